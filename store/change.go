@@ -1,0 +1,56 @@
+package store
+
+// Change is what one message, or one call, changes. All of it is written or none of it.
+//
+// Within one [Store.Apply] the deletions of all changes come before all insertions, so a change may delete rows of
+// earlier Apply calls only, never rows that the same call inserts.
+type Change struct {
+	// Deletions.
+	DropMessages []Drop       // revoked messages: ofmessage, ofcustomoffline and ofstatus rows
+	DropPending  []PendingKey // confirmed or cleared offline rows
+	DropGroups   []string     // ofsession and ofsubscriber rows
+	DropQueues   []string     // all ofcustomoffline rows of these groups (dissolve)
+	DropMembers  []Member     // SessionID and UserID count
+	DropUsers    []string     // by ID: marked as left, never deleted
+
+	// Insertions and updates.
+	IDs        []ID // inserted; a key that exists is ErrDuplicate
+	SetIDs     []ID // inserted, or State, From, Conversation overwritten (tombstones)
+	Message    *Message
+	Pending    []Pending
+	Receipts   []Receipt // ID set: insert; ID empty: update Status where MsgID and Reader match
+	Chats      []Chat    // CreateTime set: insert; else update ModifyTime where Partner and Owner match
+	TouchGroup string    // session_modify_time = Time of Message, session_valid = 0
+	Groups     []Group   // inserted
+	EditGroups []GroupEdit
+	Members    []Member // inserted, or name, login and picture refreshed (Since of an existing row stays)
+	Formers    []Former // inserted, or Time refreshed
+	Users      []User   // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
+	Learn      []User   // inserted when absent
+	SetPush    []User   // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
+	Confirming []string // user ids whose Confirms becomes true
+	Purges     []Purge  // inserted
+}
+
+// Drop names a message to remove: only rows of that conversation go.
+type Drop struct {
+	MsgID string
+	// SessionID is the group's id for MTS-*; for 1:1 From and To are the two users, in either direction.
+	SessionID string
+	From, To  string
+}
+
+// PendingKey names offline rows: by RowID (id_) when set, else all of (Owner, MsgID).
+type PendingKey struct{ Owner, MsgID, RowID string }
+
+// GroupEdit changes the non-nil fields of one ofsession row.
+type GroupEdit struct {
+	ID         string
+	Name       *string
+	ModifyTime *string
+	Pic        *string
+	Valid      *int
+}
+
+// Positions are the values that go into tlim_state with a write; 0 leaves a column as it is.
+type Positions struct{ Clock, Delivered, Settled int64 }
