@@ -1,0 +1,73 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Code is an error code of PROTOCOL.md section 8, as senders and HTTP callers see it.
+type Code string
+
+// The error codes.
+const (
+	BodyEmpty         Code = "error-000"
+	TypeInvalid       Code = "error-001"
+	GroupTypeInvalid  Code = "error-002"
+	GroupNameEmpty    Code = "error-003"
+	GroupOwnerInvalid Code = "error-004"
+	NotJSON           Code = "error-005"
+	NotArray          Code = "error-006"
+	GroupIDEmpty      Code = "error-007"
+	UserIDInvalid     Code = "error-008"
+	NoSuchGroup       Code = "error-009"
+	GroupNotCreated   Code = "error-010"
+	NotAllowed        Code = "error-011"
+	TooLarge          Code = "error-012"
+	TryLater          Code = "error-013"
+	IDConflict        Code = "error-014"
+)
+
+// Error is a refusal: a code for programs and a sentence for people. Nothing was changed.
+type Error struct {
+	Code Code
+	Text string // English, one sentence without a full stop
+}
+
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }
+
+// refuse makes an Error.
+func refuse(code Code, format string, args ...any) error {
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// ErrUnavailable means that the work could not be done now and was not done: the database is away, the queue is full, or
+// the process is shutting down. Repeating the call later is right. It is error-013 to chat senders and 503 to HTTP callers.
+var ErrUnavailable = errors.New("not available now, try again later")
+
+// conditions are the stanza errors (RFC 6120 section 8.3.3) that go with the codes: condition and error type.
+var conditions = map[Code][2]string{
+	BodyEmpty:         {"bad-request", "modify"},
+	TypeInvalid:       {"bad-request", "modify"},
+	GroupTypeInvalid:  {"bad-request", "modify"},
+	GroupNameEmpty:    {"bad-request", "modify"},
+	GroupOwnerInvalid: {"bad-request", "modify"},
+	NotJSON:           {"bad-request", "modify"},
+	NotArray:          {"bad-request", "modify"},
+	GroupIDEmpty:      {"bad-request", "modify"},
+	UserIDInvalid:     {"bad-request", "modify"},
+	NoSuchGroup:       {"item-not-found", "cancel"},
+	GroupNotCreated:   {"internal-server-error", "cancel"},
+	NotAllowed:        {"forbidden", "auth"},
+	TooLarge:          {"policy-violation", "modify"},
+	TryLater:          {"resource-constraint", "wait"},
+	IDConflict:        {"conflict", "cancel"},
+}
+
+// asRefusal turns any error into what its sender is told.
+func asRefusal(err error) *Error {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return &Error{Code: TryLater, Text: "cannot be taken now, send it again later"}
+}
