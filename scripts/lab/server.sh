@@ -42,13 +42,13 @@ living() {
     [ -s "$1" ] && read -r pid start <"$1" && [ "$(started "$pid")" = "$start" ] && printf '%s\n' "$pid"
 }
 
-# end FILE [SECONDS]: SIGTERM, wait, SIGKILL after SECONDS; returns when the process is gone.
+# end FILE SECONDS: SIGTERM, after SECONDS SIGKILL (0: at once); returns when the process is gone.
 end() {
-    local pid tries=$((${2:-30} * 20))
+    local pid tries=$(($2 * 20))
+    [ $tries = 0 ] || ! pid=$(living "$1") || kill -TERM "$pid" 2>/dev/null || true
     while pid=$(living "$1"); do
-        if [ "$tries" = "$((${2:-30} * 20))" ]; then kill -TERM "$pid" 2>/dev/null || true; fi
-        if [ "$tries" -le 0 ]; then
-            say "process $pid does not end by SIGTERM, killing it"
+        if [ $tries -le 0 ]; then
+            [ "$2" = 0 ] || say "process $pid does not end by SIGTERM, killing it"
             kill -KILL "$pid" 2>/dev/null || true
             tries=100
         fi
@@ -62,12 +62,21 @@ end() {
 # (bash waits for a foreground command first) and the command ends with it.
 child=
 await() {
-    "$@" &
+    setsid "$@" & # a group of its own, so that its children can be ended with it
     child=$!
     local rc=0
     wait "$child" || rc=$?
     child=
     return $rc
+}
+end_child() {
+    [ -n "$child" ] || return 0
+    kill -TERM -- "-$child" 2>/dev/null || kill -TERM "$child" 2>/dev/null || true
+    wait "$child" || true
+    local tries=60
+    while [ $((tries -= 1)) -gt 0 ] && kill -0 -- "-$child" 2>/dev/null; do sleep 0.05; done
+    kill -KILL -- "-$child" 2>/dev/null || true
+    child=
 }
 
 # --- one starter per directory ---
@@ -87,7 +96,7 @@ lock_wait() {
 # guard: whatever ends this script before `kept=yes`, undo() runs.
 kept=
 guard() {
-    trap 'rc=$?; trap "" INT TERM HUP; [ -z "$child" ] || kill "$child" 2>/dev/null || true; [ -n "$kept" ] || undo; drop_ports; exit $rc' EXIT
+    trap 'rc=$?; trap "" INT TERM HUP; end_child; [ -n "$kept" ] || undo; drop_ports; exit $rc' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 }
