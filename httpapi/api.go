@@ -1,0 +1,83 @@
+package httpapi
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// API is the HTTP API. It is safe for concurrent use.
+type API struct {
+	cfg   Config
+	svc   Service
+	reads Reads
+	log   *slog.Logger
+
+	ring     atomic.Pointer[keyring]
+	inflight chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
+	metrics  *metrics
+	handler  http.Handler
+}
+
+// New makes the API. With no key configured it reads the admin key of cfg.KeyFile, or makes one. The error names everything
+// that is wrong with cfg.
+func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *slog.Logger) (*API, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: make(chan struct{}, cfg.Limits.Inflight)}
+	if err := a.ReloadKeys(cfg.Keys); err != nil {
+		return nil, err
+	}
+	if a.metrics, err = newMetrics(reg); err != nil {
+		return nil, fmt.Errorf("http metrics: %w", err)
+	}
+	if cfg.AllowAnonymous != AnonymousNone {
+		log.Warn("HTTP calls without a key are allowed", "allow_anonymous", string(cfg.AllowAnonymous), "allow_from", fmt.Sprint(cfg.AllowFrom))
+	}
+	a.handler = a.mount()
+	return a, nil
+}
+
+// Handler serves the API. It sets deadlines of its own on bodies and answers; the head of a request and idle connections
+// are the server's to limit, see [API.Server].
+func (a *API) Handler() http.Handler { return a.handler }
+
+// Server returns a server for [API.Handler] with the limits that only a server can enforce. Serving and stopping it is the
+// caller's.
+func (a *API) Server() *http.Server {
+	return &http.Server{
+		Handler:           a.handler,
+		ReadHeaderTimeout: a.cfg.Limits.HeadTime,
+		IdleTimeout:       a.cfg.Limits.IdleTime,
+		MaxHeaderBytes:    a.cfg.Limits.Header,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what strangers send is no event
+	}
+}
+
+// ReloadKeys takes new keys into use; none means those of the key file. On an error the old ones stay.
+func (a *API) ReloadKeys(keys []Key) error {
+	if len(keys) == 0 {
+		if a.cfg.KeyFile == "" {
+			return fmt.Errorf("http.keys and http.key_file are both empty: nobody could call")
+		}
+		var err error
+		if keys, err = fileKeys(a.cfg.KeyFile, a.log); err != nil {
+			return err
+		}
+	}
+	var old keyring
+	if p := a.ring.Load(); p != nil {
+		old = *p
+	}
+	ring, err := newKeyring(keys, old, a.log)
+	if err != nil {
+		return err
+	}
+	a.ring.Store(&ring)
+	return nil
+}

@@ -1,0 +1,225 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"tlim/component"
+	"tlim/store"
+)
+
+func (a *API) addSession(ctx context.Context, r *request) (any, error) {
+	var g component.NewGroup
+	// 1. Each kind of mistake has its own code (HTTP.md): the type, the owner, the list.
+	kind, err := strconv.ParseInt(strings.TrimSpace(r.form.first("session_type")), 10, 32)
+	switch {
+	case r.form.first("session_type") == "":
+		return nil, refusal(component.GroupTypeInvalid, textMissing, "session_type")
+	case err != nil || kind < 0:
+		return nil, refusal(component.GroupTypeInvalid, textNotNumber, "session_type")
+	}
+	g.Type = int(kind)
+	g.Owner = r.spelled("request_user", r.id("request_user", component.GroupOwnerInvalid))
+	_, objects := r.array("subscribers")
+	if r.err != nil {
+		var f *failure
+		if errors.As(r.err, &f) && f.result == component.NotJSON {
+			f.result = component.NotArray
+		}
+		return nil, r.err
+	}
+	if objects == nil {
+		return nil, refusal(component.NotArray, textNotArray, "subscribers")
+	}
+	for _, o := range objects {
+		if user := r.member("subscribers", o); user != "" && !slices.Contains(g.Members, user) {
+			g.Members = append(g.Members, user)
+		}
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+
+	// 2. The group and those of them that the directory knows.
+	group, members, err := a.svc.CreateGroup(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		UserID string `json:"user_id"`
+	}
+	rows := make([]row, 0, len(members))
+	for _, m := range members {
+		rows = append(rows, row{m.UserID})
+	}
+	return object{"session_id": group.ID, "session_name": group.Name, "session_type": group.Type, "session_user": group.Owner,
+		"session_create_time": group.CreateTime, "subscribers": rows}, nil
+}
+
+func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
+	e := component.GroupEdit{ID: r.id("session_id", component.GroupIDEmpty), Name: r.text("session_name", nameLength)}
+	_, objects := r.array("subscribers")
+	for _, o := range objects {
+		user, what := r.member("subscribers", o), r.field("subscribers", o, "type", nameLength)
+		if user == "" {
+			continue
+		}
+		// The entries were carried out one after the other in the old system: of two for one user the last one counts.
+		same := func(id string) bool { return id == user }
+		switch what {
+		case "add":
+			e.Remove = slices.DeleteFunc(e.Remove, same)
+			if !slices.Contains(e.Add, user) {
+				e.Add = append(e.Add, user)
+			}
+		case "del":
+			e.Add = slices.DeleteFunc(e.Add, same)
+			if !slices.Contains(e.Remove, user) {
+				e.Remove = append(e.Remove, user)
+			}
+		}
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	if e.Name == "" && len(e.Add) == 0 && len(e.Remove) == 0 {
+		return nil, refusal(component.GroupNameEmpty, textNothingToChange)
+	}
+	modified, err := a.svc.ModifyGroup(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return object{"session_id": e.ID, "session_modify_time": modified}, nil
+}
+
+func (a *API) deleteSession(ctx context.Context, r *request) (any, error) {
+	id := r.id("session_id", component.GroupIDEmpty)
+	if r.err != nil {
+		return nil, r.err
+	}
+	deleted, err := a.svc.DeleteGroup(ctx, id)
+	if err = alreadyGone(err); err != nil {
+		return nil, err
+	}
+	if deleted == "" { // it was gone before: clients repeat the call, and read a time
+		deleted = strconv.FormatInt(a.cfg.Clock().UnixMilli(), 10)
+	}
+	return object{"session_id": id, "session_delete_time": deleted}, nil
+}
+
+func (a *API) dissolved(ctx context.Context, r *request) (any, error) {
+	id := r.id("session_id", component.GroupIDEmpty)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return object{"session_id": id}, alreadyGone(a.svc.Dissolve(ctx, id))
+}
+
+func (a *API) updateSessionPic(ctx context.Context, r *request) (any, error) {
+	id, pic := r.id("session_id", component.GroupIDEmpty), r.text("session_pic", nameLength)
+	if r.err != nil {
+		return nil, r.err
+	}
+	return object{"session_id": id, "session_pic": pic}, alreadyGone(a.svc.SetGroupPicture(ctx, id, pic))
+}
+
+// alreadyGone makes a success of a call on something that is gone: clients repeat these calls.
+func alreadyGone(err error) error {
+	var refused *component.Error
+	if errors.As(err, &refused) && refused.Code == component.NoSuchGroup {
+		return nil
+	}
+	return err
+}
+
+func (a *API) findSessions(ctx context.Context, r *request) (any, error) {
+	user := r.user("user_id")
+	if r.err != nil {
+		return nil, r.err
+	}
+	groups, err := a.reads.GroupsOf(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		ID    string `json:"session_id,omitempty"`
+		Name  string `json:"session_name,omitempty"`
+		Pic   string `json:"session_pic,omitempty"`
+		Type  int    `json:"session_type"`
+		Owner string `json:"session_user,omitempty"`
+	}
+	rows := make([]row, 0, len(groups))
+	for _, g := range groups {
+		rows = append(rows, row{g.ID, g.Name, g.Pic, g.Type, g.Owner})
+	}
+	return object{"sessions": rows}, nil
+}
+
+func (a *API) findSubscribers(ctx context.Context, r *request) (any, error) {
+	_, v, err := a.groupWithMembers(ctx, r)
+	return v, err
+}
+
+func (a *API) findSession(ctx context.Context, r *request) (any, error) {
+	g, v, err := a.groupWithMembers(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	v["session_create_time"], v["session_valid"] = g.CreateTime, g.Valid
+	return v, nil
+}
+
+func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, object, error) {
+	id := r.id("session_id", component.GroupIDEmpty)
+	if r.err != nil {
+		return store.Group{}, nil, r.err
+	}
+	g, ok, err := a.reads.Group(ctx, id)
+	if err != nil {
+		return store.Group{}, nil, err
+	}
+	if !ok {
+		return store.Group{}, nil, refusal(component.NoSuchGroup, textNoSuchGroup, id)
+	}
+	members, err := a.reads.Members(ctx, []string{id})
+	if err != nil {
+		return store.Group{}, nil, err
+	}
+	type row struct {
+		Login     string `json:"acct_login,omitempty"`
+		Pic       string `json:"pic,omitempty"`
+		SessionID string `json:"session_id,omitempty"`
+		Since     string `json:"ts,omitempty"`
+		UserID    string `json:"user_id"`
+		UserName  string `json:"user_name,omitempty"`
+	}
+	rows := make([]row, 0, len(members[id]))
+	for _, m := range members[id] {
+		rows = append(rows, row{m.Login, m.Pic, m.SessionID, m.Since, m.UserID, m.UserName})
+	}
+	return g, object{"session_id": g.ID, "session_name": g.Name, "session_type": g.Type, "session_user": g.Owner, "subscribers": rows}, nil
+}
+
+// findPresence answers a bare array, as it always did; its failures are objects like all others.
+func (a *API) findPresence(ctx context.Context, r *request) (any, error) {
+	id := r.id("session_id", component.GroupIDEmpty)
+	if r.err != nil {
+		return nil, r.err
+	}
+	members, err := a.svc.Presence(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		Status string `json:"status"`
+		UserID string `json:"user_id"`
+	}
+	rows := make([]row, 0, len(members))
+	for _, m := range members {
+		rows = append(rows, row{m.Status, m.UserID})
+	}
+	return bare{rows}, nil
+}

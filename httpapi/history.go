@@ -1,0 +1,294 @@
+package httpapi
+
+import (
+	"context"
+	"math"
+	"strings"
+
+	"tlim/component"
+	"tlim/store"
+)
+
+// historyPage is how many messages one read takes: a streamed history holds no more than two of these in memory.
+const historyPage = 1000
+
+// fetch reads one page of a conversation, newest first, and the total of the whole.
+type fetch func(ctx context.Context, p store.Page) ([]store.Message, int64, error)
+
+func (a *API) findSessionHistory(ctx context.Context, r *request) (any, error) {
+	id, page := r.id("session_id", component.GroupIDEmpty), r.page()
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := a.readable(ctx, id); err != nil {
+		return nil, err
+	}
+	return history(object{"session_id": id}, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+		return a.reads.GroupHistory(ctx, id, p)
+	}), nil
+}
+
+// readable says whether a group's messages may be read: while it exists; when it was deleted (its messages stay), but not
+// when it was dissolved. ofmessage.session_id of a 1:1 message is its sender: a user's id must not open his messages here.
+func (a *API) readable(ctx context.Context, id string) error {
+	if _, ok, err := a.reads.Group(ctx, id); ok || err != nil {
+		return err
+	}
+	missing := refusal(component.NoSuchGroup, textNoSuchGroup, id)
+	purges, err := a.reads.Purges(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range purges {
+		if p.SessionID == id {
+			return missing
+		}
+	}
+	newest, _, err := a.reads.GroupHistory(ctx, id, store.Page{Length: 1})
+	if err != nil {
+		return err
+	}
+	if len(newest) == 0 || !strings.Contains(newest[0].Type, "MTS") {
+		return missing
+	}
+	return nil
+}
+
+func (a *API) findChatHistory(ctx context.Context, r *request) (any, error) {
+	partner, user, page := r.user("session_id"), r.user("user_id"), r.page()
+	if r.err != nil {
+		return nil, r.err
+	}
+	return history(object{"session_id": r.form.first("session_id")}, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+		return a.reads.ChatHistory(ctx, user, partner, p)
+	}), nil
+}
+
+func (a *API) findSystemHistory(ctx context.Context, r *request) (any, error) {
+	user, page := r.user("msg_to"), r.page()
+	kind := r.text("type", timeLength)
+	switch kind {
+	case "":
+		kind = "MTB-100"
+	case "MTB-100":
+	case "MTB":
+		kind = "MTB-"
+	default:
+		r.refuse(badRequest(textBadNoticeType))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	return history(object{}, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+		return a.reads.NoticeHistory(ctx, user, kind, p)
+	}), nil
+}
+
+// history streams what page asks for, and fields plus the total.
+func history(fields object, page store.Page, read fetch) *stream {
+	s := &stream{list: "message_list", rest: func() object { return fields }}
+	s.run = func(ctx context.Context, emit func(any) error) error {
+		timed := func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+			ctx, cancel := s.page(ctx)
+			defer cancel()
+			return read(ctx, p)
+		}
+		total, err := walk(ctx, page, timed, func(m store.Message) error { return emit(messageRow(m)) })
+		fields["total"] = total
+		return err
+	}
+	return s
+}
+
+// walk reads page in pieces of historyPage and gives each message once, newest first. After the first piece it goes on by
+// keyset, which costs the same at any depth. It cuts the pieces where the time changes: adopted rows have duplicate and
+// missing msg_ids, which no (time, id) cursor gets past without skipping or repeating. Rows without any time come last and
+// are beyond the reach of a keyset: they are fetched by offset.
+func walk(ctx context.Context, page store.Page, read fetch, give func(store.Message) error) (int64, error) {
+	piece := func(given int) int { return min(historyPage, page.Length-given) }
+	given := 0
+	giveAll := func(rows []store.Message) error {
+		for _, m := range rows {
+			if err := give(m); err != nil {
+				return err
+			}
+		}
+		given += len(rows)
+		return nil
+	}
+
+	// 1. The first piece, where the caller said, and the total.
+	p := page
+	p.Length = piece(0)
+	rows, total, err := read(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	// 2. On by time.
+	for len(rows) > 0 {
+		last := rows[len(rows)-1]
+		if len(rows) < p.Length || given+len(rows) >= page.Length || last.Time == "" {
+			if err := giveAll(rows); err != nil {
+				return total, err
+			}
+			break
+		}
+		keep := len(rows)
+		for keep > 0 && rows[keep-1].Time == last.Time {
+			keep--
+		}
+		p = store.Page{Length: historyPage, BeforeTime: last.Time, BeforeID: last.MsgID} // a whole piece of one time
+		if keep > 0 {
+			rows = rows[:keep]
+			p.BeforeTime, p.BeforeID = rows[keep-1].Time, ""
+		}
+		if err := giveAll(rows); err != nil {
+			return total, err
+		}
+		p.Length = piece(given)
+		if rows, _, err = read(ctx, p); err != nil {
+			return total, err
+		}
+	}
+	// 3. What has no time. (More total than given may also mean that something was revoked meanwhile: then nothing comes.)
+	for page.BeforeTime == "" && given > 0 && given < page.Length && int64(page.Start)+int64(given) < total {
+		if rows, _, err = read(ctx, store.Page{Start: page.Start + given, Length: piece(given)}); err != nil {
+			return total, err
+		}
+		timeless := rows[:0]
+		for _, m := range rows {
+			if m.Time == "" {
+				timeless = append(timeless, m)
+			}
+		}
+		if len(timeless) == 0 {
+			break
+		}
+		if err := giveAll(timeless); err != nil {
+			return total, err
+		}
+	}
+	return total, nil
+}
+
+// message is a row of message_list.
+type message struct {
+	Body       string `json:"body,omitempty"`
+	Compress   string `json:"compress,omitempty"`
+	DeleteUser string `json:"delete_user,omitempty"`
+	Encrypt    string `json:"encrypt,omitempty"`
+	ID         string `json:"id_,omitempty"`
+	From       string `json:"msg_from,omitempty"`
+	MsgID      string `json:"msg_id,omitempty"`
+	Status     *int   `json:"msg_status,omitempty"`
+	Time       string `json:"msg_time,omitempty"`
+	To         string `json:"msg_to,omitempty"`
+	Type       string `json:"msg_type,omitempty"`
+	SessionID  string `json:"session_id,omitempty"`
+}
+
+func messageRow(m store.Message) message {
+	row := message{Body: m.Body, ID: m.ID, From: m.From, MsgID: m.MsgID, Time: m.Time, To: m.To, Type: m.Type, SessionID: m.SessionID}
+	compress, rest, _ := strings.Cut(m.Flags, ",")
+	encrypt, _, _ := strings.Cut(rest, ",")
+	if compress != "0" {
+		row.Compress = compress
+	}
+	if encrypt != "0" {
+		row.Encrypt = encrypt
+	}
+	return row
+}
+
+func (a *API) findSessionRead(ctx context.Context, r *request) (any, error) {
+	id, sender, page := r.id("session_id", component.GroupIDEmpty), r.user("sender"), r.page()
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := a.readable(ctx, id); err != nil {
+		return nil, err
+	}
+	return readCounts(object{"session_id": id}, page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
+		return a.reads.GroupReadCounts(ctx, id, sender, p)
+	}, func(ctx context.Context) (int64, error) {
+		_, total, err := a.reads.GroupHistory(ctx, id, store.Page{})
+		return total, err
+	}), nil
+}
+
+func (a *API) findChatRead(ctx context.Context, r *request) (any, error) {
+	from, to, page := r.user("msg_from"), r.user("msg_to"), r.page()
+	if r.err != nil {
+		return nil, r.err
+	}
+	return readCounts(object{}, page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
+		return a.reads.ChatReadCounts(ctx, from, to, p)
+	}, func(ctx context.Context) (int64, error) {
+		_, total, err := a.reads.ChatHistory(ctx, from, to, store.Page{})
+		return total, err
+	}), nil
+}
+
+// readCountPage is how many messages one read of reader counts covers.
+const readCountPage = 5000
+
+// readCounts streams the reader counts of a page of messages. Pieces without a reader are empty, so how far there is to go
+// has to be known: total says at most how many messages there are.
+func readCounts(fields object, page store.Page, read func(context.Context, store.Page) ([]store.ReadCount, error), total func(context.Context) (int64, error)) *stream {
+	type row struct {
+		MsgID   string `json:"msg_id"`
+		Readers int    `json:"readNum"`
+	}
+	s := &stream{list: "messageReadList", rest: func() object { return fields }}
+	s.run = func(ctx context.Context, emit func(any) error) error {
+		end := int64(page.Start) + min(int64(page.Length), math.MaxInt32)
+		if page.Length > readCountPage {
+			ctx, cancel := s.page(ctx)
+			n, err := total(ctx)
+			cancel()
+			if err != nil {
+				return err
+			}
+			end = min(end, n)
+		}
+		for p := page; int64(p.Start) < end; p.Start += readCountPage {
+			p.Length = int(min(readCountPage, end-int64(p.Start)))
+			ctx, cancel := s.page(ctx)
+			counts, err := read(ctx, p)
+			cancel()
+			if err != nil {
+				return err
+			}
+			for _, c := range counts {
+				if err := emit(row{c.MsgID, c.Readers}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return s
+}
+
+func (a *API) findStatusList(ctx context.Context, r *request) (any, error) {
+	msgID, sender := r.id("msg_id", component.IDConflict), r.user("sender")
+	if r.err != nil {
+		return nil, r.err
+	}
+	receipts, err := a.reads.ReceiptsOf(ctx, msgID, sender)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		ID     string `json:"id_,omitempty"`
+		MsgID  string `json:"msg_id,omitempty"`
+		Reader string `json:"reader,omitempty"`
+		Sender string `json:"sender,omitempty"`
+		Status int    `json:"status"`
+	}
+	rows := make([]row, 0, len(receipts))
+	for _, c := range receipts {
+		rows = append(rows, row{c.ID, c.MsgID, c.Reader, c.Sender, c.Status})
+	}
+	return object{"ofStatusList": rows}, nil
+}

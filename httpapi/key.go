@@ -1,0 +1,157 @@
+package httpapi
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/time/rate"
+)
+
+// Key is a credential of an integrator.
+type Key struct {
+	Name   string   // for logs and metrics; unique
+	Key    string   // the secret
+	Scopes []string // business, admin
+	Rate   float64  // calls per second, with a burst of one second's worth; 0 is no limit
+}
+
+// shortKey is the length below which a key is worth a warning: 16 characters of hex are 64 bits.
+const shortKey = 16
+
+// keyring is what is compared against: digests, so that neither length nor content of a key shows in the time taken.
+type keyring []ringKey
+
+type ringKey struct {
+	name    string
+	digest  [sha256.Size]byte
+	scopes  scope
+	rate    float64
+	limiter *rate.Limiter // nil is no limit
+}
+
+// newKeyring checks keys. A limiter of old whose key kept its name and rate stays: reading the keys again is no way
+// around a limit.
+func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
+	var errs []error
+	ring := make(keyring, 0, len(keys))
+	names, digests := map[string]bool{}, map[[sha256.Size]byte]bool{}
+	for i, k := range keys {
+		where := fmt.Sprintf("http.keys[%d] (%s)", i, k.Name)
+		r := ringKey{name: k.Name, digest: sha256.Sum256([]byte(k.Key)), rate: k.Rate}
+		for _, s := range k.Scopes {
+			if one, ok := scopeNames[s]; ok {
+				r.scopes |= one
+			} else {
+				errs = append(errs, fmt.Errorf("%s: unknown scope %q, there are business and admin", where, s))
+			}
+		}
+		switch {
+		case k.Name == "" || k.Name == anonymousName:
+			errs = append(errs, fmt.Errorf("%s: a key needs a name, other than %q", where, anonymousName))
+		case k.Key == "":
+			errs = append(errs, fmt.Errorf("%s: the key is empty", where))
+		case len(k.Scopes) == 0:
+			errs = append(errs, fmt.Errorf("%s: no scopes, there are business and admin", where))
+		case names[k.Name]:
+			errs = append(errs, fmt.Errorf("%s: a name that is used twice", where))
+		case digests[r.digest]:
+			errs = append(errs, fmt.Errorf("%s: a key that is used twice", where))
+		case k.Rate < 0 || math.IsNaN(k.Rate) || math.IsInf(k.Rate, 0):
+			errs = append(errs, fmt.Errorf("%s: rate %v is not a number of calls per second", where, k.Rate))
+		}
+		names[k.Name], digests[r.digest] = true, true
+		if len(k.Key) < shortKey {
+			log.Warn("an HTTP key is short enough to be guessed", "key", k.Name, "characters", len(k.Key), "at_least", shortKey)
+		}
+		if r.rate > 0 {
+			r.limiter = rate.NewLimiter(rate.Limit(r.rate), max(1, int(math.Ceil(r.rate))))
+			for _, o := range old {
+				if o.name == r.name && o.rate == r.rate {
+					r.limiter = o.limiter
+				}
+			}
+		}
+		ring = append(ring, r)
+	}
+	return ring, errors.Join(errs...)
+}
+
+// find compares with every key, always, so that the time taken says nothing.
+func (ring keyring) find(secret string) (ringKey, bool) {
+	digest := sha256.Sum256([]byte(secret))
+	var hit ringKey
+	found := false
+	for _, k := range ring {
+		if subtle.ConstantTimeCompare(digest[:], k.digest[:]) == 1 {
+			hit, found = k, true
+		}
+	}
+	return hit, found
+}
+
+// fileKeys reads the admin key of path, or makes it. The key itself is never logged.
+func fileKeys(path string, log *slog.Logger) ([]Key, error) {
+	secret, err := readKey(path, log)
+	if errors.Is(err, fs.ErrNotExist) {
+		secret, err = makeKey(path, log)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("http.key_file: %w", err)
+	}
+	return []Key{{Name: "admin", Key: secret, Scopes: []string{"admin"}}}, nil
+}
+
+func readKey(path string, log *slog.Logger) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	secret := strings.TrimSpace(string(content))
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty; remove it and a new key is made", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		log.Warn("others than the owner can read the HTTP admin key", "file", path, "mode", info.Mode().Perm().String(), "remedy", "chmod 600")
+	}
+	return secret, nil
+}
+
+// makeKey writes a new key so that the file is there whole or not at all, and so that of two first starts at once both
+// end up with the same key.
+func makeKey(path string, log *slog.Logger) (string, error) {
+	secret := rand.Text()
+	temp := path + ".new-" + hex.EncodeToString([]byte(rand.Text()[:6]))
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(temp)
+	_, err = f.WriteString(secret + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", err
+	}
+	switch err := os.Link(temp, path); {
+	case errors.Is(err, fs.ErrExist):
+		return readKey(path, log)
+	case err != nil: // a file system without hard links
+		if err := os.Rename(temp, path); err != nil {
+			return "", err
+		}
+	}
+	shown := path
+	if abs, err := filepath.Abs(path); err == nil {
+		shown = abs
+	}
+	log.Info("made an HTTP admin key", "file", shown)
+	return secret, nil
+}

@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	inflight prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_http_requests_total",
+			Help: "HTTP calls by endpoint, status and caller: the name of its key, anonymous, or none when refused before."},
+			[]string{"endpoint", "status", "caller"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_http_seconds",
+			Help: "Time from the head of an HTTP call to the end of its answer.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)},
+			[]string{"endpoint"}),
+		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_http_inflight", Help: "HTTP calls in handlers."}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight))
+}
+
+// seen counts one finished call. All label values come from the route table and the configuration, so they are bounded.
+func (m *metrics) seen(endpoint string, status int, caller string, took time.Duration) {
+	if caller == "" {
+		caller = "none"
+	}
+	m.requests.WithLabelValues(endpoint, strconv.Itoa(status), caller).Inc()
+	m.seconds.WithLabelValues(endpoint).Observe(took.Seconds())
+}

@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"context"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"tlim/component"
+	"tlim/store"
+)
+
+// clearTime bounds the clearing of a queue that was read; its rows stay when that is not enough.
+const clearTime = 30 * time.Second
+
+// getOffline answers a user's queue and, unless it is to be kept, clears exactly what it answered, after that was written.
+func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
+	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
+	keep := r.form.first("getThenClear") == "1"
+	var had []store.Pending
+	for id := range strings.SplitSeq(r.form.first("clear"), ",") {
+		if id = strings.TrimSpace(id); id == "" {
+			continue
+		}
+		if utf8.RuneCountInString(id) > idLength {
+			r.refuse(refusal(component.TooLarge, textTooLong, "clear", idLength))
+		}
+		had = append(had, store.Pending{Message: store.Message{MsgID: id}, Owner: user})
+	}
+	if limit == 0 {
+		limit = math.MaxInt
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+
+	// 1. What the client says it has already.
+	if len(had) > 0 {
+		if err := a.svc.ClearOffline(ctx, user, had); err != nil {
+			return nil, err
+		}
+	}
+	// 2. What waits.
+	rows, err := a.svc.Offline(ctx, user, since, limit)
+	if err != nil {
+		return nil, err
+	}
+	s := &stream{list: "message_list", rest: func() object { return object{} }}
+	s.run = func(ctx context.Context, emit func(any) error) error {
+		for _, p := range rows {
+			row := messageRow(p.Message)
+			row.DeleteUser, row.Status = p.Owner, &p.Status
+			if err := emit(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// 3. The end of the answer goes out after this: a client that has read it whole finds the queue cleared. A client that
+	// leaves now was given the rows, so the clearing does not end with its connection.
+	if !keep && len(rows) > 0 {
+		s.sent = func(ctx context.Context) {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
+			defer cancel()
+			if err := a.svc.ClearOffline(ctx, user, rows); err != nil {
+				a.log.Warn("a queue that was read could not be cleared and will be read again", "user", user, "rows", len(rows), "error", err)
+			}
+		}
+	}
+	return s, nil
+}
+
+func (a *API) hasUnread(ctx context.Context, r *request) (any, error) {
+	user := r.user("user_id")
+	if r.err != nil {
+		return nil, r.err
+	}
+	unread, err := a.svc.HasUnread(ctx, user)
+	return object{"data": unread}, err
+}

@@ -1,0 +1,193 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"time"
+)
+
+// serve is the way of every call to rt.
+func (a *API) serve(rt *route) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		start := a.cfg.Clock()
+		out := &responder{api: a, w: w, control: http.NewResponseController(w)}
+		req := &request{form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}}
+		defer func() {
+			req.release()
+			a.metrics.seen(rt.path, out.status, req.caller.name, a.cfg.Clock().Sub(start))
+			a.log.LogAttrs(r.Context(), slog.LevelDebug, "http call", slog.String("endpoint", rt.path), slog.Int("status", out.status),
+				slog.String("caller", req.caller.name), slog.Duration("took", a.cfg.Clock().Sub(start)), slog.String("parameters", req.form.String()))
+		}()
+		defer func() {
+			if thrown := recover(); thrown != nil {
+				a.recovered(thrown, rt, out)
+			}
+		}()
+		a.commonHeaders(w, r)
+
+		value, err := a.call(w, r, rt, req)
+		if err == nil {
+			err = out.answer(value)
+		}
+		if err != nil {
+			a.fail(r.Context(), out, rt, req, err)
+		}
+	}
+}
+
+// call brings a request to its handler and returns what that says.
+func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *request) (any, error) {
+	// 1. Parameters and caller: the key may be in the head, in the URL or in the body, and is looked at as early as it is there.
+	if err := req.form.add(r.URL.RawQuery); err != nil {
+		return nil, err
+	}
+	known := false
+	identify := func() (err error) {
+		secret := bearer(r)
+		if secret == "" {
+			secret = req.form.first("access_token")
+		}
+		if secret != "" && !known {
+			known = true
+			req.caller, err = a.keyed(secret)
+		}
+		return err
+	}
+	if err := identify(); err != nil {
+		return nil, err
+	}
+	if r.Method == http.MethodPost {
+		if err := a.readBody(w, r, req.form); err != nil {
+			return nil, err
+		}
+	}
+	if err := identify(); err != nil {
+		return nil, err
+	}
+	delete(req.form, "access_token") // from here on nothing can show it
+	if !known {
+		req.caller = a.anonymous(r)
+	}
+
+	// 2. Rights.
+	if err := req.caller.may(rt); err != nil {
+		return nil, err
+	}
+	if rt.effect == writes && !req.caller.keyed && a.crossSite(r) {
+		return nil, forbidden(http.StatusForbidden, textCrossSite)
+	}
+
+	// 3. The handler, with a slot and a time. A streamed answer goes on after it under times of its own.
+	select {
+	case a.inflight <- struct{}{}:
+	default:
+		return nil, unavailable()
+	}
+	a.metrics.inflight.Inc()
+	req.release = func() {
+		a.metrics.inflight.Dec()
+		<-a.inflight
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Limits.WorkTime)
+	defer cancel()
+	req.ctx = ctx
+	value, err := rt.handle(ctx, req)
+	if s, ok := value.(*stream); ok && err == nil {
+		s.ctx, s.pageTime = r.Context(), a.cfg.Limits.WorkTime
+	}
+	return value, err
+}
+
+// readBody adds the parameters of a form body. A body that takes too long costs its connection.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request, f form) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	if r.ContentLength > a.cfg.Limits.Body {
+		return a.tooLarge()
+	}
+	if t := r.Header.Get("Content-Type"); t != "" {
+		switch media, _, err := mime.ParseMediaType(t); {
+		case len(media) >= 10 && media[:10] == "multipart/":
+			return badRequest(textMultipart)
+		case err != nil || media != "application/x-www-form-urlencoded":
+			if r.ContentLength != 0 {
+				return badRequest(textContentType)
+			}
+		}
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return badRequest(textContentEncoding)
+	}
+	control := http.NewResponseController(w)
+	// Errors of the deadlines: a ResponseWriter of a test has none.
+	_ = control.SetReadDeadline(time.Now().Add(a.cfg.Limits.BodyTime))
+	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.cfg.Limits.Body))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return a.tooLarge()
+	case err != nil:
+		return badRequest(textSlowBody)
+	}
+	_ = control.SetReadDeadline(time.Time{})
+	return f.add(string(content))
+}
+
+func (a *API) tooLarge() error {
+	return &failure{status: http.StatusRequestEntityTooLarge, result: "error-012", text: textTooLargeRequest, args: []any{a.cfg.Limits.Body}}
+}
+
+// fail answers with an error, and logs it when it is a fault of ours.
+func (a *API) fail(ctx context.Context, out *responder, rt *route, req *request, err error) {
+	f := failureOf(err)
+	switch {
+	case errors.Is(err, errWrite), ctx.Err() != nil:
+		a.log.Debug("an HTTP caller went away", "endpoint", rt.path)
+	case f.status == http.StatusInternalServerError:
+		a.log.Error("an HTTP call failed", "endpoint", rt.path, "error", err)
+	case f.status == http.StatusServiceUnavailable:
+		a.log.Debug("an HTTP call has to be repeated", "endpoint", rt.path, "error", err)
+	}
+	out.failure(f, rt, req.form.first("session_id"))
+}
+
+// recovered turns a panic into a 500. What was thrown may hold a caller's data: only runtime errors, which do not, are
+// logged as they are.
+func (a *API) recovered(thrown any, rt *route, out *responder) {
+	if thrown == http.ErrAbortHandler {
+		panic(thrown)
+	}
+	what := fmt.Sprintf("%T", thrown)
+	if err, ok := thrown.(runtime.Error); ok {
+		what = err.Error()
+	}
+	a.log.Error("an HTTP handler panicked", "endpoint", rt.path, "panic", what, "stack", string(debug.Stack()))
+	if out.status != 0 {
+		panic(http.ErrAbortHandler) // part of an answer is out: cutting it is the only way to say so
+	}
+	out.failure(&failure{status: http.StatusInternalServerError, result: resultFail, text: textFault}, rt, "")
+}
+
+// refuse answers for a path that is no endpoint.
+func (a *API) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
+	a.commonHeaders(w, r)
+	out := &responder{api: a, w: w, control: http.NewResponseController(w)}
+	out.failure(f, &route{}, "")
+	a.metrics.seen("other", out.status, "", 0)
+}
+
+func (a *API) commonHeaders(w http.ResponseWriter, r *http.Request) {
+	a.allowOrigin(w, r)
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+}

@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+
+	"tlim/component"
+	"tlim/component/lenient"
+	"tlim/store"
+)
+
+// The lengths of the tables' columns, in characters.
+const (
+	idLength   = 64
+	timeLength = 20
+	nameLength = 256
+	codeLength = 256 // push codes: vendors' are shorter
+)
+
+// request is a call as its handler sees it. The decoders below keep their first failure in err and answer zero values after
+// it, so a handler reads all its parameters and looks at err once.
+type request struct {
+	form    form
+	caller  caller
+	ctx     context.Context // bounds the decoders' look-ups
+	spell   func(context.Context, string) (string, error)
+	release func()
+	err     error
+}
+
+// refuse keeps the first failure.
+func (r *request) refuse(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// has says whether a parameter was sent, be it empty.
+func (r *request) has(name string) bool { return len(r.form[name]) > 0 }
+
+// text is an optional parameter of at most max characters.
+func (r *request) text(name string, max int) string {
+	v := r.form.first(name)
+	r.fits(name, v, max)
+	return v
+}
+
+func (r *request) fits(name, value string, max int) {
+	if len(value) > max && utf8.RuneCountInString(value) > max {
+		r.refuse(refusal(component.TooLarge, textTooLong, name, max))
+	}
+}
+
+// id is an id that has to be there; code is the error when it is not.
+func (r *request) id(name string, code component.Code) string {
+	v := r.text(name, idLength)
+	if v == "" {
+		r.refuse(refusal(code, textMissing, name))
+	}
+	return v
+}
+
+// user is a user id that has to be there, in the directory's spelling.
+func (r *request) user(name string) string {
+	return r.spelled(name, r.id(name, component.UserIDInvalid))
+}
+
+// spelled maps a user id that came in parameter name to its one spelling.
+func (r *request) spelled(name, id string) string {
+	r.fits(name, id, idLength)
+	if r.err != nil {
+		return ""
+	}
+	spelling, err := r.spell(r.ctx, id)
+	var refused *component.Error
+	switch {
+	case errors.As(err, &refused) && refused.Code == component.UserIDInvalid:
+		r.refuse(refusal(component.UserIDInvalid, textBadUser, name, id))
+	case err != nil:
+		r.refuse(err)
+	}
+	return spelling
+}
+
+// count is a number of rows: absent or empty is 0.
+func (r *request) count(name string) int {
+	v := strings.TrimSpace(r.form.first(name))
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseUint(v, 10, 31)
+	if err != nil {
+		r.refuse(badRequest(textNotNumber, name))
+	}
+	return int(n)
+}
+
+// page reads start, length (or max) and before.
+func (r *request) page() store.Page {
+	p := store.Page{Start: r.count("start")}
+	if strings.EqualFold(strings.TrimSpace(r.form.first("length")), "max") {
+		p.Length = math.MaxInt
+	} else {
+		p.Length = r.count("length")
+	}
+	if before := r.form.first("before"); before != "" {
+		var ok bool
+		p.BeforeTime, p.BeforeID, ok = strings.Cut(before, ",")
+		if !ok || p.BeforeTime == "" || len(p.BeforeTime) > timeLength || utf8.RuneCountInString(p.BeforeID) > idLength {
+			r.refuse(badRequest(textBadBefore))
+		}
+		if p.Start != 0 {
+			r.refuse(badRequest(textBeforeAndStart))
+		}
+	}
+	return p
+}
+
+// array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
+// The text is the strict JSON of the array: as given, when it was that already.
+func (r *request) array(name string) (strict string, objects []gjson.Result) {
+	raw := r.form.first(name)
+	if strings.TrimSpace(raw) == "" {
+		return "", nil
+	}
+	strict, err := lenient.JSON(raw)
+	if err != nil {
+		r.refuse(refusal(component.NotJSON, textNotJSON, name))
+		return "", nil
+	}
+	list := gjson.Parse(strict)
+	if list.IsObject() {
+		strict = "[" + strict + "]"
+		list = gjson.Parse(strict)
+	}
+	if !list.IsArray() {
+		r.refuse(refusal(component.NotArray, textNotArray, name))
+		return "", nil
+	}
+	objects = list.Array()
+	for _, o := range objects {
+		if !o.IsObject() {
+			r.refuse(refusal(component.NotArray, textNotArray, name))
+			return "", nil
+		}
+	}
+	return strict, objects
+}
+
+// field is a text field of an object inside parameter name. What JSON escapes can hide is checked again.
+func (r *request) field(name string, o gjson.Result, key string, max int) string {
+	v := o.Get(key)
+	if v.Type == gjson.Null {
+		return ""
+	}
+	text := v.String()
+	if !carriable(text) {
+		r.refuse(badRequest(textBadCharacters, name))
+	}
+	r.fits(name+"."+key, text, max)
+	return text
+}
+
+// member is the user of an object, "" when it names none; some clients write userId.
+func (r *request) member(name string, o gjson.Result) string {
+	id := r.field(name, o, "user_id", idLength)
+	if id == "" {
+		id = r.field(name, o, "userId", idLength)
+	}
+	if id == "" {
+		return ""
+	}
+	return r.spelled(name, id)
+}

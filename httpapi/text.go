@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"fmt"
+
+	"tlim/component"
+)
+
+// Language of result_detail.
+type Language string
+
+// The languages of result_detail.
+const (
+	Chinese Language = "zh"
+	English Language = "en"
+)
+
+// text is one sentence for people, in every language we speak, with the same verbs in the same order.
+type text struct{ zh, en string }
+
+func (t text) in(l Language, args []any) string {
+	format := t.zh
+	if l == English {
+		format = t.en
+	}
+	if len(args) == 0 {
+		return format
+	}
+	return fmt.Sprintf(format, args...)
+}
+
+// The sentences.
+var (
+	textMissing           = text{"缺少参数 %s", "parameter %s is missing"}
+	textTooLong           = text{"参数 %s 超过 %d 个字符", "parameter %s is longer than %d characters"}
+	textNotNumber         = text{"参数 %s 不是有效的数字", "parameter %s is not a valid number"}
+	textNotJSON           = text{"参数 %s 不是有效的 JSON", "parameter %s is not JSON"}
+	textNotArray          = text{"参数 %s 不是 JSON 对象数组", "parameter %s is not a JSON array of objects"}
+	textEmptyArray        = text{"参数 %s 不含任何对象", "parameter %s holds no object"}
+	textBadUser           = text{"参数 %s 中的用户标识 %q 无效", "parameter %s holds the user id %q, which is not valid"}
+	textReserved          = text{"用户标识 %q 为系统保留", "the user id %q is reserved"}
+	textNothingToChange   = text{"session_name 和 subscribers 均为空，没有要修改的内容", "neither session_name nor subscribers says what to change"}
+	textBadBefore         = text{"参数 before 应为 <msg_time>,<msg_id>", "parameter before is not <msg_time>,<msg_id>"}
+	textBeforeAndStart    = text{"参数 before 和 start 不能同时使用", "parameters before and start do not go together"}
+	textBadNoticeType     = text{"参数 type 只能为 MTB 或 MTB-100", "parameter type is neither MTB nor MTB-100"}
+	textNoSuchGroup       = text{"会话 %q 不存在", "there is no session %q"}
+	textBadName           = text{"参数名含有无效的 UTF-8 或 XML 禁止的字符", "a parameter's name holds invalid UTF-8 or characters that XML forbids"}
+	textBadCharacters     = text{"参数 %s 含有无效的 UTF-8 或 XML 禁止的字符", "parameter %s holds invalid UTF-8 or characters that XML forbids"}
+	textTooManyParameters = text{"参数超过 %d 个", "there are more than %d parameters"}
+	textTooLargeRequest   = text{"请求超过 %d 字节", "the request is larger than %d bytes"}
+	textSlowBody          = text{"请求正文未能完整读取", "the body of the request did not arrive whole and in time"}
+	textMultipart         = text{"此接口不接受 multipart，请使用 application/x-www-form-urlencoded", "multipart is not taken here, send application/x-www-form-urlencoded"}
+	textContentType       = text{"请求正文应为 application/x-www-form-urlencoded", "a body has to be application/x-www-form-urlencoded"}
+	textContentEncoding   = text{"不支持压缩的请求正文", "a compressed body is not taken"}
+	textNoCaller          = text{"需要凭证：Authorization: Bearer <key> 或参数 access_token", "a key is needed: Authorization: Bearer <key>, or parameter access_token"}
+	textBadKey            = text{"凭证无效", "the key is not valid"}
+	textNotAllowed        = text{"无权调用此接口", "this caller may not call this endpoint"}
+	textCrossSite         = text{"拒绝来自其他站点的匿名调用", "an anonymous call from another site is refused"}
+	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}
+	textBusy              = text{"服务暂不可用，请稍后重试", "not available now, try again later"}
+	textFault             = text{"服务器内部错误", "an internal error"}
+	textNoPath            = text{"没有此接口", "there is no such endpoint"}
+	textNoMethod          = text{"只支持 GET 和 POST", "only GET and POST are taken"}
+	textGone              = text{"此接口已取消，请改用 %s", "this endpoint was dropped, use %s"}
+)
+
+// chineseCodes are the Chinese sentences of refusals that come from the component, whose own text is English.
+var chineseCodes = map[component.Code]string{
+	component.BodyEmpty:         "消息正文为空",
+	component.TypeInvalid:       "消息类型为空或无效",
+	component.GroupTypeInvalid:  "会话类型为空或无效",
+	component.GroupNameEmpty:    "会话名称为空",
+	component.GroupOwnerInvalid: "会话创建者为空或不存在",
+	component.NotJSON:           "JSON 无法解析",
+	component.NotArray:          "正文不是有效的数组",
+	component.GroupIDEmpty:      "会话标识为空",
+	component.UserIDInvalid:     "用户标识为空或无效",
+	component.NoSuchGroup:       "会话不存在",
+	component.GroupNotCreated:   "会话创建失败，没有有效的成员",
+	component.NotAllowed:        "没有权限",
+	component.TooLarge:          "内容超过长度限制或数据库无法保存",
+	component.TryLater:          "暂时无法处理，请稍后重试",
+	component.IDConflict:        "消息标识缺失或已被其他消息使用",
+}
