@@ -1,0 +1,253 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// problems lists what makes a configuration unfit to run, one line each.
+func (c *Config) problems() (p Problems) {
+	c.notYet(&p)
+	c.checkChoices(&p)
+	c.checkXMPP(&p)
+	c.checkStore(&p)
+	c.checkHTTP(&p)
+	c.checkNumbers(&p)
+	return p
+}
+
+// later names what this release does not do. A value that asks for it is refused: an administrator who switches clean-up on
+// must not learn from a full disk that nothing happened.
+var later = []struct{ prefix, what string }{
+	{"http.base_url", "the file transfer is"},
+	{"http.token_life", "tokens of users are"},
+	{"files.", "the file transfer is"},
+	{"directory.source", "every source of users but api is"},
+	{"directory.", "the synchronisation of users is"},
+	{"push.", "push is"},
+	{"idempotency.", "recognising repeated HTTP calls is"},
+	{"cleanup.", "clean-up is"},
+}
+
+func (c *Config) notYet(p *Problems) {
+	initial := Default()
+	have, want := reflect.ValueOf(c).Elem(), reflect.ValueOf(&initial).Elem()
+	for _, k := range keys {
+		for _, l := range later {
+			if strings.HasPrefix(k.name, l.prefix) {
+				if !reflect.DeepEqual(have.FieldByIndex(k.field).Interface(), want.FieldByIndex(k.field).Interface()) {
+					p.add("%s: %s not in this release; leave the key away", k.name, l.what)
+				}
+				break
+			}
+		}
+	}
+	if c.Store.Driver == "sqlserver" || c.Store.Driver == "oracle" {
+		p.add("store.driver: %s is not in this release; sqlite and mysql (MariaDB too) are", c.Store.Driver)
+	}
+}
+
+func (c *Config) checkChoices(p *Problems) {
+	for _, choice := range []struct {
+		key, value string
+		allowed    []string
+	}{
+		{"xmpp.delivery", c.XMPP.Delivery, []string{"auto", "bare", "resources"}},
+		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
+		{"store.driver", c.Store.Driver, []string{"sqlite", "mysql", "sqlserver", "oracle"}},
+		{"store.migrate", c.Store.Migrate, []string{"auto", "check", "off"}},
+		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
+		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
+		{"receipts.server", c.Receipts.Server, []string{"requested", "always", "never"}},
+		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
+		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
+		{"offline.confirm", c.Offline.Confirm, []string{"auto", "presence", "receipt"}},
+		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
+		{"log.format", c.Log.Format, []string{"text", "json"}},
+	} {
+		if !slices.Contains(choice.allowed, choice.value) {
+			p.add("%s: %q is none of %s", choice.key, choice.value, strings.Join(choice.allowed, ", "))
+		}
+	}
+}
+
+func (c *Config) checkXMPP(p *Problems) {
+	x := &c.XMPP
+	checkAddress(p, "xmpp.server", x.Server)
+	checkDomain(p, "xmpp.domain", x.Domain)
+	// Openfire appends its own domain to a foreign one and then routes nothing to it (measured); the server's own name ends
+	// the stream without an answer.
+	if checkDomain(p, "xmpp.component", x.Component) && !strings.HasSuffix(x.Component, "."+x.Domain) {
+		p.add("xmpp.component: %s is no subdomain of xmpp.domain, %s", x.Component, x.Domain)
+	}
+	switch secret := x.Secret.Reveal(); {
+	case secret == "":
+		p.add("xmpp.secret: is missing; give the server's component secret by xmpp.secret, xmpp.secret_file or TLIM_XMPP_SECRET")
+	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
+		p.add("xmpp.secret: must be ASCII without blanks: Openfire hashes it in its Java machine's own character set")
+	}
+	if !bool(x.TLS) && (x.CAFile != "" || x.ServerName != "" || x.InsecureSkipVerify) {
+		p.add("xmpp.tls: is off, so ca_file, server_name and insecure_skip_verify would do nothing; switch it on or leave them away")
+	}
+	if x.InsecureSkipVerify && x.CAFile != "" {
+		p.add("xmpp.insecure_skip_verify: makes ca_file meaningless; leave one of them away")
+	}
+	if c.Presence.Interval < Duration(100*time.Millisecond) {
+		p.add("presence.interval: must be 100ms or more")
+	}
+	// Openfire closes a silent component after xmpp.component.idle, at the least 20 s in any sensible set-up.
+	if x.Ping < Duration(100*time.Millisecond) || x.Ping > Duration(time.Minute) {
+		p.add("xmpp.ping: must be between 100ms and 1m")
+	}
+}
+
+// checkDomain takes host names as JIDs have them once prepared: Openfire registers Tlim.im.test as tlim.im.test.im.test.
+func checkDomain(p *Problems, key, value string) bool {
+	valid := value != "" && len(value) <= 253
+	for label := range strings.SplitSeq(value, ".") {
+		valid = valid && label != "" && len(label) <= 63 && !strings.HasPrefix(label, "-") && !strings.HasSuffix(label, "-") &&
+			!strings.ContainsFunc(label, func(r rune) bool {
+				return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '_')
+			})
+	}
+	if !valid {
+		p.add("%s: %q is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)", key, value)
+	}
+	return valid
+}
+
+// checkAddress wants host:port; the host may be empty where one listens.
+func checkAddress(p *Problems, key, value string) {
+	host, port, err := net.SplitHostPort(value)
+	n, bad := strconv.Atoi(port)
+	switch {
+	case err != nil || bad != nil || n < 0 || n > 65535:
+		p.add("%s: %q is no address: write host:port", key, value)
+	case key == "xmpp.server" && (host == "" || n == 0):
+		p.add("%s: %q names no host or no port", key, value)
+	}
+}
+
+func (c *Config) checkStore(p *Problems) {
+	s := &c.Store
+	if s.DSN.Reveal() == "" {
+		p.add("store.dsn: is missing; a file for sqlite, user:password@tcp(host:3306)/database for mysql")
+	}
+	if s.Driver == "mysql" && s.DSN == Default().Store.DSN {
+		p.add("store.dsn: mysql needs user:password@tcp(host:3306)/database")
+	}
+	if s.MaxOpen < 2 {
+		p.add("store.max_open: must be 2 or more: one connection writes, the others read")
+	}
+	if s.MaxIdle < 0 || s.MaxIdle > s.MaxOpen {
+		p.add("store.max_idle: must be between 0 and store.max_open, %d", s.MaxOpen)
+	}
+	if s.MaxWait < Duration(100*time.Millisecond) {
+		p.add("store.max_wait: must be 100ms or more")
+	}
+}
+
+// minKey keeps keys out that can be guessed.
+const minKey = 16
+
+func (c *Config) checkHTTP(p *Problems) {
+	h := &c.HTTP
+	checkAddress(p, "http.listen", h.Listen)
+	checkAddress(p, "metrics.listen", c.Metrics.Listen)
+	if h.Listen == c.Metrics.Listen && !strings.HasSuffix(h.Listen, ":0") {
+		p.add("metrics.listen: is http.listen as well; profiles and metrics need an address of their own")
+	}
+	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
+		p.add("http.tls: cert_file and key_file belong together")
+	}
+	if len(h.AllowFrom) > 0 && h.AllowAnonymous == "none" {
+		p.add("http.allow_from: limits callers without a key, and http.allow_anonymous is none; set it to clients or all, or leave allow_from away")
+	}
+	for _, r := range h.TrustedProxies {
+		if r.Prefix == netip.PrefixFrom(r.Addr(), 0) {
+			p.add("http.trusted_proxies: %s lets every caller claim any address", r)
+		}
+	}
+	if len(h.Keys) == 0 && h.KeyFile == "" {
+		p.add("http.key_file: is needed while http.keys is empty: the first start writes an admin key there")
+	}
+	names, values := map[string]bool{}, map[string]bool{}
+	for i, k := range h.Keys {
+		at := "http.keys[" + strconv.Itoa(i) + "]"
+		if k.Name == "" {
+			p.add("%s: has no name", at)
+		} else if names[k.Name] {
+			p.add("%s: the name %q is given twice", at, k.Name)
+		}
+		switch text := k.Key.Reveal(); {
+		case text == "":
+			p.add("%s: has no key; give key or key_file", at)
+		case len(text) < minKey || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+			p.add("%s: the key must be %d or more ASCII characters without blanks", at, minKey)
+		case values[text]:
+			p.add("%s: another name has the same key", at)
+		}
+		names[k.Name], values[k.Key.Reveal()] = true, true
+		if len(k.Scopes) == 0 {
+			p.add("%s: has no scopes; business or admin", at)
+		}
+		for _, s := range k.Scopes {
+			if s != "business" && s != "admin" {
+				p.add("%s: scope %q is neither business nor admin", at, s)
+			}
+		}
+		if k.Rate < 0 {
+			p.add("%s: rate is negative; calls a second, 0 for no limit", at)
+		}
+	}
+	for _, origin := range h.CORSOrigins {
+		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
+			p.add("http.cors_origins: %q is neither * nor an origin like https://chat.example.com", origin)
+		}
+	}
+}
+
+// maxStanza keeps stanzas well below the 1 MiB at which Openfire's parser closes the stream (measured), with room for what
+// escaping and the elements around the body add.
+const maxStanza = 512 << 10
+
+// maxCopies a second is what Openfire's copier hands out at most; beyond it loses copies and slows the whole server (measured).
+const maxCopies = 330
+
+func (c *Config) checkNumbers(p *Problems) {
+	l := &c.Limits
+	for _, n := range []struct {
+		key       string
+		value     int
+		low, high int
+	}{
+		{"xmpp.connections", c.XMPP.Connections, 1, 16},
+		{"xmpp.copies_max", c.XMPP.CopiesMax, 1, maxCopies},
+		{"limits.stanza", int(l.Stanza), 4 << 10, maxStanza},
+		{"limits.body", int(l.Body), 1 << 10, int(l.Stanza)},
+		{"limits.per_user_burst", l.PerUserBurst, 1, 1_000_000},
+		{"limits.per_user_inflight", l.PerUserInflight, 1, l.Inflight},
+		{"limits.inflight", l.Inflight, 1, 1_000_000},
+		{"limits.inflight_bytes", int(l.InflightBytes), int(l.Stanza), 8 << 30},
+		{"limits.pending_per_user", l.PendingPerUser, 1, 1_000_000},
+	} {
+		if n.value < n.low || n.value > n.high {
+			p.add("%s: %d is not between %d and %d", n.key, n.value, n.low, n.high)
+		}
+	}
+	if l.PerUserRate < 0 {
+		p.add("limits.per_user_rate: is negative; messages a second, 0 for no limit")
+	}
+	if c.Offline.Grace < Duration(100*time.Millisecond) || c.Offline.Grace > Duration(time.Hour) {
+		p.add("offline.grace: must be between 100ms and 1h")
+	}
+	if c.ShutdownTimeout < Duration(time.Second) || c.ShutdownTimeout > Duration(10*time.Minute) {
+		p.add("shutdown_timeout: must be between 1s and 10m")
+	}
+}

@@ -1,0 +1,356 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// write makes a file in a folder of the test and returns its path.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// load reads a configuration whose only other part is a secret.
+func load(t *testing.T, text string, set ...string) (Config, []string) {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "secret", "s3cret\n")
+	path := write(t, dir, "tlim.yaml", text)
+	cfg, _, err := Load(Sources{File: path, Set: append(set, "xmpp.secret_file=secret")})
+	return cfg, problemsOf(t, err, dir)
+}
+
+func problemsOf(t *testing.T, err error, dir string) []string {
+	t.Helper()
+	var problems Problems
+	if err != nil && !errors.As(err, &problems) {
+		t.Fatal(err)
+	}
+	lines := []string(problems)
+	for i := range lines {
+		lines[i] = strings.ReplaceAll(lines[i], dir+"/", "")
+	}
+	return lines
+}
+
+func TestDefaultsOfAnEmptyFile(t *testing.T) {
+	cfg, problems := load(t, "# nothing\n")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if cfg.XMPP.Component != "tlim.im.itonglian.com" || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Limits.Body != 64<<10 {
+		t.Errorf("got %+v", cfg)
+	}
+}
+
+func TestExampleFileIsTheDefaults(t *testing.T) {
+	const example = "../../deploy/tlim.yaml"
+	data, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cfg, problems := parse(data, example, dir, nil, nil)
+	want, _ := parse(nil, example, dir, nil, nil)
+	if !reflect.DeepEqual(cfg, want) {
+		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", cfg, want)
+	}
+	if len(problems) != 1 || !strings.HasPrefix(problems[0], "xmpp.secret: is missing") {
+		t.Errorf("the example has problems besides its missing secret: %q", problems)
+	}
+	r := reader{lines: map[string]int{}}
+	r.readFile(data)
+	for _, k := range keys {
+		if r.lines[k.name] == 0 {
+			t.Errorf("the example lacks %s", k.name)
+		}
+	}
+}
+
+func TestSourcesOverrideEachOther(t *testing.T) {
+	t.Setenv("TLIM_XMPP_PING", "9s")
+	t.Setenv("TLIM_LOG_LEVEL", "warn")
+	t.Setenv("TLIM_LOG_FORMAT", "") // empty: as if not there
+	cfg, problems := load(t, "xmpp: {ping: 7s, connections: 2}\nlog: {level: error, format: json}\n", "log.level=debug")
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if cfg.XMPP.Ping != Duration(9*time.Second) || cfg.XMPP.Connections != 2 || cfg.Log.Level != "debug" || cfg.Log.Format != "json" {
+		t.Errorf("got %+v %+v", cfg.XMPP, cfg.Log)
+	}
+}
+
+func TestValuesAreReadAsWritten(t *testing.T) {
+	t.Setenv("TLIM_HTTP_TRUSTED_PROXIES", "10.0.0.0/8, 192.168.1.7")
+	dir := t.TempDir()
+	write(t, dir, "crm.key", "0123456789abcdef0123\r\n")
+	path := write(t, dir, "tlim.yaml", `
+xmpp: {secret: 0123, tls: off, multicast: true, copies: on}
+limits: {body: 32KiB, inflight_bytes: 1048576, per_user_rate: 2.5, strict: yes}
+http:
+  keys:
+    - {name: crm, key_file: crm.key, scopes: [business], rate: 10}
+    - {name: ops, key: 00112233445566778899, scopes: [admin, business]}
+  cors_origins: https://a.example.com
+`)
+	cfg, _, err := Load(Sources{File: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := cfg.XMPP.Secret.Reveal(); got != "0123" {
+		t.Errorf("the secret 0123 became %s", got)
+	}
+	if cfg.XMPP.TLS || !cfg.XMPP.Multicast || !cfg.XMPP.Copies || Switch(!cfg.Limits.Strict) {
+		t.Errorf("switches: %+v", cfg.XMPP)
+	}
+	if cfg.Limits.Body != 32<<10 || cfg.Limits.InflightBytes != 1<<20 || cfg.Limits.PerUserRate != 2.5 {
+		t.Errorf("limits: %+v", cfg.Limits)
+	}
+	if p := cfg.HTTP.TrustedProxies; len(p) != 2 || p[0].String() != "10.0.0.0/8" || p[1].String() != "192.168.1.7/32" {
+		t.Errorf("trusted_proxies: %v", p)
+	}
+	want := []Key{
+		{Name: "crm", Key: Secret{"0123456789abcdef0123"}, Scopes: []string{"business"}, Rate: 10},
+		{Name: "ops", Key: Secret{"00112233445566778899"}, Scopes: []string{"admin", "business"}},
+	}
+	if !reflect.DeepEqual(cfg.HTTP.Keys, want) {
+		t.Errorf("keys: %#v", cfg.HTTP.Keys)
+	}
+	if len(cfg.HTTP.CORSOrigins) != 1 || cfg.HTTP.CORSOrigins[0] != "https://a.example.com" {
+		t.Errorf("cors_origins: %v", cfg.HTTP.CORSOrigins)
+	}
+}
+
+func TestKeysFromTheEnvironment(t *testing.T) {
+	t.Setenv("TLIM_HTTP_KEYS", `[{name: crm, key: "0123456789abcdef", scopes: [business]}]`)
+	cfg, problems := load(t, "")
+	if len(problems) > 0 || len(cfg.HTTP.Keys) != 1 || cfg.HTTP.Keys[0].Key.Reveal() != "0123456789abcdef" {
+		t.Errorf("%v %+v", problems, cfg.HTTP.Keys)
+	}
+}
+
+func TestRelativePaths(t *testing.T) {
+	for _, c := range []struct{ dsn, want string }{
+		{"tlim.db", "DIR/tlim.db"},
+		{"/var/lib/tlim.db", "/var/lib/tlim.db"},
+		{"file:data/tlim.db?mode=rw", "file:DIR/data/tlim.db?mode=rw"},
+		{"file:///var/tlim.db", "file:///var/tlim.db"},
+		{":memory:", ":memory:"},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "secret", "x")
+		path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: secret}\nstore: {dsn: '"+c.dsn+"'}\nhttp: {key_file: keys/admin}\n")
+		cfg, _, err := Load(Sources{File: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.ReplaceAll(cfg.Store.DSN.Reveal(), dir, "DIR"); got != c.want {
+			t.Errorf("store.dsn %s became %s, not %s", c.dsn, got, c.want)
+		}
+		if cfg.HTTP.KeyFile != Path(dir+"/keys/admin") {
+			t.Errorf("http.key_file became %s", cfg.HTTP.KeyFile)
+		}
+	}
+}
+
+func TestSecretSources(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a", "from-file\n")
+	path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: a}\n")
+	t.Setenv("TLIM_XMPP_SECRET", "from-environment")
+	cfg, _, err := Load(Sources{File: path})
+	if err != nil || cfg.XMPP.Secret.Reveal() != "from-environment" {
+		t.Errorf("the environment stands above the file's secret_file: got %q, %v", cfg.XMPP.Secret.Reveal(), err)
+	}
+	t.Setenv("TLIM_XMPP_SECRET_FILE", dir+"/a")
+	_, _, err = Load(Sources{File: path})
+	if got := problemsOf(t, err, dir); !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "which one counts?") }) {
+		t.Errorf("both in one source: %q", got)
+	}
+}
+
+// Every problem is one line, all of them are there at once, and each says where.
+func TestProblems(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		set        []string
+		want       []string
+	}{
+		{"misspelt key", "xmpp: {sercet: x}", nil, []string{"tlim.yaml:1: unknown key xmpp.sercet; the nearest known one is xmpp.secret"}},
+		{"misspelt section", "htpp: {listen: x}", nil, []string{"tlim.yaml:1: unknown key htpp; the nearest known one is http"}},
+		{"wrong section", "store: {listen: ':1'}", nil, []string{"tlim.yaml:1: unknown key store.listen; the nearest known one is http.listen"}},
+		{"misspelt empty section", "foo: {}", nil, []string{"tlim.yaml:1: unknown key foo; the nearest known one is log"}},
+		{"dotted key", "log.level: debug", nil, []string{"tlim.yaml:1: log.level must be written as a section with its key below it, without the dot"}},
+		{"misspelt key of a key", "http: {keys: [{nmae: x}]}", nil, []string{
+			"tlim.yaml:1: unknown key http.keys[0].nmae; http.keys has name, key, key_file, scopes and rate",
+			"http.keys[0]: has no name", "http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
+		{"given twice", "log: {level: info}\nlog: {level: warn}", nil, []string{"tlim.yaml:2: log is given twice, first in line 1"}},
+		{"two documents", "log: {level: info}\n---\nlog: {level: warn}", nil, []string{"tlim.yaml: holds more than one document"}},
+		{"a list", "[1, 2]", nil, []string{`tlim.yaml:1: the file must hold keys and values, like "log: {level: info}"`}},
+		{"section as value", "log: debug", nil, []string{"tlim.yaml:1: log is a section: its keys stand below it"}},
+		{"value as section", "shutdown_timeout: {a: b}", nil, []string{"tlim.yaml:1: shutdown_timeout: a single value is expected here"}},
+		{"units", "xmpp: {ping: 8}\nlimits: {body: 64KB}\npresence:\n  interval: soon", nil, []string{
+			`tlim.yaml:1: xmpp.ping: "8" is no time span: write a number with a unit, like 500ms, 8s, 10m or 24h`,
+			`tlim.yaml:4: presence.interval: "soon" is no time span: write a number with a unit, like 500ms, 8s, 10m or 24h`,
+			`tlim.yaml:2: limits.body: "64KB" is no size: write bytes, or a whole number with KiB, MiB or GiB, like 64KiB`}},
+		{"numbers", "store: {max_open: many}\nlimits: {strict: perhaps, per_user_rate: NaN}", nil, []string{
+			`tlim.yaml:1: store.max_open: "many" is no whole number`,
+			`tlim.yaml:2: limits.strict: "perhaps" is neither true nor false`,
+			`tlim.yaml:2: limits.per_user_rate: "NaN" is no number`}},
+		{"ranges", "http: {allow_anonymous: clients, allow_from: [10.0.0.1/8]}", nil, []string{
+			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
+		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
+			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
+		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\npush: {jpush: {enabled: true}}\nfiles: {dir: /srv}\ncleanup: {enabled: true}", nil, []string{
+			"files.dir: the file transfer is not in this release; leave the key away",
+			"directory.source: every source of users but api is not in this release; leave the key away",
+			"directory.max_remove: the synchronisation of users is not in this release; leave the key away",
+			"push.jpush.enabled: push is not in this release; leave the key away",
+			"cleanup.enabled: clean-up is not in this release; leave the key away",
+			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
+		{"domains", "xmpp: {domain: Im.Test, component: other.example}", nil, []string{
+			`xmpp.domain: "Im.Test" is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)`,
+			"xmpp.component: other.example is no subdomain of xmpp.domain, Im.Test"}},
+		{"addresses", "xmpp: {server: im.test}\nhttp: {listen: '9595'}\nmetrics: {listen: '127.0.0.1:99999'}", nil, []string{
+			`xmpp.server: "im.test" is no address: write host:port`, `http.listen: "9595" is no address: write host:port`,
+			`metrics.listen: "127.0.0.1:99999" is no address: write host:port`}},
+		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
+		{"command line", "", []string{"log.levle=debug", "nonsense", "http.keys=[{name: a, kee: b}]"}, []string{
+			"--set: unknown key log.levle; the nearest known one is log.level", "--set nonsense: write KEY=VALUE",
+			"--set http.keys:1: unknown key [0].kee;  has name, key, key_file, scopes and rate",
+			"http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
+		{"secret on the command line", "", []string{"xmpp.secret=x"}, []string{
+			"--set xmpp.secret: every user of this machine can read a command line; use xmpp.secret_file or TLIM_XMPP_SECRET"}},
+		{"TLS without TLS", "xmpp: {ca_file: x}", nil, []string{"xmpp.tls: is off, so ca_file, server_name and insecure_skip_verify would do nothing; switch it on or leave them away"}},
+		{"keys", "http: {keys: [{name: a, key: short, scopes: [root]}, {name: a, key: 0123456789abcdef, key_file: x, scopes: []}]}", nil, []string{
+			"tlim.yaml:1: http.keys: element 2: key and key_file are both given: which one counts?",
+			"http.keys[0]: the key must be 16 or more ASCII characters without blanks",
+			`http.keys[0]: scope "root" is neither business nor admin`,
+			`http.keys[1]: the name "a" is given twice`, "http.keys[1]: has no key; give key or key_file", "http.keys[1]: has no scopes; business or admin"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, got := load(t, c.text, c.set...)
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestUnknownVariable(t *testing.T) {
+	t.Setenv("TLIM_XMPP_SECRTE", "x")
+	t.Setenv("TLIM_TEST_MYSQL_DSN", "belongs to the tests")
+	_, problems := load(t, "")
+	want := []string{"environment: TLIM_XMPP_SECRTE is no variable of tlim; the nearest one is TLIM_XMPP_SECRET"}
+	if !slices.Equal(problems, want) {
+		t.Errorf("got %q", problems)
+	}
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	for _, k := range keys {
+		names := []string{k.env}
+		if k.secret() {
+			names = append(names, k.env+"_FILE")
+		}
+		for _, n := range names {
+			if other, twice := seen[n]; twice {
+				t.Errorf("%s and %s are both %s", k.name, other, n)
+			}
+			seen[n] = k.name
+		}
+	}
+	if len(keys) < 80 {
+		t.Errorf("only %d keys found", len(keys))
+	}
+}
+
+func TestShowMasksSecrets(t *testing.T) {
+	dir := t.TempDir()
+	path := write(t, dir, "tlim.yaml", `
+xmpp: {secret: hush-xmpp}
+store: {driver: mysql, dsn: "tlim:hush@db:x@tcp(10.0.0.1:3306)/im"}
+http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
+`)
+	var out bytes.Buffer
+	if err := showConfig(&out, Sources{File: path}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "hush") {
+		t.Errorf("a secret is shown:\n%s", out.String())
+	}
+	for _, want := range []string{"secret: '********'", "dsn: tlim:********@tcp(10.0.0.1:3306)/im", "body: 64KiB", "max_lifetime: 10m", "max_remove: 5%", "token_life: 1h"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%s is missing in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestMaskedDSN(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"tlim.db":                       "tlim.db",
+		"u:p@tcp(h)/d?charset=utf8mb4":  "u:********@tcp(h)/d?charset=utf8mb4",
+		"u:p://x@tcp(h)/d":              "u:********@tcp(h)/d",
+		"sqlserver://sa:p@h?database=d": "sqlserver://sa:********@h?database=d",
+		"server=h;Password={a;b};x=1":   "server=h;Password=********;x=1",
+		"u@tcp(h)/d":                    "u@tcp(h)/d",
+	} {
+		if got := maskDSN(dsn); got != want {
+			t.Errorf("%s is shown as %s, not %s", dsn, got, want)
+		}
+	}
+}
+
+// FuzzConfig feeds arbitrary files: never a panic, every problem is one line, and what is shown of a good configuration
+// means the same when it is read again.
+func FuzzConfig(f *testing.F) {
+	example, err := os.ReadFile("../../deploy/tlim.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(example)
+	for _, seed := range []string{
+		"", "a: b", "xmpp: {secret: x}", "http: {keys: [{name: a, key: 0123456789abcdef, scopes: [admin]}]}", "a: &a [*a]\n",
+		"http: {keys: &k [*k]}", "xmpp: &x {secret: *x}", "limits: {body: 9223372036854775807GiB}", "<<: {xmpp: {}}", "? [a]\n: b", "\xff\xfe", "%YAML 9\n---\n",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		cfg, problems := parse(data, "tlim.yaml", "/etc", nil, nil)
+		for _, p := range problems {
+			if strings.TrimSpace(p) == "" {
+				t.Error("an empty problem")
+			}
+		}
+		if slices.ContainsFunc(problems, func(p string) bool { return !strings.HasPrefix(p, "xmpp.secret: is missing") }) {
+			return
+		}
+		shown, err := yaml.Marshal(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, problems := parse(shown, "shown.yaml", "/etc", nil, nil)
+		hide := func(c Config) Config {
+			c.XMPP.Secret, c.Store.DSN, c.HTTP.Keys = Secret{}, DSN{}, nil
+			return c
+		}
+		if !reflect.DeepEqual(hide(cfg), hide(again)) {
+			t.Errorf("shown as\n%s\nwhich reads as\n%+v\nand was\n%+v\n%v", shown, again, cfg, problems)
+		}
+	})
+}

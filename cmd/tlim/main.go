@@ -1,0 +1,96 @@
+// Command tlim is an XMPP component beside an existing server: group chat, offline queue, read receipts and an HTTP API.
+//
+// This package wires the parts and nothing else: settings.go and config.go are the configuration, app.go starts and stops,
+// admin.go answers operators, serve.go listens to signals.
+//
+// Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 another process has taken the database
+// over. After 2 and 3 a restart does not help, and after 3 it would harm: the two would depose each other for ever.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+	exitFenced = 3
+	exitAbort  = 130 // what shells use for a process that a second signal ended
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run executes one command and returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var problems Problems
+	var exit exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &problems):
+		for _, p := range problems {
+			fmt.Fprintln(stderr, "tlim:", p)
+		}
+		return exitUsage
+	case errors.As(err, &exit):
+		fmt.Fprintln(stderr, "tlim:", exit.error)
+		return exit.code
+	}
+	fmt.Fprintln(stderr, "tlim:", strings.ReplaceAll(err.Error(), "\n", "\ntlim: "))
+	return exitFailed
+}
+
+// exitError carries an exit code of its own.
+type exitError struct {
+	error
+	code int
+}
+
+func (e exitError) Unwrap() error { return e.error }
+
+func rootCommand() *cobra.Command {
+	var from Sources
+	root := &cobra.Command{
+		Use:               "tlim",
+		Short:             "Group chat, offline queue, read receipts and an HTTP API beside an XMPP server",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Args:              cobra.NoArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&from.File, "config", "", "configuration file (default: ./tlim.yaml, then /etc/tlim/tlim.yaml, if there)")
+	root.PersistentFlags().StringArrayVar(&from.Set, "set", nil, "KEY=VALUE, above file and environment; may be repeated")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exitError{err, exitUsage} })
+	root.AddCommand(serveCommand(&from), configCommand(&from), versionCommand())
+	usageErrors(root)
+	return root
+}
+
+// usageErrors gives superfluous arguments and unknown commands the exit code of a wrong command line.
+func usageErrors(cmd *cobra.Command) {
+	check := cmd.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return exitError{err, exitUsage}
+		}
+		return nil
+	}
+	for _, c := range cmd.Commands() {
+		usageErrors(c)
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// unknownKey says which known key a misspelt one is nearest to.
+func unknownKey(name string) string {
+	names := make([]string, 0, 2*len(keys))
+	for _, k := range keys {
+		names = append(names, k.name)
+		if section, _, ok := strings.Cut(k.name, "."); ok && !slices.Contains(names, section) {
+			names = append(names, section)
+		}
+		if k.secret() {
+			names = append(names, k.name+"_file")
+		}
+	}
+	if section, _, ok := strings.Cut(name, "["); ok { // a key of a list element: only its neighbours are near
+		return fmt.Sprintf("unknown key %s; %s has name, key, key_file, scopes and rate", name, section)
+	}
+	best := nearest(name, names)
+	if best == name {
+		return fmt.Sprintf("%s must be written as a section with its key below it, without the dot", name)
+	}
+	return fmt.Sprintf("unknown key %s; the nearest known one is %s", name, best)
+}
+
+// nearest returns the candidate with the fewest letters to change. A right last part in the wrong section counts as near.
+func nearest(name string, candidates []string) string {
+	slices.Sort(candidates)
+	best, least := "", 0
+	for _, c := range candidates {
+		d := distance(name, c)
+		if last(name) == last(c) {
+			d = min(d, 2)
+		}
+		if best == "" || d < least {
+			best, least = c, d
+		}
+	}
+	return best
+}
+
+func last(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
+
+// maxCompared bounds the work for a name that somebody pasted a page into.
+const maxCompared = 128
+
+// distance is the number of letters to insert, delete or replace between a and b (Levenshtein), neighbours swapped counting as one.
+func distance(a, b string) int {
+	a, b = a[:min(len(a), maxCompared)], b[:min(len(b), maxCompared)]
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			replace := row[j-1]
+			if a[i-1] != b[j-1] {
+				replace++
+			}
+			next[j] = min(replace, row[j]+1, next[j-1]+1)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row, next = row, next, before
+	}
+	return row[len(b)]
+}

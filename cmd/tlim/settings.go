@@ -1,0 +1,238 @@
+package main
+
+import "time"
+
+// Config is the whole configuration, section by section as CONFIG.md has them. A yaml tag is the key's name in the file;
+// [Default] holds the defaults, [Load] reads, and Config.problems checks. Secrets hide themselves when printed.
+type Config struct {
+	XMPP            XMPP        `yaml:"xmpp"`
+	Presence        Presence    `yaml:"presence"`
+	Store           Store       `yaml:"store"`
+	HTTP            HTTP        `yaml:"http"`
+	Files           Files       `yaml:"files"`
+	Directory       Directory   `yaml:"directory"`
+	Push            Push        `yaml:"push"`
+	Receipts        Receipts    `yaml:"receipts"`
+	Envelope        Envelope    `yaml:"envelope"`
+	Offline         Offline     `yaml:"offline"`
+	Revoke          Revoke      `yaml:"revoke"`
+	Sessions        Sessions    `yaml:"sessions"`
+	Idempotency     Idempotency `yaml:"idempotency"`
+	Cleanup         Cleanup     `yaml:"cleanup"`
+	Limits          Limits      `yaml:"limits"`
+	Metrics         Metrics     `yaml:"metrics"`
+	Log             Log         `yaml:"log"`
+	ShutdownTimeout Duration    `yaml:"shutdown_timeout"`
+}
+
+// XMPP is the link to the server.
+type XMPP struct {
+	Server             string   `yaml:"server"`
+	Domain             string   `yaml:"domain"`
+	Component          string   `yaml:"component"` // "" in a file; filled in by Load
+	Secret             Secret   `yaml:"secret"`
+	TLS                Switch   `yaml:"tls"`
+	CAFile             Path     `yaml:"ca_file"`
+	ServerName         string   `yaml:"server_name"`
+	InsecureSkipVerify bool     `yaml:"insecure_skip_verify"`
+	Connections        int      `yaml:"connections"`
+	Multicast          Switch   `yaml:"multicast"`
+	Delivery           string   `yaml:"delivery"`
+	Sender             string   `yaml:"sender"`
+	Copies             Switch   `yaml:"copies"`
+	CopiesMax          int      `yaml:"copies_max"`
+	Ping               Duration `yaml:"ping"`
+}
+
+// Presence is how fresh the picture of who is online is kept.
+type Presence struct {
+	Interval Duration `yaml:"interval"`
+}
+
+// Store is the database.
+type Store struct {
+	Driver      string   `yaml:"driver"`
+	DSN         DSN      `yaml:"dsn"`
+	MaxOpen     int      `yaml:"max_open"`
+	MaxIdle     int      `yaml:"max_idle"`
+	MaxLifetime Duration `yaml:"max_lifetime"`
+	MaxWait     Duration `yaml:"max_wait"`
+	Migrate     string   `yaml:"migrate"`
+}
+
+// HTTP is the API that integrators and clients call.
+type HTTP struct {
+	Listen         string   `yaml:"listen"`
+	TLS            HTTPTLS  `yaml:"tls"`
+	BaseURL        string   `yaml:"base_url"`
+	AllowAnonymous string   `yaml:"allow_anonymous"`
+	AllowFrom      []CIDR   `yaml:"allow_from"`
+	TrustedProxies []CIDR   `yaml:"trusted_proxies"`
+	Keys           []Key    `yaml:"keys"`
+	KeyFile        Path     `yaml:"key_file"`
+	TokenLife      Duration `yaml:"token_life"`
+	CORSOrigins    []string `yaml:"cors_origins"`
+	Language       string   `yaml:"language"`
+}
+
+// HTTPTLS is the certificate of the API; empty for plain HTTP behind a proxy.
+type HTTPTLS struct {
+	CertFile Path `yaml:"cert_file"`
+	KeyFile  Path `yaml:"key_file"`
+}
+
+// Key is one caller of the HTTP API.
+type Key struct {
+	Name   string   `yaml:"name"`
+	Key    Secret   `yaml:"key"`
+	Scopes []string `yaml:"scopes"`
+	Rate   float64  `yaml:"rate"` // calls a second; 0 = no limit
+}
+
+// Files is the file transfer.
+type Files struct {
+	Prefixes    []string `yaml:"prefixes"`
+	Access      string   `yaml:"access"`
+	FallbackURL string   `yaml:"fallback_url"`
+	Dir         Path     `yaml:"dir"`
+	S3          S3       `yaml:"s3"`
+	MaxSize     Size     `yaml:"max_size"`
+}
+
+// S3 is an object store that holds the files instead of a folder.
+type S3 struct {
+	Endpoint  string `yaml:"endpoint"`
+	Bucket    string `yaml:"bucket"`
+	AccessKey Secret `yaml:"access_key"`
+	SecretKey Secret `yaml:"secret_key"`
+	Region    string `yaml:"region"`
+}
+
+// Directory is where users come from.
+type Directory struct {
+	Source          string   `yaml:"source"`
+	Interval        Duration `yaml:"interval"`
+	DryRun          bool     `yaml:"dry_run"`
+	MaxRemove       Percent  `yaml:"max_remove"`
+	CreateAccounts  bool     `yaml:"create_accounts"`
+	RemoveAccounts  bool     `yaml:"remove_accounts"`
+	InitialPassword Secret   `yaml:"initial_password"`
+	DSN             DSN      `yaml:"dsn"`
+}
+
+// Push is what wakes absent phones.
+type Push struct {
+	Content string  `yaml:"content"`
+	JPush   JPush   `yaml:"jpush"`
+	Webhook Webhook `yaml:"webhook"`
+}
+
+// JPush is the push service of the shipped apps.
+type JPush struct {
+	Enabled      bool   `yaml:"enabled"`
+	AppKey       Secret `yaml:"app_key"`
+	MasterSecret Secret `yaml:"master_secret"`
+	BaseURL      string `yaml:"base_url"`
+}
+
+// Webhook is a push by HTTP to somebody else's sender.
+type Webhook struct {
+	URL    string   `yaml:"url"`
+	Secret Secret   `yaml:"secret"`
+	Kinds  []string `yaml:"kinds"`
+}
+
+// Receipts is who gets server and read receipts.
+type Receipts struct {
+	Server      string `yaml:"server"`
+	GroupFanout string `yaml:"group_fanout"`
+}
+
+// Envelope is the form of server-made messages.
+type Envelope struct {
+	Body string `yaml:"body"`
+}
+
+// Offline is when a message waits for a phone.
+type Offline struct {
+	Confirm string   `yaml:"confirm"`
+	Grace   Duration `yaml:"grace"`
+}
+
+// Revoke is the time limit of revokes; 0 = none.
+type Revoke struct {
+	Window Duration `yaml:"window"`
+}
+
+// Sessions is what happens to a removed member's history.
+type Sessions struct {
+	PurgeOnRemove bool `yaml:"purge_on_remove"`
+}
+
+// Idempotency is how repeated HTTP calls are recognised.
+type Idempotency struct {
+	Window       Duration `yaml:"window"`
+	ByBusinessID bool     `yaml:"by_business_id"`
+}
+
+// Cleanup is the removal of old rows and files. Days; 0 = never.
+type Cleanup struct {
+	Enabled     bool     `yaml:"enabled"`
+	Interval    Duration `yaml:"interval"`
+	Days        int      `yaml:"days"`
+	OfflineDays int      `yaml:"offline_days"`
+	FilesDays   int      `yaml:"files_days"`
+	IDs         int      `yaml:"ids"`
+}
+
+// Limits bound what one message, one user and all of them together may take.
+type Limits struct {
+	Strict          bool    `yaml:"strict"`
+	ClientNotices   bool    `yaml:"client_notices"`
+	Body            Size    `yaml:"body"`
+	Stanza          Size    `yaml:"stanza"`
+	PerUserRate     float64 `yaml:"per_user_rate"` // messages a second; 0 = no limit
+	PerUserBurst    int     `yaml:"per_user_burst"`
+	PerUserInflight int     `yaml:"per_user_inflight"`
+	Inflight        int     `yaml:"inflight"`
+	InflightBytes   Size    `yaml:"inflight_bytes"`
+	PendingPerUser  int     `yaml:"pending_per_user"`
+}
+
+// Metrics is the listener for operators.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+}
+
+// Log is what the process says on standard error.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// Default is the configuration of an empty file. Only the secret is missing in it.
+func Default() Config {
+	const minute, hour = Duration(time.Minute), Duration(time.Hour)
+	return Config{
+		XMPP: XMPP{Server: "127.0.0.1:5275", Domain: "im.itonglian.com", Connections: 1, Delivery: "auto", Sender: "component",
+			CopiesMax: 200, Ping: Duration(8 * time.Second)},
+		Presence: Presence{Interval: Duration(2 * time.Second)},
+		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
+			MaxWait: Duration(10 * time.Second), Migrate: "auto"},
+		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Keys: []Key{},
+			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
+		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20},
+		Directory:   Directory{Source: "api", Interval: minute, MaxRemove: 5},
+		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
+		Receipts:    Receipts{Server: "requested", GroupFanout: "author"},
+		Envelope:    Envelope{Body: "string"},
+		Offline:     Offline{Confirm: "auto", Grace: Duration(5 * time.Second)},
+		Idempotency: Idempotency{Window: 24 * hour},
+		Cleanup:     Cleanup{Interval: 24 * hour, Days: 30, IDs: 30},
+		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64,
+			Inflight: 10000, InflightBytes: 64 << 20, PendingPerUser: 10000},
+		Metrics:         Metrics{Listen: "127.0.0.1:9596"},
+		Log:             Log{Level: "info", Format: "text"},
+		ShutdownTimeout: Duration(20 * time.Second),
+	}
+}
