@@ -29,13 +29,15 @@ func (e *HTTPError) Error() string { return fmt.Sprintf("status %d: %s", e.Statu
 // the decoded answer. An answer whose result is not "ok" is no error: tests look at it. Another status than 200 is an *HTTPError.
 func (t *Tlim) Get(ctx context.Context, path string, values url.Values) (map[string]any, error) {
 	var answer map[string]any
-	return answer, t.Call(ctx, http.MethodGet, path, values, &answer)
+	err := t.Call(ctx, http.MethodGet, path, values, &answer)
+	return answer, err
 }
 
 // Post is Get by POST with a form.
 func (t *Tlim) Post(ctx context.Context, path string, values url.Values) (map[string]any, error) {
 	var answer map[string]any
-	return answer, t.Call(ctx, http.MethodPost, path, values, &answer)
+	err := t.Call(ctx, http.MethodPost, path, values, &answer)
+	return answer, err
 }
 
 // Call is Get and Post for those who want the answer in a type of their own, such as the array of findPresence.
@@ -43,7 +45,7 @@ func (t *Tlim) Call(ctx context.Context, method, path string, values url.Values,
 	if !strings.HasPrefix(path, "/") {
 		path = apiBase + path
 	}
-	target, form := t.HTTP+path, io.Reader(nil)
+	target, form := t.URL+path, io.Reader(nil)
 	if method == http.MethodPost {
 		form = strings.NewReader(values.Encode())
 	} else if len(values) > 0 {
@@ -109,8 +111,8 @@ func (t *Tlim) AddSession(ctx context.Context, owner string, members ...string) 
 	return id, nil
 }
 
-// ReadMetrics returns all samples of /metrics by name with labels, as printed there: `tlim_stanzas_total{kind="message"}`.
-func (t *Tlim) ReadMetrics(ctx context.Context) (map[string]float64, error) {
+// Metrics returns all samples of /metrics by name with labels, as printed there: `tlim_stanzas_total{kind="message"}`.
+func (t *Tlim) Metrics(ctx context.Context) (map[string]float64, error) {
 	status, body, err := t.probe(ctx, "/metrics")
 	if err != nil {
 		return nil, fmt.Errorf("/metrics: %w", err)

@@ -37,11 +37,11 @@ type TlimOptions struct {
 
 // Tlim is a running `tlim serve`. Its addresses do not change over Restart.
 type Tlim struct {
-	HTTP    string // base URL of the API: http://127.0.0.1:port
-	Metrics string // base URL of /metrics, /healthz, /readyz
-	Key     string // for "Authorization: Bearer"; the content of the key file, "" when the configuration names keys itself
-	Dir     string
-	Log     string // path of the file that gets standard output and error, of all starts
+	URL        string // of the API, without path: http://127.0.0.1:port
+	MetricsURL string // of /metrics, /healthz, /readyz, without path
+	Key        string // for "Authorization: Bearer"; the content of the key file, "" when the configuration names keys itself
+	Dir        string
+	Log        string // path of the file that gets standard output and error, of all starts
 
 	options TlimOptions
 	binary  string
@@ -126,7 +126,7 @@ func (t *Tlim) configure() error {
 	for _, part := range []struct {
 		name string
 		url  *string
-	}{{"http", &t.HTTP}, {"metrics", &t.Metrics}} {
+	}{{"http", &t.URL}, {"metrics", &t.MetricsURL}} {
 		addr, err := FreeAddr()
 		if err != nil {
 			return err
@@ -219,16 +219,16 @@ func (t *Tlim) Start(ctx context.Context) error {
 	if t.options.Unready {
 		path = "/healthz"
 	}
-	if err := t.await(ctx, path); err != nil {
+	if err := t.await(ctx, path, exited); err != nil {
 		_ = cmd.Process.Kill() // an error means that it has ended already
 		<-exited
-		return fmt.Errorf("start tlim: %w; the end of %s:\n%s", err, t.Log, tail(t.Log, begin))
+		return fmt.Errorf("start tlim: %w (%v); the end of %s:\n%s", err, cmd.ProcessState, t.Log, tail(t.Log, begin))
 	}
 	return t.readKey()
 }
 
 // await returns when path answers 200, an error when the process ends or ctx does.
-func (t *Tlim) await(ctx context.Context, path string) error {
+func (t *Tlim) await(ctx context.Context, path string, exited <-chan struct{}) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
@@ -237,8 +237,8 @@ func (t *Tlim) await(ctx context.Context, path string) error {
 			return nil
 		}
 		select {
-		case <-t.exited:
-			return fmt.Errorf("it ended: %w", t.exit)
+		case <-exited:
+			return errors.New("it ended")
 		case <-ctx.Done():
 			return fmt.Errorf("%s answers %d %q (%w): %w", path, status, body, err, ctx.Err())
 		case <-ticker.C:
@@ -247,7 +247,7 @@ func (t *Tlim) await(ctx context.Context, path string) error {
 }
 
 func (t *Tlim) probe(ctx context.Context, path string) (int, string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.Metrics+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, t.MetricsURL+path, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -263,8 +263,8 @@ func (t *Tlim) probe(ctx context.Context, path string) (int, string, error) {
 // Ready returns the status and text of /readyz.
 func (t *Tlim) Ready(ctx context.Context) (int, string, error) { return t.probe(ctx, "/readyz") }
 
-// AwaitReady returns when /readyz answers 200 again.
-func (t *Tlim) AwaitReady(ctx context.Context) error { return t.await(ctx, "/readyz") }
+// AwaitReady returns when /readyz answers 200 again; an error when the process ends before.
+func (t *Tlim) AwaitReady(ctx context.Context) error { return t.await(ctx, "/readyz", t.Exited()) }
 
 // AwaitUnready returns when /readyz answers anything but 200, with what it says.
 func (t *Tlim) AwaitUnready(ctx context.Context) (string, error) {
@@ -306,13 +306,29 @@ func (t *Tlim) readKey() error {
 }
 
 // PID returns the process id of the running or last process.
-func (t *Tlim) PID() int { return t.cmd.Process.Pid }
+func (t *Tlim) PID() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cmd.Process.Pid
+}
 
-// Exited is closed when the present process is gone.
-func (t *Tlim) Exited() <-chan struct{} { return t.exited }
+// Exited returns a channel that is closed when the present process is gone. After a Start it is another one.
+func (t *Tlim) Exited() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.exited
+}
 
-// Kill ends the process by SIGKILL and returns when it is gone.
-func (t *Tlim) Kill() error { return t.signal(syscall.SIGKILL) }
+// Kill ends the process by SIGKILL and returns when it is gone. Killing twice is no error.
+func (t *Tlim) Kill() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("kill tlim: %w", err)
+	}
+	<-t.exited
+	return nil
+}
 
 // Stop sends SIGTERM and returns when the process is gone. It is an error when it exits with another code than 0, or has to be killed after 60 s. Stopping twice is none.
 func (t *Tlim) Stop() error {
@@ -338,16 +354,6 @@ func (t *Tlim) Stop() error {
 	if t.exit != nil {
 		return fmt.Errorf("stop tlim: %w; the end of %s:\n%s", t.exit, t.Log, tail(t.Log, 0))
 	}
-	return nil
-}
-
-func (t *Tlim) signal(s syscall.Signal) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if err := t.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill tlim: %w", err)
-	}
-	<-t.exited
 	return nil
 }
 

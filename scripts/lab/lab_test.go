@@ -1,0 +1,414 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	_ "github.com/go-sql-driver/mysql"
+)
+
+// A machine that does other things at the same time needs 24 s for an Openfire; its first one is downloaded.
+const patience = 4 * time.Minute
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must[T any](t *testing.T) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// stopped ends the server with the test, and fails it when its process is still there then.
+func stopped(t *testing.T, s *Server) *Server {
+	t.Cleanup(func() {
+		pid := s.PID
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+		if alive(pid) {
+			t.Errorf("%s is still there after Stop", s.Kind)
+		}
+	})
+	return s
+}
+
+func alive(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
+}
+
+// login dials and closes with the test.
+func login(t *testing.T, s *Server, user, resource string, opts ...Option) *Client {
+	t.Helper()
+	c := must[*Client](t)(Dial(within(t, 20*time.Second), s.C2S, s.Domain, user, "secret-"+user, resource, opts...))
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func users(names ...string) map[string]string {
+	m := map[string]string{}
+	for _, name := range names {
+		m[name] = "secret-" + name
+	}
+	return m
+}
+
+func TestOpenfire(t *testing.T) {
+	s := stopped(t, must[*Server](t)(StartOpenfire(within(t, patience), Options{Dir: t.TempDir(), Users: users("zhangsan", "lisi")})))
+	clients(t, s)
+
+	t.Run("start twice", func(t *testing.T) {
+		err := (&Server{Kind: "openfire", Dir: s.Dir}).Start(within(t, patience))
+		if err == nil || !strings.Contains(err.Error(), "already running") {
+			t.Errorf("second start: %v", err)
+		}
+	})
+	t.Run("kill and start keep ports, secret and accounts", func(t *testing.T) {
+		before := *s
+		c := must[*Client](t)(Dial(within(t, 20*time.Second), s.C2S, s.Domain, "lisi", "secret-lisi", "a", WithPresence("", 0)))
+		if err := s.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-c.Done():
+		case <-within(t, 20*time.Second).Done():
+			t.Fatal("the client does not see that its server died")
+		}
+		if err := c.Close(); err != nil {
+			t.Errorf("closing what is over: %v", err)
+		}
+		if _, err := net.Dial("tcp", s.C2S); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dialling a killed server: %v", err)
+		}
+		if err := s.Start(within(t, patience)); err != nil {
+			t.Fatal(err)
+		}
+		if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
+			t.Errorf("before %+v, after %+v", before, *s)
+		}
+		login(t, s, "lisi", "a")
+	})
+}
+
+func TestProsody(t *testing.T) {
+	s := stopped(t, must[*Server](t)(StartProsody(within(t, patience), Options{Dir: t.TempDir(), Users: users("zhangsan", "lisi")})))
+	clients(t, s)
+	before := *s
+	if err := s.Restart(within(t, patience)); err != nil {
+		t.Fatal(err)
+	}
+	if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
+		t.Errorf("before %+v, after %+v", before, *s)
+	}
+	login(t, s, "lisi", "a")
+}
+
+// clients tries the client on a server with zhangsan and lisi.
+func clients(t *testing.T, s *Server) {
+	t.Run("chat", func(t *testing.T) {
+		a := login(t, s, "zhangsan", "pc[web]", WithPresence("", 0), WithAck())
+		b := login(t, s, "lisi", "phone", WithPresence("", 0), WithConfirm())
+		if a.JID != "zhangsan@im.test/pc[web]" {
+			t.Errorf("bound %q", a.JID)
+		}
+		body := Text("zhangsan", "lisi", "id-1", "\u4f60\u597d \U0001f600 <&>\"' ]]>")
+		if err := a.SendMessage(b.JID, "id-1", body, `<request xmlns="urn:xmpp:receipts"/>`); err != nil {
+			t.Fatal(err)
+		}
+		ctx := within(t, 10*time.Second)
+		m := must[Message](t)(b.Recv(ctx))
+		if m.Body != body || m.ID != "id-1" || m.From != a.JID || m.Type != "chat" || !m.Has("tlim", tlimNS) {
+			t.Errorf("arrived: %s", m.Raw)
+		}
+		m = must[Message](t)(a.Recv(ctx))
+		if m.Confirms() != "id-1" || m.From != b.JID {
+			t.Errorf("confirmation: %s", m.Raw)
+		}
+	})
+	t.Run("order and counting", func(t *testing.T) {
+		const n = 2000
+		var bad atomic.Int64
+		next := 0
+		a := login(t, s, "zhangsan", "a")
+		b := login(t, s, "lisi", "b", WithPresence("", 0), WithEach(func(raw []byte) {
+			if attribute(raw, "id") != fmt.Sprint(next) {
+				bad.Add(1)
+			}
+			next++
+		}))
+		for i := range n {
+			if err := a.SendMessage(b.JID, fmt.Sprint(i), "x"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx := within(t, 20*time.Second)
+		if err := a.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		arrived(t, ctx, b, n)
+		if bad.Load() != 0 {
+			t.Errorf("%d of %d out of order", bad.Load(), n)
+		}
+	})
+	t.Run("wait for one of several", func(t *testing.T) {
+		a, b := login(t, s, "zhangsan", "a"), login(t, s, "lisi", "b", WithPresence("", 0))
+		for _, id := range []string{"1", "2", "3"} {
+			if err := a.SendMessage(b.JID, id, id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx := within(t, 10*time.Second)
+		for _, id := range []string{"2", "3", "1"} {
+			if m := must[Message](t)(b.WaitFor(ctx, func(m Message) bool { return m.ID == id })); m.Body != id {
+				t.Errorf("waited for %s, got %s", id, m.Raw)
+			}
+		}
+		soon, cancel := context.WithCancel(ctx)
+		cancel()
+		if m, err := b.Recv(soon); !errors.Is(err, context.Canceled) {
+			t.Errorf("nothing is left, and yet: %s %v", m.Raw, err)
+		}
+	})
+	t.Run("presence", func(t *testing.T) {
+		a := login(t, s, "zhangsan", "a", WithPresence("", 0))
+		ctx := within(t, 10*time.Second)
+		b := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "lisi", "secret-lisi", "b", WithPresence("away", 3), WithDirected(a.JID)))
+		from := func(p Presence) bool { return p.From == b.JID }
+		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "" || p.Show != "away" || p.Priority != 3 {
+			t.Errorf("available: %s", p.Raw)
+		}
+		if err := b.Presence(ctx, Presence{To: a.JID, Show: "dnd"}); err != nil {
+			t.Fatal(err)
+		}
+		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Show != "dnd" {
+			t.Errorf("changed: %s", p.Raw)
+		}
+		b.Kill()
+		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "unavailable" {
+			t.Errorf("killed: %s", p.Raw)
+		}
+		if err := b.Send("<presence/>"); !errors.Is(err, ErrClosed) {
+			t.Errorf("sending on a killed client: %v", err)
+		}
+	})
+	t.Run("pause", func(t *testing.T) {
+		a, b := login(t, s, "zhangsan", "a"), login(t, s, "lisi", "b", WithPresence("", 0), WithCount())
+		ctx := within(t, 20*time.Second)
+		b.Pause()
+		for range 100 {
+			if err := a.SendMessage(b.JID, "x", strings.Repeat("x", 10000)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		// The one read that Pause found under way may have brought a buffer full.
+		if n, _ := b.Received(); n > firstBuffer/10000+1 {
+			t.Errorf("%d messages read while paused", n)
+		}
+		b.Resume()
+		arrived(t, ctx, b, 100)
+	})
+	t.Run("refused", func(t *testing.T) {
+		ctx := within(t, 10*time.Second)
+		if _, err := Dial(ctx, s.C2S, s.Domain, "lisi", "wrong", ""); !errors.Is(err, ErrLogin) {
+			t.Errorf("wrong password: %v", err)
+		}
+		a := login(t, s, "zhangsan", "a")
+		var refused *IQError
+		if _, err := a.IQ(ctx, "get", "nobody@im.test/x", `<query xmlns="jabber:iq:version"/>`); !errors.As(err, &refused) {
+			t.Errorf("iq to nobody: %v", err)
+		}
+		gone, cancel := context.WithCancel(ctx)
+		cancel()
+		if _, err := Dial(gone, s.C2S, s.Domain, "lisi", "secret-lisi", ""); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+	})
+	t.Run("ended by the server", func(t *testing.T) {
+		a := must[*Client](t)(Dial(within(t, 10*time.Second), s.C2S, s.Domain, "zhangsan", "secret-zhangsan", "a"))
+		login(t, s, "zhangsan", "a") // takes the resource over
+		select {
+		case <-a.Done():
+		case <-within(t, 10*time.Second).Done():
+			t.Fatal("the client does not see the end")
+		}
+		var broken StreamError
+		if _, err := a.Recv(t.Context()); !errors.As(err, &broken) || broken != "conflict" {
+			t.Errorf("after the end: %v", err)
+		}
+	})
+}
+
+// arrived waits until the client has received n messages.
+func arrived(t *testing.T, ctx context.Context, c *Client, n int64) {
+	t.Helper()
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		got, _ := c.Received()
+		if got == n {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-c.Done():
+			t.Fatalf("%d of %d messages, then %v", got, n, c.Err())
+		case <-ctx.Done():
+			t.Fatalf("%d of %d messages arrived", got, n)
+		}
+	}
+}
+
+func TestMariaDB(t *testing.T) {
+	s := stopped(t, must[*Server](t)(StartMariaDB(within(t, patience), Options{Dir: t.TempDir()})))
+	ctx := within(t, patience)
+	const word = "\u4f60\U0001f600"
+	db := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
+	defer db.Close()
+	for _, query := range []string{"CREATE TABLE a (b varchar(10))", "CREATE DATABASE other", "INSERT INTO a VALUES ('" + word + "')"} {
+		must[sql.Result](t)(db.ExecContext(ctx, query))
+	}
+	before := *s
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if s.DSN != before.DSN || s.PID == before.PID {
+		t.Errorf("before %+v, after %+v", before, *s)
+	}
+	again := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
+	defer again.Close()
+	var got string
+	if err := again.QueryRowContext(ctx, "SELECT b FROM a").Scan(&got); err != nil || got != word {
+		t.Errorf("after the crash: %q %v", got, err)
+	}
+}
+
+func TestOpenfireOnMariaDB(t *testing.T) {
+	many := users("zhangsan", "lisi")
+	for i := range 300 {
+		many[fmt.Sprintf("u%d", i)] = fmt.Sprintf("secret-u%d", i)
+	}
+	many["quoted"] = `secret-quoted` // and one whose password SQL and shell would trip over
+	many["odd"] = `a'b"c\d $e:f`
+	s := stopped(t, must[*Server](t)(StartOpenfire(within(t, patience), Options{
+		Dir: t.TempDir(), DB: "mariadb", Users: many, Properties: map[string]string{"route.all-resources": "true"},
+	})))
+	ctx := within(t, patience)
+	login(t, s, "u299", "a")
+	odd := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "odd", many["odd"], "a"))
+	if err := odd.Close(); err != nil {
+		t.Error(err)
+	}
+	db := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
+	defer db.Close()
+	var n int
+	if err := db.QueryRowContext(ctx, "SELECT count(*) FROM ofUser").Scan(&n); err != nil || n != len(many) {
+		t.Errorf("%d users in Openfire's database, want %d: %v", n, len(many), err)
+	}
+	// An emoji for somebody who is away goes through Openfire's own table and back.
+	a := login(t, s, "zhangsan", "a")
+	if err := a.SendMessage("lisi@im.test", "1", "\U0001f600"); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b := login(t, s, "lisi", "b", WithPresence("", 0))
+	if m := must[Message](t)(b.Recv(ctx)); m.Body != "\U0001f600" {
+		t.Errorf("from the offline store: %s", m.Raw)
+	}
+}
+
+// A start that is interrupted takes everything down again.
+func TestInterruptedStart(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(within(t, patience))
+	done := make(chan error, 1)
+	go func() {
+		_, err := StartOpenfire(ctx, Options{Dir: dir})
+		done <- err
+	}()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	var pid int
+	for pid == 0 {
+		if text, err := os.ReadFile(filepath.Join(dir, "pid")); err == nil {
+			// Half-written for a moment.
+			if _, err := fmt.Sscan(string(text), &pid); err != nil {
+				pid = 0
+			}
+		}
+		select {
+		case <-ticker.C:
+		case err := <-done:
+			t.Fatalf("it ended before it was interrupted: %v", err)
+		}
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted start: %v", err)
+	}
+	if alive(pid) {
+		t.Errorf("process %d is left behind", pid)
+	}
+}
+
+// A server ends when the process that asked for it is gone.
+func TestOwner(t *testing.T) {
+	if os.Getenv("LAB_OWNER") != "" {
+		s := must[*Server](t)(StartProsody(within(t, patience), Options{Dir: os.Getenv("LAB_OWNER")}))
+		fmt.Printf("PID %d\n", s.PID)
+		os.Stdout.Sync()
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	}
+	cmd := exec.CommandContext(within(t, patience), os.Args[0], "-test.run=^TestOwner$")
+	cmd.Env = append(os.Environ(), "LAB_OWNER="+t.TempDir())
+	out, _ := cmd.Output() // it kills itself
+	var pid int
+	i := bytes.Index(out, []byte("PID "))
+	if i < 0 {
+		t.Fatalf("no server: %s", out)
+	}
+	if _, err := fmt.Sscanf(string(out[i:]), "PID %d", &pid); err != nil {
+		t.Fatalf("no server: %s", out)
+	}
+	ctx := within(t, 20*time.Second)
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for alive(pid) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatalf("process %d outlives its owner", pid)
+		}
+	}
+}
