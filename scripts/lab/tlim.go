@@ -231,16 +231,20 @@ func (t *Tlim) Start(ctx context.Context) error {
 func (t *Tlim) await(ctx context.Context, path string, exited <-chan struct{}) error {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
+	last := "nothing"
 	for {
 		status, body, err := t.probe(ctx, path)
 		if err == nil && status == http.StatusOK {
 			return nil
 		}
+		if err == nil {
+			last = fmt.Sprintf("%d %q", status, body)
+		}
 		select {
 		case <-exited:
 			return errors.New("it ended")
 		case <-ctx.Done():
-			return fmt.Errorf("%s answers %d %q (%w): %w", path, status, body, err, ctx.Err())
+			return fmt.Errorf("%s answers %s: %w", path, last, ctx.Err())
 		case <-ticker.C:
 		}
 	}
