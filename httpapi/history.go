@@ -208,7 +208,7 @@ func (a *API) findSessionRead(ctx context.Context, r *request) (any, error) {
 	if err := a.readable(ctx, id); err != nil {
 		return nil, err
 	}
-	return readCounts(object{"session_id": id}, page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
+	return readCounts(page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
 		return a.reads.GroupReadCounts(ctx, id, sender, p)
 	}, func(ctx context.Context) (int64, error) {
 		_, total, err := a.reads.GroupHistory(ctx, id, store.Page{})
@@ -221,7 +221,7 @@ func (a *API) findChatRead(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return readCounts(object{}, page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
+	return readCounts(page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
 		return a.reads.ChatReadCounts(ctx, from, to, p)
 	}, func(ctx context.Context) (int64, error) {
 		_, total, err := a.reads.ChatHistory(ctx, from, to, store.Page{})
@@ -234,12 +234,13 @@ const readCountPage = 5000
 
 // readCounts streams the reader counts of a page of messages. Pieces without a reader are empty, so how far there is to go
 // has to be known: total says at most how many messages there are.
-func readCounts(fields object, page store.Page, read func(context.Context, store.Page) ([]store.ReadCount, error), total func(context.Context) (int64, error)) *stream {
+func readCounts(page store.Page, read func(context.Context, store.Page) ([]store.ReadCount, error),
+	total func(context.Context) (int64, error)) *stream {
 	type row struct {
 		MsgID   string `json:"msg_id"`
 		Readers int    `json:"readNum"`
 	}
-	s := &stream{list: "messageReadList", rest: func() object { return fields }}
+	s := &stream{list: "messageReadList", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		end := int64(page.Start) + min(int64(page.Length), math.MaxInt32)
 		if page.Length > readCountPage {

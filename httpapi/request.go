@@ -167,14 +167,26 @@ func (r *request) field(name string, o gjson.Result, key string, max int) string
 	return text
 }
 
-// member is the user of an object, "" when it names none; some clients write userId.
+// member is the user that an object names, in the directory's spelling; "" when it names none.
 func (r *request) member(name string, o gjson.Result) string {
-	id := r.field(name, o, "user_id", idLength)
-	if id == "" {
-		id = r.field(name, o, "userId", idLength)
-	}
+	id := memberID(o)
 	if id == "" {
 		return ""
 	}
+	if !carriable(id) {
+		r.refuse(badRequest(textBadCharacters, name))
+	}
 	return r.spelled(name, id)
+}
+
+// memberID is the user id of an object; some clients write userId.
+func memberID(o gjson.Result) string {
+	for _, key := range []string{"user_id", "userId"} {
+		if id := o.Get(key); id.Type == gjson.String || id.Type == gjson.Number {
+			if text := id.String(); text != "" {
+				return text
+			}
+		}
+	}
+	return ""
 }

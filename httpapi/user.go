@@ -16,7 +16,7 @@ func (a *API) addUser(ctx context.Context, r *request) (any, error) {
 	var users []store.User
 	for _, o := range r.users() {
 		u := store.User{
-			ID:    r.member("userList", o),
+			ID:    r.newMember("userList", o),
 			Name:  r.field("userList", o, "user_name", nameLength),
 			Login: r.field("userList", o, "acct_login", idLength),
 			Email: r.field("userList", o, "user_email", nameLength),
@@ -24,9 +24,6 @@ func (a *API) addUser(ctx context.Context, r *request) (any, error) {
 		}
 		if u.ID == "" {
 			r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
-		}
-		if u.ID == reservedUser {
-			r.refuse(refusal(component.UserIDInvalid, textReserved, u.ID))
 		}
 		if u.Name == "" { // a group's name is made of its members' names
 			u.Name = u.ID
@@ -64,6 +61,16 @@ func (a *API) registerAppPushCode(ctx context.Context, r *request) (any, error) 
 		return nil, r.err
 	}
 	return object{}, a.svc.RegisterPush(ctx, user, code)
+}
+
+// newMember is the id of a user who may be new: it has to be one that can be spelled, and stays as it is given, for it
+// becomes the directory's spelling.
+func (r *request) newMember(name string, o gjson.Result) string {
+	spelling := r.member(name, o)
+	if spelling == reservedUser {
+		r.refuse(refusal(component.UserIDInvalid, textReserved, spelling))
+	}
+	return memberID(o)
 }
 
 // users reads userList, which has to name somebody.

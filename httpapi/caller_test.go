@@ -1,0 +1,235 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRights walks the whole matrix endpoint x caller and compares it with testdata/rights.txt.
+func TestRights(t *testing.T) {
+	s := seeded(t)
+	type column struct {
+		name   string
+		lab    *lab
+		header []string
+	}
+	mode := func(m Anonymous) *lab { return newLabOver(t, s, func(c *Config) { c.AllowAnonymous = m }) }
+	none, clients, all := mode(AnonymousNone), mode(AnonymousClients), mode(AnonymousAll)
+	columns := []column{
+		{"none", none, nil},
+		{"clients", clients, nil},
+		{"all", all, nil},
+		{"business", none, []string{"Authorization", "Bearer " + businessKey}},
+		{"admin", none, []string{"authorization", "bearer " + adminKey}},
+		{"wrong", all, []string{"Authorization", "Bearer " + adminKey + "x"}},
+	}
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-20s", "endpoint")
+	for _, c := range columns {
+		fmt.Fprintf(&table, " %8s", c.name)
+	}
+	table.WriteString("\n")
+	for _, rt := range none.routes() {
+		fmt.Fprintf(&table, "%-20s", rt.path)
+		for _, c := range columns {
+			a := c.lab.do(t, http.MethodPost, rt.path, "", "", c.header...)
+			c.lab.svc.taken()
+			fmt.Fprintf(&table, " %8d", a.status)
+			if refused := a.status == 401 || a.status == 403; refused != (a.object(t)["result"] == "error-011") {
+				t.Errorf("%s by %s: %d %s", rt.path, c.name, a.status, a.body)
+			}
+			if a.status == 401 && a.header.Get("WWW-Authenticate") == "" {
+				t.Errorf("%s by %s: 401 without WWW-Authenticate", rt.path, c.name)
+			}
+		}
+		table.WriteString("\n")
+	}
+	const file = "testdata/rights.txt"
+	if *update {
+		if err := os.WriteFile(file, []byte(table.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table.String() != string(want) {
+		t.Errorf("rights are\n%s\nwant\n%s", table.String(), want)
+	}
+}
+
+// TestKeyInParameter: integrators that can only build URLs; the key never shows in the log.
+func TestKeyInParameter(t *testing.T) {
+	l := newLab(t)
+	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, ""); a.status != 200 {
+		t.Errorf("in the URL: %d %s", a.status, a.body)
+	}
+	if a := l.do(t, "POST", "findSessions", "", "user_id=zhangsan&access_token="+adminKey); a.status != 200 {
+		t.Errorf("in the form: %d %s", a.status, a.body)
+	}
+	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token=nonsense-token", ""); a.status != 401 {
+		t.Errorf("wrong: %d %s", a.status, a.body)
+	}
+	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token=nonsense-token", "", "Authorization", "Bearer "+adminKey); a.status != 200 {
+		t.Errorf("the header comes first: %d", a.status)
+	}
+	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, "", "Authorization", "Basic eDp5"); a.status != 200 {
+		t.Errorf("another scheme is not ours: %d", a.status)
+	}
+	log := l.log.String()
+	if !strings.Contains(log, "caller=root") || strings.Contains(log, adminKey) || strings.Contains(log, "nonsense-token") || strings.Contains(log, "zhangsan") {
+		t.Errorf("the log is\n%s", log)
+	}
+}
+
+func TestRate(t *testing.T) {
+	now := testTime
+	l := newLab(t, func(c *Config) {
+		c.Keys = []Key{{Name: "slow", Key: adminKey, Scopes: []string{"admin"}, Rate: 0.5}}
+		c.Clock = func() time.Time { return now }
+	})
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
+		t.Fatalf("the first call: %d", a.status)
+	}
+	a := l.get(t, "findSessions", "user_id=x")
+	if a.status != 429 || a.header.Get("Retry-After") != "2" || a.object(t)["result"] != "error-013" {
+		t.Errorf("the second call: %d, Retry-After %q, %s", a.status, a.header.Get("Retry-After"), a.body)
+	}
+	// Reading the same keys again does not open the gate.
+	if err := l.ReloadKeys(l.cfg.Keys); err != nil {
+		t.Fatal(err)
+	}
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 429 {
+		t.Errorf("after a reload: %d", a.status)
+	}
+	now = now.Add(2 * time.Second)
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
+		t.Errorf("two seconds later: %d", a.status)
+	}
+}
+
+func TestAllowFrom(t *testing.T) {
+	prefix := func(s string) []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix(s)} }
+	s := seeded(t)
+	for _, c := range []struct {
+		from, proxies string
+		header        []string
+		want          int
+	}{
+		{"127.0.0.0/8", "10.0.0.0/8", nil, 200},
+		{"192.168.0.0/16", "10.0.0.0/8", nil, 401},
+		{"192.168.0.0/16", "10.0.0.0/8", []string{"X-Forwarded-For", "192.168.1.1"}, 401}, // anybody can write that
+		{"192.168.0.0/16", "127.0.0.1/32", []string{"X-Forwarded-For", "192.168.1.1"}, 200},
+	} {
+		l := newLabOver(t, s, func(cfg *Config) {
+			cfg.AllowAnonymous, cfg.AllowFrom, cfg.TrustedProxies = AnonymousClients, prefix(c.from), prefix(c.proxies)
+		})
+		if a := l.do(t, "GET", "findSessions", "user_id=x", "", c.header...); a.status != c.want {
+			t.Errorf("%+v: %d", c, a.status)
+		}
+	}
+}
+
+func TestClientAddr(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for _, c := range []struct {
+		remote string
+		xff    []string
+		want   string
+	}{
+		{"1.2.3.4:5", nil, "1.2.3.4"},
+		{"1.2.3.4:5", []string{"5.6.7.8"}, "1.2.3.4"},
+		{"10.0.0.1:5", nil, "10.0.0.1"},
+		{"10.0.0.1:5", []string{"5.6.7.8"}, "5.6.7.8"},
+		{"10.0.0.1:5", []string{"9.9.9.9, 5.6.7.8"}, "5.6.7.8"},
+		{"10.0.0.1:5", []string{"9.9.9.9", "5.6.7.8, 10.0.0.2"}, "5.6.7.8"},
+		{"10.0.0.1:5", []string{"10.0.0.3"}, "10.0.0.3"},
+		{"10.0.0.1:5", []string{"5.6.7.8:1234"}, "5.6.7.8"},
+		{"10.0.0.1:5", []string{"9.9.9.9, nonsense"}, "invalid IP"},
+		{"10.0.0.1:5", []string{""}, "10.0.0.1"},
+		{"[::1]:5", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"[::ffff:10.0.0.1]:5", []string{"[2001:db8::1]:7"}, "2001:db8::1"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.remote
+		for _, v := range c.xff {
+			r.Header.Add("X-Forwarded-For", v)
+		}
+		if got := clientAddr(r, trusted).String(); got != c.want {
+			t.Errorf("%s for %q is %s, want %s", c.remote, c.xff, got, c.want)
+		}
+	}
+}
+
+func TestCrossSite(t *testing.T) {
+	s := seeded(t)
+	open := newLabOver(t, s, func(c *Config) { c.AllowAnonymous = AnonymousClients })
+	named := newLabOver(t, s, func(c *Config) {
+		c.AllowAnonymous, c.CORSOrigins = AnonymousClients, []string{"*", "https://oa.example.com"}
+	})
+	strict := newLabOver(t, s, func(c *Config) { c.CORSOrigins = []string{"https://oa.example.com"} })
+	const path, query = "getOffline", "user_id=lisi"
+	for _, c := range []struct {
+		lab    *lab
+		path   string
+		header []string
+		want   int
+	}{
+		{open, path, nil, 200},
+		{open, path, []string{"Origin", "http://127.0.0.1:8080"}, 200}, // another port of the same host
+		{open, path, []string{"Origin", "https://evil.example.com"}, 403},
+		{open, path, []string{"Origin", "null"}, 403},
+		{open, path, []string{"Sec-Fetch-Site", "cross-site"}, 403}, // <img src>: no Origin
+		{open, path, []string{"Sec-Fetch-Site", "same-origin", "Origin", "https://proxied.example.com"}, 200},
+		{open, path, []string{"Sec-Fetch-Site", "none"}, 200},
+		{open, path, []string{"Referer", "https://evil.example.com/page"}, 403},
+		{open, path, []string{"Referer", "%%%"}, 403},
+		{named, path, []string{"Origin", "https://oa.example.com", "Sec-Fetch-Site", "cross-site"}, 200},
+		{named, path, []string{"Referer", "https://oa.example.com/page"}, 200},
+		{named, path, []string{"Origin", "https://oa.example.com.evil.com"}, 403},
+		{open, "findSessions", []string{"Origin", "https://evil.example.com"}, 200}, // changes nothing
+		{open, path, []string{"Origin", "https://evil.example.com", "Authorization", "Bearer " + adminKey}, 200},
+		{strict, path, []string{"Origin", "https://evil.example.com", "Authorization", "Bearer " + adminKey}, 200},
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			a := c.lab.do(t, method, c.path, query, "", c.header...)
+			if a.status != c.want {
+				t.Errorf("%s %s with %q: %d, want %d", method, c.path, c.header, a.status, c.want)
+			}
+			if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
+				t.Errorf("%q was refused after it was done", c.header)
+			}
+		}
+	}
+}
+
+func TestPreflight(t *testing.T) {
+	s := seeded(t)
+	everybody, named := newLabOver(t, s), newLabOver(t, s, func(c *Config) { c.CORSOrigins = []string{"https://oa.example.com/"} })
+	for _, c := range []struct {
+		lab          *lab
+		origin, want string
+	}{
+		{everybody, "https://evil.example.com", "*"},
+		{named, "https://oa.example.com", "https://oa.example.com"},
+		{named, "https://evil.example.com", ""},
+	} {
+		a := c.lab.do(t, "OPTIONS", "addSession", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST")
+		if got := a.header.Get("Access-Control-Allow-Origin"); a.status != 204 || got != c.want {
+			t.Errorf("preflight from %s: %d, allowed %q, want %q", c.origin, a.status, got, c.want)
+		}
+		if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Authorization") {
+			t.Errorf("preflight: %v", a.header)
+		}
+		if (c.lab == named) != (a.header.Get("Vary") == "Origin") {
+			t.Errorf("preflight from %s: Vary %q", c.origin, a.header.Get("Vary"))
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package httpapi
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"flag"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// goldenCase is one file testdata/<endpoint>/<case>.json: a query as an integrator sends it, what the Service was asked, and the
+// answer byte for byte.
+type goldenCase struct {
+	Query    string          `json:"query"`
+	Language Language        `json:"language,omitempty"`
+	Status   int             `json:"status"`
+	Calls    []string        `json:"calls"`
+	Answer   json.RawMessage `json:"answer"`
+}
+
+func TestGolden(t *testing.T) {
+	files, err := filepath.Glob("testdata/*/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := seeded(t)
+	labs := map[Language]*lab{}
+	for _, lang := range []Language{Chinese, English} {
+		l := newLabOver(t, s, func(c *Config) { c.Language = lang })
+		l.svc.pending = goldenPending
+		labs[lang] = l
+	}
+	covered := map[string]int{}
+	for _, file := range files {
+		endpoint := filepath.Base(filepath.Dir(file))
+		covered[endpoint]++
+		t.Run(endpoint+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want goldenCase
+			if err := json.Unmarshal(content, &want); err != nil {
+				t.Fatal(err)
+			}
+			l := labs[cmp.Or(want.Language, Chinese)]
+
+			got := l.get(t, endpoint, want.Query)
+			calls := l.svc.taken()
+			alphabetical(t, got.body)
+			if *update {
+				want.Status, want.Calls, want.Answer = got.status, calls, json.RawMessage(got.body)
+				var buf bytes.Buffer
+				e := json.NewEncoder(&buf)
+				e.SetEscapeHTML(false)
+				e.SetIndent("", "  ")
+				if err := e.Encode(want); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(file, buf.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var answer bytes.Buffer
+			if err := json.Compact(&answer, want.Answer); err != nil {
+				t.Fatal(err)
+			}
+			if got.status != want.Status || got.body != answer.String() {
+				t.Errorf("GET answers\n%d %s\nwant\n%d %s", got.status, got.body, want.Status, answer.String())
+			}
+			if !slices.Equal(calls, want.Calls) {
+				t.Errorf("GET asks the service\n%q\nwant\n%q", calls, want.Calls)
+			}
+
+			posted := l.post(t, endpoint, want.Query)
+			if calls := l.svc.taken(); posted.status != got.status || posted.body != got.body || !reflect.DeepEqual(calls, want.Calls) {
+				t.Errorf("POST differs from GET: %d %s\n%q", posted.status, posted.body, calls)
+			}
+		})
+	}
+	for _, rt := range labs[Chinese].routes() {
+		if covered[rt.path] < 1 {
+			t.Errorf("no golden file for %s", rt.path)
+		}
+	}
+}
+
+var goldenPending = []store.Pending{
+	{Message: store.Message{ID: "p1", MsgID: "c1", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393021", Body: `[{"text":"你好"}]`, SessionID: "zhangsan"}, Owner: "lisi"},
+	{Message: store.Message{ID: "p2", MsgID: "c4", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393024", Body: "b3BhcXVl", SessionID: "zhangsan", Flags: "1,0,2.1.0"}, Owner: "lisi", Status: 1},
+	{Message: store.Message{MsgID: "owed", Type: "MTB-100", From: "admin", To: "admin", Time: "1544602393032", Body: `[{"title":"x"}]`, SessionID: "admin"}, Owner: "lisi"},
+}
+
+// alphabetical fails when an object of the answer has its keys out of order.
+func alphabetical(t *testing.T, body string) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(body))
+	var walk func()
+	walk = func() {
+		token, err := d.Token()
+		if err != nil {
+			t.Fatalf("%v in %s", err, body)
+		}
+		switch token {
+		case json.Delim('['):
+			for d.More() {
+				walk()
+			}
+			d.Token()
+		case json.Delim('{'):
+			last := ""
+			for d.More() {
+				key, _ := d.Token()
+				if key.(string) <= last {
+					t.Errorf("key %q comes after %q in %s", key, last, body)
+				}
+				last = key.(string)
+				walk()
+			}
+			d.Token()
+		}
+	}
+	walk()
+}
+
+func TestHeaders(t *testing.T) {
+	l := newLab(t)
+	for path, a := range map[string]answer{
+		"an answer":  l.get(t, "findSessions", "user_id=zhangsan"),
+		"a stream":   l.get(t, "findSessionHistory", "session_id=g1&length=2"),
+		"a failure":  l.get(t, "findSessions", ""),
+		"a 404":      l.get(t, "noSuchThing", ""),
+		"a 405":      l.do(t, http.MethodPut, "findSessions", "", ""),
+		"a 401":      l.do(t, http.MethodGet, "findSessions", "", ""),
+		"no prefix":  l.get(t, "/", ""),
+		"other path": l.get(t, "/plugins/other", ""),
+	} {
+		for name, want := range map[string]string{
+			"Content-Type":                "application/json;charset=utf-8",
+			"Cache-Control":               "no-store",
+			"Referrer-Policy":             "no-referrer",
+			"X-Content-Type-Options":      "nosniff",
+			"Access-Control-Allow-Origin": "*",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+			}
+		}
+		if a.header.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s allows credentials", path)
+		}
+		if v := a.object(t); v["result"] == nil || v["result_detail"] == nil {
+			t.Errorf("%s has no result: %s", path, a.body)
+		}
+	}
+	if a := l.do(t, http.MethodPut, "findSessions", "", ""); a.status != 405 || a.header.Get("Allow") != "GET, POST, OPTIONS" {
+		t.Errorf("PUT: %d, Allow %q", a.status, a.header.Get("Allow"))
+	}
+	if a := l.do(t, http.MethodHead, "getOffline", "user_id=lisi", "", "Authorization", "Bearer "+adminKey); a.status != 405 || len(l.svc.taken()) != 0 {
+		t.Errorf("HEAD: %d: it would clear a queue that nobody saw", a.status)
+	}
+}
+
+func newReader(r io.Reader) *bufio.Reader { return bufio.NewReader(r) }

@@ -1,0 +1,419 @@
+package httpapi
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/component"
+	"tlim/store"
+)
+
+// The keys of the tests.
+const (
+	adminKey    = "admin-key-0123456789"
+	businessKey = "business-key-0123456789"
+)
+
+// testTime is what the clock of the tests says.
+var testTime = time.UnixMilli(1600000000000)
+
+// lab is an API over a real store, with a recording Service, behind a real server.
+type lab struct {
+	*API
+	url   string
+	svc   *recorder
+	store *store.Store
+	log   *safeBuffer
+	over  chan string // paths of the calls that are over; more than its room are not remembered
+}
+
+func newLab(t testing.TB, change ...func(*Config)) *lab {
+	t.Helper()
+	return newLabOver(t, seeded(t), change...)
+}
+
+func newLabOver(t testing.TB, s *store.Store, change ...func(*Config)) *lab {
+	t.Helper()
+	cfg := Config{
+		Keys: []Key{
+			{Name: "root", Key: adminKey, Scopes: []string{"admin"}},
+			{Name: "oa", Key: businessKey, Scopes: []string{"business"}},
+		},
+		CORSOrigins: []string{"*"},
+		Clock:       func() time.Time { return testTime },
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	l := &lab{svc: &recorder{}, store: s, log: &safeBuffer{}, over: make(chan string, 64)}
+	var err error
+	l.API, err = New(cfg, l.svc, s, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = l.Server()
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			select {
+			case l.over <- r.URL.Path:
+			default:
+			}
+		}()
+		l.Handler().ServeHTTP(w, r)
+	})
+	server.Start()
+	t.Cleanup(server.Close)
+	l.url = server.URL
+	return l
+}
+
+// answer is what a call got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// object reads the answer's JSON.
+func (a answer) object(t testing.TB) map[string]any {
+	t.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("answer %d %q: %v", a.status, a.body, err)
+	}
+	return v
+}
+
+// do sends a request; its header is set by pairs of name and value.
+func (l *lab) do(t testing.TB, method, path, query, body string, header ...string) answer {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Written by hand: net/http would tidy up what integrators really send.
+	target := base + path
+	if strings.HasPrefix(path, "/") {
+		target = path
+	}
+	if query != "" {
+		target += "?" + query
+	}
+	var req bytes.Buffer
+	fmt.Fprintf(&req, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, target, strings.TrimPrefix(l.url, "http://"))
+	for i := 0; i < len(header); i += 2 {
+		fmt.Fprintf(&req, "%s: %s\r\n", header[i], header[i+1])
+	}
+	if method == http.MethodPost {
+		if !slices.Contains(header, "Content-Type") {
+			req.WriteString("Content-Type: application/x-www-form-urlencoded\r\n")
+		}
+		fmt.Fprintf(&req, "Content-Length: %d\r\n", len(body))
+	}
+	fmt.Fprintf(&req, "\r\n%s", body)
+	return exchange(t, conn, req.Bytes(), method)
+}
+
+func exchange(t testing.TB, conn net.Conn, request []byte, method string) answer {
+	t.Helper()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	// The server may answer and close before it has read everything.
+	_, writeErr := conn.Write(request)
+	resp, err := http.ReadResponse(newReader(conn), &http.Request{Method: method})
+	if err != nil {
+		t.Fatalf("no answer: %v (write: %v)", err, writeErr)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("answer cut: %v", err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(content)}
+}
+
+// get calls with the admin key; query is sent as it is.
+func (l *lab) get(t testing.TB, path, query string) answer {
+	t.Helper()
+	return l.do(t, http.MethodGet, path, query, "", "Authorization", "Bearer "+adminKey)
+}
+
+// post calls with the admin key and the form as body.
+func (l *lab) post(t testing.TB, path, form string) answer {
+	t.Helper()
+	return l.do(t, http.MethodPost, path, "", form, "Authorization", "Bearer "+adminKey)
+}
+
+// seeded is a store on SQLite with a little of everything.
+func seeded(t testing.TB) *store.Store {
+	t.Helper()
+	s := emptyStore(t)
+	msg := func(id, kind, from, to, session, body string, at int) *store.Message {
+		return &store.Message{ID: "row-" + id, MsgID: id, Type: kind, From: from, To: to, SessionID: session, Body: body, Time: strconv.Itoa(1544602393000 + at)}
+	}
+	text := func(s string) string { return `[{"text":"` + s + `"}]` }
+	group := func(s string) string { return `[{"session_id":"g1","text":"` + s + `"}]` }
+	opaque := msg("c4", "MTT-000", "zhangsan", "lisi", "zhangsan", "b3BhcXVl", 24)
+	opaque.Flags = "1,1,2.1.0"
+	changes := []store.Change{
+		{
+			Groups: []store.Group{
+				{ID: "g1", Type: 0, Name: "张三,李四", CreateTime: "1544602300000", ModifyTime: "1544602401990", Owner: "zhangsan", Pic: "/uploader/loadImg?pic=1"},
+				{ID: "g2", Type: 1, Name: "审批", CreateTime: "1544602310000", Owner: "lisi"},
+				{ID: "closed", Type: 0, Name: "旧群", CreateTime: "1544602320000", Valid: 1, Owner: "zhangsan"},
+				{ID: "one", Type: 99, Name: "1:1", CreateTime: "1544602330000", Owner: "zhangsan"},
+			},
+			Members: []store.Member{
+				{SessionID: "g1", UserID: "zhangsan", UserName: "张三", Login: "zs", Pic: "/pic/z.png", Since: "1544602299998"},
+				{SessionID: "g1", UserID: "lisi", UserName: "李四", Since: "1544602299999"},
+				{SessionID: "g2", UserID: "zhangsan", UserName: "张三", Since: "1544602310000"},
+				{SessionID: "closed", UserID: "zhangsan", UserName: "张三", Since: "1544602320000"},
+				{SessionID: "one", UserID: "zhangsan", UserName: "张三", Since: "1544602330000"},
+			},
+			Purges: []store.Purge{{SessionID: "dissolved", Time: "1544602400000"}},
+			Receipts: []store.Receipt{
+				{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2},
+				{ID: "r2", MsgID: "m1", Sender: "zhangsan", Reader: "wangwu", Status: 1},
+				{ID: "r3", MsgID: "c1", Sender: "zhangsan", Reader: "lisi", Status: 1},
+			},
+		},
+		{Message: msg("m1", "MTS-000", "zhangsan", "g1", "g1", group("开会"), 1)},
+		{Message: msg("m2", "MTS-000", "lisi", "g1", "g1", group("好 <b>&</b> 😀"), 2)},
+		{Message: msg("m3", "MTS-103", "zhangsan", "g1", "g1", group("x"), 3)},
+		{Message: msg("d1", "MTS-000", "zhangsan", "dissolved", "dissolved", text("x"), 4)},
+		{Message: msg("e1", "MTS-000", "zhangsan", "deleted", "deleted", text("still there"), 5)},
+		{Message: msg("c1", "MTT-000", "zhangsan", "lisi", "zhangsan", text("你好"), 21)},
+		{Message: msg("c2", "MTT-000", "lisi", "zhangsan", "lisi", text("嗯"), 22)},
+		{Message: msg("c3", "MTT-101", "zhangsan", "lisi", "zhangsan", `[{"msg_id":"x"}]`, 23)},
+		{Message: opaque},
+		{Message: msg("n1", "MTB-000", "admin", "lisi", "admin", `[{"bizId":"1"}]`, 31)},
+		{Message: msg("n2", "MTB-100", "admin", "lisi", "admin", `[{"title":"工资条"}]`, 32)},
+	}
+	apply(t, s, changes)
+	return s
+}
+
+func emptyStore(t testing.TB) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: "auto",
+		Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func apply(t testing.TB, s *store.Store, changes []store.Change) {
+	t.Helper()
+	state, err := s.TakeOver(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Apply(context.Background(), state.Epoch, store.Positions{}, changes); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recorder is the Service of the tests: it writes down what it was asked. Ids make it fail: gone, away, broken.
+type recorder struct {
+	mu      sync.Mutex
+	calls   []string
+	pending []store.Pending
+
+	clearErr error             // of ClearOffline
+	hook     func(call string) // runs in every call
+}
+
+func (s *recorder) note(name string, args ...any) {
+	line := name
+	for _, a := range args {
+		text, err := json.Marshal(a)
+		if err != nil {
+			panic(err)
+		}
+		line += " " + string(text)
+	}
+	s.mu.Lock()
+	s.calls = append(s.calls, line)
+	s.mu.Unlock()
+	if s.hook != nil {
+		s.hook(line)
+	}
+}
+
+func (s *recorder) taken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	taken := s.calls
+	s.calls = nil
+	return taken
+}
+
+func outcome(id string) error {
+	switch id {
+	case "gone", "@session:gone":
+		return &component.Error{Code: component.NoSuchGroup, Text: "there is no such session"}
+	case "away":
+		return fmt.Errorf("apply: %w", component.ErrUnavailable)
+	case "busy":
+		return &component.Error{Code: component.TryLater, Text: "cannot be taken now"}
+	case "broken":
+		return errors.New("disk on fire, password=hunter2")
+	case "panic":
+		panic("at the disco, password=hunter2")
+	case "fat":
+		return fmt.Errorf("write: %w", store.ErrData)
+	case "strange":
+		return &component.Error{Code: "error-999", Text: "100%s strange"}
+	}
+	return nil
+}
+
+func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.Group, []store.Member, error) {
+	s.note("CreateGroup", g)
+	if err := outcome(g.Owner); err != nil {
+		return store.Group{}, nil, err
+	}
+	var members []store.Member
+	for _, m := range g.Members {
+		if m == "zhangsan" || m == "lisi" {
+			members = append(members, store.Member{UserID: m, SessionID: "new"})
+		}
+	}
+	if len(members) == 0 {
+		return store.Group{}, nil, &component.Error{Code: component.GroupNotCreated, Text: "none of the members is known"}
+	}
+	return store.Group{ID: "new", Type: g.Type, Name: "张三", CreateTime: "1600000000000", Owner: g.Owner}, members, nil
+}
+
+func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (string, error) {
+	s.note("ModifyGroup", e)
+	return "1600000000000", outcome(e.ID)
+}
+
+func (s *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
+	s.note("DeleteGroup", id)
+	if err := outcome(id); err != nil {
+		return "", err
+	}
+	return "1600000000001", nil
+}
+
+func (s *recorder) SetGroupPicture(_ context.Context, id, pic string) error {
+	s.note("SetGroupPicture", id, pic)
+	return outcome(id)
+}
+
+func (s *recorder) Dissolve(_ context.Context, id string) error {
+	s.note("Dissolve", id)
+	return outcome(id)
+}
+
+func (s *recorder) Notify(_ context.Context, n component.Notice) error {
+	s.note("Notify", n)
+	return outcome(n.Receivers[0])
+}
+
+func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]store.Pending, error) {
+	s.note("Offline", user, since, limit)
+	return s.pending[:min(len(s.pending), limit)], outcome(user)
+}
+
+func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.Pending) error {
+	var names []string
+	for _, p := range rows {
+		names = append(names, p.ID+"/"+p.Owner+"/"+p.MsgID)
+	}
+	s.note("ClearOffline", user, names)
+	return cmp.Or(s.clearErr, outcome(user))
+}
+
+func (s *recorder) HasUnread(_ context.Context, user string) (bool, error) {
+	s.note("HasUnread", user)
+	return user == "lisi", outcome(user)
+}
+
+func (s *recorder) RegisterPush(_ context.Context, user, code string) error {
+	s.note("RegisterPush", user, code)
+	return outcome(user)
+}
+
+func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
+	s.note("AddUsers", users)
+	return outcome(users[0].ID)
+}
+
+func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
+	s.note("RemoveUsers", ids)
+	return outcome(ids[0])
+}
+
+func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPresence, error) {
+	s.note("Presence", id)
+	if id == "g1" {
+		return []component.MemberPresence{{UserID: "zhangsan", Status: "available"}, {UserID: "lisi", Status: "offline"}}, nil
+	}
+	return nil, outcome(id)
+}
+
+// Spell knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
+func (s *recorder) Spell(_ context.Context, id string) (string, error) {
+	if id == "" || strings.TrimSpace(id) != id || strings.Contains(id, "\u00a0") {
+		return "", &component.Error{Code: component.UserIDInvalid, Text: "cannot be part of an address"}
+	}
+	return strings.ToLower(id), nil
+}
+
+// safeBuffer is a log that a test can read while a server writes.
+type safeBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *safeBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *safeBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// serveOnce calls the handler without a network, as an admin.
+func serveOnce(l *lab, path, form string) answer {
+	r := httptest.NewRequest(http.MethodPost, base+path, strings.NewReader(form))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "Bearer "+adminKey)
+	w := httptest.NewRecorder()
+	l.Handler().ServeHTTP(w, r)
+	return answer{w.Code, w.Result().Header, w.Body.String()}
+}

@@ -1,0 +1,264 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+func TestBodies(t *testing.T) {
+	l := newLab(t)
+	receivers := make([]string, 10_000)
+	for i := range receivers {
+		receivers[i] = fmt.Sprintf("0157%032d", i)
+	}
+	many := `params=[{"bizId":"1"}]&msgTo=` + strings.Join(receivers, ",")
+	if a := l.post(t, "approval", many); a.status != 200 || a.object(t)["result"] != "ok" {
+		t.Errorf("10,000 receivers in %d bytes: %d %s", len(many), a.status, a.body)
+	}
+	if calls := l.svc.taken(); len(calls) != 1 || strings.Count(calls[0], `"01570000`) != 10_000 {
+		t.Errorf("10,000 receivers became %d calls", len(calls))
+	}
+	fits := "user_id=x&pad=" + strings.Repeat("y", 1<<20-14)
+	if a := l.post(t, "findSessions", fits); a.status != 200 {
+		t.Errorf("1 MiB: %d %s", a.status, a.body)
+	}
+	for name, c := range map[string]struct {
+		body   string
+		header []string
+		want   int
+	}{
+		"a byte over 1 MiB": {fits + "y", nil, 413},
+		"multipart":         {"--x--", []string{"Content-Type", "multipart/form-data; boundary=x"}, 400},
+		"bad multipart":     {"--x--", []string{"Content-Type", "multipart/form-data; =;"}, 400},
+		"JSON":              {`{"user_id":"x"}`, []string{"Content-Type", "application/json"}, 400},
+		"JSON, empty":       {"", []string{"Content-Type", "application/json"}, 200},
+		"a charset":         {"user_id=x", []string{"Content-Type", "application/x-www-form-urlencoded; charset=UTF-8"}, 200},
+		"zipped":            {"user_id=x", []string{"Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"}, 400},
+		"GBK":               {"user_id=%D5%C5", nil, 400},
+	} {
+		header := append([]string{"Authorization", "Bearer " + adminKey}, c.header...)
+		a := l.do(t, http.MethodPost, "findSessions", "user_id=x", c.body, header...)
+		if a.status != c.want {
+			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, c.want)
+		}
+		if a.object(t)["result_detail"] == nil {
+			t.Errorf("%s: no detail: %s", name, a.body)
+		}
+	}
+	// Without a length that could be looked at before.
+	r, err := http.NewRequest(http.MethodPost, l.url+base+"findSessions", io.MultiReader(strings.NewReader(fits), strings.NewReader("yy")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "Bearer "+adminKey)
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 413 {
+		t.Errorf("a chunked body over the limit: %d", resp.StatusCode)
+	}
+}
+
+func TestHugeHead(t *testing.T) {
+	l := newLab(t)
+	if a := l.get(t, "findSessions", "user_id=x&pad="+strings.Repeat("y", 200<<10)); a.status != 200 {
+		t.Errorf("an URL of 200 KiB: %d", a.status)
+	}
+	conn := dial(t, l)
+	fmt.Fprintf(conn, "GET %sfindSessions?user_id=x&pad=%s HTTP/1.1\r\nHost: x\r\n\r\n", base, strings.Repeat("y", 300<<10))
+	resp, err := http.ReadResponse(newReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("an URL of 300 KiB: %d", resp.StatusCode)
+	}
+}
+
+// TestSlowBody: a body that does not arrive costs its own connection and nothing else.
+func TestSlowBody(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Limits.BodyTime = 50 * time.Millisecond })
+	conn := dial(t, l)
+	fmt.Fprintf(conn, "POST %sdissolved HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\nsession_id=g1", base, adminKey)
+	resp, err := http.ReadResponse(newReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	content, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != 400 || err != nil || !strings.Contains(string(content), `"result":"fail"`) || !resp.Close {
+		t.Errorf("%d %s, close %v, %v", resp.StatusCode, content, resp.Close, err)
+	}
+	if calls := l.svc.taken(); len(calls) != 0 {
+		t.Errorf("half a request was carried out: %q", calls)
+	}
+}
+
+func TestSlowHead(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Limits.HeadTime = 50 * time.Millisecond })
+	conn := dial(t, l)
+	fmt.Fprintf(conn, "GET %sfindSessions HTTP/1.1\r\nHost:", base)
+	if _, err := io.ReadAll(conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		t.Errorf("the connection stays open: %v", err)
+	}
+}
+
+// TestSlowReader: a caller that stops reading its answer is cut, and its queue stays.
+func TestSlowReader(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Limits.WriteTime = 50 * time.Millisecond })
+	body := strings.Repeat("x", 64<<10)
+	for range 400 { // 25 MiB: more than the buffers of both ends of a TCP connection hold
+		l.svc.pending = append(l.svc.pending, store.Pending{Message: store.Message{ID: "p", MsgID: "m", Body: body}, Owner: "lisi"})
+	}
+	conn := dial(t, l)
+	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)
+	wait(t, l.over)
+	if calls := l.svc.taken(); len(calls) != 1 || !strings.HasPrefix(calls[0], "Offline ") {
+		t.Errorf("calls are %q: a queue that nobody read must stay", calls)
+	}
+}
+
+func wait[T any](t *testing.T, done <-chan T) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
+
+func dial(t *testing.T, l *lab) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(l.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func isTimeout(err error) bool {
+	var n net.Error
+	return errors.As(err, &n) && n.Timeout()
+}
+
+func TestInflight(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Limits.Inflight = 1 })
+	entered, leave := make(chan struct{}), make(chan struct{})
+	l.svc.hook = func(call string) {
+		if call == `Dissolve "slow"` {
+			close(entered)
+			<-leave
+		}
+	}
+	first := make(chan answer, 1)
+	go func() { first <- l.get(t, "dissolved", "session_id=slow") }()
+	wait(t, entered)
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 503 || a.header.Get("Retry-After") != "5" || a.object(t)["result"] != "error-013" {
+		t.Errorf("beyond the limit: %d, Retry-After %q, %s", a.status, a.header.Get("Retry-After"), a.body)
+	}
+	close(leave)
+	if a := <-first; a.status != 200 {
+		t.Errorf("the first call: %d", a.status)
+	}
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
+		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}
+
+// TestFaults: what went wrong inside is logged and not told.
+func TestFaults(t *testing.T) {
+	l := newLab(t)
+	for id, want := range map[string]struct {
+		status int
+		result string
+	}{
+		"broken":  {500, "fail"},
+		"panic":   {500, "fail"},
+		"away":    {503, "error-013"},
+		"busy":    {503, "error-013"},
+		"fat":     {200, "error-012"},
+		"strange": {200, "error-999"},
+	} {
+		a := l.get(t, "dissolved", "session_id="+id)
+		v := a.object(t)
+		if a.status != want.status || v["result"] != want.result || v["session_id"] != id && id != "panic" {
+			t.Errorf("%s: %d %s", id, a.status, a.body)
+		}
+		if (a.status == 503) != (a.header.Get("Retry-After") != "") {
+			t.Errorf("%s: Retry-After %q", id, a.header.Get("Retry-After"))
+		}
+		if strings.Contains(a.body, "hunter2") || strings.Contains(a.body, ".go") || strings.Contains(a.body, "goroutine") {
+			t.Errorf("%s tells %s", id, a.body)
+		}
+	}
+	if log := l.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, "panicked") || strings.Contains(log, "disco") {
+		t.Errorf("the log is %s", log)
+	}
+}
+
+// TestHostile: every parameter of every endpoint, missing, empty, over-long or hostile: an answer in JSON, never a 5xx,
+// never a trace, and nothing is asked of the service that was not checked.
+func TestHostile(t *testing.T) {
+	l := newLab(t)
+	good := url.Values{
+		"session_type": {"0"}, "request_user": {"zhangsan"}, "subscribers": {`[{"user_id":"lisi","type":"add"}]`}, "session_id": {"g1"},
+		"session_name": {"x"}, "session_pic": {"x"}, "user_id": {"lisi"}, "start": {"0"}, "length": {"5"}, "before": {"1,a"},
+		"params": {`[{"a":"b"}]`}, "msgTo": {"lisi"}, "msg_to": {"lisi"}, "msg_from": {"lisi"}, "msg_id": {"m1"}, "sender": {"lisi"},
+		"getThenClear": {"1"}, "clear": {"m1"}, "limit": {"3"}, "registrationId": {"x"}, "userList": {`[{"user_id":"x","user_name":"y"}]`}, "type": {"MTB"},
+	}
+	bad := []string{"", " ", "-1", "1e9", "9223372036854775808", "0x10", "null", "true", "[]", "{}", "[[]]", "[null]", `[{"user_id":null}]`, `[{"user_id":{}}]`,
+		`[{"user_id":"\u0000"}]`, `[{"user_id":"\ud800"}]`, "' OR 1=1 --", "\r\nSet-Cookie: x=1", "<script>alert(1)</script>", "../../etc/passwd", "%s%n%d", "{{7*7}}",
+		"\x00", "\x01", "\xff\xfe", "\xed\xa0\x80", "\uffff", "😀", "\u202e", strings.Repeat("x", 65), strings.Repeat("长", 10_000), strings.Repeat("9", 400),
+		strings.Repeat("[", 50_000), strings.Repeat(`{"a":`, 2000), "@all", "@session:", "@session:" + strings.Repeat("x", 65), "@", ",,,", "1,2,3", "MAX", "a,b"}
+	wide := map[string]bool{"session_name": true, "session_pic": true, "registrationId": true} // may have more than 64 characters
+	for _, rt := range l.routes() {
+		for name := range good {
+			for i := -1; i < len(bad); i++ {
+				form := url.Values{}
+				for k, v := range good {
+					form[k] = v
+				}
+				if i < 0 {
+					form.Del(name)
+				} else {
+					form.Set(name, bad[i])
+				}
+				a := serveOnce(l, rt.path, form.Encode())
+				what := fmt.Sprintf("%s with %s=%.30q", rt.path, name, form.Get(name))
+				if a.status >= 500 {
+					t.Fatalf("%s: %d %s", what, a.status, a.body)
+				}
+				if strings.Contains(a.body, ".go:") || strings.Contains(a.body, "goroutine") || len(a.body) > 8<<10 {
+					t.Fatalf("%s answers %.200s (%d bytes)", what, a.body, len(a.body))
+				}
+				if rt.path != "findPresence" {
+					a.object(t)
+				}
+				for _, call := range l.svc.taken() {
+					call = strings.ReplaceAll(call, `\\`, "") // an escaped backslash: the text of an escape is data
+					if strings.Contains(call, `\u0000`) || strings.Contains(call, `\u0001`) || !wide[name] && strings.Contains(call, strings.Repeat("x", 65)) {
+						t.Fatalf("%s asks the service %.200s", what, call)
+					}
+				}
+			}
+		}
+	}
+}
