@@ -1,0 +1,47 @@
+package stanza
+
+import "fmt"
+
+// nsStanzaErrors is the namespace of the defined conditions (RFC 6120 section 8.3).
+const nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
+
+// IQError is the answer of type error to a question.
+type IQError struct {
+	Condition string // the defined condition, e.g. "item-not-found"; "" when the answer has none
+	Type      string // auth, cancel, continue, modify or wait
+	Text      string // what the server says to it; may be empty
+}
+
+// Error names condition and text.
+func (e *IQError) Error() string {
+	condition := e.Condition
+	if condition == "" {
+		condition = "no condition"
+	}
+	if e.Text == "" {
+		return fmt.Sprintf("error answer: %s (%s)", condition, e.Type)
+	}
+	return fmt.Sprintf("error answer: %s (%s): %s", condition, e.Type, e.Text)
+}
+
+// ErrorOf reads the error of a stanza of type error.
+func ErrorOf(st *Stanza) *IQError {
+	e := &IQError{}
+	for c := range st.Children() {
+		if c.Name != "error" {
+			continue
+		}
+		e.Type = c.Attr("type")
+		for d := range c.Children() {
+			switch {
+			case d.Space != nsStanzaErrors:
+			case d.Name == "text":
+				e.Text = d.Text()
+			default:
+				e.Condition = d.Name
+			}
+		}
+		break
+	}
+	return e
+}
