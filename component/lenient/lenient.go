@@ -296,7 +296,7 @@ func appendRune(dst []byte, ch rune) []byte {
 	switch {
 	case ch == '"' || ch == '\\':
 		return append(dst, '\\', byte(ch))
-	case ch < 0x20 || utf16.IsSurrogate(ch):
+	case ch < 0x20 || ch == 0xFFFE || ch == 0xFFFF || utf16.IsSurrogate(ch): // the two are what XML forbids besides
 		const hex = "0123456789abcdef"
 		return append(dst, '\\', 'u', hex[ch>>12&15], hex[ch>>8&15], hex[ch>>4&15], hex[ch&15])
 	}

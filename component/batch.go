@@ -1,0 +1,449 @@
+package component
+
+import (
+	"context"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"tlim/component/lenient"
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// batch is what one transaction and its deliveries are made of. The maps are the view that kinds decide by: what the
+// database says, and what earlier messages of the batch add to it.
+type batch struct {
+	s     *Service
+	items []*item
+	now   time.Time
+
+	ids      map[store.IDKey]store.ID
+	messages map[string][]store.Message
+	groups   map[string]*group
+	formers  map[string]map[string]string // group, user id, when
+	receipts map[store.ReceiptKey][]store.Receipt
+	users    map[string]store.User // by local part
+	chats    map[store.ChatKey]bool
+
+	changes   []store.Change
+	positions store.Positions
+	accepted  []*item
+	deliver   []stanza.Delivery
+	owe       []owing
+	acks      []ack
+	moved     map[store.ChatKey]int64 // list entries and groups touched by this batch
+	stale     []string                // groups that this batch writes to
+	restale   []string                // users likewise, by local part
+	after     []func()                // on the conveyor, after the commit
+	owedRows  []store.Pending
+	unseen    []string
+	revoked   []string // message ids that this batch removes
+	bare      bool     // without housekeeping
+	force     bool     // write the positions although nothing else changes
+}
+
+type owing struct {
+	message *owedMessage
+	to      []owedTo
+}
+
+// ack is one entry of a server receipt.
+type ack struct {
+	it      *item
+	id      string
+	msgTime string
+}
+
+func (s *Service) newBatch(items []*item) *batch {
+	return &batch{s: s, items: items, now: s.now(), moved: map[store.ChatKey]int64{}}
+}
+
+// look asks the database for all that the batch's messages need to be judged, one query per table.
+func (b *batch) look(ctx context.Context) error {
+	if len(b.items) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	var w wanted
+	for _, it := range b.items {
+		if it.call == nil {
+			w.add(it)
+		}
+	}
+	var err error
+	s := b.s
+	if b.users, err = s.users.lookup(ctx, w.users); err != nil {
+		return err
+	}
+	if b.groups, err = s.groups.get(ctx, s.store, w.groups); err != nil {
+		return err
+	}
+	if b.ids, err = s.store.IDs(ctx, w.ids); err != nil {
+		return err
+	}
+	if s.adopted {
+		for _, id := range w.ids {
+			if _, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]; !ok {
+				w.messages = append(w.messages, id)
+			}
+		}
+	}
+	if b.messages, err = s.store.MessagesByID(ctx, w.messages); err != nil {
+		return err
+	}
+	if b.receipts, err = s.store.Receipts(ctx, w.receipts); err != nil {
+		return err
+	}
+	if err = b.lookChats(ctx); err != nil {
+		return err
+	}
+	if err = b.lookFormers(ctx); err != nil {
+		return err
+	}
+	b.ready()
+	return nil
+}
+
+// ready makes the maps that decisions add to.
+func (b *batch) ready() {
+	if b.ids == nil {
+		b.ids = map[store.IDKey]store.ID{}
+	}
+	if b.messages == nil {
+		b.messages = map[string][]store.Message{}
+	}
+	if b.receipts == nil {
+		b.receipts = map[store.ReceiptKey][]store.Receipt{}
+	}
+}
+
+// wanted gathers keys.
+type wanted struct {
+	ids, messages, groups, users []string
+	receipts                     []store.ReceiptKey
+}
+
+func (w *wanted) add(it *item) {
+	env := it.msg.env
+	w.users = append(w.users, it.from.Local)
+	if env == nil {
+		if it.msg.signal != nil && it.msg.toUser != "" {
+			w.users = append(w.users, it.msg.toUser)
+		}
+		return
+	}
+	if env.Kind.Stored {
+		w.ids = append(w.ids, env.MsgID)
+	}
+	if env.Kind.scope == scopeGroup {
+		w.groups = append(w.groups, it.groupIDs()...)
+	} else if local, err := stanza.Localpart(env.To); err == nil {
+		w.users = append(w.users, local)
+	}
+	switch env.Kind.Name {
+	case "MTT-101", "MTS-101":
+		w.ids = append(w.ids, it.msg.targets...)
+		w.messages = append(w.messages, it.msg.targets...)
+	case "MTT-100", "MTS-100":
+		w.messages = append(w.messages, it.msg.targets...)
+		for _, id := range it.msg.targets {
+			w.receipts = append(w.receipts, store.ReceiptKey{MsgID: id, Reader: it.from.Local})
+		}
+		if local, err := stanza.Localpart(env.To); err == nil {
+			w.users = append(w.users, local)
+		}
+	}
+}
+
+// groupIDs are where a group's id may stand, best first.
+func (it *item) groupIDs() []string {
+	env := it.msg.env
+	var ids []string
+	add := func(id string) {
+		if id != "" && len(id) <= 4*maxID && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if env.Opaque {
+		add(it.msg.toUser)
+		add(env.To)
+		return ids
+	}
+	if len(env.Objects) > 0 {
+		add(env.Objects[0].GroupID)
+	}
+	if len(ids) == 0 {
+		if env.To != env.From { // some clients put their own id there
+			add(env.To)
+		}
+		add(it.msg.toUser)
+	}
+	return ids
+}
+
+// lookChats finds out which 1:1 list entries exist, of those that the cache does not know.
+func (b *batch) lookChats(ctx context.Context) error {
+	var keys []store.ChatKey
+	for _, it := range b.items {
+		if it.call != nil || it.msg.env == nil || it.msg.env.Kind.scope != scopeChat || !it.msg.env.Kind.Stored {
+			continue
+		}
+		local, err := stanza.Localpart(it.msg.env.To)
+		if err != nil || local == it.from.Local {
+			continue
+		}
+		from, to := b.s.person(it.from.Local, b.users).ID, b.s.person(local, b.users).ID
+		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
+			if _, known := b.s.chats.moved(key); !known {
+				keys = append(keys, key)
+			}
+		}
+	}
+	var err error
+	b.chats, err = b.s.store.Chats(ctx, keys)
+	return err
+}
+
+// lookFormers finds the members of the last 24 hours where a late notice may need them.
+func (b *batch) lookFormers(ctx context.Context) error {
+	var ids []string
+	for _, it := range b.items {
+		if it.call == nil && it.msg.env != nil && it.msg.env.Kind.late {
+			ids = append(ids, it.groupIDs()...)
+		}
+	}
+	formers, err := b.s.store.Formers(ctx, ids, b.now.Add(-formerTime).UnixMilli())
+	if err != nil {
+		return err
+	}
+	b.formers = map[string]map[string]string{}
+	for _, f := range formers {
+		if b.formers[f.SessionID] == nil {
+			b.formers[f.SessionID] = map[string]string{}
+		}
+		b.formers[f.SessionID][f.UserID] = f.Time
+	}
+	return nil
+}
+
+// formerTime is how long a removed member's late notices are taken.
+const formerTime = 24 * time.Hour
+
+// decide asks the kinds, in order.
+func (b *batch) decide(ctx context.Context) {
+	for _, it := range b.items {
+		if it.call != nil {
+			if err := it.call.plan(ctx, b); err != nil {
+				b.s.refuseAll([]*item{it}, err)
+				continue
+			}
+			b.accepted = append(b.accepted, it)
+			continue
+		}
+		t := &turn{b: b, it: it, env: it.msg.env}
+		if err := t.decide(); err != nil {
+			b.s.refuseAll([]*item{it}, err)
+			continue
+		}
+		b.accepted = append(b.accepted, it)
+	}
+}
+
+// housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, presence news, positions.
+func (b *batch) housekeeping(ctx context.Context) {
+	s := b.s
+	asof, period := s.presence.asof()
+	for _, change := range s.presence.takeChanges() {
+		if change.came == nil {
+			s.owed.lost(change.local)
+		} else if s.ready {
+			b.catchUp(ctx, change, period)
+		}
+	}
+	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
+		s.owed.tick(b.now, asof, s.presence.known())
+		s.ticked = b.now
+	}
+	b.owedRows = s.owed.take(owedRows)
+	if len(b.revoked) > 0 { // deletions come first: a row written now would outlive its message
+		gone := func(row store.Pending) bool { return slices.Contains(b.revoked, row.MsgID) }
+		var kept, later []store.Pending
+		for _, row := range b.owedRows {
+			if gone(row) {
+				later = append(later, row)
+			} else {
+				kept = append(kept, row)
+			}
+		}
+		s.owed.giveBack(later)
+		b.owedRows = kept
+		b.after = append(b.after, func() { s.owed.revoked(b.revoked) })
+	}
+	if len(b.owedRows) > 0 {
+		for i := range b.owedRows {
+			b.owedRows[i].ID = newID()
+		}
+		b.changes = append(b.changes, store.Change{Pending: b.owedRows})
+	}
+	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {
+		var learn []store.User
+		known, err := s.users.lookup(ctx, b.unseen)
+		for _, local := range b.unseen {
+			if _, ok := known[local]; !ok && err == nil && utf8.RuneCountInString(local) <= maxID {
+				learn = append(learn, learned(local))
+			}
+		}
+		if len(learn) > 0 {
+			b.changes = append(b.changes, store.Change{Learn: learn})
+		}
+	}
+
+	delivered := s.delivered.Load()
+	settled := max(s.owed.settled(delivered), s.persisted.Settled)
+	b.positions = store.Positions{Clock: s.clock.last, Delivered: delivered, Settled: settled}
+	idle := len(b.items) == 0
+	b.force = idle && (b.positions != s.persisted && (s.draining.Load() || b.now.Sub(s.wrote) > idleWrite) ||
+		s.storeErr.Load() != nil) // a database that was away is tried until it is back
+}
+
+// idleWrite is how often the positions are written when nothing else is.
+const idleWrite = time.Second
+
+// catchUp sends a mobile that has just come the messages that were queued while nobody knew of it: those younger than two
+// snapshots. The rows stay.
+func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.Duration) {
+	s := b.s
+	found, err := s.users.lookup(ctx, []string{change.local})
+	if err != nil {
+		return // the rows stay: its getOffline answers them
+	}
+	since := b.now.Add(-2 * max(period, s.cfg.SnapshotPeriod)).UnixMilli()
+	rows, err := s.store.RecentPending(ctx, s.person(change.local, found).ID, since, batchItems)
+	if err != nil {
+		return
+	}
+	for _, row := range rows {
+		from := newPerson(row.From, s.cfg.Server)
+		text := rebuild(row.Message, s.cfg.ArrayBodies)
+		b.deliver = append(b.deliver, stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),
+			Payload: renderPayload(text, nil, false, s.kindOf(row.Type).confirm),
+			To:      []stanza.Target{{JID: change.came.Full, Private: true}}})
+	}
+}
+
+// writes says whether there is anything to commit.
+func (b *batch) writes() bool { return len(b.changes) > 0 || b.force }
+
+// finish is what follows the commit: caches, receipts, copies.
+func (b *batch) finish(ctx context.Context) {
+	s := b.s
+	if b.writes() {
+		s.persisted, s.wrote = b.positions, b.now
+	}
+	for key, t := range b.moved {
+		s.chats.note(key, t)
+	}
+	for _, id := range b.stale {
+		s.groups.drop(id)
+	}
+	for _, local := range append(b.restale, b.unseen...) {
+		s.users.drop(local)
+	}
+	for _, f := range b.after {
+		f()
+	}
+	for _, it := range b.accepted {
+		if it.call != nil {
+			it.call.done <- nil
+		}
+	}
+	b.acknowledge()
+	for _, o := range b.owe {
+		s.owed.owe(o.message, o.to, b.now)
+	}
+	if s.ready && s.connection.Load() == s.readyOn {
+		if len(b.deliver) > 0 {
+			if err := s.sender.Deliver(ctx, b.deliver); err != nil {
+				s.ready = false // the next Up delivers again
+			} else {
+				n := 0
+				for i := range b.deliver {
+					n += len(b.deliver[i].To)
+				}
+				s.metrics.copies.Add(float64(n))
+			}
+		}
+		if s.ready {
+			s.barrier.ask(s, len(b.deliver) > 0 || len(b.changes) > 0)
+		}
+	}
+	b.release()
+}
+
+// acknowledge sends the server receipts, one stanza per sending device.
+func (b *batch) acknowledge() {
+	byDevice := map[string][]ack{}
+	var order []string
+	for _, a := range b.acks {
+		full := a.it.st.From
+		if _, ok := byDevice[full]; !ok {
+			order = append(order, full)
+		}
+		byDevice[full] = append(byDevice[full], a)
+	}
+	for _, full := range order {
+		var body []byte
+		seen := map[string]bool{}
+		for _, a := range byDevice[full] {
+			if seen[a.id] {
+				continue
+			}
+			seen[a.id] = true
+			if body == nil {
+				body = append(body, '[')
+			} else {
+				body = append(body, ',')
+			}
+			body = append(body, `{"msg_id":`...)
+			body = lenient.AppendString(body, a.id)
+			body = append(body, `,"msg_time":"`...)
+			body = append(body, a.msgTime...)
+			body = append(body, `"}`...)
+		}
+		body = append(body, ']')
+		user := byDevice[full][0].it.msg.env.From
+		if !b.s.sender.Post(b.s.receiptStanza(newID(), full, user, b.now.UnixMilli(), body)) {
+			b.s.metrics.unanswered.Inc() // the sender repeats, and is told then
+		}
+	}
+	b.s.metrics.receipts.Add(float64(len(b.acks)))
+}
+
+// fail tells everybody of the batch who was not refused before.
+func (b *batch) fail(err error) {
+	for _, it := range b.accepted {
+		b.s.reject(it, err)
+	}
+	b.release()
+}
+
+func (b *batch) release() {
+	for _, it := range b.items {
+		b.s.intake.release(it)
+	}
+}
+
+// undo gives back what the batch had taken from memory.
+func (b *batch) undo() {
+	if len(b.owedRows) > 0 {
+		b.s.owed.giveBack(b.owedRows)
+	}
+	b.s.learn(b.unseen)
+}
+
+// newID makes a row id. Version 7 is ordered by time, which keeps the primary key's tree in cache.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }

@@ -1,0 +1,80 @@
+package component
+
+import (
+	"unicode/utf8"
+
+	"tlim/store"
+)
+
+// actChat forwards a 1:1 message and moves both list entries.
+func actChat(t *turn) error {
+	t.to = []person{t.peer}
+	t.async = t.sender.Local != t.peer.Local
+	t.moveChats()
+	return nil
+}
+
+// listWrite is how often a list entry is written at most, in milliseconds.
+const listWrite = 1000
+
+// moveChats keeps the pair of ofchat rows of a 1:1 conversation: at most once per batch and once a second.
+func (t *turn) moveChats() {
+	if t.sender.ID == t.peer.ID {
+		return
+	}
+	now := t.b.now.UnixMilli()
+	t.moveChat(t.sender, t.peer, now)
+	t.moveChat(t.peer, t.sender, now)
+}
+
+func (t *turn) moveChat(partner, owner person, now int64) {
+	b := t.b
+	key := store.ChatKey{Partner: partner.ID, Owner: owner.ID}
+	if _, done := b.moved[key]; done {
+		return
+	}
+	last, known := b.s.chats.moved(key)
+	if known && now-last < listWrite {
+		return
+	}
+	c := store.Chat{Partner: key.Partner, Owner: key.Owner, ModifyTime: millis(now)}
+	if !known && !b.chats[key] {
+		u := b.users[partner.Local]
+		c.ID, c.CreateTime = newID(), millis(now)
+		c.Name = cut(orDefault(u.Name, partner.ID), maxID) // the column holds 64
+		if utf8.RuneCountInString(u.Pic) <= maxID {
+			c.Pic = u.Pic
+		}
+	}
+	t.change.Chats = append(t.change.Chats, c)
+	b.moved[key] = now
+}
+
+// cut shortens a copy of a name to what its column holds.
+func cut(text string, characters int) string {
+	if utf8.RuneCountInString(text) <= characters {
+		return text
+	}
+	return string([]rune(text)[:characters])
+}
+
+// actClientNotice takes MTB-* from a client: those that only the component may make are refused, others are passed on and
+// leave no trace.
+func actClientNotice(t *turn) error {
+	if (t.env.Type == "MTB-000" || t.env.Type == "MTB-100") && !t.b.s.cfg.Limits.ClientNotices {
+		return refuse(NotAllowed, "%s is made by the component only", t.env.Type)
+	}
+	t.toOnly = []person{t.peer}
+	return nil
+}
+
+// actCommand passes a command on.
+func actCommand(t *turn) error {
+	t.toOnly = []person{t.peer}
+	return nil
+}
+
+// actForgedReceipt: the server receipt is the component's word.
+func actForgedReceipt(*turn) error {
+	return refuse(NotAllowed, "MTC-100 is made by the component only")
+}

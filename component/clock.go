@@ -1,0 +1,40 @@
+package component
+
+import (
+	"strconv"
+	"time"
+)
+
+// clock gives out msg_time: the server's clock at intake, never less than any value given out before, strictly increasing
+// within a conversation, and above the position that counts as delivered, so that replay finds every message by its time.
+type clock struct {
+	last  int64               // highest ever given out, over restarts
+	floor int64               // delivered position
+	given map[string]struct{} // conversations that have last already
+}
+
+// next gives the time of a conversation's next message, in epoch milliseconds.
+func (c *clock) next(now time.Time, conversation string) int64 {
+	t := max(now.UnixMilli(), c.last, c.floor+1)
+	if _, taken := c.given[conversation]; taken && t == c.last {
+		t++
+	}
+	if t > c.last || c.given == nil {
+		c.last = t
+		c.given = map[string]struct{}{}
+	}
+	c.given[conversation] = struct{}{}
+	return t
+}
+
+// millis is the decimal text that tables and wire hold.
+func millis(t int64) string { return strconv.FormatInt(t, 10) }
+
+// parseMillis reads it; 0 for what is not a number, as old rows may hold.
+func parseMillis(text string) int64 {
+	t, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return t
+}

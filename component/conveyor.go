@@ -1,0 +1,370 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+const (
+	batchItems = 128     // databases.md: the knee of the multi-row statements
+	batchBytes = 1 << 20 //
+	owedRows   = 1000    // rows that one batch takes over from memory
+	learnUsers = 500     // users that one batch learns
+	tickPeriod = 250 * time.Millisecond
+	storeTime  = 5 * time.Second // of one read or write; the queue holds what comes meanwhile
+	firstLook  = 12 * time.Second
+)
+
+// convey is the conveyor: one goroutine that takes what waits, in order, until ctx ends.
+func (s *Service) convey(ctx context.Context) error {
+	ticker := time.NewTicker(tickPeriod)
+	defer ticker.Stop()
+	for {
+		items, stopped := s.collect(ctx, ticker.C)
+		if stopped {
+			return s.drain(context.WithoutCancel(ctx))
+		}
+		if err := s.process(ctx, items); err != nil {
+			return err
+		}
+		if len(items) == 0 && s.replayAgain {
+			s.linkChanged(ctx)
+		}
+	}
+}
+
+// collect waits for work and takes what is there: no timer holds a message back. An empty list is a tick.
+func (s *Service) collect(ctx context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
+	first := s.held
+	s.held = nil
+	if first == nil {
+		select { // what must happen before any message
+		case <-s.linkEvents:
+			s.linkChanged(ctx)
+		default:
+		}
+		select {
+		case <-ctx.Done():
+			return nil, true
+		case <-s.linkEvents:
+			s.linkChanged(ctx)
+			return nil, false
+		case <-tick:
+			return nil, false
+		case <-s.presence.wake:
+			return nil, false
+		case <-s.users.wake:
+			return nil, false
+		case first = <-s.intake.queue:
+		}
+	}
+	return s.fill(first), false
+}
+
+// fill adds what waits to a batch that begins with first. An item that must begin a batch of its own is held for the next.
+func (s *Service) fill(first *item) []*item {
+	items := make([]*item, 0, batchItems)
+	bytes := int64(0)
+	for it := first; ; {
+		if it.call == nil && it.msg.env == nil {
+			if err := s.decode(it); err != nil {
+				s.refuse(it, err)
+				s.intake.release(it)
+				it = nil
+			}
+		}
+		if it != nil {
+			if len(items) > 0 && it.alone() {
+				s.held = it
+				return items
+			}
+			items = append(items, it)
+			bytes += it.size
+		}
+		if len(items) >= batchItems || bytes >= batchBytes {
+			return items
+		}
+		select {
+		case it = <-s.intake.queue:
+		default:
+			return items
+		}
+	}
+}
+
+func (it *item) alone() bool {
+	if it.call != nil {
+		return it.call.alone
+	}
+	return it.msg.env != nil && it.msg.env.Kind.alone
+}
+
+// process takes one batch through: look, decide, commit, acknowledge, deliver. Its error is fatal.
+func (s *Service) process(ctx context.Context, items []*item) error {
+	// What was begun is finished: a stop must not turn a commit into an unknown one.
+	ctx = context.WithoutCancel(ctx)
+	return s.processBatch(ctx, s.newBatch(items))
+}
+
+func (s *Service) processBatch(ctx context.Context, b *batch) error {
+	items := b.items
+	if err := b.look(ctx); err != nil {
+		s.noteStore(err)
+		s.refuseAll(items, err)
+		return nil
+	}
+	b.decide(ctx)
+	if !b.bare {
+		b.housekeeping(ctx)
+	}
+	if !b.writes() {
+		b.finish(ctx)
+		return nil
+	}
+
+	err := s.apply(ctx, b)
+	switch {
+	case err == nil:
+		s.noteStore(nil)
+		b.finish(ctx)
+	case errors.Is(err, store.ErrFenced):
+		s.refuseAll(items, err)
+		return err
+	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
+		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
+		// that counted on it does not get a receipt for what is not there.
+		b.undo()
+		for _, it := range b.accepted {
+			single := s.newBatch([]*item{it})
+			single.bare = true
+			if err := s.processBatch(ctx, single); err != nil {
+				return err
+			}
+		}
+		return s.writeRows(ctx, s.owed.take(owedRows))
+	case errors.Is(err, store.ErrData):
+		b.undo()
+		s.metrics.unstorable.Inc()
+		s.log.Error("the database cannot hold a message; its sender was told", "error", err)
+		b.fail(refuse(TooLarge, "the database cannot hold this message"))
+	default:
+		b.undo()
+		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it
+			s.noteStore(err)
+		}
+		b.fail(ErrUnavailable)
+	}
+	return nil
+}
+
+// writeRows writes queue rows by themselves. A row that the queue's table cannot hold (an old latin1 one) is given up, loudly:
+// the message itself is stored. Its error is fatal; rows that could not be written now are kept.
+func (s *Service) writeRows(ctx context.Context, rows []store.Pending) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	for i := range rows {
+		rows[i].ID = newID()
+	}
+	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrFenced):
+		return err
+	case errors.Is(err, store.ErrData) && len(rows) == 1:
+		s.metrics.unqueued.Inc()
+		s.log.Error("the queue table cannot hold a message; it is in the history only", "msg_id", rows[0].MsgID, "owner", rows[0].Owner, "error", err)
+		return nil
+	case errors.Is(err, store.ErrData):
+		for i := range rows {
+			if err := s.writeRows(ctx, rows[i:i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s.noteStore(err)
+	s.owed.giveBack(rows)
+	return nil
+}
+
+// apply commits. When the answer to the COMMIT was lost it asks until it knows: before that nobody may hear of an error,
+// and the next batch must not overtake. What comes meanwhile is told to come later.
+func (s *Service) apply(ctx context.Context, b *batch) error {
+	began := s.now()
+	tctx, cancel := context.WithTimeout(ctx, storeTime)
+	err := s.store.Apply(tctx, s.epoch, b.positions, b.changes)
+	cancel()
+	s.metrics.commit.Observe(s.now().Sub(began).Seconds())
+	var unknown *store.UnknownError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	s.log.Warn("the answer to a COMMIT was lost, looking it up", "batch", unknown.Batch)
+	s.noteStore(err)
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		tctx, cancel := context.WithTimeout(ctx, storeTime)
+		happened, lookErr := s.store.Committed(tctx, unknown)
+		cancel()
+		switch {
+		case errors.Is(lookErr, store.ErrFenced):
+			return lookErr
+		case lookErr == nil && happened:
+			s.log.Info("the lost COMMIT had happened", "batch", unknown.Batch)
+			return nil
+		case lookErr == nil:
+			s.log.Info("the lost COMMIT had not happened", "batch", unknown.Batch)
+			return store.ErrUnavailable
+		}
+		s.refuseWaiting(wait)
+	}
+}
+
+// refuseWaiting answers what comes with error-013 for a while: the database is away.
+func (s *Service) refuseWaiting(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case it := <-s.intake.queue:
+			s.refuseAll([]*item{it}, ErrUnavailable)
+		case <-timer.C:
+			return
+		}
+	}
+}
+
+// refuseAll tells the senders of a batch that it was not taken.
+func (s *Service) refuseAll(items []*item, err error) {
+	for _, it := range items {
+		s.reject(it, err)
+		s.intake.release(it)
+	}
+}
+
+// reject answers one item with an error.
+func (s *Service) reject(it *item, err error) {
+	if it.call != nil {
+		var refusal *Error
+		if !errors.As(err, &refusal) && !errors.Is(err, store.ErrFenced) {
+			err = ErrUnavailable
+		}
+		it.call.done <- err
+		return
+	}
+	s.refuse(it, err)
+}
+
+// linkChanged follows the link. After it came up: the first presence snapshot, then what the server may have lost, then
+// the queue.
+func (s *Service) linkChanged(ctx context.Context) {
+	s.ready, s.replayAgain = false, false
+	s.replayed.Store(false)
+	s.barrier.reset()
+	s.link.Lock()
+	connection, first := s.connection.Load(), s.link.first
+	up := s.link.cancel != nil
+	s.link.Unlock()
+	if !up {
+		return
+	}
+	timer := time.NewTimer(firstLook)
+	defer timer.Stop()
+	select {
+	case <-first:
+	case <-timer.C:
+		s.log.Warn("no presence snapshot yet; delivering without")
+	case <-ctx.Done():
+		return
+	}
+	s.readyOn = connection
+	if err := s.replay(ctx); err != nil {
+		if ctx.Err() == nil && s.connection.Load() == connection {
+			s.log.Warn("delivering again what the server may have lost was interrupted", "error", err)
+			s.replayAgain = true
+		}
+		return
+	}
+	s.ready = true
+	s.replayed.Store(s.connection.Load() == connection)
+}
+
+// drain finishes what was accepted when the process stops.
+func (s *Service) drain(ctx context.Context) error {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
+	defer cancel()
+	for {
+		first := s.held
+		s.held = nil
+		if first == nil {
+			select {
+			case first = <-s.intake.queue:
+			default:
+			}
+		}
+		if first == nil {
+			break
+		}
+		if items := s.fill(first); len(items) > 0 {
+			if err := s.process(ctx, items); err != nil {
+				return err
+			}
+		}
+	}
+
+	// What was delivered must be known to have been routed before the position says so.
+	if s.ready && s.connection.Load() == s.readyOn {
+		routed := make(chan error, 1)
+		at := s.clock.last
+		s.sender.Barrier(func(err error) { routed <- err })
+		select {
+		case err := <-routed:
+			if err == nil {
+				s.delivered.Store(max(s.delivered.Load(), at))
+			}
+		case <-ctx.Done():
+		}
+	}
+	s.owed.all()
+	for rows := s.owed.take(owedRows); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows) {
+		if err := s.writeRows(ctx, rows); err != nil {
+			return err
+		}
+		if s.storeErr.Load() != nil {
+			s.log.Error("what is owed to phones could not be written; the next start queues it")
+			break
+		}
+	}
+	if err := s.process(ctx, nil); err != nil { // the last positions
+		return err
+	}
+	for { // what slipped in meanwhile
+		select {
+		case it := <-s.intake.queue:
+			s.refuseAll([]*item{it}, ErrUnavailable)
+		default:
+			return nil
+		}
+	}
+}
+
+// receiptStanza is the server receipt (PROTOCOL.md section 4): one for all messages of a sender's batch.
+func (s *Service) receiptStanza(id, full, userID string, now int64, body []byte) []byte {
+	text := serverMade("MTC-100", id, adminID, userID, millis(now), string(body), s.cfg.ArrayBodies)
+	b := make([]byte, 0, len(text)+256)
+	b = append(b, `<message type="chat" id="`...)
+	b = append(b, id...)
+	b = append(b, `" from="`...)
+	b = append(b, s.cfg.Component...)
+	b = append(b, `" to="`...)
+	b = stanza.AppendAttr(b, full)
+	b = append(b, `"><body>`...)
+	b = stanza.AppendEscaped(b, text)
+	return append(b, `</body><no-store xmlns="urn:xmpp:hints"/><private xmlns="urn:xmpp:carbons:2"/></message>`...)
+}

@@ -1,0 +1,70 @@
+package component
+
+import (
+	"strings"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// renderPayload renders what is inside a copy: exactly the body, the tlim extension, the subject of an ASYNC copy, a hint
+// that keeps the server from storing it a second time, and the request for an XEP-0184 receipt.
+func renderPayload(text string, ext []byte, async, request bool) []byte {
+	b := make([]byte, 0, len(text)+len(text)/8+len(ext)+160)
+	b = append(b, "<body>"...)
+	b = stanza.AppendEscaped(b, text)
+	b = append(b, "</body>"...)
+	b = append(b, ext...)
+	if async {
+		b = append(b, "<subject>ASYNC</subject>"...)
+	}
+	b = append(b, `<no-store xmlns="urn:xmpp:hints"/>`...)
+	if request {
+		b = append(b, `<request xmlns="urn:xmpp:receipts"/>`...)
+	}
+	return b
+}
+
+// fromAddress is the bare JID that copies come from. A live full JID would make the server send carbons to the sender.
+func (s *Service) fromAddress(p person) string {
+	if s.cfg.SenderAsUser {
+		return p.Bare
+	}
+	return p.Local + "@" + s.cfg.Component
+}
+
+// targets adds the addresses by which each device of a user gets a message exactly once. To the bare JID the server
+// delivers to one device only, unless it is set to route to all; to a full JID it makes carbon copies, unless told not to.
+func (s *Service) targets(list []stanza.Target, p person, devices []Device) []stanza.Target {
+	if p.Local == "" {
+		return list
+	}
+	switch {
+	case s.cfg.Delivery == "bare",
+		len(devices) == 0,
+		len(devices) == 1 && s.cfg.Delivery != "resources" && devices[0].Priority >= 0: // a negative priority gets nothing by the bare JID
+		return append(list, stanza.Target{JID: p.Bare})
+	}
+	for _, d := range devices {
+		list = append(list, stanza.Target{JID: d.Full, Private: true})
+	}
+	return list
+}
+
+// rebuild makes an envelope for a stored message whose own text is gone: when it is delivered again after a crash.
+func rebuild(m store.Message, asArray bool) string {
+	compress, encrypt, version := "0", "0", "2.0.0"
+	if flags := strings.SplitN(m.Flags, ",", 3); len(flags) == 3 {
+		compress, encrypt, version = flags[0], flags[1], flags[2]
+	}
+	asArray = asArray && compress == "0" && encrypt == "0" && stanza.ValidXML(m.Body)
+	return writeEnvelope(m, compress, encrypt, version, asArray)
+}
+
+// kindOf is the kind of a stored message; the one of plain 1:1 messages for what the old system stored without a valid type.
+func (s *Service) kindOf(msgType string) *Kind {
+	if k := s.kinds.of(msgType); k != nil {
+		return k
+	}
+	return s.kinds.family["MTT"]
+}

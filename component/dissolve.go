@@ -1,0 +1,123 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"tlim/component/lenient"
+	"tlim/store"
+)
+
+// Dissolve removes a group as PROTOCOL.md section 7 says; one that is gone is no error.
+func (s *Service) Dissolve(ctx context.Context, id string) error {
+	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		g, err := b.mustFind(ctx, id)
+		if err != nil {
+			if asRefusal(err).Code == NoSuchGroup {
+				return nil
+			}
+			return err
+		}
+		b.dissolve(g)
+		return nil
+	}})
+}
+
+// actDissolveNotice takes MTS-107: the owner's word dissolves the group. Clients do both, HTTP and this; the second of the
+// two finds the group gone and does nothing.
+func actDissolveNotice(t *turn) error {
+	former, err := t.mayPost()
+	switch {
+	case err != nil || t.group == nil:
+		return err
+	case former || t.sender.Local != t.group.owner.Local && t.sender.Local != adminID:
+		return refuse(NotAllowed, "only the owner may dissolve a session")
+	}
+	t.nowhere = true // the members get notices that the server makes
+	t.b.dissolve(t.group)
+	return nil
+}
+
+// dissolve removes a group, its members and its queues, and tells every member, all in one transaction. Messages, receipts
+// and announcements follow in batches.
+func (b *batch) dissolve(g *group) {
+	s := b.s
+	now := millis(b.now.UnixMilli())
+	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: g.formers(now)})
+	b.stale = append(b.stale, g.ID)
+	delete(b.groups, g.ID)
+	for _, p := range g.members {
+		msgID := newID()
+		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
+		text := serverMade("MTS-107", msgID, p.ID, p.ID, now, body, s.cfg.ArrayBodies)
+		t := &turn{b: b, sender: p, groupID: g.ID, conversation: g.ID,
+			env: &Envelope{Kind: s.kindOf("MTS-107"), Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
+		t.to, t.payload = []person{p}, renderPayload(text, nil, false, true)
+		t.emit()
+		t.change.Message.To = p.ID // replay sends it to this one member
+	}
+	// Everything of the group up to here goes, once it is known that the notices were delivered.
+	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: millis(s.clock.last)}}})
+	b.after = append(b.after, func() {
+		s.owed.dissolved(g.ID)
+		s.purgeNow()
+	})
+}
+
+const (
+	purgeRows  = 500
+	purgeEvery = 30 * time.Second
+	purgePause = 50 * time.Millisecond // lets other writers in
+)
+
+// purgeNow wakes the purge.
+func (s *Service) purgeNow() {
+	select {
+	case s.purgeWake <- struct{}{}:
+	default:
+	}
+}
+
+// purge removes what dissolved groups leave, in batches, until ctx ends. What is left at a crash is found at the next start.
+func (s *Service) purge(ctx context.Context) {
+	ticker := time.NewTicker(purgeEvery)
+	defer ticker.Stop()
+	for {
+		if err := s.purgeAll(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
+			s.log.Warn("removing what dissolved sessions left failed; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-s.purgeWake:
+		}
+	}
+}
+
+func (s *Service) purgeAll(ctx context.Context) error {
+	list, err := s.store.Purges(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if parseMillis(p.Time) > s.delivered.Load() {
+			continue // the notices are still to be delivered, perhaps by replay
+		}
+		for done := false; !done; {
+			if done, err = s.store.PurgeSome(ctx, s.epoch, p, purgeRows); err != nil {
+				return err
+			}
+			timer := time.NewTimer(purgePause)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return ctx.Err()
+			case <-timer.C:
+			}
+		}
+		s.log.Info("removed what a dissolved session left", "session_id", p.SessionID)
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package component
+
+import (
+	"slices"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// addressGroup finds the group of a message.
+func (t *turn) addressGroup() error {
+	ids := t.it.groupIDs()
+	if len(ids) == 0 {
+		return refuse(GroupIDEmpty, "session_id is empty")
+	}
+	if _, err := t.env.groupID(); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if g := t.b.groups[id]; g != nil {
+			t.group, t.groupID = g, id
+			break
+		}
+	}
+	if t.group == nil {
+		t.groupID = ids[0]
+	}
+	t.conversation = t.groupID
+	return nil
+}
+
+// mayPost is the right to write into a group: members, its owner and admin may. Notices often arrive late, because clients
+// call HTTP first: those who were removed within a day may still send the late kinds, and for a group that is gone these
+// go to nobody. former is true when the right comes from the past.
+func (t *turn) mayPost() (former bool, err error) {
+	_, was := t.b.formers[t.groupID][t.sender.ID]
+	late := t.env.Kind.late
+	switch {
+	case t.group == nil && late && was:
+		t.nowhere = true
+		return true, nil
+	case t.group == nil:
+		return false, refuse(NoSuchGroup, "there is no such session")
+	case t.group.member(t.sender.Local), t.group.owner.Local == t.sender.Local, t.sender.Local == adminID:
+		return false, nil
+	case late && was:
+		return true, nil
+	}
+	return false, refuse(NotAllowed, "only members may post")
+}
+
+// actGroup forwards a message to all members.
+func actGroup(t *turn) error {
+	if _, err := t.mayPost(); err != nil {
+		return err
+	}
+	t.toMembers()
+	return nil
+}
+
+// toMembers addresses the message to every member and moves the group's list entry.
+func (t *turn) toMembers() {
+	if t.group == nil {
+		return
+	}
+	t.to = t.group.members
+	b, now := t.b, t.b.now.UnixMilli()
+	if !t.env.Kind.Stored {
+		return
+	}
+	key := store.ChatKey{Owner: t.groupID}
+	if _, done := b.moved[key]; done {
+		return
+	}
+	if last, known := b.s.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
+		return
+	}
+	t.change.TouchGroup = t.groupID
+	b.moved[key] = now
+	if t.group.Valid != 0 { // a new message opens a closed list entry
+		b.stale = append(b.stale, t.groupID)
+	}
+}
+
+// actRemovedNotice forwards MTS-103, also to the users whom it names: they are members no more.
+func actRemovedNotice(t *turn) error {
+	if err := actGroup(t); err != nil || t.group == nil {
+		return err
+	}
+	for _, o := range t.env.Objects {
+		for _, id := range o.UserIDs {
+			local, err := stanza.Localpart(id)
+			if err != nil || t.group.member(local) {
+				continue
+			}
+			// Only who really was a member: a notice must not be a way to write to anybody.
+			for former := range t.b.formers[t.groupID] {
+				if p := newPerson(former, t.b.s.cfg.Server); p.Local == local {
+					t.to = append(slices.Clip(t.to), p)
+				}
+			}
+		}
+	}
+	return nil
+}

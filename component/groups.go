@@ -1,0 +1,212 @@
+package component
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+const (
+	maxGroupName = 200 // characters of the name that is joined from the members' names
+	maxWideName  = 256 // characters of the columns for names and pictures
+)
+
+// CreateGroup makes a group of the members that the directory knows. Errors: *Error with error-002, 004, 006 or 010, or
+// ErrUnavailable.
+func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, []store.Member, error) {
+	ownerLocal, err := stanza.Localpart(n.Owner)
+	if err != nil {
+		return store.Group{}, nil, refuse(GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
+	}
+	g := store.Group{ID: uuid.NewString(), Type: n.Type}
+	var members []store.Member
+	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		found, users, err := b.knownUsers(ctx, append([]string{n.Owner}, n.Members...))
+		if err != nil {
+			return err
+		}
+		g.Owner = s.person(ownerLocal, found).ID
+		if !slices.ContainsFunc(n.Members, func(id string) bool { local, _ := stanza.Localpart(id); return local == ownerLocal }) {
+			users = slices.DeleteFunc(users, func(u store.User) bool { return u.JID == ownerLocal }) // a member only if listed
+		}
+		if len(users) == 0 {
+			return refuse(GroupNotCreated, "none of the subscribers is a known user")
+		}
+		now := millis(b.now.UnixMilli())
+		g.CreateTime = now
+		members = nil
+		var names []string
+		for _, u := range users {
+			members = append(members, newMember(u, g.ID, now))
+			names = append(names, orDefault(u.Name, u.ID))
+		}
+		g.Name = cut(strings.Join(names, ","), maxGroupName)
+		b.changes = append(b.changes, store.Change{Groups: []store.Group{g}, Members: members})
+		b.stale = append(b.stale, g.ID)
+		return nil
+	}})
+	return g, members, err
+}
+
+func newMember(u store.User, groupID, now string) store.Member {
+	return store.Member{UserID: u.ID, UserName: cut(u.Name, maxWideName), Login: u.Login, Pic: u.Pic, SessionID: groupID, Since: now}
+}
+
+// knownUsers finds those of ids that the directory has, each once, in the given order.
+func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.User, []store.User, error) {
+	var locals []string
+	for _, id := range ids {
+		if local, err := stanza.Localpart(id); err == nil && !slices.Contains(locals, local) {
+			locals = append(locals, local)
+		}
+	}
+	found := make(map[string]store.User, len(locals))
+	for chunk := range slices.Chunk(locals, noticeSlice) {
+		some, err := b.s.users.lookup(ctx, chunk)
+		if err != nil {
+			return nil, nil, err
+		}
+		for local, u := range some {
+			found[local] = u
+		}
+	}
+	var users []store.User
+	for _, local := range locals {
+		if u, ok := found[local]; ok && !u.Left {
+			users = append(users, u)
+		}
+	}
+	return found, users, nil
+}
+
+// ModifyGroup renames a group or changes its members, and returns the time of the change. Errors: error-003 when there is
+// nothing to change, error-009, error-012, ErrUnavailable.
+func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) {
+	var now string
+	err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		g, err := b.mustFind(ctx, e.ID)
+		if err != nil {
+			return err
+		}
+		if e.Name == "" && len(e.Add)+len(e.Remove) == 0 {
+			return refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
+		}
+		if utf8.RuneCountInString(e.Name) > maxWideName {
+			return refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
+		}
+		if !stanza.ValidXML(e.Name) {
+			return refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
+		}
+		now = millis(b.now.UnixMilli())
+		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}
+		if e.Name != "" {
+			edit.Name = &e.Name
+		}
+		change := store.Change{EditGroups: []store.GroupEdit{edit}}
+		_, added, err := b.knownUsers(ctx, e.Add)
+		if err != nil {
+			return err
+		}
+		removed := g.find(e.Remove)
+		for _, u := range added {
+			if !slices.ContainsFunc(removed, func(m store.Member) bool { return m.UserID == u.ID }) {
+				change.Members = append(change.Members, newMember(u, e.ID, now))
+			}
+		}
+		change.DropMembers = removed
+		for _, m := range removed {
+			change.Formers = append(change.Formers, store.Former{SessionID: e.ID, UserID: m.UserID, Time: now})
+			if s.cfg.PurgeOnRemove {
+				change.DropAuthors = append(change.DropAuthors, store.Author{SessionID: e.ID, UserID: m.UserID})
+			}
+		}
+		b.changes = append(b.changes, change)
+		b.stale = append(b.stale, e.ID)
+		return nil
+	}})
+	return now, err
+}
+
+// find returns the rows of those members that ids name, in any spelling.
+func (g *group) find(ids []string) []store.Member {
+	var rows []store.Member
+	for _, id := range ids {
+		local, _ := stanza.Localpart(id)
+		for _, m := range g.rows {
+			if m.UserID == id || local != "" && newPerson(m.UserID, "").Local == local {
+				rows = append(rows, m)
+				break
+			}
+		}
+	}
+	return rows
+}
+
+// mustFind reads a group past the cache's age: a call changes what it looks at.
+func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
+	if id == "" {
+		return nil, refuse(GroupIDEmpty, "session_id is empty")
+	}
+	b.s.groups.drop(id)
+	found, err := b.s.groups.get(ctx, b.s.store, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	if found[id] == nil {
+		return nil, refuse(NoSuchGroup, "there is no such session")
+	}
+	return found[id], nil
+}
+
+// editGroup changes a group that may be gone already: clients repeat such calls, and then nothing happens.
+func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, g *group) store.Change) error {
+	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		g, err := b.mustFind(ctx, id)
+		if err != nil {
+			if refusal := asRefusal(err); refusal.Code == NoSuchGroup {
+				return nil
+			}
+			return err
+		}
+		b.changes = append(b.changes, plan(b, g))
+		b.stale = append(b.stale, id)
+		return nil
+	}})
+}
+
+// SetGroupPicture sets a group's picture; a group that is gone is no error.
+func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
+	if utf8.RuneCountInString(pic) > maxWideName {
+		return refuse(TooLarge, "session_pic is longer than %d characters", maxWideName)
+	}
+	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
+		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Pic: &pic}}}
+	})
+}
+
+// DeleteGroup removes a group and its members, tells nobody, and returns the time; messages and queues stay. A group that
+// is gone is no error.
+func (s *Service) DeleteGroup(ctx context.Context, id string) (string, error) {
+	now := millis(s.now().UnixMilli())
+	err := s.editGroup(ctx, id, func(_ *batch, g *group) store.Change {
+		return store.Change{DropGroups: []string{id}, Formers: g.formers(now)}
+	})
+	return now, err
+}
+
+// formers are the rows that let the members of a removed group send their late notices.
+func (g *group) formers(now string) []store.Former {
+	list := []store.Former{{SessionID: g.ID, UserID: g.owner.ID, Time: now}}
+	for _, m := range g.members {
+		if m.ID != g.owner.ID {
+			list = append(list, store.Former{SessionID: g.ID, UserID: m.ID, Time: now})
+		}
+	}
+	return list
+}

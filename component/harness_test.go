@@ -1,0 +1,331 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+const (
+	testServer    = "im.test"
+	testComponent = "tlim.im.test"
+)
+
+// harness runs a Service over a real SQLite store; only the server is a double.
+type harness struct {
+	*Service
+	t       *testing.T
+	db      *store.Store
+	rec     *recordingStore
+	sender  *recordingSender
+	clock   *testClock
+	server  *fakeServer
+	dir     string
+	stop    context.CancelFunc
+	stopped chan error
+}
+
+// testClock stands still until it is moved.
+type testClock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *testClock) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// recordingSender keeps what would go to the server.
+type recordingSender struct {
+	mu         sync.Mutex
+	deliveries []stanza.Delivery
+	posts      []string
+	barriers   []func(error)
+	hold       bool // barriers are not answered
+	down       bool
+}
+
+func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return io.ErrClosedPipe
+	}
+	r.deliveries = append(r.deliveries, d...)
+	return nil
+}
+
+func (r *recordingSender) Post(b []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.posts = append(r.posts, string(b))
+	return !r.down
+}
+
+func (r *recordingSender) Barrier(done func(error)) {
+	r.mu.Lock()
+	hold := r.hold
+	if hold {
+		r.barriers = append(r.barriers, done)
+	}
+	r.mu.Unlock()
+	if !hold {
+		done(nil)
+	}
+}
+
+func (r *recordingSender) take() ([]stanza.Delivery, []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, p := r.deliveries, r.posts
+	r.deliveries, r.posts = nil, nil
+	return d, p
+}
+
+// recordingStore notes what is written, and fails when told to.
+type recordingStore struct {
+	*store.Store
+	mu      sync.Mutex
+	changes []store.Change
+	fail    error
+}
+
+func (r *recordingStore) Apply(ctx context.Context, epoch int64, pos store.Positions, changes []store.Change) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	err := r.Store.Apply(ctx, epoch, pos, changes)
+	if err == nil {
+		r.changes = append(r.changes, changes...)
+	}
+	return err
+}
+
+func (r *recordingStore) breakWith(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = err
+}
+
+func (r *recordingStore) take() []store.Change {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := r.changes
+	r.changes = nil
+	return c
+}
+
+// fakeServer answers presence snapshots.
+type fakeServer struct {
+	mu       sync.Mutex
+	sessions map[string]Session
+	err      error
+}
+
+func (f *fakeServer) Snapshot(context.Context) ([]Session, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []Session
+	for _, s := range f.sessions {
+		list = append(list, s)
+	}
+	return list, f.err
+}
+
+func testConfig() Config {
+	return Config{Server: testServer, Component: testComponent, Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
+		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: Limits{Body: 64 << 10},
+		UserBurst: 1, Inflight: 1000, InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
+}
+
+// start runs a Service on a fresh database with the users zhangsan, lisi, wangwu and zhaoliu in its directory.
+func start(t *testing.T, change func(*Config)) *harness {
+	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
+		server: &fakeServer{sessions: map[string]Session{}}}
+	h.run(change)
+	t.Cleanup(func() {
+		if h.stop != nil {
+			h.halt()
+		}
+	})
+	var users []store.User
+	for _, id := range []string{"zhangsan", "lisi", "wangwu", "zhaoliu"} {
+		users = append(users, store.User{ID: id, Name: strings.ToUpper(id[:1]) + id[1:]})
+	}
+	if err := h.AddUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	h.Up()
+	h.sync()
+	h.rec.take()
+	h.sender.take()
+	return h
+}
+
+// run starts the Service on the harness's directory, as a process start would.
+func (h *harness) run(change func(*Config)) {
+	h.t.Helper()
+	cfg := testConfig()
+	if change != nil {
+		change(&cfg)
+	}
+	db, err := store.Open(h.t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(h.dir, "tlim.db"), Migrate: "auto", MaxOpen: 4,
+		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.db, h.rec = db, &recordingStore{Store: db}
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Log: slog.New(slog.DiscardHandler), Now: h.clock.now})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h.stop, h.stopped = cancel, make(chan error, 1)
+	go func() { h.stopped <- h.Run(ctx) }()
+}
+
+// halt ends the process in order.
+func (h *harness) halt() {
+	h.t.Helper()
+	h.stop()
+	if err := <-h.stopped; err != nil {
+		h.t.Errorf("Run: %v", err)
+	}
+	h.stop = nil
+	if err := h.db.Close(); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// sync returns when everything that was queued before has been delivered.
+func (h *harness) sync() {
+	h.t.Helper()
+	for range 2 { // the first is answered at its commit, the second after the deliveries of the first
+		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// online makes devices known: "lisi/phone", "lisi/x[web]" or "lisi/phone:away".
+func (h *harness) online(devices ...string) {
+	h.t.Helper()
+	for _, d := range devices {
+		name, show, _ := strings.Cut(d, ":")
+		local, resource, _ := strings.Cut(name, "/")
+		inner := ""
+		if show != "" {
+			inner = "<show>" + show + "</show>"
+		}
+		jid := local + "@" + testServer + "/" + resource
+		h.server.mu.Lock()
+		h.server.sessions[jid] = Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}, Show: show}
+		h.server.mu.Unlock()
+		h.Stanza(stanza.Stanza{Name: "presence", From: jid, To: testComponent, Inner: []byte(inner)})
+	}
+	h.sync()
+}
+
+// offline takes a device away.
+func (h *harness) offline(device string) {
+	h.t.Helper()
+	local, resource, _ := strings.Cut(device, "/")
+	jid := local + "@" + testServer + "/" + resource
+	h.server.mu.Lock()
+	delete(h.server.sessions, jid)
+	h.server.mu.Unlock()
+	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: jid, To: testComponent})
+	h.sync()
+}
+
+// send lets a device send an envelope that asks for a receipt.
+func (h *harness) send(device, envelope string) {
+	h.t.Helper()
+	h.sendRaw(device, testComponent, "<tlim xmlns=\"im.itonglian.com\" ack=\"1\"/><body>"+string(stanza.AppendEscaped(nil, envelope))+"</body>")
+}
+
+func (h *harness) sendRaw(device, to, inner string) {
+	h.t.Helper()
+	local, resource, _ := strings.Cut(device, "/")
+	h.Stanza(stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: local + "@" + testServer + "/" + resource, To: to, Inner: []byte(inner)})
+	h.sync()
+}
+
+// text is the envelope of a 1:1 text.
+func text(id, from, to, body string) string {
+	return fmt.Sprintf(`{"msg_id":%q,"msg_type":"MTT-000","msg_from":%q,"msg_to":%q,"msg_time":"1","body":[{"text":%q}]}`, id, from, to, body)
+}
+
+// groupText is the envelope of a group text.
+func groupText(id, from, group, body string) string {
+	return fmt.Sprintf(`{"msg_id":%q,"msg_type":"MTS-000","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"text":%q}]}`, id, from, group, group, body)
+}
+
+func (h *harness) makeGroup(owner string, members ...string) string {
+	h.t.Helper()
+	g, _, err := h.CreateGroup(h.t.Context(), NewGroup{Owner: owner, Members: members})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return g.ID
+}
+
+// queue lists the ids of a user's rows.
+func (h *harness) queue(user string) string {
+	h.t.Helper()
+	rows, err := h.db.Pending(h.t.Context(), user, "", "", "", 1000)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var ids []string
+	for _, row := range rows {
+		ids = append(ids, fmt.Sprintf("%s/%d", row.MsgID, row.Status))
+	}
+	return strings.Join(ids, " ")
+}
+
+// addresses lists where copies with this id went.
+func addresses(list []stanza.Delivery, id string) string {
+	var to []string
+	for _, d := range list {
+		if d.ID == id {
+			for _, target := range d.To {
+				to = append(to, target.JID)
+			}
+		}
+	}
+	return strings.Join(to, " ")
+}
+
+// refusals lists the codes of the errors posted.
+func refusals(posts []string) string {
+	var codes []string
+	for _, p := range posts {
+		if _, rest, ok := strings.Cut(p, `<code xmlns="urn:tlim:errors">`); ok {
+			code, _, _ := strings.Cut(rest, "<")
+			codes = append(codes, code)
+		} else {
+			codes = append(codes, "receipt")
+		}
+	}
+	return strings.Join(codes, " ")
+}

@@ -1,0 +1,173 @@
+package component
+
+import (
+	"strconv"
+	"strings"
+
+	"tlim/component/stanza"
+)
+
+// Namespaces that the product reads in message stanzas.
+const (
+	nsTlim       = "im.itonglian.com" // a constant, whatever the domain is
+	nsReceipts   = "urn:xmpp:receipts"
+	nsChatStates = "http://jabber.org/protocol/chatstates"
+	nsMarkers    = "urn:xmpp:chat-markers:0"
+)
+
+// incoming is a message stanza, read.
+type incoming struct {
+	env       *Envelope
+	ext       []byte   // the tlim extension, as every copy carries it
+	ack       bool     // it asks for a server receipt
+	confirmed string   // the message id of an XEP-0184 <received/>
+	signal    []byte   // a chat state or marker to pass on
+	ignore    bool     // nothing to do and nothing to answer
+	toUser    string   // local part of the address
+	targets   []string // of a revoke or receipt
+}
+
+// decode reads a message stanza. Its errors are refusals.
+func (s *Service) decode(it *item) error {
+	m := &it.msg
+	bodies, other := 0, false
+	text, async := "", false
+	for c := range it.st.Children() {
+		switch {
+		case c.Name == "body" && isClientSpace(c.Space):
+			bodies++
+			text = c.Text()
+		case c.Name == "subject" && isClientSpace(c.Space):
+			async = async || c.Text() == "ASYNC"
+		case c.Name == "tlim" && c.Space == nsTlim:
+			m.ack = c.Attr("ack") == "1"
+			m.ext = extension(c)
+		case c.Name == "received" && c.Space == nsReceipts:
+			m.confirmed = c.Attr("id")
+			other = true
+		case c.Space == nsChatStates, c.Space == nsMarkers:
+			m.signal = appendSignal(m.signal, c)
+			other = true
+		case !isClientSpace(c.Space):
+			other = true
+		}
+	}
+	switch {
+	case async:
+		m.ignore = true
+		s.metrics.ignored.WithLabelValues("async").Inc()
+		return nil
+	case bodies > 1:
+		return refuse(NotJSON, "the stanza has two bodies")
+	case bodies == 0 && other:
+		m.toUser = addressedTo(it.st.To)
+		return nil
+	case bodies == 0 && it.copied:
+		m.ignore = true
+		return nil
+	}
+	env, long, err := parseEnvelope(text, s.kinds, s.cfg.Limits)
+	if it.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
+		m.ignore = true
+		s.metrics.ignored.WithLabelValues("copy").Inc()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.metrics.longFields.Add(float64(long))
+	m.env = env
+	m.toUser = addressedTo(it.st.To)
+	if env.Kind.reads && !env.Opaque {
+		m.targets = env.msgIDs()
+	}
+	return s.identity(it)
+}
+
+// identity holds the envelope against the sender whom the server authenticated.
+func (s *Service) identity(it *item) error {
+	env := it.msg.env
+	local, err := stanza.Localpart(env.From)
+	switch {
+	case env.From == "":
+		return refuse(UserIDInvalid, "msg_from is empty")
+	case err != nil || local != it.from.Local:
+		return refuse(NotAllowed, "msg_from is not the sender")
+	case local == adminID && env.Kind.scope != scopeChat && env.Kind.scope != scopeGroup:
+		return refuse(NotAllowed, "only the component sends notices as admin")
+	case env.Kind.Stored && env.MsgID == "":
+		return refuse(IDConflict, "msg_id is missing")
+	}
+	return nil
+}
+
+// adminID is the reserved user in whose name the server speaks.
+const adminID = "admin"
+
+// isClientSpace: children without a namespace of their own are in the stream's.
+func isClientSpace(space string) bool {
+	return space == "" || space == "jabber:client" || space == "jabber:component:accept"
+}
+
+func addressedTo(to string) string {
+	if i := strings.IndexByte(to, '@'); i > 0 {
+		return to[:i]
+	}
+	return ""
+}
+
+// extension is the tlim element for the copies: as received where that is plain, else rebuilt from the attributes that
+// clients use. Not plain is what may need a prefix declared outside of it, and what makes Openfire's parser lose the stream
+// (single-quoted attributes, line ends in tags, comments: measured).
+func extension(c stanza.Child) []byte {
+	if strings.HasPrefix(string(c.Raw), "<tlim ") && !strings.ContainsAny(string(c.Raw), ":'!?\n\r\t") {
+		return c.Raw
+	}
+	b := append([]byte(`<tlim xmlns="`), nsTlim...)
+	for _, name := range [...]string{"location", "ack"} {
+		if v := c.Attr(name); v != "" {
+			b = append(b, `" `...)
+			b = append(b, name...)
+			b = append(b, `="`...)
+			b = stanza.AppendAttr(b, v)
+		}
+	}
+	return append(b, `"/>`...)
+}
+
+// appendSignal renders a chat state (XEP-0085) or a marker (XEP-0333) anew: nothing of the sender's markup is passed on.
+func appendSignal(b []byte, c stanza.Child) []byte {
+	switch c.Space + " " + c.Name {
+	case nsChatStates + " active", nsChatStates + " composing", nsChatStates + " paused", nsChatStates + " inactive", nsChatStates + " gone",
+		nsMarkers + " received", nsMarkers + " displayed", nsMarkers + " acknowledged":
+	default:
+		return b
+	}
+	b = append(b, '<')
+	b = append(b, c.Name...)
+	b = append(b, ` xmlns="`...)
+	b = append(b, c.Space...)
+	if id := c.Attr("id"); id != "" && c.Space == nsMarkers {
+		b = append(b, `" id="`...)
+		b = stanza.AppendAttr(b, id)
+	}
+	return append(b, `"/>`...)
+}
+
+// readPresence reads show and priority.
+func readPresence(st *stanza.Stanza) (show string, priority int) {
+	for c := range st.Children() {
+		if !isClientSpace(c.Space) {
+			continue
+		}
+		switch c.Name {
+		case "show":
+			show = strings.TrimSpace(c.Text())
+		case "priority":
+			if n, err := strconv.ParseInt(strings.TrimSpace(c.Text()), 10, 8); err == nil {
+				priority = int(n)
+			}
+		}
+	}
+	return show, priority
+}

@@ -1,0 +1,219 @@
+package component
+
+import (
+	"context"
+	"sync/atomic"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"tlim/component/stanza"
+)
+
+// item is one unit of the conveyor's order: a stanza of a client, or a call.
+type item struct {
+	// A stanza.
+	st     stanza.Stanza
+	from   stanza.JID
+	size   int64
+	sender *senderState
+	msg    incoming // filled by decode
+	copied bool     // a packet copy of a message to D: no answers, and the server delivered it itself
+
+	// A call of the API.
+	call *call
+}
+
+// call is work that takes the conveyor's order without being a client's message.
+type call struct {
+	alone bool // it begins a batch: it deletes rows, or it changes what others in the batch look at
+	plan  func(ctx context.Context, b *batch) error
+	after func() // on the conveyor, after the commit
+	done  chan error
+}
+
+// senderState bounds one user.
+type senderState struct {
+	limiter  *rate.Limiter
+	inflight atomic.Int32
+}
+
+// knownSenders bounds the memory for rate limits: a user forgotten early only gets a full bucket again.
+const knownSenders = 100_000
+
+// intake is the bounded queue in front of the conveyor. Whatever is full is answered at once: the server would swallow
+// megabytes for a reader that waits, and lose them (measured: 55,000 messages).
+type intake struct {
+	s       *Service
+	queue   chan *item
+	bytes   atomic.Int64
+	senders *lru.Cache[string, *senderState]
+}
+
+func newIntake(s *Service) *intake {
+	senders, _ := lru.New[string, *senderState](knownSenders) // fails for a size below 1 only
+	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), senders: senders}
+}
+
+// Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.
+func (s *Service) Stanza(st stanza.Stanza) {
+	from, err := stanza.ParseJID(st.From)
+	if err != nil {
+		s.metrics.ignored.WithLabelValues("address").Inc()
+		return
+	}
+	switch st.Name {
+	case "message":
+		s.message(st, from, false)
+	case "presence":
+		s.presenceStanza(st, from)
+	}
+}
+
+// CopiedMessage takes a message that a client sent to D itself, seen as a packet copy. It gets no error answers: only what
+// is addressed to us does.
+func (s *Service) CopiedMessage(st stanza.Stanza) {
+	if from, err := stanza.ParseJID(st.From); err == nil {
+		s.message(st, from, true)
+	}
+}
+
+func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
+	switch {
+	case st.Type == "error" || st.Type == "groupchat" || st.Type == "headline":
+		s.metrics.ignored.WithLabelValues(st.Type).Inc()
+		return
+	case st.Type != "" && st.Type != "chat" && st.Type != "normal":
+		s.metrics.ignored.WithLabelValues("type").Inc()
+		return
+	case from.Domain == s.cfg.Component || from.Local == "" && from.Domain == s.cfg.Server:
+		s.metrics.ignored.WithLabelValues("own").Inc()
+		return
+	}
+	it := &item{st: st, from: from, copied: copied, size: int64(len(st.Inner)) + 200}
+	switch {
+	case from.Domain != s.cfg.Server || from.Local == "":
+		s.refuse(it, refuse(NotAllowed, "only users of %s may send here", s.cfg.Server))
+	case st.Oversize:
+		s.refuse(it, refuse(TooLarge, "the stanza is too large"))
+	case s.draining.Load():
+		s.refuse(it, refuse(TryLater, "the server is shutting down, send it again later"))
+	default:
+		if err := s.intake.offer(it); err != nil {
+			s.refuse(it, err)
+		}
+	}
+}
+
+// offer puts a message into the queue or says why not.
+func (in *intake) offer(it *item) error {
+	cfg := &in.s.cfg
+	sender, ok := in.senders.Get(it.from.Local)
+	if !ok {
+		limit := rate.Inf
+		if cfg.UserRate > 0 {
+			limit = rate.Limit(cfg.UserRate)
+		}
+		sender = &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst)}
+		in.senders.Add(it.from.Local, sender)
+	}
+	if !sender.limiter.AllowN(in.s.now(), 1) {
+		return refuse(TryLater, "more messages a second than one user may send, send it again later")
+	}
+	if cfg.UserInflight > 0 && int(sender.inflight.Load()) >= cfg.UserInflight {
+		return refuse(TryLater, "too many messages of this user wait, send it again later")
+	}
+	if in.bytes.Load()+it.size > cfg.InflightBytes {
+		return refuse(TryLater, "too much waits, send it again later")
+	}
+	it.sender = sender
+	sender.inflight.Add(1)
+	in.bytes.Add(it.size)
+	select {
+	case in.queue <- it:
+		return nil
+	default:
+		in.release(it)
+		return refuse(TryLater, "too much waits, send it again later")
+	}
+}
+
+// release gives back what offer took; the conveyor calls it when it is through with an item.
+func (in *intake) release(it *item) {
+	if it.sender != nil {
+		it.sender.inflight.Add(-1)
+		in.bytes.Add(-it.size)
+		it.sender = nil
+	}
+}
+
+// do hands a call to the conveyor and waits for its commit.
+func (s *Service) do(ctx context.Context, c *call) error {
+	if s.draining.Load() {
+		return ErrUnavailable
+	}
+	c.done = make(chan error, 1)
+	select {
+	case s.intake.queue <- &item{call: c}:
+	case <-ctx.Done():
+		return ErrUnavailable
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done(): // it may still happen; the caller was told by its own deadline
+		return ctx.Err()
+	}
+}
+
+// refuse answers a sender with an error stanza. It never blocks; when even the reserve of the link is full the sender,
+// who has no receipt, finds out by its own time-out, and a metric counts it.
+func (s *Service) refuse(it *item, err error) {
+	refusal := asRefusal(err)
+	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
+	if it.copied {
+		return
+	}
+	if !s.sender.Post(errorStanza(&it.st, refusal)) {
+		s.metrics.unanswered.Inc()
+	}
+}
+
+// errorStanza answers without a body: shipped web clients JSON.parse the body of every message, and Strophe drops a handler
+// that throws, so one error text would deafen the page.
+func errorStanza(st *stanza.Stanza, e *Error) []byte {
+	condition := conditions[e.Code]
+	b := make([]byte, 0, 512)
+	b = append(b, `<message type="error" from="`...)
+	b = stanza.AppendAttr(b, st.To)
+	b = append(b, `" to="`...)
+	b = stanza.AppendAttr(b, st.From)
+	if st.ID != "" && stanza.ValidXML(st.ID) {
+		b = append(b, `" id="`...)
+		b = stanza.AppendAttr(b, st.ID)
+	}
+	b = append(b, `"><error type="`...)
+	b = append(b, condition[1]...)
+	b = append(b, `"><`...)
+	b = append(b, condition[0]...)
+	b = append(b, ` xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`...)
+	b = stanza.AppendEscaped(b, e.Error())
+	b = append(b, `</text><code xmlns="urn:tlim:errors">`...)
+	b = append(b, e.Code...)
+	return append(b, `</code></error></message>`...)
+}
+
+// presenceStanza takes directed presence (RFC 6121 section 4.6) and probes.
+func (s *Service) presenceStanza(st stanza.Stanza, from stanza.JID) {
+	if from.Domain != s.cfg.Server || from.Local == "" {
+		return
+	}
+	switch st.Type {
+	case "":
+		show, priority := readPresence(&st)
+		s.presence.heard(from, &show, priority)
+		s.learn([]string{from.Local})
+	case "unavailable":
+		s.presence.gone(from)
+	}
+}

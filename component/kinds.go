@@ -1,0 +1,88 @@
+package component
+
+import "strings"
+
+// scope is what kind of conversation a message belongs to.
+type scope int
+
+const (
+	scopeChat     scope = iota // 1:1
+	scopeGroup                 // a session
+	scopeBusiness              // from admin to one user, made by HTTP
+	scopeCommand               // neither stored nor queued
+)
+
+// Kind is a message type of PROTOCOL.md section 3: a row of the table.
+type Kind struct {
+	Name   string // MTT-000; a name that ends in - stands for all others of its family
+	Stored bool   // a row in ofmessage, exactly once by msg_id, a server receipt
+	Queued bool   // rows for absent phones, copies owed to present ones
+	Pushed bool
+
+	scope   scope
+	async   bool // the sender's other devices get a copy with the subject ASYNC
+	confirm bool // copies ask for an XEP-0184 receipt
+	reads   bool // the server acts on ids in the body objects
+	bare    bool // it says all by its type: the body may be missing
+	late    bool // a notice that a former member may still send
+	alone   bool // deletes rows, so it begins a batch (store.Change: deletions come first)
+	act     func(*turn) error
+}
+
+// kindTable finds kinds by msg_type.
+type kindTable struct {
+	named  map[string]*Kind
+	family map[string]*Kind
+}
+
+// newKinds builds the table. (A package variable would refer to itself through the functions in it.)
+func newKinds() *kindTable {
+	rows := []Kind{
+		// 1:1
+		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, act: actReadChat},
+		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, alone: true, act: actRevokeChat},
+		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bare: true, act: actChat},
+		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat},
+		// groups
+		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, act: actReadGroup},
+		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alone: true, act: actRevokeGroup},
+		{Name: "MTS-103", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actRemovedNotice},
+		{Name: "MTS-104", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
+		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
+		{Name: "MTS-107", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alone: true, act: actDissolveNotice},
+		{Name: "MTS-", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, act: actGroup},
+		// business messages: made by HTTP they are all stored, from clients they are forwarded or refused
+		{Name: "MTB-", scope: scopeBusiness, Stored: true, Queued: true, Pushed: true, confirm: true, act: actClientNotice},
+		// commands
+		{Name: "MTC-000", scope: scopeCommand, reads: true, act: actConfirm},
+		{Name: "MTC-100", scope: scopeCommand, act: actForgedReceipt},
+		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
+	}
+	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{}}
+	for i := range rows {
+		k := &rows[i]
+		if family, ok := strings.CutSuffix(k.Name, "-"); ok {
+			t.family[family] = k
+		} else {
+			t.named[k.Name] = k
+		}
+	}
+	return t
+}
+
+// of finds the kind of a msg_type; nil when it is not valid. As in the old server a type is valid when it holds a dash and
+// one of the four families, wherever they stand.
+func (t *kindTable) of(msgType string) *Kind {
+	if k := t.named[msgType]; k != nil {
+		return k
+	}
+	if !strings.Contains(msgType, "-") {
+		return nil
+	}
+	for _, family := range [...]string{"MTT", "MTS", "MTB", "MTC"} {
+		if strings.Contains(msgType, family) {
+			return t.family[family]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package component
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// metrics are what an administrator watches; README and deploy/ say what to alarm on.
+type metrics struct {
+	messages                                                                               *prometheus.CounterVec
+	refused                                                                                *prometheus.CounterVec
+	ignored                                                                                *prometheus.CounterVec
+	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed prometheus.Counter
+	commit                                                                                 prometheus.Histogram
+}
+
+func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
+	f := promauto.With(reg)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "tlim_" + name, Help: help})
+	}
+	vec := func(name, label, help string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_" + name, Help: help}, []string{label})
+	}
+	gauge := func(name, help string, value func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_" + name, Help: help}, value)
+	}
+	m := &metrics{
+		messages:     vec("messages_total", "kind", "Messages taken in, by kind."),
+		refused:      vec("refused_total", "code", "Messages refused, by error code."),
+		ignored:      vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
+		copies:       counter("copies_total", "Copies handed to the server."),
+		receipts:     counter("receipts_total", "Messages acknowledged by a server receipt."),
+		replayed:     counter("replayed_total", "Messages delivered again after a start or reconnect."),
+		unanswered:   counter("unanswered_total", "Answers to senders that the link had no room for; the senders repeat."),
+		unstorable:   counter("unstorable_total", "Messages that the database cannot hold."),
+		unqueued:     counter("unqueued_total", "Queue rows that an old table cannot hold; the messages are in the history."),
+		longFields:   counter("long_fields_total", "Inner fields longer than documented that were let pass."),
+		misaddressed: counter("misaddressed_total", "Stanzas whose address contradicts their envelope."),
+		commit: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_commit_seconds", Help: "Time of one write transaction.",
+			Buckets: []float64{.0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
+	}
+	gauge("queue_items", "Messages and calls that wait.", func() float64 { return float64(len(s.intake.queue)) })
+	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
+	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })
+	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 { _, n := s.owed.counts(); return float64(n) })
+	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.count()) })
+	return m
+}

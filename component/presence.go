@@ -1,0 +1,357 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// Device is one available resource of a user.
+type Device struct {
+	Full     string // full JID, prepared
+	Mobile   bool   // web is what holds "[web]" in its resource; everything else is mobile
+	Show     string // "" is what the offline rule calls available; away, xa, dnd and chat are not
+	Priority int
+	seen     time.Time // when we learned of it
+}
+
+// Snapshotter asks the server for all available sessions.
+type Snapshotter interface {
+	// Snapshot blocks for the server's answer. ErrNoSnapshots means that this server cannot tell.
+	Snapshot(ctx context.Context) ([]Session, error)
+}
+
+// Session is an available session as the server reports it.
+type Session struct {
+	JID      stanza.JID
+	Show     string
+	Priority int
+}
+
+// ErrNoSnapshots is what a Snapshotter answers for a server that has no such command. Presence is then what clients send us.
+var ErrNoSnapshots = errors.New("the server gives no presence snapshots")
+
+// presence is the table of known devices. Lists in it are never changed in place, so readers keep what they got.
+type presence struct {
+	domain string // D
+	now    func() time.Time
+
+	mu       sync.RWMutex
+	users    map[string][]Device // by prepared local part
+	complete bool                // a snapshot of this connection is in the table
+	asked    time.Time           // when the newest snapshot was asked for
+	period   time.Duration       // between snapshots, as it is stretched now
+	changes  []presenceChange
+	wake     chan struct{} // room for one: something is in changes
+}
+
+// presenceChange tells the conveyor that a mobile came or went.
+type presenceChange struct {
+	local string
+	came  *Device // nil: one went away
+}
+
+func newPresence(domain string, now func() time.Time) *presence {
+	return &presence{domain: domain, now: now, users: map[string][]Device{}, wake: make(chan struct{}, 1)}
+}
+
+func isMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
+
+// devices returns the known devices of a user; the caller must not change the list.
+func (p *presence) devices(local string) []Device {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.users[local]
+}
+
+// known says whether the absence of a device means anything.
+func (p *presence) known() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.complete
+}
+
+// count is the number of known devices.
+func (p *presence) count() (n int) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, list := range p.users {
+		n += len(list)
+	}
+	return n
+}
+
+// available sums up what the offline rule looks at.
+func available(devices []Device) (mobile, web bool) {
+	for i := range devices {
+		if devices[i].Show == "" {
+			mobile = mobile || devices[i].Mobile
+			web = web || !devices[i].Mobile
+		}
+	}
+	return mobile, web
+}
+
+// heard notes a device that sent us a stanza. show is nil when the stanza does not tell.
+func (p *presence) heard(jid stanza.JID, show *string, priority int) {
+	if jid.Resource == "" || jid.Domain != p.domain || jid.Local == "" {
+		return
+	}
+	full := jid.String()
+	for _, d := range p.devices(jid.Local) {
+		if d.Full == full && (show == nil || d.Show == *show && d.Priority == priority) {
+			return
+		}
+	}
+	d := Device{Full: full, Mobile: isMobile(jid.Resource), Priority: priority, seen: p.now()}
+	if show != nil {
+		d.Show = *show
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.put(jid.Local, d, true)
+}
+
+// put adds or replaces a device; news says whether a new mobile is told to the conveyor. The caller holds mu.
+func (p *presence) put(local string, d Device, news bool) {
+	list := p.users[local]
+	at := slices.IndexFunc(list, func(old Device) bool { return old.Full == d.Full })
+	fresh := slices.Clone(list)
+	if at >= 0 {
+		d.seen = list[at].seen
+		fresh[at] = d
+	} else {
+		fresh = append(fresh, d)
+		if d.Mobile && news {
+			p.changed(presenceChange{local: local, came: &d})
+		}
+	}
+	p.users[local] = fresh
+}
+
+// gone removes a device that said so.
+func (p *presence) gone(jid stanza.JID) {
+	full := jid.String()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remove(jid.Local, func(d Device) bool { return d.Full == full })
+}
+
+func (p *presence) remove(local string, match func(Device) bool) {
+	list := p.users[local]
+	var kept []Device
+	mobile := false
+	for _, d := range list {
+		if match(d) {
+			mobile = mobile || d.Mobile
+		} else {
+			kept = append(kept, d)
+		}
+	}
+	if len(kept) == len(list) {
+		return
+	}
+	if mobile {
+		p.changed(presenceChange{local: local})
+	}
+	if len(kept) == 0 {
+		delete(p.users, local)
+	} else {
+		p.users[local] = kept
+	}
+}
+
+func (p *presence) changed(c presenceChange) {
+	p.changes = append(p.changes, c)
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeChanges hands over what came and went since the last call, in order.
+func (p *presence) takeChanges() []presenceChange {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.changes
+	p.changes = nil
+	return taken
+}
+
+// forget drops everything: after the link was down nobody knows who left meanwhile. Unknown counts as offline.
+func (p *presence) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users = map[string][]Device{}
+	p.changes = nil
+	p.complete = false
+	p.asked = time.Time{}
+}
+
+// merge takes a snapshot that was asked for at asked. A device that we heard of after that is kept even when the snapshot
+// lacks it: the snapshot may be older. The devices of a connection's first snapshot are no news: replay serves them.
+func (p *presence) merge(sessions []Session, asked time.Time) {
+	seen := make(map[string][]Device, len(sessions))
+	for _, s := range sessions {
+		if s.JID.Domain != p.domain || s.JID.Local == "" || s.JID.Resource == "" {
+			continue
+		}
+		seen[s.JID.Local] = append(seen[s.JID.Local], Device{
+			Full: s.JID.String(), Mobile: isMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, seen: asked,
+		})
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for local := range p.users {
+		listed := seen[local]
+		p.remove(local, func(d Device) bool {
+			return !d.seen.After(asked) && !slices.ContainsFunc(listed, func(l Device) bool { return l.Full == d.Full })
+		})
+	}
+	for local, listed := range seen {
+		for _, d := range listed {
+			if !slices.ContainsFunc(p.users[local], func(old Device) bool { return old.Full == d.Full && old.Show == d.Show && old.Priority == d.Priority }) {
+				p.put(local, d, p.complete)
+			}
+		}
+	}
+	p.complete = true
+	p.asked = asked
+}
+
+// asof says when the newest snapshot was asked for; zero when there is none.
+func (p *presence) asof() (asked time.Time, period time.Duration) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.asked, p.period
+}
+
+// watcher keeps the table fresh by snapshots while the link is up.
+type watcher struct {
+	table    *presence
+	source   Snapshotter
+	interval time.Duration
+	log      *slog.Logger
+	learn    func(locals []string) // users seen; must not block
+	request  chan chan struct{}    // a fresh snapshot is wanted at once; closed when it is there
+	failed   bool
+}
+
+// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
+const snapshotTimeout = 10 * time.Second
+
+// stretch keeps the question's cost below a twentieth of the server's time.
+const stretch = 20
+
+// run asks until ctx, the life of one connection, ends. first is closed after the first answer, good or bad.
+func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
+	var waiting []chan struct{}
+	if first != nil {
+		defer func() {
+			if first != nil {
+				close(first)
+			}
+		}()
+	}
+	for {
+		took, err := w.ask(ctx)
+		if first != nil {
+			close(first)
+			first = nil
+		}
+		for _, ch := range waiting {
+			close(ch)
+		}
+		waiting = nil
+		if errors.Is(err, ErrNoSnapshots) {
+			w.serveWithout(ctx)
+			return
+		}
+		pause := max(w.interval, stretch*took)
+		w.table.mu.Lock()
+		w.table.period = pause
+		w.table.mu.Unlock()
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case ch := <-w.request:
+			timer.Stop()
+			waiting = append(waiting, ch)
+		case <-timer.C:
+		}
+		for more := true; more; {
+			select {
+			case ch := <-w.request:
+				waiting = append(waiting, ch)
+			default:
+				more = false
+			}
+		}
+	}
+}
+
+// serveWithout answers requests on a server that gives no snapshots.
+func (w *watcher) serveWithout(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ch := <-w.request:
+			close(ch)
+		}
+	}
+}
+
+func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
+	defer cancel()
+	asked := w.table.now()
+	sessions, err := w.source.Snapshot(ctx)
+	took := w.table.now().Sub(asked)
+	switch {
+	case err == nil:
+		if w.failed {
+			w.log.Info("presence snapshots work again")
+			w.failed = false
+		}
+		w.table.merge(sessions, asked)
+		locals := make([]string, 0, len(sessions))
+		for _, s := range sessions {
+			if s.JID.Domain == w.table.domain && s.JID.Local != "" {
+				locals = append(locals, s.JID.Local)
+			}
+		}
+		w.learn(locals)
+	case errors.Is(err, ErrNoSnapshots):
+		w.log.Info("this server gives no presence snapshots: users count as offline until they send the component a stanza", "reason", err)
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+	default:
+		if !w.failed {
+			w.log.Warn("presence snapshot failed; the last one stands", "error", err)
+			w.failed = true
+		}
+	}
+	return took, err
+}
+
+// refresh asks for a snapshot at once and waits for it, for at most the caller's time.
+func (w *watcher) refresh(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case w.request <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}

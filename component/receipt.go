@@ -1,0 +1,131 @@
+package component
+
+import (
+	"slices"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// actReadChat takes MTT-100: the reader's receipts are written, and the authors get the notice.
+func actReadChat(t *turn) error {
+	authors, err := t.read(func(m store.Message) bool {
+		return m.To == t.sender.ID
+	})
+	if err != nil {
+		return err
+	}
+	t.async = t.sender.Local != t.peer.Local
+	if len(authors) == 0 {
+		authors = []person{t.peer}
+	}
+	t.to = authors
+	return nil
+}
+
+// actReadGroup takes MTS-100. It goes to the authors and to the reader's other devices; in the old server it went to all
+// members, n receipts times n members.
+func actReadGroup(t *turn) error {
+	if _, err := t.mayPost(); err != nil {
+		return err
+	}
+	authors, err := t.read(func(m store.Message) bool {
+		return m.SessionID == t.groupID
+	})
+	if err != nil {
+		return err
+	}
+	t.others = true
+	switch {
+	case t.b.s.cfg.GroupReceipts == "all":
+		t.others = false
+		t.toMembers()
+	case len(authors) > 0:
+		t.to = authors
+	default:
+		if local, err := stanza.Localpart(t.env.To); err == nil && t.env.To != t.groupID && t.group.member(local) && local != t.sender.Local {
+			t.to = []person{t.b.s.person(local, t.b.users)}
+		} else {
+			t.others = false
+			t.toMembers()
+		}
+	}
+	return nil
+}
+
+// read writes the receipts that a message names, and returns the authors of those messages that are known. received says
+// whether a message was the reader's to read.
+func (t *turn) read(received func(store.Message) bool) ([]person, error) {
+	if t.env.Opaque { // it counts nothing, but goes on
+		return nil, nil
+	}
+	status := 1
+	if isMobile(t.it.from.Resource) {
+		status = 2
+	}
+	var authors []person
+	refused := false
+	for _, id := range t.it.msg.targets {
+		author := t.env.To // as the old server always took
+		if rows := t.b.messages[id]; len(rows) > 0 {
+			i := slices.IndexFunc(rows, received)
+			switch {
+			case i < 0:
+				refused = refused || !slices.ContainsFunc(rows, func(m store.Message) bool { return m.From == t.sender.ID })
+				continue
+			case rows[i].From == t.sender.ID:
+				continue // one's own
+			}
+			author = rows[i].From
+			if p := newPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != adminID {
+				authors = append(authors, p)
+			}
+		} else if t.groupID == "" {
+			author = t.peer.ID
+		}
+		t.receipt(id, author, status)
+	}
+	if refused && len(t.change.Receipts) == 0 {
+		return nil, refuse(NotAllowed, "the message was not sent to this reader")
+	}
+	return authors, nil
+}
+
+// receipt writes one ofstatus row, or raises it from web to mobile; it never goes back.
+func (t *turn) receipt(msgID, author string, status int) {
+	key := store.ReceiptKey{MsgID: msgID, Reader: t.sender.ID}
+	rows := t.b.receipts[key]
+	r := store.Receipt{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}
+	if len(rows) == 0 {
+		r.ID = newID()
+	} else if !slices.ContainsFunc(rows, func(old store.Receipt) bool { return old.Status < status }) {
+		return
+	}
+	t.change.Receipts = append(t.change.Receipts, r)
+	t.b.receipts[key] = []store.Receipt{{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}}
+}
+
+// actConfirm takes MTC-000: it settles what is owed to the sender's phone and goes on to the author.
+func actConfirm(t *turn) error {
+	for _, id := range t.it.msg.targets {
+		t.confirm(id)
+	}
+	t.toOnly = []person{t.peer}
+	return nil
+}
+
+// confirm settles a message for a mobile's owner. What is owed no more may have become a row, which goes.
+func (t *turn) confirm(msgID string) {
+	s := t.b.s
+	if !isMobile(t.it.from.Resource) || s.cfg.Confirm == "presence" {
+		return
+	}
+	if !s.users.confirms(t.sender.Local) {
+		local := t.sender.Local
+		t.change.Confirming = append(t.change.Confirming, t.sender.ID)
+		t.b.after = append(t.b.after, func() { s.users.setConfirms(local, true) })
+	}
+	if !s.owed.settle(t.sender.Local, msgID) && msgID != "" {
+		t.change.DropPending = append(t.change.DropPending, store.PendingKey{Owner: t.sender.ID, MsgID: msgID})
+	}
+}

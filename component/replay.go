@@ -1,0 +1,178 @@
+package component
+
+import (
+	"context"
+	"fmt"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+const replayPage = 500
+
+// errLinkLost ends a replay whose connection is gone; the next Up begins it anew.
+var errLinkLost = fmt.Errorf("the link was lost")
+
+// recover queues, at start, what a crash left unsettled: every message above the settled position gets rows for all who
+// were to receive it, but for those who have one. A copy too many is harmless; after an orderly stop there is nothing to do.
+func (s *Service) recover(ctx context.Context, state store.State) error {
+	first, err := s.store.MessagesAfter(ctx, 0, "", 1)
+	if err != nil {
+		return err
+	}
+	if len(first) > 0 {
+		ids, err := s.store.IDs(ctx, []string{first[0].MsgID})
+		if err != nil {
+			return err
+		}
+		s.adopted = len(ids) == 0
+	}
+	if err := s.users.loadConfirming(ctx); err != nil {
+		return err
+	}
+	if state.Clock == 0 { // the first start on these tables: what they hold was the old system's to deliver
+		return nil
+	}
+	n := 0
+	err = s.walk(ctx, state.Settled, func(page []store.Message) error {
+		var ids []string
+		for _, m := range page {
+			ids = append(ids, m.MsgID)
+		}
+		have, err := s.store.PendingOwners(ctx, ids)
+		if err != nil {
+			return err
+		}
+		var rows []store.Pending
+		for _, m := range page {
+			to, err := s.receiversOf(ctx, m)
+			if err != nil {
+				return err
+			}
+			for _, p := range to {
+				if p.ID == m.From && m.To != m.From || have[store.PendingKey{Owner: p.ID, MsgID: m.MsgID}] {
+					continue
+				}
+				rows = append(rows, s.lateRow(m, p))
+			}
+		}
+		for len(rows) > 0 {
+			k := min(len(rows), owedRows)
+			if err := s.writeRows(ctx, rows[:k]); err != nil {
+				return err
+			}
+			n += k
+			rows = rows[k:]
+		}
+		return nil
+	})
+	if n > 0 {
+		s.log.Info("queued copies that were not settled when the process ended", "rows", n)
+	}
+	return err
+}
+
+// lateRow is the queue row of a stored message.
+func (s *Service) lateRow(m store.Message, owner person) store.Pending {
+	row := store.Pending{Message: m, Owner: owner.ID}
+	row.ID = newID()
+	if s.kindOf(m.Type).scope != scopeGroup {
+		row.SessionID = m.From
+	}
+	row.To = row.SessionID
+	return row
+}
+
+// replay delivers what the server may have lost: stored messages above the delivered position, in order, to the members of
+// that time, under the same ids.
+func (s *Service) replay(ctx context.Context) error {
+	n := 0
+	err := s.walk(ctx, s.delivered.Load(), func(page []store.Message) error {
+		var batch []stanza.Delivery
+		for _, m := range page {
+			to, err := s.receiversOf(ctx, m)
+			if err != nil {
+				return err
+			}
+			kind := s.kindOf(m.Type)
+			from := newPerson(m.From, s.cfg.Server)
+			text := rebuild(m, s.cfg.ArrayBodies)
+			d := stanza.Delivery{ID: m.MsgID, From: s.fromAddress(from), Payload: renderPayload(text, nil, false, kind.confirm)}
+			for _, p := range to {
+				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
+			}
+			if len(d.To) > 0 && from.Local != "" {
+				batch = append(batch, d)
+			}
+			if kind.async && m.From != m.To {
+				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: renderPayload(text, nil, true, false)}
+				for _, device := range s.presence.devices(from.Local) {
+					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
+				}
+				if len(own.To) > 0 {
+					batch = append(batch, own)
+				}
+			}
+			n++
+		}
+		if s.connection.Load() != s.readyOn {
+			return errLinkLost
+		}
+		return s.sender.Deliver(ctx, batch)
+	})
+	if n > 0 {
+		s.log.Info("delivered again what the server may have lost", "messages", n)
+		s.metrics.replayed.Add(float64(n))
+		if err == nil {
+			s.barrier.ask(s, true)
+		}
+	}
+	return err
+}
+
+// walk visits the stored messages above a position, in order.
+func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Message) error) error {
+	id := ""
+	for at := after; ; {
+		page, err := s.store.MessagesAfter(ctx, at, id, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		if err := visit(page); err != nil {
+			return err
+		}
+		last := page[len(page)-1]
+		at, id = parseMillis(last.Time), last.ID
+	}
+}
+
+// receiversOf says who was to receive a stored message: for a group its members of that time, those removed since included
+// and those added since left out.
+func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, error) {
+	if s.kindOf(m.Type).scope != scopeGroup || m.To != m.SessionID {
+		return []person{newPerson(m.To, s.cfg.Server)}, nil
+	}
+	groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
+	if err != nil {
+		return nil, err
+	}
+	at := parseMillis(m.Time)
+	var list []person
+	if g := groups[m.SessionID]; g != nil {
+		for _, row := range g.rows {
+			if parseMillis(row.Since) <= at {
+				list = append(list, newPerson(row.UserID, s.cfg.Server))
+			}
+		}
+	}
+	formers, err := s.store.Formers(ctx, []string{m.SessionID}, at)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range formers {
+		if groups[m.SessionID] != nil && parseMillis(f.Time) > at {
+			list = append(list, newPerson(f.UserID, s.cfg.Server))
+		}
+	}
+	return list, nil
+}

@@ -1,0 +1,289 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// Config is what the product's behaviour depends on; the names follow CONFIG.md.
+type Config struct {
+	Server    string // D, the server's domain
+	Component string // C, ours
+
+	SenderAsUser    bool          // copies come from user@D instead of user@C
+	Delivery        string        // auto, bare or resources
+	ServerReceipts  string        // requested, always or never
+	GroupReceipts   string        // author or all
+	ArrayBodies     bool          // bodies of server-made messages are arrays instead of strings
+	Confirm         string        // auto, presence or receipt
+	Grace           time.Duration // until an unconfirmed copy becomes a row
+	RevokeWindow    time.Duration // 0: no limit
+	PurgeOnRemove   bool
+	SnapshotPeriod  time.Duration
+	Limits          Limits
+	UserRate        float64 // messages a second of one sender; 0: no limit
+	UserBurst       int
+	UserInflight    int // messages of one sender that wait
+	Inflight        int // messages that wait in all
+	InflightBytes   int64
+	OwedPerUser     int           // copies owed to one user in memory
+	ShutdownTimeout time.Duration // bounds the last writes
+}
+
+// Store is what the conveyor needs of the database. *store.Store implements it; the promises are documented there.
+type Store interface {
+	TakeOver(ctx context.Context) (store.State, error)
+	Apply(ctx context.Context, epoch int64, pos store.Positions, changes []store.Change) error
+	Committed(ctx context.Context, u *store.UnknownError) (bool, error)
+	IDs(ctx context.Context, msgIDs []string) (map[store.IDKey]store.ID, error)
+	MessagesByID(ctx context.Context, msgIDs []string) (map[string][]store.Message, error)
+	Groups(ctx context.Context, ids []string) (map[string]store.Group, error)
+	Members(ctx context.Context, groupIDs []string) (map[string][]store.Member, error)
+	Formers(ctx context.Context, groupIDs []string, since int64) ([]store.Former, error)
+	Receipts(ctx context.Context, keys []store.ReceiptKey) (map[store.ReceiptKey][]store.Receipt, error)
+	Chats(ctx context.Context, keys []store.ChatKey) (map[store.ChatKey]bool, error)
+	UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error)
+	AllUsers(ctx context.Context, after string, limit int) ([]store.User, error)
+	MessagesAfter(ctx context.Context, time int64, id string, limit int) ([]store.Message, error)
+	PendingOwners(ctx context.Context, msgIDs []string) (map[store.PendingKey]bool, error)
+	RecentPending(ctx context.Context, owner string, since int64, limit int) ([]store.Pending, error)
+	Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]store.Pending, error)
+	HasPending(ctx context.Context, owner string) (bool, error)
+	MessageTime(ctx context.Context, msgID string) (string, bool, error)
+	Purges(ctx context.Context) ([]store.Purge, error)
+	PurgeSome(ctx context.Context, epoch int64, p store.Purge, limit int) (bool, error)
+}
+
+// Sender takes what leaves for the server. stream.Links implements it.
+type Sender interface {
+	// Deliver queues copies in order and blocks while the buffers are full. An error means that the link is down: what was
+	// queued may be lost, and the deliveries come again by replay.
+	Deliver(ctx context.Context, d []stanza.Delivery) error
+	// Post queues one stanza without blocking; false when there is no room or no link.
+	Post(b []byte) bool
+	// Barrier calls done(nil) once the server has routed all that was queued before, done(err) when the link was lost. done
+	// must not block.
+	Barrier(done func(error))
+}
+
+// Deps are the parts that a Service works with.
+type Deps struct {
+	Store     Store
+	Sender    Sender
+	Snapshots Snapshotter // nil: presence is only what clients send
+	Registry  prometheus.Registerer
+	Log       *slog.Logger
+	Now       func() time.Time // nil: time.Now
+}
+
+// Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
+// [New], run it with [Service.Run].
+type Service struct {
+	cfg      Config
+	store    Store
+	sender   Sender
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	kinds    *kindTable
+	presence *presence
+	watcher  *watcher
+	owed     *owed
+	groups   *groupCache
+	users    *directory
+	chats    *chatCache
+	intake   *intake
+
+	// Of the conveyor goroutine alone.
+	held        *item // an item that begins the next batch
+	clock       clock
+	epoch       int64
+	adopted     bool // the tables hold messages that tlim_id does not know
+	persisted   store.Positions
+	wrote       time.Time // when positions were last written
+	ticked      time.Time
+	storeDown   bool
+	ready       bool   // replay is done: batches are delivered
+	readyOn     uint64 // the connection that this holds for
+	replayAgain bool   // it failed, and the next tick tries again
+
+	delivered atomic.Int64 // position that a barrier proved routed
+	barrier   barrier
+
+	link struct {
+		sync.Mutex
+		cancel context.CancelFunc // of the running connection's work; nil when down
+		first  chan struct{}      // closed when the first snapshot was tried
+	}
+	linkEvents chan struct{} // room for one: the link went up or down
+	background sync.WaitGroup
+	purgeWake  chan struct{}
+	draining   atomic.Bool
+	replayed   atomic.Bool
+	connection atomic.Uint64 // counts ups and downs of the link
+	storeErr   atomic.Pointer[string]
+	started    chan struct{} // closed when Run has taken the database over
+}
+
+// New checks the configuration and builds a Service. Nothing runs yet; stanzas that arrive before Run wait in the queue.
+func New(cfg Config, deps Deps) (*Service, error) {
+	if cfg.Server == "" || cfg.Component == "" {
+		return nil, errors.New("component: the server's and the component's domain are needed")
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Service{
+		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
+		kinds:      newKinds(),
+		presence:   newPresence(cfg.Server, deps.Now),
+		owed:       newOwed(cfg.Grace, cfg.OwedPerUser),
+		chats:      newChatCache(),
+		linkEvents: make(chan struct{}, 1),
+		started:    make(chan struct{}),
+		purgeWake:  make(chan struct{}, 1),
+	}
+	s.metrics = newMetrics(deps.Registry, s)
+	s.groups = newGroupCache(deps.Now, cfg.Server)
+	s.users = newDirectory(deps.Store, deps.Now)
+	s.intake = newIntake(s)
+	if deps.Snapshots != nil {
+		s.watcher = &watcher{table: s.presence, source: deps.Snapshots, interval: cfg.SnapshotPeriod, log: deps.Log,
+			learn: s.learn, request: make(chan chan struct{})}
+	}
+	return s, nil
+}
+
+// Run takes the database over and works until ctx ends; then it refuses what still comes with error-013, finishes what it
+// has, writes down what is owed, and returns nil. Any other return is fatal: store.ErrFenced means that another process
+// owns the database now.
+func (s *Service) Run(ctx context.Context) error {
+	state, err := s.takeOver(ctx)
+	if err != nil {
+		return err
+	}
+	s.epoch = state.Epoch
+	s.clock = clock{last: state.Clock, floor: state.Delivered}
+	s.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
+	s.delivered.Store(state.Delivered)
+	if err := s.recover(ctx, state); err != nil {
+		return fmt.Errorf("queue what was owed at the last end: %w", err)
+	}
+	close(s.started)
+
+	purging, stopPurging := context.WithCancel(context.WithoutCancel(ctx))
+	s.background.Go(func() { s.purge(purging) })
+	err = s.convey(ctx)
+	stopPurging()
+	s.link.Lock()
+	if s.link.cancel != nil {
+		s.link.cancel()
+	}
+	s.link.Unlock()
+	s.background.Wait()
+	return err
+}
+
+// takeOver waits for the database: a process that starts before it is better than one that must be started again.
+func (s *Service) takeOver(ctx context.Context) (store.State, error) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		state, err := s.store.TakeOver(ctx)
+		if err == nil {
+			s.noteStore(nil)
+			return state, nil
+		}
+		if !errors.Is(err, store.ErrUnavailable) {
+			return state, err
+		}
+		s.noteStore(err)
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return state, ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// Up tells that the link is ready; it is called before any stanza of that connection. Deliveries begin once the first
+// presence snapshot is there and what the server may have lost was delivered again.
+func (s *Service) Up() {
+	s.presence.forget()
+	ctx, cancel := context.WithCancel(context.Background())
+	first := make(chan struct{})
+	s.link.Lock()
+	s.connection.Add(1)
+	s.link.cancel, s.link.first = cancel, first
+	if s.watcher == nil || s.draining.Load() {
+		close(first)
+	} else {
+		s.background.Go(func() { s.watcher.run(ctx, first) })
+	}
+	s.link.Unlock()
+	s.linkEvent()
+}
+
+// Down tells that the link was lost; it is called after the last stanza of that connection.
+func (s *Service) Down(error) {
+	s.link.Lock()
+	s.connection.Add(1)
+	if s.link.cancel != nil {
+		s.link.cancel()
+		s.link.cancel = nil
+	}
+	s.link.Unlock()
+	s.replayed.Store(false)
+	s.presence.forget()
+	s.owed.all()
+	s.linkEvent()
+}
+
+func (s *Service) linkEvent() {
+	select {
+	case s.linkEvents <- struct{}{}:
+	default:
+	}
+}
+
+// Ready says in one sentence what keeps messages from being taken and delivered; nil when nothing does.
+func (s *Service) Ready() error {
+	if text := s.storeErr.Load(); text != nil {
+		return fmt.Errorf("database: %s", *text)
+	}
+	select {
+	case <-s.started:
+	default:
+		return errors.New("starting: the database is being taken over")
+	}
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	if !s.replayed.Load() {
+		return errors.New("not delivering: the link is down, or what it lost is being delivered again")
+	}
+	return nil
+}
+
+// noteStore logs when the database goes away and comes back, once each.
+func (s *Service) noteStore(err error) {
+	switch {
+	case err != nil:
+		text := err.Error()
+		if s.storeErr.Swap(&text) == nil {
+			s.log.Error("the database is away; senders get error-013 until it is back", "error", err)
+		}
+	case s.storeErr.Swap(nil) != nil:
+		s.log.Info("the database is back")
+	}
+}

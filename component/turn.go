@@ -1,0 +1,351 @@
+package component
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// turn is one message on its way through a batch. Its decision is one store.Change, the copies to send, and whether the
+// sender gets a receipt.
+type turn struct {
+	b   *batch
+	it  *item // nil for messages that the server makes
+	env *Envelope
+
+	sender       person
+	peer         person // 1:1, notices and commands
+	group        *group // nil for a group that is gone
+	groupID      string
+	conversation string
+
+	payload []byte // of the copies
+	change  store.Change
+	to      []person // who gets a copy, with rows and owed entries
+	toOnly  []person // who gets a copy of an unstored notice only
+	async   bool     // the sender's other devices get an ASYNC copy
+	others  bool     // the sender's other devices get a plain copy
+	nowhere bool     // accepted, but nobody gets it
+}
+
+// decide takes a client's message through the phases that all kinds share; act is the kind's own.
+func (t *turn) decide() error {
+	s := t.b.s
+	t.sender = s.person(t.it.from.Local, t.b.users)
+	s.presence.heard(t.it.from, nil, 0)
+	if _, ok := t.b.users[t.it.from.Local]; !ok {
+		s.learn([]string{t.it.from.Local})
+	}
+	m := &t.it.msg
+	switch {
+	case m.ignore:
+		return nil
+	case t.env == nil:
+		t.signals()
+		return nil
+	}
+
+	// 1. where it belongs
+	if err := t.address(); err != nil {
+		return err
+	}
+	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()
+	if t.env.Kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && m.toUser != strings.ToLower(t.groupID) {
+		s.metrics.misaddressed.Inc()
+	}
+
+	// 2. exactly once
+	if t.env.Kind.Stored {
+		if known, err := t.known(); known || err != nil {
+			return err
+		}
+	}
+
+	if t.payload = renderPayload(t.env.Text, m.ext, false, t.env.Kind.confirm); len(t.payload) > maxPayload {
+		return refuse(TooLarge, "the message is larger than the server takes")
+	}
+
+	// 3. what the kind does
+	if err := t.env.Kind.act(t); err != nil {
+		return err
+	}
+
+	// 4. rows, copies, receipt
+	t.emit()
+	return nil
+}
+
+// address finds the peer or the group and names the conversation.
+func (t *turn) address() error {
+	if t.env.Kind.scope == scopeGroup {
+		return t.addressGroup()
+	}
+	local, err := stanza.Localpart(t.env.To)
+	if err != nil {
+		return refuse(UserIDInvalid, "msg_to is empty or cannot be part of an address")
+	}
+	t.peer = t.b.s.person(local, t.b.users)
+	t.conversation = chatName(t.sender.ID, t.peer.ID)
+	return nil
+}
+
+// chatName names a 1:1 conversation, the same for both directions.
+func chatName(a, b string) string {
+	if b < a {
+		a, b = b, a
+	}
+	return a + " " + b
+}
+
+// digest tells two messages with one id apart.
+func (t *turn) digest() string {
+	sum := sha256.Sum256([]byte(t.env.Type + "\x00" + t.env.Body))
+	return hex.EncodeToString(sum[:16])
+}
+
+func (t *turn) idKey() store.IDKey {
+	class := store.ClassMessage
+	if name := t.env.Kind.Name; name == "MTT-101" || name == "MTS-101" {
+		class = store.ClassRevoke
+	}
+	return store.IDKey{MsgID: t.env.MsgID, Class: class}
+}
+
+// known answers a message whose id was there before: with the receipt of the first when it is the same message, which then
+// goes nowhere again, else with an error.
+func (t *turn) known() (bool, error) {
+	key := t.idKey()
+	old, ok := t.b.ids[key]
+	if !ok {
+		return t.adopted(key)
+	}
+	sameSender := old.From == t.sender.ID && old.Conversation == t.conversation
+	switch {
+	case old.State == store.Revoked && old.Conversation == t.conversation && (sameSender || old.Digest == "" && t.group != nil && old.From == t.group.Owner):
+		t.acknowledge(old.Time)
+		return true, nil
+	case old.State == store.Revoked && old.Digest == "": // somebody's word about a message he did not write
+		return false, nil
+	case sameSender && old.Digest == t.digest():
+		t.acknowledge(old.Time)
+		return true, nil
+	}
+	return false, refuse(IDConflict, "msg_id is in use by another message")
+}
+
+// adopted looks for the message among those that the old system stored.
+func (t *turn) adopted(key store.IDKey) (bool, error) {
+	rows := t.b.messages[key.MsgID]
+	if !t.b.s.adopted || len(rows) == 0 || key.Class == store.ClassRevoke {
+		return false, nil
+	}
+	for _, m := range rows {
+		if m.From == t.sender.ID && m.Type == t.env.Type && m.Body == t.env.Body && (m.To == t.peer.ID || t.groupID != "" && m.SessionID == t.groupID) {
+			t.acknowledge(m.Time)
+			return true, nil
+		}
+	}
+	return false, refuse(IDConflict, "msg_id is in use by another message")
+}
+
+// acknowledge notes a server receipt, where the sender or the configuration wants one.
+func (t *turn) acknowledge(msgTime string) {
+	if t.it == nil || t.it.copied && !t.it.msg.ack {
+		return
+	}
+	switch t.b.s.cfg.ServerReceipts {
+	case "never":
+		return
+	case "always":
+	default:
+		if !t.it.msg.ack {
+			return
+		}
+	}
+	t.b.acks = append(t.b.acks, ack{it: t.it, id: t.env.MsgID, msgTime: msgTime})
+}
+
+// emit makes the rows and copies of an accepted message: both from one look at who is there.
+func (t *turn) emit() {
+	b, kind := t.b, t.env.Kind
+	at := b.s.clock.next(b.now, t.conversation)
+	if kind.Stored {
+		t.store(millis(at))
+		t.acknowledge(millis(at))
+	}
+	if !t.nowhere {
+		t.copies(at)
+		t.ownCopies()
+	}
+	t.commit()
+}
+
+// ownCopies are for the sender's other devices.
+func (t *turn) ownCopies() {
+	if !t.async && !t.others {
+		return
+	}
+	targets := t.otherDevices()
+	if len(targets) == 0 {
+		return
+	}
+	payload := t.payload
+	if t.async {
+		payload = renderPayload(t.env.Text, t.it.msg.ext, true, false)
+	}
+	t.b.deliver = append(t.b.deliver, stanza.Delivery{ID: t.stanzaID(), From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets})
+}
+
+// commit adds the turn's change to the batch.
+func (t *turn) commit() {
+	c := &t.change
+	if c.Message == nil && len(c.Pending)+len(c.Receipts)+len(c.IDs)+len(c.SetIDs)+len(c.DropMessages)+len(c.DropPending)+len(c.DropGroups)+len(c.Confirming)+len(c.Formers) == 0 {
+		return
+	}
+	t.b.changes = append(t.b.changes, t.change)
+}
+
+// store makes the rows of ofmessage and tlim_id.
+func (t *turn) store(msgTime string) {
+	env := t.env
+	m := &store.Message{ID: newID(), MsgID: env.MsgID, Type: env.Type, From: t.sender.ID, To: t.peer.ID, Time: msgTime,
+		Body: env.Body, SessionID: t.sender.ID, Flags: env.Flags}
+	if t.groupID != "" {
+		m.To, m.SessionID = t.groupID, t.groupID
+	}
+	key := t.idKey()
+	id := store.ID{MsgID: key.MsgID, Class: key.Class, From: t.sender.ID, Conversation: t.conversation, Time: msgTime, Digest: t.digest(), State: store.Live}
+	if _, tombstone := t.b.ids[key]; tombstone {
+		t.change.SetIDs = append(t.change.SetIDs, id)
+	} else {
+		t.change.IDs = append(t.change.IDs, id)
+	}
+	t.b.ids[key] = id
+	if t.nowhere {
+		return
+	}
+	t.change.Message = m
+	if key.Class == store.ClassMessage {
+		t.b.messages[m.MsgID] = append(t.b.messages[m.MsgID], *m)
+	}
+}
+
+// copies decides for every receiver whether a row is written, and lists the devices that get a copy.
+func (t *turn) copies(at int64) {
+	if len(t.to)+len(t.toOnly) == 0 {
+		return
+	}
+	b, s, kind := t.b, t.b.s, t.env.Kind
+	row := t.row(at)
+	targets := make([]stanza.Target, 0, len(t.to)+len(t.toOnly)+4)
+	var owe []owedTo
+	for _, p := range t.to {
+		devices := s.presence.devices(p.Local)
+		if !(t.it != nil && t.it.copied && kind.scope == scopeChat && len(devices) <= 1) { // the server delivered it itself
+			targets = s.targets(targets, p, devices)
+		}
+		if !kind.Queued {
+			continue
+		}
+		mobile, web := available(devices)
+		status := 0
+		if web {
+			status = 1
+		}
+		switch {
+		case p.Local == t.sender.Local && t.it != nil && t.sender.Local != t.peer.Local:
+			if web && !mobile && !isMobile(t.it.from.Resource) {
+				t.queue(row, p, 1)
+			}
+		case !mobile:
+			t.queue(row, p, status)
+		case s.cfg.Confirm == "receipt":
+			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm})
+		case s.cfg.Confirm == "auto":
+			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm && s.users.confirms(p.Local)})
+		}
+	}
+	for _, p := range t.toOnly {
+		targets = s.targets(targets, p, s.presence.devices(p.Local))
+	}
+	if kind.scope == scopeChat && kind.Queued && t.it != nil && t.peer.Local != t.sender.Local {
+		t.ownRow(row)
+	}
+	if len(owe) > 0 {
+		b.owe = append(b.owe, owing{message: &owedMessage{row: row, time: at}, to: owe})
+	}
+	if len(targets) > 0 {
+		b.deliver = append(b.deliver, stanza.Delivery{ID: t.stanzaID(), From: s.fromAddress(t.sender), Payload: t.payload, To: targets})
+	}
+}
+
+// row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
+func (t *turn) row(at int64) store.Pending {
+	session := t.sender.ID
+	if t.groupID != "" {
+		session = t.groupID
+	}
+	return store.Pending{Message: store.Message{MsgID: t.env.MsgID, Type: t.env.Type, From: t.sender.ID, To: session, Time: millis(at),
+		Body: t.env.Body, SessionID: session, Flags: t.env.Flags}}
+}
+
+func (t *turn) queue(row store.Pending, p person, status int) {
+	row.ID, row.Owner, row.Status = newID(), p.ID, status
+	t.change.Pending = append(t.change.Pending, row)
+}
+
+// ownRow lets the phone of a sender who is online on the web only catch up.
+func (t *turn) ownRow(row store.Pending) {
+	mobile, web := available(t.b.s.presence.devices(t.sender.Local))
+	if web && !mobile && !isMobile(t.it.from.Resource) {
+		row.To, row.SessionID = t.peer.ID, t.peer.ID
+		t.queue(row, t.sender, 1)
+	}
+}
+
+// otherDevices are the sender's devices but the sending one; his bare JID when nobody can know them.
+func (t *turn) otherDevices() []stanza.Target {
+	var targets []stanza.Target
+	sending := t.it.from.String()
+	for _, d := range t.b.s.presence.devices(t.sender.Local) {
+		if d.Full != sending {
+			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
+		}
+	}
+	if targets == nil && !t.b.s.presence.known() {
+		targets = []stanza.Target{{JID: t.sender.Bare}}
+	}
+	return targets
+}
+
+// stanzaID is the id attribute of the copies.
+func (t *turn) stanzaID() string {
+	if t.env.MsgID == "" && t.it != nil && stanza.ValidXML(t.it.st.ID) {
+		return t.it.st.ID
+	}
+	return t.env.MsgID
+}
+
+// signals passes on what is in a stanza without a body: a confirmation is consumed, chat states and markers go to the known
+// devices of a 1:1 receiver.
+func (t *turn) signals() {
+	m := &t.it.msg
+	if m.confirmed != "" {
+		t.confirm(m.confirmed)
+		t.commit()
+	}
+	if m.signal == nil || m.toUser == "" {
+		return
+	}
+	var targets []stanza.Target
+	for _, d := range t.b.s.presence.devices(m.toUser) {
+		targets = append(targets, stanza.Target{JID: d.Full, Private: true})
+	}
+	if len(targets) > 0 {
+		payload := append(m.signal, `<no-store xmlns="urn:xmpp:hints"/>`...)
+		t.b.deliver = append(t.b.deliver, stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets})
+	}
+}
