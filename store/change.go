@@ -11,6 +11,7 @@ type Change struct {
 	DropGroups   []string     // ofsession and ofsubscriber rows
 	DropQueues   []string     // all ofcustomoffline rows of these groups (dissolve)
 	DropMembers  []Member     // SessionID and UserID count
+	DropAuthors  []Author     // ofmessage rows that a user wrote in a group
 	DropUsers    []string     // by ID: marked as left, never deleted
 
 	// Insertions and updates.
@@ -42,6 +43,9 @@ type Drop struct {
 
 // PendingKey names offline rows: by RowID (id_) when set, else all of (Owner, MsgID).
 type PendingKey struct{ Owner, MsgID, RowID string }
+
+// Author names what one user wrote in one group.
+type Author struct{ SessionID, UserID string }
 
 // GroupEdit changes the non-nil fields of one ofsession row.
 type GroupEdit struct {

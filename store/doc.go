@@ -4,8 +4,17 @@
 //
 //   - [Store.Apply] is the only writer of conversations. One call is one transaction, and that transaction starts with
 //     the row tlim_state: a process whose epoch was taken over by another writes nothing and gets [ErrFenced].
-//   - A COMMIT whose answer was lost is not an error yet: Apply says [ErrUnknown], and [Store.Committed] tells later.
+//   - A COMMIT whose answer was lost is not an error yet: Apply says [*UnknownError], and [Store.Committed] tells later.
 //   - No value is cut, replaced or ignored: what a column cannot hold comes back as [ErrData].
 //
-// Times are epoch milliseconds. The wire and the tables hold them as decimal text; this package converts.
+// Where things are: store.go opens and closes; write.go is the one write transaction; apply.go the order in which a batch
+// is written; one file per noun (message, pending, group, receipt, chat, user, id, purge) has that noun's SQL, reads
+// and writes; query.go is how everything is read; table.go how everything is inserted; dialect.go and dialect_*.go hold
+// all that differs between engines; migrate.go creates and adopts the tables of schema/<engine>.
+//
+// Times are epoch milliseconds. The wire and the tables hold them as decimal text of 13 digits, which sorts as numbers do
+// until the year 2286. Text that is absent is "" here and NULL in the tables, on every engine alike (Oracle knows no other
+// way), and a NULL of an adopted table reads as "" or 0.
+//
+// All methods of [Store] may be called from any goroutine. Writes take turns; reads run beside them.
 package store

@@ -1,0 +1,53 @@
+package store
+
+import "strings"
+
+// catalogue is what stands in a database: tables by lower-case name.
+type catalogue map[string]*tableInfo
+
+type tableInfo struct {
+	columns map[string]columnInfo
+	indexes map[string][]string // the columns of each index, in order
+}
+
+type columnInfo struct {
+	name     string
+	kind     string // the engine's type name, without length
+	length   int    // characters, 0 = no small limit
+	charset  string // "" where the engine has none per column
+	numbered bool   // the database fills it
+}
+
+func (c catalogue) table(name string) *tableInfo {
+	name = strings.ToLower(name)
+	if c[name] == nil {
+		c[name] = &tableInfo{map[string]columnInfo{}, map[string][]string{}}
+	}
+	return c[name]
+}
+
+func (c catalogue) column(table string, info columnInfo) {
+	info.name, info.kind = strings.ToLower(info.name), strings.ToLower(info.kind)
+	c.table(table).columns[info.name] = info
+}
+
+func (c catalogue) index(table, index, column string) {
+	t := c.table(table)
+	t.indexes[index] = append(t.indexes[index], strings.ToLower(column))
+}
+
+// serves says whether some index begins with these columns.
+func (t *tableInfo) serves(columns []string) bool {
+	for _, have := range t.indexes {
+		if len(have) >= len(columns) {
+			same := true
+			for i, c := range columns {
+				same = same && have[i] == c
+			}
+			if same {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+)
+
+var mysqlDialect = dialect{
+	name:  "mysql",
+	quote: func(name string) string { return "`" + name + "`" },
+	open:  openMySQL,
+	page:  limitOffset,
+
+	insert:      insertValues,
+	classify:    classifyMySQL,
+	unmatched:   func(err error) bool { return mysqlNumber(err) == 1267 },
+	uncommitted: uncommittedMySQL,
+	catalogue:   catalogueMySQL,
+	lock:        lockMySQL,
+	advise:      adviseMySQL,
+}
+
+// openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.
+func openMySQL(cfg Config) (*pools, error) {
+	base, err := mysql.ParseDSN(cfg.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("store.dsn: %w (expected user:password@tcp(host:3306)/database)", err)
+	}
+	if base.DBName == "" {
+		return nil, errors.New("store.dsn names no database (expected user:password@tcp(host:3306)/database)")
+	}
+	p := &pools{}
+	make := func(patience time.Duration, idle time.Duration) *sql.DB {
+		var connector driver.Connector
+		if connector, err = mysqlConnector(base, cfg, patience, idle); err != nil {
+			return nil
+		}
+		db := sql.OpenDB(connector)
+		db.SetConnMaxLifetime(cfg.MaxLifetime)
+		return db
+	}
+	// A reader may have to answer a page of a table without an index, so it is more patient than a client is.
+	p.reader = make(cfg.MaxWait+5*time.Second, 0)
+	p.writer = make(cfg.MaxWait+5*time.Second, mysqlWriterIdle)
+	p.admin = make(0, 0)
+	if err != nil {
+		return nil, fmt.Errorf("store.dsn: %w", err)
+	}
+	p.reader.SetMaxOpenConns(cfg.MaxOpen)
+	p.reader.SetMaxIdleConns(cfg.MaxIdle)
+	p.writer.SetMaxOpenConns(1)
+	p.writer.SetMaxIdleConns(1)
+	p.writer.SetConnMaxIdleTime(mysqlWriterIdle / 2)
+	p.admin.SetMaxOpenConns(2)
+	return p, nil
+}
+
+// mysqlWriterIdle ends a writer's session on the server: a writer that fell off the network must not hold the lock of
+// tlim_state for the eight hours that the default wait_timeout gives it.
+const mysqlWriterIdle = 60 * time.Second
+
+func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration) (driver.Connector, error) {
+	c := base.Clone()
+	// utf8mb4 on the connection, whatever the table is: with utf8 an emoji fails even where the table could hold it.
+	if err := c.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, err
+	}
+	c.ParseTime, c.InterpolateParams, c.MultiStatements, c.AllowAllFiles = false, false, false, false
+	c.ClientFoundRows = true // an UPDATE that changes nothing has found its row all the same
+	c.RejectReadOnly = true  // after a fail-over to a replica: leave that connection
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = 10*time.Second, patience, patience
+	c.Logger = mysqlLog{cfg.Log}
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	// Without strict mode MySQL cuts a text that is too long and stores "?" for an emoji, with a warning nobody reads.
+	c.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+	c.Params["innodb_lock_wait_timeout"] = fmt.Sprint(max(1, int(cfg.MaxWait.Seconds())))
+	if idle > 0 {
+		c.Params["wait_timeout"] = fmt.Sprint(int(idle.Seconds()))
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	// Not a parameter: MariaDB 10 calls the variable tx_isolation, MySQL 8 transaction_isolation.
+	return sessionConnector{connector, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, nil
+}
+
+// sessionConnector runs one statement on each new connection.
+type sessionConnector struct {
+	driver.Connector
+	setup string
+}
+
+// Connect opens a connection and sets it up.
+func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, c.setup, nil); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// mysqlLog takes the driver's own remarks on broken connections, which come back as errors as well.
+type mysqlLog struct{ log *slog.Logger }
+
+// Print logs at debug level.
+func (l mysqlLog) Print(v ...any) { l.log.Debug("mysql driver", "says", fmt.Sprint(v...)) }
+
+func mysqlNumber(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+func classifyMySQL(err error) error {
+	if errors.Is(err, mysql.ErrPktTooLarge) {
+		return ErrData
+	}
+	switch mysqlNumber(err) {
+	case 1062, 1586: // duplicate entry
+		return ErrDuplicate
+	case 1366, // incorrect string (character set) or integer value
+		1406,       // data too long
+		1264, 1265, // out of range, truncated
+		1267, 1271, // illegal mix of collations: the column's character set lacks a character
+		1292, 1300, 1977, 3854, 3988, // incorrect, invalid, or not convertible
+		1048,       // NULL where none may be
+		1153, 1301: // larger than max_allowed_packet
+		return ErrData
+	}
+	return nil
+}
+
+// uncommittedMySQL: a deadlock or a lock time-out rolls back. ErrBadConn is, by the driver's contract, given only when
+// nothing was sent. Anything else at COMMIT, an error packet included, is looked up.
+func uncommittedMySQL(err error) bool {
+	n := mysqlNumber(err)
+	return n == 1213 || n == 1205 || errors.Is(err, driver.ErrBadConn)
+}
+
+func catalogueMySQL(ctx context.Context, db querier) (catalogue, error) {
+	c := catalogue{}
+	err := each(ctx, db, `SELECT table_name, column_name, data_type, character_maximum_length, character_set_name, extra
+		FROM information_schema.columns WHERE table_schema = DATABASE()`,
+		func(scan scanner) error {
+			var table, name, kind, charset, extra text
+			var length number
+			if err := scan(&table, &name, &kind, &length, &charset, &extra); err != nil {
+				return err
+			}
+			info := columnInfo{name: string(name), kind: string(kind), charset: string(charset)}
+			info.numbered = strings.Contains(string(extra), "auto_increment")
+			if info.kind == "varchar" || info.kind == "char" {
+				info.length = int(length) // characters; the text types count bytes, and the server checks those
+			}
+			c.column(string(table), info)
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, db, `SELECT table_name, index_name, column_name FROM information_schema.statistics
+		WHERE table_schema = DATABASE() ORDER BY table_name, index_name, seq_in_index`,
+		func(scan scanner) error {
+			var table, index, col text
+			if err := scan(&table, &index, &col); err != nil {
+				return err
+			}
+			c.index(string(table), string(index), string(col))
+			return nil
+		})
+	return c, err
+}
+
+func lockMySQL(ctx context.Context, conn *sql.Conn) (func(), error) {
+	// DDL commits by itself here, so each step is repeatable and the lock is one of names.
+	const name = "CONCAT('tlim_migrate ', DATABASE())"
+	var got sql.NullInt64
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+name+", 60)").Scan(&got); err != nil {
+		return nil, err
+	}
+	if got.Int64 != 1 {
+		return nil, errors.New("another process has been changing the tables for 60 seconds")
+	}
+	return func() {
+		conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")")
+	}, nil
+}
+
+func adviseMySQL(ctx context.Context, db querier) ([]string, error) {
+	var flush, binlog sql.NullInt64
+	if err := db.QueryRowContext(ctx, "SELECT @@innodb_flush_log_at_trx_commit, IF(@@log_bin, @@sync_binlog, 1)").Scan(&flush, &binlog); err != nil {
+		return nil, err
+	}
+	var advice []string
+	if flush.Int64 != 1 {
+		advice = append(advice, fmt.Sprintf("innodb_flush_log_at_trx_commit is %d: messages that were acknowledged can be lost in a power cut, set it to 1", flush.Int64))
+	}
+	if binlog.Int64 != 1 {
+		advice = append(advice, fmt.Sprintf("sync_binlog is %d: after a power cut a replica can lack messages that were acknowledged, set it to 1", binlog.Int64))
+	}
+	return advice, nil
+}

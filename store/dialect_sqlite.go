@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+var sqliteDialect = dialect{
+	name:  "sqlite",
+	quote: func(name string) string { return `"` + name + `"` },
+	local: true,
+	open:  openSQLite,
+	page:  limitOffset,
+
+	insert:      insertValues,
+	classify:    classifySQLite,
+	unmatched:   func(error) bool { return false },
+	uncommitted: uncommittedSQLite,
+	catalogue:   catalogueSQLite,
+	lock:        lockSQLite,
+	advise:      func(context.Context, querier) ([]string, error) { return nil, nil },
+}
+
+// What a SQLite file is opened with.
+const (
+	// A commit that was acknowledged survives a power cut: FULL. Batches make that as fast as NORMAL (measured, 3.8 times).
+	sqliteSafety = "_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+
+	// The pages of the indexes that a busy hour touches stay in memory (KiB), and the write-ahead log is copied back
+	// after 4,000 pages instead of 1,000: pages that many batches touch are copied once.
+	sqliteWriter = "_pragma=cache_size(-65536)&_pragma=wal_autocheckpoint(4000)&_pragma=temp_store(MEMORY)"
+	sqliteReader = "_pragma=cache_size(-8192)&_pragma=query_only(1)&_pragma=temp_store(MEMORY)"
+)
+
+// openSQLite takes a path, or a file: URI whose own parameters stay but for what durability needs.
+func openSQLite(cfg Config) (*pools, error) {
+	base, err := sqliteURI(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	busy := fmt.Sprintf("_pragma=busy_timeout(%d)&", cfg.MaxWait.Milliseconds())
+	p := &pools{}
+	// Opening does not connect; the writer connects first (Open pings it), so the file is in WAL mode before a reader
+	// looks.
+	if p.writer, err = sql.Open("sqlite", base+busy+sqliteSafety+"&"+sqliteWriter+"&_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	if p.reader, err = sql.Open("sqlite", base+busy+sqliteReader); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	// One connection stays open for the life of the store: reopening would lose its cache.
+	p.writer.SetMaxOpenConns(1)
+	p.writer.SetMaxIdleConns(1)
+	p.reader.SetMaxOpenConns(min(cfg.MaxOpen, sqliteReaders))
+	p.reader.SetMaxIdleConns(min(cfg.MaxIdle, sqliteReaders))
+	p.admin = p.writer
+	return p, nil
+}
+
+// sqliteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a
+// library that reads from the page cache.
+const sqliteReaders = 8
+
+// sqliteURI is the file: URI of a DSN, ready for parameters.
+func sqliteURI(dsn string) (string, error) {
+	if dsn == "" {
+		return "", errors.New("store.dsn is empty, give a file name such as tlim.db")
+	}
+	path, query, _ := strings.Cut(dsn, "?")
+	if !strings.HasPrefix(dsn, "file:") {
+		path, query = dsn, ""
+	}
+	if strings.Contains(dsn, ":memory:") || strings.Contains(query, "mode=memory") {
+		return "", errors.New("store.dsn: a database in memory has one connection and dies with it, give a file name")
+	}
+	if !strings.HasPrefix(dsn, "file:") {
+		path = "file:" + (&url.URL{Path: path}).EscapedPath() // a "?" or "%" of the name is not a parameter
+	}
+	if query != "" {
+		query += "&"
+	}
+	return path + "?" + query, nil
+}
+
+func classifySQLite(err error) error {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return nil
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return ErrDuplicate
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_MISMATCH:
+		return ErrData
+	}
+	return nil
+}
+
+// uncommittedSQLite: a COMMIT that could not get its lock, or found the disk full, leaves the transaction open and the
+// driver rolls it back. After an I/O error the truth is in the file: Committed looks.
+func uncommittedSQLite(err error) bool {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL:
+		return true
+	}
+	return false
+}
+
+func catalogueSQLite(ctx context.Context, db querier) (catalogue, error) {
+	c := catalogue{}
+	err := each(ctx, db, `SELECT m.name, p.name, p.type FROM sqlite_master m, pragma_table_info(m.name) p WHERE m.type = 'table'`,
+		func(scan scanner) error {
+			var table, col, typ text
+			if err := scan(&table, &col, &typ); err != nil {
+				return err
+			}
+			// INTEGER PRIMARY KEY is the only identity of SQLite and no deployed table has one: lengths are ours to check.
+			c.column(string(table), columnInfo{name: string(col), kind: string(typ)})
+			return nil
+		})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, db, `SELECT m.name, il.name, ii.name FROM sqlite_master m, pragma_index_list(m.name) il, pragma_index_info(il.name) ii
+		WHERE m.type = 'table' ORDER BY m.name, il.name, ii.seqno`,
+		func(scan scanner) error {
+			var table, index, col text
+			if err := scan(&table, &index, &col); err != nil {
+				return err
+			}
+			c.index(string(table), string(index), string(col))
+			return nil
+		})
+	return c, err
+}
+
+// lockSQLite begins the one write transaction that the whole migration runs in: DDL is transactional here.
+func lockSQLite(ctx context.Context, conn *sql.Conn) (func(), error) {
+	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return nil, err
+	}
+	return func() {
+		// COMMIT also after a failed step: each step is whole, and the next start goes on from there.
+		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+			conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		}
+	}, nil
+}

@@ -1,0 +1,66 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Every error of a [Store] method is one of these (errors.Is), or a [*UnknownError].
+var (
+	// ErrFenced says that another process has taken over, or that nobody ever did: nothing was written, and this
+	// process must stop writing.
+	ErrFenced = errors.New("another process has taken over the database")
+
+	// ErrDuplicate says that a key exists already. Nothing was written.
+	ErrDuplicate = errors.New("the key exists already")
+
+	// ErrData says that a value does not fit its column: too long, or of characters that the column's character set
+	// cannot hold. Nothing was written, nothing was cut or replaced, and trying again will not help.
+	ErrData = errors.New("the database cannot hold the value")
+
+	// ErrUnavailable says that the database could not do it now: connection, time-out, lock, disk, rights. Nothing was
+	// written, and trying again later may help.
+	ErrUnavailable = errors.New("the database is not available")
+
+	// ErrSchema says that the tables are not what this version works with; the text names each difference. It comes
+	// from [Open] only.
+	ErrSchema = errors.New("the tables do not fit")
+)
+
+// UnknownError says that a COMMIT was sent and its answer was lost: the batch may be written or not.
+// [Store.Committed] finds out; until it has answered, nobody may be told either way.
+type UnknownError struct {
+	Epoch, Batch int64 // of the transaction in doubt
+	Err          error // how the answer was lost
+}
+
+// Error names the batch in doubt.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("batch %d: the answer to its COMMIT was lost: %v", e.Batch, e.Err)
+}
+
+// Unwrap returns how the answer was lost.
+func (e *UnknownError) Unwrap() error { return e.Err }
+
+// fail translates an error of the driver into one of the sentinels, once, at this package's door. The driver's own error
+// stays in the chain, so that the log shows what the database said.
+func (s *Store) fail(err error) error {
+	var unknown *UnknownError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &unknown),
+		errors.Is(err, ErrFenced), errors.Is(err, ErrDuplicate), errors.Is(err, ErrData), errors.Is(err, ErrUnavailable):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	// What is neither a duplicate nor a matter of data is the database's or the network's trouble, a missing right and a
+	// dropped table included: for the sender all of it means "later".
+	kind := s.dialect.classify(err)
+	if kind == nil {
+		kind = ErrUnavailable
+	}
+	return fmt.Errorf("%w: %w", kind, err)
+}

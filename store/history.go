@@ -1,0 +1,137 @@
+package store
+
+import "context"
+
+// The order of every history, and the condition of a keyset page. The redundant msg_time <= ? is what lets MySQL start in
+// the middle of the index (measured: 1.4 ms against 687 for row values, at depth 100,000).
+const (
+	newestFirst = ` ORDER BY msg_time DESC, msg_id DESC`
+	before      = ` AND msg_time <= ? AND (msg_time < ? OR (msg_time = ? AND (msg_id < ? OR msg_id IS NULL)))`
+	beforeBare  = ` AND msg_time < ?` // the row before had no msg_id: of its equals none sorts behind it
+)
+
+const (
+	groupWhere = `session_id = ?` + mts
+	chatWhere  = `msg_from = ? AND msg_to = ?` + mtt
+	// Both directions: each alternative is a range of the index of its own.
+	chatBoth    = `((msg_from = ? AND msg_to = ?) OR (msg_from = ? AND msg_to = ?))` + mtt
+	noticeWhere = `msg_to = ?` + mtb + ` AND msg_type LIKE ?`
+)
+
+// GroupHistory reads a page of a group's messages and how many there are in all.
+func (s *Store) GroupHistory(ctx context.Context, group string, p Page) ([]Message, int64, error) {
+	return s.history(ctx, groupWhere, []any{group}, p)
+}
+
+// ChatHistory reads a page of the 1:1 messages (MTT-*) between a and b, both directions, and how many there are in all.
+func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message, int64, error) {
+	if a == b {
+		return s.history(ctx, chatWhere, []any{a, b}, p)
+	}
+	return s.history(ctx, chatBoth, []any{a, b, b, a}, p)
+}
+
+// NoticeHistory reads a page of the business messages to a user whose type begins with typePrefix (MTB-100, or MTB for
+// all of them), and how many there are in all.
+func (s *Store) NoticeHistory(ctx context.Context, user, typePrefix string, p Page) ([]Message, int64, error) {
+	return s.history(ctx, noticeWhere, []any{user, typePrefix + "%"}, p)
+}
+
+func (s *Store) history(ctx context.Context, where string, args []any, p Page) ([]Message, int64, error) {
+	var total int64
+	if _, err := s.one(ctx, `SELECT COUNT(*) FROM ofmessage WHERE `+where, args, func(scan scanner) error {
+		return scan((*number)(&total))
+	}); err != nil || p.Length <= 0 || int64(p.Start) >= total {
+		return []Message{}, total, err
+	}
+	where, args, p = keyset(where, args, p)
+	query := `SELECT ` + messageColumns + ` FROM ofmessage WHERE ` + where + newestFirst
+	if p.Start <= deepOffset {
+		found, err := s.messages(ctx, query, args, p)
+		return found, total, err
+	}
+	// Deep: the index alone skips the rows, and only the page's own rows are looked up (measured, 5.9 times faster).
+	inner, args := s.dialect.page(`SELECT id_ AS k FROM ofmessage WHERE `+where+newestFirst, args, p.length(), int64(p.Start))
+	found := []Message{}
+	err := s.all(ctx, `SELECT `+messageColumns+` FROM ofmessage JOIN (`+inner+`) p ON p.k = id_`+newestFirst, args, func(scan scanner) error {
+		found = append(found, Message{})
+		return scan(scanMessage(&found[len(found)-1])...)
+	})
+	return found, total, err
+}
+
+// deepOffset is where skipping whole rows becomes dearer than a second look-up of those on the page.
+const deepOffset = 1000
+
+// keyset adds the condition of a page that begins behind a row.
+func keyset(where string, args []any, p Page) (string, []any, Page) {
+	if p.BeforeTime == "" {
+		return where, args, p
+	}
+	t := p.BeforeTime
+	p.Start = 0
+	if p.BeforeID == "" {
+		return where + beforeBare, append(args[:len(args):len(args)], t), p
+	}
+	return where + before, append(args[:len(args):len(args)], t, t, t, p.BeforeID), p
+}
+
+// ReadCount says how many people have read a message.
+type ReadCount struct {
+	MsgID   string
+	Readers int
+}
+
+const readCount = `SELECT msg_id, COUNT(DISTINCT reader) FROM ofstatus WHERE sender = ? AND msg_id IN (?*) GROUP BY msg_id`
+
+// GroupReadCounts counts the readers of sender's messages on a page of the group's history, in the page's order. Only
+// messages with a reader appear.
+func (s *Store) GroupReadCounts(ctx context.Context, group, sender string, p Page) ([]ReadCount, error) {
+	return s.readCounts(ctx, groupWhere, []any{group}, sender, p)
+}
+
+// ChatReadCounts counts the readers on a page of the messages of from to to, in the page's order. Only messages with a
+// reader appear.
+func (s *Store) ChatReadCounts(ctx context.Context, from, to string, p Page) ([]ReadCount, error) {
+	return s.readCounts(ctx, chatWhere, []any{from, to}, from, p)
+}
+
+func (s *Store) readCounts(ctx context.Context, where string, args []any, sender string, p Page) ([]ReadCount, error) {
+	counts := []ReadCount{}
+	if p.Length <= 0 {
+		return counts, nil
+	}
+	where, args, p = keyset(where, args, p)
+	var ids []string
+	seen := map[string]bool{"": true}
+	err := s.page(ctx, `SELECT msg_id FROM ofmessage WHERE `+where+newestFirst, args, p.length(), int64(p.Start), func(scan scanner) error {
+		var id string
+		if err := scan((*text)(&id)); err != nil {
+			return err
+		}
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	readers := map[string]int{}
+	err = s.in(ctx, readCount, []any{sender}, ids, nil, func(scan scanner) error {
+		var id text
+		var n number
+		if err := scan(&id, &n); err != nil {
+			return err
+		}
+		readers[string(id)] += int(n)
+		return nil
+	})
+	for _, id := range ids {
+		if readers[id] > 0 {
+			counts = append(counts, ReadCount{id, readers[id]})
+		}
+	}
+	return counts, err
+}

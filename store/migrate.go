@@ -1,0 +1,343 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+//go:embed schema
+var schemaFiles embed.FS
+
+// schemaVersion is the number of the schema that this version writes into tlim_schema.
+const schemaVersion = 1
+
+// Report says what [Open] found and did.
+type Report struct {
+	Engine   string
+	Created  []string // tables made by this Open
+	Added    []string // columns added to adopted tables, and indexes made on empty ones
+	Missing  []string // the statements that make the missing indexes of adopted tables
+	Warnings []string // what cannot be stored, or could be lost, and the remedy
+}
+
+// part is one statement of schema/<engine>/*.sql.
+type part struct {
+	kind    string // table, column or index
+	table   string
+	name    string // of the column or index
+	columns []string
+	sql     string
+}
+
+var (
+	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(`)
+	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD COLUMN (\w+) `)
+	createIndex = regexp.MustCompile(`(?s)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) \(([\w, ]+)\)`)
+)
+
+// schema reads the statements of an engine, in the order tables, columns, indexes.
+func schema(engine string) ([]part, error) {
+	var parts []part
+	for _, file := range []string{"tables.sql", "columns.sql", "indexes.sql"} {
+		text, err := schemaFiles.ReadFile("schema/" + engine + "/" + file)
+		if err != nil {
+			return nil, err
+		}
+		var kept []string
+		for _, line := range strings.Split(string(text), "\n") {
+			if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+				kept = append(kept, line)
+			}
+		}
+		for _, stmt := range strings.Split(strings.Join(kept, "\n"), ";") {
+			if stmt = strings.TrimSpace(stmt); stmt == "" {
+				continue
+			}
+			p := part{sql: stmt}
+			if m := createTable.FindStringSubmatch(stmt); m != nil {
+				p.kind, p.table, p.name = "table", m[1], m[1]
+			} else if m := addColumn.FindStringSubmatch(stmt); m != nil {
+				p.kind, p.table, p.name = "column", m[1], m[2]
+			} else if m := createIndex.FindStringSubmatch(stmt); m != nil {
+				p.kind, p.name, p.table, p.columns = "index", m[1], m[2], strings.Split(strings.ReplaceAll(m[3], " ", ""), ",")
+			} else {
+				return nil, fmt.Errorf("schema/%s/%s: not a statement of a known form: %s", engine, file, stmt)
+			}
+			parts = append(parts, p)
+		}
+	}
+	return parts, nil
+}
+
+// migrate creates or adopts the tables, as Config.Migrate says.
+func (s *Store) migrate(ctx context.Context) error {
+	s.report.Engine = s.dialect.name
+	switch s.cfg.Migrate {
+	case "off":
+		return nil
+	case "auto", "check":
+	default:
+		return fmt.Errorf("store.migrate %q is not known, use auto, check or off", s.cfg.Migrate)
+	}
+	conn, err := s.pools.admin.Conn(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	m := &migration{s: s, conn: conn, auto: s.cfg.Migrate == "auto"}
+	err = m.run(ctx)
+	// Closed by hand and not deferred: SQLite has one writing connection, and the next statement wants it.
+	err = errors.Join(err, conn.Close())
+	s.logReport()
+	return err
+}
+
+func (s *Store) logReport() {
+	r := s.report
+	if len(r.Created)+len(r.Added) > 0 {
+		s.log.Info("database tables made", "tables", r.Created, "added", r.Added)
+	}
+	if len(r.Missing) > 0 {
+		s.log.Warn("indexes are missing, reads will be slow until `tlim migrate up` has built them", "statements", r.Missing)
+	}
+	for _, w := range r.Warnings {
+		s.log.Warn("database: " + w)
+	}
+}
+
+type migration struct {
+	s     *Store
+	conn  *sql.Conn
+	auto  bool
+	have  catalogue
+	parts []part
+	wrong []string // differences that nothing here may or can mend
+}
+
+// run goes through the tables (1), the columns (2), the indexes (3) and our own rows (4). Each step looks before it acts,
+// so a run that was killed is finished by the next.
+func (m *migration) run(ctx context.Context) error {
+	var err error
+	if m.parts, err = schema(m.s.dialect.name); err != nil {
+		return err
+	}
+	if m.auto {
+		unlock, err := m.s.dialect.lock(ctx, m.conn)
+		if err != nil {
+			return m.s.fail(err)
+		}
+		defer unlock()
+	}
+	if m.have, err = m.s.dialect.catalogue(ctx, m.conn); err != nil {
+		return m.s.fail(err)
+	}
+	for _, step := range []func(context.Context) error{m.version, m.tables, m.columns, m.indexes, m.rows, m.advise} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// version refuses tables of a newer tlim before anything is touched.
+func (m *migration) version(ctx context.Context) error {
+	if m.have[tSchema.name] == nil {
+		return nil
+	}
+	var version number
+	err := m.conn.QueryRowContext(ctx, `SELECT version FROM tlim_schema WHERE id = 1`).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil && version > schemaVersion {
+		return fmt.Errorf("%w: they are of version %d, made by a newer tlim; this one knows version %d", ErrSchema, version, schemaVersion)
+	}
+	return m.s.fail(err)
+}
+
+func (m *migration) tables(ctx context.Context) error {
+	for _, p := range m.parts {
+		if p.kind != "table" || m.have[p.table] != nil {
+			continue
+		}
+		if !m.auto {
+			m.wrong = append(m.wrong, "table "+p.table+" is missing")
+			continue
+		}
+		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
+			return fmt.Errorf("create table %s: %w", p.table, m.s.fail(err))
+		}
+		m.s.report.Created = append(m.s.report.Created, p.table)
+	}
+	return nil
+}
+
+// columns adds what may be added, learns the shape of adopted tables and refuses those that lack a column.
+func (m *migration) columns(ctx context.Context) error {
+	addable := map[string]part{}
+	for _, p := range m.parts {
+		if p.kind == "column" {
+			addable[p.table+"."+p.name] = p
+		}
+	}
+	for _, t := range append(append([]table{}, deployedTables...), ownTables...) {
+		info := m.have[t.name]
+		if info == nil {
+			continue // made by us just now, or reported
+		}
+		for _, c := range t.columns {
+			p, may := addable[t.name+"."+c.name]
+			switch _, there := info.columns[c.name]; {
+			case there:
+			case may && m.auto:
+				if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
+					return fmt.Errorf("add column %s.%s: %w", t.name, c.name, m.s.fail(err))
+				}
+				m.s.report.Added = append(m.s.report.Added, t.name+"."+c.name)
+			default:
+				m.wrong = append(m.wrong, "column "+t.name+"."+c.name+" is missing")
+			}
+		}
+		m.adopt(t, info)
+	}
+	if len(m.wrong) > 0 {
+		remedy := "is this the right database?"
+		if !m.auto {
+			remedy = "store.migrate is check: run `tlim migrate up`, or set it to auto"
+		}
+		return fmt.Errorf("%w: %s; %s", ErrSchema, strings.Join(m.wrong, ", "), remedy)
+	}
+	return nil
+}
+
+// integers are the type names of identity columns.
+var integers = map[string]bool{"int": true, "bigint": true, "mediumint": true, "smallint": true, "integer": true}
+
+// adopt takes a table's lengths as they are, and names what it cannot hold.
+func (m *migration) adopt(t table, info *tableInfo) {
+	sh := m.s.shapes[t.name]
+	charset := ""
+	for i, c := range t.columns {
+		have := info.columns[c.name]
+		if have.length > 0 && (c.limit == 0 || have.length < c.limit) {
+			sh.limits[i] = have.length
+		}
+		if c.name == "body" && have.length > 0 {
+			m.warn("%s.body holds %d characters: longer messages are refused (ALTER TABLE %s MODIFY body mediumtext)", t.name, have.length, t.name)
+		}
+		if have.charset != "" && have.charset != "utf8mb4" {
+			charset = have.charset
+		}
+	}
+	if charset != "" {
+		lost := "emoji"
+		if !strings.HasPrefix(charset, "utf8") {
+			lost = "Chinese and emoji"
+		}
+		m.warn("%s has the character set %s: messages with %s are refused until it is converted (tlim migrate utf8mb4, or ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4, which locks the table)",
+			t.name, charset, lost, t.name)
+	}
+	first := t.columns[0].name
+	if have := info.columns[first]; integers[have.kind] && strings.HasSuffix(first, "_") {
+		if have.numbered {
+			sh.number()
+		} else {
+			m.wrong = append(m.wrong, fmt.Sprintf("%s.id_ is %s and does not number itself: it has to take a text of 36 characters (ALTER TABLE %s MODIFY id_ varchar(64) NOT NULL)", t.name, have.kind, t.name))
+		}
+	}
+}
+
+func (m *migration) warn(format string, args ...any) {
+	m.s.report.Warnings = append(m.s.report.Warnings, fmt.Sprintf(format, args...))
+}
+
+// indexes makes those of tables without rows, and names the missing ones of others: building one on millions of rows is
+// the administrator's decision. On a table with rows uniqueness is not asked for: the old plugin left duplicates.
+func (m *migration) indexes(ctx context.Context) error {
+	empty := map[string]bool{}
+	for _, p := range m.parts {
+		if p.kind != "index" {
+			continue
+		}
+		if info := m.have[p.table]; info != nil && info.serves(p.columns) {
+			continue
+		}
+		if _, asked := empty[p.table]; !asked && m.auto {
+			found := false
+			query, args := m.s.dialect.page(`SELECT 1 FROM `+p.table, nil, 1, 0)
+			if err := each(ctx, m.conn, query, func(scanner) error { found = true; return nil }, args...); err != nil {
+				return m.s.fail(err)
+			}
+			empty[p.table] = !found
+		}
+		if !empty[p.table] {
+			m.s.report.Missing = append(m.s.report.Missing, strings.Replace(p.sql, "UNIQUE ", "", 1))
+			continue
+		}
+		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
+			return fmt.Errorf("create index %s: %w", p.name, m.s.fail(err))
+		}
+		if m.have[p.table] != nil {
+			m.s.report.Added = append(m.s.report.Added, p.name)
+		}
+	}
+	return nil
+}
+
+// rows makes the rows that must exist: the schema's version and tlim_state.
+func (m *migration) rows(ctx context.Context) error {
+	if !m.auto {
+		return nil
+	}
+	if err := m.rowOnce(ctx, tSchema.name, func() error {
+		_, err := m.conn.ExecContext(ctx, m.s.dialect.text(`INSERT INTO tlim_schema (id, version, applied) VALUES (1, ?, ?)`),
+			schemaVersion, m.s.cfg.Now().UnixMilli())
+		return err
+	}); err != nil {
+		return err
+	}
+	return m.rowOnce(ctx, tState.name, func() error {
+		// Positions begin behind the rows of the old plugin: without that the first crash would replay all of history. A
+		// sender's clock may have run ahead, so never in the future.
+		newest := text("")
+		query, args := m.s.dialect.page(`SELECT msg_time FROM ofmessage WHERE msg_time <= ? ORDER BY msg_time DESC`,
+			[]any{millis(m.s.cfg.Now().UnixMilli())}, 1, 0)
+		if err := each(ctx, m.conn, m.s.dialect.text(query), func(scan scanner) error { return scan(&newest) }, args...); err != nil {
+			return err
+		}
+		var from number
+		if len(newest) == 13 {
+			if from.Scan(string(newest)) != nil {
+				from = 0
+			}
+		}
+		if newest != "" && from == 0 { // a time in another form: nothing of the past is ours
+			from = number(m.s.cfg.Now().UnixMilli())
+		}
+		_, err := m.conn.ExecContext(ctx, m.s.dialect.text(`INSERT INTO tlim_state (id, epoch, batch, clock, delivered, settled) VALUES (1, 0, 0, 0, ?, ?)`),
+			int64(from), int64(from))
+		return err
+	})
+}
+
+func (m *migration) rowOnce(ctx context.Context, table string, insert func() error) error {
+	found := false
+	err := each(ctx, m.conn, `SELECT id FROM `+table+` WHERE id = 1`, func(scanner) error { found = true; return nil })
+	if err == nil && !found {
+		err = insert()
+	}
+	if err != nil {
+		return fmt.Errorf("first row of %s: %w", table, m.s.fail(err))
+	}
+	return nil
+}
+
+func (m *migration) advise(ctx context.Context) error {
+	advice, err := m.s.dialect.advise(ctx, m.conn)
+	m.s.report.Warnings = append(m.s.report.Warnings, advice...)
+	return m.s.fail(err)
+}

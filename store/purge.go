@@ -1,0 +1,108 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	purgeAll = `SELECT session_id, ts FROM tlim_purge ORDER BY ts, session_id`
+	// What is not yet settled stays for the replay; what is above the clock is not ours and cannot be replayed.
+	purgeMessages = `SELECT msg_id, id_ FROM ofmessage WHERE session_id = ?` + mts + ` AND (msg_time <= ? OR msg_time > ? OR msg_time IS NULL)`
+	purgeRest     = `SELECT id_ FROM ofmessage WHERE session_id = ?` + mts
+	purgeNotices  = `SELECT id_ FROM ofpubact WHERE session_id = ?`
+	noticeDelete  = `DELETE FROM ofpubact WHERE id_ IN (?*)`
+	purgeDelete   = `DELETE FROM tlim_purge WHERE session_id IN (?*)`
+)
+
+// Purges reads the dissolved groups that are still to be emptied, oldest first.
+func (s *Store) Purges(ctx context.Context) ([]Purge, error) {
+	found := []Purge{}
+	err := s.all(ctx, purgeAll, nil, func(scan scanner) error {
+		var p Purge
+		if err := scan((*text)(&p.SessionID), (*text)(&p.Time)); err != nil {
+			return err
+		}
+		found = append(found, p)
+		return nil
+	})
+	return found, err
+}
+
+func (t *tx) addPurges(ctx context.Context, purges []Purge) error {
+	r := t.s.rowsOf(tPurge, len(purges))
+	for _, p := range purges {
+		r.add(p.SessionID, p.Time)
+	}
+	return t.insert(ctx, r)
+}
+
+// PurgeSome removes at most limit messages of a dissolved group with their receipts, or at most limit of its
+// announcements, in one fenced transaction of its own. done: nothing is left, and the row of tlim_purge is gone. Messages
+// above the settled position (the notices of the dissolution itself) stay until they are settled, so a call can
+// remove nothing and not be done: pause between calls. The errors are those of [Store.Apply].
+func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) (done bool, err error) {
+	st, err := s.State(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+		// 1. Messages: by the road of a revoke, which leaves what another conversation owns. What waits for phones stays:
+		// the old queue went with the dissolution, and the notices of the dissolution are in it now.
+		var drops []Drop
+		var bare []string
+		err := t.some(ctx, purgeMessages, []any{p.SessionID, millis(st.Settled), millis(st.Clock)}, limit, func(scan scanner) error {
+			var msgID, id string
+			if err := scan((*text)(&msgID), (*text)(&id)); err != nil {
+				return err
+			}
+			bare = append(bare, id)
+			if msgID != "" {
+				drops = append(drops, Drop{MsgID: msgID, SessionID: p.SessionID})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := t.dropConversation(ctx, drops, false); err != nil {
+			return err
+		}
+		if len(bare) > 0 {
+			return t.doIn(ctx, messageDelete, bare) // also those without a msg_id
+		}
+
+		// 2. Announcements.
+		var notices []string
+		collect := func(scan scanner) error {
+			var id string
+			err := scan((*text)(&id))
+			notices = append(notices, id)
+			return err
+		}
+		if err := t.some(ctx, purgeNotices, []any{p.SessionID}, limit, collect); err != nil {
+			return err
+		}
+		if len(notices) > 0 {
+			return t.doIn(ctx, noticeDelete, notices)
+		}
+
+		// 3. The row, when nothing waits any more.
+		rest := false
+		if err := t.some(ctx, purgeRest, []any{p.SessionID}, 1, func(scanner) error { rest = true; return nil }); err != nil || rest {
+			return err
+		}
+		done = true
+		return t.doIn(ctx, purgeDelete, []string{p.SessionID})
+	})
+	if err != nil {
+		return false, fmt.Errorf("purge %s: %w", p.SessionID, err)
+	}
+	return done, nil
+}
+
+// some reads at most limit rows inside the transaction.
+func (t *tx) some(ctx context.Context, query string, args []any, limit int, row func(scanner) error) error {
+	query, args = t.s.dialect.page(query, args, int64(limit), 0)
+	return t.query(ctx, statement{query, 0}, func() string { return query }, args, row)
+}

@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math"
+	"strconv"
+)
+
+// statement names a prepared statement: its text before expansion, and how often its list is repeated.
+type statement struct {
+	query string
+	n     int
+}
+
+// scanner reads the columns of the current row.
+type scanner func(dest ...any) error
+
+// text reads a column as a string: NULL is "", and a number (id_ of adopted tables) its decimal text.
+type text string
+
+// Scan implements sql.Scanner.
+func (t *text) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*t = ""
+	case string:
+		*t = text(v)
+	case []byte:
+		*t = text(v)
+	case int64:
+		*t = text(strconv.FormatInt(v, 10))
+	default:
+		return fmt.Errorf("a %T in a text column", v)
+	}
+	return nil
+}
+
+// number reads an int column; NULL is 0, as the old plugin read it.
+type number int64
+
+// Scan implements sql.Scanner.
+func (n *number) Scan(v any) error {
+	switch v := v.(type) {
+	case nil:
+		*n = 0
+	case int64:
+		*n = number(v)
+	case uint64:
+		*n = number(v)
+	case []byte:
+		i, err := strconv.ParseInt(string(v), 10, 64)
+		*n = number(i)
+		return err
+	case string:
+		i, err := strconv.ParseInt(v, 10, 64)
+		*n = number(i)
+		return err
+	default:
+		return fmt.Errorf("a %T in a number column", v)
+	}
+	return nil
+}
+
+// flag reads a 0/1 column.
+type flag bool
+
+// Scan implements sql.Scanner.
+func (f *flag) Scan(v any) error {
+	var n number
+	err := n.Scan(v)
+	*f = n != 0
+	return err
+}
+
+// bit is a bool as the tables hold it.
+func bit(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// millis is a time as the tables hold it: 13 digits, so that text sorts as numbers do.
+func millis(ms int64) string { return fmt.Sprintf("%013d", max(0, ms)) }
+
+// each runs a query without preparing it, and calls row for every row.
+func each(ctx context.Context, db querier, query string, row func(scanner) error, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	return drain(rows, row)
+}
+
+func drain(rows *sql.Rows, row func(scanner) error) error {
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// reader returns the prepared statement for st, whose text is made at the first use. The set of statements is fixed by
+// the code (texts times list sizes), so nothing is ever evicted.
+func (s *Store) reader(ctx context.Context, st statement, text func() string) (*sql.Stmt, error) {
+	if v, ok := s.readers.Load(st); ok {
+		return v.(*sql.Stmt), nil
+	}
+	stmt, err := s.pools.reader.PrepareContext(ctx, s.dialect.text(text()))
+	if err != nil {
+		return nil, err
+	}
+	if v, lost := s.readers.LoadOrStore(st, stmt); lost { // somebody else was faster
+		stmt.Close()
+		stmt = v.(*sql.Stmt)
+	}
+	return stmt, nil
+}
+
+// read runs a prepared query on the reading pool, bounded by MaxWait.
+func (s *Store) read(ctx context.Context, st statement, text func() string, args []any, row func(scanner) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
+	defer cancel()
+	stmt, err := s.reader(ctx, st, text)
+	if err != nil {
+		return s.fail(err)
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err == nil {
+		err = drain(rows, row)
+	}
+	if err != nil && s.dialect.unmatched(err) {
+		return errUnmatched
+	}
+	return s.fail(err)
+}
+
+// errUnmatched: an argument has characters that the compared column cannot hold, so no row equals it (MySQL 1267, an
+// emoji against a utf8 column). It does not leave this package.
+var errUnmatched = fmt.Errorf("%w: no row can equal the value", ErrData)
+
+// all reads every row of one query.
+func (s *Store) all(ctx context.Context, query string, args []any, row func(scanner) error) error {
+	err := s.read(ctx, statement{query, 0}, func() string { return query }, args, row)
+	if err == errUnmatched {
+		return nil
+	}
+	return err
+}
+
+// one reads at most one row and says whether there was one.
+func (s *Store) one(ctx context.Context, query string, args []any, row func(scanner) error) (found bool, err error) {
+	err = s.all(ctx, query, args, func(scan scanner) error {
+		if found {
+			return nil // adopted tables hold duplicates: the first counts
+		}
+		found = true
+		return row(scan)
+	})
+	return found, err
+}
+
+// page reads length rows after the first offset.
+func (s *Store) page(ctx context.Context, query string, args []any, length, offset int64, row func(scanner) error) error {
+	query, args = s.dialect.page(query, args, length, offset)
+	return s.all(ctx, query, args, row)
+}
+
+// listSizes and pairSizes are the lengths for which queries with lists are prepared. Shorter lists are filled up with
+// their last value. 500 stays below Oracle's 1,000 and SQL Server's 2,098.
+var (
+	listSizes = []int{1, 8, 32, 128, 500}
+	pairSizes = []int{1, 8, 32, 128}
+)
+
+// chunk is the next part of n values: how many of them, and for which prepared size.
+func chunk(n int, sizes []int) (take, size int) {
+	for _, size := range sizes {
+		if n <= size {
+			return n, size
+		}
+	}
+	last := sizes[len(sizes)-1]
+	return last, last
+}
+
+// in runs a query with one "?*" for all keys, in chunks; before and after are the arguments around the list.
+func (s *Store) in(ctx context.Context, query string, before []any, keys []string, after []any, row func(scanner) error) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), listSizes)
+		if err := s.inChunk(ctx, query, before, keys[:take], size, after, row); err != nil {
+			return err
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+func (s *Store) inChunk(ctx context.Context, query string, before []any, keys []string, size int, after []any, row func(scanner) error) error {
+	args := append(make([]any, 0, len(before)+size+len(after)), before...)
+	args = append(fill(args, keys, size), after...)
+	err := s.read(ctx, statement{query, size}, func() string { return list(query, size) }, args, row)
+	if err != errUnmatched {
+		return err
+	}
+	// One hostile id must not blind the batch to its neighbours: halve until only it is left, and no row equals that.
+	if len(keys) == 1 {
+		return nil
+	}
+	half := len(keys) / 2
+	for _, part := range [][]string{keys[:half], keys[half:]} {
+		_, size := chunk(len(part), listSizes)
+		if err := s.inChunk(ctx, query, before, part, size, after, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill appends keys and repeats the last one up to size.
+func fill(args []any, keys []string, size int) []any {
+	for _, k := range keys {
+		args = append(args, k)
+	}
+	last := args[len(args)-1]
+	for range size - len(keys) {
+		args = append(args, last)
+	}
+	return args
+}
+
+// pair is two values that a "(a = ? AND b = ?)*" of a query compares.
+type pair [2]string
+
+// pairs runs a query with one "(..)*" for all pairs, in chunks.
+func (s *Store) pairs(ctx context.Context, query string, keys []pair, row func(scanner) error) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), pairSizes)
+		if err := s.pairChunk(ctx, query, keys[:take], size, row); err != nil {
+			return err
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+func (s *Store) pairChunk(ctx context.Context, query string, keys []pair, size int, row func(scanner) error) error {
+	err := s.read(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys, size), row)
+	if err != errUnmatched {
+		return err
+	}
+	if len(keys) == 1 {
+		return nil
+	}
+	half := len(keys) / 2
+	for _, part := range [][]pair{keys[:half], keys[half:]} {
+		_, size := chunk(len(part), pairSizes)
+		if err := s.pairChunk(ctx, query, part, size, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func fillPairs(keys []pair, size int) []any {
+	args := make([]any, 0, 2*size)
+	for i := range size {
+		k := keys[min(i, len(keys)-1)]
+		args = append(args, k[0], k[1])
+	}
+	return args
+}
+
+// Page is a part of a history, newest first, equal times by msg_id.
+type Page struct {
+	// Start rows are skipped and Length are answered; math.MaxInt is "all that follow".
+	Start, Length int
+	// BeforeTime and BeforeID are msg_time and msg_id of the last row of the page before; they replace Start, and make
+	// a deep page as cheap as the first. A row without any msg_time is reached by Start only.
+	BeforeTime, BeforeID string
+}
+
+func (p Page) length() int64 {
+	// A limit of MaxInt64 plus an offset overflows in some engines.
+	return int64(min(p.Length, math.MaxInt32))
+}

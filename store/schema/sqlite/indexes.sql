@@ -1,0 +1,38 @@
+-- Each index costs about 15 % of the insert rate, so each is named with what needs it. Partial ones keep 1:1 messages out
+-- of the group's index and the other way round; the queries repeat the condition (message.go).
+
+-- by id: revoke, receipts' authors, the cut-off of getOffline, adopted ids
+CREATE INDEX tlim_message_id ON ofmessage (msg_id);
+-- replay, clean-up
+CREATE INDEX tlim_message_time ON ofmessage (msg_time);
+-- findSessionHistory, findSessionRead, purge
+CREATE INDEX tlim_message_group ON ofmessage (session_id, msg_time, msg_id) WHERE msg_type >= 'MTS-' AND msg_type < 'MTS.';
+-- findChatHistory, findChatRead
+CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time) WHERE msg_type >= 'MTT-' AND msg_type < 'MTT.';
+-- findSystemHistory, findWebSessions (newest notice)
+CREATE INDEX tlim_message_notice ON ofmessage (msg_to, msg_time, msg_id) WHERE msg_type >= 'MTB-' AND msg_type < 'MTB.';
+
+-- getOffline, hasUnread, a phone that comes back
+CREATE INDEX tlim_pending_owner ON ofcustomoffline (delete_user, msg_time, msg_id);
+-- confirmations, revokes, replay
+CREATE INDEX tlim_pending_message ON ofcustomoffline (msg_id, delete_user);
+-- dissolve
+CREATE INDEX tlim_pending_group ON ofcustomoffline (session_id);
+
+-- receipts and their counts
+CREATE UNIQUE INDEX tlim_receipt_reader ON ofstatus (msg_id, reader);
+-- members of a group (the key serves the groups of a user)
+CREATE INDEX tlim_member_group ON ofsubscriber (session_id);
+-- the pair that each 1:1 message moves
+CREATE UNIQUE INDEX tlim_chat_pair ON ofchat (chat_user, chat_other);
+-- a user's list
+CREATE INDEX tlim_chat_owner ON ofchat (chat_other);
+-- announcements of a group
+CREATE INDEX tlim_notice_group ON ofpubact (session_id);
+-- styles of a user
+CREATE INDEX tlim_style_user ON ofstyle (user_id, style_name);
+
+-- who speaks
+CREATE UNIQUE INDEX tlim_user_jid ON tlim_user (jid);
+-- whose device it was before
+CREATE INDEX tlim_user_push ON tlim_user (push_code);

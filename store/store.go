@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Config says where the database is. Zero values mean the defaults of CONFIG.md.
+type Config struct {
+	Driver string // sqlite (default) or mysql
+	// DSN is a file name for SQLite, user:password@tcp(host:port)/database for MySQL and MariaDB. Character set,
+	// isolation, strictness, time-outs and durability are set here, whatever the DSN says of them.
+	DSN string
+
+	MaxOpen, MaxIdle int           // reading connections; 32 and 8. One more writes
+	MaxLifetime      time.Duration // of a connection to a server; 10 minutes
+	MaxWait          time.Duration // the longest wait for a lock, a connection or an answer; 10 seconds
+
+	Migrate string // auto (default), check or off: CONFIG.md
+	Log     *slog.Logger
+	Now     func() time.Time // time.Now; dates what adoption writes
+}
+
+// Store is an open database. Its methods return the errors of this package; see [Store.Apply] for what a write
+// guarantees.
+type Store struct {
+	cfg     Config
+	log     *slog.Logger
+	dialect *dialect
+	pools   *pools
+	shapes  map[string]*shape // by table name; fixed after Open
+	report  Report
+
+	readers sync.Map // statement -> *sql.Stmt, on the reading pool
+
+	// turn is the right to write: one transaction at a time. Everything below belongs to its holder.
+	turn    chan struct{}
+	writers map[statement]*sql.Stmt // on the writing pool
+	wanted  map[statement]string    // seen within a transaction, to be prepared after it
+	known   State                   // epoch and number of the last batch that certainly happened; zero: not known
+}
+
+// Open connects, and creates or checks the tables as cfg.Migrate says. Its error is one line that names what is wrong:
+// the address, the rights, or each missing table and column (ErrSchema).
+func Open(ctx context.Context, cfg Config) (*Store, error) {
+	cfg = cfg.withDefaults()
+	d, err := dialectOf(cfg.Driver)
+	if err != nil {
+		return nil, err
+	}
+	p, err := d.open(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		cfg: cfg, log: cfg.Log, dialect: d, pools: p,
+		shapes:  map[string]*shape{},
+		turn:    make(chan struct{}, 1),
+		writers: map[statement]*sql.Stmt{},
+		wanted:  map[statement]string{},
+	}
+	for _, t := range append(append([]table{}, deployedTables...), ownTables...) {
+		s.shapes[t.name] = shapeOf(t)
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the %s database: %w", d.name, err), s.Close())
+	}
+	return s, nil
+}
+
+func (c Config) withDefaults() Config {
+	orInt := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	orTime := func(v *time.Duration, d time.Duration) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	if c.Driver == "" {
+		c.Driver = "sqlite"
+	}
+	if c.Migrate == "" {
+		c.Migrate = "auto"
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	orInt(&c.MaxOpen, 32)
+	orInt(&c.MaxIdle, 8)
+	orTime(&c.MaxLifetime, 10*time.Minute)
+	orTime(&c.MaxWait, 10*time.Second)
+	return c
+}
+
+// start connects and prepares the tables.
+func (s *Store) start(ctx context.Context) error {
+	// Connecting is bounded; changing a large table is not.
+	first, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
+	defer cancel()
+	if err := s.pools.writer.PingContext(first); err != nil {
+		return s.fail(err)
+	}
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if s.pools.admin != s.pools.writer {
+		err := s.pools.admin.Close()
+		s.pools.admin = nil
+		return err
+	}
+	return nil
+}
+
+// Close ends all connections. It waits for the write that is under way; calls after it fail.
+func (s *Store) Close() error {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	return s.pools.close()
+}
+
+// Ping says whether the database answers a read within MaxWait.
+func (s *Store) Ping(ctx context.Context) error {
+	_, err := s.State(ctx)
+	return err
+}
+
+// Report is what Open found and did to the tables.
+func (s *Store) Report() Report { return s.report }

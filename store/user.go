@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	userColumns = `user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned`
+	userByJID   = `SELECT ` + userColumns + ` FROM tlim_user WHERE jid IN (?*)`
+	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id IN (?*)`
+	userFirst   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 ORDER BY user_id`
+	userAfter   = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id > ? AND has_left = 0 ORDER BY user_id`
+
+	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0 WHERE jid = ?`
+	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0 WHERE user_id = ?`
+	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id = ?`
+	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code = ? AND user_id <> ?`
+	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id IN (?*)`
+	userLeft      = `UPDATE tlim_user SET has_left = 1 WHERE user_id IN (?*)`
+)
+
+func scanUser(u *User) []any {
+	return []any{(*text)(&u.ID), (*text)(&u.JID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic),
+		(*text)(&u.PushCode), (*text)(&u.PushOS), (*flag)(&u.Confirms), (*flag)(&u.Left), (*flag)(&u.Learned)}
+}
+
+// UsersByJID reads users by the local part of their JID, those who left included (Left says so).
+func (s *Store) UsersByJID(ctx context.Context, jids []string) (map[string]User, error) {
+	return s.users(ctx, userByJID, jids, func(u *User) string { return u.JID })
+}
+
+// UsersByID reads users by the directory's spelling of their id, those who left included.
+func (s *Store) UsersByID(ctx context.Context, ids []string) (map[string]User, error) {
+	return s.users(ctx, userByID, ids, func(u *User) string { return u.ID })
+}
+
+func (s *Store) users(ctx context.Context, query string, keys []string, key func(*User) string) (map[string]User, error) {
+	found := make(map[string]User, len(keys))
+	err := s.in(ctx, query, nil, keys, nil, func(scan scanner) error {
+		var u User
+		if err := scan(scanUser(&u)...); err != nil {
+			return err
+		}
+		found[key(&u)] = u
+		return nil
+	})
+	return found, err
+}
+
+// AllUsers reads at most limit users who have not left, ordered by id, from behind the id after ("" = from the first).
+func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, error) {
+	found := []User{}
+	query, args := userAfter, []any{after}
+	if after == "" { // not user_id > '': on Oracle that is NULL
+		query, args = userFirst, nil
+	}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, User{})
+		return scan(scanUser(&found[len(found)-1])...)
+	})
+	return found, err
+}
+
+func (r *rows) addUser(u *User) {
+	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, bit(u.Confirms), bit(u.Learned), bit(u.Left), int64(0))
+}
+
+// putUsers is addUser of the directory. The JID is the person: a user who was only seen on the wire, or whose spelling
+// the directory has changed, keeps the row and gets the directory's id.
+func (t *tx) putUsers(ctx context.Context, users []User) error {
+	for i := range users {
+		u := users[i]
+		u.Left, u.Learned = false, false
+		r := t.s.rowsOf(tUser, 1)
+		if r.addUser(&u); r.err != nil {
+			return r.err
+		}
+		n := int64(0)
+		var err error
+		if u.JID != "" {
+			n, err = t.do(ctx, userNameByJID, u.ID, u.Name, u.Login, u.Email, u.Pic, u.JID)
+		}
+		if n == 0 && err == nil {
+			n, err = t.do(ctx, userNameByID, u.Name, u.Login, u.Email, u.Pic, u.ID)
+		}
+		if n == 0 && err == nil {
+			err = t.insert(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("user %s: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
+// learnUsers inserts those of whom neither the id nor the JID is known.
+func (t *tx) learnUsers(ctx context.Context, users []User) error {
+	if len(users) == 0 {
+		return nil
+	}
+	var ids, jids []string
+	for i := range users {
+		ids, jids = append(ids, users[i].ID), append(jids, users[i].JID)
+	}
+	knownID, knownJID := map[string]bool{}, map[string]bool{}
+	note := func(scan scanner) error {
+		var u User
+		err := scan(scanUser(&u)...)
+		knownID[u.ID], knownJID[u.JID] = true, true
+		return err
+	}
+	if err := t.readIn(ctx, userByID, ids, note); err != nil {
+		return err
+	}
+	if err := t.readIn(ctx, userByJID, jids, note); err != nil {
+		return err
+	}
+	delete(knownJID, "")
+	r := t.s.rowsOf(tUser, len(users))
+	for i := range users {
+		u := users[i]
+		if knownID[u.ID] || knownJID[u.JID] {
+			continue
+		}
+		knownID[u.ID], knownJID[u.JID] = true, u.JID != ""
+		u.Learned = true
+		r.addUser(&u)
+	}
+	return t.insert(ctx, r)
+}
+
+// setPush sets the push code of users; a user without a row gets one. The last registration of a code has it.
+func (t *tx) setPush(ctx context.Context, users []User) error {
+	for i := range users {
+		u := users[i]
+		if u.PushCode != "" {
+			if _, err := t.do(ctx, userPushTaken, u.PushCode, u.ID); err != nil {
+				return err
+			}
+		}
+		n, err := t.do(ctx, userPush, u.PushCode, u.PushOS, bit(u.Confirms), u.ID)
+		if err == nil && n == 0 {
+			u.Learned = true
+			r := t.s.rowsOf(tUser, 1)
+			r.addUser(&u)
+			err = t.insert(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("push code of %s: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) confirming(ctx context.Context, ids []string) error {
+	return t.doIn(ctx, userConfirms, ids)
+}
+
+func (t *tx) dropUsers(ctx context.Context, ids []string) error {
+	return t.doIn(ctx, userLeft, ids)
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// tx is the one write transaction under way.
+type tx struct {
+	s   *Store
+	tx  *sql.Tx
+	all *Change // the merged changes, see Apply
+}
+
+// write runs do in one fenced transaction: (1) wait for the turn, (2) begin, (3) tlim_state first, so that a deposed
+// process stops before it has touched a row, (4) do, (5) commit.
+func (s *Store) write(ctx context.Context, epoch int64, pos Positions, do func(context.Context, *tx) error) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	t, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	// Past this point the context ends a statement, never the transaction behind our back: COMMIT or ROLLBACK is ours.
+	batch, err := t.fence(t.context(ctx), epoch, pos)
+	if err == nil {
+		err = do(t.context(ctx), t)
+	}
+	if err != nil {
+		return t.rollback(err)
+	}
+	return t.commit(epoch, batch)
+}
+
+// take waits for the right to write.
+func (s *Store) take(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w: waiting for the write before: %w", ErrUnavailable, ctx.Err())
+	}
+}
+
+func (s *Store) release() { <-s.turn }
+
+// begin prepares what the last transaction missed and starts the next.
+func (s *Store) begin(ctx context.Context) (*tx, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
+	defer cancel()
+	for st, query := range s.wanted {
+		stmt, err := s.pools.writer.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, fmt.Errorf("prepare: %w", s.fail(err))
+		}
+		s.writers[st] = stmt
+		delete(s.wanted, st)
+	}
+	// The context given here would roll the transaction back when it ends, and statements after that would go astray.
+	opened, err := s.pools.writer.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return nil, fmt.Errorf("begin: %w", s.fail(err))
+	}
+	return &tx{s: s, tx: opened}, nil
+}
+
+func (t *tx) context(ctx context.Context) context.Context {
+	if t.s.dialect.local {
+		return context.WithoutCancel(ctx)
+	}
+	return ctx
+}
+
+// exec runs a statement of the transaction and says how many rows it found. The writing pool has one connection and the
+// transaction holds it, so a statement that is new is run unprepared and prepared after the transaction.
+func (t *tx) exec(ctx context.Context, name string, n int, text func() string, args []any) (int64, error) {
+	st := statement{name, n}
+	var res sql.Result
+	var err error
+	if stmt := t.s.writers[st]; stmt != nil {
+		res, err = t.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	} else {
+		query := t.s.dialect.text(text())
+		t.s.wanted[st] = query
+		res, err = t.tx.ExecContext(ctx, query, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+// do runs a statement without lists.
+func (t *tx) do(ctx context.Context, query string, args ...any) (int64, error) {
+	for i, a := range args {
+		if a == "" {
+			args[i] = nil
+		}
+	}
+	n, err := t.exec(ctx, query, 0, func() string { return query }, args)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", firstWords(query), err)
+	}
+	return n, nil
+}
+
+// doIn runs a statement with one "?*" for all keys, in chunks; before are the arguments in front of the list.
+func (t *tx) doIn(ctx context.Context, query string, keys []string, before ...any) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), listSizes)
+		args := fill(append(make([]any, 0, len(before)+size), before...), keys[:take], size)
+		if _, err := t.exec(ctx, query, size, func() string { return list(query, size) }, args); err != nil {
+			return fmt.Errorf("%s: %w", firstWords(query), err)
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+// doPairs runs a statement with one "(..)*" for all pairs, in chunks.
+func (t *tx) doPairs(ctx context.Context, query string, keys []pair) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), pairSizes)
+		if _, err := t.exec(ctx, query, size, func() string { return alternatives(query, size) }, fillPairs(keys[:take], size)); err != nil {
+			return fmt.Errorf("%s: %w", firstWords(query), err)
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+// readIn runs a query with one "?*" inside the transaction.
+func (t *tx) readIn(ctx context.Context, query string, keys []string, row func(scanner) error) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), listSizes)
+		err := t.query(ctx, statement{query, size}, func() string { return list(query, size) }, fill(nil, keys[:take], size), row)
+		if err != nil {
+			return err
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+// readPairs runs a query with one "(..)*" inside the transaction.
+func (t *tx) readPairs(ctx context.Context, query string, keys []pair, row func(scanner) error) error {
+	for len(keys) > 0 {
+		take, size := chunk(len(keys), pairSizes)
+		err := t.query(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys[:take], size), row)
+		if err != nil {
+			return err
+		}
+		keys = keys[take:]
+	}
+	return nil
+}
+
+func (t *tx) query(ctx context.Context, st statement, text func() string, args []any, row func(scanner) error) error {
+	var found *sql.Rows
+	var err error
+	if stmt := t.s.writers[st]; stmt != nil {
+		found, err = t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	} else {
+		query := t.s.dialect.text(text())
+		t.s.wanted[st] = query
+		found, err = t.tx.QueryContext(ctx, query, args...)
+	}
+	if err == nil {
+		err = drain(found, row)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", firstWords(st.query), err)
+	}
+	return nil
+}
+
+// rollback ends the transaction without effect and returns why.
+func (t *tx) rollback(why error) error {
+	if err := t.tx.Rollback(); err != nil && !errors.Is(err, sql.ErrTxDone) {
+		// The connection is gone, and the server rolls back what it held.
+		t.s.log.Debug("rollback", "err", err)
+	}
+	return t.s.fail(why)
+}
+
+// commit ends the transaction. Only here can an outcome be unknown.
+func (t *tx) commit(epoch, batch int64) error {
+	err := t.tx.Commit()
+	if err == nil {
+		t.s.known = State{Epoch: epoch, Batch: batch}
+		return nil
+	}
+	t.s.known = State{}
+	if t.s.dialect.uncommitted(err) {
+		return fmt.Errorf("commit: %w", t.s.fail(err))
+	}
+	return &UnknownError{Epoch: epoch, Batch: batch, Err: err}
+}
+
+// firstWords names a statement in an error: its verb and table.
+func firstWords(query string) string {
+	words, start := 0, 0
+	for i := 0; i < len(query); i++ {
+		if query[i] == ' ' || query[i] == '\n' {
+			if words++; words == 3 {
+				return query[start:i]
+			}
+		}
+	}
+	return query
+}
