@@ -40,8 +40,22 @@ public final class Launcher {
         }
 
         XMPPServer server = new XMPPServer(); // starts everything
-        Runtime.getRuntime().addShutdownHook(new Thread(server::stop));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(server, database)));
         new CountDownLatch(1).await();
+    }
+
+    private static void stop(XMPPServer server, Properties database) {
+        server.stop();
+        if (!database.getProperty("url").startsWith("jdbc:hsqldb:")) {
+            return;
+        }
+        // Otherwise what was written within the last half second is lost.
+        try (Connection db = DriverManager.getConnection(
+                database.getProperty("url"), database.getProperty("user"), database.getProperty("password"))) {
+            db.createStatement().execute("SHUTDOWN");
+        } catch (SQLException e) {
+            e.printStackTrace();
+        }
     }
 
     private static List<String> lines(Path file) throws Exception {
