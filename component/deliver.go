@@ -63,8 +63,12 @@ func rebuild(m store.Message, asArray bool) string {
 
 // kindOf is the kind of a stored message; the one of plain 1:1 messages for what the old system stored without a valid type.
 func (s *Service) kindOf(msgType string) *Kind {
-	if k := s.kinds.of(msgType); k != nil {
+	switch k := s.kinds.of(msgType); {
+	case k == nil:
+		return s.kinds.family["MTT"]
+	case k.scope == scopeBusiness:
+		return s.kinds.notice
+	default:
 		return k
 	}
-	return s.kinds.family["MTT"]
 }

@@ -33,6 +33,7 @@ type Kind struct {
 type kindTable struct {
 	named  map[string]*Kind
 	family map[string]*Kind
+	notice *Kind // MTB-* as the component makes them
 }
 
 // newKinds builds the table. (A package variable would refer to itself through the functions in it.)
@@ -51,14 +52,15 @@ func newKinds() *kindTable {
 		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
 		{Name: "MTS-107", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alone: true, act: actDissolveNotice},
 		{Name: "MTS-", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, act: actGroup},
-		// business messages: made by HTTP they are all stored, from clients they are forwarded or refused
-		{Name: "MTB-", scope: scopeBusiness, Stored: true, Queued: true, Pushed: true, confirm: true, act: actClientNotice},
+		// business messages from clients: passed on or refused, without a trace
+		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},
 		// commands
 		{Name: "MTC-000", scope: scopeCommand, reads: true, act: actConfirm},
 		{Name: "MTC-100", scope: scopeCommand, act: actForgedReceipt},
 		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
 	}
-	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{}}
+	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{},
+		notice: &Kind{Name: "MTB-", Stored: true, Queued: true, Pushed: true, scope: scopeBusiness, confirm: true}}
 	for i := range rows {
 		k := &rows[i]
 		if family, ok := strings.CutSuffix(k.Name, "-"); ok {

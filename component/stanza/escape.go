@@ -6,8 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// AppendEscaped appends s as character data, which may also stand in a double-quoted attribute when s holds no tab or line
-// end. What XML 1.0 does not allow, invalid UTF-8 included, becomes U+FFFD: one such character would end the whole stream.
+// AppendEscaped appends s as character data. What XML 1.0 does not allow, invalid UTF-8 included, becomes U+FFFD: one such character would end the whole stream.
 // Callers that must not change a text ask [ValidXML] before. Characters above U+FFFF stay as they are: the server cuts
 // references to them to 16 bits (measured).
 func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s, &textEscapes) }
@@ -35,10 +34,10 @@ func escapeTables() (text, attr [256]string) {
 			text[c] = wide
 		}
 	}
-	text['&'], text['<'], text['>'], text['"'] = "&amp;", "&lt;", "&gt;", "&quot;"
+	text['&'], text['<'], text['>'] = "&amp;", "&lt;", "&gt;"
 	text['\t'], text['\n'], text['\r'] = plain, plain, "&#13;"
 	attr = text
-	attr['\t'], attr['\n'] = "&#9;", "&#10;"
+	attr['"'], attr['\t'], attr['\n'] = "&quot;", "&#9;", "&#10;" // in text a quote stays: bodies are JSON, full of them
 	return text, attr
 }
 

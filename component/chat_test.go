@@ -1,0 +1,258 @@
+package component
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func TestEveryDeviceOnce(t *testing.T) {
+	h := start(t, nil)
+	h.online("zhangsan/a[web]", "zhangsan/b")
+	h.send("zhangsan/a[web]", text("m1", "zhangsan", "lisi", "nobody"))
+	d, posts := h.sender.take()
+	if got := addresses(d, "m1"); got != "lisi@im.test zhangsan@im.test/b" {
+		t.Errorf("no device known: sent to %q", got)
+	}
+	if len(d) != 2 || !strings.Contains(string(d[1].Payload), "<subject>ASYNC</subject>") || strings.Contains(string(d[0].Payload), "ASYNC") {
+		t.Errorf("the sender's other device needs an ASYNC copy, the receiver a plain one: %v", d)
+	}
+	if len(posts) != 1 || !strings.Contains(posts[0], `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`) || !strings.Contains(posts[0], `to="zhangsan@im.test/a[web]"`) {
+		t.Errorf("server receipt: %v", posts)
+	}
+
+	h.online("lisi/phone")
+	h.send("zhangsan/a[web]", text("m2", "zhangsan", "lisi", "one"))
+	h.online("lisi/x[web]")
+	h.send("zhangsan/a[web]", text("m3", "zhangsan", "lisi", "two"))
+	d, _ = h.sender.take()
+	if got := addresses(d, "m2"); !strings.HasPrefix(got, "lisi@im.test ") {
+		t.Errorf("one device known: sent to %q, want the bare JID", got)
+	}
+	if got := addresses(d, "m3"); !strings.HasPrefix(got, "lisi@im.test/phone lisi@im.test/x[web] ") {
+		t.Errorf("two devices known: sent to %q, want both full JIDs", got)
+	}
+	if !d[len(d)-2].To[0].Private {
+		t.Error("copies to full JIDs must be private, or the server makes carbons")
+	}
+}
+
+func TestQueueFollowsPresence(t *testing.T) {
+	for _, c := range []struct {
+		name, sender string
+		devices      []string
+		receiver     string
+		own          string
+	}{
+		{"nobody there", "zhangsan/p", nil, "m/0", ""},
+		{"web", "zhangsan/p", []string{"lisi/x[web]"}, "m/1", ""},
+		{"mobile", "zhangsan/p", []string{"lisi/p"}, "", ""},
+		{"web and mobile", "zhangsan/p", []string{"lisi/x[web]", "lisi/p"}, "", ""},
+		{"away mobile counts as absent", "zhangsan/p", []string{"lisi/p:away"}, "m/0", ""},
+		{"sender on the web only", "zhangsan/x[web]", []string{"lisi/p"}, "", "m/1"},
+		{"sender on both", "zhangsan/x[web]", []string{"lisi/p", "zhangsan/p"}, "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := start(t, nil)
+			h.online(append(c.devices, c.sender)...)
+			h.send(c.sender, text("m", "zhangsan", "lisi", "x"))
+			if got := h.queue("lisi"); got != c.receiver {
+				t.Errorf("receiver's queue %q, want %q", got, c.receiver)
+			}
+			if got := h.queue("zhangsan"); got != c.own {
+				t.Errorf("sender's queue %q, want %q", got, c.own)
+			}
+		})
+	}
+}
+
+func TestExactlyOnce(t *testing.T) {
+	h := start(t, nil)
+	first := text("m1", "zhangsan", "lisi", "x")
+	h.send("zhangsan/p", first)
+	h.clock.move(time.Second)
+	h.send("zhangsan/q", strings.Replace(first, `"msg_time":"1"`, `"msg_time":"2"`, 1))
+	d, posts := h.sender.take()
+	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {
+		t.Errorf("delivered %d times", n)
+	}
+	if len(posts) != 2 || !strings.Contains(posts[1], `\"msg_time\":\"1600000000000\"`) {
+		t.Errorf("the retry must get the receipt of the first: %v", posts)
+	}
+	for name, other := range map[string]string{
+		"other body":         text("m1", "zhangsan", "lisi", "y"),
+		"other conversation": text("m1", "zhangsan", "wangwu", "x"),
+		"other kind":         strings.Replace(first, "MTT-000", "MTT-001", 1),
+	} {
+		h.send("zhangsan/p", other)
+		if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+			t.Errorf("%s: %v", name, posts)
+		}
+	}
+	h.send("lisi/p", text("m1", "lisi", "zhangsan", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+		t.Errorf("other sender: %v", posts)
+	}
+	// The memory survives a restart.
+	h.halt()
+	h.run(nil)
+	h.Up()
+	h.send("zhangsan/p", first)
+	d, posts = h.sender.take()
+	if strings.Contains(addresses(d, "m1"), "lisi") || refusals(posts) != "receipt" {
+		t.Errorf("after a restart: %v %v", d, posts)
+	}
+}
+
+// TestOneBatch sends the same id twice and a conflicting one within one batch.
+func TestOneBatch(t *testing.T) {
+	h := start(t, nil)
+	h.together(func() {
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "z"))
+	})
+	d, posts := h.sender.take()
+	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {
+		t.Errorf("delivered %d times", n)
+	}
+	if got := refusals(posts); got != "error-014 receipt" {
+		t.Fatalf("answers: %s", got)
+	}
+	if strings.Count(posts[1], `\"m1\"`) != 1 {
+		t.Errorf("one receipt names an id once: %s", posts[1])
+	}
+}
+
+// TestGuiltyAlone: what the database cannot hold is its sender's error only.
+func TestGuiltyAlone(t *testing.T) {
+	h := start(t, nil)
+	h.rec.failWhen(func(c store.Change) error {
+		if c.Message != nil && strings.Contains(c.Message.Body, "poison") {
+			return store.ErrData
+		}
+		return nil
+	})
+	h.together(func() {
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("lisi/p", text("m2", "lisi", "zhangsan", "poison"))
+		h.post("lisi/p", text("m2", "lisi", "zhangsan", "poison")) // its repetition must not get a receipt
+		h.post("wangwu/p", text("m3", "wangwu", "lisi", "y"))
+	})
+	d, posts := h.sender.take()
+	if got := refusals(posts); got != "receipt error-012 error-012 receipt" {
+		t.Errorf("answers: %s", got)
+	}
+	if addresses(d, "m2") != "" || addresses(d, "m1") == "" || addresses(d, "m3") == "" {
+		t.Errorf("deliveries: %v", d)
+	}
+}
+
+func TestServerTime(t *testing.T) {
+	c := clock{last: 1000, floor: 1000}
+	at := func(ms int64, conversation string, want int64) {
+		t.Helper()
+		if got := c.next(time.UnixMilli(ms), conversation); got != want {
+			t.Errorf("at %d in %s: %d, want %d", ms, conversation, got, want)
+		}
+	}
+	at(900, "a", 1001) // the host's clock went back over a restart; 1000 counts as delivered
+	at(900, "b", 1001)
+	at(900, "a", 1002)
+	at(900, "b", 1002)
+	at(2000, "a", 2000)
+	at(2000, "a", 2001)
+	at(1999, "b", 2001)
+}
+
+func TestIdentity(t *testing.T) {
+	h := start(t, nil)
+	for name, c := range map[string]struct{ device, env, want string }{
+		"forged":              {"zhangsan/p", text("m", "lisi", "wangwu", "x"), "error-011"},
+		"forged by case":      {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","MSG_FROM":"lisi","msg_to":"wangwu","body":[]}`, "error-005"},
+		"forged by escape":    {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","msg\u005ffrom":"lisi","msg_to":"wangwu","body":[]}`, "error-005"},
+		"twice":               {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"lisi","msg_from":"zhangsan","msg_to":"wangwu","body":[]}`, "error-005"},
+		"other spelling":      {"zhangsan/p", text("m", "ZhangSan", "lisi", "x"), "receipt"},
+		"nobody":              {"zhangsan/p", text("m2", "", "lisi", "x"), "error-008"},
+		"to nobody":           {"zhangsan/p", text("m3", "zhangsan", "", "x"), "error-008"},
+		"to an impossible id": {"zhangsan/p", text("m4", "zhangsan", "\u0001", "x"), "error-005"},
+		"no id":               {"zhangsan/p", text("", "zhangsan", "lisi", "x"), "error-014"},
+		"not a type":          {"zhangsan/p", `{"msg_id":"m","msg_type":"XYZ-000","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-001"},
+		"not JSON":            {"zhangsan/p", `hello`, "error-005"},
+		"empty":               {"zhangsan/p", ``, "error-000"},
+		"not an array":        {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":"x"}`, "error-006"},
+		"deep":                {"zhangsan/p", strings.Repeat("[", 50000), "error-005"},
+		"long id":             {"zhangsan/p", text(strings.Repeat("i", 65), "zhangsan", "lisi", "x"), "error-012"},
+		"long text":           {"zhangsan/p", text("m", "zhangsan", "lisi", strings.Repeat("你", 3001)), "error-012"},
+		"large body":          {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-001","msg_from":"zhangsan","msg_to":"lisi","body":[{"fileId":"` + strings.Repeat("x", 70000) + `"}]}`, "error-012"},
+		"forged receipt":      {"zhangsan/p", `{"msg_id":"m","msg_type":"MTC-100","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-011"},
+		"forged approval":     {"zhangsan/p", `{"msg_id":"m","msg_type":"MTB-000","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-011"},
+		"notice by admin":     {"admin/p", `{"msg_id":"m","msg_type":"MTB-001","msg_from":"admin","msg_to":"lisi","body":[]}`, "error-011"},
+		"unquoted keys":       {"zhangsan/p", `{msg_id:'m9',msg_type:'MTT-000',msg_from:'zhangsan',msg_to:'lisi',msg_time:1599218283837,body:[{text:'x',},],}`, "receipt"},
+		"3000 characters":     {"zhangsan/p", text("m10", "zhangsan", "lisi", strings.Repeat("你", 2999)+"😀"), "receipt"},
+	} {
+		h.send(c.device, c.env)
+		if _, posts := h.sender.take(); refusals(posts) != c.want {
+			t.Errorf("%s: %s, want %s", name, refusals(posts), c.want)
+		}
+	}
+	h.sendRaw("zhangsan/p", testComponent, "<body>a</body><body>b</body>")
+	h.sendRaw("zhangsan/p", testComponent, "")
+	if _, posts := h.sender.take(); refusals(posts) != "error-005 error-000" {
+		t.Errorf("two bodies, no body: %v", posts)
+	}
+	h.sendRaw("zhangsan/p", testComponent, `<body>{}</body><subject>ASYNC</subject>`)
+	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<thread>t</thread><composing xmlns="http://jabber.org/protocol/chatstates"/>`)
+	if d, posts := h.sender.take(); len(d)+len(posts) != 0 {
+		t.Errorf("copies and chat states are never answered: %v %v", d, posts)
+	}
+	h.online("lisi/p")
+	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<composing xmlns="http://jabber.org/protocol/chatstates"/>`)
+	if d, _ := h.sender.take(); addresses(d, "s1") != "lisi@im.test/p" || !strings.Contains(string(d[len(d)-1].Payload), "<composing") {
+		t.Errorf("a chat state goes to the known devices: %q", addresses(d, "s1"))
+	}
+}
+
+// TestBodyByteForByte: unknown fields and spacing survive in the copies.
+func TestBodyByteForByte(t *testing.T) {
+	h := start(t, nil)
+	env := ` { "x" : {"deep":[1, 2]}, "msg_id":"m1", "msg_type":"MTT-000","msg_from":"zhangsan" ,"msg_to":"lisi","msg_time":1599218283837,"body":"[{\"text\":\"你好 😀 <b>&amp;]]>\"}]", "z":null } `
+	h.send("zhangsan/p", env)
+	d, _ := h.sender.take()
+	var want strings.Builder
+	want.WriteString("<body>")
+	want.Write(stanza.AppendEscaped(nil, env))
+	want.WriteString("</body>")
+	if len(d) == 0 || !strings.HasPrefix(string(d[0].Payload), want.String()) {
+		t.Fatalf("payload %s\nwant %s", d[0].Payload, want.String())
+	}
+	m := h.rec.take()[0].Message
+	if m.Body != `[{"text":"你好 😀 <b>&amp;]]>"}]` {
+		t.Errorf("stored body %s", m.Body)
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	h := start(t, nil)
+	h.rec.breakWith(store.ErrUnavailable)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	d, posts := h.sender.take()
+	if len(d) != 0 || refusals(posts) != string(TryLater) || !strings.Contains(posts[0], `type="wait"`) {
+		t.Errorf("nothing may be forwarded that is not stored: %v %v", d, posts)
+	}
+	if h.Ready() == nil {
+		t.Error("Ready must tell")
+	}
+	h.rec.breakWith(nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	d, posts = h.sender.take()
+	if addresses(d, "m1") != "lisi@im.test" && !strings.HasPrefix(addresses(d, "m1"), "lisi@im.test") || refusals(posts) != "receipt" {
+		t.Errorf("after it is back: %v %v", d, posts)
+	}
+	if err := h.Ready(); err != nil {
+		t.Error(err)
+	}
+}
