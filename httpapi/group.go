@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -34,8 +33,10 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	if objects == nil {
 		return nil, refusal(component.NotArray, textNotArray, "subscribers")
 	}
+	seen := map[string]bool{"": true}
 	for _, o := range objects {
-		if user := r.member("subscribers", o); user != "" && !slices.Contains(g.Members, user) {
+		if user := r.member("subscribers", o); !seen[user] {
+			seen[user] = true
 			g.Members = append(g.Members, user)
 		}
 	}
@@ -62,28 +63,28 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 	e := component.GroupEdit{ID: r.id("session_id", component.GroupIDEmpty), Name: r.text("session_name", nameLength)}
 	_, objects := r.array("subscribers")
-	for _, o := range objects {
-		user, what := r.member("subscribers", o), r.field("subscribers", o, "type", nameLength)
-		if user == "" {
-			continue
-		}
-		// The entries were carried out one after the other in the old system: of two for one user the last one counts.
-		same := func(id string) bool { return id == user }
-		switch what {
-		case "add":
-			e.Remove = slices.DeleteFunc(e.Remove, same)
-			if !slices.Contains(e.Add, user) {
-				e.Add = append(e.Add, user)
-			}
-		case "del":
-			e.Add = slices.DeleteFunc(e.Add, same)
-			if !slices.Contains(e.Remove, user) {
-				e.Remove = append(e.Remove, user)
-			}
+	// The entries were carried out one after the other in the old system: of several for one user the last one counts.
+	type entry struct{ user, what string }
+	var entries []entry
+	last := map[string]int{}
+	for i, o := range objects {
+		at := entry{r.member("subscribers", o), r.field("subscribers", o, "type", nameLength)}
+		entries = append(entries, at)
+		if at.what == "add" || at.what == "del" {
+			last[at.user] = i
 		}
 	}
 	if r.err != nil {
 		return nil, r.err
+	}
+	for i, at := range entries {
+		switch {
+		case at.user == "" || last[at.user] != i:
+		case at.what == "add":
+			e.Add = append(e.Add, at.user)
+		case at.what == "del":
+			e.Remove = append(e.Remove, at.user)
+		}
 	}
 	if e.Name == "" && len(e.Add) == 0 && len(e.Remove) == 0 {
 		return nil, refusal(component.GroupNameEmpty, textNothingToChange)

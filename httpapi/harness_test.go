@@ -337,11 +337,14 @@ func (s *recorder) Dissolve(_ context.Context, id string) error {
 
 func (s *recorder) Notify(_ context.Context, n component.Notice) error {
 	s.note("Notify", n)
-	return outcome(n.Receivers[0])
+	return cmp.Or(spellAll(n.Receivers), outcome(n.Receivers[0]))
 }
 
 func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]store.Pending, error) {
 	s.note("Offline", user, since, limit)
+	if limit == 0 {
+		limit = len(s.pending)
+	}
 	return s.pending[:min(len(s.pending), limit)], outcome(user)
 }
 
@@ -366,7 +369,11 @@ func (s *recorder) RegisterPush(_ context.Context, user, code string) error {
 
 func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
 	s.note("AddUsers", users)
-	return outcome(users[0].ID)
+	var ids []string
+	for _, u := range users {
+		ids = append(ids, u.ID)
+	}
+	return cmp.Or(spellAll(ids), outcome(users[0].ID))
 }
 
 func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
@@ -388,6 +395,17 @@ func (s *recorder) Spell(_ context.Context, id string) (string, error) {
 		return "", &component.Error{Code: component.UserIDInvalid, Text: "cannot be part of an address"}
 	}
 	return strings.ToLower(id), nil
+}
+
+// spellAll is what the component does with many ids at once: it does not say which is wrong.
+func spellAll(ids []string) error {
+	for _, id := range ids {
+		spelling, err := (*recorder)(nil).Spell(context.Background(), id)
+		if err != nil || spelling == "admin" {
+			return &component.Error{Code: component.UserIDInvalid, Text: "one of the ids cannot be"}
+		}
+	}
+	return nil
 }
 
 // safeBuffer is a log that a test can read while a server writes.

@@ -20,47 +20,49 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 		if len(objects) == 0 {
 			r.refuse(refusal(component.NotArray, textEmptyArray, "params"))
 		}
-		receivers := r.receivers()
+		receivers, users := r.receivers()
 		if r.err != nil {
 			return nil, r.err
 		}
-		return object{}, a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers})
+		err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers})
+		return object{}, r.culprit("msgTo", users, err)
 	}
 }
 
 // receivers reads msgTo (msg_to in document 1.3): repeated, comma-separated or a JSON array. A receiver named twice gets one
-// message. What begins with @ is a group of receivers (@all, @session:<id>) and no user id.
-func (r *request) receivers() []string {
+// message. What begins with @ is a group of receivers (@all, @session:<id>) and no user id; users are those of all that are.
+func (r *request) receivers() (all, users []string) {
 	name := "msgTo"
 	if !r.has(name) {
 		name = "msg_to"
 	}
-	var all []string
+	var names []string
 	for _, v := range r.form[name] {
 		if strings.HasPrefix(strings.TrimSpace(v), "[") {
 			strict, err := lenient.JSON(v)
 			if err != nil {
 				r.refuse(refusal(component.NotJSON, textNotJSON, name))
-				return nil
+				return nil, nil
 			}
 			for _, id := range gjson.Parse(strict).Array() {
 				if id.Type != gjson.String && id.Type != gjson.Number {
 					r.refuse(refusal(component.UserIDInvalid, textBadUser, name, shortened(id.Raw)))
-					return nil
+					return nil, nil
 				}
-				all = append(all, id.String())
+				names = append(names, id.String())
 			}
 			continue
 		}
-		all = append(all, strings.Split(v, ",")...)
+		names = append(names, strings.Split(v, ",")...)
 	}
 
-	seen := make(map[string]bool, len(all))
-	var receivers []string
-	for _, id := range all {
-		if id = strings.TrimSpace(id); id == "" {
+	seen := make(map[string]bool, len(names))
+	for _, id := range names {
+		if id = strings.TrimSpace(id); id == "" || seen[id] {
 			continue
 		}
+		seen[id] = true
+		all = append(all, id)
 		switch group, isGroup := strings.CutPrefix(id, "@session:"); {
 		case isGroup:
 			r.fits(name, group, idLength)
@@ -73,20 +75,17 @@ func (r *request) receivers() []string {
 		case !carriable(id):
 			r.refuse(badRequest(textBadCharacters, name))
 		default:
-			id = r.spelled(name, id)
+			r.fits(name, id, idLength)
+			users = append(users, id)
 		}
 		if r.err != nil {
-			return nil
-		}
-		if !seen[id] {
-			seen[id] = true
-			receivers = append(receivers, id)
+			return nil, nil
 		}
 	}
-	if len(receivers) == 0 {
+	if len(all) == 0 {
 		r.refuse(refusal(component.UserIDInvalid, textMissing, "msgTo"))
 	}
-	return receivers
+	return all, users
 }
 
 // shortened keeps an answer from echoing a megabyte.

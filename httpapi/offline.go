@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -27,9 +26,6 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 			r.refuse(refusal(component.TooLarge, textTooLong, "clear", idLength))
 		}
 		had = append(had, store.Pending{Message: store.Message{MsgID: id}, Owner: user})
-	}
-	if limit == 0 {
-		limit = math.MaxInt
 	}
 	if r.err != nil {
 		return nil, r.err

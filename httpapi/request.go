@@ -20,7 +20,7 @@ const (
 	idLength   = 64
 	timeLength = 20
 	nameLength = 256
-	codeLength = 256 // push codes: vendors' are shorter
+	codeLength = 128 // push codes; a JPush registration id has 19
 )
 
 // request is a call as its handler sees it. The decoders below keep their first failure in err and answer zero values after
@@ -86,6 +86,25 @@ func (r *request) spelled(name, id string) string {
 		r.refuse(err)
 	}
 	return spelling
+}
+
+// culprit names the user id that made a call over many ids fail with error-008. The ids are spelled one by one only here:
+// 10,000 look-ups are for the component to do at once.
+func (r *request) culprit(name string, ids []string, err error) error {
+	var refused *component.Error
+	if !errors.As(err, &refused) || refused.Code != component.UserIDInvalid {
+		return err
+	}
+	for _, id := range ids {
+		spelling := r.spelled(name, id)
+		if spelling == reservedUser {
+			r.refuse(refusal(component.UserIDInvalid, textReserved, id))
+		}
+		if r.err != nil {
+			return r.err
+		}
+	}
+	return err
 }
 
 // count is a number of rows: absent or empty is 0.

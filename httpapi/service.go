@@ -16,15 +16,18 @@ type Service interface {
 	DeleteGroup(ctx context.Context, id string) (deleteTime string, err error)
 	SetGroupPicture(ctx context.Context, id, pic string) error
 	Dissolve(ctx context.Context, id string) error
+	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none.
 	Notify(ctx context.Context, n component.Notice) error
 
-	// Offline answers what waits for a user's phone, oldest first: rows, and what is still owed in memory.
+	// Offline answers what waits for a user's phone, oldest first: rows, and what is still owed in memory. At most limit of
+	// them, all when it is 0.
 	Offline(ctx context.Context, user, sinceMsgID string, limit int) ([]store.Pending, error)
 	// ClearOffline removes exactly these. A row without an ID stands for everything of its Owner and MsgID.
 	ClearOffline(ctx context.Context, user string, rows []store.Pending) error
 	HasUnread(ctx context.Context, user string) (bool, error)
 
 	RegisterPush(ctx context.Context, user, code string) error
+	// AddUsers takes all or none; error-008 when an id is reserved or cannot be the local part of a JID.
 	AddUsers(ctx context.Context, users []store.User) error
 	RemoveUsers(ctx context.Context, ids []string) error
 

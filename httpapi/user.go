@@ -14,41 +14,54 @@ const reservedUser = "admin"
 
 func (a *API) addUser(ctx context.Context, r *request) (any, error) {
 	var users []store.User
+	var ids []string
 	for _, o := range r.users() {
-		u := store.User{
-			ID:    r.newMember("userList", o),
+		users = append(users, store.User{
+			ID:    r.userID(o), // as it is given: it becomes the directory's spelling
 			Name:  r.field("userList", o, "user_name", nameLength),
 			Login: r.field("userList", o, "acct_login", idLength),
 			Email: r.field("userList", o, "user_email", nameLength),
 			Pic:   r.field("userList", o, "pic_url", nameLength),
-		}
-		if u.ID == "" {
-			r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
-		}
-		if u.Name == "" { // a group's name is made of its members' names
-			u.Name = u.ID
-		}
-		users = append(users, u)
+		})
+		ids = append(ids, users[len(users)-1].ID)
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
-	return object{}, a.svc.AddUsers(ctx, users)
+	return object{}, r.culprit("userList", ids, a.svc.AddUsers(ctx, users))
 }
 
 func (a *API) removeUser(ctx context.Context, r *request) (any, error) {
 	var ids []string
 	for _, o := range r.users() {
-		id := r.member("userList", o)
-		if id == "" {
-			r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
-		}
-		ids = append(ids, id)
+		ids = append(ids, r.userID(o))
 	}
 	if r.err != nil {
 		return nil, r.err
 	}
 	return object{}, a.svc.RemoveUsers(ctx, ids)
+}
+
+// users reads userList, which has to name somebody.
+func (r *request) users() []gjson.Result {
+	_, objects := r.array("userList")
+	if r.err == nil && len(objects) == 0 {
+		r.refuse(refusal(component.NotArray, textEmptyArray, "userList"))
+	}
+	return objects
+}
+
+// userID is the id of an entry of userList.
+func (r *request) userID(o gjson.Result) string {
+	id := memberID(o)
+	if id == "" {
+		r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
+	}
+	if !carriable(id) {
+		r.refuse(badRequest(textBadCharacters, "userList"))
+	}
+	r.fits("userList.user_id", id, idLength)
+	return id
 }
 
 // registerAppPushCode: an empty registrationId unregisters; a missing one is a mistake that must not.
@@ -61,23 +74,4 @@ func (a *API) registerAppPushCode(ctx context.Context, r *request) (any, error) 
 		return nil, r.err
 	}
 	return object{}, a.svc.RegisterPush(ctx, user, code)
-}
-
-// newMember is the id of a user who may be new: it has to be one that can be spelled, and stays as it is given, for it
-// becomes the directory's spelling.
-func (r *request) newMember(name string, o gjson.Result) string {
-	spelling := r.member(name, o)
-	if spelling == reservedUser {
-		r.refuse(refusal(component.UserIDInvalid, textReserved, spelling))
-	}
-	return memberID(o)
-}
-
-// users reads userList, which has to name somebody.
-func (r *request) users() []gjson.Result {
-	_, objects := r.array("userList")
-	if r.err == nil && len(objects) == 0 {
-		r.refuse(refusal(component.NotArray, textEmptyArray, "userList"))
-	}
-	return objects
 }
