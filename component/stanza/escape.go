@@ -6,9 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// AppendEscaped appends s as character data. What XML 1.0 does not allow, invalid UTF-8 included, becomes U+FFFD: one such character would end the whole stream.
-// Callers that must not change a text ask [ValidXML] before. Characters above U+FFFF stay as they are: the server cuts
-// references to them to 16 bits (measured).
+// AppendEscaped appends s as character data. Quotes stay as they are: bodies are JSON, full of them, and Openfire's framing
+// looks at quotes inside of tags only. What XML 1.0 does not allow, invalid UTF-8 included, becomes U+FFFD: one such
+// character would end the whole stream. Callers that must not change a text ask [ValidXML] before. Characters above U+FFFF
+// stay as they are: the server cuts references to them to 16 bits (measured).
 func AppendEscaped(dst []byte, s string) []byte { return appendEscaped(dst, s, &textEscapes) }
 
 // AppendAttr appends s as the value of a double-quoted attribute; see [AppendEscaped].
@@ -37,7 +38,7 @@ func escapeTables() (text, attr [256]string) {
 	text['&'], text['<'], text['>'] = "&amp;", "&lt;", "&gt;"
 	text['\t'], text['\n'], text['\r'] = plain, plain, "&#13;"
 	attr = text
-	attr['"'], attr['\t'], attr['\n'] = "&quot;", "&#9;", "&#10;" // in text a quote stays: bodies are JSON, full of them
+	attr['"'], attr['\t'], attr['\n'] = "&quot;", "&#9;", "&#10;"
 	return text, attr
 }
 

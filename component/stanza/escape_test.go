@@ -12,7 +12,7 @@ func TestEscape(t *testing.T) {
 	for in, want := range map[string][2]string{
 		"":                             {"", ""},
 		"plain 你好 😀":                   {"plain 你好 😀", "plain 你好 😀"},
-		`{"a":"b<c>&'"}`:               {`{&quot;a&quot;:&quot;b&lt;c&gt;&amp;'&quot;}`, `{&quot;a&quot;:&quot;b&lt;c&gt;&amp;'&quot;}`},
+		`{"a":"b<c>&'"}`:               {`{"a":"b&lt;c&gt;&amp;'"}`, `{&quot;a&quot;:&quot;b&lt;c&gt;&amp;'&quot;}`},
 		"a\tb\nc\rd":                   {"a\tb\nc&#13;d", "a&#9;b&#10;c&#13;d"},
 		"]]>":                          {"]]&gt;", "]]&gt;"},
 		"a\x00b\x1f\x7f":               {"a\uFFFDb\uFFFD\x7f", "a\uFFFDb\uFFFD\x7f"},

@@ -36,7 +36,7 @@ func TestParseJID(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", "@im.test", "a@", "a@/r", "/r", "a@im.test/", "a b@im.test", "a\"b@im.test", "a<b@im.test", "a@b@im.test", "a@im test", "a@im<test",
-		"a\u00A0b@im.test", "a\u0000@im.test", "a@im.test/a\u0007", "a@im.test/\uFFFE", "\xff@im.test", "a@im.test/\xff", "a@\xff", ".", "😀@im.test",
+		"a\u00A0b@im.test", "a\u0000@im.test", "a@im.test/a\u0007", "a@im.test/\uFFFE", "\xff@im.test", "a@im.test/\xff", "a@\xff", ".", "..", "a..b", ".a", "a..", "a@ｂ．.", "😀@im.test",
 		"a\u0627@im.test", "a＠b@im.test", "a@im＠test", "\u00AD@im.test", "a@im.test/\u2028",
 		strings.Repeat("a", 1024) + "@im.test", "a@im.test/" + strings.Repeat("r", 1024), "a@" + strings.Repeat("d", 1024),
 		strings.Repeat("\uFDFA", 200) + "@im.test", // 3 bytes that normalisation makes 33

@@ -1,7 +1,7 @@
 package stanza
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -61,12 +61,12 @@ func domainprep(s string) (string, error) {
 	plain, onlyASCII := scan(s, inDomain)
 	switch {
 	case plain:
-		return s, fits(s)
+		return s, labels(s)
 	case onlyASCII:
 		if ok, _ := scan(s, inDomain|upper); ok {
-			return strings.ToLower(s), fits(s)
+			return strings.ToLower(s), labels(s)
 		}
-		return "", fmt.Errorf("a character that no domain has")
+		return "", errNotDomain
 	}
 	out, err := prepare(&nameprepProfile, s)
 	if err != nil {
@@ -74,10 +74,20 @@ func domainprep(s string) (string, error) {
 	}
 	for _, r := range out { // what normalisation made of full-width characters
 		if r < utf8.RuneSelf && ascii[r]&inDomain == 0 {
-			return "", fmt.Errorf("a character that no domain has")
+			return "", errNotDomain
 		}
 	}
-	return out, nil
+	return out, labels(out)
+}
+
+var errNotDomain = errors.New("not a domain")
+
+// labels refuses a domain with an empty label.
+func labels(s string) error {
+	if strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") {
+		return errNotDomain
+	}
+	return fits(s)
 }
 
 func resourceprep(s string) (string, error) {
