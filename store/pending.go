@@ -8,12 +8,7 @@ const (
 	pendingOldest = ` ORDER BY msg_time, msg_id, id_`
 	pendingAll    = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ?` + pendingOldest
 	pendingSince  = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ? AND msg_time >= ?` + pendingOldest
-	pendingAfter  = `SELECT ` + pendingColumns + ` FROM ofcustomoffline
-		WHERE delete_user = ? AND msg_time >= ? AND (msg_time > ? OR (msg_time = ? AND msg_id > ?))` + pendingOldest
-	pendingNamed = `SELECT ` + pendingColumns + ` FROM ofcustomoffline
-		WHERE delete_user = ? AND msg_time >= ? AND (msg_time > ? OR (msg_time = ? AND msg_id IS NOT NULL))` + pendingOldest
-	pendingTwins = `SELECT ` + pendingColumns + ` FROM ofcustomoffline
-		WHERE delete_user = ? AND msg_time = ? AND msg_id = ? AND id_ > ? ORDER BY id_`
+	pendingPlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ = ?`
 	pendingUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user = ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
 	pendingOwners = `SELECT DISTINCT delete_user, msg_id FROM ofcustomoffline WHERE msg_id IN (?*)`
 
@@ -49,46 +44,46 @@ func (s *Store) pending(ctx context.Context, query string, args []any, limit int
 	return found, err
 }
 
-// Pending reads what waits for owner, oldest first, equal times by msg_id: rows with msg_time >= since ("" = all), at
-// least limit of them if there are as many. For the next page pass msg_time and msg_id of the last row as afterTime and
-// afterID; a page shorter than limit, or whose last row has no Time, is the last. Adopted tables hold several rows of
-// one message for one owner, and rows without a time or an id: what no position can tell apart is not split over two
-// pages, so a page can be longer than limit.
+// What follows a row in the order of pendingOldest. Rows without a time or an id come before their equals, on SQLite and
+// MySQL without being asked. The redundant msg_time >= ? lets MySQL start in the middle of the index.
+const (
+	pendingFrom     = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ?`
+	pendingNext     = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id > ? OR (msg_id = ? AND id_ > ?))` + pendingOldest
+	pendingNextBare = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
+	// The same, behind a row without a time.
+	pendingTimeless     = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id > ? OR (msg_id = ? AND id_ > ?))` + pendingOldest
+	pendingTimelessBare = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
+)
+
+// Pending reads what waits for owner, oldest first, equal times by msg_id: at most limit rows with msg_time >= since
+// ("" = all). For the next page pass Time and ID of the last row as afterTime and afterID; a page shorter than limit
+// is the last. When that row was removed in between, the rows of its time are answered again.
 func (s *Store) Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]Pending, error) {
-	query, args := pendingAll, []any{owner}
-	switch {
-	case afterTime != "" && afterTime >= since && afterID == "": // rows without an id sort before their equals
-		query, args = pendingNamed, []any{owner, afterTime, afterTime, afterTime}
-	case afterTime != "" && afterTime >= since:
-		query, args = pendingAfter, []any{owner, afterTime, afterTime, afterTime, afterID}
-	case since != "":
-		query, args = pendingSince, []any{owner, since}
-	}
-	found, err := s.pending(ctx, query, args, limit)
-	if err != nil || limit <= 0 || len(found) < limit {
-		return found, err
-	}
-	// 1. Go on to the first row that can be named.
-	for !named(&found[len(found)-1]) {
-		n := len(found)
-		if err := s.page(ctx, query, args, 1, int64(n), func(scan scanner) error {
-			found = append(found, Pending{})
-			return scan(scanPending(&found[n])...)
-		}); err != nil || len(found) == n {
-			return found, err
+	if afterID == "" || afterTime < since {
+		if since == "" {
+			return s.pending(ctx, pendingAll, []any{owner}, limit)
 		}
+		return s.pending(ctx, pendingSince, []any{owner, since}, limit)
 	}
-	// 2. Its twins.
-	last := found[len(found)-1]
-	twins, err := s.pending(ctx, pendingTwins, []any{owner, last.Time, last.MsgID, last.ID}, maxTwins)
-	return append(found, twins...), err
+	var place string // msg_id of the last row
+	found, err := s.one(ctx, pendingPlace, []any{afterID}, func(scan scanner) error { return scan((*text)(&place)) })
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case !found && afterTime == "":
+		return s.pending(ctx, pendingAll, []any{owner}, limit)
+	case !found:
+		return s.pending(ctx, pendingSince, []any{owner, afterTime}, limit)
+	case afterTime == "" && place == "":
+		return s.pending(ctx, pendingTimelessBare, []any{owner, afterID}, limit)
+	case afterTime == "":
+		return s.pending(ctx, pendingTimeless, []any{owner, place, place, afterID}, limit)
+	case place == "":
+		return s.pending(ctx, pendingNextBare, []any{owner, afterTime, afterTime, afterID}, limit)
+	}
+	return s.pending(ctx, pendingNext, []any{owner, afterTime, afterTime, place, place, afterID}, limit)
 }
-
-// maxTwins bounds the rows of one message for one owner: the old plugin wrote one per member of a group.
-const maxTwins = 10000
-
-// named says whether (msg_time, msg_id) of a row is a position.
-func named(p *Pending) bool { return p.Time != "" && p.MsgID != "" }
 
 // HasPending says whether anything but read receipts waits for owner.
 func (s *Store) HasPending(ctx context.Context, owner string) (bool, error) {

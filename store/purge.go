@@ -46,51 +46,44 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 	if err != nil {
 		return false, err
 	}
+	// 1. What is there? Nobody adds to a dissolved group, so this need not be asked within the transaction.
+	var ids []string
+	var drops []Drop
+	err = s.page(ctx, purgeMessages, []any{p.SessionID, millis(st.Settled), millis(st.Clock)}, int64(limit), 0, func(scan scanner) error {
+		var msgID, id string
+		if err := scan((*text)(&msgID), (*text)(&id)); err != nil {
+			return err
+		}
+		ids = append(ids, id)
+		if msgID != "" {
+			drops = append(drops, Drop{MsgID: msgID, SessionID: p.SessionID})
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	rest, err := s.some(ctx, purgeRest, p.SessionID, 1)
+	if err != nil || len(rest) > 0 && len(ids) == 0 {
+		return false, err
+	}
+	notices, err := s.some(ctx, purgeNotices, p.SessionID, limit)
+	if err != nil {
+		return false, err
+	}
+
+	// 2. Messages first, then announcements, then the row.
 	err = s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
-		// 1. Messages: by the road of a revoke, which leaves what another conversation owns. What waits for phones stays:
-		// the old queue went with the dissolution, and the notices of the dissolution are in it now.
-		var drops []Drop
-		var bare []string
-		err := t.some(ctx, purgeMessages, []any{p.SessionID, millis(st.Settled), millis(st.Clock)}, limit, func(scan scanner) error {
-			var msgID, id string
-			if err := scan((*text)(&msgID), (*text)(&id)); err != nil {
+		if len(ids) > 0 {
+			// By the road of a revoke, which leaves what another conversation owns. What waits for phones stays: the old
+			// queue went with the dissolution, and the notices of the dissolution are in it now.
+			if err := t.dropConversation(ctx, drops, false); err != nil {
 				return err
 			}
-			bare = append(bare, id)
-			if msgID != "" {
-				drops = append(drops, Drop{MsgID: msgID, SessionID: p.SessionID})
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if err := t.dropConversation(ctx, drops, false); err != nil {
-			return err
-		}
-		if len(bare) > 0 {
-			return t.doIn(ctx, messageDelete, bare) // also those without a msg_id
-		}
-
-		// 2. Announcements.
-		var notices []string
-		collect := func(scan scanner) error {
-			var id string
-			err := scan((*text)(&id))
-			notices = append(notices, id)
-			return err
-		}
-		if err := t.some(ctx, purgeNotices, []any{p.SessionID}, limit, collect); err != nil {
-			return err
+			return t.doIn(ctx, messageDelete, ids) // also those without a msg_id
 		}
 		if len(notices) > 0 {
 			return t.doIn(ctx, noticeDelete, notices)
-		}
-
-		// 3. The row, when nothing waits any more.
-		rest := false
-		if err := t.some(ctx, purgeRest, []any{p.SessionID}, 1, func(scanner) error { rest = true; return nil }); err != nil || rest {
-			return err
 		}
 		done = true
 		return t.doIn(ctx, purgeDelete, []string{p.SessionID})
@@ -101,8 +94,11 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 	return done, nil
 }
 
-// some reads at most limit rows inside the transaction.
-func (t *tx) some(ctx context.Context, query string, args []any, limit int, row func(scanner) error) error {
-	query, args = t.s.dialect.page(query, args, int64(limit), 0)
-	return t.query(ctx, statement{query, 0}, func() string { return query }, args, row)
+// some reads at most limit ids of rows of a group.
+func (s *Store) some(ctx context.Context, query, group string, limit int) (ids []string, err error) {
+	err = s.page(ctx, query, []any{group}, int64(limit), 0, func(scan scanner) error {
+		ids = append(ids, "")
+		return scan((*text)(&ids[len(ids)-1]))
+	})
+	return ids, err
 }

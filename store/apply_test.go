@@ -1,0 +1,438 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+var ctx = context.Background()
+
+// say is a group message with its id row.
+func say(n int, from, group, body string) store.Change {
+	id := fmt.Sprintf("m%d", n)
+	return store.Change{
+		IDs: []store.ID{{MsgID: id, Class: store.ClassMessage, From: from, Conversation: group, Time: clock(n), Digest: "d", State: store.Live}},
+		Message: &store.Message{ID: "row-" + id, MsgID: id, Type: "MTS-000", From: from, To: group, Time: clock(n), Body: body,
+			SessionID: group, Flags: "0,1,2.1.0"},
+	}
+}
+
+// tell is a 1:1 message with its id row.
+func tell(n int, from, to string) store.Change {
+	c := say(n, from, from, `[{"text":"hi"}]`)
+	c.Message.Type, c.Message.To = "MTT-000", to
+	return c
+}
+
+func waiting(m *store.Message, owner string) store.Pending {
+	p := store.Pending{Message: *m, Owner: owner, Status: 1}
+	p.ID = m.ID + "-" + owner
+	return p
+}
+
+func must[T any](t testing.TB) func(T, error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// equal compares by printed form, which shows what differs.
+func equal(t testing.TB, what string, got, want any) {
+	t.Helper()
+	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
+		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
+	}
+}
+
+func TestEverythingComesBackAsItWasWritten(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		body := `[{"text":"` + strings.Repeat("汉", 3000) + ` 😀🏽 tail ' \" \\ % _ ; -- \u0000 ` + "\x00" + `"}]`
+		c := say(1, "z", "g", body)
+		c.Pending = []store.Pending{waiting(c.Message, "l")}
+		c.Groups = []store.Group{{ID: "g", Type: 1, Name: "张三,李四 😀", CreateTime: clock(0), Owner: "z"}}
+		c.Members = []store.Member{{UserID: "z", UserName: "张三", Login: "zhang", Pic: "/z.png", SessionID: "g", Since: clock(0)},
+			{UserID: "l", SessionID: "g", Since: clock(1)}}
+		c.Formers = []store.Former{{SessionID: "g", UserID: "w", Time: clock(5)}}
+		c.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
+		c.Chats = []store.Chat{{ID: "c1", Name: "李四", Partner: "l", Owner: "z", CreateTime: clock(1), Pic: "/l.png"}}
+		c.Users = []store.User{{ID: "Z", JID: "z", Name: "张三", Login: "zhang", Email: "z@x.cn", Pic: "/z.png"}}
+		c.SetPush = []store.User{{ID: "Z", PushCode: "code", PushOS: "ios", Confirms: true}}
+		c.Purges = []store.Purge{{SessionID: "old", Time: clock(2)}}
+		if err := s.Apply(ctx, epoch, store.Positions{Clock: 7, Delivered: 5, Settled: 3}, []store.Change{c}); err != nil {
+			t.Fatal(err)
+		}
+
+		// A second process reads what the first wrote.
+		s = open(t, cfg)
+		equal(t, "messages", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1", "x"})), map[string][]store.Message{"m1": {*c.Message}})
+		equal(t, "pending", must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10)), c.Pending)
+		equal(t, "ids", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "x"})), map[store.IDKey]store.ID{{MsgID: "m1", Class: "m"}: c.IDs[0]})
+		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "x"})), map[string]store.Group{"g": c.Groups[0]})
+		equal(t, "members", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": c.Members})
+		equal(t, "formers", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 1700000000005)), c.Formers)
+		equal(t, "formers, later", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 1700000000006)), []store.Former{})
+		k := store.ReceiptKey{MsgID: "m1", Reader: "l"}
+		equal(t, "receipts", must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{k, {MsgID: "m1", Reader: "x"}})),
+			map[store.ReceiptKey][]store.Receipt{k: c.Receipts})
+		equal(t, "receipts of", must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z")), c.Receipts)
+		equal(t, "chats", must[map[store.ChatKey]bool](t)(s.Chats(ctx, []store.ChatKey{{Partner: "l", Owner: "z"}, {Partner: "z", Owner: "l"}})),
+			map[store.ChatKey]bool{{Partner: "l", Owner: "z"}: true})
+		equal(t, "chats of", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), c.Chats)
+		u := c.Users[0]
+		u.PushCode, u.PushOS, u.Confirms = "code", "ios", true
+		equal(t, "by jid", must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"z"})), map[string]store.User{"z": u})
+		equal(t, "by id", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"Z"})), map[string]store.User{"Z": u})
+		equal(t, "purges", must[[]store.Purge](t)(s.Purges(ctx)), c.Purges)
+		st := must[store.State](t)(s.State(ctx))
+		equal(t, "state", st, store.State{Epoch: epoch, Batch: 2, Clock: 7, Delivered: 5, Settled: 3})
+	})
+}
+
+func TestNoKeysNoQuery(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s := open(t, e.fresh(t))
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		// On a closed store a query fails, so what succeeds has not asked.
+		_, e1 := s.IDs(ctx, nil)
+		_, e2 := s.MessagesByID(ctx, nil)
+		_, e3 := s.Groups(ctx, nil)
+		_, e4 := s.Members(ctx, nil)
+		_, e5 := s.Formers(ctx, nil, 0)
+		_, e6 := s.Receipts(ctx, nil)
+		_, e7 := s.Chats(ctx, nil)
+		_, e8 := s.UsersByID(ctx, nil)
+		_, e9 := s.PendingOwners(ctx, nil)
+		if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9); err != nil {
+			t.Error(err)
+		}
+		if _, err := s.IDs(ctx, []string{"x"}); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("a query on a closed store: %v", err)
+		}
+	})
+}
+
+func TestDeletionsOfAllChangesComeBeforeInsertions(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		member := store.Member{UserID: "z", UserName: "old", SessionID: "g", Since: clock(1)}
+		first := say(1, "z", "g", "[]")
+		first.Members = []store.Member{member}
+		first.Pending = []store.Pending{waiting(first.Message, "l")}
+		apply(t, s, epoch, first)
+
+		// The first change inserts what the second deletes: the deletion is of the rows of before.
+		again := store.Change{Members: []store.Member{{UserID: "z", UserName: "new", SessionID: "g", Since: clock(9)}},
+			Pending: []store.Pending{waiting(first.Message, "l")}}
+		again.Pending[0].ID = "second row"
+		gone := store.Change{DropMembers: []store.Member{member}, DropPending: []store.PendingKey{{Owner: "l", MsgID: "m1"}}}
+		apply(t, s, epoch, again, gone)
+		got := must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))["g"]
+		if len(got) != 1 || got[0].UserName != "new" || got[0].Since != clock(9) {
+			t.Errorf("members: %+v", got)
+		}
+		if p := must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].ID != "second row" {
+			t.Errorf("pending: %+v", p)
+		}
+	})
+}
+
+func TestUpdates(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		name, pic, closed := "renamed", "/p", 1
+		apply(t, s, epoch, store.Change{
+			Groups:   []store.Group{{ID: "g", Name: "n", CreateTime: clock(0), Valid: 1, Owner: "z"}, {ID: "h", CreateTime: clock(0), Owner: "z"}},
+			Members:  []store.Member{{UserID: "z", UserName: "a", SessionID: "g", Since: clock(1)}},
+			Receipts: []store.Receipt{{ID: "r", MsgID: "m", Sender: "z", Reader: "l", Status: 1}, {MsgID: "m", Reader: "l", Status: 2}},
+			Chats: []store.Chat{{ID: "c", Partner: "l", Owner: "z", CreateTime: clock(1)}, {ID: "d", Partner: "z", Owner: "l", CreateTime: clock(1)},
+				{Partner: "l", Owner: "z", ModifyTime: clock(2)}, {Partner: "l", Owner: "z", ModifyTime: clock(3)}},
+			Formers: []store.Former{{SessionID: "g", UserID: "w", Time: clock(1)}, {SessionID: "g", UserID: "w", Time: clock(2)}},
+			SetIDs:  []store.ID{{MsgID: "x", Class: "m", State: store.Revoked}},
+		})
+		touch := say(7, "z", "g", "[]")
+		touch.TouchGroup = "g"
+		apply(t, s, epoch, touch, store.Change{
+			EditGroups: []store.GroupEdit{{ID: "g", Name: &name, Pic: &pic}, {ID: "h", Valid: &closed}},
+			Members:    []store.Member{{UserID: "z", UserName: "b", SessionID: "g", Since: clock(8)}},
+			SetIDs:     []store.ID{{MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Removed}},
+		})
+		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "h"})), map[string]store.Group{
+			"g": {ID: "g", Name: name, Pic: pic, CreateTime: clock(0), ModifyTime: clock(7), Owner: "z"},
+			"h": {ID: "h", CreateTime: clock(0), Valid: 1, Owner: "z"}})
+		equal(t, "members", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))["g"],
+			[]store.Member{{UserID: "z", UserName: "b", SessionID: "g", Since: clock(1)}})
+		equal(t, "receipts", must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m", "z")), []store.Receipt{{ID: "r", MsgID: "m", Sender: "z", Reader: "l", Status: 2}})
+		equal(t, "chats", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), []store.Chat{{ID: "c", Partner: "l", Owner: "z", CreateTime: clock(1), ModifyTime: clock(3)}})
+		equal(t, "other side", must[[]store.Chat](t)(s.ChatsOf(ctx, "l"))[0].ModifyTime, "")
+		equal(t, "formers", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 0)), []store.Former{{SessionID: "g", UserID: "w", Time: clock(2)}})
+		equal(t, "id", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"x"})), map[store.IDKey]store.ID{
+			{MsgID: "x", Class: "m"}: {MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Removed}})
+
+		apply(t, s, epoch, store.Change{DropGroups: []string{"g"}})
+		if g, ok, err := s.Group(ctx, "g"); ok || err != nil {
+			t.Errorf("dropped group: %+v %v", g, err)
+		}
+		equal(t, "members gone", len(must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))), 0)
+	})
+}
+
+func TestManyChatsMoveEachToItsOwnTime(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		var made, moved store.Change
+		for i := range 203 { // several statements of each prepared size, and a rest
+			p := fmt.Sprintf("u%d", i)
+			made.Chats = append(made.Chats, store.Chat{ID: p, Partner: p, Owner: "z", CreateTime: clock(0)})
+			moved.Chats = append(moved.Chats, store.Chat{Partner: p, Owner: "z", ModifyTime: clock(i)})
+		}
+		apply(t, s, epoch, made)
+		apply(t, s, epoch, moved)
+		got := must[[]store.Chat](t)(s.ChatsOf(ctx, "z"))
+		equal(t, "rows", len(got), 203)
+		for _, c := range got {
+			var i int
+			fmt.Sscanf(c.Partner, "u%d", &i)
+			equal(t, c.Partner, c.ModifyTime, clock(i))
+		}
+	})
+}
+
+func TestUsers(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		get := func(id string) store.User { return must[map[string]store.User](t)(s.UsersByID(ctx, []string{id}))[id] }
+		learn := store.User{ID: "bob", JID: "bob", Name: "bob"}
+		apply(t, s, epoch, store.Change{Learn: []store.User{learn, learn}}, store.Change{Learn: []store.User{learn, {ID: "amy", JID: "amy"}}})
+		apply(t, s, epoch, store.Change{Learn: []store.User{{ID: "BOB", JID: "bob"}}})
+		learn.Learned = true
+		equal(t, "learned", get("bob"), learn)
+
+		// The directory names him, with its own spelling; what he had stays his.
+		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "bob", PushCode: "code", PushOS: "android"}}, Confirming: []string{"bob"}})
+		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "Bob", JID: "bob", Name: "Robert"}}})
+		bob := store.User{ID: "Bob", JID: "bob", Name: "Robert", PushCode: "code", PushOS: "android", Confirms: true}
+		equal(t, "named", get("Bob"), bob)
+		equal(t, "old spelling", get("bob"), store.User{})
+
+		// His device is given to somebody whom we had not seen.
+		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "new", JID: "new", PushCode: "code", PushOS: "ios"}}})
+		bob.PushCode, bob.PushOS = "", ""
+		equal(t, "robbed", get("Bob"), bob)
+		equal(t, "owner", get("new"), store.User{ID: "new", JID: "new", PushCode: "code", PushOS: "ios", Learned: true})
+
+		apply(t, s, epoch, store.Change{DropUsers: []string{"Bob", "nobody"}})
+		bob.Left = true
+		equal(t, "left", get("Bob"), bob)
+		var ids []string
+		for after := ""; ; {
+			page := must[[]store.User](t)(s.AllUsers(ctx, after, 1))
+			if len(page) == 0 {
+				break
+			}
+			after = page[0].ID
+			ids = append(ids, after)
+		}
+		equal(t, "all but who left", ids, []string{"amy", "new"})
+		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "Bob", JID: "bob", Name: "Robert"}}})
+		equal(t, "back", get("Bob").Left, false)
+	})
+}
+
+func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		// The same id in three conversations, as adopted tables can hold it.
+		chat, other, group := tell(1, "z", "l"), tell(1, "x", "y"), say(1, "z", "g", "[]")
+		other.IDs, group.IDs = nil, nil
+		other.Message.ID, group.Message.ID = "other", "group"
+		chat.Pending = []store.Pending{waiting(chat.Message, "l")}
+		other.Pending = []store.Pending{waiting(other.Message, "y")}
+		group.Pending = []store.Pending{waiting(group.Message, "l")}
+		chat.Pending[0].To = "z" // as shipped clients see it
+		chat.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
+		other.Receipts = []store.Receipt{{ID: "r2", MsgID: "m1", Sender: "x", Reader: "y", Status: 1}}
+		apply(t, s, epoch, chat, other, group)
+
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "y", To: "x"}}})
+		left := func() []string {
+			var rows []string
+			for _, m := range must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"] {
+				rows = append(rows, m.ID)
+			}
+			return slices.Sorted(slices.Values(rows))
+		}
+		owners := func() []string {
+			var rows []string
+			for k := range must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"})) {
+				rows = append(rows, k.Owner)
+			}
+			return slices.Sorted(slices.Values(rows))
+		}
+		equal(t, "messages", left(), []string{"group", "row-m1"})
+		equal(t, "owners", owners(), []string{"l"})
+		equal(t, "receipts of x", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "x"))), 0)
+		equal(t, "receipts of z", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 1)
+
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "z", To: "nobody"}, {MsgID: "m1", SessionID: "h"}, {MsgID: "M1", SessionID: "g"}}})
+		equal(t, "wrong conversations", left(), []string{"group", "row-m1"})
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "l", To: "z"}}})
+		equal(t, "the group's stays", left(), []string{"group"})
+		equal(t, "its row stays", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9))), 1)
+		equal(t, "receipts of an author who has another of that id", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 1)
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
+		equal(t, "none", left(), []string(nil))
+		equal(t, "no receipts", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 0)
+	})
+}
+
+func TestIdsAreComparedExactly(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		upper := say(1, "z", "g", "[]")
+		upper.Message.MsgID, upper.Message.ID, upper.IDs[0].MsgID = "M1", "upper", "M1"
+		lower := say(1, "z", "g", "[]")
+		upper.Pending, lower.Pending = []store.Pending{waiting(upper.Message, "l")}, []store.Pending{waiting(lower.Message, "l")}
+		apply(t, s, epoch, upper, lower) // no duplicate
+		apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{Owner: "l", MsgID: "m1"}}})
+		if p := must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
+			t.Errorf("pending: %+v", p)
+		}
+		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
+			t.Error(when, ok, err)
+		}
+		if _, ok, err := s.MessageTime(ctx, "m1 "); ok || err != nil {
+			t.Error("an id with a blank was found", err)
+		}
+	})
+}
+
+func TestFaultyChangeLeavesNothing(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		apply(t, s, epoch, say(1, "z", "g", "[]"))
+		before := must[store.State](t)(s.State(ctx))
+		long := say(4, strings.Repeat("汉", 65), "g", "[]")
+		broken := say(5, "z", "g", "not UTF-8 \xff")
+		nameless := say(6, "z", "g", "[]")
+		nameless.IDs[0].MsgID = ""
+		name := strings.Repeat("n", 257)
+		for what, test := range map[string]struct {
+			change store.Change
+			want   error
+		}{
+			"duplicate id":       {say(1, "z", "g", "[]"), store.ErrDuplicate},
+			"duplicate row":      {store.Change{Message: say(1, "z", "g", "[]").Message}, store.ErrDuplicate},
+			"duplicate in batch": {say(2, "z", "g", "[]"), store.ErrDuplicate},
+			"too long":           {long, store.ErrData},
+			"not UTF-8":          {broken, store.ErrData},
+			"key missing":        {nameless, store.ErrData},
+			"member too long":    {store.Change{Members: []store.Member{{UserID: "z", UserName: name, SessionID: "g"}}}, store.ErrData},
+			"group edit":         {store.Change{EditGroups: []store.GroupEdit{{ID: "g", Name: &name}}}, store.ErrData},
+			"user too long":      {store.Change{Users: []store.User{{ID: "u", JID: "u", Name: name}}}, store.ErrData},
+		} {
+			err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{say(2, "z", "g", "[]"), test.change, say(3, "z", "g", "[]")})
+			if !errors.Is(err, test.want) {
+				t.Errorf("%s: %v, want %v", what, err, test.want)
+			}
+			equal(t, what+": state", must[store.State](t)(s.State(ctx)), before)
+		}
+		ids := must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "m2", "m3"}))
+		equal(t, "ids", slices.Collect(maps.Keys(ids)), []store.IDKey{{MsgID: "m1", Class: "m"}})
+		// 64 characters of three bytes each do fit, and the store goes on.
+		ok := say(4, strings.Repeat("汉", 64), "g", "[]")
+		apply(t, s, epoch, ok)
+	})
+}
+
+func TestLargeBatch(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		// 500 receivers of 64 KiB: 32 MiB in one transaction, more than any packet.
+		body := `[{"text":"` + strings.Repeat("a", 64<<10-14) + `"}]`
+		c := say(1, "z", "g", body)
+		var keys []store.PendingKey
+		for i := range 500 {
+			c.Pending = append(c.Pending, waiting(c.Message, fmt.Sprintf("u%03d", i)))
+			keys = append(keys, store.PendingKey{Owner: fmt.Sprintf("u%03d", i), MsgID: "m1"})
+		}
+		apply(t, s, epoch, c)
+		equal(t, "rows", len(must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"}))), 500)
+		apply(t, s, epoch, store.Change{DropPending: keys[:499]})
+		equal(t, "left", must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"})), map[store.PendingKey]bool{keys[499]: true})
+		apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{RowID: c.Pending[499].ID}}})
+		equal(t, "none", len(must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"}))), 0)
+	})
+}
+
+func TestPurge(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		var changes []store.Change
+		for n := range 25 {
+			c := say(n, "z", "g", "[]")
+			c.Receipts = []store.Receipt{{ID: fmt.Sprint("r", n), MsgID: c.Message.MsgID, Sender: "z", Reader: "l", Status: 1}}
+			changes = append(changes, c)
+		}
+		changes = append(changes, say(100, "z", "other", "[]"))
+		p := store.Purge{SessionID: "g", Time: clock(30)}
+		notice := say(30, "admin", "g", "[]") // the notice of the dissolution, queued for a phone
+		notice.Message.Type = "MTS-107"
+		notice.Pending = []store.Pending{waiting(notice.Message, "l")}
+		notice.Purges = []store.Purge{p}
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000100, Delivered: 1700000000029, Settled: 1700000000029}, append(changes, notice)))
+		raw := e.raw(t, cfg)
+		run(t, raw, "INSERT INTO ofpubact (id_, title, session_id) VALUES ('a1', 't', 'g'), ('a2', 't', 'g'), ('a3', 't', 'h')",
+			"INSERT INTO ofmessage (id_, msg_type, session_id) VALUES ('bare', 'MTS-000', 'g')") // no msg_id, no time
+
+		count := func(query string) (n int) {
+			if err := raw.QueryRow(query).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for range 3 {
+			if done := must[bool](t)(s.PurgeSome(ctx, epoch, p, 10)); done {
+				t.Fatal("done too early")
+			}
+		}
+		equal(t, "the notice is not settled", count("SELECT COUNT(*) FROM ofmessage WHERE session_id = 'g'"), 1)
+		equal(t, "no receipts", count("SELECT COUNT(*) FROM ofstatus"), 0)
+		batch := must[store.State](t)(s.State(ctx)).Batch
+		if done := must[bool](t)(s.PurgeSome(ctx, epoch, p, 10)); done {
+			t.Fatal("purged what is not settled")
+		}
+		equal(t, "nothing to do, nothing written", must[store.State](t)(s.State(ctx)).Batch, batch)
+
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Settled: 1700000000100}, nil))
+		calls := 1
+		for !must[bool](t)(s.PurgeSome(ctx, epoch, p, 1)) {
+			calls++
+		}
+		equal(t, "bounded calls", calls, 4) // the notice, two announcements, the row
+		equal(t, "messages of others", count("SELECT COUNT(*) FROM ofmessage"), 1)
+		equal(t, "announcements of others", count("SELECT COUNT(*) FROM ofpubact"), 1)
+		equal(t, "the queued notice stays", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9))), 1)
+		equal(t, "purges", must[[]store.Purge](t)(s.Purges(ctx)), []store.Purge{})
+
+		must[store.State](t)(open(t, cfg).TakeOver(ctx))
+		if _, err := s.PurgeSome(ctx, epoch, p, 1); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("a deposed process purges: %v", err)
+		}
+	})
+}
