@@ -21,7 +21,7 @@ var mysqlDialect = dialect{
 
 	insert:      insertValues,
 	classify:    classifyMySQL,
-	unmatched:   func(err error) bool { return mysqlNumber(err) == 1267 },
+	unmatched:   unmatchedMySQL,
 	uncommitted: uncommittedMySQL,
 	catalogue:   catalogueMySQL,
 	lock:        lockMySQL,
@@ -137,13 +137,19 @@ func classifyMySQL(err error) error {
 	case 1366, // incorrect string (character set) or integer value
 		1406,       // data too long
 		1264, 1265, // out of range, truncated
-		1267, 1271, // illegal mix of collations: the column's character set lacks a character
+		1267, 1270, 1271, // illegal mix of collations: the column's character set lacks a character
 		1292, 1300, 1977, 3854, 3988, // incorrect, invalid, or not convertible
 		1048,       // NULL where none may be
 		1153, 1301: // larger than max_allowed_packet
 		return ErrData
 	}
 	return nil
+}
+
+// unmatchedMySQL: illegal mix of collations, by the number of operands (two, three, a list).
+func unmatchedMySQL(err error) bool {
+	n := mysqlNumber(err)
+	return n == 1267 || n == 1270 || n == 1271
 }
 
 // uncommittedMySQL: a deadlock or a lock time-out rolls back. ErrBadConn is, by the driver's contract, given only when

@@ -1,0 +1,293 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+
+	"tlim/store"
+)
+
+// oldTables are the tables as the old plugin's scripts made them; charset is their MySQL clause.
+func oldTables(e engine, id, charset string) []string {
+	if e.name != "mysql" {
+		charset = ""
+	}
+	offline := charset
+	if charset != "" {
+		offline = " CHARACTER SET latin1" // the script forgot its clause, and the server's default was latin1
+	}
+	return []string{
+		"CREATE TABLE ofmessage (id_ " + id + " PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64))" + charset,
+		"CREATE TABLE ofcustomoffline (id_ " + id + " PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64), msg_status int, delete_user varchar(64))" + offline,
+		"CREATE TABLE ofsession (session_id varchar(64) NOT NULL PRIMARY KEY, session_type int, session_name varchar(256), session_create_time varchar(20), session_modify_time varchar(20), session_delete_time varchar(20), session_valid int, session_user varchar(64), session_pic varchar(256))" + charset,
+		"CREATE TABLE ofsubscriber (user_id varchar(64) NOT NULL, user_name varchar(256), acct_login varchar(64), pic varchar(128), session_id varchar(64) NOT NULL, ts varchar(20), PRIMARY KEY (user_id, session_id))" + charset,
+		"CREATE TABLE ofstatus (id_ " + id + " PRIMARY KEY, msg_id varchar(64), sender varchar(64), reader varchar(64), status int)" + charset,
+		"CREATE TABLE ofchat (chat_id varchar(64) NOT NULL PRIMARY KEY, chat_name varchar(64), chat_user varchar(64), chat_other varchar(64), chat_create_time varchar(64), chat_modify_time varchar(64), chat_pic varchar(64))" + charset,
+		"CREATE TABLE ofpubact (id_ " + id + " PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))" + charset,
+		"CREATE TABLE ofstyle (style_id varchar(64) NOT NULL PRIMARY KEY, style_name varchar(64), style_value int, user_id varchar(64))" + charset,
+	}
+}
+
+// oldRows are the rows of facts/old-statements.md section 9: duplicates, NULLs, old forms.
+var oldRows = []string{
+	`INSERT INTO ofmessage VALUES ('1', 'm1', 'MTT-000', 'Z', 'L', '1544602393123', '[{"text":"你好"}]', 'Z'),
+		('2', 'm1', 'MTT-000', 'Z', 'L', '1544602393123', '[{"text":"你好"}]', 'Z'),
+		('3', 'm2', 'MTS-000', 'Z', 'G', '1544602401877', '[{"session_id":"G","text":"开会"}]', 'G'),
+		('4', 'm3', 'MTT-101', 'Z', 'L', '1544602410002', '[{"msg_id":"m1"}]', 'Z'),
+		('5', 'm4', 'MTS-103', 'Z', 'G', '1544602410003', '[{"session_id":"G"}]', 'G'),
+		('6', 'm6', 'MTB-000', 'admin', 'L', '1544602500000', '[{"spType":"1052M001"}]', 'admin'),
+		('7', 'm7', 'MTB-100', 'admin', 'L', '1544602500001', '[{"type":2}]', 'admin'),
+		('8', NULL, 'MTT-000', 'Z', NULL, NULL, NULL, 'Z'),
+		('9', 's', 'MTT-000', 'Z', 'L', '1544602393', '[]', 'Z'),
+		('10', 'd', 'MTT-000', 'Z', 'L', '2018-12-12 16:13:13', '[]', 'Z'),
+		('11', 'f', 'MTT-000', 'Z', 'L', '1893456000000', '[]', 'Z'),
+		('317', 'e', 'MTT-000', 'Z', 'L', '1540000000000', '%5B%7B%22text%22%3A%22a%22%7D%5D', 'L')`,
+	`INSERT INTO ofcustomoffline VALUES ('1', 'm2', 'MTS-000', 'Z', 'G', '1544602401877', '[]', 'G', 1, 'Z'),
+		('2', 'm2', 'MTS-000', 'Z', 'G', '1544602401877', '[]', 'G', 1, 'Z'),
+		('3', 'm2', 'MTS-000', 'Z', 'G', '1544602401877', '[]', 'G', 0, 'Z'),
+		('4', 'm2', 'MTS-000', 'Z', 'G', '1544602401877', '[]', 'G', 0, 'L'),
+		('5', 'm1', 'MTT-000', 'Z', 'Z', '1544602393123', '[{"text":"??"}]', 'Z', 0, 'L'),
+		('6', 'm1', 'MTT-000', 'Z', 'Z', '1544602393123', '[]', 'Z', 0, 'Z'),
+		('7', 'm1', 'MTT-000', 'Z', 'L', '1544602393123', '[]', 'Z', 0, 'L'),
+		('8', NULL, 'MTT-000', NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+	`INSERT INTO ofsession VALUES ('G', 0, '张三,李四', '1544602300000', NULL, NULL, 0, 'Z', NULL), ('H', NULL, '', '1', NULL, NULL, NULL, NULL, NULL)`,
+	`INSERT INTO ofsubscriber VALUES ('L', '李四', 'lisi', '/pic/lisi.png', 'G', '1544602299998'), ('Z', NULL, NULL, NULL, 'G', NULL), ('Z', 'z', NULL, NULL, 'nosuch', '1')`,
+	`INSERT INTO ofstatus VALUES ('1', 'm1', 'Z', 'L', 1), ('2', 'm1', 'Z', 'L', 2), ('3', 'm2', 'G', 'L', 2), ('4', NULL, NULL, NULL, 0), ('5', NULL, NULL, NULL, 0)`,
+	`INSERT INTO ofchat VALUES ('u1', '张三', 'Z', 'L', '1544602393150', NULL, '/pic/z.png'), ('u2', '李四', 'L', 'Z', '1', NULL, NULL), ('u3', '张三', 'Z', 'L', '2', NULL, NULL)`,
+	`INSERT INTO ofpubact VALUES ('1', '放假通知', 'c', 'Z', '1544602600000', 'G')`,
+	`INSERT INTO ofstyle VALUES ('1', 'theme', 3, 'Z'), ('2', 'theme', 4, 'Z')`,
+}
+
+const varchar64 = "varchar(64) NOT NULL"
+
+func TestAdoptedTables(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+		var log bytes.Buffer
+		cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		s, epoch := owned(t, cfg)
+
+		// 1. Only own tables and nullable columns were added, and every missing index is named.
+		r := s.Report()
+		equal(t, "created", r.Created, []string{"tlim_schema", "tlim_state", "tlim_id", "tlim_user", "tlim_former", "tlim_purge", "tlim_secret"})
+		equal(t, "added", r.Added, []string{"ofmessage.flags", "ofcustomoffline.flags"})
+		if len(r.Missing) != 14 || !strings.Contains(log.String(), "CREATE INDEX tlim_message_id ON ofmessage (msg_id)") || strings.Contains(fmt.Sprint(r.Missing), "UNIQUE") {
+			t.Errorf("missing indexes: %d\n%s\n%s", len(r.Missing), strings.Join(r.Missing, "\n"), log.String())
+		}
+		raw := e.raw(t, cfg)
+		run(t, raw, r.Missing...) // they can be built on these rows
+		again := open(t, cfg).Report()
+		equal(t, "nothing is left to do", len(again.Created)+len(again.Added)+len(again.Missing), 0)
+
+		// 2. No replay of the old system's messages, also not of those whose clock ran ahead.
+		st := must[store.State](t)(s.State(ctx))
+		equal(t, "positions", store.Positions{Delivered: st.Delivered, Settled: st.Settled}, store.Positions{Delivered: 1544602500001, Settled: 1544602500001})
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000001}, []store.Change{tell(1, "a", "b")}))
+		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, st.Settled, "", 10))), []string{"m1"})
+
+		// 3. Reads.
+		list, total, err := s.ChatHistory(ctx, "Z", "L", store.Page{Length: 100})
+		equal(t, "chat", fmt.Sprint(ids(list), total, err), "[d f m3 m1 m1 s e] 7 <nil>")
+		list, total, err = s.GroupHistory(ctx, "G", store.Page{Length: 100})
+		equal(t, "group", fmt.Sprint(ids(list), total, err), "[m4 m2] 2 <nil>")
+		list, total, err = s.NoticeHistory(ctx, "L", "MTB-100", store.Page{Length: 100})
+		equal(t, "notices", fmt.Sprint(ids(list), total, err), "[m7] 1 <nil>")
+		equal(t, "duplicates", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 3)
+		equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "Z", "", "", "", 100))), 4)
+		equal(t, "raced receipts", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "Z"))), 2)
+		equal(t, "readers, not rows", must[[]store.ReadCount](t)(s.ChatReadCounts(ctx, "Z", "L", store.Page{Length: 100})), []store.ReadCount{{"m1", 1}})
+		equal(t, "raced chats", len(must[[]store.Chat](t)(s.ChatsOf(ctx, "L"))), 2)
+		equal(t, "a NULL type is no list's", len(must[[]store.Group](t)(s.GroupsOf(ctx, "Z"))), 1)
+		equal(t, "member without a time", must[map[string][]store.Member](t)(s.Members(ctx, []string{"G"}))["G"],
+			[]store.Member{{UserID: "Z", SessionID: "G"}, {UserID: "L", UserName: "李四", Login: "lisi", Pic: "/pic/lisi.png", SessionID: "G", Since: "1544602299998"}})
+
+		// 4. Writes: all duplicates of what is named, nothing else.
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "L", To: "Z"}}, DropPending: []store.PendingKey{{Owner: "Z", MsgID: "m2"}},
+			Chats: []store.Chat{{Partner: "Z", Owner: "L", ModifyTime: "9"}}})
+		count := func(query string) (n int) {
+			if err := raw.QueryRow(query).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		equal(t, "messages", count("SELECT COUNT(*) FROM ofmessage"), 11) // 12 of before, one new, two gone
+		equal(t, "another's message of the same id", ids(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), []string{"m1"})
+		equal(t, "offline rows", count("SELECT COUNT(*) FROM ofcustomoffline"), 2)
+		equal(t, "receipts", count("SELECT COUNT(*) FROM ofstatus"), 3)
+		equal(t, "both raced chats moved", count("SELECT COUNT(*) FROM ofchat WHERE chat_modify_time = '9'"), 2)
+
+		// 5. What the old columns cannot hold is refused, not cut.
+		for what, c := range map[string]store.Change{
+			"body":    say(50, "z", "g", strings.Repeat("x", 3921)),
+			"picture": {Members: []store.Member{{UserID: "u", SessionID: "g", Pic: strings.Repeat("x", 129)}}},
+		} {
+			err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c})
+			if e.name == "mysql" && !errors.Is(err, store.ErrData) {
+				t.Errorf("%s too long: %v", what, err)
+			}
+		}
+	})
+}
+
+func TestAdoptedCharacterSets(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), "SET GLOBAL sql_mode = ''")...)
+	t.Cleanup(func() { run(t, e.raw(t, cfg), "SET GLOBAL sql_mode = DEFAULT") })
+	s, epoch := owned(t, cfg)
+	if w := fmt.Sprint(s.Report().Warnings); !strings.Contains(w, "ofmessage has the character set utf8") ||
+		!strings.Contains(w, "ofcustomoffline has the character set latin1: messages with Chinese") {
+		t.Errorf("warnings: %s", w)
+	}
+	chinese := say(1, "z", "g", "汉字")
+	chinese.Pending = []store.Pending{waiting(chinese.Message, "l")}
+	emoji := say(2, "z", "g", "😀")
+	for what, c := range map[string]store.Change{"Chinese into latin1": chinese, "emoji into utf8": emoji} {
+		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	chinese.Pending = nil
+	apply(t, s, epoch, chinese)
+	equal(t, "stored", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"][0].Body, "汉字")
+
+	// An id that the table cannot hold does not blind the batch to its neighbours.
+	equal(t, "neighbours", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"😀", "x", "m1", "😀😀", "y"}))["m1"]), 1)
+	equal(t, "pairs", len(must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{{MsgID: "😀", Reader: "l"}, {MsgID: "x", Reader: "l"}}))), 0)
+	if _, ok, err := s.MessageTime(ctx, "😀"); ok || err != nil {
+		t.Error("one id", ok, err)
+	}
+	equal(t, "latin1", len(must[[]store.Pending](t)(s.Pending(ctx, "张三", "", "", "", 10))), 0)
+	// Its collation takes M1 for m1; we do not.
+	apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "M1", SessionID: "g"}}})
+	equal(t, "still there", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 1)
+}
+
+func TestAdoptedNumbers(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8mb4"), oldRows...)...)
+	s, epoch := owned(t, cfg)
+	c := say(1, "z", "g", "[]")
+	c.Pending = []store.Pending{waiting(c.Message, "l")}
+	c.Receipts = []store.Receipt{{ID: "r", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
+	apply(t, s, epoch, c)
+	got := must[[]store.Pending](t)(s.Pending(ctx, "l", clock(0), "", "", 10))
+	if len(got) != 1 || got[0].ID != "9" {
+		t.Fatalf("pending: %+v", got)
+	}
+	apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{RowID: got[0].ID}}, DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
+	equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "l", clock(0), "", "", 10))), 0)
+	equal(t, "others of the id stay", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 2)
+}
+
+func TestMigrateModes(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		open2 := func(cfg store.Config) (store.Report, error) {
+			s, err := store.Open(ctx, cfg)
+			if err != nil {
+				return store.Report{}, err
+			}
+			return s.Report(), s.Close()
+		}
+		refused := func(what string, cfg store.Config, names ...string) {
+			t.Helper()
+			_, err := open2(cfg)
+			if !errors.Is(err, store.ErrSchema) {
+				t.Errorf("%s: %v", what, err)
+			}
+			for _, n := range names {
+				if !strings.Contains(fmt.Sprint(err), n) || strings.Contains(fmt.Sprint(err), "\n") {
+					t.Errorf("%s: %q does not say %q in one line", what, err, n)
+				}
+			}
+		}
+
+		cfg := e.fresh(t)
+		check := cfg
+		check.Migrate = "check"
+		refused("check on nothing", check, "table ofmessage is missing", "table tlim_state is missing", "tlim migrate up")
+		r, err := open2(cfg)
+		equal(t, "auto on nothing", fmt.Sprint(len(r.Created), len(r.Missing), err), "15 0 <nil>")
+		r, err = open2(check)
+		equal(t, "check after auto", fmt.Sprint(len(r.Created), len(r.Missing), err), "0 0 <nil>")
+		off := cfg
+		off.Migrate = "off"
+		if _, err := open2(off); err != nil {
+			t.Error("off:", err)
+		}
+		off.Migrate = "yes"
+		if _, err := open2(off); err == nil || !strings.Contains(err.Error(), `"yes"`) {
+			t.Error("unknown mode:", err)
+		}
+		run(t, e.raw(t, cfg), "UPDATE tlim_schema SET version = 99")
+		refused("a newer tlim's", cfg, "version 99")
+
+		old := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8mb4"), "ALTER TABLE ofsession DROP COLUMN session_pic")...)
+		refused("a column is missing", old, "column ofsession.session_pic is missing")
+		check = e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4")...)
+		check.Migrate = "check"
+		refused("check on old tables", check, "column ofmessage.flags is missing", "table tlim_id is missing")
+		check.Migrate = ""
+		r, err = open2(check)
+		equal(t, "indexes of empty tables are made", fmt.Sprint(len(r.Created), len(r.Missing), err), "7 0 <nil>")
+	})
+}
+
+func TestTwoProcessesStartTogether(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				s, err := store.Open(ctx, cfg)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := s.TakeOver(ctx); err != nil {
+					t.Error(err)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		wg.Wait()
+		equal(t, "epochs", must[store.State](t)(open(t, cfg).State(ctx)).Epoch, 3)
+	})
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	for what, test := range map[string]struct {
+		cfg  store.Config
+		want string
+	}{
+		"driver":         {store.Config{Driver: "postgres", DSN: "x"}, `"postgres" is not known`},
+		"no file":        {store.Config{}, "store.dsn is empty"},
+		"memory":         {store.Config{DSN: ":memory:"}, "give a file name"},
+		"no such folder": {store.Config{DSN: "/no/such/folder/tlim.db"}, "unable to open database file"},
+		"not a DSN":      {store.Config{Driver: "mysql", DSN: "root:geheim@host"}, "expected user:password@tcp(host:3306)/database"},
+		"no database":    {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/"}, "names no database"},
+		"nobody listens": {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/tlim"}, "connection refused"},
+	} {
+		_, err := store.Open(ctx, test.cfg)
+		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q in one line", what, err, test.want)
+		}
+	}
+}
+
+func TestOddFileNames(t *testing.T) {
+	for _, name := range []string{"a b.db", "100%.db", "what?.db", "a#b.db", "数据.db"} {
+		cfg := store.Config{DSN: t.TempDir() + "/" + name}
+		s, epoch := owned(t, cfg)
+		apply(t, s, epoch, say(1, "z", "g", "[]"))
+		equal(t, name, len(must[map[store.IDKey]store.ID](t)(open(t, cfg).IDs(ctx, []string{"m1"}))), 1)
+	}
+}

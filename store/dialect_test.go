@@ -1,0 +1,142 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
+)
+
+func TestSqlxKnowsTheDrivers(t *testing.T) {
+	for driver, want := range map[string]string{"oracle": "a = :arg1 AND b = :arg2", "sqlserver": "a = @p1 AND b = @p2", "sqlite": "a = ? AND b = ?", "mysql": "a = ? AND b = ?"} {
+		if got := sqlx.Rebind(sqlx.BindType(driver), "a = ? AND b = ?"); got != want {
+			t.Errorf("%s: %s", driver, got)
+		}
+	}
+}
+
+func TestTextOfAnEngine(t *testing.T) {
+	for d, want := range map[*dialect]string{
+		&sqliteDialect: `SELECT "session_user" FROM t WHERE session_id = ?`,
+		&mysqlDialect:  "SELECT `session_user` FROM t WHERE session_id = ?",
+		{name: "sqlserver", quote: func(n string) string { return "[" + n + "]" }}: `SELECT [session_user] FROM t WHERE session_id = @p1`,
+	} {
+		if got := d.text(`SELECT session_user FROM t WHERE session_id = ?`); got != want {
+			t.Errorf("%s: %s", d.name, got)
+		}
+	}
+}
+
+func TestExpansion(t *testing.T) {
+	if got := list(`a IN (?*) AND b = ?`, 3); got != `a IN (?,?,?) AND b = ?` {
+		t.Error(got)
+	}
+	if got := alternatives(`SELECT COUNT(x) WHERE (a = ? AND b = ?)*`, 2); got != `SELECT COUNT(x) WHERE ((a = ? AND b = ?) OR (a = ? AND b = ?))` {
+		t.Error(got)
+	}
+}
+
+// TestInsertIsBounded renders what is sent: 300 rows in few prepared sizes, and never more than the limit of bytes.
+func TestInsertIsBounded(t *testing.T) {
+	s := &Store{shapes: map[string]*shape{tPurge.name: shapeOf(tPurge), tMessage.name: shapeOf(tMessage)}}
+	var sent []string
+	exec := func(_ context.Context, name string, n int, text func() string, args []any) (int64, error) {
+		if bytes := bytesOf(args); n > 1 && bytes > maxStatementBytes {
+			t.Errorf("%d bytes in one statement", bytes)
+		}
+		if got := strings.Count(text(), "?"); got != len(args) {
+			t.Errorf("%d placeholders, %d values", got, len(args))
+		}
+		sent = append(sent, fmt.Sprint(n))
+		return int64(n), nil
+	}
+	r := s.rowsOf(tPurge, 0)
+	for range 300 {
+		r.add("g", "t")
+	}
+	if err := insertValues(t.Context(), exec, r); err != nil || strings.Join(sent, " ") != "128 128 32 8 1 1 1 1" {
+		t.Error(sent, err)
+	}
+	sent = nil
+	r = s.rowsOf(tMessage, 0)
+	for range 20 {
+		r.add("", "", "", "", "", "", strings.Repeat("x", 100<<10), "", "")
+	}
+	if err := insertValues(t.Context(), exec, r); err != nil || len(sent) != 20 {
+		t.Error(sent, err)
+	}
+}
+
+func TestEveryEngineHasTheSameTables(t *testing.T) {
+	for name := range dialects {
+		parts, err := schema(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made := map[string]string{}
+		for _, p := range parts {
+			made[p.kind+" "+p.name] = p.sql
+		}
+		for _, tab := range append(append([]table{}, deployedTables...), ownTables...) {
+			text := made["table "+tab.name]
+			if text == "" {
+				t.Errorf("%s: no table %s", name, tab.name)
+			}
+			for _, c := range tab.columns {
+				want := c.name
+				if c.limit > 0 {
+					want = fmt.Sprintf("%s varchar(%d)", c.name, c.limit)
+				}
+				if !strings.Contains(text, want) {
+					t.Errorf("%s: table %s has no %q", name, tab.name, want)
+				}
+			}
+		}
+	}
+}
+
+func TestErrorsOfTheDrivers(t *testing.T) {
+	s := &Store{dialect: &mysqlDialect}
+	for _, test := range []struct {
+		err  error
+		want error
+	}{
+		{&mysql.MySQLError{Number: 1062}, ErrDuplicate},
+		{&mysql.MySQLError{Number: 1366}, ErrData},
+		{&mysql.MySQLError{Number: 1406}, ErrData},
+		{mysql.ErrPktTooLarge, ErrData},
+		{&mysql.MySQLError{Number: 1213}, ErrUnavailable},
+		{&mysql.MySQLError{Number: 1142}, ErrUnavailable},
+		{mysql.ErrInvalidConn, ErrUnavailable},
+		{driver.ErrBadConn, ErrUnavailable},
+		{context.DeadlineExceeded, ErrUnavailable},
+		{fmt.Errorf("x: %w", ErrFenced), ErrFenced},
+	} {
+		got := s.fail(fmt.Errorf("insert: %w", test.err))
+		if !errors.Is(got, test.want) || !errors.Is(got, test.err) {
+			t.Errorf("%v: %v", test.err, got)
+		}
+		for _, other := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
+			if other != test.want && errors.Is(got, other) {
+				t.Errorf("%v is %v as well", test.err, other)
+			}
+		}
+	}
+	if s.fail(nil) != nil {
+		t.Error("nil fails")
+	}
+	unknown := s.fail(fmt.Errorf("apply: %w", &UnknownError{Batch: 1, Err: mysql.ErrInvalidConn}))
+	if errors.Is(unknown, ErrUnavailable) {
+		t.Error("an unknown outcome must not look like nothing written")
+	}
+	for err, want := range map[error]bool{&mysql.MySQLError{Number: 1213}: true, driver.ErrBadConn: true, mysql.ErrInvalidConn: false, &mysql.MySQLError{Number: 1180}: false} {
+		if uncommittedMySQL(err) != want {
+			t.Errorf("a COMMIT that ended with %v: certainly not committed is %v", err, !want)
+		}
+	}
+}

@@ -1,0 +1,324 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+// ids are the msg_ids of messages, in order.
+func ids(list []store.Message) []string {
+	out := []string{}
+	for _, m := range list {
+		out = append(out, m.MsgID)
+	}
+	return out
+}
+
+func TestHistoryPages(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		// 1,300 messages of a group, seven of each time, and neighbours that must not show.
+		const n = 1300
+		var changes []store.Change
+		var want []string
+		for i := range n {
+			c := say(i, "z", "g", "[]")
+			c.Message.MsgID = fmt.Sprintf("m%04d", i)
+			c.Message.Time, c.IDs = clock(i/7), nil
+			changes = append(changes, c)
+			want = append(want, c.Message.MsgID)
+		}
+		slices.Reverse(want)
+		stranger := tell(9000, "g", "z") // a user named like the group
+		changes = append(changes, stranger, say(9001, "z", "other", "[]"))
+		apply(t, s, epoch, changes...)
+
+		whole, total, err := s.GroupHistory(ctx, "g", store.Page{Length: math.MaxInt})
+		if err != nil || total != n || !slices.Equal(ids(whole), want) {
+			t.Fatalf("whole: %d of %d, %v", len(whole), total, err)
+		}
+		for _, test := range []struct{ start, length, from, to int }{
+			{0, 10, 0, 10}, {5, 1, 5, 6}, {0, 0, 0, 0}, {1295, 10, 1295, 1300}, {1300, 5, 0, 0}, {5000, 5, 0, 0},
+			{1100, 50, 1100, 1150}, {1290, math.MaxInt, 1290, 1300}, // deep: by the index first
+		} {
+			got, total, err := s.GroupHistory(ctx, "g", store.Page{Start: test.start, Length: test.length})
+			if err != nil || total != n || !slices.Equal(ids(got), want[test.from:test.to]) {
+				t.Errorf("start %d length %d: %v of %d, %v", test.start, test.length, ids(got), total, err)
+			}
+		}
+		// By keyset: pages of 10 over times of 7 neither skip nor repeat.
+		var got []string
+		for p := (store.Page{Length: 10}); ; {
+			page, _, err := s.GroupHistory(ctx, "g", p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			got = append(got, ids(page)...)
+			last := page[len(page)-1]
+			p.BeforeTime, p.BeforeID = last.Time, last.MsgID
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("keyset: %d messages of %d", len(got), n)
+		}
+		bare, _, err := s.GroupHistory(ctx, "g", store.Page{Length: 1, BeforeTime: clock(100)})
+		if err != nil || len(bare) != 1 || bare[0].Time != clock(99) {
+			t.Errorf("before a time: %+v %v", bare, err)
+		}
+	})
+}
+
+func TestChatAndNoticeHistory(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		there, back, self, third := tell(1, "z", "l"), tell(2, "l", "z"), tell(3, "z", "z"), tell(4, "z", "w")
+		group := say(5, "z", "l", "[]") // a group named like a user
+		notice, item, later := tell(6, "admin", "l"), tell(7, "admin", "l"), tell(8, "admin", "l")
+		notice.Message.Type, item.Message.Type, later.Message.Type = "MTB-100", "MTB-000", "MTB-100"
+		apply(t, s, epoch, there, back, self, third, group, notice, item, later)
+		all := store.Page{Length: 10}
+		for _, test := range []struct {
+			what string
+			list func() ([]store.Message, int64, error)
+			want []string
+		}{
+			{"both directions", func() ([]store.Message, int64, error) { return s.ChatHistory(ctx, "l", "z", all) }, []string{"m2", "m1"}},
+			{"with oneself", func() ([]store.Message, int64, error) { return s.ChatHistory(ctx, "z", "z", all) }, []string{"m3"}},
+			{"page", func() ([]store.Message, int64, error) {
+				list, total, err := s.ChatHistory(ctx, "z", "l", store.Page{Start: 1, Length: 1})
+				return list, total - 1, err
+			}, []string{"m1"}},
+			{"system", func() ([]store.Message, int64, error) { return s.NoticeHistory(ctx, "l", "MTB-100", all) }, []string{"m8", "m6"}},
+			{"business", func() ([]store.Message, int64, error) { return s.NoticeHistory(ctx, "l", "MTB", all) }, []string{"m8", "m7", "m6"}},
+			{"group", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "l", all) }, []string{"m5"}},
+			{"nobody", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "x", all) }, []string{}},
+		} {
+			got, total, err := test.list()
+			if err != nil || !slices.Equal(ids(got), test.want) || total != int64(len(test.want)) {
+				t.Errorf("%s: %v of %d, want %v; %v", test.what, ids(got), total, test.want, err)
+			}
+		}
+		newest, ok, err := s.NewestNotice(ctx, "l")
+		if err != nil || !ok || newest.MsgID != "m8" {
+			t.Error("newest notice", newest, ok, err)
+		}
+		if _, ok, err := s.NewestNotice(ctx, "z"); ok || err != nil {
+			t.Error("a notice for z", err)
+		}
+	})
+}
+
+func TestReadCounts(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		var changes []store.Change
+		read := func(n int, author string, readers ...string) {
+			c := say(n, author, "g", "[]")
+			for _, r := range readers {
+				c.Receipts = append(c.Receipts, store.Receipt{ID: fmt.Sprint(n, r), MsgID: c.Message.MsgID, Sender: author, Reader: r, Status: 1})
+			}
+			changes = append(changes, c)
+		}
+		read(1, "z", "l")
+		read(2, "z", "l", "w")
+		read(3, "z")
+		read(4, "l", "z", "w")
+		chat := tell(5, "z", "l")
+		chat.Receipts = []store.Receipt{{ID: "c", MsgID: "m5", Sender: "z", Reader: "l", Status: 2}}
+		apply(t, s, epoch, append(changes, chat)...)
+		equal(t, "group", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{Length: 10})), []store.ReadCount{{"m2", 2}, {"m1", 1}})
+		equal(t, "page", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{Start: 3, Length: math.MaxInt})), []store.ReadCount{{"m1", 1}})
+		equal(t, "nothing", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{})), []store.ReadCount{})
+		equal(t, "chat", must[[]store.ReadCount](t)(s.ChatReadCounts(ctx, "z", "l", store.Page{Length: 10})), []store.ReadCount{{"m5", 1}})
+		equal(t, "other way", must[[]store.ReadCount](t)(s.ChatReadCounts(ctx, "l", "z", store.Page{Length: 10})), []store.ReadCount{})
+	})
+}
+
+func TestGroupsOfAUser(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		var c store.Change
+		for _, g := range []store.Group{{ID: "open", CreateTime: clock(2)}, {ID: "closed", Valid: 1, CreateTime: clock(1)}, {ID: "hidden", Type: 99, CreateTime: clock(3)},
+			{ID: "foreign", CreateTime: clock(4)}, {ID: "older", CreateTime: clock(1)}} {
+			c.Groups = append(c.Groups, g)
+			if g.ID != "foreign" {
+				c.Members = append(c.Members, store.Member{UserID: "z", SessionID: g.ID, Since: clock(1)})
+			}
+		}
+		apply(t, s, epoch, c)
+		names := func(list []store.Group, err error) (out []string) {
+			if err != nil {
+				t.Error(err)
+			}
+			for _, g := range list {
+				out = append(out, g.ID)
+			}
+			return out
+		}
+		equal(t, "open", names(s.GroupsOf(ctx, "z")), []string{"older", "open"})
+		equal(t, "closed", names(s.WebGroupsOf(ctx, "z", 1)), []string{"closed"})
+		equal(t, "nobody's", names(s.GroupsOf(ctx, "x")), []string(nil))
+	})
+}
+
+func TestPendingPages(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		var c store.Change
+		var want []string
+		for i := range 40 { // three of a time, of which two are one message; ids that sort against the order of the rows
+			m := say(i, "z", "g", "[]").Message
+			m.Time, m.MsgID = clock(i/3), fmt.Sprintf("m%d", i/3*3+min(i%3, 1))
+			m.ID = fmt.Sprintf("row%02d", 99-i)
+			p := store.Pending{Message: *m, Owner: "l"}
+			c.Pending = append(c.Pending, p)
+		}
+		receipt := store.Pending{Message: store.Message{ID: "only", MsgID: "r", Type: "MTS-100", Time: clock(1)}, Owner: "w"}
+		c.Pending = append(c.Pending, receipt)
+		apply(t, s, epoch, c)
+		run(t, e.raw(t, cfg), // the old plugin's: without id, without time, with neither
+			"INSERT INTO ofcustomoffline (id_, delete_user, msg_time) VALUES ('bare2', 'l', '"+clock(1)+"'), ('bare1', 'l', '"+clock(1)+"')",
+			"INSERT INTO ofcustomoffline (id_, delete_user, msg_id) VALUES ('timeless2', 'l', 'm1'), ('timeless1', 'l', 'm1')",
+			"INSERT INTO ofcustomoffline (id_, delete_user) VALUES ('neither2', 'l'), ('neither1', 'l')")
+		for _, p := range must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 1000)) {
+			want = append(want, p.ID)
+		}
+		equal(t, "rows", len(want), 46)
+		equal(t, "first", want[:11], []string{"neither1", "neither2", "timeless1", "timeless2", "row99", "row97", "row98", "bare1", "bare2", "row96", "row94"})
+
+		for _, limit := range []int{1, 2, 3, 4, 7, 46} {
+			var got []string
+			time, id := "", ""
+			for {
+				page := must[[]store.Pending](t)(s.Pending(ctx, "l", "", time, id, limit))
+				for _, p := range page {
+					got = append(got, p.ID)
+					time, id = p.Time, p.ID
+				}
+				if len(page) < limit {
+					break
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("pages of %d:\n got %v\nwant %v", limit, got, want)
+			}
+		}
+		since := must[[]store.Pending](t)(s.Pending(ctx, "l", clock(13), "", "", 10))
+		equal(t, "since", len(since), 1)
+		equal(t, "recent", must[[]store.Pending](t)(s.RecentPending(ctx, "l", 1700000000013, 10)), since)
+		equal(t, "behind a row that is gone", must[[]store.Pending](t)(s.Pending(ctx, "l", "", clock(13), "gone", 10)), since)
+		equal(t, "unread", must[bool](t)(s.HasPending(ctx, "l")), true)
+		equal(t, "only receipts", must[bool](t)(s.HasPending(ctx, "w")), false)
+		equal(t, "nothing", must[bool](t)(s.HasPending(ctx, "x")), false)
+	})
+}
+
+func TestReplayReadsWhatTlimWrote(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		run(t, e.raw(t, cfg), "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_time) VALUES "+
+			"('future', 'f', 'MTT-000', '1893456000000'), ('date', 'd', 'MTT-000', '2018-12-12 16:13:13'), ('seconds', 's', 'MTT-000', '1544602393'), ('null', 'n', 'MTT-000', NULL)")
+		first := must[[]store.Message](t)(s.MessagesAfter(ctx, 0, "", 1))
+		equal(t, "before the first write everything shows", ids(first), []string{"s"})
+
+		var changes []store.Change
+		for i := range 10 {
+			c := say(i, "z", "g", "[]")
+			c.Message.Time = clock(i / 4)
+			changes = append(changes, c)
+		}
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000002}, changes))
+		equal(t, "above", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, 1700000000000, "", 100))), []string{"m4", "m5", "m6", "m7", "m8", "m9"})
+		var got []string
+		at, id := int64(1699999999999), ""
+		for {
+			page := must[[]store.Message](t)(s.MessagesAfter(ctx, at, id, 3))
+			if len(page) == 0 {
+				break
+			}
+			got = append(got, ids(page)...)
+			last := page[len(page)-1]
+			fmt.Sscan(last.Time, &at)
+			id = last.ID
+		}
+		equal(t, "pages", got, []string{"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"})
+	})
+}
+
+func TestNullsRead(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s := open(t, cfg)
+		run(t, e.raw(t, cfg),
+			"INSERT INTO ofmessage (id_, msg_type, session_id) VALUES ('1', 'MTS-000', 'g')",
+			"INSERT INTO ofmessage (id_, msg_id) VALUES ('2', 'm')",
+			"INSERT INTO ofcustomoffline (id_, delete_user) VALUES ('1', 'l')",
+			"INSERT INTO ofsession (session_id) VALUES ('g')",
+			"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('z', 'g')",
+			"INSERT INTO ofstatus (id_, msg_id, reader) VALUES ('1', 'm', 'l')", "INSERT INTO ofstatus (id_) VALUES ('2'), ('3')",
+			"INSERT INTO ofchat (chat_id, chat_other) VALUES ('1', 'z')",
+			"INSERT INTO tlim_user (user_id) VALUES ('z'), ('y')")
+		list, total, err := s.GroupHistory(ctx, "g", store.Page{Length: 5})
+		equal(t, "history", fmt.Sprint(list, total, err), fmt.Sprint([]store.Message{{ID: "1", Type: "MTS-000", SessionID: "g"}}, 1, nil))
+		equal(t, "by id", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m"})), map[string][]store.Message{"m": {{ID: "2", MsgID: "m"}}})
+		when, ok, err := s.MessageTime(ctx, "m")
+		equal(t, "time", fmt.Sprintf("%q %v %v", when, ok, err), `"" true <nil>`)
+		equal(t, "pending", must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 5)), []store.Pending{{Message: store.Message{ID: "1"}, Owner: "l"}})
+		equal(t, "unread of no type", must[bool](t)(s.HasPending(ctx, "l")), false)
+		equal(t, "group", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g"})), map[string]store.Group{"g": {ID: "g"}})
+		equal(t, "member", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": {{UserID: "z", SessionID: "g"}}})
+		equal(t, "groups of", must[[]store.Group](t)(s.GroupsOf(ctx, "z")), []store.Group{})
+		equal(t, "receipts", len(must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{{MsgID: "m", Reader: "l"}}))), 1)
+		equal(t, "chat", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), []store.Chat{{ID: "1", Owner: "z"}})
+		equal(t, "user", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"z"})), map[string]store.User{"z": {ID: "z"}})
+	})
+}
+
+func TestManyKeys(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		var changes []store.Change
+		var keys []string
+		var read []store.ReceiptKey
+		for i := range 1201 { // over two full lists and a rest
+			c := store.Change{IDs: say(i, "z", "g", "[]").IDs}
+			c.Receipts = []store.Receipt{{ID: fmt.Sprint(i), MsgID: fmt.Sprintf("m%d", i), Reader: "l", Status: 1}}
+			changes = append(changes, c)
+			keys = append(keys, c.IDs[0].MsgID)
+			read = append(read, store.ReceiptKey{MsgID: fmt.Sprintf("m%d", i), Reader: "l"})
+		}
+		apply(t, s, epoch, changes...)
+		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, append(keys, "x", "m1")))), 1201)
+		got := must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, append(read, read[0])))
+		equal(t, "receipts", len(got), 1201)
+		equal(t, "a key given twice", len(got[read[0]]), 1)
+	})
+}
+
+func TestQuotesAreData(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		hostile := `'"; DROP TABLE ofmessage; -- %_?*` + "\\`\n"
+		c := tell(1, hostile, "l")
+		c.IDs[0].MsgID, c.Message.MsgID = hostile, hostile
+		apply(t, s, epoch, c)
+		equal(t, "found", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{hostile}))[hostile]), 1)
+		_, total, err := s.ChatHistory(ctx, "l", hostile, store.Page{})
+		equal(t, "history", fmt.Sprint(total, err), "1 <nil>")
+		_, total, err = s.NoticeHistory(ctx, "l", "MTB%", store.Page{})
+		equal(t, "notices", fmt.Sprint(total, err), "0 <nil>")
+		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrDuplicate) || strings.Contains(err.Error(), "syntax") {
+			t.Error(err)
+		}
+	})
+}
