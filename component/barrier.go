@@ -32,6 +32,7 @@ func (b *barrier) ask(s *Service, sent bool) {
 	b.mu.Unlock()
 
 	at, connection := s.clock.last, s.readyOn
+	s.clock.floor = at // what comes after must not hide at or below the position that this one proves
 	s.sender.Barrier(func(err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -4,26 +4,16 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	"tlim/store"
 )
 
-// freshLook bounds how long a call waits for the presence snapshot that it asks for.
-const freshLook = 500 * time.Millisecond
-
-// look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online. It does not
-// wait.
+// look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online.
 func (s *Service) look() {
-	if s.watcher == nil {
-		return
+	if s.watcher != nil {
+		s.watcher.refresh()
 	}
-	s.background.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), freshLook)
-		defer cancel()
-		s.watcher.refresh(ctx)
-	})
 }
 
 // Offline returns a user's queue, oldest first: rows, and what is owed to his phones in memory (such entries have no ID).

@@ -239,7 +239,7 @@ type watcher struct {
 	interval time.Duration
 	log      *slog.Logger
 	learn    func(locals []string) // users seen; must not block
-	request  chan chan struct{}    // a fresh snapshot is wanted at once; closed when it is there
+	request  chan struct{} // room for one: a fresh snapshot is wanted
 	failed   bool
 }
 
@@ -249,64 +249,43 @@ const snapshotTimeout = 10 * time.Second
 // stretch keeps the question's cost below a twentieth of the server's time.
 const stretch = 20
 
+// wantedSpacing is how soon after a snapshot the next one may be asked for on request.
+const wantedSpacing = 200 * time.Millisecond
+
 // run asks until ctx, the life of one connection, ends. first is closed after the first answer, good or bad.
 func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
-	var waiting []chan struct{}
-	if first != nil {
-		defer func() {
-			if first != nil {
-				close(first)
-			}
-		}()
-	}
-	for {
-		took, err := w.ask(ctx)
-		if first != nil {
-			close(first)
-			first = nil
-		}
-		for _, ch := range waiting {
-			close(ch)
-		}
-		waiting = nil
-		if errors.Is(err, ErrNoSnapshots) {
-			w.serveWithout(ctx)
-			return
-		}
+	took, err := w.ask(ctx)
+	close(first)
+	for err == nil || !errors.Is(err, ErrNoSnapshots) {
 		pause := max(w.interval, stretch*took)
 		w.table.mu.Lock()
 		w.table.period = pause
 		w.table.mu.Unlock()
-		timer := time.NewTimer(pause)
+		if !sleep(ctx, max(wantedSpacing, stretch*took/4)) {
+			return
+		}
+		timer := time.NewTimer(pause - max(wantedSpacing, stretch*took/4))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case ch := <-w.request:
+		case <-w.request:
 			timer.Stop()
-			waiting = append(waiting, ch)
 		case <-timer.C:
 		}
-		for more := true; more; {
-			select {
-			case ch := <-w.request:
-				waiting = append(waiting, ch)
-			default:
-				more = false
-			}
-		}
+		took, err = w.ask(ctx)
 	}
 }
 
-// serveWithout answers requests on a server that gives no snapshots.
-func (w *watcher) serveWithout(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case ch := <-w.request:
-			close(ch)
-		}
+// sleep is false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
@@ -342,16 +321,10 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// refresh asks for a snapshot at once and waits for it, for at most the caller's time.
-func (w *watcher) refresh(ctx context.Context) {
-	done := make(chan struct{})
+// refresh asks for a snapshot at once; it does not wait for it.
+func (w *watcher) refresh() {
 	select {
-	case w.request <- done:
-	case <-ctx.Done():
-		return
-	}
-	select {
-	case <-done:
-	case <-ctx.Done():
+	case w.request <- struct{}{}:
+	default: // one is wanted already
 	}
 }

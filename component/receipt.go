@@ -122,6 +122,9 @@ func (t *turn) confirm(msgID string) {
 	}
 	if !s.users.confirms(t.sender.Local) {
 		local := t.sender.Local
+		if _, known := t.b.users[local]; !known {
+			t.change.Learn = append(t.change.Learn, learned(local))
+		}
 		t.change.Confirming = append(t.change.Confirming, t.sender.ID)
 		t.b.after = append(t.b.after, func() { s.users.setConfirms(local, true) })
 	}

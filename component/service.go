@@ -159,7 +159,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.intake = newIntake(s)
 	if deps.Snapshots != nil {
 		s.watcher = &watcher{table: s.presence, source: deps.Snapshots, interval: cfg.SnapshotPeriod, log: deps.Log,
-			learn: s.learn, request: make(chan chan struct{})}
+			learn: s.learn, request: make(chan struct{}, 1)}
 	}
 	return s, nil
 }
