@@ -239,7 +239,7 @@ type watcher struct {
 	interval time.Duration
 	log      *slog.Logger
 	learn    func(locals []string) // users seen; must not block
-	request  chan struct{} // room for one: a fresh snapshot is wanted
+	request  chan struct{}         // room for one: a fresh snapshot is wanted
 	failed   bool
 }
 
