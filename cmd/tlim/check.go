@@ -142,11 +142,14 @@ func (c *Config) checkStore(p *Problems) {
 	if s.Driver == "mysql" && s.DSN == Default().Store.DSN {
 		p.add("store.dsn: mysql needs user:password@tcp(host:3306)/database")
 	}
-	if s.MaxOpen < 2 {
-		p.add("store.max_open: must be 2 or more: one connection writes, the others read")
+	if s.MaxOpen < 1 || s.MaxOpen > 10_000 {
+		p.add("store.max_open: %d is not between 1 and 10000", s.MaxOpen)
 	}
-	if s.MaxIdle < 0 || s.MaxIdle > s.MaxOpen {
-		p.add("store.max_idle: must be between 0 and store.max_open, %d", s.MaxOpen)
+	if s.MaxIdle < 1 || s.MaxIdle > s.MaxOpen {
+		p.add("store.max_idle: %d is not between 1 and store.max_open, %d", s.MaxIdle, s.MaxOpen)
+	}
+	if s.MaxLifetime < Duration(time.Second) {
+		p.add("store.max_lifetime: must be 1s or more")
 	}
 	if s.MaxWait < Duration(100*time.Millisecond) {
 		p.add("store.max_wait: must be 100ms or more")

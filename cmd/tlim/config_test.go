@@ -354,3 +354,12 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

@@ -1,5 +1,136 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
-func serveCommand(from *Sources) *cobra.Command { return &cobra.Command{Use: "serve"} }
+	"github.com/spf13/cobra"
+
+	"tlim/store"
+)
+
+func serveCommand(from *Sources) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Run the component and the HTTP API until SIGTERM or SIGINT",
+		Long: "Run the component and the HTTP API until SIGTERM or SIGINT: what was accepted is then finished, for at most shutdown_timeout; " +
+			"a second signal aborts. SIGHUP reads the keys of the HTTP API and its certificate again.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			signals := make(chan os.Signal, signalRoom)
+			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+			defer signal.Stop(signals)
+			return serve(*from, cmd.ErrOrStderr(), signals)
+		},
+	}
+}
+
+// signalRoom holds the signals that come while one is acted upon; more of the same say nothing new.
+const signalRoom = 8
+
+// fencedStop is the time for closing sockets once another process owns the database: nothing is left to be finished.
+const fencedStop = 2 * time.Second
+
+// errAborted is the end by a second signal.
+var errAborted = exitError{errors.New("aborted by a second signal; what was not finished comes again at the next start"), exitAbort}
+
+// serve runs the product until a signal or a fatal fault.
+func serve(from Sources, stderr io.Writer, signals <-chan os.Signal) error {
+	cfg, path, err := Load(from)
+	if err != nil {
+		var problems Problems
+		if errors.As(err, &problems) {
+			return err
+		}
+		return exitError{err, exitUsage}
+	}
+	log := newLogger(stderr, cfg.Log)
+	systemd := newSupervisor(log)
+	app := New(cfg, log, systemd.waiting)
+	app.background("watchdog", func(ctx context.Context) error { systemd.watch(ctx, app.alive); return nil }, nil) // first in, so last out
+
+	// 1. start, which a signal ends
+	log.Info("starting", "version", version(), "configuration", named(path), "component", cfg.XMPP.Component, "server", cfg.XMPP.Server,
+		"database", cfg.Store.DSN)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	started := make(chan error, 1) // Start's one result
+	go func() { started <- app.Start(ctx) }()
+
+	// 2. run
+	limit := time.Duration(cfg.ShutdownTimeout)
+	for {
+		select {
+		case err := <-started:
+			if err != nil {
+				return errors.Join(err, app.Stop(limit))
+			}
+			started = nil
+			log.Info("started", "http", app.HTTPAddr(), "metrics", app.AdminAddr())
+			systemd.ready()
+		case err := <-app.Failed():
+			return failed(app, log, err, limit)
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				reload(app, from, log)
+				continue
+			}
+			log.Info("stopping", "signal", sig.String(), "within", limit)
+			systemd.stopping(limit)
+			cancel()
+			return stopping(app, log, signals, limit)
+		}
+	}
+}
+
+// failed ends a product of which a part has ended by itself.
+func failed(app *App, log *slog.Logger, cause error, limit time.Duration) error {
+	if errors.Is(cause, store.ErrFenced) {
+		err := errors.New("another process has taken the database over; this one stopped at once and writes nothing more")
+		log.Error(err.Error(), "remedy", "run one tlim per database, or stop the other one first")
+		_ = app.Stop(fencedStop) // what could not be finished is the other process's to deliver
+		return exitError{err, exitFenced}
+	}
+	log.Error("a part failed; stopping", "error", cause)
+	return errors.Join(cause, app.Stop(limit))
+}
+
+// stopping stops in order unless a second signal comes.
+func stopping(app *App, log *slog.Logger, signals <-chan os.Signal, limit time.Duration) error {
+	begin := time.Now()
+	done := make(chan error, 1) // Stop's one result; nobody takes it after a second signal
+	go func() { done <- app.Stop(limit) }()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("the stop was not complete; what is missing comes again at the next start: %w", err)
+			}
+			log.Info("stopped", "after", time.Since(begin).Round(time.Millisecond))
+			return nil
+		case sig := <-signals:
+			if sig != syscall.SIGHUP {
+				return errAborted
+			}
+		}
+	}
+}
+
+// reload reads the configuration again for what can change while running.
+func reload(app *App, from Sources, log *slog.Logger) {
+	cfg, _, err := Load(from)
+	if err == nil {
+		err = app.Reload(cfg)
+	}
+	if err != nil {
+		log.Error("the keys were not read again; the old ones stay", "error", err)
+		return
+	}
+	log.Info("HTTP keys and certificate were read again; other changes take a restart", "keys", len(cfg.HTTP.Keys))
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health is the answer of /readyz. Ready is true when every part is; Reasons has one sentence for each that is not.
+type health struct {
+	Ready    bool     `json:"ready"`
+	Reasons  []string `json:"reasons"`
+	Link     part     `json:"link"`     // the stream to the server
+	Database part     `json:"database"` // does it answer
+	Messages part     `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
+}
+
+// part is the state of one part; Text says in a sentence what is wrong and what an administrator can do.
+type part struct {
+	OK    bool       `json:"ok"`
+	State string     `json:"state,omitempty"` // a word for programs
+	Since *time.Time `json:"since,omitempty"`
+	Text  string     `json:"text,omitempty"`
+}
+
+func (h *health) conclude() {
+	h.Reasons = []string{}
+	for _, p := range []part{h.Link, h.Database, h.Messages} {
+		if !p.OK && p.Text != "" {
+			h.Reasons = append(h.Reasons, p.Text)
+		}
+	}
+	h.Ready = h.Link.OK && h.Database.OK && h.Messages.OK
+}
+
+// readyTime bounds a /readyz: who asks wants to hear of a database that hangs, not to hang with it.
+const readyTime = 2 * time.Second
+
+// adminHandler serves operators: /metrics, /healthz (the process answers), /readyz (503 until every part is ready) and
+// /debug/pprof. It has no keys, so its address is to be one that only operators reach.
+func adminHandler(metrics prometheus.Gatherer, ready func(ctx context.Context) health) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write([]byte("ok\n")) // the caller is gone when this fails
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTime)
+		defer cancel()
+		h := ready(ctx)
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if !h.Ready {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		_ = enc.Encode(h) // the caller is gone when this fails
+	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}

@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"tlim/component"
+	"tlim/component/openfire"
+	"tlim/component/stream"
+	"tlim/httpapi"
+	"tlim/store"
+)
+
+// App is the whole product: the only place that knows every part. Make it with [New], then Start, then Stop; a part that
+// ends by itself is reported by Failed.
+type App struct {
+	lifecycle
+	cfg      Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	waiting  func() // told while the start waits for the database
+
+	// Set by Start before parts is, and not changed afterwards.
+	store   *store.Store
+	links   *stream.Links
+	service *component.Service
+	api     *httpapi.API
+	cert    *certificate // nil: plain HTTP
+	parts   atomic.Bool  // the five above are there
+
+	httpAddr, adminAddr atomic.Value // string: where they listen in fact
+	storeWait           atomic.Pointer[string]
+	stopping            atomic.Bool
+	failed              chan error // room for one: the first part that ended by itself counts
+}
+
+// New makes an App; nothing runs and nothing is opened yet. waiting may be nil.
+func New(cfg Config, log *slog.Logger, waiting func()) *App {
+	if waiting == nil {
+		waiting = func() {}
+	}
+	a := &App{lifecycle: lifecycle{log: log}, cfg: cfg, log: log, registry: prometheus.NewRegistry(), waiting: waiting,
+		failed: make(chan error, 1)}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_build_info", Help: "Always 1; the label says which version runs.",
+		ConstLabels: prometheus.Labels{"version": version()}})
+	build.Set(1)
+	a.registry.MustRegister(build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return a
+}
+
+// Start brings the parts up in order and returns when the API listens; the link to the server may come later, /readyz
+// tells. It blocks while the database server cannot be reached, until ctx ends. After an error, Stop ends what was begun.
+func (a *App) Start(ctx context.Context) error {
+	// 1. for operators, so that they see what the rest waits for
+	if err := a.startAdmin(); err != nil {
+		return err
+	}
+	// 2. the database
+	db, err := a.openStore(ctx)
+	if err != nil {
+		return err
+	}
+	a.onStop("database", func(context.Context) error { return db.Close() })
+
+	// 3. the parts
+	in := &switchboard{}
+	config, err := streamConfig(a.cfg, a.registry, a.log)
+	if err != nil {
+		return err
+	}
+	links := stream.New(config, in)
+	server := openfire.New(links, a.cfg.XMPP.Domain)
+	service, err := component.New(componentConfig(a.cfg), component.Deps{
+		Store: db, Sender: links, Snapshots: snapshots{server}, Registry: a.registry, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	in.Service = service
+	api, err := httpapi.New(httpConfig(a.cfg), service, db, a.registry, a.log)
+	if err != nil {
+		return err
+	}
+	var cert *certificate
+	if files := a.cfg.HTTP.TLS; files.CertFile != "" {
+		cert = &certificate{certFile: string(files.CertFile), keyFile: string(files.KeyFile)}
+		if err := cert.load(); err != nil {
+			return err
+		}
+	}
+	a.store, a.links, a.service, a.api, a.cert = db, links, service, api, cert
+	a.parts.Store(true)
+
+	// 4. they run; the conveyor ends before the link, so that its last copies and refusals still leave
+	a.background("link", links.Run, func(ctx context.Context) error {
+		if err := links.Flushed(ctx); !errors.Is(err, stream.ErrDown) {
+			return err
+		}
+		return nil // there is no link to write to; the next start delivers again
+	})
+	a.background("conveyor", service.Run, nil)
+	if a.cfg.XMPP.Copies {
+		a.background("packet copies", newCopyLink(a.cfg, config, service, a.registry, a.log).Run, nil)
+	}
+	// 5. callers
+	return a.startHTTP()
+}
+
+// Failed tells of a part that ended by itself: there is nothing left to do but to stop. store.ErrFenced says that another
+// process owns the database now.
+func (a *App) Failed() <-chan error { return a.failed }
+
+func (a *App) fail(err error) {
+	select {
+	case a.failed <- err:
+	default:
+	}
+}
+
+// Stop ends the product in order: no more calls, what was accepted is finished while what still comes is refused with
+// error-013, the buffers leave, the stream is closed, then the database. It takes at most limit and a little, and may be
+// called at any time and again.
+func (a *App) Stop(limit time.Duration) error {
+	a.stopping.Store(true)
+	return a.stop(limit)
+}
+
+// Reload takes new keys of the HTTP API and the certificate from its files. On an error the old ones stay.
+func (a *App) Reload(cfg Config) error {
+	if !a.parts.Load() {
+		return errors.New("not started yet")
+	}
+	err := a.api.ReloadKeys(httpKeys(cfg.HTTP))
+	if a.cert != nil {
+		err = errors.Join(err, a.cert.load())
+	}
+	return err
+}
+
+// background runs a part until the stop. first, if any, is called before the part's context ends.
+func (a *App) background(name string, run func(context.Context) error, first func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1) // the part's one result; taken only by the stop
+	go func() {
+		err := run(ctx)
+		if ctx.Err() == nil {
+			if err == nil {
+				err = errors.New("ended by itself")
+			}
+			a.fail(fmt.Errorf("%s: %w", name, err))
+			err = nil // reported
+		}
+		done <- err
+	}()
+	a.onStop(name, func(stop context.Context) error {
+		defer cancel()
+		var early error
+		if first != nil {
+			early = first(stop)
+		}
+		cancel()
+		select {
+		case err := <-done:
+			if errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			return errors.Join(early, err)
+		case <-stop.Done():
+			return errors.Join(early, errOverdue)
+		}
+	})
+}
+
+// openStore waits for a database server that cannot be reached, because one that boots later is no mistake; all else (a wrong
+// password, missing tables) is for an administrator to mend, at once.
+func (a *App) openStore(ctx context.Context) (*store.Store, error) {
+	const longest = 5 * time.Second
+	for pause := 200 * time.Millisecond; ; pause = min(2*pause, longest) {
+		db, err := store.Open(ctx, storeConfig(a.cfg, a.log))
+		if err == nil {
+			if a.storeWait.Swap(nil) != nil {
+				a.log.Info("the database is there")
+			}
+			return db, nil
+		}
+		var network *net.OpError
+		if ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) || !errors.As(err, &network) {
+			return nil, err
+		}
+		text := err.Error()
+		if old := a.storeWait.Swap(&text); old == nil || *old != text {
+			a.log.Error("waiting for the database", "error", err)
+		}
+		a.waiting()
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, err
+		}
+	}
+}
+
+func (a *App) startAdmin() error {
+	listener, err := net.Listen("tcp", a.cfg.Metrics.Listen)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	a.adminAddr.Store(listener.Addr().String())
+	server := &http.Server{Handler: adminHandler(a.registry, a.health), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
+	a.serve("metrics", server, listener, 0)
+	if !loopback(listener.Addr()) {
+		a.log.Warn("metrics and profiles are served beyond this host, without keys", "metrics.listen", listener.Addr().String())
+	}
+	return nil
+}
+
+func (a *App) startHTTP() error {
+	listener, err := net.Listen("tcp", a.cfg.HTTP.Listen)
+	if err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	a.httpAddr.Store(listener.Addr().String())
+	if a.cert != nil {
+		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.cert.get, NextProtos: []string{"h2", "http/1.1"}})
+	} else if !loopback(listener.Addr()) {
+		a.log.Warn("the HTTP API is served beyond this host without TLS: its keys can be read on the way", "http.listen", listener.Addr().String())
+	}
+	// A caller that takes its answer slowly may cost a quarter of the time for the stop, the conveyor needs the rest.
+	a.serve("HTTP", a.api.Server(), listener, time.Duration(a.cfg.ShutdownTimeout)/4)
+	return nil
+}
+
+// serve answers on listener until the stop, and then waits patience for the calls under way.
+func (a *App) serve(name string, server *http.Server, listener net.Listener, patience time.Duration) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			a.fail(fmt.Errorf("%s: %w", name, err))
+		}
+	}()
+	a.onStop(name, func(ctx context.Context) error {
+		patient, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		err := server.Shutdown(patient)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			err = server.Close() // who has not taken the answer by now loses it
+		}
+		<-done
+		return err
+	})
+}
+
+func loopback(addr net.Addr) bool {
+	tcp, ok := addr.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// certificate is the API's, read again by Reload.
+type certificate struct {
+	certFile, keyFile string
+	current           atomic.Pointer[tls.Certificate]
+}
+
+func (c *certificate) load() error {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("http.tls: %w", err)
+	}
+	c.current.Store(&pair)
+	return nil
+}
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.current.Load(), nil
+}
+
+// HTTPAddr is where the API listens; "" before the start.
+func (a *App) HTTPAddr() string { return loadString(&a.httpAddr) }
+
+// AdminAddr is where metrics and readiness are served; "" before the start.
+func (a *App) AdminAddr() string { return loadString(&a.adminAddr) }
+
+func loadString(v *atomic.Value) string {
+	text, _ := v.Load().(string)
+	return text
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"tlim/component/openfire"
+	"tlim/component/stanza"
+	"tlim/component/stream"
+)
+
+// copyLink takes in what old clients send to D itself: Openfire hands a component copies of all messages that clients send.
+// It is a link of its own, tlim-copies.D when C is tlim.D, because the way to end a subscription is to end its connection, and the
+// messages' link must not end for it.
+//
+// Above 330 copies a second Openfire loses copies without a sign and slows down as a whole (measured), so a link that gets
+// more than the configured rate closes itself for a while.
+type copyLink struct {
+	stream  stream.Config
+	service copyTaker
+	domain  string // D
+	most    int    // copies of one period
+	log     *slog.Logger
+	taken   prometheus.Counter
+	closed  prometheus.Counter
+	up      prometheus.Gauge
+
+	links  *stream.Links // of this connection
+	trip   context.CancelCauseFunc
+	period time.Time // begin of the period that is counted; of the reader's goroutine alone
+	count  int
+	now    func() time.Time
+
+	asking atomic.Pointer[context.CancelFunc] // ends the subscription's tries when the link goes down
+	asked  sync.WaitGroup
+}
+
+// copyTaker is the service, as far as copies go.
+type copyTaker interface{ CopiedMessage(st stanza.Stanza) }
+
+const (
+	// copyPeriod is how often Openfire hands out what has gathered, all of it at once: a shorter period would count a burst.
+	copyPeriod = 5 * time.Second
+	// copyPause is for how long an overloaded link stays closed.
+	copyPause = 5 * time.Minute
+	// copyAsk bounds the subscription; it is tried again after copyRetry.
+	copyAsk   = 10 * time.Second
+	copyRetry = 30 * time.Second
+)
+
+var errTooManyCopies = errors.New("too many packet copies")
+
+func newCopyLink(cfg Config, links stream.Config, service copyTaker, reg prometheus.Registerer, log *slog.Logger) *copyLink {
+	label, rest, _ := strings.Cut(cfg.XMPP.Component, ".")
+	links.Domain = label + "-copies." + rest
+	links.Connections = 1
+	links.Multicast = false
+	links.Registerer = nil // the names are those of the messages' link
+	f := promauto.With(reg)
+	return &copyLink{
+		stream: links, service: service, domain: cfg.XMPP.Domain, most: cfg.XMPP.CopiesMax * int(copyPeriod/time.Second), log: log, now: time.Now,
+		taken:  f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_total", Help: "Packet copies of messages that clients sent to the server's own domain."}),
+		closed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_closed_total", Help: "How often the copy link closed itself because copies came faster than xmpp.copies_max."}),
+		up:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_packet_copies_up", Help: "1 while packet copies are subscribed to."}),
+	}
+}
+
+// Run keeps the link open until ctx ends, with a pause after each overload.
+func (c *copyLink) Run(ctx context.Context) error {
+	for {
+		run, trip := context.WithCancelCause(ctx)
+		c.trip, c.period, c.count = trip, time.Time{}, 0
+		c.links = stream.New(c.stream, c)
+		err := c.links.Run(run)
+		c.Down(nil)
+		c.asked.Wait()
+		overload := errors.Is(context.Cause(run), errTooManyCopies)
+		trip(nil)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !overload {
+			return err
+		}
+		c.closed.Inc()
+		c.log.Error("packet copies come faster than xmpp.copies_max: the copy link is closed before it harms the server; messages sent to the server's own domain are missed meanwhile",
+			"copies_max", c.most/int(copyPeriod/time.Second), "closed_for", copyPause, "remedy", "let clients send to the component")
+		if !pause(ctx, copyPause) {
+			return nil
+		}
+	}
+}
+
+// pause is false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Up subscribes, for this connection only: Openfire forgets it with the connection.
+func (c *copyLink) Up() {
+	ctx, cancel := context.WithCancel(context.Background())
+	c.asking.Store(&cancel)
+	c.asked.Go(func() { c.subscribe(ctx, openfire.New(c.links, c.domain)) })
+}
+
+// subscribe tries until it is done or the link is down.
+func (c *copyLink) subscribe(ctx context.Context, server *openfire.Server) {
+	for told := false; ctx.Err() == nil; {
+		ask, cancel := context.WithTimeout(ctx, copyAsk)
+		err := server.SubscribeCopies(ask)
+		cancel()
+		if err == nil {
+			c.up.Set(1)
+			c.log.Info("packet copies are on: what clients send to the server's own domain is taken too, up to 5 s late")
+			return
+		}
+		if ctx.Err() == nil && !told {
+			c.log.Error("the server gives no packet copies; what clients send to its own domain is missed", "error", err)
+			told = true
+		}
+		pause(ctx, copyRetry)
+	}
+}
+
+// Down ends the subscription's tries.
+func (c *copyLink) Down(error) {
+	c.up.Set(0)
+	if cancel := c.asking.Swap(nil); cancel != nil {
+		(*cancel)()
+	}
+}
+
+// Stanza takes copies of clients' messages to D. Copies bring all traffic of the server; of it, what goes to the component comes
+// directly as well, and what has no resource in from was not sent by a client but by a component, ours among them.
+func (c *copyLink) Stanza(st stanza.Stanza) {
+	inner, ok := openfire.Copy(st, c.domain)
+	if !ok {
+		return
+	}
+	if now := c.now(); now.Sub(c.period) >= copyPeriod {
+		c.period, c.count = now, 0
+	}
+	if c.count++; c.count > c.most {
+		c.trip(fmt.Errorf("%w: more than %d in %s", errTooManyCopies, c.most, copyPeriod))
+		return
+	}
+	from, err := stanza.ParseJID(inner.From)
+	if err != nil || from.Domain != c.domain || from.Local == "" || from.Resource == "" {
+		return
+	}
+	if to, err := stanza.ParseJID(inner.To); inner.To != "" && (err != nil || to.Domain != c.domain) {
+		return
+	}
+	c.taken.Inc()
+	c.service.CopiedMessage(inner)
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/component/stanza"
+	"tlim/component/stream"
+	"tlim/scripts/lab"
+)
+
+type recorder struct{ ids []string }
+
+func (r *recorder) CopiedMessage(st stanza.Stanza) { r.ids = append(r.ids, st.ID) }
+
+// copyOf is what Openfire sends (measured).
+func copyOf(outer, from, to, id string) stanza.Stanza {
+	inner := fmt.Sprintf(`<copy xmlns="http://jabber.org/protocol/packet#event" incoming="true" processed="false" date="2026-11-23T20:13:22.924Z">`+
+		`<message xmlns="" to="%s" type="chat" id="%s" from="%s"><body>{}</body></message></copy>`, to, id, from)
+	return stanza.Stanza{Name: "message", From: outer, To: "tlim-copies.im.test", Inner: []byte(inner)}
+}
+
+func testCopyLink(t *testing.T, most int) (*copyLink, *recorder, context.Context) {
+	t.Helper()
+	cfg := Default()
+	cfg.XMPP.Domain, cfg.XMPP.Component, cfg.XMPP.CopiesMax = "im.test", "tlim.im.test", most
+	taken := &recorder{}
+	c := newCopyLink(cfg, stream.Config{}, taken, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))
+	if c.stream.Domain != "tlim-copies.im.test" {
+		t.Errorf("the copy link is %s", c.stream.Domain)
+	}
+	ctx, trip := context.WithCancelCause(context.Background())
+	t.Cleanup(func() { trip(nil) })
+	c.trip = trip
+	return c, taken, ctx
+}
+
+func TestOnlyClientsMessagesToTheServerAreTaken(t *testing.T) {
+	c, taken, _ := testCopyLink(t, 100)
+	for _, st := range []stanza.Stanza{
+		copyOf("im.test", "a@im.test/phone", "undefined@im.test", "old web client"),
+		copyOf("im.test", "a@im.test/phone", "im.test", "to the bare server"),
+		copyOf("im.test", "a@im.test/phone", "tlim.im.test", "NO: comes directly"),
+		copyOf("im.test", "a@im.test", "b@im.test", "NO: sent by a component as user@D"),
+		copyOf("im.test", "tlim.im.test", "b@im.test/phone", "NO: ours"),
+		copyOf("im.test", "a@other.test/phone", "b@im.test", "NO: another server's user"),
+		copyOf("a@im.test/phone", "boss@im.test/phone", "b@im.test", "NO: a look-alike by a client"),
+		{Name: "message", From: "im.test", Inner: []byte("<body>x</body>")},
+	} {
+		c.Stanza(st)
+	}
+	if want := []string{"old web client", "to the bare server"}; !slices.Equal(taken.ids, want) {
+		t.Errorf("taken: %q", taken.ids)
+	}
+}
+
+// Copies come in bursts every 5 s: a burst within the rate is none too many, one above it closes the link.
+func TestCopyLinkClosesItselfAboveItsRate(t *testing.T) {
+	c, taken, ctx := testCopyLink(t, 2)
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	burst := func(n int) {
+		for range n {
+			c.Stanza(copyOf("im.test", "a@im.test/phone", "b@im.test", "x"))
+		}
+	}
+	burst(10)
+	now = now.Add(copyPeriod)
+	burst(10)
+	if ctx.Err() != nil || len(taken.ids) != 20 {
+		t.Fatalf("two bursts of the allowed rate: %d taken, %v", len(taken.ids), context.Cause(ctx))
+	}
+	burst(1)
+	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 20 {
+		t.Errorf("above the rate: %d taken, %v", len(taken.ids), context.Cause(ctx))
+	}
+}
+
+func TestCopiesOnOpenfire(t *testing.T) {
+	ctx := testContext(t)
+	server := startOpenfire(t, ctx)
+	config := lab.ServerConfig(server)
+	config["xmpp.copies"] = "on"
+	tlim := startTlim(t, ctx, lab.TlimOptions{Config: config})
+	poll(t, ctx, func() bool {
+		samples, err := tlim.Metrics(ctx)
+		return err == nil && samples["tlim_packet_copies_up"] == 1
+	})
+	clients := map[string]*lab.Client{}
+	for user, password := range map[string]string{"zhangsan": "z", "lisi": "l"} {
+		c, err := lab.Dial(ctx, server.C2S, server.Domain, user, password, "phone", lab.WithPresence("", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		clients[user] = c
+	}
+	id := lab.NewID()
+	if err := clients["zhangsan"].SendMessage("undefined@"+server.Domain, id, lab.Text("zhangsan", "lisi", id, "from an old client")); err != nil {
+		t.Fatal(err)
+	}
+	m, err := clients["lisi"].WaitFor(ctx, func(m lab.Message) bool { return m.Is("MTT-000", id) })
+	if err != nil || m.From != "zhangsan@tlim."+server.Domain {
+		t.Errorf("%v %+v", err, m)
+	}
+	if err := tlim.Stop(); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rule forbids imports to packages. Patterns are import paths; one that ends in /... stands for what lies below too.
+type rule struct {
+	name   string
+	in     []string // whom it binds
+	except []string
+	forbid []string
+	allow  []string // exceptions from forbid
+}
+
+// The layers of DESIGN.md: cmd -> httpapi -> component -> store.
+var rules = []rule{
+	{"component has no sockets, no HTTP and no SQL", []string{"tlim/component", "tlim/component/stanza", "tlim/component/lenient"}, nil,
+		[]string{"net", "net/http", "database/sql", "crypto/tls"}, nil},
+	{"component knows neither its senders nor its callers", []string{"tlim/component"}, nil,
+		[]string{"tlim/..."}, []string{"tlim/component/stanza", "tlim/component/lenient", "tlim/store"}},
+	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
+		[]string{"tlim/..."}, []string{"tlim/component/stanza", "tlim/component/stream"}},
+	{"httpapi does not know the link", []string{"tlim/httpapi"}, nil,
+		[]string{"tlim/..."}, []string{"tlim/component", "tlim/component/lenient", "tlim/component/stanza", "tlim/store"}},
+	{"the store is the floor", []string{"tlim/store/..."}, nil, []string{"tlim/..."}, []string{"tlim/store/..."}},
+	{"viper and cobra are the command's", []string{"tlim/..."}, []string{"tlim/cmd/..."},
+		[]string{"github.com/spf13/..."}, nil},
+	{"SQL is the store's", []string{"tlim/..."}, []string{"tlim/store/...", "tlim/scripts/..."},
+		[]string{"database/sql/...", "github.com/jmoiron/sqlx/...", "github.com/go-sql-driver/mysql/...", "modernc.org/sqlite/..."}, nil},
+	{"gosrc's types stay in the packages that speak XMPP", []string{"tlim/..."}, []string{"tlim/component/stream", "tlim/component/openfire", "tlim/component/stanza", "tlim/scripts/..."},
+		[]string{"gosrc.io/xmpp/..."}, nil},
+}
+
+func matches(patterns []string, path string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		below, all := strings.CutSuffix(p, "/...")
+		return path == p || all && (path == below || strings.HasPrefix(path, below+"/"))
+	})
+}
+
+// broken lists what a package imports against the rules.
+func broken(rules []rule, path string, imports []string) (list []string) {
+	for _, r := range rules {
+		if !matches(r.in, path) || matches(r.except, path) {
+			continue
+		}
+		for _, i := range imports {
+			if matches(r.forbid, i) && !matches(r.allow, i) {
+				list = append(list, path+" imports "+i+": "+r.name)
+			}
+		}
+	}
+	return list
+}
+
+type listed struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	cmd := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "tlim/...")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	seen := map[string]bool{}
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		seen[p.ImportPath] = true
+		for _, line := range broken(rules, p.ImportPath, p.Imports) {
+			t.Error(line)
+		}
+	}
+	for _, must := range []string{"tlim/cmd/tlim", "tlim/component", "tlim/component/stanza", "tlim/component/stream", "tlim/component/openfire", "tlim/httpapi", "tlim/store"} {
+		if !seen[must] {
+			t.Errorf("%s was not looked at", must)
+		}
+	}
+}
+
+// A rule that nothing can break proves nothing.
+func TestRulesCanBreak(t *testing.T) {
+	for _, c := range []struct{ path, imports string }{
+		{"tlim/component", "net"}, {"tlim/component", "net/http"}, {"tlim/component", "database/sql"}, {"tlim/component", "tlim/component/stream"},
+		{"tlim/component/stanza", "net"}, {"tlim/component/stream", "tlim/component"}, {"tlim/component/openfire", "tlim/store"},
+		{"tlim/httpapi", "tlim/component/stream"}, {"tlim/store", "tlim/component"}, {"tlim/store/blob", "tlim/httpapi"},
+		{"tlim/httpapi", "github.com/spf13/viper"}, {"tlim/component", "github.com/jmoiron/sqlx"}, {"tlim/cmd/tlim", "modernc.org/sqlite"},
+		{"tlim/cmd/tlim", "database/sql/driver"}, {"tlim/cmd/tlim", "gosrc.io/xmpp/stanza"},
+	} {
+		if len(broken(rules, c.path, []string{c.imports})) == 0 {
+			t.Errorf("no rule forbids %s to import %s", c.path, c.imports)
+		}
+	}
+	for _, c := range []struct{ path, imports string }{
+		{"tlim/component", "tlim/store"}, {"tlim/component/stream", "net"}, {"tlim/store", "database/sql"}, {"tlim/cmd/tlim", "github.com/spf13/viper"},
+		{"tlim/httpapi", "net/http"}, {"tlim/component/stream", "gosrc.io/xmpp/stanza"},
+	} {
+		if lines := broken(rules, c.path, []string{c.imports}); len(lines) > 0 {
+			t.Error(lines)
+		}
+	}
+}
+
+func TestOnlyOneFileReadsViper(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var users []string
+	for _, name := range files {
+		if strings.Contains(readText(t, name), `"github.com/spf13/viper"`) && !strings.HasSuffix(name, "_test.go") {
+			users = append(users, name)
+		}
+	}
+	if !slices.Equal(users, []string{"config.go"}) {
+		t.Errorf("viper is used by %q, not by config.go alone", users)
+	}
+}

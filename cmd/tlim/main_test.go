@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+)
+
+func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	good := write(t, dir, "good.yaml", "xmpp: {secret: x}\n")
+	bad := write(t, dir, "bad.yaml", "xmpp: {sercet: x, ping: 8}\n")
+	broken := write(t, dir, "broken.yaml", "xmpp: [\n")
+	for _, c := range []struct {
+		args           string
+		code           int
+		stdout, stderr string // parts of them
+	}{
+		{"version", 0, "tlim ", ""},
+		{"", 0, "Available Commands", ""},
+		{"config check --config " + good, 0, "good.yaml: fit to run", ""},
+		{"config show --config " + good, 0, "secret: '********'", ""},
+		{"config check --config " + bad, 2, "", "tlim: " + bad + ":1: unknown key xmpp.sercet; the nearest known one is xmpp.secret\ntlim: " + bad + ":1: xmpp.ping"},
+		{"config show --config " + bad, 2, "ping: 8s", "unknown key xmpp.sercet"},
+		{"serve --config " + bad, 2, "", "unknown key xmpp.sercet"},
+		{"serve --config " + broken, 2, "", "broken.yaml: yaml: line"},
+		{"config check --config " + dir + "/none.yaml", 2, "", "tlim: read the configuration: open " + dir + "/none.yaml: no such file"},
+		{"serve --confg x", 2, "", "unknown flag: --confg"},
+		{"doctor", 2, "", `unknown command "doctor"`},
+		{"config check x", 2, "", `unknown command "x"`},
+		{"serve x", 2, "", `unknown command "x"`},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			code, stdout, stderr := runCommand(t, strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
+				t.Errorf("exit code %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
+			}
+			if c.stderr == "" && stderr != "" {
+				t.Errorf("stderr: %s", stderr)
+			}
+		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	info := &debug.BuildInfo{GoVersion: runtime.Version(), Main: debug.Module{Version: "v1.2.3"}, Settings: []debug.BuildSetting{
+		{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}, {Key: "vcs.time", Value: "2026-11-23T22:00:00Z"}, {Key: "vcs.modified", Value: "true"},
+	}}
+	want := "v1.2.3, commit 0123456789ab of 2026-11-23T22:00:00Z, changed, " + runtime.Version()
+	if got := versionOf(info); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got := versionOf(&debug.BuildInfo{GoVersion: "go1.26"}); got != "(devel), go1.26" {
+		t.Errorf("without a commit: %s", got)
+	}
+}

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// health says which parts are ready. It asks the database, within the time of ctx.
+func (a *App) health(ctx context.Context) (h health) {
+	defer h.conclude()
+	if !a.parts.Load() {
+		text := "starting"
+		if wait := a.storeWait.Load(); wait != nil {
+			text = "database: " + *wait
+		}
+		h.Database = part{State: "starting", Text: text}
+		h.Link = part{State: "starting"}
+		h.Messages = part{State: "starting"}
+		return h
+	}
+	// 1. the link
+	status := a.links.Status()
+	since := status.Since
+	h.Link = part{OK: status.Up, State: string(status.Reason), Since: &since}
+	if !status.Up {
+		h.Link.Text = "link: " + status.Text
+	}
+	// 2. the database, asked now: one that went away while nothing was written is known to nobody yet
+	if err := a.store.Ping(ctx); err != nil {
+		h.Database = part{State: "away", Text: fmt.Sprintf("database: %v", err)}
+	} else {
+		h.Database = part{OK: true, State: "up"}
+	}
+	// 3. messages
+	switch err := a.service.Ready(); {
+	case a.stopping.Load():
+		h.Messages = part{State: "stopping", Text: "messages: shutting down, senders get error-013"}
+	case err != nil:
+		h.Messages = part{State: "waiting", Text: "messages: " + err.Error()}
+	default:
+		h.Messages = part{OK: true, State: "up"}
+	}
+	return h
+}
+
+// alive takes the locks of the links and the service and returns a line for `systemctl status`.
+func (a *App) alive() string {
+	if !a.parts.Load() {
+		if a.storeWait.Load() != nil {
+			return "waiting for the database"
+		}
+		return "starting"
+	}
+	status, err := a.links.Status(), a.service.Ready()
+	switch {
+	case !status.Up:
+		return "link: " + status.Text
+	case err != nil:
+		return err.Error()
+	}
+	return "linked to " + a.cfg.XMPP.Server + " as " + a.cfg.XMPP.Component
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/component"
+	"tlim/component/openfire"
+	"tlim/component/stream"
+	"tlim/httpapi"
+	"tlim/store"
+)
+
+// This file turns the configuration into that of each part, and fits the parts' types together.
+
+func storeConfig(cfg Config, log *slog.Logger) store.Config {
+	s := cfg.Store
+	return store.Config{
+		Driver: s.Driver, DSN: s.DSN.Reveal(), MaxOpen: s.MaxOpen, MaxIdle: s.MaxIdle,
+		MaxLifetime: time.Duration(s.MaxLifetime), MaxWait: time.Duration(s.MaxWait), Migrate: s.Migrate, Log: log,
+	}
+}
+
+// componentConfig leaves the conveyor half of the time for the stop; see App.Stop for the rest.
+func componentConfig(cfg Config) component.Config {
+	l := cfg.Limits
+	return component.Config{
+		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component,
+		SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
+		ServerReceipts: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
+		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
+		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove,
+		SnapshotPeriod: time.Duration(cfg.Presence.Interval),
+		Limits:         component.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices},
+		UserRate:       l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
+		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), OwedPerUser: l.PendingPerUser,
+		ShutdownTimeout: time.Duration(cfg.ShutdownTimeout) / 2,
+	}
+}
+
+// streamConfig is that of the links to the server, registered as reg.
+func streamConfig(cfg Config, reg prometheus.Registerer, log *slog.Logger) (stream.Config, error) {
+	x := cfg.XMPP
+	secure, err := clientTLS(x)
+	if err != nil {
+		return stream.Config{}, err
+	}
+	return stream.Config{
+		Address: x.Server, Domain: x.Component, Server: x.Domain, Secret: x.Secret.Reveal(), TLS: secure,
+		Connections: x.Connections, Multicast: bool(x.Multicast), PingAfter: time.Duration(x.Ping),
+		MaxStanza: int(cfg.Limits.Stanza), Version: version(), Registerer: reg, Log: log,
+	}, nil
+}
+
+// clientTLS is nil when the link is plain.
+func clientTLS(x XMPP) (*tls.Config, error) {
+	if !x.TLS {
+		return nil, nil
+	}
+	name := x.ServerName
+	if name == "" {
+		name, _, _ = net.SplitHostPort(x.Server) // its form was checked
+	}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: x.InsecureSkipVerify}
+	if x.CAFile != "" {
+		pem, err := os.ReadFile(string(x.CAFile))
+		if err != nil {
+			return nil, fmt.Errorf("xmpp.ca_file: %w", err)
+		}
+		secure.RootCAs = x509.NewCertPool()
+		if !secure.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("xmpp.ca_file: %s holds no certificate in PEM form", x.CAFile)
+		}
+	}
+	return secure, nil
+}
+
+func httpConfig(cfg Config) httpapi.Config {
+	h := cfg.HTTP
+	return httpapi.Config{
+		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies),
+		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, Language: httpapi.Language(h.Language),
+	}
+}
+
+func httpKeys(h HTTP) []httpapi.Key {
+	list := make([]httpapi.Key, 0, len(h.Keys))
+	for _, k := range h.Keys {
+		list = append(list, httpapi.Key{Name: k.Name, Key: k.Key.Reveal(), Scopes: k.Scopes, Rate: k.Rate})
+	}
+	return list
+}
+
+func prefixes(ranges []CIDR) []netip.Prefix {
+	list := make([]netip.Prefix, 0, len(ranges))
+	for _, r := range ranges {
+		list = append(list, r.Prefix)
+	}
+	return list
+}
+
+// switchboard is the handler of the links. The service needs the links to send and the links need it to receive: it is set
+// between making the two and running them.
+type switchboard struct{ *component.Service }
+
+// snapshots asks Openfire who is online, in the component's own words.
+type snapshots struct{ server *openfire.Server }
+
+func (s snapshots) Snapshot(ctx context.Context) ([]component.Session, error) {
+	sessions, err := s.server.Snapshot(ctx)
+	if errors.Is(err, openfire.ErrUnsupported) {
+		return nil, fmt.Errorf("%w: %w", component.ErrNoSnapshots, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]component.Session, len(sessions))
+	for i, one := range sessions {
+		list[i] = component.Session{JID: one.JID, Show: one.Show, Priority: one.Priority}
+	}
+	return list, nil
+}
