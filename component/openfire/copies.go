@@ -25,15 +25,15 @@ func (s *Server) SubscribeCopies(ctx context.Context) error {
 // Copy unpacks a packet copy. It counts only when it comes from exactly the server's bare domain: clients can send
 // look-alikes.
 func Copy(st stanza.Stanza, server string) (inner stanza.Stanza, ok bool) {
-	if st.Name != "message" || st.From != server {
+	if st.Name != "message" || st.From != server || st.Type == "error" {
 		return inner, false
 	}
 	wrapper, ok := st.Child("copy", nsPacket)
-	if !ok {
+	if !ok || wrapper.Attr("incoming") != "true" || wrapper.Attr("processed") != "false" {
 		return inner, false
 	}
 	for c := range wrapper.Children() {
-		if c.Name == "message" {
+		if c.Name == "message" && c.Space == "" {
 			return c.Stanza(), true
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"tlim/component/stanza"
 )
@@ -53,17 +54,34 @@ func (s *Server) execute(ctx context.Context, node string, form []field) (stanza
 	if command.Attr("status") != "executing" {
 		return command, fmt.Errorf("command %s: status %q instead of executing", node, command.Attr("status"))
 	}
-	command, err = s.stage(ctx, appendCommand(nil, node, command.Attr("sessionid"), form))
+	session := command.Attr("sessionid")
+	command, err = s.stage(ctx, appendCommand(nil, node, session, form))
 	if err != nil {
+		s.cancel(ctx, node, session)
 		return command, err
 	}
 	if note, ok := command.Child("note", nsCommands); ok && note.Attr("type") == "error" {
 		return command, &NoteError{Text: note.Text()}
 	}
 	if command.Attr("status") != "completed" {
+		s.cancel(ctx, node, session)
 		return command, fmt.Errorf("command %s: status %q instead of completed", node, command.Attr("status"))
 	}
 	return command, nil
+}
+
+// cancelTime bounds the cancellation of a command that did not end.
+const cancelTime = 5 * time.Second
+
+// cancel ends a command that was begun. The server forgets none that is neither completed nor cancelled, and takes no more
+// when 100 are open.
+func (s *Server) cancel(ctx context.Context, node, session string) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
+	defer stop()
+	payload := append([]byte(`<command xmlns="`+nsCommands+`" node="`), node...)
+	payload = append(payload, `" action="cancel" sessionid="`...)
+	payload = append(stanza.AppendAttr(payload, session), `"/>`...)
+	_, _ = s.ask.IQ(ctx, "set", s.domain, payload) // an attempt: the command's own error is what counts
 }
 
 // NoteError is a command's own word that it failed; its text is in the server's language.

@@ -51,12 +51,13 @@ func readPresence(text string) (s Session, ok bool) {
 	if err != nil || st.Name != "presence" || st.Type != "" {
 		return s, false
 	}
-	if s.JID, err = stanza.ParseJID(st.From); err != nil {
+	if s.JID, err = stanza.ParseJID(st.From); err != nil || s.JID.Resource == "" {
 		return s, false
 	}
 	show, priority := false, false
 	for c := range st.Children() {
 		switch {
+		case c.Space != "" && c.Space != "jabber:client" && c.Space != "jabber:component:accept": // a user's own
 		case c.Name == "show" && !show:
 			s.Show, show = strings.TrimSpace(c.Text()), true
 		case c.Name == "priority" && !priority:

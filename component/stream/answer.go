@@ -1,0 +1,104 @@
+package stream
+
+import (
+	"encoding/xml"
+	"fmt"
+
+	xmpp "gosrc.io/xmpp/stanza"
+
+	"tlim/component/stanza"
+)
+
+// Namespaces of the questions that are answered here, whoever asks and whatever address of C is asked. Openfire asks
+// for disco#info and the version on each connection, and shows the name in its console.
+const (
+	nsDiscoInfo  = "http://jabber.org/protocol/disco#info"
+	nsDiscoItems = "http://jabber.org/protocol/disco#items"
+	nsPing       = "urn:xmpp:ping"
+	nsVersion    = "jabber:iq:version"
+	nsVCard      = "vcard-temp"
+)
+
+const (
+	unavailable  = `<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	itemNotFound = `<error type="cancel"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+)
+
+// ownAnswers renders the results once; they do not depend on who asks.
+func ownAnswers(cfg Config) map[string]string {
+	info := (&xmpp.IQ{}).DiscoInfo()
+	info.AddIdentity("tlim", "component", "generic")
+	info.AddFeatures(nsDiscoInfo, nsDiscoItems, nsPing, nsVersion, nsVCard)
+	version := (&xmpp.IQ{}).Version()
+	version.Name, version.Version = "tlim", cfg.Version
+	return map[string]string{
+		nsDiscoInfo:  render(info),
+		nsDiscoItems: render((&xmpp.IQ{}).DiscoItems()),
+		nsPing:       "",
+		nsVersion:    render(version),
+		nsVCard:      `<vCard xmlns="vcard-temp"><FN>tlim</FN></vCard>`,
+	}
+}
+
+func render(payload any) string {
+	b, err := xml.Marshal(payload)
+	if err != nil { // of constants
+		panic(fmt.Sprintf("stream: render %T: %v", payload, err))
+	}
+	return string(b)
+}
+
+// answer answers a question: the known ones, then the product's own, and all others with service-unavailable.
+func (k *link) answer(st *stanza.Stanza) {
+	if st.From == "" { // there is nobody to answer to
+		return
+	}
+	for c := range st.Children() {
+		content, known := k.s.l.answers[c.Space]
+		if !known || st.Type != "get" {
+			break
+		}
+		if c.Attr("node") != "" {
+			k.reply(st, "error", itemNotFound)
+			return
+		}
+		k.reply(st, "result", content)
+		return
+	}
+	if hook := k.s.l.cfg.IQ; hook != nil && k == k.s.intake() {
+		if payload, handled := hook(*st); handled {
+			k.reply(st, "result", string(payload))
+			return
+		}
+	}
+	k.reply(st, "error", unavailable)
+}
+
+// reply sends a stanza back the way it came. It never blocks: what the reserve has no room for is not answered, and counted.
+func (k *link) reply(st *stanza.Stanza, typ, content string) {
+	b := make([]byte, 0, 256+len(content))
+	if st.Name == "iq" {
+		b = appendIQ(b, typ, st.ID, st.To, st.From, []byte(content))
+	} else {
+		b = append(b, '<')
+		b = append(b, st.Name...)
+		b = append(b, ` type="`...)
+		b = append(b, typ...)
+		b = append(b, `" id="`...)
+		b = stanza.AppendAttr(b, st.ID)
+		b = append(b, `" from="`...)
+		b = stanza.AppendAttr(b, st.To)
+		b = append(b, `" to="`...)
+		b = stanza.AppendAttr(b, st.From)
+		b = append(b, `">`...)
+		b = append(b, content...)
+		b = append(b, `</`...)
+		b = append(b, st.Name...)
+		b = append(b, '>')
+	}
+	if !k.out.post(b) {
+		k.s.l.metrics.unanswered.Inc()
+		return
+	}
+	k.s.l.metrics.out.Inc()
+}

@@ -1,0 +1,181 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"tlim/component/stanza"
+)
+
+const (
+	// From this many targets on, one XEP-0033 stanza is cheaper than copies.
+	multicastFrom = 5
+	// Addresses of one such stanza: 21,000 were accepted once, but the server holds a stanza whole, to 1 MiB.
+	multicastMost = 1000
+	// Room for what all copies of a delivery begin with; a longer one is allocated.
+	headRoom = 512
+	// Targets of one delivery whose links are computed without allocating.
+	placesRoom = 256
+)
+
+// Deliver queues one copy of each delivery for each of its targets, in order for each bare JID. It blocks while a buffer is
+// full. [ErrDown] means that the link is down or went down: nothing of later deliveries leaves, and of this one and earlier
+// ones nobody knows. After an error of ctx the copies that were queued leave all the same.
+func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery) error {
+	s := l.current.Load()
+	if s == nil {
+		return ErrDown
+	}
+	for i := range d {
+		if err := s.deliver(ctx, &d[i]); err != nil {
+			return fmt.Errorf("deliver %s: %w", d[i].ID, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) deliver(ctx context.Context, d *stanza.Delivery) error {
+	head := d.AppendHead(make([]byte, 0, headRoom))
+	if len(s.links) == 1 {
+		return s.intake().copies(ctx, d, head, nil, 0)
+	}
+	var room [placesRoom]uint8
+	places := room[:]
+	if len(d.To) > len(room) {
+		places = make([]uint8, len(d.To))
+	}
+	for i := range d.To {
+		places[i] = place(d.To[i].JID, len(s.links))
+	}
+	for i, k := range s.links {
+		if err := k.copies(ctx, d, head, places[:len(d.To)], uint8(i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place binds a member to a link by a hash (FNV-1a) of its bare JID, so that what one member gets stays in order.
+func place(jid string, links int) uint8 {
+	hash := uint32(2166136261)
+	for i := 0; i < len(jid) && jid[i] != '/'; i++ {
+		hash = (hash ^ uint32(jid[i])) * 16777619
+	}
+	return uint8(hash % uint32(links))
+}
+
+// copies appends the copies for the targets that are at this place; no places means all.
+func (k *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, places []uint8, at uint8) error {
+	here := len(d.To)
+	if places != nil {
+		here = 0
+		for _, p := range places {
+			if p == at {
+				here++
+			}
+		}
+	}
+	if here == 0 {
+		return nil
+	}
+	if err := k.out.acquire(ctx); err != nil {
+		return err
+	}
+	var one *multicast
+	if k.s.l.cfg.Multicast && here >= multicastFrom {
+		one = &multicast{d: d, head: head, server: k.s.l.cfg.Server}
+	}
+	stanzas := 0
+	for i := range d.To {
+		if places != nil && places[i] != at {
+			continue
+		}
+		if k.out.full() {
+			k.out.release()
+			if err := k.out.acquire(ctx); err != nil {
+				return err
+			}
+		}
+		if one != nil && one.takes(d.To[i]) {
+			if len(one.to) == multicastMost {
+				k.out.buf = one.appendTo(k.out.buf)
+				stanzas++
+			}
+			continue
+		}
+		k.out.buf = d.AppendCopy(k.out.buf, head, d.To[i])
+		stanzas++
+	}
+	if one != nil && len(one.to) > 0 {
+		k.out.buf = one.appendTo(k.out.buf)
+		stanzas++
+	}
+	k.out.release()
+	k.s.l.metrics.out.Add(float64(stanzas))
+	return nil
+}
+
+// multicast gathers the targets of one XEP-0033 stanza.
+type multicast struct {
+	d      *stanza.Delivery
+	head   []byte
+	server string
+	to     []string
+}
+
+// takes says whether a target may go along. One bad address ends the whole stream, and one in a foreign domain may stop it
+// for a minute (measured); a private copy differs from the others.
+func (m *multicast) takes(t stanza.Target) bool {
+	if t.Private || strings.ContainsAny(t.JID, "\"&<>\t\r\n") {
+		return false
+	}
+	jid, err := stanza.ParseJID(t.JID)
+	if err != nil || jid.Domain != m.server || jid.Local == "" {
+		return false
+	}
+	m.to = append(m.to, t.JID)
+	return true
+}
+
+// appendTo renders the stanza and begins a new one. Recipients of type bcc do not see each other.
+func (m *multicast) appendTo(b []byte) []byte {
+	b = append(b, m.head...)
+	b = append(b, m.server...)
+	b = append(b, `"><addresses xmlns="http://jabber.org/protocol/address">`...)
+	for _, jid := range m.to {
+		b = append(b, `<address type="bcc" jid="`...)
+		b = append(b, jid...)
+		b = append(b, `"/>`...)
+	}
+	b = append(b, `</addresses>`...)
+	b = append(b, m.d.Payload...)
+	m.to = m.to[:0]
+	return append(b, `</message>`...)
+}
+
+// Post queues one whole stanza on the intake link without blocking, using a reserve that deliveries do not touch. False
+// means that there is no link or no room. The bytes are copied.
+func (l *Links) Post(b []byte) bool {
+	s := l.current.Load()
+	if s == nil || !s.intake().out.post(b) {
+		return false
+	}
+	l.metrics.out.Inc()
+	return true
+}
+
+// Flushed blocks until all that was queued before is on the wire. Without a link there is nothing to wait for; [ErrDown]
+// means that it was lost meanwhile.
+func (l *Links) Flushed(ctx context.Context) error {
+	s := l.current.Load()
+	if s == nil {
+		return nil
+	}
+	for _, k := range s.links {
+		if err := k.out.flushed(ctx); err != nil {
+			return fmt.Errorf("flush %s: %w", k.domain, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package stream
+
+import (
+	"context"
+	"crypto/sha1"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// socketBuffer bounds what the kernel holds of ours: what was written counts as on its way, and a ping waits behind it.
+const socketBuffer = 512 << 10
+
+func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		if err := tcp.SetWriteBuffer(socketBuffer); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
+}
+
+// dial connects all links. The intake comes last: once the server knows it, clients' messages are sent there.
+func (l *Links) dial(ctx context.Context) (*session, *Error) {
+	domains := l.cfg.domains()
+	s := &session{l: l, links: make([]*link, len(domains)), down: make(chan struct{})}
+	for i := len(domains) - 1; i >= 0; i-- {
+		k, err := s.connect(ctx, domains[i])
+		if err != nil {
+			for _, other := range s.links[i+1:] {
+				other.closeNow()
+			}
+			return nil, newError(domains[i], err)
+		}
+		s.links[i] = k
+	}
+	return s, nil
+}
+
+// connect makes one link.
+func (s *session) connect(ctx context.Context, domain string) (*link, error) {
+	cfg := &s.l.cfg
+	dialing, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	conn, err := cfg.Dial(dialing, "tcp", cfg.Address)
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	if cfg.TLS != nil {
+		conn = tls.Client(conn, cfg.TLS)
+	}
+	k := &link{s: s, domain: domain, conn: conn, ended: make(chan struct{}), pings: pings{proof: time.Now()}}
+	k.out = newWriter(conn, cfg, s.down, s.l.metrics)
+	received := s.l.metrics.bytesIn
+	k.framer = stanza.NewFramer(countingReader{conn, func(n int) { received.Add(float64(n)) }}, stanza.Limits{Stanza: cfg.MaxStanza})
+
+	// The framer outlives the handshake: the server's first questions often come in the same segment as its end.
+	stop := context.AfterFunc(ctx, k.closeNow)
+	defer stop()
+	if err := conn.SetDeadline(time.Now().Add(cfg.DialTimeout)); err != nil {
+		k.closeNow()
+		return nil, err
+	}
+	if err := k.handshake(cfg.Secret); err != nil {
+		k.closeNow()
+		return nil, fmt.Errorf("handshake: %w", err)
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		k.closeNow()
+		return nil, err
+	}
+	return k, nil
+}
+
+// handshake is XEP-0114 section 3. Openfire 4.2 wants the header on one line and stays silent otherwise (measured).
+func (k *link) handshake(secret string) error {
+	header := []byte(`<stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" to="`)
+	header = stanza.AppendAttr(header, k.domain)
+	header = append(header, `">`...)
+	if _, err := k.conn.Write(header); err != nil {
+		return err
+	}
+	frame, err := k.framer.Next()
+	switch {
+	case errors.Is(err, io.EOF):
+		return errNoHeader
+	case errors.Is(err, stanza.ErrSyntax):
+		return fmt.Errorf("%w: %w", errUnexpected, err)
+	case err != nil:
+		return err
+	case frame.Kind == stanza.KindEnd:
+		return errNoHeader
+	case frame.Stanza.ID == "": // refused, perhaps with a reason behind it
+		return k.refusal(errNoID)
+	}
+
+	digest := sha1.Sum([]byte(frame.Stanza.ID + secret))
+	if _, err := k.conn.Write([]byte("<handshake>" + hex.EncodeToString(digest[:]) + "</handshake>")); err != nil {
+		return err
+	}
+	return k.refusal(io.ErrUnexpectedEOF)
+}
+
+// refusal reads what follows a header: nil is the end of the handshake. silent is the error for a stream that just ends.
+func (k *link) refusal(silent error) error {
+	for {
+		frame, err := k.framer.Next()
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return silent
+		case err != nil:
+			return err
+		}
+		switch frame.Kind {
+		case stanza.KindHandshake:
+			if errors.Is(silent, errNoID) {
+				return errUnexpected
+			}
+			return nil
+		case stanza.KindStreamError:
+			return streamErrorOf(&frame.Stanza)
+		case stanza.KindEnd:
+			return silent
+		case stanza.KindStanza:
+			return errUnexpected
+		}
+	}
+}

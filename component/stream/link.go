@@ -1,0 +1,119 @@
+package stream
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// link is one component connection after its handshake.
+type link struct {
+	s      *session
+	domain string
+	conn   net.Conn
+	framer *stanza.Framer
+	out    *writer
+	pings  pings
+	ended  chan struct{} // closed when the server said that its stream ends, or broke off, while we are ending ours
+}
+
+// read takes what the server sends until the stream ends. It never waits for anything else than the server.
+func (k *link) read() error {
+	m := k.s.l.metrics
+	for {
+		frame, err := k.framer.Next()
+		if err != nil {
+			if k.out.isFinished() {
+				return k.endedInOrder(err)
+			}
+			return err
+		}
+		switch frame.Kind {
+		case stanza.KindStanza:
+			k.take(frame.Stanza)
+		case stanza.KindEnd:
+			return k.endedInOrder(errStreamEnd)
+		case stanza.KindStreamError:
+			return streamErrorOf(&frame.Stanza)
+		default:
+			m.unknown.Inc()
+		}
+	}
+}
+
+// endedInOrder reports the end of the server's stream: the answer to ours, or else a loss.
+func (k *link) endedInOrder(err error) error {
+	if !k.out.isFinished() {
+		return err
+	}
+	close(k.ended)
+	return nil
+}
+
+// take passes a stanza to whom it concerns.
+func (k *link) take(st stanza.Stanza) {
+	m := k.s.l.metrics
+	m.in.WithLabelValues(st.Name).Inc()
+	if st.Oversize {
+		m.oversize.Inc()
+	}
+	switch {
+	case st.Name == "iq":
+		k.takeIQ(st)
+	case k == k.s.intake():
+		k.s.l.handler.Stanza(st)
+	case st.Name == "message" && st.Type != "error" && st.From != "": // nobody reads here; the sender shall know
+		k.reply(&st, "error", unavailable)
+	}
+}
+
+// watch pings when there was no proof for a while that the server works off what we send, and ends the session when a ping
+// is not answered. What comes in is no such proof: a deaf stream still gets stanzas.
+func (k *link) watch() {
+	cfg := &k.s.l.cfg
+	ticker := time.NewTicker(max(time.Millisecond, min(cfg.PingAfter, cfg.PingTimeout)/8))
+	defer ticker.Stop()
+	for {
+		select {
+		case <-k.s.down:
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		switch silent, asked := k.pings.look(now, k.out.written()); {
+		case asked && silent >= cfg.PingTimeout:
+			k.s.fail(k, errDeaf)
+			return
+		case !asked && silent >= cfg.PingAfter:
+			k.ping(nil)
+		}
+	}
+}
+
+// closeNow breaks the connection off. TLS would first wait to say so.
+func (k *link) closeNow() {
+	conn := k.conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	_ = conn.Close() // there is nothing left to do about an error
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	r     io.Reader
+	count func(n int)
+}
+
+func (c countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.count(n)
+	if n == 0 && errors.Is(err, net.ErrClosed) {
+		err = errClosed
+	}
+	return n, err
+}
