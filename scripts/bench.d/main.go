@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == "bare" {
+		err = bareMain(ctx, os.Args[2:])
+	} else {
+		err = benchMain(ctx, os.Args[1:])
+	}
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(2)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// plan is what a run does.
+type plan struct {
+	rounds                    int
+	round                     time.Duration // of one mode
+	latencies                 int           // messages each way per round
+	memoryMessages            int
+	group, chat, latency, cpu bool
+	profile                   bool
+}
+
+func readPlan(args []string) (plan, error) {
+	p := plan{round: 2 * time.Second, latencies: 100, memoryMessages: memoryMessages}
+	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
+	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
+	only := flags.String("only", "", "one part: group, chat, latency or cpu")
+	quick := flags.Bool("quick", false, "short rounds and few messages: does it run at all")
+	flags.BoolVar(&p.profile, "profile", false, "a round more of each of ours, with CPU and heap profiles into .run/bench")
+	if err := flags.Parse(args); err != nil {
+		return p, flag.ErrHelp
+	}
+	if *quick {
+		p.round, p.latencies, p.memoryMessages = 500*time.Millisecond, 20, 20_000
+	}
+	switch *only {
+	case "":
+		p.group, p.chat, p.latency, p.cpu = true, true, true, true
+	case "group":
+		p.group = true
+	case "chat":
+		p.chat = true
+	case "latency":
+		p.latency = true
+	case "cpu":
+		p.cpu = true
+	default:
+		return p, fmt.Errorf("-only is group, chat, latency or cpu, not %q", *only)
+	}
+	if p.rounds < 1 || flags.NArg() > 0 {
+		return p, errors.New("-rounds is 1 or more, and there are no arguments")
+	}
+	return p, nil
+}
+
+func benchMain(ctx context.Context, args []string) (err error) {
+	p, err := readPlan(args)
+	if err != nil {
+		return err
+	}
+	root, err := lab.Root()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	dir := filepath.Join(root, ".run", "bench", began.Format("20060102-150405"))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the folder of the results: %w", err)
+	}
+	report := newReport(root, began, p)
+	r, err := startRig(ctx, dir, p)
+	if err != nil {
+		return err
+	}
+	err = measure(ctx, r, p, report)
+	if stopErr := r.stop(); err == nil {
+		err = stopErr
+	}
+	if err != nil {
+		return err
+	}
+	report.Took = time.Since(began).Seconds()
+	fmt.Println()
+	if err := report.print(os.Stdout); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "result.json")
+	if err := report.write(path); err != nil {
+		return err
+	}
+	fmt.Printf("\nraw results: %s\n", path)
+	return nil
+}
+
+// turn is one mode in the rotation of a part.
+type turn struct {
+	series *Series
+	round  func(context.Context, *rig, time.Duration) (Sample, error)
+}
+
+// rotate runs all turns in every round, beginning with another one each time, after a round that does not count.
+func rotate(ctx context.Context, r *rig, p plan, turns []turn) error {
+	for round := -1; round < p.rounds; round++ {
+		if round < 0 {
+			say("%s: warming up", turns[0].series.Part)
+		} else {
+			say("%s: round %d of %d", turns[0].series.Part, round+1, p.rounds)
+		}
+		for i := range turns {
+			t := turns[(i+round+1)%len(turns)]
+			sample, err := t.round(ctx, r, p.round)
+			if err != nil {
+				return err
+			}
+			if round >= 0 {
+				t.series.add(sample)
+			}
+		}
+	}
+	return nil
+}
+
+// measure runs the parts and adds what they gave to the report.
+func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
+	var c *commits
+	if p.chat || p.latency {
+		if c, err = openCommits(ctx, r.dir); err != nil {
+			return err
+		}
+		defer func() {
+			if closeErr := c.store.Close(); err == nil {
+				err = closeErr
+			}
+		}()
+	}
+	for _, part := range []struct {
+		on bool
+		do func() error
+	}{
+		{p.group, func() error { return measureGroup(ctx, r, p, report) }},
+		{p.chat, func() error { return measureChat(ctx, r, p, report, c) }},
+		{p.latency, func() error { return measureLatency(ctx, r, p, report, c) }},
+		{p.cpu, func() error { return measureMemory(ctx, r, p, report) }},
+	} {
+		if part.on {
+			if err := part.do(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
+	modes := r.groupModes()
+	turns := make([]turn, len(modes))
+	for i, m := range modes {
+		turns[i] = turn{m.series, m.round}
+	}
+	if err := rotate(ctx, r, p, turns); err != nil {
+		return err
+	}
+	bare, ours := modes[0].series, modes[1].series
+	for _, m := range modes {
+		report.add(m.series, bare)
+	}
+	report.goal(ours, atLeast("0.95 of bare", ours.ratio(bare), 0.95))
+	report.goal(ours, atMost("10 us CPU per delivery", ours.perItem(cpuOf), 10))
+	if !p.profile {
+		return nil
+	}
+	return profiled(ctx, r, "group", modes[1].service, modes[1].round)
+}
+
+func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits) error {
+	modes := r.chatModes()
+	commit := turn{&Series{Part: "chat", Mode: "commits of 128, no XMPP", Unit: "messages/s"}, c.round}
+	turns := []turn{commit}
+	for _, m := range modes {
+		turns = append(turns, turn{m.series, m.round})
+	}
+	if err := rotate(ctx, r, p, turns); err != nil {
+		return err
+	}
+	bare, ours := modes[0].series, modes[1].series
+	for _, t := range turns {
+		report.add(t.series, bare, commit.series)
+	}
+	report.goal(ours, atLeast("0.7 of the lower", ours.ratio(bare, commit.series), 0.7))
+	if !p.profile {
+		return nil
+	}
+	return profiled(ctx, r, "chat", modes[1].service, modes[1].round)
+}
+
+func measureLatency(ctx context.Context, r *rig, p plan, report *report, c *commits) error {
+	l := r.latencies(c)
+	for round := -1; round < p.rounds; round++ {
+		say("latency: round %d of %d", round+1, p.rounds)
+		samples, err := l.round(ctx, p.latencies)
+		if err != nil {
+			return err
+		}
+		for i, s := range []*Series{l.bare, l.ours, l.commit} {
+			if round >= 0 {
+				s.add(samples[i])
+			}
+		}
+	}
+	over := make([]float64, p.rounds)
+	for i := range over {
+		over[i] = l.ours.Samples[i].Value - l.bare.Samples[i].Value - l.commit.Samples[i].Value
+	}
+	for _, s := range []*Series{l.bare, l.ours, l.commit} {
+		report.add(s, l.bare)
+	}
+	report.goal(l.ours, atMost("bare + commit + 0.5 ms", median(over), 0.5))
+	return nil
+}
+
+func measureMemory(ctx context.Context, r *rig, p plan, report *report) error {
+	mode := r.chatModes()[0]
+	if mode.service != r.sqlite {
+		mode = r.chatModes()[1] // the bare component is the first when it runs
+	}
+	say("memory: %d messages", p.memoryMessages)
+	sample, err := r.memory(ctx, mode, p.memoryMessages)
+	if err != nil {
+		return err
+	}
+	series := &Series{Part: "cpu", Mode: fmt.Sprintf("tlim, SQLite: memory, last quarter of %s messages to second", number(float64(p.memoryMessages))), Unit: "ratio"}
+	series.add(sample)
+	report.add(series)
+	report.goal(series, atMost("flat: 1.1", sample.Value, flatGrowth))
+	return nil
+}
+
+// flatGrowth is what counts as flat: the collector's rhythm moves the resident size by some percent.
+const flatGrowth = 1.1
+
+var started = time.Now()
+
+// say tells on standard error how far the run is; standard output is the table's.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "%6.1fs  %s\n", time.Since(started).Seconds(), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	memoryMessages = 100_000
+	// memoryRate is messages a second. Below what the machine can do, so that the run is longer than the seconds for
+	// which copies are owed: memory for those belongs to the rate, and must not grow with the number of messages.
+	memoryRate    = 5000
+	memorySamples = 40
+)
+
+// memory sends messages at an even rate through ours and watches the process's memory.
+func (r *rig) memory(ctx context.Context, mode *chatMode, messages int) (Sample, error) {
+	perPair := messages / chatPairs
+	whole := time.Duration(float64(messages) / memoryRate * float64(time.Second))
+	ctx, cancel := context.WithTimeout(ctx, 3*whole+patience)
+	defer cancel()
+
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan error, 1)
+	var resident []float64
+	go func() { // ended below
+		ticker := time.NewTicker(whole / memorySamples)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-watching.Done():
+				watched <- nil
+				return
+			case <-ticker.C:
+				mib, err := residentMiB(mode.pid)
+				if err != nil {
+					watched <- err
+					return
+				}
+				resident = append(resident, mib)
+			}
+		}
+	}()
+
+	start := time.Now()
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	sample, err := mode.run(ctx, r, 3*whole, func(sent int) bool {
+		if sent >= perPair {
+			return false
+		}
+		// A pair is as far as the clock says, give or take a window.
+		for due := 0; sent > due; {
+			due = int(time.Since(start).Seconds() * memoryRate / chatPairs)
+			if sent <= due || ctx.Err() != nil {
+				break
+			}
+			<-pace.C
+		}
+		return true
+	})
+	stop()
+	if watchErr := <-watched; err == nil {
+		err = watchErr
+	}
+	if err != nil {
+		return sample, err
+	}
+	if len(resident) < 8 {
+		return sample, fmt.Errorf("memory: only %d samples", len(resident))
+	}
+	sample.All = resident
+	sample.Value = growth(resident)
+	return sample, nil
+}
+
+// growth is the median memory of the last quarter over that of the second: the first is the way to the working size.
+func growth(resident []float64) float64 {
+	quarter := len(resident) / 4
+	return median(resident[3*quarter:]) / median(resident[quarter:2*quarter])
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"tlim/scripts/lab"
+)
+
+const (
+	groupSize = 50
+	password  = "secret"
+	bareName  = "bare"
+	roomName  = "bench"
+)
+
+// rig holds the running parts: one Openfire, up to three tlim, the bare component, and the clients.
+type rig struct {
+	dir     string // of this run: databases and raw results
+	server  *lab.Server
+	mariadb *lab.Server
+	bare    *exec.Cmd
+	bareEnd chan error // gets how the bare component ended, once
+
+	plain      []*member // their phones never confirm
+	confirming []*member // their phones confirm everything
+
+	sqlite, mysql, confirmed         *service
+	users                            map[string]string // all accounts: name to password
+	bareAddress, roomAddress, domain string
+}
+
+// service is one tlim with its group of all members.
+type service struct {
+	*lab.Tlim
+	address string // C
+	session string
+}
+
+func userNames(prefix string) []string {
+	names := make([]string, groupSize)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%02d", prefix, i)
+	}
+	return names
+}
+
+// startRig starts what the parts of the run need.
+func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
+	r = &rig{dir: dir, users: map[string]string{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.stop())
+			r = nil
+		}
+	}()
+	plain, confirming := userNames("m"), userNames("c")
+	for _, name := range append(plain, confirming...) {
+		r.users[name] = password
+	}
+	say("starting an Openfire with %d accounts", len(r.users))
+	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users}); err != nil {
+		return r, err
+	}
+	r.domain = r.server.Domain
+	r.bareAddress, r.roomAddress = bareName+"."+r.domain, roomName+"@conference."+r.domain
+
+	if p.group || p.chat || p.latency {
+		if err = r.startBare(ctx, plain); err != nil {
+			return r, err
+		}
+	}
+	if r.plain, err = r.dial(ctx, plain); err != nil {
+		return r, err
+	}
+	if r.sqlite, err = r.startService(ctx, "tlim", plain, nil); err != nil {
+		return r, err
+	}
+	if p.group {
+		if r.confirming, err = r.dial(ctx, confirming, lab.WithConfirm()); err != nil {
+			return r, err
+		}
+		if r.confirmed, err = r.startService(ctx, "tlim-c", confirming, nil); err != nil {
+			return r, err
+		}
+		if err = r.enterRoom(ctx); err != nil {
+			return r, err
+		}
+	}
+	if p.group || p.chat {
+		say("starting a MariaDB")
+		if r.mariadb, err = lab.StartMariaDB(ctx, lab.Options{}); err != nil {
+			return r, err
+		}
+		r.mysql, err = r.startService(ctx, "tlim-m", plain, map[string]any{"store.driver": "mysql", "store.dsn": r.mariadb.DSN})
+	}
+	return r, err
+}
+
+func (r *rig) dial(ctx context.Context, users []string, opts ...lab.Option) ([]*member, error) {
+	var list []*member
+	for _, user := range users {
+		m, err := dialMember(ctx, r.server, user, opts...)
+		if err != nil {
+			return list, err
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+// startService starts a tlim as a component of its own, with a group of all the users. What a benchmark's sender may not be held
+// back by are the limits of one user: a bench has few users that send what thousands would.
+func (r *rig) startService(ctx context.Context, name string, users []string, config map[string]any) (*service, error) {
+	say("starting %s", name)
+	settings := lab.ServerConfig(r.server)
+	s := &service{address: name + "." + r.server.Domain}
+	settings["xmpp.component"] = s.address
+	settings["limits"] = map[string]any{"per_user_rate": 0, "per_user_inflight": 1_000_000, "inflight": 100_000}
+	for key, value := range config {
+		settings[key] = value
+	}
+	var err error
+	if s.Tlim, err = lab.StartTlim(ctx, lab.TlimOptions{Dir: filepath.Join(r.dir, name), Config: settings}); err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for _, user := range users {
+		names[user] = user
+	}
+	if err = s.AddUsers(ctx, names); err == nil {
+		s.session, err = s.AddSession(ctx, users[0], users...)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Stop())
+	}
+	return s, nil
+}
+
+// startBare starts this program again as the bare component: a process of its own, as tlim is one.
+func (r *rig) startBare(ctx context.Context, users []string) error {
+	say("starting the bare component")
+	jids := make([]string, len(users))
+	for i, user := range users {
+		jids[i] = user + "@" + r.domain
+	}
+	cmd := exec.Command("/proc/self/exe", "bare", r.server.Component, r.bareAddress, r.domain, strings.Join(jids, ","))
+	cmd.Env = append(os.Environ(), bareSecret+"="+r.server.Secret)
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return fmt.Errorf("bare component: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("bare component: %w", err)
+	}
+	r.bare, r.bareEnd = cmd, make(chan error, 1)
+	ready := make(chan error, 1)
+	go func() { // ends with the process, for which stop waits
+		line, err := bufio.NewReader(out).ReadString('\n')
+		if err == nil && line != "ready\n" {
+			err = fmt.Errorf("it said %q", line)
+		}
+		ready <- err
+		_, copyErr := io.Copy(io.Discard, out)
+		r.bareEnd <- errors.Join(cmd.Wait(), copyErr)
+	}()
+	select {
+	case err := <-ready:
+		if err != nil {
+			return fmt.Errorf("bare component: it is not ready: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("bare component: %w", ctx.Err())
+	}
+}
+
+// bareMain is the program as the bare component.
+func bareMain(ctx context.Context, args []string) error {
+	if len(args) != 4 {
+		return errors.New("bare: four arguments: server, name, domain, members")
+	}
+	b := &bare{name: args[1], domain: args[2], members: strings.Split(args[3], ",")}
+	return serveBare(ctx, b, args[0], os.Getenv(bareSecret), os.Stdout)
+}
+
+// bareSecret is the environment variable with the component's secret.
+const bareSecret = "BENCH_BARE_SECRET"
+
+// enterRoom makes a room of the server's own group chat, without a log, with all plain members in it.
+func (r *rig) enterRoom(ctx context.Context) error {
+	for i, m := range r.plain {
+		err := m.client.Send(`<presence to="` + r.roomAddress + `/` + m.user + `"><x xmlns="http://jabber.org/protocol/muc"><history maxstanzas="0"/></x></presence>`)
+		if err != nil {
+			return fmt.Errorf("enter the room: %w", err)
+		}
+		_, err = m.client.WaitForPresence(ctx, func(p lab.Presence) bool {
+			return p.From == r.roomAddress+"/"+m.user && p.Type == "" && strings.Contains(string(p.Raw), "muc#user")
+		})
+		if err != nil {
+			return fmt.Errorf("enter the room: %w", err)
+		}
+		if i > 0 {
+			continue
+		}
+		_, err = m.client.IQ(ctx, "set", r.roomAddress, `<query xmlns="http://jabber.org/protocol/muc#owner"><x xmlns="jabber:x:data" type="submit">`+
+			`<field var="FORM_TYPE"><value>http://jabber.org/protocol/muc#roomconfig</value></field>`+
+			`<field var="muc#roomconfig_roomname"><value>bench</value></field>`+
+			`<field var="muc#roomconfig_maxusers"><value>0</value></field>`+
+			`<field var="muc#roomconfig_persistentroom"><value>0</value></field>`+
+			`<field var="muc#roomconfig_enablelogging"><value>0</value></field></x></query>`)
+		if err != nil {
+			return fmt.Errorf("open the room: %w", err)
+		}
+	}
+	for _, m := range r.plain {
+		if err := m.client.Sync(ctx); err != nil {
+			return fmt.Errorf("enter the room: %w", err)
+		}
+	}
+	return nil
+}
+
+// barePID is the bare component's process.
+func (r *rig) barePID() int { return r.bare.Process.Pid }
+
+// stop ends all that was started, in order, and reports what did not end well.
+func (r *rig) stop() error {
+	var errs []error
+	for _, s := range []*service{r.sqlite, r.confirmed, r.mysql} {
+		if s != nil {
+			errs = append(errs, s.Stop())
+		}
+	}
+	if r.bare != nil {
+		errs = append(errs, r.bare.Process.Signal(syscall.SIGTERM), <-r.bareEnd)
+	}
+	for _, m := range append(r.plain, r.confirming...) {
+		m.client.Kill()
+	}
+	for _, s := range []*lab.Server{r.mariadb, r.server} {
+		if s != nil {
+			errs = append(errs, s.Stop())
+		}
+	}
+	return errors.Join(errs...)
+}
