@@ -56,5 +56,6 @@ type GroupEdit struct {
 	Valid      *int
 }
 
-// Positions are the values that go into tlim_state with a write; 0 leaves a column as it is.
+// Positions are the values that go into tlim_state with a write. They only ever grow: 0, and whatever is lower than what
+// stands there, leaves a column as it is.
 type Positions struct{ Clock, Delivered, Settled int64 }

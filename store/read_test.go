@@ -106,6 +106,29 @@ func TestChatAndNoticeHistory(t *testing.T) {
 				t.Errorf("%s: %v of %d, want %v; %v", test.what, ids(got), total, test.want, err)
 			}
 		}
+		// Pages of one over both directions, by start and by keyset, give the whole, equal times included.
+		var long []store.Change
+		for i := range 30 {
+			c := tell(100+i, []string{"p", "q"}[i%2], []string{"q", "p"}[i%2])
+			c.Message.Time = clock(100 + i/4)
+			long = append(long, c)
+		}
+		apply(t, s, epoch, long...)
+		whole, total, err := s.ChatHistory(ctx, "p", "q", store.Page{Length: math.MaxInt})
+		equal(t, "whole chat", fmt.Sprint(len(whole), total, err, whole[0].MsgID, " ", whole[29].MsgID), "30 30 <nil>m129 m100")
+		last := store.Message{}
+		for i := range whole {
+			by, _, err := s.ChatHistory(ctx, "q", "p", store.Page{Start: i, Length: 1})
+			if err != nil || len(by) != 1 || by[0] != whole[i] {
+				t.Errorf("start %d: %v %v, want %s", i, ids(by), err, whole[i].MsgID)
+			}
+			by, _, err = s.ChatHistory(ctx, "p", "q", store.Page{Length: 1, BeforeTime: last.Time, BeforeID: last.MsgID})
+			if err != nil || len(by) != 1 || by[0] != whole[i] {
+				t.Errorf("behind %s: %v %v, want %s", last.MsgID, ids(by), err, whole[i].MsgID)
+			}
+			last = whole[i]
+		}
+
 		newest, ok, err := s.NewestNotice(ctx, "l")
 		if err != nil || !ok || newest.MsgID != "m8" {
 			t.Error("newest notice", newest, ok, err)

@@ -8,9 +8,9 @@ CREATE INDEX tlim_message_time ON ofmessage (msg_time);
 -- findSessionHistory, findSessionRead, purge
 CREATE INDEX tlim_message_group ON ofmessage (session_id, msg_time, msg_id);
 -- findChatHistory, findChatRead
-CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time);
+CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time, msg_id);
 -- findSystemHistory, findWebSessions (newest notice)
-CREATE INDEX tlim_message_notice ON ofmessage (msg_to, msg_type, msg_time);
+CREATE INDEX tlim_message_notice ON ofmessage (msg_to, msg_type, msg_time, msg_id);
 
 -- getOffline, hasUnread, a phone that comes back
 CREATE INDEX tlim_pending_owner ON ofcustomoffline (delete_user, msg_time, msg_id);

@@ -8,7 +8,7 @@ CREATE INDEX tlim_message_time ON ofmessage (msg_time);
 -- findSessionHistory, findSessionRead, purge
 CREATE INDEX tlim_message_group ON ofmessage (session_id, msg_time, msg_id) WHERE msg_type >= 'MTS-' AND msg_type < 'MTS.';
 -- findChatHistory, findChatRead
-CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time) WHERE msg_type >= 'MTT-' AND msg_type < 'MTT.';
+CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time, msg_id) WHERE msg_type >= 'MTT-' AND msg_type < 'MTT.';
 -- findSystemHistory, findWebSessions (newest notice)
 CREATE INDEX tlim_message_notice ON ofmessage (msg_to, msg_time, msg_id) WHERE msg_type >= 'MTB-' AND msg_type < 'MTB.';
 
