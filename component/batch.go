@@ -40,9 +40,10 @@ type batch struct {
 	after     []func()                // on the conveyor, after the commit
 	owedRows  []store.Pending
 	unseen    []string
-	revoked   []string // message ids that this batch removes
-	bare      bool     // without housekeeping
-	force     bool     // write the positions although nothing else changes
+	came      []presenceChange           // devices whose queues are in deliver
+	gone      []func(store.Pending) bool // tells what this batch removes from the queues
+	bare      bool                       // without housekeeping
+	force     bool                       // write the positions although nothing else changes
 }
 
 type owing struct {
@@ -85,17 +86,16 @@ func (b *batch) look(ctx context.Context) error {
 	if b.ids, err = s.store.IDs(ctx, w.ids); err != nil {
 		return err
 	}
-	if s.adopted {
-		for _, id := range w.ids {
-			if _, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]; !ok {
-				w.messages = append(w.messages, id)
-			}
+	for _, id := range w.ids {
+		known, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
+		if !ok && s.adopted || ok && known.State == store.Live && known.Digest == "" {
+			w.messages = append(w.messages, id)
 		}
 	}
 	if b.messages, err = s.store.MessagesByID(ctx, w.messages); err != nil {
 		return err
 	}
-	if b.receipts, err = s.store.Receipts(ctx, w.receipts); err != nil {
+	if b.receipts, err = s.store.Receipts(ctx, b.receiptKeys()); err != nil {
 		return err
 	}
 	if err = b.lookChats(ctx); err != nil {
@@ -124,7 +124,6 @@ func (b *batch) ready() {
 // wanted gathers keys.
 type wanted struct {
 	ids, messages, groups, users []string
-	receipts                     []store.ReceiptKey
 }
 
 func (w *wanted) add(it *item) {
@@ -150,13 +149,24 @@ func (w *wanted) add(it *item) {
 		w.messages = append(w.messages, it.msg.targets...)
 	case "MTT-100", "MTS-100":
 		w.messages = append(w.messages, it.msg.targets...)
-		for _, id := range it.msg.targets {
-			w.receipts = append(w.receipts, store.ReceiptKey{MsgID: id, Reader: it.from.Local})
-		}
 		if local, err := stanza.Localpart(env.To); err == nil {
 			w.users = append(w.users, local)
 		}
 	}
+}
+
+// receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
+func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
+	for _, it := range b.items {
+		if it.call != nil || it.msg.env == nil || it.msg.env.Kind.Name != "MTT-100" && it.msg.env.Kind.Name != "MTS-100" {
+			continue
+		}
+		reader := b.s.person(it.from.Local, b.users).ID
+		for _, id := range it.msg.targets {
+			keys = append(keys, store.ReceiptKey{MsgID: id, Reader: reader})
+		}
+	}
+	return keys
 }
 
 // groupIDs are where a group's id may stand, best first.
@@ -262,28 +272,20 @@ func (b *batch) housekeeping(ctx context.Context) {
 			s.owed.lost(change.local)
 		} else if s.ready {
 			b.catchUp(ctx, change, period)
+			b.came = append(b.came, change)
 		}
 	}
 	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
 		s.owed.tick(b.now, asof, s.presence.known())
 		s.ticked = b.now
 	}
-	b.owedRows = s.owed.take(owedRows)
-	if len(b.revoked) > 0 { // deletions come first: a row written now would outlive its message
-		gone := func(row store.Pending) bool { return slices.Contains(b.revoked, row.MsgID) }
-		var kept, later []store.Pending
-		for _, row := range b.owedRows {
-			if gone(row) {
-				later = append(later, row)
-			} else {
-				kept = append(kept, row)
-			}
+	var not func(store.Pending) bool
+	if len(b.gone) > 0 { // deletions come first: a row written now would outlive its message
+		not = func(row store.Pending) bool {
+			return slices.ContainsFunc(b.gone, func(gone func(store.Pending) bool) bool { return gone(row) })
 		}
-		s.owed.giveBack(later)
-		b.owedRows = kept
-		b.after = append(b.after, func() { s.owed.revoked(b.revoked) })
 	}
-	if len(b.owedRows) > 0 {
+	if b.owedRows = s.owed.take(owedRows, not); len(b.owedRows) > 0 {
 		for i := range b.owedRows {
 			b.owedRows[i].ID = newID()
 		}
@@ -328,9 +330,18 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 	}
 	for _, row := range rows {
 		from := newPerson(row.From, s.cfg.Server)
-		text := rebuild(row.Message, s.cfg.ArrayBodies)
+		if from.Local == "" {
+			continue
+		}
+		kind := s.kindOf(row.Type)
+		m := row.Message
+		own := kind.scope != scopeGroup && row.From == row.Owner && row.To != row.Owner
+		if kind.scope != scopeGroup && !own {
+			m.To = row.Owner // the row names the peer there
+		}
+		text := rebuild(m, s.cfg.ArrayBodies)
 		b.deliver = append(b.deliver, stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),
-			Payload: renderPayload(text, nil, false, s.kindOf(row.Type).confirm),
+			Payload: renderPayload(text, nil, own && kind.async, kind.confirm && !own),
 			To:      []stanza.Target{{JID: change.came.Full, Private: true}}})
 	}
 }
@@ -344,6 +355,9 @@ func (b *batch) finish(ctx context.Context) {
 	if b.writes() {
 		s.persisted, s.wrote = b.positions, b.now
 	}
+	if len(b.owedRows) > 0 {
+		s.owed.written()
+	}
 	for key, t := range b.moved {
 		s.chats.note(key, t)
 	}
@@ -356,14 +370,18 @@ func (b *batch) finish(ctx context.Context) {
 	for _, f := range b.after {
 		f()
 	}
+	for _, gone := range b.gone {
+		s.owed.forget(gone)
+	}
 	for _, it := range b.accepted {
 		if it.call != nil {
 			it.call.done <- nil
 		}
 	}
 	b.acknowledge()
+	sent := s.now()
 	for _, o := range b.owe {
-		s.owed.owe(o.message, o.to, b.now)
+		s.owed.owe(o.message, o.to, sent)
 	}
 	if s.ready && s.connection.Load() == s.readyOn {
 		if len(b.deliver) > 0 {
@@ -380,6 +398,9 @@ func (b *batch) finish(ctx context.Context) {
 		if s.ready {
 			s.barrier.ask(s, len(b.deliver) > 0 || len(b.changes) > 0)
 		}
+	}
+	if len(b.owe) > 0 && (!s.ready || s.connection.Load() != s.readyOn) {
+		s.owed.all() // sent into a link that was lost: Down may have done this before they were noted
 	}
 	b.release()
 }
@@ -442,6 +463,7 @@ func (b *batch) undo() {
 	if len(b.owedRows) > 0 {
 		b.s.owed.giveBack(b.owedRows)
 	}
+	b.s.presence.giveBack(b.came)
 	b.s.learn(b.unseen)
 }
 

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"tlim/component/stanza"
@@ -19,16 +20,17 @@ const (
 	firstLook  = 12 * time.Second
 )
 
-// convey is the conveyor: one goroutine that takes what waits, in order, until ctx ends.
-func (s *Service) convey(ctx context.Context) error {
+// convey is the conveyor: one goroutine that takes what waits, in order, until ctx ends. What was begun is finished under
+// work, which outlives ctx: a stop must not turn a commit into an unknown one.
+func (s *Service) convey(ctx, work context.Context) error {
 	ticker := time.NewTicker(tickPeriod)
 	defer ticker.Stop()
 	for {
 		items, stopped := s.collect(ctx, ticker.C)
 		if stopped {
-			return s.drain(context.WithoutCancel(ctx))
+			return s.drain(work)
 		}
-		if err := s.process(ctx, items); err != nil {
+		if err := s.process(work, items); err != nil {
 			return err
 		}
 		if len(items) == 0 && s.replayAgain {
@@ -78,12 +80,15 @@ func (s *Service) fill(first *item) []*item {
 			}
 		}
 		if it != nil {
-			if len(items) > 0 && it.alone() {
+			if len(items) > 0 && it.first() {
 				s.held = it
 				return items
 			}
 			items = append(items, it)
 			bytes += it.size
+			if it.call != nil && it.call.alone {
+				return items
+			}
 		}
 		if len(items) >= batchItems || bytes >= batchBytes {
 			return items
@@ -96,17 +101,16 @@ func (s *Service) fill(first *item) []*item {
 	}
 }
 
-func (it *item) alone() bool {
+// first says whether an item must begin a batch.
+func (it *item) first() bool {
 	if it.call != nil {
-		return it.call.alone
+		return it.call.first || it.call.alone
 	}
-	return it.msg.env != nil && it.msg.env.Kind.alone
+	return it.msg.env != nil && it.msg.env.Kind.first
 }
 
 // process takes one batch through: look, decide, commit, acknowledge, deliver. Its error is fatal.
 func (s *Service) process(ctx context.Context, items []*item) error {
-	// What was begun is finished: a stop must not turn a commit into an unknown one.
-	ctx = context.WithoutCancel(ctx)
 	return s.processBatch(ctx, s.newBatch(items))
 }
 
@@ -118,7 +122,10 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		return nil
 	}
 	b.decide(ctx)
-	if !b.bare {
+	if b.bare {
+		b.positions = s.persisted
+		b.positions.Clock = s.clock.last
+	} else {
 		b.housekeeping(ctx)
 	}
 	if !b.writes() {
@@ -134,6 +141,14 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	case errors.Is(err, store.ErrFenced):
 		s.refuseAll(items, err)
 		return err
+	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
+		for _, it := range b.accepted {
+			if it.call != nil {
+				it.call.done <- err
+			}
+		}
+		b.release()
+		return err
 	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
@@ -145,7 +160,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 				return err
 			}
 		}
-		return s.writeRows(ctx, s.owed.take(owedRows))
+		return s.writeRows(ctx, s.owed.take(owedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
 		s.metrics.unstorable.Inc()
@@ -173,8 +188,9 @@ func (s *Service) writeRows(ctx context.Context, rows []store.Pending) error {
 	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
 	switch {
 	case err == nil:
+		s.owed.written()
 		return nil
-	case errors.Is(err, store.ErrFenced):
+	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return err
 	case errors.Is(err, store.ErrData) && len(rows) == 1:
 		s.metrics.unqueued.Inc()
@@ -194,7 +210,8 @@ func (s *Service) writeRows(ctx context.Context, rows []store.Pending) error {
 }
 
 // apply commits. When the answer to the COMMIT was lost it asks until it knows: before that nobody may hear of an error,
-// and the next batch must not overtake. What comes meanwhile is told to come later.
+// and the next batch must not overtake. What comes meanwhile is told to come later. An *store.UnknownError means that ctx
+// ended before it knew.
 func (s *Service) apply(ctx context.Context, b *batch) error {
 	began := s.now()
 	tctx, cancel := context.WithTimeout(ctx, storeTime)
@@ -221,12 +238,15 @@ func (s *Service) apply(ctx context.Context, b *batch) error {
 			s.log.Info("the lost COMMIT had not happened", "batch", unknown.Batch)
 			return store.ErrUnavailable
 		}
-		s.refuseWaiting(wait)
+		if ctx.Err() != nil {
+			return fmt.Errorf("stopped before the database could tell: %w", err)
+		}
+		s.refuseWaiting(ctx, wait)
 	}
 }
 
 // refuseWaiting answers what comes with error-013 for a while: the database is away.
-func (s *Service) refuseWaiting(d time.Duration) {
+func (s *Service) refuseWaiting(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
@@ -234,6 +254,8 @@ func (s *Service) refuseWaiting(d time.Duration) {
 		case it := <-s.intake.queue:
 			s.refuseAll([]*item{it}, ErrUnavailable)
 		case <-timer.C:
+			return
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -251,7 +273,7 @@ func (s *Service) refuseAll(items []*item, err error) {
 func (s *Service) reject(it *item, err error) {
 	if it.call != nil {
 		var refusal *Error
-		if !errors.As(err, &refusal) && !errors.Is(err, store.ErrFenced) {
+		if !errors.As(err, &refusal) {
 			err = ErrUnavailable
 		}
 		it.call.done <- err
@@ -297,8 +319,6 @@ func (s *Service) linkChanged(ctx context.Context) {
 // drain finishes what was accepted when the process stops.
 func (s *Service) drain(ctx context.Context) error {
 	s.draining.Store(true)
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout)
-	defer cancel()
 	for {
 		first := s.held
 		s.held = nil
@@ -332,7 +352,7 @@ func (s *Service) drain(ctx context.Context) error {
 		}
 	}
 	s.owed.all()
-	for rows := s.owed.take(owedRows); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows) {
+	for rows := s.owed.take(owedRows, nil); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows, nil) {
 		if err := s.writeRows(ctx, rows); err != nil {
 			return err
 		}
@@ -341,15 +361,21 @@ func (s *Service) drain(ctx context.Context) error {
 			break
 		}
 	}
-	if err := s.process(ctx, nil); err != nil { // the last positions
-		return err
+	return s.process(ctx, nil) // the last positions
+}
+
+// turnAway answers what waits, at the end.
+func (s *Service) turnAway() {
+	if s.held != nil {
+		s.refuseAll([]*item{s.held}, ErrUnavailable)
+		s.held = nil
 	}
-	for { // what slipped in meanwhile
+	for {
 		select {
 		case it := <-s.intake.queue:
 			s.refuseAll([]*item{it}, ErrUnavailable)
 		default:
-			return nil
+			return
 		}
 	}
 }

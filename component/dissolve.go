@@ -43,10 +43,15 @@ func actDissolveNotice(t *turn) error {
 // and announcements follow in batches.
 func (b *batch) dissolve(g *group) {
 	s := b.s
-	now := millis(b.now.UnixMilli())
-	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: g.formers(now)})
+	now := millis(s.clock.next(b.now, g.ID))
+	formers := g.formers(now)
+	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
 	b.stale = append(b.stale, g.ID)
-	delete(b.groups, g.ID)
+	delete(b.groups, g.ID) // what comes later in this batch finds it gone
+	b.formers[g.ID] = map[string]string{}
+	for _, f := range formers {
+		b.formers[g.ID][f.UserID] = f.Time
+	}
 	for _, p := range g.members {
 		msgID := newID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
@@ -59,10 +64,8 @@ func (b *batch) dissolve(g *group) {
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: millis(s.clock.last)}}})
-	b.after = append(b.after, func() {
-		s.owed.dissolved(g.ID)
-		s.purgeNow()
-	})
+	b.gone = append(b.gone, func(row store.Pending) bool { return row.SessionID == g.ID && row.Type != "MTS-107" })
+	b.after = append(b.after, s.purgeNow)
 }
 
 const (

@@ -87,19 +87,22 @@ func actRemovedNotice(t *turn) error {
 	if err := actGroup(t); err != nil || t.group == nil {
 		return err
 	}
-	for _, o := range t.env.Objects {
-		for _, id := range o.UserIDs {
-			local, err := stanza.Localpart(id)
-			if err != nil || t.group.member(local) {
-				continue
-			}
-			// Only who really was a member: a notice must not be a way to write to anybody.
-			for former := range t.b.formers[t.groupID] {
-				if p := newPerson(former, t.b.s.cfg.Server); p.Local == local {
-					t.to = append(slices.Clip(t.to), p)
-				}
-			}
+	t.to = slices.Clip(t.to) // it is the group's own list
+	for former := range t.b.formers[t.groupID] {
+		if p := newPerson(former, t.b.s.cfg.Server); !t.group.member(p.Local) && named(t.env.Objects, p) {
+			t.to = append(t.to, p)
 		}
 	}
 	return nil
+}
+
+// named says whether a notice names a former member. Who was none is never asked for: a notice must not be a way to write
+// to anybody.
+func named(objects []object, former person) bool {
+	return slices.ContainsFunc(objects, func(o object) bool {
+		return slices.ContainsFunc(o.UserIDs, func(id string) bool {
+			local, err := stanza.Localpart(id)
+			return err == nil && local == former.Local
+		})
+	})
 }

@@ -103,7 +103,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) 
 		if !stanza.ValidXML(e.Name) {
 			return refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
 		}
-		now = millis(b.now.UnixMilli())
+		now = millis(s.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
 		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}
 		if e.Name != "" {
 			edit.Name = &e.Name
@@ -140,8 +140,7 @@ func (g *group) find(ids []string) []store.Member {
 		local, _ := stanza.Localpart(id)
 		for _, m := range g.rows {
 			if m.UserID == id || local != "" && newPerson(m.UserID, "").Local == local {
-				rows = append(rows, m)
-				break
+				rows = append(rows, m) // an adopted table may hold him in two spellings
 			}
 		}
 	}
@@ -194,7 +193,8 @@ func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 // is gone is no error.
 func (s *Service) DeleteGroup(ctx context.Context, id string) (string, error) {
 	now := millis(s.now().UnixMilli())
-	err := s.editGroup(ctx, id, func(_ *batch, g *group) store.Change {
+	err := s.editGroup(ctx, id, func(b *batch, g *group) store.Change {
+		now = millis(s.clock.next(b.now, id))
 		return store.Change{DropGroups: []string{id}, Formers: g.formers(now)}
 	})
 	return now, err

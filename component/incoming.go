@@ -61,6 +61,9 @@ func (s *Service) decode(it *item) error {
 		return refuse(NotJSON, "the stanza has two bodies")
 	case bodies == 0 && other:
 		m.toUser = addressedTo(it.st.To)
+		if it.copied { // the server passes it on itself
+			m.signal = nil
+		}
 		return nil
 	case bodies == 0 && it.copied:
 		m.ignore = true

@@ -26,9 +26,10 @@ type item struct {
 
 // call is work that takes the conveyor's order without being a client's message.
 type call struct {
-	alone bool // it begins a batch: it deletes rows, or it changes what others in the batch look at
+	first bool  // it begins a batch: it deletes rows
+	alone bool  // it is a batch of its own: it changes what others in the batch would have looked at before
+	size  int64 // bytes that it writes, about
 	plan  func(ctx context.Context, b *batch) error
-	after func() // on the conveyor, after the commit
 	done  chan error
 }
 
@@ -90,6 +91,8 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 		s.metrics.ignored.WithLabelValues("own").Inc()
 		return
 	}
+	// Here and not when its turn comes: by then the device may have said that it is gone.
+	s.presence.heard(from, nil, 0)
 	it := &item{st: st, from: from, copied: copied, size: int64(len(st.Inner)) + 200}
 	switch {
 	case from.Domain != s.cfg.Server || from.Local == "":
@@ -154,13 +157,22 @@ func (s *Service) do(ctx context.Context, c *call) error {
 	}
 	c.done = make(chan error, 1)
 	select {
-	case s.intake.queue <- &item{call: c}:
+	case s.intake.queue <- &item{call: c, size: c.size}:
+	case <-s.ended:
+		return ErrUnavailable
 	case <-ctx.Done():
 		return ErrUnavailable
 	}
 	select {
 	case err := <-c.done:
 		return err
+	case <-s.ended:
+		select {
+		case err := <-c.done:
+			return err
+		default:
+			return ErrUnavailable
+		}
 	case <-ctx.Done(): // it may still happen; the caller was told by its own deadline
 		return ctx.Err()
 	}

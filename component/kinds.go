@@ -25,7 +25,7 @@ type Kind struct {
 	reads   bool // the server acts on ids in the body objects
 	bare    bool // it says all by its type: the body may be missing
 	late    bool // a notice that a former member may still send
-	alone   bool // deletes rows, so it begins a batch (store.Change: deletions come first)
+	first   bool // deletes rows, so it begins a batch (store.Change: deletions come first)
 	act     func(*turn) error
 }
 
@@ -41,16 +41,16 @@ func newKinds() *kindTable {
 	rows := []Kind{
 		// 1:1
 		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, act: actReadChat},
-		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, alone: true, act: actRevokeChat},
+		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, first: true, act: actRevokeChat},
 		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bare: true, act: actChat},
 		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat},
 		// groups
 		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, act: actReadGroup},
-		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alone: true, act: actRevokeGroup},
+		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, first: true, act: actRevokeGroup},
 		{Name: "MTS-103", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actRemovedNotice},
 		{Name: "MTS-104", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
 		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
-		{Name: "MTS-107", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alone: true, act: actDissolveNotice},
+		{Name: "MTS-107", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, first: true, act: actDissolveNotice},
 		{Name: "MTS-", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, act: actGroup},
 		// business messages from clients: passed on or refused, without a trace
 		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},

@@ -24,7 +24,7 @@ func (s *Service) Notify(ctx context.Context, n Notice) error {
 		return err
 	}
 	for slice := range slices.Chunk(receivers, noticeSlice) {
-		err := s.do(ctx, &call{plan: func(_ context.Context, b *batch) error {
+		err := s.do(ctx, &call{size: int64(len(slice) * (len(n.Body) + 400)), plan: func(_ context.Context, b *batch) error {
 			for _, p := range slice {
 				b.notice(n.Type, n.Body, p)
 			}

@@ -83,11 +83,11 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pe
 		return err
 	}
 	for slice := range slices.Chunk(rows, queuePage) {
-		err := s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+		err := s.do(ctx, &call{first: true, plan: func(_ context.Context, b *batch) error {
 			var change store.Change
 			for _, row := range slice {
 				key := store.PendingKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
-				if row.ID == "" && s.owed.settle(p.Local, row.MsgID) {
+				if row.ID == "" && s.owed.settle(p.Local, p.ID, row.MsgID) {
 					continue
 				}
 				change.DropPending = append(change.DropPending, key)
@@ -134,7 +134,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 		return err
 	}
 	s.look()
-	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &call{first: true, plan: func(ctx context.Context, b *batch) error {
 		found, err := s.users.lookup(ctx, []string{p.Local})
 		if err != nil {
 			return err

@@ -40,6 +40,7 @@ type owed struct {
 	users map[string]*owedUser // by JID local part
 	order []*owedMessage       // oldest first; settled ones are dropped from the front
 	rows  []store.Pending      // copies that are to become rows with the next batch
+	taken []store.Pending      // those that a batch is writing now
 	count int
 }
 
@@ -87,9 +88,13 @@ func (m *owedMessage) pending(owner string, status int) store.Pending {
 }
 
 // settle takes a confirmation. It is false when nothing was owed under that id: the copy may have become a row.
-func (o *owed) settle(local, msgID string) bool {
+func (o *owed) settle(local, id, msgID string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if i := slices.IndexFunc(o.rows, func(row store.Pending) bool { return row.MsgID == msgID && row.Owner == id }); i >= 0 {
+		o.rows = slices.Delete(o.rows, i, i+1)
+		return true
+	}
 	u := o.users[local]
 	if u == nil {
 		return false
@@ -157,14 +162,14 @@ func (o *owed) row(u *owedUser, c *owedCopy) {
 	}
 }
 
-// revoked keeps removed messages from becoming rows.
-func (o *owed) revoked(msgIDs []string) {
+// forget keeps messages that were removed from becoming rows.
+func (o *owed) forget(gone func(store.Pending) bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, m := range o.order {
-		m.gone = m.gone || slices.Contains(msgIDs, m.row.MsgID)
+		m.gone = m.gone || gone(m.row)
 	}
-	o.rows = slices.DeleteFunc(o.rows, func(row store.Pending) bool { return slices.Contains(msgIDs, row.MsgID) })
+	o.rows = slices.DeleteFunc(o.rows, gone)
 }
 
 // tick settles what is old enough. A copy that only a confirmation settles becomes a row; any other counts as received
@@ -193,23 +198,46 @@ func (o *owed) tick(now, asof time.Time, snapshots bool) {
 	}
 }
 
-// take hands over the copies that are to be written as rows, at most n.
-func (o *owed) take(n int) []store.Pending {
+// take hands over the copies that are to be written as rows, at most n, but for those that not says no to. Until the next
+// take, written or giveBack they are still seen by pending.
+func (o *owed) take(n int, not func(store.Pending) bool) []store.Pending {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	n = min(n, len(o.rows))
-	taken := o.rows[:n:n]
-	if o.rows = o.rows[n:]; len(o.rows) == 0 {
+	rest := o.rows[n:]
+	if not == nil {
+		o.taken = slices.Clone(o.rows[:n])
+	} else {
+		o.taken = nil
+		var kept []store.Pending
+		for _, row := range o.rows[:n] {
+			if not(row) {
+				kept = append(kept, row)
+			} else {
+				o.taken = append(o.taken, row)
+			}
+		}
+		rest = append(kept, rest...)
+	}
+	if o.rows = rest; len(rest) == 0 {
 		o.rows = nil
 	}
-	return taken
+	return slices.Clone(o.taken)
+}
+
+// written says that what was taken is in the database.
+func (o *owed) written() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.taken = nil
 }
 
 // giveBack undoes take after a failed write.
 func (o *owed) giveBack(rows []store.Pending) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.rows = append(append(make([]store.Pending, 0, len(rows)+len(o.rows)), rows...), o.rows...)
+	o.taken = nil
+	o.rows = slices.Concat(rows, o.rows)
 }
 
 // settled is the position up to which nothing is owed, given how far deliveries are known to have been routed.
@@ -237,9 +265,11 @@ func (o *owed) pending(local, id string, confirming bool) []store.Pending {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var list []store.Pending
-	for _, row := range o.rows {
-		if row.Owner == id {
-			list = append(list, row)
+	for _, rows := range [...][]store.Pending{o.taken, o.rows} {
+		for _, row := range rows {
+			if row.Owner == id {
+				list = append(list, row)
+			}
 		}
 	}
 	if u := o.users[local]; u != nil {
@@ -250,17 +280,6 @@ func (o *owed) pending(local, id string, confirming bool) []store.Pending {
 		}
 	}
 	return list
-}
-
-// dissolved keeps messages of a group that is gone from becoming rows; the notices of its end still may.
-func (o *owed) dissolved(groupID string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	old := func(row store.Pending) bool { return row.SessionID == groupID && row.Type != "MTS-107" }
-	for _, m := range o.order {
-		m.gone = m.gone || old(m.row)
-	}
-	o.rows = slices.DeleteFunc(o.rows, old)
 }
 
 // counts are for the metrics.

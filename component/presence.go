@@ -184,6 +184,17 @@ func (p *presence) takeChanges() []presenceChange {
 	return taken
 }
 
+// giveBack puts changes back that could not be acted on.
+func (p *presence) giveBack(changes []presenceChange) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range changes {
+		if slices.ContainsFunc(p.users[c.local], func(d Device) bool { return d.Full == c.came.Full }) {
+			p.changes = append(p.changes, c)
+		}
+	}
+}
+
 // forget drops everything: after the link was down nobody knows who left meanwhile. Unknown counts as offline.
 func (p *presence) forget() {
 	p.mu.Lock()

@@ -12,7 +12,7 @@ func actReadChat(t *turn) error {
 	authors, err := t.read(func(m store.Message) bool {
 		return m.To == t.sender.ID
 	})
-	if err != nil {
+	if err != nil || t.nowhere {
 		return err
 	}
 	t.async = t.sender.Local != t.peer.Local
@@ -32,7 +32,7 @@ func actReadGroup(t *turn) error {
 	authors, err := t.read(func(m store.Message) bool {
 		return m.SessionID == t.groupID
 	})
-	if err != nil {
+	if err != nil || t.nowhere {
 		return err
 	}
 	t.others = true
@@ -64,17 +64,22 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 		status = 2
 	}
 	var authors []person
-	refused := false
+	refused, own := false, 0
 	for _, id := range t.it.msg.targets {
 		author := t.env.To // as the old server always took
 		if rows := t.b.messages[id]; len(rows) > 0 {
 			i := slices.IndexFunc(rows, received)
 			switch {
 			case i < 0:
-				refused = refused || !slices.ContainsFunc(rows, func(m store.Message) bool { return m.From == t.sender.ID })
+				if slices.ContainsFunc(rows, func(m store.Message) bool { return m.From == t.sender.ID }) {
+					own++
+				} else {
+					refused = true
+				}
 				continue
 			case rows[i].From == t.sender.ID:
-				continue // one's own
+				own++
+				continue
 			}
 			author = rows[i].From
 			if p := newPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != adminID {
@@ -88,6 +93,7 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 	if refused && len(t.change.Receipts) == 0 {
 		return nil, refuse(NotAllowed, "the message was not sent to this reader")
 	}
+	t.nowhere = own > 0 && own == len(t.it.msg.targets) // nobody is told that he has read what he wrote himself
 	return authors, nil
 }
 
@@ -128,7 +134,7 @@ func (t *turn) confirm(msgID string) {
 		t.change.Confirming = append(t.change.Confirming, t.sender.ID)
 		t.b.after = append(t.b.after, func() { s.users.setConfirms(local, true) })
 	}
-	if !s.owed.settle(t.sender.Local, msgID) && msgID != "" {
+	if msgID != "" && !s.owed.settle(t.sender.Local, t.sender.ID, msgID) {
 		t.change.DropPending = append(t.change.DropPending, store.PendingKey{Owner: t.sender.ID, MsgID: msgID})
 	}
 }

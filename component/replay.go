@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"tlim/component/stanza"
 	"tlim/store"
@@ -156,23 +157,40 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, e
 	if err != nil {
 		return nil, err
 	}
+	g := groups[m.SessionID]
+	if g == nil { // deleted, and what it had said is still to be delivered; or dissolved, and all of it goes
+		purges, err := s.store.Purges(ctx)
+		if err != nil || slices.ContainsFunc(purges, func(p store.Purge) bool { return p.SessionID == m.SessionID }) {
+			return nil, err
+		}
+		g = &group{}
+	}
 	at := parseMillis(m.Time)
 	var list []person
-	if g := groups[m.SessionID]; g != nil {
-		for _, row := range g.rows {
-			if parseMillis(row.Since) <= at {
-				list = append(list, newPerson(row.UserID, s.cfg.Server))
-			}
+	for _, row := range g.rows {
+		if parseMillis(row.Since) <= at {
+			list = append(list, newPerson(row.UserID, s.cfg.Server))
 		}
 	}
-	formers, err := s.store.Formers(ctx, []string{m.SessionID}, at)
+	since := at
+	if m.Type == "MTS-103" {
+		since -= formerTime.Milliseconds()
+	}
+	formers, err := s.store.Formers(ctx, []string{m.SessionID}, since)
 	if err != nil {
 		return nil, err
 	}
 	for _, f := range formers {
-		if groups[m.SessionID] != nil && parseMillis(f.Time) > at {
-			list = append(list, newPerson(f.UserID, s.cfg.Server))
+		p := newPerson(f.UserID, s.cfg.Server)
+		if !slices.Contains(list, p) && (parseMillis(f.Time) > at || m.Type == "MTS-103" && s.namedIn(m, p)) {
+			list = append(list, p)
 		}
 	}
 	return list, nil
+}
+
+// namedIn says whether a stored notice names a former member.
+func (s *Service) namedIn(m store.Message, former person) bool {
+	env, _, err := parseEnvelope(rebuild(m, false), s.kinds, Limits{Body: len(m.Body)})
+	return err == nil && named(env.Objects, former)
 }

@@ -1,6 +1,8 @@
 package component
 
 import (
+	"slices"
+
 	"tlim/store"
 )
 
@@ -45,17 +47,20 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		known, remembered := b.ids[key]
 		author := known.From
 		msgTime := known.Time
-		stored := false
+		stored, elsewhere := false, false
 		for _, m := range b.messages[id] {
 			if t.it != nil && m.MsgID == t.env.MsgID && m.Type == t.env.Type { // this revoke itself, stored under the id that it names
 				continue
 			}
 			if !here(m) {
-				return refuse(NotAllowed, "a message of another conversation cannot be revoked here")
+				elsewhere = true
+				continue
 			}
 			author, msgTime, stored = m.From, m.Time, true
 		}
 		switch {
+		case !stored && elsewhere:
+			return refuse(NotAllowed, "a message of another conversation cannot be revoked here")
 		case !stored && remembered && known.Conversation != t.conversation && known.Digest != "":
 			return refuse(NotAllowed, "a message of another conversation cannot be revoked here")
 		case (stored || remembered && known.Digest != "") && author != t.sender.ID && !owner:
@@ -80,7 +85,10 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 			drop.From, drop.To = t.sender.ID, t.peer.ID
 		}
 		t.change.DropMessages = append(t.change.DropMessages, drop)
-		b.revoked = append(b.revoked, id)
+	}
+	if len(tombstones) > 0 {
+		ids := t.it.msg.targets
+		b.gone = append(b.gone, func(row store.Pending) bool { return slices.Contains(ids, row.MsgID) })
 	}
 	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
 	return nil

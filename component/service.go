@@ -133,6 +133,7 @@ type Service struct {
 	connection atomic.Uint64 // counts ups and downs of the link
 	storeErr   atomic.Pointer[string]
 	started    chan struct{} // closed when Run has taken the database over
+	ended      chan struct{} // closed when Run takes nothing more
 }
 
 // New checks the configuration and builds a Service. Nothing runs yet; stanzas that arrive before Run wait in the queue.
@@ -151,6 +152,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		chats:      newChatCache(),
 		linkEvents: make(chan struct{}, 1),
 		started:    make(chan struct{}),
+		ended:      make(chan struct{}),
 		purgeWake:  make(chan struct{}, 1),
 	}
 	s.metrics = newMetrics(deps.Registry, s)
@@ -165,10 +167,55 @@ func New(cfg Config, deps Deps) (*Service, error) {
 }
 
 // Run takes the database over and works until ctx ends; then it refuses what still comes with error-013, finishes what it
-// has, writes down what is owed, and returns nil. Any other return is fatal: store.ErrFenced means that another process
-// owns the database now.
+// has, writes down what is owed, and returns nil, after ShutdownTimeout at the latest. Any other return is fatal:
+// store.ErrFenced means that another process owns the database now. It can be called once.
 func (s *Service) Run(ctx context.Context) error {
-	state, err := s.takeOver(ctx)
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(s.cfg.ShutdownTimeout, cancel) })()
+
+	err := s.takeOver(ctx)
+	if err == nil {
+		close(s.started)
+		purging, stopPurging := context.WithCancel(work)
+		s.background.Go(func() { s.purge(purging) })
+		err = s.convey(ctx, work)
+		stopPurging()
+	} else if ctx.Err() != nil {
+		err = nil
+	}
+
+	s.draining.Store(true)
+	close(s.ended)
+	s.turnAway()
+	s.link.Lock()
+	if s.link.cancel != nil {
+		s.link.cancel()
+	}
+	s.link.Unlock()
+	s.background.Wait()
+	return err
+}
+
+// takeOver makes the database ours and queues what was owed at the last end. It waits for the database: a process that
+// starts before it is better than one that must be started again.
+func (s *Service) takeOver(ctx context.Context) error {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := s.tryTakeOver(ctx)
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		if s.noteStore(err); err == nil {
+			return nil
+		}
+		if !sleep(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Service) tryTakeOver(ctx context.Context) error {
+	state, err := s.store.TakeOver(ctx)
 	if err != nil {
 		return err
 	}
@@ -179,41 +226,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.recover(ctx, state); err != nil {
 		return fmt.Errorf("queue what was owed at the last end: %w", err)
 	}
-	close(s.started)
-
-	purging, stopPurging := context.WithCancel(context.WithoutCancel(ctx))
-	s.background.Go(func() { s.purge(purging) })
-	err = s.convey(ctx)
-	stopPurging()
-	s.link.Lock()
-	if s.link.cancel != nil {
-		s.link.cancel()
-	}
-	s.link.Unlock()
-	s.background.Wait()
-	return err
-}
-
-// takeOver waits for the database: a process that starts before it is better than one that must be started again.
-func (s *Service) takeOver(ctx context.Context) (store.State, error) {
-	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		state, err := s.store.TakeOver(ctx)
-		if err == nil {
-			s.noteStore(nil)
-			return state, nil
-		}
-		if !errors.Is(err, store.ErrUnavailable) {
-			return state, err
-		}
-		s.noteStore(err)
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return state, ctx.Err()
-		case <-timer.C:
-		}
-	}
+	return nil
 }
 
 // Up tells that the link is ready; it is called before any stanza of that connection. Deliveries begin once the first

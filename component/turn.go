@@ -35,7 +35,6 @@ type turn struct {
 func (t *turn) decide() error {
 	s := t.b.s
 	t.sender = s.person(t.it.from.Local, t.b.users)
-	s.presence.heard(t.it.from, nil, 0)
 	if _, ok := t.b.users[t.it.from.Local]; !ok {
 		s.learn([]string{t.it.from.Local})
 	}
@@ -119,8 +118,11 @@ func (t *turn) idKey() store.IDKey {
 func (t *turn) known() (bool, error) {
 	key := t.idKey()
 	old, ok := t.b.ids[key]
-	if !ok {
-		return t.adopted(key)
+	if !ok && !t.b.s.adopted {
+		return false, nil
+	}
+	if !ok || old.State == store.Live && old.Digest == "" { // the latter: somebody had revoked it before it came, in vain
+		return t.stored(key)
 	}
 	sameSender := old.From == t.sender.ID && old.Conversation == t.conversation
 	switch {
@@ -136,10 +138,10 @@ func (t *turn) known() (bool, error) {
 	return false, refuse(IDConflict, "msg_id is in use by another message")
 }
 
-// adopted looks for the message among those that the old system stored.
-func (t *turn) adopted(key store.IDKey) (bool, error) {
+// stored looks for the message itself where tlim_id does not say enough: among those that the old system stored.
+func (t *turn) stored(key store.IDKey) (bool, error) {
 	rows := t.b.messages[key.MsgID]
-	if !t.b.s.adopted || len(rows) == 0 || key.Class == store.ClassRevoke {
+	if len(rows) == 0 || key.Class == store.ClassRevoke {
 		return false, nil
 	}
 	for _, m := range rows {
