@@ -50,6 +50,7 @@ func (s *session) run(ctx context.Context) *Error {
 	for _, k := range s.links {
 		k.pings.fail(ErrDown)
 	}
+	l.note(s.err)
 	l.handler.Down(s.err)
 	return s.err
 }
