@@ -40,6 +40,7 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.setPush(ctx, all.SetPush) },
 			func(ctx context.Context) error { return t.confirming(ctx, all.Confirming) },
 			func(ctx context.Context) error { return t.addPurges(ctx, all.Purges) },
+			func(ctx context.Context) error { return t.addFileUses(ctx, all.FileUses) },
 		} {
 			if err := step(ctx); err != nil {
 				return err
@@ -107,4 +108,5 @@ func (m *merged) append(c *Change) {
 	m.SetPush = append(m.SetPush, c.SetPush...)
 	m.Confirming = append(m.Confirming, c.Confirming...)
 	m.Purges = append(m.Purges, c.Purges...)
+	m.FileUses = append(m.FileUses, c.FileUses...)
 }

@@ -24,13 +24,14 @@ type Change struct {
 	TouchGroup string    // session_modify_time = Time of Message, session_valid = 0
 	Groups     []Group   // inserted
 	EditGroups []GroupEdit
-	Members    []Member // inserted, or name, login and picture refreshed (Since of an existing row stays)
-	Formers    []Former // inserted, or Time refreshed
-	Users      []User   // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
-	Learn      []User   // inserted when absent
-	SetPush    []User   // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
-	Confirming []string // user ids whose Confirms becomes true
-	Purges     []Purge  // inserted
+	Members    []Member  // inserted, or name, login and picture refreshed (Since of an existing row stays)
+	Formers    []Former  // inserted, or Time refreshed
+	Users      []User    // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
+	Learn      []User    // inserted when absent
+	SetPush    []User    // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
+	Confirming []string  // user ids whose Confirms becomes true
+	Purges     []Purge   // inserted
+	FileUses   []FileUse // inserted when absent
 }
 
 // Drop names a message to remove: only rows of that conversation go.

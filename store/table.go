@@ -53,11 +53,13 @@ var (
 	tFormer = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
 	tPurge  = tableOf("tlim_purge", "session_id 64, ts 20")
 	tSecret = tableOf("tlim_secret", "name 64, value 256")
+	tFile   = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
+	tUse    = tableOf("tlim_file_use", "file_id 64, msg_id 64")
 	tSchema = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tPending, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tSchema}
 )
 
 // shape is a table as it stands in this database.

@@ -36,3 +36,5 @@ CREATE INDEX tlim_style_user ON ofstyle (user_id, style_name);
 CREATE UNIQUE INDEX tlim_user_jid ON tlim_user (jid);
 -- whose device it was before
 CREATE INDEX tlim_user_push ON tlim_user (push_code);
+-- files past their retention
+CREATE INDEX tlim_file_time ON tlim_file (ts);

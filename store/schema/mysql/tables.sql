@@ -60,3 +60,12 @@ CREATE TABLE tlim_former (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE tlim_purge (session_id varchar(64) NOT NULL PRIMARY KEY, ts varchar(20)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE tlim_secret (name varchar(64) NOT NULL PRIMARY KEY, value varchar(256)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE tlim_file (
+  file_id varchar(64) NOT NULL PRIMARY KEY,
+  file_name varchar(256), media_type varchar(64), file_size bigint NOT NULL, digest varchar(64), user_id varchar(64),
+  ts varchar(20)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE tlim_file_use (
+  file_id varchar(64) NOT NULL, msg_id varchar(64) NOT NULL,
+  PRIMARY KEY (file_id, msg_id)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	fileColumns = `file_id, file_name, media_type, file_size, digest, user_id, ts`
+	fileGet     = `SELECT ` + fileColumns + ` FROM tlim_file WHERE file_id = ?`
+	fileKnown   = `SELECT file_id FROM tlim_file WHERE file_id IN (?*)`
+	fileBefore  = `SELECT file_id FROM tlim_file WHERE ts < ? ORDER BY ts`
+	fileDelete  = `DELETE FROM tlim_file WHERE file_id IN (?*)`
+
+	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id = ? AND msg_id = ?)*`
+	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id IN (?*)`
+	// A message that was revoked or cleaned up is no longer there, so it opens nothing.
+	fileMessages = `SELECT m.msg_type, m.msg_from, m.msg_to, m.session_id FROM tlim_file_use u JOIN ofmessage m ON m.msg_id = u.msg_id
+		WHERE u.file_id = ? ORDER BY m.msg_time, m.id_`
+)
+
+// File is a row of tlim_file: an uploaded file, whose bytes lie in a folder or an object store under the same id.
+type File struct {
+	ID     string // 32 hex digits
+	Name   string // as it is to be saved, without any path
+	Type   string // media type, of a fixed list
+	Size   int64  // bytes
+	Digest string // SHA-256 of the bytes, in hex
+	Owner  string // who uploaded it, in the directory's spelling; "" = not known
+	Time   string // when
+}
+
+// FileUse says that a message names a file. One given twice is taken once.
+type FileUse struct{ FileID, MsgID string }
+
+// AddFile writes the row of a file whose bytes are safe already. ErrDuplicate: the id is taken. After ErrUnavailable the
+// row may be there all the same, when only the answer to the COMMIT was lost: the bytes are to stay then, until
+// [Store.KnownFiles] denies them.
+func (s *Store) AddFile(ctx context.Context, f File) error {
+	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+		r := s.rowsOf(tFile, 1)
+		r.add(f.ID, f.Name, f.Type, f.Size, f.Digest, f.Owner, f.Time)
+		return t.insert(ctx, r)
+	})
+	if err != nil {
+		return fmt.Errorf("add file %s: %w", f.ID, err)
+	}
+	return nil
+}
+
+// GetFile reads the row of a file.
+func (s *Store) GetFile(ctx context.Context, id string) (File, bool, error) {
+	var f File
+	found, err := s.one(ctx, fileGet, []any{id}, func(scan scanner) error {
+		return scan((*text)(&f.ID), (*text)(&f.Name), (*text)(&f.Type), (*number)(&f.Size), (*text)(&f.Digest), (*text)(&f.Owner), (*text)(&f.Time))
+	})
+	return f, found, err
+}
+
+// KnownFiles says which of these files have a row.
+func (s *Store) KnownFiles(ctx context.Context, ids []string) (map[string]bool, error) {
+	known := make(map[string]bool, len(ids))
+	err := s.in(ctx, fileKnown, nil, ids, nil, func(scan scanner) error {
+		var id string
+		err := scan((*text)(&id))
+		known[id] = true
+		return err
+	})
+	return known, err
+}
+
+// FilesBefore reads the ids of at most limit files that were uploaded before t (epoch milliseconds), oldest first.
+func (s *Store) FilesBefore(ctx context.Context, t int64, limit int) ([]string, error) {
+	found := []string{}
+	err := s.page(ctx, fileBefore, []any{millis(t)}, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, "")
+		return scan((*text)(&found[len(found)-1]))
+	})
+	return found, err
+}
+
+// DeleteFiles removes the rows of files, and what is known of their use, in one transaction. Their bytes go afterwards:
+// what a crash leaves of them is an orphan. Ids without a row are no error; after ErrUnavailable call it again.
+func (s *Store) DeleteFiles(ctx context.Context, ids []string) error {
+	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.doIn(ctx, fileUseDelete, ids); err != nil {
+			return err
+		}
+		return t.doIn(ctx, fileDelete, ids)
+	})
+	if err != nil {
+		return fmt.Errorf("delete %d files: %w", len(ids), err)
+	}
+	return nil
+}
+
+// FileMessages reads the first limit messages that name a file and are still there, oldest first: Type, From, To and
+// SessionID of each.
+func (s *Store) FileMessages(ctx context.Context, id string, limit int) ([]Message, error) {
+	found := []Message{}
+	err := s.page(ctx, fileMessages, []any{id}, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, Message{})
+		m := &found[len(found)-1]
+		return scan((*text)(&m.Type), (*text)(&m.From), (*text)(&m.To), (*text)(&m.SessionID))
+	})
+	return found, err
+}
+
+// addFileUses inserts what is not there: a message id that was used before must not fail the message of today.
+func (t *tx) addFileUses(ctx context.Context, uses []FileUse) error {
+	if len(uses) == 0 {
+		return nil
+	}
+	keys := make([]pair, len(uses))
+	for i, u := range uses {
+		keys[i] = pair{u.FileID, u.MsgID}
+	}
+	known := make(map[pair]bool, len(uses))
+	err := t.readPairs(ctx, fileUsePairs, keys, func(scan scanner) error {
+		var p pair
+		err := scan((*text)(&p[0]), (*text)(&p[1]))
+		known[p] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r := t.s.rowsOf(tUse, len(uses))
+	for _, k := range keys {
+		if !known[k] {
+			known[k] = true
+			r.add(k[0], k[1])
+		}
+	}
+	return t.insert(ctx, r)
+}
+
+// apart runs do in one transaction beside the conversations: without the fence, because nothing in it can contradict
+// what another process writes. It takes its turn like every write.
+func (s *Store) apart(ctx context.Context, do func(context.Context, *tx) error) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	t, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(t.context(ctx), t); err != nil {
+		return t.rollback(err)
+	}
+	if err := t.tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", s.fail(err))
+	}
+	return nil
+}
