@@ -1,0 +1,303 @@
+package system
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+// conversation is where a message goes: a group, or a partner.
+type conversation struct {
+	group   string // session id; "" for 1:1
+	partner string // of the sender
+}
+
+// entry is one message as its sender knows it.
+type entry struct {
+	id, from, kind string
+	to             conversation
+	body           string // of the stanza: copies carry it byte for byte
+	stored         string // as HTTP answers it
+	msgTime        string // that the server receipt told; "" until there is one
+}
+
+// ledger is what the senders of a test know: what they sent, and what they were promised. Nothing in it comes from the product but receipts.
+type ledger struct {
+	mu     sync.Mutex
+	sent   map[string]*entry
+	order  []*entry
+	acked  int
+	faults []string // receipts and errors that contradict each other or the protocol
+
+	repeats, waits, late int // sent again, told to wait, longest time without a receipt ends (ms)
+	lastAck              time.Time
+}
+
+func newLedger() *ledger { return &ledger{sent: map[string]*entry{}} }
+
+func (l *ledger) add(e *entry) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent[e.id] = e
+	l.order = append(l.order, e)
+}
+
+// receipt notes a server receipt. It is true for the first one.
+func (l *ledger) receipt(id, msgTime string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.sent[id]
+	switch {
+	case e == nil:
+		l.faults = append(l.faults, "a receipt of "+id+", which nobody sent")
+		return false
+	case msgTime == "":
+		l.faults = append(l.faults, "a receipt of "+id+" without a time")
+	case e.msgTime == "":
+		e.msgTime = msgTime
+		l.acked++
+		l.lastAck = time.Now()
+		return true
+	case e.msgTime != msgTime:
+		l.faults = append(l.faults, fmt.Sprintf("receipts of %s tell %s and %s", id, e.msgTime, msgTime))
+	}
+	return false
+}
+
+func (l *ledger) fault(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+func (l *ledger) count(repeats, waits int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.repeats += repeats
+	l.waits += waits
+}
+
+// receipts is how many messages have theirs, and when the last one came.
+func (l *ledger) receipts() (int, time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.acked, l.lastAck
+}
+
+// in lists the messages of a conversation as the two users, or the group, see it.
+func (l *ledger) in(match func(*entry) bool) map[string]*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	list := map[string]*entry{}
+	for _, e := range l.order {
+		if match(e) {
+			list[e.id] = e
+		}
+	}
+	return list
+}
+
+func inGroup(session string) func(*entry) bool {
+	return func(e *entry) bool { return e.to.group == session }
+}
+
+func between(a, b string) func(*entry) bool {
+	return func(e *entry) bool {
+		return e.to.group == "" && (e.from == a && e.to.partner == b || e.from == b && e.to.partner == a)
+	}
+}
+
+// judge holds a history (newest first, as HTTP answers it) against the ledger's messages of that conversation: everything that got its
+// receipt is there, once, unchanged, with the time of the receipt; nothing is there that nobody sent; times strictly increase. It returns
+// the ids in their order, oldest first.
+func (l *ledger) judge(t *testing.T, name string, history rows, sent map[string]*entry) []string {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if history.Total != len(history.List) {
+		t.Errorf("%s: total %d, %d rows", name, history.Total, len(history.List))
+	}
+	var order []string
+	seen := map[string]bool{}
+	before := ""
+	for _, m := range slices.Backward(history.List) {
+		e := sent[m.ID]
+		switch {
+		case e == nil:
+			t.Errorf("%s: holds %s, which nobody sent there", name, m.ID)
+			continue
+		case seen[m.ID]:
+			t.Errorf("%s: %s is stored twice", name, m.ID)
+			continue
+		case m.From != e.from || m.Type != e.kind || m.Body != e.stored:
+			t.Errorf("%s: %s was sent as %s %s %q and is stored as %s %s %q", name, m.ID, e.from, e.kind, e.stored, m.From, m.Type, m.Body)
+		case e.msgTime != "" && e.msgTime != m.Time:
+			t.Errorf("%s: the receipt of %s told %s, stored is %s", name, m.ID, e.msgTime, m.Time)
+		case len(m.Time) == len(before) && m.Time <= before:
+			t.Errorf("%s: %s has time %s after %s", name, m.ID, m.Time, before)
+		}
+		before = m.Time
+		seen[m.ID] = true
+		order = append(order, m.ID)
+	}
+	for _, e := range sent {
+		if e.msgTime != "" && !seen[e.id] {
+			t.Errorf("%s: LOST %s, which got its receipt", name, e.id)
+		}
+	}
+	return order
+}
+
+// faultless fails the test for what the senders saw.
+func (l *ledger) faultless(t *testing.T) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, fault := range l.faults {
+		if i == 10 {
+			t.Errorf("and %d more", len(l.faults)-i)
+			break
+		}
+		t.Error(fault)
+	}
+}
+
+// arrivals is what one device got, in order.
+type arrivals struct {
+	name string
+
+	mu   sync.Mutex
+	ids  []string // with repeats, ASYNC copies left out
+	seen map[string]int
+	own  map[string]int // ASYNC copies
+	odd  []string       // copies that are not what was sent
+	wake chan struct{}  // room for one: something came
+}
+
+func newArrivals(name string) *arrivals {
+	return &arrivals{name: name, seen: map[string]int{}, own: map[string]int{}, wake: make(chan struct{}, 1)}
+}
+
+// take notes a copy. One that was made anew after a crash carries the stored body, any other the sender's text byte for byte.
+func (a *arrivals) take(m lab.Message, l *ledger) {
+	l.mu.Lock()
+	e := l.sent[m.ID]
+	l.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case e == nil:
+		a.odd = append(a.odd, fmt.Sprintf("nobody sent %s", m.Raw))
+		return
+	case m.Body != e.body && !sameMessage(m, e):
+		a.odd = append(a.odd, fmt.Sprintf("%s was sent as %q", m.Raw, e.body))
+	case m.Subject == "ASYNC":
+		a.own[m.ID]++
+	default:
+		a.ids = append(a.ids, m.ID)
+		a.seen[m.ID]++
+	}
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func sameMessage(m lab.Message, e *entry) bool {
+	env, err := m.Envelope()
+	if err != nil || env.ID != e.id || env.From != e.from || env.Type != e.kind {
+		return false
+	}
+	got, err := env.Objects()
+	if err != nil {
+		return false
+	}
+	want, err := lab.Envelope{Body: []byte(e.stored)}.Objects()
+	return err == nil && fmt.Sprint(got) == fmt.Sprint(want)
+}
+
+// lacks lists which of these ids did not come.
+func (a *arrivals) lacks(ids []string, async bool) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	from := a.seen
+	if async {
+		from = a.own
+	}
+	var list []string
+	for _, id := range ids {
+		if from[id] == 0 {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// inOrder fails the test unless those of the conversation's messages that came, came in its order, repeats left aside.
+func (a *arrivals) inOrder(t *testing.T, order []string) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	place := map[string]int{}
+	for i, id := range order {
+		place[id] = i + 1
+	}
+	seen, last, wrong := map[string]bool{}, 0, 0
+	for _, id := range a.ids {
+		at := place[id]
+		if at == 0 || seen[id] {
+			continue
+		}
+		seen[id] = true
+		if at < last {
+			if wrong++; wrong <= 3 {
+				t.Errorf("%s: %s (the %d.) came after the %d.", a.name, id, at, last)
+			}
+		}
+		last = max(last, at)
+	}
+	if wrong > 3 {
+		t.Errorf("%s: %d out of order", a.name, wrong)
+	}
+}
+
+// sound fails the test for copies that are not what was sent, and returns how many copies were repeats.
+func (a *arrivals) sound(t *testing.T) (repeats int) {
+	t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i, text := range a.odd {
+		if i == 3 {
+			t.Errorf("%s: and %d more", a.name, len(a.odd)-i)
+			break
+		}
+		t.Errorf("%s: %s", a.name, text)
+	}
+	return len(a.ids) - len(a.seen)
+}
+
+// once fails the test unless a queue holds each of these ids exactly once, and nothing of the conversation twice.
+func once(t *testing.T, name string, queue rows, ids []string) {
+	t.Helper()
+	have := map[string]int{}
+	for _, m := range queue.List {
+		if have[m.ID]++; have[m.ID] == 2 {
+			t.Errorf("%s: %s is queued twice", name, m.ID)
+		}
+	}
+	missing := 0
+	for _, id := range ids {
+		if have[id] == 0 {
+			if missing++; missing <= 3 {
+				t.Errorf("%s: LOST %s", name, id)
+			}
+		}
+	}
+	if missing > 3 {
+		t.Errorf("%s: LOST %d of %d", name, missing, len(ids))
+	}
+}
