@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -168,25 +170,22 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 	})
 
-	t.Run("a second process takes the database over", func(t *testing.T) {
-		config := lab.ServerConfig(server)
-		maps.Copy(config, map[string]any{"store.dsn": filepath.Join(tlim.Dir, "tlim.db"), "xmpp.component": "tlim-other." + server.Domain})
-		second := startTlim(t, ctx, lab.TlimOptions{Config: config})
-		id := lab.NewID() // the first one learns of it with its next write
-		if err := zhangsan.SendMessage("tlim."+server.Domain, id, lab.Text("zhangsan", "lisi", id, "to the deposed one")); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-tlim.Exited():
-		case <-ctx.Done():
-			t.Fatal("the first process goes on")
-		}
-		log := readText(t, tlim.Log)
-		if !strings.Contains(log, "another process has taken the database over") {
-			t.Errorf("the log does not say why:\n%s", log)
-		}
-		if code, text, err := second.Ready(ctx); err != nil || code != http.StatusOK {
-			t.Errorf("the second one is not ready: %d %s %v", code, text, err)
+	t.Run("a process whose database is taken over stops at once", func(t *testing.T) {
+		dsn, component := filepath.Join(t.TempDir(), "shared.db"), "tlim-first."+server.Domain
+		yaml := fmt.Sprintf("xmpp: {server: '%s', domain: %s, component: %s, secret: %s}\nstore: {dsn: '%s'}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '127.0.0.1:0'}\n",
+			server.Component, server.Domain, component, server.Secret, dsn)
+		code, said := runServe(t, ctx, yaml, func(_ *os.Process, said func() string) {
+			poll(t, ctx, func() bool { return strings.Contains(said(), "link is up") })
+			config := lab.ServerConfig(server)
+			maps.Copy(config, map[string]any{"store.dsn": dsn, "xmpp.component": "tlim-second." + server.Domain})
+			startTlim(t, ctx, lab.TlimOptions{Config: config})
+			id := lab.NewID() // the first one learns of it with its next write
+			if err := zhangsan.SendMessage(component, id, lab.Text("zhangsan", "lisi", id, "to the deposed one")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		if code != exitFenced || strings.Count(said, "another process has taken the database over") != 2 { // the log, and the last word
+			t.Errorf("exit code %d\n%s", code, said)
 		}
 	})
 }
@@ -288,6 +287,25 @@ func freeAddr(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return addr
+}
+
+// A second signal ends a stop that hangs.
+func TestSecondSignalAborts(t *testing.T) {
+	app := New(Default(), slog.New(slog.DiscardHandler), nil)
+	hanging, release := make(chan struct{}), make(chan struct{})
+	app.onStop("hanging", func(context.Context) error { close(hanging); <-release; return nil })
+	signals := make(chan os.Signal, 1)
+	ended := make(chan error, 1)
+	go func() { ended <- stopping(app, app.log, signals, testTime) }()
+	<-hanging
+	signals <- syscall.SIGHUP // is no reason to abort
+	signals <- syscall.SIGTERM
+	err := <-ended
+	close(release)
+	var exit exitError
+	if !errors.As(err, &exit) || exit.code != exitAbort {
+		t.Errorf("ended with %v", err)
+	}
 }
 
 // Without a server everything else runs, and /readyz says what is missing.
