@@ -20,7 +20,7 @@ type writer struct {
 
 	mu       sync.Mutex
 	buf      []byte // being filled
-	spare    []byte // the other one, while it is not on its way
+	spare    []byte // the other one: on its way, or written
 	taken    uint64 // bytes of the stream that were taken out of buf
 	sent     uint64 // bytes of the stream that were written
 	finished bool   // the stream's end is in the buffer: nothing more is taken
@@ -32,7 +32,7 @@ type writer struct {
 const (
 	// One write: small enough for progress to be seen on a slow connection, large enough to be cheap.
 	chunk = 64 << 10
-	// A buffer that grew beyond this is given back after it was written.
+	// A buffer that grew beyond this is given back when there is nothing left to write.
 	keptBuffer = 1 << 20
 )
 
@@ -67,11 +67,7 @@ func (w *writer) take() (b []byte, last bool) {
 	defer w.mu.Unlock()
 	b = w.buf
 	w.taken += uint64(len(b))
-	w.buf = w.spare[:0]
-	w.spare = nil
-	if cap(b) <= keptBuffer {
-		w.spare = b // is read until the next take, filled after it
-	}
+	w.buf, w.spare = w.spare[:0], b // b is read until the next take, and filled only after it
 	return b, w.finished
 }
 
@@ -80,6 +76,9 @@ func (w *writer) idle() bool {
 	for {
 		w.mu.Lock()
 		some := len(w.buf) > 0 || w.finished
+		if !some && cap(w.buf)+cap(w.spare) > keptBuffer {
+			w.buf, w.spare = nil, nil
+		}
 		w.mu.Unlock()
 		if some {
 			return true

@@ -1,0 +1,163 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// one is a delivery of one copy.
+func one(id, to string) []stanza.Delivery {
+	return []stanza.Delivery{{ID: id, From: "a@tlim.im.test", Payload: []byte("<body>x</body>"), To: []stanza.Target{{JID: to}}}}
+}
+
+// A barrier is behind all that was queued, and passes when the server has answered on every link.
+func TestBarrier(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Connections: 2}).start()
+		sending, intake := r.up(""), r.up("")
+		r.expect("up")
+		for i := range 20 {
+			if err := r.Deliver(t.Context(), one(fmt.Sprint(i), fmt.Sprintf("u%d@im.test", i))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan error, 2)
+		r.Barrier(func(err error) { done <- err })
+		if err := r.Deliver(t.Context(), one("behind", "u1@im.test")); err != nil {
+			t.Fatal(err)
+		}
+		before := 0
+		var pings []stanza.Stanza
+		for _, p := range []*peer{sending, intake} {
+			st := p.next()
+			for ; !isPing(st); st = p.next() {
+				if st.ID == "behind" {
+					t.Error("a later delivery came before the barrier")
+				}
+				before++
+			}
+			if st.From != p.domain {
+				t.Errorf("the ping on %s comes from %s", p.domain, st.From)
+			}
+			pings = append(pings, st)
+		}
+		if before != 20 {
+			t.Errorf("%d of 20 copies came before the barrier", before)
+		}
+		sending.answer(pings[0], "result", "im.test", "")
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Errorf("the barrier passed with one of two answers: %v", err)
+		default:
+		}
+		intake.answer(pings[1], "result", "im.test", "")
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		sending.drain()
+		intake.drain()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Errorf("the barrier was told twice: %v", err)
+		default:
+		}
+	})
+}
+
+// At a loss every barrier fails, once, before the handler hears of it.
+func TestBarrierFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Connections: 2}).start()
+		down := make(chan error, 10)
+		r.Barrier(func(err error) { down <- err })
+		if err := <-down; err != ErrDown {
+			t.Errorf("without a link: %v", err)
+		}
+		sending, intake := r.up(""), r.up("")
+		r.expect("up")
+		for range 3 {
+			r.Barrier(func(err error) { r.events <- fmt.Sprint("barrier ", errors.Is(err, ErrDown)) })
+		}
+		// One link answers, the other one breaks.
+		for range 3 {
+			sending.pong()
+		}
+		_ = intake.conn.Close()
+		r.expect("barrier true", "barrier true", "barrier true", "down lost")
+		r.quiet()
+	})
+}
+
+// A server that does not answer a barrier is as dead as one that does not answer a ping.
+func TestBarrierUnanswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}).start()
+		p := r.up("")
+		r.expect("up")
+		began := time.Now()
+		r.Barrier(func(err error) { r.events <- fmt.Sprint("barrier ", errors.Is(err, ErrDown)) })
+		p.next()
+		r.expect("barrier true", "down deaf")
+		if took := time.Since(began); took < 10*time.Second || took > 13*time.Second {
+			t.Errorf("found after %v", took)
+		}
+	})
+}
+
+// The time in our own buffer is not held against the server's answer.
+func TestBarrierWaitsInTheBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}).start()
+		p := r.up("")
+		r.expect("up")
+		for i := range 10 {
+			if err := r.Deliver(t.Context(), one(fmt.Sprint(i), "u@im.test")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		done := make(chan error, 1)
+		r.Barrier(func(err error) { done <- err })
+		b := make([]byte, 50)
+		for range 5 { // slower than the time for an answer, as a whole
+			pass(7 * time.Second)
+			if _, err := p.conn.Read(b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		go func() {
+			for err := error(nil); err == nil; _, err = p.conn.Read(b) {
+			}
+		}()
+		synctest.Wait()
+		r.quiet()
+		select {
+		case err := <-done:
+			t.Errorf("barrier: %v", err)
+		default:
+		}
+		r.expect("down deaf")
+	})
+}
+
+func TestBarriersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}).start()
+		r.up("")
+		r.expect("up")
+		for range maxPings {
+			r.Barrier(func(error) {})
+		}
+		done := make(chan error, 1)
+		r.Barrier(func(err error) { done <- err })
+		if err := <-done; err != ErrDown {
+			t.Errorf("one more than can wait: %v", err)
+		}
+	})
+}
