@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding"
 	"errors"
 	"fmt"
 	"io"
@@ -11,12 +9,9 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/viper"
-	"go.yaml.in/yaml/v3"
 )
 
 // Sources is where a configuration comes from. The environment of the process is read besides: TLIM_ and the key with _
@@ -146,50 +141,6 @@ func absoluteSQLite(dir, dsn string) string {
 	return scheme + absolute(dir, name)
 }
 
-// key is one leaf of Config.
-type key struct {
-	name  string // xmpp.secret
-	env   string // TLIM_XMPP_SECRET
-	field []int
-	kind  reflect.Type
-}
-
-// secret says whether KEY_file is allowed.
-func (k key) secret() bool { return isSecret(k.kind) }
-
-func isSecret(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(reflect.TypeFor[secretValue]())
-}
-
-type secretValue interface{ reveal(string) }
-
-// keys are all leaves of Config, in its order.
-var keys = keysOf(reflect.TypeFor[Config](), "", nil)
-
-const envPrefix = "TLIM_"
-
-func envName(name string) string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, ".", "_"))
-}
-
-func keysOf(t reflect.Type, prefix string, field []int) (list []key) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		name, at := prefix+f.Tag.Get("yaml"), append(slices.Clone(field), i)
-		if isSection(f.Type) {
-			list = append(list, keysOf(f.Type, name+".", at)...)
-		} else {
-			list = append(list, key{name: name, env: envName(name), field: at, kind: f.Type})
-		}
-	}
-	return list
-}
-
-// isSection says whether a type holds keys rather than a value.
-func isSection(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && !reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) && !isSecret(t)
-}
-
 // reader gathers values and problems.
 type reader struct {
 	Problems
@@ -201,100 +152,6 @@ type reader struct {
 }
 
 func (r *reader) add(format string, args ...any) { r.Problems.add(format, args...) }
-
-// readFile turns the YAML text into a tree whose leaves are texts, so that each key's own type reads it: YAML alone would
-// take the secret 0123 for the number 83.
-func (r *reader) readFile(data []byte) map[string]any {
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	var doc, second yaml.Node
-	switch err := dec.Decode(&doc); {
-	case errors.Is(err, io.EOF):
-		return nil // empty, or comments only
-	case err != nil:
-		r.add("%s: %v", r.file, err)
-		return nil
-	}
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
-		r.add("%s: holds more than one document", r.file)
-	}
-	tree, _ := r.tree(&doc, reflect.TypeFor[Config](), "").(map[string]any)
-	return tree
-}
-
-// tree reads one node. Its depth is bounded by that of t: an unknown name is reported, not followed.
-func (r *reader) tree(n *yaml.Node, t reflect.Type, name string) any {
-	for n.Kind == yaml.DocumentNode || n.Kind == yaml.AliasNode {
-		if n.Kind == yaml.AliasNode {
-			n = n.Alias
-		} else {
-			n = n.Content[0]
-		}
-	}
-	switch {
-	case n.Kind == yaml.ScalarNode && n.Tag == "!!null":
-		return nil // "xmpp:" with everything below commented out: the defaults hold
-	case isSection(t):
-		return r.mapping(n, t, name)
-	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode:
-		list := make([]any, 0, len(n.Content))
-		for i, item := range n.Content {
-			list = append(list, r.tree(item, t.Elem(), fmt.Sprintf("%s[%d]", name, i)))
-		}
-		return list
-	case n.Kind == yaml.ScalarNode:
-		return n.Value
-	}
-	r.add("%s: %s: a single value is expected here", r.at(n), name)
-	return nil
-}
-
-func (r *reader) at(n *yaml.Node) string { return fmt.Sprintf("%s:%d", r.file, n.Line) }
-
-// mapping reads the keys of a section or of a list element.
-func (r *reader) mapping(n *yaml.Node, t reflect.Type, name string) any {
-	if n.Kind != yaml.MappingNode {
-		if name == "" {
-			r.add("%s: the file must hold keys and values, like \"log: {level: info}\"", r.at(n))
-		} else {
-			r.add("%s: %s is a section: its keys stand below it", r.at(n), name)
-		}
-		return nil
-	}
-	tree := map[string]any{}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, full := strings.ToLower(n.Content[i].Value), ""
-		if full = k; name != "" {
-			full = name + "." + k
-		}
-		kind, ok := fieldOf(t, k)
-		if !ok {
-			r.add("%s: %s", r.at(n.Content[i]), unknownKey(full))
-			continue
-		}
-		if _, twice := r.lines[full]; twice {
-			r.add("%s: %s is given twice, first in line %d", r.at(n.Content[i]), full, r.lines[full])
-			continue
-		}
-		r.lines[full] = n.Content[i].Line
-		if value := r.tree(n.Content[i+1], kind, full); value != nil {
-			tree[k] = value
-		}
-	}
-	return tree
-}
-
-// fieldOf finds the type of a key in a section; KEY_file of a secret is a text.
-func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for i := range t.NumField() {
-		f := t.Field(i)
-		if tag := f.Tag.Get("yaml"); tag == name {
-			return f.Type, true
-		} else if tag+"_file" == name && isSecret(f.Type) {
-			return reflect.TypeFor[string](), true
-		}
-	}
-	return nil, false
-}
 
 // testPrefix is what the product's tests call their variables; they may stand in the environment of a tlim under test.
 const testPrefix = envPrefix + "TEST_"
@@ -388,145 +245,4 @@ func (r *reader) origin(name, env string) string {
 		return "--set " + name
 	}
 	return name
-}
-
-// maxSecret bounds a secret in a file: somebody named the wrong file otherwise.
-const maxSecret = 64 << 10
-
-func (r *reader) secretFile(origin, path string) string {
-	data, err := readLimited(absolute(r.dir, path), maxSecret)
-	if err != nil {
-		r.add("%s: %v", origin, err)
-		return ""
-	}
-	text := strings.TrimRight(string(data), "\r\n")
-	if text == "" {
-		r.add("%s: %s is empty", origin, path)
-	}
-	return text
-}
-
-// assign reads a text, a list of texts or a list of keys into a field.
-func (r *reader) assign(field reflect.Value, raw any, origin string) {
-	if field.Kind() == reflect.Slice {
-		r.assignList(field, raw, origin)
-		return
-	}
-	if isSection(field.Type()) {
-		r.assignSection(field, raw, origin)
-		return
-	}
-	text, ok := raw.(string)
-	if !ok {
-		r.add("%s: a single value is expected here", origin)
-		return
-	}
-	if err := assignText(field, text); err != nil {
-		r.add("%s: %q %v", origin, text, err)
-	}
-}
-
-// assignList reads a list, or a text as the command line and the environment have it: values with commas between them,
-// or YAML when it begins with a bracket.
-func (r *reader) assignList(field reflect.Value, raw any, origin string) {
-	if text, ok := raw.(string); ok {
-		if raw = r.listOf(text, field.Type(), origin); raw == nil {
-			return
-		}
-	}
-	items, _ := raw.([]any)
-	list := reflect.MakeSlice(field.Type(), len(items), len(items))
-	for i, item := range items {
-		if item == nil {
-			r.add("%s: element %d is empty", origin, i+1)
-			continue
-		}
-		r.assign(list.Index(i), item, fmt.Sprintf("%s: element %d", origin, i+1))
-	}
-	field.Set(list)
-}
-
-func (r *reader) listOf(text string, t reflect.Type, origin string) any {
-	text = strings.TrimSpace(text)
-	if !strings.HasPrefix(text, "[") && !isSection(t.Elem()) {
-		list := []any{}
-		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				list = append(list, part)
-			}
-		}
-		return list
-	}
-	var n yaml.Node
-	if err := yaml.Unmarshal([]byte(text), &n); err != nil || len(n.Content) == 0 || n.Content[0].Kind != yaml.SequenceNode {
-		r.add("%s: is no list: write it like [{name: crm, key_file: crm.key, scopes: [business]}]", origin)
-		return nil
-	}
-	inner := reader{file: origin, dir: r.dir, lines: map[string]int{}}
-	list := inner.tree(n.Content[0], t, "")
-	r.Problems = append(r.Problems, inner.Problems...)
-	return list
-}
-
-// assignSection reads an element of a list that has keys of its own.
-func (r *reader) assignSection(field reflect.Value, raw any, origin string) {
-	values, ok := raw.(map[string]any)
-	if !ok {
-		r.add("%s: keys and values are expected here", origin)
-		return
-	}
-	for i := range field.NumField() {
-		name := field.Type().Field(i).Tag.Get("yaml")
-		target := field.Field(i)
-		if isSecret(target.Type()) {
-			direct, fromFile := values[name], values[name+"_file"]
-			if direct != nil && fromFile != nil {
-				r.add("%s: %s and %s_file are both given: which one counts?", origin, name, name)
-				continue
-			}
-			if fromFile != nil {
-				direct = r.secretFile(fmt.Sprintf("%s: %s_file", origin, name), fmt.Sprint(fromFile))
-			}
-			if direct != nil {
-				target.Addr().Interface().(secretValue).reveal(fmt.Sprint(direct))
-			}
-		} else if value := values[name]; value != nil {
-			r.assign(target, value, origin+": "+name)
-		}
-	}
-}
-
-// assignText reads one value by the rules of its type.
-func assignText(field reflect.Value, text string) error {
-	if u, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
-		return u.UnmarshalText([]byte(text))
-	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return errors.New("holds a control character")
-	}
-	switch field.Kind() {
-	case reflect.String:
-		field.SetString(strings.TrimSpace(text))
-	case reflect.Bool:
-		var s Switch
-		if err := s.UnmarshalText([]byte(text)); err != nil {
-			return errors.New("is neither true nor false")
-		}
-		field.SetBool(bool(s))
-	case reflect.Int:
-		n, err := strconv.Atoi(strings.TrimSpace(text))
-		if err != nil {
-			return errors.New("is no whole number")
-		}
-		field.SetInt(int64(n))
-	case reflect.Float64:
-		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil || n != n || n > 1e12 || n < -1e12 {
-			return errors.New("is no number")
-		}
-		field.SetFloat(n)
-	default:
-		return fmt.Errorf("cannot be read as %s", field.Type())
-	}
-	return nil
 }

@@ -1,6 +1,6 @@
 // Command tlim is an XMPP component beside an existing server: group chat, offline queue, read receipts and an HTTP API.
 //
-// This package wires the parts and nothing else: settings.go and config.go are the configuration, app.go starts and stops,
+// This package wires the parts and nothing else: settings.go, config.go and check.go are the configuration, app.go starts and stops,
 // admin.go answers operators, serve.go listens to signals.
 //
 // Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 another process has taken the database

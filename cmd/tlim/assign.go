@@ -1,0 +1,154 @@
+package main
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxSecret bounds a secret in a file: somebody named the wrong file otherwise.
+const maxSecret = 64 << 10
+
+func (r *reader) secretFile(origin, path string) string {
+	data, err := readLimited(absolute(r.dir, path), maxSecret)
+	if err != nil {
+		r.add("%s: %v", origin, err)
+		return ""
+	}
+	text := strings.TrimRight(string(data), "\r\n")
+	if text == "" {
+		r.add("%s: %s is empty", origin, path)
+	}
+	return text
+}
+
+// assign reads a text, a list of texts or a list of keys into a field.
+func (r *reader) assign(field reflect.Value, raw any, origin string) {
+	if field.Kind() == reflect.Slice {
+		r.assignList(field, raw, origin)
+		return
+	}
+	if isSection(field.Type()) {
+		r.assignSection(field, raw, origin)
+		return
+	}
+	text, ok := raw.(string)
+	if !ok {
+		r.add("%s: a single value is expected here", origin)
+		return
+	}
+	if err := assignText(field, text); err != nil {
+		r.add("%s: %q %v", origin, text, err)
+	}
+}
+
+// assignList reads a list, or a text as the command line and the environment have it: values with commas between them,
+// or YAML when it begins with a bracket.
+func (r *reader) assignList(field reflect.Value, raw any, origin string) {
+	if text, ok := raw.(string); ok {
+		if raw = r.listOf(text, field.Type(), origin); raw == nil {
+			return
+		}
+	}
+	items, _ := raw.([]any)
+	list := reflect.MakeSlice(field.Type(), len(items), len(items))
+	for i, item := range items {
+		if item == nil {
+			r.add("%s: element %d is empty", origin, i+1)
+			continue
+		}
+		r.assign(list.Index(i), item, fmt.Sprintf("%s: element %d", origin, i+1))
+	}
+	field.Set(list)
+}
+
+func (r *reader) listOf(text string, t reflect.Type, origin string) any {
+	text = strings.TrimSpace(text)
+	if !strings.HasPrefix(text, "[") && !isSection(t.Elem()) {
+		list := []any{}
+		for part := range strings.SplitSeq(text, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				list = append(list, part)
+			}
+		}
+		return list
+	}
+	var n yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &n); err != nil || len(n.Content) == 0 || n.Content[0].Kind != yaml.SequenceNode {
+		r.add("%s: is no list: write it like [{name: crm, key_file: crm.key, scopes: [business]}]", origin)
+		return nil
+	}
+	inner := reader{file: origin, dir: r.dir, lines: map[string]int{}}
+	list := inner.tree(n.Content[0], t, "")
+	r.Problems = append(r.Problems, inner.Problems...)
+	return list
+}
+
+// assignSection reads an element of a list that has keys of its own.
+func (r *reader) assignSection(field reflect.Value, raw any, origin string) {
+	values, ok := raw.(map[string]any)
+	if !ok {
+		r.add("%s: keys and values are expected here", origin)
+		return
+	}
+	for i := range field.NumField() {
+		name := field.Type().Field(i).Tag.Get("yaml")
+		target := field.Field(i)
+		if isSecret(target.Type()) {
+			direct, fromFile := values[name], values[name+"_file"]
+			if direct != nil && fromFile != nil {
+				r.add("%s: %s and %s_file are both given: which one counts?", origin, name, name)
+				continue
+			}
+			if fromFile != nil {
+				direct = r.secretFile(fmt.Sprintf("%s: %s_file", origin, name), fmt.Sprint(fromFile))
+			}
+			if direct != nil {
+				target.Addr().Interface().(secretValue).reveal(fmt.Sprint(direct))
+			}
+		} else if value := values[name]; value != nil {
+			r.assign(target, value, origin+": "+name)
+		}
+	}
+}
+
+// assignText reads one value by the rules of its type.
+func assignText(field reflect.Value, text string) error {
+	if u, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
+		return u.UnmarshalText([]byte(text))
+	}
+	if strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("holds a control character")
+	}
+	switch field.Kind() {
+	case reflect.String:
+		field.SetString(strings.TrimSpace(text))
+	case reflect.Bool:
+		var s Switch
+		if err := s.UnmarshalText([]byte(text)); err != nil {
+			return errors.New("is neither true nor false")
+		}
+		field.SetBool(bool(s))
+	case reflect.Int:
+		n, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			return errors.New("is no whole number")
+		}
+		field.SetInt(int64(n))
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+		if err != nil || n != n || n > 1e12 || n < -1e12 {
+			return errors.New("is no number")
+		}
+		field.SetFloat(n)
+	default:
+		return fmt.Errorf("cannot be read as %s", field.Type())
+	}
+	return nil
+}
