@@ -263,10 +263,10 @@ func (b *batch) decide(ctx context.Context) {
 	}
 }
 
-// housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, presence news, positions.
-func (b *batch) housekeeping(ctx context.Context) {
+// comings acts on mobiles that came and went. It stands before the messages: what waited for a phone is older than they are.
+func (b *batch) comings(ctx context.Context) {
 	s := b.s
-	asof, period := s.presence.asof()
+	_, period := s.presence.asof()
 	for _, change := range s.presence.takeChanges() {
 		if change.came == nil {
 			s.owed.lost(change.local)
@@ -275,6 +275,12 @@ func (b *batch) housekeeping(ctx context.Context) {
 			b.came = append(b.came, change)
 		}
 	}
+}
+
+// housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, positions.
+func (b *batch) housekeeping(ctx context.Context) {
+	s := b.s
+	asof, _ := s.presence.asof()
 	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
 		s.owed.tick(b.now, asof, s.presence.known())
 		s.ticked = b.now
@@ -336,8 +342,8 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 		kind := s.kindOf(row.Type)
 		m := row.Message
 		own := kind.scope != scopeGroup && row.From == row.Owner && row.To != row.Owner
-		if kind.scope != scopeGroup && !own {
-			m.To = row.Owner // the row names the peer there
+		if kind.scope != scopeGroup && !own || row.Type == "MTS-107" {
+			m.To = row.Owner // the row names the peer or the group there
 		}
 		text := rebuild(m, s.cfg.ArrayBodies)
 		b.deliver = append(b.deliver, stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),

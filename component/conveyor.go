@@ -121,6 +121,9 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		s.refuseAll(items, err)
 		return nil
 	}
+	if !b.bare {
+		b.comings(ctx)
+	}
 	b.decide(ctx)
 	if b.bare {
 		b.positions = s.persisted

@@ -272,6 +272,14 @@ func (h *harness) offline(device string) {
 	h.sync()
 }
 
+// snapshot lets the server answer what it has, now.
+func (h *harness) snapshot() {
+	h.t.Helper()
+	sessions, _ := h.server.Snapshot(h.t.Context())
+	h.presence.merge(sessions, h.clock.now())
+	h.sync()
+}
+
 // send lets a device send an envelope that asks for a receipt.
 func (h *harness) send(device, envelope string) {
 	h.t.Helper()

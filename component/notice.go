@@ -112,9 +112,10 @@ func (s *Service) everybody(ctx context.Context, visit func(store.User)) error {
 // notice makes a message from admin to one user.
 func (b *batch) notice(kind, body string, to person) {
 	s := b.s
-	msgID := newID()
-	text := serverMade(kind, msgID, adminID, to.ID, millis(b.now.UnixMilli()), body, s.cfg.ArrayBodies)
-	t := &turn{b: b, sender: newPerson(adminID, s.cfg.Server), peer: to, conversation: chatName(adminID, to.ID),
+	msgID, conversation := newID(), chatName(adminID, to.ID)
+	at := s.clock.next(b.now, conversation)
+	text := serverMade(kind, msgID, adminID, to.ID, millis(at), body, s.cfg.ArrayBodies)
+	t := &turn{b: b, sender: newPerson(adminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
 		env: &Envelope{Kind: s.kindOf(kind), Type: kind, MsgID: msgID, From: adminID, To: to.ID, Body: body, Text: text}}
 	t.to, t.payload = []person{to}, renderPayload(text, nil, false, true)
 	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()

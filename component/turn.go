@@ -21,6 +21,7 @@ type turn struct {
 	group        *group // nil for a group that is gone
 	groupID      string
 	conversation string
+	at           int64 // its place in the order, which is the msg_time of stored kinds; given by emit at the latest
 
 	payload []byte // of the copies
 	change  store.Change
@@ -173,13 +174,15 @@ func (t *turn) acknowledge(msgTime string) {
 // emit makes the rows and copies of an accepted message: both from one look at who is there.
 func (t *turn) emit() {
 	b, kind := t.b, t.env.Kind
-	at := b.s.clock.next(b.now, t.conversation)
+	if t.at == 0 {
+		t.at = b.s.clock.next(b.now, t.conversation)
+	}
 	if kind.Stored {
-		t.store(millis(at))
-		t.acknowledge(millis(at))
+		t.store(millis(t.at))
+		t.acknowledge(millis(t.at))
 	}
 	if !t.nowhere {
-		t.copies(at)
+		t.copies(t.at)
 		t.ownCopies()
 	}
 	t.commit()

@@ -61,8 +61,12 @@ func (s *session) connect(ctx context.Context, domain string) (*link, error) {
 	}
 	k := &link{s: s, domain: domain, conn: conn, ended: make(chan struct{}), pings: pings{proof: time.Now()}}
 	k.out = newWriter(conn, cfg, s.down, s.l.metrics)
-	received := s.l.metrics.bytesIn
-	k.framer = stanza.NewFramer(countingReader{conn, func(n int) { received.Add(float64(n)) }}, stanza.Limits{Stanza: cfg.MaxStanza})
+	received, acknowledge := s.l.metrics.bytesIn, quickAck(conn)
+	counted := func(n int) {
+		received.Add(float64(n))
+		acknowledge()
+	}
+	k.framer = stanza.NewFramer(countingReader{conn, counted}, stanza.Limits{Stanza: cfg.MaxStanza})
 
 	// The framer outlives the handshake: the server's first questions often come in the same segment as its end.
 	stop := context.AfterFunc(ctx, k.closeNow)
