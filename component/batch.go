@@ -315,8 +315,12 @@ func (b *batch) housekeeping(ctx context.Context) {
 	b.positions = store.Positions{Clock: s.clock.last, Delivered: delivered, Settled: settled}
 	idle := len(b.items) == 0
 	b.force = idle && (b.positions != s.persisted && (s.draining.Load() || b.now.Sub(s.wrote) > idleWrite) ||
-		s.storeErr.Load() != nil) // a database that was away is tried until it is back
+		s.storeErr.Load() != nil || // a database that was away is tried until it is back
+		b.now.Sub(s.wrote) > heartbeat) // another process that took over, and a database that went away, are noticed without traffic
 }
+
+// heartbeat is how long an idle process goes without a write.
+const heartbeat = 10 * time.Second
 
 // idleWrite is how often the positions are written when nothing else is.
 const idleWrite = time.Second

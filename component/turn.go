@@ -249,7 +249,7 @@ func (t *turn) copies(at int64) {
 	var owe []owedTo
 	for _, p := range t.to {
 		devices := s.presence.devices(p.Local)
-		if !(t.it != nil && t.it.copied && kind.scope == scopeChat && len(devices) <= 1) { // the server delivered it itself
+		if !t.deliveredByServer(p, devices) {
 			targets = s.targets(targets, p, devices)
 		}
 		if !kind.Queued {
@@ -285,6 +285,12 @@ func (t *turn) copies(at int64) {
 	if len(targets) > 0 {
 		b.deliver = append(b.deliver, stanza.Delivery{ID: t.stanzaID(), From: s.fromAddress(t.sender), Payload: t.payload, To: targets})
 	}
+}
+
+// deliveredByServer says whether a 1:1 message that was seen as a packet copy has reached its receiver without us: it was
+// addressed to him, and he has no second device that the server leaves out.
+func (t *turn) deliveredByServer(p person, devices []Device) bool {
+	return t.it != nil && t.it.copied && t.env.Kind.scope == scopeChat && t.it.msg.toUser == p.Local && len(devices) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
