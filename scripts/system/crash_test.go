@@ -70,6 +70,7 @@ func (c *cast) verdict(connected bool) {
 	repeats := 0
 	for _, d := range devices {
 		repeats += d.sound(t)
+		d.storedFirst(t, c.ledger)
 	}
 	for _, user := range []string{c.zhao, c.qian, c.sun()} {
 		once(t, "the queue of "+user, c.w.queue(user), nil)
@@ -131,12 +132,19 @@ func TestKilled(t *testing.T) {
 // unheard waits until the senders have sent that many times into the void.
 func (c *crew) unheard(n int) {
 	c.t.Helper()
-	c.ledger.mu.Lock()
-	before := c.ledger.repeats
-	c.ledger.mu.Unlock()
+	before, _ := c.ledger.tries()
 	await(c.t, within(c.t, time.Minute), "senders to try again", func() (bool, error) {
-		c.ledger.mu.Lock()
-		defer c.ledger.mu.Unlock()
-		return c.ledger.repeats >= before+n, nil
+		repeats, _ := c.ledger.tries()
+		return repeats >= before+n, nil
+	})
+}
+
+// told waits until the senders were told n times to wait.
+func (c *crew) told(n int) {
+	c.t.Helper()
+	_, before := c.ledger.tries()
+	await(c.t, within(c.t, time.Minute), "error-013", func() (bool, error) {
+		_, waits := c.ledger.tries()
+		return waits >= before+n, nil
 	})
 }

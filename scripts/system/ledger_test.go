@@ -3,6 +3,7 @@ package system
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -33,8 +34,8 @@ type ledger struct {
 	acked  int
 	faults []string // receipts and errors that contradict each other or the protocol
 
-	repeats, waits, late int // sent again, told to wait, longest time without a receipt ends (ms)
-	lastAck              time.Time
+	repeats, waits int // sent again, told to wait
+	lastAck        time.Time
 }
 
 func newLedger() *ledger { return &ledger{sent: map[string]*entry{}} }
@@ -86,6 +87,13 @@ func (l *ledger) receipts() (int, time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.acked, l.lastAck
+}
+
+// tries is how often something was sent again, and how often somebody was told to wait.
+func (l *ledger) tries() (repeats, waits int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.repeats, l.waits
 }
 
 // in lists the messages of a conversation as the two users, or the group, see it.
@@ -173,13 +181,14 @@ type arrivals struct {
 	mu   sync.Mutex
 	ids  []string // with repeats, ASYNC copies left out
 	seen map[string]int
-	own  map[string]int // ASYNC copies
-	odd  []string       // copies that are not what was sent
-	wake chan struct{}  // room for one: something came
+	own  map[string]int   // ASYNC copies
+	when map[string]int64 // the first one came, in epoch milliseconds
+	odd  []string         // copies that are not what was sent
+	wake chan struct{}    // room for one: something came
 }
 
 func newArrivals(name string) *arrivals {
-	return &arrivals{name: name, seen: map[string]int{}, own: map[string]int{}, wake: make(chan struct{}, 1)}
+	return &arrivals{name: name, seen: map[string]int{}, own: map[string]int{}, when: map[string]int64{}, wake: make(chan struct{}, 1)}
 }
 
 // take notes a copy. One that was made anew after a crash carries the stored body, any other the sender's text byte for byte.
@@ -198,6 +207,9 @@ func (a *arrivals) take(m lab.Message, l *ledger) {
 	case m.Subject == "ASYNC":
 		a.own[m.ID]++
 	default:
+		if a.seen[m.ID] == 0 {
+			a.when[m.ID] = time.Now().UnixMilli()
+		}
 		a.ids = append(a.ids, m.ID)
 		a.seen[m.ID]++
 	}
@@ -262,6 +274,22 @@ func (a *arrivals) inOrder(t *testing.T, order []string) {
 	}
 	if wrong > 3 {
 		t.Errorf("%s: %d out of order", a.name, wrong)
+	}
+}
+
+// storedFirst fails the test when a message came before the server's clock stored it. All run on one machine and one clock; the server's runs
+// ahead by a millisecond for each message that it takes in one.
+func (a *arrivals) storedFirst(t *testing.T, l *ledger) {
+	t.Helper()
+	const ahead = 300
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, when := range a.when {
+		if at, err := strconv.ParseInt(l.sent[id].msgTime, 10, 64); err == nil && when+ahead < at {
+			t.Errorf("%s: %s came %d ms before it was stored", a.name, id, at-when)
+		}
 	}
 }
 

@@ -1,0 +1,121 @@
+package system
+
+import (
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+// The server is gone for ten seconds under load. Its clients lose their sessions as well; what was sent to them then waits in
+// their queues.
+func TestServerAway(t *testing.T) {
+	const away = 10 * time.Second
+	for name, end := range map[string]func(*lab.Server) error{"stopped": (*lab.Server).Stop, "killed": (*lab.Server).Kill} {
+		t.Run(name, func(t *testing.T) {
+			own := must[*lab.Server](t)(lab.StartOpenfire(within(t, patience), lab.Options{Dir: t.TempDir(), Users: users()}))
+			t.Cleanup(func() {
+				if err := own.Stop(); err != nil {
+					t.Error(err)
+				}
+			})
+			w := newWorld(t, func() (*lab.Server, error) { return own, nil }, nil)
+			c := newCast(t, w, 10*time.Millisecond)
+			c.more(300)
+
+			check(t, end(own))
+			gone := time.NewTimer(away) // the length of the outage is what is tested
+			if text, err := w.tlim.AwaitUnready(within(t, soon)); err != nil {
+				t.Error(err)
+			} else {
+				t.Logf("/readyz: %s", text)
+			}
+			pid := w.tlim.PID()
+			<-gone.C
+			check(t, own.Start(within(t, patience)))
+			back := time.Now()
+			check(t, w.tlim.AwaitReady(within(t, time.Minute)))
+			ready := time.Since(back)
+			c.more(300)
+			_, first := c.ledger.receipts()
+			c.verdict(false)
+			c.complete()
+			if w.tlim.PID() != pid {
+				t.Error("it is another process")
+			}
+			t.Logf("ready %s after the server's return, 300 receipts after %s", ready.Round(time.Millisecond), first.Sub(back).Round(time.Millisecond))
+		})
+	}
+}
+
+// complete fails the test unless everything with a receipt came to each user's device, or waits in his queue.
+func (c *cast) complete() {
+	t := c.t
+	t.Helper()
+	group := c.ledger.in(inGroup(c.session))
+	chat := c.ledger.in(between(c.zhao, c.sun()))
+	for _, d := range append([]*arrivals{c.phones}, c.senders...) {
+		user := c.w.userOf(d)
+		queued := map[string]bool{}
+		for _, id := range c.w.queue(user).ids() {
+			queued[id] = true
+		}
+		lost := 0
+		expect := func(sent map[string]*entry) {
+			for id, e := range sent {
+				if e.msgTime != "" && !queued[id] && len(d.lacks([]string{id}, false)) > 0 {
+					if lost++; lost == 1 {
+						t.Errorf("%s: LOST %s", d.name, id)
+					}
+				}
+			}
+		}
+		expect(group)
+		if d == c.phones {
+			expect(chat)
+		}
+		if lost > 1 {
+			t.Errorf("%s: LOST %d", d.name, lost)
+		}
+	}
+}
+
+// Only the component's connection breaks; the clients stay where they are.
+func TestLinkLost(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	p := newProxy(t, s.Component)
+	w := newWorld(t, openfire, map[string]any{"xmpp.server": p.addr, "xmpp.ping": "2s"})
+	c := newCast(t, w, 10*time.Millisecond)
+	for _, fault := range []struct {
+		name   string
+		begin  func()
+		reason string // as /readyz and the metric name it
+	}{
+		{"cut", p.cut, "lost"},
+		{"stall", func() { p.set(hold, hold) }, ""}, // a stalled or a deaf link, whatever is noticed first
+		{"deaf", func() { p.set(swallow, pass) }, "deaf"},
+		{"mute", func() { p.set(pass, swallow) }, "deaf"},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			c.more(100)
+			before := w.metric("tlim_link_losses_total")
+			began := time.Now()
+			fault.begin()
+			await(t, within(t, time.Minute), "the link to be given up", func() (bool, error) {
+				m, err := w.tlim.Metrics(within(t, soon))
+				if fault.reason != "" && lab.Sum(m, `tlim_link_losses_total{reason="`+fault.reason+`"}`) == 0 {
+					return false, err
+				}
+				return lab.Sum(m, "tlim_link_losses_total") > before, err
+			})
+			noticed := time.Since(began)
+			p.set(pass, pass)
+			check(t, w.tlim.AwaitReady(within(t, time.Minute)))
+			c.more(100)
+			_, last := c.ledger.receipts()
+			t.Logf("noticed after %s, 100 receipts after %s", noticed.Round(time.Millisecond), last.Sub(began).Round(time.Millisecond))
+		})
+	}
+	c.t = t
+	c.verdict(true)
+}
