@@ -21,7 +21,9 @@ type bare struct {
 	name    string   // its domain
 	domain  string   // the server's
 	members []string // bare JIDs
-	in, out []byte
+	in      []byte
+	out     []byte // receipts, then copies, as the product does it
+	copied  []byte // copies, while they are gathered
 	acks    []bareAck
 	n       uint64 // of receipts, for their ids
 }
@@ -128,7 +130,7 @@ func (b *bare) fill(r io.Reader) error {
 
 // work takes all whole messages out of b.in and returns what is to be written.
 func (b *bare) work() []byte {
-	b.out = b.out[:0]
+	b.out, b.copied = b.out[:0], b.copied[:0]
 	rest := b.in
 	for {
 		i := bytes.Index(rest, []byte("</message>"))
@@ -142,6 +144,7 @@ func (b *bare) work() []byte {
 		}
 	}
 	b.receipts()
+	b.out = append(b.out, b.copied...)
 	b.in = b.in[:copy(b.in, rest)]
 	return b.out
 }
@@ -153,8 +156,8 @@ func (b *bare) message(stanza []byte) {
 		return // a confirmation of a client
 	}
 	user, _, _ := bytes.Cut(from, []byte("@"))
-	extension := span(stanza, "<tlim ", "/>")
-	if extension != nil {
+	extension := span(stanza, "<tlim ", "</tlim>") // Openfire writes empty elements with an end tag
+	if bytes.Contains(extension, []byte(`ack="1"`)) {
 		b.note(from, id)
 	}
 	if bytes.Contains(body, []byte(`"MTS-000"`)) {
@@ -167,19 +170,19 @@ func (b *bare) message(stanza []byte) {
 }
 
 func (b *bare) copy(to, domain string, id, user, body, extension []byte) {
-	b.out = append(b.out, `<message type="chat" id="`...)
-	b.out = append(b.out, id...)
-	b.out = append(b.out, `" from="`...)
-	b.out = append(b.out, user...)
-	b.out = append(b.out, '@')
-	b.out = append(b.out, b.name...)
-	b.out = append(b.out, `" to="`...)
-	b.out = append(b.out, to...)
-	b.out = append(b.out, domain...)
-	b.out = append(b.out, `">`...)
-	b.out = append(b.out, body...)
-	b.out = append(b.out, extension...)
-	b.out = append(b.out, noStore+request+`</message>`...)
+	b.copied = append(b.copied, `<message type="chat" id="`...)
+	b.copied = append(b.copied, id...)
+	b.copied = append(b.copied, `" from="`...)
+	b.copied = append(b.copied, user...)
+	b.copied = append(b.copied, '@')
+	b.copied = append(b.copied, b.name...)
+	b.copied = append(b.copied, `" to="`...)
+	b.copied = append(b.copied, to...)
+	b.copied = append(b.copied, domain...)
+	b.copied = append(b.copied, `">`...)
+	b.copied = append(b.copied, body...)
+	b.copied = append(b.copied, extension...)
+	b.copied = append(b.copied, noStore+request+`</message>`...)
 }
 
 func (b *bare) note(full, id []byte) {

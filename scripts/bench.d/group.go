@@ -22,28 +22,33 @@ type groupMode struct {
 	owing   bool     // wait after the round until all copies are confirmed
 }
 
-// groupModes are all ways, the bare component and ours first.
+// groupModes are all ways whose parts run, the bare component and ours first.
 func (r *rig) groupModes() []*groupMode {
-	sender := r.plain[0].user
-	mode := func(name string, members []*member, w *writer) *groupMode {
-		return &groupMode{series: &Series{Part: "group", Mode: name, Unit: "deliveries/s"}, members: members, writer: w}
+	mode := func(name string, members []*member, address, stanzaType, session string) *groupMode {
+		return &groupMode{series: &Series{Part: "group", Mode: name, Unit: "deliveries/s"}, members: members,
+			writer: newGroupWriter(members[0].user, address, stanzaType, session, true)}
 	}
 	ours := func(name string, members []*member, s *service) *groupMode {
-		m := mode(name, members, newGroupWriter(members[0].user, s.address, "chat", s.session))
+		m := mode(name, members, s.address, "chat", s.session)
 		m.acks, m.pid, m.service = true, s.PID(), s
 		return m
 	}
-	bare := mode("bare component, unstored", r.plain, newGroupWriter(sender, r.bareAddress, "chat", r.sqlite.session))
-	bare.acks, bare.pid = true, r.barePID()
-	confirmed := ours("tlim, SQLite, all confirm", r.confirming, r.confirmed)
-	confirmed.owing = true
-	return []*groupMode{
-		bare,
-		ours("tlim, SQLite", r.plain, r.sqlite),
-		confirmed,
-		ours("tlim, MariaDB", r.plain, r.mysql),
-		mode("the server's MUC, unstored", r.plain, newGroupWriter(sender, r.roomAddress, "groupchat", r.sqlite.session)),
+	var list []*groupMode
+	if r.bare != nil {
+		bare := mode("bare component, unstored", r.plain, r.bareAddress, "chat", r.sqlite.session)
+		bare.acks, bare.pid = true, r.barePID()
+		list = append(list, bare)
 	}
+	list = append(list, ours("tlim, SQLite", r.plain, r.sqlite))
+	if r.confirmed != nil {
+		m := ours("tlim, SQLite, all confirm", r.confirming, r.confirmed)
+		m.owing = true
+		list = append(list, m, mode("the server's MUC, unstored", r.plain, r.roomAddress, "groupchat", r.sqlite.session))
+	}
+	if r.mysql != nil {
+		list = append(list, ours("tlim, MariaDB", r.plain, r.mysql))
+	}
+	return list
 }
 
 // round sends for d, groupWindow messages at a time, and counts until the last member has the last message.

@@ -13,7 +13,7 @@ const mark = "benchmark "
 var text = mark + strings.Repeat("x", 100-len(mark))
 
 // writer makes the message stanzas of one sender to one address. All modes send the same stanza, but for its address and
-// type: the extension that asks for the server receipt, and the envelope of a current client.
+// type: the extension, which asks for the server receipt, and the envelope of a current client.
 type writer struct {
 	head, afterID, afterMsgID string
 	run                       uint64
@@ -21,19 +21,23 @@ type writer struct {
 }
 
 // newGroupWriter writes to a session, as stanzas of that type to that address.
-func newGroupWriter(from, address, stanzaType, session string) *writer {
-	return newWriter(address, stanzaType, "MTS-000", from, session, `"session_id":"`+session+`",`)
+func newGroupWriter(from, address, stanzaType, session string, ack bool) *writer {
+	return newWriter(address, stanzaType, "MTS-000", from, session, `"session_id":"`+session+`",`, ack)
 }
 
-// newChatWriter writes 1:1 messages.
+// newChatWriter writes 1:1 messages that ask for receipts.
 func newChatWriter(from, to, address string) *writer {
-	return newWriter(address, "chat", "MTT-000", from, to, "")
+	return newWriter(address, "chat", "MTT-000", from, to, "", true)
 }
 
-func newWriter(address, stanzaType, kind, from, to, field string) *writer {
+func newWriter(address, stanzaType, kind, from, to, field string, ack bool) *writer {
+	extension := `<tlim xmlns="im.itonglian.com" location="web"/>`
+	if ack {
+		extension = `<tlim xmlns="im.itonglian.com" ack="1"/>`
+	}
 	return &writer{
 		head: `<message type="` + stanzaType + `" to="` + address + `" id="`,
-		afterID: `"><tlim xmlns="im.itonglian.com" ack="1"/><body>{"compress":"0","encode":"1","encrypt":"0","version":"2.1.0","msg_type":"` + kind +
+		afterID: `">` + extension + `<body>{"compress":"0","encode":"1","encrypt":"0","version":"2.1.0","msg_type":"` + kind +
 			`","msg_from":"` + from + `","msg_to":"` + to + `","msg_time":"1700000000000","msg_id":"`,
 		afterMsgID: `","body":[{` + field + `"text":"` + text + `"}]}</body>` + noStore + request + `</message>`,
 		run:        rand.Uint64(),

@@ -124,7 +124,7 @@ func (r *rig) startService(ctx context.Context, name string, users []string, con
 	settings := lab.ServerConfig(r.server)
 	s := &service{address: name + "." + r.server.Domain}
 	settings["xmpp.component"] = s.address
-	settings["limits"] = map[string]any{"per_user_rate": 0, "per_user_inflight": 1_000_000, "inflight": 100_000}
+	settings["limits"] = map[string]any{"per_user_rate": 0, "per_user_inflight": 100_000, "inflight": 100_000}
 	for key, value := range config {
 		settings[key] = value
 	}
