@@ -21,9 +21,12 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.dropMessages(ctx, all.DropMessages) },
 			func(ctx context.Context) error { return t.dropPending(ctx, all.DropPending) },
 			func(ctx context.Context) error { return t.dropQueues(ctx, all.DropQueues) },
+			func(ctx context.Context) error { return t.erase(ctx, all.Erase) },
+			func(ctx context.Context) error { return t.eraseAuthors(ctx, all.DropAuthors) },
 			func(ctx context.Context) error { return t.dropGroups(ctx, all.DropGroups) },
 			func(ctx context.Context) error { return t.dropMembers(ctx, all.DropMembers) },
 			func(ctx context.Context) error { return t.dropUsers(ctx, all.DropUsers) },
+			func(ctx context.Context) error { return t.dropAnnouncements(ctx, all.DropAnnouncements) },
 			// Insertions and updates. Keys first: a duplicate is found before the large rows are written.
 			func(ctx context.Context) error { return t.addIDs(ctx, all.IDs) },
 			func(ctx context.Context) error { return t.setIDs(ctx, all.SetIDs) },
@@ -40,6 +43,9 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.setPush(ctx, all.SetPush) },
 			func(ctx context.Context) error { return t.confirming(ctx, all.Confirming) },
 			func(ctx context.Context) error { return t.addPurges(ctx, all.Purges) },
+			func(ctx context.Context) error { return t.addAnnouncements(ctx, all.Announcements) },
+			func(ctx context.Context) error { return t.editAnnouncements(ctx, all.EditAnnouncements) },
+			func(ctx context.Context) error { return t.putStyles(ctx, all.Styles) },
 			func(ctx context.Context) error { return t.addFileUses(ctx, all.FileUses) },
 		} {
 			if err := step(ctx); err != nil {
@@ -95,6 +101,9 @@ func (m *merged) append(c *Change) {
 	m.DropQueues = append(m.DropQueues, c.DropQueues...)
 	m.DropMembers = append(m.DropMembers, c.DropMembers...)
 	m.DropUsers = append(m.DropUsers, c.DropUsers...)
+	m.Erase = append(m.Erase, c.Erase...)
+	m.DropAuthors = append(m.DropAuthors, c.DropAuthors...)
+	m.DropAnnouncements = append(m.DropAnnouncements, c.DropAnnouncements...)
 	m.IDs = append(m.IDs, c.IDs...)
 	m.SetIDs = append(m.SetIDs, c.SetIDs...)
 	m.Pending = append(m.Pending, c.Pending...)
@@ -108,5 +117,8 @@ func (m *merged) append(c *Change) {
 	m.SetPush = append(m.SetPush, c.SetPush...)
 	m.Confirming = append(m.Confirming, c.Confirming...)
 	m.Purges = append(m.Purges, c.Purges...)
+	m.Announcements = append(m.Announcements, c.Announcements...)
+	m.EditAnnouncements = append(m.EditAnnouncements, c.EditAnnouncements...)
+	m.Styles = append(m.Styles, c.Styles...)
 	m.FileUses = append(m.FileUses, c.FileUses...)
 }

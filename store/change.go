@@ -6,32 +6,37 @@ package store
 // earlier Apply calls only, never rows that the same call inserts.
 type Change struct {
 	// Deletions.
-	DropMessages []Drop       // revoked messages: ofmessage, ofcustomoffline and ofstatus rows
-	DropPending  []PendingKey // confirmed or cleared offline rows
-	DropGroups   []string     // ofsession and ofsubscriber rows
-	DropQueues   []string     // all ofcustomoffline rows of these groups (dissolve)
-	DropMembers  []Member     // SessionID and UserID count
-	DropAuthors  []Author     // ofmessage rows that a user wrote in a group
-	DropUsers    []string     // by ID: marked as left, never deleted
+	DropMessages      []Drop       // revoked messages: ofmessage, ofcustomoffline and ofstatus rows
+	DropPending       []PendingKey // confirmed or cleared offline rows
+	DropGroups        []string     // ofsession and ofsubscriber rows
+	DropQueues        []string     // all ofcustomoffline rows of these groups (dissolve)
+	DropMembers       []Member     // SessionID and UserID count
+	Erase             []Erased     // ofmessage rows with their receipts; what waits for phones stays
+	DropAuthors       []Author     // all that a user wrote in a group, as by Erase; many rows are for Erase, in batches, first
+	DropUsers         []string     // by ID: marked as left, never deleted
+	DropAnnouncements []string     // announcements, by ID as a row has it
 
 	// Insertions and updates.
-	IDs        []ID // inserted; a key that exists is ErrDuplicate
-	SetIDs     []ID // inserted, or State, From, Conversation overwritten (tombstones)
-	Message    *Message
-	Pending    []Pending
-	Receipts   []Receipt // ID set: insert; ID empty: update Status where MsgID and Reader match
-	Chats      []Chat    // CreateTime set: insert; else update ModifyTime where Partner and Owner match
-	TouchGroup string    // session_modify_time = Time of Message, session_valid = 0
-	Groups     []Group   // inserted
-	EditGroups []GroupEdit
-	Members    []Member  // inserted, or name, login and picture refreshed (Since of an existing row stays)
-	Formers    []Former  // inserted, or Time refreshed
-	Users      []User    // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
-	Learn      []User    // inserted when absent
-	SetPush    []User    // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
-	Confirming []string  // user ids whose Confirms becomes true
-	Purges     []Purge   // inserted
-	FileUses   []FileUse // inserted when absent
+	IDs               []ID // inserted; a key that exists is ErrDuplicate
+	SetIDs            []ID // inserted, or State, From, Conversation overwritten (tombstones)
+	Message           *Message
+	Pending           []Pending
+	Receipts          []Receipt // ID set: insert; ID empty: update Status where MsgID and Reader match
+	Chats             []Chat    // CreateTime set: insert; else update ModifyTime where Partner and Owner match
+	TouchGroup        string    // session_modify_time = Time of Message, session_valid = 0
+	Groups            []Group   // inserted
+	EditGroups        []GroupEdit
+	Members           []Member       // inserted, or name, login and picture refreshed (Since of an existing row stays)
+	Formers           []Former       // inserted, or Time refreshed
+	Users             []User         // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
+	Learn             []User         // inserted when absent
+	SetPush           []User         // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
+	Confirming        []string       // user ids whose Confirms becomes true
+	Purges            []Purge        // inserted
+	Announcements     []Announcement // inserted
+	EditAnnouncements []AnnouncementEdit
+	Styles            []Style   // inserted, or Value overwritten where Name and UserID match
+	FileUses          []FileUse // inserted when absent
 }
 
 // Drop names a message to remove: only rows of that conversation go.

@@ -29,12 +29,8 @@ func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message
 	if a == b {
 		return s.history(ctx, chatWhere, []any{a, a}, p)
 	}
-	there, err := s.count(ctx, chatWhere, []any{a, b})
-	if err != nil {
-		return nil, 0, err
-	}
-	back, err := s.count(ctx, chatWhere, []any{b, a})
-	if total := there + back; err != nil || p.Length <= 0 || int64(p.Start) >= total {
+	total, err := s.total(ctx, p, chatWhere, []any{a, b}, []any{b, a})
+	if err != nil || p.beyond(total) {
 		return []Message{}, total, err
 	}
 	// Each direction is read from its own end of the index, no further than the page can reach, and the database merges
@@ -54,7 +50,7 @@ func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message
 	}
 	union, args = s.dialect.page(union+` ORDER BY t DESC, m DESC`, args, p.length(), int64(p.Start))
 	found, err := s.messagesOf(ctx, union, args)
-	return found, there + back, err
+	return found, total, err
 }
 
 // NoticeHistory reads a page of the business messages to a user whose type begins with typePrefix (MTB-100, or MTB for
@@ -64,8 +60,8 @@ func (s *Store) NoticeHistory(ctx context.Context, user, typePrefix string, p Pa
 }
 
 func (s *Store) history(ctx context.Context, where string, args []any, p Page) ([]Message, int64, error) {
-	total, err := s.count(ctx, where, args)
-	if err != nil || p.Length <= 0 || int64(p.Start) >= total {
+	total, err := s.total(ctx, p, where, args)
+	if err != nil || p.beyond(total) {
 		return []Message{}, total, err
 	}
 	where, args, p = keyset(where, args, p)
@@ -79,11 +75,28 @@ func (s *Store) history(ctx context.Context, where string, args []any, p Page) (
 	return found, total, err
 }
 
-func (s *Store) count(ctx context.Context, where string, args []any) (total int64, err error) {
-	_, err = s.one(ctx, `SELECT COUNT(*) FROM ofmessage WHERE `+where, args, func(scan scanner) error {
-		return scan((*number)(&total))
-	})
-	return total, err
+// total counts a history, whose parts have these arguments, unless p does not want it.
+func (s *Store) total(ctx context.Context, p Page, where string, parts ...[]any) (int64, error) {
+	if p.NoTotal {
+		return -1, nil
+	}
+	var total int64
+	for _, args := range parts {
+		if _, err := s.one(ctx, `SELECT COUNT(*) FROM ofmessage WHERE `+where, args, func(scan scanner) error {
+			var n number
+			err := scan(&n)
+			total += int64(n)
+			return err
+		}); err != nil {
+			return 0, err
+		}
+	}
+	return total, nil
+}
+
+// beyond says whether p can hold no row of a history of total rows; -1 is not known.
+func (p Page) beyond(total int64) bool {
+	return p.Length <= 0 || total >= 0 && int64(p.Start) >= total
 }
 
 // messagesOf reads the messages whose id_ a query names as k, newest first.

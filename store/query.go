@@ -282,6 +282,8 @@ type Page struct {
 	// BeforeTime and BeforeID are msg_time and msg_id of the last row of the page before; they replace Start, and make
 	// a deep page as cheap as the first. A row without any msg_time is reached by Start only.
 	BeforeTime, BeforeID string
+	// NoTotal leaves out the count of the whole, which costs as much as a long page: the total is -1.
+	NoTotal bool
 }
 
 func (p Page) length() int64 {

@@ -1,0 +1,54 @@
+package store
+
+import (
+	"context"
+	"strings"
+)
+
+// Unread says how much of one conversation waits for a user.
+type Unread struct {
+	SessionID string // the peer's or the group's id, "admin" for notices
+	Family    string // MTT, MTS or MTB
+	Count     int
+	Newest    string // msg_time of the newest
+}
+
+// Receipts are no messages, and what a user wrote himself waits for his phone only.
+const pendingCounts = `SELECT session_id, msg_type, COUNT(DISTINCT msg_id), MAX(msg_time) FROM ofcustomoffline WHERE delete_user = ?
+	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from <> delete_user)
+	GROUP BY session_id, msg_type ORDER BY session_id, msg_type`
+
+// UnreadCounts counts what waits for owner, by conversation.
+func (s *Store) UnreadCounts(ctx context.Context, owner string) ([]Unread, error) {
+	found := []Unread{}
+	at := map[[2]string]int{}
+	err := s.all(ctx, pendingCounts, []any{owner}, func(scan scanner) error {
+		var u Unread
+		var kind string
+		if err := scan((*text)(&u.SessionID), (*text)(&kind), intColumn{&u.Count}, (*text)(&u.Newest)); err != nil {
+			return err
+		}
+		u.Family = FamilyOf(kind)
+		key := [2]string{u.SessionID, u.Family}
+		n, ok := at[key]
+		if !ok {
+			at[key] = len(found)
+			found = append(found, u)
+			return nil
+		}
+		found[n].Count += u.Count
+		found[n].Newest = max(found[n].Newest, u.Newest)
+		return nil
+	})
+	return found, err
+}
+
+// FamilyOf is the family of a msg_type: MTT, MTS, MTB or MTC; "" for none of them.
+func FamilyOf(msgType string) string {
+	for _, family := range []string{"MTT", "MTS", "MTB", "MTC"} {
+		if strings.Contains(msgType, family) {
+			return family
+		}
+	}
+	return ""
+}
