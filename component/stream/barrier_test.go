@@ -146,6 +146,69 @@ func TestBarrierWaitsInTheBuffer(t *testing.T) {
 	})
 }
 
+// A server that is busy with much is not taken for a deaf one: there are pings on the way whose answers show that it goes
+// on. Here it takes longer for all than it may for one answer.
+func TestBusyServerIsAlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}).start()
+		p := r.up("")
+		r.expect("up")
+		d := one("1", "u@im.test")
+		for range 9_999 {
+			d[0].To = append(d[0].To, stanza.Target{JID: "u@im.test"})
+		}
+		done := make(chan error, 1)
+		go func() {
+			if err := r.Deliver(t.Context(), d); err != nil {
+				done <- err
+				return
+			}
+			r.Barrier(func(err error) { done <- err })
+		}()
+		// Its kernel takes everything at once; it itself works off 200 copies a second.
+		stanzas := make(chan stanza.Stanza, 20_000)
+		go func() {
+			for {
+				frame, err := p.framer.Next()
+				if err != nil {
+					close(stanzas)
+					return
+				}
+				stanzas <- frame.Stanza
+			}
+		}()
+		began := time.Now()
+		copies := 0
+		for copies < 10_000 {
+			st := <-stanzas
+			if isPing(st) {
+				p.answer(st, "result", "im.test", "")
+				continue
+			}
+			if copies++; copies%200 == 0 {
+				pass(time.Second)
+			}
+		}
+		r.quiet()
+		for passed := false; !passed; {
+			select {
+			case st := <-stanzas:
+				p.answer(st, "result", "im.test", "")
+			case err := <-done:
+				if passed = true; err != nil || time.Since(began) < 50*time.Second {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			}
+		}
+		// And when it stops, that is seen in the usual time.
+		began = time.Now()
+		r.expect("down deaf")
+		if took := time.Since(began); took > 25*time.Second {
+			t.Errorf("found after %v", took)
+		}
+	})
+}
+
 func TestBarriersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}).start()

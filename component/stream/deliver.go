@@ -91,29 +91,39 @@ func (k *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 		if places != nil && places[i] != at {
 			continue
 		}
-		if k.out.full() {
+		if k.out.full() || k.out.stanzas >= pingStanzas {
 			k.out.release()
+			k.mark()
 			if err := k.out.acquire(ctx); err != nil {
 				return err
 			}
 		}
 		if one != nil && one.takes(d.To[i]) {
 			if len(one.to) == multicastMost {
-				k.out.buf = one.appendTo(k.out.buf)
+				one.appendTo(k.out)
 				stanzas++
 			}
 			continue
 		}
 		k.out.buf = d.AppendCopy(k.out.buf, head, d.To[i])
+		k.out.stanzas++
 		stanzas++
 	}
 	if one != nil && len(one.to) > 0 {
-		k.out.buf = one.appendTo(k.out.buf)
+		one.appendTo(k.out)
 		stanzas++
 	}
 	k.out.release()
 	k.s.l.metrics.out.Add(float64(stanzas))
+	k.mark()
 	return nil
+}
+
+// mark pings when much was appended since the last one.
+func (k *link) mark() {
+	if k.out.due() {
+		k.ping(nil) // when it is not taken, so many are under way that this one is not needed
+	}
 }
 
 // multicast gathers the targets of one XEP-0033 stanza.
@@ -138,9 +148,10 @@ func (m *multicast) takes(t stanza.Target) bool {
 	return true
 }
 
-// appendTo renders the stanza and begins a new one. Recipients of type bcc do not see each other.
-func (m *multicast) appendTo(b []byte) []byte {
-	b = append(b, m.head...)
+// appendTo renders the stanza into a buffer whose lock is held, and begins a new one. Recipients of type bcc do not see
+// each other.
+func (m *multicast) appendTo(w *writer) {
+	b := append(w.buf, m.head...)
 	b = append(b, m.server...)
 	b = append(b, `"><addresses xmlns="http://jabber.org/protocol/address">`...)
 	for _, jid := range m.to {
@@ -150,8 +161,9 @@ func (m *multicast) appendTo(b []byte) []byte {
 	}
 	b = append(b, `</addresses>`...)
 	b = append(b, m.d.Payload...)
+	w.buf = append(b, `</message>`...)
+	w.stanzas += len(m.to) // as much work as so many copies
 	m.to = m.to[:0]
-	return append(b, `</message>`...)
 }
 
 // Post queues one whole stanza on the intake link without blocking, using a reserve that deliveries do not touch. False
@@ -162,6 +174,7 @@ func (l *Links) Post(b []byte) bool {
 		return false
 	}
 	l.metrics.out.Inc()
+	s.intake().mark()
 	return true
 }
 

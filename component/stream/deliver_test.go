@@ -140,10 +140,11 @@ func TestMulticast(t *testing.T) {
 		for i := range 2500 {
 			many = append(many, stanza.Target{JID: fmt.Sprintf("u%d@im.test", i)})
 		}
-		send(many...)
+		sent := make(chan struct{})
+		go func() { send(many...); close(sent) }()
 		n := 0
 		for _, size := range []int{1000, 1000, 500} {
-			st := p.next()
+			st := p.work()
 			addresses, _ := st.Child("addresses", "http://jabber.org/protocol/address")
 			here := 0
 			for a := range addresses.Children() {
@@ -157,6 +158,7 @@ func TestMulticast(t *testing.T) {
 				t.Errorf("%d addresses in one stanza, want %d", here, size)
 			}
 		}
+		<-sent
 		p.drain()
 	})
 }
@@ -200,7 +202,7 @@ func TestFullBuffer(t *testing.T) {
 		}
 		copies := 0
 		for copies < 100 {
-			if st := p.next(); st.Name == "message" {
+			if st := p.work(); st.Name == "message" {
 				if st.To != fmt.Sprintf("u%d@im.test", copies) {
 					t.Fatalf("copy %d is for %s", copies, st.To)
 				}
@@ -240,7 +242,7 @@ func TestConcurrentDeliver(t *testing.T) {
 		}
 		var next [callers]int
 		for range callers * each {
-			st := p.next()
+			st := p.work()
 			var c, i int
 			if _, err := fmt.Sscanf(st.ID, "%d-%d", &c, &i); err != nil || next[c] != i {
 				t.Fatalf("got %s, want %d-%d", st.ID, c, next[c])

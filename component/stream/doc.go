@@ -13,7 +13,8 @@
 //     without progress for the time limit means that the link is dead.
 //   - Sending is no proof of anything. [Links.Barrier] is proof of routing: the server answers a ping behind all that was
 //     written before it. A stream can go deaf without an error while stanzas still come in, so each link also pings on its own
-//     when no such answer came for a while, and is dead when none comes.
+//     when no such answer came for a while, and is dead when none comes. Pings also lie between deliveries, close enough
+//     for a busy server to be told from a deaf one.
 //   - A dead link is closed first and dialled again after: the server refuses a name that is still in use.
 //
 // There is no clock to inject: tests run in testing/synctest, where time is theirs.

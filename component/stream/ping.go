@@ -85,7 +85,7 @@ func (k *link) ping(done func(error)) bool {
 		return false
 	}
 	var ok bool
-	if p.pos, ok = k.out.force(b); !ok {
+	if p.pos, ok = k.out.ping(b); !ok {
 		return false
 	}
 	k.pings.waiting = append(k.pings.waiting, p)
@@ -118,8 +118,9 @@ func (p *pings) proven() {
 	p.mu.Unlock()
 }
 
-// look says for how long the oldest ping has been on the wire without an answer (asked), or else how long ago the last proof
-// was. The time that a ping waits in the buffer is the business of the write deadline.
+// look says for how long the server has owed the answer to the oldest ping (asked), or else how long ago the last proof was.
+// It owes from when that ping was on the wire and the one before was answered: a server that works through much is slow, not
+// deaf. The time that a ping waits in the buffer is the business of the write deadline.
 func (p *pings) look(now time.Time, written uint64) (silent time.Duration, asked bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,7 +134,7 @@ func (p *pings) look(now time.Time, written uint64) (silent time.Duration, asked
 		}
 		oldest.left = now
 	}
-	return now.Sub(oldest.left), true
+	return min(now.Sub(oldest.left), now.Sub(p.proof)), true
 }
 
 // fail ends all that wait.

@@ -206,6 +206,18 @@ func (p *peer) next() stanza.Stanza {
 	return frame.Stanza
 }
 
+// work reads the next stanza that is no ping, and answers those before it.
+func (p *peer) work() stanza.Stanza {
+	p.t.Helper()
+	for {
+		st := p.next()
+		if !isPing(st) {
+			return st
+		}
+		p.answer(st, "result", "im.test", "")
+	}
+}
+
 // text reads the next stanza as text.
 func (p *peer) text() string {
 	p.t.Helper()
