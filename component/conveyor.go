@@ -346,13 +346,16 @@ func (s *Service) drain(ctx context.Context) error {
 		routed := make(chan error, 1)
 		at := s.clock.last
 		s.sender.Barrier(func(err error) { routed <- err })
+		patience := time.NewTimer(s.cfg.ShutdownTimeout / 2) // the rest is for the last writes
 		select {
 		case err := <-routed:
 			if err == nil {
 				s.delivered.Store(max(s.delivered.Load(), at))
 			}
+		case <-patience.C:
 		case <-ctx.Done():
 		}
+		patience.Stop()
 	}
 	s.owed.all()
 	for rows := s.owed.take(owedRows, nil); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows, nil) {

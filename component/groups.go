@@ -88,20 +88,24 @@ func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.
 // ModifyGroup renames a group or changes its members, and returns the time of the change. Errors: error-003 when there is
 // nothing to change, error-009, error-012, ErrUnavailable.
 func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) {
+	switch {
+	case e.Name == "" && len(e.Add)+len(e.Remove) == 0:
+		return "", refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
+	case utf8.RuneCountInString(e.Name) > maxWideName:
+		return "", refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
+	case !stanza.ValidXML(e.Name):
+		return "", refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
+	}
+	if s.cfg.PurgeOnRemove && len(e.Remove) > 0 {
+		if err := s.eraseAuthors(ctx, e.ID, e.Remove); err != nil {
+			return "", err
+		}
+	}
 	var now string
 	err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, e.ID)
 		if err != nil {
 			return err
-		}
-		if e.Name == "" && len(e.Add)+len(e.Remove) == 0 {
-			return refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
-		}
-		if utf8.RuneCountInString(e.Name) > maxWideName {
-			return refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
-		}
-		if !stanza.ValidXML(e.Name) {
-			return refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
 		}
 		now = millis(s.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
 		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -61,9 +64,17 @@ type recordingSender struct {
 	barriers   []func(error)
 	hold       bool // barriers are not answered
 	down       bool
+	delivering func()     // called at the begin of Deliver
+	posted     *sync.Cond // on mu
 }
 
 func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery) error {
+	r.mu.Lock()
+	delivering := r.delivering
+	r.mu.Unlock()
+	if delivering != nil {
+		delivering()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.down {
@@ -77,18 +88,49 @@ func (r *recordingSender) Post(b []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.posts = append(r.posts, string(b))
+	r.posted.Broadcast()
 	return !r.down
+}
+
+// await returns when there were that many posts.
+func (r *recordingSender) await(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.posts) < n {
+		r.posted.Wait()
+	}
 }
 
 func (r *recordingSender) Barrier(done func(error)) {
 	r.mu.Lock()
-	hold := r.hold
-	if hold {
+	hold, down := r.hold, r.down
+	if hold && !down {
 		r.barriers = append(r.barriers, done)
 	}
 	r.mu.Unlock()
-	if !hold {
+	switch {
+	case down:
+		done(io.ErrClosedPipe)
+	case !hold:
 		done(nil)
+	}
+}
+
+// set changes what the sender does.
+func (r *recordingSender) set(change func(*recordingSender)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r)
+}
+
+// answer answers the barriers that are held.
+func (r *recordingSender) answer(err error) {
+	r.mu.Lock()
+	held := r.barriers
+	r.barriers = nil
+	r.mu.Unlock()
+	for _, done := range held {
+		done(err)
 	}
 }
 
@@ -103,42 +145,70 @@ func (r *recordingSender) take() ([]stanza.Delivery, []string) {
 // recordingStore notes what is written, and fails when told to.
 type recordingStore struct {
 	*store.Store
-	mu      sync.Mutex
-	changes []store.Change
-	fail    error
-	guilty  func(store.Change) error
+	mu        sync.Mutex
+	changes   []store.Change
+	batches   int // with changes
+	fail      error
+	guilty    func(store.Change) error
+	commit    func(commit func() error) error // instead of the plain commit of a batch with changes
+	committed func() error                    // before Committed answers
 }
 
 func (r *recordingStore) Apply(ctx context.Context, epoch int64, pos store.Positions, changes []store.Change) error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.fail != nil {
-		return r.fail
+	fail, guilty, around := r.fail, r.guilty, r.commit
+	r.mu.Unlock()
+	if fail != nil {
+		return fail
 	}
 	for _, c := range changes {
-		if r.guilty != nil {
-			if err := r.guilty(c); err != nil {
+		if guilty != nil {
+			if err := guilty(c); err != nil {
 				return err
 			}
 		}
 	}
-	err := r.Store.Apply(ctx, epoch, pos, changes)
-	if err == nil {
-		r.changes = append(r.changes, changes...)
+	commit := func() error {
+		err := r.Store.Apply(ctx, epoch, pos, changes)
+		if err == nil {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.changes = append(r.changes, changes...)
+			if len(changes) > 0 {
+				r.batches++
+			}
+		}
+		return err
 	}
-	return err
+	if around != nil && len(changes) > 0 {
+		return around(commit)
+	}
+	return commit()
 }
 
-func (r *recordingStore) breakWith(err error) {
+func (r *recordingStore) Committed(ctx context.Context, u *store.UnknownError) (bool, error) {
+	r.mu.Lock()
+	ask := r.committed
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(); err != nil {
+			return false, err
+		}
+	}
+	return r.Store.Committed(ctx, u)
+}
+
+// set changes what the store does.
+func (r *recordingStore) set(change func(*recordingStore)) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fail = err
+	change(r)
 }
+
+func (r *recordingStore) breakWith(err error) { r.set(func(r *recordingStore) { r.fail = err }) }
 
 func (r *recordingStore) failWhen(guilty func(store.Change) error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.guilty = guilty
+	r.set(func(r *recordingStore) { r.guilty = guilty })
 }
 
 func (r *recordingStore) take() []store.Change {
@@ -173,9 +243,16 @@ func testConfig() Config {
 }
 
 // start runs a Service on a fresh database with the users zhangsan, lisi, wangwu and zhaoliu in its directory.
-func start(t *testing.T, change func(*Config)) *harness {
+func start(t *testing.T, change func(*Config)) *harness { return startOn(t, change, nil) }
+
+// startOn does so on a database of which prepare has written the tables before the first start.
+func startOn(t *testing.T, change func(*Config), prepare func(file string)) *harness {
 	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
 		server: &fakeServer{sessions: map[string]Session{}}}
+	h.sender.posted = sync.NewCond(&h.sender.mu)
+	if prepare != nil {
+		prepare(h.file())
+	}
 	h.run(change)
 	t.Cleanup(func() {
 		if h.stop != nil {
@@ -203,7 +280,7 @@ func (h *harness) run(change func(*Config)) {
 	if change != nil {
 		change(&cfg)
 	}
-	db, err := store.Open(h.t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(h.dir, "tlim.db"), Migrate: "auto", MaxOpen: 4,
+	db, err := store.Open(h.t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: "auto", MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		h.t.Fatal(err)
@@ -216,6 +293,27 @@ func (h *harness) run(change func(*Config)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)
 	go func() { h.stopped <- h.Run(ctx) }()
+}
+
+func (h *harness) file() string { return filepath.Join(h.dir, "tlim.db") }
+
+// kill ends the process as kill -9 does: nothing more reaches the database or the server.
+func (h *harness) kill() {
+	h.t.Helper()
+	h.rec.breakWith(store.ErrUnavailable)
+	h.sender.set(func(r *recordingSender) { r.down = true })
+	h.halt()
+	h.sender.set(func(r *recordingSender) { r.down, r.barriers = false, nil })
+}
+
+// state reads the positions.
+func (h *harness) state() store.State {
+	h.t.Helper()
+	st, err := h.db.State(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return st
 }
 
 // halt ends the process in order.
@@ -379,4 +477,14 @@ func refusals(posts []string) string {
 		}
 	}
 	return strings.Join(codes, " ")
+}
+
+// counter reads a metric.
+func counter(t *testing.T, c prometheus.Counter) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := c.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
 }

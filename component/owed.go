@@ -238,6 +238,9 @@ func (o *owed) giveBack(rows []store.Pending) {
 	defer o.mu.Unlock()
 	o.taken = nil
 	o.rows = slices.Concat(rows, o.rows)
+	for i := range rows {
+		o.rows[i].ID = "" // they are no rows
+	}
 }
 
 // settled is the position up to which nothing is owed, given how far deliveries are known to have been routed.

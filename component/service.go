@@ -62,6 +62,10 @@ type Store interface {
 	MessageTime(ctx context.Context, msgID string) (string, bool, error)
 	Purges(ctx context.Context) ([]store.Purge, error)
 	PurgeSome(ctx context.Context, epoch int64, p store.Purge, limit int) (bool, error)
+	Announcement(ctx context.Context, id string) (store.Announcement, bool, error)
+	UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error)
+	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
+	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
 }
 
 // Sender takes what leaves for the server. stream.Links implements it.

@@ -1,0 +1,71 @@
+package component
+
+import (
+	"context"
+	"unicode/utf8"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// Post stores an announcement of a group; who posts need not be a member. Its ID, Time and one spelling of its UserID are
+// given here. Errors: error-000 when it says nothing, error-008, error-009, error-012, ErrUnavailable.
+func (s *Service) Post(ctx context.Context, a store.Announcement) error {
+	p, err := s.spell(ctx, a.UserID)
+	if err != nil {
+		return err
+	}
+	if a.Title == "" && a.Content == "" {
+		return refuse(BodyEmpty, "title and content are both empty")
+	}
+	if err := s.checkAnnouncement(&a.Title, &a.Content); err != nil {
+		return err
+	}
+	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		if _, err := b.mustFind(ctx, a.SessionID); err != nil {
+			return err
+		}
+		a.ID, a.UserID, a.Time = newID(), p.ID, millis(b.now.UnixMilli())
+		b.changes = append(b.changes, store.Change{Announcements: []store.Announcement{a}})
+		return nil
+	}})
+}
+
+// EditPost changes the non-nil fields of an announcement; found is false when there is none with this id. Errors: error-012,
+// ErrUnavailable.
+func (s *Service) EditPost(ctx context.Context, e store.AnnouncementEdit) (found bool, err error) {
+	if err := s.checkAnnouncement(e.Title, e.Content); err != nil {
+		return false, err
+	}
+	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		if _, found, err = s.store.Announcement(ctx, e.ID); err != nil || !found {
+			return err
+		}
+		b.changes = append(b.changes, store.Change{EditAnnouncements: []store.AnnouncementEdit{e}})
+		return nil
+	}})
+	return found, err
+}
+
+// DeletePost removes an announcement; one that is gone is no error.
+func (s *Service) DeletePost(ctx context.Context, id string) error {
+	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		if _, found, err := s.store.Announcement(ctx, id); err != nil || !found {
+			return err
+		}
+		b.changes = append(b.changes, store.Change{DropAnnouncements: []string{id}})
+		return nil
+	}})
+}
+
+func (s *Service) checkAnnouncement(title, content *string) error {
+	switch {
+	case title != nil && utf8.RuneCountInString(*title) > maxWideName:
+		return refuse(TooLarge, "title is longer than %d characters", maxWideName)
+	case content != nil && len(*content) > s.cfg.Limits.Body:
+		return refuse(TooLarge, "content is larger than %d bytes", s.cfg.Limits.Body)
+	case title != nil && !stanza.ValidXML(*title), content != nil && !stanza.ValidXML(*content):
+		return refuse(NotJSON, "the announcement holds a character that XML forbids")
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package component
+
+import (
+	"context"
+
+	"tlim/store"
+)
+
+// eraseRows is how many messages one transaction erases; chat may pass between two.
+const eraseRows = 500
+
+// SwitchGroup opens (0) or closes (1) a group in the web list; one that is gone is no error. The next message opens it.
+func (s *Service) SwitchGroup(ctx context.Context, id string, valid int) error {
+	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
+		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Valid: &valid}}}
+	})
+}
+
+// ClearChat erases the stored messages between two users, of both directions and of every kind; what waits for phones stays,
+// and so do both list entries. It works in slices and returns after the last: after an error some may be erased, and
+// repeating the call goes on. A message that comes meanwhile stays. Errors: error-008, ErrUnavailable.
+func (s *Service) ClearChat(ctx context.Context, user, other string) error {
+	p, err := s.spell(ctx, user)
+	if err != nil {
+		return err
+	}
+	q, err := s.spell(ctx, other)
+	if err != nil {
+		return err
+	}
+	since := int64(0)
+	return s.erase(ctx, func(ctx context.Context, b *batch) ([]store.Erased, error) {
+		if since == 0 {
+			since = s.clock.last
+		}
+		return s.store.ChatRows(ctx, p.ID, q.ID, since, s.clock.last, eraseRows)
+	})
+}
+
+// eraseAuthors erases what members wrote in a group, in slices, before they are removed (sessions.purge_on_remove). After an
+// error the members are still there, so that repeating the call goes on.
+func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string) error {
+	return s.erase(ctx, func(ctx context.Context, b *batch) ([]store.Erased, error) {
+		g, err := b.mustFind(ctx, groupID)
+		if err != nil {
+			return nil, err
+		}
+		var rows []store.Erased
+		for _, m := range g.find(ids) {
+			if len(rows) < eraseRows {
+				some, err := s.store.AuthorRows(ctx, store.Author{SessionID: groupID, UserID: m.UserID}, eraseRows-len(rows))
+				if err != nil {
+					return nil, err
+				}
+				rows = append(rows, some...)
+			}
+		}
+		return rows, nil
+	})
+}
+
+// erase takes what next names, slice by slice, until a slice is not full.
+func (s *Service) erase(ctx context.Context, next func(context.Context, *batch) ([]store.Erased, error)) error {
+	for {
+		var rows []store.Erased
+		err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) (err error) {
+			if rows, err = next(ctx, b); err == nil && len(rows) > 0 {
+				b.changes = append(b.changes, store.Change{Erase: rows})
+			}
+			return err
+		}})
+		if err != nil || len(rows) < eraseRows {
+			return err
+		}
+	}
+}
+
+// RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is
+// receipted and goes nowhere. found is false when no message of this id was ever seen; one that is removed already is found.
+func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, err error) {
+	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		// 1. What there is of it.
+		ids, err := s.store.IDs(ctx, []string{msgID})
+		if err != nil {
+			return err
+		}
+		messages, err := s.store.MessagesByID(ctx, []string{msgID})
+		if err != nil {
+			return err
+		}
+		owners, err := s.store.PendingOwners(ctx, []string{msgID})
+		if err != nil {
+			return err
+		}
+		rows := messages[msgID]
+		id, remembered := ids[store.IDKey{MsgID: msgID, Class: store.ClassMessage}]
+		_, revoke := ids[store.IDKey{MsgID: msgID, Class: store.ClassRevoke}]
+		if found = remembered || revoke || len(rows) > 0; !found {
+			return nil
+		}
+
+		// 2. All of it goes.
+		var change store.Change
+		for _, m := range rows {
+			change.Erase = append(change.Erase, store.Erased{ID: m.ID, MsgID: m.MsgID, From: m.From})
+		}
+		for key := range owners {
+			if key.MsgID == msgID {
+				change.DropPending = append(change.DropPending, key)
+			}
+		}
+		b.gone = append(b.gone, func(row store.Pending) bool { return row.MsgID == msgID })
+
+		// 3. And is remembered. A revoke has its own class, which says all that is needed.
+		if !remembered && !revoke {
+			id = store.ID{MsgID: msgID, Class: store.ClassMessage, From: rows[0].From, Conversation: conversationOf(rows[0]), Time: rows[0].Time}
+			remembered = true
+		}
+		if remembered && id.State != store.Revoked {
+			id.State = store.Revoked
+			change.SetIDs = []store.ID{id}
+		}
+		b.changes = append(b.changes, change)
+		return nil
+	}})
+	return found, err
+}
+
+// conversationOf names the conversation of a stored message.
+func conversationOf(m store.Message) string {
+	if store.FamilyOf(m.Type) == "MTS" {
+		return m.SessionID
+	}
+	return chatName(m.From, m.To)
+}

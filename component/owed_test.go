@@ -1,0 +1,249 @@
+package component
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// confirms makes a phone confirm a message.
+func confirms(user, id string) string {
+	return fmt.Sprintf(`{"msg_type":"MTC-000","msg_from":%q,"msg_to":"zhangsan","body":[{"msg_id":%q}]}`, user, id)
+}
+
+// confirming starts with a user lisi whose phone is online and known to confirm.
+func confirming(t *testing.T, change func(*Config)) *harness {
+	t.Helper()
+	h := start(t, change)
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.send("lisi/p", confirms("lisi", "m0"))
+	h.sender.take()
+	h.rec.take()
+	return h
+}
+
+func owedIDs(t *testing.T, h *harness, user string) string {
+	t.Helper()
+	rows, err := h.Offline(t.Context(), user, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []string
+	for _, row := range rows {
+		if row.ID == "" {
+			list = append(list, row.MsgID)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+func TestOwedMemoryIsBounded(t *testing.T) {
+	h := confirming(t, func(c *Config) { c.OwedPerUser = 2 })
+	for i := range 4 {
+		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i+1), "zhangsan", "lisi", "x"))
+	}
+	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
+		t.Errorf("owed in memory: %q", got)
+	}
+	if got := h.queue("lisi"); got != "m3/0 m4/0" {
+		t.Errorf("beyond the limit copies become rows at once: %q", got)
+	}
+}
+
+// TestConfirmedWhileWaiting: a confirmation that comes between the grace's end and the row is not overtaken by it.
+func TestConfirmedWhileWaiting(t *testing.T) {
+	h := confirming(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	h.rec.breakWith(store.ErrUnavailable)
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
+		t.Fatalf("what could not be written must still be seen: %q", got)
+	}
+	unread, err := h.HasUnread(t.Context(), "lisi")
+	if err != nil || !unread {
+		t.Errorf("hasUnread: %v %v", unread, err)
+	}
+	h.send("lisi/p", confirms("lisi", "m1"))
+	h.rec.breakWith(nil)
+	h.sync()
+	h.sync()
+	if got := h.queue("lisi"); got != "m2/0" {
+		t.Errorf("queue %q, want what was not confirmed", got)
+	}
+}
+
+// TestQueueSeesRowsBeingWritten: while rows are on their way into the database a queue must not lack them.
+func TestQueueSeesRowsBeingWritten(t *testing.T) {
+	h := confirming(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	committing, release := make(chan struct{}), make(chan struct{})
+	h.rec.set(func(r *recordingStore) {
+		r.commit = func(commit func() error) error {
+			close(committing)
+			<-release
+			r.set(func(r *recordingStore) { r.commit = nil })
+			return commit()
+		}
+	})
+	h.clock.move(h.cfg.Grace)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		h.sync()
+	}()
+	<-committing
+	if got := owedIDs(t, h, "lisi"); got != "m1" {
+		t.Errorf("while the row is written the queue says %q", got)
+	}
+	close(release)
+	<-done
+	if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "m1/0" {
+		t.Errorf("afterwards: %q", got)
+	}
+}
+
+// TestClearOffline removes exactly what an answer held, in memory and in the table.
+func TestClearOffline(t *testing.T) {
+	h := confirming(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.move(h.cfg.Grace)
+	h.sync() // m1 is a row
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	answer, err := h.Offline(t.Context(), "lisi", "", 0)
+	if err != nil || len(answer) != 2 {
+		t.Fatalf("%v %v", answer, err)
+	}
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+	if err := h.ClearOffline(t.Context(), "LISI", answer); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "m3/0" {
+		t.Errorf("queue %q: what came after the answer stays, and nothing else", got)
+	}
+	// An entry that was owed when it was answered may be a row by now.
+	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
+	answer, err = h.Offline(t.Context(), "lisi", "m4", 0)
+	if err != nil || len(answer) != 1 || answer[0].ID != "" {
+		t.Fatalf("%v %v", answer, err)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if err := h.ClearOffline(t.Context(), "lisi", answer); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.queue("lisi"); got != "m3/0" {
+		t.Errorf("queue %q", got)
+	}
+}
+
+func TestOfflinePages(t *testing.T) {
+	h := start(t, nil)
+	for i := range 5 {
+		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i), "zhangsan", "lisi", "x"))
+	}
+	ids := func(since string, limit int) string {
+		rows, err := h.Offline(t.Context(), "lisi", since, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, row := range rows {
+			list = append(list, row.MsgID)
+		}
+		return strings.Join(list, " ")
+	}
+	for _, c := range []struct {
+		since string
+		limit int
+		want  string
+	}{
+		{"", 0, "m0 m1 m2 m3 m4"}, {"", 2, "m0 m1"}, {"m3", 0, "m3 m4"}, {"m3", 1, "m3"}, {"unknown", 0, "m0 m1 m2 m3 m4"},
+	} {
+		if got := ids(c.since, c.limit); got != c.want {
+			t.Errorf("since %q limit %d: %q, want %q", c.since, c.limit, got, c.want)
+		}
+	}
+	if _, err := h.Offline(t.Context(), "", "", 0); asRefusal(err).Code != UserIDInvalid {
+		t.Errorf("an impossible id: %v", err)
+	}
+}
+
+// TestLinkLostWhileSending: a copy handed over just as the link is lost must not count as received, whatever comes later.
+func TestLinkLostWhileSending(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.sender.set(func(r *recordingSender) {
+		r.delivering = func() {
+			h.sender.set(func(r *recordingSender) { r.delivering = nil })
+			h.Down(nil)
+		}
+	})
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q", got)
+	}
+	if h.Ready() == nil {
+		t.Error("Ready must tell that the link is down")
+	}
+}
+
+// TestShutdownWritesRows: what is not settled at an orderly end becomes rows, and the next start has nothing to do.
+func TestShutdownWritesRows(t *testing.T) {
+	h := confirming(t, nil)
+	h.online("wangwu/p")
+	h.clock.move(time.Second)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
+	h.send("zhangsan/p", text("m3", "zhangsan", "zhaoliu", "x"))
+	h.halt()
+	h.run(nil)
+	h.Up()
+	h.sync()
+	for user, want := range map[string]string{"lisi": "m1/0", "wangwu": "m2/0", "zhaoliu": "m3/0", "zhangsan": ""} {
+		if got := h.queue(user); got != want {
+			t.Errorf("%s: %q, want %q", user, got, want)
+		}
+	}
+	h.sender.take()
+	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
+	d, _ := h.sender.take()
+	if addresses(d, "m1") != "" {
+		t.Errorf("delivered again after an orderly end: %v", d)
+	}
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0 m4/0 m5/0" {
+		t.Errorf("that lisi confirms is remembered: %q", got)
+	}
+}
+
+// TestSettledPosition: it follows the oldest copy that is not settled.
+func TestSettledPosition(t *testing.T) {
+	h := confirming(t, nil)
+	h.clock.move(time.Second)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	m1 := h.clock.now().UnixMilli()
+	h.clock.move(time.Second)
+	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
+	h.clock.move(time.Second)
+	h.sync()
+	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))
+	if st := h.state(); st.Settled >= m1 || st.Delivered <= m1 {
+		t.Errorf("with m1 owed: %+v, m1 at %d", st, m1)
+	}
+	h.send("lisi/p", confirms("lisi", "m1"))
+	h.send("zhangsan/p", text("m4", "zhangsan", "wangwu", "x"))
+	if st := h.state(); st.Settled < m1 {
+		t.Errorf("with nothing owed: %+v, m1 at %d", st, m1)
+	}
+}

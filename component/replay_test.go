@@ -1,0 +1,259 @@
+package component
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func copiesOf(d []stanza.Delivery) string {
+	var list []string
+	for _, c := range d {
+		to := make([]string, 0, len(c.To))
+		for _, target := range c.To {
+			to = append(to, target.JID)
+		}
+		list = append(list, c.ID+">"+strings.Join(to, ","))
+	}
+	return strings.Join(list, " ")
+}
+
+// TestKilled: after a kill everything above the proven position is delivered again, in order and under the same ids, and
+// everybody has a row of what was not settled.
+func TestKilled(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.online("lisi/p", "wangwu/p", "wangwu/w[web]")
+	h.clock.move(time.Second)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "proven"))
+	h.clock.move(time.Second)
+	h.sync() // a barrier proves m1
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "not proven"))
+	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "not proven"))
+	h.send("lisi/p", text("m4", "lisi", "zhaoliu", "has a row"))
+	h.send("lisi/p", `{"msg_type":"MTC-001","msg_from":"lisi","msg_to":"zhangsan","body":[]}`)
+	first, _ := h.sender.take()
+	h.kill()
+
+	h.run(nil)
+	h.sync()
+	for user, want := range map[string]string{"lisi": "m1/0 m2/0 m3/0", "wangwu": "m3/0", "zhaoliu": "m4/0", "zhangsan": ""} {
+		if got := h.queue(user); got != want {
+			t.Errorf("rows of %s: %q, want %q", user, got, want)
+		}
+	}
+	h.Up()
+	h.sync()
+	again, _ := h.sender.take()
+	want := []string{"m2>lisi@im.test", "m3>lisi@im.test,wangwu@im.test/p,wangwu@im.test/w[web],zhangsan@im.test", "m4>zhaoliu@im.test", "m4>lisi@im.test/p"}
+	if !slices.EqualFunc(strings.Fields(copiesOf(again)), want, sameCopy) { // zhangsan is no session of the server: no ASYNC copy of m2
+		t.Errorf("delivered again: %s\nwant %s\nfirst %s", copiesOf(again), want, copiesOf(first))
+	}
+	if !strings.Contains(string(again[0].Payload), "not proven") || !strings.Contains(string(again[0].Payload), `\"text\"`) {
+		t.Errorf("payload: %s", again[0].Payload)
+	}
+
+	// Once proven it is over.
+	h.sender.set(func(r *recordingSender) { r.hold = false })
+	h.halt()
+	h.run(nil)
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); len(d) != 0 {
+		t.Errorf("delivered a third time: %s", copiesOf(d))
+	}
+	if got := h.queue("lisi"); got != "m1/0 m2/0 m3/0" {
+		t.Errorf("rows twice: %q", got)
+	}
+}
+
+// TestLinkLost: messages between two connections reach those who were members then.
+func TestLinkLost(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	deleted := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	dissolved := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.clock.move(time.Second)
+	h.sync()
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	h.sender.answer(errors.New("lost"))
+	h.Down(errors.New("cut"))
+	h.sender.set(func(r *recordingSender) { r.down = true })
+
+	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "x")) // still in the queue when the link went
+	h.send("zhangsan/p", groupText("m3", "zhangsan", deleted, "x"))
+	h.send("zhangsan/p", groupText("m4", "zhangsan", dissolved, "x"))
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Add: []string{"zhaoliu"}, Remove: []string{"wangwu"}})
+	must(err)
+	_, err = h.DeleteGroup(t.Context(), deleted)
+	must(err)
+	must(h.Dissolve(t.Context(), dissolved))
+	h.send("zhangsan/p", fmt.Sprintf(`{"msg_id":"m5","msg_type":"MTS-103","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q,"subscribers":[{"user_id":"WangWu"}]}]}`, group, group))
+	if d, _ := h.sender.take(); len(d) != 0 {
+		t.Fatalf("sent into a dead link: %s", copiesOf(d))
+	}
+
+	h.sender.set(func(r *recordingSender) { r.down, r.hold = false, false })
+	h.Up()
+	h.sync()
+	d, _ := h.sender.take()
+	got := copiesOf(d)
+	words := slices.DeleteFunc(strings.Fields(got), func(copied string) bool { return len(copied) > 36 && copied[8] == '-' }) // the notices of the dissolution
+	want := []string{"m1>lisi@im.test", "m2>lisi@im.test,zhangsan@im.test,wangwu@im.test", "m3>lisi@im.test,zhangsan@im.test", "m5>lisi@im.test,zhaoliu@im.test,zhangsan@im.test,wangwu@im.test"}
+	if !slices.EqualFunc(words, want, sameCopy) || len(strings.Fields(got)) != len(want)+2 {
+		t.Errorf("delivered again: %s\nwant %s and two notices", got, want)
+	}
+	if strings.Contains(got, "m4") {
+		t.Errorf("what a dissolved group had said goes with it: %s", got)
+	}
+	if err := h.Ready(); err != nil {
+		t.Error(err)
+	}
+}
+
+// sameCopy compares without the order of the addresses.
+func sameCopy(a, b string) bool {
+	idA, toA, _ := strings.Cut(a, ">")
+	idB, toB, _ := strings.Cut(b, ">")
+	return idA == idB && slices.Equal(slices.Sorted(slices.Values(strings.Split(toA, ","))), slices.Sorted(slices.Values(strings.Split(toB, ","))))
+}
+
+// TestReplayGoesOn: a replay that the sender refuses is tried again, and nothing overtakes it.
+func TestReplayGoesOn(t *testing.T) {
+	h := start(t, nil)
+	h.clock.move(time.Second)
+	h.sender.set(func(r *recordingSender) { r.down = true })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // Deliver fails; the link has not told yet
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	if h.Down(nil); h.Ready() == nil {
+		t.Error("ready without a link")
+	}
+	h.Up()
+	h.sync()
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+	if h.Ready() == nil {
+		t.Error("ready although the replay failed")
+	}
+	again := make(chan struct{})
+	h.sender.set(func(r *recordingSender) {
+		r.delivering = func() {
+			h.sender.set(func(r *recordingSender) { r.delivering, r.down = nil, false })
+			close(again)
+		}
+	})
+	<-again
+	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
+	d, _ := h.sender.take()
+	got := slices.DeleteFunc(strings.Fields(copiesOf(d)), func(copied string) bool { return strings.Contains(copied, ">zhangsan@") }) // ASYNC copies
+	if strings.Join(got, " ") != "m1>lisi@im.test m2>lisi@im.test m3>lisi@im.test m4>lisi@im.test" {
+		t.Errorf("%s", got)
+	}
+	if err := h.Ready(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAdopted starts on tables that the old system has filled: nothing of the past is delivered, a message that it stored is
+// stored no second time.
+func TestAdopted(t *testing.T) {
+	h := startOn(t, nil, func(file string) {
+		db, err := sql.Open("sqlite", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for _, q := range []string{
+			`CREATE TABLE ofmessage (id_ varchar(64) PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64))`,
+			`INSERT INTO ofmessage VALUES ('1', 'm1', 'MTT-000', 'zhangsan', 'lisi', '1544602393123', '[{"text":"x"}]', 'zhangsan'),
+				('2', 'm2', 'MTS-000', 'zhangsan', 'G', '1544602393124', '[{"session_id":"G","text":"x"}]', 'G'),
+				('3', 'm3', 'MTT-000', 'zhangsan', 'lisi', '1893456000000', '[{"text":"of the future"}]', 'zhangsan'),
+				('4', 'm4', 'MTT-000', 'zhangsan', 'lisi', '1544602393125', '[{"text":"twice"}]', 'zhangsan'),
+				('5', 'm4', 'MTT-000', 'zhangsan', 'wangwu', '1544602393126', '[{"text":"twice"}]', 'zhangsan')`,
+		} {
+			if _, err := db.Exec(q); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if st := h.state(); st.Delivered < 1544602393126 || st.Delivered > 1_600_000_000_000 {
+		t.Fatalf("positions of the first start: %+v", st)
+	}
+	send := func(env, want string) {
+		t.Helper()
+		h.send("zhangsan/p", env)
+		if _, posts := h.sender.take(); refusals(posts) != want {
+			t.Errorf("%s: %s, want %s", env, refusals(posts), want)
+		}
+	}
+	send(text("m1", "zhangsan", "lisi", "x"), "receipt")
+	send(text("m3", "zhangsan", "lisi", "of the future"), "receipt")
+	if c := h.rec.take(); len(c) != 0 {
+		t.Errorf("stored a second time: %+v", c)
+	}
+	send(text("m1", "zhangsan", "lisi", "y"), string(IDConflict))
+	send(text("m1", "zhangsan", "wangwu", "x"), string(IDConflict))
+	send(strings.Replace(text("v1", "zhangsan", "lisi", ""), `MTT-000`, "MTT-101", 1), "receipt") // names nothing
+	// One id in two conversations, as old data may hold it: each is revoked where it belongs.
+	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "receipt")
+	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
+	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
+		t.Errorf("left of m4: %v %v", rows, err)
+	}
+	h.kill()
+	h.run(nil)
+	h.Up()
+	h.sync()
+	d, _ := h.sender.take()
+	if addresses(d, "m1")+addresses(d, "m2")+addresses(d, "m3") != "" {
+		t.Errorf("the past was delivered again: %s", copiesOf(d))
+	}
+}
+
+// TestFence: a second process takes over, the first stops, and its senders are told to repeat.
+func TestFence(t *testing.T) {
+	h := start(t, nil)
+	other, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: "check", MaxOpen: 2, MaxIdle: 2, MaxWait: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.TakeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	err = <-h.stopped
+	if !errors.Is(err, store.ErrFenced) {
+		t.Fatalf("Run: %v", err)
+	}
+	d, posts := h.sender.take()
+	if len(d) != 0 || refusals(posts) != string(TryLater) {
+		t.Errorf("%v %v", d, posts)
+	}
+	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("a call after the end: %v", err)
+	}
+	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+		t.Errorf("a message after the end: %v", posts)
+	}
+	h.stop = nil
+	h.db.Close()
+}

@@ -1,0 +1,144 @@
+package component
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// TokenStore keeps the key of the tokens and the generations of the users. *store.Store implements it.
+type TokenStore interface {
+	Secret(ctx context.Context, name, fresh string) (string, error)
+	TokenState(ctx context.Context, jid string) (store.TokenState, error)
+}
+
+// Tokens makes and checks the credentials by which a user's own clients call the HTTP API: the user's JID local part, when it
+// ends, and the user's generation, under an HMAC-SHA-256 whose key lies in the database. Nothing is kept of a token. It is
+// safe for concurrent use.
+type Tokens struct {
+	store TokenStore
+	life  time.Duration
+	now   func() time.Time
+
+	mu  sync.Mutex
+	key []byte // nil until it was read
+}
+
+// NewTokens makes Tokens whose tokens live for life. now nil is time.Now.
+func NewTokens(s TokenStore, life time.Duration, now func() time.Time) *Tokens {
+	if now == nil {
+		now = time.Now
+	}
+	return &Tokens{store: s, life: life, now: now}
+}
+
+// TokenPrefix begins every token, so that it is told from a key at a glance.
+const TokenPrefix = "tlim-token."
+
+// tokenSecret names the key in tlim_secret; another layout of tokens gets another name.
+const tokenSecret = "token-1"
+
+// Issue makes a token for the user with this prepared local part, whom the server has authenticated. Errors: error-011 for a
+// user who left the directory, ErrUnavailable.
+func (t *Tokens) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
+	key, err := t.secret(ctx)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	st, err := t.store.TokenState(ctx, local)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if st.Left {
+		return "", time.Time{}, refuse(NotAllowed, "the user has left the directory")
+	}
+	expires = t.now().Add(t.life).Truncate(time.Millisecond)
+	signed := fmt.Sprintf("%s%s.%d.%d", TokenPrefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
+	return signed + "." + sign(key, signed), expires, nil
+}
+
+// User says whose token this is, in the directory's spelling. Errors: error-011 for one that is not ours, has ended or was
+// revoked; ErrUnavailable.
+func (t *Tokens) User(ctx context.Context, token string) (string, error) {
+	bad := refuse(NotAllowed, "the token is not valid")
+	if len(token) > maxToken {
+		return "", bad
+	}
+	cut := strings.LastIndexByte(token, '.')
+	if cut < 0 || !strings.HasPrefix(token, TokenPrefix) {
+		return "", bad
+	}
+	key, err := t.secret(ctx)
+	if err != nil {
+		return "", err
+	}
+	signed := token[:cut]
+	if !hmac.Equal([]byte(sign(key, signed)), []byte(token[cut+1:])) {
+		return "", bad
+	}
+	// From here on it is what Issue wrote.
+	parts := strings.Split(strings.TrimPrefix(signed, TokenPrefix), ".")
+	if len(parts) != 3 {
+		return "", bad
+	}
+	raw, err1 := base64.RawURLEncoding.DecodeString(parts[0])
+	ends, err2 := strconv.ParseInt(parts[1], 10, 64)
+	generation, err3 := strconv.ParseInt(parts[2], 10, 64)
+	local, err4 := stanza.Localpart(string(raw))
+	switch {
+	case errors.Join(err1, err2, err3, err4) != nil:
+		return "", bad
+	case t.now().UnixMilli() >= ends:
+		return "", refuse(NotAllowed, "the token has ended, ask for a new one")
+	}
+	st, err := t.store.TokenState(ctx, local)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case st.Generation != generation || st.Left:
+		return "", refuse(NotAllowed, "the token was revoked, ask for a new one")
+	}
+	return orDefault(st.UserID, local), nil
+}
+
+// maxToken bounds what is hashed: a local part has at most 1023 bytes.
+const maxToken = 2048
+
+func sign(key []byte, signed string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(signed))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// secret reads the key, once; the first process of a site makes it.
+func (t *Tokens) secret(ctx context.Context) ([]byte, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.key != nil {
+		return t.key, nil
+	}
+	fresh := make([]byte, sha256.Size)
+	rand.Read(fresh) // never fails
+	text, err := t.store.Secret(ctx, tokenSecret, hex.EncodeToString(fresh))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	key, err := hex.DecodeString(text)
+	if err != nil || len(key) < sha256.Size {
+		return nil, fmt.Errorf("tlim_secret: %s is not the key of %d hex digits that was written there", tokenSecret, 2*sha256.Size)
+	}
+	t.key = key
+	return key, nil
+}

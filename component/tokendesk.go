@@ -1,0 +1,157 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// TokenDesk answers a client's question for a token: IQ get <token xmlns="urn:tlim:token"/>, or the ad-hoc command
+// urn:tlim:token (XEP-0050), from a full JID of the server to our bare domain. The link's reader asks and must not wait for
+// the database, so the answer comes from a goroutine of its own, [TokenDesk.Run].
+type TokenDesk struct {
+	tokens            *Tokens
+	server, component string
+	post              func([]byte) bool
+	queue             chan stanza.Stanza
+
+	mu      sync.Mutex
+	waiting map[string]struct{} // local parts in the queue: one question of a user at a time
+}
+
+const (
+	nsToken    = "urn:tlim:token"
+	nsCommands = "http://jabber.org/protocol/commands"
+	nsInfo     = "http://jabber.org/protocol/disco#info"
+	nsItems    = "http://jabber.org/protocol/disco#items"
+	nsData     = "jabber:x:data"
+
+	// maxQuestions is a second's worth of answers; who finds the queue full is told service-unavailable, and asks again.
+	maxQuestions = 1000
+	tokenTime    = 5 * time.Second // of one answer
+)
+
+// TokenFeatures are what disco#info of our domain should name for the desk.
+func TokenFeatures() []string { return []string{nsToken, nsCommands} }
+
+// NewTokenDesk makes a desk of the component's domain for users of the server's. post sends one stanza without blocking.
+func NewTokenDesk(t *Tokens, server, component string, post func([]byte) bool) *TokenDesk {
+	return &TokenDesk{tokens: t, server: server, component: component, post: post,
+		queue: make(chan stanza.Stanza, maxQuestions), waiting: map[string]struct{}{}}
+}
+
+// Question takes a question of type get or set. It never blocks. handled with a nil payload: the answer follows; handled is
+// false for a question that is not the desk's, or that it has no room for.
+func (d *TokenDesk) Question(st stanza.Stanza) (payload []byte, handled bool) {
+	if st.To != d.component {
+		return nil, false
+	}
+	if c, ok := onlyChild(&st); !ok {
+		return nil, false
+	} else if st.Type == "get" && c.Attr("node") != "" {
+		return d.describe(c)
+	} else if !asksForToken(st.Type, c) {
+		return nil, false
+	}
+	from, err := stanza.ParseJID(st.From)
+	if err != nil || from.Domain != d.server || from.Local == "" || from.Resource == "" {
+		return nil, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, twice := d.waiting[from.Local]; twice {
+		return nil, false
+	}
+	select {
+	case d.queue <- st:
+		d.waiting[from.Local] = struct{}{}
+		return nil, true
+	default:
+		return nil, false
+	}
+}
+
+func onlyChild(st *stanza.Stanza) (only stanza.Child, ok bool) {
+	for c := range st.Children() {
+		if ok {
+			return only, false
+		}
+		only, ok = c, true
+	}
+	return only, ok
+}
+
+func asksForToken(typ string, c stanza.Child) bool {
+	switch {
+	case typ == "get":
+		return c.Name == "token" && c.Space == nsToken
+	case c.Name == "command" && c.Space == nsCommands && c.Attr("node") == nsToken:
+		action := c.Attr("action") // one stage: there is nothing to go on with or to cancel
+		return action == "" || action == "execute" || action == "complete"
+	}
+	return false
+}
+
+// describe lets clients find the command (XEP-0050 section 2).
+func (d *TokenDesk) describe(c stanza.Child) ([]byte, bool) {
+	switch node := c.Attr("node"); {
+	case c.Space == nsItems && node == nsCommands:
+		return []byte(`<query xmlns="` + nsItems + `" node="` + nsCommands + `"><item jid="` + d.component + `" node="` + nsToken + `" name="HTTP token"/></query>`), true
+	case c.Space == nsInfo && node == nsToken:
+		return []byte(`<query xmlns="` + nsInfo + `" node="` + nsToken + `"><identity category="automation" type="command-node" name="HTTP token"/>` +
+			`<feature var="` + nsCommands + `"/><feature var="` + nsData + `"/></query>`), true
+	}
+	return nil, false
+}
+
+// Run answers until ctx ends.
+func (d *TokenDesk) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case st := <-d.queue:
+			d.answer(ctx, st)
+		}
+	}
+}
+
+// answer sends the result or an error. One that the link has no room for is lost, and the client asks again.
+func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
+	from, _ := stanza.ParseJID(st.From) // it was read before
+	tctx, cancel := context.WithTimeout(ctx, tokenTime)
+	token, expires, err := d.tokens.Issue(tctx, from.Local)
+	cancel()
+	d.mu.Lock()
+	delete(d.waiting, from.Local)
+	d.mu.Unlock()
+
+	ends := strconv.FormatInt(expires.UnixMilli(), 10)
+	c, _ := onlyChild(&st)
+	var refusal *Error
+	typ, payload := "result", `<token xmlns="`+nsToken+`" expires="`+ends+`">`+token+`</token>`
+	switch {
+	case errors.As(err, &refusal):
+		typ, payload = "error", `<error type="auth"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	case err != nil:
+		typ, payload = "error", `<error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	case c.Space == nsCommands:
+		payload = `<command xmlns="` + nsCommands + `" node="` + nsToken + `" sessionid="` + newID() + `" status="completed"><x xmlns="` + nsData + `" type="result">` +
+			`<field var="token" type="text-single" label="token"><value>` + token + `</value></field>` +
+			`<field var="expires" type="text-single" label="expires"><value>` + ends + `</value></field></x></command>`
+	}
+	b := append([]byte(`<iq type="`), typ...)
+	b = append(b, `" id="`...)
+	b = stanza.AppendAttr(b, st.ID)
+	b = append(b, `" from="`...)
+	b = stanza.AppendAttr(b, st.To)
+	b = append(b, `" to="`...)
+	b = stanza.AppendAttr(b, st.From)
+	b = append(b, `">`...)
+	b = append(b, payload...)
+	d.post(append(b, `</iq>`...))
+}

@@ -1,0 +1,256 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// lostAnswer commits or not, and then loses the answer. The database is asked what happened.
+func (h *harness) lostAnswer(happens bool) {
+	h.rec.set(func(r *recordingStore) {
+		r.commit = func(commit func() error) error {
+			r.set(func(r *recordingStore) { r.commit = nil })
+			unknown := &store.UnknownError{Err: errors.New("connection reset")}
+			st, err := r.State(context.Background())
+			if err != nil {
+				return err
+			}
+			unknown.Epoch, unknown.Batch = st.Epoch, st.Batch+1
+			if happens {
+				if err := commit(); err != nil {
+					return err
+				}
+			}
+			return unknown
+		}
+	})
+}
+
+func TestLostCommit(t *testing.T) {
+	for _, happens := range []bool{true, false} {
+		h := start(t, nil)
+		h.lostAnswer(happens)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		d, posts := h.sender.take()
+		if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(TryLater)) {
+			t.Errorf("COMMIT happened: %v; deliveries %s, answers %s", happens, copiesOf(d), refusals(posts))
+		}
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		d, posts = h.sender.take()
+		if refusals(posts) != "receipt" || (len(d) == 0) != happens {
+			t.Errorf("the retry, COMMIT happened: %v; deliveries %s, answers %s", happens, copiesOf(d), refusals(posts))
+		}
+		if err := h.Ready(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLostCommitWhileAway: the database cannot tell for a while. Nobody hears of an error meanwhile, what comes is told to
+// come later, and then all is known.
+func TestLostCommitWhileAway(t *testing.T) {
+	h := start(t, nil)
+	h.lostAnswer(true)
+	asked, back := make(chan struct{}), make(chan struct{})
+	times := 0
+	h.rec.set(func(r *recordingStore) {
+		r.committed = func() error {
+			if times++; times == 1 {
+				close(asked)
+			}
+			select {
+			case <-back:
+				return nil
+			default:
+				return store.ErrUnavailable
+			}
+		}
+	})
+	h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	<-asked
+	h.post("lisi/p", text("m2", "lisi", "zhangsan", "x"))
+	h.sender.await(1)
+	if h.Ready() == nil {
+		t.Error("Ready must tell")
+	}
+	d, posts := h.sender.take()
+	if len(d) != 0 || refusals(posts) != string(TryLater) || !strings.Contains(posts[0], `to="lisi@im.test/p"`) {
+		t.Errorf("while nothing is known: %s %v", copiesOf(d), posts)
+	}
+	close(back)
+	h.sender.await(1)
+	h.sync()
+	d, posts = h.sender.take()
+	if !strings.HasPrefix(copiesOf(d), "m1>") || refusals(posts) != "receipt" {
+		t.Errorf("once it is known: %s %s", copiesOf(d), refusals(posts))
+	}
+}
+
+// TestStopWhileAway: the stop is bounded although nobody can tell what became of a COMMIT, and then nobody is told an error.
+func TestStopWhileAway(t *testing.T) {
+	h := start(t, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+	h.lostAnswer(true)
+	asked := make(chan struct{}, 1000)
+	h.rec.set(func(r *recordingStore) {
+		r.committed = func() error { asked <- struct{}{}; return store.ErrUnavailable }
+	})
+	h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	<-asked
+	h.stop()
+	h.stop = nil
+	var unknown *store.UnknownError
+	if err := <-h.stopped; !errors.As(err, &unknown) {
+		t.Errorf("Run: %v", err)
+	}
+	if _, posts := h.sender.take(); len(posts) != 0 {
+		t.Errorf("the sender was told: %v", posts)
+	}
+	if err := h.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// It had happened: the next start delivers it, and the retry gets its receipt.
+	h.run(nil)
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test" {
+		t.Errorf("after the restart: %s", copiesOf(d))
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+		t.Errorf("the retry: %s", refusals(posts))
+	}
+}
+
+// TestUnstorableRow: what only the queue's table cannot hold (an old latin1 one) is given up there; the message and all other
+// rows are kept.
+func TestUnstorableRow(t *testing.T) {
+	h := confirming(t, nil)
+	h.online("wangwu/p")
+	h.send("wangwu/p", confirms("wangwu", "none"))
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "😀"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "😀"))
+	h.send("zhangsan/p", text("m4", "zhangsan", "wangwu", "x"))
+	h.rec.failWhen(func(c store.Change) error {
+		for _, row := range c.Pending {
+			if strings.Contains(row.Body, "😀") {
+				return store.ErrData
+			}
+		}
+		return nil
+	})
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	h.sync()
+	if got := h.queue("lisi") + " " + h.queue("wangwu"); got != "m2/0 m4/0" {
+		t.Errorf("queues: %q", got)
+	}
+	if got := counter(t, h.metrics.unqueued); got != 2 {
+		t.Errorf("given up: %v, want 2", got)
+	}
+	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m3"}); err != nil || len(rows) != 2 {
+		t.Errorf("messages: %v %v", rows, err)
+	}
+	if err := h.Ready(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGuiltyRevoke: a batch that is decided anew one by one forgets what its revokes remove all the same.
+func TestGuiltyRevoke(t *testing.T) {
+	h := confirming(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.rec.failWhen(func(c store.Change) error {
+		if c.Message != nil && strings.Contains(c.Message.Body, "poison") {
+			return store.ErrData
+		}
+		return nil
+	})
+	h.together(func() {
+		h.post("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
+		h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "poison"))
+	})
+	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), "error-012") || !strings.Contains(refusals(posts), "receipt") {
+		t.Fatalf("answers: %s", refusals(posts))
+	}
+	before := h.state().Clock
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "v1/0" {
+		t.Errorf("queue %q: the revoked message must not come back", got)
+	}
+	if before < 1_600_000_000_000 {
+		t.Errorf("the clock of messages that were decided one by one is %d", before)
+	}
+}
+
+// TestAwayAtStart: a process that starts before its database waits for it, and ends when it is told to.
+func TestAwayAtStart(t *testing.T) {
+	h := start(t, nil)
+	h.halt()
+	away := &awayStore{recordingStore: h.rec, asked: make(chan struct{}, 1000)}
+	s, err := New(testConfig(), Deps{Store: away, Sender: h.sender, Log: h.log, Now: h.clock.now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Run(ctx) }()
+	<-away.asked
+	<-away.asked
+	if s.Ready() == nil {
+		t.Error("ready without a database")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	h.stop = nil
+}
+
+type awayStore struct {
+	*recordingStore
+	asked chan struct{}
+}
+
+func (s *awayStore) TakeOver(context.Context) (store.State, error) {
+	s.asked <- struct{}{}
+	return store.State{}, store.ErrUnavailable
+}
+
+// TestReadsFail: a message that cannot be judged is not taken.
+func TestReadsFail(t *testing.T) {
+	h := start(t, nil)
+	if err := h.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	d, posts := h.sender.take()
+	if len(d) != 0 || refusals(posts) != string(TryLater) {
+		t.Errorf("%s %s", copiesOf(d), refusals(posts))
+	}
+	for name, err := range map[string]error{
+		"Offline":  second(h.Offline(t.Context(), "lisi", "", 0)),
+		"Unread":   second(h.HasUnread(t.Context(), "lisi")),
+		"Presence": second(h.Presence(t.Context(), "G")),
+		"Dissolve": h.Dissolve(t.Context(), "G"),
+		"Notify":   h.Notify(t.Context(), Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"nobody"}}),
+		"Register": h.RegisterPush(t.Context(), "lisi", "code"),
+	} {
+		if !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	h.stop()
+	h.stop = nil
+	if err := <-h.stopped; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
