@@ -63,6 +63,8 @@ func (o *responder) answer(value any) error {
 		return o.json(http.StatusOK, v.value)
 	case object:
 		return o.json(http.StatusOK, v.done(nil))
+	case interface{ write(*responder) error }: // no JSON: a file, a text
+		return v.write(o)
 	}
 	return fmt.Errorf("a handler returned %T", value)
 }

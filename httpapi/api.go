@@ -16,10 +16,11 @@ type API struct {
 	reads Reads
 	log   *slog.Logger
 
-	ring     atomic.Pointer[keyring]
-	inflight chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
-	metrics  *metrics
-	handler  http.Handler
+	ring      atomic.Pointer[keyring]
+	inflight  chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
+	transfers chan struct{} // one slot per file transfer, Files.Transfers of them; full: 503
+	metrics   *metrics
+	handler   http.Handler
 }
 
 // New makes the API. With no key configured it reads the admin key of cfg.KeyFile, or makes one. The error names everything
@@ -29,7 +30,8 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: make(chan struct{}, cfg.Limits.Inflight)}
+	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: make(chan struct{}, cfg.Limits.Inflight),
+		transfers: make(chan struct{}, cfg.Files.Transfers)}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ type caller struct {
 	name   string
 	scopes scope
 	keyed  bool
+	user   string // whom a user token names, in the directory's spelling; "" for keys and anonymous callers
 }
 
 // bearer returns the key of the Authorization header. Other schemes are not ours.

@@ -27,6 +27,7 @@ type Config struct {
 	CORSOrigins    []string       // "*" or origins; empty is none
 	Language       Language       // "" is Chinese
 	Limits         Limits
+	Files          Files
 	Clock          func() time.Time // nil is time.Now
 }
 
@@ -90,5 +91,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.Clock = time.Now
 	}
 	c.Limits = c.Limits.withDefaults()
+	var err error
+	if c.Files, err = c.Files.withDefaults(); err != nil {
+		errs = append(errs, err)
+	}
 	return c, errors.Join(errs...)
 }

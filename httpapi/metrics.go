@@ -9,9 +9,10 @@ import (
 )
 
 type metrics struct {
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
-	inflight prometheus.Gauge
+	requests  *prometheus.CounterVec
+	seconds   *prometheus.HistogramVec
+	inflight  prometheus.Gauge
+	fileBytes *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -23,11 +24,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Time from the head of an HTTP call to the end of its answer.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)},
 			[]string{"endpoint"}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_http_inflight", Help: "HTTP calls in handlers."}),
+		fileBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_file_bytes_total",
+			Help: "Bytes of files by direction: up (stored or not) and down."}, []string{"direction"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight))
+	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight), reg.Register(m.fileBytes))
 }
 
 // seen counts one finished call. All label values come from the route table and the configuration, so they are bounded.

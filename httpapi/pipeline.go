@@ -14,11 +14,14 @@ import (
 )
 
 // serve is the way of every call to rt.
-func (a *API) serve(rt *route) http.HandlerFunc {
+func (a *API) serve(rt *route) http.HandlerFunc { return a.serveBy(rt, a.call) }
+
+// serveBy is the way of every call to rt, of which call brings the request to its handler.
+func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *route, *request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Clock()
 		out := &responder{api: a, w: w, control: http.NewResponseController(w)}
-		req := &request{form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}}
+		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}}
 		defer func() {
 			req.release()
 			a.metrics.seen(rt.path, out.status, req.caller.name, a.cfg.Clock().Sub(start))
@@ -32,7 +35,7 @@ func (a *API) serve(rt *route) http.HandlerFunc {
 		}()
 		a.commonHeaders(w, r)
 
-		value, err := a.call(w, r, rt, req)
+		value, err := call(w, r, rt, req)
 		if err == nil {
 			err = out.answer(value)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -26,6 +27,7 @@ const (
 // request is a call as its handler sees it. The decoders below keep their first failure in err and answer zero values after
 // it, so a handler reads all its parameters and looks at err once.
 type request struct {
+	http    *http.Request
 	form    form
 	caller  caller
 	ctx     context.Context // bounds the decoders' look-ups

@@ -81,6 +81,7 @@ func (a *API) mount() http.Handler {
 		mux.Get(base+rt.path, h)
 		mux.Post(base+rt.path, h)
 	}
+	a.mountFiles(mux)
 	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
 			a.preflight(w, r)

@@ -1,0 +1,118 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+// fileMessages is how many of the messages that name a file are asked who may read it; a file that was passed on more often
+// is readable by those of the first thousand.
+const fileMessages = 1000
+
+// fileFor finds a file that this caller may read, or errNoFile. pic is set when it is asked for as a session's picture.
+func (a *API) fileFor(ctx context.Context, r *request, id, pic string) (store.File, error) {
+	known := !a.cfg.Files.Strict || r.caller.scopes&scopeAdmin != 0
+	if !known && r.caller.user == "" { // an anonymous mode opens endpoints, but it names nobody who could have been sent a file
+		return store.File{}, forbidden(http.StatusUnauthorized, textNoCaller)
+	}
+	if !blob.Valid(id) {
+		return store.File{}, errNoFile
+	}
+	f, found, err := a.cfg.Files.Rows.GetFile(ctx, id)
+	if err != nil {
+		return store.File{}, err
+	}
+	if !found || f.ID != id {
+		return store.File{}, errNoFile
+	}
+	if known {
+		return f, nil
+	}
+	may, err := a.mayRead(ctx, r.caller.user, f)
+	if err == nil && !may && pic != "" {
+		may, err = a.showsPicture(ctx, r.caller.user, f)
+	}
+	if err != nil {
+		return store.File{}, err
+	}
+	if !may {
+		return store.File{}, errNoFile
+	}
+	return f, nil
+}
+
+// mayRead says whether a user uploaded a file or was sent it: as the partner of a 1:1 message that names it, or as a member
+// of the group of one. A message counts only when its sender could read the file himself, so that knowing an id is no
+// way to open the file for others.
+func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, error) {
+	if user == f.Owner {
+		return true, nil
+	}
+	messages, err := a.cfg.Files.Rows.FileMessages(ctx, f.ID, fileMessages)
+	if err != nil {
+		return false, fmt.Errorf("who was sent file %s: %w", f.ID, err)
+	}
+	var groups []string
+	for _, m := range messages {
+		if strings.HasPrefix(m.Type, "MTS-") {
+			groups = append(groups, m.SessionID)
+		}
+	}
+	members, err := a.reads.Members(ctx, groups)
+	if err != nil {
+		return false, fmt.Errorf("members of those who were sent file %s: %w", f.ID, err)
+	}
+
+	readers := map[string]bool{f.Owner: f.Owner != ""}
+	opened := map[string]bool{} // groups whose members were added
+	for _, m := range messages {
+		// What the business suite sends (from admin) it sends with a key.
+		if !readers[m.From] && !strings.HasPrefix(m.Type, "MTB-") {
+			continue
+		}
+		switch {
+		case !strings.HasPrefix(m.Type, "MTS-"):
+			readers[m.To] = true
+		case !opened[m.SessionID]:
+			opened[m.SessionID] = true
+			for _, member := range members[m.SessionID] {
+				readers[member.UserID] = true
+			}
+		}
+	}
+	return readers[user], nil
+}
+
+// showsPicture says whether a file is the picture of a group to which both the user and the file's uploader belong.
+func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool, error) {
+	if f.Owner == "" {
+		return false, nil
+	}
+	groups, err := a.reads.GroupsOf(ctx, user)
+	if err != nil {
+		return false, err
+	}
+	for _, g := range groups {
+		if !strings.Contains(g.Pic, f.ID) {
+			continue
+		}
+		if g.Owner == f.Owner {
+			return true, nil
+		}
+		members, err := a.reads.Members(ctx, []string{g.ID})
+		if err != nil {
+			return false, err
+		}
+		for _, m := range members[g.ID] {
+			if m.UserID == f.Owner {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,195 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"tlim/component"
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+// download serves a file by its id. oldPath and names are its path and parameters in the old system, for the fallback.
+func (a *API) download(oldPath string, names ...string) func(context.Context, *request) (any, error) {
+	return func(ctx context.Context, r *request) (any, error) {
+		id := r.form.first("fileId")
+		if id == "" {
+			return nil, badRequest(textMissing, "fileId")
+		}
+		f, err := a.fileFor(ctx, r, id, "")
+		if errors.Is(err, errNoFile) {
+			return a.elsewhere(r, oldPath, names)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return a.open(r, f)
+	}
+}
+
+// loadImg serves a session picture that was uploaded here: pic is its id or the link that the upload answered. Never a path
+// of this host, never a fetch from another: anything else is as unknown as an old picture.
+func (a *API) loadImg(ctx context.Context, r *request) (any, error) {
+	pic := r.form.first("pic")
+	if pic == "" {
+		return nil, badRequest(textMissing, "pic")
+	}
+	id := pic
+	if _, query, ok := strings.Cut(pic, "/upload/download?"); ok {
+		inner := form{}
+		if inner.add(query) == nil {
+			id = inner.first("fileId")
+		}
+	}
+	f, err := a.fileFor(ctx, r, id, pic)
+	if err == nil && !strings.HasPrefix(f.Type, "image/") {
+		err = errNoFile
+	}
+	if errors.Is(err, errNoFile) {
+		return a.elsewhere(r, "uploader/loadImg", []string{"pic"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return a.open(r, f)
+}
+
+// errNoFile says that there is no such file, or that it is not for this caller: nobody learns which.
+var errNoFile = errors.New("no such file")
+
+// open takes a transfer's slot and the bytes.
+func (a *API) open(r *request, f store.File) (any, error) {
+	if err := a.transfer(r); err != nil {
+		return nil, err
+	}
+	// Under the request's own context: the handler's ends with the handler.
+	content, err := a.cfg.Files.Blobs.Open(r.http.Context(), f.ID, f.Size)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		a.log.Error("a file has lost its bytes", "file", f.ID, "error", err)
+		return nil, noFile()
+	case err != nil:
+		a.log.Error("a file cannot be read", "file", f.ID, "error", err)
+		return nil, errors.Join(component.ErrUnavailable, err)
+	}
+	return &fileAnswer{request: r.http, file: f, content: content}, nil
+}
+
+func noFile() *failure {
+	return &failure{status: http.StatusNotFound, result: resultFail, text: textNoSuchFile}
+}
+
+// elsewhere redirects to the old system, with the parameters that name the file and no others: a credential stays here.
+func (a *API) elsewhere(r *request, path string, names []string) (any, error) {
+	fallback := a.cfg.Files.FallbackURL
+	if fallback == "" {
+		return nil, noFile()
+	}
+	query := url.Values{}
+	for _, name := range names {
+		if v := r.form.first(name); v != "" {
+			if len(v) > 1<<10 {
+				return nil, noFile()
+			}
+			query.Set(name, v)
+		}
+	}
+	return redirect(strings.TrimSuffix(fallback, "/") + "/" + path + "?" + query.Encode()), nil
+}
+
+// redirect is an answer 302.
+type redirect string
+
+func (d redirect) write(o *responder) error {
+	o.status = http.StatusFound
+	o.w.Header().Set("Location", string(d))
+	o.w.WriteHeader(o.status)
+	return nil
+}
+
+// fileAnswer is a file as an answer.
+type fileAnswer struct {
+	request *http.Request
+	file    store.File
+	content io.ReadSeekCloser
+}
+
+// write sends the file, or the ranges that were asked for.
+func (f *fileAnswer) write(o *responder) error {
+	defer f.content.Close()
+	h := o.w.Header()
+	h.Set("Content-Type", f.file.Type)
+	h.Set("Content-Disposition", attachment(f.file.Name))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("ETag", `"`+f.file.Digest+`"`)
+	h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Disposition, Content-Range, ETag")
+	var modified time.Time
+	if ms, err := strconv.ParseInt(f.file.Time, 10, 64); err == nil {
+		modified = time.UnixMilli(ms)
+	}
+	// A download by POST has its parameters in the body; its conditions count as those of a GET do.
+	request := *f.request
+	if request.Method == http.MethodPost {
+		request.Method = http.MethodGet
+	}
+	w := &fileWriter{responder: o}
+	http.ServeContent(w, &request, f.file.Name, modified, f.content)
+	o.api.metrics.fileBytes.WithLabelValues("down").Add(float64(w.sent))
+	return nil
+}
+
+// fileWriter sends a file piece by piece, each with its own deadline: a slow reader of a long file is fine, one that stopped
+// reading is not.
+type fileWriter struct {
+	*responder
+	sent int64
+}
+
+// piece is what has to be taken within Limits.WriteTime; large enough that the kernel copies from disk to line by itself.
+const piece = 1 << 20
+
+// Header is the answer's header.
+func (w *fileWriter) Header() http.Header { return w.w.Header() }
+
+// WriteHeader keeps the status for the metrics.
+func (w *fileWriter) WriteHeader(status int) {
+	w.status = status
+	if status >= http.StatusBadRequest { // 412 and 416 are texts of net/http
+		w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+	}
+	w.w.WriteHeader(status)
+}
+
+// Write sends a piece of a multipart/byteranges answer.
+func (w *fileWriter) Write(p []byte) (int, error) {
+	n, err := w.responder.Write(p)
+	w.sent += int64(n)
+	return n, err
+}
+
+// ReadFrom hands the file to net/http, which hands it to the kernel where it can (sendfile): that sees through one
+// io.LimitedReader, so there must not be two.
+func (w *fileWriter) ReadFrom(src io.Reader) (int64, error) {
+	limited, ok := src.(*io.LimitedReader)
+	if !ok {
+		limited = &io.LimitedReader{R: src, N: math.MaxInt64}
+	}
+	var total int64
+	for limited.N > 0 {
+		_ = w.control.SetWriteDeadline(time.Now().Add(w.api.cfg.Limits.WriteTime)) // a ResponseWriter of a test has none
+		want := min(limited.N, piece)
+		n, err := io.Copy(w.w, &io.LimitedReader{R: limited.R, N: want})
+		total, limited.N, w.sent = total+n, limited.N-n, w.sent+n
+		if err != nil || n < want {
+			return total, err
+		}
+	}
+	return total, nil
+}

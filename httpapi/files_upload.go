@@ -1,0 +1,309 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"strconv"
+	"time"
+
+	"tlim/component"
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+const (
+	uploadParts = 32       // parts of one upload; shipped clients send two
+	uploadField = 4 << 10  // bytes of a field; an id has 64 characters, a token some hundreds
+	uploadSlack = 64 << 10 // bytes of a body that are not the file
+
+	// paceBytes is what has to arrive within Limits.BodyTime, again and again: a phone on a bad line does, a caller that
+	// only holds the connection does not.
+	paceBytes = 64 << 10
+)
+
+// upload is the way of an upload, instead of [API.call]: its body is not a form in memory but a file on its way to the disk.
+func (a *API) upload(answer func(*API, store.File) any) func(http.ResponseWriter, *http.Request, *route, *request) (any, error) {
+	return func(w http.ResponseWriter, r *http.Request, rt *route, req *request) (any, error) {
+		u := &uploading{a: a, w: w, r: r, rt: rt, req: req}
+		f, err := u.run()
+		if err != nil {
+			var refused *failure
+			if errors.As(err, &refused) && refused.status == http.StatusOK {
+				// Three of these endpoints answer in text: a client would take the JSON of a failure for a link.
+				copied := *refused
+				copied.status = http.StatusBadRequest
+				err = &copied
+			}
+			return nil, err
+		}
+		return answer(a, f), nil
+	}
+}
+
+// uploading is one upload under way.
+type uploading struct {
+	a      *API
+	w      http.ResponseWriter
+	r      *http.Request
+	rt     *route
+	req    *request
+	secret string // the credential that was looked at
+
+	file *store.File // its bytes are put
+	err  error       // of the caller's line, while the body was read
+}
+
+// run reads the parts in whatever order they come: the credential and user_id may stand before or behind the file, but
+// nothing of a file is stored before somebody who may upload is known.
+func (u *uploading) run() (store.File, error) {
+	// 1. Who calls, as far as head and URL tell.
+	if err := u.req.form.add(u.r.URL.RawQuery); err != nil {
+		return store.File{}, err
+	}
+	if err := u.identify(); err != nil {
+		return store.File{}, err
+	}
+	limit := u.a.cfg.Files.MaxSize
+	if u.r.ContentLength > limit+uploadSlack {
+		return store.File{}, u.tooLarge()
+	}
+	if u.r.Header.Get("Content-Encoding") != "" {
+		return store.File{}, badRequest(textContentEncoding)
+	}
+	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
+	u.r.Body = &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w)}
+	parts, err := u.r.MultipartReader()
+	if err != nil {
+		return store.File{}, badRequest(textNoMultipart)
+	}
+	if err := u.a.transfer(u.req); err != nil {
+		return store.File{}, err
+	}
+
+	// 2. The parts. From the first stored byte on, every way out but the last removes it again.
+	err = u.parts(parts)
+	if err == nil {
+		err = u.commit()
+	}
+	if err != nil {
+		return store.File{}, errors.Join(err, u.undo())
+	}
+	_ = http.NewResponseController(u.w).SetReadDeadline(time.Time{}) // a ResponseWriter of a test has none
+	return *u.file, nil
+}
+
+func (u *uploading) parts(parts *multipart.Reader) error {
+	for n := 0; ; n++ {
+		part, err := parts.NextPart()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return u.broken(err)
+		case n == uploadParts:
+			return badRequest(textTooManyParameters, uploadParts)
+		case part.FileName() == "" && part.FormName() != "mFile":
+			err = u.field(part)
+		default:
+			err = u.put(part)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// field is a parameter in a part of its own.
+func (u *uploading) field(part *multipart.Part) error {
+	value, err := io.ReadAll(io.LimitReader(part, uploadField+1))
+	if err != nil {
+		return u.broken(err)
+	}
+	name := part.FormName()
+	switch {
+	case !carriable(name):
+		return badRequest(textBadName)
+	case len(value) > uploadField:
+		return badRequest(textLongField, name)
+	case !carriable(string(value)):
+		return badRequest(textBadCharacters, name)
+	}
+	u.req.form[name] = append(u.req.form[name], string(value))
+	return u.identify()
+}
+
+// identify looks at the credential as soon as it is there; the first counts.
+func (u *uploading) identify() (err error) {
+	secret := bearer(u.r)
+	if secret == "" {
+		secret = u.req.form.first("access_token")
+	}
+	delete(u.req.form, "access_token") // from here on nothing can show it
+	if secret != "" && u.secret == "" {
+		u.secret = secret
+		u.req.caller, err = u.a.keyed(secret)
+	}
+	return err
+}
+
+// may says whether who is known by now may upload.
+func (u *uploading) may() error {
+	if u.secret == "" {
+		u.req.caller = u.a.anonymous(u.r)
+	}
+	if err := u.req.caller.may(u.rt); err != nil {
+		return err
+	}
+	if !u.req.caller.keyed && u.a.crossSite(u.r) {
+		return forbidden(http.StatusForbidden, textCrossSite)
+	}
+	return nil
+}
+
+// put stores the file's bytes.
+func (u *uploading) put(part *multipart.Part) error {
+	if err := u.may(); err != nil {
+		return err
+	}
+	if u.file != nil {
+		return badRequest(textTwoFiles)
+	}
+	f := store.File{ID: blob.NewID(), Name: fileName(part.FileName())}
+	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New()}
+	size, err := u.a.cfg.Files.Blobs.Put(u.r.Context(), f.ID, in)
+	u.a.metrics.fileBytes.WithLabelValues("up").Add(float64(in.size))
+	switch {
+	case errors.Is(err, errLargeFile):
+		return u.tooLarge()
+	case err != nil && u.err != nil, err != nil && in.err != nil:
+		return u.broken(err)
+	case err != nil:
+		return fmt.Errorf("%w: put a file: %w", component.ErrUnavailable, err)
+	case size != in.size:
+		u.file = &f
+		return fmt.Errorf("put a file: %d bytes of %d", size, in.size)
+	}
+	f.Size, f.Type, f.Digest = size, mediaType(in.head, f.Name), hex.EncodeToString(in.sum.Sum(nil))
+	u.file = &f
+	return nil
+}
+
+// commit checks what is known when all parts are there, and writes the row.
+func (u *uploading) commit() error {
+	if err := u.may(); err != nil { // also without a file, so that a stranger learns nothing else
+		return err
+	}
+	if u.file == nil {
+		return badRequest(textNoFile)
+	}
+	ctx, cancel := context.WithTimeout(u.r.Context(), u.a.cfg.Limits.WorkTime)
+	defer cancel()
+	u.req.ctx = ctx
+	own := u.req.caller.user
+	if u.req.form.first("user_id") != "" || own == "" && u.rt.path != "upload/mobileFileUpload" {
+		u.file.Owner = u.req.user("user_id")
+	}
+	if u.req.err != nil {
+		return u.req.err
+	}
+	if own != "" && u.file.Owner != "" && own != u.file.Owner {
+		return forbidden(http.StatusForbidden, textNotOwn)
+	}
+	if own != "" {
+		u.file.Owner = own
+	}
+	u.file.Time = strconv.FormatInt(u.a.cfg.Clock().UnixMilli(), 10)
+	err := u.a.cfg.Files.Rows.AddFile(ctx, *u.file)
+	if errors.Is(err, store.ErrUnavailable) {
+		u.file = nil // the row may be there, when only the answer was lost; the sweep of orphans finds out
+	}
+	return err
+}
+
+// undo removes the bytes of an upload that came to nothing. What cannot be removed now is an orphan, which the sweep finds.
+func (u *uploading) undo() error {
+	if u.file == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.r.Context()), u.a.cfg.Limits.WorkTime)
+	defer cancel()
+	if err := u.a.cfg.Files.Blobs.Remove(ctx, u.file.ID); err != nil {
+		u.a.log.Warn("a broken upload could not be removed yet", "file", u.file.ID, "error", err)
+	}
+	return nil
+}
+
+func (u *uploading) tooLarge() error {
+	return &failure{status: http.StatusRequestEntityTooLarge, result: component.TooLarge, text: textLargeFile, args: []any{u.a.cfg.Files.MaxSize}}
+}
+
+// broken is a body that does not go on: too large as a whole, no multipart, or cut.
+func (u *uploading) broken(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) || errors.As(u.err, &tooLarge) {
+		return u.tooLarge()
+	}
+	return badRequest(textBrokenFile)
+}
+
+// paced is a body that has to keep its pace.
+type paced struct {
+	io.ReadCloser
+	u       *uploading
+	control *http.ResponseController
+	left    int // bytes until the next deadline
+}
+
+// Read reads on.
+func (p *paced) Read(b []byte) (int, error) {
+	if p.left <= 0 {
+		_ = p.control.SetReadDeadline(time.Now().Add(p.u.a.cfg.Limits.BodyTime)) // a ResponseWriter of a test has none
+		p.left = paceBytes
+	}
+	n, err := p.ReadCloser.Read(b)
+	p.left -= n
+	if err != nil && err != io.EOF {
+		p.u.err = err
+	}
+	return n, err
+}
+
+var errLargeFile = errors.New("the file is too large")
+
+// measured counts, hashes and limits a file on its way.
+type measured struct {
+	r    io.Reader
+	left int64 // bytes that may still come
+	size int64
+	sum  hash.Hash
+	head []byte // the first, by which a type is known
+	err  error
+}
+
+// sniffed is how many bytes [http.DetectContentType] looks at.
+const sniffed = 512
+
+// Read reads on.
+func (m *measured) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if int64(n) > m.left {
+		m.err = errLargeFile
+		return 0, errLargeFile
+	}
+	if len(m.head) < sniffed {
+		m.head = append(m.head, p[:min(n, sniffed-len(m.head))]...)
+	}
+	m.sum.Write(p[:n]) // never fails
+	m.size, m.left = m.size+int64(n), m.left-int64(n)
+	if err != nil && err != io.EOF {
+		m.err = err
+	}
+	return n, err
+}

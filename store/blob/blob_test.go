@@ -1,0 +1,474 @@
+package blob_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"log"
+	mrand "math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"tlim/store/blob"
+)
+
+var ctx = context.Background()
+
+// place is a store of one kind, and what only a test may do to it.
+type place struct {
+	blob.Blobs
+	left  func() []string              // names of everything in it, broken uploads included
+	add   func(name string, n int)     // a foreign or broken file
+	begin func(id string, part []byte) // an upload that was killed after its first part
+}
+
+func folder(t testing.TB) place {
+	dir := filepath.Join(t.TempDir(), "deep", "files")
+	f, err := blob.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	add := func(name string, n int) {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return place{Blobs: f, add: add,
+		left: func() (names []string) {
+			err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					name, _ := filepath.Rel(dir, path)
+					names = append(names, filepath.ToSlash(name))
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return names
+		},
+		begin: func(id string, part []byte) { add("incoming/"+id, len(part)) },
+	}
+}
+
+// s3 is a new bucket on the server that TLIM_TEST_S3 names (http://key:secret@host:port, see scripts/s3). A handler of wrap
+// stands between it and the store.
+func s3(t testing.TB, wrap func(http.Handler) http.Handler) place {
+	t.Helper()
+	text := os.Getenv("TLIM_TEST_S3")
+	if text == "" {
+		if slices.Contains(strings.Split(os.Getenv("REQUIRE_DB"), ","), "s3") {
+			t.Fatal("REQUIRE_DB wants s3, but TLIM_TEST_S3 is not set")
+		}
+		t.Skip("no S3 server: TLIM_TEST_S3 is not set (scripts/s3 start prints it)")
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, _ := u.User.Password()
+	cfg := blob.BucketConfig{Endpoint: "http://" + u.Host, Bucket: "tlim-test-" + blob.NewID(), AccessKey: u.User.Username(), SecretKey: secret, Region: "us-east-1"}
+	raw, err := minio.NewCore(u.Host, &minio.Options{Creds: credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""), Region: cfg.Region})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.MakeBucket(ctx, cfg.Bucket, minio.MakeBucketOptions{Region: cfg.Region}); err != nil {
+		t.Fatal(err)
+	}
+	if wrap != nil {
+		// The name of the host is signed: the server gets the one that the store asked for.
+		proxy := &httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", u.Host, r.In.Host
+		}}
+		server := httptest.NewServer(wrap(proxy))
+		t.Cleanup(server.Close)
+		cfg.Endpoint = server.URL
+	}
+	b, err := blob.OpenBucket(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := place{Blobs: b,
+		left: func() (names []string) {
+			for o := range raw.Client.ListObjects(ctx, cfg.Bucket, minio.ListObjectsOptions{Recursive: true}) {
+				if o.Err != nil {
+					t.Fatal(o.Err)
+				}
+				names = append(names, o.Key)
+			}
+			for u := range raw.ListIncompleteUploads(ctx, cfg.Bucket, "", true) {
+				if u.Err != nil {
+					t.Fatal(u.Err)
+				}
+				names = append(names, "part of "+u.Key)
+			}
+			return names
+		},
+		add: func(name string, n int) {
+			if _, err := raw.Client.PutObject(ctx, cfg.Bucket, name, bytes.NewReader(make([]byte, n)), int64(n), minio.PutObjectOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		},
+		begin: func(id string, part []byte) {
+			upload, err := raw.NewMultipartUpload(ctx, cfg.Bucket, "tlim/"+id, minio.PutObjectOptions{})
+			if err == nil {
+				_, err = raw.PutObjectPart(ctx, cfg.Bucket, "tlim/"+id, upload, 1, bytes.NewReader(part), int64(len(part)), minio.PutObjectPartOptions{})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	t.Cleanup(func() {
+		for _, name := range p.left() {
+			if err := raw.Client.RemoveObject(ctx, cfg.Bucket, name, minio.RemoveObjectOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := raw.RemoveBucket(ctx, cfg.Bucket); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+func everywhere(t *testing.T, test func(t *testing.T, p place)) {
+	t.Run("folder", func(t *testing.T) { test(t, folder(t)) })
+	t.Run("s3", func(t *testing.T) { test(t, s3(t, nil)) })
+}
+
+// content is n bytes that do not repeat.
+func content(n int) []byte {
+	b := make([]byte, n)
+	mrand.NewChaCha8([32]byte{1}).Read(b)
+	return b
+}
+
+// dribble hands out its bytes as a multipart body does, 4 KiB at a time, and ends in err.
+type dribble struct {
+	rest []byte
+	err  error
+}
+
+func (d *dribble) Read(p []byte) (int, error) {
+	if len(d.rest) == 0 {
+		return 0, d.err
+	}
+	n := copy(p[:min(len(p), 4096)], d.rest)
+	d.rest = d.rest[n:]
+	return n, nil
+}
+
+func TestPutAndRead(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		for _, n := range []int{0, 1, 4096, 512<<10 - 1, 512 << 10, 512<<10 + 1, 5 << 20, 12<<20 + 17} {
+			id, want := blob.NewID(), content(n)
+			size, err := p.Put(ctx, id, &dribble{want, io.EOF})
+			if err != nil || size != int64(n) {
+				t.Fatalf("%d bytes: %d, %v", n, size, err)
+			}
+			file, err := p.Open(ctx, id, size)
+			if err != nil {
+				t.Fatalf("%d bytes: %v", n, err)
+			}
+			got, err := io.ReadAll(file)
+			if err != nil || sha256.Sum256(got) != sha256.Sum256(want) {
+				t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
+			}
+			// Anywhere, forwards and backwards.
+			for _, at := range []int{n / 2, n - 1, 0, n, n / 3} {
+				if at < 0 {
+					continue
+				}
+				if pos, err := file.Seek(int64(at), io.SeekStart); err != nil || pos != int64(at) {
+					t.Fatalf("seek %d: %d, %v", at, pos, err)
+				}
+				part, err := io.ReadAll(io.LimitReader(file, 1000))
+				if err != nil || !bytes.Equal(part, want[at:min(n, at+1000)]) {
+					t.Fatalf("%d bytes from %d on: %d, %v", n, at, len(part), err)
+				}
+			}
+			if end, err := file.Seek(0, io.SeekEnd); err != nil || end != size {
+				t.Errorf("the end is at %d: %v", end, err)
+			}
+			if err := file.Close(); err != nil {
+				t.Error(err)
+			}
+			if _, err := p.Open(ctx, id, size+1); !errors.Is(err, blob.ErrUnavailable) {
+				t.Errorf("a file that lost a byte opens: %v", err)
+			}
+			if err := errors.Join(p.Remove(ctx, id), p.Remove(ctx, id)); err != nil {
+				t.Errorf("remove, twice: %v", err)
+			}
+			if _, err := p.Open(ctx, id, size); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("a removed file: %v", err)
+			}
+		}
+		if err := p.Check(ctx); err != nil {
+			t.Error(err)
+		}
+		if left := p.left(); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
+// TestBrokenPut: whatever ends an upload, nothing stays; io.ErrUnexpectedEOF, which says that a multipart body broke off,
+// above all is no end.
+func TestBrokenPut(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		broken := errors.New("the line went dead")
+		for _, end := range []error{io.ErrUnexpectedEOF, broken, io.ErrClosedPipe} {
+			for _, n := range []int{0, 100, 512 << 10, 600 << 10, 5<<20 + 1, 11 << 20} {
+				id := blob.NewID()
+				if _, err := p.Put(ctx, id, &dribble{content(n), end}); !errors.Is(err, end) {
+					t.Errorf("%v after %d bytes: %v", end, n, err)
+				}
+				if _, err := p.Open(ctx, id, int64(n)); !errors.Is(err, blob.ErrNotFound) {
+					t.Errorf("%v after %d bytes: it can be read: %v", end, n, err)
+				}
+			}
+		}
+		// A context that ends in the middle.
+		inside, cancel := context.WithCancel(ctx)
+		stop := readerFunc(func(b []byte) (int, error) {
+			cancel()
+			return len(b), nil
+		})
+		if _, err := p.Put(inside, blob.NewID(), io.MultiReader(&dribble{content(6 << 20), io.EOF}, io.LimitReader(stop, 64<<20))); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
+		if left := p.left(); len(left) != 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+func TestHostileIDs(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		good := blob.NewID()
+		for _, id := range []string{"", ".", "..", "/etc/passwd", "../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", good[:31], good + "0", strings.ToUpper("abcdef" + good[6:]),
+			"../" + good[3:], good[:29] + "/..", good[:31] + "\x00", strings.Repeat("é", 16), "C:\\Windows\\win.ini", "incoming", "file:///etc/passwd", "http://127.0.0.1/"} {
+			if blob.Valid(id) {
+				t.Errorf("%q is valid", id)
+			}
+			if _, err := p.Put(ctx, id, strings.NewReader("x")); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("put %q: %v", id, err)
+			}
+			if _, err := p.Open(ctx, id, 1); !errors.Is(err, blob.ErrNotFound) {
+				t.Errorf("open %q: %v", id, err)
+			}
+			if err := p.Remove(ctx, id); err != nil {
+				t.Errorf("remove %q: %v", id, err)
+			}
+		}
+		if left := p.left(); len(left) != 0 {
+			t.Errorf("written: %q", left)
+		}
+	})
+	seen := map[string]bool{}
+	for range 1000 {
+		id := blob.NewID()
+		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || !blob.Valid(id) || seen[id] {
+			t.Fatalf("id %q", id)
+		}
+		seen[id] = true
+	}
+}
+
+// TestLinkLeadsNowhere: a link inside the folder, however it came there, is no way out of it.
+func TestLinkLeadsNowhere(t *testing.T) {
+	dir := t.TempDir()
+	f, err := blob.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id := blob.NewID()
+	if err := os.Symlink(outside, filepath.Join(dir, id[:2], id)); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := f.Open(ctx, id, 6); err == nil {
+		file.Close()
+		t.Error("the link was followed")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	everywhere(t, func(t *testing.T, p place) {
+		var kept, orphans []string
+		for i := range 40 {
+			id := blob.NewID()
+			if _, err := p.Put(ctx, id, strings.NewReader("x")); err != nil {
+				t.Fatal(err)
+			}
+			if i%4 == 0 {
+				orphans = append(orphans, id)
+			} else {
+				kept = append(kept, id)
+			}
+		}
+		p.add("foreign.txt", 3)
+		p.begin(blob.NewID(), content(5<<20))
+		before := p.left()
+		known := func(_ context.Context, ids []string) (map[string]bool, error) {
+			have := map[string]bool{}
+			for _, id := range ids {
+				have[id] = slices.Contains(kept, id)
+			}
+			return have, nil
+		}
+
+		// 1. What is young is left alone: its row may be on the way.
+		if swept, err := blob.Sweep(ctx, p, time.Now().Add(-time.Hour), known); err != nil || swept != (blob.Swept{}) {
+			t.Errorf("young files: %v, %v", swept, err)
+		}
+		// 2. A database that is away makes nobody an orphan.
+		away := errors.New("away")
+		if swept, err := blob.Sweep(ctx, p, time.Now().Add(-time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); swept.Orphans != 0 {
+			t.Errorf("no database: %v, %v", swept, err)
+		}
+		if left := p.left(); !slices.Equal(left, before) {
+			t.Fatalf("left %q", left)
+		}
+		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); !errors.Is(err, away) || swept.Orphans != 0 || swept.Broken != 1 {
+			t.Errorf("no database: %v, %v", swept, err)
+		}
+		// 3. The rest.
+		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), known); err != nil || swept != (blob.Swept{Orphans: len(orphans)}) {
+			t.Errorf("swept %v, %v", swept, err)
+		}
+		left := p.left()
+		if len(left) != len(kept)+1 || !slices.Contains(left, "foreign.txt") {
+			t.Errorf("%d files are left, %d kept and a foreign one: %q", len(left), len(kept), left)
+		}
+		for _, id := range kept {
+			if _, err := p.Open(ctx, id, 1); err != nil {
+				t.Error(err)
+			}
+			if err := p.Remove(ctx, id); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestStoreTrouble: a store that fails or breaks off is ErrUnavailable, and a read goes on where a connection broke.
+func TestStoreTrouble(t *testing.T) {
+	var mode atomic.Value
+	mode.Store("")
+	p := s3(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch m := mode.Load(); {
+			case m == "forbidden":
+				w.WriteHeader(http.StatusForbidden)
+			case m == "cut" && r.Method == http.MethodGet:
+				next.ServeHTTP(&cutting{ResponseWriter: w, left: 100 << 10}, r)
+			case m == "dead" && r.Method == http.MethodGet:
+				next.ServeHTTP(&cutting{ResponseWriter: w, left: 0}, r)
+			default:
+				next.ServeHTTP(w, r)
+			}
+		})
+	})
+	id, want := blob.NewID(), content(1<<20)
+	if _, err := p.Put(ctx, id, bytes.NewReader(want)); err != nil {
+		t.Fatal(err)
+	}
+	mode.Store("cut")
+	file, err := p.Open(ctx, id, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("over connections that break every 100 KiB: %d bytes, %v", len(got), err)
+	}
+	mode.Store("dead")
+	if _, err := file.Seek(5, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, file); !errors.Is(err, blob.ErrUnavailable) {
+		t.Errorf("over connections that give nothing: %d bytes, %v", n, err)
+	}
+	mode.Store("forbidden")
+	if _, err := p.Open(ctx, id, 1<<20); !errors.Is(err, blob.ErrUnavailable) {
+		t.Errorf("open: %v", err)
+	}
+	if _, err := p.Put(ctx, blob.NewID(), strings.NewReader("x")); !errors.Is(err, blob.ErrUnavailable) {
+		t.Errorf("put: %v", err)
+	}
+	if err := p.Check(ctx); !errors.Is(err, blob.ErrUnavailable) {
+		t.Errorf("check: %v", err)
+	}
+}
+
+// cutting breaks its connection off after some bytes.
+type cutting struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cutting) Write(p []byte) (int, error) {
+	if len(p) > c.left {
+		c.ResponseWriter.Write(p[:c.left])
+		c.ResponseWriter.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	}
+	c.left -= len(p)
+	return c.ResponseWriter.Write(p)
+}
+
+func TestBucketConfig(t *testing.T) {
+	for endpoint, good := range map[string]bool{"s3.example.com": true, "https://s3.example.com/": true, "http://127.0.0.1:9000": true,
+		"": false, "ftp://x": false, "http://": false, "http://host/path": false, "http://user:pass@host": false, "http://host?x=1": false, "http://ho st": false} {
+		if _, err := blob.OpenBucket(blob.BucketConfig{Endpoint: endpoint, Bucket: "b", AccessKey: "a", SecretKey: "s"}); (err == nil) != good {
+			t.Errorf("%q: %v", endpoint, err)
+		}
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	for name, open := range map[string]func(testing.TB) place{"folder": folder, "s3": func(t testing.TB) place { return s3(t, nil) }} {
+		b.Run(name, func(b *testing.B) {
+			p := open(b)
+			block := make([]byte, 64<<20)
+			rand.Read(block)
+			b.SetBytes(int64(len(block)))
+			for b.Loop() {
+				id := blob.NewID()
+				if _, err := p.Put(ctx, id, bytes.NewReader(block)); err != nil {
+					b.Fatal(err)
+				}
+				if err := p.Remove(ctx, id); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
