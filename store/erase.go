@@ -10,8 +10,9 @@ type Erased struct {
 
 const (
 	erasedColumns = `id_, msg_id, msg_from`
-	chatErased    = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtt
-	noticeErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtb
+	chatErased    = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtt + butThose
+	noticeErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtb + butThose
+	butThose      = ` AND (msg_time IS NULL OR msg_time <= ? OR msg_time > ?)`
 	authorErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE session_id = ? AND msg_from = ?` + mts
 
 	messageAuthors = `SELECT id_, msg_id, msg_from FROM ofmessage WHERE msg_id IN (?*)`
@@ -25,15 +26,16 @@ func scanErased(list *[]Erased) func(scanner) error {
 	}
 }
 
-// ChatRows names at most limit messages between a and b, both directions, MTT-* and MTB-*, for [Change.Erase].
-func (s *Store) ChatRows(ctx context.Context, a, b string, limit int) ([]Erased, error) {
+// ChatRows names at most limit messages between a and b, both directions, MTT-* and MTB-*, for [Change.Erase]; but for those
+// that came since: with a msg_time above it, up to now (epoch milliseconds). A time beyond now is an old sender's clock.
+func (s *Store) ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]Erased, error) {
 	found := []Erased{}
 	for _, side := range [][]any{{a, b}, {b, a}} {
 		for _, query := range []string{chatErased, noticeErased} {
 			if len(found) >= limit {
 				return found, nil
 			}
-			if err := s.page(ctx, query, side, int64(limit-len(found)), 0, scanErased(&found)); err != nil {
+			if err := s.page(ctx, query, append(side[:2:2], millis(since), millis(now)), int64(limit-len(found)), 0, scanErased(&found)); err != nil {
 				return nil, err
 			}
 		}

@@ -40,13 +40,15 @@ func TestEraseChat(t *testing.T) {
 		run(t, e.raw(t, cfg), "INSERT INTO ofmessage (id_, msg_type, msg_from, msg_to, msg_time) VALUES ('bare', 'MTT-000', 'l', 'z', '"+clock(6)+"')",
 			"INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time) VALUES ('t1', 'twin', 'MTT-000', 'z', 'l', '"+clock(6)+"'), ('t2', 'twin', 'MTT-000', 'w', 'x', '"+clock(6)+"')")
 
-		rows := must[[]store.Erased](t)(s.ChatRows(ctx, "l", "z", 100))
+		const now = 1700000000003
+		equal(t, "what came since stays", len(must[[]store.Erased](t)(s.ChatRows(ctx, "l", "z", now-2, now, 100))), 3)
+		rows := must[[]store.Erased](t)(s.ChatRows(ctx, "l", "z", now, now, 100))
 		slices.SortFunc(rows, func(a, b store.Erased) int { return cmpText(a.ID, b.ID) })
 		equal(t, "rows", rows, []store.Erased{{ID: "bare", From: "l"}, {ID: "row-m1", MsgID: "m1", From: "z"}, {ID: "row-m2", MsgID: "m2", From: "l"}, {ID: "t1", MsgID: "twin", From: "z"}})
 		for limit := range 4 {
-			equal(t, "at most", len(must[[]store.Erased](t)(s.ChatRows(ctx, "z", "l", limit))), limit)
+			equal(t, "at most", len(must[[]store.Erased](t)(s.ChatRows(ctx, "z", "l", now, now, limit))), limit)
 		}
-		equal(t, "notices", must[[]store.Erased](t)(s.ChatRows(ctx, "l", "admin", 100)), []store.Erased{{ID: "row-m3", MsgID: "m3", From: "admin"}})
+		equal(t, "notices", must[[]store.Erased](t)(s.ChatRows(ctx, "l", "admin", now, now, 100)), []store.Erased{{ID: "row-m3", MsgID: "m3", From: "admin"}})
 		apply(t, s, epoch, store.Change{Erase: rows})
 
 		equal(t, "messages", left(t, s), []string{"m3", "m4", "m5", "twin"})
@@ -62,7 +64,7 @@ func TestEraseChat(t *testing.T) {
 		}
 		equal(t, "receipts", receipts, []string{"r2", "r9"})
 		// Repeated, nothing is left to do, and a message of that id still counts as known.
-		equal(t, "again", must[[]store.Erased](t)(s.ChatRows(ctx, "z", "l", 100)), []store.Erased{})
+		equal(t, "again", must[[]store.Erased](t)(s.ChatRows(ctx, "z", "l", now, now, 100)), []store.Erased{})
 		apply(t, s, epoch, store.Change{Erase: rows})
 		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "m2"}))), 2)
 	})
