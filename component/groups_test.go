@@ -1,0 +1,552 @@
+package component
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func codeOf(err error) Code {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	if err != nil {
+		return Code(err.Error())
+	}
+	return ""
+}
+
+func (h *harness) members(id string) string {
+	h.t.Helper()
+	rows, err := h.db.Members(h.t.Context(), []string{id})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var list []string
+	for _, m := range rows[id] {
+		list = append(list, m.UserID)
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
+}
+
+func TestCreateGroup(t *testing.T) {
+	h := start(t, nil)
+	for name, c := range map[string]struct {
+		group         NewGroup
+		code          Code
+		owner, called string
+		members       string
+	}{
+		"plain":                {NewGroup{Owner: "zhangsan", Members: []string{"zhangsan", "lisi"}}, "", "zhangsan", "Zhangsan,Lisi", "lisi zhangsan"},
+		"owner not listed":     {NewGroup{Owner: "zhangsan", Members: []string{"lisi"}}, "", "zhangsan", "Lisi", "lisi"},
+		"unknown owner":        {NewGroup{Owner: "Admin", Members: []string{"lisi"}}, "", "admin", "Lisi", "lisi"},
+		"unknown and repeated": {NewGroup{Owner: "zhangsan", Members: []string{"nobody", "LISI", "lisi", "", "\u0001"}}, "", "zhangsan", "Lisi", "lisi"},
+		"nobody known":         {NewGroup{Owner: "zhangsan", Members: []string{"nobody"}}, GroupNotCreated, "", "", ""},
+		"no members":           {NewGroup{Owner: "zhangsan"}, GroupNotCreated, "", "", ""},
+		"no owner":             {NewGroup{Members: []string{"lisi"}}, GroupOwnerInvalid, "", "", ""},
+		"impossible owner":     {NewGroup{Owner: "\u0001", Members: []string{"lisi"}}, GroupOwnerInvalid, "", "", ""},
+	} {
+		g, members, err := h.CreateGroup(t.Context(), c.group)
+		if codeOf(err) != c.code {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+		if err != nil {
+			continue
+		}
+		if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members) != len(strings.Fields(c.members)) {
+			t.Errorf("%s: %+v, members %s", name, g, h.members(g.ID))
+		}
+		rows, err := h.db.Groups(t.Context(), []string{g.ID})
+		if err != nil || rows[g.ID] != g {
+			t.Errorf("%s: stored %+v, answered %+v, %v", name, rows[g.ID], g, err)
+		}
+	}
+	var users []store.User
+	var ids []string
+	for i := range 60 {
+		id := fmt.Sprintf("user%02d", i)
+		users, ids = append(users, store.User{ID: id, Name: "张三李四"}), append(ids, id)
+	}
+	if err := h.AddUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	g, members, err := h.CreateGroup(t.Context(), NewGroup{Type: 1, Owner: "zhangsan", Members: ids})
+	if err != nil || len([]rune(g.Name)) != 200 || len(members) != 60 || g.Type != 1 {
+		t.Errorf("a long name: %d characters, %d members, %v", len([]rune(g.Name)), len(members), err)
+	}
+}
+
+func TestModifyGroup(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	modify := func(e GroupEdit, code Code, members string) {
+		t.Helper()
+		h.clock.move(time.Second)
+		at, err := h.ModifyGroup(t.Context(), e)
+		if codeOf(err) != code || h.members(id) != members {
+			t.Errorf("%+v: %v, members %s", e, err, h.members(id))
+		}
+		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at || at != millis(h.clock.now().UnixMilli())) {
+			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
+		}
+	}
+	modify(GroupEdit{ID: id, Name: "新名字 😀"}, "", "lisi zhangsan")
+	modify(GroupEdit{ID: id, Add: []string{"wangwu", "nobody", "WangWu"}}, "", "lisi wangwu zhangsan")
+	modify(GroupEdit{ID: id, Add: []string{"wangwu"}, Remove: []string{"LISI", "nobody"}}, "", "wangwu zhangsan")
+	modify(GroupEdit{ID: id, Remove: []string{"nobody"}}, "", "wangwu zhangsan")
+	modify(GroupEdit{ID: id}, GroupNameEmpty, "wangwu zhangsan")
+	modify(GroupEdit{ID: "nowhere", Name: "x"}, NoSuchGroup, "wangwu zhangsan")
+	modify(GroupEdit{Name: "x"}, GroupIDEmpty, "wangwu zhangsan")
+	modify(GroupEdit{ID: id, Name: strings.Repeat("名", 257)}, TooLarge, "wangwu zhangsan")
+	modify(GroupEdit{ID: id, Name: "a\u0001"}, GroupNameEmpty, "wangwu zhangsan")
+	rows, err := h.db.Groups(t.Context(), []string{id})
+	if err != nil || rows[id].Name != "新名字 😀" {
+		t.Errorf("%+v %v", rows, err)
+	}
+	pic := "/pic/1.png"
+	if err := h.SetGroupPicture(t.Context(), id, pic); err != nil {
+		t.Error(err)
+	}
+	if rows, _ := h.db.Groups(t.Context(), []string{id}); rows[id].Pic != pic {
+		t.Errorf("%+v", rows)
+	}
+	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != TooLarge {
+		t.Error(err)
+	}
+	// What is gone is no error: clients repeat these calls.
+	for range 2 {
+		if _, err := h.DeleteGroup(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		if err := h.Dissolve(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+		if err := h.SetGroupPicture(t.Context(), id, pic); err != nil {
+			t.Error(err)
+		}
+	}
+	if h.members(id) != "" {
+		t.Error("members of a deleted group")
+	}
+}
+
+// TestMembershipInOneBatch: who is removed by a call does not get the message behind it, who is added does; a notice behind a
+// dissolution finds the group gone.
+func TestMembershipInOneBatch(t *testing.T) {
+	h := start(t, nil)
+	id, gone := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.send("zhangsan/p", groupText("m0", "zhangsan", id, "fills the cache"))
+	h.sender.take()
+	release := h.busy()
+	done := make(chan error, 2)
+	// The queue is first in, first out: each call is in it before the message behind it.
+	queued := func(do func() error) {
+		before := len(h.intake.queue)
+		go func() { done <- do() }()
+		for len(h.intake.queue) == before {
+			select {
+			case err := <-done:
+				t.Fatal(err)
+			default:
+				runtime.Gosched()
+			}
+		}
+	}
+	queued(func() error {
+		_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu"}, Remove: []string{"lisi"}})
+		return err
+	})
+	h.post("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
+	h.post("lisi/p", groupText("m2", "lisi", id, "x"))
+	queued(func() error { return h.Dissolve(t.Context(), gone) })
+	h.post("lisi/p", fmt.Sprintf(`{"msg_id":"m3","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, gone, gone))
+	release()
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	h.sync()
+	d, posts := h.sender.take()
+	if got := addresses(d, "m1"); got != "wangwu@im.test zhangsan@im.test" {
+		t.Errorf("m1 went to %s", got)
+	}
+	if got := refusals(posts); strings.Count(got, string(NotAllowed)) != 1 || strings.Contains(got, string(NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
+		t.Errorf("answers: %s", got)
+	}
+}
+
+// TestDissolutionPurges: the rows of a dissolved group go in batches once its notices are settled, those of others stay.
+func TestDissolutionPurges(t *testing.T) {
+	h := start(t, nil)
+	id, other := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
+	for i := range 3 {
+		h.send("zhangsan/p", groupText(fmt.Sprintf("m%d", i), "zhangsan", id, "x"))
+	}
+	h.send("zhangsan/p", groupText("other", "zhangsan", other, "x"))
+	h.send("lisi/p", fmt.Sprintf(`{"msg_id":"r","msg_type":"MTS-100","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m0"}]}`, id, id))
+	h.offline("lisi/p")
+	h.clock.move(time.Second)
+	if err := h.Dissolve(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.queue("lisi"); !strings.HasPrefix(got, "other/0 ") || len(strings.Fields(got)) != 2 {
+		t.Errorf("queue %q, want the other group's message and the notice", got)
+	}
+	left := func() (n int) {
+		page, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 100})
+		if err != nil || int(total) != len(page) {
+			t.Fatal(total, len(page), err)
+		}
+		return len(page)
+	}
+	if n := left(); n != 5 { // three, and a notice for each of two members
+		t.Errorf("%d rows before the purge", n)
+	}
+	h.clock.move(time.Second)
+	h.sync() // a barrier proves it
+	h.clock.move(h.cfg.Grace)
+	h.snapshot()
+	h.clock.move(2 * idleWrite)
+	h.send("zhangsan/p", text("p", "zhangsan", "wangwu", "carries the positions"))
+	if err := h.purgeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := left(); n != 0 {
+		t.Errorf("%d rows after the purge", n)
+	}
+	if list, err := h.db.Purges(t.Context()); err != nil || len(list) != 0 {
+		t.Errorf("%v %v", list, err)
+	}
+	if r, err := h.db.ReceiptsOf(t.Context(), "m0", "zhangsan"); err != nil || len(r) != 0 {
+		t.Errorf("receipts: %v %v", r, err)
+	}
+	if page, _, err := h.db.GroupHistory(t.Context(), other, store.Page{Length: 100}); err != nil || len(page) != 1 {
+		t.Errorf("the other group: %v %v", page, err)
+	}
+	if got := h.queue("lisi"); len(strings.Fields(got)) != 2 {
+		t.Errorf("the notice must stay in the queue: %q", got)
+	}
+}
+
+// TestDissolutionForgetsOwed: what the group had said and a phone had not yet confirmed does not become a row afterwards.
+func TestDissolutionForgetsOwed(t *testing.T) {
+	h := confirming(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
+	h.rec.breakWith(store.ErrUnavailable)
+	h.clock.move(h.cfg.Grace)
+	h.sync() // m1 waits to be written
+	h.rec.breakWith(nil)
+	h.send("zhangsan/p", groupText("m2", "zhangsan", id, "x"))
+	if err := h.Dissolve(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	h.sync()
+	if got := h.queue("lisi"); strings.Contains(got, "m2") || len(strings.Fields(got)) > 1+strings.Count(got, "m1") {
+		t.Errorf("queue %q", got)
+	}
+}
+
+// TestAdoptedGroup: members in several spellings, ids that can be no address, other processes that write the tables.
+func TestAdoptedGroup(t *testing.T) {
+	h := start(t, nil)
+	db, err := sql.Open("sqlite", h.file())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	exec := func(q string) {
+		t.Helper()
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO ofsession (session_id, session_name, session_valid, session_user) VALUES ('G', 'old', 0, 'zhangsan')`)
+	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('zhangsan', 'G', '1'), ('ZhangSan', 'G', NULL), ('lisi', 'G', ''), ('` + "\x01" + `', 'G', '1')`)
+	h.send("zhangsan/p", groupText("m1", "zhangsan", "G", "x"))
+	d, _ := h.sender.take()
+	if got := addresses(d, "m1"); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test,zhangsan@im.test") {
+		t.Errorf("m1 to %q: each user once, by the address that he has", got)
+	}
+	if got := h.queue("\x01"); got != "m1/0" {
+		t.Errorf("an id that can be no address keeps its queue: %q", got)
+	}
+	exec(`DELETE FROM ofsubscriber WHERE user_id = 'lisi'`)
+	h.clock.move(groupAge)
+	h.send("zhangsan/p", groupText("m2", "zhangsan", "G", "x"))
+	d, _ = h.sender.take()
+	if got := addresses(d, "m2"); got != "zhangsan@im.test" {
+		t.Errorf("after another process removed a member: %q", got)
+	}
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"zhangsan"}}); err != nil || h.members("G") != "\x01" {
+		t.Errorf("removed in one spelling, still there in another: %q %v", h.members("G"), err)
+	}
+}
+
+func TestNotices(t *testing.T) {
+	h := start(t, nil)
+	for _, n := range []int{1, 500, 1200} {
+		var ids []string
+		for i := range n {
+			ids = append(ids, fmt.Sprintf("staff%04d", i))
+		}
+		ids = append(ids, "STAFF0000", ids[0]) // duplicates
+		h.rec.set(func(r *recordingStore) { r.batches = 0 })
+		h.rec.take()
+		if err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: ids}); err != nil {
+			t.Fatal(err)
+		}
+		h.sync()
+		d, _ := h.sender.take()
+		if len(d) != n {
+			t.Errorf("%d receivers: %d copies", n, len(d))
+		}
+		var batches int
+		h.rec.set(func(r *recordingStore) { batches = r.batches })
+		if want := (n + noticeSlice - 1) / noticeSlice; batches != want {
+			t.Errorf("%d receivers: %d transactions, want %d", n, batches, want)
+		}
+		messages, queued := 0, map[string]bool{}
+		for _, c := range h.rec.take() {
+			if c.Message != nil {
+				messages++
+			}
+			for _, row := range c.Pending {
+				queued[row.Owner] = true
+			}
+		}
+		if messages != n || len(queued) != n {
+			t.Errorf("%d receivers: %d messages, %d queues", n, messages, len(queued))
+		}
+	}
+}
+
+func TestNoticeReceivers(t *testing.T) {
+	h := start(t, nil)
+	if err := h.RemoveUsers(t.Context(), []string{"zhaoliu"}); err != nil {
+		t.Fatal(err)
+	}
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	for name, c := range map[string]struct {
+		to   []string
+		want string
+		code Code
+	}{
+		"group":          {[]string{"@session:" + id}, "lisi zhangsan", ""},
+		"group and user": {[]string{"LISI", "@session:" + id, "wangwu"}, "lisi wangwu zhangsan", ""},
+		"all":            {[]string{"@all"}, "lisi wangwu zhangsan", ""},
+		"unknown group":  {[]string{"@session:nowhere"}, "", NoSuchGroup},
+		"nobody":         {nil, "", UserIDInvalid},
+		"empty":          {[]string{"lisi", ""}, "", UserIDInvalid},
+		"impossible":     {[]string{"\u0001"}, "", UserIDInvalid},
+	} {
+		h.sender.take()
+		err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
+		h.sync()
+		d, _ := h.sender.take()
+		var to []string
+		for _, copied := range d {
+			local, _, _ := strings.Cut(copied.To[0].JID, "@")
+			to = append(to, local)
+		}
+		slices.Sort(to)
+		if codeOf(err) != c.code || strings.Join(to, " ") != c.want {
+			t.Errorf("%s: %v, to %v", name, err, to)
+		}
+	}
+	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != NotJSON {
+		t.Error(err)
+	}
+	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != TooLarge {
+		t.Error(err)
+	}
+}
+
+// TestNoticeSlicesLetChatPass: a call to thousands is no wall; an error comes when a slice failed, and the slices before stand.
+func TestNoticeSlicesLetChatPass(t *testing.T) {
+	h := start(t, nil)
+	var ids []string
+	for i := range 2 * noticeSlice {
+		ids = append(ids, fmt.Sprintf("staff%04d", i))
+	}
+	h.rec.set(func(r *recordingStore) {
+		r.commit = func(commit func() error) error {
+			r.set(func(r *recordingStore) { r.commit = nil })
+			h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			return commit()
+		}
+	})
+	notify := func() error {
+		return h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: ids})
+	}
+	if err := notify(); err != nil {
+		t.Error(err)
+	}
+	h.sync()
+	d, _ := h.sender.take()
+	at := slices.IndexFunc(d, func(copied stanza.Delivery) bool { return copied.ID == "m1" })
+	if len(d) != 2*noticeSlice+1 || at != noticeSlice {
+		t.Errorf("%d copies, the chat message is number %d, want it between the slices", len(d), at)
+	}
+
+	h.rec.failWhen(func(c store.Change) error {
+		if c.Message != nil && c.Message.To == ids[len(ids)-1] {
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	if err := notify(); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("the second slice failed: %v", err)
+	}
+	h.sync()
+	if d, _ := h.sender.take(); len(d) != noticeSlice {
+		t.Errorf("%d copies, want those of the first slice", len(d))
+	}
+}
+
+func TestUsers(t *testing.T) {
+	h := start(t, nil)
+	add := func(u store.User, code Code) {
+		t.Helper()
+		err := h.AddUsers(t.Context(), []store.User{{ID: "fine"}, u})
+		if codeOf(err) != code {
+			t.Errorf("%+v: %v", u, err)
+		}
+		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), cut(u.ID, maxID)) {
+			t.Errorf("the error must name the user: %v", err)
+		}
+		found, err := h.db.UsersByJID(t.Context(), []string{"fine"})
+		if err != nil || (found["fine"].ID == "") != (code != "") {
+			t.Errorf("%+v: all or none: %v %v", u, found, err)
+		}
+	}
+	add(store.User{ID: ""}, UserIDInvalid)
+	add(store.User{ID: "\u0001"}, UserIDInvalid)
+	add(store.User{ID: "ADMIN"}, UserIDInvalid)
+	add(store.User{ID: strings.Repeat("u", 65)}, TooLarge)
+	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, TooLarge)
+	add(store.User{ID: "u", Pic: "\u0001"}, UserIDInvalid)
+	add(store.User{ID: "LiuQi", Name: "刘七"}, "")
+
+	if id, err := h.Spell(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
+		t.Errorf("%q %v", id, err)
+	}
+	if id, err := h.Spell(t.Context(), "NoBody"); err != nil || id != "nobody" {
+		t.Errorf("%q %v", id, err)
+	}
+	if _, err := h.Spell(t.Context(), ""); codeOf(err) != UserIDInvalid {
+		t.Error(err)
+	}
+
+	// Seen users are learned once, and addUser says better.
+	h.online("seen/p")
+	h.snapshot()
+	h.sync()
+	found, err := h.db.UsersByJID(t.Context(), []string{"seen"})
+	if err != nil || !found["seen"].Learned || found["seen"].Name != "seen" {
+		t.Errorf("%+v %v", found, err)
+	}
+	g, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "seen", Members: []string{"seen"}})
+	if err != nil {
+		t.Error(err)
+	}
+	// Who left is no member any more by name, but his rows stay.
+	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != GroupNotCreated {
+		t.Errorf("a user who left was taken: %v", err)
+	}
+	if h.members(g.ID) != "seen" {
+		t.Error("nothing is deleted")
+	}
+}
+
+func TestPresenceAnswers(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu", "zhaoliu")
+	presence := func(jid, inner string) {
+		h.Stanza(stanza.Stanza{Name: "presence", From: jid, To: testComponent, Inner: []byte(inner)})
+	}
+	presence("zhangsan@im.test/p", "")
+	presence("lisi@im.test/p", "<show>away</show><priority>5</priority>")
+	presence("lisi@im.test/x[web]", "<priority>1</priority>")
+	presence("wangwu@im.test/p", "<show>dnd</show>")
+	presence("evil@else.test/p", "")
+	list, err := h.Presence(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, m := range list {
+		got[m.UserID] = m.Status
+	}
+	want := map[string]string{"zhangsan": "available", "lisi": "away", "wangwu": "offline", "zhaoliu": "offline"}
+	for user, status := range want {
+		if got[user] != status {
+			t.Errorf("%s is %q, want %q", user, got[user], status)
+		}
+	}
+	presence("lisi@im.test/p", "<priority>-1</priority>") // the best of two is the web now
+	h.server.mu.Lock()
+	h.server.sessions = map[string]Session{}
+	h.server.mu.Unlock()
+	h.snapshot()
+	list, err = h.Presence(t.Context(), id)
+	if err != nil || len(list) != 4 {
+		t.Fatal(list, err)
+	}
+	if list, err := h.Presence(t.Context(), "nowhere"); err != nil || list == nil || len(list) != 0 {
+		t.Errorf("a group that is gone: %v %v", list, err)
+	}
+}
+
+// TestWithoutSnapshots: a server that cannot tell who is there. Nobody is known until he says something, and the grace alone
+// decides what a phone has received.
+func TestWithoutSnapshots(t *testing.T) {
+	h := start(t, nil)
+	h.server.mu.Lock()
+	h.server.err = ErrNoSnapshots
+	h.server.mu.Unlock()
+	h.Down(nil)
+	h.Up()
+	h.sync()
+	if h.presence.known() {
+		t.Fatal("no snapshot can have been taken")
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q", got)
+	}
+	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
+	h.send("zhangsan/q", text("m2", "zhangsan", "lisi", "x"))
+	d, _ := h.sender.take()
+	if got := addresses(d, "m2"); got != "lisi@im.test zhangsan@im.test/p" {
+		t.Errorf("m2 went to %s", got)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: "lisi@im.test/p", To: testComponent})
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q: m2 was settled by the grace", got)
+	}
+	var err error
+	if _, err = h.Offline(context.Background(), "lisi", "", 0); err != nil { // asks for a snapshot that nobody answers
+		t.Error(err)
+	}
+}

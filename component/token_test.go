@@ -1,0 +1,297 @@
+package component
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(t.TempDir(), "tlim.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func TestTokens(t *testing.T) {
+	db, clock := openStore(t), &testClock{t: time.UnixMilli(1_600_000_000_000)}
+	ctx := t.Context()
+	state, err := db.TakeOver(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Apply(ctx, state.Epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "ZhangSan", JID: "zhangsan"}, {ID: "left", JID: "left"}}}}); err != nil {
+		t.Fatal(err)
+	}
+	tokens := NewTokens(db, time.Hour, clock.now)
+	token, expires, err := tokens.Issue(ctx, "zhangsan")
+	if err != nil || expires.UnixMilli() != 1_600_003_600_000 || !strings.HasPrefix(token, TokenPrefix) {
+		t.Fatalf("%s %v %v", token, expires, err)
+	}
+	user := func(tokens *Tokens, token string) string {
+		id, err := tokens.User(ctx, token)
+		if err != nil {
+			return string(code(err))
+		}
+		return id
+	}
+	if got := user(tokens, token); got != "ZhangSan" {
+		t.Errorf("his own: %s", got)
+	}
+	if got := user(NewTokens(db, time.Minute, clock.now), token); got != "ZhangSan" {
+		t.Errorf("after a restart: %s", got)
+	}
+	if got := user(NewTokens(openStore(t), time.Hour, clock.now), token); got != "error-011" {
+		t.Errorf("of another site: %s", got)
+	}
+
+	// Every other text is none: any character changed, parts exchanged, cut or grown.
+	for i := range len(token) {
+		changed := []byte(token)
+		changed[i] ^= 1
+		if got := user(tokens, string(changed)); got != "error-011" {
+			t.Errorf("with character %d changed: %s", i, got)
+		}
+		if got := user(tokens, token[:i]); got != "error-011" {
+			t.Errorf("cut at %d: %s", i, got)
+		}
+	}
+	other, _, err := tokens.Issue(ctx, "lisi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine, his := strings.Split(token, "."), strings.Split(other, ".")
+	mine[1] = his[1]
+	for _, text := range []string{"", ".", strings.Join(mine, "."), token + "x", token + "." + mine[4], TokenPrefix + strings.Repeat("A", 5000) + ".1.0.x",
+		TokenPrefix + base64.RawURLEncoding.EncodeToString([]byte("zhangsan")) + ".9999999999999.0."} {
+		if got := user(tokens, text); got != "error-011" {
+			t.Errorf("%.80q: %s", text, got)
+		}
+	}
+
+	// It ends: by time, by revocation, when the user leaves.
+	clock.move(time.Hour - time.Millisecond)
+	if got := user(tokens, token); got != "ZhangSan" {
+		t.Errorf("a moment before its end: %s", got)
+	}
+	clock.move(time.Millisecond)
+	if got := user(tokens, token); got != "error-011" {
+		t.Errorf("at its end: %s", got)
+	}
+	token, _, _ = tokens.Issue(ctx, "zhangsan")
+	if err := db.RevokeTokens(ctx, "zhangsan"); err != nil {
+		t.Fatal(err)
+	}
+	if got := user(tokens, token); got != "error-011" {
+		t.Errorf("revoked: %s", got)
+	}
+	if token, _, _ = tokens.Issue(ctx, "zhangsan"); user(tokens, token) != "ZhangSan" {
+		t.Error("one made after the revocation does not hold")
+	}
+	token, _, _ = tokens.Issue(ctx, "left")
+	if err := db.Apply(ctx, state.Epoch, store.Positions{}, []store.Change{{DropUsers: []string{"left"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if got := user(tokens, token); got != "error-011" {
+		t.Errorf("of who has left: %s", got)
+	}
+	if _, _, err := tokens.Issue(ctx, "left"); code(err) != NotAllowed {
+		t.Errorf("for who has left: %v", err)
+	}
+}
+
+// brokenTokens is a database that is away.
+type brokenTokens struct{ TokenStore }
+
+func (brokenTokens) TokenState(context.Context, string) (store.TokenState, error) {
+	return store.TokenState{}, store.ErrUnavailable
+}
+
+func TestTokensWithoutDatabase(t *testing.T) {
+	db := openStore(t)
+	good := NewTokens(db, time.Hour, nil)
+	token, _, err := good.Issue(t.Context(), "zhangsan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := NewTokens(brokenTokens{db}, time.Hour, nil)
+	if _, _, err := broken.Issue(t.Context(), "zhangsan"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("issue: %v", err)
+	}
+	if _, err := broken.User(t.Context(), token); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("check: %v", err)
+	}
+	// A key that somebody wrote by hand is named, and not used.
+	other := openStore(t)
+	if _, err := other.Secret(t.Context(), tokenSecret, "password"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := NewTokens(other, time.Hour, nil).Issue(t.Context(), "zhangsan"); err == nil || !strings.Contains(err.Error(), "tlim_secret") || strings.Contains(err.Error(), "password") {
+		t.Errorf("a key that is none: %v", err)
+	}
+}
+
+// desk is a TokenDesk whose answers come by a channel.
+func desk(t *testing.T, s TokenStore) (*TokenDesk, chan stanza.Stanza) {
+	t.Helper()
+	answers := make(chan stanza.Stanza, 16)
+	d := NewTokenDesk(NewTokens(s, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now), testServer, testComponent, func(b []byte) bool {
+		st, err := stanza.Parse(append([]byte(nil), b...))
+		if err != nil {
+			t.Errorf("%v in %s", err, b)
+		}
+		answers <- st
+		return true
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return d, answers
+}
+
+func question(typ, from, inner string) stanza.Stanza {
+	return stanza.Stanza{Name: "iq", Type: typ, ID: `q"1`, From: from, To: testComponent, Inner: []byte(inner)}
+}
+
+const (
+	askToken   = `<token xmlns="urn:tlim:token"/>`
+	askCommand = `<command xmlns="http://jabber.org/protocol/commands" node="urn:tlim:token" action="execute"/>`
+)
+
+func TestTokenDesk(t *testing.T) {
+	db := openStore(t)
+	d, answers := desk(t, db)
+	tokens := NewTokens(db, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now)
+	from := "lisi@" + testServer + "/x[web]"
+	for _, c := range []struct{ typ, inner string }{{"get", askToken}, {"set", askCommand}, {"set", strings.Replace(askCommand, ` action="execute"`, "", 1)}} {
+		if payload, handled := d.Question(question(c.typ, from, c.inner)); payload != nil || !handled {
+			t.Fatalf("%s: %q %v", c.inner, payload, handled)
+		}
+		got := <-answers
+		if got.Name != "iq" || got.Type != "result" || got.ID != `q"1` || got.From != testComponent || got.To != from {
+			t.Errorf("answer: %+v", got)
+		}
+		token, expires := "", ""
+		if e, ok := got.Child("token", nsToken); ok {
+			token, expires = e.Text(), e.Attr("expires")
+		} else if cmd, ok := got.Child("command", nsCommands); ok && cmd.Attr("status") == "completed" && cmd.Attr("sessionid") != "" {
+			form, _ := cmd.Child("x", nsData)
+			for field := range form.Children() {
+				value, _ := field.Child("value", nsData)
+				switch field.Attr("var") {
+				case "token":
+					token = value.Text()
+				case "expires":
+					expires = value.Text()
+				}
+			}
+		}
+		if user, err := tokens.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
+			t.Errorf("%s: token %q of %q, expires %s, %v", c.inner, token, user, expires, err)
+		}
+	}
+}
+
+// TestTokenDeskRefuses: only a session of this server's users, asking the component itself, gets one.
+func TestTokenDeskRefuses(t *testing.T) {
+	d, answers := desk(t, openStore(t))
+	from := "lisi@" + testServer + "/x"
+	other := question("get", from, askToken)
+	other.To = "lisi@" + testComponent
+	for name, st := range map[string]stanza.Stanza{
+		"another address":      other,
+		"a bare JID":           question("get", "lisi@"+testServer, askToken),
+		"the server":           question("get", testServer, askToken),
+		"a server's resource":  question("get", testServer+"/x", askToken),
+		"another server":       question("get", "lisi@evil.test/x", askToken),
+		"ourselves":            question("get", "lisi@"+testComponent+"/x", askToken),
+		"an address that fits": question("get", "lisi@"+testServer+"@x/x", askToken),
+		"a set":                question("set", from, askToken),
+		"a get of the command": question("get", from, askCommand),
+		"another command":      question("set", from, strings.Replace(askCommand, nsToken, "urn:other", 1)),
+		"cancel":               question("set", from, strings.Replace(askCommand, "execute", "cancel", 1)),
+		"another namespace":    question("get", from, `<token xmlns="urn:other"/>`),
+		"two questions":        question("get", from, askToken+askToken),
+		"nothing":              question("get", from, ""),
+	} {
+		if payload, handled := d.Question(st); payload != nil || handled {
+			t.Errorf("%s: %q %v", name, payload, handled)
+		}
+	}
+	select {
+	case st := <-answers:
+		t.Errorf("answered: %+v", st)
+	default:
+	}
+
+	broken, answers := desk(t, brokenTokens{openStore(t)})
+	if _, handled := broken.Question(question("get", from, askToken)); !handled {
+		t.Fatal("not taken")
+	}
+	if got := <-answers; got.Type != "error" || stanza.ErrorOf(&got).Condition != "resource-constraint" || stanza.ErrorOf(&got).Type != "wait" {
+		t.Errorf("without a database: %+v", got)
+	}
+}
+
+// TestTokenDeskBounds: nobody fills the queue alone, and a full one turns away.
+func TestTokenDeskBounds(t *testing.T) {
+	d := NewTokenDesk(NewTokens(openStore(t), time.Hour, nil), testServer, testComponent, func([]byte) bool { return true })
+	ask := func(n int) bool {
+		_, handled := d.Question(question("get", fmt.Sprintf("u%d@%s/x", n, testServer), askToken))
+		return handled
+	}
+	for n := range maxQuestions {
+		if !ask(n) {
+			t.Fatalf("question %d is turned away", n)
+		}
+		if n == 0 && ask(0) {
+			t.Error("a second question of one user is taken")
+		}
+	}
+	if ask(maxQuestions) {
+		t.Error("a full desk takes more")
+	}
+}
+
+func TestTokenDeskIsFound(t *testing.T) {
+	d := NewTokenDesk(nil, testServer, testComponent, nil)
+	ask := func(space, node string) string {
+		payload, handled := d.Question(question("get", "lisi@"+testServer+"/x", `<query xmlns="`+space+`" node="`+node+`"/>`))
+		if handled != (payload != nil) {
+			t.Errorf("%s %s: handled %v with %q", space, node, handled, payload)
+		}
+		return string(payload)
+	}
+	if got := ask(nsItems, nsCommands); !strings.Contains(got, `jid="`+testComponent+`" node="urn:tlim:token"`) {
+		t.Errorf("the list of commands: %s", got)
+	}
+	if got := ask(nsInfo, nsToken); !strings.Contains(got, `type="command-node"`) || !strings.Contains(got, nsData) {
+		t.Errorf("the command: %s", got)
+	}
+	for _, node := range []string{nsToken, "urn:other"} {
+		if got := ask(nsItems, node); got != "" {
+			t.Errorf("items of %s: %s", node, got)
+		}
+	}
+}
