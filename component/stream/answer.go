@@ -29,6 +29,7 @@ func ownAnswers(cfg Config) map[string]string {
 	info := (&xmpp.IQ{}).DiscoInfo()
 	info.AddIdentity("tlim", "component", "generic")
 	info.AddFeatures(nsDiscoInfo, nsDiscoItems, nsPing, nsVersion, nsVCard)
+	info.AddFeatures(cfg.Features...)
 	version := (&xmpp.IQ{}).Version()
 	version.Name, version.Version = "tlim", cfg.Version
 	return map[string]string{
@@ -59,19 +60,30 @@ func (k *link) answer(st *stanza.Stanza) {
 			break
 		}
 		if c.Attr("node") != "" {
-			k.reply(st, "error", itemNotFound)
+			if !k.hooked(st) {
+				k.reply(st, "error", itemNotFound)
+			}
 			return
 		}
 		k.reply(st, "result", content)
 		return
 	}
-	if hook := k.s.l.cfg.IQ; hook != nil && k == k.s.intake() {
-		if payload, handled := hook(*st); handled {
-			k.reply(st, "result", string(payload))
-			return
-		}
+	if !k.hooked(st) {
+		k.reply(st, "error", unavailable)
 	}
-	k.reply(st, "error", unavailable)
+}
+
+// hooked lets the product answer, now or later.
+func (k *link) hooked(st *stanza.Stanza) bool {
+	hook := k.s.l.cfg.IQ
+	if hook == nil || k != k.s.intake() {
+		return false
+	}
+	payload, handled := hook(*st)
+	if handled && payload != nil {
+		k.reply(st, "result", string(payload))
+	}
+	return handled
 }
 
 // reply sends a stanza back the way it came. It never blocks: what the reserve has no room for is not answered, and counted.

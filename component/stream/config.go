@@ -35,9 +35,11 @@ type Config struct {
 	MaxStanza    int // bytes of a message or presence, over which only its attributes are read; 256 KiB
 
 	Version string // told to who asks
-	// IQ answers questions (type get or set) that Links does not know. It runs on the reader's goroutine and must not block. payload is
-	// the result's content; handled false means service-unavailable. May be nil.
-	IQ func(st stanza.Stanza) (payload []byte, handled bool)
+	// IQ answers questions (type get or set) that Links does not know, and disco of nodes. It runs on the reader's goroutine and must
+	// not block. payload is the result's content; with nil, and handled true, nothing is sent and the hook answers later, by
+	// [Links.Post]. handled false means service-unavailable, or item-not-found for a node. May be nil.
+	IQ       func(st stanza.Stanza) (payload []byte, handled bool)
+	Features []string // what disco#info of C names beside our own
 	// Dial makes the connection; nil: TCP.
 	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Registerer prometheus.Registerer // nil: the metrics go nowhere
