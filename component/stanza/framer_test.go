@@ -155,8 +155,8 @@ func TestFramer(t *testing.T) {
 
 // An element over its limit must not be held in memory, however long it is.
 func TestFramerSkipsWithoutBuffering(t *testing.T) {
-	const piece = "<b a='>'>text &amp; </b><!-- c --><![CDATA[ ] ]]>"
-	body := io.LimitReader(&repeater{piece: piece}, int64(len(piece))<<20)
+	const piece = "<b a='>'>text &amp; </b><e/><!-- c --><![CDATA[ ] ]]>"
+	body := &uneven{r: io.LimitReader(&repeater{piece: piece}, int64(len(piece))<<20)}
 	f := NewFramer(io.MultiReader(strings.NewReader(header+`<message id="big"><body>`), body,
 		strings.NewReader(strings.Repeat("x", 100)+`</body></message><message id="next">1</message>`)), Limits{})
 	largest := 0
@@ -173,6 +173,17 @@ func TestFramerSkipsWithoutBuffering(t *testing.T) {
 	if largest > 4*DefaultStanza {
 		t.Errorf("the buffer grew to %d bytes", largest)
 	}
+}
+
+// uneven reads pieces of changing sizes, so that the content is cut everywhere.
+type uneven struct {
+	r io.Reader
+	n int
+}
+
+func (u *uneven) Read(b []byte) (int, error) {
+	u.n++
+	return u.r.Read(b[:max(1, len(b)-u.n%61)])
 }
 
 // repeater reads one piece again and again.

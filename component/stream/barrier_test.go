@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,6 +208,84 @@ func TestBusyServerIsAlive(t *testing.T) {
 			t.Errorf("found after %v", took)
 		}
 	})
+}
+
+// However the load is handed over, there are pings in it.
+func TestPingsLieBetween(t *testing.T) {
+	for name, send := range map[string]func(r *rig) error{
+		"single copies": func(r *rig) error {
+			for range 10_000 {
+				if err := r.Deliver(r.t.Context(), one("1", "u@im.test")); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"posts": func(r *rig) error {
+			for range 10_000 {
+				if !r.Post([]byte(`<message id="1" to="u@im.test"/>`)) {
+					return ErrDown
+				}
+			}
+			return nil
+		},
+		"one large delivery": func(r *rig) error {
+			d := one("1", "u@im.test")
+			for range 9_999 {
+				d[0].To = append(d[0].To, d[0].To[0])
+			}
+			return r.Deliver(r.t.Context(), d)
+		},
+		"large copies": func(r *rig) error {
+			d := one("1", "u@im.test")
+			d[0].Payload = []byte("<body>" + strings.Repeat("x", 60_000) + "</body>")
+			for range 50 {
+				if err := r.Deliver(r.t.Context(), d); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, Config{}).start()
+				p := r.up("")
+				r.expect("up")
+				done := make(chan error, 1)
+				go func() {
+					if err := send(r); err != nil {
+						done <- err
+						return
+					}
+					r.Barrier(func(err error) { done <- err })
+				}()
+				pings, most, since := 0, 0, 0
+				for running := true; running; {
+					st := p.next()
+					if !isPing(st) {
+						since++
+						most = max(most, since)
+						continue
+					}
+					pings, since = pings+1, 0
+					p.answer(st, "result", "im.test", "")
+					synctest.Wait()
+					select {
+					case err := <-done:
+						if running = false; err != nil {
+							t.Error(err)
+						}
+					default:
+					}
+				}
+				if pings < 9 || most > 1100 {
+					t.Errorf("%d pings, at most %d stanzas between two", pings, most)
+				}
+				p.drain()
+			})
+		})
+	}
 }
 
 func TestBarriersAreBounded(t *testing.T) {

@@ -21,7 +21,7 @@ type pings struct {
 type ping struct {
 	id   string
 	pos  uint64      // end of it in the stream of what is written
-	left time.Time   // when that was seen to be written; zero before
+	owed time.Time   // since when the server owes the answer; zero while it is not the oldest one that is written
 	done func(error) // may be nil
 }
 
@@ -128,13 +128,13 @@ func (p *pings) look(now time.Time, written uint64) (silent time.Duration, asked
 		return now.Sub(p.proof), false
 	}
 	oldest := p.waiting[0]
-	if oldest.left.IsZero() {
+	if oldest.owed.IsZero() {
 		if written < oldest.pos {
 			return 0, true
 		}
-		oldest.left = now
+		oldest.owed = now
 	}
-	return min(now.Sub(oldest.left), now.Sub(p.proof)), true
+	return now.Sub(oldest.owed), true
 }
 
 // fail ends all that wait.
