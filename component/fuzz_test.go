@@ -1,0 +1,173 @@
+package component
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"tlim/component/lenient"
+	"tlim/component/stanza"
+)
+
+// FuzzEnvelope: the parser never panics, its errors are refusals, and what it accepts a JavaScript client reads the same: no
+// second reading of a sender, a kind or a body.
+func FuzzEnvelope(f *testing.F) {
+	for _, seed := range []string{
+		text("m1", "zhangsan", "lisi", "你好 😀"),
+		groupText("m1", "zhangsan", "G", "x"),
+		`{"msg_id":"m","msg_type":"MTT-000","msg_from":"a","MSG_FROM":"b","msg_to":"c","body":[]}`,
+		`{"msg_id":"m","msg_type":"MTT-000","msg_from":"a","msg\u005ffrom":"b","msg_to":"c","body":"[]"}`,
+		`{msg_id:'m',msg_type:'MTS-103',msg_from:'a',msg_to:1,body:[{session_id:'G',subscribers:[{user_id:'x'},{user_id:'y'}],},],}`,
+		`{"compress":1,"encrypt":"0","version":null,"msg_id":"\ud83d","msg_type":"MTB-9","msg_from":"\u0000","msg_to":"c","body":"b3BhcXVl"}`,
+		`{"msg_type":"MTC-1","msg_from":"a"}`, `[`, `{"body":[{"text":` + strings.Repeat("[", 100),
+		`{"msg_type":"MTS-100","body":[{"ſession_id":"x","session_id":"y","msg_id":1e3}]}`,
+	} {
+		f.Add(seed)
+	}
+	kinds := newKinds()
+	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) { // XML is
+			return
+		}
+		env, _, err := parseEnvelope(text, kinds, Limits{Body: 4096, Strict: len(text)%2 == 0})
+		if err != nil {
+			if refusal := (*Error)(nil); !errors.As(err, &refusal) || conditions[refusal.Code][0] == "" {
+				t.Fatalf("not a refusal: %v", err)
+			}
+			return
+		}
+		strict, err := lenient.JSON(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(strict), &fields); err != nil {
+			t.Fatalf("%q was taken for JSON: %v", strict, err)
+		}
+		for name, got := range map[string]string{"msg_id": env.MsgID, "msg_type": env.Type, "msg_from": env.From, "msg_to": env.To} {
+			switch want := fields[name].(type) {
+			case string:
+				if got != want {
+					t.Errorf("%s: %q, encoding/json reads %q", name, got, want)
+				}
+			case nil:
+				if got != "" {
+					t.Errorf("%s: %q where there is none", name, got)
+				}
+			case float64: // its digits as they stand
+				var n float64
+				if json.Unmarshal([]byte(got), &n) != nil || n != want {
+					t.Errorf("%s: %q, encoding/json reads %v", name, got, want)
+				}
+			default:
+				t.Errorf("%s is %v", name, want)
+			}
+		}
+		if body, ok := fields["body"].(string); ok && env.Body != body && (env.Body != "[]" || body != "") {
+			t.Errorf("body %q, encoding/json reads %q", env.Body, body)
+		}
+		if env.Text != text {
+			t.Error("the text to forward is not the text")
+		}
+		if env.Kind == nil || len(env.Body) > 4096 {
+			t.Errorf("%+v", env)
+		}
+		if env.Opaque {
+			return
+		}
+		var array []any
+		body, err := lenient.JSON(env.Body)
+		if err != nil || json.Unmarshal([]byte(body), &array) != nil || len(array) != len(env.Objects) && len(env.Objects) > 0 {
+			t.Fatalf("body %q with %d objects: %v", env.Body, len(env.Objects), err)
+		}
+		for i, o := range env.Objects {
+			object, _ := array[i].(map[string]any)
+			if want, ok := object["session_id"].(string); env.Kind.reads && ok && o.GroupID != want {
+				t.Errorf("session_id %q, encoding/json reads %q", o.GroupID, want)
+			}
+			if want, ok := object["msg_id"].(string); env.Kind.reads && ok && o.MsgID != want {
+				t.Errorf("msg_id %q, encoding/json reads %q", o.MsgID, want)
+			}
+		}
+	})
+}
+
+// FuzzStanza: whatever well-formed content a stanza has, decoding does not panic, and what is written to the link for it is
+// well-formed and carries the same body.
+func FuzzStanza(f *testing.F) {
+	for _, seed := range []string{
+		`<tlim xmlns="im.itonglian.com" ack="1" location="web"/><body>` + text("m1", "zhangsan", "lisi", "x") + `</body>`,
+		`<body>{"msg_id":"&lt;&amp;&quot;","msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":[]}</body><subject>a</subject>`,
+		`<body><![CDATA[{"msg_type":"MTC-000","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"a"}]}]]></body>`,
+		`<t:tlim xmlns:t='im.itonglian.com' location='&quot;&#39;'/><body/>`,
+		`<received xmlns="urn:xmpp:receipts" id="m&gt;1"/>`, `<displayed xmlns="urn:xmpp:chat-markers:0" id="&quot;"/>`,
+		`<composing xmlns="http://jabber.org/protocol/chatstates"/><x xmlns="jabber:x:oob"><body>no</body></x>`,
+	} {
+		f.Add(seed, "zhangsan@im.test/p", "id\"'<")
+	}
+	s, err := New(testConfig(), Deps{Sender: &recordingSender{}, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, inner, from, id string) {
+		if !utf8.ValidString(inner+from+id) || !stanza.ValidXML(inner+from+id) || !wellFormed(inner) {
+			return // the server has parsed it
+		}
+		jid, err := stanza.ParseJID(from)
+		if err != nil {
+			return
+		}
+		it := &item{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
+		if err := s.decode(it); err != nil {
+			if answer := string(errorStanza(&it.st, asRefusal(err))); !wellFormed(answer) || strings.Contains(answer, "<body") {
+				t.Errorf("error %s", answer)
+			}
+			return
+		}
+		if it.msg.signal != nil && !wellFormed(string(it.msg.signal)) {
+			t.Errorf("signal %s", it.msg.signal)
+		}
+		if it.msg.env == nil {
+			return
+		}
+		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: renderPayload(it.msg.env.Text, it.msg.ext, true, true)}
+		sent := string(d.AppendTo(nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true}))
+		var read struct {
+			ID   string `xml:"id,attr"`
+			To   string `xml:"to,attr"`
+			Body string `xml:"body"`
+		}
+		if err := xml.Unmarshal([]byte(sent), &read); err != nil || read.ID != id || read.To != "lisi@im.test/"+id || read.Body != it.msg.env.Text {
+			t.Errorf("%s: %v, read %+v", sent, err, read)
+		}
+	})
+}
+
+func wellFormed(content string) bool {
+	d := xml.NewDecoder(strings.NewReader("<r>" + content + "</r>"))
+	depth := 0
+	for {
+		token, err := d.Token()
+		if err == io.EOF {
+			return depth == 0
+		}
+		if err != nil {
+			return false
+		}
+		switch token.(type) {
+		case xml.StartElement:
+			depth++
+		case xml.EndElement:
+			if depth--; depth == 0 && d.InputOffset() != int64(len(content)+len("<r></r>")) {
+				return false // it closed our element
+			}
+		case xml.Directive, xml.ProcInst, xml.Comment:
+			return false // no XMPP
+		}
+	}
+}
