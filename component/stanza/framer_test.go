@@ -156,7 +156,7 @@ func TestFramer(t *testing.T) {
 // An element over its limit must not be held in memory, however long it is.
 func TestFramerSkipsWithoutBuffering(t *testing.T) {
 	const piece = "<b a='>'>text &amp; </b><e/><!-- c --><![CDATA[ ] ]]>"
-	body := io.LimitReader(&repeater{piece: piece}, int64(len(piece))<<20)
+	body := io.LimitReader(&repeater{piece: piece}, int64(len(piece))<<17)
 	f := NewFramer(io.MultiReader(strings.NewReader(header+`<message id="big"><body>`), body,
 		strings.NewReader(strings.Repeat("x", 100)+`</body></message><message id="next">1</message>`)), Limits{})
 	largest := 0
@@ -178,7 +178,7 @@ func TestFramerSkipsWithoutBuffering(t *testing.T) {
 // While content is dropped the buffer is cut anywhere, also between the two ends of an empty tag.
 func TestFramerSkipsEmptyTags(t *testing.T) {
 	for shift := range 4 {
-		f := NewFramer(strings.NewReader(header+`<message id="big">`+strings.Repeat(" ", shift)+strings.Repeat("<e/>", 4*DefaultStanza)+`</message><message id="next"/>`), Limits{})
+		f := NewFramer(strings.NewReader(header+`<message id="big">`+strings.Repeat(" ", shift)+strings.Repeat("<e/>", DefaultStanza)+`</message><message id="next"/>`), Limits{})
 		for _, want := range []string{"7n9", "big", "next"} {
 			if frame, err := f.Next(); err != nil || frame.Stanza.ID != want {
 				t.Fatalf("shift %d: frame %q, %v, want %q", shift, frame.Stanza.ID, err, want)
