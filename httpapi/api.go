@@ -20,6 +20,7 @@ type API struct {
 	inflight  chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
 	transfers chan struct{} // one slot per file transfer, Files.Transfers of them; full: 503
 	metrics   *metrics
+	keyless   *keyless
 	handler   http.Handler
 }
 
@@ -36,6 +37,9 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 		return nil, err
 	}
 	if a.metrics, err = newMetrics(reg); err != nil {
+		return nil, fmt.Errorf("http metrics: %w", err)
+	}
+	if a.keyless, err = newKeyless(reg); err != nil {
 		return nil, fmt.Errorf("http metrics: %w", err)
 	}
 	if cfg.AllowAnonymous != AnonymousNone {

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
 	"math"
 	"net/http"
 	"net/netip"
@@ -10,8 +12,21 @@ import (
 	"tlim/component"
 )
 
-// anonymousName stands for callers without a key in logs and metrics.
-const anonymousName = "anonymous"
+// Names of callers without a key of their own, in logs and metrics.
+const (
+	anonymousName = "anonymous"
+	tokenName     = "user" // whoever it is: metrics are no place for people
+)
+
+// Tokens says whose user token a text is. *component.Tokens implements it.
+type Tokens interface {
+	// User returns the user in the directory's spelling. Errors are a [component.Error] for a token that does not hold, or
+	// [component.ErrUnavailable].
+	User(ctx context.Context, token string) (string, error)
+}
+
+// tokenTime bounds the check of a token.
+const tokenTime = 5 * time.Second
 
 // caller is who calls: a key, or nobody known.
 type caller struct {
@@ -28,6 +43,14 @@ func bearer(r *http.Request) string {
 		return ""
 	}
 	return strings.TrimSpace(secret)
+}
+
+// identify says who the holder of a credential is.
+func (a *API) identify(ctx context.Context, secret string) (caller, error) {
+	if a.cfg.Tokens != nil && strings.HasPrefix(secret, component.TokenPrefix) {
+		return a.byToken(ctx, secret)
+	}
+	return a.keyed(secret)
 }
 
 // keyed identifies the holder of a key, and holds it to its rate.
@@ -50,6 +73,20 @@ func (a *API) keyed(secret string) (caller, error) {
 	return c, nil
 }
 
+func (a *API) byToken(ctx context.Context, token string) (caller, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTime)
+	defer cancel()
+	user, err := a.cfg.Tokens.User(ctx, token)
+	var refused *component.Error
+	switch {
+	case errors.As(err, &refused):
+		return caller{}, forbidden(http.StatusUnauthorized, textBadToken)
+	case err != nil:
+		return caller{}, err
+	}
+	return caller{name: tokenName, scopes: scopeUser | scopeAnybody, keyed: true, user: user}, nil
+}
+
 // anonymous identifies a caller without a key by where it comes from.
 func (a *API) anonymous(r *http.Request) caller {
 	c := caller{name: anonymousName, scopes: anonymousScopes[AnonymousNone]}
@@ -62,12 +99,21 @@ func (a *API) anonymous(r *http.Request) caller {
 // may says whether c may call rt, as an error.
 func (c caller) may(rt *route) error {
 	switch {
-	case c.scopes&rt.callers != 0:
+	case c.scopes&rt.callers.scopes != 0:
 		return nil
 	case c.keyed:
 		return forbidden(http.StatusForbidden, textNotAllowed)
 	}
 	return forbidden(http.StatusUnauthorized, textNoCaller)
+}
+
+// admit says whether a caller may call rt, as an error, and takes note of those who have no key where one belongs.
+func (a *API) admit(r *http.Request, rt *route, c caller) error {
+	err := c.may(rt)
+	if !c.keyed && rt.callers.scopes&scopeAnybody == 0 {
+		a.keyless.seen(clientAddr(r, a.cfg.TrustedProxies).String(), rt.path, err == nil)
+	}
+	return err
 }
 
 // clientAddr is the address that a request comes from. X-Forwarded-For counts as far as trusted proxies wrote it: from

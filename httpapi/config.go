@@ -28,6 +28,7 @@ type Config struct {
 	Language       Language       // "" is Chinese
 	Limits         Limits
 	Files          Files
+	Tokens         Tokens           // nil: there are no user tokens
 	Clock          func() time.Time // nil is time.Now
 }
 

@@ -58,6 +58,7 @@ func newLabOver(t testing.TB, s *store.Store, change ...func(*Config)) *lab {
 			{Name: "oa", Key: businessKey, Scopes: []string{"business"}},
 		},
 		CORSOrigins: []string{"*"},
+		Tokens:      component.NewTokens(s, time.Hour, func() time.Time { return testTime }),
 		Clock:       func() time.Time { return testTime },
 	}
 	for _, c := range change {
@@ -165,6 +166,16 @@ func (l *lab) post(t testing.TB, path, form string) answer {
 	return l.do(t, http.MethodPost, path, "", form, "Authorization", "Bearer "+adminKey)
 }
 
+// token is the credential of a user.
+func (l *lab) token(t testing.TB, user string) string {
+	t.Helper()
+	token, _, err := l.cfg.Tokens.(*component.Tokens).Issue(t.Context(), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 // seeded is a store on SQLite with a little of everything.
 func seeded(t testing.TB) *store.Store {
 	t.Helper()
@@ -192,6 +203,18 @@ func seeded(t testing.TB) *store.Store {
 				{SessionID: "one", UserID: "zhangsan", UserName: "张三", Since: "1544602330000"},
 			},
 			Purges: []store.Purge{{SessionID: "dissolved", Time: "1544602400000"}},
+			Announcements: []store.Announcement{
+				{ID: "a1", Title: "放假通知", Content: "明天 <b>&</b>", UserID: "lisi", Time: "1544602600000", SessionID: "g1"},
+				{ID: "a2", Title: "old", SessionID: "g1"},
+			},
+			Styles: []store.Style{{ID: "y1", Name: "theme", Value: 3, UserID: "zhangsan"}, {ID: "y2", Name: "font", Value: -1, UserID: "zhangsan"}},
+			Chats: []store.Chat{
+				{ID: "h1", Name: "李四(旧)", Partner: "lisi", Owner: "zhangsan", CreateTime: "1544602393021", ModifyTime: "1544602393024", Pic: "/old.png"},
+				{ID: "h2", Name: "王五", Partner: "wangwu", Owner: "zhangsan", CreateTime: "1544602393030"},
+				{ID: "h3", Name: "张三", Partner: "zhangsan", Owner: "lisi", CreateTime: "1544602393021"},
+			},
+			Users: []store.User{{ID: "lisi", JID: "lisi", Name: "李四"}},
+			Learn: []store.User{{ID: "wangwu", JID: "wangwu", Name: "wangwu"}},
 			Receipts: []store.Receipt{
 				{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2},
 				{ID: "r2", MsgID: "m1", Sender: "zhangsan", Reader: "wangwu", Status: 1},
@@ -379,6 +402,50 @@ func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
 func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
 	s.note("RemoveUsers", ids)
 	return outcome(ids[0])
+}
+
+func (s *recorder) SwitchGroup(_ context.Context, id string, valid int) error {
+	s.note("SwitchGroup", id, valid)
+	return outcome(id)
+}
+
+func (s *recorder) RemoveMessage(_ context.Context, id string) (bool, error) {
+	s.note("RemoveMessage", id)
+	return id != "nope", outcome(id)
+}
+
+func (s *recorder) ClearChat(_ context.Context, user, other string) error {
+	s.note("ClearChat", user, other)
+	return outcome(other)
+}
+
+func (s *recorder) Unread(_ context.Context, user string) ([]store.Unread, error) {
+	s.note("Unread", user)
+	if user != "lisi" {
+		return nil, outcome(user)
+	}
+	return []store.Unread{{SessionID: "g2", Family: "MTS", Count: 3, Newest: "1544602393040"}, {SessionID: "zhangsan", Family: "MTT", Count: 2, Newest: "1544602393024"},
+		{SessionID: "admin", Family: "MTB", Count: 1, Newest: "1544602393001"}, {SessionID: "gone-group", Family: "MTS", Count: 1}}, nil
+}
+
+func (s *recorder) Post(_ context.Context, a store.Announcement) error {
+	s.note("Post", a)
+	return outcome(a.SessionID)
+}
+
+func (s *recorder) EditPost(_ context.Context, e store.AnnouncementEdit) (bool, error) {
+	s.note("EditPost", e)
+	return e.ID != "nope", outcome(e.ID)
+}
+
+func (s *recorder) DeletePost(_ context.Context, id string) error {
+	s.note("DeletePost", id)
+	return outcome(id)
+}
+
+func (s *recorder) SetStyle(_ context.Context, y store.Style) error {
+	s.note("SetStyle", y)
+	return outcome(y.UserID)
 }
 
 func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPresence, error) {

@@ -15,12 +15,17 @@ const historyPage = 1000
 type fetch func(ctx context.Context, p store.Page) ([]store.Message, int64, error)
 
 func (a *API) findSessionHistory(ctx context.Context, r *request) (any, error) {
-	id, page := r.id("session_id", component.GroupIDEmpty), r.page()
+	id, page, text := r.id("session_id", component.GroupIDEmpty), r.page(), r.text("text", searchLength)
 	if r.err != nil {
 		return nil, r.err
 	}
 	if err := a.readable(ctx, id); err != nil {
 		return nil, err
+	}
+	if text != "" {
+		return a.search(object{"session_id": id}, page, text, func(ctx context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
+			return a.reads.SearchGroup(ctx, id, text, p, window)
+		}), nil
 	}
 	return history(object{"session_id": id}, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
 		return a.reads.GroupHistory(ctx, id, p)
@@ -54,11 +59,17 @@ func (a *API) readable(ctx context.Context, id string) error {
 }
 
 func (a *API) findChatHistory(ctx context.Context, r *request) (any, error) {
-	partner, user, page := r.user("session_id"), r.user("user_id"), r.page()
+	partner, user, page, text := r.user("session_id"), r.user("user_id"), r.page(), r.text("text", searchLength)
 	if r.err != nil {
 		return nil, r.err
 	}
-	return history(object{"session_id": r.form.first("session_id")}, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+	fields := object{"session_id": r.form.first("session_id")}
+	if text != "" {
+		return a.search(fields, page, text, func(ctx context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
+			return a.reads.SearchChat(ctx, user, partner, text, p, window)
+		}), nil
+	}
+	return history(fields, page, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
 		return a.reads.ChatHistory(ctx, user, partner, p)
 	}), nil
 }
@@ -136,7 +147,7 @@ func walk(ctx context.Context, page store.Page, read fetch, give func(store.Mess
 		for keep > 0 && rows[keep-1].Time == last.Time {
 			keep--
 		}
-		p = store.Page{Length: historyPage, BeforeTime: last.Time, BeforeID: last.MsgID} // a whole piece of one time
+		p = store.Page{Length: historyPage, BeforeTime: last.Time, BeforeID: last.MsgID, NoTotal: true} // a whole piece of one time
 		if keep > 0 {
 			rows = rows[:keep]
 			p.BeforeTime, p.BeforeID = rows[keep-1].Time, ""
@@ -151,7 +162,7 @@ func walk(ctx context.Context, page store.Page, read fetch, give func(store.Mess
 	}
 	// 3. What has no time. (More total than given may also mean that something was revoked meanwhile: then nothing comes.)
 	for page.BeforeTime == "" && given > 0 && given < page.Length && int64(page.Start)+int64(given) < total {
-		if rows, _, err = read(ctx, store.Page{Start: page.Start + given, Length: piece(given)}); err != nil {
+		if rows, _, err = read(ctx, store.Page{Start: page.Start + given, Length: piece(given), NoTotal: true}); err != nil {
 			return total, err
 		}
 		timeless := rows[:0]

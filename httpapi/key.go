@@ -56,8 +56,8 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 			}
 		}
 		switch {
-		case k.Name == "" || k.Name == anonymousName:
-			errs = append(errs, fmt.Errorf("%s: a key needs a name, other than %q", where, anonymousName))
+		case k.Name == "" || k.Name == anonymousName || k.Name == tokenName:
+			errs = append(errs, fmt.Errorf("%s: a key needs a name, other than %q and %q", where, anonymousName, tokenName))
 		case k.Key == "":
 			errs = append(errs, fmt.Errorf("%s: the key is empty", where))
 		case len(k.Scopes) == 0:

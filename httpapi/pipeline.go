@@ -59,7 +59,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		}
 		if secret != "" && !known {
 			known = true
-			req.caller, err = a.keyed(secret)
+			req.caller, err = a.identify(r.Context(), secret)
 		}
 		return err
 	}
@@ -80,7 +80,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 
 	// 2. Rights.
-	if err := req.caller.may(rt); err != nil {
+	if err := a.admit(r, rt, req.caller); err != nil {
 		return nil, err
 	}
 	if rt.effect == writes && !req.caller.keyed && a.crossSite(r) {
@@ -101,6 +101,11 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Limits.WorkTime)
 	defer cancel()
 	req.ctx = ctx
+	if rt.callers.user != nil && req.caller.user != "" {
+		if err := rt.callers.user(ctx, a, rt, req); err != nil {
+			return nil, err
+		}
+	}
 	value, err := rt.handle(ctx, req)
 	if s, ok := value.(*stream); ok && err == nil {
 		s.ctx, s.pageTime = r.Context(), a.cfg.Limits.WorkTime

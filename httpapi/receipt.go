@@ -3,6 +3,8 @@ package httpapi
 import (
 	"context"
 	"math"
+	"slices"
+	"strings"
 
 	"tlim/component"
 	"tlim/store"
@@ -79,12 +81,19 @@ func readCounts(page store.Page, read func(context.Context, store.Page) ([]store
 	return s
 }
 
+// findStatusList says who has read a message of sender's; with unread=1 who has not, as rows of status 0.
 func (a *API) findStatusList(ctx context.Context, r *request) (any, error) {
-	msgID, sender := r.id("msg_id", component.IDConflict), r.user("sender")
+	msgID, sender, missing := r.id("msg_id", component.IDConflict), r.user("sender"), r.bit("unread") == 1
 	if r.err != nil {
 		return nil, r.err
 	}
-	receipts, err := a.reads.ReceiptsOf(ctx, msgID, sender)
+	var receipts []store.Receipt
+	var err error
+	if missing {
+		receipts, err = a.unreadBy(ctx, msgID, sender)
+	} else {
+		receipts, err = a.reads.ReceiptsOf(ctx, msgID, sender)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -100,4 +109,46 @@ func (a *API) findStatusList(ctx context.Context, r *request) (any, error) {
 		rows = append(rows, row{c.ID, c.MsgID, c.Reader, c.Sender, c.Status})
 	}
 	return object{"ofStatusList": rows}, nil
+}
+
+// unreadBy lists those who were to read a message and have not: its receiver, or the members that its group has now, but for
+// the author. Of a message that is not there nobody can say it.
+func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Receipt, error) {
+	found, err := a.reads.MessagesByID(ctx, []string{msgID})
+	if err != nil {
+		return nil, err
+	}
+	of := slices.IndexFunc(found[msgID], func(m store.Message) bool { return strings.EqualFold(m.From, sender) })
+	if of < 0 {
+		return nil, refusal(resultFail, textNoSuchMessage, msgID)
+	}
+	m := found[msgID][of]
+	receivers := []string{m.To}
+	if store.FamilyOf(m.Type) == "MTS" {
+		members, err := a.reads.Members(ctx, []string{m.SessionID})
+		if err != nil {
+			return nil, err
+		}
+		receivers = nil
+		for _, member := range members[m.SessionID] {
+			receivers = append(receivers, member.UserID)
+		}
+	}
+	// Whoever the receipts name as author: old ones of groups name the group there.
+	readers, err := a.reads.ReadersOf(ctx, msgID)
+	if err != nil {
+		return nil, err
+	}
+	has := map[string]bool{strings.ToLower(m.From): true, "": true}
+	for _, reader := range readers {
+		has[strings.ToLower(reader)] = true
+	}
+	var missing []store.Receipt
+	for _, user := range receivers {
+		if key := strings.ToLower(user); !has[key] {
+			has[key] = true
+			missing = append(missing, store.Receipt{MsgID: msgID, Sender: m.From, Reader: user})
+		}
+	}
+	return missing, nil
 }

@@ -1,30 +1,167 @@
 package httpapi
 
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"tlim/component"
+	"tlim/store"
+)
+
 // scope is a set of rights that a caller has, or that a route asks one of.
 type scope uint8
 
-// The scopes. A user token (HTTP.md, "Who may call") becomes one more, with the check of its own ids in the handlers'
-// decoders.
+// The scopes.
 const (
 	scopeBusiness scope = 1 << iota // pushes notices, keeps the directory
 	scopeAdmin                      // everything
 	scopeClient                     // a caller without a key, where allow_anonymous says clients
+	scopeUser                       // the holder of a user token; the route's rule says with which parameters
 	scopeAnybody                    // every caller, known or not: an endpoint that does nothing
 )
 
 // scopeNames are the scopes that a key can carry in the configuration.
 var scopeNames = map[string]scope{"business": scopeBusiness, "admin": scopeAdmin}
 
-// The columns of the route table: who may call.
-const (
-	byBusiness = scopeBusiness | scopeAdmin
-	byClients  = scopeClient | scopeAdmin
-	byAnybody  = scopeBusiness | scopeAdmin | scopeClient | scopeAnybody
-)
-
 // anonymousScopes are the rights of a caller without a key.
 var anonymousScopes = map[Anonymous]scope{
 	AnonymousNone:    scopeAnybody,
 	AnonymousClients: scopeAnybody | scopeClient,
 	AnonymousAll:     scopeAnybody | scopeClient | scopeBusiness | scopeAdmin,
+}
+
+// rights is a cell of the route table: who may call.
+type rights struct {
+	scopes scope // any one of these
+	user   rule  // what the holder of a user token may ask; nil: whatever scopeUser lets in
+}
+
+// rule decides about a call with a user token: nil, or why not. A parameter that is missing or unreadable gets the error that the
+// handler would give.
+type rule func(ctx context.Context, a *API, rt *route, r *request) error
+
+// The cells that need no parameter.
+var (
+	byBusiness = rights{scopes: scopeBusiness | scopeAdmin}
+	byAdmin    = rights{scopes: scopeAdmin}
+	byAnybody  = rights{scopes: scopeBusiness | scopeAdmin | scopeClient | scopeUser | scopeAnybody}
+	// byClients is for handlers that look at the user themselves.
+	byClients = rights{scopes: scopeClient | scopeUser | scopeAdmin}
+)
+
+// users makes a cell of rules that a user token has to satisfy, all of them.
+func users(rules ...rule) rights {
+	return rights{byClients.scopes, func(ctx context.Context, a *API, rt *route, r *request) error {
+		for _, may := range rules {
+			if err := may(ctx, a, rt, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// own: the parameter names the caller himself.
+func own(name string) rule {
+	return func(_ context.Context, _ *API, _ *route, r *request) error {
+		if user := r.user(name); r.err == nil && user != r.caller.user {
+			return forbidden(http.StatusForbidden, textNotYours)
+		}
+		return r.err
+	}
+}
+
+// member: the parameter names a group of which the caller is a member or the owner.
+func member(name string) rule {
+	return ofGroup(name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+		return a.belongs(ctx, g, r.caller.user)
+	})
+}
+
+// owner: the parameter names a group that the caller owns.
+func owner(name string) rule {
+	return ofGroup(name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
+		return strings.EqualFold(g.Owner, r.caller.user), nil
+	})
+}
+
+// ofGroup asks may about the group that a parameter names. Of a group that is gone nothing can be read; calls that would
+// change it are for the handlers, which know what to say to one that is repeated.
+func ofGroup(name string, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
+	return func(ctx context.Context, a *API, rt *route, r *request) error {
+		id := r.id(name, component.GroupIDEmpty)
+		if r.err != nil {
+			return r.err
+		}
+		g, found, err := a.reads.Group(ctx, id)
+		switch {
+		case err != nil:
+			return err
+		case !found && rt.effect == writes:
+			return nil
+		case !found:
+			return refusal(component.NoSuchGroup, textNoSuchGroup, id)
+		}
+		ok, err := may(ctx, a, r, g)
+		if err == nil && !ok {
+			err = forbidden(http.StatusForbidden, textNotYours)
+		}
+		return err
+	}
+}
+
+// belongs says whether a user is a member of a group or its owner. Ids differ in letter case in old tables; no two users do.
+func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, error) {
+	if strings.EqualFold(g.Owner, user) {
+		return true, nil
+	}
+	members, err := a.reads.Members(ctx, []string{g.ID})
+	if err != nil {
+		return false, err
+	}
+	for _, m := range members[g.ID] {
+		if strings.EqualFold(m.UserID, user) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// editor: a member may rename the group, invite, and leave it; only the owner removes others.
+func editor(name string) rule {
+	return ofGroup(name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+		if strings.EqualFold(g.Owner, r.caller.user) {
+			return true, nil
+		}
+		_, objects := r.array("subscribers")
+		for _, o := range objects {
+			if r.field("subscribers", o, "type", nameLength) == "del" && r.member("subscribers", o) != r.caller.user {
+				return false, r.err
+			}
+		}
+		if r.err != nil {
+			return false, r.err
+		}
+		return a.belongs(ctx, g, r.caller.user)
+	})
+}
+
+// poster: the parameter names an announcement that the caller posted, or of a group that he owns.
+func poster(name string) rule {
+	return func(ctx context.Context, a *API, _ *route, r *request) error {
+		id := r.announcement(name)
+		if r.err != nil {
+			return r.err
+		}
+		post, found, err := a.reads.Announcement(ctx, id)
+		if err != nil || !found || strings.EqualFold(post.UserID, r.caller.user) {
+			return err
+		}
+		g, _, err := a.reads.Group(ctx, post.SessionID)
+		if err == nil && !strings.EqualFold(g.Owner, r.caller.user) {
+			err = forbidden(http.StatusForbidden, textNotYours)
+		}
+		return err
+	}
 }

@@ -13,7 +13,7 @@ const base = "/plugins/tlim/"
 // route is one endpoint. Rights live here, not in handlers.
 type route struct {
 	path    string
-	callers scope // any one of these scopes may call
+	callers rights
 	effect  effect
 	handle  func(context.Context, *request) (any, error)
 	zeros   []string // numbers of the answer, which are there (as 0) even in failures
@@ -32,28 +32,41 @@ const (
 func (a *API) routes() []route {
 	return []route{
 		// groups
-		{"addSession", byClients, writes, a.addSession, []string{"session_type"}},
-		{"modifySession", byClients, writes, a.modifySession, nil},
-		{"deleteSession", byClients, writes, a.deleteSession, nil},
-		{"dissolved", byClients, writes, a.dissolved, nil},
-		{"updateSessionPic", byClients, writes, a.updateSessionPic, nil},
-		{"findSessions", byClients, reads, a.findSessions, nil},
-		{"findSession", byClients, reads, a.findSession, []string{"session_type", "session_valid"}},
-		{"findSubscribers", byClients, reads, a.findSubscribers, []string{"session_type"}},
-		{"findPresence", byClients, reads, a.findPresence, nil},
+		{"addSession", users(own("request_user")), writes, a.addSession, []string{"session_type"}},
+		{"modifySession", users(editor("session_id")), writes, a.modifySession, nil},
+		{"deleteSession", users(owner("session_id")), writes, a.deleteSession, nil},
+		{"dissolved", users(owner("session_id")), writes, a.dissolved, nil},
+		{"updateSessionPic", users(member("session_id")), writes, a.updateSessionPic, nil},
+		{"switchSession", users(member("session_id")), writes, a.switchSession, nil},
+		{"findSessions", users(own("user_id")), reads, a.findSessions, nil},
+		{"findWebSessions", users(own("user_id")), reads, a.findWebSessions, nil},
+		{"findSession", users(member("session_id")), reads, a.findSession, []string{"session_type", "session_valid"}},
+		{"findSubscribers", users(member("session_id")), reads, a.findSubscribers, []string{"session_type"}},
+		{"findPresence", users(member("session_id")), reads, a.findPresence, nil},
+		{"addPubact", users(member("session_id"), own("user_id")), writes, a.addPubact, nil},
+		{"findPubactList", users(member("session_id")), reads, a.findPubactList, nil},
+		{"modifyPubact", users(poster("id_")), writes, a.modifyPubact, nil},
+		{"deletePubact", users(poster("id_")), writes, a.deletePubact, nil},
 		// history and receipts
-		{"findSessionHistory", byClients, reads, a.findSessionHistory, []string{"total"}},
-		{"findChatHistory", byClients, reads, a.findChatHistory, []string{"total"}},
-		{"findSystemHistory", byClients, reads, a.findSystemHistory, []string{"total"}},
-		{"findSessionRead", byClients, reads, a.findSessionRead, nil},
-		{"findChatRead", byClients, reads, a.findChatRead, nil},
-		{"findStatusList", byClients, reads, a.findStatusList, nil},
-		// a user's phone
-		{"getOffline", byClients, writes, a.getOffline, nil},
-		{"hasUnread", byClients, reads, a.hasUnread, nil},
-		{"registerAppPushCode", byClients, writes, a.registerAppPushCode, nil},
+		{"findSessionHistory", users(member("session_id")), reads, a.findSessionHistory, []string{"total"}},
+		{"findChatHistory", users(own("user_id")), reads, a.findChatHistory, []string{"total"}},
+		{"findSystemHistory", users(own("msg_to")), reads, a.findSystemHistory, []string{"total"}},
+		{"clearChatHistory", users(own("user_id")), writes, a.clearChatHistory, nil},
+		{"revokeMessage", byAdmin, writes, a.revokeMessage, nil},
+		{"findSessionRead", users(member("session_id"), own("sender")), reads, a.findSessionRead, nil},
+		{"findChatRead", users(own("msg_from")), reads, a.findChatRead, nil},
+		{"findStatusList", users(own("sender")), reads, a.findStatusList, nil},
+		// a user's devices
+		{"getOffline", users(own("user_id")), writes, a.getOffline, nil},
+		{"hasUnread", users(own("user_id")), reads, a.hasUnread, nil},
+		{"findUnread", users(own("user_id")), reads, a.findUnread, []string{"total"}},
+		{"syncMessage", users(own("msg_to")), reads, a.syncMessage, nil},
+		{"registerAppPushCode", users(own("user_id")), writes, a.registerAppPushCode, nil},
+		{"addStyle", users(own("user_id")), writes, a.addStyle, nil},
+		{"findStyleList", users(own("user_id")), reads, a.findStyleList, nil},
 		// the business suite
 		{"approval", byBusiness, writes, a.notice("MTB-000"), nil},
+		{"approvalBack", byBusiness, writes, a.notice("MTB-001"), nil},
 		{"systemMessage", byBusiness, writes, a.notice("MTB-100"), nil},
 		{"addUser", byBusiness, writes, a.addUser, nil},
 		{"removeUser", byBusiness, writes, a.removeUser, nil},

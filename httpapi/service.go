@@ -31,6 +31,17 @@ type Service interface {
 	AddUsers(ctx context.Context, users []store.User) error
 	RemoveUsers(ctx context.Context, ids []string) error
 
+	SwitchGroup(ctx context.Context, id string, valid int) error
+	// RemoveMessage and EditPost say whether there is what they were asked for.
+	RemoveMessage(ctx context.Context, msgID string) (found bool, err error)
+	// ClearChat works in slices: after an error some messages may be gone.
+	ClearChat(ctx context.Context, user, other string) error
+	Unread(ctx context.Context, user string) ([]store.Unread, error)
+	Post(ctx context.Context, a store.Announcement) error
+	EditPost(ctx context.Context, e store.AnnouncementEdit) (found bool, err error)
+	DeletePost(ctx context.Context, id string) error
+	SetStyle(ctx context.Context, y store.Style) error
+
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
 	// Spell maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
 	Spell(ctx context.Context, id string) (string, error)
@@ -40,14 +51,30 @@ type Service interface {
 type Reads interface {
 	Group(ctx context.Context, id string) (store.Group, bool, error)
 	Members(ctx context.Context, groupIDs []string) (map[string][]store.Member, error)
+	Groups(ctx context.Context, ids []string) (map[string]store.Group, error)
 	GroupsOf(ctx context.Context, user string) ([]store.Group, error)
+	WebGroupsOf(ctx context.Context, user string, valid int) ([]store.Group, error)
+	ChatsOf(ctx context.Context, owner string) ([]store.Chat, error)
+	UsersByID(ctx context.Context, ids []string) (map[string]store.User, error)
 	Purges(ctx context.Context) ([]store.Purge, error)
 
 	GroupHistory(ctx context.Context, group string, p store.Page) ([]store.Message, int64, error)
 	ChatHistory(ctx context.Context, a, b string, p store.Page) ([]store.Message, int64, error)
 	NoticeHistory(ctx context.Context, user, typePrefix string, p store.Page) ([]store.Message, int64, error)
 
+	NewestNotice(ctx context.Context, user string) (store.Message, bool, error)
+	SearchGroup(ctx context.Context, group, text string, p store.Page, window int) ([]store.Message, store.Place, error)
+	SearchChat(ctx context.Context, a, b, text string, p store.Page, window int) ([]store.Message, store.Place, error)
+	MessagesByID(ctx context.Context, msgIDs []string) (map[string][]store.Message, error)
+	MessageTime(ctx context.Context, msgID string) (string, bool, error)
+	MessagesTo(ctx context.Context, user, time, after string, window int) ([]store.Message, store.Place, error)
+
 	GroupReadCounts(ctx context.Context, group, sender string, p store.Page) ([]store.ReadCount, error)
 	ChatReadCounts(ctx context.Context, from, to string, p store.Page) ([]store.ReadCount, error)
 	ReceiptsOf(ctx context.Context, msgID, sender string) ([]store.Receipt, error)
+	ReadersOf(ctx context.Context, msgID string) ([]string, error)
+
+	Announcement(ctx context.Context, id string) (store.Announcement, bool, error)
+	Announcements(ctx context.Context, group, after string, limit int) ([]store.Announcement, error)
+	StylesOf(ctx context.Context, user string) ([]store.Style, error)
 }

@@ -56,6 +56,11 @@ var (
 	textBadKey            = text{"凭证无效", "the key is not valid"}
 	textNotAllowed        = text{"无权调用此接口", "this caller may not call this endpoint"}
 	textCrossSite         = text{"拒绝来自其他站点的匿名调用", "an anonymous call from another site is refused"}
+	textBadToken          = text{"令牌无效、已过期或已撤销，请重新获取", "the token is not valid, has ended or was revoked: ask for a new one"}
+	textNotYours          = text{"只能操作自己的数据或所在的会话", "a user token is for one's own data and sessions"}
+	textNotBit            = text{"参数 %s 只能为 0 或 1", "parameter %s is neither 0 nor 1"}
+	textNoSuchMessage     = text{"消息 %q 不存在", "there is no message %q"}
+	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}
 	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}
 	textBusy              = text{"服务暂不可用，请稍后重试", "not available now, try again later"}
 	textFault             = text{"服务器内部错误", "an internal error"}

@@ -6,6 +6,7 @@ const (
 	receiptColumns = `id_, msg_id, sender, reader, status`
 	receiptByKey   = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE (msg_id = ? AND reader = ?)*`
 	receiptOf      = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id = ? AND sender = ? ORDER BY id_`
+	receiptReaders = `SELECT msg_id, reader FROM ofstatus WHERE msg_id = ? ORDER BY reader`
 	receiptUpdate  = `UPDATE ofstatus SET status = ? WHERE msg_id = ? AND reader = ?`
 
 	receiptOwner  = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id IN (?*)`
@@ -74,4 +75,20 @@ func (t *tx) putReceipts(ctx context.Context, receipts []Receipt) error {
 		}
 	}
 	return nil
+}
+
+// ReadersOf reads who has read a message, whoever the receipts name as its author; one who read it twice comes twice.
+func (s *Store) ReadersOf(ctx context.Context, msgID string) ([]string, error) {
+	found := []string{}
+	err := s.all(ctx, receiptReaders, []any{msgID}, func(scan scanner) error {
+		var id, reader string
+		if err := scan((*text)(&id), (*text)(&reader)); err != nil {
+			return err
+		}
+		if id == msgID {
+			found = append(found, reader)
+		}
+		return nil
+	})
+	return found, err
 }

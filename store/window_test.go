@@ -211,3 +211,13 @@ func TestSecretAndTokens(t *testing.T) {
 		equal(t, "left", must[store.TokenState](t)(s.TokenState(ctx, "nobody")), store.TokenState{UserID: "nobody", Generation: 1, Left: true})
 	})
 }
+
+func TestReadersOf(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		apply(t, s, epoch, store.Change{Receipts: []store.Receipt{{ID: "1", MsgID: "m", Sender: "z", Reader: "w", Status: 1},
+			{ID: "2", MsgID: "m", Sender: "g", Reader: "l", Status: 2}, {ID: "3", MsgID: "M", Sender: "z", Reader: "x", Status: 1}}})
+		equal(t, "readers", must[[]string](t)(s.ReadersOf(ctx, "m")), []string{"l", "w"})
+		equal(t, "nobody", must[[]string](t)(s.ReadersOf(ctx, "n")), []string{})
+	})
+}

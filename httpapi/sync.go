@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"context"
+
+	"tlim/component"
+)
+
+// syncWindow is how many messages, of whomever, one read of syncMessage looks at.
+const syncWindow = 20_000
+
+// syncMessage streams the messages to a user since one that the client names, that one included; none when it is unknown.
+func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
+	user, id := r.user("msg_to"), r.id("msg_id", component.IDConflict)
+	if r.err != nil {
+		return nil, r.err
+	}
+	since, _, err := a.reads.MessageTime(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		Body  string `json:"body,omitempty"`
+		From  string `json:"msg_from,omitempty"`
+		MsgID string `json:"msg_id,omitempty"`
+		Time  string `json:"msg_time,omitempty"`
+		To    string `json:"msg_to,omitempty"`
+		Type  string `json:"msg_type,omitempty"`
+	}
+	s := &stream{list: "messageList", rest: func() object { return object{} }}
+	s.run = func(ctx context.Context, emit func(any) error) error {
+		for time, after := since, ""; time != ""; {
+			ctx, cancel := s.page(ctx)
+			messages, end, err := a.reads.MessagesTo(ctx, user, time, after, syncWindow)
+			cancel()
+			if err != nil {
+				return err
+			}
+			for _, m := range messages {
+				if err := emit(row{m.Body, m.From, m.MsgID, m.Time, m.To, m.Type}); err != nil {
+					return err
+				}
+			}
+			time, after = end.Time, end.ID
+		}
+		return nil
+	}
+	return s, nil
+}
