@@ -50,8 +50,8 @@ func (a *API) fileFor(ctx context.Context, r *request, id, pic string) (store.Fi
 // of the group of one. A message counts only when its sender could read the file himself, so that knowing an id is no
 // way to open the file for others.
 func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, error) {
-	if user == f.Owner {
-		return true, nil
+	if user == "" || user == f.Owner {
+		return user != "", nil
 	}
 	messages, err := a.cfg.Files.Rows.FileMessages(ctx, f.ID, fileMessages)
 	if err != nil {

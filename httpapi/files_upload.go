@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -34,12 +35,11 @@ func (a *API) upload(answer func(*API, store.File) any) func(http.ResponseWriter
 		u := &uploading{a: a, w: w, r: r, rt: rt, req: req}
 		f, err := u.run()
 		if err != nil {
-			var refused *failure
-			if errors.As(err, &refused) && refused.status == http.StatusOK {
+			if refused := failureOf(err); refused.status == http.StatusOK {
 				// Three of these endpoints answer in text: a client would take the JSON of a failure for a link.
-				copied := *refused
-				copied.status = http.StatusBadRequest
-				err = &copied
+				as400 := *refused
+				as400.status = http.StatusBadRequest
+				err = &as400
 			}
 			return nil, err
 		}
@@ -55,6 +55,7 @@ type uploading struct {
 	rt     *route
 	req    *request
 	secret string // the credential that was looked at
+	may    bool   // whoever is known by now may upload
 
 	file *store.File // its bytes are put
 	err  error       // of the caller's line, while the body was read
@@ -109,10 +110,11 @@ func (u *uploading) parts(parts *multipart.Reader) error {
 			return u.broken(err)
 		case n == uploadParts:
 			return badRequest(textTooManyParameters, uploadParts)
-		case part.FileName() == "" && part.FormName() != "mFile":
-			err = u.field(part)
-		default:
-			err = u.put(part)
+		}
+		if field, file := partNames(part); file != "" || field == "mFile" {
+			err = u.put(part, file)
+		} else {
+			err = u.field(part, field)
 		}
 		if err != nil {
 			return err
@@ -120,13 +122,25 @@ func (u *uploading) parts(parts *multipart.Reader) error {
 	}
 }
 
+// looseNames finds what [mime.ParseMediaType] refuses: simple clients put a name with quotes in it between quotes.
+var looseNames = regexp.MustCompile(`(?i)[; ]name="?([^";]*)"?.*?; *filename="?(.*?)"? *$`)
+
+// partNames are the name of a part, and that of its file when it is one.
+func partNames(part *multipart.Part) (field, file string) {
+	if field, file = part.FormName(), part.FileName(); field == "" && file == "" {
+		if m := looseNames.FindStringSubmatch(part.Header.Get("Content-Disposition")); m != nil {
+			return m[1], m[2]
+		}
+	}
+	return field, file
+}
+
 // field is a parameter in a part of its own.
-func (u *uploading) field(part *multipart.Part) error {
+func (u *uploading) field(part *multipart.Part, name string) error {
 	value, err := io.ReadAll(io.LimitReader(part, uploadField+1))
 	if err != nil {
 		return u.broken(err)
 	}
-	name := part.FormName()
 	switch {
 	case !carriable(name):
 		return badRequest(textBadName)
@@ -147,14 +161,17 @@ func (u *uploading) identify() (err error) {
 	}
 	delete(u.req.form, "access_token") // from here on nothing can show it
 	if secret != "" && u.secret == "" {
-		u.secret = secret
+		u.secret, u.may = secret, false
 		u.req.caller, err = u.a.keyed(secret)
 	}
 	return err
 }
 
-// may says whether who is known by now may upload.
-func (u *uploading) may() error {
+// admit says whether who is known by now may upload.
+func (u *uploading) admit() error {
+	if u.may {
+		return nil
+	}
 	if u.secret == "" {
 		u.req.caller = u.a.anonymous(u.r)
 	}
@@ -164,18 +181,19 @@ func (u *uploading) may() error {
 	if !u.req.caller.keyed && u.a.crossSite(u.r) {
 		return forbidden(http.StatusForbidden, textCrossSite)
 	}
+	u.may = true
 	return nil
 }
 
 // put stores the file's bytes.
-func (u *uploading) put(part *multipart.Part) error {
-	if err := u.may(); err != nil {
+func (u *uploading) put(part *multipart.Part, name string) error {
+	if err := u.admit(); err != nil {
 		return err
 	}
 	if u.file != nil {
 		return badRequest(textTwoFiles)
 	}
-	f := store.File{ID: blob.NewID(), Name: fileName(part.FileName())}
+	f := store.File{ID: blob.NewID(), Name: fileName(name)}
 	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New()}
 	size, err := u.a.cfg.Files.Blobs.Put(u.r.Context(), f.ID, in)
 	u.a.metrics.fileBytes.WithLabelValues("up").Add(float64(in.size))
@@ -197,7 +215,7 @@ func (u *uploading) put(part *multipart.Part) error {
 
 // commit checks what is known when all parts are there, and writes the row.
 func (u *uploading) commit() error {
-	if err := u.may(); err != nil { // also without a file, so that a stranger learns nothing else
+	if err := u.admit(); err != nil { // also without a file, so that a stranger learns nothing else
 		return err
 	}
 	if u.file == nil {

@@ -1,0 +1,665 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime/multipart"
+	"net/http"
+	"net/textproto"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+// fileLab is a lab with files in a folder.
+type fileLab struct {
+	*lab
+	dir  string
+	rows *fileRows
+}
+
+// fileRows are the store's, until a test sets fail.
+type fileRows struct {
+	*store.Store
+	fail error
+}
+
+func (r *fileRows) AddFile(ctx context.Context, f store.File) error {
+	if r.fail != nil {
+		return r.fail
+	}
+	return r.Store.AddFile(ctx, f)
+}
+
+func newFileLab(t testing.TB, change ...func(*Config)) *fileLab {
+	t.Helper()
+	dir := t.TempDir()
+	folder, err := blob.OpenFolder(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Close() })
+	s := seeded(t)
+	l := &fileLab{dir: dir, rows: &fileRows{Store: s}}
+	l.lab = newLabOver(t, s, append([]func(*Config){func(c *Config) {
+		c.Language = English
+		c.Files = Files{Blobs: folder, Rows: l.rows, Prefixes: []string{"/cap-aco"}}
+	}}, change...)...)
+	return l
+}
+
+// left is every file in the folder.
+func (l *fileLab) left(t testing.TB) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// part is a part of a multipart body; with a file name it is a file.
+type part struct{ name, file, content string }
+
+var uploader = part{name: "user_id", content: "zhangsan"}
+
+func body(t testing.TB, parts ...part) (text, contentType string) {
+	t.Helper()
+	var buf bytes.Buffer
+	w := multipart.NewWriter(&buf)
+	for _, p := range parts {
+		h := textproto.MIMEHeader{"Content-Disposition": {`form-data; name="` + p.name + `"`}}
+		if p.file != "" {
+			h.Set("Content-Disposition", `form-data; name="`+p.name+`"; filename="`+p.file+`"`)
+			h.Set("Content-Type", "text/html")
+		}
+		out, err := w.CreatePart(h)
+		if err == nil {
+			_, err = io.WriteString(out, p.content)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return buf.String(), w.FormDataContentType()
+}
+
+// upload sends parts with the admin key.
+func (l *fileLab) upload(t testing.TB, path, query string, parts ...part) answer {
+	t.Helper()
+	text, media := body(t, parts...)
+	return l.do(t, http.MethodPost, path, query, text, "Content-Type", media, "Authorization", "Bearer "+adminKey)
+}
+
+// put uploads one file as zhangsan and returns its id.
+func (l *fileLab) put(t testing.TB, name, content string) string {
+	t.Helper()
+	a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", name, content})
+	if a.status != 200 || !blob.Valid(a.body) {
+		t.Fatalf("upload: %d %s", a.status, a.body)
+	}
+	return a.body
+}
+
+var anyID = regexp.MustCompile(`[0-9a-f]{32}`)
+
+// TestUploadAnswers: the five answers, byte for byte, at each place where they are served; and the file behind each.
+func TestUploadAnswers(t *testing.T) {
+	l := newFileLab(t)
+	for path, want := range map[string]struct{ answer, media string }{
+		"mobileHttpController/uploadForUrl":        {`/upload/download?fileId=ID&fileName=%E5%B9%B4%20%E6%8A%A5%2B%26.txt`, "text/plain;charset=utf-8"},
+		"mobileHttpController/uploadForJsonUrl":    {`{"url":"/upload/download?fileId=ID&fileName=%E5%B9%B4%20%E6%8A%A5%2B%26.txt"}`, "application/json;charset=utf-8"},
+		"mobileHttpController/uploadForFileId":     {`ID`, "text/plain;charset=utf-8"},
+		"mobileHttpController/uploadForJsonFileId": {`{"fileId":"ID"}`, "application/json;charset=utf-8"},
+		"upload/mobileFileUpload":                  {`{"file_id":"ID"}`, "application/json;charset=utf-8"},
+	} {
+		for _, prefix := range []string{"/", "/plugins/tlim/", "/cap-aco/"} {
+			content := "content of " + prefix + path
+			a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
+			if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
+				t.Errorf("%s%s: %d %q %s", prefix, path, a.status, got, a.header.Get("Content-Type"))
+			}
+			id := anyID.FindString(a.body)
+			row, found, err := l.store.GetFile(t.Context(), id)
+			sum := sha256.Sum256([]byte(content))
+			if err != nil || !found || row != (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}) {
+				t.Errorf("row %+v, %v, %v", row, found, err)
+			}
+			if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
+				if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
+					t.Errorf("the answered link leads to %d %q", got.status, got.body)
+				}
+			}
+		}
+	}
+	if a := l.upload(t, "/other/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "x", "x"}); a.status != 404 {
+		t.Errorf("below a prefix that is not configured: %d", a.status)
+	}
+	based := newFileLab(t, func(c *Config) { c.Files.BaseURL = "https://im.test/x" })
+	if a := based.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a.txt", "x"}); anyID.ReplaceAllString(a.body, "ID") != "https://im.test/x/upload/download?fileId=ID&fileName=a.txt" {
+		t.Errorf("with http.base_url: %s", a.body)
+	}
+	if a := newLab(t).do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), ""); a.status != 404 || !strings.Contains(a.body, `"result":"fail"`) {
+		t.Errorf("without files: %d %s", a.status, a.body)
+	}
+}
+
+// TestUploadRefused: every way in which an upload fails has its status and code, and leaves nothing.
+func TestUploadRefused(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.MaxSize = 1 << 20 })
+	file := part{"mFile", "a.txt", "hello"}
+	whole, media := body(t, uploader, file)
+	bearer := []string{"Authorization", "Bearer " + adminKey}
+	multi := append([]string{"Content-Type", media}, bearer...)
+	many := make([]part, 40)
+	for i := range many {
+		many[i] = part{name: fmt.Sprint("f", i), content: "x"}
+	}
+	send := func(header []string, parts ...part) answer {
+		text, media := body(t, parts...)
+		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, append([]string{"Content-Type", media}, header...)...)
+	}
+	for name, test := range map[string]struct {
+		got    answer
+		status int
+		result string
+	}{
+		"nobody":               {send(nil, uploader, file), 401, "error-011"},
+		"nobody, no file":      {send(nil, uploader), 401, "error-011"},
+		"a wrong key":          {send([]string{"Authorization", "Bearer nonsense-nonsense"}, uploader, file), 401, "error-011"},
+		"a wrong key, behind":  {send(nil, uploader, file, part{name: "access_token", content: "nonsense"}), 401, "error-011"},
+		"a key behind":         {send(nil, uploader, file, part{name: "access_token", content: adminKey}), 401, "error-011"},
+		"a business key":       {send([]string{"Authorization", "Bearer " + businessKey}, uploader, file), 403, "error-011"},
+		"no file":              {send(bearer, uploader), 400, "fail"},
+		"two files":            {send(bearer, uploader, file, file), 400, "fail"},
+		"no user":              {send(bearer, file), 400, "error-008"},
+		"no user in the end":   {send(bearer, file, part{name: "other", content: "x"}), 400, "error-008"},
+		"an impossible user":   {send(bearer, file, part{name: "user_id", content: " "}), 400, "error-008"},
+		"a long user":          {send(bearer, file, part{name: "user_id", content: strings.Repeat("x", 65)}), 400, "error-012"},
+		"a hostile user":       {send(bearer, file, part{name: "user_id", content: "a\x00b"}), 400, "fail"},
+		"not UTF-8":            {send(bearer, file, part{name: "user_id", content: "\xd5\xc5"}), 400, "fail"},
+		"a huge field":         {send(bearer, file, part{name: "user_id", content: strings.Repeat("x", 5000)}), 400, "fail"},
+		"many parts":           {send(bearer, append(many, uploader, file)...), 400, "fail"},
+		"a byte too many":      {send(bearer, uploader, part{"mFile", "a", strings.Repeat("x", 1<<20+1)}), 413, "error-012"},
+		"far too many":         {send(bearer, uploader, part{"mFile", "a", strings.Repeat("x", 2<<20)}), 413, "error-012"},
+		"too many fields":      {send(bearer, uploader, part{"mFile", "a", strings.Repeat("x", 1<<20-10)}, part{name: "x", content: strings.Repeat("x", 80<<10)}), 413, "error-012"},
+		"a form":               {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", "user_id=x", bearer...), 400, "fail"},
+		"no boundary":          {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", whole, append([]string{"Content-Type", "multipart/form-data"}, bearer...)...), 400, "fail"},
+		"another boundary":     {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", whole, append([]string{"Content-Type", "multipart/form-data; boundary=x"}, bearer...)...), 400, "fail"},
+		"cut":                  {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", whole[:len(whole)-9], multi...), 400, "fail"},
+		"cut within the file":  {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", whole[:strings.Index(whole, "llo")], multi...), 400, "fail"},
+		"zipped":               {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", whole, append([]string{"Content-Encoding", "gzip"}, multi...)...), 400, "fail"},
+		"empty":                {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", "", multi...), 400, "fail"},
+		"GET":                  {l.do(t, http.MethodGet, "/mobileHttpController/uploadForUrl", "", "", bearer...), 405, "fail"},
+		"PUT":                  {l.do(t, http.MethodPut, "/mobileHttpController/uploadForUrl", "", "", bearer...), 405, "fail"},
+		"a hostile query":      {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%00", whole, multi...), 400, "fail"},
+		"another user's query": {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%20", whole, multi...), 400, "error-008"},
+	} {
+		if v := test.got.object(t); test.got.status != test.status || v["result"] != test.result || v["result_detail"] == "" {
+			t.Errorf("%s: %d %s", name, test.got.status, test.got.body)
+		}
+	}
+	if left := l.left(t); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	if log := l.log.String(); strings.Contains(log, adminKey) || strings.Contains(log, "nonsense") || strings.Contains(log, "zhangsan") {
+		t.Errorf("the log tells\n%s", log)
+	}
+	if a := l.do(t, http.MethodGet, "/mobileHttpController/uploadForUrl", "", ""); a.header.Get("Allow") != "POST, OPTIONS" {
+		t.Errorf("Allow %q", a.header.Get("Allow"))
+	}
+	// The largest that fits, the fields in every order, the key in the URL or in a part before the file.
+	most := part{"mFile", "a", strings.Repeat("x", 1<<20)}
+	token := part{name: "access_token", content: adminKey}
+	for i, parts := range [][]part{{uploader, most, token}, {most, uploader}, {token, most, uploader}, {token, uploader, {"mFile", "e", ""}}} {
+		var header []string
+		if i < 2 {
+			header = bearer
+		}
+		if a := send(header, parts...); a.status != 200 {
+			t.Errorf("order %d: %d %s", i, a.status, a.body)
+		}
+	}
+	if a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "access_token="+adminKey, whole, "Content-Type", media); a.status != 200 {
+		t.Errorf("a key in the URL: %d %s", a.status, a.body)
+	}
+	if a := l.upload(t, "/upload/mobileFileUpload", "", part{"file", "a", "document 1.3"}); a.status != 200 {
+		t.Errorf("document 1.3: %d %s", a.status, a.body)
+	}
+	if left := l.left(t); len(left) != 6 {
+		t.Errorf("%d files, want 6: %q", len(left), left)
+	}
+}
+
+// TestBrokenUpload: a line that breaks at any point leaves neither row nor byte.
+func TestBrokenUpload(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Limits.BodyTime = 100 * time.Millisecond })
+	text, media := body(t, uploader, part{"mFile", "a", strings.Repeat("0123456789abcdef", 64<<10)})
+	head := func(length int) string {
+		return fmt.Sprintf("POST /mobileHttpController/uploadForUrl HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", adminKey, media, length)
+	}
+	for _, at := range []int{0, 10, 150, 300, 5000, 300_000, len(text) - 40, len(text) - 1} {
+		conn := dial(t, l.lab)
+		if _, err := io.WriteString(conn, head(len(text))+text[:at]); err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		wait(t, l.over)
+	}
+	// One that only holds its connection is told so.
+	conn := dial(t, l.lab)
+	if _, err := io.WriteString(conn, head(len(text))+text[:70_000]); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(newReader(conn), nil)
+	if err != nil || resp.StatusCode != 400 || !resp.Close {
+		t.Errorf("a stalled upload: %v, %v", resp, err)
+	}
+	wait(t, l.over)
+	// The database refuses, or goes away: in doubt the bytes stay, for the sweep to judge.
+	l.rows.fail = store.ErrData
+	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 400 || a.object(t)["result"] != "error-012" {
+		t.Errorf("a row that does not fit: %d %s", a.status, a.body)
+	}
+	if left := l.left(t); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	l.rows.fail = store.ErrUnavailable
+	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("no database: %d %s", a.status, a.body)
+	}
+	if left := l.left(t); len(left) != 1 {
+		t.Errorf("a row that may be there has %d files", len(left))
+	}
+	// No folder any more.
+	l.rows.fail = nil
+	l.cfg.Files.Blobs.(*blob.Folder).Close()
+	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 {
+		t.Errorf("no folder: %d %s", a.status, a.body)
+	}
+	if known := l.store; known != nil {
+		if ids, err := known.FilesBefore(t.Context(), 1<<42, 10); err != nil || len(ids) != 0 {
+			t.Errorf("rows %q, %v", ids, err)
+		}
+	}
+}
+
+// TestDownload: ranges, conditions, HEAD, and what every answer says of itself.
+func TestDownload(t *testing.T) {
+	l := newFileLab(t)
+	content := strings.Repeat("0123456789", 1000)
+	id := l.put(t, "报告 \"1\".pdf", content)
+	sum := sha256.Sum256([]byte(content))
+	etag := `"` + hex.EncodeToString(sum[:]) + `"`
+	date := "Sun, 13 Sep 2020 12:26:40 GMT"
+	for name, test := range map[string]struct {
+		header []string
+		status int
+		body   string
+		span   string
+	}{
+		"all":                  {nil, 200, content, ""},
+		"the first byte":       {[]string{"Range", "bytes=0-0"}, 206, "0", "bytes 0-0/10000"},
+		"resumed":              {[]string{"Range", "bytes=9990-"}, 206, "0123456789", "bytes 9990-9999/10000"},
+		"the last":             {[]string{"Range", "bytes=-3"}, 206, "789", "bytes 9997-9999/10000"},
+		"beyond the end":       {[]string{"Range", "bytes=9999-20000"}, 206, "9", "bytes 9999-9999/10000"},
+		"behind the end":       {[]string{"Range", "bytes=10000-"}, 416, "*", "bytes */10000"},
+		"nonsense":             {[]string{"Range", "bytes=5-1"}, 416, "*", ""},
+		"another unit":         {[]string{"Range", "lines=5-6"}, 416, "*", ""},
+		"resumed, unchanged":   {[]string{"Range", "bytes=9998-", "If-Range", etag}, 206, "89", "bytes 9998-9999/10000"},
+		"resumed, changed":     {[]string{"Range", "bytes=9998-", "If-Range", `"other"`}, 200, content, ""},
+		"resumed by date":      {[]string{"Range", "bytes=9998-", "If-Range", date}, 206, "89", "bytes 9998-9999/10000"},
+		"known already":        {[]string{"If-None-Match", etag}, 304, "", ""},
+		"known another":        {[]string{"If-None-Match", `"other"`}, 200, content, ""},
+		"not modified since":   {[]string{"If-Modified-Since", date}, 304, "", ""},
+		"another expected":     {[]string{"If-Match", `"other"`}, 412, "*", ""},
+		"ten thousand ranges":  {[]string{"Range", "bytes=" + strings.Repeat("0-,", 10_000)}, 200, content, ""},
+		"two ranges, as parts": {[]string{"Range", "bytes=0-1,5-6"}, 206, "*", ""},
+	} {
+		for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {
+			a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
+			if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
+				t.Errorf("%s: %d, %d bytes, %q", name, a.status, len(a.body), a.header.Get("Content-Range"))
+			}
+			if a.status == 200 || a.status == 206 {
+				for field, want := range map[string]string{
+					"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
+					"Content-Security-Policy":     "default-src 'none'; sandbox",
+					"X-Content-Type-Options":      "nosniff",
+					"Etag":                        etag,
+					"Accept-Ranges":               "bytes",
+					"Cache-Control":               "no-store",
+					"Referrer-Policy":             "no-referrer",
+					"Last-Modified":               date,
+					"Access-Control-Allow-Origin": "*",
+				} {
+					if got := a.header.Get(field); got != want {
+						t.Errorf("%s: %s is %q, want %q", name, field, got, want)
+					}
+				}
+			}
+		}
+	}
+	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "10000" || a.header.Get("ETag") != etag {
+		t.Errorf("HEAD: %d %v", a.status, a.header)
+	}
+	if a := l.do(t, http.MethodPost, "/upload/download", "", "fileId="+id, "Range", "bytes=1-2"); a.status != 206 || a.body != "12" {
+		t.Errorf("POST: %d %s", a.status, a.body)
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, "empty", ""), ""); a.status != 200 || a.body != "" {
+		t.Errorf("an empty file: %d %q", a.status, a.body)
+	}
+	if a := l.do(t, http.MethodDelete, "/upload/download", "", ""); a.status != 405 {
+		t.Errorf("DELETE: %d", a.status)
+	}
+	if a := l.do(t, http.MethodOptions, "/cap-aco/upload/download", "", ""); a.status != 204 {
+		t.Errorf("OPTIONS: %d", a.status)
+	}
+	// A file that lost its bytes.
+	if err := l.cfg.Files.Blobs.Remove(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, ""); a.status != 404 || !strings.Contains(l.log.String(), "lost its bytes") {
+		t.Errorf("without bytes: %d %s", a.status, a.body)
+	}
+}
+
+// TestActiveContent: nothing that was uploaded is ever sent as something that a browser runs.
+func TestActiveContent(t *testing.T) {
+	l := newFileLab(t)
+	for name, test := range map[string]struct{ content, media string }{
+		"a.html": {"<!DOCTYPE html><script>alert(1)</script>", "application/octet-stream"},
+		"a.svg":  {`<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>`, "application/octet-stream"},
+		"a.xml":  {`<?xml version="1.0"?><x/>`, "application/octet-stream"},
+		"a.pdf":  {"%PDF-1.4", "application/octet-stream"},
+		"a.js":   {"alert(1)", "application/octet-stream"},
+		"b.gif":  {"GIF89a<script>alert(1)</script>", "image/gif"}, // with nosniff it stays a broken picture
+		"c.html": {"\x89PNG\x0D\x0A\x1A\x0A", "image/png"},
+		"d.png":  {"<html>", "application/octet-stream"},
+		"v.AMR":  {"#!AMR\n\x00\x01", "audio/amr"},
+		"w.amr":  {"<html><script>", "application/octet-stream"},
+		"e.mp3":  {"ID3\x03", "audio/mpeg"},
+	} {
+		a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, name, test.content), "")
+		if a.header.Get("Content-Type") != test.media || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment;") || a.header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v", name, a.header)
+		}
+	}
+}
+
+func TestFileNames(t *testing.T) {
+	l := newFileLab(t)
+	for given, want := range map[string]string{
+		"a.txt":                            "a.txt",
+		"../../etc/passwd":                 "passwd",
+		`C:\Windows\win.ini`:               "win.ini",
+		"/":                                "file",
+		"..":                               "file",
+		" . ":                              "file",
+		"a\x00b.txt":                       "ab.txt",
+		"a\r\nSet-Cookie: x=1":             "aSet-Cookie_ x=1",
+		"photo\u202egpj.exe":               "photogpj.exe",
+		"\xff\xfe.txt":                     "_.txt",
+		"CON|<>.txt":                       "CON___.txt",
+		strings.Repeat("长", 300) + ".jpeg": strings.Repeat("长", 250) + ".jpeg",
+		"x." + strings.Repeat("y", 300):    "x." + strings.Repeat("y", 253),
+		"年报 😀.txt":                         "年报 😀.txt",
+		"%2e%2e%2f.txt":                    "%2e%2e%2f.txt",
+		`a";filename=b.exe`:                "a__filename=b.exe",
+		strings.Repeat("../", 2000) + "x":  "x",
+		"a\u2028b\u200f.txt":               "a\u2028b.txt",
+	} {
+		if given == `a";filename=b.exe` {
+			want = "a_;filename=b.exe"
+		}
+		if got := fileName(given); got != want {
+			t.Errorf("%q becomes %q, want %q", given, got, want)
+		}
+		disposition := attachment(fileName(given))
+		if strings.ContainsAny(disposition, "\r\n\x00") || strings.Count(disposition, `"`) != 2 {
+			t.Errorf("%q: %q", given, disposition)
+		}
+	}
+	// As browsers and old clients send them: raw UTF-8 in quotes.
+	id := l.put(t, "年报 😀.txt", "x")
+	if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Name != "年报 😀.txt" {
+		t.Errorf("stored as %q, %v", row.Name, err)
+	}
+}
+
+func FuzzFileName(f *testing.F) {
+	f.Add("a.txt")
+	f.Add("../\u202e\x00\xff")
+	f.Fuzz(func(t *testing.T, given string) {
+		name := fileName(given)
+		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\r\n\x00\"") || !carriable(name) || len([]rune(name)) > 255 {
+			t.Errorf("%q becomes %q", given, name)
+		}
+		if again := fileName(name); again != name {
+			t.Errorf("%q becomes %q and then %q", given, name, again)
+		}
+	})
+}
+
+// TestHostileDownload: no parameter reads anything but an uploaded file, and no path or URL of the host is ever opened.
+func TestHostileDownload(t *testing.T) {
+	l := newFileLab(t)
+	id := l.put(t, "a.png", "\x89PNG\x0D\x0A\x1A\x0A")
+	hostile := []string{"/etc/passwd", "../../../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", "%2e%2e/etc/passwd", "file:///etc/passwd", l.dir, l.url + "/upload/download?fileId=1",
+		"http://169.254.169.254/latest/meta-data/", "gopher://127.0.0.1:1/", `\\host\share`, strings.ToUpper(id), id + "%00", id + ".png", id[:31], id[:2] + "/" + id, "incoming/" + id,
+		"' OR 1=1 --", "%", strings.Repeat("x", 100_000), "\xff", "{}", "[]", "*", id + "," + id, "/upload/download?fileId=../../etc/passwd"}
+	for _, value := range hostile {
+		value = strings.ReplaceAll(value, " ", "%20")
+		for _, target := range []string{"upload/download?fileId=", "upload/mobileFileDownload?fileId=", "uploader/loadImg?pic=", "upload/download?fileId=&fileName="} {
+			path, name, _ := strings.Cut(target, "?")
+			a := l.do(t, http.MethodGet, "/"+path, name+value, "")
+			if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
+				t.Errorf("%s%.40s: %d %.200s", target, value, a.status, a.body)
+			}
+		}
+	}
+	// What is served to a picture's address.
+	for pic, want := range map[string]int{
+		id: 200,
+		"%2Fupload%2Fdownload%3FfileId%3D" + id + "%26fileName%3Da.png": 200,
+		"https://elsewhere/upload/download?fileId=" + id:                200, // ours by its id; elsewhere is never asked
+		l.put(t, "a.html", "<html>"):                                    404,
+		blob.NewID():                                                    404,
+		"":                                                              400,
+	} {
+		if a := l.do(t, http.MethodGet, "/cap-aco/uploader/loadImg", "pic="+pic, ""); a.status != want {
+			t.Errorf("pic=%s: %d %s", pic, a.status, a.body)
+		}
+	}
+	for _, path := range []string{"/upload/../../etc/passwd", "/upload/download/../../../etc/passwd", "/files/" + id, "/" + id[:2] + "/" + id, "//etc/passwd"} {
+		if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+}
+
+func TestFallback(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.FallbackURL = "http://old.test/cap-aco/" })
+	for from, want := range map[string]string{
+		"upload/download?fileId=4711&fileName=%E5%B9%B4.txt&access_token=" + adminKey: "http://old.test/cap-aco/upload/download?fileId=4711&fileName=%E5%B9%B4.txt",
+		"upload/download?fileId=" + strings.Repeat("0", 32):                           "http://old.test/cap-aco/upload/download?fileId=" + strings.Repeat("0", 32),
+		"upload/mobileFileDownload?fileId=4711&x=y":                                   "http://old.test/cap-aco/upload/download?fileId=4711",
+		"uploader/loadImg?pic=/a/b.png":                                               "http://old.test/cap-aco/uploader/loadImg?pic=%2Fa%2Fb.png",
+		"upload/download?fileId=x%0d%0aSet-Cookie:%20a=b":                             "http://old.test/cap-aco/upload/download?fileId=x%0D%0ASet-Cookie%3A+a%3Db",
+	} {
+		path, query, _ := strings.Cut(from, "?")
+		if a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, ""); a.status != 302 || a.header.Get("Location") != want {
+			t.Errorf("%s: %d to %q", from, a.status, a.header.Get("Location"))
+		}
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+strings.Repeat("x", 2000), ""); a.status != 404 {
+		t.Errorf("an endless id: %d", a.status)
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, "a", "ours"), ""); a.status != 200 || a.body != "ours" {
+		t.Errorf("one of ours: %d %s", a.status, a.body)
+	}
+}
+
+// TestFileRights is the table of who may upload and read.
+func TestFileRights(t *testing.T) {
+	upload := func(l *fileLab, header ...string) int {
+		text, media := body(t, uploader, part{"mFile", "a", "x"})
+		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, append([]string{"Content-Type", media}, header...)...).status
+	}
+	admin, business := []string{"Authorization", "Bearer " + adminKey}, []string{"Authorization", "Bearer " + businessKey}
+	foreign := []string{"Origin", "https://evil.test", "Sec-Fetch-Site", "cross-site"}
+	for _, test := range []struct {
+		mode   Anonymous
+		strict bool
+		caller string
+		header []string
+		upload int
+		read   int
+	}{
+		{AnonymousNone, false, "nobody", nil, 401, 200},
+		{AnonymousNone, false, "admin", admin, 200, 200},
+		{AnonymousNone, false, "business", business, 403, 200},
+		{AnonymousClients, false, "nobody", nil, 200, 200},
+		{AnonymousClients, false, "another site", foreign, 403, 200},
+		{AnonymousAll, false, "nobody", nil, 200, 200},
+		{AnonymousNone, true, "nobody", nil, 401, 401},
+		{AnonymousNone, true, "admin", admin, 200, 200},
+		{AnonymousNone, true, "business", business, 403, 403},
+		{AnonymousClients, true, "nobody", nil, 200, 401},
+		{AnonymousAll, true, "nobody", nil, 200, 200},
+	} {
+		l := newFileLab(t, func(c *Config) { c.AllowAnonymous, c.Files.Strict = test.mode, test.strict })
+		id := l.put(t, "a", "x")
+		if got := upload(l, test.header...); got != test.upload {
+			t.Errorf("%s uploads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.upload)
+		}
+		if got := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...).status; got != test.read {
+			t.Errorf("%s reads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.read)
+		}
+		// To who may not read, a file that is there looks like one that is not.
+		absent := l.do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), "", test.header...)
+		if there := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...); there.status != 200 && there.body != absent.body {
+			t.Errorf("%s sees whether a file is there: %s, %s", test.caller, there.body, absent.body)
+		}
+	}
+}
+
+// TestMayRead: the uploader, who was sent it, the members of the group that it was sent to, and on from there; nobody else, in
+// particular nobody to whom a stranger sent the bare id.
+func TestMayRead(t *testing.T) {
+	s := emptyStore(t)
+	f := store.File{ID: blob.NewID(), Owner: "zhangsan", Time: "1600000000000"}
+	l := newLabOver(t, s, func(c *Config) { c.Files.Rows = s })
+	n := 0
+	naming := func(kind, from, to string) store.Change {
+		n++
+		id, session := fmt.Sprint("m", n), from
+		if strings.HasPrefix(kind, "MTS-") {
+			session = to
+		}
+		return store.Change{Message: &store.Message{ID: "row-" + id, MsgID: id, Type: kind, From: from, To: to, SessionID: session, Time: fmt.Sprint(1600000000000 + n)},
+			FileUses: []store.FileUse{{FileID: f.ID, MsgID: id}}}
+	}
+	members := func(group string, users ...string) store.Change {
+		c := store.Change{Groups: []store.Group{{ID: group, Owner: users[0], CreateTime: "1", Pic: "/uploader/loadImg?pic=" + f.ID}}}
+		for _, u := range users {
+			c.Members = append(c.Members, store.Member{SessionID: group, UserID: u, Since: "1"})
+		}
+		return c
+	}
+	apply(t, s, []store.Change{
+		members("g1", "zhangsan", "wangwu"), members("g2", "wangwu", "zhaoliu"), members("g3", "mallory", "eve"),
+		naming("MTT-001", "mallory", "eve"), // knows the id, may not read: opens nothing
+		naming("MTS-001", "mallory", "g3"),
+		naming("MTT-001", "early", "bird"), // before it could read
+		naming("MTT-001", "zhangsan", "lisi"),
+		naming("MTT-002", "lisi", "qianqi"), // passed on
+		naming("MTS-001", "zhangsan", "g1"),
+		naming("MTS-002", "wangwu", "g2"),
+		naming("MTT-001", "zhaoliu", "sunba"),
+		naming("MTT-001", "zhangsan", "early"),
+		naming("MTB-100", "admin", "zhoujiu"),
+	})
+	for user, want := range map[string]bool{"zhangsan": true, "lisi": true, "qianqi": true, "wangwu": true, "zhaoliu": true, "sunba": true, "zhoujiu": true, "early": true,
+		"bird": false, "eve": false, "mallory": false, "stranger": false, "": false, "g1": false, "admin": false} {
+		got, err := l.mayRead(t.Context(), user, f)
+		if err != nil || got != want {
+			t.Errorf("%q may read: %v, %v", user, got, err)
+		}
+	}
+	orphan := f
+	orphan.Owner = ""
+	if got, err := l.mayRead(t.Context(), "", orphan); err != nil || got {
+		t.Errorf("nobody's file is read by nobody: %v, %v", got, err)
+	}
+	for user, want := range map[string]bool{"wangwu": true, "zhaoliu": false, "eve": false} {
+		if got, err := l.showsPicture(t.Context(), user, f); err != nil || got != want {
+			t.Errorf("%q sees it as a group's picture: %v, %v", user, got, err)
+		}
+	}
+}
+
+// TestTransfersAreApart: file transfers are bounded, and take nothing from the short calls.
+func TestTransfersAreApart(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.Transfers, c.Limits.Inflight = 2, 1 })
+	big := l.put(t, "big", strings.Repeat("x", 32<<20)) // more than both ends of a connection buffer
+	var held []io.Closer
+	for range 2 {
+		conn := dial(t, l.lab)
+		fmt.Fprintf(conn, "GET /upload/download?fileId=%s HTTP/1.1\r\nHost: x\r\n\r\n", big)
+		if _, err := conn.Read(make([]byte, 100)); err != nil { // it has its slot
+			t.Fatal(err)
+		}
+		held = append(held, conn)
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+big, ""); a.status != 503 || a.header.Get("Retry-After") == "" {
+		t.Errorf("a third transfer: %d", a.status)
+	}
+	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 {
+		t.Errorf("a third transfer, up: %d %s", a.status, a.body)
+	}
+	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
+		t.Errorf("a short call: %d", a.status)
+	}
+	for range len(l.over) {
+		<-l.over
+	}
+	for _, c := range held {
+		c.Close()
+		wait(t, l.over)
+	}
+	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+big, ""); a.status != 200 {
+		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+func TestFilesConfig(t *testing.T) {
+	for _, bad := range []Files{{Prefixes: []string{"cap-aco"}}, {Prefixes: []string{"/x/"}}, {Prefixes: []string{"/{id}"}}, {Prefixes: []string{"/*"}}, {FallbackURL: "javascript:alert(1)"}, {FallbackURL: "/x"}, {BaseURL: "http://x?y"}} {
+		if _, err := bad.withDefaults(); err == nil {
+			t.Errorf("%+v is taken", bad)
+		}
+	}
+	f, err := Files{Prefixes: []string{"/a", "/a/b-c"}, FallbackURL: "http://x/y", BaseURL: "https://x"}.withDefaults()
+	if err != nil || f.MaxSize != 100<<20 || !slices.Equal(f.Prefixes, []string{"/a", "/a/b-c"}) {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
