@@ -49,17 +49,18 @@ var (
 
 	tState  = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
 	tID     = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
-	tUser   = tableOf("tlim_user", "user_id 64, jid 255, user_name 256, acct_login 64, user_email 256, pic_url 256, push_code 255, push_os 20, confirms, learned, has_left, generation")
+	tUser   = tableOf("tlim_user", "user_id 64, jid 255, user_name 256, acct_login 64, user_email 256, pic_url 256, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
 	tFormer = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
 	tPurge  = tableOf("tlim_purge", "session_id 64, ts 20")
 	tSecret = tableOf("tlim_secret", "name 64, value 256")
 	tFile   = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
 	tUse    = tableOf("tlim_file_use", "file_id 64, msg_id 64")
+	tPush   = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
 	tSchema = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tPending, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tSchema}
 )
 
 // shape is a table as it stands in this database.

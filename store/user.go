@@ -12,8 +12,9 @@ const (
 	userFirst   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 ORDER BY user_id`
 	userAfter   = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id > ? AND has_left = 0 ORDER BY user_id`
 
-	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0 WHERE jid = ?`
-	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0 WHERE user_id = ?`
+	// stale: the user's rows in groups and 1:1 lists may show what was said of him before, see Refresh.
+	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid = ?`
+	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id = ?`
 	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id = ?`
 	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code = ? AND user_id <> ?`
 	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id IN (?*)`
@@ -63,7 +64,9 @@ func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, 
 }
 
 func (r *rows) addUser(u *User) {
-	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, bit(u.Confirms), bit(u.Learned), bit(u.Left), int64(0))
+	stale := bit(!u.Learned) // of who was only seen nothing is known that rows should show
+	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, bit(u.Confirms), bit(u.Learned), bit(u.Left), int64(0),
+		int64(AccountUnknown), stale)
 }
 
 // putUsers is addUser of the directory. The JID is the person: a user who was only seen on the wire, or whose spelling

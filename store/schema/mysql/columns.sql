@@ -1,3 +1,6 @@
 -- What adoption adds to deployed tables: nullable, so that the old plugin still runs on them.
 ALTER TABLE ofmessage ADD COLUMN flags varchar(20) NULL;
 ALTER TABLE ofcustomoffline ADD COLUMN flags varchar(20) NULL;
+-- What tlim_user of an earlier tlim lacks.
+ALTER TABLE tlim_user ADD COLUMN account int NOT NULL DEFAULT 0;
+ALTER TABLE tlim_user ADD COLUMN stale bigint NOT NULL DEFAULT 0;

@@ -52,7 +52,8 @@ CREATE TABLE tlim_user (
   user_id varchar(64) NOT NULL PRIMARY KEY,
   jid varchar(255), user_name varchar(256), acct_login varchar(64), user_email varchar(256), pic_url varchar(256),
   push_code varchar(255), push_os varchar(20), confirms int NOT NULL DEFAULT 0, learned int NOT NULL DEFAULT 0,
-  has_left int NOT NULL DEFAULT 0, generation bigint NOT NULL DEFAULT 0
+  has_left int NOT NULL DEFAULT 0, generation bigint NOT NULL DEFAULT 0,
+  account int NOT NULL DEFAULT 0, stale bigint NOT NULL DEFAULT 0
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
 CREATE TABLE tlim_former (
   session_id varchar(64) NOT NULL, user_id varchar(64) NOT NULL, ts varchar(20) NOT NULL,
@@ -68,4 +69,9 @@ CREATE TABLE tlim_file (
 CREATE TABLE tlim_file_use (
   file_id varchar(64) NOT NULL, msg_id varchar(64) NOT NULL,
   PRIMARY KEY (file_id, msg_id)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+CREATE TABLE tlim_push (
+  push_id varchar(64) NOT NULL PRIMARY KEY,
+  channel varchar(20) NOT NULL, msg_id varchar(64), msg_type varchar(20), platforms varchar(20), title varchar(256), alert varchar(400),
+  receivers mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, call_id varchar(128), done int NOT NULL, outcome varchar(20)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

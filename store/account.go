@@ -1,0 +1,68 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Account says what is known of a user's account on the server, by which his clients log in.
+type Account int
+
+// What is known of accounts.
+const (
+	AccountUnknown Account = 0 // nobody looked
+	AccountThere   Account = 1 // we made it, or found it
+	AccountGone    Account = 2 // we removed it, or found none to remove
+)
+
+const (
+	accountsWanted      = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 AND learned = 0 AND account <> 1`
+	accountsWantedFirst = accountsWanted + ` ORDER BY user_id`
+	accountsWantedAfter = accountsWanted + ` AND user_id > ? ORDER BY user_id`
+
+	accountsUnwanted      = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 1 AND account <> 2`
+	accountsUnwantedFirst = accountsUnwanted + ` ORDER BY user_id`
+	accountsUnwantedAfter = accountsUnwanted + ` AND user_id > ? ORDER BY user_id`
+
+	accountSet = `UPDATE tlim_user SET account = ? WHERE user_id IN (?*)`
+)
+
+// AccountsWanted reads at most limit users of the directory of whose accounts nothing is known or who have none, ordered by
+// id, from behind the id after ("" = from the first). Who was only seen on the wire has one and is not among them.
+func (s *Store) AccountsWanted(ctx context.Context, after string, limit int) ([]User, error) {
+	return s.accounts(ctx, accountsWantedFirst, accountsWantedAfter, after, limit)
+}
+
+// AccountsUnwanted reads at most limit users who have left and whose accounts may still be there, ordered as those of
+// [Store.AccountsWanted].
+func (s *Store) AccountsUnwanted(ctx context.Context, after string, limit int) ([]User, error) {
+	return s.accounts(ctx, accountsUnwantedFirst, accountsUnwantedAfter, after, limit)
+}
+
+func (s *Store) accounts(ctx context.Context, first, next, after string, limit int) ([]User, error) {
+	found := []User{}
+	query, args := next, []any{after}
+	if after == "" { // not user_id > '': on Oracle that is NULL
+		query, args = first, nil
+	}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, User{})
+		return scan(scanUser(&found[len(found)-1])...)
+	})
+	return found, err
+}
+
+// SetAccount notes what became of the accounts of these users, by id, in one fenced transaction. Its errors are those of
+// [Store.Apply]; after an unknown outcome the accounts are looked at again, which is harmless.
+func (s *Store) SetAccount(ctx context.Context, epoch int64, ids []string, a Account) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+		return t.doIn(ctx, accountSet, ids, int64(a))
+	})
+	if err != nil {
+		return fmt.Errorf("note %d accounts: %w", len(ids), err)
+	}
+	return nil
+}

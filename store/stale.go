@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// StaleUser is a user whose name, login or picture was written since the rows that show them were last looked at.
+type StaleUser struct {
+	User
+	Mark int64 // for [Store.Fresh]: grows with each such write
+}
+
+const (
+	staleFirst = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 ORDER BY user_id`
+	staleAfter = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 AND user_id > ? ORDER BY user_id`
+	staleClear = `UPDATE tlim_user SET stale = 0 WHERE user_id = ? AND stale = ?`
+
+	memberRows  = `SELECT user_id, user_name, acct_login, pic, session_id FROM ofsubscriber WHERE user_id = ?`
+	memberFirst = memberRows + ` ORDER BY session_id`
+	memberAfter = memberRows + ` AND session_id > ? ORDER BY session_id`
+
+	chatRows    = `SELECT chat_id, chat_name, chat_user, chat_other, chat_pic FROM ofchat WHERE chat_user = ?`
+	chatFirst   = chatRows + ` ORDER BY chat_other, chat_id`
+	chatAfter   = chatRows + ` AND chat_other >= ? AND (chat_other > ? OR chat_id > ?) ORDER BY chat_other, chat_id`
+	chatRefresh = `UPDATE ofchat SET chat_name = ?, chat_pic = ? WHERE chat_id = ?`
+)
+
+// StaleUsers reads at most limit users whose rows are to be looked at, ordered by id, from behind the id after ("" = from
+// the first).
+func (s *Store) StaleUsers(ctx context.Context, after string, limit int) ([]StaleUser, error) {
+	found := []StaleUser{}
+	query, args := staleAfter, []any{after}
+	if after == "" { // not user_id > '': on Oracle that is NULL
+		query, args = staleFirst, nil
+	}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, StaleUser{})
+		u := &found[len(found)-1]
+		return scan(append(scanUser(&u.User), (*number)(&u.Mark))...)
+	})
+	return found, err
+}
+
+// MemberRows reads at most limit rows of a user in groups, ordered by group, from behind the group after ("" = from the
+// first). Since is not read. Where the column's collation knows no case, rows in another spelling of the id are among them.
+func (s *Store) MemberRows(ctx context.Context, user, after string, limit int) ([]Member, error) {
+	found := []Member{}
+	query, args := memberAfter, []any{user, after}
+	if after == "" {
+		query, args = memberFirst, args[:1]
+	}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, Member{})
+		m := &found[len(found)-1]
+		return scan((*text)(&m.UserID), (*text)(&m.UserName), (*text)(&m.Login), (*text)(&m.Pic), (*text)(&m.SessionID))
+	})
+	return found, err
+}
+
+// ChatsWith reads at most limit list entries that show a user to others, from behind the entry after (the zero Chat = from
+// the first), without their times.
+func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit int) ([]Chat, error) {
+	found := []Chat{}
+	query, args := chatAfter, []any{partner, after.Owner, after.Owner, after.ID}
+	if after.ID == "" {
+		query, args = chatFirst, args[:1]
+	}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, Chat{})
+		c := &found[len(found)-1]
+		return scan((*text)(&c.ID), (*text)(&c.Name), (*text)(&c.Partner), (*text)(&c.Owner), (*text)(&c.Pic))
+	})
+	return found, err
+}
+
+// Refresh writes name, login and picture of these rows in groups and name and picture of these list entries, in one fenced
+// transaction; rows that are gone are no error. Adopted columns can be shorter than ours: a name is cut there, a login or
+// picture left out. Its errors are those of [Store.Apply].
+func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chats []Chat) error {
+	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+		for _, m := range members {
+			if _, err := t.do(ctx, memberUpdate, s.cutTo(tMember, "user_name", m.UserName), s.orNone(tMember, "acct_login", m.Login),
+				s.orNone(tMember, "pic", m.Pic), m.UserID, m.SessionID); err != nil {
+				return err
+			}
+		}
+		for _, c := range chats {
+			if _, err := t.do(ctx, chatRefresh, s.cutTo(tChat, "chat_name", c.Name), s.orNone(tChat, "chat_pic", c.Pic), c.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("refresh %d members, %d list entries: %w", len(members), len(chats), err)
+	}
+	return nil
+}
+
+// Fresh notes that the rows of a user show what the directory says of him. It does nothing when the directory was written
+// since u was read: then they are to be looked at again.
+func (s *Store) Fresh(ctx context.Context, epoch int64, u StaleUser) error {
+	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+		_, err := t.do(ctx, staleClear, u.ID, u.Mark)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("user %s is fresh: %w", u.ID, err)
+	}
+	return nil
+}
+
+// limitOf is what a column holds in this database, in characters; 0: no limit.
+func (s *Store) limitOf(t table, name string) int {
+	sh := s.shapes[t.name]
+	for i, n := range sh.names {
+		if n == name {
+			return sh.limits[i]
+		}
+	}
+	return 0
+}
+
+func (s *Store) cutTo(t table, name, value string) string {
+	limit := s.limitOf(t, name)
+	if limit > 0 && len(value) > limit {
+		if r := []rune(value); len(r) > limit {
+			return string(r[:limit])
+		}
+	}
+	return value
+}
+
+func (s *Store) orNone(t table, name, value string) string {
+	if fits(value, s.limitOf(t, name)) != nil {
+		return ""
+	}
+	return value
+}
