@@ -47,6 +47,7 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.editAnnouncements(ctx, all.EditAnnouncements) },
 			func(ctx context.Context) error { return t.putStyles(ctx, all.Styles) },
 			func(ctx context.Context) error { return t.addFileUses(ctx, all.FileUses) },
+			func(ctx context.Context) error { return t.addPushes(ctx, all.Pushes) },
 		} {
 			if err := step(ctx); err != nil {
 				return err
@@ -121,4 +122,5 @@ func (m *merged) append(c *Change) {
 	m.EditAnnouncements = append(m.EditAnnouncements, c.EditAnnouncements...)
 	m.Styles = append(m.Styles, c.Styles...)
 	m.FileUses = append(m.FileUses, c.FileUses...)
+	m.Pushes = append(m.Pushes, c.Pushes...)
 }

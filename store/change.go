@@ -37,6 +37,7 @@ type Change struct {
 	EditAnnouncements []AnnouncementEdit
 	Styles            []Style   // inserted, or Value overwritten where Name and UserID match
 	FileUses          []FileUse // inserted when absent
+	Pushes            []Push    // inserted
 }
 
 // Drop names a message to remove: only rows of that conversation go.
