@@ -71,7 +71,7 @@ func (r *rig) memory(ctx context.Context, mode *chatMode, messages int) (Sample,
 		return sample, fmt.Errorf("memory: only %d samples", len(resident))
 	}
 	sample.All = resident
-	sample.Value = growth(resident)
+	sample.Value = median(resident[3*len(resident)/4:])
 	return sample, nil
 }
 

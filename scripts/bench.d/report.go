@@ -72,6 +72,9 @@ func (r *report) print(w io.Writer) error {
 		}
 		last = l.Part
 		values := l.values()
+		if len(l.Samples) == 1 && len(l.Samples[0].All) > 0 { // the range is within the only round
+			values = l.Samples[0].All
+		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
 			number(slices.Min(values)), number(slices.Max(values)), l.Unit, orDash(l.Ratio), orDash(l.perItem(cpuOf)), orDash(l.perItem(javaOf)), orDash(l.perItem(driverOf)),
 			orDash(l.receipts()), l.verdicts())

@@ -255,3 +255,16 @@ func (r *rig) stop() error {
 	}
 	return errors.Join(errs...)
 }
+
+// clean removes the databases of a run that went well; results, profiles and tlim's logs stay.
+func (r *rig) clean() error {
+	var errs []error
+	for _, pattern := range []string{"*.db*", "*/*.db*"} {
+		files, err := filepath.Glob(filepath.Join(r.dir, pattern))
+		errs = append(errs, err)
+		for _, file := range files {
+			errs = append(errs, os.Remove(file))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"os"
+	"testing"
+)
+
+func TestParseStat(t *testing.T) {
+	// A name with blanks and brackets moves the fields for those who count from the left.
+	line := "42 (a) (b c) S 1 42 42 0 -1 4194560 1000 0 5 0 1250 350 7 8 20 0 12 0 100 200 300"
+	if got, err := parseStat([]byte(line)); err != nil || got != 16 {
+		t.Errorf("%v s, %v; want 16", got, err)
+	}
+	for _, bad := range []string{"", "42 (a) S 1 2", "42 (a) S 1 42 42 0 -1 4194560 1000 0 5 0 x 350 7 8"} {
+		if _, err := parseStat([]byte(bad)); err == nil {
+			t.Errorf("%q is taken for a stat line", bad)
+		}
+	}
+}
+
+// The kernel's own files have the form that is expected.
+func TestProc(t *testing.T) {
+	before, err := cpuSeconds(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after := before; after-before < 0.05; { // the test's time-out ends it when the figure never grows
+		if after, err = cpuSeconds(os.Getpid()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if mib, err := residentMiB(os.Getpid()); err != nil || mib < 1 || mib > 1<<14 {
+		t.Errorf("%v MiB, %v", mib, err)
+	}
+	if _, err := cpuSeconds(1 << 30); err == nil {
+		t.Error("a process that there is not has a CPU time")
+	}
+}
