@@ -1,0 +1,153 @@
+package store
+
+import (
+	"context"
+	"fmt"
+)
+
+// Old is a place in a walk over rows in the order of their age or key, and what clean-up needs to know of a row.
+type Old struct {
+	Key         string // id_, or msg_id of tlim_id, or session_id of tlim_former
+	Second      string // class of tlim_id, user_id of tlim_former
+	MsgID, From string // of messages
+	Time        string // as it stands there: 13 digits, unless the old system wrote it
+}
+
+// The walks read keys and times only. Messages go by their time, which has an index. The others go by their key: an index on
+// their time would cost every message about 15 % of the insert rate, for a walk once a day.
+const (
+	oldMessages      = `SELECT id_, msg_id, msg_from, msg_time FROM ofmessage WHERE msg_time <= ?`
+	oldMessagesFirst = oldMessages + ` ORDER BY msg_time, id_`
+	oldMessagesAfter = oldMessages + ` AND msg_time >= ? AND (msg_time > ? OR id_ > ?) ORDER BY msg_time, id_`
+
+	walkPending      = `SELECT id_, msg_time FROM ofcustomoffline`
+	walkPendingFirst = walkPending + ` ORDER BY id_`
+	walkPendingAfter = walkPending + ` WHERE id_ > ? ORDER BY id_`
+
+	walkIDs      = `SELECT msg_id, class, msg_time FROM tlim_id`
+	walkIDsFirst = walkIDs + ` ORDER BY msg_id, class`
+	walkIDsAfter = walkIDs + ` WHERE msg_id >= ? AND (msg_id > ? OR class > ?) ORDER BY msg_id, class`
+
+	walkFormers      = `SELECT session_id, user_id, ts FROM tlim_former`
+	walkFormersFirst = walkFormers + ` ORDER BY session_id, user_id`
+	walkFormersAfter = walkFormers + ` WHERE session_id >= ? AND (session_id > ? OR user_id > ?) ORDER BY session_id, user_id`
+
+	idDelete     = `DELETE FROM tlim_id WHERE (msg_id = ? AND class = ?)*`
+	formerDelete = `DELETE FROM tlim_former WHERE (session_id = ? AND user_id = ?)*`
+
+	// What no clean-up takes: a time in another form than 13 digits, as far as its length tells.
+	oddMessages = `SELECT COUNT(*) FROM ofmessage WHERE msg_time IS NULL OR msg_time NOT LIKE '_____________'`
+	oddPending  = `SELECT COUNT(*) FROM ofcustomoffline WHERE msg_time IS NULL OR msg_time NOT LIKE '_____________'`
+)
+
+// OldMessages reads at most limit messages whose time sorts, as text, at or before until (epoch milliseconds), oldest first,
+// from behind the row after (the zero Old = from the first). Times in another form than 13 digits may be among them.
+func (s *Store) OldMessages(ctx context.Context, until int64, after Old, limit int) ([]Old, error) {
+	query, args := oldMessagesAfter, []any{millis(until), after.Time, after.Time, after.Key}
+	if after.Key == "" {
+		query, args = oldMessagesFirst, args[:1]
+	}
+	return s.walk(ctx, query, args, limit, func(o *Old) []any {
+		return []any{(*text)(&o.Key), (*text)(&o.MsgID), (*text)(&o.From), (*text)(&o.Time)}
+	})
+}
+
+// WalkPending reads at most limit offline rows of any age in the order of their key, from behind the row after.
+func (s *Store) WalkPending(ctx context.Context, after Old, limit int) ([]Old, error) {
+	query, args := walkPendingAfter, []any{after.Key}
+	if after.Key == "" {
+		query, args = walkPendingFirst, nil
+	}
+	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Time)} })
+}
+
+// WalkIDs reads at most limit remembered ids of any age in the order of their key, from behind the row after.
+func (s *Store) WalkIDs(ctx context.Context, after Old, limit int) ([]Old, error) {
+	return s.walkPairs(ctx, walkIDsFirst, walkIDsAfter, after, limit)
+}
+
+// WalkFormers reads at most limit former members of any age in the order of their key, from behind the row after.
+func (s *Store) WalkFormers(ctx context.Context, after Old, limit int) ([]Old, error) {
+	return s.walkPairs(ctx, walkFormersFirst, walkFormersAfter, after, limit)
+}
+
+func (s *Store) walkPairs(ctx context.Context, first, next string, after Old, limit int) ([]Old, error) {
+	query, args := next, []any{after.Key, after.Key, after.Second}
+	if after.Key == "" {
+		query, args = first, nil
+	}
+	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Second), (*text)(&o.Time)} })
+}
+
+func (s *Store) walk(ctx context.Context, query string, args []any, limit int, columns func(*Old) []any) ([]Old, error) {
+	found := []Old{}
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, Old{})
+		return scan(columns(&found[len(found)-1])...)
+	})
+	return found, err
+}
+
+// OddTimes counts messages and offline rows whose time has not 13 characters: nobody can say how old they are.
+func (s *Store) OddTimes(ctx context.Context) (messages, pending int, err error) {
+	count := func(query string, to *int) error {
+		_, err := s.one(ctx, query, nil, func(scan scanner) error { return scan(intColumn{to}) })
+		return err
+	}
+	if err := count(oddMessages, &messages); err != nil {
+		return 0, 0, err
+	}
+	return messages, pending, count(oddPending, &pending)
+}
+
+// The following remove rows by their key, each in one fenced transaction with the errors of [Store.Apply]. Rows that are
+// gone are no error, so after an unknown outcome the walk begins anew. A few hundred rows at a time keep chat waiting for
+// milliseconds.
+
+// DeleteMessages removes messages and their receipts; what waits for phones stays.
+func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) error {
+	erased := make([]Erased, len(rows))
+	for i, o := range rows {
+		erased[i] = Erased{ID: o.Key, MsgID: o.MsgID, From: o.From}
+	}
+	return s.clean(ctx, epoch, "messages", len(rows), func(ctx context.Context, t *tx) error { return t.erase(ctx, erased) })
+}
+
+// DeletePending removes offline rows.
+func (s *Store) DeletePending(ctx context.Context, epoch int64, rows []Old) error {
+	keys := make([]string, len(rows))
+	for i, o := range rows {
+		keys[i] = o.Key
+	}
+	return s.clean(ctx, epoch, "offline rows", len(rows), func(ctx context.Context, t *tx) error { return t.doIn(ctx, pendingDelete, keys) })
+}
+
+// DeleteIDs forgets message ids.
+func (s *Store) DeleteIDs(ctx context.Context, epoch int64, rows []Old) error {
+	return s.clean(ctx, epoch, "ids", len(rows), func(ctx context.Context, t *tx) error { return t.doPairs(ctx, idDelete, pairsOf(rows)) })
+}
+
+// DeleteFormers forgets former members.
+func (s *Store) DeleteFormers(ctx context.Context, epoch int64, rows []Old) error {
+	return s.clean(ctx, epoch, "former members", len(rows), func(ctx context.Context, t *tx) error {
+		return t.doPairs(ctx, formerDelete, pairsOf(rows))
+	})
+}
+
+func pairsOf(rows []Old) []pair {
+	keys := make([]pair, len(rows))
+	for i, o := range rows {
+		keys[i] = pair{o.Key, o.Second}
+	}
+	return keys
+}
+
+func (s *Store) clean(ctx context.Context, epoch int64, what string, n int, do func(context.Context, *tx) error) error {
+	if n == 0 {
+		return nil
+	}
+	if err := s.write(ctx, epoch, Positions{}, do); err != nil {
+		return fmt.Errorf("clean up %d %s: %w", n, what, err)
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// SourceConfig says where a directory that others keep is read.
+type SourceConfig struct {
+	Kind string // isc or openfire
+	// DSN names its database, of the engine of the Store that is given; "" = the Store's own.
+	DSN string
+}
+
+// Source is the tables of users that another product keeps: the business suite's (isc) or Openfire's. They are read, and of
+// isc_user the push code is written; nothing else of them is ever changed, and nothing is deleted.
+type Source struct {
+	kind  sourceKind
+	db    *Store
+	owned bool // db is ours to close
+}
+
+// SourceUser is a user as a source has him.
+type SourceUser struct {
+	ID, Name, Login, Email, Pic string
+	PushCode                    string // of isc only
+}
+
+// sourceKind is what differs between sources. The queries answer id, name, login, e-mail, picture and push code, ordered by id.
+type sourceKind struct {
+	name        string
+	columns     map[string][]string // what must be there, by table
+	first, next string
+	pushSet     string // "" = the source keeps no push codes
+	pushTaken   string
+}
+
+const (
+	iscUsers = `SELECT u.user_id, u.user_name, u.acct_login, i.user_email, i.pic_url, u.app_push_code
+		FROM isc_user u JOIN isc_user_info i ON i.user_id = u.user_id WHERE u.dr = 'N' AND i.dr = 'N'`
+	iscOrder = ` ORDER BY u.user_id`
+
+	openfireUsers = `SELECT username, name, username, email, NULL, NULL FROM ofUser`
+	openfireOrder = ` ORDER BY username`
+)
+
+var sourceKinds = []sourceKind{
+	{
+		name: "isc",
+		columns: map[string][]string{
+			"isc_user":      {"user_id", "user_name", "acct_login", "app_push_code", "dr"},
+			"isc_user_info": {"user_id", "user_email", "pic_url", "dr"},
+		},
+		first: iscUsers + iscOrder, next: iscUsers + ` AND u.user_id > ?` + iscOrder,
+		// Whatever dr says, as the old plugin did: a user who is coming back keeps his phone.
+		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id = ?`,
+		pushTaken: `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code = ? AND user_id <> ?`,
+	},
+	{
+		name:    "openfire",
+		columns: map[string][]string{"ofuser": {"username", "name", "email"}},
+		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder,
+	},
+}
+
+// NewSource makes a Source that reads with s, or with connections of its own where cfg names another database. It does not
+// connect: [Source.Check] does. The caller closes it, before s.
+func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
+	at := slices.IndexFunc(sourceKinds, func(k sourceKind) bool { return k.name == cfg.Kind })
+	if at < 0 {
+		return nil, fmt.Errorf("directory.source %q is not known, use isc or openfire", cfg.Kind)
+	}
+	src := &Source{kind: sourceKinds[at], db: s}
+	if cfg.DSN == "" {
+		return src, nil
+	}
+	own := s.cfg
+	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, sourceConns, 1
+	if s.dialect.name == sqliteDialect.name {
+		base, err := sqliteURI(cfg.DSN)
+		if err != nil {
+			return nil, fmt.Errorf("directory.dsn: %w", errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "it")))
+		}
+		if !strings.Contains(base, "mode=") {
+			own.DSN = base + "mode=rw" // a misspelt name must not make a file
+		}
+	}
+	p, err := s.dialect.open(own)
+	if err != nil {
+		return nil, errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "directory.dsn"))
+	}
+	if p.admin != nil && p.admin != p.writer {
+		err := p.admin.Close()
+		p.admin = nil
+		if err != nil {
+			return nil, fmt.Errorf("directory.dsn: %w", err)
+		}
+	}
+	src.owned = true
+	src.db = &Store{cfg: own, log: s.log, dialect: s.dialect, pools: p, shapes: map[string]*shape{},
+		turn: make(chan struct{}, 1), writers: map[statement]*sql.Stmt{}, wanted: map[statement]string{}}
+	return src, nil
+}
+
+// sourceConns bounds the connections to a database of a source: one poll and one write-back at a time need no more.
+const sourceConns = 2
+
+// Close ends the connections of the Source, if it has its own.
+func (s *Source) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// Check says whether the tables are there. ErrSchema names each table and column that is missing, for an administrator to
+// mend; ErrUnavailable: the database does not answer now.
+func (s *Source) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.db.cfg.MaxWait)
+	defer cancel()
+	have, err := s.db.dialect.catalogue(ctx, s.db.pools.reader)
+	if err != nil {
+		return fmt.Errorf("directory.source %s: %w", s.kind.name, s.db.fail(err))
+	}
+	var missing []string
+	for table, columns := range s.kind.columns {
+		if have[table] == nil {
+			missing = append(missing, "table "+table)
+			continue
+		}
+		for _, c := range columns {
+			if _, there := have[table].columns[c]; !there {
+				missing = append(missing, "column "+table+"."+c)
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	slices.Sort(missing)
+	return fmt.Errorf("directory.source %s: %w: missing are %s; directory.dsn says where they are, when it is not the database of store.dsn",
+		s.kind.name, ErrSchema, strings.Join(missing, ", "))
+}
+
+// Users reads at most limit users, ordered by id, from behind the id after ("" = from the first). A user who has several
+// rows is answered once or more often; one without an id is left out. done says that there are no more.
+func (s *Source) Users(ctx context.Context, after string, limit int) (users []SourceUser, done bool, err error) {
+	query, args := s.kind.next, []any{after}
+	if after == "" {
+		query, args = s.kind.first, nil
+	}
+	n := 0
+	err = s.db.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		n++
+		var u SourceUser
+		if err := scan((*text)(&u.ID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic), (*text)(&u.PushCode)); err != nil {
+			return err
+		}
+		if u.ID != "" {
+			users = append(users, u)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, fmt.Errorf("read the users of %s: %w", s.kind.name, err)
+	}
+	return users, n < limit, nil
+}
+
+// KeepsPush says whether the source keeps push codes.
+func (s *Source) KeepsPush() bool { return s.kind.pushSet != "" }
+
+// SetPush writes where a user's pushes go ("" = nowhere), and takes the code from whoever had it; in one transaction. A user
+// whom the source does not have is no error. Where the source keeps no push codes it does nothing.
+func (s *Source) SetPush(ctx context.Context, id, code string) error {
+	if !s.KeepsPush() {
+		return nil
+	}
+	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error {
+		if code != "" {
+			if _, err := t.do(ctx, s.kind.pushTaken, code, id); err != nil {
+				return err
+			}
+		}
+		_, err := t.do(ctx, s.kind.pushSet, code, id)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("push code of %s in %s: %w", id, s.kind.name, s.db.fail(err))
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package store
+
+import "context"
+
+// Trace is all that the tables say of one message id. Nothing in it is locked, so parts may be a moment apart.
+type Trace struct {
+	MsgID    string
+	State    State
+	Messages []Message // several only in adopted tables
+	IDs      []ID      // what is remembered: of the message, and of revokes
+	Receipts []Receipt
+	Pending  []Pending // without Body
+	Files    []string  // ids of the files that it names
+}
+
+const (
+	traceReceipts = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id = ? ORDER BY reader, id_`
+	tracePending  = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id, msg_status, delete_user
+		FROM ofcustomoffline WHERE msg_id = ? ORDER BY delete_user, id_`
+	traceFiles = `SELECT u.file_id FROM tlim_file_use u WHERE u.msg_id = ? ORDER BY u.file_id`
+)
+
+// Trace reads what is known of a message id, at most limit receipts and limit offline rows of it.
+func (s *Store) Trace(ctx context.Context, msgID string, limit int) (Trace, error) {
+	t := Trace{MsgID: msgID}
+	var err error
+	if t.State, err = s.State(ctx); err != nil {
+		return t, err
+	}
+	messages, err := s.MessagesByID(ctx, []string{msgID})
+	if err != nil {
+		return t, err
+	}
+	t.Messages = messages[msgID]
+	ids, err := s.IDs(ctx, []string{msgID})
+	if err != nil {
+		return t, err
+	}
+	for _, class := range []Class{ClassMessage, ClassRevoke} {
+		if id, ok := ids[IDKey{msgID, class}]; ok {
+			t.IDs = append(t.IDs, id)
+		}
+	}
+	// As everywhere: what a collation takes for equal is another message.
+	err = s.page(ctx, traceReceipts, []any{msgID}, int64(limit), 0, func(scan scanner) error {
+		var r Receipt
+		err := scan(scanReceipt(&r)...)
+		if err == nil && r.MsgID == msgID {
+			t.Receipts = append(t.Receipts, r)
+		}
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	err = s.page(ctx, tracePending, []any{msgID}, int64(limit), 0, func(scan scanner) error {
+		var p Pending
+		err := scan((*text)(&p.ID), (*text)(&p.MsgID), (*text)(&p.Type), (*text)(&p.From), (*text)(&p.To), (*text)(&p.Time),
+			(*text)(&p.SessionID), statusOf(&p), (*text)(&p.Owner))
+		if err == nil && p.MsgID == msgID {
+			t.Pending = append(t.Pending, p)
+		}
+		return err
+	})
+	if err != nil {
+		return t, err
+	}
+	err = s.page(ctx, traceFiles, []any{msgID}, int64(limit), 0, func(scan scanner) error {
+		t.Files = append(t.Files, "")
+		return scan((*text)(&t.Files[len(t.Files)-1]))
+	})
+	return t, err
+}
