@@ -74,6 +74,13 @@ func startTlim(t *testing.T, o lab.TlimOptions) *lab.Tlim {
 	return tl
 }
 
+// in is the same for a subtest.
+func (w *world) in(t *testing.T) *world {
+	c := *w
+	c.t = t
+	return &c
+}
+
 // login dials as user, and closes with the test.
 func (w *world) login(user, resource string, opts ...lab.Option) *lab.Client {
 	w.t.Helper()
@@ -275,9 +282,13 @@ func (w *world) seen(from *lab.Client, devices ...*lab.Client) {
 		})
 	}
 	// What is still on its way to them.
-	id := lab.NewID()
+	id, told := lab.NewID(), map[string]bool{}
 	for _, device := range devices {
 		user, _, _ := strings.Cut(device.JID, "@")
+		if told[user] {
+			continue
+		}
+		told[user] = true
 		check(w.t, from.Send(`<message type="chat" id="`+id+`" to="`+user+"@"+w.component+`"><paused xmlns="http://jabber.org/protocol/chatstates"/></message>`))
 	}
 	for _, device := range devices {
