@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func tokenCommand(from *Sources) *cobra.Command {
+	token := &cobra.Command{
+		Use:   "token",
+		Short: "End the tokens by which users' clients call the HTTP API",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	token.AddCommand(&cobra.Command{
+		Use:   "revoke USER",
+		Short: "End all tokens of a user at once; his clients ask for new ones over XMPP",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return revokeTokens(cmd.Context(), cmd.OutOrStdout(), *from, args[0])
+		},
+	})
+	return token
+}
+
+// revokeTokens works on the database, beside a process that serves: that one looks at every call.
+func revokeTokens(ctx context.Context, out io.Writer, from Sources, user string) error {
+	cfg, _, err := Load(from)
+	if err != nil {
+		return err
+	}
+	local, err := stanza.Localpart(user)
+	if err != nil {
+		return exitError{fmt.Errorf("%q is no user id", user), exitUsage}
+	}
+	config := storeConfig(cfg, slog.New(slog.DiscardHandler))
+	config.Migrate = "check" // a command for one user changes no tables
+	db, err := store.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	before, err := db.TokenState(ctx, local)
+	if err == nil {
+		err = db.RevokeTokens(ctx, local)
+	}
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "the tokens of %s have ended\n", local)
+	if before.UserID == "" {
+		fmt.Fprintf(out, "nothing was known of %s before: is it spelled right?\n", local)
+	}
+	return nil
+}

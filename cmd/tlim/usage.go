@@ -1,0 +1,122 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/spf13/cobra"
+)
+
+func keysCommand(from *Sources) *cobra.Command {
+	keys := &cobra.Command{
+		Use:   "keys",
+		Short: "Who calls the HTTP API",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	keys.AddCommand(&cobra.Command{
+		Use:   "usage",
+		Short: "Count the calls of each key since the process started, and name who still calls without one",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := Load(*from)
+			if err != nil {
+				return err
+			}
+			return keysUsage(cmd.Context(), cmd.OutOrStdout(), cfg.Metrics.Listen)
+		},
+	})
+	return keys
+}
+
+// usageTime bounds the question to the process that serves.
+const usageTime = 10 * time.Second
+
+// keysUsage asks the metrics of the process that listens on address.
+func keysUsage(ctx context.Context, out io.Writer, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, usageTime)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/metrics", nil)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("does tlim serve run, with this metrics.listen? %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("metrics.listen: %s answers %s", address, response.Status)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return fmt.Errorf("metrics.listen: what %s answers are no metrics: %w", address, err)
+	}
+	return printUsage(out, families)
+}
+
+// reachable is where something that listens on address is reached from this host.
+func reachable(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return address
+}
+
+// printUsage writes two tables: by key, and by address without a key.
+func printUsage(out io.Writer, families map[string]*dto.MetricFamily) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "CALLER\tENDPOINT\tSTATUS\tCALLS")
+	for _, row := range counted(families["tlim_http_requests_total"], "caller", "endpoint", "status") {
+		fmt.Fprintln(w, row)
+	}
+	without := counted(families["tlim_http_keyless_total"], "address", "endpoint", "allowed")
+	if len(without) == 0 {
+		fmt.Fprintln(w, "\nnobody called without a key")
+		return w.Flush()
+	}
+	fmt.Fprintln(w, "\nWITHOUT A KEY, FROM\tENDPOINT\tALLOWED\tCALLS")
+	for _, row := range without {
+		fmt.Fprintln(w, row)
+	}
+	return w.Flush()
+}
+
+// counted lists a counter's series by these labels, sorted.
+func counted(family *dto.MetricFamily, labels ...string) []string {
+	type row struct {
+		labels []string
+		value  float64
+	}
+	var rows []row
+	for _, m := range family.GetMetric() {
+		have := map[string]string{}
+		for _, l := range m.GetLabel() {
+			have[l.GetName()] = l.GetValue()
+		}
+		r := row{value: m.GetCounter().GetValue()}
+		for _, name := range labels {
+			r.labels = append(r.labels, have[name])
+		}
+		rows = append(rows, r)
+	}
+	slices.SortFunc(rows, func(a, b row) int {
+		return cmp.Or(cmp.Compare(a.labels[0], b.labels[0]), cmp.Compare(b.value, a.value), slices.Compare(a.labels, b.labels))
+	})
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		lines[i] = fmt.Sprintf("%s\t%.0f", strings.Join(r.labels, "\t"), r.value)
+	}
+	return lines
+}
