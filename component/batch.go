@@ -471,7 +471,7 @@ func (b *batch) release() {
 // undo gives back what the batch had taken from memory.
 func (b *batch) undo() {
 	if len(b.owedRows) > 0 {
-		b.s.owed.giveBack(b.owedRows)
+		b.s.owed.untake()
 	}
 	b.s.presence.giveBack(b.came)
 	b.s.learn(b.unseen)

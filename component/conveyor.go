@@ -13,7 +13,7 @@ import (
 const (
 	batchItems = 128     // databases.md: the knee of the multi-row statements
 	batchBytes = 1 << 20 //
-	owedRows   = 1000    // rows that one batch takes over from memory
+	owedRows   = 1000    // rows that one batch takes over from memory, or half of them
 	learnUsers = 500     // users that one batch learns
 	tickPeriod = 250 * time.Millisecond
 	storeTime  = 5 * time.Second // of one read or write; the queue holds what comes meanwhile

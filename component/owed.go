@@ -12,17 +12,25 @@ import (
 type owedMessage struct {
 	row  store.Pending // what a queue row of it looks like, without ID, Owner and Status
 	time int64         // its place in the order: msg_time, or the clock's value for kinds that are not stored
+	sent time.Time     // when its copies went out
 	open int           // copies not settled
 	gone bool          // revoked: no row is wanted any more
 }
 
-// owedCopy is one user's share of it.
+// owedCopy is one user's share of it. A busy group makes very many of them: it stays small.
 type owedCopy struct {
 	message *owedMessage // nil once settled
-	status  int          // of the row it would become
-	sent    time.Time
-	confirm bool // only a confirmation settles it
+	status  int8         // of the row it would become
+	confirm bool         // only a confirmation settles it
 }
+
+// Bytes that a copy and a message take in memory, about.
+const (
+	owedCopySize    = 2 * 16 // lists grow by doubling
+	owedMessageSize = 350
+)
+
+func (m *owedMessage) size() int { return owedMessageSize + len(m.row.Body) }
 
 type owedUser struct {
 	id     string // as rows name the owner
@@ -39,13 +47,14 @@ type owed struct {
 	mu    sync.Mutex
 	users map[string]*owedUser // by JID local part
 	order []*owedMessage       // oldest first; settled ones are dropped from the front
-	rows  []store.Pending      // copies that are to become rows with the next batch
-	taken []store.Pending      // those that a batch is writing now
-	count int
+	count int                  // copies not settled
+	bytes int                  // that they take
+	waiting
 }
 
-// maxOwed bounds the copies kept in memory for all users together, about 60 MB; beyond it they become rows at once.
-const maxOwed = 500_000
+// maxOwed bounds the memory for the copies owed to all users together; beyond it they become rows at once. A group of 50
+// whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
+const maxOwed = 128 << 20
 
 func newOwed(grace time.Duration, perUser int) *owed {
 	return &owed{grace: grace, perUser: perUser, users: map[string]*owedUser{}}
@@ -55,22 +64,25 @@ func newOwed(grace time.Duration, perUser int) *owed {
 func (o *owed) owe(m *owedMessage, to []owedTo, sent time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	m.sent = sent
 	for _, t := range to {
 		u := o.users[t.local]
 		if u == nil {
 			u = &owedUser{id: t.id}
 			o.users[t.local] = u
 		}
-		if len(u.copies) >= o.perUser || o.count >= maxOwed {
-			o.rows = append(o.rows, m.pending(t.id, t.status))
+		if len(u.copies) >= o.perUser || o.bytes >= maxOwed {
+			o.add(m, t.id, int8(t.status))
 			continue
 		}
-		u.copies = append(u.copies, owedCopy{message: m, status: t.status, sent: sent, confirm: t.confirm})
+		u.copies = append(u.copies, owedCopy{message: m, status: int8(t.status), confirm: t.confirm})
 		m.open++
 		o.count++
+		o.bytes += owedCopySize
 	}
 	if m.open > 0 {
 		o.order = append(o.order, m)
+		o.bytes += m.size()
 	}
 }
 
@@ -81,9 +93,9 @@ type owedTo struct {
 	confirm   bool
 }
 
-func (m *owedMessage) pending(owner string, status int) store.Pending {
+func (m *owedMessage) pending(owner string, status int8) store.Pending {
 	row := m.row
-	row.Owner, row.Status = owner, status
+	row.Owner, row.Status = owner, int(status)
 	return row
 }
 
@@ -91,10 +103,7 @@ func (m *owedMessage) pending(owner string, status int) store.Pending {
 func (o *owed) settle(local, id, msgID string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if i := slices.IndexFunc(o.rows, func(row store.Pending) bool { return row.MsgID == msgID && row.Owner == id }); i >= 0 {
-		o.rows = slices.Delete(o.rows, i, i+1)
-		return true
-	}
+	o.confirm(id, msgID)
 	u := o.users[local]
 	if u == nil {
 		return false
@@ -112,9 +121,12 @@ func (o *owed) settle(local, id, msgID string) bool {
 }
 
 func (o *owed) close(c *owedCopy) {
-	c.message.open--
-	c.message = nil
 	o.count--
+	o.bytes -= owedCopySize
+	if c.message.open--; c.message.open == 0 {
+		o.bytes -= c.message.size()
+	}
+	c.message = nil
 }
 
 // trim drops settled copies from the front of a user's list.
@@ -149,17 +161,18 @@ func (o *owed) all() {
 func (o *owed) toRows(local string, u *owedUser, n int) {
 	for i := range u.copies[:n] {
 		if c := &u.copies[i]; c.message != nil {
-			o.row(u, c)
-			o.close(c)
+			o.toRow(u, c)
 		}
 	}
 	o.trim(local, u)
 }
 
-func (o *owed) row(u *owedUser, c *owedCopy) {
+// toRow settles a copy by making it a row, unless its message was revoked.
+func (o *owed) toRow(u *owedUser, c *owedCopy) {
 	if !c.message.gone {
-		o.rows = append(o.rows, c.message.pending(u.id, c.status))
+		o.add(c.message, u.id, c.status)
 	}
+	o.close(c)
 }
 
 // forget keeps messages that were removed from becoming rows.
@@ -169,7 +182,7 @@ func (o *owed) forget(gone func(store.Pending) bool) {
 	for _, m := range o.order {
 		m.gone = m.gone || gone(m.row)
 	}
-	o.rows = slices.DeleteFunc(o.rows, gone)
+	o.rows = slices.DeleteFunc(o.rows, func(r waitingRow) bool { return gone(r.message.row) })
 }
 
 // tick settles what is old enough. A copy that only a confirmation settles becomes a row; any other counts as received
@@ -184,62 +197,17 @@ func (o *owed) tick(now, asof time.Time, snapshots bool) {
 			if c.message == nil {
 				continue
 			}
-			if now.Sub(c.sent) < o.grace {
+			if now.Sub(c.message.sent) < o.grace {
 				break
 			}
-			if c.confirm {
-				o.row(u, c)
-			} else if snapshots && !asof.After(c.sent) {
-				break
+			switch {
+			case c.confirm:
+				o.toRow(u, c)
+			case !snapshots || asof.After(c.message.sent):
+				o.close(c)
 			}
-			o.close(c)
 		}
 		o.trim(local, u)
-	}
-}
-
-// take hands over the copies that are to be written as rows, at most n, but for those that not says no to. Until the next
-// take, written or giveBack they are still seen by pending.
-func (o *owed) take(n int, not func(store.Pending) bool) []store.Pending {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	n = min(n, len(o.rows))
-	rest := o.rows[n:]
-	if not == nil {
-		o.taken = slices.Clone(o.rows[:n])
-	} else {
-		o.taken = nil
-		var kept []store.Pending
-		for _, row := range o.rows[:n] {
-			if not(row) {
-				kept = append(kept, row)
-			} else {
-				o.taken = append(o.taken, row)
-			}
-		}
-		rest = append(kept, rest...)
-	}
-	if o.rows = rest; len(rest) == 0 {
-		o.rows = nil
-	}
-	return slices.Clone(o.taken)
-}
-
-// written says that what was taken is in the database.
-func (o *owed) written() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.taken = nil
-}
-
-// giveBack undoes take after a failed write.
-func (o *owed) giveBack(rows []store.Pending) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.taken = nil
-	o.rows = slices.Concat(rows, o.rows)
-	for i := range rows {
-		o.rows[i].ID = "" // they are no rows
 	}
 }
 
@@ -254,10 +222,8 @@ func (o *owed) settled(delivered int64) int64 {
 	if len(o.order) > 0 {
 		delivered = min(delivered, o.order[0].time-1)
 	}
-	for i := range o.rows {
-		if t := parseMillis(o.rows[i].Time); t > 0 {
-			delivered = min(delivered, t-1)
-		}
+	if len(o.rows) > 0 {
+		delivered = min(delivered, o.from-1)
 	}
 	return delivered
 }
@@ -267,14 +233,7 @@ func (o *owed) settled(delivered int64) int64 {
 func (o *owed) pending(local, id string, confirming bool) []store.Pending {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var list []store.Pending
-	for _, rows := range [...][]store.Pending{o.taken, o.rows} {
-		for _, row := range rows {
-			if row.Owner == id {
-				list = append(list, row)
-			}
-		}
-	}
+	list := o.of(id)
 	if u := o.users[local]; u != nil {
 		for _, c := range u.copies {
 			if c.message != nil && !c.message.gone && (c.confirm || !confirming) {

@@ -1,0 +1,168 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// renderingSender does what a link does before its socket: it renders, and nothing more.
+type renderingSender struct {
+	buf, head []byte
+	copies    int
+	bytes     int
+	posted    atomic.Int64
+	done      chan struct{} // a token per message
+}
+
+func (r *renderingSender) Deliver(_ context.Context, list []stanza.Delivery) error {
+	for i := range list {
+		d := &list[i]
+		r.buf = r.buf[:0]
+		r.head = d.AppendHead(r.head[:0])
+		for _, to := range d.To {
+			r.buf = d.AppendCopy(r.buf, r.head, to)
+		}
+		r.copies += len(d.To)
+		r.bytes += len(r.buf)
+		select {
+		case <-r.done:
+		default:
+		}
+	}
+	return nil
+}
+
+func (r *renderingSender) Post([]byte) bool { r.posted.Add(1); return true }
+
+func (r *renderingSender) Barrier(done func(error)) { done(nil) }
+
+// benchService runs a Service over SQLite whose sender only renders.
+func benchService(b *testing.B) (*Service, *renderingSender) {
+	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
+		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	sender := &renderingSender{done: make(chan struct{}, 4*batchItems)} // so many messages wait at most: batches are full
+	cfg := testConfig()
+	cfg.Inflight = 8 * batchItems
+	cfg.OwedPerUser = 1 << 20
+	s, err := New(cfg, Deps{Store: db, Sender: sender, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	b.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+		db.Close()
+	})
+	s.Up()
+	return s, sender
+}
+
+// message is a stanza as the link's reader makes it.
+func message(from, envelope string) stanza.Stanza {
+	return stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: from, To: testComponent,
+		Inner: append(stanza.AppendEscaped([]byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>`), envelope), "</body>"...)}
+}
+
+// finish waits for all that was queued.
+func finish(b *testing.B, s *Service) {
+	b.Helper()
+	for range 2 {
+		if err := s.do(b.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// cpuTime is what this process has used: on a machine that does other work too, the time that passes says little.
+func cpuTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkChat is a 1:1 message with a server receipt, stored, among 100 users who are all online on their phones.
+func BenchmarkChat(b *testing.B) {
+	s, sender := benchService(b)
+	jids := make([]string, 100)
+	for i := range jids {
+		jids[i] = fmt.Sprintf("user%d@%s/phone", i, testServer)
+		s.Stanza(stanza.Stanza{Name: "presence", From: jids[i], To: testComponent})
+	}
+	finish(b, s)
+	b.ReportAllocs()
+	cpu := cpuTime(b)
+	for i := 0; b.Loop(); i++ {
+		from, to := i%100, (i*7+1)%100
+		if from == to {
+			to = (to + 1) % 100
+		}
+		st := message(jids[from], text("m"+strconv.Itoa(i), "user"+strconv.Itoa(from), "user"+strconv.Itoa(to), "hello, this is a text of a usual length"))
+		sender.done <- struct{}{}
+		s.Stanza(st)
+	}
+	finish(b, s)
+	b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e6/float64(b.N), "cpu-us/message")
+	if sender.copies < b.N {
+		b.Errorf("%d copies of %d messages", sender.copies, b.N)
+	}
+}
+
+// BenchmarkGroup is a message to a group of 50 who are all online on their phones.
+func BenchmarkGroup(b *testing.B) {
+	for _, confirm := range []string{"presence", "auto"} {
+		b.Run(confirm, func(b *testing.B) {
+			s, sender := benchService(b)
+			s.cfg.Confirm = confirm
+			var ids, jids []string
+			var users []store.User
+			for i := range 50 {
+				id := fmt.Sprintf("user%d", i)
+				ids, jids, users = append(ids, id), append(jids, id+"@"+testServer+"/phone"), append(users, store.User{ID: id})
+				s.Stanza(stanza.Stanza{Name: "presence", From: jids[i], To: testComponent})
+			}
+			if err := s.AddUsers(b.Context(), users); err != nil {
+				b.Fatal(err)
+			}
+			g, _, err := s.CreateGroup(b.Context(), NewGroup{Owner: ids[0], Members: ids})
+			if err != nil {
+				b.Fatal(err)
+			}
+			finish(b, s)
+			before := sender.copies
+			b.ReportAllocs()
+			cpu := cpuTime(b)
+			for i := 0; b.Loop(); i++ {
+				st := message(jids[i%50], groupText("m"+strconv.Itoa(i), ids[i%50], g.ID, "hello, this is a text of a usual length"))
+				sender.done <- struct{}{}
+				s.Stanza(st)
+			}
+			finish(b, s)
+			copies := sender.copies - before
+			if copies != 50*b.N {
+				b.Errorf("%d copies of %d messages", copies, b.N)
+			}
+			b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/float64(copies), "cpu-ns/delivery")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(copies), "ns/delivery")
+		})
+	}
+}
