@@ -56,7 +56,6 @@ var (
 	tFile   = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
 	tUse    = tableOf("tlim_file_use", "file_id 64, msg_id 64")
 	tPush   = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
-	tPush   = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
 	tSchema = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.

@@ -75,8 +75,3 @@ CREATE TABLE tlim_push (
   channel varchar(20) NOT NULL, msg_id varchar(64), msg_type varchar(20), platforms varchar(20), title varchar(256), alert varchar(400),
   receivers mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, call_id varchar(128), done int NOT NULL, outcome varchar(20)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
-CREATE TABLE tlim_push (
-  push_id varchar(64) NOT NULL PRIMARY KEY,
-  channel varchar(20) NOT NULL, msg_id varchar(64), msg_type varchar(20), platforms varchar(20), title varchar(256), alert varchar(400),
-  receivers mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, call_id varchar(128), done int NOT NULL, outcome varchar(20)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
