@@ -23,6 +23,7 @@ type directory struct {
 	cache *expirable.LRU[string, store.User] // by local part; a user that is not in the directory has no ID
 
 	mu         sync.Mutex
+	written    uint64              // grows with each drop: what was read before it may be old
 	unseen     map[string]struct{} // local parts to learn
 	confirming map[string]struct{} // local parts of users whose mobiles confirm messages
 	wake       chan struct{}
@@ -51,26 +52,41 @@ func (d *directory) lookup(ctx context.Context, locals []string) (map[string]sto
 	if len(missing) == 0 {
 		return found, nil
 	}
+	d.mu.Lock()
+	written := d.written
+	d.mu.Unlock()
 	rows, err := d.store.UsersByJID(ctx, missing)
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, local := range missing {
 		u, ok := rows[local]
 		if ok {
 			found[local] = u
 		}
-		d.cache.Add(local, u)
+		if d.written == written { // a name of before must not outlive the write that another goroutine has just dropped it for
+			d.cache.Add(local, u)
+		}
 	}
 	return found, nil
 }
 
 // drop forgets a user that we have written to.
-func (d *directory) drop(local string) { d.cache.Remove(local) }
+func (d *directory) drop(local string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.written++
+	d.cache.Remove(local)
+}
 
 // learn notes users of the server that were seen, so that a site which only adds the component can make groups at once.
 // It never blocks; the conveyor writes them.
 func (s *Service) learn(locals []string) {
+	if s.source != nil { // the source says who is a user
+		return
+	}
 	d := s.users
 	d.mu.Lock()
 	defer d.mu.Unlock()

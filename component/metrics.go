@@ -12,6 +12,8 @@ type metrics struct {
 	ignored                                                                                *prometheus.CounterVec
 	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed prometheus.Counter
 	commit                                                                                 prometheus.Histogram
+	directory                                                                              *directoryMetrics
+	cleanup                                                                                *cleanupMetrics
 }
 
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
@@ -42,6 +44,8 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		misaddressed: counter("misaddressed_total", "Stanzas whose address contradicts their envelope."),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_commit_seconds", Help: "Time of one write transaction.",
 			Buckets: []float64{.0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
+		directory: newDirectoryMetrics(reg),
+		cleanup:   newCleanupMetrics(reg),
 	}
 	gauge("queue_items", "Messages and calls that wait.", func() float64 { return float64(len(s.intake.queue)) })
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })

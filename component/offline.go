@@ -134,6 +134,9 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 		return err
 	}
 	s.look()
+	if err := s.source.writePush(ctx, p, code); err != nil {
+		return err
+	}
 	return s.do(ctx, &call{first: true, plan: func(ctx context.Context, b *batch) error {
 		found, err := s.users.lookup(ctx, []string{p.Local})
 		if err != nil {

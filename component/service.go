@@ -37,6 +37,8 @@ type Config struct {
 	Inflight        int // messages that wait in all
 	InflightBytes   int64
 	OwedPerUser     int           // copies owed to one user in memory
+	Directory       DirectoryConfig
+	Cleanup         CleanupConfig
 	ShutdownTimeout time.Duration // bounds the last writes
 }
 
@@ -66,6 +68,8 @@ type Store interface {
 	UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error)
 	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
+	DirectoryStore
+	CleanStore
 }
 
 // Sender takes what leaves for the server. stream.Links implements it.
@@ -85,6 +89,9 @@ type Deps struct {
 	Store     Store
 	Sender    Sender
 	Snapshots Snapshotter // nil: presence is only what clients send
+	Source    Source      // nil: the directory is what AddUsers says and what is seen on the wire
+	Accounts  Accounts    // nil: accounts are somebody else's
+	Files     Files       // nil: clean-up leaves files alone
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -131,6 +138,10 @@ type Service struct {
 	}
 	linkEvents chan struct{} // room for one: the link went up or down
 	background sync.WaitGroup
+	source     *sourceSync // nil: the directory has none
+	accounts   *accountKeeper
+	refresher  *refresher
+	cleaner    *cleaner
 	purgeWake  chan struct{}
 	draining   atomic.Bool
 	replayed   atomic.Bool
@@ -163,6 +174,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store, deps.Now)
 	s.intake = newIntake(s)
+	s.jobs(deps)
 	if deps.Snapshots != nil {
 		s.watcher = &watcher{table: s.presence, source: deps.Snapshots, interval: cfg.SnapshotPeriod, log: deps.Log,
 			learn: s.learn, request: make(chan struct{}, 1)}
@@ -183,6 +195,7 @@ func (s *Service) Run(ctx context.Context) error {
 		close(s.started)
 		purging, stopPurging := context.WithCancel(work)
 		s.background.Go(func() { s.purge(purging) })
+		s.startJobs(ctx)
 		err = s.convey(ctx, work)
 		stopPurging()
 	} else if ctx.Err() != nil {
@@ -249,6 +262,7 @@ func (s *Service) Up() {
 	}
 	s.link.Unlock()
 	s.linkEvent()
+	s.accounts.poke()
 }
 
 // Down tells that the link was lost; it is called after the last stanza of that connection.

@@ -31,20 +31,45 @@ func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 		u.Name = orDefault(u.Name, u.ID)
 	}
 	for slice := range slices.Chunk(users, noticeSlice) {
-		if err := s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
-			b.changes = append(b.changes, store.Change{Users: slice})
-			for _, u := range slice {
-				b.restale = append(b.restale, u.JID)
-			}
-			return nil
-		}}); err != nil {
+		if err := s.putUsers(ctx, slice); err != nil {
 			return err
 		}
 	}
+	s.usersChanged()
+	s.source.poke()
 	return nil
 }
 
-// RemoveUsers marks users as having left; nothing of theirs is deleted. Unknown ones are no error.
+// putUsers writes users that were checked, one transaction's worth.
+func (s *Service) putUsers(ctx context.Context, users []store.User) error {
+	return s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+		b.changes = append(b.changes, store.Change{Users: users})
+		b.restale = append(b.restale, localsOf(users)...)
+		return nil
+	}})
+}
+
+// markLeft marks users of the directory as having left, one transaction's worth.
+func (s *Service) markLeft(ctx context.Context, users []store.User) error {
+	return s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+		var change store.Change
+		for _, u := range users {
+			change.DropUsers = append(change.DropUsers, u.ID)
+		}
+		b.restale = append(b.restale, localsOf(users)...)
+		b.changes = append(b.changes, change)
+		return nil
+	}})
+}
+
+// usersChanged sets those to work who follow the directory: rows that show names, and accounts.
+func (s *Service) usersChanged() {
+	s.refresher.poke()
+	s.accounts.poke()
+}
+
+// RemoveUsers marks users as having left; nothing of theirs is deleted. Unknown ones are no error. Where the directory has a
+// source, what AddUsers and RemoveUsers say holds until the next poll, which is soon.
 func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 	for slice := range slices.Chunk(ids, noticeSlice) {
 		if err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
@@ -63,5 +88,7 @@ func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 			return err
 		}
 	}
+	s.usersChanged()
+	s.source.poke()
 	return nil
 }

@@ -98,15 +98,22 @@ func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chat
 	return nil
 }
 
-// Fresh notes that the rows of a user show what the directory says of him. It does nothing when the directory was written
-// since u was read: then they are to be looked at again.
-func (s *Store) Fresh(ctx context.Context, epoch int64, u StaleUser) error {
+// Fresh notes that the rows of these users show what the directory says of them. It leaves out whom the directory has written
+// since he was read: his rows are to be looked at again.
+func (s *Store) Fresh(ctx context.Context, epoch int64, users []StaleUser) error {
+	if len(users) == 0 {
+		return nil
+	}
 	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
-		_, err := t.do(ctx, staleClear, u.ID, u.Mark)
-		return err
+		for _, u := range users {
+			if _, err := t.do(ctx, staleClear, u.ID, u.Mark); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("user %s is fresh: %w", u.ID, err)
+		return fmt.Errorf("note %d users as fresh: %w", len(users), err)
 	}
 	return nil
 }

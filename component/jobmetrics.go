@@ -1,0 +1,56 @@
+package component
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+)
+
+// directoryMetrics tell how the directory follows its source, and accounts and lists the directory.
+type directoryMetrics struct {
+	polls, changes, accounts     *prometheus.CounterVec
+	users, held, invalid, synced prometheus.Gauge
+	refreshed, unrefreshed       prometheus.Counter
+}
+
+func newDirectoryMetrics(reg prometheus.Registerer) *directoryMetrics {
+	f := promauto.With(reg)
+	gauge := func(name, help string) prometheus.Gauge {
+		return f.NewGauge(prometheus.GaugeOpts{Name: "tlim_directory_" + name, Help: help})
+	}
+	return &directoryMetrics{
+		polls: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_directory_polls_total",
+			Help: "Looks at the source of users, by result."}, []string{"result"}),
+		changes: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_directory_changes_total",
+			Help: "Users that polls have changed, by what: added, changed, left, push."}, []string{"what"}),
+		accounts: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_accounts_total",
+			Help: "Accounts on the server, by what was done: made, found, removed, failed."}, []string{"what"}),
+		users:   gauge("users", "Users of the source at the last poll."),
+		held:    gauge("removals_held", "Users missing in the source whom directory.max_remove kept from being removed."),
+		invalid: gauge("invalid_users", "Users of the source that cannot be users here: their id is no address, or a field is too long."),
+		synced:  gauge("synced_timestamp_seconds", "When the directory was last in step with its source."),
+		refreshed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_refreshed_rows_total",
+			Help: "Rows in groups and 1:1 lists that got a user's new name, login or picture."}),
+		unrefreshed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_unrefreshed_users_total",
+			Help: "Users whose new name old tables cannot hold."}),
+	}
+}
+
+// cleanupMetrics tell what clean-up does.
+type cleanupMetrics struct {
+	rows     *prometheus.CounterVec
+	odd      *prometheus.GaugeVec
+	failures prometheus.Counter
+	last     prometheus.Gauge
+}
+
+func newCleanupMetrics(reg prometheus.Registerer) *cleanupMetrics {
+	f := promauto.With(reg)
+	return &cleanupMetrics{
+		rows: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_cleanup_removed_total",
+			Help: "Rows and files that clean-up has removed, by what: messages, offline, ids, formers, files, orphans."}, []string{"what"}),
+		odd: f.NewGaugeVec(prometheus.GaugeOpts{Name: "tlim_cleanup_left_alone",
+			Help: "Rows whose msg_time is no 13-digit number, by table, as the last clean-up found them."}, []string{"table"}),
+		failures: f.NewCounter(prometheus.CounterOpts{Name: "tlim_cleanup_failures_total", Help: "Clean-ups that did not come to their end."}),
+		last:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_cleanup_timestamp_seconds", Help: "When a clean-up last came to its end."}),
+	}
+}
