@@ -550,21 +550,3 @@ func TestWithoutSnapshots(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-// TestPurgeOnRemove: sessions.purge_on_remove takes a removed member's messages with him; without it they stay.
-func TestPurgeOnRemove(t *testing.T) {
-	for _, purge := range []bool{false, true} {
-		h := start(t, func(c *Config) { c.PurgeOnRemove = purge })
-		id, other := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
-		h.send("lisi/p", groupText("m1", "lisi", id, "x"))
-		h.send("zhangsan/p", groupText("m2", "zhangsan", id, "x"))
-		h.send("lisi/p", groupText("m3", "lisi", other, "x"))
-		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi"}}); err != nil {
-			t.Fatal(err)
-		}
-		rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "m3"})
-		if err != nil || (len(rows["m1"]) == 0) != purge || len(rows["m2"]) != 1 || len(rows["m3"]) != 1 {
-			t.Errorf("purge_on_remove %v: left are %v, %v", purge, rows, err)
-		}
-	}
-}
