@@ -402,6 +402,9 @@ func writeChange(b *strings.Builder, c *store.Change) {
 	for _, id := range c.Confirming {
 		line("%s confirms from now on", id)
 	}
+	for _, u := range c.FileUses {
+		line("file %s is named by %s", u.FileID, u.MsgID)
+	}
 	for _, g := range c.Purges {
 		line("to be emptied: group %s up to %s", g.SessionID, g.Time)
 	}

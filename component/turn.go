@@ -232,7 +232,7 @@ func (t *turn) store(msgTime string) {
 	if t.nowhere {
 		return
 	}
-	t.change.Message = m
+	t.change.Message, t.change.FileUses = m, env.fileUses()
 	if key.Class == store.ClassMessage {
 		t.b.messages[m.MsgID] = append(t.b.messages[m.MsgID], *m)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -70,6 +71,7 @@ func (f Files) withDefaults() (Files, error) {
 			errs = append(errs, fmt.Errorf("%s: %q is not http(s)://host/path", name, link))
 		}
 	}
+	f.BaseURL = strings.TrimSuffix(f.BaseURL, "/")
 	return f, errors.Join(errs...)
 }
 

@@ -162,7 +162,7 @@ func (u *uploading) identify() (err error) {
 	delete(u.req.form, "access_token") // from here on nothing can show it
 	if secret != "" && u.secret == "" {
 		u.secret, u.may = secret, false
-		u.req.caller, err = u.a.keyed(secret)
+		u.req.caller, err = u.a.identify(u.r.Context(), secret)
 	}
 	return err
 }
@@ -175,7 +175,7 @@ func (u *uploading) admit() error {
 	if u.secret == "" {
 		u.req.caller = u.a.anonymous(u.r)
 	}
-	if err := u.req.caller.may(u.rt); err != nil {
+	if err := u.a.admit(u.r, u.rt, u.req.caller); err != nil {
 		return err
 	}
 	if !u.req.caller.keyed && u.a.crossSite(u.r) {

@@ -87,7 +87,14 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	in.Service = service
-	api, err := httpapi.New(httpConfig(a.cfg), service, db, a.registry, a.log)
+	blobs, closeFiles, err := openFiles(ctx, a.cfg.Files, a.log)
+	if err != nil {
+		return err
+	}
+	a.onStop("files", func(context.Context) error { return closeFiles() })
+	callers := httpConfig(a.cfg)
+	callers.Files = fileConfig(a.cfg, blobs, db)
+	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
 		return err
 	}
@@ -112,6 +119,7 @@ func (a *App) Start(ctx context.Context) error {
 	if a.cfg.XMPP.Copies {
 		a.background("packet copies", newCopyLink(a.cfg, config, service, a.registry, a.log).Run, nil)
 	}
+	a.background("sweep of files", (&sweeper{blobs: blobs, rows: db, log: a.log, now: time.Now}).run, nil)
 	// 5. callers
 	return a.startHTTP()
 }

@@ -18,6 +18,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkXMPP(&p)
 	c.checkStore(&p)
 	c.checkHTTP(&p)
+	c.checkFiles(&p)
 	c.checkNumbers(&p)
 	return p
 }
@@ -25,9 +26,7 @@ func (c *Config) problems() (p Problems) {
 // later names what this release does not do. A value that asks for it is refused: an administrator who switches clean-up on
 // must not learn from a full disk that nothing happened.
 var later = []struct{ prefix, what string }{
-	{"http.base_url", "the file transfer is"},
 	{"http.token_life", "tokens of users are"},
-	{"files.", "the file transfer is"},
 	{"directory.source", "every source of users but api is"},
 	{"directory.", "the synchronisation of users is"},
 	{"push.", "push is"},
@@ -64,6 +63,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"store.migrate", c.Store.Migrate, []string{"auto", "check", "off"}},
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
+		{"files.access", c.Files.Access, []string{"link", "strict"}},
 		{"receipts.server", c.Receipts.Server, []string{"requested", "always", "never"}},
 		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
@@ -213,6 +213,30 @@ func (c *Config) checkHTTP(p *Problems) {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			p.add("http.cors_origins: %q is neither * nor an origin like https://chat.example.com", origin)
 		}
+	}
+}
+
+func (c *Config) checkFiles(p *Problems) {
+	f := &c.Files
+	for _, address := range [][2]string{{"http.base_url", c.HTTP.BaseURL}, {"files.fallback_url", f.FallbackURL}} {
+		key, link := address[0], address[1]
+		if u, err := url.Parse(link); link != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+			p.add("%s: %q is no address like https://im.example.com/app", key, link)
+		}
+	}
+	for _, prefix := range f.Prefixes {
+		if !strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "{}*?# ") {
+			p.add("files.prefixes: %q is no path like /cap-aco", prefix)
+		}
+	}
+	if f.MaxSize < 1<<10 || f.MaxSize > 48<<30 {
+		p.add("files.max_size: must be between 1KiB and 48GiB")
+	}
+	s := f.S3
+	if some, all := s.Endpoint+s.Bucket+s.AccessKey.Reveal()+s.SecretKey.Reveal()+s.Region != "", s.Endpoint != "" && s.Bucket != "" && s.AccessKey.Reveal() != "" && s.SecretKey.Reveal() != ""; some && !all {
+		p.add("files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir")
+	} else if !some && f.Dir == "" {
+		p.add("files.dir: is empty, and there is no files.s3")
 	}
 }
 

@@ -215,8 +215,7 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
 			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
-		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\npush: {jpush: {enabled: true}}\nfiles: {dir: /srv}\ncleanup: {enabled: true}", nil, []string{
-			"files.dir: the file transfer is not in this release; leave the key away",
+		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\npush: {jpush: {enabled: true}}\ncleanup: {enabled: true}", nil, []string{
 			"directory.source: every source of users but api is not in this release; leave the key away",
 			"directory.max_remove: the synchronisation of users is not in this release; leave the key away",
 			"push.jpush.enabled: push is not in this release; leave the key away",
@@ -228,6 +227,10 @@ func TestProblems(t *testing.T) {
 		{"addresses", "xmpp: {server: im.test}\nhttp: {listen: '9595'}\nmetrics: {listen: '127.0.0.1:99999'}", nil, []string{
 			`xmpp.server: "im.test" is no address: write host:port`, `http.listen: "9595" is no address: write host:port`,
 			`metrics.listen: "127.0.0.1:99999" is no address: write host:port`}},
+		{"files", "http: {base_url: im.test}\nfiles: {access: open, prefixes: [cap-aco], max_size: 1, s3: {endpoint: s3.test}}", nil, []string{
+			`files.access: "open" is none of link, strict`, `http.base_url: "im.test" is no address like https://im.example.com/app`, `files.prefixes: "cap-aco" is no path like /cap-aco`,
+			"files.max_size: must be between 1KiB and 48GiB",
+			"files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir"}},
 		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
 		{"command line", "", []string{"log.levle=debug", "nonsense", "http.keys=[{name: a, kee: b}]"}, []string{
 			"--set: unknown key log.levle; the nearest known one is log.level", "--set nonsense: write KEY=VALUE",

@@ -29,7 +29,7 @@ var rules = []rule{
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component/stanza", "tlim/component/stream"}},
 	{"httpapi does not know the link", []string{"tlim/httpapi"}, nil,
-		[]string{"tlim/..."}, []string{"tlim/component", "tlim/component/lenient", "tlim/component/stanza", "tlim/store"}},
+		[]string{"tlim/..."}, []string{"tlim/component", "tlim/component/lenient", "tlim/component/stanza", "tlim/store", "tlim/store/blob"}},
 	{"the store is the floor", []string{"tlim/store/..."}, nil, []string{"tlim/..."}, []string{"tlim/store/..."}},
 	{"viper and cobra are the command's", []string{"tlim/..."}, []string{"tlim/cmd/..."},
 		[]string{"github.com/spf13/..."}, nil},

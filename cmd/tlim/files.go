@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"tlim/httpapi"
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+// openFiles opens where uploaded files lie, and what closes it again. A folder that cannot be used ends the start; an
+// object store may be away for a while, like the XMPP server: it is logged, and uploads answer 503.
+func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, func() error, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if cfg.S3.Endpoint == "" {
+		folder, err := blob.OpenFolder(string(cfg.Dir))
+		if err != nil {
+			return nil, nil, fmt.Errorf("files.dir: %w", err)
+		}
+		if err := folder.Check(ctx); err != nil {
+			folder.Close()
+			return nil, nil, fmt.Errorf("files.dir: %w", err)
+		}
+		return folder, folder.Close, nil
+	}
+	bucket, err := blob.OpenBucket(blob.BucketConfig{Endpoint: cfg.S3.Endpoint, Bucket: cfg.S3.Bucket,
+		AccessKey: cfg.S3.AccessKey.Reveal(), SecretKey: cfg.S3.SecretKey.Reveal(), Region: cfg.S3.Region})
+	if err != nil {
+		return nil, nil, fmt.Errorf("files.s3: %w", err)
+	}
+	if err := bucket.Check(ctx); err != nil {
+		log.Error("files cannot be stored now", "files.s3.endpoint", cfg.S3.Endpoint, "files.s3.bucket", cfg.S3.Bucket, "error", err)
+	}
+	return bucket, func() error { return nil }, nil
+}
+
+// fileConfig is the part of the API's configuration that is about files.
+func fileConfig(cfg Config, blobs httpapi.Blobs, rows httpapi.FileRows) httpapi.Files {
+	return httpapi.Files{Blobs: blobs, Rows: rows, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
+		FallbackURL: cfg.Files.FallbackURL, BaseURL: cfg.HTTP.BaseURL, MaxSize: int64(cfg.Files.MaxSize)}
+}
+
+const (
+	// orphanAge is when bytes without a row count as left behind: no upload takes a day.
+	orphanAge = 24 * time.Hour
+	// sweepPause lies between two sweeps.
+	sweepPause = 24 * time.Hour
+)
+
+// sweeper removes what kills between the bytes and the row of an upload have left.
+type sweeper struct {
+	blobs blob.Blobs
+	rows  *store.Store
+	log   *slog.Logger
+	now   func() time.Time
+}
+
+// run sweeps at once and then once a day, until ctx ends.
+func (s *sweeper) run(ctx context.Context) error {
+	for {
+		s.sweep(ctx)
+		timer := time.NewTimer(sweepPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *sweeper) sweep(ctx context.Context) {
+	swept, err := blob.Sweep(ctx, s.blobs, s.now().Add(-orphanAge), s.rows.KnownFiles)
+	if swept != (blob.Swept{}) {
+		s.log.Info("files that belong to no upload are removed", "orphans", swept.Orphans, "broken", swept.Broken)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("files that belong to no upload are not all removed; tomorrow again", "error", err)
+	}
+}
