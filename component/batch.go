@@ -43,6 +43,8 @@ type batch struct {
 	came      []presenceChange           // devices whose queues are in deliver
 	gone      []func(store.Pending) bool // tells what this batch removes from the queues
 	bare      bool                       // without housekeeping
+	wakers    []*turn                    // messages that phones are to be woken for
+	outgoing  []store.Push               // the outbox rows of that
 	force     bool                       // write the positions although nothing else changes
 }
 
@@ -408,6 +410,9 @@ func (b *batch) finish(ctx context.Context) {
 		if s.ready {
 			s.barrier.ask(s, len(b.deliver) > 0 || len(b.changes) > 0)
 		}
+	}
+	if len(b.outgoing) > 0 {
+		s.outbox.committed(b.outgoing)
 	}
 	if len(b.owe) > 0 && (!s.ready || s.connection.Load() != s.readyOn) {
 		s.owed.all() // sent into a link that was lost: Down may have done this before they were noted

@@ -125,6 +125,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.comings(ctx)
 	}
 	b.decide(ctx)
+	b.pushes(ctx)
 	if b.bare {
 		b.positions = s.persisted
 		b.positions.Clock = s.clock.last

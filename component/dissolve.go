@@ -57,7 +57,7 @@ func (b *batch) dissolve(g *group) {
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := s.clock.next(b.now, g.ID)
 		text := serverMade("MTS-107", msgID, p.ID, p.ID, millis(at), body, s.cfg.ArrayBodies)
-		t := &turn{b: b, sender: p, groupID: g.ID, conversation: g.ID, at: at,
+		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
 			env: &Envelope{Kind: s.kindOf("MTS-107"), Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
 		t.to, t.payload = []person{p}, renderPayload(text, nil, false, true)
 		t.emit()

@@ -29,6 +29,7 @@ type Config struct {
 	Grace           time.Duration // until an unconfirmed copy becomes a row
 	RevokeWindow    time.Duration // 0: no limit
 	PurgeOnRemove   bool
+	PushHidden      bool // pushes show nothing of a message, nor of its sender and group
 	SnapshotPeriod  time.Duration
 	Limits          Limits
 	UserRate        float64 // messages a second of one sender; 0: no limit
@@ -70,6 +71,7 @@ type Store interface {
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
 	DirectoryStore
 	CleanStore
+	PushStore
 }
 
 // Sender takes what leaves for the server. stream.Links implements it.
@@ -92,6 +94,7 @@ type Deps struct {
 	Source    Source      // nil: the directory is what AddUsers says and what is seen on the wire
 	Accounts  Accounts    // nil: accounts are somebody else's
 	Files     Files       // nil: clean-up leaves files alone
+	Push      []Channel   // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -114,6 +117,7 @@ type Service struct {
 	users    *directory
 	chats    *chatCache
 	intake   *intake
+	outbox   *outbox // nil: no pushes
 
 	// Of the conveyor goroutine alone.
 	held        *item // an item that begins the next batch
@@ -170,6 +174,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		ended:      make(chan struct{}),
 		purgeWake:  make(chan struct{}, 1),
 	}
+	s.outbox = newOutbox(s, deps.Push)
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store, deps.Now)
@@ -196,6 +201,7 @@ func (s *Service) Run(ctx context.Context) error {
 		purging, stopPurging := context.WithCancel(work)
 		s.background.Go(func() { s.purge(purging) })
 		s.startJobs(ctx)
+		s.outbox.start(purging)
 		err = s.convey(ctx, work)
 		stopPurging()
 	} else if ctx.Err() != nil {
@@ -242,6 +248,9 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	s.delivered.Store(state.Delivered)
 	if err := s.recover(ctx, state); err != nil {
 		return fmt.Errorf("queue what was owed at the last end: %w", err)
+	}
+	if err := s.outbox.open(ctx); err != nil {
+		return fmt.Errorf("look into the outbox: %w", err)
 	}
 	return nil
 }

@@ -184,6 +184,7 @@ func (t *turn) emit() {
 	if !t.nowhere {
 		t.copies(t.at)
 		t.ownCopies()
+		t.push()
 	}
 	t.commit()
 }

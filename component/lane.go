@@ -1,0 +1,312 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tlim/store"
+)
+
+// letter is one vendor call: receivers of one or more rows that show the same text.
+type letter struct {
+	id    string
+	rows  []*parcel
+	note  Note
+	of    []*parcel // whose receiver note.To[i] is
+	index []int     // and which one there
+	ended []string  // outcome of note.To[i]; "" is to be tried again
+	tried bool
+	fault error // nil when it went through
+	wait  time.Duration
+	dead  []string
+}
+
+// parcel is a row on its way.
+type parcel struct {
+	store.Push
+	ended []string // outcome of To[i], this time included; "" while it waits
+}
+
+// open lists the receivers without an outcome.
+func (p *parcel) open() (list []int) {
+	for i, outcome := range p.ended {
+		if outcome == "" {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// end gives the receivers without an outcome one.
+func (p *parcel) end(outcome string) {
+	for i := range p.ended {
+		if p.ended[i] == "" {
+			p.ended[i] = outcome
+		}
+	}
+}
+
+// pass sends what is due, once, and says how long there is nothing to do.
+func (l *lane) pass(ctx context.Context) time.Duration {
+	s := l.o.s
+	now := s.now()
+	if wait := l.until.Sub(now); wait > 0 {
+		return wait
+	}
+
+	// 1. what is due
+	if err := l.save(ctx, nil); err != nil {
+		return l.storeAway(err)
+	}
+	rows, err := s.store.DuePushes(ctx, l.Name, now.UnixMilli(), pushRows)
+	if err != nil {
+		return l.storeAway(err)
+	}
+	if len(rows) == 0 {
+		if l.sweep(ctx, now) {
+			return pushPause
+		}
+		due, waits, err := s.store.NextPush(ctx, l.Name)
+		switch {
+		case err != nil:
+			return l.storeAway(err)
+		case !waits:
+			return pushSweep
+		}
+		return max(time.Millisecond, min(time.UnixMilli(due).Sub(now), pushSweep))
+	}
+	parcels := make([]*parcel, len(rows))
+	for i := range rows {
+		p := &parcel{Push: rows[i], ended: make([]string, len(rows[i].To))}
+		for k, to := range p.To {
+			p.ended[k] = to.Outcome
+		}
+		parcels[i] = p
+	}
+
+	// 2. what need not be sent any more
+	if err := l.withdraw(ctx, parcels, now); err != nil {
+		return l.storeAway(err)
+	}
+
+	// 3. calls, and their names written down before any is made
+	letters := l.letters(parcels)
+	if err := l.name(ctx, letters); err != nil {
+		return l.settle(ctx, parcels, nil, err)
+	}
+
+	// 4. the vendor
+	l.deliver(ctx, letters)
+	return l.settle(ctx, parcels, letters, nil)
+}
+
+const (
+	pushPause     = 50 * time.Millisecond // between parts of a clean-up: lets other writers in
+	pushStoreWait = 2 * time.Second
+)
+
+// storeAway waits for the database, whose absence is logged where it matters.
+func (l *lane) storeAway(err error) time.Duration {
+	l.log.Debug("the outbox cannot be read or written", "error", err)
+	return pushStoreWait
+}
+
+// withdraw ends what is too old, what was revoked or read meanwhile, and what the device had already.
+func (l *lane) withdraw(ctx context.Context, parcels []*parcel, now time.Time) error {
+	var ids []string
+	var keys []store.ReceiptKey
+	for _, p := range parcels {
+		if p.Made < now.Add(-pushLife).UnixMilli() {
+			p.end(pushExpired)
+			continue
+		}
+		ids = append(ids, p.MsgID)
+		for _, i := range p.open() {
+			keys = append(keys, store.ReceiptKey{MsgID: p.MsgID, Reader: p.To[i].User})
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	known, err := l.o.s.store.IDs(ctx, ids)
+	if err != nil {
+		return err
+	}
+	read, err := l.o.s.store.Receipts(ctx, keys)
+	if err != nil {
+		return err
+	}
+	inPass := map[pushed]bool{}
+	for _, p := range parcels {
+		class := store.ClassMessage
+		if p.Type == "MTT-101" || p.Type == "MTS-101" {
+			class = store.ClassRevoke
+		}
+		if id, ok := known[store.IDKey{MsgID: p.MsgID, Class: class}]; ok && id.State != store.Live {
+			p.end(pushWithdrawn)
+		}
+		for _, i := range p.open() {
+			device := pushed{p.MsgID, p.To[i].Code}
+			at, had := l.recent.Get(device)
+			switch {
+			case len(read[store.ReceiptKey{MsgID: p.MsgID, Reader: p.To[i].User}]) > 0 && class == store.ClassMessage:
+				p.ended[i] = pushWithdrawn
+			case had && now.Sub(at) < pushSpacing, inPass[device]:
+				p.ended[i] = pushRepeated
+			default:
+				inPass[device] = true
+			}
+		}
+	}
+	return nil
+}
+
+// letters puts rows with the same text into one call. A row that was in a call before stays in that one, so that the vendor
+// sees the same call again. What is too much for one pass waits for the next.
+func (l *lane) letters(parcels []*parcel) []*letter {
+	type look struct{ call, kind, title, alert, platforms string }
+	byLook := map[look]*letter{}
+	var list []*letter
+	for _, p := range parcels {
+		open := p.open()
+		if len(open) == 0 {
+			continue
+		}
+		as := look{kind: p.Type, title: p.Title, alert: p.Alert, platforms: p.Platforms}
+		if p.Call != "" {
+			as = look{call: p.Call}
+		}
+		e := byLook[as]
+		if e == nil || p.Call == "" && len(e.note.To)+len(open) > maxReceivers {
+			if len(list) == pushCalls {
+				continue
+			}
+			e = &letter{id: p.Call, note: Note{ID: p.Call, Type: p.Type, Title: p.Title, Alert: p.Alert, Android: p.Platforms == platformsAndroid}}
+			byLook[as] = e
+			list = append(list, e)
+		}
+		e.rows = append(e.rows, p)
+		for _, i := range open {
+			e.note.To = append(e.note.To, PushReceiver{User: p.To[i].User, Code: p.To[i].Code, MsgID: p.MsgID})
+			e.of, e.index = append(e.of, p), append(e.index, i)
+		}
+	}
+	for _, e := range list {
+		e.ended = make([]string, len(e.note.To))
+	}
+	return list
+}
+
+// name gives new calls their names and writes them down.
+func (l *lane) name(ctx context.Context, letters []*letter) error {
+	var steps []store.PushUpdate
+	for _, e := range letters {
+		if e.id != "" {
+			continue
+		}
+		id, err := l.Pusher.NewID(ctx)
+		if err != nil {
+			return fmt.Errorf("name a call: %w", err)
+		}
+		step := store.PushUpdate{Call: id}
+		for _, p := range e.rows {
+			step.IDs = append(step.IDs, p.ID)
+		}
+		e.id, e.note.ID = id, id
+		steps = append(steps, step)
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := l.o.s.store.UpdatePushes(ctx, steps); err != nil {
+		return &storeError{err}
+	}
+	return nil
+}
+
+// storeError tells the database's trouble from the vendor's.
+type storeError struct{ err error }
+
+func (e *storeError) Error() string { return e.err.Error() }
+func (e *storeError) Unwrap() error { return e.err }
+
+// deliver makes the calls. Once the vendor has said when to come again, those not begun yet are left for then.
+func (l *lane) deliver(ctx context.Context, letters []*letter) {
+	var told atomic.Bool
+	var calls errgroup.Group
+	calls.SetLimit(pushParallel)
+	for _, e := range letters {
+		if told.Load() || ctx.Err() != nil {
+			break
+		}
+		calls.Go(func() error {
+			if l.call(ctx, e, e.note, e.ended); e.wait > 0 {
+				told.Store(true)
+			}
+			return nil
+		})
+	}
+	_ = calls.Wait() // what went wrong stands in the letters
+}
+
+// call makes one call and fills in what became of each receiver. Where one of several is at fault it tries the halves under
+// names of their own: the vendor has taken nothing under the old one.
+func (l *lane) call(ctx context.Context, e *letter, n Note, ended []string) {
+	s := l.o.s
+	began := s.now()
+	retry, err := l.Pusher.Push(ctx, n)
+	s.metrics.pushCall.WithLabelValues(l.Name).Observe(s.now().Sub(began).Seconds())
+	if err != nil && ctx.Err() != nil {
+		return // the stop cut it off: the next start repeats it
+	}
+	e.tried = true
+	var more *PushError
+	if !errors.As(err, &more) {
+		more = &PushError{Err: err}
+	}
+	e.dead = append(e.dead, more.Dead...)
+	e.wait = max(e.wait, more.Wait)
+	for i := range n.To {
+		if slices.Contains(more.Dead, n.To[i].Code) {
+			ended[i] = pushDead
+		}
+	}
+	switch {
+	case more.Err == nil:
+		fill(ended, pushSent)
+	case more.Split && len(n.To) > 1:
+		half := len(n.To) / 2
+		for _, part := range [...][2]int{{0, half}, {half, len(n.To)}} {
+			id, err := l.Pusher.NewID(ctx)
+			if err != nil {
+				e.fault = errors.Join(e.fault, err)
+				return
+			}
+			m := n
+			m.ID, m.To = id, n.To[part[0]:part[1]]
+			l.call(ctx, e, m, ended[part[0]:part[1]])
+		}
+	case retry:
+		e.fault = errors.Join(e.fault, more.Err)
+	default:
+		if slices.Contains(ended, "") {
+			e.fault = errors.Join(e.fault, more.Err)
+		}
+		fill(ended, pushRefused)
+	}
+}
+
+// fill gives an outcome to those without one.
+func fill(ended []string, outcome string) {
+	for i := range ended {
+		if ended[i] == "" {
+			ended[i] = outcome
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package component
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"tlim/store"
+)
+
+const (
+	platformsAll     = "android,ios"
+	platformsAndroid = "android"
+)
+
+// push remembers a message that phones are to be woken for. Without channels it costs one comparison.
+func (t *turn) push() {
+	if t.b.s.outbox != nil && t.env.Kind.Pushed && len(t.to) > 0 {
+		t.b.wakers = append(t.b.wakers, t)
+	}
+}
+
+// pushes writes the outbox rows of the batch's messages into its transaction: one per message and channel, for those receivers
+// who have a push code. It never fails: a message matters more than its push.
+func (b *batch) pushes(ctx context.Context) {
+	if len(b.wakers) == 0 {
+		return
+	}
+	o := b.s.outbox
+	var locals []string
+	for _, t := range b.wakers {
+		for _, p := range t.to {
+			if t.wakes(p) {
+				locals = append(locals, p.Local)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	users, err := b.s.users.lookup(ctx, locals)
+	if err != nil {
+		o.unwritten(len(b.wakers), err)
+		return
+	}
+	for _, t := range b.wakers {
+		b.outgoing = append(b.outgoing, o.rows(t, users)...)
+	}
+	if len(b.outgoing) > 0 {
+		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})
+	}
+}
+
+// wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a
+// user's name, as a dissolution's notices are, has no such sender.
+func (t *turn) wakes(p person) bool {
+	return p.Local != "" && (t.it == nil || p.Local != t.sender.Local)
+}
+
+// rows makes the outbox rows of one message.
+func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) {
+	s := t.b.s
+	var everywhere, android []store.PushTo
+	seen := map[string]bool{} // two users of an adopted directory can have one device
+	for _, p := range t.to {
+		u := users[p.Local]
+		if !t.wakes(p) || u.PushCode == "" || u.Left || seen[u.PushCode] {
+			continue
+		}
+		seen[u.PushCode] = true
+		to := store.PushTo{User: p.ID, Code: u.PushCode}
+		switch {
+		case !iPhoneAvailable(s.presence.devices(p.Local)):
+			everywhere = append(everywhere, to)
+		case u.PushOS != "ios":
+			android = append(android, to)
+		}
+	}
+	if len(everywhere)+len(android) == 0 {
+		return nil
+	}
+
+	title, alert := "", alertHidden
+	if !s.cfg.PushHidden {
+		if t.group != nil {
+			title = tidy(t.group.Name)
+		}
+		name := t.sender.ID
+		if u := t.b.users[t.sender.Local]; u.Name != "" {
+			name = u.Name
+		}
+		alert = alertOf(t.env, name, title)
+	}
+	now := t.b.now.UnixMilli()
+	for _, l := range o.lanes {
+		if !l.takes(t.env.Type) {
+			continue
+		}
+		for _, part := range [...]struct {
+			platforms string
+			to        []store.PushTo
+		}{{platformsAll, everywhere}, {platformsAndroid, android}} {
+			for to := range slices.Chunk(part.to, maxReceivers) {
+				if !l.room() {
+					continue
+				}
+				rows = append(rows, store.Push{ID: newID(), Channel: l.Name, MsgID: t.env.MsgID, Type: t.env.Type,
+					Platforms: part.platforms, Title: cut(title, maxTitle), Alert: alert, To: to, Made: now, Due: now})
+			}
+		}
+	}
+	return rows
+}
+
+const maxTitle = 256 // characters, as ofsession.session_name holds
+
+// iPhoneAvailable says whether an iPhone has the message by its own connection. Android apps are pushed always.
+func iPhoneAvailable(devices []Device) bool {
+	return slices.ContainsFunc(devices, func(d Device) bool {
+		_, resource, _ := strings.Cut(d.Full, "/")
+		return d.Show == "" && strings.Contains(resource, "[ios]")
+	})
+}
