@@ -120,7 +120,7 @@ func await(t *testing.T, ctx context.Context, what string, ready func() (bool, e
 	defer ticker.Stop()
 	for {
 		ok, err := ready()
-		if ok && err == nil {
+		if ok {
 			return
 		}
 		select {

@@ -33,11 +33,15 @@ func newComponent(s *lab.Server) string {
 	return fmt.Sprintf("tlim%d.%s", components.Add(1), s.Domain)
 }
 
+// adminKey is given instead of being made, so that it is known before a process is ready that never will be.
+const adminKey = "the-key-of-the-system-tests"
+
 // settings are a configuration for a server, without limits that a load would run into.
 func settings(s *lab.Server, component string, more map[string]any) map[string]any {
 	config := lab.ServerConfig(s)
 	config["xmpp.component"] = component
 	config["limits.per_user_rate"] = 0
+	config["http.keys"] = []map[string]any{{"name": "test", "key": adminKey, "scopes": []string{"admin"}}}
 	maps.Copy(config, more)
 	return config
 }
@@ -63,6 +67,7 @@ func startTlim(t *testing.T, o lab.TlimOptions) *lab.Tlim {
 		o.Dir = t.TempDir()
 	}
 	tl := must[*lab.Tlim](t)(lab.StartTlim(within(t, time.Minute), o))
+	tl.Key = adminKey
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the end of tlim's log:\n%s", logTail(tl.Log))
