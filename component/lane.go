@@ -20,7 +20,8 @@ type letter struct {
 	note  Note
 	of    []*parcel // whose receiver note.To[i] is
 	index []int     // and which one there
-	ended []string  // outcome of note.To[i]; "" is to be tried again
+	codes map[string]bool
+	ended []string // outcome of note.To[i]; "" is to be tried again
 	tried bool
 	fault error // nil when it went through
 	wait  time.Duration
@@ -98,6 +99,9 @@ func (l *lane) pass(ctx context.Context) time.Duration {
 	// 3. calls, and their names written down before any is made
 	letters := l.letters(parcels)
 	if err := l.name(ctx, letters); err != nil {
+		if ctx.Err() != nil {
+			return 0
+		}
 		return l.settle(ctx, parcels, nil, err)
 	}
 
@@ -183,24 +187,30 @@ func (l *lane) letters(parcels []*parcel) []*letter {
 			as = look{call: p.Call}
 		}
 		e := byLook[as]
-		if e == nil || p.Call == "" && len(e.note.To)+len(open) > maxReceivers {
+		if e == nil || p.Call == "" && !e.fits(p, open) {
 			if len(list) == pushCalls {
 				continue
 			}
-			e = &letter{id: p.Call, note: Note{ID: p.Call, Type: p.Type, Title: p.Title, Alert: p.Alert, Android: p.Platforms == platformsAndroid}}
+			e = &letter{id: p.Call, codes: map[string]bool{}, note: Note{ID: p.Call, Type: p.Type, Title: p.Title, Alert: p.Alert, Android: p.Platforms == platformsAndroid}}
 			byLook[as] = e
 			list = append(list, e)
 		}
 		e.rows = append(e.rows, p)
 		for _, i := range open {
 			e.note.To = append(e.note.To, PushReceiver{User: p.To[i].User, Code: p.To[i].Code, MsgID: p.MsgID})
-			e.of, e.index = append(e.of, p), append(e.index, i)
+			e.of, e.index, e.codes[p.To[i].Code] = append(e.of, p), append(e.index, i), true
 		}
 	}
 	for _, e := range list {
 		e.ended = make([]string, len(e.note.To))
 	}
 	return list
+}
+
+// fits says whether a row may join: a device that is to be told of two messages with the same text is told twice.
+func (e *letter) fits(p *parcel, open []int) bool {
+	return len(e.note.To)+len(open) <= maxReceivers &&
+		!slices.ContainsFunc(open, func(i int) bool { return e.codes[p.To[i].Code] })
 }
 
 // name gives new calls their names and writes them down.
@@ -246,7 +256,11 @@ func (l *lane) deliver(ctx context.Context, letters []*letter) {
 			break
 		}
 		calls.Go(func() error {
-			if l.call(ctx, e, e.note, e.ended); e.wait > 0 {
+			all := make([]int, len(e.note.To))
+			for i := range all {
+				all[i] = i
+			}
+			if l.call(ctx, e, e.id, all); e.wait > 0 {
 				told.Store(true)
 			}
 			return nil
@@ -255,10 +269,15 @@ func (l *lane) deliver(ctx context.Context, letters []*letter) {
 	_ = calls.Wait() // what went wrong stands in the letters
 }
 
-// call makes one call and fills in what became of each receiver. Where one of several is at fault it tries the halves under
-// names of their own: the vendor has taken nothing under the old one.
-func (l *lane) call(ctx context.Context, e *letter, n Note, ended []string) {
+// call makes one call to the receivers that at lists, and notes what became of each. Where one of several is at fault it tries
+// the others, or the halves, under names of their own: the vendor has taken nothing under the old one.
+func (l *lane) call(ctx context.Context, e *letter, id string, at []int) {
 	s := l.o.s
+	n := e.note
+	n.ID, n.To = id, make([]PushReceiver, len(at))
+	for i, k := range at {
+		n.To[i] = e.note.To[k]
+	}
 	began := s.now()
 	retry, err := l.Pusher.Push(ctx, n)
 	s.metrics.pushCall.WithLabelValues(l.Name).Observe(s.now().Sub(began).Seconds())
@@ -272,41 +291,49 @@ func (l *lane) call(ctx context.Context, e *letter, n Note, ended []string) {
 	}
 	e.dead = append(e.dead, more.Dead...)
 	e.wait = max(e.wait, more.Wait)
-	for i := range n.To {
-		if slices.Contains(more.Dead, n.To[i].Code) {
-			ended[i] = pushDead
+	var rest []int
+	for _, k := range at {
+		if slices.Contains(more.Dead, e.note.To[k].Code) {
+			e.ended[k] = pushDead
+		} else {
+			rest = append(rest, k)
 		}
 	}
 	switch {
+	case len(rest) == 0:
 	case more.Err == nil:
-		fill(ended, pushSent)
-	case more.Split && len(n.To) > 1:
-		half := len(n.To) / 2
-		for _, part := range [...][2]int{{0, half}, {half, len(n.To)}} {
+		e.end(rest, pushSent)
+	case more.Split && len(at) > 1:
+		parts := [][]int{rest}
+		if len(rest) == len(at) {
+			parts = [][]int{rest[:len(rest)/2], rest[len(rest)/2:]}
+		}
+		for _, part := range parts {
 			id, err := l.Pusher.NewID(ctx)
 			if err != nil {
-				e.fault = errors.Join(e.fault, err)
+				e.fail(err)
 				return
 			}
-			m := n
-			m.ID, m.To = id, n.To[part[0]:part[1]]
-			l.call(ctx, e, m, ended[part[0]:part[1]])
+			l.call(ctx, e, id, part)
 		}
-	case retry:
-		e.fault = errors.Join(e.fault, more.Err)
 	default:
-		if slices.Contains(ended, "") {
-			e.fault = errors.Join(e.fault, more.Err)
+		e.fail(more.Err)
+		if !retry {
+			e.end(rest, pushRefused)
 		}
-		fill(ended, pushRefused)
 	}
 }
 
-// fill gives an outcome to those without one.
-func fill(ended []string, outcome string) {
-	for i := range ended {
-		if ended[i] == "" {
-			ended[i] = outcome
-		}
+// end notes an outcome.
+func (e *letter) end(at []int, outcome string) {
+	for _, k := range at {
+		e.ended[k] = outcome
+	}
+}
+
+// fail keeps the first fault.
+func (e *letter) fail(err error) {
+	if e.fault == nil {
+		e.fault = err
 	}
 }

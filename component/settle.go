@@ -30,7 +30,7 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 			case outcome == pushSent:
 				sent++
 				l.recent.Add(pushed{e.note.To[i].MsgID, e.note.To[i].Code}, now)
-			case outcome == "" && e.tried:
+			case outcome == "" && e.tried && e.wait == 0: // what the vendor itself put off is due as it was
 				delayed[e.of[i]] = true
 			}
 		}
@@ -47,7 +47,7 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 	counts := map[string]int{}
 	settled := 0
 	for _, p := range parcels {
-		step, done := l.step(p, now, wait, delayed[p])
+		step, done := p.step(now, delayed[p])
 		for i, outcome := range p.ended {
 			if outcome != "" && p.To[i].Outcome == "" {
 				counts[outcome]++
@@ -92,8 +92,8 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 	return 0 // there may be more
 }
 
-// step is what is to be written about a row; nil when nothing is: it was not tried.
-func (l *lane) step(p *parcel, now time.Time, wait time.Duration, delayed bool) (step *store.PushUpdate, done bool) {
+// step is what is to be written about a row; nil when nothing is, because it was not tried.
+func (p *parcel) step(now time.Time, delayed bool) (step *store.PushUpdate, done bool) {
 	step = &store.PushUpdate{IDs: []string{p.ID}, At: now.UnixMilli()}
 	changed, mixed := false, false
 	for i, outcome := range p.ended {
@@ -101,23 +101,20 @@ func (l *lane) step(p *parcel, now time.Time, wait time.Duration, delayed bool) 
 		mixed = mixed || outcome != p.ended[0]
 	}
 	done = len(p.open()) == 0
-	if mixed && changed || done && mixed {
+	if changed && (mixed || !done) {
 		step.To = slices.Clone(p.To)
 		for i, outcome := range p.ended {
 			step.To[i].Outcome = outcome
 		}
 	}
 	switch {
-	case done:
+	case done && mixed:
 		step.Outcome = pushMixed
-		if !mixed && len(p.ended) > 0 {
-			step.Outcome = p.ended[0]
-		}
+	case done:
+		step.Outcome = p.ended[0]
 	case delayed:
-		step.Delay, step.At = true, now.Add(max(wait, backOff(p.Tries))).UnixMilli()
-	case step.To != nil: // some are done, the others were not tried: they are due as they were
-		step.Delay, step.At = true, p.Due
-	default:
+		step.Delay, step.At = true, now.Add(backOff(p.Tries)).UnixMilli()
+	case step.To == nil:
 		return nil, false
 	}
 	return step, done

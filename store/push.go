@@ -52,7 +52,7 @@ type PushTo struct {
 	Outcome string `json:"o,omitempty"` // when it differs from the row's
 }
 
-// PushUpdate is one step in the life of rows that are not settled yet. Exactly one of Call, Delay and Outcome is given.
+// PushUpdate is one step in the life of rows that are not settled yet. At most one of Call, Delay and Outcome is given.
 type PushUpdate struct {
 	IDs     []string
 	Call    string   // they belong to this vendor call
@@ -161,8 +161,10 @@ func (t *tx) updatePush(ctx context.Context, u *PushUpdate) error {
 		return t.doIn(ctx, pushClaim, u.IDs, u.Call)
 	case u.Delay:
 		return t.doIn(ctx, pushDelay, u.IDs, millis(u.At))
+	case u.Outcome != "":
+		return t.doIn(ctx, pushSettle, u.IDs, millis(u.At), u.Outcome)
 	}
-	return t.doIn(ctx, pushSettle, u.IDs, millis(u.At), u.Outcome)
+	return nil
 }
 
 // DeletePushes removes at most limit rows of a channel that were settled before the time given (epoch milliseconds), and says

@@ -1,0 +1,286 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tlim/component"
+)
+
+// JPushURL is where JPush answers; apps that live in its Beijing room have https://bjapi.push.jiguang.cn.
+const JPushURL = "https://api.jpush.cn"
+
+// JPushConfig says whose app is to be woken.
+type JPushConfig struct {
+	AppKey, MasterSecret string
+	BaseURL              string           // without /v3; "" is [JPushURL]
+	Client               *http.Client     // nil: one of its own
+	Now                  func() time.Time // nil: time.Now
+}
+
+// JPush pushes by the REST API v3 of JPush.
+type JPush struct {
+	cfg    JPushConfig
+	client *http.Client
+
+	mu     sync.Mutex
+	cids   []string  // names for calls, from the vendor
+	asked  time.Time // when they were fetched
+	spent  time.Time // until then the calls of this minute are used up
+	noCIDs bool      // this vendor gives none
+}
+
+// NewJPush makes a pusher; nothing is asked yet.
+func NewJPush(cfg JPushConfig) *JPush {
+	if cfg.BaseURL == "" {
+		cfg.BaseURL = JPushURL
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Client == nil {
+		cfg.Client = newClient()
+	}
+	cfg.BaseURL = strings.TrimSuffix(cfg.BaseURL, "/")
+	return &JPush{cfg: cfg, client: cfg.Client}
+}
+
+const (
+	cidCount = 10             // an app without a contract gets no more at once
+	cidLife  = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
+	cidRetry = 10 * time.Minute
+)
+
+// NewID gives a cid: JPush answers a call with a cid that it has seen as it answered the first, and pushes nothing. Where the
+// vendor refuses to give one, calls go without: what is wrong, if anything, the push itself is told.
+func (j *JPush) NewID(ctx context.Context) (string, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	now := j.cfg.Now()
+	if age := now.Sub(j.asked); age > cidLife || j.noCIDs && age > cidRetry {
+		j.cids, j.noCIDs = nil, false
+	}
+	if len(j.cids) == 0 && !j.noCIDs {
+		if err := j.fetchCIDs(ctx, now); err != nil {
+			return "", err
+		}
+	}
+	if j.noCIDs {
+		return uuid.NewString(), nil
+	}
+	id := j.cids[0]
+	j.cids = j.cids[1:]
+	return id, nil
+}
+
+// fetchCIDs is called with mu held: whoever wants a name waits for the same answer.
+func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
+	if wait := j.spent.Sub(now); wait > 0 {
+		return &component.PushError{Err: errSpent, Wait: wait}
+	}
+	resp, body, err := j.request(ctx, http.MethodGet, fmt.Sprintf("/v3/push/cid?count=%d", cidCount), nil)
+	if err != nil {
+		return err
+	}
+	j.limits(resp.Header, now)
+	var list struct {
+		CIDs []string `json:"cidlist"`
+	}
+	switch {
+	case passing(resp.StatusCode):
+		_, err := j.judge(resp, body, nil, now)
+		return err
+	case resp.StatusCode/100 != 2 || json.Unmarshal(body, &list) != nil || len(list.CIDs) == 0:
+		j.noCIDs, j.asked = true, now
+		return nil
+	}
+	j.cids, j.asked = list.CIDs, now
+	return nil
+}
+
+// payload is the body of a push, in the vendor's words.
+type payload struct {
+	CID          string   `json:"cid,omitempty"`
+	Platform     []string `json:"platform"`
+	Audience     audience `json:"audience"`
+	Notification struct {
+		Alert   string      `json:"alert"`
+		Android androidNote `json:"android"`
+		IOS     *appleNote  `json:"ios,omitempty"`
+	} `json:"notification"`
+	Options struct {
+		Production bool `json:"apns_production"`
+	} `json:"options"`
+}
+
+type audience struct {
+	RegistrationIDs []string `json:"registration_id"`
+}
+
+type androidNote struct {
+	Alert string `json:"alert"`
+	Title string `json:"title"`
+}
+
+type appleNote struct {
+	Alert string `json:"alert"`
+	Sound string `json:"sound"`
+	Badge string `json:"badge"`
+}
+
+// Push makes one call. It makes none while the calls of this minute are used up.
+func (j *JPush) Push(ctx context.Context, n component.Note) (retry bool, err error) {
+	now := j.cfg.Now()
+	j.mu.Lock()
+	wait := j.spent.Sub(now)
+	j.mu.Unlock()
+	if wait > 0 {
+		return true, &component.PushError{Err: errSpent, Wait: wait}
+	}
+	var p payload
+	if strings.HasPrefix(n.ID, j.cfg.AppKey+"-") {
+		p.CID = n.ID
+	}
+	p.Platform = []string{"android"}
+	p.Notification.Alert = n.Alert
+	p.Notification.Android = androidNote{Alert: n.Alert, Title: n.Title}
+	if !n.Android {
+		p.Platform = append(p.Platform, "ios")
+		p.Notification.IOS = &appleNote{Alert: n.Alert, Sound: "default", Badge: "+1"}
+	}
+	p.Options.Production = true
+	for _, to := range n.To {
+		p.Audience.RegistrationIDs = append(p.Audience.RegistrationIDs, to.Code)
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("jpush: %w", err)
+	}
+	resp, answer, err := j.request(ctx, http.MethodPost, "/v3/push", body)
+	if err != nil {
+		return true, err
+	}
+	j.mu.Lock()
+	j.limits(resp.Header, now)
+	j.mu.Unlock()
+	return j.judge(resp, answer, &n, now)
+}
+
+// errSpent stands for a call that was not made because the vendor would refuse it.
+var errSpent = fmt.Errorf("jpush: the calls of this minute are used up")
+
+func (j *JPush) request(ctx context.Context, method, path string, body []byte) (*http.Response, []byte, error) {
+	req, err := http.NewRequest(method, j.cfg.BaseURL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, nil, fmt.Errorf("jpush: base_url is no address")
+	}
+	req.SetBasicAuth(j.cfg.AppKey, j.cfg.MasterSecret)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	resp, answer, err := do(ctx, j.client, req)
+	if err != nil {
+		return nil, nil, fmt.Errorf("jpush: %w", err)
+	}
+	return resp, answer, nil
+}
+
+// limits notes that the calls of this minute are used up (X-Rate-Limit-Remaining, -Reset: seconds). It wants mu.
+func (j *JPush) limits(h http.Header, now time.Time) {
+	if h.Get("X-Rate-Limit-Remaining") == "0" {
+		j.spent = now.Add(seconds(h.Get("X-Rate-Limit-Reset")))
+	}
+}
+
+// The vendor's error codes that mean more than their HTTP status.
+const (
+	codeInvalid  = 1003 // a value is not valid; of a registration id, its message names it
+	codeNobody   = 1011 // nobody is meant: the registrations are unknown, or 255 days without a sign of life
+	codeTooMany  = 2002 // more calls than the app may make in a minute
+	defaultPause = time.Minute
+)
+
+// what an administrator can do about a refusal.
+var remedies = map[int]string{
+	1004: "app_key and master_secret do not belong together",
+	1005: "the note is too large",
+	1008: "push.jpush.app_key is not valid",
+	1020: "push.jpush.base_url must begin with https",
+	2003: "the vendor has blocked the app key; ask its support",
+	2004: "this host's address is not in the app's list of allowed addresses",
+	2005: "the vendor finds that too much is sent",
+}
+
+// judge reads an answer. n is the note it answers; nil for a call without receivers.
+func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now time.Time) (retry bool, err error) {
+	var answer struct {
+		Error struct {
+			Code    int    `json:"code"`
+			Message string `json:"message"`
+		} `json:"error"`
+		Illegal []string `json:"illegal_rids"`
+	}
+	_ = json.Unmarshal(body, &answer) // a proxy in between answers in its own words: the status says enough
+	code := answer.Error.Code
+	if resp.StatusCode/100 == 2 && code == 0 {
+		if len(answer.Illegal) > 0 {
+			return false, &component.PushError{Dead: answer.Illegal}
+		}
+		return false, nil
+	}
+
+	failed := &component.PushError{Err: fmt.Errorf("jpush: status %d, code %d", resp.StatusCode, code)}
+	if remedy := remedies[code]; remedy != "" {
+		failed.Err = fmt.Errorf("%w: %s", failed.Err, remedy)
+	}
+	switch {
+	case resp.StatusCode == http.StatusTooManyRequests || code == codeTooMany:
+		failed.Wait = seconds(resp.Header.Get("X-Rate-Limit-Reset"))
+		if failed.Wait == 0 {
+			failed.Wait = retryAfter(resp.Header, now)
+		}
+		if failed.Wait == 0 {
+			failed.Wait = defaultPause
+		}
+		return true, failed
+	case passing(resp.StatusCode):
+		failed.Wait = retryAfter(resp.Header, now)
+		return true, failed
+	case n == nil:
+		return false, failed
+	case code == codeNobody && n.Android:
+		// It went to Android phones only, and those of iPhone users are not among them: that says nothing of the registration.
+		return false, nil
+	case code == codeNobody:
+		for _, to := range n.To {
+			failed.Dead = append(failed.Dead, to.Code)
+		}
+		return false, failed
+	case code == codeInvalid:
+		for _, to := range n.To {
+			if names(answer.Error.Message, to.Code) {
+				failed.Dead = append(failed.Dead, to.Code)
+			}
+		}
+		failed.Split = len(n.To) > 1
+		return false, failed
+	}
+	return false, failed
+}
+
+// names says whether the vendor's message names a registration id, as a word of its own.
+func names(message, code string) bool {
+	for word := range strings.FieldsSeq(message) {
+		if strings.Trim(word, `"'.,:;!()[]`) == code {
+			return true
+		}
+	}
+	return false
+}

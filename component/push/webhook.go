@@ -1,0 +1,125 @@
+package push
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tlim/component"
+)
+
+// The headers of a webhook call.
+const (
+	HeaderID        = "X-Tlim-Id"        // the call's name: a repeated call has the same
+	HeaderTimestamp = "X-Tlim-Timestamp" // seconds since 1970: a receiver refuses what is old
+	HeaderSignature = "X-Tlim-Signature" // sha256=<hex of HMAC-SHA-256 over timestamp, a dot, and the body>
+)
+
+// WebhookConfig says where notes go.
+type WebhookConfig struct {
+	URL    string
+	Secret string           // signs every call
+	Client *http.Client     // nil: one of its own
+	Now    func() time.Time // nil: time.Now
+}
+
+// Webhook posts notes to an address of the site's own, signed.
+type Webhook struct {
+	cfg    WebhookConfig
+	client *http.Client
+}
+
+// NewWebhook makes a pusher; nothing is called yet.
+func NewWebhook(cfg WebhookConfig) *Webhook {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Client == nil {
+		cfg.Client = newClient()
+	}
+	return &Webhook{cfg: cfg, client: cfg.Client}
+}
+
+// webhookCall is the body of a call.
+type webhookCall struct {
+	ID        string            `json:"id"`
+	Type      string            `json:"msg_type"`
+	Title     string            `json:"title"`
+	Alert     string            `json:"alert"`
+	Platforms []string          `json:"platforms"`
+	Receivers []webhookReceiver `json:"receivers"`
+}
+
+type webhookReceiver struct {
+	User  string `json:"user_id"`
+	Code  string `json:"registration_id"`
+	MsgID string `json:"msg_id"`
+}
+
+// NewID gives a random name.
+func (w *Webhook) NewID(context.Context) (string, error) { return uuid.NewString(), nil }
+
+// Push makes one call. 2xx takes the note; its answer may be {"dead":["registration id"]}. 408, 429, 5xx and a broken network
+// are tried again, after Retry-After where it is given; anything else refuses the note.
+func (w *Webhook) Push(ctx context.Context, n component.Note) (retry bool, err error) {
+	call := webhookCall{ID: n.ID, Type: n.Type, Title: n.Title, Alert: n.Alert, Platforms: []string{"android", "ios"},
+		Receivers: make([]webhookReceiver, len(n.To))}
+	if n.Android {
+		call.Platforms = call.Platforms[:1]
+	}
+	for i, to := range n.To {
+		call.Receivers[i] = webhookReceiver(to)
+	}
+	body, err := json.Marshal(call)
+	if err != nil {
+		return false, fmt.Errorf("webhook: %w", err)
+	}
+	req, err := http.NewRequest(http.MethodPost, w.cfg.URL, bytes.NewReader(body))
+	if err != nil {
+		return false, fmt.Errorf("webhook: push.webhook.url is no address")
+	}
+	now := w.cfg.Now()
+	timestamp := strconv.FormatInt(now.Unix(), 10)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(HeaderID, n.ID)
+	req.Header.Set(HeaderTimestamp, timestamp)
+	req.Header.Set(HeaderSignature, Sign(w.cfg.Secret, timestamp, body))
+	resp, answer, err := do(ctx, w.client, req)
+	if err != nil {
+		return true, fmt.Errorf("webhook: %w", err)
+	}
+	if resp.StatusCode/100 == 2 {
+		var said struct {
+			Dead []string `json:"dead"`
+		}
+		if json.Unmarshal(answer, &said) == nil && len(said.Dead) > 0 {
+			return false, &component.PushError{Dead: said.Dead}
+		}
+		return false, nil
+	}
+	failed := &component.PushError{Err: fmt.Errorf("webhook: status %d", resp.StatusCode)}
+	if passing(resp.StatusCode) {
+		failed.Wait = retryAfter(resp.Header, now)
+		return true, failed
+	}
+	return false, failed
+}
+
+// Sign is the signature of a call: what a receiver computes from the shared secret, the timestamp header and the body as it
+// came, and compares.
+func Sign(secret, timestamp string, body []byte) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(timestamp))
+	mac.Write([]byte{'.'})
+	mac.Write(body)
+	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
+}
