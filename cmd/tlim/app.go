@@ -81,7 +81,7 @@ func (a *App) Start(ctx context.Context) error {
 	links := stream.New(config, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Registry: a.registry, Log: a.log,
+		Store: db, Sender: links, Snapshots: snapshots{server}, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {
 		return err

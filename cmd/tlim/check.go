@@ -19,6 +19,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkStore(&p)
 	c.checkHTTP(&p)
 	c.checkFiles(&p)
+	c.checkPush(&p)
 	c.checkNumbers(&p)
 	return p
 }
@@ -29,7 +30,6 @@ var later = []struct{ prefix, what string }{
 	{"http.token_life", "tokens of users are"},
 	{"directory.source", "every source of users but api is"},
 	{"directory.", "the synchronisation of users is"},
-	{"push.", "push is"},
 	{"idempotency.", "recognising repeated HTTP calls is"},
 	{"cleanup.", "clean-up is"},
 }
@@ -68,6 +68,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
 		{"offline.confirm", c.Offline.Confirm, []string{"auto", "presence", "receipt"}},
+		{"push.content", c.Push.Content, []string{"shown", "hidden"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {

@@ -215,12 +215,23 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
 			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
-		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\npush: {jpush: {enabled: true}}\ncleanup: {enabled: true}", nil, []string{
+		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\ncleanup: {enabled: true}", nil, []string{
 			"directory.source: every source of users but api is not in this release; leave the key away",
 			"directory.max_remove: the synchronisation of users is not in this release; leave the key away",
-			"push.jpush.enabled: push is not in this release; leave the key away",
 			"cleanup.enabled: clean-up is not in this release; leave the key away",
 			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
+		{"push", "push: {content: some, jpush: {enabled: true, app_key: 'a:b', base_url: 'http://push.test'}, webhook: {url: push.test, secret: short, kinds: [MTB-, MTC-000]}}", nil, []string{
+			`push.content: "some" is none of shown, hidden`,
+			"push.jpush.master_secret: is missing while push.jpush.enabled is true",
+			"push.jpush.app_key: holds a colon; the secret belongs into push.jpush.master_secret",
+			"push.jpush.base_url: must begin with https: plain HTTP shows every text on the way, and is for this host only",
+			"push.webhook.url: is no address: write it like https://push.example.com/path",
+			"push.webhook.secret: must be 16 or more characters: whoever guesses it can forge pushes",
+			`push.webhook.kinds: "MTC-000" is neither a message type like MTB-000 nor the beginning of several like MTB-`}},
+		{"push without keys", "push: {jpush: {enabled: true}, webhook: {secret: 0123456789abcdef}}", nil, []string{
+			"push.jpush.app_key: is missing while push.jpush.enabled is true",
+			"push.jpush.master_secret: is missing while push.jpush.enabled is true",
+			"push.webhook.secret: does nothing without push.webhook.url"}},
 		{"domains", "xmpp: {domain: Im.Test, component: other.example}", nil, []string{
 			`xmpp.domain: "Im.Test" is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)`,
 			"xmpp.component: other.example is no subdomain of xmpp.domain, Im.Test"}},

@@ -28,6 +28,7 @@ var rules = []rule{
 		[]string{"tlim/..."}, []string{"tlim/component/stanza", "tlim/component/lenient", "tlim/store"}},
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component/stanza", "tlim/component/stream"}},
+	{"push knows notes, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component"}},
 	{"httpapi does not know the link", []string{"tlim/httpapi"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component", "tlim/component/lenient", "tlim/component/stanza", "tlim/store", "tlim/store/blob"}},
 	{"the store is the floor", []string{"tlim/store/..."}, nil, []string{"tlim/..."}, []string{"tlim/store/..."}},
@@ -86,7 +87,7 @@ func TestImportsPointOneWay(t *testing.T) {
 			t.Error(line)
 		}
 	}
-	for _, must := range []string{"tlim/cmd/tlim", "tlim/component", "tlim/component/stanza", "tlim/component/stream", "tlim/component/openfire", "tlim/httpapi", "tlim/store"} {
+	for _, must := range []string{"tlim/cmd/tlim", "tlim/component", "tlim/component/stanza", "tlim/component/stream", "tlim/component/openfire", "tlim/component/push", "tlim/httpapi", "tlim/store"} {
 		if !seen[must] {
 			t.Errorf("%s was not looked at", must)
 		}
@@ -98,6 +99,7 @@ func TestRulesCanBreak(t *testing.T) {
 	for _, c := range []struct{ path, imports string }{
 		{"tlim/component", "net"}, {"tlim/component", "net/http"}, {"tlim/component", "database/sql"}, {"tlim/component", "tlim/component/stream"},
 		{"tlim/component/stanza", "net"}, {"tlim/component/stream", "tlim/component"}, {"tlim/component/openfire", "tlim/store"},
+		{"tlim/component/push", "tlim/store"}, {"tlim/component", "tlim/component/push"},
 		{"tlim/httpapi", "tlim/component/stream"}, {"tlim/store", "tlim/component"}, {"tlim/store/blob", "tlim/httpapi"},
 		{"tlim/httpapi", "github.com/spf13/viper"}, {"tlim/component", "github.com/jmoiron/sqlx"}, {"tlim/cmd/tlim", "modernc.org/sqlite"},
 		{"tlim/cmd/tlim", "database/sql/driver"}, {"tlim/cmd/tlim", "gosrc.io/xmpp/stanza"},

@@ -39,7 +39,7 @@ func componentConfig(cfg Config) component.Config {
 		SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
 		ServerReceipts: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
-		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove,
+		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",
 		SnapshotPeriod: time.Duration(cfg.Presence.Interval),
 		Limits:         component.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices},
 		UserRate:       l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
