@@ -17,7 +17,8 @@ const (
 	KindHandshake                   // <handshake/>
 	KindStreamError                 // <stream:error/>; the Stanza's children say which
 	KindUnknown                     // another element; it was skipped
-	KindEnd                         // </stream:stream>: the last frame of a stream
+	KindEnd                         // </stream:stream>: what follows, if anything does, was not the server's own end
+	KindBroken                      // something that is no XMPP was skipped, up to here (Limits.Own)
 )
 
 // Frame is one thing that the other side sent.
@@ -30,6 +31,10 @@ type Frame struct {
 type Limits struct {
 	Stanza int // everything but answers; 0: DefaultStanza
 	Answer int // IQs of type result or error; 0: DefaultAnswer
+
+	// Own is what the ids of our own questions begin with: a secret between us and the server. An answer to one of them tells where a
+	// stanza begins, also after something that was no XMPP (resync.go). "": what is no XMPP is an error.
+	Own string
 }
 
 // What Limits has without being told: a snapshot of 10,000 sessions has some 4 MiB.
@@ -48,12 +53,13 @@ const (
 	emptyReads = 100
 )
 
-// ErrSyntax is wrapped by the errors of a Framer about bytes that cannot be an XMPP stream. The stream is lost then.
+// ErrSyntax is wrapped by the errors of a Framer about bytes that cannot be an XMPP stream. The stream is lost then, unless Limits.Own finds
+// a way back.
 var ErrSyntax = errors.New("not an XMPP stream")
 
 // Framer cuts a component stream into frames by bytes: it follows tags, quotes, CDATA, comments and processing
 // instructions, and reads attributes of top-level elements, nothing else. An element over its limit is skipped without
-// being held in memory. A Framer is for one goroutine; after an error or KindEnd it gives nothing more.
+// being held in memory. A Framer is for one goroutine; after an error it gives nothing more.
 type Framer struct {
 	r      io.Reader
 	limits Limits
@@ -61,6 +67,7 @@ type Framer struct {
 	// buf[start:pos] was looked at and belongs to the element under way, buf[pos:end] was read and not looked at.
 	buf             []byte
 	start, pos, end int
+	sync            resync
 
 	in    place
 	quote byte
@@ -87,6 +94,7 @@ const (
 	inComment
 	inCDATA
 	inPI
+	inLost // until the next answer to one of our own questions
 )
 
 // NewFramer makes a Framer that reads a stream from its beginning.
@@ -97,14 +105,14 @@ func NewFramer(r io.Reader, limits Limits) *Framer {
 	if limits.Answer <= 0 {
 		limits.Answer = DefaultAnswer
 	}
-	return &Framer{r: r, limits: limits, buf: make([]byte, firstBuffer), limit: limits.Stanza}
+	return &Framer{r: r, limits: limits, buf: make([]byte, firstBuffer), limit: limits.Stanza, sync: resync{mark: []byte(limits.Own), at: -1}}
 }
 
 // Next blocks for the next frame. It returns the reader's error as it is, io.EOF only between elements, and an error that
 // wraps [ErrSyntax] for what is not a stream. The frame's content is the caller's.
 func (f *Framer) Next() (Frame, error) {
 	for {
-		frame, err := f.scan()
+		frame, err := f.scanInSync()
 		if err != nil || frame.Kind != 0 {
 			return frame, err
 		}
@@ -117,10 +125,10 @@ func (f *Framer) Next() (Frame, error) {
 	}
 }
 
-// scan looks at what was read. A frame of kind 0 means that more is needed.
-func (f *Framer) scan() (Frame, error) {
-	for f.pos < f.end {
-		b := f.buf[f.pos:f.end]
+// scan looks at what was read, up to stop. A frame of kind 0 means that more is needed.
+func (f *Framer) scan(stop int) (Frame, error) {
+	for f.pos < stop {
+		b := f.buf[f.pos:stop]
 		switch f.in {
 		case inText:
 			i := bytes.IndexByte(b, '<')
@@ -151,7 +159,7 @@ func (f *Framer) scan() (Frame, error) {
 				i++
 			}
 			if i == len(b) {
-				f.pos = f.end
+				f.pos = stop
 				continue
 			}
 			f.pos += i + 1
@@ -169,8 +177,15 @@ func (f *Framer) scan() (Frame, error) {
 
 		case inQuote:
 			i := bytes.IndexByte(b, f.quote)
+			value := b
+			if i >= 0 {
+				value = b[:i]
+			}
+			if bytes.IndexByte(value, '<') >= 0 {
+				return Frame{}, fmt.Errorf("%w: '<' in an attribute", ErrSyntax)
+			}
 			if i < 0 {
-				f.pos = f.end
+				f.pos = stop
 				continue
 			}
 			f.pos += i + 1
@@ -179,20 +194,31 @@ func (f *Framer) scan() (Frame, error) {
 		case inEndTag:
 			i := bytes.IndexByte(b, '>')
 			if i < 0 {
-				f.pos = f.end
+				f.pos = stop
 				continue
 			}
 			f.pos += i + 1
 			f.in = inText
+			if f.depth == 0 && f.skip {
+				return Frame{}, fmt.Errorf("%w: an end tag between stanzas", ErrSyntax)
+			}
 			if f.depth == 0 {
+				name := tagName(f.buf[f.start+f.mark+2 : f.pos-1])
+				if _, local := splitName(name); string(local) != "stream" {
+					return Frame{}, fmt.Errorf("%w: </%.40s> between stanzas", ErrSyntax, name)
+				}
+				f.start = f.pos
 				return Frame{Kind: KindEnd}, nil
 			}
 			if f.depth--; f.depth == 0 {
 				return f.finish(f.mark)
 			}
 
+		case inLost:
+			f.pos = stop
+
 		default:
-			if !f.close(b) {
+			if !f.close(b, stop) {
 				return Frame{}, nil
 			}
 		}
@@ -228,7 +254,7 @@ func (f *Framer) open(b []byte) (bool, error) {
 }
 
 // close looks for the end of a comment, CDATA section or processing instruction; false when more must be read.
-func (f *Framer) close(b []byte) bool {
+func (f *Framer) close(b []byte, stop int) bool {
 	end := closeComment
 	switch f.in {
 	case inCDATA:
@@ -238,7 +264,7 @@ func (f *Framer) close(b []byte) bool {
 	}
 	i := bytes.Index(b, end)
 	if i < 0 {
-		f.pos = max(f.pos, f.end-len(end)+1) // the end may be cut in two: its first part is looked at again
+		f.pos = max(f.pos, stop-len(end)+1) // the end may be cut in two: its first part is looked at again
 		return false
 	}
 	f.pos += i + len(end)
@@ -358,18 +384,19 @@ func (f *Framer) renew() {
 	rest := f.buf[f.pos:f.end]
 	f.buf = make([]byte, max(firstBuffer, len(rest)))
 	f.end = copy(f.buf, rest)
+	f.sync.shift(f.pos)
 	f.start, f.pos = 0, 0
 }
 
 // fill reads more, making room first.
 func (f *Framer) fill() error {
-	if !f.skip && f.pos-f.start > f.limit {
+	if !f.skip && f.in != inLost && f.pos-f.start > f.limit {
 		if err := f.drop(); err != nil {
 			return err
 		}
 	}
-	if f.skip && f.pos > f.start {
-		f.start = f.pos - 1 // whether a tag is empty is told by the byte before its end
+	if f.skip || f.in == inLost {
+		f.start = max(f.start, f.pos-keptWhileSkipping)
 	}
 	if f.end == len(f.buf) {
 		if f.start >= len(f.buf)/2 {
@@ -380,6 +407,7 @@ func (f *Framer) fill() error {
 			f.buf = grown
 		}
 		f.pos -= f.start
+		f.sync.shift(f.start)
 		f.start = 0
 	}
 	for range emptyReads {

@@ -22,7 +22,7 @@ func frames(t *testing.T, r io.Reader, limits Limits) ([]string, error) {
 			return got, err
 		}
 		st := frame.Stanza
-		line := fmt.Sprintf("%s %s|%s|%s|%s|%s|%s", [...]string{"?", "stanza", "header", "handshake", "error", "unknown", "end"}[frame.Kind],
+		line := fmt.Sprintf("%s %s|%s|%s|%s|%s|%s", [...]string{"?", "stanza", "header", "handshake", "error", "unknown", "end", "broken"}[frame.Kind],
 			st.Name, st.From, st.To, st.ID, st.Type, st.Inner)
 		if st.Oversize {
 			line += " oversize"
@@ -59,9 +59,9 @@ func TestFramer(t *testing.T) {
 			err: io.EOF,
 		},
 		"markup inside": {
-			in: header + `<message><!-- </message> > ' --><body a="</message>" b='"/>'><![CDATA[</message>]]]]><![CDATA[>]]></body><?x </message>?></message><!-- between --><?pi?><iq/>`,
+			in: header + `<message><!-- </message> > ' --><body a="/message>" b='"/>'><![CDATA[</message>]]]]><![CDATA[>]]></body><?x </message>?></message><!-- between --><?pi?><iq/>`,
 			want: []string{"header stream|tlim.im.test||7n9||",
-				`stanza message|||||<!-- </message> > ' --><body a="</message>" b='"/>'><![CDATA[</message>]]]]><![CDATA[>]]></body><?x </message>?>`,
+				`stanza message|||||<!-- </message> > ' --><body a="/message>" b='"/>'><![CDATA[</message>]]]]><![CDATA[>]]></body><?x </message>?>`,
 				"stanza iq|||||"},
 			err: io.EOF,
 		},
@@ -117,6 +117,8 @@ func TestFramer(t *testing.T) {
 		"empty stream":        {in: `<stream:stream/>`, err: ErrSyntax},
 		"wrong end":           {in: header + `<message></presence>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
 		"markup in a tag":     {in: header + `<message <a/>>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
+		"markup in a value":   {in: header + `<message a="<b/>"/>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
+		"another end":         {in: header + `<message/></message>`, want: []string{"header stream|tlim.im.test||7n9||", "stanza message|||||"}, err: ErrSyntax},
 		"no name":             {in: header + `< message/>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
 		"CDATA at the top":    {in: header + `<![CDATA[x]]>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
 		"element declaration": {in: header + `<message><!ELEMENT a ANY></message>`, want: []string{"header stream|tlim.im.test||7n9||"}, err: ErrSyntax},
