@@ -78,7 +78,12 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	links := stream.New(config, in)
+	var links *stream.Links
+	tokens := component.NewTokens(db, time.Duration(a.cfg.HTTP.TokenLife), nil)
+	desk := component.NewTokenDesk(tokens, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(b []byte) bool { return links.Post(b) })
+	answering := config // the copies' link answers nothing
+	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
+	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
 		Store: db, Sender: links, Snapshots: snapshots{server}, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
@@ -93,6 +98,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
 	callers := httpConfig(a.cfg)
+	callers.Tokens = tokens
 	callers.Files = fileConfig(a.cfg, blobs, db)
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
@@ -116,6 +122,7 @@ func (a *App) Start(ctx context.Context) error {
 		return nil // there is no link to write to; the next start delivers again
 	})
 	a.background("conveyor", service.Run, nil)
+	a.background("tokens", desk.Run, nil)
 	if a.cfg.XMPP.Copies {
 		a.background("packet copies", newCopyLink(a.cfg, config, service, a.registry, a.log).Run, nil)
 	}

@@ -27,7 +27,6 @@ func (c *Config) problems() (p Problems) {
 // later names what this release does not do. A value that asks for it is refused: an administrator who switches clean-up on
 // must not learn from a full disk that nothing happened.
 var later = []struct{ prefix, what string }{
-	{"http.token_life", "tokens of users are"},
 	{"directory.source", "every source of users but api is"},
 	{"directory.", "the synchronisation of users is"},
 	{"idempotency.", "recognising repeated HTTP calls is"},
@@ -274,6 +273,9 @@ func (c *Config) checkNumbers(p *Problems) {
 	}
 	if c.Offline.Grace < Duration(100*time.Millisecond) || c.Offline.Grace > Duration(time.Hour) {
 		p.add("offline.grace: must be between 100ms and 1h")
+	}
+	if c.HTTP.TokenLife < Duration(time.Minute) || c.HTTP.TokenLife > Duration(30*24*time.Hour) {
+		p.add("http.token_life: must be between 1m and 720h; a token is good for so long after it was asked for")
 	}
 	if c.ShutdownTimeout < Duration(time.Second) || c.ShutdownTimeout > Duration(10*time.Minute) {
 		p.add("shutdown_timeout: must be between 1s and 10m")

@@ -127,6 +127,8 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 	})
 
+	t.Run("a client gets a token and loses it", func(t *testing.T) { tokenLives(t, ctx, tlim, zhangsan) })
+
 	t.Run("readiness follows the server", func(t *testing.T) {
 		if err := server.Kill(); err != nil {
 			t.Fatal(err)

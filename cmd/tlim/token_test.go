@@ -1,14 +1,102 @@
 package main
 
 import (
+	"context"
+	"encoding/xml"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"tlim/component"
+	"tlim/scripts/lab"
 	"tlim/store"
 )
+
+// tokenLives takes a token over a real server, both ways, calls with it, and revokes it beside the process that serves.
+func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab.Client) {
+	domain := "tlim." + strings.SplitN(strings.SplitN(zhangsan.JID, "@", 2)[1], "/", 2)[0]
+	ask := func(kind, payload string, answer any) {
+		t.Helper()
+		got, err := zhangsan.IQ(ctx, kind, domain, payload)
+		if err == nil {
+			err = xml.Unmarshal(got, answer)
+		}
+		if err != nil {
+			t.Fatalf("%s: %v in %s", payload, err, got)
+		}
+	}
+	status := func(token, query string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, tlim.URL+"/plugins/tlim/findSessions?"+query+"&access_token="+url.QueryEscape(token), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := response.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return response.StatusCode
+	}
+	var plain struct {
+		Token struct {
+			Expires int64  `xml:"expires,attr"`
+			Text    string `xml:",chardata"`
+		} `xml:"urn:tlim:token token"`
+	}
+	ask("get", `<token xmlns="urn:tlim:token"/>`, &plain)
+	var command struct {
+		Fields []struct {
+			Var   string `xml:"var,attr"`
+			Value string `xml:"value"`
+		} `xml:"command>x>field"`
+	}
+	ask("set", `<command xmlns="http://jabber.org/protocol/commands" node="urn:tlim:token" action="execute"/>`, &command)
+	if len(command.Fields) != 2 || command.Fields[0].Var != "token" {
+		t.Fatalf("the command answers %+v", command)
+	}
+	var list struct {
+		Items []struct {
+			Node string `xml:"node,attr"`
+		} `xml:"query>item"`
+	}
+	ask("get", `<query xmlns="http://jabber.org/protocol/disco#items" node="http://jabber.org/protocol/commands"/>`, &list)
+	if len(list.Items) != 1 || list.Items[0].Node != "urn:tlim:token" {
+		t.Errorf("the commands are %+v", list)
+	}
+	if left := time.Until(time.UnixMilli(plain.Token.Expires)); left < 59*time.Minute || left > time.Hour {
+		t.Errorf("it ends in %s", left)
+	}
+	for _, token := range []string{plain.Token.Text, command.Fields[0].Value} {
+		if code := status(token, "user_id=zhangsan"); code != http.StatusOK {
+			t.Errorf("his own sessions: %d", code)
+		}
+		if code := status(token, "user_id=lisi"); code != http.StatusForbidden {
+			t.Errorf("another's sessions: %d", code)
+		}
+	}
+	if code, out, errs := runCommand(t, "token", "revoke", "zhangsan", "--config", filepath.Join(tlim.Dir, "tlim.yaml")); code != 0 || out != "the tokens of zhangsan have ended\n" {
+		t.Fatalf("revoke: %d %s %s", code, out, errs)
+	}
+	if code := status(plain.Token.Text, "user_id=zhangsan"); code != http.StatusUnauthorized {
+		t.Errorf("revoked: %d", code)
+	}
+	ask("get", `<token xmlns="urn:tlim:token"/>`, &plain)
+	if code := status(plain.Token.Text, "user_id=zhangsan"); code != http.StatusOK {
+		t.Errorf("a new one: %d", code)
+	}
+	if code, out, errs := runCommand(t, "keys", "usage", "--config", filepath.Join(tlim.Dir, "tlim.yaml")); code != 0 || !strings.Contains(out, "user") || !strings.Contains(out, "findSessions") {
+		t.Errorf("keys usage: %d %s %s", code, out, errs)
+	}
+	if log := readText(t, tlim.Log); strings.Contains(log, plain.Token.Text) {
+		t.Error("the log holds a token")
+	}
+}
 
 // TestTokenRevoke: the command works beside a process that serves from the same database.
 func TestTokenRevoke(t *testing.T) {
