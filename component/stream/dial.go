@@ -66,7 +66,7 @@ func (s *session) connect(ctx context.Context, domain string) (*link, error) {
 		received.Add(float64(n))
 		acknowledge()
 	}
-	k.framer = stanza.NewFramer(countingReader{conn, counted}, stanza.Limits{Stanza: cfg.MaxStanza})
+	k.framer = stanza.NewFramer(countingReader{conn, counted}, stanza.Limits{Stanza: cfg.MaxStanza, Own: s.l.idPrefix})
 
 	// The framer outlives the handshake: the server's first questions often come in the same segment as its end.
 	stop := context.AfterFunc(ctx, k.closeNow)
@@ -135,7 +135,7 @@ func (k *link) refusal(silent error) error {
 			return streamErrorOf(&frame.Stanza)
 		case stanza.KindEnd:
 			return silent
-		case stanza.KindStanza:
+		case stanza.KindStanza, stanza.KindBroken:
 			return errUnexpected
 		}
 	}

@@ -89,6 +89,7 @@ func TestIQWithoutAnAnswer(t *testing.T) {
 		done := r.askAsync(t.Context())
 		synctest.Wait()
 		p.send("</stream:stream>")
+		_ = p.conn.Close()
 		if got := <-done; !errors.Is(got.err, ErrDown) {
 			t.Errorf("at the loss: %v", got.err)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"tlim/component/stanza"
@@ -19,30 +20,75 @@ type link struct {
 	out    *writer
 	pings  pings
 	ended  chan struct{} // closed when the server said that its stream ends, or broke off, while we are ending ours
+
+	brokenLogged time.Time   // of the reader
+	garbled      atomic.Bool // what came last was no XMPP
 }
+
+// lastWords is how long a server that has said that the stream ends may take to close it.
+const lastWords = time.Second
 
 // read takes what the server sends until the stream ends. It never waits for anything else than the server.
 func (k *link) read() error {
 	m := k.s.l.metrics
+	var end error // what the server said about the end
 	for {
 		frame, err := k.framer.Next()
-		if err != nil {
-			if k.out.isFinished() {
-				return k.endedInOrder(err)
-			}
+		switch {
+		case err == nil:
+		case k.out.isFinished():
+			return k.endedInOrder(err)
+		case end != nil:
+			return end
+		default:
 			return err
 		}
+		said := error(nil)
 		switch frame.Kind {
 		case stanza.KindStanza:
+			k.garbled.Store(false)
 			k.take(frame.Stanza)
 		case stanza.KindEnd:
-			return k.endedInOrder(errStreamEnd)
+			said = errStreamEnd
 		case stanza.KindStreamError:
-			return streamErrorOf(&frame.Stanza)
+			said = streamErrorOf(&frame.Stanza)
+		case stanza.KindBroken:
+			k.garbled.Store(true)
+			k.broken("something that is no XMPP")
 		default:
 			m.unknown.Inc()
 		}
+		switch {
+		case said != nil && k.out.isFinished():
+			return k.endedInOrder(said)
+		case said != nil && end == nil:
+			end = said
+			if err := k.conn.SetReadDeadline(time.Now().Add(lastWords)); err != nil {
+				return end
+			}
+		case said == nil && end != nil: // it goes on, so it was no end: a client made the server say so
+			k.broken(end.Error())
+			end = nil
+			if err := k.conn.SetReadDeadline(time.Time{}); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// brokenLogs is how often the log tells of what clients make the server send.
+const brokenLogs = time.Minute
+
+// broken notes that the server sent what it would not have sent by itself (stanza/resync.go). The stream goes on with the next
+// answer, so a question is asked at once.
+func (k *link) broken(what string) {
+	k.s.l.metrics.broken.Inc()
+	if now := time.Now(); now.Sub(k.brokenLogged) > brokenLogs {
+		k.brokenLogged = now
+		k.s.l.log.Warn("a client made the server send what it should not: Openfire 4.2 does not escape namespaces, so its users can write into "+
+			"each other's streams and in each other's names; the stream goes on", "sent", what)
+	}
+	k.ping(nil)
 }
 
 // endedInOrder reports the end of the server's stream: the answer to ours, or else a loss.

@@ -13,6 +13,7 @@ type metrics struct {
 	bytesOut   prometheus.Counter
 	attempts   *prometheus.CounterVec
 	unknown    prometheus.Counter
+	broken     prometheus.Counter
 	oversize   prometheus.Counter
 	stray      prometheus.Counter
 	unanswered prometheus.Counter
@@ -32,6 +33,7 @@ func newMetrics(reg prometheus.Registerer, l *Links) *metrics {
 		attempts: f.NewCounterVec(prometheus.CounterOpts{Namespace: "tlim", Subsystem: "link", Name: "losses_total",
 			Help: "Links lost and attempts that failed, by reason; each is followed by another attempt."}, []string{"reason"}),
 		unknown:    counter("unknown_elements_total", "Elements from the server that are no stanzas; they were skipped."),
+		broken:     counter("broken_total", "Times that the server sent what is no XMPP and was not its own, as clients can make Openfire 4.2 do; the stream went on."),
 		oversize:   counter("oversize_total", "Stanzas over the size limit; their content was skipped."),
 		stray:      counter("stray_answers_total", "IQ answers that nobody waited for, or that came from another address than was asked."),
 		unanswered: counter("unanswered_total", "Questions that were not answered because the link took nothing more."),

@@ -93,7 +93,8 @@ func (k *link) ping(done func(error)) bool {
 	return true
 }
 
-// answered takes the answer to a ping; false when the id is none's. An error is an answer too: the server worked it off.
+// answered takes the answer to a ping; false when the id is none's. An error is an answer too: the server worked it off. So it did
+// with all pings before, whatever became of their answers.
 func (k *link) answered(id string) bool {
 	k.pings.mu.Lock()
 	at := slices.IndexFunc(k.pings.waiting, func(p *ping) bool { return p.id == id })
@@ -101,12 +102,14 @@ func (k *link) answered(id string) bool {
 		k.pings.mu.Unlock()
 		return false
 	}
-	p := k.pings.waiting[at]
-	k.pings.waiting = slices.Delete(k.pings.waiting, at, at+1)
+	done := slices.Clone(k.pings.waiting[:at+1])
+	k.pings.waiting = slices.Delete(k.pings.waiting, 0, at+1)
 	k.pings.proof = time.Now()
 	k.pings.mu.Unlock()
-	if p.done != nil {
-		p.done(nil)
+	for _, p := range done {
+		if p.done != nil {
+			p.done(nil)
+		}
 	}
 	return true
 }

@@ -2,8 +2,11 @@ package stream
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
+
+	"tlim/component/stanza"
 )
 
 // session is one life of all links together.
@@ -59,6 +62,9 @@ func (s *session) run(ctx context.Context) *Error {
 func (s *session) fail(k *link, err error) {
 	if err == nil {
 		return
+	}
+	if k.garbled.Load() {
+		err = fmt.Errorf("%w, then: %v", stanza.ErrSyntax, err)
 	}
 	s.once.Do(func() {
 		s.err = newError(k.domain, err)

@@ -114,6 +114,8 @@ func reasonOf(err error) Reason {
 			return ReasonConflict
 		case "host-unknown", "host-gone", "improper-addressing":
 			return ReasonHostUnknown
+		case "invalid-namespace", "bad-namespace-prefix": // a port for clients
+			return ReasonNoComponent
 		}
 		return ReasonStreamError
 	}
