@@ -123,7 +123,8 @@ func checkLengths(e *Envelope, msgTime, compress, encrypt, version string) error
 		if len(f.value) > f.max && utf8.RuneCountInString(f.value) > f.max {
 			return refuse(TooLarge, "%s is longer than %d characters", f.name, f.max)
 		}
-		if !stanza.ValidXML(f.value) {
+		// Half a surrogate reads as U+FFFD here and as itself in a JavaScript client: two ids to one of them, one to the other.
+		if !stanza.ValidXML(f.value) || strings.ContainsRune(f.value, utf8.RuneError) {
 			return refuse(NotJSON, "%s holds a character that XML forbids", f.name)
 		}
 	}
