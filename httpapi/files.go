@@ -25,7 +25,7 @@ type Files struct {
 	FallbackURL string   // where ids that we do not have are redirected: path and ids are appended; "" is 404
 	BaseURL     string   // put before answered links; "" leaves them relative
 	MaxSize     int64    // bytes of one file; 0 is 100 MiB
-	Transfers   int      // uploads and downloads at once; 503 beyond. 0 is 256: an upload to S3 may cost a buffer of 5 MiB
+	Transfers   int      // uploads and downloads at once; 503 beyond. 0 is 256
 }
 
 // Blobs keeps bytes by id (store/blob says what it guarantees). Put's error is that of r when r failed; a Put that fails

@@ -303,6 +303,36 @@ func TestBrokenUpload(t *testing.T) {
 	}
 }
 
+// slowBlobs wait before they read on, once the first bytes are there.
+type slowBlobs struct {
+	Blobs
+	wait func()
+}
+
+func (b slowBlobs) Put(ctx context.Context, id string, r io.Reader) (int64, error) {
+	first := make([]byte, 1000)
+	n, err := io.ReadFull(r, first)
+	if err != nil {
+		return 0, err
+	}
+	b.wait()
+	return b.Blobs.Put(ctx, id, io.MultiReader(bytes.NewReader(first[:n]), r))
+}
+
+// TestSlowStore: the time that a store takes is not held against the caller, who could not go on meanwhile.
+func TestSlowStore(t *testing.T) {
+	const patience = 50 * time.Millisecond
+	l := newFileLab(t, func(c *Config) {
+		c.Limits.BodyTime = patience
+		c.Files.Blobs = slowBlobs{c.Files.Blobs, func() { <-time.After(3 * patience) }}
+	})
+	for range 3 {
+		if a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "a", strings.Repeat("x", 8<<20)}); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 // TestDownload: ranges, conditions, HEAD, and what every answer says of itself.
 func TestDownload(t *testing.T) {
 	l := newFileLab(t)
@@ -560,6 +590,51 @@ func TestFileRights(t *testing.T) {
 		if there := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...); there.status != 200 && there.body != absent.body {
 			t.Errorf("%s sees whether a file is there: %s, %s", test.caller, there.body, absent.body)
 		}
+	}
+}
+
+// TestFilesOfUsers: with tokens a user uploads as nobody else, and with files.access strict reads what was sent to it.
+func TestFilesOfUsers(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.Strict = true })
+	as := func(user string) []string { return []string{"Authorization", "Bearer " + l.token(t, user)} }
+	upload := func(user string, parts ...part) answer {
+		text, media := body(t, append(parts, part{"mFile", "a.png", "\x89PNG\x0D\x0A\x1A\x0A"})...)
+		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, append([]string{"Content-Type", media}, as(user)...)...)
+	}
+	if a := upload("lisi", uploader); a.status != 403 || a.object(t)["result"] != "error-011" {
+		t.Errorf("in another's name: %d %s", a.status, a.body)
+	}
+	if left := l.left(t); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	named, own := upload("zhangsan", uploader), upload("zhangsan") // the token says who it is
+	if named.status != 200 || own.status != 200 {
+		t.Fatalf("%d %s, %d %s", named.status, named.body, own.status, own.body)
+	}
+	for _, id := range []string{named.body, own.body} {
+		if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Owner != "zhangsan" {
+			t.Errorf("the uploader is %q, %v", row.Owner, err)
+		}
+	}
+	pic := "/uploader/loadImg?pic=" + own.body
+	apply(t, l.store, []store.Change{
+		{Message: &store.Message{ID: "row-f1", MsgID: "f1", Type: "MTT-001", From: "zhangsan", To: "lisi", SessionID: "zhangsan", Time: "1600000000001"},
+			FileUses: []store.FileUse{{FileID: named.body, MsgID: "f1"}}},
+		{EditGroups: []store.GroupEdit{{ID: "g1", Pic: &pic}}},
+	})
+	for user, want := range map[string]struct{ file, picture int }{"zhangsan": {200, 200}, "lisi": {200, 200}, "wangwu": {404, 404}} {
+		if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body, "", as(user)...); a.status != want.file {
+			t.Errorf("%s reads the file: %d %s", user, a.status, a.body)
+		}
+		if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+own.body, "", as(user)...); a.status != want.picture {
+			t.Errorf("%s sees the group's picture: %d %s", user, a.status, a.body)
+		}
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+own.body, "", as("lisi")...); a.status != 404 {
+		t.Errorf("a group's picture as a file: %d", a.status)
+	}
+	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body+"&access_token="+l.token(t, "lisi"), ""); a.status != 200 {
+		t.Errorf("a token in the link: %d %s", a.status, a.body)
 	}
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bufio"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,6 +24,8 @@ const (
 	uploadParts = 32       // parts of one upload; shipped clients send two
 	uploadField = 4 << 10  // bytes of a field; an id has 64 characters, a token some hundreds
 	uploadSlack = 64 << 10 // bytes of a body that are not the file
+
+	bodyBuffer = 64 << 10
 
 	// paceBytes is what has to arrive within Limits.BodyTime, again and again: a phone on a bad line does, a caller that
 	// only holds the connection does not.
@@ -79,7 +82,8 @@ func (u *uploading) run() (store.File, error) {
 		return store.File{}, badRequest(textContentEncoding)
 	}
 	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
-	u.r.Body = &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w)}
+	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w)}
+	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
 	parts, err := u.r.MultipartReader()
 	if err != nil {
 		return store.File{}, badRequest(textNoMultipart)
@@ -271,22 +275,30 @@ func (u *uploading) broken(err error) error {
 	return badRequest(textBrokenFile)
 }
 
+// buffered is a body in pieces of bodyBuffer: mime/multipart asks for 4 KiB, each of which would be a call of the kernel.
+type buffered struct {
+	*bufio.Reader
+	io.Closer
+}
+
 // paced is a body that has to keep its pace.
 type paced struct {
 	io.ReadCloser
 	u       *uploading
 	control *http.ResponseController
-	left    int // bytes until the next deadline
+	left    int           // bytes until the next allowance of time
+	spare   time.Duration // what is left of this one
 }
 
-// Read reads on.
+// Read reads on. Only the time in here counts: while a store takes its part, nobody reads and the caller is not to blame.
 func (p *paced) Read(b []byte) (int, error) {
 	if p.left <= 0 {
-		_ = p.control.SetReadDeadline(time.Now().Add(p.u.a.cfg.Limits.BodyTime)) // a ResponseWriter of a test has none
-		p.left = paceBytes
+		p.left, p.spare = paceBytes, p.u.a.cfg.Limits.BodyTime
 	}
+	start := time.Now()
+	_ = p.control.SetReadDeadline(start.Add(p.spare)) // a ResponseWriter of a test has none
 	n, err := p.ReadCloser.Read(b)
-	p.left -= n
+	p.left, p.spare = p.left-n, p.spare-time.Since(start)
 	if err != nil && err != io.EOF {
 		p.u.err = err
 	}

@@ -49,6 +49,7 @@ func run(ctx context.Context, once bool) (err error) {
 		{"the absent member finds it in the offline queue", d.queue},
 		{"the reader's receipt reaches the author and is counted", d.receipt},
 		{"an approval pushed with curl reaches its receiver", d.approval},
+		{"a file uploaded with curl comes by a message, and whole after a break", d.file},
 	} {
 		stepCtx, cancel := context.WithTimeout(ctx, stepTime)
 		err := step.do(stepCtx)

@@ -17,8 +17,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -450,6 +452,51 @@ func TestBucketConfig(t *testing.T) {
 		if _, err := blob.OpenBucket(blob.BucketConfig{Endpoint: endpoint, Bucket: "b", AccessKey: "a", SecretKey: "s"}); (err == nil) != good {
 			t.Errorf("%q: %v", endpoint, err)
 		}
+	}
+}
+
+// TestPutMemory: twenty Puts at once cost their buffers.
+func TestPutMemory(t *testing.T) {
+	for name, test := range map[string]struct {
+		open func(testing.TB) place
+		most uint64 // bytes
+	}{"folder": {folder, 32 << 20}, "s3": {func(t testing.TB) place { return s3(t, nil) }, 320 << 20}} { // 20 parts of 5 MiB with their first pieces, and as much until the collector has run; 1,280 MiB pass through
+		t.Run(name, func(t *testing.T) {
+			p := test.open(t)
+			block := content(1 << 20)
+			var highest, puts atomic.Uint64
+			var group sync.WaitGroup
+			for range 20 {
+				group.Go(func() {
+					n := 0
+					endless := readerFunc(func(b []byte) (int, error) {
+						read := copy(b, block)
+						if n += read; n >= 4<<20 {
+							n = 0
+							var m runtime.MemStats
+							runtime.ReadMemStats(&m)
+							for old := highest.Load(); m.HeapInuse > old && !highest.CompareAndSwap(old, m.HeapInuse); old = highest.Load() {
+							}
+						}
+						return read, nil
+					})
+					id := blob.NewID()
+					size, err := p.Put(ctx, id, io.LimitReader(endless, 64<<20))
+					if err != nil || size != 64<<20 {
+						t.Errorf("%d, %v", size, err)
+					}
+					puts.Add(1)
+					if err := p.Remove(ctx, id); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			group.Wait()
+			t.Logf("20 Puts of 64 MiB at once: a heap of %d MiB at most", highest.Load()>>20)
+			if puts.Load() != 20 || highest.Load() == 0 || highest.Load() > test.most {
+				t.Errorf("the heap had %d MiB, %d are allowed", highest.Load()>>20, test.most>>20)
+			}
+		})
 	}
 }
 

@@ -29,6 +29,7 @@ type Bucket struct {
 	client  minio.Core
 	bucket  string
 	buffers sync.Pool
+	large   chan struct{} // one slot per Put in parts, largePuts of them; a Put waits while all are taken
 }
 
 const (
@@ -40,6 +41,9 @@ const (
 
 	// partSize is the buffer of a larger file, the least that S3 takes; 10,000 parts of it are 48 GiB.
 	partSize = 5 << 20
+
+	// largePuts bounds the memory of Puts in parts: 160 MiB of buffers, and as much until the collector has run.
+	largePuts = 32
 
 	// s3Retries bounds how long a caller waits for a store that is away: the client's own ten take minutes.
 	s3Retries = 3
@@ -68,7 +72,7 @@ func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("S3: %w", err)
 	}
-	return &Bucket{client: *core, bucket: cfg.Bucket, buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
+	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, largePuts), buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
 }
 
 // Put sends a small file in one request, a larger one in parts; an object is there whole or not at all.
@@ -96,6 +100,12 @@ func (b *Bucket) put(ctx context.Context, key string, src *source) error {
 	var err error
 	switch {
 	case src.err == nil:
+		select {
+		case b.large <- struct{}{}:
+			defer func() { <-b.large }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		info, err = b.client.Client.PutObject(ctx, b.bucket, key, io.MultiReader(bytes.NewReader(buf[:n]), marked{src}), -1, options)
 	case src.err == io.EOF:
 		info, err = b.client.Client.PutObject(ctx, b.bucket, key, bytes.NewReader(buf[:n]), int64(n), options)
