@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 	"unicode/utf8"
@@ -43,6 +44,9 @@ type batch struct {
 	came      []presenceChange           // devices whose queues are in deliver
 	gone      []func(store.Pending) bool // tells what this batch removes from the queues
 	bare      bool                       // without housekeeping
+	trusting  bool                       // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	careful   bool                       // they are, because a trusting batch failed
+	redo      []*item                    // what a trusting batch could not decide
 	wakers    []*turn                    // messages that phones are to be woken for
 	outgoing  []store.Push               // the outbox rows of that
 	force     bool                       // write the positions although nothing else changes
@@ -85,10 +89,14 @@ func (b *batch) look(ctx context.Context) error {
 	if b.groups, err = s.groups.get(ctx, s.store, w.groups); err != nil {
 		return err
 	}
-	if b.ids, err = s.store.IDs(ctx, w.ids); err != nil {
+	b.trusting = !b.careful && !b.bare && !s.adopted && b.now.After(s.careful)
+	if !b.trusting {
+		w.targets = append(w.targets, w.ids...)
+	}
+	if b.ids, err = s.store.IDs(ctx, w.targets); err != nil {
 		return err
 	}
-	for _, id := range w.ids {
+	for _, id := range w.targets {
 		known, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		if !ok && s.adopted || ok && known.State == store.Live && known.Digest == "" {
 			w.messages = append(w.messages, id)
@@ -125,7 +133,7 @@ func (b *batch) ready() {
 
 // wanted gathers keys.
 type wanted struct {
-	ids, messages, groups, users []string
+	ids, targets, messages, groups, users []string // targets are the ids that revokes name
 }
 
 func (w *wanted) add(it *item) {
@@ -147,7 +155,7 @@ func (w *wanted) add(it *item) {
 	}
 	switch env.Kind.Name {
 	case "MTT-101", "MTS-101":
-		w.ids = append(w.ids, it.msg.targets...)
+		w.targets = append(w.targets, it.msg.targets...)
 		w.messages = append(w.messages, it.msg.targets...)
 	case "MTT-100", "MTS-100":
 		w.messages = append(w.messages, it.msg.targets...)
@@ -245,9 +253,10 @@ func (b *batch) lookFormers(ctx context.Context) error {
 // formerTime is how long a removed member's late notices are taken.
 const formerTime = 24 * time.Hour
 
-// decide asks the kinds, in order.
+// decide asks the kinds, in order. In a trusting batch it may find that it has to look first: then redo holds what is to be
+// decided anew.
 func (b *batch) decide(ctx context.Context) {
-	for _, it := range b.items {
+	for i, it := range b.items {
 		if it.call != nil {
 			if err := it.call.plan(ctx, b); err != nil {
 				b.s.refuseAll([]*item{it}, err)
@@ -257,7 +266,10 @@ func (b *batch) decide(ctx context.Context) {
 			continue
 		}
 		t := &turn{b: b, it: it, env: it.msg.env}
-		if err := t.decide(); err != nil {
+		if err := t.decide(); errors.Is(err, errLookFirst) {
+			b.redo = append(slices.Clip(b.accepted), b.items[i:]...)
+			return
+		} else if err != nil {
 			b.s.refuseAll([]*item{it}, err)
 			continue
 		}
@@ -278,6 +290,12 @@ func (b *batch) comings(ctx context.Context) {
 		}
 	}
 }
+
+// errLookFirst: a trusting batch has met an id twice.
+var errLookFirst = errors.New("the id has to be looked up")
+
+// carefulTime is for how long ids are looked up after one was met twice: clients repeat in bursts.
+const carefulTime = 10 * time.Second
 
 // housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, positions.
 func (b *batch) housekeeping(ctx context.Context) {

@@ -125,6 +125,9 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.comings(ctx)
 	}
 	b.decide(ctx)
+	if b.redo != nil {
+		return s.again(ctx, b, b.redo)
+	}
 	b.pushes(ctx)
 	if b.bare {
 		b.positions = s.persisted
@@ -153,6 +156,9 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		}
 		b.release()
 		return err
+	case errors.Is(err, store.ErrDuplicate) && b.trusting:
+		s.careful = b.now.Add(carefulTime)
+		return s.again(ctx, b, b.accepted)
 	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
@@ -178,6 +184,14 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.fail(ErrUnavailable)
 	}
 	return nil
+}
+
+// again decides items anew with all their ids looked up.
+func (s *Service) again(ctx context.Context, b *batch, items []*item) error {
+	b.undo()
+	looking := s.newBatch(items)
+	looking.careful = true
+	return s.processBatch(ctx, looking)
 }
 
 // writeRows writes queue rows by themselves. A row that the queue's table cannot hold (an old latin1 one) is given up, loudly:

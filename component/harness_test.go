@@ -36,6 +36,9 @@ type harness struct {
 	dir     string
 	stop    context.CancelFunc
 	stopped chan error
+	push    []Channel
+	logged  io.Writer
+	after   func(time.Duration) <-chan time.Time // of the outbox
 }
 
 // testClock stands still until it is moved.
@@ -152,6 +155,32 @@ type recordingStore struct {
 	guilty    func(store.Change) error
 	commit    func(commit func() error) error // instead of the plain commit of a batch with changes
 	committed func() error                    // before Committed answers
+	users     func([]string) error            // before UsersByJID answers
+	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
+}
+
+func (r *recordingStore) UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error) {
+	r.mu.Lock()
+	ask := r.users
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(jids); err != nil {
+			return nil, err
+		}
+	}
+	return r.Store.UsersByJID(ctx, jids)
+}
+
+func (r *recordingStore) UpdatePushes(ctx context.Context, steps []store.PushUpdate) error {
+	r.mu.Lock()
+	ask := r.updating
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(steps); err != nil {
+			return err
+		}
+	}
+	return r.Store.UpdatePushes(ctx, steps)
 }
 
 func (r *recordingStore) Apply(ctx context.Context, epoch int64, pos store.Positions, changes []store.Change) error {
@@ -253,6 +282,12 @@ func startOn(t *testing.T, change func(*Config), prepare func(file string)) *har
 	if prepare != nil {
 		prepare(h.file())
 	}
+	return h.begin(change)
+}
+
+// begin is the first start of a harness.
+func (h *harness) begin(change func(*Config)) *harness {
+	t := h.t
 	h.run(change)
 	t.Cleanup(func() {
 		if h.stop != nil {
@@ -286,13 +321,23 @@ func (h *harness) run(change func(*Config)) {
 		h.t.Fatal(err)
 	}
 	h.db, h.rec = db, &recordingStore{Store: db}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Log: slog.New(slog.DiscardHandler), Now: h.clock.now})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Push: h.push, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if h.outbox != nil && h.after != nil {
+		h.outbox.after = h.after
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)
 	go func() { h.stopped <- h.Run(ctx) }()
+}
+
+func (h *harness) logger() *slog.Logger {
+	if h.logged == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(h.logged, nil))
 }
 
 func (h *harness) file() string { return filepath.Join(h.dir, "tlim.db") }

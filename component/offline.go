@@ -142,6 +142,12 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 		if err != nil {
 			return err
 		}
+		before := []string{} // who has the device until now: the directory's memory of them is out of date then
+		if code != "" {
+			if before, err = s.store.PushOwners(ctx, code); err != nil {
+				return err
+			}
+		}
 		change := store.Change{}
 		u, ok := found[p.Local]
 		if !ok {
@@ -152,7 +158,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 		u.Confirms = code != "" && s.users.confirms(p.Local)
 		change.SetPush = []store.User{u}
 		b.changes = append(b.changes, change)
-		b.restale = append(b.restale, p.Local)
+		b.restale = append(append(b.restale, p.Local), before...)
 		b.after = append(b.after, func() { s.users.setConfirms(p.Local, u.Confirms) })
 		return nil
 	}})

@@ -58,6 +58,7 @@ type PushStore interface {
 	DeletePushes(ctx context.Context, channel string, before int64, limit int) (int, error)
 	DeleteChannel(ctx context.Context, channel string, limit int) (int, error)
 	DropPushCodes(ctx context.Context, codes []string) error
+	PushOwners(ctx context.Context, code string) ([]string, error)
 }
 
 // outbox is all lanes.

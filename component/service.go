@@ -37,7 +37,7 @@ type Config struct {
 	UserInflight    int // messages of one sender that wait
 	Inflight        int // messages that wait in all
 	InflightBytes   int64
-	OwedPerUser     int           // copies owed to one user in memory
+	OwedPerUser     int // copies owed to one user in memory
 	Directory       DirectoryConfig
 	Cleanup         CleanupConfig
 	ShutdownTimeout time.Duration // bounds the last writes
@@ -123,7 +123,8 @@ type Service struct {
 	held        *item // an item that begins the next batch
 	clock       clock
 	epoch       int64
-	adopted     bool // the tables hold messages that tlim_id does not know
+	careful     time.Time // until then ids are looked up before they are written
+	adopted     bool      // the tables hold messages that tlim_id does not know
 	persisted   store.Positions
 	wrote       time.Time // when positions were last written
 	ticked      time.Time
@@ -200,9 +201,11 @@ func (s *Service) Run(ctx context.Context) error {
 		close(s.started)
 		purging, stopPurging := context.WithCancel(work)
 		s.background.Go(func() { s.purge(purging) })
-		s.startJobs(ctx)
+		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
+		s.startJobs(jobs)
 		s.outbox.start(purging)
 		err = s.convey(ctx, work)
+		stopJobs()
 		stopPurging()
 	} else if ctx.Err() != nil {
 		err = nil

@@ -20,8 +20,9 @@ func (h *harness) lostAnswer(happens bool) {
 			if err != nil {
 				return err
 			}
-			unknown.Epoch, unknown.Batch = st.Epoch, st.Batch+1
+			unknown.Epoch, unknown.Batch = st.Epoch, st.Batch+1<<40 // a number that no other writer takes
 			if happens {
+				unknown.Batch = st.Batch + 1
 				if err := commit(); err != nil {
 					return err
 				}

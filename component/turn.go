@@ -119,6 +119,9 @@ func (t *turn) idKey() store.IDKey {
 func (t *turn) known() (bool, error) {
 	key := t.idKey()
 	old, ok := t.b.ids[key]
+	if ok && t.b.trusting {
+		return false, errLookFirst
+	}
 	if !ok && !t.b.s.adopted {
 		return false, nil
 	}
