@@ -264,7 +264,7 @@ func TestDissolutionForgetsOwed(t *testing.T) {
 // TestAdoptedGroup: members in several spellings, ids that can be no address, other processes that write the tables.
 func TestAdoptedGroup(t *testing.T) {
 	h := start(t, nil)
-	db, err := sql.Open("sqlite", h.file())
+	db, err := sql.Open("sqlite", "file:"+h.file()+"?_pragma=busy_timeout(10000)") // the Service writes too
 	if err != nil {
 		t.Fatal(err)
 	}

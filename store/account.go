@@ -52,13 +52,13 @@ func (s *Store) accounts(ctx context.Context, first, next, after string, limit i
 	return found, err
 }
 
-// SetAccount notes what became of the accounts of these users, by id, in one fenced transaction. Its errors are those of
-// [Store.Apply]; after an unknown outcome the accounts are looked at again, which is harmless.
+// SetAccount notes what became of the accounts of these users, by id, in one fenced transaction. Errors:
+// ErrFenced, ErrUnavailable; what is not noted is looked at again, which is harmless.
 func (s *Store) SetAccount(ctx context.Context, epoch int64, ids []string, a Account) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
 		return t.doIn(ctx, accountSet, ids, int64(a))
 	})
 	if err != nil {

@@ -100,9 +100,8 @@ func (s *Store) OddTimes(ctx context.Context) (messages, pending int, err error)
 	return messages, pending, count(oddPending, &pending)
 }
 
-// The following remove rows by their key, each in one fenced transaction with the errors of [Store.Apply]. Rows that are
-// gone are no error, so after an unknown outcome the walk begins anew. A few hundred rows at a time keep chat waiting for
-// milliseconds.
+// The following remove rows by their key, each in one fenced transaction. Errors: ErrFenced, ErrUnavailable. Rows that are gone
+// are no error, so a call may be repeated. A few hundred rows at a time keep chat waiting for milliseconds.
 
 // DeleteMessages removes messages and their receipts; what waits for phones stays.
 func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) error {
@@ -146,7 +145,7 @@ func (s *Store) clean(ctx context.Context, epoch int64, what string, n int, do f
 	if n == 0 {
 		return nil
 	}
-	if err := s.write(ctx, epoch, Positions{}, do); err != nil {
+	if err := s.aside(ctx, epoch, do); err != nil {
 		return fmt.Errorf("clean up %d %s: %w", n, what, err)
 	}
 	return nil

@@ -40,7 +40,7 @@ func (t *tx) addPurges(ctx context.Context, purges []Purge) error {
 // PurgeSome removes at most limit messages of a dissolved group with their receipts, or at most limit of its
 // announcements, in one fenced transaction of its own. done: nothing is left, and the row of tlim_purge is gone. Messages
 // above the settled position (the notices of the dissolution itself) stay until they are settled, so a call can
-// remove nothing and not be done: pause between calls. The errors are those of [Store.Apply].
+// remove nothing and not be done: pause between calls. Errors: ErrFenced, ErrUnavailable; it may be repeated.
 func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) (done bool, err error) {
 	st, err := s.State(ctx)
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 	}
 
 	// 2. Messages first, then announcements, then the row.
-	err = s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+	err = s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
 		if len(ids) > 0 {
 			// By the road of a revoke, which leaves what another conversation owns. What waits for phones stays: the old
 			// queue went with the dissolution, and the notices of the dissolution are in it now.

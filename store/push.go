@@ -23,6 +23,7 @@ const (
 	pushDelay     = `UPDATE tlim_push SET due = ?, tries = tries + 1 WHERE done = 0 AND push_id IN (?*)`
 	pushSettle    = `UPDATE tlim_push SET done = 1, due = ?, outcome = ?, title = NULL, alert = NULL WHERE push_id IN (?*)`
 	pushReceivers = `UPDATE tlim_push SET receivers = ? WHERE push_id IN (?*)`
+	userPushOwner = `SELECT jid FROM tlim_user WHERE push_code = ?`
 	userPushDead  = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code IN (?*)`
 )
 
@@ -201,6 +202,16 @@ func (s *Store) DropPushCodes(ctx context.Context, codes []string) error {
 		return fmt.Errorf("drop %d push codes: %w", len(codes), err)
 	}
 	return nil
+}
+
+// PushOwners lists the JIDs' local parts of those who have a registration.
+func (s *Store) PushOwners(ctx context.Context, code string) ([]string, error) {
+	found := []string{}
+	err := s.all(ctx, userPushOwner, []any{code}, func(scan scanner) error {
+		found = append(found, "")
+		return scan((*text)(&found[len(found)-1]))
+	})
+	return found, err
 }
 
 func (t *tx) addPushes(ctx context.Context, pushes []Push) error {

@@ -76,9 +76,9 @@ func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit
 
 // Refresh writes name, login and picture of these rows in groups and name and picture of these list entries, in one fenced
 // transaction; rows that are gone are no error. Adopted columns can be shorter than ours: a name is cut there, a login or
-// picture left out. Its errors are those of [Store.Apply].
+// picture left out. Errors: ErrFenced, ErrData, ErrUnavailable.
 func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chats []Chat) error {
-	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for _, m := range members {
 			if _, err := t.do(ctx, memberUpdate, s.cutTo(tMember, "user_name", m.UserName), s.orNone(tMember, "acct_login", m.Login),
 				s.orNone(tMember, "pic", m.Pic), m.UserID, m.SessionID); err != nil {
@@ -104,7 +104,7 @@ func (s *Store) Fresh(ctx context.Context, epoch int64, users []StaleUser) error
 	if len(users) == 0 {
 		return nil
 	}
-	err := s.write(ctx, epoch, Positions{}, func(ctx context.Context, t *tx) error {
+	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for _, u := range users {
 			if _, err := t.do(ctx, staleClear, u.ID, u.Mark); err != nil {
 				return err

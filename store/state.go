@@ -9,6 +9,7 @@ const (
 	stateGet     = `SELECT epoch, batch, clock, delivered, settled FROM tlim_state WHERE id = 1`
 	stateTake    = `UPDATE tlim_state SET epoch = epoch + 1, batch = batch + 1 WHERE id = 1`
 	stateLock    = `UPDATE tlim_state SET batch = batch WHERE id = 1`
+	stateHold    = `UPDATE tlim_state SET batch = batch WHERE id = 1 AND epoch = ?`
 	stateAdvance = `UPDATE tlim_state SET batch = ?,
 		clock = CASE WHEN clock < ? THEN ? ELSE clock END,
 		delivered = CASE WHEN delivered < ? THEN ? ELSE delivered END,

@@ -36,6 +36,22 @@ func (s *Store) write(ctx context.Context, epoch int64, pos Positions, do func(c
 	return t.commit(epoch, batch)
 }
 
+// aside runs do in one fenced transaction of a job that anybody may repeat. It leaves the number of the last batch alone: the
+// conveyor looks that up when the answer to a COMMIT was lost, and a job that came in between would make it believe that a
+// batch happened which did not. An outcome that is not known is ErrUnavailable.
+func (s *Store) aside(ctx context.Context, epoch int64, do func(context.Context, *tx) error) error {
+	return s.apart(ctx, func(ctx context.Context, t *tx) error {
+		n, err := t.do(ctx, stateHold, epoch)
+		if err == nil && (n == 0 || epoch == 0) {
+			err = fmt.Errorf("%w: our epoch was %d", ErrFenced, epoch)
+		}
+		if err != nil {
+			return err
+		}
+		return do(ctx, t)
+	})
+}
+
 // take waits for the right to write.
 func (s *Store) take(ctx context.Context) error {
 	select {

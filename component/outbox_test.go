@@ -1,0 +1,485 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+func TestPushReceivers(t *testing.T) {
+	h := startPushing(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu", "zhaoliu")
+	var cutName = cutMarked(groupName(t, h, group), 6)
+	title := groupName(t, h, group)
+
+	// 1:1: the receiver and nobody else; who has no code gets none.
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hello"))
+	h.sent("MTT-000 [] Zhangsan:hello -> lisi/cl")
+	h.send("zhangsan/p", text("m2", "zhangsan", "zhaoliu", "hello"))
+	h.send("zhangsan/p", text("m3", "zhangsan", "zhangsan", "to myself"))
+	h.sent()
+
+	// A group: all but the sender, in one call.
+	h.send("zhangsan/p", groupText("m4", "zhangsan", group, "hi"))
+	h.sent("MTS-000 [" + title + "] Zhangsan(" + cutName + "):hi -> lisi/cl wangwu/cw")
+
+	// Receipts, commands and business messages of clients wake nobody.
+	h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`)
+	h.send("lisi/p", `{"msg_id":"r2","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`)
+	h.send("lisi/p", `{"msg_id":"r3","msg_type":"MTB-001","msg_from":"lisi","msg_to":"zhangsan","body":[{"x":"y"}]}`)
+	h.sent()
+
+	// The web does not suppress; an available iPhone has the message already, an absent-minded one has not.
+	h.online("wangwu/b[web]", "wangwu/i[ios]:away", "lisi/x[android]")
+	h.send("zhangsan/p", groupText("m5", "zhangsan", group, "hi"))
+	h.sent("MTS-000 [" + title + "] Zhangsan(" + cutName + "):hi -> lisi/cl wangwu/cw")
+	h.online("wangwu/i[ios]", "lisi/i[ios]")
+	h.send("zhangsan/p", groupText("m6", "zhangsan", group, "hi"))
+	h.sent("MTS-000 [" + title + "] Zhangsan(" + cutName + "):hi android only -> lisi/cl wangwu/cw")
+	h.register("wangwu", "cw") // from the iPhone: its class is known now
+	h.send("zhangsan/p", text("m7", "zhangsan", "wangwu", "hi"))
+	h.sent()
+	h.offline("wangwu/i[ios]")
+	h.send("zhangsan/p", text("m8", "zhangsan", "wangwu", "hi"))
+	h.sent("MTT-000 [] Zhangsan:hi -> wangwu/cw")
+
+	// A device that changes hands is its new owner's; an empty code ends it; who left the directory is left alone.
+	h.register("zhaoliu", "cw")
+	h.send("zhangsan/p", text("m9", "zhangsan", "wangwu", "hi"))
+	h.send("zhangsan/p", text("m10", "zhangsan", "zhaoliu", "hi"))
+	h.sent("MTT-000 [] Zhangsan:hi -> zhaoliu/cw")
+	h.register("zhaoliu", "")
+	h.send("zhangsan/p", text("m11", "zhangsan", "zhaoliu", "hi"))
+	if err := h.RemoveUsers(t.Context(), []string{"lisi"}); err != nil {
+		t.Fatal(err)
+	}
+	h.send("zhangsan/p", text("m12", "zhangsan", "lisi", "hi"))
+	h.sent()
+
+	// Approvals for many with one text are one call; a dissolution tells everybody, its maker too.
+	h.register("zhaoliu", "cu")
+	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{"docTitle":"secret"}]`, Receivers: []string{"zhangsan", "zhaoliu", "lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.sent("MTB-000 [] 收到了一条审批消息 -> zhangsan/cz zhaoliu/cu")
+	if err := h.Dissolve(t.Context(), group); err != nil {
+		t.Fatal(err)
+	}
+	h.sent("MTS-107 [" + title + "] 收到一条系统消息 -> zhangsan/cz zhaoliu/cu")
+}
+
+func groupName(t *testing.T, h *pushHarness, id string) string {
+	t.Helper()
+	groups, err := h.db.Groups(t.Context(), []string{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return groups[id].Name
+}
+
+func TestPushHidden(t *testing.T) {
+	h := startPushing(t, func(c *Config) { c.PushHidden = true })
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "secret"))
+	h.sent("MTS-000 [] 收到了一条新消息 -> lisi/cl")
+	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.sent("MTB-000 [] 收到了一条新消息 -> lisi/cl")
+}
+
+func TestPushKinds(t *testing.T) {
+	h := startPushing(t, nil, "MTB-", "MTT-001")
+	for i, kind := range []string{"MTT-000", "MTT-001", "MTT-0011"} {
+		h.send("zhangsan/p", fmt.Sprintf(`{"msg_id":"m%d","msg_type":%q,"msg_from":"zhangsan","msg_to":"lisi","body":[{}]}`, i, kind))
+	}
+	h.sent("MTT-001 [] 发送了一个图片消息 -> lisi/cl")
+	if err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"type":3}]`, Receivers: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.sent("MTB-100 [] 收到了一条新消息 -> lisi/cl")
+}
+
+// A device gets a push for every message, also when several show the same text: only then is it not one call.
+func TestPushSameTextTwice(t *testing.T) {
+	h := startPushing(t, nil)
+	h.together(func() {
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+		h.post("zhangsan/p", text("m2", "zhangsan", "wangwu", "hi"))
+		h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "hi"))
+	})
+	h.drained()
+	got := h.vendor.take()
+	if len(got) != 2 || strings.Count(strings.Join(got, " "), "lisi/cl") != 2 || strings.Count(strings.Join(got, " "), "wangwu/cw") != 1 {
+		t.Errorf("calls %q", got)
+	}
+}
+
+// A vendor that is down is asked again, later and later, under the old name; the log says so once, and once when it is back.
+func TestPushRetries(t *testing.T) {
+	h := startPushing(t, nil)
+	h.vendor.set(busy)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	for i, wait := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
+		h.asleep(wait * time.Second)
+		if got := len(h.vendor.names()); got != i+1 {
+			t.Fatalf("%d calls before pause %d", got, i)
+		}
+		h.timers.move(wait*time.Second - time.Millisecond)
+		h.sync()
+		if got := len(h.vendor.names()); got != i+1 {
+			t.Fatalf("%d calls before the pause %d was over", got, i)
+		}
+		if i == 9 {
+			h.vendor.set(nil)
+		}
+		h.timers.move(time.Millisecond)
+	}
+	h.drained()
+	names := h.vendor.names()
+	if len(names) != 11 || len(slices.Compact(names)) != 1 {
+		t.Errorf("repeated under other names: %q", names)
+	}
+	h.settledAs("m1", "lisi sent")
+	if a, b := h.log.count("pushes fail"), h.log.count("pushes work again"); a != 1 || b != 1 {
+		t.Errorf("logged %d and %d times, want once each", a, b)
+	}
+}
+
+func (h *pushHarness) lane() *lane { return h.outbox.lanes[0] }
+
+// What the vendor says of its limits counts; the other calls of the pass are left for then.
+func TestPushRateLimit(t *testing.T) {
+	h := startPushing(t, nil)
+	h.vendor.set(func(Note) (bool, error) { return true, &PushError{Err: errVendor, Wait: 40 * time.Second} })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.asleep(40 * time.Second)
+	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "ho")) // wakes nobody: the vendor has said when
+	h.timers.move(40*time.Second - time.Millisecond)
+	h.sync()
+	if got := h.vendor.names(); len(got) != 1 {
+		t.Fatalf("%d calls while the vendor takes none", len(got))
+	}
+	h.vendor.set(nil)
+	h.vendor.take()
+	h.timers.move(time.Millisecond)
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> wangwu/cw")
+	for _, id := range []string{"m1", "m2"} {
+		if rows := h.pushRowsOf(id); len(rows) != 1 || rows[0].Tries != 0 || rows[0].Alert != "" {
+			t.Errorf("%s: %+v: a limit is no failure, and a settled row keeps no text", id, rows)
+		}
+	}
+}
+
+// What the vendor will not take is given up at once, what it has no name for waits.
+func TestPushRefused(t *testing.T) {
+	h := startPushing(t, nil)
+	h.vendor.set(func(Note) (bool, error) { return false, errors.New("vendor: status 401") })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.settledAs("m1", "lisi refused")
+	h.vendor.set(nil)
+	h.vendor.mu.Lock()
+	h.vendor.name = func() error { return &PushError{Err: errVendor, Wait: time.Minute} }
+	h.vendor.mu.Unlock()
+	h.timers.move(pushFirstWait)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
+	h.await("a second reason", func() bool { return h.log.count("name a call") == 1 })
+	h.vendor.mu.Lock()
+	h.vendor.name = nil
+	h.vendor.mu.Unlock()
+	h.vendor.take()
+	h.timers.move(time.Minute)
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
+	if h.log.count("401") != 1 || h.log.count("pushes work again") != 1 {
+		t.Errorf("log: %s", h.log.buf.String())
+	}
+}
+
+// What was read or revoked while the vendor was away is not sent; the others are.
+func TestPushWithdrawn(t *testing.T) {
+	h := startPushing(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.vendor.set(busy)
+	h.send("zhangsan/p", groupText("read", "zhangsan", group, "hi"))
+	h.send("zhangsan/p", text("gone", "zhangsan", "lisi", "hi"))
+	h.send("zhangsan/p", text("kept", "zhangsan", "lisi", "ho"))
+	h.asleep(pushFirstWait)
+	h.send("lisi/b[web]", fmt.Sprintf(`{"msg_id":"r","msg_type":"MTS-100","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"read"}]}`, group, group))
+	h.send("zhangsan/p", `{"msg_id":"v","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"gone"}]}`)
+	h.vendor.set(nil)
+	h.vendor.take()
+	h.timers.move(pushLongWait)
+	h.drained()
+	got := strings.Join(h.vendor.take(), "\n")
+	if strings.Contains(got, "Zhangsan:hi") || strings.Count(got, "wangwu/cw") != 1 || !strings.Contains(got, "Zhangsan:ho") || !strings.Contains(got, "Zhangsan撤回了一条消息") {
+		t.Errorf("calls\n%s", got)
+	}
+	h.settledAs("read", "lisi withdrawn, wangwu sent")
+	h.settledAs("gone", "lisi withdrawn")
+	h.settledAs("kept", "lisi sent")
+	h.settledAs("v", "lisi sent")
+}
+
+// After an hour a push is news no more.
+func TestPushExpires(t *testing.T) {
+	h := startPushing(t, nil)
+	h.vendor.set(busy)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.asleep(pushFirstWait)
+	h.timers.move(pushLife + time.Millisecond)
+	h.settledAs("m1", "lisi expired")
+	if got := counter(t, h.metrics.pushes.WithLabelValues("test", pushExpired)); got != 1 {
+		t.Errorf("%v counted", got)
+	}
+	if h.log.count("pushes were given up") != 1 {
+		t.Errorf("log: %s", h.log.buf.String())
+	}
+}
+
+// A dead registration is dropped, once the vendor has shown that it knows the app at all.
+func TestPushDeadRegistrations(t *testing.T) {
+	h := startPushing(t, nil)
+	dead := func(n Note) (bool, error) {
+		var codes []string
+		for _, to := range n.To {
+			if to.User != "wangwu" {
+				codes = append(codes, to.Code)
+			}
+		}
+		if len(codes) == 0 {
+			return false, nil
+		}
+		if len(codes) == len(n.To) {
+			return false, &PushError{Err: errVendor, Dead: codes}
+		}
+		return false, &PushError{Dead: codes}
+	}
+	h.vendor.set(dead)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.settledAs("m1", "lisi dead")
+	if h.code("lisi") != "cl" || h.log.count("another app's") != 1 {
+		t.Errorf("dropped although nothing ever went out: %q", h.code("lisi"))
+	}
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
+	h.settledAs("m2", "lisi dead, wangwu sent")
+	if h.code("lisi") != "" || h.code("wangwu") != "cw" {
+		t.Errorf("codes %q and %q", h.code("lisi"), h.code("wangwu"))
+	}
+	h.vendor.take()
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi")) // at once: the directory's memory knows as well
+	h.sent()
+	h.register("lisi", "cl2")
+	h.vendor.set(nil)
+	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "hi"))
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl2")
+	if h.log.count("pushes fail") != 0 {
+		t.Errorf("dead phones are no trouble of the vendor's: %s", h.log.buf.String())
+	}
+}
+
+// One bad receiver costs the others nothing.
+func TestPushSplit(t *testing.T) {
+	h := startPushing(t, nil)
+	h.register("zhaoliu", "bad")
+	h.vendor.set(func(n Note) (bool, error) {
+		for _, to := range n.To {
+			if to.Code == "bad" {
+				return false, &PushError{Err: errVendor, Split: true}
+			}
+		}
+		return false, nil
+	})
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu", "zhaoliu")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
+	h.settledAs("m1", "lisi sent, wangwu sent, zhaoliu refused")
+	if names := h.vendor.names(); len(names) > 5 || len(slices.Compact(slices.Sorted(slices.Values(names)))) != len(names) {
+		t.Errorf("calls %q: each part needs a name of its own", names)
+	}
+	// A part that failed for a while is repeated, and no other.
+	h.vendor.take()
+	failing := true
+	h.vendor.set(func(n Note) (bool, error) {
+		switch {
+		case len(n.To) > 1:
+			return false, &PushError{Err: errVendor, Split: true}
+		case n.To[0].User == "wangwu" && failing:
+			return true, errVendor
+		}
+		return false, nil
+	})
+	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
+	h.await("the rest", func() bool { return h.outcomes("m2") == "lisi sent, wangwu , zhaoliu sent" })
+	h.vendor.take()
+	h.vendor.mu.Lock()
+	failing = false
+	h.vendor.mu.Unlock()
+	h.timers.move(pushFirstWait)
+	h.settledAs("m2", "lisi sent, wangwu sent, zhaoliu sent")
+	if got := h.vendor.take(); len(got) != 1 || !strings.HasSuffix(got[0], "-> wangwu/cw") {
+		t.Errorf("repeated %q", got)
+	}
+}
+
+// One push per device and message within three minutes, also over a restart.
+func TestPushSpacing(t *testing.T) {
+	h := startPushing(t, nil)
+	revoke := `{"msg_id":"m1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"other"}]}`
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
+	h.halt()
+	h.run(nil)
+	h.timers.move(pushSpacing - time.Second)
+	h.Up()
+	h.sync()
+	h.send("zhangsan/p", revoke) // clients do name revokes like messages
+	h.sent()
+	h.settledAs("m1", "lisi repeated, lisi sent")
+	h.timers.move(time.Second)
+	h.send("zhangsan/p", strings.Replace(revoke, `"MTT-101"`, `"MTS-101"`, 1))
+	h.send("lisi/p", strings.NewReplacer(`"m1"`, `"m2"`).Replace(text("m1", "lisi", "zhangsan", "hi")))
+	h.sent("MTT-000 [] Lisi:hi -> zhangsan/cz")
+}
+
+// kill -9 between the call and its record repeats it under the same name; what was never sent is sent by the next process.
+func TestPushSurvivesTheProcess(t *testing.T) {
+	h := startPushing(t, nil)
+	h.rec.set(func(r *recordingStore) {
+		r.updating = func(steps []store.PushUpdate) error {
+			if steps[0].Outcome != "" {
+				return store.ErrUnavailable
+			}
+			return nil
+		}
+	})
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.asleep(pushStoreWait)
+	h.timers.move(pushStoreWait)
+	h.asleep(pushStoreWait)
+	first := h.vendor.names()
+	if len(first) != 1 {
+		t.Errorf("calls %q: what cannot be recorded must not be sent again by the same process", first)
+	}
+	h.kill()
+	h.vendor.take()
+	h.run(nil)
+	h.await("the repetition", func() bool { return len(h.vendor.names()) == 1 })
+	if got := h.vendor.names(); !slices.Equal(got, first) {
+		t.Errorf("repeated as %q, was %q", got, first)
+	}
+	h.settledAs("m1", "lisi sent")
+}
+
+// A stop does not wait for a vendor that hangs, and what hung is sent again.
+func TestPushStop(t *testing.T) {
+	h := startPushing(t, nil)
+	began := make(chan struct{}, 1)
+	hanging := &hangingVendor{testVendor: h.vendor, began: began}
+	h.outbox.lanes[0].Pusher = hanging // the lane sleeps: nothing is sent yet
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	<-began
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "ho")) // and delivery does not wait for it either
+	deliveries, _ := h.sender.take()
+	if addresses(deliveries, "m1") == "" || addresses(deliveries, "m2") == "" {
+		t.Errorf("delivered %v", deliveries)
+	}
+	h.halt()
+	if h.log.count("pushes fail") != 0 {
+		t.Errorf("a stop is no trouble of the vendor's: %s", h.log.buf.String())
+	}
+	h.run(nil)
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> lisi/cl")
+}
+
+// hangingVendor answers nothing until the call is given up.
+type hangingVendor struct {
+	*testVendor
+	began chan struct{}
+}
+
+func (v *hangingVendor) Push(ctx context.Context, _ Note) (bool, error) {
+	v.began <- struct{}{}
+	<-ctx.Done()
+	return true, ctx.Err()
+}
+
+// Whatever keeps a push from being written, the message goes its way.
+func TestPushNeverFailsADelivery(t *testing.T) {
+	h := startPushing(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.users.cache.Purge()
+	h.rec.set(func(r *recordingStore) {
+		r.users = func(jids []string) error {
+			if slices.Contains(jids, "wangwu") { // only the push wants to know of members
+				return store.ErrUnavailable
+			}
+			return nil
+		}
+	})
+	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
+	deliveries, posts := h.sender.take()
+	if addresses(deliveries, "m1") == "" || refusals(posts) != "receipt" {
+		t.Errorf("delivered %q, answered %q", addresses(deliveries, "m1"), posts)
+	}
+	if got := counter(t, h.metrics.pushes.WithLabelValues("test", pushUnwritten)); got != 1 {
+		t.Errorf("%v counted", got)
+	}
+	h.rec.set(func(r *recordingStore) { r.users = nil })
+
+	h.lane().waiting.Store(pushMost)
+	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
+	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "hi"))
+	deliveries, _ = h.sender.take()
+	if addresses(deliveries, "m3") == "" || len(h.pushRowsOf("m3")) != 0 || h.log.count("too many pushes") != 1 {
+		t.Errorf("delivered %q, rows %v, log %s", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.buf.String())
+	}
+	h.lane().waiting.Store(0)
+	h.send("zhangsan/p", groupText("m4", "zhangsan", group, "hi"))
+	h.settledAs("m4", "lisi sent, wangwu sent")
+}
+
+// Rows are kept for a day, those of a channel that is switched off not at all.
+func TestPushSweep(t *testing.T) {
+	h := startPushing(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.drained()
+	h.timers.move(pushKept)
+	h.asleep(pushSweep)
+	if len(h.pushRowsOf("m1")) != 1 {
+		t.Error("removed too early")
+	}
+	h.timers.move(pushSweep + time.Millisecond)
+	h.await("the clean-up", func() bool { return len(h.pushRowsOf("m1")) == 0 })
+
+	h.vendor.set(busy)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
+	h.asleep(pushFirstWait)
+	h.halt()
+	h.push = []Channel{{Name: "another", Pusher: h.vendor}}
+	h.run(nil)
+	h.await("the clean-up", func() bool { return len(h.pushRowsOf("m2")) == 0 })
+}
+
+// Without channels no message costs a look or a row.
+func TestNoPushes(t *testing.T) {
+	h := start(t, nil)
+	if err := h.RegisterPush(t.Context(), "lisi", "cl"); err != nil {
+		t.Fatal(err)
+	}
+	h.rec.take()
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	for _, c := range h.rec.take() {
+		if len(c.Pushes) > 0 {
+			t.Errorf("%+v", c.Pushes)
+		}
+	}
+	if channels, err := h.db.PushChannels(t.Context()); err != nil || len(channels) != 0 {
+		t.Errorf("%v, %v", channels, err)
+	}
+}

@@ -1,0 +1,280 @@
+package component
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// pushHarness is a harness with one push channel, whose vendor and timers are the test's.
+type pushHarness struct {
+	*harness
+	vendor *testVendor
+	timers *testTimers
+	log    lines
+}
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// count says how many lines hold a text.
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.buf.String(), text)
+}
+
+// testVendor is a Pusher that answers as told.
+type testVendor struct {
+	mu     sync.Mutex
+	calls  []Note
+	ids    int
+	answer func(Note) (bool, error) // nil: all is well
+	name   func() error
+}
+
+func (v *testVendor) NewID(context.Context) (string, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.name != nil {
+		if err := v.name(); err != nil {
+			return "", err
+		}
+	}
+	v.ids++
+	return fmt.Sprintf("call-%d", v.ids), nil
+}
+
+func (v *testVendor) Push(_ context.Context, n Note) (bool, error) {
+	v.mu.Lock()
+	v.calls = append(v.calls, n)
+	answer := v.answer
+	v.mu.Unlock()
+	if answer == nil {
+		return false, nil
+	}
+	return answer(n)
+}
+
+func (v *testVendor) set(answer func(Note) (bool, error)) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.answer = answer
+}
+
+// take renders the calls since the last one, in the order of their text.
+func (v *testVendor) take() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var list []string
+	for _, n := range v.calls {
+		var to []string
+		for _, r := range n.To {
+			to = append(to, r.User+"/"+r.Code)
+		}
+		platforms := ""
+		if n.Android {
+			platforms = " android only"
+		}
+		list = append(list, fmt.Sprintf("%s [%s] %s%s -> %s", n.Type, n.Title, n.Alert, platforms, strings.Join(to, " ")))
+	}
+	v.calls = nil
+	slices.Sort(list)
+	return list
+}
+
+// names lists the ids of the calls made since the last take.
+func (v *testVendor) names() (list []string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, n := range v.calls {
+		list = append(list, n.ID)
+	}
+	return list
+}
+
+// testTimers are timers that fire when the test's clock has moved far enough.
+type testTimers struct {
+	clock *testClock
+	mu    sync.Mutex
+	list  []testTimer
+	idle  chan time.Duration // what each sleeper waits for; the tests' signal that a lane has done what it could
+}
+
+type testTimer struct {
+	at time.Time
+	c  chan time.Time
+}
+
+func (t *testTimers) after(d time.Duration) <-chan time.Time {
+	timer := testTimer{t.clock.now().Add(d), make(chan time.Time, 1)}
+	t.mu.Lock()
+	t.list = append(t.list, timer)
+	t.mu.Unlock()
+	t.idle <- d
+	return timer.c
+}
+
+// move moves the clock and fires what is due.
+func (t *testTimers) move(d time.Duration) {
+	for len(t.idle) > 0 {
+		<-t.idle
+	}
+	t.clock.move(d)
+	now := t.clock.now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.list = slices.DeleteFunc(t.list, func(timer testTimer) bool {
+		if timer.at.After(now) {
+			return false
+		}
+		timer.c <- now
+		return true
+	})
+}
+
+// startPushing starts with codes for lisi (android), wangwu and zhangsan (unknown) but none for zhaoliu.
+func startPushing(t *testing.T, change func(*Config), kinds ...string) *pushHarness {
+	h := &pushHarness{vendor: &testVendor{}, harness: &harness{t: t, dir: t.TempDir(),
+		clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{}, server: &fakeServer{sessions: map[string]Session{}}}}
+	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h.timers = &testTimers{clock: h.clock, idle: make(chan time.Duration, 10_000)}
+	h.push = []Channel{{Name: "test", Kinds: kinds, Pusher: h.vendor}}
+	h.after, h.logged = h.timers.after, &h.log
+	h.begin(change)
+	for user, code := range map[string]string{"zhangsan": "cz", "wangwu": "cw"} {
+		h.register(user, code)
+	}
+	h.online("lisi/x[android]")
+	h.register("lisi", "cl")
+	h.offline("lisi/x[android]")
+	return h
+}
+
+func (h *pushHarness) register(user, code string) {
+	h.t.Helper()
+	if err := h.RegisterPush(h.t.Context(), user, code); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// await waits until cond holds; it looks again whenever a lane has gone to sleep, and now and then.
+func (h *pushHarness) await(what string, cond func() bool) {
+	h.t.Helper()
+	limit := time.After(20 * time.Second)
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !cond() {
+		select {
+		case <-h.timers.idle:
+		case <-again.C:
+		case <-limit:
+			h.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, h.vendor.take(), h.log.buf.String())
+		}
+	}
+}
+
+// drained waits until nothing waits in the outbox.
+func (h *pushHarness) drained() {
+	h.t.Helper()
+	h.await("an empty outbox", func() bool { return h.waitingRows() == 0 })
+}
+
+// asleep waits until a lane has gone to sleep for that long.
+func (h *pushHarness) asleep(d time.Duration) {
+	h.t.Helper()
+	limit := time.After(20 * time.Second)
+	for {
+		select {
+		case got := <-h.timers.idle:
+			if got == d {
+				return
+			}
+		case <-limit:
+			h.t.Fatalf("no pause of %v; log: %s", d, h.log.buf.String())
+		}
+	}
+}
+
+func (h *pushHarness) waitingRows() int {
+	n, err := h.db.CountPushes(h.t.Context(), "test")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// sent waits until the outbox is empty and compares the calls made since the last time.
+func (h *pushHarness) sent(want ...string) {
+	h.t.Helper()
+	h.drained()
+	if got := h.vendor.take(); !slices.Equal(got, want) {
+		h.t.Errorf("calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// outcomes lists what became of a message's pushes.
+func (h *pushHarness) outcomes(msgID string) string {
+	h.t.Helper()
+	rows, err := h.db.PushesOf(h.t.Context(), []string{msgID})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var list []string
+	for _, row := range rows[msgID] {
+		for _, to := range row.To {
+			list = append(list, to.User+" "+outcomeOf(&row, to))
+		}
+	}
+	slices.Sort(list)
+	return strings.Join(list, ", ")
+}
+
+func (h *pushHarness) code(user string) string {
+	h.t.Helper()
+	found, err := h.db.UsersByID(h.t.Context(), []string{user})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return found[user].PushCode
+}
+
+// settledAs waits until a message's pushes have these outcomes.
+func (h *pushHarness) settledAs(msgID, want string) {
+	h.t.Helper()
+	h.drained()
+	if got := h.outcomes(msgID); got != want {
+		h.t.Errorf("%s: %s, want %s", msgID, got, want)
+	}
+}
+
+var errVendor = errors.New("vendor: status 503")
+
+func busy(Note) (bool, error) { return true, errVendor }
+
+// pushRowsOf is all rows of a message, whatever their state.
+func (h *pushHarness) pushRowsOf(msgID string) []store.Push {
+	h.t.Helper()
+	rows, err := h.db.PushesOf(h.t.Context(), []string{msgID})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return rows[msgID]
+}
