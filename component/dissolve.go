@@ -33,6 +33,9 @@ func actDissolveNotice(t *turn) error {
 		return err
 	case former || t.sender.Local != t.group.owner.Local && t.sender.Local != adminID:
 		return refuse(NotAllowed, "only the owner may dissolve a session")
+	case t.env.Opaque: // its body is for the members alone
+		t.toMembers()
+		return nil
 	}
 	t.nowhere = true // the members get notices that the server makes
 	t.b.dissolve(t.group)

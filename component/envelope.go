@@ -30,7 +30,6 @@ type object struct {
 	MsgID   string
 	GroupID string
 	UserIDs []string // user_id, and those of subscribers
-	fields  bool     // it is a JSON object at all
 }
 
 // Limits are the sizes that PROTOCOL.md section 2 names; bytes unless said otherwise.
@@ -225,19 +224,32 @@ func (e *Envelope) readObject(element gjson.Result, lim Limits) (o object, long 
 		}
 		return o, 0, err
 	}
-	o.fields = true
 	if e.Kind.reads {
 		if err := o.read(element); err != nil {
 			return o, 0, err
 		}
 	}
-	element.ForEach(func(key, value gjson.Result) bool {
+	long, err = checkFields(element, lim)
+	return o, long, err
+}
+
+// checkFields counts the fields of a body object, and of the subscribers in it, that are longer than documented.
+func checkFields(object gjson.Result, lim Limits) (long int, err error) {
+	object.ForEach(func(key, value gjson.Result) bool {
 		max, known := innerLimits[key.Str]
-		if key.Str == "text" {
+		switch {
+		case key.Str == "text":
 			if len(value.Str) > maxText && utf8.RuneCountInString(value.Str) > maxText {
 				err = refuse(TooLarge, "text is longer than %d characters", maxText)
 			}
-		} else if known && value.Type == gjson.String && len(value.Str) > max && utf8.RuneCountInString(value.Str) > max {
+		case key.Str == "subscribers":
+			value.ForEach(func(_, member gjson.Result) bool {
+				var n int
+				n, err = checkFields(member, lim)
+				long += n
+				return err == nil
+			})
+		case known && value.Type == gjson.String && len(value.Str) > max && utf8.RuneCountInString(value.Str) > max:
 			long++
 			if lim.Strict {
 				err = refuse(TooLarge, "%s is longer than %d characters", key.Str, max)
@@ -245,7 +257,7 @@ func (e *Envelope) readObject(element gjson.Result, lim Limits) (o object, long 
 		}
 		return err == nil
 	})
-	return o, long, err
+	return long, err
 }
 
 func (o *object) read(element gjson.Result) error {

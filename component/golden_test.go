@@ -191,9 +191,10 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "copied": // DEVICE ADDRESS ENVELOPE: seen as a packet copy of what went to the server itself
 		to, envelope, _ := strings.Cut(after, " ")
 		p.sent = envelope
-		local, resource, _ := strings.Cut(first, "/")
-		p.CopiedMessage(stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: local + "@" + testServer + "/" + resource, To: to,
-			Inner: append(stanza.AppendEscaped([]byte("<body>"), envelope), "</body>"...)})
+		p.copied(first, to, "<body>"+string(stanza.AppendEscaped(nil, envelope))+"</body>")
+	case "copiedraw": // DEVICE ADDRESS XML
+		to, xml, _ := strings.Cut(after, " ")
+		p.copied(first, to, xml)
 	case "remove": // GROUP MEMBER...
 		_, err := p.ModifyGroup(t.Context(), GroupEdit{ID: words[0], Remove: words[1:]})
 		p.must(t, err)
@@ -224,6 +225,8 @@ func (p *player) run(t *testing.T, name, rest string) {
 			}
 			fmt.Fprintf(&p.out, "  %s %s/%d %s\n", where, row.MsgID, row.Status, row.Type)
 		}
+	case "counters":
+		fmt.Fprintf(&p.out, "  misaddressed %v, long fields %v\n", counter(t, p.metrics.misaddressed), counter(t, p.metrics.longFields))
 	case "hasUnread":
 		unread, err := p.HasUnread(t.Context(), rest)
 		p.must(t, err)
@@ -231,6 +234,11 @@ func (p *player) run(t *testing.T, name, rest string) {
 	default:
 		t.Fatalf("no such command: %s", name)
 	}
+}
+
+func (p *player) copied(device, to, inner string) {
+	local, resource, _ := strings.Cut(device, "/")
+	p.CopiedMessage(stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: local + "@" + testServer + "/" + resource, To: to, Inner: []byte(inner)})
 }
 
 func (p *player) must(t *testing.T, err error) {

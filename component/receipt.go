@@ -87,6 +87,8 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 			}
 		} else if t.groupID == "" {
 			author = t.peer.ID
+		} else if local, err := stanza.Localpart(author); err == nil && author != t.groupID {
+			author = t.b.s.person(local, t.b.users).ID
 		}
 		t.receipt(id, author, status)
 	}

@@ -185,19 +185,20 @@ func (t *turn) emit() {
 		t.acknowledge(millis(t.at))
 	}
 	if !t.nowhere {
-		t.copies(t.at)
-		t.ownCopies()
+		own := b.s.presence.devices(t.sender.Local)
+		t.copies(t.at, own)
+		t.ownCopies(own)
 		t.push()
 	}
 	t.commit()
 }
 
 // ownCopies are for the sender's other devices.
-func (t *turn) ownCopies() {
+func (t *turn) ownCopies(own []Device) {
 	if !t.async && !t.others {
 		return
 	}
-	targets := t.otherDevices()
+	targets := t.otherDevices(own)
 	if len(targets) == 0 {
 		return
 	}
@@ -242,8 +243,8 @@ func (t *turn) store(msgTime string) {
 	}
 }
 
-// copies decides for every receiver whether a row is written, and lists the devices that get a copy.
-func (t *turn) copies(at int64) {
+// copies decides for every receiver whether a row is written, and lists the devices that get a copy. own are the sender's.
+func (t *turn) copies(at int64, own []Device) {
 	if len(t.to)+len(t.toOnly) == 0 {
 		return
 	}
@@ -278,10 +279,12 @@ func (t *turn) copies(at int64) {
 		}
 	}
 	for _, p := range t.toOnly {
-		targets = s.targets(targets, p, s.presence.devices(p.Local))
+		if devices := s.presence.devices(p.Local); !t.deliveredByServer(p, devices) {
+			targets = s.targets(targets, p, devices)
+		}
 	}
-	if kind.scope == scopeChat && kind.Queued && t.it != nil && t.peer.Local != t.sender.Local {
-		t.ownRow(row)
+	if kind.Queued && (t.async || t.others) {
+		t.ownRow(row, own)
 	}
 	if len(owe) > 0 {
 		b.owe = append(b.owe, owing{message: &owedMessage{row: row, time: at}, to: owe})
@@ -291,10 +294,10 @@ func (t *turn) copies(at int64) {
 	}
 }
 
-// deliveredByServer says whether a 1:1 message that was seen as a packet copy has reached its receiver without us: it was
+// deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
 // addressed to him, and he has no second device that the server leaves out.
 func (t *turn) deliveredByServer(p person, devices []Device) bool {
-	return t.it != nil && t.it.copied && t.env.Kind.scope == scopeChat && t.it.msg.toUser == p.Local && len(devices) <= 1
+	return t.it != nil && t.it.copied && t.env.Kind.scope != scopeGroup && t.it.msg.toUser == p.Local && len(devices) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
@@ -313,19 +316,21 @@ func (t *turn) queue(row store.Pending, p person, status int) {
 }
 
 // ownRow lets the phone of a sender who is online on the web only catch up.
-func (t *turn) ownRow(row store.Pending) {
-	mobile, web := available(t.b.s.presence.devices(t.sender.Local))
+func (t *turn) ownRow(row store.Pending, own []Device) {
+	mobile, web := available(own)
 	if web && !mobile && !isMobile(t.it.from.Resource) {
-		row.To, row.SessionID = t.peer.ID, t.peer.ID
+		if t.groupID == "" {
+			row.To, row.SessionID = t.peer.ID, t.peer.ID
+		}
 		t.queue(row, t.sender, 1)
 	}
 }
 
 // otherDevices are the sender's devices but the sending one; his bare JID when nobody can know them.
-func (t *turn) otherDevices() []stanza.Target {
+func (t *turn) otherDevices(own []Device) []stanza.Target {
 	var targets []stanza.Target
 	sending := t.it.from.String()
-	for _, d := range t.b.s.presence.devices(t.sender.Local) {
+	for _, d := range own {
 		if d.Full != sending {
 			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 		}
