@@ -52,6 +52,16 @@ func stopped(t *testing.T, s *Server) *Server {
 	return s
 }
 
+// notRunning asks a script's status, which exits 3 then.
+func notRunning(t *testing.T, kind, dir string) {
+	t.Helper()
+	_, err := script(context.Background(), kind, "status", "--dir", dir)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("scripts/%s status after the end: %v", kind, err)
+	}
+}
+
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	return err == nil && !strings.Contains(string(stat), ") Z ")
@@ -87,6 +97,19 @@ func TestOpenfire(t *testing.T) {
 			t.Errorf("second start: %v", err)
 		}
 	})
+	t.Run("status", func(t *testing.T) {
+		said := must[map[string]string](t)(script(within(t, 20*time.Second), "openfire", "status", "--dir", s.Dir))
+		for name, want := range map[string]string{
+			"C2S": s.C2S, "COMPONENT": s.Component, "HTTPBIND": s.HTTPBind, "SECRET": s.Secret, "DOMAIN": "im.test", "PID": fmt.Sprint(s.PID), "DIR": s.Dir, "DSN": "",
+		} {
+			if got := said["OPENFIRE_"+name]; got != want {
+				t.Errorf("OPENFIRE_%s is %q, want %q", name, got, want)
+			}
+		}
+		if len(said) != 7 {
+			t.Errorf("%d assignments: %v", len(said), said)
+		}
+	})
 	t.Run("kill and start keep ports, secret and accounts", func(t *testing.T) {
 		before := *s
 		c := must[*Client](t)(Dial(within(t, 20*time.Second), s.C2S, s.Domain, "lisi", "secret-lisi", "a", WithPresence("", 0)))
@@ -98,6 +121,7 @@ func TestOpenfire(t *testing.T) {
 		case <-within(t, 20*time.Second).Done():
 			t.Fatal("the client does not see that its server died")
 		}
+		notRunning(t, "openfire", s.Dir)
 		if err := c.Close(); err != nil {
 			t.Errorf("closing what is over: %v", err)
 		}
@@ -319,10 +343,15 @@ func TestOpenfireOnMariaDB(t *testing.T) {
 	}
 	many["quoted"] = `secret-quoted` // and one whose password SQL and shell would trip over
 	many["odd"] = `a'b"c\d $e:f`
+	dir := t.TempDir()
+	t.Cleanup(func() { notRunning(t, "mariadb", filepath.Join(dir, "mariadb")) }) // after the server's own stop
 	s := stopped(t, must[*Server](t)(StartOpenfire(within(t, patience), Options{
-		Dir: t.TempDir(), DB: "mariadb", Users: many, Properties: map[string]string{"route.all-resources": "true"},
+		Dir: dir, DB: "mariadb", Users: many, Properties: map[string]string{"route.all-resources": "true"},
 	})))
 	ctx := within(t, patience)
+	if said, err := script(ctx, "openfire", "status", "--dir", dir); err != nil || said["OPENFIRE_DSN"] != s.DSN || s.DSN == "" {
+		t.Errorf("status: DSN %q, want %q, %v", said["OPENFIRE_DSN"], s.DSN, err)
+	}
 	login(t, s, "u299", "a")
 	odd := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "odd", many["odd"], "a"))
 	if err := odd.Close(); err != nil {
