@@ -1,6 +1,8 @@
 package component
 
 import (
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,35 @@ func TestOneBatch(t *testing.T) {
 	}
 	if strings.Count(posts[1], `\"m1\"`) != 1 {
 		t.Errorf("one receipt names an id once: %s", posts[1])
+	}
+}
+
+// TestOneReceipt: a device gets one server receipt for all that it sent in a batch, another device its own, who did not ask none.
+func TestOneReceipt(t *testing.T) {
+	h := start(t, nil)
+	h.together(func() {
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("lisi/p", text("m2", "lisi", "zhangsan", "x"))
+		h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+		h.post("zhangsan/q", text("m4", "zhangsan", "lisi", "x"))
+		h.Stanza(stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: "zhangsan@im.test/p", To: testComponent,
+			Inner: []byte("<body>" + text("m5", "zhangsan", "lisi", "x") + "</body>")})
+		h.post("zhangsan/p", text("m6", "zhangsan", "lisi", "x"))
+	})
+	_, posts := h.sender.take()
+	want := [][]string{{`to="zhangsan@im.test/p"`, "m1", "m3", "m6"}, {`to="lisi@im.test/p"`, "m2"}, {`to="zhangsan@im.test/q"`, "m4"}}
+	if len(posts) != len(want) {
+		t.Fatalf("%d receipts: %v", len(posts), posts)
+	}
+	ids := regexp.MustCompile(`\\"msg_id\\":\\"(m\d)\\"`)
+	for i, words := range want {
+		var named []string
+		for _, match := range ids.FindAllStringSubmatch(posts[i], -1) {
+			named = append(named, match[1])
+		}
+		if !strings.Contains(posts[i], words[0]) || !slices.Equal(named, words[1:]) {
+			t.Errorf("receipt %d: %s, want %q", i, posts[i], words)
+		}
 	}
 }
 

@@ -226,13 +226,33 @@ func (p *player) run(t *testing.T, name, rest string) {
 			fmt.Fprintf(&p.out, "  %s %s/%d %s\n", where, row.MsgID, row.Status, row.Type)
 		}
 	case "counters":
-		fmt.Fprintf(&p.out, "  misaddressed %v, long fields %v\n", counter(t, p.metrics.misaddressed), counter(t, p.metrics.longFields))
+		p.counters(t)
 	case "hasUnread":
 		unread, err := p.HasUnread(t.Context(), rest)
 		p.must(t, err)
 		fmt.Fprintf(&p.out, "  %v\n", unread)
 	default:
 		t.Fatalf("no such command: %s", name)
+	}
+}
+
+// counters shows what was counted.
+func (p *player) counters(t *testing.T) {
+	t.Helper()
+	families, err := p.metered.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if n := m.GetCounter().GetValue(); n > 0 {
+				label := ""
+				for _, l := range m.GetLabel() {
+					label += " " + l.GetValue()
+				}
+				fmt.Fprintf(&p.out, "  %s%s %v\n", f.GetName(), label, n)
+			}
+		}
 	}
 }
 

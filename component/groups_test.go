@@ -515,6 +515,39 @@ func TestPresenceAnswers(t *testing.T) {
 	}
 }
 
+// TestFreshLook: who fetches his queue or registers for pushes has just come, so the server is asked at once who is there. The
+// phone that it then names gets what waited for it.
+func TestFreshLook(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	asked := make(chan struct{})
+	h.server.mu.Lock()
+	h.server.sessions["lisi@im.test/p"] = Session{JID: stanza.JID{Local: "lisi", Domain: testServer, Resource: "p"}}
+	h.server.asked = asked
+	h.server.mu.Unlock()
+	for name, call := range map[string]func() error{
+		"getOffline":          func() error { return second(h.Offline(t.Context(), "lisi", "", 0)) },
+		"registerAppPushCode": func() error { return h.RegisterPush(t.Context(), "lisi", "code") },
+	} {
+		if err := call(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-asked:
+		case <-time.After(time.Minute): // the next look by itself is after an hour
+			t.Fatalf("%s asked nobody", name)
+		}
+	}
+	h.server.mu.Lock() // the second answer is on its way, so the first was taken
+	h.server.asked = nil
+	h.server.mu.Unlock()
+	h.sync()
+	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/p" {
+		t.Errorf("delivered: %s", copiesOf(d))
+	}
+}
+
 // TestWithoutSnapshots: a server that cannot tell who is there. Nobody is known until he says something, and the grace alone
 // decides what a phone has received.
 func TestWithoutSnapshots(t *testing.T) {

@@ -38,6 +38,7 @@ type harness struct {
 	stopped chan error
 	push    []Channel
 	logged  io.Writer
+	metered *prometheus.Registry
 	after   func(time.Duration) <-chan time.Time // of the outbox
 }
 
@@ -253,11 +254,15 @@ type fakeServer struct {
 	mu       sync.Mutex
 	sessions map[string]Session
 	err      error
+	asked    chan<- struct{} // told of each question
 }
 
 func (f *fakeServer) Snapshot(context.Context) ([]Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.asked != nil {
+		f.asked <- struct{}{}
+	}
 	var list []Session
 	for _, s := range f.sessions {
 		list = append(list, s)
@@ -321,7 +326,8 @@ func (h *harness) run(change func(*Config)) {
 		h.t.Fatal(err)
 	}
 	h.db, h.rec = db, &recordingStore{Store: db}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Push: h.push, Log: h.logger(), Now: h.clock.now})
+	h.metered = prometheus.NewRegistry()
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -97,6 +97,21 @@ func TestFull(t *testing.T) {
 	}
 }
 
+// TestCopyTooLarge: a text that grows beyond what the server takes when it is escaped is refused where it comes in.
+func TestCopyTooLarge(t *testing.T) {
+	h := start(t, nil)
+	for id, c := range map[string]struct {
+		unknown string
+		want    string
+	}{"m1": {strings.Repeat(">", 100_000), "receipt"}, "m2": {strings.Repeat(">", 140_000), "error-012"}} {
+		h.send("zhangsan/p", strings.Replace(text(id, "zhangsan", "lisi", "x"), "{", `{"new":"`+c.unknown+`",`, 1))
+		d, posts := h.sender.take()
+		if refusals(posts) != c.want || (len(d) == 0) != (c.want == "error-012") {
+			t.Errorf("%d characters: %s, %d copies", len(c.unknown), refusals(posts), len(d))
+		}
+	}
+}
+
 // TestDrain: at the stop what was accepted is finished, what comes is told to come later.
 func TestDrain(t *testing.T) {
 	h := start(t, nil)
