@@ -31,7 +31,7 @@ func actDissolveNotice(t *turn) error {
 	switch {
 	case err != nil || t.group == nil:
 		return err
-	case former || t.sender.Local != t.group.owner.Local && t.sender.Local != adminID:
+	case former || t.sender.Local != t.group.owner.Local:
 		return refuse(NotAllowed, "only the owner may dissolve a session")
 	case t.env.Opaque: // its body is for the members alone
 		t.toMembers()

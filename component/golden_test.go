@@ -206,7 +206,9 @@ func (p *player) run(t *testing.T, name, rest string) {
 		p.must(t, err)
 	case "dissolve":
 		p.must(t, p.Dissolve(t.Context(), rest))
-	case "close": // the web list's flag, as switchSession writes it
+	case "switch": // GROUP: closed in the web list
+		p.must(t, p.SwitchGroup(t.Context(), rest, 1))
+	case "close": // the same, by another process
 		one := 1
 		p.must(t, p.db.Apply(t.Context(), p.epoch, store.Positions{}, []store.Change{{EditGroups: []store.GroupEdit{{ID: rest, Valid: &one}}}}))
 		p.clock.move(groupAge) // others write the table too, and are seen then

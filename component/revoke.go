@@ -25,7 +25,7 @@ func actRevokeGroup(t *turn) error {
 	if t.group == nil {
 		return nil
 	}
-	owner := !former && (t.group.owner.Local == t.sender.Local || t.sender.Local == adminID)
+	owner := !former && t.group.owner.Local == t.sender.Local
 	if err := t.revoke(func(m store.Message) bool { return m.SessionID == t.groupID }, owner); err != nil {
 		return err
 	}
