@@ -186,7 +186,8 @@ func TestAdopted(t *testing.T) {
 				('2', 'm2', 'MTS-000', 'zhangsan', 'G', '1544602393124', '[{"session_id":"G","text":"x"}]', 'G'),
 				('3', 'm3', 'MTT-000', 'zhangsan', 'lisi', '1893456000000', '[{"text":"of the future"}]', 'zhangsan'),
 				('4', 'm4', 'MTT-000', 'zhangsan', 'lisi', '1544602393125', '[{"text":"twice"}]', 'zhangsan'),
-				('5', 'm4', 'MTT-000', 'zhangsan', 'wangwu', '1544602393126', '[{"text":"twice"}]', 'zhangsan')`,
+				('5', 'm4', 'MTT-000', 'zhangsan', 'wangwu', '1544602393126', '[{"text":"twice"}]', 'zhangsan'),
+				('6', 'm6', 'MTT-000', 'zhangsan', 'lisi', '1544602393126', '[{"text":"x"}]', 'zhangsan')`,
 		} {
 			if _, err := db.Exec(q); err != nil {
 				t.Fatal(err)
@@ -210,12 +211,25 @@ func TestAdopted(t *testing.T) {
 	}
 	send(text("m1", "zhangsan", "lisi", "y"), string(IDConflict))
 	send(text("m1", "zhangsan", "wangwu", "x"), string(IDConflict))
+	send(strings.Replace(text("m1", "zhangsan", "lisi", "x"), "MTT-000", "MTT-001", 1), string(IDConflict))
+	h.send("wangwu/p", text("m1", "wangwu", "lisi", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+		t.Errorf("another sender: %s", refusals(posts))
+	}
+	send(groupText("m2", "zhangsan", "G", "x"), "receipt")
+	send(text("new", "zhangsan", "lisi", "x"), "receipt")
 	send(strings.Replace(text("v1", "zhangsan", "lisi", ""), `MTT-000`, "MTT-101", 1), "receipt") // names nothing
 	// One id in two conversations, as old data may hold it: each is revoked where it belongs.
 	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "receipt")
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
 	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
 		t.Errorf("left of m4: %v %v", rows, err)
+	}
+	// A revoke under the id of its message is no second message of that id.
+	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")
+	send(text("m6", "zhangsan", "lisi", "x"), "receipt")
+	if rows, err := h.db.MessagesByID(t.Context(), []string{"m6"}); err != nil || len(rows["m6"]) != 1 || rows["m6"][0].Type != "MTT-101" {
+		t.Errorf("left of m6: %v %v", rows, err)
 	}
 	h.kill()
 	h.run(nil)

@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -40,7 +41,7 @@ func TestStopUnderLoad(t *testing.T) {
 
 // What keeps the link from coming up is told apart in /readyz, in words for programs and in a sentence for people.
 func TestLinkStates(t *testing.T) {
-	s := must[*lab.Server](t)(openfire())
+	s, other := must[*lab.Server](t)(openfire()), must[*lab.Server](t)(prosody())
 	holder := newWorld(t, openfire, nil)
 	for _, c := range []struct {
 		name, state, text string
@@ -49,7 +50,8 @@ func TestLinkStates(t *testing.T) {
 		{"refused port", "refused", "refuses connections", map[string]any{"xmpp.server": must[string](t)(lab.FreeAddr())}},
 		{"wrong secret", "secret", "xmpp.secret", map[string]any{"xmpp.secret": "wrong"}},
 		{"name conflict", "conflict", "another connection has this name", map[string]any{"xmpp.component": holder.component}},
-		{"unknown host", "dns", "no address", map[string]any{"xmpp.server": "no-such-host.invalid:5275"}},
+		{"unknown host", "host-unknown", "does not know", map[string]any{"xmpp.server": other.Component, "xmpp.secret": other.Secret, "xmpp.component": "other." + other.Domain}},
+		{"no such address", "dns", "no address", map[string]any{"xmpp.server": "no-such-host.invalid:5275"}},
 		{"not a component port", "no-component", "external component port", map[string]any{"xmpp.server": s.C2S}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -62,6 +64,9 @@ func TestLinkStates(t *testing.T) {
 			})
 			if !strings.Contains(text, c.text) {
 				t.Errorf("/readyz does not say %q: %s", c.text, text)
+			}
+			if log := string(must[[]byte](t)(os.ReadFile(tl.Log))); !strings.Contains(log, "reason="+c.state) {
+				t.Errorf("the log does not say reason=%s:\n%s", c.state, log)
 			}
 		})
 	}
