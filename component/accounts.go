@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"tlim/store"
 )
@@ -64,11 +65,14 @@ func (k *accountKeeper) run(ctx context.Context) {
 	if k.cfg.CreateAccounts && k.cfg.Password == "" {
 		k.s.log.Warn("directory.initial_password is empty: each new account gets a random password that nobody knows, and can be used once an administrator has set another")
 	}
+	if k.cfg.DryRun {
+		k.s.log.Warn("directory.dry_run is on: accounts are neither made nor removed")
+	}
 	k.loop(ctx, k.cfg.Interval, func(ctx context.Context) {
 		if !k.s.linkUp() {
 			return // poked when it is
 		}
-		if err := k.work(ctx); ctx.Err() == nil {
+		if err := k.work(ctx); ctx.Err() == nil && k.s.linkUp() {
 			k.note(err)
 		}
 	})
@@ -106,7 +110,8 @@ func (k *accountKeeper) work(ctx context.Context) error {
 		err = errors.Join(err, removed.run(ctx))
 	}
 	if made.done+removed.done > 0 {
-		k.s.log.Info("accounts follow the directory", "made", made.done, "found", made.found, "removed", removed.done)
+		k.s.log.Info("accounts follow the directory", "made", made.done, "found", made.found, "removed", removed.done,
+			"of_made", names(made.some), "of_removed", names(removed.some))
 	}
 	return err
 }
@@ -120,6 +125,7 @@ type accountRound struct {
 	metric string
 
 	done, found, strikes int
+	some                 []store.User // of those done, for the log
 }
 
 func (r *accountRound) run(ctx context.Context) error {
@@ -149,11 +155,19 @@ func (r *accountRound) run(ctx context.Context) error {
 func (r *accountRound) page(ctx context.Context, users []store.User, last *error) (settled []string, err error) {
 	k := r.k
 	for _, u := range users {
-		if f := k.failed[u.JID]; u.JID == "" || f != nil && k.s.now().Before(f.next) {
+		if f := k.failed[u.JID]; u.JID == "" || u.JID == adminID || f != nil && k.s.now().Before(f.next) {
+			continue
+		}
+		// A page takes seconds, and an account that was removed in vain is gone with all that the server has of the user.
+		now, err := k.s.store.UsersByJID(ctx, []string{u.JID})
+		if err != nil {
+			return settled, err
+		}
+		if again, ok := now[u.JID]; !ok || again.Left != u.Left {
 			continue
 		}
 		one, cancel := context.WithTimeout(ctx, accountTime)
-		err := r.do(one, u)
+		err = r.do(one, u)
 		cancel()
 		switch {
 		case err == nil, errors.Is(err, ErrAccountExists):
@@ -161,7 +175,9 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 			delete(k.failed, u.JID)
 			r.strikes = 0
 			if err == nil {
-				r.done++
+				if r.done++; len(r.some) <= namedUsers {
+					r.some = append(r.some, u)
+				}
 				k.s.metrics.directory.accounts.WithLabelValues(r.metric).Inc()
 			} else {
 				r.found++
@@ -169,6 +185,8 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 			}
 		case ctx.Err() != nil:
 			return settled, ctx.Err()
+		case !k.s.linkUp(): // no fault of his; Up pokes
+			return settled, err
 		case errors.Is(err, ErrNoAccounts):
 			return settled, err
 		default:
@@ -215,7 +233,7 @@ func (k *accountKeeper) add(ctx context.Context, u store.User) error {
 		}, name)
 	}
 	email := u.Email
-	if len(email) > accountField {
+	if utf8.RuneCountInString(email) > accountField {
 		email = ""
 	}
 	return k.server.AddAccount(ctx, u.JID, password, name, email)

@@ -84,7 +84,7 @@ func (d *directory) drop(local string) {
 // learn notes users of the server that were seen, so that a site which only adds the component can make groups at once.
 // It never blocks; the conveyor writes them.
 func (s *Service) learn(locals []string) {
-	if s.source != nil { // the source says who is a user
+	if s.source != nil && !s.source.cfg.DryRun { // the source says who is a user
 		return
 	}
 	d := s.users

@@ -174,7 +174,11 @@ func (l *lane) drop(ctx context.Context, parcels []*parcel, dead []string) {
 			"registrations", len(dead))
 		return
 	}
-	if err := l.o.s.store.DropPushCodes(ctx, dead); err != nil {
+	err := l.o.s.source.dropPush(ctx, dead)
+	if err == nil {
+		err = l.o.s.store.DropPushCodes(ctx, dead)
+	}
+	if err != nil {
 		l.log.Debug("dead registrations could not be dropped; the next push finds them again", "error", err)
 		return
 	}

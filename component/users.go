@@ -36,7 +36,6 @@ func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 		}
 	}
 	s.usersChanged()
-	s.source.poke()
 	return nil
 }
 
@@ -62,10 +61,15 @@ func (s *Service) markLeft(ctx context.Context, users []store.User) error {
 	}})
 }
 
-// usersChanged sets those to work who follow the directory: rows that show names, and accounts.
+// usersChanged sets those to work who follow the directory: rows that show names, and accounts, but those only after the
+// source, if there is one, was asked whether it agrees.
 func (s *Service) usersChanged() {
 	s.refresher.poke()
-	s.accounts.poke()
+	if s.source != nil {
+		s.source.poked.poke()
+	} else {
+		s.accounts.poke()
+	}
 }
 
 // RemoveUsers marks users as having left; nothing of theirs is deleted. Unknown ones are no error. Where the directory has a
@@ -89,6 +93,5 @@ func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 		}
 	}
 	s.usersChanged()
-	s.source.poke()
 	return nil
 }

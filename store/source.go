@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -12,8 +13,20 @@ import (
 // SourceConfig says where a directory that others keep is read.
 type SourceConfig struct {
 	Kind string // isc or openfire
-	// DSN names its database, of the engine of the Store that is given; "" = the Store's own.
+	// DSN names its database, of the engine that DriverOf tells; "" = the Store's own.
 	DSN string
+}
+
+// serverAddress is what only an address of go-sql-driver has: user:password@tcp(host:3306)/database.
+var serverAddress = regexp.MustCompile(`(^|@)(tcp|unix)\(`)
+
+// DriverOf tells the engine that an address is for, by its form; where the form does not tell, it is otherwise. A tlim that
+// stores in SQLite can so read the users of an Openfire on MySQL.
+func DriverOf(dsn, otherwise string) string {
+	if serverAddress.MatchString(dsn) {
+		return mysqlDialect.name
+	}
+	return otherwise
 }
 
 // Source is the tables of users that another product keeps: the business suite's (isc) or Openfire's. They are read, and of
@@ -30,18 +43,21 @@ type SourceUser struct {
 	PushCode                    string // of isc only
 }
 
-// sourceKind is what differs between sources. The queries answer id, name, login, e-mail, picture and push code, ordered by id.
+// sourceKind is what differs between sources. The queries answer id, name, login, e-mail, picture and push code.
 type sourceKind struct {
 	name        string
 	columns     map[string][]string // what must be there, by table
-	first, next string
-	pushSet     string // "" = the source keeps no push codes
+	first, next string              // a page, ordered by id
+	same        string              // the rows of one id
+	accounts    bool                // the users are the server's accounts themselves
+	pushSet     string              // "" = the source keeps no push codes
 	pushTaken   string
+	pushDead    string
 }
 
 const (
 	iscUsers = `SELECT u.user_id, u.user_name, u.acct_login, i.user_email, i.pic_url, u.app_push_code
-		FROM isc_user u JOIN isc_user_info i ON i.user_id = u.user_id WHERE u.dr = 'N' AND i.dr = 'N'`
+		FROM isc_user u JOIN isc_user_info i ON i.user_id = u.user_id WHERE u.dr = 'N' AND i.dr = 'N' AND u.user_id IS NOT NULL`
 	iscOrder = ` ORDER BY u.user_id`
 
 	openfireUsers = `SELECT username, name, username, email, NULL, NULL FROM ofUser`
@@ -55,15 +71,17 @@ var sourceKinds = []sourceKind{
 			"isc_user":      {"user_id", "user_name", "acct_login", "app_push_code", "dr"},
 			"isc_user_info": {"user_id", "user_email", "pic_url", "dr"},
 		},
-		first: iscUsers + iscOrder, next: iscUsers + ` AND u.user_id > ?` + iscOrder,
+		first: iscUsers + iscOrder, next: iscUsers + ` AND u.user_id > ?` + iscOrder, same: iscUsers + ` AND u.user_id = ?`,
 		// Whatever dr says, as the old plugin did: a user who is coming back keeps his phone.
 		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id = ?`,
 		pushTaken: `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code = ? AND user_id <> ?`,
+		pushDead:  `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code IN (?*)`,
 	},
 	{
 		name:    "openfire",
 		columns: map[string][]string{"ofuser": {"username", "name", "email"}},
-		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder,
+		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder, same: openfireUsers + ` WHERE username = ?`,
+		accounts: true,
 	},
 }
 
@@ -78,18 +96,22 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	if cfg.DSN == "" {
 		return src, nil
 	}
+	d, err := dialectOf(DriverOf(cfg.DSN, s.dialect.name))
+	if err != nil {
+		return nil, err
+	}
 	own := s.cfg
 	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, sourceConns, 1
-	if s.dialect.name == sqliteDialect.name {
+	if d.name == sqliteDialect.name {
 		base, err := sqliteURI(cfg.DSN)
 		if err != nil {
-			return nil, fmt.Errorf("directory.dsn: %w", errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "it")))
+			return nil, errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "directory.dsn"))
 		}
 		if !strings.Contains(base, "mode=") {
 			own.DSN = base + "mode=rw" // a misspelt name must not make a file
 		}
 	}
-	p, err := s.dialect.open(own)
+	p, err := d.open(own)
 	if err != nil {
 		return nil, errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "directory.dsn"))
 	}
@@ -101,7 +123,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 		}
 	}
 	src.owned = true
-	src.db = &Store{cfg: own, log: s.log, dialect: s.dialect, pools: p, shapes: map[string]*shape{},
+	src.db = &Store{cfg: own, log: s.log, dialect: d, pools: p, shapes: map[string]*shape{},
 		turn: make(chan struct{}, 1), writers: map[statement]*sql.Stmt{}, wanted: map[statement]string{}}
 	return src, nil
 }
@@ -146,7 +168,7 @@ func (s *Source) Check(ctx context.Context) error {
 		s.kind.name, ErrSchema, strings.Join(missing, ", "))
 }
 
-// Users reads at most limit users, ordered by id, from behind the id after ("" = from the first). A user who has several
+// Users reads users ordered by id, limit rows of them, from behind the id after ("" = from the first). A user who has several
 // rows is answered once or more often; one without an id is left out. done says that there are no more.
 func (s *Source) Users(ctx context.Context, after string, limit int) (users []SourceUser, done bool, err error) {
 	query, args := s.kind.next, []any{after}
@@ -154,7 +176,7 @@ func (s *Source) Users(ctx context.Context, after string, limit int) (users []So
 		query, args = s.kind.first, nil
 	}
 	n := 0
-	err = s.db.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	row := func(scan scanner) error {
 		n++
 		var u SourceUser
 		if err := scan((*text)(&u.ID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic), (*text)(&u.PushCode)); err != nil {
@@ -164,12 +186,22 @@ func (s *Source) Users(ctx context.Context, after string, limit int) (users []So
 			users = append(users, u)
 		}
 		return nil
-	})
+	}
+	err = s.db.page(ctx, query, args, Page{Length: limit}.length(), 0, row)
+	done = n < limit
+	if err == nil && !done && len(users) > 0 {
+		// The column's collation may hold two users for equal, as e and é, of whom the page ends between: the next one would
+		// leave the second out.
+		err = s.db.all(ctx, s.kind.same, []any{users[len(users)-1].ID}, row)
+	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the users of %s: %w", s.kind.name, err)
 	}
-	return users, n < limit, nil
+	return users, done, nil
 }
+
+// OwnsAccounts says whether the users of the source are the server's accounts themselves.
+func (s *Source) OwnsAccounts() bool { return s.kind.accounts }
 
 // KeepsPush says whether the source keeps push codes.
 func (s *Source) KeepsPush() bool { return s.kind.pushSet != "" }
@@ -191,6 +223,19 @@ func (s *Source) SetPush(ctx context.Context, id, code string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("push code of %s in %s: %w", id, s.kind.name, s.db.fail(err))
+	}
+	return nil
+}
+
+// DropPush takes registrations that the vendor calls dead from whoever has them in the source. Where the source keeps no push
+// codes it does nothing.
+func (s *Source) DropPush(ctx context.Context, codes []string) error {
+	if !s.KeepsPush() {
+		return nil
+	}
+	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, s.kind.pushDead, codes) })
+	if err != nil {
+		return fmt.Errorf("drop %d push codes in %s: %w", len(codes), s.kind.name, s.db.fail(err))
 	}
 	return nil
 }

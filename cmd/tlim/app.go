@@ -85,8 +85,14 @@ func (a *App) Start(ctx context.Context) error {
 	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
 	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
+	source, closeSource, err := openSource(ctx, a.cfg.Directory, db, a.log)
+	if err != nil {
+		return err
+	}
+	a.onStop("source of users", func(context.Context) error { return closeSource() })
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
+		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server),
+		Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {
 		return err

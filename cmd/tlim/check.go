@@ -19,6 +19,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkStore(&p)
 	c.checkHTTP(&p)
 	c.checkFiles(&p)
+	c.checkDirectory(&p)
 	c.checkPush(&p)
 	c.checkNumbers(&p)
 	return p
@@ -27,8 +28,6 @@ func (c *Config) problems() (p Problems) {
 // later names what this release does not do. A value that asks for it is refused: an administrator who switches clean-up on
 // must not learn from a full disk that nothing happened.
 var later = []struct{ prefix, what string }{
-	{"directory.source", "every source of users but api is"},
-	{"directory.", "the synchronisation of users is"},
 	{"idempotency.", "recognising repeated HTTP calls is"},
 	{"cleanup.", "clean-up is"},
 }
@@ -63,6 +62,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
 		{"files.access", c.Files.Access, []string{"link", "strict"}},
+		{"directory.source", c.Directory.Source, []string{"api", "isc", "openfire"}},
 		{"receipts.server", c.Receipts.Server, []string{"requested", "always", "never"}},
 		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},

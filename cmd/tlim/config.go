@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/spf13/viper"
+
+	"tlim/store"
 )
 
 // Sources is where a configuration comes from. The environment of the process is read besides: TLIM_ and the key with _
@@ -118,6 +120,9 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	}
 	if cfg.Store.Driver == "sqlite" {
 		cfg.Store.DSN = DSN{absoluteSQLite(dir, cfg.Store.DSN.text)}
+	}
+	if cfg.Directory.DSN.text != "" && store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver) == "sqlite" {
+		cfg.Directory.DSN = DSN{absoluteSQLite(dir, cfg.Directory.DSN.text)}
 	}
 	return cfg, r.Problems
 }

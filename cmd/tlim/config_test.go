@@ -215,11 +215,14 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
 			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
-		{"not in this release", "store: {driver: oracle, dsn: x}\ndirectory: {source: isc, max_remove: 6%}\ncleanup: {enabled: true}", nil, []string{
-			"directory.source: every source of users but api is not in this release; leave the key away",
-			"directory.max_remove: the synchronisation of users is not in this release; leave the key away",
+		{"not in this release", "store: {driver: oracle, dsn: x}\ncleanup: {enabled: true}", nil, []string{
 			"cleanup.enabled: clean-up is not in this release; leave the key away",
 			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
+		{"directory", "directory: {source: ldap, interval: 100ms, max_remove: 5, initial_password: ' x'}", nil, []string{
+			`tlim.yaml:1: directory.max_remove: "5" is no percentage: write 0% to 100%`, `directory.source: "ldap" is none of api, isc, openfire`,
+			"directory.interval: must be between 1s and 24h", "directory.initial_password: does nothing without directory.create_accounts",
+			"directory.initial_password: must be 128 characters at most, without control characters, and without blanks at its ends"}},
+		{"directory of its own", "directory: {dsn: 'tlim:x@tcp(db:3306)/openfire'}", nil, []string{"directory.dsn: does nothing with directory.source api"}},
 		{"push", "push: {content: some, jpush: {enabled: true, app_key: 'a:b', base_url: 'http://push.test'}, webhook: {url: push.test, secret: short, kinds: [MTB-, MTC-000]}}", nil, []string{
 			`push.content: "some" is none of shown, hidden`,
 			"push.jpush.master_secret: is missing while push.jpush.enabled is true",
