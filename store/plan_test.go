@@ -27,6 +27,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupOf, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
+		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
 		pushDue, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
