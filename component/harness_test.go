@@ -37,6 +37,8 @@ type harness struct {
 	stop    context.CancelFunc
 	stopped chan error
 	push    []Channel
+	origin  Source   // of users
+	login   Accounts // on the server
 	logged  io.Writer
 	metered *prometheus.Registry
 	after   func(time.Duration) <-chan time.Time // of the outbox
@@ -158,6 +160,19 @@ type recordingStore struct {
 	committed func() error                    // before Committed answers
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
+	refresh   func([]store.Member) error      // before Refresh writes
+}
+
+func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {
+	r.mu.Lock()
+	ask := r.refresh
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(members); err != nil {
+			return err
+		}
+	}
+	return r.Store.Refresh(ctx, epoch, members, chats)
 }
 
 func (r *recordingStore) UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error) {
@@ -327,7 +342,7 @@ func (h *harness) run(change func(*Config)) {
 	}
 	h.db, h.rec = db, &recordingStore{Store: db}
 	h.metered = prometheus.NewRegistry()
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Source: h.origin, Accounts: h.login, Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -538,4 +553,14 @@ func counter(t *testing.T, c prometheus.Counter) float64 {
 		t.Fatal(err)
 	}
 	return m.GetCounter().GetValue()
+}
+
+// gauge reads a metric.
+func gauge(t *testing.T, g prometheus.Gauge) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := g.Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
 }
