@@ -196,7 +196,8 @@ func TestPushRefused(t *testing.T) {
 	h.vendor.take()
 	h.timers.move(time.Minute)
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
-	if h.log.count("401") != 1 || h.log.count("pushes work again") != 1 {
+	h.await("the good news", func() bool { return h.log.count("pushes work again") == 1 })
+	if h.log.count("401") != 1 {
 		t.Errorf("log: %s", h.log.buf.String())
 	}
 }

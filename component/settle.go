@@ -42,7 +42,12 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 	}
 	l.works = l.works || sent > 0
 
-	// 2. the rows
+	// 2. registrations that are no more; before the rows, or a stop in between would forget them
+	if len(dead) > 0 {
+		l.drop(ctx, parcels, dead)
+	}
+
+	// 3. the rows
 	var steps []store.PushUpdate
 	counts := map[string]int{}
 	settled := 0
@@ -65,11 +70,6 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 	}
 	l.waiting.Add(int64(-settled))
 	err := l.save(ctx, mergeSteps(steps))
-
-	// 3. registrations that are no more
-	if len(dead) > 0 {
-		l.drop(ctx, parcels, dead)
-	}
 
 	// 4. the vendor's health
 	var own *storeError
