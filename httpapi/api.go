@@ -22,6 +22,8 @@ type API struct {
 	metrics   *metrics
 	keyless   *keyless
 	handler   http.Handler
+
+	asked func(endpoint, parameter string) // tests: hears what handlers read; nil otherwise
 }
 
 // New makes the API. With no key configured it reads the admin key of cfg.KeyFile, or makes one. The error names everything

@@ -19,7 +19,7 @@ import (
 // download serves a file by its id. oldPath and names are its path and parameters in the old system, for the fallback.
 func (a *API) download(oldPath string, names ...string) func(context.Context, *request) (any, error) {
 	return func(ctx context.Context, r *request) (any, error) {
-		id := r.form.first("fileId")
+		id := r.first("fileId")
 		if id == "" {
 			return nil, badRequest(textMissing, "fileId")
 		}
@@ -37,7 +37,7 @@ func (a *API) download(oldPath string, names ...string) func(context.Context, *r
 // loadImg serves a session picture that was uploaded here: pic is its id or the link that the upload answered. Never a path
 // of this host, never a fetch from another: anything else is as unknown as an old picture.
 func (a *API) loadImg(ctx context.Context, r *request) (any, error) {
-	pic := r.form.first("pic")
+	pic := r.first("pic")
 	if pic == "" {
 		return nil, badRequest(textMissing, "pic")
 	}
@@ -94,7 +94,7 @@ func (a *API) elsewhere(r *request, path string, names []string) (any, error) {
 	}
 	query := url.Values{}
 	for _, name := range names {
-		if v := r.form.first(name); v != "" {
+		if v := r.first(name); v != "" {
 			if len(v) > 1<<10 {
 				return nil, noFile()
 			}

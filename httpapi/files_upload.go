@@ -229,7 +229,7 @@ func (u *uploading) commit() error {
 	defer cancel()
 	u.req.ctx = ctx
 	own := u.req.caller.user
-	if u.req.form.first("user_id") != "" || own == "" && u.rt.path != "upload/mobileFileUpload" {
+	if u.req.first("user_id") != "" || own == "" && u.rt.path != "upload/mobileFileUpload" {
 		u.file.Owner = u.req.user("user_id")
 	}
 	if u.req.err != nil {

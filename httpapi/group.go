@@ -13,9 +13,9 @@ import (
 func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	var g component.NewGroup
 	// 1. Each kind of mistake has its own code (HTTP.md): the type, the owner, the list.
-	kind, err := strconv.ParseInt(strings.TrimSpace(r.form.first("session_type")), 10, 32)
+	kind, err := strconv.ParseInt(strings.TrimSpace(r.first("session_type")), 10, 32)
 	switch {
-	case r.form.first("session_type") == "":
+	case r.first("session_type") == "":
 		return nil, refusal(component.GroupTypeInvalid, textMissing, "session_type")
 	case err != nil || kind < 0:
 		return nil, refusal(component.GroupTypeInvalid, textNotNumber, "session_type")

@@ -63,7 +63,7 @@ func (a *API) findChatHistory(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	fields := object{"session_id": r.form.first("session_id")}
+	fields := object{"session_id": r.first("session_id")}
 	if text != "" {
 		return a.search(fields, page, text, func(ctx context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
 			return a.reads.SearchChat(ctx, user, partner, text, p, window)

@@ -37,7 +37,7 @@ func (r *request) receivers() (all, users []string) {
 		name = "msg_to"
 	}
 	var names []string
-	for _, v := range r.form[name] {
+	for _, v := range r.values(name) {
 		if strings.HasPrefix(strings.TrimSpace(v), "[") {
 			strict, err := lenient.JSON(v)
 			if err != nil {

@@ -16,9 +16,9 @@ const clearTime = 30 * time.Second
 // getOffline answers a user's queue and, unless it is to be kept, clears exactly what it answered, after that was written.
 func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
-	keep := r.form.first("getThenClear") == "1"
+	keep := r.first("getThenClear") == "1"
 	var had []store.Pending
-	for id := range strings.SplitSeq(r.form.first("clear"), ",") {
+	for id := range strings.SplitSeq(r.first("clear"), ",") {
 		if id = strings.TrimSpace(id); id == "" {
 			continue
 		}

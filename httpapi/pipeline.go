@@ -21,7 +21,7 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Clock()
 		out := &responder{api: a, w: w, control: http.NewResponseController(w)}
-		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}}
+		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, asked: a.asked, path: rt.path}
 		defer func() {
 			req.release()
 			a.metrics.seen(rt.path, out.status, req.caller.name, a.cfg.Clock().Sub(start))
@@ -101,9 +101,11 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Limits.WorkTime)
 	defer cancel()
 	req.ctx = ctx
-	if rt.callers.user != nil && req.caller.user != "" {
-		if err := rt.callers.user(ctx, a, rt, req); err != nil {
-			return nil, err
+	if req.caller.user != "" {
+		for _, rule := range rt.callers.user {
+			if err := rule.may(ctx, a, rt, req); err != nil {
+				return nil, err
+			}
 		}
 	}
 	value, err := rt.handle(ctx, req)

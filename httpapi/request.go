@@ -34,6 +34,9 @@ type request struct {
 	spell   func(context.Context, string) (string, error)
 	release func()
 	err     error
+
+	path  string                           // the endpoint's
+	asked func(endpoint, parameter string) // see [API]
 }
 
 // refuse keeps the first failure.
@@ -43,12 +46,37 @@ func (r *request) refuse(err error) {
 	}
 }
 
+// values are those of a parameter, as often as it was sent. Every decoder reads through here or [request.within]: what handlers
+// read is compared with what the document names.
+func (r *request) values(name string) []string {
+	if r.asked != nil {
+		r.asked(r.path, name)
+	}
+	return r.form[name]
+}
+
+// first is the first value of a parameter, "" when it is absent.
+func (r *request) first(name string) string {
+	if v := r.values(name); len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
 // has says whether a parameter was sent, be it empty.
-func (r *request) has(name string) bool { return len(r.form[name]) > 0 }
+func (r *request) has(name string) bool { return len(r.values(name)) > 0 }
+
+// within is a field of an object inside parameter name.
+func (r *request) within(name string, o gjson.Result, key string) gjson.Result {
+	if r.asked != nil {
+		r.asked(r.path, name+"."+key)
+	}
+	return o.Get(key)
+}
 
 // text is an optional parameter of at most max characters.
 func (r *request) text(name string, max int) string {
-	v := r.form.first(name)
+	v := r.first(name)
 	r.fits(name, v, max)
 	return v
 }
@@ -111,7 +139,7 @@ func (r *request) culprit(name string, ids []string, err error) error {
 
 // count is a number of rows: absent or empty is 0.
 func (r *request) count(name string) int {
-	v := strings.TrimSpace(r.form.first(name))
+	v := strings.TrimSpace(r.first(name))
 	if v == "" {
 		return 0
 	}
@@ -125,12 +153,12 @@ func (r *request) count(name string) int {
 // page reads start, length (or max) and before.
 func (r *request) page() store.Page {
 	p := store.Page{Start: r.count("start")}
-	if strings.EqualFold(strings.TrimSpace(r.form.first("length")), "max") {
+	if strings.EqualFold(strings.TrimSpace(r.first("length")), "max") {
 		p.Length = math.MaxInt
 	} else {
 		p.Length = r.count("length")
 	}
-	if before := r.form.first("before"); before != "" {
+	if before := r.first("before"); before != "" {
 		var ok bool
 		p.BeforeTime, p.BeforeID, ok = strings.Cut(before, ",")
 		if !ok || p.BeforeTime == "" || len(p.BeforeTime) > timeLength || utf8.RuneCountInString(p.BeforeID) > idLength {
@@ -146,7 +174,7 @@ func (r *request) page() store.Page {
 // array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
 // The text is the strict JSON of the array: as given, when it was that already.
 func (r *request) array(name string) (strict string, objects []gjson.Result) {
-	raw := r.form.first(name)
+	raw := r.first(name)
 	if strings.TrimSpace(raw) == "" {
 		return "", nil
 	}
@@ -176,7 +204,7 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 
 // field is a text field of an object inside parameter name. What JSON escapes can hide is checked again.
 func (r *request) field(name string, o gjson.Result, key string, max int) string {
-	v := o.Get(key)
+	v := r.within(name, o, key)
 	if v.Type == gjson.Null {
 		return ""
 	}
@@ -190,7 +218,7 @@ func (r *request) field(name string, o gjson.Result, key string, max int) string
 
 // member is the user that an object names, in the directory's spelling; "" when it names none.
 func (r *request) member(name string, o gjson.Result) string {
-	id := memberID(o)
+	id := r.memberID(name, o)
 	if id == "" {
 		return ""
 	}
@@ -201,9 +229,9 @@ func (r *request) member(name string, o gjson.Result) string {
 }
 
 // memberID is the user id of an object; some clients write userId.
-func memberID(o gjson.Result) string {
+func (r *request) memberID(name string, o gjson.Result) string {
 	for _, key := range []string{"user_id", "userId"} {
-		if id := o.Get(key); id.Type == gjson.String || id.Type == gjson.Number {
+		if id := r.within(name, o, key); id.Type == gjson.String || id.Type == gjson.Number {
 			if text := id.String(); text != "" {
 				return text
 			}

@@ -33,13 +33,16 @@ var anonymousScopes = map[Anonymous]scope{
 
 // rights is a cell of the route table: who may call.
 type rights struct {
-	scopes scope // any one of these
-	user   rule  // what the holder of a user token may ask; nil: whatever scopeUser lets in
+	scopes scope  // any one of these
+	user   []rule // what the holder of a user token has to satisfy, all of them
 }
 
-// rule decides about a call with a user token: nil, or why not. A parameter that is missing or unreadable gets the error that the
-// handler would give.
-type rule func(ctx context.Context, a *API, rt *route, r *request) error
+// rule decides about a call with a user token.
+type rule struct {
+	says string // for the document
+	// may is nil, or why not. A parameter that is missing or unreadable gets the error that the handler would give.
+	may func(ctx context.Context, a *API, rt *route, r *request) error
+}
 
 // The cells that need no parameter.
 var (
@@ -51,45 +54,36 @@ var (
 )
 
 // users makes a cell of rules that a user token has to satisfy, all of them.
-func users(rules ...rule) rights {
-	return rights{byClients.scopes, func(ctx context.Context, a *API, rt *route, r *request) error {
-		for _, may := range rules {
-			if err := may(ctx, a, rt, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	}}
-}
+func users(rules ...rule) rights { return rights{byClients.scopes, rules} }
 
 // own: the parameter names the caller himself.
 func own(name string) rule {
-	return func(_ context.Context, _ *API, _ *route, r *request) error {
+	return rule{name + " is the token's user", func(_ context.Context, _ *API, _ *route, r *request) error {
 		if user := r.user(name); r.err == nil && user != r.caller.user {
 			return forbidden(http.StatusForbidden, textNotYours)
 		}
 		return r.err
-	}
+	}}
 }
 
 // member: the parameter names a group of which the caller is a member or the owner.
 func member(name string) rule {
-	return ofGroup(name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+	return ofGroup(name, "the token's user is a member or the owner of "+name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
 		return a.belongs(ctx, g, r.caller.user)
 	})
 }
 
 // owner: the parameter names a group that the caller owns.
 func owner(name string) rule {
-	return ofGroup(name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
+	return ofGroup(name, "the token's user owns "+name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
 		return strings.EqualFold(g.Owner, r.caller.user), nil
 	})
 }
 
 // ofGroup asks may about the group that a parameter names. Of a group that is gone nothing can be read; calls that would
 // change it are for the handlers, which know what to say to one that is repeated.
-func ofGroup(name string, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
-	return func(ctx context.Context, a *API, rt *route, r *request) error {
+func ofGroup(name, says string, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
+	return rule{says, func(ctx context.Context, a *API, rt *route, r *request) error {
 		id := r.id(name, component.GroupIDEmpty)
 		if r.err != nil {
 			return r.err
@@ -108,7 +102,7 @@ func ofGroup(name string, may func(context.Context, *API, *request, store.Group)
 			err = forbidden(http.StatusForbidden, textNotYours)
 		}
 		return err
-	}
+	}}
 }
 
 // belongs says whether a user is a member of a group or its owner. Ids differ in letter case in old tables; no two users do.
@@ -130,7 +124,8 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 
 // editor: a member may rename the group, invite, and leave it; only the owner removes others.
 func editor(name string) rule {
-	return ofGroup(name, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
+	const says = ": a member renames, adds and removes himself, only the owner removes others"
+	return ofGroup(name, "the token's user is a member or the owner of "+name+says, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
 		if strings.EqualFold(g.Owner, r.caller.user) {
 			return true, nil
 		}
@@ -149,7 +144,7 @@ func editor(name string) rule {
 
 // poster: the parameter names an announcement that the caller posted, or of a group that he owns.
 func poster(name string) rule {
-	return func(ctx context.Context, a *API, _ *route, r *request) error {
+	return rule{"the token's user posted " + name + " or owns its group", func(ctx context.Context, a *API, _ *route, r *request) error {
 		id := r.announcement(name)
 		if r.err != nil {
 			return r.err
@@ -163,5 +158,5 @@ func poster(name string) rule {
 			err = forbidden(http.StatusForbidden, textNotYours)
 		}
 		return err
-	}
+	}}
 }

@@ -43,7 +43,7 @@ func (a *API) findStyleList(ctx context.Context, r *request) (any, error) {
 
 // integer is a number of an int column: absent or empty is 0, as in the old server.
 func (r *request) integer(name string) int {
-	v := strings.TrimSpace(r.form.first(name))
+	v := strings.TrimSpace(r.first(name))
 	if v == "" {
 		return 0
 	}

@@ -53,7 +53,7 @@ func (r *request) users() []gjson.Result {
 
 // userID is the id of an entry of userList.
 func (r *request) userID(o gjson.Result) string {
-	id := memberID(o)
+	id := r.memberID("userList", o)
 	if id == "" {
 		r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
 	}
