@@ -47,7 +47,9 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	if cfg.AllowAnonymous != AnonymousNone {
 		log.Warn("HTTP calls without a key are allowed", "allow_anonymous", string(cfg.AllowAnonymous), "allow_from", fmt.Sprint(cfg.AllowFrom))
 	}
-	a.handler = a.mount()
+	if a.handler, err = a.mount(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 

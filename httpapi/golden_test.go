@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -14,7 +15,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"tlim/component"
 	"tlim/store"
 )
 
@@ -25,9 +28,68 @@ var update = flag.Bool("update", false, "write the golden files anew")
 type goldenCase struct {
 	Query    string          `json:"query"`
 	Language Language        `json:"language,omitempty"`
+	Caller   string          `json:"caller,omitempty"` // none, business, or the user of a token; admin when absent
+	Away     bool            `json:"away,omitempty"`   // the database is
 	Status   int             `json:"status"`
 	Calls    []string        `json:"calls"`
 	Answer   json.RawMessage `json:"answer"`
+}
+
+// labKind tells the labs of the golden files apart.
+type labKind struct {
+	language Language
+	away     bool
+}
+
+func (g goldenCase) lab() labKind { return labKind{cmp.Or(g.Language, Chinese), g.Away} }
+
+func readGolden(t *testing.T, file string) (g goldenCase) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, &g); err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// goldenLabs are all that the golden files need. Where the database is away, the component says so, and reads do not
+// come back in time.
+func goldenLabs(t *testing.T) map[labKind]*lab {
+	t.Helper()
+	s := seeded(t)
+	labs := map[labKind]*lab{}
+	for _, kind := range []labKind{{Chinese, false}, {English, false}, {Chinese, true}, {English, true}} {
+		l := newLabOver(t, s, func(c *Config) {
+			if c.Language = kind.language; kind.away {
+				c.Limits.WorkTime = time.Nanosecond
+			}
+		})
+		l.svc.pending, l.svc.away = goldenPending, kind.away
+		labs[kind] = l
+	}
+	return labs
+}
+
+// send calls as a golden file says.
+func (l *lab) send(t *testing.T, method, endpoint string, g goldenCase) answer {
+	t.Helper()
+	var header []string
+	switch g.Caller {
+	case "":
+		header = []string{"Authorization", "Bearer " + adminKey}
+	case "none":
+	case "business":
+		header = []string{"Authorization", "Bearer " + businessKey}
+	default:
+		header = []string{"Authorization", "Bearer " + l.token(t, g.Caller)}
+	}
+	if method == http.MethodPost {
+		return l.do(t, method, endpoint, "", g.Query, header...)
+	}
+	return l.do(t, method, endpoint, g.Query, "", header...)
 }
 
 func TestGolden(t *testing.T) {
@@ -35,29 +97,15 @@ func TestGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := seeded(t)
-	labs := map[Language]*lab{}
-	for _, lang := range []Language{Chinese, English} {
-		l := newLabOver(t, s, func(c *Config) { c.Language = lang })
-		l.svc.pending = goldenPending
-		labs[lang] = l
-	}
-	covered := map[string]int{}
+	labs := goldenLabs(t)
+	seen := map[string]bool{} // endpoint, status and result of what was answered
 	for _, file := range files {
 		endpoint := filepath.Base(filepath.Dir(file))
-		covered[endpoint]++
 		t.Run(endpoint+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want goldenCase
-			if err := json.Unmarshal(content, &want); err != nil {
-				t.Fatal(err)
-			}
-			l := labs[cmp.Or(want.Language, Chinese)]
+			want := readGolden(t, file)
+			l := labs[want.lab()]
 
-			got := l.get(t, endpoint, want.Query)
+			got := l.send(t, http.MethodGet, endpoint, want)
 			calls := l.svc.taken()
 			alphabetical(t, got.body)
 			if *update {
@@ -84,22 +132,58 @@ func TestGolden(t *testing.T) {
 				t.Errorf("GET asks the service\n%q\nwant\n%q", calls, want.Calls)
 			}
 
-			posted := l.post(t, endpoint, want.Query)
+			posted := l.send(t, http.MethodPost, endpoint, want)
 			if calls := l.svc.taken(); posted.status != got.status || posted.body != got.body || !reflect.DeepEqual(calls, want.Calls) {
 				t.Errorf("POST differs from GET: %d %s\n%q", posted.status, posted.body, calls)
 			}
+			seen[fmt.Sprint(endpoint, " ", got.status, " ", resultOf(got.body))] = true
 		})
 	}
-	for _, rt := range labs[Chinese].routes() {
-		if covered[rt.path] < 1 {
-			t.Errorf("no golden file for %s", rt.path)
+	for _, rt := range newLab(t).routes() {
+		for _, want := range rt.outcomes() {
+			if !seen[want] {
+				t.Errorf("no golden file for %s", want)
+			}
 		}
 	}
 }
 
+// resultOf is the result of an answer; that of a bare array is ok.
+func resultOf(body string) string {
+	var v struct{ Result string }
+	if json.Unmarshal([]byte(body), &v) != nil {
+		return "ok"
+	}
+	return v.Result
+}
+
+// outcomes are the ends that a call of an endpoint can come to: success, and each failure of its own.
+func (rt route) outcomes() (all []string) {
+	e := described[rt.path]
+	add := func(status int, result component.Code) {
+		all = append(all, fmt.Sprint(rt.path, " ", status, " ", result))
+	}
+	if e.tag == "dropped" {
+		add(http.StatusGone, resultFail)
+		return all
+	}
+	add(http.StatusOK, "ok")
+	codes, unreadable := e.refusals()
+	for _, code := range codes {
+		add(http.StatusOK, code)
+	}
+	if unreadable {
+		add(http.StatusBadRequest, resultFail)
+	}
+	add(http.StatusUnauthorized, component.NotAllowed)
+	add(http.StatusForbidden, component.NotAllowed)
+	add(http.StatusServiceUnavailable, component.TryLater)
+	return all
+}
+
 var goldenPending = []store.Pending{
 	{Message: store.Message{ID: "p1", MsgID: "c1", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393021", Body: `[{"text":"你好"}]`, SessionID: "zhangsan"}, Owner: "lisi"},
-	{Message: store.Message{ID: "p2", MsgID: "c4", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393024", Body: "b3BhcXVl", SessionID: "zhangsan", Flags: "1,0,2.1.0"}, Owner: "lisi", Status: 1},
+	{Message: store.Message{ID: "p2", MsgID: "c4", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393024", Body: "b3BhcXVl", SessionID: "zhangsan", Flags: "1,1,2.1.0"}, Owner: "lisi", Status: 1},
 	{Message: store.Message{MsgID: "owed", Type: "MTB-100", From: "admin", To: "admin", Time: "1544602393032", Body: `[{"title":"x"}]`, SessionID: "admin"}, Owner: "lisi"},
 }
 

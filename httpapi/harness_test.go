@@ -52,6 +52,15 @@ func newLab(t testing.TB, change ...func(*Config)) *lab {
 
 func newLabOver(t testing.TB, s *store.Store, change ...func(*Config)) *lab {
 	t.Helper()
+	svc := &recorder{}
+	l := newLabOf(t, s, svc, change...)
+	l.svc = svc
+	return l
+}
+
+// newLabOf is a lab of any Service.
+func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)) *lab {
+	t.Helper()
 	cfg := Config{
 		Keys: []Key{
 			{Name: "root", Key: adminKey, Scopes: []string{"admin"}},
@@ -64,9 +73,9 @@ func newLabOver(t testing.TB, s *store.Store, change ...func(*Config)) *lab {
 	for _, c := range change {
 		c(&cfg)
 	}
-	l := &lab{svc: &recorder{}, store: s, log: &safeBuffer{}, over: make(chan string, 64)}
+	l := &lab{store: s, log: &safeBuffer{}, over: make(chan string, 64)}
 	var err error
-	l.API, err = New(cfg, l.svc, s, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	l.API, err = New(cfg, svc, s, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +196,8 @@ func seeded(t testing.TB) *store.Store {
 	group := func(s string) string { return `[{"session_id":"g1","text":"` + s + `"}]` }
 	opaque := msg("c4", "MTT-000", "zhangsan", "lisi", "zhangsan", "b3BhcXVl", 24)
 	opaque.Flags = "1,1,2.1.0"
+	squeezed := msg("q1", "MTS-000", "zhangsan", "closed", "closed", "b3BhcXVl", 6)
+	squeezed.Flags = "1,1,2.1.0"
 	changes := []store.Change{
 		{
 			Groups: []store.Group{
@@ -230,6 +241,7 @@ func seeded(t testing.TB) *store.Store {
 		{Message: msg("c2", "MTT-000", "lisi", "zhangsan", "lisi", text("嗯"), 22)},
 		{Message: msg("c3", "MTT-101", "zhangsan", "lisi", "zhangsan", `[{"msg_id":"x"}]`, 23)},
 		{Message: opaque},
+		{Message: squeezed},
 		{Message: msg("n1", "MTB-000", "admin", "lisi", "admin", `[{"bizId":"1"}]`, 31)},
 		{Message: msg("n2", "MTB-100", "admin", "lisi", "admin", `[{"title":"工资条"}]`, 32)},
 	}
@@ -269,6 +281,7 @@ type recorder struct {
 	calls   []string
 	pending []store.Pending
 
+	away     bool              // everything that an id or nobody would make fail does: the database is away
 	clearErr error             // of ClearOffline
 	hook     func(call string) // runs in every call
 }
@@ -298,7 +311,10 @@ func (s *recorder) taken() []string {
 	return taken
 }
 
-func outcome(id string) error {
+func (s *recorder) outcome(id string) error {
+	if s.away {
+		return fmt.Errorf("apply: %w", component.ErrUnavailable)
+	}
 	switch id {
 	case "gone", "@session:gone":
 		return &component.Error{Code: component.NoSuchGroup, Text: "there is no such session"}
@@ -320,7 +336,7 @@ func outcome(id string) error {
 
 func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.Group, []store.Member, error) {
 	s.note("CreateGroup", g)
-	if err := outcome(g.Owner); err != nil {
+	if err := s.outcome(g.Owner); err != nil {
 		return store.Group{}, nil, err
 	}
 	var members []store.Member
@@ -337,12 +353,12 @@ func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.G
 
 func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (string, error) {
 	s.note("ModifyGroup", e)
-	return "1600000000000", outcome(e.ID)
+	return "1600000000000", s.outcome(e.ID)
 }
 
 func (s *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
 	s.note("DeleteGroup", id)
-	if err := outcome(id); err != nil {
+	if err := s.outcome(id); err != nil {
 		return "", err
 	}
 	return "1600000000001", nil
@@ -350,17 +366,17 @@ func (s *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
 
 func (s *recorder) SetGroupPicture(_ context.Context, id, pic string) error {
 	s.note("SetGroupPicture", id, pic)
-	return outcome(id)
+	return s.outcome(id)
 }
 
 func (s *recorder) Dissolve(_ context.Context, id string) error {
 	s.note("Dissolve", id)
-	return outcome(id)
+	return s.outcome(id)
 }
 
 func (s *recorder) Notify(_ context.Context, n component.Notice) error {
 	s.note("Notify", n)
-	return cmp.Or(spellAll(n.Receivers), outcome(n.Receivers[0]))
+	return cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
 }
 
 func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]store.Pending, error) {
@@ -368,7 +384,7 @@ func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]
 	if limit == 0 {
 		limit = len(s.pending)
 	}
-	return s.pending[:min(len(s.pending), limit)], outcome(user)
+	return s.pending[:min(len(s.pending), limit)], s.outcome(user)
 }
 
 func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.Pending) error {
@@ -377,17 +393,17 @@ func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.Pen
 		names = append(names, p.ID+"/"+p.Owner+"/"+p.MsgID)
 	}
 	s.note("ClearOffline", user, names)
-	return cmp.Or(s.clearErr, outcome(user))
+	return cmp.Or(s.clearErr, s.outcome(user))
 }
 
 func (s *recorder) HasUnread(_ context.Context, user string) (bool, error) {
 	s.note("HasUnread", user)
-	return user == "lisi", outcome(user)
+	return user == "lisi", s.outcome(user)
 }
 
 func (s *recorder) RegisterPush(_ context.Context, user, code string) error {
 	s.note("RegisterPush", user, code)
-	return outcome(user)
+	return s.outcome(user)
 }
 
 func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
@@ -396,33 +412,33 @@ func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
 	for _, u := range users {
 		ids = append(ids, u.ID)
 	}
-	return cmp.Or(spellAll(ids), outcome(users[0].ID))
+	return cmp.Or(spellAll(ids), s.outcome(users[0].ID))
 }
 
 func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
 	s.note("RemoveUsers", ids)
-	return outcome(ids[0])
+	return s.outcome(ids[0])
 }
 
 func (s *recorder) SwitchGroup(_ context.Context, id string, valid int) error {
 	s.note("SwitchGroup", id, valid)
-	return outcome(id)
+	return s.outcome(id)
 }
 
 func (s *recorder) RemoveMessage(_ context.Context, id string) (bool, error) {
 	s.note("RemoveMessage", id)
-	return id != "nope", outcome(id)
+	return id != "nope", s.outcome(id)
 }
 
 func (s *recorder) ClearChat(_ context.Context, user, other string) error {
 	s.note("ClearChat", user, other)
-	return outcome(other)
+	return s.outcome(other)
 }
 
 func (s *recorder) Unread(_ context.Context, user string) ([]store.Unread, error) {
 	s.note("Unread", user)
-	if user != "lisi" {
-		return nil, outcome(user)
+	if err := s.outcome(user); user != "lisi" || err != nil {
+		return nil, err
 	}
 	return []store.Unread{{SessionID: "g2", Family: "MTS", Count: 3, Newest: "1544602393040"}, {SessionID: "zhangsan", Family: "MTT", Count: 2, Newest: "1544602393024"},
 		{SessionID: "admin", Family: "MTB", Count: 1, Newest: "1544602393001"}, {SessionID: "gone-group", Family: "MTS", Count: 1}}, nil
@@ -430,30 +446,33 @@ func (s *recorder) Unread(_ context.Context, user string) ([]store.Unread, error
 
 func (s *recorder) Post(_ context.Context, a store.Announcement) error {
 	s.note("Post", a)
-	return outcome(a.SessionID)
+	return s.outcome(a.SessionID)
 }
 
 func (s *recorder) EditPost(_ context.Context, e store.AnnouncementEdit) (bool, error) {
 	s.note("EditPost", e)
-	return e.ID != "nope", outcome(e.ID)
+	return e.ID != "nope", s.outcome(e.ID)
 }
 
 func (s *recorder) DeletePost(_ context.Context, id string) error {
 	s.note("DeletePost", id)
-	return outcome(id)
+	return s.outcome(id)
 }
 
 func (s *recorder) SetStyle(_ context.Context, y store.Style) error {
 	s.note("SetStyle", y)
-	return outcome(y.UserID)
+	return s.outcome(y.UserID)
 }
 
 func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPresence, error) {
 	s.note("Presence", id)
+	if err := s.outcome(id); err != nil {
+		return nil, err
+	}
 	if id == "g1" {
 		return []component.MemberPresence{{UserID: "zhangsan", Status: "available"}, {UserID: "lisi", Status: "offline"}}, nil
 	}
-	return nil, outcome(id)
+	return nil, nil
 }
 
 // Spell knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).

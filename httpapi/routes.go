@@ -87,7 +87,7 @@ func gone(successor string) func(context.Context, *request) (any, error) {
 
 // mount makes the handler of all routes. GET and POST alike; HEAD is not taken, because a HEAD of getOffline would clear a
 // queue that nobody saw.
-func (a *API) mount() http.Handler {
+func (a *API) mount() (http.Handler, error) {
 	mux := chi.NewRouter()
 	for _, rt := range a.routes() {
 		h := a.serve(&rt)
@@ -95,6 +95,9 @@ func (a *API) mount() http.Handler {
 		mux.Post(base+rt.path, h)
 	}
 	a.mountFiles(mux)
+	if err := a.mountDocument(mux); err != nil {
+		return nil, err
+	}
 	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodOptions {
 			a.preflight(w, r)
@@ -105,5 +108,5 @@ func (a *API) mount() http.Handler {
 	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, &failure{status: http.StatusNotFound, result: resultFail, text: textNoPath})
 	})
-	return mux
+	return mux, nil
 }

@@ -1,0 +1,113 @@
+package httpapi
+
+import (
+	"slices"
+
+	"tlim/component"
+)
+
+// endpoint is what the document says of a route, beside what the route table knows. Tests hold each word of it against the
+// handlers: the parameters against what they read, the fields and codes against what they answer.
+type endpoint struct {
+	tag     string
+	summary string  // one line
+	text    string  // what else a caller has to know
+	params  []field // in the query string or the form
+	answer  []field // beside result and result_detail
+	bare    bool    // the answer is an array of objects with these fields, and has no result
+	codes   []component.Code
+	// streamed: the answer is written while it is read; when a later part of it cannot be read, the list ends there and
+	// result says so.
+	streamed bool
+}
+
+// field is a parameter, a field of an object in one, or a field of an answer.
+type field struct {
+	name string
+	kind kind
+	text string // what it is, with its unit
+	// missing is the result when a parameter is absent or empty; "" when it may be.
+	missing component.Code
+	blank   bool // it may be empty all the same
+	// wrong is the result when a parameter is not of its kind; "" is the kind's.
+	wrong component.Code
+	of    []field // of the objects of a list
+}
+
+// kind is a set of values.
+type kind struct {
+	schema object
+	wrong  component.Code // the result for a value that is not in it; resultFail comes with HTTP 400
+	json   bool           // a parameter that holds JSON
+	file   bool           // a part of a multipart body
+}
+
+// The kinds of parameters. What is over a maxLength is error-012.
+var (
+	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}, wrong: component.UserIDInvalid}
+	oneID   = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}}
+	count   = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, wrong: resultFail}
+	length  = kind{schema: object{"type": "string", "pattern": "^([0-9]{1,10}|[Mm][Aa][Xx])$"}, wrong: resultFail}
+	int32s  = kind{schema: object{"type": "integer", "format": "int32"}, wrong: resultFail}
+	bit     = kind{schema: object{"type": "integer", "enum": []int{0, 1}}, wrong: resultFail}
+	anyText = kind{schema: object{"type": "string"}}
+	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
+	// objects is a JSON array of objects, or a single one. JSON is read leniently: unquoted keys, single quotes, trailing
+	// commas.
+	objects = kind{schema: object{"type": "array"}, wrong: component.NotJSON, json: true}
+	binary  = kind{schema: object{"type": "string", "format": "binary"}, file: true}
+)
+
+// The kinds of answered fields.
+var (
+	words  = kind{schema: object{"type": "string"}}
+	millis = kind{schema: object{"type": "string"}}
+	number = kind{schema: object{"type": "integer"}}
+	yesNo  = kind{schema: object{"type": "boolean"}}
+	rows   = kind{schema: object{"type": "array"}}
+)
+
+// chars is text of at most max characters.
+func chars(max int) kind { return kind{schema: object{"type": "string", "maxLength": max}} }
+
+// wrongCode is the result for a value that is not of the field's kind.
+func (f field) wrongCode() component.Code {
+	if f.wrong != "" {
+		return f.wrong
+	}
+	return f.kind.wrong
+}
+
+// refusals are the results that a call can be refused with at HTTP 200; unreadable says whether one of HTTP 400 is among
+// what its parameters can get.
+func (e endpoint) refusals() (codes []component.Code, unreadable bool) {
+	var add func(f field)
+	add = func(f field) {
+		for _, code := range []component.Code{f.missing, f.wrongCode()} {
+			switch code {
+			case "":
+			case resultFail:
+				unreadable = true
+			default:
+				codes = append(codes, code)
+			}
+		}
+		if f.kind.json {
+			codes = append(codes, component.NotArray)
+		}
+		if f.kind.schema["maxLength"] != nil {
+			codes = append(codes, component.TooLarge)
+		}
+		if f.kind.json {
+			for _, inner := range f.of {
+				add(inner)
+			}
+		}
+	}
+	for _, f := range e.params {
+		add(f)
+	}
+	codes = append(codes, e.codes...)
+	slices.Sort(codes)
+	return slices.Compact(codes), unreadable
+}

@@ -1,0 +1,74 @@
+package httpapi
+
+import (
+	"maps"
+
+	"tlim/component"
+)
+
+// described is what the document says of each endpoint, by the path of its route.
+var described = func() map[string]endpoint {
+	all := map[string]endpoint{}
+	for _, part := range []map[string]endpoint{describedGroups, describedMessages, describedDevices, describedBusiness, describedFiles} {
+		maps.Copy(all, part)
+	}
+	return all
+}()
+
+// The tags, in the order of the document.
+var tags = []struct{ name, text string }{
+	{"groups", "Sessions (groups), their members and announcements."},
+	{"messages", "Histories, who has read what, erasing."},
+	{"devices", "What waits for a user's devices, and how they are woken."},
+	{"business", "What the business suite sends, and the user directory."},
+	{"files", "Up- and downloads. Each path is served at the root, below /plugins/tlim, and below the prefixes of files.prefixes."},
+	{"dropped", "Endpoints of document 1.3 that are gone."},
+}
+
+// Parameters that many endpoints have.
+var (
+	startField  = field{name: "start", kind: count, text: "How many rows to skip. Absent or empty is 0."}
+	lengthField = field{name: "length", kind: length, text: "How many rows to answer, or max for all. Absent, empty or 0 answers none, and the total."}
+	beforeField = field{name: "before", kind: place, text: "Instead of start: only messages before <msg_time>,<msg_id>, from the last row of the page before. Costs the same at any depth."}
+	searchField = field{name: "text", kind: chars(searchLength), text: "Only messages that hold this text, in any letter case. One call looks at a bounded number of messages; when next is answered, send it as before to go on."}
+)
+
+func group(text string) field {
+	return field{name: "session_id", kind: oneID, missing: component.GroupIDEmpty, text: text}
+}
+
+func user(name, text string) field {
+	return field{name: name, kind: userID, missing: component.UserIDInvalid, text: text}
+}
+
+// userIDOld is what some clients write.
+var userIDOld = field{name: "userId", kind: userID, text: "Accepted for user_id."}
+
+// messageFields are those of a message in a history.
+var messageFields = []field{
+	{name: "body", kind: words, text: "A string that holds JSON, or an encrypted or compressed body as it was sent."},
+	{name: "compress", kind: words, text: "The flag of the message's envelope, when it was not 0."},
+	{name: "encrypt", kind: words, text: "The flag of the message's envelope, when it was not 0."},
+	{name: "id_", kind: words, text: "Key of the row."},
+	{name: "msg_from", kind: words, text: "User id of the sender."},
+	{name: "msg_id", kind: words, text: "Id of the message."},
+	{name: "msg_time", kind: millis, text: "When it was sent, in epoch milliseconds."},
+	{name: "msg_to", kind: words, text: "User id of the receiver, or id of the group."},
+	{name: "msg_type", kind: words, text: "MTT-*: 1:1, MTS-*: group, MTB-*: business."},
+	{name: "session_id", kind: words, text: "Id of the group; of a 1:1 message its sender."},
+}
+
+// The fields of a group.
+var (
+	groupID      = field{name: "session_id", kind: words, text: "Id of the group."}
+	groupName    = field{name: "session_name", kind: words, text: "Name of the group."}
+	groupType    = field{name: "session_type", kind: number, text: "Type of the group, as addSession gave it; 99: a 1:1 conversation, 100: notices."}
+	groupUser    = field{name: "session_user", kind: words, text: "User id of the owner."}
+	groupPic     = field{name: "session_pic", kind: words, text: "Address of the picture."}
+	groupValid   = field{name: "session_valid", kind: number, text: "0: open, 1: closed."}
+	groupCreated = field{name: "session_create_time", kind: millis, text: "When it was made, in epoch milliseconds."}
+	groupMoved   = field{name: "session_modify_time", kind: millis, text: "When it was last changed, in epoch milliseconds."}
+)
+
+// total is how many rows there are, whatever part of them is answered.
+var totalField = field{name: "total", kind: number, text: "How many rows there are in all."}

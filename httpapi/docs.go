@@ -1,0 +1,77 @@
+package httpapi
+
+import (
+	"bytes"
+	"embed"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/swaggest/swgui/v5emb"
+)
+
+// docsFiles are our part of the page that shows the document: everything but Swagger UI.
+//
+//go:embed docs/index.html docs/start.js
+var docsFiles embed.FS
+
+// swaggerFiles are the files of Swagger UI that the page needs.
+var swaggerFiles = map[string]bool{"swagger-ui.css": true, "swagger-ui-bundle.js": true, "favicon-32x32.png": true}
+
+// docsPolicy lets the page load its own files and call this API, and nothing else; no other page can frame it, so that no
+// click of its reader is somebody else's. Swagger UI sets styles and shows images of its own by data: addresses.
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// mountDocument serves the API's document and a page that shows it. Both need no key: they are the same at every site, and a
+// browser that opens a page has no way to send one but in the URL, where keys do not belong. What the page can do it does
+// with the key that its reader types in, from this origin, like any other page of this host.
+func (a *API) mountDocument(mux chi.Router) error {
+	document, err := a.document()
+	if err != nil {
+		return err
+	}
+	swagger := v5emb.New("tlim", "", base+"docs/")
+	serve := func(path string, write func(w http.ResponseWriter, r *http.Request)) {
+		mux.HandleFunc(base+path, func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				const methods = "GET, HEAD"
+				a.refuse(w, r, &failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textFileMethod, args: []any{methods}, allow: methods})
+				return
+			}
+			start := a.cfg.Clock()
+			a.commonHeaders(w, r)
+			w.Header().Set("Content-Security-Policy", docsPolicy)
+			out := &fileWriter{responder: &responder{api: a, w: w, control: http.NewResponseController(w)}}
+			write(out, r)
+			a.metrics.seen("docs", out.status, anonymousName, a.cfg.Clock().Sub(start))
+		})
+	}
+	content := func(media string, text []byte) func(http.ResponseWriter, *http.Request) {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", media)
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(text))
+		}
+	}
+
+	serve("openapi.json", content("application/json;charset=utf-8", document))
+	serve("docs", func(w http.ResponseWriter, r *http.Request) { // relative: a proxy may have put a prefix before our paths
+		w.Header().Set("Location", "docs/")
+		w.WriteHeader(http.StatusMovedPermanently)
+	})
+	for path, file := range map[string][2]string{"docs/": {"index.html", "text/html;charset=utf-8"}, "docs/start.js": {"start.js", "text/javascript;charset=utf-8"}} {
+		text, err := docsFiles.ReadFile("docs/" + file[0])
+		if err != nil {
+			return err
+		}
+		serve(path, content(file[1], text))
+	}
+	for name := range swaggerFiles {
+		serve("docs/"+name, func(w http.ResponseWriter, r *http.Request) {
+			plain := r.Clone(r.Context())
+			plain.URL.RawQuery = ""
+			swagger.ServeHTTP(w, plain)
+		})
+	}
+	return nil
+}

@@ -1,0 +1,370 @@
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	"github.com/pb33f/libopenapi-validator/errors"
+	schemas "github.com/pb33f/libopenapi/datamodel/high/base"
+)
+
+// What a server makes anew each time, and what the examples show for it.
+var (
+	madeUUID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+	madeFile = regexp.MustCompile(`[0-9a-f]{32}`)
+)
+
+func stable(text string) string {
+	text = madeUUID.ReplaceAllString(text, "5b3f1a52-8c0d-4e6f-9a7b-1c2d3e4f5a6b")
+	return madeFile.ReplaceAllString(text, knownFile)
+}
+
+// allRoutes are those of the table and the files'.
+func (l *lab) allRoutes() (all []route) {
+	all = l.routes()
+	for _, rt := range l.fileRoutes() {
+		all = append(all, rt.route)
+	}
+	return all
+}
+
+// TestExamples sends the example of each endpoint to a real API, reads first, by GET (POST for what changes something), and
+// compares the answer.
+func TestExamples(t *testing.T) {
+	l := newWhole(t)
+	routes := l.allRoutes()
+	slices.SortStableFunc(routes, func(a, b route) int {
+		number := map[effect]int{reads: 0, writes: 1}
+		return number[a.effect] - number[b.effect]
+	})
+	for _, rt := range routes {
+		t.Run(rt.path, func(t *testing.T) {
+			e, err := exampleOf(rt.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := l.sendExample(t, rt, e)
+			want := http.StatusOK
+			if described[rt.path].tag == "dropped" {
+				want = http.StatusGone
+			}
+			if got.status != want {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			answer := []byte(stable(got.body))
+			switch media := got.header.Get("Content-Type"); {
+			case strings.HasPrefix(media, "image/"):
+				if got.body != "GIF89a" || e.Answer != nil {
+					t.Errorf("%q", got.body)
+				}
+				return
+			case strings.HasPrefix(media, "text/plain"):
+				if answer, err = json.Marshal(string(answer)); err != nil {
+					t.Fatal(err)
+				}
+				answer = bytes.ReplaceAll(answer, []byte(`\u0026`), []byte("&"))
+			}
+			if *update {
+				e.Answer = answer
+				var buf bytes.Buffer
+				encoder := json.NewEncoder(&buf)
+				encoder.SetEscapeHTML(false)
+				encoder.SetIndent("", "  ")
+				if err := encoder.Encode(e); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile("examples/"+strings.ReplaceAll(rt.path, "/", ".")+".json", buf.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var compact bytes.Buffer
+			if err := json.Compact(&compact, e.Answer); err != nil {
+				t.Fatal(err)
+			}
+			if compact.String() != string(answer) {
+				t.Errorf("answers\n%s\nthe document says\n%s", answer, compact.String())
+			}
+		})
+	}
+}
+
+// sendExample sends an example by the method that suits its endpoint.
+func (l *lab) sendExample(t *testing.T, rt route, e example) answer {
+	t.Helper()
+	switch {
+	case described[rt.path].uploads():
+		values := form{}
+		if err := values.add(e.Query); err != nil {
+			t.Fatal(err)
+		}
+		text, media := body(t, part{"user_id", "", values.first("user_id")}, part{"mFile", "team.gif", values.first("mFile")})
+		return l.do(t, http.MethodPost, "/"+rt.path, "", text, "Content-Type", media, "Authorization", "Bearer "+adminKey)
+	case described[rt.path].tag == "files":
+		return l.get(t, "/"+rt.path, e.Query)
+	case rt.effect == writes:
+		return l.post(t, rt.path, e.Query)
+	}
+	return l.get(t, rt.path, e.Query)
+}
+
+// served is the document as a caller gets it, and a validator of it.
+func served(t testing.TB, l *lab) (document object, check validator.Validator) {
+	t.Helper()
+	a := l.do(t, http.MethodGet, "openapi.json", "", "")
+	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json;charset=utf-8" {
+		t.Fatalf("%d %s", a.status, a.header.Get("Content-Type"))
+	}
+	if err := json.Unmarshal([]byte(a.body), &document); err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := libopenapi.NewDocument([]byte(a.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The validator's own decoder takes no array.
+	check, errs := validator.NewValidator(parsed, config.WithContentParameterDecoder(func(_ context.Context, in *config.ContentParameterInput) (any, *schemas.Schema, error) {
+		var v any
+		err := json.Unmarshal([]byte(in.RawValues[0]), &v)
+		return v, in.DefaultSchema, err
+	}))
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return document, check
+}
+
+func explain(problems []*errors.ValidationError) string {
+	var all []string
+	for _, p := range problems {
+		all = append(all, p.Message+": "+p.Reason)
+		for _, s := range p.SchemaValidationErrors {
+			all = append(all, s.FieldPath+" "+s.Reason)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// TestDocument: it is valid OpenAPI 3.1, and its paths and methods are those that are served.
+func TestDocument(t *testing.T) {
+	l := newWhole(t)
+	document, check := served(t, l)
+	if ok, problems := check.ValidateDocument(); !ok {
+		t.Fatalf("not valid: %s", explain(problems))
+	}
+	if document["openapi"] != "3.1.0" {
+		t.Errorf("openapi is %v", document["openapi"])
+	}
+	documented := map[string]bool{}
+	for path, item := range document["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			documented[strings.ToUpper(method)+" "+path] = true
+		}
+	}
+	err := chi.Walk(l.Handler().(chi.Routes), func(method, path string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		key := method + " " + path
+		switch {
+		case method != http.MethodGet && method != http.MethodPost, strings.HasPrefix(path, "/cap-aco/"), strings.HasPrefix(path, base+"docs"), path == base+"openapi.json":
+		case method == http.MethodGet && l.do(t, method, path, "", "").status == http.StatusMethodNotAllowed:
+		case !documented[key]:
+			t.Errorf("%s is served and not in the document", key)
+		default:
+			delete(documented, key)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(documented) > 0 {
+		t.Errorf("in the document and not served: %v", slices.Sorted(maps.Keys(documented)))
+	}
+	for path := range described {
+		if !slices.ContainsFunc(l.allRoutes(), func(rt route) bool { return rt.path == path }) {
+			t.Errorf("%s is described and no route", path)
+		}
+	}
+	ids := map[any]bool{}
+	for _, item := range document["paths"].(map[string]any) {
+		for _, operation := range item.(map[string]any) {
+			id := operation.(map[string]any)["operationId"]
+			if ids[id] {
+				t.Errorf("operationId %v is there twice", id)
+			}
+			ids[id] = true
+		}
+	}
+}
+
+// call is a call of a test and its answer.
+type call struct {
+	what, method, path, query string
+	answer                    answer
+}
+
+// everyCall sends what the golden files hold, and the examples, and hands on what was answered.
+func everyCall(t *testing.T, asked func(endpoint, parameter string), then func(c call)) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labs := goldenLabs(t)
+	for _, l := range labs {
+		l.asked = asked
+	}
+	for _, file := range files {
+		g := readGolden(t, file)
+		endpoint := filepath.Base(filepath.Dir(file))
+		l := labs[g.lab()]
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			then(call{file, method, base + endpoint, g.Query, l.send(t, method, endpoint, g)})
+		}
+	}
+	whole := newWhole(t)
+	whole.asked = asked
+	for _, rt := range whole.allRoutes() {
+		e, err := exampleOf(rt.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		method, path := http.MethodGet, base+rt.path
+		if rt.effect == writes {
+			method = http.MethodPost
+		}
+		then(call{"example of " + rt.path, method, path, e.Query, whole.sendExample(t, rt, e)})
+		if described[rt.path].tag == "files" && method == http.MethodGet { // what is not here is asked of the old system, by all its parameters
+			whole.get(t, "/"+rt.path, strings.ReplaceAll(e.Query, knownFile, strings.Repeat("f", 32)))
+		}
+	}
+}
+
+// TestDocumentedAnswers holds every answer of the golden files and examples against the schema that the document has for it;
+// and every field that the document names is in one of them.
+func TestDocumentedAnswers(t *testing.T) {
+	document, check := served(t, newWhole(t))
+	missing := map[string]bool{}
+	for path, e := range described {
+		for _, f := range e.answer {
+			missing[path+" "+f.name] = true
+			for _, inner := range f.of {
+				missing[path+" "+f.name+"."+inner.name] = true
+			}
+		}
+	}
+	seen := func(path string, v any) {
+		fields, _ := v.(map[string]any)
+		if list, ok := v.([]any); ok && len(list) > 0 {
+			fields, _ = list[0].(map[string]any)
+		}
+		for name, value := range fields {
+			delete(missing, path+" "+name)
+			rows, _ := value.([]any)
+			for _, row := range rows {
+				inner, _ := row.(map[string]any)
+				for key := range inner {
+					delete(missing, path+" "+name+"."+key)
+				}
+			}
+		}
+	}
+	everyCall(t, nil, func(c call) {
+		r := httptest.NewRequest(c.method, c.path, nil)
+		w := &http.Response{StatusCode: c.answer.status, Header: c.answer.header, Body: io.NopCloser(strings.NewReader(c.answer.body)), Request: r}
+		item := document["paths"].(map[string]any)[c.path].(map[string]any)[strings.ToLower(c.method)].(map[string]any)
+		if item["responses"].(map[string]any)[strconv.Itoa(c.answer.status)] == nil {
+			t.Errorf("%s: %s %s answers %d, which the document does not name", c.what, c.method, c.path, c.answer.status)
+		}
+		if !strings.HasPrefix(c.answer.header.Get("Content-Type"), "application/json") {
+			return
+		}
+		if ok, problems := check.ValidateHttpResponse(r, w); !ok {
+			t.Errorf("%s: %s %s?%s answers %d %s: %s", c.what, c.method, c.path, c.query, c.answer.status, c.answer.body, explain(problems))
+		}
+		var v any
+		if err := json.Unmarshal([]byte(c.answer.body), &v); err != nil {
+			t.Fatal(err)
+		}
+		seen(strings.TrimPrefix(c.path, base), v)
+	})
+	if len(missing) > 0 {
+		t.Errorf("in the document and in no answer: %s", strings.Join(slices.Sorted(maps.Keys(missing)), "\n"))
+	}
+}
+
+// TestDocumentedParameters: what handlers read and what the document names is the same.
+func TestDocumentedParameters(t *testing.T) {
+	read := map[string]bool{}
+	var mu sync.Mutex
+	everyCall(t, func(endpoint, parameter string) {
+		mu.Lock()
+		defer mu.Unlock()
+		read[endpoint+" "+parameter] = true
+	}, func(call) {})
+	mu.Lock()
+	defer mu.Unlock()
+	for path, e := range described {
+		for _, f := range e.params {
+			if f.kind.file {
+				continue // a part, which TestExamples sends
+			}
+			if !read[path+" "+f.name] {
+				t.Errorf("%s: the document names %s, which nobody reads", path, f.name)
+			}
+			delete(read, path+" "+f.name)
+			for _, inner := range f.of {
+				key := path + " " + f.name + "." + inner.name
+				if !read[key] && f.name != "params" { // which is passed on as it is
+					t.Errorf("%s: the document names %s in %s, which nobody reads", path, inner.name, f.name)
+				}
+				delete(read, key)
+			}
+		}
+	}
+	if len(read) > 0 {
+		t.Errorf("read, and not in the document: %v", slices.Sorted(maps.Keys(read)))
+	}
+}
+
+// TestExampleRequests: what the document shows as a call is a call by its own rules.
+func TestExampleRequests(t *testing.T) {
+	l := newWhole(t)
+	_, check := served(t, l)
+	for _, rt := range l.routes() {
+		e, err := exampleOf(rt.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := form{}
+		if err := values.add(e.Query); err != nil {
+			t.Fatal(err)
+		}
+		query := url.Values(values).Encode()
+		get := httptest.NewRequest(http.MethodGet, base+rt.path+"?"+query, nil)
+		post := httptest.NewRequest(http.MethodPost, base+rt.path, strings.NewReader(query))
+		post.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for _, r := range []*http.Request{get, post} {
+			r.Header.Set("Authorization", "Bearer "+adminKey)
+			if ok, problems := check.ValidateHttpRequest(r); !ok {
+				t.Errorf("%s %s?%s: %s", r.Method, rt.path, e.Query, explain(problems))
+			}
+		}
+	}
+}

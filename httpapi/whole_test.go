@@ -1,0 +1,98 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/component"
+	"tlim/component/stanza"
+	"tlim/store"
+	"tlim/store/blob"
+)
+
+// knownFile is a file of every whole: a picture.
+const knownFile = "0123456789abcdef0123456789abcdef"
+
+// newWhole is an API over the real component and a real store with a little of everything, files included. Only the link
+// to the server is none: it takes what is sent and says so.
+func newWhole(t testing.TB, change ...func(*Config)) *lab {
+	t.Helper()
+	// 1. The tables, and what seeded leaves out.
+	s := seeded(t)
+	pending := func(id string) store.Pending {
+		found, err := s.MessagesByID(t.Context(), []string{id})
+		if err != nil || len(found[id]) != 1 {
+			t.Fatalf("message %s: %v, %v", id, found, err)
+		}
+		return store.Pending{Message: found[id][0], Owner: "lisi"}
+	}
+	apply(t, s, []store.Change{{
+		Users:   []store.User{{ID: "zhangsan", JID: "zhangsan", Name: "张三"}, {ID: "wangwu", JID: "wangwu", Name: "王五"}},
+		Pending: []store.Pending{pending("c1"), pending("n2")},
+	}})
+	fresh(t, s)
+	folder, err := blob.OpenFolder(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Close() })
+	const content = "GIF89a"
+	if _, err := folder.Put(t.Context(), knownFile, strings.NewReader(content)); err != nil {
+		t.Fatal(err)
+	}
+	f := store.File{ID: knownFile, Name: "team.gif", Size: int64(len(content)), Type: "image/gif", Owner: "zhangsan", Digest: "d", Time: "1600000000000"}
+	if err := s.AddFile(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+
+	// 2. The component.
+	svc, err := component.New(component.Config{Server: "d.example", Component: "tlim.d.example", Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
+		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: component.Limits{Body: 64 << 10}, UserBurst: 1, Inflight: 1000,
+		InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second},
+		component.Deps{Store: s, Sender: nowhere{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- svc.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	svc.Up()
+	return newLabOf(t, s, svc, append([]func(*Config){func(c *Config) {
+		c.Language = English
+		c.Files = Files{Blobs: folder, Rows: s, Prefixes: []string{"/cap-aco"}, FallbackURL: "http://old.example"}
+	}}, change...)...)
+}
+
+// fresh says that no group shows an old name of a user: else the component would change that while a test reads.
+func fresh(t testing.TB, s *store.Store) {
+	t.Helper()
+	state, err := s.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale, err := s.StaleUsers(t.Context(), "", 100)
+	if err == nil {
+		err = s.Fresh(t.Context(), state.Epoch, stale)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// nowhere is a link of which nothing comes.
+type nowhere struct{}
+
+func (nowhere) Deliver(context.Context, []stanza.Delivery) error { return nil }
+func (nowhere) Post([]byte) bool                                 { return true }
+func (nowhere) Barrier(done func(error))                         { done(nil) }
