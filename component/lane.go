@@ -82,6 +82,9 @@ func (l *lane) pass(ctx context.Context) time.Duration {
 		}
 		return max(time.Millisecond, min(time.UnixMilli(due).Sub(now), pushSweep))
 	}
+	if rows, err = l.wholeCalls(ctx, rows); err != nil {
+		return l.storeAway(err)
+	}
 	parcels := make([]*parcel, len(rows))
 	for i := range rows {
 		p := &parcel{Push: rows[i], ended: make([]string, len(rows[i].To))}
@@ -108,6 +111,26 @@ func (l *lane) pass(ctx context.Context) time.Duration {
 	// 4. the vendor
 	l.deliver(ctx, letters)
 	return l.settle(ctx, parcels, letters, nil)
+}
+
+// wholeCalls adds what a limit left out of calls that were begun before. The vendor takes the repetition of a call for the first
+// one, whomever it names: a receiver who is missing from it would never get his push. What is too much for one pass waits.
+func (l *lane) wholeCalls(ctx context.Context, rows []store.Push) ([]store.Push, error) {
+	var calls []string
+	var fresh []store.Push
+	for i := range rows {
+		switch call := rows[i].Call; {
+		case call == "":
+			fresh = append(fresh, rows[i])
+		case len(calls) < pushCalls && !slices.Contains(calls, call):
+			calls = append(calls, call)
+		}
+	}
+	if len(calls) == 0 {
+		return rows, nil
+	}
+	begun, err := l.o.s.store.PushesOfCalls(ctx, l.Name, calls)
+	return append(begun, fresh...), err
 }
 
 const (
@@ -289,14 +312,17 @@ func (l *lane) call(ctx context.Context, e *letter, id string, at []int) {
 	if !errors.As(err, &more) {
 		more = &PushError{Err: err}
 	}
-	e.dead = append(e.dead, more.Dead...)
 	e.wait = max(e.wait, more.Wait)
 	var rest []int
 	for _, k := range at {
-		if slices.Contains(more.Dead, e.note.To[k].Code) {
-			e.ended[k] = pushDead
-		} else {
+		switch code := e.note.To[k].Code; {
+		case !slices.Contains(more.Dead, code):
 			rest = append(rest, k)
+		case n.Android: // a vendor does not tell an iPhone's registration from a dead one then
+			e.ended[k] = pushUnmeant
+		default:
+			e.ended[k] = pushDead
+			e.dead = append(e.dead, code)
 		}
 	}
 	switch {

@@ -41,6 +41,7 @@ const (
 	pushWithdrawn = "withdrawn" // read or revoked before it left
 	pushRepeated  = "repeated"  // the device had one for this message
 	pushDead      = "dead"      // the vendor does not know the registration any more
+	pushUnmeant   = "unmeant"   // it was for Android only, and the device is no Android
 	pushRefused   = "refused"   // the vendor will not take it
 	pushExpired   = "expired"
 	pushOverflow  = "overflow"  // too many wait; no row was written
@@ -50,6 +51,7 @@ const (
 // PushStore is what the outbox needs of the database.
 type PushStore interface {
 	DuePushes(ctx context.Context, channel string, now int64, limit int) ([]store.Push, error)
+	PushesOfCalls(ctx context.Context, channel string, calls []string) ([]store.Push, error)
 	NextPush(ctx context.Context, channel string) (due int64, waits bool, err error)
 	SettledPushes(ctx context.Context, channel string, since int64, limit int) ([]store.Push, error)
 	CountPushes(ctx context.Context, channel string) (int, error)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -282,6 +283,148 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl2")
 	if h.log.count("pushes fail") != 0 {
 		t.Errorf("dead phones are no trouble of the vendor's: %s", h.log.buf.String())
+	}
+}
+
+// What a vendor says of phones that a note did not mean counts for nothing: with another app's key it does not know an iPhone's
+// registration in a note for Android either, and has not shown that it knows the app.
+func TestPushDeadForAnotherReason(t *testing.T) {
+	h := startPushing(t, nil)
+	h.vendor.set(func(n Note) (bool, error) {
+		if n.Android {
+			return false, &PushError{Err: errVendor, Dead: []string{n.To[0].Code}}
+		}
+		return false, &PushError{Dead: []string{"cw"}} // nobody asked about it
+	})
+	h.online("lisi/i[ios]")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.settledAs("m1", "lisi unmeant")
+	h.offline("lisi/i[ios]")
+	if h.code("lisi") != "cl" || h.log.count("another app's") != 0 {
+		t.Errorf("code %q, log: %s", h.code("lisi"), h.log.buf.String())
+	}
+	for _, id := range []string{"m2", "m3"} { // the second when something has gone out
+		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "hi"))
+		h.settledAs(id, "lisi sent")
+	}
+	if h.code("lisi") != "cl" || h.code("wangwu") != "cw" {
+		t.Errorf("codes %q and %q", h.code("lisi"), h.code("wangwu"))
+	}
+}
+
+// A dead registration goes from the directory's source first, whose next poll would bring it back.
+func TestPushDeadInTheSource(t *testing.T) {
+	h := startPushing(t, nil)
+	from := &testSource{failPush: store.ErrUnavailable}
+	h.source = newSourceSync(h.Service, from, DirectoryConfig{})
+	h.send("zhangsan/p", text("m1", "zhangsan", "wangwu", "hi"))
+	h.settledAs("m1", "wangwu sent")
+	h.vendor.set(func(n Note) (bool, error) { return false, &PushError{Err: errVendor, Dead: []string{"cl"}} })
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
+	h.settledAs("m2", "lisi dead")
+	if h.code("lisi") != "cl" {
+		t.Error("dropped here although the source still has it")
+	}
+	from.set(func(f *testSource) { f.failPush = nil })
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi"))
+	h.settledAs("m3", "lisi dead")
+	if h.code("lisi") != "" || strings.Join(from.calledOver, ", ") != "dead cl, dead cl" {
+		t.Errorf("code %q, the source was told %q", h.code("lisi"), from.calledOver)
+	}
+}
+
+// A call that is repeated has all its receivers, also when the rows of a pass are too many: the vendor, who knows the call
+// again, would push to none who were missing.
+func TestPushCallsStayWhole(t *testing.T) {
+	h := startPushing(t, nil)
+	var mu sync.Mutex
+	down, seen, got := true, map[string]bool{}, map[string]int{}
+	h.vendor.set(func(n Note) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if down {
+			return true, errVendor
+		}
+		for _, to := range n.To {
+			if !seen[n.ID] {
+				got[to.Code]++
+			}
+		}
+		seen[n.ID] = true
+		return false, nil
+	})
+	write := func(alert string, n int) {
+		t.Helper()
+		now := h.clock.now().UnixMilli()
+		rows := make([]store.Push, n)
+		for i := range rows {
+			name := fmt.Sprint(alert, i)
+			rows[i] = store.Push{ID: newID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: platformsAll, Alert: alert,
+				To: []store.PushTo{{User: name, Code: name}}, Made: now, Due: now}
+		}
+		if err := h.do(t.Context(), &call{plan: func(_ context.Context, b *batch) error {
+			b.outgoing = rows
+			b.changes = append(b.changes, store.Change{Pushes: rows})
+			return nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first", pushRows-100)
+	h.asleep(pushFirstWait)
+	h.timers.move(pushFirstWait / 2)
+	write("second", 200) // due before the first are again
+	mu.Lock()
+	down = false
+	mu.Unlock()
+	h.timers.move(pushFirstWait / 2)
+	h.drained()
+	mu.Lock()
+	defer mu.Unlock()
+	if len(seen) != 2 || len(got) != pushRows+100 {
+		t.Errorf("%d calls reached %d phones, want %d", len(seen), len(got), pushRows+100)
+	}
+	for code, n := range got {
+		if n != 1 {
+			t.Errorf("%s: %d pushes", code, n)
+		}
+	}
+}
+
+// A message sent again, as clients do that got no receipt, is one push.
+func TestPushOfRepeatedMessage(t *testing.T) {
+	h := startPushing(t, nil)
+	for range 3 {
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	}
+	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
+	h.settledAs("m1", "lisi sent")
+	h.halt()
+	h.run(nil)
+	h.Up()
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
+	h.sent()
+	h.settledAs("m1", "lisi sent")
+}
+
+// The longest names there are keep no message from being stored.
+func TestPushLongest(t *testing.T) {
+	h := startPushing(t, nil)
+	long := strings.Repeat("😀", maxWideName)
+	if err := h.AddUsers(t.Context(), []store.User{{ID: "zhangsan", Name: long}}); err != nil {
+		t.Fatal(err)
+	}
+	h.register("lisi", strings.Repeat("码", maxPushCode))
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Name: long}); err != nil {
+		t.Fatal(err)
+	}
+	id := strings.Repeat("m", maxID)
+	h.send("zhangsan/p", groupText(id, "zhangsan", group, strings.Repeat("长", 100)))
+	h.drained()
+	calls := h.vendor.take()
+	if len(calls) != 1 || !strings.Contains(calls[0], long+"(😀😀😀😀😀😀...):"+strings.Repeat("长", 30)+"... -> lisi/") {
+		t.Errorf("calls %q", calls)
 	}
 }
 

@@ -56,7 +56,7 @@ func (c *Channel) takes(msgType string) bool {
 type PushError struct {
 	Err   error         // nil: it went to all receivers but the Dead
 	Wait  time.Duration // the vendor's word on when to come again; 0: it gave none
-	Dead  []string      // registration ids that the vendor does not know any more
+	Dead  []string      // registration ids of the note that the vendor does not know any more
 	Split bool          // one of several receivers is at fault: the others may succeed without it
 }
 

@@ -28,7 +28,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		groupGet, groupOf, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
 		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
-		pushDue, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
+		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
 		queries = append(queries, history(where)...)

@@ -12,6 +12,7 @@ const (
 	pushDue      = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND due <= ? ORDER BY due, push_id`
 	pushNext     = `SELECT due FROM tlim_push WHERE channel = ? AND done = 0 ORDER BY due`
 	pushSettled  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 1 AND due >= ? ORDER BY due DESC`
+	pushOfCalls  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND call_id IN (?*) ORDER BY due, push_id`
 	pushOf       = `SELECT ` + pushColumns + ` FROM tlim_push WHERE msg_id IN (?*)`
 	pushCount    = `SELECT COUNT(*) FROM tlim_push WHERE channel = ? AND done = 0`
 	pushChannels = `SELECT DISTINCT channel FROM tlim_push`
@@ -90,6 +91,13 @@ func pushRow(add func(Push)) func(scanner) error {
 func (s *Store) DuePushes(ctx context.Context, channel string, now int64, limit int) ([]Push, error) {
 	found := []Push{}
 	err := s.page(ctx, pushDue, []any{channel, millis(now)}, int64(limit), 0, pushRow(func(p Push) { found = append(found, p) }))
+	return found, err
+}
+
+// PushesOfCalls reads the rows of a channel that wait and belong to these calls, whenever they are due.
+func (s *Store) PushesOfCalls(ctx context.Context, channel string, calls []string) ([]Push, error) {
+	found := []Push{}
+	err := s.in(ctx, pushOfCalls, []any{channel}, calls, nil, pushRow(func(p Push) { found = append(found, p) }))
 	return found, err
 }
 

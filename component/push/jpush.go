@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -54,9 +55,10 @@ func NewJPush(cfg JPushConfig) *JPush {
 }
 
 const (
-	cidCount = 10             // an app without a contract gets no more at once
-	cidLife  = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
-	cidRetry = 10 * time.Minute
+	cidCount  = 100            // an app without a contract gets 10, whatever it asks for
+	cidLife   = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
+	cidRetry  = 10 * time.Minute
+	cidLength = 128 // that the outbox holds; the vendor's have 61
 )
 
 // NewID gives a cid: JPush answers a call with a cid that it has seen as it answered the first, and pushes nothing. Where the
@@ -90,7 +92,7 @@ func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	j.limits(resp.Header, now)
+	j.limits(resp.Header, j.cfg.Now())
 	var list struct {
 		CIDs []string `json:"cidlist"`
 	}
@@ -98,12 +100,19 @@ func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
 	case passing(resp.StatusCode):
 		_, err := j.judge(resp, body, nil, now)
 		return err
-	case resp.StatusCode/100 != 2 || json.Unmarshal(body, &list) != nil || len(list.CIDs) == 0:
-		j.noCIDs, j.asked = true, now
-		return nil
+	case resp.StatusCode/100 == 2 && json.Unmarshal(body, &list) == nil:
+		j.cids = slices.DeleteFunc(list.CIDs, func(id string) bool { return j.cid(id) == "" })
 	}
-	j.cids, j.asked = list.CIDs, now
+	j.noCIDs, j.asked = len(j.cids) == 0, now
 	return nil
+}
+
+// cid is the name of a call when the vendor gave it to this app, else "": with another one he refuses the call.
+func (j *JPush) cid(id string) string {
+	if strings.HasPrefix(id, j.cfg.AppKey+"-") && len(id) <= cidLength {
+		return id
+	}
+	return ""
 }
 
 // payload is the body of a push, in the vendor's words.
@@ -145,10 +154,7 @@ func (j *JPush) Push(ctx context.Context, n component.Note) (retry bool, err err
 	if wait > 0 {
 		return true, &component.PushError{Err: errSpent, Wait: wait}
 	}
-	var p payload
-	if strings.HasPrefix(n.ID, j.cfg.AppKey+"-") {
-		p.CID = n.ID
-	}
+	p := payload{CID: j.cid(n.ID)}
 	p.Platform = []string{"android"}
 	p.Notification.Alert = n.Alert
 	p.Notification.Android = androidNote{Alert: n.Alert, Title: n.Title}
@@ -168,6 +174,7 @@ func (j *JPush) Push(ctx context.Context, n component.Note) (retry bool, err err
 	if err != nil {
 		return true, err
 	}
+	now = j.cfg.Now()
 	j.mu.Lock()
 	j.limits(resp.Header, now)
 	j.mu.Unlock()
@@ -202,9 +209,12 @@ func (j *JPush) limits(h http.Header, now time.Time) {
 // The vendor's error codes that mean more than their HTTP status.
 const (
 	codeInvalid  = 1003 // a value is not valid; of a registration id, its message names it
-	codeNobody   = 1011 // nobody is meant: the registrations are unknown, or 255 days without a sign of life
+	codeApp      = 1008 // the app key is not valid
+	codeNobody   = 1011 // nobody is meant: the registrations are unknown, of another platform, or 255 days without a sign of life
+	codeHTTPS    = 1020 // base_url begins with http
 	codeTooMany  = 2002 // more calls than the app may make in a minute
 	defaultPause = time.Minute
+	accountPause = 5 * time.Minute // what is wrong with the app takes a person to mend
 )
 
 // what an administrator can do about a refusal.
@@ -218,21 +228,27 @@ var remedies = map[int]string{
 	2005: "the vendor finds that too much is sent",
 }
 
-// judge reads an answer. n is the note it answers; nil for a call without receivers.
+// judge reads an answer. n is the note it answers; nil is for answers that only say come again.
 func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now time.Time) (retry bool, err error) {
 	var answer struct {
 		Error struct {
-			Code    int    `json:"code"`
-			Message string `json:"message"`
+			Code    int      `json:"code"`
+			Message string   `json:"message"`
+			Illegal []string `json:"illegal_rids"`
 		} `json:"error"`
-		Illegal []string `json:"illegal_rids"`
+		Illegal []string        `json:"illegal_rids"`
+		MsgID   json.RawMessage `json:"msg_id"` // a number, or a text of one
 	}
 	_ = json.Unmarshal(body, &answer) // a proxy in between answers in its own words: the status says enough
 	code := answer.Error.Code
-	if resp.StatusCode/100 == 2 && code == 0 {
-		if len(answer.Illegal) > 0 {
-			return false, &component.PushError{Dead: answer.Illegal}
-		}
+	switch {
+	case resp.StatusCode/100 != 2 || code != 0:
+	case len(answer.MsgID) == 0:
+		// Somebody else's answer. Only a call with a cid may be made again: it cannot ring twice.
+		return j.cid(n.ID) != "", fmt.Errorf("jpush: status %d without a msg_id: it is not the vendor who answers", resp.StatusCode)
+	case len(answer.Illegal) > 0:
+		return false, &component.PushError{Dead: answer.Illegal}
+	default:
 		return false, nil
 	}
 
@@ -253,11 +269,9 @@ func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now t
 	case passing(resp.StatusCode):
 		failed.Wait = retryAfter(resp.Header, now)
 		return true, failed
-	case n == nil:
-		return false, failed
-	case code == codeNobody && n.Android:
-		// It went to Android phones only, and those of iPhone users are not among them: that says nothing of the registration.
-		return false, nil
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden || code == codeApp || code == codeHTTPS:
+		failed.Wait = accountPause
+		return true, failed
 	case code == codeNobody:
 		for _, to := range n.To {
 			failed.Dead = append(failed.Dead, to.Code)
@@ -265,7 +279,7 @@ func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now t
 		return false, failed
 	case code == codeInvalid:
 		for _, to := range n.To {
-			if names(answer.Error.Message, to.Code) {
+			if names(answer.Error.Message, to.Code) || slices.Contains(answer.Error.Illegal, to.Code) {
 				failed.Dead = append(failed.Dead, to.Code)
 			}
 		}
