@@ -32,49 +32,6 @@ func main() {
 	}
 }
 
-// plan is what a run does.
-type plan struct {
-	rounds                    int
-	round                     time.Duration // of one mode
-	latencies                 int           // messages each way per round
-	memoryMessages            int
-	group, chat, latency, cpu bool
-	profile                   bool
-}
-
-func readPlan(args []string) (plan, error) {
-	p := plan{round: 2 * time.Second, latencies: 100, memoryMessages: memoryMessages}
-	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
-	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
-	only := flags.String("only", "", "one part: group, chat, latency or cpu")
-	quick := flags.Bool("quick", false, "short rounds and few messages: does it run at all")
-	flags.BoolVar(&p.profile, "profile", false, "a round more of each of ours, with CPU and heap profiles into .run/bench")
-	if err := flags.Parse(args); err != nil {
-		return p, flag.ErrHelp
-	}
-	if *quick {
-		p.round, p.latencies, p.memoryMessages = 500*time.Millisecond, 20, 20_000
-	}
-	switch *only {
-	case "":
-		p.group, p.chat, p.latency, p.cpu = true, true, true, true
-	case "group":
-		p.group = true
-	case "chat":
-		p.chat = true
-	case "latency":
-		p.latency = true
-	case "cpu":
-		p.cpu = true
-	default:
-		return p, fmt.Errorf("-only is group, chat, latency or cpu, not %q", *only)
-	}
-	if p.rounds < 1 || flags.NArg() > 0 {
-		return p, errors.New("-rounds is 1 or more, and there are no arguments")
-	}
-	return p, nil
-}
-
 func benchMain(ctx context.Context, args []string) (err error) {
 	p, err := readPlan(args)
 	if err != nil {
@@ -123,19 +80,22 @@ type turn struct {
 	round  func(context.Context, *rig, time.Duration) (Sample, error)
 }
 
-// warmUps is how many rounds of a part do not count: the server compiles its code as it runs.
-const warmUps = 2
+// How many rounds of a part do not count: a server on a JVM compiles its code as it runs, ours and the databases only fill caches.
+const (
+	warmUps     = 2
+	warmUpsHTTP = 1
+)
 
 // rotate runs all turns in every round, beginning with another one each time, after rounds that do not count.
-func rotate(ctx context.Context, r *rig, p plan, turns []turn) error {
-	for round := -warmUps; round < p.rounds; round++ {
+func rotate(ctx context.Context, r *rig, p plan, warm int, turns []turn) error {
+	for round := -warm; round < p.rounds; round++ {
 		if round < 0 {
 			say("%s: warming up", turns[0].series.Part)
 		} else {
 			say("%s: round %d of %d", turns[0].series.Part, round+1, p.rounds)
 		}
 		for i := range turns {
-			t := turns[(i+round+warmUps)%len(turns)]
+			t := turns[(i+round+warm)%len(turns)]
 			sample, err := t.round(ctx, r, p.round)
 			if err != nil {
 				return err
@@ -151,7 +111,7 @@ func rotate(ctx context.Context, r *rig, p plan, turns []turn) error {
 // measure runs the parts and adds what they gave to the report.
 func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 	var c *commits
-	if p.chat || p.latency {
+	if p.has("chat", "latency") {
 		if c, err = openCommits(ctx, r.dir); err != nil {
 			return err
 		}
@@ -161,19 +121,19 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 			}
 		}()
 	}
-	for _, part := range []struct {
-		on bool
-		do func() error
-	}{
-		{p.group, func() error { return measureGroup(ctx, r, p, report) }},
-		{p.chat, func() error { return measureChat(ctx, r, p, report, c) }},
-		{p.latency, func() error { return measureLatency(ctx, r, p, report, c) }},
-		{p.cpu, func() error { return measureMemory(ctx, r, p, report) }},
-	} {
-		if part.on {
-			if err := part.do(); err != nil {
-				return err
-			}
+	parts := map[string]func() error{
+		"group":    func() error { return measureGroup(ctx, r, p, report) },
+		"chat":     func() error { return measureChat(ctx, r, p, report, c) },
+		"latency":  func() error { return measureLatency(ctx, r, p, report, c) },
+		"cpu":      func() error { return measureMemory(ctx, r, p, report) },
+		"offline":  func() error { return measureOffline(ctx, r, p, report) },
+		"history":  func() error { return measureHistory(ctx, r, p, report) },
+		"approval": func() error { return measureApproval(ctx, r, p, report) },
+		"files":    func() error { return measureFiles(ctx, r, p, report) },
+	}
+	for _, name := range p.parts {
+		if err := parts[name](); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -185,7 +145,7 @@ func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
 	for i, m := range modes {
 		turns[i] = turn{m.series, m.round}
 	}
-	if err := rotate(ctx, r, p, turns); err != nil {
+	if err := rotate(ctx, r, p, warmUps, turns); err != nil {
 		return err
 	}
 	bare, ours := modes[0].series, modes[1].series
@@ -197,7 +157,7 @@ func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
 	if !p.profile {
 		return nil
 	}
-	return profiled(ctx, r, "group", modes[1].service, modes[1].round)
+	return profiled(ctx, r, "group", modes[1].service.Tlim, modes[1].round)
 }
 
 func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits) error {
@@ -207,7 +167,7 @@ func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits
 	for _, m := range modes {
 		turns = append(turns, turn{m.series, m.round})
 	}
-	if err := rotate(ctx, r, p, turns); err != nil {
+	if err := rotate(ctx, r, p, warmUps, turns); err != nil {
 		return err
 	}
 	bare, ours := modes[0].series, modes[1].series
@@ -218,7 +178,7 @@ func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits
 	if !p.profile {
 		return nil
 	}
-	return profiled(ctx, r, "chat", modes[1].service, modes[1].round)
+	return profiled(ctx, r, "chat", modes[1].service.Tlim, modes[1].round)
 }
 
 func measureLatency(ctx context.Context, r *rig, p plan, report *report, c *commits) error {
@@ -252,9 +212,9 @@ func measureLatency(ctx context.Context, r *rig, p plan, report *report, c *comm
 }
 
 func measureMemory(ctx context.Context, r *rig, p plan, report *report) error {
-	if !p.group { // which has measured it
+	if !p.has("group") { // which has measured it
 		mode := r.groupModes()[0]
-		if err := rotate(ctx, r, p, []turn{{mode.series, mode.round}}); err != nil {
+		if err := rotate(ctx, r, p, warmUps, []turn{{mode.series, mode.round}}); err != nil {
 			return err
 		}
 		report.add(mode.series)

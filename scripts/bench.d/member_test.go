@@ -45,18 +45,3 @@ func TestUntilStalls(t *testing.T) {
 		t.Errorf("until: %v", err)
 	}
 }
-
-func TestPlan(t *testing.T) {
-	p, err := readPlan([]string{"-rounds", "7", "-only", "chat", "-quick", "-profile"})
-	if err != nil || p.rounds != 7 || !p.chat || p.group || p.latency || p.cpu || !p.profile || p.round >= time.Second {
-		t.Errorf("%+v, %v", p, err)
-	}
-	if p, err := readPlan(nil); err != nil || p.rounds != 5 || !p.group || !p.chat || !p.latency || !p.cpu {
-		t.Errorf("%+v, %v", p, err)
-	}
-	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}} {
-		if _, err := readPlan(bad); err == nil {
-			t.Errorf("%v is taken", bad)
-		}
-	}
-}

@@ -21,28 +21,7 @@ func (r *rig) memory(ctx context.Context, mode *chatMode, messages int) (Sample,
 	ctx, cancel := context.WithTimeout(ctx, 3*whole+patience)
 	defer cancel()
 
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan error, 1)
-	var resident []float64
-	go func() { // ended below
-		ticker := time.NewTicker(whole / memorySamples)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-watching.Done():
-				watched <- nil
-				return
-			case <-ticker.C:
-				mib, err := residentMiB(mode.pid)
-				if err != nil {
-					watched <- err
-					return
-				}
-				resident = append(resident, mib)
-			}
-		}
-	}()
-
+	watch := watchMemory(mode.pid, whole/memorySamples)
 	start := time.Now()
 	pace := time.NewTicker(10 * time.Millisecond)
 	defer pace.Stop()
@@ -60,8 +39,8 @@ func (r *rig) memory(ctx context.Context, mode *chatMode, messages int) (Sample,
 		}
 		return true
 	})
-	stop()
-	if watchErr := <-watched; err == nil {
+	resident, watchErr := watch.stop()
+	if err == nil {
 		err = watchErr
 	}
 	if err != nil {
@@ -79,4 +58,42 @@ func (r *rig) memory(ctx context.Context, mode *chatMode, messages int) (Sample,
 func growth(resident []float64) float64 {
 	quarter := len(resident) / 4
 	return median(resident[3*quarter:]) / median(resident[quarter:2*quarter])
+}
+
+// memoryWatch reads a process's memory again and again until it is stopped.
+type memoryWatch struct {
+	quit     chan struct{}
+	done     chan struct{} // closed when the two below are final
+	resident []float64     // MiB
+	err      error
+}
+
+func watchMemory(pid int, every time.Duration) *memoryWatch {
+	w := &memoryWatch{quit: make(chan struct{}), done: make(chan struct{})}
+	go func() { // ended by stop
+		defer close(w.done)
+		ticker := time.NewTicker(every)
+		defer ticker.Stop()
+		for {
+			mib, err := residentMiB(pid)
+			if err != nil {
+				w.err = err
+				return
+			}
+			w.resident = append(w.resident, mib)
+			select {
+			case <-w.quit:
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return w
+}
+
+// stop ends the watch and returns what it saw, MiB; the first value is from its beginning. It is called once.
+func (w *memoryWatch) stop() ([]float64, error) {
+	close(w.quit)
+	<-w.done
+	return w.resident, w.err
 }

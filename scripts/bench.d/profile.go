@@ -10,17 +10,19 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tlim/scripts/lab"
 )
 
 // profileTime is long enough for some hundred samples of a process that uses a third of a core.
 const profileTime = 5 * time.Second
 
 // profiled runs one more round of a mode, which does not count, and keeps tlim's CPU profile of it and the heap after it.
-func profiled(ctx context.Context, r *rig, name string, s *service, round func(context.Context, *rig, time.Duration) (Sample, error)) error {
+func profiled(ctx context.Context, r *rig, name string, t *lab.Tlim, round func(context.Context, *rig, time.Duration) (Sample, error)) error {
 	say("%s: a round with profiles", name)
 	both, bothCtx := errgroup.WithContext(ctx)
 	both.Go(func() error {
-		url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.MetricsURL, int(profileTime.Seconds()))
+		url := fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", t.MetricsURL, int(profileTime.Seconds()))
 		return keep(bothCtx, url, filepath.Join(r.dir, name+".cpu.pprof"))
 	})
 	both.Go(func() error {
@@ -30,7 +32,7 @@ func profiled(ctx context.Context, r *rig, name string, s *service, round func(c
 	if err := both.Wait(); err != nil {
 		return fmt.Errorf("profile: %w", err)
 	}
-	return keep(ctx, s.MetricsURL+"/debug/pprof/heap", filepath.Join(r.dir, name+".heap.pprof"))
+	return keep(ctx, t.MetricsURL+"/debug/pprof/heap", filepath.Join(r.dir, name+".heap.pprof"))
 }
 
 // keep writes what url answers into a file.

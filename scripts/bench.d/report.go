@@ -52,6 +52,14 @@ func (r *report) add(s *Series, measures ...*Series) {
 	r.Lines = append(r.Lines, l)
 }
 
+// memory puts in what a watch of a process saw: the highest counts.
+func (r *report) memory(part, mode string, resident []float64) *Series {
+	s := &Series{Part: part, Mode: mode + ", highest", Unit: "MiB"}
+	s.add(Sample{Value: slices.Max(resident), All: resident})
+	r.add(s)
+	return s
+}
+
 // goal holds a goal against a series that is in the table.
 func (r *report) goal(s *Series, g Goal) {
 	i := slices.IndexFunc(r.Lines, func(l *line) bool { return l.Series == s })
@@ -60,7 +68,7 @@ func (r *report) goal(s *Series, g Goal) {
 
 // print writes the table.
 func (r *report) print(w io.Writer) error {
-	fmt.Fprintf(w, "tlim %s, %s, %d CPUs, load %s before the run; medians of %d rounds of %.1f s, %.0f s in all. CPU: us per delivery, message or commit.\n\n",
+	fmt.Fprintf(w, "tlim %s, %s, %d CPUs, load %s before the run; medians of %d rounds of %.1f s, %.0f s in all. CPU: us per delivery, message, row, approval, commit or MiB.\n\n",
 		r.Commit, r.Go, r.CPUs, r.Load, r.Rounds, r.Round, r.Took)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tGOAL")

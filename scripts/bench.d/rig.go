@@ -22,7 +22,7 @@ const (
 	roomName  = "bench"
 )
 
-// rig holds the running parts: one Openfire, up to three tlim, the bare component, and the clients.
+// rig holds the running parts: one Openfire, the tlims, the bare component, and the clients.
 type rig struct {
 	dir     string // of this run: databases and raw results
 	server  *lab.Server
@@ -32,6 +32,7 @@ type rig struct {
 
 	plain      []*member // their phones never confirm
 	confirming []*member // their phones confirm everything
+	sites      []*lab.Tlim
 
 	sqlite, mysql, confirmed         *service
 	users                            map[string]string // all accounts: name to password
@@ -66,6 +67,11 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	for _, name := range append(plain, confirming...) {
 		r.users[name] = password
 	}
+	if p.has("approval") {
+		for i := range p.receivers {
+			r.users[receiverName(i)] = password
+		}
+	}
 	say("starting an Openfire with %d accounts", len(r.users))
 	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users}); err != nil {
 		return r, err
@@ -73,7 +79,21 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	r.domain = r.server.Domain
 	r.bareAddress, r.roomAddress = bareName+"."+r.domain, roomName+"@conference."+r.domain
 
-	if p.group || p.chat || p.latency {
+	if p.has("group", "chat", "approval", "offline") {
+		say("starting a MariaDB")
+		if r.mariadb, err = lab.StartMariaDB(ctx, lab.Options{}); err != nil {
+			return r, err
+		}
+	}
+	switch {
+	case p.has("group", "chat", "latency", "cpu"):
+	case p.has("approval"):
+		r.plain, err = r.dial(ctx, plain[:2])
+		fallthrough
+	default: // the others start what they need
+		return r, err
+	}
+	if p.has("group", "chat", "latency") {
 		if err = r.startBare(ctx, plain); err != nil {
 			return r, err
 		}
@@ -84,7 +104,7 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	if r.sqlite, err = r.startService(ctx, "tlim", plain, nil); err != nil {
 		return r, err
 	}
-	if p.group {
+	if p.has("group") {
 		if r.confirming, err = r.dial(ctx, confirming, lab.WithConfirm()); err != nil {
 			return r, err
 		}
@@ -95,11 +115,7 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 			return r, err
 		}
 	}
-	if p.group || p.chat {
-		say("starting a MariaDB")
-		if r.mariadb, err = lab.StartMariaDB(ctx, lab.Options{}); err != nil {
-			return r, err
-		}
+	if p.has("group", "chat") {
 		r.mysql, err = r.startService(ctx, "tlim-m", plain, map[string]any{"store.driver": "mysql", "store.dsn": r.mariadb.DSN})
 	}
 	return r, err
@@ -117,19 +133,28 @@ func (r *rig) dial(ctx context.Context, users []string, opts ...lab.Option) ([]*
 	return list, nil
 }
 
-// startService starts a tlim as a component of its own, with a group of all the users. What a benchmark's sender may not be held
-// back by are the limits of one user: a bench has few users that send what thousands would.
-func (r *rig) startService(ctx context.Context, name string, users []string, config map[string]any) (*service, error) {
+// startSite starts a tlim as a component of its own, which the rig stops at the end when nobody has before. What a benchmark's
+// sender may not be held back by are the limits of one user: a bench has few users that send what thousands would.
+func (r *rig) startSite(ctx context.Context, name string, config map[string]any) (*lab.Tlim, error) {
 	say("starting %s", name)
 	settings := lab.ServerConfig(r.server)
-	s := &service{address: name + "." + r.server.Domain}
-	settings["xmpp.component"] = s.address
+	settings["xmpp.component"] = name + "." + r.domain
 	settings["limits"] = map[string]any{"per_user_rate": 0, "per_user_inflight": 100_000, "inflight": 100_000}
 	for key, value := range config {
 		settings[key] = value
 	}
+	t, err := lab.StartTlim(ctx, lab.TlimOptions{Dir: filepath.Join(r.dir, name), Config: settings})
+	if err == nil {
+		r.sites = append(r.sites, t)
+	}
+	return t, err
+}
+
+// startService starts a tlim with a group of all the users.
+func (r *rig) startService(ctx context.Context, name string, users []string, config map[string]any) (*service, error) {
+	s := &service{address: name + "." + r.domain}
 	var err error
-	if s.Tlim, err = lab.StartTlim(ctx, lab.TlimOptions{Dir: filepath.Join(r.dir, name), Config: settings}); err != nil {
+	if s.Tlim, err = r.startSite(ctx, name, config); err != nil {
 		return nil, err
 	}
 	names := map[string]string{}
@@ -139,10 +164,7 @@ func (r *rig) startService(ctx context.Context, name string, users []string, con
 	if err = s.AddUsers(ctx, names); err == nil {
 		s.session, err = s.AddSession(ctx, users[0], users...)
 	}
-	if err != nil {
-		return nil, errors.Join(err, s.Stop())
-	}
-	return s, nil
+	return s, err
 }
 
 // startBare starts this program again as the bare component: a process of its own, as tlim is one.
@@ -237,10 +259,8 @@ func (r *rig) barePID() int { return r.bare.Process.Pid }
 // stop ends all that was started, in order, and reports what did not end well.
 func (r *rig) stop() error {
 	var errs []error
-	for _, s := range []*service{r.sqlite, r.confirmed, r.mysql} {
-		if s != nil {
-			errs = append(errs, s.Stop())
-		}
+	for _, t := range r.sites {
+		errs = append(errs, t.Stop())
 	}
 	if r.bare != nil {
 		errs = append(errs, r.bare.Process.Signal(syscall.SIGTERM), <-r.bareEnd)
@@ -256,14 +276,14 @@ func (r *rig) stop() error {
 	return errors.Join(errs...)
 }
 
-// clean removes the databases of a run that went well; results, profiles and tlim's logs stay.
+// clean removes the databases and files of a run that went well; results, profiles and tlim's logs stay.
 func (r *rig) clean() error {
 	var errs []error
-	for _, pattern := range []string{"*.db*", "*/*.db*"} {
-		files, err := filepath.Glob(filepath.Join(r.dir, pattern))
+	for _, pattern := range []string{"*.db*", "*/*.db*", "*/files", "copies"} {
+		found, err := filepath.Glob(filepath.Join(r.dir, pattern))
 		errs = append(errs, err)
-		for _, file := range files {
-			errs = append(errs, os.Remove(file))
+		for _, path := range found {
+			errs = append(errs, os.RemoveAll(path))
 		}
 	}
 	return errors.Join(errs...)

@@ -118,6 +118,14 @@ func (g Goal) verdict() string {
 	return g.Text + ": MISSED"
 }
 
+// amount prints a whole number, thousands with separators.
+func amount(n int64) string {
+	if n < 1000 {
+		return strconv.FormatInt(n, 10)
+	}
+	return number(float64(n))
+}
+
 // number prints thousands with separators and small figures with decimals.
 func number(v float64) string {
 	if v < 1000 && v > -1000 {

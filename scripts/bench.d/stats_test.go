@@ -66,6 +66,14 @@ func TestNumber(t *testing.T) {
 	}
 }
 
+func TestAmount(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 10: "10", 999: "999", 1000: "1,000", 1000000: "1,000,000"} {
+		if got := amount(n); got != want {
+			t.Errorf("%d is printed as %s, want %s", n, got, want)
+		}
+	}
+}
+
 func TestGrowth(t *testing.T) {
 	steady := []float64{10, 20, 40, 41, 40, 39, 40, 42, 40, 40, 41, 39}
 	if got := growth(steady); got > flatGrowth {

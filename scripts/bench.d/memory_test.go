@@ -1,0 +1,17 @@
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+)
+
+func TestMemoryWatch(t *testing.T) {
+	resident, err := watchMemory(os.Getpid(), time.Hour).stop()
+	if err != nil || len(resident) != 1 || resident[0] <= 1 {
+		t.Errorf("%v, %v", resident, err)
+	}
+	if _, err := watchMemory(0, time.Hour).stop(); err == nil {
+		t.Error("no process has memory")
+	}
+}

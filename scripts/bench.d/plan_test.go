@@ -1,0 +1,31 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestPlan(t *testing.T) {
+	p, err := readPlan([]string{"-rounds", "7", "-only", "chat", "-quick", "-profile"})
+	if err != nil || p.rounds != 7 || !slices.Equal(p.parts, []string{"chat"}) || !p.profile || p.round >= time.Second {
+		t.Errorf("%+v, %v", p, err)
+	}
+	if !p.has("group", "chat") || p.has("group", "files") {
+		t.Errorf("parts: %v", p.parts)
+	}
+	p, err = readPlan(nil)
+	if err != nil || p.rounds != 5 || !slices.Equal(p.parts, partNames) {
+		t.Errorf("%+v, %v", p, err)
+	}
+	// What the issue asks for.
+	if p.rounds*p.offline.calls != 1000 || p.offline.rows != 10_000 || p.offline.drain() != p.offline.rows || p.history.depth != 1_000_000 ||
+		p.receivers != 1000 || p.fileBytes != 1<<30 || p.uploadBytes*uploadsAtOnce != 2000<<20 {
+		t.Errorf("%+v", p)
+	}
+	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}} {
+		if _, err := readPlan(bad); err == nil {
+			t.Errorf("%v is taken", bad)
+		}
+	}
+}
