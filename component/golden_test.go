@@ -110,11 +110,13 @@ func play(t *testing.T, script string) string {
 	return p.out.String()
 }
 
-// named puts the ids of groups in.
+// named puts the ids of groups in, and those of messages that the server made, where they stand alone.
 func (p *player) named(text string) string {
 	for id, name := range p.names {
 		if strings.HasPrefix(name, "$") {
 			text = strings.ReplaceAll(text, name, id)
+		} else {
+			text = strings.ReplaceAll(text, `"`+name+`"`, `"`+id+`"`)
 		}
 	}
 	return text
