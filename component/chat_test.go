@@ -1,6 +1,7 @@
 package component
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,26 @@ func TestEveryDeviceOnce(t *testing.T) {
 	}
 	if !d[len(d)-2].To[0].Private {
 		t.Error("copies to full JIDs must be private, or the server makes carbons")
+	}
+
+	// Whatever they show, and whatever their priority: by the bare JID the server gives nothing to a negative one.
+	for i, c := range []struct{ presence, want string }{
+		{"<priority>-1</priority>", "wangwu@im.test/p"},
+		{"<show>xa</show><priority> 0 </priority>", "wangwu@im.test"},
+		{"<show>dnd</show><priority>-128</priority>", "wangwu@im.test/p"},
+		{"<priority>many</priority>", "wangwu@im.test"},
+		{`<priority xmlns="x">-1</priority><show xmlns="x">away</show>`, "wangwu@im.test"},
+	} {
+		h.Stanza(stanza.Stanza{Name: "presence", From: "wangwu@im.test/p", To: testComponent, Inner: []byte(c.presence)})
+		id := fmt.Sprintf("p%d", i)
+		h.send("zhangsan/b", text(id, "zhangsan", "wangwu", "x"))
+		d, _ := h.sender.take()
+		if got, _, _ := strings.Cut(addresses(d, id), " "); got != c.want {
+			t.Errorf("%s: sent to %q, want %q", c.presence, got, c.want)
+		}
+	}
+	if got := h.queue("wangwu"); got != "p1/0 p2/0" {
+		t.Errorf("queue %q: rows follow what is shown", got)
 	}
 }
 

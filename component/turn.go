@@ -159,7 +159,7 @@ func (t *turn) stored(key store.IDKey) (bool, error) {
 
 // acknowledge notes a server receipt, where the sender or the configuration wants one.
 func (t *turn) acknowledge(msgTime string) {
-	if t.it == nil || t.it.copied && !t.it.msg.ack {
+	if t.it == nil {
 		return
 	}
 	switch t.b.s.cfg.ServerReceipts {
