@@ -150,6 +150,25 @@ func TestOneBatch(t *testing.T) {
 	}
 }
 
+// TestReadTwiceInOneBatch: one row of ofstatus for a message and a reader, whoever of his devices says it first.
+func TestReadTwiceInOneBatch(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	read := func(id string) string {
+		return `{"msg_id":"` + id + `","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`
+	}
+	h.together(func() {
+		h.post("lisi/b[web]", read("r1"))
+		h.post("lisi/p", read("r2"))
+		h.post("lisi/b[web]", read("r3"))
+	})
+	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
+	rows, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key})
+	if err != nil || len(rows[key]) != 1 || rows[key][0].Status != 2 || rows[key][0].Sender != "zhangsan" {
+		t.Errorf("%+v %v", rows, err)
+	}
+}
+
 // TestOneReceipt: a device gets one server receipt for all that it sent in a batch, another device its own, who did not ask none.
 func TestOneReceipt(t *testing.T) {
 	h := start(t, nil)

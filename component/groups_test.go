@@ -187,6 +187,31 @@ func TestMembershipInOneBatch(t *testing.T) {
 	}
 }
 
+// TestLateInOneBatch: the right to a late notice is none to anything else that comes with it.
+func TestLateInOneBatch(t *testing.T) {
+	h := start(t, nil)
+	id, gone := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.DeleteGroup(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
+	h.together(func() {
+		for i, group := range []string{id, gone} {
+			h.post("lisi/p", fmt.Sprintf(`{"msg_id":"n%d","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, i, group, group))
+			h.post("lisi/p", groupText(fmt.Sprintf("m%d", i), "lisi", group, "x"))
+		}
+	})
+	d, posts := h.sender.take()
+	if got := refusals(posts); got != "error-011 error-009 receipt" || strings.Contains(posts[2], "m0") || strings.Contains(posts[2], "m1") {
+		t.Errorf("answers: %s %v", got, posts)
+	}
+	if got := copiesOf(d); got != "n0>zhangsan@im.test" {
+		t.Errorf("copies: %s", got)
+	}
+}
+
 // TestDissolutionPurges: the rows of a dissolved group go in batches once its notices are settled, those of others stay.
 func TestDissolutionPurges(t *testing.T) {
 	h := start(t, nil)
@@ -564,6 +589,10 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q", got)
+	}
+	first, _ := h.sender.take()
+	if got := addresses(first, "m1"); got != "lisi@im.test zhangsan@im.test" || !strings.Contains(string(first[1].Payload), "ASYNC") {
+		t.Errorf("m1 went to %s: nobody can know the sender's other devices, so his bare JID gets the ASYNC copy", got)
 	}
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
 	h.send("zhangsan/q", text("m2", "zhangsan", "lisi", "x"))

@@ -188,6 +188,8 @@ func TestAdopted(t *testing.T) {
 				('4', 'm4', 'MTT-000', 'zhangsan', 'lisi', '1544602393125', '[{"text":"twice"}]', 'zhangsan'),
 				('5', 'm4', 'MTT-000', 'zhangsan', 'wangwu', '1544602393126', '[{"text":"twice"}]', 'zhangsan'),
 				('6', 'm6', 'MTT-000', 'zhangsan', 'lisi', '1544602393126', '[{"text":"x"}]', 'zhangsan')`,
+			`CREATE TABLE ofstatus (id_ varchar(64) PRIMARY KEY, msg_id varchar(64), sender varchar(64), reader varchar(64), status int)`,
+			`INSERT INTO ofstatus VALUES ('1', 'm1', 'zhangsan', 'lisi', 2), ('2', 'm1', 'zhangsan', 'lisi', 1)`,
 		} {
 			if _, err := db.Exec(q); err != nil {
 				t.Fatal(err)
@@ -224,6 +226,12 @@ func TestAdopted(t *testing.T) {
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
 	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
 		t.Errorf("left of m4: %v %v", rows, err)
+	}
+	// A message read twice, as old data may hold it: both rows say the same from now on.
+	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`)
+	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
+	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 2 || read[key][0].Status+read[key][1].Status != 4 {
+		t.Errorf("receipts of m1: %v %v", read, err)
 	}
 	// A revoke under the id of its message is no second message of that id.
 	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")
