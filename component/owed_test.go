@@ -78,6 +78,50 @@ func TestConfirmedWhileWaiting(t *testing.T) {
 	}
 }
 
+// TestRevokedWhileWaiting: a copy that is about to become a row when its message is revoked becomes none. Deletions come first in
+// a batch, so the row would outlive its message.
+func TestRevokedWhileWaiting(t *testing.T) {
+	h := confirming(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.rec.failWhen(func(c store.Change) error {
+		if c.Message == nil && len(c.Pending) > 0 {
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	h.clock.move(h.cfg.Grace)
+	h.sync() // m1 waits to be written
+	h.sender.take()
+	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+		t.Errorf("the revoke: %s", refusals(posts))
+	}
+	h.rec.failWhen(nil)
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	h.sync()
+	if got := h.queue("lisi"); got != "v1/0" {
+		t.Errorf("queue %q", got)
+	}
+}
+
+// TestLargeServer: where looks at who is there are far apart, a new phone is sent what came within two of them all the same.
+func TestLargeServer(t *testing.T) {
+	h := start(t, nil)
+	h.presence.mu.Lock()
+	h.presence.period = 10 * h.cfg.SnapshotPeriod
+	h.presence.mu.Unlock()
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.move(h.cfg.SnapshotPeriod)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	h.clock.move(20 * h.cfg.SnapshotPeriod)
+	h.sender.take()
+	h.online("lisi/p")
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
+		t.Errorf("delivered: %s", copiesOf(d))
+	}
+}
+
 // TestQueueSeesRowsBeingWritten: while rows are on their way into the database a queue must not lack them.
 func TestQueueSeesRowsBeingWritten(t *testing.T) {
 	h := confirming(t, nil)
