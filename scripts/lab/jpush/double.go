@@ -31,9 +31,9 @@ type Double struct {
 	platform map[string]string // registration, android or ios; what is not there has both
 	dead     map[string]bool
 	faults   []Fault
+	held     int // calls that wait for an answer
 	left     int // calls of this minute; below 0: no limit
 	reset    int
-	changed  chan struct{} // closed at the next change
 	serial   atomic.Int64
 }
 
@@ -62,7 +62,7 @@ type Fault struct {
 // Start starts a vendor with an app.
 func Start() *Double {
 	d := &Double{Key: "7d431e42dfa6a6d693ac2d04", Secret: "5e987ac6d2e04d95a9d8f0d1", closed: make(chan struct{}), left: -1, given: map[string]bool{},
-		taken: map[string]string{}, platform: map[string]string{}, dead: map[string]bool{}, changed: make(chan struct{})}
+		taken: map[string]string{}, platform: map[string]string{}, dead: map[string]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/v3/push/cid", d.guarded(d.cid))
 	mux.HandleFunc("/v3/push", d.guarded(d.push))
@@ -92,7 +92,7 @@ func (d *Double) Mend() {
 	d.faults = nil
 }
 
-// Limit lets so many calls through, the next ones after Limit is called again; the headers of the answers say that this is in reset seconds.
+// Limit lets so many calls through (below 0: all), the next ones once it is called again; the headers of the answers promise that in reset seconds.
 func (d *Double) Limit(calls, reset int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -127,11 +127,17 @@ func (d *Double) Calls() (all, repeated int) {
 	return d.calls, d.repeated
 }
 
-// Changed is closed when a call comes in.
-func (d *Double) Changed() <-chan struct{} {
+// Held counts the calls that wait for an answer that does not come.
+func (d *Double) Held() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.changed
+	return d.held
+}
+
+func (d *Double) hold(more int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.held += more
 }
 
 // guarded is what comes before both calls: who calls, how often he may, and what is to go wrong.
@@ -145,8 +151,6 @@ func (d *Double) guarded(handle func(*http.Request, []byte) (status int, body st
 		if r.URL.Path == "/v3/push" {
 			d.calls++
 		}
-		close(d.changed)
-		d.changed = make(chan struct{})
 		var fault *Fault
 		for i, f := range d.faults {
 			if f.Path == r.URL.Path || f.Path == "" && r.URL.Path == "/v3/push" {
@@ -191,10 +195,13 @@ func (d *Double) guarded(handle func(*http.Request, []byte) (status int, body st
 func (d *Double) fail(w http.ResponseWriter, r *http.Request, f Fault) {
 	switch {
 	case f.Hold:
+		d.hold(1)
+		defer d.hold(-1)
 		select {
 		case <-r.Context().Done():
 		case <-d.closed:
 		}
+		return
 	case f.Cut:
 		panic(http.ErrAbortHandler)
 	}
