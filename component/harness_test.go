@@ -161,6 +161,7 @@ type recordingStore struct {
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
 	refresh   func([]store.Member) error      // before Refresh writes
+	pending   func() error                    // before DeletePending writes
 }
 
 func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {
@@ -173,6 +174,18 @@ func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []sto
 		}
 	}
 	return r.Store.Refresh(ctx, epoch, members, chats)
+}
+
+func (r *recordingStore) DeletePending(ctx context.Context, epoch int64, rows []store.Old) error {
+	r.mu.Lock()
+	ask := r.pending
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(); err != nil {
+			return err
+		}
+	}
+	return r.Store.DeletePending(ctx, epoch, rows)
 }
 
 func (r *recordingStore) UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error) {

@@ -21,7 +21,7 @@ type DirectoryStore interface {
 // CleanStore is what clean-up needs of the database. *store.Store implements it.
 type CleanStore interface {
 	OldRows
-	DeleteMessages(ctx context.Context, epoch int64, rows []store.Old) error
+	DeleteMessages(ctx context.Context, epoch int64, rows []store.Old) (int, error)
 	DeletePending(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteIDs(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteFormers(ctx context.Context, epoch int64, rows []store.Old) error
@@ -36,7 +36,7 @@ func (s *Service) jobs(deps Deps) {
 	}
 	s.accounts = &accountKeeper{poked: newPoked(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
 	s.refresher = &refresher{poked: newPoked(), s: s}
-	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: sleep}
+	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: sleep, log: s.log}
 }
 
 // startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so

@@ -35,16 +35,17 @@ const (
 	idDelete     = `DELETE FROM tlim_id WHERE (msg_id = ? AND class = ?)*`
 	formerDelete = `DELETE FROM tlim_former WHERE (session_id = ? AND user_id = ?)*`
 
-	// What no clean-up takes: a time in another form than 13 digits, as far as its length tells.
-	oddMessages = `SELECT COUNT(*) FROM ofmessage WHERE msg_time IS NULL OR msg_time NOT LIKE '_____________'`
-	oddPending  = `SELECT COUNT(*) FROM ofcustomoffline WHERE msg_time IS NULL OR msg_time NOT LIKE '_____________'`
+	// What no clean-up reaches by its time: letters and dates sort behind the milliseconds of this century.
+	oddMessages = `SELECT COUNT(*) FROM ofmessage WHERE msg_time IS NULL OR msg_time > ?`
+
+	receiptSome = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id = ?`
 )
 
 // OldMessages reads at most limit messages whose time sorts, as text, at or before until (epoch milliseconds), oldest first,
 // from behind the row after (the zero Old = from the first). Times in another form than 13 digits may be among them.
 func (s *Store) OldMessages(ctx context.Context, until int64, after Old, limit int) ([]Old, error) {
 	query, args := oldMessagesAfter, []any{millis(until), after.Time, after.Time, after.Key}
-	if after.Key == "" {
+	if after == (Old{}) {
 		query, args = oldMessagesFirst, args[:1]
 	}
 	return s.walk(ctx, query, args, limit, func(o *Old) []any {
@@ -55,7 +56,7 @@ func (s *Store) OldMessages(ctx context.Context, until int64, after Old, limit i
 // WalkPending reads at most limit offline rows of any age in the order of their key, from behind the row after.
 func (s *Store) WalkPending(ctx context.Context, after Old, limit int) ([]Old, error) {
 	query, args := walkPendingAfter, []any{after.Key}
-	if after.Key == "" {
+	if after == (Old{}) {
 		query, args = walkPendingFirst, nil
 	}
 	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Time)} })
@@ -73,7 +74,7 @@ func (s *Store) WalkFormers(ctx context.Context, after Old, limit int) ([]Old, e
 
 func (s *Store) walkPairs(ctx context.Context, first, next string, after Old, limit int) ([]Old, error) {
 	query, args := next, []any{after.Key, after.Key, after.Second}
-	if after.Key == "" {
+	if after == (Old{}) {
 		query, args = first, nil
 	}
 	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Second), (*text)(&o.Time)} })
@@ -88,28 +89,80 @@ func (s *Store) walk(ctx context.Context, query string, args []any, limit int, c
 	return found, err
 }
 
-// OddTimes counts messages and offline rows whose time has not 13 characters: nobody can say how old they are.
-func (s *Store) OddTimes(ctx context.Context) (messages, pending int, err error) {
-	count := func(query string, to *int) error {
-		_, err := s.one(ctx, query, nil, func(scan scanner) error { return scan(intColumn{to}) })
-		return err
-	}
-	if err := count(oddMessages, &messages); err != nil {
-		return 0, 0, err
-	}
-	return messages, pending, count(oddPending, &pending)
+// OddMessages counts the messages that [Store.OldMessages] does not reach: without a time, or with one that sorts, as text,
+// behind after (epoch milliseconds).
+func (s *Store) OddMessages(ctx context.Context, after int64) (n int, err error) {
+	_, err = s.one(ctx, oddMessages, []any{millis(after)}, func(scan scanner) error { return scan(intColumn{&n}) })
+	return n, err
 }
 
 // The following remove rows by their key, each in one fenced transaction. Errors: ErrFenced, ErrUnavailable. Rows that are gone
 // are no error, so a call may be repeated. A few hundred rows at a time keep chat waiting for milliseconds.
 
-// DeleteMessages removes messages and their receipts; what waits for phones stays.
-func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) error {
-	erased := make([]Erased, len(rows))
-	for i, o := range rows {
-		erased[i] = Erased{ID: o.Key, MsgID: o.MsgID, From: o.From}
+// maxCleaned bounds the receipts that one transaction removes: a message of a large group can have a thousand.
+const maxCleaned = 1000
+
+// DeleteMessages removes the first of these messages, as many as a short transaction takes, with their receipts; what waits
+// for phones stays. It says how many; 0 without an error means that the first has more receipts than that, of which some
+// are gone now: call again.
+func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) (int, error) {
+	var ids []string
+	for _, o := range rows {
+		if o.MsgID != "" {
+			ids = append(ids, o.MsgID)
+		}
 	}
-	return s.clean(ctx, epoch, "messages", len(rows), func(ctx context.Context, t *tx) error { return t.erase(ctx, erased) })
+	counts, err := s.ReceiptCounts(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	var erased []Erased
+	receipts := 0
+	for _, o := range rows {
+		if receipts += counts[o.MsgID]; receipts > maxCleaned {
+			break
+		}
+		erased = append(erased, Erased{ID: o.Key, MsgID: o.MsgID, From: o.From})
+	}
+	if len(erased) == 0 && len(rows) > 0 {
+		return s.thin(ctx, epoch, rows[0])
+	}
+	err = s.clean(ctx, epoch, "messages", len(erased), func(ctx context.Context, t *tx) error { return t.erase(ctx, erased) })
+	if err != nil {
+		return 0, err
+	}
+	return len(erased), nil
+}
+
+// thin removes some receipts of a message that has many. One whose id another message has too (adopted tables) goes whole:
+// whose receipt is whose is for [tx.erase] to say.
+func (s *Store) thin(ctx context.Context, epoch int64, o Old) (int, error) {
+	found, err := s.MessagesByID(ctx, []string{o.MsgID})
+	if err != nil {
+		return 0, err
+	}
+	var receipts []string
+	err = s.page(ctx, receiptSome, []any{o.MsgID}, maxCleaned, 0, func(scan scanner) error {
+		var r Receipt
+		err := scan((*text)(&r.ID), (*text)(&r.MsgID), (*text)(&r.Sender))
+		if err == nil && r.MsgID == o.MsgID {
+			receipts = append(receipts, r.ID)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if len(found[o.MsgID]) > 1 || len(receipts) == 0 {
+		err = s.clean(ctx, epoch, "messages", 1, func(ctx context.Context, t *tx) error {
+			return t.erase(ctx, []Erased{{ID: o.Key, MsgID: o.MsgID, From: o.From}})
+		})
+		if err != nil {
+			return 0, err
+		}
+		return 1, nil
+	}
+	return 0, s.clean(ctx, epoch, "receipts", len(receipts), func(ctx context.Context, t *tx) error { return t.doIn(ctx, receiptDelete, receipts) })
 }
 
 // DeletePending removes offline rows.

@@ -1,8 +1,12 @@
 package store
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
-// Erased names one row of ofmessage that goes with its receipts. What waits for phones stays, unlike with a [Drop].
+// Erased names one row of ofmessage that goes with its receipts and the files that it opens. What waits for phones stays,
+// unlike with a [Drop].
 type Erased struct {
 	ID          string // id_
 	MsgID, From string // of that row; they tell which receipts are the row's
@@ -68,8 +72,8 @@ func (t *tx) eraseAuthors(ctx context.Context, authors []Author) error {
 	return nil
 }
 
-// erase removes rows by their key, and their receipts. Receipts know no conversation: where another message of the same id
-// stays (adopted tables), only those go whose author is nobody of these.
+// erase removes rows by their key, their receipts, and what is known of the files that they name. Receipts know no
+// conversation: where another message of the same id stays (adopted tables), only those go whose author is nobody of these.
 func (t *tx) erase(ctx context.Context, rows []Erased) error {
 	if len(rows) == 0 {
 		return nil
@@ -124,5 +128,8 @@ func (t *tx) erase(ctx context.Context, rows []Erased) error {
 	if err != nil {
 		return err
 	}
-	return t.doIn(ctx, receiptDelete, receipts)
+	if err := t.doIn(ctx, receiptDelete, receipts); err != nil {
+		return err
+	}
+	return t.doIn(ctx, fileUseDrop, slices.DeleteFunc(ids, func(id string) bool { return len(stay[id]) > 0 }))
 }

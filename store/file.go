@@ -10,10 +10,12 @@ const (
 	fileGet     = `SELECT ` + fileColumns + ` FROM tlim_file WHERE file_id = ?`
 	fileKnown   = `SELECT file_id FROM tlim_file WHERE file_id IN (?*)`
 	fileBefore  = `SELECT file_id FROM tlim_file WHERE ts < ? ORDER BY ts`
+	fileCount   = `SELECT COUNT(*) FROM tlim_file WHERE ts < ?`
 	fileDelete  = `DELETE FROM tlim_file WHERE file_id IN (?*)`
 
 	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id = ? AND msg_id = ?)*`
 	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id IN (?*)`
+	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id IN (?*)`
 	// A message that was revoked or cleaned up is no longer there, so it opens nothing.
 	fileMessages = `SELECT m.msg_type, m.msg_from, m.msg_to, m.session_id FROM tlim_file_use u JOIN ofmessage m ON m.msg_id = u.msg_id
 		WHERE u.file_id = ? ORDER BY m.msg_time, m.id_`
@@ -77,6 +79,12 @@ func (s *Store) FilesBefore(ctx context.Context, t int64, limit int) ([]string, 
 		return scan((*text)(&found[len(found)-1]))
 	})
 	return found, err
+}
+
+// CountFilesBefore counts the files that were uploaded before t (epoch milliseconds).
+func (s *Store) CountFilesBefore(ctx context.Context, t int64) (n int, err error) {
+	_, err = s.one(ctx, fileCount, []any{millis(t)}, func(scan scanner) error { return scan(intColumn{&n}) })
+	return n, err
 }
 
 // DeleteFiles removes the rows of files, and what is known of their use, in one transaction. Their bytes go afterwards:

@@ -53,6 +53,7 @@ func TestFiles(t *testing.T) {
 		equal(t, "known", must[map[string]bool](t)(s.KnownFiles(ctx, []string{fileID(1), fileID(9), fileID(2)})), map[string]bool{fileID(1): true, fileID(2): true})
 		equal(t, "before", must[[]string](t)(s.FilesBefore(ctx, 1700000000006, 10)), []string{fileID(1)})
 		equal(t, "limit", must[[]string](t)(s.FilesBefore(ctx, 1700000000007, 1)), []string{fileID(1)})
+		equal(t, "counted", fmt.Sprint(must[int](t)(s.CountFilesBefore(ctx, 1700000000005)), must[int](t)(s.CountFilesBefore(ctx, 1700000000007))), "0 2")
 		must[any](t)(nil, s.DeleteFiles(ctx, []string{fileID(1), fileID(9)}))
 		equal(t, "left", must[[]string](t)(s.FilesBefore(ctx, 1700000000007, 10)), []string{fileID(2)})
 	})

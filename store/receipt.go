@@ -10,6 +10,7 @@ const (
 	receiptUpdate  = `UPDATE ofstatus SET status = ? WHERE msg_id = ? AND reader = ?`
 
 	receiptOwner  = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id IN (?*)`
+	receiptCount  = `SELECT msg_id, COUNT(*) FROM ofstatus WHERE msg_id IN (?*) GROUP BY msg_id`
 	receiptDelete = `DELETE FROM ofstatus WHERE id_ IN (?*)`
 )
 
@@ -52,6 +53,19 @@ func (s *Store) ReceiptsOf(ctx context.Context, msgID, sender string) ([]Receipt
 			found = append(found, r)
 		}
 		return nil
+	})
+	return found, err
+}
+
+// ReceiptCounts counts the receipts of messages.
+func (s *Store) ReceiptCounts(ctx context.Context, msgIDs []string) (map[string]int, error) {
+	found := make(map[string]int, len(msgIDs))
+	err := s.in(ctx, receiptCount, nil, msgIDs, nil, func(scan scanner) error {
+		var id string
+		var n int
+		err := scan((*text)(&id), intColumn{&n})
+		found[id] = n // an id given twice, in two chunks, counts once
+		return err
 	})
 	return found, err
 }

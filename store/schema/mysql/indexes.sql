@@ -38,6 +38,8 @@ CREATE UNIQUE INDEX tlim_user_jid ON tlim_user (jid);
 CREATE INDEX tlim_user_push ON tlim_user (push_code);
 -- files past their retention
 CREATE INDEX tlim_file_time ON tlim_file (ts);
+-- which files a message names, when it is cleaned up
+CREATE INDEX tlim_file_use_message ON tlim_file_use (msg_id);
 -- pushes that are due, and those whose time is over
 CREATE INDEX tlim_push_due ON tlim_push (channel, done, due);
 -- what became of a message

@@ -1,0 +1,571 @@
+package component
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"tlim/store"
+)
+
+// prompt pauses for no time.
+func prompt(ctx context.Context, _ time.Duration) bool { return ctx.Err() == nil }
+
+// pass lets days and a minute go by, asks who is online, and has the positions written down.
+func (h *harness) pass(days int) {
+	h.t.Helper()
+	h.clock.move(time.Duration(days)*day + time.Minute)
+	h.snapshot()
+	if err := h.do(h.t.Context(), &call{plan: func(_ context.Context, b *batch) error { b.changes = append(b.changes, store.Change{}); return nil }}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.sync()
+}
+
+// cleaning is the harness's cleaner with this configuration.
+func (h *harness) cleaning(cfg CleanupConfig) *cleaner {
+	return &cleaner{s: h.Service, cfg: cfg, wait: prompt, log: slog.New(slog.DiscardHandler)}
+}
+
+// clean counts first, cleans up then, and wants both to say the same.
+func (h *harness) clean(cfg CleanupConfig) Cleaned {
+	h.t.Helper()
+	counted, err := CountOld(h.t.Context(), h.db, cfg, h.clock.now())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	done, err := h.cleaning(cfg).clean(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	counted.Receipts = 0
+	if counted != done {
+		h.t.Errorf("counted %+v, removed %+v", counted, done)
+	}
+	return done
+}
+
+// knows lists which of these ids are remembered.
+func (h *harness) knows(ids ...string) string {
+	h.t.Helper()
+	found, err := h.db.IDs(h.t.Context(), ids)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var known []string
+	for _, id := range ids {
+		if _, ok := found[store.IDKey{MsgID: id, Class: store.ClassMessage}]; ok {
+			known = append(known, id)
+		}
+	}
+	return strings.Join(known, " ")
+}
+
+// readers counts a message's receipts.
+func (h *harness) readers(id string) int {
+	h.t.Helper()
+	counts, err := h.db.ReceiptCounts(h.t.Context(), []string{id})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return counts[id]
+}
+
+// TestCleanupRetention: each kind has its own time, receipts go with their messages, and 0 is never.
+func TestCleanupRetention(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg                       CleanupConfig
+		history, group, queue, id string
+		receipts                  int // of m1
+		done                      Cleaned
+	}{
+		"nothing": {CleanupConfig{}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 1, Cleaned{}},
+		"messages": {CleanupConfig{Days: 30, IDs: 365}, "m3 m2", "", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 0,
+			Cleaned{Messages: 2}},
+		"messages and ids": {CleanupConfig{Days: 30, IDs: 30}, "m3 m2", "", "m1/0 m2/0 m3/0", "m2 m3", 0, Cleaned{Messages: 2, IDs: 2}},
+		"ids":              {CleanupConfig{IDs: 5}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m3", 1, Cleaned{IDs: 3}},
+		"offline rows":     {CleanupConfig{OfflineDays: 5}, "m3 m2 m1", "g1", "m3/0", "m1 g1 m2 m3", 1, Cleaned{Pending: 4}}, // of lisi 2, of wangwu g1, of zhaoliu g1
+		"all of it":        {CleanupConfig{Days: 1, OfflineDays: 40, IDs: 1}, "m3", "", "m1/0 m2/0 m3/0", "m3", 0, Cleaned{Messages: 3, IDs: 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, nil)
+			h.online("zhangsan/p")
+			group := h.makeGroup("zhangsan", "zhangsan", "wangwu", "zhaoliu")
+			h.sync()
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "first"))
+			h.send("zhangsan/p", groupText("g1", "zhangsan", group, "all of you"))
+			h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`)
+			h.offline("lisi/p")
+			h.pass(20)
+			h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "second"))
+			h.pass(11)
+			h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "third"))
+			if h.readers("m1") != 1 {
+				t.Fatal("m1 has no receipt")
+			}
+			h.pass(0)
+			before := h.rows("ofmessage", "ofcustomoffline")
+			done := h.clean(c.cfg)
+
+			if got := h.history("zhangsan", "lisi"); got != c.history {
+				t.Errorf("history: %s, want %s", got, c.history)
+			}
+			if got := h.groupHistory(group, "MTS-000"); got != c.group {
+				t.Errorf("group: %q, want %q", got, c.group)
+			}
+			if got := h.queue("lisi"); got != c.queue {
+				t.Errorf("queue: %s, want %s", got, c.queue)
+			}
+			if got := h.knows("m1", "g1", "m2", "m3"); got != c.id {
+				t.Errorf("ids: %s, want %s", got, c.id)
+			}
+			if got := h.readers("m1"); got != c.receipts {
+				t.Errorf("receipts: %d, want %d", got, c.receipts)
+			}
+			// What it says is what it did.
+			after := h.rows("ofmessage", "ofcustomoffline")
+			if before[0]-after[0] != done.Messages || before[1]-after[1] != done.Pending {
+				t.Errorf("%v became %v, and it says %+v", before, after, done)
+			}
+			if again := h.clean(c.cfg); again != (Cleaned{}) {
+				t.Errorf("again: %+v", again)
+			}
+		})
+	}
+}
+
+// rows counts the rows of tables.
+func (h *harness) rows(tables ...string) (counts []int) {
+	h.t.Helper()
+	db := h.raw()
+	for _, table := range tables {
+		var n int
+		if err := db.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil {
+			h.t.Fatal(err)
+		}
+		counts = append(counts, n)
+	}
+	return counts
+}
+
+// raw opens the database beside the Service.
+func (h *harness) raw() *sql.DB {
+	h.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+h.file()+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			h.t.Error(err)
+		}
+	})
+	return db
+}
+
+// groupHistory lists the ids of a group's messages of one type, newest first.
+func (h *harness) groupHistory(group, msgType string) string {
+	h.t.Helper()
+	list, _, err := h.db.GroupHistory(h.t.Context(), group, store.Page{Length: 1000})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var ids []string
+	for _, m := range list {
+		if m.Type == msgType {
+			ids = append(ids, m.MsgID)
+		}
+	}
+	return strings.Join(ids, " ")
+}
+
+// TestCleanupRemembers: a message that was cleaned up, revoked or removed does not come back when it is sent again within
+// cleanup.ids, and one that outlives the memory of its id is not stored twice.
+func TestCleanupRemembers(t *testing.T) {
+	h := start(t, nil)
+	old := []string{text("plain", "zhangsan", "lisi", "a"), text("revoked", "zhangsan", "lisi", "b"), text("removed", "zhangsan", "lisi", "c")}
+	for _, envelope := range old {
+		h.send("zhangsan/p", envelope)
+	}
+	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"revoked"}]}`)
+	if found, err := h.RemoveMessage(t.Context(), "removed"); !found || err != nil {
+		t.Fatal(found, err)
+	}
+	// resend sends all of them again: each is receipted and goes nowhere.
+	resend := func(when, history string) {
+		t.Helper()
+		h.sender.take()
+		for _, envelope := range old {
+			h.send("zhangsan/p", envelope)
+		}
+		sent, posts := h.sender.take()
+		for _, d := range sent {
+			if d.ID != "new" {
+				t.Errorf("%s: %s is delivered", when, d.ID)
+			}
+		}
+		if got := refusals(posts); got != "receipt receipt receipt" {
+			t.Errorf("%s: %s", when, got)
+		}
+		if got := h.history("zhangsan", "lisi"); got != history {
+			t.Errorf("%s: the history is %q, want %q", when, got, history)
+		}
+	}
+	resend("before", "v1 plain")
+	h.pass(20)
+	h.send("zhangsan/p", text("new", "zhangsan", "lisi", "d"))
+	h.clean(CleanupConfig{Days: 10, IDs: 30})
+	resend("messages are gone", "new")
+	if got := h.knows("plain", "revoked", "removed"); got != "plain revoked removed" {
+		t.Errorf("remembered: %s", got)
+	}
+
+	// The memory ends: what is no longer there is a new message. That is what cleanup.ids promises, and no more.
+	h.clean(CleanupConfig{Days: 10, IDs: 15})
+	h.send("zhangsan/p", old[0])
+	if got := h.history("zhangsan", "lisi"); got != "plain new" && got != "new plain" {
+		t.Errorf("forgotten: %q", got)
+	}
+}
+
+// TestCleanupForgets: messages that outlive the memory of their ids are still not stored twice, nor is the id another's.
+func TestCleanupForgets(t *testing.T) {
+	h := start(t, nil)
+	old := text("m1", "zhangsan", "lisi", "a")
+	h.send("zhangsan/p", old)
+	h.pass(20)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
+	if done := h.clean(CleanupConfig{IDs: 10}); done != (Cleaned{IDs: 1}) {
+		t.Fatalf("%+v", done)
+	}
+	check := func(when string) {
+		t.Helper()
+		h.sender.take()
+		h.send("zhangsan/p", old)
+		h.send("wangwu/p", text("m1", "wangwu", "lisi", "another"))
+		sent, posts := h.sender.take()
+		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(IDConflict) {
+			t.Errorf("%s: %d deliveries, %s", when, len(sent), got)
+		}
+		if got := h.history("zhangsan", "lisi"); got != "m2 m1" {
+			t.Errorf("%s: %s", when, got)
+		}
+	}
+	check("at once")
+	h.halt()
+	h.run(nil)
+	h.Up()
+	h.sync()
+	check("after a restart")
+}
+
+// TestCleanupOddTimes: rows whose time is no 13-digit number stay, are counted and said once.
+func TestCleanupOddTimes(t *testing.T) {
+	var log strings.Builder
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
+	db := h.raw()
+	times := []string{"NULL", "''", "'16'", "'1500000000'", "'1500000000000000'", "'gestern'", "'2020-01-01 10:00:00'", "'15000000000 0'", "'-500000000000'"}
+	for i, odd := range times {
+		for _, table := range []string{"ofmessage", "ofcustomoffline"} {
+			if _, err := db.Exec(fmt.Sprintf("INSERT INTO %s (id_, msg_id, msg_time) VALUES ('odd%d', 'odd%d', %s)", table, i, i, odd)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h.pass(100)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
+	c := h.cleaning(CleanupConfig{Days: 1, OfflineDays: 1})
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	for range 2 {
+		done, err := c.clean(t.Context())
+		if err != nil || done.OddMessages != len(times) || done.OddPending != len(times) {
+			t.Errorf("%+v %v", done, err)
+		}
+		c.report(done, err, false)
+	}
+	if got := fmt.Sprint(h.rows("ofmessage", "ofcustomoffline")); got != fmt.Sprint([]int{len(times) + 1, len(times) + 1}) {
+		t.Errorf("left: %s", got)
+	}
+	if got := h.history("zhangsan", "lisi"); got != "m2" {
+		t.Errorf("history: %s", got)
+	}
+	if n := strings.Count(log.String(), "are left alone"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, &log)
+	}
+	for _, table := range []string{"ofmessage", "ofcustomoffline"} {
+		var m dto.Metric
+		if err := h.metrics.cleanup.odd.WithLabelValues(table).Write(&m); err != nil || m.GetGauge().GetValue() != float64(len(times)) {
+			t.Errorf("%s: %v %v", table, &m, err)
+		}
+	}
+	// Where nothing is ever removed nobody needs to know.
+	if done := h.clean(CleanupConfig{}); done != (Cleaned{}) {
+		t.Errorf("without retention: %+v", done)
+	}
+}
+
+// TestCleanupUnsettled: what may have to be delivered or queued again stays, however old it is.
+func TestCleanupUnsettled(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
+	h.pass(1)
+	h.sender.set(func(r *recordingSender) { r.hold = true }) // the server answers no ping: nothing is proved routed
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
+	h.pass(100)
+	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Pending: 1}) || h.history("zhangsan", "lisi") != "m2" {
+		t.Errorf("%+v, left %s", done, h.history("zhangsan", "lisi"))
+	}
+	h.sender.set(func(r *recordingSender) { r.hold = false })
+	h.sender.answer(nil)
+	h.pass(1)
+	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Pending: 1}) {
+		t.Errorf("settled: %+v", done)
+	}
+}
+
+// fill writes n old messages with their ids and a queue row each, apart from the clock.
+func (h *harness) fill(n int) { fillOld(h.t, h.Service, n) }
+
+func fillOld(t testing.TB, s *Service, n int) {
+	t.Helper()
+	for i := 0; i < n; {
+		if err := s.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
+			for range min(500, n-i) {
+				m := store.Message{ID: newID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan",
+					Body: `[{"text":"old"}]`, Time: millis(1_500_000_000_000 + int64(i))}
+				c := store.Change{Message: &m, IDs: []store.ID{{MsgID: m.MsgID, Class: store.ClassMessage, From: m.From, Conversation: "lisi zhangsan", Time: m.Time, State: store.Live}},
+					Receipts: []store.Receipt{{ID: newID(), MsgID: m.MsgID, Sender: m.From, Reader: "lisi", Status: 1}}, Pending: []store.Pending{{Message: m, Owner: "lisi"}}}
+				c.Pending[0].ID = newID()
+				b.changes = append(b.changes, c)
+				i++
+			}
+			return nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCleanupStops: it ends between two transactions when the process ends, and the next one goes on; an error of one table
+// leaves the others to be cleaned.
+func TestCleanupStops(t *testing.T) {
+	h := start(t, nil)
+	h.fill(1200)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
+	h.pass(0)
+	cfg := CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}
+	c := h.cleaning(cfg)
+	ctx, cancel := context.WithCancel(t.Context())
+	c.wait = func(ctx context.Context, d time.Duration) bool {
+		if d != cleanPause {
+			t.Errorf("a pause of %s", d)
+		}
+		cancel()
+		return false
+	}
+	done, err := c.clean(ctx)
+	if !errors.Is(err, context.Canceled) || done != (Cleaned{Messages: cleanRows}) {
+		t.Errorf("%+v %v", done, err)
+	}
+	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[701 700 1201 1201]" {
+		t.Errorf("left: %s", got)
+	}
+
+	// Offline rows cannot be removed now.
+	h.rec.set(func(r *recordingStore) { r.pending = func() error { return store.ErrUnavailable } })
+	c.wait = prompt
+	done, err = c.clean(t.Context())
+	if !errors.Is(err, store.ErrUnavailable) || done != (Cleaned{Messages: 700, IDs: 1200}) {
+		t.Errorf("%+v %v", done, err)
+	}
+	var log strings.Builder
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	c.report(done, err, false)
+	if !strings.Contains(log.String(), "did not come to its end") || counter(t, h.metrics.cleanup.failures) != 1 {
+		t.Errorf("log: %s", &log)
+	}
+	h.rec.set(func(r *recordingStore) { r.pending = nil })
+	if done := h.clean(cfg); done != (Cleaned{Pending: 1200}) {
+		t.Errorf("the rest: %+v", done)
+	}
+	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[1 0 1 1]" {
+		t.Errorf("left: %s", got)
+	}
+
+	// Another process took over: nothing more is touched.
+	h.fill(1)
+	if _, err := h.db.TakeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := c.clean(t.Context()); !errors.Is(err, store.ErrFenced) || done != (Cleaned{}) {
+		t.Errorf("deposed: %+v %v", done, err)
+	}
+	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "b")) // which it finds out by a write
+	if err := <-h.stopped; !errors.Is(err, store.ErrFenced) {
+		t.Errorf("Run: %v", err)
+	}
+	h.stopped <- nil
+}
+
+// TestChatPassesCleanup: a message is stored, receipted and delivered between every two transactions of a clean-up, none of
+// which removes more than cleanRows rows.
+func TestChatPassesCleanup(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.fill(3000)
+	c := h.cleaning(CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30})
+	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "a"))
+	h.pass(0)
+	h.sender.take()
+	n, tables := 0, []string{"ofmessage", "ofcustomoffline", "tlim_id"}
+	before := h.rows(tables...)
+	c.wait = func(context.Context, time.Duration) bool {
+		after := h.rows(tables...)
+		gone := 0
+		for i := range after {
+			gone += before[i] - after[i]
+		}
+		if gone < 1 || gone > cleanRows {
+			t.Errorf("one transaction removed %d rows", gone)
+		}
+		n++
+		id := fmt.Sprint("new", n)
+		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "meanwhile"))
+		sent, posts := h.sender.take()
+		if addresses(sent, id) == "" || refusals(posts) != "receipt" {
+			t.Errorf("%s: %v %s", id, sent, refusals(posts))
+		}
+		before = h.rows(tables...)
+		return true
+	}
+	done, err := c.clean(t.Context())
+	if err != nil || done.Messages != 3000 || done.Pending != 3000 || done.IDs != 3000 || n < 18 {
+		t.Errorf("%+v %v, %d messages meanwhile", done, err, n)
+	}
+	if list := strings.Fields(h.history("zhangsan", "lisi")); len(list) != n+1 {
+		t.Errorf("%d messages are left of %d", len(list), n+1)
+	}
+}
+
+// bytesOf stands for where files lie.
+type bytesOf struct {
+	there map[string]bool
+	fail  string // this one cannot be removed
+}
+
+func (b *bytesOf) Remove(_ context.Context, id string) error {
+	if id == b.fail {
+		return errors.New("no permission")
+	}
+	delete(b.there, id)
+	return nil
+}
+
+func TestCleanupFiles(t *testing.T) {
+	h := start(t, nil)
+	bytes := &bytesOf{there: map[string]bool{}}
+	for i, age := range []int{40, 30, 10} {
+		id := fmt.Sprintf("%032x", i)
+		bytes.there[id] = true
+		if err := h.db.AddFile(t.Context(), store.File{ID: id, Time: millis(h.clock.now().AddDate(0, 0, -age).UnixMilli() - 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, cfg := range []CleanupConfig{{FilesDays: 0}, {FilesDays: 365}} {
+		if done := h.clean(cfg); done != (Cleaned{}) {
+			t.Errorf("%+v: %+v", cfg, done)
+		}
+	}
+	counted, err := CountOld(t.Context(), h.db, CleanupConfig{FilesDays: 30}, h.clock.now())
+	if err != nil || counted != (Cleaned{Files: 2}) || len(bytes.there) != 3 {
+		t.Errorf("counted %+v %v", counted, err)
+	}
+	// Bytes that cannot be removed leave an orphan, no broken link: the row went first.
+	c := h.cleaning(CleanupConfig{FilesDays: 30})
+	c.files = bytes
+	bytes.fail = fmt.Sprintf("%032x", 1)
+	done, err := c.clean(t.Context())
+	if err == nil || !strings.Contains(err.Error(), bytes.fail) || done != (Cleaned{Files: 2}) {
+		t.Errorf("%+v %v", done, err)
+	}
+	if got := fmt.Sprint(h.rows("tlim_file"), len(bytes.there)); got != "[1] 2" {
+		t.Errorf("rows and bytes: %s", got)
+	}
+	bytes.fail = ""
+	if done, err := c.clean(t.Context()); err != nil || done != (Cleaned{}) {
+		t.Errorf("again: %+v %v", done, err)
+	}
+}
+
+// TestCleanupFormers: former members are forgotten when none of their late notices is taken any more.
+func TestCleanupFormers(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(formerTime - time.Minute)
+	h.send("zhangsan/p", groupText("g1", "zhangsan", group, "x"))
+	h.pass(0)
+	if done := h.clean(CleanupConfig{}); done != (Cleaned{}) {
+		t.Errorf("too early: %+v", done)
+	}
+	h.clock.move(2 * time.Minute)
+	h.send("zhangsan/p", groupText("g2", "zhangsan", group, "x"))
+	h.pass(0)
+	if done := h.clean(CleanupConfig{}); done != (Cleaned{Formers: 1}) {
+		t.Errorf("%+v", done)
+	}
+}
+
+// TestCleanupRuns: it begins at midnight, goes on at each interval, and says what it did.
+func TestCleanupRuns(t *testing.T) {
+	h := start(t, nil)
+	h.fill(3)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
+	h.pass(0)
+	var log strings.Builder
+	var waited []time.Duration
+	c := h.cleaning(CleanupConfig{Enabled: true, Interval: day, Days: 30, IDs: 30})
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	c.wait = func(_ context.Context, d time.Duration) bool {
+		if d == cleanPause {
+			return true
+		}
+		waited = append(waited, d)
+		h.clock.move(d)
+		return len(waited) <= 2
+	}
+	begin := h.clock.now()
+	c.run(t.Context())
+	first := firstClean(begin)
+	if want := []time.Duration{first.Sub(begin), midnight(first, 1).Sub(first), midnight(first, 2).Sub(midnight(first, 1))}; fmt.Sprint(waited) != fmt.Sprint(want) {
+		t.Errorf("waited %v, want %v", waited, want)
+	}
+	if n := strings.Count(log.String(), "clean-up removed what was old"); n != 1 || !strings.Contains(log.String(), "messages=3 offline=0 ids=3 formers=0 files=0") {
+		t.Errorf("%d times:\n%s", n, &log)
+	}
+	m := h.metrics.cleanup
+	if counter(t, m.rows.WithLabelValues("messages")) != 3 || counter(t, m.rows.WithLabelValues("ids")) != 3 || counter(t, m.failures) != 0 {
+		t.Error("metrics of the rows")
+	}
+	var last dto.Metric
+	if err := m.last.Write(&last); err != nil || last.GetGauge().GetValue() != float64(midnight(first, 1).Unix()) {
+		t.Errorf("last: %v %v", &last, err)
+	}
+	// Switched off, nothing runs.
+	c.cfg.Enabled = false
+	waited = nil
+	c.run(t.Context())
+	if len(waited) != 0 {
+		t.Error("it runs while it is off")
+	}
+}
