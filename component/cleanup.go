@@ -83,7 +83,7 @@ func (c *cleaner) report(done Cleaned, err error, stopped bool) {
 		}
 		if odd := [2]int{done.OddMessages, done.OddPending}; odd != c.odd {
 			c.odd = odd
-			c.log.Warn("rows whose msg_time is no 13-digit number are left alone by clean-up", "ofmessage", odd[0], "ofcustomoffline", odd[1])
+			c.log.Warn("rows whose msg_time is no 13-digit number, or is yet to come, are left alone by clean-up", "ofmessage", odd[0], "ofcustomoffline", odd[1])
 		}
 	}
 }

@@ -297,7 +297,7 @@ func TestCleanupOddTimes(t *testing.T) {
 	if got := h.history("zhangsan", "lisi"); got != "m2" {
 		t.Errorf("history: %s", got)
 	}
-	if n := strings.Count(log.String(), "are left alone"); n != 1 {
+	if n := strings.Count(log.String(), "are left alone by clean-up"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, &log)
 	}
 	for _, table := range []string{"ofmessage", "ofcustomoffline"} {

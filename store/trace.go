@@ -11,13 +11,14 @@ type Trace struct {
 	Receipts []Receipt
 	Pending  []Pending // without Body
 	Files    []string  // ids of the files that it names
+	Pushes   []Push    // what became of its pushes, as long as the outbox keeps that
 }
 
 const (
 	traceReceipts = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id = ? ORDER BY reader, id_`
 	tracePending  = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id, msg_status, delete_user
 		FROM ofcustomoffline WHERE msg_id = ? ORDER BY delete_user, id_`
-	traceFiles = `SELECT u.file_id FROM tlim_file_use u WHERE u.msg_id = ? ORDER BY u.file_id`
+	traceFiles = `SELECT file_id, msg_id FROM tlim_file_use WHERE msg_id = ? ORDER BY file_id`
 )
 
 // Trace reads what is known of a message id, at most limit receipts and limit offline rows of it.
@@ -66,8 +67,17 @@ func (s *Store) Trace(ctx context.Context, msgID string, limit int) (Trace, erro
 		return t, err
 	}
 	err = s.page(ctx, traceFiles, []any{msgID}, int64(limit), 0, func(scan scanner) error {
-		t.Files = append(t.Files, "")
-		return scan((*text)(&t.Files[len(t.Files)-1]))
+		var u FileUse
+		err := scan((*text)(&u.FileID), (*text)(&u.MsgID))
+		if err == nil && u.MsgID == msgID {
+			t.Files = append(t.Files, u.FileID)
+		}
+		return err
 	})
+	if err != nil {
+		return t, err
+	}
+	pushes, err := s.PushesOf(ctx, []string{msgID})
+	t.Pushes = pushes[msgID]
 	return t, err
 }

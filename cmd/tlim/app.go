@@ -90,19 +90,19 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.onStop("source of users", func(context.Context) error { return closeSource() })
-	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server),
-		Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
-	})
-	if err != nil {
-		return err
-	}
-	in.Service = service
 	blobs, closeFiles, err := openFiles(ctx, a.cfg.Files, a.log)
 	if err != nil {
 		return err
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
+	service, err := component.New(componentConfig(a.cfg), component.Deps{
+		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server),
+		Files: blobs, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	in.Service = service
 	callers := httpConfig(a.cfg)
 	callers.Tokens = tokens
 	callers.Files = fileConfig(a.cfg, blobs, db)

@@ -21,15 +21,15 @@ func (c *Config) problems() (p Problems) {
 	c.checkFiles(&p)
 	c.checkDirectory(&p)
 	c.checkPush(&p)
+	c.checkCleanup(&p)
 	c.checkNumbers(&p)
 	return p
 }
 
-// later names what this release does not do. A value that asks for it is refused: an administrator who switches clean-up on
-// must not learn from a full disk that nothing happened.
+// later names what this release does not do. A value that asks for it is refused: an administrator who switches something on
+// must not learn from its absence that nothing happened.
 var later = []struct{ prefix, what string }{
 	{"idempotency.", "recognising repeated HTTP calls is"},
-	{"cleanup.", "clean-up is"},
 }
 
 func (c *Config) notYet(p *Problems) {

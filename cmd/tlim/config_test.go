@@ -215,14 +215,19 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
 			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
-		{"not in this release", "store: {driver: oracle, dsn: x}\ncleanup: {enabled: true}", nil, []string{
-			"cleanup.enabled: clean-up is not in this release; leave the key away",
+		{"not in this release", "store: {driver: oracle, dsn: x}\nidempotency: {by_business_id: true}", nil, []string{
+			"idempotency.by_business_id: recognising repeated HTTP calls is not in this release; leave the key away",
 			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
 		{"directory", "directory: {source: ldap, interval: 100ms, max_remove: 5, initial_password: ' x'}", nil, []string{
 			`tlim.yaml:1: directory.max_remove: "5" is no percentage: write 0% to 100%`, `directory.source: "ldap" is none of api, isc, openfire`,
 			"directory.interval: must be between 1s and 24h", "directory.initial_password: does nothing without directory.create_accounts",
 			"directory.initial_password: must be 128 characters at most, without control characters, and without blanks at its ends"}},
 		{"directory of its own", "directory: {dsn: 'tlim:x@tcp(db:3306)/openfire'}", nil, []string{"directory.dsn: does nothing with directory.source api"}},
+		{"clean-up", "cleanup: {enabled: true, interval: 10m, days: -1, offline_days: 40000, files_days: -2, ids: -3}", nil, []string{
+			"cleanup.interval: must be between 1h and 8760h", "cleanup.days: -1 is not between 0 and 36500; days, 0 for never",
+			"cleanup.offline_days: 40000 is not between 0 and 36500; days, 0 for never", "cleanup.files_days: -2 is not between 0 and 36500; days, 0 for never",
+			"cleanup.ids: -3 is not between 0 and 36500; days, 0 for never"}},
+		{"clean-up of everything", "cleanup: {enabled: true, interval: 1h, days: 36500, offline_days: 1, files_days: 1, ids: 1}", nil, nil},
 		{"push", "push: {content: some, jpush: {enabled: true, app_key: 'a:b', base_url: 'http://push.test'}, webhook: {url: push.test, secret: short, kinds: [MTB-, MTC-000]}}", nil, []string{
 			`push.content: "some" is none of shown, hidden`,
 			"push.jpush.master_secret: is missing while push.jpush.enabled is true",

@@ -88,7 +88,13 @@ func TestServeOnOpenfire(t *testing.T) {
 		return id
 	}
 
-	t.Run("a message goes through", func(t *testing.T) { send("你好 😀") })
+	t.Run("a message goes through, and is traced", func(t *testing.T) {
+		id := send("你好 😀")
+		code, out, errs := runCommand(t, "trace", id, "--config", filepath.Join(tlim.Dir, "tlim.yaml"))
+		if code != 0 || !strings.Contains(out, "MTT-000 from zhangsan to lisi") || strings.Contains(out, "你好") || errs != "" {
+			t.Errorf("%d\n%s\n%s", code, out, errs)
+		}
+	})
 
 	t.Run("metrics name the version and the link", func(t *testing.T) {
 		samples, err := tlim.Metrics(ctx)

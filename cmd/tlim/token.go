@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
@@ -39,19 +38,13 @@ func revokeTokens(ctx context.Context, out io.Writer, from Sources, user string)
 	if err != nil {
 		return exitError{fmt.Errorf("%q is no user id", user), exitUsage}
 	}
-	config := storeConfig(cfg, slog.New(slog.DiscardHandler))
-	config.Migrate = "check" // a command for one user changes no tables
-	db, err := store.Open(ctx, config)
-	if err != nil {
-		return err
-	}
-	before, err := db.TokenState(ctx, local)
-	if err == nil {
-		err = db.RevokeTokens(ctx, local)
-	}
-	if closed := db.Close(); err == nil {
-		err = closed
-	}
+	var before store.TokenState
+	err = withStore(ctx, cfg, func(db *store.Store) (err error) {
+		if before, err = db.TokenState(ctx, local); err != nil {
+			return err
+		}
+		return db.RevokeTokens(ctx, local)
+	})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tlim/component"
+	"tlim/store"
+)
+
+func cleanupConfig(c Cleanup) component.CleanupConfig {
+	return component.CleanupConfig{Enabled: c.Enabled, Interval: time.Duration(c.Interval), Days: c.Days, OfflineDays: c.OfflineDays,
+		FilesDays: c.FilesDays, IDs: c.IDs}
+}
+
+// maxDays is a century, of which dates are sure.
+const maxDays = 36500
+
+func (c *Config) checkCleanup(p *Problems) {
+	if i := time.Duration(c.Cleanup.Interval); i < time.Hour || i > 365*24*time.Hour {
+		p.add("cleanup.interval: must be between 1h and 8760h")
+	}
+	for _, n := range []struct {
+		key  string
+		days int
+	}{
+		{"cleanup.days", c.Cleanup.Days}, {"cleanup.offline_days", c.Cleanup.OfflineDays}, {"cleanup.files_days", c.Cleanup.FilesDays}, {"cleanup.ids", c.Cleanup.IDs},
+	} {
+		if n.days < 0 || n.days > maxDays {
+			p.add("%s: %d is not between 0 and %d; days, 0 for never", n.key, n.days, maxDays)
+		}
+	}
+}
+
+func cleanupCommand(from *Sources) *cobra.Command {
+	cleanup := &cobra.Command{
+		Use:   "cleanup",
+		Short: "See what clean-up would remove",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var asJSON bool
+	dryRun := &cobra.Command{
+		Use:   "dry-run",
+		Short: "Count, table by table, what a clean-up would remove now; nothing is changed",
+		Long: "Count, table by table, what a clean-up with this configuration would remove now, whether cleanup.enabled is set or not; nothing is " +
+			"changed. It reads keys and times of the old rows, and of all of some tables, beside a process that serves. Try another retention with " +
+			"--set cleanup.days=90.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cleanupDryRun(cmd.Context(), cmd.OutOrStdout(), *from, asJSON)
+		},
+	}
+	dryRun.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cleanup.AddCommand(dryRun)
+	return cleanup
+}
+
+func cleanupDryRun(ctx context.Context, out io.Writer, from Sources, asJSON bool) error {
+	cfg, _, err := Load(from)
+	if err != nil {
+		return err
+	}
+	var found component.Cleaned
+	err = withStore(ctx, cfg, func(db *store.Store) (err error) {
+		found, err = component.CountOld(ctx, db, cleanupConfig(cfg.Cleanup), time.Now())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return printDryRun(out, cfg.Cleanup, found, asJSON)
+}
+
+// withStore opens the database beside a process that serves, for a command that makes no tables.
+func withStore(ctx context.Context, cfg Config, use func(*store.Store) error) error {
+	config := storeConfig(cfg, slog.New(slog.DiscardHandler))
+	config.Migrate = "check"
+	db, err := store.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	err = use(db)
+	if closed := db.Close(); err == nil {
+		err = closed
+	}
+	return err
+}
+
+// cleanedTable is one line of a dry run.
+type cleanedTable struct {
+	Table string `json:"table"`
+	Kept  string `json:"kept"`
+	Goes  int    `json:"would_go"`
+	Odd   int    `json:"left_alone"` // of unknown age
+}
+
+func printDryRun(out io.Writer, c Cleanup, found component.Cleaned, asJSON bool) error {
+	days := func(n int) string {
+		if n == 0 {
+			return "for ever"
+		}
+		return fmt.Sprintf("%d days", n)
+	}
+	tables := []cleanedTable{
+		{"ofmessage", days(c.Days), found.Messages, found.OddMessages},
+		{"ofstatus", "with the message", found.Receipts, 0},
+		{"ofcustomoffline", days(c.OfflineDays), found.Pending, found.OddPending},
+		{"tlim_id", days(c.IDs), found.IDs, 0},
+		{"tlim_former", "24 hours", found.Formers, 0},
+		{"tlim_file", days(c.FilesDays), found.Files, 0},
+	}
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(struct {
+			Enabled bool           `json:"enabled"`
+			Tables  []cleanedTable `json:"tables"`
+		}{c.Enabled, tables})
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TABLE\tKEPT\tWOULD GO\tLEFT ALONE")
+	for _, t := range tables {
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", t.Table, t.Kept, t.Goes, t.Odd)
+	}
+	if found.OddMessages+found.OddPending > 0 {
+		fmt.Fprintln(w, "\nleft alone: msg_time is no 13-digit number, or is yet to come, so that nobody can say how old the row is")
+	}
+	if !c.Enabled {
+		fmt.Fprintln(w, "\ncleanup.enabled is false: nothing of this is removed")
+	}
+	return w.Flush()
+}

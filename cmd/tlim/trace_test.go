@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+	"tlim/store"
+)
+
+// onDatabases runs a test beside a process that serves from the same database: db is its store, config the file that both read.
+func onDatabases(t *testing.T, test func(t *testing.T, db *store.Store, epoch int64, config string)) {
+	begin := func(t *testing.T, cfg store.Config, yaml string) {
+		db, err := store.Open(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		state, err := db.TakeOver(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		test(t, db, state.Epoch, yaml)
+	}
+	t.Run("sqlite", func(t *testing.T) {
+		dir := t.TempDir()
+		begin(t, store.Config{DSN: filepath.Join(dir, "tlim.db")}, write(t, dir, "tlim.yaml", "xmpp: {secret: x}\n"))
+	})
+	t.Run("mysql", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), testTime)
+		defer cancel()
+		server, err := lab.StartMariaDB(ctx, lab.Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := server.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+		begin(t, store.Config{Driver: "mysql", DSN: server.DSN}, write(t, t.TempDir(), "tlim.yaml", "xmpp: {secret: x}\nstore: {driver: mysql, dsn: '"+server.DSN+"'}\n"))
+	})
+}
+
+func TestTraceAndDryRun(t *testing.T) {
+	onDatabases(t, func(t *testing.T, db *store.Store, epoch int64, config string) {
+		t.Run("trace", func(t *testing.T) { traces(t, db, epoch, config) })
+		t.Run("dry run", func(t *testing.T) { dryRuns(t, db, epoch, config) })
+	})
+}
+
+const traceTime = 1_700_000_000_123
+
+func traces(t *testing.T, db *store.Store, epoch int64, config string) {
+	const secret = "what people wrote"
+	m := store.Message{ID: "row1", MsgID: "m1", Type: "MTT-000", From: "zhangsan", To: "lisi", Time: fmt.Sprint(traceTime), Body: `[{"text":"` + secret + `"}]`, SessionID: "zhangsan"}
+	other := m
+	other.ID, other.MsgID, other.Time = "row2", "late\x1b[2J", fmt.Sprint(traceTime+5000)
+	receipts := []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2}}
+	for i := range traceRows + 1 {
+		receipts = append(receipts, store.Receipt{ID: fmt.Sprint("many", i), MsgID: other.MsgID, Sender: "zhangsan", Reader: fmt.Sprint("u", i), Status: 1})
+	}
+	err := db.Apply(t.Context(), epoch, store.Positions{Clock: traceTime + 9000, Delivered: traceTime + 1, Settled: traceTime - 1}, []store.Change{
+		{Message: &m, IDs: []store.ID{{MsgID: "m1", Class: store.ClassMessage, From: "zhangsan", Conversation: "lisi zhangsan", Time: m.Time, State: store.Live}},
+			Receipts: receipts, Pending: []store.Pending{{Message: m, Owner: "lisi", Status: 1}}, FileUses: []store.FileUse{{FileID: strings.Repeat("a", 32), MsgID: "m1"}},
+			Pushes: []store.Push{{ID: "p1", Channel: "jpush", MsgID: "m1", Type: "MTT-000", Title: "T", Alert: "Zhangsan:" + secret, Made: traceTime, Due: traceTime + 10, Done: true, Outcome: "sent",
+				To: []store.PushTo{{User: "lisi", Code: "registration-id"}, {User: "wangwu", Code: "x", Outcome: "dead"}}},
+				{ID: "p2", Channel: "webhook", MsgID: "m1", Type: "MTT-000", Alert: secret, Made: traceTime, Due: traceTime + 2000, Tries: 3, To: []store.PushTo{{User: "lisi", Code: "x"}}}}},
+		{Message: &other},
+		{SetIDs: []store.ID{{MsgID: "gone", Class: store.ClassMessage, From: "lisi", Conversation: "lisi zhangsan", Time: m.Time, State: store.Revoked}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(args ...string) (string, string) {
+		t.Helper()
+		code, out, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...)
+		if code != 0 || errs != "" {
+			t.Errorf("%q: %d %s", args, code, errs)
+		}
+		return out, regexp.MustCompile(` +`).ReplaceAllString(regexp.MustCompile(`\d{4}-\d\d-\d\d [0-9:.]+ [-+]\d{4} `).ReplaceAllString(out, ""), " ")
+	}
+	_, out := ask("m1")
+	want := `message m1
+stored (1700000000123), MTT-000 from zhangsan to lisi, session zhangsan, 30 bytes, row row1
+routed yes; some phone has not confirmed it yet
+remembered message, live, (1700000000123) by zhangsan in "lisi zhangsan"
+offline row for lisi, status 1, row row1
+receipt read by lisi, status 2, of zhangsan
+push jpush to lisi: sent, made (1700000000123), done (1700000000133), 0 failed
+push jpush to wangwu: dead, made (1700000000123), done (1700000000133), 0 failed
+push webhook to lisi: waits, made (1700000000123), due (1700000002123), 3 failed
+file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+`
+	lines := func(text string) map[string]bool { // pushes come in no order
+		set := map[string]bool{}
+		for line := range strings.Lines(text) {
+			set[line] = true
+		}
+		return set
+	}
+	if fmt.Sprint(lines(out)) != fmt.Sprint(lines(want)) {
+		t.Errorf("\n%s\nwant\n%s", out, want)
+	}
+	if full, _ := ask("m1"); !strings.Contains(full, time.UnixMilli(traceTime).Format("2006-01-02 15:04:05.000")) {
+		t.Errorf("no time: %s", full)
+	}
+	for _, args := range [][]string{{"m1"}, {"m1", "--json"}} {
+		if full, _ := ask(args...); strings.Contains(full, secret) || strings.Contains(full, "registration-id") {
+			t.Errorf("%q shows what was written, or a device: %s", args, full)
+		}
+	}
+	if full, _ := ask("m1", "--body"); strings.Count(full, secret) != 3 {
+		t.Errorf("--body: %s", full)
+	}
+	full, _ := ask("m1", "--json", "--body")
+	var v traced
+	if err := json.Unmarshal([]byte(full), &v); err != nil {
+		t.Fatal(err)
+	}
+	if len(v.Messages) != 1 || v.Messages[0].Body != m.Body || !v.Messages[0].Routed || v.Messages[0].Settled || len(v.Pushes) != 2 || len(v.Receipts) != 1 ||
+		v.Offline[0] != (tracedPending{"lisi", 1, "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || v.Cut != nil {
+		t.Errorf("%s", full)
+	}
+
+	out, _ = ask("late\x1b[2J")
+	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != traceRows {
+		t.Errorf("%.600s", out)
+	}
+	_, out = ask("gone")
+	if !strings.Contains(out, "stored no: revoked, removed or cleaned up") || !strings.Contains(out, "remembered message, revoked, ") {
+		t.Errorf("revoked: %s", out)
+	}
+	full, _ = ask("gone", "--json")
+	if !strings.Contains(full, `"messages": []`) || !strings.Contains(full, `"pushes": []`) {
+		t.Errorf("revoked: %s", full)
+	}
+
+	for _, id := range []string{"never", "M1", "m1 ", "m%", "' OR 1=1 --", "😀"} {
+		if code, out, errs := runCommand(t, "trace", id, "--config", config); code != exitFailed || out != "" || !strings.Contains(errs, "nothing is known of") {
+			t.Errorf("%q: %d %s %s", id, code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{}, {"a", "b"}, {""}, {"m1", "--yaml"}} {
+		if code, _, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...); code != exitUsage || errs == "" {
+			t.Errorf("%q: %d %s", args, code, errs)
+		}
+	}
+}
+
+func dryRuns(t *testing.T, db *store.Store, epoch int64, config string) {
+	now := time.Now()
+	var changes []store.Change
+	for i, days := range []int{100, 50, 20, 0} {
+		at := fmt.Sprint(now.AddDate(0, 0, -days).UnixMilli() - 60_000)
+		m := store.Message{ID: fmt.Sprint("old", i), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", Time: at, SessionID: "zhangsan"}
+		changes = append(changes, store.Change{Message: &m, IDs: []store.ID{{MsgID: m.MsgID, Class: store.ClassMessage, Time: at, State: store.Live}},
+			Pending: []store.Pending{{Message: m, Owner: "lisi"}}, Formers: []store.Former{{SessionID: "g", UserID: m.MsgID, Time: at}}})
+		if err := db.AddFile(t.Context(), store.File{ID: fmt.Sprintf("%032d", i), Time: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	odd := store.Message{ID: "odd", MsgID: "odd", Time: "gestern"}
+	changes = append(changes, store.Change{Message: &odd, Pending: []store.Pending{{Message: odd, Owner: "lisi"}}})
+	end := now.UnixMilli()
+	if err := db.Apply(t.Context(), epoch, store.Positions{Clock: end, Delivered: end, Settled: end}, changes); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := runCommand(t, "cleanup", "dry-run", "--config", config)
+	want := `TABLE            KEPT              WOULD GO  LEFT ALONE
+ofmessage        30 days           4         1
+ofstatus         with the message  1002      0
+ofcustomoffline  for ever          0         0
+tlim_id          30 days           4         0
+tlim_former      24 hours          3         0
+tlim_file        for ever          0         0
+
+left alone: msg_time is no 13-digit number, or is yet to come, so that nobody can say how old the row is
+
+cleanup.enabled is false: nothing of this is removed
+`
+	if code != 0 || out != want || errs != "" {
+		t.Errorf("%d\n%s\n%s\nwant\n%s", code, out, errs, want)
+	}
+	code, out, errs = runCommand(t, "cleanup", "dry-run", "--json", "--config", config, "--set", "cleanup.enabled=true", "--set", "cleanup.days=0", "--set", "cleanup.offline_days=60", "--set", "cleanup.files_days=10", "--set", "cleanup.ids=0")
+	var v struct {
+		Enabled bool
+		Tables  []cleanedTable
+	}
+	if err := json.Unmarshal([]byte(out), &v); code != 0 || err != nil || errs != "" || !v.Enabled {
+		t.Fatalf("%d %v %s %s", code, err, out, errs)
+	}
+	if got, want := fmt.Sprint(v.Tables), "[{ofmessage for ever 0 0} {ofstatus with the message 0 0} {ofcustomoffline 60 days 2 1} {tlim_id for ever 0 0} {tlim_former 24 hours 3 0} {tlim_file 10 days 3 0}]"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	// It changed nothing.
+	if left, err := db.MessagesAfter(t.Context(), 0, "", 100); err != nil || len(left) != 6 {
+		t.Errorf("%d messages are left: %v", len(left), err)
+	}
+	for _, args := range [][]string{{"cleanup", "now"}, {"cleanup", "dry-run", "x"}, {"cleanup", "dry-run", "--set", "cleanup.days=-1"}} {
+		if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
+			t.Errorf("%q: %d %s", args, code, errs)
+		}
+	}
+}
