@@ -92,7 +92,7 @@ func (t *tx) erase(ctx context.Context, rows []Erased) error {
 		}
 		authors[e.MsgID][e.From] = true
 	}
-	if err := t.doIn(ctx, messageDelete, keys); err != nil {
+	if err := t.deleteMessages(ctx, keys); err != nil {
 		return err
 	}
 

@@ -75,25 +75,6 @@ func (s *Store) history(ctx context.Context, where string, args []any, p Page) (
 	return found, total, err
 }
 
-// total counts a history, whose parts have these arguments, unless p does not want it.
-func (s *Store) total(ctx context.Context, p Page, where string, parts ...[]any) (int64, error) {
-	if p.NoTotal {
-		return -1, nil
-	}
-	var total int64
-	for _, args := range parts {
-		if _, err := s.one(ctx, `SELECT COUNT(*) FROM ofmessage WHERE `+where, args, func(scan scanner) error {
-			var n number
-			err := scan(&n)
-			total += int64(n)
-			return err
-		}); err != nil {
-			return 0, err
-		}
-	}
-	return total, nil
-}
-
 // beyond says whether p can hold no row of a history of total rows; -1 is not known.
 func (p Page) beyond(total int64) bool {
 	return p.Length <= 0 || total >= 0 && int64(p.Start) >= total

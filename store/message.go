@@ -181,7 +181,7 @@ func (t *tx) dropConversation(ctx context.Context, drops []Drop, queues bool) er
 	if err != nil {
 		return err
 	}
-	if err := t.doIn(ctx, messageDelete, rows); err != nil {
+	if err := t.deleteMessages(ctx, rows); err != nil {
 		return err
 	}
 
@@ -215,4 +215,12 @@ func (t *tx) dropConversation(ctx context.Context, drops []Drop, queues bool) er
 		return err
 	}
 	return t.doIn(ctx, receiptDelete, rows)
+}
+
+// deleteMessages removes rows by their key.
+func (t *tx) deleteMessages(ctx context.Context, keys []string) error {
+	if len(keys) > 0 {
+		t.s.totals.delete()
+	}
+	return t.doIn(ctx, messageDelete, keys)
 }

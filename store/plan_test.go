@@ -14,7 +14,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 	}
 	defer s.Close()
 	history := func(where string) []string {
-		out := []string{`SELECT COUNT(*) FROM ofmessage WHERE ` + where}
+		out := []string{historyCount + where, historyCount + where + historySince}
 		for _, p := range []Page{{}, {BeforeTime: "1"}, {BeforeTime: "1", BeforeID: "m"}} {
 			where, _, _ := keyset(where, nil, p)
 			out = append(out, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+newestFirst)

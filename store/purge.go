@@ -80,7 +80,7 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 			if err := t.dropConversation(ctx, drops, false); err != nil {
 				return err
 			}
-			return t.doIn(ctx, messageDelete, ids) // also those without a msg_id
+			return t.deleteMessages(ctx, ids) // also those without a msg_id
 		}
 		if len(notices) > 0 {
 			return t.doIn(ctx, noticeDelete, notices)

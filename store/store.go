@@ -37,6 +37,7 @@ type Store struct {
 	report  Report
 
 	readers sync.Map // statement -> *sql.Stmt, on the reading pool
+	totals  totals
 
 	// turn is the right to write: one transaction at a time. Everything below belongs to its holder.
 	turn    chan struct{}

@@ -62,7 +62,11 @@ func (s *Store) take(ctx context.Context) error {
 	}
 }
 
-func (s *Store) release() { <-s.turn }
+// release ends the turn: what the transaction did is there, or not, or nobody knows.
+func (s *Store) release() {
+	s.totals.deleted()
+	<-s.turn
+}
 
 // begin prepares what the last transaction missed and starts the next.
 func (s *Store) begin(ctx context.Context) (*tx, error) {

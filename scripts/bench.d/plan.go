@@ -29,7 +29,7 @@ var partNames = []string{"group", "chat", "latency", "cpu", "offline", "history"
 
 func readPlan(args []string) (plan, error) {
 	p := plan{round: 2 * time.Second, latencies: 100, memoryMessages: memoryMessages, parts: partNames,
-		offline: offlineSize{rows: 10_000, calls: 200}, history: historySize{depth: 1_000_000, calls: 20},
+		offline: offlineSize{rows: 10_000, calls: 200}, history: historySize{depth: 1_000_000, calls: 100},
 		receivers: 1000, fileBytes: 1 << 30, uploadBytes: 100 << 20}
 	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
