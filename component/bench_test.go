@@ -47,7 +47,7 @@ func (r *renderingSender) Post([]byte) bool { r.posted.Add(1); return true }
 func (r *renderingSender) Barrier(done func(error)) { done(nil) }
 
 // benchService runs a Service over SQLite whose sender only renders.
-func benchService(b *testing.B) (*Service, *renderingSender) {
+func benchService(b *testing.B, channels ...Channel) (*Service, *renderingSender) {
 	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -57,7 +57,7 @@ func benchService(b *testing.B) (*Service, *renderingSender) {
 	cfg := testConfig()
 	cfg.Inflight = 8 * batchItems
 	cfg.OwedPerUser = 1 << 20
-	s, err := New(cfg, Deps{Store: db, Sender: sender, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(cfg, Deps{Store: db, Sender: sender, Push: channels, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -101,12 +101,42 @@ func cpuTime(b *testing.B) time.Duration {
 }
 
 // BenchmarkChat is a 1:1 message with a server receipt, stored, among 100 users who are all online on their phones.
-func BenchmarkChat(b *testing.B) {
-	s, sender := benchService(b)
+func BenchmarkChat(b *testing.B) { benchChat(b, false) }
+
+// BenchmarkChatPush is BenchmarkChat beside a vendor that takes every push at once: for users without a registration, for users
+// with one, and while the vendor is away, so that rows are written and wait. Their cost is the ratio to none, in CPU time of the
+// whole process.
+func BenchmarkChatPush(b *testing.B) {
+	away := func(Note) (bool, error) { return true, &PushError{Err: errVendor, Wait: time.Hour} }
+	b.Run("none", func(b *testing.B) { benchChat(b, false) })
+	b.Run("unregistered", func(b *testing.B) { benchChat(b, false, Channel{Name: "test", Pusher: &countingVendor{}}) })
+	b.Run("registered", func(b *testing.B) { benchChat(b, true, Channel{Name: "test", Pusher: &countingVendor{}}) })
+	b.Run("away", func(b *testing.B) { benchChat(b, true, Channel{Name: "test", Pusher: &testVendor{answer: away}}) })
+}
+
+// countingVendor takes every push, and keeps nothing.
+type countingVendor struct{ ids, receivers atomic.Int64 }
+
+func (v *countingVendor) NewID(context.Context) (string, error) {
+	return strconv.FormatInt(v.ids.Add(1), 10), nil
+}
+
+func (v *countingVendor) Push(_ context.Context, n Note) (bool, error) {
+	v.receivers.Add(int64(len(n.To)))
+	return false, nil
+}
+
+func benchChat(b *testing.B, registered bool, channels ...Channel) {
+	s, sender := benchService(b, channels...)
 	jids := make([]string, 100)
 	for i := range jids {
 		jids[i] = fmt.Sprintf("user%d@%s/phone", i, testServer)
 		s.Stanza(stanza.Stanza{Name: "presence", From: jids[i], To: testComponent})
+		if registered {
+			if err := s.RegisterPush(b.Context(), "user"+strconv.Itoa(i), "code"+strconv.Itoa(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
 	}
 	finish(b, s)
 	b.ReportAllocs()
