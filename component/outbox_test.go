@@ -391,6 +391,48 @@ func TestPushCallsStayWhole(t *testing.T) {
 	}
 }
 
+// A group with more phones than one call takes.
+func TestPushToMany(t *testing.T) {
+	h := startPushing(t, nil)
+	users := make([]store.User, maxReceivers+1)
+	ids := []string{"zhangsan"}
+	for i := range users {
+		users[i] = store.User{ID: fmt.Sprint("many", i), PushCode: fmt.Sprint("c", i)}
+		ids = append(ids, users[i].ID)
+	}
+	if err := h.AddUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
+		b.changes = append(b.changes, store.Change{SetPush: users})
+		b.restale = localsOf(users)
+		return nil
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	group := h.makeGroup("zhangsan", ids...)
+	var mu sync.Mutex
+	var sizes []int
+	got := map[string]int{}
+	h.vendor.set(func(n Note) (bool, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, len(n.To))
+		for _, to := range n.To {
+			got[to.Code]++
+		}
+		return false, nil
+	})
+	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
+	h.drained()
+	mu.Lock()
+	defer mu.Unlock()
+	slices.Sort(sizes)
+	if fmt.Sprint(sizes) != fmt.Sprint([]int{1, maxReceivers}) || len(got) != len(users) {
+		t.Errorf("calls with %v receivers reached %d phones of %d", sizes, len(got), len(users))
+	}
+}
+
 // A message sent again, as clients do that got no receipt, is one push.
 func TestPushOfRepeatedMessage(t *testing.T) {
 	h := startPushing(t, nil)

@@ -1,9 +1,17 @@
 package system
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +32,9 @@ type pushing struct {
 func TestPush(t *testing.T) {
 	d := jpush.Start()
 	t.Cleanup(d.Close)
-	w := newWorld(t, openfire, map[string]any{"push.jpush.enabled": true, "push.jpush.app_key": d.Key, "push.jpush.master_secret": d.Secret, "push.jpush.base_url": d.URL})
+	own := newOwnSender(t)
+	w := newWorld(t, openfire, map[string]any{"push.jpush.enabled": true, "push.jpush.app_key": d.Key, "push.jpush.master_secret": d.Secret, "push.jpush.base_url": d.URL,
+		"push.webhook.url": own.url, "push.webhook.secret": own.secret, "push.webhook.kinds": []string{"MTS-"}})
 	users := people(t, 4)
 	p := &pushing{world: w, vendor: d, user: users[0]}
 	group := w.group(users...)
@@ -70,6 +80,18 @@ func TestPush(t *testing.T) {
 		p.fence(absent)
 		p.rang(absent, p.name()+"("+name+"):to all", 1)
 		p.rang(p.user, p.name()+"("+name+"):to all", 0) // the sender has a code too
+
+		// The other channel takes messages of groups only.
+		select {
+		case got := <-own.calls:
+			want := ownCall{Type: "MTS-000", Title: p.get("findSession", "session_id", group)["session_name"].(string), Alert: p.name() + "(" + name + "):to all", Platforms: []string{"android", "ios"}}
+			want.Receivers = []map[string]string{{"user_id": absent, "registration_id": code(absent), "msg_id": id}}
+			if fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("the site's own sender got %v, want %v", got, want)
+			}
+		case <-within(t, soon).Done():
+			t.Error("the site's own sender got nothing")
+		}
 	})
 
 	t.Run("an iPhone", func(t *testing.T) {
@@ -137,8 +159,13 @@ func TestPush(t *testing.T) {
 		}
 	})
 
+	select {
+	case got := <-own.calls:
+		t.Errorf("the site's own sender got more: %v", got)
+	default:
+	}
 	log := string(must[[]byte](t)(os.ReadFile(w.tlim.Log)))
-	for _, secret := range []string{d.Secret, d.Key, code(absent), code(dead), "Basic ", "killed before", "nobody hears"} {
+	for _, secret := range []string{d.Secret, d.Key, own.secret, code(absent), code(dead), "Basic ", "killed before", "nobody hears"} {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log has %q", secret)
 		}
@@ -146,6 +173,42 @@ func TestPush(t *testing.T) {
 	if n := strings.Count(log, "pushes fail"); n == 0 || strings.Count(log, "pushes work again") != 1 {
 		t.Errorf("the log tells %d times that pushes fail, and not once that they work again:\n%s", n, logTail(w.tlim.Log))
 	}
+}
+
+// ownSender is a sender of a site's own, written by what deploy/README.md says of push.webhook.
+type ownSender struct {
+	url, secret string
+	calls       chan ownCall
+}
+
+type ownCall struct {
+	Type      string              `json:"msg_type"`
+	Title     string              `json:"title"`
+	Alert     string              `json:"alert"`
+	Platforms []string            `json:"platforms"`
+	Receivers []map[string]string `json:"receivers"`
+}
+
+func newOwnSender(t *testing.T) *ownSender {
+	o := &ownSender{secret: "the-secret-of-the-site", calls: make(chan ownCall, 100)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		mac := hmac.New(sha256.New, []byte(o.secret))
+		fmt.Fprintf(mac, "%s.%s", r.Header.Get("X-Tlim-Timestamp"), body)
+		seconds, _ := strconv.ParseInt(r.Header.Get("X-Tlim-Timestamp"), 10, 64)
+		var call ownCall
+		switch {
+		case err != nil, !hmac.Equal([]byte("sha256="+hex.EncodeToString(mac.Sum(nil))), []byte(r.Header.Get("X-Tlim-Signature"))),
+			time.Since(time.Unix(seconds, 0)).Abs() > 5*time.Minute, r.Header.Get("X-Tlim-Id") == "", json.Unmarshal(body, &call) != nil:
+			t.Errorf("a call that is not signed as documented: %v %s", r.Header, body)
+			w.WriteHeader(http.StatusForbidden)
+		default:
+			o.calls <- call
+		}
+	}))
+	t.Cleanup(server.Close)
+	o.url = server.URL
+	return o
 }
 
 func (p *pushing) in(t *testing.T) *pushing {
