@@ -42,6 +42,7 @@ type lab struct {
 	svc   *recorder
 	store *store.Store
 	log   *safeBuffer
+	file  string      // of a whole: its tables
 	over  chan string // paths of the calls that are over; more than its room are not remembered
 }
 
@@ -188,7 +189,15 @@ func (l *lab) token(t testing.TB, user string) string {
 // seeded is a store on SQLite with a little of everything.
 func seeded(t testing.TB) *store.Store {
 	t.Helper()
-	s := emptyStore(t)
+	s, _ := seededFile(t)
+	return s
+}
+
+// seededFile is seeded, and the file of its tables.
+func seededFile(t testing.TB) (s *store.Store, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "tlim.db")
+	s = openStore(t, file)
 	msg := func(id, kind, from, to, session, body string, at int) *store.Message {
 		return &store.Message{ID: "row-" + id, MsgID: id, Type: kind, From: from, To: to, SessionID: session, Body: body, Time: strconv.Itoa(1544602393000 + at)}
 	}
@@ -246,12 +255,17 @@ func seeded(t testing.TB) *store.Store {
 		{Message: msg("n2", "MTB-100", "admin", "lisi", "admin", `[{"title":"工资条"}]`, 32)},
 	}
 	apply(t, s, changes)
-	return s
+	return s, file
 }
 
 func emptyStore(t testing.TB) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: "auto",
+	return openStore(t, filepath.Join(t.TempDir(), "tlim.db"))
+}
+
+func openStore(t testing.TB, file string) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), store.Config{Driver: "sqlite", DSN: file, Migrate: "auto",
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
@@ -512,10 +526,14 @@ func (b *safeBuffer) String() string {
 	return b.buf.String()
 }
 
-// serveOnce calls the handler without a network, as an admin.
-func serveOnce(l *lab, path, form string) answer {
-	r := httptest.NewRequest(http.MethodPost, base+path, strings.NewReader(form))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+// serveOnce calls the handler without a network, as an admin. GET has the form in its URL.
+func serveOnce(l *lab, method, path, form string) answer {
+	r := httptest.NewRequest(method, base+path, strings.NewReader(form))
+	if method == http.MethodGet {
+		r = httptest.NewRequest(method, base+path+"?"+form, nil)
+	} else {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
 	r.Header.Set("Authorization", "Bearer "+adminKey)
 	w := httptest.NewRecorder()
 	l.Handler().ServeHTTP(w, r)

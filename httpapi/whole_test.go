@@ -23,7 +23,7 @@ const knownFile = "0123456789abcdef0123456789abcdef"
 func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	t.Helper()
 	// 1. The tables, and what seeded leaves out.
-	s := seeded(t)
+	s, file := seededFile(t)
 	pending := func(id string) store.Pending {
 		found, err := s.MessagesByID(t.Context(), []string{id})
 		if err != nil || len(found[id]) != 1 {
@@ -68,10 +68,12 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 		}
 	})
 	svc.Up()
-	return newLabOf(t, s, svc, append([]func(*Config){func(c *Config) {
+	l := newLabOf(t, s, svc, append([]func(*Config){func(c *Config) {
 		c.Language = English
 		c.Files = Files{Blobs: folder, Rows: s, Prefixes: []string{"/cap-aco"}, FallbackURL: "http://old.example"}
 	}}, change...)...)
+	l.file = file
+	return l
 }
 
 // fresh says that no group shows an old name of a user: else the component would change that while a test reads.

@@ -53,8 +53,8 @@ func JSON(text string) (string, error) {
 	return strict, nil
 }
 
-// tooDeep counts brackets outside strings, before any recursive reader sees the text. Comments may raise the count: no
-// real message is near the limit.
+// tooDeep counts brackets outside strings and comments, before any recursive reader sees the text. A quote in a comment
+// begins no string: brackets behind it count.
 func tooDeep(text string) bool {
 	depth := 0
 	var quote byte
@@ -66,6 +66,10 @@ func tooDeep(text string) bool {
 				i++
 			} else if c == quote {
 				quote = 0
+			}
+		case c == '/':
+			if end := commentEnd(text[i:]); end > 0 {
+				i += end - 1
 			}
 		case c == '"' || c == '\'':
 			quote = c
@@ -92,11 +96,12 @@ func (r *rewriter) rewrite() error {
 	for r.pos < len(r.in) {
 		c := r.in[r.pos]
 		switch {
-		case strings.HasPrefix(r.in[r.pos:], "//"):
-			r.skipTo("\n")
-		case strings.HasPrefix(r.in[r.pos:], "/*"):
-			r.pos += 2
-			r.skipTo("*/")
+		case c == '/':
+			end := commentEnd(r.in[r.pos:])
+			if end == 0 || oddLine(r.in[r.pos:r.pos+end]) {
+				return errSyntax
+			}
+			r.pos += end
 		case c == ',':
 			r.comma = true
 			r.pos++
@@ -135,12 +140,29 @@ func (r *rewriter) flush() {
 	}
 }
 
-func (r *rewriter) skipTo(end string) {
-	if i := strings.Index(r.in[r.pos:], end); i >= 0 {
-		r.pos += i + len(end)
-	} else {
-		r.pos = len(r.in)
+// commentEnd is the length of the comment at the begin of text, with the line end of one in a line; 0 when there is none.
+func commentEnd(text string) int {
+	open, end := 2, "*/"
+	switch {
+	case strings.HasPrefix(text, "//"):
+		end = "\n"
+	case !strings.HasPrefix(text, "/*"):
+		return 0
 	}
+	if i := strings.Index(text[open:], end); i >= 0 {
+		return open + i + len(end)
+	}
+	return len(text)
+}
+
+// oddLine says whether a comment in a line holds what ends the line for JavaScript and not for the library: what follows is
+// data for the one and comment for the other.
+func oddLine(comment string) bool {
+	line, ended := strings.CutSuffix(comment, "\n")
+	if ended {
+		line = strings.TrimSuffix(line, "\r")
+	}
+	return strings.HasPrefix(comment, "//") && strings.ContainsAny(line, "\r\u2028\u2029")
 }
 
 // word takes an identifier, a literal or a number.
@@ -179,11 +201,8 @@ func (r *rewriter) isKey() bool {
 	for ahead.pos < len(ahead.in) {
 		_, size := utf8.DecodeRuneInString(ahead.in[ahead.pos:])
 		switch {
-		case strings.HasPrefix(ahead.in[ahead.pos:], "//"):
-			ahead.skipTo("\n")
-		case strings.HasPrefix(ahead.in[ahead.pos:], "/*"):
-			ahead.pos += 2
-			ahead.skipTo("*/")
+		case commentEnd(ahead.in[ahead.pos:]) > 0:
+			ahead.pos += commentEnd(ahead.in[ahead.pos:])
 		case isSpace(ahead.in[ahead.pos : ahead.pos+size]):
 			ahead.pos += size
 		default:

@@ -2,11 +2,11 @@ package lenient
 
 import (
 	"encoding/json"
-	"reflect"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/titanous/json5"
+	"github.com/dop251/goja"
 )
 
 func TestJSON(t *testing.T) {
@@ -38,26 +38,73 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// FuzzJSON: what comes out is strict JSON and means what the library reads in the input.
+// TestDepth: whatever stands before and between, nothing deeper than the limit passes: those behind us recurse.
+func TestDepth(t *testing.T) {
+	for _, before := range []string{"", "/*'*/", "//'\n", `/*"*/`, "/* // */", "['/*',", `["//",`, `['\'',`} {
+		deep := before + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+		if out, err := JSON(deep); err != ErrDepth {
+			t.Errorf("%s and 100,000 brackets: %.20q, %v", before, out, err)
+		}
+		flat := before + strings.Repeat("[", 10) + strings.Repeat("]", 10+strings.Count(before, "["))
+		if _, err := JSON(flat); err != nil {
+			t.Errorf("%s and 10 brackets: %v", before, err)
+		}
+	}
+}
+
+// TestCost: no text of a megabyte takes long; each of these would where a reader looks back or ahead once too often.
+func TestCost(t *testing.T) {
+	const size = 1 << 20
+	for _, piece := range []string{"1,", "a:1,", "/**/", "1/**/ ,", "'',", "//\n", " ", "a:/*", "/*", "'\\", "{a:1},", "[],", "\u2028", "0x1,", "a/**/:1,"} {
+		for _, open := range []string{"[", "{"} {
+			text := open + strings.Repeat(piece, size/len(piece)) + map[string]string{"[": "]", "{": "}"}[open]
+			begin := time.Now()
+			out, err := JSON(text)
+			if took := time.Since(begin); took > 5*time.Second { // some 0.1 s
+				t.Errorf("%d bytes of %q took %v (%v)", len(text), piece, took, err)
+			}
+			if len(out) > 6*len(text) {
+				t.Errorf("%d bytes of %q became %d", len(text), piece, len(out))
+			}
+		}
+	}
+}
+
+// FuzzJSON: what comes out is strict JSON, means what JavaScript reads in the input, and is its own strict form.
 func FuzzJSON(f *testing.F) {
-	for _, s := range []string{`{"a":1}`, `{a:'b',}`, `[.5,+1,0x1F]`, `{a/**/:1}`, `{'\u0041':"\\"}`, "{a:'\\\n'}", `[1,]`, `{a:{b:[{c:''}]}}`} {
+	for _, s := range []string{`{"a":1}`, `{a:'b',}`, `[.5,+1,0x1F]`, `{a/**/:1}`, `{'\u0041':"\\"}`, "{a:'\\\n'}", `[1,]`, `{a:{b:[{c:''}]}}`, "[//\r1\n]", "[//\u20281\n]",
+		"/*'*/[1]", `['\x41\v\0\a']`, `[010,1e5,5.,-.5e3,-0x10,- 1]`, "{\u00a0\ufeffa:1}", `{if:1,$_:2,\u4f60:3,你:4,"":5}`, `{a:1,a:{},b:2,2:3,1:4}`, "['\u2028\t']", `["\ud800"]`} {
 		f.Add(s)
+	}
+	machine := goja.New()
+	same, err := machine.RunString(`(function(loose, strict) { return JSON.stringify(eval("(" + loose + "\n)")) === JSON.stringify(JSON.parse(strict)) })`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	compare, ok := goja.AssertFunction(same)
+	if !ok {
+		f.Fatal("no function")
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		out, err := JSON(in)
 		if err != nil {
 			return
 		}
-		var strict any
-		if err := json.Unmarshal([]byte(out), &strict); err != nil {
-			if strings.Contains(err.Error(), "exceeds") || strings.Contains(err.Error(), "out of range") || strings.Contains(err.Error(), "cannot unmarshal number") {
-				return // a legal number that float64 cannot hold
-			}
-			t.Fatalf("%q gave %q: %v", in, out, err)
+		if !json.Valid([]byte(out)) {
+			t.Fatalf("%q gave %q", in, out)
 		}
-		var loose any
-		if json5.Unmarshal([]byte(in), &loose) == nil && !reflect.DeepEqual(strict, loose) {
-			t.Fatalf("%q reads %v, its strict form %q reads %v", in, loose, out, strict)
+		if again, err := JSON(out); err != nil || again != out {
+			t.Fatalf("%q gave %q, and that %q, %v", in, out, again, err)
+		}
+		if len(out) > 6*len(in)+2 { // a character becomes at most an escape; two quotes come with a name
+			t.Fatalf("%d bytes became %d", len(in), len(out))
+		}
+		if in == out || strings.Contains(out, "__proto__") || strings.Contains(out, `\u`) && strings.Contains(out, "proto") {
+			return // JSON is no JavaScript in this one name: there it sets what an object inherits from
+		}
+		equal, err := compare(goja.Undefined(), machine.ToValue(in), machine.ToValue(out))
+		if err != nil || !equal.ToBoolean() {
+			t.Fatalf("%q is not what its strict form %q is: %v", in, out, err)
 		}
 	})
 }
