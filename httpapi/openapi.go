@@ -148,7 +148,7 @@ func pathItem(rt route, name, suffix string) (object, error) {
 			"operationId": strings.ReplaceAll(name, "/", "_") + suffix + "_" + method, "tags": []string{e.tag}, "summary": e.summary,
 			"description": strings.TrimSpace(e.text + " " + callers(rt.callers)), "responses": e.responses(rt, ex), "security": security(rt.callers.scopes),
 		}
-		if slices.Contains([]string{"dropped"}, e.tag) || strings.Contains(e.summary, "(deprecated)") {
+		if e.tag == "dropped" || strings.Contains(e.summary, "(deprecated)") {
 			o["deprecated"] = true
 		}
 		return o
@@ -324,6 +324,10 @@ func (e endpoint) responses(rt route, ex example) object {
 	for _, f := range failureStatuses {
 		all[fmt.Sprint(f.status)] = object{"$ref": "#/components/responses/" + fmt.Sprint(f.status)}
 	}
+	if e.uploads() {
+		codes, _ := e.refusals()
+		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", textNoFile.en, append([]component.Code{resultFail}, codes...)...)
+	}
 	switch {
 	case e.tag == "dropped":
 		all["410"] = object{"$ref": "#/components/responses/410"}
@@ -412,12 +416,17 @@ func failureSchema() object {
 	}, "additionalProperties": object{"type": "integer", "description": "The numbers of the answer."}}
 }
 
+// failed is a failing answer with one of these results.
+func failed(text, detail string, results ...component.Code) object {
+	return object{"description": text, "content": object{"application/json": object{
+		"schema":  object{"allOf": []object{{"$ref": "#/components/schemas/Failure"}, {"properties": object{"result": object{"enum": results}}}}},
+		"example": object{"result": results[0], "result_detail": detail}}}}
+}
+
 func failureResponses() object {
 	all := object{}
 	add := func(status int, text, header, detail string, results ...component.Code) {
-		r := object{"description": text, "content": object{"application/json": object{
-			"schema":  object{"allOf": []object{{"$ref": "#/components/schemas/Failure"}, {"properties": object{"result": object{"enum": results}}}}},
-			"example": object{"result": results[0], "result_detail": detail}}}}
+		r := failed(text, detail, results...)
 		if header != "" {
 			r["headers"] = object{header: object{"$ref": "#/components/headers/" + header}}
 		}
