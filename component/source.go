@@ -48,9 +48,11 @@ type sourceSync struct {
 	fresh  registrations
 
 	// Of the one goroutine that polls.
-	said string // the last trouble, to log it once
-	bad  string // the last ids that cannot be users, likewise
-	dry  string // the last word of a dry run, likewise
+	held    bool   // the last poll would have removed more than may leave,
+	allowed int    // which was so many
+	said    string // the last trouble, to log it once
+	bad     string // the last ids that cannot be users, likewise
+	dry     string // the last word of a dry run, likewise
 }
 
 func newSourceSync(s *Service, source Source, cfg DirectoryConfig) *sourceSync {
@@ -126,7 +128,11 @@ func (y *sourceSync) poll(ctx context.Context) error {
 // guard takes those who left out of the difference when they are more than may leave at once, and says so.
 func (y *sourceSync) guard(d *difference) error {
 	allowed := int(math.Ceil(float64(d.known) * y.cfg.MaxRemove / 100))
-	if len(d.left) <= allowed {
+	if y.held { // those who were added meanwhile do not make it right
+		allowed = min(allowed, y.allowed)
+	}
+	y.held, y.allowed = len(d.left) > allowed, allowed
+	if !y.held {
 		y.s.metrics.directory.held.Set(0)
 		return nil
 	}

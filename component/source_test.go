@@ -82,7 +82,7 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 		percent float64
 		missing int
 		refused bool
-	}{{"as many as may", 10, 2, false}, {"too many", 10, 4, true}, {"a share is rounded up", 6, 2, false}, {"none may", 0, 1, true}, {"all may", 100, 20, false}, {"an empty source", 90, 20, true}} {
+	}{{"as many as may", 10, 2, false}, {"one too many", 10, 3, true}, {"a share is rounded up", 6, 2, false}, {"none may", 0, 1, true}, {"all may", 100, 20, false}, {"an empty source", 90, 20, true}} {
 		t.Run(c.name, func(t *testing.T) {
 			h := startSourced(t, func(d *DirectoryConfig) { d.MaxRemove = c.percent }, all...)
 			h.from.have(append(all[c.missing:], "u99=new")...)
