@@ -167,6 +167,27 @@ func TestRelativePaths(t *testing.T) {
 	}
 }
 
+// directory.dsn is a file, or a server's address whatever the store is.
+func TestDirectoryAddress(t *testing.T) {
+	for _, c := range []struct{ driver, dsn, want string }{
+		{"sqlite, dsn: tlim.db", "users.db", "DIR/users.db"},
+		{"sqlite, dsn: tlim.db", "u:p@tcp(db:3306)/openfire", "u:p@tcp(db:3306)/openfire"},
+		{"mysql, dsn: 'u:p@tcp(db)/im'", "u:p@tcp(db)/openfire", "u:p@tcp(db)/openfire"},
+		{"mysql, dsn: 'u:p@tcp(db)/im'", "", ""},
+	} {
+		dir := t.TempDir()
+		write(t, dir, "secret", "x")
+		path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: secret}\nstore: {driver: "+c.driver+"}\ndirectory: {source: openfire, dsn: '"+c.dsn+"'}\n")
+		cfg, _, err := Load(Sources{File: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.ReplaceAll(cfg.Directory.DSN.Reveal(), dir, "DIR"); got != c.want {
+			t.Errorf("directory.dsn %s became %s, not %s", c.dsn, got, c.want)
+		}
+	}
+}
+
 func TestSecretSources(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a", "from-file\n")

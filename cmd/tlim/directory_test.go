@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component"
+	"tlim/component/openfire"
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func TestOpenSource(t *testing.T) {
+	dir := t.TempDir()
+	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "tlim.db"), MaxWait: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, c := range []struct {
+		name            string
+		cfg             Directory
+		source          bool
+		failure, logged string
+	}{
+		{"the API", Directory{Source: "api"}, false, "", ""},
+		{"no tables", Directory{Source: "isc"}, false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
+		{"no file", Directory{Source: "openfire", DSN: DSN{filepath.Join(dir, "nosuch.db")}}, false, "directory.source openfire: ", ""},
+		{"no database", Directory{Source: "openfire", DSN: DSN{"u:p@tcp(127.0.0.1:3306)/"}}, false, "directory.dsn names no database", ""},
+		{"a server that is away", Directory{Source: "openfire", DSN: DSN{"u:hush@tcp(127.0.0.1:1)/openfire"}}, true, "", "the source of users cannot be read now"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var log bytes.Buffer
+			source, end, err := openSource(t.Context(), c.cfg, db, slog.New(slog.NewTextHandler(&log, nil)))
+			if (source != nil) != c.source || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+				t.Errorf("%v, %v", source, err)
+			}
+			if !strings.Contains(log.String(), c.logged) || c.logged == "" && log.Len() > 0 || strings.Contains(log.String(), "hush") {
+				t.Errorf("log: %s", log.String())
+			}
+			if err == nil {
+				if err := end(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+// commander is a server that ends each command with a note, and knows the accounts that it is given.
+type commander struct {
+	note    string // <note/> of the completed command
+	refuse  error  // instead of a command's answer
+	account error  // the answer to a look for an account; nil: it is there
+}
+
+func (c *commander) IQ(_ context.Context, typ, _ string, payload []byte) (stanza.Stanza, error) {
+	switch {
+	case typ == "get":
+		return stanza.Stanza{}, c.account
+	case c.refuse != nil:
+		return stanza.Stanza{}, c.refuse
+	case bytes.Contains(payload, []byte("sessionid")):
+		return stanza.Parse(fmt.Appendf(nil, `<iq type="result"><command xmlns="http://jabber.org/protocol/commands" sessionid="1" status="completed">%s</command></iq>`, c.note))
+	}
+	return stanza.Parse([]byte(`<iq type="result"><command xmlns="http://jabber.org/protocol/commands" sessionid="1" status="executing"/></iq>`))
+}
+
+// What a server refuses in words of its own language is understood by looking whether the account is there.
+func TestAccountsOfAServer(t *testing.T) {
+	const refused, done = `<note type="error">Benutzer gibt es schon.</note>`, `<note type="info">ok</note>`
+	none, timeout := error(&stanza.IQError{Condition: "item-not-found"}), context.DeadlineExceeded
+	var note *openfire.NoteError
+	for _, c := range []struct {
+		name        string
+		server      commander
+		add, remove func(error) bool
+	}{
+		{"it does", commander{note: done}, func(err error) bool { return err == nil }, func(err error) bool { return err == nil }},
+		{"there is one", commander{note: refused}, func(err error) bool { return errors.Is(err, component.ErrAccountExists) }, func(err error) bool { return errors.As(err, &note) }},
+		{"there is none", commander{note: refused, account: none}, func(err error) bool { return errors.As(err, &note) }, func(err error) bool { return err == nil }},
+		{"nobody knows", commander{note: refused, account: timeout}, func(err error) bool { return errors.Is(err, timeout) && errors.As(err, &note) },
+			func(err error) bool { return errors.Is(err, timeout) && errors.As(err, &note) }},
+		{"it has no such command", commander{refuse: &stanza.IQError{Condition: "item-not-found"}}, func(err error) bool { return errors.Is(err, component.ErrNoAccounts) },
+			func(err error) bool { return errors.Is(err, component.ErrNoAccounts) }},
+		{"it does not answer", commander{refuse: timeout}, func(err error) bool { return errors.Is(err, timeout) && !errors.Is(err, component.ErrNoAccounts) },
+			func(err error) bool { return errors.Is(err, timeout) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := accounts{openfire.New(&c.server, "im.test"), "im.test"}
+			if err := a.AddAccount(t.Context(), "lisi", "p", "L", ""); !c.add(err) {
+				t.Errorf("add: %v", err)
+			}
+			if err := a.RemoveAccount(t.Context(), "lisi"); !c.remove(err) {
+				t.Errorf("remove: %v", err)
+			}
+		})
+	}
+	if accountsOf(Default(), nil) != nil {
+		t.Error("accounts are kept without being told")
+	}
+}
