@@ -157,7 +157,7 @@ func (y *sourceSync) apply(ctx context.Context, d *difference) error {
 func (y *sourceSync) write(ctx context.Context, d *difference, counts map[string]int, unstorable *int) error {
 	s := y.s
 	put := func(what string, users []store.User) error {
-		for slice := range slices.Chunk(users, noticeSlice) {
+		for slice := range slices.Chunk(users, userSlice) {
 			stored, err := y.put(ctx, slice)
 			counts[what] += stored
 			if err != nil {
@@ -173,18 +173,18 @@ func (y *sourceSync) write(ctx context.Context, d *difference, counts map[string
 	if err := put("changed", d.changed); err != nil {
 		return err
 	}
-	for slice := range slices.Chunk(d.there, noticeSlice) {
+	for slice := range slices.Chunk(d.there, userSlice) {
 		if err := s.store.SetAccount(ctx, s.epoch, idsOf(slice), store.AccountThere); err != nil {
 			return err
 		}
 	}
-	for slice := range slices.Chunk(d.push, noticeSlice) {
+	for slice := range slices.Chunk(d.push, userSlice) {
 		if err := y.putPush(ctx, slice); err != nil {
 			return err
 		}
 		counts["push"] += len(slice)
 	}
-	for slice := range slices.Chunk(d.left, noticeSlice) {
+	for slice := range slices.Chunk(d.left, userSlice) {
 		if err := s.markLeft(ctx, slice); err != nil {
 			return err
 		}

@@ -35,6 +35,7 @@ type DirectoryConfig struct {
 
 const (
 	sourcePage = 2000 // users of one read
+	userSlice  = 100  // of one write: some hundredths of a second for which chat waits
 	namedUsers = 10   // ids that a log line gives as examples
 )
 
