@@ -32,6 +32,7 @@ const (
 	accountPage    = 50                    // accounts of one round, noted in one write
 	accountPause   = 20 * time.Millisecond // at most 50 a second: each costs the server a key derivation and a write
 	accountTime    = 10 * time.Second      // for one account
+	accountTry     = 2 * time.Second       // of which for a name that an old database of the server does not take
 	accountStrikes = 5                     // failures in a row that end a round: it is the server, not the users
 	accountRetry   = time.Minute           // before a user's second try, doubled to accountLongest
 	accountLongest = time.Hour
@@ -222,21 +223,26 @@ func (k *accountKeeper) add(ctx context.Context, u store.User) error {
 	if password == "" {
 		password = rand.Text() // 128 bits; not kept and not logged
 	}
-	name := cut(u.Name, accountField)
-	if k.failed[u.JID] != nil {
-		// On a utf8mb3 database Openfire does not even answer to a name with an emoji (measured).
-		name = strings.Map(func(r rune) rune {
-			if r > 0xffff {
-				return -1
-			}
-			return r
-		}, name)
-	}
-	email := u.Email
+	name, email := cut(u.Name, accountField), u.Email
 	if utf8.RuneCountInString(email) > accountField {
 		email = ""
 	}
-	return k.server.AddAccount(ctx, u.JID, password, name, email)
+	plain := strings.Map(func(r rune) rune {
+		if r > 0xffff {
+			return -1
+		}
+		return r
+	}, name)
+	if plain != name {
+		first, cancel := context.WithTimeout(ctx, accountTry)
+		err := k.server.AddAccount(first, u.JID, password, name, email)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		// On a utf8mb3 database Openfire does not even answer to a name with an emoji (measured).
+	}
+	return k.server.AddAccount(ctx, u.JID, password, plain, email)
 }
 
 func (k *accountKeeper) remove(ctx context.Context, u store.User) error {

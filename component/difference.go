@@ -54,6 +54,7 @@ type difference struct {
 	push    []store.User // with another PushCode
 	left    []store.User
 	there   []store.User // of whose accounts it is news that they are there
+	respelt []store.User // of changed: with the id in another spelling
 	known   int          // users whom the directory has of the source
 }
 
@@ -74,6 +75,9 @@ func (y *sourceSync) compare(ours *known, theirs map[string]store.User) *differe
 			missing[u.JID] = false
 			if u.Learned || u.ID != their.ID || u.Name != their.Name || u.Login != their.Login || u.Email != their.Email || u.Pic != their.Pic {
 				d.changed = append(d.changed, their)
+			}
+			if u.ID != their.ID {
+				d.respelt = append(d.respelt, their)
 			}
 			if y.source.KeepsPush() && u.PushCode != codes[u.JID] {
 				their.PushCode = codes[u.JID]
@@ -147,6 +151,9 @@ func (y *sourceSync) apply(ctx context.Context, d *difference) error {
 		s.log.Info("the directory follows its source", "added", counts["added"], "changed", counts["changed"], "left", counts["left"],
 			"push_codes", counts["push"], "of_left", names(d.left[:counts["left"]]))
 		s.refresher.poke()
+	}
+	if err == nil && len(d.respelt) > 0 {
+		s.log.Warn("users have another spelling of their id now; the database may not find groups and messages of the old one", "users", len(d.respelt), "some", names(d.respelt))
 	}
 	if err == nil && unstorable > 0 {
 		err = fmt.Errorf("%d users of the source cannot be stored: the database does not hold their names (character set?)", unstorable)

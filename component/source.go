@@ -192,7 +192,8 @@ func fitsDirectory(u store.User) bool {
 // sayDryRun says what a poll would do, when that has changed.
 func (y *sourceSync) sayDryRun(d *difference, users int) {
 	attrs := []any{"users", users, "added", len(d.added), "changed", len(d.changed), "left", len(d.left), "push_codes", len(d.push),
-		"of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left)}
+		"respelt", len(d.respelt),
+		"of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left), "of_respelt", names(d.respelt)}
 	if y.cfg.CreateAccounts && !y.source.OwnsAccounts() {
 		attrs = append(attrs, "accounts_to_make", len(d.added)) // at most: some may be there
 	}

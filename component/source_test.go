@@ -30,6 +30,9 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.from.have("anna=Anna", "b=B2", "c=C", "d")
 	h.polled()
 	h.holds("another spelling is the same user", "anna=Anna b=B2 c=C d=d")
+	if h.log.count("another spelling of their id now") != 1 || h.log.count("users=1 some=anna") != 1 {
+		t.Errorf("the log: %s", h.log.buf.String())
+	}
 	m := h.metrics.directory
 	for what, want := range map[string]float64{"added": 5, "changed": 2, "left": 5} { // with the begin's three, and the four of the harness
 		if got := counter(t, m.changes.WithLabelValues(what)); got != want {
@@ -199,7 +202,7 @@ func TestDryRunOfASource(t *testing.T) {
 	h.polled()
 	h.polled()
 	h.wrote("dry", "")
-	want := `msg="directory.dry_run: a poll would do this" users=3 added=2 changed=1 left=1 push_codes=1 of_added="c d" of_changed=a of_left=b accounts_to_make=2 accounts_to_remove=1`
+	want := `msg="directory.dry_run: a poll would do this" users=3 added=2 changed=1 left=1 push_codes=1 respelt=0 of_added="c d" of_changed=a of_left=b of_respelt="" accounts_to_make=2 accounts_to_remove=1`
 	if h.log.count(want) != 1 || h.log.count("directory.dry_run is on") != 1 {
 		t.Errorf("the log: %s", h.log.buf.String())
 	}

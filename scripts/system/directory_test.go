@@ -243,4 +243,15 @@ func TestDirectory(t *testing.T) {
 			t.Error("accounts follow the source")
 		}
 	})
+
+	t.Run("an old database of the server", func(t *testing.T) {
+		s.exec(t, "UPDATE ofUser SET name = username")
+		s.exec(t, "ALTER TABLE ofUser CONVERT TO CHARACTER SET utf8")
+		w := s.world(t, map[string]any{"directory.create_accounts": true, "directory.initial_password": "Erstes Wort 1"})
+		w.get("addUser", "userList", `[{user_id:"emoji",user_name:"新😀人"}]`)
+		w.logs("of_made=emoji")
+		if !w.logsIn("emoji", "Erstes Wort 1") || !strings.Contains(s.accounts(t), "emoji=新人") {
+			t.Errorf("the server has %s", s.accounts(t))
+		}
+	})
 }
