@@ -573,6 +573,50 @@ func TestFreshLook(t *testing.T) {
 	}
 }
 
+// TestSnapshotIsOld: an answer says nothing of a device that was heard of after the question; of all others it is the truth.
+func TestSnapshotIsOld(t *testing.T) {
+	h := start(t, nil)
+	asked := h.clock.now()
+	h.clock.move(time.Millisecond)
+	h.online("lisi/p", "wangwu/p:away")
+	there := func(want string) {
+		t.Helper()
+		got := ""
+		for _, local := range []string{"lisi", "wangwu"} {
+			for _, d := range h.presence.devices(local) {
+				got += d.Full + d.Show + " "
+			}
+		}
+		if strings.TrimSpace(got) != want {
+			t.Errorf("known: %q, want %q", got, want)
+		}
+	}
+	h.presence.merge(nil, asked)
+	there("lisi@im.test/p wangwu@im.test/paway")
+	wangwu := stanza.JID{Local: "wangwu", Domain: testServer, Resource: "p"}
+	other, bare := wangwu, wangwu
+	other.Domain, bare.Resource = "evil.test", ""
+	h.presence.merge([]Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.now())
+	there("wangwu@im.test/p")
+}
+
+// TestCameBack: a device that the server did not have when it was asked, and that says something after that, went and came back:
+// what was sent to it before is lost.
+func TestCameBack(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.move(time.Millisecond)
+	asked := h.clock.now()
+	h.clock.move(time.Millisecond)
+	h.online("lisi/p:away")
+	h.presence.merge(nil, asked)
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q", got)
+	}
+}
+
 // TestWithoutSnapshots: a server that cannot tell who is there. Nobody is known until he says something, and the grace alone
 // decides what a phone has received.
 func TestWithoutSnapshots(t *testing.T) {

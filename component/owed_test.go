@@ -239,6 +239,29 @@ func TestLinkLostWhileSending(t *testing.T) {
 	}
 }
 
+// TestLinkLostWhileCommitting: what the loss of the link could not see yet becomes rows as well.
+func TestLinkLostWhileCommitting(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.rec.set(func(r *recordingStore) {
+		r.commit = func(commit func() error) error {
+			r.set(func(r *recordingStore) { r.commit = nil })
+			err := commit()
+			h.Down(nil)
+			return err
+		}
+	})
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if d, _ := h.sender.take(); addresses(d, "m1") != "" {
+		t.Errorf("sent into a lost link: %s", copiesOf(d))
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q", got)
+	}
+}
+
 // TestShutdownWritesRows: what is not settled at an orderly end becomes rows, and the next start has nothing to do.
 func TestShutdownWritesRows(t *testing.T) {
 	h := confirming(t, nil)
