@@ -150,6 +150,33 @@ func TestOneBatch(t *testing.T) {
 	}
 }
 
+// TestListMovesOnce: however many messages of a conversation a batch holds, its list entries are written once.
+func TestListMovesOnce(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.rec.take()
+	h.together(func() {
+		for i := range 3 {
+			h.post("zhangsan/p", text(fmt.Sprintf("a%d", i), "zhangsan", "lisi", "x"))
+			h.post("lisi/p", text(fmt.Sprintf("b%d", i), "lisi", "zhangsan", "x"))
+			h.post("lisi/p", groupText(fmt.Sprintf("g%d", i), "lisi", group, "x"))
+		}
+	})
+	messages, chats, groups := 0, 0, 0
+	for _, c := range h.rec.take() {
+		chats += len(c.Chats)
+		if c.Message != nil {
+			messages++
+		}
+		if c.TouchGroup != "" {
+			groups++
+		}
+	}
+	if messages != 9 || chats != 2 || groups != 1 {
+		t.Errorf("%d messages, %d list entries, %d groups written", messages, chats, groups)
+	}
+}
+
 // TestReadTwiceInOneBatch: one row of ofstatus for a message and a reader, whoever of his devices says it first.
 func TestReadTwiceInOneBatch(t *testing.T) {
 	h := start(t, nil)

@@ -52,6 +52,14 @@ func TestOwedMemoryIsBounded(t *testing.T) {
 	if got := h.queue("lisi"); got != "m3/0 m4/0" {
 		t.Errorf("beyond the limit copies become rows at once: %q", got)
 	}
+	h.online("wangwu/p")
+	h.owed.mu.Lock()
+	h.owed.bytes += maxOwed
+	h.owed.mu.Unlock()
+	h.send("zhangsan/p", text("m5", "zhangsan", "wangwu", "x"))
+	if got := h.queue("wangwu"); got != "m5/0" {
+		t.Errorf("beyond what all users together may take: %q", got)
+	}
 }
 
 // TestConfirmedWhileWaiting: a confirmation that comes between the grace's end and the row is not overtaken by it.
