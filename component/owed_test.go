@@ -322,3 +322,18 @@ func TestSettledPosition(t *testing.T) {
 		t.Errorf("with nothing owed: %+v, m1 at %d", st, m1)
 	}
 }
+
+// TestSettledWaits: the position stays below what a batch had to leave for the next.
+func TestSettledWaits(t *testing.T) {
+	o := newOwed(time.Second, 10)
+	for i := range 4 {
+		o.add(&owedMessage{time: int64(100 + i)}, fmt.Sprint(i), 0)
+	}
+	for _, want := range []int64{99, 99, 500} { // the lowest of what ever waited together, until nothing does
+		if got := o.settled(500); got != want {
+			t.Errorf("settled at %d, want %d", got, want)
+		}
+		o.take(2, nil)
+		o.written()
+	}
+}
