@@ -130,6 +130,27 @@ func TestLargeServer(t *testing.T) {
 	}
 }
 
+// TestReceiptWaits: a read receipt on its way into the queue is in it, but is nothing unread.
+func TestReceiptWaits(t *testing.T) {
+	h := start(t, nil)
+	h.online("zhangsan/p")
+	h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"gone"}]}`)
+	h.rec.failWhen(func(c store.Change) error {
+		if c.Message == nil && len(c.Pending) > 0 {
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	h.offline("zhangsan/p")
+	h.sync()
+	if got := owedIDs(t, h, "zhangsan"); got != "r1" {
+		t.Errorf("queue %q", got)
+	}
+	if unread, err := h.HasUnread(t.Context(), "zhangsan"); err != nil || unread {
+		t.Errorf("hasUnread: %v %v", unread, err)
+	}
+}
+
 // TestQueueSeesRowsBeingWritten: while rows are on their way into the database a queue must not lack them.
 func TestQueueSeesRowsBeingWritten(t *testing.T) {
 	h := confirming(t, nil)
