@@ -291,7 +291,7 @@ func (b *batch) comings(ctx context.Context) {
 	}
 }
 
-// errLookFirst: a trusting batch has met an id twice.
+// errLookFirst: a trusting batch has met an id twice, or would refuse what may be a retry.
 var errLookFirst = errors.New("the id has to be looked up")
 
 // carefulTime is for how long ids are looked up after one was met twice: clients repeat in bursts.

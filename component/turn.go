@@ -70,6 +70,9 @@ func (t *turn) decide() error {
 
 	// 3. what the kind does
 	if err := t.env.Kind.act(t); err != nil {
+		if t.b.trusting && t.env.Kind.Stored { // it may be the retry of what its sender was allowed then
+			return errLookFirst
+		}
 		return err
 	}
 
