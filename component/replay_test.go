@@ -77,6 +77,42 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestKilledToOneself: what somebody wrote to himself, and the server to him in his own name, is his to get like any other.
+func TestKilledToOneself(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "lisi")
+	h.online("lisi/p", "lisi/q")
+	h.clock.move(time.Second)
+	h.sync()
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("lisi/p", text("m1", "lisi", "lisi", "x"))
+	if err := h.Dissolve(t.Context(), group); err != nil {
+		t.Fatal(err)
+	}
+	h.sync()
+	h.sender.take()
+	h.kill()
+
+	h.run(nil)
+	h.sync()
+	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10)
+	if err != nil || len(rows) != 2 || rows[0].MsgID != "m1" || rows[1].Type != "MTS-107" || rows[1].SessionID != group || rows[1].To != group {
+		t.Errorf("rows: %+v %v", rows, err)
+	}
+	h.sender.set(func(r *recordingSender) { r.hold = false })
+	h.Up()
+	h.sync()
+	d, _ := h.sender.take()
+	if len(d) != 2 {
+		t.Fatalf("delivered again: %s", copiesOf(d))
+	}
+	for _, c := range d {
+		if got := addresses([]stanza.Delivery{c}, c.ID); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test/p,lisi@im.test/q") || strings.Contains(string(c.Payload), "ASYNC") {
+			t.Errorf("%s to %s: %s", c.ID, got, c.Payload)
+		}
+	}
+}
+
 // TestLinkLost: messages between two connections reach those who were members then.
 func TestLinkLost(t *testing.T) {
 	h := start(t, nil)
