@@ -410,6 +410,14 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	b.acknowledge()
 	sent := s.now()
+	if s.unasked != nil {
+		for _, it := range b.accepted {
+			if it.call == nil && it.msg.env != nil && it.msg.env.Kind.Stored && !it.msg.ignore {
+				s.unasked.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
+			}
+		}
+		s.unasked.tell(sent)
+	}
 	for _, o := range b.owe {
 		s.owed.owe(o.message, o.to, sent)
 	}

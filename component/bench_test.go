@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -193,6 +195,64 @@ func BenchmarkGroup(b *testing.B) {
 			}
 			b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/float64(copies), "cpu-ns/delivery")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(copies), "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkChatDuringCleanup is the time from a message's arrival to its receipt, with and without a clean-up of 20,000
+// messages with their receipts, queue rows and ids beside it.
+func BenchmarkChatDuringCleanup(b *testing.B) {
+	for _, cleaning := range []bool{false, true} {
+		b.Run(fmt.Sprintf("cleaning=%t", cleaning), func(b *testing.B) {
+			s, sender := benchService(b)
+			fillOld(b, s, 20_000)
+			ctx, cancel := context.WithCancel(b.Context())
+			defer cancel()
+			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: sleep, log: slog.New(slog.DiscardHandler)}
+			done := make(chan Cleaned, 1) // the one result
+			times := make([]time.Duration, 0, 1<<16)
+			send := func(i int) {
+				before, began := sender.posted.Load(), time.Now()
+				id := fmt.Sprint("b", i)
+				s.Stanza(message(fmt.Sprintf("zhangsan@%s/p", testServer), text(id, "zhangsan", "lisi", "hello")))
+				for sender.posted.Load() == before {
+					runtime.Gosched()
+				}
+				times = append(times, time.Since(began))
+			}
+			for i := -1; ; i-- { // nothing is removed before the positions are there
+				send(i)
+				if st, err := s.store.State(ctx); err != nil {
+					b.Fatal(err)
+				} else if st.Settled > 0 {
+					break
+				}
+				sleep(ctx, barrierSpacing)
+			}
+			times = times[:0]
+			if cleaning {
+				go func() {
+					removed, err := c.clean(ctx)
+					if err != nil && ctx.Err() == nil {
+						b.Error(err)
+					}
+					done <- removed
+				}()
+			}
+			b.ResetTimer()
+			for i := range b.N {
+				send(i)
+			}
+			b.StopTimer()
+			cancel()
+			slices.Sort(times)
+			b.ReportMetric(float64(times[len(times)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(times[len(times)*99/100].Microseconds()), "p99-µs")
+			b.ReportMetric(float64(times[len(times)-1].Microseconds()), "max-µs")
+			if cleaning {
+				removed := <-done
+				b.ReportMetric(float64(removed.removed()), "rows-removed")
+			}
 		})
 	}
 }

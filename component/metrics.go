@@ -53,6 +53,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.pushCall = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
 	s.outbox.watch(f)
+	if s.cfg.ServerReceipts == "requested" {
+		s.unasked = newUnasked(reg, s.log)
+	}
 	gauge("queue_items", "Messages and calls that wait.", func() float64 { return float64(len(s.intake.queue)) })
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
 	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })

@@ -117,7 +117,8 @@ type Service struct {
 	users    *directory
 	chats    *chatCache
 	intake   *intake
-	outbox   *outbox // nil: no pushes
+	outbox   *outbox  // nil: no pushes
+	unasked  *unasked // nil: receipts are not for those who ask
 
 	// Of the conveyor goroutine alone.
 	held        *item // an item that begins the next batch
