@@ -49,14 +49,14 @@ type accountKeeper struct {
 
 	// Of the one goroutine that works.
 	failed map[string]*accountFailure // by local part
+	left   map[string]time.Time       // local parts of users whose accounts are to go, and when that was first seen
 	said   string                     // the last trouble, to log it once
 	dry    string                     // the last word of a dry run, likewise
 }
 
 type accountFailure struct {
-	next  time.Time
-	wait  time.Duration
-	times int
+	next time.Time
+	wait time.Duration
 }
 
 func (k *accountKeeper) run(ctx context.Context) {
@@ -107,14 +107,32 @@ func (k *accountKeeper) work(ctx context.Context) error {
 		err = made.run(ctx)
 	}
 	if k.cfg.RemoveAccounts && ctx.Err() == nil && !errors.Is(err, ErrNoAccounts) {
-		removed = accountRound{k: k, list: k.s.store.AccountsUnwanted, do: k.remove, state: store.AccountGone, metric: "removed"}
+		left := map[string]time.Time{}
+		removed = accountRound{k: k, list: k.s.store.AccountsUnwanted, do: k.remove, state: store.AccountGone, metric: "removed",
+			early: func(u store.User) bool { return k.early(u, left) }}
 		err = errors.Join(err, removed.run(ctx))
+		k.left = left
 	}
 	if made.done+removed.done > 0 {
 		k.s.log.Info("accounts follow the directory", "made", made.done, "found", made.found, "removed", removed.done,
 			"of_made", names(made.some), "of_removed", names(removed.some))
 	}
 	return err
+}
+
+// early says whether a user's account is to stay for now. A source may lack him for the moment of one poll, in the middle of
+// somebody's deleting and inserting him, and his account would be gone with all that the server has of him: it goes when he
+// is still away an interval later.
+func (k *accountKeeper) early(u store.User, left map[string]time.Time) bool {
+	if k.s.source == nil || k.s.source.source.OwnsAccounts() {
+		return false // somebody said so, or has done it
+	}
+	since, seen := k.left[u.JID]
+	if !seen {
+		since = k.s.now()
+	}
+	left[u.JID] = since
+	return k.s.now().Sub(since) < k.cfg.Interval
 }
 
 // accountRound walks over the users of one kind of work.
@@ -124,6 +142,7 @@ type accountRound struct {
 	do     func(ctx context.Context, u store.User) error
 	state  store.Account
 	metric string
+	early  func(u store.User) bool // nil: nobody is
 
 	done, found, strikes int
 	some                 []store.User // of those done, for the log
@@ -156,7 +175,10 @@ func (r *accountRound) run(ctx context.Context) error {
 func (r *accountRound) page(ctx context.Context, users []store.User, last *error) (settled []string, err error) {
 	k := r.k
 	for _, u := range users {
-		if f := k.failed[u.JID]; u.JID == "" || u.JID == adminID || f != nil && k.s.now().Before(f.next) {
+		if early := r.early != nil && r.early(u); early || u.JID == "" || u.JID == adminID {
+			continue
+		}
+		if f := k.failed[u.JID]; f != nil && k.s.now().Before(f.next) {
 			continue
 		}
 		// A page takes seconds, and an account that was removed in vain is gone with all that the server has of the user.
@@ -214,7 +236,6 @@ func (k *accountKeeper) fail(local string) {
 	} else {
 		f.wait = min(2*f.wait, accountLongest)
 	}
-	f.times++
 	f.next = k.s.now().Add(f.wait)
 }
 

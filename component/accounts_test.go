@@ -160,6 +160,42 @@ func TestAccountsAreRemovedWhenTold(t *testing.T) {
 	check(t, h.works(`add a "a" ""`)) // back, with a new account
 }
 
+// A source may lack a user for a moment; his account is removed when he is still away an interval later.
+func TestAccountsOfASource(t *testing.T) {
+	cfg := DirectoryConfig{Interval: time.Hour, MaxRemove: 100, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
+	h := startSourced(t, nil, "a", "b")
+	server := &testAccounts{have: map[string]string{}}
+	k := &accountKeeper{poked: newPoked(), s: h.Service, server: server, cfg: cfg, failed: map[string]*accountFailure{}}
+	works := func(what, want string) {
+		t.Helper()
+		check(t, k.work(t.Context()))
+		if got := server.take(); got != want {
+			t.Errorf("%s: asked %q, want %q", what, got, want)
+		}
+	}
+	for _, id := range []string{"lisi", "wangwu", "zhangsan", "zhaoliu"} { // who left at the begin
+		check(t, h.db.SetAccount(t.Context(), h.epoch, []string{id}, store.AccountGone))
+	}
+	works("begin", `add a "a" "", add b "b" ""`)
+	h.from.have("b")
+	h.polled()
+	works("just left", "")
+	h.clock.move(cfg.Interval - 1)
+	works("a little later", "")
+	h.from.have("a", "b")
+	h.polled()
+	works("back", "")
+	h.from.have("b")
+	h.polled()
+	h.clock.move(1)
+	works("left again", "")
+	h.clock.move(cfg.Interval - 1)
+	works("a little later", "")
+	h.clock.move(1)
+	works("away", "remove a")
+	works("once", "")
+}
+
 // A name with an emoji that the server does not answer to is tried without it.
 func TestAccountsOfAnOldServer(t *testing.T) {
 	h := startKeeper(t, DirectoryConfig{CreateAccounts: true}, store.User{ID: "a", Name: "A😀"}, store.User{ID: "b", Name: "B😀", Email: "b@x.cn"})
