@@ -255,3 +255,16 @@ func TestDirectory(t *testing.T) {
 		}
 	})
 }
+
+// Another server makes no accounts for a component: that is said once, and users are users all the same.
+func TestDirectoryOfAnotherServer(t *testing.T) {
+	w := newWorld(t, prosody, map[string]any{"directory.create_accounts": true, "directory.initial_password": "Erstes Wort 1"})
+	w.get("addUser", "userList", `[{user_id:"new",user_name:"N"},{user_id:"other"}]`)
+	w.logs("the server lets us keep no accounts")
+	if got := w.members("new"); got != "new=N" {
+		t.Errorf("users are %s", got)
+	}
+	if n := w.metric("tlim_accounts_total"); n != 0 {
+		t.Errorf("%v accounts", n)
+	}
+}
