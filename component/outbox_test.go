@@ -506,7 +506,8 @@ func TestPushSplit(t *testing.T) {
 	h.vendor.mu.Lock()
 	failing = false
 	h.vendor.mu.Unlock()
-	h.timers.move(pushFirstWait)
+	// The lane may not sleep yet: its timer would then begin after the move.
+	h.await("the repeated part", func() bool { h.timers.move(pushFirstWait); return h.waitingRows() == 0 })
 	h.settledAs("m2", "lisi sent, wangwu sent, zhaoliu sent")
 	if got := h.vendor.take(); len(got) != 1 || !strings.HasSuffix(got[0], "-> wangwu/cw") {
 		t.Errorf("repeated %q", got)
