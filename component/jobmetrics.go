@@ -51,6 +51,6 @@ func newCleanupMetrics(reg prometheus.Registerer) *cleanupMetrics {
 		odd: f.NewGaugeVec(prometheus.GaugeOpts{Name: "tlim_cleanup_left_alone",
 			Help: "Rows of tables that are cleaned up whose msg_time is no 13-digit number, as the last clean-up found them."}, []string{"table"}),
 		failures: f.NewCounter(prometheus.CounterOpts{Name: "tlim_cleanup_failures_total", Help: "Clean-ups that did not come to their end."}),
-		last:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_cleanup_timestamp_seconds", Help: "When a clean-up last came to its end."}),
+		last:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_cleanup_timestamp_seconds", Help: "When a clean-up last came to its end; 0: not since the start."}),
 	}
 }
