@@ -159,12 +159,18 @@ func benchChat(b *testing.B, registered bool, channels ...Channel) {
 	}
 }
 
-// BenchmarkGroup is a message to a group of 50 who are all online on their phones.
+// BenchmarkGroup is a message to a group of 50 who are all online on their phones; "push" wakes them too.
 func BenchmarkGroup(b *testing.B) {
-	for _, confirm := range []string{"presence", "auto"} {
-		b.Run(confirm, func(b *testing.B) {
-			s, sender := benchService(b)
-			s.cfg.Confirm = confirm
+	for _, how := range []string{"presence", "auto", "push"} {
+		b.Run(how, func(b *testing.B) {
+			var channels []Channel
+			if how == "push" {
+				channels = []Channel{{Name: "test", Pusher: &countingVendor{}}}
+			}
+			s, sender := benchService(b, channels...)
+			if how == "presence" {
+				s.cfg.Confirm = how
+			}
 			var ids, jids []string
 			var users []store.User
 			for i := range 50 {
@@ -174,6 +180,11 @@ func BenchmarkGroup(b *testing.B) {
 			}
 			if err := s.AddUsers(b.Context(), users); err != nil {
 				b.Fatal(err)
+			}
+			for i := 0; how == "push" && i < len(ids); i++ {
+				if err := s.RegisterPush(b.Context(), ids[i], "code of "+ids[i]); err != nil {
+					b.Fatal(err)
+				}
 			}
 			g, _, err := s.CreateGroup(b.Context(), NewGroup{Owner: ids[0], Members: ids})
 			if err != nil {

@@ -65,7 +65,7 @@ func (l *lane) pass(ctx context.Context) time.Duration {
 	if err := l.save(ctx, nil); err != nil {
 		return l.storeAway(err)
 	}
-	rows, err := s.store.DuePushes(ctx, l.Name, now.UnixMilli(), pushRows)
+	rows, err := s.store.DuePushes(ctx, l.Name, now.UnixMilli(), l.most)
 	if err != nil {
 		return l.storeAway(err)
 	}
@@ -100,7 +100,12 @@ func (l *lane) pass(ctx context.Context) time.Duration {
 	}
 
 	// 3. calls, and their names written down before any is made
-	letters := l.letters(parcels)
+	letters, left := l.letters(parcels)
+	if left {
+		l.most = pushCalls
+	} else {
+		l.most = min(2*l.most, pushRows)
+	}
 	if err := l.name(ctx, letters); err != nil {
 		if ctx.Err() != nil {
 			return 0
@@ -134,7 +139,7 @@ func (l *lane) wholeCalls(ctx context.Context, rows []store.Push) ([]store.Push,
 }
 
 const (
-	pushPause     = 50 * time.Millisecond // between parts of a clean-up: lets other writers in
+	pushPause     = 50 * time.Millisecond // between two passes: lets other writers in, and equal texts come together
 	pushStoreWait = 2 * time.Second
 )
 
@@ -147,16 +152,12 @@ func (l *lane) storeAway(err error) time.Duration {
 // withdraw ends what is too old, what was revoked or read meanwhile, and what the device had already.
 func (l *lane) withdraw(ctx context.Context, parcels []*parcel, now time.Time) error {
 	var ids []string
-	var keys []store.ReceiptKey
 	for _, p := range parcels {
 		if p.Made < now.Add(-pushLife).UnixMilli() {
 			p.end(pushExpired)
 			continue
 		}
 		ids = append(ids, p.MsgID)
-		for _, i := range p.open() {
-			keys = append(keys, store.ReceiptKey{MsgID: p.MsgID, Reader: p.To[i].User})
-		}
 	}
 	if len(ids) == 0 {
 		return nil
@@ -164,6 +165,18 @@ func (l *lane) withdraw(ctx context.Context, parcels []*parcel, now time.Time) e
 	known, err := l.o.s.store.IDs(ctx, ids)
 	if err != nil {
 		return err
+	}
+	counts, err := l.o.s.store.ReceiptCounts(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var keys []store.ReceiptKey // of the few that anybody has read: a group's message has a thousand receivers
+	for _, p := range parcels {
+		for _, i := range p.open() {
+			if counts[p.MsgID] > 0 {
+				keys = append(keys, store.ReceiptKey{MsgID: p.MsgID, Reader: p.To[i].User})
+			}
+		}
 	}
 	read, err := l.o.s.store.Receipts(ctx, keys)
 	if err != nil {
@@ -195,11 +208,10 @@ func (l *lane) withdraw(ctx context.Context, parcels []*parcel, now time.Time) e
 }
 
 // letters puts rows with the same text into one call. A row that was in a call before stays in that one, so that the vendor
-// sees the same call again. What is too much for one pass waits for the next.
-func (l *lane) letters(parcels []*parcel) []*letter {
+// sees the same call again. What is too much for one pass is left for the next.
+func (l *lane) letters(parcels []*parcel) (list []*letter, left bool) {
 	type look struct{ call, kind, title, alert, platforms string }
 	byLook := map[look]*letter{}
-	var list []*letter
 	for _, p := range parcels {
 		open := p.open()
 		if len(open) == 0 {
@@ -212,6 +224,7 @@ func (l *lane) letters(parcels []*parcel) []*letter {
 		e := byLook[as]
 		if e == nil || p.Call == "" && !e.fits(p, open) {
 			if len(list) == pushCalls {
+				left = true
 				continue
 			}
 			e = &letter{id: p.Call, codes: map[string]bool{}, note: Note{ID: p.Call, Type: p.Type, Title: p.Title, Alert: p.Alert, Android: p.Platforms == platformsAndroid}}
@@ -227,7 +240,7 @@ func (l *lane) letters(parcels []*parcel) []*letter {
 	for _, e := range list {
 		e.ended = make([]string, len(e.note.To))
 	}
-	return list
+	return list, left
 }
 
 // fits says whether a row may join: a device that is to be told of two messages with the same text is told twice.

@@ -24,7 +24,7 @@ const (
 	pushSpacing   = 3 * time.Minute // one push per message and device within this
 	pushMemory    = 100_000         // pushes that are remembered for it
 	pushMost      = 100_000         // rows of a channel that wait: a vendor that is down for long may not fill the disk
-	pushRows      = 500             // rows that one pass takes
+	pushRows      = 500             // rows that one pass takes at most
 	pushCalls     = 64              // vendor calls that one pass makes
 	pushParallel  = 8               // of them at the same time
 	pushSweep     = 10 * time.Minute
@@ -60,6 +60,7 @@ type PushStore interface {
 	DeletePushes(ctx context.Context, channel string, before int64, limit int) (int, error)
 	DeleteChannel(ctx context.Context, channel string, limit int) (int, error)
 	DropPushCodes(ctx context.Context, codes []string) error
+	ReceiptCounts(ctx context.Context, msgIDs []string) (map[string]int, error)
 	PushOwners(ctx context.Context, code string) ([]string, error)
 }
 
@@ -78,7 +79,7 @@ func newOutbox(s *Service, channels []Channel) *outbox {
 	o := &outbox{s: s, after: time.After}
 	for _, c := range channels {
 		recent, _ := lru.New[pushed, time.Time](pushMemory) // fails for a size below 1 only
-		o.lanes = append(o.lanes, &lane{Channel: c, o: o, log: s.log.With("channel", c.Name), wake: make(chan struct{}, 1), recent: recent})
+		o.lanes = append(o.lanes, &lane{Channel: c, o: o, log: s.log.With("channel", c.Name), wake: make(chan struct{}, 1), recent: recent, most: pushRows})
 	}
 	return o
 }
@@ -144,6 +145,7 @@ type lane struct {
 	recent  *lru.Cache[pushed, time.Time]
 	unsaved []store.PushUpdate // what was sent and could not be settled yet
 	swept   time.Time
+	most    int       // rows that the next pass takes: texts that all differ fill its calls with fewer
 	works   bool      // something has gone out since the start
 	trouble string    // why nothing goes out, as it was logged
 	lost    int       // pushes given up since then
@@ -170,12 +172,9 @@ func (l *lane) room() bool {
 func (l *lane) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := l.pass(ctx)
-		if wait <= 0 {
-			continue
-		}
 		wake := l.wake
-		if l.o.s.now().Before(l.until) {
-			wake = nil // new rows do not make the vendor well
+		if wait <= pushPause || l.o.s.now().Before(l.until) {
+			wake = nil // the pause is chat's, and new rows do not make a vendor well
 		}
 		select {
 		case <-ctx.Done():

@@ -125,6 +125,10 @@ type testTimer struct {
 
 func (t *testTimers) after(d time.Duration) <-chan time.Time {
 	timer := testTimer{t.clock.now().Add(d), make(chan time.Time, 1)}
+	if d == pushPause { // it is for other writers, who do not go by this clock
+		timer.c <- timer.at
+		return timer.c
+	}
 	t.mu.Lock()
 	t.list = append(t.list, timer)
 	t.mu.Unlock()

@@ -89,7 +89,7 @@ func (l *lane) settle(ctx context.Context, parcels []*parcel, letters []*letter,
 	case l.until.After(now):
 		return l.until.Sub(now)
 	}
-	return 0 // there may be more
+	return pushPause // there may be more
 }
 
 // step is what is to be written about a row; nil when nothing is, because it was not tried.
