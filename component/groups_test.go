@@ -212,6 +212,21 @@ func TestLateInOneBatch(t *testing.T) {
 	}
 }
 
+// TestDissolvedInOneBatch: what comes behind the owner's word finds the group gone.
+func TestDissolvedInOneBatch(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.together(func() {
+		h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
+		h.post("lisi/p", groupText("m1", "lisi", id, "x"))
+		h.post("lisi/p", fmt.Sprintf(`{"msg_id":"n1","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
+	})
+	d, posts := h.sender.take()
+	if got := refusals(posts); got != "error-009 receipt receipt" || len(d) != 2 {
+		t.Errorf("answers: %s, copies: %s", got, copiesOf(d))
+	}
+}
+
 // TestDissolutionPurges: the rows of a dissolved group go in batches once its notices are settled, those of others stay.
 func TestDissolutionPurges(t *testing.T) {
 	h := start(t, nil)
