@@ -150,6 +150,25 @@ func TestOneBatch(t *testing.T) {
 	}
 }
 
+// TestRevokedInOneBatch: a message and its revoke that arrive together leave the revoke alone, in history and in queues.
+func TestRevokedInOneBatch(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.together(func() {
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
+		h.post("zhangsan/p", groupText("m2", "zhangsan", group, "x"))
+		h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"v2","msg_type":"MTS-101","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m2"}]}`, group, group))
+	})
+	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "v1", "v2"})
+	if err != nil || len(rows) != 2 || len(rows["v1"]) != 1 || len(rows["v2"]) != 1 {
+		t.Errorf("stored: %v %v", rows, err)
+	}
+	if got := h.queue("lisi"); got != "v1/0 v2/0" {
+		t.Errorf("queue %q", got)
+	}
+}
+
 // TestListMovesOnce: however many messages of a conversation a batch holds, its list entries are written once.
 func TestListMovesOnce(t *testing.T) {
 	h := start(t, nil)

@@ -212,18 +212,24 @@ func TestLateInOneBatch(t *testing.T) {
 	}
 }
 
-// TestDissolvedInOneBatch: what comes behind the owner's word finds the group gone.
+// TestDissolvedInOneBatch: what comes behind the owner's word finds the group gone, and what came before it leaves the queues.
 func TestDissolvedInOneBatch(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.together(func() {
+		h.post("zhangsan/p", groupText("m0", "zhangsan", id, "x"))
 		h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
 		h.post("lisi/p", groupText("m1", "lisi", id, "x"))
 		h.post("lisi/p", fmt.Sprintf(`{"msg_id":"n1","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
 	})
 	d, posts := h.sender.take()
-	if got := refusals(posts); got != "error-009 receipt receipt" || len(d) != 2 {
+	if got := refusals(posts); got != "receipt error-009 receipt receipt" || len(d) != 3 {
 		t.Errorf("answers: %s, copies: %s", got, copiesOf(d))
+	}
+	h.offline("lisi/p")
+	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10)
+	if err != nil || len(rows) != 1 || rows[0].Type != "MTS-107" {
+		t.Errorf("queue: %+v %v", rows, err)
 	}
 }
 
