@@ -19,6 +19,8 @@ type Notice struct {
 	Type      string   // MTB-000, MTB-001 or MTB-100
 	Body      string   // strict JSON text of the array of objects
 	Receivers []string // user ids, @session:<group id> or @all
+	Caller    string   // whose Key it is; two callers may use the same
+	Key       string   // a repeated call has the same; "" for none
 }
 
 // MemberPresence is what findPresence answers of one member.

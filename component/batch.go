@@ -405,7 +405,7 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	for _, it := range b.accepted {
 		if it.call != nil {
-			it.call.done <- nil
+			it.call.answer(nil)
 		}
 	}
 	b.acknowledge()

@@ -151,7 +151,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
 		for _, it := range b.accepted {
 			if it.call != nil {
-				it.call.done <- err
+				it.call.answer(err)
 			}
 		}
 		b.release()
@@ -294,7 +294,7 @@ func (s *Service) reject(it *item, err error) {
 		if !errors.As(err, &refusal) {
 			err = ErrUnavailable
 		}
-		it.call.done <- err
+		it.call.answer(err)
 		return
 	}
 	s.refuse(it, err)

@@ -216,7 +216,8 @@ func (p *player) run(t *testing.T, name, rest string) {
 		p.clock.move(groupAge) // others write the table too, and are seen then
 	case "notice": // TYPE RECEIVERS BODY
 		to, body, _ := strings.Cut(after, " ")
-		p.must(t, p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")}))
+		_, err := p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")})
+		p.must(t, err)
 	case "push": // USER CODE
 		p.must(t, p.RegisterPush(t.Context(), first, after))
 	case "getOffline":

@@ -353,7 +353,7 @@ func TestNotices(t *testing.T) {
 		ids = append(ids, "STAFF0000", ids[0]) // duplicates
 		h.rec.set(func(r *recordingStore) { r.batches = 0 })
 		h.rec.take()
-		if err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: ids}); err != nil {
+		if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: ids}); err != nil {
 			t.Fatal(err)
 		}
 		h.sync()
@@ -401,7 +401,7 @@ func TestNoticeReceivers(t *testing.T) {
 		"impossible":     {[]string{"\u0001"}, "", UserIDInvalid},
 	} {
 		h.sender.take()
-		err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
+		_, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
 		h.sync()
 		d, _ := h.sender.take()
 		var to []string
@@ -414,15 +414,16 @@ func TestNoticeReceivers(t *testing.T) {
 			t.Errorf("%s: %v, to %v", name, err, to)
 		}
 	}
-	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != NotJSON {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != NotJSON {
 		t.Error(err)
 	}
-	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != TooLarge {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != TooLarge {
 		t.Error(err)
 	}
 }
 
-// TestNoticeSlicesLetChatPass: a call to thousands is no wall; an error comes when a slice failed, and the slices before stand.
+// TestNoticeSlicesLetChatPass: a call to thousands is no wall. When a slice fails it is tried again until it is stored, whether
+// the caller waits or not.
 func TestNoticeSlicesLetChatPass(t *testing.T) {
 	h := start(t, nil)
 	var ids []string
@@ -437,7 +438,8 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 		}
 	})
 	notify := func() error {
-		return h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: ids})
+		_, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: ids})
+		return err
 	}
 	if err := notify(); err != nil {
 		t.Error(err)
@@ -449,18 +451,35 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 		t.Errorf("%d copies, the chat message is number %d, want it between the slices", len(d), at)
 	}
 
+	ctx, leave := context.WithCancel(t.Context())
+	failed := make(chan struct{}, 1000)
 	h.rec.failWhen(func(c store.Change) error {
 		if c.Message != nil && c.Message.To == ids[len(ids)-1] {
+			failed <- struct{}{}
 			return store.ErrUnavailable
 		}
 		return nil
 	})
-	if err := notify(); !errors.Is(err, ErrUnavailable) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := h.Notify(ctx, Notice{Type: "MTB-000", Body: `[{}]`, Receivers: ids})
+		done <- err
+	}()
+	<-failed
+	leave()
+	if err := <-done; !errors.Is(err, ErrUnavailable) {
 		t.Errorf("the second slice failed: %v", err)
 	}
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != noticeSlice {
 		t.Errorf("%d copies, want those of the first slice", len(d))
+	}
+	u := h.calls.next()
+	h.rec.failWhen(nil) // the database is back, and nobody asks again
+	<-u.over
+	h.sync()
+	if d, _ := h.sender.take(); len(d) != noticeSlice || u.err != nil {
+		t.Errorf("%d copies, want those of the second slice: %v", len(d), u.err)
 	}
 }
 

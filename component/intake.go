@@ -26,11 +26,21 @@ type item struct {
 
 // call is work that takes the conveyor's order without being a client's message.
 type call struct {
-	first bool  // it begins a batch: it deletes rows
-	alone bool  // it is a batch of its own: it changes what others in the batch would have looked at before
-	size  int64 // bytes that it writes, about
-	plan  func(ctx context.Context, b *batch) error
+	first bool                                      // it begins a batch: it deletes rows
+	alone bool                                      // it is a batch of its own: it changes what others in the batch would have looked at before
+	size  int64                                     // bytes that it writes, about
+	plan  func(ctx context.Context, b *batch) error // may be asked again, for another batch, until one was committed
+	over  func(error)                               // nil, or called once with what done gets, whether the caller still waits or not; must not block
 	done  chan error
+}
+
+// answer tells the caller, once, what became of the call.
+func (c *call) answer(err error) error {
+	if c.over != nil {
+		c.over(err)
+	}
+	c.done <- err
+	return err
 }
 
 // senderState bounds one user.
@@ -152,16 +162,16 @@ func (in *intake) release(it *item) {
 
 // do hands a call to the conveyor and waits for its commit.
 func (s *Service) do(ctx context.Context, c *call) error {
-	if s.draining.Load() {
-		return ErrUnavailable
-	}
 	c.done = make(chan error, 1)
+	if s.draining.Load() {
+		return c.answer(ErrUnavailable)
+	}
 	select {
 	case s.intake.queue <- &item{call: c, size: c.size}:
 	case <-s.ended:
-		return ErrUnavailable
+		return c.answer(ErrUnavailable)
 	case <-ctx.Done():
-		return ErrUnavailable
+		return c.answer(ErrUnavailable)
 	}
 	select {
 	case err := <-c.done:

@@ -48,6 +48,7 @@ func (s *Service) startJobs(ctx context.Context) {
 	s.background.Go(func() { s.accounts.run(ctx) })
 	s.background.Go(func() { s.refresher.run(ctx) })
 	s.background.Go(func() { s.cleaner.run(ctx) })
+	s.background.Go(func() { s.calls.run(ctx) })
 }
 
 // linkUp says whether there is a link to the server.

@@ -16,6 +16,7 @@ type metrics struct {
 	cleanup                                                                                *cleanupMetrics
 	pushes                                                                                 *prometheus.CounterVec
 	pushCall                                                                               *prometheus.HistogramVec
+	calls                                                                                  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
@@ -52,6 +53,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.pushes = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_pushes_total", Help: "Pushes to devices, by channel and what became of them."}, []string{"channel", "outcome"})
 	m.pushCall = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
+	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	s.outbox.watch(f)
 	if s.cfg.ServerReceipts == "requested" {
 		s.unasked = newUnasked(reg, s.log)
@@ -60,6 +62,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
 	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })
 	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 { _, n := s.owed.counts(); return float64(n) })
+	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.count()) })
 	return m
 }

@@ -65,7 +65,7 @@ func TestPushReceivers(t *testing.T) {
 
 	// Approvals for many with one text are one call; a dissolution tells everybody, its maker too.
 	h.register("zhaoliu", "cu")
-	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{"docTitle":"secret"}]`, Receivers: []string{"zhangsan", "zhaoliu", "lisi"}}); err != nil {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{"docTitle":"secret"}]`, Receivers: []string{"zhangsan", "zhaoliu", "lisi"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.sent("MTB-000 [] 收到了一条审批消息 -> zhangsan/cz zhaoliu/cu")
@@ -89,7 +89,7 @@ func TestPushHidden(t *testing.T) {
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "secret"))
 	h.sent("MTS-000 [] 收到了一条新消息 -> lisi/cl")
-	if err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: []string{"lisi"}}); err != nil {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.sent("MTB-000 [] 收到了一条新消息 -> lisi/cl")
@@ -101,7 +101,7 @@ func TestPushKinds(t *testing.T) {
 		h.send("zhangsan/p", fmt.Sprintf(`{"msg_id":"m%d","msg_type":%q,"msg_from":"zhangsan","msg_to":"lisi","body":[{}]}`, i, kind))
 	}
 	h.sent("MTT-001 [] 发送了一个图片消息 -> lisi/cl")
-	if err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"type":3}]`, Receivers: []string{"lisi"}}); err != nil {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"type":3}]`, Receivers: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.sent("MTB-100 [] 收到了一条新消息 -> lisi/cl")

@@ -244,6 +244,28 @@ func (o *owed) pending(local, id string, confirming bool) []store.Pending {
 	return list
 }
 
+// open says which of these copies, of which the local parts of the owners are given, are owed or about to become rows.
+func (o *owed) open(copies map[rowKey]string) map[rowKey]bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	found := map[rowKey]bool{}
+	for key, local := range copies {
+		if u := o.users[local]; u != nil && slices.ContainsFunc(u.copies, func(c owedCopy) bool {
+			return c.message != nil && c.message.row.MsgID == key.msgID
+		}) {
+			found[key] = true
+		}
+	}
+	for _, rows := range [...][]waitingRow{o.taken, o.rows} {
+		for _, r := range rows {
+			if _, asked := copies[r.key()]; asked {
+				found[r.key()] = true
+			}
+		}
+	}
+	return found
+}
+
 // counts are for the metrics.
 func (o *owed) counts() (copies, rows int) {
 	o.mu.Lock()

@@ -40,6 +40,7 @@ type Config struct {
 	OwedPerUser     int // copies owed to one user in memory
 	Directory       DirectoryConfig
 	Cleanup         CleanupConfig
+	Calls           CallConfig
 	ShutdownTimeout time.Duration // bounds the last writes
 }
 
@@ -72,6 +73,7 @@ type Store interface {
 	DirectoryStore
 	CleanStore
 	PushStore
+	CallStore
 }
 
 // Sender takes what leaves for the server. stream.Links implements it.
@@ -119,6 +121,7 @@ type Service struct {
 	intake   *intake
 	outbox   *outbox  // nil: no pushes
 	unasked  *unasked // nil: receipts are not for those who ask
+	calls    *calls
 
 	// Of the conveyor goroutine alone.
 	held        *item // an item that begins the next batch
@@ -176,6 +179,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		ended:      make(chan struct{}),
 		purgeWake:  make(chan struct{}, 1),
 	}
+	if s.cfg.Calls.Window <= 0 {
+		s.cfg.Calls.Window = 24 * time.Hour
+	}
+	s.calls = newCalls(s)
 	s.outbox = newOutbox(s, deps.Push)
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
@@ -255,6 +262,9 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	}
 	if err := s.outbox.open(ctx); err != nil {
 		return fmt.Errorf("look into the outbox: %w", err)
+	}
+	if err := s.calls.load(ctx); err != nil {
+		return fmt.Errorf("look for calls to be finished: %w", err)
 	}
 	return nil
 }

@@ -240,7 +240,7 @@ func TestReadsFail(t *testing.T) {
 		"Unread":   second(h.HasUnread(t.Context(), "lisi")),
 		"Presence": second(h.Presence(t.Context(), "G")),
 		"Dissolve": h.Dissolve(t.Context(), "G"),
-		"Notify":   h.Notify(t.Context(), Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"nobody"}}),
+		"Notify":   second(h.Notify(t.Context(), Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"nobody"}})),
 		"Register": h.RegisterPush(t.Context(), "lisi", "code"),
 	} {
 		if !errors.Is(err, ErrUnavailable) {

@@ -103,6 +103,15 @@ func chatName(a, b string) string {
 	return a + " " + b
 }
 
+// chatPeer is the other one of a 1:1 conversation.
+func chatPeer(conversation, one string) string {
+	if other, ok := strings.CutPrefix(conversation, one+" "); ok {
+		return other
+	}
+	other, _ := strings.CutSuffix(conversation, " "+one)
+	return other
+}
+
 // digest tells two messages with one id apart.
 func (t *turn) digest() string {
 	sum := sha256.Sum256([]byte(t.env.Type + "\x00" + t.env.Body))

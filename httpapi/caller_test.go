@@ -47,6 +47,7 @@ var rightsQuery = map[string]string{
 	"approval":            `params=[{bizId:"1"}]&msgTo=U`,
 	"approvalBack":        `params=[{bizId:"1"}]&msgTo=U`,
 	"systemMessage":       `params=[{title:"1"}]&msgTo=U`,
+	"findNotice":          `call_id=01753ab9-4400-7000-8000-00000c000000&length=1`,
 	"addUser":             `userList=[{user_id:"U"}]`,
 	"removeUser":          `userList=[{user_id:"U"}]`,
 	"updateMsgStatus":     ``,

@@ -388,9 +388,40 @@ func (s *recorder) Dissolve(_ context.Context, id string) error {
 	return s.outcome(id)
 }
 
-func (s *recorder) Notify(_ context.Context, n component.Notice) error {
+func (s *recorder) Notify(_ context.Context, n component.Notice) (string, error) {
 	s.note("Notify", n)
-	return cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
+	if n.Key == "used" {
+		return "", &component.Error{Code: component.IDConflict, Text: "the key was used"}
+	}
+	return testCall, cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
+}
+
+const testCall = "01753ab9-4400-7000-8000-00000c000000"
+
+func (s *recorder) Notice(_ context.Context, id string) (component.NoticeState, bool, error) {
+	s.note("Notice", id)
+	return component.NoticeState{CallID: id, Open: true, Total: 600}, id == testCall || id == "torn", s.outcome(id)
+}
+
+// TrackNotice knows 600 receivers, the last of whom waits, and answers at most 500 at once.
+func (s *recorder) TrackNotice(_ context.Context, n component.NoticeState, after, limit int) (list []component.NoticeReceiver, err error) {
+	s.note("TrackNotice", n.CallID, after, limit)
+	if n.CallID == "torn" {
+		return nil, s.outcome("away")
+	}
+	for i := after + 1; i <= n.Total && len(list) < min(limit, 500); i++ {
+		r := component.NoticeReceiver{Number: i, User: fmt.Sprint("u", i), MsgID: fmt.Sprint("m", i), Time: "1544602393031", Stored: "stored", Delivered: "confirmed", Pushed: "sent", Read: 2}
+		switch i {
+		case 2:
+			r.Delivered, r.Pushed, r.Read = "queued", "", 0
+		case 3:
+			r.Stored, r.Delivered, r.Pushed, r.Read = "removed", "", "withdrawn", 0
+		case n.Total:
+			r = component.NoticeReceiver{Number: i, User: r.User, MsgID: r.MsgID, Stored: "waiting"}
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]store.Pending, error) {

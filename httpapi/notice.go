@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -21,12 +23,91 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 			r.refuse(refusal(component.NotArray, textEmptyArray, "params"))
 		}
 		receivers, users := r.receivers()
+		key := r.idempotencyKey()
 		if r.err != nil {
 			return nil, r.err
 		}
-		err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers})
-		return object{}, r.culprit("msgTo", users, err)
+		id, err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers, Caller: r.caller.name, Key: key})
+		var refused *component.Error
+		if errors.As(err, &refused) && refused.Code == component.IDConflict {
+			err = refusal(component.IDConflict, textKeyUsed)
+		}
+		return object{"call_id": id}, r.culprit("msgTo", users, err)
 	}
+}
+
+// Where an idempotency key may stand: integrators that can only build URLs have no headers.
+const (
+	keyHeader    = "Idempotency-Key"
+	keyParameter = "idempotency_key"
+	keyLength    = 255
+)
+
+// idempotencyKey is what a repeated call has in common with the first; "" without one. A key that is empty, as by a variable
+// that was not set, would make one call of many: it is refused.
+func (r *request) idempotencyKey() string {
+	given := append(slices.Clone(r.http.Header.Values(keyHeader)), r.form[keyParameter]...)
+	if len(given) == 0 {
+		return ""
+	}
+	for _, key := range given {
+		printable := func(c rune) bool { return c >= ' ' && c <= '~' }
+		if key != given[0] || key == "" || len(key) > keyLength || strings.Trim(key, " ") != key || strings.ContainsFunc(key, func(c rune) bool { return !printable(c) }) {
+			r.refuse(badRequest(textBadKeyText, keyHeader, keyParameter, keyLength))
+			return ""
+		}
+	}
+	return given[0]
+}
+
+// findNotice says what became of a call that pushed a notice, receiver by receiver.
+func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
+	id, page := r.text("call_id", idLength), r.page()
+	if r.err == nil && id == "" {
+		r.refuse(refusal(resultFail, textMissing, "call_id"))
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	notice, found, err := a.svc.Notice(ctx, id)
+	if err == nil && !found {
+		err = refusal(resultFail, textNoSuchCall, id)
+	}
+	if err != nil {
+		return nil, err
+	}
+	type row struct {
+		Delivered string `json:"delivered,omitempty"`
+		MsgID     string `json:"msg_id"`
+		Time      string `json:"msg_time,omitempty"`
+		Pushed    string `json:"pushed,omitempty"`
+		Read      int    `json:"read"`
+		Stored    string `json:"stored"`
+		User      string `json:"user_id"`
+	}
+	state := "done"
+	if notice.Open {
+		state = "open"
+	}
+	s := &stream{list: "receivers", rest: func() object { return object{"state": state, "total": notice.Total} }}
+	s.run = func(ctx context.Context, emit func(any) error) error {
+		for after, left := page.Start, page.Length; left > 0; {
+			ctx, cancel := s.page(ctx)
+			list, err := a.svc.TrackNotice(ctx, notice, after, left)
+			cancel()
+			if err != nil || len(list) == 0 {
+				return err
+			}
+			for _, c := range list {
+				if err := emit(row{c.Delivered, c.MsgID, c.Time, c.Pushed, c.Read, c.Stored, c.User}); err != nil {
+					return err
+				}
+			}
+			after, left = list[len(list)-1].Number, left-len(list)
+		}
+		return nil
+	}
+	return s, nil
 }
 
 // receivers reads msgTo (msg_to in document 1.3): repeated, comma-separated or a JSON array. A receiver named twice gets one

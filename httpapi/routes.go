@@ -68,6 +68,7 @@ func (a *API) routes() []route {
 		{"approval", byBusiness, writes, a.notice("MTB-000"), nil},
 		{"approvalBack", byBusiness, writes, a.notice("MTB-001"), nil},
 		{"systemMessage", byBusiness, writes, a.notice("MTB-100"), nil},
+		{"findNotice", byBusiness, reads, a.findNotice, []string{"total"}},
 		{"addUser", byBusiness, writes, a.addUser, nil},
 		{"removeUser", byBusiness, writes, a.removeUser, nil},
 		// dropped: document 1.3 had them

@@ -16,8 +16,13 @@ type Service interface {
 	DeleteGroup(ctx context.Context, id string) (deleteTime string, err error)
 	SetGroupPicture(ctx context.Context, id, pic string) error
 	Dissolve(ctx context.Context, id string) error
-	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none.
-	Notify(ctx context.Context, n component.Notice) error
+	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none. error-014: its
+	// key was used for another request.
+	Notify(ctx context.Context, n component.Notice) (callID string, err error)
+	// Notice says whether there is such a call. TrackNotice answers at most limit of its receivers, behind number after; none is
+	// the end.
+	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)
+	TrackNotice(ctx context.Context, n component.NoticeState, after, limit int) ([]component.NoticeReceiver, error)
 
 	// Offline answers what waits for a user's phone, oldest first: rows, and what is still owed in memory. At most limit of
 	// them, all when it is 0.

@@ -60,6 +60,9 @@ var (
 	textNotYours          = text{"只能操作自己的数据或所在的会话", "a user token is for one's own data and sessions"}
 	textNotBit            = text{"参数 %s 只能为 0 或 1", "parameter %s is neither 0 nor 1"}
 	textNoSuchMessage     = text{"消息 %q 不存在", "there is no message %q"}
+	textNoSuchCall        = text{"调用 %q 不存在或已过期", "there is no call %q, or it is too old"}
+	textKeyUsed           = text{"幂等键已用于内容不同的请求", "the idempotency key was used for a request with other content"}
+	textBadKeyText        = text{"幂等键（请求头 %s 或参数 %s）应为 1 至 %d 个可打印的 ASCII 字符，首尾无空格，且两处一致", "the idempotency key (header %s, or parameter %s) is not 1 to %d printable ASCII characters without blanks at its ends, or given twice with different values"}
 	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}
 	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}
 	textBusy              = text{"服务暂不可用，请稍后重试", "not available now, try again later"}

@@ -27,9 +27,14 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.dropMembers(ctx, all.DropMembers) },
 			func(ctx context.Context) error { return t.dropUsers(ctx, all.DropUsers) },
 			func(ctx context.Context) error { return t.dropAnnouncements(ctx, all.DropAnnouncements) },
+			func(ctx context.Context) error { return t.dropCalls(ctx, all.DropCalls) },
+			func(ctx context.Context) error { return t.dropCallParts(ctx, all.DropCallParts) },
 			// Insertions and updates. Keys first: a duplicate is found before the large rows are written.
 			func(ctx context.Context) error { return t.addIDs(ctx, all.IDs) },
 			func(ctx context.Context) error { return t.setIDs(ctx, all.SetIDs) },
+			func(ctx context.Context) error { return t.addCalls(ctx, all.Calls) },
+			func(ctx context.Context) error { return t.addCallParts(ctx, all.CallParts) },
+			func(ctx context.Context) error { return t.editCalls(ctx, all.EditCalls) },
 			func(ctx context.Context) error { return t.addMessages(ctx, all.messages) },
 			func(ctx context.Context) error { return t.addPending(ctx, all.Pending) },
 			func(ctx context.Context) error { return t.putReceipts(ctx, all.Receipts) },
@@ -123,4 +128,9 @@ func (m *merged) append(c *Change) {
 	m.Styles = append(m.Styles, c.Styles...)
 	m.FileUses = append(m.FileUses, c.FileUses...)
 	m.Pushes = append(m.Pushes, c.Pushes...)
+	m.DropCalls = append(m.DropCalls, c.DropCalls...)
+	m.DropCallParts = append(m.DropCallParts, c.DropCallParts...)
+	m.Calls = append(m.Calls, c.Calls...)
+	m.CallParts = append(m.CallParts, c.CallParts...)
+	m.EditCalls = append(m.EditCalls, c.EditCalls...)
 }

@@ -15,6 +15,8 @@ type Change struct {
 	DropAuthors       []Author     // all that a user wrote in a group, as by Erase; many rows are for Erase, in batches, first
 	DropUsers         []string     // by ID: marked as left, never deleted
 	DropAnnouncements []string     // announcements, by ID as a row has it
+	DropCalls         []string     // by ID
+	DropCallParts     []CallPart   // by CallID and First
 
 	// Insertions and updates.
 	IDs               []ID // inserted; a key that exists is ErrDuplicate
@@ -35,9 +37,12 @@ type Change struct {
 	Purges            []Purge        // inserted
 	Announcements     []Announcement // inserted
 	EditAnnouncements []AnnouncementEdit
-	Styles            []Style   // inserted, or Value overwritten where Name and UserID match
-	FileUses          []FileUse // inserted when absent
-	Pushes            []Push    // inserted
+	Styles            []Style    // inserted, or Value overwritten where Name and UserID match
+	FileUses          []FileUse  // inserted when absent
+	Pushes            []Push     // inserted
+	Calls             []Call     // inserted; a Key that exists is ErrDuplicate
+	CallParts         []CallPart // inserted
+	EditCalls         []CallEdit
 }
 
 // Drop names a message to remove: only rows of that conversation go.

@@ -7,13 +7,17 @@ const (
 	idSet = `UPDATE tlim_id SET msg_from = ?, conversation = ?, state = ? WHERE msg_id = ? AND class = ?`
 )
 
+func scanID(id *ID) []any {
+	return []any{(*text)(&id.MsgID), (*text)(&id.Class), (*text)(&id.From), (*text)(&id.Conversation),
+		(*text)(&id.Time), (*text)(&id.Digest), (*text)(&id.State)}
+}
+
 // IDs reads what is remembered of message ids, of both classes.
 func (s *Store) IDs(ctx context.Context, msgIDs []string) (map[IDKey]ID, error) {
 	found := make(map[IDKey]ID, len(msgIDs))
 	err := s.in(ctx, idGet, nil, msgIDs, nil, func(scan scanner) error {
 		var id ID
-		if err := scan((*text)(&id.MsgID), (*text)(&id.Class), (*text)(&id.From), (*text)(&id.Conversation),
-			(*text)(&id.Time), (*text)(&id.Digest), (*text)(&id.State)); err != nil {
+		if err := scan(scanID(&id)...); err != nil {
 			return err
 		}
 		found[IDKey{id.MsgID, id.Class}] = id

@@ -31,6 +31,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
 		receiptCount, receiptSome, fileBefore, fileCount, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
+		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
 		purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
 		queries = append(queries, history(where)...)

@@ -47,20 +47,22 @@ var (
 	tNotice = tableOf("ofpubact", "id_ 64, title 256, content, user_id 64, ts 64, session_id 64")
 	tStyle  = tableOf("ofstyle", "style_id 64, style_name 64, style_value, user_id 64")
 
-	tState  = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
-	tID     = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
-	tUser   = tableOf("tlim_user", "user_id 64, jid 255, user_name 256, acct_login 64, user_email 256, pic_url 256, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
-	tFormer = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
-	tPurge  = tableOf("tlim_purge", "session_id 64, ts 20")
-	tSecret = tableOf("tlim_secret", "name 64, value 256")
-	tFile   = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
-	tUse    = tableOf("tlim_file_use", "file_id 64, msg_id 64")
-	tPush   = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
-	tSchema = tableOf("tlim_schema", "id, version, applied")
+	tState    = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
+	tID       = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
+	tUser     = tableOf("tlim_user", "user_id 64, jid 255, user_name 256, acct_login 64, user_email 256, pic_url 256, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
+	tFormer   = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
+	tPurge    = tableOf("tlim_purge", "session_id 64, ts 20")
+	tSecret   = tableOf("tlim_secret", "name 64, value 256")
+	tFile     = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
+	tUse      = tableOf("tlim_file_use", "file_id 64, msg_id 64")
+	tPush     = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
+	tCall     = tableOf("tlim_call", "call_id 64, call_key 64, business 64, caller 64, msg_type 20, digest 64, body, receivers, made 20, done, answer 20")
+	tCallPart = tableOf("tlim_call_part", "call_id 64, first_no, receivers")
+	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tPending, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tSchema}
 )
 
 // shape is a table as it stands in this database.

@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,29 +21,13 @@ func (c *Config) problems() (p Problems) {
 	c.checkDirectory(&p)
 	c.checkPush(&p)
 	c.checkCleanup(&p)
+	c.checkIdempotency(&p)
 	c.checkNumbers(&p)
 	return p
 }
 
-// later names what this release does not do. A value that asks for it is refused: an administrator who switches something on
-// must not learn from its absence that nothing happened.
-var later = []struct{ prefix, what string }{
-	{"idempotency.", "recognising repeated HTTP calls is"},
-}
-
+// notYet refuses what this release does not do.
 func (c *Config) notYet(p *Problems) {
-	initial := Default()
-	have, want := reflect.ValueOf(c).Elem(), reflect.ValueOf(&initial).Elem()
-	for _, k := range keys {
-		for _, l := range later {
-			if strings.HasPrefix(k.name, l.prefix) {
-				if !reflect.DeepEqual(have.FieldByIndex(k.field).Interface(), want.FieldByIndex(k.field).Interface()) {
-					p.add("%s: %s not in this release; leave the key away", k.name, l.what)
-				}
-				break
-			}
-		}
-	}
 	if c.Store.Driver == "sqlserver" || c.Store.Driver == "oracle" {
 		p.add("store.driver: %s is not in this release; sqlite and mysql (MariaDB too) are", c.Store.Driver)
 	}
@@ -237,6 +220,17 @@ func (c *Config) checkFiles(p *Problems) {
 		p.add("files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir")
 	} else if !some && f.Dir == "" {
 		p.add("files.dir: is empty, and there is no files.s3")
+	}
+}
+
+func (c *Config) checkIdempotency(p *Problems) {
+	const day = Duration(24 * time.Hour)
+	window := c.Idempotency.Window
+	switch {
+	case window < Duration(time.Minute) || window > 30*day:
+		p.add("idempotency.window: must be between 1m and 720h; a repeated call is known for so long")
+	case c.Cleanup.Enabled && c.Cleanup.IDs > 0 && window > Duration(c.Cleanup.IDs)*day:
+		p.add("idempotency.window: is longer than cleanup.ids, %d days, after which nobody knows who has a message", c.Cleanup.IDs)
 	}
 }
 

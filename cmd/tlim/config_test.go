@@ -236,9 +236,12 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
 			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
-		{"not in this release", "store: {driver: oracle, dsn: x}\nidempotency: {by_business_id: true}", nil, []string{
-			"idempotency.by_business_id: recognising repeated HTTP calls is not in this release; leave the key away",
+		{"not in this release", "store: {driver: oracle, dsn: x}", nil, []string{
 			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
+		{"idempotency", "idempotency: {window: 30s}", nil, []string{"idempotency.window: must be between 1m and 720h; a repeated call is known for so long"}},
+		{"idempotency beyond ids", "idempotency: {window: 49h, by_business_id: true}\ncleanup: {enabled: true, ids: 2}", nil, []string{
+			"idempotency.window: is longer than cleanup.ids, 2 days, after which nobody knows who has a message"}},
+		{"idempotency as long as ids", "idempotency: {window: 48h}\ncleanup: {enabled: true, ids: 2}", nil, nil},
 		{"directory", "directory: {source: ldap, interval: 100ms, max_remove: 5, initial_password: ' x'}", nil, []string{
 			`tlim.yaml:1: directory.max_remove: "5" is no percentage: write 0% to 100%`, `directory.source: "ldap" is none of api, isc, openfire`,
 			"directory.interval: must be between 1s and 24h", "directory.initial_password: does nothing without directory.create_accounts",

@@ -44,6 +44,7 @@ func componentConfig(cfg Config) component.Config {
 		Limits:         component.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices},
 		UserRate:       l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
 		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), OwedPerUser: l.PendingPerUser,
+		Calls:     component.CallConfig{Window: time.Duration(cfg.Idempotency.Window), ByBusinessID: cfg.Idempotency.ByBusinessID},
 		Directory: directoryConfig(cfg.Directory), Cleanup: cleanupConfig(cfg.Cleanup), ShutdownTimeout: time.Duration(cfg.ShutdownTimeout) / 2,
 	}
 }

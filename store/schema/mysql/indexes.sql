@@ -44,3 +44,7 @@ CREATE INDEX tlim_file_use_message ON tlim_file_use (msg_id);
 CREATE INDEX tlim_push_due ON tlim_push (channel, done, due);
 -- what became of a message
 CREATE INDEX tlim_push_message ON tlim_push (msg_id);
+-- repeated calls; the last guard against two at once
+CREATE UNIQUE INDEX tlim_call_repeat ON tlim_call (call_key);
+-- calls about the same business
+CREATE INDEX tlim_call_business ON tlim_call (business);

@@ -75,3 +75,14 @@ CREATE TABLE tlim_push (
   channel varchar(20) NOT NULL, msg_id varchar(64), msg_type varchar(20), platforms varchar(20), title varchar(256), alert varchar(400),
   receivers mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, call_id varchar(128), done int NOT NULL, outcome varchar(20)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Calls that push notices: those that may be repeated, and those to so many receivers that they take several transactions.
+CREATE TABLE tlim_call (
+  call_id varchar(64) NOT NULL PRIMARY KEY,
+  call_key varchar(64), business varchar(64), caller varchar(64), msg_type varchar(20), digest varchar(64), body mediumtext,
+  receivers int NOT NULL, made varchar(20) NOT NULL, done int NOT NULL, answer varchar(20)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Their receivers who have no message yet, one row per transaction: each goes in the transaction that serves it.
+CREATE TABLE tlim_call_part (
+  call_id varchar(64) NOT NULL, first_no int NOT NULL, receivers mediumtext,
+  PRIMARY KEY (call_id, first_no)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -1,0 +1,172 @@
+package component
+
+import (
+	"context"
+
+	"tlim/store"
+)
+
+// NoticeState is what is known of a call that pushed a notice.
+type NoticeState struct {
+	CallID string
+	Open   bool // some receivers are still to be served
+	Total  int  // receivers; those whose messages are forgotten (cleanup.ids) not counted, unless the call itself is remembered
+}
+
+// NoticeReceiver is what became of one receiver's message.
+type NoticeReceiver struct {
+	Number    int // within the call, from 1
+	User      string
+	MsgID     string
+	Time      string // msg_time; "" while Stored is waiting
+	Stored    string // waiting, stored, or removed (revoked, or cleaned up)
+	Delivered string // queued for his phone, sent, routed by the server, confirmed by the phone; "" while Stored is not stored
+	Pushed    string // what became of his phone's push: waiting, or an outcome as in tlim_push; "" when there was none
+	Read      int    // 0, 1 on the web, 2 on a phone
+}
+
+// trackPage is how many receivers one read looks at.
+const trackPage = 500
+
+// Notice says whether there is a call, and what is known of it as a whole. Errors: ErrUnavailable.
+func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, found bool, err error) {
+	if !validCallID(callID) {
+		return n, false, nil
+	}
+	n.CallID = callID
+	row, found, err := s.store.Call(ctx, callID)
+	if err != nil {
+		return n, false, ErrUnavailable
+	}
+	if found {
+		n.Total, n.Open = row.Receivers, !row.Done
+		return n, true, nil
+	}
+	if n.Total, err = s.store.CountIDs(ctx, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
+		return n, false, ErrUnavailable
+	}
+	return n, n.Total > 0, nil
+}
+
+// TrackNotice says what became of the messages of a call: of at most limit receivers (no more than 500) behind number after,
+// in their order. An empty list is the end. What it says of one receiver may be a moment older than of another. Errors:
+// ErrUnavailable.
+func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit int) ([]NoticeReceiver, error) {
+	if after >= callMost {
+		return nil, nil
+	}
+	limit = min(limit, trackPage)
+	ids, err := s.store.IDsBetween(ctx, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
+	if err != nil {
+		return nil, ErrUnavailable
+	}
+	list, err := s.tracked(ctx, ids)
+	if err != nil {
+		return nil, ErrUnavailable
+	}
+	if !n.Open || len(list) == limit {
+		return list, nil
+	}
+	// What was served while this was read is seen as waiting, and stored the next time.
+	if len(list) > 0 {
+		after = list[len(list)-1].Number
+	}
+	for from := max(0, after+2-noticeSlice); len(list) < limit; {
+		parts, err := s.store.CallParts(ctx, n.CallID, from, 2)
+		if err != nil {
+			return nil, ErrUnavailable
+		}
+		if len(parts) == 0 {
+			break
+		}
+		for _, part := range parts {
+			for i, user := range part.To {
+				if number := part.First + i; number > after && len(list) < limit {
+					list = append(list, NoticeReceiver{Number: number, User: user, MsgID: noticeID(n.CallID, number), Stored: "waiting"})
+				}
+			}
+			from = part.First + 1
+		}
+	}
+	return list, nil
+}
+
+// tracked gathers what the tables and the memory say of messages.
+func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver, error) {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = id.MsgID
+	}
+	// Memory first: what becomes a row, or is confirmed, meanwhile is then seen as it was.
+	users := make([]person, len(ids))
+	copies := make(map[rowKey]string, len(ids))
+	for i, id := range ids {
+		users[i] = newPerson(chatPeer(id.Conversation, adminID), s.cfg.Server)
+		copies[rowKey{users[i].ID, id.MsgID}] = users[i].Local
+	}
+	owed := s.owed.open(copies)
+	delivered := s.delivered.Load()
+	rows, err := s.store.PendingOwners(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	messages, err := s.store.MessageHeads(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	pushes, err := s.store.PushesOf(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]store.ReceiptKey, len(ids))
+	for i, id := range ids {
+		keys[i] = store.ReceiptKey{MsgID: id.MsgID, Reader: users[i].ID}
+	}
+	receipts, err := s.store.Receipts(ctx, keys)
+	if err != nil {
+		return nil, err
+	}
+
+	list := make([]NoticeReceiver, len(ids))
+	for i, id := range ids {
+		r := NoticeReceiver{Number: noticeNumber(id.MsgID), User: users[i].ID, MsgID: id.MsgID, Time: id.Time, Stored: "removed"}
+		if _, there := messages[id.MsgID]; there {
+			r.Stored = "stored"
+			switch {
+			case rows[store.PendingKey{Owner: r.User, MsgID: r.MsgID}]:
+				r.Delivered = "queued"
+			case owed[rowKey{r.User, r.MsgID}] || parseMillis(id.Time) > delivered:
+				r.Delivered = "sent"
+			case s.cfg.Confirm != "presence" && s.users.confirms(users[i].Local):
+				r.Delivered = "confirmed"
+			default:
+				r.Delivered = "routed"
+			}
+		}
+		for _, p := range pushes[id.MsgID] {
+			r.Pushed = pushedState(r.Pushed, p)
+		}
+		for _, read := range receipts[keys[i]] {
+			r.Read = max(r.Read, read.Status)
+		}
+		list[i] = r
+	}
+	return list, nil
+}
+
+// pushedState adds what an outbox row of a message to one receiver says: of several, one that was sent counts most, then one
+// that waits.
+func pushedState(known string, row store.Push) string {
+	for _, to := range row.To {
+		outcome := outcomeOf(&row, to)
+		if outcome == "" {
+			outcome = "waiting"
+		}
+		switch {
+		case known == pushSent:
+		case outcome == pushSent, outcome == "waiting", known == "":
+			known = outcome
+		}
+	}
+	return known
+}
