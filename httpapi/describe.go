@@ -50,6 +50,7 @@ var (
 	length  = kind{schema: object{"type": "string", "pattern": "^([0-9]{1,10}|[Mm][Aa][Xx])$"}, wrong: resultFail}
 	int32s  = kind{schema: object{"type": "integer", "format": "int32"}, wrong: resultFail}
 	bit     = kind{schema: object{"type": "integer", "enum": []int{0, 1}}, wrong: resultFail}
+	callKey = kind{schema: object{"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}, wrong: resultFail}
 	anyText = kind{schema: object{"type": "string"}}
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
 	// objects is a JSON array of objects, or a single one. JSON is read leniently: unquoted keys, single quotes, trailing

@@ -6,12 +6,14 @@ const receiversText = "User ids of the receivers: separated by commas, repeated,
 
 func notice(summary string, content ...field) endpoint {
 	return endpoint{tag: "business", summary: summary,
-		text: "Sent from admin, stored, queued for who is offline, and pushed.",
+		text: "Sent from admin, stored, queued for who is offline, and pushed. A call that has an idempotency key may be repeated when its answer was lost or was no ok: whoever has his message gets no second one, and the answer is that of the first. What is to be finished is finished, also after a crash, whether it is repeated or not.",
 		params: []field{
 			{name: "params", kind: objects, missing: component.NotArray, text: "The content: at least one object, passed on as it is.", of: content},
 			{name: "msgTo", kind: anyText, missing: component.UserIDInvalid, text: receiversText},
-			{name: "msg_to", kind: anyText, text: "Older name of msgTo."}},
-		codes: []component.Code{component.NotJSON, component.GroupIDEmpty, component.UserIDInvalid, component.NoSuchGroup, component.TooLarge}}
+			{name: "msg_to", kind: anyText, text: "Older name of msgTo."},
+			{name: keyParameter, kind: callKey, text: "What a repeated call has in common with the first, within idempotency.window (24 hours): up to 255 printable ASCII characters, such as a UUID, of which letter case counts. Also as header " + keyHeader + ". Each API key has its own. With other content it is error-014."}},
+		answer: []field{{name: "call_id", kind: words, text: "Id of the call, for findNotice. A repeat answers that of the first."}},
+		codes:  []component.Code{component.NotJSON, component.GroupIDEmpty, component.UserIDInvalid, component.NoSuchGroup, component.TooLarge, component.IDConflict}}
 }
 
 var approvalFields = []field{
@@ -28,6 +30,19 @@ var describedBusiness = map[string]endpoint{
 		field{name: "ts", kind: anyText, text: "Time that is shown, in epoch milliseconds."}, field{name: "url", kind: anyText, text: "What a tap opens."},
 		field{name: "mark", kind: anyText, text: "For the client."}, field{name: "random", kind: anyText, text: "For the client."},
 		field{name: "type", kind: anyText, text: "Kind of message, for the client."}, field{name: "typeName", kind: anyText, text: "Its name."}),
+	"findNotice": {tag: "business", summary: "Says what became of a notice, receiver by receiver", streamed: true,
+		text:   "For as long as the messages' ids are kept (cleanup.ids).",
+		params: []field{{name: "call_id", kind: oneID, missing: resultFail, text: "What approval, approvalBack or systemMessage answered."}, startField, lengthField},
+		answer: []field{totalField,
+			{name: "state", kind: words, text: "open while some receivers are still to be served, else done."},
+			{name: "receivers", kind: rows, text: "The receivers, in the order of the call.", of: []field{
+				{name: "delivered", kind: words, text: "queued: waits for his phone; sent: on its way; routed: the server has given it to his devices; confirmed: his phone has said so, or has fetched it. Absent for a message that is not stored."},
+				{name: "msg_id", kind: words, text: "Id of his message."},
+				{name: "msg_time", kind: millis, text: "When it was stored, in epoch milliseconds."},
+				{name: "pushed", kind: words, text: "His phone's push: waiting, sent, withdrawn, repeated, dead, refused or expired; absent when there was none, or a day after it."},
+				{name: "read", kind: number, text: "0, 1 read on the web, 2 read on a phone."},
+				{name: "stored", kind: words, text: "waiting: still to be served; stored; removed: revoked, or cleaned up."},
+				{name: "user_id", kind: words, text: "The receiver."}}}}},
 	"addUser": {tag: "business", summary: "Adds users to the directory, or changes them", text: "All or none. Where the component may administer Openfire, accounts are made as well.",
 		params: []field{{name: "userList", kind: objects, missing: component.NotArray, text: "The users, at least one.", of: []field{
 			{name: "user_id", kind: userID, missing: component.UserIDInvalid, text: "User id; admin is reserved."}, userIDOld,

@@ -43,29 +43,25 @@ const (
 	keyLength    = 255
 )
 
-// idempotencyKey is what a repeated call has in common with the first; "" without one. A key that is empty, as by a variable
-// that was not set, would make one call of many: it is refused.
-func (r *request) idempotencyKey() string {
-	given := append(slices.Clone(r.http.Header.Values(keyHeader)), r.form[keyParameter]...)
-	if len(given) == 0 {
-		return ""
-	}
-	for _, key := range given {
-		printable := func(c rune) bool { return c >= ' ' && c <= '~' }
-		if key != given[0] || key == "" || len(key) > keyLength || strings.Trim(key, " ") != key || strings.ContainsFunc(key, func(c rune) bool { return !printable(c) }) {
+// idempotencyKey is what a repeated call has in common with the first; "" without one.
+func (r *request) idempotencyKey() (key string) {
+	odd := func(c rune) bool { return c < ' ' || c > '~' }
+	for _, given := range append(slices.Clone(r.http.Header.Values(keyHeader)), r.values(keyParameter)...) {
+		switch {
+		case given == "": // as absent: one key for all calls of an integrator whose variable is not set would lose them
+		case len(given) > keyLength, strings.Trim(given, " ") != given, strings.ContainsFunc(given, odd), key != "" && given != key:
 			r.refuse(badRequest(textBadKeyText, keyHeader, keyParameter, keyLength))
-			return ""
+		default:
+			key = given
 		}
 	}
-	return given[0]
+	return key
 }
 
 // findNotice says what became of a call that pushed a notice, receiver by receiver.
 func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
-	id, page := r.text("call_id", idLength), r.page()
-	if r.err == nil && id == "" {
-		r.refuse(refusal(resultFail, textMissing, "call_id"))
-	}
+	id := r.id("call_id", resultFail)
+	start, length := r.window()
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -91,7 +87,7 @@ func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
 	}
 	s := &stream{list: "receivers", rest: func() object { return object{"state": state, "total": notice.Total} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
-		for after, left := page.Start, page.Length; left > 0; {
+		for after, left := start, length; left > 0; {
 			ctx, cancel := s.page(ctx)
 			list, err := a.svc.TrackNotice(ctx, notice, after, left)
 			cancel()

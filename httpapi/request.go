@@ -150,14 +150,19 @@ func (r *request) count(name string) int {
 	return int(n)
 }
 
-// page reads start, length (or max) and before.
-func (r *request) page() store.Page {
-	p := store.Page{Start: r.count("start")}
+// window reads start and length (or max).
+func (r *request) window() (start, length int) {
+	start = r.count("start")
 	if strings.EqualFold(strings.TrimSpace(r.first("length")), "max") {
-		p.Length = math.MaxInt
-	} else {
-		p.Length = r.count("length")
+		return start, math.MaxInt
 	}
+	return start, r.count("length")
+}
+
+// page reads start, length and before.
+func (r *request) page() store.Page {
+	var p store.Page
+	p.Start, p.Length = r.window()
 	if before := r.first("before"); before != "" {
 		var ok bool
 		p.BeforeTime, p.BeforeID, ok = strings.Cut(before, ",")
