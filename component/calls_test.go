@@ -437,6 +437,7 @@ func TestCallByBusiness(t *testing.T) {
 	}
 	first := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi", "wangwu"}})
 	counts("1 1 0")
+	h.clock.move(time.Millisecond)
 	second := h.notify(Notice{Body: task("b", "t", "corrected"), Receivers: []string{"WANGWU", "zhaoliu"}})
 	counts("1 1 1")
 	if n, _, err := h.Notice(t.Context(), second); n.Total != 1 || err != nil {

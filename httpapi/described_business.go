@@ -42,7 +42,8 @@ var describedBusiness = map[string]endpoint{
 				{name: "pushed", kind: words, text: "His phone's push: waiting, sent, withdrawn, repeated, dead, refused or expired; absent when there was none, or a day after it."},
 				{name: "read", kind: number, text: "0, 1 read on the web, 2 read on a phone."},
 				{name: "stored", kind: words, text: "waiting: still to be served; stored; removed: revoked, or cleaned up."},
-				{name: "user_id", kind: words, text: "The receiver."}}}}},
+				{name: "user_id", kind: words, text: "The receiver."}}}},
+		codes: []component.Code{resultFail}},
 	"addUser": {tag: "business", summary: "Adds users to the directory, or changes them", text: "All or none. Where the component may administer Openfire, accounts are made as well.",
 		params: []field{{name: "userList", kind: objects, missing: component.NotArray, text: "The users, at least one.", of: []field{
 			{name: "user_id", kind: userID, missing: component.UserIDInvalid, text: "User id; admin is reserved."}, userIDOld,
