@@ -20,7 +20,7 @@ type Notice struct {
 	Body      string   // strict JSON text of the array of objects
 	Receivers []string // user ids, @session:<group id> or @all
 	Caller    string   // whose Key it is; two callers may use the same
-	Key       string   // a repeated call has the same; "" for none
+	Key       string   // a repeated call has the same, among those of the Type; "" for none
 }
 
 // MemberPresence is what findPresence answers of one member.

@@ -73,12 +73,12 @@ func (n *Notice) key() string {
 	if n.Key == "" {
 		return ""
 	}
-	return hashed("key", n.Caller, n.Key)
+	return hashed("key", n.Caller, n.Type, n.Key)
 }
 
 // digest tells two requests under one key apart.
 func (n *Notice) digest() string {
-	return hashed(append([]string{n.Type, n.Body}, n.Receivers...)...)
+	return hashed(append([]string{n.Body}, n.Receivers...)...)
 }
 
 // business is what other calls about the same business are known by: bizId and taskId of each object, and the type, because the

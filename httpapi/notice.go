@@ -60,7 +60,10 @@ func (r *request) idempotencyKey() (key string) {
 
 // findNotice says what became of a call that pushed a notice, receiver by receiver.
 func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
-	id := r.id("call_id", resultFail)
+	id := r.text("call_id", idLength)
+	if id == "" {
+		r.refuse(badRequest(textMissing, "call_id"))
+	}
 	start, length := r.window()
 	if r.err != nil {
 		return nil, r.err
