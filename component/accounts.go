@@ -46,6 +46,7 @@ type accountKeeper struct {
 	s      *Service
 	server Accounts // nil: none are kept
 	cfg    DirectoryConfig
+	rounds rounds
 
 	// Of the one goroutine that works.
 	failed map[string]*accountFailure // by local part
@@ -59,8 +60,12 @@ type accountFailure struct {
 	wait time.Duration
 }
 
+func (k *accountKeeper) keeps() bool {
+	return k.server != nil && (k.cfg.CreateAccounts || k.cfg.RemoveAccounts)
+}
+
 func (k *accountKeeper) run(ctx context.Context) {
-	if k.server == nil || !k.cfg.CreateAccounts && !k.cfg.RemoveAccounts {
+	if !k.keeps() {
 		return
 	}
 	if k.cfg.CreateAccounts && k.cfg.Password == "" {
@@ -70,6 +75,9 @@ func (k *accountKeeper) run(ctx context.Context) {
 		k.s.log.Warn("directory.dry_run is on: accounts are neither made nor removed")
 	}
 	k.loop(ctx, k.cfg.Interval, func(ctx context.Context) {
+		for _, done := range k.rounds.begin() {
+			defer close(done)
+		}
 		if !k.s.linkUp() {
 			return // poked when it is
 		}

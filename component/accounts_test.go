@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -13,13 +14,12 @@ import (
 	"tlim/store"
 )
 
-// testAccounts are accounts that are kept as told. What is asked of them comes out of calls.
+// testAccounts are accounts that are kept as told.
 type testAccounts struct {
 	mu     sync.Mutex
 	have   map[string]string // local part, password
 	answer func(local, name string) error
 	log    []string
-	calls  chan string
 }
 
 func (a *testAccounts) AddAccount(_ context.Context, local, password, name, email string) error {
@@ -35,7 +35,6 @@ func (a *testAccounts) AddAccount(_ context.Context, local, password, name, emai
 		return ErrAccountExists
 	}
 	a.have[local] = password
-	a.called("add " + local)
 	return nil
 }
 
@@ -49,14 +48,7 @@ func (a *testAccounts) RemoveAccount(_ context.Context, local string) error {
 		}
 	}
 	delete(a.have, local)
-	a.called("remove " + local)
 	return nil
-}
-
-func (a *testAccounts) called(what string) {
-	if a.calls != nil {
-		a.calls <- what
-	}
 }
 
 func (a *testAccounts) take() string {
@@ -306,34 +298,42 @@ func TestDryRunOfAccounts(t *testing.T) {
 
 // The Service's own keeper works when the link comes and when users change.
 func TestAccountsFollowCalls(t *testing.T) {
-	server := &testAccounts{have: map[string]string{"lisi": "", "wangwu": "", "zhangsan": "", "zhaoliu": ""}, calls: make(chan string, 10)}
+	server := &testAccounts{have: map[string]string{"lisi": "", "wangwu": "", "zhangsan": "", "zhaoliu": ""}}
 	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
 		server: &fakeServer{sessions: map[string]Session{}}, login: server}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
 	h.begin(func(c *Config) {
 		c.Directory = DirectoryConfig{Interval: time.Hour, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
 	})
-	expect := func(want string) {
+	has := func(what, want string) {
 		t.Helper()
-		select {
-		case got := <-server.calls:
-			if got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
-		case <-time.After(20 * time.Second):
-			t.Fatal("it never came to ", want)
+		server.mu.Lock()
+		defer server.mu.Unlock()
+		if got := strings.Join(slices.Sorted(maps.Keys(server.have)), " "); got != want {
+			t.Errorf("%s: the server has %s, want %s", what, got, want)
 		}
 	}
+	// They are there when the call is answered.
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "new"}}))
-	expect("add new")
+	has("added", "lisi new wangwu zhangsan zhaoliu")
 	check(t, h.RemoveUsers(t.Context(), []string{"new", "lisi"}))
-	got := []string{<-server.calls, <-server.calls}
-	slices.Sort(got)
-	if fmt.Sprint(got) != "[remove lisi remove new]" {
-		t.Error(got)
+	has("removed", "wangwu zhangsan zhaoliu")
+
+	// A server that does not answer costs the call no more than its own time, and the account follows.
+	answers := make(chan struct{})
+	server.set(func(string, string) error { <-answers; return nil })
+	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if err := h.AddUsers(short, []store.User{{ID: "slow"}}); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
+	close(answers)
+	server.set(nil)
+
+	// Without a link it is not waited for.
 	h.Down(errors.New("cut"))
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "later"}}))
 	h.Up()
-	expect("add later")
+	h.accounts.settle(t.Context())
+	has("after the outage", "later slow wangwu zhangsan zhaoliu")
 }

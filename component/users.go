@@ -10,7 +10,8 @@ import (
 )
 
 // AddUsers puts users into the directory or overwrites what it says of them. All or none: an id that cannot be a JID local
-// part, a reserved one or a value that is too long refuses the call and is named.
+// part, a reserved one or a value that is too long refuses the call and is named. Where accounts are kept it waits some seconds
+// for those of the users.
 func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 	for i := range users {
 		u := &users[i]
@@ -36,6 +37,7 @@ func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 		}
 	}
 	s.usersChanged()
+	s.accounts.settle(ctx)
 	return nil
 }
 
@@ -93,5 +95,6 @@ func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 		}
 	}
 	s.usersChanged()
+	s.accounts.settle(ctx)
 	return nil
 }
