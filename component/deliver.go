@@ -3,6 +3,8 @@ package component
 import (
 	"strings"
 
+	"github.com/tidwall/gjson"
+
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -57,7 +59,7 @@ func rebuild(m store.Message, asArray bool) string {
 	if flags := strings.SplitN(m.Flags, ",", 3); len(flags) == 3 {
 		compress, encrypt, version = flags[0], flags[1], flags[2]
 	}
-	asArray = asArray && compress == "0" && encrypt == "0" && stanza.ValidXML(m.Body)
+	asArray = asArray && compress == "0" && encrypt == "0" && stanza.ValidXML(m.Body) && gjson.Valid(m.Body)
 	return writeEnvelope(m, compress, encrypt, version, asArray)
 }
 
