@@ -221,7 +221,7 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "push": // USER CODE
 		p.must(t, p.RegisterPush(t.Context(), first, after))
 	case "getOffline":
-		rows, err := p.Offline(t.Context(), first, after, 0)
+		rows, err := p.waits(first, after, 0)
 		p.must(t, err)
 		for _, row := range rows {
 			where := "row"

@@ -592,7 +592,7 @@ func TestFreshLook(t *testing.T) {
 	h.server.asked = asked
 	h.server.mu.Unlock()
 	for name, call := range map[string]func() error{
-		"getOffline":          func() error { return second(h.Offline(t.Context(), "lisi", "", 0)) },
+		"getOffline":          func() error { return second(h.waits("lisi", "", 0)) },
 		"registerAppPushCode": func() error { return h.RegisterPush(t.Context(), "lisi", "code") },
 	} {
 		if err := call(); err != nil {
@@ -692,7 +692,7 @@ func TestWithoutSnapshots(t *testing.T) {
 		t.Errorf("queue %q: m2 was settled by the grace", got)
 	}
 	var err error
-	if _, err = h.Offline(context.Background(), "lisi", "", 0); err != nil { // asks for a snapshot that nobody answers
+	if _, err = h.waits("lisi", "", 0); err != nil { // asks for a snapshot that nobody answers
 		t.Error(err)
 	}
 }

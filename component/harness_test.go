@@ -517,6 +517,15 @@ func (h *harness) makeGroup(owner string, members ...string) string {
 	return g.ID
 }
 
+// waits reads a user's queue whole, by pages.
+func (h *harness) waits(user, since string, limit int) (list []store.Pending, err error) {
+	err = h.Offline(h.t.Context(), user, since, limit, func(page []store.Pending) error {
+		list = append(list, page...)
+		return nil
+	})
+	return list, err
+}
+
 // queue lists the ids of a user's rows.
 func (h *harness) queue(user string) string {
 	h.t.Helper()

@@ -1,7 +1,9 @@
 package component
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,65 +18,74 @@ func (s *Service) look() {
 	}
 }
 
-// Offline returns a user's queue, oldest first: rows, and what is owed to his phones in memory (such entries have no ID).
-// A sinceMsgID that the database knows leaves out what is older than it. At most limit rows, all when it is 0. The caller
-// clears what it has delivered by ClearOffline. Its errors are an *Error or ErrUnavailable.
-func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit int) ([]store.Pending, error) {
+// Offline reads a user's queue, oldest first, and gives it to visit in pages: rows, and what is owed to his phones in memory
+// (such entries have no ID). A sinceMsgID that the database knows leaves out what is older than it. At most limit entries,
+// all when it is 0. The caller clears what it has delivered by ClearOffline. Its errors are an *Error, ErrUnavailable, or
+// what visit returned, which ends the reading.
+func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.Pending) error) error {
 	p, err := s.spell(ctx, user)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.look()
 	since := ""
 	if sinceMsgID != "" {
 		if since, _, err = s.store.MessageTime(ctx, sinceMsgID); err != nil {
-			return nil, ErrUnavailable
+			return ErrUnavailable
 		}
 	}
-	// Memory first: what becomes a row meanwhile is then seen twice instead of not at all.
-	list := s.owed.pending(p.Local, p.ID, false)
-	list = slices.DeleteFunc(list, func(row store.Pending) bool { return row.Time < since })
-	rows, err := s.rows(ctx, p.ID, since, limit)
-	if err != nil {
-		return nil, ErrUnavailable
+	// Memory first: what becomes a row meanwhile is then met there instead of not at all.
+	owed := s.owed.pending(p.Local, p.ID, false)
+	owed = slices.DeleteFunc(owed, func(e store.Pending) bool { return e.Time < since })
+	slices.SortStableFunc(owed, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
+
+	left := cmp.Or(limit, math.MaxInt)
+	for afterTime, afterID := "", ""; ; {
+		n := min(queuePage, left)
+		rows, err := s.store.Pending(ctx, p.ID, since, afterTime, afterID, n)
+		if err != nil {
+			return ErrUnavailable
+		}
+		last := len(rows) < n
+		page := rows
+		if len(owed) > 0 {
+			page, owed = mergeOwed(rows, owed, last)
+		}
+		page = page[:min(len(page), left)]
+		if len(page) > 0 {
+			if err := visit(page); err != nil {
+				return err
+			}
+		}
+		if left -= len(page); last || left == 0 {
+			return nil
+		}
+		afterTime, afterID = rows[n-1].Time, rows[n-1].ID
 	}
+}
+
+// mergeOwed puts what is owed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
+// what belongs behind the page. Of equal times the rows come first, so that each is known when its entry's turn has come.
+func mergeOwed(rows, owed []store.Pending, last bool) (page, rest []store.Pending) {
 	have := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		have[row.MsgID] = true
 	}
-	for _, row := range list {
-		if !have[row.MsgID] {
-			rows = append(rows, row)
+	owed = slices.DeleteFunc(owed, func(e store.Pending) bool { return have[e.MsgID] })
+	page = make([]store.Pending, 0, len(rows)+len(owed))
+	for _, row := range rows {
+		for len(owed) > 0 && owed[0].Time < row.Time {
+			page, owed = append(page, owed[0]), owed[1:]
 		}
+		page = append(page, row)
 	}
-	slices.SortStableFunc(rows, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
-	if limit > 0 && len(rows) > limit {
-		rows = rows[:limit]
+	if last {
+		page, owed = append(page, owed...), nil
 	}
-	return rows, nil
+	return page, owed
 }
 
 const queuePage = 1000
-
-func (s *Service) rows(ctx context.Context, owner, since string, limit int) ([]store.Pending, error) {
-	var rows []store.Pending
-	for afterTime, afterID := "", ""; ; {
-		n := queuePage
-		if limit > 0 {
-			n = min(n, limit-len(rows))
-		}
-		page, err := s.store.Pending(ctx, owner, since, afterTime, afterID, n)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, page...)
-		if len(page) < n || limit > 0 && len(rows) >= limit {
-			return rows, nil
-		}
-		last := page[len(page)-1]
-		afterTime, afterID = last.Time, last.ID
-	}
-}
 
 // ClearOffline removes exactly these entries of a user's queue.
 func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pending) error {

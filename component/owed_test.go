@@ -1,6 +1,7 @@
 package component
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func confirming(t *testing.T, change func(*Config)) *harness {
 
 func owedIDs(t *testing.T, h *harness, user string) string {
 	t.Helper()
-	rows, err := h.Offline(t.Context(), user, "", 0)
+	rows, err := h.waits(user, "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +189,7 @@ func TestClearOffline(t *testing.T) {
 	h.clock.move(h.cfg.Grace)
 	h.sync() // m1 is a row
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
-	answer, err := h.Offline(t.Context(), "lisi", "", 0)
+	answer, err := h.waits("lisi", "", 0)
 	if err != nil || len(answer) != 2 {
 		t.Fatalf("%v %v", answer, err)
 	}
@@ -203,7 +204,7 @@ func TestClearOffline(t *testing.T) {
 	}
 	// An entry that was owed when it was answered may be a row by now.
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
-	answer, err = h.Offline(t.Context(), "lisi", "m4", 0)
+	answer, err = h.waits("lisi", "m4", 0)
 	if err != nil || len(answer) != 1 || answer[0].ID != "" {
 		t.Fatalf("%v %v", answer, err)
 	}
@@ -223,7 +224,7 @@ func TestOfflinePages(t *testing.T) {
 		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i), "zhangsan", "lisi", "x"))
 	}
 	ids := func(since string, limit int) string {
-		rows, err := h.Offline(t.Context(), "lisi", since, limit)
+		rows, err := h.waits("lisi", since, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -244,8 +245,50 @@ func TestOfflinePages(t *testing.T) {
 			t.Errorf("since %q limit %d: %q, want %q", c.since, c.limit, got, c.want)
 		}
 	}
-	if _, err := h.Offline(t.Context(), "", "", 0); asRefusal(err).Code != UserIDInvalid {
+	if _, err := h.waits("", "", 0); asRefusal(err).Code != UserIDInvalid {
 		t.Errorf("an impossible id: %v", err)
+	}
+}
+
+// TestOfflineMerges puts what is owed between the pages of rows, each message once.
+func TestOfflineMerges(t *testing.T) {
+	h := confirming(t, nil)
+	var rows []store.Pending
+	row := func(id string, at int64) {
+		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: millis(at)}, Owner: "lisi"})
+	}
+	h.send("zhangsan/p", text("owed", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
+	at := map[string]int64{}
+	for _, e := range h.Service.owed.pending("lisi", "lisi", false) {
+		at[e.MsgID] = parseMillis(e.Time)
+	}
+	for i := range queuePage { // a page whose last row is older than what is owed, by a millisecond
+		row(fmt.Sprintf("a%04d", i), at["owed"]-queuePage+int64(i))
+	}
+	row("zz", at["owed"]) // of the same time, on the next page
+	row("both", at["both"])
+	row("new", at["both"]+1)
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Pending: rows}}); err != nil {
+		t.Fatal(err)
+	}
+	list, err := h.waits("lisi", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tail []string
+	for _, e := range list[queuePage-1:] {
+		tail = append(tail, e.MsgID+"/"+e.ID)
+	}
+	if got := strings.Join(tail, " "); len(list) != queuePage+4 || got != "a0999/row a0999 zz/row zz owed/ both/row both new/row new" {
+		t.Errorf("%d: %s", len(list), got)
+	}
+	if list, err = h.waits("lisi", "", queuePage+2); err != nil || len(list) != queuePage+2 || list[queuePage+1].MsgID != "owed" {
+		t.Errorf("%d %v", len(list), err)
+	}
+	stop := errors.New("stop")
+	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.Pending) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("what visit says ends it: %v", err)
 	}
 }
 

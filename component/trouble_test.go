@@ -236,7 +236,7 @@ func TestReadsFail(t *testing.T) {
 		t.Errorf("%s %s", copiesOf(d), refusals(posts))
 	}
 	for name, err := range map[string]error{
-		"Offline":  second(h.Offline(t.Context(), "lisi", "", 0)),
+		"Offline":  second(h.waits("lisi", "", 0)),
 		"Unread":   second(h.HasUnread(t.Context(), "lisi")),
 		"Presence": second(h.Presence(t.Context(), "G")),
 		"Dissolve": h.Dissolve(t.Context(), "G"),

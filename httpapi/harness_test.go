@@ -424,12 +424,20 @@ func (s *recorder) TrackNotice(_ context.Context, n component.NoticeState, after
 	return list, nil
 }
 
-func (s *recorder) Offline(_ context.Context, user, since string, limit int) ([]store.Pending, error) {
+func (s *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.Pending) error) error {
 	s.note("Offline", user, since, limit)
+	if err := s.outcome(user); err != nil {
+		return err
+	}
 	if limit == 0 {
 		limit = len(s.pending)
 	}
-	return s.pending[:min(len(s.pending), limit)], s.outcome(user)
+	for page := range slices.Chunk(s.pending[:min(len(s.pending), limit)], 100) {
+		if err := visit(page); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.Pending) error {

@@ -37,30 +37,35 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 			return nil, err
 		}
 	}
-	// 2. What waits.
-	rows, err := a.svc.Offline(ctx, user, since, limit)
-	if err != nil {
-		return nil, err
-	}
+	// 2. What waits, page by page.
+	var answered []store.Pending // without bodies
 	s := &stream{list: "message_list", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
-		for _, p := range rows {
-			row := messageRow(p.Message)
-			row.DeleteUser, row.Status = p.Owner, &p.Status
-			if err := emit(row); err != nil {
-				return err
+		return a.svc.Offline(ctx, user, since, limit, func(page []store.Pending) error {
+			for _, p := range page {
+				row := messageRow(p.Message)
+				row.DeleteUser, row.Status = p.Owner, &p.Status
+				if err := emit(row); err != nil {
+					return err
+				}
+				if !keep {
+					answered = append(answered, store.Pending{Message: store.Message{ID: p.ID, MsgID: p.MsgID}, Owner: p.Owner})
+				}
 			}
-		}
-		return nil
+			return nil
+		})
 	}
 	// 3. The end of the answer goes out after this: a client that has read it whole finds the queue cleared. A client that
 	// leaves now was given the rows, so the clearing does not end with its connection.
-	if !keep && len(rows) > 0 {
+	if !keep {
 		s.sent = func(ctx context.Context) {
+			if len(answered) == 0 {
+				return
+			}
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), clearTime)
 			defer cancel()
-			if err := a.svc.ClearOffline(ctx, user, rows); err != nil {
-				a.log.Warn("a queue that was read could not be cleared and will be read again", "user", user, "rows", len(rows), "error", err)
+			if err := a.svc.ClearOffline(ctx, user, answered); err != nil {
+				a.log.Warn("a queue that was read could not be cleared and will be read again", "user", user, "rows", len(answered), "error", err)
 			}
 		}
 	}
