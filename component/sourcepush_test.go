@@ -54,6 +54,22 @@ func TestRegistrationDuringAPoll(t *testing.T) {
 	h.holds("after", "a=a/cb b=b z=Z")
 }
 
+// Nor does it give a device that has just been registered to whom it belonged in the source before.
+func TestDeviceRegisteredDuringAPoll(t *testing.T) {
+	h := startSourced(t, nil, "a", "b", "z")
+	h.from.set(func(f *testSource) {
+		f.during = func() { // b was read
+			f.set(func(f *testSource) { f.during = nil })
+			check(t, h.RegisterPush(t.Context(), "a", "new"))
+		}
+	})
+	h.from.have("a", "b/new", "z")
+	h.polled()
+	h.holds("during", "a=a/new b=b z=z")
+	h.polled()
+	h.holds("after", "a=a/new b=b z=z")
+}
+
 // A registration that the vendor calls dead leaves the source too, which would bring it back.
 func TestDeadRegistrationOfASource(t *testing.T) {
 	h := startSourced(t, nil, "a/ca", "b/cb")
