@@ -267,3 +267,34 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkNotice is an approval for one receiver who is not there, by 64 callers at once: without a key, with one, and with
+// business ids to be known.
+func BenchmarkNotice(b *testing.B) {
+	for _, how := range []string{"bare", "key", "business"} {
+		b.Run(how, func(b *testing.B) {
+			s, _ := benchService(b)
+			s.cfg.Calls.ByBusinessID = how == "business"
+			finish(b, s)
+			var n atomic.Int64
+			b.SetParallelism(64)
+			b.ReportAllocs()
+			cpu := cpuTime(b)
+			b.RunParallel(func(p *testing.PB) {
+				for p.Next() {
+					i := strconv.FormatInt(n.Add(1), 10)
+					call := Notice{Type: "MTB-000", Caller: "oa", Receivers: []string{"user" + i[max(0, len(i)-2):]},
+						Body: `[{"bizId":"` + i + `","docTitle":"travel expenses of November","solId":"2400000001","taskId":"2400000042"}]`}
+					if how == "key" {
+						call.Key = "order " + i
+					}
+					if _, err := s.Notify(b.Context(), call); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "calls/s")
+			b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e6/float64(b.N), "cpu-us/call")
+		})
+	}
+}

@@ -59,9 +59,20 @@ type calls struct {
 // underway is a call from its claim to its end.
 type underway struct {
 	store.Call
+	keys    []string      // Key and Business, those that it has
 	expired string        // ID of a row to be removed because its Key is used again
 	over    chan struct{} // closed at the end
 	err     error         // how it ended; set before
+}
+
+func newUnderway(c store.Call) *underway {
+	u := &underway{Call: c, over: make(chan struct{})}
+	for _, k := range [...]string{c.Key, c.Business} {
+		if k != "" {
+			u.keys = append(u.keys, k)
+		}
+	}
+	return u
 }
 
 func newCalls(s *Service) *calls {
@@ -78,7 +89,7 @@ func (c *calls) load(ctx context.Context) error {
 	defer c.mu.Unlock()
 	c.queue = nil
 	for _, row := range open {
-		u := &underway{Call: row, over: make(chan struct{})}
+		u := newUnderway(row)
 		c.hold(u)
 		c.queue = append(c.queue, u)
 	}
@@ -89,12 +100,8 @@ func (c *calls) load(ctx context.Context) error {
 	return nil
 }
 
-func (u *underway) keys() []string {
-	return slices.DeleteFunc([]string{u.Key, u.Business}, func(k string) bool { return k == "" })
-}
-
 func (c *calls) hold(u *underway) {
-	for _, k := range u.keys() {
+	for _, k := range u.keys {
 		c.claimed[k] = u
 	}
 }
@@ -108,10 +115,10 @@ func (c *calls) poke() {
 
 // claim waits until no other call with a key of u is under way. Every claim is ended.
 func (c *calls) claim(ctx context.Context, u *underway) error {
-	for {
+	for len(u.keys) > 0 {
 		c.mu.Lock()
 		var other *underway
-		for _, k := range u.keys() {
+		for _, k := range u.keys {
 			if other == nil {
 				other = c.claimed[k]
 			}
@@ -127,6 +134,7 @@ func (c *calls) claim(ctx context.Context, u *underway) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // await returns when u is over; an error says that nobody can tell yet.
@@ -153,7 +161,7 @@ func (c *calls) begun(u *underway) {
 func (c *calls) end(u *underway, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, k := range u.keys() {
+	for _, k := range u.keys {
 		delete(c.claimed, k)
 	}
 	c.queue = slices.DeleteFunc(c.queue, func(q *underway) bool { return q == u })
@@ -272,7 +280,7 @@ func (c *calls) narrow(ctx context.Context, u *underway, part store.CallPart, re
 
 // conclude ends a call in the transaction that serves its last receiver. What nobody can ask for again is forgotten at once.
 func (u *underway) conclude(change *store.Change) {
-	if len(u.keys()) == 0 {
+	if len(u.keys) == 0 {
 		change.DropCalls = []string{u.ID}
 		return
 	}

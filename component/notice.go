@@ -30,13 +30,14 @@ func (s *Service) Notify(ctx context.Context, n Notice) (callID string, err erro
 		return "", ErrUnavailable
 	}
 	now := s.now()
-	u := &underway{over: make(chan struct{}), Call: store.Call{ID: newCallID(now), Key: n.key(), Caller: cut(n.Caller, maxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}}
+	row := store.Call{ID: newCallID(now), Key: n.key(), Caller: cut(n.Caller, maxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
 	if s.cfg.Calls.ByBusinessID {
-		u.Business = n.business()
+		row.Business = n.business()
 	}
-	if u.Key != "" {
-		u.Digest = n.digest()
+	if row.Key != "" {
+		row.Digest = n.digest()
 	}
+	u := newUnderway(row)
 
 	// 2. what is there of it already
 	if err := s.calls.claim(ctx, u); err != nil {
@@ -130,7 +131,7 @@ func (s *Service) begin(ctx context.Context, u *underway, to []person) (string, 
 	first := to[:min(len(to), noticeSlice)]
 	u.Done = len(first) == len(to)
 	var change *store.Change // nothing need be remembered of a call to a few that has no key
-	if !u.Done || len(u.keys()) > 0 {
+	if !u.Done || len(u.keys) > 0 {
 		row := u.Call
 		if u.Done {
 			row.Body = ""

@@ -2,17 +2,91 @@ package httpapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
+	"tlim/component"
 	"tlim/store"
 )
+
+// TestIdempotencyKey: in a header or as a parameter, each caller its own.
+func TestIdempotencyKey(t *testing.T) {
+	l := newLab(t)
+	const form = `params=[{"bizId":"1"}]&msgTo=lisi`
+	for _, c := range []struct {
+		more, caller string
+		header       []string
+		want         string // the key and its owner, or the result
+	}{
+		{"", adminKey, []string{"Idempotency-Key", "8e03978e-40d5-43e8-bc93-6894a57f9324"}, "8e03978e-40d5-43e8-bc93-6894a57f9324 root"},
+		{"", businessKey, []string{"idempotency-key", `"quoted; as it is"`}, `"quoted; as it is" oa`},
+		{"&idempotency_key=k%2B1", businessKey, nil, "k+1 oa"},
+		{"&idempotency_key=k", businessKey, []string{"Idempotency-Key", "k"}, "k oa"},
+		{"&idempotency_key=", businessKey, []string{"Idempotency-Key", ""}, " oa"},
+		{"&idempotency_key=", businessKey, []string{"Idempotency-Key", "k"}, "k oa"},
+		{"&idempotency_key=" + strings.Repeat("k", 255), businessKey, nil, strings.Repeat("k", 255) + " oa"},
+		{"&idempotency_key=a", businessKey, []string{"Idempotency-Key", "b"}, "fail"},
+		{"", businessKey, []string{"Idempotency-Key", "a", "Idempotency-Key", "b"}, "fail"},
+		{"", businessKey, []string{"Idempotency-Key", "\xe9"}, "fail"},
+		{"&idempotency_key=+k", businessKey, nil, "fail"},
+		{"&idempotency_key=k%0a", businessKey, nil, "fail"},
+		{"&idempotency_key=" + strings.Repeat("k", 256), businessKey, nil, "fail"},
+	} {
+		a := l.do(t, "POST", "approval", "", form+c.more, append([]string{"Authorization", "Bearer " + c.caller}, c.header...)...)
+		calls := l.svc.taken()
+		if c.want == "fail" {
+			if a.status != 400 || a.object(t)["result"] != "fail" || len(calls) != 0 {
+				t.Errorf("%q %q: %d %s after %q", c.more, c.header, a.status, a.body, calls)
+			}
+			continue
+		}
+		var got component.Notice
+		if len(calls) != 1 || json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &got) != nil || got.Key+" "+got.Caller != c.want || a.object(t)["call_id"] != testCall {
+			t.Errorf("%q %q: %d %s after %q", c.more, c.header, a.status, a.body, calls)
+		}
+	}
+	if a := l.do(t, "OPTIONS", "approval", "", "", "Origin", "https://a.example"); !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
+		t.Errorf("a page may not send the header: %v", a.header)
+	}
+}
+
+// TestManyReceivers goes all the way: 10,000 receivers whose ids are as long as they may be, in one POST.
+func TestManyReceivers(t *testing.T) {
+	l := newWhole(t)
+	receivers := make([]string, 10_000)
+	for i := range receivers {
+		receivers[i] = fmt.Sprintf("%064d", i)
+	}
+	list, err := json.Marshal(receivers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := l.post(t, "approval", url.Values{"params": {`[{"docTitle":"` + strings.Repeat("长", 100) + `"}]`}, "msgTo": {string(list)}}.Encode())
+	id, _ := a.object(t)["call_id"].(string)
+	if a.status != 200 || id == "" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	for start, want := range map[int]int{0: 10_000, 9_990: 10, 10_000: 0} {
+		found := l.get(t, "findNotice", fmt.Sprintf("call_id=%s&start=%d&length=max", id, start)).object(t)
+		rows := found["receivers"].([]any)
+		if found["total"] != 10_000.0 || found["state"] != "done" || len(rows) != want {
+			t.Errorf("from %d: %d of %v, %v", start, len(rows), found["total"], found["state"])
+		}
+		for i, row := range rows {
+			if r := row.(map[string]any); r["user_id"] != receivers[start+i] || r["stored"] != "stored" {
+				t.Fatalf("receiver %d: %v", start+i, r)
+			}
+		}
+	}
+}
 
 func TestBodies(t *testing.T) {
 	l := newLab(t)

@@ -45,6 +45,6 @@ CREATE INDEX tlim_push_due ON tlim_push (channel, done, due);
 -- what became of a message
 CREATE INDEX tlim_push_message ON tlim_push (msg_id);
 -- repeated calls; the last guard against two at once
-CREATE UNIQUE INDEX tlim_call_repeat ON tlim_call (call_key);
+CREATE UNIQUE INDEX tlim_call_repeat ON tlim_call (call_key) WHERE call_key IS NOT NULL;
 -- calls about the same business
-CREATE INDEX tlim_call_business ON tlim_call (business);
+CREATE INDEX tlim_call_business ON tlim_call (business) WHERE business IS NOT NULL;
