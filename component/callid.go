@@ -95,13 +95,20 @@ func (n *Notice) business() string {
 	return hashed(parts...)
 }
 
-// check refuses what cannot be a message.
-func (n *Notice) check(limit int) error {
+// check refuses what cannot be a message, and counts fields that are longer than documented.
+func (n *Notice) check(lim Limits) (long int, err error) {
 	switch {
 	case !stanza.ValidXML(n.Body):
-		return refuse(NotJSON, "params hold a character that XML forbids")
-	case len(n.Body) > limit:
-		return refuse(TooLarge, "params are larger than %d bytes", limit)
+		return 0, refuse(NotJSON, "params hold a character that XML forbids")
+	case len(n.Body) > lim.Body:
+		return 0, refuse(TooLarge, "params are larger than %d bytes", lim.Body)
 	}
-	return nil
+	for _, o := range gjson.Parse(n.Body).Array() {
+		k, err := checkFields(o, lim)
+		if err != nil {
+			return 0, err
+		}
+		long += k
+	}
+	return long, nil
 }

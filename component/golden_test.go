@@ -217,6 +217,10 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "notice": // TYPE RECEIVERS BODY
 		to, body, _ := strings.Cut(after, " ")
 		_, err := p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")})
+		if refusal := asRefusal(err); err != nil && refusal.Code != TryLater {
+			fmt.Fprintf(&p.out, "  refused: %s: %s\n", refusal.Code, refusal.Text)
+			return
+		}
 		p.must(t, err)
 	case "push": // USER CODE
 		p.must(t, p.RegisterPush(t.Context(), first, after))

@@ -19,9 +19,11 @@ import (
 // finished, and repeating the call with its Key is right in either case.
 func (s *Service) Notify(ctx context.Context, n Notice) (callID string, err error) {
 	// 1. what is asked
-	if err := n.check(s.cfg.Limits.Body); err != nil {
+	long, err := n.check(s.cfg.Limits)
+	if err != nil {
 		return "", err
 	}
+	s.metrics.longFields.Add(float64(long))
 	select { // calls of the process before are known from then on
 	case <-s.started:
 	case <-s.ended:
