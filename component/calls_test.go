@@ -45,34 +45,47 @@ func asked(n Notice) Notice {
 	return n
 }
 
-// served counts the messages of the type to each user, and wants the queues to agree.
+// served counts the messages of the type to each user, and wants everybody to have as many rows in his queue.
 func (h *harness) served(kind string, users []string) map[string]int {
 	h.t.Helper()
 	counts := map[string]int{}
-	for _, user := range users {
-		_, total, err := h.db.NoticeHistory(h.t.Context(), user, kind, store.Page{})
+	for at, after := int64(0), ""; ; {
+		page, err := h.db.MessagesAfter(h.t.Context(), at, after, 500)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		rows, err := h.db.Pending(h.t.Context(), user, "", "", "", 100)
+		if len(page) == 0 {
+			return counts
+		}
+		var ids []string
+		for _, m := range page {
+			ids = append(ids, m.MsgID)
+		}
+		queued, err := h.db.PendingOwners(h.t.Context(), ids)
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		rows = slices.DeleteFunc(rows, func(p store.Pending) bool { return p.Type != kind })
-		if len(rows) != int(total) {
-			h.t.Errorf("%s has %d messages and %d rows in his queue", user, total, len(rows))
+		for _, m := range page {
+			if m.Type != kind || !slices.Contains(users, m.To) {
+				continue
+			}
+			counts[m.To]++
+			if !queued[store.PendingKey{Owner: m.To, MsgID: m.MsgID}] {
+				h.t.Errorf("%s to %s does not wait for his phone", m.MsgID, m.To)
+			}
 		}
-		counts[user] = int(total)
+		last := page[len(page)-1]
+		at, after = parseMillis(last.Time), last.ID
 	}
-	return counts
 }
 
-// once wants each of these users to have n messages.
+// each wants each of these users to have n messages.
 func (h *harness) each(n int, users []string) {
 	h.t.Helper()
-	for user, got := range h.served("MTB-000", users) {
-		if got != n {
-			h.t.Errorf("%s has %d messages, want %d", user, got, n)
+	got := h.served("MTB-000", users)
+	for _, user := range users {
+		if got[user] != n {
+			h.t.Errorf("%s has %d messages, want %d", user, got[user], n)
 			return
 		}
 	}
@@ -351,9 +364,10 @@ func TestCallsTogether(t *testing.T) {
 				t.Errorf("%s: answered %s and %s", name, first, id)
 			}
 		}
-		for user, n := range h.served(call.Type, call.Receivers) {
-			if n != 1 {
-				t.Errorf("%s: %s has %d messages", name, user, n)
+		got := h.served(call.Type, call.Receivers)
+		for _, user := range call.Receivers {
+			if got[user] != 1 {
+				t.Errorf("%s: %s has %d messages", name, user, got[user])
 				break
 			}
 		}
