@@ -193,6 +193,40 @@ func TestBadInput(t *testing.T) {
 	t.Logf("%d bad calls, of which %d were refused, GET counted apart", total, again)
 }
 
+// TestBadCredentials: what is no key is none, wherever it stands.
+func TestBadCredentials(t *testing.T) {
+	l := newWhole(t)
+	l.token(t, "lisi") // the first look at a token makes the key of all
+	before := tables(t, l.file)
+	for _, rt := range l.allRoutes() {
+		if described[rt.path].uploads() {
+			continue // their bodies are another matter: TestUploadRights
+		}
+		for _, v := range append([]string{"null", strings.Repeat("x", 100_000), component.TokenPrefix, component.TokenPrefix + strings.Repeat("x", 10_000)}, slices.Concat(hostile, unreadable)...) {
+			query := url.Values{"access_token": {v}}.Encode()
+			want := http.StatusUnauthorized
+			if !carriable(v) {
+				want = http.StatusBadRequest
+			}
+			get := httptest.NewRequest(http.MethodGet, base+rt.path+"?"+query, nil)
+			post := httptest.NewRequest(http.MethodPost, base+rt.path, strings.NewReader(query))
+			post.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			bearer := httptest.NewRequest(http.MethodGet, base+rt.path, nil)
+			bearer.Header.Set("Authorization", "Bearer "+v)
+			for _, r := range []*http.Request{get, post, bearer} {
+				w := httptest.NewRecorder()
+				l.Handler().ServeHTTP(w, r)
+				if w.Code != want && (r != bearer || w.Code != http.StatusUnauthorized && strings.TrimSpace(v) != "") || strings.Contains(w.Body.String(), "xxxx") || !json.Valid(w.Body.Bytes()) {
+					t.Errorf("%s %s with %.40q: %d %.200s", r.Method, rt.path, v, w.Code, w.Body)
+				}
+			}
+		}
+	}
+	if after := tables(t, l.file); after != before {
+		t.Errorf("refused calls have changed\n%s\nto\n%s", without(before, after), without(after, before))
+	}
+}
+
 // ends sends a bad call and says how it ended: its status and result.
 func (l *lab) ends(t *testing.T, method string, rt route, b bad, documented []string) string {
 	t.Helper()

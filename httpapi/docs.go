@@ -20,7 +20,7 @@ var swaggerFiles = map[string]bool{"swagger-ui.css": true, "swagger-ui-bundle.js
 
 // docsPolicy lets the page load its own files and call this API, and nothing else; no other page can frame it, so that no
 // click of its reader is somebody else's. Swagger UI sets styles and shows images of its own by data: addresses.
-const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
+const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 // mountDocument serves the API's document and a page that shows it. Both need no key: they are the same at every site, and a

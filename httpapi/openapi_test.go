@@ -368,3 +368,51 @@ func TestExampleRequests(t *testing.T) {
 		}
 	}
 }
+
+// TestFailureExamples: each shared failure is answered as the document shows it, by a call that gets it.
+func TestFailureExamples(t *testing.T) {
+	english := func(c *Config) { c.Language = English }
+	l := newLab(t, english)
+	slow := newLab(t, english, func(c *Config) { c.Keys[0].Rate = 0.1 })
+	slow.get(t, "findSessions", "user_id=x")
+	document, _ := served(t, l)
+	files := newWhole(t, func(c *Config) { c.Files.FallbackURL = "" })
+	got := map[string]answer{
+		"400": l.get(t, "findSessionHistory", "session_id=g1&start=x"),
+		"401": l.do(t, http.MethodGet, "findSessions", "user_id=x", ""),
+		"403": l.do(t, http.MethodGet, "findSessions", "user_id=x", "", "Authorization", "Bearer "+businessKey),
+		"404": files.get(t, "/upload/download", "fileId=x"),
+		"410": l.get(t, "findReadMsg", ""),
+		"413": l.post(t, "findSessions", "a="+strings.Repeat("x", 1<<20)),
+		"429": slow.get(t, "findSessions", "user_id=x"),
+		"500": l.get(t, "hasUnread", "user_id=broken"),
+		"503": l.get(t, "hasUnread", "user_id=away"),
+	}
+	shared := document["components"].(map[string]any)["responses"].(map[string]any)
+	if len(shared) != len(got) {
+		t.Errorf("%d shared failures, %d tried", len(shared), len(got))
+	}
+	for status, a := range got {
+		response := shared[status].(map[string]any)
+		want, err := json.Marshal(response["content"].(map[string]any)["application/json"].(map[string]any)["example"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := a.object(t)
+		delete(v, "session_id") // of this call, and the numbers of its endpoint
+		delete(v, "total")
+		answered, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strconv.Itoa(a.status) != status || string(answered) != string(want) {
+			t.Errorf("%d %s\nthe document says %s %s", a.status, answered, status, want)
+		}
+		headers, _ := response["headers"].(map[string]any)
+		for name := range headers {
+			if a.header.Get(name) == "" {
+				t.Errorf("%s comes without %s", status, name)
+			}
+		}
+	}
+}

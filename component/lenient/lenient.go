@@ -98,7 +98,7 @@ func (r *rewriter) rewrite() error {
 		switch {
 		case c == '/':
 			end := commentEnd(r.in[r.pos:])
-			if end == 0 || oddLine(r.in[r.pos:r.pos+end]) {
+			if end == 0 || odd(r.in[r.pos:r.pos+end]) {
 				return errSyntax
 			}
 			r.pos += end
@@ -155,14 +155,17 @@ func commentEnd(text string) int {
 	return len(text)
 }
 
-// oddLine says whether a comment in a line holds what ends the line for JavaScript and not for the library: what follows is
-// data for the one and comment for the other.
-func oddLine(comment string) bool {
+// odd says whether a comment is one thing for JavaScript and another for the library: one that nothing closes, or one in a
+// line that holds what ends the line for JavaScript alone: what follows is data for the one and comment for the other.
+func odd(comment string) bool {
+	if strings.HasPrefix(comment, "/*") {
+		return len(comment) < len("/**/") || !strings.HasSuffix(comment, "*/")
+	}
 	line, ended := strings.CutSuffix(comment, "\n")
 	if ended {
 		line = strings.TrimSuffix(line, "\r")
 	}
-	return strings.HasPrefix(comment, "//") && strings.ContainsAny(line, "\r\u2028\u2029")
+	return strings.ContainsAny(line, "\r\u2028\u2029")
 }
 
 // word takes an identifier, a literal or a number.

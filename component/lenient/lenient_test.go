@@ -29,7 +29,7 @@ func TestJSON(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for _, in := range []string{
-		"", "{", `{"a" "b"}`, `{a:}`, `[1,,2]`, "hello world", `{a:Infinity}`, `{a:NaN}`, "\xff", `{"a":"\xff"}` + "\xfe",
+		"", "{", `{"a" "b"}`, `{a:}`, `[1,,2]`, "hello world", `{a:Infinity}`, `{a:NaN}`, "0/*", "[1]/*/", "[//\r1\n]", "[1]//\u2028", "\xff", `{"a":"\xff"}` + "\xfe",
 		strings.Repeat("[", 100000), strings.Repeat(`{a:`, 100) + "1" + strings.Repeat("}", 100),
 	} {
 		if got, err := JSON(in); err == nil {
