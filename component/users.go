@@ -74,9 +74,15 @@ func (s *Service) usersChanged() {
 	}
 }
 
-// RemoveUsers marks users as having left; nothing of theirs is deleted. Unknown ones are no error. Where the directory has a
+// RemoveUsers marks users as having left; nothing of theirs is deleted. Unknown ones are no error; an id that cannot be a JID
+// local part refuses the call (error-008) and is named. Where the directory has a
 // source, what AddUsers and RemoveUsers say holds until the next poll, which is soon.
 func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
+	for _, id := range ids {
+		if _, err := stanza.Localpart(id); err != nil {
+			return refuse(UserIDInvalid, "user_id %q is empty or cannot be part of an address", cut(id, maxID))
+		}
+	}
 	for slice := range slices.Chunk(ids, noticeSlice) {
 		if err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
 			_, users, err := b.knownUsers(ctx, slice)

@@ -126,7 +126,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestKeyInParameter: integrators that can only build URLs; the key never shows in the log.
+// TestKeyInParameter: integrators that can only build URLs; the key never shows in log or metrics.
 func TestKeyInParameter(t *testing.T) {
 	l := newLab(t)
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, ""); a.status != 200 {
@@ -143,6 +143,11 @@ func TestKeyInParameter(t *testing.T) {
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, "", "Authorization", "Basic eDp5"); a.status != 200 {
 		t.Errorf("another scheme is not ours: %d", a.status)
+	}
+	families, err := l.registry.Gather()
+	if metrics := fmt.Sprint(families); err != nil || !strings.Contains(metrics, "root") || strings.Contains(metrics, adminKey) || strings.Contains(metrics, "nonsense-token") ||
+		strings.Contains(metrics, "zhangsan") {
+		t.Errorf("%v, the metrics are\n%s", err, metrics)
 	}
 	log := l.log.String()
 	if !strings.Contains(log, "caller=root") || strings.Contains(log, adminKey) || strings.Contains(log, "nonsense-token") || strings.Contains(log, "zhangsan") {
@@ -194,6 +199,25 @@ func TestAllowFrom(t *testing.T) {
 		})
 		if a := l.do(t, "GET", "findSessions", "user_id=x", "", c.header...); a.status != c.want {
 			t.Errorf("%+v: %d", c, a.status)
+		}
+	}
+}
+
+// TestOpenDoorsAreLoud: a start with an anonymous mode warns, and says which and from where.
+func TestOpenDoorsAreLoud(t *testing.T) {
+	s := seeded(t)
+	for mode, want := range map[Anonymous]bool{"": false, AnonymousNone: false, AnonymousClients: true, AnonymousAll: true} {
+		l := newLabOver(t, s, func(c *Config) {
+			c.AllowAnonymous, c.AllowFrom = mode, []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}
+		})
+		warned := false
+		for line := range strings.Lines(l.log.String()) {
+			if strings.Contains(line, "level=WARN") && strings.Contains(line, "allow_anonymous="+string(mode)) && strings.Contains(line, "192.168.0.0/16") {
+				warned = true
+			}
+		}
+		if warned != want {
+			t.Errorf("mode %q: the log is\n%s", mode, l.log.String())
 		}
 	}
 }
@@ -289,6 +313,7 @@ func TestPreflight(t *testing.T) {
 		if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Authorization") {
 			t.Errorf("preflight: %v", a.header)
 		}
+		unstored(t, "preflight from "+c.origin, a)
 		if (c.lab == named) != (a.header.Get("Vary") == "Origin") {
 			t.Errorf("preflight from %s: Vary %q", c.origin, a.header.Get("Vary"))
 		}

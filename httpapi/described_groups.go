@@ -23,7 +23,7 @@ var describedGroups = map[string]endpoint{
 		text: "Users that the directory does not know are skipped, one named twice is taken once; the answer lists those taken. The owner is a member only when listed. The name is the members' names joined by commas, cut at 200 characters.",
 		params: []field{
 			{name: "session_type", kind: int32s, missing: component.GroupTypeInvalid, wrong: component.GroupTypeInvalid, text: "Type of the group, a number from 0."},
-			{name: "request_user", kind: userID, missing: component.GroupOwnerInvalid, wrong: component.UserIDInvalid, text: "User id of the owner; may be one that the directory does not know yet."},
+			{name: "request_user", kind: userID, missing: component.GroupOwnerInvalid, wrong: component.GroupOwnerInvalid, text: "User id of the owner; may be one that the directory does not know yet."},
 			{name: "subscribers", kind: objects, missing: component.NotArray, wrong: component.NotArray, text: "The members.", of: []field{
 				{name: "user_id", kind: userID, text: "User id."}, userIDOld}},
 		},

@@ -161,8 +161,9 @@ func (w *fileWriter) Header() http.Header { return w.w.Header() }
 // WriteHeader keeps the status for the metrics.
 func (w *fileWriter) WriteHeader(status int) {
 	w.status = status
-	if status >= http.StatusBadRequest { // 412 and 416 are texts of net/http
+	if status >= http.StatusBadRequest { // 412 and 416 are texts of net/http, which takes Cache-Control off its errors
 		w.Header().Set("Content-Type", "text/plain;charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
 	}
 	w.w.WriteHeader(status)
 }

@@ -135,6 +135,7 @@ func TestUploadAnswers(t *testing.T) {
 		for _, prefix := range []string{"/", "/plugins/tlim/", "/cap-aco/"} {
 			content := "content of " + prefix + path
 			a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
+			unstored(t, prefix+path, a)
 			if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
 				t.Errorf("%s%s: %d %q %s", prefix, path, a.status, got, a.header.Get("Content-Type"))
 			}
@@ -214,6 +215,7 @@ func TestUploadRefused(t *testing.T) {
 		"a hostile query":      {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%00", whole, multi...), 400, "fail"},
 		"another user's query": {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%20", whole, multi...), 400, "error-008"},
 	} {
+		unstored(t, name, test.got)
 		if v := test.got.object(t); test.got.status != test.status || v["result"] != test.result || v["result_detail"] == "" {
 			t.Errorf("%s: %d %s", name, test.got.status, test.got.body)
 		}
@@ -333,6 +335,16 @@ func TestSlowStore(t *testing.T) {
 	}
 }
 
+// unstored: what every answer says, whatever it is.
+func unstored(t *testing.T, what string, a answer) {
+	t.Helper()
+	for field, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff"} {
+		if got := a.header.Get(field); got != want {
+			t.Errorf("%s (%d): %s is %q, want %q", what, a.status, field, got, want)
+		}
+	}
+}
+
 // TestDownload: ranges, conditions, HEAD, and what every answer says of itself.
 func TestDownload(t *testing.T) {
 	l := newFileLab(t)
@@ -370,15 +382,13 @@ func TestDownload(t *testing.T) {
 			if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
 				t.Errorf("%s: %d, %d bytes, %q", name, a.status, len(a.body), a.header.Get("Content-Range"))
 			}
+			unstored(t, name, a)
 			if a.status == 200 || a.status == 206 {
 				for field, want := range map[string]string{
 					"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
 					"Content-Security-Policy":     "default-src 'none'; sandbox",
-					"X-Content-Type-Options":      "nosniff",
 					"Etag":                        etag,
 					"Accept-Ranges":               "bytes",
-					"Cache-Control":               "no-store",
-					"Referrer-Policy":             "no-referrer",
 					"Last-Modified":               date,
 					"Access-Control-Allow-Origin": "*",
 				} {
@@ -537,9 +547,11 @@ func TestFallback(t *testing.T) {
 		"upload/download?fileId=x%0d%0aSet-Cookie:%20a=b":                             "http://old.test/cap-aco/upload/download?fileId=x%0D%0ASet-Cookie%3A+a%3Db",
 	} {
 		path, query, _ := strings.Cut(from, "?")
-		if a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, ""); a.status != 302 || a.header.Get("Location") != want {
+		a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, "")
+		if a.status != 302 || a.header.Get("Location") != want {
 			t.Errorf("%s: %d to %q", from, a.status, a.header.Get("Location"))
 		}
+		unstored(t, from, a)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+strings.Repeat("x", 2000), ""); a.status != 404 {
 		t.Errorf("an endless id: %d", a.status)

@@ -21,7 +21,7 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 		return nil, refusal(component.GroupTypeInvalid, textNotNumber, "session_type")
 	}
 	g.Type = int(kind)
-	g.Owner = r.spelled("request_user", r.id("request_user", component.GroupOwnerInvalid))
+	g.Owner = r.userAs("request_user", component.GroupOwnerInvalid)
 	_, objects := r.array("subscribers")
 	if r.err != nil {
 		var f *failure

@@ -38,12 +38,13 @@ var testTime = time.UnixMilli(1600000000000)
 // lab is an API over a real store, with a recording Service, behind a real server.
 type lab struct {
 	*API
-	url   string
-	svc   *recorder
-	store *store.Store
-	log   *safeBuffer
-	file  string      // of a whole: its tables
-	over  chan string // paths of the calls that are over; more than its room are not remembered
+	url      string
+	registry *prometheus.Registry
+	svc      *recorder
+	store    *store.Store
+	log      *safeBuffer
+	file     string      // of a whole: its tables
+	over     chan string // paths of the calls that are over; more than its room are not remembered
 }
 
 func newLab(t testing.TB, change ...func(*Config)) *lab {
@@ -74,9 +75,9 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 	for _, c := range change {
 		c(&cfg)
 	}
-	l := &lab{store: s, log: &safeBuffer{}, over: make(chan string, 64)}
+	l := &lab{store: s, registry: prometheus.NewRegistry(), log: &safeBuffer{}, over: make(chan string, 64)}
 	var err error
-	l.API, err = New(cfg, svc, s, prometheus.NewRegistry(), slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	l.API, err = New(cfg, svc, s, l.registry, slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,6 +253,7 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 		{Message: opaque},
 		{Message: squeezed},
 		{Message: msg("n1", "MTB-000", "admin", "lisi", "admin", `[{"bizId":"1"}]`, 31)},
+		{Message: msg("n0", "MTB-000", "admin", "zhaoliu", "admin", `[{"bizId":"2"}]`, 30)},
 		{Message: msg("n2", "MTB-100", "admin", "lisi", "admin", `[{"title":"工资条"}]`, 32)},
 	}
 	apply(t, s, changes)
@@ -470,7 +472,7 @@ func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
 
 func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
 	s.note("RemoveUsers", ids)
-	return s.outcome(ids[0])
+	return cmp.Or(spellAll(ids), s.outcome(ids[0]))
 }
 
 func (s *recorder) SwitchGroup(_ context.Context, id string, valid int) error {

@@ -52,7 +52,7 @@ func (a *API) readable(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(newest) == 0 || !strings.Contains(newest[0].Type, "MTS") {
+	if len(newest) == 0 {
 		return missing
 	}
 	return nil

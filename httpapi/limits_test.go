@@ -272,7 +272,7 @@ func TestFaults(t *testing.T) {
 	} {
 		a := l.get(t, "dissolved", "session_id="+id)
 		v := a.object(t)
-		if a.status != want.status || v["result"] != want.result || v["session_id"] != id && id != "panic" {
+		if a.status != want.status || v["result"] != want.result || v["session_id"] != id {
 			t.Errorf("%s: %d %s", id, a.status, a.body)
 		}
 		if (a.status == 503) != (a.header.Get("Retry-After") != "") {

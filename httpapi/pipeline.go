@@ -30,7 +30,7 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 		}()
 		defer func() {
 			if thrown := recover(); thrown != nil {
-				a.recovered(thrown, rt, out)
+				a.recovered(thrown, rt, out, req.form.first("session_id"))
 			}
 		}()
 		a.commonHeaders(w, r)
@@ -171,7 +171,7 @@ func (a *API) fail(ctx context.Context, out *responder, rt *route, req *request,
 
 // recovered turns a panic into a 500. What was thrown may hold a caller's data: only runtime errors, which do not, are
 // logged as they are.
-func (a *API) recovered(thrown any, rt *route, out *responder) {
+func (a *API) recovered(thrown any, rt *route, out *responder, sessionID string) {
 	if thrown == http.ErrAbortHandler {
 		panic(thrown)
 	}
@@ -183,7 +183,7 @@ func (a *API) recovered(thrown any, rt *route, out *responder) {
 	if out.status != 0 {
 		panic(http.ErrAbortHandler) // part of an answer is out: cutting it is the only way to say so
 	}
-	out.failure(&failure{status: http.StatusInternalServerError, result: resultFail, text: textFault}, rt, "")
+	out.failure(&failure{status: http.StatusInternalServerError, result: resultFail, text: textFault}, rt, sessionID)
 }
 
 // refuse answers for a path that is no endpoint.

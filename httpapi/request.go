@@ -97,12 +97,19 @@ func (r *request) id(name string, code component.Code) string {
 }
 
 // user is a user id that has to be there, in the directory's spelling.
-func (r *request) user(name string) string {
-	return r.spelled(name, r.id(name, component.UserIDInvalid))
+func (r *request) user(name string) string { return r.userAs(name, component.UserIDInvalid) }
+
+// userAs is user with another error for an id that is missing or cannot be.
+func (r *request) userAs(name string, code component.Code) string {
+	return r.spelledAs(name, r.id(name, code), code)
 }
 
 // spelled maps a user id that came in parameter name to its one spelling.
 func (r *request) spelled(name, id string) string {
+	return r.spelledAs(name, id, component.UserIDInvalid)
+}
+
+func (r *request) spelledAs(name, id string, code component.Code) string {
 	r.fits(name, id, idLength)
 	if r.err != nil {
 		return ""
@@ -111,7 +118,7 @@ func (r *request) spelled(name, id string) string {
 	var refused *component.Error
 	switch {
 	case errors.As(err, &refused) && refused.Code == component.UserIDInvalid:
-		r.refuse(refusal(component.UserIDInvalid, textBadUser, name, id))
+		r.refuse(refusal(code, textBadUser, name, id))
 	case err != nil:
 		r.refuse(err)
 	}

@@ -57,9 +57,12 @@ var (
 func users(rules ...rule) rights { return rights{byClients.scopes, rules} }
 
 // own: the parameter names the caller himself.
-func own(name string) rule {
+func own(name string) rule { return ownAs(name, component.UserIDInvalid) }
+
+// ownAs is own with another error for an id that is missing or cannot be.
+func ownAs(name string, code component.Code) rule {
 	return rule{name + " is the token's user", func(_ context.Context, _ *API, _ *route, r *request) error {
-		if user := r.user(name); r.err == nil && user != r.caller.user {
+		if user := r.userAs(name, code); r.err == nil && user != r.caller.user {
 			return forbidden(http.StatusForbidden, textNotYours)
 		}
 		return r.err

@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+
+	"tlim/component"
 )
 
 // base is where the old plugin's endpoints are.
@@ -32,7 +34,7 @@ const (
 func (a *API) routes() []route {
 	return []route{
 		// groups
-		{"addSession", users(own("request_user")), writes, a.addSession, []string{"session_type"}},
+		{"addSession", users(ownAs("request_user", component.GroupOwnerInvalid)), writes, a.addSession, []string{"session_type"}},
 		{"modifySession", users(editor("session_id")), writes, a.modifySession, nil},
 		{"deleteSession", users(owner("session_id")), writes, a.deleteSession, nil},
 		{"dissolved", users(owner("session_id")), writes, a.dissolved, nil},

@@ -39,7 +39,7 @@ func (a *API) removeUser(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return object{}, a.svc.RemoveUsers(ctx, ids)
+	return object{}, r.culprit("userList", ids, a.svc.RemoveUsers(ctx, ids))
 }
 
 // users reads userList, which has to name somebody.
