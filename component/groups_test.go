@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -42,6 +43,9 @@ func (h *harness) members(id string) string {
 
 func TestCreateGroup(t *testing.T) {
 	h := start(t, nil)
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "noname", JID: "noname"}}}}); err != nil { // old tables
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		group         NewGroup
 		code          Code
@@ -51,6 +55,7 @@ func TestCreateGroup(t *testing.T) {
 		"plain":                {NewGroup{Owner: "zhangsan", Members: []string{"zhangsan", "lisi"}}, "", "zhangsan", "Zhangsan,Lisi", "lisi zhangsan"},
 		"owner not listed":     {NewGroup{Owner: "zhangsan", Members: []string{"lisi"}}, "", "zhangsan", "Lisi", "lisi"},
 		"unknown owner":        {NewGroup{Owner: "Admin", Members: []string{"lisi"}}, "", "admin", "Lisi", "lisi"},
+		"without a name":       {NewGroup{Owner: "zhangsan", Members: []string{"noname", "lisi"}}, "", "zhangsan", "noname,Lisi", "lisi noname"},
 		"unknown and repeated": {NewGroup{Owner: "zhangsan", Members: []string{"nobody", "LISI", "lisi", "", "\u0001"}}, "", "zhangsan", "Lisi", "lisi"},
 		"nobody known":         {NewGroup{Owner: "zhangsan", Members: []string{"nobody"}}, GroupNotCreated, "", "", ""},
 		"no members":           {NewGroup{Owner: "zhangsan"}, GroupNotCreated, "", "", ""},
@@ -138,6 +143,62 @@ func TestModifyGroup(t *testing.T) {
 	}
 	if h.members(id) != "" {
 		t.Error("members of a deleted group")
+	}
+}
+
+// TestAddRefreshes: a member who is added again is one row, with what the directory says by now.
+func TestAddRefreshes(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.clock.move(time.Second)
+	if err := h.AddUsers(t.Context(), []store.User{{ID: "lisi", Name: "李四", Login: "ls", Pic: "/l.png"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"LISI"}}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := h.db.Members(t.Context(), []string{id})
+	if err != nil || h.members(id) != "lisi zhangsan" {
+		t.Fatalf("members %s, %v", h.members(id), err)
+	}
+	for _, m := range rows[id] {
+		if m.UserID == "lisi" && (m.UserName != "李四" || m.Login != "ls" || m.Pic != "/l.png" || m.Since != "1600000000000") {
+			t.Errorf("refreshed: %+v", m)
+		}
+	}
+}
+
+// TestDeleteGroupTellsNobody: the group and its members go; its messages, receipts, announcements and what waits for phones stay.
+func TestDeleteGroupTellsNobody(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
+	if err := h.Post(t.Context(), store.Announcement{SessionID: id, UserID: "lisi", Title: "t"}); err != nil {
+		t.Fatal(err)
+	}
+	waits := h.queue("lisi")
+	h.sender.take()
+	if _, err := h.DeleteGroup(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	h.sync()
+	if told, _ := h.sender.take(); len(told) != 0 {
+		t.Errorf("told: %v", told)
+	}
+	if _, found, err := h.db.Group(t.Context(), id); found || err != nil || h.members(id) != "" {
+		t.Errorf("the group is there: %v, members %s, %v", found, h.members(id), err)
+	}
+	if list, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 9}); err != nil || total != 1 || list[0].MsgID != "m1" {
+		t.Errorf("messages: %v, %v", list, err)
+	}
+	if purges, err := h.db.Purges(t.Context()); err != nil || len(purges) != 0 {
+		t.Errorf("what is to be purged: %v, %v", purges, err)
+	}
+	if got := h.queue("lisi"); got != waits || got == "" {
+		t.Errorf("the queue was %q and is %q", waits, got)
+	}
+	if posts, err := h.db.Announcements(t.Context(), id, "", 9); err != nil || len(posts) != 1 {
+		t.Errorf("announcements: %v, %v", posts, err)
 	}
 }
 
@@ -338,6 +399,10 @@ func TestAdoptedGroup(t *testing.T) {
 	if got := addresses(d, "m2"); got != "zhangsan@im.test" {
 		t.Errorf("after another process removed a member: %q", got)
 	}
+	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('wangwu', 'G', '2')`)
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"wangwu"}}); err != nil || strings.Contains(h.members("G"), "wangwu") {
+		t.Errorf("added by another process a moment ago, and not removed: %q %v", h.members("G"), err)
+	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"zhangsan"}}); err != nil || h.members("G") != "\x01" {
 		t.Errorf("removed in one spelling, still there in another: %q %v", h.members("G"), err)
 	}
@@ -505,7 +570,10 @@ func TestUsers(t *testing.T) {
 	add(store.User{ID: strings.Repeat("u", 65)}, TooLarge)
 	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, TooLarge)
 	add(store.User{ID: "u", Pic: "\u0001"}, UserIDInvalid)
-	add(store.User{ID: "LiuQi", Name: "刘七"}, "")
+	if id, err := h.Spell(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
+		t.Errorf("before anybody knows: %q %v", id, err)
+	}
+	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of him is out of date now
 
 	if id, err := h.Spell(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
 		t.Errorf("%q %v", id, err)
@@ -529,6 +597,12 @@ func TestUsers(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
+		t.Errorf("an id that cannot be: %v", err)
+	}
+	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
+		t.Errorf("refused, and removed all the same: %+v %v", found, err)
+	}
 	// Who left is no member any more by name, but his rows stay.
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
@@ -543,7 +617,11 @@ func TestUsers(t *testing.T) {
 
 func TestPresenceAnswers(t *testing.T) {
 	h := start(t, nil)
-	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu", "zhaoliu")
+	want := map[string]string{"zhangsan": "available", "lisi": "away", "wangwu": "offline", "zhaoliu": "offline", "chatty": "offline", "extended": "offline", "second": "available"}
+	if err := h.AddUsers(t.Context(), []store.User{{ID: "chatty"}, {ID: "extended"}, {ID: "second"}}); err != nil {
+		t.Fatal(err)
+	}
+	id := h.makeGroup("zhangsan", slices.Collect(maps.Keys(want))...)
 	presence := func(jid, inner string) {
 		h.Stanza(stanza.Stanza{Name: "presence", From: jid, To: testComponent, Inner: []byte(inner)})
 	}
@@ -551,30 +629,35 @@ func TestPresenceAnswers(t *testing.T) {
 	presence("lisi@im.test/p", "<show>away</show><priority>5</priority>")
 	presence("lisi@im.test/x[web]", "<priority>1</priority>")
 	presence("wangwu@im.test/p", "<show>dnd</show>")
+	presence("chatty@im.test/p", "<show>chat</show>")
+	presence("extended@im.test/p", "<show>xa</show>")
+	presence("second@im.test/p", "<show>away</show>") // of equal ones the available one is the best
+	presence("second@im.test/x[web]", "")
 	presence("evil@else.test/p", "")
-	list, err := h.Presence(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := map[string]string{}
-	for _, m := range list {
-		got[m.UserID] = m.Status
-	}
-	want := map[string]string{"zhangsan": "available", "lisi": "away", "wangwu": "offline", "zhaoliu": "offline"}
-	for user, status := range want {
-		if got[user] != status {
-			t.Errorf("%s is %q, want %q", user, got[user], status)
+	check := func() {
+		t.Helper()
+		list, err := h.Presence(t.Context(), id)
+		if err != nil || len(list) != len(want) {
+			t.Fatal(list, err)
+		}
+		for _, m := range list {
+			if m.Status != want[m.UserID] {
+				t.Errorf("%s is %q, want %q", m.UserID, m.Status, want[m.UserID])
+			}
 		}
 	}
-	presence("lisi@im.test/p", "<priority>-1</priority>") // the best of two is the web now
+	check()
+	presence("lisi@im.test/p", "<show>away</show><priority>-1</priority>") // the best of two is the web now
+	want["lisi"] = "available"
+	check()
 	h.server.mu.Lock()
 	h.server.sessions = map[string]Session{}
 	h.server.mu.Unlock()
 	h.snapshot()
-	list, err = h.Presence(t.Context(), id)
-	if err != nil || len(list) != 4 {
-		t.Fatal(list, err)
+	for user := range want {
+		want[user] = "offline"
 	}
+	check()
 	if list, err := h.Presence(t.Context(), "nowhere"); err != nil || list == nil || len(list) != 0 {
 		t.Errorf("a group that is gone: %v %v", list, err)
 	}

@@ -286,6 +286,9 @@ func TestOfflineMerges(t *testing.T) {
 	if list, err = h.waits("lisi", "", queuePage+2); err != nil || len(list) != queuePage+2 || list[queuePage+1].MsgID != "owed" {
 		t.Errorf("%d %v", len(list), err)
 	}
+	if list, err = h.waits("lisi", "both", 0); err != nil || len(list) != 2 || list[0].MsgID != "both" || list[1].MsgID != "new" { // owed is older
+		t.Errorf("since a message: %v %v", list, err)
+	}
 	stop := errors.New("stop")
 	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.Pending) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("what visit says ends it: %v", err)
