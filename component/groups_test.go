@@ -151,7 +151,8 @@ func TestAddRefreshes(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.clock.move(time.Second)
-	if err := h.AddUsers(t.Context(), []store.User{{ID: "lisi", Name: "李四", Login: "ls", Pic: "/l.png"}}); err != nil {
+	old := store.Member{SessionID: id, UserID: "lisi", UserName: "old", Login: "old", Pic: "/old.png", Since: "1"} // as adopted
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Members: []store.Member{old}}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"LISI"}}); err != nil {
@@ -162,7 +163,7 @@ func TestAddRefreshes(t *testing.T) {
 		t.Fatalf("members %s, %v", h.members(id), err)
 	}
 	for _, m := range rows[id] {
-		if m.UserID == "lisi" && (m.UserName != "李四" || m.Login != "ls" || m.Pic != "/l.png" || m.Since != "1600000000000") {
+		if m.UserID == "lisi" && (m.UserName != "Lisi" || m.Login != "" || m.Pic != "" || m.Since != "1600000000000") {
 			t.Errorf("refreshed: %+v", m)
 		}
 	}
