@@ -29,7 +29,7 @@ func oldTables(e engine, id, charset string) []string {
 		"CREATE TABLE ofstatus (id_ " + id + " PRIMARY KEY, msg_id varchar(64), sender varchar(64), reader varchar(64), status int)" + charset,
 		"CREATE TABLE ofchat (chat_id varchar(64) NOT NULL PRIMARY KEY, chat_name varchar(64), chat_user varchar(64), chat_other varchar(64), chat_create_time varchar(64), chat_modify_time varchar(64), chat_pic varchar(64))" + charset,
 		"CREATE TABLE ofpubact (id_ " + id + " PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))" + charset,
-		"CREATE TABLE ofstyle (style_id varchar(64) NOT NULL PRIMARY KEY, style_name varchar(64), style_value int, user_id varchar(64))" + charset,
+		"CREATE TABLE ofstyle (style_id " + id + " PRIMARY KEY, style_name varchar(64), style_value int, user_id varchar(64))" + charset,
 	}
 }
 
@@ -186,6 +186,9 @@ func TestAdoptedNumbers(t *testing.T) {
 	if len(got) != 1 || got[0].ID != "9" {
 		t.Fatalf("pending: %+v", got)
 	}
+	apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "uuid", Name: "size", Value: 5, UserID: "z"}}})
+	equal(t, "styles", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{ID: "3", Name: "size", Value: 5, UserID: "z"},
+		{ID: "1", Name: "theme", Value: 3, UserID: "Z"}, {ID: "2", Name: "theme", Value: 4, UserID: "Z"}}) // its collation takes z for Z
 	apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{RowID: got[0].ID}}, DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
 	equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "l", clock(0), "", "", 10))), 0)
 	equal(t, "others of the id stay", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 2)
@@ -216,7 +219,7 @@ func TestMigrateModes(t *testing.T) {
 		cfg := e.fresh(t)
 		check := cfg
 		check.Migrate = "check"
-		refused("check on nothing", check, "table ofmessage is missing", "table tlim_state is missing", "tlim migrate up")
+		refused("check on nothing", check, "table ofmessage is missing", "table tlim_state is missing", "set it to auto")
 		r, err := open2(cfg)
 		equal(t, "auto on nothing", fmt.Sprint(len(r.Created), len(r.Missing), err), "20 0 <nil>")
 		r, err = open2(check)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"modernc.org/sqlite"
@@ -25,7 +26,7 @@ var sqliteDialect = dialect{
 	uncommitted: uncommittedSQLite,
 	catalogue:   catalogueSQLite,
 	lock:        lockSQLite,
-	advise:      func(context.Context, querier) ([]string, error) { return nil, nil },
+	advise:      adviseSQLite,
 }
 
 // What a SQLite file is opened with.
@@ -83,11 +84,18 @@ func sqliteURI(dsn string) (string, error) {
 	if !strings.HasPrefix(dsn, "file:") {
 		path = "file:" + (&url.URL{Path: path}).EscapedPath() // a "?" or "%" of the name is not a parameter
 	}
-	if query != "" {
-		query += "&"
+	uri := path + "?"
+	for _, p := range strings.Split(query, "&") {
+		// The driver has an order of its own for pragmas, so ours do not win by coming last.
+		if plain, err := url.QueryUnescape(p); p == "" || err == nil && durability.MatchString(plain) {
+			continue
+		}
+		uri += p + "&"
 	}
-	return path + "?" + query, nil
+	return uri, nil
 }
+
+var durability = regexp.MustCompile(`(?i)^_(pragma=\s*(main\.)?(journal_mode|synchronous)|txlock=)`)
 
 func classifySQLite(err error) error {
 	var e *sqlite.Error
@@ -158,4 +166,21 @@ func lockSQLite(ctx context.Context, conn *sql.Conn) (func(), error) {
 			conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
 		}
 	}, nil
+}
+
+// adviseSQLite reads what the file was opened with: a file system without shared memory leaves WAL out without an error.
+func adviseSQLite(ctx context.Context, db querier) ([]string, error) {
+	var journal string
+	var safety int
+	if err := db.QueryRowContext(ctx, "SELECT j.journal_mode, s.synchronous FROM pragma_journal_mode j, pragma_synchronous s").Scan(&journal, &safety); err != nil {
+		return nil, err
+	}
+	var advice []string
+	if journal != "wal" {
+		advice = append(advice, fmt.Sprintf("the SQLite file is in journal_mode %s: reads wait for writes, put it on a local disk, where it can be wal", journal))
+	}
+	if safety < 2 {
+		advice = append(advice, fmt.Sprintf("the SQLite file has synchronous %d: messages that were acknowledged can be lost in a power cut, leave synchronous out of store.dsn", safety))
+	}
+	return advice, nil
 }

@@ -78,9 +78,7 @@ func schema(engine string) ([]part, error) {
 func (s *Store) migrate(ctx context.Context) error {
 	s.report.Engine = s.dialect.name
 	switch s.cfg.Migrate {
-	case "off":
-		return nil
-	case "auto", "check":
+	case "auto", "check", "off":
 	default:
 		return fmt.Errorf("store.migrate %q is not known, use auto, check or off", s.cfg.Migrate)
 	}
@@ -88,7 +86,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	m := &migration{s: s, conn: conn, auto: s.cfg.Migrate == "auto"}
+	m := &migration{s: s, conn: conn, auto: s.cfg.Migrate == "auto", off: s.cfg.Migrate == "off"}
 	err = m.run(ctx)
 	// Closed by hand and not deferred: SQLite has one writing connection, and the next statement wants it.
 	err = errors.Join(err, conn.Close())
@@ -102,7 +100,7 @@ func (s *Store) logReport() {
 		s.log.Info("database tables made", "tables", r.Created, "added", r.Added)
 	}
 	if len(r.Missing) > 0 {
-		s.log.Warn("indexes are missing, reads will be slow until `tlim migrate up` has built them", "statements", r.Missing)
+		s.log.Warn("indexes are missing, reads will be slow until these statements have been run", "statements", r.Missing)
 	}
 	for _, w := range r.Warnings {
 		s.log.Warn("database: " + w)
@@ -113,13 +111,14 @@ type migration struct {
 	s     *Store
 	conn  *sql.Conn
 	auto  bool
+	off   bool // nothing is compared: only what inserts must know of adopted columns is read
 	have  catalogue
 	parts []part
 	wrong []string // differences that nothing here may or can mend
 }
 
-// run goes through the tables (1), the columns (2), the indexes (3) and our own rows (4). Each step looks before it acts,
-// so a run that was killed is finished by the next.
+// run compares (1), then goes through the tables (2), the columns (3), the indexes (4) and our own rows (5). Each step looks
+// before it acts, so a run that was killed is finished by the next.
 func (m *migration) run(ctx context.Context) error {
 	var err error
 	if m.parts, err = schema(m.s.dialect.name); err != nil {
@@ -135,7 +134,11 @@ func (m *migration) run(ctx context.Context) error {
 	if m.have, err = m.s.dialect.catalogue(ctx, m.conn); err != nil {
 		return m.s.fail(err)
 	}
-	for _, step := range []func(context.Context) error{m.version, m.tables, m.columns, m.indexes, m.rows, m.advise} {
+	steps := []func(context.Context) error{m.version, m.compare, m.tables, m.columns, m.indexes, m.rows, m.advise}
+	if m.off {
+		steps = []func(context.Context) error{m.shapes, m.advise}
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -159,13 +162,51 @@ func (m *migration) version(ctx context.Context) error {
 	return m.s.fail(err)
 }
 
+// compare refuses what nothing here may mend before anything is touched, and learns the shapes of adopted tables.
+func (m *migration) compare(ctx context.Context) error {
+	addable := map[string]bool{}
+	for _, p := range m.parts {
+		switch {
+		case p.kind == "column":
+			addable[p.table+"."+p.name] = m.auto
+		case p.kind == "table" && m.have[p.table] == nil && !m.auto:
+			m.wrong = append(m.wrong, "table "+p.table+" is missing")
+		}
+	}
+	for _, t := range allTables() {
+		if info := m.have[t.name]; info != nil {
+			for _, c := range t.columns {
+				if _, there := info.columns[c.name]; !there && !addable[t.name+"."+c.name] {
+					m.wrong = append(m.wrong, "column "+t.name+"."+c.name+" is missing")
+				}
+			}
+		}
+	}
+	if err := m.shapes(ctx); err != nil {
+		return err
+	}
+	if len(m.wrong) > 0 {
+		remedy := "is this the right database?"
+		if !m.auto {
+			remedy = "store.migrate is check: set it to auto for one start"
+		}
+		return fmt.Errorf("%w: %s; %s", ErrSchema, strings.Join(m.wrong, ", "), remedy)
+	}
+	return nil
+}
+
+func (m *migration) shapes(context.Context) error {
+	for _, t := range allTables() {
+		if info := m.have[t.name]; info != nil {
+			m.adopt(t, info)
+		}
+	}
+	return nil
+}
+
 func (m *migration) tables(ctx context.Context) error {
 	for _, p := range m.parts {
 		if p.kind != "table" || m.have[p.table] != nil {
-			continue
-		}
-		if !m.auto {
-			m.wrong = append(m.wrong, "table "+p.table+" is missing")
 			continue
 		}
 		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
@@ -176,40 +217,19 @@ func (m *migration) tables(ctx context.Context) error {
 	return nil
 }
 
-// columns adds what may be added, learns the shape of adopted tables and refuses those that lack a column.
+// columns adds those that may be added.
 func (m *migration) columns(ctx context.Context) error {
-	addable := map[string]part{}
 	for _, p := range m.parts {
-		if p.kind == "column" {
-			addable[p.table+"."+p.name] = p
+		if p.kind != "column" || m.have[p.table] == nil { // made by us just now, with all of them
+			continue
 		}
-	}
-	for _, t := range append(append([]table{}, deployedTables...), ownTables...) {
-		info := m.have[t.name]
-		if info == nil {
-			continue // made by us just now, or reported
+		if _, there := m.have[p.table].columns[p.name]; there {
+			continue
 		}
-		for _, c := range t.columns {
-			p, may := addable[t.name+"."+c.name]
-			switch _, there := info.columns[c.name]; {
-			case there:
-			case may && m.auto:
-				if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
-					return fmt.Errorf("add column %s.%s: %w", t.name, c.name, m.s.fail(err))
-				}
-				m.s.report.Added = append(m.s.report.Added, t.name+"."+c.name)
-			default:
-				m.wrong = append(m.wrong, "column "+t.name+"."+c.name+" is missing")
-			}
+		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
+			return fmt.Errorf("add column %s.%s: %w", p.table, p.name, m.s.fail(err))
 		}
-		m.adopt(t, info)
-	}
-	if len(m.wrong) > 0 {
-		remedy := "is this the right database?"
-		if !m.auto {
-			remedy = "store.migrate is check: run `tlim migrate up`, or set it to auto"
-		}
-		return fmt.Errorf("%w: %s; %s", ErrSchema, strings.Join(m.wrong, ", "), remedy)
+		m.s.report.Added = append(m.s.report.Added, p.table+"."+p.name)
 	}
 	return nil
 }
@@ -238,15 +258,16 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		if !strings.HasPrefix(charset, "utf8") {
 			lost = "Chinese and emoji"
 		}
-		m.warn("%s has the character set %s: messages with %s are refused until it is converted (tlim migrate utf8mb4, or ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4, which locks the table)",
+		m.warn("%s has the character set %s: messages with %s are refused until it is converted (ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4, which locks the table)",
 			t.name, charset, lost, t.name)
 	}
 	first := t.columns[0].name
-	if have := info.columns[first]; integers[have.kind] && strings.HasSuffix(first, "_") {
+	if have := info.columns[first]; integers[have.kind] && (first == "id_" || first == "style_id") {
 		if have.numbered {
 			sh.number()
 		} else {
-			m.wrong = append(m.wrong, fmt.Sprintf("%s.id_ is %s and does not number itself: it has to take a text of 36 characters (ALTER TABLE %s MODIFY id_ varchar(64) NOT NULL)", t.name, have.kind, t.name))
+			m.wrong = append(m.wrong, fmt.Sprintf("%s.%s is %s and does not number itself: it has to take a text of 36 characters (ALTER TABLE %s MODIFY %s varchar(64) NOT NULL)",
+				t.name, first, have.kind, t.name, first))
 		}
 	}
 }
@@ -255,10 +276,14 @@ func (m *migration) warn(format string, args ...any) {
 	m.s.report.Warnings = append(m.s.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// indexes makes those of tables without rows, and names the missing ones of others: building one on millions of rows is
-// the administrator's decision. On a table with rows uniqueness is not asked for: the old plugin left duplicates.
+// indexes makes those of our own tables and of tables without rows, and names the missing ones of others: building one on
+// millions of rows is the administrator's decision. On a table with rows uniqueness is not asked for: the old plugin left
+// duplicates.
 func (m *migration) indexes(ctx context.Context) error {
 	empty := map[string]bool{}
+	for _, t := range ownTables {
+		empty[t.name] = m.auto // as good as empty: nobody else writes them, and where they are large they have their index
+	}
 	for _, p := range m.parts {
 		if p.kind != "index" {
 			continue
@@ -336,6 +361,7 @@ func (m *migration) rowOnce(ctx context.Context, table string, insert func() err
 	return nil
 }
 
+// advise is of the server and the file, whoever made the tables.
 func (m *migration) advise(ctx context.Context) error {
 	advice, err := m.s.dialect.advise(ctx, m.conn)
 	m.s.report.Warnings = append(m.s.report.Warnings, advice...)

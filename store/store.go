@@ -65,7 +65,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		writers: map[statement]*sql.Stmt{},
 		wanted:  map[statement]string{},
 	}
-	for _, t := range append(append([]table{}, deployedTables...), ownTables...) {
+	for _, t := range allTables() {
 		s.shapes[t.name] = shapeOf(t)
 	}
 	if err := s.start(ctx); err != nil {

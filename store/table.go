@@ -14,7 +14,7 @@ type column struct {
 }
 
 // table is a table as we write it. The order of the columns is the order of the values of an insert. Where the first
-// column is id_, an adopted table may number its rows itself (see shape).
+// column is id_ or style_id, an adopted table may number its rows itself (see shape).
 type table struct {
 	name    string
 	columns []column
@@ -65,11 +65,13 @@ var (
 	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tSchema}
 )
 
+func allTables() []table { return append(append([]table{}, deployedTables...), ownTables...) }
+
 // shape is a table as it stands in this database.
 type shape struct {
 	names    []string // the columns that an insert names
 	limits   []int    // characters, parallel to names; 0: no check
-	numbered bool     // id_ is an identity that the database fills: an insert leaves it out
+	numbered bool     // the first column is an identity that the database fills: an insert leaves it out
 }
 
 // shapeOf is the table as this version creates it.
@@ -81,7 +83,7 @@ func shapeOf(t table) *shape {
 	return sh
 }
 
-// number leaves id_, the first column, to the database: tables of before 2018-11-26 have `id_ int auto_increment` on
+// number leaves the first column to the database: tables of before 2018-11-26 have `id_ int auto_increment` on
 // MySQL, and SQL Server's have an identity to this day.
 func (sh *shape) number() {
 	if !sh.numbered {

@@ -102,7 +102,7 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 func TestTokenRevoke(t *testing.T) {
 	dir := t.TempDir()
 	config := write(t, dir, "tlim.yaml", "xmpp: {secret: x}\n")
-	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "tlim migrate up") {
+	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "set it to auto") {
 		t.Errorf("without tables: %d %s", code, errs)
 	}
 	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})

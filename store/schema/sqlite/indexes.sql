@@ -1,5 +1,6 @@
 -- Each index costs about 15 % of the insert rate, so each is named with what needs it. Partial ones keep 1:1 messages out
 -- of the group's index and the other way round; the queries repeat the condition (message.go).
+-- An index whose columns change gets another name: the old one may stand there.
 
 -- by id: revoke, receipts' authors, the cut-off of getOffline, adopted ids
 CREATE INDEX tlim_message_id ON ofmessage (msg_id);
@@ -8,9 +9,9 @@ CREATE INDEX tlim_message_time ON ofmessage (msg_time);
 -- findSessionHistory, findSessionRead, purge
 CREATE INDEX tlim_message_group ON ofmessage (session_id, msg_time, msg_id) WHERE msg_type >= 'MTS-' AND msg_type < 'MTS.';
 -- findChatHistory, findChatRead
-CREATE INDEX tlim_message_chat ON ofmessage (msg_from, msg_to, msg_time, msg_id) WHERE msg_type >= 'MTT-' AND msg_type < 'MTT.';
+CREATE INDEX tlim_message_pair ON ofmessage (msg_from, msg_to, msg_time, msg_id) WHERE msg_type >= 'MTT-' AND msg_type < 'MTT.';
 -- findSystemHistory, findWebSessions (newest notice)
-CREATE INDEX tlim_message_notice ON ofmessage (msg_to, msg_time, msg_id) WHERE msg_type >= 'MTB-' AND msg_type < 'MTB.';
+CREATE INDEX tlim_message_system ON ofmessage (msg_to, msg_time, msg_id) WHERE msg_type >= 'MTB-' AND msg_type < 'MTB.';
 
 -- getOffline, hasUnread, a phone that comes back
 CREATE INDEX tlim_pending_owner ON ofcustomoffline (delete_user, msg_time, msg_id);

@@ -1,0 +1,141 @@
+package store_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+// firstTables are the statements of the first tlim that had a database: testdata/first is kept as it was.
+func firstTables(t *testing.T, e engine) []string {
+	t.Helper()
+	text, err := os.ReadFile("testdata/first/" + e.name + ".sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var statements []string
+	for _, s := range strings.Split(string(text), ";") {
+		if s = strings.TrimSpace(s); s != "" {
+			statements = append(statements, s)
+		}
+	}
+	return statements
+}
+
+// TestUpgrade opens what an earlier tlim made and filled: what is ours is brought up to date, what is large is named, and no
+// row is touched.
+func TestUpgrade(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(firstTables(t, e),
+			`INSERT INTO tlim_schema (id, version, applied) VALUES (1, 1, 1)`,
+			`INSERT INTO tlim_state (id, epoch, batch, clock, delivered, settled) VALUES (1, 4, 40, 1700000000001, 1700000000001, 1700000000000)`,
+			`INSERT INTO tlim_user (user_id, jid, user_name, confirms, learned) VALUES ('Z', 'z', '张三 😀', 1, 1)`,
+			`INSERT INTO tlim_id (msg_id, class, msg_from, state) VALUES ('m1', 'm', 'Z', 'live')`,
+			`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('1', 'm1', 'MTT-000', 'Z', 'L', '1700000000001', '["😀"]', 'Z')`)...)
+		s, epoch := owned(t, cfg)
+		r := s.Report()
+		equal(t, "created", r.Created, []string{"tlim_file", "tlim_file_use", "tlim_push", "tlim_call", "tlim_call_part"})
+		equal(t, "added", r.Added, []string{"tlim_user.account", "tlim_user.stale"})
+		// Their columns have changed since, and so has their name: they can be built beside the old ones.
+		equal(t, "missing", strings.Count(fmt.Sprint(r.Missing), "CREATE INDEX"), len(r.Missing))
+		if all := fmt.Sprint(r.Missing); !strings.Contains(all, "tlim_message_pair") {
+			t.Errorf("missing: %s", all)
+		}
+		run(t, e.raw(t, cfg), r.Missing...)
+		equal(t, "nothing is left to do", fmt.Sprint(open(t, cfg).Report().Missing), "[]")
+
+		st := must[store.State](t)(s.State(ctx))
+		equal(t, "state", st, store.State{Epoch: 5, Batch: 41, Clock: 1700000000001, Delivered: 1700000000001, Settled: 1700000000000})
+		equal(t, "user", must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"z"}))["z"],
+			store.User{ID: "Z", JID: "z", Name: "张三 😀", Confirms: true, Learned: true})
+		err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
+		if !errors.Is(err, store.ErrDuplicate) {
+			t.Errorf("an id of before: %v", err)
+		}
+		apply(t, s, epoch, say(2, "z", "g", "[]"))
+		list, total, err := s.ChatHistory(ctx, "Z", "L", store.Page{Length: 9})
+		equal(t, "history", fmt.Sprint(ids(list), total, err), "[m1] 1 <nil>")
+	})
+}
+
+// TestUpgradeOfEmptyTables: an upgrade before the first message builds the indexes itself.
+func TestUpgradeOfEmptyTables(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		equal(t, "missing", len(open(t, e.fresh(t, firstTables(t, e)...)).Report().Missing), 0)
+	})
+}
+
+// TestRefusedTablesStayAsTheyAre: nothing is added to a database that turns out to be the wrong one.
+func TestRefusedTablesStayAsTheyAre(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, ""), "ALTER TABLE ofsession DROP COLUMN session_pic")...)
+		if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) {
+			t.Fatal(err)
+		}
+		raw := e.raw(t, cfg)
+		for _, query := range []string{"SELECT COUNT(*) FROM tlim_state", "SELECT COUNT(flags) FROM ofmessage"} {
+			var n int
+			if err := raw.QueryRow(query).Scan(&n); err == nil {
+				t.Errorf("was added: %s", query)
+			}
+		}
+	})
+}
+
+// TestUncheckedTables: with store.migrate off nothing is compared, but numbers and lengths of adopted columns are known.
+func TestUncheckedTables(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8")...)
+	open(t, cfg)
+	cfg.Migrate = "off"
+	s, epoch := owned(t, cfg)
+	equal(t, "report", fmt.Sprint(s.Report().Created, s.Report().Added, s.Report().Missing), "[] [] []")
+	apply(t, s, epoch, say(1, "z", "g", "[]"))
+	apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "uuid", Name: "theme", Value: 1, UserID: "z"}}})
+	long := say(2, "z", "g", strings.Repeat("x", 3921))
+	if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{long}); !errors.Is(err, store.ErrData) {
+		t.Errorf("longer than the column: %v", err)
+	}
+}
+
+// TestDurabilityIsWarnedOf: what could lose acknowledged messages is said at every start.
+func TestDurabilityIsWarnedOf(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		cfg := sqliteEngine.fresh(t)
+		path := cfg.DSN
+		// Parameters of the site's own do not weaken it.
+		cfg.DSN = "file:" + path + "?_pragma=synchronous(OFF)&_pragma=journal_mode(DELETE)"
+		equal(t, "warnings", fmt.Sprint(open(t, cfg).Report().Warnings), "[]")
+		// A file system without shared memory cannot have WAL; unix-dotfile stands for one.
+		cfg.DSN = "file:" + path + "2?vfs=unix-dotfile"
+		if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "journal_mode delete") {
+			t.Errorf("warnings: %s", w)
+		}
+	})
+	t.Run("mysql", func(t *testing.T) {
+		cfg := mysqlEngine.fresh(t)
+		raw := mysqlEngine.raw(t, cfg)
+		var flush int
+		if err := raw.QueryRow("SELECT @@GLOBAL.innodb_flush_log_at_trx_commit").Scan(&flush); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { run(t, raw, fmt.Sprint("SET GLOBAL innodb_flush_log_at_trx_commit = ", flush)) })
+		for value, want := range []bool{true, false, true} {
+			run(t, raw, fmt.Sprint("SET GLOBAL innodb_flush_log_at_trx_commit = ", value))
+			for _, mode := range []string{"auto", "check", "off"} {
+				var log bytes.Buffer
+				cfg.Migrate, cfg.Log = mode, slog.New(slog.NewTextHandler(&log, nil))
+				open(t, cfg)
+				if got := strings.Contains(log.String(), fmt.Sprintf("innodb_flush_log_at_trx_commit is %d", value)); got != want {
+					t.Errorf("%d with migrate %s, warned of: %v", value, mode, got)
+				}
+			}
+		}
+	})
+}
