@@ -1,7 +1,12 @@
 package store
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -13,30 +18,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	history := func(where string) []string {
-		out := []string{historyCount + where, historyCount + where + historySince}
-		for _, p := range []Page{{}, {BeforeTime: "1"}, {BeforeTime: "1", BeforeID: "m"}} {
-			where, _, _ := keyset(where, nil, p)
-			out = append(out, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+newestFirst)
-		}
-		return out
-	}
-	queries := []string{idGet, idSet, messageByID, messageTime, messageAbove, messageAfter, noticeNewest, messageConversation, messageDelete,
-		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners,
-		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
-		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
-		groupGet, groupOf, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
-		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
-		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
-		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
-		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
-		receiptCount, receiptSome, fileBefore, fileCount, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
-		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
-		purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
-	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
-		queries = append(queries, history(where)...)
-	}
-	for _, q := range queries {
+	for _, q := range everyQuery() {
 		text := q
 		if strings.Contains(text, "?*") {
 			text = list(text, 3)
@@ -61,6 +43,128 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		})
 		if err != nil || steps == 0 {
 			t.Errorf("%v, %d steps: %s", err, steps, q)
+		}
+	}
+}
+
+// everyQuery lists the queries that run while people wait, lists unexpanded.
+func everyQuery() []string {
+	history := func(where string) []string {
+		out := []string{historyCount + where, historyCount + where + historySince}
+		for _, p := range []Page{{}, {BeforeTime: "1"}, {BeforeTime: "1", BeforeID: "m"}} {
+			where, _, _ := keyset(where, nil, p)
+			out = append(out, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+newestFirst)
+		}
+		return out
+	}
+	queries := []string{idGet, idSet, messageByID, messageTime, messageAbove, messageAfter, noticeNewest, messageConversation, messageDelete,
+		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners,
+		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
+		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
+		groupGet, groupOf, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
+		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
+		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
+		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
+		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
+		receiptCount, receiptSome, fileBefore, fileCount, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
+		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
+		pendingFrom, pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, memberRows, chatRows, styleOf, styleUpdate,
+		announcementGet, announcementFirst, announcementAfter, announcementTitle, announcementContent,
+		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
+		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
+	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
+		queries = append(queries, history(where)...)
+	}
+	return queries
+}
+
+// walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
+var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleFirst, staleAfter, purgeAll, pushChannels, pushReceivers, userFirst, oldMessages,
+	walkPending, walkIDs, walkFormers, iscUsers, openfireUsers}
+
+// TestEveryQueryIsListed: what is missing above is tested by nobody.
+func TestEveryQueryIsListed(t *testing.T) {
+	files := token.NewFileSet()
+	listed := map[string]bool{}
+	this, err := parser.ParseFile(files, "plan_test.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(this, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok {
+			listed[id.Name] = true
+		}
+		return true
+	})
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(files, name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok || len(spec.Values) != 1 {
+				return true
+			}
+			first := spec.Values[0]
+			for sum, ok := first.(*ast.BinaryExpr); ok; sum, ok = first.(*ast.BinaryExpr) {
+				first = sum.X
+			}
+			if text, ok := first.(*ast.BasicLit); ok && regexp.MustCompile("^`(SELECT|UPDATE|DELETE|INSERT) ").MatchString(text.Value) {
+				if found++; !listed[spec.Names[0].Name] {
+					t.Errorf("%s: %s is in none of the lists", name, spec.Names[0].Name)
+				}
+			}
+			return true
+		})
+	}
+	if found < 100 {
+		t.Errorf("only %d queries found", found)
+	}
+}
+
+// TestStatementsArePortable: SQL Server and Oracle join by a dialect alone, so no statement may use what only SQLite and MySQL
+// know, compare with ” (NULL on Oracle), or take more values than SQL Server does.
+func TestStatementsArePortable(t *testing.T) {
+	foreign := regexp.MustCompile("(?i)\\b(LIMIT|OFFSET|RETURNING|ON CONFLICT|ON DUPLICATE|IGNORE|REPLACE|IFNULL|TRUE|FALSE|AUTOINCREMENT|ROWID|REGEXP|GLOB)\\b|''|\"|`|\\|\\||\\) *(<|>|=|IN) *\\(\\?")
+	const most = 2098 // of SQL Server
+	for _, q := range append(everyQuery(), walks...) {
+		if found := foreign.FindString(q); found != "" {
+			t.Errorf("%q in: %s", found, q)
+		}
+		n := strings.Count(q, "?")
+		if strings.Contains(q, "?*") {
+			n += slices.Max(listSizes) - 1
+		}
+		if strings.Contains(q, ")*") {
+			n = strings.Count(alternatives(q, slices.Max(pairSizes)), "?")
+		}
+		if n > most {
+			t.Errorf("%d values in: %s", n, q)
+		}
+	}
+	for _, tab := range allTables() {
+		if n := len(tab.columns) * slices.Max(rowSizes); n > most {
+			t.Errorf("%d values in an insert into %s", n, tab.name)
+		}
+	}
+	for name := range dialects {
+		parts, err := schema(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			if len(p.name) > 30 {
+				t.Errorf("%s: %d characters, old Oracle servers take 30", p.name, len(p.name))
+			}
 		}
 	}
 }
