@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -161,6 +162,9 @@ func (r *reader) add(format string, args ...any) { r.Problems.add(format, args..
 // testPrefix is what the product's tests call their variables; they may stand in the environment of a tlim under test.
 const testPrefix = envPrefix + "TEST_"
 
+// serviceVariable is what Kubernetes puts into every container beside a service called tlim or tlim-something.
+var serviceVariable = regexp.MustCompile(`^TLIM_(\w+_)?(SERVICE_HOST|SERVICE_PORT|PORT)(_\w+)?$`)
+
 // readEnvironment binds the variables of the known keys and finds those of none.
 func (r *reader) readEnvironment(environ []string) {
 	known := map[string]bool{}
@@ -174,7 +178,7 @@ func (r *reader) readEnvironment(environ []string) {
 	}
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
-		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, testPrefix) && !known[name] {
+		if strings.HasPrefix(name, envPrefix) && !strings.HasPrefix(name, testPrefix) && !serviceVariable.MatchString(name) && !known[name] {
 			r.add("environment: %s is no variable of tlim; the nearest one is %s", name, nearest(name, slices.Collect(maps.Keys(known))))
 		}
 	}

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -300,6 +303,9 @@ func TestProblems(t *testing.T) {
 func TestUnknownVariable(t *testing.T) {
 	t.Setenv("TLIM_XMPP_SECRTE", "x")
 	t.Setenv("TLIM_TEST_MYSQL_DSN", "belongs to the tests")
+	for _, name := range []string{"TLIM_SERVICE_HOST", "TLIM_SERVICE_PORT_HTTP", "TLIM_PORT", "TLIM_PORT_9595_TCP_ADDR", "TLIM_HTTP_SERVICE_HOST"} {
+		t.Setenv(name, "belongs to Kubernetes")
+	}
 	_, problems := load(t, "")
 	want := []string{"environment: TLIM_XMPP_SECRTE is no variable of tlim; the nearest one is TLIM_XMPP_SECRET"}
 	if !slices.Equal(problems, want) {
@@ -310,6 +316,9 @@ func TestUnknownVariable(t *testing.T) {
 func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]string{}
 	for _, k := range keys {
+		if serviceVariable.MatchString(k.env) {
+			t.Errorf("%s looks like a variable of Kubernetes", k.env)
+		}
 		names := []string{k.env}
 		if k.secret() {
 			names = append(names, k.env+"_FILE")
@@ -343,6 +352,59 @@ http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
 	for _, want := range []string{"secret: '********'", "dsn: tlim:********@tcp(10.0.0.1:3306)/im", "body: 64KiB", "max_lifetime: 10m", "max_remove: 5%", "token_life: 1h"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%s is missing in\n%s", want, out.String())
+		}
+	}
+}
+
+// TestEverySecretIsMasked gives every secret and every database a value from each source and looks for it in all that may be
+// printed.
+func TestEverySecretIsMasked(t *testing.T) {
+	cfg := Default()
+	root, hidden := reflect.ValueOf(&cfg).Elem(), 0
+	dir := t.TempDir()
+	write(t, dir, "secret", "hush-0123456789\n")
+	for _, k := range keys {
+		if !k.secret() {
+			continue
+		}
+		hidden++
+		text := "hush-0123456789"
+		if _, ok := root.FieldByIndex(k.field).Interface().(DSN); ok {
+			text = "tlim:hush-@:/0123456789@tcp(10.0.0.1:3306)/im?password=hush"
+			write(t, dir, "secret", text)
+		} else {
+			write(t, dir, "secret", text+"\n")
+		}
+		t.Setenv(k.env+"_FILE", dir+"/secret")
+		read, problems := parse(nil, "tlim.yaml", dir, os.Environ(), nil)
+		t.Setenv(k.env+"_FILE", "")
+		got := reflect.ValueOf(&read).Elem().FieldByIndex(k.field).Interface().(interface{ Reveal() string }).Reveal()
+		if !strings.HasSuffix(got, text) { // a DSN of the default driver is a file below the folder
+			t.Errorf("%s_file gives %q, problems %q", k.name, got, problems)
+		}
+		if strings.Contains(strings.Join(problems, "\n"), "hush") {
+			t.Errorf("%s is in a problem: %q", k.name, problems)
+		}
+		root.FieldByIndex(k.field).Addr().Interface().(secretValue).reveal(text)
+	}
+	if hidden < 9 {
+		t.Errorf("only %d secrets found", hidden)
+	}
+	cfg.HTTP.Keys = []Key{{Name: "crm", Key: Secret{"hush-0123456789abcdef"}}}
+
+	shown, err := yaml.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asJSON, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "database", cfg.Store.DSN, "secret", cfg.XMPP.Secret, "all", cfg)
+	for _, text := range []string{string(shown), string(asJSON), log.String(), fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg)} {
+		if strings.Contains(text, "hush") || !strings.Contains(text, masked) {
+			t.Errorf("a secret is shown:\n%s", text)
 		}
 	}
 }
