@@ -139,3 +139,41 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 		}
 	})
 }
+
+// TestOldPluginGoesOn: the statements of the old plugin, which name the columns they write and read all, work on tables that
+// tlim has adopted and written to.
+func TestOldPluginGoesOn(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+		s, epoch := owned(t, cfg)
+		c := say(1, "z", "g", "[]")
+		c.Message.Flags = "1,0,2.0.0"
+		c.Pending = []store.Pending{waiting(c.Message, "l")}
+		apply(t, s, epoch, c)
+		raw := e.raw(t, cfg)
+		run(t, raw, s.Report().Missing...)
+		run(t, raw,
+			`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('p1', 'm1', 'MTT-000', 'Z', 'L', '1', '[]', 'Z')`,
+			`INSERT INTO ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, msg_status, delete_user) VALUES ('p1', 'm1', 'MTT-000', 'Z', 'Z', '1', '[]', 'Z', 0, 'L')`,
+			`INSERT INTO ofsession (session_id, session_type, session_name, session_create_time, session_valid, session_user) VALUES ('p', 0, '', '1', 0, 'Z')`,
+			`INSERT INTO ofsubscriber (user_id, user_name, acct_login, pic, session_id, ts) VALUES ('L', NULL, NULL, NULL, 'p', '1')`,
+			`INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES ('p1', 'm1', 'Z', 'L', 1), ('p2', NULL, NULL, NULL, 0)`,
+			`INSERT INTO ofchat (chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_pic) VALUES ('p', NULL, 'Z', 'L', '1', NULL)`,
+			`INSERT INTO ofpubact (id_, title, content, user_id, ts, session_id) VALUES ('p', NULL, NULL, 'Z', '1', 'g')`,
+			`INSERT INTO ofstyle (style_id, style_name, style_value, user_id) VALUES ('p', 'theme', 1, 'Z')`,
+			`UPDATE ofsession SET session_modify_time = '2' WHERE session_id = 'p'`)
+		rows := 0
+		found, err := raw.Query(`SELECT * FROM ofmessage WHERE msg_from = 'Z' AND msg_to = 'L' UNION SELECT * FROM ofmessage WHERE msg_from = 'L' AND msg_to = 'Z'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer found.Close()
+		for found.Next() {
+			rows++
+		}
+		equal(t, "history", fmt.Sprint(rows, found.Err()), "8 <nil>")
+		// And tlim comes back to what it wrote.
+		list, total, err := s.ChatHistory(ctx, "Z", "L", store.Page{Length: 100})
+		equal(t, "ours", fmt.Sprint(len(list), total, err), "8 8 <nil>")
+	})
+}

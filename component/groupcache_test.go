@@ -1,0 +1,92 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// tables answers groups and members, and counts how often it is asked; nothing else is called.
+type tables struct {
+	Store
+	name  string
+	size  int // members of every group
+	asked int
+}
+
+func (s *tables) Groups(_ context.Context, ids []string) (map[string]store.Group, error) {
+	s.asked++
+	found := map[string]store.Group{}
+	for _, id := range ids {
+		found[id] = store.Group{ID: id, Name: s.name}
+	}
+	return found, nil
+}
+
+func (s *tables) Members(_ context.Context, ids []string) (map[string][]store.Member, error) {
+	found := map[string][]store.Member{}
+	for _, id := range ids {
+		for i := range s.size {
+			found[id] = append(found[id], store.Member{SessionID: id, UserID: fmt.Sprint("u", i)})
+		}
+	}
+	return found, nil
+}
+
+func TestGroupsAge(t *testing.T) {
+	now := time.Unix(1700000000, 0)
+	rows := &tables{name: "before", size: 1}
+	c := newGroupCache(func() time.Time { return now }, "im.test")
+	name := func() string {
+		t.Helper()
+		found, err := c.get(t.Context(), rows, []string{"g", "g"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(found["g"].Name, " ", rows.asked)
+	}
+	check := func(want string) {
+		t.Helper()
+		if got := name(); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	check("before 1")
+	rows.name = "after" // another process wrote
+	now = now.Add(groupAge - 1)
+	check("before 1")
+	now = now.Add(1)
+	check("after 2")
+	rows.name = "ours"
+	c.drop("g") // we wrote
+	check("ours 3")
+}
+
+// TestGroupCacheIsBounded: in members, because one group of all staff weighs more than a thousand small ones, and in groups.
+func TestGroupCacheIsBounded(t *testing.T) {
+	c := newGroupCache(time.Now, "im.test")
+	fill := func(n, size int) {
+		t.Helper()
+		ids := make([]string, n)
+		for i := range ids {
+			ids[i] = fmt.Sprint(size, "-", i)
+		}
+		found, err := c.get(t.Context(), &tables{size: size}, ids)
+		if err != nil || len(found) != n {
+			t.Fatalf("%d of %d groups: %v", len(found), n, err)
+		}
+		held := 0
+		for _, id := range c.lru.Keys() {
+			g, _ := c.lru.Peek(id)
+			held += len(g.members)
+		}
+		if held != c.members || held > cachedMembers || c.lru.Len() > cachedGroups {
+			t.Errorf("%d groups with %d members, counted %d", c.lru.Len(), held, c.members)
+		}
+	}
+	fill(6, 100_000)
+	fill(cachedGroups+10, 1)
+}
