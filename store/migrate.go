@@ -143,6 +143,9 @@ func (m *migration) run(ctx context.Context) error {
 			return err
 		}
 	}
+	for _, w := range m.wrong { // of store.migrate off: whoever chose it is told and goes on
+		m.warn("%s", w)
+	}
 	return nil
 }
 

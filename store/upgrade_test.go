@@ -102,6 +102,16 @@ func TestUncheckedTables(t *testing.T) {
 	if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{long}); !errors.Is(err, store.ErrData) {
 		t.Errorf("longer than the column: %v", err)
 	}
+
+	cfg = e.fresh(t, oldTables(e, "int NOT NULL", " CHARACTER SET utf8")...)
+	cfg.Migrate = "off"
+	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "ofstyle.style_id is int and does not number itself") {
+		t.Errorf("warnings: %s", w)
+	}
+	cfg.Migrate = "auto"
+	if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) || !strings.Contains(fmt.Sprint(err), "MODIFY id_ varchar(64) NOT NULL") {
+		t.Errorf("ids that take no text: %v", err)
+	}
 }
 
 // TestDurabilityIsWarnedOf: what could lose acknowledged messages is said at every start.

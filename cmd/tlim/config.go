@@ -195,7 +195,7 @@ func (r *reader) readSet(set []string) {
 			r.add("--set %s: write KEY=VALUE", name)
 		case i < 0:
 			r.add("--set: %s", unknownKey(name))
-		case keys[i].secret() && keys[i].kind == reflect.TypeFor[Secret]() && keys[i].name == name:
+		case keys[i].name == name && (keys[i].kind == reflect.TypeFor[Secret]() || keys[i].kind == reflect.TypeFor[DSN]() && maskDSN(value) != value):
 			r.add("--set %s: every user of this machine can read a command line; use %s_file or %s", name, name, keys[i].env)
 		default:
 			r.v.Set(name, value)

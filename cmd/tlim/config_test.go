@@ -284,6 +284,9 @@ func TestProblems(t *testing.T) {
 			"http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
 		{"secret on the command line", "", []string{"xmpp.secret=x"}, []string{
 			"--set xmpp.secret: every user of this machine can read a command line; use xmpp.secret_file or TLIM_XMPP_SECRET"}},
+		{"password on the command line", "store: {driver: mysql, dsn: 'u@tcp(db)/im'}", []string{"store.dsn=u:p@tcp(db)/im"}, []string{
+			"--set store.dsn: every user of this machine can read a command line; use store.dsn_file or TLIM_STORE_DSN"}},
+		{"address on the command line", "store: {driver: mysql}", []string{"store.dsn=u@tcp(db)/im"}, nil},
 		{"TLS without TLS", "xmpp: {ca_file: x}", nil, []string{"xmpp.tls: is off, so ca_file, server_name and insecure_skip_verify would do nothing; switch it on or leave them away"}},
 		{"keys", "http: {keys: [{name: a, key: short, scopes: [root]}, {name: a, key: 0123456789abcdef, key_file: x, scopes: []}]}", nil, []string{
 			"tlim.yaml:1: http.keys: element 2: key and key_file are both given: which one counts?",
