@@ -431,6 +431,7 @@ func (b *batch) finish(ctx context.Context) {
 					n += len(b.deliver[i].To)
 				}
 				s.metrics.copies.Add(float64(n))
+				s.pace.sent(s.sender, n)
 			}
 		}
 		if s.ready {

@@ -49,20 +49,29 @@ func (s *Service) collect(ctx context.Context, tick <-chan time.Time) (items []*
 			s.linkChanged(ctx)
 		default:
 		}
-		select {
-		case <-ctx.Done():
-			return nil, true
-		case <-s.linkEvents:
-			s.linkChanged(ctx)
-			return nil, false
-		case <-tick:
-			return nil, false
-		case <-s.presence.wake:
-			return nil, false
-		case <-s.users.wake:
-			return nil, false
-		case first = <-s.intake.queue:
+		for first == nil {
+			queue := s.intake.queue
+			if !s.impatient && s.pace.full() && len(queue) < batchItems {
+				queue = nil // until there is room, or the next tick
+			}
+			select {
+			case <-ctx.Done():
+				return nil, true
+			case <-s.linkEvents:
+				s.linkChanged(ctx)
+				return nil, false
+			case <-tick:
+				s.impatient = true
+				return nil, false
+			case <-s.presence.wake:
+				return nil, false
+			case <-s.users.wake:
+				return nil, false
+			case <-s.pace.room:
+			case first = <-queue:
+			}
 		}
+		s.impatient = false
 	}
 	return s.fill(first), false
 }
@@ -306,6 +315,7 @@ func (s *Service) linkChanged(ctx context.Context) {
 	s.ready, s.replayAgain = false, false
 	s.replayed.Store(false)
 	s.barrier.reset()
+	s.pace.reset()
 	s.link.Lock()
 	connection, first := s.connection.Load(), s.link.first
 	up := s.link.cancel != nil

@@ -125,6 +125,7 @@ type Service struct {
 
 	// Of the conveyor goroutine alone.
 	held        *item // an item that begins the next batch
+	impatient   bool  // a tick has passed: what waits is taken, however busy the server is
 	clock       clock
 	epoch       int64
 	careful     time.Time // until then ids are looked up before they are written
@@ -139,6 +140,7 @@ type Service struct {
 
 	delivered atomic.Int64 // position that a barrier proved routed
 	barrier   barrier
+	pace      *pace
 
 	link struct {
 		sync.Mutex
@@ -174,6 +176,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		presence:   newPresence(cfg.Server, deps.Now),
 		owed:       newOwed(cfg.Grace, cfg.OwedPerUser),
 		chats:      newChatCache(),
+		pace:       newPace(),
 		linkEvents: make(chan struct{}, 1),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),

@@ -1,0 +1,83 @@
+package component
+
+import (
+	"errors"
+	"testing"
+)
+
+// heldSender keeps the answers to barriers until a test gives them.
+type heldSender struct {
+	Sender
+	asked []func(error)
+}
+
+func (s *heldSender) Barrier(done func(error)) { s.asked = append(s.asked, done) }
+
+func TestPace(t *testing.T) {
+	p, sender := newPace(), &heldSender{}
+	want := func(what string, full bool) {
+		t.Helper()
+		if got := p.full(); got != full {
+			t.Errorf("%s: full is %v", what, got)
+		}
+	}
+	p.sent(sender, paceAsk-1)
+	if len(sender.asked) != 0 {
+		t.Error("a ping behind few copies")
+	}
+	p.sent(sender, 2*paceCopies)
+	want("one batch, however large", false)
+	p.sent(sender, paceAsk)
+	want("two", true)
+	if len(sender.asked) != 2 {
+		t.Fatalf("%d pings", len(sender.asked))
+	}
+	sender.asked[0](nil)
+	select {
+	case <-p.room:
+	default:
+		t.Error("nobody is told that there is room")
+	}
+	want("the first is routed", false)
+
+	for range 3 {
+		p.sent(sender, paceCopies/3)
+	}
+	want("small ones add up", true)
+	sender.asked[1](nil)
+	want("it stays full", true)
+	sender.asked[2](nil)
+	want("until half is left", true)
+	sender.asked[3](errors.New("the link was lost"))
+	want("or the link is lost", false)
+
+	p.sent(sender, paceCopies)
+	p.reset()
+	for range 2 {
+		p.sent(sender, paceCopies)
+	}
+	sender.asked[5](nil) // of the connection before
+	want("an answer that came late", true)
+}
+
+// TestPaceLets: a server that never says that it has routed anything holds a message up no longer than until the next tick.
+func TestPaceLets(t *testing.T) {
+	h := start(t, nil)
+	stuck := &heldSender{}
+	for range 2 {
+		h.Service.pace.sent(stuck, paceCopies)
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue %q", got)
+	}
+	if !h.Service.pace.full() {
+		t.Error("it is not full any more")
+	}
+	stuck.asked[0](nil)
+	stuck.asked[1](nil)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	if h.Service.pace.full() {
+		t.Error("it is full for ever")
+	}
+}
