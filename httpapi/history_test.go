@@ -198,7 +198,7 @@ func TestWalkOneTime(t *testing.T) {
 func TestReadCountsInPieces(t *testing.T) {
 	s := emptyStore(t)
 	changes := []store.Change{{Groups: []store.Group{{ID: "long"}}}}
-	const n = readCountPage + 200
+	const n = 2*historyPage + 200
 	for i := range n {
 		id := fmt.Sprintf("m%05d", i)
 		c := store.Change{Message: &store.Message{ID: id, MsgID: id, Type: "MTS-000", From: "z", To: "long", SessionID: "long", Time: strconv.Itoa(1544602393000 + i)}}

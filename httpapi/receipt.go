@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -18,11 +17,8 @@ func (a *API) findSessionRead(ctx context.Context, r *request) (any, error) {
 	if err := a.readable(ctx, id); err != nil {
 		return nil, err
 	}
-	return readCounts(page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
-		return a.reads.GroupReadCounts(ctx, id, sender, p)
-	}, func(ctx context.Context) (int64, error) {
-		_, total, err := a.reads.GroupHistory(ctx, id, store.Page{})
-		return total, err
+	return a.readCounts(page, sender, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+		return a.reads.GroupHeads(ctx, id, p)
 	}), nil
 }
 
@@ -31,52 +27,61 @@ func (a *API) findChatRead(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return readCounts(page, func(ctx context.Context, p store.Page) ([]store.ReadCount, error) {
-		return a.reads.ChatReadCounts(ctx, from, to, p)
-	}, func(ctx context.Context) (int64, error) {
-		_, total, err := a.reads.ChatHistory(ctx, from, to, store.Page{})
-		return total, err
+	return a.readCounts(page, from, func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+		return a.reads.ChatHeads(ctx, from, to, p)
 	}), nil
 }
 
-// readCountPage is how many messages one read of reader counts covers.
-const readCountPage = 5000
-
-// readCounts streams the reader counts of a page of messages. Pieces without a reader are empty, so how far there is to go
-// has to be known: total says at most how many messages there are.
-func readCounts(page store.Page, read func(context.Context, store.Page) ([]store.ReadCount, error),
-	total func(context.Context) (int64, error)) *stream {
+// readCounts streams how many have read each of sender's messages on a page of a conversation, of which heads reads times and
+// ids; only messages with a reader appear.
+func (a *API) readCounts(page store.Page, sender string, heads fetch) *stream {
 	type row struct {
 		MsgID   string `json:"msg_id"`
 		Readers int    `json:"readNum"`
 	}
 	s := &stream{list: "messageReadList", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
-		end := int64(page.Start) + min(int64(page.Length), math.MaxInt32)
-		if page.Length > readCountPage {
+		var ids []string // each once, in their order
+		flush := func() error {
 			ctx, cancel := s.page(ctx)
-			n, err := total(ctx)
+			readers, err := a.reads.ReadCounts(ctx, sender, ids)
 			cancel()
 			if err != nil {
 				return err
 			}
-			end = min(end, n)
-		}
-		for p := page; int64(p.Start) < end; p.Start += readCountPage {
-			p.Length = int(min(readCountPage, end-int64(p.Start)))
-			ctx, cancel := s.page(ctx)
-			counts, err := read(ctx, p)
-			cancel()
-			if err != nil {
-				return err
-			}
-			for _, c := range counts {
-				if err := emit(row{c.MsgID, c.Readers}); err != nil {
-					return err
+			for _, id := range ids {
+				if n := readers[id]; n > 0 {
+					if err := emit(row{id, n}); err != nil {
+						return err
+					}
 				}
 			}
+			ids = ids[:0]
+			return nil
 		}
-		return nil
+		seen := map[string]bool{"": true}
+		timed := func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
+			ctx, cancel := s.page(ctx)
+			defer cancel()
+			p.NoTotal = p.NoTotal || page.Length <= historyPage // one piece
+			return heads(ctx, p)
+		}
+		_, err := walk(ctx, page, timed, func(m store.Message) error {
+			if seen[m.MsgID] {
+				return nil
+			}
+			seen[m.MsgID] = true
+			if ids = append(ids, m.MsgID); len(ids) < historyPage {
+				return nil
+			}
+			clear(seen) // adopted duplicates lie side by side
+			seen[""] = true
+			return flush()
+		})
+		if err == nil && len(ids) > 0 {
+			err = flush()
+		}
+		return err
 	}
 	return s
 }

@@ -74,8 +74,9 @@ type Reads interface {
 	MessageTime(ctx context.Context, msgID string) (string, bool, error)
 	MessagesTo(ctx context.Context, user, time, after string, window int) ([]store.Message, store.Place, error)
 
-	GroupReadCounts(ctx context.Context, group, sender string, p store.Page) ([]store.ReadCount, error)
-	ChatReadCounts(ctx context.Context, from, to string, p store.Page) ([]store.ReadCount, error)
+	GroupHeads(ctx context.Context, group string, p store.Page) ([]store.Message, int64, error)
+	ChatHeads(ctx context.Context, from, to string, p store.Page) ([]store.Message, int64, error)
+	ReadCounts(ctx context.Context, sender string, msgIDs []string) (map[string]int, error)
 	ReceiptsOf(ctx context.Context, msgID, sender string) ([]store.Receipt, error)
 	ReadersOf(ctx context.Context, msgID string) ([]string, error)
 

@@ -106,50 +106,38 @@ func keyset(where string, args []any, p Page) (string, []any, Page) {
 	return where + before, append(args[:len(args):len(args)], t, t, t, p.BeforeID), p
 }
 
-// ReadCount says how many people have read a message.
-type ReadCount struct {
-	MsgID   string
-	Readers int
-}
-
 const readCount = `SELECT msg_id, COUNT(DISTINCT reader) FROM ofstatus WHERE sender = ? AND msg_id IN (?*) GROUP BY msg_id`
 
-// GroupReadCounts counts the readers of sender's messages on a page of the group's history, in the page's order. Only
-// messages with a reader appear.
-func (s *Store) GroupReadCounts(ctx context.Context, group, sender string, p Page) ([]ReadCount, error) {
-	return s.readCounts(ctx, groupWhere, []any{group}, sender, p)
+// GroupHeads is [Store.GroupHistory] with Time and MsgID alone, which the index holds.
+func (s *Store) GroupHeads(ctx context.Context, group string, p Page) ([]Message, int64, error) {
+	return s.heads(ctx, groupWhere, []any{group}, p)
 }
 
-// ChatReadCounts counts the readers on a page of the messages of from to to, in the page's order. Only messages with a
-// reader appear.
-func (s *Store) ChatReadCounts(ctx context.Context, from, to string, p Page) ([]ReadCount, error) {
-	return s.readCounts(ctx, chatWhere, []any{from, to}, from, p)
+// ChatHeads are those of the messages of from to to, this direction only.
+func (s *Store) ChatHeads(ctx context.Context, from, to string, p Page) ([]Message, int64, error) {
+	return s.heads(ctx, chatWhere, []any{from, to}, p)
 }
 
-func (s *Store) readCounts(ctx context.Context, where string, args []any, sender string, p Page) ([]ReadCount, error) {
-	counts := []ReadCount{}
-	if p.Length <= 0 {
-		return counts, nil
+func (s *Store) heads(ctx context.Context, where string, args []any, p Page) ([]Message, int64, error) {
+	found := []Message{}
+	total, err := s.total(ctx, p, where, args)
+	if err != nil || p.beyond(total) {
+		return found, total, err
 	}
 	where, args, p = keyset(where, args, p)
-	var ids []string
-	seen := map[string]bool{"": true}
-	err := s.page(ctx, `SELECT msg_id FROM ofmessage WHERE `+where+newestFirst, args, p.length(), int64(p.Start), func(scan scanner) error {
-		var id string
-		if err := scan((*text)(&id)); err != nil {
-			return err
-		}
-		if !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
-		}
-		return nil
+	err = s.page(ctx, `SELECT msg_time, msg_id FROM ofmessage WHERE `+where+newestFirst, args, p.length(), int64(p.Start), func(scan scanner) error {
+		var m Message
+		err := scan((*text)(&m.Time), (*text)(&m.MsgID))
+		found = append(found, m)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
+	return found, total, err
+}
+
+// ReadCounts says how many people have read each of sender's messages; those that nobody has are left out. An id counts once.
+func (s *Store) ReadCounts(ctx context.Context, sender string, msgIDs []string) (map[string]int, error) {
 	readers := map[string]int{}
-	err = s.in(ctx, readCount, []any{sender}, ids, nil, func(scan scanner) error {
+	err := s.in(ctx, readCount, []any{sender}, msgIDs, nil, func(scan scanner) error {
 		var id text
 		var n number
 		if err := scan(&id, &n); err != nil {
@@ -158,10 +146,5 @@ func (s *Store) readCounts(ctx context.Context, where string, args []any, sender
 		readers[string(id)] += int(n)
 		return nil
 	})
-	for _, id := range ids {
-		if readers[id] > 0 {
-			counts = append(counts, ReadCount{id, readers[id]})
-		}
-	}
-	return counts, err
+	return readers, err
 }

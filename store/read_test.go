@@ -157,11 +157,18 @@ func TestReadCounts(t *testing.T) {
 		chat := tell(5, "z", "l")
 		chat.Receipts = []store.Receipt{{ID: "c", MsgID: "m5", Sender: "z", Reader: "l", Status: 2}}
 		apply(t, s, epoch, append(changes, chat)...)
-		equal(t, "group", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{Length: 10})), []store.ReadCount{{"m2", 2}, {"m1", 1}})
-		equal(t, "page", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{Start: 3, Length: math.MaxInt})), []store.ReadCount{{"m1", 1}})
-		equal(t, "nothing", must[[]store.ReadCount](t)(s.GroupReadCounts(ctx, "g", "z", store.Page{})), []store.ReadCount{})
-		equal(t, "chat", must[[]store.ReadCount](t)(s.ChatReadCounts(ctx, "z", "l", store.Page{Length: 10})), []store.ReadCount{{"m5", 1}})
-		equal(t, "other way", must[[]store.ReadCount](t)(s.ChatReadCounts(ctx, "l", "z", store.Page{Length: 10})), []store.ReadCount{})
+		heads := func(list []store.Message, total int64, err error) string {
+			t.Helper()
+			return fmt.Sprint(ids(list), total, err)
+		}
+		equal(t, "group", heads(s.GroupHeads(ctx, "g", store.Page{Length: 10})), "[m4 m3 m2 m1] 4 <nil>")
+		equal(t, "page", heads(s.GroupHeads(ctx, "g", store.Page{Start: 3, Length: math.MaxInt})), "[m1] 4 <nil>")
+		equal(t, "keyset", heads(s.GroupHeads(ctx, "g", store.Page{Length: 2, BeforeTime: clock(4), BeforeID: "m4", NoTotal: true})), "[m3 m2] -1 <nil>")
+		equal(t, "nothing", heads(s.GroupHeads(ctx, "g", store.Page{})), "[] 4 <nil>")
+		equal(t, "chat", heads(s.ChatHeads(ctx, "z", "l", store.Page{Length: 10})), "[m5] 1 <nil>")
+		equal(t, "other way", heads(s.ChatHeads(ctx, "l", "z", store.Page{Length: 10})), "[] 0 <nil>")
+		equal(t, "readers", must[map[string]int](t)(s.ReadCounts(ctx, "z", []string{"m1", "m2", "m3", "m4", "m5"})), map[string]int{"m1": 1, "m2": 2, "m5": 1})
+		equal(t, "of nobody", must[map[string]int](t)(s.ReadCounts(ctx, "z", nil)), map[string]int{})
 	})
 }
 
