@@ -3,6 +3,7 @@ package component
 import (
 	"errors"
 	"testing"
+	"time"
 )
 
 // heldSender keeps the answers to barriers until a test gives them.
@@ -79,5 +80,31 @@ func TestPaceLets(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if h.Service.pace.full() {
 		t.Error("it is full for ever")
+	}
+}
+
+// TestPaceHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
+func TestPaceHolds(t *testing.T) {
+	s := &Service{pace: newPace(), intake: &intake{queue: make(chan *item, batchItems)}, presence: &presence{}, users: &directory{}}
+	stuck := &heldSender{}
+	for range 2 {
+		s.pace.sent(stuck, paceCopies)
+	}
+	tick := make(chan time.Time, 1)
+	for range 20 { // a choice among two that are ready is random
+		s.intake.queue <- &item{call: &call{}}
+		tick <- time.Time{}
+		if items, _ := s.collect(t.Context(), tick); len(items) != 0 {
+			t.Fatal("a message was taken while the server had enough to do")
+		}
+		if items, _ := s.collect(t.Context(), nil); len(items) != 1 {
+			t.Fatal("none was taken after a tick")
+		}
+	}
+	for range batchItems {
+		s.intake.queue <- &item{call: &call{}}
+	}
+	if items, _ := s.collect(t.Context(), nil); len(items) != batchItems {
+		t.Errorf("a full batch waited: %d", len(items))
 	}
 }
