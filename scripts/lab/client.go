@@ -130,11 +130,17 @@ func (c *Client) SendMessage(to, id, body string, ext ...string) error {
 // Sync returns when the server has processed all that was sent before: it works off a client's stanzas in order,
 // so the answer to a ping proves it.
 func (c *Client) Sync(ctx context.Context) error {
-	_, err := c.IQ(ctx, "get", c.options.domain, `<ping xmlns="urn:xmpp:ping"/>`)
+	err := c.Ping(ctx, c.options.domain)
 	var refused *IQError
 	if errors.As(err, &refused) {
 		return nil // answered all the same
 	}
+	return err
+}
+
+// Ping returns when jid has answered an XEP-0199 ping: a component that answers it has read what was sent to it before.
+func (c *Client) Ping(ctx context.Context, jid string) error {
+	_, err := c.IQ(ctx, "get", jid, `<ping xmlns="urn:xmpp:ping"/>`)
 	return err
 }
 

@@ -90,8 +90,7 @@ func TestReadReceipts(t *testing.T) {
 	t.Run("absent author", func(t *testing.T) {
 		w := w.in(t)
 		// Sun wrote and left.
-		away, err := w.dial(within(t, soon), sun, "1", lab.WithPresence("", 0), lab.WithDirected(w.component), lab.WithAck())
-		check(t, err)
+		away := w.online(sun, "1")
 		id, receipt := lab.NewID(), lab.NewID()
 		w.send(away, id, lab.Text(sun, qian, id, "bye"))
 		w.receive(web, id)

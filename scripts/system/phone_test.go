@@ -38,6 +38,7 @@ func newPhone(w *world, user string, how confirming) *phone {
 	}
 	client, err := w.dial(within(w.t, soon), user, "1[android]", options...)
 	check(w.t, err)
+	check(w.t, client.Ping(within(w.t, soon), w.component))
 	p.client = client
 	p.work.Go(func() {
 		for {

@@ -104,6 +104,7 @@ func TestPush(t *testing.T) {
 		p.receive(phone, id)
 		p.fence(absent)
 		check(t, phone.Presence(within(t, soon), lab.Presence{Type: "unavailable", To: p.component}))
+		check(t, phone.Ping(within(t, soon), p.component))
 		p.say(iphone, "while only the web is")
 		p.rings(iphone, p.name()+":while only the web is")
 		p.rang(iphone, p.name()+":while it is there", 0)

@@ -102,10 +102,12 @@ func (w *world) dial(ctx context.Context, user, resource string, opts ...lab.Opt
 	return lab.Dial(ctx, w.server.C2S, w.server.Domain, user, password(user), resource, opts...)
 }
 
-// online is a login that tlim knows of when it returns: the client sent its presence there as well.
+// online is a login that tlim knows of when it returns: the client sent its presence there as well, and tlim has read it.
 func (w *world) online(user, resource string, opts ...lab.Option) *lab.Client {
 	w.t.Helper()
-	return w.login(user, resource, append([]lab.Option{lab.WithPresence("", 0), lab.WithDirected(w.component), lab.WithAck()}, opts...)...)
+	c := w.login(user, resource, append([]lab.Option{lab.WithPresence("", 0), lab.WithDirected(w.component), lab.WithAck()}, opts...)...)
+	check(w.t, c.Ping(within(w.t, soon), w.component))
+	return c
 }
 
 // group makes the users known and a session of them; the first is its owner.
