@@ -195,10 +195,11 @@ func (a *attr) read(tag []byte) bool {
 	return true
 }
 
-// scope is a chain of start tags that declare namespaces, the innermost first. nil declares nothing.
+// scope is what start tags declare, the innermost first. nil declares nothing. It is read from the tags once: a stanza can have
+// a tag of 100 KiB and 30,000 children, each of which asks.
 type scope struct {
-	tag   []byte
-	outer *scope
+	spaces map[string]string // by prefix; "" is the default one
+	outer  *scope
 }
 
 // with adds a start tag if it declares something.
@@ -206,7 +207,15 @@ func (s *scope) with(tag []byte) *scope {
 	if !bytes.Contains(tag, xmlnsName) {
 		return s
 	}
-	return &scope{tag: tag, outer: s}
+	spaces := map[string]string{}
+	for a := (attr{}); a.read(tag); {
+		if prefix, ok := declares(a.name(tag)); ok {
+			if _, twice := spaces[string(prefix)]; !twice {
+				spaces[string(prefix)] = internSpace(a.value(tag))
+			}
+		}
+	}
+	return &scope{spaces: spaces, outer: s}
 }
 
 // resolve finds the namespace of an element by its prefix ("" is the default one), from its own tag outwards. A prefix
@@ -216,7 +225,7 @@ func resolve(prefix, tag []byte, outside *scope) string {
 		return space
 	}
 	for s := outside; s != nil; s = s.outer {
-		if space, ok := declared(prefix, s.tag); ok {
+		if space, ok := s.spaces[string(prefix)]; ok {
 			return space
 		}
 	}
@@ -234,16 +243,19 @@ func declared(prefix, tag []byte) (space string, ok bool) {
 		return "", false
 	}
 	for a := (attr{}); a.read(tag); {
-		name := a.name(tag)
-		if !bytes.HasPrefix(name, xmlnsName) {
-			continue
-		}
-		name = name[len(xmlnsName):]
-		if len(prefix) == 0 && len(name) == 0 || len(prefix) > 0 && len(name) > 0 && name[0] == ':' && bytes.Equal(name[1:], prefix) {
+		if p, ok := declares(a.name(tag)); ok && bytes.Equal(p, prefix) {
 			return internSpace(a.value(tag)), true
 		}
 	}
 	return "", false
+}
+
+// declares says whether an attribute of this name declares a namespace, and for which prefix.
+func declares(name []byte) (prefix []byte, ok bool) {
+	if len(name) == len(xmlnsName) {
+		return nil, bytes.Equal(name, xmlnsName)
+	}
+	return bytes.CutPrefix(name, xmlnsColon)
 }
 
 // internSpace keeps frequent namespaces from being allocated.

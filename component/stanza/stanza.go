@@ -153,7 +153,7 @@ func newStanza(tag []byte) (st Stanza, space string) {
 	if len(name) == len(tag) {
 		return st, ""
 	}
-	text := string(tag)
+	text, declaring := string(tag), false
 	for a := (attr{}); a.read(tag); {
 		var to *string
 		switch name := a.name(tag); string(name) {
@@ -175,12 +175,10 @@ func newStanza(tag []byte) (st Stanza, space string) {
 		if to != nil && *to == "" {
 			*to = unescape(text[a.valueAt:a.valueEnd], true)
 		}
-		if to == &space || to == nil {
-			st.ns = &scope{tag: tag}
-		}
+		declaring = declaring || to == &space || to == nil
 	}
-	if st.ns != nil { // the tag may lie in a buffer that is read into again
-		st.ns.tag = []byte(text)
+	if declaring {
+		st.ns = st.ns.with(tag)
 	}
 	return st, space
 }

@@ -43,6 +43,23 @@ func TestChildren(t *testing.T) {
 	}
 }
 
+// The start tag is read once, not once for each child: with 100 KiB and 30,000 of them a client could stop the reader for a minute.
+func TestChildrenOfWideTag(t *testing.T) {
+	st := parse(t, `<message xmlns="`+strings.Repeat("y", 100<<10)+`">`+strings.Repeat("<body/>", 1000)+`</message>`)
+	n := 0
+	allocs := testing.AllocsPerRun(1, func() {
+		n = 0
+		for c := range st.Children() {
+			if n++; len(c.Space) != 100<<10 {
+				t.Fatalf("namespace of %d bytes", len(c.Space))
+			}
+		}
+	})
+	if n != 1000 || allocs > 100 {
+		t.Errorf("%d children cost %v allocations", n, allocs)
+	}
+}
+
 // What is malformed inside ends the sequence, and what came before it stands.
 func TestChildrenMalformed(t *testing.T) {
 	for _, inner := range []string{
