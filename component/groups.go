@@ -61,8 +61,10 @@ func newMember(u store.User, groupID, now string) store.Member {
 // knownUsers finds those of ids that the directory has, each once, in the given order.
 func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.User, []store.User, error) {
 	var locals []string
+	seen := map[string]bool{} // a call may name tens of thousands, and chat waits for it
 	for _, id := range ids {
-		if local, err := stanza.Localpart(id); err == nil && !slices.Contains(locals, local) {
+		if local, err := stanza.Localpart(id); err == nil && !seen[local] {
+			seen[local] = true
 			locals = append(locals, local)
 		}
 	}
@@ -118,8 +120,12 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) 
 			return err
 		}
 		removed := g.find(e.Remove)
+		leaving := make(map[string]bool, len(removed))
+		for _, m := range removed {
+			leaving[m.UserID] = true
+		}
 		for _, u := range added {
-			if !slices.ContainsFunc(removed, func(m store.Member) bool { return m.UserID == u.ID }) {
+			if !leaving[u.ID] {
 				change.Members = append(change.Members, newMember(u, e.ID, now))
 			}
 		}
@@ -139,13 +145,20 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) 
 
 // find returns the rows of those members that ids name, in any spelling.
 func (g *group) find(ids []string) []store.Member {
-	var rows []store.Member
+	if len(ids) == 0 {
+		return nil
+	}
+	named := make(map[string]bool, 2*len(ids))
 	for _, id := range ids {
-		local, _ := stanza.Localpart(id)
-		for _, m := range g.rows {
-			if m.UserID == id || local != "" && newPerson(m.UserID, "").Local == local {
-				rows = append(rows, m) // an adopted table may hold him in two spellings
-			}
+		named[id] = true
+		if local, err := stanza.Localpart(id); err == nil {
+			named[local] = true
+		}
+	}
+	var rows []store.Member
+	for _, m := range g.rows {
+		if local := newPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
+			rows = append(rows, m) // an adopted table may hold him in two spellings
 		}
 	}
 	return rows

@@ -92,6 +92,37 @@ func TestCreateGroup(t *testing.T) {
 	}
 }
 
+// Chat waits while a call looks at the ids that it names: a megabyte of them may not cost their square. (It took 40 s.)
+func TestManyMembers(t *testing.T) {
+	h := start(t, nil)
+	ids := make([]string, 0, 100_000)
+	for i := range cap(ids) {
+		ids = append(ids, fmt.Sprintf("nobody%05d", i))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	g, _, err := h.CreateGroup(ctx, NewGroup{Owner: "zhangsan", Members: append(ids, "lisi", "zhangsan")})
+	if err != nil || h.members(g.ID) != "lisi zhangsan" {
+		t.Fatalf("members %q, %v", h.members(g.ID), err)
+	}
+
+	big := &group{rows: make([]store.Member, 300)}
+	for i := range big.rows {
+		big.rows[i].UserID = ids[i]
+	}
+	cost := testing.AllocsPerRun(1, func() {
+		if found := big.find(ids[299:1000]); len(found) != 1 || found[0].UserID != ids[299] {
+			t.Errorf("found %v", found)
+		}
+	})
+	if cost > 10*1000 {
+		t.Errorf("300 members and 700 names cost %v allocations", cost)
+	}
+	if found := (&group{rows: []store.Member{{UserID: "@"}}}).find([]string{"", "lisi"}); len(found) != 0 {
+		t.Errorf("an id that cannot be one is found as %v", found)
+	}
+}
+
 func TestModifyGroup(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
