@@ -49,7 +49,7 @@ func asked(n Notice) Notice {
 func (h *harness) served(kind string, users []string) map[string]int {
 	h.t.Helper()
 	counts := map[string]int{}
-	for at, after := int64(0), ""; ; {
+	for at, after := "", ""; ; {
 		page, err := h.db.MessagesAfter(h.t.Context(), at, after, 500)
 		if err != nil {
 			h.t.Fatal(err)
@@ -75,7 +75,7 @@ func (h *harness) served(kind string, users []string) map[string]int {
 			}
 		}
 		last := page[len(page)-1]
-		at, after = parseMillis(last.Time), last.ID
+		at, after = last.Time, last.ID
 	}
 }
 

@@ -17,7 +17,7 @@ var errLinkLost = fmt.Errorf("the link was lost")
 // recover queues, at start, what a crash left unsettled: every message above the settled position gets rows for all who
 // were to receive it, but for those who have one. A copy too many is harmless; after an orderly stop there is nothing to do.
 func (s *Service) recover(ctx context.Context, state store.State) error {
-	first, err := s.store.MessagesAfter(ctx, 0, "", 1)
+	first, err := s.store.MessagesAfter(ctx, "", "", 1)
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,9 @@ func (s *Service) lateRow(m store.Message, owner person) store.Pending {
 // replay delivers what the server may have lost: stored messages above the delivered position, in order, to the members of
 // that time, under the same ids.
 func (s *Service) replay(ctx context.Context) error {
+	if s.persisted.Clock == 0 { // nothing here is ours yet
+		return nil
+	}
 	n := 0
 	err := s.walk(ctx, s.delivered.Load(), func(page []store.Message) error {
 		var batch []stanza.Delivery
@@ -134,7 +137,7 @@ func (s *Service) replay(ctx context.Context) error {
 // walk visits the stored messages above a position, in order.
 func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Message) error) error {
 	id := ""
-	for at := after; ; {
+	for at := millis(after); ; {
 		page, err := s.store.MessagesAfter(ctx, at, id, replayPage)
 		if err != nil || len(page) == 0 {
 			return err
@@ -143,7 +146,7 @@ func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Mess
 			return err
 		}
 		last := page[len(page)-1]
-		at, id = parseMillis(last.Time), last.ID
+		at, id = last.Time, last.ID
 	}
 }
 

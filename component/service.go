@@ -58,7 +58,7 @@ type Store interface {
 	Chats(ctx context.Context, keys []store.ChatKey) (map[store.ChatKey]bool, error)
 	UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error)
 	AllUsers(ctx context.Context, after string, limit int) ([]store.User, error)
-	MessagesAfter(ctx context.Context, time int64, id string, limit int) ([]store.Message, error)
+	MessagesAfter(ctx context.Context, time, id string, limit int) ([]store.Message, error)
 	PendingOwners(ctx context.Context, msgIDs []string) (map[store.PendingKey]bool, error)
 	RecentPending(ctx context.Context, owner string, since int64, limit int) ([]store.Pending, error)
 	Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]store.Pending, error)

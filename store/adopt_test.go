@@ -88,7 +88,7 @@ func TestAdoptedTables(t *testing.T) {
 		st := must[store.State](t)(s.State(ctx))
 		equal(t, "positions", store.Positions{Delivered: st.Delivered, Settled: st.Settled}, store.Positions{Delivered: 1544602500001, Settled: 1544602500001})
 		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000001}, []store.Change{tell(1, "a", "b")}))
-		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, st.Settled, "", 10))), []string{"m1"})
+		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, fmt.Sprint(st.Settled), "", 10))), []string{"m1"})
 
 		// 3. Reads.
 		list, total, err := s.ChatHistory(ctx, "Z", "L", store.Page{Length: 100})

@@ -12,7 +12,7 @@ import (
 // left lists the msg_ids of all messages, sorted.
 func left(t *testing.T, s *store.Store) []string {
 	t.Helper()
-	list := ids(must[[]store.Message](t)(s.MessagesAfter(ctx, 0, "", 10_000)))
+	list := ids(must[[]store.Message](t)(s.MessagesAfter(ctx, "", "", 10_000)))
 	slices.Sort(list)
 	return list
 }

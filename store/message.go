@@ -63,22 +63,22 @@ func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, er
 	return when, found, err
 }
 
-// MessagesAfter reads at most limit messages behind the position (time, id_), ordered by it, for the replay; without an
-// id those above the time. Messages above the clock of tlim_state are not answered: no process of ours wrote them (adopted
+// MessagesAfter reads at most limit messages behind the position (msg_time, id_), ordered by it, for the replay; without an
+// id those above the time. The position is that of a row, as it stands: an adopted one's time can be any text. Messages above the clock of tlim_state are not answered: no process of ours wrote them (adopted
 // rows with a clock that ran ahead, or with a date for a time). Before the first write, when the clock is 0, all are.
-func (s *Store) MessagesAfter(ctx context.Context, time int64, id string, limit int) ([]Message, error) {
+func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) ([]Message, error) {
 	st, err := s.State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	from, to := millis(time), millis(st.Clock)
+	to := millis(st.Clock)
 	if st.Clock == 0 {
 		to = "~" // sorts above every time
 	}
 	if id == "" {
-		return s.messages(ctx, messageAbove, []any{from, to}, Page{Length: limit})
+		return s.messages(ctx, messageAbove, []any{time, to}, Page{Length: limit})
 	}
-	return s.messages(ctx, messageAfter, []any{from, to, from, from, id}, Page{Length: limit})
+	return s.messages(ctx, messageAfter, []any{time, to, time, time, id}, Page{Length: limit})
 }
 
 // NewestNotice reads the user's newest MTB-100.

@@ -258,7 +258,7 @@ func TestReplayReadsWhatTlimWrote(t *testing.T) {
 		s, epoch := owned(t, cfg)
 		run(t, e.raw(t, cfg), "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_time) VALUES "+
 			"('future', 'f', 'MTT-000', '1893456000000'), ('date', 'd', 'MTT-000', '2018-12-12 16:13:13'), ('seconds', 's', 'MTT-000', '1544602393'), ('null', 'n', 'MTT-000', NULL)")
-		first := must[[]store.Message](t)(s.MessagesAfter(ctx, 0, "", 1))
+		first := must[[]store.Message](t)(s.MessagesAfter(ctx, "", "", 1))
 		equal(t, "before the first write everything shows", ids(first), []string{"s"})
 
 		var changes []store.Change
@@ -268,9 +268,9 @@ func TestReplayReadsWhatTlimWrote(t *testing.T) {
 			changes = append(changes, c)
 		}
 		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000002}, changes))
-		equal(t, "above", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, 1700000000000, "", 100))), []string{"m4", "m5", "m6", "m7", "m8", "m9"})
+		equal(t, "above", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, clock(0), "", 100))), []string{"m4", "m5", "m6", "m7", "m8", "m9"})
 		var got []string
-		at, id := int64(1699999999999), ""
+		at, id := "1699999999999", ""
 		for {
 			page := must[[]store.Message](t)(s.MessagesAfter(ctx, at, id, 3))
 			if len(page) == 0 {
@@ -278,8 +278,7 @@ func TestReplayReadsWhatTlimWrote(t *testing.T) {
 			}
 			got = append(got, ids(page)...)
 			last := page[len(page)-1]
-			fmt.Sscan(last.Time, &at)
-			id = last.ID
+			at, id = last.Time, last.ID
 		}
 		equal(t, "pages", got, []string{"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9"})
 	})

@@ -44,7 +44,7 @@ func TestMessagesTo(t *testing.T) {
 			changes = append(changes, c)
 		}
 		apply(t, s, epoch, changes...)
-		for _, m := range must[[]store.Message](t)(s.MessagesAfter(ctx, 1700000000000+9, "", 1000)) {
+		for _, m := range must[[]store.Message](t)(s.MessagesAfter(ctx, clock(9), "", 1000)) {
 			if m.To == "l" {
 				want = append(want, m.MsgID)
 			}

@@ -204,7 +204,7 @@ cleanup.enabled is false: nothing of this is removed
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	// It changed nothing.
-	if left, err := db.MessagesAfter(t.Context(), 0, "", 100); err != nil || len(left) != 6 {
+	if left, err := db.MessagesAfter(t.Context(), "", "", 100); err != nil || len(left) != 6 {
 		t.Errorf("%d messages are left: %v", len(left), err)
 	}
 	for _, args := range [][]string{{"cleanup", "now"}, {"cleanup", "dry-run", "x"}, {"cleanup", "dry-run", "--set", "cleanup.days=-1"}} {
