@@ -146,3 +146,28 @@ func TestConnectionLostInABatch(t *testing.T) {
 	putOff(t, s, before, err)
 	apply(t, s, epoch, touched)
 }
+
+// TestRefusedStatement: a statement that the database refuses, for a right or a table that is missing, fails its own caller
+// and nobody else.
+func TestRefusedStatement(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		source, raw := newSource(t, s, "isc", ""), e.raw(t, cfg)
+		refused := func() {
+			t.Helper()
+			if err := source.SetPush(ctx, "b", ""); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		}
+		refused()
+		apply(t, s, epoch, say(1, "z", "g", "[]"))
+		// It ran once, and is to be prepared when it cannot any more.
+		run(t, raw, sourceTables(e, "")...)
+		must[any](t)(nil, source.SetPush(ctx, "b", ""))
+		run(t, raw, "DROP TABLE isc_user")
+		apply(t, s, epoch, say(2, "z", "g", "[]"))
+		refused()
+		apply(t, s, epoch, say(3, "z", "g", "[]"))
+	})
+}

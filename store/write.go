@@ -73,12 +73,17 @@ func (s *Store) begin(ctx context.Context) (*tx, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
 	for st, query := range s.wanted {
+		delete(s.wanted, st)
 		stmt, err := s.pools.writer.PrepareContext(ctx, query)
 		if err != nil {
-			return nil, fmt.Errorf("prepare: %w", s.fail(err))
+			if ctx.Err() != nil {
+				return nil, fmt.Errorf("prepare: %w", s.fail(err))
+			}
+			// A right or a table may be gone since it ran: that is for its own caller to hear, not for every other one.
+			s.log.Debug("prepare", "statement", firstWords(query), "err", err)
+			continue
 		}
 		s.writers[st] = stmt
-		delete(s.wanted, st)
 	}
 	// The context given here would roll the transaction back when it ends, and statements after that would go astray.
 	opened, err := s.pools.writer.BeginTx(context.WithoutCancel(ctx), nil)
@@ -96,7 +101,8 @@ func (t *tx) context(ctx context.Context) context.Context {
 }
 
 // exec runs a statement of the transaction and says how many rows it found. The writing pool has one connection and the
-// transaction holds it, so a statement that is new is run unprepared and prepared after the transaction.
+// transaction holds it, so a statement that is new is run unprepared and, when the database took it, prepared after the
+// transaction.
 func (t *tx) exec(ctx context.Context, name string, n int, text func() string, args []any) (int64, error) {
 	st := statement{name, n}
 	var res sql.Result
@@ -105,8 +111,9 @@ func (t *tx) exec(ctx context.Context, name string, n int, text func() string, a
 		res, err = t.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
 	} else {
 		query := t.s.dialect.text(text())
-		t.s.wanted[st] = query
-		res, err = t.tx.ExecContext(ctx, query, args...)
+		if res, err = t.tx.ExecContext(ctx, query, args...); err == nil {
+			t.s.wanted[st] = query
+		}
 	}
 	if err != nil {
 		return 0, err
@@ -186,8 +193,9 @@ func (t *tx) query(ctx context.Context, st statement, text func() string, args [
 		found, err = t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
 	} else {
 		query := t.s.dialect.text(text())
-		t.s.wanted[st] = query
-		found, err = t.tx.QueryContext(ctx, query, args...)
+		if found, err = t.tx.QueryContext(ctx, query, args...); err == nil {
+			t.s.wanted[st] = query
+		}
 	}
 	if err == nil {
 		err = drain(found, row)
