@@ -91,13 +91,3 @@ func (t *tx) editAnnouncements(ctx context.Context, edits []AnnouncementEdit) er
 func (t *tx) dropAnnouncements(ctx context.Context, ids []string) error {
 	return t.doIn(ctx, noticeDelete, ids)
 }
-
-// limit is what a column holds in characters; 0 is no limit that is worth a check.
-func (sh *shape) limit(column string) int {
-	for i, name := range sh.names {
-		if name == column {
-			return sh.limits[i]
-		}
-	}
-	return 0
-}

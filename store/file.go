@@ -142,23 +142,3 @@ func (t *tx) addFileUses(ctx context.Context, uses []FileUse) error {
 	}
 	return t.insert(ctx, r)
 }
-
-// apart runs do in one transaction beside the conversations: without the fence, because nothing in it can contradict
-// what another process writes. It takes its turn like every write.
-func (s *Store) apart(ctx context.Context, do func(context.Context, *tx) error) error {
-	if err := s.take(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	t, err := s.begin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := do(t.context(ctx), t); err != nil {
-		return t.rollback(err)
-	}
-	if err := t.tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", s.fail(err))
-	}
-	return nil
-}

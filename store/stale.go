@@ -118,19 +118,8 @@ func (s *Store) Fresh(ctx context.Context, epoch int64, users []StaleUser) error
 	return nil
 }
 
-// limitOf is what a column holds in this database, in characters; 0: no limit.
-func (s *Store) limitOf(t table, name string) int {
-	sh := s.shapes[t.name]
-	for i, n := range sh.names {
-		if n == name {
-			return sh.limits[i]
-		}
-	}
-	return 0
-}
-
 func (s *Store) cutTo(t table, name, value string) string {
-	limit := s.limitOf(t, name)
+	limit := s.shapes[t.name].limit(name)
 	if limit > 0 && len(value) > limit {
 		if r := []rune(value); len(r) > limit {
 			return string(r[:limit])
@@ -140,7 +129,7 @@ func (s *Store) cutTo(t table, name, value string) string {
 }
 
 func (s *Store) orNone(t table, name, value string) string {
-	if fits(value, s.limitOf(t, name)) != nil {
+	if fits(value, s.shapes[t.name].limit(name)) != nil {
 		return ""
 	}
 	return value

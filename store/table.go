@@ -91,6 +91,16 @@ func (sh *shape) number() {
 	}
 }
 
+// limit is what a column holds in characters; 0 is no limit that is worth a check.
+func (sh *shape) limit(column string) int {
+	for i, name := range sh.names {
+		if name == column {
+			return sh.limits[i]
+		}
+	}
+	return 0
+}
+
 // rows collects the values of a multi-row insert into one table.
 type rows struct {
 	table string

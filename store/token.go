@@ -31,7 +31,7 @@ func (s *Store) Secret(ctx context.Context, name, fresh string) (string, error) 
 	if err != nil || found {
 		return value, err
 	}
-	err = s.beside(ctx, func(ctx context.Context, t *tx) error {
+	err = s.apart(ctx, func(ctx context.Context, t *tx) error {
 		r := t.s.rowsOf(tSecret, 1)
 		r.add(name, fresh)
 		return t.insert(ctx, r)
@@ -57,7 +57,7 @@ func (s *Store) TokenState(ctx context.Context, jid string) (TokenState, error) 
 // RevokeTokens raises the generation of a user, which ends his tokens. It is a transaction beside the epoch's, so that a
 // command may call it while another process serves.
 func (s *Store) RevokeTokens(ctx context.Context, jid string) error {
-	err := s.beside(ctx, func(ctx context.Context, t *tx) error {
+	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.do(ctx, generationRaise, jid)
 		if err != nil || n > 0 {
 			return err
@@ -72,26 +72,6 @@ func (s *Store) RevokeTokens(ctx context.Context, jid string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("revoke the tokens of %s: %w", jid, err)
-	}
-	return nil
-}
-
-// beside runs do in a transaction that is not part of the epoch: for tables on which no conversation depends. An answer to
-// COMMIT that was lost is ErrUnavailable here, so do must be harmless to repeat.
-func (s *Store) beside(ctx context.Context, do func(context.Context, *tx) error) error {
-	if err := s.take(ctx); err != nil {
-		return err
-	}
-	defer s.release()
-	t, err := s.begin(ctx)
-	if err != nil {
-		return err
-	}
-	if err := do(t.context(ctx), t); err != nil {
-		return t.rollback(err)
-	}
-	if err := t.tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", s.fail(err))
 	}
 	return nil
 }

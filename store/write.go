@@ -52,6 +52,26 @@ func (s *Store) aside(ctx context.Context, epoch int64, do func(context.Context,
 	})
 }
 
+// apart runs do in one transaction that is not of the epoch: for tables on which no conversation depends. It takes its turn
+// like every write. An outcome that is not known is ErrUnavailable, so do must be harmless to repeat.
+func (s *Store) apart(ctx context.Context, do func(context.Context, *tx) error) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	t, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	if err := do(t.context(ctx), t); err != nil {
+		return t.rollback(err)
+	}
+	if err := t.tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", s.fail(err))
+	}
+	return nil
+}
+
 // take waits for the right to write.
 func (s *Store) take(ctx context.Context) error {
 	select {
