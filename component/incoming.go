@@ -1,6 +1,10 @@
 package component
 
 import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -121,11 +125,9 @@ func addressedTo(to string) string {
 
 // extension is the tlim element for the copies: as received where that is plain, else rebuilt from the attributes that
 // clients use. Not plain is what may need a prefix declared outside of it, and what makes Openfire's parser lose the stream
-// (single-quoted attributes, line ends in tags, comments: measured).
+// (single-quoted attributes, line ends in tags, comments: measured) or end it: a client can make Openfire 4.2 send us what is
+// not well-formed, by a namespace (stanza/resync.go).
 func extension(c stanza.Child) []byte {
-	if strings.HasPrefix(string(c.Raw), "<tlim ") && !strings.ContainsAny(string(c.Raw), ":'!?\n\r\t") {
-		return c.Raw
-	}
 	b := append([]byte(`<tlim xmlns="`), nsTlim...)
 	for _, name := range [...]string{"location", "ack"} {
 		if v := c.Attr(name); v != "" {
@@ -135,7 +137,32 @@ func extension(c stanza.Child) []byte {
 			b = stanza.AppendAttr(b, v)
 		}
 	}
-	return append(b, `"/>`...)
+	b = append(b, `"/>`...)
+	if !bytes.Equal(b, c.Raw) && bytes.HasPrefix(c.Raw, []byte("<tlim ")) && len(c.Raw) <= maxExtension &&
+		!bytes.ContainsAny(c.Raw, ":'!?\n\r\t") && wellFormed(c.Raw) {
+		return c.Raw
+	}
+	return b
+}
+
+// maxExtension bounds what is parsed, in bytes: real ones have 60.
+const maxExtension = 4 << 10
+
+// wellFormed says whether any parser takes an element. The decoder knows, but for attributes that are there twice.
+func wellFormed(element []byte) bool {
+	d := xml.NewDecoder(bytes.NewReader(element))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return err == io.EOF
+		}
+		tag, _ := token.(xml.StartElement)
+		for i, a := range tag.Attr {
+			if slices.ContainsFunc(tag.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) {
+				return false
+			}
+		}
+	}
 }
 
 // appendSignal renders a chat state (XEP-0085) or a marker (XEP-0333) anew: nothing of the sender's markup is passed on.

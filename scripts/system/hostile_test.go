@@ -262,6 +262,42 @@ func TestPoisonPasses(t *testing.T) {
 	}
 }
 
+// A namespace in the extension comes to us unescaped (Openfire 4.2), and what stands in the extension goes back to the server in
+// every copy: whatever is not well-formed there would cost the link.
+func TestPoisonedExtension(t *testing.T) {
+	w := newWorld(t, openfire, nil)
+	names := people(t, 2)
+	me, friend := names[0], names[1]
+	sender, receiver := w.online(me, "1"), w.online(friend, "2")
+	losses := w.metric("tlim_link_losses_total")
+	for _, c := range []struct{ name, own, child string }{
+		{name: "tags that do not match", child: `u"></b><c d="`},
+		{name: "an attribute twice, in a child", child: `u" a="1" a="2`},
+		{name: "an attribute twice", own: `" a="1" a="2`},
+		{name: "half a reference", own: `" a="&`},
+		{name: "an unknown reference", child: `u" a="&nbsp;`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := w.in(t)
+			id := lab.NewID()
+			ext := `<tlim ack="1" xmlns="` + lab.Escape("im.itonglian.com"+c.own) + `"/>`
+			if c.child != "" {
+				ext = `<tlim ack="1" xmlns="im.itonglian.com"><x xmlns="` + lab.Escape(c.child) + `"/></tlim>`
+			}
+			check(t, sender.Send(`<message type="chat" id="`+id+`" to="`+w.component+`">`+ext+`<body>`+lab.Escape(lab.Text(me, friend, id, c.name))+`</body></message>`))
+			w.acknowledged(sender, id)
+			if got := w.receive(receiver, id); !got.Has("tlim", "im.itonglian.com") {
+				t.Errorf("without its extension: %s", got.Raw)
+			}
+			check(t, sender.Sync(within(t, soon)))
+			if now := w.metric("tlim_link_losses_total"); now != losses {
+				t.Errorf("the link was lost %v times", now-losses)
+				losses = now
+			}
+		})
+	}
+}
+
 // A stanza that is too large for the server may end the client's stream; what comes through is refused. The link stays.
 func TestTooLarge(t *testing.T) {
 	w := newWorld(t, openfire, nil)
