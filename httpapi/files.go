@@ -130,10 +130,8 @@ func (a *API) mountFiles(mux chi.Router) {
 // transfer swaps the request's slot among the short calls for one among the file transfers, which last as long as the
 // caller's line needs.
 func (a *API) transfer(r *request) error {
-	select {
-	case a.transfers <- struct{}{}:
-	default:
-		return unavailable()
+	if err := take(a.transfers); err != nil {
+		return err
 	}
 	r.release()
 	r.release = func() { <-a.transfers }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/textproto"
 	"path/filepath"
@@ -736,6 +737,50 @@ func TestTransfersAreApart(t *testing.T) {
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+big, ""); a.status != 200 {
 		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+// TestStrangersHoldNothing: whoever has not said who he is has no file transfer, and soon no connection.
+func TestStrangersHoldNothing(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.Transfers, c.Limits.BodyTime = 1, 200*time.Millisecond })
+	const path = "/mobileHttpController/uploadForUrl"
+	head := "POST " + path + " HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n\r\n"
+	status := func(conn net.Conn) int {
+		resp, err := http.ReadResponse(newReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+
+	slow := dial(t, l.lab)
+	fmt.Fprintf(slow, "%s--b\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nzhang", head)
+	if got := status(slow); got != 400 {
+		t.Errorf("one that says no more: %d", got)
+	}
+	long := dial(t, l.lab)
+	fmt.Fprintf(long, "%s%s", head, strings.Repeat("before the first part\r\n", 10_000))
+	if got := status(long); got != 401 {
+		t.Errorf("one that goes on without a credential: %d", got)
+	}
+
+	nameless, media := body(t, uploader, part{"mFile", "a", "x"})
+	giveBack := fill(l.transfers)
+	if a := l.do(t, http.MethodPost, path, "", nameless, "Content-Type", media); a.status != 401 {
+		t.Errorf("a stranger while all transfers are taken: %d %s", a.status, a.body)
+	}
+	giveBack()
+	giveBack = fill(l.bodies)
+	text, media := body(t, uploader, part{"access_token", "", adminKey}, part{"mFile", "a", "x"})
+	if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 503 {
+		t.Errorf("one stranger too many: %d %s", a.status, a.body)
+	}
+	giveBack()
+	for range cap(l.bodies) + 1 { // each gives its slots back
+		if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 200 {
+			t.Fatalf("a stranger who says who he is: %d %s", a.status, a.body)
+		}
 	}
 }
 

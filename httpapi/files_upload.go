@@ -28,7 +28,7 @@ const (
 	bodyBuffer = 64 << 10
 
 	// paceBytes is what has to arrive within Limits.BodyTime, again and again: a phone on a bad line does, a caller that
-	// only holds the connection does not.
+	// only holds the connection does not. Who is not known by then has no second time.
 	paceBytes = 64 << 10
 )
 
@@ -59,6 +59,7 @@ type uploading struct {
 	req    *request
 	secret string // the credential that was looked at
 	may    bool   // whoever is known by now may upload
+	slot   bool   // it has one of the file transfers, and the time that these have
 
 	file *store.File // its bytes are put
 	err  error       // of the caller's line, while the body was read
@@ -82,13 +83,18 @@ func (u *uploading) run() (store.File, error) {
 		return store.File{}, badRequest(textContentEncoding)
 	}
 	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
-	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w)}
+	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: paceBytes, spare: u.a.cfg.Limits.BodyTime}
 	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
 	parts, err := u.r.MultipartReader()
 	if err != nil {
 		return store.File{}, badRequest(textNoMultipart)
 	}
-	if err := u.a.transfer(u.req); err != nil {
+	if u.secret != "" || u.a.anonymous(u.r).may(u.rt) == nil {
+		err = u.transfer()
+	} else if err = take(u.a.bodies); err == nil { // not known yet: who does not say soon who he is holds no transfer up
+		u.req.release = func() { <-u.a.bodies }
+	}
+	if err != nil {
 		return store.File{}, err
 	}
 
@@ -157,6 +163,16 @@ func (u *uploading) field(part *multipart.Part, name string) error {
 	return u.identify()
 }
 
+// transfer takes the upload's slot, once.
+func (u *uploading) transfer() error {
+	if u.slot {
+		return nil
+	}
+	err := u.a.transfer(u.req)
+	u.slot = err == nil
+	return err
+}
+
 // identify looks at the credential as soon as it is there; the first counts.
 func (u *uploading) identify() (err error) {
 	secret := bearer(u.r)
@@ -184,6 +200,9 @@ func (u *uploading) admit() error {
 	}
 	if !u.req.caller.keyed && u.a.crossSite(u.r) {
 		return forbidden(http.StatusForbidden, textCrossSite)
+	}
+	if err := u.transfer(); err != nil {
+		return err
 	}
 	u.may = true
 	return nil
@@ -266,11 +285,15 @@ func (u *uploading) tooLarge() error {
 	return &failure{status: http.StatusRequestEntityTooLarge, result: component.TooLarge, text: textLargeFile, args: []any{u.a.cfg.Files.MaxSize}}
 }
 
-// broken is a body that does not go on: too large as a whole, no multipart, or cut.
+// broken is a body that does not go on: too large as a whole, from nobody known, no multipart, or cut.
 func (u *uploading) broken(err error) error {
 	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) || errors.As(u.err, &tooLarge) {
+	var refused *failure
+	switch {
+	case errors.As(err, &tooLarge), errors.As(u.err, &tooLarge):
 		return u.tooLarge()
+	case errors.As(u.err, &refused):
+		return refused
 	}
 	return badRequest(textBrokenFile)
 }
@@ -292,7 +315,12 @@ type paced struct {
 
 // Read reads on. Only the time in here counts: while a store takes its part, nobody reads and the caller is not to blame.
 func (p *paced) Read(b []byte) (int, error) {
-	if p.left <= 0 {
+	switch {
+	case p.left > 0:
+	case !p.u.slot:
+		p.u.err = forbidden(http.StatusUnauthorized, textNoCaller)
+		return 0, p.u.err
+	default:
 		p.left, p.spare = paceBytes, p.u.a.cfg.Limits.BodyTime
 	}
 	start := time.Now()

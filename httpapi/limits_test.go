@@ -145,6 +145,46 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// fill takes all slots of a kind, and gives them back.
+func fill(slots chan struct{}) (giveBack func()) {
+	n := 0
+	for range cap(slots) - len(slots) {
+		slots <- struct{}{}
+		n++
+	}
+	return func() {
+		for range n {
+			<-slots
+		}
+	}
+}
+
+// TestLargeBodies: bodies cost memory before anybody knows whose they are, so those of strangers and users are counted. Keys
+// and small bodies go past.
+func TestLargeBodies(t *testing.T) {
+	l := newLab(t)
+	large := "pad=" + strings.Repeat("y", smallBody)
+	key, token := "Bearer "+adminKey, "Bearer "+l.token(t, "zhangsan")
+	call := func(what, body, authorization string, want int) {
+		t.Helper()
+		if a := l.do(t, http.MethodPost, "findSessions", "user_id=zhangsan", body, "Authorization", authorization); a.status != want {
+			t.Errorf("%s: %d %s, want %d", what, a.status, a.body, want)
+		}
+	}
+	giveBack := fill(l.bodies)
+	call("a stranger", large, "", 503)
+	call("a key in the body", large+"&access_token="+adminKey, "", 503)
+	call("a user", large, token, 503)
+	call("a key", large, key, 200)
+	call("a small one of a stranger", "pad=", "", 401)
+	call("a small one with its key", "access_token="+adminKey, "", 200)
+	giveBack()
+	for range cap(l.bodies) + 1 { // each gives its slot back
+		call("a stranger, later", large, "", 401)
+		call("a user, later", large, token, 200)
+	}
+}
+
 func TestHugeHead(t *testing.T) {
 	l := newLab(t)
 	if a := l.get(t, "findSessions", "user_id=x&pad="+strings.Repeat("y", 200<<10)); a.status != 200 {

@@ -67,7 +67,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		return nil, err
 	}
 	if r.Method == http.MethodPost {
-		if err := a.readBody(w, r, req.form); err != nil {
+		if err := a.readBody(w, r, req); err != nil {
 			return nil, err
 		}
 	}
@@ -88,11 +88,10 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 
 	// 3. The handler, with a slot and a time. A streamed answer goes on after it under times of its own.
-	select {
-	case a.inflight <- struct{}{}:
-	default:
-		return nil, unavailable()
+	if err := take(a.inflight); err != nil {
+		return nil, err
 	}
+	req.release()
 	a.metrics.inflight.Inc()
 	req.release = func() {
 		a.metrics.inflight.Dec()
@@ -115,8 +114,26 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	return value, err
 }
 
-// readBody adds the parameters of a form body. A body that takes too long costs its connection.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request, f form) error {
+// take takes a slot, if there is one.
+func take(slots chan struct{}) error {
+	select {
+	case slots <- struct{}{}:
+		return nil
+	default:
+		return unavailable()
+	}
+}
+
+// What a body may hold before it costs a slot, and how many slots there are: anybody may send one, slowly, and its memory,
+// a few times its size, would be missed by chat.
+const (
+	smallBody = 16 << 10
+	maxBodies = 64
+)
+
+// readBody adds the parameters of a form body. A body that takes too long costs its connection. The holder of a key may send
+// as many as he likes.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
@@ -139,7 +156,19 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, f form) error {
 	control := http.NewResponseController(w)
 	// Errors of the deadlines: a ResponseWriter of a test has none.
 	_ = control.SetReadDeadline(time.Now().Add(a.cfg.Limits.BodyTime))
-	content, err := io.ReadAll(http.MaxBytesReader(w, r.Body, a.cfg.Limits.Body))
+	body := http.MaxBytesReader(w, r.Body, a.cfg.Limits.Body)
+	content, err := io.ReadAll(io.LimitReader(body, smallBody))
+	if err == nil && len(content) == smallBody {
+		if !req.caller.keyed || req.caller.user != "" {
+			if err := take(a.bodies); err != nil {
+				return err
+			}
+			req.release = func() { <-a.bodies }
+		}
+		var rest []byte
+		rest, err = io.ReadAll(body)
+		content = append(content, rest...)
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -148,7 +177,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, f form) error {
 		return badRequest(textSlowBody)
 	}
 	_ = control.SetReadDeadline(time.Time{})
-	return f.add(string(content))
+	return req.form.add(string(content))
 }
 
 func (a *API) tooLarge() error {
