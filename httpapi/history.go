@@ -48,7 +48,7 @@ func (a *API) readable(ctx context.Context, id string) error {
 			return missing
 		}
 	}
-	newest, _, err := a.reads.GroupHistory(ctx, id, store.Page{Length: 1})
+	newest, _, err := a.reads.GroupHistory(ctx, id, store.Page{Length: 1, NoTotal: true})
 	if err != nil {
 		return err
 	}
@@ -82,7 +82,7 @@ func (a *API) findSystemHistory(ctx context.Context, r *request) (any, error) {
 		kind = "MTB-100"
 	case "MTB-100":
 	case "MTB":
-		kind = "MTB-"
+		kind = ""
 	default:
 		r.refuse(badRequest(textBadNoticeType))
 	}

@@ -65,7 +65,7 @@ type Reads interface {
 
 	GroupHistory(ctx context.Context, group string, p store.Page) ([]store.Message, int64, error)
 	ChatHistory(ctx context.Context, a, b string, p store.Page) ([]store.Message, int64, error)
-	NoticeHistory(ctx context.Context, user, typePrefix string, p store.Page) ([]store.Message, int64, error)
+	NoticeHistory(ctx context.Context, user, msgType string, p store.Page) ([]store.Message, int64, error)
 
 	NewestNotice(ctx context.Context, user string) (store.Message, bool, error)
 	SearchGroup(ctx context.Context, group, text string, p store.Page, window int) ([]store.Message, store.Place, error)

@@ -16,7 +16,8 @@ const (
 const (
 	groupWhere  = `session_id = ?` + mts
 	chatWhere   = `msg_from = ? AND msg_to = ?` + mtt
-	noticeWhere = `msg_to = ?` + mtb + ` AND msg_type LIKE ?`
+	noticeWhere = `msg_to = ?` + mtb
+	ofOneType   = ` AND msg_type = ?`
 )
 
 // GroupHistory reads a page of a group's messages and how many there are in all.
@@ -53,10 +54,13 @@ func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message
 	return found, total, err
 }
 
-// NoticeHistory reads a page of the business messages to a user whose type begins with typePrefix (MTB-100, or MTB for
-// all of them), and how many there are in all.
-func (s *Store) NoticeHistory(ctx context.Context, user, typePrefix string, p Page) ([]Message, int64, error) {
-	return s.history(ctx, noticeWhere, []any{user, typePrefix + "%"}, p)
+// NoticeHistory reads a page of the business messages to a user that are of a type ("" = MTB-* of any), and how many there
+// are in all.
+func (s *Store) NoticeHistory(ctx context.Context, user, msgType string, p Page) ([]Message, int64, error) {
+	if msgType == "" {
+		return s.history(ctx, noticeWhere, []any{user}, p)
+	}
+	return s.history(ctx, noticeWhere+ofOneType, []any{user, msgType}, p)
 }
 
 func (s *Store) history(ctx context.Context, where string, args []any, p Page) ([]Message, int64, error) {

@@ -72,10 +72,19 @@ func everyQuery() []string {
 		announcementGet, announcementFirst, announcementAfter, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
-	for _, where := range []string{groupWhere, chatWhere, noticeWhere} {
+	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {
 		queries = append(queries, history(where)...)
 	}
 	return queries
+}
+
+// InTheIndex are queries that look at each of many messages and must not fetch their rows. TestLongHistoriesStayInTheIndex asks MySQL.
+var InTheIndex = []string{
+	historyCount + groupWhere, historyCount + chatWhere, historyCount + noticeWhere, historyCount + noticeWhere + ofOneType,
+	`SELECT id_ AS k FROM ofmessage WHERE ` + groupWhere + newestFirst + ` LIMIT 10 OFFSET 1500`,
+	`SELECT msg_time, msg_id FROM ofmessage WHERE ` + groupWhere + newestFirst + ` LIMIT 10 OFFSET 1500`,
+	`SELECT msg_time, msg_id FROM ofmessage WHERE ` + chatWhere + newestFirst + ` LIMIT 10 OFFSET 1500`,
+	`SELECT id_ AS k FROM ofmessage WHERE ` + noticeWhere + ofOneType + newestFirst + ` LIMIT 10 OFFSET 1500`,
 }
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.

