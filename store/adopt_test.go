@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -216,7 +217,7 @@ func TestMigrateModes(t *testing.T) {
 			}
 		}
 
-		cfg := e.fresh(t)
+		cfg := e.fresh(t, "CREATE TABLE another (id int)")
 		check := cfg
 		check.Migrate = "check"
 		refused("check on nothing", check, "table ofmessage is missing", "table tlim_state is missing", "set it to auto")
@@ -281,7 +282,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"driver":         {store.Config{Driver: "postgres", DSN: "x"}, `"postgres" is not known`},
 		"no file":        {store.Config{}, "store.dsn is empty"},
 		"memory":         {store.Config{DSN: ":memory:"}, "give a file name"},
-		"no such folder": {store.Config{DSN: "/no/such/folder/tlim.db"}, "unable to open database file"},
+		"no such folder": {store.Config{DSN: "/no/such/folder/tlim.db"}, "open /no/such/folder/tlim.db: no such file or directory"},
 		"not a DSN":      {store.Config{Driver: "mysql", DSN: "root:geheim@host"}, "expected user:password@tcp(host:3306)/database"},
 		"no database":    {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/"}, "names no database"},
 		"nobody listens": {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/tlim"}, "connection refused"},
@@ -290,6 +291,20 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q in one line", what, err, test.want)
 		}
+	}
+}
+
+// TestCheckMakesNoFile: a command that names the wrong file must not leave one there.
+func TestCheckMakesNoFile(t *testing.T) {
+	file := t.TempDir() + "/none.db"
+	for _, mode := range []string{"check", "off"} {
+		_, err := store.Open(ctx, store.Config{DSN: file, Migrate: mode})
+		if err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("there is a file now: %v", err)
 	}
 }
 

@@ -30,6 +30,9 @@ type dialect struct {
 	// open connects: a pool of exactly one connection that writes, and one that reads.
 	open func(cfg Config) (*pools, error)
 
+	// explain adds to an error of the start what the engine's own words leave open; nil adds nothing.
+	explain func(cfg Config, err error) error
+
 	// page appends the engine's clause for "length rows after the first offset", and its arguments.
 	page func(query string, args []any, length, offset int64) (string, []any)
 

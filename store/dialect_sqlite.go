@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 
@@ -20,6 +21,7 @@ var sqliteDialect = dialect{
 	open:  openSQLite,
 	page:  limitOffset,
 
+	explain:     explainSQLite,
 	insert:      insertValues,
 	classify:    classifySQLite,
 	unmatched:   func(error) bool { return false },
@@ -47,6 +49,9 @@ func openSQLite(cfg Config) (*pools, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Migrate != "auto" && !strings.Contains(base, "mode=") {
+		base += "mode=rw&" // who makes no tables makes no file either, where a name is misspelt
+	}
 	busy := fmt.Sprintf("_pragma=busy_timeout(%d)&", cfg.MaxWait.Milliseconds())
 	p := &pools{}
 	// Opening does not connect; the writer connects first (Open pings it), so the file is in WAL mode before a reader
@@ -64,6 +69,31 @@ func openSQLite(cfg Config) (*pools, error) {
 	p.reader.SetMaxIdleConns(min(cfg.MaxIdle, sqliteReaders))
 	p.admin = p.writer
 	return p, nil
+}
+
+// explainSQLite names the file, and why the system does not open it: SQLite says neither.
+func explainSQLite(cfg Config, err error) error {
+	path := cfg.DSN
+	if rest, ok := strings.CutPrefix(path, "file:"); ok {
+		path, _, _ = strings.Cut(strings.TrimPrefix(rest, "//"), "?")
+	}
+	err = fmt.Errorf("%s: %w", path, err)
+	var e *sqlite.Error
+	if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_CANTOPEN {
+		return err
+	}
+	flags := os.O_RDWR
+	if cfg.Migrate == "auto" {
+		flags |= os.O_CREATE
+	}
+	f, why := os.OpenFile(path, flags, 0o644)
+	if why == nil {
+		why = f.Close()
+	}
+	if why != nil {
+		err = fmt.Errorf("%w: %w", err, why)
+	}
+	return err
 }
 
 // sqliteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a

@@ -69,9 +69,25 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		s.shapes[t.name] = shapeOf(t)
 	}
 	if err := s.start(ctx); err != nil {
+		if d.explain != nil {
+			err = d.explain(cfg, err)
+		}
 		return nil, errors.Join(fmt.Errorf("open the %s database: %w", d.name, err), s.Close())
 	}
 	return s, nil
+}
+
+// CheckDSN says what is wrong with the form of an address; nothing is connected or made.
+func CheckDSN(driver, dsn string) error {
+	d, err := dialectOf(driver)
+	if err != nil {
+		return err
+	}
+	p, err := d.open(Config{DSN: dsn}.withDefaults())
+	if err != nil {
+		return err
+	}
+	return p.close()
 }
 
 func (c Config) withDefaults() Config {

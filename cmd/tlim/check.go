@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tlim/store"
 )
 
 // problems lists what makes a configuration unfit to run, one line each.
@@ -60,6 +62,9 @@ func (c *Config) checkChoices(p *Problems) {
 	}
 }
 
+// noSecret does not keep LoadForOperator from its work.
+const noSecret = "xmpp.secret: is missing; give the server's component secret by xmpp.secret, xmpp.secret_file or TLIM_XMPP_SECRET"
+
 func (c *Config) checkXMPP(p *Problems) {
 	x := &c.XMPP
 	checkAddress(p, "xmpp.server", x.Server)
@@ -71,7 +76,7 @@ func (c *Config) checkXMPP(p *Problems) {
 	}
 	switch secret := x.Secret.Reveal(); {
 	case secret == "":
-		p.add("xmpp.secret: is missing; give the server's component secret by xmpp.secret, xmpp.secret_file or TLIM_XMPP_SECRET")
+		p.add(noSecret)
 	case strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }):
 		p.add("xmpp.secret: must be ASCII without blanks: Openfire hashes it in its Java machine's own character set")
 	}
@@ -119,11 +124,13 @@ func checkAddress(p *Problems, key, value string) {
 
 func (c *Config) checkStore(p *Problems) {
 	s := &c.Store
-	if s.DSN.Reveal() == "" {
+	switch {
+	case s.DSN.Reveal() == "":
 		p.add("store.dsn: is missing; a file for sqlite, user:password@tcp(host:3306)/database for mysql")
-	}
-	if s.Driver == "mysql" && s.DSN == Default().Store.DSN {
+	case s.Driver == "mysql" && s.DSN == Default().Store.DSN:
 		p.add("store.dsn: mysql needs user:password@tcp(host:3306)/database")
+	default:
+		checkDSN(p, "store.dsn", s.Driver, s.DSN.Reveal())
 	}
 	if s.MaxOpen < 1 || s.MaxOpen > 10_000 {
 		p.add("store.max_open: %d is not between 1 and 10000", s.MaxOpen)
@@ -136,6 +143,16 @@ func (c *Config) checkStore(p *Problems) {
 	}
 	if s.MaxWait < Duration(100*time.Millisecond) {
 		p.add("store.max_wait: must be 100ms or more")
+	}
+}
+
+// checkDSN wants the form of an engine's address; that the engine is one of ours is checked elsewhere.
+func checkDSN(p *Problems, key, driver, dsn string) {
+	if driver != "mysql" && driver != "sqlite" {
+		return
+	}
+	if err := store.CheckDSN(driver, dsn); err != nil {
+		p.add("%s", strings.ReplaceAll(err.Error(), "store.dsn", key))
 	}
 }
 

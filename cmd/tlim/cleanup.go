@@ -62,7 +62,7 @@ func cleanupCommand(from *Sources) *cobra.Command {
 }
 
 func cleanupDryRun(ctx context.Context, out io.Writer, from Sources, asJSON bool) error {
-	cfg, _, err := Load(from)
+	cfg, err := LoadForOperator(from)
 	if err != nil {
 		return err
 	}

@@ -56,6 +56,20 @@ func Load(from Sources) (Config, string, error) {
 	return cfg, path, nil
 }
 
+// LoadForOperator is Load for a command that works beside the process that serves: the component's secret, which a unit may
+// hand to that process alone, may be missing.
+func LoadForOperator(from Sources) (Config, error) {
+	cfg, _, err := Load(from)
+	var problems Problems
+	if !errors.As(err, &problems) {
+		return cfg, err
+	}
+	if problems = slices.DeleteFunc(problems, func(p string) bool { return p == noSecret }); len(problems) > 0 {
+		return cfg, problems
+	}
+	return cfg, nil
+}
+
 // maxConfigFile bounds what is read; the whole example with its comments has 10 KiB.
 const maxConfigFile = 1 << 20
 
@@ -97,7 +111,11 @@ func readLimited(path string, limit int64) ([]byte, error) {
 func parse(data []byte, file, dir string, environ, set []string) (Config, Problems) {
 	r := reader{file: file, dir: dir, lines: map[string]int{}, set: map[string]bool{}, v: viper.New()}
 	// 1. what there is, by source; unknown names are found here
-	if err := r.v.MergeConfigMap(r.readFile(data)); err != nil {
+	tree := r.readFile(data)
+	if r.unread {
+		return Default(), r.Problems
+	}
+	if err := r.v.MergeConfigMap(tree); err != nil {
 		r.add("%s: %v", file, err)
 	}
 	r.readEnvironment(environ)
@@ -150,11 +168,12 @@ func absoluteSQLite(dir, dsn string) string {
 // reader gathers values and problems.
 type reader struct {
 	Problems
-	v     *viper.Viper
-	file  string
-	dir   string
-	lines map[string]int  // of keys in the file
-	set   map[string]bool // names that the command line gives
+	v      *viper.Viper
+	file   string
+	dir    string
+	unread bool            // the file is no YAML: nothing is known of its keys
+	lines  map[string]int  // of keys in the file
+	set    map[string]bool // names that the command line gives
 }
 
 func (r *reader) add(format string, args ...any) { r.Problems.add(format, args...) }

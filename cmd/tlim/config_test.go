@@ -152,7 +152,6 @@ func TestRelativePaths(t *testing.T) {
 		{"/var/lib/tlim.db", "/var/lib/tlim.db"},
 		{"file:data/tlim.db?mode=rw", "file:DIR/data/tlim.db?mode=rw"},
 		{"file:///var/tlim.db", "file:///var/tlim.db"},
-		{":memory:", ":memory:"},
 	} {
 		dir := t.TempDir()
 		write(t, dir, "secret", "x")
@@ -278,6 +277,13 @@ func TestProblems(t *testing.T) {
 			"files.max_size: must be between 1KiB and 48GiB",
 			"files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir"}},
 		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
+		{"JDBC's address", "store: {driver: mysql, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, []string{
+			"store.dsn: default addr for network 'db:3306' unknown (expected user:password@tcp(host:3306)/database)"}},
+		{"in memory", "store: {dsn: ':memory:'}", nil, []string{"store.dsn: a database in memory has one connection and dies with it, give a file name"}},
+		{"no database", "directory: {source: isc, dsn: 'root@tcp(db)/'}", nil, []string{
+			"directory.dsn names no database (expected user:password@tcp(host:3306)/database)"}},
+		{"no YAML", "log: {level: info}\n  xmpp: x", nil, []string{"tlim.yaml: yaml: line 1: did not find expected key"}},
+		{"a section for a list", "http: {keys: {name: a}}", nil, []string{"tlim.yaml:1: http.keys: a list is expected here, like [a, b]"}},
 		{"command line", "", []string{"log.levle=debug", "nonsense", "http.keys=[{name: a, kee: b}]"}, []string{
 			"--set: unknown key log.levle; the nearest known one is log.level", "--set nonsense: write KEY=VALUE",
 			"--set http.keys:1: unknown key [0].kee;  has name, key, key_file, scopes and rate",

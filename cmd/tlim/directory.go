@@ -97,8 +97,12 @@ func (c *Config) checkDirectory(p *Problems) {
 	if interval := time.Duration(d.Interval); interval < minDirectoryInterval || interval > maxDirectoryInterval {
 		p.add("directory.interval: must be between 1s and 24h")
 	}
-	if d.Source == "api" && d.DSN.Reveal() != "" {
+	switch dsn := d.DSN.Reveal(); {
+	case dsn == "":
+	case d.Source == "api":
 		p.add("directory.dsn: does nothing with directory.source api")
+	default:
+		checkDSN(p, "directory.dsn", store.DriverOf(dsn, c.Store.Driver), dsn)
 	}
 	password := d.InitialPassword.Reveal()
 	if password != "" && !d.CreateAccounts {

@@ -30,7 +30,7 @@ func tokenCommand(from *Sources) *cobra.Command {
 
 // revokeTokens works on the database, beside a process that serves: that one looks at every call.
 func revokeTokens(ctx context.Context, out io.Writer, from Sources, user string) error {
-	cfg, _, err := Load(from)
+	cfg, err := LoadForOperator(from)
 	if err != nil {
 		return err
 	}

@@ -101,9 +101,9 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 // TestTokenRevoke: the command works beside a process that serves from the same database.
 func TestTokenRevoke(t *testing.T) {
 	dir := t.TempDir()
-	config := write(t, dir, "tlim.yaml", "xmpp: {secret: x}\n")
-	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "set it to auto") {
-		t.Errorf("without tables: %d %s", code, errs)
+	config := write(t, dir, "tlim.yaml", "")
+	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
+		t.Errorf("without a database: %d %s", code, errs)
 	}
 	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
 	if err != nil {

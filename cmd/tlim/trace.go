@@ -43,7 +43,7 @@ func trace(ctx context.Context, out io.Writer, from Sources, msgID string, how t
 	if msgID == "" {
 		return exitError{fmt.Errorf("the message id is empty"), exitUsage}
 	}
-	cfg, _, err := Load(from)
+	cfg, err := LoadForOperator(from)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func onDatabases(t *testing.T, test func(t *testing.T, db *store.Store, epoch in
 	}
 	t.Run("sqlite", func(t *testing.T) {
 		dir := t.TempDir()
-		begin(t, store.Config{DSN: filepath.Join(dir, "tlim.db")}, write(t, dir, "tlim.yaml", "xmpp: {secret: x}\n"))
+		begin(t, store.Config{DSN: filepath.Join(dir, "tlim.db")}, write(t, dir, "tlim.yaml", ""))
 	})
 	t.Run("mysql", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), testTime)
@@ -48,7 +48,7 @@ func onDatabases(t *testing.T, test func(t *testing.T, db *store.Store, epoch in
 				t.Error(err)
 			}
 		})
-		begin(t, store.Config{Driver: "mysql", DSN: server.DSN}, write(t, t.TempDir(), "tlim.yaml", "xmpp: {secret: x}\nstore: {driver: mysql, dsn: '"+server.DSN+"'}\n"))
+		begin(t, store.Config{Driver: "mysql", DSN: server.DSN}, write(t, t.TempDir(), "tlim.yaml", "store: {driver: mysql, dsn: '"+server.DSN+"'}\n"))
 	})
 }
 

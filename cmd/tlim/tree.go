@@ -21,6 +21,7 @@ func (r *reader) readFile(data []byte) map[string]any {
 		return nil // empty, or comments only
 	case err != nil:
 		r.add("%s: %v", r.file, err)
+		r.unread = true
 		return nil
 	}
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
@@ -52,6 +53,9 @@ func (r *reader) tree(n *yaml.Node, t reflect.Type, name string) any {
 		return list
 	case n.Kind == yaml.ScalarNode:
 		return n.Value
+	case t.Kind() == reflect.Slice:
+		r.add("%s: %s: a list is expected here, like [a, b]", r.at(n), name)
+		return nil
 	}
 	r.add("%s: %s: a single value is expected here", r.at(n), name)
 	return nil

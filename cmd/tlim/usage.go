@@ -28,7 +28,7 @@ func keysCommand(from *Sources) *cobra.Command {
 		Use:   "usage",
 		Short: "Count the calls of each key since the process started, and name who still calls without one",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := Load(*from)
+			cfg, err := LoadForOperator(*from)
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ func TestKeysUsage(t *testing.T) {
 		_, _ = io.WriteString(w, body) // the caller is gone when this fails
 	}))
 	defer server.Close()
-	config := write(t, dir, "tlim.yaml", "xmpp: {secret: x}\nmetrics: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\n")
+	config := write(t, dir, "tlim.yaml", "metrics: {listen: '"+strings.TrimPrefix(server.URL, "http://")+"'}\n")
 	code, out, errs := runCommand(t, "keys", "usage", "--config", config)
 	want := `CALLER     ENDPOINT       STATUS  CALLS
 anonymous  findSessions   200     3

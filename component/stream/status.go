@@ -40,7 +40,7 @@ const (
 	ReasonClosed      Reason = "closed"       // we ended it
 )
 
-// advice says what each reason means to who runs the server. {address} is the server's, {domain} the link's.
+// advice says what each reason means to who runs the server. {address} and {server} are the server's address and domain, {domain} is the link's.
 var advice = map[Reason]string{
 	ReasonConnecting:  "connecting to {address}",
 	ReasonUp:          "linked to {address} as {domain}",
@@ -55,7 +55,7 @@ var advice = map[Reason]string{
 	ReasonStreamEnd:   "the server closed the stream in order, as for a restart or after idling; reconnecting",
 	ReasonStreamError: "the server closed the stream with an error; reconnecting",
 	ReasonLost:        "the connection to {address} broke; reconnecting",
-	ReasonDeaf:        "the server does not answer pings: it hangs, or it lost the thread of the stream; reconnecting",
+	ReasonDeaf:        "the server does not answer pings: it hangs, it lost the thread of the stream, or its domain is not {server}, as xmpp.domain says; reconnecting",
 	ReasonStalled:     "the server takes nothing more from the stream: it hangs or is overloaded; reconnecting",
 	ReasonSyntax:      "what the server sent was not XML: check that {address} is its external component port; reconnecting",
 	ReasonClosed:      "closed",
@@ -183,7 +183,7 @@ func (l *Links) note(err *Error) {
 	if err != nil {
 		status.Reason, status.Err, domain = err.Reason, err, err.Domain
 	}
-	status.Text = strings.NewReplacer("{address}", l.cfg.Address, "{domain}", domain).Replace(advice[status.Reason])
+	status.Text = strings.NewReplacer("{address}", l.cfg.Address, "{domain}", domain, "{server}", l.cfg.Server).Replace(advice[status.Reason])
 
 	l.state.mu.Lock()
 	changed := l.state.status.Reason != status.Reason
