@@ -75,9 +75,7 @@ type keeperHarness struct {
 
 // startKeeper starts with an empty server and these users in the directory.
 func startKeeper(t *testing.T, cfg DirectoryConfig, users ...store.User) *keeperHarness {
-	h := &keeperHarness{testAccounts: &testAccounts{have: map[string]string{}}, harness: &harness{t: t, dir: t.TempDir(),
-		clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{}, server: &fakeServer{sessions: map[string]Session{}}}}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := &keeperHarness{testAccounts: &testAccounts{have: map[string]string{}}, harness: newHarness(t)}
 	h.logged = &h.lines
 	h.harness.begin(nil)
 	h.keeper = &accountKeeper{poked: newPoked(), s: h.Service, server: h.testAccounts, cfg: cfg, failed: map[string]*accountFailure{}}
@@ -299,9 +297,8 @@ func TestDryRunOfAccounts(t *testing.T) {
 // The Service's own keeper works when the link comes and when users change.
 func TestAccountsFollowCalls(t *testing.T) {
 	server := &testAccounts{have: map[string]string{"lisi": "", "wangwu": "", "zhangsan": "", "zhaoliu": ""}}
-	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
-		server: &fakeServer{sessions: map[string]Session{}}, login: server}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := newHarness(t)
+	h.login = server
 	h.begin(func(c *Config) {
 		c.Directory = DirectoryConfig{Interval: time.Hour, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
 	})

@@ -698,7 +698,9 @@ func TestPresenceAnswers(t *testing.T) {
 // TestFreshLook: who fetches his queue or registers for pushes has just come, so the server is asked at once who is there. The
 // phone that it then names gets what waited for it.
 func TestFreshLook(t *testing.T) {
-	h := start(t, nil)
+	h := newHarness(t)
+	h.looks = true
+	h.begin(nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	asked := make(chan struct{})

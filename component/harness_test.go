@@ -33,6 +33,7 @@ type harness struct {
 	sender  *recordingSender
 	clock   *testClock
 	server  *fakeServer
+	looks   bool // calls may ask it for snapshots; they come when they come, so else only the first does, and what a test takes itself
 	dir     string
 	stop    context.CancelFunc
 	stopped chan error
@@ -309,13 +310,18 @@ func start(t *testing.T, change func(*Config)) *harness { return startOn(t, chan
 
 // startOn does so on a database of which prepare has written the tables before the first start.
 func startOn(t *testing.T, change func(*Config), prepare func(file string)) *harness {
-	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
-		server: &fakeServer{sessions: map[string]Session{}}}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := newHarness(t)
 	if prepare != nil {
 		prepare(h.file())
 	}
 	return h.begin(change)
+}
+
+func newHarness(t *testing.T) *harness {
+	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
+		server: &fakeServer{sessions: map[string]Session{}}}
+	h.sender.posted = sync.NewCond(&h.sender.mu)
+	return h
 }
 
 // begin is the first start of a harness.
@@ -361,6 +367,9 @@ func (h *harness) run(change func(*Config)) {
 	}
 	if h.outbox != nil && h.after != nil {
 		h.outbox.after = h.after
+	}
+	if !h.looks {
+		h.watcher.request = nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)

@@ -156,9 +156,7 @@ func (t *testTimers) move(d time.Duration) {
 
 // startPushing starts with codes for lisi (android), wangwu and zhangsan (unknown) but none for zhaoliu.
 func startPushing(t *testing.T, change func(*Config), kinds ...string) *pushHarness {
-	h := &pushHarness{vendor: &testVendor{}, harness: &harness{t: t, dir: t.TempDir(),
-		clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{}, server: &fakeServer{sessions: map[string]Session{}}}}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := &pushHarness{vendor: &testVendor{}, harness: newHarness(t)}
 	h.timers = &testTimers{clock: h.clock, idle: make(chan time.Duration, 10_000)}
 	h.push = []Channel{{Name: "test", Kinds: kinds, Pusher: h.vendor}}
 	h.after, h.logged = h.timers.after, &h.log

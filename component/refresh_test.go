@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -73,9 +72,8 @@ func TestNewNamesAfterAStart(t *testing.T) {
 // Names that old tables cannot hold are said, not tried for ever, and keep no other from being shown.
 func TestNamesThatOldTablesCannotHold(t *testing.T) {
 	var log lines
-	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
-		server: &fakeServer{sessions: map[string]Session{}}, logged: &log}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := newHarness(t)
+	h.logged = &log
 	h.begin(nil)
 	h.makeGroup("zhangsan", "lisi", "wangwu")
 	h.rec.set(func(r *recordingStore) {

@@ -117,9 +117,7 @@ func (f *testSource) have(list ...string) {
 
 // startSourced starts with users in the directory that the source had at an earlier poll.
 func startSourced(t *testing.T, change func(*DirectoryConfig), users ...string) *sourceHarness {
-	h := &sourceHarness{from: &testSource{loops: make(chan struct{}, 100)}, harness: &harness{t: t, dir: t.TempDir(),
-		clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{}, server: &fakeServer{sessions: map[string]Session{}}}}
-	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h := &sourceHarness{from: &testSource{loops: make(chan struct{}, 100)}, harness: newHarness(t)}
 	h.origin, h.logged = h.from, &h.log
 	h.harness.begin(func(c *Config) {
 		c.Directory = DirectoryConfig{Interval: time.Hour, MaxRemove: 100}
