@@ -376,6 +376,8 @@ func TestDownload(t *testing.T) {
 		"not modified since":   {[]string{"If-Modified-Since", date}, 304, "", ""},
 		"another expected":     {[]string{"If-Match", `"other"`}, 412, "*", ""},
 		"ten thousand ranges":  {[]string{"Range", "bytes=" + strings.Repeat("0-,", 10_000)}, 200, content, ""},
+		"too many ranges":      {[]string{"Range", "bytes=0-0" + strings.Repeat(",2-2", maxRanges)}, 200, content, ""},
+		"the most ranges":      {[]string{"Range", "bytes=0-0" + strings.Repeat(",2-2", maxRanges-1)}, 206, "*", ""},
 		"two ranges, as parts": {[]string{"Range", "bytes=0-1,5-6"}, 206, "*", ""},
 	} {
 		for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {

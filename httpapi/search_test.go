@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -191,6 +192,19 @@ func TestSyncInWindows(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%d messages, want %d", len(got), len(want))
+	}
+}
+
+// TestSyncOfGroups: whoever was a member knows a group's id, and where accounts can be registered he may take it for a name.
+func TestSyncOfGroups(t *testing.T) {
+	l := newLab(t)
+	for _, name := range []string{"g1", "G1"} {
+		if a := l.do(t, http.MethodGet, "syncMessage", "msg_to="+name+"&msg_id=m1", "", "Authorization", "Bearer "+l.token(t, "g1")); a.status != 200 || !strings.Contains(a.body, `"messageList":[]`) {
+			t.Errorf("a user called %s reads the group's messages: %d %s", name, a.status, a.body)
+		}
+	}
+	if a := l.get(t, "syncMessage", "msg_to=g1&msg_id=m1"); strings.Count(a.body, `"msg_id"`) != 3 {
+		t.Errorf("an administrator reads %s", a.body)
 	}
 }
 

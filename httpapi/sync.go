@@ -2,8 +2,10 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"tlim/component"
+	"tlim/store"
 )
 
 // syncWindow is how many messages, of whomever, one read of syncMessage looks at.
@@ -37,6 +39,10 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 				return err
 			}
 			for _, m := range messages {
+				// An account may be called like a group; a group's messages are not its owner's.
+				if r.caller.user != "" && store.FamilyOf(m.Type) == "MTS" && strings.EqualFold(m.SessionID, user) {
+					continue
+				}
 				if err := emit(row{m.Body, m.From, m.MsgID, m.Time, m.To, m.Type}); err != nil {
 					return err
 				}
