@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 )
 
 const (
@@ -16,9 +18,10 @@ const (
 	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id = ? AND msg_id = ?)*`
 	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id IN (?*)`
 	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id IN (?*)`
-	// A message that was revoked or cleaned up is no longer there, so it opens nothing.
-	fileMessages = `SELECT m.msg_type, m.msg_from, m.msg_to, m.session_id FROM tlim_file_use u JOIN ofmessage m ON m.msg_id = u.msg_id
-		WHERE u.file_id = ? ORDER BY m.msg_time, m.id_`
+	// Two queries and no join: an adopted ofmessage has another character set, and then no index serves the comparison.
+	fileUseFirst = `SELECT msg_id FROM tlim_file_use WHERE file_id = ? ORDER BY msg_id`
+	fileUseAfter = `SELECT msg_id FROM tlim_file_use WHERE file_id = ? AND msg_id > ? ORDER BY msg_id`
+	fileMessages = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id FROM ofmessage WHERE msg_id IN (?*)`
 )
 
 // File is a row of tlim_file: an uploaded file, whose bytes lie in a folder or an object store under the same id.
@@ -102,16 +105,48 @@ func (s *Store) DeleteFiles(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// FileMessages reads the first limit messages that name a file and are still there, oldest first: Type, From, To and
-// SessionID of each.
+// fileUsePage is how many uses of a file are looked at together.
+const fileUsePage = 500
+
+// FileMessages reads the first limit messages that name a file and are still there (one that was revoked or cleaned up opens
+// nothing), oldest first, without their bodies.
 func (s *Store) FileMessages(ctx context.Context, id string, limit int) ([]Message, error) {
 	found := []Message{}
-	err := s.page(ctx, fileMessages, []any{id}, Page{Length: limit}.length(), 0, func(scan scanner) error {
-		found = append(found, Message{})
-		m := &found[len(found)-1]
-		return scan((*text)(&m.Type), (*text)(&m.From), (*text)(&m.To), (*text)(&m.SessionID))
-	})
-	return found, err
+	query, args := fileUseFirst, []any{id}
+	for {
+		// 1. The next uses.
+		var used []string
+		err := s.page(ctx, query, args, fileUsePage, 0, func(scan scanner) error {
+			used = append(used, "")
+			return scan((*text)(&used[len(used)-1]))
+		})
+		if err != nil {
+			return nil, err
+		}
+		// 2. Their messages. What a collation takes for equal is another message.
+		named := make(map[string]bool, len(used))
+		for _, u := range used {
+			named[u] = true
+		}
+		err = s.in(ctx, fileMessages, nil, used, nil, func(scan scanner) error {
+			var m Message
+			err := scan((*text)(&m.ID), (*text)(&m.MsgID), (*text)(&m.Type), (*text)(&m.From), (*text)(&m.To), (*text)(&m.Time), (*text)(&m.SessionID))
+			if err == nil && named[m.MsgID] {
+				found = append(found, m)
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		// 3. The oldest so far.
+		slices.SortFunc(found, func(a, b Message) int { return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.ID, b.ID)) })
+		found = found[:min(len(found), limit)]
+		if len(used) < fileUsePage {
+			return found, nil
+		}
+		query, args = fileUseAfter, []any{id, used[len(used)-1]}
+	}
 }
 
 // addFileUses inserts what is not there: a message id that was used before must not fail the message of today.

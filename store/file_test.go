@@ -91,5 +91,14 @@ func TestFileUses(t *testing.T) {
 
 		must[any](t)(nil, s.DeleteFiles(ctx, []string{fileID(1)}))
 		equal(t, "after the file is gone", parties(1), []string(nil))
+
+		// Passed on very often: the oldest, whatever the order of the ids.
+		var passed []store.Change
+		for n := range 1100 {
+			passed = append(passed, naming(tell(1000+(n*7)%1100, "z", "l"), 3))
+		}
+		apply(t, s, epoch, passed...)
+		equal(t, "the oldest", ids(must[[]store.Message](t)(s.FileMessages(ctx, fileID(3), 3))), []string{"m1000", "m1001", "m1002"})
+		equal(t, "all", len(must[[]store.Message](t)(s.FileMessages(ctx, fileID(3), 2000))), 1100)
 	})
 }

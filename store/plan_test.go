@@ -70,7 +70,7 @@ func everyQuery() []string {
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
 		pendingFrom, pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, memberRows, chatRows, styleOf, styleUpdate,
 		announcementGet, announcementFirst, announcementAfter, announcementTitle, announcementContent,
-		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
+		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileUseFirst, fileUseAfter, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {
 		queries = append(queries, history(where)...)
@@ -148,6 +148,10 @@ func TestStatementsArePortable(t *testing.T) {
 	for _, q := range append(everyQuery(), walks...) {
 		if found := foreign.FindString(q); found != "" {
 			t.Errorf("%q in: %s", found, q)
+		}
+		// Columns of two character sets: MySQL walks one of the tables, SQL Server refuses.
+		if strings.Contains(q, " tlim_") && regexp.MustCompile(` of[a-z]+\b`).MatchString(q) {
+			t.Errorf("compares a table of ours with an adopted one: %s", q)
 		}
 		n := strings.Count(q, "?")
 		if strings.Contains(q, "?*") {
