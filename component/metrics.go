@@ -54,7 +54,12 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.pushCall = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
-	s.outbox.watch(f)
+	for code := range conditions {
+		begin(m.refused, string(code))
+	}
+	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
+	begin(m.directory.accounts, "made", "found", "removed", "failed")
+	s.outbox.watch(f, m.pushes)
 	if s.cfg.ServerReceipts == "requested" {
 		s.unasked = newUnasked(reg, s.log)
 	}
@@ -65,4 +70,11 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.count()) })
 	return m
+}
+
+// begin makes the series of these values, at 0: an alarm on an increase does not see one that begins with 1.
+func begin(counts *prometheus.CounterVec, values ...string) {
+	for _, v := range values {
+		counts.WithLabelValues(v)
+	}
 }

@@ -254,11 +254,14 @@ func (l *lane) sweep(ctx context.Context, now time.Time) (more bool) {
 }
 
 // watch registers what an administrator alarms on.
-func (o *outbox) watch(f promauto.Factory) {
+func (o *outbox) watch(f promauto.Factory, ended *prometheus.CounterVec) {
 	if o == nil {
 		return
 	}
 	for _, l := range o.lanes {
+		for _, outcome := range []string{pushSent, pushWithdrawn, pushDead, pushRefused, pushExpired, pushOverflow, pushUnwritten} {
+			ended.WithLabelValues(l.Name, outcome)
+		}
 		labels := prometheus.Labels{"channel": l.Name}
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_pushes_waiting", Help: "Outbox rows that wait to be sent.", ConstLabels: labels},
 			func() float64 { return float64(l.waiting.Load()) })

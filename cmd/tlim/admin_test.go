@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -48,5 +52,61 @@ func TestAdminPaths(t *testing.T) {
 	state.Link, state.Messages = part{OK: true}, part{OK: true}
 	if rec := get("/readyz"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"ready": true`) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}
+
+// alarmed is a series of an alarm in deploy/README.md: its name, and the one label that it asks for, if any.
+var alarmed = regexp.MustCompile(`(tlim_\w+)(?:\{(\w+)=~?"([^"]+)"\})?`)
+
+// TestAlarmsSeeTheFirstEvent: every series that the guide alarms on is there from the start. An increase from nothing to 1 is
+// none to Prometheus.
+func TestAlarmsSeeTheFirstEvent(t *testing.T) {
+	cfg, dir := Default(), Path(t.TempDir())
+	cfg.XMPP.Server, cfg.XMPP.Component, cfg.XMPP.Copies = freeAddr(t), "tlim."+cfg.XMPP.Domain, true
+	cfg.Store.DSN.reveal(string(dir + "/tlim.db"))
+	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", dir+"/tlim.key", dir+"/files", "127.0.0.1:0"
+	cfg.Push.Webhook.URL = "http://127.0.0.1:1/"
+	app := New(cfg, slog.New(slog.DiscardHandler), nil)
+	if err := app.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	families, err := app.registry.Gather()
+	if err := errors.Join(err, app.Stop(10*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	have := map[string]bool{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			have[f.GetName()] = true
+			for _, l := range m.GetLabel() {
+				have[f.GetName()+" "+l.GetName()+" "+l.GetValue()] = true
+			}
+		}
+	}
+	_, table, found := strings.Cut(readText(t, "../../deploy/README.md"), "| alarm on | because |")
+	table, _, ended := strings.Cut(table, "\n\n")
+	series := 0
+	for line := range strings.Lines(table) {
+		_, rest, _ := strings.Cut(line, "`")
+		expression, _, _ := strings.Cut(rest, "`")
+		for _, m := range alarmed.FindAllStringSubmatch(expression, -1) {
+			series++
+			name, label := m[1], m[2]
+			if name == "tlim_http_requests_total" { // one series for each endpoint, status and caller: those of calls that came
+				continue
+			}
+			for value := range strings.SplitSeq(m[3], "|") {
+				want := name
+				if label != "" {
+					want += " " + label + " " + value
+				}
+				if !have[want] {
+					t.Errorf("there is no series %q", want)
+				}
+			}
+		}
+	}
+	if !found || !ended || series < 20 {
+		t.Errorf("the guide's table of alarms is not where it was: %d series", series)
 	}
 }
