@@ -279,7 +279,11 @@ func TestCallAnswerLost(t *testing.T) {
 		for _, killed := range []bool{true, false} {
 			for at := range 3 {
 				t.Run(fmt.Sprintf("happens %v, killed %v, slice %d", happens, killed, at), func(t *testing.T) {
-					h := start(t, func(c *Config) { c.ShutdownTimeout = 50 * time.Millisecond })
+					h := start(t, func(c *Config) {
+						if killed { // a stop that cannot know is bounded by this
+							c.ShutdownTimeout = 50 * time.Millisecond
+						}
+					})
 					asking := make(chan struct{}, 1000)
 					n := 0
 					h.rec.set(func(r *recordingStore) {
