@@ -22,7 +22,8 @@ import (
 
 // The binary as it is run: a real Openfire, the database in a file, signals. What messages do is tested elsewhere.
 
-const testTime = 2 * time.Minute
+// The first Openfire on a machine is downloaded, and the binary compiled.
+const testTime = 5 * time.Minute
 
 func testContext(t *testing.T) context.Context {
 	t.Helper()
