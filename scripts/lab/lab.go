@@ -11,6 +11,7 @@ package lab
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Root returns the top folder of the checkout: the nearest folder upwards from the current one whose go.mod is tlim's.
@@ -42,24 +44,67 @@ func Root() (string, error) {
 // taken by somebody's connection while its server is being restarted.
 const lowestPort, highestPort = 10000, 32000
 
-var givenPorts sync.Map // what FreePort answered, for this process
-
-// FreePort returns a port of 127.0.0.1 on which nothing listens and which it has not returned before. It stays free of outgoing connections, so
-// it can be listened on, left and listened on again.
+// FreePort returns a port of 127.0.0.1 on which nothing listens, and which neither it nor a script of ours gives to anybody else while this
+// process lives: packages are tested side by side. It stays free of outgoing connections, so it can be listened on, left and listened on again.
 func FreePort() (int, error) {
+	claims, err := portClaims()
+	if err != nil {
+		return 0, err
+	}
 	for range 1000 {
-		port := lowestPort + rand.IntN(highestPort-lowestPort)
-		if _, given := givenPorts.LoadOrStore(port, true); given {
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		claim, err := os.OpenFile(filepath.Join(claims, port), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			_, err = fmt.Fprintln(claim, os.Getpid())
+			err = errors.Join(err, claim.Close())
+		}
+		if err != nil {
+			return 0, fmt.Errorf("claim a port: %w", err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
 		if err != nil {
 			continue
 		}
-		return port, l.Close()
+		number, err := strconv.Atoi(port)
+		return number, errors.Join(err, l.Close())
 	}
 	return 0, fmt.Errorf("no free port between %d and %d", lowestPort, highestPort)
 }
+
+// portClaims is the folder in which scripts/lab/server.sh claims ports as well: a file is a port, its content the process that has it. Claims of
+// processes that are gone are dropped when this process asks for its first port.
+var portClaims = sync.OnceValues(func() (string, error) {
+	root, err := Root()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(root, ".run", "ports")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make a folder: %w", err)
+	}
+	claims, err := os.ReadDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("look for claimed ports: %w", err)
+	}
+	for _, claim := range claims {
+		path := filepath.Join(dir, claim.Name())
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // dropped meanwhile
+		}
+		// One that is being written has no process yet.
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || syscall.Kill(pid, 0) == nil {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("drop a claim: %w", err)
+		}
+	}
+	return dir, nil
+})
 
 // FreeAddr returns 127.0.0.1 with a port of FreePort.
 func FreeAddr() (string, error) {

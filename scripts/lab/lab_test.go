@@ -163,7 +163,7 @@ func clients(t *testing.T, s *Server) {
 		if err := a.SendMessage(b.JID, "id-1", body, `<request xmlns="urn:xmpp:receipts"/>`); err != nil {
 			t.Fatal(err)
 		}
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, 20*time.Second)
 		m := must[Message](t)(b.Recv(ctx))
 		if m.Body != body || m.ID != "id-1" || m.From != a.JID || m.Type != "chat" || !m.Has("tlim", tlimNS) {
 			t.Errorf("arrived: %s", m.Raw)
@@ -205,7 +205,7 @@ func clients(t *testing.T, s *Server) {
 				t.Fatal(err)
 			}
 		}
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, 20*time.Second)
 		for _, id := range []string{"2", "3", "1"} {
 			if m := must[Message](t)(b.WaitFor(ctx, func(m Message) bool { return m.ID == id })); m.Body != id {
 				t.Errorf("waited for %s, got %s", id, m.Raw)
@@ -219,7 +219,7 @@ func clients(t *testing.T, s *Server) {
 	})
 	t.Run("presence", func(t *testing.T) {
 		a := login(t, s, "zhangsan", "a", WithPresence("", 0))
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, 20*time.Second)
 		b := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "lisi", "secret-lisi", "b", WithPresence("away", 3), WithDirected(a.JID)))
 		from := func(p Presence) bool { return p.From == b.JID }
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "" || p.Show != "away" || p.Priority != 3 {
@@ -259,7 +259,7 @@ func clients(t *testing.T, s *Server) {
 		arrived(t, ctx, b, 100)
 	})
 	t.Run("refused", func(t *testing.T) {
-		ctx := within(t, 10*time.Second)
+		ctx := within(t, 20*time.Second)
 		if _, err := Dial(ctx, s.C2S, s.Domain, "lisi", "wrong", ""); !errors.Is(err, ErrLogin) {
 			t.Errorf("wrong password: %v", err)
 		}
@@ -275,11 +275,11 @@ func clients(t *testing.T, s *Server) {
 		}
 	})
 	t.Run("ended by the server", func(t *testing.T) {
-		a := must[*Client](t)(Dial(within(t, 10*time.Second), s.C2S, s.Domain, "zhangsan", "secret-zhangsan", "a"))
+		a := must[*Client](t)(Dial(within(t, 20*time.Second), s.C2S, s.Domain, "zhangsan", "secret-zhangsan", "a"))
 		login(t, s, "zhangsan", "a") // takes the resource over
 		select {
 		case <-a.Done():
-		case <-within(t, 10*time.Second).Done():
+		case <-within(t, 20*time.Second).Done():
 			t.Fatal("the client does not see the end")
 		}
 		var broken StreamError

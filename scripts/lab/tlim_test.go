@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -45,7 +46,11 @@ func double() int {
 	}
 	var asked atomic.Int64
 	http.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if asked.Add(1) < 3 || os.Getenv("DOUBLE") == "never ready" {
+		n := asked.Add(1)
+		if n == 2 { // whoever asks again has the first answer
+			_ = os.WriteFile("answered", nil, 0o600) // a test that needs it waits for it
+		}
+		if n < 3 || os.Getenv("DOUBLE") == "never ready" {
 			http.Error(w, "link down", http.StatusServiceUnavailable)
 		}
 	})
@@ -60,11 +65,11 @@ func double() int {
 		}
 		fmt.Fprintf(w, `{"result":"ok","path":%q,"method":%q,"user_id":%q}`, r.URL.Path, r.Method, r.FormValue("user_id"))
 	})
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) // before anybody can see that it is there
+	defer stop()
 	for _, addr := range []string{config.HTTP.Listen, config.Metrics.Listen} {
 		go func() { fmt.Println(http.ListenAndServe(addr, nil)) }()
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
 	<-ctx.Done()
 	if os.Getenv("DOUBLE") == "bad end" {
 		fmt.Println("cannot end")
@@ -151,8 +156,22 @@ func TestStartTlimFails(t *testing.T) {
 	t.Run("never ready", func(t *testing.T) {
 		o := o
 		o.Env = []string{"DOUBLE=never ready"}
-		soon := within(t, time.Second)
-		if _, err := startDouble(t, soon, o); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "link down") {
+		o.Dir = t.TempDir()
+		patient, giveUp := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		defer watch.Wait()
+		defer giveUp()
+		watch.Go(func() {
+			ticker := time.NewTicker(pollEvery)
+			defer ticker.Stop()
+			for patient.Err() == nil {
+				if _, err := os.Stat(filepath.Join(o.Dir, "answered")); err == nil {
+					giveUp()
+				}
+				<-ticker.C
+			}
+		})
+		if _, err := startDouble(t, patient, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "link down") {
 			t.Errorf("without the reason: %v", err)
 		}
 		o.Unready = true
