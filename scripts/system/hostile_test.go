@@ -317,8 +317,7 @@ func TestTooLarge(t *testing.T) {
 			if _, _, code := m.Failure(); err == nil && code != "error-012" {
 				t.Errorf("it got %.300s", m.Raw)
 			}
-			var closed lab.StreamError
-			if err != nil && !errors.As(err, &closed) && !errors.Is(err, lab.ErrEnded) {
+			if err != nil && doomed.Err() == nil { // a server that closes with bytes unread resets, which its last words may not survive
 				t.Errorf("neither refused nor closed: %v", err)
 			}
 			t.Logf("code or end: %v %v", m.Type, err)

@@ -17,38 +17,46 @@ import (
 func TestApprovalCutShort(t *testing.T) {
 	const many = 4000
 	w := newWorld(t, openfire, nil)
-	users := people(t, 3)
-	w.known(users...)
-	receivers := make([]string, many)
-	for i := range receivers {
-		receivers[i] = fmt.Sprintf("%s-%056d", "staff", i) // as long as an id may be, about
-	}
-	// Three are there: the first, one in the middle, the last.
-	places := map[string]int{users[0]: 0, users[1]: many / 2, users[2]: many - 1}
-	phones := map[string]*lab.Client{}
-	for user, at := range places {
-		receivers[at] = user
-		phones[user] = w.online(user, "1[android]")
-	}
-	form := url.Values{"params": {`[{"bizId":"1","docTitle":"请假","taskId":"2"}]`}, "msgTo": {strings.Join(receivers, ",")}, "idempotency_key": {"the night run of 24 November"}}
-
-	first := make(chan error, 1)
-	go func() {
-		_, err := w.tlim.Post(t.Context(), "approval", form)
-		first <- err
-	}()
 	approval := func(m lab.Message) bool { return m.Is("MTB-000", "") }
-	await(t, within(t, soon), "the call to begin", func() (bool, error) {
-		samples, err := w.tlim.Metrics(within(t, soon))
-		return samples["tlim_notice_calls_open"] == 1, err
-	})
-	check(t, w.tlim.Kill())
-	if err := <-first; err == nil {
-		t.Error("the process was killed, and the call was answered ok")
-	}
-	check(t, w.tlim.Start(within(t, time.Minute)))
-	if log := must[[]byte](t)(os.ReadFile(w.tlim.Log)); !strings.Contains(string(log), "notice calls that were cut short are being finished") {
-		t.Error("the call was over when the process was killed")
+	receivers := make([]string, many)
+	var users []string
+	var places map[string]int // of those who are there: the first, one in the middle, the last
+	var phones map[string]*lab.Client
+	var form url.Values
+	for cut := false; !cut; { // a call may be over before we see that it has begun: then another one
+		for i := range receivers {
+			receivers[i] = fmt.Sprintf("%s-%056d", lab.NewID()[:5], i) // as long as an id may be, about
+		}
+		users, phones = people(t, 3), map[string]*lab.Client{}
+		w.known(users...)
+		places = map[string]int{users[0]: 0, users[1]: many / 2, users[2]: many - 1}
+		for user, at := range places {
+			receivers[at] = user
+			phones[user] = w.online(user, "1[android]")
+		}
+		form = url.Values{"params": {`[{"bizId":"1","docTitle":"请假","taskId":"2"}]`}, "msgTo": {strings.Join(receivers, ",")}, "idempotency_key": {"the night run for " + users[0]}}
+		answered := make(chan struct{})
+		var err error // how it was answered
+		go func() {
+			defer close(answered)
+			_, err = w.tlim.Post(t.Context(), "approval", form)
+		}()
+		await(t, within(t, soon), "the call to begin", func() (bool, error) {
+			select {
+			case <-answered:
+				return true, nil
+			default:
+			}
+			samples, err := w.tlim.Metrics(within(t, soon))
+			return samples["tlim_notice_calls_open"] == 1, err
+		})
+		check(t, w.tlim.Kill())
+		<-answered
+		check(t, w.tlim.Start(within(t, time.Minute)))
+		cut = strings.Contains(string(must[[]byte](t)(os.ReadFile(w.tlim.Log))), "notice calls that were cut short are being finished")
+		if cut && err == nil {
+			t.Error("the process was killed, and the call was answered ok")
+		}
 	}
 
 	// 1. It is finished without being asked for; the id of a message tells that of the call.

@@ -1,6 +1,7 @@
 package system
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -62,28 +63,29 @@ func (c *cast) complete() {
 		phones[c.w.userOf(d)] = append(phones[c.w.userOf(d)], d)
 	}
 	for user, devices := range phones {
-		have := map[string]bool{}
-		for _, id := range c.w.queue(user).ids() {
-			have[id] = true
-		}
-		lost := 0
-		expect := func(sent map[string]*entry) {
-			for id, e := range sent {
-				came := slices.ContainsFunc(devices, func(d *arrivals) bool { return len(d.lacks([]string{id}, false)) == 0 })
-				if e.msgTime != "" && e.from != user && !have[id] && !came {
-					if lost++; lost == 1 {
-						t.Errorf("%s: LOST %s of %s", user, id, e.from)
+		lost := func() (list []string) {
+			have := map[string]bool{}
+			for _, id := range c.w.queue(user).ids() {
+				have[id] = true
+			}
+			expect := func(sent map[string]*entry) {
+				for id, e := range sent {
+					came := slices.ContainsFunc(devices, func(d *arrivals) bool { return len(d.lacks([]string{id}, false)) == 0 })
+					if e.msgTime != "" && e.from != user && !have[id] && !came {
+						list = append(list, id)
 					}
 				}
 			}
+			expect(group)
+			if user == c.sun() {
+				expect(chat)
+			}
+			return list
 		}
-		expect(group)
-		if user == c.sun() {
-			expect(chat)
-		}
-		if lost > 1 {
-			t.Errorf("%s: LOST %d", user, lost)
-		}
+		await(t, within(t, soon), "all messages of "+user, func() (bool, error) { // the last copies are on their way
+			list := lost()
+			return len(list) == 0, fmt.Errorf("%d LOST: %.500v", len(list), list)
+		})
 	}
 }
 

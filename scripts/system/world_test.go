@@ -40,7 +40,7 @@ const adminKey = "the-key-of-the-system-tests"
 func settings(s *lab.Server, component string, more map[string]any) map[string]any {
 	config := lab.ServerConfig(s)
 	config["xmpp.component"] = component
-	config["limits.per_user_rate"] = 0
+	config["limits.per_user_rate"], config["limits.per_user_inflight"] = 0, 1000
 	config["http.keys"] = []map[string]any{{"name": "test", "key": adminKey, "scopes": []string{"admin"}}}
 	maps.Copy(config, more)
 	return config
@@ -66,6 +66,7 @@ func startTlim(t *testing.T, o lab.TlimOptions) *lab.Tlim {
 	if o.Dir == "" {
 		o.Dir = t.TempDir()
 	}
+	must[string](t)(lab.Build(within(t, patience))) // the first time on a machine it compiles a database engine
 	tl := must[*lab.Tlim](t)(lab.StartTlim(within(t, time.Minute), o))
 	tl.Key = adminKey
 	t.Cleanup(func() {
