@@ -268,6 +268,20 @@ func TestGuiltyAlone(t *testing.T) {
 	}
 }
 
+// TestReadTwice: a receipt that is sent again is answered as it was the first time, although it changes nothing now.
+func TestReadTwice(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
+	for range 2 {
+		h.sender.take()
+		h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"}]}`)
+		if d, posts := h.sender.take(); len(posts) != 0 || addresses(d, "r1") != "zhangsan@im.test" {
+			t.Errorf("%s, answers %v", copiesOf(d), posts)
+		}
+	}
+}
+
 func TestServerTime(t *testing.T) {
 	c := clock{last: 1000, floor: 1000}
 	at := func(ms int64, conversation string, want int64) {

@@ -64,7 +64,7 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 		status = 2
 	}
 	var authors []person
-	refused, own := false, 0
+	refused, own, taken := false, 0, 0
 	for _, id := range t.it.msg.targets {
 		author := t.env.To // as the old server always took
 		if rows := t.b.messages[id]; len(rows) > 0 {
@@ -90,9 +90,10 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 		} else if local, err := stanza.Localpart(author); err == nil && author != t.groupID {
 			author = t.b.s.person(local, t.b.users).ID
 		}
+		taken++
 		t.receipt(id, author, status)
 	}
-	if refused && len(t.change.Receipts) == 0 {
+	if refused && taken == 0 {
 		return nil, refuse(NotAllowed, "the message was not sent to this reader")
 	}
 	t.nowhere = own > 0 && own == len(t.it.msg.targets) // nobody is told that he has read what he wrote himself
