@@ -9,7 +9,7 @@ import (
 // within a conversation, and above the position that counts as delivered, so that replay finds every message by its time.
 type clock struct {
 	last  int64               // highest ever given out, over restarts
-	floor int64               // delivered position
+	floor int64               // delivered position; after a start, the highest given out before
 	given map[string]struct{} // conversations that have last already
 }
 

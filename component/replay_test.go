@@ -77,6 +77,33 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestTimeAfterRestart: a clock that stands does not make two messages of a conversation equal in time, and who was removed
+// right after the start was a member of what was said before.
+func TestTimeAfterRestart(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "x"))
+	h.kill()
+	h.sender.take()
+	h.run(nil)
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "m3"})
+	if err != nil || rows["m3"][0].Time <= rows["m1"][0].Time || rows["m3"][0].Time <= rows["m2"][0].Time {
+		t.Errorf("%v %v", rows, err)
+	}
+	h.sender.set(func(r *recordingSender) { r.hold = false })
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); !strings.Contains(addresses(d, "m2"), "lisi@") {
+		t.Errorf("delivered again: %s", copiesOf(d))
+	}
+}
+
 // TestKilledToOneself: what somebody wrote to himself, and the server to him in his own name, is his to get like any other.
 func TestKilledToOneself(t *testing.T) {
 	h := start(t, nil)

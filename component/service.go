@@ -257,7 +257,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 		return err
 	}
 	s.epoch = state.Epoch
-	s.clock = clock{last: state.Clock, floor: state.Delivered}
+	s.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
 	s.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
 	s.delivered.Store(state.Delivered)
 	if err := s.recover(ctx, state); err != nil {
