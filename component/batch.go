@@ -32,6 +32,7 @@ type batch struct {
 	changes   []store.Change
 	positions store.Positions
 	accepted  []*item
+	refused   []refusal
 	deliver   []stanza.Delivery
 	owe       []owing
 	acks      []ack
@@ -46,7 +47,6 @@ type batch struct {
 	bare      bool                       // without housekeeping
 	trusting  bool                       // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
 	careful   bool                       // they are, because a trusting batch failed
-	redo      []*item                    // what a trusting batch could not decide
 	wakers    []*turn                    // messages that phones are to be woken for
 	outgoing  []store.Push               // the outbox rows of that
 	force     bool                       // write the positions although nothing else changes
@@ -55,6 +55,12 @@ type batch struct {
 type owing struct {
 	message *owedMessage
 	to      []owedTo
+}
+
+// refusal is what a message or call is to be told. It waits for the commit: it may rest on an earlier message of the batch.
+type refusal struct {
+	it  *item
+	err error
 }
 
 // ack is one entry of a server receipt.
@@ -253,28 +259,25 @@ func (b *batch) lookFormers(ctx context.Context) error {
 // formerTime is how long a removed member's late notices are taken.
 const formerTime = 24 * time.Hour
 
-// decide asks the kinds, in order. In a trusting batch it may find that it has to look first: then redo holds what is to be
-// decided anew.
-func (b *batch) decide(ctx context.Context) {
-	for i, it := range b.items {
+// decide asks the kinds, in order. errLookFirst, in a trusting batch, says that all of it has to be decided anew.
+func (b *batch) decide(ctx context.Context) error {
+	for _, it := range b.items {
+		var err error
 		if it.call != nil {
-			if err := it.call.plan(ctx, b); err != nil {
-				b.s.refuseAll([]*item{it}, err)
-				continue
-			}
+			err = it.call.plan(ctx, b)
+		} else {
+			err = (&turn{b: b, it: it, env: it.msg.env}).decide()
+		}
+		switch {
+		case errors.Is(err, errLookFirst):
+			return err
+		case err != nil:
+			b.refused = append(b.refused, refusal{it, err})
+		default:
 			b.accepted = append(b.accepted, it)
-			continue
 		}
-		t := &turn{b: b, it: it, env: it.msg.env}
-		if err := t.decide(); errors.Is(err, errLookFirst) {
-			b.redo = append(slices.Clip(b.accepted), b.items[i:]...)
-			return
-		} else if err != nil {
-			b.s.refuseAll([]*item{it}, err)
-			continue
-		}
-		b.accepted = append(b.accepted, it)
 	}
+	return nil
 }
 
 // comings acts on mobiles that came and went. It stands before the messages: what waited for a phone is older than they are.
@@ -408,6 +411,9 @@ func (b *batch) finish(ctx context.Context) {
 			it.call.answer(nil)
 		}
 	}
+	for _, r := range b.refused {
+		s.reject(r.it, r.err)
+	}
 	b.acknowledge()
 	sent := s.now()
 	if s.unasked != nil {
@@ -486,9 +492,9 @@ func (b *batch) acknowledge() {
 	b.s.metrics.receipts.Add(float64(len(b.acks)))
 }
 
-// fail tells everybody of the batch who was not refused before.
+// fail tells everybody that nothing was written. Those who were to be refused may have been for what is not there now.
 func (b *batch) fail(err error) {
-	for _, it := range b.accepted {
+	for _, it := range b.items {
 		b.s.reject(it, err)
 	}
 	b.release()

@@ -133,9 +133,8 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	if !b.bare {
 		b.comings(ctx)
 	}
-	b.decide(ctx)
-	if b.redo != nil {
-		return s.again(ctx, b, b.redo)
+	if err := b.decide(ctx); err != nil {
+		return s.again(ctx, b)
 	}
 	b.pushes(ctx)
 	if b.bare {
@@ -158,7 +157,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		s.refuseAll(items, err)
 		return err
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
-		for _, it := range b.accepted {
+		for _, it := range items {
 			if it.call != nil {
 				it.call.answer(err)
 			}
@@ -167,12 +166,12 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		return err
 	case errors.Is(err, store.ErrDuplicate) && b.trusting:
 		s.careful = b.now.Add(carefulTime)
-		return s.again(ctx, b, b.accepted)
+		return s.again(ctx, b)
 	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
 		b.undo()
-		for _, it := range b.accepted {
+		for _, it := range items {
 			single := s.newBatch([]*item{it})
 			single.bare = true
 			if err := s.processBatch(ctx, single); err != nil {
@@ -195,10 +194,10 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// again decides items anew with all their ids looked up.
-func (s *Service) again(ctx context.Context, b *batch, items []*item) error {
+// again decides a batch anew with all its ids looked up.
+func (s *Service) again(ctx context.Context, b *batch) error {
 	b.undo()
-	looking := s.newBatch(items)
+	looking := s.newBatch(b.items)
 	looking.careful = true
 	return s.processBatch(ctx, looking)
 }

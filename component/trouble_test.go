@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -255,3 +256,26 @@ func TestReadsFail(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+// TestRefusedForNothing: a message that is refused for what an earlier one of its batch does is not, when that is not written.
+func TestRefusedForNothing(t *testing.T) {
+	for name, fail := range map[string]error{"away": store.ErrUnavailable, "unstorable": store.ErrData} {
+		h := start(t, nil)
+		group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+		h.sender.take()
+		h.together(func() {
+			h.rec.failWhen(func(c store.Change) error {
+				if len(c.DropGroups) > 0 {
+					return fail
+				}
+				return nil
+			})
+			h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, group, group))
+			h.post("lisi/p", groupText("m1", "lisi", group, "x"))
+		})
+		want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 receipt"}[name]
+		if _, posts := h.sender.take(); refusals(posts) != want {
+			t.Errorf("%s: %s, want %s", name, refusals(posts), want)
+		}
+	}
+}
