@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
+
 	"tlim/store"
 )
 
@@ -173,6 +175,42 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	// Its collation takes M1 for m1; we do not.
 	apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "M1", SessionID: "g"}}})
 	equal(t, "still there", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 1)
+}
+
+func TestAdoptedEngines(t *testing.T) {
+	e := mysqlEngine
+	w := fmt.Sprint(open(t, e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4 ENGINE=MyISAM")...)).Report().Warnings)
+	if strings.Count(w, "is kept by MyISAM") != 7 || !strings.Contains(w, "ALTER TABLE ofmessage ENGINE=InnoDB") || strings.Contains(w, "tlim_") { // the offline table has no clause
+		t.Errorf("warnings: %s", w)
+	}
+}
+
+// TestRights: the first start says which rights it wants, and later ones do with fewer.
+func TestRights(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4")...)
+	server, err := mysql.ParseDSN(cfg.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, user := e.raw(t, cfg), "'"+server.DBName+"'@'%'"
+	run(t, raw, "CREATE USER "+user+" IDENTIFIED BY 'few'")
+	t.Cleanup(func() { run(t, raw, "DROP USER "+user) })
+	server.User, server.Passwd = server.DBName, "few"
+	cfg.DSN = server.FormatDSN()
+	for _, right := range []string{"", "SELECT, INSERT, UPDATE, DELETE", "CREATE", "ALTER"} {
+		if right != "" {
+			run(t, raw, "GRANT "+right+" ON `"+server.DBName+"`.* TO "+user)
+		}
+		if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "CREATE, ALTER and INDEX at the first start") {
+			t.Errorf("with %q: %v", right, err)
+		}
+	}
+	run(t, raw, "GRANT INDEX ON `"+server.DBName+"`.* TO "+user)
+	open(t, cfg)
+	run(t, raw, "REVOKE CREATE, ALTER, INDEX ON `"+server.DBName+"`.* FROM "+user)
+	s, epoch := owned(t, cfg)
+	apply(t, s, epoch, say(1, "z", "g", "[]"))
 }
 
 func TestAdoptedNumbers(t *testing.T) {

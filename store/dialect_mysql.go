@@ -19,6 +19,7 @@ var mysqlDialect = dialect{
 	open:  openMySQL,
 	page:  limitOffset,
 
+	explain:     explainMySQL,
 	insert:      insertValues,
 	classify:    classifyMySQL,
 	unmatched:   unmatchedMySQL,
@@ -118,6 +119,15 @@ type mysqlLog struct{ log *slog.Logger }
 
 // Print logs at debug level.
 func (l mysqlLog) Print(v ...any) { l.log.Debug("mysql driver", "says", fmt.Sprint(v...)) }
+
+// explainMySQL says which rights are wanted: the server names the first that lacks, of a dozen statements.
+func explainMySQL(_ Config, err error) error {
+	switch mysqlNumber(err) {
+	case 1044, 1142, 1143, 1227:
+		err = fmt.Errorf("%w; the user of store.dsn needs SELECT, INSERT, UPDATE and DELETE on its database, and CREATE, ALTER and INDEX at the first start of a new version", err)
+	}
+	return err
+}
 
 func mysqlNumber(err error) uint16 {
 	var e *mysql.MySQLError
@@ -220,5 +230,22 @@ func adviseMySQL(ctx context.Context, db querier) ([]string, error) {
 	if binlog.Int64 != 1 {
 		advice = append(advice, fmt.Sprintf("sync_binlog is %d: after a power cut a replica can lack messages that were acknowledged, set it to 1", binlog.Int64))
 	}
-	return advice, nil
+	// A server of MySQL's early days made the old tables by MyISAM.
+	ours := map[string]bool{}
+	for _, t := range allTables() {
+		ours[t.name] = true
+	}
+	err := each(ctx, db, `SELECT table_name, engine FROM information_schema.tables
+		WHERE table_schema = DATABASE() AND engine <> 'InnoDB' ORDER BY table_name`, func(scan scanner) error {
+		var table, engine text
+		if err := scan(&table, &engine); err != nil {
+			return err
+		}
+		if name := strings.ToLower(string(table)); ours[name] {
+			advice = append(advice, fmt.Sprintf("%s is kept by %s, which has no transactions: a crash can lose or double what was acknowledged (ALTER TABLE %s ENGINE=InnoDB, which locks the table)",
+				name, engine, name))
+		}
+		return nil
+	})
+	return advice, err
 }
