@@ -23,6 +23,7 @@ type API struct {
 	metrics   *metrics
 	keyless   *keyless
 	handler   http.Handler
+	unstored  atomic.Bool // the last file could not be stored
 
 	asked func(endpoint, parameter string) // tests: hears what handlers read; nil otherwise
 }

@@ -310,6 +310,34 @@ func TestBrokenUpload(t *testing.T) {
 	}
 }
 
+// TestTroubleWithFilesIsLogged: once when it begins and once when it is over.
+func TestTroubleWithFilesIsLogged(t *testing.T) {
+	l := newFileLab(t)
+	logged := func(what string, away, back int) {
+		t.Helper()
+		if log := l.log.String(); strings.Count(log, "files cannot be stored now") != away || strings.Count(log, "files can be stored again") != back {
+			t.Errorf("%s:\n%s", what, log)
+		}
+	}
+	l.put(t, "a", "x")
+	logged("all is well", 0, 0)
+	l.cfg.Files.Blobs.(*blob.Folder).Close()
+	for range 2 {
+		l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"})
+		logged("no folder", 1, 0)
+	}
+	folder, err := blob.OpenFolder(l.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Close() })
+	l.cfg.Files.Blobs = folder
+	for range 2 {
+		l.put(t, "a", "x")
+		logged("a folder again", 1, 1)
+	}
+}
+
 // slowBlobs wait before they read on, once the first bytes are there.
 type slowBlobs struct {
 	Blobs

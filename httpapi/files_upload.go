@@ -226,14 +226,30 @@ func (u *uploading) put(part *multipart.Part, name string) error {
 	case err != nil && u.err != nil, err != nil && in.err != nil:
 		return u.broken(err)
 	case err != nil:
+		if u.r.Context().Err() == nil {
+			u.a.noteStored(err)
+		}
 		return fmt.Errorf("%w: put a file: %w", component.ErrUnavailable, err)
 	case size != in.size:
 		u.file = &f
 		return fmt.Errorf("put a file: %d bytes of %d", size, in.size)
 	}
+	u.a.noteStored(nil)
 	f.Size, f.Type, f.Digest = size, mediaType(in.head, f.Name), hex.EncodeToString(in.sum.Sum(nil))
 	u.file = &f
 	return nil
+}
+
+// noteStored logs when files cannot be stored any more and when they can again, once each.
+func (a *API) noteStored(err error) {
+	if was := a.unstored.Swap(err != nil); was == (err != nil) {
+		return
+	}
+	if err != nil {
+		a.log.Error("files cannot be stored now", "error", err)
+		return
+	}
+	a.log.Info("files can be stored again")
 }
 
 // commit checks what is known when all parts are there, and writes the row.
