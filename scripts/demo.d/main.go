@@ -3,8 +3,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -48,7 +50,7 @@ func run(ctx context.Context, once bool) (err error) {
 		{"a group message reaches the member who is there", d.group},
 		{"the absent member finds it in the offline queue", d.queue},
 		{"the reader's receipt reaches the author and is counted", d.receipt},
-		{"an approval pushed with curl reaches its receiver", d.approval},
+		{"an approval pushed with curl reaches its receiver, and its tracking says that his phone confirmed it", d.approval},
 		{"a file uploaded with curl comes by a message, and whole after a break", d.file},
 	} {
 		stepCtx, cancel := context.WithTimeout(ctx, stepTime)
@@ -200,7 +202,7 @@ func (d *demo) receipt(ctx context.Context) error {
 	return nil
 }
 
-// approval uses curl, as an integrator would.
+// approval uses curl, as an integrator would, and then asks what became of it.
 func (d *demo) approval(ctx context.Context) error {
 	params := `[{bizId:"b1",docTitle:"请假",solId:"s1",spType:"1052M001",wzType:"1",taskId:"t1"}]`
 	out, err := exec.CommandContext(ctx, "curl", "-sS", "-G", "-H", "Authorization: Bearer "+d.tlim.Key, d.tlim.URL+"/plugins/tlim/approval",
@@ -208,11 +210,46 @@ func (d *demo) approval(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("curl: %w: %s", err, out)
 	}
-	if !strings.Contains(string(out), `"result":"ok"`) {
+	var answer struct {
+		Result string `json:"result"`
+		CallID string `json:"call_id"`
+	}
+	if err := json.Unmarshal(out, &answer); err != nil || answer.Result != "ok" || answer.CallID == "" {
 		return fmt.Errorf("the answer is %s", out)
 	}
 	if _, err := d.lisi.WaitFor(ctx, func(m lab.Message) bool { return m.Is("MTB-000", "") && strings.Contains(m.Body, "请假") }); err != nil {
 		return fmt.Errorf("lisi: %w", err)
 	}
-	return nil
+	return d.tracked(ctx, answer.CallID)
+}
+
+// askAgain lies between two questions what became of a notice.
+const askAgain = 50 * time.Millisecond
+
+// tracked asks until the confirmation of lisi's phone has come.
+func (d *demo) tracked(ctx context.Context, call string) error {
+	type receiver struct {
+		User      string `json:"user_id"`
+		Stored    string `json:"stored"`
+		Delivered string `json:"delivered"`
+	}
+	want := receiver{"lisi", "stored", "confirmed"}
+	again := time.NewTicker(askAgain)
+	defer again.Stop()
+	for {
+		var answer struct {
+			Receivers []receiver `json:"receivers"`
+		}
+		if err := d.tlim.Call(ctx, http.MethodGet, "findNotice", url.Values{"call_id": {call}, "length": {"max"}}, &answer); err != nil {
+			return err
+		}
+		if len(answer.Receivers) == 1 && answer.Receivers[0] == want {
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("findNotice says %+v, want %+v: %w", answer.Receivers, want, ctx.Err())
+		}
+	}
 }

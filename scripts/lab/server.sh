@@ -1,4 +1,4 @@
-# What scripts/openfire, scripts/mariadb and scripts/prosody share: one server process per
+# What scripts/openfire, scripts/mariadb, scripts/prosody and scripts/s3 share: one server process per
 # directory, known by a pid file, on ports that stay with the directory. Sourced, not run.
 #
 # A directory holds: pid ("PID START" of the server), state (shell assignments that
