@@ -133,7 +133,6 @@ type Service struct {
 	persisted   store.Positions
 	wrote       time.Time // when positions were last written
 	ticked      time.Time
-	storeDown   bool
 	ready       bool   // replay is done: batches are delivered
 	readyOn     uint64 // the connection that this holds for
 	replayAgain bool   // it failed, and the next tick tries again

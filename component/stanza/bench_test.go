@@ -69,10 +69,8 @@ func BenchmarkFanOut(b *testing.B) {
 			buf = buf[:0]
 		}
 		n++
-		head := buf[:0]
 		if n%len(d.To) == 1 {
-			head = d.AppendHead(make([]byte, 0, 256))
-			benchHead = head
+			benchHead = d.AppendHead(make([]byte, 0, 256))
 		}
 		buf = d.AppendCopy(buf, benchHead, d.To[n%len(d.To)])
 	}

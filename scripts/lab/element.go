@@ -79,7 +79,6 @@ func attribute(element []byte, attr string) string {
 			continue
 		}
 		rest := bytes.TrimLeft(element[i:], " \t\r\n")
-		i = len(element) - len(rest)
 		eq := bytes.IndexAny(rest, "=>")
 		if eq < 0 || rest[eq] == '>' {
 			return ""

@@ -9,15 +9,14 @@ import (
 	"tlim/scripts/lab"
 )
 
-// phone is a device that dies. It keeps what it read, and what it confirmed.
+// phone is a device that dies. It keeps what it read.
 type phone struct {
-	client    *lab.Client
-	user      string
-	commands  bool // confirms by MTC-000
-	mu        sync.Mutex
-	read      map[string]bool
-	confirmed map[string]bool
-	work      sync.WaitGroup
+	client   *lab.Client
+	user     string
+	commands bool // confirms by MTC-000
+	mu       sync.Mutex
+	read     map[string]bool
+	work     sync.WaitGroup
 }
 
 // confirming is how a phone says that it has a message.
