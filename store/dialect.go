@@ -51,8 +51,9 @@ type dialect struct {
 	// catalogue reads what stands in the database.
 	catalogue func(ctx context.Context, db querier) (catalogue, error)
 
-	// lock keeps other processes from migrating at the same time, until the connection's unlock.
-	lock func(ctx context.Context, conn *sql.Conn) (unlock func(), err error)
+	// lock keeps other processes from migrating at the same time, until the connection's unlock, whose error says that
+	// nothing of the migration is there.
+	lock func(ctx context.Context, conn *sql.Conn) (unlock func() error, err error)
 
 	// advise names settings of the server that endanger what was acknowledged.
 	advise func(ctx context.Context, db querier) ([]string, error)

@@ -203,7 +203,7 @@ func catalogueMySQL(ctx context.Context, db querier) (catalogue, error) {
 	return c, err
 }
 
-func lockMySQL(ctx context.Context, conn *sql.Conn) (func(), error) {
+func lockMySQL(ctx context.Context, conn *sql.Conn) (func() error, error) {
 	// DDL commits by itself here, so each step is repeatable and the lock is one of names.
 	const name = "CONCAT('tlim_migrate ', DATABASE())"
 	var got sql.NullInt64
@@ -213,8 +213,9 @@ func lockMySQL(ctx context.Context, conn *sql.Conn) (func(), error) {
 	if got.Int64 != 1 {
 		return nil, errors.New("another process has been changing the tables for 60 seconds")
 	}
-	return func() {
-		conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")")
+	return func() error {
+		conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")") // a connection that is lost has none
+		return nil
 	}, nil
 }
 

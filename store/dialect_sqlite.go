@@ -187,15 +187,17 @@ func catalogueSQLite(ctx context.Context, db querier) (catalogue, error) {
 }
 
 // lockSQLite begins the one write transaction that the whole migration runs in: DDL is transactional here.
-func lockSQLite(ctx context.Context, conn *sql.Conn) (func(), error) {
+func lockSQLite(ctx context.Context, conn *sql.Conn) (func() error, error) {
 	if _, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return nil, err
 	}
-	return func() {
+	return func() error {
 		// COMMIT also after a failed step: each step is whole, and the next start goes on from there.
-		if _, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
-			conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
+		if err != nil {
+			conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // what it says adds nothing
 		}
+		return err
 	}, nil
 }
 

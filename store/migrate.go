@@ -119,17 +119,21 @@ type migration struct {
 
 // run compares (1), then goes through the tables (2), the columns (3), the indexes (4) and our own rows (5). Each step looks
 // before it acts, so a run that was killed is finished by the next.
-func (m *migration) run(ctx context.Context) error {
-	var err error
+func (m *migration) run(ctx context.Context) (err error) {
 	if m.parts, err = schema(m.s.dialect.name); err != nil {
 		return err
 	}
 	if m.auto {
-		unlock, err := m.s.dialect.lock(ctx, m.conn)
-		if err != nil {
-			return m.s.fail(err)
+		unlock, failed := m.s.dialect.lock(ctx, m.conn)
+		if failed != nil {
+			return m.s.fail(failed)
 		}
-		defer unlock()
+		defer func() {
+			if failed := unlock(); failed != nil {
+				m.s.report = Report{Engine: m.s.dialect.name}
+				err = errors.Join(err, fmt.Errorf("commit the tables: %w", m.s.fail(failed)))
+			}
+		}()
 	}
 	if m.have, err = m.s.dialect.catalogue(ctx, m.conn); err != nil {
 		return m.s.fail(err)

@@ -64,6 +64,26 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
+// TestTablesThatAreNotCommitted: a COMMIT that fails (here for a constraint, else for a full disk) is an error of the start.
+func TestTablesThatAreNotCommitted(t *testing.T) {
+	cfg := sqliteEngine.fresh(t,
+		`CREATE TABLE tlim_state (id integer PRIMARY KEY, epoch bigint NOT NULL, batch bigint NOT NULL, clock bigint NOT NULL, delivered bigint NOT NULL, settled bigint NOT NULL)`,
+		`CREATE TABLE parent (id int PRIMARY KEY)`,
+		`CREATE TABLE child (id int REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED)`,
+		`CREATE TRIGGER unfit AFTER INSERT ON tlim_state BEGIN INSERT INTO child VALUES (1); END`)
+	path := cfg.DSN
+	cfg.DSN = "file:" + path + "?_pragma=foreign_keys(1)"
+	var log bytes.Buffer
+	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	if _, err := store.Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "commit the tables") {
+		t.Errorf("got %v", err)
+	}
+	equal(t, "log", log.String(), "")
+	run(t, sqliteEngine.raw(t, store.Config{DSN: path}), "DROP TRIGGER unfit")
+	cfg.Log = nil
+	open(t, cfg)
+}
+
 // TestUpgradeOfEmptyTables: an upgrade before the first message builds the indexes itself.
 func TestUpgradeOfEmptyTables(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
