@@ -260,6 +260,10 @@ const snapshotTimeout = 10 * time.Second
 // stretch keeps the question's cost below a twentieth of the server's time.
 const stretch = 20
 
+// unansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
+// that was lost must not blind the table for minutes.
+const unansweredCost = time.Second
+
 // wantedSpacing is how soon after a snapshot the next one may be asked for on request.
 const wantedSpacing = 200 * time.Millisecond
 
@@ -324,6 +328,7 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 		w.log.Info("this server gives no presence snapshots: users count as offline until they send the component a stanza", "reason", err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 	default:
+		took = min(took, unansweredCost)
 		if !w.failed {
 			w.log.Warn("presence snapshot failed; the last one stands", "error", err)
 			w.failed = true
