@@ -88,21 +88,25 @@ func actRemovedNotice(t *turn) error {
 		return err
 	}
 	t.to = slices.Clip(t.to) // it is the group's own list
+	names := t.env.named()
 	for former := range t.b.formers[t.groupID] {
-		if p := newPerson(former, t.b.s.cfg.Server); !t.group.member(p.Local) && named(t.env.Objects, p) {
+		if p := newPerson(former, t.b.s.cfg.Server); names[p.Local] && !t.group.member(p.Local) {
 			t.to = append(t.to, p)
 		}
 	}
 	return nil
 }
 
-// named says whether a notice names a former member. Who was none is never asked for: a notice must not be a way to write
-// to anybody.
-func named(objects []object, former person) bool {
-	return slices.ContainsFunc(objects, func(o object) bool {
-		return slices.ContainsFunc(o.UserIDs, func(id string) bool {
-			local, err := stanza.Localpart(id)
-			return err == nil && local == former.Local
-		})
-	})
+// named are the local parts of the users whom a notice names. Only former members are looked for among them: a notice must
+// not be a way to write to anybody.
+func (e *Envelope) named() map[string]bool {
+	names := map[string]bool{}
+	for _, o := range e.Objects {
+		for _, id := range o.UserIDs {
+			if local, err := stanza.Localpart(id); err == nil {
+				names[local] = true
+			}
+		}
+	}
+	return names
 }

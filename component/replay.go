@@ -183,17 +183,17 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, e
 	if err != nil {
 		return nil, err
 	}
+	names := map[string]bool{}
+	if m.Type == "MTS-103" {
+		if env, _, err := parseEnvelope(rebuild(m, false), s.kinds, Limits{Body: len(m.Body)}); err == nil {
+			names = env.named()
+		}
+	}
 	for _, f := range formers {
 		p := newPerson(f.UserID, s.cfg.Server)
-		if !slices.Contains(list, p) && (parseMillis(f.Time) > at || m.Type == "MTS-103" && s.namedIn(m, p)) {
+		if (parseMillis(f.Time) > at || names[p.Local]) && !slices.Contains(list, p) {
 			list = append(list, p)
 		}
 	}
 	return list, nil
-}
-
-// namedIn says whether a stored notice names a former member.
-func (s *Service) namedIn(m store.Message, former person) bool {
-	env, _, err := parseEnvelope(rebuild(m, false), s.kinds, Limits{Body: len(m.Body)})
-	return err == nil && named(env.Objects, former)
 }

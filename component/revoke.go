@@ -1,10 +1,6 @@
 package component
 
-import (
-	"slices"
-
-	"tlim/store"
-)
+import "tlim/store"
 
 // actRevokeChat takes MTT-101.
 func actRevokeChat(t *turn) error {
@@ -74,8 +70,10 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		tombstones = append(tombstones, store.ID{MsgID: id, Class: store.ClassMessage, From: author, Conversation: t.conversation,
 			Time: orDefault(msgTime, millis(b.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
 	}
+	gone := make(map[string]bool, len(tombstones)) // of thousands, asked for every copy that is owed
 	for _, tombstone := range tombstones {
 		id := tombstone.MsgID
+		gone[id] = true
 		b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}] = tombstone
 		delete(b.messages, id)
 		drop := store.Drop{MsgID: id}
@@ -87,8 +85,7 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		t.change.DropMessages = append(t.change.DropMessages, drop)
 	}
 	if len(tombstones) > 0 {
-		ids := t.it.msg.targets
-		b.gone = append(b.gone, func(row store.Pending) bool { return slices.Contains(ids, row.MsgID) })
+		b.gone = append(b.gone, func(row store.Pending) bool { return gone[row.MsgID] })
 	}
 	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
 	return nil
