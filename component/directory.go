@@ -29,7 +29,7 @@ type directory struct {
 	wake       chan struct{}
 }
 
-func newDirectory(s Store, _ func() time.Time) *directory {
+func newDirectory(s Store) *directory {
 	return &directory{store: s, cache: expirable.NewLRU[string, store.User](cachedUsers, nil, userAge),
 		unseen: map[string]struct{}{}, confirming: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 }

@@ -145,7 +145,7 @@ func (o *owed) lost(local string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if u := o.users[local]; u != nil {
-		o.toRows(local, u, len(u.copies))
+		o.toRows(local, u)
 	}
 }
 
@@ -154,12 +154,12 @@ func (o *owed) all() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for local, u := range o.users {
-		o.toRows(local, u, len(u.copies))
+		o.toRows(local, u)
 	}
 }
 
-func (o *owed) toRows(local string, u *owedUser, n int) {
-	for i := range u.copies[:n] {
+func (o *owed) toRows(local string, u *owedUser) {
+	for i := range u.copies {
 		if c := &u.copies[i]; c.message != nil {
 			o.toRow(u, c)
 		}

@@ -188,7 +188,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.outbox = newOutbox(s, deps.Push)
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
-	s.users = newDirectory(deps.Store, deps.Now)
+	s.users = newDirectory(deps.Store)
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {

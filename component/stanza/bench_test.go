@@ -62,7 +62,7 @@ func BenchmarkFanOut(b *testing.B) {
 	for range 200 {
 		d.To = append(d.To, Target{JID: "lisi@im.test"})
 	}
-	var buf []byte
+	var buf, head []byte
 	n := 0
 	for b.Loop() {
 		if n%len(d.To) == 0 {
@@ -70,14 +70,12 @@ func BenchmarkFanOut(b *testing.B) {
 		}
 		n++
 		if n%len(d.To) == 1 {
-			benchHead = d.AppendHead(make([]byte, 0, 256))
+			head = d.AppendHead(make([]byte, 0, 256))
 		}
-		buf = d.AppendCopy(buf, benchHead, d.To[n%len(d.To)])
+		buf = d.AppendCopy(buf, head, d.To[n%len(d.To)])
 	}
 	b.ReportAllocs()
 }
-
-var benchHead []byte
 
 func BenchmarkParseJID(b *testing.B) {
 	for name, s := range map[string]string{"ascii": "zhangsan@im.test/8f3c[web]", "chinese": "张三@im.test/8f3c[web]"} {

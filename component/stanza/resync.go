@@ -35,7 +35,7 @@ func (r *resync) find(buf []byte, start, end int) {
 		i += r.sought
 		r.sought = i + len(r.mark)
 		tag := bytes.LastIndex(buf[start:i], answerTag)
-		if tag >= 0 && bytes.IndexAny(buf[start+tag+1:i], "<>") < 0 {
+		if tag >= 0 && !bytes.ContainsAny(buf[start+tag+1:i], "<>") {
 			r.at = start + tag
 		}
 	}
