@@ -333,12 +333,17 @@ func (s *Service) linkChanged(ctx context.Context) {
 	}
 	s.readyOn = connection
 	if err := s.replay(ctx); err != nil {
-		if ctx.Err() == nil && s.connection.Load() == connection {
-			s.log.Warn("delivering again what the server may have lost was interrupted", "error", err)
-			s.replayAgain = true
+		if ctx.Err() != nil || s.connection.Load() != connection {
+			return
+		}
+		s.replayAgain = true
+		if text := err.Error(); text != s.replaySaid { // it is tried at each tick
+			s.log.Warn("delivering again what the server may have lost was interrupted; it is tried again", "error", err)
+			s.replaySaid = text
 		}
 		return
 	}
+	s.replaySaid = ""
 	s.ready = true
 	s.replayed.Store(s.connection.Load() == connection)
 }

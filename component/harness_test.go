@@ -163,6 +163,19 @@ type recordingStore struct {
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
 	refresh   func([]store.Member) error      // before Refresh writes
 	pending   func() error                    // before DeletePending writes
+	messages  func() error                    // before MessagesAfter answers
+}
+
+func (r *recordingStore) MessagesAfter(ctx context.Context, after, id string, limit int) ([]store.Message, error) {
+	r.mu.Lock()
+	ask := r.messages
+	r.mu.Unlock()
+	if ask != nil {
+		if err := ask(); err != nil {
+			return nil, err
+		}
+	}
+	return r.Store.MessagesAfter(ctx, after, id, limit)
 }
 
 func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -386,4 +387,30 @@ func TestFence(t *testing.T) {
 	}
 	h.stop = nil
 	h.db.Close()
+}
+
+// TestReplayTroubleIsSaidOnce: a database that is away when the link comes up is asked at each tick, and logged once.
+func TestReplayTroubleIsSaidOnce(t *testing.T) {
+	var log lines
+	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
+		server: &fakeServer{sessions: map[string]Session{}}, logged: &log}
+	h.sender.posted = sync.NewCond(&h.sender.mu)
+	h.begin(nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // from then on there is something to replay
+	asked := make(chan struct{}, 1000)
+	h.rec.set(func(r *recordingStore) {
+		r.messages = func() error { asked <- struct{}{}; return store.ErrUnavailable }
+	})
+	h.Down(nil)
+	h.Up()
+	for range 3 {
+		<-asked
+	}
+	h.rec.set(func(r *recordingStore) { r.messages = nil })
+	for h.Ready() != nil {
+		h.sync()
+	}
+	if n := log.count("was interrupted"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
 }

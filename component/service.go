@@ -136,6 +136,7 @@ type Service struct {
 	ready       bool   // replay is done: batches are delivered
 	readyOn     uint64 // the connection that this holds for
 	replayAgain bool   // it failed, and the next tick tries again
+	replaySaid  string // why, to log it once
 
 	delivered atomic.Int64 // position that a barrier proved routed
 	barrier   barrier
