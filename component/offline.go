@@ -40,13 +40,14 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	slices.SortStableFunc(owed, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
 
 	left := cmp.Or(limit, math.MaxInt)
+	most := queuePage
 	for afterTime, afterID := "", ""; ; {
-		n := min(queuePage, left)
+		n := min(most, left)
 		rows, err := s.store.Pending(ctx, p.ID, since, afterTime, afterID, n)
 		if err != nil {
 			return ErrUnavailable
 		}
-		last := len(rows) < n
+		last := !store.More(rows, n)
 		page := rows
 		if len(owed) > 0 {
 			page, owed = mergeOwed(rows, owed, last)
@@ -60,7 +61,9 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		if left -= len(page); last || left == 0 {
 			return nil
 		}
-		afterTime, afterID = rows[n-1].Time, rows[n-1].ID
+		end := rows[len(rows)-1]
+		afterTime, afterID = end.Time, end.ID
+		most = min(queuePage, 2*len(rows)) // what is behind the end of a page of large bodies was read for nothing
 	}
 }
 

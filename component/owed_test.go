@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -292,6 +293,37 @@ func TestOfflineMerges(t *testing.T) {
 	stop := errors.New("stop")
 	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.Pending) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("what visit says ends it: %v", err)
+	}
+}
+
+// TestLargeQueue: a queue of large messages comes in more pages, and whole.
+func TestLargeQueue(t *testing.T) {
+	h := start(t, nil)
+	const n = 40
+	var rows []store.Pending
+	for i := range n {
+		id := fmt.Sprintf("m%02d", i)
+		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: millis(int64(1544602393000 + i/2)),
+			Body: strings.Repeat("x", 60_000)}, Owner: "lisi"})
+	}
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Pending: rows}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{0, 30} {
+		pages, got := 0, 0
+		err := h.Offline(t.Context(), "lisi", "", limit, func(page []store.Pending) error {
+			pages++
+			for _, row := range page {
+				if row.MsgID != fmt.Sprintf("m%02d", got) {
+					t.Errorf("row %d is %s", got, row.MsgID)
+				}
+				got++
+			}
+			return nil
+		})
+		if err != nil || got != cmp.Or(limit, n) || pages < 2 {
+			t.Errorf("limit %d: %d in %d pages, %v", limit, got, pages, err)
+		}
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 	"tlim/store"
 )
 
-// historyPage is how many messages one read takes: a streamed history holds no more than two of these in memory.
+// historyPage is how many messages one read takes, fewer where they are large: a streamed history holds no more than two of
+// these in memory.
 const historyPage = 1000
 
 // fetch reads one page of a conversation, newest first, and the total of the whole.
@@ -115,8 +116,8 @@ func history(fields object, page store.Page, read fetch) *stream {
 // missing msg_ids, which no (time, id) cursor gets past without skipping or repeating. Rows without any time come last and
 // are beyond the reach of a keyset: they are fetched by offset.
 func walk(ctx context.Context, page store.Page, read fetch, give func(store.Message) error) (int64, error) {
-	piece := func(given int) int { return min(historyPage, page.Length-given) }
-	given := 0
+	most, given := historyPage, 0
+	piece := func(given int) int { return min(most, page.Length-given) }
 	giveAll := func(rows []store.Message) error {
 		for _, m := range rows {
 			if err := give(m); err != nil {
@@ -137,17 +138,18 @@ func walk(ctx context.Context, page store.Page, read fetch, give func(store.Mess
 	// 2. On by time.
 	for len(rows) > 0 {
 		last := rows[len(rows)-1]
-		if len(rows) < p.Length || given+len(rows) >= page.Length || last.Time == "" {
+		if !store.More(rows, p.Length) || given+len(rows) >= page.Length || last.Time == "" {
 			if err := giveAll(rows); err != nil {
 				return total, err
 			}
 			break
 		}
+		most = min(historyPage, max(128, 2*len(rows))) // what is behind the end of a piece of large bodies was read for nothing
 		keep := len(rows)
 		for keep > 0 && rows[keep-1].Time == last.Time {
 			keep--
 		}
-		p = store.Page{Length: historyPage, BeforeTime: last.Time, BeforeID: last.MsgID, NoTotal: true} // a whole piece of one time
+		p = store.Page{BeforeTime: last.Time, BeforeID: last.MsgID, NoTotal: true} // a whole piece of one time
 		if keep > 0 {
 			rows = rows[:keep]
 			p.BeforeTime, p.BeforeID = rows[keep-1].Time, ""

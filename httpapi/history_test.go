@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"tlim/store"
@@ -214,5 +215,42 @@ func TestReadCountsInPieces(t *testing.T) {
 	v := l.get(t, "findSessionRead", "session_id=long&sender=z&length=max").object(t)
 	if rows := v["messageReadList"].([]any); len(rows) != n/100 || v["result"] != "ok" {
 		t.Errorf("%d rows, want %d", len(rows), n/100)
+	}
+}
+
+// TestLargeHistory: pieces of large messages are short; no answer is.
+func TestLargeHistory(t *testing.T) {
+	s := emptyStore(t)
+	const n = 50
+	changes := []store.Change{{Groups: []store.Group{{ID: "big"}}}}
+	var want []string
+	for i := range n {
+		id := fmt.Sprintf("m%02d", i)
+		body := `[{"session_id":"big","text":"` + strings.Repeat("x", 60_000) + `"}]`
+		changes = append(changes, store.Change{Message: &store.Message{ID: "r" + id, MsgID: id, Type: "MTS-000", From: "z", To: "big", SessionID: "big",
+			Time: strconv.Itoa(1544602393000 + i/2), Body: body}})
+		want = append(want, fmt.Sprintf("m%02d", n-1-i))
+	}
+	apply(t, s, changes)
+	l := newLabOver(t, s)
+	counting := &countingReads{Store: s}
+	l.reads = counting
+	read := func(call, query, list string) []string {
+		t.Helper()
+		var got []string
+		for _, row := range l.get(t, call, query).object(t)[list].([]any) {
+			got = append(got, row.(map[string]any)["msg_id"].(string))
+		}
+		return got
+	}
+	for query, rows := range map[string][]string{"length=max": want, "length=40": want[:40], "start=10&length=30": want[10:40]} {
+		counting.pages = 0
+		if got := read("findSessionHistory", "session_id=big&"+query, "message_list"); !slices.Equal(got, rows) || counting.pages < 2 {
+			t.Errorf("%s: %v in %d pieces", query, got, counting.pages)
+		}
+	}
+	got := read("syncMessage", "msg_to=big&msg_id=m00", "messageList")
+	if slices.Sort(got); len(got) != n || !slices.Equal(slices.Compact(got), got) {
+		t.Errorf("to sync: %v", got)
 	}
 }

@@ -72,7 +72,7 @@ type Reads interface {
 	SearchChat(ctx context.Context, a, b, text string, p store.Page, window int) ([]store.Message, store.Place, error)
 	MessagesByID(ctx context.Context, msgIDs []string) (map[string][]store.Message, error)
 	MessageTime(ctx context.Context, msgID string) (string, bool, error)
-	MessagesTo(ctx context.Context, user, time, after string, window int) ([]store.Message, store.Place, error)
+	MessagesTo(ctx context.Context, user, time, after string, window, limit int) ([]store.Message, store.Place, error)
 
 	GroupHeads(ctx context.Context, group string, p store.Page) ([]store.Message, int64, error)
 	ChatHeads(ctx context.Context, from, to string, p store.Page) ([]store.Message, int64, error)

@@ -99,6 +99,25 @@ func (s *Store) messages(ctx context.Context, query string, args []any, p Page) 
 	return found, err
 }
 
+// pageOf is messages for a page that a caller walks on from, and that may end by size, see [More].
+func (s *Store) pageOf(ctx context.Context, query string, args []any, p Page) ([]Message, error) {
+	found := []Message{}
+	err := s.page(ctx, query, args, p.length(), int64(p.Start), paged(func(scan scanner) (int, error) {
+		found = append(found, Message{})
+		m := &found[len(found)-1]
+		return scanSized(scan, scanMessage(m), m)
+	}))
+	return found, err
+}
+
+func scanSized(scan scanner, into []any, m *Message) (int, error) {
+	err := scan(into...)
+	return m.size(), err
+}
+
+// size is what counts of a message in memory.
+func (m Message) size() int { return len(m.Body) }
+
 func (t *tx) addMessages(ctx context.Context, messages []*Message) error {
 	r := t.s.rowsOf(tMessage, len(messages))
 	for _, m := range messages {

@@ -37,10 +37,11 @@ func statusOf(p *Pending) intColumn { return intColumn{&p.Status} }
 
 func (s *Store) pending(ctx context.Context, query string, args []any, limit int) ([]Pending, error) {
 	found := []Pending{}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, paged(func(scan scanner) (int, error) {
 		found = append(found, Pending{})
-		return scan(scanPending(&found[len(found)-1])...)
-	})
+		p := &found[len(found)-1]
+		return scanSized(scan, scanPending(p), &p.Message)
+	}))
 	return found, err
 }
 
@@ -56,8 +57,8 @@ const (
 )
 
 // Pending reads what waits for owner, oldest first, equal times by msg_id: at most limit rows with msg_time >= since
-// ("" = all). For the next page pass Time and ID of the last row as afterTime and afterID; a page shorter than limit
-// is the last. When that row was removed in between, the rows of its time are answered again.
+// ("" = all). For the next page pass Time and ID of the last row as afterTime and afterID; [More] says
+// whether there is one. When that row was removed in between, the rows of its time are answered again.
 func (s *Store) Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]Pending, error) {
 	if afterID == "" || afterTime < since {
 		if since == "" {
@@ -94,7 +95,12 @@ func (s *Store) HasPending(ctx context.Context, owner string) (bool, error) {
 
 // RecentPending reads at most limit rows of owner with msg_time >= since (epoch milliseconds), oldest first.
 func (s *Store) RecentPending(ctx context.Context, owner string, since int64, limit int) ([]Pending, error) {
-	return s.pending(ctx, pendingSince, []any{owner, millis(since)}, limit)
+	found := []Pending{}
+	err := s.page(ctx, pendingSince, []any{owner, millis(since)}, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		found = append(found, Pending{})
+		return scan(scanPending(&found[len(found)-1])...)
+	})
+	return found, err
 }
 
 // PendingOwners says for whom rows of these messages wait: the keys hold Owner and MsgID.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -97,12 +98,17 @@ func each(ctx context.Context, db querier, query string, row func(scanner) error
 func drain(rows *sql.Rows, row func(scanner) error) error {
 	defer rows.Close()
 	for rows.Next() {
-		if err := row(rows.Scan); err != nil {
+		if err := row(rows.Scan); err == errEnough {
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}
 	return rows.Err()
 }
+
+// errEnough ends a read without an error. It does not leave this package.
+var errEnough = errors.New("enough rows")
 
 // reader returns the prepared statement for st, whose text is made at the first use. The set of statements is fixed by
 // the code (texts times list sizes), so nothing is ever evicted.
@@ -284,6 +290,31 @@ type Page struct {
 	BeforeTime, BeforeID string
 	// NoTotal leaves out the count of the whole, which costs as much as a long page: the total is -1.
 	NoTotal bool
+}
+
+// pageBytes is what the bodies of one page hold together, and the one that is over it: a thousand messages of the largest size
+// would be 64 MiB, for each of some hundred slow readers.
+const pageBytes = 1 << 20
+
+// More says whether rows may follow those of a page that asked for n: it ends with its n-th, or before, when its bodies are large.
+func More[T interface{ size() int }](page []T, n int) bool {
+	size := 0
+	for i := range page {
+		size += page[i].size()
+	}
+	return len(page) >= n || size >= pageBytes
+}
+
+// paged makes of row, which says how large a row was, the reading of a page that ends by size.
+func paged(row func(scanner) (size int, err error)) func(scanner) error {
+	left := pageBytes
+	return func(scan scanner) error {
+		size, err := row(scan)
+		if left -= size; err == nil && left <= 0 {
+			err = errEnough
+		}
+		return err
+	}
 }
 
 func (p Page) length() int64 {

@@ -200,6 +200,90 @@ func TestGroupsOfAUser(t *testing.T) {
 	})
 }
 
+// TestLargePages: large bodies end a page early, and whoever goes on behind it meets every row once.
+func TestLargePages(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		const n, size = 60, 60_000 // 16 or 17 to a page
+		var want []string          // newest first
+		var queue []string
+		for i := range n {
+			c := tell(i, []string{"z", "z", "l"}[i%3], []string{"l", "l", "z"}[i%3])
+			c.Message.Body = `[{"text":"` + strings.Repeat("x", size) + `"}]`
+			c.Message.Flags = "" // what is encrypted is not searched
+			c.Pending = []store.Pending{{Message: *c.Message, Owner: "w"}}
+			apply(t, s, epoch, c)
+			want, queue = append([]string{c.Message.MsgID}, want...), append(queue, c.Message.MsgID)
+		}
+		var got []string
+		fits := func(page []store.Message, n int) bool {
+			t.Helper()
+			if len(page) > 18 {
+				t.Fatalf("a page of %d", len(page))
+			}
+			got = append(got, ids(page)...)
+			return store.More(page, n)
+		}
+
+		for limit := range map[int]bool{5: true, 1000: true} {
+			got = nil
+			for p := (store.Page{Length: limit}); ; {
+				page, total, err := s.ChatHistory(ctx, "z", "l", p)
+				if err != nil || p.BeforeTime == "" && total != n {
+					t.Fatal(total, err)
+				}
+				if !fits(page, limit) {
+					break
+				}
+				last := page[len(page)-1]
+				p.BeforeTime, p.BeforeID, p.NoTotal = last.Time, last.MsgID, true
+			}
+			equal(t, "history", got, want)
+		}
+
+		got = nil
+		for time, id := "", ""; ; {
+			page := must[[]store.Pending](t)(s.Pending(ctx, "w", "", time, id, 1000))
+			for _, p := range page {
+				got, time, id = append(got, p.MsgID), p.Time, p.ID
+			}
+			if len(page) > 18 {
+				t.Fatalf("a page of %d", len(page))
+			}
+			if !store.More(page, 1000) {
+				break
+			}
+		}
+		equal(t, "queue", got, queue)
+		equal(t, "what a new phone is sent", len(must[[]store.Pending](t)(s.RecentPending(ctx, "w", 0, 1000))), n)
+
+		got = nil
+		for time, after := clock(0), ""; time != ""; {
+			page, end, err := s.MessagesTo(ctx, "l", time, after, 1000, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fits(page, 1000)
+			time, after = end.Time, end.ID
+		}
+		equal(t, "to one", len(got), n/3*2)
+
+		got = nil
+		for p := (store.Page{Length: 1000}); ; {
+			page, end, err := s.SearchChat(ctx, "z", "l", "xxx", p, 25)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, ids(page)...)
+			if end == (store.Place{}) {
+				break
+			}
+			p.BeforeTime, p.BeforeID = end.Time, end.ID
+		}
+		equal(t, "search", got, want)
+	})
+}
+
 func TestPendingPages(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t)

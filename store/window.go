@@ -14,8 +14,8 @@ type Place struct{ Time, ID string }
 // MessagesTo looks at the next window messages of all conversations with msg_time >= time, behind the row after ("" = from
 // the first of that time), oldest first, and answers those to a user. No index serves "to this user since then" on every
 // engine, and one more would cost each message 15 %; a bounded look costs the same however many messages there are. end
-// holds msg_time and id_ of the last one looked at.
-func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window int) (found []Message, end Place, err error) {
+// holds msg_time and id_ of the last one looked at, or of the last one answered, where limit or large bodies ended it.
+func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window, limit int) (found []Message, end Place, err error) {
 	where, args := `msg_time >= ?`, []any{time}
 	if after != "" {
 		where, args = `msg_time >= ? AND (msg_time > ? OR id_ > ?)`, []any{time, time, after}
@@ -28,8 +28,11 @@ func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window
 	if end != (Place{}) {
 		where, args = where+` AND msg_time <= ? AND (msg_time < ? OR id_ <= ?)`, append(args, end.Time, end.Time, end.ID)
 	}
-	found, err = s.messages(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to = ? ORDER BY msg_time, id_`,
-		append(args, user), Page{Length: window})
+	found, err = s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to = ? ORDER BY msg_time, id_`,
+		append(args, user), Page{Length: limit})
+	if n := len(found); n > 0 && More(found, limit) {
+		end = Place{found[n-1].Time, found[n-1].ID}
+	}
 	return found, end, err
 }
 
@@ -90,8 +93,11 @@ func (s *Store) search(ctx context.Context, where string, args []any, what strin
 		where, args = where+` AND msg_time >= ? AND (msg_time > ? OR msg_id >= ?)`, append(slices.Clip(args), end.Time, end.Time, end.ID)
 	}
 	plain, escaped := likePatterns(what)
-	found, err := s.messages(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+clearText+newestFirst,
+	found, err := s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+clearText+newestFirst,
 		append(slices.Clip(args), plain, escaped), Page{Length: p.Length})
+	if n := len(found); n < p.Length && More(found, p.Length) { // large bodies ended it
+		end = Place{found[n-1].Time, found[n-1].MsgID}
+	}
 	return found, end, err
 }
 

@@ -54,7 +54,7 @@ func TestMessagesTo(t *testing.T) {
 			var got []string
 			time, after := clock(10), ""
 			for looks := 1; ; looks++ {
-				found, end, err := s.MessagesTo(ctx, "l", time, after, window)
+				found, end, err := s.MessagesTo(ctx, "l", time, after, window, window)
 				if err != nil {
 					t.Fatal(err)
 				}
