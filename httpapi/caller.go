@@ -18,6 +18,9 @@ const (
 	tokenName     = "user" // whoever it is: metrics are no place for people
 )
 
+// ReservedName says whether a key cannot have that name, because it stands for callers without one.
+func ReservedName(name string) bool { return name == anonymousName || name == tokenName }
+
 // Tokens says whose user token a text is. *component.Tokens implements it.
 type Tokens interface {
 	// User returns the user in the directory's spelling. Errors are a [component.Error] for a token that does not hold, or

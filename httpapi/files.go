@@ -51,6 +51,9 @@ const (
 
 var filePrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
 
+// ValidPrefix says whether p can be one of [Files].Prefixes: a path like /cap-aco.
+func ValidPrefix(p string) bool { return filePrefix.MatchString(p) }
+
 // withDefaults fills in what is empty and says everything that is wrong.
 func (f Files) withDefaults() (Files, error) {
 	if f.MaxSize == 0 {
@@ -61,7 +64,7 @@ func (f Files) withDefaults() (Files, error) {
 	}
 	var errs []error
 	for _, p := range f.Prefixes {
-		if !filePrefix.MatchString(p) {
+		if !ValidPrefix(p) {
 			errs = append(errs, fmt.Errorf("files.prefixes: %q is no path like /cap-aco", p))
 		}
 	}

@@ -56,7 +56,7 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 			}
 		}
 		switch {
-		case k.Name == "" || k.Name == anonymousName || k.Name == tokenName:
+		case k.Name == "" || ReservedName(k.Name):
 			errs = append(errs, fmt.Errorf("%s: a key needs a name, other than %q and %q", where, anonymousName, tokenName))
 		case k.Key == "":
 			errs = append(errs, fmt.Errorf("%s: the key is empty", where))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/httpapi"
 	"tlim/store"
 )
 
@@ -187,6 +188,8 @@ func (c *Config) checkHTTP(p *Problems) {
 			p.add("%s: has no name", at)
 		} else if names[k.Name] {
 			p.add("%s: the name %q is given twice", at, k.Name)
+		} else if httpapi.ReservedName(k.Name) {
+			p.add("%s: the name %q stands for callers without a key; choose another", at, k.Name)
 		}
 		switch text := k.Key.Reveal(); {
 		case text == "":
@@ -225,7 +228,7 @@ func (c *Config) checkFiles(p *Problems) {
 		}
 	}
 	for _, prefix := range f.Prefixes {
-		if !strings.HasPrefix(prefix, "/") || strings.HasSuffix(prefix, "/") || strings.ContainsAny(prefix, "{}*?# ") {
+		if !httpapi.ValidPrefix(prefix) {
 			p.add("files.prefixes: %q is no path like /cap-aco", prefix)
 		}
 	}

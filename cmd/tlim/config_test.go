@@ -276,6 +276,9 @@ func TestProblems(t *testing.T) {
 			`files.access: "open" is none of link, strict`, `http.base_url: "im.test" is no address like https://im.example.com/app`, `files.prefixes: "cap-aco" is no path like /cap-aco`,
 			"files.max_size: must be between 1KiB and 48GiB",
 			"files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir"}},
+		{"what the API would refuse", "files: {prefixes: ['/cap aco', /应用]}\nhttp: {keys: [{name: user, key: 0123456789abcdef, scopes: [admin]}]}", nil, []string{
+			`http.keys[0]: the name "user" stands for callers without a key; choose another`,
+			`files.prefixes: "/cap aco" is no path like /cap-aco`, `files.prefixes: "/应用" is no path like /cap-aco`}},
 		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
 		{"JDBC's address", "store: {driver: mysql, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, []string{
 			"store.dsn: default addr for network 'db:3306' unknown (expected user:password@tcp(host:3306)/database)"}},
