@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -78,7 +79,11 @@ func (s *sweeper) sweep(ctx context.Context) {
 	if swept != (blob.Swept{}) {
 		s.log.Info("files that belong to no upload are removed", "orphans", swept.Orphans, "broken", swept.Broken)
 	}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case errors.Is(err, blob.ErrForeign):
+		s.log.Error("files have no row in this database, so none of them is removed", "error", err,
+			"remedy", "is this the right store.dsn? one folder or bucket is for one tlim")
+	case err != nil && ctx.Err() == nil:
 		s.log.Warn("files that belong to no upload are not all removed; tomorrow again", "error", err)
 	}
 }

@@ -381,6 +381,36 @@ func TestSweep(t *testing.T) {
 	})
 }
 
+// TestSweepOfAnotherDatabase: who starts on the wrong database, or shares a folder, loses no file.
+func TestSweepOfAnotherDatabase(t *testing.T) {
+	for name, c := range map[string]struct{ known, unknown, removed int }{
+		"an empty database":   {0, 3, 0},
+		"another one's":       {0, 150, 0},
+		"a shared folder":     {150, 101, 0},
+		"a night of failures": {150, 100, 100},
+		"many files":          {2400, 125, 125},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := folder(t)
+			rows := map[string]bool{}
+			for i := range c.known + c.unknown {
+				id := blob.NewID()
+				p.add(id[:2]+"/"+id, 1)
+				if i < c.known {
+					rows[id] = true
+				}
+			}
+			swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), func(context.Context, []string) (map[string]bool, error) { return rows, nil })
+			if errors.Is(err, blob.ErrForeign) != (c.removed == 0) || swept.Orphans != c.removed {
+				t.Errorf("%v, %v", swept, err)
+			}
+			if left := len(p.left()); left != c.known+c.unknown-c.removed {
+				t.Errorf("%d files are left", left)
+			}
+		})
+	}
+}
+
 // TestStoreTrouble: a store that fails or breaks off is ErrUnavailable, and a read goes on where a connection broke.
 func TestStoreTrouble(t *testing.T) {
 	var mode atomic.Value

@@ -7,7 +7,8 @@
 //     behind but what a kill at that moment leaves, which [Sweep] removes.
 //   - Bytes stream both ways. A Put costs one buffer, however large the file is.
 //   - A name is an id of 32 hex digits and nothing else reaches a file system or a URL: no text of a caller is ever a path.
-//   - Only what this package wrote is ever removed: foreign files of the same folder or bucket stay.
+//   - Only what this package wrote is ever removed: foreign files of the same folder or bucket stay, and so do all when the
+//     database looks like another one's.
 package blob
 
 import (

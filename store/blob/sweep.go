@@ -15,9 +15,22 @@ type Swept struct {
 	Broken  int // uploads that were cut by a kill
 }
 
+// ErrForeign says that the files look like those of another database: nothing was removed.
+var ErrForeign = errors.New("too many files without a row")
+
+const (
+	// Kills leave few orphans, an hour without the database some hundreds. More than sweepFew and than one of sweepShare of all
+	// files is another database, or a folder or bucket that two share.
+	sweepFew   = 100
+	sweepShare = 20
+	// sweepMost bounds what one sweep removes; the rest is for the next.
+	sweepMost = 10_000
+)
+
 // Sweep removes what was put before t and which known denies: known is asked with a few hundred ids at a time and says
 // which of them have a row. t must lie further back than any upload takes, because the row comes after the bytes; a day is
-// usual. An error of known ends the sweep: nothing is removed on a guess.
+// usual. An error of known ends the sweep: nothing is removed on a guess. Nor is it when known denies all files, or far more
+// than kills leave: that is ErrForeign.
 func Sweep(ctx context.Context, b Blobs, t time.Time, known func(context.Context, []string) (map[string]bool, error)) (Swept, error) {
 	var swept Swept
 	broken, err := b.clear(ctx, t)
@@ -25,7 +38,23 @@ func Sweep(ctx context.Context, b Blobs, t time.Time, known func(context.Context
 	if err != nil {
 		return swept, fmt.Errorf("sweep broken uploads: %w", err)
 	}
-	err = b.list(ctx, t, func(ids []string) error {
+	orphans, err := findOrphans(ctx, b, t, known)
+	if err != nil {
+		return swept, fmt.Errorf("look for files without a row: %w", err)
+	}
+	for _, id := range orphans {
+		if err := b.Remove(ctx, id); err != nil {
+			return swept, fmt.Errorf("remove a file without a row: %w", err)
+		}
+		swept.Orphans++
+	}
+	return swept, nil
+}
+
+func findOrphans(ctx context.Context, b Blobs, t time.Time, known func(context.Context, []string) (map[string]bool, error)) ([]string, error) {
+	var orphans []string
+	denied, all := 0, 0
+	err := b.list(ctx, t, func(ids []string) error {
 		if len(ids) == 0 {
 			return nil
 		}
@@ -34,20 +63,22 @@ func Sweep(ctx context.Context, b Blobs, t time.Time, known func(context.Context
 			return err
 		}
 		for _, id := range ids {
-			if have[id] {
+			if all++; have[id] {
 				continue
 			}
-			if err := b.Remove(ctx, id); err != nil {
-				return err
+			if denied++; denied <= sweepMost {
+				orphans = append(orphans, id)
 			}
-			swept.Orphans++
 		}
 		return nil
 	})
 	if err != nil {
-		return swept, fmt.Errorf("sweep files without a row: %w", err)
+		return nil, err
 	}
-	return swept, nil
+	if denied > 0 && (denied == all || denied > max(sweepFew, all/sweepShare)) {
+		return nil, fmt.Errorf("%w: %d of %d", ErrForeign, denied, all)
+	}
+	return orphans, nil
 }
 
 // check puts a file, reads it and removes it.
