@@ -358,6 +358,37 @@ func TestOddTimeAmongOurs(t *testing.T) {
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 }
 
+// TestOthersWroteMeanwhile: a site goes back to the old plugin for a while. What that has stored is neither delivered nor queued
+// by a tlim that is killed before its first message is settled.
+func TestOthersWroteMeanwhile(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.halt()
+	h.clock.move(time.Hour)
+	if _, err := h.raw().Exec(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
+		VALUES ('old', 'old', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, millis(h.clock.now().UnixMilli())); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(time.Hour)
+	h.run(nil)
+	h.Up()
+	h.sync()
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	h.kill()
+	h.run(nil)
+	h.Up()
+	h.sync()
+	h.sender.set(func(r *recordingSender) { r.hold = false })
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test" {
+		t.Errorf("delivered again: %s", copiesOf(d))
+	}
+	if got := h.queue("lisi"); got != "m1/0 m2/0" {
+		t.Errorf("queued: %s", got)
+	}
+}
+
 // TestFence: a second process takes over, the first stops, and its senders are told to repeat.
 func TestFence(t *testing.T) {
 	h := start(t, nil)

@@ -256,6 +256,10 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if min(state.Delivered, state.Settled) >= state.Clock { // nothing of ours is owed, and what others wrote since is not ours to deliver
+		before := s.now().UnixMilli() - 1
+		state.Delivered, state.Settled = max(state.Delivered, before), max(state.Settled, before)
+	}
 	s.epoch = state.Epoch
 	s.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
 	s.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}

@@ -100,7 +100,7 @@ func (s *Store) logReport() {
 		s.log.Info("database tables made", "tables", r.Created, "added", r.Added)
 	}
 	if len(r.Missing) > 0 {
-		s.log.Warn("indexes are missing, reads will be slow until these statements have been run", "statements", r.Missing)
+		s.log.Warn("indexes are missing, reads will be slow until these statements have been run", "statements", strings.Join(r.Missing, "; "))
 	}
 	for _, w := range r.Warnings {
 		s.log.Warn("database: " + w)
