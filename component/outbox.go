@@ -147,6 +147,7 @@ type lane struct {
 	swept   time.Time
 	most    int       // rows that the next pass takes: texts that all differ fill its calls with fewer
 	works   bool      // something has gone out since the start
+	foreign bool      // nothing has, and the vendor knew none of the registrations: it was logged
 	trouble string    // why nothing goes out, as it was logged
 	lost    int       // pushes given up since then
 	fails   int       // passes in a row without success

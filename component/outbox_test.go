@@ -265,6 +265,8 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.vendor.set(dead)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.settledAs("m1", "lisi dead")
+	h.send("zhangsan/p", text("m1b", "zhangsan", "lisi", "again"))
+	h.settledAs("m1b", "lisi dead")
 	if h.code("lisi") != "cl" || h.log.count("another app's") != 1 {
 		t.Errorf("dropped although nothing ever went out: %q", h.code("lisi"))
 	}

@@ -170,8 +170,11 @@ const pushSteps = 50
 // registration looks dead.
 func (l *lane) drop(ctx context.Context, parcels []*parcel, dead []string) {
 	if !l.works {
-		l.log.Warn("the vendor does not know these registrations; they are kept, because nothing has gone out since the start and the key may be another app's",
-			"registrations", len(dead))
+		if !l.foreign {
+			l.log.Warn("the vendor does not know these registrations; they are kept, because nothing has gone out since the start and the key may be another app's",
+				"registrations", len(dead))
+			l.foreign = true
+		}
 		return
 	}
 	err := l.o.s.source.dropPush(ctx, dead)
