@@ -19,6 +19,7 @@ type Device struct {
 	Show     string // "" is what the offline rule calls available; away, xa, dnd and chat are not
 	Priority int
 	seen     time.Time // when we learned of it
+	heard    time.Time // when it last said something; kept only while there is no snapshot
 }
 
 // Snapshotter asks the server for all available sessions.
@@ -98,24 +99,38 @@ func available(devices []Device) (mobile, web bool) {
 	return mobile, web
 }
 
+// maxHeard bounds the devices of one user on a server without snapshots: nobody tells of those that leave, clients make a new
+// resource at each login, and to each that is known a copy is sent.
+const maxHeard = 16
+
 // heard notes a device that sent us a stanza. show is nil when the stanza does not tell.
 func (p *presence) heard(jid stanza.JID, show *string, priority int) {
 	if jid.Resource == "" || jid.Domain != p.domain || jid.Local == "" {
 		return
 	}
-	full := jid.String()
-	for _, d := range p.devices(jid.Local) {
-		if d.Full == full && (show == nil || d.Show == *show && d.Priority == priority) {
-			return
-		}
-	}
-	d := Device{Full: full, Mobile: isMobile(jid.Resource), Priority: priority, seen: p.now()}
+	now := p.now()
+	d := Device{Full: jid.String(), Mobile: isMobile(jid.Resource), Priority: priority, seen: now, heard: now}
 	if show != nil {
 		d.Show = *show
+	}
+	for _, old := range p.devices(jid.Local) {
+		if old.Full != d.Full {
+			continue
+		}
+		if show == nil {
+			d.Show, d.Priority = old.Show, old.Priority
+		}
+		if p.known() && old.Show == d.Show && old.Priority == d.Priority {
+			return
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.put(jid.Local, d, true)
+	if list := p.users[jid.Local]; !p.complete && len(list) > maxHeard {
+		silent := slices.MinFunc(list, func(a, b Device) int { return a.heard.Compare(b.heard) }).Full
+		p.remove(jid.Local, func(d Device) bool { return d.Full == silent })
+	}
 }
 
 // put adds or replaces a device; news says whether a new mobile is told to the conveyor. The caller holds mu.
