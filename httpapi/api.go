@@ -20,6 +20,7 @@ type API struct {
 	inflight  chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
 	transfers chan struct{} // one slot per file transfer, Files.Transfers of them; full: 503
 	bodies    chan struct{} // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
+	shares    shares
 	metrics   *metrics
 	keyless   *keyless
 	handler   http.Handler
@@ -36,7 +37,8 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 		return nil, err
 	}
 	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: make(chan struct{}, cfg.Limits.Inflight),
-		transfers: make(chan struct{}, cfg.Files.Transfers), bodies: make(chan struct{}, maxBodies)}
+		transfers: make(chan struct{}, cfg.Files.Transfers), bodies: make(chan struct{}, maxBodies),
+		shares: shares{of: map[string]int{}}}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"tlim/component"
@@ -88,6 +89,37 @@ func (a *API) byToken(ctx context.Context, token string) (caller, error) {
 		return caller{}, err
 	}
 	return caller{name: tokenName, scopes: scopeUser | scopeAnybody, keyed: true, user: user}, nil
+}
+
+// perUser is how many calls one user may have under way: a page in some tabs has a few, and nobody may have all there are.
+const perUser = 32
+
+// shares counts the calls under way by user.
+type shares struct {
+	mu sync.Mutex
+	of map[string]int // no entry is 0
+}
+
+// share takes one of a user's calls, until the request is over. Keys and callers without a name have no share.
+func (a *API) share(r *request) error {
+	user, s := r.caller.user, &a.shares
+	if user == "" {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of[user] >= perUser {
+		return &failure{status: http.StatusTooManyRequests, result: component.TryLater, text: textTooFast, retry: time.Second}
+	}
+	s.of[user]++
+	r.leave = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.of[user]--; s.of[user] == 0 {
+			delete(s.of, user)
+		}
+	}
+	return nil
 }
 
 // anonymous identifies a caller without a key by where it comes from.

@@ -204,6 +204,9 @@ func (u *uploading) admit() error {
 	if err := u.transfer(); err != nil {
 		return err
 	}
+	if err := u.a.share(u.req); err != nil {
+		return err
+	}
 	u.may = true
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -293,6 +294,62 @@ func TestInflight(t *testing.T) {
 	}
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
 		t.Errorf("after it: %d %s", a.status, a.body)
+	}
+}
+
+// TestShares: one user cannot hold all there is, and gives back what he has.
+func TestShares(t *testing.T) {
+	l := newFileLab(t)
+	lisi, zhangsan := "Bearer "+l.token(t, "lisi"), "Bearer "+l.token(t, "zhangsan")
+	call := func(authorization string) answer {
+		t.Helper()
+		user := "lisi"
+		if authorization == zhangsan {
+			user = "zhangsan"
+		}
+		return l.do(t, http.MethodGet, "hasUnread", "user_id="+user, "", "Authorization", authorization)
+	}
+	up := func() answer {
+		t.Helper()
+		text, media := body(t, part{"user_id", "", "lisi"}, part{"mFile", "a", "x"})
+		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, "Content-Type", media, "Authorization", lisi)
+	}
+	for range perUser + 1 { // each is given back
+		if a, b := call(lisi), up(); a.status != 200 || b.status != 200 {
+			t.Fatalf("%d %s, %d %s", a.status, a.body, b.status, b.body)
+		}
+	}
+
+	var entered sync.WaitGroup
+	leave := make(chan struct{})
+	entered.Add(perUser)
+	l.svc.hook = func(call string) {
+		if strings.HasPrefix(call, `HasUnread "lisi"`) {
+			entered.Done()
+			<-leave
+		}
+	}
+	over := make(chan answer, perUser)
+	for range perUser {
+		go func() { over <- call(lisi) }()
+	}
+	entered.Wait()
+	for what, a := range map[string]answer{"one too many": l.do(t, http.MethodGet, "findSessions", "user_id=lisi", "", "Authorization", lisi), "a file": up()} {
+		if a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
+			t.Errorf("%s: %d %s", what, a.status, a.body)
+		}
+	}
+	if a := call(zhangsan); a.status != 200 {
+		t.Errorf("another user: %d %s", a.status, a.body)
+	}
+	if a := l.get(t, "findSessions", "user_id=lisi"); a.status != 200 {
+		t.Errorf("a key: %d %s", a.status, a.body)
+	}
+	close(leave)
+	for range perUser {
+		if a := <-over; a.status != 200 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
 	}
 }
 

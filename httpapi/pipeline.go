@@ -21,9 +21,10 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Clock()
 		out := &responder{api: a, w: w, control: http.NewResponseController(w)}
-		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, asked: a.asked, path: rt.path}
+		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, leave: func() {}, asked: a.asked, path: rt.path}
 		defer func() {
 			req.release()
+			req.leave()
 			a.metrics.seen(rt.path, out.status, req.caller.name, a.cfg.Clock().Sub(start))
 			a.log.LogAttrs(r.Context(), slog.LevelDebug, "http call", slog.String("endpoint", rt.path), slog.Int("status", out.status),
 				slog.String("caller", req.caller.name), slog.Duration("took", a.cfg.Clock().Sub(start)), slog.String("parameters", req.form.String()))
@@ -88,6 +89,9 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 
 	// 3. The handler, with a slot and a time. A streamed answer goes on after it under times of its own.
+	if err := a.share(req); err != nil {
+		return nil, err
+	}
 	if err := take(a.inflight); err != nil {
 		return nil, err
 	}

@@ -32,7 +32,8 @@ type request struct {
 	caller  caller
 	ctx     context.Context // bounds the decoders' look-ups
 	spell   func(context.Context, string) (string, error)
-	release func()
+	release func() // gives back its slot
+	leave   func() // and its part of the user's share
 	err     error
 
 	path  string                           // the endpoint's
