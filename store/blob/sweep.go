@@ -19,9 +19,9 @@ type Swept struct {
 var ErrForeign = errors.New("too many files without a row")
 
 const (
-	// Kills leave few orphans, an hour without the database some hundreds. More than sweepFew and than one of sweepShare of all
-	// files is another database, or a folder or bucket that two share.
-	sweepFew   = 100
+	// Kills leave few orphans, an hour without the database or a clean-up without the store some hundreds. More than sweepFew and
+	// than one of sweepShare of all files is another database, or a folder or bucket that two share.
+	sweepFew   = 1000
 	sweepShare = 20
 	// sweepMost bounds what one sweep removes; the rest is for the next.
 	sweepMost = 10_000
