@@ -186,7 +186,7 @@ func (r *rewriter) word() error {
 		if strings.ContainsRune(word, '\\') { // an escaped identifier: legal JSON5 that nobody sends
 			return errSyntax
 		}
-		r.out = appendString(r.out, word)
+		r.out = AppendString(r.out, word)
 		return nil
 	}
 	if word == "true" || word == "false" || word == "null" {
@@ -305,14 +305,6 @@ func isSpace(s string) bool {
 	return false
 }
 
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for _, ch := range s {
-		dst = appendRune(dst, ch)
-	}
-	return append(dst, '"')
-}
-
 // appendRune writes a character of a JSON string.
 func appendRune(dst []byte, ch rune) []byte {
 	switch {
@@ -326,7 +318,13 @@ func appendRune(dst []byte, ch rune) []byte {
 }
 
 // String returns s as a JSON string, quotes included, without escaping what JSON does not ask to be escaped.
-func String(s string) string { return string(appendString(make([]byte, 0, len(s)+2), s)) }
+func String(s string) string { return string(AppendString(make([]byte, 0, len(s)+2), s)) }
 
 // AppendString appends s as a JSON string, quotes included.
-func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
+func AppendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	for _, ch := range s {
+		dst = appendRune(dst, ch)
+	}
+	return append(dst, '"')
+}

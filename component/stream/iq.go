@@ -9,9 +9,6 @@ import (
 	"tlim/component/stanza"
 )
 
-// IQError is an answer of type error.
-type IQError = stanza.IQError
-
 // ErrOversize means that an answer was larger than a stanza.Framer holds.
 var ErrOversize = errors.New("the answer is too large")
 
@@ -27,7 +24,7 @@ type question struct {
 }
 
 // IQ asks a question of type get or set from the bare C and blocks for the answer, for at most 30 s when ctx has no deadline. Only
-// an answer whose from is to counts: a client can send look-alikes. An answer of type error is returned as *[IQError],
+// an answer whose from is to counts: a client can send look-alikes. An answer of type error is returned as *[stanza.IQError],
 // the loss of the link as [ErrDown].
 func (l *Links) IQ(ctx context.Context, typ, to string, payload []byte) (stanza.Stanza, error) {
 	address, err := stanza.ParseJID(to)

@@ -57,7 +57,7 @@ func TestIQ(t *testing.T) {
 		done = r.askAsync(t.Context())
 		p.answer(p.next(), "error", "im.test", `<error type="auth"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`)
 		got := <-done
-		if e, ok := errors.AsType[*IQError](got.err); !ok || e.Condition != "forbidden" {
+		if e, ok := errors.AsType[*stanza.IQError](got.err); !ok || e.Condition != "forbidden" {
 			t.Errorf("error answer %+v", got)
 		}
 		if n := metric(t, reg, "tlim_link_stray_answers_total"); n != 8 {

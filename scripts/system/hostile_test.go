@@ -333,7 +333,7 @@ func TestTooLarge(t *testing.T) {
 }
 
 // Openfire 4.2 does not escape namespaces (dom4j 1.6): its users can write into our stream. They cannot keep us from reading on. That they can
-// write in other users' names is beyond us: the stanza that says who sent it is then theirs (the README says so).
+// write in other users' names is beyond us: the stanza that says who sent it is then theirs (deploy/README.md says so).
 func TestPoisonedStream(t *testing.T) {
 	w := newWorld(t, openfire, nil)
 	names := people(t, 2)
