@@ -91,6 +91,7 @@ type tracedMessage struct {
 	Body    string `json:"body,omitempty"`
 	Routed  bool   `json:"routed"`  // the server proved it
 	Settled bool   `json:"settled"` // nothing is owed in memory only
+	Foreign bool   `json:"foreign"` // another program stored it: its time is none that was given out here
 }
 
 type tracedID struct {
@@ -136,6 +137,7 @@ func newTraced(f store.Trace, body bool) traced {
 		at, err := strconv.ParseInt(m.Time, 10, 64)
 		one := tracedMessage{Row: m.ID, Type: m.Type, From: m.From, To: m.To, Session: m.SessionID, Time: m.Time, Bytes: len(m.Body),
 			Routed: err == nil && at <= f.State.Delivered, Settled: err == nil && at <= f.State.Settled}
+		one.Foreign = err != nil || at > max(f.State.Clock, f.State.Delivered)
 		if body {
 			one.Body = m.Body
 		}
@@ -198,6 +200,8 @@ func (t *traced) print(out io.Writer) error {
 			line("body", "%q", m.Body)
 		}
 		switch {
+		case m.Foreign:
+			line("routed", "not known: another program stored it, and tlim does not deliver it")
 		case m.Settled:
 			line("routed", "yes; what was not confirmed is among the offline rows")
 		case m.Routed:

@@ -59,6 +59,19 @@ func TestTraceAndDryRun(t *testing.T) {
 	})
 }
 
+// TestTraceOfForeignRows: nobody is told that a row of another program will be delivered.
+func TestTraceOfForeignRows(t *testing.T) {
+	state := store.State{Clock: traceTime, Delivered: traceTime - 5, Settled: traceTime - 5}
+	for at, want := range map[string]string{"2018-12-12 16:13:13": "not known", "": "not known", fmt.Sprint(traceTime + 1): "not known", "99999999999999999999": "not known",
+		fmt.Sprint(traceTime): "not proved yet", fmt.Sprint(traceTime - 5): "yes"} {
+		var out strings.Builder
+		v := newTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
+		if err := v.print(&out); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {
+			t.Errorf("%q: %v\n%swant %s", at, err, &out, want)
+		}
+	}
+}
+
 const traceTime = 1_700_000_000_123
 
 func traces(t *testing.T, db *store.Store, epoch int64, config string) {
