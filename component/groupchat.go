@@ -88,8 +88,12 @@ func actRemovedNotice(t *turn) error {
 		return err
 	}
 	t.to = slices.Clip(t.to) // it is the group's own list
+	formers := t.b.formers[t.groupID]
+	if len(formers) == 0 {
+		return nil
+	}
 	names := t.env.named()
-	for former := range t.b.formers[t.groupID] {
+	for former := range formers {
 		if p := newPerson(former, t.b.s.cfg.Server); names[p.Local] && !t.group.member(p.Local) {
 			t.to = append(t.to, p)
 		}

@@ -436,3 +436,18 @@ func TestSettledWaits(t *testing.T) {
 		o.written()
 	}
 }
+
+// TestFirstConfirmationOfMany: a phone that confirms for the first time, and several messages at once, is noted once.
+func TestFirstConfirmationOfMany(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.rec.take()
+	h.send("lisi/p", `{"msg_id":"c1","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"},{"msg_id":"m3"}]}`)
+	noted := 0
+	for _, c := range h.rec.take() {
+		noted += len(c.Confirming)
+	}
+	if noted != 1 || !h.users.confirms("lisi") {
+		t.Errorf("noted %d times, confirms: %v", noted, h.users.confirms("lisi"))
+	}
+}

@@ -129,7 +129,7 @@ func (t *turn) confirm(msgID string) {
 	if !isMobile(t.it.from.Resource) || s.cfg.Confirm == "presence" {
 		return
 	}
-	if !s.users.confirms(t.sender.Local) {
+	if !s.users.confirms(t.sender.Local) && len(t.change.Confirming) == 0 {
 		local := t.sender.Local
 		if _, known := t.b.users[local]; !known {
 			t.change.Learn = append(t.change.Learn, learned(local))
