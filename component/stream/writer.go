@@ -132,20 +132,28 @@ func (w *writer) acquire(ctx context.Context) error {
 		if w.pending() < w.limit {
 			return nil
 		}
-		if w.room == nil {
-			w.room = make(chan struct{})
+		if err := w.progress(ctx); err != nil {
+			return err
 		}
-		room := w.room
-		w.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-w.down:
-			return ErrDown
-		}
-		w.mu.Lock()
 	}
+}
+
+// progress gives the lock up until something was written. It returns holding it again, but not with an error.
+func (w *writer) progress(ctx context.Context) error {
+	if w.room == nil {
+		w.room = make(chan struct{})
+	}
+	room := w.room
+	w.mu.Unlock()
+	select {
+	case <-room:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.down:
+		return ErrDown
+	}
+	w.mu.Lock()
+	return nil
 }
 
 // release gives the lock back and gets the buffer written.
@@ -243,19 +251,9 @@ func (w *writer) flushed(ctx context.Context) error {
 			w.mu.Unlock()
 			return ErrDown
 		}
-		if w.room == nil {
-			w.room = make(chan struct{})
+		if err := w.progress(ctx); err != nil {
+			return err
 		}
-		room := w.room
-		w.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-w.down:
-			return ErrDown
-		}
-		w.mu.Lock()
 	}
 	w.mu.Unlock()
 	return nil
