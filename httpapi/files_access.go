@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 
 	"tlim/store"
@@ -88,7 +90,47 @@ func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, err
 	return readers[user], nil
 }
 
-// showsPicture says whether a file is the picture of a group to which both the user and the file's uploader belong.
+// hexRun finds what may be a file's id in the text of a picture.
+var hexRun = regexp.MustCompile(`[0-9a-f]+`)
+
+// filesIn are the ids that a group's picture names.
+func filesIn(pic string) []string {
+	return slices.DeleteFunc(hexRun.FindAllString(pic, -1), func(id string) bool { return !blob.Valid(id) })
+}
+
+// showable: the parameter is a picture that the caller may show. Whoever could show others a file by its bare id would see it
+// that way himself.
+func showable(name string) rule {
+	return rule{"with files.access strict, a file that " + name + " names is one that the token's user may read", func(ctx context.Context, a *API, _ *route, r *request) error {
+		pic := r.text(name, nameLength)
+		if r.err != nil || !a.cfg.Files.Strict || a.cfg.Files.Blobs == nil {
+			return r.err
+		}
+		for _, id := range filesIn(pic) {
+			f, found, err := a.cfg.Files.Rows.GetFile(ctx, id)
+			if err != nil {
+				return err
+			}
+			if !found { // of the old system
+				continue
+			}
+			may, err := a.mayRead(ctx, r.caller.user, f)
+			if err == nil && !may {
+				may, err = a.showsPicture(ctx, r.caller.user, f)
+			}
+			if err == nil && !may {
+				err = forbidden(http.StatusForbidden, textNotYours)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// showsPicture says whether a file is the picture of a group to which both the user and the file's uploader belong. Only who
+// may read it himself has made it one, see [showable].
 func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool, error) {
 	if f.Owner == "" {
 		return false, nil
@@ -98,7 +140,7 @@ func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool
 		return false, err
 	}
 	for _, g := range groups {
-		if !strings.Contains(g.Pic, f.ID) {
+		if !slices.Contains(filesIn(g.Pic), f.ID) {
 			continue
 		}
 		if g.Owner == f.Owner {

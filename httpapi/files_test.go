@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -680,6 +681,37 @@ func TestFilesOfUsers(t *testing.T) {
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body+"&access_token="+l.token(t, "lisi"), ""); a.status != 200 {
 		t.Errorf("a token in the link: %d %s", a.status, a.body)
+	}
+}
+
+// TestPicturesOpenNothing: a group with the uploader in it, which anybody can make, and an id that was passed on do not make his
+// file its picture.
+func TestPicturesOpenNothing(t *testing.T) {
+	l := newFileLab(t, func(c *Config) { c.Files.Strict = true })
+	id := l.put(t, "a.png", "\x89PNG\x0D\x0A\x1A\x0A") // zhangsan's
+	apply(t, l.store, []store.Change{{Groups: []store.Group{{ID: "trap", Owner: "mallory"}}, Members: []store.Member{{SessionID: "trap", UserID: "zhangsan"}, {SessionID: "trap", UserID: "mallory"}}}})
+	set := func(user, pic string) answer {
+		t.Helper()
+		return l.do(t, http.MethodPost, "updateSessionPic", "", "session_id=trap&session_pic="+url.QueryEscape(pic), "Authorization", "Bearer "+l.token(t, user))
+	}
+	for _, pic := range []string{id, "/upload/download?fileId=" + id + "&fileName=a.png", "/uploader/loadImg?pic=" + id, blob.NewID() + " " + id} {
+		if a := set("mallory", pic); a.status != 403 || a.object(t)["result"] != "error-011" {
+			t.Errorf("mallory shows %s: %d %s", pic, a.status, a.body)
+		}
+	}
+	if calls := l.svc.taken(); len(calls) != 0 {
+		t.Errorf("it was done: %q", calls)
+	}
+	for user, pic := range map[string]string{"mallory": "/old/" + blob.NewID() + ".png", "zhangsan": "/upload/download?fileId=" + id} {
+		if a := set(user, pic); a.status != 200 {
+			t.Errorf("%s shows %s: %d %s", user, pic, a.status, a.body)
+		}
+	}
+	// What is inside a longer run is no id, on either side.
+	pic := "0" + id
+	apply(t, l.store, []store.Change{{EditGroups: []store.GroupEdit{{ID: "trap", Pic: &pic}}}})
+	if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+id, "", "Authorization", "Bearer "+l.token(t, "mallory")); a.status != 404 {
+		t.Errorf("mallory sees it: %d", a.status)
 	}
 }
 

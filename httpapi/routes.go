@@ -38,7 +38,7 @@ func (a *API) routes() []route {
 		{"modifySession", users(editor("session_id")), writes, a.modifySession, nil},
 		{"deleteSession", users(owner("session_id")), writes, a.deleteSession, nil},
 		{"dissolved", users(owner("session_id")), writes, a.dissolved, nil},
-		{"updateSessionPic", users(member("session_id")), writes, a.updateSessionPic, nil},
+		{"updateSessionPic", users(member("session_id"), showable("session_pic")), writes, a.updateSessionPic, nil},
 		{"switchSession", users(member("session_id")), writes, a.switchSession, nil},
 		{"findSessions", users(own("user_id")), reads, a.findSessions, nil},
 		{"findWebSessions", users(own("user_id")), reads, a.findWebSessions, nil},
