@@ -284,15 +284,34 @@ func (b *batch) decide(ctx context.Context) error {
 func (b *batch) comings(ctx context.Context) {
 	s := b.s
 	_, period := s.presence.asof()
+	seen := map[string]bool{}
+	var later []presenceChange
 	for _, change := range s.presence.takeChanges() {
 		if change.came == nil {
 			s.owed.lost(change.local)
-		} else if s.ready {
-			b.catchUp(ctx, change, period)
-			b.came = append(b.came, change)
+			continue
 		}
+		full := change.came.Full
+		if !s.ready || seen[full] {
+			continue
+		}
+		seen[full] = true
+		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < catchUpSpacing {
+			later = append(later, change)
+			continue
+		}
+		b.catchUp(ctx, change, period)
+		b.came = append(b.came, change)
 	}
+	s.presence.giveBack(later)
 }
+
+const (
+	// catchUpSpacing lies between two times that a device gets what waits: each is a read, and up to a batch of copies, and a
+	// client can come and go a thousand times a second.
+	catchUpSpacing = time.Second
+	caughtUp       = 10_000 // devices that are remembered for it
+)
 
 // errLookFirst: a trusting batch has met an id twice, or would refuse what may be a retry.
 var errLookFirst = errors.New("the id has to be looked up")
@@ -402,6 +421,9 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	for _, f := range b.after {
 		f()
+	}
+	for _, change := range b.came {
+		s.caughtUp.Add(change.came.Full, b.now)
 	}
 	for _, gone := range b.gone {
 		s.owed.forget(gone)

@@ -217,6 +217,7 @@ func TestWhatWaitedComesFirst(t *testing.T) {
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	// A batch that fails must not swallow that the phone came.
+	h.clock.move(catchUpSpacing)
 	h.rec.breakWith(store.ErrUnavailable)
 	release = h.busy()
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
@@ -228,4 +229,32 @@ func TestWhatWaitedComesFirst(t *testing.T) {
 	if got := copiesOf(d); !strings.HasPrefix(got, "m1>lisi@im.test/p") || !strings.Contains(got, "m4>lisi@im.test/p") {
 		t.Errorf("after the database came back: %s", got)
 	}
+}
+
+// TestComesAndGoes: a phone that comes again at once gets what waited for it once, and again a second later.
+func TestComesAndGoes(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	want := func(what, copies string) {
+		t.Helper()
+		h.sync()
+		if d, _ := h.sender.take(); copiesOf(d) != copies {
+			t.Errorf("%s: %q, want %q", what, copiesOf(d), copies)
+		}
+	}
+	h.online("lisi/p")
+	want("it comes", "m1>lisi@im.test/p")
+	for range 5 {
+		h.offline("lisi/p")
+		h.online("lisi/p")
+	}
+	want("it comes again at once", "")
+	h.clock.move(catchUpSpacing)
+	want("a second later", "m1>lisi@im.test/p")
+	h.clock.move(catchUpSpacing)
+	want("and then no more", "")
+	h.offline("lisi/p")
+	h.online("lisi/p")
+	want("it comes again", "m1>lisi@im.test/p")
 }

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component/stanza"
@@ -124,8 +125,9 @@ type Service struct {
 	calls    *calls
 
 	// Of the conveyor goroutine alone.
-	held        *item // an item that begins the next batch
-	impatient   bool  // a tick has passed: what waits is taken, however busy the server is
+	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
+	held        *item                             // an item that begins the next batch
+	impatient   bool                              // a tick has passed: what waits is taken, however busy the server is
 	clock       clock
 	epoch       int64
 	careful     time.Time // until then ids are looked up before they are written
@@ -185,6 +187,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if s.cfg.Calls.Window <= 0 {
 		s.cfg.Calls.Window = 24 * time.Hour
 	}
+	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
 	s.calls = newCalls(s)
 	s.outbox = newOutbox(s, deps.Push)
 	s.metrics = newMetrics(deps.Registry, s)
