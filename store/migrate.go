@@ -233,6 +233,7 @@ func (m *migration) columns(ctx context.Context) error {
 		if _, there := m.have[p.table].columns[p.name]; there {
 			continue
 		}
+		m.s.log.Info("adding a column; a server without instant ones copies the table, which takes its time", "column", p.table+"."+p.name)
 		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
 			return fmt.Errorf("add column %s.%s: %w", p.table, p.name, m.s.fail(err))
 		}

@@ -66,7 +66,7 @@ func TestAlarmsSeeTheFirstEvent(t *testing.T) {
 	cfg.Store.DSN.reveal(string(dir + "/tlim.db"))
 	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", dir+"/tlim.key", dir+"/files", "127.0.0.1:0"
 	cfg.Push.Webhook.URL = "http://127.0.0.1:1/"
-	app := New(cfg, slog.New(slog.DiscardHandler), nil)
+	app := New(cfg, slog.New(slog.DiscardHandler))
 	if err := app.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

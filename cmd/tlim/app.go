@@ -28,7 +28,6 @@ type App struct {
 	cfg      Config
 	log      *slog.Logger
 	registry *prometheus.Registry
-	waiting  func() // told while the start waits for the database
 
 	// Set by Start before parts is, and not changed afterwards.
 	store   *store.Store
@@ -44,12 +43,9 @@ type App struct {
 	failed              chan error // room for one: the first part that ended by itself counts
 }
 
-// New makes an App; nothing runs and nothing is opened yet. waiting may be nil.
-func New(cfg Config, log *slog.Logger, waiting func()) *App {
-	if waiting == nil {
-		waiting = func() {}
-	}
-	a := &App{lifecycle: lifecycle{log: log}, cfg: cfg, log: log, registry: prometheus.NewRegistry(), waiting: waiting,
+// New makes an App; nothing runs and nothing is opened yet.
+func New(cfg Config, log *slog.Logger) *App {
+	a := &App{lifecycle: lifecycle{log: log}, cfg: cfg, log: log, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1)}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version()}})
@@ -222,7 +218,6 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 		if old := a.storeWait.Swap(&text); old == nil || *old != text {
 			a.log.Error("waiting for the database", "error", err)
 		}
-		a.waiting()
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:

@@ -52,7 +52,7 @@ func serve(from Sources, stderr io.Writer, signals <-chan os.Signal) error {
 	}
 	log := newLogger(stderr, cfg.Log)
 	systemd := newSupervisor(log)
-	app := New(cfg, log, systemd.waiting)
+	app := New(cfg, log)
 	app.background("watchdog", func(ctx context.Context) error { systemd.watch(ctx, app.alive); return nil }, nil) // first in, so last out
 
 	// 1. start, which a signal ends

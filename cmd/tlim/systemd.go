@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -11,8 +12,9 @@ import (
 
 // supervisor tells systemd how the process is; without systemd (no NOTIFY_SOCKET) it does nothing.
 type supervisor struct {
-	log  *slog.Logger
-	send func(state string) error
+	log     *slog.Logger
+	send    func(state string) error
+	started atomic.Bool // ready was told
 }
 
 func newSupervisor(log *slog.Logger) *supervisor {
@@ -28,22 +30,26 @@ func (s *supervisor) tell(state string) {
 	}
 }
 
-func (s *supervisor) ready() { s.tell(daemon.SdNotifyReady) }
+func (s *supervisor) ready() {
+	s.started.Store(true)
+	s.tell(daemon.SdNotifyReady)
+}
 
 // stopping also asks for the time that an ordered stop may take.
 func (s *supervisor) stopping(limit time.Duration) {
 	s.tell(daemon.SdNotifyStopping + "\n" + extend(limit+5*time.Second))
 }
 
-// waiting keeps systemd from giving up on a start that waits for the database: each try grants a minute more.
-func (s *supervisor) waiting() { s.tell(extend(time.Minute)) }
-
 func extend(d time.Duration) string { return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds()) }
 
 // statusEvery is how old the line of `systemctl status` may be.
 const statusEvery = 10 * time.Second
 
-// watch feeds the watchdog and the status line until ctx ends. alive runs before each beat: it takes the locks that the
+// moreTime is what a start that goes on is granted with each beat. One that waits for the database has no limit, nor has one
+// that adds a column to millions of rows: killed, it would begin anew.
+const moreTime = time.Minute
+
+// watch feeds the watchdog and the status line until ctx ends, and keeps systemd from giving up on a long start. alive runs before each beat: it takes the locks that the
 // product works with, so that a process that hangs in one of them beats no more and is restarted. It does not ask the
 // database or the server: a restart mends neither.
 func (s *supervisor) watch(ctx context.Context, alive func() (status string)) {
@@ -60,6 +66,9 @@ func (s *supervisor) watch(ctx context.Context, alive func() (status string)) {
 		status := alive()
 		if beat {
 			s.tell(daemon.SdNotifyWatchdog)
+		}
+		if !s.started.Load() {
+			s.tell(extend(moreTime))
 		}
 		if status != last {
 			s.tell("STATUS=" + status)

@@ -57,10 +57,36 @@ func TestSystemdIsTold(t *testing.T) {
 	s := newSupervisor(slog.New(slog.DiscardHandler))
 	s.ready()
 	expect(t, states, "READY=1")
-	s.waiting()
-	expect(t, states, "EXTEND_TIMEOUT_USEC=60000000")
 	s.stopping(20 * time.Second)
 	expect(t, states, "STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000")
+}
+
+// A start takes as long as it takes, as long as it does not hang; once it is over no more time is asked for.
+func TestLongStartIsNotGivenUp(t *testing.T) {
+	states := socket(t)
+	t.Setenv("WATCHDOG_USEC", strconv.Itoa(int((20 * time.Millisecond).Microseconds())))
+	t.Setenv("WATCHDOG_PID", "")
+	s := newSupervisor(slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.watch(ctx, func() string { return "starting" })
+	}()
+	const more = "EXTEND_TIMEOUT_USEC=60000000"
+	expect(t, states, more)
+	expect(t, states, more)
+	s.ready()
+	expect(t, states, "READY=1")
+	expect(t, states, "WATCHDOG=1") // of a beat that may have begun before
+	expect(t, states, "WATCHDOG=1")
+	for range 3 {
+		if got := <-states; got == more {
+			t.Error("more time is asked for after the start")
+		}
+	}
+	cancel()
+	<-ended
 }
 
 // Each beat comes after a look at the product: one that hangs in a lock beats no more.
