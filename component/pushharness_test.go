@@ -180,7 +180,7 @@ func (h *pushHarness) register(user, code string) {
 // await waits until cond holds; it looks again whenever a lane has gone to sleep, and now and then.
 func (h *pushHarness) await(what string, cond func() bool) {
 	h.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for !cond() {
@@ -202,7 +202,7 @@ func (h *pushHarness) drained() {
 // asleep waits until a lane has gone to sleep for that long.
 func (h *pushHarness) asleep(d time.Duration) {
 	h.t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case got := <-h.timers.idle:

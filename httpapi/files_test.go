@@ -357,10 +357,10 @@ func (b slowBlobs) Put(ctx context.Context, id string, r io.Reader) (int64, erro
 
 // TestSlowStore: the time that a store takes is not held against the caller, who could not go on meanwhile.
 func TestSlowStore(t *testing.T) {
-	const patience = time.Second // for 64 KiB within this process
+	const pace = time.Second // for 64 KiB within this process
 	l := newFileLab(t, func(c *Config) {
-		c.Limits.BodyTime = patience
-		c.Files.Blobs = slowBlobs{c.Files.Blobs, func() { <-time.After(patience + patience/10) }}
+		c.Limits.BodyTime = pace
+		c.Files.Blobs = slowBlobs{c.Files.Blobs, func() { <-time.After(pace + pace/10) }}
 	})
 	if a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "a", strings.Repeat("x", 8<<20)}); a.status != 200 {
 		t.Fatalf("%d %s", a.status, a.body)

@@ -73,7 +73,7 @@ func TestCancelledWriteIsNotWritten(t *testing.T) {
 func TestLockedDatabaseIsUnavailable(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t)
-		cfg.MaxWait = time.Second
+		cfg.MaxWait = 2 * time.Second // the last write has no more either
 		s, epoch := owned(t, cfg)
 		raw, err := e.raw(t, cfg).Conn(ctx)
 		if err != nil {

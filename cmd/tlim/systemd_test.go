@@ -38,7 +38,7 @@ func socket(t *testing.T) <-chan string {
 
 func expect(t *testing.T, states <-chan string, want string) {
 	t.Helper()
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	for {
 		select {
