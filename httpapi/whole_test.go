@@ -84,7 +84,8 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	return l
 }
 
-// fresh says that no group shows an old name of a user: else the component would change that while a test reads.
+// fresh says that no group shows an old name of a user, and empties the dissolved ones: else the component would do that while
+// a test reads.
 func fresh(t testing.TB, s *store.Store) {
 	t.Helper()
 	state, err := s.TakeOver(t.Context())
@@ -94,6 +95,15 @@ func fresh(t testing.TB, s *store.Store) {
 	stale, err := s.StaleUsers(t.Context(), "", 100)
 	if err == nil {
 		err = s.Fresh(t.Context(), state.Epoch, stale)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	purges, err := s.Purges(t.Context())
+	for _, p := range purges {
+		for done := false; err == nil && !done; {
+			done, err = s.PurgeSome(t.Context(), state.Epoch, p, 100)
+		}
 	}
 	if err != nil {
 		t.Fatal(err)
