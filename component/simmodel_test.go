@@ -1,0 +1,939 @@
+package component
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+type simGroup struct {
+	id, name, owner string
+	members         []string
+	formers         map[string]bool
+	ever            map[string]bool // who was to get something of it, at any time
+	state           string          // "", deleted or dissolved
+}
+
+// simMessage is what is remembered of a msg_id.
+type simMessage struct {
+	store.Message
+	conversation string
+	group        *simGroup
+	revoked      bool
+	early        bool // a revoke came before it
+	row          bool // it is in the history
+	to           []string
+	unrouted     map[simCopy]bool // copies that the server has not routed yet
+}
+
+func (m *simMessage) pos() int64 { return parseMillis(m.Time) }
+
+// simEntry is a message in a user's queue.
+type simEntry struct {
+	state              byte // 'r' a row, 'o' owed in memory, '?' perhaps
+	status             int  // -1 any
+	settle             bool // only a confirmation settles it
+	unsure             bool // or not: his first confirmation was in the same batch
+	sent               time.Time
+	at                 string // msg_time, "" for receipts
+	fresh              bool   // became a row in this step
+	session, typ, from string
+}
+
+// simCopy is a copy on the wire.
+type simCopy struct {
+	id, jid string
+	async   bool
+}
+
+type simCount struct{ least, most int }
+
+func simPair(a, b string) string { return min(a, b) + " and " + max(a, b) }
+
+// age settles what is old enough.
+func (m *simulation) age() {
+	now := m.clock.now()
+	for _, queue := range m.queues {
+		for _, e := range queue {
+			if e.state != 'o' || now.Sub(e.sent) < m.cfg.Grace {
+				continue
+			}
+			if e.settle && !e.unsure {
+				e.state, e.fresh = 'r', true
+			} else if e.unsure || m.asof.After(e.sent) {
+				e.state, e.status = '?', -1
+			}
+		}
+	}
+}
+
+// hear notes a device that we heard of; nil does not tell its show.
+func (m *simulation) hear(d simDevice, show *string) {
+	_, known := m.known[d.user][d.resource]
+	if show != nil {
+		m.known[d.user][d.resource] = *show
+	} else if !known {
+		m.known[d.user][d.resource] = ""
+	}
+	if !known && simMobile(d.resource) {
+		m.came = append(m.came, d)
+	}
+}
+
+func (m *simulation) gone(d simDevice) {
+	if _, known := m.known[d.user][d.resource]; !known {
+		return
+	}
+	delete(m.known[d.user], d.resource)
+	if simMobile(d.resource) {
+		m.lose(d.user)
+	}
+}
+
+// lose makes rows of what is owed to a user.
+func (m *simulation) lose(user string) {
+	for _, e := range m.queues[user] {
+		if e.state == 'o' {
+			e.state, e.fresh = 'r', true
+		}
+	}
+}
+
+func (m *simulation) loseAll() {
+	for _, u := range simUsers {
+		m.lose(u)
+	}
+}
+
+// lookedAt takes a snapshot into the model.
+func (m *simulation) lookedAt(asked time.Time) {
+	for _, u := range simUsers {
+		for _, r := range simResources {
+			show, real := m.real[u][r]
+			if real {
+				m.hear(simDevice{u, r}, &show)
+			} else {
+				m.gone(simDevice{u, r})
+			}
+		}
+	}
+	m.asof = asked
+	m.age()
+}
+
+// down is what the loss of the link does.
+func (m *simulation) down() {
+	m.loseAll()
+	m.linked, m.ready, m.asof, m.came = false, false, time.Time{}, nil
+	for _, u := range simUsers {
+		m.known[u] = map[string]string{}
+	}
+}
+
+// plugged is what the model expects of a new connection: what the server may have lost comes again.
+func (m *simulation) plugged() {
+	m.linked, m.ready, m.asof, m.came = true, true, m.clock.now(), nil
+	for _, u := range simUsers {
+		m.known[u] = maps.Clone(m.real[u])
+	}
+	for _, r := range m.ids {
+		if !r.row || r.pos() <= m.from {
+			continue
+		}
+		r.unrouted = map[simCopy]bool{}
+		notice := r.Type == "MTS-107" && r.From == r.To
+		if r.group != nil && r.group.state == "dissolved" && !notice {
+			r.row = false
+			continue
+		}
+		for _, u := range r.to {
+			m.copies(r, r.MsgID, u, false, 1)
+		}
+		if r.group != nil && !notice {
+			for u := range r.group.ever {
+				if !slices.Contains(r.to, u) {
+					m.copies(nil, r.MsgID, u, false, 0)
+				}
+			}
+		}
+		if strings.HasPrefix(r.Type, "MTT-") && r.From != r.To {
+			for res := range m.known[r.From] {
+				m.expect(simCopy{r.MsgID, simDevice{r.From, res}.full(), true}, 0)
+			}
+		}
+	}
+}
+
+// copies expects a message at all known devices of a user.
+func (m *simulation) copies(r *simMessage, id, user string, async bool, least int) {
+	var to []string
+	if len(m.known[user]) > 1 {
+		for res := range m.known[user] {
+			to = append(to, simDevice{user, res}.full())
+		}
+	} else {
+		to = []string{user + "@" + testServer}
+	}
+	for _, jid := range to {
+		c := simCopy{id, jid, async}
+		m.expect(c, least)
+		if r != nil {
+			r.unrouted[c] = true
+		}
+	}
+}
+
+func (m *simulation) expect(c simCopy, least int) {
+	switch {
+	case m.mode == sendsNothing:
+		return
+	case m.mode == sendsPerhaps:
+		least = 0
+	}
+	if m.want[c] == nil {
+		m.want[c] = &simCount{}
+	}
+	m.want[c].least += least
+	m.want[c].most++
+}
+
+// crashed is what a kill does: memory is gone.
+func (m *simulation) crashed() {
+	for _, queue := range m.queues {
+		for id, e := range queue {
+			if e.state == 'o' || e.state == 'r' && e.fresh {
+				e.state, e.status = 'r', -1
+				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had a receipt for it
+					e.state = '?'
+				}
+			}
+		}
+	}
+	m.down()
+}
+
+func (m *simulation) leaveAll(g *simGroup) {
+	for _, u := range append(slices.Clone(g.members), g.owner) {
+		g.formers[u], g.ever[u] = true, true
+	}
+}
+
+// dissolve is a group's end: its queues go, every member gets a notice.
+func (m *simulation) dissolve(g *simGroup) {
+	m.leaveAll(g)
+	g.state = "dissolved"
+	for _, queue := range m.queues {
+		for id, e := range queue {
+			if e.session == g.id {
+				delete(queue, id)
+			}
+		}
+	}
+	for _, u := range g.members {
+		i := slices.IndexFunc(m.log, func(c store.Change) bool {
+			return c.Message != nil && c.Message.Type == "MTS-107" && c.Message.SessionID == g.id && c.Message.From == u && c.Message.To == u
+		})
+		if i < 0 {
+			m.fault("no notice to %s that %s is dissolved", u, g.name)
+			continue
+		}
+		m.noticed(*m.log[i].Message, g)
+	}
+}
+
+// noticed is a message that the server made.
+func (m *simulation) noticed(msg store.Message, g *simGroup) {
+	key := store.IDKey{MsgID: msg.MsgID, Class: store.ClassMessage}
+	msg.ID, msg.Time = "", m.timeOf(key)
+	if msg.Time == "" {
+		m.fault("%s was not stored", msg.MsgID)
+		return
+	}
+	r := &simMessage{Message: msg, group: g, row: true, to: []string{msg.To}, unrouted: map[simCopy]bool{}}
+	m.ids[key] = r
+	m.copies(r, r.MsgID, msg.To, false, 1)
+	m.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
+}
+
+// timeOf is the msg_time under which an id was committed in this step.
+func (m *simulation) timeOf(key store.IDKey) string {
+	for _, c := range m.log {
+		for _, id := range slices.Concat(c.IDs, c.SetIDs) {
+			if id.MsgID == key.MsgID && id.Class == key.Class && id.State == store.Live {
+				return id.Time
+			}
+		}
+	}
+	return ""
+}
+
+// receive decides about a receiver's queue.
+func (m *simulation) receive(user, id string, e *simEntry) {
+	mobile, web := m.available(user)
+	if web {
+		e.status = 1
+	}
+	switch {
+	case !mobile:
+		e.state = 'r'
+	case m.cfg.Confirm == "presence":
+		return
+	default:
+		e.state, e.sent = 'o', m.clock.now().Add(-m.late)
+		e.unsure = e.settle && m.first[user]
+		e.settle = e.settle && (m.cfg.Confirm == "receipt" || m.confirming[user])
+		m.owing = true
+	}
+	m.queues[user][id] = e
+}
+
+func (m *simulation) available(user string) (mobile, web bool) {
+	for r, show := range m.known[user] {
+		if show == "" {
+			mobile = mobile || simMobile(r)
+			web = web || !simMobile(r)
+		}
+	}
+	return mobile, web
+}
+
+// settle holds what a step did against the model.
+func (m *simulation) settle(items []*simItem) {
+	m.mode = sends
+	if !m.ready {
+		m.mode = sendsNothing
+	}
+	m.troubled, m.poisoned, m.late = false, false, 0
+	m.settleWith(items, nil)
+}
+
+func (m *simulation) settleWith(items []*simItem, hook *simHook) {
+	m.collect()
+	if hook == nil {
+		m.arrived(1)
+	} else {
+		m.arrived(0)
+	}
+	posts := m.posts
+	refused := map[string]Code{}
+	receipts := map[string]map[string]string{} // device, msg_id
+	for _, p := range posts {
+		st, err := stanza.Parse([]byte(p))
+		if err != nil {
+			m.fault("%s: %v", p, err)
+			continue
+		}
+		if st.Type == "error" {
+			refused[st.ID] = Code(refusals([]string{p}))
+			continue
+		}
+		var acknowledged []string
+		for _, entry := range simReceipt(p) {
+			if receipts[st.To] == nil {
+				receipts[st.To] = map[string]string{}
+			}
+			if slices.Contains(acknowledged, entry[0]) {
+				m.fault("%s is acknowledged twice in a receipt", entry[0])
+			}
+			acknowledged = append(acknowledged, entry[0])
+			receipts[st.To][entry[0]] = entry[1]
+		}
+	}
+	for _, it := range items {
+		code, r, apply := m.judge(it)
+		answer, key := refused[fmt.Sprintf("s%d", it.n)], store.IDKey{MsgID: it.id, Class: it.class()}
+		at := receipts[it.from.full()][it.id]
+		committed := m.timeOf(key)
+		name := fmt.Sprintf("s%d %s", it.n, it.id)
+		isNew := code == "" && r == nil && it.stored()
+		poison := isNew && strings.Contains(it.body, "poison") && m.poisoned
+		switch {
+		case answer == TryLater:
+			if !m.troubled {
+				m.fault("%s is told to come later without a reason", name)
+			}
+			if isNew && committed != "" {
+				m.fault("%s is told to come later, and is stored", name)
+			}
+			if it.typ == "MTC-000" && simMobile(it.from.resource) { // the phone has it all the same
+				for _, id := range it.targets {
+					if e := m.queues[it.from.user][id]; e != nil {
+						e.state = '?'
+					}
+				}
+			}
+			continue
+		case poison:
+			if answer != TooLarge {
+				m.fault("%s cannot be stored, and is answered %q", name, answer)
+			}
+			continue
+		case m.killed && answer == "" && at == "":
+			if !isNew || committed == "" {
+				continue
+			}
+			at = committed
+		case answer != code:
+			m.fault("%s is answered %q, want %q", name, answer, code)
+			continue
+		case code != "":
+			if at != "" && m.ids[key] == nil {
+				m.fault("%s is refused and acknowledged", name)
+			}
+			continue
+		case it.stored() && at == "":
+			m.fault("%s has no receipt", name)
+			continue
+		case r != nil && r.Time != at && !r.early:
+			m.fault("%s has a receipt of %s, the first was of %s", name, at, r.Time)
+		case isNew && committed != at:
+			m.fault("%s has a receipt of %s, and is stored with %q", name, at, committed)
+		}
+		if apply != nil {
+			apply(at)
+		}
+	}
+	if m.owing && m.mode != sends { // sent into a link that was lost
+		m.loseAll()
+	}
+	if hook != nil {
+		hook.effect()
+	}
+	m.finish()
+}
+
+// collect takes what the step left behind.
+func (m *simulation) collect() {
+	var faults, more []string
+	m.copied, m.posts, faults = m.link.take()
+	m.log, more = m.disk.take()
+	for _, f := range append(faults, more...) {
+		m.fault("%s", f)
+	}
+	m.owing, m.first = false, map[string]bool{}
+}
+
+// arrived expects the rows of mobiles that have just become known.
+func (m *simulation) arrived(least int) {
+	mode := m.mode
+	m.mode = sends
+	defer func() { m.mode = mode }()
+	for _, d := range m.came {
+		for id, e := range m.queues[d.user] {
+			if !m.ready {
+				break
+			}
+			n := least
+			if e.state != 'r' || e.fresh || m.known[d.user] == nil {
+				n = 0
+			}
+			own := strings.HasPrefix(e.typ, "MTT-") && e.from == d.user && e.session != d.user
+			m.expect(simCopy{id, d.full(), own}, n)
+		}
+	}
+	m.came = nil
+}
+
+// finish compares the copies, and shows to the phones what was routed.
+func (m *simulation) finish() {
+	if m.owing && m.mode == sendsNothing {
+		m.loseAll()
+	}
+	counts := map[simCopy]int{}
+	for _, c := range m.copied {
+		counts[c]++
+	}
+	for c, w := range m.want {
+		if n := counts[c]; n < w.least || n > w.most {
+			m.fault("%d copies %+v, want %d to %d", n, c, w.least, w.most)
+		}
+		delete(counts, c)
+	}
+	for c, n := range counts {
+		m.fault("%d copies %+v that nobody was to get", n, c)
+	}
+	m.want = map[simCopy]*simCount{}
+	if !m.troubled {
+		m.ordered()
+	}
+	for _, c := range m.link.done() {
+		for _, class := range []store.Class{store.ClassMessage, store.ClassRevoke} {
+			if r := m.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil {
+				delete(r.unrouted, c)
+			}
+		}
+		user, resource, _ := strings.Cut(c.jid, "@"+testServer)
+		resource = strings.TrimPrefix(resource, "/")
+		for r := range m.real[user] {
+			if simMobile(r) && (resource == "" || r == resource) {
+				m.got[user][c.id] = true
+			}
+		}
+	}
+}
+
+// ordered says that every address got the messages of each conversation in their order.
+func (m *simulation) ordered() {
+	type line struct{ jid, conversation string }
+	last := map[line]*simMessage{}
+	for _, c := range m.copied {
+		r := m.ids[store.IDKey{MsgID: c.id, Class: store.ClassMessage}]
+		if r == nil {
+			r = m.ids[store.IDKey{MsgID: c.id, Class: store.ClassRevoke}]
+		}
+		if r == nil || !r.row {
+			continue
+		}
+		l := line{c.jid, r.conversation}
+		if before := last[l]; before != nil && before.pos() > r.pos() {
+			m.fault("%s gets %s before %s", c.jid, before.MsgID, r.MsgID)
+		}
+		last[l] = r
+	}
+}
+
+// judge says what PROTOCOL.md wants of a message: an error, or a receipt again (of the message returned), or what it does.
+func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
+	sender, g := it.from.user, it.group
+	conversation := simPair(sender, it.to)
+	if g != nil {
+		conversation = g.id
+	}
+	alive := g != nil && g.state == ""
+	key := store.IDKey{MsgID: it.id, Class: it.class()}
+
+	// Exactly once.
+	if old := m.ids[key]; old != nil && it.stored() {
+		mine := old.From == sender && old.conversation == conversation
+		switch {
+		case old.revoked && old.conversation == conversation && (mine || old.early && alive && old.From == g.owner):
+			return "", old, nil
+		case old.revoked && old.early:
+		case mine && old.Type == it.typ && old.Body == it.body:
+			return "", old, nil
+		default:
+			return IDConflict, nil, nil
+		}
+	}
+
+	// Rights.
+	member := alive && slices.Contains(g.members, sender)
+	former := false
+	if g != nil {
+		late := slices.Contains([]string{"MTS-101", "MTS-103", "MTS-104", "MTS-106", "MTS-107"}, it.typ)
+		switch {
+		case !alive && late && g.formers[sender]:
+			return "", nil, func(at string) { m.remember(it, conversation, at, nil).row = false }
+		case !alive:
+			return NoSuchGroup, nil, nil
+		case member || g.owner == sender:
+		case late && g.formers[sender]:
+			former = true
+		default:
+			return NotAllowed, nil, nil
+		}
+	}
+
+	switch it.typ {
+	case "MTC-100", "MTB-100":
+		return NotAllowed, nil, nil
+	case "MTC-001", "MTB-001":
+		return "", nil, func(string) { m.copies(nil, it.id, it.to, false, 1) }
+	case "MTC-000":
+		return "", nil, func(string) {
+			m.copies(nil, it.id, it.to, false, 1)
+			if simMobile(it.from.resource) && m.cfg.Confirm != "presence" {
+				m.first[sender] = m.first[sender] || !m.confirming[sender] && m.cfg.Confirm == "auto"
+				m.confirming[sender] = true
+				for _, id := range it.targets {
+					delete(m.queues[sender], id)
+				}
+			}
+		}
+	case "MTT-100", "MTS-100":
+		return m.judgeRead(it)
+	case "MTS-107":
+		if former || sender != g.owner {
+			return NotAllowed, nil, nil
+		}
+		return "", nil, func(at string) {
+			m.remember(it, conversation, at, nil).row = false
+			m.dissolve(g)
+		}
+	case "MTT-101", "MTS-101":
+		if code := m.judgeRevoke(it, conversation, alive && !former && g.owner == sender); code != "" {
+			return code, nil, nil
+		}
+	}
+	return "", nil, func(at string) {
+		if it.class() == store.ClassRevoke {
+			m.revoke(it, conversation)
+		}
+		to := []string{it.to}
+		if g != nil {
+			to = slices.Clone(g.members)
+			for _, u := range it.named {
+				if it.typ == "MTS-103" && g.formers[u] && !slices.Contains(to, u) {
+					to = append(to, u)
+				}
+			}
+		}
+		r := m.remember(it, conversation, at, to)
+		m.deliver(it, r, to, g == nil && sender != it.to, true)
+		if g == nil && sender != it.to {
+			m.chats[store.ChatKey{Partner: sender, Owner: it.to}], m.chats[store.ChatKey{Partner: it.to, Owner: sender}] = true, true
+		}
+	}
+}
+
+// remember notes a stored message.
+func (m *simulation) remember(it *simItem, conversation, at string, to []string) *simMessage {
+	key := store.IDKey{MsgID: it.id, Class: it.class()}
+	r := &simMessage{conversation: conversation, group: it.group, row: true, to: to, unrouted: map[simCopy]bool{},
+		Message: store.Message{MsgID: it.id, Type: it.typ, From: it.from.user, To: it.to, Time: at, Body: it.body, SessionID: it.from.user}}
+	if it.group != nil {
+		r.SessionID = it.group.id
+		for _, u := range to {
+			it.group.ever[u] = true
+		}
+	}
+	if old := m.ids[key]; old != nil {
+		r.early = old.early
+	}
+	m.ids[key] = r
+	return r
+}
+
+// deliver expects the copies of a client's message and what they do to the queues. async: the sender's other devices get a
+// copy of their own.
+func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, settle bool) {
+	sender := it.from.user
+	row := func(user string) *simEntry {
+		e := &simEntry{settle: settle, session: sender, typ: it.typ, from: sender}
+		if r != nil {
+			e.at = r.Time
+		}
+		if it.group != nil {
+			e.session = it.group.id
+		}
+		return e
+	}
+	mobile, web := m.available(sender)
+	catchUp := func() { // the phone of a sender who is on the web only
+		if web && !mobile && !simMobile(it.from.resource) {
+			e := row(sender)
+			e.state, e.status = 'r', 1
+			if it.group == nil {
+				e.session = it.to
+			}
+			m.queues[sender][it.id] = e
+		}
+	}
+	for _, u := range to {
+		m.copies(r, it.id, u, false, 1)
+		if u == sender && (it.group != nil || sender != it.to) {
+			catchUp()
+		} else {
+			m.receive(u, it.id, row(u))
+		}
+	}
+	if !async {
+		return
+	}
+	for res := range m.known[sender] {
+		if res == it.from.resource {
+			continue
+		}
+		m.expect(simCopy{it.id, simDevice{sender, res}.full(), it.group == nil}, 1)
+	}
+	catchUp()
+}
+
+func (m *simulation) judgeRead(it *simItem) (Code, *simMessage, func(string)) {
+	sender := it.from.user
+	status := 1
+	if simMobile(it.from.resource) {
+		status = 2
+	}
+	var authors []string
+	taken := map[string]string{} // message, author
+	own, foreign := 0, 0
+	for _, id := range it.targets {
+		r := m.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
+		here := r != nil && (it.group == nil && r.To == sender || it.group != nil && r.SessionID == it.group.id)
+		switch {
+		case r == nil || r.revoked || !r.row:
+			taken[id] = it.to
+		case r.From == sender:
+			own++
+		case !here:
+			foreign++
+		default:
+			taken[id] = r.From
+			if !slices.Contains(authors, r.From) && r.From != adminID {
+				authors = append(authors, r.From)
+			}
+		}
+	}
+	if foreign > 0 && len(taken) == 0 {
+		return NotAllowed, nil, nil
+	}
+	return "", nil, func(string) {
+		if own > 0 && own == len(it.targets) {
+			return
+		}
+		for id, author := range taken {
+			key := store.ReceiptKey{MsgID: id, Reader: sender}
+			old, ok := m.read[key]
+			if !ok {
+				old.Sender = author
+			}
+			old.Status = max(old.Status, status)
+			m.read[key] = old
+		}
+		switch {
+		case it.group == nil && len(authors) == 0:
+			m.deliver(it, nil, []string{it.to}, sender != it.to, false)
+		case it.group == nil:
+			m.deliver(it, nil, authors, sender != it.to, false)
+		case len(authors) > 0:
+			m.deliver(it, nil, authors, true, false)
+		default:
+			m.deliver(it, nil, it.group.members, false, false)
+		}
+	}
+}
+
+func (m *simulation) judgeRevoke(it *simItem, conversation string, owner bool) Code {
+	for _, id := range it.targets {
+		r := m.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
+		switch {
+		case r == nil || r.revoked && r.early:
+		case r.conversation != conversation:
+			return NotAllowed
+		case r.From != it.from.user && !owner:
+			return NotAllowed
+		}
+	}
+	return ""
+}
+
+func (m *simulation) revoke(it *simItem, conversation string) {
+	for _, id := range it.targets {
+		key := store.IDKey{MsgID: id, Class: store.ClassMessage}
+		r := m.ids[key]
+		if r == nil {
+			r = &simMessage{early: true, Message: store.Message{MsgID: id, Time: m.tombstone(key)}}
+			m.ids[key] = r
+		}
+		if r.revoked && r.early || r.From == "" {
+			r.From, r.conversation = it.from.user, conversation
+		}
+		r.revoked, r.row = true, false
+		for _, u := range simUsers {
+			if e := m.queues[u][id]; e != nil {
+				delete(m.queues[u], id)
+			}
+			delete(m.read, store.ReceiptKey{MsgID: id, Reader: u})
+		}
+	}
+}
+
+// tombstone is the time of a revoke that came before its message.
+func (m *simulation) tombstone(key store.IDKey) string {
+	for _, c := range m.log {
+		for _, id := range c.SetIDs {
+			if id.MsgID == key.MsgID && id.Class == key.Class {
+				return id.Time
+			}
+		}
+	}
+	return ""
+}
+
+// check holds queues, tables and positions against the model.
+func (m *simulation) check() {
+	m.t.Helper()
+	for _, user := range simUsers {
+		rows, err := m.waits(user, "", 0)
+		if err != nil {
+			m.fault("queue of %s: %v", user, err)
+		}
+		seen := map[string]bool{}
+		last := ""
+		for _, row := range rows {
+			if seen[row.MsgID] {
+				m.fault("%s has %s twice in his queue", user, row.MsgID)
+			}
+			seen[row.MsgID] = true
+			if row.Time < last {
+				m.fault("the queue of %s is not in order", user)
+			}
+			last = row.Time
+			e := m.queues[user][row.MsgID]
+			switch {
+			case e == nil:
+				m.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
+			case e.state == 'r' && row.ID == "", e.state == 'o' && row.ID != "":
+				m.fault("%s in the queue of %s: row %q, want %c", row.MsgID, user, row.ID, e.state)
+			case e.status >= 0 && e.state != '?' && row.Status != e.status:
+				m.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
+			case row.SessionID != e.session || row.To != e.session || row.From != e.from || row.Type != e.typ || e.at != "" && row.Time != e.at:
+				m.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
+			}
+		}
+		for id, e := range m.queues[user] {
+			if !seen[id] && e.state != '?' {
+				m.fault("%s lacks %s in his queue (%c)", user, id, e.state)
+			}
+		}
+	}
+	delivered := m.delivered.Load()
+	for _, r := range m.ids {
+		if r.row && r.pos() <= delivered && len(r.unrouted) > 0 && !(r.group != nil && r.group.state != "") {
+			m.fault("%s counts as delivered; the server has not routed %v", r.MsgID, r.unrouted)
+		}
+	}
+	if m.rnd.IntN(5) == 0 {
+		m.tables()
+	}
+}
+
+// tables holds the history, the receipts and the list entries against the model.
+func (m *simulation) tables() {
+	m.t.Helper()
+	ctx := m.t.Context()
+	rows, err := m.db.MessagesAfter(ctx, "", "", 10_000)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	seen := map[store.IDKey]bool{}
+	for _, row := range rows {
+		key := store.IDKey{MsgID: row.MsgID, Class: store.ClassMessage}
+		if row.Type == "MTT-101" || row.Type == "MTS-101" {
+			key.Class = store.ClassRevoke
+		}
+		r := m.ids[key]
+		row.ID = ""
+		switch {
+		case seen[key]:
+			m.fault("%s is stored twice", row.MsgID)
+		case r == nil || !r.row && !(r.group != nil && r.group.state == "dissolved" && !r.revoked):
+			m.fault("%s is in the history: %+v", row.MsgID, row)
+		case row != r.Message:
+			m.fault("%s is stored as %+v, want %+v", row.MsgID, row, r.Message)
+		}
+		seen[key] = true
+	}
+	var keys []store.ReceiptKey
+	for key, r := range m.ids {
+		if r.row && !seen[key] && !(r.group != nil && r.group.state == "dissolved") {
+			m.fault("%s is not in the history", r.MsgID)
+		}
+		for _, u := range simUsers {
+			if key.Class == store.ClassMessage && !r.revoked && !(r.group != nil && r.group.state == "dissolved") {
+				keys = append(keys, store.ReceiptKey{MsgID: key.MsgID, Reader: u})
+			}
+		}
+	}
+	read, err := m.db.Receipts(ctx, keys)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, key := range keys {
+		want, ok := m.read[key]
+		got := read[key]
+		if len(got) > 1 || len(got) == 1 != ok || ok && (got[0].Status != want.Status || got[0].Sender != want.Sender) {
+			m.fault("receipts of %v: %+v, want %+v", key, got, want)
+		}
+	}
+	var entries []store.ChatKey
+	for _, a := range simUsers {
+		for _, b := range simUsers {
+			entries = append(entries, store.ChatKey{Partner: a, Owner: b})
+		}
+	}
+	chats, err := m.db.Chats(ctx, entries)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, key := range entries {
+		if chats[key] != m.chats[key] {
+			m.fault("list entry %v: %v, want %v", key, chats[key], m.chats[key])
+		}
+	}
+	for _, u := range simUsers {
+		owners := map[string]bool{}
+		list, err := m.db.ChatsWith(ctx, u, store.Chat{}, 100)
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		for _, c := range list {
+			if owners[c.Owner] {
+				m.fault("list entry of %s for %s is there twice", c.Owner, u)
+			}
+			owners[c.Owner] = true
+		}
+	}
+	for _, g := range m.groups {
+		members, err := m.db.Members(ctx, []string{g.id})
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		want := g.members
+		if g.state != "" {
+			want = nil
+		}
+		var got []string
+		for _, row := range members[g.id] {
+			got = append(got, row.UserID)
+		}
+		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
+			m.fault("%s has members %v, want %v", g.name, got, want)
+		}
+	}
+}
+
+// end lets all become well, and then every message must have reached each receiver, or wait for him.
+func (m *simulation) end() {
+	m.tell("the end")
+	if m.linked {
+		m.link.cut()
+		m.Down(io.EOF)
+		m.down()
+	}
+	m.up()
+	m.clock.move(time.Second)
+	m.quiet()
+	m.age()
+	m.settle(nil)
+	m.check()
+	m.tables()
+	if m.cfg.Confirm == "presence" {
+		return // what a phone loses that dies is lost, the old way
+	}
+	for _, r := range m.ids {
+		notice := r.Type == "MTS-107" && r.From == r.To
+		if !r.row || r.group != nil && r.group.state == "dissolved" && !notice {
+			continue
+		}
+		for _, u := range r.to {
+			if e := m.queues[u][r.MsgID]; m.got[u][r.MsgID] || e != nil && e.state != '?' || u == r.From && r.To != r.From {
+				continue
+			}
+			rows, err := m.waits(u, "", 0)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			if !slices.ContainsFunc(rows, func(row store.Pending) bool { return row.MsgID == r.MsgID }) {
+				m.fault("%s was accepted, and is lost for %s", r.MsgID, u)
+			}
+		}
+	}
+}
