@@ -272,8 +272,12 @@ func (m *simulation) step() {
 // wait lets time pass.
 func (m *simulation) wait() {
 	d := oneOf(m, []time.Duration{250 * time.Millisecond, time.Second, 3 * time.Second, m.cfg.Grace, 8 * time.Second})
-	m.tell("wait %s", d)
+	away := m.chance(20)
+	m.tell("wait %s, the database away: %v", d, away)
+	m.disk.set(func() { m.disk.away = away })
 	m.clock.move(d)
+	m.sync()
+	m.disk.set(func() { m.disk.away = false })
 	m.quiet()
 	m.age()
 	m.settle(nil)
