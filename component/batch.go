@@ -20,6 +20,7 @@ type batch struct {
 	s     *Service
 	items []*item
 	now   time.Time
+	clock int64 // the highest msg_time before it
 
 	ids      map[store.IDKey]store.ID
 	messages map[string][]store.Message
@@ -71,7 +72,7 @@ type ack struct {
 }
 
 func (s *Service) newBatch(items []*item) *batch {
-	return &batch{s: s, items: items, now: s.now(), moved: map[store.ChatKey]int64{}}
+	return &batch{s: s, items: items, now: s.now(), clock: s.clock.last, moved: map[store.ChatKey]int64{}}
 }
 
 // look asks the database for all that the batch's messages need to be judged, one query per table.
@@ -428,6 +429,10 @@ func (b *batch) finish(ctx context.Context) {
 	for _, gone := range b.gone {
 		s.owed.forget(gone)
 	}
+	sent := s.now()
+	for _, o := range b.owe { // before anybody hears of it: a queue that is asked for then has it
+		s.owed.owe(o.message, o.to, sent)
+	}
 	for _, it := range b.accepted {
 		if it.call != nil {
 			it.call.answer(nil)
@@ -437,7 +442,6 @@ func (b *batch) finish(ctx context.Context) {
 		s.reject(r.it, r.err)
 	}
 	b.acknowledge()
-	sent := s.now()
 	if s.unasked != nil {
 		for _, it := range b.accepted {
 			if it.call == nil && it.msg.env != nil && it.msg.env.Kind.Stored && !it.msg.ignore {
@@ -445,9 +449,6 @@ func (b *batch) finish(ctx context.Context) {
 			}
 		}
 		s.unasked.tell(sent)
-	}
-	for _, o := range b.owe {
-		s.owed.owe(o.message, o.to, sent)
 	}
 	if s.ready && s.connection.Load() == s.readyOn {
 		if len(b.deliver) > 0 {
@@ -530,6 +531,7 @@ func (b *batch) release() {
 
 // undo gives back what the batch had taken from memory.
 func (b *batch) undo() {
+	b.s.clock.back(b.clock)
 	if len(b.owedRows) > 0 {
 		b.s.owed.untake()
 	}

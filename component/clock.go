@@ -27,6 +27,14 @@ func (c *clock) next(now time.Time, conversation string) int64 {
 	return t
 }
 
+// back takes back what was given out since last was the highest: none of it was stored. Without it, batches that fail drive the
+// clock ahead of the server's.
+func (c *clock) back(last int64) {
+	if c.last > last {
+		c.last, c.floor, c.given = last, max(c.floor, last), nil // nobody knows any more which conversations have it
+	}
+}
+
 // millis is the decimal text that tables and wire hold.
 func millis(t int64) string { return strconv.FormatInt(t, 10) }
 

@@ -445,3 +445,24 @@ func TestReplayTroubleIsSaidOnce(t *testing.T) {
 		t.Errorf("logged %d times", n)
 	}
 }
+
+// Batches that fail take no time: msg_time is the server's clock again with the first that is written.
+func TestTimeAfterFailures(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.rec.breakWith(store.ErrUnavailable)
+	for n := range 3 {
+		h.together(func() {
+			for i := range 50 {
+				h.post("zhangsan/p", groupText(fmt.Sprintf("m%d-%d", n, i), "zhangsan", group, "x"))
+			}
+		})
+	}
+	h.rec.breakWith(nil)
+	h.clock.move(time.Millisecond)
+	h.send("zhangsan/p", groupText("m", "zhangsan", group, "x"))
+	rows, err := h.db.MessagesByID(t.Context(), []string{"m"})
+	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != millis(h.clock.now().UnixMilli()) {
+		t.Errorf("%v %v at %d", rows, err, h.clock.now().UnixMilli())
+	}
+}
