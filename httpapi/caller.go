@@ -155,10 +155,17 @@ func (a *API) admit(r *http.Request, rt *route, c caller) error {
 // the right, up to the first address that is none of theirs. What cannot be read there is no address at all.
 func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && contains(trusted, addr); i-- {
-		if hop := strings.TrimSpace(hops[i]); hop != "" {
-			addr = parseAddr(hop)
+	headers := r.Header.Values("X-Forwarded-For")
+	for i := len(headers) - 1; i >= 0; i-- {
+		for rest := headers[i]; rest != ""; {
+			if !contains(trusted, addr) {
+				return addr
+			}
+			cut := strings.LastIndexByte(rest, ',')
+			hop := strings.TrimSpace(rest[cut+1:])
+			if rest = rest[:max(cut, 0)]; hop != "" {
+				addr = parseAddr(hop)
+			}
 		}
 	}
 	return addr

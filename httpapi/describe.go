@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"slices"
 
 	"tlim/component"
@@ -39,6 +40,7 @@ type kind struct {
 	schema object
 	wrong  component.Code // the result for a value that is not in it; resultFail comes with HTTP 400
 	json   bool           // a parameter that holds JSON
+	list   bool           // a parameter that holds many, at most what maxEntries says
 	file   bool           // a part of a multipart body
 }
 
@@ -55,8 +57,10 @@ var (
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
 	// objects is a JSON array of objects, or a single one. JSON is read leniently: unquoted keys, single quotes, trailing
 	// commas.
-	objects = kind{schema: object{"type": "array"}, wrong: component.NotJSON, json: true}
-	binary  = kind{schema: object{"type": "string", "format": "binary"}, file: true}
+	objects = kind{schema: object{"type": "array"}, wrong: component.NotJSON, json: true, list: true}
+	// ids are separated by commas, repeated, or a JSON array.
+	ids    = kind{schema: object{"type": "string"}, list: true}
+	binary = kind{schema: object{"type": "string", "format": "binary"}, file: true}
 )
 
 // The kinds of answered fields.
@@ -79,6 +83,14 @@ func (f field) wrongCode() component.Code {
 	return f.kind.wrong
 }
 
+// description is the field's text, with the maximum of a list.
+func (f field) description() string {
+	if f.kind.list {
+		return fmt.Sprintf("%s At most %d entries.", f.text, maxOf(f.name))
+	}
+	return f.text
+}
+
 // refusals are the results that a call can be refused with at HTTP 200; unreadable says whether one of HTTP 400 is among
 // what its parameters can get.
 func (e endpoint) refusals() (codes []component.Code, unreadable bool) {
@@ -96,7 +108,7 @@ func (e endpoint) refusals() (codes []component.Code, unreadable bool) {
 		if f.kind.json {
 			codes = append(codes, component.NotArray)
 		}
-		if f.kind.schema["maxLength"] != nil {
+		if f.kind.schema["maxLength"] != nil || f.kind.list {
 			codes = append(codes, component.TooLarge)
 		}
 		if f.kind.json {

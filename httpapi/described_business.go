@@ -9,8 +9,8 @@ func notice(summary string, content ...field) endpoint {
 		text: "Sent from admin, stored, queued for who is offline, and pushed. A call that has an idempotency key may be repeated when its answer was lost or was no ok: whoever has his message gets no second one, and the answer is that of the first. What is to be finished is finished, also after a crash, whether it is repeated or not.",
 		params: []field{
 			{name: "params", kind: objects, missing: component.NotArray, text: "The content: at least one object, passed on as it is.", of: content},
-			{name: "msgTo", kind: anyText, missing: component.UserIDInvalid, text: receiversText},
-			{name: "msg_to", kind: anyText, text: "Older name of msgTo."},
+			{name: "msgTo", kind: ids, missing: component.UserIDInvalid, text: receiversText},
+			{name: "msg_to", kind: ids, text: "Older name of msgTo."},
 			{name: keyParameter, kind: callKey, text: "What a repeated call has in common with the first, within idempotency.window (24 hours): up to 255 printable ASCII characters, such as a UUID, of which letter case counts. Also as header " + keyHeader + ". Each API key has its own, for each of the three endpoints. With other content it is error-014."}},
 		answer: []field{{name: "call_id", kind: words, text: "Id of the call, for findNotice. A repeat answers that of the first."}},
 		codes:  []component.Code{component.NotJSON, component.GroupIDEmpty, component.UserIDInvalid, component.NoSuchGroup, component.TooLarge, component.IDConflict}}

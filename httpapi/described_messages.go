@@ -64,11 +64,11 @@ var describedDevices = map[string]endpoint{
 			{name: "msg_id", kind: chars(idLength), text: "Only messages not older than this one; ignored when it is unknown."},
 			{name: "limit", kind: count, text: "At most so many rows. Absent, empty or 0 answers all."},
 			{name: "getThenClear", kind: anyText, text: "1 keeps the rows, anything else clears them."},
-			{name: "clear", kind: anyText, text: "Ids of messages to clear first, separated by commas, each of at most 64 characters."}},
+			{name: "clear", kind: ids, text: "Ids of messages to clear first, each of at most 64 characters: separated by commas, repeated, or a JSON array."}},
 		answer: []field{{name: "message_list", kind: rows, text: "The messages, oldest first.", of: append([]field{
 			{name: "delete_user", kind: words, text: "Whose queue the row is in."},
 			{name: "msg_status", kind: number, text: "0, or what an old row says."}}, messageFields...)}},
-		codes: []component.Code{component.TooLarge}},
+		codes: []component.Code{component.TooLarge, component.NotJSON, component.IDConflict}},
 	"hasUnread": {tag: "devices", summary: "Says whether something other than receipts waits for a user",
 		params: []field{user("user_id", "Whose queue.")},
 		answer: []field{{name: "data", kind: yesNo, text: "Whether something waits."}}},

@@ -6,10 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tidwall/gjson"
-
 	"tlim/component"
-	"tlim/component/lenient"
 )
 
 // notice makes the handler that pushes a business message of one type: approval, systemMessage.
@@ -116,32 +113,7 @@ func (r *request) receivers() (all, users []string) {
 	if !r.has(name) {
 		name = "msg_to"
 	}
-	var names []string
-	for _, v := range r.values(name) {
-		if strings.HasPrefix(strings.TrimSpace(v), "[") {
-			strict, err := lenient.JSON(v)
-			if err != nil {
-				r.refuse(refusal(component.NotJSON, textNotJSON, name))
-				return nil, nil
-			}
-			for _, id := range gjson.Parse(strict).Array() {
-				if id.Type != gjson.String && id.Type != gjson.Number {
-					r.refuse(refusal(component.UserIDInvalid, textBadUser, name, shortened(id.Raw)))
-					return nil, nil
-				}
-				names = append(names, id.String())
-			}
-			continue
-		}
-		names = append(names, strings.Split(v, ",")...)
-	}
-
-	seen := make(map[string]bool, len(names))
-	for _, id := range names {
-		if id = strings.TrimSpace(id); id == "" || seen[id] {
-			continue
-		}
-		seen[id] = true
+	for _, id := range r.list(name, component.UserIDInvalid) {
 		all = append(all, id)
 		switch group, isGroup := strings.CutPrefix(id, "@session:"); {
 		case isGroup:
@@ -162,7 +134,7 @@ func (r *request) receivers() (all, users []string) {
 			return nil, nil
 		}
 	}
-	if len(all) == 0 {
+	if r.err == nil && len(all) == 0 {
 		r.refuse(refusal(component.UserIDInvalid, textMissing, "msgTo"))
 	}
 	return all, users

@@ -2,9 +2,7 @@ package httpapi
 
 import (
 	"context"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"tlim/component"
 	"tlim/store"
@@ -18,13 +16,8 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
 	keep := r.first("getThenClear") == "1"
 	var had []store.Pending
-	for id := range strings.SplitSeq(r.first("clear"), ",") {
-		if id = strings.TrimSpace(id); id == "" {
-			continue
-		}
-		if utf8.RuneCountInString(id) > idLength {
-			r.refuse(refusal(component.TooLarge, textTooLong, "clear", idLength))
-		}
+	for _, id := range r.list("clear", component.IDConflict) {
+		r.fits("clear", id, idLength)
 		had = append(had, store.Pending{Message: store.Message{MsgID: id}, Owner: user})
 	}
 	if r.err != nil {

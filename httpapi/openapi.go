@@ -208,7 +208,7 @@ func security(s scope) []object {
 func (e endpoint) query(values form) []object {
 	var list []object
 	for _, f := range e.params {
-		p := object{"name": f.name, "in": "query", "description": f.text}
+		p := object{"name": f.name, "in": "query", "description": f.description()}
 		if f.missing != "" {
 			p["required"] = true
 		}
@@ -234,10 +234,10 @@ func (e endpoint) body(values form) object {
 	properties, encoding, sample := object{}, object{}, object{}
 	var required []string
 	for _, f := range e.params {
-		schema := object{"description": f.text}
+		schema := object{"description": f.description()}
 		if f.kind.json {
 			schema = f.json()
-			schema["description"] = f.text
+			schema["description"] = f.description()
 			encoding[f.name] = object{"contentType": "application/json"}
 		} else {
 			for k, v := range f.kind.schema {
@@ -290,7 +290,7 @@ func (f field) json() object {
 		}
 		properties[inner.name] = schema
 	}
-	return object{"type": "array", "items": object{"type": "object", "properties": properties}}
+	return object{"type": "array", "maxItems": maxOf(f.name), "items": object{"type": "object", "properties": properties}}
 }
 
 // schema is that of an answered field.

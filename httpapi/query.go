@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"unicode/utf8"
 )
@@ -104,11 +105,15 @@ func carriable(s string) bool {
 	return true
 }
 
-// String names the parameters and not their values: this is what may be logged.
-func (f form) String() string {
-	names := make([]string, 0, len(f))
+// LogValue names the parameters and not their values: this is what may be logged.
+func (f form) LogValue() slog.Value {
+	const most = 50
+	names := make([]string, 0, min(len(f), most))
 	for name := range f {
+		if len(names) == most {
+			break
+		}
 		names = append(names, fmt.Sprintf("%.40q", name))
 	}
-	return strings.Join(names, " ")
+	return slog.StringValue(strings.Join(names, " "))
 }

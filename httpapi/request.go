@@ -12,7 +12,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tlim/component"
-	"tlim/component/lenient"
 	"tlim/store"
 )
 
@@ -182,37 +181,6 @@ func (r *request) page() store.Page {
 		}
 	}
 	return p
-}
-
-// array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
-// The text is the strict JSON of the array: as given, when it was that already.
-func (r *request) array(name string) (strict string, objects []gjson.Result) {
-	raw := r.first(name)
-	if strings.TrimSpace(raw) == "" {
-		return "", nil
-	}
-	strict, err := lenient.JSON(raw)
-	if err != nil {
-		r.refuse(refusal(component.NotJSON, textNotJSON, name))
-		return "", nil
-	}
-	list := gjson.Parse(strict)
-	if list.IsObject() {
-		strict = "[" + strict + "]"
-		list = gjson.Parse(strict)
-	}
-	if !list.IsArray() {
-		r.refuse(refusal(component.NotArray, textNotArray, name))
-		return "", nil
-	}
-	objects = list.Array()
-	for _, o := range objects {
-		if !o.IsObject() {
-			r.refuse(refusal(component.NotArray, textNotArray, name))
-			return "", nil
-		}
-	}
-	return strict, objects
 }
 
 // field is a text field of an object inside parameter name. What JSON escapes can hide is checked again.

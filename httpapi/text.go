@@ -33,11 +33,13 @@ func (t text) in(l Language, args []any) string {
 var (
 	textMissing           = text{"缺少参数 %s", "parameter %s is missing"}
 	textTooLong           = text{"参数 %s 超过 %d 个字符", "parameter %s is longer than %d characters"}
+	textTooMany           = text{"参数 %s 超过 %d 项，请分多次调用", "parameter %s holds more than %d entries: send them in several calls"}
 	textNotNumber         = text{"参数 %s 不是有效的数字", "parameter %s is not a valid number"}
 	textNotJSON           = text{"参数 %s 不是有效的 JSON", "parameter %s is not JSON"}
 	textNotArray          = text{"参数 %s 不是 JSON 对象数组", "parameter %s is not a JSON array of objects"}
 	textEmptyArray        = text{"参数 %s 不含任何对象", "parameter %s holds no object"}
 	textBadUser           = text{"参数 %s 中的用户标识 %q 无效", "parameter %s holds the user id %q, which is not valid"}
+	textBadEntry          = text{"参数 %s 中的 %q 不是标识", "parameter %s holds %q, which is no id"}
 	textReserved          = text{"用户标识 %q 为系统保留", "the user id %q is reserved"}
 	textNothingToChange   = text{"session_name 和 subscribers 均为空，没有要修改的内容", "neither session_name nor subscribers says what to change"}
 	textBadBefore         = text{"参数 before 应为 <msg_time>,<msg_id>", "parameter before is not <msg_time>,<msg_id>"}

@@ -1,0 +1,125 @@
+package httpapi
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"tlim/component"
+	"tlim/component/lenient"
+)
+
+// maxEntries is how many entries each list parameter may hold. The request's size bounds a list only at some hundred thousand
+// entries, each of which costs many times its bytes and, further on, rows. A list parameter that is not named here is a fault:
+// its endpoint answers 500.
+var maxEntries = map[string]int{
+	"clear":       1_000,  // what one page of a queue holds
+	"msgTo":       20_000, // each entry once; everybody is @all
+	"msg_to":      20_000,
+	"params":      1_000, // a body of limits.body holds fewer real ones
+	"subscribers": 10_000,
+	"userList":    10_000,
+}
+
+// maxOf is how many entries a list parameter may hold.
+func maxOf(name string) int {
+	most, ok := maxEntries[name]
+	if !ok {
+		panic("list parameter " + name + " has no maximum")
+	}
+	return most
+}
+
+func (r *request) tooMany(name string) {
+	r.refuse(refusal(component.TooLarge, textTooMany, name, maxOf(name)))
+}
+
+// list is a parameter that names many: repeated, separated by commas, or a JSON array of strings and numbers. Each entry comes
+// once, without the blanks around it. wrong is the error for an entry of an array that is no text.
+func (r *request) list(name string, wrong component.Code) []string {
+	var entries []string
+	seen, most := map[string]bool{"": true}, maxOf(name)
+	add := func(entry string) bool {
+		if entry = strings.TrimSpace(entry); seen[entry] {
+			return true
+		}
+		if len(entries) == most {
+			r.tooMany(name)
+			return false
+		}
+		seen[entry] = true
+		entries = append(entries, entry)
+		return true
+	}
+	for _, v := range r.values(name) {
+		if strings.HasPrefix(strings.TrimSpace(v), "[") {
+			strict, err := lenient.JSON(v)
+			if err != nil {
+				r.refuse(refusal(component.NotJSON, textNotJSON, name))
+				return nil
+			}
+			gjson.Parse(strict).ForEach(func(_, entry gjson.Result) bool {
+				if entry.Type != gjson.String && entry.Type != gjson.Number {
+					text := textBadEntry
+					if wrong == component.UserIDInvalid {
+						text = textBadUser
+					}
+					r.refuse(refusal(wrong, text, name, shortened(entry.Raw)))
+					return false
+				}
+				return add(entry.String())
+			})
+		} else {
+			for entry := range strings.SplitSeq(v, ",") {
+				if !add(entry) {
+					break
+				}
+			}
+		}
+		if r.err != nil {
+			return nil
+		}
+	}
+	return entries
+}
+
+// array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
+// The text is the strict JSON of the array: as given, when it was that already.
+func (r *request) array(name string) (strict string, objects []gjson.Result) {
+	raw := r.first(name)
+	if strings.TrimSpace(raw) == "" {
+		return "", nil
+	}
+	strict, err := lenient.JSON(raw)
+	if err != nil {
+		r.refuse(refusal(component.NotJSON, textNotJSON, name))
+		return "", nil
+	}
+	list := gjson.Parse(strict)
+	if list.IsObject() {
+		strict = "[" + strict + "]"
+		list = gjson.Parse(strict)
+	}
+	if !list.IsArray() {
+		r.refuse(refusal(component.NotArray, textNotArray, name))
+		return "", nil
+	}
+	most := maxOf(name)
+	objects = []gjson.Result{}
+	list.ForEach(func(_, o gjson.Result) bool {
+		switch {
+		case !o.IsObject():
+			r.refuse(refusal(component.NotArray, textNotArray, name))
+		case len(objects) == most:
+			r.tooMany(name)
+		default:
+			objects = append(objects, o)
+			return true
+		}
+		return false
+	})
+	if r.err != nil {
+		return "", nil
+	}
+	return strict, objects
+}
