@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/time/rate"
@@ -68,9 +69,9 @@ func newIntake(s *Service) *intake {
 
 // Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.
 func (s *Service) Stanza(st stanza.Stanza) {
-	from, err := stanza.ParseJID(st.From)
+	from, err := stanza.ParsePrepared(st.From)
 	if err != nil {
-		s.metrics.ignored.WithLabelValues("address").Inc()
+		s.stranger(st, err)
 		return
 	}
 	switch st.Name {
@@ -84,8 +85,22 @@ func (s *Service) Stanza(st stanza.Stanza) {
 // CopiedMessage takes a message that a client sent to D itself, seen as a packet copy. It gets no error answers: only what
 // is addressed to us does.
 func (s *Service) CopiedMessage(st stanza.Stanza) {
-	if from, err := stanza.ParseJID(st.From); err == nil {
+	if from, err := stanza.ParsePrepared(st.From); err == nil {
 		s.message(st, from, true)
+	}
+}
+
+// strangerPause lies between two lines of the log about senders like those of [Service.stranger].
+const strangerPause = time.Minute
+
+// stranger takes a stanza whose sender is no address that the server could have prepared: nobody knows whose it is.
+func (s *Service) stranger(st stanza.Stanza, err error) {
+	s.metrics.ignored.WithLabelValues("address").Inc()
+	s.strangers.Do(func() {
+		s.log.Warn("the address of a sender is not in its prepared form: it could be taken for another account's, so nothing is taken from it", "error", err)
+	})
+	if st.Name == "message" && (st.Type == "" || st.Type == "chat" || st.Type == "normal") && !s.draining.Load() {
+		s.refuse(&item{st: st}, refuse(NotAllowed, "the sender's address is not in its prepared form (RFC 6122, Unicode 3.2)"))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"tlim/component/stanza"
 	"tlim/store"
@@ -106,23 +107,24 @@ type Deps struct {
 // Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
 // [New], run it with [Service.Run].
 type Service struct {
-	cfg      Config
-	store    Store
-	sender   Sender
-	log      *slog.Logger
-	now      func() time.Time
-	metrics  *metrics
-	kinds    *kindTable
-	presence *presence
-	watcher  *watcher
-	owed     *owed
-	groups   *groupCache
-	users    *directory
-	chats    *chatCache
-	intake   *intake
-	outbox   *outbox  // nil: no pushes
-	unasked  *unasked // nil: receipts are not for those who ask
-	calls    *calls
+	cfg       Config
+	store     Store
+	sender    Sender
+	log       *slog.Logger
+	now       func() time.Time
+	metrics   *metrics
+	kinds     *kindTable
+	presence  *presence
+	watcher   *watcher
+	owed      *owed
+	groups    *groupCache
+	users     *directory
+	chats     *chatCache
+	intake    *intake
+	strangers rate.Sometimes // bounds what is logged about them
+	outbox    *outbox        // nil: no pushes
+	unasked   *unasked       // nil: receipts are not for those who ask
+	calls     *calls
 
 	// Of the conveyor goroutine alone.
 	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
@@ -187,6 +189,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if s.cfg.Calls.Window <= 0 {
 		s.cfg.Calls.Window = 24 * time.Hour
 	}
+	s.strangers.Interval = strangerPause
 	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
 	s.calls = newCalls(s)
 	s.outbox = newOutbox(s, deps.Push)

@@ -98,7 +98,7 @@ func (t *Tokens) User(ctx context.Context, token string) (string, error) {
 	generation, err3 := strconv.ParseInt(parts[2], 10, 64)
 	local, err4 := stanza.Localpart(string(raw))
 	switch {
-	case errors.Join(err1, err2, err3, err4) != nil:
+	case errors.Join(err1, err2, err3, err4) != nil, local != string(raw):
 		return "", bad
 	case t.now().UnixMilli() >= ends:
 		return "", refuse(NotAllowed, "the token has ended, ask for a new one")

@@ -60,6 +60,14 @@ func TestTokens(t *testing.T) {
 		t.Errorf("of another site: %s", got)
 	}
 
+	// One for a name that preparation would make another's, as a process of another version could have signed it.
+	for _, local := range []string{"ZhangSan", "zhangsa\u207F"} {
+		signed := fmt.Sprintf("%s%s.%d.0", TokenPrefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
+		if got := user(tokens, signed+"."+sign(tokens.key, signed)); got != "error-011" {
+			t.Errorf("of %q: %s", local, got)
+		}
+	}
+
 	// Every other text is none: any character changed, parts exchanged, cut or grown.
 	for i := range len(token) {
 		changed := []byte(token)

@@ -57,7 +57,7 @@ func (d *TokenDesk) Question(st stanza.Stanza) (payload []byte, handled bool) {
 	} else if !asksForToken(st.Type, c) {
 		return nil, false
 	}
-	from, err := stanza.ParseJID(st.From)
+	from, err := stanza.ParsePrepared(st.From)
 	if err != nil || from.Domain != d.server || from.Local == "" || from.Resource == "" {
 		return nil, false
 	}
@@ -122,7 +122,7 @@ func (d *TokenDesk) Run(ctx context.Context) error {
 
 // answer sends the result or an error. One that the link has no room for is lost, and the client asks again.
 func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
-	from, _ := stanza.ParseJID(st.From) // it was read before
+	from, _ := stanza.ParsePrepared(st.From) // it was read before
 	tctx, cancel := context.WithTimeout(ctx, tokenTime)
 	token, expires, err := d.tokens.Issue(tctx, from.Local)
 	cancel()

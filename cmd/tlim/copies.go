@@ -160,7 +160,7 @@ func (c *copyLink) Stanza(st stanza.Stanza) {
 		c.trip(fmt.Errorf("%w: more than %d in %s", errTooManyCopies, c.most, copyPeriod))
 		return
 	}
-	from, err := stanza.ParseJID(inner.From)
+	from, err := stanza.ParsePrepared(inner.From)
 	if err != nil || from.Domain != c.domain || from.Local == "" || from.Resource == "" {
 		return
 	}

@@ -51,7 +51,7 @@ func readPresence(text string) (s Session, ok bool) {
 	if err != nil || st.Name != "presence" || st.Type != "" {
 		return s, false
 	}
-	if s.JID, err = stanza.ParseJID(st.From); err != nil || s.JID.Resource == "" {
+	if s.JID, err = stanza.ParsePrepared(st.From); err != nil || s.JID.Resource == "" {
 		return s, false
 	}
 	show, priority := false, false

@@ -21,6 +21,8 @@ var (
 	errEmptyPart = errors.New("an empty part")
 	errLongPart  = fmt.Errorf("a part longer than %d bytes", maxPart)
 	errNotUTF8   = errors.New("invalid UTF-8")
+
+	errNotPrepared = errors.New("not in its prepared form")
 )
 
 // ParseJID splits and prepares an address: nodeprep, a lower-case domain, resourceprep. An address of plain ASCII in lower
@@ -42,6 +44,26 @@ func ParseJID(s string) (JID, error) {
 	}
 	if j.Domain, err = domainprep(rest); err != nil {
 		return JID{}, fmt.Errorf("jid %.80q: domain: %w", s, err)
+	}
+	return j, nil
+}
+
+// ParsePrepared reads an address that the server vouches for. Its local part and resource have to be what preparation leaves as
+// they are: a server that prepares by other tables than ours could let one account in under a form that we take for another's.
+// Of the domain only the letter case of ASCII may differ, because nobody but the server itself can have it.
+func ParsePrepared(s string) (JID, error) {
+	j, err := ParseJID(s)
+	if err != nil {
+		return JID{}, err
+	}
+	rest, resource, _ := strings.Cut(s, "/")
+	local, domain := "", rest
+	if i := strings.IndexByte(rest, '@'); i >= 0 {
+		local, domain = rest[:i], rest[i+1:]
+	}
+	_, onlyASCII := scan(domain, inDomain)
+	if local != j.Local || resource != j.Resource || domain != j.Domain && !onlyASCII {
+		return JID{}, fmt.Errorf("jid %.80q: %w", s, errNotPrepared)
 	}
 	return j, nil
 }
@@ -68,7 +90,8 @@ func (j JID) String() string {
 // Localpart turns a user id into the local part of that user's JID: what a JID cannot hold is escaped (XEP-0106), then
 // nodeprep makes it lower case. A backslash is left alone: clients use the local part of their JID as their id, so an id that
 // holds escape sequences is one that was escaped already, and Localpart of a local part is that local part. An id that is
-// empty, begins or ends with a space, holds what nodeprep prohibits or gets longer than 1,023 bytes is an error.
+// empty, begins or ends with a space, holds what nodeprep prohibits, what Unicode 3.2 does not know or what preparation would
+// change once more, or gets longer than 1,023 bytes is an error.
 func Localpart(userID string) (string, error) {
 	if strings.HasPrefix(userID, " ") || strings.HasSuffix(userID, " ") {
 		return "", fmt.Errorf("user id %.80q begins or ends with a space", userID) // XEP-0106 section 4.2

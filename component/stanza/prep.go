@@ -2,46 +2,65 @@ package stanza
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/xdg-go/stringprep"
 )
 
-// The profiles of stringprep (RFC 3454) that addresses need. Code points that Unicode 3.2 does not know are refused in local
-// parts, as the server refuses them, so an id that no account can have is not an address of ours. In domains and resources,
-// which come from the server alone, they pass.
+// The profiles of stringprep (RFC 3454) that addresses need.
 var (
-	nodeprepProfile = stringprep.Profile{ // RFC 3920 appendix A
-		Mappings:  []stringprep.Mapping{stringprep.TableB1, stringprep.TableB2},
-		Normalize: true,
+	nodeprepProfile = newProfile(stringprep.Profile{ // RFC 3920 appendix A
+		Mappings: []stringprep.Mapping{tableB1, stringprep.TableB2},
 		Prohibits: []stringprep.Set{
-			stringprep.TableA1, stringprep.TableC1_1, stringprep.TableC1_2, stringprep.TableC2_1, stringprep.TableC2_2,
+			stringprep.TableC1_1, stringprep.TableC1_2, stringprep.TableC2_1, stringprep.TableC2_2,
 			stringprep.TableC3, stringprep.TableC4, stringprep.TableC5, stringprep.TableC6, stringprep.TableC7,
 			stringprep.TableC8, stringprep.TableC9,
 			{{'"', '"'}, {'&', '\''}, {'/', '/'}, {':', ':'}, {'<', '<'}, {'>', '>'}, {'@', '@'}},
 		},
 		CheckBiDi: true,
-	}
-	nameprepProfile = stringprep.Profile{ // RFC 3491
-		Mappings:  []stringprep.Mapping{stringprep.TableB1, stringprep.TableB2},
-		Normalize: true,
+	})
+	nameprepProfile = newProfile(stringprep.Profile{ // RFC 3491
+		Mappings: []stringprep.Mapping{tableB1, stringprep.TableB2},
 		Prohibits: []stringprep.Set{
 			stringprep.TableC1_2, stringprep.TableC2_2, stringprep.TableC3, stringprep.TableC4, stringprep.TableC5,
 			stringprep.TableC6, stringprep.TableC7, stringprep.TableC8, stringprep.TableC9,
 		},
 		CheckBiDi: true,
-	}
-	resourceprepProfile = stringprep.Profile{ // RFC 3920 appendix B
-		Mappings:  []stringprep.Mapping{stringprep.TableB1},
-		Normalize: true,
+	})
+	resourceprepProfile = newProfile(stringprep.Profile{ // RFC 3920 appendix B
+		Mappings: []stringprep.Mapping{tableB1},
 		Prohibits: []stringprep.Set{
 			stringprep.TableC1_2, stringprep.TableC2_1, stringprep.TableC2_2, stringprep.TableC3, stringprep.TableC4,
 			stringprep.TableC5, stringprep.TableC6, stringprep.TableC7, stringprep.TableC8, stringprep.TableC9,
 		},
 		CheckBiDi: true,
-	}
+	})
 )
+
+// tableB1 adds what the library's table has left out.
+var tableB1 = func() stringprep.Mapping {
+	table := stringprep.Mapping{0x1806: nil}
+	maps.Copy(table, stringprep.TableB1)
+	return table
+}()
+
+// profile holds the steps of stringprep before the normalisation and those after it. The library's own normalisation is that of
+// today's Unicode; stringprep is defined by Unicode 3.2, and so are the servers' libraries: see [normalize].
+type profile struct{ before, after stringprep.Profile }
+
+func newProfile(p stringprep.Profile) *profile {
+	return &profile{before: stringprep.Profile{Mappings: p.Mappings}, after: stringprep.Profile{Prohibits: p.Prohibits, CheckBiDi: p.CheckBiDi}}
+}
+
+func (p *profile) run(s string) (string, error) {
+	mapped, err := p.before.Prepare(s)
+	if err != nil {
+		return "", err
+	}
+	return p.after.Prepare(normalize(mapped))
+}
 
 func nodeprep(s string) (string, error) {
 	plain, onlyASCII := scan(s, inLocal)
@@ -53,7 +72,38 @@ func nodeprep(s string) (string, error) {
 			return strings.ToLower(s), fits(s)
 		}
 	}
-	return prepare(&nodeprepProfile, s)
+	if err := fits(s); err != nil || plainHan(s) {
+		return s, err
+	}
+	if !utf8.ValidString(s) {
+		return "", errNotUTF8
+	}
+	// What Unicode 3.2 does not know is refused as it was given. Behind the normalisation it would be too late: today's makes
+	// plain letters of some of it, and an id that no account can have would be another one's.
+	for _, r := range s {
+		if stringprep.TableA1.Contains(r) || corrected(r) {
+			return "", unknownRune(r)
+		}
+	}
+	out, err := prepare(nodeprepProfile, s)
+	if err != nil {
+		return "", err
+	}
+	if again, err := prepare(nodeprepProfile, out); err != nil || again != out || ambiguous(out) {
+		return "", errNotStable
+	}
+	return out, nil
+}
+
+// plainHan says whether s is made of characters that nodeprep leaves alone, as nearly all names beyond ASCII are: the CJK unified
+// ideographs of Unicode 3.2, and ASCII.
+func plainHan(s string) bool {
+	for _, r := range s {
+		if (r < 0x4E00 || r > 0x9FA5) && (r >= utf8.RuneSelf || ascii[r]&inLocal == 0) {
+			return false
+		}
+	}
+	return true
 }
 
 func domainprep(s string) (string, error) {
@@ -68,7 +118,7 @@ func domainprep(s string) (string, error) {
 		}
 		return "", errNotDomain
 	}
-	out, err := prepare(&nameprepProfile, s)
+	out, err := prepare(nameprepProfile, s)
 	if err != nil {
 		return "", err
 	}
@@ -94,7 +144,7 @@ func resourceprep(s string) (string, error) {
 	if plain, _ := scan(s, inResource); plain {
 		return s, fits(s)
 	}
-	return prepare(&resourceprepProfile, s)
+	return prepare(resourceprepProfile, s)
 }
 
 func fits(s string) error {
@@ -108,14 +158,14 @@ func fits(s string) error {
 }
 
 // prepare runs a profile. The input is bounded first: normalisation may lengthen it, and costs time.
-func prepare(p *stringprep.Profile, s string) (string, error) {
+func prepare(p *profile, s string) (string, error) {
 	if err := fits(s); err != nil {
 		return "", err
 	}
 	if !utf8.ValidString(s) {
 		return "", errNotUTF8
 	}
-	out, err := p.Prepare(s)
+	out, err := p.run(s)
 	if err != nil {
 		return "", err
 	}

@@ -115,7 +115,7 @@ func (k *link) takeIQ(st stanza.Stanza) {
 
 // takeAnswer is false for an answer that nobody waits for, and for one from somebody else than was asked.
 func (k *link) takeAnswer(st stanza.Stanza) bool {
-	from, err := stanza.ParseJID(st.From)
+	from, err := stanza.ParsePrepared(st.From)
 	if err != nil {
 		return false
 	}

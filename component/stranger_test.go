@@ -1,0 +1,52 @@
+package component
+
+import (
+	"strings"
+	"testing"
+
+	"tlim/component/stanza"
+)
+
+// TestDisguised: nobody gets to be another account by characters that one preparation turns into the other's name.
+func TestDisguised(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "wangwu", "x"))
+	h.sender.take()
+	for _, local := range []string{"ᴸisi", "lᵢsi", "Lisi", "ｌisi", "li\u00ADsi", "lisi\u1806"} {
+		for _, claimed := range []string{local, "lisi"} {
+			h.send(local+"/p", text("forged", claimed, "wangwu", "x"))
+			if d, posts := h.sender.take(); refusals(posts) != "error-011" || addresses(d, "forged") != "" {
+				t.Errorf("%+q as %+q: %s, %v", local, claimed, refusals(posts), d)
+			}
+		}
+		if devices := h.presence.devices("lisi"); len(devices) != 0 {
+			t.Errorf("%+q is seen as lisi: %v", local, devices)
+		}
+	}
+	for _, id := range []string{"ᴸisi", "lᵢsi"} { // each other door
+		h.send("zhangsan/p", text("m2", "zhangsan", id, "x"))
+		if _, posts := h.sender.take(); refusals(posts) != "error-008" {
+			t.Errorf("to %+q: %s", id, refusals(posts))
+		}
+		if spelling, err := h.Spell(t.Context(), id); err == nil {
+			t.Errorf("%+q is spelled %q", id, spelling)
+		}
+		if _, handled := (&TokenDesk{component: testComponent, server: testServer}).Question(stanza.Stanza{Name: "iq", Type: "get", ID: "1",
+			From: id + "@" + testServer + "/p", To: testComponent, Inner: []byte(`<token xmlns="urn:tlim:token"/>`)}); handled {
+			t.Errorf("%+q gets a token", id)
+		}
+	}
+	h.sendRaw("li\u00ADsi/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="m1"/>`)
+	h.CopiedMessage(stanza.Stanza{Name: "message", Type: "chat", From: "Lisi@" + testServer + "/p", To: "wangwu@" + testServer,
+		Inner: []byte("<body>" + text("copied", "lisi", "wangwu", "x") + "</body>")})
+	h.sync()
+	if d, posts := h.sender.take(); addresses(d, "copied") != "" || len(posts) != 1 || !strings.Contains(posts[0], "prepared") {
+		t.Errorf("a confirmation and a copy: %v, %v", posts, d)
+	}
+	for _, local := range []string{"李四", "élodie", "иван"} { // accounts as they are everywhere
+		h.send(local+"/手机", text("from "+local, local, "wangwu", "x"))
+		if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+			t.Errorf("%s: %s", local, refusals(posts))
+		}
+	}
+}
