@@ -51,9 +51,11 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	if cfg.AllowAnonymous != AnonymousNone {
 		log.Warn("HTTP calls without a key are allowed", "allow_anonymous", string(cfg.AllowAnonymous), "allow_from", fmt.Sprint(cfg.AllowFrom))
 	}
-	if a.handler, err = a.mount(); err != nil {
+	served, err := a.mount()
+	if err != nil {
 		return nil, err
 	}
+	a.handler = served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath}))
 	return a, nil
 }
 

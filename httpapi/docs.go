@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/swaggest/swgui/v5emb"
 )
 
@@ -26,26 +25,24 @@ const docsPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img
 // mountDocument serves the API's document and a page that shows it. Both need no key: they are the same at every site, and a
 // browser that opens a page has no way to send one but in the URL, where keys do not belong. What the page can do it does
 // with the key that its reader types in, from this origin, like any other page of this host.
-func (a *API) mountDocument(mux chi.Router) error {
+func (a *API) mountDocument(p paths) error {
 	document, err := a.document()
 	if err != nil {
 		return err
 	}
 	swagger := v5emb.New("tlim", "", base+"docs/")
+	const methods = "GET, HEAD"
+	other := a.refusing(&failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textFileMethod, args: []any{methods}, allow: methods})
 	serve := func(path string, write func(w http.ResponseWriter, r *http.Request)) {
-		mux.HandleFunc(base+path, func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodGet && r.Method != http.MethodHead {
-				const methods = "GET, HEAD"
-				a.refuse(w, r, &failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textFileMethod, args: []any{methods}, allow: methods})
-				return
-			}
+		h := func(w http.ResponseWriter, r *http.Request) {
 			start := a.cfg.Clock()
 			a.commonHeaders(w, r)
 			w.Header().Set("Content-Security-Policy", docsPolicy)
 			out := &fileWriter{responder: &responder{api: a, w: w, control: http.NewResponseController(w)}}
 			write(out, r)
 			a.metrics.seen("docs", out.status, anonymousName, a.cfg.Clock().Sub(start))
-		})
+		}
+		p.add(base+path, map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}, other)
 	}
 	content := func(media string, text []byte) func(http.ResponseWriter, *http.Request) {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +66,7 @@ func (a *API) mountDocument(mux chi.Router) error {
 	for name := range swaggerFiles {
 		serve("docs/"+name, func(w http.ResponseWriter, r *http.Request) {
 			plain := r.Clone(r.Context())
-			plain.URL.RawQuery = ""
+			plain.URL.Path, plain.URL.RawPath, plain.URL.RawQuery = base+"docs/"+name, "", ""
 			swagger.ServeHTTP(w, plain)
 		})
 	}

@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/go-chi/chi/v5"
-
 	"tlim/store"
 )
 
@@ -49,9 +47,10 @@ const (
 	defaultTransfers = 256
 )
 
-var filePrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+var filePrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
-// ValidPrefix says whether p can be one of [Files].Prefixes: a path like /cap-aco.
+// ValidPrefix says whether p can be one of [Files].Prefixes: a path like /cap-aco, without the steps . and .., which no
+// request path that is served has.
 func ValidPrefix(p string) bool { return filePrefix.MatchString(p) }
 
 // withDefaults fills in what is empty and says everything that is wrong.
@@ -104,28 +103,20 @@ func (a *API) fileRoutes() []fileRoute {
 }
 
 // mountFiles serves the files' paths at the root, below base and below every prefix.
-func (a *API) mountFiles(mux chi.Router) {
+func (a *API) mountFiles(p paths) {
 	if a.cfg.Files.Blobs == nil {
 		return
 	}
 	for _, rt := range a.fileRoutes() {
-		methods, handler := "GET, HEAD, POST, OPTIONS", a.serve(&rt.route)
+		allow, h := "GET, HEAD, POST, OPTIONS", a.serve(&rt.route)
+		handlers := map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h, http.MethodPost: h, http.MethodOptions: a.preflight}
 		if rt.answer != nil {
-			methods, handler = "POST, OPTIONS", a.serveBy(&rt.route, a.upload(rt.answer))
+			allow = "POST, OPTIONS"
+			handlers = map[string]http.HandlerFunc{http.MethodPost: a.serveBy(&rt.route, a.upload(rt.answer)), http.MethodOptions: a.preflight}
 		}
-		wrong := &failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textFileMethod, args: []any{methods}, allow: methods}
+		other := a.refusing(&failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textFileMethod, args: []any{allow}, allow: allow})
 		for _, prefix := range append([]string{"", base[:len(base)-1]}, a.cfg.Files.Prefixes...) {
-			path := prefix + "/" + rt.path
-			mux.Post(path, handler)
-			mux.Options(path, a.preflight)
-			if rt.answer == nil {
-				mux.Get(path, handler)
-				mux.Head(path, handler)
-				continue
-			}
-			refuse := func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, wrong) }
-			mux.Get(path, refuse)
-			mux.Head(path, refuse)
+			p.add(prefix+"/"+rt.path, handlers, other)
 		}
 	}
 }

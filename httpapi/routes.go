@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/go-chi/chi/v5"
-
 	"tlim/component"
 )
 
@@ -88,28 +86,23 @@ func gone(successor string) func(context.Context, *request) (any, error) {
 	}
 }
 
-// mount makes the handler of all routes. GET and POST alike; HEAD is not taken, because a HEAD of getOffline would clear a
+// mount makes the handlers of all paths. GET and POST alike; HEAD is not taken, because a HEAD of getOffline would clear a
 // queue that nobody saw.
-func (a *API) mount() (http.Handler, error) {
-	mux := chi.NewRouter()
+func (a *API) mount() (paths, error) {
+	p := paths{}
 	for _, rt := range a.routes() {
 		h := a.serve(&rt)
-		mux.Get(base+rt.path, h)
-		mux.Post(base+rt.path, h)
+		p.add(base+rt.path, map[string]http.HandlerFunc{http.MethodGet: h, http.MethodPost: h, http.MethodOptions: a.preflight},
+			a.refusing(&failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textNoMethod, allow: "GET, POST, OPTIONS"}))
 	}
-	a.mountFiles(mux)
-	if err := a.mountDocument(mux); err != nil {
+	a.mountFiles(p)
+	if err := a.mountDocument(p); err != nil {
 		return nil, err
 	}
-	mux.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodOptions {
-			a.preflight(w, r)
-			return
-		}
-		a.refuse(w, r, &failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textNoMethod, allow: "GET, POST, OPTIONS"})
-	})
-	mux.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		a.refuse(w, r, &failure{status: http.StatusNotFound, result: resultFail, text: textNoPath})
-	})
-	return mux, nil
+	return p, nil
+}
+
+// refusing is a handler that answers every call with f.
+func (a *API) refusing(f *failure) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { a.refuse(w, r, f) }
 }
