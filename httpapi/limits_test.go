@@ -112,9 +112,6 @@ func TestBodies(t *testing.T) {
 		want   int
 	}{
 		"a byte over 1 MiB": {fits + "y", nil, 413},
-		"multipart":         {"--x--", []string{"Content-Type", "multipart/form-data; boundary=x"}, 400},
-		"bad multipart":     {"--x--", []string{"Content-Type", "multipart/form-data; =;"}, 400},
-		"JSON":              {`{"user_id":"x"}`, []string{"Content-Type", "application/json"}, 400},
 		"JSON, empty":       {"", []string{"Content-Type", "application/json"}, 200},
 		"a charset":         {"user_id=x", []string{"Content-Type", "application/x-www-form-urlencoded; charset=UTF-8"}, 200},
 		"zipped":            {"user_id=x", []string{"Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"}, 400},

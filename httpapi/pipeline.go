@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime"
 	"runtime/debug"
-	"time"
 )
 
 // serve is the way of every call to rt.
@@ -126,66 +123,6 @@ func take(slots chan struct{}) error {
 	default:
 		return unavailable()
 	}
-}
-
-// What a body may hold before it costs a slot, and how many slots there are: anybody may send one, slowly, and its memory,
-// a few times its size, would be missed by chat.
-const (
-	smallBody = 16 << 10
-	maxBodies = 64
-)
-
-// readBody adds the parameters of a form body. A body that takes too long costs its connection. The holder of a key may send
-// as many as he likes.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) error {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil
-	}
-	if r.ContentLength > a.cfg.Limits.Body {
-		return a.tooLarge()
-	}
-	if t := r.Header.Get("Content-Type"); t != "" {
-		switch media, _, err := mime.ParseMediaType(t); {
-		case len(media) >= 10 && media[:10] == "multipart/":
-			return badRequest(textMultipart)
-		case err != nil || media != "application/x-www-form-urlencoded":
-			if r.ContentLength != 0 {
-				return badRequest(textContentType)
-			}
-		}
-	}
-	if r.Header.Get("Content-Encoding") != "" {
-		return badRequest(textContentEncoding)
-	}
-	control := http.NewResponseController(w)
-	// Errors of the deadlines: a ResponseWriter of a test has none.
-	_ = control.SetReadDeadline(time.Now().Add(a.cfg.Limits.BodyTime))
-	body := http.MaxBytesReader(w, r.Body, a.cfg.Limits.Body)
-	content, err := io.ReadAll(io.LimitReader(body, smallBody))
-	if err == nil && len(content) == smallBody {
-		if !req.caller.keyed || req.caller.user != "" {
-			if err := take(a.bodies); err != nil {
-				return err
-			}
-			req.release = func() { <-a.bodies }
-		}
-		var rest []byte
-		rest, err = io.ReadAll(body)
-		content = append(content, rest...)
-	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return a.tooLarge()
-	case err != nil:
-		return badRequest(textSlowBody)
-	}
-	_ = control.SetReadDeadline(time.Time{})
-	return req.form.add(string(content))
-}
-
-func (a *API) tooLarge() error {
-	return &failure{status: http.StatusRequestEntityTooLarge, result: "error-012", text: textTooLargeRequest, args: []any{a.cfg.Limits.Body}}
 }
 
 // fail answers with an error, and logs it when it is a fault of ours.

@@ -51,6 +51,17 @@ func (f form) add(encoded string) error {
 	return nil
 }
 
+// ascii says whether all names and values are ASCII.
+func (f form) ascii() bool {
+	other := func(r rune) bool { return r >= utf8.RuneSelf }
+	for name, values := range f {
+		if strings.ContainsFunc(name, other) || strings.ContainsFunc(strings.Join(values, ""), other) {
+			return false
+		}
+	}
+	return true
+}
+
 // unescape resolves %XX and '+'; a '%' without two hex digits stays as it is.
 func unescape(s string) string {
 	if !strings.ContainsAny(s, "%+") {

@@ -51,8 +51,9 @@ var (
 	textTooManyParameters = text{"参数超过 %d 个", "there are more than %d parameters"}
 	textTooLargeRequest   = text{"请求超过 %d 字节", "the request is larger than %d bytes"}
 	textSlowBody          = text{"请求正文未能完整读取", "the body of the request did not arrive whole and in time"}
-	textMultipart         = text{"此接口不接受 multipart，请使用 application/x-www-form-urlencoded", "multipart is not taken here, send application/x-www-form-urlencoded"}
-	textContentType       = text{"请求正文应为 application/x-www-form-urlencoded", "a body has to be application/x-www-form-urlencoded"}
+	textMultipart         = text{"此接口不读取 multipart 正文，请使用 application/x-www-form-urlencoded，或把参数写在 URL 中", "the parts of a multipart body are not read here: send application/x-www-form-urlencoded, or parameters in the URL"}
+	textContentType       = text{"请求正文不是 application/x-www-form-urlencoded，URL 中也没有参数", "the body is not application/x-www-form-urlencoded, and the URL has no parameters"}
+	textCharset           = text{"表单的字符集只能为 UTF-8", "the charset of a form can only be UTF-8: send it in UTF-8, and charset=UTF-8 or none"}
 	textContentEncoding   = text{"不支持压缩的请求正文", "a compressed body is not taken"}
 	textNoCaller          = text{"需要凭证：Authorization: Bearer <key> 或参数 access_token", "a key is needed: Authorization: Bearer <key>, or parameter access_token"}
 	textBadKey            = text{"凭证无效", "the key is not valid"}

@@ -1,0 +1,100 @@
+package httpapi
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestBodyTypes: the parameters of the URL count whatever the body is, as they did for getParameter of a servlet; those of a form
+// come behind them; a body of which nothing can be known is refused when it would have to be believed.
+func TestBodyTypes(t *testing.T) {
+	l := newLab(t, func(c *Config) { c.Language = English })
+	const form, json = "application/x-www-form-urlencoded", "application/json;charset=utf-8"
+	kind := func(media string) []string { return []string{"Content-Type", media} }
+	const full = "user_id=lisi&registrationId=r1"
+	for _, c := range []struct {
+		what, url, body string
+		header          []string
+		want            string // the call, or status and a word of the sentence
+	}{
+		{"JSON beside the URL", full, `{"user_id":"zhangsan"}`, kind(json), `RegisterPush "lisi" "r1"`},
+		{"JSON in GBK", full, "{\"a\":\"\xd5\xc5\"}", kind("application/json;charset=GBK"), `RegisterPush "lisi" "r1"`},
+		{"text", full, "user_id=zhangsan", kind("text/plain"), `RegisterPush "lisi" "r1"`},
+		{"XML", full, "<x/>", kind("text/xml; charset=gb2312"), `RegisterPush "lisi" "r1"`},
+		{"bytes", full, "\xff\x00\xfe", kind("application/octet-stream"), `RegisterPush "lisi" "r1"`},
+		{"multipart", full, "--x\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nzhangsan\r\n--x--", kind("multipart/form-data; boundary=x"), `RegisterPush "lisi" "r1"`},
+		{"bad multipart", full, "--x--", kind("multipart/form-data; =;"), `RegisterPush "lisi" "r1"`},
+		{"a type that is none", full, "x", kind("json"), `RegisterPush "lisi" "r1"`},
+		{"zipped JSON", full, "\x1f\x8b", []string{"Content-Type", json, "Content-Encoding", "gzip"}, `RegisterPush "lisi" "r1"`},
+		{"no type, bytes", full, "\xff\x00\xfe", kind(""), `RegisterPush "lisi" "r1"`},
+		{"no type, JSON", full, `{"user_id":"zhangsan"}`, kind(""), `RegisterPush "lisi" "r1"`},
+		{"no type, a form", "user_id=lisi", "registrationId=r1", kind(""), `RegisterPush "lisi" "r1"`},
+		{"no type, only a form", "", full, kind(""), `RegisterPush "lisi" "r1"`},
+		{"URL before form", "user_id=lisi", "registrationId=r1&user_id=zhangsan", kind(form), `RegisterPush "lisi" "r1"`},
+		{"an empty body", full, "", kind(json), `RegisterPush "lisi" "r1"`},
+		{"identity", "", full, []string{"Content-Type", form, "Content-Encoding", "identity"}, `RegisterPush "lisi" "r1"`},
+		{"JSON beside a part", "user_id=lisi", `{"registrationId":"r1"}`, kind(json), "400 registrationId"},
+		{"only JSON", "", `{"user_id":"lisi"}`, kind(json), "400 no parameters"},
+		{"only JSON, with the key", "access_token=" + adminKey, `{"user_id":"lisi"}`, kind(json), "400 no parameters"},
+		{"only parts", "", "--x--", kind("Multipart/form-data; boundary=x"), "400 multipart"},
+		{"zipped", full, "x", []string{"Content-Type", form, "Content-Encoding", "gzip"}, "400 compressed"},
+		{"a form that is none", full, "\xff", kind(form), "400 UTF-8"},
+		{"no type, only bytes", "", "\xff", kind(""), "400 UTF-8"},
+
+		{"UTF-8", "", "user_id=lisi&registrationId=%E5%BC%A0", kind(form + ";charset=UTF-8"), `RegisterPush "lisi" "张"`},
+		{"utf8", "", "user_id=lisi&registrationId=张", kind(form + `; Charset="utf8"`), `RegisterPush "lisi" "张"`},
+		{"a colon", "", full, kind(form + ";charset:utf-8;"), `RegisterPush "lisi" "r1"`},
+		{"an empty charset", "", full, kind(form + "; charset="), `RegisterPush "lisi" "r1"`},
+		{"Java's own, ASCII", "", full, kind(form + "; charset=ISO-8859-1"), `RegisterPush "lisi" "r1"`},
+		{"Java's own, not ASCII", "", "user_id=lisi&registrationId=%E5%BC%A0", kind(form + "; charset=ISO-8859-1"), "400 charset"},
+		{"ASCII that is not", "", "user_id=lisi&registrationId=r1&%E5%BC%A0=1", kind(form + "; charset=US-ASCII"), "400 charset"},
+		{"GBK", "", "user_id=lisi&registrationId=%D5%C5", kind(form + "; charset=GBK"), "400 charset"},
+		{"GBK that reads as UTF-8", "", "user_id=lisi&registrationId=%E5%BC%A0%E5%BC%A0", kind(form + "; charset=gb2312"), "400 charset"},
+		{"GBK beside the URL", full, "x=%D5%C5", kind(form + ";charset=GBK"), "400 charset"},
+		{"GBK with a colon", "", full, kind(form + ";charset:gbk"), "400 charset"},
+		{"UTF-16", "", full, kind(form + ";charset=utf-16"), "400 charset"},
+	} {
+		a := l.do(t, http.MethodPost, "registerAppPushCode", c.url, c.body, append([]string{"Authorization", "Bearer " + adminKey}, c.header...)...)
+		calls := l.svc.taken()
+		if strings.HasPrefix(c.want, "Register") {
+			if a.status != 200 || len(calls) != 1 || calls[0] != c.want {
+				t.Errorf("%s: %d %s after %q, want %s", c.what, a.status, a.body, calls, c.want)
+			}
+			continue
+		}
+		status, word, _ := strings.Cut(c.want, " ")
+		if fmt.Sprint(a.status) != status || !strings.Contains(a.body, word) || a.object(t)["result"] == "ok" || len(calls) > 0 {
+			t.Errorf("%s: %d %s after %q, want %s", c.what, a.status, a.body, calls, c.want)
+		}
+	}
+	// Every endpoint takes its parameters so.
+	for _, rt := range l.routes() {
+		query := strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan")
+		header := []string{"Authorization", "Bearer " + adminKey}
+		want := l.do(t, http.MethodPost, rt.path, "", query, header...)
+		l.svc.taken()
+		for _, media := range []string{json, "text/plain", "multipart/form-data; boundary=x"} {
+			if query == "" { // it was dropped
+				continue
+			}
+			if got := l.do(t, http.MethodPost, rt.path, query, "{}", append([]string{"Content-Type", media}, header...)...); got.status != want.status || got.body != want.body {
+				t.Errorf("%s with %s: %d %s, as a form %d %s", rt.path, media, got.status, got.body, want.status, want.body)
+			}
+		}
+	}
+}
+
+// TestIgnoredBodies: what is read past is still bounded.
+func TestIgnoredBodies(t *testing.T) {
+	l := newLab(t)
+	key := []string{"Content-Type", "application/json", "Authorization", "Bearer " + adminKey}
+	defer fill(l.bodies)() // it keeps nothing, so it costs no slot
+	if a := l.do(t, http.MethodPost, "findSessions", "user_id=x", strings.Repeat(" ", 1<<20), key...); a.status != 200 {
+		t.Errorf("1 MiB: %d %s", a.status, a.body)
+	}
+	if a := l.do(t, http.MethodPost, "findSessions", "user_id=x", strings.Repeat(" ", 1<<20+1), key...); a.status != 413 {
+		t.Errorf("more: %d %s", a.status, a.body)
+	}
+}
