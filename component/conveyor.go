@@ -82,7 +82,7 @@ func (s *Service) fill(first *item) []*item {
 	bytes := int64(0)
 	for it := first; ; {
 		if it.call == nil && it.msg.env == nil {
-			if err := s.decode(it); err != nil {
+			if err := s.read(it); err != nil {
 				s.refuse(it, err)
 				s.intake.release(it)
 				it = nil

@@ -135,6 +135,8 @@ func config(t *testing.T, text string) func(*Config) {
 				c.ServerReceipts = value
 			case "group_fanout":
 				c.GroupReceipts = value
+			case "copies":
+				c.Copies = true
 			case "sender_as_user":
 				c.SenderAsUser = true
 			case "array_bodies":

@@ -85,8 +85,12 @@ func (s *Service) decode(it *item) error {
 	s.metrics.longFields.Add(float64(long))
 	m.env = env
 	m.toUser = addressedTo(it.st.To)
-	if env.Kind.reads && !env.Opaque {
-		m.targets = env.msgIDs()
+	if env.Kind.names && !env.Opaque {
+		ids := env.msgIDs()
+		if len(ids) > maxNamed {
+			return refuse(TooLarge, "the body names %d messages, and at most %d are taken: send several", len(ids), maxNamed)
+		}
+		m.targets = ids
 	}
 	return s.identity(it)
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
 
 	"tlim/component/stanza"
 )
@@ -14,12 +13,14 @@ import (
 // item is one unit of the conveyor's order: a stanza of a client, or a call.
 type item struct {
 	// A stanza.
-	st     stanza.Stanza
-	from   stanza.JID
-	size   int64
-	sender *senderState
-	msg    incoming // filled by decode
-	copied bool     // a packet copy of a message to D: no answers, and the server delivered it itself
+	st      stanza.Stanza
+	from    stanza.JID
+	size    int64
+	sender  *senderState
+	msg     incoming // filled by decode
+	copied  bool     // a packet copy of a message to D: no answers, and the server delivered it itself
+	debited bool     // it was counted for more than 1: its own debt does not refuse it
+	charged bool     // so were its receivers
 
 	// A call of the API.
 	call *call
@@ -42,12 +43,6 @@ func (c *call) answer(err error) error {
 	}
 	c.done <- err
 	return err
-}
-
-// senderState bounds one user.
-type senderState struct {
-	limiter  *rate.Limiter
-	inflight atomic.Int32
 }
 
 // knownSenders bounds the memory for rate limits: a user forgotten early only gets a full bucket again.
@@ -138,15 +133,11 @@ func (in *intake) offer(it *item) error {
 	cfg := &in.s.cfg
 	sender, ok := in.senders.Get(it.from.Local)
 	if !ok {
-		limit := rate.Inf
-		if cfg.UserRate > 0 {
-			limit = rate.Limit(cfg.UserRate)
-		}
-		sender = &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst)}
+		sender = newSenderState(cfg)
 		in.senders.Add(it.from.Local, sender)
 	}
-	if !sender.limiter.AllowN(in.s.now(), 1) {
-		return refuse(TryLater, "more messages a second than one user may send, send it again later")
+	if !sender.allow(in.s.now()) {
+		return refuse(TryLater, tooFast)
 	}
 	if cfg.UserInflight > 0 && int(sender.inflight.Load()) >= cfg.UserInflight {
 		return refuse(TryLater, "too many messages of this user wait, send it again later")

@@ -23,6 +23,7 @@ type Kind struct {
 	async   bool // the sender's other devices get a copy with the subject ASYNC
 	confirm bool // copies ask for an XEP-0184 receipt
 	reads   bool // the server acts on ids in the body objects
+	names   bool // on ids of messages, which are maxNamed at most
 	bare    bool // it says all by its type: the body may be missing
 	late    bool // a notice that a former member may still send
 	first   bool // deletes rows, so it begins a batch (store.Change: deletions come first)
@@ -40,13 +41,13 @@ type kindTable struct {
 func newKinds() *kindTable {
 	rows := []Kind{
 		// 1:1
-		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, act: actReadChat},
-		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, first: true, act: actRevokeChat},
+		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, names: true, act: actReadChat},
+		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, names: true, first: true, act: actRevokeChat},
 		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bare: true, act: actChat},
 		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat},
 		// groups
-		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, act: actReadGroup},
-		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, first: true, act: actRevokeGroup},
+		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, names: true, act: actReadGroup},
+		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, names: true, late: true, first: true, act: actRevokeGroup},
 		{Name: "MTS-103", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actRemovedNotice},
 		{Name: "MTS-104", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
 		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
@@ -55,7 +56,7 @@ func newKinds() *kindTable {
 		// business messages from clients: passed on or refused, without a trace
 		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},
 		// commands
-		{Name: "MTC-000", scope: scopeCommand, reads: true, act: actConfirm},
+		{Name: "MTC-000", scope: scopeCommand, reads: true, names: true, act: actConfirm},
 		{Name: "MTC-100", scope: scopeCommand, act: actForgedReceipt},
 		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
 	}

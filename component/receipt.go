@@ -85,6 +85,9 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 			if p := newPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != adminID {
 				authors = append(authors, p)
 			}
+		} else if !t.b.s.keepsUnknown() {
+			taken++
+			continue
 		} else if t.groupID == "" {
 			author = t.peer.ID
 		} else if local, err := stanza.Localpart(author); err == nil && author != t.groupID {
@@ -99,6 +102,11 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 	t.nowhere = own > 0 && own == len(t.it.msg.targets) // nobody is told that he has read what he wrote himself
 	return authors, nil
 }
+
+// keepsUnknown says whether a receipt is written for a message that is not in ofmessage. Where all messages are ours that one
+// was revoked, cleaned up, or never there: nobody can ask for its receipts, and no clean-up would find them. Of the old
+// system's messages nobody knows what there was; and a packet copy comes up to 5 s late, when it may have been read.
+func (s *Service) keepsUnknown() bool { return s.adopted || s.cfg.Copies }
 
 // receipt writes one ofstatus row, or raises it from web to mobile; it never goes back.
 func (t *turn) receipt(msgID, author string, status int) {

@@ -300,10 +300,15 @@ func TestAdopted(t *testing.T) {
 		t.Errorf("left of m4: %v %v", rows, err)
 	}
 	// A message read twice, as old data may hold it: both rows say the same from now on.
-	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}`)
+	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"of the old system"}]}`)
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 2 || read[key][0].Status+read[key][1].Status != 4 {
 		t.Errorf("receipts of m1: %v %v", read, err)
+	}
+	// Nobody knows what the old system had: a receipt of what is not there is kept.
+	key = store.ReceiptKey{MsgID: "of the old system", Reader: "lisi"}
+	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 1 || read[key][0].Sender != "zhangsan" {
+		t.Errorf("receipts of what is not there: %v %v", read, err)
 	}
 	// A revoke under the id of its message is no second message of that id.
 	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")

@@ -22,6 +22,7 @@ type Config struct {
 	Server    string // D, the server's domain
 	Component string // C, ours
 
+	Copies          bool          // messages to the server's own domain come too, late
 	SenderAsUser    bool          // copies come from user@D instead of user@C
 	Delivery        string        // auto, bare or resources
 	ServerReceipts  string        // requested, always or never

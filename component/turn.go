@@ -47,6 +47,9 @@ func (t *turn) decide() error {
 		t.signals()
 		return nil
 	}
+	if err := t.afford(); err != nil {
+		return err
+	}
 
 	// 1. where it belongs
 	if err := t.address(); err != nil {
@@ -73,8 +76,10 @@ func (t *turn) decide() error {
 		if t.b.trusting && t.env.Kind.Stored { // it may be the retry of what its sender was allowed then
 			return errLookFirst
 		}
+		t.chargeRefused()
 		return err
 	}
+	t.charge()
 
 	// 4. rows, copies, receipt
 	t.emit()

@@ -36,7 +36,7 @@ func componentConfig(cfg Config) component.Config {
 	l := cfg.Limits
 	return component.Config{
 		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component,
-		SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
+		Copies: bool(cfg.XMPP.Copies), SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
 		ServerReceipts: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
 		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",

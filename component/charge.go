@@ -1,0 +1,131 @@
+package component
+
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A sender's rate (limits.per_user_rate) counts what a message costs, not how many there are. Every message counts 1 where it
+// comes in; what it costs beyond that is known later, and is debited then:
+//
+//	1 for each 10 messages that it names
+//	1 for each 8 KiB of the stanza
+//	1 for each 50 receivers, times what its size counts
+//
+// So a group message to 200 counts 5. A debit may take the sender into debt. What was decided is never refused for it: while
+// a sender is in debt the next messages are, also those that wait already.
+const (
+	idsPerCount       = 10
+	receiversPerCount = 50
+	bytesPerCount     = 8 << 10
+)
+
+// maxNamed is how many messages a read receipt, a revoke or a confirmation may name. Each costs a look and up to a row.
+const maxNamed = 200
+
+const tooFast = "more than one user may send in a second (large messages, large groups and many ids count for more than one), send it again later"
+
+// senderState bounds one user.
+type senderState struct {
+	limiter  *rate.Limiter
+	inflight atomic.Int32
+	debt     atomic.Int64 // until when the sender is in debt, in nanoseconds since the epoch
+}
+
+func newSenderState(cfg *Config) *senderState {
+	limit := rate.Inf
+	if cfg.UserRate > 0 {
+		limit = rate.Limit(cfg.UserRate)
+	}
+	return &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst)}
+}
+
+// allow counts one message; false when that is more than the sender may send.
+func (u *senderState) allow(now time.Time) bool { return u.limiter.AllowN(now, 1) }
+
+// debit counts n more. now must not lie before that of another call: the limiter would count the time between twice.
+func (u *senderState) debit(now time.Time, n int) {
+	if n <= 0 || u.limiter.Limit() == rate.Inf {
+		return
+	}
+	var wait time.Duration
+	for ; n > 0; n -= u.limiter.Burst() { // it takes no more at once
+		wait = u.limiter.ReserveN(now, min(n, u.limiter.Burst())).DelayFrom(now)
+	}
+	if wait > 0 {
+		u.debt.Store(now.Add(wait).UnixNano())
+	}
+}
+
+// indebted says whether the sender still pays for what was decided before.
+func (u *senderState) indebted(now func() time.Time) bool {
+	until := u.debt.Load()
+	return until != 0 && now().UnixNano() < until
+}
+
+// read decodes an item, and counts what its sender has us read and look up.
+func (s *Service) read(it *item) error {
+	if it.sender == nil {
+		return s.decode(it)
+	}
+	if it.sender.indebted(s.now) {
+		return refuse(TryLater, tooFast)
+	}
+	err := s.decode(it)
+	if !it.confirms() {
+		if n := int(it.size/bytesPerCount) + len(it.msg.targets)/idsPerCount; n > 0 {
+			it.debited = true
+			it.sender.debit(s.now(), n)
+		}
+	}
+	return err
+}
+
+// confirms says whether a stanza is a confirmation: it counts 1, whatever it names.
+func (it *item) confirms() bool {
+	return it.msg.env != nil && it.msg.env.Kind.Name == "MTC-000"
+}
+
+// afford refuses a message whose sender went into debt by those that were decided before it.
+func (t *turn) afford() error {
+	it := t.it
+	if it.sender == nil || it.debited || !it.sender.indebted(t.b.s.now) {
+		return nil
+	}
+	return refuse(TryLater, tooFast)
+}
+
+// charge counts the receivers of a message that was accepted, once: a batch may be decided again.
+func (t *turn) charge() {
+	n := len(t.to) + len(t.toOnly)
+	if t.env.Kind.late {
+		n += len(t.b.formers[t.groupID]) + t.env.names() // they were read, and are compared
+	}
+	t.count(n)
+}
+
+// chargeRefused counts the members of a group in which the sender was refused: they were read to find that out.
+func (t *turn) chargeRefused() {
+	if t.group != nil {
+		t.count(len(t.group.members))
+	}
+}
+
+func (t *turn) count(people int) {
+	it := t.it
+	if it.sender == nil || it.charged || people < receiversPerCount || it.confirms() {
+		return
+	}
+	it.debited, it.charged = true, true
+	it.sender.debit(t.b.s.now(), (1+int(it.size/bytesPerCount))*people/receiversPerCount)
+}
+
+// names is how many users the body names.
+func (e *Envelope) names() (n int) {
+	for i := range e.Objects {
+		n += len(e.Objects[i].UserIDs)
+	}
+	return n
+}

@@ -1,0 +1,229 @@
+package component
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// crowd makes a group of zhangsan with n members, him included, of whom nobody is there.
+func (h *harness) crowd(n int) string {
+	h.t.Helper()
+	members := []string{"zhangsan"}
+	var users []store.User
+	for i := 1; i < n; i++ {
+		id := fmt.Sprintf("member%d", i)
+		members, users = append(members, id), append(users, store.User{ID: id})
+	}
+	if err := h.AddUsers(h.t.Context(), users); err != nil {
+		h.t.Fatal(err)
+	}
+	return h.makeGroup("zhangsan", members...)
+}
+
+// naming is a body that names n messages.
+func naming(prefix string, n int, session string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `,{"msg_id":"%s%d","session_id":%q}`, prefix, i, session)
+	}
+	return "[" + b.String()[1:] + "]"
+}
+
+func envelopeOf(id, kind, from, to, body string) string {
+	return fmt.Sprintf(`{"msg_id":%q,"msg_type":%q,"msg_from":%q,"msg_to":%q,"msg_time":"1","body":%s}`, id, kind, from, to, body)
+}
+
+// TestNamesAtMost: every kind by which a sender names messages takes maxNamed of them; of more nothing is done at all.
+func TestNamesAtMost(t *testing.T) {
+	h := start(t, nil)
+	g := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	tried := 0
+	for name, kind := range h.kinds.named {
+		if !kind.names {
+			continue
+		}
+		tried++
+		to := "lisi"
+		if kind.scope == scopeGroup {
+			to = g
+		}
+		for n, want := range map[int]string{maxNamed: "", maxNamed + 1: string(TooLarge)} {
+			h.send("zhangsan/p", envelopeOf(fmt.Sprint(name, n), name, "zhangsan", to, naming(name, n, g)))
+			d, posts := h.sender.take()
+			changes := h.rec.take()
+			if got := strings.ReplaceAll(refusals(posts), "receipt", ""); got != want {
+				t.Errorf("%s naming %d: %q, want %q", name, n, got, want)
+			}
+			if want != "" && len(d)+len(changes) > 0 {
+				t.Errorf("%s naming %d was refused, and did %v %v", name, n, copiesOf(d), changes)
+			}
+		}
+	}
+	if tried != 5 {
+		t.Errorf("%d kinds name messages", tried)
+	}
+	h.send("zhangsan/p", envelopeOf("same", "MTT-100", "zhangsan", "lisi", "["+strings.Repeat(`{"msg_id":"x"},`, maxNamed)+`{"msg_id":"x"}]`))
+	if d, posts := h.sender.take(); len(d) != 1 || len(posts) != 0 {
+		t.Errorf("one message named %d times: %v", maxNamed+1, posts)
+	}
+}
+
+// TestUnknownRevokeIsKept: a revoke that comes before its message works, and costs its sender what it names.
+func TestUnknownRevokeIsKept(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", envelopeOf("v", "MTT-101", "zhangsan", "lisi", naming("m", maxNamed, "")))
+	h.sender.take()
+	h.send("zhangsan/p", text("m199", "zhangsan", "lisi", "too late"))
+	if d, posts := h.sender.take(); len(d) != 0 || refusals(posts) != "receipt" {
+		t.Errorf("revoked before it came: %s %s", copiesOf(d), refusals(posts))
+	}
+}
+
+// TestCharge: what each message counts against its sender's rate.
+func TestCharge(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10_000 })
+	g := h.crowd(200)
+	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", groupText("g0", "zhangsan", g, "x"))
+	received := `<received xmlns="urn:xmpp:receipts" id="x"/>`
+	padded := func(envelope string, bytes int) string {
+		return strings.Replace(envelope, "{", `{"new":"`+strings.Repeat("x", bytes)+`",`, 1)
+	}
+	for _, c := range []struct {
+		what, device, envelope string
+		raw                    string
+		want                   float64
+	}{
+		{"a text", "zhangsan/p", text("m1", "zhangsan", "lisi", "x"), "", 1},
+		{"it again", "zhangsan/p", text("m1", "zhangsan", "lisi", "x"), "", 1},
+		{"a large text", "zhangsan/p", padded(text("m2", "zhangsan", "lisi", "x"), 60_000), "", 1 + 7},
+		{"no JSON, and large", "zhangsan/p", strings.Repeat("x", 60_000), "", 1 + 7},
+		{"a read receipt of few", "zhangsan/p", envelopeOf("r1", "MTT-100", "zhangsan", "lisi", naming("m", 9, "")), "", 1},
+		{"a read receipt of 100", "zhangsan/p", envelopeOf("r2", "MTT-100", "zhangsan", "lisi", naming("m", 100, "")), "", 1 + 10},
+		{"a revoke of 100", "zhangsan/p", envelopeOf("v1", "MTT-101", "zhangsan", "lisi", naming("q", 100, "")), "", 1 + 10},
+		{"a revoke of another's", "lisi/p", envelopeOf("v2", "MTT-101", "lisi", "zhangsan", strings.Replace(naming("n", 100, ""), "n99", "m0", 1)), "", 1 + 10},
+		{"a confirmation of 200", "zhangsan/p", envelopeOf("c1", "MTC-000", "zhangsan", "lisi", naming("m", 200, strings.Repeat("x", 60))), "", 1},
+		{"a confirmation by XEP-0184", "zhangsan/p", "", received, 1},
+		{"a group text", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1 + 4},
+		{"it again", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1},
+		{"a large group text", "zhangsan/p", padded(groupText("g2", "zhangsan", g, "x"), 20_000), "", 1 + 2 + 3*4},
+		{"a read receipt to one author in a group", "member1/p", envelopeOf("r3", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"g0"}]`), "", 1},
+		{"a stranger's group text", "wangwu/p", groupText("g3", "wangwu", g, "x"), "", 1 + 4},
+		{"a revoke in a group", "zhangsan/p", envelopeOf("v3", "MTS-101", "zhangsan", g, naming("g", 20, g)), "", 1 + 2 + 4},
+		{"a notice that names 400", "zhangsan/p", envelopeOf("n1", "MTS-106", "zhangsan", g,
+			`[{"session_id":"`+g+`","subscribers":[`+strings.Repeat(`{"user_id":"x"},`, 399)+`{"user_id":"x"}]}]`), "", 1 + (400+200)/50},
+	} {
+		local, _, _ := strings.Cut(c.device, "/")
+		tokens := func() float64 {
+			if u, ok := h.intake.senders.Get(local); ok {
+				return u.limiter.TokensAt(h.clock.now())
+			}
+			return 10_000
+		}
+		before := tokens()
+		if c.raw != "" {
+			h.sendRaw(c.device, "lisi@"+testComponent, c.raw)
+		} else {
+			h.send(c.device, c.envelope)
+		}
+		if got := before - tokens(); got != c.want {
+			_, posts := h.sender.take()
+			t.Errorf("%s counts %v, want %v: %s", c.what, got, c.want, refusals(posts))
+		}
+	}
+}
+
+// TestChargedOnce: a batch that has to be decided again counts once.
+func TestChargedOnce(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1000 })
+	g := h.crowd(200)
+	h.together(func() {
+		h.post("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
+		h.post("zhangsan/p", groupText("g1", "zhangsan", g, "x")) // for which the ids of all are looked up
+	})
+	h.failWhenFirst(store.ErrData)
+	h.together(func() {
+		h.post("zhangsan/p", groupText("g2", "zhangsan", g, "x"))
+		h.post("zhangsan/p", groupText("g3", "zhangsan", g, "x")) // and which is then taken one by one
+	})
+	u, _ := h.intake.senders.Get("zhangsan")
+	if got := 1000 - u.limiter.TokensAt(h.clock.now()); got != 4+4*3 {
+		t.Errorf("four messages, of which one is a retry, count %v", got)
+	}
+}
+
+// failWhenFirst lets the next write fail.
+func (h *harness) failWhenFirst(err error) {
+	failed := false
+	h.rec.failWhen(func(store.Change) error {
+		if failed {
+			return nil
+		}
+		failed = true
+		return err
+	})
+}
+
+// TestDebt: who has sent what costs much is held up for it, messages that wait already included, and nobody else is. What was
+// decided stands.
+func TestDebt(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10 })
+	g := h.crowd(500)
+	h.together(func() {
+		for i := range 5 {
+			h.post("zhangsan/p", groupText(fmt.Sprint("g", i), "zhangsan", g, "x")) // 1 + 10 each
+		}
+		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.post("lisi/p", text("m2", "lisi", "wangwu", "x"))
+	})
+	d, posts := h.sender.take()
+	var copies int
+	for i := range d {
+		if strings.HasPrefix(d[i].ID, "g") {
+			copies += len(d[i].To)
+		}
+	}
+	answers := map[string]int{}
+	for _, p := range posts {
+		who := "lisi"
+		if strings.Contains(p, "zhangsan@") {
+			who = "zhangsan"
+		}
+		answers[who+" "+refusals([]string{p})]++
+	}
+	if copies != 500 || answers["zhangsan error-013"] != 5 || answers["zhangsan receipt"] != 1 || answers["lisi receipt"] != 1 || addresses(d, "m2") == "" {
+		t.Errorf("%d copies, answers %v", copies, answers)
+	}
+	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
+	h.clock.move(5 * time.Second)
+	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+		t.Errorf("before the debt is paid: %s", refusals(posts))
+	}
+	h.clock.move(2 * time.Second)
+	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+		t.Errorf("after it: %s", refusals(posts))
+	}
+}
+
+// TestDebtHoldsBack: ids are counted when a message is read, so a queue of such messages is not looked up as a whole.
+func TestDebtHoldsBack(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 50 })
+	h.together(func() {
+		for i := range 40 {
+			h.post("zhangsan/p", envelopeOf(fmt.Sprint("v", i), "MTT-101", "zhangsan", "lisi", naming(fmt.Sprint("x", i), maxNamed, "")))
+		}
+	})
+	rows := 0
+	for _, c := range h.rec.take() {
+		rows += len(c.SetIDs)
+	}
+	if _, posts := h.sender.take(); rows != maxNamed || strings.Count(refusals(posts), string(TryLater)) != 39 {
+		t.Errorf("%d rows, %s", rows, refusals(posts))
+	}
+}
