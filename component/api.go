@@ -1,17 +1,34 @@
 package component
 
-// NewGroup asks for a group. Members that the directory does not know are skipped; one named twice is taken once.
+import "tlim/store"
+
+// NewGroup asks for a group. A member named twice is taken once; one whom the directory does not have is looked for on the
+// server, and left out only when there is no such account.
 type NewGroup struct {
 	Type    int
 	Owner   string // need not be known, nor a member
 	Members []string
+	Asker   string // who it is, "" for one with a key: see [Service.CreateGroup]
 }
 
-// GroupEdit changes a group: a new name unless Name is empty, and members added or removed. Users unknown to the directory
-// are skipped; an added user who is a member already is refreshed.
+// GroupMembers are those of a call who were taken into a group, and those who were not.
+type GroupMembers struct {
+	Taken   []store.Member
+	Skipped []Skipped
+}
+
+// GroupEdit changes a group: a new name unless Name is empty, and members added or removed. Who is added is looked for as in
+// NewGroup; a user who is a member already is refreshed.
 type GroupEdit struct {
 	ID, Name    string
 	Add, Remove []string
+	Asker       string // as of NewGroup
+}
+
+// GroupEdited is what became of a GroupEdit.
+type GroupEdited struct {
+	Time    string    // of the change, in epoch milliseconds
+	Skipped []Skipped // of Add
 }
 
 // Notice is what a business system pushes: one message from admin to each receiver.
@@ -20,7 +37,14 @@ type Notice struct {
 	Body      string   // strict JSON text of the array of objects
 	Receivers []string // user ids, @session:<group id> or @all
 	Caller    string   // whose Key it is; two callers may use the same
+	Asker     string   // who it is, "" for one with a key: see [Service.CreateGroup]
 	Key       string   // a repeated call has the same, among those of the Type; "" for none
+}
+
+// Noticed is what became of a Notice.
+type Noticed struct {
+	CallID  string    // for [Service.TrackNotice]
+	Skipped []Skipped // of Receivers: who has no account, and groups in which there is nobody
 }
 
 // MemberPresence is what findPresence answers of one member.

@@ -24,11 +24,11 @@ func staff(n int) []string {
 // notify calls as the key oa and wants to succeed.
 func (h *harness) notify(n Notice) string {
 	h.t.Helper()
-	id, err := h.Notify(h.t.Context(), asked(n))
+	noticed, err := h.Notify(h.t.Context(), asked(n))
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return id
+	return noticed.CallID
 }
 
 // asked fills in what a test does not care for.
@@ -127,7 +127,7 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi"}, Key: "order 1", Body: `[{"docTitle":"other"}]`},
 		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
-		if id, err := h.Notify(t.Context(), asked(n)); codeOf(err) != IDConflict || id != "" {
+		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != IDConflict || noticed.CallID != "" {
 			t.Errorf("%+v: %q %v", n, id, err)
 		}
 	}
@@ -334,7 +334,7 @@ func TestCallAnswerLost(t *testing.T) {
 						t.Fatal(err)
 					}
 					h.each(1, people)
-					h.forgotten(id)
+					h.forgotten(id.CallID)
 				})
 			}
 		}
@@ -359,7 +359,7 @@ func TestCallsTogether(t *testing.T) {
 				if err != nil {
 					t.Errorf("%s: %v", name, err)
 				}
-				ids <- id
+				ids <- id.CallID
 			}()
 		}
 		first := <-ids

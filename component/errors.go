@@ -31,6 +31,8 @@ const (
 type Error struct {
 	Code Code
 	Text string // English, one sentence without a full stop
+
+	Skipped []Skipped // when there is nobody else: who was left out, and why
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }

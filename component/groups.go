@@ -17,40 +17,50 @@ const (
 	maxWideName  = 256 // characters of the columns for names and pictures
 )
 
-// CreateGroup makes a group of the members that the directory knows. Errors: *Error with error-002, 004, 006 or 010, or
+// CreateGroup makes a group of the members that the directory has, or who may have an account on the server: it asks, for
+// some seconds at most, and takes those of whom nobody can tell. An Asker without a key can have few questions asked; beyond
+// them nobody can tell. Errors: *Error with error-002, 004, 006 or 010, the last with those who were left out, or
 // ErrUnavailable.
-func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, []store.Member, error) {
+func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, GroupMembers, error) {
 	ownerLocal, err := stanza.Localpart(n.Owner)
 	if err != nil {
-		return store.Group{}, nil, refuse(GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
+		return store.Group{}, GroupMembers{}, refuse(GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
+	}
+	verdicts, err := s.lookFor(ctx, n.Asker, n.Members, false)
+	if err != nil {
+		return store.Group{}, GroupMembers{}, err
 	}
 	g := store.Group{ID: uuid.NewString(), Type: n.Type}
-	var members []store.Member
+	var members GroupMembers
 	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
-		found, users, err := b.knownUsers(ctx, append([]string{n.Owner}, n.Members...))
+		owner, _, err := b.knownUsers(ctx, []string{n.Owner})
 		if err != nil {
 			return err
 		}
-		g.Owner = s.person(ownerLocal, found).ID
-		if !slices.ContainsFunc(n.Members, func(id string) bool { local, _ := stanza.Localpart(id); return local == ownerLocal }) {
-			users = slices.DeleteFunc(users, func(u store.User) bool { return u.JID == ownerLocal }) // a member only if listed
+		g.Owner = s.person(ownerLocal, owner).ID
+		users, skipped, err := b.admitted(ctx, n.Members, verdicts)
+		if err != nil {
+			return err
 		}
+		members = GroupMembers{Skipped: skipped}
 		if len(users) == 0 {
-			return refuse(GroupNotCreated, "none of the subscribers is a known user")
+			return &Error{Code: GroupNotCreated, Text: "none of the subscribers is a known user", Skipped: skipped}
 		}
 		now := millis(b.now.UnixMilli())
 		g.CreateTime = now
-		members = nil
 		var names []string
 		for _, u := range users {
-			members = append(members, newMember(u, g.ID, now))
+			members.Taken = append(members.Taken, newMember(u, g.ID, now))
 			names = append(names, orDefault(u.Name, u.ID))
 		}
 		g.Name = cut(strings.Join(names, ","), maxGroupName)
-		b.changes = append(b.changes, store.Change{Groups: []store.Group{g}, Members: members})
+		b.changes = append(b.changes, store.Change{Groups: []store.Group{g}, Members: members.Taken})
 		b.stale = append(b.stale, g.ID)
 		return nil
 	}})
+	if err == nil {
+		s.tellSkipped("group", g.ID, members.Skipped)
+	}
 	return g, members, err
 }
 
@@ -60,14 +70,7 @@ func newMember(u store.User, groupID, now string) store.Member {
 
 // knownUsers finds those of ids that the directory has, each once, in the given order.
 func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.User, []store.User, error) {
-	var locals []string
-	seen := map[string]bool{} // a call may name tens of thousands, and chat waits for it
-	for _, id := range ids {
-		if local, err := stanza.Localpart(id); err == nil && !seen[local] {
-			seen[local] = true
-			locals = append(locals, local)
-		}
-	}
+	locals := localparts(ids)
 	found := make(map[string]store.User, len(locals))
 	for chunk := range slices.Chunk(locals, noticeSlice) {
 		some, err := b.s.users.lookup(ctx, chunk)
@@ -87,24 +90,29 @@ func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.
 	return found, users, nil
 }
 
-// ModifyGroup renames a group or changes its members, and returns the time of the change. Errors: error-003 when there is
-// nothing to change, error-009, error-012, ErrUnavailable.
-func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) {
+// ModifyGroup renames a group or changes its members. Whom it adds it looks for as [Service.CreateGroup] does. Errors:
+// error-003 when there is nothing to change, error-009, error-012, ErrUnavailable.
+func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, error) {
 	switch {
 	case e.Name == "" && len(e.Add)+len(e.Remove) == 0:
-		return "", refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
+		return GroupEdited{}, refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
 	case utf8.RuneCountInString(e.Name) > maxWideName:
-		return "", refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
+		return GroupEdited{}, refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
 	case !stanza.ValidXML(e.Name):
-		return "", refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
+		return GroupEdited{}, refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
 	}
 	if s.cfg.PurgeOnRemove && len(e.Remove) > 0 {
 		if err := s.eraseAuthors(ctx, e.ID, e.Remove); err != nil {
-			return "", err
+			return GroupEdited{}, err
 		}
 	}
+	verdicts, err := s.lookFor(ctx, e.Asker, e.Add, false)
+	if err != nil {
+		return GroupEdited{}, err
+	}
 	var now string
-	err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	var skipped []Skipped
+	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, e.ID)
 		if err != nil {
 			return err
@@ -115,7 +123,8 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) 
 			edit.Name = &e.Name
 		}
 		change := store.Change{EditGroups: []store.GroupEdit{edit}}
-		_, added, err := b.knownUsers(ctx, e.Add)
+		var added []store.User
+		added, skipped, err = b.admitted(ctx, e.Add, verdicts)
 		if err != nil {
 			return err
 		}
@@ -140,7 +149,11 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (string, error) 
 		b.stale = append(b.stale, e.ID)
 		return nil
 	}})
-	return now, err
+	if err != nil {
+		return GroupEdited{}, err
+	}
+	s.tellSkipped("group", e.ID, skipped)
+	return GroupEdited{now, skipped}, nil
 }
 
 // find returns the rows of those members that ids name, in any spelling.

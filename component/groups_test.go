@@ -69,7 +69,7 @@ func TestCreateGroup(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members) != len(strings.Fields(c.members)) {
+		if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members.Taken) != len(strings.Fields(c.members)) {
 			t.Errorf("%s: %+v, members %s", name, g, h.members(g.ID))
 		}
 		rows, err := h.db.Groups(t.Context(), []string{g.ID})
@@ -87,8 +87,8 @@ func TestCreateGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	g, members, err := h.CreateGroup(t.Context(), NewGroup{Type: 1, Owner: "zhangsan", Members: ids})
-	if err != nil || len([]rune(g.Name)) != 200 || len(members) != 60 || g.Type != 1 {
-		t.Errorf("a long name: %d characters, %d members, %v", len([]rune(g.Name)), len(members), err)
+	if err != nil || len([]rune(g.Name)) != 200 || len(members.Taken) != 60 || g.Type != 1 {
+		t.Errorf("a long name: %d characters, %d members, %v", len([]rune(g.Name)), len(members.Taken), err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestModifyGroup(t *testing.T) {
 		if codeOf(err) != code || h.members(id) != members {
 			t.Errorf("%+v: %v, members %s", e, err, h.members(id))
 		}
-		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at || at != millis(h.clock.now().UnixMilli())) {
+		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != millis(h.clock.now().UnixMilli())) {
 			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
 		}
 	}

@@ -40,6 +40,7 @@ type harness struct {
 	push    []Channel
 	origin  Source   // of users
 	login   Accounts // on the server
+	asked   Finder   // nil: nobody can tell, but of nobody
 	logged  io.Writer
 	metered *prometheus.Registry
 	after   func(time.Duration) <-chan time.Time // of the outbox
@@ -374,7 +375,7 @@ func (h *harness) run(change func(*Config)) {
 	}
 	h.db, h.rec = db, &recordingStore{Store: db}
 	h.metered = prometheus.NewRegistry()
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Source: h.origin, Accounts: h.login, Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -387,6 +388,23 @@ func (h *harness) run(change func(*Config)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)
 	go func() { h.stopped <- h.Run(ctx) }()
+}
+
+// untold is a server that tells of no account, but that there is none of nobody.
+type untold struct{}
+
+func (untold) HasAccount(_ context.Context, local string) (bool, error) {
+	if strings.HasPrefix(local, "nobody") {
+		return false, nil
+	}
+	return false, ErrUntold
+}
+
+func (h *harness) find() Finder {
+	if h.asked == nil {
+		return untold{}
+	}
+	return h.asked
 }
 
 func (h *harness) logger() *slog.Logger {

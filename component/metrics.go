@@ -17,6 +17,7 @@ type metrics struct {
 	pushes                                                                                 *prometheus.CounterVec
 	pushCall                                                                               *prometheus.HistogramVec
 	calls                                                                                  *prometheus.CounterVec
+	skipped                                                                                *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
@@ -54,6 +55,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.pushCall = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
+	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
 	for code := range conditions {
 		begin(m.refused, string(code))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"tlim/component/stanza"
 	"tlim/store"
@@ -15,21 +16,25 @@ import (
 // if the process crashes or the caller has left.
 //
 // A call with the Key of an earlier one of the same Caller waits for that and answers as it did. Its errors are an *Error
-// (error-014: the Key was used for another request) or ErrUnavailable: then nothing was stored, or what was begun is being
-// finished, and repeating the call with its Key is right in either case.
-func (s *Service) Notify(ctx context.Context, n Notice) (callID string, err error) {
+// (error-014: the Key was used for another request; error-008 with Skipped: none of the receivers has an account) or
+// ErrUnavailable: then nothing was stored, or what was begun is being finished, and repeating the call with its Key is right in
+// either case.
+//
+// A receiver whom the directory does not have, or who has left it, is looked for on the server first, which may take some
+// seconds. Who has no account is left out and named; nobody else is: of whom nobody can tell gets the message.
+func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 	// 1. what is asked
 	long, err := n.check(s.cfg.Limits)
 	if err != nil {
-		return "", err
+		return Noticed{}, err
 	}
 	s.metrics.longFields.Add(float64(long))
 	select { // calls of the process before are known from then on
 	case <-s.started:
 	case <-s.ended:
-		return "", ErrUnavailable
+		return Noticed{}, ErrUnavailable
 	case <-ctx.Done():
-		return "", ErrUnavailable
+		return Noticed{}, ErrUnavailable
 	}
 	now := s.now()
 	row := store.Call{ID: newCallID(now), Key: n.key(), Caller: cut(n.Caller, maxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
@@ -43,47 +48,50 @@ func (s *Service) Notify(ctx context.Context, n Notice) (callID string, err erro
 
 	// 2. what is there of it already
 	if err := s.calls.claim(ctx, u); err != nil {
-		return "", err
+		return Noticed{}, err
 	}
-	to, answered, err := s.prepare(ctx, u, n.Receivers)
-	if err != nil || answered != "" {
+	to, answered, err := s.prepare(ctx, u, n)
+	if err != nil || answered.CallID != "" {
 		s.calls.end(u, err)
 		return answered, err
 	}
 
 	// 3. the messages
-	return s.begin(ctx, u, to)
+	if answered.CallID, err = s.begin(ctx, u, to); err == nil {
+		s.tellSkipped("notice", answered.CallID, answered.Skipped)
+	}
+	return answered, err
 }
 
-// prepare finds out whom a call is to serve; or the id of the call that has done all of it.
-func (s *Service) prepare(ctx context.Context, u *underway, names []string) (to []person, answered string, err error) {
+// prepare finds out whom a call is to serve, and who is left out; with a CallID, it is that of the call that has done all of it.
+func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []person, answered Noticed, err error) {
 	since := callIDFrom(s.now().Add(-s.cfg.Calls.Window))
 	if u.Key != "" {
 		row, found, err := s.store.CallByKey(ctx, u.Key)
 		switch {
 		case err != nil:
-			return nil, "", ErrUnavailable
+			return nil, Noticed{}, ErrUnavailable
 		case found && row.ID >= since:
-			answered, err := s.repeated(u, row)
+			answered, err := s.repeated(ctx, u, row, n.Receivers)
 			return nil, answered, err
 		case found:
 			u.expired = row.ID
 		}
 	}
-	if to, err = s.receivers(ctx, names); err != nil {
-		return nil, "", err
+	if to, answered.Skipped, err = s.receivers(ctx, n.Asker, n.Receivers); err != nil {
+		return nil, Noticed{}, err
 	}
 	if u.Business == "" {
-		return to, "", nil
+		return to, answered, nil
 	}
 	earlier, err := s.store.CallsAbout(ctx, u.Business, since)
 	if err != nil {
-		return nil, "", ErrUnavailable
+		return nil, Noticed{}, ErrUnavailable
 	}
 	served := map[string]bool{}
 	for _, id := range earlier {
 		if err := s.served(ctx, id, served); err != nil {
-			return nil, "", ErrUnavailable
+			return nil, Noticed{}, ErrUnavailable
 		}
 	}
 	before := len(to)
@@ -92,22 +100,60 @@ func (s *Service) prepare(ctx context.Context, u *underway, names []string) (to 
 		s.metrics.calls.WithLabelValues(callOverlapping).Inc()
 	}
 	if len(to) == 0 && u.Key == "" {
-		return nil, earlier[len(earlier)-1], nil
+		answered.CallID = earlier[len(earlier)-1]
 	}
-	return to, "", nil
+	return to, answered, nil
 }
 
-// repeated answers a call whose key was there before.
-func (s *Service) repeated(u *underway, before store.Call) (string, error) {
+// repeated answers a call whose key was there before, as it was answered then.
+func (s *Service) repeated(ctx context.Context, u *underway, before store.Call, names []string) (Noticed, error) {
 	switch {
 	case before.Digest != u.Digest:
 		s.metrics.calls.WithLabelValues(callConflicting).Inc()
-		return "", refuse(IDConflict, "the idempotency key was used for another request")
+		return Noticed{}, refuse(IDConflict, "the idempotency key was used for another request")
 	case !before.Done: // whoever claimed it is still at it: only another process can be
-		return "", ErrUnavailable
+		return Noticed{}, ErrUnavailable
+	}
+	skipped, err := s.unserved(ctx, before, names)
+	if err != nil {
+		return Noticed{}, ErrUnavailable
 	}
 	s.metrics.calls.WithLabelValues(callRepeated).Inc()
-	return before.ID, (&underway{Call: before}).answer()
+	return Noticed{before.ID, skipped}, (&underway{Call: before}).answer()
+}
+
+// unserved are those whom a call that is done names by their ids and who got no message by it, nor, where receivers are told
+// apart by the business id, by an earlier one: they had no account then, whether or not they have one now.
+func (s *Service) unserved(ctx context.Context, done store.Call, names []string) ([]Skipped, error) {
+	served, calls := map[string]bool{}, []string{done.ID}
+	if done.Business != "" {
+		about, err := s.store.CallsAbout(ctx, done.Business, callIDFrom(s.now().Add(-s.cfg.Calls.Window)))
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, about...)
+	}
+	for _, id := range calls {
+		if err := s.served(ctx, id, served); err != nil {
+			return nil, err
+		}
+	}
+	var skipped []Skipped
+	seen := map[string]bool{}
+	for _, name := range names {
+		if strings.HasPrefix(name, "@") {
+			continue
+		}
+		p, err := s.spell(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[p.Local] && !served[chatName(adminID, p.ID)] {
+			skipped = append(skipped, Skipped{name, SkipUnknown})
+		}
+		seen[p.Local] = true
+	}
+	return skipped, nil
 }
 
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
@@ -172,9 +218,25 @@ func (s *Service) begin(ctx context.Context, u *underway, to []person) (string, 
 // noticeSlice is how many receivers are one transaction; chat may pass between two.
 const noticeSlice = 500
 
-// receivers maps what msgTo may name to users, each once.
-func (s *Service) receivers(ctx context.Context, names []string) ([]person, error) {
-	var list []person
+// receivers maps what msgTo may name to users, each once, and says whom it leaves out.
+func (s *Service) receivers(ctx context.Context, caller string, names []string) (list []person, skipped []Skipped, err error) {
+	// 1. Those who are named by their ids: are there such users?
+	var ids []string
+	for _, name := range names {
+		if strings.HasPrefix(name, "@session:") || name == "@all" {
+			continue
+		}
+		if _, err := stanza.Localpart(name); err != nil {
+			return nil, nil, refuse(UserIDInvalid, "msgTo holds an empty or impossible user id")
+		}
+		ids = append(ids, name)
+	}
+	verdicts, err := s.lookFor(ctx, caller, ids, true)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	// 2. Everybody who is meant.
 	seen := map[string]bool{}
 	add := func(p person) {
 		if p.Local != "" && !seen[p.Local] {
@@ -182,52 +244,72 @@ func (s *Service) receivers(ctx context.Context, names []string) ([]person, erro
 			list = append(list, p)
 		}
 	}
-	var locals []string
 	for _, name := range names {
-		switch group, isGroup := strings.CutPrefix(name, "@session:"); {
-		case isGroup:
-			rows, err := s.store.Groups(ctx, []string{group})
+		if group, isGroup := strings.CutPrefix(name, "@session:"); isGroup {
+			members, err := s.membersOf(ctx, group)
 			if err != nil {
-				return nil, ErrUnavailable
+				return nil, nil, err
 			}
-			if _, ok := rows[group]; !ok {
-				return nil, refuse(NoSuchGroup, "there is no session %q", group)
-			}
-			members, err := s.store.Members(ctx, []string{group})
-			if err != nil {
-				return nil, ErrUnavailable
-			}
-			for _, m := range members[group] {
+			for _, m := range members {
 				add(newPerson(m.UserID, s.cfg.Server))
 			}
-		case name == "@all":
-			if err := s.everybody(ctx, func(u store.User) { add(newPerson(u.ID, s.cfg.Server)) }); err != nil {
-				return nil, ErrUnavailable
+			if len(members) == 0 {
+				skipped = append(skipped, Skipped{name, SkipEmpty})
 			}
-		default:
-			local, err := stanza.Localpart(name)
-			if err != nil {
-				return nil, refuse(UserIDInvalid, "msgTo holds an empty or impossible user id")
+		} else if name == "@all" {
+			n := 0
+			if err := s.everybody(ctx, func(u store.User) { n++; add(newPerson(u.ID, s.cfg.Server)) }); err != nil {
+				return nil, nil, ErrUnavailable
 			}
-			locals = append(locals, local)
+			if n == 0 {
+				skipped = append(skipped, Skipped{name, SkipEmpty})
+			}
 		}
 	}
-	for chunk := range slices.Chunk(locals, noticeSlice) {
-		found, err := s.users.lookup(ctx, chunk)
+	for chunk := range slices.Chunk(ids, noticeSlice) {
+		found, err := s.users.lookup(ctx, localparts(chunk))
 		if err != nil {
-			return nil, ErrUnavailable
+			return nil, nil, ErrUnavailable
 		}
-		for _, local := range chunk {
-			add(s.person(local, found))
+		for _, id := range chunk {
+			local, _ := stanza.Localpart(id) // it was one above
+			u, known := found[local]
+			switch {
+			case seen[local]:
+			case verdicts[local] == accountMissing && known && u.Left:
+				skipped = append(skipped, Skipped{id, SkipLeft})
+			case verdicts[local] == accountMissing && !known, !known && utf8.RuneCountInString(local) > maxID:
+				skipped = append(skipped, Skipped{id, SkipUnknown})
+			default:
+				add(s.person(local, found))
+			}
+			seen[local] = true
 		}
 	}
 	switch {
 	case len(list) == 0:
-		return nil, refuse(UserIDInvalid, "msgTo names nobody")
+		s.tellSkipped("notice", "", skipped)
+		return nil, nil, &Error{Code: UserIDInvalid, Text: "msgTo names nobody who has an account", Skipped: skipped}
 	case len(list) > callMost:
-		return nil, refuse(TooLarge, "msgTo names more than %d users", callMost)
+		return nil, nil, refuse(TooLarge, "msgTo names more than %d users", callMost)
 	}
-	return list, nil
+	return list, skipped, nil
+}
+
+// membersOf reads the members of a group that has to be there.
+func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, error) {
+	rows, err := s.store.Groups(ctx, []string{group})
+	if err != nil {
+		return nil, ErrUnavailable
+	}
+	if _, ok := rows[group]; !ok {
+		return nil, refuse(NoSuchGroup, "there is no session %q", group)
+	}
+	members, err := s.store.Members(ctx, []string{group})
+	if err != nil {
+		return nil, ErrUnavailable
+	}
+	return members[group], nil
 }
 
 // everybody walks the directory.

@@ -98,6 +98,7 @@ type Deps struct {
 	Snapshots Snapshotter // nil: presence is only what clients send
 	Source    Source      // nil: the directory is what AddUsers says and what is seen on the wire
 	Accounts  Accounts    // nil: accounts are somebody else's
+	Finder    Finder      // nil: nobody can tell whether there is an account
 	Files     Files       // nil: clean-up leaves files alone
 	Push      []Channel   // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
@@ -126,6 +127,7 @@ type Service struct {
 	outbox    *outbox        // nil: no pushes
 	unasked   *unasked       // nil: receipts are not for those who ask
 	calls     *calls
+	finder    *finder
 
 	// Of the conveyor goroutine alone.
 	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
@@ -197,6 +199,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
+	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {

@@ -828,8 +828,8 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		return err, func(ok bool) {
 			if ok {
 				m.groups[g.ID] = sg
-				if len(rows) != len(members) {
-					m.fault("%s has %d members", sg.name, len(rows))
+				if len(rows.Taken) != len(members) {
+					m.fault("%s has %d members", sg.name, len(rows.Taken))
 				}
 			}
 		}
@@ -890,11 +890,11 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 			to = []string{user}
 		}
 		id, err := m.Notify(ctx, Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: to})
-		m.tell("a notice %s to %v: %v", id, to, err)
+		m.tell("a notice %s to %v: %v", id.CallID, to, err)
 		return err, func(ok bool) {
 			for i, u := range to {
 				if ok {
-					m.noticed(store.Message{MsgID: noticeID(id, i+1), Type: "MTB-100", From: adminID, To: u, Body: `[{"title":"t"}]`, SessionID: adminID}, nil)
+					m.noticed(store.Message{MsgID: noticeID(id.CallID, i+1), Type: "MTB-100", From: adminID, To: u, Body: `[{"title":"t"}]`, SessionID: adminID}, nil)
 				}
 			}
 		}

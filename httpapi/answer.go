@@ -96,6 +96,9 @@ func (o *responder) failed(f *failure, rt *route, sessionID string) object {
 	if len(sessionID) <= 4*idLength {
 		v["session_id"] = sessionID
 	}
+	if len(f.skipped) > 0 {
+		v[skippedName] = f.skipped
+	}
 	return v.done(&detail{f.result, f.text.in(o.api.cfg.Language, f.args)})
 }
 

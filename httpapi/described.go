@@ -70,5 +70,22 @@ var (
 	groupMoved   = field{name: "session_modify_time", kind: millis, text: "When it was last changed, in epoch milliseconds."}
 )
 
+// skippedField are those of the call's list who were left out; reasons are the words that its endpoint has for it.
+func skippedField(reasons string) field {
+	return field{name: skippedName, kind: rows, text: "Who was left out; empty when nobody was. Also in the refusal of a call that names nobody else.", of: []field{
+		{name: "reason", kind: words, text: "Why, for programs: " + reasons + "."},
+		{name: "user_id", kind: words, text: "As the call wrote it."}}}
+}
+
+// skippedName is that of the list.
+const skippedName = "skipped"
+
+// Why somebody is left out, for the document.
+const (
+	skippedOfGroups = "unknown: the directory does not have this user, and the server has no such account; left: has left the directory (removeUser, or the source of users); reserved: admin; missing: an entry without a user_id"
+	skippedOfEdits  = skippedOfGroups + "; type: neither add nor del"
+	skippedOfCalls  = "unknown: the directory does not have this user, and the server has no such account; left: has left the directory, and has no account any more; empty: a group, or @all, in which there is nobody"
+)
+
 // total is how many rows there are, whatever part of them is answered.
 var totalField = field{name: "total", kind: number, text: "How many rows there are in all."}

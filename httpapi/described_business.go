@@ -2,7 +2,7 @@ package httpapi
 
 import "tlim/component"
 
-const receiversText = "User ids of the receivers: separated by commas, repeated, or a JSON array. @session:<id> is the members of a group, @all everybody. Each gets one message; more than 500 are committed in slices of 500."
+const receiversText = "User ids of the receivers: separated by commas, repeated, or a JSON array. @session:<id> is the members of a group, @all everybody. Each gets one message; who is not in the directory and has no account on the server is left out and named in skipped, and msgTo that names nobody else is error-008; more than 500 are committed in slices of 500."
 
 func notice(summary string, content ...field) endpoint {
 	return endpoint{tag: "business", summary: summary,
@@ -12,7 +12,7 @@ func notice(summary string, content ...field) endpoint {
 			{name: "msgTo", kind: ids, missing: component.UserIDInvalid, text: receiversText},
 			{name: "msg_to", kind: ids, text: "Older name of msgTo."},
 			{name: keyParameter, kind: callKey, text: "What a repeated call has in common with the first, within idempotency.window (24 hours): up to 255 printable ASCII characters, such as a UUID, of which letter case counts. Also as header " + keyHeader + ". Each API key has its own, for each of the three endpoints. With other content it is error-014."}},
-		answer: []field{{name: "call_id", kind: words, text: "Id of the call, for findNotice. A repeat answers that of the first."}},
+		answer: []field{{name: "call_id", kind: words, text: "Id of the call, for findNotice. A repeat answers that of the first."}, skippedField(skippedOfCalls)},
 		codes:  []component.Code{component.NotJSON, component.GroupIDEmpty, component.UserIDInvalid, component.NoSuchGroup, component.TooLarge, component.IDConflict}}
 }
 

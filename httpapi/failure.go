@@ -24,6 +24,8 @@ type failure struct {
 	args   []any
 	retry  time.Duration // > 0: Retry-After
 	allow  string        // Allow, of a 405
+
+	skipped []skippedRow // when there was nobody else: whom the call named
 }
 
 // Error is the English sentence.

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *API) addSession(ctx context.Context, r *request) (any, error) {
-	var g component.NewGroup
+	g := component.NewGroup{Asker: a.asker(r)}
 	// 1. Each kind of mistake has its own code (HTTP.md): the type, the owner, the list.
 	kind, err := strconv.ParseInt(strings.TrimSpace(r.first("session_type")), 10, 32)
 	switch {
@@ -33,9 +33,11 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	if objects == nil {
 		return nil, refusal(component.NotArray, textNotArray, "subscribers")
 	}
+	var out leftOut
 	seen := map[string]bool{"": true}
 	for _, o := range objects {
-		if user := r.member("subscribers", o); !seen[user] {
+		user := r.member("subscribers", o)
+		if out.note(r, "subscribers", o, user); !seen[user] {
 			seen[user] = true
 			g.Members = append(g.Members, user)
 		}
@@ -44,31 +46,35 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 		return nil, r.err
 	}
 
-	// 2. The group and those of them that the directory knows.
+	out.tell(a, r)
+
+	// 2. The group and those of them who are users.
 	group, members, err := a.svc.CreateGroup(ctx, g)
 	if err != nil {
-		return nil, err
+		return nil, out.refused(err)
 	}
 	type row struct {
 		UserID string `json:"user_id"`
 	}
-	rows := make([]row, 0, len(members))
-	for _, m := range members {
+	rows := make([]row, 0, len(members.Taken))
+	for _, m := range members.Taken {
 		rows = append(rows, row{m.UserID})
 	}
 	return object{"session_id": group.ID, "session_name": group.Name, "session_type": group.Type, "session_user": group.Owner,
-		"session_create_time": group.CreateTime, "subscribers": rows}, nil
+		"session_create_time": group.CreateTime, skippedName: out.rows(members.Skipped), "subscribers": rows}, nil
 }
 
 func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
-	e := component.GroupEdit{ID: r.id("session_id", component.GroupIDEmpty), Name: r.text("session_name", nameLength)}
+	e := component.GroupEdit{ID: r.id("session_id", component.GroupIDEmpty), Name: r.text("session_name", nameLength), Asker: a.asker(r)}
 	_, objects := r.array("subscribers")
 	// The entries were carried out one after the other in the old system: of several for one user the last one counts.
 	type entry struct{ user, what string }
 	var entries []entry
+	var out leftOut
 	last := map[string]int{}
 	for i, o := range objects {
 		at := entry{r.member("subscribers", o), r.field("subscribers", o, "type", nameLength)}
+		out.note(r, "subscribers", o, at.user)
 		entries = append(entries, at)
 		if at.what == "add" || at.what == "del" {
 			last[at.user] = i
@@ -78,22 +84,29 @@ func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 		return nil, r.err
 	}
 	for i, at := range entries {
+		counts, known := last[at.user]
 		switch {
-		case at.user == "" || last[at.user] != i:
+		case at.user == "":
+		case !known:
+			out.add(at.user, skipType)
+		case counts != i:
 		case at.what == "add":
 			e.Add = append(e.Add, at.user)
 		case at.what == "del":
 			e.Remove = append(e.Remove, at.user)
 		}
 	}
+	out.tell(a, r)
 	if e.Name == "" && len(e.Add) == 0 && len(e.Remove) == 0 {
-		return nil, refusal(component.GroupNameEmpty, textNothingToChange)
+		f := refusal(component.GroupNameEmpty, textNothingToChange)
+		f.skipped = out.rows(nil)
+		return nil, f
 	}
-	modified, err := a.svc.ModifyGroup(ctx, e)
+	edited, err := a.svc.ModifyGroup(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	return object{"session_id": e.ID, "session_modify_time": modified}, nil
+	return object{"session_id": e.ID, "session_modify_time": edited.Time, skippedName: out.rows(edited.Skipped)}, nil
 }
 
 func (a *API) deleteSession(ctx context.Context, r *request) (any, error) {

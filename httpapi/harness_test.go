@@ -303,6 +303,13 @@ type recorder struct {
 	away     bool              // everything that an id or nobody would make fail does: the database is away
 	clearErr error             // of ClearOffline
 	hook     func(call string) // runs in every call
+	askers   []string          // of calls that look for users
+}
+
+func (s *recorder) asked(by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.askers = append(s.askers, by)
 }
 
 func (s *recorder) note(name string, args ...any) {
@@ -353,26 +360,43 @@ func (s *recorder) outcome(id string) error {
 	return nil
 }
 
-func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.Group, []store.Member, error) {
-	s.note("CreateGroup", g)
+func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.Group, component.GroupMembers, error) {
+	s.note("CreateGroup", struct {
+		Type    int
+		Owner   string
+		Members []string
+	}{g.Type, g.Owner, g.Members})
+	s.asked(g.Asker)
 	if err := s.outcome(g.Owner); err != nil {
-		return store.Group{}, nil, err
+		return store.Group{}, component.GroupMembers{}, err
 	}
-	var members []store.Member
+	var members component.GroupMembers
 	for _, m := range g.Members {
 		if m == "zhangsan" || m == "lisi" {
-			members = append(members, store.Member{UserID: m, SessionID: "new"})
+			members.Taken = append(members.Taken, store.Member{UserID: m, SessionID: "new"})
+		} else {
+			members.Skipped = append(members.Skipped, component.Skipped{UserID: m, Reason: component.SkipUnknown})
 		}
 	}
-	if len(members) == 0 {
-		return store.Group{}, nil, &component.Error{Code: component.GroupNotCreated, Text: "none of the members is known"}
+	if len(members.Taken) == 0 {
+		return store.Group{}, component.GroupMembers{}, &component.Error{Code: component.GroupNotCreated, Text: "none of the members is known", Skipped: members.Skipped}
 	}
 	return store.Group{ID: "new", Type: g.Type, Name: "张三", CreateTime: "1600000000000", Owner: g.Owner}, members, nil
 }
 
-func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (string, error) {
-	s.note("ModifyGroup", e)
-	return "1600000000000", s.outcome(e.ID)
+func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (component.GroupEdited, error) {
+	s.note("ModifyGroup", struct {
+		ID, Name    string
+		Add, Remove []string
+	}{e.ID, e.Name, e.Add, e.Remove})
+	s.asked(e.Asker)
+	edited := component.GroupEdited{Time: "1600000000000"}
+	for _, m := range e.Add {
+		if m == "nobody" {
+			edited.Skipped = append(edited.Skipped, component.Skipped{UserID: m, Reason: component.SkipUnknown})
+		}
+	}
+	return edited, s.outcome(e.ID)
 }
 
 func (s *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
@@ -393,12 +417,27 @@ func (s *recorder) Dissolve(_ context.Context, id string) error {
 	return s.outcome(id)
 }
 
-func (s *recorder) Notify(_ context.Context, n component.Notice) (string, error) {
-	s.note("Notify", n)
+// Notify knows everybody but nobody.
+func (s *recorder) Notify(_ context.Context, n component.Notice) (component.Noticed, error) {
+	s.note("Notify", struct {
+		Type, Body  string
+		Receivers   []string
+		Caller, Key string
+	}{n.Type, n.Body, n.Receivers, n.Caller, n.Key})
+	s.asked(n.Asker)
 	if n.Key == "used" {
-		return "", &component.Error{Code: component.IDConflict, Text: "the key was used"}
+		return component.Noticed{}, &component.Error{Code: component.IDConflict, Text: "the key was used"}
 	}
-	return testCall, cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
+	var skipped []component.Skipped
+	for _, name := range n.Receivers {
+		if name == "nobody" {
+			skipped = append(skipped, component.Skipped{UserID: name, Reason: component.SkipUnknown})
+		}
+	}
+	if len(skipped) == len(n.Receivers) {
+		return component.Noticed{}, &component.Error{Code: component.UserIDInvalid, Text: "nobody", Skipped: skipped}
+	}
+	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
 }
 
 const testCall = "01753ab9-4400-7000-8000-00000c000000"

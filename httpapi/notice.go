@@ -24,12 +24,20 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 		if r.err != nil {
 			return nil, r.err
 		}
-		id, err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers, Caller: r.caller.name, Key: key})
+		noticed, err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers, Caller: r.caller.name, Asker: a.asker(r), Key: key})
+		var out leftOut
 		var refused *component.Error
-		if errors.As(err, &refused) && refused.Code == component.IDConflict {
-			err = refusal(component.IDConflict, textKeyUsed)
+		switch {
+		case err == nil:
+			return object{"call_id": noticed.CallID, skippedName: out.rows(noticed.Skipped)}, nil
+		case errors.As(err, &refused) && refused.Code == component.IDConflict:
+			return nil, refusal(component.IDConflict, textKeyUsed)
+		case errors.As(err, &refused) && refused.Skipped != nil: // they can be ids, but are nobody's
+			f := refusal(refused.Code, textNobody)
+			f.skipped = out.rows(refused.Skipped)
+			return nil, f
 		}
-		return object{"call_id": id}, r.culprit("msgTo", users, err)
+		return nil, r.culprit("msgTo", users, err)
 	}
 }
 

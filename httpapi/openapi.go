@@ -395,6 +395,11 @@ func (e endpoint) schema(rt route) object {
 			properties[f.name] = f.schema()
 		}
 	}
+	for _, f := range e.answer {
+		if f.name == skippedName {
+			properties[f.name] = f.schema()
+		}
+	}
 	for _, zero := range rt.zeros {
 		properties[zero] = object{"type": "integer"}
 		refused["required"] = append(refused["required"].([]string), zero)

@@ -11,14 +11,14 @@ import (
 // commit. Errors are [component.Error] for a refusal that changed nothing, [component.ErrUnavailable] when repeating the call
 // later is right; anything else is a fault of ours.
 type Service interface {
-	CreateGroup(ctx context.Context, g component.NewGroup) (store.Group, []store.Member, error)
-	ModifyGroup(ctx context.Context, e component.GroupEdit) (modifyTime string, err error)
+	CreateGroup(ctx context.Context, g component.NewGroup) (store.Group, component.GroupMembers, error)
+	ModifyGroup(ctx context.Context, e component.GroupEdit) (component.GroupEdited, error)
 	DeleteGroup(ctx context.Context, id string) (deleteTime string, err error)
 	SetGroupPicture(ctx context.Context, id, pic string) error
 	Dissolve(ctx context.Context, id string) error
 	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none. error-014: its
 	// key was used for another request.
-	Notify(ctx context.Context, n component.Notice) (callID string, err error)
+	Notify(ctx context.Context, n component.Notice) (component.Noticed, error)
 	// Notice says whether there is such a call. TrackNotice answers at most limit of its receivers, behind number after; none is
 	// the end.
 	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)

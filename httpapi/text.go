@@ -40,6 +40,7 @@ var (
 	textEmptyArray        = text{"参数 %s 不含任何对象", "parameter %s holds no object"}
 	textBadUser           = text{"参数 %s 中的用户标识 %q 无效", "parameter %s holds the user id %q, which is not valid"}
 	textBadEntry          = text{"参数 %s 中的 %q 不是标识", "parameter %s holds %q, which is no id"}
+	textNobody            = text{"参数 msgTo 中没有任何用户拥有账号（见 skipped）", "parameter msgTo names nobody who has an account: see skipped"}
 	textReserved          = text{"用户标识 %q 为系统保留", "the user id %q is reserved"}
 	textNothingToChange   = text{"session_name 和 subscribers 均为空，没有要修改的内容", "neither session_name nor subscribers says what to change"}
 	textBadBefore         = text{"参数 before 应为 <msg_time>,<msg_id>", "parameter before is not <msg_time>,<msg_id>"}

@@ -92,7 +92,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server),
+		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
 		Files: blobs, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {

@@ -86,6 +86,20 @@ func (a accounts) judge(ctx context.Context, jid stanza.JID, err error, settled 
 	return err
 }
 
+// finder asks Openfire who has an account, in the component's own words.
+type finder struct {
+	server *openfire.Server
+	domain string
+}
+
+func (f finder) HasAccount(ctx context.Context, local string) (bool, error) {
+	there, err := f.server.HasUser(ctx, stanza.JID{Local: local, Domain: f.domain})
+	if errors.Is(err, openfire.ErrUntold) {
+		err = fmt.Errorf("%w: %w", component.ErrUntold, err)
+	}
+	return there, err
+}
+
 const (
 	minDirectoryInterval = time.Second
 	maxDirectoryInterval = 24 * time.Hour

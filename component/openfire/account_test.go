@@ -10,34 +10,48 @@ import (
 
 // account answers a look for an account.
 type account struct {
-	t   *testing.T
-	err error
+	t      *testing.T
+	answer string
+	err    error
 }
 
 func (a account) IQ(_ context.Context, typ, to string, payload []byte) (stanza.Stanza, error) {
 	if typ != "get" || to != `a\20b@im.test` || string(payload) != `<query xmlns="http://jabber.org/protocol/disco#info"/>` {
 		a.t.Errorf("asked %s %s %s", typ, to, payload)
 	}
-	return stanza.Stanza{}, a.err
+	if a.err != nil {
+		return stanza.Stanza{}, a.err
+	}
+	return stanza.Parse([]byte(`<iq type="result" from="im.test">` + a.answer + `</iq>`))
 }
 
 func TestHasUser(t *testing.T) {
+	const info = `<query xmlns="http://jabber.org/protocol/disco#info">`
 	lost := errors.New("lost")
-	for _, c := range []struct {
-		name   string
-		answer error
+	refused := func(condition string) error { return &stanza.IQError{Condition: condition} }
+	for name, c := range map[string]struct {
+		answer string
+		err    error
 		there  bool
-		failed bool
+		want   error // nil: it is known
 	}{
-		{"there", nil, true, false},
-		{"not there", &stanza.IQError{Condition: "item-not-found"}, false, false},
-		{"not there, in other words", &stanza.IQError{Condition: "service-unavailable"}, false, false},
-		{"nobody knows", &stanza.IQError{Condition: "internal-server-error"}, false, true},
-		{"no answer", lost, false, true},
+		"there":              {info + `<identity category="account" type="registered"/><feature var="msgoffline"/></query>`, nil, true, nil},
+		"an administrator":   {info + `<identity category="client" type="pc"/><identity category="account" type="admin"/></query>`, nil, true, nil},
+		"a passing session":  {info + `<identity category="account" type="anonymous"/></query>`, nil, false, ErrUntold},
+		"another's identity": {info + `<identity xmlns="urn:x" category="account" type="registered"/></query>`, nil, false, ErrUntold},
+		"something else":     {info + `<identity category="server" type="im"/></query>`, nil, false, ErrUntold},
+		"nothing":            {``, nil, false, ErrUntold},
+		"not there":          {``, refused("item-not-found"), false, nil},
+		"to nobody":          {``, refused("service-unavailable"), false, ErrUntold},
+		"not to us":          {``, refused("forbidden"), false, ErrUntold},
+		"not at all":         {``, refused("feature-not-implemented"), false, ErrUntold},
+		"a fault of its own": {``, refused("internal-server-error"), false, refused("internal-server-error")},
+		"no answer":          {``, lost, false, lost},
+		"no answer in time":  {``, context.DeadlineExceeded, false, context.DeadlineExceeded},
 	} {
-		there, err := New(account{t, c.answer}, "im.test").HasUser(t.Context(), stanza.JID{Local: `a\20b`, Domain: "im.test"})
-		if there != c.there || (err != nil) != c.failed || c.failed && !errors.Is(err, c.answer) {
-			t.Errorf("%s: %v, %v", c.name, there, err)
+		there, err := New(account{t, c.answer, c.err}, "im.test").HasUser(t.Context(), stanza.JID{Local: `a\20b`, Domain: "im.test"})
+		if there != c.there || (err == nil) != (c.want == nil) || c.want != nil && !errors.Is(err, c.want) && err.Error() != "look for account a\\20b@im.test: "+c.want.Error() {
+			t.Errorf("%s: %v, %v", name, there, err)
 		}
 	}
 }

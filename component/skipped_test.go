@@ -1,0 +1,251 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+func mustUsers(t *testing.T, h *harness, locals ...string) map[string]store.User {
+	t.Helper()
+	return must2(h.db.UsersByJID(t.Context(), locals))(t)
+}
+
+// listed shows who was left out: "nobody unknown, x left".
+func listed(skipped []Skipped) string {
+	var list []string
+	for _, s := range skipped {
+		list = append(list, s.UserID+" "+string(s.Reason))
+	}
+	return strings.Join(list, ", ")
+}
+
+// asking starts with a server that has these accounts.
+func asking(t *testing.T, there ...string) (*harness, *registry, *lines) {
+	h, server, log := newHarness(t), &registry{there: there}, &lines{}
+	h.asked, h.logged = server, log
+	return h.begin(nil), server, log
+}
+
+// A colleague whom tlim has not yet seen gets into the group; who does not exist is named in the answer, in the log and in a
+// metric.
+func TestGroupTakesWhoExists(t *testing.T) {
+	h, server, log := asking(t, "newcomer", "admin", "lisi")
+	if err := h.RemoveUsers(t.Context(), []string{"zhaoliu"}); err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 65)
+	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan",
+		Members: []string{"zhangsan", "NewComer", "newcomer", "Ghost", "zhaoliu", "admin", long}})
+	if err != nil || h.members(g.ID) != "newcomer zhangsan" || g.Name != "Zhangsan,newcomer" {
+		t.Errorf("%v, %q has %s", err, g.Name, h.members(g.ID))
+	}
+	if got := listed(members.Skipped); got != "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown" {
+		t.Errorf("left out: %s", got)
+	}
+	if got := server.questions(); got != "ghost newcomer" {
+		t.Errorf("asked about %s", got)
+	}
+	if log.count("a call names users who were left out") != 1 || log.count("users=4") != 1 || log.count("Ghost (unknown), zhaoliu (left)") != 1 || log.count(g.ID) != 1 {
+		t.Errorf("the log: %s", log.buf.String())
+	}
+	for reason, want := range map[SkipReason]float64{SkipUnknown: 2, SkipLeft: 1, SkipReserved: 1} {
+		if got := counter(t, h.metrics.skipped.WithLabelValues("group", string(reason))); got != want {
+			t.Errorf("%s: counted %v", reason, got)
+		}
+	}
+
+	// Who exists is a user from now on, and gets what is sent.
+	h.sync()
+	if u := mustUsers(t, h, "newcomer")["newcomer"]; !u.Learned {
+		t.Errorf("the directory has %+v", u)
+	}
+	h.online("newcomer/p")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", g.ID, "hello"))
+	d, _ := h.sender.take()
+	if !strings.Contains(copiesOf(d), "newcomer@im.test") {
+		t.Errorf("copies: %s", copiesOf(d))
+	}
+
+	edited, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g.ID, Add: []string{"newcomer", "wangwu", "ghost"}, Remove: []string{"nobody"}})
+	if err != nil || listed(edited.Skipped) != "ghost unknown" || h.members(g.ID) != "newcomer wangwu zhangsan" {
+		t.Errorf("%v, left out %s, members %s", err, listed(edited.Skipped), h.members(g.ID))
+	}
+
+	// Nobody else: nothing is made.
+	_, members, err = h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost", "zhaoliu"}})
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Code != GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
+		t.Errorf("%v, %+v", err, members)
+	}
+	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
+	h.clock.move(missingAge)
+	if _, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
+		t.Errorf("an account that was made meanwhile: %v", err)
+	}
+}
+
+// Chat does not wait for what is asked: the question is over before the call takes its place.
+func TestChatDoesNotWaitForQuestions(t *testing.T) {
+	h, server, _ := asking(t)
+	server.set(func(r *registry) { r.silent = []string{"quiet"} })
+	done := make(chan error, 1)
+	go func() {
+		_, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"quiet"}})
+		if err == nil && len(members.Taken) != 1 {
+			err = fmt.Errorf("took %v", members)
+		}
+		done <- err
+	}()
+	for server.questionsNow() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "meanwhile"))
+	if d, _ := h.sender.take(); len(d) == 0 {
+		t.Error("a message waited for a question")
+	}
+	if server.questionsNow() == 0 {
+		t.Error("the question was over before the message")
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func (r *registry) questionsNow() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+// A notice goes to everybody who may exist, and names who does not. One that goes to nobody is no success.
+func TestNoticeToNobody(t *testing.T) {
+	h, server, log := asking(t, "newcomer", "back")
+	server.set(func(r *registry) { r.silent = []string{"quiet"} })
+	if err := h.AddUsers(t.Context(), []store.User{{ID: "back"}, {ID: "gone"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.RemoveUsers(t.Context(), []string{"back", "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	empty := h.makeGroup("zhangsan", "lisi")
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: empty, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		to          []string
+		got, listed string
+		code        Code
+	}{
+		"all kinds":       {[]string{"lisi", "newcomer", "Ghost", "back", "gone", "quiet", "ghost", "@session:" + empty, strings.Repeat("x", 65)}, "back lisi newcomer quiet", "@session:" + empty + " empty, Ghost unknown, gone left, " + strings.Repeat("x", 65) + " unknown", ""},
+		"does not exist":  {[]string{"ghost", "gone"}, "", "ghost unknown, gone left", UserIDInvalid},
+		"empty group":     {[]string{"@session:" + empty}, "", "@session:" + empty + " empty", UserIDInvalid},
+		"group and ghost": {[]string{"@session:" + empty, "ghost"}, "", "@session:" + empty + " empty, ghost unknown", UserIDInvalid},
+		"admin":           {[]string{"admin"}, "admin", "", ""},
+	} {
+		h.sender.take()
+		noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: c.to}))
+		h.sync()
+		d, _ := h.sender.take()
+		skipped := noticed.Skipped
+		var refused *Error
+		if errors.As(err, &refused) {
+			skipped = refused.Skipped
+		}
+		if codeOf(err) != c.code || receiversOf(d) != c.got || listed(skipped) != c.listed || (noticed.CallID == "") != (err != nil) {
+			t.Errorf("%s: %v, to %q, left out %q", name, err, receiversOf(d), listed(skipped))
+		}
+	}
+	if log.count("of=notice") != 4 {
+		t.Errorf("the log: %s", log.buf.String())
+	}
+	if n := h.queued("quiet"); n != 1 { // stored and queued for whom nobody can tell of
+		t.Errorf("%d rows wait", n)
+	}
+}
+
+// An empty directory is nobody.
+func TestNoticeToAllOfNobody(t *testing.T) {
+	h := start(t, nil)
+	if err := h.RemoveUsers(t.Context(), []string{"zhangsan", "lisi", "wangwu", "zhaoliu"}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"@all"}}))
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Code != UserIDInvalid || listed(refused.Skipped) != "@all empty" {
+		t.Error(err)
+	}
+}
+
+// A repeated call names those whom the first left out, whether or not they have an account by then.
+func TestRepeatedNoticeNamesTheSame(t *testing.T) {
+	for _, byBusiness := range []bool{false, true} {
+		h := newHarness(t)
+		server := &registry{}
+		h.asked = server
+		h.begin(func(c *Config) { c.Calls.ByBusinessID = byBusiness })
+		if byBusiness {
+			h.notify(Notice{Receivers: []string{"lisi"}, Body: `[{"bizId":"1","taskId":"2"}]`})
+		}
+		call := asked(Notice{Receivers: []string{"lisi", "Ghost", "ghost", "wangwu"}, Body: `[{"bizId":"1","taskId":"2"}]`, Key: "k"})
+		first, err := h.Notify(t.Context(), call)
+		if err != nil || listed(first.Skipped) != "Ghost unknown" {
+			t.Fatalf("%v, left out %s", err, listed(first.Skipped))
+		}
+		server.set(func(r *registry) { r.there = []string{"ghost"} })
+		h.clock.move(time.Minute)
+		again, err := h.Notify(t.Context(), call)
+		if err != nil || again.CallID != first.CallID || listed(again.Skipped) != "Ghost unknown" {
+			t.Errorf("by business %v: %v, %v, left out %s", byBusiness, err, again.CallID == first.CallID, listed(again.Skipped))
+		}
+		h.sync()
+		if n := h.queued("ghost"); n != 0 {
+			t.Errorf("ghost has %d rows", n)
+		}
+	}
+}
+
+// Where a suite says who is a user, its word counts: accounts have other spellings.
+func TestSuiteDecides(t *testing.T) {
+	h := &sourceHarness{from: &testSource{loops: make(chan struct{}, 100)}, harness: newHarness(t)}
+	server := &registry{there: []string{"stranger"}}
+	h.origin, h.logged, h.asked = h.from, &h.log, server
+	h.begin(func(c *Config) { c.Directory = DirectoryConfig{Interval: time.Hour, MaxRemove: 100} })
+	<-h.from.loops
+	_, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
+	if err != nil || listed(members.Skipped) != "stranger unknown" || server.questions() != "" {
+		t.Errorf("%v, left out %s", err, listed(members.Skipped))
+	}
+	if noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"stranger", "ghost"}})); err != nil || listed(noticed.Skipped) != "ghost unknown" {
+		t.Errorf("%v, left out %s", err, listed(noticed.Skipped))
+	}
+}
+
+// receiversOf are the users whom copies go to.
+func receiversOf(d []stanza.Delivery) string {
+	var to []string
+	for _, copied := range d {
+		for _, target := range copied.To {
+			local, _, _ := strings.Cut(target.JID, "@")
+			to = append(to, local)
+		}
+	}
+	slices.Sort(to)
+	return strings.Join(slices.Compact(to), " ")
+}
+
+// queued counts what waits for a user's phone.
+func (h *harness) queued(user string) int {
+	h.t.Helper()
+	rows, err := h.waits(user, "", 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return len(rows)
+}
