@@ -46,6 +46,8 @@ func (r *renderingSender) Deliver(_ context.Context, list []stanza.Delivery) err
 
 func (r *renderingSender) Post([]byte) bool { r.posted.Add(1); return true }
 
+func (r *renderingSender) Answer(string, []byte) bool { r.posted.Add(1); return true }
+
 func (r *renderingSender) Barrier(done func(error)) { done(nil) }
 
 // benchService runs a Service over SQLite whose sender only renders.

@@ -100,6 +100,8 @@ func (r *recordingSender) Post(b []byte) bool {
 	return !r.down
 }
 
+func (r *recordingSender) Answer(_ string, b []byte) bool { return r.Post(b) }
+
 // await returns when there were that many posts.
 func (r *recordingSender) await(n int) {
 	r.mu.Lock()

@@ -202,7 +202,7 @@ func (s *Service) refuse(it *item, err error) {
 	if it.copied {
 		return
 	}
-	if !s.sender.Post(errorStanza(&it.st, refusal)) {
+	if !s.sender.Answer(it.st.From, errorStanza(&it.st, refusal)) {
 		s.metrics.unanswered.Inc()
 	}
 }

@@ -84,8 +84,11 @@ type Sender interface {
 	// Deliver queues copies in order and blocks while the buffers are full. An error means that the link is down: what was
 	// queued may be lost, and the deliveries come again by replay.
 	Deliver(ctx context.Context, d []stanza.Delivery) error
-	// Post queues one stanza without blocking; false when there is no room or no link.
+	// Post queues an acknowledgement without blocking; false when there is no room or no link.
 	Post(b []byte) bool
+	// Answer queues an error for the address that provoked it, without blocking. What one sender provokes beyond a budget may be
+	// dropped. False when there is no room or no link.
+	Answer(to string, b []byte) bool
 	// Barrier calls done(nil) once the server has routed all that was queued before, done(err) when the link was lost. done
 	// must not block.
 	Barrier(done func(error))

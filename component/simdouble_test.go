@@ -136,6 +136,8 @@ func (l *simLink) set(change func()) {
 	change()
 }
 
+func (l *simLink) Answer(_ string, b []byte) bool { return l.Post(b) }
+
 func (l *simLink) Post(b []byte) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

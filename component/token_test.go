@@ -158,10 +158,13 @@ func TestTokensWithoutDatabase(t *testing.T) {
 func desk(t *testing.T, s TokenStore) (*TokenDesk, chan stanza.Stanza) {
 	t.Helper()
 	answers := make(chan stanza.Stanza, 16)
-	d := NewTokenDesk(NewTokens(s, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now), testServer, testComponent, func(b []byte) bool {
+	d := NewTokenDesk(NewTokens(s, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now), testServer, testComponent, func(to string, b []byte) bool {
 		st, err := stanza.Parse(append([]byte(nil), b...))
 		if err != nil {
 			t.Errorf("%v in %s", err, b)
+		}
+		if st.To != to {
+			t.Errorf("an answer to %s is counted for %s", st.To, to)
 		}
 		answers <- st
 		return true
@@ -264,7 +267,7 @@ func TestTokenDeskRefuses(t *testing.T) {
 
 // TestTokenDeskBounds: nobody fills the queue alone, and a full one turns away.
 func TestTokenDeskBounds(t *testing.T) {
-	d := NewTokenDesk(NewTokens(openStore(t), time.Hour, nil), testServer, testComponent, func([]byte) bool { return true })
+	d := NewTokenDesk(NewTokens(openStore(t), time.Hour, nil), testServer, testComponent, func(string, []byte) bool { return true })
 	ask := func(n int) bool {
 		_, handled := d.Question(question("get", fmt.Sprintf("u%d@%s/x", n, testServer), askToken))
 		return handled

@@ -16,7 +16,7 @@ import (
 type TokenDesk struct {
 	tokens            *Tokens
 	server, component string
-	post              func([]byte) bool
+	answerTo          func(to string, b []byte) bool
 	queue             chan stanza.Stanza
 
 	mu      sync.Mutex
@@ -38,9 +38,10 @@ const (
 // TokenFeatures are what disco#info of our domain should name for the desk.
 func TokenFeatures() []string { return []string{nsToken, nsCommands} }
 
-// NewTokenDesk makes a desk of the component's domain for users of the server's. post sends one stanza without blocking.
-func NewTokenDesk(t *Tokens, server, component string, post func([]byte) bool) *TokenDesk {
-	return &TokenDesk{tokens: t, server: server, component: component, post: post,
+// NewTokenDesk makes a desk of the component's domain for users of the server's. answer sends one stanza to an address without
+// blocking.
+func NewTokenDesk(t *Tokens, server, component string, answer func(to string, b []byte) bool) *TokenDesk {
+	return &TokenDesk{tokens: t, server: server, component: component, answerTo: answer,
 		queue: make(chan stanza.Stanza, maxQuestions), waiting: map[string]struct{}{}}
 }
 
@@ -153,5 +154,5 @@ func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
 	b = stanza.AppendAttr(b, st.From)
 	b = append(b, `">`...)
 	b = append(b, payload...)
-	d.post(append(b, `</iq>`...))
+	d.answerTo(st.From, append(b, `</iq>`...))
 }

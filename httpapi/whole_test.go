@@ -115,4 +115,5 @@ type nowhere struct{}
 
 func (nowhere) Deliver(context.Context, []stanza.Delivery) error { return nil }
 func (nowhere) Post([]byte) bool                                 { return true }
+func (nowhere) Answer(string, []byte) bool                       { return true }
 func (nowhere) Barrier(done func(error))                         { done(nil) }

@@ -76,7 +76,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	var links *stream.Links
 	tokens := component.NewTokens(db, time.Duration(a.cfg.HTTP.TokenLife), nil)
-	desk := component.NewTokenDesk(tokens, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(b []byte) bool { return links.Post(b) })
+	desk := component.NewTokenDesk(tokens, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(to string, b []byte) bool { return links.Answer(to, b) })
 	answering := config // the copies' link answers nothing
 	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
 	links = stream.New(answering, in)

@@ -59,8 +59,17 @@ func streamConfig(cfg Config, reg prometheus.Registerer, log *slog.Logger) (stre
 	return stream.Config{
 		Address: x.Server, Domain: x.Component, Server: x.Domain, Secret: x.Secret.Reveal(), TLS: secure,
 		Connections: x.Connections, Multicast: bool(x.Multicast), PingAfter: time.Duration(x.Ping),
-		MaxStanza: int(cfg.Limits.Stanza), Version: version(), Registerer: reg, Log: log,
+		AnswerRate: answerRate(cfg.Limits.PerUserRate), MaxStanza: int(cfg.Limits.Stanza), Version: version(), Registerer: reg, Log: log,
 	}, nil
+}
+
+// answerRate is how many errors and answers a second one sender may provoke: of all that may be sent each could be refused, and
+// as much again is for questions and for what is sent too fast.
+func answerRate(perUser float64) float64 {
+	if perUser == 0 {
+		return 0
+	}
+	return max(100, 2*perUser)
 }
 
 // clientTLS is nil when the link is plain.

@@ -49,8 +49,8 @@ func render(payload any) string {
 	return string(b)
 }
 
-// answer answers a question: the known ones, then the product's own, and all others with service-unavailable.
-func (k *link) answer(st *stanza.Stanza) {
+// answerIQ answers a question: the known ones, then the product's own, and all others with service-unavailable.
+func (k *link) answerIQ(st *stanza.Stanza) {
 	if st.From == "" { // there is nobody to answer to
 		return
 	}
@@ -86,7 +86,8 @@ func (k *link) hooked(st *stanza.Stanza) bool {
 	return handled
 }
 
-// reply sends a stanza back the way it came. It never blocks: what the reserve has no room for is not answered, and counted.
+// reply sends a stanza back the way it came. It never blocks: what there is no room for, or what is over its sender's budget, is
+// not answered, and counted.
 func (k *link) reply(st *stanza.Stanza, typ, content string) {
 	b := make([]byte, 0, 256+len(content))
 	if st.Name == "iq" {
@@ -108,9 +109,7 @@ func (k *link) reply(st *stanza.Stanza, typ, content string) {
 		b = append(b, st.Name...)
 		b = append(b, '>')
 	}
-	if !k.out.post(b) {
+	if !k.answer(st.From, b) {
 		k.s.l.metrics.unanswered.Inc()
-		return
 	}
-	k.s.l.metrics.out.Inc()
 }

@@ -31,13 +31,16 @@ type Config struct {
 	CloseTimeout time.Duration // of the orderly end: buffers, then the server's end of stream; 3 s
 
 	BufferBytes  int // per link, waiting to be written; 8 MiB
-	ReserveBytes int // on top, for Post alone; 1 MiB
-	MaxStanza    int // bytes of a message or presence, over which only its attributes are read; 256 KiB
+	ReserveBytes int // on top, for Post and Answer; the last half of it for Post alone; 1 MiB
+	// AnswerRate is how many answers a second one sender may provoke, after a burst of ten times as many; 0: no limit. What waits
+	// is bounded in any case.
+	AnswerRate float64
+	MaxStanza  int // bytes of a message or presence, over which only its attributes are read; 256 KiB
 
 	Version string // told to who asks
 	// IQ answers questions (type get or set) that Links does not know, and disco of nodes. It runs on the reader's goroutine and must
 	// not block. payload is the result's content; with nil, and handled true, nothing is sent and the hook answers later, by
-	// [Links.Post]. handled false means service-unavailable, or item-not-found for a node. May be nil.
+	// [Links.Answer]. handled false means service-unavailable, or item-not-found for a node. May be nil.
 	IQ       func(st stanza.Stanza) (payload []byte, handled bool)
 	Features []string // what disco#info of C names beside our own
 	// Dial makes the connection; nil: TCP.

@@ -166,8 +166,9 @@ func (m *multicast) appendTo(w *writer) {
 	m.to = m.to[:0]
 }
 
-// Post queues one whole stanza on the intake link without blocking, using a reserve that deliveries do not touch. False
-// means that there is no link or no room. The bytes are copied.
+// Post queues one whole stanza on the intake link without blocking, using a reserve that deliveries do not touch and of which
+// answers take half at most: for acknowledgements, which are no more than what was accepted. False means that there is no link
+// or no room. The bytes are copied.
 func (l *Links) Post(b []byte) bool {
 	s := l.current.Load()
 	if s == nil || !s.intake().out.post(b) {

@@ -109,7 +109,7 @@ func (k *link) takeIQ(st stanza.Stanza) {
 			k.s.l.metrics.stray.Inc()
 		}
 	case "get", "set":
-		k.answer(&st)
+		k.answerIQ(&st)
 	}
 }
 

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -199,8 +200,8 @@ func TestAnswersNeverBlock(t *testing.T) {
 		r := newRig(t, Config{BufferBytes: 1000, ReserveBytes: 1000, Registerer: reg}).start()
 		p := r.up("")
 		r.expect("up")
-		for range 50 {
-			p.send(`<iq type="get" id="1" from="a@im.test/r" to="tlim.im.test"><ping xmlns="urn:xmpp:ping"/></iq>`)
+		for i := range 50 {
+			p.send(ask(fmt.Sprintf("a%d@im.test/r", i)))
 		}
 		p.send(`<message id="read"/>`)
 		r.expect("message read ")

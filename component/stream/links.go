@@ -25,6 +25,8 @@ type Links struct {
 	state   state
 	current atomic.Pointer[session]
 
+	overLogged atomic.Int64 // when the log last named a sender over the budget
+
 	// Ids of questions: the server keeps them in one table for all its components, so they begin with a random number.
 	idPrefix string
 	idCount  atomic.Uint64

@@ -17,6 +17,7 @@ type metrics struct {
 	oversize   prometheus.Counter
 	stray      prometheus.Counter
 	unanswered prometheus.Counter
+	overBudget prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer, l *Links) *metrics {
@@ -37,6 +38,7 @@ func newMetrics(reg prometheus.Registerer, l *Links) *metrics {
 		oversize:   counter("oversize_total", "Stanzas over the size limit; their content was skipped."),
 		stray:      counter("stray_answers_total", "IQ answers that nobody waited for, or that came from another address than was asked."),
 		unanswered: counter("unanswered_total", "Questions that were not answered because the link took nothing more."),
+		overBudget: counter("answers_over_budget_total", "Errors and answers that were dropped because their sender provoked more than one may have; the log names some."),
 	}
 	f.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "tlim", Subsystem: "link", Name: "queued_bytes",
 		Help: "Bytes that wait to be written."}, func() float64 {

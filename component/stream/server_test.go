@@ -34,6 +34,8 @@ type rig struct {
 	refuse error // what dialling fails with
 	tries  []time.Time
 	onUp   func()
+
+	onStanza func(stanza.Stanza) // instead of an event
 }
 
 // newRig starts Links. The test plays the server.
@@ -88,6 +90,10 @@ func (r *rig) refuseWith(err error) {
 }
 
 func (r *rig) Stanza(st stanza.Stanza) {
+	if r.onStanza != nil {
+		r.onStanza(st)
+		return
+	}
 	r.events <- fmt.Sprintf("%s %s %s", st.Name, st.ID, st.Inner)
 }
 

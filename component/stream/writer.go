@@ -17,6 +17,7 @@ type writer struct {
 	reserve int           // on top, for those who cannot
 	down    <-chan struct{}
 	metrics *metrics
+	budget  *budget // of answers
 
 	mu       sync.Mutex
 	buf      []byte // being filled
@@ -45,7 +46,7 @@ const (
 
 func newWriter(conn net.Conn, cfg *Config, down <-chan struct{}, m *metrics) *writer {
 	return &writer{conn: conn, timeout: cfg.WriteTimeout, limit: cfg.BufferBytes, reserve: cfg.ReserveBytes, down: down, metrics: m,
-		wake: make(chan struct{}, 1)}
+		budget: newBudget(cfg), wake: make(chan struct{}, 1)}
 }
 
 // run writes until the connection fails. nil means that the stream's end was written.
@@ -107,6 +108,7 @@ func (w *writer) write(b []byte) (int, error) {
 	w.metrics.bytesOut.Add(float64(n))
 	w.mu.Lock()
 	w.sent += uint64(n)
+	w.budget.written(w.sent)
 	if w.room != nil {
 		close(w.room)
 		w.room = nil
@@ -189,6 +191,25 @@ func (w *writer) post(b []byte) bool {
 	w.stanzas++
 	w.release()
 	return true
+}
+
+// answer appends an answer to a sender without waiting, out of the part of the reserve that post leaves when there is no other
+// room. within is false for one over the sender's budget.
+func (w *writer) answer(sender string, b []byte) (queued, within bool) {
+	w.mu.Lock()
+	if w.closed || w.finished || w.pending()+len(b) > w.limit+w.reserve/2 {
+		w.mu.Unlock()
+		return false, true
+	}
+	end := w.taken + uint64(len(w.buf)+len(b))
+	if !w.budget.take(sender, len(b), end, w.pending()+len(b) > w.limit) {
+		w.mu.Unlock()
+		return false, false
+	}
+	w.buf = append(w.buf, b...)
+	w.stanzas++
+	w.release()
+	return true, true
 }
 
 // ping appends a ping, whatever waits, and returns the end of it in the stream.
