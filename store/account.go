@@ -24,7 +24,7 @@ const (
 	accountsUnwantedFirst = accountsUnwanted + ` ORDER BY user_id`
 	accountsUnwantedAfter = accountsUnwanted + ` AND user_id > ? ORDER BY user_id`
 
-	accountSet = `UPDATE tlim_user SET account = ? WHERE user_id IN (?*)`
+	accountSet = `UPDATE tlim_user SET account = ? WHERE user_id == (?*)`
 )
 
 // AccountsWanted reads at most limit users of the directory of whose accounts nothing is known or who have none, ordered by

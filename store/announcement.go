@@ -20,13 +20,13 @@ type AnnouncementEdit struct {
 
 const (
 	announcementColumns = `id_, title, content, user_id, ts, session_id`
-	announcementGet     = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE id_ = ?`
+	announcementGet     = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE id_ == ?`
 	// By the key: ids of ours grow with time, those of the old plugin are random, and some of its rows have no ts.
-	announcementFirst = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id = ? ORDER BY id_`
-	announcementAfter = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id = ? AND id_ > ? ORDER BY id_`
+	announcementFirst = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? ORDER BY id_`
+	announcementAfter = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? AND id_ > ? ORDER BY id_`
 
-	announcementTitle   = `UPDATE ofpubact SET title = ? WHERE id_ = ?`
-	announcementContent = `UPDATE ofpubact SET content = ? WHERE id_ = ?`
+	announcementTitle   = `UPDATE ofpubact SET title = ? WHERE id_ == ?`
+	announcementContent = `UPDATE ofpubact SET content = ? WHERE id_ == ?`
 )
 
 func scanAnnouncement(a *Announcement) []any {

@@ -9,21 +9,21 @@ import (
 const (
 	callColumns = `call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer`
 
-	callGet    = `SELECT ` + callColumns + ` FROM tlim_call WHERE call_id = ?`
-	callByKey  = `SELECT ` + callColumns + ` FROM tlim_call WHERE call_key = ?`
-	callSame   = `SELECT call_id FROM tlim_call WHERE business = ? AND call_id >= ? ORDER BY call_id`
+	callGet    = `SELECT ` + callColumns + ` FROM tlim_call WHERE call_id == ?`
+	callByKey  = `SELECT ` + callColumns + ` FROM tlim_call WHERE call_key == ?`
+	callSame   = `SELECT call_id FROM tlim_call WHERE business == ? AND call_id >= ? ORDER BY call_id`
 	callOpen   = `SELECT ` + callColumns + ` FROM tlim_call WHERE done = 0 ORDER BY call_id`
 	callBefore = `SELECT call_id FROM tlim_call WHERE call_id < ? AND done = 1 ORDER BY call_id`
-	callAnswer = `UPDATE tlim_call SET answer = ? WHERE call_id = ?`
-	callEnd    = `UPDATE tlim_call SET answer = ?, done = 1, body = NULL WHERE call_id = ?`
-	callDelete = `DELETE FROM tlim_call WHERE call_id IN (?*)`
+	callAnswer = `UPDATE tlim_call SET answer = ? WHERE call_id == ?`
+	callEnd    = `UPDATE tlim_call SET answer = ?, done = 1, body = NULL WHERE call_id == ?`
+	callDelete = `DELETE FROM tlim_call WHERE call_id == (?*)`
 
-	partsFrom  = `SELECT call_id, first_no, receivers FROM tlim_call_part WHERE call_id = ? AND first_no >= ? ORDER BY first_no`
-	partDelete = `DELETE FROM tlim_call_part WHERE call_id = ? AND first_no = ?`
+	partsFrom  = `SELECT call_id, first_no, receivers FROM tlim_call_part WHERE call_id == ? AND first_no >= ? ORDER BY first_no`
+	partDelete = `DELETE FROM tlim_call_part WHERE call_id == ? AND first_no = ?`
 
 	idBetween   = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' ORDER BY msg_id`
 	idCount     = `SELECT COUNT(*) FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm'`
-	messageHead = `SELECT msg_id, msg_type, msg_to, msg_time FROM ofmessage WHERE msg_id IN (?*)`
+	messageHead = `SELECT msg_id, msg_type, msg_to, msg_time FROM ofmessage WHERE msg_id == (?*)`
 )
 
 // Call is a row of tlim_call: a call that pushes a notice to many, or that may be repeated.

@@ -11,11 +11,12 @@ type tableInfo struct {
 }
 
 type columnInfo struct {
-	name     string
-	kind     string // the engine's type name, without length
-	length   int    // characters, 0 = no small limit
-	charset  string // "" where the engine has none per column
-	numbered bool   // the database fills it
+	name      string
+	kind      string // the engine's type name, without length
+	length    int    // characters, 0 = no small limit
+	charset   string // "" where the engine has none per column
+	collation string // "" is the engine's own order of characters
+	numbered  bool   // the database fills it
 }
 
 func (c catalogue) table(name string) *tableInfo {

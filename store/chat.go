@@ -2,14 +2,15 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 )
 
 const (
 	chatColumns = `chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_modify_time, chat_pic`
-	chatByKey   = `SELECT chat_user, chat_other FROM ofchat WHERE (chat_user = ? AND chat_other = ?)*`
-	chatsOf     = `SELECT ` + chatColumns + ` FROM ofchat WHERE chat_other = ? ORDER BY chat_id`
+	chatByKey   = `SELECT chat_user, chat_other FROM ofchat WHERE (chat_user == ? AND chat_other == ?)*`
+	chatsOf     = `SELECT ` + chatColumns + ` FROM ofchat WHERE chat_other == ? ORDER BY chat_id`
 )
 
 // Chats says which of these sides of conversations have a row.
@@ -82,10 +83,17 @@ func (t *tx) moveChats(ctx context.Context, chats []*Chat) error {
 			where = append(where, c.Partner, c.Owner)
 		}
 		text := func() string {
-			return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN chat_user = ? AND chat_other = ? THEN ?`, size) +
-				` ELSE chat_modify_time END WHERE ` + strings.TrimSuffix(strings.Repeat(`(chat_user = ? AND chat_other = ?) OR `, size), " OR ")
+			return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN exact(chat_user) = ? AND exact(chat_other) = ? THEN ?`, size) +
+				` ELSE chat_modify_time END WHERE ` + strings.TrimSuffix(strings.Repeat(`(chat_user == ? AND chat_other == ?) OR `, size), " OR ")
 		}
-		if _, err := t.exec(ctx, "move ofchat", size, text, append(set, where...)); err != nil {
+		_, err := t.exec(ctx, "move ofchat", size, text, append(set, where...))
+		if errors.As(err, new(*unheldError)) { // no list entry has that name; the others are moved one by one
+			err = nil
+			for i := 0; take > 1 && i < take && err == nil; i++ {
+				err = t.moveChats(ctx, chats[i:i+1])
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("update ofchat: %w", err)
 		}
 		chats = chats[take:]

@@ -32,13 +32,13 @@ const (
 	walkFormersFirst = walkFormers + ` ORDER BY session_id, user_id`
 	walkFormersAfter = walkFormers + ` WHERE session_id >= ? AND (session_id > ? OR user_id > ?) ORDER BY session_id, user_id`
 
-	idDelete     = `DELETE FROM tlim_id WHERE (msg_id = ? AND class = ?)*`
-	formerDelete = `DELETE FROM tlim_former WHERE (session_id = ? AND user_id = ?)*`
+	idDelete     = `DELETE FROM tlim_id WHERE (msg_id == ? AND class = ?)*`
+	formerDelete = `DELETE FROM tlim_former WHERE (session_id == ? AND user_id == ?)*`
 
 	// What no clean-up reaches by its time: letters and dates sort behind the milliseconds of this century.
 	oddMessages = `SELECT COUNT(*) FROM ofmessage WHERE msg_time IS NULL OR msg_time > ?`
 
-	receiptSome = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id = ?`
+	receiptSome = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id == ?`
 )
 
 // OldMessages reads at most limit messages whose time sorts, as text, at or before until (epoch milliseconds), oldest first,

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -17,11 +16,16 @@ func init() {
 	sqlx.BindDriver("sqlite", sqlx.QUESTION)
 }
 
-// dialect is all that differs between engines. Statements are written once, with "?" and plain column names, in the file
-// of their noun; text makes the engine's own form of them.
+// dialect is all that differs between engines. Statements are written once, with "?", plain column names and the operators of
+// command.go, in the file of their noun; command makes the engine's own form of them.
 type dialect struct {
 	name  string // as in the configuration; also the folder below schema/
 	quote func(name string) string
+
+	// loose: the engine's own "=" can take more for equal than the same characters. exact is the form of a column of text in
+	// which it does not; a comparison then asks for both, and the index serves the loose one.
+	loose bool
+	exact func(column string) string
 
 	// local: statements cannot hang in a network, so a write is not watched for a cancelled context, which costs a
 	// goroutine per statement in modernc's driver.
@@ -42,8 +46,11 @@ type dialect struct {
 	// classify says ErrDuplicate or ErrData, or nil for everything else.
 	classify func(error) error
 
-	// unmatched says that the error means "no row can equal this value", because the column's character set lacks it.
+	// unmatched says that the error may mean "no row can equal this value", because the column's character set lacks it.
 	unmatched func(error) bool
+
+	// held is a text as a character set can hold it, with a "?" for each character that it lacks.
+	held func(ctx context.Context, db querier, charset, text string) (string, error)
 
 	// uncommitted says that a COMMIT which answered with this error did certainly not happen.
 	uncommitted func(error) bool
@@ -90,15 +97,6 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-}
-
-// session_user is a reserved word in T-SQL, and unquoted it silently reads the login there.
-var reserved = regexp.MustCompile(`\bsession_user\b`)
-
-// text is the engine's form of a statement of ours: placeholders and quoting.
-func (d *dialect) text(query string) string {
-	query = reserved.ReplaceAllStringFunc(query, d.quote)
-	return sqlx.Rebind(sqlx.BindType(d.name), query)
 }
 
 // list replaces the one "?*" of a query by n placeholders.

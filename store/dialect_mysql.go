@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,6 +17,11 @@ import (
 var mysqlDialect = dialect{
 	name:  "mysql",
 	quote: func(name string) string { return "`" + name + "`" },
+	loose: true,
+	// Bytes, because a _bin collation still ignores blanks at the end; of one character set, because a gbk column's bytes are
+	// others. The optimizer puts no constant into it for the column, and what it costs does not show (measured, MariaDB 10.11:
+	// 66,000 rows counted).
+	exact: func(column string) string { return "CAST(CONVERT(" + column + " USING utf8mb4) AS BINARY)" },
 	open:  openMySQL,
 	page:  limitOffset,
 
@@ -23,6 +29,7 @@ var mysqlDialect = dialect{
 	insert:      insertValues,
 	classify:    classifyMySQL,
 	unmatched:   unmatchedMySQL,
+	held:        heldMySQL,
 	uncommitted: uncommittedMySQL,
 	catalogue:   catalogueMySQL,
 	lock:        lockMySQL,
@@ -147,7 +154,6 @@ func classifyMySQL(err error) error {
 	case 1366, // incorrect string (character set) or integer value
 		1406,       // data too long
 		1264, 1265, // out of range, truncated
-		1267, 1270, 1271, // illegal mix of collations: the column's character set lacks a character
 		1292, 1300, 1977, 3854, 3988, // incorrect, invalid, or not convertible
 		1048,       // NULL where none may be
 		1153, 1301: // larger than max_allowed_packet
@@ -156,11 +162,26 @@ func classifyMySQL(err error) error {
 	return nil
 }
 
-// unmatchedMySQL: illegal mix of collations, by the number of operands (two, three, a list).
+// unmatchedMySQL: illegal mix of collations, by the number of operands (two, three, a list), and what MySQL 8 says of an argument
+// instead. Two columns can be to blame as well.
 func unmatchedMySQL(err error) bool {
-	n := mysqlNumber(err)
-	return n == 1267 || n == 1270 || n == 1271
+	switch mysqlNumber(err) {
+	case 1267, 1270, 1271, 3854, 3988:
+		return true
+	}
+	return false
 }
+
+func heldMySQL(ctx context.Context, db querier, charset, value string) (string, error) {
+	if !plainName.MatchString(charset) {
+		return "", fmt.Errorf("%q is the name of no character set", charset)
+	}
+	var held text
+	err := db.QueryRowContext(ctx, "SELECT CONVERT(CONVERT(? USING "+charset+") USING utf8mb4)", value).Scan(&held)
+	return string(held), err
+}
+
+var plainName = regexp.MustCompile(`^[a-z0-9]+$`)
 
 // uncommittedMySQL: a deadlock or a lock time-out rolls back. ErrBadConn is, by the driver's contract, given only when
 // nothing was sent. Anything else at COMMIT, an error packet included, is looked up.
@@ -171,15 +192,15 @@ func uncommittedMySQL(err error) bool {
 
 func catalogueMySQL(ctx context.Context, db querier) (catalogue, error) {
 	c := catalogue{}
-	err := each(ctx, db, `SELECT table_name, column_name, data_type, character_maximum_length, character_set_name, extra
+	err := each(ctx, db, `SELECT table_name, column_name, data_type, character_maximum_length, character_set_name, collation_name, extra
 		FROM information_schema.columns WHERE table_schema = DATABASE()`,
 		func(scan scanner) error {
-			var table, name, kind, charset, extra text
+			var table, name, kind, charset, collation, extra text
 			var length number
-			if err := scan(&table, &name, &kind, &length, &charset, &extra); err != nil {
+			if err := scan(&table, &name, &kind, &length, &charset, &collation, &extra); err != nil {
 				return err
 			}
-			info := columnInfo{name: string(name), kind: string(kind), charset: string(charset)}
+			info := columnInfo{name: string(name), kind: string(kind), charset: string(charset), collation: string(collation)}
 			info.numbered = strings.Contains(string(extra), "auto_increment")
 			if info.kind == "varchar" || info.kind == "char" {
 				info.length = int(length) // characters; the text types count bytes, and the server checks those

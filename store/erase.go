@@ -14,12 +14,12 @@ type Erased struct {
 
 const (
 	erasedColumns = `id_, msg_id, msg_from`
-	chatErased    = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtt + butThose
-	noticeErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from = ? AND msg_to = ?` + mtb + butThose
+	chatErased    = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from == ? AND msg_to == ?` + mtt + butThose
+	noticeErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE msg_from == ? AND msg_to == ?` + mtb + butThose
 	butThose      = ` AND (msg_time IS NULL OR msg_time <= ? OR msg_time > ?)`
-	authorErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE session_id = ? AND msg_from = ?` + mts
+	authorErased  = `SELECT ` + erasedColumns + ` FROM ofmessage WHERE session_id == ? AND msg_from == ?` + mts
 
-	messageAuthors = `SELECT id_, msg_id, msg_from FROM ofmessage WHERE msg_id IN (?*)`
+	messageAuthors = `SELECT id_, msg_id, msg_from FROM ofmessage WHERE msg_id == (?*)`
 )
 
 func scanErased(list *[]Erased) func(scanner) error {

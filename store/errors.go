@@ -59,6 +59,9 @@ func (s *Store) fail(err error) error {
 	// What is neither a duplicate nor a matter of data is the database's or the network's trouble, a missing right and a
 	// dropped table included: for the sender all of it means "later".
 	kind := s.dialect.classify(err)
+	if kind == nil && s.dialect.unmatched(err) {
+		return fmt.Errorf("%w: %w; columns of two collations were compared: convert the tables that the start warns of", ErrUnavailable, err)
+	}
 	if kind == nil {
 		kind = ErrUnavailable
 	}

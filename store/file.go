@@ -9,19 +9,19 @@ import (
 
 const (
 	fileColumns = `file_id, file_name, media_type, file_size, digest, user_id, ts`
-	fileGet     = `SELECT ` + fileColumns + ` FROM tlim_file WHERE file_id = ?`
-	fileKnown   = `SELECT file_id FROM tlim_file WHERE file_id IN (?*)`
+	fileGet     = `SELECT ` + fileColumns + ` FROM tlim_file WHERE file_id == ?`
+	fileKnown   = `SELECT file_id FROM tlim_file WHERE file_id == (?*)`
 	fileBefore  = `SELECT file_id FROM tlim_file WHERE ts < ? ORDER BY ts`
 	fileCount   = `SELECT COUNT(*) FROM tlim_file WHERE ts < ?`
-	fileDelete  = `DELETE FROM tlim_file WHERE file_id IN (?*)`
+	fileDelete  = `DELETE FROM tlim_file WHERE file_id == (?*)`
 
-	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id = ? AND msg_id = ?)*`
-	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id IN (?*)`
-	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id IN (?*)`
+	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id == ? AND msg_id == ?)*`
+	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id == (?*)`
+	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id == (?*)`
 	// Two queries and no join: an adopted ofmessage has another character set, and then no index serves the comparison.
-	fileUseFirst = `SELECT msg_id FROM tlim_file_use WHERE file_id = ? ORDER BY msg_id`
-	fileUseAfter = `SELECT msg_id FROM tlim_file_use WHERE file_id = ? AND msg_id > ? ORDER BY msg_id`
-	fileMessages = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id FROM ofmessage WHERE msg_id IN (?*)`
+	fileUseFirst = `SELECT msg_id FROM tlim_file_use WHERE file_id == ? ORDER BY msg_id`
+	fileUseAfter = `SELECT msg_id FROM tlim_file_use WHERE file_id == ? AND msg_id > ? ORDER BY msg_id`
+	fileMessages = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id FROM ofmessage WHERE msg_id == (?*)`
 )
 
 // File is a row of tlim_file: an uploaded file, whose bytes lie in a folder or an object store under the same id.

@@ -1,23 +1,26 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 )
 
 const (
 	groupColumns = `session_id, session_type, session_name, session_create_time, session_modify_time, session_delete_time, session_valid, session_user, session_pic`
-	groupGet     = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_id IN (?*)`
-	// A NULL type or state never matches, as before.
-	groupOf = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_valid = ? AND session_type <> 99
-		AND session_id IN (SELECT session_id FROM ofsubscriber WHERE user_id = ?) ORDER BY session_create_time, session_id`
+	groupGet     = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_id == (?*)`
+	// Two queries and no join: of adopted tables with two collations no index serves the comparison, and MySQL refuses it. A
+	// NULL type or state never matches, as before.
+	groupsOf = `SELECT session_id FROM ofsubscriber WHERE user_id == ?`
+	groupsIn = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_valid = ? AND session_type <> 99 AND session_id == (?*)`
 
-	groupDelete   = `DELETE FROM ofsession WHERE session_id IN (?*)`
-	groupSetName  = `UPDATE ofsession SET session_name = ? WHERE session_id = ?`
-	groupSetTime  = `UPDATE ofsession SET session_modify_time = ? WHERE session_id = ?`
-	groupSetPic   = `UPDATE ofsession SET session_pic = ? WHERE session_id = ?`
-	groupSetValid = `UPDATE ofsession SET session_valid = ? WHERE session_id = ?`
-	groupTouch    = `UPDATE ofsession SET session_modify_time = ?, session_valid = ? WHERE session_id = ?`
+	groupDelete   = `DELETE FROM ofsession WHERE session_id == (?*)`
+	groupSetName  = `UPDATE ofsession SET session_name = ? WHERE session_id == ?`
+	groupSetTime  = `UPDATE ofsession SET session_modify_time = ? WHERE session_id == ?`
+	groupSetPic   = `UPDATE ofsession SET session_pic = ? WHERE session_id == ?`
+	groupSetValid = `UPDATE ofsession SET session_valid = ? WHERE session_id == ?`
+	groupTouch    = `UPDATE ofsession SET session_modify_time = ?, session_valid = ? WHERE session_id == ?`
 )
 
 func scanGroup(g *Group) []any {
@@ -53,10 +56,21 @@ func (s *Store) GroupsOf(ctx context.Context, user string) ([]Group, error) {
 
 // WebGroupsOf reads the groups of a user with this session_valid, without those of type 99.
 func (s *Store) WebGroupsOf(ctx context.Context, user string, valid int) ([]Group, error) {
+	var ids []string
+	err := s.all(ctx, groupsOf, []any{user}, func(scan scanner) error {
+		ids = append(ids, "")
+		return scan((*text)(&ids[len(ids)-1]))
+	})
+	if err != nil {
+		return nil, err
+	}
 	found := []Group{}
-	err := s.all(ctx, groupOf, []any{int64(valid), user}, func(scan scanner) error {
+	err = s.in(ctx, groupsIn, []any{int64(valid)}, ids, nil, func(scan scanner) error {
 		found = append(found, Group{})
 		return scan(scanGroup(&found[len(found)-1])...)
+	})
+	slices.SortFunc(found, func(a, b Group) int {
+		return cmp.Or(cmp.Compare(a.CreateTime, b.CreateTime), cmp.Compare(a.ID, b.ID))
 	})
 	return found, err
 }

@@ -14,9 +14,9 @@ const (
 )
 
 const (
-	groupWhere  = `session_id = ?` + mts
-	chatWhere   = `msg_from = ? AND msg_to = ?` + mtt
-	noticeWhere = `msg_to = ?` + mtb
+	groupWhere  = `session_id == ?` + mts
+	chatWhere   = `msg_from == ? AND msg_to == ?` + mtt
+	noticeWhere = `msg_to == ?` + mtb
 	ofOneType   = ` AND msg_type = ?`
 )
 
@@ -112,7 +112,7 @@ func keyset(where string, args []any, p Page) (string, []any, Page) {
 	return where + before, append(args[:len(args):len(args)], t, t, t, p.BeforeID), p
 }
 
-const readCount = `SELECT msg_id, COUNT(DISTINCT reader) FROM ofstatus WHERE sender = ? AND msg_id IN (?*) GROUP BY msg_id`
+const readCount = `SELECT exact(msg_id), COUNT(DISTINCT exact(reader)) FROM ofstatus WHERE sender == ? AND msg_id == (?*) GROUP BY exact(msg_id)`
 
 // GroupHeads is [Store.GroupHistory] with Time and MsgID alone, which the index holds.
 func (s *Store) GroupHeads(ctx context.Context, group string, p Page) ([]Message, int64, error) {

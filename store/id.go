@@ -3,8 +3,8 @@ package store
 import "context"
 
 const (
-	idGet = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id IN (?*)`
-	idSet = `UPDATE tlim_id SET msg_from = ?, conversation = ?, state = ? WHERE msg_id = ? AND class = ?`
+	idGet = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id == (?*)`
+	idSet = `UPDATE tlim_id SET msg_from = ?, conversation = ?, state = ? WHERE msg_id == ? AND class = ?`
 )
 
 func scanID(id *ID) []any {

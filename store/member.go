@@ -6,13 +6,13 @@ import (
 )
 
 const (
-	memberOf        = `SELECT user_id, user_name, acct_login, pic, session_id, ts FROM ofsubscriber WHERE session_id IN (?*) ORDER BY session_id, ts, user_id`
-	memberUpdate    = `UPDATE ofsubscriber SET user_name = ?, acct_login = ?, pic = ? WHERE user_id = ? AND session_id = ?`
-	memberDelete    = `DELETE FROM ofsubscriber WHERE (user_id = ? AND session_id = ?)*`
-	memberDeleteAll = `DELETE FROM ofsubscriber WHERE session_id IN (?*)`
+	memberOf        = `SELECT user_id, user_name, acct_login, pic, session_id, ts FROM ofsubscriber WHERE session_id == (?*) ORDER BY session_id, ts, user_id`
+	memberUpdate    = `UPDATE ofsubscriber SET user_name = ?, acct_login = ?, pic = ? WHERE user_id == ? AND session_id == ?`
+	memberDelete    = `DELETE FROM ofsubscriber WHERE (user_id == ? AND session_id == ?)*`
+	memberDeleteAll = `DELETE FROM ofsubscriber WHERE session_id == (?*)`
 
-	formerOf     = `SELECT session_id, user_id, ts FROM tlim_former WHERE session_id IN (?*) AND ts >= ?`
-	formerUpdate = `UPDATE tlim_former SET ts = ? WHERE session_id = ? AND user_id = ?`
+	formerOf     = `SELECT session_id, user_id, ts FROM tlim_former WHERE session_id == (?*) AND ts >= ?`
+	formerUpdate = `UPDATE tlim_former SET ts = ? WHERE session_id == ? AND user_id == ?`
 )
 
 // Members reads the members of these groups, in the order in which they joined.

@@ -15,15 +15,15 @@ const (
 )
 
 const (
-	messageByID  = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_id IN (?*)`
-	messageTime  = `SELECT msg_id, msg_time FROM ofmessage WHERE msg_id = ? ORDER BY msg_time`
+	messageByID  = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_id == (?*)`
+	messageTime  = `SELECT msg_id, msg_time FROM ofmessage WHERE msg_id == ? ORDER BY msg_time`
 	messageAbove = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time > ? AND msg_time <= ? ORDER BY msg_time, id_`
 	messageAfter = `SELECT ` + messageColumns + ` FROM ofmessage
 		WHERE msg_time >= ? AND msg_time <= ? AND (msg_time > ? OR (msg_time = ? AND id_ > ?)) ORDER BY msg_time, id_`
-	noticeNewest = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_to = ?` + mtb + ` AND msg_type = 'MTB-100' ORDER BY msg_time DESC, msg_id DESC`
+	noticeNewest = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_to == ?` + mtb + ` AND msg_type = 'MTB-100' ORDER BY msg_time DESC, msg_id DESC`
 
-	messageConversation = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id FROM ofmessage WHERE msg_id IN (?*)`
-	messageDelete       = `DELETE FROM ofmessage WHERE id_ IN (?*)`
+	messageConversation = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id FROM ofmessage WHERE msg_id == (?*)`
+	messageDelete       = `DELETE FROM ofmessage WHERE id_ == (?*)`
 )
 
 func scanMessage(m *Message) []any {

@@ -138,6 +138,7 @@ func (m *migration) run(ctx context.Context) (err error) {
 	if m.have, err = m.s.dialect.catalogue(ctx, m.conn); err != nil {
 		return m.s.fail(err)
 	}
+	m.s.dialect = m.s.dialect.exactly(m.have)
 	steps := []func(context.Context) error{m.version, m.compare, m.tables, m.columns, m.indexes, m.rows, m.advise}
 	if m.off {
 		steps = []func(context.Context) error{m.shapes, m.advise}

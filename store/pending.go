@@ -6,16 +6,16 @@ const pendingColumns = messageColumns + `, msg_status, delete_user`
 
 const (
 	pendingOldest = ` ORDER BY msg_time, msg_id, id_`
-	pendingAll    = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ?` + pendingOldest
-	pendingSince  = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ? AND msg_time >= ?` + pendingOldest
-	pendingPlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ = ?`
-	pendingUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user = ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
-	pendingOwners = `SELECT DISTINCT delete_user, msg_id FROM ofcustomoffline WHERE msg_id IN (?*)`
+	pendingAll    = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ?` + pendingOldest
+	pendingSince  = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ? AND msg_time >= ?` + pendingOldest
+	pendingPlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ == ?`
+	pendingUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
+	pendingOwners = `SELECT DISTINCT exact(delete_user), exact(msg_id) FROM ofcustomoffline WHERE msg_id == (?*)`
 
-	pendingOfMessage = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id IN (?*)`
-	pendingOfPair    = `SELECT id_, msg_id FROM ofcustomoffline WHERE (delete_user = ? AND msg_id = ?)*`
-	pendingDelete    = `DELETE FROM ofcustomoffline WHERE id_ IN (?*)`
-	pendingOfGroup   = `DELETE FROM ofcustomoffline WHERE session_id IN (?*)`
+	pendingOfMessage = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id == (?*)`
+	pendingOfPair    = `SELECT id_, msg_id FROM ofcustomoffline WHERE (delete_user == ? AND msg_id == ?)*`
+	pendingDelete    = `DELETE FROM ofcustomoffline WHERE id_ == (?*)`
+	pendingOfGroup   = `DELETE FROM ofcustomoffline WHERE session_id == (?*)`
 )
 
 func scanPending(p *Pending) []any {
@@ -48,11 +48,11 @@ func (s *Store) pending(ctx context.Context, query string, args []any, limit int
 // What follows a row in the order of pendingOldest. Rows without a time or an id come before their equals, on SQLite and
 // MySQL without being asked. The redundant msg_time >= ? lets MySQL start in the middle of the index.
 const (
-	pendingFrom     = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user = ?`
-	pendingNext     = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id > ? OR (msg_id = ? AND id_ > ?))` + pendingOldest
+	pendingFrom     = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ?`
+	pendingNext     = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id > ? OR (msg_id >= ? AND id_ > ?))` + pendingOldest
 	pendingNextBare = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
 	// The same, behind a row without a time.
-	pendingTimeless     = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id > ? OR (msg_id = ? AND id_ > ?))` + pendingOldest
+	pendingTimeless     = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id > ? OR (msg_id >= ? AND id_ > ?))` + pendingOldest
 	pendingTimelessBare = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
 )
 

@@ -26,7 +26,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 		if strings.Contains(text, ")*") {
 			text = alternatives(text, 3)
 		}
-		text = strings.NewReplacer("?", "'x'").Replace(s.dialect.text(text))
+		text = Literal(s.dialect, text, nil)
 		steps := 0
 		err := each(t.Context(), s.pools.reader, "EXPLAIN QUERY PLAN "+text, func(scan scanner) error {
 			var id, parent, unused number
@@ -61,7 +61,7 @@ func everyQuery() []string {
 		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners,
 		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
-		groupGet, groupOf, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
+		groupGet, groupsOf, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
 		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
@@ -89,7 +89,7 @@ var InTheIndex = []string{
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
 var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleFirst, staleAfter, purgeAll, pushChannels, pushReceivers, userFirst, oldMessages,
-	walkPending, walkIDs, walkFormers, iscUsers, openfireUsers}
+	walkPending, walkIDs, walkFormers, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.
 func TestEveryQueryIsListed(t *testing.T) {

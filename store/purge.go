@@ -8,11 +8,11 @@ import (
 const (
 	purgeAll = `SELECT session_id, ts FROM tlim_purge ORDER BY ts, session_id`
 	// What is not yet settled stays for the replay; what is above the clock is not ours and cannot be replayed.
-	purgeMessages = `SELECT msg_id, id_ FROM ofmessage WHERE session_id = ?` + mts + ` AND (msg_time <= ? OR msg_time > ? OR msg_time IS NULL)`
-	purgeRest     = `SELECT id_ FROM ofmessage WHERE session_id = ?` + mts
-	purgeNotices  = `SELECT id_ FROM ofpubact WHERE session_id = ?`
-	noticeDelete  = `DELETE FROM ofpubact WHERE id_ IN (?*)`
-	purgeDelete   = `DELETE FROM tlim_purge WHERE session_id IN (?*)`
+	purgeMessages = `SELECT msg_id, id_ FROM ofmessage WHERE session_id == ?` + mts + ` AND (msg_time <= ? OR msg_time > ? OR msg_time IS NULL)`
+	purgeRest     = `SELECT id_ FROM ofmessage WHERE session_id == ?` + mts
+	purgeNotices  = `SELECT id_ FROM ofpubact WHERE session_id == ?`
+	noticeDelete  = `DELETE FROM ofpubact WHERE id_ == (?*)`
+	purgeDelete   = `DELETE FROM tlim_purge WHERE session_id == (?*)`
 )
 
 // Purges reads the dissolved groups that are still to be emptied, oldest first.

@@ -12,20 +12,20 @@ const (
 	pushDue      = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND due <= ? ORDER BY due, push_id`
 	pushNext     = `SELECT due FROM tlim_push WHERE channel = ? AND done = 0 ORDER BY due`
 	pushSettled  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 1 AND due >= ? ORDER BY due DESC`
-	pushOfCalls  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND call_id IN (?*) ORDER BY due, push_id`
-	pushOf       = `SELECT ` + pushColumns + ` FROM tlim_push WHERE msg_id IN (?*)`
+	pushOfCalls  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND call_id == (?*) ORDER BY due, push_id`
+	pushOf       = `SELECT ` + pushColumns + ` FROM tlim_push WHERE msg_id == (?*)`
 	pushCount    = `SELECT COUNT(*) FROM tlim_push WHERE channel = ? AND done = 0`
 	pushChannels = `SELECT DISTINCT channel FROM tlim_push`
 	pushBefore   = `SELECT push_id FROM tlim_push WHERE channel = ? AND done = 1 AND due < ?`
 	pushOrphans  = `SELECT push_id FROM tlim_push WHERE channel = ?`
-	pushDelete   = `DELETE FROM tlim_push WHERE push_id IN (?*)`
+	pushDelete   = `DELETE FROM tlim_push WHERE push_id == (?*)`
 
-	pushClaim     = `UPDATE tlim_push SET call_id = ? WHERE done = 0 AND push_id IN (?*)`
-	pushDelay     = `UPDATE tlim_push SET due = ?, tries = tries + 1 WHERE done = 0 AND push_id IN (?*)`
-	pushSettle    = `UPDATE tlim_push SET done = 1, due = ?, outcome = ?, title = NULL, alert = NULL WHERE push_id IN (?*)`
-	pushReceivers = `UPDATE tlim_push SET receivers = ? WHERE push_id IN (?*)`
-	userPushOwner = `SELECT jid FROM tlim_user WHERE push_code = ?`
-	userPushDead  = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code IN (?*)`
+	pushClaim     = `UPDATE tlim_push SET call_id = ? WHERE done = 0 AND push_id == (?*)`
+	pushDelay     = `UPDATE tlim_push SET due = ?, tries = tries + 1 WHERE done = 0 AND push_id == (?*)`
+	pushSettle    = `UPDATE tlim_push SET done = 1, due = ?, outcome = ?, title = NULL, alert = NULL WHERE push_id == (?*)`
+	pushReceivers = `UPDATE tlim_push SET receivers = ? WHERE push_id == (?*)`
+	userPushOwner = `SELECT jid FROM tlim_user WHERE push_code == ?`
+	userPushDead  = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == (?*)`
 )
 
 // Push is a row of tlim_push, the outbox of pushes: one text for the phones of up to a thousand users. It is written in the

@@ -112,47 +112,43 @@ var errEnough = errors.New("enough rows")
 
 // reader returns the prepared statement for st, whose text is made at the first use. The set of statements is fixed by
 // the code (texts times list sizes), so nothing is ever evicted.
-func (s *Store) reader(ctx context.Context, st statement, text func() string) (*sql.Stmt, error) {
+func (s *Store) reader(ctx context.Context, st statement, text func() string) (*prepared, error) {
 	if v, ok := s.readers.Load(st); ok {
-		return v.(*sql.Stmt), nil
+		return v.(*prepared), nil
 	}
-	stmt, err := s.pools.reader.PrepareContext(ctx, s.dialect.text(text()))
+	p, err := prepare(ctx, s.pools.reader, s.dialect.command(text()))
 	if err != nil {
 		return nil, err
 	}
-	if v, lost := s.readers.LoadOrStore(st, stmt); lost { // somebody else was faster
-		stmt.Close()
-		stmt = v.(*sql.Stmt)
+	if v, lost := s.readers.LoadOrStore(st, p); lost { // somebody else was faster
+		p.stmt.Close()
+		p = v.(*prepared)
 	}
-	return stmt, nil
+	return p, nil
 }
 
 // read runs a prepared query on the reading pool, bounded by MaxWait.
 func (s *Store) read(ctx context.Context, st statement, text func() string, args []any, row func(scanner) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
-	stmt, err := s.reader(ctx, st, text)
+	p, err := s.reader(ctx, st, text)
 	if err != nil {
 		return s.fail(err)
 	}
-	rows, err := stmt.QueryContext(ctx, args...)
+	rows, err := p.stmt.QueryContext(ctx, p.arrange(args)...)
 	if err == nil {
 		err = drain(rows, row)
 	}
 	if err != nil && s.dialect.unmatched(err) {
-		return errUnmatched
+		err = s.unheld(ctx, p.command, args, err)
 	}
 	return s.fail(err)
 }
 
-// errUnmatched: an argument has characters that the compared column cannot hold, so no row equals it (MySQL 1267, an
-// emoji against a utf8 column). It does not leave this package.
-var errUnmatched = fmt.Errorf("%w: no row can equal the value", ErrData)
-
 // all reads every row of one query.
 func (s *Store) all(ctx context.Context, query string, args []any, row func(scanner) error) error {
 	err := s.read(ctx, statement{query, 0}, func() string { return query }, args, row)
-	if err == errUnmatched {
+	if errors.As(err, new(*unheldError)) {
 		return nil
 	}
 	return err
@@ -194,11 +190,31 @@ func chunk(n int, sizes []int) (take, size int) {
 	return last, last
 }
 
-// in runs a query with one "?*" for all keys, in chunks; before and after are the arguments around the list.
-func (s *Store) in(ctx context.Context, query string, before []any, keys []string, after []any, row func(scanner) error) error {
+// parts calls do for all keys, in chunks of the prepared sizes; before are the arguments in front of the list, width those of a key.
+// One hostile id must not blind the batch to its neighbours: those that their column cannot hold are left out, and no row equals
+// them.
+func parts[K any](keys []K, sizes []int, before, width int, do func(keys []K, size int) error) error {
 	for len(keys) > 0 {
-		take, size := chunk(len(keys), listSizes)
-		if err := s.inChunk(ctx, query, before, keys[:take], size, after, row); err != nil {
+		take, size := chunk(len(keys), sizes)
+		err := do(keys[:take], size)
+		var unheld *unheldError
+		if errors.As(err, &unheld) {
+			var held []K
+			for i, k := range keys[:take] {
+				lacks := false
+				for n := range width {
+					lacks = lacks || unheld.args[before+i*width+n]
+				}
+				if !lacks {
+					held = append(held, k)
+				}
+			}
+			if len(held) == take { // a value beside the list
+				return nil
+			}
+			err = parts(held, sizes, before, width, do)
+		}
+		if err != nil {
 			return err
 		}
 		keys = keys[take:]
@@ -206,25 +222,13 @@ func (s *Store) in(ctx context.Context, query string, before []any, keys []strin
 	return nil
 }
 
-func (s *Store) inChunk(ctx context.Context, query string, before []any, keys []string, size int, after []any, row func(scanner) error) error {
-	args := append(make([]any, 0, len(before)+size+len(after)), before...)
-	args = append(fill(args, keys, size), after...)
-	err := s.read(ctx, statement{query, size}, func() string { return list(query, size) }, args, row)
-	if err != errUnmatched {
-		return err
-	}
-	// One hostile id must not blind the batch to its neighbours: halve until only it is left, and no row equals that.
-	if len(keys) == 1 {
-		return nil
-	}
-	half := len(keys) / 2
-	for _, part := range [][]string{keys[:half], keys[half:]} {
-		_, size := chunk(len(part), listSizes)
-		if err := s.inChunk(ctx, query, before, part, size, after, row); err != nil {
-			return err
-		}
-	}
-	return nil
+// in runs a query with one "?*" for all keys, in chunks; before and after are the arguments around the list.
+func (s *Store) in(ctx context.Context, query string, before []any, keys []string, after []any, row func(scanner) error) error {
+	return parts(keys, listSizes, len(before), 1, func(keys []string, size int) error {
+		args := append(make([]any, 0, len(before)+size+len(after)), before...)
+		args = append(fill(args, keys, size), after...)
+		return s.read(ctx, statement{query, size}, func() string { return list(query, size) }, args, row)
+	})
 }
 
 // fill appends keys and repeats the last one up to size.
@@ -239,37 +243,14 @@ func fill(args []any, keys []string, size int) []any {
 	return args
 }
 
-// pair is two values that a "(a = ? AND b = ?)*" of a query compares.
+// pair is two values that a "(a == ? AND b == ?)*" of a query compares.
 type pair [2]string
 
 // pairs runs a query with one "(..)*" for all pairs, in chunks.
 func (s *Store) pairs(ctx context.Context, query string, keys []pair, row func(scanner) error) error {
-	for len(keys) > 0 {
-		take, size := chunk(len(keys), pairSizes)
-		if err := s.pairChunk(ctx, query, keys[:take], size, row); err != nil {
-			return err
-		}
-		keys = keys[take:]
-	}
-	return nil
-}
-
-func (s *Store) pairChunk(ctx context.Context, query string, keys []pair, size int, row func(scanner) error) error {
-	err := s.read(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys, size), row)
-	if err != errUnmatched {
-		return err
-	}
-	if len(keys) == 1 {
-		return nil
-	}
-	half := len(keys) / 2
-	for _, part := range [][]pair{keys[:half], keys[half:]} {
-		_, size := chunk(len(part), pairSizes)
-		if err := s.pairChunk(ctx, query, part, size, row); err != nil {
-			return err
-		}
-	}
-	return nil
+	return parts(keys, pairSizes, 0, 2, func(keys []pair, size int) error {
+		return s.read(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys, size), row)
+	})
 }
 
 func fillPairs(keys []pair, size int) []any {

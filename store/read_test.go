@@ -451,9 +451,9 @@ func TestLongHistoriesStayInTheIndex(t *testing.T) {
 	}
 	run(t, raw, "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES "+strings.Join(rows, ", "),
 		"ANALYZE TABLE ofmessage")
-	of := strings.NewReplacer("session_id = ?", "session_id = 'g'", "msg_from = ?", "msg_from = 'z'", "msg_to = ?", "msg_to = 'l'", "msg_type = ?", "msg_type = 'MTB-100'")
+	values := map[string]string{"session_id": "g", "msg_from": "z", "msg_to": "l", "msg_type": "MTB-100"}
 	for _, query := range store.InTheIndex {
-		plan, err := raw.Query("EXPLAIN " + of.Replace(query))
+		plan, err := raw.Query("EXPLAIN " + store.MySQLText(query, values))
 		if err != nil {
 			t.Fatal(err, query)
 		}

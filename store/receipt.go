@@ -4,14 +4,14 @@ import "context"
 
 const (
 	receiptColumns = `id_, msg_id, sender, reader, status`
-	receiptByKey   = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE (msg_id = ? AND reader = ?)*`
-	receiptOf      = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id = ? AND sender = ? ORDER BY id_`
-	receiptReaders = `SELECT msg_id, reader FROM ofstatus WHERE msg_id = ? ORDER BY reader`
-	receiptUpdate  = `UPDATE ofstatus SET status = ? WHERE msg_id = ? AND reader = ?`
+	receiptByKey   = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE (msg_id == ? AND reader == ?)*`
+	receiptOf      = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id == ? AND sender == ? ORDER BY id_`
+	receiptReaders = `SELECT msg_id, reader FROM ofstatus WHERE msg_id == ? ORDER BY reader`
+	receiptUpdate  = `UPDATE ofstatus SET status = ? WHERE msg_id == ? AND reader == ?`
 
-	receiptOwner  = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id IN (?*)`
-	receiptCount  = `SELECT msg_id, COUNT(*) FROM ofstatus WHERE msg_id IN (?*) GROUP BY msg_id`
-	receiptDelete = `DELETE FROM ofstatus WHERE id_ IN (?*)`
+	receiptOwner  = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id == (?*)`
+	receiptCount  = `SELECT exact(msg_id), COUNT(*) FROM ofstatus WHERE msg_id == (?*) GROUP BY exact(msg_id)`
+	receiptDelete = `DELETE FROM ofstatus WHERE id_ == (?*)`
 )
 
 func scanReceipt(r *Receipt) []any {

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"regexp"
@@ -43,12 +42,14 @@ type SourceUser struct {
 	PushCode                    string // of isc only
 }
 
-// sourceKind is what differs between sources. The queries answer id, name, login, e-mail, picture and push code.
+// sourceKind is what differs between sources. Their queries answer id, name, login, push code, e-mail and picture, the last two
+// only where there is no query for infos.
 type sourceKind struct {
 	name        string
 	columns     map[string][]string // what must be there, by table
 	first, next string              // a page, ordered by id
-	same        string              // the rows of one id
+	same        string              // the rows whose ids the order takes for one
+	infos       string              // id, e-mail and picture of a list of ids; who has none is no user. "" = the row says them
 	accounts    bool                // the users are the server's accounts themselves
 	pushSet     string              // "" = the source keeps no push codes
 	pushTaken   string
@@ -56,11 +57,13 @@ type sourceKind struct {
 }
 
 const (
-	iscUsers = `SELECT u.user_id, u.user_name, u.acct_login, i.user_email, i.pic_url, u.app_push_code
-		FROM isc_user u JOIN isc_user_info i ON i.user_id = u.user_id WHERE u.dr = 'N' AND i.dr = 'N' AND u.user_id IS NOT NULL`
-	iscOrder = ` ORDER BY u.user_id`
+	// Two queries and no join: the tables are another product's and may have two collations, which no index serves and MySQL
+	// refuses to compare.
+	iscUsers = `SELECT user_id, user_name, acct_login, app_push_code FROM isc_user WHERE dr = 'N' AND user_id IS NOT NULL`
+	iscInfos = `SELECT user_id, user_email, pic_url FROM isc_user_info WHERE dr = 'N' AND user_id == (?*)`
+	iscOrder = ` ORDER BY user_id`
 
-	openfireUsers = `SELECT username, name, username, email, NULL, NULL FROM ofUser`
+	openfireUsers = `SELECT username, name, username, NULL, email, NULL FROM ofUser`
 	openfireOrder = ` ORDER BY username`
 )
 
@@ -71,16 +74,17 @@ var sourceKinds = []sourceKind{
 			"isc_user":      {"user_id", "user_name", "acct_login", "app_push_code", "dr"},
 			"isc_user_info": {"user_id", "user_email", "pic_url", "dr"},
 		},
-		first: iscUsers + iscOrder, next: iscUsers + ` AND u.user_id > ?` + iscOrder, same: iscUsers + ` AND u.user_id = ?`,
+		first: iscUsers + iscOrder, next: iscUsers + ` AND user_id > ?` + iscOrder, same: iscUsers + ` AND user_id >= ? AND user_id <= ?`,
+		infos: iscInfos,
 		// Whatever dr says, as the old plugin did: a user who is coming back keeps his phone.
-		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id = ?`,
-		pushTaken: `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code = ? AND user_id <> ?`,
-		pushDead:  `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code IN (?*)`,
+		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id == ?`,
+		pushTaken: `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code == ? AND user_id !== ?`,
+		pushDead:  `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code == (?*)`,
 	},
 	{
 		name:    "openfire",
 		columns: map[string][]string{"ofuser": {"username", "name", "email"}},
-		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder, same: openfireUsers + ` WHERE username = ?`,
+		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder, same: openfireUsers + ` WHERE username >= ? AND username <= ?`,
 		accounts: true,
 	},
 }
@@ -123,8 +127,8 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 		}
 	}
 	src.owned = true
-	src.db = &Store{cfg: own, log: s.log, dialect: d, pools: p, shapes: map[string]*shape{},
-		turn: make(chan struct{}, 1), writers: map[statement]*sql.Stmt{}, wanted: map[statement]string{}}
+	src.db = &Store{cfg: own, log: s.log, dialect: d.careful(), pools: p, shapes: map[string]*shape{},
+		turn: make(chan struct{}, 1), writers: map[statement]*prepared{}, wanted: map[statement]*command{}}
 	return src, nil
 }
 
@@ -171,6 +175,20 @@ func (s *Source) Check(ctx context.Context) error {
 // Users reads users ordered by id, limit rows of them, from behind the id after ("" = from the first). A user who has several
 // rows is answered once or more often; one without an id is left out. done says that there are no more.
 func (s *Source) Users(ctx context.Context, after string, limit int) (users []SourceUser, done bool, err error) {
+	for {
+		users, after, done, err = s.users(ctx, after, limit)
+		if len(users) > 0 || done || err != nil || after == "" { // a page of rows without infos is no answer
+			break
+		}
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("read the users of %s: %w", s.kind.name, err)
+	}
+	return users, done, nil
+}
+
+// users reads a page and the id of its last row.
+func (s *Source) users(ctx context.Context, after string, limit int) (users []SourceUser, last string, done bool, err error) {
 	query, args := s.kind.next, []any{after}
 	if after == "" {
 		query, args = s.kind.first, nil
@@ -179,9 +197,14 @@ func (s *Source) Users(ctx context.Context, after string, limit int) (users []So
 	row := func(scan scanner) error {
 		n++
 		var u SourceUser
-		if err := scan((*text)(&u.ID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic), (*text)(&u.PushCode)); err != nil {
+		into := []any{(*text)(&u.ID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.PushCode)}
+		if s.kind.infos == "" {
+			into = append(into, (*text)(&u.Email), (*text)(&u.Pic))
+		}
+		if err := scan(into...); err != nil {
 			return err
 		}
+		last = u.ID
 		if u.ID != "" {
 			users = append(users, u)
 		}
@@ -189,15 +212,46 @@ func (s *Source) Users(ctx context.Context, after string, limit int) (users []So
 	}
 	err = s.db.page(ctx, query, args, Page{Length: limit}.length(), 0, row)
 	done = n < limit
-	if err == nil && !done && len(users) > 0 {
+	if err == nil && !done && last != "" {
 		// The column's collation may hold two users for equal, as e and é, of whom the page ends between: the next one would
 		// leave the second out.
-		err = s.db.all(ctx, s.kind.same, []any{users[len(users)-1].ID}, row)
+		end := last
+		err = s.db.all(ctx, s.kind.same, []any{end, end}, row)
+		last = end
 	}
+	if err == nil && s.kind.infos != "" {
+		users, err = s.withInfos(ctx, users)
+	}
+	return users, last, done, err
+}
+
+// withInfos adds e-mail and picture, once for each row that has them.
+func (s *Source) withInfos(ctx context.Context, users []SourceUser) ([]SourceUser, error) {
+	ids, asked := make([]string, 0, len(users)), make(map[string]bool, len(users))
+	for _, u := range users {
+		if !asked[u.ID] {
+			asked[u.ID] = true
+			ids = append(ids, u.ID)
+		}
+	}
+	infos := make(map[string][]SourceUser, len(ids))
+	err := s.db.in(ctx, s.kind.infos, nil, ids, nil, func(scan scanner) error {
+		var u SourceUser
+		err := scan((*text)(&u.ID), (*text)(&u.Email), (*text)(&u.Pic))
+		infos[u.ID] = append(infos[u.ID], u)
+		return err
+	})
 	if err != nil {
-		return nil, false, fmt.Errorf("read the users of %s: %w", s.kind.name, err)
+		return nil, err
 	}
-	return users, done, nil
+	var whole []SourceUser
+	for _, u := range users {
+		for _, info := range infos[u.ID] {
+			u.Email, u.Pic = info.Email, info.Pic
+			whole = append(whole, u)
+		}
+	}
+	return whole, nil
 }
 
 // OwnsAccounts says whether the users of the source are the server's accounts themselves.

@@ -99,7 +99,7 @@ func TestSources(t *testing.T) {
 // What is written into a source is the push code, and nothing else of it changes.
 func TestSourcePushCodes(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		cfg := e.fresh(t, append(sourceTables(e, ""), sourceRows...)...)
+		cfg := e.fresh(t, append(sourceTables(e, " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"), sourceRows...)...)
 		source, raw := newSource(t, open(t, cfg), "isc", ""), e.raw(t, cfg)
 		dump := func() string {
 			rows, err := raw.Query(`SELECT COALESCE(user_id, 'NULL'), COALESCE(user_name, ''), COALESCE(app_push_code, 'NULL') FROM isc_user ORDER BY user_id, user_name`)
@@ -130,7 +130,27 @@ func TestSourcePushCodes(t *testing.T) {
 		must[any](t)(nil, source.SetPush(ctx, "c", "code-5"))
 		must[any](t)(nil, source.DropPush(ctx, []string{"code-3", "code-9"}))
 		equal(t, "dead", dump(), "c/王五 😀=code-5")
+
+		// Nobody's phone is taken by one whose name, or whose code, the collation takes for another's.
+		for _, twin := range []string{"C", "c ", "ç", "ｃ"} {
+			must[any](t)(nil, source.SetPush(ctx, twin, "code-6"))
+			must[any](t)(nil, source.SetPush(ctx, twin, ""))
+		}
+		must[any](t)(nil, source.SetPush(ctx, "b", "CODE-5"))
+		must[any](t)(nil, source.DropPush(ctx, []string{"códe-5", "code-5 "}))
+		equal(t, "strangers", dump(), "b/=CODE-5 c/王五 😀=code-5")
+		must[any](t)(nil, source.SetPush(ctx, "é1", "code-7"))
+		equal(t, "one of two whom the collation takes for one", dump(), "b/=CODE-5 c/王五 😀=code-5 é1/É=code-7")
 	})
+}
+
+// TestSourceOfTwoCollations: the tables are another product's, and each may have its own.
+func TestSourceOfTwoCollations(t *testing.T) {
+	cfg := mysqlEngine.fresh(t, append(append(sourceTables(mysqlEngine, " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"), sourceRows...),
+		"ALTER TABLE isc_user_info CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")...)
+	if list := walkSource(t, newSource(t, open(t, cfg), "isc", ""), 3); len(list) != 7 {
+		t.Error(list)
+	}
 }
 
 func TestSourceSaysWhatIsMissing(t *testing.T) {

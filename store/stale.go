@@ -14,16 +14,16 @@ type StaleUser struct {
 const (
 	staleFirst = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 ORDER BY user_id`
 	staleAfter = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 AND user_id > ? ORDER BY user_id`
-	staleClear = `UPDATE tlim_user SET stale = 0 WHERE user_id = ? AND stale = ?`
+	staleClear = `UPDATE tlim_user SET stale = 0 WHERE user_id == ? AND stale = ?`
 
-	memberRows  = `SELECT user_id, user_name, acct_login, pic, session_id FROM ofsubscriber WHERE user_id = ?`
+	memberRows  = `SELECT user_id, user_name, acct_login, pic, session_id FROM ofsubscriber WHERE user_id == ?`
 	memberFirst = memberRows + ` ORDER BY session_id`
 	memberAfter = memberRows + ` AND session_id > ? ORDER BY session_id`
 
-	chatRows    = `SELECT chat_id, chat_name, chat_user, chat_other, chat_pic FROM ofchat WHERE chat_user = ?`
+	chatRows    = `SELECT chat_id, chat_name, chat_user, chat_other, chat_pic FROM ofchat WHERE chat_user == ?`
 	chatFirst   = chatRows + ` ORDER BY chat_other, chat_id`
 	chatAfter   = chatRows + ` AND chat_other >= ? AND (chat_other > ? OR chat_id > ?) ORDER BY chat_other, chat_id`
-	chatRefresh = `UPDATE ofchat SET chat_name = ?, chat_pic = ? WHERE chat_id = ?`
+	chatRefresh = `UPDATE ofchat SET chat_name = ?, chat_pic = ? WHERE chat_id == ?`
 )
 
 // StaleUsers reads at most limit users whose rows are to be looked at, ordered by id, from behind the id after ("" = from

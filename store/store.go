@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,13 +35,14 @@ type Store struct {
 	shapes  map[string]*shape // by table name; fixed after Open
 	report  Report
 
-	readers sync.Map // statement -> *sql.Stmt, on the reading pool
-	totals  totals
+	readers  sync.Map // statement -> *prepared, on the reading pool
+	totals   totals
+	charsets charsets
 
 	// turn is the right to write: one transaction at a time. Everything below belongs to its holder.
 	turn    chan struct{}
-	writers map[statement]*sql.Stmt // on the writing pool
-	wanted  map[statement]string    // seen within a transaction, to be prepared after it
+	writers map[statement]*prepared // on the writing pool
+	wanted  map[statement]*command  // seen within a transaction, to be prepared after it
 	known   State                   // epoch and number of the last batch that certainly happened; zero: not known
 }
 
@@ -62,8 +62,8 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		cfg: cfg, log: cfg.Log, dialect: d, pools: p,
 		shapes:  map[string]*shape{},
 		turn:    make(chan struct{}, 1),
-		writers: map[statement]*sql.Stmt{},
-		wanted:  map[statement]string{},
+		writers: map[statement]*prepared{},
+		wanted:  map[statement]*command{},
 	}
 	for _, t := range allTables() {
 		s.shapes[t.name] = shapeOf(t)

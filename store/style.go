@@ -14,8 +14,8 @@ type Style struct {
 }
 
 const (
-	styleOf     = `SELECT style_id, style_name, style_value, user_id FROM ofstyle WHERE user_id = ? ORDER BY style_name, style_id`
-	styleUpdate = `UPDATE ofstyle SET style_value = ? WHERE style_name = ? AND user_id = ?`
+	styleOf     = `SELECT style_id, style_name, style_value, user_id FROM ofstyle WHERE user_id == ? ORDER BY style_name, style_id`
+	styleUpdate = `UPDATE ofstyle SET style_value = ? WHERE style_name == ? AND user_id == ?`
 )
 
 // StylesOf reads a user's styles by name; adopted tables can hold several of one name.

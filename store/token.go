@@ -14,10 +14,10 @@ type TokenState struct {
 }
 
 const (
-	secretGet = `SELECT value FROM tlim_secret WHERE name = ?`
+	secretGet = `SELECT value FROM tlim_secret WHERE name == ?`
 
-	generationGet   = `SELECT user_id, generation, has_left FROM tlim_user WHERE jid = ?`
-	generationRaise = `UPDATE tlim_user SET generation = generation + 1 WHERE jid = ?`
+	generationGet   = `SELECT user_id, generation, has_left FROM tlim_user WHERE jid == ?`
+	generationRaise = `UPDATE tlim_user SET generation = generation + 1 WHERE jid == ?`
 )
 
 // Secret reads a secret of ours, and stores fresh when there is none yet. Of two processes that start at once both get the

@@ -15,10 +15,10 @@ type Trace struct {
 }
 
 const (
-	traceReceipts = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id = ? ORDER BY reader, id_`
+	traceReceipts = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id == ? ORDER BY reader, id_`
 	tracePending  = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id, msg_status, delete_user
-		FROM ofcustomoffline WHERE msg_id = ? ORDER BY delete_user, id_`
-	traceFiles = `SELECT file_id, msg_id FROM tlim_file_use WHERE msg_id = ? ORDER BY file_id`
+		FROM ofcustomoffline WHERE msg_id == ? ORDER BY delete_user, id_`
+	traceFiles = `SELECT file_id, msg_id FROM tlim_file_use WHERE msg_id == ? ORDER BY file_id`
 )
 
 // Trace reads what is known of a message id, at most limit receipts and limit offline rows of it.

@@ -14,9 +14,9 @@ type Unread struct {
 }
 
 // Receipts are no messages, and what a user wrote himself waits for his phone only.
-const pendingCounts = `SELECT session_id, msg_type, COUNT(DISTINCT msg_id), MAX(msg_time) FROM ofcustomoffline WHERE delete_user = ?
-	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from <> delete_user)
-	GROUP BY session_id, msg_type ORDER BY session_id, msg_type`
+const pendingCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?
+	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from !== delete_user)
+	GROUP BY exact(session_id), msg_type ORDER BY exact(session_id), msg_type`
 
 // UnreadCounts counts what waits for owner, by conversation.
 func (s *Store) UnreadCounts(ctx context.Context, owner string) ([]Unread, error) {

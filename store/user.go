@@ -7,18 +7,18 @@ import (
 
 const (
 	userColumns = `user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned`
-	userByJID   = `SELECT ` + userColumns + ` FROM tlim_user WHERE jid IN (?*)`
-	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id IN (?*)`
+	userByJID   = `SELECT ` + userColumns + ` FROM tlim_user WHERE jid == (?*)`
+	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id == (?*)`
 	userFirst   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 ORDER BY user_id`
 	userAfter   = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id > ? AND has_left = 0 ORDER BY user_id`
 
 	// stale: the user's rows in groups and 1:1 lists may show what was said of him before, see Refresh.
-	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid = ?`
-	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id = ?`
-	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id = ?`
-	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code = ? AND user_id <> ?`
-	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id IN (?*)`
-	userLeft      = `UPDATE tlim_user SET has_left = 1 WHERE user_id IN (?*)`
+	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid == ?`
+	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id == ?`
+	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id == ?`
+	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == ? AND user_id !== ?`
+	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id == (?*)`
+	userLeft      = `UPDATE tlim_user SET has_left = 1 WHERE user_id == (?*)`
 )
 
 func scanUser(u *User) []any {

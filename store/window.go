@@ -28,7 +28,7 @@ func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window
 	if end != (Place{}) {
 		where, args = where+` AND msg_time <= ? AND (msg_time < ? OR id_ <= ?)`, append(args, end.Time, end.Time, end.ID)
 	}
-	found, err = s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to = ? ORDER BY msg_time, id_`,
+	found, err = s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to == ? ORDER BY msg_time, id_`,
 		append(args, user), Page{Length: limit})
 	if n := len(found); n > 0 && More(found, limit) {
 		end = Place{found[n-1].Time, found[n-1].ID}

@@ -92,18 +92,18 @@ func (s *Store) release() {
 func (s *Store) begin(ctx context.Context) (*tx, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
-	for st, query := range s.wanted {
+	for st, c := range s.wanted {
 		delete(s.wanted, st)
-		stmt, err := s.pools.writer.PrepareContext(ctx, query)
+		p, err := prepare(ctx, s.pools.writer, c)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("prepare: %w", s.fail(err))
 			}
 			// A right or a table may be gone since it ran: that is for its own caller to hear, not for every other one.
-			s.log.Debug("prepare", "statement", firstWords(query), "err", err)
+			s.log.Debug("prepare", "statement", firstWords(c.text), "err", err)
 			continue
 		}
-		s.writers[st] = stmt
+		s.writers[st] = p
 	}
 	// The context given here would roll the transaction back when it ends, and statements after that would go astray.
 	opened, err := s.pools.writer.BeginTx(context.WithoutCancel(ctx), nil)
@@ -126,14 +126,19 @@ func (t *tx) context(ctx context.Context) context.Context {
 func (t *tx) exec(ctx context.Context, name string, n int, text func() string, args []any) (int64, error) {
 	st := statement{name, n}
 	var res sql.Result
+	var c *command
 	var err error
-	if stmt := t.s.writers[st]; stmt != nil {
-		res, err = t.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	if p := t.s.writers[st]; p != nil {
+		c = p.command
+		res, err = t.tx.StmtContext(ctx, p.stmt).ExecContext(ctx, p.arrange(args)...)
 	} else {
-		query := t.s.dialect.text(text())
-		if res, err = t.tx.ExecContext(ctx, query, args...); err == nil {
-			t.s.wanted[st] = query
+		c = t.s.dialect.command(text())
+		if res, err = t.tx.ExecContext(ctx, c.text, c.arrange(args)...); err == nil {
+			t.s.wanted[st] = c
 		}
+	}
+	if err != nil && t.s.dialect.unmatched(err) {
+		err = t.s.unheld(ctx, c, args, err)
 	}
 	if err != nil {
 		return 0, err
@@ -149,6 +154,9 @@ func (t *tx) do(ctx context.Context, query string, args ...any) (int64, error) {
 		}
 	}
 	n, err := t.exec(ctx, query, 0, func() string { return query }, args)
+	if errors.As(err, new(*unheldError)) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", firstWords(query), err)
 	}
@@ -157,68 +165,61 @@ func (t *tx) do(ctx context.Context, query string, args ...any) (int64, error) {
 
 // doIn runs a statement with one "?*" for all keys, in chunks; before are the arguments in front of the list.
 func (t *tx) doIn(ctx context.Context, query string, keys []string, before ...any) error {
-	for len(keys) > 0 {
-		take, size := chunk(len(keys), listSizes)
-		args := fill(append(make([]any, 0, len(before)+size), before...), keys[:take], size)
+	return parts(keys, listSizes, len(before), 1, func(keys []string, size int) error {
+		args := fill(append(make([]any, 0, len(before)+size), before...), keys, size)
 		if _, err := t.exec(ctx, query, size, func() string { return list(query, size) }, args); err != nil {
 			return fmt.Errorf("%s: %w", firstWords(query), err)
 		}
-		keys = keys[take:]
-	}
-	return nil
+		return nil
+	})
 }
 
 // doPairs runs a statement with one "(..)*" for all pairs, in chunks.
 func (t *tx) doPairs(ctx context.Context, query string, keys []pair) error {
-	for len(keys) > 0 {
-		take, size := chunk(len(keys), pairSizes)
-		if _, err := t.exec(ctx, query, size, func() string { return alternatives(query, size) }, fillPairs(keys[:take], size)); err != nil {
+	return parts(keys, pairSizes, 0, 2, func(keys []pair, size int) error {
+		if _, err := t.exec(ctx, query, size, func() string { return alternatives(query, size) }, fillPairs(keys, size)); err != nil {
 			return fmt.Errorf("%s: %w", firstWords(query), err)
 		}
-		keys = keys[take:]
-	}
-	return nil
+		return nil
+	})
 }
 
 // readIn runs a query with one "?*" inside the transaction.
 func (t *tx) readIn(ctx context.Context, query string, keys []string, row func(scanner) error) error {
-	for len(keys) > 0 {
-		take, size := chunk(len(keys), listSizes)
-		err := t.query(ctx, statement{query, size}, func() string { return list(query, size) }, fill(nil, keys[:take], size), row)
-		if err != nil {
-			return err
-		}
-		keys = keys[take:]
-	}
-	return nil
+	return parts(keys, listSizes, 0, 1, func(keys []string, size int) error {
+		return t.query(ctx, statement{query, size}, func() string { return list(query, size) }, fill(nil, keys, size), row)
+	})
 }
 
 // readPairs runs a query with one "(..)*" inside the transaction.
 func (t *tx) readPairs(ctx context.Context, query string, keys []pair, row func(scanner) error) error {
-	for len(keys) > 0 {
-		take, size := chunk(len(keys), pairSizes)
-		err := t.query(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys[:take], size), row)
-		if err != nil {
-			return err
-		}
-		keys = keys[take:]
-	}
-	return nil
+	return parts(keys, pairSizes, 0, 2, func(keys []pair, size int) error {
+		return t.query(ctx, statement{query, size}, func() string { return alternatives(query, size) }, fillPairs(keys, size), row)
+	})
 }
 
+// query runs a query inside the transaction; n of a list is its prepared size, 0 is a query without one.
 func (t *tx) query(ctx context.Context, st statement, text func() string, args []any, row func(scanner) error) error {
 	var found *sql.Rows
+	var c *command
 	var err error
-	if stmt := t.s.writers[st]; stmt != nil {
-		found, err = t.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	if p := t.s.writers[st]; p != nil {
+		c = p.command
+		found, err = t.tx.StmtContext(ctx, p.stmt).QueryContext(ctx, p.arrange(args)...)
 	} else {
-		query := t.s.dialect.text(text())
-		if found, err = t.tx.QueryContext(ctx, query, args...); err == nil {
-			t.s.wanted[st] = query
+		c = t.s.dialect.command(text())
+		if found, err = t.tx.QueryContext(ctx, c.text, c.arrange(args)...); err == nil {
+			t.s.wanted[st] = c
 		}
 	}
 	if err == nil {
 		err = drain(found, row)
+	}
+	if err != nil && t.s.dialect.unmatched(err) {
+		err = t.s.unheld(ctx, c, args, err)
+		if st.n == 0 && errors.As(err, new(*unheldError)) {
+			return nil
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", firstWords(st.query), err)

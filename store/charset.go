@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A column of an adopted table can have a character set that lacks characters: utf8 those beyond U+FFFF, gbk most of what is not
+// Chinese, latin1 all Chinese. No row of it equals a text with such a character, which MySQL reports as an error (1267) that it
+// also gives where columns of two collations are compared. So it is the arguments that tell, never the error: an error is
+// "nothing found" only where one of them cannot be in its column.
+
+// unheldError says which arguments of a statement have characters that the column compared with them lacks. It does not leave this
+// package: no row can equal them.
+type unheldError struct{ args map[int]bool }
+
+// Error says what no row can have.
+func (e *unheldError) Error() string {
+	return "no row can equal the value: its column lacks a character"
+}
+
+// charsets are the character sets of the columns, read when they are first asked for.
+type charsets struct {
+	mu   sync.Mutex
+	of   catalogue
+	read time.Time
+}
+
+// charsetsLife is how long they are believed: a table can be converted while tlim runs.
+const charsetsLife = time.Minute
+
+func (s *Store) catalogue(ctx context.Context) (catalogue, error) {
+	s.charsets.mu.Lock()
+	defer s.charsets.mu.Unlock()
+	now := s.cfg.Now()
+	if s.charsets.of == nil || now.Sub(s.charsets.read) > charsetsLife {
+		have, err := s.dialect.catalogue(ctx, s.pools.reader)
+		if err != nil {
+			return nil, err
+		}
+		s.charsets.of, s.charsets.read = have, now
+	}
+	return s.charsets.of, nil
+}
+
+// unheld explains an error of a statement that compares texts of different kinds: an *unheldError where arguments are to blame.
+func (s *Store) unheld(ctx context.Context, c *command, args []any, why error) error {
+	have, err := s.catalogue(ctx)
+	if err != nil {
+		return fmt.Errorf("%w; which column lacks a character: %w", why, err)
+	}
+	found := &unheldError{map[int]bool{}}
+	for i, column := range c.compared {
+		text, ok := args[i].(string)
+		if column == "" || !ok {
+			continue
+		}
+		_, name, qualified := strings.Cut(column, ".")
+		if !qualified {
+			name = column
+		}
+		for _, table := range c.tables {
+			if have[table] == nil {
+				continue
+			}
+			held, err := s.heldBy(ctx, have[table].columns[name].charset, text)
+			if err != nil {
+				return fmt.Errorf("%w; whether %s.%s lacks a character: %w", why, table, name, err)
+			}
+			if held != text {
+				found.args[i] = true
+			}
+		}
+	}
+	if len(found.args) > 0 {
+		return found
+	}
+	return why
+}
+
+// whole are the character sets that lack nothing.
+var whole = []string{"", "utf8mb4", "gb18030", "utf16", "utf16le", "utf32"}
+
+// plane are those that lack what is beyond U+FFFF, and nothing else.
+var plane = []string{"utf8", "utf8mb3", "ucs2"}
+
+// heldBy is text as a character set can hold it, with a "?" for each character that it lacks.
+func (s *Store) heldBy(ctx context.Context, charset, text string) (string, error) {
+	beyond := rune(0xffff)
+	if !slices.Contains(plane, charset) {
+		beyond = 0x7f
+	}
+	if slices.Contains(whole, charset) || strings.IndexFunc(text, func(r rune) bool { return r > beyond }) < 0 {
+		return text, nil
+	}
+	if beyond > 0x7f {
+		return strings.Map(func(r rune) rune {
+			if r > beyond {
+				return '?'
+			}
+			return r
+		}, text), nil
+	}
+	return s.dialect.held(ctx, s.pools.reader, charset, text)
+}

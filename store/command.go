@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"regexp"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+)
+
+// Statements compare an id, and every other text that says who or what is meant, by operators of our own, because the "=" of
+// an engine is that of the column's collation: MySQL's utf8_general_ci takes lísi, LISI and "lisi " for lisi.
+//
+//	a == ?        the same characters; so is a == (?*), a list, and a == b, another column
+//	a !== ?       not the same characters, and not NULL
+//	exact(a)      a in the form in which the engine's own operators, GROUP BY and DISTINCT tell all of them apart
+//
+// They mean what == means of two strings in Go, on every engine and collation. Order is the engine's: a walk that continues
+// behind a row compares by < and > alone, so that it agrees with its ORDER BY.
+var operators = regexp.MustCompile(`exact\(([\w.]+)\)|([\w.]+) (!?==) (\(\?(?:, ?\?)*\)|\?|[\w.]+)|([\w.]+)\)? (?:<=|>=|<>|<|>|=|LIKE) \?|\?`)
+
+// session_user is a reserved word in T-SQL, and unquoted it silently reads the login there.
+var reserved = regexp.MustCompile(`\bsession_user\b`)
+
+// command is a statement in the form of an engine.
+type command struct {
+	text string
+	// args are the numbers of the statement's arguments in the order of the placeholders in text; nil: as they come.
+	args []int
+	// compared are the columns that the statement's arguments are compared with; "" for those that are not.
+	compared []string
+	tables   []string
+}
+
+var tableName = regexp.MustCompile(`\b(?:FROM|JOIN|UPDATE|INTO) (\w+)`)
+
+// command makes the engine's form of a statement of ours: operators, placeholders and quoting.
+func (d *dialect) command(query string) *command {
+	c := &command{}
+	form := func(column string) string {
+		if d.loose {
+			return d.exact(column)
+		}
+		return column
+	}
+	var text strings.Builder
+	n, at, doubled := 0, 0, false // arguments so far; the end of what was copied
+	for _, m := range operators.FindAllStringSubmatchIndex(query, -1) {
+		text.WriteString(query[at:m[0]])
+		at = m[1]
+		part := func(i int) string {
+			if m[2*i] < 0 {
+				return ""
+			}
+			return query[m[2*i]:m[2*i+1]]
+		}
+		wrapped, column, operator, with, other := part(1), part(2), part(3), part(4), part(5)
+		if before := strings.TrimSpace(query[:m[0]]); strings.HasSuffix(before, "SET") || strings.HasSuffix(before, ",") {
+			other = "" // not compared, but written
+		}
+		if wrapped != "" {
+			text.WriteString(form(wrapped))
+			continue
+		}
+		count := strings.Count(query[m[0]:m[1]], "?")
+		var these []int
+		for range count {
+			these = append(these, n)
+			n++
+			c.compared = append(c.compared, column+other)
+		}
+		c.args = append(c.args, these...)
+		if column == "" {
+			text.WriteString(query[m[0]:m[1]])
+			continue
+		}
+		exact, sign := with, " = "
+		switch {
+		case count == 0:
+			exact = form(with)
+		case with != "?":
+			sign = " IN "
+		}
+		switch {
+		case operator == "!==":
+			text.WriteString(form(column) + " <> " + exact)
+		case d.loose:
+			text.WriteString("(" + column + sign + with + " AND " + form(column) + sign + exact + ")")
+			c.args = append(c.args, these...)
+			doubled = doubled || count > 0
+		default:
+			text.WriteString(column + sign + exact)
+		}
+	}
+	text.WriteString(query[at:])
+	if !doubled {
+		c.args = nil
+	}
+	for _, m := range tableName.FindAllStringSubmatch(query, -1) {
+		c.tables = append(c.tables, strings.ToLower(m[1]))
+	}
+	c.text = sqlx.Rebind(sqlx.BindType(d.name), reserved.ReplaceAllStringFunc(text.String(), d.quote))
+	return c
+}
+
+// exactly is the dialect for a database with these tables: where one says how its columns are compared, comparisons of ids may
+// not leave it to them.
+func (d *dialect) exactly(have catalogue) *dialect {
+	if d.loose {
+		return d
+	}
+	for _, t := range have {
+		for _, c := range t.columns {
+			if c.collation != "" {
+				return d.careful()
+			}
+		}
+	}
+	return d
+}
+
+// careful is the dialect for tables of which nothing is known.
+func (d *dialect) careful() *dialect {
+	loose := *d
+	loose.loose = true
+	return &loose
+}
+
+// text is the engine's form of a statement that compares no ids.
+func (d *dialect) text(query string) string { return d.command(query).text }
+
+// arrange puts the arguments of the statement in the order of the engine's placeholders.
+func (c *command) arrange(args []any) []any {
+	if c.args == nil {
+		return args
+	}
+	placed := make([]any, len(c.args))
+	for i, n := range c.args {
+		placed[i] = args[n]
+	}
+	return placed
+}
+
+// prepared is a command that the database knows.
+type prepared struct {
+	*command
+	stmt *sql.Stmt
+}
+
+func prepare(ctx context.Context, db *sql.DB, c *command) (*prepared, error) {
+	stmt, err := db.PrepareContext(ctx, c.text)
+	if err != nil {
+		return nil, err
+	}
+	return &prepared{c, stmt}, nil
+}

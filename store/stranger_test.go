@@ -1,0 +1,528 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+// tableKinds are ways in which the tables can stand in a database, by the equality of their columns.
+var tableKinds = []struct {
+	name   string
+	e      engine
+	alters func(t *testing.T, raw *sql.DB) // after the tables were made
+}{
+	{"sqlite", sqliteEngine, nil},
+	{"sqlite NOCASE", sqliteEngine, func(t *testing.T, raw *sql.DB) {
+		run(t, raw, "PRAGMA writable_schema = 1", "UPDATE sqlite_master SET sql = REPLACE(sql, 'varchar(64)', 'varchar(64) COLLATE NOCASE') WHERE type = 'table'",
+			"PRAGMA writable_schema = RESET", "REINDEX")
+	}},
+	{"adopted utf8_general_ci", mysqlEngine, converted("utf8 COLLATE utf8_general_ci")},
+	{"utf8mb4 without a collation named", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_general_ci")},
+	{"utf8mb4_unicode_ci", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_unicode_ci")},
+	{"as printed, utf8mb4_bin", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_bin")},
+	{"gbk", mysqlEngine, converted("gbk")},
+}
+
+func converted(to string) func(*testing.T, *sql.DB) {
+	return func(t *testing.T, raw *sql.DB) {
+		for _, table := range tableNames(t, raw, "SHOW TABLES") {
+			run(t, raw, "ALTER TABLE "+table+" CONVERT TO CHARACTER SET "+to)
+		}
+	}
+}
+
+func tableNames(t *testing.T, raw *sql.DB, query string) (list []string) {
+	t.Helper()
+	rows := must[*sql.Rows](t)(raw.Query(query))
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		must[any](t)(nil, rows.Scan(&name))
+		list = append(list, name)
+	}
+	must[any](t)(nil, rows.Err())
+	return list
+}
+
+// dump is every row of every table but the one of positions, as text.
+func dump(t *testing.T, e engine, raw *sql.DB) map[string]int {
+	t.Helper()
+	query := "SHOW TABLES"
+	if e.name == "sqlite" {
+		query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+	}
+	found := map[string]int{}
+	for _, table := range tableNames(t, raw, query) {
+		if table == "tlim_state" {
+			continue
+		}
+		rows := must[*sql.Rows](t)(raw.Query("SELECT * FROM " + table))
+		columns := must[[]string](t)(rows.Columns())
+		for rows.Next() {
+			values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			must[any](t)(nil, rows.Scan(into...))
+			found[fmt.Sprintf("%s %+q", table, fmt.Sprint(values))]++
+		}
+		must[any](t)(nil, rows.Err())
+		rows.Close()
+	}
+	return found
+}
+
+// names are the names that one probe uses.
+type names struct{ user, other, msg, group, thing string }
+
+// twins are what collations take for the names of ours, each by another rule: case, accent, width, blanks at the end.
+var twins = []names{
+	{"LISI", "WANG", "MSG-1", "GRP", "THING"},
+	{"lísi", "wáng", "mśg-1", "grṕ", "thíng"},
+	{"ｌisi", "ｗang", "ｍsg-1", "ｇrp", "ｔhing"},
+	{"lisi ", "wang ", "msg-1 ", "grp ", "thing "},
+}
+
+var (
+	ours   = names{"lisi", "wang", "msg-1", "grp", "thing"}
+	nobody = names{"xx", "yy", "zz", "vv", "ww"}
+)
+
+// rowsOf is a change that gives a name each row that there is.
+func rowsOf(n names) store.Change {
+	direct := store.Message{ID: "row-1", MsgID: n.msg, Type: "MTT-000", From: n.user, To: n.other, Time: clock(1), Body: `[{"text":"secret"}]`, SessionID: n.user}
+	return store.Change{
+		IDs:           []store.ID{{MsgID: n.msg, Class: store.ClassMessage, From: n.user, Conversation: n.user + " " + n.other, Time: clock(1), Digest: "d", State: store.Live}},
+		Message:       &direct,
+		Pending:       []store.Pending{{Message: store.Message{ID: "row-2", MsgID: n.msg, Type: "MTT-000", From: n.other, To: n.other, Time: clock(1), Body: "[]", SessionID: n.other}, Owner: n.user}},
+		Receipts:      []store.Receipt{{ID: "row-3", MsgID: n.msg, Sender: n.user, Reader: n.other, Status: 1}},
+		Chats:         []store.Chat{{ID: "row-4", Name: "n", Partner: n.user, Owner: n.other, CreateTime: "1"}, {ID: "row-5", Name: "n", Partner: n.other, Owner: n.user, CreateTime: "1"}},
+		Groups:        []store.Group{{ID: n.group, Name: "g", CreateTime: "1", Owner: n.user}},
+		Members:       []store.Member{{UserID: n.user, UserName: "u", SessionID: n.group, Since: "1"}},
+		Formers:       []store.Former{{SessionID: n.group, UserID: n.user, Time: clock(1)}},
+		Users:         []store.User{{ID: n.user, JID: n.user, Name: "u", Login: n.user}},
+		SetPush:       []store.User{{ID: n.user, JID: n.user, PushCode: n.thing, PushOS: "android"}},
+		Purges:        []store.Purge{{SessionID: n.group, Time: "1"}},
+		Announcements: []store.Announcement{{ID: n.thing, Title: "t", Content: "c", UserID: n.user, Time: "1", SessionID: n.group}},
+		Styles:        []store.Style{{ID: "row-6", Name: "theme", Value: 1, UserID: n.user}},
+		FileUses:      []store.FileUse{{FileID: n.thing, MsgID: n.msg}},
+		Pushes:        []store.Push{{ID: n.thing, Channel: "c", MsgID: n.msg, Call: n.thing, Due: 1, To: []store.PushTo{{User: n.user, Code: n.thing}}}},
+		Calls:         []store.Call{{ID: n.thing, Key: n.thing, Business: n.thing, Type: "MTB-000", Made: 1, Done: true}},
+		CallParts:     []store.CallPart{{CallID: n.thing, First: 1, To: []string{n.user}}},
+	}
+}
+
+// moreRows are a message of a group and a notice.
+func moreRows(n names) []store.Change {
+	group := store.Message{ID: "row-7", MsgID: n.msg, Type: "MTS-000", From: n.user, To: n.group, Time: clock(2), Body: `[{"text":"secret"}]`, SessionID: n.group}
+	notice := store.Message{ID: "row-8", MsgID: n.msg, Type: "MTB-100", From: n.other, To: n.user, Time: clock(3), Body: "[]", SessionID: n.other}
+	return []store.Change{{Message: &group}, {Message: &notice}}
+}
+
+var all = store.Page{Length: 100}
+
+// reads are the methods of a Store that answer about somebody or something, by their name.
+var reads = map[string]func(s *store.Store, n names) (any, error){
+	"MessagesByID": func(s *store.Store, n names) (any, error) { return s.MessagesByID(ctx, []string{n.msg, "other"}) },
+	"MessageHeads": func(s *store.Store, n names) (any, error) { return s.MessageHeads(ctx, []string{n.msg}) },
+	"IDs":          func(s *store.Store, n names) (any, error) { return s.IDs(ctx, []string{n.msg}) },
+	"MessageTime": func(s *store.Store, n names) (any, error) {
+		v, ok, err := s.MessageTime(ctx, n.msg)
+		return fmt.Sprint(v, ok), err
+	},
+	"Pending":       func(s *store.Store, n names) (any, error) { return s.Pending(ctx, n.user, "", "", "", 9) },
+	"RecentPending": func(s *store.Store, n names) (any, error) { return s.RecentPending(ctx, n.user, 0, 9) },
+	"HasPending":    func(s *store.Store, n names) (any, error) { return s.HasPending(ctx, n.user) },
+	"PendingOwners": func(s *store.Store, n names) (any, error) { return s.PendingOwners(ctx, []string{n.msg}) },
+	"UnreadCounts":  func(s *store.Store, n names) (any, error) { return s.UnreadCounts(ctx, n.user) },
+	"Receipts": func(s *store.Store, n names) (any, error) {
+		return s.Receipts(ctx, []store.ReceiptKey{{MsgID: n.msg, Reader: n.other}})
+	},
+	"ReceiptsOf":    func(s *store.Store, n names) (any, error) { return s.ReceiptsOf(ctx, n.msg, n.user) },
+	"ReceiptCounts": func(s *store.Store, n names) (any, error) { return s.ReceiptCounts(ctx, []string{n.msg}) },
+	"ReadersOf":     func(s *store.Store, n names) (any, error) { return s.ReadersOf(ctx, n.msg) },
+	"ReadCounts":    func(s *store.Store, n names) (any, error) { return s.ReadCounts(ctx, n.user, []string{n.msg}) },
+	"Chats": func(s *store.Store, n names) (any, error) {
+		return s.Chats(ctx, []store.ChatKey{{Partner: n.user, Owner: n.other}})
+	},
+	"ChatsOf":   func(s *store.Store, n names) (any, error) { return s.ChatsOf(ctx, n.user) },
+	"ChatsWith": func(s *store.Store, n names) (any, error) { return s.ChatsWith(ctx, n.user, store.Chat{}, 9) },
+	"Groups":    func(s *store.Store, n names) (any, error) { return s.Groups(ctx, []string{n.group}) },
+	"Group": func(s *store.Store, n names) (any, error) {
+		g, ok, err := s.Group(ctx, n.group)
+		return fmt.Sprint(g, ok), err
+	},
+	"GroupsOf":    func(s *store.Store, n names) (any, error) { return s.GroupsOf(ctx, n.user) },
+	"WebGroupsOf": func(s *store.Store, n names) (any, error) { return s.WebGroupsOf(ctx, n.user, 0) },
+	"Members":     func(s *store.Store, n names) (any, error) { return s.Members(ctx, []string{n.group}) },
+	"MemberRows":  func(s *store.Store, n names) (any, error) { return s.MemberRows(ctx, n.user, "", 9) },
+	"Formers":     func(s *store.Store, n names) (any, error) { return s.Formers(ctx, []string{n.group}, 0) },
+	"UsersByJID":  func(s *store.Store, n names) (any, error) { return s.UsersByJID(ctx, []string{n.user}) },
+	"UsersByID":   func(s *store.Store, n names) (any, error) { return s.UsersByID(ctx, []string{n.user}) },
+	"PushOwners":  func(s *store.Store, n names) (any, error) { return s.PushOwners(ctx, n.thing) },
+	"TokenState":  func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
+	"StylesOf":    func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
+	"Announcement": func(s *store.Store, n names) (any, error) {
+		a, ok, err := s.Announcement(ctx, n.thing)
+		return fmt.Sprint(a, ok), err
+	},
+	"Announcements": func(s *store.Store, n names) (any, error) { return s.Announcements(ctx, n.group, "", 9) },
+	"GroupHistory": func(s *store.Store, n names) (any, error) {
+		m, total, err := s.GroupHistory(ctx, n.group, all)
+		return fmt.Sprint(m, total), err
+	},
+	"GroupHeads": func(s *store.Store, n names) (any, error) {
+		m, total, err := s.GroupHeads(ctx, n.group, all)
+		return fmt.Sprint(m, total), err
+	},
+	"ChatHistory": func(s *store.Store, n names) (any, error) {
+		m, total, err := s.ChatHistory(ctx, n.user, n.other, all)
+		return fmt.Sprint(m, total), err
+	},
+	"ChatHeads": func(s *store.Store, n names) (any, error) {
+		m, total, err := s.ChatHeads(ctx, n.user, n.other, all)
+		return fmt.Sprint(m, total), err
+	},
+	"NoticeHistory": func(s *store.Store, n names) (any, error) {
+		m, total, err := s.NoticeHistory(ctx, n.user, "", all)
+		return fmt.Sprint(m, total), err
+	},
+	"NewestNotice": func(s *store.Store, n names) (any, error) {
+		m, ok, err := s.NewestNotice(ctx, n.user)
+		return fmt.Sprint(m, ok), err
+	},
+	"MessagesTo": func(s *store.Store, n names) (any, error) {
+		m, _, err := s.MessagesTo(ctx, n.user, clock(0), "", 100, 100)
+		return m, err
+	},
+	"SearchGroup": func(s *store.Store, n names) (any, error) {
+		m, _, err := s.SearchGroup(ctx, n.group, "secret", all, 9)
+		return m, err
+	},
+	"SearchChat": func(s *store.Store, n names) (any, error) {
+		m, _, err := s.SearchChat(ctx, n.user, n.other, "secret", all, 9)
+		return m, err
+	},
+	"ChatRows": func(s *store.Store, n names) (any, error) { return s.ChatRows(ctx, n.user, n.other, 1<<41, 1<<41, 9) },
+	"AuthorRows": func(s *store.Store, n names) (any, error) {
+		return s.AuthorRows(ctx, store.Author{SessionID: n.group, UserID: n.user}, 9)
+	},
+	"GetFile": func(s *store.Store, n names) (any, error) {
+		f, ok, err := s.GetFile(ctx, n.thing)
+		return fmt.Sprint(f, ok), err
+	},
+	"KnownFiles":    func(s *store.Store, n names) (any, error) { return s.KnownFiles(ctx, []string{n.thing}) },
+	"FileMessages":  func(s *store.Store, n names) (any, error) { return s.FileMessages(ctx, n.thing, 9) },
+	"PushesOf":      func(s *store.Store, n names) (any, error) { return s.PushesOf(ctx, []string{n.msg}) },
+	"PushesOfCalls": func(s *store.Store, n names) (any, error) { return s.PushesOfCalls(ctx, "c", []string{n.thing}) },
+	"Call": func(s *store.Store, n names) (any, error) {
+		c, ok, err := s.Call(ctx, n.thing)
+		return fmt.Sprint(c, ok), err
+	},
+	"CallByKey": func(s *store.Store, n names) (any, error) {
+		c, ok, err := s.CallByKey(ctx, n.thing)
+		return fmt.Sprint(c, ok), err
+	},
+	"CallsAbout": func(s *store.Store, n names) (any, error) { return s.CallsAbout(ctx, n.thing, "0") },
+	"CallParts":  func(s *store.Store, n names) (any, error) { return s.CallParts(ctx, n.thing, 0, 9) },
+	"Trace": func(s *store.Store, n names) (any, error) {
+		v, err := s.Trace(ctx, n.msg, 9)
+		v.State = store.State{}
+		return v, err
+	},
+}
+
+// writes are the methods of a Store that change rows of somebody or something.
+var writes = map[string]func(s *store.Store, epoch int64, n names) error{
+	"RevokeTokens": func(s *store.Store, _ int64, n names) error { return s.RevokeTokens(ctx, n.user) },
+	"SetAccount": func(s *store.Store, epoch int64, n names) error {
+		return s.SetAccount(ctx, epoch, []string{n.user}, store.AccountGone)
+	},
+	"Refresh": func(s *store.Store, epoch int64, n names) error {
+		return s.Refresh(ctx, epoch, []store.Member{{UserID: n.user, SessionID: n.group, UserName: "new"}}, []store.Chat{{ID: n.thing, Name: "new"}})
+	},
+	"Fresh": func(s *store.Store, epoch int64, n names) error {
+		return s.Fresh(ctx, epoch, []store.StaleUser{{User: store.User{ID: n.user}, Mark: 1}})
+	},
+	"PurgeSome": func(s *store.Store, epoch int64, n names) error {
+		for range 4 {
+			if _, err := s.PurgeSome(ctx, epoch, store.Purge{SessionID: n.group}, 9); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"DeleteMessages": func(s *store.Store, epoch int64, n names) error {
+		_, err := s.DeleteMessages(ctx, epoch, []store.Old{{Key: "none", MsgID: n.msg, From: n.user}})
+		return err
+	},
+	"DeletePending": func(s *store.Store, epoch int64, n names) error {
+		return s.DeletePending(ctx, epoch, []store.Old{{Key: n.thing}})
+	},
+	"DeleteIDs": func(s *store.Store, epoch int64, n names) error {
+		return s.DeleteIDs(ctx, epoch, []store.Old{{Key: n.msg, Second: "m"}})
+	},
+	"DeleteFormers": func(s *store.Store, epoch int64, n names) error {
+		return s.DeleteFormers(ctx, epoch, []store.Old{{Key: n.group, Second: n.user}})
+	},
+	"DeleteFiles": func(s *store.Store, _ int64, n names) error { return s.DeleteFiles(ctx, []string{n.thing}) },
+	"AddFile": func(s *store.Store, _ int64, n names) error {
+		return s.AddFile(ctx, store.File{ID: n.thing, Owner: n.user, Time: clock(1)})
+	},
+	"UpdatePushes": func(s *store.Store, _ int64, n names) error {
+		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Call: "c2"}, {IDs: []string{n.thing}, Delay: true}})
+	},
+	"DropPushCodes": func(s *store.Store, _ int64, n names) error { return s.DropPushCodes(ctx, []string{n.thing}) },
+}
+
+// aboutNobody are the methods that name neither a person nor a group nor a message.
+var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AllUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+	DeletePushes DuePushes FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
+	State TakeOver WalkFormers WalkIDs WalkPending`)
+
+// changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
+var changes = map[string]func(n names) store.Change{
+	"DropMessages": func(n names) store.Change {
+		return store.Change{DropMessages: []store.Drop{{MsgID: n.msg, From: n.user, To: n.other}, {MsgID: n.msg, SessionID: n.group}}}
+	},
+	"DropPending": func(n names) store.Change {
+		return store.Change{DropPending: []store.PendingKey{{Owner: n.user, MsgID: n.msg}, {RowID: n.thing}}}
+	},
+	"DropGroups": func(n names) store.Change { return store.Change{DropGroups: []string{n.group}} },
+	"DropQueues": func(n names) store.Change { return store.Change{DropQueues: []string{n.group, n.other}} },
+	"DropMembers": func(n names) store.Change {
+		return store.Change{DropMembers: []store.Member{{SessionID: n.group, UserID: n.user}}}
+	},
+	"Erase": func(n names) store.Change {
+		return store.Change{Erase: []store.Erased{{ID: "none", MsgID: n.msg, From: n.user}}}
+	},
+	"DropAuthors": func(n names) store.Change {
+		return store.Change{DropAuthors: []store.Author{{SessionID: n.group, UserID: n.user}}}
+	},
+	"DropUsers":         func(n names) store.Change { return store.Change{DropUsers: []string{n.user}} },
+	"DropAnnouncements": func(n names) store.Change { return store.Change{DropAnnouncements: []string{n.thing}} },
+	"DropCalls":         func(n names) store.Change { return store.Change{DropCalls: []string{n.thing}} },
+	"DropCallParts": func(n names) store.Change {
+		return store.Change{DropCallParts: []store.CallPart{{CallID: n.thing, First: 1}}}
+	},
+	"SetIDs": func(n names) store.Change {
+		return store.Change{SetIDs: []store.ID{{MsgID: n.msg, Class: store.ClassMessage, State: store.Revoked}}}
+	},
+	"Receipts": func(n names) store.Change {
+		return store.Change{Receipts: []store.Receipt{{MsgID: n.msg, Reader: n.other, Status: 2}, {ID: "new", MsgID: n.msg, Reader: n.other}}}
+	},
+	"Chats": func(n names) store.Change {
+		return store.Change{Chats: []store.Chat{{Partner: n.user, Owner: n.other, ModifyTime: "9"}, {ID: "new", Partner: n.user, Owner: n.other, CreateTime: "1"}}}
+	},
+	"TouchGroup": func(n names) store.Change {
+		return store.Change{TouchGroup: n.group, Message: &store.Message{ID: "new", MsgID: "new", Time: "9"}}
+	},
+	"EditGroups": func(n names) store.Change {
+		v, one := "new", 1
+		return store.Change{EditGroups: []store.GroupEdit{{ID: n.group, Name: &v, Pic: &v, ModifyTime: &v}, {ID: n.group, Valid: &one}}}
+	},
+	"Learn": func(n names) store.Change {
+		return store.Change{Learn: []store.User{{ID: n.user, JID: n.user, Name: "new"}}}
+	},
+	"SetPush": func(n names) store.Change {
+		return store.Change{SetPush: []store.User{{ID: "another", JID: "another", PushCode: n.thing}, {ID: n.user, JID: n.user, PushCode: "new"}}}
+	},
+	"Confirming": func(n names) store.Change { return store.Change{Confirming: []string{n.user}} },
+	"EditAnnouncements": func(n names) store.Change {
+		v := "new"
+		return store.Change{EditAnnouncements: []store.AnnouncementEdit{{ID: n.thing, Title: &v, Content: &v}}}
+	},
+	"EditCalls": func(n names) store.Change {
+		return store.Change{EditCalls: []store.CallEdit{{ID: n.thing, Answer: "new", Done: true}}}
+	},
+	"Message": func(n names) store.Change {
+		return store.Change{Message: &store.Message{ID: "new", MsgID: n.msg, From: n.user}}
+	},
+}
+
+// TestStrangersGetNothing: somebody or something whose name a collation takes for another's reads none of their rows and changes
+// none, by any method, whatever the tables are made of.
+func TestStrangersGetNothing(t *testing.T) {
+	// 1. Nothing is left out here.
+	known := map[string]bool{}
+	for _, name := range aboutNobody {
+		known[name] = true
+	}
+	for name := range reads {
+		known[name] = true
+	}
+	for name := range writes {
+		known[name] = true
+	}
+	for method := range reflect.TypeFor[*store.Store]().Methods() {
+		if !known[method.Name] {
+			t.Errorf("Store.%s is in none of the lists", method.Name)
+		}
+	}
+	inserted := reflect.ValueOf(rowsOf(ours))
+	probes := map[string]func(n names) store.Change{}
+	for i := range inserted.NumField() {
+		name := inserted.Type().Field(i).Name
+		if !inserted.Field(i).IsZero() {
+			probes["insert "+name] = func(n names) (c store.Change) {
+				reflect.ValueOf(&c).Elem().Field(i).Set(reflect.ValueOf(rowsOf(n)).Field(i))
+				return renamed(c)
+			}
+		} else if changes[name] == nil {
+			t.Errorf("Change.%s is in none of the lists", name)
+		}
+	}
+	for name, probe := range changes {
+		probes[name] = probe
+	}
+
+	for _, kind := range tableKinds {
+		t.Run(kind.name, func(t *testing.T) {
+			cfg := kind.e.fresh(t)
+			raw := kind.e.raw(t, cfg)
+			open(t, cfg)
+			if kind.alters != nil {
+				kind.alters(t, raw)
+			}
+			s, epoch := owned(t, cfg)
+			for _, c := range append([]store.Change{rowsOf(ours)}, moreRows(ours)...) {
+				apply(t, s, epoch, c)
+			}
+			must[any](t)(nil, s.AddFile(ctx, store.File{ID: ours.thing, Owner: ours.user, Time: clock(1)}))
+
+			// 2. Reads.
+			for name, read := range reads {
+				answer := func(n names) string {
+					v, err := read(s, n)
+					if err != nil {
+						t.Fatalf("%s of %q: %v", name, n.user, err)
+					}
+					text := fmt.Sprintf("%+v", v)
+					for _, name := range []string{n.user, n.other, n.msg, n.group, n.thing} {
+						text = strings.ReplaceAll(text, name, "*")
+					}
+					return text
+				}
+				nothing := answer(nobody)
+				if answer(ours) == nothing {
+					t.Errorf("%s answers nothing of what is there: the probe proves nothing", name)
+				}
+				for _, twin := range twins {
+					if got := answer(twin); got != nothing {
+						t.Errorf("%s of %q: %s", name, twin.user, got)
+					}
+				}
+			}
+
+			// 3. Writes.
+			before := dump(t, kind.e, raw)
+			unchanged := func(what string, twin names) {
+				t.Helper()
+				after := dump(t, kind.e, raw)
+				for row, n := range before {
+					if after[row] < n {
+						t.Errorf("%s of %q changed: %s", what, twin.user, row)
+					}
+				}
+			}
+			for _, twin := range twins {
+				for name, write := range writes {
+					if err := write(s, epoch, twin); err != nil && !errors.Is(err, store.ErrDuplicate) && !errors.Is(err, store.ErrData) {
+						t.Errorf("%s of %q: %v", name, twin.user, err)
+					}
+				}
+				for name, probe := range probes {
+					err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{probe(twin)})
+					if err != nil && !errors.Is(err, store.ErrDuplicate) && !errors.Is(err, store.ErrData) {
+						t.Errorf("%s of %q: %v", name, twin.user, err)
+					}
+				}
+				unchanged("a write", twin)
+			}
+		})
+	}
+}
+
+// renamed gives the rows keys of their own, where those are no names.
+func renamed(c store.Change) store.Change {
+	if c.Message != nil {
+		m := *c.Message
+		m.ID = "twin-" + m.ID
+		c.Message = &m
+	}
+	for i := range c.Pending {
+		c.Pending[i].ID = "twin-" + c.Pending[i].ID
+	}
+	for i := range c.Receipts {
+		c.Receipts[i].ID = "twin-" + c.Receipts[i].ID
+	}
+	for i := range c.Chats {
+		c.Chats[i].ID = "twin-" + c.Chats[i].ID
+	}
+	for i := range c.Styles {
+		c.Styles[i].ID = "twin-" + c.Styles[i].ID
+	}
+	return c
+}
+
+// TestExactnessKeepsTheIndex: MySQL reads what it compares exactly by the same index, on tables that need it.
+func TestExactnessKeepsTheIndex(t *testing.T) {
+	cfg := mysqlEngine.fresh(t)
+	raw := mysqlEngine.raw(t, cfg)
+	open(t, cfg)
+	converted("utf8 COLLATE utf8_general_ci")(t, raw)
+	s, epoch := owned(t, cfg)
+	for i := range 300 {
+		n := func(name string) string { return fmt.Sprintf("%s%d", name, i) }
+		c := rowsOf(names{n("u"), n("o"), n("m"), n("g"), n("t")})
+		c.Message.ID, c.Pending[0].ID, c.Receipts[0].ID, c.Chats[0].ID, c.Chats[1].ID, c.Styles[0].ID = n("r"), n("r"), n("r"), n("r"), n("q"), n("r")
+		apply(t, s, epoch, c)
+	}
+	for _, table := range tableNames(t, raw, "SHOW TABLES") {
+		run(t, raw, "ANALYZE TABLE "+table)
+	}
+	plan := func(query string) string {
+		rows, err := raw.Query("EXPLAIN " + query)
+		if err != nil {
+			t.Fatal(err, query)
+		}
+		defer rows.Close()
+		columns := must[[]string](t)(rows.Columns())
+		var steps []string
+		for rows.Next() {
+			values, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+			for i := range values {
+				into[i] = &values[i]
+			}
+			must[any](t)(nil, rows.Scan(into...))
+			for i, column := range columns {
+				if column == "type" || column == "key" {
+					steps = append(steps, values[i].String)
+				}
+			}
+		}
+		must[any](t)(nil, rows.Err())
+		return strings.Join(steps, " ")
+	}
+	exact, loose := store.MySQLPlans()
+	compared := 0
+	for i := range exact {
+		if exact[i] == loose[i] {
+			continue
+		}
+		compared++
+		if got, want := plan(exact[i]), plan(loose[i]); got != want {
+			t.Errorf("%s instead of %s: %s", got, want, exact[i])
+		}
+	}
+	if !regexp.MustCompile(`^1\d\d$`).MatchString(fmt.Sprint(compared)) {
+		t.Errorf("%d statements compared", compared)
+	}
+}
