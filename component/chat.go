@@ -61,7 +61,7 @@ func cut(text string, characters int) string {
 // actClientNotice takes MTB-* from a client: those that only the component may make are refused, others are passed on and
 // leave no trace.
 func actClientNotice(t *turn) error {
-	if (t.env.Type == "MTB-000" || t.env.Type == "MTB-100") && !t.b.s.cfg.Limits.ClientNotices {
+	if reservedNotice(t.env.Type) && !t.b.s.cfg.Limits.ClientNotices {
 		return refuse(NotAllowed, "%s is made by the component only", t.env.Type)
 	}
 	t.toOnly = []person{t.peer}

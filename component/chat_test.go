@@ -299,6 +299,11 @@ func TestServerTime(t *testing.T) {
 	at(1999, "b", 2001)
 }
 
+// typed is a 1:1 envelope of some type.
+func typed(msgType string) string {
+	return `{"msg_id":"t ` + msgType + `","msg_type":"` + msgType + `","msg_from":"zhangsan","msg_to":"lisi","body":[]}`
+}
+
 func TestIdentity(t *testing.T) {
 	h := start(t, nil)
 	for name, c := range map[string]struct{ device, env, want string }{
@@ -311,7 +316,20 @@ func TestIdentity(t *testing.T) {
 		"to nobody":           {"zhangsan/p", text("m3", "zhangsan", "", "x"), "error-008"},
 		"to an impossible id": {"zhangsan/p", text("m4", "zhangsan", "\u0001", "x"), "error-005"},
 		"no id":               {"zhangsan/p", text("", "zhangsan", "lisi", "x"), "error-014"},
-		"not a type":          {"zhangsan/p", `{"msg_id":"m","msg_type":"XYZ-000","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-001"},
+		"not a type":          {"zhangsan/p", typed("XYZ-000"), "error-001"},
+		"a family within":     {"zhangsan/p", typed("xMTT-000"), "error-001"},
+		"two families":        {"zhangsan/p", typed("MTB-MTT-0"), "error-001"},
+		"a blank behind":      {"zhangsan/p", typed("MTB-100 "), "error-001"},
+		"a line behind":       {"zhangsan/p", typed(`MTT-000\n`), "error-001"},
+		"a wide digit":        {"zhangsan/p", typed("MTT-00０"), "error-001"},
+		"no number":           {"zhangsan/p", typed("MTT-"), "error-001"},
+		"small letters":       {"zhangsan/p", typed("mtt-000"), "error-001"},
+		"17 behind the dash":  {"zhangsan/p", typed("MTT-0123456789abcdefg"), "error-001"},
+		"a type to come":      {"zhangsan/p", typed("MTT-9zZ"), "receipt"},
+		"like a receipt":      {"zhangsan/p", typed("MTC-1001"), "error-011"},
+		"like an approval":    {"zhangsan/p", typed("MTB-000MTT"), "error-011"},
+		"like a system one":   {"zhangsan/p", typed("MTB-1000"), "error-011"},
+		"a client's notice":   {"zhangsan/p", typed("MTB-MTT"), ""},
 		"not JSON":            {"zhangsan/p", `hello`, "error-005"},
 		"empty":               {"zhangsan/p", ``, "error-000"},
 		"not an array":        {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":"x"}`, "error-006"},
@@ -328,6 +346,11 @@ func TestIdentity(t *testing.T) {
 		h.send(c.device, c.env)
 		if _, posts := h.sender.take(); refusals(posts) != c.want {
 			t.Errorf("%s: %s, want %s", name, refusals(posts), c.want)
+		}
+	}
+	for _, c := range h.rec.take() {
+		if c.Message != nil && c.Message.Type != "MTT-000" && c.Message.Type != "MTT-9zZ" {
+			t.Errorf("stored as %s", c.Message.Type)
 		}
 	}
 	h.sendRaw("zhangsan/p", testComponent, "<body>a</body><body>b</body>")

@@ -67,7 +67,7 @@ func rebuild(m store.Message, asArray bool) string {
 func (s *Service) kindOf(msgType string) *Kind {
 	switch k := s.kinds.of(msgType); {
 	case k == nil:
-		return s.kinds.family["MTT"]
+		return s.kinds.family[store.FamilyChat]
 	case k.scope == scopeBusiness:
 		return s.kinds.notice
 	default:

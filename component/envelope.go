@@ -41,7 +41,7 @@ type Limits struct {
 
 const (
 	maxID       = 64   // characters of ids
-	maxShort    = 20   // characters of msg_type and msg_time
+	maxShort    = 20   // characters of msg_time
 	maxText     = 3000 // characters of text
 	maxPayload  = 512 << 10
 	emptyFlags  = "0,0,2.0.0"
@@ -92,7 +92,7 @@ func parseEnvelope(text string, kinds *kindTable, lim Limits) (*Envelope, int, e
 	e := &Envelope{MsgID: text10[4], Type: text10[5], From: text10[6], To: text10[7], Text: text}
 	e.Kind = kinds.of(e.Type)
 	if e.Kind == nil {
-		return nil, 0, refuse(TypeInvalid, "msg_type is empty or none of MTT-, MTS-, MTB-, MTC-")
+		return nil, 0, refuse(TypeInvalid, "msg_type is not MTT-, MTS-, MTB- or MTC- with 1 to 16 letters or digits behind it")
 	}
 	if err := checkLengths(e, text10[8], compress, encrypt, version); err != nil {
 		return nil, 0, err
@@ -116,7 +116,7 @@ func checkLengths(e *Envelope, msgTime, compress, encrypt, version string) error
 		max         int
 	}{
 		{"msg_id", e.MsgID, maxID}, {"msg_from", e.From, maxID}, {"msg_to", e.To, maxID},
-		{"msg_type", e.Type, maxShort}, {"msg_time", msgTime, maxShort},
+		{"msg_time", msgTime, maxShort},
 		{"compress", compress, 1}, {"encrypt", encrypt, 1}, {"version", version, 16},
 	} {
 		if len(f.value) > f.max && utf8.RuneCountInString(f.value) > f.max {

@@ -128,7 +128,7 @@ func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, 
 
 // conversationOf names the conversation of a stored message.
 func conversationOf(m store.Message) string {
-	if store.FamilyOf(m.Type) == "MTS" {
+	if store.FamilyOf(m.Type) == store.FamilyGroup {
 		return m.SessionID
 	}
 	return chatName(m.From, m.To)

@@ -1,6 +1,10 @@
 package component
 
-import "strings"
+import (
+	"strings"
+
+	"tlim/store"
+)
 
 // scope is what kind of conversation a message belongs to.
 type scope int
@@ -57,7 +61,7 @@ func newKinds() *kindTable {
 		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},
 		// commands
 		{Name: "MTC-000", scope: scopeCommand, reads: true, names: true, act: actConfirm},
-		{Name: "MTC-100", scope: scopeCommand, act: actForgedReceipt},
+		{Name: serverReceipt, scope: scopeCommand, act: actForgedReceipt},
 		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
 	}
 	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{},
@@ -73,19 +77,24 @@ func newKinds() *kindTable {
 	return t
 }
 
-// of finds the kind of a msg_type; nil when it is not valid. As in the old server a type is valid when it holds a dash and
-// one of the four families, wherever they stand.
+// of finds the kind of a msg_type; nil when it is not valid (store.ValidType).
 func (t *kindTable) of(msgType string) *Kind {
 	if k := t.named[msgType]; k != nil {
 		return k
 	}
-	if !strings.Contains(msgType, "-") {
+	if !store.ValidType(msgType) {
 		return nil
 	}
-	for _, family := range [...]string{"MTT", "MTS", "MTB", "MTC"} {
-		if strings.Contains(msgType, family) {
-			return t.family[family]
-		}
+	if strings.HasPrefix(msgType, serverReceipt) { // a client that compares beginnings would take it for one
+		return t.named[serverReceipt]
 	}
-	return nil
+	return t.family[store.FamilyOf(msgType)]
+}
+
+// serverReceipt is the type of our receipts.
+const serverReceipt = "MTC-100"
+
+// reservedNotice says whether only the component may make notices of this type, or of what it begins like.
+func reservedNotice(msgType string) bool {
+	return strings.HasPrefix(msgType, "MTB-000") || strings.HasPrefix(msgType, "MTB-100")
 }

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strings"
 
 	"tlim/store"
 	"tlim/store/blob"
@@ -61,7 +60,7 @@ func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, err
 	}
 	var groups []string
 	for _, m := range messages {
-		if strings.HasPrefix(m.Type, "MTS-") {
+		if store.FamilyOf(m.Type) == store.FamilyGroup {
 			groups = append(groups, m.SessionID)
 		}
 	}
@@ -73,12 +72,12 @@ func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, err
 	readers := map[string]bool{f.Owner: f.Owner != ""}
 	opened := map[string]bool{} // groups whose members were added
 	for _, m := range messages {
-		// What the business suite sends (from admin) it sends with a key.
-		if !readers[m.From] && !strings.HasPrefix(m.Type, "MTB-") {
+		// What the business suite sends it sends with a key. Only the author says that: a type is the sender's own word.
+		if !readers[m.From] && m.From != reservedUser {
 			continue
 		}
 		switch {
-		case !strings.HasPrefix(m.Type, "MTS-"):
+		case store.FamilyOf(m.Type) != store.FamilyGroup:
 			readers[m.To] = true
 		case !opened[m.SessionID]:
 			opened[m.SessionID] = true

@@ -750,6 +750,10 @@ func TestMayRead(t *testing.T) {
 		naming("MTT-001", "zhaoliu", "sunba"),
 		naming("MTT-001", "zhangsan", "early"),
 		naming("MTB-100", "admin", "zhoujiu"),
+		naming("MTB-MTT", "mallory", "eve"), // types that once made a notice of a chat message, or a group's of one
+		naming("MTB-000", "mallory", "eve"),
+		naming("MTS-000MTT", "mallory", "eve"),
+		naming("xMTB-000", "mallory", "eve"),
 	})
 	for user, want := range map[string]bool{"zhangsan": true, "lisi": true, "qianqi": true, "wangwu": true, "zhaoliu": true, "sunba": true, "zhoujiu": true, "early": true,
 		"bird": false, "eve": false, "mallory": false, "stranger": false, "": false, "g1": false, "admin": false} {

@@ -129,7 +129,7 @@ func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Recei
 	}
 	m := found[msgID][of]
 	receivers := []string{m.To}
-	if store.FamilyOf(m.Type) == "MTS" {
+	if store.FamilyOf(m.Type) == store.FamilyGroup {
 		members, err := a.reads.Members(ctx, []string{m.SessionID})
 		if err != nil {
 			return nil, err

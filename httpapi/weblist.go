@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tlim/component"
+	"tlim/store"
 )
 
 // The synthetic rows of the web client's list.
@@ -115,7 +116,7 @@ func (a *API) findUnread(ctx context.Context, r *request) (any, error) {
 	}
 	var ids []string
 	for _, u := range unread {
-		if u.Family == "MTS" {
+		if u.Family == store.FamilyGroup {
 			ids = append(ids, u.SessionID)
 		}
 	}
@@ -131,7 +132,13 @@ func (a *API) findUnread(ctx context.Context, r *request) (any, error) {
 	}
 	rows, total := make([]row, 0, len(unread)), 0
 	for _, u := range unread {
-		kind := map[string]int{"MTT": chatType, "MTB": noticeType, "MTS": groups[u.SessionID].Type}[u.Family]
+		kind := chatType // also of adopted rows whose type is of no family
+		switch u.Family {
+		case store.FamilyBusiness:
+			kind = noticeType
+		case store.FamilyGroup:
+			kind = groups[u.SessionID].Type
+		}
 		rows, total = append(rows, row{u.Newest, u.SessionID, kind, u.Count}), total+u.Count
 	}
 	return object{"unreadList": rows, "total": total}, nil

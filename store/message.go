@@ -7,13 +7,6 @@ import (
 
 const messageColumns = `id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags`
 
-// The type ranges stand in the text because partial indexes (SQLite) serve only queries that repeat their condition.
-const (
-	mtt = ` AND msg_type >= 'MTT-' AND msg_type < 'MTT.'`
-	mts = ` AND msg_type >= 'MTS-' AND msg_type < 'MTS.'`
-	mtb = ` AND msg_type >= 'MTB-' AND msg_type < 'MTB.'`
-)
-
 const (
 	messageByID  = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_id == (?*)`
 	messageTime  = `SELECT msg_id, msg_time FROM ofmessage WHERE msg_id == ? ORDER BY msg_time`
@@ -129,10 +122,11 @@ func (t *tx) addMessages(ctx context.Context, messages []*Message) error {
 // holds says whether a row between these parties belongs to the conversation that d names. People are compared as JIDs
 // are, without regard to case, because old rows hold them so; everything else exactly.
 func (d Drop) holds(msgType, session string, parties ...string) bool {
+	family := FamilyOf(msgType)
 	if d.SessionID != "" {
-		return session == d.SessionID && !strings.HasPrefix(msgType, "MTT-") && !strings.HasPrefix(msgType, "MTB-")
+		return session == d.SessionID && family != FamilyChat && family != FamilyBusiness
 	}
-	if strings.HasPrefix(msgType, "MTS-") {
+	if family == FamilyGroup {
 		return false
 	}
 	for _, p := range parties {
@@ -181,7 +175,7 @@ func (t *tx) dropConversation(ctx context.Context, drops []Drop, queues bool) er
 			return err
 		}
 		parties := []string{m.From, m.To}
-		if strings.HasPrefix(m.Type, "MTS-") {
+		if FamilyOf(m.Type) == FamilyGroup {
 			parties = nil
 		} else if m.From == "" || m.To == "" {
 			parties = append(parties, "\x00") // half a conversation is nobody's to name

@@ -1,14 +1,11 @@
 package store
 
-import (
-	"context"
-	"strings"
-)
+import "context"
 
 // Unread says how much of one conversation waits for a user.
 type Unread struct {
 	SessionID string // the peer's or the group's id, "admin" for notices
-	Family    string // MTT, MTS or MTB
+	Family    string // MTT, MTS or MTB; see [FamilyOf]
 	Count     int
 	Newest    string // msg_time of the newest
 }
@@ -41,14 +38,4 @@ func (s *Store) UnreadCounts(ctx context.Context, owner string) ([]Unread, error
 		return nil
 	})
 	return found, err
-}
-
-// FamilyOf is the family of a msg_type: MTT, MTS, MTB or MTC; "" for none of them.
-func FamilyOf(msgType string) string {
-	for _, family := range []string{"MTT", "MTS", "MTB", "MTC"} {
-		if strings.Contains(msgType, family) {
-			return family
-		}
-	}
-	return ""
 }

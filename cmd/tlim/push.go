@@ -1,11 +1,11 @@
 package main
 
 import (
-	"regexp"
 	"strings"
 
 	"tlim/component"
 	"tlim/component/push"
+	"tlim/store"
 )
 
 // pushChannels are the ways to wake phones that the configuration switches on.
@@ -21,8 +21,12 @@ func pushChannels(cfg Config) (list []component.Channel) {
 	return list
 }
 
-// pushedKinds is what push.webhook.kinds may hold: a message type, or the beginning of several, up to the dash.
-var pushedKinds = regexp.MustCompile(`^MT[TSB]-[0-9A-Za-z]{0,16}$`)
+// pushedKind says what push.webhook.kinds may hold: a message type, or the beginning of several, up to the dash. Commands are
+// never pushed.
+func pushedKind(kind string) bool {
+	family, all := strings.CutSuffix(kind, "-")
+	return (store.ValidType(kind) || all && store.FamilyOf(kind) == family) && store.FamilyOf(kind) != store.FamilyCommand
+}
 
 func (c *Config) checkPush(p *Problems) {
 	j, w := &c.Push.JPush, &c.Push.Webhook
@@ -48,7 +52,7 @@ func (c *Config) checkPush(p *Problems) {
 		p.add("push.webhook.secret: must be %d or more characters: whoever guesses it can forge pushes", minKey)
 	}
 	for _, kind := range w.Kinds {
-		if !pushedKinds.MatchString(kind) {
+		if !pushedKind(kind) {
 			p.add("push.webhook.kinds: %q is neither a message type like MTB-000 nor the beginning of several like MTB-", kind)
 		}
 	}

@@ -1,0 +1,50 @@
+package store
+
+import "strings"
+
+// The families of msg_type: 1:1, groups, business messages, commands.
+const (
+	FamilyChat     = "MTT"
+	FamilyGroup    = "MTS"
+	FamilyBusiness = "MTB"
+	FamilyCommand  = "MTC"
+)
+
+// The same in SQL: every type that begins with the family and its dash. The ranges stand in the text of each statement because
+// partial indexes (SQLite) serve only queries that repeat their condition.
+const (
+	mtt = ` AND msg_type >= 'MTT-' AND msg_type < 'MTT.'`
+	mts = ` AND msg_type >= 'MTS-' AND msg_type < 'MTS.'`
+	mtb = ` AND msg_type >= 'MTB-' AND msg_type < 'MTB.'`
+)
+
+// FamilyOf is the family that a msg_type belongs to by its beginning, "MTT-" and so on; "" for all else. The old system looked
+// for the three letters anywhere, so an adopted row can be of none: it is read and queued like a 1:1 message, and no history
+// of a kind holds it.
+func FamilyOf(msgType string) string {
+	if len(msgType) <= familyLength || msgType[familyLength] != '-' {
+		return ""
+	}
+	switch family := msgType[:familyLength]; family {
+	case FamilyChat, FamilyGroup, FamilyBusiness, FamilyCommand:
+		return family
+	}
+	return ""
+}
+
+const (
+	familyLength  = 3
+	longestSuffix = 16 // behind the dash; the column holds 20
+)
+
+// ValidType says whether a new message may be of this type: a family, a dash, and 1 to 16 ASCII letters or digits. What else
+// a database takes for equal or sorts into a family's range (blanks, other scripts, other letter cases) is not in it.
+func ValidType(msgType string) bool {
+	if FamilyOf(msgType) == "" {
+		return false
+	}
+	suffix := msgType[familyLength+1:]
+	return suffix != "" && len(suffix) <= longestSuffix && strings.Trim(suffix, alphanumeric) == ""
+}
+
+const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
