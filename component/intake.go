@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -94,6 +95,9 @@ func (s *Service) stranger(st stanza.Stanza, err error) {
 	s.strangers.Do(func() {
 		s.log.Warn("the address of a sender is not in its prepared form: it could be taken for another account's, so nothing is taken from it", "error", err)
 	})
+	if local, domain, _ := strings.Cut(st.From, "@"); local == "" || domain == "" { // the answer would have no address either
+		return
+	}
 	if st.Name == "message" && (st.Type == "" || st.Type == "chat" || st.Type == "normal") && !s.draining.Load() {
 		s.refuse(&item{st: st}, refuse(NotAllowed, "the sender's address is not in its prepared form (RFC 6122, Unicode 3.2)"))
 	}
@@ -139,9 +143,10 @@ func (in *intake) offer(it *item) error {
 	if !sender.allow(in.s.now()) {
 		return refuse(TryLater, tooFast)
 	}
-	if cfg.UserInflight > 0 && int(sender.inflight.Load()) >= cfg.UserInflight {
+	if cfg.UserInflight > 0 && !it.copied && int(sender.inflight.Load()) >= cfg.UserInflight {
 		return refuse(TryLater, "too many messages of this user wait, send it again later")
 	}
+	// Copies come in bursts of 5 s, and the copy link bounds them.
 	if in.bytes.Load()+it.size > cfg.InflightBytes {
 		return refuse(TryLater, "too much waits, send it again later")
 	}

@@ -23,7 +23,8 @@ import (
 // messages' link must not end for it.
 //
 // Above 330 copies a second Openfire loses copies without a sign and slows down as a whole (measured), so a link that gets
-// more than the configured rate closes itself for a while.
+// more than the configured rate closes itself for a while. The server cannot be told to leave a sender out, so one who floods
+// ends the copies of everybody: the log says who it was.
 type copyLink struct {
 	stream  stream.Config
 	service copyTaker
@@ -36,8 +37,8 @@ type copyLink struct {
 
 	links  *stream.Links // of this connection
 	trip   context.CancelCauseFunc
-	period time.Time // begin of the period that is counted; of the reader's goroutine alone
-	count  int
+	count  copyCount            // of the reader's goroutine alone while the link is open
+	warned map[string]time.Time // when the log last named a sender; of the reader's too
 	now    func() time.Time
 
 	asking atomic.Pointer[context.CancelFunc] // ends the subscription's tries when the link goes down
@@ -50,8 +51,9 @@ type copyTaker interface{ CopiedMessage(st stanza.Stanza) }
 const (
 	// copyPeriod is how often Openfire hands out what has gathered, all of it at once: a shorter period would count a burst.
 	copyPeriod = 5 * time.Second
-	// copyPause is for how long an overloaded link stays closed.
-	copyPause = 5 * time.Minute
+	// copyWarn lies between two lines about one sender, and copyWarned bounds the memory for it.
+	copyWarn   = time.Minute
+	copyWarned = 1000
 	// copyAsk bounds the subscription; it is tried again after copyRetry.
 	copyAsk   = 10 * time.Second
 	copyRetry = 30 * time.Second
@@ -67,7 +69,7 @@ func newCopyLink(cfg Config, links stream.Config, service copyTaker, reg prometh
 	links.Registerer = nil // the names are those of the messages' link
 	f := promauto.With(reg)
 	return &copyLink{
-		stream: links, service: service, domain: cfg.XMPP.Domain, most: cfg.XMPP.CopiesMax * int(copyPeriod/time.Second), log: log, now: time.Now,
+		stream: links, service: service, domain: cfg.XMPP.Domain, most: cfg.XMPP.CopiesMax * int(copyPeriod/time.Second), log: log, now: time.Now, warned: map[string]time.Time{},
 		taken:  f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_total", Help: "Packet copies of messages that clients sent to the server's own domain."}),
 		closed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_closed_total", Help: "How often the copy link closed itself because copies came faster than xmpp.copies_max."}),
 		up:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_packet_copies_up", Help: "1 while packet copies are subscribed to."}),
@@ -76,9 +78,10 @@ func newCopyLink(cfg Config, links stream.Config, service copyTaker, reg prometh
 
 // Run keeps the link open until ctx ends, with a pause after each overload.
 func (c *copyLink) Run(ctx context.Context) error {
-	for {
+	for pauses := (copyPauses{}); ; {
 		run, trip := context.WithCancelCause(ctx)
-		c.trip, c.period, c.count = trip, time.Time{}, 0
+		c.trip, c.count = trip, copyCount{}
+		opened := c.now()
 		c.links = stream.New(c.stream, c)
 		err := c.links.Run(run)
 		c.Down(nil)
@@ -91,13 +94,23 @@ func (c *copyLink) Run(ctx context.Context) error {
 		if !overload {
 			return err
 		}
-		c.closed.Inc()
-		c.log.Error("packet copies come faster than xmpp.copies_max: the copy link is closed before it harms the server; messages sent to the server's own domain are missed meanwhile",
-			"copies_max", c.most/int(copyPeriod/time.Second), "closed_for", copyPause, "remedy", "let clients send to the component")
-		if !pause(ctx, copyPause) {
+		if !pause(ctx, c.overloaded(&pauses, c.now().Sub(opened))) {
 			return nil
 		}
 	}
+}
+
+// overloaded says who sent the copies that closed the link, which was open for so long, and for how long it stays closed.
+func (c *copyLink) overloaded(pauses *copyPauses, open time.Duration) time.Duration {
+	c.closed.Inc()
+	senders, one := c.count.busiest()
+	closed, remedy := pauses.next(one, open), "let clients send to the component"
+	if one {
+		remedy = "the first of the senders makes most of it: find out what he sends, and lock the account if need be"
+	}
+	c.log.Error("packet copies come faster than xmpp.copies_max: the copy link is closed before it harms the server; messages sent to the server's own domain are missed meanwhile",
+		"copies_max", c.most/int(copyPeriod/time.Second), "copies", c.count.total, "within", copyPeriod, "senders", senders, "closed_for", closed, "remedy", remedy)
+	return closed
 }
 
 // pause is false when ctx ended first.
@@ -138,6 +151,19 @@ func (c *copyLink) subscribe(ctx context.Context, server *openfire.Server) {
 	}
 }
 
+// warn names a sender who makes more than half of the copies that the link bears.
+func (c *copyLink) warn(sender string, now time.Time) {
+	if now.Sub(c.warned[sender]) < copyWarn {
+		return
+	}
+	if len(c.warned) >= copyWarned {
+		clear(c.warned)
+	}
+	c.warned[sender] = now
+	c.log.Warn("one sender makes more than half of the packet copies that xmpp.copies_max allows; beyond it the copy link closes, for everybody",
+		"sender", sender, "copies", c.most/2+1, "within", copyPeriod)
+}
+
 // Down ends the subscription's tries.
 func (c *copyLink) Down(error) {
 	c.up.Set(0)
@@ -153,12 +179,15 @@ func (c *copyLink) Stanza(st stanza.Stanza) {
 	if !ok {
 		return
 	}
-	if now := c.now(); now.Sub(c.period) >= copyPeriod {
-		c.period, c.count = now, 0
-	}
-	if c.count++; c.count > c.most {
+	now := c.now()
+	sender, _, _ := strings.Cut(inner.From, "/")
+	own := c.count.add(sender, now)
+	if c.count.total > c.most {
 		c.trip(fmt.Errorf("%w: more than %d in %s", errTooManyCopies, c.most, copyPeriod))
 		return
+	}
+	if own == c.most/2+1 {
+		c.warn(sender, now)
 	}
 	from, err := stanza.ParsePrepared(inner.From)
 	if err != nil || from.Domain != c.domain || from.Local == "" || from.Resource == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -80,6 +81,65 @@ func TestCopyLinkClosesItselfAboveItsRate(t *testing.T) {
 	burst(1)
 	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 20 {
 		t.Errorf("above the rate: %d taken, %v", len(taken.ids), context.Cause(ctx))
+	}
+}
+
+// One user can make the link close itself for everybody: the log says who it was, with numbers, and the link tries again soon.
+func TestCopyFloodHasAName(t *testing.T) {
+	c, taken, ctx := testCopyLink(t, 10)
+	var log strings.Builder
+	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	now := time.Now()
+	c.now = func() time.Time { return now }
+	flood := func(evil int) {
+		for i := range 3 {
+			c.Stanza(copyOf("im.test", fmt.Sprintf("user%d@im.test/phone", i), "b@im.test", "x"))
+		}
+		for i := range evil {
+			c.Stanza(copyOf("im.test", fmt.Sprintf("evil@im.test/r%d", i), "b@im.test", "x"))
+		}
+	}
+	flood(20)
+	if log.Len() != 0 {
+		t.Errorf("a busy user is no flood: %s", &log)
+	}
+	for range 3 { // said once a minute
+		now = now.Add(copyPeriod)
+		flood(30)
+	}
+	if ctx.Err() != nil || strings.Count(log.String(), "sender=evil@im.test copies=26") != 1 {
+		t.Errorf("half of what is allowed: %v, %s", context.Cause(ctx), &log)
+	}
+	now = now.Add(copyPeriod)
+	flood(100)
+	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 23+3*33+50 {
+		t.Fatalf("%d taken, %v", len(taken.ids), context.Cause(ctx))
+	}
+	log.Reset()
+	pauses := &copyPauses{}
+	for i, want := range []time.Duration{copyFloodPause, 2 * copyFloodPause, 4 * copyFloodPause, 8 * copyFloodPause, copyPause, copyPause} {
+		if got := c.overloaded(pauses, time.Minute); got != want {
+			t.Errorf("pause %d is %s, want %s", i, got, want)
+		}
+	}
+	if got := c.overloaded(pauses, copyPause); got != copyFloodPause {
+		t.Errorf("after a quiet time: %s", got)
+	}
+	for _, want := range []string{`senders="evil@im.test: 100, user0@im.test: 1, user1@im.test: 1"`, "closed_for=30s", "lock the account"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, &log)
+		}
+	}
+}
+
+// Many who send much are no flood of one: the link stays closed for long at once.
+func TestCopyOverloadOfMany(t *testing.T) {
+	c, _, ctx := testCopyLink(t, 2)
+	for i := range 100 {
+		c.Stanza(copyOf("im.test", fmt.Sprintf("user%d@im.test/phone", i), "b@im.test", "x"))
+	}
+	if ctx.Err() == nil || c.overloaded(&copyPauses{}, time.Hour) != copyPause {
+		t.Errorf("%v", context.Cause(ctx))
 	}
 }
 
