@@ -362,11 +362,11 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		cfg  store.Config
 		want string
 	}{
-		"driver":         {store.Config{Driver: "postgres", DSN: "x"}, `"postgres" is not known`},
-		"no file":        {store.Config{}, "store.dsn is empty"},
+		"driver":         {store.Config{Driver: "postgres", DSN: "x"}, "store.driver is not known"},
+		"no file":        {store.Config{}, "store.dsn: is empty"},
 		"memory":         {store.Config{DSN: ":memory:"}, "give a file name"},
-		"no such folder": {store.Config{DSN: "/no/such/folder/tlim.db"}, "open /no/such/folder/tlim.db: no such file or directory"},
-		"not a DSN":      {store.Config{Driver: "mysql", DSN: "root:geheim@host"}, "expected user:password@tcp(host:3306)/database"},
+		"no such folder": {store.Config{DSN: "/no/such/folder/tlim.db"}, "/no/such/folder/tlim.db: the database is not available: no such file or directory"},
+		"not a DSN":      {store.Config{Driver: "mysql", DSN: "root:geheim@host"}, "write it as user:password@tcp(host:3306)/database"},
 		"no database":    {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/"}, "names no database"},
 		"nobody listens": {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/tlim"}, "connection refused"},
 	} {

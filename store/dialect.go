@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -33,6 +32,9 @@ type dialect struct {
 
 	// open connects: a pool of exactly one connection that writes, and one that reads.
 	open func(cfg Config) (*pools, error)
+
+	// prepare readies what is to be opened, and says what is amiss with it; nil where nothing is.
+	prepare func(cfg Config) (warnings []string, err error)
 
 	// explain adds to an error of the start what the engine's own words leave open; nil adds nothing.
 	explain func(cfg Config, err error) error
@@ -71,7 +73,7 @@ var dialects = map[string]*dialect{"sqlite": &sqliteDialect, "mysql": &mysqlDial
 func dialectOf(driver string) (*dialect, error) {
 	d := dialects[driver]
 	if d == nil {
-		return nil, fmt.Errorf("store.driver %q is not known, use sqlite or mysql", driver)
+		return nil, errors.New("store.driver is not known, use sqlite or mysql")
 	}
 	return d, nil
 }

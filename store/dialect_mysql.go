@@ -38,12 +38,9 @@ var mysqlDialect = dialect{
 
 // openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.
 func openMySQL(cfg Config) (*pools, error) {
-	base, err := mysql.ParseDSN(cfg.DSN)
+	base, err := mysqlAddress(cfg.DSN)
 	if err != nil {
-		return nil, fmt.Errorf("store.dsn: %w (expected user:password@tcp(host:3306)/database)", err)
-	}
-	if base.DBName == "" {
-		return nil, errors.New("store.dsn names no database (expected user:password@tcp(host:3306)/database)")
+		return nil, err
 	}
 	p := &pools{}
 	make := func(patience time.Duration, idle time.Duration) *sql.DB {
@@ -60,7 +57,7 @@ func openMySQL(cfg Config) (*pools, error) {
 	p.writer = make(cfg.MaxWait+5*time.Second, mysqlWriterIdle)
 	p.admin = make(0, 0)
 	if err != nil {
-		return nil, fmt.Errorf("store.dsn: %w", err)
+		return nil, err
 	}
 	p.reader.SetMaxOpenConns(cfg.MaxOpen)
 	p.reader.SetMaxIdleConns(cfg.MaxIdle)

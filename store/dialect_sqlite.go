@@ -24,6 +24,7 @@ var sqliteDialect = dialect{
 	open:  openSQLite,
 	page:  limitOffset,
 
+	prepare:     prepareSQLite,
 	explain:     explainSQLite,
 	insert:      insertValues,
 	classify:    classifySQLite,
@@ -85,11 +86,7 @@ func explainSQLite(cfg Config, err error) error {
 	if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_CANTOPEN {
 		return err
 	}
-	flags := os.O_RDWR
-	if cfg.Migrate == "auto" {
-		flags |= os.O_CREATE
-	}
-	f, why := os.OpenFile(path, flags, 0o644)
+	f, why := os.OpenFile(path, os.O_RDWR, 0) // it makes no file: whoever may make one has tried
 	if why == nil {
 		why = f.Close()
 	}
@@ -106,14 +103,17 @@ const sqliteReaders = 8
 // sqliteURI is the file: URI of a DSN, ready for parameters.
 func sqliteURI(dsn string) (string, error) {
 	if dsn == "" {
-		return "", errors.New("store.dsn is empty, give a file name such as tlim.db")
+		return "", errors.New("is empty, give " + sqliteForm)
+	}
+	if err := sqliteName(dsn); err != nil {
+		return "", err
 	}
 	path, query, _ := strings.Cut(dsn, "?")
 	if !strings.HasPrefix(dsn, "file:") {
 		path, query = dsn, ""
 	}
 	if strings.Contains(dsn, ":memory:") || strings.Contains(query, "mode=memory") {
-		return "", errors.New("store.dsn: a database in memory has one connection and dies with it, give a file name")
+		return "", errors.New("is a database in memory, which has one connection and dies with it: give a file name")
 	}
 	if !strings.HasPrefix(dsn, "file:") {
 		path = "file:" + (&url.URL{Path: path}).EscapedPath() // a "?" or "%" of the name is not a parameter

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -14,18 +12,6 @@ type SourceConfig struct {
 	Kind string // isc or openfire
 	// DSN names its database, of the engine that DriverOf tells; "" = the Store's own.
 	DSN string
-}
-
-// serverAddress is what only an address of go-sql-driver has: user:password@tcp(host:3306)/database.
-var serverAddress = regexp.MustCompile(`(^|@)(tcp|unix)\(`)
-
-// DriverOf tells the engine that an address is for, by its form; where the form does not tell, it is otherwise. A tlim that
-// stores in SQLite can so read the users of an Openfire on MySQL.
-func DriverOf(dsn, otherwise string) string {
-	if serverAddress.MatchString(dsn) {
-		return mysqlDialect.name
-	}
-	return otherwise
 }
 
 // Source is the tables of users that another product keeps: the business suite's (isc) or Openfire's. They are read, and of
@@ -100,7 +86,11 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	if cfg.DSN == "" {
 		return src, nil
 	}
-	d, err := dialectOf(DriverOf(cfg.DSN, s.dialect.name))
+	engine := DriverOf(cfg.DSN, s.dialect.name)
+	if err := CheckDSN(engine, cfg.DSN); err != nil {
+		return nil, fmt.Errorf("directory.dsn: %w", err)
+	}
+	d, err := dialectOf(engine)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +99,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	if d.name == sqliteDialect.name {
 		base, err := sqliteURI(cfg.DSN)
 		if err != nil {
-			return nil, errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "directory.dsn"))
+			return nil, fmt.Errorf("directory.dsn: %w", err)
 		}
 		if !strings.Contains(base, "mode=") {
 			own.DSN = base + "mode=rw" // a misspelt name must not make a file
@@ -117,7 +107,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	}
 	p, err := d.open(own)
 	if err != nil {
-		return nil, errors.New(strings.ReplaceAll(err.Error(), "store.dsn", "directory.dsn"))
+		return nil, fmt.Errorf("directory.dsn: %w", err)
 	}
 	if p.admin != nil && p.admin != p.writer {
 		err := p.admin.Close()

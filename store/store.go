@@ -12,8 +12,8 @@ import (
 // Config says where the database is. Zero values mean the defaults of CONFIG.md.
 type Config struct {
 	Driver string // sqlite (default) or mysql
-	// DSN is a file name for SQLite, user:password@tcp(host:port)/database for MySQL and MariaDB. Character set,
-	// isolation, strictness, time-outs and durability are set here, whatever the DSN says of them.
+	// DSN is a file name for SQLite, user:password@tcp(host:port)/database, a mysql: URL or a JDBC URL for MySQL and MariaDB.
+	// Character set, isolation, strictness, time-outs and durability are set here, whatever the DSN says of them.
 	DSN string
 
 	MaxOpen, MaxIdle int           // reading connections; 32 and 8. One more writes
@@ -56,7 +56,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	}
 	p, err := d.open(cfg)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
 	s := &Store{
 		cfg: cfg, log: cfg.Log, dialect: d, pools: p,
@@ -77,8 +77,12 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	return s, nil
 }
 
-// CheckDSN says what is wrong with the form of an address; nothing is connected or made.
+// CheckDSN says what is wrong with the form of an address; nothing is connected or made. The text stands behind the name of
+// the key, and holds nothing of the address.
 func CheckDSN(driver, dsn string) error {
+	if err := checkForm(driver, dsn); err != nil {
+		return err
+	}
 	d, err := dialectOf(driver)
 	if err != nil {
 		return err
@@ -122,6 +126,13 @@ func (c Config) withDefaults() Config {
 
 // start connects and prepares the tables.
 func (s *Store) start(ctx context.Context) error {
+	if s.dialect.prepare != nil {
+		warnings, err := s.dialect.prepare(s.cfg)
+		if err != nil {
+			return err
+		}
+		s.report.Warnings = warnings
+	}
 	// Connecting is bounded; changing a large table is not.
 	first, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()

@@ -49,6 +49,9 @@ const (
 	s3Retries = 3
 )
 
+// errEndpoint does not quote the endpoint, which may hold a password.
+var errEndpoint = errors.New("endpoint: is no address like https://s3.example.com:9000, without user, path and query")
+
 // OpenBucket makes a client; it does not connect, see [Bucket.Check]. The error names what is wrong with cfg.
 func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 	endpoint := cfg.Endpoint
@@ -57,7 +60,7 @@ func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 	}
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("S3 endpoint %q is not http(s)://host:port", cfg.Endpoint)
+		return nil, errEndpoint
 	}
 	secure := u.Scheme == "https"
 	transport, err := minio.DefaultTransport(secure)
@@ -70,7 +73,7 @@ func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 		Transport: transport, MaxRetries: s3Retries,
 	})
 	if err != nil {
-		return nil, fmt.Errorf("S3: %w", err)
+		return nil, errEndpoint // what else the client may refuse is the host
 	}
 	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, largePuts), buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
 }

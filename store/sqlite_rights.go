@@ -1,0 +1,59 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+)
+
+// prepareSQLite sees to it that nobody but the owner reads everybody's messages. A new file is made for its owner alone,
+// whatever the umask: SQLite itself makes it readable for all, and gives the files beside it the rights of the first. Of a file
+// that is there others lose their rights. Those of a group stay, because it may be meant to make backups, and are named.
+func prepareSQLite(cfg Config) (warnings []string, err error) {
+	base, err := sqliteURI(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	path, query, _ := strings.Cut(base, "?")
+	path, _, _ = strings.Cut(path, "#")
+	if path, err = url.PathUnescape(strings.TrimPrefix(path, "file:")); err != nil {
+		return nil, errors.New(`holds a "%" that begins no escape: in a file: URI it is written %25`)
+	}
+	if rest, authority := strings.CutPrefix(path, "//"); authority {
+		path = rest[max(0, strings.IndexByte(rest, '/')):]
+	}
+	if cfg.Migrate == "auto" && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
+		switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
+		case err == nil:
+			return nil, f.Close()
+		case !errors.Is(err, fs.ErrExist):
+			var why *fs.PathError
+			if errors.As(err, &why) {
+				err = why.Err // who opens the store names the file
+			}
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // it is not there, or opening says what is wrong with it
+		}
+		mode := info.Mode().Perm()
+		if mode&0o007 != 0 {
+			mode &^= 0o007
+			if err := os.Chmod(name, mode); err != nil {
+				warnings = append(warnings, fmt.Sprintf("every user of this machine can read %s, which holds everybody's messages, and its rights cannot be changed: %v (chmod 600)", name, err))
+				continue
+			}
+			warnings = append(warnings, fmt.Sprintf("every user of this machine could read %s, which holds everybody's messages; its mode is %#o now", name, mode))
+		}
+		if mode&0o070 != 0 && name == path {
+			warnings = append(warnings, fmt.Sprintf("the group of %s can read everybody's messages: if that is not meant for backups, chmod 600", name))
+		}
+	}
+	return warnings, nil
+}
