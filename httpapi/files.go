@@ -70,7 +70,7 @@ func (f Files) withDefaults() (Files, error) {
 	for name, link := range map[string]string{"files.fallback_url": f.FallbackURL, "http.base_url": f.BaseURL} {
 		u, err := url.Parse(link)
 		if link != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
-			errs = append(errs, fmt.Errorf("%s: %q is not http(s)://host/path", name, link))
+			errs = append(errs, fmt.Errorf("%s: is not http(s)://host/path", name))
 		}
 	}
 	f.BaseURL = strings.TrimSuffix(f.BaseURL, "/")

@@ -116,9 +116,12 @@ func readKey(path string, log *slog.Logger) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret := strings.TrimSpace(string(content))
+	secret := strings.TrimSpace(strings.TrimPrefix(string(content), "\ufeff")) // editors put a byte order mark in front
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty; remove it and a new key is made", path)
+	}
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return "", fmt.Errorf("%s holds something else than one line of ASCII without blanks: save it as UTF-8, or remove it and a new key is made", path)
 	}
 	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
 		log.Warn("others than the owner can read the HTTP admin key", "file", path, "mode", info.Mode().Perm().String(), "remedy", "chmod 600")

@@ -62,10 +62,11 @@ var alarmed = regexp.MustCompile(`(tlim_\w+)(?:\{(\w+)=~?"([^"]+)"\})?`)
 // none to Prometheus.
 func TestAlarmsSeeTheFirstEvent(t *testing.T) {
 	cfg, dir := Default(), Path(t.TempDir())
+	cfg.XMPP.Domain = "im.test"
 	cfg.XMPP.Server, cfg.XMPP.Component, cfg.XMPP.Copies = freeAddr(t), "tlim."+cfg.XMPP.Domain, true
 	cfg.Store.DSN.reveal(string(dir + "/tlim.db"))
 	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", dir+"/tlim.key", dir+"/files", "127.0.0.1:0"
-	cfg.Push.Webhook.URL = "http://127.0.0.1:1/"
+	cfg.Push.Webhook.URL = URL{"http://127.0.0.1:1/"}
 	app := New(cfg, slog.New(slog.DiscardHandler))
 	if err := app.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -61,6 +61,9 @@ func (a *App) Start(ctx context.Context) error {
 	if err := a.startAdmin(); err != nil {
 		return err
 	}
+	if err := checkListen("http.listen", a.cfg.HTTP.Listen); err != nil {
+		return err
+	}
 	// 2. the database
 	db, err := a.openStore(ctx)
 	if err != nil {
@@ -229,9 +232,9 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 }
 
 func (a *App) startAdmin() error {
-	listener, err := net.Listen("tcp", a.cfg.Metrics.Listen)
+	listener, err := listen("metrics.listen", a.cfg.Metrics.Listen)
 	if err != nil {
-		return fmt.Errorf("metrics.listen: %w", err)
+		return err
 	}
 	a.adminAddr.Store(listener.Addr().String())
 	server := &http.Server{Handler: adminHandler(a.registry, a.health), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
@@ -244,9 +247,9 @@ func (a *App) startAdmin() error {
 }
 
 func (a *App) startHTTP() error {
-	listener, err := net.Listen("tcp", a.cfg.HTTP.Listen)
+	listener, err := listen("http.listen", a.cfg.HTTP.Listen)
 	if err != nil {
-		return fmt.Errorf("http.listen: %w", err)
+		return err
 	}
 	a.httpAddr.Store(listener.Addr().String())
 	if a.cert != nil {

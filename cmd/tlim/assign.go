@@ -4,10 +4,12 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"io/fs"
 	"reflect"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -15,15 +17,30 @@ import (
 // maxSecret bounds a secret in a file: somebody named the wrong file otherwise.
 const maxSecret = 64 << 10
 
+// secretFile reads a secret that stands in a file, without its line end. Errors do not name the file: who writes the secret itself
+// where the file's name belongs would read it in a log.
 func (r *reader) secretFile(origin, path string) string {
 	data, err := readLimited(absolute(r.dir, path), maxSecret)
-	if err != nil {
-		r.add("%s: %v", origin, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		r.add("%s: there is no such file; a relative name is relative to %s", origin, r.dir)
 		return ""
 	}
-	text := strings.TrimRight(string(data), "\r\n")
-	if text == "" {
-		r.add("%s: %s is empty", origin, path)
+	if err != nil {
+		r.add("%s: the file cannot be read: %v", origin, err)
+		return ""
+	}
+	data, wrong := decodeText(data)
+	if wrong != nil {
+		r.add("%s: in the file, %v", origin, wrong)
+		return ""
+	}
+	text := unwrapped(string(data))
+	switch {
+	case text == "":
+		r.add("%s: the file is empty", origin)
+	case strings.ContainsAny(text, "\r\n"):
+		r.add("%s: the file has more than one line; a secret is one line", origin)
+		return ""
 	}
 	return text
 }
@@ -43,8 +60,12 @@ func (r *reader) assign(field reflect.Value, raw any, origin string) {
 		r.add("%s: a single value is expected here", origin)
 		return
 	}
+	if !utf8.ValidString(text) {
+		r.add("%s: %s", origin, notUTF8)
+		return
+	}
 	if err := assignText(field, text); err != nil {
-		r.add("%s: %q %v", origin, text, err)
+		r.add("%s: %s %v", origin, quoted(text), err)
 	}
 }
 

@@ -58,7 +58,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
-			p.add("%s: %q is none of %s", choice.key, choice.value, strings.Join(choice.allowed, ", "))
+			p.add("%s: %s is none of %s", choice.key, quoted(choice.value), strings.Join(choice.allowed, ", "))
 		}
 	}
 }
@@ -66,14 +66,21 @@ func (c *Config) checkChoices(p *Problems) {
 // noSecret does not keep LoadForOperator from its work.
 const noSecret = "xmpp.secret: is missing; give the server's component secret by xmpp.secret, xmpp.secret_file or TLIM_XMPP_SECRET"
 
+// noDomain: there is no default, because messages for a foreign domain would be sent to whoever has it.
+const noDomain = "xmpp.domain: is missing; give the server's own XMPP domain: Openfire's console shows it as XMPP Domain Name on its first page"
+
 func (c *Config) checkXMPP(p *Problems) {
 	x := &c.XMPP
 	checkAddress(p, "xmpp.server", x.Server)
-	checkDomain(p, "xmpp.domain", x.Domain)
-	// Openfire appends its own domain to a foreign one and then routes nothing to it (measured); the server's own name ends
-	// the stream without an answer.
-	if checkDomain(p, "xmpp.component", x.Component) && !strings.HasSuffix(x.Component, "."+x.Domain) {
-		p.add("xmpp.component: %s is no subdomain of xmpp.domain, %s", x.Component, x.Domain)
+	if x.Domain == "" {
+		p.add(noDomain)
+	} else {
+		checkDomain(p, "xmpp.domain", x.Domain)
+		// Openfire appends its own domain to a foreign one and then routes nothing to it (measured); the server's own name ends
+		// the stream without an answer.
+		if checkDomain(p, "xmpp.component", x.Component) && !strings.HasSuffix(x.Component, "."+x.Domain) {
+			p.add("xmpp.component: %s is no subdomain of xmpp.domain, %s", quoted(x.Component), quoted(x.Domain))
+		}
 	}
 	switch secret := x.Secret.Reveal(); {
 	case secret == "":
@@ -106,7 +113,7 @@ func checkDomain(p *Problems, key, value string) bool {
 			})
 	}
 	if !valid {
-		p.add("%s: %q is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)", key, value)
+		p.add("%s: %s is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)", key, quoted(value))
 	}
 	return valid
 }
@@ -117,9 +124,9 @@ func checkAddress(p *Problems, key, value string) {
 	n, bad := strconv.Atoi(port)
 	switch {
 	case err != nil || bad != nil || n < 0 || n > 65535:
-		p.add("%s: %q is no address: write host:port", key, value)
+		p.add("%s: %s is no address: write host:port", key, quoted(value))
 	case key == "xmpp.server" && (host == "" || n == 0):
-		p.add("%s: %q names no host or no port", key, value)
+		p.add("%s: %s names no host or no port", key, quoted(value))
 	}
 }
 
@@ -147,13 +154,13 @@ func (c *Config) checkStore(p *Problems) {
 	}
 }
 
-// checkDSN wants the form of an engine's address; that the engine is one of ours is checked elsewhere.
+// checkDSN wants the form of an engine's address; that store.driver is one of ours is checked elsewhere.
 func checkDSN(p *Problems, key, driver, dsn string) {
-	if driver != "mysql" && driver != "sqlite" {
+	if key == "store.dsn" && driver != "mysql" && driver != "sqlite" {
 		return
 	}
 	if err := store.CheckDSN(driver, dsn); err != nil {
-		p.add("%s", strings.ReplaceAll(err.Error(), "store.dsn", key))
+		p.add("%s: %v", key, err)
 	}
 }
 
@@ -187,9 +194,9 @@ func (c *Config) checkHTTP(p *Problems) {
 		if k.Name == "" {
 			p.add("%s: has no name", at)
 		} else if names[k.Name] {
-			p.add("%s: the name %q is given twice", at, k.Name)
+			p.add("%s: the name %s is given twice", at, quoted(k.Name))
 		} else if httpapi.ReservedName(k.Name) {
-			p.add("%s: the name %q stands for callers without a key; choose another", at, k.Name)
+			p.add("%s: the name %s stands for callers without a key; choose another", at, quoted(k.Name))
 		}
 		switch text := k.Key.Reveal(); {
 		case text == "":
@@ -205,7 +212,7 @@ func (c *Config) checkHTTP(p *Problems) {
 		}
 		for _, s := range k.Scopes {
 			if s != "business" && s != "admin" {
-				p.add("%s: scope %q is neither business nor admin", at, s)
+				p.add("%s: scope %s is neither business nor admin", at, quoted(s))
 			}
 		}
 		if k.Rate < 0 {
@@ -214,30 +221,34 @@ func (c *Config) checkHTTP(p *Problems) {
 	}
 	for _, origin := range h.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
-			p.add("http.cors_origins: %q is neither * nor an origin like https://chat.example.com", origin)
+			p.add("http.cors_origins: %s is neither * nor an origin like https://chat.example.com", quoted(origin))
 		}
 	}
 }
 
 func (c *Config) checkFiles(p *Problems) {
 	f := &c.Files
-	for _, address := range [][2]string{{"http.base_url", c.HTTP.BaseURL}, {"files.fallback_url", f.FallbackURL}} {
+	for _, address := range [][2]string{{"http.base_url", c.HTTP.BaseURL.Reveal()}, {"files.fallback_url", f.FallbackURL.Reveal()}} {
 		key, link := address[0], address[1]
 		if u, err := url.Parse(link); link != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
-			p.add("%s: %q is no address like https://im.example.com/app", key, link)
+			p.add("%s: is no address like https://im.example.com/app, without a query", key)
 		}
 	}
 	for _, prefix := range f.Prefixes {
 		if !httpapi.ValidPrefix(prefix) {
-			p.add("files.prefixes: %q is no path like /cap-aco", prefix)
+			p.add("files.prefixes: %s is no path like /cap-aco", quoted(prefix))
 		}
 	}
 	if f.MaxSize < 1<<10 || f.MaxSize > 48<<30 {
 		p.add("files.max_size: must be between 1KiB and 48GiB")
 	}
 	s := f.S3
-	if some, all := s.Endpoint+s.Bucket+s.AccessKey.Reveal()+s.SecretKey.Reveal()+s.Region != "", s.Endpoint != "" && s.Bucket != "" && s.AccessKey.Reveal() != "" && s.SecretKey.Reveal() != ""; some && !all {
+	if some, all := s.Endpoint.Reveal()+s.Bucket+s.AccessKey.Reveal()+s.SecretKey.Reveal()+s.Region != "", s.Endpoint.Reveal() != "" && s.Bucket != "" && s.AccessKey.Reveal() != "" && s.SecretKey.Reveal() != ""; some && !all {
 		p.add("files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir")
+	} else if all {
+		if _, err := openBucket(s); err != nil {
+			p.add("files.s3.%v", err)
+		}
 	} else if !some && f.Dir == "" {
 		p.add("files.dir: is empty, and there is no files.s3")
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/viper"
 
@@ -57,14 +59,14 @@ func Load(from Sources) (Config, string, error) {
 }
 
 // LoadForOperator is Load for a command that works beside the process that serves: the component's secret, which a unit may
-// hand to that process alone, may be missing.
+// hand to that process alone, may be missing, and so may the server's domain.
 func LoadForOperator(from Sources) (Config, error) {
 	cfg, _, err := Load(from)
 	var problems Problems
 	if !errors.As(err, &problems) {
 		return cfg, err
 	}
-	if problems = slices.DeleteFunc(problems, func(p string) bool { return p == noSecret }); len(problems) > 0 {
+	if problems = slices.DeleteFunc(problems, func(p string) bool { return p == noSecret || p == noDomain }); len(problems) > 0 {
 		return cfg, problems
 	}
 	return cfg, nil
@@ -84,25 +86,35 @@ func readConfigFile(path string) (string, []byte, error) {
 			continue
 		}
 		if err != nil {
-			return "", nil, fmt.Errorf("read the configuration: %w", err)
+			return "", nil, fmt.Errorf("read the configuration: %s: %w", name, err)
 		}
 		return name, data, nil
 	}
 	return "", nil, nil
 }
 
+// unnamed leaves the name of the file to who says where it was given: it may be a secret that stands in the wrong key.
+func unnamed(err error) error {
+	var why *fs.PathError
+	if errors.As(err, &why) {
+		return why.Err
+	}
+	return err
+}
+
+// readLimited reads a file; the error does not name it.
 func readLimited(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, unnamed(err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, err
+		return nil, unnamed(err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, limit)
+		return nil, fmt.Errorf("it is larger than %d bytes", limit)
 	}
 	return data, nil
 }
@@ -113,6 +125,7 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	// 1. what there is, by source; unknown names are found here
 	tree := r.readFile(data)
 	if r.unread {
+		r.explain()
 		return Default(), r.Problems
 	}
 	if err := r.v.MergeConfigMap(tree); err != nil {
@@ -127,10 +140,14 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 		r.readKey(root.FieldByIndex(k.field), k)
 	}
 	// 3. does it make sense
-	if cfg.XMPP.Component == "" {
+	if engine, known := engines[strings.ToLower(cfg.Store.Driver)]; known {
+		cfg.Store.Driver = engine
+	}
+	if cfg.XMPP.Component == "" && cfg.XMPP.Domain != "" {
 		cfg.XMPP.Component = "tlim." + cfg.XMPP.Domain
 	}
 	r.Problems = append(r.Problems, cfg.problems()...)
+	r.explain()
 	// 4. paths
 	for _, k := range keys {
 		if p, ok := root.FieldByIndex(k.field).Addr().Interface().(*Path); ok {
@@ -145,6 +162,9 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	}
 	return cfg, r.Problems
 }
+
+// engines are the names that store.driver may have for an engine, in any letter case.
+var engines = map[string]string{"sqlite": "sqlite", "sqlite3": "sqlite", "mysql": "mysql", "mariadb": "mysql", "sqlserver": "sqlserver", "mssql": "sqlserver", "oracle": "oracle"}
 
 func absolute(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
@@ -172,6 +192,7 @@ type reader struct {
 	file   string
 	dir    string
 	unread bool            // the file is no YAML: nothing is known of its keys
+	slips  []slip          // what an editor is likely to have done to the file
 	lines  map[string]int  // of keys in the file
 	set    map[string]bool // names that the command line gives
 }
@@ -203,19 +224,25 @@ func (r *reader) readEnvironment(environ []string) {
 	}
 }
 
+// inlineKey is a key itself in a list of keys.
+var inlineKey = regexp.MustCompile(`(?i)(^|[{,\s"'])key["']?\s*:`)
+
 // readSet takes the KEY=VALUE pairs of the command line.
 func (r *reader) readSet(set []string) {
-	for _, pair := range set {
+	for n, pair := range set {
 		name, value, ok := strings.Cut(pair, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		i := slices.IndexFunc(keys, func(k key) bool { return k.name == name || k.secret() && k.name+"_file" == name })
 		switch {
 		case !ok:
-			r.add("--set %s: write KEY=VALUE", name)
+			r.add("--set: element %d is no KEY=VALUE", n+1)
 		case i < 0:
-			r.add("--set: %s", unknownKey(name))
-		case keys[i].name == name && (keys[i].kind == reflect.TypeFor[Secret]() || keys[i].kind == reflect.TypeFor[DSN]() && maskDSN(value) != value):
-			r.add("--set %s: every user of this machine can read a command line; use %s_file or %s", name, name, keys[i].env)
+			dot := strings.LastIndexByte(name, '.')
+			r.add("--set: %s", unknownKey(name[:max(dot, 0)], name[dot+1:]))
+		case keys[i].name == name && (keys[i].kind == reflect.TypeFor[Secret]() || keys[i].kind == reflect.TypeFor[DSN]() && DSN{value}.private() || keys[i].kind == reflect.TypeFor[URL]() && maskURL(value) != value):
+			r.add("--set %s: every user of this machine can read a command line; use %s", name, keys[i].elsewhere())
+		case keys[i].name == "http.keys" && inlineKey.MatchString(value):
+			r.add("--set %s: every user of this machine can read a command line; use key_file or %s", name, keys[i].env)
 		default:
 			r.v.Set(name, value)
 			r.set[name] = true
@@ -232,9 +259,15 @@ func (r *reader) readKey(field reflect.Value, k key) {
 		case direct != 0 && direct == indirect:
 			r.add("%s and %s are both given: which one counts?", r.origin(k.name, k.env), fromFile)
 		case direct > indirect:
-			text = r.v.GetString(k.name)
+			if text = r.v.GetString(k.name); direct == 2 {
+				text = unwrapped(text)
+			}
+			if !utf8.ValidString(text) {
+				r.add("%s: %s", r.origin(k.name, k.env), notUTF8)
+				return
+			}
 		case indirect > 0:
-			text = r.secretFile(r.origin(fromFile, k.env+"_FILE"), r.v.GetString(fromFile))
+			text = r.secretFile(r.origin(fromFile, k.env+"_FILE"), unwrapped(r.v.GetString(fromFile)))
 		default:
 			return
 		}
@@ -244,6 +277,9 @@ func (r *reader) readKey(field reflect.Value, k key) {
 	raw := r.v.Get(k.name)
 	if raw == nil {
 		return
+	}
+	if text, ok := raw.(string); ok && r.rank(k.name, k.env) == 2 {
+		raw = unwrapped(text)
 	}
 	r.assign(field, raw, r.origin(k.name, k.env))
 }

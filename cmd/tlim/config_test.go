@@ -33,6 +33,9 @@ func load(t *testing.T, text string, set ...string) (Config, []string) {
 	dir := t.TempDir()
 	write(t, dir, "secret", "s3cret\n")
 	path := write(t, dir, "tlim.yaml", text)
+	if !slices.ContainsFunc(strings.Fields(text), func(word string) bool { return strings.HasSuffix(word, "domain:") }) {
+		set = append(set, "xmpp.domain=im.test")
+	}
 	cfg, _, err := Load(Sources{File: path, Set: append(set, "xmpp.secret_file=secret")})
 	return cfg, problemsOf(t, err, dir)
 }
@@ -55,7 +58,7 @@ func TestDefaultsOfAnEmptyFile(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if cfg.XMPP.Component != "tlim.im.itonglian.com" || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Limits.Body != 64<<10 {
+	if cfg.XMPP.Component != "tlim.im.test" || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Limits.Body != 64<<10 {
 		t.Errorf("got %+v", cfg)
 	}
 }
@@ -72,8 +75,8 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 	if !reflect.DeepEqual(cfg, want) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", cfg, want)
 	}
-	if len(problems) != 1 || !strings.HasPrefix(problems[0], "xmpp.secret: is missing") {
-		t.Errorf("the example has problems besides its missing secret: %q", problems)
+	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
+		t.Errorf("the example has problems besides its missing domain and secret: %q", problems)
 	}
 	r := reader{lines: map[string]int{}}
 	r.readFile(data)
@@ -102,7 +105,7 @@ func TestValuesAreReadAsWritten(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "crm.key", "0123456789abcdef0123\r\n")
 	path := write(t, dir, "tlim.yaml", `
-xmpp: {secret: 0123, tls: off, multicast: true, copies: on}
+xmpp: {domain: im.test, secret: 0123, tls: off, multicast: true, copies: on}
 limits: {body: 32KiB, inflight_bytes: 1048576, per_user_rate: 2.5, strict: yes}
 http:
   keys:
@@ -155,7 +158,7 @@ func TestRelativePaths(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, "secret", "x")
-		path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: secret}\nstore: {dsn: '"+c.dsn+"'}\nhttp: {key_file: keys/admin}\n")
+		path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {dsn: '"+c.dsn+"'}\nhttp: {key_file: keys/admin}\n")
 		cfg, _, err := Load(Sources{File: path})
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +182,7 @@ func TestDirectoryAddress(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		write(t, dir, "secret", "x")
-		path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: secret}\nstore: {driver: "+c.driver+"}\ndirectory: {source: openfire, dsn: '"+c.dsn+"'}\n")
+		path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {driver: "+c.driver+"}\ndirectory: {source: openfire, dsn: '"+c.dsn+"'}\n")
 		cfg, _, err := Load(Sources{File: path})
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +196,7 @@ func TestDirectoryAddress(t *testing.T) {
 func TestSecretSources(t *testing.T) {
 	dir := t.TempDir()
 	write(t, dir, "a", "from-file\n")
-	path := write(t, dir, "tlim.yaml", "xmpp: {secret_file: a}\n")
+	path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: a}\n")
 	t.Setenv("TLIM_XMPP_SECRET", "from-environment")
 	cfg, _, err := Load(Sources{File: path})
 	if err != nil || cfg.XMPP.Secret.Reveal() != "from-environment" {
@@ -268,28 +271,32 @@ func TestProblems(t *testing.T) {
 			"push.webhook.secret: does nothing without push.webhook.url"}},
 		{"domains", "xmpp: {domain: Im.Test, component: other.example}", nil, []string{
 			`xmpp.domain: "Im.Test" is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)`,
-			"xmpp.component: other.example is no subdomain of xmpp.domain, Im.Test"}},
+			`xmpp.component: "other.example" is no subdomain of xmpp.domain, "Im.Test"`}},
 		{"addresses", "xmpp: {server: im.test}\nhttp: {listen: '9595'}\nmetrics: {listen: '127.0.0.1:99999'}", nil, []string{
 			`xmpp.server: "im.test" is no address: write host:port`, `http.listen: "9595" is no address: write host:port`,
 			`metrics.listen: "127.0.0.1:99999" is no address: write host:port`}},
 		{"files", "http: {base_url: im.test}\nfiles: {access: open, prefixes: [cap-aco], max_size: 1, s3: {endpoint: s3.test}}", nil, []string{
-			`files.access: "open" is none of link, strict`, `http.base_url: "im.test" is no address like https://im.example.com/app`, `files.prefixes: "cap-aco" is no path like /cap-aco`,
+			`files.access: "open" is none of link, strict`, "http.base_url: is no address like https://im.example.com/app, without a query", `files.prefixes: "cap-aco" is no path like /cap-aco`,
 			"files.max_size: must be between 1KiB and 48GiB",
 			"files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir"}},
 		{"what the API would refuse", "files: {prefixes: ['/cap aco', /应用]}\nhttp: {keys: [{name: user, key: 0123456789abcdef, scopes: [admin]}]}", nil, []string{
 			`http.keys[0]: the name "user" stands for callers without a key; choose another`,
 			`files.prefixes: "/cap aco" is no path like /cap-aco`, `files.prefixes: "/应用" is no path like /cap-aco`}},
 		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
-		{"JDBC's address", "store: {driver: mysql, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, []string{
-			"store.dsn: default addr for network 'db:3306' unknown (expected user:password@tcp(host:3306)/database)"}},
-		{"in memory", "store: {dsn: ':memory:'}", nil, []string{"store.dsn: a database in memory has one connection and dies with it, give a file name"}},
+		{"JDBC's address", "store: {driver: MariaDB, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, nil},
+		{"an address without its driver", "store: {dsn: 'root:geheim@tcp(db:3306)/openfire'}", nil, []string{
+			"store.dsn: is the address of a MySQL or MariaDB server, and store.driver is sqlite: set store.driver: mysql"}},
+		{"a source of another engine", "directory: {source: openfire, dsn: 'jdbc:jtds:sqlserver://db/openfire'}", nil, []string{
+			"directory.dsn: is the address of a SQL Server, which is not in this release; sqlite and mysql (MariaDB too) are"}},
+		{"no domain", "xmpp: {domain: ''}", nil, []string{noDomain}},
+		{"in memory", "store: {dsn: ':memory:'}", nil, []string{"store.dsn: is a database in memory, which has one connection and dies with it: give a file name"}},
 		{"no database", "directory: {source: isc, dsn: 'root@tcp(db)/'}", nil, []string{
-			"directory.dsn names no database (expected user:password@tcp(host:3306)/database)"}},
-		{"no YAML", "log: {level: info}\n  xmpp: x", nil, []string{"tlim.yaml: yaml: line 1: did not find expected key"}},
+			"directory.dsn: names no database (expected user:password@tcp(host:3306)/database)"}},
+		{"no YAML", "log: {level: info}\n  xmpp: x", nil, []string{"tlim.yaml:1: is no YAML here or in the next line: a line is indented otherwise than its neighbours, or text stands behind a quotation mark"}},
 		{"a section for a list", "http: {keys: {name: a}}", nil, []string{"tlim.yaml:1: http.keys: a list is expected here, like [a, b]"}},
 		{"command line", "", []string{"log.levle=debug", "nonsense", "http.keys=[{name: a, kee: b}]"}, []string{
-			"--set: unknown key log.levle; the nearest known one is log.level", "--set nonsense: write KEY=VALUE",
-			"--set http.keys:1: unknown key [0].kee;  has name, key, key_file, scopes and rate",
+			"--set: unknown key log.levle; the nearest known one is log.level", "--set: element 2 is no KEY=VALUE",
+			"--set http.keys:1: unknown key [0].kee; a key has name, key, key_file, scopes and rate",
 			"http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
 		{"secret on the command line", "", []string{"xmpp.secret=x"}, []string{
 			"--set xmpp.secret: every user of this machine can read a command line; use xmpp.secret_file or TLIM_XMPP_SECRET"}},
@@ -350,7 +357,7 @@ func TestNamesAreUnique(t *testing.T) {
 func TestShowMasksSecrets(t *testing.T) {
 	dir := t.TempDir()
 	path := write(t, dir, "tlim.yaml", `
-xmpp: {secret: hush-xmpp}
+xmpp: {domain: im.test, secret: hush-xmpp}
 store: {driver: mysql, dsn: "tlim:hush@db:x@tcp(10.0.0.1:3306)/im"}
 http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
 `)
@@ -421,17 +428,25 @@ func TestEverySecretIsMasked(t *testing.T) {
 	}
 }
 
-func TestMaskedDSN(t *testing.T) {
-	for dsn, want := range map[string]string{
-		"tlim.db":                       "tlim.db",
-		"u:p@tcp(h)/d?charset=utf8mb4":  "u:********@tcp(h)/d?charset=utf8mb4",
-		"u:p://x@tcp(h)/d":              "u:********@tcp(h)/d",
-		"sqlserver://sa:p@h?database=d": "sqlserver://sa:********@h?database=d",
-		"server=h;Password={a;b};x=1":   "server=h;Password=********;x=1",
-		"u@tcp(h)/d":                    "u@tcp(h)/d",
+// What is shown of an address of the web says where it leads.
+func TestMaskedURL(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                    "",
+		"https://push.test/hook":              "https://push.test/hook",
+		"https://u:hush@push.test:8443/a%20b": "https://********@push.test:8443/a%20b",
+		"https://push.test/hook?token=hush#x": "https://push.test/hook?********#********",
+		"https://u:hu/hush@push.test/":        "********",
+		"https://u:12/hush@push.test/":        "https://********",
+		"https://u:h@hush?hush@push.test/":    "https://********",
+		"https://u:%zzhush@push.test/":        "********",
+		"u:hush@push.test":                    "********",
+		"hush":                                "********",
+		"ftp://u:hush@push.test/":             "********",
+		"s3.test:9000":                        "s3.test:9000",
+		"s3.test":                             "s3.test",
 	} {
-		if got := maskDSN(dsn); got != want {
-			t.Errorf("%s is shown as %s, not %s", dsn, got, want)
+		if got := maskURL(text); got != want {
+			t.Errorf("%s is shown as %s, not %s", text, got, want)
 		}
 	}
 }
@@ -457,7 +472,7 @@ func FuzzConfig(f *testing.F) {
 				t.Error("an empty problem")
 			}
 		}
-		if slices.ContainsFunc(problems, func(p string) bool { return !strings.HasPrefix(p, "xmpp.secret: is missing") }) {
+		if slices.ContainsFunc(problems, func(p string) bool { return p != noSecret && p != noDomain }) {
 			return
 		}
 		shown, err := yaml.Marshal(cfg)
@@ -467,6 +482,9 @@ func FuzzConfig(f *testing.F) {
 		again, problems := parse(shown, "shown.yaml", "/etc", nil, nil)
 		hide := func(c Config) Config {
 			c.XMPP.Secret, c.Store.DSN, c.HTTP.Keys = Secret{}, DSN{}, nil
+			for _, u := range []*URL{&c.HTTP.BaseURL, &c.Files.FallbackURL, &c.Files.S3.Endpoint, &c.Push.JPush.BaseURL, &c.Push.Webhook.URL} {
+				*u = URL{u.String()}
+			}
 			return c
 		}
 		if !reflect.DeepEqual(hide(cfg), hide(again)) {

@@ -17,7 +17,7 @@ import (
 func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, func() error, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	if cfg.S3.Endpoint == "" {
+	if cfg.S3.Endpoint.Reveal() == "" {
 		folder, err := blob.OpenFolder(string(cfg.Dir))
 		if err != nil {
 			return nil, nil, fmt.Errorf("files.dir: %w", err)
@@ -28,10 +28,9 @@ func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, fu
 		}
 		return folder, folder.Close, nil
 	}
-	bucket, err := blob.OpenBucket(blob.BucketConfig{Endpoint: cfg.S3.Endpoint, Bucket: cfg.S3.Bucket,
-		AccessKey: cfg.S3.AccessKey.Reveal(), SecretKey: cfg.S3.SecretKey.Reveal(), Region: cfg.S3.Region})
+	bucket, err := openBucket(cfg.S3)
 	if err != nil {
-		return nil, nil, fmt.Errorf("files.s3: %w", err)
+		return nil, nil, fmt.Errorf("files.s3.%w", err)
 	}
 	if err := bucket.Check(ctx); err != nil {
 		log.Error("files cannot be stored now", "files.s3.endpoint", cfg.S3.Endpoint, "files.s3.bucket", cfg.S3.Bucket, "error", err)
@@ -39,10 +38,16 @@ func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, fu
 	return bucket, func() error { return nil }, nil
 }
 
+// openBucket makes the client of the object store; it does not connect.
+func openBucket(s S3) (*blob.Bucket, error) {
+	return blob.OpenBucket(blob.BucketConfig{Endpoint: s.Endpoint.Reveal(), Bucket: s.Bucket,
+		AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), Region: s.Region})
+}
+
 // fileConfig is the part of the API's configuration that is about files.
 func fileConfig(cfg Config, blobs httpapi.Blobs, rows httpapi.FileRows) httpapi.Files {
 	return httpapi.Files{Blobs: blobs, Rows: rows, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
-		FallbackURL: cfg.Files.FallbackURL, BaseURL: cfg.HTTP.BaseURL, MaxSize: int64(cfg.Files.MaxSize)}
+		FallbackURL: cfg.Files.FallbackURL.Reveal(), BaseURL: cfg.HTTP.BaseURL.Reveal(), MaxSize: int64(cfg.Files.MaxSize)}
 }
 
 const (

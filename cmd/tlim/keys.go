@@ -18,6 +18,14 @@ type key struct {
 // secret says whether KEY_file is allowed.
 func (k key) secret() bool { return isSecret(k.kind) }
 
+// elsewhere names where a secret is given that is not to stand on a command line.
+func (k key) elsewhere() string {
+	if k.secret() {
+		return k.name + "_file or " + k.env
+	}
+	return k.env
+}
+
 func isSecret(t reflect.Type) bool {
 	return reflect.PointerTo(t).Implements(reflect.TypeFor[secretValue]())
 }

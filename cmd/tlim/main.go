@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -72,25 +73,58 @@ func rootCommand() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&from.File, "config", "", "configuration file (default: ./tlim.yaml, then /etc/tlim/tlim.yaml, if there)")
 	root.PersistentFlags().StringArrayVar(&from.Set, "set", nil, "KEY=VALUE, above file and environment; may be repeated")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exitError{err, exitUsage} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitError{wrongFlag(cmd, err), exitUsage} })
 	root.AddCommand(serveCommand(&from), configCommand(&from), tokenCommand(&from), keysCommand(&from), cleanupCommand(&from), traceCommand(&from), versionCommand())
 	usageErrors(root)
 	return root
 }
 
-// usageErrors gives superfluous arguments and unknown commands the exit code of a wrong command line.
+// usageErrors gives superfluous arguments and unknown commands the exit code of a wrong command line. What is wrong is shown only
+// where it is like what would be right: it may be a secret, and errors are kept in logs.
 func usageErrors(cmd *cobra.Command) {
 	check := cmd.Args
 	if check == nil {
 		check = cobra.NoArgs
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			return exitError{err, exitUsage}
+		if check(cmd, args) != nil {
+			return exitError{wrongArgument(cmd, args), exitUsage}
 		}
 		return nil
 	}
 	for _, c := range cmd.Commands() {
 		usageErrors(c)
 	}
+}
+
+func wrongArgument(cmd *cobra.Command, args []string) error {
+	if !cmd.HasSubCommands() || len(args) == 0 {
+		return fmt.Errorf("%d arguments are not what %s takes: %s", len(args), cmd.CommandPath(), cmd.UseLine())
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		names = append(names, c.Name())
+	}
+	if near := nearest(args[0], names); alike(args[0], near) {
+		return fmt.Errorf("unknown command %s; the nearest one is %s %s", args[0], cmd.CommandPath(), near)
+	}
+	return fmt.Errorf("unknown command; %s has %s", cmd.CommandPath(), strings.Join(names, ", "))
+}
+
+func wrongFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		var valueless *pflag.ValueRequiredError
+		if errors.As(err, &valueless) {
+			return err // its text is the name of a flag
+		}
+		return fmt.Errorf("a flag has a value that it does not take: see %s --help", cmd.CommandPath())
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name := strings.ReplaceAll(unknown.GetSpecifiedName(), "-", "_")
+	if near := nearest(name, names); alike(name, near) {
+		return fmt.Errorf("unknown flag --%s; the nearest one is --%s", unknown.GetSpecifiedName(), near)
+	}
+	return fmt.Errorf("unknown flag: see %s --help", cmd.CommandPath())
 }

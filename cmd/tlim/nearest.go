@@ -1,13 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// unknownKey says which known key a misspelt one is nearest to.
-func unknownKey(name string) string {
+// unknownKey says which known key the misspelt one of a section is nearest to. What is like none of them is not shown: it may be
+// a part of a secret that has lost its key.
+func unknownKey(section, key string) string {
 	names := make([]string, 0, 2*len(keys))
 	for _, k := range keys {
 		names = append(names, k.name)
@@ -18,14 +20,35 @@ func unknownKey(name string) string {
 			names = append(names, k.name+"_file")
 		}
 	}
-	if section, _, ok := strings.Cut(name, "["); ok { // a key of a list element: only its neighbours are near
-		return fmt.Sprintf("unknown key %s; %s has name, key, key_file, scopes and rate", name, section)
+	if list, _, ok := strings.Cut(section, "["); ok { // a key of a list element: only its neighbours are near
+		const fields = "name, key, key_file, scopes and rate"
+		if near := nearest(key, strings.Fields("name key key_file scopes rate")); !alike(key, near) {
+			return fmt.Sprintf("unknown key in %s, which has %s", section, fields)
+		}
+		return fmt.Sprintf("unknown key %s.%s; %s has %s", section, key, cmp.Or(list, "a key"), fields)
+	}
+	name := key
+	if section != "" {
+		name = section + "." + key
 	}
 	best := nearest(name, names)
-	if best == name {
+	switch {
+	case best == name:
 		return fmt.Sprintf("%s must be written as a section with its key below it, without the dot", name)
+	case alike(name, best):
+		return fmt.Sprintf("unknown key %s; the nearest known one is %s", name, best)
+	case section != "":
+		return "unknown key in the section " + section
 	}
-	return fmt.Sprintf("unknown key %s; the nearest known one is %s", name, best)
+	return "unknown key"
+}
+
+// alike says whether a name is one of tlim's, misspelt or in the wrong section, rather than something else.
+func alike(name, known string) bool {
+	if strings.ContainsFunc(name, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '_' || r == '.') }) {
+		return false
+	}
+	return last(name) == last(known) || distance(last(name), last(known)) <= max(2, len(last(name))/3)
 }
 
 // nearest returns the candidate with the fewest letters to change. A right last part in the wrong section counts as near.

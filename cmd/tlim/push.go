@@ -12,11 +12,11 @@ import (
 func pushChannels(cfg Config) (list []component.Channel) {
 	if j := cfg.Push.JPush; j.Enabled {
 		list = append(list, component.Channel{Name: "jpush", Pusher: push.NewJPush(push.JPushConfig{
-			AppKey: j.AppKey.Reveal(), MasterSecret: j.MasterSecret.Reveal(), BaseURL: j.BaseURL})})
+			AppKey: j.AppKey.Reveal(), MasterSecret: j.MasterSecret.Reveal(), BaseURL: j.BaseURL.Reveal()})})
 	}
-	if w := cfg.Push.Webhook; w.URL != "" {
+	if w := cfg.Push.Webhook; w.URL.Reveal() != "" {
 		list = append(list, component.Channel{Name: "webhook", Kinds: w.Kinds,
-			Pusher: push.NewWebhook(push.WebhookConfig{URL: w.URL, Secret: w.Secret.Reveal()})})
+			Pusher: push.NewWebhook(push.WebhookConfig{URL: w.URL.Reveal(), Secret: w.Secret.Reveal()})})
 	}
 	return list
 }
@@ -39,21 +39,21 @@ func (c *Config) checkPush(p *Problems) {
 	if strings.Contains(j.AppKey.Reveal(), ":") {
 		p.add("push.jpush.app_key: holds a colon; the secret belongs into push.jpush.master_secret")
 	}
-	if wrong := push.CheckURL(j.BaseURL); j.BaseURL != "" && wrong != "" {
+	if wrong := push.CheckURL(j.BaseURL.Reveal()); j.BaseURL.Reveal() != "" && wrong != "" {
 		p.add("push.jpush.base_url: %s", wrong)
 	}
-	if wrong := push.CheckURL(w.URL); w.URL != "" && wrong != "" {
+	if wrong := push.CheckURL(w.URL.Reveal()); w.URL.Reveal() != "" && wrong != "" {
 		p.add("push.webhook.url: %s", wrong)
 	}
 	switch secret := w.Secret.Reveal(); {
-	case w.URL == "" && secret != "":
+	case w.URL.Reveal() == "" && secret != "":
 		p.add("push.webhook.secret: does nothing without push.webhook.url")
-	case w.URL != "" && len(secret) < minKey:
+	case w.URL.Reveal() != "" && len(secret) < minKey:
 		p.add("push.webhook.secret: must be %d or more characters: whoever guesses it can forge pushes", minKey)
 	}
 	for _, kind := range w.Kinds {
 		if !pushedKind(kind) {
-			p.add("push.webhook.kinds: %q is neither a message type like MTB-000 nor the beginning of several like MTB-", kind)
+			p.add("push.webhook.kinds: %s is neither a message type like MTB-000 nor the beginning of several like MTB-", quoted(kind))
 		}
 	}
 }

@@ -348,7 +348,7 @@ func TestServeWithoutServer(t *testing.T) {
 func TestServeWaitsForDatabase(t *testing.T) {
 	ctx := testContext(t)
 	metrics, nowhere := freeAddr(t), freeAddr(t)
-	code, said := runServe(t, ctx, "xmpp: {secret: x}\nstore: {driver: mysql, dsn: 'tlim:hush@tcp("+nowhere+")/tlim'}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
+	code, said := runServe(t, ctx, "xmpp: {domain: im.test, secret: x}\nstore: {driver: mysql, dsn: 'tlim:hush@tcp("+nowhere+")/tlim'}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
 		func(p *os.Process, said func() string) {
 			poll(t, ctx, func() bool { return strings.Contains(said(), "waiting for the database") })
 			resp, err := http.Get("http://" + metrics + "/readyz")
@@ -382,21 +382,38 @@ func TestServeFailsFast(t *testing.T) {
 	go func() { defer close(done); _ = busy.Serve(listener) }()
 	t.Cleanup(func() { _ = busy.Close(); <-done })
 	for _, c := range []struct{ name, yaml, want string }{
-		{"API's address taken", "http: {listen: '" + taken + "'}\nmetrics: {listen: '127.0.0.1:0'}", "http.listen: listen tcp " + taken + ": bind: address already in use"},
-		{"metrics' address taken", "http: {listen: '127.0.0.1:0'}\nmetrics: {listen: '" + taken + "'}", "metrics.listen: listen tcp " + taken + ": bind: address already in use"},
+		{"API's address taken", "http: {listen: '" + taken + "'}\nmetrics: {listen: '127.0.0.1:0'}", "http.listen: another process listens on " + taken + " already: "},
+		{"API's address taken while the database is away", "store: {driver: mysql, dsn: 'u:p@tcp(" + freeAddr(t) + ")/im'}\nhttp: {listen: '" + taken + "'}\nmetrics: {listen: '127.0.0.1:0'}", "http.listen: another process listens on " + taken + " already: "},
+		{"no such address", "http: {listen: '192.0.2.1:9595'}\nmetrics: {listen: '127.0.0.1:0'}", "http.listen: this machine has no address 192.0.2.1:9595"},
+		{"metrics' address taken", "http: {listen: '127.0.0.1:0'}\nmetrics: {listen: '" + taken + "'}", "metrics.listen: another process listens on " + taken + " already: "},
 		{"database in no folder", "store: {dsn: none/tlim.db}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '127.0.0.1:0'}", "open the sqlite database"},
 		{"no certificate", "http: {listen: '127.0.0.1:0', tls: {cert_file: a, key_file: b}}\nmetrics: {listen: '127.0.0.1:0'}", "http.tls: open "},
-		{"no authority", "xmpp: {tls: on, ca_file: none.pem, secret: x}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '127.0.0.1:0'}", "xmpp.ca_file: open "},
+		{"no authority", "xmpp: {domain: im.test, tls: on, ca_file: none.pem, secret: x}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '127.0.0.1:0'}", "xmpp.ca_file: open "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			yaml := c.yaml
 			if !strings.Contains(yaml, "secret:") {
-				yaml = "xmpp: {secret: x}\n" + yaml
+				yaml = "xmpp: {domain: im.test, secret: x}\n" + yaml
 			}
 			code, said := runServe(t, ctx, yaml, nil)
 			if code != exitFailed || !strings.Contains(said, "tlim: "+c.want) {
 				t.Errorf("exit code %d\n%s", code, said)
 			}
+			if strings.Contains(said, "the database is away") || strings.Contains(said, "waiting for the database") {
+				t.Errorf("the database is blamed:\n%s", said)
+			}
 		})
+	}
+}
+
+// The port of Openfire's old console is named as such.
+func TestPortOfTheOldConsole(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:"+consolePort)
+	if err == nil { // else somebody else has it, which is as good
+		defer listener.Close()
+	}
+	err = checkListen("http.listen", "127.0.0.1:"+consolePort)
+	if err == nil || !strings.Contains(err.Error(), "Openfire's console had this port") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
 	}
 }

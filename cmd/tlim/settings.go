@@ -64,7 +64,7 @@ type Store struct {
 type HTTP struct {
 	Listen         string   `yaml:"listen"`
 	TLS            HTTPTLS  `yaml:"tls"`
-	BaseURL        string   `yaml:"base_url"`
+	BaseURL        URL      `yaml:"base_url"`
 	AllowAnonymous string   `yaml:"allow_anonymous"`
 	AllowFrom      []CIDR   `yaml:"allow_from"`
 	TrustedProxies []CIDR   `yaml:"trusted_proxies"`
@@ -93,7 +93,7 @@ type Key struct {
 type Files struct {
 	Prefixes    []string `yaml:"prefixes"`
 	Access      string   `yaml:"access"`
-	FallbackURL string   `yaml:"fallback_url"`
+	FallbackURL URL      `yaml:"fallback_url"`
 	Dir         Path     `yaml:"dir"`
 	S3          S3       `yaml:"s3"`
 	MaxSize     Size     `yaml:"max_size"`
@@ -101,7 +101,7 @@ type Files struct {
 
 // S3 is an object store that holds the files instead of a folder.
 type S3 struct {
-	Endpoint  string `yaml:"endpoint"`
+	Endpoint  URL    `yaml:"endpoint"`
 	Bucket    string `yaml:"bucket"`
 	AccessKey Secret `yaml:"access_key"`
 	SecretKey Secret `yaml:"secret_key"`
@@ -132,12 +132,12 @@ type JPush struct {
 	Enabled      bool   `yaml:"enabled"`
 	AppKey       Secret `yaml:"app_key"`
 	MasterSecret Secret `yaml:"master_secret"`
-	BaseURL      string `yaml:"base_url"`
+	BaseURL      URL    `yaml:"base_url"`
 }
 
 // Webhook is a push by HTTP to somebody else's sender.
 type Webhook struct {
-	URL    string   `yaml:"url"`
+	URL    URL      `yaml:"url"`
 	Secret Secret   `yaml:"secret"`
 	Kinds  []string `yaml:"kinds"`
 }
@@ -214,7 +214,7 @@ type Log struct {
 func Default() Config {
 	const minute, hour = Duration(time.Minute), Duration(time.Hour)
 	return Config{
-		XMPP: XMPP{Server: "127.0.0.1:5275", Domain: "im.itonglian.com", Connections: 1, Delivery: "auto", Sender: "component",
+		XMPP: XMPP{Server: "127.0.0.1:5275", Connections: 1, Delivery: "auto", Sender: "component",
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
 		Presence: Presence{Interval: Duration(2 * time.Second)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,

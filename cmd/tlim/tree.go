@@ -14,13 +14,20 @@ import (
 // readFile turns the YAML text into a tree whose leaves are texts, so that each key's own type reads it: YAML alone would
 // take the secret 0123 for the number 83.
 func (r *reader) readFile(data []byte) map[string]any {
+	data, wrong := decodeText(data)
+	if wrong != nil {
+		r.add("%s:%v", r.file, wrong)
+		r.unread = true
+		return nil
+	}
+	r.slips = findSlips(string(data))
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	switch err := dec.Decode(&doc); {
 	case errors.Is(err, io.EOF):
 		return nil // empty, or comments only
 	case err != nil:
-		r.add("%s: %v", r.file, err)
+		r.add("%s%s", r.file, sayYAML(err))
 		r.unread = true
 		return nil
 	}
@@ -81,7 +88,7 @@ func (r *reader) mapping(n *yaml.Node, t reflect.Type, name string) any {
 		}
 		kind, ok := fieldOf(t, k)
 		if !ok {
-			r.add("%s: %s", r.at(n.Content[i]), unknownKey(full))
+			r.add("%s: %s", r.at(n.Content[i]), unknownKey(name, k))
 			continue
 		}
 		if _, twice := r.lines[full]; twice {

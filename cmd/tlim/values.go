@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -142,69 +140,3 @@ func (s Switch) MarshalText() ([]byte, error) {
 
 // Path is a file or folder; a relative one is relative to the configuration file's folder and made absolute by Load.
 type Path string
-
-const masked = "********"
-
-// Secret is a text that no log line and no printed configuration shows. It may be given as KEY_file as well.
-type Secret struct{ text string }
-
-// Reveal is the secret itself.
-func (s Secret) Reveal() string { return s.text }
-
-// String hides the secret; "" when there is none.
-func (s Secret) String() string {
-	if s.text == "" {
-		return ""
-	}
-	return masked
-}
-
-// GoString hides it from %#v as well.
-func (s Secret) GoString() string { return strconv.Quote(s.String()) }
-
-// LogValue hides it from slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText hides it from every encoder.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-func (s *Secret) reveal(text string) { s.text = text }
-
-// DSN is the address of a database. It holds a password, of which no log line and no printed configuration shows anything;
-// the rest is shown, because an administrator must see where the data goes.
-type DSN struct{ text string }
-
-// Reveal is the address with its password.
-func (d DSN) Reveal() string { return d.text }
-
-// String hides the password.
-func (d DSN) String() string { return maskDSN(d.text) }
-
-// GoString hides it from %#v as well.
-func (d DSN) GoString() string { return strconv.Quote(d.String()) }
-
-// LogValue hides it from slog.
-func (d DSN) LogValue() slog.Value { return slog.StringValue(d.String()) }
-
-// MarshalText hides it from every encoder.
-func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-func (d *DSN) reveal(text string) { d.text = text }
-
-var (
-	dsnScheme         = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
-	passwordParameter = regexp.MustCompile(`(?i)((?:password|pwd|passwd|_auth_pass|key)\s*=\s*)(?:\{.*\}|[^;&]*)`)
-)
-
-// maskDSN hides what stands between the first ':' and the last '@' before the address (user:password@tcp(host)/db,
-// scheme://user:password@host), and every password parameter.
-func maskDSN(dsn string) string {
-	scheme := dsnScheme.FindString(dsn)
-	dsn = dsn[len(scheme):]
-	if at := strings.LastIndexByte(dsn, '@'); at >= 0 { // a password may hold '@': the last one ends it
-		if colon := strings.IndexByte(dsn[:at], ':'); colon >= 0 {
-			dsn = dsn[:colon+1] + masked + dsn[at:]
-		}
-	}
-	return scheme + passwordParameter.ReplaceAllString(dsn, "${1}"+masked)
-}

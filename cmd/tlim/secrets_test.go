@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// hush is a part of every secret of these tests, and of no output. It is like no key of tlim.
+const hush = "q7VXK2wz9marker"
+
+// wrongForms are what a secret, the address of a database and one of the web become by mistakes; YAML as it stands in the file.
+var wrongForms = map[reflect.Type][]string{
+	reflect.TypeFor[Secret](): {
+		hush, "'" + hush + "'", hush + ": " + hush, "[" + hush + "]", "{" + hush + ": " + hush + "}", "{" + hush + "}", "[[" + hush + "]]", "*" + hush, "&" + hush, "&" + hush + " " + hush,
+		"!" + hush, "!a!" + hush, "!!int " + hush, "@" + hush, "%" + hush, "`" + hush, "|" + hush, ">" + hush, "'" + hush, `"` + hush, `"` + hush + `\q"`, "a, " + hush, "a " + hush + " #" + hush,
+		`"a\n` + hush + `"`, `"` + hush + `\a"`, "“" + hush + "”", hush + "，" + hush, hush + "\xcd\xc6", "汉" + hush, "|\n    " + hush + "\n    " + hush, "- " + hush, "? " + hush,
+	},
+	reflect.TypeFor[DSN](): {
+		"u:" + hush + "@tcp(127.0.0.1:1)/im", "u:" + hush + "@tcp(127.0.0.1:99999)/im", "u:" + hush + "@tcp(127.0.0.1:" + hush + ")/im", "u:" + hush + "@127.0.0.1:1/im", "u:" + hush + "@tcp(127.0.0.1:1)",
+		"u:" + hush + "@tcp(127.0.0.1:1/im", "'u:a " + hush + "@tcp(127.0.0.1:1)/im'", "'u:a/" + hush + "?" + hush + "@tcp(127.0.0.1:1)/im?x=%zz" + hush + "'", `"u:a\n` + hush + `@tcp(127.0.0.1:1)/im"`, `"u:a\r` + hush + `@x"`,
+		`'"u:` + hush + `@tcp(127.0.0.1:1)/im"'`, "tcp(u:" + hush + "@127.0.0.1:1)/im", "[u:" + hush + "@tcp(127.0.0.1:1)/im]", "{u:" + hush + "@tcp(127.0.0.1:1)/im}", "{a: u:" + hush + "}", "*" + hush, "u: " + hush + "@x",
+		"mysql://u:" + hush + "@127.0.0.1:1/im", "mysql://u:a/" + hush + "@127.0.0.1:1/im", "mysql://u:%zz" + hush + "@127.0.0.1:1/im", "'mysql://u:" + hush + "@127.0.0.1:x/im'", "postgres://u:" + hush + "@127.0.0.1/im",
+		"jdbc:mysql://127.0.0.1:1/im?user=u&password=" + hush, "jdbc:mysql://127.0.0.1:1/im?password=" + hush, "jdbc:mysql://127.0.0.1:1/im?user=u&password=%zz" + hush, "jdbc:jtds:sqlserver://127.0.0.1/im;user=sa;password=" + hush,
+		"jdbc:sqlserver://127.0.0.1;password={" + hush + "}", "jdbc:oracle:thin:u/" + hush + "@127.0.0.1:1521:im", "Server=127.0.0.1;Uid=u;Pwd=" + hush, "'server=127.0.0.1;password={a;" + hush + "}'", "host=a user=u password=" + hush,
+		"“u:" + hush + "@tcp(127.0.0.1:1)/im”", "u:" + hush + "\xcd\xc6@tcp(127.0.0.1:1)/im", "u@tcp(127.0.0.1:1)/im?password=" + hush, "u@tcp(127.0.0.1:1)/im?tls=" + hush, "'u@tcp(127.0.0.1:1)/im?x='';" + hush + "'",
+	},
+	reflect.TypeFor[URL](): {
+		"https://u:" + hush + "@127.0.0.1:1/a", "https://127.0.0.1:1/a?token=" + hush, "https://" + hush + "@127.0.0.1:1/?" + hush + "#" + hush, "https://u:%zz" + hush + "@127.0.0.1", "https://u:a/" + hush + "@127.0.0.1",
+		"https://u:a?" + hush + "@127.0.0.1/", "'https://u:a " + hush + "@127.0.0.1/'", `"https://u:a\n` + hush + `@127.0.0.1/"`, `'"https://u:` + hush + `@127.0.0.1/"'`, "ftp://u:" + hush + "@127.0.0.1", "u:" + hush + "@127.0.0.1",
+		"127.0.0.1?" + hush, "[https://u:" + hush + "@127.0.0.1]", "{a: https://u:" + hush + "@127.0.0.1}", "https://u:" + hush + "@127.0.0.1:99999/", "https：//u:" + hush + "@127.0.0.1", "https://u:\xcd\xc6" + hush + "@127.0.0.1", "*" + hush,
+		"https:/u:" + hush + "@127.0.0.1", "//u:" + hush + "@127.0.0.1", "https://u:" + hush + "@[::1/",
+	},
+}
+
+// neighbours make the mistake the only one, so that it is looked at as far as a command goes.
+var neighbours = map[string]map[string]any{
+	"files.s3.endpoint":   {"bucket": "b", "access_key": "a", "secret_key": "s"},
+	"files.s3.access_key": {"bucket": "b", "endpoint": "http://127.0.0.1:1", "secret_key": "s"},
+	"files.s3.secret_key": {"bucket": "b", "endpoint": "http://127.0.0.1:1", "access_key": "s"},
+	"directory.dsn":       {"source": "openfire", "store.driver": "mysql", "store.dsn": "u:p@tcp(127.0.0.1:1)/im"}, "directory.initial_password": {"create_accounts": true},
+	"push.jpush.app_key": {"enabled": true, "master_secret": "m"}, "push.jpush.master_secret": {"enabled": true, "app_key": "m"}, "push.jpush.base_url": {"enabled": true, "app_key": "m", "master_secret": "m"},
+	"push.webhook.url": {"secret": "0123456789abcdef"}, "push.webhook.secret": {"url": "http://127.0.0.1:1/"},
+	"store.dsn": {"driver": "mysql"},
+}
+
+// document is a configuration with one text as it stands in the file.
+func document(t *testing.T, key, value string, base map[string]any) string {
+	t.Helper()
+	const mark = "PLACE"
+	root := map[string]any{}
+	put := func(name string, v any) {
+		at := root
+		parts := strings.Split(name, ".")
+		for _, p := range parts[:len(parts)-1] {
+			if at[p] == nil {
+				at[p] = map[string]any{}
+			}
+			at = at[p].(map[string]any)
+		}
+		at[parts[len(parts)-1]] = v
+	}
+	for name, v := range base {
+		put(name, v)
+	}
+	section := key[:strings.LastIndexByte(key, '.')]
+	for name, v := range neighbours[strings.TrimSuffix(key, "_file")] {
+		if !strings.Contains(name, ".") {
+			name = section + "." + name
+		}
+		put(name, v)
+	}
+	put(key, mark)
+	text, err := yaml.Marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(string(text), mark, value, 1)
+}
+
+// TestNoSecretInAnyOutput: whatever the mistake, no command shows a part of a secret.
+func TestNoSecretInAnyOutput(t *testing.T) {
+	base := map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "s3cret", "xmpp.server": "127.0.0.1:1", "store.dsn": "tlim.db", "store.max_wait": "100ms", "http.listen": "127.0.0.1:0",
+		"metrics.listen": "127.0.0.1:0", "shutdown_timeout": "1s"}
+	commands := [][]string{{"config", "check"}, {"config", "show"}}
+	whole := append(slices.Clone(commands), []string{"serve"}, []string{"trace", "m1"}, []string{"token", "revoke", "lisi"}, []string{"cleanup", "dry-run"}, []string{"keys", "usage"})
+	tried := 0
+	all := func(t *testing.T, what, file string, commands [][]string, env ...string) {
+		t.Helper()
+		for _, command := range commands {
+			tried++
+			if out := outputOf(t, file, command); strings.Contains(out, hush) {
+				t.Errorf("%s: tlim %s says\n%s", what, strings.Join(command, " "), out)
+			}
+		}
+	}
+	for _, k := range keys {
+		forms := slices.Clone(wrongForms[k.kind])
+		if k.name == "store.dsn" { // where the driver is mysql, so that a single word is no file
+			forms = append(forms, wrongForms[reflect.TypeFor[Secret]()]...)
+		}
+		for i, form := range forms {
+			file := write(t, t.TempDir(), "tlim.yaml", document(t, k.name, form, base))
+			some := commands
+			if i < 4 || k.kind == reflect.TypeFor[DSN]() && i < len(wrongForms[k.kind]) { // what depends on the form is found by these two
+				some = whole
+			}
+			all(t, k.name+": "+form, file, some)
+			if k.name == "store.dsn" && i < len(wrongForms[k.kind]) { // the driver is forgotten; a single word is the name of a file then
+				text := strings.Replace(document(t, k.name, form, base), "driver: mysql\n", "", 1)
+				all(t, k.name+" without driver: "+form, write(t, filepath.Dir(file), "tlim.yaml", text), some)
+			}
+			plain := strings.Trim(form, "'\"")
+			if strings.ContainsAny(plain, "\x00") {
+				continue
+			}
+			file = write(t, filepath.Dir(file), "tlim.yaml", document(t, k.name, "", base))
+			t.Setenv(k.env, plain)
+			all(t, k.env+"="+form, file, commands)
+			t.Setenv(k.env, "")
+			out := outputOf(t, file, []string{"config", "check", "--set", k.name + "=" + plain})
+			if strings.Contains(out, hush) {
+				t.Errorf("--set %s=%s says %s", k.name, plain, out)
+			}
+			if !k.secret() {
+				continue
+			}
+			for _, content := range []string{plain, plain + "\n" + plain, "\ufeff" + plain + "\r\n", plain + "\xcd", "\xff\xfe" + plain, plain + "\a"} {
+				secret := write(t, filepath.Dir(file), "secret", content)
+				all(t, k.name+"_file with "+content, write(t, filepath.Dir(file), "tlim.yaml", document(t, k.name+"_file", secret, base)), commands[:1])
+			}
+			all(t, k.name+"_file: "+form, write(t, filepath.Dir(file), "tlim.yaml", document(t, k.name+"_file", form, base)), commands)
+		}
+	}
+	// the same text in the places around a key
+	section := []string{"  secret:" + hush, "  secret：" + hush, "  secret=" + hush, "  secret = " + hush, "  secret " + hush, "\tsecret: " + hush, "  secret:" + hush + "\n  tls: off", "  server: a:1\n  secret:" + hush,
+		"  sercet: " + hush, "  secrets: [" + hush + "]", "  " + hush + ": secret", "  " + hush, "  ? " + hush, "  - " + hush, "  <<: " + hush, "  <<: *" + hush, "  'secret: " + hush, "  tls: '" + hush + "@x'"}
+	for _, text := range section {
+		file := write(t, t.TempDir(), "tlim.yaml", "xmpp:\n"+text+"\n")
+		all(t, text, file, whole)
+	}
+	for _, text := range []string{"{secret:" + hush + "}", "{secret: a," + hush + "}", "{secret: a, " + hush + ": b}", "{secret：" + hush + "}", "[" + hush + "]", hush, "'" + hush} {
+		all(t, text, write(t, t.TempDir(), "tlim.yaml", "xmpp: "+text+"\n"), whole)
+	}
+	for _, text := range []string{"[" + hush + "]", "[{key: " + hush + "}]", "[{name: a, key: " + hush + " x, scopes: [business]}]", "[{name: a, kee: " + hush + "}]", "[{name: a, key: [" + hush + "]}]", "[{name: a, key: {" + hush + ": b}}]",
+		"[{name: a, " + hush + "}]", "[{name: a, key: 汉" + hush + "}]", "[{name: a, key: a, key_file: " + hush + "}]", "[{name: a, key_file: " + hush + "}]", "{a: " + hush + "}", hush, "[[" + hush + "]]",
+		"[{name: a, key: " + hush + ", scopes: [business]}, {name: b, key: " + hush + ", scopes: [business]}]"} {
+		all(t, "http.keys: "+text, write(t, t.TempDir(), "tlim.yaml", document(t, "http.keys", text, base)), commands)
+		file := write(t, t.TempDir(), "tlim.yaml", document(t, "http.language", "zh", base))
+		t.Setenv("TLIM_HTTP_KEYS", text)
+		all(t, "TLIM_HTTP_KEYS="+text, file, commands)
+		t.Setenv("TLIM_HTTP_KEYS", "")
+		all(t, "--set http.keys="+text, file, [][]string{{"config", "check", "--set", "http.keys=" + text}})
+	}
+	good := write(t, t.TempDir(), "tlim.yaml", document(t, "http.language", "zh", base))
+	for _, args := range [][]string{{"config", "show", "--set", "xmpp.secret:" + hush}, {"config", "show", "--set", hush}, {"config", "check", hush}, {"config", hush}, {"serve", hush}, {hush}, {"serve", "--" + hush}, {"config", "check", "--secret=" + hush},
+		{"config", "check", "--set", "xmpp.sercet=" + hush}, {"config", "check", "--set", hush + "=x"}, {"token", "revoke", "a", hush}} {
+		all(t, strings.Join(args, " "), good, [][]string{args})
+	}
+	if tried < 1000 {
+		t.Errorf("only %d outputs were looked at", tried)
+	}
+}
+
+// outputOf runs a command with the configuration; serve is ended at once when it does start.
+func outputOf(t *testing.T, file string, args []string) string {
+	t.Helper()
+	var out bytes.Buffer
+	if args[0] != "serve" || len(args) > 1 {
+		run(append(slices.Clone(args), "--config", file), &out, &out)
+		return out.String()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	stop := time.AfterFunc(50*time.Millisecond, func() { signals <- syscall.SIGTERM })
+	defer stop.Stop()
+	done := make(chan error, 1) // serve's one result
+	locked := &lockedBuffer{}
+	go func() { done <- serve(Sources{File: file}, locked, signals) }()
+	select {
+	case err := <-done:
+		return fmt.Sprint(locked.String(), err)
+	case <-ctx.Done():
+		t.Fatalf("serve does not end:\n%s", locked.String())
+		return ""
+	}
+}
+
+// lockedBuffer is written by the goroutines of a process that is looked at.
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
