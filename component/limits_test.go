@@ -258,3 +258,25 @@ func TestComesAndGoes(t *testing.T) {
 	h.online("lisi/p")
 	want("it comes again", "m1>lisi@im.test/p")
 }
+
+// TestClearable: what one transaction clears of a queue is bounded, more so where each entry has to be looked for.
+func TestClearable(t *testing.T) {
+	entries := func(n int, id string) []store.Pending {
+		list := make([]store.Pending, n)
+		for i := range list {
+			list[i].ID = id
+		}
+		return list
+	}
+	for _, c := range []struct {
+		rows []store.Pending
+		want int
+	}{
+		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(clearNamed, ""), clearNamed}, {entries(clearNamed+1, ""), clearNamed},
+		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + clearNamed},
+	} {
+		if got := clearable(c.rows); got != c.want {
+			t.Errorf("%d entries: %d, want %d", len(c.rows), got, c.want)
+		}
+	}
+}

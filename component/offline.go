@@ -96,7 +96,9 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pe
 	if err != nil {
 		return err
 	}
-	for slice := range slices.Chunk(rows, queuePage) {
+	for len(rows) > 0 {
+		slice := rows[:clearable(rows)]
+		rows = rows[len(slice):]
 		err := s.do(ctx, &call{first: true, plan: func(_ context.Context, b *batch) error {
 			var change store.Change
 			for _, row := range slice {
@@ -116,6 +118,23 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pe
 		}
 	}
 	return nil
+}
+
+// clearNamed is how many entries without a row id one transaction clears: each is looked for, and messages wait meanwhile.
+const clearNamed = 100
+
+// clearable is how many of the entries one transaction clears.
+func clearable(rows []store.Pending) int {
+	named := 0
+	for i, row := range rows {
+		if row.ID == "" {
+			named++
+		}
+		if i == queuePage || named > clearNamed {
+			return i
+		}
+	}
+	return len(rows)
 }
 
 // HasUnread says whether a user's queue holds anything but receipts.

@@ -50,7 +50,7 @@ func (a *API) findPubactList(ctx context.Context, r *request) (any, error) {
 	s := &stream{list: "pubactList", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		for after := ""; ; {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, readWeight)
 			posts, err := a.reads.Announcements(ctx, id, after, postPage)
 			cancel()
 			if err != nil {

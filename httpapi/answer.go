@@ -33,15 +33,23 @@ type stream struct {
 
 	ctx      context.Context // of the whole request
 	pageTime time.Duration
+	pay      func(ctx context.Context, weight int) error
+	turn     func(ctx context.Context) (give func(), err error)
 }
 
-// page bounds the time of one read.
-func (s *stream) page(ctx context.Context) (context.Context, context.CancelFunc) {
+// page bounds the time of one read, which it charges to the caller: a rate that is used up makes the answer slower.
+func (s *stream) page(ctx context.Context, weight int) (context.Context, context.CancelFunc) {
+	if s.pay != nil {
+		_ = s.pay(ctx, weight) // fails when ctx is over, and then the read does
+	}
 	return context.WithTimeout(ctx, s.pageTime)
 }
 
-// writeBuffer is the piece in which a streamed answer is written; each has Limits.WriteTime to be taken.
+// writeBuffer is the piece in which an answer is written, each within the time that the caller's pace leaves it.
 const writeBuffer = 32 << 10
+
+// largeAnswer is the size of an answer of which one payer may have few waiting for a slow line: they lie in memory.
+const largeAnswer = 256 << 10
 
 // errWrite marks that the caller did not take its answer.
 var errWrite = errors.New("the answer was not taken")
@@ -51,7 +59,13 @@ type responder struct {
 	api     *API
 	w       http.ResponseWriter
 	control *http.ResponseController
+	pace    pace
+	payer   payer
 	status  int
+}
+
+func (a *API) responder(w http.ResponseWriter) *responder {
+	return &responder{api: a, w: w, control: http.NewResponseController(w), pace: newPace(a.cfg.Limits.WriteTime, a.cfg.Limits.Pace)}
 }
 
 // answer writes what a handler returned. An error means that nothing was written, unless status is set.
@@ -122,6 +136,13 @@ func (o *responder) json(status int, v any) error {
 	if err := encode(&buf, v); err != nil {
 		return err
 	}
+	if buf.Len() > largeAnswer {
+		give, ok := o.api.large.take(o.payer.name, o.payer.large)
+		if !ok {
+			return tooMany(time.Second)
+		}
+		defer give()
+	}
 	o.begin(status)
 	o.w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
 	o.w.WriteHeader(status)
@@ -136,10 +157,26 @@ func (o *responder) begin(status int) {
 	o.w.Header().Set("Content-Type", "application/json;charset=utf-8")
 }
 
-// Write gives every piece its own deadline: a slow reader of a long answer is fine, one that stopped reading is not.
-func (o *responder) Write(p []byte) (int, error) {
-	_ = o.control.SetWriteDeadline(time.Now().Add(o.api.cfg.Limits.WriteTime)) // a ResponseWriter of a test has none
-	return o.w.Write(p)
+// Write holds the caller to the minimum pace: a slow reader of a long answer is fine, one that stopped reading is not.
+func (o *responder) Write(p []byte) (n int, err error) {
+	for first := true; first || n < len(p) && err == nil; first = false {
+		var wrote int
+		part := p[n:min(len(p), n+writeBuffer)]
+		o.paced(int64(len(part)), func() int64 {
+			wrote, err = o.w.Write(part)
+			return int64(wrote)
+		})
+		n += wrote
+	}
+	return n, err
+}
+
+// paced does write, which writes at most n bytes, within the time for them.
+func (o *responder) paced(n int64, write func() int64) {
+	start := time.Now()
+	_ = o.control.SetWriteDeadline(o.pace.until(start, n)) // a ResponseWriter of a test has none
+	wrote := write()
+	o.pace.moved(wrote, time.Since(start))
 }
 
 // encode writes JSON without a line end and without escaping < > &: shipped clients show bodies as they come.
@@ -200,6 +237,11 @@ func (o *responder) stream(s *stream) error {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
 	if s.sent != nil && err == nil && s.ctx.Err() == nil {
+		turn, err := s.turn(s.ctx)
+		if err != nil {
+			return err
+		}
+		defer turn()
 		s.sent(s.ctx)
 	}
 	return nil

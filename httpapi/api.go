@@ -17,10 +17,14 @@ type API struct {
 	log   *slog.Logger
 
 	ring      atomic.Pointer[keyring]
-	inflight  chan struct{} // one slot per request in a handler, Limits.Inflight of them; full: 503
-	transfers chan struct{} // one slot per file transfer, Files.Transfers of them; full: 503
-	bodies    chan struct{} // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
-	shares    shares
+	calls     shares // of each payer, all kinds of calls together
+	inflight  *pool  // one slot per request in a handler, Limits.Inflight of them; full: 503
+	transfers *pool  // one slot per file transfer, Files.Transfers of them; full: 503
+	bodies    *pool  // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
+	large     shares // of each payer, large answers that are being written
+	turns     shares // of each payer, to change something
+	rates     *rates // calls, by user
+	uploads   *rates // bytes, by payer
 	metrics   *metrics
 	keyless   *keyless
 	handler   http.Handler
@@ -36,9 +40,8 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: make(chan struct{}, cfg.Limits.Inflight),
-		transfers: make(chan struct{}, cfg.Files.Transfers), bodies: make(chan struct{}, maxBodies),
-		shares: shares{of: map[string]int{}}}
+	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: newPool(cfg.Limits.Inflight),
+		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes)}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}

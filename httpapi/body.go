@@ -86,10 +86,11 @@ func (a *API) bodyBytes(body io.Reader, req *request, kind bodyType) (string, er
 	content, err := io.ReadAll(io.LimitReader(body, smallBody))
 	if err == nil && len(content) == smallBody {
 		if !req.caller.keyed || req.caller.user != "" {
-			if err := take(a.bodies); err != nil {
+			slot, err := a.bodies.take(req.payer, req.payer.bodies)
+			if err != nil {
 				return "", err
 			}
-			req.release = func() { <-a.bodies }
+			req.release = slot
 		}
 		var rest []byte
 		rest, err = io.ReadAll(body)

@@ -3,14 +3,13 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"tlim/component"
+	"tlim/store"
 )
 
 // Names of callers without a key of their own, in logs and metrics.
@@ -49,10 +48,11 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(secret)
 }
 
-// identify says who the holder of a credential is.
-func (a *API) identify(ctx context.Context, secret string) (caller, error) {
+// identify says who the holder of a credential is. Until that is known its address pays for the look.
+func (a *API) identify(r *http.Request, secret string) (caller, error) {
 	if a.cfg.Tokens != nil && strings.HasPrefix(secret, component.TokenPrefix) {
-		return a.byToken(ctx, secret)
+		who := a.payerOf(r, caller{})
+		return a.byToken(store.Shared(r.Context(), who.name, who.reads), secret)
 	}
 	return a.keyed(secret)
 }
@@ -71,8 +71,7 @@ func (a *API) keyed(secret string) (caller, error) {
 	reservation := k.limiter.ReserveN(now, 1)
 	if wait := reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
-		seconds := time.Duration(math.Ceil(wait.Seconds())) * time.Second
-		return c, &failure{status: http.StatusTooManyRequests, result: component.TryLater, text: textTooFast, retry: seconds}
+		return c, tooMany(wait)
 	}
 	return c, nil
 }
@@ -89,37 +88,6 @@ func (a *API) byToken(ctx context.Context, token string) (caller, error) {
 		return caller{}, err
 	}
 	return caller{name: tokenName, scopes: scopeUser | scopeAnybody, keyed: true, user: user}, nil
-}
-
-// perUser is how many calls one user may have under way: a page in some tabs has a few, and nobody may have all there are.
-const perUser = 32
-
-// shares counts the calls under way by user.
-type shares struct {
-	mu sync.Mutex
-	of map[string]int // no entry is 0
-}
-
-// share takes one of a user's calls, until the request is over. Keys and callers without a name have no share.
-func (a *API) share(r *request) error {
-	user, s := r.caller.user, &a.shares
-	if user == "" {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.of[user] >= perUser {
-		return &failure{status: http.StatusTooManyRequests, result: component.TryLater, text: textTooFast, retry: time.Second}
-	}
-	s.of[user]++
-	r.leave = func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.of[user]--; s.of[user] == 0 {
-			delete(s.of, user)
-		}
-	}
-	return nil
 }
 
 // anonymous identifies a caller without a key by where it comes from.

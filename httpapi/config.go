@@ -27,6 +27,7 @@ type Config struct {
 	CORSOrigins    []string       // "*" or origins; empty is none
 	Language       Language       // "" is Chinese
 	Limits         Limits
+	UserRate       float64 // calls a second of one user token's holder, limits.per_user_http; 0 is no limit
 	Files          Files
 	Tokens         Tokens           // nil: there are no user tokens
 	Clock          func() time.Time // nil is time.Now
@@ -37,9 +38,10 @@ type Limits struct {
 	Header    int           // bytes of the request's head, URL included (256 KiB: a message body of 64 KiB, escaped, fits); only [API.Server] can enforce it
 	Body      int64         // bytes of a form (1 MiB: 10,000 receivers fit)
 	HeadTime  time.Duration // for the whole head (10 s); only [API.Server]
-	BodyTime  time.Duration // for the whole body (30 s)
+	BodyTime  time.Duration // for the whole body of a form; that an upload may be behind Pace (30 s)
 	WorkTime  time.Duration // for a handler to answer, and for each page of a streamed answer (60 s)
-	WriteTime time.Duration // for each piece of an answer, at most 32 KiB, to be taken by the caller (30 s)
+	WriteTime time.Duration // that a caller who takes an answer may be behind Pace (30 s)
+	Pace      int64         // bytes a second that a file, and any answer, has to move (8 KiB)
 	IdleTime  time.Duration // between two requests of a connection (60 s); only [API.Server]
 	Inflight  int           // requests in handlers at once, 503 beyond (512)
 }
@@ -59,6 +61,9 @@ func (l Limits) withDefaults() Limits {
 	orInt(&l.Inflight, 512)
 	if l.Body == 0 {
 		l.Body = 1 << 20
+	}
+	if l.Pace == 0 {
+		l.Pace = 8 << 10
 	}
 	orTime(&l.HeadTime, 10*time.Second)
 	orTime(&l.BodyTime, 30*time.Second)

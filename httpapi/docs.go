@@ -38,8 +38,10 @@ func (a *API) mountDocument(p paths) error {
 			start := a.cfg.Clock()
 			a.commonHeaders(w, r)
 			w.Header().Set("Content-Security-Policy", docsPolicy)
-			out := &fileWriter{responder: &responder{api: a, w: w, control: http.NewResponseController(w)}}
-			write(out, r)
+			out := &fileWriter{responder: a.responder(w)}
+			plain := *r
+			fewRanges(&plain)
+			write(out, &plain)
 			a.metrics.seen("docs", out.status, anonymousName, a.cfg.Clock().Sub(start))
 		}
 		p.add(base+path, map[string]http.HandlerFunc{http.MethodGet: h, http.MethodHead: h}, other)

@@ -121,14 +121,15 @@ func (a *API) mountFiles(p paths) {
 	}
 }
 
-// transfer swaps the request's slot among the short calls for one among the file transfers, which last as long as the
-// caller's line needs.
+// transfer takes a slot among the file transfers, which last as long as the caller's line needs, instead of the one that the
+// request has.
 func (a *API) transfer(r *request) error {
-	if err := take(a.transfers); err != nil {
+	slot, err := a.transfers.take(r.payer, r.payer.transfers)
+	if err != nil {
 		return err
 	}
 	r.release()
-	r.release = func() { <-a.transfers }
+	r.release = slot
 	return nil
 }
 

@@ -143,14 +143,19 @@ func (f *fileAnswer) write(o *responder) error {
 	if request.Method == http.MethodPost {
 		request.Method = http.MethodGet
 	}
-	if strings.Count(request.Header.Get("Range"), ",") >= maxRanges {
-		request.Header = request.Header.Clone()
-		request.Header.Del("Range")
-	}
+	fewRanges(&request)
 	w := &fileWriter{responder: o}
 	http.ServeContent(w, &request, f.file.Name, modified, f.content)
 	o.api.metrics.fileBytes.WithLabelValues("down").Add(float64(w.sent))
 	return nil
+}
+
+// fewRanges makes of a request for many ranges one for the whole.
+func fewRanges(r *http.Request) {
+	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
+		r.Header = r.Header.Clone()
+		r.Header.Del("Range")
+	}
 }
 
 // fileWriter sends a file piece by piece, each with its own deadline: a slow reader of a long file is fine, one that stopped
@@ -160,8 +165,8 @@ type fileWriter struct {
 	sent int64
 }
 
-// piece is what has to be taken within Limits.WriteTime; large enough that the kernel copies from disk to line by itself.
-const piece = 1 << 20
+// piece is what has to be taken within the time for it; large enough that the kernel copies from disk to line by itself.
+const piece = 256 << 10
 
 // Header is the answer's header.
 func (w *fileWriter) Header() http.Header { return w.w.Header() }
@@ -192,9 +197,13 @@ func (w *fileWriter) ReadFrom(src io.Reader) (int64, error) {
 	}
 	var total int64
 	for limited.N > 0 {
-		_ = w.control.SetWriteDeadline(time.Now().Add(w.api.cfg.Limits.WriteTime)) // a ResponseWriter of a test has none
 		want := min(limited.N, piece)
-		n, err := io.Copy(w.w, &io.LimitedReader{R: limited.R, N: want})
+		var n int64
+		var err error
+		w.paced(want, func() int64 {
+			n, err = io.Copy(w.w, &io.LimitedReader{R: limited.R, N: want})
+			return n
+		})
 		total, limited.N, w.sent = total+n, limited.N-n, w.sent+n
 		if err != nil || n < want {
 			return total, err

@@ -845,7 +845,7 @@ func TestStrangersHoldNothing(t *testing.T) {
 		t.Errorf("one stranger too many: %d %s", a.status, a.body)
 	}
 	giveBack()
-	for range cap(l.bodies) + 1 { // each gives its slots back
+	for range maxBodies + 1 { // each gives its slots back
 		if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 200 {
 			t.Fatalf("a stranger who says who he is: %d %s", a.status, a.body)
 		}

@@ -27,9 +27,8 @@ const (
 
 	bodyBuffer = 64 << 10
 
-	// paceBytes is what has to arrive within Limits.BodyTime, again and again: a phone on a bad line does, a caller that
-	// only holds the connection does not. Who is not known by then has no second time.
-	paceBytes = 64 << 10
+	// unknownBytes is what a caller may send within Limits.BodyTime before it is known who that is.
+	unknownBytes = 64 << 10
 )
 
 // upload is the way of an upload, instead of [API.call]: its body is not a form in memory but a file on its way to the disk.
@@ -83,7 +82,7 @@ func (u *uploading) run() (store.File, error) {
 		return store.File{}, badRequest(textContentEncoding)
 	}
 	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
-	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: paceBytes, spare: u.a.cfg.Limits.BodyTime}
+	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: unknownBytes, pace: newPace(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.Pace)}
 	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
 	parts, err := u.r.MultipartReader()
 	if err != nil {
@@ -91,8 +90,11 @@ func (u *uploading) run() (store.File, error) {
 	}
 	if u.secret != "" || u.a.anonymous(u.r).may(u.rt) == nil {
 		err = u.transfer()
-	} else if err = take(u.a.bodies); err == nil { // not known yet: who does not say soon who he is holds no transfer up
-		u.req.release = func() { <-u.a.bodies }
+	} else { // not known yet: who does not say soon who he is holds no transfer up
+		var slot func()
+		if slot, err = u.a.bodies.take(u.req.payer, u.req.payer.bodies); err == nil {
+			u.req.release = slot
+		}
 	}
 	if err != nil {
 		return store.File{}, err
@@ -182,9 +184,12 @@ func (u *uploading) identify() (err error) {
 	delete(u.req.form, "access_token") // from here on nothing can show it
 	if secret != "" && u.secret == "" {
 		u.secret, u.may = secret, false
-		u.req.caller, err = u.a.identify(u.r.Context(), secret)
+		u.req.caller, err = u.a.identify(u.r, secret)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return u.a.enter(u.req, u.rt)
 }
 
 // admit says whether who is known by now may upload.
@@ -202,9 +207,6 @@ func (u *uploading) admit() error {
 		return forbidden(http.StatusForbidden, textCrossSite)
 	}
 	if err := u.transfer(); err != nil {
-		return err
-	}
-	if err := u.a.share(u.req); err != nil {
 		return err
 	}
 	u.may = true
@@ -328,24 +330,28 @@ type paced struct {
 	io.ReadCloser
 	u       *uploading
 	control *http.ResponseController
-	left    int           // bytes until the next allowance of time
-	spare   time.Duration // what is left of this one
+	left    int // bytes that may come before it is known from whom
+	pace    pace
 }
 
 // Read reads on. Only the time in here counts: while a store takes its part, nobody reads and the caller is not to blame.
 func (p *paced) Read(b []byte) (int, error) {
-	switch {
-	case p.left > 0:
-	case !p.u.slot:
+	if p.left <= 0 && !p.u.slot {
 		p.u.err = forbidden(http.StatusUnauthorized, textNoCaller)
 		return 0, p.u.err
-	default:
-		p.left, p.spare = paceBytes, p.u.a.cfg.Limits.BodyTime
 	}
 	start := time.Now()
-	_ = p.control.SetReadDeadline(start.Add(p.spare)) // a ResponseWriter of a test has none
+	_ = p.control.SetReadDeadline(p.pace.until(start, 0)) // a ResponseWriter of a test has none
 	n, err := p.ReadCloser.Read(b)
-	p.left, p.spare = p.left-n, p.spare-time.Since(start)
+	p.left -= n
+	moved := int64(n)
+	if !p.u.slot { // this time is the only one
+		moved = 0
+	}
+	p.pace.moved(moved, time.Since(start))
+	if err == nil && p.u.slot && !p.u.req.payer.keyed {
+		err = pause(p.u.r.Context(), p.u.a.uploads.owe(p.u.req.payer.name, time.Now(), n))
+	}
 	if err != nil && err != io.EOF {
 		p.u.err = err
 	}

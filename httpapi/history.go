@@ -100,7 +100,7 @@ func history(fields object, page store.Page, read fetch) *stream {
 	s := &stream{list: "message_list", rest: func() object { return fields }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		timed := func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, readWeight)
 			defer cancel()
 			return read(ctx, p)
 		}

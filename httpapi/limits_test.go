@@ -143,16 +143,17 @@ func TestBodies(t *testing.T) {
 	}
 }
 
-// fill takes all slots of a kind, and gives them back.
-func fill(slots chan struct{}) (giveBack func()) {
+// fill takes all slots of a pool that callers without a key may have, and gives them back.
+func fill(p *pool) (giveBack func()) {
 	n := 0
-	for range cap(slots) - len(slots) {
-		slots <- struct{}{}
+	for take(p.open) == nil {
+		p.slots <- struct{}{}
 		n++
 	}
 	return func() {
 		for range n {
-			<-slots
+			<-p.open
+			<-p.slots
 		}
 	}
 }
@@ -177,7 +178,7 @@ func TestLargeBodies(t *testing.T) {
 	call("a small one of a stranger", "pad=", "", 401)
 	call("a small one with its key", "access_token="+adminKey, "", 200)
 	giveBack()
-	for range cap(l.bodies) + 1 { // each gives its slot back
+	for range maxBodies + 1 { // each gives its slot back
 		call("a stranger, later", large, "", 401)
 		call("a user, later", large, token, 200)
 	}
@@ -230,7 +231,7 @@ func TestSlowHead(t *testing.T) {
 
 // TestSlowReader: a caller that stops reading its answer is cut, and its queue stays.
 func TestSlowReader(t *testing.T) {
-	l := newLab(t, func(c *Config) { c.Limits.WriteTime = 50 * time.Millisecond })
+	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.Pace = 50*time.Millisecond, 1<<30 })
 	body := strings.Repeat("x", 64<<10)
 	for range 400 { // 25 MiB: more than the buffers of both ends of a TCP connection hold
 		l.svc.pending = append(l.svc.pending, store.Pending{Message: store.Message{ID: "p", MsgID: "m", Body: body}, Owner: "lisi"})

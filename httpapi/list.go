@@ -80,6 +80,7 @@ func (r *request) list(name string, wrong component.Code) []string {
 			return nil
 		}
 	}
+	r.charge(len(entries) / weighing)
 	return entries
 }
 
@@ -121,5 +122,6 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 	if r.err != nil {
 		return "", nil
 	}
+	r.charge(len(objects) / weighing)
 	return strict, objects
 }

@@ -96,7 +96,7 @@ func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
 	s := &stream{list: "receivers", rest: func() object { return object{"state": state, "total": notice.Total} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		for after, left := start, length; left > 0; {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, readWeight)
 			list, err := a.svc.TrackNotice(ctx, notice, after, left)
 			cancel()
 			if err != nil || len(list) == 0 {

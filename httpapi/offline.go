@@ -35,6 +35,9 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 	s := &stream{list: "message_list", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		return a.svc.Offline(ctx, user, since, limit, func(page []store.Pending) error {
+			if err := s.pay(ctx, readWeight); err != nil {
+				return err
+			}
 			for _, p := range page {
 				row := messageRow(p.Message)
 				row.DeleteUser, row.Status = p.Owner, &p.Status

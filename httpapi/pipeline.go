@@ -17,8 +17,8 @@ func (a *API) serve(rt *route) http.HandlerFunc { return a.serveBy(rt, a.call) }
 func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *route, *request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Clock()
-		out := &responder{api: a, w: w, control: http.NewResponseController(w)}
-		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, leave: func() {}, asked: a.asked, path: rt.path}
+		out := a.responder(w)
+		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, leave: func() {}, charge: func(int) {}, asked: a.asked, path: rt.path}
 		defer func() {
 			req.release()
 			req.leave()
@@ -35,6 +35,7 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 
 		value, err := call(w, r, rt, req)
 		if err == nil {
+			out.payer = req.payer
 			err = out.answer(value)
 		}
 		if err != nil {
@@ -57,9 +58,12 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		}
 		if secret != "" && !known {
 			known = true
-			req.caller, err = a.identify(r.Context(), secret)
+			req.caller, err = a.identify(r, secret)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return a.enter(req, rt)
 	}
 	if err := identify(); err != nil {
 		return nil, err
@@ -85,22 +89,32 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		return nil, forbidden(http.StatusForbidden, textCrossSite)
 	}
 
-	// 3. The handler, with a slot and a time. A streamed answer goes on after it under times of its own.
-	if err := a.share(req); err != nil {
+	// 3. The handler, with a slot and a time. Writing its answer takes no slot; a streamed one reads on under times of its own.
+	slot, err := a.inflight.take(req.payer, 0)
+	if err != nil {
 		return nil, err
 	}
-	if err := take(a.inflight); err != nil {
-		return nil, err
-	}
-	req.release()
+	req.release() // its body's
+	req.release = func() {}
 	a.metrics.inflight.Inc()
-	req.release = func() {
+	defer func() {
 		a.metrics.inflight.Dec()
-		<-a.inflight
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), a.cfg.Limits.WorkTime)
+		slot()
+	}()
+	ctx, cancel := context.WithTimeout(req.reading(r.Context()), a.cfg.Limits.WorkTime)
 	defer cancel()
 	req.ctx = ctx
+	req.charge = func(weight int) { a.rates.owe(req.caller.user, a.cfg.Clock(), weight) }
+	if req.caller.user == "" {
+		req.charge = func(int) {}
+	}
+	if rt.effect == writes {
+		turn, err := a.turns.wait(ctx, req.payer.name, req.payer.writes)
+		if err != nil {
+			return nil, err
+		}
+		defer turn()
+	}
 	if req.caller.user != "" {
 		for _, rule := range rt.callers.user {
 			if err := rule.may(ctx, a, rt, req); err != nil {
@@ -110,19 +124,11 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 	value, err := rt.handle(ctx, req)
 	if s, ok := value.(*stream); ok && err == nil {
-		s.ctx, s.pageTime = r.Context(), a.cfg.Limits.WorkTime
+		s.ctx, s.pageTime = req.reading(r.Context()), a.cfg.Limits.WorkTime
+		s.pay = func(ctx context.Context, weight int) error { return a.pay(ctx, req.caller, weight) }
+		s.turn = func(ctx context.Context) (func(), error) { return a.turns.wait(ctx, req.payer.name, req.payer.writes) }
 	}
 	return value, err
-}
-
-// take takes a slot, if there is one.
-func take(slots chan struct{}) error {
-	select {
-	case slots <- struct{}{}:
-		return nil
-	default:
-		return unavailable()
-	}
 }
 
 // fail answers with an error, and logs it when it is a fault of ours.
@@ -159,7 +165,7 @@ func (a *API) recovered(thrown any, rt *route, out *responder, sessionID string)
 // refuse answers for a path that is no endpoint.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
 	a.commonHeaders(w, r)
-	out := &responder{api: a, w: w, control: http.NewResponseController(w)}
+	out := a.responder(w)
 	out.failure(f, &route{}, "")
 	a.metrics.seen("other", out.status, "", 0)
 }

@@ -43,7 +43,7 @@ func (a *API) readCounts(page store.Page, sender string, heads fetch) *stream {
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		var ids []string // each once, in their order
 		flush := func() error {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, readWeight)
 			readers, err := a.reads.ReadCounts(ctx, sender, ids)
 			cancel()
 			if err != nil {
@@ -61,7 +61,7 @@ func (a *API) readCounts(page store.Page, sender string, heads fetch) *stream {
 		}
 		seen := map[string]bool{"": true}
 		timed := func(ctx context.Context, p store.Page) ([]store.Message, int64, error) {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, readWeight)
 			defer cancel()
 			p.NoTotal = p.NoTotal || page.Length <= historyPage // one piece
 			return heads(ctx, p)

@@ -31,8 +31,10 @@ type request struct {
 	caller  caller
 	ctx     context.Context // bounds the decoders' look-ups
 	spell   func(context.Context, string) (string, error)
+	payer   payer  // on whose account it is
 	release func() // gives back its slot
-	leave   func() // and its part of the user's share
+	leave   func() // and its part of the payer's share
+	charge  func(weight int)
 	err     error
 
 	path  string                           // the endpoint's

@@ -18,6 +18,7 @@ const (
 	searchRows   = 500              // messages that one read answers
 	searchReads  = 20               // reads of one call
 	searchTime   = 10 * time.Second // of one call
+	searchWeight = 2                // of one read
 )
 
 // look is one read of a search, see [store.Store.SearchGroup].
@@ -31,7 +32,7 @@ func (a *API) search(fields object, page store.Page, text string, read look) *st
 		found, began := 0, a.cfg.Clock()
 		p := store.Page{Length: searchRows, BeforeTime: page.BeforeTime, BeforeID: page.BeforeID}
 		for reads := 1; page.Length > 0; reads++ {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, searchWeight)
 			messages, end, err := read(ctx, p, searchWindow)
 			cancel()
 			if err != nil {

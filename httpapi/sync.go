@@ -11,6 +11,9 @@ import (
 // syncWindow is how many messages, of whomever, one read of syncMessage looks at.
 const syncWindow = 20_000
 
+// syncWeight is what one of them weighs: it looks at twenty pages' worth of the index.
+const syncWeight = 5
+
 // syncMessage streams the messages to a user since one that the client names, that one included; none when it is unknown.
 func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 	user, id := r.user("msg_to"), r.id("msg_id", component.IDConflict)
@@ -33,7 +36,7 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		most := historyPage
 		for time, after := since, ""; time != ""; {
-			ctx, cancel := s.page(ctx)
+			ctx, cancel := s.page(ctx, syncWeight)
 			messages, end, err := a.reads.MessagesTo(ctx, user, time, after, syncWindow, most)
 			cancel()
 			if err != nil {

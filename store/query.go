@@ -129,6 +129,11 @@ func (s *Store) reader(ctx context.Context, st statement, text func() string) (*
 
 // read runs a prepared query on the reading pool, bounded by MaxWait.
 func (s *Store) read(ctx context.Context, st statement, text func() string, args []any, row func(scanner) error) error {
+	leave, err := s.shared.enter(ctx)
+	if err != nil {
+		return s.fail(err)
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
 	p, err := s.reader(ctx, st, text)

@@ -38,6 +38,7 @@ type Store struct {
 	readers  sync.Map // statement -> *prepared, on the reading pool
 	totals   totals
 	charsets charsets
+	shared   *sharedReads
 
 	// turn is the right to write: one transaction at a time. Everything below belongs to its holder.
 	turn    chan struct{}
@@ -64,6 +65,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		turn:    make(chan struct{}, 1),
 		writers: map[statement]*prepared{},
 		wanted:  map[statement]*command{},
+		shared:  newSharedReads(p.reader.Stats().MaxOpenConnections),
 	}
 	for _, t := range allTables() {
 		s.shapes[t.name] = shapeOf(t)

@@ -296,6 +296,9 @@ func (c *Config) checkNumbers(p *Problems) {
 	if l.PerUserRate < 0 {
 		p.add("limits.per_user_rate: is negative; messages a second, 0 for no limit")
 	}
+	if l.PerUserHTTP < 0 || l.PerUserHTTP > 0 && l.PerUserHTTP < 0.5 {
+		p.add("limits.per_user_http: must be 0.5 or more calls a second, or 0 for no limit")
+	}
 	if c.Offline.Grace < Duration(100*time.Millisecond) || c.Offline.Grace > Duration(time.Hour) {
 		p.add("offline.grace: must be between 100ms and 1h")
 	}

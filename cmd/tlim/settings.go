@@ -194,6 +194,7 @@ type Limits struct {
 	PerUserRate     float64 `yaml:"per_user_rate"` // messages a second; 0 = no limit
 	PerUserBurst    int     `yaml:"per_user_burst"`
 	PerUserInflight int     `yaml:"per_user_inflight"`
+	PerUserHTTP     float64 `yaml:"per_user_http"` // calls a second of a user token's holder; 0 = no limit
 	Inflight        int     `yaml:"inflight"`
 	InflightBytes   Size    `yaml:"inflight_bytes"`
 	PendingPerUser  int     `yaml:"pending_per_user"`
@@ -229,7 +230,7 @@ func Default() Config {
 		Offline:     Offline{Confirm: "auto", Grace: Duration(5 * time.Second)},
 		Idempotency: Idempotency{Window: 24 * hour},
 		Cleanup:     Cleanup{Interval: 24 * hour, Days: 30, IDs: 30},
-		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64,
+		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64, PerUserHTTP: 20,
 			Inflight: 10000, InflightBytes: 64 << 20, PendingPerUser: 10000},
 		Metrics:         Metrics{Listen: "127.0.0.1:9596"},
 		Log:             Log{Level: "info", Format: "text"},

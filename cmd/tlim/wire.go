@@ -99,7 +99,7 @@ func httpConfig(cfg Config) httpapi.Config {
 	h := cfg.HTTP
 	return httpapi.Config{
 		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies),
-		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, Language: httpapi.Language(h.Language),
+		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, Language: httpapi.Language(h.Language), UserRate: cfg.Limits.PerUserHTTP,
 	}
 }
 

@@ -1,0 +1,26 @@
+package httpapi
+
+import "time"
+
+// pace is a line's allowance of time: what it moves adds to it, what it takes is taken off. A bad line that goes on has all the
+// time it needs; who stops, or goes slower than so many bytes a second all the while, is cut. So n bytes take at most the
+// allowance and n/rate.
+type pace struct {
+	most  time.Duration // the allowance at the beginning, and what can be saved up
+	rate  int64         // bytes a second
+	spare time.Duration
+}
+
+func newPace(most time.Duration, rate int64) pace { return pace{most: most, rate: rate, spare: most} }
+
+func (p *pace) worth(n int64) time.Duration {
+	return time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
+}
+
+// until is when n bytes that are moved from now on have to be through.
+func (p *pace) until(now time.Time, n int64) time.Time { return now.Add(p.spare + p.worth(n)) }
+
+// moved says that n bytes took so long.
+func (p *pace) moved(n int64, took time.Duration) {
+	p.spare = min(p.most, p.spare-took+p.worth(n))
+}
