@@ -184,6 +184,15 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		s.metrics.unstorable.Inc()
 		s.log.Error("the database cannot hold a message; its sender was told", "error", err)
 		b.fail(refuse(TooLarge, "the database cannot hold this message"))
+	case errors.Is(err, store.ErrCollation):
+		b.undo()
+		s.metrics.unstorable.Inc()
+		s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
+		if items[0].call != nil {
+			b.fail(refuse(UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
+		} else {
+			b.fail(refuse(IDConflict, "the database takes msg_id for that of another message"))
+		}
 	default:
 		b.undo()
 		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it

@@ -65,7 +65,7 @@ func (t *tx) putChats(ctx context.Context, chats []Chat) error {
 		at[k] = len(moved)
 		moved = append(moved, c)
 	}
-	if err := t.insert(ctx, r); err != nil {
+	if err := t.insertFree(ctx, r); err != nil {
 		return err
 	}
 	return t.moveChats(ctx, moved)

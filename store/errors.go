@@ -15,6 +15,10 @@ var (
 	// ErrDuplicate says that a key exists already. Nothing was written.
 	ErrDuplicate = errors.New("the key exists already")
 
+	// ErrCollation is an ErrDuplicate where nothing has that key: the collation of its column takes it for another one's, as
+	// "x " for "x" or lísi for lisi. Trying again will not help.
+	ErrCollation = fmt.Errorf("%w for its collation, which takes it for another", ErrDuplicate)
+
 	// ErrData says that a value does not fit its column: too long, or of characters that the column's character set
 	// cannot hold. Nothing was written, nothing was cut or replaced, and trying again will not help.
 	ErrData = errors.New("the database cannot hold the value")

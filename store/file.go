@@ -175,5 +175,5 @@ func (t *tx) addFileUses(ctx context.Context, uses []FileUse) error {
 			r.add(k[0], k[1])
 		}
 	}
-	return t.insert(ctx, r)
+	return t.insertFree(ctx, r)
 }

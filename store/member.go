@@ -104,7 +104,7 @@ func (t *tx) putFormers(ctx context.Context, formers []Former) error {
 		if n == 0 {
 			r := t.s.rowsOf(tFormer, 1)
 			r.add(f.SessionID, f.UserID, f.Time)
-			if err := t.insert(ctx, r); err != nil {
+			if err := t.insertFree(ctx, r); err != nil {
 				return err
 			}
 		}

@@ -78,7 +78,7 @@ func (t *tx) putReceipts(ctx context.Context, receipts []Receipt) error {
 			r.add(c.ID, c.MsgID, c.Sender, c.Reader, int64(c.Status))
 		}
 	}
-	if err := t.insert(ctx, r); err != nil {
+	if err := t.insertFree(ctx, r); err != nil {
 		return err
 	}
 	for i := range receipts {

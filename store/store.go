@@ -39,6 +39,7 @@ type Store struct {
 	totals   totals
 	charsets charsets
 	shared   *sharedReads
+	collided sync.Map // tables of which insertFree has left out rows
 
 	// turn is the right to write: one transaction at a time. Everything below belongs to its holder.
 	turn    chan struct{}

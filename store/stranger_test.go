@@ -1,9 +1,11 @@
 package store_test
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"regexp"
 	"strings"
@@ -20,7 +22,7 @@ var tableKinds = []struct {
 }{
 	{"sqlite", sqliteEngine, nil},
 	{"sqlite NOCASE", sqliteEngine, func(t *testing.T, raw *sql.DB) {
-		run(t, raw, "PRAGMA writable_schema = 1", "UPDATE sqlite_master SET sql = REPLACE(sql, 'varchar(64)', 'varchar(64) COLLATE NOCASE') WHERE type = 'table'",
+		run(t, raw, "PRAGMA writable_schema = 1", "UPDATE sqlite_master SET sql = REPLACE(REPLACE(sql, 'varchar(64)', 'varchar(64) COLLATE NOCASE'), 'varchar(255)', 'varchar(255) COLLATE NOCASE') WHERE type = 'table'",
 			"PRAGMA writable_schema = RESET", "REINDEX")
 	}},
 	{"adopted utf8_general_ci", mysqlEngine, converted("utf8 COLLATE utf8_general_ci")},
@@ -470,6 +472,72 @@ func renamed(c store.Change) store.Change {
 		c.Styles[i].ID = "twin-" + c.Styles[i].ID
 	}
 	return c
+}
+
+// TestKeysThatACollationTakesForOne: what nothing depends on is left out, everything else is refused by its own error, and a key
+// that is there is another matter.
+func TestKeysThatACollationTakesForOne(t *testing.T) {
+	for _, kind := range tableKinds[1:4] {
+		t.Run(kind.name, func(t *testing.T) {
+			cfg := kind.e.fresh(t)
+			raw := kind.e.raw(t, cfg)
+			open(t, cfg)
+			kind.alters(t, raw)
+			var log bytes.Buffer
+			cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+			s, epoch := owned(t, cfg)
+			apply(t, s, epoch, rowsOf(ours))
+
+			id := func(msgID string) store.ID {
+				return store.ID{MsgID: msgID, Class: store.ClassMessage, State: store.Live}
+			}
+			var many []store.ID
+			for i := range 20 {
+				many = append(many, id(fmt.Sprint("other-", i)))
+			}
+			twin := twins[0]
+			for what, test := range map[string]struct {
+				change store.Change
+				want   error
+			}{
+				"a message's id":            {store.Change{IDs: []store.ID{id(twin.msg)}}, store.ErrCollation},
+				"among many":                {store.Change{IDs: append(append([]store.ID{}, many...), id(twin.msg))}, store.ErrCollation},
+				"both new":                  {store.Change{IDs: append(append([]store.ID{}, many...), id("OTHER-0"))}, store.ErrCollation},
+				"a tombstone":               {store.Change{SetIDs: []store.ID{id(twin.msg)}}, store.ErrCollation},
+				"the id itself":             {store.Change{IDs: []store.ID{id(ours.msg)}}, store.ErrDuplicate},
+				"a member":                  {store.Change{Members: []store.Member{{UserID: twin.user, SessionID: ours.group}}}, store.ErrCollation},
+				"a user":                    {store.Change{Users: []store.User{{ID: twin.user, JID: "j", Name: "n"}}}, store.ErrCollation},
+				"a user of the same JID":    {store.Change{Users: []store.User{{ID: "i", JID: strings.ToUpper(ours.user), Name: "n"}}}, store.ErrCollation},
+				"a group":                   {store.Change{Groups: []store.Group{{ID: twin.group}}}, store.ErrCollation},
+				"where a phone's pushes go": {store.Change{SetPush: []store.User{{ID: twin.user, PushCode: "c"}}}, store.ErrCollation},
+			} {
+				err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{test.change})
+				if !errors.Is(err, test.want) || !errors.Is(err, store.ErrDuplicate) || test.want == store.ErrDuplicate && errors.Is(err, store.ErrCollation) {
+					t.Errorf("%s: %v, want %v", what, err, test.want)
+				}
+			}
+			equal(t, "left out", strings.Count(log.String(), "a row was left out"), 0)
+
+			// A message with such rows is taken, and its other rows are there.
+			c := store.Change{
+				IDs:      many,
+				Chats:    []store.Chat{{ID: "c1", Partner: twin.user, Owner: ours.other, CreateTime: "1"}, {ID: "c2", Partner: "a", Owner: "b", CreateTime: "1"}},
+				Receipts: []store.Receipt{{ID: "r1", MsgID: ours.msg, Reader: twin.other, Status: 1}, {ID: "r2", MsgID: ours.msg, Reader: "b", Status: 1}},
+				Formers:  []store.Former{{SessionID: ours.group, UserID: twin.user, Time: clock(1)}, {SessionID: ours.group, UserID: "b", Time: clock(1)}},
+				FileUses: []store.FileUse{{FileID: ours.thing, MsgID: twin.msg}, {FileID: ours.thing, MsgID: "b"}},
+				Learn:    []store.User{{ID: twin.user, JID: twin.user}, {ID: "b", JID: "b"}},
+			}
+			apply(t, s, epoch, c)
+			equal(t, "chats", fmt.Sprint(must[map[store.ChatKey]bool](t)(s.Chats(ctx, []store.ChatKey{{Partner: twin.user, Owner: ours.other}, {Partner: "a", Owner: "b"}}))), "map[{a b}:true]")
+			equal(t, "readers", must[[]string](t)(s.ReadersOf(ctx, ours.msg)), []string{"b", ours.other})
+			equal(t, "formers", len(must[[]store.Former](t)(s.Formers(ctx, []string{ours.group}, 0))), 2)
+			equal(t, "users", len(must[map[string]store.User](t)(s.UsersByID(ctx, []string{twin.user, "b"}))), 1)
+			equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"other-0", "other-19"}))), 2)
+			for _, table := range []string{"ofchat", "ofstatus", "tlim_former", "tlim_file_use", "tlim_user"} {
+				equal(t, "told of "+table, strings.Count(log.String(), "table="+table+" "), 1)
+			}
+		})
+	}
 }
 
 // TestExactnessKeepsTheIndex: MySQL reads what it compares exactly by the same index, on tables that need it.

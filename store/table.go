@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -67,6 +69,25 @@ var (
 
 func allTables() []table { return append(append([]table{}, deployedTables...), ownTables...) }
 
+// uniqueKeys are the keys of texts that say who or what a row is about. On a column whose collation takes more for equal than we
+// do, two rows cannot both be there.
+var uniqueKeys = map[string][][]string{
+	tGroup.name:    {{"session_id"}},
+	tMember.name:   {{"user_id", "session_id"}},
+	tReceipt.name:  {{"msg_id", "reader"}},
+	tChat.name:     {{"chat_user", "chat_other"}},
+	tID.name:       {{"msg_id", "class"}},
+	tUser.name:     {{"user_id"}, {"jid"}},
+	tFormer.name:   {{"session_id", "user_id"}},
+	tPurge.name:    {{"session_id"}},
+	tSecret.name:   {{"name"}},
+	tFile.name:     {{"file_id"}},
+	tUse.name:      {{"file_id", "msg_id"}},
+	tPush.name:     {{"push_id"}},
+	tCall.name:     {{"call_id"}, {"call_key"}},
+	tCallPart.name: {{"call_id"}},
+}
+
 // shape is a table as it stands in this database.
 type shape struct {
 	names    []string // the columns that an insert names
@@ -107,6 +128,7 @@ type rows struct {
 	shape *shape
 	args  []any
 	count int
+	done  int   // of them, those that insert has written
 	err   error // the first value that does not fit
 }
 
@@ -152,7 +174,7 @@ func fits(text string, limit int) error {
 	return nil
 }
 
-// insert writes the collected rows.
+// insert writes the collected rows. A key that is there is ErrDuplicate, one that the database takes for another's ErrCollation.
 func (t *tx) insert(ctx context.Context, r *rows) error {
 	if r.err != nil {
 		return r.err
@@ -160,7 +182,82 @@ func (t *tx) insert(ctx context.Context, r *rows) error {
 	if r.count == 0 {
 		return nil
 	}
-	return t.s.dialect.insert(ctx, t.exec, r)
+	err := t.s.dialect.insert(ctx, t.exec, r)
+	if err == nil || t.s.dialect.classify(err) != ErrDuplicate {
+		return err
+	}
+	there, failed := t.there(ctx, r)
+	switch {
+	case failed != nil:
+		return fmt.Errorf("%w; whether it is another's: %w", err, failed)
+	case !there:
+		return fmt.Errorf("%w: %w", ErrCollation, err)
+	}
+	return err
+}
+
+// insertFree is insert for rows that nothing but themselves depends on: one whose key the database takes for another's is left out,
+// because it must not take a message with it. It is named in the log, once for each table.
+func (t *tx) insertFree(ctx context.Context, r *rows) error {
+	err := t.insert(ctx, r)
+	if !errors.Is(err, ErrCollation) {
+		return err
+	}
+	width := len(r.shape.names)
+	for i := r.done; i < r.count; i++ {
+		one := &rows{table: r.table, shape: r.shape, args: r.args[i*width : (i+1)*width], count: 1}
+		err := t.insert(ctx, one)
+		if errors.Is(err, ErrCollation) {
+			if _, said := t.s.collided.LoadOrStore(r.table, true); !said {
+				t.s.log.Warn("a row was left out: the collation of its table takes its key for another's, and does so with all that differ in no more (see the warnings of the start)",
+					"table", r.table, "error", err)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// there says whether a key of a row that was not written is there, to the letter.
+func (t *tx) there(ctx context.Context, r *rows) (there bool, err error) {
+	width := len(r.shape.names)
+	for _, key := range uniqueKeys[r.table] {
+		var at []int
+		for _, column := range key {
+			at = append(at, slices.Index(r.shape.names, column))
+		}
+		var keys []pair
+		for row := r.args[r.done*width:]; len(row) > 0 && err == nil; row = row[width:] {
+			var k pair
+			whole := true
+			for i, n := range at {
+				text, ok := row[n].(string)
+				k[i], whole = text, whole && ok
+			}
+			if whole { // with NULL there is no key
+				keys = append(keys, k)
+			}
+		}
+		found := func(scanner) error { there = true; return nil }
+		from := `SELECT ` + key[0] + ` FROM ` + r.table + ` WHERE `
+		if len(key) == 2 {
+			err = t.readPairs(ctx, from+`(`+key[0]+` == ? AND `+key[1]+` == ?)*`, keys, found)
+		} else {
+			err = t.readIn(ctx, from+key[0]+` == (?*)`, firsts(keys), found)
+		}
+	}
+	return there, err
+}
+
+func firsts(keys []pair) []string {
+	list := make([]string, len(keys))
+	for i, k := range keys {
+		list[i] = k[0]
+	}
+	return list
 }
 
 // execFunc runs the statement that is known by (name, n), whose text is made once, and says how many rows it found.
@@ -190,6 +287,7 @@ func insertValues(ctx context.Context, exec execFunc, r *rows) error {
 			return fmt.Errorf("insert into %s: %w", r.table, err)
 		}
 		done += n
+		r.done = done
 	}
 	return nil
 }

@@ -84,6 +84,16 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 		if u.JID != "" {
 			n, err = t.do(ctx, userNameByJID, u.ID, u.Name, u.Login, u.Email, u.Pic, u.JID)
 		}
+		if err != nil && t.s.dialect.classify(err) == ErrDuplicate { // his new id, by another's row
+			there := false
+			failed := t.readIn(ctx, userByID, []string{u.ID}, func(scanner) error { there = true; return nil })
+			if failed == nil && !there {
+				failed = ErrCollation
+			}
+			if failed != nil {
+				err = fmt.Errorf("%w: %w", failed, err)
+			}
+		}
 		if n == 0 && err == nil {
 			n, err = t.do(ctx, userNameByID, u.Name, u.Login, u.Email, u.Pic, u.ID)
 		}
@@ -130,7 +140,7 @@ func (t *tx) learnUsers(ctx context.Context, users []User) error {
 		u.Learned = true
 		r.addUser(&u)
 	}
-	return t.insert(ctx, r)
+	return t.insertFree(ctx, r)
 }
 
 // setPush sets the push code of users; a user without a row gets one. The last registration of a code has it.
