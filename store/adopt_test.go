@@ -126,8 +126,8 @@ func TestAdoptedTables(t *testing.T) {
 
 		// 5. What the old columns cannot hold is refused, not cut.
 		for what, c := range map[string]store.Change{
-			"body":    say(50, "z", "g", strings.Repeat("x", 3921)),
-			"picture": {Members: []store.Member{{UserID: "u", SessionID: "g", Pic: strings.Repeat("x", 129)}}},
+			"body":   say(50, "z", "g", strings.Repeat("x", 3921)),
+			"member": {Members: []store.Member{{UserID: strings.Repeat("x", 65), SessionID: "g"}}},
 		} {
 			err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c})
 			if e.name == "mysql" && !errors.Is(err, store.ErrData) {

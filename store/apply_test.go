@@ -330,7 +330,7 @@ func TestFaultyChangeLeavesNothing(t *testing.T) {
 		broken := say(5, "z", "g", "not UTF-8 \xff")
 		nameless := say(6, "z", "g", "[]")
 		nameless.IDs[0].MsgID = ""
-		name := strings.Repeat("n", 257)
+		id := strings.Repeat("n", 65)
 		for what, test := range map[string]struct {
 			change store.Change
 			want   error
@@ -341,9 +341,9 @@ func TestFaultyChangeLeavesNothing(t *testing.T) {
 			"too long":           {long, store.ErrData},
 			"not UTF-8":          {broken, store.ErrData},
 			"key missing":        {nameless, store.ErrData},
-			"member too long":    {store.Change{Members: []store.Member{{UserID: "z", UserName: name, SessionID: "g"}}}, store.ErrData},
-			"group edit":         {store.Change{EditGroups: []store.GroupEdit{{ID: "g", Name: &name}}}, store.ErrData},
-			"user too long":      {store.Change{Users: []store.User{{ID: "u", JID: "u", Name: name}}}, store.ErrData},
+			"member too long":    {store.Change{Members: []store.Member{{UserID: id, SessionID: "g"}}}, store.ErrData},
+			"group edit":         {store.Change{EditGroups: []store.GroupEdit{{ID: "g", ModifyTime: &id}}}, store.ErrData},
+			"user too long":      {store.Change{Users: []store.User{{ID: id, JID: "u"}}}, store.ErrData},
 		} {
 			err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{say(2, "z", "g", "[]"), test.change, say(3, "z", "g", "[]")})
 			if !errors.Is(err, test.want) {

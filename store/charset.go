@@ -88,22 +88,32 @@ var whole = []string{"", "utf8mb4", "gb18030", "utf16", "utf16le", "utf32"}
 // plane are those that lack what is beyond U+FFFF, and nothing else.
 var plane = []string{"utf8", "utf8mb3", "ucs2"}
 
+const lastOfPlane = rune(0xffff)
+
+func withoutBeyond(text string, last rune) string {
+	if strings.IndexFunc(text, func(r rune) bool { return r > last }) < 0 {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r > last {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// plain says whether every character set has all of a text.
+func plain(text string) bool {
+	return strings.IndexFunc(text, func(r rune) bool { return r > 0x7f }) < 0
+}
+
 // heldBy is text as a character set can hold it, with a "?" for each character that it lacks.
 func (s *Store) heldBy(ctx context.Context, charset, text string) (string, error) {
-	beyond := rune(0xffff)
-	if !slices.Contains(plane, charset) {
-		beyond = 0x7f
-	}
-	if slices.Contains(whole, charset) || strings.IndexFunc(text, func(r rune) bool { return r > beyond }) < 0 {
+	switch {
+	case slices.Contains(whole, charset), plain(text):
 		return text, nil
-	}
-	if beyond > 0x7f {
-		return strings.Map(func(r rune) rune {
-			if r > beyond {
-				return '?'
-			}
-			return r
-		}, text), nil
+	case slices.Contains(plane, charset):
+		return withoutBeyond(text, lastOfPlane), nil
 	}
 	return s.dialect.held(ctx, s.pools.reader, charset, text)
 }

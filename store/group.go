@@ -129,9 +129,16 @@ func (t *tx) editGroup(ctx context.Context, e GroupEdit) error {
 		return err
 	}
 	limits := t.s.shapes[tGroup.name].limits
-	if err := set(groupSetName, "session_name", limits[2], e.Name); err != nil {
-		return err
+	if e.Name != nil {
+		name, err := t.decoration(ctx, tGroup, "session_name", *e.Name)
+		if err == nil {
+			_, err = t.do(ctx, groupSetName, name, e.ID)
+		}
+		if err != nil {
+			return err
+		}
 	}
+	// Its picture is all that a call about it wants.
 	if err := set(groupSetPic, "session_pic", limits[8], e.Pic); err != nil {
 		return err
 	}

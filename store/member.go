@@ -70,7 +70,7 @@ func (t *tx) putMembers(ctx context.Context, members []Member) error {
 			return checked.err
 		}
 		if !fresh[m.SessionID] {
-			n, err := t.do(ctx, memberUpdate, m.UserName, m.Login, m.Pic, m.UserID, m.SessionID)
+			n, err := t.updateMember(ctx, m)
 			if err != nil {
 				return err
 			}
@@ -78,12 +78,27 @@ func (t *tx) putMembers(ctx context.Context, members []Member) error {
 				continue
 			}
 		}
+		for _, at := range checked.odd {
+			r.odd = append(r.odd, len(r.args)+at)
+		}
 		r.args, r.count = append(r.args, checked.args...), r.count+1
 	}
 	if err := t.insert(ctx, r); err != nil {
 		return fmt.Errorf("members: %w", err)
 	}
 	return nil
+}
+
+// updateMember sets name, login and picture, and says whether there is such a member.
+func (t *tx) updateMember(ctx context.Context, m *Member) (int64, error) {
+	args := []any{m.UserName, m.Login, m.Pic, m.UserID, m.SessionID}
+	for i, column := range []string{"user_name", "acct_login", "pic"} {
+		var err error
+		if args[i], err = t.decoration(ctx, tMember, column, args[i].(string)); err != nil {
+			return 0, err
+		}
+	}
+	return t.do(ctx, memberUpdate, args...)
 }
 
 func (t *tx) dropMembers(ctx context.Context, members []Member) error {

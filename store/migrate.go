@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -252,6 +253,9 @@ func (m *migration) adopt(t table, info *tableInfo) {
 	charset := ""
 	for i, c := range t.columns {
 		have := info.columns[c.name]
+		if !slices.Contains(whole, have.charset) {
+			sh.charsets[i] = have.charset
+		}
 		if have.length > 0 && (c.limit == 0 || have.length < c.limit) {
 			sh.limits[i] = have.length
 		}

@@ -78,9 +78,9 @@ func TestPushesAreInTheTransactionOfTheirMessage(t *testing.T) {
 		}
 		long := tell(3, "z", "l")
 		long.Pushes = []store.Push{wake(3, "l")}
-		long.Pushes[0].Alert = strings.Repeat("长", 401)
+		long.Pushes[0].MsgID = strings.Repeat("长", 65)
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{long}); !errors.Is(err, store.ErrData) {
-			t.Errorf("a text that is too long: %v", err)
+			t.Errorf("an id that is too long: %v", err)
 		}
 		equal(t, "due", due(t, s), "")
 		equal(t, "messages", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m2", "m3"}))), 0)

@@ -75,18 +75,25 @@ func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit
 }
 
 // Refresh writes name, login and picture of these rows in groups and name and picture of these list entries, in one fenced
-// transaction; rows that are gone are no error. Adopted columns can be shorter than ours: a name is cut there, a login or
-// picture left out. Errors: ErrFenced, ErrData, ErrUnavailable.
+// transaction; rows that are gone are no error. Adopted columns can hold less than ours: a name is cut there, a login or
+// picture left out. Errors: ErrFenced, ErrUnavailable.
 func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chats []Chat) error {
 	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for _, m := range members {
-			if _, err := t.do(ctx, memberUpdate, s.cutTo(tMember, "user_name", m.UserName), s.orNone(tMember, "acct_login", m.Login),
-				s.orNone(tMember, "pic", m.Pic), m.UserID, m.SessionID); err != nil {
+			if _, err := t.updateMember(ctx, &m); err != nil {
 				return err
 			}
 		}
 		for _, c := range chats {
-			if _, err := t.do(ctx, chatRefresh, s.cutTo(tChat, "chat_name", c.Name), s.orNone(tChat, "chat_pic", c.Pic), c.ID); err != nil {
+			name, err := t.decoration(ctx, tChat, "chat_name", c.Name)
+			if err != nil {
+				return err
+			}
+			pic, err := t.decoration(ctx, tChat, "chat_pic", c.Pic)
+			if err != nil {
+				return err
+			}
+			if _, err := t.do(ctx, chatRefresh, name, pic, c.ID); err != nil {
 				return err
 			}
 		}
@@ -116,21 +123,4 @@ func (s *Store) Fresh(ctx context.Context, epoch int64, users []StaleUser) error
 		return fmt.Errorf("note %d users as fresh: %w", len(users), err)
 	}
 	return nil
-}
-
-func (s *Store) cutTo(t table, name, value string) string {
-	limit := s.shapes[t.name].limit(name)
-	if limit > 0 && len(value) > limit {
-		if r := []rune(value); len(r) > limit {
-			return string(r[:limit])
-		}
-	}
-	return value
-}
-
-func (s *Store) orNone(t table, name, value string) string {
-	if fits(value, s.shapes[t.name].limit(name)) != nil {
-		return ""
-	}
-	return value
 }

@@ -11,8 +11,9 @@ import (
 
 // column is a column that we write. limit is what it holds in characters; 0 means no limit that is worth a check of ours.
 type column struct {
-	name  string
-	limit int
+	name       string
+	limit      int
+	decoration decoration
 }
 
 // table is a table as we write it. The order of the columns is the order of the values of an insert. Where the first
@@ -22,12 +23,12 @@ type table struct {
 	columns []column
 }
 
-// tableOf reads columns from "name limit, name limit, ..."; a column without a limit is a number or unbounded text.
+// tableOf reads columns from "name limit decoration, ..."; a column without a limit is a number or unbounded text.
 func tableOf(name, columns string) table {
 	t := table{name: name}
 	for _, c := range strings.Split(columns, ",") {
 		var col column
-		fmt.Sscan(c, &col.name, &col.limit)
+		fmt.Sscan(c, &col.name, &col.limit, &col.decoration)
 		t.columns = append(t.columns, col)
 	}
 	return t
@@ -41,23 +42,23 @@ var (
 	tPending = tableOf("ofcustomoffline",
 		"id_ 64, msg_id 64, msg_type 20, msg_from 64, msg_to 64, msg_time 20, body, session_id 64, msg_status, delete_user 64, flags 20")
 	tGroup = tableOf("ofsession",
-		"session_id 64, session_type, session_name 256, session_create_time 20, session_modify_time 20, session_delete_time 20, session_valid, session_user 64, session_pic 256")
-	tMember  = tableOf("ofsubscriber", "user_id 64, user_name 256, acct_login 64, pic 256, session_id 64, ts 20")
+		"session_id 64, session_type, session_name 256 cut, session_create_time 20, session_modify_time 20, session_delete_time 20, session_valid, session_user 64, session_pic 256 drop")
+	tMember  = tableOf("ofsubscriber", "user_id 64, user_name 256 cut, acct_login 64 drop, pic 256 drop, session_id 64, ts 20")
 	tReceipt = tableOf("ofstatus", "id_ 64, msg_id 64, sender 64, reader 64, status")
 	tChat    = tableOf("ofchat",
-		"chat_id 64, chat_name 64, chat_user 64, chat_other 64, chat_create_time 64, chat_modify_time 64, chat_pic 64")
+		"chat_id 64, chat_name 64 cut, chat_user 64, chat_other 64, chat_create_time 64, chat_modify_time 64, chat_pic 64 drop")
 	tNotice = tableOf("ofpubact", "id_ 64, title 256, content, user_id 64, ts 64, session_id 64")
 	tStyle  = tableOf("ofstyle", "style_id 64, style_name 64, style_value, user_id 64")
 
 	tState    = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
 	tID       = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
-	tUser     = tableOf("tlim_user", "user_id 64, jid 255, user_name 256, acct_login 64, user_email 256, pic_url 256, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
+	tUser     = tableOf("tlim_user", "user_id 64, jid 255, user_name 256 cut, acct_login 64 drop, user_email 256 drop, pic_url 256 drop, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
 	tFormer   = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
 	tPurge    = tableOf("tlim_purge", "session_id 64, ts 20")
 	tSecret   = tableOf("tlim_secret", "name 64, value 256")
 	tFile     = tableOf("tlim_file", "file_id 64, file_name 256, media_type 64, file_size, digest 64, user_id 64, ts 20")
 	tUse      = tableOf("tlim_file_use", "file_id 64, msg_id 64")
-	tPush     = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256, alert 400, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
+	tPush     = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256 cut, alert 400 cut, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
 	tCall     = tableOf("tlim_call", "call_id 64, call_key 64, business 64, caller 64, msg_type 20, digest 64, body, receivers, made 20, done, answer 20")
 	tCallPart = tableOf("tlim_call_part", "call_id 64, first_no, receivers")
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
@@ -92,7 +93,9 @@ var uniqueKeys = map[string][][]string{
 type shape struct {
 	names    []string // the columns that an insert names
 	limits   []int    // characters, parallel to names; 0: no check
-	numbered bool     // the first column is an identity that the database fills: an insert leaves it out
+	charsets []string // of the columns, parallel to names; "" lacks nothing
+	kinds    []decoration
+	numbered bool // the first column is an identity that the database fills: an insert leaves it out
 }
 
 // shapeOf is the table as this version creates it.
@@ -100,6 +103,7 @@ func shapeOf(t table) *shape {
 	sh := &shape{}
 	for _, c := range t.columns {
 		sh.names, sh.limits = append(sh.names, c.name), append(sh.limits, c.limit)
+		sh.charsets, sh.kinds = append(sh.charsets, ""), append(sh.kinds, c.decoration)
 	}
 	return sh
 }
@@ -108,7 +112,7 @@ func shapeOf(t table) *shape {
 // MySQL, and SQL Server's have an identity to this day.
 func (sh *shape) number() {
 	if !sh.numbered {
-		sh.names, sh.limits, sh.numbered = sh.names[1:], sh.limits[1:], true
+		sh.names, sh.limits, sh.charsets, sh.kinds, sh.numbered = sh.names[1:], sh.limits[1:], sh.charsets[1:], sh.kinds[1:], true
 	}
 }
 
@@ -129,6 +133,7 @@ type rows struct {
 	args  []any
 	count int
 	done  int   // of them, those that insert has written
+	odd   []int // places in args of decoration of which only the database knows what its column holds
 	err   error // the first value that does not fit
 }
 
@@ -149,7 +154,13 @@ func (r *rows) add(values ...any) {
 			r.args = append(r.args, v)
 			continue
 		}
-		if err := fits(text, r.shape.limits[i]); err != nil && r.err == nil {
+		if r.shape.kinds[i] != "" {
+			text = r.shape.decorate(i, text)
+			if !r.shape.surely(i, text) {
+				r.odd = append(r.odd, len(r.args))
+			}
+			v = text
+		} else if err := fits(text, r.shape.limits[i]); err != nil && r.err == nil {
 			r.err = fmt.Errorf("%w: %s.%s: %w", ErrData, r.table, r.shape.names[i], err)
 		}
 		if text == "" {
@@ -181,6 +192,9 @@ func (t *tx) insert(ctx context.Context, r *rows) error {
 	}
 	if r.count == 0 {
 		return nil
+	}
+	if err := t.redecorate(ctx, r); err != nil {
+		return err
 	}
 	err := t.s.dialect.insert(ctx, t.exec, r)
 	if err == nil || t.s.dialect.classify(err) != ErrDuplicate {

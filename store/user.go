@@ -75,6 +75,12 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 	for i := range users {
 		u := users[i]
 		u.Left, u.Learned = false, false
+		for column, text := range map[string]*string{"user_name": &u.Name, "acct_login": &u.Login, "user_email": &u.Email, "pic_url": &u.Pic} {
+			var err error
+			if *text, err = t.decoration(ctx, tUser, column, *text); err != nil {
+				return err
+			}
+		}
 		r := t.s.rowsOf(tUser, 1)
 		if r.addUser(&u); r.err != nil {
 			return r.err

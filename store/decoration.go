@@ -1,0 +1,80 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// decoration says what becomes of a text that only helps people to recognise somebody or something, when its column cannot hold it:
+// names, logins, pictures, titles of pushes. It never takes a message with it. What is content has none, and is refused (ErrData).
+type decoration string
+
+const (
+	cutShort decoration = "cut"  // as much of it as fits, with "?" for characters that the column lacks
+	leaveOut decoration = "drop" // half an address or a half login is of no use
+)
+
+// decorate is a text as column i of the table can hold it, as far as that can be told without the database: see surely.
+func (sh *shape) decorate(i int, text string) string {
+	whole := text
+	if !utf8.ValidString(text) {
+		text = strings.ToValidUTF8(text, "?")
+	}
+	if slices.Contains(plane, sh.charsets[i]) {
+		text = withoutBeyond(text, lastOfPlane)
+	}
+	if limit := sh.limits[i]; limit > 0 && len(text) > limit {
+		if r := []rune(text); len(r) > limit {
+			text = string(r[:limit])
+		}
+	}
+	if text != whole && sh.kinds[i] == leaveOut {
+		return ""
+	}
+	return text
+}
+
+// surely says whether the character set of column i is sure to hold a text that was decorated.
+func (sh *shape) surely(i int, text string) bool {
+	set := sh.charsets[i]
+	return set == "" || slices.Contains(plane, set) || plain(text)
+}
+
+// redecorate asks the database about the rest.
+func (t *tx) redecorate(ctx context.Context, r *rows) error {
+	for _, at := range r.odd {
+		i := at % len(r.shape.names)
+		text, err := t.redecorated(ctx, r.shape, i, r.args[at].(string))
+		if err != nil {
+			return err
+		}
+		if r.args[at] = text; text == "" {
+			r.args[at] = nil
+		}
+	}
+	r.odd = nil
+	return nil
+}
+
+func (t *tx) redecorated(ctx context.Context, sh *shape, i int, text string) (string, error) {
+	held, err := t.s.heldBy(ctx, sh.charsets[i], text)
+	if err != nil {
+		return "", err
+	}
+	if held != text && sh.kinds[i] == leaveOut {
+		return "", nil
+	}
+	return held, nil
+}
+
+// decoration is a text as a column that an UPDATE sets can hold it.
+func (t *tx) decoration(ctx context.Context, of table, column, text string) (string, error) {
+	sh := t.s.shapes[of.name]
+	i := slices.Index(sh.names, column)
+	if text = sh.decorate(i, text); sh.surely(i, text) {
+		return text, nil
+	}
+	return t.redecorated(ctx, sh, i, text)
+}
