@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"tlim/component/stanza"
@@ -30,7 +31,8 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// dial connects all links. The intake comes last: once the server knows it, clients' messages are sent there.
+// dial connects all links, and has proof that the server is the right one. The intake comes last: once the server knows it,
+// clients' messages are sent there.
 func (l *Links) dial(ctx context.Context) (*session, *Error) {
 	domains := l.cfg.domains()
 	s := &session{l: l, links: make([]*link, len(domains)), down: make(chan struct{})}
@@ -43,6 +45,12 @@ func (l *Links) dial(ctx context.Context) (*session, *Error) {
 			return nil, newError(domains[i], err)
 		}
 		s.links[i] = k
+	}
+	if err := s.prove(ctx); err != nil {
+		for _, k := range s.links {
+			k.closeNow()
+		}
+		return nil, newError(l.cfg.Domain, err)
 	}
 	return s, nil
 }
@@ -106,6 +114,10 @@ func (k *link) handshake(secret string) error {
 		return errNoHeader
 	case frame.Stanza.ID == "": // refused, perhaps with a reason behind it
 		return k.refusal(errNoID)
+	}
+
+	if name := ownName(frame.Stanza.From, k.domain); name != "" {
+		return &domainError{name, fmt.Errorf("the server registers %s as %s", k.domain, strings.ToLower(frame.Stanza.From))}
 	}
 
 	digest := sha1.Sum([]byte(frame.Stanza.ID + secret))

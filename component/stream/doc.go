@@ -15,6 +15,8 @@
 //     written before it. A stream can go deaf without an error while stanzas still come in, so each link also pings on its own
 //     when no such answer came for a while, and is dead when none comes. Pings also lie between deliveries, close enough
 //     for a busy server to be told from a deaf one.
+//   - Nothing is handed over or delivered before the server has answered a ping to its domain: a component that has the domain
+//     wrong is taken all the same, and what it sends would go to whoever has that name.
 //   - A dead link is closed first and dialled again after: the server refuses a name that is still in use.
 //
 // There is no clock to inject: tests run in testing/synctest, where time is theirs.

@@ -19,7 +19,8 @@ type link struct {
 	framer *stanza.Framer
 	out    *writer
 	pings  pings
-	ended  chan struct{} // closed when the server said that its stream ends, or broke off, while we are ending ours
+	held   []stanza.Frame // of the reader: what came before the server had proven to be the right one
+	ended  chan struct{}  // closed when the server said that its stream ends, or broke off, while we are ending ours
 
 	brokenLogged time.Time   // of the reader
 	garbled      atomic.Bool // what came last was no XMPP
@@ -33,7 +34,7 @@ func (k *link) read() error {
 	m := k.s.l.metrics
 	var end error // what the server said about the end
 	for {
-		frame, err := k.framer.Next()
+		frame, err := k.next()
 		switch {
 		case err == nil:
 		case k.out.isFinished():
@@ -74,6 +75,18 @@ func (k *link) read() error {
 			}
 		}
 	}
+}
+
+// next is what was held, then what comes.
+func (k *link) next() (stanza.Frame, error) {
+	if len(k.held) == 0 {
+		return k.framer.Next()
+	}
+	frame := k.held[0]
+	if k.held = k.held[1:]; len(k.held) == 0 {
+		k.held = nil
+	}
+	return frame, nil
 }
 
 // brokenLogs is how often the log tells of what clients make the server send.

@@ -100,12 +100,12 @@ type backoff struct{ tries int }
 
 func (b *backoff) reset() { b.tries = 0 }
 
-// next is the next pause: 100 ms, then from 0.2 s doubling to 5 s, each with a jitter of a quarter. A wrong secret does not
-// become right by itself.
+// next is the next pause: 100 ms, then from 0.2 s doubling to 5 s, each with a jitter of a quarter. A wrong secret or
+// domain does not become right by itself.
 func (b *backoff) next(reason Reason) time.Duration {
 	d := firstRetry
 	switch {
-	case reason == ReasonSecret:
+	case reason == ReasonSecret, reason == ReasonDomain:
 		d = maxRetry
 	case b.tries > 0:
 		d = min(maxRetry, minRetry<<min(b.tries-1, 10))

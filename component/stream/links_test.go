@@ -46,6 +46,7 @@ func TestBytesSplitAnywhere(t *testing.T) {
 		for _, b := range []byte(`<?xml version="1.0"?><stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" id="7n9nd2351p">`) {
 			p.send(string([]byte{b}))
 		}
+		p.domain = "tlim.im.test"
 		p.shake("")
 		r.expect("up")
 		for _, b := range []byte(`<message id="1"><body>é你😀</body></message>`) {
@@ -516,7 +517,7 @@ func TestUnknownAndOversize(t *testing.T) {
 		p.send(`<strange><message id="no"/></strange><message id="big">` + strings.Repeat("<x/>", 1000) + `</message><message id="next"/>`)
 		r.expect("message big ", "message next ")
 		for name, want := range map[string]float64{
-			"tlim_link_unknown_elements_total": 1, "tlim_link_oversize_total": 1, "tlim_link_up": 1, "tlim_link_queued_bytes": 0, "tlim_link_stanzas_in_total": 2,
+			"tlim_link_unknown_elements_total": 1, "tlim_link_oversize_total": 1, "tlim_link_up": 1, "tlim_link_queued_bytes": 0, "tlim_link_stanzas_in_total": 3,
 		} {
 			if got := metric(t, reg, name); got != want {
 				t.Errorf("%s is %v, want %v", name, got, want)

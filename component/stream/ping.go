@@ -66,6 +66,9 @@ func (b *barrier) part(err error) {
 	}
 }
 
+// pingPayload is the question of XEP-0199.
+const pingPayload = `<ping xmlns="urn:xmpp:ping"/>`
+
 // ping queues a ping; false when the link takes nothing more. It may go over the limits of the buffer: it is short, and
 // bounded by maxPings.
 func (k *link) ping(done func(error)) bool {
@@ -77,7 +80,7 @@ func (k *link) ping(done func(error)) bool {
 	b = stanza.AppendAttr(b, k.domain)
 	b = append(b, `" to="`...)
 	b = stanza.AppendAttr(b, k.s.l.cfg.Server)
-	b = append(b, `"><ping xmlns="urn:xmpp:ping"/></iq>`...)
+	b = append(b, `">`+pingPayload+`</iq>`...)
 
 	k.pings.mu.Lock()
 	defer k.pings.mu.Unlock()

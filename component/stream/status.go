@@ -31,6 +31,7 @@ const (
 	ReasonSecret      Reason = "secret"       // the server does not take ours
 	ReasonConflict    Reason = "conflict"     // the domain is in use, or not allowed, or no secret is set
 	ReasonHostUnknown Reason = "host-unknown" // the server does not allow the domain
+	ReasonDomain      Reason = "domain"       // the server is not that of xmpp.domain
 	ReasonStreamEnd   Reason = "stream-end"   // the server ended the stream in order
 	ReasonStreamError Reason = "stream-error" // the server ended it with an error
 	ReasonLost        Reason = "lost"         // the connection broke
@@ -52,10 +53,11 @@ var advice = map[Reason]string{
 	ReasonSecret:      "the server does not accept the secret for {domain}: set the same one in xmpp.secret and in the server's external component settings",
 	ReasonConflict:    "the server refuses {domain}: another connection has this name, or the server's external component settings do not allow it or hold no secret",
 	ReasonHostUnknown: "the server does not know {domain}: allow this subdomain in its external component settings",
+	ReasonDomain:      "the server on {address} does not answer for {server}: its domain is probably not what xmpp.domain says, or it hangs; Openfire's console shows it as XMPP Domain Name on its first page",
 	ReasonStreamEnd:   "the server closed the stream in order, as for a restart or after idling; reconnecting",
 	ReasonStreamError: "the server closed the stream with an error; reconnecting",
 	ReasonLost:        "the connection to {address} broke; reconnecting",
-	ReasonDeaf:        "the server does not answer pings: it hangs, it lost the thread of the stream, or its domain is not {server}, as xmpp.domain says; reconnecting",
+	ReasonDeaf:        "the server does not answer pings any more: it hangs, or it lost the thread of the stream; reconnecting",
 	ReasonStalled:     "the server takes nothing more from the stream: it hangs or is overloaded; reconnecting",
 	ReasonSyntax:      "what the server sent was not XML: check that {address} is its external component port; reconnecting",
 	ReasonClosed:      "closed",
@@ -106,6 +108,9 @@ func newError(domain string, err error) *Error {
 }
 
 func reasonOf(err error) Reason {
+	if _, ok := errors.AsType[*domainError](err); ok {
+		return ReasonDomain
+	}
 	if e, ok := errors.AsType[streamError](err); ok {
 		switch e {
 		case "not-authorized":
@@ -124,7 +129,7 @@ func reasonOf(err error) Reason {
 		reason Reason
 	}{
 		{errStreamEnd, ReasonStreamEnd}, {errDeaf, ReasonDeaf}, {errStalled, ReasonStalled}, {errClosed, ReasonClosed},
-		{errNoID, ReasonConflict}, {errNoHeader, ReasonNoComponent}, {errUnexpected, ReasonNoComponent},
+		{errNoID, ReasonConflict}, {errFlooded, ReasonDeaf}, {errNoHeader, ReasonNoComponent}, {errUnexpected, ReasonNoComponent},
 		{stanza.ErrSyntax, ReasonSyntax}, {syscall.ECONNREFUSED, ReasonRefused},
 		{syscall.EHOSTUNREACH, ReasonUnreachable}, {syscall.ENETUNREACH, ReasonUnreachable}, {context.DeadlineExceeded, ReasonUnreachable},
 		{io.EOF, ReasonLost}, {io.ErrUnexpectedEOF, ReasonLost},
@@ -185,8 +190,17 @@ func (l *Links) note(err *Error) {
 	}
 	status.Text = strings.NewReplacer("{address}", l.cfg.Address, "{domain}", domain, "{server}", l.cfg.Server).Replace(advice[status.Reason])
 
+	if wrong, ok := errors.AsType[*domainError](status.Err); ok && wrong.calls != "" {
+		status.Text = fmt.Sprintf("the server on %s calls itself %s, and xmpp.domain says %s: set xmpp.domain to %s", l.cfg.Address, wrong.calls, l.cfg.Server, wrong.calls)
+	}
+
 	l.state.mu.Lock()
-	changed := l.state.status.Reason != status.Reason
+	if l.state.status.Reason == ReasonDomain && status.Reason == ReasonConflict {
+		// The server is still busy with the connection before, which asked it for a foreign domain.
+		l.state.mu.Unlock()
+		return
+	}
+	changed := l.state.status.Reason != status.Reason || status.Reason == ReasonDomain && l.state.status.Text != status.Text
 	if !changed {
 		status.Since = l.state.status.Since
 	}
