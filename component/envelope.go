@@ -37,6 +37,8 @@ type Limits struct {
 	Body          int  // of the body text
 	Strict        bool // inner fields that are too long are refused instead of counted
 	ClientNotices bool // clients may send MTB-000 and MTB-100
+	GroupMembers  int  // to which groups may grow; 0: no limit
+	GroupsPerUser int  // that a user may own who makes them without a key; 0: no limit
 }
 
 const (

@@ -33,6 +33,7 @@ type Error struct {
 	Text string // English, one sentence without a full stop
 
 	Skipped []Skipped // when there is nobody else: who was left out, and why
+	Chinese string    // the sentence in Chinese, where it says more than that of the code
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }

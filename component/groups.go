@@ -19,12 +19,15 @@ const (
 
 // CreateGroup makes a group of the members that the directory has, or who may have an account on the server: it asks, for
 // some seconds at most, and takes those of whom nobody can tell. An Asker without a key can have few questions asked; beyond
-// them nobody can tell. Errors: *Error with error-002, 004, 006 or 010, the last with those who were left out, or
-// ErrUnavailable.
+// them nobody can tell. Errors: *Error with error-002, 004, 006, 010, the last with those who were left out, or
+// 012 (limits.group_members, limits.groups_per_user), or ErrUnavailable.
 func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, GroupMembers, error) {
 	ownerLocal, err := stanza.Localpart(n.Owner)
 	if err != nil {
 		return store.Group{}, GroupMembers{}, refuse(GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
+	}
+	if err := s.mayOwn(ctx, n.Asker, n.Owner); err != nil {
+		return store.Group{}, GroupMembers{}, err
 	}
 	verdicts, err := s.lookFor(ctx, n.Asker, n.Members, false)
 	if err != nil {
@@ -45,6 +48,9 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 		members = GroupMembers{Skipped: skipped}
 		if len(users) == 0 {
 			return &Error{Code: GroupNotCreated, Text: "none of the subscribers is a known user", Skipped: skipped}
+		}
+		if err := s.mayHold(len(users)); err != nil {
+			return err
 		}
 		now := millis(b.now.UnixMilli())
 		g.CreateTime = now
@@ -101,14 +107,14 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 	case !stanza.ValidXML(e.Name):
 		return GroupEdited{}, refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
 	}
-	if s.cfg.PurgeOnRemove && len(e.Remove) > 0 {
-		if err := s.eraseAuthors(ctx, e.ID, e.Remove); err != nil {
-			return GroupEdited{}, err
-		}
-	}
 	verdicts, err := s.lookFor(ctx, e.Asker, e.Add, false)
 	if err != nil {
 		return GroupEdited{}, err
+	}
+	if s.cfg.PurgeOnRemove && len(e.Remove) > 0 {
+		if err := s.eraseLeaving(ctx, e, verdicts); err != nil {
+			return GroupEdited{}, err
+		}
 	}
 	var now string
 	var skipped []Skipped
@@ -138,6 +144,9 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 				change.Members = append(change.Members, newMember(u, e.ID, now))
 			}
 		}
+		if err := s.mayGrow(g.members, added, removed); err != nil {
+			return err
+		}
 		change.DropMembers = removed
 		for _, m := range removed {
 			change.Formers = append(change.Formers, store.Former{SessionID: e.ID, UserID: m.UserID, Time: now})
@@ -154,6 +163,25 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 	}
 	s.tellSkipped("group", e.ID, skipped)
 	return GroupEdited{now, skipped}, nil
+}
+
+// eraseLeaving removes what leaving members wrote, unless the edit will be refused: nothing can bring it back.
+func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[string]verdict) error {
+	if len(e.Add) > 0 {
+		rows, err := s.store.Members(ctx, []string{e.ID})
+		if err != nil {
+			return ErrUnavailable
+		}
+		g := s.groups.build(store.Group{}, rows[e.ID])
+		added, _, err := (&batch{s: s}).admitted(ctx, e.Add, verdicts)
+		if err != nil {
+			return ErrUnavailable
+		}
+		if err := s.mayGrow(g.members, added, g.find(e.Remove)); err != nil {
+			return err
+		}
+	}
+	return s.eraseAuthors(ctx, e.ID, e.Remove)
 }
 
 // find returns the rows of those members that ids name, in any spelling.

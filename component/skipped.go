@@ -26,6 +26,7 @@ const (
 	SkipLeft     SkipReason = "left"     // has left the directory, see RemoveUsers
 	SkipReserved SkipReason = "reserved" // the id sends the server's own messages
 	SkipEmpty    SkipReason = "empty"    // a group or @all in which there is nobody
+	SkipFull     SkipReason = "full"     // the group would have more members than limits.group_members
 )
 
 // tellSkipped writes down whom a call has left out. what is "group" or "notice".

@@ -83,7 +83,7 @@ const skippedName = "skipped"
 // Why somebody is left out, for the document.
 const (
 	skippedOfGroups = "unknown: the directory does not have this user, and the server has no such account; left: has left the directory (removeUser, or the source of users); reserved: admin; missing: an entry without a user_id"
-	skippedOfEdits  = skippedOfGroups + "; type: neither add nor del"
+	skippedOfEdits  = skippedOfGroups + "; type: neither add nor del; full: of a refused call, the group would have too many members"
 	skippedOfCalls  = "unknown: the directory does not have this user, and the server has no such account; left: has left the directory, and has no account any more; empty: a group, or @all, in which there is nobody"
 )
 

@@ -20,7 +20,7 @@ var postID = field{name: "id_", kind: oneID, missing: resultFail, text: "Id of t
 
 var describedGroups = map[string]endpoint{
 	"addSession": {tag: "groups", summary: "Makes a group",
-		text: "A user whom the directory does not have is looked for on the server, for some seconds at most, and taken unless that says that there is no such account. The answer lists those taken and, in skipped, those left out; one named twice is taken once. The owner is a member only when listed. The name is the members' names joined by commas, cut at 200 characters.",
+		text: "A user whom the directory does not have is looked for on the server, for some seconds at most, and taken unless that says that there is no such account. The answer lists those taken and, in skipped, those left out; one named twice is taken once. The owner is a member only when listed. The name is the members' names joined by commas, cut at 200 characters. A group of more than limits.group_members is refused (error-012), and so is one more than limits.groups_per_user of one owner, unless the caller has a key.",
 		params: []field{
 			{name: "session_type", kind: int32s, missing: component.GroupTypeInvalid, wrong: component.GroupTypeInvalid, text: "Type of the group, a number from 0."},
 			{name: "request_user", kind: userID, missing: component.GroupOwnerInvalid, wrong: component.GroupOwnerInvalid, text: "User id of the owner; may be one that the directory does not know yet."},
@@ -31,7 +31,7 @@ var describedGroups = map[string]endpoint{
 			{name: "subscribers", kind: rows, text: "The members that were taken.", of: []field{{name: "user_id", kind: words, text: "User id."}}}},
 		codes: []component.Code{component.GroupNotCreated}},
 	"modifySession": {tag: "groups", summary: "Renames a group, adds and removes members",
-		text: "Either session_name or subscribers has to say what to change. A user to be added whom the directory does not have is looked for as addSession does; skipped names those left out. To remove somebody who is no member is ok.",
+		text: "Either session_name or subscribers has to say what to change. A user to be added whom the directory does not have is looked for as addSession does; skipped names those left out. A call by which a group would grow beyond limits.group_members is refused (error-012) and changes nothing. To remove somebody who is no member is ok.",
 		params: []field{group("Id of the group."),
 			{name: "session_name", kind: chars(nameLength), text: "New name."},
 			{name: "subscribers", kind: objects, text: "Members to add and to remove; of several entries for one user the last one counts.", of: []field{

@@ -66,6 +66,9 @@ func failureOf(err error) *failure {
 		if !ok {
 			zh = string(refused.Code)
 		}
+		if refused.Chinese != "" {
+			zh = refused.Chinese
+		}
 		// The component's sentence is data here, not a format.
 		f := &failure{status: http.StatusOK, result: refused.Code, text: text{zh: zh, en: refused.Text}}
 		if refused.Code == component.TryLater {

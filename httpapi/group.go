@@ -104,7 +104,7 @@ func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 	}
 	edited, err := a.svc.ModifyGroup(ctx, e)
 	if err != nil {
-		return nil, err
+		return nil, out.refused(err)
 	}
 	return object{"session_id": e.ID, "session_modify_time": edited.Time, skippedName: out.rows(edited.Skipped)}, nil
 }

@@ -86,10 +86,10 @@ func (l *leftOut) tell(a *API, r *request) {
 // skippedNamed is how many a log line gives as examples.
 const skippedNamed = 10
 
-// refused makes a refusal that says that there was nobody else name them.
+// refused makes a refusal that says that there was nobody else, or no room for some, name them.
 func (l *leftOut) refused(err error) error {
 	var refused *component.Error
-	if !errors.As(err, &refused) || refused.Code != component.GroupNotCreated && refused.Code != component.UserIDInvalid {
+	if !errors.As(err, &refused) || refused.Code != component.GroupNotCreated && refused.Code != component.UserIDInvalid && len(refused.Skipped) == 0 {
 		return err
 	}
 	f := failureOf(err)

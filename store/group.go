@@ -12,8 +12,9 @@ const (
 	groupGet     = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_id == (?*)`
 	// Two queries and no join: of adopted tables with two collations no index serves the comparison, and MySQL refuses it. A
 	// NULL type or state never matches, as before.
-	groupsOf = `SELECT session_id FROM ofsubscriber WHERE user_id == ?`
-	groupsIn = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_valid = ? AND session_type <> 99 AND session_id == (?*)`
+	groupsOf    = `SELECT session_id FROM ofsubscriber WHERE user_id == ?`
+	groupsOwned = `SELECT COUNT(*) FROM ofsession WHERE session_user == ?`
+	groupsIn    = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_valid = ? AND session_type <> 99 AND session_id == (?*)`
 
 	groupDelete   = `DELETE FROM ofsession WHERE session_id == (?*)`
 	groupSetName  = `UPDATE ofsession SET session_name = ? WHERE session_id == ?`
@@ -73,6 +74,12 @@ func (s *Store) WebGroupsOf(ctx context.Context, user string, valid int) ([]Grou
 		return cmp.Or(cmp.Compare(a.CreateTime, b.CreateTime), cmp.Compare(a.ID, b.ID))
 	})
 	return found, err
+}
+
+// CountGroupsOwned counts the groups whose session_user a user is, closed ones included.
+func (s *Store) CountGroupsOwned(ctx context.Context, user string) (n int, err error) {
+	err = s.all(ctx, groupsOwned, []any{user}, func(scan scanner) error { return scan(intColumn{&n}) })
+	return n, err
 }
 
 func (t *tx) addGroups(ctx context.Context, groups []Group) error {

@@ -61,7 +61,7 @@ func everyQuery() []string {
 		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners,
 		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
-		groupGet, groupsOf, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
+		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
 		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,

@@ -288,6 +288,8 @@ func (c *Config) checkNumbers(p *Problems) {
 		{"limits.inflight", l.Inflight, 1, 1_000_000},
 		{"limits.inflight_bytes", int(l.InflightBytes), int(l.Stanza), 8 << 30},
 		{"limits.pending_per_user", l.PendingPerUser, 1, 1_000_000},
+		{"limits.group_members", l.GroupMembers, 0, 1_000_000},
+		{"limits.groups_per_user", l.GroupsPerUser, 0, 1_000_000},
 	} {
 		if n.value < n.low || n.value > n.high {
 			p.add("%s: %d is not between %d and %d", n.key, n.value, n.low, n.high)

@@ -22,6 +22,8 @@ CREATE INDEX tlim_pending_group ON ofcustomoffline (session_id);
 
 -- receipts and their counts
 CREATE UNIQUE INDEX tlim_receipt_reader ON ofstatus (msg_id, reader);
+-- how many groups a user owns
+CREATE INDEX tlim_group_owner ON ofsession (session_user);
 -- members of a group (the key serves the groups of a user)
 CREATE INDEX tlim_member_group ON ofsubscriber (session_id);
 -- the pair that each 1:1 message moves
