@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -206,6 +208,75 @@ func TestMixedCollations(t *testing.T) {
 	}
 	if n, err := store.Write(ctx, s, `UPDATE ofsession SET session_name = ? WHERE session_id == ?`, "x", "😀"); n != 0 || err != nil {
 		t.Errorf("an update of nothing: %d rows, %v", n, err)
+	}
+}
+
+// TestConversions: what is printed mends what it names, and nothing is left to say.
+func TestConversions(t *testing.T) {
+	e := mysqlEngine
+	for charset, want := range map[string][]string{
+		"utf8":                               {"ofmessage has the character set utf8mb3: messages with emoji and rare Chinese characters (beyond U+FFFF) are refused, and has the collation utf8mb3_general_ci, which takes lísi for lisi", "ofchat has the character set utf8mb3: names lose emoji", "ofcustomoffline has the character set latin1: messages with Chinese and emoji are refused, and has the collation latin1_swedish_ci", "the tables have different collations (latin1_swedish_ci, utf8mb3_general_ci)"},
+		"gbk":                                {"ofmessage has the character set gbk: messages with emoji and characters that GBK lacks are refused, and has the collation gbk_chinese_ci", "ofpubact has the character set gbk: announcements with emoji"},
+		"utf8mb4":                            {"ofmessage has the collation utf8mb4_general_ci, which"},
+		"utf8 COLLATE utf8_bin":              {"ofmessage has the character set utf8mb3: messages with emoji and rare Chinese characters (beyond U+FFFF) are refused (ALTER"},
+		"utf8mb4 COLLATE utf8mb4_unicode_ci": {"ofstyle has the collation utf8mb4_unicode_ci"},
+		"utf8mb4 COLLATE utf8mb4_bin ":       {"ofcustomoffline has the character set latin1"},
+	} {
+		t.Run(charset, func(t *testing.T) {
+			cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET "+charset), oldRows[0])...)
+			warnings := open(t, cfg).Report().Warnings
+			for _, w := range want {
+				if !slices.ContainsFunc(warnings, func(got string) bool { return strings.Contains(strings.ReplaceAll(got, "utf8_", "utf8mb3_"), w) }) {
+					t.Errorf("no warning says %q:\n%s", w, strings.Join(warnings, "\n"))
+				}
+			}
+			raw := e.raw(t, cfg)
+			for _, w := range warnings {
+				if m := regexp.MustCompile(`\((ALTER TABLE [^,)]+)`).FindStringSubmatch(w); m != nil {
+					run(t, raw, m[1])
+				}
+			}
+			again := slices.DeleteFunc(open(t, cfg).Report().Warnings, func(w string) bool { return strings.HasPrefix(w, "sync_binlog") }) // of the server
+			equal(t, "after the conversions", fmt.Sprint(again), "[]")
+		})
+	}
+	// Our own tables, which somebody else has converted.
+	cfg := e.fresh(t)
+	open(t, cfg)
+	run(t, e.raw(t, cfg), "ALTER TABLE tlim_id CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "tlim_id has the collation utf8mb4_general_ci") || strings.Contains(w, "different") {
+		t.Error(w)
+	}
+}
+
+// TestStatementBinlog: a server that logs statements is refused with the remedy, before any table is made.
+func TestStatementBinlog(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t)
+	raw := e.raw(t, cfg)
+	var name, value string
+	if err := raw.QueryRow("SHOW VARIABLES LIKE 'log_bin'").Scan(&name, &value); err != nil || value != "ON" {
+		t.Skipf("the server has no binary log (%v): start it with scripts/mariadb start --log-bin yes", err)
+	}
+	statement := cfg
+	statement.DSN += "?binlog_format=STATEMENT" // as if the server's were that
+	if strings.Contains(cfg.DSN, "?") {
+		statement.DSN = cfg.DSN + "&binlog_format=STATEMENT"
+	}
+	for _, mode := range []string{"auto", "check", "off"} {
+		statement.Migrate = mode
+		_, err := store.Open(ctx, statement)
+		if err == nil || !strings.Contains(err.Error(), "binlog_format is STATEMENT") || !strings.Contains(err.Error(), "SET GLOBAL binlog_format = 'ROW'") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+	equal(t, "tables", len(tableNames(t, raw, "SHOW TABLES")), 0)
+	for _, format := range []string{"MIXED", "ROW"} {
+		statement.DSN = strings.Replace(statement.DSN, "STATEMENT", format, 1)
+		statement.Migrate = "auto"
+		s, epoch := owned(t, statement)
+		apply(t, s, epoch, tell(len(format), "a", "b"))
+		statement.DSN = strings.Replace(statement.DSN, format, "STATEMENT", 1)
 	}
 }
 

@@ -64,6 +64,12 @@ type dialect struct {
 	// nothing of the migration is there.
 	lock func(ctx context.Context, conn *sql.Conn) (unlock func() error, err error)
 
+	// refuse names a setting of the server by which nothing could be written, and its remedy; nil: there is none.
+	refuse func(ctx context.Context, db querier) (why string, err error)
+
+	// convert says how a table gets columns that hold every character and tell all texts apart.
+	convert func(table string) string
+
 	// advise names settings of the server that endanger what was acknowledged.
 	advise func(ctx context.Context, db querier) ([]string, error)
 }

@@ -33,7 +33,11 @@ var mysqlDialect = dialect{
 	uncommitted: uncommittedMySQL,
 	catalogue:   catalogueMySQL,
 	lock:        lockMySQL,
-	advise:      adviseMySQL,
+	refuse:      refuseMySQL,
+	convert: func(table string) string {
+		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table"
+	},
+	advise: adviseMySQL,
 }
 
 // openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.
@@ -235,6 +239,22 @@ func lockMySQL(ctx context.Context, conn *sql.Conn) (func() error, error) {
 		conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")") // a connection that is lost has none
 		return nil
 	}, nil
+}
+
+// refuseMySQL: the statements of InnoDB cannot be logged by their text at READ COMMITTED (error 1665 at the first row), where a replica
+// would find other rows than they did.
+func refuseMySQL(ctx context.Context, db querier) (why string, err error) {
+	set := map[string]string{}
+	err = each(ctx, db, `SHOW SESSION VARIABLES WHERE Variable_name IN ('log_bin', 'sql_log_bin', 'binlog_format')`, func(scan scanner) error {
+		var name, value text
+		err := scan(&name, &value)
+		set[strings.ToLower(string(name))] = strings.ToUpper(string(value))
+		return err
+	})
+	if err == nil && set["log_bin"] == "ON" && set["sql_log_bin"] != "OFF" && set["binlog_format"] == "STATEMENT" {
+		why = "the server's binlog_format is STATEMENT, with which no row can be written at READ COMMITTED; set it to ROW (SET GLOBAL binlog_format = 'ROW', and binlog_format = ROW in the server's configuration file)"
+	}
+	return why, err
 }
 
 func adviseMySQL(ctx context.Context, db querier) ([]string, error) {

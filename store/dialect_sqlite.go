@@ -32,6 +32,7 @@ var sqliteDialect = dialect{
 	uncommitted: uncommittedSQLite,
 	catalogue:   catalogueSQLite,
 	lock:        lockSQLite,
+	convert:     func(string) string { return "make the table anew without COLLATE" },
 	advise:      adviseSQLite,
 }
 

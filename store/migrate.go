@@ -118,11 +118,20 @@ type migration struct {
 	wrong []string // differences that nothing here may or can mend
 }
 
-// run compares (1), then goes through the tables (2), the columns (3), the indexes (4) and our own rows (5). Each step looks
+// run refuses a server on which nothing could be written, and then compares (1), then goes through the tables (2), the columns (3), the indexes (4) and our own rows (5). Each step looks
 // before it acts, so a run that was killed is finished by the next.
 func (m *migration) run(ctx context.Context) (err error) {
 	if m.parts, err = schema(m.s.dialect.name); err != nil {
 		return err
+	}
+	if m.s.dialect.refuse != nil {
+		why, err := m.s.dialect.refuse(ctx, m.conn)
+		if err == nil && why != "" {
+			return errors.New(why)
+		}
+		if err != nil {
+			return m.s.fail(err)
+		}
 	}
 	if m.auto {
 		unlock, failed := m.s.dialect.lock(ctx, m.conn)
@@ -210,6 +219,7 @@ func (m *migration) shapes(context.Context) error {
 			m.adopt(t, info)
 		}
 	}
+	m.s.report.Warnings = append(m.s.report.Warnings, conversions(m.have, m.s.dialect.convert)...)
 	return nil
 }
 
@@ -250,7 +260,6 @@ var integers = map[string]bool{"int": true, "bigint": true, "mediumint": true, "
 // adopt takes a table's lengths as they are, and names what it cannot hold.
 func (m *migration) adopt(t table, info *tableInfo) {
 	sh := m.s.shapes[t.name]
-	charset := ""
 	for i, c := range t.columns {
 		have := info.columns[c.name]
 		if !slices.Contains(whole, have.charset) {
@@ -262,17 +271,6 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		if c.name == "body" && have.length > 0 {
 			m.warn("%s.body holds %d characters: longer messages are refused (ALTER TABLE %s MODIFY body mediumtext)", t.name, have.length, t.name)
 		}
-		if have.charset != "" && have.charset != "utf8mb4" {
-			charset = have.charset
-		}
-	}
-	if charset != "" {
-		lost := "emoji"
-		if !strings.HasPrefix(charset, "utf8") {
-			lost = "Chinese and emoji"
-		}
-		m.warn("%s has the character set %s: messages with %s are refused until it is converted (ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4, which locks the table)",
-			t.name, charset, lost, t.name)
 	}
 	first := t.columns[0].name
 	if have := info.columns[first]; integers[have.kind] && (first == "id_" || first == "style_id") {
@@ -312,11 +310,15 @@ func (m *migration) indexes(ctx context.Context) error {
 			}
 			empty[p.table] = !found
 		}
+		statement := p.sql
+		if info := m.have[p.table]; info != nil && !info.exact(p.columns) && isDeployed(table{name: p.table}) {
+			statement = strings.Replace(statement, "UNIQUE ", "", 1) // it would take two ids for one
+		}
 		if !empty[p.table] {
 			m.s.report.Missing = append(m.s.report.Missing, strings.Replace(p.sql, "UNIQUE ", "", 1))
 			continue
 		}
-		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
+		if _, err := m.conn.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("create index %s: %w", p.name, m.s.fail(err))
 		}
 		if m.have[p.table] != nil {
