@@ -60,6 +60,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		begin(m.refused, string(code))
 	}
 	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
+	for _, of := range []string{"group", "notice"} {
+		m.skipped.WithLabelValues(of, string(SkipUnknown)) // is there from the start: see the guide's alarms
+	}
 	begin(m.directory.accounts, "made", "found", "removed", "failed")
 	s.outbox.watch(f, m.pushes)
 	if s.cfg.ServerReceipts == "requested" {

@@ -155,6 +155,10 @@ func TestAdoptedCharacterSets(t *testing.T) {
 		!strings.Contains(w, "ofcustomoffline has the character set latin1: messages with Chinese") {
 		t.Errorf("warnings: %s", w)
 	}
+	if d := s.Report().Degraded; len(d) != 1 || !strings.HasPrefix(d[0], "ofcustomoffline has the character set latin1: every Chinese message to somebody whose phone is away is refused") ||
+		!strings.Contains(d[0], "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin") {
+		t.Errorf("degraded: %q", d)
+	}
 	chinese := say(1, "z", "g", "汉字")
 	chinese.Pending = []store.Pending{waiting(chinese.Message, "l")}
 	emoji := say(2, "z", "g", "😀")

@@ -23,6 +23,7 @@ type Report struct {
 	Created  []string // tables made by this Open
 	Added    []string // columns added to adopted tables, and indexes made on empty ones
 	Missing  []string // the statements that make the missing indexes of adopted tables
+	Degraded []string // what is refused although it is everyday's, and the remedy; the worst first
 	Warnings []string // what cannot be stored, or could be lost, and the remedy
 }
 
@@ -102,6 +103,9 @@ func (s *Store) logReport() {
 	}
 	if len(r.Missing) > 0 {
 		s.log.Warn("indexes are missing, reads will be slow until these statements have been run", "statements", strings.Join(r.Missing, "; "))
+	}
+	for _, w := range r.Degraded {
+		s.log.Error("database: " + w)
 	}
 	for _, w := range r.Warnings {
 		s.log.Warn("database: " + w)
@@ -214,6 +218,7 @@ func (m *migration) compare(ctx context.Context) error {
 }
 
 func (m *migration) shapes(context.Context) error {
+	m.s.report.Degraded = refusals(m.have)
 	for _, t := range allTables() {
 		if info := m.have[t.name]; info != nil {
 			m.adopt(t, info)

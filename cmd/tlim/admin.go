@@ -11,10 +11,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// health is the answer of /readyz. Ready is true when every part is; Reasons has one sentence for each that is not.
+// health is the answer of /readyz. Ready is true when every part is; Reasons has one sentence for each that is not. Degraded says that
+// something is refused or wrong although all parts are ready; Warnings has a sentence for each such thing, the worst first, and then for
+// what else was found at the start.
 type health struct {
 	Ready    bool     `json:"ready"`
 	Reasons  []string `json:"reasons"`
+	Degraded bool     `json:"degraded"`
+	Warnings []string `json:"warnings"`
 	Link     part     `json:"link"`     // the stream to the server
 	Database part     `json:"database"` // does it answer
 	Messages part     `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
@@ -30,6 +34,9 @@ type part struct {
 
 func (h *health) conclude() {
 	h.Reasons = []string{}
+	if h.Warnings == nil {
+		h.Warnings = []string{}
+	}
 	for _, p := range []part{h.Link, h.Database, h.Messages} {
 		if !p.OK && p.Text != "" {
 			h.Reasons = append(h.Reasons, p.Text)

@@ -70,6 +70,11 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.onStop("database", func(context.Context) error { return db.Close() })
+	if stored, err := db.State(ctx); err == nil { // else the parts find that the database went away
+		if text := clockAhead(stored, time.Now()); text != "" {
+			a.log.Error("the stored clock runs ahead of this machine's", "text", text)
+		}
+	}
 
 	// 3. the parts
 	in := &switchboard{}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // health says which parts are ready. It asks the database, within the time of ctx.
@@ -26,11 +27,16 @@ func (a *App) health(ctx context.Context) (h health) {
 		h.Link.Text = "link: " + status.Text
 	}
 	// 2. the database, asked now: one that went away while nothing was written is known to nobody yet
-	if err := a.store.Ping(ctx); err != nil {
+	stored, err := a.store.State(ctx)
+	if err != nil {
 		h.Database = part{State: "away", Text: fmt.Sprintf("database: %v", err)}
 	} else {
 		h.Database = part{OK: true, State: "up"}
 	}
+	report := a.store.Report()
+	h.Warnings = degraded(report, stored, time.Now())
+	h.Degraded = len(h.Warnings) > 0
+	h.Warnings = append(h.Warnings, report.Warnings...)
 	// 3. messages
 	switch err := a.service.Ready(); {
 	case a.stopping.Load():
@@ -58,5 +64,9 @@ func (a *App) alive() string {
 	case err != nil:
 		return err.Error()
 	}
-	return "linked to " + a.cfg.XMPP.Server + " as " + a.cfg.XMPP.Component
+	text := "linked to " + a.cfg.XMPP.Server + " as " + a.cfg.XMPP.Component
+	if refused := a.store.Report().Degraded; len(refused) > 0 {
+		text += "; degraded: " + refused[0]
+	}
+	return text
 }

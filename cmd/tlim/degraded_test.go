@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// What refuses everyday's messages comes before what else is wrong.
+func TestDegraded(t *testing.T) {
+	now := time.UnixMilli(1_764_000_000_000)
+	report := store.Report{Degraded: []string{"the queue", "the messages"}, Warnings: []string{"other"}}
+	for _, c := range []struct {
+		state store.State
+		ahead bool
+	}{
+		{store.State{}, false}, {store.State{Clock: now.UnixMilli(), Delivered: now.UnixMilli()}, false}, {store.State{Clock: now.Add(59 * time.Second).UnixMilli()}, false},
+		{store.State{Clock: now.Add(3 * time.Hour).UnixMilli()}, true}, {store.State{Delivered: now.Add(3 * time.Hour).UnixMilli()}, true}, {store.State{Settled: now.Add(3 * time.Hour).UnixMilli()}, true},
+	} {
+		got := degraded(report, c.state, now)
+		if !slices.Equal(got[:2], report.Degraded) || (len(got) == 3) != c.ahead || len(report.Degraded) != 2 {
+			t.Errorf("%+v: %q", c.state, got)
+		}
+		if c.ahead && (!strings.Contains(got[2], "3h0m0s ahead of this machine's (2025-11-24 16:00:00)") || !strings.Contains(got[2], "UPDATE tlim_state SET clock = 1764000000000,")) {
+			t.Errorf("%q", got[2])
+		}
+	}
+}
+
+// A stored clock that runs ahead is named at the start and by /readyz, and what they advise ends it.
+func TestStoredClockAhead(t *testing.T) {
+	cfg, dir := Default(), t.TempDir()
+	cfg.XMPP.Domain, cfg.XMPP.Component, cfg.XMPP.Server = "im.test", "tlim.im.test", freeAddr(t)
+	cfg.Store.DSN.reveal(dir + "/tlim.db")
+	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", Path(dir+"/tlim.key"), Path(dir+"/files"), "127.0.0.1:0"
+	look := func() (h health, log string) {
+		t.Helper()
+		var said lockedBuffer
+		app := New(cfg, slog.New(slog.NewTextHandler(&said, nil)))
+		if err := app.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h = app.health(t.Context())
+		if err := app.Stop(20 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		return h, said.String()
+	}
+	run := func(statement string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", dir+"/tlim.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	const named = "the stored clock runs ahead of this machine's"
+	if h, log := look(); h.Degraded || len(h.Warnings) > 0 || strings.Contains(log, named) {
+		t.Fatalf("a new database: %+v\n%s", h, log)
+	}
+	future := time.Now().Add(90 * 24 * time.Hour).UnixMilli()
+	run(fmt.Sprintf("UPDATE tlim_state SET clock = %d, delivered = %d, settled = %d", future, future, future))
+	run(fmt.Sprintf("INSERT INTO ofmessage (id_, msg_id, msg_time) VALUES ('1', 'm1', '%d')", future))
+	h, log := look()
+	if !h.Degraded || len(h.Warnings) != 1 || !h.Database.OK || strings.Count(log, named) != 1 || !strings.Contains(h.Warnings[0], "2160h0m0s ahead") {
+		t.Fatalf("%+v\n%s", h, log)
+	}
+	_, advice, found := strings.Cut(h.Warnings[0], "stop tlim and run: ")
+	if !found {
+		t.Fatal(h.Warnings)
+	}
+	for statement := range strings.SplitSeq(advice, "; ") {
+		run(statement)
+	}
+	if h, log := look(); h.Degraded || strings.Contains(log, named) {
+		t.Errorf("after what was advised: %+v\n%s", h, log)
+	}
+}
