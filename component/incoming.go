@@ -47,10 +47,14 @@ func (s *Service) decode(it *item) error {
 			m.ack = c.Attr("ack") == "1"
 			m.ext = extension(c)
 		case c.Name == "received" && c.Space == nsReceipts:
-			m.confirmed = c.Attr("id")
+			if id := c.Attr("id"); len(id) <= 4*maxID { // a longer one is none of ours
+				m.confirmed = id
+			}
 			other = true
 		case c.Space == nsChatStates, c.Space == nsMarkers:
-			m.signal = appendSignal(m.signal, c)
+			if signal := appendSignal(m.signal, c); len(signal) <= maxSignal {
+				m.signal = signal
+			}
 			other = true
 		case !isClientSpace(c.Space):
 			other = true
@@ -168,6 +172,9 @@ func wellFormed(element []byte) bool {
 		}
 	}
 }
+
+// maxSignal bounds what one stanza has us pass on, in bytes. A chat state with a marker has 200.
+const maxSignal = 1 << 10
 
 // appendSignal renders a chat state (XEP-0085) or a marker (XEP-0333) anew: nothing of the sender's markup is passed on.
 func appendSignal(b []byte, c stanza.Child) []byte {

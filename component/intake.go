@@ -103,6 +103,9 @@ func (s *Service) stranger(st stanza.Stanza, err error) {
 	}
 }
 
+// maxStanzaID bounds the ids of stanzas that go back in answers and on with signals, in bytes. Clients make 10 to 40.
+const maxStanzaID = 1 << 10
+
 func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 	switch {
 	case st.Type == "error" || st.Type == "groupchat" || st.Type == "headline":
@@ -114,6 +117,9 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 	case from.Domain == s.cfg.Component || from.Local == "" && from.Domain == s.cfg.Server:
 		s.metrics.ignored.WithLabelValues("own").Inc()
 		return
+	}
+	if len(st.ID) > maxStanzaID {
+		st.ID = ""
 	}
 	// Here and not when its turn comes: by then the device may have said that it is gone.
 	s.presence.heard(from, nil, 0)

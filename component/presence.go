@@ -49,6 +49,9 @@ type presence struct {
 	asked    time.Time           // when the newest snapshot was asked for
 	period   time.Duration       // between snapshots, as it is stretched now
 	changes  []presenceChange
+	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
+	comings  map[string]int      // mobiles that came since the time below, by local part
+	since    time.Time
 	wake     chan struct{} // room for one: something is in changes
 }
 
@@ -59,7 +62,8 @@ type presenceChange struct {
 }
 
 func newPresence(domain string, now func() time.Time) *presence {
-	return &presence{domain: domain, now: now, users: map[string][]Device{}, wake: make(chan struct{}, 1)}
+	return &presence{domain: domain, now: now, users: map[string][]Device{}, queued: map[string]struct{}{}, comings: map[string]int{},
+		wake: make(chan struct{}, 1)}
 }
 
 func isMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
@@ -99,6 +103,14 @@ func available(devices []Device) (mobile, web bool) {
 	return mobile, web
 }
 
+// maxDevices bounds the devices of one user that are known: each gets a copy of each message, and a client can log in as often as
+// it likes. More are as if they were not there.
+const maxDevices = 100
+
+// maxComings is of how many mobiles of one user the conveyor is told in a second that they have come: each has what waits read
+// and sent. Those beyond are known, and what waits for them is a row, so their clients' getOffline has it.
+const maxComings = 10
+
 // maxHeard bounds the devices of one user on a server without snapshots: nobody tells of those that leave, clients make a new
 // resource at each login, and to each that is known a copy is sent.
 const maxHeard = 16
@@ -126,6 +138,9 @@ func (p *presence) heard(jid stanza.JID, show *string, priority int) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if list := p.users[jid.Local]; len(list) >= maxDevices && !slices.ContainsFunc(list, func(old Device) bool { return old.Full == d.Full }) {
+		return
+	}
 	p.put(jid.Local, d, true)
 	if list := p.users[jid.Local]; !p.complete && len(list) > maxHeard {
 		silent := slices.MinFunc(list, func(a, b Device) int { return a.heard.Compare(b.heard) }).Full
@@ -182,12 +197,32 @@ func (p *presence) remove(local string, match func(Device) bool) {
 	}
 }
 
+// changed notes a change once until it is taken, however often it happens: nothing bounds how often a client comes and goes. The
+// caller holds mu.
 func (p *presence) changed(c presenceChange) {
+	key := c.local
+	if c.came != nil {
+		key = c.came.Full
+	}
+	if _, twice := p.queued[key]; twice || c.came != nil && !p.mayCome(c.local) {
+		return
+	}
+	p.queued[key] = struct{}{}
 	p.changes = append(p.changes, c)
 	select {
 	case p.wake <- struct{}{}:
 	default:
 	}
+}
+
+// mayCome counts a mobile that came; false when too many of its user's have in this second.
+func (p *presence) mayCome(local string) bool {
+	if now := p.now(); now.Sub(p.since) >= time.Second {
+		p.since = now
+		clear(p.comings)
+	}
+	p.comings[local]++
+	return p.comings[local] <= maxComings
 }
 
 // takeChanges hands over what came and went since the last call, in order.
@@ -196,6 +231,7 @@ func (p *presence) takeChanges() []presenceChange {
 	defer p.mu.Unlock()
 	taken := p.changes
 	p.changes = nil
+	clear(p.queued)
 	return taken
 }
 
@@ -204,7 +240,9 @@ func (p *presence) giveBack(changes []presenceChange) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
-		if slices.ContainsFunc(p.users[c.local], func(d Device) bool { return d.Full == c.came.Full }) {
+		_, again := p.queued[c.came.Full]
+		if !again && slices.ContainsFunc(p.users[c.local], func(d Device) bool { return d.Full == c.came.Full }) {
+			p.queued[c.came.Full] = struct{}{}
 			p.changes = append(p.changes, c)
 		}
 	}
@@ -216,13 +254,14 @@ func (p *presence) forget() {
 	defer p.mu.Unlock()
 	p.users = map[string][]Device{}
 	p.changes = nil
+	clear(p.queued)
 	p.complete = false
 	p.asked = time.Time{}
 }
 
-// merge takes a snapshot that was asked for at asked. A device that we heard of after that is kept even when the snapshot
+// merge takes a snapshot that was asked for at asked, and says which users have more than maxDevices in it. A device that we heard of after that is kept even when the snapshot
 // lacks it: the snapshot may be older. The devices of a connection's first snapshot are no news: replay serves them.
-func (p *presence) merge(sessions []Session, asked time.Time) {
+func (p *presence) merge(sessions []Session, asked time.Time) (crowded []string) {
 	seen := make(map[string][]Device, len(sessions))
 	for _, s := range sessions {
 		if s.JID.Domain != p.domain || s.JID.Local == "" || s.JID.Resource == "" {
@@ -234,6 +273,12 @@ func (p *presence) merge(sessions []Session, asked time.Time) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for local, listed := range seen {
+		if len(listed) > maxDevices {
+			seen[local] = p.fewer(local, listed)
+			crowded = append(crowded, local)
+		}
+	}
 	for local := range p.users {
 		listed := seen[local]
 		p.remove(local, func(d Device) bool {
@@ -249,6 +294,25 @@ func (p *presence) merge(sessions []Session, asked time.Time) {
 	}
 	p.complete = true
 	p.asked = asked
+	return crowded
+}
+
+// fewer leaves maxDevices of a list, those that are known already before others, so that the same stay. The caller holds mu.
+func (p *presence) fewer(local string, listed []Device) []Device {
+	known := make(map[string]bool, len(p.users[local]))
+	for _, d := range p.users[local] {
+		known[d.Full] = true
+	}
+	slices.SortFunc(listed, func(a, b Device) int {
+		if known[a.Full] != known[b.Full] {
+			if known[a.Full] {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Full, b.Full)
+	})
+	return listed[:maxDevices]
 }
 
 // asof says when the newest snapshot was asked for; zero when there is none.
@@ -267,7 +331,11 @@ type watcher struct {
 	learn    func(locals []string) // users seen; must not block
 	request  chan struct{}         // room for one: a fresh snapshot is wanted
 	failed   bool
+	crowded  time.Time // when the log last named users with too many devices
 }
+
+// crowdedPause lies between two lines about users with too many devices.
+const crowdedPause = 10 * time.Minute
 
 // snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
 const snapshotTimeout = 10 * time.Second
@@ -331,7 +399,12 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 			w.log.Info("presence snapshots work again")
 			w.failed = false
 		}
-		w.table.merge(sessions, asked)
+		if crowded := w.table.merge(sessions, asked); len(crowded) > 0 && asked.Sub(w.crowded) >= crowdedPause {
+			w.crowded = asked
+			slices.Sort(crowded)
+			w.log.Warn("users have more sessions than messages are copied to; those beyond get nothing", "most", maxDevices, "users", len(crowded),
+				"for example", strings.Join(crowded[:min(len(crowded), unaskedNames)], ", "))
+		}
 		locals := make([]string, 0, len(sessions))
 		for _, s := range sessions {
 			if s.JID.Domain == w.table.domain && s.JID.Local != "" {
