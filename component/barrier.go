@@ -17,8 +17,8 @@ type barrier struct {
 
 const barrierSpacing = 50 * time.Millisecond
 
-// ask sends a barrier when one is due. All messages up to s.clock.last must have been handed to the sender. It belongs to
-// the conveyor.
+// ask sends a barrier when one is due. All messages up to s.clock.last must have been handed to the sender or to the backlog. It
+// belongs to the conveyor.
 func (b *barrier) ask(s *Service, sent bool) {
 	now := s.now()
 	b.mu.Lock()
@@ -31,8 +31,8 @@ func (b *barrier) ask(s *Service, sent bool) {
 	life := b.life
 	b.mu.Unlock()
 
-	at, connection := s.clock.last, s.readyOn
-	s.clock.floor = at // what comes after must not hide at or below the position that this one proves
+	at, connection := s.backlog.position(s.clock.last), s.readyOn
+	s.clock.floor = max(s.clock.floor, at) // what comes after must not hide at or below the position that this one proves
 	s.sender.Barrier(func(err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

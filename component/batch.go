@@ -35,6 +35,9 @@ type batch struct {
 	accepted  []*item
 	refused   []refusal
 	deliver   []stanza.Delivery
+	ways      []way // of deliver, one for each
+	rows      int   // queue rows that its messages make
+	copies    int   // that they make, in cost
 	owe       []owing
 	acks      []ack
 	moved     map[store.ChatKey]int64 // list entries and groups touched by this batch
@@ -262,7 +265,12 @@ const formerTime = 24 * time.Hour
 
 // decide asks the kinds, in order. errLookFirst, in a trusting batch, says that all of it has to be decided anew.
 func (b *batch) decide(ctx context.Context) error {
-	for _, it := range b.items {
+	for i, it := range b.items {
+		if i > 0 && !b.bare && (b.rows >= batchRows || b.copies >= batchCost) { // more than it was taken for
+			b.s.giveBack(b.items[i:])
+			b.items = b.items[:i]
+			return nil
+		}
 		var err error
 		if it.call != nil {
 			err = it.call.plan(ctx, b)
@@ -297,7 +305,7 @@ func (b *batch) comings(ctx context.Context) {
 			continue
 		}
 		seen[full] = true
-		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < catchUpSpacing {
+		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < s.spacing || len(b.came) >= catchUpDevices || b.copies >= batchCost {
 			later = append(later, change)
 			continue
 		}
@@ -312,7 +320,11 @@ const (
 	// client can come and go a thousand times a second.
 	catchUpSpacing = time.Second
 	caughtUp       = 10_000 // devices that are remembered for it
+	catchUpDevices = 100    // in one batch: a whole company comes at nine
 )
+
+// batchRows bounds the queue rows of a batch, unless its first message alone makes more.
+const batchRows = 2000
 
 // errLookFirst: a trusting batch has met an id twice, or would refuse what may be a retry.
 var errLookFirst = errors.New("the id has to be looked up")
@@ -325,7 +337,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof, _ := s.presence.asof()
 	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
-		s.owed.tick(b.now, asof, s.presence.known())
+		s.owed.tick(b.now, asof, s.presence.known(), s.delivered.Load())
 		s.ticked = b.now
 	}
 	var not func(store.Pending) bool
@@ -340,6 +352,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		}
 		b.changes = append(b.changes, store.Change{Pending: b.owedRows})
 	}
+	_, s.rowsWait = s.owed.counts()
 	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {
 		var learn []store.User
 		known, err := s.users.lookup(ctx, b.unseen)
@@ -393,10 +406,21 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 			m.To = row.Owner // the row names the peer or the group there
 		}
 		text := rebuild(m, s.cfg.ArrayBodies)
-		b.deliver = append(b.deliver, stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),
+		conversation := row.SessionID
+		if kind.scope != scopeGroup {
+			conversation = chatName(change.local, newPerson(row.SessionID, s.cfg.Server).Local)
+		}
+		b.send(stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),
 			Payload: renderPayload(text, nil, own && kind.async, kind.confirm && !own),
-			To:      []stanza.Target{{JID: change.came.Full, Private: true}}})
+			To:      []stanza.Target{{JID: change.came.Full, Private: true}}}, way{conversation: conversation}) // the rows stay
 	}
+}
+
+// send adds a delivery.
+func (b *batch) send(d stanza.Delivery, w way) {
+	b.deliver = append(b.deliver, d)
+	b.ways = append(b.ways, w)
+	b.copies += len(d.To) * weightOf(len(d.Payload))
 }
 
 // writes says whether there is anything to commit.
@@ -451,18 +475,7 @@ func (b *batch) finish(ctx context.Context) {
 		s.unasked.tell(sent)
 	}
 	if s.ready && s.connection.Load() == s.readyOn {
-		if len(b.deliver) > 0 {
-			if err := s.sender.Deliver(ctx, b.deliver); err != nil {
-				s.ready = false // the next Up delivers again
-			} else {
-				n := 0
-				for i := range b.deliver {
-					n += len(b.deliver[i].To)
-				}
-				s.metrics.copies.Add(float64(n))
-				s.pace.sent(s.sender, n)
-			}
-		}
+		s.handOver(ctx, b.deliver, b.ways)
 		if s.ready {
 			s.barrier.ask(s, len(b.deliver) > 0 || len(b.changes) > 0)
 		}

@@ -13,7 +13,7 @@ import (
 const (
 	batchItems = 128     // databases.md: the knee of the multi-row statements
 	batchBytes = 1 << 20 //
-	owedRows   = 1000    // rows that one batch takes over from memory, or half of them
+	owedRows   = 1000    // rows that one batch takes over from memory, or twice that
 	learnUsers = 500     // users that one batch learns
 	tickPeriod = 250 * time.Millisecond
 	storeTime  = 5 * time.Second // of one read or write; the queue holds what comes meanwhile
@@ -26,7 +26,7 @@ func (s *Service) convey(ctx, work context.Context) error {
 	ticker := time.NewTicker(tickPeriod)
 	defer ticker.Stop()
 	for {
-		items, stopped := s.collect(ctx, ticker.C)
+		items, stopped := s.collect(ctx, work, ticker.C)
 		if stopped {
 			return s.drain(work)
 		}
@@ -39,76 +39,57 @@ func (s *Service) convey(ctx, work context.Context) error {
 	}
 }
 
-// collect waits for work and takes what is there: no timer holds a message back. An empty list is a tick.
-func (s *Service) collect(ctx context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
-	first := s.held
-	s.held = nil
-	if first == nil {
-		select { // what must happen before any message
-		case <-s.linkEvents:
-			s.linkChanged(ctx)
-		default:
-		}
-		for first == nil {
-			queue := s.intake.queue
-			if !s.impatient && s.pace.full() && len(queue) < batchItems {
-				queue = nil // until there is room, or the next tick
-			}
-			select {
-			case <-ctx.Done():
-				return nil, true
-			case <-s.linkEvents:
-				s.linkChanged(ctx)
-				return nil, false
-			case <-tick:
-				s.impatient = true
-				return nil, false
-			case <-s.presence.wake:
-				return nil, false
-			case <-s.users.wake:
-				return nil, false
-			case <-s.pace.room:
-			case first = <-queue:
-			}
-		}
-		s.impatient = false
+// collect waits for work and takes what is there. An empty list is a tick. Copies that wait for the server are handed over meanwhile.
+func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
+	select { // what must happen before any message
+	case <-s.linkEvents:
+		s.linkChanged(ctx)
+	default:
 	}
-	return s.fill(first), false
-}
-
-// fill adds what waits to a batch that begins with first. An item that must begin a batch of its own is held for the next.
-func (s *Service) fill(first *item) []*item {
-	items := make([]*item, 0, batchItems)
-	bytes := int64(0)
-	for it := first; ; {
-		if it.call == nil && it.msg.env == nil {
-			if err := s.read(it); err != nil {
-				s.refuse(it, err)
-				s.intake.release(it)
-				it = nil
+	var hurry <-chan time.Time
+	for {
+		s.arrange()
+		s.intake.arranged.unpark(s.mayGo)
+		hold := !s.impatient && s.inFlight.busy() && s.intake.arranged.ready < batchItems
+		if !hold {
+			if items := s.fill(); len(items) > 0 {
+				s.impatient = false
+				return items, false
 			}
+		} else if hurry == nil && s.intake.arranged.ready > 0 && !s.backlog.empty() {
+			timer := time.NewTimer(holdTime)
+			defer timer.Stop()
+			hurry = timer.C
 		}
-		if it != nil {
-			if len(items) > 0 && it.first() {
-				s.held = it
-				return items
-			}
-			items = append(items, it)
-			bytes += it.size
-			if it.call != nil && it.call.alone {
-				return items
-			}
-		}
-		if len(items) >= batchItems || bytes >= batchBytes {
-			return items
+		if s.rowsWait > 2*owedRows && s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
+			return nil, false
 		}
 		select {
-		case it = <-s.intake.queue:
-		default:
-			return items
+		case <-ctx.Done():
+			return nil, true
+		case <-s.linkEvents:
+			s.linkChanged(ctx)
+			return nil, false
+		case <-tick:
+			s.impatient = true
+			return nil, false
+		case <-hurry:
+			s.impatient = true
+		case <-s.presence.wake:
+			return nil, false
+		case <-s.users.wake:
+			return nil, false
+		case <-s.inFlight.wake:
+			s.pump(work)
+		case it := <-s.intake.queue:
+			s.arrangeOne(it)
 		}
 	}
 }
+
+// holdTime is how long a message is held back for a larger batch while copies of large groups wait: until those are gone the server
+// is always busy, and there is no better moment.
+const holdTime = 20 * time.Millisecond
 
 // first says whether an item must begin a batch.
 func (it *item) first() bool {
@@ -124,10 +105,9 @@ func (s *Service) process(ctx context.Context, items []*item) error {
 }
 
 func (s *Service) processBatch(ctx context.Context, b *batch) error {
-	items := b.items
 	if err := b.look(ctx); err != nil {
 		s.noteStore(err)
-		s.refuseAll(items, err)
+		s.refuseAll(b.items, err)
 		return nil
 	}
 	if !b.bare {
@@ -136,6 +116,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	if err := b.decide(ctx); err != nil {
 		return s.again(ctx, b)
 	}
+	items := b.items
 	b.pushes(ctx)
 	if b.bare {
 		b.positions = s.persisted
@@ -320,10 +301,14 @@ func (s *Service) reject(it *item, err error) {
 // linkChanged follows the link. After it came up: the first presence snapshot, then what the server may have lost, then
 // the queue.
 func (s *Service) linkChanged(ctx context.Context) {
+	if s.ready && s.connection.Load() == s.readyOn { // it was lost and came up again before anybody looked
+		return
+	}
 	s.ready, s.replayAgain = false, false
 	s.replayed.Store(false)
 	s.barrier.reset()
-	s.pace.reset()
+	s.inFlight.reset()
+	s.backlog.clear()
 	s.link.Lock()
 	connection, first := s.connection.Load(), s.link.first
 	up := s.link.cancel != nil
@@ -361,30 +346,24 @@ func (s *Service) linkChanged(ctx context.Context) {
 func (s *Service) drain(ctx context.Context) error {
 	s.draining.Store(true)
 	for {
-		first := s.held
-		s.held = nil
-		if first == nil {
-			select {
-			case first = <-s.intake.queue:
-			default:
-			}
-		}
-		if first == nil {
+		s.arrange()
+		items := s.fill()
+		if len(items) == 0 {
 			break
 		}
-		if items := s.fill(first); len(items) > 0 {
-			if err := s.process(ctx, items); err != nil {
-				return err
-			}
+		if err := s.process(ctx, items); err != nil {
+			return err
 		}
 	}
 
 	// What was delivered must be known to have been routed before the position says so.
+	patience := time.NewTimer(s.cfg.ShutdownTimeout / 2) // the rest is for the last writes
+	defer patience.Stop()
+	s.flush(ctx, patience.C)
 	if s.ready && s.connection.Load() == s.readyOn {
 		routed := make(chan error, 1)
-		at := s.clock.last
+		at := s.backlog.position(s.clock.last)
 		s.sender.Barrier(func(err error) { routed <- err })
-		patience := time.NewTimer(s.cfg.ShutdownTimeout / 2) // the rest is for the last writes
 		select {
 		case err := <-routed:
 			if err == nil {
@@ -393,7 +372,6 @@ func (s *Service) drain(ctx context.Context) error {
 		case <-patience.C:
 		case <-ctx.Done():
 		}
-		patience.Stop()
 	}
 	s.owed.all()
 	for rows := s.owed.take(owedRows, nil); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows, nil) {
@@ -410,10 +388,8 @@ func (s *Service) drain(ctx context.Context) error {
 
 // turnAway answers what waits, at the end.
 func (s *Service) turnAway() {
-	if s.held != nil {
-		s.refuseAll([]*item{s.held}, ErrUnavailable)
-		s.held = nil
-	}
+	s.intake.arranged.each(func(it *item) { s.refuseAll([]*item{it}, ErrUnavailable) })
+	s.intake.arranged.clear()
 	for {
 		select {
 		case it := <-s.intake.queue:

@@ -29,7 +29,7 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 		return err
 	}
 	since := int64(0)
-	return s.erase(ctx, func(ctx context.Context, b *batch) ([]store.Erased, error) {
+	return s.erase(ctx, chatName(p.Local, q.Local), func(ctx context.Context, b *batch) ([]store.Erased, error) {
 		if since == 0 {
 			since = s.clock.last
 		}
@@ -40,7 +40,7 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 // eraseAuthors erases what members wrote in a group, in slices, before they are removed (sessions.purge_on_remove). After an
 // error the members are still there, so that repeating the call goes on.
 func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string) error {
-	return s.erase(ctx, func(ctx context.Context, b *batch) ([]store.Erased, error) {
+	return s.erase(ctx, groupID, func(ctx context.Context, b *batch) ([]store.Erased, error) {
 		g, err := b.mustFind(ctx, groupID)
 		if err != nil {
 			return nil, err
@@ -59,11 +59,11 @@ func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string
 	})
 }
 
-// erase takes what next names, slice by slice, until a slice is not full.
-func (s *Service) erase(ctx context.Context, next func(context.Context, *batch) ([]store.Erased, error)) error {
+// erase takes what next names of a conversation, slice by slice, until a slice is not full.
+func (s *Service) erase(ctx context.Context, about string, next func(context.Context, *batch) ([]store.Erased, error)) error {
 	for {
 		var rows []store.Erased
-		err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) (err error) {
+		err := s.do(ctx, &call{alone: true, about: about, plan: func(ctx context.Context, b *batch) (err error) {
 			if rows, err = next(ctx, b); err == nil && len(rows) > 0 {
 				b.changes = append(b.changes, store.Change{Erase: rows})
 			}

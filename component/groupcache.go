@@ -98,6 +98,12 @@ func (c *groupCache) get(ctx context.Context, s Store, ids []string) (map[string
 	return found, nil
 }
 
+// peek returns a group from the cache, however old it is there; nil when it is not.
+func (c *groupCache) peek(id string) *group {
+	g, _ := c.lru.Peek(id)
+	return g
+}
+
 func (c *groupCache) build(row store.Group, members []store.Member) *group {
 	g := &group{Group: row, owner: newPerson(row.Owner, c.domain), loaded: c.now(), rows: members,
 		members: make([]person, 0, len(members)), index: make(map[string]int, len(members))}

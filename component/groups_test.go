@@ -801,6 +801,8 @@ func TestWithoutSnapshots(t *testing.T) {
 	if got := addresses(d, "m2"); got != "lisi@im.test zhangsan@im.test/p" {
 		t.Errorf("m2 went to %s", got)
 	}
+	h.clock.move(barrierSpacing)
+	h.sync() // it is known to be routed
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: "lisi@im.test/p", To: testComponent})

@@ -44,6 +44,8 @@ type harness struct {
 	logged  io.Writer
 	metered *prometheus.Registry
 	after   func(time.Duration) <-chan time.Time // of the outbox
+	link    Sender                               // nil: sender
+	tune    func(*Service)                       // before it runs
 }
 
 // testClock stands still until it is moved.
@@ -162,6 +164,7 @@ type recordingStore struct {
 	guilty    func(store.Change) error
 	commit    func(commit func() error) error // instead of the plain commit of a batch with changes
 	committed func() error                    // before Committed answers
+	applied   func([]store.Change)            // after a commit
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
 	refresh   func([]store.Member) error      // before Refresh writes
@@ -249,6 +252,9 @@ func (r *recordingStore) Apply(ctx context.Context, epoch int64, pos store.Posit
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.changes = append(r.changes, changes...)
+			if r.applied != nil {
+				r.applied(changes)
+			}
 			if len(changes) > 0 {
 				r.batches++
 			}
@@ -318,7 +324,7 @@ func (f *fakeServer) Snapshot(context.Context) ([]Session, error) {
 func testConfig() Config {
 	return Config{Server: testServer, Component: testComponent, Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
 		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: Limits{Body: 64 << 10},
-		UserBurst: 1, Inflight: 1000, InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
+		UserBurst: 1, Inflight: 2000, InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
 }
 
 // start runs a Service on a fresh database with the users zhangsan, lisi, wangwu and zhaoliu in its directory.
@@ -377,9 +383,16 @@ func (h *harness) run(change func(*Config)) {
 	}
 	h.db, h.rec = db, &recordingStore{Store: db}
 	h.metered = prometheus.NewRegistry()
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: h.sender, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
+	link := h.link
+	if link == nil {
+		link = h.sender
+	}
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	if h.tune != nil {
+		h.tune(h.Service)
 	}
 	if h.outbox != nil && h.after != nil {
 		h.outbox.after = h.after
@@ -453,8 +466,18 @@ func (h *harness) halt() {
 // sync returns when everything that was queued before has been delivered.
 func (h *harness) sync() {
 	h.t.Helper()
-	for range 2 { // the first is answered at its commit, the second after the deliveries of the first
+	for n := 0; n < 2 || h.intake.items.Load() > 0; n++ { // calls pass messages that wait; the first is answered at its commit, the second after the deliveries of the first
 		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, ErrUnavailable) { // tests break the database
+			h.t.Fatal(err)
+		}
+	}
+}
+
+// turns lets the conveyor come round n times, whatever waits. What was posted before is sorted by then.
+func (h *harness) turns(n int) {
+	h.t.Helper()
+	for range n {
+		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil {
 			h.t.Fatal(err)
 		}
 	}

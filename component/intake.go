@@ -22,6 +22,8 @@ type item struct {
 	copied  bool     // a packet copy of a message to D: no answers, and the server delivered it itself
 	debited bool     // it was counted for more than 1: its own debt does not refuse it
 	charged bool     // so were its receivers
+	key     string   // of the conversation, as far as it can be told before the decision; filled by arrange
+	cost    int      // of the decision and the copies, in copies; filled by arrange
 
 	// A call of the API.
 	call *call
@@ -32,6 +34,8 @@ type call struct {
 	first bool                                      // it begins a batch: it deletes rows
 	alone bool                                      // it is a batch of its own: it changes what others in the batch would have looked at before
 	size  int64                                     // bytes that it writes, about
+	about string                                    // the conversation that it changes: it is taken after the messages there that came before; or ""
+	cost  int                                       // rows and copies that it makes, about
 	plan  func(ctx context.Context, b *batch) error // may be asked again, for another batch, until one was committed
 	over  func(error)                               // nil, or called once with what done gets, whether the caller still waits or not; must not block
 	done  chan error
@@ -54,13 +58,19 @@ const knownSenders = 100_000
 type intake struct {
 	s       *Service
 	queue   chan *item
-	bytes   atomic.Int64
+	items   atomic.Int64 // messages that were taken and are not done with: in queue, arranged, or in a batch
+	bytes   atomic.Int64 // of them
 	senders *lru.Cache[string, *senderState]
+
+	// Of the conveyor goroutine alone.
+	arranged *fairQueue[*item]             // what was in queue, by conversation
+	told     *lru.Cache[string, time.Time] // groups that the log has told of
 }
 
 func newIntake(s *Service) *intake {
 	senders, _ := lru.New[string, *senderState](knownSenders) // fails for a size below 1 only
-	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), senders: senders}
+	told, _ := lru.New[string, time.Time](toldGroups)
+	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), senders: senders, arranged: newFairQueue[*item](), told: told}
 }
 
 // Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.
@@ -150,28 +160,36 @@ func (in *intake) offer(it *item) error {
 		return refuse(TryLater, tooFast)
 	}
 	if cfg.UserInflight > 0 && !it.copied && int(sender.inflight.Load()) >= cfg.UserInflight {
+		in.s.metrics.busy.WithLabelValues(busyUser).Inc()
 		return refuse(TryLater, "too many messages of this user wait, send it again later")
 	}
 	// Copies come in bursts of 5 s, and the copy link bounds them.
-	if in.bytes.Load()+it.size > cfg.InflightBytes {
-		return refuse(TryLater, "too much waits, send it again later")
+	if in.bytes.Load()+it.size > cfg.InflightBytes || in.items.Load() >= int64(cap(in.queue)) {
+		return in.tooMuch()
 	}
 	it.sender = sender
 	sender.inflight.Add(1)
+	in.items.Add(1)
 	in.bytes.Add(it.size)
 	select {
 	case in.queue <- it:
 		return nil
-	default:
+	default: // calls take room there as well
 		in.release(it)
-		return refuse(TryLater, "too much waits, send it again later")
+		return in.tooMuch()
 	}
+}
+
+func (in *intake) tooMuch() error {
+	in.s.metrics.busy.WithLabelValues(busyServer).Inc()
+	return refuse(TryLater, "the server is too busy, send it again later")
 }
 
 // release gives back what offer took; the conveyor calls it when it is through with an item.
 func (in *intake) release(it *item) {
 	if it.sender != nil {
 		it.sender.inflight.Add(-1)
+		in.items.Add(-1)
 		in.bytes.Add(-it.size)
 		it.sender = nil
 	}

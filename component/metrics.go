@@ -9,6 +9,7 @@ import (
 type metrics struct {
 	messages                                                                               *prometheus.CounterVec
 	refused                                                                                *prometheus.CounterVec
+	busy                                                                                   *prometheus.CounterVec
 	ignored                                                                                *prometheus.CounterVec
 	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed prometheus.Counter
 	commit                                                                                 prometheus.Histogram
@@ -37,6 +38,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m := &metrics{
 		messages:     vec("messages_total", "kind", "Messages taken in, by kind."),
 		refused:      vec("refused_total", "code", "Messages refused, by error code."),
+		busy:         vec("busy_total", "what", "Messages refused with error-013 because too much waited: of their conversation, of their user, or in all (server)."),
 		ignored:      vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
 		copies:       counter("copies_total", "Copies handed to the server."),
 		receipts:     counter("receipts_total", "Messages acknowledged by a server receipt."),
@@ -59,6 +61,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	for code := range conditions {
 		begin(m.refused, string(code))
 	}
+	begin(m.busy, busyConversation, busyUser, busyServer)
 	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
 	for _, of := range []string{"group", "notice"} {
 		m.skipped.WithLabelValues(of, string(SkipUnknown)) // is there from the start: see the guide's alarms
@@ -68,14 +71,25 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	if s.cfg.ServerReceipts == "requested" {
 		s.unasked = newUnasked(reg, s.log)
 	}
-	gauge("queue_items", "Messages and calls that wait.", func() float64 { return float64(len(s.intake.queue)) })
+	gauge("queue_items", "Messages that wait to be stored, or are being stored.", func() float64 { return float64(s.intake.items.Load()) })
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
+	gauge("in_flight_copies", "Copies handed to the server that it is not known to have routed.", func() float64 { l, _ := s.inFlight.counts(); return float64(l.copies) })
+	gauge("in_flight_bytes", "Bytes of them.", func() float64 { l, _ := s.inFlight.counts(); return float64(l.bytes) })
+	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.inFlight.counts(); return float64(bound) })
+	gauge("backlog_copies", "Copies of stored messages that wait for the server to route others.", func() float64 { return float64(s.backlog.copies.Load()) })
 	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })
 	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 { _, n := s.owed.counts(); return float64(n) })
 	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.count()) })
 	return m
 }
+
+// What was too busy, as a metric has it.
+const (
+	busyConversation = "conversation"
+	busyUser         = "user"
+	busyServer       = "server"
+)
 
 // begin makes the series of these values, at 0: an alarm on an increase does not see one that begins with 1.
 func begin(counts *prometheus.CounterVec, values ...string) {

@@ -12,7 +12,7 @@ import (
 type owedMessage struct {
 	row  store.Pending // what a queue row of it looks like, without ID, Owner and Status
 	time int64         // its place in the order: msg_time, or the clock's value for kinds that are not stored
-	sent time.Time     // when its copies went out
+	sent time.Time     // when its copies went out; zero while some wait for the server
 	open int           // copies not settled
 	gone bool          // revoked: no row is wanted any more
 }
@@ -84,6 +84,15 @@ func (o *owed) owe(m *owedMessage, to []owedTo, sent time.Time) {
 		o.order = append(o.order, m)
 		o.bytes += m.size()
 	}
+}
+
+// hold notes that copies of a message wait for the server; handed, that the last of them went out. Their time to be confirmed begins there.
+func (o *owed) hold(m *owedMessage) { o.handed(m, time.Time{}) }
+
+func (o *owed) handed(m *owedMessage, at time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m.sent = at
 }
 
 // owedTo is a user to whom a copy is owed.
@@ -185,10 +194,10 @@ func (o *owed) forget(gone func(store.Pending) bool) {
 	o.rows = slices.DeleteFunc(o.rows, func(r waitingRow) bool { return gone(r.message.row) })
 }
 
-// tick settles what is old enough. A copy that only a confirmation settles becomes a row; any other counts as received
-// when the user's mobiles were still there in a snapshot asked for after it was sent. asof is when the newest snapshot
-// was asked for; on a server without snapshots the grace alone decides.
-func (o *owed) tick(now, asof time.Time, snapshots bool) {
+// tick settles what is old enough. A copy that only a confirmation settles becomes a row; any other counts as received when the
+// server has routed it, as far as delivered says, and the user's mobiles were still there in a snapshot asked for after it was sent.
+// asof is when the newest snapshot was asked for; on a server without snapshots the grace alone decides.
+func (o *owed) tick(now, asof time.Time, snapshots bool, delivered int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for local, u := range o.users {
@@ -197,13 +206,16 @@ func (o *owed) tick(now, asof time.Time, snapshots bool) {
 			if c.message == nil {
 				continue
 			}
+			if c.message.sent.IsZero() {
+				continue
+			}
 			if now.Sub(c.message.sent) < o.grace {
 				break
 			}
 			switch {
 			case c.confirm:
 				o.toRow(u, c)
-			case !snapshots || asof.After(c.message.sent):
+			case c.message.time <= delivered && (!snapshots || asof.After(c.message.sent)):
 				o.close(c)
 			}
 		}

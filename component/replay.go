@@ -122,7 +122,7 @@ func (s *Service) replay(ctx context.Context) error {
 		if s.connection.Load() != s.readyOn {
 			return errLinkLost
 		}
-		return s.sender.Deliver(ctx, batch)
+		return s.deliverAll(ctx, batch)
 	})
 	if n > 0 {
 		s.log.Info("delivered again what the server may have lost", "messages", n)

@@ -134,8 +134,9 @@ type Service struct {
 	finder    *finder
 
 	// Of the conveyor goroutine alone.
+	spacing     time.Duration                     // catchUpSpacing, but in tests
 	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
-	held        *item                             // an item that begins the next batch
+	rowsWait    int                               // copies that wait to become rows, as of the last batch
 	impatient   bool                              // a tick has passed: what waits is taken, however busy the server is
 	clock       clock
 	epoch       int64
@@ -151,7 +152,8 @@ type Service struct {
 
 	delivered atomic.Int64 // position that a barrier proved routed
 	barrier   barrier
-	pace      *pace
+	inFlight  *inFlight
+	backlog   *backlog // of the conveyor
 
 	link struct {
 		sync.Mutex
@@ -187,7 +189,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		presence:   newPresence(cfg.Server, deps.Now),
 		owed:       newOwed(cfg.Grace, cfg.OwedPerUser),
 		chats:      newChatCache(),
-		pace:       newPace(),
+		spacing:    catchUpSpacing,
+		inFlight:   newInFlight(deps.Now),
+		backlog:    newBacklog(),
 		linkEvents: make(chan struct{}, 1),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tidwall/gjson"
 
@@ -40,8 +41,10 @@ type simLink struct {
 	mu      sync.Mutex
 	broken  bool // what is sent is refused
 	stalled bool
-	dead    bool // the process was killed: nothing leaves it
+	dead    bool          // the process was killed: nothing leaves it
+	slow    chan struct{} // room for one: there is something to route, by a goroutine that takes its time; nil: it is routed at once
 	flight  []func(error)
+	routing bool      // one of them is at work
 	copies  []simCopy // sent in this step
 	routed  []simCopy
 	posts   []string
@@ -103,8 +106,38 @@ func (l *simLink) Barrier(done func(error)) {
 	l.work()
 }
 
-// work routes what is in flight.
+// work routes what is in flight, or lets it be routed.
 func (l *simLink) work() {
+	if l.slow == nil {
+		l.route(func() {})
+		return
+	}
+	select {
+	case l.slow <- struct{}{}:
+	default:
+	}
+}
+
+// crawl is a server that is busy: it routes one thing after the other.
+func (l *simLink) crawl(ctx context.Context) {
+	for {
+		select {
+		case <-l.slow:
+			l.route(func() { time.Sleep(20 * time.Microsecond) })
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// idle says whether nothing is in flight that would be routed.
+func (l *simLink) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stalled || l.broken || l.dead || len(l.flight) == 0 && !l.routing
+}
+
+func (l *simLink) route(pause func()) {
 	for {
 		l.mu.Lock()
 		if l.stalled || l.broken || len(l.flight) == 0 {
@@ -113,8 +146,11 @@ func (l *simLink) work() {
 		}
 		next := l.flight[0]
 		l.flight = l.flight[1:]
+		l.routing = true
 		l.mu.Unlock()
 		next(nil)
+		l.set(func() { l.routing = false })
+		pause()
 	}
 }
 

@@ -255,7 +255,10 @@ func (m *simulation) noticed(msg store.Message, g *simGroup) {
 		m.fault("%s was not stored", msg.MsgID)
 		return
 	}
-	r := &simMessage{Message: msg, group: g, row: true, to: []string{msg.To}, unrouted: map[simCopy]bool{}}
+	r := &simMessage{Message: msg, group: g, conversation: simPair(msg.From, msg.To), row: true, to: []string{msg.To}, unrouted: map[simCopy]bool{}}
+	if g != nil {
+		r.conversation = g.id
+	}
 	m.ids[key] = r
 	m.copies(r, r.MsgID, msg.To, false, 1)
 	m.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
@@ -315,10 +318,15 @@ func (m *simulation) settle(items []*simItem) {
 
 func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 	m.collect()
-	if hook == nil {
+	if hook == nil && !m.poisoned { // else a confirmation may come before what it confirms comes again
 		m.arrived(1)
 	} else {
 		m.arrived(0)
+	}
+	for _, it := range items {
+		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == "auto" && !m.confirming[it.from.user] {
+			m.first[it.from.user] = true // perhaps before what else comes for him
+		}
 	}
 	posts := m.posts
 	refused := map[string]Code{}
@@ -396,7 +404,16 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 			apply(at)
 		}
 	}
-	if m.owing && m.mode != sends { // sent into a link that was lost
+	switch {
+	case m.owing && m.mode == sendsPerhaps && m.tight > 0: // the last copies were perhaps not sent into a link that was lost
+		for _, u := range simUsers {
+			for _, e := range m.queues[u] {
+				if e.state == 'o' {
+					e.state, e.status = '?', -1
+				}
+			}
+		}
+	case m.owing && m.mode != sends: // sent into a link that was lost
 		m.loseAll()
 	}
 	if hook != nil {
@@ -777,6 +794,7 @@ func (m *simulation) check() {
 			switch {
 			case e == nil:
 				m.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
+			case m.tight > 0 && m.linked && !m.ready && e.state == 'o': // a row when somebody has noticed
 			case e.state == 'r' && row.ID == "", e.state == 'o' && row.ID != "":
 				m.fault("%s in the queue of %s: row %q, want %c", row.MsgID, user, row.ID, e.state)
 			case e.status >= 0 && e.state != '?' && row.Status != e.status:

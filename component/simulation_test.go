@@ -59,6 +59,7 @@ var (
 type simulation struct {
 	*harness
 	rnd   *rand.Rand
+	tight int // copies that may be in flight to a server that routes slowly; 0: to one that is never busy
 	cfg   Config
 	link  *simLink
 	disk  *simStore
@@ -158,6 +159,11 @@ func simulate(t *testing.T, seed uint64) {
 		m.cfg.Confirm = "receipt"
 	}
 	m.link = &simLink{m: m}
+	if m.chance(40) {
+		m.tight = 1 + m.rnd.IntN(4)
+		m.link.slow = make(chan struct{}, 1)
+		go m.link.crawl(t.Context())
+	}
 	m.disk = &simStore{m: m, committed: map[store.IDKey]bool{}, last: map[string]int64{}}
 	m.looks = &simLooks{m: m}
 	defer func() {
@@ -169,7 +175,7 @@ func simulate(t *testing.T, seed uint64) {
 			for _, g := range m.groups {
 				story = strings.ReplaceAll(story, g.id, g.name)
 			}
-			t.Logf("the story of seed %d, confirm %s:\n%s", seed, m.cfg.Confirm, story)
+			t.Logf("the story of seed %d, confirm %s, in flight %d:\n%s", seed, m.cfg.Confirm, m.tight, story)
 		}
 	}()
 	m.open()
@@ -221,6 +227,10 @@ func (m *simulation) open() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	m.spacing = 0 // devices come and go at one time of the clock
+	if m.tight > 0 {
+		m.inFlight.min, m.inFlight.bound, m.inFlight.max = 1, m.tight, m.tight
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop, m.stopped = cancel, make(chan error, 1)
 	go func() { m.stopped <- m.Run(ctx) }()
@@ -229,9 +239,12 @@ func (m *simulation) open() {
 
 // quiet returns when all that was begun is done.
 func (m *simulation) quiet() {
-	for n := 0; n < 4; {
-		if m.do(context.Background(), &call{plan: func(context.Context, *batch) error { return nil }}) == nil {
-			n++ // an answer to a COMMIT that is looked up keeps others away
+	for n := 0; n < 4; { // that many times in a row: what the conveyor is at between two looks is nowhere
+		if m.do(context.Background(), &call{plan: func(context.Context, *batch) error { return nil }}) != nil {
+			continue // an answer to a COMMIT that is looked up keeps others away
+		}
+		if n++; m.intake.items.Load() > 0 || m.backlog.copies.Load() > 0 || !m.link.idle() {
+			n = 0
 		}
 	}
 }
@@ -352,6 +365,8 @@ func (m *simulation) network() {
 	case !m.linked:
 		m.tell("the link comes up")
 		m.up()
+		return
+	case n < 4 && m.tight > 0: // what a stall keeps back would come in a later step
 		return
 	case n < 4:
 		m.link.set(func() { m.link.stalled = !m.link.stalled })
@@ -478,6 +493,7 @@ func (m *simulation) talk() {
 		})
 		trouble += ": " + hook.name + " " + hook.where
 	}
+	items = m.apart(items)
 	m.tell("messages %s", trouble)
 	for _, it := range items {
 		m.serial++
@@ -517,7 +533,7 @@ func (m *simulation) talk() {
 	} else {
 		m.quiet()
 	}
-	m.troubled, m.poisoned, m.late = trouble != "", trouble == "poison", 0
+	m.troubled, m.poisoned, m.late = trouble != "" || m.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
 	if !hook.done() {
 		hook = nil
 	} else if hook.name == "clock" && strings.HasSuffix(hook.where, "copies") {
@@ -534,6 +550,26 @@ func (m *simulation) talk() {
 		m.killed = false
 		m.begun()
 	}
+}
+
+// apart leaves out items that would be judged by another one of the step in another conversation: those may be decided in any order.
+func (m *simulation) apart(items []*simItem) (list []*simItem) {
+	where := map[string]string{}
+	for _, it := range items {
+		conversation := simPair(it.from.user, it.to)
+		if it.group != nil {
+			conversation = it.group.id
+		}
+		ids := append([]string{it.id}, it.targets...)
+		if slices.ContainsFunc(ids, func(id string) bool { c, there := where[id]; return there && c != conversation }) {
+			continue
+		}
+		for _, id := range ids {
+			where[id] = conversation
+		}
+		list = append(list, it)
+	}
+	return list
 }
 
 func (m *simulation) hand(it *simItem) {
@@ -711,6 +747,9 @@ func (m *simulation) newHook() *simHook {
 	h := &simHook{where: oneOf(m, []string{"before the commit", "after the commit", "before the copies", "after the copies"}), effect: func() {}}
 	d := simDevice{oneOf(m, simUsers), oneOf(m, simResources)}
 	h.name = oneOf(m, []string{"leave", "arrive", "clock", "look", "cut", "down", "flap", "kill", "kill"})
+	if m.tight > 0 && h.name == "clock" { // copies that wait for the server are not sent yet
+		h.name = "look"
+	}
 	switch h.name {
 	case "leave":
 		h.name += " " + d.full()
@@ -741,7 +780,10 @@ func (m *simulation) newHook() *simHook {
 	switch h.name {
 	case "cut", "down", "kill":
 		h.mode = sendsNothing
-		if h.where == "after the copies" {
+		switch {
+		case h.where == "after the copies" && m.tight > 0: // of which the first have gone
+			h.mode = sendsPerhaps
+		case h.where == "after the copies":
 			h.mode = sends
 		}
 	case "flap":

@@ -223,7 +223,7 @@ func (t *turn) ownCopies(own []Device) {
 	if t.async {
 		payload = renderPayload(t.env.Text, t.it.msg.ext, true, false)
 	}
-	t.b.deliver = append(t.b.deliver, stanza.Delivery{ID: t.stanzaID(), From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets})
+	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, t.way(nil))
 }
 
 // commit adds the turn's change to the batch.
@@ -303,12 +303,27 @@ func (t *turn) copies(at int64, own []Device) {
 	if kind.Queued && (t.async || t.others) {
 		t.ownRow(row, own)
 	}
+	var owed *owedMessage
 	if len(owe) > 0 {
-		b.owe = append(b.owe, owing{message: &owedMessage{row: row, time: at}, to: owe})
+		owed = &owedMessage{row: row, time: at}
+		b.owe = append(b.owe, owing{message: owed, to: owe})
 	}
 	if len(targets) > 0 {
-		b.deliver = append(b.deliver, stanza.Delivery{ID: t.stanzaID(), From: s.fromAddress(t.sender), Payload: t.payload, To: targets})
+		b.send(stanza.Delivery{ID: t.stanzaID(), From: s.fromAddress(t.sender), Payload: t.payload, To: targets}, t.way(owed))
 	}
+}
+
+// way is how its copies go.
+func (t *turn) way(owed *owedMessage) way {
+	w := way{conversation: t.groupID, at: t.at, owed: owed}
+	switch {
+	case t.groupID != "":
+	case t.it != nil:
+		w.conversation = t.it.key
+	default:
+		w.conversation = chatName(t.sender.Local, t.peer.Local)
+	}
+	return w
 }
 
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
@@ -328,6 +343,7 @@ func (t *turn) row(at int64) store.Pending {
 }
 
 func (t *turn) queue(row store.Pending, p person, status int) {
+	t.b.rows++
 	row.ID, row.Owner, row.Status = newID(), p.ID, status
 	t.change.Pending = append(t.change.Pending, row)
 }
@@ -383,6 +399,6 @@ func (t *turn) signals() {
 	}
 	if len(targets) > 0 {
 		payload := append(m.signal, `<no-store xmlns="urn:xmpp:hints"/>`...)
-		t.b.deliver = append(t.b.deliver, stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets})
+		t.b.send(stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, t.way(nil))
 	}
 }

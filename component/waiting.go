@@ -56,7 +56,7 @@ func (w *waiting) of(owner string) (list []store.Pending) {
 	return list
 }
 
-// take hands over copies that are to be written as rows, n or half of what waits if that is more, but for those that not says
+// take hands over copies that are to be written as rows, n of them, or up to twice that of many that wait, but for those that not says
 // no to. Until the next take, written, untake or giveBack they are still seen by pending.
 func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) {
 	o.mu.Lock()
@@ -65,7 +65,7 @@ func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) 
 	if len(o.rows) == 0 {
 		return nil
 	}
-	n = min(max(n, len(o.rows)/2), len(o.rows))
+	n = min(max(n, min(len(o.rows)/2, 2*n)), len(o.rows)) // a batch is bounded by the work in it
 	var kept []waitingRow
 	for _, r := range o.rows[:n] {
 		if _, confirmed := o.confirmed[r.key()]; confirmed {

@@ -130,6 +130,7 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 		"history":  func() error { return measureHistory(ctx, r, p, report) },
 		"approval": func() error { return measureApproval(ctx, r, p, report) },
 		"files":    func() error { return measureFiles(ctx, r, p, report) },
+		"flood":    func() error { return measureFlood(ctx, r, p, report) },
 	}
 	for _, name := range p.parts {
 		if err := parts[name](); err != nil {

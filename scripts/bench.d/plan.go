@@ -20,17 +20,19 @@ type plan struct {
 	receivers      int   // of the large approval
 	fileBytes      int64 // of the file that is compared with cp
 	uploadBytes    int64 // of each of the uploads at once
+	flood          floodSize
 	parts          []string
 	profile        bool
 }
 
 // partNames are what -only takes, in the order in which they run.
-var partNames = []string{"group", "chat", "latency", "cpu", "offline", "history", "approval", "files"}
+var partNames = []string{"group", "chat", "latency", "cpu", "offline", "history", "approval", "files", "flood"}
 
 func readPlan(args []string) (plan, error) {
 	p := plan{round: 2 * time.Second, latencies: 100, memoryMessages: memoryMessages, parts: partNames,
 		offline: offlineSize{rows: 10_000, calls: 200}, history: historySize{depth: 1_000_000, calls: 100},
-		receivers: 1000, fileBytes: 1 << 30, uploadBytes: 100 << 20}
+		receivers: 1000, fileBytes: 1 << 30, uploadBytes: 100 << 20,
+		flood: floodSize{members: 200, writers: 20, rate: 50, time: time.Minute}}
 	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
 	only := flags.String("only", "", "one part: "+strings.Join(partNames, ", "))
@@ -43,6 +45,7 @@ func readPlan(args []string) (plan, error) {
 		p.round, p.latencies, p.memoryMessages = 500*time.Millisecond, 20, 20_000
 		p.offline, p.history = offlineSize{rows: 1000, calls: 20}, historySize{depth: 50_000, calls: 20}
 		p.fileBytes, p.uploadBytes = 64<<20, 10<<20
+		p.flood.time = 10 * time.Second
 	}
 	if *only != "" {
 		if !slices.Contains(partNames, *only) {

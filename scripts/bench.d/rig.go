@@ -72,6 +72,12 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 			r.users[receiverName(i)] = password
 		}
 	}
+	if p.has("flood") {
+		_, users := floodUsers(p.flood)
+		for user := range users {
+			r.users[user] = password
+		}
+	}
 	say("starting an Openfire with %d accounts", len(r.users))
 	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users}); err != nil {
 		return r, err

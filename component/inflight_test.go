@@ -14,35 +14,35 @@ type heldSender struct {
 
 func (s *heldSender) Barrier(done func(error)) { s.asked = append(s.asked, done) }
 
-func TestPace(t *testing.T) {
-	p, sender := newPace(), &heldSender{}
+func TestBusy(t *testing.T) {
+	p, sender := newInFlight(time.Now), &heldSender{}
 	want := func(what string, full bool) {
 		t.Helper()
-		if got := p.full(); got != full {
+		if got := p.busy(); got != full {
 			t.Errorf("%s: full is %v", what, got)
 		}
 	}
-	p.sent(sender, paceAsk-1)
+	p.sent(sender, load{copies: askCopies - 1})
 	if len(sender.asked) != 0 {
 		t.Error("a ping behind few copies")
 	}
-	p.sent(sender, 2*paceCopies)
+	p.sent(sender, load{copies: 2 * paceCopies})
 	want("one batch, however large", false)
-	p.sent(sender, paceAsk)
+	p.sent(sender, load{copies: askCopies})
 	want("two", true)
 	if len(sender.asked) != 2 {
 		t.Fatalf("%d pings", len(sender.asked))
 	}
 	sender.asked[0](nil)
 	select {
-	case <-p.room:
+	case <-p.wake:
 	default:
 		t.Error("nobody is told that there is room")
 	}
 	want("the first is routed", false)
 
 	for range 3 {
-		p.sent(sender, paceCopies/3)
+		p.sent(sender, load{copies: paceCopies / 3})
 	}
 	want("small ones add up", true)
 	sender.asked[1](nil)
@@ -52,59 +52,60 @@ func TestPace(t *testing.T) {
 	sender.asked[3](errors.New("the link was lost"))
 	want("or the link is lost", false)
 
-	p.sent(sender, paceCopies)
+	p.sent(sender, load{copies: paceCopies})
 	p.reset()
 	for range 2 {
-		p.sent(sender, paceCopies)
+		p.sent(sender, load{copies: paceCopies})
 	}
 	sender.asked[5](nil) // of the connection before
 	want("an answer that came late", true)
 }
 
-// TestPaceLets: a server that never says that it has routed anything holds a message up no longer than until the next tick.
-func TestPaceLets(t *testing.T) {
+// TestBusyLets: a server that never says that it has routed anything holds a message up no longer than until the next tick.
+func TestBusyLets(t *testing.T) {
 	h := start(t, nil)
 	stuck := &heldSender{}
 	for range 2 {
-		h.Service.pace.sent(stuck, paceCopies)
+		h.inFlight.sent(stuck, load{copies: paceCopies})
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q", got)
 	}
-	if !h.Service.pace.full() {
+	if !h.inFlight.busy() {
 		t.Error("it is not full any more")
 	}
 	stuck.asked[0](nil)
 	stuck.asked[1](nil)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
-	if h.Service.pace.full() {
+	if h.inFlight.busy() {
 		t.Error("it is full for ever")
 	}
 }
 
-// TestPaceHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
-func TestPaceHolds(t *testing.T) {
-	s := &Service{pace: newPace(), intake: &intake{queue: make(chan *item, batchItems)}, presence: &presence{}, users: &directory{}}
+// TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
+func TestBusyHolds(t *testing.T) {
+	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence{}, users: &directory{}}
+	s.intake = &intake{s: s, queue: make(chan *item, batchItems), arranged: newFairQueue[*item]()}
 	stuck := &heldSender{}
 	for range 2 {
-		s.pace.sent(stuck, paceCopies)
+		s.inFlight.sent(stuck, load{copies: paceCopies})
 	}
 	tick := make(chan time.Time, 1)
 	for range 20 { // a choice among two that are ready is random
 		s.intake.queue <- &item{call: &call{}}
 		tick <- time.Time{}
-		if items, _ := s.collect(t.Context(), tick); len(items) != 0 {
+		if items, _ := s.collect(t.Context(), t.Context(), tick); len(items) != 0 {
 			t.Fatal("a message was taken while the server had enough to do")
 		}
-		if items, _ := s.collect(t.Context(), nil); len(items) != 1 {
+		if items, _ := s.collect(t.Context(), t.Context(), nil); len(items) != 1 {
 			t.Fatal("none was taken after a tick")
 		}
 	}
 	for range batchItems {
 		s.intake.queue <- &item{call: &call{}}
 	}
-	if items, _ := s.collect(t.Context(), nil); len(items) != batchItems {
+	if items, _ := s.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
 		t.Errorf("a full batch waited: %d", len(items))
 	}
 }

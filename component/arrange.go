@@ -1,0 +1,197 @@
+package component
+
+import (
+	"time"
+
+	"tlim/component/stanza"
+)
+
+const (
+	// itemCost is what a message costs beside its copies: to be decided and stored.
+	itemCost = 4
+	// batchCost bounds what a batch costs, unless its first message alone costs more. Half of it is routed in about 40 ms.
+	batchCost = 4000
+	// waitBounds is how much of one conversation may wait before its senders are told to come later, in bounds of what is in flight: so it is
+	// about a second of the server's work, however fast that is.
+	waitBounds = 8
+	waitLeast  = 4 // messages that may wait whatever they cost
+	// backlogBounds is how much may wait for the server in all, in the same measure, before large messages wait for their commit; small ones may
+	// make it twice as long.
+	backlogBounds = 4
+	smallCost     = 16
+	// maxRowsWait is how many unconfirmed copies may wait to become queue rows before large messages wait: the database does not keep up.
+	maxRowsWait = 100_000
+	// aboutNotices is what calls that push notices are about: one of them is served after the other, and what they make is no conversation's.
+	aboutNotices = "\x00notices"
+
+	toldGroups = 1000
+	toldEvery  = time.Minute
+)
+
+// arrange sorts what has come by conversation. What has no room there is answered: its own conversation is too busy.
+func (s *Service) arrange() {
+	for {
+		select {
+		case it := <-s.intake.queue:
+			s.arrangeOne(it)
+		default:
+			return
+		}
+	}
+}
+
+func (s *Service) arrangeOne(it *item) {
+	if it.call == nil {
+		if err := s.read(it); err != nil {
+			s.refuse(it, err)
+			s.intake.release(it)
+			return
+		}
+	}
+	it.key, it.cost = s.classify(it)
+	if it.call == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
+		if err := s.intake.crowded(it); err != nil {
+			s.refuse(it, err)
+			s.intake.release(it)
+			return
+		}
+	}
+	s.intake.arranged.push(it.key, it, it.cost)
+}
+
+// classify says to which conversation an item belongs and what it costs, as far as can be told without the database. Messages of one
+// conversation that seem to belong to two, which takes a group that nobody has written to for long and an address that names none, may
+// overtake each other.
+func (s *Service) classify(it *item) (key string, cost int) {
+	if it.call != nil {
+		return it.call.about, itemCost + it.call.cost
+	}
+	m := &it.msg
+	weight := weightOf(int(it.size))
+	switch env := m.env; {
+	case env == nil && m.toUser == "":
+		return it.from.Local, itemCost
+	case env == nil:
+		return chatName(it.from.Local, m.toUser), itemCost + weight
+	case env.Kind.scope != scopeGroup:
+		local, err := stanza.Localpart(env.To)
+		if err != nil {
+			local = env.To // to be refused
+		}
+		return chatName(it.from.Local, local), itemCost + weight
+	}
+	ids := it.groupIDs()
+	for _, id := range ids {
+		if g := s.groups.peek(id); g != nil {
+			key, cost = id, len(g.members)
+			break
+		}
+	}
+	if key == "" && len(ids) > 0 {
+		key = ids[0]
+	}
+	if m.env.Kind.Name == "MTS-100" && s.cfg.GroupReceipts != "all" { // it goes to authors
+		cost = 0
+	}
+	return key, itemCost + max(1, cost)*weight
+}
+
+// crowded refuses a message when too much of its conversation waits.
+func (in *intake) crowded(it *item) error {
+	f := in.arranged.flows[it.key]
+	if f == nil || f.len() < waitLeast {
+		return nil
+	}
+	_, bound := in.s.inFlight.counts()
+	free := int64(cap(in.queue)) - in.items.Load()
+	waits := max(f.cost, f.len()*it.cost)                            // those that came when nobody knew the group's size cost as much as this one
+	if waits+it.cost <= waitBounds*bound && int64(f.len()) <= free { // what one conversation may take shrinks with what is left
+		return nil
+	}
+	in.s.metrics.busy.WithLabelValues(busyConversation).Inc()
+	if it.msg.env == nil || it.msg.env.Kind.scope != scopeGroup {
+		return refuse(TryLater, "this conversation is too busy, send it again later")
+	}
+	in.tell(it.key, f)
+	return refuse(TryLater, "this group is too busy, send it again later")
+}
+
+// tell lets the log tell of a group whose messages are refused.
+func (in *intake) tell(group string, f *flow[*item]) {
+	now := in.s.now()
+	if last, ok := in.told.Get(group); ok && now.Sub(last) < toldEvery {
+		return
+	}
+	in.told.Add(group, now)
+	members := 0
+	if g := in.s.groups.peek(group); g != nil {
+		members = len(g.members)
+	}
+	in.s.log.Warn("a group writes more than the server can deliver: its senders are told to send again later; others are not held up",
+		"session_id", group, "members", members, "waiting", f.len(), "last_sender", f.entries[len(f.entries)-1].value.from.Local)
+}
+
+// mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
+// so that no conversation has more waiting there than a batch makes; nor, if it is large, while much waits there. Calls that make no copies
+// always may.
+func (s *Service) mayGo(f *flow[*item]) bool {
+	it := f.front().value
+	if it.call != nil && it.call.cost == 0 || s.draining.Load() {
+		return true
+	}
+	if it.cost > smallCost && s.rowsWait > maxRowsWait || s.backlog.holds(f.key) {
+		return false
+	}
+	if s.backlog.empty() {
+		return true
+	}
+	_, bound := s.inFlight.counts()
+	most := backlogBounds * bound
+	if it.cost <= smallCost {
+		most *= 2
+	}
+	return s.backlog.waiting.copies < most && s.backlog.waiting.bytes < most*boundBytes
+}
+
+// fill makes a batch of what waits: fair between conversations, and bounded by what it costs. An item that must begin a batch is left
+// for the next.
+func (s *Service) fill() []*item {
+	q := s.intake.arranged
+	q.unpark(s.mayGo)
+	var items []*item
+	bytes, cost := int64(0), 0
+	for len(items) < batchItems && bytes < batchBytes {
+		f := q.turn(func(e *entry[*item]) int { return e.cost })
+		if f == nil {
+			break
+		}
+		it := f.front().value
+		if len(items) > 0 && (it.first() || cost+it.cost > batchCost) {
+			break
+		}
+		if !s.mayGo(f) {
+			q.park()
+			continue
+		}
+		q.take(it.cost)
+		if items == nil {
+			items = make([]*item, 0, min(batchItems, q.ready+1))
+		}
+		items = append(items, it)
+		bytes += it.size
+		cost += it.cost
+		if it.call != nil && it.call.alone {
+			break
+		}
+	}
+	return items
+}
+
+// giveBack lets items of a batch wait again: it has become too large.
+func (s *Service) giveBack(items []*item) {
+	for i := len(items) - 1; i >= 0; i-- {
+		it := items[i]
+		it.key, it.cost = s.classify(it) // its group is known by now
+		s.intake.arranged.giveBack(it.key, it, it.cost)
+	}
+}

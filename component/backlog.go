@@ -1,0 +1,238 @@
+package component
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"tlim/component/stanza"
+)
+
+// backlog holds the copies of committed messages that the bound of what is in flight keeps back, in order for each conversation and fair
+// between them, and hands them over in slices. It belongs to the conveyor. A message in it is stored and acknowledged, and is delivered
+// again by replay when the link is lost before its last slice was handed over: position says so.
+type backlog struct {
+	queue   *fairQueue[*outgoing]
+	waiting load
+	copies  atomic.Int64 // waiting.copies, for the metrics
+	oldest  []*outgoing  // in the order of time; those that are done go from the front
+}
+
+// outgoing is a delivery on its way to the sender.
+type outgoing struct {
+	stanza.Delivery
+	way
+	done bool
+}
+
+// way is what must be known of a delivery until it was handed over.
+type way struct {
+	conversation string
+	at           int64        // its place in the order; 0 for what replay does not look after
+	owed         *owedMessage // what is owed to phones of it; may be nil
+}
+
+// sliceCopies is how many copies of one message others wait for; fewer, if they are large.
+const sliceCopies = 100
+
+// next is how many copies the next slice has, at most.
+func (o *outgoing) next() int { return min(len(o.To), max(1, sliceCopies/o.weight())) }
+
+// weight is what one copy costs the server, in small copies.
+func (o *outgoing) weight() int { return weightOf(len(o.Payload)) }
+
+// weightOf is what a copy of so many bytes costs the server, in small copies: it parses them.
+func weightOf(bytes int) int { return 1 + bytes/copyWeight }
+
+// copyWeight is how many bytes cost as much as the copy itself.
+const copyWeight = 4 << 10
+
+func newBacklog() *backlog { return &backlog{queue: newFairQueue[*outgoing]()} }
+
+func (b *backlog) empty() bool { return b.queue.entries == 0 }
+
+// holds says whether copies of a conversation wait.
+func (b *backlog) holds(conversation string) bool { return b.queue.flows[conversation] != nil }
+
+func (b *backlog) add(d stanza.Delivery, w way) {
+	o := &outgoing{Delivery: d, way: w}
+	l := loadOf(&d)
+	b.change(l.copies, l.bytes)
+	b.queue.push(w.conversation, o, 1)
+	if w.at > 0 {
+		b.oldest = append(b.oldest, o)
+	}
+}
+
+// position is how far everything was handed over, given the highest position of all.
+func (b *backlog) position(last int64) int64 {
+	n := 0
+	for n < len(b.oldest) && b.oldest[n].done {
+		b.oldest[n] = nil
+		n++
+	}
+	if b.oldest = b.oldest[n:]; len(b.oldest) == 0 {
+		b.oldest = nil
+		return last
+	}
+	return min(last, b.oldest[0].at-1)
+}
+
+// clear forgets all: the link is lost, and replay will bring it.
+func (b *backlog) clear() {
+	b.queue.clear()
+	b.oldest = nil
+	b.change(-b.waiting.copies, -b.waiting.bytes)
+}
+
+func (b *backlog) change(copies, bytes int) {
+	b.waiting.copies += copies
+	b.waiting.bytes += bytes
+	b.copies.Store(int64(b.waiting.copies))
+}
+
+// slice takes the next copies that fit, of the conversation whose turn it is; false when there are none, or none fit. done is
+// the delivery when they are its last.
+func (b *backlog) slice(r room) (d stanza.Delivery, done *outgoing, ok bool) {
+	f := b.queue.turn(func(e *entry[*outgoing]) int { return e.value.next() * e.value.weight() })
+	if f == nil {
+		return d, nil, false
+	}
+	o := f.front().value
+	n := r.fits(o.next(), sizeOf(&o.Delivery))
+	if n == 0 {
+		return d, nil, false
+	}
+	d = o.Delivery
+	d.To = o.To[:n]
+	o.To = o.To[n:]
+	l := loadOf(&d)
+	b.change(-l.copies, -l.bytes)
+	if len(o.To) > 0 {
+		f.saved -= n * o.weight()
+		return d, nil, true
+	}
+	b.queue.take(n * o.weight())
+	o.done = true
+	return d, o, true
+}
+
+// handOver gives the copies of a batch to the sender, or to the backlog what the server has no room for.
+func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []way) {
+	if len(list) == 0 {
+		s.pump(ctx)
+		return
+	}
+	var whole load
+	for i := range list {
+		l := loadOf(&list[i])
+		whole.copies += l.copies
+		whole.bytes += l.bytes
+	}
+	if room := s.inFlight.room(); s.backlog.empty() && whole.copies <= room.copies && whole.bytes <= room.bytes {
+		s.deliver(ctx, list, whole)
+		return
+	}
+	for i := range list {
+		if ways[i].owed != nil {
+			s.owed.hold(ways[i].owed)
+		}
+		s.backlog.add(list[i], ways[i])
+	}
+	s.pump(ctx)
+}
+
+// deliver hands copies to the sender.
+func (s *Service) deliver(ctx context.Context, list []stanza.Delivery, l load) bool {
+	if err := s.sender.Deliver(ctx, list); err != nil {
+		s.ready = false // the next Up delivers again
+		s.backlog.clear()
+		return false
+	}
+	s.metrics.copies.Add(float64(l.copies))
+	s.inFlight.sent(s.sender, l)
+	return true
+}
+
+// pump hands over what the server has room for.
+func (s *Service) pump(ctx context.Context) {
+	for !s.backlog.empty() {
+		if !s.ready || s.connection.Load() != s.readyOn {
+			s.backlog.clear()
+			return
+		}
+		d, done, ok := s.backlog.slice(s.inFlight.room())
+		if !ok {
+			s.inFlight.full(s.sender)
+			return
+		}
+		if !s.deliver(ctx, []stanza.Delivery{d}, loadOf(&d)) {
+			s.owed.all() // noted long ago, some of it, and not sent
+			return
+		}
+		if done != nil && done.owed != nil {
+			s.owed.handed(done.owed, s.now())
+		}
+		s.barrier.ask(s, true)
+	}
+}
+
+// flush hands over what waits, until it is all gone, or the link is, or patience ends.
+func (s *Service) flush(ctx context.Context, patience <-chan time.Time) {
+	for s.pump(ctx); !s.backlog.empty(); s.pump(ctx) {
+		select {
+		case <-s.inFlight.wake:
+		case <-patience:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// deliverAll hands over copies that wait for nothing but the server: what was lost with a link, before anything new. It blocks
+// while the server has no room.
+func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery) error {
+	for len(list) > 0 {
+		room := s.inFlight.room()
+		var part []stanza.Delivery
+		var whole load
+		for len(list) > 0 {
+			d := list[0]
+			if len(d.To) == 0 {
+				list = list[1:]
+				continue
+			}
+			n := room.fits(len(d.To), sizeOf(&d))
+			if n == 0 {
+				break
+			}
+			d.To = d.To[:n]
+			part = append(part, d)
+			l := loadOf(&d)
+			room = room.take(l)
+			whole.copies += l.copies
+			whole.bytes += l.bytes
+			if list[0].To = list[0].To[n:]; len(list[0].To) == 0 {
+				list = list[1:]
+			}
+		}
+		if len(part) > 0 {
+			if s.connection.Load() != s.readyOn {
+				return errLinkLost
+			}
+			if err := s.sender.Deliver(ctx, part); err != nil {
+				return err
+			}
+			s.inFlight.sent(s.sender, whole)
+			continue
+		}
+		s.inFlight.full(s.sender)
+		select {
+		case <-s.inFlight.wake: // also when the link is lost
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}

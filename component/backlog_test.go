@@ -1,0 +1,471 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// slowServer routes what it was sent when a test says so, and notes the most that was in flight.
+type slowServer struct {
+	*recordingSender
+	mu     sync.Mutex
+	flight []flight
+	now    load // in flight
+	most   load
+}
+
+type flight struct {
+	load
+	done func(error) // of a ping
+}
+
+func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery) error {
+	if err := b.recordingSender.Deliver(ctx, list); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range list {
+		l := loadOf(&list[i])
+		b.flight = append(b.flight, flight{load: l})
+		b.now.copies += l.copies
+		b.now.bytes += l.bytes
+	}
+	b.most.copies, b.most.bytes = max(b.most.copies, b.now.copies), max(b.most.bytes, b.now.bytes)
+	return nil
+}
+
+func (b *slowServer) Barrier(done func(error)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.flight = append(b.flight, flight{done: done})
+}
+
+// route routes all that is in flight now, and says whether there was anything.
+func (b *slowServer) route() bool {
+	b.mu.Lock()
+	list := b.flight
+	b.flight = nil
+	b.mu.Unlock()
+	for _, f := range list {
+		b.mu.Lock()
+		b.now.copies -= f.copies
+		b.now.bytes -= f.bytes
+		b.mu.Unlock()
+		if f.done != nil {
+			f.done(nil)
+		}
+	}
+	return len(list) > 0
+}
+
+// keepRouting routes until the returned function is called: while the conveyor waits for it.
+func (b *slowServer) keepRouting() (stop func()) {
+	end := make(chan struct{})
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+				b.route()
+			}
+		}
+	})
+	return func() {
+		close(end)
+		work.Wait()
+	}
+}
+
+// busyStart is a Service before a busy server that has room for bound copies, with a group of n members.
+func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*Config)) (h *harness, server *slowServer, group string) {
+	h = newHarness(t)
+	if prepare != nil {
+		prepare(h)
+	}
+	server = &slowServer{recordingSender: h.sender}
+	h.link = server
+	h.tune = func(s *Service) { s.inFlight.min, s.inFlight.bound, s.inFlight.max = bound, bound, bound }
+	stop := func() {}
+	t.Cleanup(func() { stop() })
+	h.begin(change)
+	t.Cleanup(func() { stop = server.keepRouting() }) // while it ends
+	names := make([]string, n)
+	users := make([]store.User, n)
+	for i := range n {
+		names[i] = fmt.Sprintf("member%04d", i)
+		users[i] = store.User{ID: names[i], Name: names[i]}
+	}
+	if err := h.AddUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	group = h.makeGroup(names[0], names...)
+	server.routeAll(h)
+	h.sender.take()
+	return h, server, group
+}
+
+// routeAll routes until nothing waits any more.
+func (b *slowServer) routeAll(h *harness) {
+	h.t.Helper()
+	for quiet := 0; quiet < 3; {
+		h.turns(1)
+		if quiet++; b.route() || h.intake.items.Load() > 0 || h.backlog.copies.Load() > 0 {
+			quiet = 0
+		}
+	}
+}
+
+// TestInFlightBound: whatever is written, and however large, no more copies and bytes are in flight than the bound says; all of it arrives, in
+// order.
+func TestInFlightBound(t *testing.T) {
+	const bound, members = 150, 400
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	large := strings.Repeat("x", 3000)
+	for i := range 6 {
+		h.post("member0001/p", groupText(fmt.Sprint("g", i), "member0001", g, large[:1+i*590]))
+		h.post("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
+	}
+	server.routeAll(h)
+	h.clock.move(barrierSpacing)
+	server.routeAll(h)
+	if server.most.copies > bound || server.most.bytes > bound*boundBytes {
+		t.Errorf("in flight: %+v of %d copies", server.most, bound)
+	}
+	d, posts := h.sender.take()
+	if strings.Contains(refusals(posts), "error") {
+		t.Errorf("refused: %s", refusals(posts))
+	}
+	got := map[string][]string{}
+	for _, one := range d {
+		for _, to := range one.To {
+			got[to.JID] = append(got[to.JID], one.ID)
+		}
+	}
+	for i := range members {
+		if list := got[fmt.Sprintf("member%04d@im.test", i)]; !slices.Equal(list, []string{"g0", "g1", "g2", "g3", "g4", "g5"}) {
+			t.Fatalf("member %d got %v", i, list)
+		}
+	}
+	if list := got["lisi@im.test"]; len(list) != 6 {
+		t.Errorf("lisi got %v", list)
+	}
+	if at := h.delivered.Load(); at < h.timeOf("g5") {
+		t.Errorf("all is routed, and the position is %d of %d", at, h.timeOf("g5"))
+	}
+}
+
+// TestPassesLargeFanOut: the copies of one message to many go out in slices, which another conversation's message passes.
+func TestPassesLargeFanOut(t *testing.T) {
+	const bound, members = 100, 800
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3)
+	h.post("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	for h.timeOf("m0") == 0 {
+		h.turns(1)
+	}
+	sent := len(strings.Fields(copiesOfSome(h.sender, "g0")))
+	for n := 0; copiesOfSome(h.sender, "m0") == ""; n++ {
+		h.turns(3)
+		server.route()
+		if n > members {
+			t.Fatal("it never passes")
+		}
+	}
+	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))) - sent; n > 2*bound {
+		t.Errorf("it waited for %d of %d copies", n, members)
+	}
+	if position := h.delivered.Load(); position >= h.timeOf("g0") {
+		t.Error("the group's message counts as delivered")
+	}
+	server.routeAll(h)
+	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))); n != members {
+		t.Errorf("%d of %d copies", n, members)
+	}
+}
+
+// TestBusyGroup: a group that writes more than the server routes is told so by name, its messages wait by themselves, and the log names it.
+func TestBusyGroup(t *testing.T) {
+	const bound, members = 300, 150
+	var log strings.Builder
+	h, server, g := busyStart(t, bound, members, func(h *harness) { h.logged = &log }, nil)
+	h.post("member0001/p", groupText("first", "member0001", g, "x")) // its size is known from then on
+	server.routeAll(h)
+	h.sender.take()
+	const written = 200
+	for i := range written {
+		h.post(fmt.Sprintf("member%04d/p", i%20), groupText(fmt.Sprint("g", i), fmt.Sprintf("member%04d", i%20), g, "x"))
+	}
+	h.turns(5)
+	h.post("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.turns(3)
+	first, posts := h.sender.take()
+	busy := 0
+	for _, p := range posts {
+		if strings.Contains(p, "error-013: this group is too busy") {
+			busy++
+		} else if strings.Contains(p, `type="error"`) {
+			t.Errorf("refused: %s", p)
+		}
+	}
+	if busy == 0 || busy > written-waitLeast {
+		t.Errorf("%d of %d are refused", busy, written)
+	}
+	if n := counter(t, h.metrics.busy.WithLabelValues(busyConversation)); int(n) != busy {
+		t.Errorf("%v counted, %d refused", n, busy)
+	}
+	server.routeAll(h)
+	d, more := h.sender.take()
+	accepted := strings.Count(strings.Join(append(posts, more...), ""), `\"msg_id\"`) - 1 // of the pair
+	copies := 0
+	for _, one := range append(first, d...) {
+		if strings.HasPrefix(one.ID, "g") {
+			copies += len(one.To)
+		}
+	}
+	if accepted != written-busy || copies < accepted*members { // more: phones that came meanwhile catch up
+		t.Errorf("%d receipts and %d refused of %d, %d copies", accepted, busy, written, copies)
+	}
+	stop := server.keepRouting()
+	h.halt()
+	stop()
+	if n := strings.Count(log.String(), "session_id="+g); n != 1 || !strings.Contains(log.String(), "members=150") {
+		t.Errorf("the log tells of it %d times:\n%s", n, log.String())
+	}
+}
+
+// TestDeafServer: a server that routes nothing lets nothing grow without a bound: what does not fit is refused.
+func TestDeafServer(t *testing.T) {
+	const bound, members = 100, 500
+	h, server, g := busyStart(t, bound, members, nil, func(c *Config) { c.Inflight = 500 })
+	for i := range 3000 {
+		h.post("member0001/p", groupText(fmt.Sprint("g", i), "member0001", g, "x"))
+		h.post(fmt.Sprintf("a%d/p", i%300), text(fmt.Sprint("m", i), fmt.Sprint("a", i%300), fmt.Sprint("b", i%300), "x"))
+		if i%50 == 0 {
+			h.turns(1)
+		}
+	}
+	h.turns(5)
+	if server.most.copies > bound {
+		t.Errorf("%d in flight", server.most.copies)
+	}
+	most := int64(2*backlogBounds*bound + members + batchCost)
+	if n := h.backlog.copies.Load(); n > most {
+		t.Errorf("%d copies wait", n)
+	}
+	if n := h.intake.items.Load(); n > 500 {
+		t.Errorf("%d messages wait", n)
+	}
+	_, posts := h.sender.take()
+	for _, name := range []string{"this group is too busy", "the server is too busy"} {
+		if !strings.Contains(strings.Join(posts, ""), name) {
+			t.Errorf("nobody is told that %s", name)
+		}
+	}
+	server.routeAll(h)
+}
+
+// TestCallWaitsForItsGroup: a call that changes a group comes after the messages there that came before it, and passes others.
+func TestCallWaitsForItsGroup(t *testing.T) {
+	const bound, members = 100, 300
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	other := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3) // its copies wait for the server
+	h.post("member0001/p", groupText("g1", "member0001", g, "x"))
+	h.turns(3)
+	removed := make(chan error, 1)
+	go func() {
+		_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"member0001"}})
+		removed <- err
+	}()
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: other, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	for done := false; !done; {
+		h.turns(1)
+		server.route()
+		select {
+		case err := <-removed:
+			if err != nil {
+				t.Error(err)
+			}
+			done = true
+		default:
+		}
+	}
+	server.routeAll(h)
+	_, posts := h.sender.take()
+	if strings.Contains(refusals(posts), "error") {
+		t.Errorf("the message that came before was refused: %s", refusals(posts))
+	}
+	if n := len(strings.Fields(copiesOfSome(h.sender, "g1"))); n != 0 {
+		t.Errorf("copies after they were taken: %d", n)
+	}
+}
+
+// TestLossAmidFanOut: when the link is lost before the last slice went out, all copies of the message go out again.
+func TestLossAmidFanOut(t *testing.T) {
+	const bound, members = 100, 500
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3)
+	server.route()
+	h.turns(3)
+	first, _ := h.sender.take()
+	if n := copiesTo(first); n == 0 || n == members {
+		t.Fatalf("%d copies went out", n)
+	}
+	server.mu.Lock()
+	server.flight, server.now = nil, load{}
+	server.mu.Unlock()
+	h.Down(io.EOF)
+	h.Up()
+	stop := server.keepRouting()
+	h.sync() // behind the replay
+	stop()
+	server.routeAll(h)
+	again, _ := h.sender.take()
+	if n := copiesTo(again); n != members {
+		t.Errorf("%d of %d copies", n, members)
+	}
+	if server.most.copies > bound {
+		t.Errorf("%d in flight", server.most.copies)
+	}
+}
+
+// TestGraceBeginsAtHandOver: a copy that waits for the server is not sent yet: the time to confirm it begins when it is.
+func TestGraceBeginsAtHandOver(t *testing.T) {
+	const bound, members = 100, 300
+	h, server, g := busyStart(t, bound, members, nil, func(c *Config) { c.Confirm = "receipt" })
+	h.online("member0299/p")
+	server.routeAll(h)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3)
+	h.clock.move(time.Minute)
+	h.turns(3)
+	if got := h.queue("member0299"); got != "" {
+		t.Errorf("a row for what was not sent: %q", got)
+	}
+	server.routeAll(h)
+	h.clock.move(time.Second)
+	h.turns(3)
+	if got := h.queue("member0299"); got != "" {
+		t.Errorf("a row a second after it was sent: %q", got)
+	}
+	h.clock.move(time.Minute)
+	h.turns(3)
+	if got := h.queue("member0299"); got != "g0/0" {
+		t.Errorf("no row in the end: %q", got)
+	}
+}
+
+// TestStopAmidFanOut: an orderly stop hands over what waits, as long as the server routes.
+func TestStopAmidFanOut(t *testing.T) {
+	const bound, members = 100, 500
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.post("member0002/p", groupText("g1", "member0002", g, "x"))
+	h.turns(3)
+	stop := server.keepRouting()
+	h.halt()
+	stop()
+	d, _ := h.sender.take()
+	if n := copiesTo(d); n != 2*members {
+		t.Errorf("%d of %d copies", n, 2*members)
+	}
+	h.run(nil)
+	if st := h.state(); st.Delivered != st.Clock {
+		t.Errorf("positions after an orderly end: %+v", st)
+	}
+}
+
+// TestBatchesAreBounded: rows and copies of a batch are bounded, whatever waits.
+func TestBatchesAreBounded(t *testing.T) {
+	const members = 700
+	h, server, _ := busyStart(t, 100_000, 2, nil, nil)
+	users := make([]store.User, members)
+	names := make([]string, members)
+	for i := range users {
+		names[i] = fmt.Sprintf("absent%04d", i)
+		users[i] = store.User{ID: names[i]}
+	}
+	if err := h.AddUsers(t.Context(), users); err != nil {
+		t.Fatal(err)
+	}
+	var groups []string
+	for range 12 { // nobody knows yet how large they are
+		groups = append(groups, h.makeGroup(names[0], names...))
+	}
+	var mu sync.Mutex
+	var rows []int
+	h.rec.set(func(r *recordingStore) {
+		r.applied = func(changes []store.Change) {
+			mu.Lock()
+			defer mu.Unlock()
+			n := 0
+			for _, c := range changes {
+				n += len(c.Pending)
+			}
+			rows = append(rows, n)
+		}
+	})
+	release := h.busy()
+	for i, g := range groups {
+		h.post("absent0001/p", groupText(fmt.Sprint("g", i), "absent0001", g, "x"))
+	}
+	release()
+	server.routeAll(h)
+	mu.Lock()
+	defer mu.Unlock()
+	total := 0
+	for _, n := range rows {
+		total += n
+		if n > batchRows+members {
+			t.Errorf("a batch of %d rows", n)
+		}
+	}
+	if want := len(groups) * members; total < want-len(groups) || total > want {
+		t.Errorf("%d rows, want %d", total, want)
+	}
+}
+
+// copiesOfSome lists where copies of a message went up to now, and takes nothing.
+func copiesOfSome(r *recordingSender, id string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return addresses(r.deliveries, id)
+}
+
+// copiesTo counts copies.
+func copiesTo(d []stanza.Delivery) (n int) {
+	for _, one := range d {
+		n += len(one.To)
+	}
+	return n
+}
+
+// timeOf is the position of a stored message; 0 for one that is not stored.
+func (h *harness) timeOf(id string) int64 {
+	h.t.Helper()
+	rows, err := h.db.MessagesByID(h.t.Context(), []string{id})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if len(rows[id]) == 0 {
+		return 0
+	}
+	return parseMillis(rows[id][0].Time)
+}

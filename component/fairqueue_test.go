@@ -1,0 +1,146 @@
+package component
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+)
+
+func ownCost(e *entry[string]) int { return e.cost }
+
+// drainQueue takes what is ready, in its order, n entries at most.
+func drainQueue(q *fairQueue[string], n int) (list []string) {
+	for len(list) < n {
+		f := q.turn(ownCost)
+		if f == nil {
+			break
+		}
+		list = append(list, q.take(f.front().cost))
+	}
+	return list
+}
+
+// TestFairShares: a conversation of large messages and one of small ones spend the same, whatever waits in the other.
+func TestFairShares(t *testing.T) {
+	q := newFairQueue[string]()
+	for range 100 {
+		q.push("large", "large", 2000)
+	}
+	for range 100_000 {
+		q.push("small", "small", 5)
+	}
+	spent := map[string]int{}
+	for _, what := range drainQueue(q, 20_000) {
+		if what == "large" {
+			spent[what] += 2000
+		} else {
+			spent[what] += 5
+		}
+	}
+	if d := spent["large"] - spent["small"]; d > 2000+fairQuantum || d < -2000-fairQuantum {
+		t.Errorf("spent %v", spent)
+	}
+}
+
+// TestFairNewcomer: what comes last waits for one turn of each that waits, not for all that they have.
+func TestFairNewcomer(t *testing.T) {
+	q := newFairQueue[string]()
+	for i := range 10 {
+		for range 1000 {
+			q.push(fmt.Sprint("busy", i), "busy", 60)
+		}
+	}
+	drainQueue(q, 100)
+	q.push("new", "new", 1)
+	if at := slices.Index(drainQueue(q, 1000), "new"); at < 0 || at > 10 {
+		t.Errorf("after %d others", at)
+	}
+}
+
+// TestFairOrder: in each conversation, whatever is given back or parked between, what was pushed first is taken first, and nothing is lost.
+func TestFairOrder(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	q := newFairQueue[string]()
+	pushed, taken := map[string][]string{}, map[string][]string{}
+	for i := range 50_000 {
+		key := fmt.Sprint("k", rnd.IntN(12))
+		switch n := rnd.IntN(100); {
+		case n < 48:
+			value := fmt.Sprint(key, "/", i)
+			q.push(key, value, 1+rnd.IntN(300))
+			pushed[key] = append(pushed[key], value)
+		case n < 92:
+			f := q.turn(ownCost)
+			if f == nil {
+				continue
+			}
+			key, cost := f.key, f.front().cost
+			value := q.take(cost)
+			if rnd.IntN(10) == 0 {
+				q.giveBack(key, value, cost)
+			} else {
+				taken[key] = append(taken[key], value)
+			}
+		case n < 95:
+			if q.turn(ownCost) != nil {
+				q.park()
+			}
+		default:
+			q.unpark(func(*flow[string]) bool { return rnd.IntN(2) == 0 })
+		}
+		ready, all := 0, 0
+		for _, f := range q.flows {
+			all += f.len()
+			if !f.parked {
+				ready += f.len()
+			}
+		}
+		if ready != q.ready || all != q.entries {
+			t.Fatalf("%d and %d wait, counted %d and %d", ready, all, q.ready, q.entries)
+		}
+	}
+	q.unpark(func(*flow[string]) bool { return true })
+	for f := q.turn(ownCost); f != nil; f = q.turn(ownCost) {
+		key := f.key
+		taken[key] = append(taken[key], q.take(f.front().cost))
+	}
+	for key := range pushed {
+		if !slices.Equal(pushed[key], taken[key]) {
+			t.Errorf("%s: other entries or another order", key)
+		}
+	}
+	if q.entries != 0 || q.ready != 0 || len(q.flows) != 0 || q.head != nil {
+		t.Errorf("something is left: %d", q.entries)
+	}
+}
+
+// TestFairMemory: a conversation in which something always waits does not grow.
+func TestFairMemory(t *testing.T) {
+	q := newFairQueue[string]()
+	q.push("k", "x", 1)
+	for range 100_000 {
+		q.push("k", "x", 1)
+		drainQueue(q, 1)
+	}
+	if n := cap(q.flows["k"].entries); n > 16 {
+		t.Errorf("%d entries for one that waits", n)
+	}
+}
+
+func BenchmarkFairQueue(b *testing.B) {
+	keys := make([]string, 128)
+	for i := range keys {
+		keys[i] = fmt.Sprint("zhangsan lisi", i)
+	}
+	q := newFairQueue[string]()
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		q.push(keys[i%len(keys)], "", 5)
+		if i%len(keys) == len(keys)-1 {
+			for f := q.turn(ownCost); f != nil; f = q.turn(ownCost) {
+				q.take(5)
+			}
+		}
+	}
+}
