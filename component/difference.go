@@ -21,17 +21,18 @@ type known struct {
 // it yet; where we remove them, one whom RemoveUsers has named is still there.
 func (y *sourceSync) ours(ctx context.Context) (*known, error) {
 	k := &known{coming: map[string]bool{}, going: map[string]bool{}}
-	err := y.walk(ctx, y.s.store.AllUsers, func(u store.User) { k.users = append(k.users, u) })
+	err := walkUsers(ctx, y.s.store.AllUsers, func(u store.User) { k.users = append(k.users, u) })
 	if err == nil && y.source.OwnsAccounts() && y.cfg.CreateAccounts {
-		err = y.walk(ctx, y.s.store.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
+		err = walkUsers(ctx, y.s.store.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
 	}
 	if err == nil && y.source.OwnsAccounts() && y.cfg.RemoveAccounts {
-		err = y.walk(ctx, y.s.store.AccountsUnwanted, func(u store.User) { k.going[u.JID] = true })
+		err = walkUsers(ctx, y.s.store.AccountsUnwanted, func(u store.User) { k.going[u.JID] = true })
 	}
 	return k, err
 }
 
-func (y *sourceSync) walk(ctx context.Context, list func(context.Context, string, int) ([]store.User, error), visit func(store.User)) error {
+// walkUsers visits all users of a list that is read in pages.
+func walkUsers(ctx context.Context, list func(context.Context, string, int) ([]store.User, error), visit func(store.User)) error {
 	for after := ""; ; {
 		page, err := list(ctx, after, sourcePage)
 		if err != nil {
@@ -207,20 +208,24 @@ func (y *sourceSync) write(ctx context.Context, d *difference, counts map[string
 
 // put writes users and says how many; one that the database cannot hold does not keep the others out.
 func (y *sourceSync) put(ctx context.Context, users []store.User) (stored int, err error) {
-	err = y.s.putUsers(ctx, users)
+	return y.s.putHalves(users, y.s.putUsers(ctx, users), func(part []store.User) (int, error) { return y.put(ctx, part) })
+}
+
+// putHalves is what follows a write of users with that result: when the database cannot hold one of them, put writes each half.
+func (s *Service) putHalves(users []store.User, result error, put func([]store.User) (int, error)) (stored int, err error) {
 	var refusal *Error
 	switch {
-	case err == nil:
+	case result == nil:
 		return len(users), nil
-	case !errors.As(err, &refusal) || refusal.Code == TryLater:
-		return 0, err
+	case !errors.As(result, &refusal) || refusal.Code == TryLater:
+		return 0, result
 	case len(users) == 1:
-		y.s.log.Debug("a user of the source cannot be stored", "user_id", users[0].ID, "error", err)
+		s.log.Debug("a user of the source cannot be stored", "user_id", users[0].ID, "error", result)
 		return 0, nil
 	}
 	half := len(users) / 2
 	for _, part := range [][]store.User{users[:half], users[half:]} {
-		n, err := y.put(ctx, part)
+		n, err := put(part)
 		stored += n
 		if err != nil {
 			return stored, err

@@ -39,6 +39,7 @@ type harness struct {
 	stopped chan error
 	push    []Channel
 	origin  Source   // of users
+	imports Source   // of users as well
 	login   Accounts // on the server
 	asked   Finder   // nil: nobody can tell, but of nobody
 	logged  io.Writer
@@ -387,7 +388,7 @@ func (h *harness) run(change func(*Config)) {
 	if link == nil {
 		link = h.sender
 	}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
 	if err != nil {
 		h.t.Fatal(err)
 	}

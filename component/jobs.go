@@ -15,6 +15,7 @@ type DirectoryStore interface {
 	Fresh(ctx context.Context, epoch int64, users []store.StaleUser) error
 	AccountsWanted(ctx context.Context, after string, limit int) ([]store.User, error)
 	AccountsUnwanted(ctx context.Context, after string, limit int) ([]store.User, error)
+	AccountsGone(ctx context.Context, jids []string) (map[string]bool, error)
 	SetAccount(ctx context.Context, epoch int64, ids []string, a store.Account) error
 }
 
@@ -34,6 +35,9 @@ func (s *Service) jobs(deps Deps) {
 	if deps.Source != nil {
 		s.source = newSourceSync(s, deps.Source, cfg)
 	}
+	if deps.Imports != nil {
+		s.importer = newImporter(s, deps.Imports, cfg)
+	}
 	s.accounts = &accountKeeper{poked: newPoked(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
 	s.refresher = &refresher{poked: newPoked(), s: s}
 	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: sleep, log: s.log}
@@ -44,6 +48,9 @@ func (s *Service) jobs(deps Deps) {
 func (s *Service) startJobs(ctx context.Context) {
 	if s.source != nil {
 		s.background.Go(func() { s.source.run(ctx) })
+	}
+	if s.importer != nil {
+		s.background.Go(func() { s.importer.run(ctx) })
 	}
 	s.background.Go(func() { s.accounts.run(ctx) })
 	s.background.Go(func() { s.refresher.run(ctx) })

@@ -101,6 +101,7 @@ type Deps struct {
 	Sender    Sender
 	Snapshots Snapshotter // nil: presence is only what clients send
 	Source    Source      // nil: the directory is what AddUsers says and what is seen on the wire
+	Imports   Source      // the server's own tables of users, who are learned from there without a Source; nil: nobody is
 	Accounts  Accounts    // nil: accounts are somebody else's
 	Finder    Finder      // nil: nobody can tell whether there is an account
 	Files     Files       // nil: clean-up leaves files alone
@@ -163,6 +164,7 @@ type Service struct {
 	linkEvents chan struct{} // room for one: the link went up or down
 	background sync.WaitGroup
 	source     *sourceSync // nil: the directory has none
+	importer   *importer   // nil: nobody is learned from the server's tables
 	accounts   *accountKeeper
 	refresher  *refresher
 	cleaner    *cleaner

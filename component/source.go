@@ -73,24 +73,27 @@ func (y *sourceSync) run(ctx context.Context) {
 	})
 }
 
-// note logs when polls begin to fail, for another reason than before, and when they work again.
-func (y *sourceSync) note(err error) {
-	m, text := y.s.metrics.directory, ""
+func (y *sourceSync) note(err error) { y.said = y.s.notePoll(y.said, err) }
+
+// notePoll logs when polls begin to fail, for another reason than before, and when they work again. said is the last trouble;
+// it returns this one.
+func (s *Service) notePoll(said string, err error) (text string) {
+	m := s.metrics.directory
 	if err != nil {
 		text = err.Error()
 		m.polls.WithLabelValues("failed").Inc()
 	} else {
 		m.polls.WithLabelValues("ok").Inc()
-		m.synced.Set(float64(y.s.now().Unix()))
+		m.synced.Set(float64(s.now().Unix()))
 	}
 	switch {
-	case text == y.said:
+	case text == said:
 	case text != "":
-		y.s.log.Error("the directory does not follow its source; it is tried again", "error", err)
+		s.log.Error("the directory does not follow its source; it is tried again", "error", err)
 	default:
-		y.s.log.Info("the directory follows its source again")
+		s.log.Info("the directory follows its source again")
 	}
-	y.said = text
+	return text
 }
 
 // poll reads the source, compares and applies. Its error is ErrUnavailable or one of the source; what was applied stays, and
@@ -104,13 +107,13 @@ func (y *sourceSync) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	theirs, invalid, err := y.theirs(ctx)
+	theirs, invalid, err := readSource(ctx, y.source)
 	if err != nil {
 		return err
 	}
 	d := y.compare(ours, theirs)
 	y.s.metrics.directory.users.Set(float64(len(theirs)))
-	y.reportInvalid(invalid)
+	y.bad = y.s.reportInvalid(y.bad, invalid)
 
 	// 2. How many may leave at once?
 	refused := y.guard(d)
@@ -144,11 +147,11 @@ func (y *sourceSync) guard(d *difference) error {
 	return err
 }
 
-// theirs gathers the users of the source by local part.
-func (y *sourceSync) theirs(ctx context.Context) (users map[string]store.User, invalid []string, err error) {
+// readSource gathers the users of a source by local part.
+func readSource(ctx context.Context, source Source) (users map[string]store.User, invalid []string, err error) {
 	users = map[string]store.User{}
 	for after := ""; ; {
-		page, done, err := y.source.Users(ctx, after, sourcePage)
+		page, done, err := source.Users(ctx, after, sourcePage)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -206,14 +209,14 @@ func (y *sourceSync) sayDryRun(d *difference, users int) {
 	}
 }
 
-// reportInvalid says which ids cannot be users, when that changes.
-func (y *sourceSync) reportInvalid(ids []string) {
-	y.s.metrics.directory.invalid.Set(float64(len(ids)))
+// reportInvalid says which ids cannot be users, when that changes. said is what it said before; it returns this.
+func (s *Service) reportInvalid(said string, ids []string) string {
+	s.metrics.directory.invalid.Set(float64(len(ids)))
 	text := strings.Join(ids[:min(len(ids), namedUsers)], " ")
-	if text != y.bad && text != "" {
-		y.s.log.Warn("users of the source are left out: their ids cannot be addresses, or a field is too long", "users", len(ids), "some", text)
+	if text != said && text != "" {
+		s.log.Warn("users of the source are left out: their ids cannot be addresses, or a field is too long", "users", len(ids), "some", text)
 	}
-	y.bad = text
+	return text
 }
 
 // names gives a few ids as examples.

@@ -24,6 +24,8 @@ const (
 	accountsUnwantedFirst = accountsUnwanted + ` ORDER BY user_id`
 	accountsUnwantedAfter = accountsUnwanted + ` AND user_id > ? ORDER BY user_id`
 
+	accountsGone = `SELECT jid FROM tlim_user WHERE has_left = 1 AND learned = 1 AND account = 2 AND jid == (?*)`
+
 	accountSet = `UPDATE tlim_user SET account = ? WHERE user_id == (?*)`
 )
 
@@ -37,6 +39,18 @@ func (s *Store) AccountsWanted(ctx context.Context, after string, limit int) ([]
 // [Store.AccountsWanted].
 func (s *Store) AccountsUnwanted(ctx context.Context, after string, limit int) ([]User, error) {
 	return s.accounts(ctx, accountsUnwantedFirst, accountsUnwantedAfter, after, limit)
+}
+
+// AccountsGone says who of these, by the local part of the JID, was only seen and has left because his account was gone.
+func (s *Store) AccountsGone(ctx context.Context, jids []string) (map[string]bool, error) {
+	found := map[string]bool{}
+	err := s.in(ctx, accountsGone, nil, jids, nil, func(scan scanner) error {
+		var jid text
+		err := scan(&jid)
+		found[string(jid)] = true
+		return err
+	})
+	return found, err
 }
 
 func (s *Store) accounts(ctx context.Context, first, next, after string, limit int) ([]User, error) {

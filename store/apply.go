@@ -45,6 +45,7 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 			func(ctx context.Context) error { return t.putFormers(ctx, all.Formers) },
 			func(ctx context.Context) error { return t.putUsers(ctx, all.Users) },
 			func(ctx context.Context) error { return t.learnUsers(ctx, all.Learn) },
+			func(ctx context.Context) error { return t.relearnUsers(ctx, all.Relearn) },
 			func(ctx context.Context) error { return t.setPush(ctx, all.SetPush) },
 			func(ctx context.Context) error { return t.confirming(ctx, all.Confirming) },
 			func(ctx context.Context) error { return t.addPurges(ctx, all.Purges) },
@@ -120,6 +121,7 @@ func (m *merged) append(c *Change) {
 	m.Formers = append(m.Formers, c.Formers...)
 	m.Users = append(m.Users, c.Users...)
 	m.Learn = append(m.Learn, c.Learn...)
+	m.Relearn = append(m.Relearn, c.Relearn...)
 	m.SetPush = append(m.SetPush, c.SetPush...)
 	m.Confirming = append(m.Confirming, c.Confirming...)
 	m.Purges = append(m.Purges, c.Purges...)

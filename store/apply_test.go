@@ -253,6 +253,46 @@ func TestUsers(t *testing.T) {
 	})
 }
 
+// What the server's tables say of users goes to those whom nobody else has spoken of.
+func TestRelearn(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		s, epoch := owned(t, e.fresh(t))
+		get := func(id string) store.User { return must[map[string]store.User](t)(s.UsersByID(ctx, []string{id}))[id] }
+		apply(t, s, epoch, store.Change{
+			Users: []store.User{{ID: "Told", JID: "told", Name: "T"}},
+			Learn: []store.User{{ID: "seen", JID: "seen", Name: "seen"}, {ID: "named", JID: "named", Name: "李四", Email: "l@x"},
+				{ID: "gone", JID: "gone", Name: "gone"}, {ID: "sent", JID: "sent", Name: "sent"}},
+		})
+		apply(t, s, epoch, store.Change{DropUsers: []string{"gone", "sent"}})
+		must[any](t)(nil, s.SetAccount(ctx, epoch, []string{"gone"}, store.AccountGone))
+		stale := func() (ids []string) {
+			for _, u := range must[[]store.StaleUser](t)(s.StaleUsers(ctx, "", 10)) {
+				ids = append(ids, u.ID)
+			}
+			return ids
+		}
+		equal(t, "rows show a name that was learned", stale(), []string{"Told", "named"})
+
+		equal(t, "gone", must[map[string]bool](t)(s.AccountsGone(ctx, []string{"gone", "sent", "seen", "told", "nobody"})), map[string]bool{"gone": true})
+		var again []store.User
+		for _, id := range []string{"told", "seen", "named", "gone", "sent", "nobody"} {
+			again = append(again, store.User{ID: id, JID: id, Name: "New " + id, Login: id, Email: id + "@x"})
+		}
+		apply(t, s, epoch, store.Change{Relearn: again})
+		equal(t, "told", get("Told"), store.User{ID: "Told", JID: "told", Name: "T"})
+		equal(t, "gone no more", must[map[string]bool](t)(s.AccountsGone(ctx, []string{"gone"})), map[string]bool{})
+		equal(t, "no row is made", get("nobody"), store.User{})
+		for _, id := range []string{"seen", "named", "gone"} {
+			equal(t, id, get(id), store.User{ID: id, JID: id, Name: "New " + id, Login: id, Email: id + "@x", Learned: true})
+		}
+		equal(t, "who was sent away stays away", get("sent"), store.User{ID: "sent", JID: "sent", Name: "sent", Learned: true, Left: true})
+		equal(t, "rows show the new names", stale(), []string{"Told", "gone", "named", "seen"})
+		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{{Relearn: []store.User{{ID: "seen", JID: "seen", Name: strings.Repeat("x", 257)}}}}); !errors.Is(err, store.ErrData) {
+			t.Error(err)
+		}
+	})
+}
+
 func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		s, epoch := owned(t, e.fresh(t))

@@ -1,11 +1,15 @@
 package store
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // catalogue is what stands in a database: tables by lower-case name.
 type catalogue map[string]*tableInfo
 
 type tableInfo struct {
+	names   []string // as the database spells it; two, where letter case tells tables apart
 	columns map[string]columnInfo
 	indexes map[string][]string // the columns of each index, in order
 }
@@ -20,11 +24,14 @@ type columnInfo struct {
 }
 
 func (c catalogue) table(name string) *tableInfo {
-	name = strings.ToLower(name)
-	if c[name] == nil {
-		c[name] = &tableInfo{map[string]columnInfo{}, map[string][]string{}}
+	key := strings.ToLower(name)
+	if c[key] == nil {
+		c[key] = &tableInfo{nil, map[string]columnInfo{}, map[string][]string{}}
 	}
-	return c[name]
+	if t := c[key]; !slices.Contains(t.names, name) {
+		t.names = append(t.names, name)
+	}
+	return c[key]
 }
 
 func (c catalogue) column(table string, info columnInfo) {

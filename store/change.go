@@ -32,6 +32,7 @@ type Change struct {
 	Formers           []Former       // inserted, or Time refreshed
 	Users             []User         // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
 	Learn             []User         // inserted when absent
+	Relearn           []User         // by JID, of who is Learned: Name, Login, Email overwritten, AccountThere; of AccountsGone: back as well
 	SetPush           []User         // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
 	Confirming        []string       // user ids whose Confirms becomes true
 	Purges            []Purge        // inserted

@@ -63,7 +63,7 @@ func everyQuery() []string {
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
-		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet,
+		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
 		receiptCount, receiptSome, fileBefore, fileCount, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // SourceConfig says where a directory that others keep is read.
@@ -20,6 +22,9 @@ type Source struct {
 	kind  sourceKind
 	db    *Store
 	owned bool // db is ours to close
+
+	mu    sync.Mutex
+	names map[string]string // of tables: as the database spells them, by our spelling; nil until it was asked
 }
 
 // SourceUser is a user as a source has him.
@@ -32,7 +37,7 @@ type SourceUser struct {
 // only where there is no query for infos.
 type sourceKind struct {
 	name        string
-	columns     map[string][]string // what must be there, by table
+	columns     map[string][]string // what must be there, by table in our spelling, which the queries have
 	first, next string              // a page, ordered by id
 	same        string              // the rows whose ids the order takes for one
 	infos       string              // id, e-mail and picture of a list of ids; who has none is no user. "" = the row says them
@@ -69,7 +74,7 @@ var sourceKinds = []sourceKind{
 	},
 	{
 		name:    "openfire",
-		columns: map[string][]string{"ofuser": {"username", "name", "email"}},
+		columns: map[string][]string{"ofUser": {"username", "name", "email"}},
 		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder, same: openfireUsers + ` WHERE username >= ? AND username <= ?`,
 		accounts: true,
 	},
@@ -133,8 +138,8 @@ func (s *Source) Close() error {
 	return s.db.Close()
 }
 
-// Check says whether the tables are there. ErrSchema names each table and column that is missing, for an administrator to
-// mend; ErrUnavailable: the database does not answer now.
+// Check says whether the tables are there, in whatever letter case. ErrSchema names each table and column that is missing, for
+// an administrator to mend; ErrUnavailable: the database does not answer now.
 func (s *Source) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.db.cfg.MaxWait)
 	defer cancel()
@@ -143,23 +148,75 @@ func (s *Source) Check(ctx context.Context) error {
 		return fmt.Errorf("directory.source %s: %w", s.kind.name, s.db.fail(err))
 	}
 	var missing []string
+	names := map[string]string{}
 	for table, columns := range s.kind.columns {
-		if have[table] == nil {
+		there := have[strings.ToLower(table)]
+		if there == nil {
 			missing = append(missing, "table "+table)
 			continue
 		}
+		names[table] = table
+		if !slices.Contains(there.names, table) {
+			names[table] = slices.Min(there.names)
+		}
 		for _, c := range columns {
-			if _, there := have[table].columns[c]; !there {
+			if _, there := there.columns[c]; !there {
 				missing = append(missing, "column "+table+"."+c)
 			}
 		}
 	}
 	if len(missing) == 0 {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.names = names
 		return nil
 	}
 	slices.Sort(missing)
 	return fmt.Errorf("directory.source %s: %w: missing are %s; directory.dsn says where they are, when it is not the database of store.dsn",
 		s.kind.name, ErrSchema, strings.Join(missing, ", "))
+}
+
+// spelled is a query with the tables' names as the database spells them: MySQL may tell letter case apart, and a dump of a
+// server that does not, as on Windows, has them all in lower case. It asks for them when nobody could yet; where it cannot, the
+// query fails by itself.
+func (s *Source) spelled(ctx context.Context, query string) string {
+	s.mu.Lock()
+	names := s.names
+	s.mu.Unlock()
+	if names == nil && s.Check(ctx) == nil {
+		s.mu.Lock()
+		names = s.names
+		s.mu.Unlock()
+	}
+	return othersTable.ReplaceAllStringFunc(query, func(table string) string {
+		if name := names[table]; name != "" {
+			return name // the same letters
+		}
+		return table
+	})
+}
+
+// othersTable finds the names of tables of others in a query.
+var othersTable = regexp.MustCompile(`\b(isc_user|isc_user_info|ofUser)\b`)
+
+// HasUsers says whether the source has anybody but the reserved ids: an Openfire that reads its users elsewhere (LDAP) has no
+// others in its table.
+func (s *Source) HasUsers(ctx context.Context, reserved ...string) (bool, error) {
+	for after := ""; ; {
+		users, done, err := s.Users(ctx, after, len(reserved)+1)
+		if err != nil {
+			return false, err
+		}
+		for _, u := range users {
+			if !slices.ContainsFunc(reserved, func(id string) bool { return strings.EqualFold(id, u.ID) }) {
+				return true, nil
+			}
+			after = u.ID
+		}
+		if done || len(users) == 0 {
+			return false, nil
+		}
+	}
 }
 
 // Users reads users ordered by id, limit rows of them, from behind the id after ("" = from the first). A user who has several
@@ -200,13 +257,13 @@ func (s *Source) users(ctx context.Context, after string, limit int) (users []So
 		}
 		return nil
 	}
-	err = s.db.page(ctx, query, args, Page{Length: limit}.length(), 0, row)
+	err = s.db.page(ctx, s.spelled(ctx, query), args, Page{Length: limit}.length(), 0, row)
 	done = n < limit
 	if err == nil && !done && last != "" {
 		// The column's collation may hold two users for equal, as e and é, of whom the page ends between: the next one would
 		// leave the second out.
 		end := last
-		err = s.db.all(ctx, s.kind.same, []any{end, end}, row)
+		err = s.db.all(ctx, s.spelled(ctx, s.kind.same), []any{end, end}, row)
 		last = end
 	}
 	if err == nil && s.kind.infos != "" {
@@ -225,7 +282,7 @@ func (s *Source) withInfos(ctx context.Context, users []SourceUser) ([]SourceUse
 		}
 	}
 	infos := make(map[string][]SourceUser, len(ids))
-	err := s.db.in(ctx, s.kind.infos, nil, ids, nil, func(scan scanner) error {
+	err := s.db.in(ctx, s.spelled(ctx, s.kind.infos), nil, ids, nil, func(scan scanner) error {
 		var u SourceUser
 		err := scan((*text)(&u.ID), (*text)(&u.Email), (*text)(&u.Pic))
 		infos[u.ID] = append(infos[u.ID], u)
@@ -256,13 +313,14 @@ func (s *Source) SetPush(ctx context.Context, id, code string) error {
 	if !s.KeepsPush() {
 		return nil
 	}
+	taken, set := s.spelled(ctx, s.kind.pushTaken), s.spelled(ctx, s.kind.pushSet)
 	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error {
 		if code != "" {
-			if _, err := t.do(ctx, s.kind.pushTaken, code, id); err != nil {
+			if _, err := t.do(ctx, taken, code, id); err != nil {
 				return err
 			}
 		}
-		_, err := t.do(ctx, s.kind.pushSet, code, id)
+		_, err := t.do(ctx, set, code, id)
 		return err
 	})
 	if err != nil {
@@ -277,7 +335,8 @@ func (s *Source) DropPush(ctx context.Context, codes []string) error {
 	if !s.KeepsPush() {
 		return nil
 	}
-	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, s.kind.pushDead, codes) })
+	dead := s.spelled(ctx, s.kind.pushDead)
+	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, dead, codes) })
 	if err != nil {
 		return fmt.Errorf("drop %d push codes in %s: %w", len(codes), s.kind.name, s.db.fail(err))
 	}

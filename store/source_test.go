@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -161,7 +162,7 @@ func TestSourceSaysWhatIsMissing(t *testing.T) {
 		if want := "missing are column isc_user.acct_login, column isc_user.app_push_code, table isc_user_info; directory.dsn says where"; !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}
-		if err := newSource(t, s, "openfire", "").Check(ctx); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "missing are table ofuser") {
+		if err := newSource(t, s, "openfire", "").Check(ctx); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "missing are table ofUser") {
 			t.Error(err)
 		}
 		if _, err := store.NewSource(s, store.SourceConfig{Kind: "ldap"}); err == nil {
@@ -210,4 +211,55 @@ func TestSourceAddresses(t *testing.T) {
 			t.Errorf("%s: %v", dsn, err)
 		}
 	}
+}
+
+// Tables of a server that does not tell letter case apart have names in lower case, also where they were taken to one that does.
+func TestSourceInOtherLetterCase(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		other := func(statements []string) (list []string) {
+			for _, text := range statements {
+				list = append(list, strings.NewReplacer("ofUser", "ofuser", "isc_user_info", "ISC_User_Info", "isc_user ", "ISC_USER ").Replace(text))
+			}
+			return list
+		}
+		s := open(t, e.fresh(t, append(other(sourceTables(e, "")), other(sourceRows)...)...))
+		accounts, suite := newSource(t, s, "openfire", ""), newSource(t, s, "isc", "")
+		equal(t, "ofuser", len(walkSource(t, accounts, 2)), 3)
+		must[any](t)(nil, accounts.Check(ctx))
+		must[any](t)(nil, suite.SetPush(ctx, "z", "code-z")) // nobody has looked before
+		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||code-z") {
+			t.Error(list)
+		}
+		must[any](t)(nil, suite.DropPush(ctx, []string{"code-z"}))
+		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||") {
+			t.Error(list)
+		}
+	})
+}
+
+func TestSourceHasUsers(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, sourceTables(e, "")...)
+		s, raw := open(t, cfg), e.raw(t, cfg)
+		source := newSource(t, s, "openfire", "")
+		for _, c := range []struct {
+			name string
+			has  bool
+		}{{"", false}, {"admin", false}, {"aaa", true}, {"zzz", true}} {
+			if c.name != "" {
+				if _, err := raw.Exec(`INSERT INTO ofUser (username) VALUES ('` + c.name + `')`); err != nil {
+					t.Fatal(err)
+				}
+			}
+			equal(t, "with "+c.name, must[bool](t)(source.HasUsers(ctx, "Admin")), c.has)
+			if c.name == "aaa" {
+				must[any](t)(raw.Exec(`DELETE FROM ofUser WHERE username = 'aaa'`))
+			}
+		}
+		over, end := context.WithCancel(ctx)
+		end()
+		if has, err := newSource(t, s, "openfire", "").HasUsers(over, "admin"); err == nil {
+			t.Errorf("nobody could look, and it says %v", has)
+		}
+	})
 }

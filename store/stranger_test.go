@@ -172,6 +172,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	"PushOwners":       func(s *store.Store, n names) (any, error) { return s.PushOwners(ctx, n.thing) },
 	"TokenState":       func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
 	"StylesOf":         func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
+	"AccountsGone":     func(s *store.Store, n names) (any, error) { return s.AccountsGone(ctx, []string{n.thing}) },
 	"Announcement": func(s *store.Store, n names) (any, error) {
 		a, ok, err := s.Announcement(ctx, n.thing)
 		return fmt.Sprint(a, ok), err
@@ -342,6 +343,9 @@ var changes = map[string]func(n names) store.Change{
 		v := "new"
 		return store.Change{EditAnnouncements: []store.AnnouncementEdit{{ID: n.thing, Title: &v, Content: &v}}}
 	},
+	"Relearn": func(n names) store.Change {
+		return store.Change{Relearn: []store.User{{ID: n.thing, JID: n.thing, Name: "new"}}}
+	},
 	"EditCalls": func(n names) store.Change {
 		return store.Change{EditCalls: []store.CallEdit{{ID: n.thing, Answer: "new", Done: true}}}
 	},
@@ -399,6 +403,10 @@ func TestStrangersGetNothing(t *testing.T) {
 				apply(t, s, epoch, c)
 			}
 			must[any](t)(nil, s.AddFile(ctx, store.File{ID: ours.thing, Owner: ours.user, Time: clock(1)}))
+
+			apply(t, s, epoch, store.Change{Learn: []store.User{{ID: ours.thing, JID: ours.thing}}})
+			apply(t, s, epoch, store.Change{DropUsers: []string{ours.thing}})
+			must[any](t)(nil, s.SetAccount(ctx, epoch, []string{ours.thing}, store.AccountGone))
 
 			// 2. Reads.
 			for name, read := range reads {

@@ -15,6 +15,8 @@ const (
 	// stale: the user's rows in groups and 1:1 lists may show what was said of him before, see Refresh.
 	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid == ?`
 	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id == ?`
+	// Of who was only seen; one who left because his account was gone has it again, and is back.
+	userRelearn   = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, has_left = 0, account = 1, stale = stale + 1 WHERE jid == ? AND learned = 1 AND (has_left = 0 OR account = 2)`
 	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id == ?`
 	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == ? AND user_id !== ?`
 	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id == (?*)`
@@ -64,7 +66,7 @@ func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, 
 }
 
 func (r *rows) addUser(u *User) {
-	stale := bit(!u.Learned) // of who was only seen nothing is known that rows should show
+	stale := bit(!u.Learned || u.Name != "" && u.Name != u.ID) // of who was only seen nothing is known that rows should show
 	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, bit(u.Confirms), bit(u.Learned), bit(u.Left), int64(0),
 		int64(AccountUnknown), stale)
 }
@@ -147,6 +149,21 @@ func (t *tx) learnUsers(ctx context.Context, users []User) error {
 		r.addUser(&u)
 	}
 	return t.insertFree(ctx, r)
+}
+
+// relearnUsers overwrites what is known of users who were only seen. Who is none of them stays as he is.
+func (t *tx) relearnUsers(ctx context.Context, users []User) error {
+	for i := range users {
+		u := &users[i]
+		r := t.s.rowsOf(tUser, 1)
+		if r.addUser(u); r.err != nil {
+			return r.err
+		}
+		if _, err := t.do(ctx, userRelearn, u.Name, u.Login, u.Email, u.JID); err != nil {
+			return fmt.Errorf("user %s: %w", u.ID, err)
+		}
+	}
+	return nil
 }
 
 // setPush sets the push code of users; a user without a row gets one. The last registration of a code has it.

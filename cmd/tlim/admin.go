@@ -21,6 +21,7 @@ type health struct {
 	Warnings []string `json:"warnings"`
 	Link     part     `json:"link"`     // the stream to the server
 	Database part     `json:"database"` // does it answer
+	Users    part     `json:"users"`    // where they come from: api, ofUser, isc or openfire
 	Messages part     `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
 }
 

@@ -35,7 +35,8 @@ type App struct {
 	service *component.Service
 	api     *httpapi.API
 	cert    *certificate // nil: plain HTTP
-	parts   atomic.Bool  // the five above are there
+	users   string       // where they come from, in a word
+	parts   atomic.Bool  // the six above are there
 
 	httpAddr, adminAddr atomic.Value // string: where they listen in fact
 	storeWait           atomic.Pointer[string]
@@ -89,18 +90,18 @@ func (a *App) Start(ctx context.Context) error {
 	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
 	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
-	source, closeSource, err := openSource(ctx, a.cfg.Directory, db, a.log)
+	people, err := openUsers(ctx, a.cfg.Directory, db, a.log)
 	if err != nil {
 		return err
 	}
-	a.onStop("source of users", func(context.Context) error { return closeSource() })
+	a.onStop("source of users", func(context.Context) error { return people.close() })
 	blobs, closeFiles, err := openFiles(ctx, a.cfg.Files, a.log)
 	if err != nil {
 		return err
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Source: source, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
+		Store: db, Sender: links, Snapshots: snapshots{server}, Source: people.source, Imports: people.imports, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
 		Files: blobs, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {
@@ -121,7 +122,7 @@ func (a *App) Start(ctx context.Context) error {
 			return err
 		}
 	}
-	a.store, a.links, a.service, a.api, a.cert = db, links, service, api, cert
+	a.store, a.links, a.service, a.api, a.cert, a.users = db, links, service, api, cert, people.from
 	a.parts.Store(true)
 
 	// 4. they run; the conveyor ends before the link, so that its last copies and refusals still leave

@@ -48,7 +48,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
 		{"files.access", c.Files.Access, []string{"link", "strict"}},
-		{"directory.source", c.Directory.Source, []string{"api", "isc", "openfire"}},
+		{"directory.source", c.Directory.Source, []string{"auto", "api", "isc", "openfire"}},
 		{"receipts.server", c.Receipts.Server, []string{"requested", "always", "never"}},
 		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},

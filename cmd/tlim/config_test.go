@@ -248,10 +248,11 @@ func TestProblems(t *testing.T) {
 			"idempotency.window: is longer than cleanup.ids, 2 days, after which nobody knows who has a message"}},
 		{"idempotency as long as ids", "idempotency: {window: 48h}\ncleanup: {enabled: true, ids: 2}", nil, nil},
 		{"directory", "directory: {source: ldap, interval: 100ms, max_remove: 5, initial_password: ' x'}", nil, []string{
-			`tlim.yaml:1: directory.max_remove: "5" is no percentage: write 0% to 100%`, `directory.source: "ldap" is none of api, isc, openfire`,
+			`tlim.yaml:1: directory.max_remove: "5" is no percentage: write 0% to 100%`, `directory.source: "ldap" is none of auto, api, isc, openfire`,
 			"directory.interval: must be between 1s and 24h", "directory.initial_password: does nothing without directory.create_accounts",
 			"directory.initial_password: must be 128 characters at most, without control characters, and without blanks at its ends"}},
-		{"directory of its own", "directory: {dsn: 'tlim:x@tcp(db:3306)/openfire'}", nil, []string{"directory.dsn: does nothing with directory.source api"}},
+		{"directory of its own", "directory: {dsn: 'tlim:x@tcp(db:3306)/openfire'}", nil, []string{"directory.dsn: does nothing with directory.source auto, which looks into the database of store.dsn; say what it is: openfire or isc"}},
+		{"a directory for nothing", "directory: {source: api, dsn: 'tlim:x@tcp(db:3306)/openfire'}", nil, []string{"directory.dsn: does nothing with directory.source api"}},
 		{"clean-up", "cleanup: {enabled: true, interval: 10m, days: -1, offline_days: 40000, files_days: -2, ids: -3}", nil, []string{
 			"cleanup.interval: must be between 1h and 8760h", "cleanup.days: -1 is not between 0 and 36500; days, 0 for never",
 			"cleanup.offline_days: 40000 is not between 0 and 36500; days, 0 for never", "cleanup.files_days: -2 is not between 0 and 36500; days, 0 for never",

@@ -23,15 +23,27 @@ func directoryConfig(d Directory) component.DirectoryConfig {
 	}
 }
 
-// openSource opens where users come from, and what closes it again; a nil source for directory.source api. Tables that are not
-// there end the start; a database server of its own that is away does not, because messages do not need it.
-func openSource(ctx context.Context, cfg Directory, db *store.Store, log *slog.Logger) (component.Source, func() error, error) {
-	if cfg.Source == "api" {
-		return nil, func() error { return nil }, nil
+// users are where users come from.
+type users struct {
+	source  component.Source // who has the last word; nil: nobody
+	imports component.Source // of whom users are learned, beside what is seen and told; nil: of nobody
+	from    string           // a word for /readyz: ofUser, api or isc; openfire with the last word
+	close   func() error
+}
+
+// openUsers opens where users come from, as directory.source says. Tables that are not there end the start, unless the source is
+// auto; a database server of its own that is away does not, because messages do not need it.
+func openUsers(ctx context.Context, cfg Directory, db *store.Store, log *slog.Logger) (users, error) {
+	u := users{from: cfg.Source, close: func() error { return nil }}
+	switch cfg.Source {
+	case "api":
+		return u, nil
+	case "auto":
+		return automatic(ctx, db, log)
 	}
 	source, err := store.NewSource(db, store.SourceConfig{Kind: cfg.Source, DSN: cfg.DSN.Reveal()})
 	if err != nil {
-		return nil, nil, err
+		return u, err
 	}
 	var network *net.OpError
 	switch err := source.Check(ctx); {
@@ -39,9 +51,40 @@ func openSource(ctx context.Context, cfg Directory, db *store.Store, log *slog.L
 	case errors.Is(err, store.ErrUnavailable) && errors.As(err, &network):
 		log.Error("the source of users cannot be read now; it is tried again", "directory.source", cfg.Source, "error", err)
 	default:
-		return nil, nil, errors.Join(err, source.Close())
+		return u, errors.Join(err, source.Close())
 	}
-	return source, source.Close, nil
+	u.source, u.close = source, source.Close
+	return u, nil
+}
+
+// automatic looks whether the store's database is Openfire's own, and has its users: one that reads them elsewhere (LDAP) leaves
+// ofUser empty, or with the administrator alone. It is decided once, at the start.
+func automatic(ctx context.Context, db *store.Store, log *slog.Logger) (users, error) {
+	u := users{from: "api", close: func() error { return nil }}
+	source, err := store.NewSource(db, store.SourceConfig{Kind: "openfire"})
+	if err != nil {
+		return u, err
+	}
+	u.close = source.Close
+	why := ""
+	switch err := source.Check(ctx); {
+	case errors.Is(err, store.ErrSchema):
+		why = "the database of the store has no table ofUser with the columns of Openfire's"
+	case err != nil:
+		why = err.Error()
+	default:
+		some, err := source.HasUsers(ctx, "admin")
+		switch {
+		case err != nil:
+			why = err.Error()
+		case !some:
+			why = "ofUser holds nobody but admin"
+		default:
+			u.imports, u.from, why = source, "ofUser", "the database of the store has Openfire's accounts"
+		}
+	}
+	log.Info("directory.source auto: where users come from", "from", u.from, "because", why)
+	return u, nil
 }
 
 // accounts are Openfire's, in the component's own words.
@@ -115,6 +158,8 @@ func (c *Config) checkDirectory(p *Problems) {
 	case dsn == "":
 	case d.Source == "api":
 		p.add("directory.dsn: does nothing with directory.source api")
+	case d.Source == "auto":
+		p.add("directory.dsn: does nothing with directory.source auto, which looks into the database of store.dsn; say what it is: openfire or isc")
 	default:
 		checkDSN(p, "directory.dsn", store.DriverOf(dsn, c.Store.Driver), dsn)
 	}

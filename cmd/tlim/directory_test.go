@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,7 +18,7 @@ import (
 	"tlim/store"
 )
 
-func TestOpenSource(t *testing.T) {
+func TestOpenUsers(t *testing.T) {
 	dir := t.TempDir()
 	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "tlim.db"), MaxWait: 5 * time.Second})
 	if err != nil {
@@ -33,22 +34,74 @@ func TestOpenSource(t *testing.T) {
 		{"the API", Directory{Source: "api"}, false, "", ""},
 		{"no tables", Directory{Source: "isc"}, false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
 		{"no file", Directory{Source: "openfire", DSN: DSN{filepath.Join(dir, "nosuch.db")}}, false, "directory.source openfire: ", ""},
-		{"no database", Directory{Source: "openfire", DSN: DSN{"u:p@tcp(127.0.0.1:3306)/"}}, false, "directory.dsn names no database", ""},
+		{"no database", Directory{Source: "openfire", DSN: DSN{"u:p@tcp(127.0.0.1:3306)/"}}, false, "directory.dsn: names no database", ""},
 		{"a server that is away", Directory{Source: "openfire", DSN: DSN{"u:hush@tcp(127.0.0.1:1)/openfire"}}, true, "", "the source of users cannot be read now"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
-			source, end, err := openSource(t.Context(), c.cfg, db, slog.New(slog.NewTextHandler(&log, nil)))
-			if (source != nil) != c.source || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
-				t.Errorf("%v, %v", source, err)
+			u, err := openUsers(t.Context(), c.cfg, db, slog.New(slog.NewTextHandler(&log, nil)))
+			if (u.source != nil) != c.source || u.imports != nil || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
+				t.Errorf("%v, %v", u.source, err)
 			}
 			if !strings.Contains(log.String(), c.logged) || c.logged == "" && log.Len() > 0 || strings.Contains(log.String(), "hush") {
 				t.Errorf("log: %s", log.String())
 			}
 			if err == nil {
-				if err := end(); err != nil {
+				if err := u.close(); err != nil {
 					t.Error(err)
 				}
+			}
+		})
+	}
+}
+
+// auto takes users from ofUser where the store's database has it with users in it, and else says why not.
+func TestUsersByThemselves(t *testing.T) {
+	const table = "CREATE TABLE %s (username varchar(64), name varchar(100), email varchar(100))"
+	for name, c := range map[string]struct {
+		tables     []string
+		from, said string
+	}{
+		"no table":       {nil, "api", "has no table ofUser"},
+		"another table":  {[]string{"CREATE TABLE ofUser (id int)"}, "api", "has no table ofUser"},
+		"empty":          {[]string{fmt.Sprintf(table, "ofUser")}, "api", "holds nobody but admin"},
+		"administrator":  {[]string{fmt.Sprintf(table, "ofUser"), "INSERT INTO ofUser VALUES ('Admin', 'A', 'a')"}, "api", "holds nobody but admin"},
+		"users":          {[]string{fmt.Sprintf(table, "ofUser"), "INSERT INTO ofUser VALUES ('admin', 'A', 'a'), ('lisi', NULL, NULL)"}, "ofUser", "has Openfire's accounts"},
+		"in lower case":  {[]string{fmt.Sprintf(table, "ofuser"), "INSERT INTO ofuser VALUES ('lisi', NULL, NULL)"}, "ofUser", "has Openfire's accounts"},
+		"cannot be read": {nil, "api", "directory.source openfire: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "tlim.db")
+			raw, err := sql.Open("sqlite", file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range c.tables {
+				if _, err := raw.Exec(text); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := raw.Close(); err != nil {
+				t.Fatal(err)
+			}
+			db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: file, MaxWait: 5 * time.Second})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if name == "cannot be read" {
+				db.Close()
+			}
+			var log bytes.Buffer
+			u, err := openUsers(t.Context(), Default().Directory, db, slog.New(slog.NewTextHandler(&log, nil)))
+			if err != nil || u.source != nil || (u.imports != nil) != (c.from == "ofUser") || u.from != c.from {
+				t.Errorf("%+v, %v", u, err)
+			}
+			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "from="+c.from) || !strings.Contains(log.String(), c.said) {
+				t.Errorf("log: %s", log.String())
+			}
+			if err := u.close(); err != nil {
+				t.Error(err)
 			}
 		})
 	}
@@ -63,8 +116,10 @@ type commander struct {
 
 func (c *commander) IQ(_ context.Context, typ, _ string, payload []byte) (stanza.Stanza, error) {
 	switch {
-	case typ == "get":
+	case typ == "get" && c.account != nil:
 		return stanza.Stanza{}, c.account
+	case typ == "get":
+		return stanza.Parse([]byte(`<iq type="result"><query xmlns="http://jabber.org/protocol/disco#info"><identity category="account" type="registered"/></query></iq>`))
 	case c.refuse != nil:
 		return stanza.Stanza{}, c.refuse
 	case bytes.Contains(payload, []byte("sessionid")):

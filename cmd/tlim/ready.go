@@ -16,6 +16,7 @@ func (a *App) health(ctx context.Context) (h health) {
 		}
 		h.Database = part{State: "starting", Text: text}
 		h.Link = part{State: "starting"}
+		h.Users = part{State: "starting"}
 		h.Messages = part{State: "starting"}
 		return h
 	}
@@ -37,7 +38,9 @@ func (a *App) health(ctx context.Context) (h health) {
 	h.Warnings = degraded(report, stored, time.Now())
 	h.Degraded = len(h.Warnings) > 0
 	h.Warnings = append(h.Warnings, report.Warnings...)
-	// 3. messages
+	// 3. users: decided at the start
+	h.Users = part{OK: true, State: a.users}
+	// 4. messages
 	switch err := a.service.Ready(); {
 	case a.stopping.Load():
 		h.Messages = part{State: "stopping", Text: "messages: shutting down, senders get error-013"}

@@ -225,7 +225,7 @@ func Default() Config {
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20},
-		Directory:   Directory{Source: "api", Interval: minute, MaxRemove: 5},
+		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
 		Receipts:    Receipts{Server: "requested", GroupFanout: "author"},
 		Envelope:    Envelope{Body: "string"},

@@ -1,0 +1,184 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// importHarness is a harness that learns users from the server's tables; its polls are the test's own.
+type importHarness struct {
+	*sourceHarness
+	server *registry
+}
+
+func startImporting(t *testing.T, change func(*DirectoryConfig), users ...string) *importHarness {
+	h := &importHarness{&sourceHarness{from: &testSource{loops: make(chan struct{}, 100), keepsNone: true, owns: true}, harness: newHarness(t)}, &registry{}}
+	h.imports, h.logged, h.asked = h.from, &h.log, h.server
+	h.harness.begin(func(c *Config) {
+		c.Directory = DirectoryConfig{Interval: time.Hour, MaxRemove: 100}
+		if change != nil {
+			change(&c.Directory)
+		}
+	})
+	<-h.from.loops // the Service's own poll stands still from now on
+	h.from.have(users...)
+	return h
+}
+
+func (h *importHarness) poll() error {
+	h.t.Helper()
+	err := h.importer.poll(context.WithValue(h.t.Context(), own{}, true))
+	h.importer.said = h.notePoll(h.importer.said, err)
+	return err
+}
+
+func (h *importHarness) polled() {
+	h.t.Helper()
+	if err := h.poll(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// The server's tables add users and name those who were only seen; whom somebody has spoken of stays as he was said to be.
+func TestImport(t *testing.T) {
+	h := startImporting(t, nil, "admin=Administrator", "LiSi=Other", "anna=Anna", "zhaoliu=Z", "seen=李四")
+	if err := h.RemoveUsers(t.Context(), []string{"zhaoliu"}); err != nil {
+		t.Fatal(err)
+	}
+	h.server.set(func(r *registry) { r.there = []string{"elsewhere"} })
+	h.online("seen/p", "elsewhere/p")
+	h.offline("elsewhere/p")
+	h.sync()
+	h.polled()
+	h.holds("first", "anna=Anna? elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
+	if h.log.count(`users were learned from the server's tables" added=1 changed=1 left=0`) != 1 {
+		t.Errorf("the log: %s", h.log.buf.String())
+	}
+	h.rec.take()
+	h.polled()
+	h.wrote("no difference", "")
+
+	h.from.have("anna=Anna B", "lisi=Other", "seen=李四")
+	h.polled()
+	h.holds("a new name", "anna=Anna B? elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
+	if err := h.AddUsers(t.Context(), []store.User{{ID: "anna", Name: "told"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.polled()
+	h.holds("told", "anna=told elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
+
+	// A user of the tables who is seen, or looked for, is the same user.
+	h.online("anna/p")
+	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"anna", "seen", "LISI"}})
+	if err != nil || h.members(g.ID) != "anna lisi seen" || members.Skipped != nil || g.Name != "told,李四,Lisi" {
+		t.Errorf("%v, %q has %s", err, g.Name, h.members(g.ID))
+	}
+}
+
+// Who was learned leaves when the tables and the server say so, both, and comes back. Nobody else ever leaves.
+func TestImportOfWhoIsGone(t *testing.T) {
+	h := startImporting(t, nil, "a", "b", "c", "d")
+	h.server.there, h.server.silent = []string{"b"}, nil
+	h.polled()
+	all := "a=a? b=b? c=c? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu"
+	h.holds("begin", all)
+	h.server.set(func(r *registry) { r.fail = fmt.Errorf("ask: %w", ErrUntold) })
+	h.from.have("d")
+	h.polled()
+	h.holds("nobody can tell", all)
+	if got := h.server.questions(); got != "a b c" {
+		t.Errorf("asked about %s", got)
+	}
+	h.server.set(func(r *registry) { r.fail = nil })
+	h.clock.move(untoldAge)
+	h.polled()
+	h.holds("two are gone", "b=b? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
+	if h.log.count(`left=2 of_left="a c"`) != 1 {
+		t.Errorf("the log: %s", h.log.buf.String())
+	}
+	if err := h.RemoveUsers(t.Context(), []string{"d"}); err != nil {
+		t.Fatal(err)
+	}
+	h.from.have("a=Anna", "d")
+	h.polled()
+	h.holds("one is back; who was sent away is not", "a=Anna? b=b? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
+	if err := h.RemoveUsers(t.Context(), []string{"a"}); err != nil {
+		t.Fatal(err)
+	}
+	h.polled()
+	h.holds("nor is he, once he was sent away", "b=b? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
+}
+
+// Tables that are empty, hold the administrator only, lack many or cannot be read take nobody away.
+func TestImportLosesNobody(t *testing.T) {
+	var users []string
+	for i := range 30 {
+		users = append(users, fmt.Sprintf("u%02d", i))
+	}
+	h := startImporting(t, func(d *DirectoryConfig) { d.MaxRemove = 5 }, users...) // of 34 users two may leave at once
+	h.polled()
+	before := h.directory()
+	for name, change := range map[string]func(*testSource){
+		"empty":         func(f *testSource) { f.users = nil },
+		"administrator": func(f *testSource) { f.users = []store.SourceUser{{ID: "Admin"}} },
+		"many missing":  func(f *testSource) { f.users = f.users[3:] },
+		"broken":        func(f *testSource) { f.users, f.fail = f.users[28:], errors.New("connection lost") },
+	} {
+		h.from.have(users...)
+		h.from.set(change)
+		for range 2 {
+			if err := h.poll(); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if h.directory() != before {
+			t.Errorf("%s: the directory holds %s", name, h.directory())
+		}
+		if got := h.server.questions(); got != "" {
+			t.Errorf("%s: asked about %s", name, got)
+		}
+		h.from.set(func(f *testSource) { f.fail = nil })
+	}
+	if n := h.log.count("they stay users"); n < 1 {
+		t.Errorf("the log: %s", h.log.buf.String())
+	}
+	h.from.have(users[2:]...)
+	h.polled()
+	if got := h.directory(); strings.Contains(got, "u00") || strings.Contains(got, "u01") || !strings.Contains(got, "u02") {
+		t.Errorf("as many as may leave: %s", got)
+	}
+}
+
+func TestImportDry(t *testing.T) {
+	h := startImporting(t, func(d *DirectoryConfig) { d.DryRun = true }, "anna")
+	h.rec.take()
+	h.polled()
+	h.polled()
+	h.wrote("a dry run", "")
+	if h.log.count(`directory.dry_run: a poll of the server's tables would do this" added=1 changed=0 left=0 of_added=anna`) != 1 {
+		t.Errorf("the log: %s", h.log.buf.String())
+	}
+}
+
+// One name that the database cannot hold keeps nobody else out, and is said.
+func TestImportOfWhatCannotBeStored(t *testing.T) {
+	h := startImporting(t, nil, "anna", "bad", "cleo")
+	h.rec.failWhen(func(c store.Change) error {
+		for _, u := range c.Learn {
+			if u.ID == "bad" {
+				return store.ErrData
+			}
+		}
+		return nil
+	})
+	if err := h.poll(); err == nil || !strings.Contains(err.Error(), "1 users of the server's tables cannot be stored") {
+		t.Error(err)
+	}
+	h.holds("the others", "anna=anna? cleo=cleo? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
+}
