@@ -71,17 +71,25 @@ func (r *rows) addUser(u *User) {
 		int64(AccountUnknown), stale)
 }
 
+// decorateUser makes what is shown of a user what its columns can hold.
+func (t *tx) decorateUser(ctx context.Context, u *User) error {
+	for column, text := range map[string]*string{"user_name": &u.Name, "acct_login": &u.Login, "user_email": &u.Email, "pic_url": &u.Pic} {
+		var err error
+		if *text, err = t.decoration(ctx, tUser, column, *text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // putUsers is addUser of the directory. The JID is the person: a user who was only seen on the wire, or whose spelling
 // the directory has changed, keeps the row and gets the directory's id.
 func (t *tx) putUsers(ctx context.Context, users []User) error {
 	for i := range users {
 		u := users[i]
 		u.Left, u.Learned = false, false
-		for column, text := range map[string]*string{"user_name": &u.Name, "acct_login": &u.Login, "user_email": &u.Email, "pic_url": &u.Pic} {
-			var err error
-			if *text, err = t.decoration(ctx, tUser, column, *text); err != nil {
-				return err
-			}
+		if err := t.decorateUser(ctx, &u); err != nil {
+			return err
 		}
 		r := t.s.rowsOf(tUser, 1)
 		if r.addUser(&u); r.err != nil {
@@ -154,10 +162,9 @@ func (t *tx) learnUsers(ctx context.Context, users []User) error {
 // relearnUsers overwrites what is known of users who were only seen. Who is none of them stays as he is.
 func (t *tx) relearnUsers(ctx context.Context, users []User) error {
 	for i := range users {
-		u := &users[i]
-		r := t.s.rowsOf(tUser, 1)
-		if r.addUser(u); r.err != nil {
-			return r.err
+		u := users[i]
+		if err := t.decorateUser(ctx, &u); err != nil {
+			return err
 		}
 		if _, err := t.do(ctx, userRelearn, u.Name, u.Login, u.Email, u.JID); err != nil {
 			return fmt.Errorf("user %s: %w", u.ID, err)
