@@ -303,6 +303,11 @@ func TestProblems(t *testing.T) {
 			"--set xmpp.secret: every user of this machine can read a command line; use xmpp.secret_file or TLIM_XMPP_SECRET"}},
 		{"password on the command line", "store: {driver: mysql, dsn: 'u@tcp(db)/im'}", []string{"store.dsn=u:p@tcp(db)/im"}, []string{
 			"--set store.dsn: every user of this machine can read a command line; use store.dsn_file or TLIM_STORE_DSN"}},
+		{"a JDBC URL on the command line", "", []string{"store.dsn=jdbc:mysql://db/im?user=u&password=p"}, []string{
+			"--set store.dsn: every user of this machine can read a command line; use store.dsn_file or TLIM_STORE_DSN"}},
+		{"a webhook on the command line", "push: {webhook: {secret: 0123456789abcdef}}", []string{"push.webhook.url=https://push.test/?token=x"}, []string{
+			"--set push.webhook.url: every user of this machine can read a command line; use TLIM_PUSH_WEBHOOK_URL", "push.webhook.secret: does nothing without push.webhook.url"}},
+		{"a file on the command line", "", []string{"store.dsn=data"}, nil},
 		{"address on the command line", "store: {driver: mysql}", []string{"store.dsn=u@tcp(db)/im"}, nil},
 		{"TLS without TLS", "xmpp: {ca_file: x}", nil, []string{"xmpp.tls: is off, so ca_file, server_name and insecure_skip_verify would do nothing; switch it on or leave them away"}},
 		{"keys", "http: {keys: [{name: a, key: short, scopes: [root]}, {name: a, key: 0123456789abcdef, key_file: x, scopes: []}]}", nil, []string{

@@ -99,7 +99,7 @@ func usageErrors(cmd *cobra.Command) {
 
 func wrongArgument(cmd *cobra.Command, args []string) error {
 	if !cmd.HasSubCommands() || len(args) == 0 {
-		return fmt.Errorf("%d arguments are not what %s takes: %s", len(args), cmd.CommandPath(), cmd.UseLine())
+		return fmt.Errorf("wrong arguments; write: %s", cmd.UseLine())
 	}
 	var names []string
 	for _, c := range cmd.Commands() {

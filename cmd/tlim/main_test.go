@@ -36,8 +36,8 @@ func TestExitCodes(t *testing.T) {
 		{"config check --config " + dir + "/none.yaml", 2, "", "tlim: read the configuration: " + dir + "/none.yaml: no such file"},
 		{"serve --confg x", 2, "", "unknown flag --confg; the nearest one is --config"},
 		{"doctor", 2, "", "unknown command; tlim has cleanup, config, help, keys, serve, token, trace, version"},
-		{"config check x", 2, "", "1 arguments are not what tlim config check takes"},
-		{"serve x", 2, "", "1 arguments are not what tlim serve takes"},
+		{"config check x", 2, "", "wrong arguments; write: tlim config check [flags]"},
+		{"serve x", 2, "", "wrong arguments; write: tlim serve [flags]"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := runCommand(t, strings.Fields(c.args)...)

@@ -61,10 +61,10 @@ func (d DSN) LogValue() slog.Value { return slog.StringValue(d.String()) }
 // MarshalText hides it from every encoder.
 func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// private says whether the address has parts that are not shown.
-func (d DSN) private() bool {
-	return !strings.HasPrefix(d.text, "file:") && strings.Contains(d.String(), masked)
-}
+// private says whether the address holds a password. A file's name does not.
+func (d DSN) private() bool { return passwordInDSN.MatchString(d.text) }
+
+var passwordInDSN = regexp.MustCompile(`(?is):.*@|(password|passwd|pwd|_auth_pass|key)\s*=`)
 
 func (d *DSN) reveal(text string) { d.text = text }
 
