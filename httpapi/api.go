@@ -29,6 +29,8 @@ type API struct {
 	keyless   *keyless
 	handler   http.Handler
 	unstored  atomic.Bool // the last file could not be stored
+	quotas    quotas
+	full      atomic.Bool // the last look found less than Files.MinFree
 
 	asked func(endpoint, parameter string) // tests: hears what handlers read; nil otherwise
 }

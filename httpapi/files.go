@@ -23,7 +23,11 @@ type Files struct {
 	FallbackURL string   // where ids that we do not have are redirected: path and ids are appended; "" is 404
 	BaseURL     string   // put before answered links; "" leaves them relative
 	MaxSize     int64    // bytes of one file; 0 is 100 MiB
-	Transfers   int      // uploads and downloads at once; 503 beyond. 0 is 256
+	Quota       int64    // bytes of all files of one owner; 0 is no quota. Uploads by keys are not refused by it
+	// MinFree is how many bytes have to stay free on the disks that Free speaks of, which answers the least of them; 0 is not looked at.
+	MinFree   int64
+	Free      func() (int64, error)
+	Transfers int // uploads and downloads at once; 503 beyond. 0 is 256
 }
 
 // Blobs keeps bytes by id (store/blob says what it guarantees). Put's error is that of r when r failed; a Put that fails
@@ -39,6 +43,8 @@ type FileRows interface {
 	AddFile(ctx context.Context, f store.File) error
 	GetFile(ctx context.Context, id string) (store.File, bool, error)
 	FileMessages(ctx context.Context, id string, limit int) ([]store.Message, error)
+	// StoredBytes is the size of all files of an owner.
+	StoredBytes(ctx context.Context, owner string) (int64, error)
 }
 
 // The defaults of MaxSize and Transfers.
@@ -62,6 +68,9 @@ func (f Files) withDefaults() (Files, error) {
 		f.Transfers = defaultTransfers
 	}
 	var errs []error
+	if f.MinFree > 0 && f.Free == nil {
+		errs = append(errs, errors.New("files.min_free: nothing says what is free"))
+	}
 	for _, p := range f.Prefixes {
 		if !ValidPrefix(p) {
 			errs = append(errs, fmt.Errorf("files.prefixes: %q is no path like /cap-aco", p))

@@ -60,6 +60,7 @@ type uploading struct {
 	may    bool   // whoever is known by now may upload
 	slot   bool   // it has one of the file transfers, and the time that these have
 
+	room *room       // what it has taken; nil before the file's first byte
 	file *store.File // its bytes are put
 	err  error       // of the caller's line, while the body was read
 }
@@ -101,6 +102,11 @@ func (u *uploading) run() (store.File, error) {
 	}
 
 	// 2. The parts. From the first stored byte on, every way out but the last removes it again.
+	defer func() {
+		if u.room != nil {
+			u.room.done()
+		}
+	}()
 	err = u.parts(parts)
 	if err == nil {
 		err = u.commit()
@@ -222,12 +228,19 @@ func (u *uploading) put(part *multipart.Part, name string) error {
 		return badRequest(textTwoFiles)
 	}
 	f := store.File{ID: blob.NewID(), Name: fileName(name)}
-	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New()}
+	caller := u.req.caller
+	u.room = &room{a: u.a, owner: caller.user, limited: u.a.cfg.Files.Quota > 0 && (!caller.keyed || caller.user != "")}
+	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New(), grow: func(n, have int64) error {
+		// Of what is announced, all but the other parts is still to come.
+		return u.room.grow(u.req.reading(u.r.Context()), n, max(0, u.r.ContentLength-uploadSlack-have))
+	}}
 	size, err := u.a.cfg.Files.Blobs.Put(u.r.Context(), f.ID, in)
 	u.a.metrics.fileBytes.WithLabelValues("up").Add(float64(in.size))
 	switch {
 	case errors.Is(err, errLargeFile):
 		return u.tooLarge()
+	case err != nil && in.refused != nil:
+		return in.refused
 	case err != nil && u.err != nil, err != nil && in.err != nil:
 		return u.broken(err)
 	case err != nil:
@@ -280,6 +293,9 @@ func (u *uploading) commit() error {
 	}
 	if own != "" {
 		u.file.Owner = own
+	}
+	if err := u.room.of(ctx, u.file.Owner); err != nil {
+		return err
 	}
 	u.file.Time = strconv.FormatInt(u.a.cfg.Clock().UnixMilli(), 10)
 	err := u.a.cfg.Files.Rows.AddFile(ctx, *u.file)
@@ -368,6 +384,9 @@ type measured struct {
 	sum  hash.Hash
 	head []byte // the first, by which a type is known
 	err  error
+
+	grow    func(n, have int64) error // asks for n more bytes' room; have is what there is then
+	refused error                     // its error
 }
 
 // sniffed is how many bytes [http.DetectContentType] looks at.
@@ -385,6 +404,11 @@ func (m *measured) Read(p []byte) (int, error) {
 	}
 	m.sum.Write(p[:n]) // never fails
 	m.size, m.left = m.size+int64(n), m.left-int64(n)
+	if n > 0 && m.grow != nil {
+		if m.refused = m.grow(int64(n), m.size); m.refused != nil {
+			return 0, m.refused
+		}
+	}
 	if err != nil && err != io.EOF {
 		m.err = err
 	}

@@ -13,6 +13,7 @@ type metrics struct {
 	seconds   *prometheus.HistogramVec
 	inflight  prometheus.Gauge
 	fileBytes *prometheus.CounterVec
+	unroomed  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -26,11 +27,13 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_http_inflight", Help: "HTTP calls in handlers."}),
 		fileBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_file_bytes_total",
 			Help: "Bytes of files by direction: up (stored or not) and down."}, []string{"direction"}),
+		unroomed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_uploads_refused_total",
+			Help: "Uploads refused for want of room: quota (files.quota of their owner) or space (files.min_free)."}, []string{"reason"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight), reg.Register(m.fileBytes))
+	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight), reg.Register(m.fileBytes), reg.Register(m.unroomed))
 }
 
 // seen counts one finished call. All label values come from the route table and the configuration, so they are bounded.

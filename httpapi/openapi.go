@@ -326,6 +326,7 @@ func (e endpoint) responses(rt route, ex example) object {
 	}
 	if e.uploads() {
 		codes, _ := e.refusals()
+		all["507"] = failed("The files of the owner would be more than files.quota (error-012), or too little disk is free (error-013).", textNoRoom.en, component.TryLater, component.TooLarge)
 		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", textNoFile.en, append([]component.Code{resultFail}, codes...)...)
 	}
 	switch {

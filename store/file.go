@@ -13,6 +13,7 @@ const (
 	fileKnown   = `SELECT file_id FROM tlim_file WHERE file_id == (?*)`
 	fileBefore  = `SELECT file_id FROM tlim_file WHERE ts < ? ORDER BY ts`
 	fileCount   = `SELECT COUNT(*) FROM tlim_file WHERE ts < ?`
+	fileStored  = `SELECT COALESCE(SUM(file_size), 0) FROM tlim_file WHERE user_id == ?`
 	fileDelete  = `DELETE FROM tlim_file WHERE file_id == (?*)`
 
 	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id == ? AND msg_id == ?)*`
@@ -72,6 +73,12 @@ func (s *Store) KnownFiles(ctx context.Context, ids []string) (map[string]bool, 
 		return err
 	})
 	return known, err
+}
+
+// StoredBytes is the size of all files of an owner, in the directory's spelling.
+func (s *Store) StoredBytes(ctx context.Context, owner string) (bytes int64, err error) {
+	_, err = s.one(ctx, fileStored, []any{owner}, func(scan scanner) error { return scan((*number)(&bytes)) })
+	return bytes, err
 }
 
 // FilesBefore reads the ids of at most limit files that were uploaded before t (epoch milliseconds), oldest first.

@@ -33,6 +33,9 @@ func TestFiles(t *testing.T) {
 			t.Errorf("a file that is not there: %v, %v, %v", got, found, err)
 		}
 
+		equal(t, "stored by zhangsan", must[int64](t)(s.StoredBytes(ctx, "zhangsan")), 5<<30)
+		equal(t, "stored by nobody known", must[int64](t)(s.StoredBytes(ctx, "Zhangsan")), 0)
+
 		// What cannot be, is refused whole, and the store goes on.
 		if err := s.AddFile(ctx, whole); !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("the same id again: %v", err)

@@ -66,7 +66,7 @@ func everyQuery() []string {
 		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
-		receiptCount, receiptSome, fileBefore, fileCount, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
+		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
 		pendingFrom, pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, memberRows, chatRows, styleOf, styleUpdate,
 		announcementGet, announcementFirst, announcementAfter, announcementTitle, announcementContent,

@@ -17,14 +17,11 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	path, query, _ := strings.Cut(base, "?")
-	path, _, _ = strings.Cut(path, "#")
-	if path, err = url.PathUnescape(strings.TrimPrefix(path, "file:")); err != nil {
-		return nil, errors.New(`holds a "%" that begins no escape: in a file: URI it is written %25`)
+	path, err := sqlitePath(base)
+	if err != nil {
+		return nil, err
 	}
-	if rest, authority := strings.CutPrefix(path, "//"); authority {
-		path = rest[max(0, strings.IndexByte(rest, '/')):]
-	}
+	_, query, _ := strings.Cut(base, "?")
 	if cfg.Migrate == "auto" && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
 		switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
 		case err == nil:
@@ -56,4 +53,30 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 		}
 	}
 	return warnings, nil
+}
+
+// sqlitePath is the file that a file: URI names.
+func sqlitePath(uri string) (path string, err error) {
+	path, _, _ = strings.Cut(uri, "?")
+	path, _, _ = strings.Cut(path, "#")
+	if path, err = url.PathUnescape(strings.TrimPrefix(path, "file:")); err != nil {
+		return "", errors.New(`holds a "%" that begins no escape: in a file: URI it is written %25`)
+	}
+	if rest, authority := strings.CutPrefix(path, "//"); authority {
+		path = rest[max(0, strings.IndexByte(rest, '/')):]
+	}
+	return path, nil
+}
+
+// File is the file that the database lies in; "" when it is a server.
+func (s *Store) File() string {
+	if s.dialect.name != sqliteDialect.name {
+		return ""
+	}
+	uri, err := sqliteURI(s.cfg.DSN)
+	if err != nil {
+		return ""
+	}
+	path, _ := sqlitePath(uri) // both were read when the store was opened
+	return path
 }

@@ -173,6 +173,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	"TokenState":       func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
 	"StylesOf":         func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
 	"AccountsGone":     func(s *store.Store, n names) (any, error) { return s.AccountsGone(ctx, []string{n.thing}) },
+	"StoredBytes":      func(s *store.Store, n names) (any, error) { return s.StoredBytes(ctx, n.user) },
 	"Announcement": func(s *store.Store, n names) (any, error) {
 		a, ok, err := s.Announcement(ctx, n.thing)
 		return fmt.Sprint(a, ok), err
@@ -288,7 +289,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
 var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AllUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
-	DeletePushes DuePushes FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
+	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
 	State TakeOver WalkFormers WalkIDs WalkPending`)
 
 // changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
@@ -402,7 +403,7 @@ func TestStrangersGetNothing(t *testing.T) {
 			for _, c := range append([]store.Change{rowsOf(ours)}, moreRows(ours)...) {
 				apply(t, s, epoch, c)
 			}
-			must[any](t)(nil, s.AddFile(ctx, store.File{ID: ours.thing, Owner: ours.user, Time: clock(1)}))
+			must[any](t)(nil, s.AddFile(ctx, store.File{ID: ours.thing, Owner: ours.user, Size: 7, Time: clock(1)}))
 
 			apply(t, s, epoch, store.Change{Learn: []store.User{{ID: ours.thing, JID: ours.thing}}})
 			apply(t, s, epoch, store.Change{DropUsers: []string{ours.thing}})

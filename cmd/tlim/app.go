@@ -110,7 +110,7 @@ func (a *App) Start(ctx context.Context) error {
 	in.Service = service
 	callers := httpConfig(a.cfg)
 	callers.Tokens = tokens
-	callers.Files = fileConfig(a.cfg, blobs, db)
+	callers.Files = fileConfig(a.cfg, blobs, db, a.log)
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
 		return err

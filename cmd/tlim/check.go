@@ -242,6 +242,9 @@ func (c *Config) checkFiles(p *Problems) {
 	if f.MaxSize < 1<<10 || f.MaxSize > 48<<30 {
 		p.add("files.max_size: must be between 1KiB and 48GiB")
 	}
+	if f.Quota != 0 && f.Quota < f.MaxSize {
+		p.add("files.quota: is less than files.max_size, so that some files could never be uploaded; 0 for no quota")
+	}
 	s := f.S3
 	if some, all := s.Endpoint.Reveal()+s.Bucket+s.AccessKey.Reveal()+s.SecretKey.Reveal()+s.Region != "", s.Endpoint.Reveal() != "" && s.Bucket != "" && s.AccessKey.Reveal() != "" && s.SecretKey.Reveal() != ""; some && !all {
 		p.add("files.s3: needs endpoint, bucket, access_key and secret_key; leave all of it away to store files in files.dir")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
+	"path/filepath"
 	"time"
 
 	"tlim/httpapi"
@@ -45,9 +47,46 @@ func openBucket(s S3) (*blob.Bucket, error) {
 }
 
 // fileConfig is the part of the API's configuration that is about files.
-func fileConfig(cfg Config, blobs httpapi.Blobs, rows httpapi.FileRows) httpapi.Files {
-	return httpapi.Files{Blobs: blobs, Rows: rows, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
-		FallbackURL: cfg.Files.FallbackURL.Reveal(), BaseURL: cfg.HTTP.BaseURL.Reveal(), MaxSize: int64(cfg.Files.MaxSize)}
+func fileConfig(cfg Config, blobs httpapi.Blobs, db *store.Store, log *slog.Logger) httpapi.Files {
+	files := httpapi.Files{Blobs: blobs, Rows: db, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
+		FallbackURL: cfg.Files.FallbackURL.Reveal(), BaseURL: cfg.HTTP.BaseURL.Reveal(), MaxSize: int64(cfg.Files.MaxSize),
+		Quota: int64(cfg.Files.Quota)}
+	folders := diskFolders(cfg, db.File())
+	if cfg.Files.MinFree == 0 || len(folders) == 0 {
+		return files
+	}
+	free := func() (int64, error) { return leastFree(folders) }
+	if _, err := free(); err != nil {
+		log.Warn("free space cannot be looked at, so files.min_free does nothing", "folders", folders, "error", err)
+		return files
+	}
+	files.MinFree, files.Free = int64(cfg.Files.MinFree), free
+	return files
+}
+
+// diskFolders are the folders whose disks uploads must not fill: where files lie, unless that is an object store, and the
+// database, when it is a file. Where they are one disk, messages are stored there as well.
+func diskFolders(cfg Config, database string) (folders []string) {
+	if cfg.Files.S3.Endpoint.Reveal() == "" {
+		folders = append(folders, string(cfg.Files.Dir))
+	}
+	if database != "" {
+		folders = append(folders, filepath.Dir(database))
+	}
+	return folders
+}
+
+// leastFree is what is free on the fullest of the folders' disks.
+func leastFree(folders []string) (int64, error) {
+	least := int64(math.MaxInt64)
+	for _, folder := range folders {
+		free, err := blob.Free(folder)
+		if err != nil {
+			return 0, fmt.Errorf("free space of %s: %w", folder, err)
+		}
+		least = min(least, free)
+	}
+	return least, nil
 }
 
 const (

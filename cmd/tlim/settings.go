@@ -97,6 +97,8 @@ type Files struct {
 	Dir         Path     `yaml:"dir"`
 	S3          S3       `yaml:"s3"`
 	MaxSize     Size     `yaml:"max_size"`
+	Quota       Size     `yaml:"quota"`    // of all files of one owner; 0 = none
+	MinFree     Size     `yaml:"min_free"` // what uploads leave of the disk; 0 = not looked at
 }
 
 // S3 is an object store that holds the files instead of a folder.
@@ -224,7 +226,7 @@ func Default() Config {
 			MaxWait: Duration(10 * time.Second), Migrate: "auto"},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
-		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20},
+		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
 		Receipts:    Receipts{Server: "requested", GroupFanout: "author"},

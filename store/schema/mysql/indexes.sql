@@ -42,6 +42,8 @@ CREATE UNIQUE INDEX tlim_user_jid ON tlim_user (jid);
 CREATE INDEX tlim_user_push ON tlim_user (push_code);
 -- files past their retention
 CREATE INDEX tlim_file_time ON tlim_file (ts);
+-- what a user has stored
+CREATE INDEX tlim_file_owner ON tlim_file (user_id, file_size);
 -- which files a message names, when it is cleaned up
 CREATE INDEX tlim_file_use_message ON tlim_file_use (msg_id);
 -- pushes that are due, and those whose time is over

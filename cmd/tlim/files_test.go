@@ -1,0 +1,42 @@
+package main
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"tlim/store/blob"
+)
+
+// TestDiskFolders: uploads leave room where messages are stored, and where files are.
+func TestDiskFolders(t *testing.T) {
+	cfg := Default()
+	cfg.Files.Dir = "/srv/files"
+	if got := diskFolders(cfg, "/var/lib/tlim/tlim.db"); !slices.Equal(got, []string{"/srv/files", "/var/lib/tlim"}) {
+		t.Errorf("SQLite and a folder: %q", got)
+	}
+	if got := diskFolders(cfg, ""); !slices.Equal(got, []string{"/srv/files"}) {
+		t.Errorf("a database server and a folder: %q", got)
+	}
+	if err := cfg.Files.S3.Endpoint.UnmarshalText([]byte("https://s3.example.com")); err != nil {
+		t.Fatal(err)
+	}
+	if got := diskFolders(cfg, ""); len(got) != 0 {
+		t.Errorf("a database server and an object store: %q", got)
+	}
+	if got := diskFolders(cfg, "/var/lib/tlim/tlim.db"); !slices.Equal(got, []string{"/var/lib/tlim"}) {
+		t.Errorf("SQLite and an object store: %q", got)
+	}
+}
+
+func TestLeastFree(t *testing.T) {
+	dir := t.TempDir()
+	free, err := leastFree([]string{dir, filepath.Dir(dir)})
+	one, errOne := blob.Free(dir)
+	if err != nil || errOne != nil || free <= 0 || free > 2*one {
+		t.Errorf("%d, %d, %v, %v", free, one, err, errOne)
+	}
+	if _, err := leastFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
+		t.Error("a folder that is not there has free space")
+	}
+}
