@@ -110,12 +110,12 @@ func TestCharge(t *testing.T) {
 		{"a confirmation by XEP-0184", "zhangsan/p", "", received, 1},
 		{"a group text", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1 + 4},
 		{"it again", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1},
-		{"a large group text", "zhangsan/p", padded(groupText("g2", "zhangsan", g, "x"), 20_000), "", 1 + 2 + 3*4},
+		{"a large group text", "zhangsan/p", padded(groupText("g2", "zhangsan", g, "x"), 20_000), "", 1 + 2 + 20*4},
 		{"a read receipt to one author in a group", "member1/p", envelopeOf("r3", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"g0"}]`), "", 1},
 		{"a stranger's group text", "wangwu/p", groupText("g3", "wangwu", g, "x"), "", 1 + 4},
-		{"a revoke in a group", "zhangsan/p", envelopeOf("v3", "MTS-101", "zhangsan", g, naming("g", 20, g)), "", 1 + 2 + 4},
+		{"a revoke in a group", "zhangsan/p", envelopeOf("v3", "MTS-101", "zhangsan", g, naming("g", 20, g)), "", 1 + 2 + 2*4},
 		{"a notice that names 400", "zhangsan/p", envelopeOf("n1", "MTS-106", "zhangsan", g,
-			`[{"session_id":"`+g+`","subscribers":[`+strings.Repeat(`{"user_id":"x"},`, 399)+`{"user_id":"x"}]}]`), "", 1 + (400+200)/50},
+			`[{"session_id":"`+g+`","subscribers":[`+strings.Repeat(`{"user_id":"x"},`, 399)+`{"user_id":"x"}]}]`), "", 1 + 7*(400+200)/50},
 	} {
 		local, _, _ := strings.Cut(c.device, "/")
 		tokens := func() float64 {
