@@ -159,7 +159,13 @@ func (w *wanted) add(it *item) {
 		w.ids = append(w.ids, env.MsgID)
 	}
 	if env.Kind.scope == scopeGroup {
-		w.groups = append(w.groups, it.groupIDs()...)
+		ids := it.groupIDs()
+		w.groups = append(w.groups, ids...)
+		for _, id := range it.alsoNamed() {
+			if !slices.Contains(ids, id) {
+				w.groups = append(w.groups, id)
+			}
+		}
 	} else if local, err := stanza.Localpart(env.To); err == nil {
 		w.users = append(w.users, local)
 	}
@@ -213,6 +219,18 @@ func (it *item) groupIDs() []string {
 		add(it.msg.toUser)
 	}
 	return ids
+}
+
+// alsoNamed are what else a message can call its group: a client may go by it. A receipt names an author there.
+func (it *item) alsoNamed() []string {
+	env := it.msg.env
+	switch {
+	case !env.Kind.Stored:
+		return nil
+	case env.To == "" || env.To == env.From || len(env.To) > 4*maxID:
+		return env.hinted
+	}
+	return append(env.hinted, env.To)
 }
 
 // lookChats finds out which 1:1 list entries exist, of those that the cache does not know.

@@ -7,7 +7,6 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tlim/component/lenient"
-	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -22,7 +21,8 @@ type Envelope struct {
 	Flags   string
 	Body    string   // as stored: JSON text of the array, or the opaque text
 	Objects []object // of the body, unless it is opaque
-	Text    string   // the whole envelope as received; copies carry it byte for byte
+	Text    string   // the whole envelope, which every copy carries: as received where that is strict JSON, else its strict form
+	hinted  []string // groups that an opaque body names all the same
 }
 
 // object holds the fields of one body object that the server reads.
@@ -72,7 +72,7 @@ func parseEnvelope(text string, kinds *kindTable, lim Limits) (*Envelope, int, e
 	}
 	strict, err := lenient.JSON(text)
 	if err != nil {
-		return nil, 0, refuse(NotJSON, "the body is not JSON")
+		return nil, 0, refuse(NotJSON, "the body is not JSON: %v", err)
 	}
 	root := gjson.Parse(strict)
 	if !root.IsObject() {
@@ -91,7 +91,7 @@ func parseEnvelope(text string, kinds *kindTable, lim Limits) (*Envelope, int, e
 		}
 	}
 	compress, encrypt, version := text10[0], text10[2], text10[3]
-	e := &Envelope{MsgID: text10[4], Type: text10[5], From: text10[6], To: text10[7], Text: text}
+	e := &Envelope{MsgID: text10[4], Type: text10[5], From: text10[6], To: text10[7], Text: strict}
 	e.Kind = kinds.of(e.Type)
 	if e.Kind == nil {
 		return nil, 0, refuse(TypeInvalid, "msg_type is not MTT-, MTS-, MTB- or MTC- with 1 to 16 letters or digits behind it")
@@ -124,15 +124,20 @@ func checkLengths(e *Envelope, msgTime, compress, encrypt, version string) error
 		if len(f.value) > f.max && utf8.RuneCountInString(f.value) > f.max {
 			return refuse(TooLarge, "%s is longer than %d characters", f.name, f.max)
 		}
-		// Half a surrogate reads as U+FFFD here and as itself in a JavaScript client: two ids to one of them, one to the other.
-		if !stanza.ValidXML(f.value) || strings.ContainsRune(f.value, utf8.RuneError) {
-			return refuse(NotJSON, "%s holds a character that XML forbids", f.name)
+		if strings.ContainsFunc(f.value, oddInID) {
+			return refuse(NotJSON, "%s holds a control character, or one that XML forbids", f.name)
 		}
 	}
 	if strings.ContainsAny(version+compress+encrypt, ",") {
 		return refuse(NotJSON, "version, compress or encrypt holds a comma")
 	}
 	return nil
+}
+
+// oddInID says whether a character can be in no id. Half a surrogate reads as U+FFFD here and as itself in a JavaScript client: two
+// ids to one of them, one to the other.
+func oddInID(c rune) bool {
+	return c < ' ' || c == 0x7F || c == utf8.RuneError || c == 0xFFFE || c == 0xFFFF
 }
 
 func orDefault(value, fallback string) string {
@@ -142,19 +147,19 @@ func orDefault(value, fallback string) string {
 	return value
 }
 
-// pick finds the named fields of a JSON object. It refuses a name that comes twice or in another letter case.
+// pick finds the named fields of a JSON object. It refuses a key that comes twice, and a name in another letter case.
 func pick(obj gjson.Result, names []string, into []gjson.Result) (err error) {
+	if key, twice := lenient.Twice(obj); twice {
+		return refuse(NotJSON, "%.64s is given twice or in another letter case", key)
+	}
 	obj.ForEach(func(key, value gjson.Result) bool {
 		for i, name := range names {
 			if len(key.Str) < len(name) || !strings.EqualFold(key.Str, name) {
 				continue
 			}
-			if key.Str != name || into[i].Exists() {
+			if key.Str != name {
 				err = refuse(NotJSON, "%s is given twice or in another letter case", name)
 				return false
-			}
-			if value.Type == gjson.Null { // exists, so that a second one is seen
-				value.Raw = "null"
 			}
 			into[i] = value
 			return true
@@ -166,13 +171,12 @@ func pick(obj gjson.Result, names []string, into []gjson.Result) (err error) {
 
 // scalar reads a string, or a number where a string is expected.
 func scalar(name string, value gjson.Result) (string, error) {
-	switch value.Type {
-	case gjson.String:
-		return value.Str, nil
-	case gjson.Number:
-		return value.Raw, nil
-	case gjson.Null:
-		return "", nil
+	text, ok := lenient.Text(value)
+	switch {
+	case ok:
+		return text, nil
+	case value.Type == gjson.Number:
+		return "", refuse(NotJSON, "%s is a number that JavaScript reads otherwise than it is written: put it in quotes", name)
 	}
 	return "", refuse(NotJSON, "%s is not a string", name)
 }
@@ -196,16 +200,22 @@ func (e *Envelope) readBody(body gjson.Result, lim Limits) (long int, err error)
 		return 0, refuse(TooLarge, "the body is larger than %d bytes", lim.Body)
 	}
 	if e.Opaque {
-		return 0, nil
+		return 0, e.readHints(body)
 	}
 	array := body
 	if body.Type == gjson.String {
 		strict, err := lenient.JSON(e.Body)
 		if err != nil {
-			return 0, refuse(NotArray, "body is a string that holds no array")
+			return 0, refuse(NotArray, "body is a string that holds no array: %v", err)
 		}
 		if array = gjson.Parse(strict); !array.IsArray() {
 			return 0, refuse(NotArray, "body is a string that holds no array")
+		}
+		if strict != e.Body { // clients parse it too
+			if e.Body = strict; len(strict) > lim.Body {
+				return 0, refuse(TooLarge, "the body is larger than %d bytes", lim.Body)
+			}
+			e.Text = e.Text[:body.Index] + lenient.String(strict) + e.Text[body.Index+len(body.Raw):]
 		}
 	}
 	array.ForEach(func(_, element gjson.Result) bool {
@@ -217,6 +227,35 @@ func (e *Envelope) readBody(body gjson.Result, lim Limits) (long int, err error)
 		return err == nil
 	})
 	return long, err
+}
+
+// readHints finds the groups that an opaque group message names in objects which can be read all the same: a client that does not
+// look at the flags reads them.
+func (e *Envelope) readHints(body gjson.Result) error {
+	if e.Kind.scope != scopeGroup {
+		return nil
+	}
+	if body.Type == gjson.String {
+		strict, err := lenient.JSON(e.Body)
+		if err != nil {
+			return nil // opaque indeed
+		}
+		body = gjson.Parse(strict)
+	}
+	if body.IsObject() {
+		body = gjson.Parse("[" + body.Raw + "]")
+	}
+	var err error
+	body.ForEach(func(_, element gjson.Result) bool {
+		var o object
+		if element.IsObject() {
+			if err = o.read(element); err == nil && o.GroupID != "" {
+				e.hinted = append(e.hinted, o.GroupID)
+			}
+		}
+		return err == nil
+	})
+	return err
 }
 
 func (e *Envelope) readObject(element gjson.Result, lim Limits) (o object, long int, err error) {
@@ -237,6 +276,9 @@ func (e *Envelope) readObject(element gjson.Result, lim Limits) (o object, long 
 
 // checkFields counts the fields of a body object, and of the subscribers in it, that are longer than documented.
 func checkFields(object gjson.Result, lim Limits) (long int, err error) {
+	if key, twice := lenient.Twice(object); twice {
+		return 0, refuse(NotJSON, "%.64s is given twice or in another letter case", key)
+	}
 	object.ForEach(func(key, value gjson.Result) bool {
 		max, known := innerLimits[key.Str]
 		switch {
@@ -294,6 +336,9 @@ func (o *object) read(element gjson.Result) error {
 	for _, id := range append([]string{o.GroupID, o.MsgID}, o.UserIDs...) {
 		if len(id) > maxID && utf8.RuneCountInString(id) > maxID {
 			return refuse(TooLarge, "an id in the body is longer than %d characters", maxID)
+		}
+		if strings.ContainsFunc(id, oddInID) {
+			return refuse(NotJSON, "an id in the body holds a control character, or one that XML forbids")
 		}
 	}
 	return err

@@ -5,17 +5,21 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"tlim/component/lenient"
+	"github.com/dop251/goja"
+
 	"tlim/component/stanza"
 )
 
-// FuzzEnvelope: the parser never panics, its errors are refusals, and what it accepts a JavaScript client reads the same: no
-// second reading of a sender, a kind or a body.
+// FuzzEnvelope: the parser never panics, its errors are refusals, and what it accepts goes on as strict JSON in which Go and a
+// JavaScript client read the same as the server did: no second reading of a sender, a kind or a body.
 func FuzzEnvelope(f *testing.F) {
 	for _, seed := range []string{
 		text("m1", "zhangsan", "lisi", "你好 😀"),
@@ -26,10 +30,31 @@ func FuzzEnvelope(f *testing.F) {
 		`{"compress":1,"encrypt":"0","version":null,"msg_id":"\ud83d","msg_type":"MTB-9","msg_from":"\u0000","msg_to":"c","body":"b3BhcXVl"}`,
 		`{"msg_type":"MTC-1","msg_from":"a"}`, `[`, `{"body":[{"text":` + strings.Repeat("[", 100),
 		`{"msg_type":"MTS-100","body":[{"ſession_id":"x","session_id":"y","msg_id":1e3}]}`,
+		`{msg_id:1,msg_type:'MTT-000',msg_from:15748.0,msg_to:9007199254740993,msg_time:-0,body:"[{text:'a\nb',}]"}`,
+		"\ufeff{msg_id:015,msg_type:'MTS-000',,msg_from:+5,msg_to:5.,encrypt:'1',body:'[{session_id:new Date(5)}]'}",
+		`{"msg_id":"m","msg_type":"MTT-000","msg_from":"a","msg_to":"b","body":[{"text":"x","te\u0078t":"y"}]}`,
+		`{"msg_id":"m","msg_type":"MTT-102","msg_from":"a","msg_to":"b","body":""}`,
 	} {
 		f.Add(seed)
 	}
 	kinds := newKinds()
+	machine := goja.New()
+	parse, err := machine.RunString(`(function(text) {
+		var e = JSON.parse(text), read = {}
+		for (var name of ["msg_id", "msg_type", "msg_from", "msg_to"]) { read[name] = e[name] == null ? "" : String(e[name]) }
+		read.body = typeof e.body === "string" ? e.body : JSON.stringify(e.body)
+		var ids = []
+		try { ids = JSON.parse(read.body).map(function(o) { return o == null || o.session_id == null ? "" : String(o.session_id) }) } catch (_) {}
+		read.groups = ids.join("\n")
+		return read
+	})`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	javaScript, ok := goja.AssertFunction(parse)
+	if !ok {
+		f.Fatal("no function")
+	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) { // XML is
 			return
@@ -41,38 +66,53 @@ func FuzzEnvelope(f *testing.F) {
 			}
 			return
 		}
-		strict, err := lenient.JSON(text)
-		if err != nil {
-			t.Fatal(err)
-		}
+		// 1. What leaves is strict, and what was strict leaves as it came.
 		var fields map[string]any
-		if err := json.Unmarshal([]byte(strict), &fields); err != nil {
-			t.Fatalf("%q was taken for JSON: %v", strict, err)
+		decoder := json.NewDecoder(strings.NewReader(env.Text))
+		decoder.UseNumber()
+		if err := decoder.Decode(&fields); err != nil || decoder.More() {
+			t.Fatalf("%q leaves as %q: %v", text, env.Text, err)
 		}
+		if again, _, err := parseEnvelope(env.Text, kinds, Limits{Body: 4096}); err != nil || again.Text != env.Text || again.Body != env.Body {
+			t.Fatalf("%q leaves as %q, and that as %+v, %v", text, env.Text, again, err)
+		}
+		body, isString := fields["body"].(string)
+		if json.Valid([]byte(text)) && (!isString || env.Opaque || json.Valid([]byte(body))) && env.Text != text {
+			t.Errorf("%q was strict and leaves as %q", text, env.Text)
+		}
+		if !env.Opaque && !env.Kind.bare && !json.Valid([]byte(env.Body)) {
+			t.Errorf("the body %q is stored", env.Body)
+		}
+
+		// 2. Go and JavaScript read in it what the server does.
 		for name, got := range map[string]string{"msg_id": env.MsgID, "msg_type": env.Type, "msg_from": env.From, "msg_to": env.To} {
-			switch want := fields[name].(type) {
-			case string:
-				if got != want {
-					t.Errorf("%s: %q, encoding/json reads %q", name, got, want)
-				}
-			case nil:
-				if got != "" {
-					t.Errorf("%s: %q where there is none", name, got)
-				}
-			case float64: // its digits as they stand
-				var n float64
-				if json.Unmarshal([]byte(got), &n) != nil || n != want {
-					t.Errorf("%s: %q, encoding/json reads %v", name, got, want)
-				}
-			default:
-				t.Errorf("%s is %v", name, want)
+			want := ""
+			if fields[name] != nil {
+				want = fmt.Sprint(fields[name])
+			}
+			if got != want {
+				t.Errorf("%s: %q, encoding/json reads %q", name, got, want)
 			}
 		}
-		if body, ok := fields["body"].(string); ok && env.Body != body && (env.Body != "[]" || body != "") {
-			t.Errorf("body %q, encoding/json reads %q", env.Body, body)
+		if read, err := javaScript(goja.Undefined(), machine.ToValue(env.Text)); err == nil { // else numbers beyond all bounds
+			read := read.Export().(map[string]any)
+			for name, got := range map[string]string{"msg_id": env.MsgID, "msg_type": env.Type, "msg_from": env.From, "msg_to": env.To} {
+				if read[name] != got {
+					t.Errorf("%s: %q, JavaScript reads %q in %s", name, got, read[name], env.Text)
+				}
+			}
+			if !env.Opaque && env.Kind.reads {
+				var groups []string
+				for _, o := range env.Objects {
+					groups = append(groups, o.GroupID)
+				}
+				if got := strings.Join(groups, "\n"); read["groups"] != got {
+					t.Errorf("groups %q, JavaScript reads %q in %s", got, read["groups"], env.Text)
+				}
+			}
 		}
-		if env.Text != text {
-			t.Error("the text to forward is not the text")
+		if isString && env.Body != body && (env.Body != "[]" || body != "") {
+			t.Errorf("body %q, encoding/json reads %q", env.Body, body)
 		}
 		if env.Kind == nil || len(env.Body) > 4096 {
 			t.Errorf("%+v", env)
@@ -81,9 +121,10 @@ func FuzzEnvelope(f *testing.F) {
 			return
 		}
 		var array []any
-		body, err := lenient.JSON(env.Body)
-		if err != nil || json.Unmarshal([]byte(body), &array) != nil || len(array) != len(env.Objects) && len(env.Objects) > 0 {
-			t.Fatalf("body %q with %d objects: %v", env.Body, len(env.Objects), err)
+		decoder = json.NewDecoder(strings.NewReader(env.Body))
+		decoder.UseNumber()
+		if decoder.Decode(&array) != nil || len(array) != len(env.Objects) && len(env.Objects) > 0 {
+			t.Fatalf("body %q with %d objects", env.Body, len(env.Objects))
 		}
 		for i, o := range env.Objects {
 			object, _ := array[i].(map[string]any)
@@ -95,6 +136,23 @@ func FuzzEnvelope(f *testing.F) {
 			}
 		}
 	})
+}
+
+// wellFormed says whether any parser takes an element. The decoder knows, but for attributes that are there twice.
+func wellFormed(element []byte) bool {
+	d := xml.NewDecoder(bytes.NewReader(element))
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return err == io.EOF
+		}
+		tag, _ := token.(xml.StartElement)
+		for i, a := range tag.Attr {
+			if slices.ContainsFunc(tag.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) {
+				return false
+			}
+		}
+	}
 }
 
 // FuzzStanza: whatever content a stanza has, decoding does not panic, and what is written to the link for it is well-formed and

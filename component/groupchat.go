@@ -26,6 +26,11 @@ func (t *turn) addressGroup() error {
 		t.groupID = ids[0]
 	}
 	t.conversation = t.groupID
+	for _, id := range t.it.alsoNamed() {
+		if id != t.groupID && t.b.groups[id] != nil {
+			return refuse(NotArray, "the message names two sessions")
+		}
+	}
 	return nil
 }
 

@@ -1,10 +1,7 @@
 package component
 
 import (
-	"bytes"
-	"encoding/xml"
-	"io"
-	"slices"
+	"cmp"
 	"strconv"
 	"strings"
 
@@ -36,6 +33,7 @@ func (s *Service) decode(it *item) error {
 	m := &it.msg
 	bodies, other := 0, false
 	text, async := "", false
+	var badExtension error
 	for c := range it.st.Children() {
 		switch {
 		case c.Name == "body" && isClientSpace(c.Space):
@@ -45,7 +43,7 @@ func (s *Service) decode(it *item) error {
 			async = async || c.Text() == "ASYNC"
 		case c.Name == "tlim" && c.Space == nsTlim:
 			m.ack = c.Attr("ack") == "1"
-			m.ext = extension(c)
+			m.ext, badExtension = extension(c)
 		case c.Name == "received" && c.Space == nsReceipts:
 			if id := c.Attr("id"); len(id) <= 4*maxID { // a longer one is none of ours
 				m.confirmed = id
@@ -83,7 +81,7 @@ func (s *Service) decode(it *item) error {
 		s.metrics.ignored.WithLabelValues("copy").Inc()
 		return nil
 	}
-	if err != nil {
+	if err = cmp.Or(err, badExtension); err != nil {
 		return err
 	}
 	s.metrics.longFields.Add(float64(long))
@@ -131,47 +129,28 @@ func addressedTo(to string) string {
 	return ""
 }
 
-// extension is the tlim element for the copies: as received where that is plain, else rebuilt from the attributes that
-// clients use. Not plain is what may need a prefix declared outside of it, and what makes Openfire's parser lose the stream
-// (single-quoted attributes, line ends in tags, comments: measured) or end it: a client can make Openfire 4.2 send us what is
-// not well-formed, by a namespace (stanza/resync.go).
-func extension(c stanza.Child) []byte {
+// extension is the tlim element for the copies, made anew of the two attributes that clients use. Nothing else of the sender's
+// markup travels: a child would reach clients that look for elements by name as if the server had put it there.
+func extension(c stanza.Child) ([]byte, error) {
 	b := append([]byte(`<tlim xmlns="`), nsTlim...)
 	for _, name := range [...]string{"location", "ack"} {
-		if v := c.Attr(name); v != "" {
-			b = append(b, `" `...)
-			b = append(b, name...)
-			b = append(b, `="`...)
-			b = stanza.AppendAttr(b, v)
+		v := c.Attr(name)
+		switch {
+		case v == "":
+			continue
+		case len(v) > maxAttribute:
+			return nil, refuse(TooLarge, "%s of the tlim element is longer than %d bytes", name, maxAttribute)
 		}
+		b = append(b, `" `...)
+		b = append(b, name...)
+		b = append(b, `="`...)
+		b = stanza.AppendAttr(b, v)
 	}
-	b = append(b, `"/>`...)
-	if !bytes.Equal(b, c.Raw) && bytes.HasPrefix(c.Raw, []byte("<tlim ")) && len(c.Raw) <= maxExtension &&
-		!bytes.ContainsAny(c.Raw, ":'!?\n\r\t") && wellFormed(c.Raw) {
-		return c.Raw
-	}
-	return b
+	return append(b, `"/>`...), nil
 }
 
-// maxExtension bounds what is parsed, in bytes: real ones have 60.
-const maxExtension = 4 << 10
-
-// wellFormed says whether any parser takes an element. The decoder knows, but for attributes that are there twice.
-func wellFormed(element []byte) bool {
-	d := xml.NewDecoder(bytes.NewReader(element))
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return err == io.EOF
-		}
-		tag, _ := token.(xml.StartElement)
-		for i, a := range tag.Attr {
-			if slices.ContainsFunc(tag.Attr[:i], func(b xml.Attr) bool { return a.Name == b.Name }) {
-				return false
-			}
-		}
-	}
-}
+// maxAttribute bounds an attribute of the tlim element, in bytes: real ones have 3.
+const maxAttribute = 256
 
 // maxSignal bounds what one stanza has us pass on, in bytes. A chat state with a marker has 200.
 const maxSignal = 1 << 10

@@ -55,8 +55,7 @@ var (
 	callKey = kind{schema: object{"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}, wrong: resultFail}
 	anyText = kind{schema: object{"type": "string"}}
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
-	// objects is a JSON array of objects, or a single one. JSON is read leniently: unquoted keys, single quotes, trailing
-	// commas.
+	// objects is a JSON array of objects, or a single one. JSON is read leniently, see package lenient.
 	objects = kind{schema: object{"type": "array"}, wrong: component.NotJSON, json: true, list: true}
 	// ids are separated by commas, repeated, or a JSON array.
 	ids    = kind{schema: object{"type": "string"}, list: true}

@@ -24,11 +24,7 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	g.Owner = r.userAs("request_user", component.GroupOwnerInvalid)
 	_, objects := r.array("subscribers")
 	if r.err != nil {
-		var f *failure
-		if errors.As(r.err, &f) && f.result == component.NotJSON {
-			f.result = component.NotArray
-		}
-		return nil, r.err
+		return nil, noList(r.err)
 	}
 	if objects == nil {
 		return nil, refusal(component.NotArray, textNotArray, "subscribers")
@@ -43,7 +39,7 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 		}
 	}
 	if r.err != nil {
-		return nil, r.err
+		return nil, noList(r.err)
 	}
 
 	out.tell(a, r)
@@ -62,6 +58,15 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	}
 	return object{"session_id": group.ID, "session_name": group.Name, "session_type": group.Type, "session_user": group.Owner,
 		"session_create_time": group.CreateTime, skippedName: out.rows(members.Skipped), "subscribers": rows}, nil
+}
+
+// noList gives what is no JSON the code that addSession has for a list that is none.
+func noList(err error) error {
+	var f *failure
+	if errors.As(err, &f) && f.result == component.NotJSON {
+		f.result = component.NotArray
+	}
+	return err
 }
 
 func (a *API) modifySession(ctx context.Context, r *request) (any, error) {

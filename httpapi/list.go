@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -55,7 +56,7 @@ func (r *request) list(name string, wrong component.Code) []string {
 		if strings.HasPrefix(strings.TrimSpace(v), "[") {
 			strict, err := lenient.JSON(v)
 			if err != nil {
-				r.refuse(refusal(component.NotJSON, textNotJSON, name))
+				r.refuse(badJSON(name, err))
 				return nil
 			}
 			gjson.Parse(strict).ForEach(func(_, entry gjson.Result) bool {
@@ -67,7 +68,11 @@ func (r *request) list(name string, wrong component.Code) []string {
 					r.refuse(refusal(wrong, text, name, shortened(entry.Raw)))
 					return false
 				}
-				return add(entry.String())
+				text, ok := lenient.Text(entry)
+				if !ok {
+					r.refuse(refusal(component.NotJSON, textOddNumber, name, shortened(entry.Raw)))
+				}
+				return ok && add(text)
 			})
 		} else {
 			for entry := range strings.SplitSeq(v, ",") {
@@ -84,6 +89,15 @@ func (r *request) list(name string, wrong component.Code) []string {
 	return entries
 }
 
+// badJSON says where a parameter stops being JSON.
+func badJSON(name string, err error) *failure {
+	var where *lenient.SyntaxError
+	if errors.As(err, &where) {
+		return refusal(component.NotJSON, textNotJSON, name, where.Character)
+	}
+	return refusal(component.NotJSON, textTooDeep, name) // of the rest, invalid UTF-8 comes in by no door
+}
+
 // array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
 // The text is the strict JSON of the array: as given, when it was that already.
 func (r *request) array(name string) (strict string, objects []gjson.Result) {
@@ -93,7 +107,7 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 	}
 	strict, err := lenient.JSON(raw)
 	if err != nil {
-		r.refuse(refusal(component.NotJSON, textNotJSON, name))
+		r.refuse(badJSON(name, err))
 		return "", nil
 	}
 	list := gjson.Parse(strict)
@@ -111,13 +125,17 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 		switch {
 		case !o.IsObject():
 			r.refuse(refusal(component.NotArray, textNotArray, name))
+			return false
 		case len(objects) == most:
 			r.tooMany(name)
-		default:
-			objects = append(objects, o)
-			return true
+			return false
 		}
-		return false
+		if key, twice := lenient.Twice(o); twice {
+			r.refuse(refusal(component.NotJSON, textTwice, name, shortened(key)))
+			return false
+		}
+		objects = append(objects, o)
+		return true
 	})
 	if r.err != nil {
 		return "", nil

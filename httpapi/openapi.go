@@ -120,7 +120,7 @@ func preface() []string {
 		"Every endpoint answers GET and POST (application/x-www-form-urlencoded) alike; only uploads are multipart. Text is UTF-8. Other parameters are ignored. Paths are taken in any letter case, with or without a slash behind.",
 		"result is ok, and only when the work was done and committed, or one of the codes below. A refusal by the application is HTTP 200; what is wrong with the call itself is HTTP 400 and above, with the same JSON object. " +
 			"result_detail is one sentence for people, Chinese or English by http.language. A head of more than 256 KiB, URL included, is HTTP 431 in plain text: send long parameters by POST.",
-		"Fields without a value are left out; numbers and lists are always there. Times are strings of decimal epoch milliseconds. JSON in parameters is read leniently: unquoted keys, single quotes, trailing commas.",
+		"Fields without a value are left out; numbers and lists are always there. Times are strings of decimal epoch milliseconds. JSON in parameters is read leniently, as the old server read it: keys without quotes, single quotes, commas too many, line ends in strings; an object with one key twice is error-005.",
 		"http.allow_anonymous (none by default) lets calls without a key in: clients all but the business and admin endpoints, all everything.",
 	}
 	for _, c := range codeTexts {

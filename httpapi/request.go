@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tlim/component"
+	"tlim/component/lenient"
 	"tlim/store"
 )
 
@@ -215,7 +216,11 @@ func (r *request) member(name string, o gjson.Result) string {
 func (r *request) memberID(name string, o gjson.Result) string {
 	for _, key := range []string{"user_id", "userId"} {
 		if id := r.within(name, o, key); id.Type == gjson.String || id.Type == gjson.Number {
-			if text := id.String(); text != "" {
+			text, ok := lenient.Text(id)
+			if !ok {
+				r.refuse(refusal(component.NotJSON, textOddNumber, name, shortened(id.Raw)))
+			}
+			if text != "" {
 				return text
 			}
 		}

@@ -35,7 +35,10 @@ var (
 	textTooLong           = text{"参数 %s 超过 %d 个字符", "parameter %s is longer than %d characters"}
 	textTooMany           = text{"参数 %s 超过 %d 项，请分多次调用", "parameter %s holds more than %d entries: send them in several calls"}
 	textNotNumber         = text{"参数 %s 不是有效的数字", "parameter %s is not a valid number"}
-	textNotJSON           = text{"参数 %s 不是有效的 JSON", "parameter %s is not JSON"}
+	textNotJSON           = text{"参数 %s 不是有效的 JSON（第 %d 个字符起）", "parameter %s is not JSON (from character %d on)"}
+	textTooDeep           = text{"参数 %s 的 JSON 嵌套过深", "parameter %s is nested too deeply"}
+	textTwice             = text{"参数 %s 中的 %q 在同一对象中出现两次", "parameter %s has an object with %q twice"}
+	textOddNumber         = text{"参数 %s 中的数字 %s 会被不同的程序读成不同的值，请加引号", "parameter %s holds the number %s, which programs read differently: put it in quotes"}
 	textNotArray          = text{"参数 %s 不是 JSON 对象数组", "parameter %s is not a JSON array of objects"}
 	textEmptyArray        = text{"参数 %s 不含任何对象", "parameter %s holds no object"}
 	textBadUser           = text{"参数 %s 中的用户标识 %q 无效", "parameter %s holds the user id %q, which is not valid"}

@@ -61,13 +61,14 @@ func TestTexts(t *testing.T) {
 			t.Run("lenient", func(t *testing.T) {
 				w := w.in(t)
 				id := lab.NewID()
-				body := `{msg_id:'` + id + `',msg_type:'MTS-000',msg_from:'` + me + `',msg_to:'` + session + `',msg_time:1599218283837,body:[{text:'it\'s 😀',session_id:'` + session + `',},],}`
+				body := `{msg_id:'` + id + `',msg_type:'MTS-000',msg_from:'` + me + `',msg_to:'` + session + `',msg_time:1599218283837,body:[{text:'it\'s 😀` + "\n" + `',,session_id:'` + session + `',},],}`
+				strict := `{"msg_id":"` + id + `","msg_type":"MTS-000","msg_from":"` + me + `","msg_to":"` + session + `","msg_time":1599218283837,"body":[{"text":"it's 😀\u000a","session_id":"` + session + `"}]}`
 				w.send(sender, id, body)
-				if got := w.receive(receiver, id); got.Body != body {
-					t.Errorf("sent\n%s\ngot\n%s", body, got.Body)
+				if got := w.receive(receiver, id); got.Body != strict {
+					t.Errorf("sent\n%s\ngot\n%s\nwant\n%s", body, got.Body, strict)
 				}
 				row := w.rows("findSessionHistory", "session_id", session, "start", "0", "length", "1")
-				if len(row.List) != 1 || row.List[0].ID != id || !json.Valid([]byte(row.List[0].Body)) || objects(t, row.List[0].Body)[0]["text"] != "it's 😀" {
+				if len(row.List) != 1 || row.List[0].ID != id || !json.Valid([]byte(row.List[0].Body)) || objects(t, row.List[0].Body)[0]["text"] != "it's 😀\n" {
 					t.Errorf("history: %+v", row.List)
 				}
 			})
