@@ -47,11 +47,10 @@ type FileRows interface {
 	StoredBytes(ctx context.Context, owner string) (int64, error)
 }
 
-// The defaults of MaxSize and Transfers.
-const (
-	defaultFileSize  = 100 << 20
-	defaultTransfers = 256
-)
+// DefaultTransfers is the default of [Files].Transfers.
+const DefaultTransfers = 256
+
+const defaultFileSize = 100 << 20 // of MaxSize
 
 var filePrefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
 
@@ -65,7 +64,7 @@ func (f Files) withDefaults() (Files, error) {
 		f.MaxSize = defaultFileSize
 	}
 	if f.Transfers == 0 {
-		f.Transfers = defaultTransfers
+		f.Transfers = DefaultTransfers
 	}
 	var errs []error
 	if f.MinFree > 0 && f.Free == nil {

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -245,7 +247,9 @@ func (a *App) startAdmin() error {
 	a.adminAddr.Store(listener.Addr().String())
 	server := &http.Server{Handler: adminHandler(a.registry, a.health), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
-	a.serve("metrics", server, listener, 0)
+	limited := limit(listener, adminConnections, adminConnections)
+	server.ConnState = limited.state
+	a.serve("metrics", server, limited, 0)
 	if !loopback(listener.Addr()) {
 		a.log.Warn("metrics and profiles are served beyond this host, without keys", "metrics.listen", listener.Addr().String())
 	}
@@ -258,14 +262,37 @@ func (a *App) startHTTP() error {
 		return err
 	}
 	a.httpAddr.Store(listener.Addr().String())
+	allowed := descriptors()
+	most, enough := httpConnections(a.cfg, allowed)
+	if !enough {
+		a.log.Warn("the process may have few open files: HTTP connections can take those of the database", "limit", allowed, "connections", most,
+			"remedy", "raise LimitNOFILE of the unit, or ulimit -n, to 4096 or more; or lower store.max_open")
+	}
+	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "tlim_http_connections_refused_total",
+		Help: "Connections to the API that were closed at once because their address had its part."})
+	if err := a.registry.Register(refused); err != nil {
+		return err
+	}
+	limited := limit(listener, most, most/2)
+	limited.shared, limited.refused = trusted(a.cfg.HTTP.TrustedProxies), refused.Inc
+	server := a.api.Server()
+	server.ConnState = limited.state
+	listener = limited
 	if a.cert != nil {
 		listener = tls.NewListener(listener, &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: a.cert.get, NextProtos: []string{"h2", "http/1.1"}})
-	} else if !loopback(listener.Addr()) {
+	} else if !loopback(limited.Addr()) {
 		a.log.Warn("the HTTP API is served beyond this host without TLS: its keys can be read on the way", "http.listen", listener.Addr().String())
 	}
 	// A caller that takes its answer slowly may cost a quarter of the time for the stop, the conveyor needs the rest.
-	a.serve("HTTP", a.api.Server(), listener, time.Duration(a.cfg.ShutdownTimeout)/4)
+	a.serve("HTTP", server, listener, time.Duration(a.cfg.ShutdownTimeout)/4)
 	return nil
+}
+
+// trusted says whether an address is a proxy's.
+func trusted(proxies []CIDR) func(netip.Addr) bool {
+	return func(addr netip.Addr) bool {
+		return slices.ContainsFunc(proxies, func(c CIDR) bool { return c.Contains(addr) })
+	}
 }
 
 // serve answers on listener until the stop, and then waits patience for the calls under way.

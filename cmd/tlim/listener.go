@@ -1,0 +1,197 @@
+package main
+
+import (
+	"container/list"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+
+	"tlim/httpapi"
+)
+
+// limited is a listener that has at most so many connections open, so that callers never take the descriptors of the database,
+// the link and the files. When one more comes, the connection that has been idle longest is closed for it; when none is idle, it
+// waits, and the others wait in the kernel's queue. One address has at most a part: when it has more, an idle one of its own is
+// closed, else the new one. Its server has to have ConnState set to [limited.state].
+type limited struct {
+	net.Listener
+	most, each int
+	shared     func(netip.Addr) bool // whether many callers come from an address, which has no part then; nil: none is
+	refused    func()                // hears of a connection that was closed at once; nil: nobody
+
+	mu   sync.Mutex
+	open int
+	of   map[netip.Addr]int
+	idle *list.List    // of *limitedConn, the longest idle first
+	room chan struct{} // room for one: a connection was closed, or is idle
+	over chan struct{} // the listener is closed
+	once sync.Once
+}
+
+func limit(l net.Listener, most, each int) *limited {
+	return &limited{Listener: l, most: most, each: each, of: map[netip.Addr]int{}, idle: list.New(),
+		room: make(chan struct{}, 1), over: make(chan struct{})}
+}
+
+// limitedConn is one of its connections.
+type limitedConn struct {
+	net.Conn
+	l    *limited
+	addr netip.Addr
+	at   *list.Element // in idle; nil when it is not
+	once sync.Once
+}
+
+// Accept waits for a connection for which there is room.
+func (l *limited) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c := &limitedConn{Conn: conn, l: l, addr: addrOf(conn)}
+		if !l.enter(c) {
+			c.Close()
+			if l.refused != nil {
+				l.refused()
+			}
+			continue
+		}
+		for !l.fits() {
+			select {
+			case <-l.room:
+			case <-l.over:
+				c.Close()
+				return nil, net.ErrClosed
+			}
+		}
+		return c, nil
+	}
+}
+
+func addrOf(conn net.Conn) netip.Addr {
+	addr, err := netip.ParseAddrPort(conn.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Addr().Unmap().WithZone("")
+}
+
+// enter counts a connection, and says whether its address may have it.
+func (l *limited) enter(c *limitedConn) bool {
+	l.mu.Lock()
+	l.open++
+	l.of[c.addr]++
+	over := l.of[c.addr] > l.each && (l.shared == nil || !l.shared(c.addr))
+	l.mu.Unlock()
+	return !over || l.closeIdle(func(other *limitedConn) bool { return other.addr == c.addr })
+}
+
+// fits says whether no more connections are open than may be, which it sees to where one is idle.
+func (l *limited) fits() bool {
+	l.mu.Lock()
+	over := l.open > l.most
+	l.mu.Unlock()
+	return !over || l.closeIdle(func(*limitedConn) bool { return true })
+}
+
+// closeIdle closes the longest idle connection of those that match, if there is one.
+func (l *limited) closeIdle(match func(*limitedConn) bool) bool {
+	l.mu.Lock()
+	var found *limitedConn
+	for e := l.idle.Front(); e != nil && found == nil; e = e.Next() {
+		if c := e.Value.(*limitedConn); match(c) {
+			found = c
+		}
+	}
+	l.mu.Unlock()
+	if found == nil {
+		return false
+	}
+	_ = found.Close() // nobody uses it
+	return true
+}
+
+// state follows the connections of the listener's server.
+func (l *limited) state(conn net.Conn, s http.ConnState) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	c, ok := conn.(*limitedConn)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.at != nil {
+		l.idle.Remove(c.at)
+		c.at = nil
+	}
+	if s == http.StateIdle {
+		c.at = l.idle.PushBack(c)
+		l.wake()
+	}
+}
+
+func (l *limited) wake() {
+	select {
+	case l.room <- struct{}{}:
+	default:
+	}
+}
+
+// Close gives the connection's place back.
+func (c *limitedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() {
+		l := c.l
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.open--
+		if l.of[c.addr]--; l.of[c.addr] == 0 {
+			delete(l.of, c.addr)
+		}
+		if c.at != nil {
+			l.idle.Remove(c.at)
+			c.at = nil
+		}
+		l.wake()
+	})
+	return err
+}
+
+// ReadFrom lets the kernel send files.
+func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+
+// Close ends Accept.
+func (l *limited) Close() error {
+	l.once.Do(func() { close(l.over) })
+	return l.Listener.Close()
+}
+
+const (
+	// adminConnections are for operators: a scraper, a probe, a browser.
+	adminConnections = 32
+	// otherDescriptors are for what is not counted one by one: links, logs, listeners, pushes, sources of users.
+	otherDescriptors = 192
+	// fewConnections is what the API needs to be of use; manyConnections is enough for any process.
+	fewConnections  = 64
+	manyConnections = 16 << 10
+)
+
+// httpConnections is how many connections the API may have open where a process may have so many descriptors; enough is false
+// when that leaves it too few.
+func httpConnections(cfg Config, descriptors int) (n int, enough bool) {
+	database := cfg.Store.MaxOpen + 2
+	if cfg.Store.Driver == "sqlite" {
+		database *= 3 // the file, its log and its index
+	}
+	n = descriptors - database - fileTransfers - adminConnections - otherDescriptors
+	return max(fewConnections, min(n, manyConnections)), n >= fewConnections
+}
+
+// fileTransfers is how many files are open at once: those of the API's transfers.
+const fileTransfers = httpapi.DefaultTransfers

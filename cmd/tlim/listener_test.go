@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// limitedServer answers behind a limited listener; a call of /slow waits for release.
+func limitedServer(t *testing.T, most, each int, change ...func(*limited)) (l *limited, addr string, release chan struct{}) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l = limit(listener, most, each)
+	for _, c := range change {
+		c(l)
+	}
+	release = make(chan struct{})
+	server := &http.Server{ConnState: l.state, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			<-release
+		}
+		_, _ = io.WriteString(w, "ok")
+	})}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+	return l, listener.Addr().String(), release
+}
+
+type testConn struct {
+	net.Conn
+	r *bufio.Reader
+}
+
+func dialTest(t *testing.T, addr string) *testConn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if err := conn.SetDeadline(time.Now().Add(testTime)); err != nil {
+		t.Fatal(err)
+	}
+	return &testConn{conn, bufio.NewReader(conn)}
+}
+
+func (c *testConn) ask(t *testing.T, path string) {
+	t.Helper()
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *testConn) answer(t *testing.T) {
+	t.Helper()
+	resp, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+		t.Fatal(resp.StatusCode, err)
+	}
+}
+
+func (c *testConn) closed() bool {
+	_, err := c.r.ReadByte()
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+func (l *limited) idleNow() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.idle.Len()
+}
+
+// TestIdleConnectionsGoFirst: the longest idle one makes room for a new one, and one that works does not.
+func TestIdleConnectionsGoFirst(t *testing.T) {
+	l, addr, release := limitedServer(t, 3, 3)
+	var conns []*testConn
+	for i := range 3 {
+		c := dialTest(t, addr)
+		c.ask(t, "/")
+		c.answer(t)
+		conns = append(conns, c)
+		poll(t, t.Context(), func() bool { return l.idleNow() == i+1 })
+	}
+	conns[0].ask(t, "/slow")
+	poll(t, t.Context(), func() bool { return l.idleNow() == 2 })
+	fourth := dialTest(t, addr)
+	fourth.ask(t, "/")
+	fourth.answer(t)
+	if !conns[1].closed() {
+		t.Error("the longest idle connection is not closed")
+	}
+	close(release)
+	conns[0].answer(t)
+	conns[2].ask(t, "/")
+	conns[2].answer(t)
+}
+
+// TestConnectionsWait: without an idle one a new one waits, and is served as soon as another ends.
+func TestConnectionsWait(t *testing.T) {
+	l, addr, release := limitedServer(t, 2, 3)
+	busy := []*testConn{dialTest(t, addr), dialTest(t, addr)}
+	for _, c := range busy {
+		c.ask(t, "/slow")
+	}
+	late := dialTest(t, addr)
+	late.ask(t, "/")
+	var served atomic.Bool
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		late.answer(t)
+		served.Store(true)
+	}()
+	poll(t, t.Context(), func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 3 })
+	if served.Load() {
+		t.Error("a third connection is served")
+	}
+	close(release)
+	<-done
+}
+
+// TestAddressHasAPart: one address does not get all connections, unless it is a proxy.
+func TestAddressHasAPart(t *testing.T) {
+	refused := make(chan struct{}, 10)
+	var proxy atomic.Bool
+	_, addr, release := limitedServer(t, 10, 2, func(l *limited) {
+		l.refused = func() { refused <- struct{}{} }
+		l.shared = func(a netip.Addr) bool { return proxy.Load() && a == netip.MustParseAddr("127.0.0.1") }
+	})
+	defer close(release)
+	for range 2 {
+		dialTest(t, addr).ask(t, "/slow")
+	}
+	third := dialTest(t, addr)
+	<-refused
+	if !third.closed() {
+		t.Error("a third connection of one address stays")
+	}
+	proxy.Store(true)
+	c := dialTest(t, addr)
+	c.ask(t, "/")
+	c.answer(t)
+}
+
+// TestHTTPConnections: the database and the files have theirs, whatever the limit is.
+func TestHTTPConnections(t *testing.T) {
+	for _, c := range []struct {
+		descriptors int
+		driver      string
+		n           int
+		enough      bool
+	}{
+		{256, "sqlite", fewConnections, false},
+		{1024, "sqlite", 1024 - 3*34 - 256 - 32 - 192, true},
+		{1024, "mysql", 1024 - 34 - 256 - 32 - 192, true},
+		{65536, "mysql", manyConnections, true},
+	} {
+		cfg := Default()
+		cfg.Store.Driver = c.driver
+		if n, enough := httpConnections(cfg, c.descriptors); n != c.n || enough != c.enough {
+			t.Errorf("%d descriptors, %s: %d, %v", c.descriptors, c.driver, n, enough)
+		}
+	}
+	if descriptors() < 64 {
+		t.Errorf("this process may have %d descriptors", descriptors())
+	}
+}
