@@ -354,6 +354,9 @@ func (s *recorder) outcome(id string) error {
 		panic("at the disco, password=hunter2")
 	case "fat":
 		return fmt.Errorf("write: %w", store.ErrData)
+	case "full":
+		return &component.Error{Code: component.TooLarge, Text: "the session would have 3 members", Chinese: "会话将有 3 名成员",
+			Skipped: []component.Skipped{{UserID: "lisi", Reason: component.SkipFull}}}
 	case "strange":
 		return &component.Error{Code: "error-999", Text: "100%s strange"}
 	}
