@@ -74,7 +74,7 @@ func document(t *testing.T, key, value string, base map[string]any) string {
 	for name, v := range base {
 		put(name, v)
 	}
-	section := key[:strings.LastIndexByte(key, '.')]
+	section := key[:max(0, strings.LastIndexByte(key, '.'))]
 	for name, v := range neighbours[strings.TrimSuffix(key, "_file")] {
 		if !strings.Contains(name, ".") {
 			name = section + "." + name
@@ -141,6 +141,18 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 				all(t, k.name+"_file with "+content, write(t, filepath.Dir(file), "tlim.yaml", document(t, k.name+"_file", secret, base)), commands[:1])
 			}
 			all(t, k.name+"_file: "+form, write(t, filepath.Dir(file), "tlim.yaml", document(t, k.name+"_file", form, base)), commands)
+		}
+	}
+	// an address that stands in the wrong key
+	for _, k := range keys {
+		if wrongForms[k.kind] != nil || k.kind == reflect.TypeFor[Path]() {
+			continue
+		}
+		for _, form := range []string{"u:" + hush + "@tcp(127.0.0.1:1)/im", "https://u:" + hush + "@127.0.0.1:1/?a=" + hush, "jdbc:mysql://127.0.0.1/im?password=" + hush} {
+			if k.kind.Kind() == reflect.Slice {
+				form = "['" + form + "']"
+			}
+			all(t, k.name+": "+form, write(t, t.TempDir(), "tlim.yaml", document(t, k.name, form, base)), commands[:1])
 		}
 	}
 	// the same text in the places around a key
