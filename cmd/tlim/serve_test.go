@@ -321,7 +321,7 @@ func TestSecondSignalAborts(t *testing.T) {
 func TestServeWithoutServer(t *testing.T) {
 	ctx := testContext(t)
 	metrics, nowhere := freeAddr(t), freeAddr(t)
-	code, said := runServe(t, ctx, "xmpp: {server: '"+nowhere+"', secret: x}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
+	code, said := runServe(t, ctx, "xmpp: {server: '"+nowhere+"', domain: im.test, secret: x}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
 		func(p *os.Process, said func() string) {
 			poll(t, ctx, func() bool { return strings.Contains(said(), "msg=started") })
 			var body bytes.Buffer
