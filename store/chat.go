@@ -83,7 +83,7 @@ func (t *tx) moveChats(ctx context.Context, chats []*Chat) error {
 			where = append(where, c.Partner, c.Owner)
 		}
 		text := func() string {
-			return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN exact(chat_user) = ? AND exact(chat_other) = ? THEN ?`, size) +
+			return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN chat_user == ? AND chat_other == ? THEN ?`, size) +
 				` ELSE chat_modify_time END WHERE ` + strings.TrimSuffix(strings.Repeat(`(chat_user == ? AND chat_other == ?) OR `, size), " OR ")
 		}
 		_, err := t.exec(ctx, "move ofchat", size, text, append(set, where...))
