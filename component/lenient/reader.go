@@ -229,13 +229,13 @@ func (r *reader) word() error {
 	default:
 		return r.fail(start, "the word %.20q without quotes", name)
 	}
-	return r.ended()
+	return r.ended(blank, ",:]}/")
 }
 
-// ended refuses what is glued to a word or a number.
-func (r *reader) ended() error {
+// ended refuses what is glued to a word or a number, but for some characters.
+func (r *reader) ended(space func(byte) bool, by string) error {
 	switch c := r.peek(); {
-	case r.pos >= len(r.in), control(c), strings.IndexByte(",:]}/\"'[{", c) >= 0:
+	case r.pos >= len(r.in), space(c), strings.IndexByte(by, c) >= 0:
 		return nil
 	}
 	return r.unexpected(", ] or }")

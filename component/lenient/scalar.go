@@ -74,7 +74,7 @@ func (r *reader) number() error {
 		copy(r.out[from+1:], r.out[from:])
 		r.out[from] = '-'
 	}
-	return r.ended()
+	return r.ended(control, ",:]}/\"'[{")
 }
 
 // quoted takes a string in either kind of quotes.
