@@ -149,10 +149,12 @@ func orDefault(value, fallback string) string {
 
 // pick finds the named fields of a JSON object. It refuses a key that comes twice, and a name in another letter case.
 func pick(obj gjson.Result, names []string, into []gjson.Result) (err error) {
-	if key, twice := lenient.Twice(obj); twice {
-		return refuse(NotJSON, "%.64s is given twice or in another letter case", key)
-	}
+	var keys lenient.Keys
 	obj.ForEach(func(key, value gjson.Result) bool {
+		if keys.Again(key.Str) {
+			err = refuse(NotJSON, "%.64s is given twice or in another letter case", key.Str)
+			return false
+		}
 		for i, name := range names {
 			if len(key.Str) < len(name) || !strings.EqualFold(key.Str, name) {
 				continue
@@ -276,10 +278,12 @@ func (e *Envelope) readObject(element gjson.Result, lim Limits) (o object, long 
 
 // checkFields counts the fields of a body object, and of the subscribers in it, that are longer than documented.
 func checkFields(object gjson.Result, lim Limits) (long int, err error) {
-	if key, twice := lenient.Twice(object); twice {
-		return 0, refuse(NotJSON, "%.64s is given twice or in another letter case", key)
-	}
+	var keys lenient.Keys
 	object.ForEach(func(key, value gjson.Result) bool {
+		if keys.Again(key.Str) && object.IsObject() {
+			err = refuse(NotJSON, "%.64s is given twice or in another letter case", key.Str)
+			return false
+		}
 		max, known := innerLimits[key.Str]
 		switch {
 		case key.Str == "text":
