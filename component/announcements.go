@@ -2,6 +2,7 @@ package component
 
 import (
 	"context"
+	"fmt"
 	"unicode/utf8"
 
 	"tlim/component/stanza"
@@ -9,8 +10,9 @@ import (
 )
 
 // Post stores an announcement of a group; who posts need not be a member. Its ID, Time and one spelling of its UserID are
-// given here. Errors: error-000 when it says nothing, error-008, error-009, error-012, ErrUnavailable.
-func (s *Service) Post(ctx context.Context, a store.Announcement) error {
+// given here. bounded: limits.announcements_per_group holds, as it does for callers without a key. Errors: error-000 when it says
+// nothing, error-008, error-009, error-012, ErrUnavailable.
+func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) error {
 	p, err := s.spell(ctx, a.UserID)
 	if err != nil {
 		return err
@@ -24,6 +26,15 @@ func (s *Service) Post(ctx context.Context, a store.Announcement) error {
 	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
 		if _, err := b.mustFind(ctx, a.SessionID); err != nil {
 			return err
+		}
+		if most := s.cfg.Limits.GroupPosts; bounded && most > 0 {
+			switch n, err := s.store.CountAnnouncements(ctx, a.SessionID); {
+			case err != nil:
+				return err
+			case n >= most:
+				return &Error{Code: TooLarge, Text: fmt.Sprintf("the session has %d announcements, at most %d are allowed (limits.announcements_per_group); delete one first", n, most),
+					Chinese: fmt.Sprintf("该会话已有 %d 条公告，最多允许 %d 条（limits.announcements_per_group），请先删除旧公告", n, most)}
+			}
 		}
 		a.ID, a.UserID, a.Time = newID(), p.ID, millis(b.now.UnixMilli())
 		b.changes = append(b.changes, store.Change{Announcements: []store.Announcement{a}})

@@ -256,7 +256,7 @@ func TestAnnouncements(t *testing.T) {
 	h := start(t, nil)
 	g := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	post := store.Announcement{Title: "放假", Content: "明天", UserID: "ZhangSan", SessionID: g}
-	if err := h.Post(t.Context(), post); err != nil {
+	if err := h.Post(t.Context(), post, false); err != nil {
 		t.Fatal(err)
 	}
 	list, err := h.db.Announcements(t.Context(), g, "", 10)
@@ -292,18 +292,18 @@ func TestAnnouncements(t *testing.T) {
 		TooLarge:      {Title: long, UserID: "lisi", SessionID: g},
 		NotJSON:       {Title: bad, UserID: "lisi", SessionID: g},
 	} {
-		if err := h.Post(t.Context(), a); code(err) != want {
+		if err := h.Post(t.Context(), a, false); code(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}); code(err) != TooLarge {
+	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != TooLarge {
 		t.Errorf("huge: %v", err)
 	}
 	if _, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "x", Title: &long}); code(err) != TooLarge {
 		t.Errorf("long edit: %v", err)
 	}
 	h.rec.breakWith(store.ErrUnavailable)
-	if err := h.Post(t.Context(), post); !errors.Is(err, ErrUnavailable) {
+	if err := h.Post(t.Context(), post, false); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("without a database: %v", err)
 	}
 }
@@ -311,7 +311,7 @@ func TestAnnouncements(t *testing.T) {
 func TestSetStyle(t *testing.T) {
 	h := start(t, nil)
 	for value := range 3 {
-		if err := h.SetStyle(t.Context(), store.Style{Name: "theme", Value: value, UserID: "LISI"}); err != nil {
+		if err := h.SetStyle(t.Context(), store.Style{Name: "theme", Value: value, UserID: "LISI"}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -319,7 +319,7 @@ func TestSetStyle(t *testing.T) {
 		t.Errorf("styles: %+v %v", list, err)
 	}
 	for want, y := range map[Code]store.Style{UserIDInvalid: {Name: "x"}, TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
-		if err := h.SetStyle(t.Context(), y); code(err) != want {
+		if err := h.SetStyle(t.Context(), y, false); code(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -205,7 +205,7 @@ func TestDeleteGroupTellsNobody(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
-	if err := h.Post(t.Context(), store.Announcement{SessionID: id, UserID: "lisi", Title: "t"}); err != nil {
+	if err := h.Post(t.Context(), store.Announcement{SessionID: id, UserID: "lisi", Title: "t"}, false); err != nil {
 		t.Fatal(err)
 	}
 	waits := h.queue("lisi")

@@ -55,6 +55,8 @@ type Store interface {
 	IDs(ctx context.Context, msgIDs []string) (map[store.IDKey]store.ID, error)
 	MessagesByID(ctx context.Context, msgIDs []string) (map[string][]store.Message, error)
 	Groups(ctx context.Context, ids []string) (map[string]store.Group, error)
+	CountAnnouncements(ctx context.Context, group string) (int, error)
+	StylesOf(ctx context.Context, user string) ([]store.Style, error)
 	CountGroupsOwned(ctx context.Context, user string) (int, error)
 	Members(ctx context.Context, groupIDs []string) (map[string][]store.Member, error)
 	Formers(ctx context.Context, groupIDs []string, since int64) ([]store.Former, error)

@@ -2,15 +2,18 @@ package component
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-// SetStyle stores a setting that a user's clients share, over the one of that name. Errors: error-008, error-012,
+// SetStyle stores a setting that a user's clients share, over the one of that name. bounded: limits.styles_per_user holds, as it
+// does for callers without a key. Errors: error-008, error-012,
 // ErrUnavailable.
-func (s *Service) SetStyle(ctx context.Context, y store.Style) error {
+func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) error {
 	p, err := s.spell(ctx, y.UserID)
 	if err != nil {
 		return err
@@ -19,7 +22,17 @@ func (s *Service) SetStyle(ctx context.Context, y store.Style) error {
 		return refuse(TooLarge, "style_name is longer than %d characters, or holds one that XML forbids", maxID)
 	}
 	y.UserID = p.ID
-	return s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		if most := s.cfg.Limits.UserStyles; bounded && most > 0 {
+			styles, err := s.store.StylesOf(ctx, p.ID)
+			if err != nil {
+				return err
+			}
+			if len(styles) >= most && !slices.ContainsFunc(styles, func(have store.Style) bool { return have.Name == y.Name }) {
+				return &Error{Code: TooLarge, Text: fmt.Sprintf("the user has %d settings, at most %d are allowed (limits.styles_per_user)", len(styles), most),
+					Chinese: fmt.Sprintf("该用户已有 %d 项显示设置，最多允许 %d 项（limits.styles_per_user）", len(styles), most)}
+			}
+		}
 		y.ID = newID()
 		b.changes = append(b.changes, store.Change{Styles: []store.Style{y}})
 		return nil

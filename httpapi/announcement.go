@@ -26,7 +26,7 @@ func (a *API) addPubact(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return object{}, a.svc.Post(ctx, post)
+	return object{}, a.svc.Post(ctx, post, !r.payer.keyed)
 }
 
 func (a *API) findPubactList(ctx context.Context, r *request) (any, error) {

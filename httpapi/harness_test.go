@@ -544,7 +544,7 @@ func (s *recorder) Unread(_ context.Context, user string) ([]store.Unread, error
 		{SessionID: "admin", Family: "MTB", Count: 1, Newest: "1544602393001"}, {SessionID: "gone-group", Family: "MTS", Count: 1}}, nil
 }
 
-func (s *recorder) Post(_ context.Context, a store.Announcement) error {
+func (s *recorder) Post(_ context.Context, a store.Announcement, _ bool) error {
 	s.note("Post", a)
 	return s.outcome(a.SessionID)
 }
@@ -559,7 +559,7 @@ func (s *recorder) DeletePost(_ context.Context, id string) error {
 	return s.outcome(id)
 }
 
-func (s *recorder) SetStyle(_ context.Context, y store.Style) error {
+func (s *recorder) SetStyle(_ context.Context, y store.Style, _ bool) error {
 	s.note("SetStyle", y)
 	return s.outcome(y.UserID)
 }

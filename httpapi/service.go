@@ -42,10 +42,11 @@ type Service interface {
 	// ClearChat works in slices: after an error some messages may be gone.
 	ClearChat(ctx context.Context, user, other string) error
 	Unread(ctx context.Context, user string) ([]store.Unread, error)
-	Post(ctx context.Context, a store.Announcement) error
+	// Post and SetStyle are bounded in number where the caller has no key.
+	Post(ctx context.Context, a store.Announcement, bounded bool) error
 	EditPost(ctx context.Context, e store.AnnouncementEdit) (found bool, err error)
 	DeletePost(ctx context.Context, id string) error
-	SetStyle(ctx context.Context, y store.Style) error
+	SetStyle(ctx context.Context, y store.Style, bounded bool) error
 
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
 	// Spell maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.

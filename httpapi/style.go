@@ -16,7 +16,7 @@ func (a *API) addStyle(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	return object{}, a.svc.SetStyle(ctx, style)
+	return object{}, a.svc.SetStyle(ctx, style, !r.payer.keyed)
 }
 
 func (a *API) findStyleList(ctx context.Context, r *request) (any, error) {

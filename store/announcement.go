@@ -25,6 +25,8 @@ const (
 	announcementFirst = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? ORDER BY id_`
 	announcementAfter = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? AND id_ > ? ORDER BY id_`
 
+	announcementCount = `SELECT COUNT(*) FROM ofpubact WHERE session_id == ?`
+
 	announcementTitle   = `UPDATE ofpubact SET title = ? WHERE id_ == ?`
 	announcementContent = `UPDATE ofpubact SET content = ? WHERE id_ == ?`
 )
@@ -57,6 +59,12 @@ func (s *Store) Announcements(ctx context.Context, group, after string, limit in
 		return scan(scanAnnouncement(&found[len(found)-1])...)
 	})
 	return found, err
+}
+
+// CountAnnouncements counts the announcements of a group.
+func (s *Store) CountAnnouncements(ctx context.Context, group string) (n int, err error) {
+	err = s.all(ctx, announcementCount, []any{group}, func(scan scanner) error { return scan(intColumn{&n}) })
+	return n, err
 }
 
 func (t *tx) addAnnouncements(ctx context.Context, list []Announcement) error {

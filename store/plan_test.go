@@ -69,7 +69,7 @@ func everyQuery() []string {
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
 		pendingFrom, pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, memberRows, chatRows, styleOf, styleUpdate,
-		announcementGet, announcementFirst, announcementAfter, announcementTitle, announcementContent,
+		announcementGet, announcementFirst, announcementAfter, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileUseFirst, fileUseAfter, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {

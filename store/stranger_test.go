@@ -161,19 +161,20 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 		g, ok, err := s.Group(ctx, n.group)
 		return fmt.Sprint(g, ok), err
 	},
-	"GroupsOf":         func(s *store.Store, n names) (any, error) { return s.GroupsOf(ctx, n.user) },
-	"CountGroupsOwned": func(s *store.Store, n names) (any, error) { return s.CountGroupsOwned(ctx, n.user) },
-	"WebGroupsOf":      func(s *store.Store, n names) (any, error) { return s.WebGroupsOf(ctx, n.user, 0) },
-	"Members":          func(s *store.Store, n names) (any, error) { return s.Members(ctx, []string{n.group}) },
-	"MemberRows":       func(s *store.Store, n names) (any, error) { return s.MemberRows(ctx, n.user, "", 9) },
-	"Formers":          func(s *store.Store, n names) (any, error) { return s.Formers(ctx, []string{n.group}, 0) },
-	"UsersByJID":       func(s *store.Store, n names) (any, error) { return s.UsersByJID(ctx, []string{n.user}) },
-	"UsersByID":        func(s *store.Store, n names) (any, error) { return s.UsersByID(ctx, []string{n.user}) },
-	"PushOwners":       func(s *store.Store, n names) (any, error) { return s.PushOwners(ctx, n.thing) },
-	"TokenState":       func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
-	"StylesOf":         func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
-	"AccountsGone":     func(s *store.Store, n names) (any, error) { return s.AccountsGone(ctx, []string{n.thing}) },
-	"StoredBytes":      func(s *store.Store, n names) (any, error) { return s.StoredBytes(ctx, n.user) },
+	"GroupsOf":           func(s *store.Store, n names) (any, error) { return s.GroupsOf(ctx, n.user) },
+	"CountGroupsOwned":   func(s *store.Store, n names) (any, error) { return s.CountGroupsOwned(ctx, n.user) },
+	"WebGroupsOf":        func(s *store.Store, n names) (any, error) { return s.WebGroupsOf(ctx, n.user, 0) },
+	"Members":            func(s *store.Store, n names) (any, error) { return s.Members(ctx, []string{n.group}) },
+	"MemberRows":         func(s *store.Store, n names) (any, error) { return s.MemberRows(ctx, n.user, "", 9) },
+	"Formers":            func(s *store.Store, n names) (any, error) { return s.Formers(ctx, []string{n.group}, 0) },
+	"UsersByJID":         func(s *store.Store, n names) (any, error) { return s.UsersByJID(ctx, []string{n.user}) },
+	"UsersByID":          func(s *store.Store, n names) (any, error) { return s.UsersByID(ctx, []string{n.user}) },
+	"PushOwners":         func(s *store.Store, n names) (any, error) { return s.PushOwners(ctx, n.thing) },
+	"TokenState":         func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
+	"StylesOf":           func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
+	"AccountsGone":       func(s *store.Store, n names) (any, error) { return s.AccountsGone(ctx, []string{n.thing}) },
+	"CountAnnouncements": func(s *store.Store, n names) (any, error) { return s.CountAnnouncements(ctx, n.group) },
+	"StoredBytes":        func(s *store.Store, n names) (any, error) { return s.StoredBytes(ctx, n.user) },
 	"Announcement": func(s *store.Store, n names) (any, error) {
 		a, ok, err := s.Announcement(ctx, n.thing)
 		return fmt.Sprint(a, ok), err

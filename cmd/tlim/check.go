@@ -292,6 +292,8 @@ func (c *Config) checkNumbers(p *Problems) {
 		{"limits.inflight_bytes", int(l.InflightBytes), int(l.Stanza), 8 << 30},
 		{"limits.pending_per_user", l.PendingPerUser, 1, 1_000_000},
 		{"limits.group_members", l.GroupMembers, 0, 1_000_000},
+		{"limits.announcements_per_group", l.GroupPosts, 0, 1_000_000},
+		{"limits.styles_per_user", l.UserStyles, 0, 1_000_000},
 		{"limits.groups_per_user", l.GroupsPerUser, 0, 1_000_000},
 	} {
 		if n.value < n.low || n.value > n.high {

@@ -200,8 +200,10 @@ type Limits struct {
 	Inflight        int     `yaml:"inflight"`
 	InflightBytes   Size    `yaml:"inflight_bytes"`
 	PendingPerUser  int     `yaml:"pending_per_user"`
-	GroupMembers    int     `yaml:"group_members"`   // to which groups may grow; 0 = no limit
-	GroupsPerUser   int     `yaml:"groups_per_user"` // that a user may own who makes them without a key; 0 = no limit
+	GroupMembers    int     `yaml:"group_members"`           // to which groups may grow; 0 = no limit
+	GroupPosts      int     `yaml:"announcements_per_group"` // posted without a key; 0 = no limit
+	UserStyles      int     `yaml:"styles_per_user"`         // set without a key; 0 = no limit
+	GroupsPerUser   int     `yaml:"groups_per_user"`         // that a user may own who makes them without a key; 0 = no limit
 }
 
 // Metrics is the listener for operators.
@@ -235,7 +237,7 @@ func Default() Config {
 		Idempotency: Idempotency{Window: 24 * hour},
 		Cleanup:     Cleanup{Interval: 24 * hour, Days: 30, IDs: 30},
 		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64, PerUserHTTP: 20,
-			Inflight: 10000, InflightBytes: 64 << 20, PendingPerUser: 10000, GroupMembers: 2000, GroupsPerUser: 500},
+			Inflight: 10000, InflightBytes: 64 << 20, PendingPerUser: 10000, GroupMembers: 2000, GroupsPerUser: 500, GroupPosts: 500, UserStyles: 200},
 		Metrics:         Metrics{Listen: "127.0.0.1:9596"},
 		Log:             Log{Level: "info", Format: "text"},
 		ShutdownTimeout: Duration(20 * time.Second),

@@ -42,7 +42,7 @@ func componentConfig(cfg Config) component.Config {
 		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",
 		SnapshotPeriod: time.Duration(cfg.Presence.Interval),
 		Limits: component.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices,
-			GroupMembers: l.GroupMembers, GroupsPerUser: l.GroupsPerUser},
+			GroupMembers: l.GroupMembers, GroupsPerUser: l.GroupsPerUser, GroupPosts: l.GroupPosts, UserStyles: l.UserStyles},
 		UserRate: l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
 		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), OwedPerUser: l.PendingPerUser,
 		Calls:     component.CallConfig{Window: time.Duration(cfg.Idempotency.Window), ByBusinessID: cfg.Idempotency.ByBusinessID},
