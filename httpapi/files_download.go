@@ -138,23 +138,32 @@ func (f *fileAnswer) write(o *responder) error {
 	if ms, err := strconv.ParseInt(f.file.Time, 10, 64); err == nil {
 		modified = time.UnixMilli(ms)
 	}
-	// A download by POST has its parameters in the body; its conditions count as those of a GET do.
+	// A download by POST has its parameters in the body; its conditions count as those of a GET do. Ranges are GET's alone.
 	request := *f.request
 	if request.Method == http.MethodPost {
 		request.Method = http.MethodGet
 	}
-	fewRanges(&request)
+	rangesFor(&request, f.file.Size)
 	w := &fileWriter{responder: o}
 	http.ServeContent(w, &request, f.file.Name, modified, f.content)
 	o.api.metrics.fileBytes.WithLabelValues("down").Add(float64(w.sent))
 	return nil
 }
 
-// fewRanges makes of a request for many ranges one for the whole.
-func fewRanges(r *http.Request) {
-	if strings.Count(r.Header.Get("Range"), ",") >= maxRanges {
-		r.Header = r.Header.Clone()
-		r.Header.Del("Range")
+// rangesFor makes of the ranges that a request asks for those that a file of so many bytes has; of many, and of those that a
+// HEAD asks for, the whole.
+func rangesFor(r *http.Request, size int64) {
+	field := r.Header.Get("Range")
+	if field == "" {
+		return
+	}
+	r.Header = r.Header.Clone()
+	r.Header.Del("Range")
+	if r.Method != http.MethodGet || strings.Count(field, ",") >= maxRanges {
+		return
+	}
+	if ranges := byteRanges(field, size); ranges != "" {
+		r.Header.Set("Range", ranges)
 	}
 }
 

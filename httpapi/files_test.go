@@ -397,8 +397,14 @@ func TestDownload(t *testing.T) {
 		"the last":             {[]string{"Range", "bytes=-3"}, 206, "789", "bytes 9997-9999/10000"},
 		"beyond the end":       {[]string{"Range", "bytes=9999-20000"}, 206, "9", "bytes 9999-9999/10000"},
 		"behind the end":       {[]string{"Range", "bytes=10000-"}, 416, "*", "bytes */10000"},
-		"nonsense":             {[]string{"Range", "bytes=5-1"}, 416, "*", ""},
-		"another unit":         {[]string{"Range", "lines=5-6"}, 416, "*", ""},
+		"nonsense":             {[]string{"Range", "bytes=5-1"}, 416, "*", "bytes */10000"},
+		"another unit":         {[]string{"Range", "lines=5-6"}, 200, content, ""},
+		"the last no bytes":    {[]string{"Range", "bytes=-0"}, 416, "*", "bytes */10000"},
+		"no bytes and some":    {[]string{"Range", "bytes=-0,1-1"}, 206, "1", "bytes 1-1/10000"},
+		"more than all":        {[]string{"Range", "bytes=-20000"}, 206, content, "bytes 0-9999/10000"},
+		"far beyond":           {[]string{"Range", "Bytes = 9999-99999999999999999999999"}, 206, "9", "bytes 9999-9999/10000"},
+		"far behind":           {[]string{"Range", "bytes=99999999999999999999999-"}, 416, "*", "bytes */10000"},
+		"no bytes, changed":    {[]string{"Range", "bytes=-0", "If-Range", `"other"`}, 200, content, ""},
 		"resumed, unchanged":   {[]string{"Range", "bytes=9998-", "If-Range", etag}, 206, "89", "bytes 9998-9999/10000"},
 		"resumed, changed":     {[]string{"Range", "bytes=9998-", "If-Range", `"other"`}, 200, content, ""},
 		"resumed by date":      {[]string{"Range", "bytes=9998-", "If-Range", date}, 206, "89", "bytes 9998-9999/10000"},
@@ -436,11 +442,17 @@ func TestDownload(t *testing.T) {
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "10000" || a.header.Get("ETag") != etag {
 		t.Errorf("HEAD: %d %v", a.status, a.header)
 	}
+	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, "", "Range", "bytes=0-1"); a.status != 200 || a.header.Get("Content-Length") != "10000" {
+		t.Errorf("HEAD of a range: %d %v", a.status, a.header)
+	}
 	if a := l.do(t, http.MethodPost, "/upload/download", "", "fileId="+id, "Range", "bytes=1-2"); a.status != 206 || a.body != "12" {
 		t.Errorf("POST: %d %s", a.status, a.body)
 	}
-	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, "empty", ""), ""); a.status != 200 || a.body != "" {
-		t.Errorf("an empty file: %d %q", a.status, a.body)
+	empty := "fileId=" + l.put(t, "empty", "")
+	for _, ranges := range []string{"", "bytes=0-", "bytes=-0", "bytes=-1"} {
+		if a := l.do(t, http.MethodGet, "/upload/download", empty, "", "Range", ranges); a.status != 200 || a.body != "" {
+			t.Errorf("an empty file, %q: %d %q", ranges, a.status, a.body)
+		}
 	}
 	if a := l.do(t, http.MethodDelete, "/upload/download", "", ""); a.status != 405 {
 		t.Errorf("DELETE: %d", a.status)
@@ -513,7 +525,7 @@ func TestFileNames(t *testing.T) {
 			t.Errorf("%q: %q", given, disposition)
 		}
 	}
-	// As browsers and old clients send them: raw UTF-8 in quotes.
+	// As browsers and some clients send them: raw UTF-8 in quotes.
 	id := l.put(t, "年报 😀.txt", "x")
 	if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Name != "年报 😀.txt" {
 		t.Errorf("stored as %q, %v", row.Name, err)

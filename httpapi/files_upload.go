@@ -11,7 +11,6 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -85,10 +84,11 @@ func (u *uploading) run() (store.File, error) {
 	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
 	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: unknownBytes, pace: newPace(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.Pace)}
 	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
-	parts, err := u.r.MultipartReader()
-	if err != nil {
+	boundary := boundary(u.r.Header.Get("Content-Type"))
+	if boundary == "" {
 		return store.File{}, badRequest(textNoMultipart)
 	}
+	var err error
 	if u.secret != "" || u.a.anonymous(u.r).may(u.rt) == nil {
 		err = u.transfer()
 	} else { // not known yet: who does not say soon who he is holds no transfer up
@@ -107,7 +107,7 @@ func (u *uploading) run() (store.File, error) {
 			u.room.done()
 		}
 	}()
-	err = u.parts(parts)
+	err = u.parts(multipart.NewReader(u.r.Body, boundary))
 	if err == nil {
 		err = u.commit()
 	}
@@ -140,19 +140,6 @@ func (u *uploading) parts(parts *multipart.Reader) error {
 	}
 }
 
-// looseNames finds what [mime.ParseMediaType] refuses: simple clients put a name with quotes in it between quotes.
-var looseNames = regexp.MustCompile(`(?i)[; ]name="?([^";]*)"?.*?; *filename="?(.*?)"? *$`)
-
-// partNames are the name of a part, and that of its file when it is one.
-func partNames(part *multipart.Part) (field, file string) {
-	if field, file = part.FormName(), part.FileName(); field == "" && file == "" {
-		if m := looseNames.FindStringSubmatch(part.Header.Get("Content-Disposition")); m != nil {
-			return m[1], m[2]
-		}
-	}
-	return field, file
-}
-
 // field is a parameter in a part of its own.
 func (u *uploading) field(part *multipart.Part, name string) error {
 	value, err := io.ReadAll(io.LimitReader(part, uploadField+1))
@@ -166,6 +153,8 @@ func (u *uploading) field(part *multipart.Part, name string) error {
 		return badRequest(textLongField, name)
 	case !carriable(string(value)):
 		return badRequest(textBadCharacters, name)
+	case charsetOf(part.Header.Get("Content-Type")) != utf8Charset && !(form{"": {string(value)}}).ascii():
+		return badRequest(textCharset)
 	}
 	u.req.form[name] = append(u.req.form[name], string(value))
 	return u.identify()
