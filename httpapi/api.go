@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -32,6 +34,9 @@ type API struct {
 	quotas    quotas
 	full      atomic.Bool // the last look found less than Files.MinFree
 
+	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
+	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
+
 	asked func(endpoint, parameter string) // tests: hears what handlers read; nil otherwise
 }
 
@@ -43,7 +48,8 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 		return nil, err
 	}
 	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: newPool(cfg.Limits.Inflight),
-		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes)}
+		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
+		ownHosts: ownHosts(cfg)}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}
@@ -54,7 +60,11 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 		return nil, fmt.Errorf("http metrics: %w", err)
 	}
 	if cfg.AllowAnonymous != AnonymousNone {
-		log.Warn("HTTP calls without a key are allowed", "allow_anonymous", string(cfg.AllowAnonymous), "allow_from", fmt.Sprint(cfg.AllowFrom))
+		log.Warn("HTTP calls without a key are allowed", "allow_anonymous", string(cfg.AllowAnonymous), "allow_from", fmt.Sprint(cfg.AllowFrom),
+			"hosts", strings.Join(append([]string{"IP addresses", "localhost"}, a.ownHosts...), ", "))
+		if slices.Contains(cfg.CORSOrigins, "*") {
+			log.Warn("with calls without a key, * in http.cors_origins stands for no origin: name those of this site's pages there")
+		}
 	}
 	served, err := a.mount()
 	if err != nil {

@@ -21,10 +21,11 @@ const (
 type Config struct {
 	AllowAnonymous Anonymous      // "" is none
 	AllowFrom      []netip.Prefix // where anonymous callers may come from; empty is everywhere
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For counts
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Host count
+	Hosts          []string       // host names for which calls without a key are taken, beside addresses, localhost and the hosts of Files.BaseURL and CORSOrigins; "*" is any
 	Keys           []Key          // when empty, KeyFile holds the one admin key
 	KeyFile        string         // made with a new admin key when Keys is empty and it does not exist; absolute or relative to the working directory
-	CORSOrigins    []string       // "*" or origins; empty is none
+	CORSOrigins    []string       // "*" (which is nobody where AllowAnonymous lets callers in) or origins; empty is none
 	Language       Language       // "" is Chinese
 	Limits         Limits
 	UserRate       float64 // calls a second of one user token's holder, limits.per_user_http; 0 is no limit

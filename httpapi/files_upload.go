@@ -198,8 +198,8 @@ func (u *uploading) admit() error {
 	if err := u.a.admit(u.r, u.rt, u.req.caller); err != nil {
 		return err
 	}
-	if !u.req.caller.keyed && u.a.crossSite(u.r) {
-		return forbidden(http.StatusForbidden, textCrossSite)
+	if err := u.a.judge(u.r, u.rt, u.req.caller); err != nil {
+		return err
 	}
 	if err := u.transfer(); err != nil {
 		return err

@@ -62,7 +62,7 @@ var failureStatuses = []struct {
 }{
 	{http.StatusBadRequest, "The request or one of its parameters cannot be read.", []component.Code{resultFail}, "", text{en: "parameter start is not a valid number"}},
 	{http.StatusUnauthorized, "No key or token, or one that is not valid.", []component.Code{component.NotAllowed}, "WWW-Authenticate", textNoCaller},
-	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site.", []component.Code{component.NotAllowed}, "", textNotAllowed},
+	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site, or for a host name that is not this site's.", []component.Code{component.NotAllowed}, "", textNotAllowed},
 	{http.StatusRequestEntityTooLarge, "The body is over the limit (1 MiB for a form).", []component.Code{component.TooLarge}, "", text{en: "the request is larger than 1048576 bytes"}},
 	{http.StatusTooManyRequests, "The key or the user is over its rate, or the caller has too many calls under way.", []component.Code{component.TryLater}, "Retry-After", textTooFast},
 	{http.StatusInternalServerError, "A fault of ours; the log says more.", []component.Code{resultFail}, "", textFault},

@@ -91,7 +91,9 @@ func TestPathForms(t *testing.T) {
 	none := newFileLab(t)
 	labs := map[string]*lab{"none": none.lab}
 	for _, mode := range []Anonymous{AnonymousClients, AnonymousAll} {
-		labs[string(mode)] = newLabOver(t, none.store, func(c *Config) { c.AllowAnonymous, c.Files, c.Language = mode, none.cfg.Files, English })
+		labs[string(mode)] = newLabOver(t, none.store, func(c *Config) {
+			c.AllowAnonymous, c.Files, c.Language, c.Hosts = mode, none.cfg.Files, English, []string{"example.com"}
+		})
 	}
 	callers := []struct {
 		name, lab string

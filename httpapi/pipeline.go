@@ -85,8 +85,8 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	if err := a.admit(r, rt, req.caller); err != nil {
 		return nil, err
 	}
-	if rt.effect == writes && !req.caller.keyed && a.crossSite(r) {
-		return nil, forbidden(http.StatusForbidden, textCrossSite)
+	if err := a.judge(r, rt, req.caller); err != nil {
+		return nil, err
 	}
 
 	// 3. The handler, with a slot and a time. Writing its answer takes no slot; a streamed one reads on under times of its own.

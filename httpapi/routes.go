@@ -19,7 +19,7 @@ type route struct {
 	zeros   []string // numbers of the answer, which are there (as 0) even in failures
 }
 
-// effect says whether a call changes anything: anonymous ones that do are refused to pages of other sites.
+// effect says whether a call changes anything.
 type effect bool
 
 const (

@@ -62,7 +62,8 @@ var (
 	textNoCaller          = text{"需要凭证：Authorization: Bearer <key> 或参数 access_token", "a key is needed: Authorization: Bearer <key>, or parameter access_token"}
 	textBadKey            = text{"凭证无效", "the key is not valid"}
 	textNotAllowed        = text{"无权调用此接口", "this caller may not call this endpoint"}
-	textCrossSite         = text{"拒绝来自其他站点的匿名调用", "an anonymous call from another site is refused"}
+	textCrossSite         = text{"拒绝浏览器从其他站点（或未说明来源）发起的匿名调用：请在 http.cors_origins 中列出该页面的来源，或使用凭证", "an anonymous call of a browser from a page of another site, or one that does not say from which, is refused: list the page's origin in http.cors_origins, or call with a key"}
+	textHost              = text{"拒绝以主机名 %s 发起的匿名调用：请在 http.hosts 中列出该主机名，或使用凭证", "an anonymous call for the host name %s is refused: list the name in http.hosts, or call with a key"}
 	textBadToken          = text{"令牌无效、已过期或已撤销，请重新获取", "the token is not valid, has ended or was revoked: ask for a new one"}
 	textNotYours          = text{"只能操作自己的数据或所在的会话", "a user token is for one's own data and sessions"}
 	textNotBit            = text{"参数 %s 只能为 0 或 1", "parameter %s is neither 0 nor 1"}

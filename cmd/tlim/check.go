@@ -219,6 +219,11 @@ func (c *Config) checkHTTP(p *Problems) {
 			p.add("%s: rate is negative; calls a second, 0 for no limit", at)
 		}
 	}
+	for _, host := range h.Hosts {
+		if host != "*" && (host == "" || strings.ContainsAny(host, ":/*[]@ \t") || (&url.URL{Host: host}).Hostname() != host) {
+			p.add("http.hosts: %q is neither * nor a host name like im.example.com, without a port", host)
+		}
+	}
 	for _, origin := range h.CORSOrigins {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			p.add("http.cors_origins: %s is neither * nor an origin like https://chat.example.com", quoted(origin))

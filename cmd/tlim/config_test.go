@@ -283,6 +283,11 @@ func TestProblems(t *testing.T) {
 		{"what the API would refuse", "files: {prefixes: ['/cap aco', /应用]}\nhttp: {keys: [{name: user, key: 0123456789abcdef, scopes: [admin]}]}", nil, []string{
 			`http.keys[0]: the name "user" stands for callers without a key; choose another`,
 			`files.prefixes: "/cap aco" is no path like /cap-aco`, `files.prefixes: "/应用" is no path like /cap-aco`}},
+		{"hosts", "http: {hosts: ['im.example.com', 'im-server', '*', 'im.example.com:9595', 'https://im.example.com', '*.example.com', '']}", nil, []string{
+			`http.hosts: "im.example.com:9595" is neither * nor a host name like im.example.com, without a port`,
+			`http.hosts: "https://im.example.com" is neither * nor a host name like im.example.com, without a port`,
+			`http.hosts: "*.example.com" is neither * nor a host name like im.example.com, without a port`,
+			`http.hosts: "" is neither * nor a host name like im.example.com, without a port`}},
 		{"mysql without an address", "store: {driver: mysql}", nil, []string{"store.dsn: mysql needs user:password@tcp(host:3306)/database"}},
 		{"JDBC's address", "store: {driver: MariaDB, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, nil},
 		{"an address without its driver", "store: {dsn: 'root:geheim@tcp(db:3306)/openfire'}", nil, []string{

@@ -68,6 +68,7 @@ type HTTP struct {
 	AllowAnonymous string   `yaml:"allow_anonymous"`
 	AllowFrom      []CIDR   `yaml:"allow_from"`
 	TrustedProxies []CIDR   `yaml:"trusted_proxies"`
+	Hosts          []string `yaml:"hosts"`
 	Keys           []Key    `yaml:"keys"`
 	KeyFile        Path     `yaml:"key_file"`
 	TokenLife      Duration `yaml:"token_life"`
@@ -226,7 +227,7 @@ func Default() Config {
 		Presence: Presence{Interval: Duration(2 * time.Second)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
 			MaxWait: Duration(10 * time.Second), Migrate: "auto"},
-		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Keys: []Key{},
+		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -98,8 +99,16 @@ func clientTLS(x XMPP) (*tls.Config, error) {
 
 func httpConfig(cfg Config) httpapi.Config {
 	h := cfg.HTTP
+	// Names that are the site's own for sure: old clients call the host of their server, or this one.
+	hosts := append(slices.Clone(h.Hosts), cfg.XMPP.Domain)
+	if server, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil {
+		hosts = append(hosts, server)
+	}
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
 	return httpapi.Config{
-		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies),
+		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies), Hosts: hosts,
 		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, Language: httpapi.Language(h.Language), UserRate: cfg.Limits.PerUserHTTP,
 	}
 }
