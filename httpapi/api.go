@@ -33,6 +33,8 @@ type API struct {
 	unstored  atomic.Bool // the last file could not be stored
 	quotas    quotas
 	full      atomic.Bool // the last look found less than Files.MinFree
+	lingerers *pool       // connections whose body is read on after its answer
+	stopping  atomic.Bool // nobody is read on any more
 
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
@@ -49,7 +51,7 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	}
 	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: newPool(cfg.Limits.Inflight),
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
-		ownHosts: ownHosts(cfg)}
+		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering)}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}
@@ -70,7 +72,7 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a.handler = served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath}))
+	a.handler = a.lingering(served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath})))
 	return a, nil
 }
 
@@ -81,13 +83,15 @@ func (a *API) Handler() http.Handler { return a.handler }
 // Server returns a server for [API.Handler] with the limits that only a server can enforce. Serving and stopping it is the
 // caller's.
 func (a *API) Server() *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           a.handler,
 		ReadHeaderTimeout: a.cfg.Limits.HeadTime,
 		IdleTimeout:       a.cfg.Limits.IdleTime,
 		MaxHeaderBytes:    a.cfg.Limits.Header,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what strangers send is no event
 	}
+	server.RegisterOnShutdown(func() { a.stopping.Store(true) })
+	return server
 }
 
 // ReloadKeys takes new keys into use; none means those of the key file. On an error the old ones stay.

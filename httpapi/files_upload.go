@@ -109,6 +109,7 @@ func (u *uploading) run() (store.File, error) {
 	}()
 	err = u.parts(multipart.NewReader(u.r.Body, boundary))
 	if err == nil {
+		_, _ = io.Copy(io.Discard, u.r.Body) // so that the connection can go on; a line that breaks here has brought the file
 		err = u.commit()
 	}
 	if err != nil {
