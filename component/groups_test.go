@@ -815,3 +815,30 @@ func TestWithoutSnapshots(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestFormerAuthors: who has left a group does not hear who reads there what he wrote; its owner does, member or not.
+func TestFormerAuthors(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.send("wangwu/p", groupText("w", "wangwu", id, "x")) // from now on his phone is known
+	h.send("lisi/p", groupText("m0", "lisi", id, "x"))
+	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi", "zhangsan"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.sender.take()
+	read := func(receipt, msgID string) string {
+		h.send("wangwu/p", fmt.Sprintf(`{"msg_id":%q,"msg_type":"MTS-100","msg_from":"wangwu","msg_to":%q,"body":[{"session_id":%q,"msg_id":%q}]}`, receipt, id, id, msgID))
+		d, posts := h.sender.take()
+		return copiesOf(d) + refusals(posts)
+	}
+	if got := read("r0", "m0"); got != "" {
+		t.Errorf("of who was removed: %s", got)
+	}
+	if got := read("r1", "m1"); got != "r1>zhangsan@im.test" {
+		t.Errorf("of the owner: %s", got)
+	}
+	if rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.Pending) bool { return p.MsgID == "r0" }) {
+		t.Errorf("queued: %+v, %v", rows, err)
+	}
+}

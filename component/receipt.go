@@ -36,11 +36,15 @@ func actReadGroup(t *turn) error {
 		return err
 	}
 	t.others = true
+	known := len(authors) > 0
+	authors = slices.DeleteFunc(authors, func(p person) bool { // who has left learns nothing of those who are there
+		return !t.group.member(p.Local) && t.group.owner.Local != p.Local
+	})
 	switch {
 	case t.b.s.cfg.GroupReceipts == "all":
 		t.others = false
 		t.toMembers()
-	case len(authors) > 0:
+	case known:
 		t.to = authors
 	default:
 		if local, err := stanza.Localpart(t.env.To); err == nil && t.env.To != t.groupID && t.group.member(local) && local != t.sender.Local {

@@ -42,8 +42,8 @@ func badRequest(t text, args ...any) *failure {
 }
 
 // forbidden is a caller who may not call: HTTP 401 or 403.
-func forbidden(status int, t text) *failure {
-	return &failure{status: status, result: component.NotAllowed, text: t}
+func forbidden(status int, t text, args ...any) *failure {
+	return &failure{status: status, result: component.NotAllowed, text: t, args: args}
 }
 
 // unavailable is what will work later: HTTP 503.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"strings"
 
@@ -141,6 +142,9 @@ func (a *API) updateSessionPic(ctx context.Context, r *request) (any, error) {
 	id, pic := r.id("session_id", component.GroupIDEmpty), r.text("session_pic", nameLength)
 	if r.err != nil {
 		return nil, r.err
+	}
+	if r.caller.scopes&scopeAdmin == 0 && !a.isPicture(pic) {
+		return nil, forbidden(http.StatusForbidden, textPicture, "session_pic")
 	}
 	return object{"session_id": id, "session_pic": pic}, alreadyGone(a.svc.SetGroupPicture(ctx, id, pic))
 }

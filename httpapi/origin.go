@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-
-	"tlim/component"
 )
 
 // anyOrigin says whether pages of every origin may read answers (http.cors_origins has *). Where callers without a key may
@@ -75,7 +73,7 @@ func (a *API) judge(r *http.Request, rt *route, c caller) error {
 		a.refusedHosts.seen(func() {
 			a.log.Warn("a call without a key came for a host name that is not this site's: if it is, add it to http.hosts", "host", fmt.Sprintf("%.100q", host), "endpoint", rt.path)
 		}, host)
-		return &failure{status: http.StatusForbidden, result: component.NotAllowed, text: textHost, args: []any{fmt.Sprintf("%.100s", host)}}
+		return forbidden(http.StatusForbidden, textHost, fmt.Sprintf("%.100s", host))
 	}
 	if page := a.crossSite(r); page != "" {
 		a.refusedOrigins.seen(func() {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"tlim/component"
@@ -145,21 +146,72 @@ func editor(name string) rule {
 	})
 }
 
-// poster: the parameter names an announcement that the caller posted, or of a group that he owns.
+// poster: the parameter names an announcement of a group that the caller owns, or that he posted and is still a member of.
 func poster(name string) rule {
-	return rule{"the token's user posted " + name + " or owns its group", func(ctx context.Context, a *API, _ *route, r *request) error {
+	return rule{"the token's user owns the group of " + name + ", or posted it and is a member still", func(ctx context.Context, a *API, _ *route, r *request) error {
 		id := r.announcement(name)
 		if r.err != nil {
 			return r.err
 		}
 		post, found, err := a.reads.Announcement(ctx, id)
-		if err != nil || !found || strings.EqualFold(post.UserID, r.caller.user) {
+		if err != nil || !found {
 			return err
 		}
-		g, _, err := a.reads.Group(ctx, post.SessionID)
-		if err == nil && !strings.EqualFold(g.Owner, r.caller.user) {
+		g, found, err := a.reads.Group(ctx, post.SessionID)
+		if err != nil {
+			return err
+		}
+		may := strings.EqualFold(post.UserID, r.caller.user)
+		if found {
+			owns := strings.EqualFold(g.Owner, r.caller.user)
+			if may && !owns {
+				may, err = a.belongs(ctx, g, r.caller.user)
+			}
+			may = may || owns
+		}
+		if err == nil && !may {
 			err = forbidden(http.StatusForbidden, textNotYours)
 		}
 		return err
+	}}
+}
+
+// present: who reads a group's messages, and who does not, are its members of today, which nobody learns who has left it.
+func present(name string) rule {
+	return rule{"of a group's message, is a member or the owner of the group still", func(ctx context.Context, a *API, _ *route, r *request) error {
+		id := r.id(name, component.IDConflict)
+		if r.err != nil {
+			return r.err
+		}
+		found, err := a.reads.MessagesByID(ctx, []string{id})
+		if err != nil {
+			return err
+		}
+		for _, m := range found[id] {
+			if store.FamilyOf(m.Type) != store.FamilyGroup {
+				continue
+			}
+			g, there, err := a.reads.Group(ctx, m.SessionID)
+			if err != nil || !there { // a group that is gone has no members
+				return err
+			}
+			if may, err := a.belongs(ctx, g, r.caller.user); err != nil {
+				return err
+			} else if !may {
+				return forbidden(http.StatusForbidden, textNotYours)
+			}
+		}
+		return nil
+	}}
+}
+
+// plainType: other types than 0 are what the business suite makes, and rows that the lists of clients make up.
+func plainType(name string) rule {
+	return rule{name + " is 0", func(_ context.Context, _ *API, _ *route, r *request) error {
+		// What is no number the handler refuses.
+		if kind, err := strconv.ParseInt(strings.TrimSpace(r.first(name)), 10, 32); err == nil && kind > 0 {
+			return forbidden(http.StatusForbidden, textPlainType)
+		}
+		return nil
 	}}
 }

@@ -32,7 +32,7 @@ const (
 func (a *API) routes() []route {
 	return []route{
 		// groups
-		{"addSession", users(ownAs("request_user", component.GroupOwnerInvalid)), writes, a.addSession, []string{"session_type"}},
+		{"addSession", users(ownAs("request_user", component.GroupOwnerInvalid), plainType("session_type")), writes, a.addSession, []string{"session_type"}},
 		{"modifySession", users(editor("session_id")), writes, a.modifySession, nil},
 		{"deleteSession", users(owner("session_id")), writes, a.deleteSession, nil},
 		{"dissolved", users(owner("session_id")), writes, a.dissolved, nil},
@@ -55,7 +55,7 @@ func (a *API) routes() []route {
 		{"revokeMessage", byAdmin, writes, a.revokeMessage, nil},
 		{"findSessionRead", users(member("session_id"), own("sender")), reads, a.findSessionRead, nil},
 		{"findChatRead", users(own("msg_from")), reads, a.findChatRead, nil},
-		{"findStatusList", users(own("sender")), reads, a.findStatusList, nil},
+		{"findStatusList", users(own("sender"), present("msg_id")), reads, a.findStatusList, nil},
 		// a user's devices
 		{"getOffline", users(own("user_id")), writes, a.getOffline, nil},
 		{"hasUnread", users(own("user_id")), reads, a.hasUnread, nil},

@@ -1,0 +1,61 @@
+package httpapi
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestFormerMembers: who was removed from a group learns nothing of who is in it now, on no path: not by reading it, not by who has
+// read or not read what he wrote there, and he changes nothing there either.
+func TestFormerMembers(t *testing.T) {
+	l := newWhole(t)
+	lisi := []string{"Authorization", "Bearer " + l.token(t, "lisi")}
+	calls := map[string]string{
+		"findStatusList":          "msg_id=m2&sender=lisi",
+		"findStatusList?unread=1": "msg_id=m2&sender=lisi&unread=1",
+		"modifyPubact":            "id_=a1&title=z", // which he posted
+	}
+	for _, rt := range l.routes() {
+		for _, rule := range rt.callers.user {
+			if strings.Contains(rule.says, "member") && calls[rt.path] == "" && rt.path != "deletePubact" {
+				calls[rt.path] = strings.ReplaceAll(rightsQuery[rt.path], "U", "lisi")
+			}
+		}
+	}
+	send := func(path, form string) answer {
+		path, _, _ = strings.Cut(path, "?")
+		return l.do(t, http.MethodPost, path, "", form, lisi...)
+	}
+	for path, form := range calls {
+		if strings.HasPrefix(path, "find") {
+			if a := send(path, form); a.status != 200 {
+				t.Errorf("%s of a member: %d %s", path, a.status, a.body)
+			}
+		}
+	}
+	if a := l.post(t, "modifySession", `session_id=g1&subscribers=[{user_id:"lisi",type:"del"},{user_id:"wangwu",type:"add"}]`); a.object(t)["result"] != "ok" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	calls["deletePubact"] = "id_=a1"
+	for path, form := range calls {
+		if a := send(path, form); a.status != 403 || strings.Contains(a.body, "zhangsan") || strings.Contains(a.body, "wangwu") {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+	for _, path := range []string{"findSessions", "findWebSessions", "findUnread"} {
+		if a := send(path, "user_id=lisi&valid=1"); strings.Contains(a.body, `"g1"`) {
+			t.Errorf("%s: %s", path, a.body)
+		}
+	}
+	// Of 1:1 messages, and of a group that is gone, he learns what is his.
+	if a := l.do(t, http.MethodPost, "findStatusList", "", "msg_id=c1&sender=zhangsan", "Authorization", "Bearer "+l.token(t, "zhangsan")); a.status != 200 || !strings.Contains(a.body, `"lisi"`) {
+		t.Errorf("a 1:1 message: %d %s", a.status, a.body)
+	}
+	if a := l.post(t, "dissolved", "session_id=g1"); a.object(t)["result"] != "ok" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := send("findStatusList", "msg_id=m2&sender=lisi"); a.status != 200 {
+		t.Errorf("of a group that is gone: %d %s", a.status, a.body)
+	}
+}
