@@ -9,8 +9,8 @@ import (
 const (
 	// itemCost is what a message costs beside its copies: to be decided and stored.
 	itemCost = 4
-	// batchCost bounds what a batch costs, unless its first message alone costs more. Half of it is routed in about 40 ms.
-	batchCost = 4000
+	// batchCost bounds what a batch costs, unless its first message alone costs more: a full batch of messages to groups of fifty does not.
+	batchCost = 7000
 	// waitBounds is how much of one conversation may wait before its senders are told to come later, in bounds of what is in flight: so it is
 	// about a second of the server's work, however fast that is.
 	waitBounds = 8

@@ -46,7 +46,7 @@ const (
 
 	// The bound, in copies: what an Openfire 4.2 routes in 100 ms when it shares a busy machine, when it has just begun, and when it has two
 	// cores for itself.
-	minBound   = 100
+	minBound   = 300
 	firstBound = 500
 	maxBound   = 6000
 	boundBytes = 1 << 10 // for each copy of the bound: an envelope of 350 bytes makes a copy of 700
