@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +24,8 @@ type CallStore interface {
 	CallsAbout(ctx context.Context, business, since string) ([]string, error)
 	OpenCalls(ctx context.Context) ([]store.Call, error)
 	CallParts(ctx context.Context, id string, first, limit int) ([]store.CallPart, error)
-	IDsBetween(ctx context.Context, from, to string, limit int) ([]store.ID, error)
-	CountIDs(ctx context.Context, from, to string) (int, error)
+	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)
+	CountIDs(ctx context.Context, author, from, to string) (int, error)
 	MessageHeads(ctx context.Context, msgIDs []string) (map[string]store.Message, error)
 	PushesOf(ctx context.Context, msgIDs []string) (map[string][]store.Push, error)
 	DeleteCalls(ctx context.Context, epoch int64, before string, limit int) (int, error)
@@ -176,6 +177,14 @@ func (c *calls) next() *underway {
 		return nil
 	}
 	return c.queue[0]
+}
+
+// owns says whether a msg_id is one that a call under way will give to a receiver. Whoever got an early message of the call knows
+// what the ids of the later ones will be.
+func (c *calls) owns(msgID string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.queue, func(u *underway) bool { return strings.HasPrefix(msgID, u.ID[:callStem]) })
 }
 
 // waiting counts the calls that are begun and not finished.

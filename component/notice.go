@@ -159,7 +159,7 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
 func (s *Service) served(ctx context.Context, id string, set map[string]bool) error {
 	for from := id[:callStem] + callFirst; ; {
-		page, err := s.store.IDsBetween(ctx, from, id[:callStem]+callLast, trackPage)
+		page, err := s.store.IDsBetween(ctx, adminID, from, id[:callStem]+callLast, trackPage)
 		if err != nil {
 			return err
 		}

@@ -42,7 +42,7 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 		n.Total, n.Open = row.Receivers, !row.Done
 		return n, true, nil
 	}
-	if n.Total, err = s.store.CountIDs(ctx, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
+	if n.Total, err = s.store.CountIDs(ctx, adminID, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
 		return n, false, ErrUnavailable
 	}
 	return n, n.Total > 0, nil
@@ -56,7 +56,7 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		return nil, nil
 	}
 	limit = min(limit, trackPage)
-	ids, err := s.store.IDsBetween(ctx, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
+	ids, err := s.store.IDsBetween(ctx, adminID, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
 	if err != nil {
 		return nil, ErrUnavailable
 	}

@@ -123,10 +123,23 @@ func TestTrackOpen(t *testing.T) {
 			t.Errorf("pages of %d:\n%s", page, got)
 		}
 	}
+	// Who has read his message knows the ids of the later ones, and takes none of them away.
+	taken := noticeID(row.ID, len(people))
+	answer := string(TryLater)
+	for answer == string(TryLater) && t.Context().Err() == nil { // in one batch with the call's next try it fails with it
+		h.sender.take()
+		h.send(people[0]+"/p", text(taken, people[0], "lisi", "x"))
+		_, posts := h.sender.take()
+		answer = refusals(posts)
+	}
+	if answer != string(IDConflict) {
+		t.Errorf("the id of a later receiver: %s", answer)
+	}
 	h.rec.failWhen(nil)
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+	h.send(people[0]+"/p", text(row.ID[:callStem]+"0000011", people[0], "lisi", "x")) // a message of his own, by now
 	if got := h.tracked(row.ID, 100); got != want(len(people)) {
 		t.Errorf("at the end:\n%s", got)
 	}

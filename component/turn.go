@@ -135,6 +135,9 @@ func (t *turn) idKey() store.IDKey {
 // goes nowhere again, else with an error.
 func (t *turn) known() (bool, error) {
 	key := t.idKey()
+	if key.Class == store.ClassMessage && t.b.s.calls.owns(key.MsgID) {
+		return false, refuse(IDConflict, "msg_id is in use by another message")
+	}
 	old, ok := t.b.ids[key]
 	if ok && t.b.trusting {
 		return false, errLookFirst

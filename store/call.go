@@ -21,8 +21,8 @@ const (
 	partsFrom  = `SELECT call_id, first_no, receivers FROM tlim_call_part WHERE call_id == ? AND first_no >= ? ORDER BY first_no`
 	partDelete = `DELETE FROM tlim_call_part WHERE call_id == ? AND first_no = ?`
 
-	idBetween   = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' ORDER BY msg_id`
-	idCount     = `SELECT COUNT(*) FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm'`
+	idBetween   = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ? ORDER BY msg_id`
+	idCount     = `SELECT COUNT(*) FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ?`
 	messageHead = `SELECT msg_id, msg_type, msg_to, msg_time FROM ofmessage WHERE msg_id == (?*)`
 )
 
@@ -115,10 +115,10 @@ func (s *Store) CallParts(ctx context.Context, id string, first, limit int) ([]C
 	return found, err
 }
 
-// IDsBetween reads at most limit ids of messages from one to the other, both included, in their order.
-func (s *Store) IDsBetween(ctx context.Context, from, to string, limit int) ([]ID, error) {
+// IDsBetween reads at most limit ids of an author's messages from one to the other, both included, in their order.
+func (s *Store) IDsBetween(ctx context.Context, author, from, to string, limit int) ([]ID, error) {
 	found := []ID{}
-	err := s.page(ctx, idBetween, []any{from, to}, int64(limit), 0, func(scan scanner) error {
+	err := s.page(ctx, idBetween, []any{from, to, author}, int64(limit), 0, func(scan scanner) error {
 		found = append(found, ID{})
 		return scan(scanID(&found[len(found)-1])...)
 	})
@@ -126,9 +126,9 @@ func (s *Store) IDsBetween(ctx context.Context, from, to string, limit int) ([]I
 }
 
 // CountIDs counts what IDsBetween reads.
-func (s *Store) CountIDs(ctx context.Context, from, to string) (int, error) {
+func (s *Store) CountIDs(ctx context.Context, author, from, to string) (int, error) {
 	var n number
-	_, err := s.one(ctx, idCount, []any{from, to}, func(scan scanner) error { return scan(&n) })
+	_, err := s.one(ctx, idCount, []any{from, to, author}, func(scan scanner) error { return scan(&n) })
 	return int(n), err
 }
 

@@ -108,14 +108,16 @@ func TestCallMessages(t *testing.T) {
 		next := tell(99, "x", "y")
 		next.IDs[0].MsgID, next.Message.MsgID = callID(8)[:30]+"000001", callID(8)[:30]+"000001"
 		revoke := store.Change{IDs: []store.ID{{MsgID: name(2), Class: store.ClassRevoke, From: "u2", State: store.Live}}}
-		apply(t, s, epoch, append(changes, next, revoke)...)
+		forged := tell(98, "u1", "y")
+		forged.IDs[0].MsgID, forged.Message.MsgID = call[:30]+"00000f0", call[:30]+"00000f0"
+		apply(t, s, epoch, append(changes, next, revoke, forged)...)
 
 		first, last := name(1), call[:30]+"ffffff"
-		equal(t, "count", must[int](t)(s.CountIDs(ctx, first, last)), 30)
-		page := must[[]store.ID](t)(s.IDsBetween(ctx, name(9), last, 3))
+		equal(t, "count", must[int](t)(s.CountIDs(ctx, "admin", first, last)), 30)
+		page := must[[]store.ID](t)(s.IDsBetween(ctx, "admin", name(9), last, 3))
 		equal(t, "page", fmt.Sprint(page[0].MsgID, page[2].MsgID, page[2].Conversation, len(page)), fmt.Sprint(name(9), name(11), "admin u11", 3))
-		equal(t, "the end", len(must[[]store.ID](t)(s.IDsBetween(ctx, name(28), last, 10))), 3)
-		equal(t, "another call", must[int](t)(s.CountIDs(ctx, callID(6), callID(6)[:30]+"ffffff")), 0)
+		equal(t, "the end", len(must[[]store.ID](t)(s.IDsBetween(ctx, "admin", name(28), last, 10))), 3)
+		equal(t, "another call", must[int](t)(s.CountIDs(ctx, "admin", callID(6), callID(6)[:30]+"ffffff")), 0)
 		heads := must[map[string]store.Message](t)(s.MessageHeads(ctx, []string{name(5), name(31)}))
 		equal(t, "heads", heads, map[string]store.Message{name(5): {MsgID: name(5), Type: "MTT-000", To: "u5", Time: clock(5)}})
 	})
