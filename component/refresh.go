@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -17,6 +18,8 @@ type refresher struct {
 	*poked
 	s    *Service
 	said string // the last trouble, to log it once
+
+	one sync.Mutex // of two rounds at once the slower could write an older name last
 }
 
 const (
@@ -43,6 +46,8 @@ func (r *refresher) run(ctx context.Context) {
 
 // refresh works through all users whose rows may be old.
 func (r *refresher) refresh(ctx context.Context) error {
+	r.one.Lock()
+	defer r.one.Unlock()
 	s, rows := r.s, 0
 	for after := ""; ; {
 		users, err := s.store.StaleUsers(ctx, after, staleUsers)

@@ -65,7 +65,7 @@ func (m *room) grow(ctx context.Context, n, expected int64) error {
 		}
 	}
 	if limit := m.a.cfg.Files.Quota; m.limited && m.owner != "" && m.stored+under+expected > limit {
-		m.a.metrics.unroomed.WithLabelValues("quota").Inc()
+		m.a.metrics.unroomed.WithLabelValues(unroomedByQuota).Inc()
 		return &failure{status: http.StatusInsufficientStorage, result: component.TooLarge, text: textQuota, args: []any{m.owner, limit}}
 	}
 	return nil
@@ -91,7 +91,7 @@ func (m *room) look(ctx context.Context, expected int64) error {
 	full := free-expected < files.MinFree
 	m.a.noteRoom(full, free)
 	if full {
-		m.a.metrics.unroomed.WithLabelValues("space").Inc()
+		m.a.metrics.unroomed.WithLabelValues(unroomedBySpace).Inc()
 		return &failure{status: http.StatusInsufficientStorage, result: component.TryLater, text: textNoRoom, retry: roomAgain}
 	}
 	return nil

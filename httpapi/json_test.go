@@ -33,9 +33,9 @@ func TestParamsAsTheyCome(t *testing.T) {
 		}
 	}
 	for given, want := range map[string]string{
-		`[{title:“x”}]`:                 "第 9 个字符",
-		`[{title:'x'};]`:                "第 13 个字符",
-		`[{title:.5}]`:                  "第 9 个字符",
+		`[{title:“x”}]`:                  "第 9 个字符",
+		`[{title:'x'};]`:                 "第 13 个字符",
+		`[{title:.5}]`:                   "第 9 个字符",
 		`[{title:"x","t\u0069tle":"y"}]`: "title",
 	} {
 		if a := send("systemMessage", "params", given, "&msgTo=lisi"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {

@@ -78,7 +78,7 @@ func TestTokenRules(t *testing.T) {
 		{lisi, "findChatHistory", "session_id=lisi&user_id=zhangsan&length=1", 403, "error-011"},
 		{lisi, "findSessionRead", "session_id=g1&sender=zhangsan&length=1", 403, "error-011"},
 		{lisi, "findStatusList", "msg_id=m1&sender=zhangsan&unread=1", 403, "error-011"},
-		{wangwu, "findStatusList", "msg_id=m1&sender=wangwu&unread=1", 200, "fail"},
+		{wangwu, "findStatusList", "msg_id=m1&sender=wangwu&unread=1", 403, "error-011"},
 	} {
 		a := l.by(t, c.token, c.path, c.query)
 		if v := a.object(t); a.status != c.want || v["result"] != c.result {

@@ -24,8 +24,11 @@ func TestDecorationNeverTakesAMessageWithIt(t *testing.T) {
 			cfg := mysqlEngine.fresh(t)
 			raw := mysqlEngine.raw(t, cfg)
 			var known int
-			if err := raw.QueryRow("SELECT COUNT(*) FROM information_schema.character_sets WHERE character_set_name = ?", charset).Scan(&known); err != nil || known == 0 && charset != "utf8" {
-				t.Skipf("the server does not know %s (%v)", charset, err)
+			if err := raw.QueryRow("SELECT COUNT(*) FROM information_schema.character_sets WHERE character_set_name = ?", charset).Scan(&known); err != nil {
+				t.Fatal(err)
+			}
+			if known == 0 && charset == "gb18030" {
+				return
 			}
 			open(t, cfg)
 			converted(charset)(t, raw) // our own tables as well: a site may have done so

@@ -221,7 +221,7 @@ func (c *Config) checkHTTP(p *Problems) {
 	}
 	for _, host := range h.Hosts {
 		if host != "*" && (host == "" || strings.ContainsAny(host, ":/*[]@ \t") || (&url.URL{Host: host}).Hostname() != host) {
-			p.add("http.hosts: %q is neither * nor a host name like im.example.com, without a port", host)
+			p.add("http.hosts: %s is neither * nor a host name like im.example.com, without a port", quoted(host))
 		}
 	}
 	for _, origin := range h.CORSOrigins {

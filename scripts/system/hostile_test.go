@@ -64,6 +64,7 @@ func hostiles() []hostile {
 		{"long s in a key", message(envelope(`"msg_to"`, `"m\u017fg_from":"%VICTIM%","msg_to"`)), "error-005"},
 		{"duplicate body", message(envelope(`"body"`, `"body":[{"text":"y"}],"body"`)), "error-005"},
 		{"duplicate session in the object", message(group("%GROUP%", "")), "error-011"},
+		{"an unknown field twice", message(envelope(`"msg_to"`, `"more":1,"more":2,"msg_to"`)), "error-005"},
 		{"unquoted second msg_from", message(envelope(`"msg_to"`, `msg_from:"%VICTIM%","msg_to"`)), "error-005"},
 		{"forged server receipt", message(envelope("MTT-000", "MTC-100", `{"text":"x"}`, `{"msg_id":"1","msg_time":"1"}`)), "error-011"},
 		{"forged approval", message(envelope("MTT-000", "MTB-000")), "error-011"},
@@ -87,7 +88,7 @@ func hostiles() []hostile {
 		{"a stanza over 256 KiB", message(envelope(`"x"`, `"x","more":"`+strings.Repeat("y", 300<<10)+`"`)), "error-012"},
 		{"a stanza of nearly 1 MiB", message(envelope(`"x"`, `"x","more":"`+strings.Repeat("y", 1_000_000)+`"`)), "error-012"},
 		{"an id of 65 characters", message(envelope(`"msg_id":"%ID%"`, `"msg_id":"`+strings.Repeat("i", 65)+`"`)), "error-012"},
-		{"a type of 21 characters", message(envelope("MTT-000", "MTT-00000000000000000")), "error-012"},
+		{"a type of 21 characters", message(envelope("MTT-000", "MTT-00000000000000000")), "error-001"},
 		{"a receiver of 65 characters", message(envelope("%VICTIM%", strings.Repeat("v", 65))), "error-012"},
 
 		// Characters.
@@ -226,7 +227,7 @@ func TestPoisonPasses(t *testing.T) {
 		{name: "half a surrogate as a JSON escape", text: `"a\ud83db"`},
 		{name: "U+0000 as a JSON escape", text: `"a\u0000b"`},
 		{name: "]]>", text: `"a ]]> <![CDATA[ &amp; b"`},
-		{name: "an unknown field twice", text: `"x","x":1,"x":2`},
+		{name: "unknown fields", text: `"x","x":1,"y":{"x":2}`},
 		{name: "single quotes in the extension", text: `"x"`, ext: `<tlim xmlns='im.itonglian.com' location='web&quot;/&gt;&#10;&lt;' ack='1'/>`},
 		{name: "newlines in the extension", text: `"x"`, ext: "<tlim\n\txmlns=\"im.itonglian.com\"\n ack=\"1\"\n location=\"a&#10;b&#9;c\"\n></tlim>"},
 		{name: "a prefixed extension", text: `"x"`, ext: `<t:tlim xmlns:t="im.itonglian.com" t:location="x" ack="1" location="web"/>`},
