@@ -412,12 +412,19 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 	if err != nil {
 		return
 	}
+	groups, err := s.groupsOf(ctx, rows)
+	if err != nil {
+		return
+	}
 	for _, row := range rows {
 		from := newPerson(row.From, s.cfg.Server)
 		if from.Local == "" {
 			continue
 		}
-		kind := s.kindOf(row.Type)
+		kind, address := s.kindOf(row.Type), s.fromAddress(from)
+		if kind.scope == scopeGroup {
+			address = s.groupAddress(from, groups[row.SessionID])
+		}
 		m := row.Message
 		own := kind.scope != scopeGroup && row.From == row.Owner && row.To != row.Owner
 		if kind.scope != scopeGroup && !own || row.Type == "MTS-107" {
@@ -428,10 +435,21 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 		if kind.scope != scopeGroup {
 			conversation = chatName(change.local, newPerson(row.SessionID, s.cfg.Server).Local)
 		}
-		b.send(stanza.Delivery{ID: row.MsgID, From: s.fromAddress(from),
+		b.send(stanza.Delivery{ID: row.MsgID, From: address,
 			Payload: renderPayload(text, nil, own && kind.async, kind.confirm && !own),
 			To:      []stanza.Target{{JID: change.came.Full, Private: true}}}, way{conversation: conversation}) // the rows stay
 	}
+}
+
+// groupsOf are the groups of queued messages, where their addresses depend on them.
+func (s *Service) groupsOf(ctx context.Context, rows []store.Pending) (map[string]*group, error) {
+	var ids []string
+	for _, row := range rows {
+		if s.cfg.SenderAsUser && s.kindOf(row.Type).scope == scopeGroup {
+			ids = append(ids, row.SessionID)
+		}
+	}
+	return s.groups.get(ctx, s.store, ids)
 }
 
 // send adds a delivery.

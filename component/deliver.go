@@ -32,8 +32,20 @@ func (s *Service) fromAddress(p person) string {
 	if s.cfg.SenderAsUser {
 		return p.Bare
 	}
-	return p.Local + "@" + s.cfg.Component
+	return s.ourAddress(p)
 }
+
+// groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients answer the request for
+// an XEP-0184 receipt to that address, so who is in the group no more has none of the server's: he would learn who is.
+func (s *Service) groupAddress(p person, g *group) string {
+	if s.cfg.SenderAsUser && g != nil && (g.has(p.Local) || p.Local == adminID) {
+		return p.Bare
+	}
+	return s.ourAddress(p)
+}
+
+// ourAddress is a user's address at the component.
+func (s *Service) ourAddress(p person) string { return p.Local + "@" + s.cfg.Component }
 
 // targets adds the addresses by which each device of a user gets a message exactly once. To the bare JID the server
 // delivers to one device only, unless it is set to route to all; to a full JID it makes carbon copies, unless told not to.

@@ -42,6 +42,11 @@ func (g *group) member(local string) bool {
 	return ok && local != ""
 }
 
+// has says whether a user is a member or the owner.
+func (g *group) has(local string) bool {
+	return g.member(local) || g.owner.Local == local && local != ""
+}
+
 const (
 	cachedGroups  = 20_000
 	cachedMembers = 500_000          // in all cached groups together

@@ -38,20 +38,33 @@ func (t *turn) addressGroup() error {
 // call HTTP first: those who were removed within a day may still send the late kinds, and for a group that is gone these
 // go to nobody. former is true when the right comes from the past.
 func (t *turn) mayPost() (former bool, err error) {
-	_, was := t.b.formers[t.groupID][t.sender.ID]
 	late := t.env.Kind.late
 	switch {
-	case t.group == nil && late && was:
+	case t.group == nil && late && t.wasMember():
 		t.nowhere = true
 		return true, nil
 	case t.group == nil:
 		return false, refuse(NoSuchGroup, "there is no such session")
-	case t.group.member(t.sender.Local), t.group.owner.Local == t.sender.Local, t.sender.Local == adminID:
+	case t.group.has(t.sender.Local), t.sender.Local == adminID:
 		return false, nil
-	case late && was:
+	case late && t.wasMember():
 		return true, nil
 	}
 	return false, refuse(NotAllowed, "only members may post")
+}
+
+// wasMember says whether the sender has left the group within a day.
+func (t *turn) wasMember() bool {
+	formers := t.b.formers[t.groupID]
+	if _, was := formers[t.sender.ID]; was {
+		return true
+	}
+	for id := range formers { // adopted rows hold him in another spelling
+		if UserKey(id) == t.sender.Local {
+			return true
+		}
+	}
+	return false
 }
 
 // actGroup forwards a message to all members.

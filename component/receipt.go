@@ -38,7 +38,7 @@ func actReadGroup(t *turn) error {
 	t.others = true
 	known := len(authors) > 0
 	authors = slices.DeleteFunc(authors, func(p person) bool { // who has left learns nothing of those who are there
-		return !t.group.member(p.Local) && t.group.owner.Local != p.Local
+		return !t.group.has(p.Local)
 	})
 	switch {
 	case t.b.s.cfg.GroupReceipts == "all":

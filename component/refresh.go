@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -92,7 +91,7 @@ func (r *refresher) user(ctx context.Context, u store.User) (changed int, err er
 		for _, row := range rows {
 			now := newMember(u, row.SessionID, "")
 			// People are compared as addresses are: old rows hold them in another spelling, and their key is to stay.
-			if strings.EqualFold(row.UserID, u.ID) && (row.UserName != now.UserName || row.Login != now.Login || row.Pic != now.Pic) {
+			if SameUser(row.UserID, u.ID) && (row.UserName != now.UserName || row.Login != now.Login || row.Pic != now.Pic) {
 				now.UserID = row.UserID
 				old = append(old, now)
 			}
@@ -118,7 +117,7 @@ func (r *refresher) user(ctx context.Context, u store.User) (changed int, err er
 		var old []store.Chat
 		for _, row := range rows {
 			name, pic := chatName64(u), chatPicture(u)
-			if strings.EqualFold(row.Partner, u.ID) && (row.Name != name || row.Pic != pic) {
+			if SameUser(row.Partner, u.ID) && (row.Name != name || row.Pic != pic) {
 				old = append(old, store.Chat{ID: row.ID, Name: name, Pic: pic})
 			}
 		}

@@ -100,8 +100,16 @@ func (s *Service) replay(ctx context.Context) error {
 			}
 			kind := s.kindOf(m.Type)
 			from := newPerson(m.From, s.cfg.Server)
+			address := s.fromAddress(from)
+			if s.cfg.SenderAsUser && kind.scope == scopeGroup {
+				groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
+				if err != nil {
+					return err
+				}
+				address = s.groupAddress(from, groups[m.SessionID])
+			}
 			text := rebuild(m, s.cfg.ArrayBodies)
-			d := stanza.Delivery{ID: m.MsgID, From: s.fromAddress(from), Payload: renderPayload(text, nil, false, kind.confirm)}
+			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: renderPayload(text, nil, false, kind.confirm)}
 			for _, p := range to {
 				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
 			}

@@ -56,7 +56,7 @@ func (t *turn) decide() error {
 		return err
 	}
 	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()
-	if t.env.Kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && m.toUser != strings.ToLower(t.groupID) {
+	if t.env.Kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && !SameUser(m.toUser, t.groupID) {
 		s.metrics.misaddressed.Inc()
 	}
 
@@ -226,7 +226,15 @@ func (t *turn) ownCopies(own []Device) {
 	if t.async {
 		payload = renderPayload(t.env.Text, t.it.msg.ext, true, false)
 	}
-	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, t.way(nil))
+	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}, t.way(nil))
+}
+
+// from is the bare JID that its copies come from.
+func (t *turn) from() string {
+	if t.groupID != "" {
+		return t.b.s.groupAddress(t.sender, t.group)
+	}
+	return t.b.s.fromAddress(t.sender)
 }
 
 // commit adds the turn's change to the batch.
@@ -312,7 +320,7 @@ func (t *turn) copies(at int64, own []Device) {
 		b.owe = append(b.owe, owing{message: owed, to: owe})
 	}
 	if len(targets) > 0 {
-		b.send(stanza.Delivery{ID: t.stanzaID(), From: s.fromAddress(t.sender), Payload: t.payload, To: targets}, t.way(owed))
+		b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: t.payload, To: targets}, t.way(owed))
 	}
 }
 

@@ -278,7 +278,7 @@ func (u *uploading) commit() error {
 	if u.req.err != nil {
 		return u.req.err
 	}
-	if own != "" && u.file.Owner != "" && own != u.file.Owner {
+	if own != "" && u.file.Owner != "" && !component.SameUser(own, u.file.Owner) {
 		return forbidden(http.StatusForbidden, textNotOwn)
 	}
 	if own != "" {

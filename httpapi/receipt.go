@@ -3,7 +3,6 @@ package httpapi
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"tlim/component"
 	"tlim/store"
@@ -123,7 +122,7 @@ func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Recei
 	if err != nil {
 		return nil, err
 	}
-	of := slices.IndexFunc(found[msgID], func(m store.Message) bool { return strings.EqualFold(m.From, sender) })
+	of := slices.IndexFunc(found[msgID], func(m store.Message) bool { return component.SameUser(m.From, sender) })
 	if of < 0 {
 		return nil, refusal(resultFail, textNoSuchMessage, msgID)
 	}
@@ -144,13 +143,13 @@ func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Recei
 	if err != nil {
 		return nil, err
 	}
-	has := map[string]bool{strings.ToLower(m.From): true, "": true}
+	has := map[string]bool{component.UserKey(m.From): true, "": true}
 	for _, reader := range readers {
-		has[strings.ToLower(reader)] = true
+		has[component.UserKey(reader)] = true
 	}
 	var missing []store.Receipt
 	for _, user := range receivers {
-		if key := strings.ToLower(user); !has[key] {
+		if key := component.UserKey(user); !has[key] {
 			has[key] = true
 			missing = append(missing, store.Receipt{MsgID: msgID, Sender: m.From, Reader: user})
 		}

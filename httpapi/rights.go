@@ -80,7 +80,7 @@ func member(name string) rule {
 // owner: the parameter names a group that the caller owns.
 func owner(name string) rule {
 	return ofGroup(name, "the token's user owns "+name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
-		return strings.EqualFold(g.Owner, r.caller.user), nil
+		return component.SameUser(g.Owner, r.caller.user), nil
 	})
 }
 
@@ -109,9 +109,9 @@ func ofGroup(name, says string, may func(context.Context, *API, *request, store.
 	}}
 }
 
-// belongs says whether a user is a member of a group or its owner. Ids differ in letter case in old tables; no two users do.
+// belongs says whether a user is a member of a group or its owner.
 func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, error) {
-	if strings.EqualFold(g.Owner, user) {
+	if component.SameUser(g.Owner, user) {
 		return true, nil
 	}
 	members, err := a.reads.Members(ctx, []string{g.ID})
@@ -119,7 +119,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 		return false, err
 	}
 	for _, m := range members[g.ID] {
-		if strings.EqualFold(m.UserID, user) {
+		if component.SameUser(m.UserID, user) {
 			return true, nil
 		}
 	}
@@ -130,7 +130,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 func editor(name string) rule {
 	const says = ": a member renames, adds and removes himself, only the owner removes others"
 	return ofGroup(name, "the token's user is a member or the owner of "+name+says, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
-		if strings.EqualFold(g.Owner, r.caller.user) {
+		if component.SameUser(g.Owner, r.caller.user) {
 			return true, nil
 		}
 		_, objects := r.array("subscribers")
@@ -161,9 +161,9 @@ func poster(name string) rule {
 		if err != nil {
 			return err
 		}
-		may := strings.EqualFold(post.UserID, r.caller.user)
+		may := component.SameUser(post.UserID, r.caller.user)
 		if found {
-			owns := strings.EqualFold(g.Owner, r.caller.user)
+			owns := component.SameUser(g.Owner, r.caller.user)
 			if may && !owns {
 				may, err = a.belongs(ctx, g, r.caller.user)
 			}

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"strings"
 
 	"tlim/component"
 	"tlim/store"
@@ -44,7 +43,7 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 			}
 			for _, m := range messages {
 				// An account may be called like a group; a group's messages are not its owner's.
-				if r.caller.user != "" && store.FamilyOf(m.Type) == store.FamilyGroup && strings.EqualFold(m.SessionID, user) {
+				if r.caller.user != "" && store.FamilyOf(m.Type) == store.FamilyGroup && component.SameUser(m.SessionID, user) {
 					continue
 				}
 				if err := emit(row{m.Body, m.From, m.MsgID, m.Time, m.To, m.Type}); err != nil {
