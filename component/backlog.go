@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"sync/atomic"
-	"time"
 
 	"tlim/component/stanza"
 )
@@ -177,13 +176,11 @@ func (s *Service) pump(ctx context.Context) {
 	}
 }
 
-// flush hands over what waits, until it is all gone, or the link is, or patience ends.
-func (s *Service) flush(ctx context.Context, patience <-chan time.Time) {
+// flush hands over what waits, until it is all gone, or the link is, or ctx ends.
+func (s *Service) flush(ctx context.Context) {
 	for s.pump(ctx); !s.backlog.empty(); s.pump(ctx) {
 		select {
 		case <-s.inFlight.wake:
-		case <-patience:
-			return
 		case <-ctx.Done():
 			return
 		}

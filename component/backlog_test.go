@@ -392,6 +392,50 @@ func TestStopAmidFanOut(t *testing.T) {
 	}
 }
 
+// TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt
+// is in no history: its row is all that there is of it.
+func TestStopBeforeDeafServer(t *testing.T) {
+	const bound, members = 100, 300
+	h, _, g := busyStart(t, bound, members, nil, func(c *Config) { c.ShutdownTimeout = 2 * time.Second })
+	h.online("lisi/p")
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3) // its copies fill the bound
+	h.post("zhangsan/p", envelopeOf("r0", "MTT-100", "zhangsan", "lisi", `[{"msg_id":"m0"}]`))
+	h.turns(3)
+	if got := h.queue("lisi"); got != "" {
+		t.Fatalf("rows before the stop: %q", got)
+	}
+	h.halt()
+	h.run(nil)
+	if got := h.queue("lisi"); got != "r0/0" {
+		t.Errorf("rows after it: %q", got)
+	}
+}
+
+// TestStopWritesAllRows: at a stop the rows behind those that were confirmed meanwhile are written, too.
+func TestStopWritesAllRows(t *testing.T) {
+	h := start(t, nil)
+	release := h.busy()
+	owe := func(id string) {
+		row := store.Pending{Message: store.Message{MsgID: id, Type: "MTT-100", From: "lisi", To: "lisi", SessionID: "lisi", Time: "1"}}
+		h.owed.add(&owedMessage{row: row, time: 1}, "zhangsan", 0)
+	}
+	h.owed.mu.Lock()
+	for i := range 20 * owedRows {
+		owe(fmt.Sprint("r", i))
+		h.owed.confirm("zhangsan", fmt.Sprint("r", i))
+	}
+	owe("last")
+	h.owed.mu.Unlock()
+	h.stop()
+	release()
+	h.halt()
+	h.run(nil)
+	if got := h.queue("zhangsan"); got != "last/0" {
+		t.Errorf("rows: %q", got)
+	}
+}
+
 // TestBatchesAreBounded: rows and copies of a batch are bounded, whatever waits.
 func TestBatchesAreBounded(t *testing.T) {
 	const members = 700

@@ -357,9 +357,9 @@ func (s *Service) drain(ctx context.Context) error {
 	}
 
 	// What was delivered must be known to have been routed before the position says so.
-	patience := time.NewTimer(s.cfg.ShutdownTimeout / 2) // the rest is for the last writes
-	defer patience.Stop()
-	s.flush(ctx, patience.C)
+	patience, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2) // the rest is for the last writes
+	defer cancel()
+	s.flush(patience)
 	if s.ready && s.connection.Load() == s.readyOn {
 		routed := make(chan error, 1)
 		at := s.backlog.position(s.clock.last)
@@ -369,13 +369,12 @@ func (s *Service) drain(ctx context.Context) error {
 			if err == nil {
 				s.delivered.Store(max(s.delivered.Load(), at))
 			}
-		case <-patience.C:
-		case <-ctx.Done():
+		case <-patience.Done():
 		}
 	}
 	s.owed.all()
-	for rows := s.owed.take(owedRows, nil); len(rows) > 0 && ctx.Err() == nil; rows = s.owed.take(owedRows, nil) {
-		if err := s.writeRows(ctx, rows); err != nil {
+	for ctx.Err() == nil && s.owed.waits() {
+		if err := s.writeRows(ctx, s.owed.take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
 			return err
 		}
 		if s.storeErr.Load() != nil {

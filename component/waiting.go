@@ -89,6 +89,13 @@ func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) 
 	return list
 }
 
+// waits says whether there is anything to take.
+func (o *owed) waits() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.rows) > 0
+}
+
 // written says that what was taken is in the database.
 func (o *owed) written() {
 	o.mu.Lock()
