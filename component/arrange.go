@@ -15,8 +15,8 @@ const (
 	// about a second of the server's work, however fast that is.
 	waitBounds = 8
 	waitLeast  = 4 // messages that may wait whatever they cost
-	// backlogBounds is how much may wait for the server in all, in the same measure, before large messages wait for their commit; small ones may
-	// make it twice as long.
+	// backlogBounds is how much of large messages may wait for the server, in the same measure, before more of them wait for their commit; and
+	// as much of small ones. Neither takes the other's room, so that however many there are of one kind, the other goes on.
 	backlogBounds = 4
 	smallCost     = 16
 	// maxRowsWait is how many unconfirmed copies may wait to become queue rows before large messages wait: the database does not keep up.
@@ -132,26 +132,31 @@ func (in *intake) tell(group string, f *flow[*item]) {
 }
 
 // mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
-// so that no conversation has more waiting there than a batch makes; nor, if it is large, while much waits there. Calls that make no copies
+// so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Calls that make no copies
 // always may.
 func (s *Service) mayGo(f *flow[*item]) bool {
 	it := f.front().value
 	if it.call != nil && it.call.cost == 0 || s.draining.Load() {
 		return true
 	}
-	if it.cost > smallCost && s.rowsWait > maxRowsWait || s.backlog.holds(f.key) {
+	if isLarge(it.cost) && s.rowsWait > maxRowsWait || s.backlog.holds(f.key) {
 		return false
 	}
+	return s.backlogTakes(isLarge(it.cost))
+}
+
+// backlogTakes says whether the backlog has room for more of large messages, or of small ones.
+func (s *Service) backlogTakes(large bool) bool {
 	if s.backlog.empty() {
 		return true
 	}
 	_, bound := s.inFlight.counts()
-	most := backlogBounds * bound
-	if it.cost <= smallCost {
-		most *= 2
-	}
-	return s.backlog.waiting.copies < most && s.backlog.waiting.bytes < most*boundBytes
+	most, waiting := backlogBounds*bound, s.backlog.waiting(large)
+	return waiting.copies < most && waiting.bytes < most*boundBytes
 }
+
+// isLarge says whether a message, or a delivery of one, costs so much that it is held up apart from small ones.
+func isLarge(cost int) bool { return cost > smallCost }
 
 // fill makes a batch of what waits: fair between conversations, and bounded by what it costs. An item that must begin a batch is left
 // for the next.
@@ -170,7 +175,7 @@ func (s *Service) fill() []*item {
 			break
 		}
 		if !s.mayGo(f) {
-			q.park()
+			q.park(it.cost)
 			continue
 		}
 		q.take(it.cost)

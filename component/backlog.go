@@ -11,10 +11,10 @@ import (
 // between them, and hands them over in slices. It belongs to the conveyor. A message in it is stored and acknowledged, and is delivered
 // again by replay when the link is lost before its last slice was handed over: position says so.
 type backlog struct {
-	queue   *fairQueue[*outgoing]
-	waiting load
-	copies  atomic.Int64 // waiting.copies, for the metrics
-	oldest  []*outgoing  // in the order of time; those that are done go from the front
+	queue        *fairQueue[*outgoing]
+	small, large load         // what waits, by the size of messages
+	copies       atomic.Int64 // of both, for the metrics
+	oldest       []*outgoing  // in the order of time; those that are done go from the front
 }
 
 // outgoing is a delivery on its way to the sender.
@@ -29,6 +29,7 @@ type way struct {
 	conversation string
 	at           int64        // its place in the order; 0 for what replay does not look after
 	owed         *owedMessage // what is owed to phones of it; may be nil
+	large        bool         // it counts as large whatever it costs: it is one of many that come at once
 }
 
 // sliceCopies is how many copies of one message others wait for; fewer, if they are large.
@@ -55,8 +56,8 @@ func (b *backlog) holds(conversation string) bool { return b.queue.flows[convers
 
 func (b *backlog) add(d stanza.Delivery, w way) {
 	o := &outgoing{Delivery: d, way: w}
-	l := loadOf(&d)
-	b.change(l.copies, l.bytes)
+	o.large = w.large || isLarge(itemCost+len(d.To)*o.weight())
+	b.change(o.large, loadOf(&d), 1)
 	b.queue.push(w.conversation, o, 1)
 	if w.at > 0 {
 		b.oldest = append(b.oldest, o)
@@ -81,13 +82,24 @@ func (b *backlog) position(last int64) int64 {
 func (b *backlog) clear() {
 	b.queue.clear()
 	b.oldest = nil
-	b.change(-b.waiting.copies, -b.waiting.bytes)
+	b.small, b.large = load{}, load{}
+	b.copies.Store(0)
 }
 
-func (b *backlog) change(copies, bytes int) {
-	b.waiting.copies += copies
-	b.waiting.bytes += bytes
-	b.copies.Store(int64(b.waiting.copies))
+// waiting is what waits of large messages, or of small ones.
+func (b *backlog) waiting(large bool) *load {
+	if large {
+		return &b.large
+	}
+	return &b.small
+}
+
+// change counts what came (sign 1) or went (sign -1).
+func (b *backlog) change(large bool, l load, sign int) {
+	w := b.waiting(large)
+	w.copies += sign * l.copies
+	w.bytes += sign * l.bytes
+	b.copies.Store(int64(b.small.copies + b.large.copies))
 }
 
 // slice takes the next copies that fit, of the conversation whose turn it is; false when there are none, or none fit. done is
@@ -105,8 +117,7 @@ func (b *backlog) slice(r room) (d stanza.Delivery, done *outgoing, ok bool) {
 	d = o.Delivery
 	d.To = o.To[:n]
 	o.To = o.To[n:]
-	l := loadOf(&d)
-	b.change(-l.copies, -l.bytes)
+	b.change(o.large, loadOf(&d), -1)
 	if len(o.To) > 0 {
 		f.saved -= n * o.weight()
 		return d, nil, true

@@ -392,6 +392,120 @@ func TestStopAmidFanOut(t *testing.T) {
 	}
 }
 
+// TestOverloadOfOneSize: however many small messages there are beyond what the server routes, a large one gets its turn, and a small one while
+// there are too many large ones. All are of conversations that are not busy themselves.
+func TestOverloadOfOneSize(t *testing.T) {
+	const bound, members, pairs = 200, 40, 400
+	pair := func(id string, n int) (string, string) {
+		return fmt.Sprintf("a%d/p", n), text(id, fmt.Sprint("a", n), fmt.Sprint("b", n), "x")
+	}
+	for _, few := range []string{"large", "small"} {
+		t.Run(few, func(t *testing.T) {
+			h, server, quiet := busyStart(t, bound, members, nil, func(c *Config) { c.Inflight = 4000 })
+			var names, groups []string
+			for i := range members {
+				names = append(names, fmt.Sprintf("member%04d", i))
+			}
+			for range 20 {
+				groups = append(groups, h.makeGroup(names[0], names...))
+			}
+			for i, g := range append(groups, quiet) {
+				h.post("member0001/p", groupText(fmt.Sprint("first", i), "member0001", g, "x")) // its size is known from then on
+			}
+			server.routeAll(h)
+			n := 0
+			round := func() { // twice what is routed
+				for range 2 * bound {
+					n++
+					if few == "large" {
+						h.post(pair(fmt.Sprint("m", n), n%pairs))
+					} else if n%members == 0 {
+						h.post("member0002/p", groupText(fmt.Sprint("g", n), "member0002", groups[n/members%len(groups)], "x"))
+					}
+				}
+				h.turns(4)
+				server.route()
+				h.turns(2)
+			}
+			for range 30 {
+				round()
+			}
+			if few == "large" {
+				h.post("member0001/p", groupText("it", "member0001", quiet, "x"))
+			} else {
+				h.post(pair("it", pairs))
+			}
+			for rounds := 0; h.timeOf("it") == 0; rounds++ {
+				if rounds == 30 {
+					t.Fatal("it never gets its turn")
+				}
+				round()
+			}
+			for rounds := 0; copiesOfSome(h.sender, "it") == ""; rounds++ {
+				if rounds == 30 {
+					t.Fatal("it never goes out")
+				}
+				round()
+			}
+			server.routeAll(h)
+		})
+	}
+}
+
+// TestManyAtOnceBeforeDeafServer: a notice to everybody, and everybody's phone coming, put a bounded number of copies before a server that routes
+// nothing, and leave the room for messages of two people alone.
+func TestManyAtOnceBeforeDeafServer(t *testing.T) {
+	const bound, members = 100, 6000
+	most := int64(backlogBounds*bound + members/2) // half of them at once at most
+	for _, what := range []string{"notice", "phones"} {
+		t.Run(what, func(t *testing.T) {
+			h, server, _ := busyStart(t, bound, 2, nil, nil)
+			server.fillUp(h, bound)
+			users := make([]store.User, members)
+			var rows []store.Pending
+			for i := range users {
+				id := fmt.Sprintf("user%04d", i)
+				users[i] = store.User{ID: id, Name: id}
+				rows = append(rows, store.Pending{Owner: id, Message: store.Message{ID: newID(), MsgID: "r" + id, Type: "MTT-000", From: "lisi", To: "lisi", SessionID: "lisi",
+					Time: millis(h.clock.now().UnixMilli()), Body: "[]"}})
+			}
+			if err := h.AddUsers(t.Context(), users); err != nil {
+				t.Fatal(err)
+			}
+			if what == "notice" {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() { _, _ = h.Notify(ctx, Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"@all"}}) }()
+			} else {
+				if err := h.rec.Apply(t.Context(), h.epoch, h.persisted, []store.Change{{Pending: rows}}); err != nil {
+					t.Fatal(err)
+				}
+				for i := range users {
+					h.Stanza(stanza.Stanza{Name: "presence", From: users[i].ID + "@" + testServer + "/p", To: testComponent})
+				}
+			}
+			for h.backlog.copies.Load() < int64(bound) {
+				h.turns(1)
+			}
+			h.turns(200)
+			if n := h.backlog.copies.Load(); n > most {
+				t.Errorf("%d copies wait", n)
+			}
+			h.post("lisi/p", text("it", "lisi", "zhaoliu", "x"))
+			h.turns(10)
+			if h.timeOf("it") == 0 {
+				t.Error("a message between two waits for it")
+			}
+			server.routeAll(h)
+		})
+	}
+}
+
+// fillUp lets a message be in flight that takes all room there is.
+func (b *slowServer) fillUp(h *harness, bound int) {
+	h.inFlight.sent(b, load{copies: bound})
+}
+
 // TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt
 // is in no history: its row is all that there is of it.
 func TestStopBeforeDeafServer(t *testing.T) {

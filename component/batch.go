@@ -312,6 +312,7 @@ func (b *batch) comings(ctx context.Context) {
 	s := b.s
 	_, period := s.presence.asof()
 	seen := map[string]bool{}
+	room := s.backlogTakes(true)
 	var later []presenceChange
 	for _, change := range s.presence.takeChanges() {
 		if change.came == nil {
@@ -323,7 +324,7 @@ func (b *batch) comings(ctx context.Context) {
 			continue
 		}
 		seen[full] = true
-		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < s.spacing || len(b.came) >= catchUpDevices || b.copies >= batchCost {
+		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < s.spacing || len(b.came) >= catchUpDevices || b.copies >= batchCost || !room {
 			later = append(later, change)
 			continue
 		}
@@ -437,7 +438,7 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 		}
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
 			Payload: renderPayload(text, nil, own && kind.async, kind.confirm && !own),
-			To:      []stanza.Target{{JID: change.came.Full, Private: true}}}, way{conversation: conversation}) // the rows stay
+			To:      []stanza.Target{{JID: change.came.Full, Private: true}}}, way{conversation: conversation, large: true}) // the rows stay
 	}
 }
 

@@ -151,10 +151,11 @@ func (q *fairQueue[T]) take(paid int) T {
 	return e.value
 }
 
-// park lets the conversation whose turn it is wait for unpark. It cannot save meanwhile.
-func (q *fairQueue[T]) park() {
+// park lets the conversation whose turn it is wait for unpark. It keeps what its first entry costs, or those that have to save for long would
+// never be the first to use the room that there is then. It cannot save more meanwhile.
+func (q *fairQueue[T]) park(cost int) {
 	f := q.unlink()
-	f.parked, f.begun, f.saved = true, false, 0
+	f.parked, f.begun, f.saved = true, false, min(f.saved, cost)
 	q.ready -= f.len()
 	q.parked = append(q.parked, f)
 }

@@ -83,8 +83,8 @@ func TestFairOrder(t *testing.T) {
 				taken[key] = append(taken[key], value)
 			}
 		case n < 95:
-			if q.turn(ownCost) != nil {
-				q.park()
+			if f := q.turn(ownCost); f != nil {
+				q.park(f.front().cost)
 			}
 		default:
 			q.unpark(func(*flow[string]) bool { return rnd.IntN(2) == 0 })
@@ -112,6 +112,35 @@ func TestFairOrder(t *testing.T) {
 	}
 	if q.entries != 0 || q.ready != 0 || len(q.flows) != 0 || q.head != nil {
 		t.Errorf("something is left: %d", q.entries)
+	}
+}
+
+// TestFairPark: what has saved for a large entry and was parked then need not save again, and cannot save more by being parked.
+func TestFairPark(t *testing.T) {
+	q := newFairQueue[string]()
+	q.push("large", "large", 2000)
+	for range 1000 {
+		q.push("small", "small", 60)
+	}
+	saved := func() *flow[string] {
+		for f := q.turn(ownCost); ; f = q.turn(ownCost) {
+			if f.key == "large" {
+				return f
+			}
+			q.take(60)
+		}
+	}
+	saved()
+	before := q.entries
+	for range 100 {
+		q.park(2000)
+		q.unpark(func(*flow[string]) bool { return true })
+		if f := saved(); f.saved > 2000+fairQuantum {
+			t.Fatalf("it has saved %d", f.saved)
+		}
+	}
+	if n := before - q.entries; n > 2*100 {
+		t.Errorf("%d others had their turn while it was parked 100 times", n)
 	}
 }
 

@@ -326,7 +326,7 @@ func (t *turn) copies(at int64, own []Device) {
 
 // way is how its copies go.
 func (t *turn) way(owed *owedMessage) way {
-	w := way{conversation: t.groupID, at: t.at, owed: owed}
+	w := way{conversation: t.groupID, at: t.at, owed: owed, large: t.it == nil}
 	switch {
 	case t.groupID != "":
 	case t.it != nil:
