@@ -501,6 +501,30 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 	}
 }
 
+// TestCatchUpThatWaited: a phone that came while the server had no room gets what waited for it when it came, however late.
+func TestCatchUpThatWaited(t *testing.T) {
+	const bound, members = 100, 500
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	server.fillUp(h, bound)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3)
+	h.post("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.turns(3)
+	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@" + testServer + "/p", To: testComponent})
+	h.turns(3)
+	h.clock.move(10 * time.Hour)
+	h.turns(3)
+	if got := copiesOfSome(h.sender, "m0"); got != "" {
+		t.Fatalf("copies before there was room: %s", got)
+	}
+	server.routeAll(h)
+	h.turns(3)
+	server.routeAll(h)
+	if got := strings.Fields(copiesOfSome(h.sender, "m0")); !slices.Contains(got, "lisi@"+testServer+"/p") {
+		t.Errorf("copies %s", got)
+	}
+}
+
 // fillUp lets a message be in flight that takes all room there is.
 func (b *slowServer) fillUp(h *harness, bound int) {
 	h.inFlight.sent(b, load{copies: bound})

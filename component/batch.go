@@ -401,14 +401,14 @@ const heartbeat = 10 * time.Second
 const idleWrite = time.Second
 
 // catchUp sends a mobile that has just come the messages that were queued while nobody knew of it: those younger than two
-// snapshots. The rows stay.
+// snapshots when it came: it may have waited for this. The rows stay.
 func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.Duration) {
 	s := b.s
 	found, err := s.users.lookup(ctx, []string{change.local})
 	if err != nil {
 		return // the rows stay: its getOffline answers them
 	}
-	since := b.now.Add(-2 * max(period, s.cfg.SnapshotPeriod)).UnixMilli()
+	since := change.came.seen.Add(-2 * max(period, s.cfg.SnapshotPeriod)).UnixMilli()
 	rows, err := s.store.RecentPending(ctx, s.person(change.local, found).ID, since, batchItems)
 	if err != nil {
 		return
