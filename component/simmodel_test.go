@@ -719,7 +719,9 @@ func (m *simulation) judgeRead(it *simItem) (Code, *simMessage, func(string)) {
 		case it.group == nil:
 			m.deliver(it, nil, authors, sender != it.to, false)
 		case len(authors) > 0:
-			m.deliver(it, nil, authors, true, false)
+			m.deliver(it, nil, slices.DeleteFunc(authors, func(u string) bool { // who has left learns nothing of those who are there
+				return !slices.Contains(it.group.members, u) && u != it.group.owner
+			}), true, false)
 		default:
 			m.deliver(it, nil, it.group.members, false, false)
 		}
