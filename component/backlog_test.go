@@ -534,7 +534,7 @@ func (b *slowServer) fillUp(h *harness, bound int) {
 // is in no history: its row is all that there is of it.
 func TestStopBeforeDeafServer(t *testing.T) {
 	const bound, members = 100, 300
-	h, _, g := busyStart(t, bound, members, nil, func(c *Config) { c.ShutdownTimeout = 2 * time.Second })
+	h, _, g := busyStart(t, bound, members, nil, func(c *Config) { c.ShutdownTimeout = 6 * time.Second })
 	h.online("lisi/p")
 	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
 	h.turns(3) // its copies fill the bound

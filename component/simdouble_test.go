@@ -37,20 +37,21 @@ func (l *simLooks) Snapshot(context.Context) ([]Session, error) {
 
 // simLink is the server's end: it routes what it is sent at once, or when it wakes from a stall, or never.
 type simLink struct {
-	m       *simulation
-	mu      sync.Mutex
-	broken  bool // what is sent is refused
-	stalled bool
-	dead    bool          // the process was killed: nothing leaves it
-	slow    chan struct{} // room for one: there is something to route, by a goroutine that takes its time; nil: it is routed at once
-	flight  []func(error)
-	routing bool      // one of them is at work
-	copies  []simCopy // sent in this step
-	routed  []simCopy
-	posts   []string
-	faults  []string
-	before  func() // once, at the begin of Deliver
-	after   func() // once, at its end
+	m          *simulation
+	mu         sync.Mutex
+	broken     bool // what is sent is refused
+	stalled    bool
+	dead       bool          // the process was killed: nothing leaves it
+	slow       chan struct{} // room for one: there is something to route, by a goroutine that takes its time; nil: it is routed at once
+	flight     []func(error)
+	routing    bool      // one of them is at work
+	copies     []simCopy // sent in this step
+	routed     []simCopy
+	posts      []string
+	faults     []string
+	before     func() // once, at the begin of Deliver
+	after      func() // once, at its end
+	delivering int    // calls of Deliver that are at work
 }
 
 func (l *simLink) open() {
@@ -63,7 +64,9 @@ func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery) error {
 	l.mu.Lock()
 	before, after := l.before, l.after
 	l.before, l.after = nil, nil
+	l.delivering++
 	l.mu.Unlock()
+	defer l.set(func() { l.delivering-- }) // when its hooks are through
 	if before != nil {
 		before()
 	}
@@ -127,6 +130,20 @@ func (l *simLink) crawl(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// disarm takes back the hooks that have not been called, and returns when those that have are through.
+func (l *simLink) disarm() {
+	for {
+		l.mu.Lock()
+		l.before, l.after = nil, nil
+		delivering := l.delivering
+		l.mu.Unlock()
+		if delivering == 0 {
+			return
+		}
+		time.Sleep(20 * time.Microsecond)
 	}
 }
 

@@ -527,7 +527,7 @@ func (m *simulation) talk() {
 	m.disk.set(func() {
 		m.disk.away, m.disk.blind, m.disk.unknown, m.disk.poison, m.disk.before, m.disk.after = false, false, "", false, nil, nil
 	})
-	m.link.set(func() { m.link.before, m.link.after = nil, nil })
+	m.link.disarm()
 	if m.killed {
 		m.halt()
 	} else {
