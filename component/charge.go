@@ -78,8 +78,8 @@ func (s *Service) read(it *item) error {
 	err := s.decode(it)
 	if !it.confirms() {
 		if n := int(it.size/bytesPerCount) + len(it.msg.targets)/idsPerCount; n > 0 {
-			it.debited = true
 			it.sender.debit(s.now(), n)
+			it.ownDebt = it.sender.debt.Load()
 		}
 	}
 	return err
@@ -90,10 +90,11 @@ func (it *item) confirms() bool {
 	return it.msg.env != nil && it.msg.env.Kind.Name == "MTC-000"
 }
 
-// afford refuses a message whose sender went into debt by those that were decided before it.
+// afford refuses a message whose sender went into debt by those that were decided before it. What it was debited itself does not
+// refuse it, nor does anything when the batch is decided again.
 func (t *turn) afford() error {
 	it := t.it
-	if it.sender == nil || it.debited || !it.sender.indebted(t.b.s.now) {
+	if it.sender == nil || it.charged || it.sender.debt.Load() <= it.ownDebt || !it.sender.indebted(t.b.s.now) {
 		return nil
 	}
 	return refuse(TryLater, tooFast)
@@ -120,7 +121,7 @@ func (t *turn) count(people int) {
 	if it.sender == nil || it.charged || people < receiversPerCount || it.confirms() {
 		return
 	}
-	it.debited, it.charged = true, true
+	it.charged = true
 	it.sender.debit(t.b.s.now(), (1+int(it.size/bytesPerCopy))*people/receiversPerCount)
 }
 

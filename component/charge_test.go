@@ -228,3 +228,34 @@ func TestDebtHoldsBack(t *testing.T) {
 		t.Errorf("%d rows, %s", rows, refusals(posts))
 	}
 }
+
+// TestDebtOfLargeOnes: what is debited already when it is read, for its size or the messages that it names, is refused for the debt
+// of those before it like any other, so a queue of them makes no more debt than one.
+func TestDebtOfLargeOnes(t *testing.T) {
+	for what, message := range map[string]func(g string, i int) string{
+		"large": func(g string, i int) string {
+			return strings.Replace(groupText(fmt.Sprint("g", i), "zhangsan", g, "x"), "{", `{"new":"`+strings.Repeat("x", 9000)+`",`, 1)
+		},
+		"naming many": func(g string, i int) string {
+			return envelopeOf(fmt.Sprint("v", i), "MTS-101", "zhangsan", g, naming(fmt.Sprint("x", i), 2*idsPerCount, g))
+		},
+	} {
+		h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 100 })
+		g := h.crowd(1000)
+		h.together(func() {
+			for i := range 30 {
+				h.post("zhangsan/p", message(g, i))
+			}
+		})
+		d, posts := h.sender.take()
+		copies := 0
+		for i := range d {
+			copies += len(d[i].To)
+		}
+		refused := strings.Count(refusals(posts), string(TryLater))
+		u, _ := h.intake.senders.Get("zhangsan")
+		if debt := -u.limiter.TokensAt(h.clock.now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
+			t.Errorf("%s: %d copies, %d refused, a debt of %v", what, copies, refused, debt)
+		}
+	}
+}

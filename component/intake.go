@@ -20,8 +20,8 @@ type item struct {
 	sender  *senderState
 	msg     incoming // filled by decode
 	copied  bool     // a packet copy of a message to D: no answers, and the server delivered it itself
-	debited bool     // it was counted for more than 1: its own debt does not refuse it
-	charged bool     // so were its receivers
+	ownDebt int64    // until when its sender was in debt once it was debited itself, see senderState
+	charged bool     // its receivers were counted
 	key     string   // of the conversation, as far as it can be told before the decision; filled by arrange
 	cost    int      // of the decision and the copies, in copies; filled by arrange
 
