@@ -14,8 +14,8 @@ import (
 
 // limited is a listener that has at most so many connections open, so that callers never take the descriptors of the database,
 // the link and the files. When one more comes, the connection that has been idle longest is closed for it; when none is idle, it
-// waits, and the others wait in the kernel's queue. One address has at most a part: when it has more, an idle one of its own is
-// closed, else the new one. Its server has to have ConnState set to [limited.state].
+// waits, and the others wait in the kernel's queue. One address (of IPv6 a /64) has at most a part: when it has more, an idle one of
+// its own is closed, else the new one. Its server has to have ConnState set to [limited.state].
 type limited struct {
 	net.Listener
 	most, each int
@@ -40,7 +40,8 @@ func limit(l net.Listener, most, each int) *limited {
 type limitedConn struct {
 	net.Conn
 	l    *limited
-	addr netip.Addr
+	addr netip.Addr    // whence it comes
+	of   netip.Addr    // on whose account it is, see [payerOf]
 	at   *list.Element // in idle; nil when it is not
 	once sync.Once
 }
@@ -80,14 +81,30 @@ func addrOf(conn net.Conn) netip.Addr {
 	return addr.Addr().Unmap().WithZone("")
 }
 
+// payerOf is on whose account connections from an address are: of IPv6 it is the network, as a connection to IPv6 has 2^64
+// addresses to call from.
+func payerOf(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
+		if network, err := addr.Prefix(64); err == nil {
+			return network.Addr()
+		}
+	}
+	return addr
+}
+
 // enter counts a connection, and says whether its address may have it.
 func (l *limited) enter(c *limitedConn) bool {
+	shared := l.shared != nil && l.shared(c.addr)
+	c.of = payerOf(c.addr)
+	if shared { // a proxy takes nothing of its neighbours' part
+		c.of = c.addr
+	}
 	l.mu.Lock()
 	l.open++
-	l.of[c.addr]++
-	over := l.of[c.addr] > l.each && (l.shared == nil || !l.shared(c.addr))
+	l.of[c.of]++
+	over := l.of[c.of] > l.each && !shared
 	l.mu.Unlock()
-	return !over || l.closeIdle(func(other *limitedConn) bool { return other.addr == c.addr })
+	return !over || l.closeIdle(func(other *limitedConn) bool { return other.of == c.of })
 }
 
 // fits says whether no more connections are open than may be, which it sees to where one is idle.
@@ -151,8 +168,8 @@ func (c *limitedConn) Close() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.open--
-		if l.of[c.addr]--; l.of[c.addr] == 0 {
-			delete(l.of, c.addr)
+		if l.of[c.of]--; l.of[c.of] == 0 {
+			delete(l.of, c.of)
 		}
 		if c.at != nil {
 			l.idle.Remove(c.at)

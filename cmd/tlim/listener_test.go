@@ -179,3 +179,22 @@ func TestHTTPConnections(t *testing.T) {
 		t.Errorf("this process may have %d descriptors", descriptors())
 	}
 }
+
+// TestListenerNetwork: the addresses of an IPv6 network have one part together, and each is a proxy or not by itself.
+func TestListenerNetwork(t *testing.T) {
+	l := limit(nil, 10, 2)
+	l.shared = func(a netip.Addr) bool { return a == netip.MustParseAddr("2001:db8::9") }
+	enter := func(addr string) bool {
+		a := netip.MustParseAddr(addr)
+		return l.enter(&limitedConn{l: l, addr: a})
+	}
+	for _, c := range []struct {
+		addr string
+		want bool
+	}{{"2001:db8::9", true}, {"2001:db8::9", true}, {"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
+		{"2001:db8::9", true}, {"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.3", true}} {
+		if got := enter(c.addr); got != c.want {
+			t.Errorf("a connection from %s: %v", c.addr, got)
+		}
+	}
+}
