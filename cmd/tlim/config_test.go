@@ -240,7 +240,7 @@ func TestProblems(t *testing.T) {
 		{"ranges", "http: {allow_anonymous: clients, allow_from: [10.0.0.1/8]}", nil, []string{
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
-			`store.driver: "postgres" is none of sqlite, mysql, sqlserver, oracle`, `log.level: "loud" is none of debug, info, warn, error`}},
+			`store.driver: "postgres" is none of sqlite, mysql`, `log.level: "loud" is none of debug, info, warn, error`}},
 		{"not in this release", "store: {driver: oracle, dsn: x}", nil, []string{
 			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
 		{"idempotency", "idempotency: {window: 30s}", nil, []string{"idempotency.window: must be between 1m and 720h; a repeated call is known for so long"}},
@@ -273,6 +273,8 @@ func TestProblems(t *testing.T) {
 		{"domains", "xmpp: {domain: Im.Test, component: other.example}", nil, []string{
 			`xmpp.domain: "Im.Test" is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)`,
 			`xmpp.component: "other.example" is no subdomain of xmpp.domain, "Im.Test"`}},
+		{"domain with a port", "xmpp: {domain: 'im.test:5222'}", nil, []string{
+			`xmpp.domain: "im.test:5222" is no domain in lower-case letters, digits, - and dots (names in other scripts in their xn-- form)`}},
 		{"addresses", "xmpp: {server: im.test}\nhttp: {listen: '9595'}\nmetrics: {listen: '127.0.0.1:99999'}", nil, []string{
 			`xmpp.server: "im.test" is no address: write host:port`, `http.listen: "9595" is no address: write host:port`,
 			`metrics.listen: "127.0.0.1:99999" is no address: write host:port`}},

@@ -218,7 +218,7 @@ type Log struct {
 	Format string `yaml:"format"`
 }
 
-// Default is the configuration of an empty file. Only the secret is missing in it.
+// Default is the configuration of an empty file. Only the domain and the secret are missing in it.
 func Default() Config {
 	const minute, hour = Duration(time.Minute), Duration(time.Hour)
 	return Config{
