@@ -49,7 +49,7 @@ type IQError struct{ Condition string }
 
 func (e *IQError) Error() string { return "iq error " + e.Condition }
 
-// Client is one logged-in XMPP session. Its methods may be used from several goroutines. It answers pings, and refuses other requests.
+// Client is one logged-in XMPP session. Its methods may be used from several goroutines. It answers pings (WithPings), and refuses other requests.
 type Client struct {
 	// JID is the full address that the server bound.
 	JID string
@@ -59,10 +59,14 @@ type Client struct {
 	frames  *framer
 	running bool // logged in, reader and writer at work
 
+	needsSession bool // RFC 3921; newer servers offer it as optional
+
 	stanzas, bytes atomic.Int64
 
 	messages  inbox[Message]
 	presences inbox[Presence]
+	pings     pings
+	managed   management
 
 	mu        sync.Mutex
 	change    *sync.Cond
@@ -267,7 +271,8 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Kill drops the connection with a TCP reset, as a client does that dies, and returns when all is over.
+// Kill drops the connection with a TCP reset, as a client does that dies, and returns when all is over. A session of WithStreamManagement
+// is detached by it: the server keeps it for WithResumption.
 func (c *Client) Kill() {
 	// Without lingering, close discards what is unsent and resets the connection.
 	_ = c.conn.SetLinger(0)
@@ -288,6 +293,23 @@ func (c *Client) fail(err error) {
 	c.presences.close(err)
 	_ = c.conn.Close() // its reader and writer end by this
 	c.change.Broadcast()
+}
+
+// awaitChange waits, with c.mu held, until ready says true, the client is over, or ctx is.
+func (c *Client) awaitChange(ctx context.Context, ready func() bool) error {
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.change.Broadcast()
+	})
+	defer stop()
+	for !ready() {
+		if err := errors.Join(c.err, ctx.Err()); err != nil {
+			return err
+		}
+		c.change.Wait()
+	}
+	return nil
 }
 
 // run starts reader and writer.
@@ -333,11 +355,18 @@ func (c *Client) read() {
 			c.fail(c.reason(err))
 			return
 		}
-		switch name(raw) {
+		kind := name(raw)
+		switch kind {
+		case "message", "iq", "presence":
+			c.managed.handle()
+		}
+		switch kind {
 		case "message":
 			answers = c.message(answers, raw)
 		case "iq":
 			answers = c.iq(answers, raw)
+		case "r", "enabled", "failed":
+			answers = c.management(answers, kind, raw)
 		case "presence":
 			p := Presence{Raw: bytes.Clone(raw), From: attribute(raw, "from"), To: attribute(raw, "to"), Type: attribute(raw, "type")}
 			p.Show = text(child(raw, "show", ""))
@@ -413,8 +442,12 @@ func (c *Client) iq(answers, raw []byte) []byte {
 		address = ` to="` + Escape(from) + `"`
 	}
 	if child(raw, "ping", "urn:xmpp:ping") != nil {
-		return append(answers, `<iq type="result" id="`+Escape(id)+`"`+address+`/>`...)
+		return c.pinged(answers, ping{attribute(raw, "from"), id})
 	}
-	return append(answers, `<iq type="error" id="`+Escape(id)+`"`+address+
-		`><error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`...)
+	return append(answers, refusal(address, id, "service-unavailable")...)
+}
+
+// refusal is a client's own error: without the question, and without the code that Openfire gives its own.
+func refusal(address, id, condition string) string {
+	return `<iq type="error" id="` + Escape(id) + `"` + address + `><error type="cancel"><` + condition + ` xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error></iq>`
 }

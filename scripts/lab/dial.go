@@ -19,6 +19,9 @@ type dialOptions struct {
 	confirm  bool
 	ack      bool
 	each     func(raw []byte)
+	pings    PingAnswer
+	managed  bool
+	resumed  *Client
 }
 
 // Option is a choice for Dial.
@@ -57,7 +60,7 @@ var ErrLogin = errors.New("login refused")
 // Dial connects to addr (host:port), logs in to domain by SASL PLAIN without TLS, binds the resource ("" lets the server choose) and does
 // what the options say. When it returns, the server has processed all of it: the client's presence is known.
 func Dial(ctx context.Context, addr, domain, user, password, resource string, opts ...Option) (*Client, error) {
-	c := &Client{waiting: map[string]chan []byte{}, over: make(chan struct{}), options: dialOptions{domain: domain}}
+	c := &Client{waiting: map[string]chan []byte{}, over: make(chan struct{}), options: dialOptions{domain: domain}, managed: management{answer: make(chan error, 1)}}
 	c.change = sync.NewCond(&c.mu)
 	for _, o := range opts {
 		o(&c.options)
@@ -73,6 +76,7 @@ func Dial(ctx context.Context, addr, domain, user, password, resource string, op
 		_ = conn.Close() // the failure to log in is what matters
 		return nil, fmt.Errorf("log in %s@%s: %w", user, domain, err)
 	}
+	c.pings.how = c.options.pings
 	c.run()
 	if err := c.settle(ctx); err != nil {
 		c.Kill()
@@ -115,17 +119,19 @@ func (c *Client) negotiate(user, password, resource string) error {
 		return fmt.Errorf("%w: %s", ErrLogin, answer)
 	}
 
-	// 2. Stream again, and bind.
+	// 2. Stream again, and bind, or go on with a session that is kept.
 	if features, err = c.stream(); err != nil {
 		return err
+	}
+	if c.options.resumed != nil {
+		return c.resume(c.options.resumed)
 	}
 	wanted := ""
 	if resource != "" {
 		wanted = "<resource>" + Escape(resource) + "</resource>"
 	}
-	needsSession := false // RFC 3921; newer servers offer it as optional
 	if session := child(features, "session", ""); session != nil {
-		needsSession = child(session, "optional", "") == nil
+		c.needsSession = child(session, "optional", "") == nil
 	}
 	answer, err = c.ask(`<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">` + wanted + `</bind></iq>`)
 	if err != nil {
@@ -134,15 +140,6 @@ func (c *Client) negotiate(user, password, resource string) error {
 	c.JID = text(child(child(answer, "bind", ""), "jid", ""))
 	if attribute(answer, "type") != "result" || c.JID == "" {
 		return fmt.Errorf("resource %q not bound: %s", resource, answer)
-	}
-	if needsSession {
-		answer, err = c.ask(`<iq type="set" id="session"><session xmlns="urn:ietf:params:xml:ns:xmpp-session"/></iq>`)
-		if err != nil {
-			return err
-		}
-		if attribute(answer, "type") != "result" {
-			return fmt.Errorf("no session: %s", answer)
-		}
 	}
 	return nil
 }
@@ -187,8 +184,21 @@ func (c *Client) element() ([]byte, error) {
 	return append([]byte(nil), raw...), nil
 }
 
-// settle does what the options say.
+// settle does what the options say. Reader and writer run by now: a resource that was bound before is sent things from the moment of its binding.
 func (c *Client) settle(ctx context.Context) error {
+	if c.options.resumed != nil {
+		return c.Sync(ctx) // presence and carbons are as they were
+	}
+	if c.needsSession {
+		if _, err := c.IQ(ctx, "set", "", `<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/>`); err != nil {
+			return fmt.Errorf("no session: %w", err)
+		}
+	}
+	if c.options.managed {
+		if err := c.enable(ctx); err != nil {
+			return fmt.Errorf("enable stream management: %w", err)
+		}
+	}
 	if c.options.carbons {
 		if _, err := c.IQ(ctx, "set", "", `<enable xmlns="`+carbonsNS+`"/>`); err != nil {
 			return fmt.Errorf("enable carbons: %w", err)

@@ -258,6 +258,8 @@ func clients(t *testing.T, s *Server) {
 		b.Resume()
 		arrived(t, ctx, b, 100)
 	})
+	t.Run("pings", func(t *testing.T) { pinged(t, s) })
+	t.Run("stream management", func(t *testing.T) { managed(t, s) })
 	t.Run("refused", func(t *testing.T) {
 		ctx := within(t, 20*time.Second)
 		if _, err := Dial(ctx, s.C2S, s.Domain, "lisi", "wrong", ""); !errors.Is(err, ErrLogin) {
@@ -287,6 +289,116 @@ func clients(t *testing.T, s *Server) {
 			t.Errorf("after the end: %v", err)
 		}
 	})
+}
+
+func pinged(t *testing.T, s *Server) {
+	ctx := within(t, 20*time.Second)
+	a := login(t, s, "zhangsan", "a", WithPresence("", 0))
+	b := login(t, s, "lisi", "b", WithPresence("", 0), WithConfirm())
+	for how, want := range map[PingAnswer]string{AnswerPings: "", RefusePings: "feature-not-implemented", DenyPings: "service-unavailable"} {
+		b.SetPings(how)
+		err := a.Ping(ctx, b.JID)
+		var refused *IQError
+		if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Condition != want) {
+			t.Errorf("asked for %q: %v", want, err)
+		}
+	}
+	asked := 3
+	later := func(ctx context.Context) <-chan error {
+		answer := make(chan error, 1)
+		go func() { answer <- a.Ping(ctx, b.JID) }()
+		asked++
+		if err := b.AwaitPings(within(t, 20*time.Second), asked); err != nil {
+			t.Fatal(err)
+		}
+		// Whatever b answered to the ping is here before its receipt.
+		id := fmt.Sprint("after ", asked)
+		if err := a.SendMessage(b.JID, id, "x", `<request xmlns="urn:xmpp:receipts"/>`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.WaitFor(ctx, func(m Message) bool { return m.Confirms() == id }); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-answer:
+			t.Errorf("answered: %v", err)
+		default:
+		}
+		return answer
+	}
+	b.SetPings(HoldPings)
+	answer := later(ctx)
+	b.SetPings(AnswerPings)
+	if err := <-answer; err != nil {
+		t.Errorf("held: %v", err)
+	}
+	b.SetPings(IgnorePings)
+	short, cancel := context.WithCancel(ctx)
+	answer = later(short)
+	b.SetPings(AnswerPings)
+	if err := a.Ping(ctx, b.JID); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-answer; !errors.Is(err, context.Canceled) {
+		t.Errorf("ignored: %v", err)
+	}
+}
+
+func managed(t *testing.T, s *Server) {
+	ctx := within(t, 20*time.Second)
+	a := login(t, s, "zhangsan", "a", WithPresence("", 0))
+	dial := func(opts ...Option) (*Client, error) {
+		return Dial(ctx, s.C2S, s.Domain, "lisi", "secret-lisi", "b", append(opts, WithPresence("", 0))...)
+	}
+	b := must[*Client](t)(dial(WithStreamManagement()))
+	receive := func(id string) {
+		t.Helper()
+		if m := must[Message](t)(b.Recv(ctx)); m.ID != id {
+			t.Errorf("wants %s, got %s", id, m.Raw)
+		}
+	}
+	send := func(id string) {
+		t.Helper()
+		if err := a.SendMessage("lisi@im.test/b", id, "x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send("read")
+	receive("read")
+	if _, err := dial(WithResumption(b)); err == nil || errors.Is(err, ErrNotResumed) {
+		t.Errorf("resuming what is in use: %v", err)
+	}
+	for round := range 3 {
+		if round == 1 { // dies with what it was sent unread
+			b.Pause()
+		} else {
+			b.Kill()
+		}
+		send(fmt.Sprint("unread ", round))
+		answer := make(chan error, 1)
+		go func() { answer <- a.Ping(ctx, "lisi@im.test/b") }()
+		send(fmt.Sprint("behind ", round))
+		b.Kill()
+		b = must[*Client](t)(dial(WithResumption(b)))
+		if b.JID != "lisi@im.test/b" {
+			t.Errorf("resumed as %q", b.JID)
+		}
+		receive(fmt.Sprint("unread ", round))
+		receive(fmt.Sprint("behind ", round))
+		if err := <-answer; err != nil {
+			t.Errorf("a ping while it was away: %v", err)
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := dial(WithResumption(b)); !errors.Is(err, ErrNotResumed) {
+		t.Errorf("resuming what was closed: %v", err)
+	}
 }
 
 // arrived waits until the client has received n messages.
