@@ -12,7 +12,7 @@ type metrics struct {
 	busy                                                                                   *prometheus.CounterVec
 	ignored                                                                                *prometheus.CounterVec
 	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed prometheus.Counter
-	commit                                                                                 prometheus.Histogram
+	commit, snapshots                                                                      prometheus.Histogram
 	directory                                                                              *directoryMetrics
 	cleanup                                                                                *cleanupMetrics
 	pushes                                                                                 *prometheus.CounterVec
@@ -50,6 +50,8 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		misaddressed: counter("misaddressed_total", "Stanzas whose address contradicts their envelope."),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_commit_seconds", Help: "Time of one write transaction.",
 			Buckets: []float64{.0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
+		snapshots: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_snapshot_seconds", Help: "Time of one presence snapshot, until the server has answered.",
+			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3}}),
 		directory: newDirectoryMetrics(reg),
 		cleanup:   newCleanupMetrics(reg),
 	}
