@@ -40,6 +40,7 @@ func envelopeOf(id, kind, from, to, body string) string {
 // TestNamesAtMost: every kind by which a sender names messages takes maxNamed of them; of more nothing is done at all.
 func TestNamesAtMost(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	g := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.rec.take() // that was the group
 	tried := 0
@@ -173,6 +174,7 @@ func (h *harness) failWhenFirst(err error) {
 // decided stands.
 func TestDebt(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10 })
+	h.blind()
 	g := h.crowd(500)
 	h.together(func() {
 		for i := range 5 {

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -47,22 +48,31 @@ func (s *Service) groupAddress(p person, g *group) string {
 // ourAddress is a user's address at the component.
 func (s *Service) ourAddress(p person) string { return p.Local + "@" + s.cfg.Component }
 
-// targets adds the addresses by which each device of a user gets a message exactly once. To the bare JID the server
-// delivers to one device only, unless it is set to route to all; to a full JID it makes carbon copies, unless told not to.
+// targets adds the addresses by which each device of a user gets a message exactly once: the full JID of each that is known. To a
+// full JID the server makes carbon copies, unless told not to. What is sent to the bare JID reaches one device only, unless the
+// server is set to route to all, and that may be one that nobody knows yet: so nothing goes there where others are known, and a user
+// of whom a fresh snapshot has no session is sent nothing at all.
 func (s *Service) targets(list []stanza.Target, p person, devices []Device) []stanza.Target {
-	if p.Local == "" {
-		return list
-	}
 	switch {
+	case p.Local == "":
+		return list
+	case len(devices) == 0 && s.presence.fresh():
+		return list
 	case s.cfg.Delivery == "bare",
 		len(devices) == 0,
-		len(devices) == 1 && s.cfg.Delivery != "resources" && devices[0].Priority >= 0: // a negative priority gets nothing by the bare JID
+		s.cfg.Delivery != "resources" && s.unheard(devices):
 		return append(list, stanza.Target{JID: p.Bare})
 	}
-	for _, d := range devices {
-		list = append(list, stanza.Target{JID: d.Full, Private: true})
+	for i := range devices {
+		list = append(list, stanza.Target{JID: devices[i].Full, Private: true})
 	}
 	return list
+}
+
+// unheard says whether a user, of whom these devices are known, may have a phone that nobody knows of. Where no snapshot tells, only
+// what a client sends us does, and one that has said nothing yet gets its messages by the bare JID.
+func (s *Service) unheard(devices []Device) bool {
+	return !s.presence.fresh() && !slices.ContainsFunc(devices, func(d Device) bool { return d.Mobile })
 }
 
 // rebuild makes an envelope for a stored message whose own text is gone: when it is delivered again after a crash.

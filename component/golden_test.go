@@ -161,6 +161,8 @@ func (p *player) run(t *testing.T, name, rest string) {
 	switch name {
 	case "online":
 		p.online(words...)
+	case "blind":
+		p.blind()
 	case "offline":
 		p.offline(rest)
 	case "vanish": // without a word

@@ -13,6 +13,7 @@ import (
 // TestGroupMembers: a group does not grow beyond the limit, whoever asks; one that is larger works on and may shrink.
 func TestGroupMembers(t *testing.T) {
 	h := start(t, func(c *Config) { c.Limits.GroupMembers = 5 })
+	h.blind()
 	var users []store.User
 	var ids []string
 	for i := range 10 {

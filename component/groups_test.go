@@ -238,6 +238,7 @@ func TestDeleteGroupTellsNobody(t *testing.T) {
 // dissolution finds the group gone.
 func TestMembershipInOneBatch(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	id, gone := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("zhangsan/p", groupText("m0", "zhangsan", id, "fills the cache"))
 	h.sender.take()
@@ -272,7 +273,7 @@ func TestMembershipInOneBatch(t *testing.T) {
 	}
 	h.sync()
 	d, posts := h.sender.take()
-	if got := addresses(d, "m1"); got != "wangwu@im.test zhangsan@im.test" {
+	if got := addresses(d, "m1"); got != "wangwu@im.test zhangsan@im.test/p" {
 		t.Errorf("m1 went to %s", got)
 	}
 	if got := refusals(posts); strings.Count(got, string(NotAllowed)) != 1 || strings.Contains(got, string(NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
@@ -283,6 +284,7 @@ func TestMembershipInOneBatch(t *testing.T) {
 // TestLateInOneBatch: the right to a late notice is none to anything else that comes with it.
 func TestLateInOneBatch(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	id, gone := h.makeGroup("zhangsan", "zhangsan", "lisi"), h.makeGroup("zhangsan", "zhangsan", "lisi")
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
@@ -403,6 +405,7 @@ func TestDissolutionForgetsOwed(t *testing.T) {
 // TestAdoptedGroup: members in several spellings, ids that can be no address, other processes that write the tables.
 func TestAdoptedGroup(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	db, err := sql.Open("sqlite", "file:"+h.file()+"?_pragma=busy_timeout(10000)") // the Service writes too
 	if err != nil {
 		t.Fatal(err)
@@ -418,7 +421,7 @@ func TestAdoptedGroup(t *testing.T) {
 	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('zhangsan', 'G', '1'), ('ZhangSan', 'G', NULL), ('lisi', 'G', ''), ('` + "\x01" + `', 'G', '1')`)
 	h.send("zhangsan/p", groupText("m1", "zhangsan", "G", "x"))
 	d, _ := h.sender.take()
-	if got := addresses(d, "m1"); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test,zhangsan@im.test") {
+	if got := addresses(d, "m1"); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test,zhangsan@im.test/p") {
 		t.Errorf("m1 to %q: each user once, by the address that he has", got)
 	}
 	if got := h.queue("\x01"); got != "m1/0" {
@@ -428,7 +431,7 @@ func TestAdoptedGroup(t *testing.T) {
 	h.clock.move(groupAge)
 	h.send("zhangsan/p", groupText("m2", "zhangsan", "G", "x"))
 	d, _ = h.sender.take()
-	if got := addresses(d, "m2"); got != "zhangsan@im.test" {
+	if got := addresses(d, "m2"); got != "zhangsan@im.test/p" {
 		t.Errorf("after another process removed a member: %q", got)
 	}
 	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('wangwu', 'G', '2')`)
@@ -442,6 +445,7 @@ func TestAdoptedGroup(t *testing.T) {
 
 func TestNotices(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	for _, n := range []int{1, 500, 1200} {
 		var ids []string
 		for i := range n {
@@ -480,6 +484,7 @@ func TestNotices(t *testing.T) {
 
 func TestNoticeReceivers(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	if err := h.RemoveUsers(t.Context(), []string{"zhaoliu"}); err != nil {
 		t.Fatal(err)
 	}
@@ -523,6 +528,7 @@ func TestNoticeReceivers(t *testing.T) {
 // the caller waits or not.
 func TestNoticeSlicesLetChatPass(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	var ids []string
 	for i := range 2 * noticeSlice {
 		ids = append(ids, fmt.Sprintf("staff%04d", i))
@@ -798,7 +804,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
 	h.send("zhangsan/q", text("m2", "zhangsan", "lisi", "x"))
 	d, _ := h.sender.take()
-	if got := addresses(d, "m2"); got != "lisi@im.test zhangsan@im.test/p" {
+	if got := addresses(d, "m2"); got != "lisi@im.test/p zhangsan@im.test/p" {
 		t.Errorf("m2 went to %s", got)
 	}
 	h.clock.move(barrierSpacing)
@@ -819,6 +825,7 @@ func TestWithoutSnapshots(t *testing.T) {
 // TestFormerAuthors: who has left a group does not hear who reads there what he wrote; its owner does, member or not.
 func TestFormerAuthors(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	h.send("wangwu/p", groupText("w", "wangwu", id, "x")) // from now on his phone is known
 	h.send("lisi/p", groupText("m0", "lisi", id, "x"))
@@ -835,7 +842,7 @@ func TestFormerAuthors(t *testing.T) {
 	if got := read("r0", "m0"); got != "" {
 		t.Errorf("of who was removed: %s", got)
 	}
-	if got := read("r1", "m1"); got != "r1>zhangsan@im.test" {
+	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/p" {
 		t.Errorf("of the owner: %s", got)
 	}
 	if rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.Pending) bool { return p.MsgID == "r0" }) {
@@ -848,6 +855,7 @@ func TestFormerAuthors(t *testing.T) {
 func TestFormersStayBehindTheComponent(t *testing.T) {
 	asUser := func(c *Config) { c.SenderAsUser = true }
 	h := start(t, asUser)
+	h.blind()
 	id := h.makeGroup("zhangsan", "lisi", "wangwu", "zhaoliu") // the owner is no member
 	from := func(when string, d []stanza.Delivery, msgIDs ...string) {
 		t.Helper()

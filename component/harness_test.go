@@ -484,6 +484,16 @@ func (h *harness) turns(n int) {
 	}
 }
 
+// arrive lets devices connect without a word to us: the next snapshot has them.
+func (h *harness) arrive(devices ...string) {
+	h.server.mu.Lock()
+	defer h.server.mu.Unlock()
+	for _, d := range devices {
+		local, resource, _ := strings.Cut(d, "/")
+		h.server.sessions[local+"@"+testServer+"/"+resource] = Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}}
+	}
+}
+
 // online makes devices known: "lisi/phone", "lisi/x[web]" or "lisi/phone:away".
 func (h *harness) online(devices ...string) {
 	h.t.Helper()
@@ -513,6 +523,14 @@ func (h *harness) offline(device string) {
 	h.server.mu.Unlock()
 	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: jid, To: testComponent})
 	h.sync()
+}
+
+// blind makes the last snapshot an old one: nobody can tell who is absent, and copies for those of whom nothing is known go to their
+// bare JIDs.
+func (h *harness) blind() {
+	h.presence.mu.Lock()
+	defer h.presence.mu.Unlock()
+	h.presence.asked = h.presence.asked.Add(-24 * time.Hour)
 }
 
 // snapshot lets the server answer what it has, now.

@@ -567,6 +567,7 @@ func TestPushSurvivesTheProcess(t *testing.T) {
 // A stop does not wait for a vendor that hangs, and what hung is sent again.
 func TestPushStop(t *testing.T) {
 	h := startPushing(t, nil)
+	h.blind()
 	began := make(chan struct{}, 1)
 	hanging := &hangingVendor{testVendor: h.vendor, began: began}
 	h.outbox.lanes[0].Pusher = hanging // the lane sleeps: nothing is sent yet

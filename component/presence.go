@@ -82,6 +82,14 @@ func (p *presence) known() bool {
 	return p.complete
 }
 
+// fresh says whether a user of whom no device is known has none: a snapshot tells, which is not older than three questions that
+// came too late.
+func (p *presence) fresh() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.complete && p.now().Sub(p.asked) < 3*p.period+time.Second
+}
+
 // count is the number of known devices.
 func (p *presence) count() (n int) {
 	p.mu.RLock()

@@ -63,6 +63,7 @@ func TestOneReading(t *testing.T) {
 // TestStrictForm: pages JSON.parse what they get, so what is written leniently goes on, and is stored, in its strict form.
 func TestStrictForm(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	for id, c := range map[string]struct{ env, text, body string }{
 		"s1": {"\ufeff{msg_id:'s1',msg_type:'MTT-000',,msg_from:'zhangsan',msg_to:'lisi',body:[{text:'two\nlines',n:undefined,}]}",
 			`{"msg_id":"s1","msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":[{"text":"two\u000alines","n":null}]}`, `[{"text":"two\u000alines","n":null}]`},
@@ -101,6 +102,7 @@ func TestStrictForm(t *testing.T) {
 // TestExtensionAnew: nothing of the sender's tlim element travels but its two attributes.
 func TestExtensionAnew(t *testing.T) {
 	h := start(t, nil)
+	h.blind()
 	body := "<body>" + string(stanza.AppendEscaped(nil, text("m%", "zhangsan", "lisi", "x"))) + "</body>"
 	n := 0
 	for inner, want := range map[string]string{

@@ -56,8 +56,8 @@ func TestKilled(t *testing.T) {
 	h.Up()
 	h.sync()
 	again, _ := h.sender.take()
-	want := []string{"m2>lisi@im.test", "m3>lisi@im.test,wangwu@im.test/p,wangwu@im.test/w[web],zhangsan@im.test", "m4>zhaoliu@im.test", "m4>lisi@im.test/p"}
-	if !slices.EqualFunc(strings.Fields(copiesOf(again)), want, sameCopy) { // zhangsan is no session of the server: no ASYNC copy of m2
+	want := []string{"m2>lisi@im.test/p", "m3>lisi@im.test/p,wangwu@im.test/p,wangwu@im.test/w[web]", "m4>lisi@im.test/p"} // nothing to zhaoliu, who is absent
+	if !slices.EqualFunc(strings.Fields(copiesOf(again)), want, sameCopy) {                                                // zhangsan is no session of the server: no ASYNC copy of m2
 		t.Errorf("delivered again: %s\nwant %s\nfirst %s", copiesOf(again), want, copiesOf(first))
 	}
 	if !strings.Contains(string(again[0].Payload), "not proven") || !strings.Contains(string(again[0].Payload), `\"text\"`) {
@@ -98,6 +98,7 @@ func TestTimeAfterRestart(t *testing.T) {
 		t.Errorf("%v %v", rows, err)
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
+	h.arrive("lisi/p")
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); !strings.Contains(addresses(d, "m2"), "lisi@") {
@@ -176,12 +177,13 @@ func TestLinkLost(t *testing.T) {
 	}
 
 	h.sender.set(func(r *recordingSender) { r.down, r.hold = false, false })
+	h.arrive("lisi/p", "zhangsan/p", "wangwu/p", "zhaoliu/p")
 	h.Up()
 	h.sync()
 	d, _ := h.sender.take()
 	got := copiesOf(d)
 	words := slices.DeleteFunc(strings.Fields(got), func(copied string) bool { return len(copied) > 36 && copied[8] == '-' }) // the notices of the dissolution
-	want := []string{"m1>lisi@im.test", "m2>lisi@im.test,zhangsan@im.test,wangwu@im.test", "m3>lisi@im.test,zhangsan@im.test", "m5>lisi@im.test,zhaoliu@im.test,zhangsan@im.test,wangwu@im.test"}
+	want := []string{"m1>lisi@im.test/p", "m1>zhangsan@im.test/p", "m2>lisi@im.test/p,zhangsan@im.test/p,wangwu@im.test/p", "m3>lisi@im.test/p,zhangsan@im.test/p", "m5>lisi@im.test/p,zhaoliu@im.test/p,zhangsan@im.test/p,wangwu@im.test/p"}
 	if !slices.EqualFunc(words, want, sameCopy) || len(strings.Fields(got)) != len(want)+2 {
 		t.Errorf("delivered again: %s\nwant %s and two notices", got, want)
 	}
@@ -203,6 +205,7 @@ func sameCopy(a, b string) bool {
 // TestReplayGoesOn: a replay that the sender refuses is tried again, and nothing overtakes it.
 func TestReplayGoesOn(t *testing.T) {
 	h := start(t, nil)
+	h.arrive("lisi/p")
 	h.clock.move(time.Second)
 	h.sender.set(func(r *recordingSender) { r.down = true })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // Deliver fails; the link has not told yet
@@ -227,7 +230,7 @@ func TestReplayGoesOn(t *testing.T) {
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	d, _ := h.sender.take()
 	got := slices.DeleteFunc(strings.Fields(copiesOf(d)), func(copied string) bool { return strings.Contains(copied, ">zhangsan@") }) // ASYNC copies
-	if strings.Join(got, " ") != "m1>lisi@im.test m2>lisi@im.test m3>lisi@im.test m4>lisi@im.test" {
+	if strings.Join(got, " ") != "m1>lisi@im.test/p m2>lisi@im.test/p m3>lisi@im.test/p m4>lisi@im.test/p" {
 		t.Errorf("%s", got)
 	}
 	if err := h.Ready(); err != nil {
@@ -340,6 +343,7 @@ func TestOddTimeAmongOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.sender.take()
+	h.arrive("lisi/p")
 	again := func(what string) {
 		t.Helper()
 		h.Up()
@@ -383,10 +387,11 @@ func TestOthersWroteMeanwhile(t *testing.T) {
 	h.sender.take()
 	h.kill()
 	h.run(nil)
+	h.arrive("lisi/p")
 	h.Up()
 	h.sync()
 	h.sender.set(func(r *recordingSender) { r.hold = false })
-	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test" {
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
 		t.Errorf("delivered again: %s", copiesOf(d))
 	}
 	if got := h.queue("lisi"); got != "m1/0 m2/0" {

@@ -215,6 +215,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {
+		s.presence.period = cfg.SnapshotPeriod
 		s.watcher = &watcher{table: s.presence, source: timedSnapshots{deps.Snapshots, deps.Now, s.metrics.snapshots}, interval: cfg.SnapshotPeriod, log: deps.Log,
 			learn: s.learn, request: make(chan struct{}, 1)}
 	}

@@ -170,18 +170,10 @@ func (m *simulation) plugged() {
 	}
 }
 
-// copies expects a message at all known devices of a user.
+// copies expects a message at all known devices of a user; the snapshots of a story never grow old, so others are absent.
 func (m *simulation) copies(r *simMessage, id, user string, async bool, least int) {
-	var to []string
-	if len(m.known[user]) > 1 {
-		for res := range m.known[user] {
-			to = append(to, simDevice{user, res}.full())
-		}
-	} else {
-		to = []string{user + "@" + testServer}
-	}
-	for _, jid := range to {
-		c := simCopy{id, jid, async}
+	for res := range m.known[user] {
+		c := simCopy{id, simDevice{user, res}.full(), async}
 		m.expect(c, least)
 		if r != nil {
 			r.unrouted[c] = true

@@ -94,6 +94,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 // Chat does not wait for what is asked: the question is over before the call takes its place.
 func TestChatDoesNotWaitForQuestions(t *testing.T) {
 	h, server, _ := asking(t)
+	h.online("lisi/p")
 	server.set(func(r *registry) { r.silent = []string{"quiet"} })
 	done := make(chan error, 1)
 	go func() {
@@ -127,6 +128,7 @@ func (r *registry) questionsNow() int {
 // A notice goes to everybody who may exist, and names who does not. One that goes to nobody is no success.
 func TestNoticeToNobody(t *testing.T) {
 	h, server, log := asking(t, "newcomer", "back")
+	h.blind()
 	server.set(func(r *registry) { r.silent = []string{"quiet"} })
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "back"}, {ID: "gone"}}); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ func (h *harness) lostAnswer(happens bool) {
 func TestLostCommit(t *testing.T) {
 	for _, happens := range []bool{true, false} {
 		h := start(t, nil)
+		h.blind()
 		h.lostAnswer(happens)
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		d, posts := h.sender.take()
@@ -117,9 +118,10 @@ func TestStopWhileAway(t *testing.T) {
 	}
 	// It had happened: the next start delivers it, and the retry gets its receipt.
 	h.run(nil)
+	h.arrive("lisi/p")
 	h.Up()
 	h.sync()
-	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test" {
+	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/p" {
 		t.Errorf("after the restart: %s", copiesOf(d))
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))

@@ -370,16 +370,16 @@ func (t *turn) ownRow(row store.Pending, own []Device) {
 	}
 }
 
-// otherDevices are the sender's devices but the sending one; his bare JID when nobody can know them.
+// otherDevices are the sender's devices but the sending one; his bare JID where others may be there that nobody knows.
 func (t *turn) otherDevices(own []Device) []stanza.Target {
 	var targets []stanza.Target
-	sending := t.it.from.String()
+	s, sending := t.b.s, t.it.from.String()
 	for _, d := range own {
 		if d.Full != sending {
 			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 		}
 	}
-	if targets == nil && !t.b.s.presence.known() {
+	if !s.presence.known() && (targets == nil || s.cfg.Delivery != "resources" && s.unheard(own)) {
 		targets = []stanza.Target{{JID: t.sender.Bare}}
 	}
 	return targets
