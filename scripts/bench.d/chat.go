@@ -30,9 +30,9 @@ func (r *rig) chatModes() []*chatMode {
 		}
 		return m
 	}
-	modes := []*chatMode{mode("tlim, SQLite", r.sqlite.address, r.sqlite.PID(), r.sqlite)}
+	modes := []*chatMode{mode(r.sqlite.mode, r.sqlite.address, r.sqlite.PID(), r.sqlite)}
 	if r.mysql != nil {
-		modes = append(modes, mode("tlim, MariaDB", r.mysql.address, r.mysql.PID(), r.mysql))
+		modes = append(modes, mode(r.mysql.mode, r.mysql.address, r.mysql.PID(), r.mysql))
 	}
 	if r.bare != nil {
 		modes = append([]*chatMode{mode("bare component, unstored", r.bareAddress, r.barePID(), nil)}, modes...)

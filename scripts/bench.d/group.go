@@ -19,39 +19,46 @@ type groupMode struct {
 	acks    bool     // the sender gets a receipt for each message
 	pid     int      // of the component; 0: the server does it itself
 	service *service // nil for what is not tlim
-	owing   bool     // wait after the round until all copies are confirmed
+	window  int64    // messages under way at once
+	owing   bool     // all copies are confirmed, and a round ends when they are
 }
 
-// groupModes are all ways whose parts run, the bare component and ours first.
+func newGroupMode(part, name string, members []*member, address, stanzaType, session string) *groupMode {
+	return &groupMode{series: &Series{Part: part, Mode: name, Unit: "deliveries/s"}, members: members, window: groupWindow,
+		writer: newGroupWriter(members[0].user, address, stanzaType, session, true)}
+}
+
+// newServiceMode is a group of one of ours, of whom members are there.
+func newServiceMode(part, how string, members []*member, s *service, to crowd) *groupMode {
+	m := newGroupMode(part, s.mode+how, members, s.address, "chat", s.groups[to])
+	m.acks, m.pid, m.service = true, s.PID(), s
+	return m
+}
+
+// groupModes are all ways whose parts run; the first three are the bare component and ours, when nobody confirms and by pings.
 func (r *rig) groupModes() []*groupMode {
-	mode := func(name string, members []*member, address, stanzaType, session string) *groupMode {
-		return &groupMode{series: &Series{Part: "group", Mode: name, Unit: "deliveries/s"}, members: members,
-			writer: newGroupWriter(members[0].user, address, stanzaType, session, true)}
-	}
-	ours := func(name string, members []*member, s *service) *groupMode {
-		m := mode(name, members, s.address, "chat", s.session)
-		m.acks, m.pid, m.service = true, s.PID(), s
+	bare := newGroupMode("group", "bare component, unstored", r.plain, r.bareAddress, "chat", r.sqlite.groups[ofPlain])
+	bare.acks, bare.pid = true, r.barePID()
+	ours := func(s *service, how string, members []*member, to crowd, owing bool) *groupMode {
+		m := newServiceMode("group", how, members, s, to)
+		m.owing = owing
 		return m
 	}
-	var list []*groupMode
-	if r.bare != nil {
-		bare := mode("bare component, unstored", r.plain, r.bareAddress, "chat", r.sqlite.session)
-		bare.acks, bare.pid = true, r.barePID()
-		list = append(list, bare)
+	const none, pings, receipts = ", nobody confirms", ", all confirm by pings", ", all confirm by receipts"
+	list := []*groupMode{bare,
+		ours(r.silent, none, r.mute, ofMute, false),
+		ours(r.sqlite, pings, r.plain, ofPlain, false),
+		ours(r.sqlite, receipts, r.confirming, ofConfirming, true),
+		newGroupMode("group", "the server's MUC, unstored", r.plain, r.roomAddress, "groupchat", r.sqlite.groups[ofPlain]),
+		ours(r.mysql, pings, r.plain, ofPlain, false),
 	}
-	list = append(list, ours("tlim, SQLite", r.plain, r.sqlite))
-	if r.confirmed != nil {
-		m := ours("tlim, SQLite, all confirm", r.confirming, r.confirmed)
-		m.owing = true
-		list = append(list, m, mode("the server's MUC, unstored", r.plain, r.roomAddress, "groupchat", r.sqlite.session))
-	}
-	if r.mysql != nil {
-		list = append(list, ours("tlim, MariaDB", r.plain, r.mysql))
+	for _, s := range r.before {
+		list = append(list, ours(s, none, r.mute, ofMute, false), ours(s, receipts, r.confirming, ofConfirming, false))
 	}
 	return list
 }
 
-// round sends for d, groupWindow messages at a time, and counts until the last member has the last message.
+// round sends for d, a window of messages at a time, and counts until the last member has the last message.
 func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample Sample, err error) {
 	defer func() {
 		if err != nil {
@@ -74,14 +81,14 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 	start := time.Now()
 	sent := int64(0)
 	for time.Since(start) < d {
-		room := groupWindow - (sent - p.copies.Load()/size)
+		room := g.window - (sent - p.copies.Load()/size)
 		if room > 0 {
 			if err := g.members[0].client.Send(g.writer.batch(int(room))); err != nil {
 				return sample, err
 			}
 			sent += room
 		}
-		if err := p.until(ctx, func() bool { return sent-p.copies.Load()/size < groupWindow }); err != nil {
+		if err := p.until(ctx, func() bool { return sent-p.copies.Load()/size < g.window }); err != nil {
 			return sample, err
 		}
 	}
@@ -99,38 +106,49 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 		return sample, err
 	}
 	sample.Receipts = int(p.receipts.Load())
-	if g.owing {
-		if err := awaitNothingOwed(ctx, g.service.Tlim); err != nil {
-			return sample, err
-		}
-	}
-	return sample, before.end(ctx, func(i int) (copies, acks int) {
+	err = before.end(ctx, func(i int) (copies, acks int) {
 		if i == 0 && g.acks {
 			acks = int(sent)
 		}
 		return int(sent), acks
 	})
+	if err == nil && g.service != nil { // it has read what its clients answered
+		err = g.members[0].client.Ping(ctx, g.service.address)
+	}
+	if err == nil && g.owing {
+		err = awaitNothingOwed(ctx, g.service.Tlim)
+	}
+	return sample, err
 }
 
 // awaitNothingOwed returns when tlim waits for no confirmation any more.
 func awaitNothingOwed(ctx context.Context, t *lab.Tlim) error {
+	owed, err := awaitMetric(ctx, t, "tlim_owed_copies", func(v float64) bool { return v == 0 })
+	if err != nil {
+		return fmt.Errorf("%.0f copies are still owed: %w", owed, err)
+	}
+	return nil
+}
+
+// awaitMetric returns when a metric is as wanted, with its last value in any case.
+func awaitMetric(ctx context.Context, t *lab.Tlim, name string, wanted func(float64) bool) (float64, error) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		samples, err := t.Metrics(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		owed, known := samples["tlim_owed_copies"]
+		value, known := samples[name]
 		if !known {
-			return fmt.Errorf("no metric tlim_owed_copies")
+			return 0, fmt.Errorf("no metric %s", name)
 		}
-		if owed == 0 {
-			return nil
+		if wanted(value) {
+			return value, nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%.0f copies are still owed: %w", owed, ctx.Err())
+			return value, fmt.Errorf("%s is %.0f: %w", name, value, ctx.Err())
 		case <-ticker.C:
 		}
 	}

@@ -36,7 +36,7 @@ func (r *rig) latencies(c *commits) *latencies {
 		if ack {
 			l.every = ackEvery
 		}
-		l.mode = &groupMode{members: r.plain, writer: newGroupWriter(r.plain[0].user, address, "chat", r.sqlite.session, ack), acks: ack}
+		l.mode = &groupMode{members: r.plain, writer: newGroupWriter(r.plain[0].user, address, "chat", r.sqlite.groups[ofPlain], ack), acks: ack}
 		return l
 	}
 	return &latencies{

@@ -123,6 +123,7 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 	}
 	parts := map[string]func() error{
 		"group":    func() error { return measureGroup(ctx, r, p, report) },
+		"absent":   func() error { return measureAbsent(ctx, r, p, report) },
 		"chat":     func() error { return measureChat(ctx, r, p, report, c) },
 		"latency":  func() error { return measureLatency(ctx, r, p, report, c) },
 		"cpu":      func() error { return measureMemory(ctx, r, p, report) },
@@ -130,6 +131,7 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 		"history":  func() error { return measureHistory(ctx, r, p, report) },
 		"approval": func() error { return measureApproval(ctx, r, p, report) },
 		"files":    func() error { return measureFiles(ctx, r, p, report) },
+		"presence": func() error { return measurePresence(ctx, r, p, report) },
 		"flood":    func() error { return measureFlood(ctx, r, p, report) },
 	}
 	for _, name := range p.parts {
@@ -149,16 +151,17 @@ func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
 	if err := rotate(ctx, r, p, warmUps, turns); err != nil {
 		return err
 	}
-	bare, ours := modes[0].series, modes[1].series
+	bare, ours, pings := modes[0].series, modes[1].series, modes[2].series
 	for _, m := range modes {
 		report.add(m.series, bare)
 	}
 	report.goal(ours, atLeast("0.95 of bare", ours.ratio(bare), 0.95))
-	report.goal(ours, atMost(cpuGoal, ours.perItem(cpuOf), 10))
+	report.goal(pings, atLeast("0.8 of bare", pings.ratio(bare), 0.8))
+	report.goal(pings, atMost(cpuGoal, pings.perItem(cpuOf), 10))
 	if !p.profile {
 		return nil
 	}
-	return profiled(ctx, r, "group", modes[1].service.Tlim, modes[1].round)
+	return profiled(ctx, r, "group", modes[2].service.Tlim, modes[2].round)
 }
 
 func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits) error {
@@ -214,7 +217,7 @@ func measureLatency(ctx context.Context, r *rig, p plan, report *report, c *comm
 
 func measureMemory(ctx context.Context, r *rig, p plan, report *report) error {
 	if !p.has("group") { // which has measured it
-		mode := r.groupModes()[0]
+		mode := newServiceMode("group", ", all confirm by pings", r.plain, r.sqlite, ofPlain)
 		if err := rotate(ctx, r, p, warmUps, []turn{{mode.series, mode.round}}); err != nil {
 			return err
 		}

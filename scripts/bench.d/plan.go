@@ -4,6 +4,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,22 +23,29 @@ type plan struct {
 	fileBytes      int64 // of the file that is compared with cp
 	uploadBytes    int64 // of each of the uploads at once
 	flood          floodSize
+	presence       presenceSize
+	against        string // a tlim of another version, whose rows stand beside ours
 	parts          []string
 	profile        bool
 }
 
-// partNames are what -only takes, in the order in which they run.
-var partNames = []string{"group", "chat", "latency", "cpu", "offline", "history", "approval", "files", "flood"}
+// handParts run only when -only names them.
+var handParts = []string{"presence"}
+
+// partNames are what runs, in that order, and what -only takes beside handParts.
+var partNames = []string{"group", "absent", "chat", "latency", "cpu", "offline", "history", "approval", "files", "flood"}
 
 func readPlan(args []string) (plan, error) {
 	p := plan{round: 2 * time.Second, latencies: 100, memoryMessages: memoryMessages, parts: partNames,
 		offline: offlineSize{rows: 10_000, calls: 200}, history: historySize{depth: 1_000_000, calls: 100},
 		receivers: 1000, fileBytes: 1 << 30, uploadBytes: 100 << 20,
-		flood: floodSize{members: 200, writers: 20, rate: 50, time: time.Minute}}
+		presence: presenceSize{sessions: []int{10, 1000, 10_000}, window: 10 * time.Second},
+		flood:    floodSize{members: 200, writers: 20, rate: 50, time: time.Minute}}
 	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
-	only := flags.String("only", "", "one part: "+strings.Join(partNames, ", "))
+	only := flags.String("only", "", "one part: "+strings.Join(slices.Concat(partNames, handParts), ", "))
 	quick := flags.Bool("quick", false, "short rounds, few messages, small files: does it run at all")
+	flags.StringVar(&p.against, "against", "", "the `binary` of another tlim: rows of it beside ours in group and absent")
 	flags.BoolVar(&p.profile, "profile", false, "a round more of each of ours, with CPU and heap profiles into .run/bench")
 	if err := flags.Parse(args); err != nil {
 		return p, flag.ErrHelp
@@ -46,10 +55,21 @@ func readPlan(args []string) (plan, error) {
 		p.offline, p.history = offlineSize{rows: 1000, calls: 20}, historySize{depth: 50_000, calls: 20}
 		p.fileBytes, p.uploadBytes = 64<<20, 10<<20
 		p.flood.time = 10 * time.Second
+		p.presence = presenceSize{sessions: []int{10, 100, 1000}, window: 3 * time.Second}
+	}
+	if p.against != "" {
+		path, err := filepath.Abs(p.against)
+		if err != nil {
+			return p, fmt.Errorf("-against: %w", err)
+		}
+		if _, err := os.Stat(path); err != nil {
+			return p, fmt.Errorf("-against: %w", err)
+		}
+		p.against = path
 	}
 	if *only != "" {
-		if !slices.Contains(partNames, *only) {
-			return p, fmt.Errorf("-only is one of %s, not %q", strings.Join(partNames, ", "), *only)
+		if names := slices.Concat(partNames, handParts); !slices.Contains(names, *only) {
+			return p, fmt.Errorf("-only is one of %s, not %q", strings.Join(names, ", "), *only)
 		}
 		p.parts = []string{*only}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -23,7 +24,14 @@ func TestPlan(t *testing.T) {
 		p.receivers != 1000 || p.fileBytes != 1<<30 || p.uploadBytes*uploadsAtOnce != 2000<<20 {
 		t.Errorf("%+v", p)
 	}
-	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}} {
+	// What takes minutes of logins runs only when it is named.
+	if p.has("presence") {
+		t.Error("presence runs by itself")
+	}
+	if p, err = readPlan([]string{"-only", "presence", "-against", os.Args[0]}); err != nil || !p.has("presence") || p.presence.most() != 10_000 || p.against != os.Args[0] {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}, {"-against", "no/such/file"}} {
 		if _, err := readPlan(bad); err == nil {
 			t.Errorf("%v is taken", bad)
 		}

@@ -92,7 +92,7 @@ func (r *report) print(w io.Writer) error {
 
 // receipts is per message; a group message makes one delivery per member.
 func (l *line) receipts() float64 {
-	if l.Part == "group" {
+	if l.Part == "group" || l.Part == "absent" {
 		return l.receiptsPerMessage() * groupSize
 	}
 	return l.receiptsPerMessage()

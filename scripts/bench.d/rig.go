@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,21 +32,35 @@ type rig struct {
 	bare    *exec.Cmd
 	bareEnd chan error // gets how the bare component ended, once
 
-	plain      []*member // their phones never confirm
-	confirming []*member // their phones confirm everything
+	plain      []*member // their phones answer pings, as the libraries of clients do
+	confirming []*member // their phones answer requests for receipts, and no pings
+	mute       []*member // their phones answer neither
 	sites      []*lab.Tlim
 
-	sqlite, mysql, confirmed         *service
+	sqlite, mysql                    *service
+	silent                           *service          // on SQLite, for those that confirm nothing: what is owed to them is owed to nobody else
+	before                           []*service        // on both databases, of the version that is measured against
 	users                            map[string]string // all accounts: name to password
 	bareAddress, roomAddress, domain string
 }
 
-// service is one tlim with its group of all members.
+// service is one tlim with its groups.
 type service struct {
 	*lab.Tlim
 	address string // C
-	session string
+	mode    string // in the table
+	groups  map[crowd]string
 }
+
+// crowd names a group by who is in it.
+type crowd int
+
+const (
+	ofPlain      crowd = iota // 50 whose phones answer pings
+	ofConfirming              // 50 whose phones answer requests for receipts
+	ofMute                    // 50 whose phones answer neither
+	ofLarge                   // those of ofPlain among 1,000
+)
 
 func userNames(prefix string) []string {
 	names := make([]string, groupSize)
@@ -63,9 +79,14 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 			r = nil
 		}
 	}()
-	plain, confirming := userNames("m"), userNames("c")
-	for _, name := range append(plain, confirming...) {
+	plain, confirming, mute := userNames("m"), userNames("c"), userNames("q")
+	for _, name := range slices.Concat(plain, confirming, mute) {
 		r.users[name] = password
+	}
+	if p.has("absent") {
+		for _, name := range absentNames() {
+			r.users[name] = password
+		}
 	}
 	if p.has("approval") {
 		for i := range p.receivers {
@@ -78,21 +99,28 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 			r.users[user] = password
 		}
 	}
+	heap := ""
+	if p.has("presence") {
+		heap = presenceHeap
+		for _, user := range presenceUsers(p.presence.most()) {
+			r.users[user] = password
+		}
+	}
 	say("starting an Openfire with %d accounts", len(r.users))
-	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users}); err != nil {
+	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users, Heap: heap}); err != nil {
 		return r, err
 	}
 	r.domain = r.server.Domain
 	r.bareAddress, r.roomAddress = bareName+"."+r.domain, roomName+"@conference."+r.domain
 
-	if p.has("group", "chat", "approval", "offline") {
+	if p.has("group", "chat", "absent", "approval", "offline") {
 		say("starting a MariaDB")
 		if r.mariadb, err = lab.StartMariaDB(ctx, lab.Options{}); err != nil {
 			return r, err
 		}
 	}
 	switch {
-	case p.has("group", "chat", "latency", "cpu"):
+	case p.has("group", "chat", "absent", "latency", "cpu"):
 	case p.has("approval"):
 		r.plain, err = r.dial(ctx, plain[:2])
 		fallthrough
@@ -107,24 +135,58 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	if r.plain, err = r.dial(ctx, plain); err != nil {
 		return r, err
 	}
-	if r.sqlite, err = r.startService(ctx, "tlim", plain, nil); err != nil {
-		return r, err
-	}
+	groups := map[crowd][]string{ofPlain: plain}
 	if p.has("group") {
-		if r.confirming, err = r.dial(ctx, confirming, lab.WithConfirm()); err != nil {
+		groups[ofConfirming], groups[ofMute] = confirming, mute
+		if r.confirming, err = r.dial(ctx, confirming, lab.WithConfirm(), lab.WithPings(lab.IgnorePings)); err != nil {
 			return r, err
 		}
-		if r.confirmed, err = r.startService(ctx, "tlim-c", confirming, nil); err != nil {
+		if r.mute, err = r.dial(ctx, mute, lab.WithPings(lab.IgnorePings)); err != nil {
 			return r, err
 		}
 		if err = r.enterRoom(ctx); err != nil {
 			return r, err
 		}
 	}
-	if p.has("group", "chat") {
-		r.mysql, err = r.startService(ctx, "tlim-m", plain, map[string]any{"store.driver": "mysql", "store.dsn": r.mariadb.DSN})
+	if p.has("absent") {
+		groups[ofLarge] = slices.Concat(plain, absentNames())
 	}
-	return r, err
+	return r, r.startServices(ctx, p, groups)
+}
+
+// startServices starts a tlim on each kind of database, and where the run is against another version, of that as well.
+func (r *rig) startServices(ctx context.Context, p plan, groups map[crowd][]string) (err error) {
+	if r.sqlite, err = r.startService(ctx, "tlim", "tlim, SQLite", groups, lab.TlimOptions{}); err != nil {
+		return err
+	}
+	if p.has("group") {
+		if r.silent, err = r.startService(ctx, "tlim-q", "tlim, SQLite", map[crowd][]string{ofMute: groups[ofMute]}, lab.TlimOptions{}); err != nil {
+			return err
+		}
+	}
+	if p.has("group", "chat", "absent") {
+		if r.mysql, err = r.startMariaDBService(ctx, "tlim-m", "tlim, MariaDB", groups, ""); err != nil {
+			return err
+		}
+	}
+	if p.against == "" || !p.has("group", "absent") {
+		return nil
+	}
+	lite, err := r.startService(ctx, "tlim-before", "before, SQLite", groups, lab.TlimOptions{Binary: p.against})
+	if err != nil {
+		return err
+	}
+	maria, err := r.startMariaDBService(ctx, "tlim-before-m", "before, MariaDB", groups, p.against)
+	r.before = []*service{lite, maria}
+	return err
+}
+
+func (r *rig) startMariaDBService(ctx context.Context, name, mode string, groups map[crowd][]string, binary string) (*service, error) {
+	db, err := newMariaDB(ctx, r.mariadb, strings.ReplaceAll(name, "-", "_"))
+	if err != nil {
+		return nil, err
+	}
+	return r.startService(ctx, name, mode, groups, lab.TlimOptions{Binary: binary, Config: db.config()})
 }
 
 func (r *rig) dial(ctx context.Context, users []string, opts ...lab.Option) ([]*member, error) {
@@ -142,35 +204,45 @@ func (r *rig) dial(ctx context.Context, users []string, opts ...lab.Option) ([]*
 // startSite starts a tlim as a component of its own, which the rig stops at the end when nobody has before. What a benchmark's
 // sender may not be held back by are the limits of one user: a bench has few users that send what thousands would.
 func (r *rig) startSite(ctx context.Context, name string, config map[string]any) (*lab.Tlim, error) {
+	return r.startTlim(ctx, name, lab.TlimOptions{Config: config})
+}
+
+func (r *rig) startTlim(ctx context.Context, name string, o lab.TlimOptions) (*lab.Tlim, error) {
 	say("starting %s", name)
 	settings := lab.ServerConfig(r.server)
 	settings["xmpp.component"] = name + "." + r.domain
 	settings["limits"] = map[string]any{"per_user_rate": 0, "per_user_inflight": 100_000, "inflight": 100_000}
-	for key, value := range config {
-		settings[key] = value
-	}
-	t, err := lab.StartTlim(ctx, lab.TlimOptions{Dir: filepath.Join(r.dir, name), Config: settings})
+	maps.Copy(settings, o.Config)
+	o.Dir, o.Config = filepath.Join(r.dir, name), settings
+	t, err := lab.StartTlim(ctx, o)
 	if err == nil {
 		r.sites = append(r.sites, t)
 	}
 	return t, err
 }
 
-// startService starts a tlim with a group of all the users.
-func (r *rig) startService(ctx context.Context, name string, users []string, config map[string]any) (*service, error) {
-	s := &service{address: name + "." + r.domain}
+// startService starts a tlim with groups of users.
+func (r *rig) startService(ctx context.Context, name, mode string, groups map[crowd][]string, o lab.TlimOptions) (*service, error) {
+	s := &service{address: name + "." + r.domain, mode: mode, groups: map[crowd]string{}}
 	var err error
-	if s.Tlim, err = r.startSite(ctx, name, config); err != nil {
+	if s.Tlim, err = r.startTlim(ctx, name, o); err != nil {
 		return nil, err
 	}
 	names := map[string]string{}
-	for _, user := range users {
-		names[user] = user
+	for _, users := range groups {
+		for _, user := range users {
+			names[user] = user
+		}
 	}
-	if err = s.AddUsers(ctx, names); err == nil {
-		s.session, err = s.AddSession(ctx, users[0], users...)
+	if err = s.AddUsers(ctx, names); err != nil {
+		return nil, err
 	}
-	return s, err
+	for which, users := range groups {
+		if s.groups[which], err = s.AddSession(ctx, users[0], users...); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
 // startBare starts this program again as the bare component: a process of its own, as tlim is one.
@@ -271,7 +343,7 @@ func (r *rig) stop() error {
 	if r.bare != nil {
 		errs = append(errs, r.bare.Process.Signal(syscall.SIGTERM), <-r.bareEnd)
 	}
-	for _, m := range append(r.plain, r.confirming...) {
+	for _, m := range slices.Concat(r.plain, r.confirming, r.mute) {
 		m.client.Kill()
 	}
 	for _, s := range []*lab.Server{r.mariadb, r.server} {

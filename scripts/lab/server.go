@@ -28,6 +28,8 @@ type Options struct {
 	Properties map[string]string
 	// DB is what Openfire stores in: hsqldb (also when empty) or mariadb (an own one, its address is Server.DSN).
 	DB string
+	// Heap is Openfire's, as Java's -Xmx has it. Empty: 512m.
+	Heap string
 }
 
 // Server is a server that a script of ours started. Its addresses do not change over Restart.
@@ -89,6 +91,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	if s.options.DB != "" {
 		args = append(args, "--db", s.options.DB)
+	}
+	if s.options.Heap != "" {
+		args = append(args, "--heap", s.options.Heap)
 	}
 	values, err := script(ctx, s.Kind, args...)
 	if err != nil {

@@ -33,6 +33,8 @@ type TlimOptions struct {
 	Env []string
 	// Unready makes the start return when the process answers /healthz: for tests in which server or database are away.
 	Unready bool
+	// Binary is a tlim to run instead of this checkout's: that of an earlier version.
+	Binary string
 }
 
 // Tlim is a running `tlim serve`. Its addresses do not change over Restart.
@@ -64,11 +66,13 @@ func ServerConfig(s *Server) map[string]any {
 
 // StartTlim builds cmd/tlim once per process, starts it and returns when /readyz answers 200. The caller stops it. It dies with this process.
 func StartTlim(ctx context.Context, o TlimOptions) (*Tlim, error) {
-	binary, err := Build(ctx)
-	if err != nil {
-		return nil, err
+	var err error
+	if o.Binary == "" {
+		if o.Binary, err = Build(ctx); err != nil {
+			return nil, err
+		}
 	}
-	t := &Tlim{Dir: o.Dir, options: o, binary: binary}
+	t := &Tlim{Dir: o.Dir, options: o, binary: o.Binary}
 	if t.Dir == "" {
 		if t.Dir, err = newDir("tlim"); err != nil {
 			return nil, err
