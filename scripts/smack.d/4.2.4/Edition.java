@@ -1,0 +1,38 @@
+import org.jivesoftware.smack.SmackConfiguration;
+import org.jivesoftware.smack.packet.ExtensionElement;
+import org.jivesoftware.smack.tcp.XMPPTCPConnectionConfiguration;
+
+/** What is spelled otherwise in Smack 4.2.4 than in the other versions. */
+final class Edition {
+    static XMPPTCPConnectionConfiguration.Builder configuration(String domain) throws Exception {
+        return XMPPTCPConnectionConfiguration.builder().setXmppDomain(domain);
+    }
+
+    /** How long the library waits for an answer of the server. */
+    static void timeout(int milliseconds) {
+        SmackConfiguration.setDefaultReplyTimeout(milliseconds);
+    }
+
+    /** Makes the library silent where it is asked what it does not know. */
+    static void silence() {
+        SmackConfiguration.setUnknownIqRequestReplyMode(SmackConfiguration.UnknownIqRequestReplyMode.doNotReply);
+    }
+
+    /** Asks tlim for its server receipt. */
+    static final class Acknowledge implements ExtensionElement {
+        @Override
+        public String getElementName() {
+            return "tlim";
+        }
+
+        @Override
+        public String getNamespace() {
+            return "im.itonglian.com";
+        }
+
+        @Override
+        public CharSequence toXML() {
+            return "<tlim xmlns='im.itonglian.com' ack='1'/>";
+        }
+    }
+}
