@@ -45,6 +45,7 @@ type batch struct {
 	restale   []string                // users likewise, by local part
 	after     []func()                // on the conveyor, after the commit
 	owedRows  []store.Pending
+	confirmed confirmed
 	unseen    []string
 	came      []presenceChange           // devices whose queues are in deliver
 	gone      []func(store.Pending) bool // tells what this batch removes from the queues
@@ -359,6 +360,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		s.owed.tick(b.now, asof, s.presence.known(), s.delivered.Load())
 		s.ticked = b.now
 	}
+	b.takeConfirmed(ctx)
 	var not func(store.Pending) bool
 	if len(b.gone) > 0 { // deletions come first: a row written now would outlive its message
 		not = func(row store.Pending) bool {
@@ -471,6 +473,9 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	if len(b.owedRows) > 0 {
 		s.owed.written()
+	}
+	if b.confirmed.len() > 0 && s.confirmations.waits() {
+		s.confirmations.poke()
 	}
 	for key, t := range b.moved {
 		s.chats.note(key, t)
@@ -585,6 +590,8 @@ func (b *batch) undo() {
 	if len(b.owedRows) > 0 {
 		b.s.owed.untake()
 	}
+	b.s.confirmations.giveBack(b.confirmed)
+	b.confirmed = confirmed{}
 	b.s.presence.giveBack(b.came)
 	b.s.learn(b.unseen)
 }

@@ -47,6 +47,10 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 	default:
 	}
 	var hurry <-chan time.Time
+	confirmed := s.confirmations.wake
+	if s.storeErr.Load() != nil { // it waits for the tick that finds the database back
+		confirmed = nil
+	}
 	for {
 		s.arrange()
 		s.intake.arranged.unpark(s.mayGo)
@@ -76,6 +80,8 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 		case <-hurry:
 			s.impatient = true
 		case <-s.presence.wake:
+			return nil, false
+		case <-confirmed:
 			return nil, false
 		case <-s.users.wake:
 			return nil, false
@@ -158,6 +164,9 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 			if err := s.processBatch(ctx, single); err != nil {
 				return err
 			}
+		}
+		if err := s.writeConfirmed(ctx, s.confirmations.take(func(string) bool { return false })); err != nil {
+			return err
 		}
 		return s.writeRows(ctx, s.owed.take(owedRows, nil))
 	case errors.Is(err, store.ErrData):
@@ -370,6 +379,11 @@ func (s *Service) drain(ctx context.Context) error {
 				s.delivered.Store(max(s.delivered.Load(), at))
 			}
 		case <-patience.Done():
+		}
+	}
+	for ctx.Err() == nil && s.confirmations.waits() && s.storeErr.Load() == nil {
+		if err := s.process(ctx, nil); err != nil {
+			return err
 		}
 	}
 	s.owed.all()

@@ -23,15 +23,15 @@ type directory struct {
 	cache *expirable.LRU[string, store.User] // by local part; a user that is not in the directory has no ID
 
 	mu         sync.Mutex
-	written    uint64              // grows with each drop: what was read before it may be old
-	unseen     map[string]struct{} // local parts to learn
-	confirming map[string]struct{} // local parts of users whose mobiles confirm messages
+	written    uint64                    // grows with each drop: what was read before it may be old
+	unseen     map[string]struct{}       // local parts to learn
+	confirming map[string]store.Confirms // by local part: how mobiles of the user confirm messages
 	wake       chan struct{}
 }
 
 func newDirectory(s Store) *directory {
 	return &directory{store: s, cache: expirable.NewLRU[string, store.User](cachedUsers, nil, userAge),
-		unseen: map[string]struct{}{}, confirming: map[string]struct{}{}, wake: make(chan struct{}, 1)}
+		unseen: map[string]struct{}{}, confirming: map[string]store.Confirms{}, wake: make(chan struct{}, 1)}
 }
 
 // lookup returns the directory's entries of these local parts; those that it does not have are absent.
@@ -155,22 +155,23 @@ func (s *Service) person(local string, found map[string]store.User) person {
 	return p
 }
 
-// confirms says whether a mobile of the user has ever confirmed a message.
-func (d *directory) confirms(local string) bool {
+// confirms says how a mobile of the user has ever confirmed a message.
+func (d *directory) confirms(local string) store.Confirms {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	_, ok := d.confirming[local]
-	return ok
+	return d.confirming[local]
 }
 
-func (d *directory) setConfirms(local string, on bool) {
+func (d *directory) raiseConfirms(local string, how store.Confirms) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if on {
-		d.confirming[local] = struct{}{}
-	} else {
-		delete(d.confirming, local)
-	}
+	d.confirming[local] = max(d.confirming[local], how)
+}
+
+func (d *directory) forgetConfirms(local string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.confirming, local)
 }
 
 // loadConfirming reads at start who confirms.
@@ -181,8 +182,8 @@ func (d *directory) loadConfirming(ctx context.Context) error {
 			return err
 		}
 		for _, u := range users {
-			if u.Confirms {
-				d.setConfirms(u.JID, true)
+			if u.Confirms != store.ConfirmsNot {
+				d.raiseConfirms(u.JID, u.Confirms)
 			}
 		}
 		after = users[len(users)-1].ID

@@ -438,10 +438,10 @@ func writeChange(b *strings.Builder, c *store.Change) {
 		line("learned %s", u.ID)
 	}
 	for _, u := range c.SetPush {
-		line("push code of %s: %q %s, confirms: %v", u.ID, u.PushCode, u.PushOS, u.Confirms)
+		line("push code of %s: %q %s", u.ID, u.PushCode, u.PushOS)
 	}
-	for _, id := range c.Confirming {
-		line("%s confirms from now on", id)
+	for _, m := range c.Confirming {
+		line("%s confirms %s", m.UserID, [...]string{"no more", "by receipts from now on", "by pings from now on"}[m.How])
 	}
 	for _, u := range c.FileUses {
 		line("file %s is named by %s", u.FileID, u.MsgID)

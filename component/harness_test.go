@@ -559,9 +559,10 @@ func (h *harness) together(do func()) {
 	h.t.Helper()
 	busy, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
+	begun := sync.OnceFunc(func() { close(busy) }) // its batch may be decided again
 	go func() {
 		done <- h.do(h.t.Context(), &call{alone: true, plan: func(context.Context, *batch) error {
-			close(busy)
+			begun()
 			<-release
 			return nil
 		}})

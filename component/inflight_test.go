@@ -85,7 +85,7 @@ func TestBusyLets(t *testing.T) {
 
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
-	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence{}, users: &directory{}}
+	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence{}, users: &directory{}, confirmations: &confirmations{}}
 	s.intake = &intake{s: s, queue: make(chan *item, batchItems), arranged: newFairQueue[*item]()}
 	stuck := &heldSender{}
 	for range 2 {

@@ -188,11 +188,13 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 			change.Learn = []store.User{u}
 		}
 		u.PushCode, u.PushOS = code, s.pushOS(p.Local)
-		u.Confirms = code != "" && s.users.confirms(p.Local)
 		change.SetPush = []store.User{u}
+		if code == "" {
+			change.Confirming = []store.Confirming{{UserID: u.ID, How: store.ConfirmsNot}}
+			b.after = append(b.after, func() { s.confirmations.unmark(p.Local) })
+		}
 		b.changes = append(b.changes, change)
 		b.restale = append(append(b.restale, p.Local), before...)
-		b.after = append(b.after, func() { s.users.setConfirms(p.Local, u.Confirms) })
 		return nil
 	}})
 }

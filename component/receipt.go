@@ -141,15 +141,8 @@ func (t *turn) confirm(msgID string) {
 	if !isMobile(t.it.from.Resource) || s.cfg.Confirm == "presence" {
 		return
 	}
-	if !s.users.confirms(t.sender.Local) && len(t.change.Confirming) == 0 {
-		local := t.sender.Local
-		if _, known := t.b.users[local]; !known {
-			t.change.Learn = append(t.change.Learn, learned(local))
-		}
-		t.change.Confirming = append(t.change.Confirming, t.sender.ID)
-		t.b.after = append(t.b.after, func() { s.users.setConfirms(local, true) })
-	}
+	s.confirmations.mark(t.sender.Local, store.ConfirmsByReceipts)
 	if msgID != "" && !s.owed.settle(t.sender.Local, t.sender.ID, msgID) {
-		t.change.DropPending = append(t.change.DropPending, store.PendingKey{Owner: t.sender.ID, MsgID: msgID})
+		s.confirmations.drop(t.sender.ID, msgID)
 	}
 }

@@ -136,6 +136,8 @@ type Service struct {
 	calls     *calls
 	finder    *finder
 
+	confirmations *confirmations
+
 	// Of the conveyor goroutine alone.
 	spacing     time.Duration                     // catchUpSpacing, but in tests
 	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
@@ -211,6 +213,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
+	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
 	s.jobs(deps)

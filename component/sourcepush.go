@@ -54,7 +54,7 @@ func (y *sourceSync) putPush(ctx context.Context, users []store.User) error {
 			if !ok || y.fresh.outdated(u.JID, u.PushCode) {
 				continue
 			}
-			row.PushCode, row.PushOS, row.Confirms = u.PushCode, b.s.pushOS(u.JID), b.s.users.confirms(u.JID)
+			row.PushCode, row.PushOS = u.PushCode, b.s.pushOS(u.JID)
 			change.SetPush = append(change.SetPush, row)
 			b.restale = append(b.restale, u.JID)
 		}

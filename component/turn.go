@@ -303,7 +303,7 @@ func (t *turn) copies(at int64, own []Device) {
 		case s.cfg.Confirm == "receipt":
 			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm})
 		case s.cfg.Confirm == "auto":
-			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm && s.users.confirms(p.Local)})
+			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm && s.users.confirms(p.Local) != store.ConfirmsNot})
 		}
 	}
 	for _, p := range t.toOnly {

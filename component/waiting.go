@@ -44,6 +44,13 @@ func (w *waiting) confirm(owner, msgID string) {
 	w.confirmed[rowKey{owner, msgID}] = struct{}{}
 }
 
+// confirmWaiting keeps a copy from being written.
+func (o *owed) confirmWaiting(owner, msgID string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.confirm(owner, msgID)
+}
+
 // of lists what waits for an owner, and what is being written for him.
 func (w *waiting) of(owner string) (list []store.Pending) {
 	for _, rows := range [...][]waitingRow{w.taken, w.rows} {

@@ -69,7 +69,8 @@ func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 		c.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
 		c.Chats = []store.Chat{{ID: "c1", Name: "李四", Partner: "l", Owner: "z", CreateTime: clock(1), Pic: "/l.png"}}
 		c.Users = []store.User{{ID: "Z", JID: "z", Name: "张三", Login: "zhang", Email: "z@x.cn", Pic: "/z.png"}}
-		c.SetPush = []store.User{{ID: "Z", PushCode: "code", PushOS: "ios", Confirms: true}}
+		c.SetPush = []store.User{{ID: "Z", PushCode: "code", PushOS: "ios"}}
+		c.Confirming = []store.Confirming{{UserID: "Z", How: store.ConfirmsByPings}}
 		c.Purges = []store.Purge{{SessionID: "old", Time: clock(2)}}
 		if err := s.Apply(ctx, epoch, store.Positions{Clock: 7, Delivered: 5, Settled: 3}, []store.Change{c}); err != nil {
 			t.Fatal(err)
@@ -92,7 +93,7 @@ func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 			map[store.ChatKey]bool{{Partner: "l", Owner: "z"}: true})
 		equal(t, "chats of", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), c.Chats)
 		u := c.Users[0]
-		u.PushCode, u.PushOS, u.Confirms = "code", "ios", true
+		u.PushCode, u.PushOS, u.Confirms = "code", "ios", store.ConfirmsByPings
 		equal(t, "by jid", must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"z"})), map[string]store.User{"z": u})
 		equal(t, "by id", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"Z"})), map[string]store.User{"Z": u})
 		equal(t, "purges", must[[]store.Purge](t)(s.Purges(ctx)), c.Purges)
@@ -223,9 +224,9 @@ func TestUsers(t *testing.T) {
 		equal(t, "learned", get("bob"), learn)
 
 		// The directory names him, with its own spelling; what he had stays his.
-		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "bob", PushCode: "code", PushOS: "android"}}, Confirming: []string{"bob"}})
+		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "bob", PushCode: "code", PushOS: "android"}}, Confirming: []store.Confirming{{UserID: "bob", How: store.ConfirmsByReceipts}}})
 		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "Bob", JID: "bob", Name: "Robert"}}})
-		bob := store.User{ID: "Bob", JID: "bob", Name: "Robert", PushCode: "code", PushOS: "android", Confirms: true}
+		bob := store.User{ID: "Bob", JID: "bob", Name: "Robert", PushCode: "code", PushOS: "android", Confirms: store.ConfirmsByReceipts}
 		equal(t, "named", get("Bob"), bob)
 		equal(t, "old spelling", get("bob"), store.User{})
 
@@ -250,6 +251,31 @@ func TestUsers(t *testing.T) {
 		equal(t, "all but who left", ids, []string{"amy", "new"})
 		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "Bob", JID: "bob", Name: "Robert"}}})
 		equal(t, "back", get("Bob").Left, false)
+	})
+}
+
+// TestConfirming: how phones confirm is only raised, until it is forgotten; an earlier tlim reads it as true.
+func TestConfirming(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		apply(t, s, epoch, store.Change{Learn: []store.User{{ID: "a", JID: "a"}, {ID: "b", JID: "b"}}})
+		not, receipts, pings := store.ConfirmsNot, store.ConfirmsByReceipts, store.ConfirmsByPings
+		for _, step := range []struct {
+			changes []store.Confirming
+			a, b    store.Confirms
+		}{
+			{[]store.Confirming{{UserID: "a", How: receipts}, {UserID: "nobody", How: pings}}, receipts, not},
+			{[]store.Confirming{{UserID: "a", How: pings}, {UserID: "b", How: pings}, {UserID: "a", How: receipts}}, pings, pings},
+			{[]store.Confirming{{UserID: "a", How: receipts}}, pings, pings},
+			{[]store.Confirming{{UserID: "b", How: receipts}, {UserID: "b", How: not}, {UserID: "a", How: not}}, not, receipts},
+		} {
+			apply(t, s, epoch, store.Change{Confirming: step.changes})
+			users := must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"a", "b"}))
+			equal(t, fmt.Sprint(step.changes), [2]store.Confirms{users["a"].Confirms, users["b"].Confirms}, [2]store.Confirms{step.a, step.b})
+		}
+		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "b", PushCode: "code"}}})
+		equal(t, "a new device", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"b"}))["b"].Confirms, receipts)
 	})
 }
 

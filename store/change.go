@@ -28,13 +28,13 @@ type Change struct {
 	TouchGroup        string    // session_modify_time = Time of Message, session_valid = 0
 	Groups            []Group   // inserted
 	EditGroups        []GroupEdit
-	Members           []Member       // inserted, or name, login and picture refreshed (Since of an existing row stays)
-	Formers           []Former       // inserted, or Time refreshed
-	Users             []User         // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
-	Learn             []User         // inserted when absent
-	Relearn           []User         // by JID, of who is Learned: Name, Login, Email overwritten, AccountThere; of AccountsGone: back as well
-	SetPush           []User         // PushCode, PushOS, Confirms by ID; a code is taken from any other user who had it
-	Confirming        []string       // user ids whose Confirms becomes true
+	Members           []Member // inserted, or name, login and picture refreshed (Since of an existing row stays)
+	Formers           []Former // inserted, or Time refreshed
+	Users             []User   // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
+	Learn             []User   // inserted when absent
+	Relearn           []User   // by JID, of who is Learned: Name, Login, Email overwritten, AccountThere; of AccountsGone: back as well
+	SetPush           []User   // PushCode, PushOS by ID; a code is taken from any other user who had it
+	Confirming        []Confirming
 	Purges            []Purge        // inserted
 	Announcements     []Announcement // inserted
 	EditAnnouncements []AnnouncementEdit
@@ -44,6 +44,13 @@ type Change struct {
 	Calls             []Call     // inserted; a Key that exists is ErrDuplicate
 	CallParts         []CallPart // inserted
 	EditCalls         []CallEdit
+}
+
+// Confirming raises a user's Confirms, which is never lowered; ConfirmsNot forgets it. Within one [Store.Apply] what is forgotten comes
+// first.
+type Confirming struct {
+	UserID string
+	How    Confirms
 }
 
 // Drop names a message to remove: only rows of that conversation go.

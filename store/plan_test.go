@@ -62,7 +62,7 @@ func everyQuery() []string {
 		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
-		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userLeft,
+		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
 		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,

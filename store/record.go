@@ -76,9 +76,27 @@ type User struct {
 	Pic      string
 	PushCode string // registration id of the device that receives pushes; "" = none
 	PushOS   string // android, ios or ""
-	Confirms bool   // a mobile of the user has confirmed messages (PROTOCOL 5)
-	Left     bool   // left the directory
-	Learned  bool   // only seen on the wire; addUser has not named it
+	Confirms Confirms
+	Left     bool // left the directory
+	Learned  bool // only seen on the wire; addUser has not named it
+}
+
+// Confirms is how a mobile of a user has confirmed messages (PROTOCOL 5). The better proof is the higher one.
+type Confirms int
+
+// The ways in which mobiles confirm.
+const (
+	ConfirmsNot        Confirms = iota
+	ConfirmsByReceipts          // by what their apps send: XEP-0184 receipts and MTC-000
+	ConfirmsByPings             // by what their libraries answer
+)
+
+// Scan implements sql.Scanner.
+func (c *Confirms) Scan(v any) error {
+	var n number
+	err := n.Scan(v)
+	*c = Confirms(n)
+	return err
 }
 
 // Class keeps the ids of revokes apart from the ids of the messages they name.

@@ -340,7 +340,9 @@ var changes = map[string]func(n names) store.Change{
 	"SetPush": func(n names) store.Change {
 		return store.Change{SetPush: []store.User{{ID: "another", JID: "another", PushCode: n.thing}, {ID: n.user, JID: n.user, PushCode: "new"}}}
 	},
-	"Confirming": func(n names) store.Change { return store.Change{Confirming: []string{n.user}} },
+	"Confirming": func(n names) store.Change {
+		return store.Change{Confirming: []store.Confirming{{UserID: n.user, How: store.ConfirmsByPings}}}
+	},
 	"EditAnnouncements": func(n names) store.Change {
 		v := "new"
 		return store.Change{EditAnnouncements: []store.AnnouncementEdit{{ID: n.thing, Title: &v, Content: &v}}}

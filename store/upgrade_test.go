@@ -53,7 +53,7 @@ func TestUpgrade(t *testing.T) {
 		st := must[store.State](t)(s.State(ctx))
 		equal(t, "state", st, store.State{Epoch: 5, Batch: 41, Clock: 1700000000001, Delivered: 1700000000001, Settled: 1700000000000})
 		equal(t, "user", must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"z"}))["z"],
-			store.User{ID: "Z", JID: "z", Name: "张三 😀", Confirms: true, Learned: true})
+			store.User{ID: "Z", JID: "z", Name: "张三 😀", Confirms: store.ConfirmsByReceipts, Learned: true})
 		err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
 		if !errors.Is(err, store.ErrDuplicate) {
 			t.Errorf("an id of before: %v", err)

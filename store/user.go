@@ -17,15 +17,16 @@ const (
 	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id == ?`
 	// Of who was only seen; one who left because his account was gone has it again, and is back.
 	userRelearn   = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, has_left = 0, account = 1, stale = stale + 1 WHERE jid == ? AND learned = 1 AND (has_left = 0 OR account = 2)`
-	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ?, confirms = ? WHERE user_id == ?`
+	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ? WHERE user_id == ?`
 	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == ? AND user_id !== ?`
-	userConfirms  = `UPDATE tlim_user SET confirms = 1 WHERE user_id == (?*)`
+	userConfirms  = `UPDATE tlim_user SET confirms = ? WHERE confirms < ? AND user_id == (?*)`
+	userForgotten = `UPDATE tlim_user SET confirms = 0 WHERE user_id == (?*)`
 	userLeft      = `UPDATE tlim_user SET has_left = 1 WHERE user_id == (?*)`
 )
 
 func scanUser(u *User) []any {
 	return []any{(*text)(&u.ID), (*text)(&u.JID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic),
-		(*text)(&u.PushCode), (*text)(&u.PushOS), (*flag)(&u.Confirms), (*flag)(&u.Left), (*flag)(&u.Learned)}
+		(*text)(&u.PushCode), (*text)(&u.PushOS), &u.Confirms, (*flag)(&u.Left), (*flag)(&u.Learned)}
 }
 
 // UsersByJID reads users by the local part of their JID, those who left included (Left says so).
@@ -67,7 +68,7 @@ func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, 
 
 func (r *rows) addUser(u *User) {
 	stale := bit(!u.Learned || u.Name != "" && u.Name != u.ID) // of who was only seen nothing is known that rows should show
-	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, bit(u.Confirms), bit(u.Learned), bit(u.Left), int64(0),
+	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, int64(u.Confirms), bit(u.Learned), bit(u.Left), int64(0),
 		int64(AccountUnknown), stale)
 }
 
@@ -182,7 +183,7 @@ func (t *tx) setPush(ctx context.Context, users []User) error {
 				return err
 			}
 		}
-		n, err := t.do(ctx, userPush, u.PushCode, u.PushOS, bit(u.Confirms), u.ID)
+		n, err := t.do(ctx, userPush, u.PushCode, u.PushOS, u.ID)
 		if err == nil && n == 0 {
 			u.Learned = true
 			r := t.s.rowsOf(tUser, 1)
@@ -196,8 +197,23 @@ func (t *tx) setPush(ctx context.Context, users []User) error {
 	return nil
 }
 
-func (t *tx) confirming(ctx context.Context, ids []string) error {
-	return t.doIn(ctx, userConfirms, ids)
+func (t *tx) confirming(ctx context.Context, list []Confirming) error {
+	if len(list) == 0 {
+		return nil
+	}
+	var ids [ConfirmsByPings + 1][]string
+	for _, c := range list {
+		ids[c.How] = append(ids[c.How], c.UserID)
+	}
+	if err := t.doIn(ctx, userForgotten, ids[ConfirmsNot]); err != nil {
+		return err
+	}
+	for how := ConfirmsByReceipts; how <= ConfirmsByPings; how++ {
+		if err := t.doIn(ctx, userConfirms, ids[how], int64(how), int64(how)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (t *tx) dropUsers(ctx context.Context, ids []string) error {

@@ -1,0 +1,267 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/store"
+)
+
+// confirmations are what phones have told us and the database has still to be told: queue rows that are not wanted any more, and who
+// confirms. Nobody waits for it and nobody is refused for it: it rides along with the next batch. It is safe from any goroutine and
+// never blocks; what is over its bounds is given up, because a row too many is harmless.
+type confirmations struct {
+	users   *directory
+	ignored *prometheus.CounterVec // metrics.ignoredConfirmations
+	wake    chan struct{}          // room for one: something waits
+
+	mu    sync.Mutex
+	rows  *fairQueue[confirmedRow] // by user, so that one who confirms thousands keeps nobody waiting
+	marks map[string]store.Confirms
+	order []string // the keys of marks, those that came first in front
+}
+
+// confirmedRow is a queue row to be deleted. Whoever has seen the row knows its owner as it is spelled there, else the directory says.
+type confirmedRow struct{ owner, local, msgID string }
+
+func (r confirmedRow) key() string {
+	if r.owner != "" {
+		return r.owner
+	}
+	return r.local
+}
+
+// mark is a user whose phones confirm.
+type mark struct {
+	local string
+	how   store.Confirms
+}
+
+const (
+	confirmedPerUser = 5_000   // rows of one user that wait: what his phone has confirmed in some seconds
+	confirmedInAll   = 200_000 // about 30 MB
+	marksInAll       = 100_000 // users
+	confirmedRows    = 300     // that one batch deletes: each is looked for, and messages wait meanwhile
+	confirmedMarks   = 100     // that one batch writes
+)
+
+func newConfirmations(users *directory, ignored *prometheus.CounterVec) *confirmations {
+	return &confirmations{users: users, ignored: ignored, wake: make(chan struct{}, 1), rows: newFairQueue[confirmedRow](),
+		marks: map[string]store.Confirms{}}
+}
+
+// drop has a queue row deleted if it is there; owner as rows have it.
+func (c *confirmations) drop(owner, msgID string) { c.add(confirmedRow{owner: owner, msgID: msgID}) }
+
+// dropOf is drop for a user of whom only the local part is known.
+func (c *confirmations) dropOf(local, msgID string) { c.add(confirmedRow{local: local, msgID: msgID}) }
+
+func (c *confirmations) add(row confirmedRow) {
+	if utf8.RuneCountInString(row.msgID) > maxID { // there is no such row
+		return
+	}
+	c.mu.Lock()
+	f := c.rows.flows[row.key()]
+	full := c.rows.entries >= confirmedInAll || f != nil && f.len() >= confirmedPerUser
+	if !full {
+		c.rows.push(row.key(), row, 1)
+	}
+	c.mu.Unlock()
+	if full {
+		c.ignored.WithLabelValues(ignoredRow).Inc()
+		return
+	}
+	c.poke()
+}
+
+// mark notes how a user's phones confirm. It counts from now on.
+func (c *confirmations) mark(local string, how store.Confirms) {
+	if c.users.confirms(local) >= how {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.order) >= marksInAll { // they say so again
+		c.ignored.WithLabelValues(ignoredMark).Inc()
+		return
+	}
+	c.users.raiseConfirms(local, how)
+	c.note(mark{local, how})
+	c.poke()
+}
+
+func (c *confirmations) note(m mark) {
+	if _, noted := c.marks[m.local]; !noted {
+		c.order = append(c.order, m.local)
+	}
+	c.marks[m.local] = max(c.marks[m.local], m.how)
+}
+
+// unmark forgets how a user's phones confirm; the caller has had it written.
+func (c *confirmations) unmark(local string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users.forgetConfirms(local)
+	delete(c.marks, local)
+}
+
+func (c *confirmations) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waits says whether there is anything to take.
+func (c *confirmations) waits() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rows.entries > 0 || len(c.order) > 0
+}
+
+// confirmed is what a batch has taken.
+type confirmed struct {
+	rows  []confirmedRow
+	marks []mark
+}
+
+func (c *confirmed) len() int { return len(c.rows) + len(c.marks) }
+
+// halves are for finding out which of many the database cannot take.
+func (c *confirmed) halves() [2]confirmed {
+	r, m := (len(c.rows)+1)/2, len(c.marks)/2
+	return [2]confirmed{{c.rows[:r], c.marks[:m]}, {c.rows[r:], c.marks[m:]}}
+}
+
+// take hands over some of what waits, but for marks of those that not says no to.
+func (c *confirmations) take(not func(local string) bool) (taken confirmed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(taken.rows) < confirmedRows && c.rows.turn(func(*entry[confirmedRow]) int { return 1 }) != nil {
+		taken.rows = append(taken.rows, c.rows.take(1))
+	}
+	n := min(len(c.order), confirmedMarks)
+	kept := 0
+	for _, local := range c.order[:n] {
+		how, wanted := c.marks[local]
+		switch {
+		case !wanted:
+		case not(local):
+			c.order[kept] = local
+			kept++
+		default:
+			taken.marks = append(taken.marks, mark{local, how})
+			delete(c.marks, local)
+		}
+	}
+	c.order = append(c.order[:kept], c.order[n:]...)
+	return taken
+}
+
+// giveBack undoes take: the batch failed.
+func (c *confirmations) giveBack(taken confirmed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := len(taken.rows) - 1; i >= 0; i-- {
+		row := taken.rows[i]
+		c.rows.giveBack(row.key(), row, 1)
+	}
+	for _, m := range taken.marks {
+		c.note(m)
+	}
+}
+
+// takeConfirmed adds to a batch some of what phones have confirmed. It stands before the rows of what they have not: a row that only
+// waits to be written is then left out.
+func (b *batch) takeConfirmed(ctx context.Context) {
+	s := b.s
+	taken := s.confirmations.take(func(local string) bool { return slices.Contains(b.restale, local) }) // the batch writes to their row
+	if taken.len() == 0 {
+		return
+	}
+	change, err := s.confirmedChange(ctx, taken)
+	if err != nil { // the next tick tries again
+		s.noteStore(err)
+		s.confirmations.giveBack(taken)
+		return
+	}
+	b.confirmed = taken
+	b.changes = append(b.changes, change)
+}
+
+// confirmedChange is what the database is told.
+func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change store.Change, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	var locals []string
+	for _, row := range taken.rows {
+		if row.owner == "" {
+			locals = append(locals, row.local)
+		}
+	}
+	for _, m := range taken.marks {
+		locals = append(locals, m.local)
+	}
+	found, err := s.users.lookup(ctx, locals)
+	if err != nil {
+		return change, err
+	}
+	for _, row := range taken.rows {
+		if row.owner == "" {
+			row.owner = s.person(row.local, found).ID
+		}
+		s.owed.confirmWaiting(row.owner, row.msgID)
+		change.DropPending = append(change.DropPending, store.PendingKey{Owner: row.owner, MsgID: row.msgID})
+	}
+	for _, m := range taken.marks {
+		if _, known := found[m.local]; !known {
+			if utf8.RuneCountInString(m.local) > maxID { // it has no room in the table
+				continue
+			}
+			change.Learn = append(change.Learn, learned(m.local))
+		}
+		change.Confirming = append(change.Confirming, store.Confirming{UserID: s.person(m.local, found).ID, How: m.how})
+	}
+	return change, nil
+}
+
+// writeConfirmed writes some of what waits by itself, after a batch with something that the database cannot hold: that may be one of
+// these, which is then given up. Its error is fatal.
+func (s *Service) writeConfirmed(ctx context.Context, taken confirmed) error {
+	if taken.len() == 0 {
+		return nil
+	}
+	change, err := s.confirmedChange(ctx, taken)
+	if err == nil {
+		err = s.apply(ctx, &batch{changes: []store.Change{change}})
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
+		return err
+	case errors.Is(err, store.ErrData) && taken.len() == 1:
+		what := ignoredRow
+		if len(taken.marks) > 0 {
+			what = ignoredMark
+		}
+		s.metrics.ignoredConfirmations.WithLabelValues(what).Inc()
+		s.log.Error("the database cannot take a confirmation; it is forgotten", "confirmed", taken.rows, "users", taken.marks, "error", err)
+		return nil
+	case errors.Is(err, store.ErrData):
+		for _, half := range taken.halves() {
+			if err := s.writeConfirmed(ctx, half); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s.noteStore(err)
+	s.confirmations.giveBack(taken)
+	return nil
+}

@@ -1,0 +1,213 @@
+package component
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+func everybody(string) bool { return false }
+
+func testConfirmations() *confirmations {
+	return newConfirmations(newDirectory(nil), newMetrics(nil, &Service{}).ignoredConfirmations)
+}
+
+// TestConfirmationsAreFair: one user's thousands keep nobody's waiting, and take a bounded room.
+func TestConfirmationsAreFair(t *testing.T) {
+	c := testConfirmations()
+	for i := range confirmedPerUser + 7 {
+		c.drop("A", fmt.Sprintf("a%d", i))
+	}
+	c.dropOf("b", "b0")
+	c.drop("A", strings.Repeat("m", maxID+1)) // no row has such an id
+	if got := counter(t, c.ignored.WithLabelValues(ignoredRow)); got != 7 {
+		t.Errorf("%v were given up, want 7", got)
+	}
+	taken := c.take(everybody)
+	if len(taken.rows) != confirmedRows || !slices.Contains(taken.rows, confirmedRow{local: "b", msgID: "b0"}) {
+		t.Errorf("the first %d do not hold the other user's", len(taken.rows))
+	}
+	c.giveBack(taken)
+	seen := 0
+	for c.waits() {
+		for _, row := range c.take(everybody).rows {
+			if row.owner == "A" {
+				if row.msgID != fmt.Sprintf("a%d", seen) {
+					t.Fatalf("%s in the place of a%d", row.msgID, seen)
+				}
+				seen++
+			}
+		}
+	}
+	if seen != confirmedPerUser {
+		t.Errorf("%d of %d", seen, confirmedPerUser)
+	}
+	for i := range confirmedInAll + 1 {
+		c.drop(fmt.Sprint(i/confirmedPerUser), "m")
+	}
+	if got := counter(t, c.ignored.WithLabelValues(ignoredRow)); got != 8 {
+		t.Errorf("%v were given up in all, want 8", got)
+	}
+}
+
+// TestMarks: pings outrank receipts, whatever comes first; what is known is not written again.
+func TestMarks(t *testing.T) {
+	c := testConfirmations()
+	c.mark("a", store.ConfirmsByReceipts)
+	c.mark("b", store.ConfirmsByPings)
+	c.mark("a", store.ConfirmsByPings)
+	c.mark("a", store.ConfirmsByReceipts)
+	want := []mark{{"a", store.ConfirmsByPings}, {"b", store.ConfirmsByPings}}
+	taken := c.take(everybody)
+	if !slices.Equal(taken.marks, want) {
+		t.Errorf("taken: %v", taken.marks)
+	}
+	c.mark("a", store.ConfirmsByPings)
+	if c.waits() {
+		t.Error("what is known waits again")
+	}
+	c.giveBack(taken)
+	if got := c.take(func(local string) bool { return local == "a" }).marks; !slices.Equal(got, want[1:]) {
+		t.Errorf("without a: %v", got)
+	}
+	c.unmark("a")
+	if got := c.take(everybody); got.len() != 0 || c.users.confirms("a") != store.ConfirmsNot {
+		t.Errorf("once forgotten: %v", got)
+	}
+	for i := range marksInAll + 1 {
+		c.mark(fmt.Sprint(i), store.ConfirmsByReceipts)
+	}
+	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.confirms(fmt.Sprint(marksInAll)) != store.ConfirmsNot {
+		t.Errorf("%v were given up, want 1, which is said again", got)
+	}
+}
+
+// TestConfirmationsNeedNoTraffic: what waits is written although nobody sends anything, also after the database was away, and
+// for a user of whom only the JID is known.
+func TestConfirmationsNeedNoTraffic(t *testing.T) {
+	h := start(t, nil)
+	for i := range 3 {
+		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i), "zhangsan", "lisi", "x"))
+	}
+	h.send("zhangsan/p", text("n0", "zhangsan", "Stranger", "x"))
+	written := make(chan []store.Change, 100)
+	h.rec.set(func(r *recordingStore) { r.applied = func(c []store.Change) { written <- c } })
+	h.confirmations.drop("lisi", "m0")
+	if c := (<-written)[0]; len(c.DropPending) != 1 {
+		t.Errorf("written: %+v", c)
+	}
+	h.confirmations.dropOf("stranger", "n0")
+	<-written
+	if got := h.queue("lisi") + h.queue("stranger"); got != "m1/0 m2/0" {
+		t.Errorf("queues: %q", got)
+	}
+
+	h.rec.breakWith(store.ErrUnavailable)
+	h.confirmations.mark("stranger", store.ConfirmsByPings)
+	h.confirmations.drop("lisi", "m1")
+	h.sync()
+	h.rec.breakWith(nil)
+	for h.queue("lisi") != "m2/0" {
+		<-written
+	}
+	users, err := h.db.UsersByJID(t.Context(), []string{"stranger"})
+	if err != nil || users["stranger"].Confirms != store.ConfirmsByPings {
+		t.Errorf("stranger: %+v %v", users, err)
+	}
+}
+
+// TestConfirmationThatCannotBeStored: it is given up, and takes neither a message nor other confirmations with it.
+func TestConfirmationThatCannotBeStored(t *testing.T) {
+	h := start(t, nil)
+	for i := range 5 {
+		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i), "zhangsan", "lisi", "x"))
+	}
+	h.sender.take()
+	bad := store.PendingKey{Owner: "lisi", MsgID: "bad"}
+	h.rec.failWhen(func(c store.Change) error {
+		if slices.Contains(c.DropPending, bad) {
+			return store.ErrData
+		}
+		return nil
+	})
+	h.together(func() {
+		for _, id := range []string{"m0", "m1", "bad", "m2", "m3"} {
+			h.confirmations.drop("lisi", id)
+		}
+		h.confirmations.mark("lisi", store.ConfirmsByReceipts)
+		h.post("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
+	})
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+		t.Errorf("the message: %v", refusals(posts))
+	}
+	if got := h.queue("lisi"); got != "m4/0 n1/0" {
+		t.Errorf("queue %q", got)
+	}
+	if got := counter(t, h.metrics.ignoredConfirmations.WithLabelValues(ignoredRow)); got != 1 {
+		t.Errorf("%v were given up, want 1", got)
+	}
+	if users, err := h.db.UsersByJID(t.Context(), []string{"lisi"}); err != nil || users["lisi"].Confirms != store.ConfirmsByReceipts {
+		t.Errorf("lisi: %+v %v", users, err)
+	}
+}
+
+// TestConfirmationsOutliveTheStop: an orderly end writes what waits.
+func TestConfirmationsOutliveTheStop(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.together(func() {
+		for i := range 3 * confirmedRows {
+			h.confirmations.drop("lisi", fmt.Sprintf("none%d", i))
+		}
+		h.confirmations.drop("lisi", "m0")
+		h.confirmations.mark("lisi", store.ConfirmsByPings)
+		h.stop()
+	})
+	h.halt()
+	h.run(nil)
+	if got := h.queue("lisi"); got != "" || h.users.confirms("lisi") != store.ConfirmsNot {
+		t.Errorf("queue %q", got)
+	}
+	h.sync()
+	if got := h.users.confirms("lisi"); got != store.ConfirmsByPings {
+		t.Errorf("after the restart lisi confirms %v", got)
+	}
+}
+
+// TestForgottenConfirms: an empty push code forgets that a user's phones confirm, also what was still to be written.
+func TestForgottenConfirms(t *testing.T) {
+	h := start(t, nil)
+	confirms := func() store.Confirms {
+		users, err := h.db.UsersByJID(t.Context(), []string{"lisi"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return users["lisi"].Confirms
+	}
+	h.confirmations.mark("lisi", store.ConfirmsByPings)
+	h.sync()
+	if err := h.RegisterPush(t.Context(), "lisi", "code"); err != nil || confirms() != store.ConfirmsByPings {
+		t.Errorf("with a code: %v %v", confirms(), err)
+	}
+	if err := h.RegisterPush(t.Context(), "lisi", ""); err != nil || confirms() != store.ConfirmsNot || h.users.confirms("lisi") != store.ConfirmsNot {
+		t.Errorf("without: %v %v", confirms(), err)
+	}
+	// A mark that comes while that is decided is older than what it says.
+	done := make(chan error, 1)
+	h.together(func() {
+		h.confirmations.mark("lisi", store.ConfirmsByReceipts)
+		go func() { done <- h.RegisterPush(t.Context(), "lisi", "") }()
+	})
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(time.Minute)
+	h.sync()
+	if got := confirms(); got != store.ConfirmsNot || h.users.confirms("lisi") != got {
+		t.Errorf("in between: %v", got)
+	}
+}
