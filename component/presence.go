@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -44,16 +45,50 @@ type presence struct {
 	now    func() time.Time
 
 	mu       sync.RWMutex
-	users    map[string][]Device // by prepared local part
-	complete bool                // a snapshot of this connection is in the table
-	asked    time.Time           // when the newest snapshot was asked for
-	period   time.Duration       // between snapshots, as it is stretched now
+	users    map[string]*presentUser // by prepared local part
+	total    int                     // devices of them all
+	complete bool                    // a snapshot of this connection is in the table
+	asked    time.Time               // when the newest snapshot was asked for
+	asking   time.Time               // when the one that is under way was; zero: none is
+	period   time.Duration           // between snapshots, as it is stretched now
+	merges   uint64
 	changes  []presenceChange
 	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
 	comings  map[string]int      // mobiles that came since the time below, by local part
 	since    time.Time
 	wake     chan struct{} // room for one: something is in changes
 }
+
+// presentUser are the devices of one user, and which of them the snapshot has that is being merged.
+type presentUser struct {
+	list  []Device
+	merge uint64                         // the merge that listed is of
+	has   [(maxDevices + 63) / 64]uint64 // a bit for each of list
+}
+
+// find says where a device is in the list; -1: nowhere.
+func (u *presentUser) find(jid stanza.JID) int {
+	head := len(jid.Local) + len(jid.Domain) + 2 // all have this user's bare JID
+	for i := range u.list {
+		if u.list[i].Full[head:] == jid.Resource {
+			return i
+		}
+	}
+	return -1
+}
+
+// mark notes that the snapshot has device i; false when it was noted before.
+func (u *presentUser) mark(i int) bool {
+	bit := uint64(1) << (i % 64)
+	if u.has[i/64]&bit != 0 {
+		return false
+	}
+	u.has[i/64] |= bit
+	return true
+}
+
+// marked says whether the snapshot has device i.
+func (u *presentUser) marked(i int) bool { return u.has[i/64]&(1<<(i%64)) != 0 }
 
 // presenceChange tells the conveyor that a mobile came or went.
 type presenceChange struct {
@@ -62,7 +97,7 @@ type presenceChange struct {
 }
 
 func newPresence(domain string, now func() time.Time) *presence {
-	return &presence{domain: domain, now: now, users: map[string][]Device{}, queued: map[string]struct{}{}, comings: map[string]int{},
+	return &presence{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, comings: map[string]int{},
 		wake: make(chan struct{}, 1)}
 }
 
@@ -72,7 +107,15 @@ func isMobile(resource string) bool { return !strings.Contains(resource, "[web]"
 func (p *presence) devices(local string) []Device {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.users[local]
+	return p.list(local)
+}
+
+// list is devices; the caller holds mu.
+func (p *presence) list(local string) []Device {
+	if u := p.users[local]; u != nil {
+		return u.list
+	}
+	return nil
 }
 
 // known says whether the absence of a device means anything.
@@ -83,21 +126,25 @@ func (p *presence) known() bool {
 }
 
 // fresh says whether a user of whom no device is known has none: a snapshot tells, which is not older than three questions that
-// came too late.
+// came too late. A question that the server is at counts as answered for a while: when it is slow it needs no copies for the absent.
 func (p *presence) fresh() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.complete && p.now().Sub(p.asked) < 3*p.period+time.Second
+	now := p.now()
+	if !p.asking.IsZero() && now.Sub(p.asking) < askedPatience {
+		now = p.asking
+	}
+	return p.complete && now.Sub(p.asked) < 3*p.period+time.Second
 }
 
+// askedPatience is for how long a question that has no answer yet does not make the last snapshot an old one.
+const askedPatience = 5 * time.Second
+
 // count is the number of known devices.
-func (p *presence) count() (n int) {
+func (p *presence) count() int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	for _, list := range p.users {
-		n += len(list)
-	}
-	return n
+	return p.total
 }
 
 // available sums up what the offline rule looks at.
@@ -146,31 +193,40 @@ func (p *presence) heard(jid stanza.JID, show *string, priority int) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if list := p.users[jid.Local]; len(list) >= maxDevices && !slices.ContainsFunc(list, func(old Device) bool { return old.Full == d.Full }) {
+	if !p.put(jid.Local, d, true) {
 		return
 	}
-	p.put(jid.Local, d, true)
-	if list := p.users[jid.Local]; !p.complete && len(list) > maxHeard {
+	if list := p.list(jid.Local); !p.complete && len(list) > maxHeard {
 		silent := slices.MinFunc(list, func(a, b Device) int { return a.heard.Compare(b.heard) }).Full
-		p.remove(jid.Local, func(d Device) bool { return d.Full == silent })
+		p.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == silent })
 	}
 }
 
-// put adds or replaces a device; news says whether a new mobile is told to the conveyor. The caller holds mu.
-func (p *presence) put(local string, d Device, news bool) {
-	list := p.users[local]
-	at := slices.IndexFunc(list, func(old Device) bool { return old.Full == d.Full })
-	fresh := slices.Clone(list)
+// put adds or replaces a device; false when its user has too many. news says whether a new mobile is told to the conveyor. The caller
+// holds mu.
+func (p *presence) put(local string, d Device, news bool) bool {
+	u := p.users[local]
+	if u == nil {
+		u = &presentUser{}
+		p.users[local] = u
+	}
+	at := slices.IndexFunc(u.list, func(old Device) bool { return old.Full == d.Full })
+	if at < 0 && len(u.list) >= maxDevices {
+		return false
+	}
+	fresh := slices.Clone(u.list)
 	if at >= 0 {
-		d.seen = list[at].seen
+		d.seen = fresh[at].seen
 		fresh[at] = d
 	} else {
 		fresh = append(fresh, d)
+		p.total++
 		if d.Mobile && news {
 			p.changed(presenceChange{local: local, came: &d})
 		}
 	}
-	p.users[local] = fresh
+	u.list = fresh
+	return true
 }
 
 // gone removes a device that said so.
@@ -178,30 +234,38 @@ func (p *presence) gone(jid stanza.JID) {
 	full := jid.String()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.remove(jid.Local, func(d Device) bool { return d.Full == full })
+	p.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == full })
 }
 
-func (p *presence) remove(local string, match func(Device) bool) {
-	list := p.users[local]
+// remove drops the devices that match; the caller holds mu.
+func (p *presence) remove(local string, match func(i int, d *Device) bool) {
+	list := p.list(local)
 	var kept []Device
-	mobile := false
-	for _, d := range list {
-		if match(d) {
-			mobile = mobile || d.Mobile
-		} else {
-			kept = append(kept, d)
+	mobile, left := false, 0
+	for i := range list {
+		if !match(i, &list[i]) {
+			if left > 0 {
+				kept = append(kept, list[i])
+			}
+			continue
 		}
+		if left == 0 {
+			kept = slices.Clone(list[:i])
+		}
+		left++
+		mobile = mobile || list[i].Mobile
 	}
-	if len(kept) == len(list) {
+	if left == 0 {
 		return
 	}
+	p.total -= left
 	if mobile {
 		p.changed(presenceChange{local: local})
 	}
 	if len(kept) == 0 {
 		delete(p.users, local)
 	} else {
-		p.users[local] = kept
+		p.users[local].list = kept
 	}
 }
 
@@ -249,7 +313,7 @@ func (p *presence) giveBack(changes []presenceChange) {
 	defer p.mu.Unlock()
 	for _, c := range changes {
 		_, again := p.queued[c.came.Full]
-		if !again && slices.ContainsFunc(p.users[c.local], func(d Device) bool { return d.Full == c.came.Full }) {
+		if !again && slices.ContainsFunc(p.list(c.local), func(d Device) bool { return d.Full == c.came.Full }) {
 			p.queued[c.came.Full] = struct{}{}
 			p.changes = append(p.changes, c)
 		}
@@ -260,67 +324,90 @@ func (p *presence) giveBack(changes []presenceChange) {
 func (p *presence) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.users = map[string][]Device{}
+	p.users, p.total = map[string]*presentUser{}, 0
 	p.changes = nil
 	clear(p.queued)
 	p.complete = false
-	p.asked = time.Time{}
+	p.asked, p.asking = time.Time{}, time.Time{}
 }
 
-// merge takes a snapshot that was asked for at asked, and says which users have more than maxDevices in it. A device that we heard of after that is kept even when the snapshot
+// merge takes a snapshot that was asked for at asked. It says which users have more than maxDevices in it: those that are known stay
+// known; and who is there now of whom no device has stayed. A device that we heard of after that is kept even when the snapshot
 // lacks it: the snapshot may be older. The devices of a connection's first snapshot are no news: replay serves them.
-func (p *presence) merge(sessions []Session, asked time.Time) (crowded []string) {
-	seen := make(map[string][]Device, len(sessions))
-	for _, s := range sessions {
+//
+// Snapshots come several times a second, and next to nothing changes between two: what is as it was costs no memory.
+func (p *presence) merge(sessions []Session, asked time.Time) (crowded, came []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	// 1. What is known and there; the rest is put aside.
+	p.merges++
+	listed := 0
+	var other []*Session
+	for i := range sessions {
+		s := &sessions[i]
 		if s.JID.Domain != p.domain || s.JID.Local == "" || s.JID.Resource == "" {
 			continue
 		}
-		seen[s.JID.Local] = append(seen[s.JID.Local], Device{
-			Full: s.JID.String(), Mobile: isMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, seen: asked,
-		})
+		if u := p.users[s.JID.Local]; u != nil {
+			if u.merge != p.merges {
+				u.merge, u.has = p.merges, [len(u.has)]uint64{}
+			}
+			if at := u.find(s.JID); at >= 0 {
+				if u.mark(at) {
+					listed++
+				}
+				if d := &u.list[at]; d.Show == s.Show && d.Priority == s.Priority {
+					continue
+				}
+			}
+		}
+		other = append(other, s)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for local, listed := range seen {
-		if len(listed) > maxDevices {
-			seen[local] = p.fewer(local, listed)
+
+	// 2. Who has gone.
+	if listed < p.total {
+		for local, u := range p.users {
+			p.remove(local, func(i int, d *Device) bool {
+				return (u.merge != p.merges || !u.marked(i)) && !d.seen.After(asked)
+			})
+		}
+	}
+
+	// 3. Who has come or changed.
+	for _, s := range other {
+		local := s.JID.Local
+		if p.users[local] == nil {
+			came = append(came, local)
+		}
+		d := Device{Full: s.JID.String(), Mobile: isMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, seen: asked}
+		if !p.put(local, d, p.complete) && (len(crowded) == 0 || crowded[len(crowded)-1] != local) {
 			crowded = append(crowded, local)
 		}
 	}
-	for local := range p.users {
-		listed := seen[local]
-		p.remove(local, func(d Device) bool {
-			return !d.seen.After(asked) && !slices.ContainsFunc(listed, func(l Device) bool { return l.Full == d.Full })
-		})
-	}
-	for local, listed := range seen {
-		for _, d := range listed {
-			if !slices.ContainsFunc(p.users[local], func(old Device) bool { return old.Full == d.Full && old.Show == d.Show && old.Priority == d.Priority }) {
-				p.put(local, d, p.complete)
-			}
-		}
-	}
-	p.complete = true
-	p.asked = asked
-	return crowded
+	p.complete, p.asked, p.asking = true, asked, time.Time{}
+	slices.Sort(crowded)
+	return slices.Compact(crowded), came
 }
 
-// fewer leaves maxDevices of a list, those that are known already before others, so that the same stay. The caller holds mu.
-func (p *presence) fewer(local string, listed []Device) []Device {
-	known := make(map[string]bool, len(p.users[local]))
-	for _, d := range p.users[local] {
-		known[d.Full] = true
-	}
-	slices.SortFunc(listed, func(a, b Device) int {
-		if known[a.Full] != known[b.Full] {
-			if known[a.Full] {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Full, b.Full)
-	})
-	return listed[:maxDevices]
+// ask notes when the question was asked that is under way; the zero time: none is.
+func (p *presence) ask(asked time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asking = asked
+}
+
+func (p *presence) setPeriod(period time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.period = period
+}
+
+// locals are all users of whom a device is known.
+func (p *presence) locals() []string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Collect(maps.Keys(p.users))
 }
 
 // asof says when the newest snapshot was asked for; zero when there is none.
@@ -334,50 +421,51 @@ func (p *presence) asof() (asked time.Time, period time.Duration) {
 type watcher struct {
 	table    *presence
 	source   Snapshotter
-	interval time.Duration
+	interval time.Duration // between two at least
 	log      *slog.Logger
 	learn    func(locals []string) // users seen; must not block
 	request  chan struct{}         // room for one: a fresh snapshot is wanted
 	failed   bool
 	crowded  time.Time // when the log last named users with too many devices
+	learned  time.Time // when all users of a snapshot were last told to learn
 }
 
-// crowdedPause lies between two lines about users with too many devices.
-const crowdedPause = 10 * time.Minute
-
-// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
-const snapshotTimeout = 10 * time.Second
-
-// stretch keeps the question's cost below a twentieth of the server's time.
-const stretch = 20
-
-// unansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
-// that was lost must not blind the table for minutes.
-const unansweredCost = time.Second
-
-// wantedSpacing is how soon after a snapshot the next one may be asked for on request.
-const wantedSpacing = 200 * time.Millisecond
+const (
+	// crowdedPause lies between two lines about users with too many devices.
+	crowdedPause = 10 * time.Minute
+	// learnPause lies between two times that everybody who is there is told to learn, not only who has come: it takes so many at once.
+	learnPause = time.Minute
+	// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
+	snapshotTimeout = 10 * time.Second
+	// stretch keeps the question's cost below a twentieth of one of the server's cores.
+	stretch = 20
+	// unansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
+	// that was lost must not blind the table for minutes.
+	unansweredCost = time.Second
+	// leastPause lies between two snapshots, however cheap they are.
+	leastPause = 200 * time.Millisecond
+)
 
 // run asks until ctx, the life of one connection, ends. first is closed after the first answer, good or bad.
 func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
+	w.learned = time.Time{}
 	took, err := w.ask(ctx)
 	close(first)
 	for err == nil || !errors.Is(err, ErrNoSnapshots) {
-		pause := max(w.interval, stretch*took)
-		w.table.mu.Lock()
-		w.table.period = pause
-		w.table.mu.Unlock()
-		if !sleep(ctx, max(wantedSpacing, stretch*took/4)) {
+		least := max(leastPause, stretch*took) // a request does not shorten it
+		if !sleep(ctx, least) {
 			return
 		}
-		timer := time.NewTimer(pause - max(wantedSpacing, stretch*took/4))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		case <-w.request:
-			timer.Stop()
-		case <-timer.C:
+		if rest := w.interval - least; rest > 0 {
+			timer := time.NewTimer(rest)
+			select {
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			case <-w.request:
+				timer.Stop()
+			case <-timer.C:
+			}
 		}
 		took, err = w.ask(ctx)
 	}
@@ -398,7 +486,12 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
 	defer cancel()
+	select { // what was wanted until now is this one
+	case <-w.request:
+	default:
+	}
 	asked := w.table.now()
+	w.table.ask(asked)
 	sessions, err := w.source.Snapshot(ctx)
 	took := w.table.now().Sub(asked)
 	switch {
@@ -407,19 +500,18 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 			w.log.Info("presence snapshots work again")
 			w.failed = false
 		}
-		if crowded := w.table.merge(sessions, asked); len(crowded) > 0 && asked.Sub(w.crowded) >= crowdedPause {
+		crowded, came := w.table.merge(sessions, asked)
+		took = w.table.now().Sub(asked)
+		w.table.setPeriod(took + max(w.interval, leastPause, stretch*took))
+		if len(crowded) > 0 && asked.Sub(w.crowded) >= crowdedPause {
 			w.crowded = asked
-			slices.Sort(crowded)
 			w.log.Warn("users have more sessions than messages are copied to; those beyond get nothing", "most", maxDevices, "users", len(crowded),
 				"for example", strings.Join(crowded[:min(len(crowded), unaskedNames)], ", "))
 		}
-		locals := make([]string, 0, len(sessions))
-		for _, s := range sessions {
-			if s.JID.Domain == w.table.domain && s.JID.Local != "" {
-				locals = append(locals, s.JID.Local)
-			}
+		if asked.Sub(w.learned) >= learnPause {
+			w.learned, came = asked, w.table.locals()
 		}
-		w.learn(locals)
+		w.learn(came)
 	case errors.Is(err, ErrNoSnapshots):
 		w.log.Info("this server gives no presence snapshots: users count as offline until they send the component a stanza", "reason", err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
@@ -430,10 +522,11 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 			w.failed = true
 		}
 	}
+	w.table.ask(time.Time{})
 	return took, err
 }
 
-// refresh asks for a snapshot at once; it does not wait for it.
+// refresh asks for a snapshot as soon as it may be; it does not wait for it.
 func (w *watcher) refresh() {
 	select {
 	case w.request <- struct{}{}:

@@ -224,7 +224,7 @@ func Default() Config {
 	return Config{
 		XMPP: XMPP{Server: "127.0.0.1:5275", Connections: 1, Delivery: "auto", Sender: "component",
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
-		Presence: Presence{Interval: Duration(2 * time.Second)},
+		Presence: Presence{Interval: Duration(200 * time.Millisecond)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
 			MaxWait: Duration(10 * time.Second), Migrate: "auto"},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},

@@ -21,8 +21,9 @@ type Asker interface {
 
 // Server asks one Openfire. Its methods may be called from several goroutines.
 type Server struct {
-	ask    Asker
-	domain string
+	ask       Asker
+	domain    string
+	snapshots snapshots
 }
 
 // New returns the Openfire of that domain.

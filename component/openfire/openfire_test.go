@@ -53,6 +53,29 @@ func TestSnapshot(t *testing.T) {
 	}
 }
 
+// TestSnapshotsDiffer: what is remembered of the last snapshot changes nothing in the next, and what is no more is forgotten.
+func TestSnapshotsDiffer(t *testing.T) {
+	d := &double{t: t}
+	server := New(d, "im.test")
+	for round := range 10 {
+		var list strings.Builder
+		var want []string
+		for i := range 300 {
+			show := []string{"", "away", "dnd"}[(i+round)%3]
+			list.WriteString(value(fmt.Sprintf(`<presence from="u%d@im.test/r"><show>%s</show></presence>`, i*(1+round%2), show)))
+			want = append(want, fmt.Sprintf("{u%d@im.test/r %s 0}", i*(1+round%2), show))
+		}
+		d.result = `<x xmlns="jabber:x:data" type="result"><field var="activeuserpresences">` + value("not xml") + list.String() + `</field></x>`
+		sessions, err := server.Snapshot(t.Context())
+		if err != nil || fmt.Sprint(sessions) != "["+strings.Join(want, " ")+"]" {
+			t.Fatalf("round %d: %v %v", round, sessions, err)
+		}
+		if n := len(server.snapshots.known); n > 301+301/8+forgetfulness {
+			t.Errorf("%d stanzas are remembered", n)
+		}
+	}
+}
+
 func value(xml string) string { return "<value>" + string(stanza.AppendEscaped(nil, xml)) + "</value>" }
 
 func TestErrors(t *testing.T) {
@@ -106,8 +129,10 @@ func BenchmarkSnapshot10000(b *testing.B) {
 		list.WriteString(value(fmt.Sprintf(`<presence from="user%d@im.test/phone"><show>away</show><status>在开会</status><priority>1</priority></presence>`, i)))
 	}
 	d := &double{t: b, result: `<x xmlns="jabber:x:data" type="result"><field var="activeuserpresences">` + list.String() + `</field></x>`}
+	server := New(d, "im.test")
+	b.ReportAllocs()
 	for b.Loop() {
-		if sessions, err := New(d, "im.test").Snapshot(b.Context()); err != nil || len(sessions) != 10_000 {
+		if sessions, err := server.Snapshot(b.Context()); err != nil || len(sessions) != 10_000 {
 			b.Fatal(len(sessions), err)
 		}
 	}

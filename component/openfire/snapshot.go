@@ -3,8 +3,10 @@ package openfire
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
+	"sync"
 
 	"tlim/component/stanza"
 )
@@ -27,7 +29,32 @@ func (s *Server) Snapshot(ctx context.Context) ([]Session, error) {
 	if !ok {
 		return nil, fmt.Errorf("presence snapshot: the answer holds no form")
 	}
-	var list []Session
+	s.snapshots.Lock()
+	defer s.snapshots.Unlock()
+	return s.snapshots.read(form), nil
+}
+
+// snapshots remembers how the presence stanzas of the last snapshot read: from one to the next nearly all are the same.
+type snapshots struct {
+	sync.Mutex
+	known map[string]*remembered // by the escaped stanza
+	turn  uint64
+	last  int // stanzas of the last snapshot
+}
+
+// remembered is a stanza that was read; not every one is an available session.
+type remembered struct {
+	Session
+	ok   bool
+	turn uint64 // of the last snapshot that had it
+}
+
+func (s *snapshots) read(form stanza.Child) []Session {
+	if s.known == nil {
+		s.known = map[string]*remembered{}
+	}
+	s.turn++
+	list, n := make([]Session, 0, s.last+s.last/8), 0
 	for f := range form.Children() {
 		if f.Name != "field" || f.Attr("var") != "activeuserpresences" {
 			continue
@@ -36,13 +63,27 @@ func (s *Server) Snapshot(ctx context.Context) ([]Session, error) {
 			if v.Name != "value" {
 				continue
 			}
-			if session, ok := readPresence(v.Text()); ok {
-				list = append(list, session)
+			r := s.known[string(v.Inner)]
+			if r == nil {
+				r = &remembered{}
+				r.Session, r.ok = readPresence(v.Text())
+				s.known[string(v.Inner)] = r
+			}
+			r.turn = s.turn
+			n++
+			if r.ok {
+				list = append(list, r.Session)
 			}
 		}
 	}
-	return list, nil
+	if s.last = n; len(s.known) > n+n/8+forgetfulness { // many have changed or gone
+		maps.DeleteFunc(s.known, func(_ string, r *remembered) bool { return r.turn != s.turn })
+	}
+	return list
 }
+
+// forgetfulness is how many stanzas that are no more are remembered in any case.
+const forgetfulness = 100
 
 // readPresence reads one escaped presence stanza. Its users decide what the status says, so only the outer element's
 // attributes and its own children count.
