@@ -29,6 +29,8 @@ type way struct {
 	conversation string
 	at           int64        // its place in the order; 0 for what replay does not look after
 	owed         *owedMessage // what is owed to phones of it; may be nil
+	rows         bool         // it may stand in queues: it is sent again, or late
+	request      bool         // phones that answer no pings are asked for an XEP-0184 receipt
 	large        bool         // it counts as large whatever it costs: it is one of many that come at once
 }
 
@@ -104,27 +106,27 @@ func (b *backlog) change(large bool, l load, sign int) {
 
 // slice takes the next copies that fit, of the conversation whose turn it is; false when there are none, or none fit. done is
 // the delivery when they are its last.
-func (b *backlog) slice(r room) (d stanza.Delivery, done *outgoing, ok bool) {
+func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bool) {
 	f := b.queue.turn(func(e *entry[*outgoing]) int { return e.value.next() * e.value.weight() })
 	if f == nil {
-		return d, nil, false
+		return d, w, nil, false
 	}
 	o := f.front().value
 	n := r.fits(o.next(), sizeOf(&o.Delivery))
 	if n == 0 {
-		return d, nil, false
+		return d, w, nil, false
 	}
-	d = o.Delivery
+	d, w = o.Delivery, o.way
 	d.To = o.To[:n]
 	o.To = o.To[n:]
 	b.change(o.large, loadOf(&d), -1)
 	if len(o.To) > 0 {
 		f.saved -= n * o.weight()
-		return d, nil, true
+		return d, w, nil, true
 	}
 	b.queue.take(n * o.weight())
 	o.done = true
-	return d, o, true
+	return d, w, o, true
 }
 
 // handOver gives the copies of a batch to the sender, or to the backlog what the server has no room for.
@@ -140,7 +142,7 @@ func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []w
 		whole.bytes += l.bytes
 	}
 	if room := s.inFlight.room(); s.backlog.empty() && whole.copies <= room.copies && whole.bytes <= room.bytes {
-		s.deliver(ctx, list, whole)
+		s.deliver(ctx, list, ways, whole)
 		return
 	}
 	for i := range list {
@@ -152,17 +154,34 @@ func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []w
 	s.pump(ctx)
 }
 
-// deliver hands copies to the sender.
-func (s *Service) deliver(ctx context.Context, list []stanza.Delivery, l load) bool {
-	if err := s.sender.Deliver(ctx, list); err != nil {
+// deliver hands copies to the sender, with the pings behind them.
+func (s *Service) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l load) bool {
+	if err := s.transmit(ctx, list, ways, l); err != nil {
 		s.ready = false // the next Up delivers again
 		s.backlog.clear()
 		return false
 	}
-	s.metrics.copies.Add(float64(l.copies))
-	s.inFlight.sent(s.sender, l)
 	return true
 }
+
+func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l load) error {
+	runs := s.owed.ask(list, ways, s.now())
+	if err := s.sender.Deliver(ctx, list, runs...); err != nil {
+		return err
+	}
+	s.metrics.copies.Add(float64(l.copies))
+	for i := range runs { // to the server it is a stanza more
+		if runs[i].Ping != "" {
+			l.copies++
+			l.bytes += pingSize
+		}
+	}
+	s.inFlight.sent(s.sender, l)
+	return nil
+}
+
+// pingSize is how many bytes a ping has, about.
+const pingSize = 140
 
 // pump hands over what the server has room for.
 func (s *Service) pump(ctx context.Context) {
@@ -171,12 +190,12 @@ func (s *Service) pump(ctx context.Context) {
 			s.backlog.clear()
 			return
 		}
-		d, done, ok := s.backlog.slice(s.inFlight.room())
+		d, w, done, ok := s.backlog.slice(s.inFlight.room())
 		if !ok {
 			s.inFlight.full(s.sender)
 			return
 		}
-		if !s.deliver(ctx, []stanza.Delivery{d}, loadOf(&d)) {
+		if !s.deliver(ctx, []stanza.Delivery{d}, []way{w}, loadOf(&d)) {
 			s.owed.all() // noted long ago, some of it, and not sent
 			return
 		}
@@ -200,15 +219,16 @@ func (s *Service) flush(ctx context.Context) {
 
 // deliverAll hands over copies that wait for nothing but the server: what was lost with a link, before anything new. It blocks
 // while the server has no room.
-func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery) error {
+func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery, ways []way) error {
 	for len(list) > 0 {
 		room := s.inFlight.room()
 		var part []stanza.Delivery
 		var whole load
+		var partWays []way
 		for len(list) > 0 {
 			d := list[0]
 			if len(d.To) == 0 {
-				list = list[1:]
+				list, ways = list[1:], ways[1:]
 				continue
 			}
 			n := room.fits(len(d.To), sizeOf(&d))
@@ -216,23 +236,22 @@ func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery) error 
 				break
 			}
 			d.To = d.To[:n]
-			part = append(part, d)
+			part, partWays = append(part, d), append(partWays, ways[0])
 			l := loadOf(&d)
 			room = room.take(l)
 			whole.copies += l.copies
 			whole.bytes += l.bytes
 			if list[0].To = list[0].To[n:]; len(list[0].To) == 0 {
-				list = list[1:]
+				list, ways = list[1:], ways[1:]
 			}
 		}
 		if len(part) > 0 {
 			if s.connection.Load() != s.readyOn {
 				return errLinkLost
 			}
-			if err := s.sender.Deliver(ctx, part); err != nil {
+			if err := s.transmit(ctx, part, partWays, whole); err != nil {
 				return err
 			}
-			s.inFlight.sent(s.sender, whole)
 			continue
 		}
 		s.inFlight.full(s.sender)

@@ -28,10 +28,11 @@ type flight struct {
 	done func(error) // of a ping
 }
 
-func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery) error {
-	if err := b.recordingSender.Deliver(ctx, list); err != nil {
+func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
+	if err := b.recordingSender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
+	list = whole(list, runs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range list {

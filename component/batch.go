@@ -317,7 +317,7 @@ func (b *batch) comings(ctx context.Context) {
 	var later []presenceChange
 	for _, change := range s.presence.takeChanges() {
 		if change.came == nil {
-			s.owed.lost(change.local)
+			s.owed.lost(change.local, s.presence.devices(change.local))
 			continue
 		}
 		full := change.came.Full
@@ -439,8 +439,9 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 			conversation = chatName(change.local, newPerson(row.SessionID, s.cfg.Server).Local)
 		}
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
-			Payload: renderPayload(text, nil, own && kind.async, kind.confirm && !own),
-			To:      []stanza.Target{{JID: change.came.Full, Private: true}}}, way{conversation: conversation, large: true}) // the rows stay
+			Payload: renderPayload(text, nil, own && kind.async),
+			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
+			way{conversation: conversation, rows: true, request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
 	}
 }
 

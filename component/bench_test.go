@@ -26,7 +26,14 @@ type renderingSender struct {
 	done      chan struct{} // a token per message
 }
 
-func (r *renderingSender) Deliver(_ context.Context, list []stanza.Delivery) error {
+func (r *renderingSender) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
+	for _, run := range runs {
+		for _, c := range run.Of {
+			r.buf = list[c.Delivery].AppendCopy(r.buf[:0], nil, c.Target)
+			r.copies++
+			r.bytes += len(r.buf)
+		}
+	}
 	for i := range list {
 		d := &list[i]
 		r.buf = r.buf[:0]

@@ -35,7 +35,7 @@ func TestEveryDeviceOnce(t *testing.T) {
 	if got := addresses(d, "m2"); !strings.HasPrefix(got, "lisi@im.test/phone ") {
 		t.Errorf("one device known: sent to %q, want its full JID", got)
 	}
-	if got := addresses(d, "m3"); !strings.HasPrefix(got, "lisi@im.test/phone lisi@im.test/x[web] ") {
+	if got := addresses(d, "m3"); !strings.Contains(got, "lisi@im.test/phone") || !strings.Contains(got, "lisi@im.test/x[web]") {
 		t.Errorf("two devices known: sent to %q, want both full JIDs", got)
 	}
 	if !d[len(d)-2].To[0].Private {

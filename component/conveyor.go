@@ -335,7 +335,11 @@ func (s *Service) linkChanged(ctx context.Context) {
 		return
 	}
 	s.readyOn = connection
-	if err := s.replay(ctx); err != nil {
+	err := s.sender.Deliver(ctx, nil, s.owed.shapeOf(s.cfg.Server))
+	if err == nil {
+		err = s.replay(ctx)
+	}
+	if err != nil {
 		if ctx.Err() != nil || s.connection.Load() != connection {
 			return
 		}

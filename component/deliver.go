@@ -11,8 +11,8 @@ import (
 )
 
 // renderPayload renders what is inside a copy: exactly the body, the tlim extension, the subject of an ASYNC copy, a hint
-// that keeps the server from storing it a second time, and the request for an XEP-0184 receipt.
-func renderPayload(text string, ext []byte, async, request bool) []byte {
+// that keeps the server from storing it a second time.
+func renderPayload(text string, ext []byte, async bool) []byte {
 	b := make([]byte, 0, len(text)+len(text)/8+len(ext)+160)
 	b = append(b, "<body>"...)
 	b = stanza.AppendEscaped(b, text)
@@ -21,11 +21,7 @@ func renderPayload(text string, ext []byte, async, request bool) []byte {
 	if async {
 		b = append(b, "<subject>ASYNC</subject>"...)
 	}
-	b = append(b, `<no-store xmlns="urn:xmpp:hints"/>`...)
-	if request {
-		b = append(b, `<request xmlns="urn:xmpp:receipts"/>`...)
-	}
-	return b
+	return append(b, `<no-store xmlns="urn:xmpp:hints"/>`...)
 }
 
 // fromAddress is the bare JID that copies come from. A live full JID would make the server send carbons to the sender.

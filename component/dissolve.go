@@ -62,7 +62,7 @@ func (b *batch) dissolve(g *group) {
 		text := serverMade("MTS-107", msgID, p.ID, p.ID, millis(at), body, s.cfg.ArrayBodies)
 		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
 			env: &Envelope{Kind: s.kindOf("MTS-107"), Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
-		t.to, t.payload = []person{p}, renderPayload(text, nil, false, true)
+		t.to, t.payload = []person{p}, renderPayload(text, nil, false)
 		t.emit()
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}

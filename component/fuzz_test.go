@@ -198,7 +198,7 @@ func FuzzStanza(f *testing.F) {
 		if it.msg.env == nil {
 			return
 		}
-		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: renderPayload(it.msg.env.Text, it.msg.ext, true, true)}
+		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: renderPayload(it.msg.env.Text, it.msg.ext, true)}
 		sent := d.AppendTo(nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true})
 		var read struct {
 			ID   string `xml:"id,attr"`

@@ -291,13 +291,19 @@ func (p *player) effects() string {
 	for _, d := range deliveries {
 		var to []string
 		for _, target := range d.To {
+			entry := target.JID
 			if target.Private {
-				to = append(to, target.JID+" (private)")
-			} else {
-				to = append(to, target.JID)
+				entry += " (private)"
 			}
+			if target.Request {
+				entry += " (asked for a receipt)"
+			}
+			to = append(to, entry)
 		}
 		fmt.Fprintf(&b, "  -> %s from %s to %s: %s\n", d.ID, d.From, strings.Join(to, ", "), p.payload(d.Payload))
+	}
+	if _, behind := p.pinged(); behind != "" {
+		fmt.Fprintf(&b, "  ping behind it to %s\n", behind)
 	}
 	for _, post := range posts {
 		fmt.Fprintf(&b, "  <- %s\n", p.payload([]byte(post)))

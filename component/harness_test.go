@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +72,7 @@ func (c *testClock) move(d time.Duration) {
 type recordingSender struct {
 	mu         sync.Mutex
 	deliveries []stanza.Delivery
+	pings      []sentPing
 	posts      []string
 	barriers   []func(error)
 	hold       bool // barriers are not answered
@@ -79,7 +81,27 @@ type recordingSender struct {
 	posted     *sync.Cond // on mu
 }
 
-func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery) error {
+// sentPing is a ping and the copies in front of it.
+type sentPing struct {
+	run    stanza.Run
+	copies []stanza.Delivery
+}
+
+// whole puts the copies of runs back into their deliveries.
+func whole(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
+	list := slices.Clone(d)
+	for i := range list {
+		list[i].To = slices.Clone(list[i].To)
+	}
+	for _, r := range runs {
+		for _, c := range r.Of {
+			list[c.Delivery].To = append(list[c.Delivery].To, c.Target)
+		}
+	}
+	return list
+}
+
+func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery, runs ...stanza.Run) error {
 	r.mu.Lock()
 	delivering := r.delivering
 	r.mu.Unlock()
@@ -91,7 +113,16 @@ func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery) error 
 	if r.down {
 		return io.ErrClosedPipe
 	}
-	r.deliveries = append(r.deliveries, d...)
+	r.deliveries = append(r.deliveries, whole(d, runs)...)
+	for _, run := range runs {
+		if run.Ping != "" && !strings.HasPrefix(run.JID, "nobody@") {
+			p := sentPing{run: run}
+			for _, c := range run.Of {
+				p.copies = append(p.copies, d[c.Delivery])
+			}
+			r.pings = append(r.pings, p)
+		}
+	}
 	return nil
 }
 

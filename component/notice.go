@@ -334,7 +334,7 @@ func (b *batch) notice(kind, body, msgID string, to person) {
 	text := serverMade(kind, msgID, adminID, to.ID, millis(at), body, s.cfg.ArrayBodies)
 	t := &turn{b: b, sender: newPerson(adminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
 		env: &Envelope{Kind: s.kindOf(kind), Type: kind, MsgID: msgID, From: adminID, To: to.ID, Body: body, Text: text}}
-	t.to, t.payload = []person{to}, renderPayload(text, nil, false, true)
+	t.to, t.payload = []person{to}, renderPayload(text, nil, false)
 	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()
 	t.emit()
 }

@@ -22,6 +22,7 @@ type owedCopy struct {
 	message *owedMessage // nil once settled
 	status  int8         // of the row it would become
 	confirm bool         // only a confirmation settles it
+	asked   uint8        // phones that have been asked about it, and may still answer
 }
 
 // Bytes that a copy and a message take in memory, about.
@@ -33,8 +34,10 @@ const (
 func (m *owedMessage) size() int { return owedMessageSize + len(m.row.Body) }
 
 type owedUser struct {
-	id     string // as rows name the owner
+	local  string
+	id     string // as rows name the owner; "" while nothing was owed
 	copies []owedCopy
+	phones []*phone
 }
 
 // owed keeps the copies that were sent to mobiles until each is settled (PROTOCOL.md section 5, confirmed delivery).
@@ -50,14 +53,25 @@ type owed struct {
 	count int                  // copies not settled
 	bytes int                  // that they take
 	waiting
+	proofs
 }
 
 // maxOwed bounds the memory for the copies owed to all users together; beyond it they become rows at once. A group of 50
 // whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
 const maxOwed = 128 << 20
 
-func newOwed(grace time.Duration, perUser int) *owed {
-	return &owed{grace: grace, perUser: perUser, users: map[string]*owedUser{}}
+func newOwed(grace time.Duration, perUser int, hooks proofHooks) *owed {
+	return &owed{grace: grace, perUser: perUser, users: map[string]*owedUser{}, proofs: newProofs(hooks)}
+}
+
+// user finds a user's entry, or makes it.
+func (o *owed) user(local string) *owedUser {
+	u := o.users[local]
+	if u == nil {
+		u = &owedUser{local: local}
+		o.users[local] = u
+	}
+	return u
 }
 
 // owe notes that copies of a message were sent to a mobile of each of these users.
@@ -66,11 +80,8 @@ func (o *owed) owe(m *owedMessage, to []owedTo, sent time.Time) {
 	defer o.mu.Unlock()
 	m.sent = sent
 	for _, t := range to {
-		u := o.users[t.local]
-		if u == nil {
-			u = &owedUser{id: t.id}
-			o.users[t.local] = u
-		}
+		u := o.user(t.local)
+		u.id = t.id
 		if len(u.copies) >= o.perUser || o.bytes >= maxOwed {
 			o.add(m, t.id, int8(t.status))
 			continue
@@ -125,7 +136,7 @@ func (o *owed) settle(local, id, msgID string) bool {
 			break
 		}
 	}
-	o.trim(local, u)
+	o.trim(u)
 	return found
 }
 
@@ -139,47 +150,64 @@ func (o *owed) close(c *owedCopy) {
 }
 
 // trim drops settled copies from the front of a user's list.
-func (o *owed) trim(local string, u *owedUser) {
+func (o *owed) trim(u *owedUser) {
 	n := 0
 	for n < len(u.copies) && u.copies[n].message == nil {
 		n++
 	}
 	if u.copies = u.copies[n:]; len(u.copies) == 0 {
-		delete(o.users, local)
+		if u.copies = nil; len(u.phones) == 0 {
+			delete(o.users, u.local)
+		}
 	}
 }
 
-// lost turns what is owed to a user into rows: a mobile of his went away.
-func (o *owed) lost(local string) {
+// lost turns what is owed to a user into rows, because a mobile of his went away: all but what another one, of those that are there, was
+// asked about.
+func (o *owed) lost(local string, there []Device) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if u := o.users[local]; u != nil {
-		o.toRows(local, u)
+		o.dropPhones(u, func(p *phone) bool {
+			return !slices.ContainsFunc(there, func(d Device) bool { return d.Full == p.full })
+		})
+		o.unasked(u)
 	}
+}
+
+// unasked turns copies into rows that no phone is asked about.
+func (o *owed) unasked(u *owedUser) {
+	for i := range u.copies {
+		if c := &u.copies[i]; c.message != nil && c.asked == 0 {
+			o.toRow(u, c)
+		}
+	}
+	o.trim(u)
 }
 
 // all turns everything owed into rows: the link was lost, or the process stops.
 func (o *owed) all() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for local, u := range o.users {
-		o.toRows(local, u)
-	}
-}
-
-func (o *owed) toRows(local string, u *owedUser) {
-	for i := range u.copies {
-		if c := &u.copies[i]; c.message != nil {
-			o.toRow(u, c)
+	o.proofs.clear() // no answer will come
+	for _, u := range o.users {
+		u.phones = nil
+		for i := range u.copies {
+			if c := &u.copies[i]; c.message != nil {
+				o.toRow(u, c)
+			}
 		}
+		o.trim(u)
 	}
-	o.trim(local, u)
 }
 
 // toRow settles a copy by making it a row, unless its message was revoked.
 func (o *owed) toRow(u *owedUser, c *owedCopy) {
 	if !c.message.gone {
 		o.add(c.message, u.id, c.status)
+		if c.asked > 0 {
+			u.rowMade(c.message)
+		}
 	}
 	o.close(c)
 }
@@ -200,7 +228,7 @@ func (o *owed) forget(gone func(store.Pending) bool) {
 func (o *owed) tick(now, asof time.Time, snapshots bool, delivered int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for local, u := range o.users {
+	for _, u := range o.users {
 		for i := range u.copies {
 			c := &u.copies[i]
 			if c.message == nil {
@@ -219,7 +247,8 @@ func (o *owed) tick(now, asof time.Time, snapshots bool, delivered int64) {
 				o.close(c)
 			}
 		}
-		o.trim(local, u)
+		o.expire(u, now)
+		o.trim(u)
 	}
 }
 

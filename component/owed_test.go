@@ -424,7 +424,7 @@ func TestSettledPosition(t *testing.T) {
 
 // TestSettledWaits: the position stays below what a batch had to leave for the next.
 func TestSettledWaits(t *testing.T) {
-	o := newOwed(time.Second, 10)
+	o := newOwed(time.Second, 10, proofHooks{})
 	for i := range 4 {
 		o.add(&owedMessage{time: int64(100 + i)}, fmt.Sprint(i), 0)
 	}

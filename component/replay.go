@@ -93,6 +93,7 @@ func (s *Service) replay(ctx context.Context) error {
 	n := 0
 	err := s.walk(ctx, s.delivered.Load(), func(page []store.Message) error {
 		var batch []stanza.Delivery
+		var ways []way
 		for _, m := range page {
 			to, err := s.receiversOf(ctx, m)
 			if err != nil {
@@ -109,20 +110,20 @@ func (s *Service) replay(ctx context.Context) error {
 				address = s.groupAddress(from, groups[m.SessionID])
 			}
 			text := rebuild(m, s.cfg.ArrayBodies)
-			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: renderPayload(text, nil, false, kind.confirm)}
+			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: renderPayload(text, nil, false)}
 			for _, p := range to {
 				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
 			}
 			if len(d.To) > 0 && from.Local != "" {
-				batch = append(batch, d)
+				batch, ways = append(batch, d), append(ways, way{rows: true, request: kind.confirm})
 			}
 			if kind.async && m.From != m.To {
-				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: renderPayload(text, nil, true, false)}
+				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: renderPayload(text, nil, true)}
 				for _, device := range s.presence.devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
 				if len(own.To) > 0 {
-					batch = append(batch, own)
+					batch, ways = append(batch, own), append(ways, way{rows: true})
 				}
 			}
 			n++
@@ -130,7 +131,7 @@ func (s *Service) replay(ctx context.Context) error {
 		if s.connection.Load() != s.readyOn {
 			return errLinkLost
 		}
-		return s.deliverAll(ctx, batch)
+		return s.deliverAll(ctx, batch, ways)
 	})
 	if n > 0 {
 		s.log.Info("delivered again what the server may have lost", "messages", n)

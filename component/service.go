@@ -86,7 +86,7 @@ type Store interface {
 type Sender interface {
 	// Deliver queues copies in order and blocks while the buffers are full. An error means that the link is down: what was
 	// queued may be lost, and the deliveries come again by replay.
-	Deliver(ctx context.Context, d []stanza.Delivery) error
+	Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza.Run) error
 	// Post queues an acknowledgement without blocking; false when there is no room or no link.
 	Post(b []byte) bool
 	// Answer queues an error for the address that provoked it, without blocking. What one sender provokes beyond a budget may be
@@ -193,7 +193,6 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
 		kinds:      newKinds(),
 		presence:   newPresence(cfg.Server, deps.Now),
-		owed:       newOwed(cfg.Grace, cfg.OwedPerUser),
 		chats:      newChatCache(),
 		spacing:    catchUpSpacing,
 		inFlight:   newInFlight(deps.Now),
@@ -214,6 +213,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
+	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
+		off: cfg.Confirm == "presence", how: s.users.confirms, drop: s.confirmations.dropOf,
+		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) },
+	})
 	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
 	s.jobs(deps)
@@ -334,6 +337,18 @@ func (s *Service) Down(error) {
 	s.presence.forget()
 	s.owed.all()
 	s.linkEvent()
+}
+
+// Answered takes what answers a ping that went behind copies to a phone. It is false for what was not asked.
+func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
+	known, gone := s.owed.answered(st.ID, from.String(), readAnswer(&st))
+	if gone { // long before a snapshot says so
+		s.presence.gone(from)
+		if s.watcher != nil {
+			s.watcher.refresh()
+		}
+	}
+	return known
 }
 
 func (s *Service) linkEvent() {

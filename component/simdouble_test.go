@@ -52,6 +52,9 @@ type simLink struct {
 	before     func() // once, at the begin of Deliver
 	after      func() // once, at its end
 	delivering int    // calls of Deliver that are at work
+	there      map[simDevice]*simPhone
+	asked      []*simPing // in this step
+	answers    []simAnswer
 }
 
 func (l *simLink) open() {
@@ -60,7 +63,7 @@ func (l *simLink) open() {
 	l.dead, l.broken, l.stalled, l.flight = false, true, false, nil
 }
 
-func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery) error {
+func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
 	l.mu.Lock()
 	before, after := l.before, l.after
 	l.before, l.after = nil, nil
@@ -78,23 +81,35 @@ func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery) error {
 		l.mu.Unlock()
 		return io.ErrClosedPipe
 	}
-	for _, d := range list {
-		if !l.m.disk.has(d.ID) {
+	for i := range list {
+		if d := &list[i]; !l.m.disk.has(d.ID) {
 			l.faults = append(l.faults, fmt.Sprintf("%s was sent before it was committed", d.ID))
 		}
-		for _, target := range d.To {
-			c := simCopy{d.ID, target.JID, strings.Contains(string(d.Payload), "<subject>ASYNC</subject>")}
-			l.copies = append(l.copies, c)
-			l.flight = append(l.flight, func(err error) {
-				if err == nil {
-					l.set(func() { l.routed = append(l.routed, c) })
-				}
-			})
+		for _, target := range list[i].To {
+			l.copy(&list[i], target)
+		}
+	}
+	for _, r := range runs {
+		for _, c := range r.Of {
+			l.copy(&list[c.Delivery], c.Target)
+		}
+		if r.Ping != "" {
+			l.ping(r, list)
 		}
 	}
 	l.mu.Unlock()
 	l.work()
 	return nil
+}
+
+func (l *simLink) copy(d *stanza.Delivery, target stanza.Target) {
+	c := simCopy{d.ID, target.JID, strings.Contains(string(d.Payload), "<subject>ASYNC</subject>")}
+	l.copies = append(l.copies, c)
+	l.flight = append(l.flight, func(err error) {
+		if err == nil {
+			l.set(func() { l.routed = append(l.routed, c) })
+		}
+	})
 }
 
 func (l *simLink) Barrier(done func(error)) {
@@ -229,12 +244,12 @@ func simReceipt(post string) (list [][2]string) {
 	return list
 }
 
-func (l *simLink) take() (copies []simCopy, posts, faults []string) {
+func (l *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	copies, posts, faults = l.copies, l.posts, l.faults
-	l.copies, l.posts, l.faults = nil, nil, nil
-	return copies, posts, faults
+	copies, posts, faults, asked, answers = l.copies, l.posts, l.faults, l.asked, l.answers
+	l.copies, l.posts, l.faults, l.asked, l.answers = nil, nil, nil, nil, nil
+	return copies, posts, faults, asked, answers
 }
 
 // simStore is the database as the process sees it.

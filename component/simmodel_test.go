@@ -43,6 +43,8 @@ type simEntry struct {
 	sent               time.Time
 	at                 string // msg_time, "" for receipts
 	fresh              bool   // became a row in this step
+	old                bool   // it was in the queue before this step
+	asked              []*simPing
 	session, typ, from string
 }
 
@@ -92,6 +94,12 @@ func (m *simulation) gone(d simDevice) {
 	}
 	delete(m.known[d.user], d.resource)
 	if simMobile(d.resource) {
+		m.underWay = slices.DeleteFunc(m.underWay, func(p *simPing) bool {
+			if p.to == d {
+				m.unask(m.queues[d.user], p)
+			}
+			return p.to == d
+		})
 		m.lose(d.user)
 	}
 }
@@ -99,13 +107,17 @@ func (m *simulation) gone(d simDevice) {
 // lose makes rows of what is owed to a user.
 func (m *simulation) lose(user string) {
 	for _, e := range m.queues[user] {
-		if e.state == 'o' {
+		if e.state == 'o' && len(e.asked) == 0 {
 			e.state, e.fresh = 'r', true
 		}
 	}
 }
 
 func (m *simulation) loseAll() {
+	for _, p := range m.underWay {
+		m.unask(m.queues[p.to.user], p)
+	}
+	m.underWay = nil
 	for _, u := range simUsers {
 		m.lose(u)
 	}
@@ -282,7 +294,8 @@ func (m *simulation) receive(user, id string, e *simEntry) {
 	default:
 		e.state, e.sent = 'o', m.clock.now().Add(-m.late)
 		e.unsure = e.settle && m.first[user]
-		e.settle = e.settle && (m.cfg.Confirm == "receipt" || m.confirming[user])
+		how := m.confirming[user]
+		e.settle = how == store.ConfirmsByPings || e.settle && (m.cfg.Confirm == "receipt" || how != store.ConfirmsNot)
 		m.owing = true
 	}
 	m.queues[user][id] = e
@@ -316,7 +329,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 		m.arrived(0)
 	}
 	for _, it := range items {
-		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == "auto" && !m.confirming[it.from.user] {
+		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == "auto" && m.confirming[it.from.user] == store.ConfirmsNot {
 			m.first[it.from.user] = true // perhaps before what else comes for him
 		}
 	}
@@ -410,6 +423,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 	case m.owing && m.mode != sends: // sent into a link that was lost
 		m.loseAll()
 	}
+	m.proofs()
 	if hook != nil {
 		hook.effect()
 	}
@@ -419,12 +433,12 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 // collect takes what the step left behind.
 func (m *simulation) collect() {
 	var faults, more []string
-	m.copied, m.posts, faults = m.link.take()
+	m.copied, m.posts, faults, m.pinged, m.answered = m.link.take()
 	m.log, more = m.disk.take()
 	for _, f := range append(faults, more...) {
 		m.fault("%s", f)
 	}
-	m.owing, m.first = false, map[string]bool{}
+	m.owing, m.first, m.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
 }
 
 // arrived expects the rows of mobiles that have just become known.
@@ -433,10 +447,15 @@ func (m *simulation) arrived(least int) {
 	m.mode = sends
 	defer func() { m.mode = mode }()
 	for _, d := range m.came {
-		for id, e := range m.queues[d.user] {
-			if !m.ready {
-				break
+		if !m.ready {
+			break
+		}
+		for c, e := range m.proven { // perhaps by the very copies that it got
+			if c.jid == d.user {
+				m.expect(simCopy{c.id, d.full(), strings.HasPrefix(e.typ, "MTT-") && e.from == d.user && e.session != d.user}, 0)
 			}
+		}
+		for id, e := range m.queues[d.user] {
 			n := least
 			if e.state != 'r' || e.fresh || m.known[d.user] == nil {
 				n = 0
@@ -453,6 +472,7 @@ func (m *simulation) finish() {
 	if m.owing && m.mode == sendsNothing {
 		m.loseAll()
 	}
+	m.proofs()
 	counts := map[simCopy]int{}
 	for _, c := range m.copied {
 		counts[c]++
@@ -479,7 +499,7 @@ func (m *simulation) finish() {
 		user, resource, _ := strings.Cut(c.jid, "@"+testServer)
 		resource = strings.TrimPrefix(resource, "/")
 		for r := range m.real[user] {
-			if simMobile(r) && (resource == "" || r == resource) {
+			if simMobile(r) && (resource == "" || r == resource) && m.link.reached(c, simDevice{user, r}) {
 				m.got[user][c.id] = true
 			}
 		}
@@ -557,8 +577,8 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 		return "", nil, func(string) {
 			m.copies(nil, it.id, it.to, false, 1)
 			if simMobile(it.from.resource) && m.cfg.Confirm != "presence" {
-				m.first[sender] = m.first[sender] || !m.confirming[sender] && m.cfg.Confirm == "auto"
-				m.confirming[sender] = true
+				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == "auto"
+				m.confirming[sender] = max(m.confirming[sender], store.ConfirmsByReceipts)
 				for _, id := range it.targets {
 					delete(m.queues[sender], id)
 				}
@@ -914,6 +934,11 @@ func (m *simulation) tables() {
 // end lets all become well, and then every message must have reached each receiver, or wait for him.
 func (m *simulation) end() {
 	m.tell("the end")
+	for d, phone := range m.link.there { // no session is resumed any more
+		if phone.hung {
+			m.exit(d)
+		}
+	}
 	if m.linked {
 		m.link.cut()
 		m.Down(io.EOF)

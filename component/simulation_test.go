@@ -79,7 +79,8 @@ type simulation struct {
 	ids           map[store.IDKey]*simMessage
 	queues        map[string]map[string]*simEntry // owner, msg_id
 	read          map[store.ReceiptKey]store.Receipt
-	confirming    map[string]bool
+	confirming    map[string]store.Confirms
+	underWay      []*simPing // under way, of phones that are known
 	chats         map[store.ChatKey]bool
 
 	sent   []*simItem // for repetitions
@@ -96,6 +97,9 @@ type simulation struct {
 	poisoned  bool
 	late      time.Duration // how long ago copies went out
 	copied    []simCopy
+	pinged    []*simPing
+	answered  []simAnswer
+	proven    map[simCopy]*simEntry // what left the queues by that
 	posts     []string
 	from      int64 // position of the replay
 	settledTo int64 // position of the start
@@ -145,7 +149,7 @@ func simulate(t *testing.T, seed uint64) {
 		rnd:     rand.New(rand.NewPCG(seed, 1)),
 		real:    map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
 		groups: map[string]*simGroup{}, ids: map[store.IDKey]*simMessage{}, queues: map[string]map[string]*simEntry{},
-		read: map[store.ReceiptKey]store.Receipt{}, confirming: map[string]bool{}, chats: map[store.ChatKey]bool{}, want: map[simCopy]*simCount{},
+		read: map[store.ReceiptKey]store.Receipt{}, confirming: map[string]store.Confirms{}, chats: map[store.ChatKey]bool{}, want: map[simCopy]*simCount{},
 	}
 	for _, u := range simUsers {
 		m.real[u], m.got[u], m.known[u], m.queues[u] = map[string]string{}, map[string]bool{}, map[string]string{}, map[string]*simEntry{}
@@ -158,7 +162,7 @@ func simulate(t *testing.T, seed uint64) {
 	case 1:
 		m.cfg.Confirm = "receipt"
 	}
-	m.link = &simLink{m: m}
+	m.link = &simLink{m: m, there: map[simDevice]*simPhone{}}
 	if m.chance(40) {
 		m.tight = 1 + m.rnd.IntN(4)
 		m.link.slow = make(chan struct{}, 1)
@@ -263,7 +267,7 @@ func (m *simulation) sessions() (list []Session) {
 func (m *simulation) step() {
 	for u := range m.queues {
 		for _, e := range m.queues[u] {
-			e.fresh = false
+			e.fresh, e.old = false, true
 		}
 	}
 	switch n := m.rnd.IntN(100); {
@@ -299,7 +303,9 @@ func (m *simulation) wait() {
 // move lets a device come, go, or change.
 func (m *simulation) move() {
 	d := simDevice{oneOf(m, simUsers), oneOf(m, simResources)}
-	switch n := m.rnd.IntN(10); {
+	switch n := m.rnd.IntN(13); {
+	case n >= 10:
+		m.phones()
 	case n < 4:
 		show := oneOf(m, []string{"", "", "away", "dnd"})
 		m.tell("%s is there %s", d.full(), show)
@@ -310,14 +316,14 @@ func (m *simulation) move() {
 		}
 	case n < 6:
 		m.tell("%s leaves", d.full())
-		delete(m.real[d.user], d.resource)
+		m.exit(d)
 		if m.linked {
 			m.leave(d)
 			m.gone(d)
 		}
 	case n < 8:
 		m.tell("%s dies", d.full())
-		delete(m.real[d.user], d.resource)
+		m.exit(d)
 	default:
 		if !m.linked || m.link.stalled { // the answer would come behind what stalls
 			return
@@ -344,7 +350,7 @@ func (m *simulation) appear(d simDevice, show string) {
 			m.got[d.user][row.MsgID] = true
 		}
 	}
-	m.real[d.user][d.resource] = show
+	m.enter(d, show)
 }
 
 func (m *simulation) presenceOf(d simDevice, show string) {
@@ -753,7 +759,7 @@ func (m *simulation) newHook() *simHook {
 	switch h.name {
 	case "leave":
 		h.name += " " + d.full()
-		h.act = func() { delete(m.real[d.user], d.resource); m.leave(d) }
+		h.act = func() { m.exit(d); m.leave(d) }
 		h.effect = func() { m.gone(d) }
 	case "arrive":
 		h.name += " " + d.full()
@@ -963,6 +969,9 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 			}
 		}
 	case n < 93:
+		if m.hangs(user) { // what it is sent then is lost, as of every client that confirms nothing
+			return nil, nil
+		}
 		err := m.RegisterPush(ctx, user, "")
 		m.tell("%s unregisters: %v", user, err)
 		return err, func(ok bool) {

@@ -67,7 +67,7 @@ func (t *turn) decide() error {
 		}
 	}
 
-	if t.payload = renderPayload(t.env.Text, m.ext, false, t.env.Kind.confirm); len(t.payload) > maxPayload {
+	if t.payload = renderPayload(t.env.Text, m.ext, false); len(t.payload) > maxPayload {
 		return refuse(TooLarge, "the message is larger than the server takes")
 	}
 
@@ -224,9 +224,11 @@ func (t *turn) ownCopies(own []Device) {
 	}
 	payload := t.payload
 	if t.async {
-		payload = renderPayload(t.env.Text, t.it.msg.ext, true, false)
+		payload = renderPayload(t.env.Text, t.it.msg.ext, true)
 	}
-	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}, t.way(nil))
+	w := t.way(nil)
+	w.request = false
+	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}, w)
 }
 
 // from is the bare JID that its copies come from.
@@ -300,10 +302,10 @@ func (t *turn) copies(at int64, own []Device) {
 			}
 		case !mobile:
 			t.queue(row, p, status)
-		case s.cfg.Confirm == "receipt":
-			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm})
-		case s.cfg.Confirm == "auto":
-			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status, confirm: kind.confirm && s.users.confirms(p.Local) != store.ConfirmsNot})
+		case s.cfg.Confirm != "presence":
+			how := s.users.confirms(p.Local)
+			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status,
+				confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == "receipt")})
 		}
 	}
 	for _, p := range t.toOnly {
@@ -326,7 +328,7 @@ func (t *turn) copies(at int64, own []Device) {
 
 // way is how its copies go.
 func (t *turn) way(owed *owedMessage) way {
-	w := way{conversation: t.groupID, at: t.at, owed: owed, large: t.it == nil}
+	w := way{conversation: t.groupID, at: t.at, owed: owed, request: t.env.Kind.confirm, large: t.it == nil}
 	switch {
 	case t.groupID != "":
 	case t.it != nil:
@@ -410,6 +412,6 @@ func (t *turn) signals() {
 	}
 	if len(targets) > 0 {
 		payload := append(m.signal, `<no-store xmlns="urn:xmpp:hints"/>`...)
-		t.b.send(stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, t.way(nil))
+		t.b.send(stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, way{conversation: t.it.key, at: t.at})
 	}
 }

@@ -113,7 +113,7 @@ func fresh(t testing.TB, s *store.Store) {
 // nowhere is a link of which nothing comes.
 type nowhere struct{}
 
-func (nowhere) Deliver(context.Context, []stanza.Delivery) error { return nil }
-func (nowhere) Post([]byte) bool                                 { return true }
-func (nowhere) Answer(string, []byte) bool                       { return true }
-func (nowhere) Barrier(done func(error))                         { done(nil) }
+func (nowhere) Deliver(context.Context, []stanza.Delivery, ...stanza.Run) error { return nil }
+func (nowhere) Post([]byte) bool                                                { return true }
+func (nowhere) Answer(string, []byte) bool                                      { return true }
+func (nowhere) Barrier(done func(error))                                        { done(nil) }

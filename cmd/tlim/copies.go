@@ -172,6 +172,9 @@ func (c *copyLink) Down(error) {
 	}
 }
 
+// Answered is false: nothing is asked on this link but what waits for its answer.
+func (c *copyLink) Answered(stanza.Stanza, stanza.JID) bool { return false }
+
 // Stanza takes copies of clients' messages to D. Copies bring all traffic of the server; of it, what goes to the component comes
 // directly as well, and what has no resource in from was not sent by a client but by a component, ours among them.
 func (c *copyLink) Stanza(st stanza.Stanza) {

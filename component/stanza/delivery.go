@@ -4,6 +4,7 @@ package stanza
 type Target struct {
 	JID     string // prepared, bare or full, in the server's domain
 	Private bool   // adds <private/> (XEP-0280), so that the server makes no carbon copies of a copy to a full JID
+	Request bool   // adds <request/> (XEP-0184), so that a client confirms by a receipt
 }
 
 // Delivery is one message of type chat to many.
@@ -13,12 +14,27 @@ type Delivery struct {
 	To       []Target
 }
 
+// Run is what one device gets of a list of deliveries: copies of some of them, in order, and behind them a ping (XEP-0199) to the same
+// address. Nothing comes in between: the answer is proof of these copies, unless another client took the address over in that moment.
+type Run struct {
+	JID  string
+	Of   []RunCopy
+	Ping string // id of the ping; "" for none
+}
+
+// RunCopy is one copy of a [Run].
+type RunCopy struct {
+	Delivery int // index in the list; its To does not have the target
+	Target
+}
+
 const (
 	copyBegin   = `<message type="chat" id="`
 	copyFrom    = `" from="`
 	copyTo      = `" to="`
 	copyEnd     = `</message>`
-	copyPrivate = `<private xmlns="urn:xmpp:carbons:2"/></message>`
+	copyPrivate = `<private xmlns="urn:xmpp:carbons:2"/>`
+	copyRequest = `<request xmlns="urn:xmpp:receipts"/>`
 )
 
 // AppendTo renders the copy for one target. Attributes are double-quoted: a quote of the other kind inside of single quotes
@@ -42,8 +58,16 @@ func (d Delivery) AppendCopy(dst, head []byte, t Target) []byte {
 	dst = AppendAttr(dst, t.JID)
 	dst = append(dst, '"', '>')
 	dst = append(dst, d.Payload...)
+	return AppendEnd(dst, t)
+}
+
+// AppendEnd renders what a copy has behind the payload.
+func AppendEnd(dst []byte, t Target) []byte {
+	if t.Request {
+		dst = append(dst, copyRequest...)
+	}
 	if t.Private {
-		return append(dst, copyPrivate...)
+		dst = append(dst, copyPrivate...)
 	}
 	return append(dst, copyEnd...)
 }

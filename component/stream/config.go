@@ -51,8 +51,11 @@ type Config struct {
 
 // Handler gets what arrives. Its methods must not block.
 type Handler interface {
-	// Stanza gets messages and presences, in order, on the reader's goroutine; the stanza is the handler's. IQs never come here.
+	// Stanza gets messages and presences, in order, on the reader's goroutine; the stanza is the handler's. No IQ comes here.
 	Stanza(st stanza.Stanza)
+	// Answered gets the answers to pings of [Links.Deliver], and all others that nobody waits for, on a reader's goroutine. It is false for
+	// what it did not ask. from is the answer's address, in its prepared form.
+	Answered(st stanza.Stanza, from stanza.JID) bool
 	// Up tells that all links are ready, before the first Stanza of this connection. What is delivered from then on leaves.
 	Up()
 	// Down tells that the links are gone, once for each Up and after its last Stanza. err says why; it is an *Error.

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"tlim/component/stanza"
@@ -19,23 +20,81 @@ const (
 	placesRoom = 256
 )
 
-// Deliver queues one copy of each delivery for each of its targets, in order for each bare JID. It blocks while a buffer is
-// full. [ErrDown] means that the link is down or went down: nothing of later deliveries leaves, and of this one and earlier
-// ones nobody knows. After an error of ctx the copies that were queued leave all the same.
-func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery) error {
+// Deliver queues one copy of each delivery for each of its targets, and then the runs, in order for each bare JID. It blocks while a
+// buffer is full, but never within a run: nothing of others comes between its copies and its ping. [ErrDown] means that the link is down
+// or went down: nothing of later deliveries leaves, and of this one and earlier ones nobody knows. After an error of ctx the copies that
+// were queued leave all the same. Answers to the pings go to [Handler.Answered].
+func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza.Run) error {
 	s := l.current.Load()
 	if s == nil {
 		return ErrDown
+	}
+	if len(runs) > 0 && l.cfg.Multicast {
+		d = joined(d, runs)
 	}
 	for i := range d {
 		if err := s.deliver(ctx, &d[i]); err != nil {
 			return fmt.Errorf("deliver %s: %w", d[i].ID, err)
 		}
 	}
+	if len(runs) == 0 {
+		return nil
+	}
+	heads := make([][]byte, len(d))
+	for i := range runs {
+		k := s.links[place(runs[i].JID, len(s.links))]
+		if err := k.run(ctx, d, heads, &runs[i]); err != nil {
+			return fmt.Errorf("deliver to %s: %w", runs[i].JID, err)
+		}
+	}
+	return nil
+}
+
+// joined gives the copies of runs back to their deliveries: one stanza for many costs the server less than copies that stand together.
+// The pings stand behind all of them.
+func joined(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
+	list := slices.Clone(d)
+	for i := range list {
+		list[i].To = slices.Clone(list[i].To)
+	}
+	for _, r := range runs {
+		for _, c := range r.Of {
+			list[c.Delivery].To = append(list[c.Delivery].To, c.Target)
+		}
+	}
+	return list
+}
+
+// run appends what one device gets, in one piece.
+func (k *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *stanza.Run) error {
+	if err := k.out.acquire(ctx); err != nil {
+		return err
+	}
+	stanzas := 0
+	if !k.s.l.cfg.Multicast {
+		for _, c := range r.Of {
+			if heads[c.Delivery] == nil {
+				heads[c.Delivery] = d[c.Delivery].AppendHead(make([]byte, 0, headRoom))
+			}
+			k.out.buf = d[c.Delivery].AppendCopy(k.out.buf, heads[c.Delivery], c.Target)
+		}
+		stanzas += len(r.Of)
+	}
+	if r.Ping != "" {
+		k.out.buf = appendIQ(k.out.buf, "get", r.Ping, k.domain, r.JID, []byte(pingPayload))
+		stanzas++
+	}
+	k.out.stanzas += stanzas
+	k.out.release()
+	k.s.l.metrics.out.Add(float64(stanzas))
+	k.mark()
 	return nil
 }
 
 func (s *session) deliver(ctx context.Context, d *stanza.Delivery) error {
+	if len(d.To) == 0 {
+		return nil
+	}
 	head := d.AppendHead(make([]byte, 0, headRoom))
 	if len(s.links) == 1 {
 		return s.intake().copies(ctx, d, head, nil, 0)
@@ -84,7 +143,7 @@ func (k *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 	}
 	var one *multicast
 	if k.s.l.cfg.Multicast && here >= multicastFrom {
-		one = &multicast{d: d, head: head, server: k.s.l.cfg.Server}
+		one = &multicast{d: d, head: head, server: k.s.l.cfg.Server, kind: mostOf(d.To)}
 	}
 	stanzas := 0
 	for i := range d.To {
@@ -131,13 +190,28 @@ type multicast struct {
 	d      *stanza.Delivery
 	head   []byte
 	server string
+	kind   stanza.Target // what all of its copies have behind the payload
 	to     []string
 }
 
+// mostOf is what most targets have behind the payload.
+func mostOf(to []stanza.Target) stanza.Target {
+	counts := map[stanza.Target]int{}
+	var most stanza.Target
+	for i := range to {
+		kind := to[i]
+		kind.JID = ""
+		if counts[kind]++; counts[kind] > counts[most] {
+			most = kind
+		}
+	}
+	return most
+}
+
 // takes says whether a target may go along. One bad address ends the whole stream, and one in a foreign domain may stop it
-// for a minute (measured); a private copy differs from the others.
+// for a minute (measured); and all copies are the same.
 func (m *multicast) takes(t stanza.Target) bool {
-	if t.Private || strings.ContainsAny(t.JID, "\"&<>\t\r\n") {
+	if strings.ContainsAny(t.JID, "\"&<>\t\r\n") || t.Private != m.kind.Private || t.Request != m.kind.Request {
 		return false
 	}
 	jid, err := stanza.ParseJID(t.JID)
@@ -161,7 +235,7 @@ func (m *multicast) appendTo(w *writer) {
 	}
 	b = append(b, `</addresses>`...)
 	b = append(b, m.d.Payload...)
-	w.buf = append(b, `</message>`...)
+	w.buf = stanza.AppendEnd(b, m.kind)
 	w.stanzas += len(m.to) // as much work as so many copies
 	m.to = m.to[:0]
 }

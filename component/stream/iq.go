@@ -132,7 +132,7 @@ func (k *link) takeAnswer(st stanza.Stanza) bool {
 	}
 	asks.mu.Unlock()
 	if !ok {
-		return false
+		return k.s.l.handler.Answered(st, from)
 	}
 	if server && k == k.s.intake() {
 		k.pings.proven()

@@ -97,6 +97,15 @@ func (r *rig) Stanza(st stanza.Stanza) {
 	r.events <- fmt.Sprintf("%s %s %s", st.Name, st.ID, st.Inner)
 }
 
+// Answered takes answers whose ids begin with p.
+func (r *rig) Answered(st stanza.Stanza, from stanza.JID) bool {
+	if !strings.HasPrefix(st.ID, "p") {
+		return false
+	}
+	r.events <- fmt.Sprintf("answered %s %s %s", st.Type, st.ID, from)
+	return true
+}
+
 func (r *rig) Up() {
 	r.events <- "up"
 	if r.onUp != nil {

@@ -248,4 +248,6 @@ type upOnly struct{ up chan struct{} }
 
 func (upOnly) Stanza(stanza.Stanza) {}
 func (upOnly) Down(error)           {}
-func (h upOnly) Up()                { close(h.up) }
+
+func (upOnly) Answered(stanza.Stanza, stanza.JID) bool { return false }
+func (h upOnly) Up()                                   { close(h.up) }

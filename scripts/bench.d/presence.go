@@ -246,3 +246,5 @@ type onlyUp struct{ up chan struct{} }
 func (o onlyUp) Stanza(stanza.Stanza) {}
 func (o onlyUp) Up()                  { close(o.up) }
 func (o onlyUp) Down(error)           {}
+
+func (o onlyUp) Answered(stanza.Stanza, stanza.JID) bool { return false }

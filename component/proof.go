@@ -1,0 +1,446 @@
+package component
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// proofs are the pings (XEP-0199) behind the copies to phones. A session gets its stanzas in order, so the answer of a client's library
+// proves that it got the copies before it: those that went out in the same piece of the stream, and no others. A ping that goes out later
+// could be answered by a client that has come back under the same address, for its predecessor whose copies are lost. Guarded by the
+// lock of owed.
+type proofs struct {
+	phones  map[string]*phone           // by full JID
+	asked   map[string]*proof           // under way, or late, by id
+	bounced *simplelru.LRU[string, int] // bounces in a row, by full JID
+	prefix  string                      // of ids
+	serial  uint64
+	round   uint64 // counts calls of ask
+	shape   string // id of the ping that asks how the server answers for nobody
+	repeats bool   // it repeats the question then
+	proofHooks
+}
+
+// phone is a mobile that copies are sent to by its full JID.
+type phone struct {
+	full    string
+	user    *owedUser
+	answers answering
+	request bool     // it is asked for receipts
+	open    []*proof // under way, oldest first
+	late    []*proof // not answered in time, oldest first
+	used    time.Time
+	round   uint64 // in which the following were set
+	run     int
+	copies  int
+}
+
+// answering is what is known of how a phone takes pings.
+type answering int8
+
+const (
+	answersUnknown answering = iota
+	answersPings
+	answersNothing // one was not answered in time, and none ever was
+)
+
+// proof is one ping.
+type proof struct {
+	id       string
+	phone    *phone
+	sent     time.Time
+	messages []*owedMessage
+	rows     []string // msg_ids of its copies that are queue rows of the user, perhaps
+}
+
+const (
+	// openProofs is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
+	// them. A phone with an answer time of a second gets that many batches.
+	openProofs = 128
+	// unknownProofs is the same for one that has not answered yet: most that never will are found out with it.
+	unknownProofs = 8
+	// lateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them.
+	lateProofs = 256
+	// deafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
+	// they are its client's.
+	deafBounces  = 5
+	knownBounces = 10_000
+	// idlePhone is after what time a phone is forgotten to which nothing was sent, in case nobody told that it went.
+	idlePhone = time.Hour
+)
+
+// proofHooks is what proofs need of others. None may block, or ask owed.
+type proofHooks struct {
+	off  bool                              // nothing is owed, and nobody asked
+	how  func(local string) store.Confirms // what is remembered of the user's phones
+	mark func(local string)                // a phone of the user has answered a ping
+	drop func(local, msgID string)         // a queue row of the user is not needed any more
+}
+
+func newProofs(hooks proofHooks) proofs {
+	var b [6]byte
+	_, _ = rand.Read(b[:])                                         // never fails
+	bounced, _ := simplelru.NewLRU[string, int](knownBounces, nil) // fails for a size below 1 only
+	return proofs{proofHooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced, prefix: hex.EncodeToString(b[:]) + "-p"}
+}
+
+// clear forgets all that is asked.
+func (p *proofs) clear() {
+	clear(p.phones)
+	clear(p.asked)
+	p.repeats = false // the next connection may be another server's
+}
+
+// newID makes the id of a ping. Nobody can guess the ids of others.
+func (p *proofs) newID() string {
+	p.serial++
+	return p.prefix + strconv.FormatUint(p.serial, 36)
+}
+
+// most is how many pings may be under way to a phone.
+func (p *phone) most() int {
+	switch p.answers {
+	case answersPings:
+		return openProofs
+	case answersUnknown:
+		return unknownProofs
+	}
+	return 1
+}
+
+// phone finds the phone behind an address, or makes it where something may be owed to it; nil for others.
+func (o *owed) phone(jid string, w *way) *phone {
+	if p := o.phones[jid]; p != nil {
+		return p
+	}
+	if w.owed == nil && !w.rows {
+		return nil
+	}
+	bare, resource, full := strings.Cut(jid, "/")
+	if !full || !isMobile(resource) {
+		return nil
+	}
+	local, _, _ := strings.Cut(bare, "@")
+	u := o.users[local]
+	switch {
+	case u != nil:
+	case w.rows:
+		u = o.user(local)
+	default: // a device of the sender's, to whom nothing is owed
+		return nil
+	}
+	p := &phone{full: jid, user: u, request: o.how(local) != store.ConfirmsByPings}
+	if n, _ := o.bounced.Peek(jid); n >= deafBounces {
+		p.answers, p.request = answersNothing, true
+	}
+	u.phones = append(u.phones, p)
+	o.phones[jid] = p
+	return p
+}
+
+// ask prepares copies to be sent: those for phones to which something is owed become a run for each, with a ping behind it where one may be
+// asked; list keeps the rest. It must be called before they are sent: an answer could come before its question is known.
+func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []stanza.Run) {
+	if o.off {
+		for i := range list {
+			if ways[i].request {
+				list[i].To = slices.Clone(list[i].To)
+				for k := range list[i].To {
+					list[i].To[k].Request = true
+				}
+			}
+		}
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.round++
+	targets := 0
+	for i := range list {
+		targets += len(list[i].To)
+	}
+	at := make([]*phone, 0, targets)
+	var order []*phone
+	total := 0
+	for i := range list {
+		for k := range list[i].To {
+			p := o.phone(list[i].To[k].JID, &ways[i])
+			at = append(at, p)
+			if p == nil {
+				continue
+			}
+			if p.round != o.round {
+				p.round, p.run, p.copies = o.round, len(order), 0
+				p.used = now
+				order = append(order, p)
+			}
+			p.copies++
+			total++
+		}
+	}
+	copies := make([]stanza.RunCopy, total)
+	runs = make([]stanza.Run, len(order))
+	proofs := make([]*proof, len(order))
+	for i, p := range order {
+		runs[i].JID, runs[i].Of, copies = p.full, copies[:0:p.copies], copies[p.copies:]
+		if len(p.open) < p.most() {
+			proofs[i] = &proof{phone: p, sent: now}
+		}
+	}
+	for i := range list {
+		d, w := &list[i], &ways[i]
+		phones := at[:len(d.To)]
+		at = at[len(d.To):]
+		var rest []stanza.Target // its own: others may hold the list
+		for k, p := range phones {
+			t := d.To[k]
+			if p == nil {
+				t.Request = w.request && !strings.Contains(t.JID, "/") // nobody knows whose the phones are that the server finds there
+				rest = append(rest, t)
+				continue
+			}
+			t.Request = w.request && p.request
+			runs[p.run].Of = append(runs[p.run].Of, stanza.RunCopy{Delivery: i, Target: t})
+			if proof := proofs[p.run]; proof != nil {
+				proof.cover(d.ID, w)
+			}
+		}
+		d.To = rest
+	}
+	for i, proof := range proofs {
+		if proof == nil || len(proof.messages)+len(proof.rows) == 0 {
+			continue
+		}
+		proof.id = o.newID()
+		runs[i].Ping = proof.id
+		o.asked[proof.id] = proof
+		proof.phone.open = append(proof.phone.open, proof)
+	}
+	return runs
+}
+
+// cover notes a copy in front of the ping.
+func (p *proof) cover(id string, w *way) {
+	u := p.phone.user
+	for i := len(u.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
+		c := &u.copies[i]
+		if c.message != nil && (c.message == w.owed || w.rows && c.message.row.MsgID == id) {
+			c.asked++
+			p.messages = append(p.messages, c.message)
+			return
+		}
+	}
+	if w.rows {
+		p.rows = append(p.rows, id)
+	}
+}
+
+// answer is what the answer to a ping says.
+type answer int8
+
+const (
+	answerProof  answer = iota // the client's library has it
+	answerBounce               // the server says that there is no such session any more
+	answerRepeat               // likewise, and it repeats the question
+	answerDoubt                // the server, or a client that answers in the same words
+	answerNone                 // anything else
+)
+
+// readAnswer reads the answer to a ping. A client answers with a result, or with an error of its own if it knows no pings, which
+// proves the same. The server answers for a session that is gone: Openfire with service-unavailable and the question repeated, which clients
+// do not do; Prosody with service-unavailable as clients write it, or with recipient-unavailable (all measured).
+func readAnswer(st *stanza.Stanza) answer {
+	if st.Type == "result" {
+		return answerProof
+	}
+	condition, repeats := "", false
+	for c := range st.Children() {
+		switch {
+		case c.Name == "ping" && c.Space == nsPing:
+			repeats = true
+		case c.Name == "error":
+			for e := range c.Children() {
+				if e.Space == nsStanzaErrors && e.Name != "text" {
+					condition = e.Name
+				}
+			}
+		}
+	}
+	switch {
+	case condition == "service-unavailable" && repeats:
+		return answerRepeat
+	case condition == "recipient-unavailable":
+		return answerBounce
+	case condition == "service-unavailable":
+		return answerDoubt
+	case condition == "feature-not-implemented":
+		return answerProof
+	}
+	return answerNone
+}
+
+const (
+	nsPing         = "urn:xmpp:ping"
+	nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
+)
+
+// answered takes an answer from a full JID. known is false when that was not asked, gone says that the phone is not there any more.
+func (o *owed) answered(id, from string, a answer) (known, gone bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if id == o.shape {
+		o.repeats = o.repeats || a == answerRepeat
+		return true, false
+	}
+	proof := o.asked[id]
+	if proof == nil || proof.phone.full != from {
+		return false, false
+	}
+	p := proof.phone
+	switch {
+	case a == answerRepeat:
+		o.repeats, a = true, answerBounce
+	case a == answerDoubt && o.repeats: // the server's has the question in it
+		a = answerProof
+	case a == answerDoubt && p.answers == answersPings: // the client answers with results
+		a = answerBounce
+	}
+	switch a {
+	case answerProof:
+		o.proven(proof)
+	case answerBounce:
+		n, _ := o.bounced.Peek(from)
+		o.bounced.Add(from, n+1)
+		if n+1 >= deafBounces {
+			p.answers, p.request = answersNothing, true
+			break
+		}
+		u := p.user
+		o.dropPhones(u, func(other *phone) bool { return other == p })
+		o.unasked(u)
+		return true, true
+	}
+	return true, false
+}
+
+// proven settles what a ping was behind of.
+func (o *owed) proven(proof *proof) {
+	p, u := proof.phone, proof.phone.user
+	delete(o.asked, proof.id)
+	p.open = without(p.open, proof)
+	p.late = without(p.late, proof)
+	p.answers, p.request = answersPings, false
+	o.bounced.Remove(p.full)
+	if o.how(u.local) != store.ConfirmsByPings {
+		o.mark(u.local)
+		for i := range u.copies {
+			u.copies[i].confirm = true
+		}
+	}
+	at := 0
+	for _, m := range proof.messages { // in the order of the copies, mostly
+		for n := range u.copies {
+			i := (at + n) % len(u.copies)
+			if u.copies[i].message == m {
+				o.close(&u.copies[i])
+				at = i + 1
+				break
+			}
+		}
+	}
+	for _, id := range proof.rows {
+		o.drop(u.local, id)
+	}
+	o.trim(u)
+}
+
+func without(list []*proof, p *proof) []*proof {
+	if i := slices.Index(list, p); i >= 0 {
+		return slices.Delete(list, i, i+1)
+	}
+	return list
+}
+
+// rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
+func (u *owedUser) rowMade(m *owedMessage) {
+	for _, p := range u.phones {
+		for _, list := range [...][]*proof{p.open, p.late} {
+			for _, proof := range list {
+				if i := slices.Index(proof.messages, m); i >= 0 {
+					proof.messages = slices.Delete(proof.messages, i, i+1)
+					proof.rows = append(proof.rows, m.row.MsgID)
+					break
+				}
+			}
+		}
+	}
+}
+
+// expire ends the time of pings that were not answered, and forgets phones to which nothing is sent.
+func (o *owed) expire(u *owedUser, now time.Time) {
+	idle := false
+	for _, p := range u.phones {
+		for len(p.open) > 0 && now.Sub(p.open[0].sent) >= o.grace {
+			proof := p.open[0]
+			p.open = slices.Delete(p.open, 0, 1)
+			if p.answers == answersUnknown {
+				p.answers, p.request = answersNothing, true
+			}
+			proof.messages = slices.DeleteFunc(proof.messages, func(m *owedMessage) bool {
+				return !slices.ContainsFunc(u.copies, func(c owedCopy) bool { return c.message == m })
+			})
+			if p.late = append(p.late, proof); len(p.late) > lateProofs {
+				o.giveUp(p.late[0])
+				p.late = slices.Delete(p.late, 0, 1)
+			}
+		}
+		idle = idle || len(p.open) == 0 && now.Sub(p.used) > idlePhone
+	}
+	if idle {
+		o.dropPhones(u, func(p *phone) bool { return len(p.open) == 0 && now.Sub(p.used) > idlePhone })
+	}
+}
+
+// giveUp forgets a ping: nobody waits for its answer any more.
+func (o *owed) giveUp(proof *proof) {
+	delete(o.asked, proof.id)
+	u := proof.phone.user
+	for _, m := range proof.messages {
+		if i := slices.IndexFunc(u.copies, func(c owedCopy) bool { return c.message == m }); i >= 0 {
+			u.copies[i].asked--
+		}
+	}
+}
+
+// dropPhones forgets phones that are gone, and what they were asked.
+func (o *owed) dropPhones(u *owedUser, gone func(*phone) bool) {
+	u.phones = slices.DeleteFunc(u.phones, func(p *phone) bool {
+		if !gone(p) {
+			return false
+		}
+		for _, list := range [...][]*proof{p.open, p.late} {
+			for _, proof := range list {
+				o.giveUp(proof)
+			}
+		}
+		delete(o.phones, p.full)
+		return true
+	})
+}
+
+// shapeOf makes a ping to an address that nobody has, whose answer shows how this server answers for a session that is gone.
+func (o *owed) shapeOf(domain string) stanza.Run {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.shape = o.newID()
+	return stanza.Run{JID: "nobody@" + domain + "/" + o.shape, Ping: o.shape}
+}

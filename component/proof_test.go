@@ -1,0 +1,374 @@
+package component
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// Answers to a ping.
+const (
+	pong        = ""
+	goneRepeats = `<ping xmlns="urn:xmpp:ping"/><error code="503" type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	unavailable = `<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	unknownPing = `<error type="cancel"><feature-not-implemented xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+	notResumed  = `<error type="cancel"><recipient-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+)
+
+// pinged takes the pings that went out, and says what they stand behind: "lisi/p: m1 m2".
+func (h *harness) pinged() (ids []string, behind string) {
+	h.sender.mu.Lock()
+	defer h.sender.mu.Unlock()
+	var list []string
+	for _, p := range h.sender.pings {
+		var copies []string
+		for _, c := range p.copies {
+			copies = append(copies, c.ID)
+		}
+		ids = append(ids, p.run.Ping)
+		list = append(list, strings.Replace(p.run.JID, "@"+testServer, "", 1)+": "+strings.Join(copies, " "))
+	}
+	h.sender.pings = nil
+	return ids, strings.Join(list, ", ")
+}
+
+// answerPing lets a device answer a ping, and returns when that has had its effect.
+func (h *harness) answerPing(device, id, inner string) bool {
+	h.t.Helper()
+	local, resource, _ := strings.Cut(device, "/")
+	from := stanza.JID{Local: local, Domain: testServer, Resource: resource}
+	st := stanza.Stanza{Name: "iq", Type: "result", ID: id, From: from.String(), To: testComponent, Inner: []byte(inner)}
+	if inner != pong {
+		st.Type = "error"
+	}
+	known := h.Answered(st, from)
+	h.sync()
+	return known
+}
+
+// pinging starts with a user lisi whose phone p is online and known to answer pings.
+func pinging(t *testing.T, change func(*Config)) *harness {
+	t.Helper()
+	h := start(t, change)
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	ids, behind := h.pinged()
+	if behind != "lisi/p: m0" {
+		t.Fatalf("pinged: %s", behind)
+	}
+	h.answerPing("lisi/p", ids[0], pong)
+	h.sender.take()
+	h.rec.take()
+	return h
+}
+
+// A phone that has come back under the same resource answers for itself only: what went to the session before it stays unconfirmed.
+func TestAnswerOfTheSuccessor(t *testing.T) {
+	h := pinging(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // into a session that is dead, and nobody knows
+	lost, _ := h.pinged()
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x")) // into that of the phone which is back
+	ids, behind := h.pinged()
+	if behind != "lisi/p: m2" {
+		t.Fatalf("pinged: %s", behind)
+	}
+	h.answerPing("lisi/p", ids[0], pong)
+	if got := owedIDs(t, h, "lisi"); got != "m1" {
+		t.Errorf("owed: %q, want what only the lost session got", got)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue: %q", got)
+	}
+	h.answerPing("lisi/p", lost[0], pong) // it was resumed after all
+	if got := h.queue("lisi"); got != "" {
+		t.Errorf("after the late answer: %q", got)
+	}
+	if h.answerPing("lisi/p", lost[0], pong) {
+		t.Error("a second answer is taken")
+	}
+}
+
+// One ping stands behind all copies of a batch for a phone, and confirms those.
+func TestPingBehindABatch(t *testing.T) {
+	h := pinging(t, nil)
+	h.online("wangwu/a", "wangwu/w[web]", "zhangsan/p")
+	g := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.sender.take()
+	h.together(func() {
+		h.post("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
+		h.post("zhangsan/p", groupText("g2", "zhangsan", g, "x"))
+		h.post("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"wangwu","body":[{"msg_id":"gone"}]}`)
+	})
+	ids, behind := h.pinged()
+	want := "lisi/p: g1 g2, wangwu/a: g1 g2 r1"
+	if got := strings.Split(behind, ", "); strings.Join(slices.Sorted(slices.Values(got)), ", ") != want {
+		t.Fatalf("pinged: %s, want %s", behind, want)
+	}
+	if strings.HasPrefix(behind, "wangwu") {
+		slices.Reverse(ids)
+	}
+	if h.answerPing("wangwu/w[web]", ids[1], pong) || h.answerPing("zhangsan/p", ids[1], pong) || h.answerPing("lisi/p", ids[1], pong) {
+		t.Error("the answer of another one is taken")
+	}
+	h.answerPing("wangwu/a", ids[1], pong)
+	if got := owedIDs(t, h, "wangwu") + "; " + owedIDs(t, h, "lisi"); got != "; g1 g2" {
+		t.Errorf("owed: %q", got)
+	}
+	if how := h.users.confirms("wangwu"); how != store.ConfirmsByPings {
+		t.Errorf("remembered of wangwu: %v", how)
+	}
+	h.halt()
+	h.run(nil)
+	h.sync()
+	if how := h.users.confirms("wangwu"); how != store.ConfirmsByPings {
+		t.Errorf("after a restart: %v", how)
+	}
+}
+
+// Where the server says that the session is gone, the copies are rows and the device is known to be gone, at once.
+func TestBounce(t *testing.T) {
+	for name, answer := range map[string]string{"repeated": goneRepeats, "not resumed": notResumed, "as clients write it": unavailable} {
+		t.Run(name, func(t *testing.T) {
+			h := pinging(t, nil)
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			ids, _ := h.pinged()
+			h.answerPing("lisi/p", ids[0], answer)
+			if got := h.queue("lisi"); got != "m1/0" {
+				t.Errorf("queue: %q", got)
+			}
+			if d := h.presence.devices("lisi"); len(d) > 0 {
+				t.Errorf("still known: %v", d)
+			}
+			h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+			if _, behind := h.pinged(); behind != "" || h.queue("lisi") != "m1/0 m2/0" {
+				t.Errorf("the next: pinged %q, queue %q", behind, h.queue("lisi"))
+			}
+		})
+	}
+}
+
+// What the phone has not confirmed is a row when its time is over, when it has confirmed before. Of others nobody knows.
+func TestUnansweredPing(t *testing.T) {
+	h := pinging(t, nil)
+	h.online("wangwu/p")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
+	late, _ := h.pinged()
+	h.clock.move(h.cfg.Grace)
+	h.snapshot()
+	h.clock.move(time.Second)
+	h.snapshot()
+	if got := h.queue("lisi") + "; " + h.queue("wangwu"); got != "m1/0; " {
+		t.Errorf("queues: %q", got)
+	}
+	// The one that has never answered is asked for receipts now, and seldom pinged.
+	h.sender.take()
+	for i := range 3 {
+		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
+	}
+	if _, behind := h.pinged(); behind != "wangwu/p: n0" {
+		t.Errorf("pinged: %q", behind)
+	}
+	d, _ := h.sender.take()
+	if !requests(d, "n0", "wangwu@"+testServer+"/p") {
+		t.Error("a phone that answers no pings is not asked for receipts")
+	}
+	// It answers late: it does answer.
+	h.answerPing("wangwu/p", late[1], pong)
+	h.send("zhangsan/p", text("n3", "zhangsan", "wangwu", "x"))
+	if d, _ := h.sender.take(); requests(d, "n3", "wangwu@"+testServer+"/p") {
+		t.Error("a phone that answers pings is asked for receipts")
+	}
+}
+
+// requests says whether the copy for an address asks for a receipt.
+func requests(list []stanza.Delivery, id, jid string) bool {
+	for _, d := range list {
+		for _, to := range d.To {
+			if d.ID == id && to.JID == jid {
+				return to.Request
+			}
+		}
+	}
+	return false
+}
+
+// A client that knows no pings answers with an error of its own, which proves the same. Where the server answers in the same words for
+// those who are gone it proves nothing.
+func TestErrorOfTheClient(t *testing.T) {
+	for _, repeats := range []bool{true, false} {
+		for _, answer := range []string{unknownPing, unavailable} {
+			h := start(t, nil)
+			h.online("lisi/p")
+			shape := unavailable
+			if repeats {
+				shape = goneRepeats
+			}
+			h.owed.mu.Lock()
+			asked := h.owed.shape
+			h.owed.mu.Unlock()
+			if !h.answerPing("nobody/"+asked, asked, shape) {
+				t.Fatal("nobody was asked how the server answers for who is gone")
+			}
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			ids, _ := h.pinged()
+			h.answerPing("lisi/p", ids[0], answer)
+			want := "m1"
+			if repeats || answer == unknownPing {
+				want = ""
+			}
+			if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.devices("lisi")) == 0 {
+				t.Errorf("the server repeats: %v, answer %s: owed %q, want %q; queue %q", repeats, answer, got, want, h.queue("lisi"))
+			}
+			h.halt()
+		}
+	}
+}
+
+// Of two phones one is enough; when both are gone what was sent to them is a row.
+func TestTwoPhones(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		h := pinging(t, nil)
+		h.online("lisi/q")
+		h.pinged()
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		ids, behind := h.pinged()
+		if behind == "lisi/q: m1, lisi/p: m1" {
+			slices.Reverse(ids)
+		} else if behind != "lisi/p: m1, lisi/q: m1" {
+			t.Fatalf("pinged: %s", behind)
+		}
+		h.answerPing("lisi/p", ids[0], goneRepeats)
+		if got := owedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
+			t.Errorf("the other one may still answer: %q", got)
+		}
+		want := ""
+		if both {
+			h.answerPing("lisi/q", ids[1], goneRepeats)
+			want = "m1/0"
+		} else {
+			h.answerPing("lisi/q", ids[1], pong)
+		}
+		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
+			t.Errorf("both gone %v: %q, want %q", both, got, want)
+		}
+		h.halt()
+	}
+}
+
+// A phone has a bounded number of pings under way. What has none becomes a row, if nothing else confirms it.
+func TestPingsUnderWayAreBounded(t *testing.T) {
+	h := pinging(t, nil)
+	h.online("wangwu/p")
+	for i := range openProofs + 5 {
+		h.send("zhangsan/p", text(fmt.Sprint("k", i), "zhangsan", "lisi", "x"))
+	}
+	ids, _ := h.pinged()
+	if len(ids) != openProofs {
+		t.Errorf("%d pings under way, want %d", len(ids), openProofs)
+	}
+	for _, id := range ids {
+		h.answerPing("lisi/p", id, pong)
+	}
+	if got := owedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
+		t.Errorf("owed: %q", got)
+	}
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); len(strings.Fields(got)) != 5 {
+		t.Errorf("queue: %q", got)
+	}
+	for i := range unknownProofs + 5 {
+		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
+	}
+	if ids, _ := h.pinged(); len(ids) != unknownProofs {
+		t.Errorf("%d pings under way to a phone that has never answered, want %d", len(ids), unknownProofs)
+	}
+}
+
+// A client whose errors look like the server's is taken for gone only a few times: it is there each time.
+func TestClientThatBounces(t *testing.T) {
+	h := start(t, nil)
+	for i := range 2 * deafBounces {
+		h.online("lisi/p")
+		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
+		ids, _ := h.pinged()
+		for _, id := range ids {
+			h.answerPing("lisi/p", id, goneRepeats)
+		}
+	}
+	if len(h.presence.devices("lisi")) == 0 {
+		t.Error("it is still taken for gone")
+	}
+	if got := strings.Fields(h.queue("lisi")); len(got) >= deafBounces {
+		t.Errorf("rows: %v", got)
+	}
+}
+
+// With the link the questions are gone: what is sent again is asked about again, and its rows go with the answer.
+func TestPingsOfALostLink(t *testing.T) {
+	h := pinging(t, nil)
+	h.sender.set(func(r *recordingSender) { r.hold = true }) // nothing is known to be routed
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	old, _ := h.pinged()
+	h.sender.set(func(r *recordingSender) { r.hold, r.barriers = false, nil })
+	h.Down(nil)
+	h.sync()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Fatalf("queue: %q", got)
+	}
+	h.Up()
+	h.sync()
+	if h.answerPing("lisi/p", old[0], pong) {
+		t.Error("an answer of the connection before is taken")
+	}
+	ids, behind := h.pinged()
+	if behind != "lisi/p: m1" {
+		t.Fatalf("pinged: %q", behind)
+	}
+	h.answerPing("lisi/p", ids[0], pong)
+	if got := h.queue("lisi"); got != "" {
+		t.Errorf("queue: %q", got)
+	}
+}
+
+// The phone's first answer tells that it answers: what was sent to it before, and is not answered, becomes a row.
+func TestFirstAnswer(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	ids, _ := h.pinged()
+	if d, _ := h.sender.take(); !requests(d, "m1", "lisi@"+testServer+"/p") {
+		t.Error("a phone of which nothing is known is not asked for receipts")
+	}
+	h.answerPing("lisi/p", ids[1], pong)
+	h.clock.move(h.cfg.Grace)
+	h.snapshot()
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Errorf("queue: %q", got)
+	}
+}
+
+// Nobody is pinged where nothing is owed.
+func TestNoPings(t *testing.T) {
+	h := start(t, func(c *Config) { c.Confirm = "presence" })
+	h.online("lisi/p", "lisi/w[web]")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if _, behind := h.pinged(); behind != "" {
+		t.Errorf("by presence: %s", behind)
+	}
+	h = start(t, nil)
+	h.online("lisi/w[web]", "zhangsan/p", "zhangsan/q")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	if _, behind := h.pinged(); behind != "" {
+		t.Errorf("pages, and the sender's other phones: %s", behind)
+	}
+}

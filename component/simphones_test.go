@@ -1,0 +1,221 @@
+package component
+
+import (
+	"slices"
+	"strings"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// simPhone is a session at the server, as the server and its client are.
+type simPhone struct {
+	manner byte // how its client takes pings: 'r'esult, 'e'rror of its own, 'm'ute, 'l'ate
+	hung   bool // the server keeps it, for the client to resume it (XEP-0198): what is routed to it waits
+	copies []simCopy
+	pings  []*simPing // not answered yet
+}
+
+// simPing is a ping that went out, with the copies in front of it.
+type simPing struct {
+	id     string
+	to     simDevice
+	copies []string
+}
+
+type simAnswer struct {
+	ping *simPing
+	gone bool // the server's, for a session that is not there
+}
+
+// enter lets a device be there, with a session of its own; its show may only change.
+func (m *simulation) enter(d simDevice, show string) {
+	if _, there := m.real[d.user][d.resource]; !there {
+		manner := oneOf(m, []byte("rrrrremll"))
+		m.link.set(func() { m.link.there[d] = &simPhone{manner: manner} })
+	}
+	m.real[d.user][d.resource] = show
+}
+
+func (m *simulation) exit(d simDevice) {
+	delete(m.real[d.user], d.resource)
+	m.link.set(func() { delete(m.link.there, d) })
+}
+
+// ping queues what a device gets in one piece.
+func (l *simLink) ping(r stanza.Run, list []stanza.Delivery) {
+	bare, resource, _ := strings.Cut(r.JID, "/")
+	user, _, _ := strings.Cut(bare, "@")
+	p := &simPing{id: r.Ping, to: simDevice{user, resource}}
+	for _, c := range r.Of {
+		p.copies = append(p.copies, list[c.Delivery].ID)
+	}
+	if user != "nobody" {
+		l.asked = append(l.asked, p)
+	}
+	l.flight = append(l.flight, func(err error) {
+		if err == nil {
+			l.pinged(p)
+		}
+	})
+}
+
+// pinged is the server, which has a ping to route.
+func (l *simLink) pinged(p *simPing) {
+	l.mu.Lock()
+	phone := l.there[p.to]
+	switch {
+	case l.dead:
+		l.mu.Unlock()
+		return
+	case phone != nil && (phone.hung || phone.manner == 'l'):
+		phone.pings = append(phone.pings, p)
+		l.mu.Unlock()
+		return
+	case phone != nil && phone.manner == 'm':
+		l.mu.Unlock()
+		return
+	}
+	gone := phone == nil
+	manner := byte('r')
+	if !gone {
+		manner = phone.manner
+	}
+	l.answer(p, gone, manner)
+}
+
+// answer passes an answer on. It is called with the lock, and gives it up.
+func (l *simLink) answer(p *simPing, gone bool, manner byte) {
+	if p.to.user != "nobody" {
+		l.answers = append(l.answers, simAnswer{p, gone})
+	}
+	l.mu.Unlock()
+	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
+	switch {
+	case gone:
+		st.Type, st.Inner = "error", []byte(goneRepeats)
+	case manner == 'e':
+		st.Type, st.Inner = "error", []byte(unknownPing)
+	}
+	l.m.Answered(st, stanza.JID{Local: p.to.user, Domain: testServer, Resource: p.to.resource})
+}
+
+// reached says whether a copy reaches the client, and keeps it for one that may resume its session.
+func (l *simLink) reached(c simCopy, d simDevice) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	phone := l.there[d]
+	if phone != nil && phone.hung {
+		phone.copies = append(phone.copies, c)
+		return false
+	}
+	return phone != nil
+}
+
+// phones lets phones answer late, lose their connection, or resume their session.
+func (m *simulation) phones() {
+	var some []simDevice
+	for _, u := range simUsers {
+		for _, r := range simResources {
+			if _, there := m.real[u][r]; there && simMobile(r) {
+				some = append(some, simDevice{u, r})
+			}
+		}
+	}
+	if len(some) == 0 || !m.linked || m.link.stalled {
+		return
+	}
+	d := oneOf(m, some)
+	var phone *simPhone
+	m.link.set(func() { phone = m.link.there[d] })
+	switch {
+	case phone.hung:
+		m.tell("%s resumes its session", d.full())
+		for _, c := range phone.copies {
+			m.got[d.user][c.id] = true
+		}
+		m.link.set(func() { phone.hung, phone.copies = false, nil })
+		m.answerLate(phone)
+	case phone.manner == 'l' && len(phone.pings) > 0:
+		m.tell("%s answers %d pings late", d.full(), len(phone.pings))
+		m.answerLate(phone)
+	case m.confirming[d.user] != store.ConfirmsNot && m.cfg.Confirm != "presence":
+		m.tell("%s hangs", d.full())
+		m.link.set(func() { phone.hung = true })
+	}
+}
+
+func (m *simulation) answerLate(phone *simPhone) {
+	l := m.link
+	l.mu.Lock()
+	pings := phone.pings
+	phone.pings = nil
+	l.mu.Unlock()
+	if phone.manner == 'm' {
+		return
+	}
+	for _, p := range pings {
+		l.mu.Lock()
+		l.answer(p, false, phone.manner)
+	}
+}
+
+// hangs says whether a session of a user waits to be resumed.
+func (m *simulation) hangs(user string) (hangs bool) {
+	m.link.set(func() {
+		for d, phone := range m.link.there {
+			hangs = hangs || d.user == user && phone.hung
+		}
+	})
+	return hangs
+}
+
+// proofs takes the pings and answers of a step into the model.
+func (m *simulation) proofs() {
+	for _, p := range m.pinged {
+		m.underWay = append(m.underWay, p)
+		for _, id := range p.copies {
+			e := m.queues[p.to.user][id]
+			if e != nil && (e.state == 'o' || e.state == 'r' && e.old) {
+				e.asked = append(e.asked, p)
+			} else if e != nil && e.state == 'r' { // it came to the queue in this step, and may be sent to who came in this step
+				e.state, e.status = '?', -1
+			}
+		}
+	}
+	for _, a := range m.answered {
+		i := slices.Index(m.underWay, a.ping)
+		if i < 0 { // the phone is known to be gone, or the link was lost
+			continue
+		}
+		m.underWay = slices.Delete(m.underWay, i, i+1)
+		queue := m.queues[a.ping.to.user]
+		if a.gone {
+			m.unask(queue, a.ping)
+			m.gone(a.ping.to)
+			continue
+		}
+		if m.confirming[a.ping.to.user] != store.ConfirmsByPings {
+			m.confirming[a.ping.to.user] = store.ConfirmsByPings
+			for _, e := range queue {
+				if e.state == 'o' {
+					e.settle, e.unsure = true, false
+				}
+			}
+		}
+		for id, e := range queue {
+			if slices.Contains(e.asked, a.ping) && e.state != '?' {
+				delete(queue, id)
+				m.proven[simCopy{id: id, jid: a.ping.to.user}] = e
+			}
+		}
+		m.unask(queue, a.ping)
+	}
+	m.pinged, m.answered = nil, nil
+}
+
+func (m *simulation) unask(queue map[string]*simEntry, p *simPing) {
+	for _, e := range queue {
+		e.asked = slices.DeleteFunc(e.asked, func(q *simPing) bool { return q == p })
+	}
+}

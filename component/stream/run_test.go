@@ -1,0 +1,136 @@
+package stream
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"tlim/component/stanza"
+)
+
+// What a phone gets of a list stands together, in order, and its ping directly behind it, from the address of the same link.
+func TestRuns(t *testing.T) {
+	for _, connections := range []int{1, 3} {
+		t.Run(fmt.Sprintf("links=%d", connections), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, Config{Connections: connections}).start()
+				var peers []*peer
+				for range connections {
+					peers = append(peers, r.up(""))
+				}
+				r.expect("up")
+				d := []stanza.Delivery{
+					{ID: "1", From: "a@tlim.im.test", Payload: []byte("<body>1</body>"), To: []stanza.Target{{JID: "u@im.test/w[web]", Private: true}}},
+					{ID: "2", From: "b&c@tlim.im.test", Payload: []byte("<body>2</body>")},
+				}
+				copyOf := func(i int, jid string) stanza.RunCopy {
+					return stanza.RunCopy{Delivery: i, Target: stanza.Target{JID: jid, Private: true, Request: i == 1}}
+				}
+				runs := []stanza.Run{
+					{JID: "u@im.test/p", Ping: "p1", Of: []stanza.RunCopy{copyOf(0, "u@im.test/p"), copyOf(1, "u@im.test/p")}},
+					{JID: "v@im.test/p", Of: []stanza.RunCopy{copyOf(1, "v@im.test/p")}},
+					{JID: "x@im.test/p", Ping: "p2", Of: []stanza.RunCopy{copyOf(0, "x@im.test/p")}},
+				}
+				if err := r.Deliver(t.Context(), d, runs...); err != nil {
+					t.Fatal(err)
+				}
+				texts, domains := make([]string, connections), make([]string, connections)
+				var readers sync.WaitGroup
+				for i, p := range peers {
+					readers.Go(func() {
+						for {
+							st := p.next()
+							if isPing(st) && st.To == "im.test" {
+								domains[i] = st.From
+								p.answer(st, "result", "im.test", "")
+								return
+							}
+							texts[i] += line(st) + "\n"
+						}
+					})
+				}
+				routed := make(chan error, 1)
+				r.Barrier(func(err error) { routed <- err })
+				if err := <-routed; err != nil {
+					t.Fatal(err)
+				}
+				readers.Wait()
+				const private, request = `<private xmlns="urn:xmpp:carbons:2"/>`, `<request xmlns="urn:xmpp:receipts"/>`
+				at := 0 // the link of u
+				for who, lines := range map[string]string{
+					"u": "message chat a@tlim.im.test>u@im.test/p 1|<body>1</body>" + private + "\n" +
+						"message chat b&c@tlim.im.test>u@im.test/p 2|<body>2</body>" + request + private + "\n" +
+						"iq get C>u@im.test/p p1|" + pingPayload + "\n",
+					"u, web": "message chat a@tlim.im.test>u@im.test/w[web] 1|<body>1</body>" + private + "\n",
+					"v":      "message chat b&c@tlim.im.test>v@im.test/p 2|<body>2</body>" + request + private + "\n",
+					"x": "message chat a@tlim.im.test>x@im.test/p 1|<body>1</body>" + private + "\n" +
+						"iq get C>x@im.test/p p2|" + pingPayload + "\n",
+				} {
+					found := 0
+					for i, text := range texts {
+						if strings.Contains(text, strings.ReplaceAll(lines, "C>", domains[i]+">")) {
+							found++
+							if who == "u" {
+								at = i
+							}
+						}
+					}
+					if found != 1 {
+						t.Errorf("on %d links stands what is for %s:\n%s\nin\n%s", found, who, lines, strings.Join(texts, "\n"))
+					}
+				}
+				if n := strings.Count(strings.Join(texts, ""), "\n"); n != 7 {
+					t.Errorf("%d stanzas, want 7", n)
+				}
+
+				// The answer goes to the handler, whoever sends it: it knows whom it has asked. What it does not know is stray.
+				peers[at].answer(stanza.Stanza{ID: "p1", From: domains[at]}, "result", "u@im.test/p", "")
+				r.expect("answered result p1 u@im.test/p")
+				peers[at].answer(stanza.Stanza{ID: "p2", From: domains[at]}, "error", "x@im.test/p", pingPayload)
+				r.expect("answered error p2 x@im.test/p")
+				peers[at].answer(stanza.Stanza{ID: "other", From: domains[at]}, "result", "u@im.test/p", "")
+				for _, p := range peers {
+					p.drain()
+				}
+			})
+		})
+	}
+}
+
+// With multicast the copies go together as they would without pings, and the pings stand behind all of them.
+func TestRunsByMulticast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Multicast: true}).start()
+		p := r.up("")
+		r.expect("up")
+		d := []stanza.Delivery{{ID: "1", From: "a@tlim.im.test", Payload: []byte("<body>1</body>"), To: []stanza.Target{{JID: "w@im.test"}}}}
+		var runs []stanza.Run
+		for i := range 6 {
+			jid := fmt.Sprintf("u%d@im.test/p", i)
+			runs = append(runs, stanza.Run{JID: jid, Ping: fmt.Sprint("p", i), Of: []stanza.RunCopy{{Target: stanza.Target{JID: jid, Private: true}}}})
+		}
+		if err := r.Deliver(t.Context(), d, runs...); err != nil {
+			t.Fatal(err)
+		}
+		if got := line(p.next()); got != "message chat a@tlim.im.test>w@im.test 1|<body>1</body>" {
+			t.Errorf("alone: %s", got)
+		}
+		together := p.next()
+		addresses, _ := together.Child("addresses", "http://jabber.org/protocol/address")
+		n := 0
+		for range addresses.Children() {
+			n++
+		}
+		if n != 6 || !strings.HasSuffix(line(together), `<body>1</body><private xmlns="urn:xmpp:carbons:2"/>`) {
+			t.Errorf("%d together: %s", n, line(together))
+		}
+		for i := range 6 {
+			if got := line(p.next()); !strings.HasPrefix(got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p p%d|", i, i)) {
+				t.Errorf("behind the copies: %s", got)
+			}
+		}
+		p.drain()
+	})
+}
