@@ -72,31 +72,31 @@ func Dial(ctx context.Context, addr, domain, user, password, resource string, op
 	}
 	c.conn = conn.(*net.TCPConn)
 	c.frames = newFramer(gate{c})
-	if err := c.open(ctx, user, password, resource); err != nil {
+	if err := c.open(ctx, user, password); err != nil {
 		_ = conn.Close() // the failure to log in is what matters
 		return nil, fmt.Errorf("log in %s@%s: %w", user, domain, err)
 	}
 	c.pings.how = c.options.pings
 	c.run()
-	if err := c.settle(ctx); err != nil {
+	if err := c.settle(ctx, resource); err != nil {
 		c.Kill()
-		return nil, fmt.Errorf("log in %s: %w", c.JID, err)
+		return nil, fmt.Errorf("log in %s@%s/%s: %w", user, domain, resource, err)
 	}
 	return c, nil
 }
 
-// open logs in and binds, before reader and writer run.
-func (c *Client) open(ctx context.Context, user, password, resource string) error {
+// open logs in, before reader and writer run.
+func (c *Client) open(ctx context.Context, user, password string) error {
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	err := c.negotiate(user, password, resource)
+	err := c.negotiate(user, password)
 	if ctx.Err() != nil {
 		return errors.Join(ctx.Err(), err)
 	}
 	return err
 }
 
-func (c *Client) negotiate(user, password, resource string) error {
+func (c *Client) negotiate(user, password string) error {
 	// 1. Stream and login.
 	features, err := c.stream()
 	if err != nil {
@@ -119,27 +119,15 @@ func (c *Client) negotiate(user, password, resource string) error {
 		return fmt.Errorf("%w: %s", ErrLogin, answer)
 	}
 
-	// 2. Stream again, and bind, or go on with a session that is kept.
+	// 2. Stream again, and go on with a session that is kept.
 	if features, err = c.stream(); err != nil {
 		return err
 	}
 	if c.options.resumed != nil {
 		return c.resume(c.options.resumed)
 	}
-	wanted := ""
-	if resource != "" {
-		wanted = "<resource>" + Escape(resource) + "</resource>"
-	}
 	if session := child(features, "session", ""); session != nil {
 		c.needsSession = child(session, "optional", "") == nil
-	}
-	answer, err = c.ask(`<iq type="set" id="bind"><bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">` + wanted + `</bind></iq>`)
-	if err != nil {
-		return err
-	}
-	c.JID = text(child(child(answer, "bind", ""), "jid", ""))
-	if attribute(answer, "type") != "result" || c.JID == "" {
-		return fmt.Errorf("resource %q not bound: %s", resource, answer)
 	}
 	return nil
 }
@@ -184,10 +172,14 @@ func (c *Client) element() ([]byte, error) {
 	return append([]byte(nil), raw...), nil
 }
 
-// settle does what the options say. Reader and writer run by now: a resource that was bound before is sent things from the moment of its binding.
-func (c *Client) settle(ctx context.Context) error {
+// settle binds the resource and does what the options say. Reader and writer run by now: Openfire hands a resource that was bound before what is
+// sent to it before it answers.
+func (c *Client) settle(ctx context.Context, resource string) error {
 	if c.options.resumed != nil {
 		return c.Sync(ctx) // presence and carbons are as they were
+	}
+	if err := c.bind(ctx, resource); err != nil {
+		return err
 	}
 	if c.needsSession {
 		if _, err := c.IQ(ctx, "set", "", `<session xmlns="urn:ietf:params:xml:ns:xmpp-session"/>`); err != nil {
@@ -219,6 +211,22 @@ func (c *Client) settle(ctx context.Context) error {
 		}
 	}
 	return c.Sync(ctx)
+}
+
+// bind binds a resource, "" for one that the server chooses.
+func (c *Client) bind(ctx context.Context, resource string) error {
+	wanted := ""
+	if resource != "" {
+		wanted = "<resource>" + Escape(resource) + "</resource>"
+	}
+	answer, err := c.IQ(ctx, "set", "", `<bind xmlns="urn:ietf:params:xml:ns:xmpp-bind">`+wanted+`</bind>`)
+	if err != nil {
+		return fmt.Errorf("bind: %w", err)
+	}
+	if c.JID = text(child(child(answer, "bind", ""), "jid", "")); c.JID == "" {
+		return fmt.Errorf("nothing bound: %s", answer)
+	}
+	return nil
 }
 
 // gate is the client's socket to its framer: it does not read while the client is paused.
