@@ -83,7 +83,9 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	ids := it.groupIDs()
 	for _, id := range ids {
 		if g := s.groups.peek(id); g != nil {
-			key, cost = id, len(g.members)
+			key = id
+			it.absent = len(g.members) - s.there(g)
+			cost = copiesFor(g.there, it.absent)
 			break
 		}
 	}
@@ -95,6 +97,23 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	}
 	return key, itemCost + max(1, cost)*weight
 }
+
+// there is how many members of a group are sent copies, as far as was seen a moment ago.
+func (s *Service) there(g *group) int {
+	if now := s.now(); g.counted.IsZero() || now.Sub(g.counted) > countedAge {
+		g.there, g.counted = 0, now
+		fresh := s.presence.fresh()
+		for _, p := range g.members {
+			if !fresh || len(s.presence.devices(p.Local)) > 0 {
+				g.there++
+			}
+		}
+	}
+	return g.there
+}
+
+// countedAge is how long the number of members who are there is good.
+const countedAge = 250 * time.Millisecond
 
 // crowded refuses a message when too much of its conversation waits.
 func (in *intake) crowded(it *item) error {
@@ -139,7 +158,7 @@ func (s *Service) mayGo(f *flow[*item]) bool {
 	if it.call != nil && it.call.cost == 0 || s.draining.Load() {
 		return true
 	}
-	if isLarge(it.cost) && s.rowsWait > maxRowsWait || s.backlog.holds(f.key) {
+	if isLarge(it.cost) && s.rowsWait > maxRowsWait || it.absent > s.deferring.above && isLarge(it.cost) && s.owed.deferBusy() || s.backlog.holds(f.key) {
 		return false
 	}
 	return s.backlogTakes(isLarge(it.cost))

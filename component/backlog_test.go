@@ -592,6 +592,9 @@ func TestBatchesAreBounded(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
+	if err := h.do(t.Context(), &call{plan: func(_ context.Context, b *batch) error { b.s.deferring.above = members; return nil }}); err != nil {
+		t.Fatal(err)
+	}
 	var groups []string
 	for range 12 { // nobody knows yet how large they are
 		groups = append(groups, h.makeGroup(names[0], names...))

@@ -47,14 +47,15 @@ type batch struct {
 	owedRows  []store.Pending
 	confirmed confirmed
 	unseen    []string
-	came      []presenceChange           // devices whose queues are in deliver
-	gone      []func(store.Pending) bool // tells what this batch removes from the queues
-	bare      bool                       // without housekeeping
-	trusting  bool                       // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	careful   bool                       // they are, because a trusting batch failed
-	wakers    []*turn                    // messages that phones are to be woken for
-	outgoing  []store.Push               // the outbox rows of that
-	force     bool                       // write the positions although nothing else changes
+	came      []presenceChange // devices whose queues are in deliver
+	gone      []removal        // from the queues
+	deferrals []*deferral      // rows that follow their messages
+	bare      bool             // without housekeeping
+	trusting  bool             // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	careful   bool             // they are, because a trusting batch failed
+	wakers    []*turn          // messages that phones are to be woken for
+	outgoing  []store.Push     // the outbox rows of that
+	force     bool             // write the positions although nothing else changes
 }
 
 type owing struct {
@@ -364,7 +365,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	var not func(store.Pending) bool
 	if len(b.gone) > 0 { // deletions come first: a row written now would outlive its message
 		not = func(row store.Pending) bool {
-			return slices.ContainsFunc(b.gone, func(gone func(store.Pending) bool) bool { return gone(row) })
+			return slices.ContainsFunc(b.gone, func(gone removal) bool { return gone.of(row) })
 		}
 	}
 	if b.owedRows = s.owed.take(owedRows, not); len(b.owedRows) > 0 {
@@ -411,9 +412,15 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 		return // the rows stay: its getOffline answers them
 	}
 	since := change.came.seen.Add(-2 * max(period, s.cfg.SnapshotPeriod)).UnixMilli()
-	rows, err := s.store.RecentPending(ctx, s.person(change.local, found).ID, since, batchItems)
+	owner := s.person(change.local, found).ID
+	later := s.owed.deferredSince(owner, since, batchItems)
+	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
 	if err != nil {
 		return
+	}
+	if len(later) > 0 { // of the rest there may be more than fits, on either side
+		rows, _ = mergeOwed(rows, later, len(rows) < batchItems)
+		rows = rows[:min(len(rows), batchItems)]
 	}
 	groups, err := s.groupsOf(ctx, rows)
 	if err != nil {
@@ -497,6 +504,7 @@ func (b *batch) finish(ctx context.Context) {
 		s.owed.forget(gone)
 	}
 	sent := s.now()
+	s.owed.follow(b.deferrals)
 	for _, o := range b.owe { // before anybody hears of it: a queue that is asked for then has it
 		s.owed.owe(o.message, o.to, sent)
 	}

@@ -308,3 +308,49 @@ func BenchmarkNotice(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkGroupAbsent is a message to a group of 1,000 of whom 50 are there, against one to those 50 alone. Its queue rows follow the
+// message; "rows" says how many have, so that what is left can be judged.
+func BenchmarkGroupAbsent(b *testing.B) {
+	for _, members := range []int{50, 1000} {
+		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			s, sender := benchService(b)
+			var ids []string
+			var users []store.User
+			var there []Session
+			for i := range members {
+				id := fmt.Sprintf("user%03d", i*7919%1000)
+				ids, users = append(ids, id), append(users, store.User{ID: id})
+				if i < 50 {
+					there = append(there, Session{JID: stanza.JID{Local: id, Domain: testServer, Resource: "phone"}})
+				}
+			}
+			if err := s.AddUsers(b.Context(), users); err != nil {
+				b.Fatal(err)
+			}
+			g, _, err := s.CreateGroup(b.Context(), NewGroup{Owner: ids[0], Members: ids})
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.presence.period = time.Hour
+			s.presence.merge(there, time.Now())
+			finish(b, s)
+			before := sender.copies
+			b.ReportAllocs()
+			cpu := cpuTime(b)
+			for i := 0; b.Loop(); i++ {
+				st := message(there[i%50].JID.String(), groupText(fmt.Sprintf("m%d", i), there[i%50].JID.Local, g.ID, "hello, this is a text of a usual length"))
+				sender.done <- struct{}{}
+				s.Stanza(st)
+			}
+			finish(b, s)
+			if copies := sender.copies - before; copies != 50*b.N {
+				b.Errorf("%d copies of %d messages", copies, b.N)
+			}
+			left, bytes := s.owed.deferredCounts()
+			b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e6/float64(b.N), "cpu-us/message")
+			b.ReportMetric(float64((members-50)*b.N-left), "rows")
+			b.ReportMetric(float64(bytes)/float64(b.N), "kept-B/message")
+		})
+	}
+}

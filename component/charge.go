@@ -15,6 +15,8 @@ import (
 //	1 for each 50 receivers, times 1 + the KiB of the stanza: what the server routes costs it by the byte (measured:
 //	9 kB to 1,000 hold it up for 1 to 2 s)
 //
+// A receiver who is not there, and is sent nothing, counts a fiftieth of one who is: what his queue row costs is borne by those who are idle.
+//
 // So an ordinary group message to 200 counts 5, and 9 kB to 1,000 count 200, which is all that a sender has at once. A debit may take the sender into debt. What was decided is never refused for it: while
 // a sender is in debt the next messages are, also those that wait already.
 const (
@@ -102,12 +104,18 @@ func (t *turn) afford() error {
 
 // charge counts the receivers of a message that was accepted, once: a batch may be decided again.
 func (t *turn) charge() {
-	n := len(t.to) + len(t.toOnly)
+	n := copiesFor(t.reached, len(t.to)+len(t.toOnly)-t.reached)
 	if t.env.Kind.late {
 		n += len(t.b.formers[t.groupID]) + t.env.names() // they were read, and are compared
 	}
 	t.count(n)
 }
+
+// absentPerCopy is how many receivers who are sent nothing count as one copy.
+const absentPerCopy = 50
+
+// copiesFor is what receivers cost, in copies.
+func copiesFor(there, absent int) int { return there + absent/absentPerCopy }
 
 // chargeRefused counts the members of a group in which the sender was refused: they were read to find that out.
 func (t *turn) chargeRefused() {

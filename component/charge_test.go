@@ -1,11 +1,13 @@
 package component
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -89,6 +91,7 @@ func TestUnknownRevokeIsKept(t *testing.T) {
 func TestCharge(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10_000 })
 	g := h.crowd(200)
+	h.blind() // everybody is sent copies
 	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", groupText("g0", "zhangsan", g, "x"))
 	received := `<received xmlns="urn:xmpp:receipts" id="x"/>`
@@ -139,10 +142,33 @@ func TestCharge(t *testing.T) {
 	}
 }
 
+// TestChargeOfAbsent: who is not there, and is sent nothing, counts a fiftieth.
+func TestChargeOfAbsent(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10_000 })
+	g := h.crowd(2601)
+	for i := range 51 {
+		h.online(fmt.Sprintf("member%d/p", i+1))
+	}
+	h.sender.take()
+	h.send("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
+	d, _ := h.sender.take()
+	if copies := len(d[0].To); copies != 52 {
+		t.Errorf("%d copies", copies)
+	}
+	u, _ := h.intake.senders.Get("zhangsan")
+	if got := 10_000 - u.limiter.TokensAt(h.clock.now()); got != 1+(52+2549/50)/50 {
+		t.Errorf("it counts %v", got)
+	}
+	if cost := h.cost("zhangsan/p", groupText("g2", "zhangsan", g, "x")); cost != itemCost+52+2549/50 {
+		t.Errorf("it costs %d copies", cost)
+	}
+}
+
 // TestChargedOnce: a batch that has to be decided again counts once.
 func TestChargedOnce(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1000 })
 	g := h.crowd(200)
+	h.blind()
 	h.together(func() {
 		h.post("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
 		h.post("zhangsan/p", groupText("g1", "zhangsan", g, "x")) // for which the ids of all are looked up
@@ -244,6 +270,7 @@ func TestDebtOfLargeOnes(t *testing.T) {
 	} {
 		h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 100 })
 		g := h.crowd(1000)
+		h.blind()
 		h.together(func() {
 			for i := range 30 {
 				h.post("zhangsan/p", message(g, i))
@@ -260,4 +287,22 @@ func TestDebtOfLargeOnes(t *testing.T) {
 			t.Errorf("%s: %d copies, %d refused, a debt of %v", what, copies, refused, debt)
 		}
 	}
+}
+
+// cost is what the conveyor takes a message for before it is decided.
+func (h *harness) cost(device, envelope string) (cost int) {
+	h.t.Helper()
+	local, resource, _ := strings.Cut(device, "/")
+	it := &item{from: stanza.JID{Local: local, Domain: testServer, Resource: resource}, st: stanza.Stanza{Name: "message", Type: "chat", From: local + "@" + testServer + "/" + resource, To: testComponent,
+		Inner: append(stanza.AppendEscaped([]byte("<body>"), envelope), "</body>"...)}}
+	if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error {
+		if err := h.decode(it); err != nil {
+			return err
+		}
+		_, cost = h.classify(it)
+		return nil
+	}}); err != nil {
+		h.t.Fatal(err)
+	}
+	return cost
 }

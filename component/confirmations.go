@@ -215,7 +215,9 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 		if row.owner == "" {
 			row.owner = s.person(row.local, found).ID
 		}
-		s.owed.confirmWaiting(row.owner, row.msgID)
+		if s.owed.confirmWaiting(row.owner, row.msgID) {
+			continue
+		}
 		change.DropPending = append(change.DropPending, store.PendingKey{Owner: row.owner, MsgID: row.msgID})
 	}
 	for _, m := range taken.marks {

@@ -30,7 +30,16 @@ func (s *Service) convey(ctx, work context.Context) error {
 		if stopped {
 			return s.drain(work)
 		}
+		if s.deferring.turn { // nothing else has come
+			if err := s.writeDeferred(work); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.process(work, items); err != nil {
+			return err
+		}
+		if err := s.writeDeferred(work); err != nil {
 			return err
 		}
 		if len(items) == 0 && s.replayAgain {
@@ -68,9 +77,16 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 		if s.rowsWait > 2*owedRows && s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
 			return nil, false
 		}
+		var spare <-chan struct{}
+		if s.deferIdle() {
+			spare = always
+		}
 		select {
 		case <-ctx.Done():
 			return nil, true
+		case <-spare:
+			s.deferring.turn = true
+			return nil, false
 		case <-s.linkEvents:
 			s.linkChanged(ctx)
 			return nil, false
@@ -92,6 +108,13 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 		}
 	}
 }
+
+// always is ready.
+var always = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
 
 // holdTime is how long a message is held back for a larger batch while copies of large groups wait: until those are gone the server
 // is always busy, and there is no better moment.
@@ -242,7 +265,11 @@ func (s *Service) apply(ctx context.Context, b *batch) error {
 	tctx, cancel := context.WithTimeout(ctx, storeTime)
 	err := s.store.Apply(tctx, s.epoch, b.positions, b.changes)
 	cancel()
-	s.metrics.commit.Observe(s.now().Sub(began).Seconds())
+	took := s.now().Sub(began)
+	s.metrics.commit.Observe(took.Seconds())
+	if len(b.items) > 0 {
+		s.deferring.committed(took)
+	}
 	var unknown *store.UnknownError
 	if !errors.As(err, &unknown) {
 		return err
@@ -358,6 +385,8 @@ func (s *Service) linkChanged(ctx context.Context) {
 // drain finishes what was accepted when the process stops.
 func (s *Service) drain(ctx context.Context) error {
 	s.draining.Store(true)
+	writing, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout*3/4)
+	defer cancel()
 	for {
 		s.arrange()
 		items := s.fill()
@@ -399,6 +428,12 @@ func (s *Service) drain(ctx context.Context) error {
 			s.log.Error("what is owed to phones could not be written; the next start queues it")
 			break
 		}
+	}
+	if err := s.finishDeferred(writing, ctx); err != nil {
+		return err
+	}
+	if rows, _ := s.owed.deferredCounts(); rows > 0 {
+		s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
 	}
 	return s.process(ctx, nil) // the last positions
 }

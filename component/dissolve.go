@@ -68,7 +68,7 @@ func (b *batch) dissolve(g *group) {
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: millis(s.clock.last)}}})
-	b.gone = append(b.gone, func(row store.Pending) bool { return row.SessionID == g.ID && row.Type != "MTS-107" })
+	b.gone = append(b.gone, removal{group: g.ID})
 	b.after = append(b.after, s.purgeNow)
 }
 

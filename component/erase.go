@@ -109,7 +109,7 @@ func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, 
 				change.DropPending = append(change.DropPending, key)
 			}
 		}
-		b.gone = append(b.gone, func(row store.Pending) bool { return row.MsgID == msgID })
+		b.gone = append(b.gone, removal{ids: map[string]bool{msgID: true}})
 
 		// 3. And is remembered. A revoke has its own class, which says all that is needed.
 		if !remembered && !revoke {

@@ -35,6 +35,11 @@ type group struct {
 	rows    []store.Member
 	index   map[string]int // member by local part
 	loaded  time.Time
+
+	// Of the conveyor, although it changes.
+	roster  *roster // of the members, once a message to them has needed it
+	there   int     // members who are sent copies, as of counted
+	counted time.Time
 }
 
 func (g *group) member(local string) bool {

@@ -24,6 +24,7 @@ type item struct {
 	charged bool     // its receivers were counted
 	key     string   // of the conversation, as far as it can be told before the decision; filled by arrange
 	cost    int      // of the decision and the copies, in copies; filled by arrange
+	absent  int      // members of its group who are sent nothing, about; filled by arrange
 
 	// A call of the API.
 	call *call

@@ -54,6 +54,7 @@ type owed struct {
 	bytes int                  // that they take
 	waiting
 	proofs
+	deferred deferred
 }
 
 // maxOwed bounds the memory for the copies owed to all users together; beyond it they become rows at once. A group of 50
@@ -124,11 +125,11 @@ func (o *owed) settle(local, id, msgID string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.confirm(id, msgID)
+	found := o.deferred.confirm(id, msgID)
 	u := o.users[local]
 	if u == nil {
-		return false
+		return found
 	}
-	found := false
 	for i := range u.copies {
 		if m := u.copies[i].message; m != nil && m.row.MsgID == msgID {
 			o.close(&u.copies[i])
@@ -213,13 +214,14 @@ func (o *owed) toRow(u *owedUser, c *owedCopy) {
 }
 
 // forget keeps messages that were removed from becoming rows.
-func (o *owed) forget(gone func(store.Pending) bool) {
+func (o *owed) forget(gone removal) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, m := range o.order {
-		m.gone = m.gone || gone(m.row)
+		m.gone = m.gone || gone.of(m.row)
 	}
-	o.rows = slices.DeleteFunc(o.rows, func(r waitingRow) bool { return gone(r.message.row) })
+	o.rows = slices.DeleteFunc(o.rows, func(r waitingRow) bool { return gone.of(r.message.row) })
+	o.deferred.forget(gone)
 }
 
 // tick settles what is old enough. A copy that only a confirmation settles becomes a row; any other counts as received when the
@@ -266,7 +268,7 @@ func (o *owed) settled(delivered int64) int64 {
 	if len(o.rows) > 0 {
 		delivered = min(delivered, o.from-1)
 	}
-	return delivered
+	return o.deferred.settled(delivered)
 }
 
 // pending lists what is owed to a user as rows, oldest first, for getOffline; confirming restricts it to the copies that
@@ -275,6 +277,7 @@ func (o *owed) pending(local, id string, confirming bool) []store.Pending {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := o.of(id)
+	o.deferred.of(id, func(f *deferral, status int8, _ bool) { list = append(list, f.message.pending(id, status)) })
 	if u := o.users[local]; u != nil {
 		for _, c := range u.copies {
 			if c.message != nil && !c.message.gone && (c.confirm || !confirming) {
@@ -294,6 +297,11 @@ func (o *owed) open(copies map[rowKey]string) map[rowKey]bool {
 		if u := o.users[local]; u != nil && slices.ContainsFunc(u.copies, func(c owedCopy) bool {
 			return c.message != nil && c.message.row.MsgID == key.msgID
 		}) {
+			found[key] = true
+		}
+	}
+	for key := range copies {
+		if o.deferred.has(key.owner, key.msgID) {
 			found[key] = true
 		}
 	}

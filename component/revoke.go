@@ -70,7 +70,7 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		tombstones = append(tombstones, store.ID{MsgID: id, Class: store.ClassMessage, From: author, Conversation: t.conversation,
 			Time: orDefault(msgTime, millis(b.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
 	}
-	gone := make(map[string]bool, len(tombstones)) // of thousands, asked for every copy that is owed
+	gone := make(map[string]bool, len(tombstones))
 	for _, tombstone := range tombstones {
 		id := tombstone.MsgID
 		gone[id] = true
@@ -85,7 +85,7 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		t.change.DropMessages = append(t.change.DropMessages, drop)
 	}
 	if len(tombstones) > 0 {
-		b.gone = append(b.gone, func(row store.Pending) bool { return gone[row.MsgID] })
+		b.gone = append(b.gone, removal{ids: gone})
 	}
 	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
 	return nil

@@ -159,6 +159,7 @@ type Service struct {
 	barrier   barrier
 	inFlight  *inFlight
 	backlog   *backlog // of the conveyor
+	deferring deferPace
 
 	link struct {
 		sync.Mutex
@@ -197,6 +198,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		spacing:    catchUpSpacing,
 		inFlight:   newInFlight(deps.Now),
 		backlog:    newBacklog(),
+		deferring:  deferPace{above: deferAbove, most: deferLeast},
 		linkEvents: make(chan struct{}, 1),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),

@@ -60,6 +60,7 @@ type simulation struct {
 	*harness
 	rnd   *rand.Rand
 	tight int // copies that may be in flight to a server that routes slowly; 0: to one that is never busy
+	above int // rows that a group message may write itself; those of others follow it, two at a time
 	cfg   Config
 	link  *simLink
 	disk  *simStore
@@ -156,6 +157,7 @@ func simulate(t *testing.T, seed uint64) {
 	}
 	m.cfg = testConfig()
 	m.cfg.ShutdownTimeout = 2 * time.Second
+	m.above = []int{deferAbove, 2, 1, 1}[seed%4]
 	switch m.rnd.IntN(8) {
 	case 0:
 		m.cfg.Confirm = "presence"
@@ -179,7 +181,7 @@ func simulate(t *testing.T, seed uint64) {
 			for _, g := range m.groups {
 				story = strings.ReplaceAll(story, g.id, g.name)
 			}
-			t.Logf("the story of seed %d, confirm %s, in flight %d:\n%s", seed, m.cfg.Confirm, m.tight, story)
+			t.Logf("the story of seed %d, confirm %s, in flight %d, own rows %d:\n%s", seed, m.cfg.Confirm, m.tight, m.above, story)
 		}
 	}()
 	m.open()
@@ -232,6 +234,7 @@ func (m *simulation) open() {
 		m.t.Fatal(err)
 	}
 	m.spacing = 0 // devices come and go at one time of the clock
+	m.deferring.above, m.deferring.most = m.above, 2
 	if m.tight > 0 {
 		m.inFlight.min, m.inFlight.bound, m.inFlight.max = 1, m.tight, m.tight
 	}

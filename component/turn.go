@@ -30,6 +30,7 @@ type turn struct {
 	async   bool     // the sender's other devices get an ASYNC copy
 	others  bool     // the sender's other devices get a plain copy
 	nowhere bool     // accepted, but nobody gets it
+	reached int      // of to and toOnly, those who are sent copies
 }
 
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
@@ -79,10 +80,10 @@ func (t *turn) decide() error {
 		t.chargeRefused()
 		return err
 	}
-	t.charge()
 
 	// 4. rows, copies, receipt
 	t.emit()
+	t.charge()
 	return nil
 }
 
@@ -280,12 +281,17 @@ func (t *turn) copies(at int64, own []Device) {
 	}
 	b, s, kind := t.b, t.b.s, t.env.Kind
 	row := t.row(at)
+	later := t.later()
 	targets := make([]stanza.Target, 0, len(t.to)+len(t.toOnly)+4)
 	var owe []owedTo
-	for _, p := range t.to {
+	fresh := s.presence.fresh()
+	for i, p := range t.to {
 		devices := s.presence.devices(p.Local)
-		if !t.deliveredByServer(p, devices) {
-			targets = s.targets(targets, p, devices)
+		if !(fresh && len(devices) == 0) && !t.deliveredByServer(p, devices) { // of a large group most are not there
+			n := len(targets)
+			if targets = s.targets(targets, p, devices); len(targets) > n {
+				t.reached++
+			}
 		}
 		if !kind.Queued {
 			continue
@@ -301,7 +307,9 @@ func (t *turn) copies(at int64, own []Device) {
 				t.queue(row, p, 1)
 			}
 		case !mobile:
-			t.queue(row, p, status)
+			if !later.take(i, p, status) {
+				t.queue(row, p, status)
+			}
 		case s.cfg.Confirm != "presence":
 			how := s.users.confirms(p.Local)
 			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status,
@@ -310,17 +318,22 @@ func (t *turn) copies(at int64, own []Device) {
 	}
 	for _, p := range t.toOnly {
 		if devices := s.presence.devices(p.Local); !t.deliveredByServer(p, devices) {
-			targets = s.targets(targets, p, devices)
+			n := len(targets)
+			if targets = s.targets(targets, p, devices); len(targets) > n {
+				t.reached++
+			}
 		}
 	}
 	if kind.Queued && (t.async || t.others) {
 		t.ownRow(row, own)
 	}
+	m := &owedMessage{row: row, time: at}
 	var owed *owedMessage
 	if len(owe) > 0 {
-		owed = &owedMessage{row: row, time: at}
+		owed = m
 		b.owe = append(b.owe, owing{message: owed, to: owe})
 	}
+	t.follow(m, later)
 	if len(targets) > 0 {
 		b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: t.payload, To: targets}, t.way(owed))
 	}

@@ -44,11 +44,12 @@ func (w *waiting) confirm(owner, msgID string) {
 	w.confirmed[rowKey{owner, msgID}] = struct{}{}
 }
 
-// confirmWaiting keeps a copy from being written.
-func (o *owed) confirmWaiting(owner, msgID string) {
+// confirmWaiting keeps a copy from being written. It is true when it was the row that was to follow its message: then there is none.
+func (o *owed) confirmWaiting(owner, msgID string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.confirm(owner, msgID)
+	return o.deferred.confirm(owner, msgID)
 }
 
 // of lists what waits for an owner, and what is being written for him.

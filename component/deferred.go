@@ -1,0 +1,406 @@
+package component
+
+import (
+	"math/bits"
+	"slices"
+	"strings"
+
+	"tlim/store"
+)
+
+// deferred are the queue rows that follow their message: those of the absent members of large groups. A message to a thousand of whom
+// fifty are there would write 950 rows in its own transaction, which cost more than its fifty copies do. Until they are written they
+// are a bit each. A crash loses none of them: the settled position stays below their messages, so that the next start finds what is
+// missing (see recover). It is guarded by the lock of owed.
+type deferred struct {
+	order   []*deferral // by the place of their messages; those that are done go from the front
+	byID    map[string]*deferral
+	rosters []*roster          // those of which some row is left
+	newest  map[string]*roster // of each group, of these
+	bytes   int
+	rows    int // left
+	slice   deferredSlice
+}
+
+// deferral is the rows of one message that are left to be written.
+type deferral struct {
+	message *owedMessage
+	roster  *roster
+	left    bitSet // members who are to get a row
+	web     bitSet // those of them whose row has msg_status 1; nil: none
+	rows    int    // in left
+	size    int
+	twin    *deferral // another message of this msg_id: a revoke may have that of the message which it names
+}
+
+// roster is the members of a group as its messages found them.
+type roster struct {
+	group  string
+	ids    []string // as rows name the owners, in the order of the group's members
+	at     map[string]int
+	list   []*deferral // by the place of their messages; those that are done go from the front
+	size   int
+	listed bool // among rosters
+}
+
+// deferredSlice is a part of the table of messages by members: what some messages have for some members. It is what one transaction
+// writes. The rows of a member lie side by side in the index of the owners; written message after message, each would touch a page of
+// its own there.
+type deferredSlice struct {
+	list     []*deferral // of one roster
+	from, to int         // members whose rows are being written
+}
+
+const (
+	deferAbove    = 50  // rows of a message in its own transaction
+	deferTogether = 64  // messages whose rows are written together
+	deferSize     = 300 // bytes of a deferral without its bits, about
+	rosterSize    = 120 // bytes of a member in a roster, about
+	// maxDeferred bounds the memory for rows to come: some 80,000 messages of usual length. Beyond it messages to large groups wait.
+	maxDeferred = 64 << 20
+)
+
+// deferBusy says whether messages to large groups have to wait until rows are written.
+func (o *owed) deferBusy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.deferred.bytes >= maxDeferred
+}
+
+// rosterOf finds the roster of a group. The group keeps it; groups that are read again, and have the same members, share one.
+func (o *owed) rosterOf(g *group) *roster {
+	if g.roster != nil {
+		return g.roster
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r := o.deferred.newest[g.ID]; r != nil && slices.EqualFunc(r.ids, g.members, func(id string, p person) bool { return id == p.ID }) {
+		g.roster = r
+		return r
+	}
+	r := &roster{group: g.ID, ids: make([]string, len(g.members)), at: make(map[string]int, len(g.members)), size: rosterSize * len(g.members)}
+	for i, p := range g.members {
+		r.ids[i], r.at[p.ID] = p.ID, i
+	}
+	g.roster = r
+	return r
+}
+
+// newDeferral makes the rows to come of a message.
+func newDeferral(m *owedMessage, r *roster, left, web bitSet) *deferral {
+	d := &deferral{message: m, roster: r, left: left, web: web, rows: left.count()}
+	d.size = deferSize + m.size() + 8*(len(left)+len(web))
+	return d
+}
+
+// follow keeps the rows of messages, which are committed, to be written.
+func (o *owed) follow(list []*deferral) {
+	if len(list) == 0 {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, f := range list {
+		o.deferred.add(f)
+	}
+}
+
+func (d *deferred) add(f *deferral) {
+	if f.rows == 0 {
+		return
+	}
+	if d.byID == nil {
+		d.byID, d.newest = map[string]*deferral{}, map[string]*roster{}
+	}
+	d.order = append(d.order, f)
+	id := f.message.row.MsgID
+	f.twin, d.byID[id] = d.byID[id], f
+	r := f.roster
+	if !r.listed {
+		r.listed = true
+		d.rosters = append(d.rosters, r)
+		d.bytes += r.size
+	}
+	d.newest[r.group] = r
+	r.list = append(r.list, f)
+	d.bytes += f.size
+	d.rows += f.rows
+}
+
+// done takes one row from those that are left.
+func (d *deferred) done(f *deferral, member int) {
+	f.left.clear(member)
+	d.rows--
+	if f.rows--; f.rows == 0 {
+		d.drop(f)
+	}
+}
+
+// drop forgets a message of which no row is left, or wanted.
+func (d *deferred) drop(f *deferral) {
+	d.rows -= f.rows
+	d.bytes -= f.size
+	f.rows = 0
+	id := f.message.row.MsgID
+	if d.byID[id] == f {
+		if f.twin == nil {
+			delete(d.byID, id)
+		} else {
+			d.byID[id] = f.twin
+		}
+	} else {
+		for g := d.byID[id]; g != nil; g = g.twin {
+			if g.twin == f {
+				g.twin = f.twin
+			}
+		}
+	}
+	d.order = undone(d.order)
+	r := f.roster
+	if r.list = undone(r.list); len(r.list) > 0 {
+		return
+	}
+	r.listed = false
+	d.bytes -= r.size
+	d.rosters = slices.DeleteFunc(d.rosters, func(other *roster) bool { return other == r })
+	if d.newest[r.group] == r {
+		delete(d.newest, r.group)
+	}
+}
+
+// undone drops those that are done from the front.
+func undone(list []*deferral) []*deferral {
+	for len(list) > 0 && list[0].rows == 0 {
+		list[0] = nil
+		list = list[1:]
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// settled is the position up to which no row is to come.
+func (d *deferred) settled(at int64) int64 {
+	if len(d.order) > 0 {
+		return min(at, d.order[0].message.time-1)
+	}
+	return at
+}
+
+// of visits what is to come for an owner, by conversation, and what is being written; writing says which.
+func (d *deferred) of(owner string, visit func(f *deferral, status int8, writing bool)) {
+	for _, r := range d.rosters {
+		i, member := r.at[owner]
+		if !member {
+			continue
+		}
+		for _, f := range r.list {
+			if f.rows > 0 && f.left.has(i) {
+				visit(f, f.status(i), d.writes(f, i))
+			}
+		}
+	}
+}
+
+func (f *deferral) status(member int) int8 {
+	if f.web != nil && f.web.has(member) {
+		return 1
+	}
+	return 0
+}
+
+// deferredSince lists what is to come for an owner with a msg_time from since on, in the order of time; at most limit rows.
+func (o *owed) deferredSince(owner string, since int64, limit int) (list []store.Pending) {
+	o.mu.Lock()
+	var found []*deferral
+	var status []int8
+	o.deferred.of(owner, func(f *deferral, st int8, _ bool) {
+		if f.message.time >= since {
+			found, status = append(found, f), append(status, st)
+		}
+	})
+	o.mu.Unlock()
+	for i, f := range found {
+		list = append(list, f.message.pending(owner, status[i]))
+	}
+	slices.SortStableFunc(list, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
+	return list[:min(len(list), limit)]
+}
+
+// writes says whether a transaction is writing a row.
+func (d *deferred) writes(f *deferral, member int) bool {
+	return d.slice.from <= member && member < d.slice.to && slices.Contains(d.slice.list, f)
+}
+
+// confirm keeps a row from being written. It is false when there is none to come, or it is being written: then it has to be deleted.
+func (d *deferred) confirm(owner, msgID string) bool {
+	found := false
+	for f := d.byID[msgID]; f != nil; {
+		next := f.twin
+		if i, member := f.roster.at[owner]; member && f.left.has(i) {
+			found = !d.writes(f, i) || found
+			d.done(f, i)
+		}
+		f = next
+	}
+	return found
+}
+
+// has says whether a row is to come.
+func (d *deferred) has(owner, msgID string) bool {
+	for f := d.byID[msgID]; f != nil; f = f.twin {
+		if i, member := f.roster.at[owner]; member && f.left.has(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget keeps the rows of messages that were removed from being written.
+func (d *deferred) forget(gone removal) {
+	for id := range gone.ids {
+		for f := d.byID[id]; f != nil; f = d.byID[id] {
+			d.drop(f)
+		}
+	}
+	if gone.group == "" {
+		return
+	}
+	for _, r := range slices.Clone(d.rosters) {
+		if r.group != gone.group {
+			continue
+		}
+		for _, f := range slices.Clone(r.list) {
+			if f.rows > 0 && gone.of(f.message.row) {
+				d.drop(f)
+			}
+		}
+	}
+}
+
+// deferDue says whether rows should be written: when they have waited, or are many enough to be written together.
+func (o *owed) deferDue(now int64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := &o.deferred
+	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.time >= deferWait.Milliseconds() || len(d.order[0].roster.list) >= deferTogether)
+}
+
+// takeDeferred hands over about n rows to be written. Until writtenDeferred or untakeDeferred they are still seen.
+func (o *owed) takeDeferred(n int) (rows []store.Pending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := &o.deferred
+	s := &d.slice
+	for len(rows) == 0 {
+		if len(s.list) == 0 || s.to >= len(s.list[0].roster.ids) {
+			if !d.begin() {
+				return nil
+			}
+		}
+		members := s.list[0].roster.ids
+		for s.from = s.to; s.to < len(members) && len(rows) < n; s.to++ {
+			for _, f := range s.list {
+				if f.rows > 0 && f.left.has(s.to) {
+					rows = append(rows, f.message.pending(members[s.to], f.status(s.to)))
+				}
+			}
+		}
+	}
+	return rows
+}
+
+// begin starts with the next messages: the oldest one, and others of its group.
+func (d *deferred) begin() bool {
+	d.slice = deferredSlice{}
+	if len(d.order) == 0 {
+		return false
+	}
+	for _, f := range d.order[0].roster.list {
+		if f.rows > 0 {
+			if d.slice.list = append(d.slice.list, f); len(d.slice.list) == deferTogether {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// writtenDeferred says that what was taken is in the database.
+func (o *owed) writtenDeferred() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := &o.deferred
+	s := d.slice
+	d.slice.from = s.to
+	for _, f := range s.list {
+		for i := s.from; i < s.to && f.rows > 0; i++ {
+			if f.left.has(i) {
+				d.done(f, i)
+			}
+		}
+	}
+	if len(s.list) > 0 && s.to >= len(s.list[0].roster.ids) {
+		d.slice = deferredSlice{}
+	}
+}
+
+// untakeDeferred says that nothing was written.
+func (o *owed) untakeDeferred() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deferred.slice.to = o.deferred.slice.from
+}
+
+// deferredCounts are for the metrics, and for how fast they are written.
+func (o *owed) deferredCounts() (rows, bytes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.deferred.rows, o.deferred.bytes
+}
+
+// removal is what a batch removes from the queues.
+type removal struct {
+	ids   map[string]bool // messages of these ids; there may be thousands, and each copy that is owed is held against them
+	group string          // or all messages of a group, but the notices that it is gone
+}
+
+func (r removal) of(row store.Pending) bool {
+	return r.ids[row.MsgID] || r.group != "" && row.SessionID == r.group && row.Type != "MTS-107"
+}
+
+// bitSet is a set of small numbers.
+type bitSet []uint64
+
+func newBitSet(n int) bitSet { return make(bitSet, (n+63)/64) }
+
+func (s bitSet) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
+func (s bitSet) set(i int)      { s[i/64] |= 1 << (i % 64) }
+func (s bitSet) clear(i int)    { s[i/64] &^= 1 << (i % 64) }
+
+func (s bitSet) count() (n int) {
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// first is the smallest that is in it; it must not be empty.
+func (s bitSet) first() int {
+	for w, word := range s {
+		if word != 0 {
+			return 64*w + bits.TrailingZeros64(word)
+		}
+	}
+	return -1
+}
+
+// each visits those that are in it, in their order.
+func (s bitSet) each(visit func(i int)) {
+	for w, word := range s {
+		for ; word != 0; word &= word - 1 {
+			visit(64*w + bits.TrailingZeros64(word))
+		}
+	}
+}

@@ -1,0 +1,379 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// absent starts with a group of zhangsan, who is there, and six who are not, but member6 on the web. Two rows are the most that a message
+// writes itself.
+func absent(t *testing.T) (h *harness, group string) {
+	t.Helper()
+	h = newHarness(t)
+	h.tune = func(s *Service) { s.deferring.above = 2 }
+	h.begin(nil)
+	group = h.crowd(7)
+	h.online("zhangsan/p", "member6/w[web]")
+	h.sender.take()
+	return h, group
+}
+
+// places says for each member where what waits for him is: m1+ is in memory, m1/0 a row of msg_status 0.
+func (h *harness) places() string {
+	h.t.Helper()
+	var list []string
+	for i := range 6 {
+		user := fmt.Sprintf("member%d", i+1)
+		entries, err := h.waits(user, "", 0)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		var ids []string
+		for _, e := range entries {
+			if e.ID == "" {
+				ids = append(ids, fmt.Sprintf("%s+%d", e.MsgID, e.Status))
+			} else {
+				ids = append(ids, fmt.Sprintf("%s/%d", e.MsgID, e.Status))
+			}
+		}
+		list = append(list, strings.Join(ids, ","))
+	}
+	return strings.Join(list, " ")
+}
+
+// later lets the time pass after which rows follow.
+func (h *harness) later() {
+	h.t.Helper()
+	h.clock.move(deferWait + 10*time.Millisecond) // the last messages may be ahead of the clock
+	for range 10 {
+		if h.sync(); h.following() == 0 {
+			break
+		}
+	}
+}
+
+func (h *harness) following() int {
+	rows, _ := h.owed.deferredCounts()
+	return rows
+}
+
+// TestRowsFollow: the rows of those who are not there follow their message, and until then they are in every answer.
+func TestRowsFollow(t *testing.T) {
+	h, g := absent(t)
+	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+	if got := h.places(); got != "m1/0 m1+0 m1+0 m1+0 m1+0 m1+1" {
+		t.Errorf("at first: %s", got)
+	}
+	if unread, err := h.HasUnread(t.Context(), "member2"); err != nil || !unread {
+		t.Errorf("hasUnread: %v %v", unread, err)
+	}
+	if list, err := h.Unread(t.Context(), "member2"); err != nil || len(list) != 1 || list[0].Count != 1 || list[0].SessionID != g {
+		t.Errorf("unread: %+v %v", list, err)
+	}
+	if found := h.owed.open(map[rowKey]string{{"member2", "m1"}: "member2", {"member2", "m2"}: "member2", {"zhangsan", "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
+		t.Errorf("open: %v", found)
+	}
+	h.clock.move(2 * idleWrite)
+	h.rec.breakWith(store.ErrUnavailable)
+	h.sync()
+	if got := h.following(); got != 5 {
+		t.Errorf("%d are left while the database is away", got)
+	}
+	at := h.state().Clock
+	h.rec.breakWith(nil)
+	h.send("zhangsan/p", text("t1", "zhangsan", "lisi", "the database is back"))
+	h.later()
+	h.send("zhangsan/p", text("t2", "zhangsan", "lisi", "a batch writes the positions"))
+	if got := h.places(); got != "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1" {
+		t.Errorf("at last: %s", got)
+	}
+	if st := h.state(); at == 0 || st.Settled < at {
+		t.Errorf("settled %d, the message %d", st.Settled, at)
+	}
+	if rows, bytes := h.owed.deferredCounts(); rows != 0 || bytes != 0 || len(h.owed.deferred.rosters)+len(h.owed.deferred.newest)+len(h.owed.deferred.byID) != 0 {
+		t.Errorf("%d rows and %d bytes are left: %+v", rows, bytes, h.owed.deferred)
+	}
+}
+
+// TestFewRowsDoNotFollow: neither do those of what is not stored, which a crash would lose.
+func TestFewRowsDoNotFollow(t *testing.T) {
+	h, g := absent(t)
+	h.cfg.GroupReceipts = "all"
+	h.online("member1/p", "member2/p", "member3/p", "member4/p")
+	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+	h.send("member1/p", envelopeOf("r1", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
+	if h.queue("member5") != "m1/0 r1/0" || h.following() != 0 {
+		t.Errorf("few: %s, %d follow", h.queue("member5"), h.following())
+	}
+	h.offline("member2/p")
+	h.offline("member3/p")
+	h.offline("member4/p")
+	h.send("member1/p", envelopeOf("r2", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
+	if !strings.HasSuffix(h.queue("member5"), "r2/0") || h.following() != 0 {
+		t.Errorf("a receipt: %s, %d follow", h.queue("member5"), h.following())
+	}
+}
+
+// TestRemovedBeforeRows: what happens to a message, its group or a member before the rows are there.
+func TestRemovedBeforeRows(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(h *harness, g string)
+		want string
+	}{
+		"revoked": {func(h *harness, g string) {
+			h.send("zhangsan/p", envelopeOf("v1", "MTS-101", "zhangsan", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
+		}, "m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/1,v1/1"},
+		"removed": {func(h *harness, g string) {
+			if found, err := h.RemoveMessage(h.t.Context(), "m1"); !found || err != nil {
+				h.t.Error(found, err)
+			}
+		}, "m2/0 m2/0 m2/0 m2/0 m2/0 m2/1"},
+		"the group deleted": {func(h *harness, g string) {
+			if _, err := h.DeleteGroup(h.t.Context(), g); err != nil {
+				h.t.Error(err)
+			}
+		}, "m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/1,m2/1"},
+		"a member leaves": {func(h *harness, g string) {
+			if _, err := h.ModifyGroup(h.t.Context(), GroupEdit{ID: g, Remove: []string{"member2"}}); err != nil {
+				h.t.Error(err)
+			}
+			h.send("zhangsan/p", groupText("m3", "zhangsan", g, "x"))
+		}, "m1/0,m2/0,m3/0 m1/0,m2/0 m1/0,m2/0,m3/0 m1/0,m2/0,m3/0 m1/0,m2/0,m3/0 m1/1,m2/1,m3/1"},
+		"a member clears": {func(h *harness, g string) {
+			rows, err := h.waits("member2", "", 0)
+			if err == nil {
+				err = h.ClearOffline(h.t.Context(), "member2", rows)
+			}
+			if err != nil {
+				h.t.Error(err)
+			}
+			if changes := h.rec.take(); slices.ContainsFunc(changes, func(c store.Change) bool { return len(c.DropPending) > 0 }) {
+				h.t.Errorf("the database is asked for rows that are not there")
+			}
+		}, "m1/0,m2/0  m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/1,m2/1"},
+		"the process ends": {func(h *harness, g string) {
+			h.halt()
+			h.run(nil)
+			h.Up()
+			h.sync()
+		}, "m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/1,m2/1"},
+		"the process dies": {func(h *harness, g string) {
+			h.kill()
+			h.run(nil)
+			h.Up()
+			h.sync()
+		}, "m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/0,m2/0"}, // it is not known who was on the web
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, g := absent(t)
+			h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+			h.send("zhangsan/p", groupText("m2", "zhangsan", g, "x"))
+			h.rec.take()
+			if h.following() != 10 {
+				t.Fatalf("%d rows follow", h.following())
+			}
+			c.do(h, g)
+			h.later()
+			if got := h.places(); got != c.want {
+				t.Errorf("%s\nwant %s", got, c.want)
+			}
+		})
+	}
+	t.Run("dissolved", func(t *testing.T) {
+		h, g := absent(t)
+		h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+		if err := h.Dissolve(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		h.later()
+		if got := h.places(); strings.Contains(got, "m1") || strings.Count(got, "/") != 6 {
+			t.Errorf("%s, want the notices", got)
+		}
+	})
+}
+
+// TestConfirmedWhileRowIsWritten: a confirmation that comes while the row is on its way is not overtaken by it.
+func TestConfirmedWhileRowIsWritten(t *testing.T) {
+	h, g := absent(t)
+	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+	settled := map[string]bool{}
+	h.rec.set(func(r *recordingStore) {
+		r.commit = func(commit func() error) error {
+			r.set(func(r *recordingStore) { r.commit = nil })
+			for _, user := range []string{"member2", "member3"} {
+				settled[user] = h.owed.settle(user, user, "m1")
+			}
+			if rows := h.owed.pending("member2", "member2", false); len(rows) != 0 {
+				t.Errorf("it is in the queue still: %v", rows)
+			}
+			return commit()
+		}
+	})
+	h.later()
+	if settled["member2"] || settled["member3"] {
+		t.Errorf("the rows are taken for such that will not be written: %v", settled)
+	}
+	if got := h.places(); got != "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1" {
+		t.Errorf("%s", got) // whoever confirmed has them deleted now
+	}
+}
+
+// TestArrivesBeforeRow: a phone that comes is sent what waits for it in memory.
+func TestArrivesBeforeRow(t *testing.T) {
+	h, g := absent(t)
+	for i := range 3 {
+		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
+	}
+	h.sender.take()
+	h.online("member2/p")
+	if d, _ := h.sender.take(); copiesOf(d) != "m0>member2@im.test/p m1>member2@im.test/p m2>member2@im.test/p" {
+		t.Errorf("sent: %s", copiesOf(d))
+	}
+}
+
+// TestDeferredMemoryIsBounded: when no more rows can be remembered, messages to large groups wait, and nobody else does.
+func TestDeferredMemoryIsBounded(t *testing.T) {
+	h, g := absent(t)
+	large := h.makeGroup("zhangsan", append([]string{"zhangsan"}, func() (list []string) {
+		var users []store.User
+		for i := range 1000 {
+			list, users = append(list, fmt.Sprintf("far%03d", i)), append(users, store.User{ID: fmt.Sprintf("far%03d", i)})
+		}
+		if err := h.AddUsers(t.Context(), users); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}()...)...)
+	h.send("zhangsan/p", groupText("l0", "zhangsan", large, "x"))
+	h.owed.mu.Lock()
+	h.owed.deferred.bytes += maxDeferred
+	h.owed.mu.Unlock()
+	h.post("zhangsan/p", groupText("l1", "zhangsan", large, "x"))
+	h.turns(2)
+	if h.intake.items.Load() != 1 {
+		t.Errorf("a message to a thousand does not wait")
+	}
+	h.send1("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+	h.send1("zhangsan/p", text("t1", "zhangsan", "lisi", "x"))
+	if h.queue("lisi") != "t1/0" || h.queue("member3") != "m1/0" {
+		t.Errorf("others: %q, %q", h.queue("lisi"), h.queue("member3"))
+	}
+	h.owed.mu.Lock()
+	h.owed.deferred.bytes -= maxDeferred
+	h.owed.mu.Unlock()
+	h.sync()
+	if h.intake.items.Load() != 0 {
+		t.Errorf("it still waits")
+	}
+}
+
+// send1 posts a message and lets the conveyor come round.
+func (h *harness) send1(device, envelope string) {
+	h.t.Helper()
+	h.post(device, envelope)
+	h.turns(2)
+}
+
+// TestRowsInOrder: what waits in memory and what are rows are answered in the order of time, page by page.
+func TestRowsInOrder(t *testing.T) {
+	h, g := absent(t)
+	var want []string
+	for i := range 40 {
+		id := fmt.Sprintf("m%02d", i)
+		want = append(want, id)
+		if i%3 == 0 {
+			h.send("zhangsan/p", text(id, "zhangsan", "member3", "x"))
+		} else {
+			h.send("zhangsan/p", groupText(id, "zhangsan", g, "x"))
+		}
+		if i == 10 {
+			h.later()
+		}
+		h.clock.move(time.Millisecond)
+	}
+	for _, limit := range []int{0, 1, 7, 39, 40} {
+		rows, err := h.waits("member3", "", limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, row := range rows {
+			got = append(got, row.MsgID)
+		}
+		if limit == 0 {
+			limit = len(want)
+		}
+		if !slices.Equal(got, want[:limit]) {
+			t.Errorf("limit %d: %v", limit, got)
+		}
+	}
+}
+
+// TestSharedRoster: a group that is read again shares the roster of before while its members are the same.
+func TestSharedRoster(t *testing.T) {
+	h, g := absent(t)
+	rosters := func() int {
+		h.owed.mu.Lock()
+		defer h.owed.mu.Unlock()
+		return len(h.owed.deferred.rosters)
+	}
+	for i := range 3 {
+		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
+		if err := h.do(context.Background(), &call{plan: func(_ context.Context, b *batch) error { b.s.groups.drop(g); return nil }}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rosters() != 1 {
+		t.Errorf("%d rosters of one group", rosters())
+	}
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Add: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.send("zhangsan/p", groupText("m3", "zhangsan", g, "x"))
+	if rosters() != 2 {
+		t.Errorf("%d rosters after a member has come", rosters())
+	}
+	h.later()
+	if rosters() != 0 || h.queue("lisi") != "m3/0" || h.queue("member2") != "m0/0 m1/0 m2/0 m3/0" {
+		t.Errorf("%d rosters, lisi %q, member2 %q", rosters(), h.queue("lisi"), h.queue("member2"))
+	}
+}
+
+// TestDeferPace: the time that a transaction of rows takes is that of a batch, and they have a part of the time.
+func TestDeferPace(t *testing.T) {
+	p := deferPace{most: deferLeast}
+	clock := &testClock{}
+	perRow := deferTime / 1000
+	for range 100 {
+		d := perRow * time.Duration(p.most)
+		clock.move(d)
+		p.done(p.most, d, clock.now(), deferShare)
+	}
+	if p.most < 700 || p.most > 1250 {
+		t.Errorf("%d rows, of which 1,000 take the time of a transaction", p.most)
+	}
+	if wait := p.next.Sub(clock.now()); wait < 4*deferTime || wait > 9*deferTime {
+		t.Errorf("the next may follow after %s", wait)
+	}
+	for range 100 {
+		p.done(p.most, 10*deferTime, clock.now(), 1)
+	}
+	if p.most != deferLeast {
+		t.Errorf("a slow database gets %d rows", p.most)
+	}
+	for range 100 {
+		p.committed(20 * deferTime)
+	}
+	for range 100 {
+		p.done(p.most, 10*deferTime, clock.now(), 1)
+	}
+	if p.most != deferMost {
+		t.Errorf("where each commit is slow, %d rows", p.most)
+	}
+}
