@@ -34,6 +34,8 @@ func (s *Service) arrange() {
 		select {
 		case it := <-s.intake.queue:
 			s.arrangeOne(it)
+		case it := <-s.intake.passed:
+			s.arrangeOne(it)
 		default:
 			return
 		}
@@ -41,7 +43,7 @@ func (s *Service) arrange() {
 }
 
 func (s *Service) arrangeOne(it *item) {
-	if it.call == nil {
+	if it.call == nil && it.passing == nil {
 		if err := s.read(it); err != nil {
 			s.refuse(it, err)
 			s.intake.release(it)
@@ -49,7 +51,7 @@ func (s *Service) arrangeOne(it *item) {
 		}
 	}
 	it.key, it.cost = s.classify(it)
-	if it.call == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
+	if it.call == nil && it.passing == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
 		if err := s.intake.crowded(it); err != nil {
 			s.refuse(it, err)
 			s.intake.release(it)
@@ -69,6 +71,8 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	m := &it.msg
 	weight := weightOf(int(it.size))
 	switch env := m.env; {
+	case it.passing != nil:
+		return passingKey(it.from.Local), itemCost + weight
 	case env == nil && m.toUser == "":
 		return it.from.Local, itemCost
 	case env == nil:

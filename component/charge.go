@@ -18,7 +18,7 @@ import (
 // A receiver who is not there, and is sent nothing, counts a fiftieth of one who is: what his queue row costs is borne by those who are idle.
 //
 // So an ordinary group message to 200 counts 5, and 9 kB to 1,000 count 200, which is all that a sender has at once. A debit may take the sender into debt. What was decided is never refused for it: while
-// a sender is in debt the next messages are, also those that wait already.
+// a sender is in debt the next messages are, also those that wait already. What a phone confirms counts nothing, see confirming.
 const (
 	idsPerCount       = 10
 	receiversPerCount = 50
@@ -35,7 +35,12 @@ const tooFast = "more than one user may send in a second (large messages, large 
 type senderState struct {
 	limiter  *rate.Limiter
 	inflight atomic.Int32
-	debt     atomic.Int64 // until when the sender is in debt, in nanoseconds since the epoch
+
+	untrue      *rate.Limiter // of confirmations that settle nothing
+	passed      atomic.Int32  // confirmations that wait to be passed on
+	passedBytes atomic.Int64
+
+	debt atomic.Int64 // until when the sender is in debt, in nanoseconds since the epoch
 }
 
 func newSenderState(cfg *Config) *senderState {
@@ -43,7 +48,7 @@ func newSenderState(cfg *Config) *senderState {
 	if cfg.UserRate > 0 {
 		limit = rate.Limit(cfg.UserRate)
 	}
-	return &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst)}
+	return &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst), untrue: confirmingRate(cfg)}
 }
 
 // allow counts one message; false when that is more than the sender may send.
@@ -71,25 +76,21 @@ func (u *senderState) indebted(now func() time.Time) bool {
 
 // read decodes an item, and counts what its sender has us read and look up.
 func (s *Service) read(it *item) error {
-	if it.sender == nil {
-		return s.decode(it)
-	}
 	if it.sender.indebted(s.now) {
 		return refuse(TryLater, tooFast)
 	}
-	err := s.decode(it)
-	if !it.confirms() {
-		if n := int(it.size/bytesPerCount) + len(it.msg.targets)/idsPerCount; n > 0 {
-			it.sender.debit(s.now(), n)
-			it.ownDebt = it.sender.debt.Load()
-		}
+	err := it.unfit
+	if !it.read {
+		err = s.decode(it)
+	}
+	if n := int(it.size/bytesPerCount) + len(it.msg.targets)/idsPerCount; n > 0 {
+		it.sender.debit(s.now(), n)
+		it.ownDebt = it.sender.debt.Load()
+	}
+	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.env.Kind.Name == confirmation) { // one that was too large, or hid its type
+		s.settle(it, it.sender)
 	}
 	return err
-}
-
-// confirms says whether a stanza is a confirmation: it counts 1, whatever it names.
-func (it *item) confirms() bool {
-	return it.msg.env != nil && it.msg.env.Kind.Name == "MTC-000"
 }
 
 // afford refuses a message whose sender went into debt by those that were decided before it. What it was debited itself does not
@@ -126,7 +127,7 @@ func (t *turn) chargeRefused() {
 
 func (t *turn) count(people int) {
 	it := t.it
-	if it.sender == nil || it.charged || people < receiversPerCount || it.confirms() {
+	if it.sender == nil || it.charged || people < receiversPerCount {
 		return
 	}
 	it.charged = true

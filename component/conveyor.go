@@ -105,6 +105,8 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 			s.pump(work)
 		case it := <-s.intake.queue:
 			s.arrangeOne(it)
+		case it := <-s.intake.passed:
+			s.arrangeOne(it)
 		}
 	}
 }
@@ -445,6 +447,8 @@ func (s *Service) turnAway() {
 	for {
 		select {
 		case it := <-s.intake.queue:
+			s.refuseAll([]*item{it}, ErrUnavailable)
+		case it := <-s.intake.passed:
 			s.refuseAll([]*item{it}, ErrUnavailable)
 		default:
 			return

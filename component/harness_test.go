@@ -498,7 +498,7 @@ func (h *harness) halt() {
 // sync returns when everything that was queued before has been delivered.
 func (h *harness) sync() {
 	h.t.Helper()
-	for n := 0; n < 2 || h.intake.items.Load() > 0; n++ { // calls pass messages that wait; the first is answered at its commit, the second after the deliveries of the first
+	for n := 0; n < 2 || h.intake.items.Load() > 0 || h.intake.passedBytes.Load() > 0; n++ { // calls pass messages that wait; the first is answered at its commit, the second after the deliveries of the first
 		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, ErrUnavailable) { // tests break the database
 			h.t.Fatal(err)
 		}

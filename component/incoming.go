@@ -21,7 +21,8 @@ type incoming struct {
 	env       *Envelope
 	ext       []byte   // the tlim extension, as every copy carries it
 	ack       bool     // it asks for a server receipt
-	confirmed string   // the message id of an XEP-0184 <received/>
+	received  bool     // it holds an XEP-0184 <received/>
+	confirmed []string // the message id of that
 	signal    []byte   // a chat state or marker to pass on
 	ignore    bool     // nothing to do and nothing to answer
 	toUser    string   // local part of the address
@@ -45,8 +46,9 @@ func (s *Service) decode(it *item) error {
 			m.ack = c.Attr("ack") == "1"
 			m.ext, badExtension = extension(c)
 		case c.Name == "received" && c.Space == nsReceipts:
-			if id := c.Attr("id"); len(id) <= 4*maxID { // a longer one is none of ours
-				m.confirmed = id
+			m.received = true
+			if id := c.Attr("id"); id != "" && len(id) <= 4*maxID { // a longer one is none of ours
+				m.confirmed = []string{id}
 			}
 			other = true
 		case c.Space == nsChatStates, c.Space == nsMarkers:

@@ -22,9 +22,12 @@ type item struct {
 	copied  bool     // a packet copy of a message to D: no answers, and the server delivered it itself
 	ownDebt int64    // until when its sender was in debt once it was debited itself, see senderState
 	charged bool     // its receivers were counted
-	key     string   // of the conversation, as far as it can be told before the decision; filled by arrange
-	cost    int      // of the decision and the copies, in copies; filled by arrange
-	absent  int      // members of its group who are sent nothing, about; filled by arrange
+	read    bool     // msg is filled, or unfit says why not
+	unfit   error
+	passing *senderState // whose confirmation it is that is passed on; nil for messages
+	key     string       // of the conversation, as far as it can be told before the decision; filled by arrange
+	cost    int          // of the decision and the copies, in copies; filled by arrange
+	absent  int          // members of its group who are sent nothing, about; filled by arrange
 
 	// A call of the API.
 	call *call
@@ -63,6 +66,9 @@ type intake struct {
 	bytes   atomic.Int64 // of them
 	senders *lru.Cache[string, *senderState]
 
+	passed      chan *item   // confirmations that are to be passed on
+	passedBytes atomic.Int64 // of them, until they are done with
+
 	// Of the conveyor goroutine alone.
 	arranged *fairQueue[*item]             // what was in queue, by conversation
 	told     *lru.Cache[string, time.Time] // groups that the log has told of
@@ -71,7 +77,7 @@ type intake struct {
 func newIntake(s *Service) *intake {
 	senders, _ := lru.New[string, *senderState](knownSenders) // fails for a size below 1 only
 	told, _ := lru.New[string, time.Time](toldGroups)
-	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), senders: senders, arranged: newFairQueue[*item](), told: told}
+	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), passed: make(chan *item, passedInAll), senders: senders, arranged: newFairQueue[*item](), told: told}
 }
 
 // Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.
@@ -140,6 +146,7 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 		s.refuse(it, refuse(NotAllowed, "only users of %s may send here", s.cfg.Server))
 	case st.Oversize:
 		s.refuse(it, refuse(TooLarge, "the stanza is too large"))
+	case s.confirming(it):
 	case s.draining.Load():
 		s.refuse(it, refuse(TryLater, "the server is shutting down, send it again later"))
 	default:
@@ -152,11 +159,7 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 // offer puts a message into the queue or says why not.
 func (in *intake) offer(it *item) error {
 	cfg := &in.s.cfg
-	sender, ok := in.senders.Get(it.from.Local)
-	if !ok {
-		sender = newSenderState(cfg)
-		in.senders.Add(it.from.Local, sender)
-	}
+	sender := in.sender(it.from.Local)
 	if !sender.allow(in.s.now()) {
 		return refuse(TryLater, tooFast)
 	}
@@ -181,6 +184,18 @@ func (in *intake) offer(it *item) error {
 	}
 }
 
+// sender is what is known of a user as a sender.
+func (in *intake) sender(local string) *senderState {
+	sender, ok := in.senders.Get(local)
+	if !ok {
+		sender = newSenderState(&in.s.cfg)
+		if other, found, _ := in.senders.PeekOrAdd(local, sender); found { // readers are several
+			return other
+		}
+	}
+	return sender
+}
+
 func (in *intake) tooMuch() error {
 	in.s.metrics.busy.WithLabelValues(busyServer).Inc()
 	return refuse(TryLater, "the server is too busy, send it again later")
@@ -193,6 +208,12 @@ func (in *intake) release(it *item) {
 		in.items.Add(-1)
 		in.bytes.Add(-it.size)
 		it.sender = nil
+	}
+	if it.passing != nil {
+		it.passing.passed.Add(-1)
+		it.passing.passedBytes.Add(-it.size)
+		in.passedBytes.Add(-it.size)
+		it.passing = nil
 	}
 }
 
@@ -228,6 +249,10 @@ func (s *Service) do(ctx context.Context, c *call) error {
 // who has no receipt, finds out by its own time-out, and a metric counts it.
 func (s *Service) refuse(it *item, err error) {
 	refusal := asRefusal(err)
+	if it.passing != nil && refusal.Code == TryLater { // it has settled, and nobody has to repeat it
+		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
+		return
+	}
 	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
 	if it.copied {
 		return

@@ -60,7 +60,7 @@ func newKinds() *kindTable {
 		// business messages from clients: passed on or refused, without a trace
 		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},
 		// commands
-		{Name: "MTC-000", scope: scopeCommand, reads: true, names: true, act: actConfirm},
+		{Name: confirmation, scope: scopeCommand, reads: true, names: true, act: actConfirm},
 		{Name: serverReceipt, scope: scopeCommand, act: actForgedReceipt},
 		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
 	}

@@ -84,6 +84,8 @@ type proofHooks struct {
 	how  func(local string) store.Confirms // what is remembered of the user's phones
 	mark func(local string)                // a phone of the user has answered a ping
 	drop func(local, msgID string)         // a queue row of the user is not needed any more
+
+	proved func(local, msgID string) // a phone of the user has the message
 }
 
 func newProofs(hooks proofHooks) proofs {
@@ -352,6 +354,7 @@ func (o *owed) proven(proof *proof) {
 			i := (at + n) % len(u.copies)
 			if u.copies[i].message == m {
 				o.close(&u.copies[i])
+				o.proved(u.local, m.row.MsgID)
 				at = i + 1
 				break
 			}
@@ -359,6 +362,7 @@ func (o *owed) proven(proof *proof) {
 	}
 	for _, id := range proof.rows {
 		o.drop(u.local, id)
+		o.proved(u.local, id)
 	}
 	o.trim(u)
 }

@@ -126,23 +126,8 @@ func (t *turn) receipt(msgID, author string, status int) {
 	t.b.receipts[key] = []store.Receipt{{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}}
 }
 
-// actConfirm takes MTC-000: it settles what is owed to the sender's phone and goes on to the author.
+// actConfirm passes an MTC-000 on to the author: it has settled what it confirms when it came in.
 func actConfirm(t *turn) error {
-	for _, id := range t.it.msg.targets {
-		t.confirm(id)
-	}
 	t.toOnly = []person{t.peer}
 	return nil
-}
-
-// confirm settles a message for a mobile's owner. What is owed no more may have become a row, which goes.
-func (t *turn) confirm(msgID string) {
-	s := t.b.s
-	if !isMobile(t.it.from.Resource) || s.cfg.Confirm == "presence" {
-		return
-	}
-	s.confirmations.mark(t.sender.Local, store.ConfirmsByReceipts)
-	if msgID != "" && !s.owed.settle(t.sender.Local, t.sender.ID, msgID) {
-		s.confirmations.drop(t.sender.ID, msgID)
-	}
 }

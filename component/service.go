@@ -137,6 +137,7 @@ type Service struct {
 	finder    *finder
 
 	confirmations *confirmations
+	proved        *proved
 
 	// Of the conveyor goroutine alone.
 	spacing     time.Duration                     // catchUpSpacing, but in tests
@@ -215,9 +216,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
+	s.proved = newProved()
 	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
 		off: cfg.Confirm == "presence", how: s.users.confirms, drop: s.confirmations.dropOf,
-		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) },
+		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
 	})
 	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)

@@ -326,7 +326,8 @@ func (m *simulation) settle(items []*simItem) {
 
 func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 	m.collect()
-	if hook == nil && !m.poisoned { // else a confirmation may come before what it confirms comes again
+	confirms := slices.ContainsFunc(items, func(it *simItem) bool { return it.typ == "MTC-000" })
+	if hook == nil && !m.poisoned && !confirms { // else a confirmation may come before what it confirms comes again
 		m.arrived(1)
 	} else {
 		m.arrived(0)
@@ -379,12 +380,8 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 			}) {
 				m.fault("%s is told to come later, and is stored", name)
 			}
-			if it.typ == "MTC-000" && simMobile(it.from.resource) { // the phone has it all the same
-				for _, id := range it.targets {
-					if e := m.queues[it.from.user][id]; e != nil {
-						e.state = '?'
-					}
-				}
+			if it.typ == "MTC-000" {
+				m.fault("%s is a confirmation, and is refused", name)
 			}
 			continue
 		case poison:
@@ -578,7 +575,11 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 		return "", nil, func(string) { m.copies(nil, it.id, it.to, false, 1) }
 	case "MTC-000":
 		return "", nil, func(string) {
-			m.copies(nil, it.id, it.to, false, 1)
+			least := 1
+			if m.troubled { // it has settled, and may not be passed on
+				least = 0
+			}
+			m.copies(nil, it.id, it.to, false, least)
 			if simMobile(it.from.resource) && m.cfg.Confirm != "presence" {
 				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == "auto"
 				m.confirming[sender] = max(m.confirming[sender], store.ConfirmsByReceipts)

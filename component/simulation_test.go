@@ -250,7 +250,7 @@ func (m *simulation) quiet() {
 		if m.do(context.Background(), &call{plan: func(context.Context, *batch) error { return nil }}) != nil {
 			continue // an answer to a COMMIT that is looked up keeps others away
 		}
-		if n++; m.intake.items.Load() > 0 || m.backlog.copies.Load() > 0 || !m.link.idle() {
+		if n++; m.intake.items.Load() > 0 || m.intake.passedBytes.Load() > 0 || m.confirmations.waits() || m.backlog.copies.Load() > 0 || !m.link.idle() {
 			n = 0
 		}
 	}

@@ -408,14 +408,9 @@ func (t *turn) stanzaID() string {
 	return t.env.MsgID
 }
 
-// signals passes on what is in a stanza without a body: a confirmation is consumed, chat states and markers go to the known
-// devices of a 1:1 receiver.
+// signals passes on what is in a stanza without a body: chat states and markers go to the known devices of a 1:1 receiver.
 func (t *turn) signals() {
 	m := &t.it.msg
-	if m.confirmed != "" {
-		t.confirm(m.confirmed)
-		t.commit()
-	}
 	if m.signal == nil || m.toUser == "" {
 		return
 	}

@@ -1,0 +1,214 @@
+package component
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync"
+
+	"golang.org/x/time/rate"
+
+	"tlim/store"
+)
+
+// What a phone confirms (an XEP-0184 <received/>, an MTC-000) settles where it comes in, on the reader's goroutine: it takes no place
+// among messages, counts as none, and is never refused. What is left is to pass an MTC-000 on to whom it names, or a chat state that
+// came with the receipt: a message without a charge, with bounds and a turn of its own.
+
+const (
+	// readConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger goes the
+	// way of messages.
+	readConfirmation = 64 << 10
+	// untrueBurst is how many confirmations that settle nothing a user has at once: a phone that has fetched its queue and then confirms all
+	// of it. Beyond them they may make untrueRate times the rate of their messages: each is a look into the database.
+	untrueBurst = 2000
+	untrueRate  = 4
+	// passedPerUser and the others bound what waits to be passed on: it is as much as a phone can have got at once.
+	passedPerUser      = 2000
+	passedInAll        = 20_000
+	passedPerUserBytes = 2 << 20
+	passedInAllBytes   = 32 << 20
+)
+
+// confirmingRate bounds the confirmations of one user that settle nothing.
+func confirmingRate(cfg *Config) *rate.Limiter {
+	limit := rate.Inf
+	if cfg.UserRate > 0 {
+		limit = rate.Limit(untrueRate * cfg.UserRate)
+	}
+	return rate.NewLimiter(limit, untrueBurst)
+}
+
+var (
+	receivedMark = []byte("received")
+	receiptsMark = []byte(nsReceipts)
+	confirmMark  = []byte(confirmation)
+)
+
+// confirmation is the type of what a client confirms with.
+const confirmation = "MTC-000"
+
+// confirming takes a stanza that confirms messages. It is false for any other.
+func (s *Service) confirming(it *item) bool {
+	inner := it.st.Inner
+	if len(inner) > readConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
+		return false
+	}
+	it.read, it.unfit = true, s.decode(it)
+	m := &it.msg
+	switch {
+	case m.ignore:
+		return false
+	case m.env != nil && m.env.Kind.Name == confirmation:
+	case m.env == nil && m.received && it.unfit == nil:
+	default:
+		return false
+	}
+	sender := s.intake.sender(it.from.Local)
+	if it.unfit != nil {
+		if sender.untrue.AllowN(s.now(), 1) {
+			s.refuse(it, it.unfit)
+		} else {
+			s.metrics.ignoredConfirmations.WithLabelValues(ignoredUntrue).Inc()
+		}
+		return true
+	}
+	settled := s.settle(it, sender)
+	if m.env == nil && (m.signal == nil || m.toUser == "") || !settled {
+		return true
+	}
+	if s.draining.Load() || !s.intake.pass(it, sender) {
+		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
+	}
+	return true
+}
+
+// settle settles what a stanza confirms. What is owed no more may have become a row, which goes. It is false when the sender has confirmed
+// too much that nobody asked about: then nothing more is done for it.
+func (s *Service) settle(it *item, sender *senderState) bool {
+	ids := it.msg.targets
+	if it.msg.env == nil {
+		ids = it.msg.confirmed
+	}
+	if !isMobile(it.from.Resource) || s.cfg.Confirm == "presence" || len(ids) == 0 {
+		return s.credits(sender)
+	}
+	local := it.from.Local
+	s.confirmations.mark(local, store.ConfirmsByReceipts)
+	missed := s.owed.settleAll(local, ids, s.proved.note)
+	some := len(missed) < len(ids)
+	for _, id := range missed {
+		switch {
+		case s.proved.once(local, id):
+			some = true
+		case s.credits(sender):
+			some = true
+			s.confirmations.dropOf(local, id)
+		}
+	}
+	return some
+}
+
+// credits counts a confirmation that settles nothing; false when there were too many.
+func (s *Service) credits(sender *senderState) bool {
+	if sender.untrue.AllowN(s.now(), 1) {
+		return true
+	}
+	s.metrics.ignoredConfirmations.WithLabelValues(ignoredUntrue).Inc()
+	return false
+}
+
+// settleAll settles those of these messages that are owed to a user, says so of each, and returns the others.
+func (o *owed) settleAll(local string, ids []string, settled func(local, msgID string)) (missed []string) {
+	want := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		want[id] = true
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if u := o.users[local]; u != nil {
+		for i := range u.copies {
+			m := u.copies[i].message
+			if m == nil || !want[m.row.MsgID] {
+				continue
+			}
+			delete(want, m.row.MsgID)
+			o.confirm(u.id, m.row.MsgID)
+			o.close(&u.copies[i])
+			settled(local, m.row.MsgID)
+			if len(want) == 0 {
+				break
+			}
+		}
+		o.trim(u)
+	}
+	for _, id := range ids {
+		if want[id] {
+			delete(want, id)
+			missed = append(missed, id)
+		}
+	}
+	return missed
+}
+
+// pass takes a confirmation that is to be passed on; false when too many wait.
+func (in *intake) pass(it *item, sender *senderState) bool {
+	// Counted first: readers are several.
+	it.passing = sender
+	sender.passed.Add(1)
+	sender.passedBytes.Add(it.size)
+	in.passedBytes.Add(it.size)
+	if sender.passed.Load() <= passedPerUser && sender.passedBytes.Load() <= passedPerUserBytes && in.passedBytes.Load() <= passedInAllBytes {
+		select {
+		case in.passed <- it:
+			return true
+		default:
+		}
+	}
+	in.release(it)
+	return false
+}
+
+// passingKey is the turn that what a user's phones confirm has among conversations.
+func passingKey(local string) string { return "\x00confirms " + local }
+
+// proved are the confirmations of late, by hashes: clients that answer pings and send receipts, or two kinds of those, confirm a message
+// twice, and the second time there is nothing to look for.
+type proved struct {
+	mu    sync.Mutex
+	seed  maphash.Seed
+	known map[uint64]struct{}
+	order []uint64 // a ring
+	next  int
+}
+
+// provedLately is how many confirmations are remembered, in 2 MB: those of some seconds.
+const provedLately = 1 << 16
+
+func newProved() *proved {
+	return &proved{seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, order: make([]uint64, 0, provedLately)}
+}
+
+// note remembers that a phone of the user has confirmed a message.
+func (p *proved) note(local, msgID string) {
+	h := maphash.Comparable(p.seed, rowKey{local, msgID})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known[h] = struct{}{}
+	if len(p.order) < provedLately {
+		p.order = append(p.order, h)
+		return
+	}
+	delete(p.known, p.order[p.next])
+	p.order[p.next] = h
+	p.next = (p.next + 1) % provedLately
+}
+
+// once says whether a message was confirmed of late, and forgets it.
+func (p *proved) once(local, msgID string) bool {
+	h := maphash.Comparable(p.seed, rowKey{local, msgID})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.known[h]
+	delete(p.known, h)
+	return ok
+}

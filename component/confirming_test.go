@@ -1,0 +1,262 @@
+package component
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// received is what a client library answers the request for a receipt with.
+func received(id string) string { return `<received xmlns="urn:xmpp:receipts" id="` + id + `"/>` }
+
+// postRaw puts a stanza into the queue without waiting.
+func (h *harness) postRaw(device, to, inner string) {
+	local, resource, _ := strings.Cut(device, "/")
+	h.Stanza(stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: local + "@" + testServer + "/" + resource, To: to, Inner: []byte(inner)})
+}
+
+func (h *harness) ignored(what string) float64 {
+	return counter(h.t, h.metrics.ignoredConfirmations.WithLabelValues(what))
+}
+
+// TestConfirmationsCostNobody: a phone that gets hundreds of messages at once and confirms all of them, twice, is told no error, and its
+// own next message is taken.
+func TestConfirmationsCostNobody(t *testing.T) {
+	const messages = 400
+	for name, limits := range map[string]func(*Config){
+		"defaults": func(c *Config) { c.UserRate, c.UserBurst, c.UserInflight = 50, 200, 64 },
+		"of 1":     func(c *Config) { c.UserRate, c.UserBurst, c.UserInflight = 1, 1, 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := confirming(t, func(c *Config) {
+				limits(c)
+				c.Grace = time.Hour
+			})
+			for i := range messages {
+				h.clock.move(time.Second)
+				h.send("zhangsan/p", text(fmt.Sprintf("n%d", i), "zhangsan", "lisi", "x"))
+			}
+			if _, posts := h.sender.take(); strings.Contains(refusals(posts), "error") {
+				t.Fatalf("the messages: %s", refusals(posts))
+			}
+			h.together(func() {
+				for i := range messages {
+					id := fmt.Sprintf("n%d", i)
+					h.postRaw("lisi/p", "zhangsan@"+testComponent, received(id))
+					h.post("lisi/p", fmt.Sprintf(`{"msg_id":"c%d","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":%q}]}`, i, id))
+				}
+				if got := owedIDs(t, h, "lisi"); got != "" {
+					t.Errorf("still owed: %s", got)
+				}
+				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
+			})
+			d, posts := h.sender.take()
+			if refusals(posts) != "receipt" || !strings.Contains(posts[0], "own") {
+				t.Errorf("answers: %s", refusals(posts))
+			}
+			for i := range messages {
+				if addresses(d, fmt.Sprintf("c%d", i)) != "zhangsan@im.test/p" {
+					t.Fatalf("confirmation %d went to %q", i, addresses(d, fmt.Sprintf("c%d", i)))
+				}
+			}
+			if got := h.ignored(ignoredUntrue) + h.ignored(ignoredPassing) + h.ignored(ignoredRow); got != 0 || h.queue("lisi") != "" {
+				t.Errorf("%v ignored, queue %q", got, h.queue("lisi"))
+			}
+			h.confirmations.mu.Lock()
+			defer h.confirmations.mu.Unlock()
+			if h.confirmations.rows.entries != 0 {
+				t.Error("rows are looked for of what was settled")
+			}
+		})
+	}
+}
+
+// TestConfirmedInTrouble: whatever the product cannot do now, a confirmation settles, and nobody hears of an error.
+func TestConfirmedInTrouble(t *testing.T) {
+	confirm := func(h *harness) {
+		h.postRaw("lisi/p", "zhangsan@"+testComponent, received("n1"))
+		h.post("lisi/p", confirms("lisi", "n2"))
+	}
+	for name, trouble := range map[string]func(h *harness){
+		"the database is away": func(h *harness) {
+			h.rec.breakWith(store.ErrUnavailable)
+			h.rec.set(func(r *recordingStore) { r.users = func([]string) error { return store.ErrUnavailable } })
+			h.users.cache.Purge()
+			confirm(h)
+			h.sync()
+		},
+		"it is shutting down": func(h *harness) {
+			h.draining.Store(true)
+			confirm(h)
+			h.draining.Store(false)
+		},
+		"too much waits": func(h *harness) {
+			h.together(func() {
+				for i := range 2000 {
+					h.post(fmt.Sprintf("u%d/p", i), text(fmt.Sprintf("w%d", i), fmt.Sprintf("u%d", i), "wangwu", "x"))
+				}
+				h.sender.take()
+				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
+				if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+					h.t.Errorf("a message: %q", refusals(posts))
+				}
+				confirm(h)
+				if _, posts := h.sender.take(); len(posts) != 0 {
+					h.t.Errorf("answers: %s", refusals(posts))
+				}
+			})
+			h.sender.take()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := confirming(t, nil)
+			h.send("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
+			h.send("zhangsan/p", text("n2", "zhangsan", "lisi", "x"))
+			h.sender.take()
+			trouble(h)
+			if _, posts := h.sender.take(); len(posts) != 0 {
+				t.Errorf("answers: %s", refusals(posts))
+			}
+			h.rec.breakWith(nil)
+			h.rec.set(func(r *recordingStore) { r.users = nil })
+			if got := owedIDs(t, h, "lisi"); got != "" {
+				t.Errorf("still owed: %s", got)
+			}
+		})
+	}
+}
+
+// TestUntrueConfirmations: what a user makes up buys him neither work of the database nor copies, costs him no message of his own, and
+// is not answered.
+func TestUntrueConfirmations(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 10, 10 })
+	h.online("lisi/p", "zhangsan/p")
+	h.rec.take()
+	const more = 500
+	for i := range untrueBurst + more {
+		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("none%d", i)))
+	}
+	h.send("lisi/p", confirms("lisi", "none"))
+	h.send("lisi/p", envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", maxNamed+1, ""))) // its error is one too many
+	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
+	d, posts := h.sender.take()
+	if refusals(posts) != "receipt" || copiesOf(d) != "own>zhangsan@im.test/p" {
+		t.Errorf("%s, copies %s", refusals(posts), copiesOf(d))
+	}
+	if got := h.ignored(ignoredUntrue); got != more+2 {
+		t.Errorf("%v were ignored, want %d", got, more+2)
+	}
+	for h.confirmations.waits() {
+		h.turns(1)
+	}
+	looks := 0
+	for _, c := range h.rec.take() {
+		looks += len(c.DropPending)
+	}
+	if looks != untrueBurst {
+		t.Errorf("%d were looked for, want %d", looks, untrueBurst)
+	}
+	h.clock.move(time.Second)
+	for i := range untrueRate*10 + 1 {
+		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("later%d", i)))
+	}
+	if got := h.ignored(ignoredUntrue); got != more+3 {
+		t.Errorf("a second later %v are ignored, want %d", got, more+3)
+	}
+}
+
+// TestMalformedConfirmation: what is no confirmation is answered, by what is wrong with it.
+func TestMalformedConfirmation(t *testing.T) {
+	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1 })
+	h.send("lisi/p", text("own", "lisi", "zhangsan", "x")) // that is all it may send
+	h.sender.take()
+	for want, envelope := range map[Code]string{
+		TooLarge:   envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
+		NotAllowed: envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
+	} {
+		h.send("lisi/p", envelope)
+		if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
+			t.Errorf("%q, want %q", refusals(posts), want)
+		}
+	}
+	h.send("lisi/p", envelopeOf("c3", "MTT-000", "lisi", "zhangsan", `[{"text":"MTC-000"}]`))
+	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+		t.Errorf("a text that speaks of one: %q", refusals(posts))
+	}
+}
+
+// TestOddConfirmations: one that is too large to be read at once, or that hides its type, is a message, and settles; a chat state that
+// comes with a receipt goes its way.
+func TestOddConfirmations(t *testing.T) {
+	h := confirming(t, nil)
+	for i, odd := range []string{
+		strings.Repeat(" ", readConfirmation) + confirms("lisi", "n"),
+		strings.Replace(confirms("lisi", "n"), "MTC-", `MTC\u002d`, 1),
+	} {
+		id := fmt.Sprintf("n%d", i)
+		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "x"))
+		h.sender.take()
+		h.send("lisi/p", strings.Replace(odd, `"n"`, `"`+id+`"`, 1))
+		if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
+			t.Errorf("%d: %v, %d copies, owed %q", i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
+		}
+	}
+	h.send("zhangsan/p", text("n9", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	h.sendRaw("lisi/p", "zhangsan@"+testComponent, received("n9")+`<active xmlns="http://jabber.org/protocol/chatstates"/>`)
+	if d, _ := h.sender.take(); len(d) != 1 || !strings.HasPrefix(string(d[0].Payload), "<active") || owedIDs(t, h, "lisi") != "" {
+		t.Errorf("with a chat state: %v", d)
+	}
+}
+
+// TestPassingOnIsBounded: what one user's phones confirm waits in a turn of its own and in a bounded room; what is beyond is not passed
+// on, without an error.
+func TestPassingOnIsBounded(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p", "zhangsan/p")
+	h.together(func() {
+		for i := range passedPerUser + 5 {
+			h.post("lisi/x[web]", fmt.Sprintf(`{"msg_id":"c%d","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m"}]}`, i))
+		}
+		h.post("lisi/p", text("own", "lisi", "zhangsan", "x"))
+	})
+	d, posts := h.sender.take()
+	own, passed := -1, 0
+	for i := range d {
+		switch d[i].ID {
+		case "own":
+			own = i
+		default:
+			passed++
+		}
+	}
+	if refusals(posts) != "receipt" || own < 0 || own > fairQuantum {
+		t.Errorf("%s; the message of the same two went out as number %d", refusals(posts), own)
+	}
+	if passed != passedPerUser || h.ignored(ignoredPassing) != 5 {
+		t.Errorf("%d were passed on, %v were not", passed, h.ignored(ignoredPassing))
+	}
+	if n := h.intake.passedBytes.Load(); n != 0 {
+		t.Errorf("%d bytes wait for ever", n)
+	}
+}
+
+// TestProvedOnce: a second kind of confirmation of one message is no work, a third is a question.
+func TestProvedOnce(t *testing.T) {
+	p := newProved()
+	p.note("lisi", "m1")
+	if p.once("wangwu", "m1") || !p.once("lisi", "m1") || p.once("lisi", "m1") {
+		t.Error("it is not once")
+	}
+	for i := range provedLately {
+		p.note("lisi", fmt.Sprint(i))
+	}
+	p.note("lisi", "last")
+	if p.once("lisi", "0") || !p.once("lisi", "1") || !p.once("lisi", "last") || len(p.order) != provedLately {
+		t.Error("the oldest is not the one that is forgotten")
+	}
+}
