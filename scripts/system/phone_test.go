@@ -24,6 +24,7 @@ type confirming string
 
 const (
 	never      confirming = "never confirming"
+	byPings    confirming = "answering pings"
 	byReceived confirming = "confirming by <received/>"
 	byCommand  confirming = "confirming by MTC-000"
 )
@@ -32,8 +33,11 @@ func newPhone(w *world, user string, how confirming) *phone {
 	w.t.Helper()
 	p := &phone{user: user, commands: how == byCommand, read: map[string]bool{}}
 	options := []lab.Option{lab.WithPresence("", 0), lab.WithDirected(w.component)}
-	if how == byReceived {
-		options = append(options, lab.WithConfirm())
+	switch how {
+	case never, byCommand:
+		options = append(options, lab.WithPings(lab.IgnorePings))
+	case byReceived:
+		options = append(options, lab.WithPings(lab.IgnorePings), lab.WithConfirm())
 	}
 	client, err := w.dial(within(w.t, soon), user, "1[android]", options...)
 	check(w.t, err)
@@ -77,7 +81,7 @@ func (p *phone) count() int {
 func TestPhoneKilled(t *testing.T) {
 	const messages = 1500
 	w := newWorld(t, openfire, nil)
-	for _, how := range []confirming{never, byReceived, byCommand} {
+	for _, how := range []confirming{never, byPings, byReceived, byCommand} {
 		for _, hangs := range []bool{false, true} {
 			name := string(how)
 			if hangs {
@@ -136,7 +140,7 @@ func (p *phone) missing(w *world, ids []string) []string {
 func TestPhoneVanishes(t *testing.T) {
 	const grace = 2 * time.Second
 	w := newWorld(t, openfire, map[string]any{"offline.grace": grace.String()})
-	for _, how := range []confirming{never, byReceived, byCommand} {
+	for _, how := range []confirming{never, byPings, byReceived, byCommand} {
 		t.Run(string(how), func(t *testing.T) {
 			w := w.in(t)
 			users := people(t, 2)
