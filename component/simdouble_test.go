@@ -52,6 +52,7 @@ type simLink struct {
 	before     func() // once, at the begin of Deliver
 	after      func() // once, at its end
 	delivering int    // calls of Deliver that are at work
+	life       int    // counts what the connection goes through
 	there      map[simDevice]*simPhone
 	asked      []*simPing // in this step
 	answers    []simAnswer
@@ -61,6 +62,7 @@ func (l *simLink) open() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dead, l.broken, l.stalled, l.flight = false, true, false, nil
+	l.life++
 }
 
 func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
@@ -190,6 +192,7 @@ func (l *simLink) route(pause func()) {
 func (l *simLink) cut() {
 	l.mu.Lock()
 	l.broken = true
+	l.life++
 	lost := l.flight
 	l.flight = nil
 	l.mu.Unlock()

@@ -113,13 +113,23 @@ func (m *simulation) lose(user string) {
 	}
 }
 
+// loseAll makes rows of all that is owed: the link was lost, and with it all questions.
 func (m *simulation) loseAll() {
-	for _, p := range m.underWay {
-		m.unask(m.queues[p.to.user], p)
-	}
-	m.underWay = nil
-	for _, u := range simUsers {
-		m.lose(u)
+	life := 0
+	m.link.set(func() { life = m.link.life })
+	m.underWay = slices.DeleteFunc(m.underWay, func(p *simPing) bool {
+		old := p.life < life // the next connection may be there already
+		if old {
+			m.unask(m.queues[p.to.user], p)
+		}
+		return old
+	})
+	for _, queue := range m.queues {
+		for _, e := range queue {
+			if e.state == 'o' {
+				e.state, e.fresh = 'r', true
+			}
+		}
 	}
 }
 

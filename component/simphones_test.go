@@ -21,6 +21,7 @@ type simPing struct {
 	id     string
 	to     simDevice
 	copies []string
+	life   int // of the connection
 }
 
 type simAnswer struct {
@@ -46,7 +47,7 @@ func (m *simulation) exit(d simDevice) {
 func (l *simLink) ping(r stanza.Run, list []stanza.Delivery) {
 	bare, resource, _ := strings.Cut(r.JID, "/")
 	user, _, _ := strings.Cut(bare, "@")
-	p := &simPing{id: r.Ping, to: simDevice{user, resource}}
+	p := &simPing{id: r.Ping, to: simDevice{user, resource}, life: l.life}
 	for _, c := range r.Of {
 		p.copies = append(p.copies, list[c.Delivery].ID)
 	}
@@ -122,7 +123,7 @@ func (m *simulation) phones() {
 			}
 		}
 	}
-	if len(some) == 0 || !m.linked || m.link.stalled {
+	if len(some) == 0 || !m.ready || m.link.stalled {
 		return
 	}
 	d := oneOf(m, some)
@@ -200,6 +201,9 @@ func (m *simulation) proofs() {
 			for _, e := range queue {
 				if e.state == 'o' {
 					e.settle, e.unsure = true, false
+					if m.clock.now().Sub(e.sent) >= m.cfg.Grace { // a row with the next tick
+						e.state, e.status = '?', -1
+					}
 				}
 			}
 		}

@@ -412,7 +412,7 @@ func (m *simulation) up() {
 }
 
 func (m *simulation) plug() {
-	m.link.set(func() { m.link.broken, m.link.stalled = false, false })
+	m.link.set(func() { m.link.broken, m.link.stalled = false, false; m.link.life++ })
 	m.looks.mu.Lock()
 	m.looks.first = true
 	m.looks.mu.Unlock()
@@ -441,7 +441,7 @@ func (m *simulation) restart() {
 // die lets nothing more reach the database or the server.
 func (m *simulation) die() {
 	m.disk.set(func() { m.disk.dead = true })
-	m.link.set(func() { m.link.dead = true })
+	m.link.set(func() { m.link.dead = true; m.link.life++ })
 }
 
 // begun starts the process again: what was not settled is queued for all who were to receive it.
