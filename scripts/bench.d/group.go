@@ -47,10 +47,10 @@ func (r *rig) groupModes() []*groupMode {
 	const none, pings, receipts = ", nobody confirms", ", all confirm by pings", ", all confirm by receipts"
 	list := []*groupMode{bare,
 		ours(r.silent, none, r.mute, ofMute, false),
-		ours(r.sqlite, pings, r.plain, ofPlain, false),
+		ours(r.sqlite, pings, r.plain, ofPlain, true),
 		ours(r.sqlite, receipts, r.confirming, ofConfirming, true),
 		newGroupMode("group", "the server's MUC, unstored", r.plain, r.roomAddress, "groupchat", r.sqlite.groups[ofPlain]),
-		ours(r.mysql, pings, r.plain, ofPlain, false),
+		ours(r.mysql, pings, r.plain, ofPlain, true),
 	}
 	for _, s := range r.before {
 		list = append(list, ours(s, none, r.mute, ofMute, false), ours(s, receipts, r.confirming, ofConfirming, false))

@@ -167,12 +167,20 @@ func (r *rig) watchSnapshots(ctx context.Context, w *presenceWay, window time.Du
 	if err != nil {
 		return err
 	}
+	worked, err := workSeconds(r.server.PID)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	if err := pause(ctx, window); err != nil {
 		return err
 	}
 	sample := Sample{Seconds: time.Since(start).Seconds()}
 	if err := meter.stop(&sample); err != nil {
+		return err
+	}
+	work, err := workSeconds(r.server.PID)
+	if err != nil {
 		return err
 	}
 	after, err := t.Metrics(ctx)
@@ -184,7 +192,7 @@ func (r *rig) watchSnapshots(ctx context.Context, w *presenceWay, window time.Du
 		one.Value = value / one.Seconds
 		s.add(one)
 	}
-	add(w.java, 100*sample.Java)
+	add(w.java, 100*(work-worked))
 	add(w.ours, 100*sample.CPU)
 	add(w.count, after[snapshotsMetric]-before[snapshotsMetric])
 	return nil

@@ -2,10 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ticksPerSecond is USER_HZ, which Linux has fixed at 100 on all its common platforms.
@@ -35,6 +39,42 @@ func parseStat(stat []byte) (float64, error) {
 		ticks += n
 	}
 	return float64(ticks) / ticksPerSecond, nil
+}
+
+// workSeconds is cpuSeconds of the threads of a JVM that live and do not compile its code: that ends some minutes after a start, and
+// costs several times what a light load does.
+func workSeconds(pid int) (float64, error) {
+	stats, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err == nil && len(stats) == 0 {
+		err = os.ErrProcessDone
+	}
+	if err != nil {
+		return 0, fmt.Errorf("cpu of process %d: %w", pid, err)
+	}
+	total := 0.0
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) { // the thread ended meanwhile
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("cpu of process %d: %w", pid, err)
+		}
+		if compiles(stat) {
+			continue
+		}
+		seconds, err := parseStat(stat)
+		if err != nil {
+			return 0, err
+		}
+		total += seconds
+	}
+	return total, nil
+}
+
+// compiles says whether a thread is one that compiles: Linux cuts names at 15 bytes.
+func compiles(stat []byte) bool {
+	return bytes.Contains(stat, []byte("(C1 CompilerThre")) || bytes.Contains(stat, []byte("(C2 CompilerThre"))
 }
 
 // residentMiB returns the memory of a process that is in RAM.

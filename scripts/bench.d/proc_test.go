@@ -18,6 +18,14 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
+func TestCompiles(t *testing.T) {
+	for stat, want := range map[string]bool{"7 (C2 CompilerThre) S 1": true, "7 (C1 CompilerThre) R 1": true, "7 (component-threa) S 1": false} {
+		if compiles([]byte(stat)) != want {
+			t.Errorf("%s: %v", stat, !want)
+		}
+	}
+}
+
 // The kernel's own files have the form that is expected.
 func TestProc(t *testing.T) {
 	before, err := cpuSeconds(os.Getpid())
@@ -29,8 +37,19 @@ func TestProc(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// In a process without compiling threads all of its time is work, but for that of threads that are gone.
+	worked, err := workSeconds(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := cpuSeconds(os.Getpid()); err != nil || worked < 0.02 || worked > all+0.02 {
+		t.Errorf("%v s of %v, %v", worked, all, err)
+	}
 	if mib, err := residentMiB(os.Getpid()); err != nil || mib < 1 || mib > 1<<14 {
 		t.Errorf("%v MiB, %v", mib, err)
+	}
+	if _, err := workSeconds(1 << 30); err == nil {
+		t.Error("a process that there is not has worked")
 	}
 	if _, err := cpuSeconds(1 << 30); err == nil {
 		t.Error("a process that there is not has a CPU time")
