@@ -73,6 +73,10 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 	if err != nil {
 		return sample, err
 	}
+	answers, err := g.answers(ctx)
+	if err != nil {
+		return sample, err
+	}
 	meter, err := startMeter(g.pid, r.server.PID)
 	if err != nil {
 		return sample, err
@@ -118,7 +122,23 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 	if err == nil && g.owing {
 		err = awaitNothingOwed(ctx, g.service.Tlim)
 	}
+	if err != nil {
+		return sample, err
+	}
+	now, err := g.answers(ctx)
+	if g.service != nil {
+		sample.Answers = max(0, now-answers-int(sent))
+	}
 	return sample, err
+}
+
+// answers is how many stanzas have come to tlim.
+func (g *groupMode) answers(ctx context.Context) (int, error) {
+	if g.service == nil {
+		return 0, nil
+	}
+	samples, err := g.service.Metrics(ctx)
+	return int(samples[`tlim_link_stanzas_in_total{name="iq"}`] + samples[`tlim_link_stanzas_in_total{name="message"}`]), err
 }
 
 // awaitNothingOwed returns when tlim waits for no confirmation any more.

@@ -71,7 +71,7 @@ func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "tlim %s, %s, %d CPUs, load %s before the run; medians of %d rounds of %.1f s, %.0f s in all. CPU: us per delivery, message, row, approval, commit or MiB.\n\n",
 		r.Commit, r.Go, r.CPUs, r.Load, r.Rounds, r.Round, r.Took)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tGOAL")
+	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tANSWERS/COPY\tGOAL")
 	last := ""
 	for _, l := range r.Lines {
 		part := l.Part
@@ -83,9 +83,9 @@ func (r *report) print(w io.Writer) error {
 		if len(l.Samples) == 1 && len(l.Samples[0].All) > 0 { // the range is within the only round
 			values = l.Samples[0].All
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
 			number(slices.Min(values)), number(slices.Max(values)), l.Unit, orDash(l.Ratio), orDash(l.perItem(cpuOf)), orDash(l.perItem(javaOf)), orDash(l.perItem(driverOf)),
-			orDash(l.receipts()), l.verdicts())
+			orDash(l.receipts()), orDash(l.answersPerItem()), l.verdicts())
 	}
 	return t.Flush()
 }

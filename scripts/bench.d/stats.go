@@ -17,6 +17,8 @@ type Sample struct {
 	Driver  float64 `json:"driver"`  // seconds of this process: clients, and the bare commits
 	// Receipts is how many stanzas carried the server receipts of the round.
 	Receipts int `json:"receipts,omitempty"`
+	// Answers is how many stanzas came back to tlim for the copies: answers to pings, and confirmations; its own link's pings are among them.
+	Answers int `json:"answers,omitempty"`
 	// All are the single values behind a median: latencies in ms, memory in MiB.
 	All []float64 `json:"all,omitempty"`
 }
@@ -66,6 +68,16 @@ func (s *Series) receiptsPerMessage() float64 {
 		count += one.Count
 	}
 	return float64(receipts) / float64(max(count, 1))
+}
+
+// answersPerItem is how many stanzas came back for each delivery.
+func (s *Series) answersPerItem() float64 {
+	answers, count := 0, 0
+	for _, one := range s.Samples {
+		answers += one.Answers
+		count += one.Count
+	}
+	return float64(answers) / float64(max(count, 1))
 }
 
 // ratio is the median of the rounds' ratios of s to the lowest of the others.
