@@ -129,6 +129,23 @@ func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bo
 	return d, w, o, true
 }
 
+// part takes all that fits, by turns of the conversations; done are the deliveries whose last copies are in it.
+func (b *backlog) part(r room) (list []stanza.Delivery, ways []way, whole load, done []*outgoing) {
+	for {
+		d, w, last, ok := b.slice(r.take(whole))
+		if !ok {
+			return list, ways, whole, done
+		}
+		l := loadOf(&d)
+		whole.copies += l.copies
+		whole.bytes += l.bytes
+		list, ways = append(list, d), append(ways, w)
+		if last != nil {
+			done = append(done, last)
+		}
+	}
+}
+
 // handOver gives the copies of a batch to the sender, or to the backlog what the server has no room for.
 func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []way) {
 	if len(list) == 0 {
@@ -183,24 +200,26 @@ func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []w
 // pingSize is how many bytes a ping has, about.
 const pingSize = 140
 
-// pump hands over what the server has room for.
+// pump hands over what the server has room for, all of it together: a phone that gets several copies is asked once.
 func (s *Service) pump(ctx context.Context) {
 	for !s.backlog.empty() {
 		if !s.ready || s.connection.Load() != s.readyOn {
 			s.backlog.clear()
 			return
 		}
-		d, w, done, ok := s.backlog.slice(s.inFlight.room())
-		if !ok {
+		list, ways, whole, done := s.backlog.part(s.inFlight.room())
+		if len(list) == 0 {
 			s.inFlight.full(s.sender)
 			return
 		}
-		if !s.deliver(ctx, []stanza.Delivery{d}, []way{w}, loadOf(&d)) {
+		if !s.deliver(ctx, list, ways, whole) {
 			s.owed.all() // noted long ago, some of it, and not sent
 			return
 		}
-		if done != nil && done.owed != nil {
-			s.owed.handed(done.owed, s.now())
+		for _, o := range done {
+			if o.owed != nil {
+				s.owed.handed(o.owed, s.now())
+			}
 		}
 		s.barrier.ask(s, true)
 	}

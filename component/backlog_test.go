@@ -659,3 +659,23 @@ func (h *harness) timeOf(id string) int64 {
 	}
 	return parseMillis(rows[id][0].Time)
 }
+
+// TestPingBehindWhatWaited: what the server has room for goes out together, so a phone that gets several copies of it is asked once.
+func TestPingBehindWhatWaited(t *testing.T) {
+	const bound = 40
+	h, server, _ := busyStart(t, bound, 2, nil, nil)
+	h.online("lisi/p")
+	server.routeAll(h)
+	h.pinged()
+	server.fillUp(h, bound)
+	for i := range 3 {
+		h.post("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
+	}
+	for h.backlog.copies.Load() < 3 {
+		h.turns(1)
+	}
+	server.routeAll(h)
+	if _, behind := h.pinged(); behind != "lisi/p: m0 m1 m2" {
+		t.Errorf("pinged: %s", behind)
+	}
+}
