@@ -84,6 +84,7 @@ type proofHooks struct {
 	how  func(local string) store.Confirms // what is remembered of the user's phones
 	mark func(local string)                // a phone of the user has answered a ping
 	drop func(local, msgID string)         // a queue row of the user is not needed any more
+	note func(outcome string)              // of a ping, for the metrics
 
 	proved func(local, msgID string) // a phone of the user has the message
 }
@@ -290,6 +291,14 @@ func readAnswer(st *stanza.Stanza) answer {
 	return answerNone
 }
 
+// What becomes of pings, as a metric has it.
+const (
+	pingAnswered   = "answered"
+	pingGone       = "gone"
+	pingUnanswered = "unanswered"
+	pingLate       = "late" // after it was counted as unanswered
+)
+
 const (
 	nsPing         = "urn:xmpp:ping"
 	nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
@@ -327,6 +336,7 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 			break
 		}
 		u := p.user
+		o.note(pingGone)
 		o.dropPhones(u, func(other *phone) bool { return other == p })
 		o.unasked(u)
 		return true, true
@@ -338,8 +348,13 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 func (o *owed) proven(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	delete(o.asked, proof.id)
-	p.open = without(p.open, proof)
-	p.late = without(p.late, proof)
+	if i := slices.Index(p.open, proof); i >= 0 {
+		p.open = slices.Delete(p.open, i, i+1)
+		o.note(pingAnswered)
+	} else if i := slices.Index(p.late, proof); i >= 0 {
+		p.late = slices.Delete(p.late, i, i+1)
+		o.note(pingLate)
+	}
 	p.answers, p.request = answersPings, false
 	o.bounced.Remove(p.full)
 	if o.how(u.local) != store.ConfirmsByPings {
@@ -367,13 +382,6 @@ func (o *owed) proven(proof *proof) {
 	o.trim(u)
 }
 
-func without(list []*proof, p *proof) []*proof {
-	if i := slices.Index(list, p); i >= 0 {
-		return slices.Delete(list, i, i+1)
-	}
-	return list
-}
-
 // rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
 func (u *owedUser) rowMade(m *owedMessage) {
 	for _, p := range u.phones {
@@ -396,6 +404,7 @@ func (o *owed) expire(u *owedUser, now time.Time) {
 		for len(p.open) > 0 && now.Sub(p.open[0].sent) >= o.grace {
 			proof := p.open[0]
 			p.open = slices.Delete(p.open, 0, 1)
+			o.note(pingUnanswered)
 			if p.answers == answersUnknown {
 				p.answers, p.request = answersNothing, true
 			}

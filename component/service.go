@@ -220,6 +220,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
 		off: cfg.Confirm == "presence", how: s.users.confirms, drop: s.confirmations.dropOf,
 		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
+		note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
 	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
