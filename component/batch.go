@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -35,9 +36,10 @@ type batch struct {
 	accepted  []*item
 	refused   []refusal
 	deliver   []stanza.Delivery
-	ways      []way // of deliver, one for each
-	rows      int   // queue rows that its messages make
-	copies    int   // that they make, in cost
+	ways      []way         // of deliver, one for each
+	sent      []sentMessage // what its messages are for devices that become known later
+	rows      int           // queue rows that its messages make
+	copies    int           // that they make, in cost
 	owe       []owing
 	acks      []ack
 	moved     map[store.ChatKey]int64 // list entries and groups touched by this batch
@@ -309,40 +311,86 @@ func (b *batch) decide(ctx context.Context) error {
 	return nil
 }
 
-// comings acts on mobiles that came and went. It stands before the messages: what waited for a phone is older than they are.
+// comings acts on devices that came and went. It stands before the messages: what a device has missed is older than they are.
 func (b *batch) comings(ctx context.Context) {
 	s := b.s
-	_, period := s.presence.asof()
-	seen := map[string]bool{}
+	changes, oldest := s.presence.takeChanges()
+	looks := s.presence.known()
+	if !looks {
+		oldest = b.now.Add(-unheardTime)
+	}
+	seen, ofUser := map[string]bool{}, map[string]int{}
 	room := s.backlogTakes(true)
 	var later []presenceChange
-	for _, change := range s.presence.takeChanges() {
+	for _, change := range changes {
 		if change.came == nil {
 			s.owed.lost(change.local, s.presence.devices(change.local))
 			continue
 		}
 		full := change.came.Full
-		if !s.ready || seen[full] {
+		if !s.ready || seen[full] || !slices.ContainsFunc(s.presence.devices(change.local), func(d Device) bool { return d.Full == full }) {
 			continue
 		}
 		seen[full] = true
-		if last, ok := s.caughtUp.Get(full); ok && b.now.Sub(last) < s.spacing || len(b.came) >= catchUpDevices || b.copies >= batchCost || !room {
+		if !looks {
+			change.since = change.came.seen.Add(-unheardTime)
+		}
+		last, before := s.caughtUp.Get(full)
+		comings := s.comingsOf(change.local, b.now)
+		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.local] >= s.mostComings || len(b.came) >= catchUpDevices || b.copies >= batchCost || !room ||
+			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue
 		}
-		b.catchUp(ctx, change, period)
+		ofUser[change.local]++
 		b.came = append(b.came, change)
 	}
 	s.presence.giveBack(later)
+	for _, change := range later {
+		if change.since.Before(oldest) {
+			oldest = change.since
+		}
+	}
+	for _, change := range b.came { // the batch may fail, and give them back
+		if change.since.Before(oldest) {
+			oldest = change.since
+		}
+	}
+	s.recent.expire(oldest)
 }
 
 const (
-	// catchUpSpacing lies between two times that a device gets what waits: each is a read, and up to a batch of copies, and a
-	// client can come and go a thousand times a second.
+	// catchUpSpacing lies between two times that a device is sent what it has missed: each is up to a batch of copies, and a client can
+	// come and go a thousand times a second.
 	catchUpSpacing = time.Second
-	caughtUp       = 10_000 // devices that are remembered for it
+	caughtUp       = 10_000 // devices that are remembered for it, and users
 	catchUpDevices = 100    // in one batch: a whole company comes at nine
+	maxComings     = 10     // of one user in a second; others of his have to wait
 )
+
+// comings is how many devices of a user were sent what they have missed in a second.
+type comings struct {
+	n     int
+	since time.Time
+}
+
+// comingsOf is how many of a user's devices were served in this second.
+func (s *Service) comingsOf(local string, now time.Time) int {
+	if c, ok := s.comings.Get(local); ok && now.Sub(c.since) < time.Second {
+		return c.n
+	}
+	return 0
+}
+
+// noteComing counts one.
+func (s *Service) noteComing(local string, now time.Time) {
+	c, ok := s.comings.Get(local)
+	if !ok || now.Sub(c.since) >= time.Second {
+		c = comings{since: now}
+	}
+	c.n++
+	s.comings.Add(local, c)
+}
 
 // batchRows bounds the queue rows of a batch, unless its first message alone makes more.
 const batchRows = 2000
@@ -403,20 +451,55 @@ const heartbeat = 10 * time.Second
 // idleWrite is how often the positions are written when nothing else is.
 const idleWrite = time.Second
 
-// catchUp sends a mobile that has just come the messages that were queued while nobody knew of it: those younger than two
-// snapshots when it came: it may have waited for this. The rows stay.
-func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.Duration) {
+// catchUp sends a device that has become known what its user was sent since it was absent; without looks what went to the bare JID.
+// Queue rows of it stay until they are confirmed. It is false when the database could not be read, and is tried again.
+func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked bool) bool {
+	s, full := b.s, change.came.Full
+	bare, _, _ := strings.Cut(full, "/")
+	var list []*sentMessage
+	var ids []string // of groups whose members matter now
+	s.recent.visit(change.local, full, change.since, func(m *sentMessage) {
+		switch byBare := m.reached(bare); {
+		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == "bare": // where the server routes to all it has reached this one
+			return
+		}
+		list = append(list, m)
+		if s.cfg.SenderAsUser && m.kind.scope == scopeGroup && !m.own {
+			ids = append(ids, m.session)
+		}
+	})
+	groups, err := s.groups.get(ctx, s.store, ids)
+	if err != nil {
+		return false
+	}
+	if !s.recent.cut.Before(change.since) && !b.catchUpRows(ctx, change, list) {
+		return false
+	}
+	for _, m := range list {
+		d := m.Delivery
+		if s.cfg.SenderAsUser && m.kind.scope == scopeGroup && !m.own {
+			d.From = s.groupAddress(m.sender, groups[m.session])
+		}
+		d.To = []stanza.Target{{JID: full, Private: true}}
+		b.send(d, way{conversation: m.conversation, rows: m.kind.Queued, request: m.kind.confirm && !m.own, large: true})
+	}
+	return true
+}
+
+// catchUpRows sends a device the rows of its user's queue that are as young, but for those in list: for when what was sent took too much
+// memory, and the oldest of it is gone.
+func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*sentMessage) bool {
 	s := b.s
 	found, err := s.users.lookup(ctx, []string{change.local})
 	if err != nil {
-		return // the rows stay: its getOffline answers them
+		return false
 	}
-	since := change.came.seen.Add(-2 * max(period, s.cfg.SnapshotPeriod)).UnixMilli()
+	since := change.since.Add(-storeTime).UnixMilli()
 	owner := s.person(change.local, found).ID
 	later := s.owed.deferredSince(owner, since, batchItems)
 	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
 	if err != nil {
-		return
+		return false
 	}
 	if len(later) > 0 { // of the rest there may be more than fits, on either side
 		rows, _ = mergeOwed(rows, later, len(rows) < batchItems)
@@ -424,11 +507,15 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 	}
 	groups, err := s.groupsOf(ctx, rows)
 	if err != nil {
-		return
+		return false
 	}
+	s.metrics.caughtUpByRows.Inc()
+	s.cuts.Do(func() {
+		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", s.recent.most)
+	})
 	for _, row := range rows {
 		from := newPerson(row.From, s.cfg.Server)
-		if from.Local == "" {
+		if from.Local == "" || !change.came.Mobile && row.Status != 0 || slices.ContainsFunc(list, func(m *sentMessage) bool { return m.ID == row.MsgID }) {
 			continue
 		}
 		kind, address := s.kindOf(row.Type), s.fromAddress(from)
@@ -450,6 +537,7 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, period time.
 			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
 			way{conversation: conversation, rows: true, request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
 	}
+	return true
 }
 
 // groupsOf are the groups of queued messages, where their addresses depend on them.
@@ -499,11 +587,22 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	for _, change := range b.came {
 		s.caughtUp.Add(change.came.Full, b.now)
+		s.noteComing(change.local, b.now)
+	}
+	sent := s.now()
+	if s.ready && s.connection.Load() == s.readyOn { // else replay delivers it
+		for _, change := range b.came {
+			s.recent.visit(change.local, change.came.Full, change.since, func(m *sentMessage) { s.recent.note(m, change.came.Full) })
+		}
+		for _, m := range b.sent {
+			m.at = sent
+			s.recent.add(m)
+		}
 	}
 	for _, gone := range b.gone {
 		s.owed.forget(gone)
+		s.recent.forget(gone)
 	}
-	sent := s.now()
 	s.owed.follow(b.deferrals)
 	for _, o := range b.owe { // before anybody hears of it: a queue that is asked for then has it
 		s.owed.owe(o.message, o.to, sent)

@@ -347,6 +347,7 @@ func (s *Service) linkChanged(ctx context.Context) {
 	s.barrier.reset()
 	s.inFlight.reset()
 	s.backlog.clear()
+	s.recent.clear()
 	s.link.Lock()
 	connection, first := s.connection.Load(), s.link.first
 	up := s.link.cancel != nil

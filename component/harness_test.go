@@ -202,6 +202,7 @@ type recordingStore struct {
 	refresh   func([]store.Member) error      // before Refresh writes
 	pending   func() error                    // before DeletePending writes
 	messages  func() error                    // before MessagesAfter answers
+	recent    func()                          // before RecentPending answers
 }
 
 func (r *recordingStore) MessagesAfter(ctx context.Context, after, id string, limit int) ([]store.Message, error) {
@@ -214,6 +215,15 @@ func (r *recordingStore) MessagesAfter(ctx context.Context, after, id string, li
 		}
 	}
 	return r.Store.MessagesAfter(ctx, after, id, limit)
+}
+
+func (r *recordingStore) RecentPending(ctx context.Context, owner string, since int64, limit int) ([]store.Pending, error) {
+	r.mu.Lock()
+	if r.recent != nil {
+		r.recent()
+	}
+	r.mu.Unlock()
+	return r.Store.RecentPending(ctx, owner, since, limit)
 }
 
 func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {
@@ -562,6 +572,18 @@ func (h *harness) blind() {
 	h.presence.mu.Lock()
 	defer h.presence.mu.Unlock()
 	h.presence.asked = h.presence.asked.Add(-24 * time.Hour)
+}
+
+// forgetRecent drops what was sent in the last moments, as if it had taken too much memory: devices that come get rows.
+func (h *harness) forgetRecent() {
+	h.t.Helper()
+	if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error {
+		h.recent.clear()
+		h.recent.cut = h.clock.now()
+		return nil
+	}}); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // snapshot lets the server answer what it has, now.

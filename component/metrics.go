@@ -7,20 +7,20 @@ import (
 
 // metrics are what an administrator watches; README and deploy/ say what to alarm on.
 type metrics struct {
-	messages                                                                               *prometheus.CounterVec
-	refused                                                                                *prometheus.CounterVec
-	busy                                                                                   *prometheus.CounterVec
-	ignored                                                                                *prometheus.CounterVec
-	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed prometheus.Counter
-	commit, snapshots                                                                      prometheus.Histogram
-	directory                                                                              *directoryMetrics
-	cleanup                                                                                *cleanupMetrics
-	pushes                                                                                 *prometheus.CounterVec
-	pushCall                                                                               *prometheus.HistogramVec
-	calls                                                                                  *prometheus.CounterVec
-	skipped                                                                                *prometheus.CounterVec
-	pings                                                                                  *prometheus.CounterVec
-	ignoredConfirmations                                                                   *prometheus.CounterVec
+	messages                                                                                               *prometheus.CounterVec
+	refused                                                                                                *prometheus.CounterVec
+	busy                                                                                                   *prometheus.CounterVec
+	ignored                                                                                                *prometheus.CounterVec
+	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed, caughtUpByRows prometheus.Counter
+	commit, snapshots                                                                                      prometheus.Histogram
+	directory                                                                                              *directoryMetrics
+	cleanup                                                                                                *cleanupMetrics
+	pushes                                                                                                 *prometheus.CounterVec
+	pushCall                                                                                               *prometheus.HistogramVec
+	calls                                                                                                  *prometheus.CounterVec
+	skipped                                                                                                *prometheus.CounterVec
+	pings                                                                                                  *prometheus.CounterVec
+	ignoredConfirmations                                                                                   *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
@@ -38,18 +38,19 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_" + name, Help: help}, value)
 	}
 	m := &metrics{
-		messages:     vec("messages_total", "kind", "Messages taken in, by kind."),
-		refused:      vec("refused_total", "code", "Messages refused, by error code."),
-		busy:         vec("busy_total", "what", "Messages refused with error-013 because too much waited: of their conversation, of their user, or in all (server)."),
-		ignored:      vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
-		copies:       counter("copies_total", "Copies handed to the server."),
-		receipts:     counter("receipts_total", "Messages acknowledged by a server receipt."),
-		replayed:     counter("replayed_total", "Messages delivered again after a start or reconnect."),
-		unanswered:   counter("unanswered_total", "Answers to senders that the link had no room for; the senders repeat."),
-		unstorable:   counter("unstorable_total", "Messages that the database cannot hold."),
-		unqueued:     counter("unqueued_total", "Queue rows that an old table cannot hold; the messages are in the history."),
-		longFields:   counter("long_fields_total", "Inner fields longer than documented that were let pass."),
-		misaddressed: counter("misaddressed_total", "Stanzas whose address contradicts their envelope."),
+		messages:       vec("messages_total", "kind", "Messages taken in, by kind."),
+		refused:        vec("refused_total", "code", "Messages refused, by error code."),
+		busy:           vec("busy_total", "what", "Messages refused with error-013 because too much waited: of their conversation, of their user, or in all (server)."),
+		ignored:        vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
+		copies:         counter("copies_total", "Copies handed to the server."),
+		receipts:       counter("receipts_total", "Messages acknowledged by a server receipt."),
+		replayed:       counter("replayed_total", "Messages delivered again after a start or reconnect."),
+		unanswered:     counter("unanswered_total", "Answers to senders that the link had no room for; the senders repeat."),
+		unstorable:     counter("unstorable_total", "Messages that the database cannot hold."),
+		unqueued:       counter("unqueued_total", "Queue rows that an old table cannot hold; the messages are in the history."),
+		longFields:     counter("long_fields_total", "Inner fields longer than documented that were let pass."),
+		misaddressed:   counter("misaddressed_total", "Stanzas whose address contradicts their envelope."),
+		caughtUpByRows: counter("catchup_reads_total", "Devices that were sent what they had missed from the queue, because what was sent in the last moments took too much memory."),
 		commit: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_commit_seconds", Help: "Time of one write transaction.",
 			Buckets: []float64{.0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
 		snapshots: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_snapshot_seconds", Help: "Time of one presence snapshot, until the server has answered.",

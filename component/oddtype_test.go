@@ -37,6 +37,7 @@ func TestAdoptedTypes(t *testing.T) {
 	if err != nil || len(unread) != 2 || unread[0].Family != "" || unread[0].Count != 2 || unread[1].Family != store.FamilyBusiness {
 		t.Errorf("unread: %+v, %v", unread, err)
 	}
+	h.forgetRecent()
 	h.online("lisi/p")
 	h.snapshot()
 	d, _ := h.sender.take()

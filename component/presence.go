@@ -54,9 +54,8 @@ type presence struct {
 	merges   uint64
 	changes  []presenceChange
 	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
-	comings  map[string]int      // mobiles that came since the time below, by local part
-	since    time.Time
-	wake     chan struct{} // room for one: something is in changes
+	began    time.Time           // of the connection
+	wake     chan struct{}       // room for one: something is in changes
 }
 
 // presentUser are the devices of one user, and which of them the snapshot has that is being merged.
@@ -90,14 +89,15 @@ func (u *presentUser) mark(i int) bool {
 // marked says whether the snapshot has device i.
 func (u *presentUser) marked(i int) bool { return u.has[i/64]&(1<<(i%64)) != 0 }
 
-// presenceChange tells the conveyor that a mobile came or went.
+// presenceChange tells the conveyor that a device came, or that a mobile went.
 type presenceChange struct {
 	local string
-	came  *Device // nil: one went away
+	came  *Device   // nil: one went away
+	since time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
 }
 
 func newPresence(domain string, now func() time.Time) *presence {
-	return &presence{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, comings: map[string]int{},
+	return &presence{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
 		wake: make(chan struct{}, 1)}
 }
 
@@ -162,10 +162,6 @@ func available(devices []Device) (mobile, web bool) {
 // it likes. More are as if they were not there.
 const maxDevices = 100
 
-// maxComings is of how many mobiles of one user the conveyor is told in a second that they have come: each has what waits read
-// and sent. Those beyond are known, and what waits for them is a row, so their clients' getOffline has it.
-const maxComings = 10
-
 // maxHeard bounds the devices of one user on a server without snapshots: nobody tells of those that leave, clients make a new
 // resource at each login, and to each that is known a copy is sent.
 const maxHeard = 16
@@ -202,7 +198,15 @@ func (p *presence) heard(jid stanza.JID, show *string, priority int) {
 	}
 }
 
-// put adds or replaces a device; false when its user has too many. news says whether a new mobile is told to the conveyor. The caller
+// lastAbsent is when a device that becomes known now was absent, as far as anybody can tell. The caller holds mu.
+func (p *presence) lastAbsent() time.Time {
+	if p.asked.IsZero() {
+		return p.began
+	}
+	return p.asked
+}
+
+// put adds or replaces a device; false when its user has too many. news says whether a new one is told to the conveyor. The caller
 // holds mu.
 func (p *presence) put(local string, d Device, news bool) bool {
 	u := p.users[local]
@@ -221,8 +225,8 @@ func (p *presence) put(local string, d Device, news bool) bool {
 	} else {
 		fresh = append(fresh, d)
 		p.total++
-		if d.Mobile && news {
-			p.changed(presenceChange{local: local, came: &d})
+		if news {
+			p.changed(presenceChange{local: local, came: &d, since: p.lastAbsent()})
 		}
 	}
 	u.list = fresh
@@ -276,7 +280,7 @@ func (p *presence) changed(c presenceChange) {
 	if c.came != nil {
 		key = c.came.Full
 	}
-	if _, twice := p.queued[key]; twice || c.came != nil && !p.mayCome(c.local) {
+	if _, twice := p.queued[key]; twice { // the first one is absent since earlier
 		return
 	}
 	p.queued[key] = struct{}{}
@@ -287,24 +291,15 @@ func (p *presence) changed(c presenceChange) {
 	}
 }
 
-// mayCome counts a mobile that came; false when too many of its user's have in this second.
-func (p *presence) mayCome(local string) bool {
-	if now := p.now(); now.Sub(p.since) >= time.Second {
-		p.since = now
-		clear(p.comings)
-	}
-	p.comings[local]++
-	return p.comings[local] <= maxComings
-}
-
-// takeChanges hands over what came and went since the last call, in order.
-func (p *presence) takeChanges() []presenceChange {
+// takeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
+// when the newest snapshot was asked for; where there is none, when the connection began.
+func (p *presence) takeChanges() (changes []presenceChange, later time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	taken := p.changes
 	p.changes = nil
 	clear(p.queued)
-	return taken
+	return taken, p.lastAbsent()
 }
 
 // giveBack puts changes back that could not be acted on.
@@ -312,10 +307,18 @@ func (p *presence) giveBack(changes []presenceChange) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
-		_, again := p.queued[c.came.Full]
-		if !again && slices.ContainsFunc(p.list(c.local), func(d Device) bool { return d.Full == c.came.Full }) {
+		if !slices.ContainsFunc(p.list(c.local), func(d Device) bool { return d.Full == c.came.Full }) {
+			continue
+		}
+		if _, again := p.queued[c.came.Full]; !again {
 			p.queued[c.came.Full] = struct{}{}
 			p.changes = append(p.changes, c)
+			continue
+		}
+		for i := range p.changes {
+			if now := &p.changes[i]; now.came != nil && now.came.Full == c.came.Full {
+				now.since = c.since
+			}
 		}
 	}
 }
@@ -328,7 +331,7 @@ func (p *presence) forget() {
 	p.changes = nil
 	clear(p.queued)
 	p.complete = false
-	p.asked, p.asking = time.Time{}, time.Time{}
+	p.asked, p.asking, p.began = time.Time{}, time.Time{}, p.now()
 }
 
 // merge takes a snapshot that was asked for at asked. It says which users have more than maxDevices in it: those that are known stay

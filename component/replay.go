@@ -114,6 +114,11 @@ func (s *Service) replay(ctx context.Context) error {
 			for _, p := range to {
 				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
 			}
+			sent := sentMessage{Delivery: d, at: s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
+			if kind.scope != scopeGroup && len(to) == 1 {
+				sent.conversation = chatName(from.Local, to[0].Local)
+			}
+			s.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
 				batch, ways = append(batch, d), append(ways, way{rows: true, request: kind.confirm})
 			}
@@ -122,6 +127,8 @@ func (s *Service) replay(ctx context.Context) error {
 				for _, device := range s.presence.devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
+				sent.Delivery, sent.people, sent.own = own, []person{from}, true
+				s.recent.add(sent)
 				if len(own.To) > 0 {
 					batch, ways = append(batch, own), append(ways, way{rows: true})
 				}

@@ -141,9 +141,13 @@ type Service struct {
 
 	// Of the conveyor goroutine alone.
 	spacing     time.Duration                     // catchUpSpacing, but in tests
-	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what waited for it
-	rowsWait    int                               // copies that wait to become rows, as of the last batch
-	impatient   bool                              // a tick has passed: what waits is taken, however busy the server is
+	mostComings int                               // maxComings, but in tests
+	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what it had missed
+	comings     *simplelru.LRU[string, comings]   // how many of a user were, in this second
+	recent      *recent
+	cuts        rate.Sometimes // bounds what is logged about it
+	rowsWait    int            // copies that wait to become rows, as of the last batch
+	impatient   bool           // a tick has passed: what waits is taken, however busy the server is
 	clock       clock
 	epoch       int64
 	careful     time.Time // until then ids are looked up before they are written
@@ -193,10 +197,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
-		kinds:      newKinds(),
-		presence:   newPresence(cfg.Server, deps.Now),
-		chats:      newChatCache(),
-		spacing:    catchUpSpacing,
+		kinds:    newKinds(),
+		presence: newPresence(cfg.Server, deps.Now),
+		chats:    newChatCache(),
+		spacing:  catchUpSpacing, mostComings: maxComings, recent: newRecent(),
 		inFlight:   newInFlight(deps.Now),
 		backlog:    newBacklog(),
 		deferring:  deferPace{above: deferAbove, most: deferLeast},
@@ -209,6 +213,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		s.cfg.Calls.Window = 24 * time.Hour
 	}
 	s.strangers.Interval = strangerPause
+	s.cuts.Interval = strangerPause
+	s.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
 	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
 	s.calls = newCalls(s)
 	s.outbox = newOutbox(s, deps.Push)

@@ -56,6 +56,40 @@ type simCopy struct {
 
 type simCount struct{ least, most int }
 
+// simArrival is a device that became known, and when the last look was asked for in which it was absent.
+type simArrival struct {
+	simDevice
+	since time.Time
+}
+
+// simRecent is a message to one user, for devices of his that become known.
+type simRecent struct {
+	user, id, session, typ string
+	async                  bool
+	from, to               time.Time // it was committed then
+	reached                map[string]bool
+	unsure                 bool
+}
+
+// sentTo remembers a message to a user, that was sent to the devices that are known, but for one that sent it.
+func (m *simulation) sentTo(user, id, session, typ string, async bool, except string, least int) {
+	if m.mode == sendsNothing {
+		return
+	}
+	e := &simRecent{user: user, id: id, session: session, typ: typ, async: async, from: m.clock.now().Add(-m.late), to: m.clock.now(),
+		reached: map[string]bool{except: true}, unsure: least == 0 || m.mode == sendsPerhaps || m.troubled}
+	for res := range m.known[user] {
+		e.reached[simDevice{user, res}.full()] = true
+	}
+	m.recent = append(m.recent, e)
+}
+
+// forgets drops messages that were removed.
+func (m *simulation) forgets(gone func(*simRecent) bool) {
+	m.stepFrom -= len(slices.DeleteFunc(slices.Clone(m.recent[:m.stepFrom]), func(e *simRecent) bool { return !gone(e) }))
+	m.recent = slices.DeleteFunc(m.recent, gone)
+}
+
 func simPair(a, b string) string { return min(a, b) + " and " + max(a, b) }
 
 // age settles what is old enough.
@@ -83,8 +117,8 @@ func (m *simulation) hear(d simDevice, show *string) {
 	} else if !known {
 		m.known[d.user][d.resource] = ""
 	}
-	if !known && simMobile(d.resource) {
-		m.came = append(m.came, d)
+	if !known {
+		m.came = append(m.came, simArrival{d, m.asof})
 	}
 }
 
@@ -161,6 +195,12 @@ func (m *simulation) down() {
 // plugged is what the model expects of a new connection: what the server may have lost comes again.
 func (m *simulation) plugged() {
 	m.linked, m.ready, m.asof, m.came = true, true, m.clock.now(), nil
+	if m.mode == sends {
+		m.recent, m.stepFrom = nil, 0
+	}
+	for _, e := range m.recent { // what a link was lost amid may have been sent on it or on the next one
+		e.unsure = true
+	}
 	for _, u := range simUsers {
 		m.known[u] = maps.Clone(m.real[u])
 	}
@@ -188,12 +228,37 @@ func (m *simulation) plugged() {
 			for res := range m.known[r.From] {
 				m.expect(simCopy{r.MsgID, simDevice{r.From, res}.full(), true}, 0)
 			}
+			m.sentTo(r.From, r.MsgID, r.SessionID, r.Type, true, "", 0)
+		}
+	}
+}
+
+// missed takes back that a device that was found to be gone amid a step must have been sent what came later in it: the copies of a step
+// are decided in several batches where the server is slow, or a device that came is sent much.
+func (m *simulation) missed(d simDevice) {
+	if m.tight == 0 {
+		return
+	}
+	for c, n := range m.want {
+		if c.jid == d.full() {
+			n.least = 0
+		}
+	}
+	for _, e := range m.recent[m.stepFrom:] {
+		if e.user == d.user && e.reached[d.full()] {
+			delete(e.reached, d.full())
+			e.unsure = true
 		}
 	}
 }
 
 // copies expects a message at all known devices of a user; the snapshots of a story never grow old, so others are absent.
 func (m *simulation) copies(r *simMessage, id, user string, async bool, least int) {
+	session, typ := "", ""
+	if r != nil {
+		session, typ = r.SessionID, r.Type
+	}
+	m.sentTo(user, id, session, typ, async, "", least)
 	for res := range m.known[user] {
 		c := simCopy{id, simDevice{user, res}.full(), async}
 		m.expect(c, least)
@@ -245,6 +310,7 @@ func (m *simulation) leaveAll(g *simGroup) {
 func (m *simulation) dissolve(g *simGroup) {
 	m.leaveAll(g)
 	g.state = "dissolved"
+	m.forgets(func(e *simRecent) bool { return e.session == g.id && e.typ != "MTS-107" })
 	for _, queue := range m.queues {
 		for id, e := range queue {
 			if e.session == g.id {
@@ -451,7 +517,7 @@ func (m *simulation) collect() {
 	m.owing, m.first, m.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
 }
 
-// arrived expects the rows of mobiles that have just become known.
+// arrived expects what devices have missed that have just become known.
 func (m *simulation) arrived(least int) {
 	mode := m.mode
 	m.mode = sends
@@ -460,18 +526,20 @@ func (m *simulation) arrived(least int) {
 		if !m.ready {
 			break
 		}
-		for c, e := range m.proven { // perhaps by the very copies that it got
-			if c.jid == d.user {
-				m.expect(simCopy{c.id, d.full(), strings.HasPrefix(e.typ, "MTT-") && e.from == d.user && e.session != d.user}, 0)
+		for _, e := range m.recent {
+			if e.user != d.user || e.reached[d.full()] || e.to.Before(d.since) {
+				continue
 			}
-		}
-		for id, e := range m.queues[d.user] {
 			n := least
-			if e.state != 'r' || e.fresh || m.known[d.user] == nil {
+			if e.unsure || e.from.Before(d.since) {
 				n = 0
 			}
-			own := strings.HasPrefix(e.typ, "MTT-") && e.from == d.user && e.session != d.user
-			m.expect(simCopy{id, d.full(), own}, n)
+			m.expect(simCopy{e.id, d.full(), e.async}, n)
+			if n == 0 { // it may have been sent, and then is not again
+				e.unsure = true
+			} else {
+				e.reached[d.full()] = true
+			}
 		}
 	}
 	m.came = nil
@@ -688,6 +756,7 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 	if !async {
 		return
 	}
+	m.sentTo(sender, it.id, row(sender).session, it.typ, it.group == nil, it.from.full(), 1)
 	for res := range m.known[sender] {
 		if res == it.from.resource {
 			continue
@@ -780,6 +849,7 @@ func (m *simulation) revoke(it *simItem, conversation string) {
 			r.From, r.conversation = it.from.user, conversation
 		}
 		r.revoked, r.row = true, false
+		m.forgets(func(e *simRecent) bool { return e.id == id })
 		for _, u := range simUsers {
 			if e := m.queues[u][id]; e != nil {
 				delete(m.queues[u], id)

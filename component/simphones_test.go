@@ -194,6 +194,7 @@ func (m *simulation) proofs() {
 		if a.gone {
 			m.unask(queue, a.ping)
 			m.gone(a.ping.to)
+			m.missed(a.ping.to)
 			continue
 		}
 		if m.confirming[a.ping.to.user] != store.ConfirmsByPings {

@@ -75,7 +75,9 @@ type simulation struct {
 	linked, ready bool
 	asof          time.Time                    // of the newest snapshot
 	known         map[string]map[string]string // as real, as far as we were told
-	came          []simDevice                  // mobiles that have just become known
+	came          []simArrival                 // devices that have just become known
+	recent        []*simRecent                 // what was sent on this connection
+	stepFrom      int                          // where that of the step begins
 	groups        map[string]*simGroup
 	ids           map[store.IDKey]*simMessage
 	queues        map[string]map[string]*simEntry // owner, msg_id
@@ -233,7 +235,7 @@ func (m *simulation) open() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.spacing = 0 // devices come and go at one time of the clock
+	m.spacing, m.mostComings = 0, 1<<20 // devices come and go at one time of the clock
 	m.deferring.above, m.deferring.most = m.above, 2
 	if m.tight > 0 {
 		m.inFlight.min, m.inFlight.bound, m.inFlight.max = 1, m.tight, m.tight
@@ -268,6 +270,7 @@ func (m *simulation) sessions() (list []Session) {
 }
 
 func (m *simulation) step() {
+	m.stepFrom = len(m.recent)
 	for u := range m.queues {
 		for _, e := range m.queues[u] {
 			e.fresh, e.old = false, true

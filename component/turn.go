@@ -3,6 +3,7 @@ package component
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"tlim/component/stanza"
@@ -220,16 +221,17 @@ func (t *turn) ownCopies(own []Device) {
 		return
 	}
 	targets := t.otherDevices(own)
-	if len(targets) == 0 {
-		return
-	}
 	payload := t.payload
 	if t.async {
 		payload = renderPayload(t.env.Text, t.it.msg.ext, true)
 	}
-	w := t.way(nil)
-	w.request = false
-	t.b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}, w)
+	d := stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}
+	t.remember(d, []person{t.sender}, true)
+	if len(targets) > 0 {
+		w := t.way(nil)
+		w.request = false
+		t.b.send(d, w)
+	}
 }
 
 // from is the bare JID that its copies come from.
@@ -283,12 +285,16 @@ func (t *turn) copies(at int64, own []Device) {
 	row := t.row(at)
 	later := t.later()
 	targets := make([]stanza.Target, 0, len(t.to)+len(t.toOnly)+4)
+	byServer := false
 	var owe []owedTo
 	fresh := s.presence.fresh()
 	for i, p := range t.to {
 		devices := s.presence.devices(p.Local)
-		if !(fresh && len(devices) == 0) && !t.deliveredByServer(p, devices) { // of a large group most are not there
-			n := len(targets)
+		switch n := len(targets); {
+		case t.deliveredByServer(p, devices):
+			byServer = true
+		case fresh && len(devices) == 0: // of a large group most are not there
+		default:
 			if targets = s.targets(targets, p, devices); len(targets) > n {
 				t.reached++
 			}
@@ -317,11 +323,11 @@ func (t *turn) copies(at int64, own []Device) {
 		}
 	}
 	for _, p := range t.toOnly {
-		if devices := s.presence.devices(p.Local); !t.deliveredByServer(p, devices) {
-			n := len(targets)
-			if targets = s.targets(targets, p, devices); len(targets) > n {
-				t.reached++
-			}
+		devices, n := s.presence.devices(p.Local), len(targets)
+		if t.deliveredByServer(p, devices) {
+			byServer = true
+		} else if targets = s.targets(targets, p, devices); len(targets) > n {
+			t.reached++
 		}
 	}
 	if kind.Queued && (t.async || t.others) {
@@ -334,8 +340,16 @@ func (t *turn) copies(at int64, own []Device) {
 		b.owe = append(b.owe, owing{message: owed, to: owe})
 	}
 	t.follow(m, later)
+	d := stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: t.payload, To: targets}
+	if !byServer {
+		to := t.to
+		if len(t.toOnly) > 0 {
+			to = slices.Concat(t.to, t.toOnly)
+		}
+		t.remember(d, to, false)
+	}
 	if len(targets) > 0 {
-		b.send(stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: t.payload, To: targets}, t.way(owed))
+		b.send(d, t.way(owed))
 	}
 }
 

@@ -1,0 +1,148 @@
+package component
+
+import (
+	"slices"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// recent is what was sent in the last moments, in order, for devices that become known a moment after they came: each is sent from
+// here what its user was sent since the last look in which it was absent. It belongs to the conveyor.
+//
+//	look 1            message m            look 2
+//	------------------------------------------------->
+//	the phone is absent   the phone is here
+//	                      and nobody knows
+//
+// A phone that look 2 finds has come after look 1 was asked for, so m, committed later than that, may have been too late for its
+// getOffline and too early for the table of devices.
+type recent struct {
+	sent  []sentMessage // from first on, oldest first
+	first int
+	bytes int
+	most  int       // that they may take
+	cut   time.Time // of the newest one that went because all took too much; what is as old as that may be missing
+}
+
+// sentMessage is a delivery with those for whom it was, whether or not they were there.
+type sentMessage struct {
+	stanza.Delivery
+	at           time.Time // of its commit, or a moment later
+	kind         *Kind
+	typ          string
+	session      string // as queue rows name it
+	conversation string
+	sender       person
+	group        *group   // all its members at that time; nil: people
+	people       []person // read only; shared with the message
+	except       string   // the device that it was sent from, which needs no copy of it
+	late         []string // devices that it was sent to after they had come
+	own          bool     // it is for the sender's other devices
+}
+
+// recentBytes bounds what is kept. The age bounds it first: with a look every 0.2 s a busy server has a few hundred messages here.
+const recentBytes = 64 << 20
+
+// unheardTime is for how long what was sent to a bare JID is kept where no look tells how long a device has been there.
+const unheardTime = 4 * time.Second
+
+func newRecent() *recent { return &recent{most: recentBytes} }
+
+// size is what an entry takes in memory, about.
+func (m *sentMessage) size() int {
+	n := 400 + len(m.Payload) + 24*len(m.To) + lateSize*len(m.late)
+	if m.group == nil {
+		n += 48 * len(m.people)
+	}
+	return n
+}
+
+func (r *recent) add(m sentMessage) {
+	r.sent = append(r.sent, m)
+	for r.bytes += m.size(); r.bytes > r.most; {
+		r.cut = r.sent[r.first].at
+		r.drop()
+	}
+}
+
+// drop forgets the oldest.
+func (r *recent) drop() {
+	r.bytes -= r.sent[r.first].size()
+	r.sent[r.first] = sentMessage{}
+	if r.first++; r.first == len(r.sent) {
+		r.sent, r.first = r.sent[:0], 0
+	} else if r.first > 1024 && r.first > len(r.sent)/2 {
+		n := copy(r.sent, r.sent[r.first:])
+		clear(r.sent[n:])
+		r.sent, r.first = r.sent[:n], 0
+	}
+}
+
+// expire forgets what nobody can ask for any more.
+func (r *recent) expire(before time.Time) {
+	for r.first < len(r.sent) && r.sent[r.first].at.Before(before) {
+		r.drop()
+	}
+}
+
+// clear forgets all: a new connection begins, and replay delivers.
+func (r *recent) clear() { *r = recent{most: r.most} }
+
+// forget drops messages that were removed.
+func (r *recent) forget(gone removal) {
+	kept := slices.DeleteFunc(r.sent[r.first:], func(m sentMessage) bool {
+		if !gone.of(store.Pending{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
+			return false
+		}
+		r.bytes -= m.size()
+		return true
+	})
+	r.sent = r.sent[:r.first+len(kept)]
+}
+
+// visit shows what one device has missed: what was for its user since some time and was not sent to it.
+func (r *recent) visit(local, full string, since time.Time, see func(*sentMessage)) {
+	for i := r.first; i < len(r.sent); i++ {
+		if m := &r.sent[i]; !m.at.Before(since) && m.isFor(local) && m.except != full && !m.reached(full) {
+			see(m)
+		}
+	}
+}
+
+// lateSize is what a full JID in late takes, about: nobody else may hold it.
+const lateSize = 100
+
+// note says that a device was sent what it had missed.
+func (r *recent) note(m *sentMessage, full string) {
+	m.late = append(m.late, full)
+	r.bytes += lateSize
+}
+
+func (m *sentMessage) isFor(local string) bool {
+	if m.group != nil {
+		return m.group.member(local)
+	}
+	return slices.ContainsFunc(m.people, func(p person) bool { return p.Local == local })
+}
+
+func (m *sentMessage) reached(jid string) bool {
+	return slices.ContainsFunc(m.To, func(t stanza.Target) bool { return t.JID == jid }) || slices.Contains(m.late, jid)
+}
+
+// remember notes a delivery of the turn for devices that become known; without targets nobody was there.
+func (t *turn) remember(d stanza.Delivery, to []person, own bool) {
+	m := sentMessage{Delivery: d, kind: t.env.Kind, typ: t.env.Type, session: t.sender.ID, conversation: t.way(nil).conversation,
+		sender: t.sender, people: to, own: own}
+	if t.groupID != "" {
+		m.session = t.groupID
+	}
+	if own {
+		m.except = t.it.from.String()
+	}
+	if g := t.group; g != nil && len(to) > 0 && len(to) == len(g.members) && &to[0] == &g.members[0] {
+		m.group, m.people = g, nil
+	}
+	t.b.sent = append(t.b.sent, m)
+}

@@ -1,0 +1,215 @@
+package component
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"tlim/component/stanza"
+)
+
+// TestArrivals: a device that becomes known, by a look, by presence or by what it sends, web or mobile, is sent what its user was sent
+// since the last look in which it was absent, once and in order, as it was sent. Nothing of it is read from the database.
+func TestArrivals(t *testing.T) {
+	for _, how := range []string{"look", "presence", "stanza"} {
+		for _, resource := range []string{"p", "w[web]"} {
+			t.Run(how+" "+resource, func(t *testing.T) {
+				h := start(t, nil)
+				group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+				h.online("zhangsan/z", "lisi/old")
+				h.send("zhangsan/z", text("m0", "zhangsan", "lisi", "before the look"))
+				h.clock.move(time.Second)
+				h.snapshot()
+				h.sender.take()
+				h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
+				h.send("zhangsan/z", groupText("m2", "zhangsan", group, "x"))
+				h.send("lisi/old", text("m3", "lisi", "zhangsan", "his own"))
+				h.send("zhangsan/z", `{"msg_id":"c1","msg_type":"MTC-001","msg_from":"zhangsan","msg_to":"lisi","body":[]}`)
+				h.send("zhangsan/z", text("m4", "zhangsan", "wangwu", "for another"))
+				if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: []string{"lisi"}}); err != nil {
+					t.Fatal(err)
+				}
+				h.sync()
+				d, _ := h.sender.take()
+				notice := d[len(d)-1].ID
+				reads := 0
+				h.rec.set(func(r *recordingStore) { r.recent = func() { reads++ } })
+				jid := "lisi@" + testServer + "/" + resource
+				switch how {
+				case "look":
+					h.arrive("lisi/" + resource)
+					h.clock.move(time.Second)
+					h.snapshot()
+				case "presence":
+					h.online("lisi/" + resource)
+				case "stanza":
+					h.send("lisi/"+resource, text("m5", "lisi", "zhangsan", "here I am"))
+				}
+				d, _ = h.sender.take()
+				if how == "stanza" {
+					d = slices.DeleteFunc(d, func(one stanza.Delivery) bool { return one.ID == "m5" })
+				}
+				want := fmt.Sprintf("m1>%[1]s m2>%[1]s m3>%[1]s c1>%[1]s %[2]s>%[1]s", jid, notice)
+				if got := copiesOf(d); got != want {
+					t.Errorf("got %s\nwant %s", got, want)
+				}
+				for _, one := range d {
+					if strings.Contains(string(one.Payload), "ASYNC") != (one.ID == "m3") {
+						t.Errorf("%s: %s", one.ID, one.Payload)
+					}
+				}
+				if reads != 0 {
+					t.Errorf("%d reads of the queue", reads)
+				}
+
+				// It is there now: nothing comes twice, whoever looks.
+				h.clock.move(time.Second)
+				h.arrive("lisi/" + resource)
+				h.snapshot()
+				if d, _ := h.sender.take(); len(d) != 0 {
+					t.Errorf("again: %s", copiesOf(d))
+				}
+			})
+		}
+	}
+}
+
+// TestArrivalAfterRemoval: who was removed gets nothing of after, who was added nothing of before, and nobody what was revoked.
+func TestArrivalAfterRemoval(t *testing.T) {
+	h := start(t, nil)
+	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	h.online("zhangsan/z")
+	h.send("zhangsan/z", groupText("m1", "zhangsan", group, "x"))
+	h.send("zhangsan/z", groupText("m2", "zhangsan", group, "to be revoked"))
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Add: []string{"wangwu"}, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	h.send("zhangsan/z", groupText("m3", "zhangsan", group, "x"))
+	h.send("zhangsan/z", fmt.Sprintf(`{"msg_id":"v1","msg_type":"MTS-101","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m2"}]}`, group, group))
+	h.sender.take()
+	h.online("lisi/p", "wangwu/p")
+	d, _ := h.sender.take()
+	if got := copiesOf(d); got != "m1>lisi@im.test/p m3>wangwu@im.test/p v1>wangwu@im.test/p" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestArrivalWithoutLooks: where nobody tells who is there, a phone that is heard is sent what went to its user's bare JID a moment ago.
+func TestArrivalWithoutLooks(t *testing.T) {
+	h := newHarness(t)
+	h.server.err = ErrNoSnapshots
+	h.begin(nil)
+	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.move(unheardTime + 1)
+	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "x"))
+	h.clock.move(time.Second)
+	h.sender.take()
+	h.online("lisi/p")
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
+		t.Errorf("the phone is sent %s", copiesOf(d))
+	}
+	h.send("zhangsan/z", text("m3", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	h.clock.move(time.Second)
+	h.online("lisi/w[web]")
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web]" {
+		t.Errorf("the web is sent %s", copiesOf(d))
+	}
+}
+
+// TestArrivalInBareMode: where the server routes to all, what went to the bare JID is not sent again.
+func TestArrivalInBareMode(t *testing.T) {
+	h := start(t, func(c *Config) { c.Delivery = "bare" })
+	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "nobody is there"))
+	h.online("lisi/p")
+	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "x"))
+	h.online("lisi/q")
+	d, _ := h.sender.take()
+	if got := copiesOf(d); got != "m1>lisi@im.test/p m2>lisi@im.test m1>lisi@im.test/q" {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestRecentIsBounded: what is remembered takes no more memory than it may; a device of which it has lost something is sent the rows of
+// the queue, and no more than that a second time.
+func TestRecentIsBounded(t *testing.T) {
+	h := newHarness(t)
+	h.tune = func(s *Service) { s.recent.most = 5000 }
+	h.begin(nil)
+	for i := range 20 {
+		h.send("zhangsan/z", text(fmt.Sprint("m", i), "zhangsan", "lisi", strings.Repeat("x", 300)))
+	}
+	h.turns(1)
+	h.sender.take()
+	h.online("lisi/p")
+	d, _ := h.sender.take()
+	var want []string
+	for i := range 20 {
+		want = append(want, fmt.Sprintf("m%d>lisi@im.test/p", i))
+	}
+	if got := copiesOf(d); got != strings.Join(want, " ") {
+		t.Errorf("%s", got)
+	}
+	if n := valueOf(h.metrics.caughtUpByRows); n != 1 {
+		t.Errorf("%v reads", n)
+	}
+}
+
+// valueOf reads a counter.
+func valueOf(c prometheus.Counter) float64 {
+	var m dto.Metric
+	_ = c.Write(&m) // never fails
+	return m.GetCounter().GetValue()
+}
+
+// TestRecent: it is what was added, less what is too old, too much or gone.
+func TestRecent(t *testing.T) {
+	r := newRecent()
+	at := func(n int) time.Time { return time.UnixMilli(int64(n)) }
+	for i := range 5000 {
+		r.add(sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i)}, at: at(i), people: []person{{Local: "lisi"}}, session: "s"})
+		r.expire(at(i - 10))
+	}
+	r.forget(removal{ids: map[string]bool{"m4995": true}})
+	var got []string
+	r.visit("lisi", "lisi@d/p", at(4992), func(m *sentMessage) { got = append(got, m.ID) })
+	if !slices.Equal(got, []string{"m4992", "m4993", "m4994", "m4996", "m4997", "m4998", "m4999"}) || len(r.sent) > 2100 {
+		t.Errorf("%v of %d", got, len(r.sent))
+	}
+	if r.expire(at(6000)); r.bytes != 0 || !r.cut.IsZero() {
+		t.Errorf("%d bytes, cut %v", r.bytes, r.cut)
+	}
+}
+
+// BenchmarkArrival is a device that comes after a second of a busy server: 1,000 messages of which it is to get one in ten.
+func BenchmarkArrival(b *testing.B) {
+	r := newRecent()
+	g := &group{index: map[string]int{}}
+	for i := range 1000 {
+		g.index[fmt.Sprint("user", i)] = i
+	}
+	var to []stanza.Target
+	for i := range 50 {
+		to = append(to, stanza.Target{JID: fmt.Sprintf("user%d@im.test/phone", i)})
+	}
+	for i := range 1000 {
+		m := sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i), To: to}, at: time.Unix(1, 0), people: []person{{Local: "somebody"}}}
+		if i%10 == 0 {
+			m.group = g
+		}
+		r.add(m)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		n := 0
+		r.visit("user999", "user999@im.test/phone", time.Unix(1, 0), func(*sentMessage) { n++ })
+		if n != 100 {
+			b.Fatal(n)
+		}
+	}
+}
