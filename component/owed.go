@@ -87,7 +87,9 @@ func (o *owed) owe(m *owedMessage, to []owedTo, sent time.Time) {
 			o.add(m, t.id, int8(t.status))
 			continue
 		}
-		u.copies = append(u.copies, owedCopy{message: m, status: int8(t.status), confirm: t.confirm})
+		// A phone may have answered its first ping since the message was decided, and then all that is owed to it is to be confirmed.
+		confirm := t.confirm || o.how(t.local) == store.ConfirmsByPings
+		u.copies = append(u.copies, owedCopy{message: m, status: int8(t.status), confirm: confirm})
 		m.open++
 		o.count++
 		o.bytes += owedCopySize

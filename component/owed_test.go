@@ -450,3 +450,18 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 		t.Errorf("noted %d times, confirms: %v", noted, h.users.confirms("lisi"))
 	}
 }
+
+// TestOwedSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
+// messages before and after it.
+func TestOwedSinceTheFirstAnswer(t *testing.T) {
+	how := store.ConfirmsNot
+	o := newOwed(time.Second, 10, proofHooks{how: func(string) store.Confirms { return how }})
+	to := []owedTo{{local: "lisi", id: "lisi"}} // as decided
+	how = store.ConfirmsByPings
+	sent := time.Unix(1_600_000_000, 0)
+	o.owe(&owedMessage{time: 100}, to, sent)
+	o.tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
+	if _, rows := o.counts(); rows != 1 {
+		t.Errorf("%d rows of a copy that nobody confirmed, want 1", rows)
+	}
+}
