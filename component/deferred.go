@@ -78,12 +78,23 @@ func (o *owed) rosterOf(g *group) *roster {
 		g.roster = r
 		return r
 	}
-	r := &roster{group: g.ID, ids: make([]string, len(g.members)), at: make(map[string]int, len(g.members)), size: rosterSize * len(g.members)}
-	for i, p := range g.members {
+	g.roster = newRoster(g.ID, g.members)
+	return g.roster
+}
+
+func newRoster(group string, members []person) *roster {
+	r := &roster{group: group, ids: make([]string, len(members)), at: make(map[string]int, len(members)), size: rosterSize * len(members)}
+	for i, p := range members {
 		r.ids[i], r.at[p.ID] = p.ID, i
 	}
-	g.roster = r
 	return r
+}
+
+// recovering forgets what an attempt to recover has noted: it begins anew.
+func (o *owed) recovering() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.deferred = deferred{}
 }
 
 // newDeferral makes the rows to come of a message.
@@ -275,6 +286,53 @@ func (d *deferred) forget(gone removal) {
 			if f.rows > 0 && gone.of(f.message.row) {
 				d.drop(f)
 			}
+		}
+	}
+}
+
+// followers are those of a message id of which rows are to follow.
+func (o *owed) followers(msgID string) (list []*deferral) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for f := o.deferred.byID[msgID]; f != nil; f = f.twin {
+		list = append(list, f)
+	}
+	return list
+}
+
+// followersBy are those of an author in a group.
+func (o *owed) followersBy(group, author string) (list []*deferral) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.deferred.rosters {
+		for _, f := range r.list {
+			if r.group == group && f.rows > 0 && f.message.row.From == author {
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
+// rowsOf lists the rows that are to follow messages.
+func (o *owed) rowsOf(list []*deferral) (rows []store.Pending) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, f := range list {
+		if f.rows > 0 {
+			f.left.each(func(i int) { rows = append(rows, f.message.pending(f.roster.ids[i], f.status(i))) })
+		}
+	}
+	return rows
+}
+
+// followed forgets rows that have been written.
+func (o *owed) followed(list []*deferral) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, f := range list {
+		if f.rows > 0 {
+			o.deferred.drop(f)
 		}
 	}
 }

@@ -377,3 +377,60 @@ func TestDeferPace(t *testing.T) {
 		t.Errorf("where each commit is slow, %d rows", p.most)
 	}
 }
+
+// TestErasedBeforeRows: what an author wrote is erased with him, and what waits for phones stays, also when the process dies then.
+func TestErasedBeforeRows(t *testing.T) {
+	h := newHarness(t)
+	h.tune = func(s *Service) { s.deferring.above = 2 }
+	purge := func(c *Config) { c.PurgeOnRemove = true }
+	h.begin(purge)
+	g := h.crowd(7)
+	h.online("zhangsan/p", "member6/p")
+	for i := range 3 {
+		h.send("member6/p", groupText(fmt.Sprint("m", i), "member6", g, "x"))
+		h.send("zhangsan/p", groupText(fmt.Sprint("z", i), "zhangsan", g, "x"))
+	}
+	if h.following() != 6*4 {
+		t.Fatalf("%d rows follow", h.following())
+	}
+	h.rec.take()
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"member6"}}); err != nil {
+		t.Fatal(err)
+	}
+	if h.following() != 3*4 || h.queue("member3") != "m0/0 m1/0 m2/0" {
+		t.Errorf("%d rows follow, of those that are written member3 has %q", h.following(), h.queue("member3"))
+	}
+	h.kill()
+	h.run(purge)
+	h.Up()
+	h.sync()
+	h.later()
+	if got := h.queue("member3"); got != "m0/0 z0/0 m1/0 z1/0 m2/0 z2/0" {
+		t.Errorf("after a crash: %q", got)
+	}
+}
+
+// TestErasedInSlices: of messages whose rows are still to follow no more are erased together than a batch may have rows.
+func TestErasedInSlices(t *testing.T) {
+	h, g := absent(t)
+	var rows []store.Erased
+	h.together(func() {
+		for i := range 20 {
+			id := fmt.Sprint("m", i)
+			rows = append(rows, store.Erased{MsgID: id})
+			h.post("zhangsan/p", groupText(id, "zhangsan", g, "x"))
+		}
+	})
+	wide := newRoster(g, make([]person, batchRows/4))
+	left := newBitSet(len(wide.ids))
+	for i := range wide.ids {
+		left.set(i)
+	}
+	for i := range 20 {
+		h.owed.follow([]*deferral{newDeferral(&owedMessage{row: store.Pending{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, wide, slices.Clone(left), nil)})
+	}
+	b := h.newBatch(nil)
+	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {
+		t.Errorf("%d messages, %d changes", n, len(b.changes))
+	}
+}

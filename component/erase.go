@@ -62,17 +62,55 @@ func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string
 // erase takes what next names of a conversation, slice by slice, until a slice is not full.
 func (s *Service) erase(ctx context.Context, about string, next func(context.Context, *batch) ([]store.Erased, error)) error {
 	for {
-		var rows []store.Erased
-		err := s.do(ctx, &call{alone: true, about: about, plan: func(ctx context.Context, b *batch) (err error) {
-			if rows, err = next(ctx, b); err == nil && len(rows) > 0 {
-				b.changes = append(b.changes, store.Change{Erase: rows})
+		last := false
+		err := s.do(ctx, &call{alone: true, about: about, plan: func(ctx context.Context, b *batch) error {
+			rows, err := next(ctx, b)
+			if err != nil || len(rows) == 0 {
+				last = true
+				return err
 			}
-			return err
+			n := b.keepQueued(rows)
+			last = len(rows) < eraseRows && n == len(rows)
+			b.changes = append(b.changes, store.Change{Erase: rows[:n]})
+			return nil
 		}})
-		if err != nil || len(rows) < eraseRows {
+		if err != nil || last {
 			return err
 		}
 	}
+}
+
+// keepQueued writes the queue rows that are still to follow messages which are erased: after a crash nothing would tell of them any more.
+// It says how many of the messages this transaction has room for, at least one.
+func (b *batch) keepQueued(rows []store.Erased) int {
+	s, written := b.s, 0
+	for i, row := range rows {
+		list := s.owed.followers(row.MsgID)
+		if len(list) == 0 {
+			continue
+		}
+		for _, f := range list {
+			written += f.rows
+		}
+		if i > 0 && written > batchRows {
+			return i
+		}
+		b.writeFollowers(list)
+	}
+	return len(rows)
+}
+
+// writeFollowers writes rows that are to follow their messages, all of them.
+func (b *batch) writeFollowers(list []*deferral) {
+	if len(list) == 0 {
+		return
+	}
+	rows := b.s.owed.rowsOf(list)
+	for i := range rows {
+		rows[i].ID = newID()
+	}
+	b.changes = append(b.changes, store.Change{Pending: rows})
+	b.after = append(b.after, func() { b.s.owed.followed(list) })
 }
 
 // RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is

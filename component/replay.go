@@ -1,8 +1,10 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"tlim/component/stanza"
@@ -34,7 +36,10 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 	if state.Clock == 0 { // the first start on these tables: what they hold was the old system's to deliver
 		return nil
 	}
-	n := 0
+	n, later := 0, 0
+	known := memberships{}
+	rosters := map[string]*roster{}
+	s.owed.recovering()
 	err = s.walk(ctx, state.Settled, func(page []store.Message) error {
 		var ids []string
 		for _, m := range page {
@@ -45,32 +50,71 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 			return err
 		}
 		var rows []store.Pending
+		write := func(least int) error {
+			for len(rows) > least {
+				k := min(len(rows), owedRows)
+				if err := s.writeRows(ctx, rows[:k]); err != nil {
+					return err
+				}
+				n += k
+				rows = rows[k:]
+			}
+			return nil
+		}
 		for _, m := range page {
-			to, err := s.receiversOf(ctx, m)
+			to, err := s.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
 			}
-			for _, p := range to {
+			var missing []int
+			for i, p := range to {
 				if p.ID == m.From && m.To != m.From || have[store.PendingKey{Owner: p.ID, MsgID: m.MsgID}] {
 					continue
 				}
-				rows = append(rows, s.lateRow(m, p))
+				missing = append(missing, i)
 			}
-		}
-		for len(rows) > 0 {
-			k := min(len(rows), owedRows)
-			if err := s.writeRows(ctx, rows[:k]); err != nil {
+			if len(missing) > s.deferring.above { // the process that ended may have left very many, and nobody is to wait for them
+				later += len(missing)
+				if err := s.followLate(ctx, m, to, missing, rosters); err != nil {
+					return err
+				}
+				continue
+			}
+			for _, i := range missing {
+				rows = append(rows, s.lateRow(m, to[i]))
+			}
+			if err := write(owedRows); err != nil {
 				return err
 			}
-			n += k
-			rows = rows[k:]
 		}
-		return nil
+		return write(0)
 	})
-	if n > 0 {
-		s.log.Info("queued copies that were not settled when the process ended", "rows", n)
+	if n+later > 0 {
+		s.log.Info("queued copies that were not settled when the process ended", "rows", n, "rows_that_follow", later)
 	}
 	return err
+}
+
+// followLate lets the rows of a stored message follow, as they would have. While no more can be remembered it writes some.
+func (s *Service) followLate(ctx context.Context, m store.Message, to []person, missing []int, rosters map[string]*roster) error {
+	r := rosters[m.SessionID]
+	if r == nil || !slices.EqualFunc(r.ids, to, func(id string, p person) bool { return id == p.ID }) {
+		r = newRoster(m.SessionID, to)
+		rosters[m.SessionID] = r
+	}
+	left := newBitSet(len(to))
+	for _, i := range missing {
+		left.set(i)
+	}
+	row := s.lateRow(m, person{})
+	row.ID = ""
+	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: parseMillis(m.Time)}, r, left, nil)})
+	for s.owed.deferBusy() {
+		if n, err := s.writeSlice(ctx); err != nil || n == 0 {
+			return cmp.Or(err, store.ErrUnavailable)
+		}
+	}
+	return nil
 }
 
 // lateRow is the queue row of a stored message.
@@ -91,11 +135,12 @@ func (s *Service) replay(ctx context.Context) error {
 		return nil
 	}
 	n := 0
+	known := memberships{}
 	err := s.walk(ctx, s.delivered.Load(), func(page []store.Message) error {
 		var batch []stanza.Delivery
 		var ways []way
 		for _, m := range page {
-			to, err := s.receiversOf(ctx, m)
+			to, err := s.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
 			}
@@ -167,8 +212,8 @@ func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Mess
 }
 
 // receiversOf says who was to receive a stored message: for a group its members of that time, those removed since included
-// and those added since left out.
-func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, error) {
+// and those added since left out. The list must not be changed: known keeps it for the next messages.
+func (s *Service) receiversOf(ctx context.Context, m store.Message, known memberships) ([]person, error) {
 	if s.kindOf(m.Type).scope != scopeGroup || m.To != m.SessionID {
 		return []person{newPerson(m.To, s.cfg.Server)}, nil
 	}
@@ -185,10 +230,16 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, e
 		g = &group{}
 	}
 	at := parseMillis(m.Time)
-	var list []person
+	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && m.Type != "MTS-103" {
+		return k.list, nil
+	}
+	k := &membership{group: g, from: at, until: math.MaxInt64}
+	list := make([]person, 0, len(g.rows))
 	for _, row := range g.rows {
-		if parseMillis(row.Since) <= at {
+		if since := parseMillis(row.Since); since <= at {
 			list = append(list, newPerson(row.UserID, s.cfg.Server))
+		} else {
+			k.until = min(k.until, since)
 		}
 	}
 	since := at
@@ -207,9 +258,27 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message) ([]person, e
 	}
 	for _, f := range formers {
 		p := newPerson(f.UserID, s.cfg.Server)
-		if (parseMillis(f.Time) > at || names[p.Local]) && !slices.Contains(list, p) {
+		left := parseMillis(f.Time)
+		if left > at {
+			k.until = min(k.until, left)
+		}
+		if (left > at || names[p.Local]) && !slices.Contains(list, p) {
 			list = append(list, p)
 		}
 	}
+	if m.Type != "MTS-103" {
+		k.list = slices.Clip(list)
+		known[m.SessionID] = k
+	}
 	return list, nil
+}
+
+// memberships are who was to receive what was written in groups, for a walk over messages in the order of time.
+type memberships map[string]*membership
+
+// membership is for the messages of a group from a time on, until somebody has come or gone.
+type membership struct {
+	group       *group
+	from, until int64
+	list        []person
 }
