@@ -496,13 +496,22 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 	}
 	since := change.since.Add(-storeTime).UnixMilli()
 	owner := s.person(change.local, found).ID
-	later := s.owed.deferredSince(owner, since, batchItems)
+	later := s.owed.following(owner, since)
 	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
 	if err != nil {
 		return false
 	}
 	if len(later) > 0 { // of the rest there may be more than fits, on either side
-		rows, _ = mergeOwed(rows, later, len(rows) < batchItems)
+		var entries []owedEntry
+		for _, e := range later {
+			entries = append(entries, e.owedEntry)
+		}
+		slices.SortStableFunc(entries, func(a, b owedEntry) int { return strings.Compare(a.time(), b.time()) })
+		whole := len(rows) < batchItems
+		rows, entries = mergeOwed(owner, rows, entries)
+		if whole {
+			rows = append(rows, entryRows(owner, entries[:min(len(entries), batchItems)])...)
+		}
 		rows = rows[:min(len(rows), batchItems)]
 	}
 	groups, err := s.groupsOf(ctx, rows)

@@ -3,7 +3,6 @@ package component
 import (
 	"math/bits"
 	"slices"
-	"strings"
 
 	"tlim/store"
 )
@@ -221,22 +220,34 @@ func (f *deferral) status(member int) int8 {
 	return 0
 }
 
-// deferredSince lists what is to come for an owner with a msg_time from since on, in the order of time; at most limit rows.
-func (o *owed) deferredSince(owner string, since int64, limit int) (list []store.Pending) {
+// following lists the rows that are to follow their messages for an owner, with a msg_time from since on, in no order.
+func (o *owed) following(owner string, since int64) (list []follower) {
 	o.mu.Lock()
-	var found []*deferral
-	var status []int8
-	o.deferred.of(owner, func(f *deferral, st int8, _ bool) {
+	defer o.mu.Unlock()
+	o.deferred.of(owner, func(f *deferral, status int8, writing bool) {
 		if f.message.time >= since {
-			found, status = append(found, f), append(status, st)
+			list = append(list, follower{owedEntry{f.message, status}, f, writing})
 		}
 	})
-	o.mu.Unlock()
-	for i, f := range found {
-		list = append(list, f.message.pending(owner, status[i]))
-	}
-	slices.SortStableFunc(list, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
-	return list[:min(len(list), limit)]
+	return list
+}
+
+// follower is a row that is to follow its message.
+type follower struct {
+	owedEntry
+	deferral *deferral
+	writing  bool // it is on its way into the database
+}
+
+// still says whether these were to follow all the time since they were listed, and not written.
+func (o *owed) still(owner string, list []follower) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !slices.ContainsFunc(list, func(e follower) bool {
+		f := e.deferral
+		i := f.roster.at[owner]
+		return e.writing || f.rows == 0 || !f.left.has(i) || o.deferred.writes(f, i)
+	})
 }
 
 // writes says whether a transaction is writing a row.

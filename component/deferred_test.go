@@ -209,7 +209,7 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 			for _, user := range []string{"member2", "member3"} {
 				settled[user] = h.owed.settle(user, user, "m1")
 			}
-			if rows := h.owed.pending("member2", "member2", false); len(rows) != 0 {
+			if rows := h.owed.following("member2", 0); len(rows) != 0 {
 				t.Errorf("it is in the queue still: %v", rows)
 			}
 			return commit()
@@ -432,5 +432,25 @@ func TestErasedInSlices(t *testing.T) {
 	b := h.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {
 		t.Errorf("%d messages, %d changes", n, len(b.changes))
+	}
+}
+
+// TestUnreadWhileRowsAreWritten: what becomes a row while both are looked at counts once.
+func TestUnreadWhileRowsAreWritten(t *testing.T) {
+	h, g := absent(t)
+	for i := range 5 {
+		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
+	}
+	looked := 0
+	h.rec.set(func(r *recordingStore) {
+		r.counted = func() {
+			if looked++; looked == 1 {
+				h.later()
+			}
+		}
+	})
+	list, err := h.Unread(t.Context(), "member2")
+	if err != nil || len(list) != 1 || list[0].Count != 5 || looked != 2 {
+		t.Errorf("unread: %+v %v, looked %d times", list, err, looked)
 	}
 }

@@ -203,6 +203,7 @@ type recordingStore struct {
 	pending   func() error                    // before DeletePending writes
 	messages  func() error                    // before MessagesAfter answers
 	recent    func()                          // before RecentPending answers
+	counted   func()                          // after UnreadCounts has read
 }
 
 func (r *recordingStore) MessagesAfter(ctx context.Context, after, id string, limit int) ([]store.Message, error) {
@@ -224,6 +225,17 @@ func (r *recordingStore) RecentPending(ctx context.Context, owner string, since 
 	}
 	r.mu.Unlock()
 	return r.Store.RecentPending(ctx, owner, since, limit)
+}
+
+func (r *recordingStore) UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error) {
+	list, err := r.Store.UnreadCounts(ctx, owner)
+	r.mu.Lock()
+	counted := r.counted
+	r.mu.Unlock()
+	if counted != nil {
+		counted()
+	}
+	return list, err
 }
 
 func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {

@@ -87,9 +87,12 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.inFlight.counts(); return float64(bound) })
 	gauge("backlog_copies", "Copies of stored messages that wait for the server to route others.", func() float64 { return float64(s.backlog.copies.Load()) })
 	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })
-	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 { _, n := s.owed.counts(); return float64(n) })
-	gauge("deferred_rows", "Queue rows of absent members of large groups that follow their messages.", func() float64 { n, _ := s.owed.deferredCounts(); return float64(n) })
-	gauge("deferred_bytes", "Memory that they take until they are written.", func() float64 { _, n := s.owed.deferredCounts(); return float64(n) })
+	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 {
+		_, n := s.owed.counts()
+		later, _ := s.owed.deferredCounts()
+		return float64(n + later)
+	})
+	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { _, n := s.owed.deferredCounts(); return float64(n) })
 	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.count()) })
 	return m

@@ -35,11 +35,18 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then met there instead of not at all.
-	owed := s.owed.pending(p.Local, p.ID, false)
-	owed = slices.DeleteFunc(owed, func(e store.Pending) bool { return e.Time < since })
-	slices.SortStableFunc(owed, func(a, b store.Pending) int { return strings.Compare(a.Time, b.Time) })
+	owed := s.owed.entries(p)
+	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return e.time() < since })
 
 	left := cmp.Or(limit, math.MaxInt)
+	give := func(page []store.Pending) error {
+		page = page[:min(len(page), left)]
+		left -= len(page)
+		if len(page) == 0 {
+			return nil
+		}
+		return visit(page)
+	}
 	most := queuePage
 	for afterTime, afterID := "", ""; ; {
 		n := min(most, left)
@@ -50,15 +57,18 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		last := !store.More(rows, n)
 		page := rows
 		if len(owed) > 0 {
-			page, owed = mergeOwed(rows, owed, last)
+			page, owed = mergeOwed(p.ID, rows, owed)
 		}
-		page = page[:min(len(page), left)]
-		if len(page) > 0 {
-			if err := visit(page); err != nil {
+		if err := give(page); err != nil {
+			return err
+		}
+		for last && left > 0 && len(owed) > 0 { // there may be a hundred thousand of them
+			page, owed = entryRows(p.ID, owed[:min(len(owed), queuePage)]), owed[min(len(owed), queuePage):]
+			if err := give(page); err != nil {
 				return err
 			}
 		}
-		if left -= len(page); last || left == 0 {
+		if last || left == 0 {
 			return nil
 		}
 		end := rows[len(rows)-1]
@@ -67,23 +77,38 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	}
 }
 
+// entries are all that is owed to a user, and all rows that are to follow their messages, in the order of time.
+func (o *owed) entries(p person) []owedEntry {
+	list := o.pending(p.Local, p.ID, false)
+	for _, e := range o.following(p.ID, 0) {
+		list = append(list, e.owedEntry)
+	}
+	slices.SortStableFunc(list, func(a, b owedEntry) int { return strings.Compare(a.time(), b.time()) })
+	return list
+}
+
+func entryRows(owner string, list []owedEntry) []store.Pending {
+	rows := make([]store.Pending, 0, len(list))
+	for _, e := range list {
+		rows = append(rows, e.row(owner))
+	}
+	return rows
+}
+
 // mergeOwed puts what is owed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
 // what belongs behind the page. Of equal times the rows come first, so that each is known when its entry's turn has come.
-func mergeOwed(rows, owed []store.Pending, last bool) (page, rest []store.Pending) {
+func mergeOwed(owner string, rows []store.Pending, owed []owedEntry) (page []store.Pending, rest []owedEntry) {
 	have := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		have[row.MsgID] = true
 	}
-	owed = slices.DeleteFunc(owed, func(e store.Pending) bool { return have[e.MsgID] })
-	page = make([]store.Pending, 0, len(rows)+len(owed))
+	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return have[e.message.row.MsgID] })
+	page = make([]store.Pending, 0, len(rows))
 	for _, row := range rows {
-		for len(owed) > 0 && owed[0].Time < row.Time {
-			page, owed = append(page, owed[0]), owed[1:]
+		for len(owed) > 0 && owed[0].time() < row.Time {
+			page, owed = append(page, owed[0].row(owner)), owed[1:]
 		}
 		page = append(page, row)
-	}
-	if last {
-		page, owed = append(page, owed...), nil
 	}
 	return page, owed
 }
@@ -143,8 +168,12 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, row := range s.owed.pending(p.Local, p.ID, true) {
-		if row.Type != "MTT-100" && row.Type != "MTS-100" {
+	list := s.owed.pending(p.Local, p.ID, true)
+	for _, e := range s.owed.following(p.ID, 0) {
+		list = append(list, e.owedEntry)
+	}
+	for _, e := range list {
+		if kind := e.message.row.Type; kind != "MTT-100" && kind != "MTS-100" {
 			return true, nil
 		}
 	}

@@ -273,17 +273,25 @@ func (o *owed) settled(delivered int64) int64 {
 	return o.deferred.settled(delivered)
 }
 
-// pending lists what is owed to a user as rows, oldest first, for getOffline; confirming restricts it to the copies that
-// wait for a confirmation, for hasUnread.
-func (o *owed) pending(local, id string, confirming bool) []store.Pending {
+// owedEntry is what is owed to a user as a row of the queue would say it.
+type owedEntry struct {
+	message *owedMessage
+	status  int8
+}
+
+func (e owedEntry) row(owner string) store.Pending { return e.message.pending(owner, e.status) }
+func (e owedEntry) time() string                   { return e.message.row.Time }
+
+// pending lists what is owed to a user, for getOffline; confirming restricts it to the copies that wait for a confirmation, for
+// hasUnread. Rows that are to follow their messages are not among it, see [owed.following].
+func (o *owed) pending(local, id string, confirming bool) []owedEntry {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := o.of(id)
-	o.deferred.of(id, func(f *deferral, status int8, _ bool) { list = append(list, f.message.pending(id, status)) })
 	if u := o.users[local]; u != nil {
 		for _, c := range u.copies {
 			if c.message != nil && !c.message.gone && (c.confirm || !confirming) {
-				list = append(list, c.message.pending(u.id, c.status))
+				list = append(list, owedEntry{c.message, c.status})
 			}
 		}
 	}

@@ -18,23 +18,28 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 	// Memory first: what becomes a row meanwhile is counted twice for a moment instead of not at all.
 	waiting := s.owed.pending(p.Local, p.ID, true)
 	ids := make([]string, 0, len(waiting))
-	for _, row := range waiting {
-		ids = append(ids, row.MsgID)
+	for _, e := range waiting {
+		ids = append(ids, e.message.row.MsgID)
 	}
 	rows, err := s.store.PendingOwners(ctx, ids)
 	if err != nil {
 		return nil, ErrUnavailable
 	}
-	list, err := s.store.UnreadCounts(ctx, p.ID)
+	waiting = slices.DeleteFunc(waiting, func(e owedEntry) bool { return rows[store.PendingKey{Owner: p.ID, MsgID: e.message.row.MsgID}] })
+	list, following, err := s.unread(ctx, p)
 	if err != nil {
 		return nil, ErrUnavailable
+	}
+	for _, e := range following {
+		waiting = append(waiting, e.owedEntry)
 	}
 	at := map[[2]string]int{}
 	for i, u := range list {
 		at[[2]string{u.SessionID, u.Family}] = i
 	}
-	for _, row := range waiting {
-		if row.Type == "MTT-100" || row.Type == "MTS-100" || row.From == p.ID || rows[store.PendingKey{Owner: p.ID, MsgID: row.MsgID}] {
+	for _, e := range waiting {
+		row := &e.message.row
+		if row.Type == "MTT-100" || row.Type == "MTS-100" || row.From == p.ID {
 			continue
 		}
 		key := [2]string{row.SessionID, store.FamilyOf(row.Type)}
@@ -50,3 +55,21 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 	slices.SortStableFunc(list, func(a, b store.Unread) int { return cmp.Compare(b.Newest, a.Newest) })
 	return list, nil
 }
+
+// unread reads the counts of the table, and the rows that are to follow their messages: there may be very many, which are not looked for
+// in the table one by one. When some of them were written meanwhile both are read again.
+func (s *Service) unread(ctx context.Context, p person) (list []store.Unread, following []follower, err error) {
+	for range unreadTries {
+		following = s.owed.following(p.ID, 0)
+		if list, err = s.store.UnreadCounts(ctx, p.ID); err != nil {
+			return nil, nil, err
+		}
+		if s.owed.still(p.ID, following) {
+			break
+		}
+	}
+	return list, following, nil
+}
+
+// unreadTries is how often both are read. After that some messages may be counted twice.
+const unreadTries = 4

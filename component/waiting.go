@@ -53,11 +53,11 @@ func (o *owed) confirmWaiting(owner, msgID string) bool {
 }
 
 // of lists what waits for an owner, and what is being written for him.
-func (w *waiting) of(owner string) (list []store.Pending) {
+func (w *waiting) of(owner string) (list []owedEntry) {
 	for _, rows := range [...][]waitingRow{w.taken, w.rows} {
 		for _, r := range rows {
 			if _, confirmed := w.confirmed[r.key()]; r.owner == owner && !confirmed {
-				list = append(list, r.message.pending(r.owner, r.status))
+				list = append(list, owedEntry{r.message, r.status})
 			}
 		}
 	}
