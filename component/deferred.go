@@ -51,10 +51,11 @@ type deferredSlice struct {
 }
 
 const (
-	deferAbove    = 50  // rows of a message in its own transaction
-	deferTogether = 64  // messages whose rows are written together
-	deferSize     = 300 // bytes of a deferral without its bits, about
-	rosterSize    = 120 // bytes of a member in a roster, about
+	deferAbove    = 50      // rows of a message in its own transaction
+	deferTogether = 64      // messages whose rows are written together
+	deferBytes    = 2 << 20 // of the bodies of rows that are written together, about
+	deferSize     = 300     // bytes of a deferral without its bits, about
+	rosterSize    = 120     // bytes of a member in a roster, about
 	// maxDeferred bounds the memory for rows to come: some 80,000 messages of usual length. Beyond it messages to large groups wait.
 	maxDeferred = 64 << 20
 )
@@ -369,10 +370,12 @@ func (o *owed) takeDeferred(n int) (rows []store.Pending) {
 			}
 		}
 		members := s.list[0].roster.ids
-		for s.from = s.to; s.to < len(members) && len(rows) < n; s.to++ {
+		bytes := 0
+		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < deferBytes; s.to++ {
 			for _, f := range s.list {
 				if f.rows > 0 && f.left.has(s.to) {
 					rows = append(rows, f.message.pending(members[s.to], f.status(s.to)))
+					bytes += len(f.message.row.Body)
 				}
 			}
 		}

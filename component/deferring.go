@@ -100,6 +100,7 @@ func (s *Service) writeSlice(ctx context.Context) (int, error) {
 
 // finishDeferred writes all of them, until ctx ends. Its error is fatal.
 func (s *Service) finishDeferred(ctx, work context.Context) error {
+	s.deferring.most = deferMost // nobody waits
 	for ctx.Err() == nil {
 		n, err := s.writeSlice(work)
 		if err != nil || n == 0 {
