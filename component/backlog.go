@@ -187,11 +187,10 @@ func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []w
 		return err
 	}
 	s.metrics.copies.Add(float64(l.copies))
-	for i := range runs { // to the server it is a stanza more
-		if runs[i].Ping != "" {
-			l.copies++
-			l.bytes += pingSize
-		}
+	for i := range runs { // to the server each ping is a stanza more
+		n := runs[i].Pings()
+		l.copies += n
+		l.bytes += n * pingSize
 	}
 	s.inFlight.sent(s.sender, l)
 	return nil

@@ -73,6 +73,7 @@ type recordingSender struct {
 	mu         sync.Mutex
 	deliveries []stanza.Delivery
 	pings      []sentPing
+	fronts     map[string]string // ids of the pings in front, by those behind
 	posts      []string
 	barriers   []func(error)
 	hold       bool // barriers are not answered
@@ -121,6 +122,10 @@ func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery, runs .
 				p.copies = append(p.copies, d[c.Delivery])
 			}
 			r.pings = append(r.pings, p)
+			if r.fronts == nil {
+				r.fronts = map[string]string{}
+			}
+			r.fronts[run.Ping] = run.Front
 		}
 	}
 	return nil

@@ -14,10 +14,11 @@ import (
 	"tlim/store"
 )
 
-// proofs are the pings (XEP-0199) behind the copies to phones. A session gets its stanzas in order, so the answer of a client's library
-// proves that it got the copies before it: those that went out in the same piece of the stream, and no others. A ping that goes out later
-// could be answered by a client that has come back under the same address, for its predecessor whose copies are lost. Guarded by the
-// lock of owed.
+// proofs are the pings (XEP-0199) in front of and behind the copies to phones. A session gets its stanzas in order, so a client's library
+// that answers both got the copies in between: those that went out in the same piece of the stream, and no others. A ping that goes out
+// later could be answered by a client that has come back under the same address, for its predecessor whose copies are lost. So could the
+// one behind alone: Openfire routes stanza by stanza, and lets the client in between a copy and its ping (1 of 7,000 copies was lost so, in
+// 80 reconnects under load). Answers come in any order: Smack has several threads for them. Guarded by the lock of owed.
 type proofs struct {
 	phones  map[string]*phone           // by full JID
 	asked   map[string]*proof           // under way, or late, by id
@@ -39,7 +40,8 @@ type phone struct {
 	open    []*proof // under way, oldest first
 	late    []*proof // not answered in time, oldest first
 	used    time.Time
-	round   uint64 // in which the following were set
+	alive   time.Time // when the last of its pings was sent that it has answered
+	round   uint64    // in which the following were set
 	run     int
 	copies  int
 }
@@ -53,9 +55,10 @@ const (
 	answersNothing // one was not answered in time, and none ever was
 )
 
-// proof is one ping.
+// proof is what two pings stand around.
 type proof struct {
-	id       string
+	front    string // id of the ping in front; "" when there is none, or it was answered
+	behind   string // id of the ping behind; likewise
 	phone    *phone
 	sent     time.Time
 	messages []*owedMessage
@@ -63,6 +66,10 @@ type proof struct {
 }
 
 const (
+	// recentAnswer is for how long after a ping that was answered the session counts as the one to which copies are sent: they have no ping in
+	// front. A phone that comes back needs longer for a new session. So under load, when pings follow each other closely, each is the front of
+	// the next.
+	recentAnswer = 20 * time.Millisecond
 	// openProofs is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
 	// them. A phone with an answer time of a second gets that many batches.
 	openProofs = 128
@@ -223,15 +230,20 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 		if proof == nil || len(proof.messages)+len(proof.rows) == 0 {
 			continue
 		}
-		proof.id = o.newID()
-		runs[i].Ping = proof.id
-		o.asked[proof.id] = proof
+		if now.Sub(proof.phone.alive) > recentAnswer {
+			proof.front = o.newID()
+			runs[i].Front = proof.front
+			o.asked[proof.front] = proof
+		}
+		proof.behind = o.newID()
+		runs[i].Ping = proof.behind
+		o.asked[proof.behind] = proof
 		proof.phone.open = append(proof.phone.open, proof)
 	}
 	return runs
 }
 
-// cover notes a copy in front of the ping.
+// cover notes a copy in between.
 func (p *proof) cover(id string, w *way) {
 	u := p.phone.user
 	for i := len(u.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
@@ -327,7 +339,16 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 	}
 	switch a {
 	case answerProof:
-		o.proven(proof)
+		delete(o.asked, id)
+		if id == proof.front {
+			proof.front = ""
+		} else {
+			proof.behind = ""
+		}
+		o.answers(proof)
+		if proof.front == "" && proof.behind == "" {
+			o.proven(proof)
+		}
 	case answerBounce:
 		n, _ := o.bounced.Peek(from)
 		o.bounced.Add(from, n+1)
@@ -344,24 +365,31 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 	return true, false
 }
 
-// proven settles what a ping was behind of.
-func (o *owed) proven(proof *proof) {
+// answers notes that a phone answers pings, this one among them.
+func (o *owed) answers(proof *proof) {
 	p, u := proof.phone, proof.phone.user
-	delete(o.asked, proof.id)
-	if i := slices.Index(p.open, proof); i >= 0 {
-		p.open = slices.Delete(p.open, i, i+1)
-		o.note(pingAnswered)
-	} else if i := slices.Index(p.late, proof); i >= 0 {
-		p.late = slices.Delete(p.late, i, i+1)
-		o.note(pingLate)
-	}
 	p.answers, p.request = answersPings, false
+	if proof.sent.After(p.alive) {
+		p.alive = proof.sent
+	}
 	o.bounced.Remove(p.full)
 	if o.how(u.local) != store.ConfirmsByPings {
 		o.mark(u.local)
 		for i := range u.copies {
 			u.copies[i].confirm = true
 		}
+	}
+}
+
+// proven settles what a phone has got for certain.
+func (o *owed) proven(proof *proof) {
+	p, u := proof.phone, proof.phone.user
+	if i := slices.Index(p.open, proof); i >= 0 {
+		p.open = slices.Delete(p.open, i, i+1)
+		o.note(pingAnswered)
+	} else if i := slices.Index(p.late, proof); i >= 0 {
+		p.late = slices.Delete(p.late, i, i+1)
+		o.note(pingLate)
 	}
 	at := 0
 	for _, m := range proof.messages { // in the order of the copies, mostly
@@ -425,7 +453,9 @@ func (o *owed) expire(u *owedUser, now time.Time) {
 
 // giveUp forgets a ping: nobody waits for its answer any more.
 func (o *owed) giveUp(proof *proof) {
-	delete(o.asked, proof.id)
+	for _, id := range [...]string{proof.front, proof.behind} {
+		delete(o.asked, id)
+	}
 	u := proof.phone.user
 	for _, m := range proof.messages {
 		if i := slices.IndexFunc(u.copies, func(c owedCopy) bool { return c.message == m }); i >= 0 {

@@ -20,7 +20,7 @@ const (
 	notResumed  = `<error type="cancel"><recipient-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
 )
 
-// pinged takes the pings that went out, and says what they stand behind: "lisi/p: m1 m2".
+// pinged takes the pings that went out behind copies, and says what they stand behind: "lisi/p: m1 m2".
 func (h *harness) pinged() (ids []string, behind string) {
 	h.sender.mu.Lock()
 	defer h.sender.mu.Unlock()
@@ -37,7 +37,7 @@ func (h *harness) pinged() (ids []string, behind string) {
 	return ids, strings.Join(list, ", ")
 }
 
-// answerPing lets a device answer a ping, and returns when that has had its effect.
+// answerPing lets a device answer a ping, and the one in front of its copies before it, and returns when that has had its effect.
 func (h *harness) answerPing(device, id, inner string) bool {
 	h.t.Helper()
 	local, resource, _ := strings.Cut(device, "/")
@@ -45,6 +45,14 @@ func (h *harness) answerPing(device, id, inner string) bool {
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: id, From: from.String(), To: testComponent, Inner: []byte(inner)}
 	if inner != pong {
 		st.Type = "error"
+	}
+	h.sender.mu.Lock()
+	front := h.sender.fronts[id]
+	h.sender.mu.Unlock()
+	if front != "" {
+		first := st
+		first.ID = front
+		h.Answered(first, from)
 	}
 	known := h.Answered(st, from)
 	h.sync()
@@ -92,6 +100,55 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	}
 	if h.answerPing("lisi/p", lost[0], pong) {
 		t.Error("a second answer is taken")
+	}
+}
+
+// The server routes stanza by stanza, so a phone that comes back under the same resource may get the ping without the copy in front of it.
+// Where no ping was answered a moment before, one more stands in front of the copies, and both are needed, in any order.
+func TestSuccessorInBetween(t *testing.T) {
+	h := pinging(t, nil)
+	sends := func(id string) (front, behind string) {
+		t.Helper()
+		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "x"))
+		ids, _ := h.pinged()
+		h.sender.mu.Lock()
+		defer h.sender.mu.Unlock()
+		front = h.sender.fronts[ids[0]]
+		delete(h.sender.fronts, ids[0]) // answered by itself
+		return front, ids[0]
+	}
+	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "" {
+		t.Errorf("right behind an answer: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
+	}
+	h.clock.move(recentAnswer + 1)
+	front, behind := sends("m2")
+	if front == "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "m2" {
+		t.Errorf("the one behind alone: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
+	}
+	h.answerPing("lisi/p", front, pong) // by another thread of the client
+	if got := owedIDs(t, h, "lisi"); got != "" {
+		t.Errorf("after both: owed %q", got)
+	}
+	h.clock.move(recentAnswer + 1)
+	front, behind = sends("m3")
+	h.answerPing("lisi/p", behind, pong)
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	if got := h.queue("lisi"); got != "m3/0" {
+		t.Errorf("queue: %q", got)
+	}
+	if h.answerPing("lisi/p", behind, pong) {
+		t.Error("a second answer is taken")
+	}
+	h.answerPing("lisi/p", front, pong) // it was there after all
+	if got := h.queue("lisi"); got != "" {
+		t.Errorf("after the late answer: %q", got)
+	}
+	h.clock.move(recentAnswer + 1)
+	front, _ = sends("m4")
+	h.answerPing("lisi/p", front, goneRepeats)
+	if got := h.queue("lisi"); got != "m4/0" {
+		t.Errorf("gone: %q", got)
 	}
 }
 

@@ -92,12 +92,7 @@ func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...sta
 		}
 	}
 	for _, r := range runs {
-		for _, c := range r.Of {
-			l.copy(&list[c.Delivery], c.Target)
-		}
-		if r.Ping != "" {
-			l.ping(r, list)
-		}
+		l.run(r, list)
 	}
 	l.mu.Unlock()
 	l.work()

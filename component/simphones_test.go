@@ -13,15 +13,22 @@ type simPhone struct {
 	manner byte // how its client takes pings: 'r'esult, 'e'rror of its own, 'm'ute, 'l'ate
 	hung   bool // the server keeps it, for the client to resume it (XEP-0198): what is routed to it waits
 	copies []simCopy
-	pings  []*simPing // not answered yet
+	pings  []simQuestion // not answered yet
 }
 
 // simPing is a ping that went out, with the copies in front of it.
 type simPing struct {
-	id     string
-	to     simDevice
-	copies []string
-	life   int // of the connection
+	id, front string // of the ping in front of the copies; may be ""
+	to        simDevice
+	copies    []string
+	life      int // of the connection
+	lacks     int // answers, of one or two
+}
+
+// simQuestion is one of the two stanzas of a ping.
+type simQuestion struct {
+	*simPing
+	id string
 }
 
 type simAnswer struct {
@@ -43,26 +50,37 @@ func (m *simulation) exit(d simDevice) {
 	m.link.set(func() { delete(m.link.there, d) })
 }
 
-// ping queues what a device gets in one piece.
-func (l *simLink) ping(r stanza.Run, list []stanza.Delivery) {
+// run queues what a device gets in one piece.
+func (l *simLink) run(r stanza.Run, list []stanza.Delivery) {
 	bare, resource, _ := strings.Cut(r.JID, "/")
 	user, _, _ := strings.Cut(bare, "@")
-	p := &simPing{id: r.Ping, to: simDevice{user, resource}, life: l.life}
+	p := &simPing{id: r.Ping, front: r.Front, to: simDevice{user, resource}, life: l.life, lacks: r.Pings()}
 	for _, c := range r.Of {
 		p.copies = append(p.copies, list[c.Delivery].ID)
 	}
-	if user != "nobody" {
+	if user != "nobody" && r.Ping != "" {
 		l.asked = append(l.asked, p)
+	}
+	l.ask(simQuestion{p, p.front})
+	for _, c := range r.Of {
+		l.copy(&list[c.Delivery], c.Target)
+	}
+	l.ask(simQuestion{p, p.id})
+}
+
+func (l *simLink) ask(q simQuestion) {
+	if q.id == "" {
+		return
 	}
 	l.flight = append(l.flight, func(err error) {
 		if err == nil {
-			l.pinged(p)
+			l.pinged(q)
 		}
 	})
 }
 
 // pinged is the server, which has a ping to route.
-func (l *simLink) pinged(p *simPing) {
+func (l *simLink) pinged(p simQuestion) {
 	l.mu.Lock()
 	phone := l.there[p.to]
 	switch {
@@ -86,9 +104,9 @@ func (l *simLink) pinged(p *simPing) {
 }
 
 // answer passes an answer on. It is called with the lock, and gives it up.
-func (l *simLink) answer(p *simPing, gone bool, manner byte) {
+func (l *simLink) answer(p simQuestion, gone bool, manner byte) {
 	if p.to.user != "nobody" {
-		l.answers = append(l.answers, simAnswer{p, gone})
+		l.answers = append(l.answers, simAnswer{p.simPing, gone})
 	}
 	l.mu.Unlock()
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
@@ -189,9 +207,9 @@ func (m *simulation) proofs() {
 		if i < 0 { // the phone is known to be gone, or the link was lost
 			continue
 		}
-		m.underWay = slices.Delete(m.underWay, i, i+1)
 		queue := m.queues[a.ping.to.user]
 		if a.gone {
+			m.underWay = slices.Delete(m.underWay, i, i+1)
 			m.unask(queue, a.ping)
 			m.gone(a.ping.to)
 			m.missed(a.ping.to)
@@ -208,6 +226,10 @@ func (m *simulation) proofs() {
 				}
 			}
 		}
+		if a.ping.lacks--; a.ping.lacks > 0 { // both are needed
+			continue
+		}
+		m.underWay = slices.Delete(m.underWay, i, i+1)
 		for id, e := range queue {
 			if slices.Contains(e.asked, a.ping) && e.state != '?' {
 				delete(queue, id)

@@ -14,12 +14,25 @@ type Delivery struct {
 	To       []Target
 }
 
-// Run is what one device gets of a list of deliveries: copies of some of them, in order, and behind them a ping (XEP-0199) to the same
-// address. Nothing comes in between: the answer is proof of these copies, unless another client took the address over in that moment.
+// Run is what one device gets of a list of deliveries: copies of some of them, in order, between two pings (XEP-0199) to the same address.
+// Nothing of others comes in between. The answers to both are proof of these copies: the server routes stanza by stanza, so another client may
+// take the address over between a copy and the ping behind it.
 type Run struct {
-	JID  string
-	Of   []RunCopy
-	Ping string // id of the ping; "" for none
+	JID   string
+	Front string // id of the ping in front; "" for none
+	Of    []RunCopy
+	Ping  string // id of the ping behind; "" for none
+}
+
+// Pings is how many pings are in it.
+func (r *Run) Pings() int {
+	n := 0
+	for _, id := range [...]string{r.Front, r.Ping} {
+		if id != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // RunCopy is one copy of a [Run].

@@ -31,6 +31,11 @@ func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza
 	}
 	if len(runs) > 0 && l.cfg.Multicast {
 		d = joined(d, runs)
+		for i := range runs {
+			if err := s.front(ctx, &runs[i]); err != nil {
+				return fmt.Errorf("deliver to %s: %w", runs[i].JID, err)
+			}
+		}
 	}
 	for i := range d {
 		if err := s.deliver(ctx, &d[i]); err != nil {
@@ -51,7 +56,7 @@ func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza
 }
 
 // joined gives the copies of runs back to their deliveries: one stanza for many costs the server less than copies that stand together.
-// The pings stand behind all of them.
+// The pings stand in front of all of them and behind.
 func joined(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
 	list := slices.Clone(d)
 	for i := range list {
@@ -65,6 +70,22 @@ func joined(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
 	return list
 }
 
+// front appends the ping in front of what one device gets, by itself.
+func (s *session) front(ctx context.Context, r *stanza.Run) error {
+	if r.Front == "" {
+		return nil
+	}
+	k := s.links[place(r.JID, len(s.links))]
+	if err := k.out.acquire(ctx); err != nil {
+		return err
+	}
+	k.out.buf = appendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
+	k.out.stanzas++
+	k.out.release()
+	k.s.l.metrics.out.Add(1)
+	return nil
+}
+
 // run appends what one device gets, in one piece.
 func (k *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *stanza.Run) error {
 	if err := k.out.acquire(ctx); err != nil {
@@ -72,6 +93,10 @@ func (k *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *
 	}
 	stanzas := 0
 	if !k.s.l.cfg.Multicast {
+		if r.Front != "" {
+			k.out.buf = appendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
+			stanzas++
+		}
 		for _, c := range r.Of {
 			if heads[c.Delivery] == nil {
 				heads[c.Delivery] = d[c.Delivery].AppendHead(make([]byte, 0, headRoom))

@@ -10,7 +10,7 @@ import (
 	"tlim/component/stanza"
 )
 
-// What a phone gets of a list stands together, in order, and its ping directly behind it, from the address of the same link.
+// What a phone gets of a list stands together, in order, directly between its pings, from the address of the same link.
 func TestRuns(t *testing.T) {
 	for _, connections := range []int{1, 3} {
 		t.Run(fmt.Sprintf("links=%d", connections), func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestRuns(t *testing.T) {
 					return stanza.RunCopy{Delivery: i, Target: stanza.Target{JID: jid, Private: true, Request: i == 1}}
 				}
 				runs := []stanza.Run{
-					{JID: "u@im.test/p", Ping: "p1", Of: []stanza.RunCopy{copyOf(0, "u@im.test/p"), copyOf(1, "u@im.test/p")}},
+					{JID: "u@im.test/p", Front: "p0", Ping: "p1", Of: []stanza.RunCopy{copyOf(0, "u@im.test/p"), copyOf(1, "u@im.test/p")}},
 					{JID: "v@im.test/p", Of: []stanza.RunCopy{copyOf(1, "v@im.test/p")}},
 					{JID: "x@im.test/p", Ping: "p2", Of: []stanza.RunCopy{copyOf(0, "x@im.test/p")}},
 				}
@@ -60,7 +60,8 @@ func TestRuns(t *testing.T) {
 				const private, request = `<private xmlns="urn:xmpp:carbons:2"/>`, `<request xmlns="urn:xmpp:receipts"/>`
 				at := 0 // the link of u
 				for who, lines := range map[string]string{
-					"u": "message chat a@tlim.im.test>u@im.test/p 1|<body>1</body>" + private + "\n" +
+					"u": "iq get C>u@im.test/p p0|" + pingPayload + "\n" +
+						"message chat a@tlim.im.test>u@im.test/p 1|<body>1</body>" + private + "\n" +
 						"message chat b&c@tlim.im.test>u@im.test/p 2|<body>2</body>" + request + private + "\n" +
 						"iq get C>u@im.test/p p1|" + pingPayload + "\n",
 					"u, web": "message chat a@tlim.im.test>u@im.test/w[web] 1|<body>1</body>" + private + "\n",
@@ -81,8 +82,8 @@ func TestRuns(t *testing.T) {
 						t.Errorf("on %d links stands what is for %s:\n%s\nin\n%s", found, who, lines, strings.Join(texts, "\n"))
 					}
 				}
-				if n := strings.Count(strings.Join(texts, ""), "\n"); n != 7 {
-					t.Errorf("%d stanzas, want 7", n)
+				if n := strings.Count(strings.Join(texts, ""), "\n"); n != 8 {
+					t.Errorf("%d stanzas, want 8", n)
 				}
 
 				// The answer goes to the handler, whoever sends it: it knows whom it has asked. What it does not know is stray.
@@ -99,7 +100,7 @@ func TestRuns(t *testing.T) {
 	}
 }
 
-// With multicast the copies go together as they would without pings, and the pings stand behind all of them.
+// With multicast the copies go together as they would without pings, and the pings stand in front of all of them and behind.
 func TestRunsByMulticast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{Multicast: true}).start()
@@ -109,10 +110,15 @@ func TestRunsByMulticast(t *testing.T) {
 		var runs []stanza.Run
 		for i := range 6 {
 			jid := fmt.Sprintf("u%d@im.test/p", i)
-			runs = append(runs, stanza.Run{JID: jid, Ping: fmt.Sprint("p", i), Of: []stanza.RunCopy{{Target: stanza.Target{JID: jid, Private: true}}}})
+			runs = append(runs, stanza.Run{JID: jid, Front: fmt.Sprint("f", i), Ping: fmt.Sprint("p", i), Of: []stanza.RunCopy{{Target: stanza.Target{JID: jid, Private: true}}}})
 		}
 		if err := r.Deliver(t.Context(), d, runs...); err != nil {
 			t.Fatal(err)
+		}
+		for i := range 6 {
+			if got := line(p.next()); !strings.HasPrefix(got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p f%d|", i, i)) {
+				t.Errorf("in front of the copies: %s", got)
+			}
 		}
 		if got := line(p.next()); got != "message chat a@tlim.im.test>w@im.test 1|<body>1</body>" {
 			t.Errorf("alone: %s", got)
