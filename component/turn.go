@@ -284,16 +284,20 @@ func (t *turn) copies(at int64, own []Device) {
 	b, s, kind := t.b, t.b.s, t.env.Kind
 	row := t.row(at)
 	later := t.later()
-	targets := make([]stanza.Target, 0, len(t.to)+len(t.toOnly)+4)
+	fresh := s.presence.fresh()
+	most := len(t.to) + len(t.toOnly)
+	if fresh && t.group != nil {
+		most = min(most, s.there(t.group)) // of a large group most are not there, and the list is kept for those who come
+	}
+	targets := make([]stanza.Target, 0, most+4)
 	byServer := false
 	var owe []owedTo
-	fresh := s.presence.fresh()
 	for i, p := range t.to {
 		devices := s.presence.devices(p.Local)
 		switch n := len(targets); {
 		case t.deliveredByServer(p, devices):
 			byServer = true
-		case fresh && len(devices) == 0: // of a large group most are not there
+		case fresh && len(devices) == 0:
 		default:
 			if targets = s.targets(targets, p, devices); len(targets) > n {
 				t.reached++
