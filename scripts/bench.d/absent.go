@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"tlim/scripts/lab"
 )
 
 // largeGroup is how many members the group has of whom most are absent.
@@ -69,7 +71,7 @@ func (a *absence) round(ctx context.Context, r *rig, d time.Duration) (Sample, e
 	a.sent += sent
 	ctx, cancel := context.WithTimeout(ctx, absentPatience)
 	defer cancel()
-	if _, err := awaitMetric(ctx, a.mode.service.Tlim, "tlim_owed_rows", func(v float64) bool { return v == 0 }); err != nil {
+	if err := awaitRows(ctx, a.mode.service.Tlim); err != nil {
 		return sample, fmt.Errorf("%s: rows of the absent: %w", a.mode.series.Mode, err)
 	}
 	rows := Sample{Count: sent * (largeGroup - groupSize), Seconds: time.Since(start).Seconds()}
@@ -83,15 +85,34 @@ const (
 	absentPatience = 2 * time.Minute
 )
 
+// awaitRows returns when all rows that follow their messages are written; a version before does not know such rows.
+func awaitRows(ctx context.Context, t *lab.Tlim) error {
+	const deferred = "tlim_deferred_rows"
+	samples, err := t.Metrics(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{deferred, "tlim_owed_rows"} {
+		if _, known := samples[name]; !known && name == deferred {
+			continue
+		}
+		if _, err := awaitMetric(ctx, t, name, func(v float64) bool { return v == 0 }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // one sends n messages to each of the groups, one at a time and by turns.
 func (a *absences) one(ctx context.Context, n int, counts bool) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*patience)
+	ctx, cancel := context.WithTimeout(ctx, 3*patience+time.Duration(2*n)*rest)
 	defer cancel()
 	p := newProgress(groupSize)
 	before, err := begin(a.small.mode.members, p)
 	if err != nil {
 		return err
 	}
+	// Each of the messages to the large group leaves rows, which the next finds being written, as in a group that is written into.
 	samples := make([]Sample, 2)
 	for i := range 2 * n {
 		took, err := a.both()[i%2].single.one(ctx, p)
