@@ -112,7 +112,6 @@ func (a *absences) one(ctx context.Context, n int, counts bool) error {
 	if err != nil {
 		return err
 	}
-	// Each of the messages to the large group leaves rows, which the next finds being written, as in a group that is written into.
 	samples := make([]Sample, 2)
 	for i := range 2 * n {
 		took, err := a.both()[i%2].single.one(ctx, p)
