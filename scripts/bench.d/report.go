@@ -30,6 +30,9 @@ type report struct {
 type line struct {
 	*Series
 	Ratio float64 `json:"ratio,omitempty"` // to the part's measure; 0: none
+	// Work is the same by the CPU time of all processes, the measure's over this one's: what the ratio is when they have the machine for
+	// themselves and fill it. 0: none.
+	Work  float64 `json:"work_ratio,omitempty"`
 	Goals []Goal  `json:"goals,omitempty"`
 }
 
@@ -48,6 +51,9 @@ func (r *report) add(s *Series, measures ...*Series) {
 	l := &line{Series: s}
 	if len(measures) > 0 {
 		l.Ratio = s.ratio(measures...)
+		if all := s.perItem(cpuOfAll); len(measures) == 1 && all > 0 {
+			l.Work = measures[0].perItem(cpuOfAll) / all
+		}
 	}
 	r.Lines = append(r.Lines, l)
 }
@@ -71,7 +77,7 @@ func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "tlim %s, %s, %d CPUs, load %s before the run; medians of %d rounds of %.1f s, %.0f s in all. CPU: us per delivery, message, row, approval, commit or MiB.\n\n",
 		r.Commit, r.Go, r.CPUs, r.Load, r.Rounds, r.Round, r.Took)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tANSWERS/COPY\tGOAL")
+	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tBY CPU\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tANSWERS/COPY\tGOAL")
 	last := ""
 	for _, l := range r.Lines {
 		part := l.Part
@@ -83,8 +89,8 @@ func (r *report) print(w io.Writer) error {
 		if len(l.Samples) == 1 && len(l.Samples[0].All) > 0 { // the range is within the only round
 			values = l.Samples[0].All
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
-			number(slices.Min(values)), number(slices.Max(values)), l.Unit, orDash(l.Ratio), orDash(l.perItem(cpuOf)), orDash(l.perItem(javaOf)), orDash(l.perItem(driverOf)),
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
+			number(slices.Min(values)), number(slices.Max(values)), l.Unit, orDash(l.Ratio), orDash(l.Work), orDash(l.perItem(cpuOf)), orDash(l.perItem(javaOf)), orDash(l.perItem(driverOf)),
 			orDash(l.receipts()), orDash(l.answersPerItem()), l.verdicts())
 	}
 	return t.Flush()

@@ -59,6 +59,7 @@ func (s *Series) perItem(cost func(Sample) float64) float64 {
 func cpuOf(s Sample) float64    { return s.CPU }
 func javaOf(s Sample) float64   { return s.Java }
 func driverOf(s Sample) float64 { return s.Driver }
+func cpuOfAll(s Sample) float64 { return s.CPU + s.Java + s.Driver }
 
 // receiptsPerMessage is how many receipt stanzas a message cost.
 func (s *Series) receiptsPerMessage() float64 {
