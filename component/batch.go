@@ -30,6 +30,7 @@ type batch struct {
 	receipts map[store.ReceiptKey][]store.Receipt
 	users    map[string]store.User // by local part
 	chats    map[store.ChatKey]bool
+	marks    map[store.PendingMark]bool // what waits of messages that may be repeated and are not stored
 
 	changes   []store.Change
 	positions store.Positions
@@ -120,6 +121,9 @@ func (b *batch) look(ctx context.Context) error {
 		return err
 	}
 	if b.receipts, err = s.store.Receipts(ctx, b.receiptKeys()); err != nil {
+		return err
+	}
+	if err = b.lookMarks(ctx); err != nil {
 		return err
 	}
 	if err = b.lookChats(ctx); err != nil {
@@ -235,6 +239,21 @@ func (it *item) alsoNamed() []string {
 		return env.hinted
 	}
 	return append(env.hinted, env.To)
+}
+
+// lookMarks finds out what waits for phones of the read receipts in the batch: one that is repeated is not queued again.
+func (b *batch) lookMarks(ctx context.Context) error {
+	var ids []string
+	for _, it := range b.items {
+		if it.call == nil && it.msg.env != nil && it.msg.env.repeatable() {
+			ids = append(ids, it.msg.env.MsgID)
+		}
+	}
+	var err error
+	if b.marks, err = b.s.store.PendingMarks(ctx, ids); err == nil && len(ids) > 0 {
+		b.s.owed.marks(ids, b.marks)
+	}
+	return err
 }
 
 // lookChats finds out which 1:1 list entries exist, of those that the cache does not know.

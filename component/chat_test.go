@@ -282,7 +282,7 @@ func TestReadTwice(t *testing.T) {
 	for range 2 {
 		h.sender.take()
 		h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"}]}`)
-		if d, posts := h.sender.take(); len(posts) != 0 || addresses(d, "r1") != "zhangsan@im.test/p" {
+		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, "r1") != "zhangsan@im.test/p" {
 			t.Errorf("%s, answers %v", copiesOf(d), posts)
 		}
 	}

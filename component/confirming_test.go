@@ -260,3 +260,104 @@ func TestProvedOnce(t *testing.T) {
 		t.Error("the oldest is not the one that is forgotten")
 	}
 }
+
+// TestRepeatedReadReceipt: each repetition of a read receipt is acknowledged, and one row of it waits for each receiver.
+func TestRepeatedReadReceipt(t *testing.T) {
+	read := func(id, from, to, msgID string) string {
+		return envelopeOf(id, "MTT-100", from, to, `[{"msg_id":"`+msgID+`"}]`)
+	}
+	const five = "receipt receipt receipt receipt receipt"
+	t.Run("who is absent", func(t *testing.T) {
+		h := start(t, nil)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.offline("zhangsan/p")
+		h.sender.take()
+		for range 5 {
+			h.send("lisi/b[web]", read("r1", "lisi", "zhangsan", "m1"))
+		}
+		if _, posts := h.sender.take(); refusals(posts) != five {
+			t.Errorf("answers: %s", refusals(posts))
+		}
+		if got := h.queue("zhangsan"); got != "r1/0" {
+			t.Errorf("the author's queue: %q", got)
+		}
+		if got := h.queue("lisi"); got != "m1/0 r1/1" { // her phone catches up
+			t.Errorf("the reader's queue: %q", got)
+		}
+	})
+	t.Run("in one batch", func(t *testing.T) {
+		h := start(t, nil)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.offline("zhangsan/p")
+		h.sender.take()
+		h.together(func() {
+			for range 5 {
+				h.post("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
+			}
+		})
+		if _, posts := h.sender.take(); refusals(posts) != "receipt" { // one names it once, for all of a batch
+			t.Errorf("answers: %s", refusals(posts))
+		}
+		if got := h.queue("zhangsan"); got != "r1/0" {
+			t.Errorf("queue: %q", got)
+		}
+	})
+	t.Run("who does not confirm", func(t *testing.T) {
+		h := start(t, nil)
+		h.online("zhangsan/p", "lisi/p")
+		h.confirmations.mark("zhangsan", store.ConfirmsByPings)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		for range 3 {
+			h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
+		}
+		if got := owedIDs(t, h, "zhangsan"); got != "r1" {
+			t.Errorf("owed: %q", got)
+		}
+		h.rec.failWhen(func(c store.Change) error { // the row waits in memory
+			if c.Message == nil && len(c.Pending) > 0 {
+				return store.ErrUnavailable
+			}
+			return nil
+		})
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
+		h.rec.failWhen(nil)
+		h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		h.sync()
+		if got := h.queue("zhangsan"); got != "r1/0" {
+			t.Errorf("queue: %q", got)
+		}
+	})
+	t.Run("in a group", func(t *testing.T) {
+		h := start(t, nil)
+		g := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+		h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
+		h.send("wangwu/p", groupText("m2", "wangwu", g, "x"))
+		h.offline("zhangsan/p")
+		h.offline("wangwu/p")
+		for range 5 {
+			h.send("lisi/p", envelopeOf("r1", "MTS-100", "lisi", g, `[{"session_id":"`+g+`","msg_id":"m1"},{"session_id":"`+g+`","msg_id":"m2"}]`))
+		}
+		if got := strings.Count(h.queue("zhangsan")+" "+h.queue("wangwu"), "r1/0"); got != 2 {
+			t.Errorf("queues: %q and %q", h.queue("zhangsan"), h.queue("wangwu"))
+		}
+	})
+	t.Run("under an id that others use", func(t *testing.T) {
+		h := start(t, nil)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
+		h.offline("zhangsan/p")
+		h.send("wangwu/p", text("m3", "wangwu", "zhangsan", "x"))
+		for _, from := range []string{"lisi", "wangwu"} {
+			for range 2 {
+				h.send(from+"/p", read("m3", from, "zhangsan", map[string]string{"lisi": "m1", "wangwu": "m2"}[from]))
+			}
+		}
+		if got := h.queue("zhangsan"); got != "m3/0 m3/0 m3/0" {
+			t.Errorf("queue: %q", got)
+		}
+	})
+}

@@ -839,10 +839,10 @@ func TestFormerAuthors(t *testing.T) {
 		d, posts := h.sender.take()
 		return copiesOf(d) + refusals(posts)
 	}
-	if got := read("r0", "m0"); got != "" {
+	if got := read("r0", "m0"); got != "receipt" {
 		t.Errorf("of who was removed: %s", got)
 	}
-	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/p" {
+	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
 		t.Errorf("of the owner: %s", got)
 	}
 	if rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.Pending) bool { return p.MsgID == "r0" }) {

@@ -34,6 +34,9 @@ type Kind struct {
 	act     func(*turn) error
 }
 
+// repeatable says whether a message is queued and not stored, so that nothing but its queue rows tells of it. (A read receipt.)
+func (e *Envelope) repeatable() bool { return e.Kind.Queued && !e.Kind.Stored && e.MsgID != "" }
+
 // kindTable finds kinds by msg_type.
 type kindTable struct {
 	named  map[string]*Kind

@@ -30,7 +30,7 @@ func TestOneReading(t *testing.T) {
 		"two groups":        {`{"msg_id":"a","msg_type":"MTS-000","msg_from":"15748","msg_to":"` + g2 + `","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "error-006"},
 		"their own id":      {`{"msg_id":"b","msg_type":"MTS-000","msg_from":"15748","msg_to":"15748","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "receipt"},
 		"no group's id":     {`{"msg_id":"c","msg_type":"MTS-000","msg_from":"15748","msg_to":"undefined","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "receipt"},
-		"a receipt's":       {`{"msg_id":"d","msg_type":"MTS-100","msg_from":"15748","msg_to":"lisi","body":[{"session_id":"` + g1 + `","msg_id":"m"}]}`, ""},
+		"a receipt's":       {`{"msg_id":"d","msg_type":"MTS-100","msg_from":"15748","msg_to":"lisi","body":[{"session_id":"` + g1 + `","msg_id":"m"}]}`, "receipt"},
 	} {
 		h.send("15748/p", c.env)
 		if _, posts := h.sender.take(); refusals(posts) != c.want {

@@ -66,6 +66,7 @@ type Store interface {
 	AllUsers(ctx context.Context, after string, limit int) ([]store.User, error)
 	MessagesAfter(ctx context.Context, time, id string, limit int) ([]store.Message, error)
 	PendingOwners(ctx context.Context, msgIDs []string) (map[store.PendingKey]bool, error)
+	PendingMarks(ctx context.Context, msgIDs []string) (map[store.PendingMark]bool, error)
 	RecentPending(ctx context.Context, owner string, since int64, limit int) ([]store.Pending, error)
 	Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]store.Pending, error)
 	HasPending(ctx context.Context, owner string) (bool, error)

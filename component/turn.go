@@ -204,6 +204,8 @@ func (t *turn) emit() {
 	}
 	if kind.Stored {
 		t.store(millis(t.at))
+	}
+	if kind.Stored || t.env.repeatable() {
 		t.acknowledge(millis(t.at))
 	}
 	if !t.nowhere {
@@ -303,7 +305,7 @@ func (t *turn) copies(at int64, own []Device) {
 				t.reached++
 			}
 		}
-		if !kind.Queued {
+		if !kind.Queued || t.waits(&row, p) {
 			continue
 		}
 		mobile, web := available(devices)
@@ -386,6 +388,19 @@ func (t *turn) row(at int64) store.Pending {
 		Body: t.env.Body, SessionID: session, Flags: t.env.Flags}}
 }
 
+// waits says whether a message that is repeated waits for a user, as a row or in memory; if not, it is about to.
+func (t *turn) waits(row *store.Pending, p person) bool {
+	if !t.env.repeatable() {
+		return false
+	}
+	mark := store.PendingMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
+	if t.b.marks[mark] || t.b.s.owed.owes(p.Local, mark) {
+		return true
+	}
+	t.b.marks[mark] = true
+	return false
+}
+
 func (t *turn) queue(row store.Pending, p person, status int) {
 	t.b.rows++
 	row.ID, row.Owner, row.Status = newID(), p.ID, status
@@ -395,7 +410,7 @@ func (t *turn) queue(row store.Pending, p person, status int) {
 // ownRow lets the phone of a sender who is online on the web only catch up.
 func (t *turn) ownRow(row store.Pending, own []Device) {
 	mobile, web := available(own)
-	if web && !mobile && !isMobile(t.it.from.Resource) {
+	if web && !mobile && !isMobile(t.it.from.Resource) && !t.waits(&row, t.sender) {
 		if t.groupID == "" {
 			row.To, row.SessionID = t.peer.ID, t.peer.ID
 		}

@@ -97,6 +97,29 @@ func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) 
 	return list
 }
 
+// marks adds those of these messages that wait to become rows.
+func (o *owed) marks(msgIDs []string, found map[store.PendingMark]bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, rows := range [...][]waitingRow{o.taken, o.rows} {
+		for _, r := range rows {
+			if m := &r.message.row; slices.Contains(msgIDs, m.MsgID) {
+				found[store.PendingMark{Owner: r.owner, MsgID: m.MsgID, From: m.From, Type: m.Type}] = true
+			}
+		}
+	}
+}
+
+// owes says whether a copy of a message is owed to a user.
+func (o *owed) owes(local string, mark store.PendingMark) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	u := o.users[local]
+	return u != nil && slices.ContainsFunc(u.copies, func(c owedCopy) bool {
+		return c.message != nil && c.message.row.MsgID == mark.MsgID && c.message.row.From == mark.From && c.message.row.Type == mark.Type
+	})
+}
+
 // waits says whether there is anything to take.
 func (o *owed) waits() bool {
 	o.mu.Lock()

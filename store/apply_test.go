@@ -80,6 +80,8 @@ func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 		s = open(t, cfg)
 		equal(t, "messages", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1", "x"})), map[string][]store.Message{"m1": {*c.Message}})
 		equal(t, "pending", must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10)), c.Pending)
+		equal(t, "pending marks", must[map[store.PendingMark]bool](t)(s.PendingMarks(ctx, []string{"m1", "x"})),
+			map[store.PendingMark]bool{{Owner: "l", MsgID: "m1", From: "z", Type: c.Pending[0].Type}: true})
 		equal(t, "ids", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "x"})), map[store.IDKey]store.ID{{MsgID: "m1", Class: "m"}: c.IDs[0]})
 		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "x"})), map[string]store.Group{"g": c.Groups[0]})
 		equal(t, "members", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": c.Members})
@@ -118,7 +120,8 @@ func TestNoKeysNoQuery(t *testing.T) {
 		_, e7 := s.Chats(ctx, nil)
 		_, e8 := s.UsersByID(ctx, nil)
 		_, e9 := s.PendingOwners(ctx, nil)
-		if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9); err != nil {
+		_, e10 := s.PendingMarks(ctx, nil)
+		if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10); err != nil {
 			t.Error(err)
 		}
 		if _, err := s.IDs(ctx, []string{"x"}); !errors.Is(err, store.ErrUnavailable) {

@@ -12,6 +12,8 @@ const (
 	pendingUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
 	pendingOwners = `SELECT DISTINCT exact(delete_user), exact(msg_id) FROM ofcustomoffline WHERE msg_id == (?*)`
 
+	pendingMarks = `SELECT DISTINCT exact(delete_user), exact(msg_id), exact(msg_from), exact(msg_type) FROM ofcustomoffline WHERE msg_id == (?*)`
+
 	pendingOfMessage = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id == (?*)`
 	pendingOfPair    = `SELECT id_, msg_id FROM ofcustomoffline WHERE (delete_user == ? AND msg_id == ?)*`
 	pendingDelete    = `DELETE FROM ofcustomoffline WHERE id_ == (?*)`
@@ -109,6 +111,23 @@ func (s *Store) PendingOwners(ctx context.Context, msgIDs []string) (map[Pending
 	err := s.in(ctx, pendingOwners, nil, msgIDs, nil, func(scan scanner) error {
 		var k PendingKey
 		if err := scan((*text)(&k.Owner), (*text)(&k.MsgID)); err != nil {
+			return err
+		}
+		found[k] = true
+		return nil
+	})
+	return found, err
+}
+
+// PendingMark tells a queue row from others of the same message id, which anybody may have used.
+type PendingMark struct{ Owner, MsgID, From, Type string }
+
+// PendingMarks says what waits under these message ids.
+func (s *Store) PendingMarks(ctx context.Context, msgIDs []string) (map[PendingMark]bool, error) {
+	found := map[PendingMark]bool{}
+	err := s.in(ctx, pendingMarks, nil, msgIDs, nil, func(scan scanner) error {
+		var k PendingMark
+		if err := scan((*text)(&k.Owner), (*text)(&k.MsgID), (*text)(&k.From), (*text)(&k.Type)); err != nil {
 			return err
 		}
 		found[k] = true

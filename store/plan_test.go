@@ -58,7 +58,7 @@ func everyQuery() []string {
 		return out
 	}
 	queries := []string{idGet, idSet, messageByID, messageTime, messageAbove, messageAfter, noticeNewest, messageConversation, messageDelete,
-		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners,
+		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners, pendingMarks,
 		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,

@@ -142,6 +142,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	"Pending":       func(s *store.Store, n names) (any, error) { return s.Pending(ctx, n.user, "", "", "", 9) },
 	"RecentPending": func(s *store.Store, n names) (any, error) { return s.RecentPending(ctx, n.user, 0, 9) },
 	"HasPending":    func(s *store.Store, n names) (any, error) { return s.HasPending(ctx, n.user) },
+	"PendingMarks":  func(s *store.Store, n names) (any, error) { return s.PendingMarks(ctx, []string{n.msg}) },
 	"PendingOwners": func(s *store.Store, n names) (any, error) { return s.PendingOwners(ctx, []string{n.msg}) },
 	"UnreadCounts":  func(s *store.Store, n names) (any, error) { return s.UnreadCounts(ctx, n.user) },
 	"Receipts": func(s *store.Store, n names) (any, error) {
