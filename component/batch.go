@@ -457,7 +457,8 @@ func (b *batch) housekeeping(ctx context.Context) {
 
 	delivered := s.delivered.Load()
 	settled := max(s.owed.settled(delivered), s.persisted.Settled)
-	b.positions = store.Positions{Clock: s.clock.last, Delivered: delivered, Settled: settled}
+	s.cover(b)
+	b.positions = store.Positions{Clock: s.clock.last, Delivered: s.from(), Settled: settled}
 	idle := len(b.items) == 0
 	b.force = idle && (b.positions != s.persisted && (s.draining.Load() || b.now.Sub(s.wrote) > idleWrite) ||
 		s.storeErr.Load() != nil || // a database that was away is tried until it is back

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"tlim/component/stanza"
@@ -404,6 +405,13 @@ func (s *Service) drain(ctx context.Context) error {
 	// What was delivered must be known to have been routed before the position says so.
 	patience, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2) // the rest is for the last writes
 	defer cancel()
+	if s.ready && s.connection.Load() == s.readyOn {
+		if s.lastLook(patience); s.storeErr.Load() == nil {
+			if err := s.process(ctx, nil); err != nil { // who has come is sent what was missed
+				return err
+			}
+		}
+	}
 	s.flush(patience)
 	if s.ready && s.connection.Load() == s.readyOn {
 		routed := make(chan error, 1)
@@ -413,6 +421,8 @@ func (s *Service) drain(ctx context.Context) error {
 		case err := <-routed:
 			if err == nil {
 				s.delivered.Store(max(s.delivered.Load(), at))
+				s.covered.ended = true
+				s.covered.at.Store(math.MaxInt64) // the next start delivers nothing again
 			}
 		case <-patience.Done():
 		}

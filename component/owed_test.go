@@ -410,6 +410,7 @@ func TestSettledPosition(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
 	h.clock.move(time.Second)
 	h.sync()
+	h.snapshot()
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))
 	if st := h.state(); st.Settled >= m1 || st.Delivered <= m1 {
 		t.Errorf("with m1 owed: %+v, m1 at %d", st, m1)

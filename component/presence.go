@@ -428,6 +428,7 @@ type watcher struct {
 	log      *slog.Logger
 	learn    func(locals []string) // users seen; must not block
 	request  chan struct{}         // room for one: a fresh snapshot is wanted
+	answered chan struct{}         // room for one: there was an answer, good or bad
 	failed   bool
 	crowded  time.Time // when the log last named users with too many devices
 	learned  time.Time // when all users of a snapshot were last told to learn
@@ -526,6 +527,10 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	w.table.ask(time.Time{})
+	select {
+	case w.answered <- struct{}{}:
+	default:
+	}
 	return took, err
 }
 

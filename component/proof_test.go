@@ -372,6 +372,9 @@ func TestClientThatBounces(t *testing.T) {
 // With the link the questions are gone: what is sent again is asked about again, and its rows go with the answer.
 func TestPingsOfALostLink(t *testing.T) {
 	h := pinging(t, nil)
+	h.clock.move(time.Second)
+	h.sync()
+	h.snapshot()
 	h.sender.set(func(r *recordingSender) { r.hold = true }) // nothing is known to be routed
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	old, _ := h.pinged()

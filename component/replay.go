@@ -136,7 +136,7 @@ func (s *Service) replay(ctx context.Context) error {
 	}
 	n := 0
 	known := memberships{}
-	err := s.walk(ctx, s.delivered.Load(), func(page []store.Message) error {
+	err := s.walk(ctx, s.from(), func(page []store.Message) error {
 		var batch []stanza.Delivery
 		var ways []way
 		for _, m := range page {

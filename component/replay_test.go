@@ -38,6 +38,7 @@ func TestKilled(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "proven"))
 	h.clock.move(time.Second)
 	h.sync() // a barrier proves m1
+	h.snapshot()
 	h.sender.set(func(r *recordingSender) { r.hold = true })
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "not proven"))
 	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "not proven"))

@@ -162,6 +162,7 @@ type Service struct {
 	replaySaid  string // why, to log it once
 
 	delivered atomic.Int64 // position that a barrier proved routed
+	covered   covered
 	barrier   barrier
 	inFlight  *inFlight
 	backlog   *backlog // of the conveyor
@@ -235,7 +236,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Snapshots != nil {
 		s.presence.period = cfg.SnapshotPeriod
 		s.watcher = &watcher{table: s.presence, source: timedSnapshots{deps.Snapshots, deps.Now, s.metrics.snapshots}, interval: cfg.SnapshotPeriod, log: deps.Log,
-			learn: s.learn, request: make(chan struct{}, 1)}
+			learn: s.learn, request: make(chan struct{}, 1), answered: make(chan struct{}, 1)}
 	}
 	return s, nil
 }
@@ -305,6 +306,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	s.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
 	s.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
 	s.delivered.Store(state.Delivered)
+	s.covered.at.Store(state.Delivered)
 	if err := s.recover(ctx, state); err != nil {
 		return fmt.Errorf("queue what was owed at the last end: %w", err)
 	}

@@ -419,7 +419,7 @@ func (m *simulation) plug() {
 	m.looks.mu.Lock()
 	m.looks.first = true
 	m.looks.mu.Unlock()
-	m.from = m.delivered.Load()
+	m.from = m.Service.from()
 	m.Up()
 }
 

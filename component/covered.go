@@ -1,0 +1,82 @@
+package component
+
+import (
+	"context"
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// covered is the position up to which no device can have missed a message unnoticed: all up to it were committed before the newest
+// look was asked for, and whoever that look did not have came later, and has them by his getOffline. What is above it is sent from
+// memory to devices that become known, but memory and table end with the connection: so replay begins here and not at what was routed.
+// Without looks nobody would ever be found so, and it holds nothing back.
+type covered struct {
+	at    atomic.Int64
+	marks []coverMark // of the conveyor; oldest first
+	ended bool        // the process ends, and all was looked at and routed
+}
+
+// coverMark says that all up to a position was committed by a time.
+type coverMark struct {
+	when time.Time
+	at   int64
+}
+
+const (
+	coverSpacing = 10 * time.Millisecond // between two marks; less often, more is sent again than need be
+	coverMarks   = 2000
+)
+
+// cover notes what was committed before a batch, and moves on with the newest look.
+func (s *Service) cover(b *batch) {
+	c := &s.covered
+	if n := len(c.marks); n == 0 || n < coverMarks && b.now.Sub(c.marks[n-1].when) >= coverSpacing {
+		c.marks = append(c.marks, coverMark{b.now, b.clock})
+	}
+	looks := s.presence.known()
+	asked, _ := s.presence.asof()
+	switch {
+	case c.ended, !s.ready || s.connection.Load() != s.readyOn: // what the connection before has left open is still to be delivered
+		return
+	case !looks:
+		c.at.Store(math.MaxInt64)
+		return
+	}
+	n := 0
+	for n < len(c.marks) && !c.marks[n].when.After(asked) {
+		n++
+	}
+	if n > 0 {
+		c.at.Store(max(c.marks[n-1].at, s.persisted.Delivered)) // after a start that is above the last time given out
+		c.marks = c.marks[n-1:]
+	}
+}
+
+// from is where replay begins: what is routed, and was not missed by any device.
+func (s *Service) from() int64 { return min(s.delivered.Load(), s.covered.at.Load()) }
+
+// lastLook looks once more at who is there, before the process ends: what a device has missed that came since the look before is in memory
+// only. It is bounded, and when it fails the stop goes on.
+func (s *Service) lastLook(ctx context.Context) {
+	if s.watcher == nil || s.watcher.request == nil || !s.presence.known() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastLookTime)
+	defer cancel()
+	began := s.now()
+	for {
+		s.watcher.refresh()
+		select {
+		case <-s.watcher.answered: // perhaps to a question from before
+			if asked, _ := s.presence.asof(); !asked.Before(began) {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lastLookTime bounds it: a look of 10,000 sessions takes 0.1 s, and may have to wait for 20 times that.
+const lastLookTime = 2 * time.Second

@@ -1,0 +1,59 @@
+package component
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// TestArrivalAtALostLink: who came after the last look of a connection that was lost has what was sent meanwhile by the next one, although
+// the server has routed all of it to those who were known.
+func TestArrivalAtALostLink(t *testing.T) {
+	h := start(t, nil)
+	h.online("zhangsan/z")
+	h.clock.move(time.Second)
+	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "before the look"))
+	h.clock.move(time.Second)
+	h.sync()
+	h.snapshot()
+	h.clock.move(time.Second)
+	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "lisi's web is there by now, and nobody knows"))
+	h.clock.move(time.Second)
+	h.sync()
+	if h.delivered.Load() < h.timeOf("m2") {
+		t.Fatal("it is not routed")
+	}
+	h.sender.take()
+	h.arrive("lisi/w[web]")
+	h.Down(errors.New("cut"))
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web] m2>zhangsan@im.test/z" {
+		t.Errorf("on the next connection: %s", copiesOf(d))
+	}
+}
+
+// TestLastLook: before an orderly end who has come is sent what was missed, and the next start delivers nothing again.
+func TestLastLook(t *testing.T) {
+	h := newHarness(t)
+	h.looks = true
+	h.begin(nil)
+	h.online("zhangsan/z")
+	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	h.arrive("lisi/w[web]")
+	h.clock.move(time.Second)
+	h.halt()
+	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/w[web]" {
+		t.Errorf("before the end: %s", copiesOf(d))
+	}
+	h.run(nil)
+	if st := h.state(); min(st.Delivered, st.Settled) < st.Clock {
+		t.Errorf("positions after an orderly end: %+v", st)
+	}
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); len(d) != 0 {
+		t.Errorf("delivered again: %s", copiesOf(d))
+	}
+}
