@@ -850,6 +850,22 @@ func TestFormerAuthors(t *testing.T) {
 	}
 }
 
+// TestFormerAuthorsOwnRow: the reader's phone catches up with what was read on the web, whether or not the author is told.
+func TestFormerAuthorsOwnRow(t *testing.T) {
+	h := start(t, nil)
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
+	h.send("lisi/p", groupText("m0", "lisi", id, "x"))
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi"}}); err != nil {
+		t.Fatal(err)
+	}
+	before := h.queue("wangwu")
+	h.online("wangwu/w[web]")
+	h.send("wangwu/w[web]", fmt.Sprintf(`{"msg_id":"r0","msg_type":"MTS-100","msg_from":"wangwu","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m0"}]}`, id, id))
+	if got, want := h.queue("wangwu"), before+" r0/1"; got != want {
+		t.Errorf("the reader's queue is %q, want %q", got, want)
+	}
+}
+
 // TestFormersStayBehindTheComponent: where copies come from users, those of who has left the group do not: clients answer to that
 // address, and would tell him who they are. No kind that he may still send, no phone that comes later and no replay is different.
 func TestFormersStayBehindTheComponent(t *testing.T) {

@@ -280,11 +280,14 @@ func (t *turn) store(msgTime string) {
 
 // copies decides for every receiver whether a row is written, and lists the devices that get a copy. own are the sender's.
 func (t *turn) copies(at int64, own []Device) {
-	if len(t.to)+len(t.toOnly) == 0 {
-		return
-	}
 	b, s, kind := t.b, t.b.s, t.env.Kind
 	row := t.row(at)
+	if len(t.to)+len(t.toOnly) == 0 { // an author who has left is told nothing
+		if kind.Queued && (t.async || t.others) {
+			t.ownRow(row, own)
+		}
+		return
+	}
 	later := t.later()
 	fresh := s.presence.fresh()
 	most := len(t.to) + len(t.toOnly)
