@@ -53,6 +53,7 @@ type simLink struct {
 	after      func() // once, at its end
 	delivering int    // calls of Deliver that are at work
 	life       int    // counts what the connection goes through
+	downs      int    // how often the process was told that it was lost: it forgets its questions then
 	there      map[simDevice]*simPhone
 	asked      []*simPing // in this step
 	answers    []simAnswer
@@ -68,6 +69,7 @@ func (l *simLink) open() {
 func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
 	l.mu.Lock()
 	before, after := l.before, l.after
+	life, downs := l.life, l.downs // of the connection that this is meant for
 	l.before, l.after = nil, nil
 	l.delivering++
 	l.mu.Unlock()
@@ -92,7 +94,7 @@ func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...sta
 		}
 	}
 	for _, r := range runs {
-		l.run(r, list)
+		l.run(r, list, life, downs)
 	}
 	l.mu.Unlock()
 	l.work()
@@ -194,6 +196,22 @@ func (l *simLink) cut() {
 	for _, f := range lost {
 		f(io.ErrClosedPipe)
 	}
+	for l.slow != nil && l.atWork() {
+		time.Sleep(20 * time.Microsecond)
+	}
+}
+
+// atWork says whether something is just being routed.
+func (l *simLink) atWork() (is bool) {
+	l.set(func() { is = l.routing })
+	return is
+}
+
+// unplug loses the connection, and tells the process.
+func (m *simulation) unplug() {
+	m.link.cut()
+	m.link.set(func() { m.link.downs++ })
+	m.Down(io.EOF)
 }
 
 func (l *simLink) set(change func()) {

@@ -2,7 +2,6 @@ package component
 
 import (
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -215,12 +214,12 @@ func (m *simulation) plugged() {
 			continue
 		}
 		for _, u := range r.to {
-			m.copies(r, r.MsgID, u, false, 1)
+			m.copies(r, r.MsgID, r.SessionID, r.Type, u, 1)
 		}
 		if r.group != nil && !notice {
 			for u := range r.group.ever {
 				if !slices.Contains(r.to, u) {
-					m.copies(nil, r.MsgID, u, false, 0)
+					m.copies(nil, r.MsgID, r.SessionID, r.Type, u, 0)
 				}
 			}
 		}
@@ -234,14 +233,20 @@ func (m *simulation) plugged() {
 }
 
 // missed takes back that a device that was found to be gone amid a step must have been sent what came later in it: the copies of a step
-// are decided in several batches where the server is slow, or a device that came is sent much.
+// may be decided in several batches.
 func (m *simulation) missed(d simDevice) {
-	if m.tight == 0 {
+	if !m.several {
 		return
 	}
 	for c, n := range m.want {
-		if c.jid == d.full() {
-			n.least = 0
+		if c.jid != d.full() {
+			continue
+		}
+		n.least = 0
+		for _, class := range []store.Class{store.ClassMessage, store.ClassRevoke} {
+			if r := m.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil && !slices.Contains(m.copied, c) {
+				delete(r.unrouted, c)
+			}
 		}
 	}
 	for _, e := range m.recent[m.stepFrom:] {
@@ -253,14 +258,11 @@ func (m *simulation) missed(d simDevice) {
 }
 
 // copies expects a message at all known devices of a user; the snapshots of a story never grow old, so others are absent.
-func (m *simulation) copies(r *simMessage, id, user string, async bool, least int) {
-	session, typ := "", ""
-	if r != nil {
-		session, typ = r.SessionID, r.Type
-	}
-	m.sentTo(user, id, session, typ, async, "", least)
+// r is nil for what is not stored.
+func (m *simulation) copies(r *simMessage, id, session, typ, user string, least int) {
+	m.sentTo(user, id, session, typ, false, "", least)
 	for res := range m.known[user] {
-		c := simCopy{id, simDevice{user, res}.full(), async}
+		c := simCopy{id, simDevice{user, res}.full(), false}
 		m.expect(c, least)
 		if r != nil {
 			r.unrouted[c] = true
@@ -284,6 +286,17 @@ func (m *simulation) expect(c simCopy, least int) {
 
 // crashed is what a kill does: memory is gone.
 func (m *simulation) crashed() {
+	for c, e := range m.proven { // a row that a phone has confirmed, and that was not deleted yet
+		if e.state != 'r' || m.queues[c.jid][c.id] != nil || slices.ContainsFunc(m.log, func(change store.Change) bool {
+			return slices.Contains(change.DropPending, store.PendingKey{Owner: c.jid, MsgID: c.id})
+		}) {
+			continue
+		}
+		if e.status = -1; m.groups[e.session] != nil && m.above < len(simUsers) { // or not written yet
+			e.state = '?'
+		}
+		m.queues[c.jid][c.id] = e
+	}
 	for _, queue := range m.queues {
 		for id, e := range queue {
 			if e.state == 'r' && m.groups[e.session] != nil && m.above < len(simUsers) { // it may not have been written yet
@@ -343,7 +356,7 @@ func (m *simulation) noticed(msg store.Message, g *simGroup) {
 		r.conversation = g.id
 	}
 	m.ids[key] = r
-	m.copies(r, r.MsgID, msg.To, false, 1)
+	m.copies(r, r.MsgID, r.SessionID, r.Type, msg.To, 1)
 	m.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
 }
 
@@ -396,7 +409,7 @@ func (m *simulation) settle(items []*simItem) {
 	if !m.ready {
 		m.mode = sendsNothing
 	}
-	m.troubled, m.poisoned, m.late = false, false, 0
+	m.troubled, m.poisoned, m.several, m.late = false, false, false, 0
 	m.settleWith(items, nil)
 }
 
@@ -650,14 +663,14 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 	case "MTC-100", "MTB-100":
 		return NotAllowed, nil, nil
 	case "MTC-001", "MTB-001":
-		return "", nil, func(string) { m.copies(nil, it.id, it.to, false, 1) }
+		return "", nil, func(string) { m.copies(nil, it.id, sender, it.typ, it.to, 1) }
 	case "MTC-000":
 		return "", nil, func(string) {
 			least := 1
 			if m.troubled { // it has settled, and may not be passed on
 				least = 0
 			}
-			m.copies(nil, it.id, it.to, false, least)
+			m.copies(nil, it.id, sender, it.typ, it.to, least)
 			if simMobile(it.from.resource) && m.cfg.Confirm != "presence" {
 				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == "auto"
 				m.confirming[sender] = max(m.confirming[sender], store.ConfirmsByReceipts)
@@ -746,7 +759,7 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 		}
 	}
 	for _, u := range to {
-		m.copies(r, it.id, u, false, 1)
+		m.copies(r, it.id, row(u).session, it.typ, u, 1)
 		if u == sender && (it.group != nil || sender != it.to) {
 			catchUp()
 		} else {
@@ -1025,8 +1038,7 @@ func (m *simulation) end() {
 		}
 	}
 	if m.linked {
-		m.link.cut()
-		m.Down(io.EOF)
+		m.unplug()
 		m.down()
 	}
 	m.up()

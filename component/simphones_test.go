@@ -22,6 +22,7 @@ type simPing struct {
 	to        simDevice
 	copies    []string
 	life      int // of the connection
+	downs     int // of simLink
 	lacks     int // answers, of one or two
 }
 
@@ -51,10 +52,10 @@ func (m *simulation) exit(d simDevice) {
 }
 
 // run queues what a device gets in one piece.
-func (l *simLink) run(r stanza.Run, list []stanza.Delivery) {
+func (l *simLink) run(r stanza.Run, list []stanza.Delivery, life, downs int) {
 	bare, resource, _ := strings.Cut(r.JID, "/")
 	user, _, _ := strings.Cut(bare, "@")
-	p := &simPing{id: r.Ping, front: r.Front, to: simDevice{user, resource}, life: l.life, lacks: r.Pings()}
+	p := &simPing{id: r.Ping, front: r.Front, to: simDevice{user, resource}, life: life, downs: downs, lacks: r.Pings()}
 	for _, c := range r.Of {
 		p.copies = append(p.copies, list[c.Delivery].ID)
 	}
@@ -105,7 +106,7 @@ func (l *simLink) pinged(p simQuestion) {
 
 // answer passes an answer on. It is called with the lock, and gives it up.
 func (l *simLink) answer(p simQuestion, gone bool, manner byte) {
-	if p.to.user != "nobody" {
+	if p.to.user != "nobody" && p.downs == l.downs { // else nobody knows the question any more
 		l.answers = append(l.answers, simAnswer{p.simPing, gone})
 	}
 	l.mu.Unlock()
@@ -192,6 +193,7 @@ func (m *simulation) hangs(user string) (hangs bool) {
 // proofs takes the pings and answers of a step into the model.
 func (m *simulation) proofs() {
 	for _, p := range m.pinged {
+		m.tell("    a ping to %s behind %v", p.to.full(), p.copies)
 		m.underWay = append(m.underWay, p)
 		for _, id := range p.copies {
 			e := m.queues[p.to.user][id]
@@ -203,6 +205,7 @@ func (m *simulation) proofs() {
 		}
 	}
 	for _, a := range m.answered {
+		m.tell("    an answer of %s about %v, gone: %v", a.ping.to.full(), a.ping.copies, a.gone)
 		i := slices.Index(m.underWay, a.ping)
 		if i < 0 { // the phone is known to be gone, or the link was lost
 			continue

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -98,6 +97,7 @@ type simulation struct {
 	log       []store.Change
 	troubled  bool
 	poisoned  bool
+	several   bool          // batches, perhaps
 	late      time.Duration // how long ago copies went out
 	copied    []simCopy
 	pinged    []*simPing
@@ -390,13 +390,11 @@ func (m *simulation) network() {
 		m.ready = false
 	case n < 7:
 		m.tell("the link is lost")
-		m.link.cut()
-		m.Down(io.EOF)
+		m.unplug()
 		m.down()
 	default:
 		m.tell("the link is lost and comes up")
-		m.link.cut()
-		m.Down(io.EOF)
+		m.unplug()
 		m.down()
 		m.up()
 		return
@@ -429,6 +427,7 @@ func (m *simulation) restart() {
 		m.tell("the process is killed")
 		m.die()
 		m.halt()
+		clear(m.proven)
 		m.crashed()
 	} else {
 		m.tell("the process ends in order")
@@ -436,6 +435,7 @@ func (m *simulation) restart() {
 			m.link.cut()
 		}
 		m.halt()
+		m.link.set(func() { m.link.life++ })
 		m.down()
 	}
 	m.begun()
@@ -546,6 +546,7 @@ func (m *simulation) talk() {
 		m.quiet()
 	}
 	m.troubled, m.poisoned, m.late = trouble != "" || m.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
+	m.several = m.tight > 0 || m.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return m.kinds.of(it.typ).first })
 	if !hook.done() {
 		hook = nil
 	} else if hook.name == "clock" && strings.HasSuffix(hook.where, "copies") {
@@ -780,10 +781,10 @@ func (m *simulation) newHook() *simHook {
 		h.act = m.link.cut
 		h.effect = func() { m.ready = false }
 	case "down":
-		h.act = func() { m.link.cut(); m.Down(io.EOF) }
+		h.act = m.unplug
 		h.effect = m.down
 	case "flap":
-		h.act = func() { m.link.cut(); m.Down(io.EOF); m.plug() }
+		h.act = func() { m.unplug(); m.plug() }
 		h.effect = func() { m.down(); m.mode = sendsPerhaps; m.plugged() }
 	case "kill":
 		h.act = func() { m.die(); m.killed = true }
@@ -849,7 +850,7 @@ func (m *simulation) call() {
 	m.sync()
 	m.disk.set(func() { m.disk.away = false })
 	m.quiet()
-	m.troubled, m.poisoned, m.late = away, false, 0
+	m.troubled, m.poisoned, m.several, m.late = away, false, false, 0
 	m.mode = sends
 	if !m.ready {
 		m.mode = sendsNothing
