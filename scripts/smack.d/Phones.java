@@ -5,7 +5,9 @@ import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
@@ -50,7 +52,7 @@ public final class Phones {
     private static final int NOTICE_SECONDS = 10;
 
     /** The library's 5 s are little on a machine that does other things at the same time. */
-    private static final int ANSWER_MILLISECONDS = 20_000;
+    private static final int ANSWER_MILLISECONDS = 50_000;
 
     private static final PrintStream out = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), false, StandardCharsets.UTF_8);
 
@@ -61,6 +63,8 @@ public final class Phones {
         System.setOut(System.err); // ours alone
         quiet.setLevel(Level.SEVERE);
         Edition.timeout(ANSWER_MILLISECONDS);
+        // Its part for uploads holds up each login until all services of the server have said what they are.
+        SmackConfiguration.addDisabledSmackClass("org.jivesoftware.smackx.httpfileupload.HttpFileUploadManager");
         for (String name : arguments) {
             if (name.equals("--silent")) {
                 Edition.silence();
@@ -88,6 +92,8 @@ public final class Phones {
         private final String name;
         private final ExecutorService turns = Executors.newSingleThreadExecutor();
         private Line line;
+        // What a connection has read its app has seen: kept, or Smack drops what waits in its queue when the object is collected.
+        private final List<Line> lines = new ArrayList<>();
 
         Phone(String name) {
             this.name = name;
@@ -111,8 +117,8 @@ public final class Phones {
             case "hello": // it is up
                 break;
             case "connect":
-                // One that is replaced goes on telling: what it read, the app has seen.
                 line = new Line(name, command);
+                lines.add(line);
                 line.login(answer);
                 break;
             case "reconnect":

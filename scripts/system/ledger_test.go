@@ -329,3 +329,10 @@ func once(t *testing.T, name string, queue rows, ids []string) {
 		t.Errorf("%s: LOST %d of %d", name, missing, len(ids))
 	}
 }
+
+// count is how many different messages came.
+func (a *arrivals) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.seen)
+}

@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"database/sql"
+	"flag"
 	"fmt"
 	"os"
 	"sync"
@@ -35,9 +36,16 @@ var (
 	mariadb = sync.OnceValues(func() (*lab.Server, error) { return shared(lab.StartMariaDB, lab.Options{}) })
 )
 
+// What the tests share and TestMain ends.
 var started struct {
 	sync.Mutex
-	servers []*lab.Server
+	stops []func() error
+}
+
+func endLater(stop func() error) {
+	started.Lock()
+	started.stops = append(started.stops, stop)
+	started.Unlock()
 }
 
 func users() map[string]string {
@@ -53,17 +61,19 @@ func shared(start func(context.Context, lab.Options) (*lab.Server, error), o lab
 	defer cancel()
 	s, err := start(ctx, o)
 	if err == nil {
-		started.Lock()
-		started.servers = append(started.servers, s)
-		started.Unlock()
+		endLater(s.Stop)
 	}
 	return s, err
 }
 
 func TestMain(m *testing.M) {
+	// Those that run side by side (the phones of smack_test.go) wait more than they compute.
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
 	code := m.Run()
-	for _, s := range started.servers {
-		if err := s.Stop(); err != nil {
+	for _, stop := range started.stops {
+		if err := stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}

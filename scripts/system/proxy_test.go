@@ -9,7 +9,7 @@ import (
 	"tlim/scripts/lab"
 )
 
-// proxy is a TCP connection's way between tlim and a server, with faults at will.
+// proxy is a TCP connection's way between tlim or a client and a server, with faults at will.
 type proxy struct {
 	addr   string
 	target string
@@ -19,9 +19,10 @@ type proxy struct {
 	mu     sync.Mutex
 	change *sync.Cond
 	closed bool
-	up     gate // from tlim to the server
-	down   gate // from the server to tlim
+	up     gate // to the server
+	down   gate // from the server
 	pairs  map[*pair]bool
+	left   []net.Conn // ends of the server whose client is gone unheard
 	commit *commitCut
 }
 
@@ -36,6 +37,7 @@ const (
 
 type pair struct {
 	client, server net.Conn
+	stranded       bool // the server is not to hear that the client is gone
 	doomed         bool // the next bytes of the server are the answer to a COMMIT, which gets lost
 }
 
@@ -55,6 +57,9 @@ func newProxy(t *testing.T, target string) *proxy {
 		_ = p.listen.Close()
 		p.mu.Lock()
 		p.closed, p.commit = true, nil
+		for _, server := range p.left {
+			_ = server.Close()
+		}
 		p.mu.Unlock()
 		p.set(pass, pass)
 		p.cut()
@@ -91,8 +96,10 @@ func (p *proxy) accept() {
 // copy moves bytes of one direction until either end is closed.
 func (p *proxy) copy(c *pair, to, from net.Conn, g *gate, upwards bool) {
 	defer func() {
-		c.close()
 		p.mu.Lock()
+		if !c.stranded {
+			c.close()
+		}
 		delete(p.pairs, c)
 		p.mu.Unlock()
 		p.change.Broadcast()
@@ -146,6 +153,19 @@ func (p *proxy) cut() {
 	defer p.mu.Unlock()
 	for c := range p.pairs {
 		c.close()
+		delete(p.pairs, c)
+	}
+	p.change.Broadcast()
+}
+
+// strand breaks all connections for their clients only, as a phone loses its network: the server goes on sending into them.
+func (p *proxy) strand() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.pairs {
+		c.stranded = true
+		_ = c.client.Close()
+		p.left = append(p.left, c.server)
 		delete(p.pairs, c)
 	}
 	p.change.Broadcast()
