@@ -2,6 +2,7 @@ package component
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -30,6 +31,45 @@ func TestArrivalAtALostLink(t *testing.T) {
 	h.sync()
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web] m2>zhangsan@im.test/z" {
 		t.Errorf("on the next connection: %s", copiesOf(d))
+	}
+}
+
+// TestPurgeAfterTheLook: what a dissolved group leaves stays until no device can have missed the notices.
+func TestPurgeAfterTheLook(t *testing.T) {
+	h := start(t, nil)
+	h.online("zhangsan/z")
+	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
+	look := func() {
+		h.clock.move(time.Second)
+		h.sync()
+		h.snapshot()
+		h.sync()
+		h.clock.move(time.Second)
+		if err := h.purgeAll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.sender.take()
+	}
+	look()
+	if err := h.Dissolve(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.move(time.Second)
+	h.sync() // it is routed
+	if err := h.purgeAll(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.arrive("lisi/w[web]")
+	h.sender.take()
+	h.Down(errors.New("cut"))
+	h.Up()
+	h.sync()
+	if d, _ := h.sender.take(); !strings.Contains(copiesOf(d), ">lisi@im.test/w[web]") {
+		t.Errorf("on the next connection: %q, without the notice", copiesOf(d))
+	}
+	look()
+	if list, err := h.db.Purges(t.Context()); err != nil || len(list) > 0 {
+		t.Errorf("after the next look there is still to be removed: %v, %v", list, err)
 	}
 }
 

@@ -109,7 +109,7 @@ func (s *Service) purgeAll(ctx context.Context) error {
 		return err
 	}
 	for _, p := range list {
-		if parseMillis(p.Time) > s.delivered.Load() {
+		if parseMillis(p.Time) > s.from() {
 			continue // the notices are still to be delivered, perhaps by replay
 		}
 		for done := false; !done; {
