@@ -57,6 +57,11 @@ type simLink struct {
 	there      map[simDevice]*simPhone
 	asked      []*simPing // in this step
 	answers    []simAnswer
+	prosody    bool // how the server answers
+	curt       bool // how clients answer that know no pings
+	swaps      bool // clients come back in between a copy and the ping behind it
+	swapped    []simDevice
+	lost       map[string]bool // in this step: msg_id and full JID of copies for the session before
 }
 
 func (l *simLink) open() {

@@ -126,6 +126,7 @@ func (m *simulation) gone(d simDevice) {
 		return
 	}
 	delete(m.known[d.user], d.resource)
+	delete(m.answers, d)
 	if simMobile(d.resource) {
 		m.underWay = slices.DeleteFunc(m.underWay, func(p *simPing) bool {
 			if p.to == d {
@@ -157,6 +158,7 @@ func (m *simulation) loseAll() {
 		}
 		return old
 	})
+	maps.DeleteFunc(m.answers, func(_ simDevice, of int) bool { return of < life })
 	for _, queue := range m.queues {
 		for _, e := range queue {
 			if e.state == 'o' {
@@ -237,6 +239,20 @@ func (m *simulation) plugged() {
 func (m *simulation) missed(d simDevice) {
 	if !m.several {
 		return
+	}
+	if mobile, _ := m.available(d.user); !mobile { // what was decided without it are rows
+		for _, of := range m.decided {
+			if of.user != d.user {
+				continue
+			}
+			if e := m.queues[d.user][of.id]; e == nil {
+				e := of.simEntry
+				e.state, e.status = '?', -1
+				m.queues[d.user][of.id] = &e
+			} else if e.state == 'o' {
+				e.state, e.status = '?', -1
+			}
+		}
 	}
 	for c, n := range m.want {
 		if c.jid != d.full() {
@@ -372,8 +388,15 @@ func (m *simulation) timeOf(key store.IDKey) string {
 	return ""
 }
 
+// simDecision is one about a user's queue, with what an entry of it looks like.
+type simDecision struct {
+	user, id string
+	simEntry
+}
+
 // receive decides about a receiver's queue.
 func (m *simulation) receive(user, id string, e *simEntry) {
+	m.decided = append(m.decided, simDecision{user, id, *e})
 	mobile, web := m.available(user)
 	if web {
 		e.status = 1
@@ -527,6 +550,7 @@ func (m *simulation) collect() {
 	for _, f := range append(faults, more...) {
 		m.fault("%s", f)
 	}
+	m.decided = nil
 	m.owing, m.first, m.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
 }
 
@@ -595,6 +619,7 @@ func (m *simulation) finish() {
 			}
 		}
 	}
+	m.link.set(func() { clear(m.link.lost) })
 }
 
 // ordered says that every address got the messages of each conversation in their order.
@@ -749,12 +774,15 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 	}
 	mobile, web := m.available(sender)
 	catchUp := func() { // the phone of a sender who is on the web only
+		e := row(sender)
+		e.state, e.status = 'r', 1
+		if it.group == nil {
+			e.session = it.to
+		}
+		if !simMobile(it.from.resource) {
+			m.decided = append(m.decided, simDecision{sender, it.id, *e})
+		}
 		if web && !mobile && !simMobile(it.from.resource) {
-			e := row(sender)
-			e.state, e.status = 'r', 1
-			if it.group == nil {
-				e.session = it.to
-			}
 			m.queues[sender][it.id] = e
 		}
 	}

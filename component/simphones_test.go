@@ -34,8 +34,11 @@ type simQuestion struct {
 
 type simAnswer struct {
 	ping *simPing
-	gone bool // the server's, for a session that is not there
+	answer
 }
+
+// simAnswers are what answers look like.
+var simAnswers = map[answer]string{answerProof: pong, answerRepeat: goneRepeats, answerBounce: notResumed, answerDoubt: unavailable, answerNone: unknownPing}
 
 // enter lets a device be there, with a session of its own; its show may only change.
 func (m *simulation) enter(d simDevice, show string) {
@@ -88,6 +91,11 @@ func (l *simLink) pinged(p simQuestion) {
 	case l.dead:
 		l.mu.Unlock()
 		return
+	case phone != nil && phone.hung && l.swaps && p.id == p.simPing.id && p.front != "":
+		l.mu.Unlock()
+		l.swap(p.to, p.copies)
+		l.pinged(p)
+		return
 	case phone != nil && (phone.hung || phone.manner == 'l'):
 		phone.pings = append(phone.pings, p)
 		l.mu.Unlock()
@@ -96,28 +104,73 @@ func (l *simLink) pinged(p simQuestion) {
 		l.mu.Unlock()
 		return
 	}
-	gone := phone == nil
-	manner := byte('r')
-	if !gone {
-		manner = phone.manner
+	if phone == nil {
+		l.answer(p, l.goneAs())
+		return
 	}
-	l.answer(p, gone, manner)
+	l.answer(p, l.answersAs(phone))
+}
+
+// goneAs is how the server answers for a session that is not there: Prosody says it as a client may.
+func (l *simLink) goneAs() answer {
+	if l.prosody {
+		return answerDoubt
+	}
+	return answerRepeat
+}
+
+// answersAs is how a client answers. One that knows no pings has two ways to say so.
+func (l *simLink) answersAs(phone *simPhone) answer {
+	switch {
+	case phone.manner == 'e' && l.curt:
+		return answerDoubt
+	case phone.manner == 'e':
+		return answerNone
+	}
+	return answerProof
 }
 
 // answer passes an answer on. It is called with the lock, and gives it up.
-func (l *simLink) answer(p simQuestion, gone bool, manner byte) {
+func (l *simLink) answer(p simQuestion, a answer) {
 	if p.to.user != "nobody" && p.downs == l.downs { // else nobody knows the question any more
-		l.answers = append(l.answers, simAnswer{p.simPing, gone})
+		l.answers = append(l.answers, simAnswer{p.simPing, a})
 	}
 	l.mu.Unlock()
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
-	switch {
-	case gone:
-		st.Type, st.Inner = "error", []byte(goneRepeats)
-	case manner == 'e':
-		st.Type, st.Inner = "error", []byte(unknownPing)
+	if inner := simAnswers[a]; inner != pong {
+		st.Type, st.Inner = "error", []byte(inner)
 	}
 	l.m.Answered(st, stanza.JID{Local: p.to.user, Domain: testServer, Resource: p.to.resource})
+}
+
+// swap lets a client come back under its address while the server keeps its last session. What that one has not read is lost: Openfire says
+// nothing, Prosody sends it back. copies are those that were routed a moment ago.
+func (l *simLink) swap(d simDevice, copies []string) {
+	l.mu.Lock()
+	old := l.there[d]
+	l.there[d] = &simPhone{manner: 'r'}
+	l.swapped = append(l.swapped, d)
+	for _, id := range copies {
+		l.lost[id+" "+d.full()] = true
+	}
+	l.mu.Unlock()
+	if !l.prosody {
+		return
+	}
+	for _, q := range old.pings {
+		l.mu.Lock()
+		l.answer(q, answerBounce)
+	}
+}
+
+// back lets clients that came back ask for their queues, as clients do.
+func (m *simulation) back() {
+	var list []simDevice
+	m.link.set(func() { list, m.link.swapped, m.link.swaps = m.link.swapped, nil, false })
+	for _, d := range list {
+		m.tell("    %s is back under its address", d.full())
+		m.asksQueue(d)
+	}
 }
 
 // reached says whether a copy reaches the client, and keeps it for one that may resume its session.
@@ -125,6 +178,9 @@ func (l *simLink) reached(c simCopy, d simDevice) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	phone := l.there[d]
+	if l.lost[c.id+" "+d.full()] {
+		return false
+	}
 	if phone != nil && phone.hung {
 		phone.copies = append(phone.copies, c)
 		return false
@@ -149,6 +205,11 @@ func (m *simulation) phones() {
 	var phone *simPhone
 	m.link.set(func() { phone = m.link.there[d] })
 	switch {
+	case phone.hung && m.odd.IntN(3) == 0:
+		m.tell("%s does not resume its session", d.full())
+		m.link.swap(d, nil)
+		m.quiet()
+		m.back()
 	case phone.hung:
 		m.tell("%s resumes its session", d.full())
 		for _, c := range phone.copies {
@@ -176,7 +237,7 @@ func (m *simulation) answerLate(phone *simPhone) {
 	}
 	for _, p := range pings {
 		l.mu.Lock()
-		l.answer(p, false, phone.manner)
+		l.answer(p, l.answersAs(phone))
 	}
 }
 
@@ -205,19 +266,29 @@ func (m *simulation) proofs() {
 		}
 	}
 	for _, a := range m.answered {
-		m.tell("    an answer of %s about %v, gone: %v", a.ping.to.full(), a.ping.copies, a.gone)
+		m.tell("    an answer of %s about %v: %s", a.ping.to.full(), a.ping.copies, []string{"it has them", "gone", "gone", "unavailable", "it has them"}[a.answer])
 		i := slices.Index(m.underWay, a.ping)
 		if i < 0 { // the phone is known to be gone, or the link was lost
 			continue
 		}
-		queue := m.queues[a.ping.to.user]
-		if a.gone {
-			m.underWay = slices.Delete(m.underWay, i, i+1)
-			m.unask(queue, a.ping)
-			m.gone(a.ping.to)
-			m.missed(a.ping.to)
+		queue, d := m.queues[a.ping.to.user], a.ping.to
+		_, answers := m.answers[d]
+		if a.answer == answerDoubt && m.link.prosody && !answers { // nobody can tell whose it is
 			continue
 		}
+		if a.answer == answerRepeat || a.answer == answerBounce || a.answer == answerDoubt && m.link.prosody {
+			if m.bounced[d]++; m.bounced[d] >= deafBounces {
+				delete(m.answers, d)
+				continue
+			}
+			m.underWay = slices.Delete(m.underWay, i, i+1)
+			m.unask(queue, a.ping)
+			delete(m.answers, d)
+			m.gone(d)
+			m.missed(d)
+			continue
+		}
+		m.answers[d], m.bounced[d] = a.ping.life, 0
 		if m.confirming[a.ping.to.user] != store.ConfirmsByPings {
 			m.confirming[a.ping.to.user] = store.ConfirmsByPings
 			for _, e := range queue {

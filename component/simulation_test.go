@@ -34,7 +34,7 @@ var (
 // have reached a phone of each receiver, or wait for him. A story is its seed: -run TestSimulation -sim.seed N plays it again,
 // -sim.runs N plays many.
 func TestSimulation(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 32, 4391, 4451, 20034, 20264} // from 32 on they have found a fault of the product or of the model
+	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 32, 4391, 4451, 20034, 20264, 1049, 20025} // from 32 on they have found a fault of the product or of the model
 	switch {
 	case *simSeed != 0:
 		seeds = []uint64{*simSeed}
@@ -58,8 +58,9 @@ var (
 type simulation struct {
 	*harness
 	rnd   *rand.Rand
-	tight int // copies that may be in flight to a server that routes slowly; 0: to one that is never busy
-	above int // rows that a group message may write itself; those of others follow it, two at a time
+	odd   *rand.Rand // for what came to the stories later: those before stay as they were
+	tight int        // copies that may be in flight to a server that routes slowly; 0: to one that is never busy
+	above int        // rows that a group message may write itself; those of others follow it, two at a time
 	cfg   Config
 	link  *simLink
 	disk  *simStore
@@ -82,7 +83,9 @@ type simulation struct {
 	queues        map[string]map[string]*simEntry // owner, msg_id
 	read          map[store.ReceiptKey]store.Receipt
 	confirming    map[string]store.Confirms
-	underWay      []*simPing // under way, of phones that are known
+	underWay      []*simPing        // under way, of phones that are known
+	answers       map[simDevice]int // phones that have answered one, and on which connection
+	bounced       map[simDevice]int // how many were sent back in a row
 	chats         map[store.ChatKey]bool
 
 	sent   []*simItem // for repetitions
@@ -97,6 +100,7 @@ type simulation struct {
 	log       []store.Change
 	troubled  bool
 	poisoned  bool
+	decided   []simDecision // about queues
 	several   bool          // batches, perhaps
 	late      time.Duration // how long ago copies went out
 	copied    []simCopy
@@ -149,10 +153,11 @@ func (it *simItem) stored() bool {
 func simulate(t *testing.T, seed uint64) {
 	m := &simulation{
 		harness: &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}},
-		rnd:     rand.New(rand.NewPCG(seed, 1)),
-		real:    map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
+		rnd:     rand.New(rand.NewPCG(seed, 1)), odd: rand.New(rand.NewPCG(seed, 2)),
+		real: map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
 		groups: map[string]*simGroup{}, ids: map[store.IDKey]*simMessage{}, queues: map[string]map[string]*simEntry{},
 		read: map[store.ReceiptKey]store.Receipt{}, confirming: map[string]store.Confirms{}, chats: map[store.ChatKey]bool{}, want: map[simCopy]*simCount{},
+		answers: map[simDevice]int{}, bounced: map[simDevice]int{},
 	}
 	for _, u := range simUsers {
 		m.real[u], m.got[u], m.known[u], m.queues[u] = map[string]string{}, map[string]bool{}, map[string]string{}, map[string]*simEntry{}
@@ -166,7 +171,7 @@ func simulate(t *testing.T, seed uint64) {
 	case 1:
 		m.cfg.Confirm = "receipt"
 	}
-	m.link = &simLink{m: m, there: map[simDevice]*simPhone{}}
+	m.link = &simLink{m: m, there: map[simDevice]*simPhone{}, lost: map[string]bool{}, prosody: m.odd.IntN(3) == 0, curt: m.odd.IntN(2) == 0}
 	if m.chance(40) {
 		m.tight = 1 + m.rnd.IntN(4)
 		m.link.slow = make(chan struct{}, 1)
@@ -348,15 +353,20 @@ func (m *simulation) move() {
 func (m *simulation) appear(d simDevice, show string) {
 	_, known := m.known[d.user][d.resource]
 	if _, real := m.real[d.user][d.resource]; known && !real {
-		rows, err := m.waits(d.user, "", 0)
-		if err != nil {
-			m.disk.fault("queue of %s: %v", d.user, err)
-		}
-		for _, row := range rows {
-			m.got[d.user][row.MsgID] = true
-		}
+		m.asksQueue(d)
 	}
 	m.enter(d, show)
+}
+
+// asksQueue shows a device its queue.
+func (m *simulation) asksQueue(d simDevice) {
+	rows, err := m.waits(d.user, "", 0)
+	if err != nil {
+		m.disk.fault("queue of %s: %v", d.user, err)
+	}
+	for _, row := range rows {
+		m.got[d.user][row.MsgID] = true
+	}
 }
 
 func (m *simulation) presenceOf(d simDevice, show string) {
@@ -449,6 +459,7 @@ func (m *simulation) die() {
 
 // begun starts the process again: what was not settled is queued for all who were to receive it.
 func (m *simulation) begun() {
+	clear(m.bounced)
 	m.settle(nil)
 	m.open()
 	for _, r := range m.ids {
@@ -531,6 +542,7 @@ func (m *simulation) talk() {
 			}
 		})
 		hook.arm(m)
+		m.link.set(func() { m.link.swaps = trouble == "" && m.odd.IntN(2) == 0 })
 		for _, it := range items {
 			m.hand(it)
 		}
@@ -544,6 +556,7 @@ func (m *simulation) talk() {
 		m.halt()
 	} else {
 		m.quiet()
+		m.back()
 	}
 	m.troubled, m.poisoned, m.late = trouble != "" || m.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
 	m.several = m.tight > 0 || m.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return m.kinds.of(it.typ).first })
@@ -996,7 +1009,7 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 func (m *simulation) purgeNext(ctx context.Context) error {
 	list, err := m.db.Purges(ctx)
 	for _, p := range list {
-		if err == nil && parseMillis(p.Time) <= m.delivered.Load() {
+		if err == nil && parseMillis(p.Time) <= m.Service.from() {
 			_, err = m.db.PurgeSome(ctx, m.epoch, p, purgeRows)
 		}
 	}
