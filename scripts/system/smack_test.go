@@ -141,7 +141,7 @@ const (
 	smackReconnects = 10
 	smackRate       = 200 // messages a second to each phone
 	smackGrace      = 2 * time.Second
-	smackPatience   = time.Minute // for a login: all phones are made at once
+	smackPatience   = time.Minute // for one step: all phones are at it at once
 )
 
 var smackAll = flag.Bool("smack.all", false, "TestSmackReconnects: all versions, kinds of clients and reconnects, instead of those that CI runs")
@@ -198,7 +198,7 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 	// Who has confirmed once loses nothing.
 	w.present(p.user)
 	close(crew.begin)
-	await(t, within(t, soon), "a message to be seen", func() (bool, error) { return p.got.count() > 0, nil })
+	await(t, within(t, smackPatience), "a message to be seen", func() (bool, error) { return p.got.count() > 0, nil })
 
 	resumed := 0
 	for i := range smackReconnects {
@@ -208,7 +208,7 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 		} else {
 			p.network.strand()
 		}
-		_, err := p.Broken(within(t, soon))
+		_, err := p.Broken(within(t, smackPatience))
 		check(t, err)
 		crew.more(1 + i*smackRate/50) // it is away for a moment
 		if c.sm && !c.another && i%4 < 2 {
@@ -292,11 +292,11 @@ func (p *smackPhone) settled(ids []string) []string {
 func (w *world) present(user string) {
 	w.t.Helper()
 	session := w.group(user)
-	await(w.t, within(w.t, soon), "tlim to know the phone of "+user, func() (bool, error) {
+	await(w.t, within(w.t, smackPatience), "tlim to know the phone of "+user, func() (bool, error) {
 		var list []struct {
 			Status string `json:"status"`
 		}
-		err := w.tlim.Call(within(w.t, soon), "GET", "findPresence", pairs("session_id", session), &list)
+		err := w.tlim.Call(within(w.t, smackPatience), "GET", "findPresence", pairs("session_id", session), &list)
 		return len(list) == 1 && list[0].Status == "available", err
 	})
 }
@@ -329,7 +329,7 @@ func (w *world) chat(l *ledger, from *lab.Client, to string, n int) []string {
 // sees waits until the phone was given all these messages live.
 func (p *smackPhone) sees(ids []string) {
 	p.w.t.Helper()
-	await(p.w.t, within(p.w.t, soon), fmt.Sprintf("%s to see all of %d messages", p.got.name, len(ids)), func() (bool, error) {
+	await(p.w.t, within(p.w.t, smackPatience), fmt.Sprintf("%s to see all of %d messages", p.got.name, len(ids)), func() (bool, error) {
 		lack := p.got.lacks(ids, false)
 		return len(lack) == 0, fmt.Errorf("it lacks %d", len(lack))
 	})
@@ -386,7 +386,7 @@ func TestSmackDetached(t *testing.T) {
 				t.Fatal("not resumed:", err)
 			}
 			p.sees(ids)
-			await(t, within(t, soon), "its late answers to delete the rows", func() (bool, error) { return len(w.queue(p.user).List) == 0, nil })
+			await(t, within(t, smackPatience), "its late answers to delete the rows", func() (bool, error) { return len(w.queue(p.user).List) == 0, nil })
 		})
 	}
 }
@@ -421,7 +421,7 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 	told := func(ids []string, by <-chan string, what string) {
 		t.Helper()
 		wanted := slices.Clone(ids)
-		for ctx := within(t, soon); len(wanted) > 0; {
+		for ctx := within(t, smackPatience); len(wanted) > 0; {
 			select {
 			case id := <-by:
 				wanted = slices.DeleteFunc(wanted, func(w string) bool { return w == id })
@@ -435,7 +435,7 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 		for i := range n {
 			e := compose(i)
 			l.add(e)
-			check(t, from.Send(within(t, soon), w.component, e.id, e.body, true))
+			check(t, from.Send(within(t, smackPatience), w.component, e.id, e.body, true))
 			ids = append(ids, e.id)
 		}
 		told(ids, acknowledged, "MTC-100")
@@ -489,7 +489,7 @@ func TestSmackSender(t *testing.T) {
 			login := lab.SmackLogin{Addr: network.addr, Domain: w.server.Domain, User: users[0], Password: password(users[0]), Resource: "1[android]", SM: sm, Resume: sm}
 			check(t, p.Connect(within(t, smackPatience), login))
 			compose := text(users[0], conversation{partner: users[1]})
-			send := func(e *entry) { _ = p.Send(within(t, soon), w.component, e.id, e.body, true) } // what a broken connection did not take is sent again
+			send := func(e *entry) { _ = p.Send(within(t, smackPatience), w.component, e.id, e.body, true) } // what a broken connection did not take is sent again
 			waiting := func() (list []*entry) {
 				l.mu.Lock()
 				defer l.mu.Unlock()
@@ -509,7 +509,7 @@ func TestSmackSender(t *testing.T) {
 					l.add(e)
 					send(e)
 				}
-				_, err := p.Broken(within(t, soon))
+				_, err := p.Broken(within(t, smackPatience))
 				check(t, err)
 				resumed := false
 				if sm { // Openfire 4.2 may have miscounted, which the library refuses: then the app begins anew
@@ -546,7 +546,7 @@ func TestSmackSender(t *testing.T) {
 				}
 			}
 			order := l.judge(t, "the history", w.chatHistory(users[0], users[1]), l.in(between(users[0], users[1])))
-			crew.arrived(within(t, soon), got, order, false)
+			crew.arrived(within(t, smackPatience), got, order, false)
 			got.inOrder(t, order)
 			l.faultless(t)
 			t.Logf("%d breaks (%d resumed), %d messages, %d sent again, %d seen more than once", breaks, resumes, len(order), again, got.sound(t))
