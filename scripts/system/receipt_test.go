@@ -1,0 +1,100 @@
+package system
+
+import (
+	"fmt"
+	"testing"
+
+	"tlim/scripts/lab"
+)
+
+// A read receipt that is sent again and again, because its client lost each answer, is acknowledged each time, and waits once for its author.
+func TestRepeatedReadReceipt(t *testing.T) {
+	const times = 5
+	for name, config := range map[string]func(t *testing.T) map[string]any{"SQLite": func(*testing.T) map[string]any { return nil }, "MariaDB": onMariaDB} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, openfire, config(t))
+			users := people(t, 2)
+			author, reader := users[0], users[1]
+			session := w.group(users...)
+			away, phone := w.online(author, "1[android]"), w.online(reader, "1[android]")
+			chat, group := lab.NewID(), lab.NewID()
+			w.send(away, chat, lab.Text(author, reader, chat, "read me"))
+			w.send(away, group, lab.GroupText(author, session, group, "read me"))
+			w.receive(phone, chat)
+			w.receive(phone, group)
+			check(t, away.Close())
+			w.looks(reader)
+			w.takeQueue(author)
+
+			one, all := lab.NewID(), lab.NewID()
+			for range times {
+				w.send(phone, one, lab.ReadReceipt(reader, author, one, chat))
+				w.send(phone, all, lab.GroupReadReceipt(reader, session, all, group))
+			}
+			once(t, "the author's queue", w.queue(author), []string{one, all})
+			if n := len(w.queue(author).List); n != 2 {
+				t.Errorf("%d rows wait for the author, want 2", n)
+			}
+		})
+	}
+}
+
+// A phone that gets hundreds of messages at once and confirms each of them, by a receipt or by MTC-000, is refused nothing under the limits
+// that a site has, and neither is its own next message.
+func TestConfirmationsAreNeverRefused(t *testing.T) {
+	const senders, each = 8, 50
+	limits := map[string]any{"limits.per_user_rate": 50, "limits.per_user_burst": 200, "limits.per_user_inflight": 64}
+	for name, server := range pingServers {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, server, limits)
+			for _, commands := range []bool{false, true} {
+				t.Run(map[bool]string{false: "<received/>", true: "MTC-000"}[commands], func(t *testing.T) {
+					w := w.in(t)
+					users := people(t, senders+1)
+					user := users[senders]
+					options := []lab.Option{lab.WithPings(lab.IgnorePings)} // who answers them is not asked for receipts
+					if !commands {
+						options = append(options, lab.WithConfirm())
+					}
+					phone := w.online(user, "1[android]", options...)
+					var clients []*lab.Client
+					for _, sender := range users[:senders] {
+						clients = append(clients, w.online(sender, "a[web]"))
+					}
+					for i := range each {
+						for k, c := range clients {
+							id := lab.NewID()
+							check(t, c.SendMessage(w.component, id, lab.Text(users[k], user, id, fmt.Sprint(i))))
+						}
+					}
+					for n := 0; n < senders*each; n++ {
+						m := must[lab.Message](t)(phone.Recv(within(t, soon)))
+						if m.Type == "error" {
+							t.Fatalf("after %d messages: %s", n, m.Raw)
+						}
+						if commands {
+							id := lab.NewID()
+							e := must[lab.Envelope](t)(m.Envelope())
+							check(t, phone.SendMessage(w.component, id, lab.NewEnvelope("MTC-000", user, e.From, "", []map[string]string{{"msg_id": e.ID}})))
+						}
+					}
+					own := lab.NewID()
+					w.send(phone, own, lab.Text(user, users[0], own, "thank you"))
+					await(t, within(t, soon), "all to be settled", func() (bool, error) { return w.metric("tlim_owed_copies") == 0, nil })
+					check(t, phone.Ping(within(t, soon), w.component))
+					for _, m := range phone.Drain() {
+						if m.Type == "error" {
+							t.Errorf("refused: %s", m.Raw)
+						}
+					}
+					if got := w.queue(user).ids(); len(got) > 0 {
+						t.Errorf("%d wait for a phone that confirmed all", len(got))
+					}
+					if n := w.metric("tlim_refused_total"); n != 0 {
+						t.Errorf("%v refused", n)
+					}
+				})
+			}
+		})
+	}
+}
