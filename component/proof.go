@@ -3,6 +3,7 @@ package component
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"hash/maphash"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,10 +25,12 @@ type proofs struct {
 	asked   map[string]*proof           // under way, or late, by id
 	bounced *simplelru.LRU[string, int] // bounces in a row, by full JID
 	prefix  string                      // of ids
+	seed    maphash.Seed                // of their ends
 	serial  uint64
 	round   uint64 // counts calls of ask
 	shape   string // id of the ping that asks how the server answers for nobody
-	repeats bool   // it repeats the question then
+	nobody  string // whom it asks
+	repeats bool   // the server repeats the question then; no client's answer may tell: it would speak for the phones of all others
 	proofHooks
 }
 
@@ -75,7 +78,8 @@ const (
 	openProofs = 128
 	// unknownProofs is the same for one that has not answered yet: most that never will are found out with it.
 	unknownProofs = 8
-	// lateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them.
+	// lateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
+	// has never answered there are as few as may be under way: ten thousand old clients would take a gigabyte.
 	lateProofs = 256
 	// deafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
 	// they are its client's.
@@ -100,20 +104,22 @@ func newProofs(hooks proofHooks) proofs {
 	var b [6]byte
 	_, _ = rand.Read(b[:])                                         // never fails
 	bounced, _ := simplelru.NewLRU[string, int](knownBounces, nil) // fails for a size below 1 only
-	return proofs{proofHooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced, prefix: hex.EncodeToString(b[:]) + "-p"}
+	return proofs{proofHooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced,
+		prefix: hex.EncodeToString(b[:]) + "-p", seed: maphash.MakeSeed()}
 }
 
 // clear forgets all that is asked.
 func (p *proofs) clear() {
 	clear(p.phones)
 	clear(p.asked)
+	p.shape = ""
 	p.repeats = false // the next connection may be another server's
 }
 
-// newID makes the id of a ping. Nobody can guess the ids of others.
+// newID makes the id of a ping. Who knows his own cannot guess those of others.
 func (p *proofs) newID() string {
 	p.serial++
-	return p.prefix + strconv.FormatUint(p.serial, 36)
+	return p.prefix + strconv.FormatUint(p.serial, 36) + "-" + strconv.FormatUint(maphash.Comparable(p.seed, p.serial), 36)
 }
 
 // most is how many pings may be under way to a phone.
@@ -320,7 +326,7 @@ const (
 func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if id == o.shape {
+	if id == o.shape && from == o.nobody {
 		o.repeats = o.repeats || a == answerRepeat
 		return true, false
 	}
@@ -331,7 +337,7 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 	p := proof.phone
 	switch {
 	case a == answerRepeat:
-		o.repeats, a = true, answerBounce
+		a = answerBounce
 	case a == answerDoubt && o.repeats: // the server's has the question in it
 		a = answerProof
 	case a == answerDoubt && p.answers == answersPings: // the client answers with results
@@ -439,7 +445,7 @@ func (o *owed) expire(u *owedUser, now time.Time) {
 			proof.messages = slices.DeleteFunc(proof.messages, func(m *owedMessage) bool {
 				return !slices.ContainsFunc(u.copies, func(c owedCopy) bool { return c.message == m })
 			})
-			if p.late = append(p.late, proof); len(p.late) > lateProofs {
+			if p.late = append(p.late, proof); len(p.late) > lateProofs || p.answers != answersPings && len(p.late) > unknownProofs {
 				o.giveUp(p.late[0])
 				p.late = slices.Delete(p.late, 0, 1)
 			}
@@ -485,5 +491,6 @@ func (o *owed) shapeOf(domain string) stanza.Run {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.shape = o.newID()
-	return stanza.Run{JID: "nobody@" + domain + "/" + o.shape, Ping: o.shape}
+	o.nobody = "nobody@" + domain + "/" + o.shape
+	return stanza.Run{JID: o.nobody, Ping: o.shape}
 }

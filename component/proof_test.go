@@ -271,9 +271,16 @@ func TestErrorOfTheClient(t *testing.T) {
 			h.owed.mu.Lock()
 			asked := h.owed.shape
 			h.owed.mu.Unlock()
+			if h.answerPing("zhangsan/p", asked, goneRepeats) {
+				t.Error("a client answers how the server does")
+			}
 			if !h.answerPing("nobody/"+asked, asked, shape) {
 				t.Fatal("nobody was asked how the server answers for who is gone")
 			}
+			h.online("wangwu/p") // its errors say nothing of the server's
+			h.send("zhangsan/p", text("m0", "zhangsan", "wangwu", "x"))
+			odd, _ := h.pinged()
+			h.answerPing("wangwu/p", odd[0], goneRepeats)
 			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 			ids, _ := h.pinged()
 			h.answerPing("lisi/p", ids[0], answer)
@@ -286,6 +293,23 @@ func TestErrorOfTheClient(t *testing.T) {
 			}
 			h.halt()
 		}
+	}
+}
+
+// Of a client that never answers no more is kept than it may be asked: there are thousands.
+func TestPingsNeverAnswered(t *testing.T) {
+	h := start(t, nil)
+	h.online("lisi/p")
+	for i := range 3 * unknownProofs {
+		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
+		h.clock.move(h.cfg.Grace)
+		h.snapshot()
+	}
+	h.owed.mu.Lock()
+	n := len(h.owed.asked)
+	h.owed.mu.Unlock()
+	if n > 2*(unknownProofs+1) {
+		t.Errorf("%d pings are remembered", n)
 	}
 }
 
