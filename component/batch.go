@@ -340,6 +340,7 @@ func (b *batch) comings(ctx context.Context) {
 	}
 	seen, ofUser := map[string]bool{}, map[string]int{}
 	room := s.backlogTakes(true)
+	most := max(1, min(catchUpDevices, catchUpVisits/max(1, s.recent.len())))
 	var later []presenceChange
 	for _, change := range changes {
 		if change.came == nil {
@@ -356,7 +357,7 @@ func (b *batch) comings(ctx context.Context) {
 		}
 		last, before := s.caughtUp.Get(full)
 		comings := s.comingsOf(change.local, b.now)
-		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.local] >= s.mostComings || len(b.came) >= catchUpDevices || b.copies >= batchCost || !room ||
+		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.local] >= s.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
 			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue
@@ -382,9 +383,10 @@ const (
 	// catchUpSpacing lies between two times that a device is sent what it has missed: each is up to a batch of copies, and a client can
 	// come and go a thousand times a second.
 	catchUpSpacing = time.Second
-	caughtUp       = 10_000 // devices that are remembered for it, and users
-	catchUpDevices = 100    // in one batch: a whole company comes at nine
-	maxComings     = 10     // of one user in a second; others of his have to wait
+	caughtUp       = 10_000  // devices that are remembered for it, and users
+	catchUpDevices = 100     // in one batch: a whole company comes at nine
+	catchUpVisits  = 500_000 // entries of what was sent of late that one batch looks through for them: minutes of it, where looks fail
+	maxComings     = 10      // of one user in a second; others of his have to wait
 )
 
 // comings is how many devices of a user were sent what they have missed in a second.

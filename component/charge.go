@@ -37,6 +37,7 @@ type senderState struct {
 	inflight atomic.Int32
 
 	untrue      *rate.Limiter // of confirmations that settle nothing
+	reading     *rate.Limiter // bytes of what may be confirmations
 	passed      atomic.Int32  // confirmations that wait to be passed on
 	passedBytes atomic.Int64
 
@@ -48,7 +49,7 @@ func newSenderState(cfg *Config) *senderState {
 	if cfg.UserRate > 0 {
 		limit = rate.Limit(cfg.UserRate)
 	}
-	return &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst), untrue: confirmingRate(cfg)}
+	return &senderState{limiter: rate.NewLimiter(limit, cfg.UserBurst), untrue: confirmingRate(cfg), reading: readingRate(cfg)}
 }
 
 // allow counts one message; false when that is more than the sender may send.

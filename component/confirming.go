@@ -18,6 +18,10 @@ const (
 	// readConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger goes the
 	// way of messages.
 	readConfirmation = 64 << 10
+	// readingBytes is how many bytes of them a user has read there in a second, and readingBurst at once: the worst JSON takes 0.13 s for a
+	// MiB, and nobody's stanza is taken meanwhile. What is beyond goes the way of messages as well.
+	readingBytes = 512 << 10
+	readingBurst = 2 << 20
 	// untrueBurst is how many confirmations that settle nothing a user has at once: a phone that has fetched its queue and then confirms all
 	// of it. Beyond them they may make untrueRate times the rate of their messages: each is a look into the database.
 	untrueBurst = 2000
@@ -38,6 +42,15 @@ func confirmingRate(cfg *Config) *rate.Limiter {
 	return rate.NewLimiter(limit, untrueBurst)
 }
 
+// readingRate bounds what is read of one user's confirmations where they come in.
+func readingRate(cfg *Config) *rate.Limiter {
+	limit := rate.Inf
+	if cfg.UserRate > 0 {
+		limit = readingBytes
+	}
+	return rate.NewLimiter(limit, readingBurst)
+}
+
 var (
 	receivedMark = []byte("received")
 	receiptsMark = []byte(nsReceipts)
@@ -53,6 +66,10 @@ func (s *Service) confirming(it *item) bool {
 	if len(inner) > readConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
 		return false
 	}
+	sender := s.intake.sender(it.from.Local)
+	if !sender.reading.AllowN(s.now(), len(inner)) {
+		return false
+	}
 	it.read, it.unfit = true, s.decode(it)
 	m := &it.msg
 	switch {
@@ -63,7 +80,6 @@ func (s *Service) confirming(it *item) bool {
 	default:
 		return false
 	}
-	sender := s.intake.sender(it.from.Local)
 	if it.unfit != nil {
 		if sender.untrue.AllowN(s.now(), 1) {
 			s.refuse(it, it.unfit)

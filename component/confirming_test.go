@@ -169,6 +169,27 @@ func TestUntrueConfirmations(t *testing.T) {
 	}
 }
 
+// TestConfirmationsAreReadInBounds: to read confirmations where they come in takes everybody's time, so one user has a part of it; what is
+// beyond counts as messages.
+func TestConfirmationsAreReadInBounds(t *testing.T) {
+	h := confirming(t, func(c *Config) { c.UserRate, c.UserBurst = 10, 10 })
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	large := envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", 1, "")+strings.Repeat(" ", 60<<10))
+	for range 2*readingBurst/(60<<10) + 1 {
+		h.postRaw("lisi/p", testComponent, "<body>"+string(stanza.AppendEscaped(nil, large))+"</body>")
+	}
+	h.sync()
+	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(TryLater)) {
+		t.Errorf("answers: %q, want some refused as messages", refusals(posts))
+	}
+	h.clock.move(time.Second)
+	h.send("lisi/p", confirms("lisi", "m1"))
+	if got := owedIDs(t, h, "lisi"); got != "" {
+		t.Errorf("a second later: owed %q", got)
+	}
+}
+
 // TestMalformedConfirmation: what is no confirmation is answered, by what is wrong with it.
 func TestMalformedConfirmation(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1 })

@@ -49,7 +49,8 @@ type owed struct {
 
 	mu    sync.Mutex
 	users map[string]*owedUser // by JID local part
-	order []*owedMessage       // oldest first; settled ones are dropped from the front
+	order []*owedMessage       // oldest first; settled ones are dropped from the front, and when they are many
+	done  int                  // settled ones in order
 	count int                  // copies not settled
 	bytes int                  // that they take
 	waiting
@@ -60,6 +61,9 @@ type owed struct {
 // maxOwed bounds the memory for the copies owed to all users together; beyond it they become rows at once. A group of 50
 // whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
 const maxOwed = 128 << 20
+
+// keptDone is how many settled messages may stand behind one that is not.
+const keptDone = 1000
 
 func newOwed(grace time.Duration, perUser int, hooks proofHooks) *owed {
 	return &owed{grace: grace, perUser: perUser, users: map[string]*owedUser{}, proofs: newProofs(hooks)}
@@ -148,6 +152,7 @@ func (o *owed) close(c *owedCopy) {
 	o.bytes -= owedCopySize
 	if c.message.open--; c.message.open == 0 {
 		o.bytes -= c.message.size()
+		o.done++
 	}
 	c.message = nil
 }
@@ -263,6 +268,11 @@ func (o *owed) settled(delivered int64) int64 {
 	for len(o.order) > 0 && o.order[0].open == 0 {
 		o.order[0] = nil
 		o.order = o.order[1:]
+		o.done--
+	}
+	if o.done > keptDone && o.done > len(o.order)/2 { // one copy may stay open for minutes, as long as no look succeeds
+		o.order = slices.DeleteFunc(o.order, func(m *owedMessage) bool { return m.open == 0 })
+		o.done = 0
 	}
 	if len(o.order) > 0 {
 		delivered = min(delivered, o.order[0].time-1)

@@ -64,6 +64,30 @@ func TestOwedMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// TestSettledBehindAnOpenOne: a copy that stays open, as while no look succeeds, keeps none of the settled messages after it in memory.
+func TestSettledBehindAnOpenOne(t *testing.T) {
+	o := newOwed(time.Second, 10, proofHooks{how: func(string) store.Confirms { return 0 }})
+	owe := func(id, user string, at int64) {
+		o.owe(&owedMessage{row: store.Pending{Message: store.Message{MsgID: id}}, time: at}, []owedTo{{local: user, id: user}}, time.UnixMilli(at))
+	}
+	owe("open", "lisi", 10)
+	for i := range 5 * keptDone {
+		id := fmt.Sprint("m", i)
+		owe(id, "wangwu", int64(20+i))
+		o.settle("wangwu", "wangwu", id)
+		if at := o.settled(1 << 40); at != 9 {
+			t.Fatalf("settled up to %d", at)
+		}
+	}
+	if len(o.order) > 2*keptDone {
+		t.Errorf("%d messages are kept", len(o.order))
+	}
+	o.settle("lisi", "lisi", "open")
+	if at := o.settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {
+		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes", at, len(o.order), o.done, o.bytes)
+	}
+}
+
 // TestConfirmedWhileWaiting: a confirmation that comes between the grace's end and the row is not overtaken by it.
 func TestConfirmedWhileWaiting(t *testing.T) {
 	h := confirming(t, nil)

@@ -48,6 +48,8 @@ const recentBytes = 64 << 20
 // unheardTime is for how long what was sent to a bare JID is kept where no look tells how long a device has been there.
 const unheardTime = 4 * time.Second
 
+func (r *recent) len() int { return len(r.sent) - r.first }
+
 func newRecent() *recent { return &recent{most: recentBytes} }
 
 // size is what an entry takes in memory, about.
