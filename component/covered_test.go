@@ -37,7 +37,7 @@ func TestArrivalAtALostLink(t *testing.T) {
 // TestPurgeAfterTheLook: what a dissolved group leaves stays until no device can have missed the notices.
 func TestPurgeAfterTheLook(t *testing.T) {
 	h := start(t, nil)
-	h.online("zhangsan/z")
+	h.online("zhangsan/z[web]") // a phone would hold the purge by what it is owed
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	look := func() {
 		h.clock.move(time.Second)
@@ -54,8 +54,13 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	if err := h.Dissolve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(time.Second)
+	h.clock.move(2 * idleWrite)
+	dissolved := h.state().Clock
 	h.sync() // it is routed
+	h.send("zhangsan/z[web]", text("p", "zhangsan", "wangwu", "carries the positions"))
+	if st := h.state(); st.Settled < dissolved {
+		t.Fatalf("not settled: %+v", st)
+	}
 	if err := h.purgeAll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
