@@ -30,6 +30,7 @@ type way struct {
 	at           int64        // its place in the order; 0 for what replay does not look after
 	owed         *owedMessage // what is owed to phones of it; may be nil
 	rows         bool         // it may stand in queues: it is sent again, or late
+	loose        bool         // see owedMessage
 	request      bool         // phones that answer no pings are asked for an XEP-0184 receipt
 	large        bool         // it counts as large whatever it costs: it is one of many that come at once
 }

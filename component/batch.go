@@ -503,7 +503,7 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked boo
 			d.From = s.groupAddress(m.sender, groups[m.session])
 		}
 		d.To = []stanza.Target{{JID: full, Private: true}}
-		b.send(d, way{conversation: m.conversation, rows: m.kind.Queued, request: m.kind.confirm && !m.own, large: true})
+		b.send(d, way{conversation: m.conversation, rows: m.kind.Queued, loose: m.kind.loose(), request: m.kind.confirm && !m.own, large: true})
 	}
 	return true
 }
@@ -566,7 +566,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
 			Payload: renderPayload(text, nil, own && kind.async),
 			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
-			way{conversation: conversation, rows: true, request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
+			way{conversation: conversation, rows: true, loose: kind.loose(), request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
 	}
 	return true
 }

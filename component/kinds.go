@@ -37,6 +37,10 @@ type Kind struct {
 // repeatable says whether a message is queued and not stored, so that nothing but its queue rows tells of it. (A read receipt.)
 func (e *Envelope) repeatable() bool { return e.Kind.Queued && !e.Kind.Stored && e.MsgID != "" }
 
+// loose says whether another message may have the same msg_id as one of this kind: only what is stored has an id of its own, and a revoke is
+// keyed apart from the message that it names.
+func (k *Kind) loose() bool { return !k.Stored || k.Name == "MTT-101" || k.Name == "MTS-101" }
+
 // kindTable finds kinds by msg_type.
 type kindTable struct {
 	named  map[string]*Kind

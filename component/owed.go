@@ -15,6 +15,8 @@ type owedMessage struct {
 	sent time.Time     // when its copies went out; zero while some wait for the server
 	open int           // copies not settled
 	gone bool          // revoked: no row is wanted any more
+	// loose: its id may be another message's too (see [Kind.loose]), so no row is deleted by it.
+	loose bool
 }
 
 // owedCopy is one user's share of it. A busy group makes very many of them: it stays small.

@@ -254,13 +254,13 @@ func (p *proof) cover(id string, w *way) {
 	u := p.phone.user
 	for i := len(u.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
 		c := &u.copies[i]
-		if c.message != nil && (c.message == w.owed || w.rows && c.message.row.MsgID == id) {
+		if c.message != nil && (c.message == w.owed || w.rows && c.message.row.MsgID == id && c.message.loose == w.loose) {
 			c.asked++
 			p.messages = append(p.messages, c.message)
 			return
 		}
 	}
-	if w.rows {
+	if w.rows && !w.loose {
 		p.rows = append(p.rows, id)
 	}
 }
@@ -423,7 +423,9 @@ func (u *owedUser) rowMade(m *owedMessage) {
 			for _, proof := range list {
 				if i := slices.Index(proof.messages, m); i >= 0 {
 					proof.messages = slices.Delete(proof.messages, i, i+1)
-					proof.rows = append(proof.rows, m.row.MsgID)
+					if !m.loose {
+						proof.rows = append(proof.rows, m.row.MsgID)
+					}
 					break
 				}
 			}

@@ -456,3 +456,37 @@ func TestNoPings(t *testing.T) {
 		t.Errorf("pages, and the sender's other phones: %s", behind)
 	}
 }
+
+// TestLooseIDs: a read receipt may have any msg_id, also one of a message that waits for its receiver. That message's row stays, whatever
+// his phone answers.
+func TestLooseIDs(t *testing.T) {
+	forged := `{"msg_id":"m1","msg_type":"MTT-100","msg_from":"wangwu","msg_to":"lisi","body":[{"msg_id":"gone"}]}`
+	h := pinging(t, nil)
+	h.offline("lisi/p")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.move(time.Minute)
+	h.snapshot()
+	h.clock.move(time.Second)
+	h.snapshot()
+	h.send("wangwu/p", forged)
+	h.online("lisi/p") // it gets what came after the last look: the receipt
+	ids, behind := h.pinged()
+	for _, id := range ids {
+		h.answerPing("lisi/p", id, pong)
+	}
+	if got := h.queue("lisi"); !strings.Contains(got, "m1/0") {
+		t.Errorf("sent late (pinged %q): %q", behind, got)
+	}
+	h.clock.move(time.Minute)
+	h.send("zhaoliu/p", strings.ReplaceAll(forged, "wangwu", "zhaoliu"))
+	late, behind := h.pinged()
+	h.clock.move(h.cfg.Grace)
+	h.sync()
+	for _, id := range late {
+		h.answerPing("lisi/p", id, pong)
+	}
+	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 1000)
+	if err != nil || len(late) == 0 || !slices.ContainsFunc(rows, func(row store.Pending) bool { return row.MsgID == "m1" && row.From == "zhangsan" }) {
+		t.Errorf("answered late (pinged %q): %v %v", behind, rows, err)
+	}
+}

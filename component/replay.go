@@ -108,7 +108,7 @@ func (s *Service) followLate(ctx context.Context, m store.Message, to []person, 
 	}
 	row := s.lateRow(m, person{})
 	row.ID = ""
-	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: parseMillis(m.Time)}, r, left, nil)})
+	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: parseMillis(m.Time), loose: s.kindOf(m.Type).loose()}, r, left, nil)})
 	for s.owed.deferBusy() {
 		if n, err := s.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
@@ -165,7 +165,7 @@ func (s *Service) replay(ctx context.Context) error {
 			}
 			s.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
-				batch, ways = append(batch, d), append(ways, way{rows: true, request: kind.confirm})
+				batch, ways = append(batch, d), append(ways, way{rows: true, loose: kind.loose(), request: kind.confirm})
 			}
 			if kind.async && m.From != m.To {
 				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: renderPayload(text, nil, true)}
@@ -175,7 +175,7 @@ func (s *Service) replay(ctx context.Context) error {
 				sent.Delivery, sent.people, sent.own = own, []person{from}, true
 				s.recent.add(sent)
 				if len(own.To) > 0 {
-					batch, ways = append(batch, own), append(ways, way{rows: true})
+					batch, ways = append(batch, own), append(ways, way{rows: true, loose: kind.loose()})
 				}
 			}
 			n++

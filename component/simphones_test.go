@@ -305,7 +305,7 @@ func (m *simulation) proofs() {
 		}
 		m.underWay = slices.Delete(m.underWay, i, i+1)
 		for id, e := range queue {
-			if slices.Contains(e.asked, a.ping) && e.state != '?' {
+			if slices.Contains(e.asked, a.ping) && e.state != '?' && !(e.state == 'r' && m.kindOf(e.typ).loose()) {
 				delete(queue, id)
 				m.proven[simCopy{id: id, jid: a.ping.to.user}] = e
 			}

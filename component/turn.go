@@ -342,7 +342,7 @@ func (t *turn) copies(at int64, own []Device) {
 	if kind.Queued && (t.async || t.others) {
 		t.ownRow(row, own)
 	}
-	m := &owedMessage{row: row, time: at}
+	m := &owedMessage{row: row, time: at, loose: t.env.Kind.loose()}
 	var owed *owedMessage
 	if len(owe) > 0 {
 		owed = m
