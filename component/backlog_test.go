@@ -467,12 +467,9 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 			h, server, _ := busyStart(t, bound, 2, nil, nil)
 			server.fillUp(h, bound)
 			users := make([]store.User, members)
-			var rows []store.Pending
 			for i := range users {
 				id := fmt.Sprintf("user%04d", i)
 				users[i] = store.User{ID: id, Name: id}
-				rows = append(rows, store.Pending{Owner: id, Message: store.Message{ID: newID(), MsgID: "r" + id, Type: "MTT-000", From: "lisi", To: "lisi", SessionID: "lisi",
-					Time: millis(h.clock.now().UnixMilli()), Body: "[]"}})
 			}
 			if err := h.AddUsers(t.Context(), users); err != nil {
 				t.Fatal(err)
@@ -482,14 +479,26 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 				defer cancel()
 				go func() { _, _ = h.Notify(ctx, Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"@all"}}) }()
 			} else {
-				if err := h.rec.Apply(t.Context(), h.epoch, h.persisted, []store.Change{{Pending: rows}}); err != nil {
+				err := h.do(t.Context(), &call{plan: func(context.Context, *batch) error { // each has missed something
+					for i := range users {
+						p := newPerson(users[i].ID, testServer)
+						h.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
+							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
+							conversation: chatName("lisi", p.Local), sender: newPerson("lisi", testServer), people: []person{p}})
+					}
+					return nil
+				}})
+				if err != nil {
 					t.Fatal(err)
 				}
 				for i := range users {
 					h.Stanza(stanza.Stanza{Name: "presence", From: users[i].ID + "@" + testServer + "/p", To: testComponent})
 				}
 			}
-			for h.backlog.copies.Load() < int64(bound) {
+			for n := 0; h.backlog.copies.Load() < int64(bound); n++ {
+				if n == 100_000 {
+					t.Fatalf("%d copies wait, and no more come", h.backlog.copies.Load())
+				}
 				h.turns(1)
 			}
 			h.turns(200)
