@@ -303,7 +303,7 @@ func (p *player) effects() string {
 		fmt.Fprintf(&b, "  -> %s from %s to %s: %s\n", d.ID, d.From, strings.Join(to, ", "), p.payload(d.Payload))
 	}
 	if _, behind := p.pinged(); behind != "" {
-		fmt.Fprintf(&b, "  ping behind it to %s\n", byDevice(behind))
+		fmt.Fprintf(&b, "  pings behind copies to %s\n", byDevice(behind))
 	}
 	for _, post := range posts {
 		fmt.Fprintf(&b, "  <- %s\n", p.payload([]byte(post)))
@@ -315,18 +315,14 @@ func (p *player) effects() string {
 	return p.normal(b.String())
 }
 
-// byDevice sorts what pings stand behind by device: how many pings there are is a matter of how many batches there were.
+// byDevice names the devices that were asked: which copies share a ping is a matter of how many batches there were.
 func byDevice(behind string) string {
-	copies := map[string][]string{}
+	devices := map[string]bool{}
 	for _, ping := range strings.Split(behind, ", ") {
-		device, ids, _ := strings.Cut(ping, ": ")
-		copies[device] = append(copies[device], ids)
+		device, _, _ := strings.Cut(ping, ": ")
+		devices[device] = true
 	}
-	var list []string
-	for _, device := range slices.Sorted(maps.Keys(copies)) {
-		list = append(list, device+": "+strings.Join(copies[device], " "))
-	}
-	return strings.Join(list, ", ")
+	return strings.Join(slices.Sorted(maps.Keys(devices)), ", ")
 }
 
 func (p *player) owes() string {
