@@ -300,6 +300,7 @@ func (p *player) effects() string {
 			}
 			to = append(to, entry)
 		}
+		slices.Sort(to) // phones that were asked stand behind others, and who is asked depends on the batches
 		fmt.Fprintf(&b, "  -> %s from %s to %s: %s\n", d.ID, d.From, strings.Join(to, ", "), p.payload(d.Payload))
 	}
 	if _, behind := p.pinged(); behind != "" {
