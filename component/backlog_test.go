@@ -32,7 +32,7 @@ func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs .
 	if err := b.recordingSender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
-	list = whole(list, runs)
+	list = stanza.Joined(list, runs)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range list {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -88,20 +87,6 @@ type sentPing struct {
 	copies []stanza.Delivery
 }
 
-// whole puts the copies of runs back into their deliveries.
-func whole(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
-	list := slices.Clone(d)
-	for i := range list {
-		list[i].To = slices.Clone(list[i].To)
-	}
-	for _, r := range runs {
-		for _, c := range r.Of {
-			list[c.Delivery].To = append(list[c.Delivery].To, c.Target)
-		}
-	}
-	return list
-}
-
 func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery, runs ...stanza.Run) error {
 	r.mu.Lock()
 	delivering := r.delivering
@@ -114,7 +99,7 @@ func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery, runs .
 	if r.down {
 		return io.ErrClosedPipe
 	}
-	r.deliveries = append(r.deliveries, whole(d, runs)...)
+	r.deliveries = append(r.deliveries, stanza.Joined(d, runs)...)
 	for _, run := range runs {
 		if run.Ping != "" && !strings.HasPrefix(run.JID, "nobody@") {
 			p := sentPing{run: run}

@@ -1,5 +1,7 @@
 package stanza
 
+import "slices"
+
 // Target is one address of a [Delivery].
 type Target struct {
 	JID     string // prepared, bare or full, in the server's domain
@@ -39,6 +41,20 @@ func (r *Run) Pings() int {
 type RunCopy struct {
 	Delivery int // index in the list; its To does not have the target
 	Target
+}
+
+// Joined gives the copies of runs back to a copy of their deliveries; nothing is left of the pings.
+func Joined(d []Delivery, runs []Run) []Delivery {
+	list := slices.Clone(d)
+	for i := range list {
+		list[i].To = slices.Clone(list[i].To)
+	}
+	for _, r := range runs {
+		for _, c := range r.Of {
+			list[c.Delivery].To = append(list[c.Delivery].To, c.Target)
+		}
+	}
+	return list
 }
 
 const (

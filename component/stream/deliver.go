@@ -3,7 +3,6 @@ package stream
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"tlim/component/stanza"
@@ -30,7 +29,7 @@ func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza
 		return ErrDown
 	}
 	if len(runs) > 0 && l.cfg.Multicast {
-		d = joined(d, runs)
+		d = stanza.Joined(d, runs) // one stanza for many costs the server less than copies that stand together
 		for i := range runs {
 			if err := s.front(ctx, &runs[i]); err != nil {
 				return fmt.Errorf("deliver to %s: %w", runs[i].JID, err)
@@ -53,21 +52,6 @@ func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza
 		}
 	}
 	return nil
-}
-
-// joined gives the copies of runs back to their deliveries: one stanza for many costs the server less than copies that stand together.
-// The pings stand in front of all of them and behind.
-func joined(d []stanza.Delivery, runs []stanza.Run) []stanza.Delivery {
-	list := slices.Clone(d)
-	for i := range list {
-		list[i].To = slices.Clone(list[i].To)
-	}
-	for _, r := range runs {
-		for _, c := range r.Of {
-			list[c.Delivery].To = append(list[c.Delivery].To, c.Target)
-		}
-	}
-	return list
 }
 
 // front appends the ping in front of what one device gets, by itself.

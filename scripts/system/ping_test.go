@@ -58,6 +58,14 @@ func (p *contact) routed() {
 	check(p.t, p.sender.Ping(within(p.t, soon), p.component))
 }
 
+// losesNone says that the phone has seen these, or finds them in its queue.
+func (p *contact) losesNone(t *testing.T, ids []string) {
+	t.Helper()
+	if lost := p.phone.missing(p.world, ids); len(lost) > 0 {
+		t.Errorf("LOST %d of %d", len(lost), len(ids))
+	}
+}
+
 func (p *contact) sees(ids []string) {
 	p.t.Helper()
 	ctx := within(p.t, soon)
@@ -187,9 +195,7 @@ func TestPings(t *testing.T) {
 					ids := p.sends(n)
 					p.settled()
 					p.phone.client.Kill()
-					if lost := p.phone.missing(p.world, ids); len(lost) > 0 {
-						t.Errorf("LOST %d of %d", len(lost), len(ids))
-					}
+					p.losesNone(t, ids)
 				})
 				t.Run("and then dead", func(t *testing.T) {
 					p := newContact(w.in(t))
@@ -199,9 +205,7 @@ func TestPings(t *testing.T) {
 					p.routed()
 					p.phone.client.Kill()
 					p.settled()
-					if lost := p.phone.missing(p.world, ids); len(lost) > 0 {
-						t.Errorf("LOST %d of %d", len(lost), len(ids))
-					}
+					p.losesNone(t, ids)
 				})
 				t.Run("detached", func(t *testing.T) {
 					p := newContact(w.in(t), lab.WithStreamManagement())
@@ -216,9 +220,7 @@ func TestPings(t *testing.T) {
 					more := p.sends(n)
 					p.sees(more)
 					p.settled()
-					if lost := p.phone.missing(p.world, ids); len(lost) > 0 {
-						t.Errorf("LOST %d of %d", len(lost), len(ids))
-					}
+					p.losesNone(t, ids)
 				})
 				t.Run("detached and resumed", func(t *testing.T) {
 					p := newContact(w.in(t), lab.WithStreamManagement())

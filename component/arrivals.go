@@ -1,0 +1,198 @@
+package component
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/store"
+)
+
+// comings acts on devices that came and went. It stands before the messages: what a device has missed is older than they are.
+func (b *batch) comings(ctx context.Context) {
+	s := b.s
+	changes, oldest := s.presence.takeChanges()
+	looks := s.presence.known()
+	if !looks {
+		oldest = b.now.Add(-unheardTime)
+	}
+	seen, ofUser := map[string]bool{}, map[string]int{}
+	room := s.backlogTakes(true)
+	most := max(1, min(catchUpDevices, catchUpVisits/max(1, s.recent.len())))
+	var later []presenceChange
+	for _, change := range changes {
+		if change.came == nil {
+			s.owed.lost(change.local, s.presence.devices(change.local))
+			continue
+		}
+		full := change.came.Full
+		if !s.ready || seen[full] || !slices.ContainsFunc(s.presence.devices(change.local), func(d Device) bool { return d.Full == full }) {
+			continue
+		}
+		seen[full] = true
+		if !looks {
+			change.since = change.came.seen.Add(-unheardTime)
+		}
+		last, before := s.caughtUp.Get(full)
+		comings := s.comingsOf(change.local, b.now)
+		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.local] >= s.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
+			!b.catchUp(ctx, change, !looks) {
+			later = append(later, change)
+			continue
+		}
+		ofUser[change.local]++
+		b.came = append(b.came, change)
+	}
+	s.presence.giveBack(later)
+	for _, change := range slices.Concat(later, b.came) { // the batch may fail, and give them back
+		if change.since.Before(oldest) {
+			oldest = change.since
+		}
+	}
+	s.recent.expire(oldest)
+}
+
+const (
+	// catchUpSpacing lies between two times that a device is sent what it has missed: each is up to a batch of copies, and a client can
+	// come and go a thousand times a second.
+	catchUpSpacing = time.Second
+	caughtUp       = 10_000  // devices that are remembered for it, and users
+	catchUpDevices = 100     // in one batch: a whole company comes at nine
+	catchUpVisits  = 500_000 // entries of what was sent of late that one batch looks through for them: minutes of it, where looks fail
+	maxComings     = 10      // of one user in a second; others of his have to wait
+)
+
+// comings is how many devices of a user were sent what they have missed in a second.
+type comings struct {
+	n     int
+	since time.Time
+}
+
+// comingsOf is how many of a user's devices were served in this second.
+func (s *Service) comingsOf(local string, now time.Time) int {
+	if c, ok := s.comings.Get(local); ok && now.Sub(c.since) < time.Second {
+		return c.n
+	}
+	return 0
+}
+
+// noteComing counts one.
+func (s *Service) noteComing(local string, now time.Time) {
+	c, ok := s.comings.Get(local)
+	if !ok || now.Sub(c.since) >= time.Second {
+		c = comings{since: now}
+	}
+	c.n++
+	s.comings.Add(local, c)
+}
+
+// catchUp sends a device that has become known what its user was sent since it was absent; without looks what went to the bare JID.
+// Queue rows of it stay until they are confirmed. It is false when the database could not be read, and is tried again.
+func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked bool) bool {
+	s, full := b.s, change.came.Full
+	bare, _, _ := strings.Cut(full, "/")
+	var list []*sentMessage
+	var ids []string // of groups whose members matter now
+	s.recent.visit(change.local, full, change.since, func(m *sentMessage) {
+		switch byBare := m.reached(bare); {
+		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == "bare": // where the server routes to all it has reached this one
+			return
+		}
+		list = append(list, m)
+		if s.cfg.SenderAsUser && m.kind.scope == scopeGroup && !m.own {
+			ids = append(ids, m.session)
+		}
+	})
+	groups, err := s.groups.get(ctx, s.store, ids)
+	if err != nil {
+		return false
+	}
+	if !s.recent.cut.Before(change.since) && !b.catchUpRows(ctx, change, list) {
+		return false
+	}
+	for _, m := range list {
+		d := m.Delivery
+		if s.cfg.SenderAsUser && m.kind.scope == scopeGroup && !m.own {
+			d.From = s.groupAddress(m.sender, groups[m.session])
+		}
+		d.To = []stanza.Target{{JID: full, Private: true}}
+		b.send(d, way{conversation: m.conversation, rows: m.kind.Queued, loose: m.kind.loose(), request: m.kind.confirm && !m.own, large: true})
+	}
+	return true
+}
+
+// catchUpRows sends a device the rows of its user's queue that are as young, but for those in list: for when what was sent took too much
+// memory, and the oldest of it is gone.
+func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*sentMessage) bool {
+	s := b.s
+	found, err := s.users.lookup(ctx, []string{change.local})
+	if err != nil {
+		return false
+	}
+	since := change.since.Add(-storeTime).UnixMilli()
+	owner := s.person(change.local, found).ID
+	later := s.owed.following(owner, since)
+	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
+	if err != nil {
+		return false
+	}
+	if len(later) > 0 { // of the rest there may be more than fits, on either side
+		var entries []owedEntry
+		for _, e := range later {
+			entries = append(entries, e.owedEntry)
+		}
+		slices.SortStableFunc(entries, func(a, b owedEntry) int { return strings.Compare(a.time(), b.time()) })
+		whole := len(rows) < batchItems
+		rows, entries = mergeOwed(owner, rows, entries)
+		if whole {
+			rows = append(rows, entryRows(owner, entries[:min(len(entries), batchItems)])...)
+		}
+		rows = rows[:min(len(rows), batchItems)]
+	}
+	groups, err := s.groupsOf(ctx, rows)
+	if err != nil {
+		return false
+	}
+	s.metrics.caughtUpByRows.Inc()
+	s.cuts.Do(func() {
+		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", s.recent.most)
+	})
+	for _, row := range rows {
+		from := newPerson(row.From, s.cfg.Server)
+		if from.Local == "" || !change.came.Mobile && row.Status != 0 || slices.ContainsFunc(list, func(m *sentMessage) bool { return m.ID == row.MsgID }) {
+			continue
+		}
+		kind, address := s.kindOf(row.Type), s.fromAddress(from)
+		if kind.scope == scopeGroup {
+			address = s.groupAddress(from, groups[row.SessionID])
+		}
+		m := row.Message
+		own := kind.scope != scopeGroup && row.From == row.Owner && row.To != row.Owner
+		if kind.scope != scopeGroup && !own || row.Type == "MTS-107" {
+			m.To = row.Owner // the row names the peer or the group there
+		}
+		text := rebuild(m, s.cfg.ArrayBodies)
+		conversation := row.SessionID
+		if kind.scope != scopeGroup {
+			conversation = chatName(change.local, newPerson(row.SessionID, s.cfg.Server).Local)
+		}
+		b.send(stanza.Delivery{ID: row.MsgID, From: address,
+			Payload: renderPayload(text, nil, own && kind.async),
+			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
+			way{conversation: conversation, rows: true, loose: kind.loose(), request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
+	}
+	return true
+}
+
+// groupsOf are the groups of queued messages, where their addresses depend on them.
+func (s *Service) groupsOf(ctx context.Context, rows []store.Pending) (map[string]*group, error) {
+	var ids []string
+	for _, row := range rows {
+		if s.cfg.SenderAsUser && s.kindOf(row.Type).scope == scopeGroup {
+			ids = append(ids, row.SessionID)
+		}
+	}
+	return s.groups.get(ctx, s.store, ids)
+}
