@@ -24,6 +24,7 @@ type owedCopy struct {
 	message *owedMessage // nil once settled
 	status  int8         // of the row it would become
 	confirm bool         // only a confirmation settles it
+	held    bool         // a phone has answered, and it is in doubt
 	asked   uint8        // phones that have been asked about it, and may still answer
 }
 
@@ -240,6 +241,7 @@ func (o *owed) tick(now, asof time.Time, snapshots bool, delivered int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, u := range o.users {
+		o.ripen(u, now)
 		for i := range u.copies {
 			c := &u.copies[i]
 			if c.message == nil {
@@ -252,6 +254,7 @@ func (o *owed) tick(now, asof time.Time, snapshots bool, delivered int64) {
 				break
 			}
 			switch {
+			case c.held: // until [owed.ripen]
 			case c.confirm:
 				o.toRow(u, c)
 			case c.message.time <= delivered && (!snapshots || asof.After(c.message.sent)):

@@ -420,6 +420,12 @@ func (p *presence) asof() (asked time.Time, period time.Duration) {
 	return p.asked, p.period
 }
 
+// lookedAt is when the newest snapshot was asked for; zero when there is none.
+func (p *presence) lookedAt() time.Time {
+	asked, _ := p.asof()
+	return asked
+}
+
 // watcher keeps the table fresh by snapshots while the link is up.
 type watcher struct {
 	table    *presence

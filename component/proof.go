@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,7 @@ type phone struct {
 	late    []*proof // not answered in time, oldest first
 	used    time.Time
 	alive   time.Time // when the last of its pings was sent that it has answered
+	since   time.Time // when the first of them was that it has answered without a gap
 	round   uint64    // in which the following were set
 	run     int
 	copies  int
@@ -64,6 +66,8 @@ type proof struct {
 	behind   string // id of the ping behind; likewise
 	phone    *phone
 	sent     time.Time
+	asof     time.Time // when the newest snapshot was asked for then
+	held     bool      // both are answered, and it is in doubt; see [proofs.doubts]
 	messages []*owedMessage
 	rows     []string // msg_ids of its copies that are queue rows of the user, perhaps
 }
@@ -91,11 +95,13 @@ const (
 
 // proofHooks is what proofs need of others. None may block, or ask owed.
 type proofHooks struct {
-	off  bool                              // nothing is owed, and nobody asked
-	how  func(local string) store.Confirms // what is remembered of the user's phones
-	mark func(local string)                // a phone of the user has answered a ping
-	drop func(local, msgID string)         // a queue row of the user is not needed any more
-	note func(outcome string)              // of a ping, for the metrics
+	off    bool                              // nothing is owed, and nobody asked
+	byUser bool                              // copies come from users' own addresses
+	asof   func() time.Time                  // when the newest snapshot was asked for; zero: there is none
+	how    func(local string) store.Confirms // what is remembered of the user's phones
+	mark   func(local string)                // a phone of the user has answered a ping
+	drop   func(local, msgID string)         // a queue row of the user is not needed any more
+	note   func(outcome string)              // of a ping, for the metrics
 
 	proved func(local, msgID string) // a phone of the user has the message
 }
@@ -180,6 +186,10 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.round++
+	var asof time.Time
+	if o.byUser {
+		asof = o.asof()
+	}
 	targets := 0
 	for i := range list {
 		targets += len(list[i].To)
@@ -209,7 +219,7 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 	for i, p := range order {
 		runs[i].JID, runs[i].Of, copies = p.full, copies[:0:p.copies], copies[p.copies:]
 		if len(p.open) < p.most() {
-			proofs[i] = &proof{phone: p, sent: now}
+			proofs[i] = &proof{phone: p, sent: now, asof: asof}
 		}
 	}
 	for i := range list {
@@ -353,7 +363,7 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 		}
 		o.answers(proof)
 		if proof.front == "" && proof.behind == "" {
-			o.proven(proof)
+			o.both(proof)
 		}
 	case answerBounce:
 		n, _ := o.bounced.Peek(from)
@@ -376,6 +386,9 @@ func (o *owed) answers(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	p.answers, p.request = answersPings, false
 	if proof.sent.After(p.alive) {
+		if proof.sent.Sub(p.alive) > recentAnswer {
+			p.since = proof.sent
+		}
 		p.alive = proof.sent
 	}
 	o.bounced.Remove(p.full)
@@ -386,6 +399,32 @@ func (o *owed) answers(proof *proof) {
 		}
 	}
 }
+
+// both ends a proof of which both pings are answered.
+func (o *owed) both(proof *proof) {
+	switch {
+	case !o.doubts(proof):
+		o.proven(proof)
+	case slices.Contains(proof.phone.open, proof):
+		proof.held = true
+		for c := range proof.copies() {
+			c.held = true
+		}
+	default: // what it stood for is rows by now, and they stay
+		if i := slices.Index(proof.phone.late, proof); i >= 0 {
+			proof.phone.late = slices.Delete(proof.phone.late, i, i+1)
+		}
+		o.giveUp(proof)
+		o.note(pingLate)
+	}
+}
+
+// doubts says whether answers may be those of a session that was not available yet. Openfire routes a component's pings to a session that is
+// bound, and a message from a user's address only to one that has sent its presence (measured): for one that replaces another under the same
+// resource all copies in between are lost, and all pings answered. So what a phone answers counts at once only when a snapshot has seen it
+// after the first of its answers without a gap. Else the copies stay owed until the grace is over: the queue that such a phone asks for when it
+// is there has them, and when it is not seen in a snapshot they become rows.
+func (o *owed) doubts(proof *proof) bool { return o.byUser && !proof.asof.After(proof.phone.since) }
 
 // proven settles what a phone has got for certain.
 func (o *owed) proven(proof *proof) {
@@ -433,6 +472,19 @@ func (u *owedUser) rowMade(m *owedMessage) {
 	}
 }
 
+// ripen settles what was answered and in doubt, for the grace.
+func (o *owed) ripen(u *owedUser, now time.Time) {
+	for _, p := range u.phones {
+		for i := 0; i < len(p.open) && now.Sub(p.open[i].sent) >= o.grace; {
+			if p.open[i].held {
+				o.proven(p.open[i])
+			} else {
+				i++
+			}
+		}
+	}
+}
+
 // expire ends the time of pings that were not answered, and forgets phones to which nothing is sent.
 func (o *owed) expire(u *owedUser, now time.Time) {
 	idle := false
@@ -464,10 +516,20 @@ func (o *owed) giveUp(proof *proof) {
 	for _, id := range [...]string{proof.front, proof.behind} {
 		delete(o.asked, id)
 	}
-	u := proof.phone.user
-	for _, m := range proof.messages {
-		if i := slices.IndexFunc(u.copies, func(c owedCopy) bool { return c.message == m }); i >= 0 {
-			u.copies[i].asked--
+	for c := range proof.copies() {
+		c.asked--
+		c.held = false
+	}
+}
+
+// copies yields those of the user that it stands for and that are owed still.
+func (p *proof) copies() iter.Seq[*owedCopy] {
+	return func(yield func(*owedCopy) bool) {
+		u := p.phone.user
+		for _, m := range p.messages {
+			if i := slices.IndexFunc(u.copies, func(c owedCopy) bool { return c.message == m }); i >= 0 && !yield(&u.copies[i]) {
+				return
+			}
 		}
 	}
 }

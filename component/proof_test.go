@@ -103,6 +103,66 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	}
 }
 
+// A session that is bound and not available yet answers pings, and gets no message from a user's address: its answers are in doubt until a
+// snapshot has seen the phone after the first of them.
+func TestAnswerInDoubt(t *testing.T) {
+	doubtful := func(t *testing.T) (h *harness, ids []string) {
+		h = pinging(t, func(cfg *Config) { cfg.SenderAsUser = true })
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		h.clock.move(time.Second)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		ids, _ = h.pinged()
+		h.answerPing("lisi/p", ids[0], pong)
+		if got := owedIDs(t, h, "lisi"); got != "m1" {
+			t.Fatalf("a phone that asks for its queue now gets %q, want m1", got)
+		}
+		return h, ids
+	}
+	t.Run("stays", func(t *testing.T) {
+		h, _ := doubtful(t)
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "" {
+			t.Errorf("after the grace: %q", got)
+		}
+	})
+	t.Run("was not there", func(t *testing.T) {
+		h, _ := doubtful(t)
+		h.clock.move(time.Millisecond)
+		h.offline("lisi/p")
+		h.snapshot()
+		if got := h.queue("lisi"); got != "m1/0" {
+			t.Errorf("queue: %q, want m1/0", got)
+		}
+	})
+	t.Run("is seen", func(t *testing.T) {
+		h, _ := doubtful(t)
+		h.clock.move(time.Millisecond)
+		h.snapshot()
+		h.clock.move(time.Millisecond)
+		h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+		ids, _ := h.pinged()
+		h.answerPing("lisi/p", ids[0], pong)
+		if got := owedIDs(t, h, "lisi"); got != "m1" {
+			t.Errorf("owed: %q, want m1 without m2", got)
+		}
+	})
+	t.Run("late", func(t *testing.T) {
+		h, _ := doubtful(t)
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+		ids, _ := h.pinged()
+		h.clock.move(h.cfg.Grace)
+		h.sync()
+		h.answerPing("lisi/p", ids[0], pong)
+		if got := h.queue("lisi"); got != "m2/0" {
+			t.Errorf("queue: %q, want m2/0", got)
+		}
+	})
+}
+
 // The server routes stanza by stanza, so a phone that comes back under the same resource may get the ping without the copy in front of it.
 // Where no ping was answered a moment before, one more stands in front of the copies, and both are needed, in any order.
 func TestSuccessorInBetween(t *testing.T) {

@@ -226,7 +226,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
-		off: cfg.Confirm == "presence", how: s.users.confirms, drop: s.confirmations.dropOf,
+		off: cfg.Confirm == "presence", byUser: cfg.SenderAsUser, asof: s.presence.lookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
 		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
 		note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})

@@ -33,6 +33,11 @@ func WithPresence(show string, priority int) Option {
 	return func(o *dialOptions) { o.presence = &Presence{Show: show, Priority: priority} }
 }
 
+// WithoutPresence takes WithPresence back: the session is bound, and becomes available by [Client.Presence].
+func WithoutPresence() Option {
+	return func(o *dialOptions) { o.presence = nil }
+}
+
 // WithDirected also sends available presence to jid, as clients do that know tlim.
 func WithDirected(jid string) Option {
 	return func(o *dialOptions) { o.directed = append(o.directed, jid) }

@@ -240,7 +240,8 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 			seenAndFetched++
 		}
 	}
-	if len(lost) > mayLose(len(order)) && !c.lossy {
+	// Openfire 4.2 itself may lose what it routes in the moment in which a session is resumed (README, What a client is promised).
+	if len(lost) > resumed && !c.lossy {
 		t.Errorf("LOST %d of %d: %s", len(lost), len(order), spans(order, lost))
 	}
 	t.Logf("%d reconnects (%d resumed), %d messages, %d lost, %d live more than once, %d live and fetched",
