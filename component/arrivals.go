@@ -97,7 +97,7 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked boo
 	var ids []string // of groups whose members matter now
 	s.recent.visit(change.local, full, change.since, func(m *sentMessage) {
 		switch byBare := m.reached(bare); {
-		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == "bare": // where the server routes to all it has reached this one
+		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == DeliverToBare: // where the server routes to all it has reached this one
 			return
 		}
 		list = append(list, m)

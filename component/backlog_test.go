@@ -354,7 +354,7 @@ func TestLossAmidFanOut(t *testing.T) {
 // TestGraceBeginsAtHandOver: a copy that waits for the server is not sent yet: the time to confirm it begins when it is.
 func TestGraceBeginsAtHandOver(t *testing.T) {
 	const bound, members = 100, 300
-	h, server, g := busyStart(t, bound, members, nil, func(c *Config) { c.Confirm = "receipt" })
+	h, server, g := busyStart(t, bound, members, nil, func(c *Config) { c.Confirm = ConfirmByReceipt })
 	h.online("member0299/p")
 	server.routeAll(h)
 	h.post("member0001/p", groupText("g0", "member0001", g, "x"))

@@ -179,7 +179,7 @@ func BenchmarkGroup(b *testing.B) {
 			}
 			s, sender := benchService(b, channels...)
 			if how == "presence" {
-				s.cfg.Confirm = how
+				s.cfg.Confirm = ConfirmByPresence
 			}
 			var ids, jids []string
 			var users []store.User

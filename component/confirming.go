@@ -105,7 +105,7 @@ func (s *Service) settle(it *item, sender *senderState) bool {
 	if it.msg.env == nil {
 		ids = it.msg.confirmed
 	}
-	if !isMobile(it.from.Resource) || s.cfg.Confirm == "presence" || len(ids) == 0 {
+	if !isMobile(it.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
 		return s.credits(sender)
 	}
 	local := it.from.Local

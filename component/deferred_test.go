@@ -104,7 +104,7 @@ func TestRowsFollow(t *testing.T) {
 // TestFewRowsDoNotFollow: neither do those of what is not stored, which a crash would lose.
 func TestFewRowsDoNotFollow(t *testing.T) {
 	h, g := absent(t)
-	h.cfg.GroupReceipts = "all"
+	h.cfg.GroupReceipts = GroupReceiptsToAll
 	h.online("member1/p", "member2/p", "member3/p", "member4/p")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	h.send("member1/p", envelopeOf("r1", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))

@@ -54,9 +54,9 @@ func (s *Service) targets(list []stanza.Target, p person, devices []Device) []st
 		return list
 	case len(devices) == 0 && s.presence.fresh():
 		return list
-	case s.cfg.Delivery == "bare",
+	case s.cfg.Delivery == DeliverToBare,
 		len(devices) == 0,
-		s.cfg.Delivery != "resources" && s.unheard(devices):
+		s.cfg.Delivery != DeliverToResources && s.unheard(devices):
 		return append(list, stanza.Target{JID: p.Bare})
 	}
 	for i := range devices {

@@ -128,13 +128,13 @@ func config(t *testing.T, text string) func(*Config) {
 			key, value, _ := strings.Cut(word, "=")
 			switch key {
 			case "confirm":
-				c.Confirm = value
+				c.Confirm = ConfirmMode(value)
 			case "delivery":
-				c.Delivery = value
+				c.Delivery = DeliveryMode(value)
 			case "receipts":
-				c.ServerReceipts = value
+				c.ServerReceipts = ServerReceiptMode(value)
 			case "group_fanout":
-				c.GroupReceipts = value
+				c.GroupReceipts = GroupReceiptMode(value)
 			case "copies":
 				c.Copies = true
 			case "sender_as_user":

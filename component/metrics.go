@@ -77,7 +77,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	}
 	begin(m.directory.accounts, "made", "found", "removed", "failed")
 	s.outbox.watch(f, m.pushes)
-	if s.cfg.ServerReceipts == "requested" {
+	if s.cfg.ServerReceipts == ServerReceiptsRequested {
 		s.unasked = newUnasked(reg, s.log)
 	}
 	gauge("queue_items", "Messages that wait to be stored, or are being stored.", func() float64 { return float64(s.intake.items.Load()) })

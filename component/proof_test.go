@@ -503,7 +503,7 @@ func TestFirstAnswer(t *testing.T) {
 
 // Nobody is pinged where nothing is owed.
 func TestNoPings(t *testing.T) {
-	h := start(t, func(c *Config) { c.Confirm = "presence" })
+	h := start(t, func(c *Config) { c.Confirm = ConfirmByPresence })
 	h.online("lisi/p", "lisi/w[web]")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if _, behind := h.pinged(); behind != "" {

@@ -41,7 +41,7 @@ func actReadGroup(t *turn) error {
 		return !t.group.has(p.Local)
 	})
 	switch {
-	case t.b.s.cfg.GroupReceipts == "all":
+	case t.b.s.cfg.GroupReceipts == GroupReceiptsToAll:
 		t.others = false
 		t.toMembers()
 	case known:

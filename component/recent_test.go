@@ -124,7 +124,7 @@ func TestArrivalWithoutLooks(t *testing.T) {
 
 // TestArrivalInBareMode: where the server routes to all, what went to the bare JID is not sent again.
 func TestArrivalInBareMode(t *testing.T) {
-	h := start(t, func(c *Config) { c.Delivery = "bare" })
+	h := start(t, func(c *Config) { c.Delivery = DeliverToBare })
 	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "nobody is there"))
 	h.online("lisi/p")
 	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "x"))

@@ -22,13 +22,13 @@ type Config struct {
 	Server    string // D, the server's domain
 	Component string // C, ours
 
-	Copies          bool          // messages to the server's own domain come too, late
-	SenderAsUser    bool          // copies come from user@D instead of user@C
-	Delivery        string        // auto, bare or resources
-	ServerReceipts  string        // requested, always or never
-	GroupReceipts   string        // author or all
-	ArrayBodies     bool          // bodies of server-made messages are arrays instead of strings
-	Confirm         string        // auto, presence or receipt
+	Copies          bool // messages to the server's own domain come too, late
+	SenderAsUser    bool // copies come from user@D instead of user@C
+	Delivery        DeliveryMode
+	ServerReceipts  ServerReceiptMode
+	GroupReceipts   GroupReceiptMode
+	ArrayBodies     bool // bodies of server-made messages are arrays instead of strings
+	Confirm         ConfirmMode
 	Grace           time.Duration // until an unconfirmed copy becomes a row
 	RevokeWindow    time.Duration // 0: no limit
 	PurgeOnRemove   bool
@@ -226,7 +226,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
-		off: cfg.Confirm == "presence", byUser: cfg.SenderAsUser, asof: s.presence.lookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
+		off: cfg.Confirm == ConfirmByPresence, byUser: cfg.SenderAsUser, asof: s.presence.lookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
 		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
 		note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})

@@ -404,13 +404,13 @@ func (m *simulation) receive(user, id string, e *simEntry) {
 	switch {
 	case !mobile:
 		e.state = 'r'
-	case m.cfg.Confirm == "presence":
+	case m.cfg.Confirm == ConfirmByPresence:
 		return
 	default:
 		e.state, e.sent = 'o', m.clock.now().Add(-m.late)
 		e.unsure = e.settle && m.first[user]
 		how := m.confirming[user]
-		e.settle = how == store.ConfirmsByPings || e.settle && (m.cfg.Confirm == "receipt" || how != store.ConfirmsNot)
+		e.settle = how == store.ConfirmsByPings || e.settle && (m.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
 		m.owing = true
 	}
 	m.queues[user][id] = e
@@ -445,7 +445,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 		m.arrived(0)
 	}
 	for _, it := range items {
-		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == "auto" && m.confirming[it.from.user] == store.ConfirmsNot {
+		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == ConfirmAuto && m.confirming[it.from.user] == store.ConfirmsNot {
 			m.first[it.from.user] = true // perhaps before what else comes for him
 		}
 	}
@@ -696,8 +696,8 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 				least = 0
 			}
 			m.copies(nil, it.id, sender, it.typ, it.to, least)
-			if simMobile(it.from.resource) && m.cfg.Confirm != "presence" {
-				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == "auto"
+			if simMobile(it.from.resource) && m.cfg.Confirm != ConfirmByPresence {
+				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == ConfirmAuto
 				m.confirming[sender] = max(m.confirming[sender], store.ConfirmsByReceipts)
 				for _, id := range it.targets {
 					delete(m.queues[sender], id)
@@ -1079,7 +1079,7 @@ func (m *simulation) end() {
 	m.settle(nil)
 	m.check()
 	m.tables()
-	if m.cfg.Confirm == "presence" {
+	if m.cfg.Confirm == ConfirmByPresence {
 		return // what a phone loses that dies is lost, the old way
 	}
 	for _, r := range m.ids {

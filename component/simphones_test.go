@@ -220,7 +220,7 @@ func (m *simulation) phones() {
 	case phone.manner == 'l' && len(phone.pings) > 0:
 		m.tell("%s answers %d pings late", d.full(), len(phone.pings))
 		m.answerLate(phone)
-	case m.confirming[d.user] != store.ConfirmsNot && m.cfg.Confirm != "presence":
+	case m.confirming[d.user] != store.ConfirmsNot && m.cfg.Confirm != ConfirmByPresence:
 		m.tell("%s hangs", d.full())
 		m.link.set(func() { phone.hung = true })
 	}

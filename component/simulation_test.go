@@ -167,9 +167,9 @@ func simulate(t *testing.T, seed uint64) {
 	m.above = []int{deferAbove, 2, 1, 1}[seed%4]
 	switch m.rnd.IntN(8) {
 	case 0:
-		m.cfg.Confirm = "presence"
+		m.cfg.Confirm = ConfirmByPresence
 	case 1:
-		m.cfg.Confirm = "receipt"
+		m.cfg.Confirm = ConfirmByReceipt
 	}
 	m.link = &simLink{m: m, there: map[simDevice]*simPhone{}, lost: map[string]bool{}, prosody: m.odd.IntN(3) == 0, curt: m.odd.IntN(2) == 0}
 	if m.chance(40) {

@@ -137,7 +137,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 				r.Delivered = "queued"
 			case owed[rowKey{r.User, r.MsgID}] || parseMillis(id.Time) > delivered:
 				r.Delivered = "sent"
-			case s.cfg.Confirm != "presence" && s.users.confirms(users[i].Local) != store.ConfirmsNot:
+			case s.cfg.Confirm != ConfirmByPresence && s.users.confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"
 			default:
 				r.Delivered = "routed"

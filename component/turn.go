@@ -185,9 +185,9 @@ func (t *turn) acknowledge(msgTime string) {
 		return
 	}
 	switch t.b.s.cfg.ServerReceipts {
-	case "never":
+	case ServerReceiptsNever:
 		return
-	case "always":
+	case ServerReceiptsAlways:
 	default:
 		if !t.it.msg.ack {
 			return
@@ -325,10 +325,10 @@ func (t *turn) copies(at int64, own []Device) {
 			if !later.take(i, p, status) {
 				t.queue(row, p, status)
 			}
-		case s.cfg.Confirm != "presence":
+		case s.cfg.Confirm != ConfirmByPresence:
 			how := s.users.confirms(p.Local)
 			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status,
-				confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == "receipt")})
+				confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
 		}
 	}
 	for _, p := range t.toOnly {
@@ -430,7 +430,7 @@ func (t *turn) otherDevices(own []Device) []stanza.Target {
 			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 		}
 	}
-	if !s.presence.known() && (targets == nil || s.cfg.Delivery != "resources" && s.unheard(own)) {
+	if !s.presence.known() && (targets == nil || s.cfg.Delivery != DeliverToResources && s.unheard(own)) {
 		targets = []stanza.Target{{JID: t.sender.Bare}}
 	}
 	return targets

@@ -79,7 +79,7 @@ func TestUnasked(t *testing.T) {
 
 // TestUnaskedElsewhere: where nobody needs to ask, or it does not help, nobody is counted.
 func TestUnaskedElsewhere(t *testing.T) {
-	for _, how := range []string{"always", "never"} {
+	for _, how := range []ServerReceiptMode{ServerReceiptsAlways, ServerReceiptsNever} {
 		h := start(t, func(c *Config) { c.ServerReceipts = how })
 		h.silently("lisi/p", text("m1", "lisi", "zhangsan", "a"))
 		if h.unasked != nil {

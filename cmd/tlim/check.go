@@ -43,7 +43,7 @@ func (c *Config) checkChoices(p *Problems) {
 		key, value string
 		allowed    []string
 	}{
-		{"xmpp.delivery", c.XMPP.Delivery, []string{"auto", "bare", "resources"}},
+		{"xmpp.delivery", string(c.XMPP.Delivery), []string{"auto", "bare", "resources"}},
 		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
 		{"store.driver", c.Store.Driver, []string{"sqlite", "mysql"}},
 		{"store.migrate", c.Store.Migrate, []string{"auto", "check", "off"}},
@@ -51,10 +51,10 @@ func (c *Config) checkChoices(p *Problems) {
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
 		{"files.access", c.Files.Access, []string{"link", "strict"}},
 		{"directory.source", c.Directory.Source, []string{"auto", "api", "isc", "openfire"}},
-		{"receipts.server", c.Receipts.Server, []string{"requested", "always", "never"}},
-		{"receipts.group_fanout", c.Receipts.GroupFanout, []string{"author", "all"}},
+		{"receipts.server", string(c.Receipts.Server), []string{"requested", "always", "never"}},
+		{"receipts.group_fanout", string(c.Receipts.GroupFanout), []string{"author", "all"}},
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
-		{"offline.confirm", c.Offline.Confirm, []string{"auto", "presence", "receipt"}},
+		{"offline.confirm", string(c.Offline.Confirm), []string{"auto", "presence", "receipt"}},
 		{"push.content", c.Push.Content, []string{"shown", "hidden"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},

@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"tlim/component"
+)
 
 // Config is the whole configuration, section by section as CONFIG.md has them. A yaml tag is the key's name in the file;
 // [Default] holds the defaults, [Load] reads, and Config.problems checks. Secrets hide themselves when printed.
@@ -27,21 +31,21 @@ type Config struct {
 
 // XMPP is the link to the server.
 type XMPP struct {
-	Server             string   `yaml:"server"`
-	Domain             string   `yaml:"domain"`
-	Component          string   `yaml:"component"` // "" in a file; filled in by Load
-	Secret             Secret   `yaml:"secret"`
-	TLS                Switch   `yaml:"tls"`
-	CAFile             Path     `yaml:"ca_file"`
-	ServerName         string   `yaml:"server_name"`
-	InsecureSkipVerify bool     `yaml:"insecure_skip_verify"`
-	Connections        int      `yaml:"connections"`
-	Multicast          Switch   `yaml:"multicast"`
-	Delivery           string   `yaml:"delivery"`
-	Sender             string   `yaml:"sender"`
-	Copies             Switch   `yaml:"copies"`
-	CopiesMax          int      `yaml:"copies_max"`
-	Ping               Duration `yaml:"ping"`
+	Server             string                 `yaml:"server"`
+	Domain             string                 `yaml:"domain"`
+	Component          string                 `yaml:"component"` // "" in a file; filled in by Load
+	Secret             Secret                 `yaml:"secret"`
+	TLS                Switch                 `yaml:"tls"`
+	CAFile             Path                   `yaml:"ca_file"`
+	ServerName         string                 `yaml:"server_name"`
+	InsecureSkipVerify bool                   `yaml:"insecure_skip_verify"`
+	Connections        int                    `yaml:"connections"`
+	Multicast          Switch                 `yaml:"multicast"`
+	Delivery           component.DeliveryMode `yaml:"delivery"`
+	Sender             string                 `yaml:"sender"`
+	Copies             Switch                 `yaml:"copies"`
+	CopiesMax          int                    `yaml:"copies_max"`
+	Ping               Duration               `yaml:"ping"`
 }
 
 // Presence is how fresh the picture of who is online is kept.
@@ -147,8 +151,8 @@ type Webhook struct {
 
 // Receipts is who gets server and read receipts.
 type Receipts struct {
-	Server      string `yaml:"server"`
-	GroupFanout string `yaml:"group_fanout"`
+	Server      component.ServerReceiptMode `yaml:"server"`
+	GroupFanout component.GroupReceiptMode  `yaml:"group_fanout"`
 }
 
 // Envelope is the form of server-made messages.
@@ -158,8 +162,8 @@ type Envelope struct {
 
 // Offline is when a message waits for a phone.
 type Offline struct {
-	Confirm string   `yaml:"confirm"`
-	Grace   Duration `yaml:"grace"`
+	Confirm component.ConfirmMode `yaml:"confirm"`
+	Grace   Duration              `yaml:"grace"`
 }
 
 // Revoke is the time limit of revokes; 0 = none.
@@ -222,7 +226,7 @@ type Log struct {
 func Default() Config {
 	const minute, hour = Duration(time.Minute), Duration(time.Hour)
 	return Config{
-		XMPP: XMPP{Server: "127.0.0.1:5275", Connections: 1, Delivery: "auto", Sender: "component",
+		XMPP: XMPP{Server: "127.0.0.1:5275", Connections: 1, Delivery: component.DeliverAuto, Sender: "component",
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
 		Presence: Presence{Interval: Duration(200 * time.Millisecond)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
@@ -232,9 +236,9 @@ func Default() Config {
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
-		Receipts:    Receipts{Server: "requested", GroupFanout: "author"},
+		Receipts:    Receipts{Server: component.ServerReceiptsRequested, GroupFanout: component.GroupReceiptsToAuthor},
 		Envelope:    Envelope{Body: "string"},
-		Offline:     Offline{Confirm: "auto", Grace: Duration(5 * time.Second)},
+		Offline:     Offline{Confirm: component.ConfirmAuto, Grace: Duration(5 * time.Second)},
 		Idempotency: Idempotency{Window: 24 * hour},
 		Cleanup:     Cleanup{Interval: 24 * hour, Days: 30, IDs: 30},
 		Limits: Limits{Body: 64 << 10, Stanza: 256 << 10, PerUserRate: 50, PerUserBurst: 200, PerUserInflight: 64, PerUserHTTP: 20,
