@@ -61,12 +61,8 @@ var alarmed = regexp.MustCompile(`(tlim_\w+)(?:\{(\w+)=~?"([^"]+)"\})?`)
 // TestAlarmsSeeTheFirstEvent: every series that the guide alarms on is there from the start. An increase from nothing to 1 is
 // none to Prometheus.
 func TestAlarmsSeeTheFirstEvent(t *testing.T) {
-	cfg, dir := Default(), Path(t.TempDir())
-	cfg.XMPP.Domain = "im.test"
-	cfg.XMPP.Server, cfg.XMPP.Component, cfg.XMPP.Copies = freeAddr(t), "tlim."+cfg.XMPP.Domain, true
-	cfg.Store.DSN.reveal(string(dir + "/tlim.db"))
-	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", dir+"/tlim.key", dir+"/files", "127.0.0.1:0"
-	cfg.Push.Webhook.URL = URL{"http://127.0.0.1:1/"}
+	cfg := unlinked(t, t.TempDir(), "push: {webhook: {url: 'http://127.0.0.1:1/', secret: 0123456789abcdef}}\n")
+	cfg.XMPP.Copies = true
 	app := New(cfg, slog.New(slog.DiscardHandler))
 	if err := app.Start(t.Context()); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
 	"tlim/component/stream"
@@ -27,7 +28,7 @@ import (
 // ends by itself is reported by Failed.
 type App struct {
 	lifecycle
-	cfg      Config
+	cfg      config.Config
 	log      *slog.Logger
 	registry *prometheus.Registry
 
@@ -47,7 +48,7 @@ type App struct {
 }
 
 // New makes an App; nothing runs and nothing is opened yet.
-func New(cfg Config, log *slog.Logger) *App {
+func New(cfg config.Config, log *slog.Logger) *App {
 	a := &App{lifecycle: lifecycle{log: log}, cfg: cfg, log: log, registry: prometheus.NewRegistry(),
 		failed: make(chan error, 1)}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_build_info", Help: "Always 1; the label says which version runs.",
@@ -81,14 +82,14 @@ func (a *App) Start(ctx context.Context) error {
 
 	// 3. the parts
 	in := &switchboard{}
-	config, err := streamConfig(a.cfg, a.registry, a.log)
+	linkConfig, err := streamConfig(a.cfg, a.registry, a.log)
 	if err != nil {
 		return err
 	}
 	var links *stream.Links
 	tokens := component.NewTokens(db, time.Duration(a.cfg.HTTP.TokenLife), nil)
 	desk := component.NewTokenDesk(tokens, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(to string, b []byte) bool { return links.Answer(to, b) })
-	answering := config // the copies' link answers nothing
+	answering := linkConfig // the copies' link answers nothing
 	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
 	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
@@ -137,7 +138,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.background("conveyor", service.Run, nil)
 	a.background("tokens", desk.Run, nil)
 	if a.cfg.XMPP.Copies {
-		a.background("packet copies", newCopyLink(a.cfg, config, service, a.registry, a.log).Run, nil)
+		a.background("packet copies", newCopyLink(a.cfg, linkConfig, service, a.registry, a.log).Run, nil)
 	}
 	a.background("sweep of files", (&sweeper{blobs: blobs, rows: db, log: a.log, now: time.Now}).run, nil)
 	// 5. callers
@@ -164,7 +165,7 @@ func (a *App) Stop(limit time.Duration) error {
 }
 
 // Reload takes new keys of the HTTP API and the certificate from its files. On an error the old ones stay.
-func (a *App) Reload(cfg Config) error {
+func (a *App) Reload(cfg config.Config) error {
 	if !a.parts.Load() {
 		return errors.New("not started yet")
 	}
@@ -289,9 +290,9 @@ func (a *App) startHTTP() error {
 }
 
 // trusted says whether an address is a proxy's.
-func trusted(proxies []CIDR) func(netip.Addr) bool {
+func trusted(proxies []config.CIDR) func(netip.Addr) bool {
 	return func(addr netip.Addr) bool {
-		return slices.ContainsFunc(proxies, func(c CIDR) bool { return c.Contains(addr) })
+		return slices.ContainsFunc(proxies, func(c config.CIDR) bool { return c.Contains(addr) })
 	}
 }
 

@@ -11,35 +11,17 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/store"
 )
 
-func cleanupConfig(c Cleanup) component.CleanupConfig {
+func cleanupConfig(c config.Cleanup) component.CleanupConfig {
 	return component.CleanupConfig{Enabled: c.Enabled, Interval: time.Duration(c.Interval), Days: c.Days, OfflineDays: c.OfflineDays,
 		FilesDays: c.FilesDays, IDs: c.IDs}
 }
 
-// maxDays is a century, of which dates are sure.
-const maxDays = 36500
-
-func (c *Config) checkCleanup(p *Problems) {
-	if i := time.Duration(c.Cleanup.Interval); i < time.Hour || i > 365*24*time.Hour {
-		p.add("cleanup.interval: must be between 1h and 8760h")
-	}
-	for _, n := range []struct {
-		key  string
-		days int
-	}{
-		{"cleanup.days", c.Cleanup.Days}, {"cleanup.offline_days", c.Cleanup.OfflineDays}, {"cleanup.files_days", c.Cleanup.FilesDays}, {"cleanup.ids", c.Cleanup.IDs},
-	} {
-		if n.days < 0 || n.days > maxDays {
-			p.add("%s: %d is not between 0 and %d; days, 0 for never", n.key, n.days, maxDays)
-		}
-	}
-}
-
-func cleanupCommand(from *Sources) *cobra.Command {
+func cleanupCommand(from *config.Sources) *cobra.Command {
 	cleanup := &cobra.Command{
 		Use:   "cleanup",
 		Short: "See what clean-up would remove",
@@ -61,8 +43,8 @@ func cleanupCommand(from *Sources) *cobra.Command {
 	return cleanup
 }
 
-func cleanupDryRun(ctx context.Context, out io.Writer, from Sources, asJSON bool) error {
-	cfg, err := LoadForOperator(from)
+func cleanupDryRun(ctx context.Context, out io.Writer, from config.Sources, asJSON bool) error {
+	cfg, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}
@@ -78,10 +60,10 @@ func cleanupDryRun(ctx context.Context, out io.Writer, from Sources, asJSON bool
 }
 
 // withStore opens the database beside a process that serves, for a command that makes no tables.
-func withStore(ctx context.Context, cfg Config, use func(*store.Store) error) error {
-	config := storeConfig(cfg, slog.New(slog.DiscardHandler))
-	config.Migrate = "check"
-	db, err := store.Open(ctx, config)
+func withStore(ctx context.Context, cfg config.Config, use func(*store.Store) error) error {
+	opened := storeConfig(cfg, slog.New(slog.DiscardHandler))
+	opened.Migrate = "check"
+	db, err := store.Open(ctx, opened)
 	if err != nil {
 		return err
 	}
@@ -100,7 +82,7 @@ type cleanedTable struct {
 	Odd   int    `json:"left_alone"` // of unknown age
 }
 
-func printDryRun(out io.Writer, c Cleanup, found component.Cleaned, asJSON bool) error {
+func printDryRun(out io.Writer, c config.Cleanup, found component.Cleaned, asJSON bool) error {
 	days := func(n int) string {
 		if n == 0 {
 			return "for ever"

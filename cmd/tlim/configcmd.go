@@ -7,15 +7,17 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"tlim/cmd/tlim/config"
 )
 
-func configCommand(from *Sources) *cobra.Command {
-	config := &cobra.Command{
+func configCommand(from *config.Sources) *cobra.Command {
+	command := &cobra.Command{
 		Use:   "config",
 		Short: "Show or check the configuration",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	config.AddCommand(
+	command.AddCommand(
 		&cobra.Command{
 			Use:   "show",
 			Short: "Print the effective configuration as YAML, secrets masked",
@@ -27,13 +29,13 @@ func configCommand(from *Sources) *cobra.Command {
 			RunE:  func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd.OutOrStdout(), *from) },
 		},
 	)
-	return config
+	return command
 }
 
 // showConfig prints also what is not fit to run: it is how one finds out why. The problems follow as the error.
-func showConfig(out io.Writer, from Sources) error {
-	cfg, path, err := Load(from)
-	var problems Problems
+func showConfig(out io.Writer, from config.Sources) error {
+	cfg, path, err := config.Load(from)
+	var problems config.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return exitError{err, exitUsage}
 	}
@@ -49,9 +51,9 @@ func showConfig(out io.Writer, from Sources) error {
 	return err
 }
 
-func checkConfig(out io.Writer, from Sources) error {
-	_, path, err := Load(from)
-	var problems Problems
+func checkConfig(out io.Writer, from config.Sources) error {
+	_, path, err := config.Load(from)
+	var problems config.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return exitError{err, exitUsage}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component/openfire"
 	"tlim/component/stanza"
 	"tlim/component/stream"
@@ -61,7 +62,7 @@ const (
 
 var errTooManyCopies = errors.New("too many packet copies")
 
-func newCopyLink(cfg Config, links stream.Config, service copyTaker, reg prometheus.Registerer, log *slog.Logger) *copyLink {
+func newCopyLink(cfg config.Config, links stream.Config, service copyTaker, reg prometheus.Registerer, log *slog.Logger) *copyLink {
 	label, rest, _ := strings.Cut(cfg.XMPP.Component, ".")
 	links.Domain = label + "-copies." + rest
 	links.Connections = 1

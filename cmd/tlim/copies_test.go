@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component/stanza"
 	"tlim/component/stream"
 	"tlim/scripts/lab"
@@ -30,7 +31,7 @@ func copyOf(outer, from, to, id string) stanza.Stanza {
 
 func testCopyLink(t *testing.T, most int) (*copyLink, *recorder, context.Context) {
 	t.Helper()
-	cfg := Default()
+	cfg := config.Default()
 	cfg.XMPP.Domain, cfg.XMPP.Component, cfg.XMPP.CopiesMax = "im.test", "tlim.im.test", most
 	taken := &recorder{}
 	c := newCopyLink(cfg, stream.Config{}, taken, prometheus.NewRegistry(), slog.New(slog.DiscardHandler))

@@ -40,10 +40,8 @@ var days90 = regexp.MustCompile(` (2160h0m0s|2159h\d+m\d+s) ahead`)
 
 // A stored clock that runs ahead is named at the start and by /readyz, and what they advise ends it.
 func TestStoredClockAhead(t *testing.T) {
-	cfg, dir := Default(), t.TempDir()
-	cfg.XMPP.Domain, cfg.XMPP.Component, cfg.XMPP.Server = "im.test", "tlim.im.test", freeAddr(t)
-	cfg.Store.DSN.reveal(dir + "/tlim.db")
-	cfg.HTTP.Listen, cfg.HTTP.KeyFile, cfg.Files.Dir, cfg.Metrics.Listen = "127.0.0.1:0", Path(dir+"/tlim.key"), Path(dir+"/files"), "127.0.0.1:0"
+	dir := t.TempDir()
+	cfg := unlinked(t, dir, "")
 	look := func() (h health, log string) {
 		t.Helper()
 		var said lockedBuffer

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-func directoryConfig(d Directory) component.DirectoryConfig {
+func directoryConfig(d config.Directory) component.DirectoryConfig {
 	return component.DirectoryConfig{
 		Interval: time.Duration(d.Interval), DryRun: d.DryRun, MaxRemove: float64(d.MaxRemove),
 		CreateAccounts: d.CreateAccounts, RemoveAccounts: d.RemoveAccounts, Password: d.InitialPassword.Reveal(),
@@ -33,7 +32,7 @@ type users struct {
 
 // openUsers opens where users come from, as directory.source says. Tables that are not there end the start, unless the source is
 // auto; a database server of its own that is away does not, because messages do not need it.
-func openUsers(ctx context.Context, cfg Directory, db *store.Store, log *slog.Logger) (users, error) {
+func openUsers(ctx context.Context, cfg config.Directory, db *store.Store, log *slog.Logger) (users, error) {
 	u := users{from: cfg.Source, close: func() error { return nil }}
 	switch cfg.Source {
 	case "api":
@@ -94,7 +93,7 @@ type accounts struct {
 }
 
 // accountsOf is nil where the configuration keeps none.
-func accountsOf(cfg Config, server *openfire.Server) component.Accounts {
+func accountsOf(cfg config.Config, server *openfire.Server) component.Accounts {
 	if !cfg.Directory.CreateAccounts && !cfg.Directory.RemoveAccounts {
 		return nil
 	}
@@ -141,33 +140,4 @@ func (f finder) HasAccount(ctx context.Context, local string) (bool, error) {
 		err = fmt.Errorf("%w: %w", component.ErrUntold, err)
 	}
 	return there, err
-}
-
-const (
-	minDirectoryInterval = time.Second
-	maxDirectoryInterval = 24 * time.Hour
-	maxPassword          = 128 // characters; Openfire's column holds 255 of the encrypted form
-)
-
-func (c *Config) checkDirectory(p *Problems) {
-	d := &c.Directory
-	if interval := time.Duration(d.Interval); interval < minDirectoryInterval || interval > maxDirectoryInterval {
-		p.add("directory.interval: must be between 1s and 24h")
-	}
-	switch dsn := d.DSN.Reveal(); {
-	case dsn == "":
-	case d.Source == "api":
-		p.add("directory.dsn: does nothing with directory.source api")
-	case d.Source == "auto":
-		p.add("directory.dsn: does nothing with directory.source auto, which looks into the database of store.dsn; say what it is: openfire or isc")
-	default:
-		checkDSN(p, "directory.dsn", store.DriverOf(dsn, c.Store.Driver), dsn)
-	}
-	password := d.InitialPassword.Reveal()
-	if password != "" && !d.CreateAccounts {
-		p.add("directory.initial_password: does nothing without directory.create_accounts")
-	}
-	if strings.TrimSpace(password) != password || utf8.RuneCountInString(password) > maxPassword || !stanza.ValidXML(password) || strings.ContainsFunc(password, func(r rune) bool { return r < ' ' }) {
-		p.add("directory.initial_password: must be %d characters at most, without control characters, and without blanks at its ends", maxPassword)
-	}
 }

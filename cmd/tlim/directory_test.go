@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
 	"tlim/component/stanza"
@@ -27,15 +28,15 @@ func TestOpenUsers(t *testing.T) {
 	defer db.Close()
 	for _, c := range []struct {
 		name            string
-		cfg             Directory
+		cfg             config.Directory
 		source          bool
 		failure, logged string
 	}{
-		{"the API", Directory{Source: "api"}, false, "", ""},
-		{"no tables", Directory{Source: "isc"}, false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
-		{"no file", Directory{Source: "openfire", DSN: DSN{filepath.Join(dir, "nosuch.db")}}, false, "directory.source openfire: ", ""},
-		{"no database", Directory{Source: "openfire", DSN: DSN{"u:p@tcp(127.0.0.1:3306)/"}}, false, "directory.dsn: names no database", ""},
-		{"a server that is away", Directory{Source: "openfire", DSN: DSN{"u:hush@tcp(127.0.0.1:1)/openfire"}}, true, "", "the source of users cannot be read now"},
+		{"the API", config.Directory{Source: "api"}, false, "", ""},
+		{"no tables", config.Directory{Source: "isc"}, false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
+		{"no file", config.Directory{Source: "openfire", DSN: config.NewDSN(filepath.Join(dir, "nosuch.db"))}, false, "directory.source openfire: ", ""},
+		{"no database", config.Directory{Source: "openfire", DSN: config.NewDSN("u:p@tcp(127.0.0.1:3306)/")}, false, "directory.dsn: names no database", ""},
+		{"a server that is away", config.Directory{Source: "openfire", DSN: config.NewDSN("u:hush@tcp(127.0.0.1:1)/openfire")}, true, "", "the source of users cannot be read now"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
@@ -93,7 +94,7 @@ func TestUsersByThemselves(t *testing.T) {
 				db.Close()
 			}
 			var log bytes.Buffer
-			u, err := openUsers(t.Context(), Default().Directory, db, slog.New(slog.NewTextHandler(&log, nil)))
+			u, err := openUsers(t.Context(), config.Default().Directory, db, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil || u.source != nil || (u.imports != nil) != (c.from == "ofUser") || u.from != c.from {
 				t.Errorf("%+v, %v", u, err)
 			}
@@ -158,7 +159,7 @@ func TestAccountsOfAServer(t *testing.T) {
 			}
 		})
 	}
-	if accountsOf(Default(), nil) != nil {
+	if accountsOf(config.Default(), nil) != nil {
 		t.Error("accounts are kept without being told")
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -19,62 +18,6 @@ func readDocument(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
-}
-
-func TestConfigurationDocumentIsTheDefaults(t *testing.T) {
-	text := readDocument(t, "cmd/tlim/CONFIG.md")
-	_, block, found := strings.Cut(text, "```yaml\n")
-	block, _, ended := strings.Cut(block, "```\n")
-	if !found || !ended {
-		t.Fatal("CONFIG.md has no block of YAML")
-	}
-	dir := t.TempDir()
-	got, problems := parse([]byte(block), "CONFIG.md", dir, nil, nil)
-	want, _ := parse(nil, "CONFIG.md", dir, nil, nil)
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("the document says\n%+v\nthe defaults are\n%+v", got, want)
-	}
-	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
-		t.Errorf("the document's block has problems besides its missing domain and secret: %q", problems)
-	}
-	for _, k := range keys {
-		if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(last(k.name)) + `\b`); !word.MatchString(block) {
-			t.Errorf("CONFIG.md lacks %s", k.name)
-		}
-	}
-}
-
-// README's table of keys names keys by section and last parts: "xmpp.server, domain, secret".
-func TestReadmeNamesKnownKeys(t *testing.T) {
-	_, table, _ := strings.Cut(readDocument(t, "README.md"), "| key | default | meaning |\n")
-	table, _, _ = strings.Cut(table, "\n\n")
-	rows := 0
-	for _, row := range strings.Split(table, "\n")[1:] {
-		cell := strings.TrimSpace(strings.Split(row, "|")[1])
-		var section, stem string
-		for i, name := range regexp.MustCompile(`, | or `).Split(cell, -1) {
-			switch {
-			case i == 0 || strings.Contains(name, "."):
-				at := strings.LastIndex(name, ".")
-				section, stem = name[:at], name[:strings.LastIndex(name, "_")+1]
-			case strings.HasPrefix(name, "_"):
-				name = strings.TrimSuffix(stem, "_") + name
-			default:
-				name = section + "." + name
-			}
-			known := false
-			for _, k := range keys {
-				known = known || k.name == name || strings.HasPrefix(k.name, name+".")
-			}
-			if !known {
-				t.Errorf("the README's table names %s, which is no key", name)
-			}
-			rows++
-		}
-	}
-	if rows < 20 {
-		t.Errorf("the README's table has %d keys only", rows)
-	}
 }
 
 func TestChangelogHasEachHeadingOnce(t *testing.T) {

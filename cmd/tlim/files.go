@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"tlim/cmd/tlim/config"
 	"tlim/httpapi"
 	"tlim/store"
 	"tlim/store/blob"
@@ -16,7 +17,7 @@ import (
 
 // openFiles opens where uploaded files lie, and what closes it again. A folder that cannot be used ends the start; an
 // object store may be away for a while, like the XMPP server: it is logged, and uploads answer 503.
-func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, func() error, error) {
+func openFiles(ctx context.Context, cfg config.Files, log *slog.Logger) (blob.Blobs, func() error, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if cfg.S3.Endpoint.Reveal() == "" {
@@ -30,7 +31,7 @@ func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, fu
 		}
 		return folder, folder.Close, nil
 	}
-	bucket, err := openBucket(cfg.S3)
+	bucket, err := cfg.S3.Open()
 	if err != nil {
 		return nil, nil, fmt.Errorf("files.s3.%w", err)
 	}
@@ -40,14 +41,8 @@ func openFiles(ctx context.Context, cfg Files, log *slog.Logger) (blob.Blobs, fu
 	return bucket, func() error { return nil }, nil
 }
 
-// openBucket makes the client of the object store; it does not connect.
-func openBucket(s S3) (*blob.Bucket, error) {
-	return blob.OpenBucket(blob.BucketConfig{Endpoint: s.Endpoint.Reveal(), Bucket: s.Bucket,
-		AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), Region: s.Region})
-}
-
 // fileConfig is the part of the API's configuration that is about files.
-func fileConfig(cfg Config, blobs httpapi.Blobs, db *store.Store, log *slog.Logger) httpapi.Files {
+func fileConfig(cfg config.Config, blobs httpapi.Blobs, db *store.Store, log *slog.Logger) httpapi.Files {
 	files := httpapi.Files{Blobs: blobs, Rows: db, Prefixes: cfg.Files.Prefixes, Strict: cfg.Files.Access == "strict",
 		FallbackURL: cfg.Files.FallbackURL.Reveal(), BaseURL: cfg.HTTP.BaseURL.Reveal(), MaxSize: int64(cfg.Files.MaxSize),
 		Quota: int64(cfg.Files.Quota)}
@@ -66,7 +61,7 @@ func fileConfig(cfg Config, blobs httpapi.Blobs, db *store.Store, log *slog.Logg
 
 // diskFolders are the folders whose disks uploads must not fill: where files lie, unless that is an object store, and the
 // database, when it is a file. Where they are one disk, messages are stored there as well.
-func diskFolders(cfg Config, database string) (folders []string) {
+func diskFolders(cfg config.Config, database string) (folders []string) {
 	if cfg.Files.S3.Endpoint.Reveal() == "" {
 		folders = append(folders, string(cfg.Files.Dir))
 	}

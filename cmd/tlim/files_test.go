@@ -5,12 +5,13 @@ import (
 	"slices"
 	"testing"
 
+	"tlim/cmd/tlim/config"
 	"tlim/store/blob"
 )
 
 // TestDiskFolders: uploads leave room where messages are stored, and where files are.
 func TestDiskFolders(t *testing.T) {
-	cfg := Default()
+	cfg := config.Default()
 	cfg.Files.Dir = "/srv/files"
 	if got := diskFolders(cfg, "/var/lib/tlim/tlim.db"); !slices.Equal(got, []string{"/srv/files", "/var/lib/tlim"}) {
 		t.Errorf("SQLite and a folder: %q", got)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tlim/cmd/tlim/config"
 )
 
 func TestStepsEndInReverse(t *testing.T) {
@@ -67,7 +69,7 @@ func TestLateStepEndsAtOnce(t *testing.T) {
 }
 
 func TestPartThatEndsByItselfIsReported(t *testing.T) {
-	a := New(Default(), slog.New(slog.DiscardHandler))
+	a := New(config.Default(), slog.New(slog.DiscardHandler))
 	broken := errors.New("broken")
 	a.background("part", func(context.Context) error { return broken }, nil)
 	if err := <-a.Failed(); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "part: ") {
@@ -79,7 +81,7 @@ func TestPartThatEndsByItselfIsReported(t *testing.T) {
 }
 
 func TestPartIsFlushedBeforeItEnds(t *testing.T) {
-	a := New(Default(), slog.New(slog.DiscardHandler))
+	a := New(config.Default(), slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var order []string
 	note := func(s string) { mu.Lock(); order = append(order, s); mu.Unlock() }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"tlim/cmd/tlim/config"
 	"tlim/httpapi"
 )
 
@@ -201,7 +202,7 @@ const (
 
 // httpConnections is how many connections the API may have open where a process may have so many descriptors; enough is false
 // when that leaves it too few.
-func httpConnections(cfg Config, descriptors int) (n int, enough bool) {
+func httpConnections(cfg config.Config, descriptors int) (n int, enough bool) {
 	database := cfg.Store.MaxOpen + 2
 	if cfg.Store.Driver == "sqlite" {
 		database *= 3 // the file, its log and its index

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tlim/cmd/tlim/config"
 )
 
 // limitedServer answers behind a limited listener; a call of /slow waits for release.
@@ -169,7 +171,7 @@ func TestHTTPConnections(t *testing.T) {
 		{1024, "mysql", 1024 - 34 - 256 - 32 - 192, true},
 		{65536, "mysql", manyConnections, true},
 	} {
-		cfg := Default()
+		cfg := config.Default()
 		cfg.Store.Driver = c.driver
 		if n, enough := httpConnections(cfg, c.descriptors); n != c.n || enough != c.enough {
 			t.Errorf("%d descriptors, %s: %d, %v", c.descriptors, c.driver, n, enough)

@@ -1,7 +1,7 @@
 // Command tlim is an XMPP component beside an existing server: group chat, offline queue, read receipts and an HTTP API.
 //
-// This package wires the parts and nothing else: settings.go, config.go and check.go are the configuration, app.go starts and stops,
-// admin.go answers operators, serve.go listens to signals.
+// This package wires the parts and nothing else: wire.go turns the configuration (package config) into that of each part, app.go starts
+// and stops them, admin.go answers operators, serve.go listens to signals.
 //
 // Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 another process has taken the database
 // over. After 2 and 3 a restart does not help, and after 3 it would harm: the two would depose each other for ever.
@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tlim/cmd/tlim/config"
 )
 
 const (
@@ -34,7 +36,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.Execute()
-	var problems Problems
+	var problems config.Problems
 	var exit exitError
 	switch {
 	case err == nil:
@@ -61,7 +63,7 @@ type exitError struct {
 func (e exitError) Unwrap() error { return e.error }
 
 func rootCommand() *cobra.Command {
-	var from Sources
+	var from config.Sources
 	root := &cobra.Command{
 		Use:               "tlim",
 		Short:             "Group chat, offline queue, read receipts and an HTTP API beside an XMPP server",
@@ -105,7 +107,7 @@ func wrongArgument(cmd *cobra.Command, args []string) error {
 	for _, c := range cmd.Commands() {
 		names = append(names, c.Name())
 	}
-	if near := nearest(args[0], names); alike(args[0], near) {
+	if near, like := config.Nearest(args[0], names); like {
 		return fmt.Errorf("unknown command %s; the nearest one is %s %s", args[0], cmd.CommandPath(), near)
 	}
 	return fmt.Errorf("unknown command; %s has %s", cmd.CommandPath(), strings.Join(names, ", "))
@@ -123,7 +125,7 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	var names []string
 	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 	name := strings.ReplaceAll(unknown.GetSpecifiedName(), "-", "_")
-	if near := nearest(name, names); alike(name, near) {
+	if near, like := config.Nearest(name, names); like {
 		return fmt.Errorf("unknown flag --%s; the nearest one is --%s", unknown.GetSpecifiedName(), near)
 	}
 	return fmt.Errorf("unknown flag: see %s --help", cmd.CommandPath())

@@ -2,11 +2,45 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
+
+	"tlim/cmd/tlim/config"
 )
+
+// write makes a file in a folder of the test and returns its path.
+func write(t *testing.T, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// unlinked is the configuration of a product whose server is away, with its files in dir and more sections of YAML.
+func unlinked(t *testing.T, dir, more string) config.Config {
+	t.Helper()
+	file := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret: x, server: '"+freeAddr(t)+"'}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '127.0.0.1:0'}\n"+more)
+	cfg, _, err := config.Load(config.Sources{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
 
 func runCommand(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"tlim/cmd/tlim/config"
 )
 
 // hush is a part of every secret of these tests, and of no output. It is like no key of tlim.
@@ -22,12 +25,12 @@ const hush = "q7VXK2wz9marker"
 
 // wrongForms are what a secret, the address of a database and one of the web become by mistakes; YAML as it stands in the file.
 var wrongForms = map[reflect.Type][]string{
-	reflect.TypeFor[Secret](): {
+	reflect.TypeFor[config.Secret](): {
 		hush, "'" + hush + "'", hush + ": " + hush, "[" + hush + "]", "{" + hush + ": " + hush + "}", "{" + hush + "}", "[[" + hush + "]]", "*" + hush, "&" + hush, "&" + hush + " " + hush,
 		"!" + hush, "!a!" + hush, "!!int " + hush, "@" + hush, "%" + hush, "`" + hush, "|" + hush, ">" + hush, "'" + hush, `"` + hush, `"` + hush + `\q"`, "a, " + hush, "a " + hush + " #" + hush,
 		`"a\n` + hush + `"`, `"` + hush + `\a"`, "“" + hush + "”", hush + "，" + hush, hush + "\xcd\xc6", "汉" + hush, "|\n    " + hush + "\n    " + hush, "- " + hush, "? " + hush,
 	},
-	reflect.TypeFor[DSN](): {
+	reflect.TypeFor[config.DSN](): {
 		"u:" + hush + "@tcp(127.0.0.1:1)/im", "u:" + hush + "@tcp(127.0.0.1:99999)/im", "u:" + hush + "@tcp(127.0.0.1:" + hush + ")/im", "u:" + hush + "@127.0.0.1:1/im", "u:" + hush + "@tcp(127.0.0.1:1)",
 		"u:" + hush + "@tcp(127.0.0.1:1/im", "'u:a " + hush + "@tcp(127.0.0.1:1)/im'", "'u:a/" + hush + "?" + hush + "@tcp(127.0.0.1:1)/im?x=%zz" + hush + "'", `"u:a\n` + hush + `@tcp(127.0.0.1:1)/im"`, `"u:a\r` + hush + `@x"`,
 		`'"u:` + hush + `@tcp(127.0.0.1:1)/im"'`, "tcp(u:" + hush + "@127.0.0.1:1)/im", "[u:" + hush + "@tcp(127.0.0.1:1)/im]", "{u:" + hush + "@tcp(127.0.0.1:1)/im}", "{a: u:" + hush + "}", "*" + hush, "u: " + hush + "@x",
@@ -36,7 +39,7 @@ var wrongForms = map[reflect.Type][]string{
 		"jdbc:sqlserver://127.0.0.1;password={" + hush + "}", "jdbc:oracle:thin:u/" + hush + "@127.0.0.1:1521:im", "Server=127.0.0.1;Uid=u;Pwd=" + hush, "'server=127.0.0.1;password={a;" + hush + "}'", "host=a user=u password=" + hush,
 		"“u:" + hush + "@tcp(127.0.0.1:1)/im”", "u:" + hush + "\xcd\xc6@tcp(127.0.0.1:1)/im", "u@tcp(127.0.0.1:1)/im?password=" + hush, "u@tcp(127.0.0.1:1)/im?tls=" + hush, "'u@tcp(127.0.0.1:1)/im?x='';" + hush + "'",
 	},
-	reflect.TypeFor[URL](): {
+	reflect.TypeFor[config.URL](): {
 		"https://u:" + hush + "@127.0.0.1:1/a", "https://127.0.0.1:1/a?token=" + hush, "https://" + hush + "@127.0.0.1:1/?" + hush + "#" + hush, "https://u:%zz" + hush + "@127.0.0.1", "https://u:a/" + hush + "@127.0.0.1",
 		"https://u:a?" + hush + "@127.0.0.1/", "'https://u:a " + hush + "@127.0.0.1/'", `"https://u:a\n` + hush + `@127.0.0.1/"`, `'"https://u:` + hush + `@127.0.0.1/"'`, "ftp://u:" + hush + "@127.0.0.1", "u:" + hush + "@127.0.0.1",
 		"127.0.0.1?" + hush, "[https://u:" + hush + "@127.0.0.1]", "{a: https://u:" + hush + "@127.0.0.1}", "https://u:" + hush + "@127.0.0.1:99999/", "https：//u:" + hush + "@127.0.0.1", "https://u:\xcd\xc6" + hush + "@127.0.0.1", "*" + hush,
@@ -53,6 +56,30 @@ var neighbours = map[string]map[string]any{
 	"push.jpush.app_key": {"enabled": true, "master_secret": "m"}, "push.jpush.master_secret": {"enabled": true, "app_key": "m"}, "push.jpush.base_url": {"enabled": true, "app_key": "m", "master_secret": "m"},
 	"push.webhook.url": {"secret": "0123456789abcdef"}, "push.webhook.secret": {"url": "http://127.0.0.1:1/"},
 	"store.dsn": {"driver": "mysql"},
+}
+
+// key is a leaf of the configuration, as CONFIG.md has it.
+type key struct {
+	name, env string
+	kind      reflect.Type
+}
+
+// fromFile says whether the value may stand in a file of its own.
+func (k key) fromFile() bool {
+	return k.kind == reflect.TypeFor[config.Secret]() || k.kind == reflect.TypeFor[config.DSN]()
+}
+
+// keysOf are the leaves of a section and of those in it: what does not write itself as a text is a section.
+func keysOf(section reflect.Type, prefix string) (keys []key) {
+	for f := range section.Fields() {
+		name := prefix + f.Tag.Get("yaml")
+		if f.Type.Kind() == reflect.Struct && !f.Type.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+			keys = append(keys, keysOf(f.Type, name+".")...)
+			continue
+		}
+		keys = append(keys, key{name, "TLIM_" + strings.ToUpper(strings.ReplaceAll(name, ".", "_")), f.Type})
+	}
+	return keys
 }
 
 // document is a configuration with one text as it stands in the file.
@@ -105,15 +132,19 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			}
 		}
 	}
+	keys := keysOf(reflect.TypeFor[config.Config](), "")
+	if len(keys) < 80 {
+		t.Fatalf("only %d keys found", len(keys))
+	}
 	for _, k := range keys {
 		forms := slices.Clone(wrongForms[k.kind])
 		if k.name == "store.dsn" { // where the driver is mysql, so that a single word is no file
-			forms = append(forms, wrongForms[reflect.TypeFor[Secret]()]...)
+			forms = append(forms, wrongForms[reflect.TypeFor[config.Secret]()]...)
 		}
 		for i, form := range forms {
 			file := write(t, t.TempDir(), "tlim.yaml", document(t, k.name, form, base))
 			some := commands
-			if i < 4 || k.kind == reflect.TypeFor[DSN]() && i < len(wrongForms[k.kind]) { // what depends on the form is found by these two
+			if i < 4 || k.kind == reflect.TypeFor[config.DSN]() && i < len(wrongForms[k.kind]) { // what depends on the form is found by these two
 				some = whole
 			}
 			all(t, k.name+": "+form, file, some)
@@ -133,7 +164,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			if strings.Contains(out, hush) {
 				t.Errorf("--set %s=%s says %s", k.name, plain, out)
 			}
-			if !k.secret() {
+			if !k.fromFile() {
 				continue
 			}
 			for _, content := range []string{plain, plain + "\n" + plain, "\ufeff" + plain + "\r\n", plain + "\xcd", "\xff\xfe" + plain, plain + "\a"} {
@@ -145,7 +176,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 	}
 	// an address that stands in the wrong key
 	for _, k := range keys {
-		if wrongForms[k.kind] != nil || k.kind == reflect.TypeFor[Path]() {
+		if wrongForms[k.kind] != nil || k.kind == reflect.TypeFor[config.Path]() {
 			continue
 		}
 		for _, form := range []string{"u:" + hush + "@tcp(127.0.0.1:1)/im", "https://u:" + hush + "@127.0.0.1:1/?a=" + hush, "jdbc:mysql://127.0.0.1/im?password=" + hush} {
@@ -200,7 +231,7 @@ func outputOf(t *testing.T, file string, args []string) string {
 	defer stop.Stop()
 	done := make(chan error, 1) // serve's one result
 	locked := &lockedBuffer{}
-	go func() { done <- serve(Sources{File: file}, locked, signals) }()
+	go func() { done <- serve(config.Sources{File: file}, locked, signals) }()
 	select {
 	case err := <-done:
 		return fmt.Sprint(locked.String(), err)

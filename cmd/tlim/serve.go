@@ -13,10 +13,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tlim/cmd/tlim/config"
 	"tlim/store"
 )
 
-func serveCommand(from *Sources) *cobra.Command {
+func serveCommand(from *config.Sources) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Run the component and the HTTP API until SIGTERM or SIGINT",
@@ -41,10 +42,10 @@ const fencedStop = 2 * time.Second
 var errAborted = exitError{errors.New("aborted by a second signal; what was not finished comes again at the next start"), exitAbort}
 
 // serve runs the product until a signal or a fatal fault.
-func serve(from Sources, stderr io.Writer, signals <-chan os.Signal) error {
-	cfg, path, err := Load(from)
+func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) error {
+	cfg, path, err := config.Load(from)
 	if err != nil {
-		var problems Problems
+		var problems config.Problems
 		if errors.As(err, &problems) {
 			return err
 		}
@@ -123,8 +124,8 @@ func stopping(app *App, log *slog.Logger, signals <-chan os.Signal, limit time.D
 }
 
 // reload reads the configuration again for what can change while running.
-func reload(app *App, from Sources, log *slog.Logger) {
-	cfg, _, err := Load(from)
+func reload(app *App, from config.Sources, log *slog.Logger) {
+	cfg, _, err := config.Load(from)
 	if err == nil {
 		err = app.Reload(cfg)
 	}

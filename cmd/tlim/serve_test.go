@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/cmd/tlim/config"
 	"tlim/scripts/lab"
 )
 
@@ -300,7 +301,7 @@ func freeAddr(t *testing.T) string {
 
 // A second signal ends a stop that hangs.
 func TestSecondSignalAborts(t *testing.T) {
-	app := New(Default(), slog.New(slog.DiscardHandler))
+	app := New(config.Default(), slog.New(slog.DiscardHandler))
 	hanging, release := make(chan struct{}), make(chan struct{})
 	app.onStop("hanging", func(context.Context) error { close(hanging); <-release; return nil })
 	signals := make(chan os.Signal, 1)

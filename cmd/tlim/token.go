@@ -7,11 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-func tokenCommand(from *Sources) *cobra.Command {
+func tokenCommand(from *config.Sources) *cobra.Command {
 	token := &cobra.Command{
 		Use:   "token",
 		Short: "End the tokens by which users' clients call the HTTP API",
@@ -29,8 +30,8 @@ func tokenCommand(from *Sources) *cobra.Command {
 }
 
 // revokeTokens works on the database, beside a process that serves: that one looks at every call.
-func revokeTokens(ctx context.Context, out io.Writer, from Sources, user string) error {
-	cfg, err := LoadForOperator(from)
+func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user string) error {
+	cfg, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}

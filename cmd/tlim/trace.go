@@ -14,10 +14,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tlim/cmd/tlim/config"
 	"tlim/store"
 )
 
-func traceCommand(from *Sources) *cobra.Command {
+func traceCommand(from *config.Sources) *cobra.Command {
 	var how traceOptions
 	trace := &cobra.Command{
 		Use:   "trace MSG_ID",
@@ -39,11 +40,11 @@ type traceOptions struct{ json, body bool }
 // traceRows bounds the receipts and the offline rows that are listed, each.
 const traceRows = 1000
 
-func trace(ctx context.Context, out io.Writer, from Sources, msgID string, how traceOptions) error {
+func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string, how traceOptions) error {
 	if msgID == "" {
 		return exitError{fmt.Errorf("the message id is empty"), exitUsage}
 	}
-	cfg, err := LoadForOperator(from)
+	cfg, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}

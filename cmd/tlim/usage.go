@@ -16,9 +16,11 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 	"github.com/spf13/cobra"
+
+	"tlim/cmd/tlim/config"
 )
 
-func keysCommand(from *Sources) *cobra.Command {
+func keysCommand(from *config.Sources) *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
 		Short: "Who calls the HTTP API",
@@ -28,7 +30,7 @@ func keysCommand(from *Sources) *cobra.Command {
 		Use:   "usage",
 		Short: "Count the calls of each key since the process started, and name who still calls without one",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := LoadForOperator(*from)
+			cfg, err := config.LoadForOperator(*from)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
 	"tlim/component/stream"
@@ -24,7 +25,7 @@ import (
 
 // This file turns the configuration into that of each part, and fits the parts' types together.
 
-func storeConfig(cfg Config, log *slog.Logger) store.Config {
+func storeConfig(cfg config.Config, log *slog.Logger) store.Config {
 	s := cfg.Store
 	return store.Config{
 		Driver: s.Driver, DSN: s.DSN.Reveal(), MaxOpen: s.MaxOpen, MaxIdle: s.MaxIdle,
@@ -33,7 +34,7 @@ func storeConfig(cfg Config, log *slog.Logger) store.Config {
 }
 
 // componentConfig leaves the conveyor half of the time for the stop; see App.Stop for the rest.
-func componentConfig(cfg Config) component.Config {
+func componentConfig(cfg config.Config) component.Config {
 	l := cfg.Limits
 	return component.Config{
 		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component,
@@ -52,7 +53,7 @@ func componentConfig(cfg Config) component.Config {
 }
 
 // streamConfig is that of the links to the server, registered as reg.
-func streamConfig(cfg Config, reg prometheus.Registerer, log *slog.Logger) (stream.Config, error) {
+func streamConfig(cfg config.Config, reg prometheus.Registerer, log *slog.Logger) (stream.Config, error) {
 	x := cfg.XMPP
 	secure, err := clientTLS(x)
 	if err != nil {
@@ -75,7 +76,7 @@ func answerRate(perUser float64) float64 {
 }
 
 // clientTLS is nil when the link is plain.
-func clientTLS(x XMPP) (*tls.Config, error) {
+func clientTLS(x config.XMPP) (*tls.Config, error) {
 	if !x.TLS {
 		return nil, nil
 	}
@@ -97,7 +98,7 @@ func clientTLS(x XMPP) (*tls.Config, error) {
 	return secure, nil
 }
 
-func httpConfig(cfg Config) httpapi.Config {
+func httpConfig(cfg config.Config) httpapi.Config {
 	h := cfg.HTTP
 	// Names that are the site's own for sure: old clients call the host of their server, or this one.
 	hosts := append(slices.Clone(h.Hosts), cfg.XMPP.Domain)
@@ -113,7 +114,7 @@ func httpConfig(cfg Config) httpapi.Config {
 	}
 }
 
-func httpKeys(h HTTP) []httpapi.Key {
+func httpKeys(h config.HTTP) []httpapi.Key {
 	list := make([]httpapi.Key, 0, len(h.Keys))
 	for _, k := range h.Keys {
 		list = append(list, httpapi.Key{Name: k.Name, Key: k.Key.Reveal(), Scopes: k.Scopes, Rate: k.Rate})
@@ -121,7 +122,7 @@ func httpKeys(h HTTP) []httpapi.Key {
 	return list
 }
 
-func prefixes(ranges []CIDR) []netip.Prefix {
+func prefixes(ranges []config.CIDR) []netip.Prefix {
 	list := make([]netip.Prefix, 0, len(ranges))
 	for _, r := range ranges {
 		list = append(list, r.Prefix)

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"errors"
@@ -45,6 +45,9 @@ func (s *Secret) reveal(text string) { s.text = text }
 // DSN is the address of a database. It holds a password, of which nothing is shown; where the data goes is, because an
 // administrator must see that. It may be given as KEY_file as well.
 type DSN struct{ text string }
+
+// NewDSN makes an address of its text, which the engine judges when it is opened.
+func NewDSN(text string) DSN { return DSN{text} }
 
 // Reveal is the address with its password.
 func (d DSN) Reveal() string { return d.text }

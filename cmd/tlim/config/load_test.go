@@ -1,11 +1,7 @@
-package main
+package config
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -64,7 +60,7 @@ func TestDefaultsOfAnEmptyFile(t *testing.T) {
 }
 
 func TestExampleFileIsTheDefaults(t *testing.T) {
-	const example = "../../deploy/tlim.yaml"
+	const example = "../../../deploy/tlim.yaml"
 	data, err := os.ReadFile(example)
 	if err != nil {
 		t.Fatal(err)
@@ -367,107 +363,10 @@ func TestNamesAreUnique(t *testing.T) {
 	}
 }
 
-func TestShowMasksSecrets(t *testing.T) {
-	dir := t.TempDir()
-	path := write(t, dir, "tlim.yaml", `
-xmpp: {domain: im.test, secret: hush-xmpp}
-store: {driver: mysql, dsn: "tlim:hush@db:x@tcp(10.0.0.1:3306)/im"}
-http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
-`)
-	var out bytes.Buffer
-	if err := showConfig(&out, Sources{File: path}); err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(out.String(), "hush") {
-		t.Errorf("a secret is shown:\n%s", out.String())
-	}
-	for _, want := range []string{"secret: '********'", "dsn: tlim:********@tcp(10.0.0.1:3306)/im", "body: 64KiB", "max_lifetime: 10m", "max_remove: 5%", "token_life: 1h"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("%s is missing in\n%s", want, out.String())
-		}
-	}
-}
-
-// TestEverySecretIsMasked gives every secret and every database a value from each source and looks for it in all that may be
-// printed.
-func TestEverySecretIsMasked(t *testing.T) {
-	cfg := Default()
-	root, hidden := reflect.ValueOf(&cfg).Elem(), 0
-	dir := t.TempDir()
-	write(t, dir, "secret", "hush-0123456789\n")
-	for _, k := range keys {
-		if !k.secret() {
-			continue
-		}
-		hidden++
-		text := "hush-0123456789"
-		if _, ok := root.FieldByIndex(k.field).Interface().(DSN); ok {
-			text = "tlim:hush-@:/0123456789@tcp(10.0.0.1:3306)/im?password=hush"
-			write(t, dir, "secret", text)
-		} else {
-			write(t, dir, "secret", text+"\n")
-		}
-		t.Setenv(k.env+"_FILE", dir+"/secret")
-		read, problems := parse(nil, "tlim.yaml", dir, os.Environ(), nil)
-		t.Setenv(k.env+"_FILE", "")
-		got := reflect.ValueOf(&read).Elem().FieldByIndex(k.field).Interface().(interface{ Reveal() string }).Reveal()
-		if !strings.HasSuffix(got, text) { // a DSN of the default driver is a file below the folder
-			t.Errorf("%s_file gives %q, problems %q", k.name, got, problems)
-		}
-		if strings.Contains(strings.Join(problems, "\n"), "hush") {
-			t.Errorf("%s is in a problem: %q", k.name, problems)
-		}
-		root.FieldByIndex(k.field).Addr().Interface().(secretValue).reveal(text)
-	}
-	if hidden < 9 {
-		t.Errorf("only %d secrets found", hidden)
-	}
-	cfg.HTTP.Keys = []Key{{Name: "crm", Key: Secret{"hush-0123456789abcdef"}}}
-
-	shown, err := yaml.Marshal(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	asJSON, err := json.Marshal(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "database", cfg.Store.DSN, "secret", cfg.XMPP.Secret, "all", cfg)
-	for _, text := range []string{string(shown), string(asJSON), log.String(), fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg)} {
-		if strings.Contains(text, "hush") || !strings.Contains(text, masked) {
-			t.Errorf("a secret is shown:\n%s", text)
-		}
-	}
-}
-
-// What is shown of an address of the web says where it leads.
-func TestMaskedURL(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                                    "",
-		"https://push.test/hook":              "https://push.test/hook",
-		"https://u:hush@push.test:8443/a%20b": "https://********@push.test:8443/a%20b",
-		"https://push.test/hook?token=hush#x": "https://push.test/hook?********#********",
-		"https://u:hu/hush@push.test/":        "********",
-		"https://u:12/hush@push.test/":        "https://********",
-		"https://u:h@hush?hush@push.test/":    "https://********",
-		"https://u:%zzhush@push.test/":        "********",
-		"u:hush@push.test":                    "********",
-		"hush":                                "********",
-		"ftp://u:hush@push.test/":             "********",
-		"s3.test:9000":                        "s3.test:9000",
-		"s3.test":                             "s3.test",
-	} {
-		if got := maskURL(text); got != want {
-			t.Errorf("%s is shown as %s, not %s", text, got, want)
-		}
-	}
-}
-
 // FuzzConfig feeds arbitrary files: never a panic, every problem is one line, and what is shown of a good configuration
 // means the same when it is read again.
 func FuzzConfig(f *testing.F) {
-	example, err := os.ReadFile("../../deploy/tlim.yaml")
+	example, err := os.ReadFile("../../../deploy/tlim.yaml")
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -506,11 +405,18 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
-func readText(t *testing.T, path string) string {
-	t.Helper()
-	data, err := os.ReadFile(path)
+func TestOnlyOneFileReadsViper(t *testing.T) {
+	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data)
+	var users []string
+	for _, name := range files {
+		if strings.Contains(readText(t, name), `"github.com/spf13/viper"`) && !strings.HasSuffix(name, "_test.go") {
+			users = append(users, name)
+		}
+	}
+	if !slices.Equal(users, []string{"load.go"}) {
+		t.Errorf("viper is used by %q, not by load.go alone", users)
+	}
 }

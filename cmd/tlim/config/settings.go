@@ -1,9 +1,10 @@
-package main
+package config
 
 import (
 	"time"
 
 	"tlim/component"
+	"tlim/store/blob"
 )
 
 // Config is the whole configuration, section by section as CONFIG.md has them. A yaml tag is the key's name in the file;
@@ -113,6 +114,12 @@ type S3 struct {
 	AccessKey Secret `yaml:"access_key"`
 	SecretKey Secret `yaml:"secret_key"`
 	Region    string `yaml:"region"`
+}
+
+// Open makes the client of the object store; it does not connect. An error begins with the last part of the key that is wrong.
+func (s S3) Open() (*blob.Bucket, error) {
+	return blob.OpenBucket(blob.BucketConfig{Endpoint: s.Endpoint.Reveal(), Bucket: s.Bucket,
+		AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), Region: s.Region})
 }
 
 // Directory is where users come from.

@@ -1,4 +1,4 @@
-package main
+package config
 
 import (
 	"cmp"
@@ -6,6 +6,13 @@ import (
 	"slices"
 	"strings"
 )
+
+// Nearest returns the candidate that a misspelt word is nearest to, and whether it is near enough to be shown: what is like none of
+// them may be a secret.
+func Nearest(word string, candidates []string) (near string, like bool) {
+	near = nearest(word, candidates)
+	return near, alike(word, near)
+}
 
 // unknownKey says which known key the misspelt one of a section is nearest to. What is like none of them is not shown: it may be
 // a part of a secret that has lost its key.
