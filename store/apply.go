@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Apply writes changes in one transaction, in the order that [Change] promises. It takes turns with other writes.
@@ -16,46 +17,8 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 	err := s.write(ctx, epoch, pos, func(ctx context.Context, t *tx) error {
 		all := merge(changes)
 		t.all = &all.Change
-		for _, step := range []func(context.Context) error{
-			// Deletions of all changes.
-			func(ctx context.Context) error { return t.dropMessages(ctx, all.DropMessages) },
-			func(ctx context.Context) error { return t.dropPending(ctx, all.DropPending) },
-			func(ctx context.Context) error { return t.dropQueues(ctx, all.DropQueues) },
-			func(ctx context.Context) error { return t.erase(ctx, all.Erase) },
-			func(ctx context.Context) error { return t.eraseAuthors(ctx, all.DropAuthors) },
-			func(ctx context.Context) error { return t.dropGroups(ctx, all.DropGroups) },
-			func(ctx context.Context) error { return t.dropMembers(ctx, all.DropMembers) },
-			func(ctx context.Context) error { return t.dropUsers(ctx, all.DropUsers) },
-			func(ctx context.Context) error { return t.dropAnnouncements(ctx, all.DropAnnouncements) },
-			func(ctx context.Context) error { return t.dropCalls(ctx, all.DropCalls) },
-			func(ctx context.Context) error { return t.dropCallParts(ctx, all.DropCallParts) },
-			// Insertions and updates. Keys first: a duplicate is found before the large rows are written.
-			func(ctx context.Context) error { return t.addIDs(ctx, all.IDs) },
-			func(ctx context.Context) error { return t.setIDs(ctx, all.SetIDs) },
-			func(ctx context.Context) error { return t.addCalls(ctx, all.Calls) },
-			func(ctx context.Context) error { return t.addCallParts(ctx, all.CallParts) },
-			func(ctx context.Context) error { return t.editCalls(ctx, all.EditCalls) },
-			func(ctx context.Context) error { return t.addMessages(ctx, all.messages) },
-			func(ctx context.Context) error { return t.addPending(ctx, all.Pending) },
-			func(ctx context.Context) error { return t.putReceipts(ctx, all.Receipts) },
-			func(ctx context.Context) error { return t.putChats(ctx, all.Chats) },
-			func(ctx context.Context) error { return t.addGroups(ctx, all.Groups) },
-			func(ctx context.Context) error { return t.editGroups(ctx, all.edits) },
-			func(ctx context.Context) error { return t.putMembers(ctx, all.Members) },
-			func(ctx context.Context) error { return t.putFormers(ctx, all.Formers) },
-			func(ctx context.Context) error { return t.putUsers(ctx, all.Users) },
-			func(ctx context.Context) error { return t.learnUsers(ctx, all.Learn) },
-			func(ctx context.Context) error { return t.relearnUsers(ctx, all.Relearn) },
-			func(ctx context.Context) error { return t.setPush(ctx, all.SetPush) },
-			func(ctx context.Context) error { return t.confirming(ctx, all.Confirming) },
-			func(ctx context.Context) error { return t.addPurges(ctx, all.Purges) },
-			func(ctx context.Context) error { return t.addAnnouncements(ctx, all.Announcements) },
-			func(ctx context.Context) error { return t.editAnnouncements(ctx, all.EditAnnouncements) },
-			func(ctx context.Context) error { return t.putStyles(ctx, all.Styles) },
-			func(ctx context.Context) error { return t.addFileUses(ctx, all.FileUses) },
-			func(ctx context.Context) error { return t.addPushes(ctx, all.Pushes) },
-		} {
-			if err := step(ctx); err != nil {
+		for i := range changeSteps {
+			if err := changeSteps[i].write(ctx, t, all); err != nil {
 				return err
 			}
 		}
@@ -67,72 +30,102 @@ func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes [
 	return nil
 }
 
+// changeStep is one part of a [Change]: how those of several changes become one, and how it is written.
+type changeStep struct {
+	merge func(all *merged, c *Change)
+	write func(ctx context.Context, t *tx, all *merged) error
+}
+
+// changeSteps are all parts of a [Change], in the order in which they are written. A field of Change that no step merges fails
+// TestEveryFieldOfAChangeHasAStep.
+var changeSteps = []changeStep{
+	// Deletions of all changes.
+	step(func(c *Change) *[]Drop { return &c.DropMessages }, (*tx).dropMessages),
+	step(func(c *Change) *[]PendingKey { return &c.DropPending }, (*tx).dropPending),
+	step(func(c *Change) *[]string { return &c.DropQueues }, (*tx).dropQueues),
+	step(func(c *Change) *[]Erased { return &c.Erase }, (*tx).erase),
+	step(func(c *Change) *[]Author { return &c.DropAuthors }, (*tx).eraseAuthors),
+	step(func(c *Change) *[]string { return &c.DropGroups }, (*tx).dropGroups),
+	step(func(c *Change) *[]Member { return &c.DropMembers }, (*tx).dropMembers),
+	step(func(c *Change) *[]string { return &c.DropUsers }, (*tx).dropUsers),
+	step(func(c *Change) *[]string { return &c.DropAnnouncements }, (*tx).dropAnnouncements),
+	step(func(c *Change) *[]string { return &c.DropCalls }, (*tx).dropCalls),
+	step(func(c *Change) *[]CallPart { return &c.DropCallParts }, (*tx).dropCallParts),
+
+	// Insertions and updates. Keys first: a duplicate is found before the large rows are written.
+	step(func(c *Change) *[]ID { return &c.IDs }, (*tx).addIDs),
+	step(func(c *Change) *[]ID { return &c.SetIDs }, (*tx).setIDs),
+	step(func(c *Change) *[]Call { return &c.Calls }, (*tx).addCalls),
+	step(func(c *Change) *[]CallPart { return &c.CallParts }, (*tx).addCallParts),
+	step(func(c *Change) *[]CallEdit { return &c.EditCalls }, (*tx).editCalls),
+	{mergeMessage, func(ctx context.Context, t *tx, all *merged) error { return t.addMessages(ctx, all.messages) }},
+	step(func(c *Change) *[]Pending { return &c.Pending }, (*tx).addPending),
+	step(func(c *Change) *[]Receipt { return &c.Receipts }, (*tx).putReceipts),
+	step(func(c *Change) *[]Chat { return &c.Chats }, (*tx).putChats),
+	step(func(c *Change) *[]Group { return &c.Groups }, (*tx).addGroups),
+	{mergeGroupEdits, func(ctx context.Context, t *tx, all *merged) error { return t.editGroups(ctx, all.EditGroups) }},
+	step(func(c *Change) *[]Member { return &c.Members }, (*tx).putMembers),
+	step(func(c *Change) *[]Former { return &c.Formers }, (*tx).putFormers),
+	step(func(c *Change) *[]User { return &c.Users }, (*tx).putUsers),
+	step(func(c *Change) *[]User { return &c.Learn }, (*tx).learnUsers),
+	step(func(c *Change) *[]User { return &c.Relearn }, (*tx).relearnUsers),
+	step(func(c *Change) *[]User { return &c.SetPush }, (*tx).setPush),
+	step(func(c *Change) *[]Confirming { return &c.Confirming }, (*tx).confirming),
+	step(func(c *Change) *[]Purge { return &c.Purges }, (*tx).addPurges),
+	step(func(c *Change) *[]Announcement { return &c.Announcements }, (*tx).addAnnouncements),
+	step(func(c *Change) *[]AnnouncementEdit { return &c.EditAnnouncements }, (*tx).editAnnouncements),
+	step(func(c *Change) *[]Style { return &c.Styles }, (*tx).putStyles),
+	step(func(c *Change) *[]FileUse { return &c.FileUses }, (*tx).addFileUses),
+	step(func(c *Change) *[]Push { return &c.Pushes }, (*tx).addPushes),
+}
+
+// step is a list in a [Change]: those of several changes are written as one, in the order of the changes.
+func step[T any](list func(*Change) *[]T, write func(*tx, context.Context, []T) error) changeStep {
+	return changeStep{
+		merge: func(all *merged, c *Change) {
+			from, to := *list(c), list(&all.Change)
+			if *to == nil {
+				*to = slices.Clip(from) // most batches have it in one change, which stays as it is
+				return
+			}
+			*to = append(*to, from...)
+		},
+		write: func(ctx context.Context, t *tx, all *merged) error { return write(t, ctx, *list(&all.Change)) },
+	}
+}
+
 // merged is all changes as one.
 type merged struct {
 	Change
 	messages []*Message
-	edits    []GroupEdit // touches and edits, in the order of the changes
 }
-
-var closedNot = 0 // session_valid of a group that got a message
 
 func merge(changes []Change) *merged {
-	m := &merged{messages: make([]*Message, 0, len(changes))}
-	if len(changes) == 1 {
-		m.Change = changes[0]
-	}
+	all := &merged{messages: make([]*Message, 0, len(changes))}
 	for i := range changes {
-		c := &changes[i]
-		if len(changes) > 1 {
-			m.append(c)
+		for _, s := range changeSteps {
+			s.merge(all, &changes[i])
 		}
-		if c.Message != nil {
-			m.messages = append(m.messages, c.Message)
-		}
-		if c.TouchGroup != "" {
-			touch := GroupEdit{ID: c.TouchGroup, Valid: &closedNot}
-			if c.Message != nil {
-				touch.ModifyTime = &c.Message.Time
-			}
-			m.edits = append(m.edits, touch)
-		}
-		m.edits = append(m.edits, c.EditGroups...)
 	}
-	return m
+	return all
 }
 
-func (m *merged) append(c *Change) {
-	m.DropMessages = append(m.DropMessages, c.DropMessages...)
-	m.DropPending = append(m.DropPending, c.DropPending...)
-	m.DropGroups = append(m.DropGroups, c.DropGroups...)
-	m.DropQueues = append(m.DropQueues, c.DropQueues...)
-	m.DropMembers = append(m.DropMembers, c.DropMembers...)
-	m.DropUsers = append(m.DropUsers, c.DropUsers...)
-	m.Erase = append(m.Erase, c.Erase...)
-	m.DropAuthors = append(m.DropAuthors, c.DropAuthors...)
-	m.DropAnnouncements = append(m.DropAnnouncements, c.DropAnnouncements...)
-	m.IDs = append(m.IDs, c.IDs...)
-	m.SetIDs = append(m.SetIDs, c.SetIDs...)
-	m.Pending = append(m.Pending, c.Pending...)
-	m.Receipts = append(m.Receipts, c.Receipts...)
-	m.Chats = append(m.Chats, c.Chats...)
-	m.Groups = append(m.Groups, c.Groups...)
-	m.Members = append(m.Members, c.Members...)
-	m.Formers = append(m.Formers, c.Formers...)
-	m.Users = append(m.Users, c.Users...)
-	m.Learn = append(m.Learn, c.Learn...)
-	m.Relearn = append(m.Relearn, c.Relearn...)
-	m.SetPush = append(m.SetPush, c.SetPush...)
-	m.Confirming = append(m.Confirming, c.Confirming...)
-	m.Purges = append(m.Purges, c.Purges...)
-	m.Announcements = append(m.Announcements, c.Announcements...)
-	m.EditAnnouncements = append(m.EditAnnouncements, c.EditAnnouncements...)
-	m.Styles = append(m.Styles, c.Styles...)
-	m.FileUses = append(m.FileUses, c.FileUses...)
-	m.Pushes = append(m.Pushes, c.Pushes...)
-	m.DropCalls = append(m.DropCalls, c.DropCalls...)
-	m.DropCallParts = append(m.DropCallParts, c.DropCallParts...)
-	m.Calls = append(m.Calls, c.Calls...)
-	m.CallParts = append(m.CallParts, c.CallParts...)
-	m.EditCalls = append(m.EditCalls, c.EditCalls...)
+func mergeMessage(all *merged, c *Change) {
+	if c.Message != nil {
+		all.messages = append(all.messages, c.Message)
+	}
+}
+
+var groupOpen = 0 // session_valid of a group that got a message
+
+// mergeGroupEdits puts the touch of a change before its edits.
+func mergeGroupEdits(all *merged, c *Change) {
+	if c.TouchGroup != "" {
+		touch := GroupEdit{ID: c.TouchGroup, Valid: &groupOpen}
+		if c.Message != nil {
+			touch.ModifyTime = &c.Message.Time
+		}
+		all.EditGroups = append(all.EditGroups, touch)
+	}
+	all.EditGroups = append(all.EditGroups, c.EditGroups...)
 }
