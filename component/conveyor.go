@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	batchItems = 128     // databases.md: the knee of the multi-row statements
+	batchItems = 128     // beyond, multi-row statements gain little
 	batchBytes = 1 << 20 //
 	owedRows   = 1000    // rows that one batch takes over from memory, or twice that
 	learnUsers = 500     // users that one batch learns

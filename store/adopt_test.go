@@ -38,7 +38,7 @@ func oldTables(e engine, id, charset string) []string {
 	}
 }
 
-// oldRows are the rows of facts/old-statements.md section 9: duplicates, NULLs, old forms.
+// oldRows are such as the old system left: duplicates, NULLs, old forms.
 var oldRows = []string{
 	`INSERT INTO ofmessage VALUES ('1', 'm1', 'MTT-000', 'Z', 'L', '1544602393123', '[{"text":"你好"}]', 'Z'),
 		('2', 'm1', 'MTT-000', 'Z', 'L', '1544602393123', '[{"text":"你好"}]', 'Z'),

@@ -19,7 +19,7 @@ type rule struct {
 	allow  []string // exceptions from forbid
 }
 
-// The layers of DESIGN.md: cmd -> httpapi -> component -> store.
+// The layers: cmd -> httpapi -> component -> store.
 var rules = []rule{
 	{"component has no sockets, no HTTP and no SQL", []string{"tlim/component", "tlim/component/stanza", "tlim/component/lenient"}, nil,
 		[]string{"net", "net/http", "database/sql", "crypto/tls"}, nil},

@@ -9,7 +9,7 @@ import (
 // mark is in the text of every message that is measured, and in nothing else.
 const mark = "benchmark "
 
-// text is 100 bytes, as in the measurements of facts/openfire-measured.md.
+// text is 100 bytes.
 var text = mark + strings.Repeat("x", 100-len(mark))
 
 // writer makes the message stanzas of one sender to one address. All modes send the same stanza, but for its address and
