@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -183,7 +184,7 @@ func (r *accountRound) run(ctx context.Context) error {
 func (r *accountRound) page(ctx context.Context, users []store.User, last *error) (settled []string, err error) {
 	k := r.k
 	for _, u := range users {
-		if early := r.early != nil && r.early(u); early || u.JID == "" || u.JID == adminID {
+		if early := r.early != nil && r.early(u); early || u.JID == "" || u.JID == protocol.AdminID {
 			continue
 		}
 		if f := k.failed[u.JID]; f != nil && k.s.now().Before(f.next) {
@@ -252,7 +253,7 @@ func (k *accountKeeper) add(ctx context.Context, u store.User) error {
 	if password == "" {
 		password = rand.Text() // 128 bits; not kept and not logged
 	}
-	name, email := cut(u.Name, accountField), u.Email
+	name, email := protocol.Shorten(u.Name, accountField), u.Email
 	if utf8.RuneCountInString(email) > accountField {
 		email = ""
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tlim/component/lenient"
+	"tlim/component/protocol"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 
 // alertOf is the text that a phone shows for a message (PROTOCOL.md section 9). Approvals, payslips and all other business
 // messages show nothing of their content.
-func alertOf(env *Envelope, sender, group string) string {
+func alertOf(env *protocol.Envelope, sender, group string) string {
 	if group != "" {
 		sender += "(" + cutMarked(group, alertGroup) + ")"
 	}
@@ -57,7 +58,7 @@ func alertOf(env *Envelope, sender, group string) string {
 }
 
 // firstField reads a field of the first body object; false when the body is not the server's to read or lacks it.
-func firstField(env *Envelope, name string) (string, bool) {
+func firstField(env *protocol.Envelope, name string) (string, bool) {
 	if env.Opaque {
 		return "", false
 	}
@@ -71,7 +72,7 @@ func firstField(env *Envelope, name string) (string, bool) {
 
 // cutMarked shortens a text that is too long, and shows that it did.
 func cutMarked(text string, characters int) string {
-	if short := cut(text, characters); short != text {
+	if short := protocol.Shorten(text, characters); short != text {
 		return short + "..."
 	}
 	return text
@@ -85,5 +86,5 @@ func tidy(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, ""))
-	return cut(text, alertLength)
+	return protocol.Shorten(text, alertLength)
 }

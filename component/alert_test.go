@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"tlim/component/protocol"
 )
 
 // The texts of PROTOCOL.md section 9, word for word.
@@ -50,15 +52,15 @@ func TestAlerts(t *testing.T) {
 		{"MTB-001", "", `[{"text":"secret"}]`, "收到了一条朋友圈转发消息"},
 		{"MTB-100", "", `[{"type":3,"title":"secret","content":"secret"}]`, "收到了一条新消息"}, // a payslip
 	} {
-		got := alertOf(&Envelope{Type: c.kind, Body: c.body}, "张三", c.group)
+		got := alertOf(&protocol.Envelope{Type: c.kind, Body: c.body}, "张三", c.group)
 		if got != c.want {
 			t.Errorf("%s %s %s: %q, want %q", c.kind, c.group, c.body, got, c.want)
 		}
 	}
-	if got := alertOf(&Envelope{Type: "MTT-000", Opaque: true, Body: `[{"text":"x"}]`}, "a", ""); got != alertHidden {
+	if got := alertOf(&protocol.Envelope{Type: "MTT-000", Opaque: true, Body: `[{"text":"x"}]`}, "a", ""); got != alertHidden {
 		t.Errorf("what the server cannot read: %q", got)
 	}
-	long := alertOf(&Envelope{Type: "MTT-000", Body: `[{"text":"` + strings.Repeat("x", 3000) + `"}]`}, strings.Repeat("名", 1000), "")
+	long := alertOf(&protocol.Envelope{Type: "MTT-000", Body: `[{"text":"` + strings.Repeat("x", 3000) + `"}]`}, strings.Repeat("名", 1000), "")
 	if n := utf8.RuneCountInString(long); n != alertLength {
 		t.Errorf("a name of 1000 characters makes %d", n)
 	}

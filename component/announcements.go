@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -18,7 +19,7 @@ func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) 
 		return err
 	}
 	if a.Title == "" && a.Content == "" {
-		return refuse(BodyEmpty, "title and content are both empty")
+		return protocol.Refuse(protocol.BodyEmpty, "title and content are both empty")
 	}
 	if err := s.checkAnnouncement(&a.Title, &a.Content); err != nil {
 		return err
@@ -32,11 +33,11 @@ func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) 
 			case err != nil:
 				return err
 			case n >= most:
-				return &Error{Code: TooLarge, Text: fmt.Sprintf("the session has %d announcements, at most %d are allowed (limits.announcements_per_group); delete one first", n, most),
+				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the session has %d announcements, at most %d are allowed (limits.announcements_per_group); delete one first", n, most),
 					Chinese: fmt.Sprintf("该会话已有 %d 条公告，最多允许 %d 条（limits.announcements_per_group），请先删除旧公告", n, most)}
 			}
 		}
-		a.ID, a.UserID, a.Time = newID(), p.ID, millis(b.now.UnixMilli())
+		a.ID, a.UserID, a.Time = protocol.NewID(), p.ID, protocol.FormatTime(b.now.UnixMilli())
 		b.changes = append(b.changes, store.Change{Announcements: []store.Announcement{a}})
 		return nil
 	}})
@@ -72,11 +73,11 @@ func (s *Service) DeletePost(ctx context.Context, id string) error {
 func (s *Service) checkAnnouncement(title, content *string) error {
 	switch {
 	case title != nil && utf8.RuneCountInString(*title) > maxWideName:
-		return refuse(TooLarge, "title is longer than %d characters", maxWideName)
+		return protocol.Refuse(protocol.TooLarge, "title is longer than %d characters", maxWideName)
 	case content != nil && len(*content) > s.cfg.Limits.Body:
-		return refuse(TooLarge, "content is larger than %d bytes", s.cfg.Limits.Body)
+		return protocol.Refuse(protocol.TooLarge, "content is larger than %d bytes", s.cfg.Limits.Body)
 	case title != nil && !stanza.ValidXML(*title), content != nil && !stanza.ValidXML(*content):
-		return refuse(NotJSON, "the announcement holds a character that XML forbids")
+		return protocol.Refuse(protocol.NotJSON, "the announcement holds a character that XML forbids")
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package component
 
-import "tlim/store"
+import (
+	"tlim/component/protocol"
+	"tlim/store"
+)
 
 // NewGroup asks for a group. A member named twice is taken once; one whom the directory does not have is looked for on the
 // server, and left out only when there is no such account.
@@ -14,7 +17,7 @@ type NewGroup struct {
 // GroupMembers are those of a call who were taken into a group, and those who were not.
 type GroupMembers struct {
 	Taken   []store.Member
-	Skipped []Skipped
+	Skipped []protocol.Skipped
 }
 
 // GroupEdit changes a group: a new name unless Name is empty, and members added or removed. Who is added is looked for as in
@@ -27,8 +30,8 @@ type GroupEdit struct {
 
 // GroupEdited is what became of a GroupEdit.
 type GroupEdited struct {
-	Time    string    // of the change, in epoch milliseconds
-	Skipped []Skipped // of Add
+	Time    string             // of the change, in epoch milliseconds
+	Skipped []protocol.Skipped // of Add
 }
 
 // Notice is what a business system pushes: one message from admin to each receiver.
@@ -43,8 +46,8 @@ type Notice struct {
 
 // Noticed is what became of a Notice.
 type Noticed struct {
-	CallID  string    // for [Service.TrackNotice]
-	Skipped []Skipped // of Receivers: who has no account, and groups in which there is nobody
+	CallID  string             // for [Service.TrackNotice]
+	Skipped []protocol.Skipped // of Receivers: who has no account, and groups in which there is nobody
 }
 
 // MemberPresence is what findPresence answers of one member.

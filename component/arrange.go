@@ -3,6 +3,7 @@ package component
 import (
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -76,13 +77,13 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	case env == nil && m.toUser == "":
 		return it.from.Local, itemCost
 	case env == nil:
-		return chatName(it.from.Local, m.toUser), itemCost + weight
-	case env.Kind.scope != scopeGroup:
+		return protocol.ChatName(it.from.Local, m.toUser), itemCost + weight
+	case m.kind.scope != scopeGroup:
 		local, err := stanza.Localpart(env.To)
 		if err != nil {
 			local = env.To // to be refused
 		}
-		return chatName(it.from.Local, local), itemCost + weight
+		return protocol.ChatName(it.from.Local, local), itemCost + weight
 	}
 	ids := it.groupIDs()
 	for _, id := range ids {
@@ -96,7 +97,7 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	if key == "" && len(ids) > 0 {
 		key = ids[0]
 	}
-	if m.env.Kind.Name == "MTS-100" && s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
+	if m.kind.Name == "MTS-100" && s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
 		cost = 0
 	}
 	return key, itemCost + max(1, cost)*weight
@@ -132,11 +133,11 @@ func (in *intake) crowded(it *item) error {
 		return nil
 	}
 	in.s.metrics.busy.WithLabelValues(busyConversation).Inc()
-	if it.msg.env == nil || it.msg.env.Kind.scope != scopeGroup {
-		return refuse(TryLater, "this conversation is too busy, send it again later")
+	if it.msg.env == nil || it.msg.kind.scope != scopeGroup {
+		return protocol.Refuse(protocol.TryLater, "this conversation is too busy, send it again later")
 	}
 	in.tell(it.key, f)
-	return refuse(TryLater, "this group is too busy, send it again later")
+	return protocol.Refuse(protocol.TryLater, "this group is too busy, send it again later")
 }
 
 // tell lets the log tell of a group whose messages are refused.

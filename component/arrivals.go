@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -160,7 +161,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", s.recent.most)
 	})
 	for _, row := range rows {
-		from := newPerson(row.From, s.cfg.Server)
+		from := protocol.NewPerson(row.From, s.cfg.Server)
 		if from.Local == "" || !change.came.Mobile && row.Status != 0 || slices.ContainsFunc(list, func(m *sentMessage) bool { return m.ID == row.MsgID }) {
 			continue
 		}
@@ -173,13 +174,13 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 		if kind.scope != scopeGroup && !own || row.Type == "MTS-107" {
 			m.To = row.Owner // the row names the peer or the group there
 		}
-		text := rebuild(m, s.cfg.ArrayBodies)
+		text := protocol.Rebuild(m, s.cfg.ArrayBodies)
 		conversation := row.SessionID
 		if kind.scope != scopeGroup {
-			conversation = chatName(change.local, newPerson(row.SessionID, s.cfg.Server).Local)
+			conversation = protocol.ChatName(change.local, protocol.NewPerson(row.SessionID, s.cfg.Server).Local)
 		}
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
-			Payload: renderPayload(text, nil, own && kind.async),
+			Payload: protocol.Payload(text, nil, own && kind.async),
 			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
 			way{conversation: conversation, rows: true, loose: kind.loose(), request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -481,10 +482,10 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 			} else {
 				err := h.do(t.Context(), &call{plan: func(context.Context, *batch) error { // each has missed something
 					for i := range users {
-						p := newPerson(users[i].ID, testServer)
+						p := protocol.NewPerson(users[i].ID, testServer)
 						h.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
 							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
-							conversation: chatName("lisi", p.Local), sender: newPerson("lisi", testServer), people: []person{p}})
+							conversation: protocol.ChatName("lisi", p.Local), sender: protocol.NewPerson("lisi", testServer), people: []protocol.Person{p}})
 					}
 					return nil
 				}})
@@ -666,7 +667,7 @@ func (h *harness) timeOf(id string) int64 {
 	if len(rows[id]) == 0 {
 		return 0
 	}
-	return parseMillis(rows[id][0].Time)
+	return protocol.ParseTime(rows[id][0].Time)
 }
 
 // TestPingBehindWhatWaited: what the server has room for goes out together, so a phone that gets several copies of it is asked once.

@@ -7,9 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/google/uuid"
-
 	"tlim/component/lenient"
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -162,10 +161,10 @@ func (w *wanted) add(it *item) {
 		}
 		return
 	}
-	if env.Kind.Stored {
+	if it.msg.kind.Stored {
 		w.ids = append(w.ids, env.MsgID)
 	}
-	if env.Kind.scope == scopeGroup {
+	if it.msg.kind.scope == scopeGroup {
 		ids := it.groupIDs()
 		w.groups = append(w.groups, ids...)
 		for _, id := range it.alsoNamed() {
@@ -176,7 +175,7 @@ func (w *wanted) add(it *item) {
 	} else if local, err := stanza.Localpart(env.To); err == nil {
 		w.users = append(w.users, local)
 	}
-	switch env.Kind.Name {
+	switch it.msg.kind.Name {
 	case "MTT-101", "MTS-101":
 		w.targets = append(w.targets, it.msg.targets...)
 		w.messages = append(w.messages, it.msg.targets...)
@@ -191,7 +190,7 @@ func (w *wanted) add(it *item) {
 // receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
 func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 	for _, it := range b.items {
-		if it.call != nil || it.msg.env == nil || it.msg.env.Kind.Name != "MTT-100" && it.msg.env.Kind.Name != "MTS-100" {
+		if it.call != nil || it.msg.env == nil || it.msg.kind.Name != "MTT-100" && it.msg.kind.Name != "MTS-100" {
 			continue
 		}
 		reader := b.s.person(it.from.Local, b.users).ID
@@ -207,7 +206,7 @@ func (it *item) groupIDs() []string {
 	env := it.msg.env
 	var ids []string
 	add := func(id string) {
-		if id != "" && len(id) <= 4*maxID && !slices.Contains(ids, id) {
+		if id != "" && len(id) <= 4*protocol.MaxID && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}
@@ -232,19 +231,19 @@ func (it *item) groupIDs() []string {
 func (it *item) alsoNamed() []string {
 	env := it.msg.env
 	switch {
-	case !env.Kind.Stored:
+	case !it.msg.kind.Stored:
 		return nil
-	case env.To == "" || env.To == env.From || len(env.To) > 4*maxID:
-		return env.hinted
+	case env.To == "" || env.To == env.From || len(env.To) > 4*protocol.MaxID:
+		return env.Hinted
 	}
-	return append(env.hinted, env.To)
+	return append(env.Hinted, env.To)
 }
 
 // lookMarks finds out what waits for phones of the read receipts in the batch: one that is repeated is not queued again.
 func (b *batch) lookMarks(ctx context.Context) error {
 	var ids []string
 	for _, it := range b.items {
-		if it.call == nil && it.msg.env != nil && it.msg.env.repeatable() {
+		if it.call == nil && it.msg.env != nil && it.msg.kind.repeatable(it.msg.env.MsgID) {
 			ids = append(ids, it.msg.env.MsgID)
 		}
 	}
@@ -259,7 +258,7 @@ func (b *batch) lookMarks(ctx context.Context) error {
 func (b *batch) lookChats(ctx context.Context) error {
 	var keys []store.ChatKey
 	for _, it := range b.items {
-		if it.call != nil || it.msg.env == nil || it.msg.env.Kind.scope != scopeChat || !it.msg.env.Kind.Stored {
+		if it.call != nil || it.msg.env == nil || it.msg.kind.scope != scopeChat || !it.msg.kind.Stored {
 			continue
 		}
 		local, err := stanza.Localpart(it.msg.env.To)
@@ -282,7 +281,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 func (b *batch) lookFormers(ctx context.Context) error {
 	var ids []string
 	for _, it := range b.items {
-		if it.call == nil && it.msg.env != nil && it.msg.env.Kind.late {
+		if it.call == nil && it.msg.env != nil && it.msg.kind.late {
 			ids = append(ids, it.groupIDs()...)
 		}
 	}
@@ -315,7 +314,7 @@ func (b *batch) decide(ctx context.Context) error {
 		if it.call != nil {
 			err = it.call.plan(ctx, b)
 		} else {
-			err = (&turn{b: b, it: it, env: it.msg.env}).decide()
+			err = (&turn{b: b, it: it, env: it.msg.env, kind: it.msg.kind}).decide()
 		}
 		switch {
 		case errors.Is(err, errLookFirst):
@@ -355,7 +354,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	}
 	if b.owedRows = s.owed.take(owedRows, not); len(b.owedRows) > 0 {
 		for i := range b.owedRows {
-			b.owedRows[i].ID = newID()
+			b.owedRows[i].ID = protocol.NewID()
 		}
 		b.changes = append(b.changes, store.Change{Pending: b.owedRows})
 	}
@@ -364,7 +363,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		var learn []store.User
 		known, err := s.users.lookup(ctx, b.unseen)
 		for _, local := range b.unseen {
-			if _, ok := known[local]; !ok && err == nil && utf8.RuneCountInString(local) <= maxID {
+			if _, ok := known[local]; !ok && err == nil && utf8.RuneCountInString(local) <= protocol.MaxID {
 				learn = append(learn, learned(local))
 			}
 		}
@@ -456,7 +455,7 @@ func (b *batch) finish(ctx context.Context) {
 	b.acknowledge()
 	if s.unasked != nil {
 		for _, it := range b.accepted {
-			if it.call == nil && it.msg.env != nil && it.msg.env.Kind.Stored && !it.msg.ignore {
+			if it.call == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
 				s.unasked.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
 			}
 		}
@@ -509,7 +508,7 @@ func (b *batch) acknowledge() {
 		}
 		body = append(body, ']')
 		user := byDevice[full][0].it.msg.env.From
-		if !b.s.sender.Post(b.s.receiptStanza(newID(), full, user, b.now.UnixMilli(), body)) {
+		if !b.s.sender.Post(b.s.receiptStanza(protocol.NewID(), full, user, b.now.UnixMilli(), body)) {
 			b.s.metrics.unanswered.Inc() // the sender repeats, and is told then
 		}
 	}
@@ -541,6 +540,3 @@ func (b *batch) undo() {
 	b.s.presence.giveBack(b.came)
 	b.s.learn(b.unseen)
 }
-
-// newID makes a row id. Version 7 is ordered by time, which keeps the primary key's tree in cache.
-func newID() string { return uuid.Must(uuid.NewV7()).String() }

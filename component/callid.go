@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/tidwall/gjson"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -96,15 +97,15 @@ func (n *Notice) business() string {
 }
 
 // check refuses what cannot be a message, and counts fields that are longer than documented.
-func (n *Notice) check(lim Limits) (long int, err error) {
+func (n *Notice) check(lim protocol.Limits) (long int, err error) {
 	switch {
 	case !stanza.ValidXML(n.Body):
-		return 0, refuse(NotJSON, "params hold a character that XML forbids")
+		return 0, protocol.Refuse(protocol.NotJSON, "params hold a character that XML forbids")
 	case len(n.Body) > lim.Body:
-		return 0, refuse(TooLarge, "params are larger than %d bytes", lim.Body)
+		return 0, protocol.Refuse(protocol.TooLarge, "params are larger than %d bytes", lim.Body)
 	}
 	for _, o := range gjson.Parse(n.Body).Array() {
-		k, err := checkFields(o, lim)
+		k, err := protocol.CheckFields(o, lim)
 		if err != nil {
 			return 0, err
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -144,9 +145,9 @@ func (c *calls) await(ctx context.Context, u *underway) error {
 	case <-u.over:
 		return nil
 	case <-ctx.Done():
-		return ErrUnavailable
+		return protocol.ErrUnavailable
 	case <-c.s.ended:
-		return ErrUnavailable
+		return protocol.ErrUnavailable
 	}
 }
 
@@ -246,12 +247,12 @@ func (c *calls) finish(ctx context.Context, u *underway) error {
 			return err
 		}
 		change := &store.Change{}
-		var to []person
+		var to []protocol.Person
 		first := 0
 		if len(parts) > 0 {
 			first, change.DropCallParts = parts[0].First, parts[:1]
 			for _, id := range parts[0].To {
-				to = append(to, newPerson(id, c.s.cfg.Server))
+				to = append(to, protocol.NewPerson(id, c.s.cfg.Server))
 			}
 		}
 		last := len(parts) < 2
@@ -259,7 +260,7 @@ func (c *calls) finish(ctx context.Context, u *underway) error {
 			u.conclude(change)
 		}
 		err = c.s.serve(ctx, u, first, to, change, nil)
-		var refused *Error
+		var refused *protocol.Error
 		switch {
 		case errors.As(err, &refused) && len(to) > 0:
 			if err := c.narrow(ctx, u, parts[0], refused); err != nil {
@@ -275,7 +276,7 @@ func (c *calls) finish(ctx context.Context, u *underway) error {
 }
 
 // narrow makes two parts of one that the database cannot hold, and leaves out the receiver who is the reason.
-func (c *calls) narrow(ctx context.Context, u *underway, part store.CallPart, refused *Error) error {
+func (c *calls) narrow(ctx context.Context, u *underway, part store.CallPart, refused *protocol.Error) error {
 	change := &store.Change{DropCallParts: []store.CallPart{part}}
 	if n := len(part.To) / 2; n > 0 {
 		change.CallParts = []store.CallPart{{CallID: u.ID, First: part.First, To: part.To[:n]}, {CallID: u.ID, First: part.First + n, To: part.To[n:]}}
@@ -301,12 +302,12 @@ func (u *underway) answer() error {
 	if u.Answer == "" {
 		return nil
 	}
-	return refuse(Code(u.Answer), "the messages to some of the receivers could not be stored; findNotice tells to whom they were")
+	return protocol.Refuse(protocol.Code(u.Answer), "the messages to some of the receivers could not be stored; findNotice tells to whom they were")
 }
 
 // serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change
 // may be nil. over, if any, is called when it is known what became of that, also when nobody waits for it any more.
-func (s *Service) serve(ctx context.Context, u *underway, first int, to []person, change *store.Change, over func(error)) error {
+func (s *Service) serve(ctx context.Context, u *underway, first int, to []protocol.Person, change *store.Change, over func(error)) error {
 	return s.do(ctx, &call{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), over: over, plan: func(_ context.Context, b *batch) error {
 		for i, p := range to {
 			b.notice(u.Type, u.Body, noticeID(u.ID, first+i), p)

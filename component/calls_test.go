@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -127,7 +128,7 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi"}, Key: "order 1", Body: `[{"docTitle":"other"}]`},
 		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
-		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != IDConflict || noticed.CallID != "" {
+		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
 			t.Errorf("%+v: %q %v", n, id, err)
 		}
 	}
@@ -157,7 +158,7 @@ func TestCallRepeated(t *testing.T) {
 
 	// A call that failed is not remembered.
 	h.rec.breakWith(store.ErrUnavailable)
-	if _, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"wangwu"}, Key: "broken"})); !errors.Is(err, ErrUnavailable) {
+	if _, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"wangwu"}, Key: "broken"})); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Fatal(err)
 	}
 	h.rec.breakWith(nil)
@@ -243,7 +244,7 @@ func TestCallCutShort(t *testing.T) {
 				}()
 				<-reached
 				h.kill()
-				if err := <-done; !errors.Is(err, ErrUnavailable) {
+				if err := <-done; !errors.Is(err, protocol.ErrUnavailable) {
 					t.Fatalf("the first call: %v", err)
 				}
 
@@ -325,7 +326,7 @@ func TestCallAnswerLost(t *testing.T) {
 					}
 					id, err := h.Notify(t.Context(), call)
 					if !killed && !happens && at == 0 { // nothing had begun: the caller is told to come again
-						if !errors.Is(err, ErrUnavailable) {
+						if !errors.Is(err, protocol.ErrUnavailable) {
 							t.Fatal(err)
 						}
 						id, err = h.Notify(t.Context(), call)
@@ -396,7 +397,7 @@ func TestCallsTogether(t *testing.T) {
 	<-held
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := h.Notify(short, call); !errors.Is(err, ErrUnavailable) {
+	if _, err := h.Notify(short, call); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("while the first is under way: %v", err)
 	}
 	close(release)
@@ -520,7 +521,7 @@ func TestCallUnstorable(t *testing.T) {
 	})
 	call := asked(Notice{Receivers: people, Key: "k"})
 	for range 2 {
-		if _, err := h.Notify(t.Context(), call); codeOf(err) != TooLarge || !strings.Contains(err.Error(), "some of the receivers") {
+		if _, err := h.Notify(t.Context(), call); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "some of the receivers") {
 			t.Fatal(err)
 		}
 	}

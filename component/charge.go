@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"tlim/component/protocol"
 )
 
 // A sender's rate (limits.per_user_rate) counts what a message costs, not how many there are. Every message counts 1 where it
@@ -78,7 +80,7 @@ func (u *senderState) indebted(now func() time.Time) bool {
 // read decodes an item, and counts what its sender has us read and look up.
 func (s *Service) read(it *item) error {
 	if it.sender.indebted(s.now) {
-		return refuse(TryLater, tooFast)
+		return protocol.Refuse(protocol.TryLater, tooFast)
 	}
 	err := it.unfit
 	if !it.read {
@@ -88,7 +90,7 @@ func (s *Service) read(it *item) error {
 		it.sender.debit(s.now(), n)
 		it.ownDebt = it.sender.debt.Load()
 	}
-	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.env.Kind.Name == confirmation) { // one that was too large, or hid its type
+	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.Name == confirmation) { // one that was too large, or hid its type
 		s.settle(it, it.sender)
 	}
 	return err
@@ -101,14 +103,14 @@ func (t *turn) afford() error {
 	if it.sender == nil || it.charged || it.sender.debt.Load() <= it.ownDebt || !it.sender.indebted(t.b.s.now) {
 		return nil
 	}
-	return refuse(TryLater, tooFast)
+	return protocol.Refuse(protocol.TryLater, tooFast)
 }
 
 // charge counts the receivers of a message that was accepted, once: a batch may be decided again.
 func (t *turn) charge() {
 	n := copiesFor(t.reached, len(t.to)+len(t.toOnly)-t.reached)
-	if t.env.Kind.late {
-		n += len(t.b.formers[t.groupID]) + t.env.names() // they were read, and are compared
+	if t.kind.late {
+		n += len(t.b.formers[t.groupID]) + t.env.CountNamed() // they were read, and are compared
 	}
 	t.count(n)
 }
@@ -133,12 +135,4 @@ func (t *turn) count(people int) {
 	}
 	it.charged = true
 	it.sender.debit(t.b.s.now(), (1+int(it.size/bytesPerCopy))*people/receiversPerCount)
-}
-
-// names is how many users the body names.
-func (e *Envelope) names() (n int) {
-	for i := range e.Objects {
-		n += len(e.Objects[i].UserIDs)
-	}
-	return n
 }

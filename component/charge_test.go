@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -55,7 +56,7 @@ func TestNamesAtMost(t *testing.T) {
 		if kind.scope == scopeGroup {
 			to = g
 		}
-		for n, want := range map[int]string{maxNamed: "", maxNamed + 1: string(TooLarge)} {
+		for n, want := range map[int]string{maxNamed: "", maxNamed + 1: string(protocol.TooLarge)} {
 			h.send("zhangsan/p", envelopeOf(fmt.Sprint(name, n), name, "zhangsan", to, naming(name, n, g)))
 			d, posts := h.sender.take()
 			changes := h.rec.take()
@@ -230,7 +231,7 @@ func TestDebt(t *testing.T) {
 	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
 	h.clock.move(5 * time.Second)
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("before the debt is paid: %s", refusals(posts))
 	}
 	h.clock.move(2 * time.Second)
@@ -252,7 +253,7 @@ func TestDebtHoldsBack(t *testing.T) {
 	for _, c := range h.rec.take() {
 		rows += len(c.SetIDs)
 	}
-	if _, posts := h.sender.take(); rows != maxNamed || strings.Count(refusals(posts), string(TryLater)) != 39 {
+	if _, posts := h.sender.take(); rows != maxNamed || strings.Count(refusals(posts), string(protocol.TryLater)) != 39 {
 		t.Errorf("%d rows, %s", rows, refusals(posts))
 	}
 }
@@ -281,7 +282,7 @@ func TestDebtOfLargeOnes(t *testing.T) {
 		for i := range d {
 			copies += len(d[i].To)
 		}
-		refused := strings.Count(refusals(posts), string(TryLater))
+		refused := strings.Count(refusals(posts), string(protocol.TryLater))
 		u, _ := h.intake.senders.Get("zhangsan")
 		if debt := -u.limiter.TokensAt(h.clock.now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
 			t.Errorf("%s: %d copies, %d refused, a debt of %v", what, copies, refused, debt)

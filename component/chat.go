@@ -1,14 +1,16 @@
 package component
 
 import (
+	"cmp"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
 // actChat forwards a 1:1 message and moves both list entries.
 func actChat(t *turn) error {
-	t.to = []person{t.peer}
+	t.to = []protocol.Person{t.peer}
 	t.async = t.sender.Local != t.peer.Local
 	t.moveChats()
 	return nil
@@ -27,7 +29,7 @@ func (t *turn) moveChats() {
 	t.moveChat(t.peer, t.sender, now)
 }
 
-func (t *turn) moveChat(partner, owner person, now int64) {
+func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
 	b := t.b
 	key := store.ChatKey{Partner: partner.ID, Owner: owner.ID}
 	if _, done := b.moved[key]; done {
@@ -37,12 +39,12 @@ func (t *turn) moveChat(partner, owner person, now int64) {
 	if known && now-last < listWrite {
 		return
 	}
-	c := store.Chat{Partner: key.Partner, Owner: key.Owner, ModifyTime: millis(now)}
+	c := store.Chat{Partner: key.Partner, Owner: key.Owner, ModifyTime: protocol.FormatTime(now)}
 	if !known && !b.chats[key] {
 		u := b.users[partner.Local]
-		c.ID, c.CreateTime = newID(), millis(now)
-		c.Name = cut(orDefault(u.Name, partner.ID), maxID) // the column holds 64
-		if utf8.RuneCountInString(u.Pic) <= maxID {
+		c.ID, c.CreateTime = protocol.NewID(), protocol.FormatTime(now)
+		c.Name = protocol.Shorten(cmp.Or(u.Name, partner.ID), protocol.MaxID) // the column holds 64
+		if utf8.RuneCountInString(u.Pic) <= protocol.MaxID {
 			c.Pic = u.Pic
 		}
 	}
@@ -50,31 +52,23 @@ func (t *turn) moveChat(partner, owner person, now int64) {
 	b.moved[key] = now
 }
 
-// cut shortens a copy of a name to what its column holds.
-func cut(text string, characters int) string {
-	if utf8.RuneCountInString(text) <= characters {
-		return text
-	}
-	return string([]rune(text)[:characters])
-}
-
 // actClientNotice takes MTB-* from a client: those that only the component may make are refused, others are passed on and
 // leave no trace.
 func actClientNotice(t *turn) error {
 	if reservedNotice(t.env.Type) && !t.b.s.cfg.Limits.ClientNotices {
-		return refuse(NotAllowed, "%s is made by the component only", t.env.Type)
+		return protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", t.env.Type)
 	}
-	t.toOnly = []person{t.peer}
+	t.toOnly = []protocol.Person{t.peer}
 	return nil
 }
 
 // actCommand passes a command on.
 func actCommand(t *turn) error {
-	t.toOnly = []person{t.peer}
+	t.toOnly = []protocol.Person{t.peer}
 	return nil
 }
 
 // actForgedReceipt: the server receipt is the component's word.
 func actForgedReceipt(*turn) error {
-	return refuse(NotAllowed, "MTC-100 is made by the component only")
+	return protocol.Refuse(protocol.NotAllowed, "MTC-100 is made by the component only")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -115,12 +116,12 @@ func TestExactlyOnce(t *testing.T) {
 		"other kind":         strings.Replace(first, "MTT-000", "MTT-001", 1),
 	} {
 		h.send("zhangsan/p", other)
-		if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+		if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
 			t.Errorf("%s: %v", name, posts)
 		}
 	}
 	h.send("lisi/p", text("m1", "lisi", "zhangsan", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
 		t.Errorf("other sender: %v", posts)
 	}
 	// The memory survives a restart.
@@ -402,7 +403,7 @@ func TestDatabaseAway(t *testing.T) {
 	h.rec.breakWith(store.ErrUnavailable)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
-	if len(d) != 0 || refusals(posts) != string(TryLater) || !strings.Contains(posts[0], `type="wait"`) {
+	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `type="wait"`) {
 		t.Errorf("nothing may be forwarded that is not stored: %v %v", d, posts)
 	}
 	if h.Ready() == nil {

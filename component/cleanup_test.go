@@ -12,6 +12,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -251,7 +252,7 @@ func TestCleanupForgets(t *testing.T) {
 		h.send("zhangsan/p", old)
 		h.send("wangwu/p", text("m1", "wangwu", "lisi", "another"))
 		sent, posts := h.sender.take()
-		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(IDConflict) {
+		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(protocol.IDConflict) {
 			t.Errorf("%s: %d deliveries, %s", when, len(sent), got)
 		}
 		if got := h.history("zhangsan", "lisi"); got != "m2 m1" {
@@ -339,11 +340,11 @@ func fillOld(t testing.TB, s *Service, n int) {
 	for i := 0; i < n; {
 		if err := s.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
 			for range min(500, n-i) {
-				m := store.Message{ID: newID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan",
-					Body: `[{"text":"old"}]`, Time: millis(1_500_000_000_000 + int64(i))}
+				m := store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan",
+					Body: `[{"text":"old"}]`, Time: protocol.FormatTime(1_500_000_000_000 + int64(i))}
 				c := store.Change{Message: &m, IDs: []store.ID{{MsgID: m.MsgID, Class: store.ClassMessage, From: m.From, Conversation: "lisi zhangsan", Time: m.Time, State: store.Live}},
-					Receipts: []store.Receipt{{ID: newID(), MsgID: m.MsgID, Sender: m.From, Reader: "lisi", Status: 1}}, Pending: []store.Pending{{Message: m, Owner: "lisi"}}}
-				c.Pending[0].ID = newID()
+					Receipts: []store.Receipt{{ID: protocol.NewID(), MsgID: m.MsgID, Sender: m.From, Reader: "lisi", Status: 1}}, Pending: []store.Pending{{Message: m, Owner: "lisi"}}}
+				c.Pending[0].ID = protocol.NewID()
 				b.changes = append(b.changes, c)
 				i++
 			}
@@ -475,7 +476,7 @@ func TestCleanupFiles(t *testing.T) {
 	for i, age := range []int{40, 30, 10} {
 		id := fmt.Sprintf("%032x", i)
 		bytes.there[id] = true
-		if err := h.db.AddFile(t.Context(), store.File{ID: id, Time: millis(h.clock.now().AddDate(0, 0, -age).UnixMilli() - 1)}); err != nil {
+		if err := h.db.AddFile(t.Context(), store.File{ID: id, Time: protocol.FormatTime(h.clock.now().AddDate(0, 0, -age).UnixMilli() - 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -1,9 +1,6 @@
 package component
 
-import (
-	"strconv"
-	"time"
-)
+import "time"
 
 // clock gives out msg_time: the server's clock at intake, never less than any value given out before, strictly increasing
 // within a conversation, and above the position that counts as delivered, so that replay finds every message by its time.
@@ -33,16 +30,4 @@ func (c *clock) back(last int64) {
 	if c.last > last {
 		c.last, c.floor, c.given = last, max(c.floor, last), nil // nobody knows any more which conversations have it
 	}
-}
-
-// millis is the decimal text that tables and wire hold.
-func millis(t int64) string { return strconv.FormatInt(t, 10) }
-
-// parseMillis reads it; 0 for what is not a number, as old rows may hold.
-func parseMillis(text string) int64 {
-	t, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return t
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -53,7 +54,7 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 	}
 
 	// A call hears it as well, once and for all.
-	var refused *Error
+	var refused *protocol.Error
 	err := h.AddUsers(t.Context(), []store.User{{ID: "Anna"}})
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 		}
 	}
 	_, err = h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Add: []string{"Anna"}})
-	if !errors.As(err, &refused) || refused.Code != UserIDInvalid {
+	if !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid {
 		t.Errorf("a member: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -62,7 +63,7 @@ func (c *confirmations) drop(owner, msgID string) { c.add(confirmedRow{owner: ow
 func (c *confirmations) dropOf(local, msgID string) { c.add(confirmedRow{local: local, msgID: msgID}) }
 
 func (c *confirmations) add(row confirmedRow) {
-	if utf8.RuneCountInString(row.msgID) > maxID { // there is no such row
+	if utf8.RuneCountInString(row.msgID) > protocol.MaxID { // there is no such row
 		return
 	}
 	c.mu.Lock()
@@ -222,7 +223,7 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 	}
 	for _, m := range taken.marks {
 		if _, known := found[m.local]; !known {
-			if utf8.RuneCountInString(m.local) > maxID { // it has no room in the table
+			if utf8.RuneCountInString(m.local) > protocol.MaxID { // it has no room in the table
 				continue
 			}
 			change.Learn = append(change.Learn, learned(m.local))

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -23,7 +24,7 @@ func TestConfirmationsAreFair(t *testing.T) {
 		c.drop("A", fmt.Sprintf("a%d", i))
 	}
 	c.dropOf("b", "b0")
-	c.drop("A", strings.Repeat("m", maxID+1)) // no row has such an id
+	c.drop("A", strings.Repeat("m", protocol.MaxID+1)) // no row has such an id
 	if got := counter(t, c.ignored.WithLabelValues(ignoredRow)); got != 7 {
 		t.Errorf("%v were given up, want 7", got)
 	}

@@ -75,7 +75,7 @@ func (s *Service) confirming(it *item) bool {
 	switch {
 	case m.ignore:
 		return false
-	case m.env != nil && m.env.Kind.Name == confirmation:
+	case m.env != nil && m.kind.Name == confirmation:
 	case m.env == nil && m.received && it.unfit == nil:
 	default:
 		return false

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -101,7 +102,7 @@ func TestConfirmedInTrouble(t *testing.T) {
 				}
 				h.sender.take()
 				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
-				if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+				if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
 					h.t.Errorf("a message: %q", refusals(posts))
 				}
 				confirm(h)
@@ -180,7 +181,7 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 		h.postRaw("lisi/p", testComponent, "<body>"+string(stanza.AppendEscaped(nil, large))+"</body>")
 	}
 	h.sync()
-	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(TryLater)) {
+	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(protocol.TryLater)) {
 		t.Errorf("answers: %q, want some refused as messages", refusals(posts))
 	}
 	h.clock.move(time.Second)
@@ -195,9 +196,9 @@ func TestMalformedConfirmation(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1 })
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x")) // that is all it may send
 	h.sender.take()
-	for want, envelope := range map[Code]string{
-		TooLarge:   envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
-		NotAllowed: envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
+	for want, envelope := range map[protocol.Code]string{
+		protocol.TooLarge:   envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
+		protocol.NotAllowed: envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
 	} {
 		h.send("lisi/p", envelope)
 		if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
@@ -205,7 +206,7 @@ func TestMalformedConfirmation(t *testing.T) {
 		}
 	}
 	h.send("lisi/p", envelopeOf("c3", "MTT-000", "lisi", "zhangsan", `[{"text":"MTC-000"}]`))
-	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("a text that speaks of one: %q", refusals(posts))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -128,7 +129,7 @@ func (it *item) first() bool {
 	if it.call != nil {
 		return it.call.first || it.call.alone
 	}
-	return it.msg.env != nil && it.msg.env.Kind.first
+	return it.msg.env != nil && it.msg.kind.first
 }
 
 // process takes one batch through: look, decide, commit, acknowledge, deliver. Its error is fatal.
@@ -199,22 +200,22 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.undo()
 		s.metrics.unstorable.Inc()
 		s.log.Error("the database cannot hold a message; its sender was told", "error", err)
-		b.fail(refuse(TooLarge, "the database cannot hold this message"))
+		b.fail(protocol.Refuse(protocol.TooLarge, "the database cannot hold this message"))
 	case errors.Is(err, store.ErrCollation):
 		b.undo()
 		s.metrics.unstorable.Inc()
 		s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
 		if items[0].call != nil {
-			b.fail(refuse(UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
+			b.fail(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
 		} else {
-			b.fail(refuse(IDConflict, "the database takes msg_id for that of another message"))
+			b.fail(protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message"))
 		}
 	default:
 		b.undo()
 		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it
 			s.noteStore(err)
 		}
-		b.fail(ErrUnavailable)
+		b.fail(protocol.ErrUnavailable)
 	}
 	return nil
 }
@@ -234,7 +235,7 @@ func (s *Service) writeRows(ctx context.Context, rows []store.Pending) error {
 		return nil
 	}
 	for i := range rows {
-		rows[i].ID = newID()
+		rows[i].ID = protocol.NewID()
 	}
 	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
 	switch {
@@ -307,7 +308,7 @@ func (s *Service) refuseWaiting(ctx context.Context, d time.Duration) {
 	for {
 		select {
 		case it := <-s.intake.queue:
-			s.refuseAll([]*item{it}, ErrUnavailable)
+			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
 		case <-timer.C:
 			return
 		case <-ctx.Done():
@@ -327,9 +328,9 @@ func (s *Service) refuseAll(items []*item, err error) {
 // reject answers one item with an error.
 func (s *Service) reject(it *item, err error) {
 	if it.call != nil {
-		var refusal *Error
+		var refusal *protocol.Error
 		if !errors.As(err, &refusal) {
-			err = ErrUnavailable
+			err = protocol.ErrUnavailable
 		}
 		it.call.answer(err)
 		return
@@ -453,14 +454,14 @@ func (s *Service) drain(ctx context.Context) error {
 
 // turnAway answers what waits, at the end.
 func (s *Service) turnAway() {
-	s.intake.arranged.each(func(it *item) { s.refuseAll([]*item{it}, ErrUnavailable) })
+	s.intake.arranged.each(func(it *item) { s.refuseAll([]*item{it}, protocol.ErrUnavailable) })
 	s.intake.arranged.clear()
 	for {
 		select {
 		case it := <-s.intake.queue:
-			s.refuseAll([]*item{it}, ErrUnavailable)
+			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
 		case it := <-s.intake.passed:
-			s.refuseAll([]*item{it}, ErrUnavailable)
+			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
 		default:
 			return
 		}
@@ -469,7 +470,7 @@ func (s *Service) turnAway() {
 
 // receiptStanza is the server receipt (PROTOCOL.md section 4): one for all messages of a sender's batch.
 func (s *Service) receiptStanza(id, full, userID string, now int64, body []byte) []byte {
-	text := serverMade("MTC-100", id, adminID, userID, millis(now), string(body), s.cfg.ArrayBodies)
+	text := protocol.NewEnvelope("MTC-100", id, protocol.AdminID, userID, protocol.FormatTime(now), string(body), s.cfg.ArrayBodies)
 	b := make([]byte, 0, len(text)+256)
 	b = append(b, `<message type="chat" id="`...)
 	b = append(b, id...)

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -74,7 +75,7 @@ func (o *owed) rosterOf(g *group) *roster {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if r := o.deferred.newest[g.ID]; r != nil && slices.EqualFunc(r.ids, g.members, func(id string, p person) bool { return id == p.ID }) {
+	if r := o.deferred.newest[g.ID]; r != nil && slices.EqualFunc(r.ids, g.members, func(id string, p protocol.Person) bool { return id == p.ID }) {
 		g.roster = r
 		return r
 	}
@@ -82,7 +83,7 @@ func (o *owed) rosterOf(g *group) *roster {
 	return g.roster
 }
 
-func newRoster(group string, members []person) *roster {
+func newRoster(group string, members []protocol.Person) *roster {
 	r := &roster{group: group, ids: make([]string, len(members)), at: make(map[string]int, len(members)), size: rosterSize * len(members)}
 	for i, p := range members {
 		r.ids[i], r.at[p.ID] = p.ID, i

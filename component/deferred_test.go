@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -421,7 +422,7 @@ func TestErasedInSlices(t *testing.T) {
 			h.post("zhangsan/p", groupText(id, "zhangsan", g, "x"))
 		}
 	})
-	wide := newRoster(g, make([]person, batchRows/4))
+	wide := newRoster(g, make([]protocol.Person, batchRows/4))
 	left := newBitSet(len(wide.ids))
 	for i := range wide.ids {
 		left.set(i)

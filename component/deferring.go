@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -77,7 +78,7 @@ func (s *Service) writeSlice(ctx context.Context) (int, error) {
 		return 0, nil
 	}
 	for i := range rows {
-		rows[i].ID = newID()
+		rows[i].ID = protocol.NewID()
 	}
 	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
 	switch {
@@ -120,7 +121,7 @@ type laterRows struct {
 // crash would lose them.
 func (t *turn) later() *laterRows {
 	s := t.b.s
-	if t.group == nil || !t.env.Kind.Stored || !t.env.Kind.Queued || len(t.to) <= s.deferring.above || len(t.to) < len(t.group.members) || s.owed.deferBusy() {
+	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= s.deferring.above || len(t.to) < len(t.group.members) || s.owed.deferBusy() {
 		return nil
 	}
 	r := s.owed.rosterOf(t.group)
@@ -128,7 +129,7 @@ func (t *turn) later() *laterRows {
 }
 
 // take notes that a member is to get a row. Who is none, and is told of a removal all the same, is not in the roster.
-func (l *laterRows) take(i int, p person, status int) bool {
+func (l *laterRows) take(i int, p protocol.Person, status int) bool {
 	if l == nil || i >= len(l.roster.ids) || l.roster.ids[i] != p.ID {
 		return false
 	}

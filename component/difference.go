@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -213,11 +214,11 @@ func (y *sourceSync) put(ctx context.Context, users []store.User) (stored int, e
 
 // putHalves is what follows a write of users with that result: when the database cannot hold one of them, put writes each half.
 func (s *Service) putHalves(users []store.User, result error, put func([]store.User) (int, error)) (stored int, err error) {
-	var refusal *Error
+	var refusal *protocol.Error
 	switch {
 	case result == nil:
 		return len(users), nil
-	case !errors.As(result, &refusal) || refusal.Code == TryLater:
+	case !errors.As(result, &refusal) || refusal.Code == protocol.TryLater:
 		return 0, result
 	case len(users) == 1:
 		s.log.Debug("a user of the source cannot be stored", "user_id", users[0].ID, "error", result)

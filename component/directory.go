@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/expirable"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -91,7 +92,7 @@ func (s *Service) learn(locals []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, local := range locals {
-		if local == adminID || len(d.unseen) >= maxUnlearnt {
+		if local == protocol.AdminID || len(d.unseen) >= maxUnlearnt {
 			continue
 		}
 		if u, ok := d.cache.Get(local); ok && u.ID != "" {
@@ -134,21 +135,21 @@ func (s *Service) Spell(ctx context.Context, id string) (string, error) {
 	return p.ID, err
 }
 
-func (s *Service) spell(ctx context.Context, id string) (person, error) {
+func (s *Service) spell(ctx context.Context, id string) (protocol.Person, error) {
 	local, err := stanza.Localpart(id)
 	if err != nil {
-		return person{}, refuse(UserIDInvalid, "the user id is empty or cannot be part of an address")
+		return protocol.Person{}, protocol.Refuse(protocol.UserIDInvalid, "the user id is empty or cannot be part of an address")
 	}
 	found, err := s.users.lookup(ctx, []string{local})
 	if err != nil {
-		return person{}, ErrUnavailable
+		return protocol.Person{}, protocol.ErrUnavailable
 	}
 	return s.person(local, found), nil
 }
 
 // person names a user by the directory's spelling where it has one.
-func (s *Service) person(local string, found map[string]store.User) person {
-	p := person{ID: local, Local: local, Bare: local + "@" + s.cfg.Server}
+func (s *Service) person(local string, found map[string]store.User) protocol.Person {
+	p := protocol.Person{ID: local, Local: local, Bare: local + "@" + s.cfg.Server}
 	if u, ok := found[local]; ok && u.ID != "" {
 		p.ID = u.ID
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tlim/component/lenient"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -14,7 +15,7 @@ func (s *Service) Dissolve(ctx context.Context, id string) error {
 	return s.do(ctx, &call{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, id)
 		if err != nil {
-			if asRefusal(err).Code == NoSuchGroup {
+			if protocol.AsError(err).Code == protocol.NoSuchGroup {
 				return nil
 			}
 			return err
@@ -32,7 +33,7 @@ func actDissolveNotice(t *turn) error {
 	case err != nil || t.group == nil:
 		return err
 	case former || t.sender.Local != t.group.owner.Local:
-		return refuse(NotAllowed, "only the owner may dissolve a session")
+		return protocol.Refuse(protocol.NotAllowed, "only the owner may dissolve a session")
 	case t.env.Opaque: // its body is for the members alone
 		t.toMembers()
 		return nil
@@ -46,7 +47,7 @@ func actDissolveNotice(t *turn) error {
 // and announcements follow in batches.
 func (b *batch) dissolve(g *group) {
 	s := b.s
-	now := millis(s.clock.next(b.now, g.ID))
+	now := protocol.FormatTime(s.clock.next(b.now, g.ID))
 	formers := g.formers(now)
 	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
 	b.stale = append(b.stale, g.ID)
@@ -56,18 +57,18 @@ func (b *batch) dissolve(g *group) {
 		b.formers[g.ID][f.UserID] = f.Time
 	}
 	for _, p := range g.members {
-		msgID := newID()
+		msgID := protocol.NewID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := s.clock.next(b.now, g.ID)
-		text := serverMade("MTS-107", msgID, p.ID, p.ID, millis(at), body, s.cfg.ArrayBodies)
+		text := protocol.NewEnvelope("MTS-107", msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
-			env: &Envelope{Kind: s.kindOf("MTS-107"), Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
-		t.to, t.payload = []person{p}, renderPayload(text, nil, false)
+			kind: s.kindOf("MTS-107"), env: &protocol.Envelope{Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
+		t.to, t.payload = []protocol.Person{p}, protocol.Payload(text, nil, false)
 		t.emit()
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
-	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: millis(s.clock.last)}}})
+	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(s.clock.last)}}})
 	b.gone = append(b.gone, removal{group: g.ID})
 	b.after = append(b.after, s.purgeNow)
 }
@@ -109,7 +110,7 @@ func (s *Service) purgeAll(ctx context.Context) error {
 		return err
 	}
 	for _, p := range list {
-		if parseMillis(p.Time) > s.from() {
+		if protocol.ParseTime(p.Time) > s.from() {
 			continue // the notices are still to be delivered, perhaps by replay
 		}
 		for done := false; !done; {

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -29,7 +30,7 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 		return err
 	}
 	since := int64(0)
-	return s.erase(ctx, chatName(p.Local, q.Local), func(ctx context.Context, b *batch) ([]store.Erased, error) {
+	return s.erase(ctx, protocol.ChatName(p.Local, q.Local), func(ctx context.Context, b *batch) ([]store.Erased, error) {
 		if since == 0 {
 			since = s.clock.last
 		}
@@ -107,7 +108,7 @@ func (b *batch) writeFollowers(list []*deferral) {
 	}
 	rows := b.s.owed.rowsOf(list)
 	for i := range rows {
-		rows[i].ID = newID()
+		rows[i].ID = protocol.NewID()
 	}
 	b.changes = append(b.changes, store.Change{Pending: rows})
 	b.after = append(b.after, func() { b.s.owed.followed(list) })
@@ -169,5 +170,5 @@ func conversationOf(m store.Message) string {
 	if store.FamilyOf(m.Type) == store.FamilyGroup {
 		return m.SessionID
 	}
-	return chatName(m.From, m.To)
+	return protocol.ChatName(m.From, m.To)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -25,13 +26,13 @@ func (h *harness) history(a, b string) string {
 }
 
 // code is the error code of err, "" for none.
-func code(err error) Code {
-	var refusal *Error
+func code(err error) protocol.Code {
+	var refusal *protocol.Error
 	if errors.As(err, &refusal) {
 		return refusal.Code
 	}
 	if err != nil {
-		return Code(err.Error())
+		return protocol.Code(err.Error())
 	}
 	return ""
 }
@@ -65,7 +66,7 @@ func TestClearChat(t *testing.T) {
 	if got, _ := h.sender.take(); len(got) != 0 || h.history("zhangsan", "lisi") != "" {
 		t.Errorf("a resent message: %v, %q", got, h.history("zhangsan", "lisi"))
 	}
-	if err := h.ClearChat(t.Context(), "zhangsan", " "); code(err) != UserIDInvalid {
+	if err := h.ClearChat(t.Context(), "zhangsan", " "); code(err) != protocol.UserIDInvalid {
 		t.Errorf("nobody: %v", err)
 	}
 }
@@ -76,8 +77,8 @@ func TestClearInSlices(t *testing.T) {
 	const n = 2*eraseRows + 3
 	if err := h.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
 		for i := range n {
-			b.changes = append(b.changes, store.Change{Message: &store.Message{ID: newID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan",
-				To: "lisi", SessionID: "zhangsan", Body: "[]", Time: millis(h.Service.clock.next(b.now, "x"))}})
+			b.changes = append(b.changes, store.Change{Message: &store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan",
+				To: "lisi", SessionID: "zhangsan", Body: "[]", Time: protocol.FormatTime(h.Service.clock.next(b.now, "x"))}})
 		}
 		return nil
 	}}); err != nil {
@@ -111,7 +112,7 @@ func TestClearInSlices(t *testing.T) {
 
 	// Interrupted, it says so and goes on when it is repeated.
 	h.rec.failWhen(func(c store.Change) error { return store.ErrUnavailable })
-	if err := h.ClearChat(t.Context(), "zhangsan", "lisi"); !errors.Is(err, ErrUnavailable) {
+	if err := h.ClearChat(t.Context(), "zhangsan", "lisi"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("without a database: %v", err)
 	}
 	h.rec.failWhen(nil)
@@ -146,7 +147,7 @@ func TestPurgeOnRemove(t *testing.T) {
 				t.Errorf("a slice of %d", len(c.Erase))
 			}
 		}
-		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != NoSuchGroup {
+		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {
 			t.Errorf("a group that is gone: %v", err)
 		}
 	}
@@ -284,26 +285,26 @@ func TestAnnouncements(t *testing.T) {
 
 	long, bad := strings.Repeat("长", maxWideName+1), "\x01"
 	huge := strings.Repeat("x", 64<<10+1)
-	for want, a := range map[Code]store.Announcement{
-		UserIDInvalid: {Title: "x", UserID: " ", SessionID: g},
-		BodyEmpty:     {UserID: "lisi", SessionID: g},
-		NoSuchGroup:   {Title: "x", UserID: "lisi", SessionID: "gone"},
-		GroupIDEmpty:  {Title: "x", UserID: "lisi"},
-		TooLarge:      {Title: long, UserID: "lisi", SessionID: g},
-		NotJSON:       {Title: bad, UserID: "lisi", SessionID: g},
+	for want, a := range map[protocol.Code]store.Announcement{
+		protocol.UserIDInvalid: {Title: "x", UserID: " ", SessionID: g},
+		protocol.BodyEmpty:     {UserID: "lisi", SessionID: g},
+		protocol.NoSuchGroup:   {Title: "x", UserID: "lisi", SessionID: "gone"},
+		protocol.GroupIDEmpty:  {Title: "x", UserID: "lisi"},
+		protocol.TooLarge:      {Title: long, UserID: "lisi", SessionID: g},
+		protocol.NotJSON:       {Title: bad, UserID: "lisi", SessionID: g},
 	} {
 		if err := h.Post(t.Context(), a, false); code(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
-	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != TooLarge {
+	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != protocol.TooLarge {
 		t.Errorf("huge: %v", err)
 	}
-	if _, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "x", Title: &long}); code(err) != TooLarge {
+	if _, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "x", Title: &long}); code(err) != protocol.TooLarge {
 		t.Errorf("long edit: %v", err)
 	}
 	h.rec.breakWith(store.ErrUnavailable)
-	if err := h.Post(t.Context(), post, false); !errors.Is(err, ErrUnavailable) {
+	if err := h.Post(t.Context(), post, false); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("without a database: %v", err)
 	}
 }
@@ -318,7 +319,7 @@ func TestSetStyle(t *testing.T) {
 	if list, err := h.db.StylesOf(t.Context(), "lisi"); err != nil || len(list) != 1 || list[0].Value != 2 || list[0].ID == "" {
 		t.Errorf("styles: %+v %v", list, err)
 	}
-	for want, y := range map[Code]store.Style{UserIDInvalid: {Name: "x"}, TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
+	for want, y := range map[protocol.Code]store.Style{protocol.UserIDInvalid: {Name: "x"}, protocol.TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
 		if err := h.SetStyle(t.Context(), y, false); code(err) != want {
 			t.Errorf("%s: %v", want, err)
 		}

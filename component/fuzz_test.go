@@ -15,6 +15,7 @@ import (
 
 	"github.com/dop251/goja"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -59,9 +60,9 @@ func FuzzEnvelope(f *testing.F) {
 		if !utf8.ValidString(text) { // XML is
 			return
 		}
-		env, _, err := parseEnvelope(text, kinds, Limits{Body: 4096, Strict: len(text)%2 == 0})
+		env, _, err := protocol.ParseEnvelope(text, kinds.rules, protocol.Limits{Body: 4096, Strict: len(text)%2 == 0})
 		if err != nil {
-			if refusal := (*Error)(nil); !errors.As(err, &refusal) || conditions[refusal.Code][0] == "" {
+			if refusal := (*protocol.Error)(nil); !errors.As(err, &refusal) || protocol.Conditions[refusal.Code][0] == "" {
 				t.Fatalf("not a refusal: %v", err)
 			}
 			return
@@ -73,14 +74,14 @@ func FuzzEnvelope(f *testing.F) {
 		if err := decoder.Decode(&fields); err != nil || decoder.More() {
 			t.Fatalf("%q leaves as %q: %v", text, env.Text, err)
 		}
-		if again, _, err := parseEnvelope(env.Text, kinds, Limits{Body: 4096}); err != nil || again.Text != env.Text || again.Body != env.Body {
+		if again, _, err := protocol.ParseEnvelope(env.Text, kinds.rules, protocol.Limits{Body: 4096}); err != nil || again.Text != env.Text || again.Body != env.Body {
 			t.Fatalf("%q leaves as %q, and that as %+v, %v", text, env.Text, again, err)
 		}
 		body, isString := fields["body"].(string)
 		if json.Valid([]byte(text)) && (!isString || env.Opaque || json.Valid([]byte(body))) && env.Text != text {
 			t.Errorf("%q was strict and leaves as %q", text, env.Text)
 		}
-		if !env.Opaque && !env.Kind.bare && !json.Valid([]byte(env.Body)) {
+		if !env.Opaque && !kinds.of(env.Type).bare && !json.Valid([]byte(env.Body)) {
 			t.Errorf("the body %q is stored", env.Body)
 		}
 
@@ -101,7 +102,7 @@ func FuzzEnvelope(f *testing.F) {
 					t.Errorf("%s: %q, JavaScript reads %q in %s", name, got, read[name], env.Text)
 				}
 			}
-			if !env.Opaque && env.Kind.reads {
+			if !env.Opaque && kinds.of(env.Type).reads {
 				var groups []string
 				for _, o := range env.Objects {
 					groups = append(groups, o.GroupID)
@@ -114,7 +115,7 @@ func FuzzEnvelope(f *testing.F) {
 		if isString && env.Body != body && (env.Body != "[]" || body != "") {
 			t.Errorf("body %q, encoding/json reads %q", env.Body, body)
 		}
-		if env.Kind == nil || len(env.Body) > 4096 {
+		if kinds.of(env.Type) == nil || len(env.Body) > 4096 {
 			t.Errorf("%+v", env)
 		}
 		if env.Opaque {
@@ -128,10 +129,10 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		for i, o := range env.Objects {
 			object, _ := array[i].(map[string]any)
-			if want, ok := object["session_id"].(string); env.Kind.reads && ok && o.GroupID != want {
+			if want, ok := object["session_id"].(string); kinds.of(env.Type).reads && ok && o.GroupID != want {
 				t.Errorf("session_id %q, encoding/json reads %q", o.GroupID, want)
 			}
-			if want, ok := object["msg_id"].(string); env.Kind.reads && ok && o.MsgID != want {
+			if want, ok := object["msg_id"].(string); kinds.of(env.Type).reads && ok && o.MsgID != want {
 				t.Errorf("msg_id %q, encoding/json reads %q", o.MsgID, want)
 			}
 		}
@@ -187,7 +188,7 @@ func FuzzStanza(f *testing.F) {
 		}
 		it := &item{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
 		if err := s.decode(it); err != nil {
-			if answer := errorStanza(&it.st, asRefusal(err)); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
+			if answer := protocol.ErrorStanza(&it.st, protocol.AsError(err)); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
 				t.Errorf("error %s", answer)
 			}
 			return
@@ -198,7 +199,7 @@ func FuzzStanza(f *testing.F) {
 		if it.msg.env == nil {
 			return
 		}
-		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: renderPayload(it.msg.env.Text, it.msg.ext, true)}
+		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: protocol.Payload(it.msg.env.Text, it.msg.ext, true)}
 		sent := d.AppendTo(nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true})
 		var read struct {
 			ID   string `xml:"id,attr"`

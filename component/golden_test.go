@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -221,7 +222,7 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "notice": // TYPE RECEIVERS BODY
 		to, body, _ := strings.Cut(after, " ")
 		_, err := p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")})
-		if refusal := asRefusal(err); err != nil && refusal.Code != TryLater {
+		if refusal := protocol.AsError(err); err != nil && refusal.Code != protocol.TryLater {
 			fmt.Fprintf(&p.out, "  refused: %s: %s\n", refusal.Code, refusal.Text)
 			return
 		}
@@ -384,7 +385,7 @@ func (p *player) normal(text string) string {
 		}
 		return p.names[id]
 	})
-	return times.ReplaceAllStringFunc(text, func(ms string) string { return fmt.Sprintf("T+%d", parseMillis(ms)-1_600_000_000_000) })
+	return times.ReplaceAllStringFunc(text, func(ms string) string { return fmt.Sprintf("T+%d", protocol.ParseTime(ms)-1_600_000_000_000) })
 }
 
 // writeChange renders the rows of a change.

@@ -8,30 +8,15 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
-	"tlim/component/stanza"
+	"tlim/component/protocol"
 	"tlim/store"
 )
-
-// person is a user as rows name him and as the server addresses him.
-type person struct {
-	ID    string // the one spelling in tables
-	Local string // prepared JID local part; "" when the id cannot be one (adopted rows): rows are written, nothing is sent
-	Bare  string // bare JID
-}
-
-func newPerson(id, domain string) person {
-	local, err := stanza.Localpart(id)
-	if err != nil {
-		return person{ID: id}
-	}
-	return person{ID: id, Local: local, Bare: local + "@" + domain}
-}
 
 // group is a session with its members, read-only once it is in the cache.
 type group struct {
 	store.Group
-	owner   person
-	members []person
+	owner   protocol.Person
+	members []protocol.Person
 	rows    []store.Member
 	index   map[string]int // member by local part
 	loaded  time.Time
@@ -115,11 +100,11 @@ func (c *groupCache) peek(id string) *group {
 }
 
 func (c *groupCache) build(row store.Group, members []store.Member) *group {
-	g := &group{Group: row, owner: newPerson(row.Owner, c.domain), loaded: c.now(), rows: members,
-		members: make([]person, 0, len(members)), index: make(map[string]int, len(members))}
+	g := &group{Group: row, owner: protocol.NewPerson(row.Owner, c.domain), loaded: c.now(), rows: members,
+		members: make([]protocol.Person, 0, len(members)), index: make(map[string]int, len(members))}
 	slices.SortFunc(members, func(a, b store.Member) int { return strings.Compare(a.UserID, b.UserID) })
 	for _, m := range members {
-		p := newPerson(m.UserID, c.domain)
+		p := protocol.NewPerson(m.UserID, c.domain)
 		if p.Local != "" {
 			if _, twice := g.index[p.Local]; twice {
 				continue

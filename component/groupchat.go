@@ -3,7 +3,7 @@ package component
 import (
 	"slices"
 
-	"tlim/component/stanza"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -11,9 +11,9 @@ import (
 func (t *turn) addressGroup() error {
 	ids := t.it.groupIDs()
 	if len(ids) == 0 {
-		return refuse(GroupIDEmpty, "session_id is empty")
+		return protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
-	if _, err := t.env.groupID(); err != nil {
+	if _, err := t.env.GroupID(); err != nil {
 		return err
 	}
 	for _, id := range ids {
@@ -28,7 +28,7 @@ func (t *turn) addressGroup() error {
 	t.conversation = t.groupID
 	for _, id := range t.it.alsoNamed() {
 		if id != t.groupID && t.b.groups[id] != nil {
-			return refuse(NotArray, "the message names two sessions")
+			return protocol.Refuse(protocol.NotArray, "the message names two sessions")
 		}
 	}
 	return nil
@@ -38,19 +38,19 @@ func (t *turn) addressGroup() error {
 // call HTTP first: those who were removed within a day may still send the late kinds, and for a group that is gone these
 // go to nobody. former is true when the right comes from the past.
 func (t *turn) mayPost() (former bool, err error) {
-	late := t.env.Kind.late
+	late := t.kind.late
 	switch {
 	case t.group == nil && late && t.wasMember():
 		t.nowhere = true
 		return true, nil
 	case t.group == nil:
-		return false, refuse(NoSuchGroup, "there is no such session")
-	case t.group.has(t.sender.Local), t.sender.Local == adminID:
+		return false, protocol.Refuse(protocol.NoSuchGroup, "there is no such session")
+	case t.group.has(t.sender.Local), t.sender.Local == protocol.AdminID:
 		return false, nil
 	case late && t.wasMember():
 		return true, nil
 	}
-	return false, refuse(NotAllowed, "only members may post")
+	return false, protocol.Refuse(protocol.NotAllowed, "only members may post")
 }
 
 // wasMember says whether the sender has left the group within a day.
@@ -60,7 +60,7 @@ func (t *turn) wasMember() bool {
 		return true
 	}
 	for id := range formers { // adopted rows hold him in another spelling
-		if UserKey(id) == t.sender.Local {
+		if protocol.UserKey(id) == t.sender.Local {
 			return true
 		}
 	}
@@ -83,7 +83,7 @@ func (t *turn) toMembers() {
 	}
 	t.to = t.group.members
 	b, now := t.b, t.b.now.UnixMilli()
-	if !t.env.Kind.Stored {
+	if !t.kind.Stored {
 		return
 	}
 	key := store.ChatKey{Owner: t.groupID}
@@ -110,25 +110,11 @@ func actRemovedNotice(t *turn) error {
 	if len(formers) == 0 {
 		return nil
 	}
-	names := t.env.named()
+	names := t.env.Named()
 	for former := range formers {
-		if p := newPerson(former, t.b.s.cfg.Server); names[p.Local] && !t.group.member(p.Local) {
+		if p := protocol.NewPerson(former, t.b.s.cfg.Server); names[p.Local] && !t.group.member(p.Local) {
 			t.to = append(t.to, p)
 		}
 	}
 	return nil
-}
-
-// named are the local parts of the users whom a notice names. Only former members are looked for among them: a notice must
-// not be a way to write to anybody.
-func (e *Envelope) named() map[string]bool {
-	names := map[string]bool{}
-	for _, o := range e.Objects {
-		for _, id := range o.UserIDs {
-			if local, err := stanza.Localpart(id); err == nil {
-				names[local] = true
-			}
-		}
-	}
-	return names
 }

@@ -1,9 +1,11 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -25,9 +27,9 @@ func (s *Service) mayOwn(ctx context.Context, asker, owner string) error {
 	n, err := s.store.CountGroupsOwned(ctx, p.ID)
 	switch {
 	case err != nil:
-		return ErrUnavailable
+		return protocol.ErrUnavailable
 	case n >= most:
-		return &Error{Code: TooLarge, Text: fmt.Sprintf("the user has %d sessions, at most %d are allowed (limits.groups_per_user); dissolve one first", n, most),
+		return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the user has %d sessions, at most %d are allowed (limits.groups_per_user); dissolve one first", n, most),
 			Chinese: fmt.Sprintf("该用户已创建 %d 个会话，最多允许 %d 个（limits.groups_per_user），请先解散不用的会话", n, most)}
 	}
 	return nil
@@ -42,24 +44,24 @@ func (s *Service) mayHold(members int) error {
 }
 
 // mayGrow says, as an error that names all who were to be added, whether these users may join a group that these members leave.
-func (s *Service) mayGrow(members []person, joining []store.User, leaving []store.Member) error {
+func (s *Service) mayGrow(members []protocol.Person, joining []store.User, leaving []store.Member) error {
 	most := s.cfg.Limits.GroupMembers
 	if most == 0 || len(joining) == 0 {
 		return nil
 	}
 	stay := make(map[string]bool, len(members)) // people, whatever the spelling of their ids
 	for _, p := range members {
-		stay[orDefault(p.Local, p.ID)] = true
+		stay[cmp.Or(p.Local, p.ID)] = true
 	}
 	before := len(stay)
 	for _, m := range leaving {
-		delete(stay, orDefault(newPerson(m.UserID, "").Local, m.UserID))
+		delete(stay, cmp.Or(protocol.NewPerson(m.UserID, "").Local, m.UserID))
 	}
-	var refused []Skipped
+	var refused []protocol.Skipped
 	for _, u := range joining {
 		if !stay[u.JID] {
 			stay[u.JID] = true
-			refused = append(refused, Skipped{u.ID, SkipFull})
+			refused = append(refused, protocol.Skipped{UserID: u.ID, Reason: protocol.SkipFull})
 		}
 	}
 	if after := len(stay); after > most && after > before {
@@ -68,8 +70,8 @@ func (s *Service) mayGrow(members []person, joining []store.User, leaving []stor
 	return nil
 }
 
-func tooManyMembers(n, most int, refused []Skipped) error {
-	return &Error{Code: TooLarge, Skipped: refused,
+func tooManyMembers(n, most int, refused []protocol.Skipped) error {
+	return &protocol.Error{Code: protocol.TooLarge, Skipped: refused,
 		Text:    fmt.Sprintf("the session would have %d members, at most %d are allowed (limits.group_members); nothing was changed", n, most),
 		Chinese: fmt.Sprintf("会话将有 %d 名成员，最多允许 %d 名（limits.group_members），未做任何修改", n, most)}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -23,7 +24,7 @@ func TestGroupMembers(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
+	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
 		t.Errorf("six of five: %v", err)
 	}
 	if groups, err := h.db.GroupsOf(t.Context(), "u0"); err != nil || len(groups) != 0 {
@@ -31,10 +32,10 @@ func TestGroupMembers(t *testing.T) {
 	}
 	id := h.makeGroup("zhangsan", append([]string{"nobody at all"}, ids[:5]...)...) // who is left out does not count
 	h.rec.take()
-	var refused *Error
+	var refused *protocol.Error
 	_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Name: "new", Add: []string{"u4", "u5", "U6"}, Remove: []string{"u0"}})
-	if !errors.As(err, &refused) || refused.Code != TooLarge || refused.Chinese == "" ||
-		!slices.Equal(refused.Skipped, []Skipped{{"u5", SkipFull}, {"u6", SkipFull}}) {
+	if !errors.As(err, &refused) || refused.Code != protocol.TooLarge || refused.Chinese == "" ||
+		!slices.Equal(refused.Skipped, []protocol.Skipped{{UserID: "u5", Reason: protocol.SkipFull}, {UserID: "u6", Reason: protocol.SkipFull}}) {
 		t.Errorf("one too many: %v %v", err, refused)
 	}
 	if c := h.rec.take(); len(c) != 0 {
@@ -59,7 +60,7 @@ func TestGroupMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(GroupEdit{Add: []string{"u0", "u9"}}, "U9 u0 u1 u2 u3 u4 u5 u6 u7 u8 u9") // refreshed
-	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"lisi"}}); codeOf(err) != TooLarge {
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
 		t.Errorf("it grows: %v", err)
 	}
 	edit(GroupEdit{Add: []string{"lisi"}, Remove: []string{"u9", "u8"}}, "lisi u0 u1 u2 u3 u4 u5 u6 u7")
@@ -74,7 +75,7 @@ func TestFullGroupErasesNothing(t *testing.T) {
 	h := start(t, func(c *Config) { c.Limits.GroupMembers, c.PurgeOnRemove = 2, true })
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("lisi/p", groupText("m1", "lisi", id, "x"))
-	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu", "zhaoliu"}, Remove: []string{"lisi"}}); codeOf(err) != TooLarge {
+	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu", "zhaoliu"}, Remove: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
 		t.Errorf("three of two: %v", err)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1"}); err != nil || len(rows["m1"]) != 1 {
@@ -103,14 +104,14 @@ func TestGroupsPerUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, asker := range []string{"", "user zhangsan"} {
-		if _, err := create(asker, "ZhangSan"); asker == "" && err != nil || asker != "" && (codeOf(err) != TooLarge || !strings.Contains(err.Error(), "limits.groups_per_user")) {
+		if _, err := create(asker, "ZhangSan"); asker == "" && err != nil || asker != "" && (codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.groups_per_user")) {
 			t.Errorf("by %q: %v", asker, err)
 		}
 	}
 	if _, err := create("", "zhangsan"); err != nil {
 		t.Errorf("a system of the suite: %v", err)
 	}
-	if _, err := create("address 10.0.0.1", "zhangsan"); codeOf(err) != TooLarge {
+	if _, err := create("address 10.0.0.1", "zhangsan"); codeOf(err) != protocol.TooLarge {
 		t.Errorf("an old client without a token: %v", err)
 	}
 	if _, err := create("user lisi", "lisi"); err != nil {

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -24,7 +26,7 @@ const (
 func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, GroupMembers, error) {
 	ownerLocal, err := stanza.Localpart(n.Owner)
 	if err != nil {
-		return store.Group{}, GroupMembers{}, refuse(GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
+		return store.Group{}, GroupMembers{}, protocol.Refuse(protocol.GroupOwnerInvalid, "request_user is empty or cannot be part of an address")
 	}
 	if err := s.mayOwn(ctx, n.Asker, n.Owner); err != nil {
 		return store.Group{}, GroupMembers{}, err
@@ -47,19 +49,19 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 		}
 		members = GroupMembers{Skipped: skipped}
 		if len(users) == 0 {
-			return &Error{Code: GroupNotCreated, Text: "none of the subscribers is a known user", Skipped: skipped}
+			return &protocol.Error{Code: protocol.GroupNotCreated, Text: "none of the subscribers is a known user", Skipped: skipped}
 		}
 		if err := s.mayHold(len(users)); err != nil {
 			return err
 		}
-		now := millis(b.now.UnixMilli())
+		now := protocol.FormatTime(b.now.UnixMilli())
 		g.CreateTime = now
 		var names []string
 		for _, u := range users {
 			members.Taken = append(members.Taken, newMember(u, g.ID, now))
-			names = append(names, orDefault(u.Name, u.ID))
+			names = append(names, cmp.Or(u.Name, u.ID))
 		}
-		g.Name = cut(strings.Join(names, ","), maxGroupName)
+		g.Name = protocol.Shorten(strings.Join(names, ","), maxGroupName)
 		b.changes = append(b.changes, store.Change{Groups: []store.Group{g}, Members: members.Taken})
 		b.stale = append(b.stale, g.ID)
 		return nil
@@ -71,7 +73,7 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 }
 
 func newMember(u store.User, groupID, now string) store.Member {
-	return store.Member{UserID: u.ID, UserName: cut(u.Name, maxWideName), Login: u.Login, Pic: u.Pic, SessionID: groupID, Since: now}
+	return store.Member{UserID: u.ID, UserName: protocol.Shorten(u.Name, maxWideName), Login: u.Login, Pic: u.Pic, SessionID: groupID, Since: now}
 }
 
 // knownUsers finds those of ids that the directory has, each once, in the given order.
@@ -101,11 +103,11 @@ func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.
 func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, error) {
 	switch {
 	case e.Name == "" && len(e.Add)+len(e.Remove) == 0:
-		return GroupEdited{}, refuse(GroupNameEmpty, "session_name is empty and no subscribers are given")
+		return GroupEdited{}, protocol.Refuse(protocol.GroupNameEmpty, "session_name is empty and no subscribers are given")
 	case utf8.RuneCountInString(e.Name) > maxWideName:
-		return GroupEdited{}, refuse(TooLarge, "session_name is longer than %d characters", maxWideName)
+		return GroupEdited{}, protocol.Refuse(protocol.TooLarge, "session_name is longer than %d characters", maxWideName)
 	case !stanza.ValidXML(e.Name):
-		return GroupEdited{}, refuse(GroupNameEmpty, "session_name holds a character that XML forbids")
+		return GroupEdited{}, protocol.Refuse(protocol.GroupNameEmpty, "session_name holds a character that XML forbids")
 	}
 	verdicts, err := s.lookFor(ctx, e.Asker, e.Add, false)
 	if err != nil {
@@ -117,13 +119,13 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		}
 	}
 	var now string
-	var skipped []Skipped
+	var skipped []protocol.Skipped
 	err = s.do(ctx, &call{alone: true, about: e.ID, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, e.ID)
 		if err != nil {
 			return err
 		}
-		now = millis(s.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
+		now = protocol.FormatTime(s.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
 		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}
 		if e.Name != "" {
 			edit.Name = &e.Name
@@ -171,12 +173,12 @@ func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[st
 	if len(e.Add) > 0 {
 		rows, err := s.store.Members(ctx, []string{e.ID})
 		if err != nil {
-			return ErrUnavailable
+			return protocol.ErrUnavailable
 		}
 		g := s.groups.build(store.Group{}, rows[e.ID])
 		added, _, err := (&batch{s: s}).admitted(ctx, e.Add, verdicts)
 		if err != nil {
-			return ErrUnavailable
+			return protocol.ErrUnavailable
 		}
 		if err := s.mayGrow(g.members, added, g.find(e.Remove)); err != nil {
 			return err
@@ -199,7 +201,7 @@ func (g *group) find(ids []string) []store.Member {
 	}
 	var rows []store.Member
 	for _, m := range g.rows {
-		if local := newPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
+		if local := protocol.NewPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
 			rows = append(rows, m) // an adopted table may hold him in two spellings
 		}
 	}
@@ -209,7 +211,7 @@ func (g *group) find(ids []string) []store.Member {
 // mustFind reads a group past the cache's age: a call changes what it looks at.
 func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
 	if id == "" {
-		return nil, refuse(GroupIDEmpty, "session_id is empty")
+		return nil, protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
 	b.s.groups.drop(id)
 	found, err := b.s.groups.get(ctx, b.s.store, []string{id})
@@ -217,7 +219,7 @@ func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
 		return nil, err
 	}
 	if found[id] == nil {
-		return nil, refuse(NoSuchGroup, "there is no such session")
+		return nil, protocol.Refuse(protocol.NoSuchGroup, "there is no such session")
 	}
 	return found[id], nil
 }
@@ -227,7 +229,7 @@ func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, 
 	return s.do(ctx, &call{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, id)
 		if err != nil {
-			if refusal := asRefusal(err); refusal.Code == NoSuchGroup {
+			if refusal := protocol.AsError(err); refusal.Code == protocol.NoSuchGroup {
 				return nil
 			}
 			return err
@@ -241,7 +243,7 @@ func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, 
 // SetGroupPicture sets a group's picture; a group that is gone is no error.
 func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 	if utf8.RuneCountInString(pic) > maxWideName {
-		return refuse(TooLarge, "session_pic is longer than %d characters", maxWideName)
+		return protocol.Refuse(protocol.TooLarge, "session_pic is longer than %d characters", maxWideName)
 	}
 	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
 		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Pic: &pic}}}
@@ -251,9 +253,9 @@ func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 // DeleteGroup removes a group and its members, tells nobody, and returns the time; messages and queues stay. A group that
 // is gone is no error.
 func (s *Service) DeleteGroup(ctx context.Context, id string) (string, error) {
-	now := millis(s.now().UnixMilli())
+	now := protocol.FormatTime(s.now().UnixMilli())
 	err := s.editGroup(ctx, id, func(b *batch, g *group) store.Change {
-		now = millis(s.clock.next(b.now, id))
+		now = protocol.FormatTime(s.clock.next(b.now, id))
 		return store.Change{DropGroups: []string{id}, Formers: g.formers(now)}
 	})
 	return now, err

@@ -12,17 +12,18 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-func codeOf(err error) Code {
-	var refusal *Error
+func codeOf(err error) protocol.Code {
+	var refusal *protocol.Error
 	if errors.As(err, &refusal) {
 		return refusal.Code
 	}
 	if err != nil {
-		return Code(err.Error())
+		return protocol.Code(err.Error())
 	}
 	return ""
 }
@@ -48,7 +49,7 @@ func TestCreateGroup(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		group         NewGroup
-		code          Code
+		code          protocol.Code
 		owner, called string
 		members       string
 	}{
@@ -57,10 +58,10 @@ func TestCreateGroup(t *testing.T) {
 		"unknown owner":        {NewGroup{Owner: "Admin", Members: []string{"lisi"}}, "", "admin", "Lisi", "lisi"},
 		"without a name":       {NewGroup{Owner: "zhangsan", Members: []string{"noname", "lisi"}}, "", "zhangsan", "noname,Lisi", "lisi noname"},
 		"unknown and repeated": {NewGroup{Owner: "zhangsan", Members: []string{"nobody", "LISI", "lisi", "", "\u0001"}}, "", "zhangsan", "Lisi", "lisi"},
-		"nobody known":         {NewGroup{Owner: "zhangsan", Members: []string{"nobody"}}, GroupNotCreated, "", "", ""},
-		"no members":           {NewGroup{Owner: "zhangsan"}, GroupNotCreated, "", "", ""},
-		"no owner":             {NewGroup{Members: []string{"lisi"}}, GroupOwnerInvalid, "", "", ""},
-		"impossible owner":     {NewGroup{Owner: "\u0001", Members: []string{"lisi"}}, GroupOwnerInvalid, "", "", ""},
+		"nobody known":         {NewGroup{Owner: "zhangsan", Members: []string{"nobody"}}, protocol.GroupNotCreated, "", "", ""},
+		"no members":           {NewGroup{Owner: "zhangsan"}, protocol.GroupNotCreated, "", "", ""},
+		"no owner":             {NewGroup{Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
+		"impossible owner":     {NewGroup{Owner: "\u0001", Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
 	} {
 		g, members, err := h.CreateGroup(t.Context(), c.group)
 		if codeOf(err) != c.code {
@@ -126,14 +127,14 @@ func TestManyMembers(t *testing.T) {
 func TestModifyGroup(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
-	modify := func(e GroupEdit, code Code, members string) {
+	modify := func(e GroupEdit, code protocol.Code, members string) {
 		t.Helper()
 		h.clock.move(time.Second)
 		at, err := h.ModifyGroup(t.Context(), e)
 		if codeOf(err) != code || h.members(id) != members {
 			t.Errorf("%+v: %v, members %s", e, err, h.members(id))
 		}
-		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != millis(h.clock.now().UnixMilli())) {
+		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != protocol.FormatTime(h.clock.now().UnixMilli())) {
 			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
 		}
 	}
@@ -141,11 +142,11 @@ func TestModifyGroup(t *testing.T) {
 	modify(GroupEdit{ID: id, Add: []string{"wangwu", "nobody", "WangWu"}}, "", "lisi wangwu zhangsan")
 	modify(GroupEdit{ID: id, Add: []string{"wangwu"}, Remove: []string{"LISI", "nobody"}}, "", "wangwu zhangsan")
 	modify(GroupEdit{ID: id, Remove: []string{"nobody"}}, "", "wangwu zhangsan")
-	modify(GroupEdit{ID: id}, GroupNameEmpty, "wangwu zhangsan")
-	modify(GroupEdit{ID: "nowhere", Name: "x"}, NoSuchGroup, "wangwu zhangsan")
-	modify(GroupEdit{Name: "x"}, GroupIDEmpty, "wangwu zhangsan")
-	modify(GroupEdit{ID: id, Name: strings.Repeat("名", 257)}, TooLarge, "wangwu zhangsan")
-	modify(GroupEdit{ID: id, Name: "a\u0001"}, GroupNameEmpty, "wangwu zhangsan")
+	modify(GroupEdit{ID: id}, protocol.GroupNameEmpty, "wangwu zhangsan")
+	modify(GroupEdit{ID: "nowhere", Name: "x"}, protocol.NoSuchGroup, "wangwu zhangsan")
+	modify(GroupEdit{Name: "x"}, protocol.GroupIDEmpty, "wangwu zhangsan")
+	modify(GroupEdit{ID: id, Name: strings.Repeat("名", 257)}, protocol.TooLarge, "wangwu zhangsan")
+	modify(GroupEdit{ID: id, Name: "a\u0001"}, protocol.GroupNameEmpty, "wangwu zhangsan")
 	rows, err := h.db.Groups(t.Context(), []string{id})
 	if err != nil || rows[id].Name != "新名字 😀" {
 		t.Errorf("%+v %v", rows, err)
@@ -157,7 +158,7 @@ func TestModifyGroup(t *testing.T) {
 	if rows, _ := h.db.Groups(t.Context(), []string{id}); rows[id].Pic != pic {
 		t.Errorf("%+v", rows)
 	}
-	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != TooLarge {
+	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != protocol.TooLarge {
 		t.Error(err)
 	}
 	// What is gone is no error: clients repeat these calls.
@@ -276,7 +277,7 @@ func TestMembershipInOneBatch(t *testing.T) {
 	if got := addresses(d, "m1"); got != "wangwu@im.test zhangsan@im.test/p" {
 		t.Errorf("m1 went to %s", got)
 	}
-	if got := refusals(posts); strings.Count(got, string(NotAllowed)) != 1 || strings.Contains(got, string(NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
+	if got := refusals(posts); strings.Count(got, string(protocol.NotAllowed)) != 1 || strings.Contains(got, string(protocol.NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
 		t.Errorf("answers: %s", got)
 	}
 }
@@ -492,15 +493,15 @@ func TestNoticeReceivers(t *testing.T) {
 	for name, c := range map[string]struct {
 		to   []string
 		want string
-		code Code
+		code protocol.Code
 	}{
 		"group":          {[]string{"@session:" + id}, "lisi zhangsan", ""},
 		"group and user": {[]string{"LISI", "@session:" + id, "wangwu"}, "lisi wangwu zhangsan", ""},
 		"all":            {[]string{"@all"}, "lisi wangwu zhangsan", ""},
-		"unknown group":  {[]string{"@session:nowhere"}, "", NoSuchGroup},
-		"nobody":         {nil, "", UserIDInvalid},
-		"empty":          {[]string{"lisi", ""}, "", UserIDInvalid},
-		"impossible":     {[]string{"\u0001"}, "", UserIDInvalid},
+		"unknown group":  {[]string{"@session:nowhere"}, "", protocol.NoSuchGroup},
+		"nobody":         {nil, "", protocol.UserIDInvalid},
+		"empty":          {[]string{"lisi", ""}, "", protocol.UserIDInvalid},
+		"impossible":     {[]string{"\u0001"}, "", protocol.UserIDInvalid},
 	} {
 		h.sender.take()
 		_, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
@@ -516,10 +517,10 @@ func TestNoticeReceivers(t *testing.T) {
 			t.Errorf("%s: %v, to %v", name, err, to)
 		}
 	}
-	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != NotJSON {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != protocol.NotJSON {
 		t.Error(err)
 	}
-	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != TooLarge {
+	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
 		t.Error(err)
 	}
 }
@@ -570,7 +571,7 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 	}()
 	<-failed
 	leave()
-	if err := <-done; !errors.Is(err, ErrUnavailable) {
+	if err := <-done; !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("the second slice failed: %v", err)
 	}
 	h.sync()
@@ -588,13 +589,13 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	h := start(t, nil)
-	add := func(u store.User, code Code) {
+	add := func(u store.User, code protocol.Code) {
 		t.Helper()
 		err := h.AddUsers(t.Context(), []store.User{{ID: "fine"}, u})
 		if codeOf(err) != code {
 			t.Errorf("%+v: %v", u, err)
 		}
-		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), cut(u.ID, maxID)) {
+		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), protocol.Shorten(u.ID, protocol.MaxID)) {
 			t.Errorf("the error must name the user: %v", err)
 		}
 		found, err := h.db.UsersByJID(t.Context(), []string{"fine"})
@@ -602,12 +603,12 @@ func TestUsers(t *testing.T) {
 			t.Errorf("%+v: all or none: %v %v", u, found, err)
 		}
 	}
-	add(store.User{ID: ""}, UserIDInvalid)
-	add(store.User{ID: "\u0001"}, UserIDInvalid)
-	add(store.User{ID: "ADMIN"}, UserIDInvalid)
-	add(store.User{ID: strings.Repeat("u", 65)}, TooLarge)
-	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, TooLarge)
-	add(store.User{ID: "u", Pic: "\u0001"}, UserIDInvalid)
+	add(store.User{ID: ""}, protocol.UserIDInvalid)
+	add(store.User{ID: "\u0001"}, protocol.UserIDInvalid)
+	add(store.User{ID: "ADMIN"}, protocol.UserIDInvalid)
+	add(store.User{ID: strings.Repeat("u", 65)}, protocol.TooLarge)
+	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, protocol.TooLarge)
+	add(store.User{ID: "u", Pic: "\u0001"}, protocol.UserIDInvalid)
 	if id, err := h.Spell(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
 		t.Errorf("before anybody knows: %q %v", id, err)
 	}
@@ -619,7 +620,7 @@ func TestUsers(t *testing.T) {
 	if id, err := h.Spell(t.Context(), "NoBody"); err != nil || id != "nobody" {
 		t.Errorf("%q %v", id, err)
 	}
-	if _, err := h.Spell(t.Context(), ""); codeOf(err) != UserIDInvalid {
+	if _, err := h.Spell(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
 		t.Error(err)
 	}
 
@@ -635,7 +636,7 @@ func TestUsers(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
+	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != protocol.UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
 		t.Errorf("an id that cannot be: %v", err)
 	}
 	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
@@ -645,7 +646,7 @@ func TestUsers(t *testing.T) {
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != GroupNotCreated {
+	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
 		t.Errorf("a user who left was taken: %v", err)
 	}
 	if h.members(g.ID) != "seen" {

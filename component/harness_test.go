@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -367,7 +368,7 @@ func (f *fakeServer) Snapshot(context.Context) ([]Session, error) {
 
 func testConfig() Config {
 	return Config{Server: testServer, Component: testComponent, Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
-		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: Limits{Body: 64 << 10},
+		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10},
 		UserBurst: 1, Inflight: 2000, InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
 }
 
@@ -511,7 +512,7 @@ func (h *harness) halt() {
 func (h *harness) sync() {
 	h.t.Helper()
 	for n := 0; n < 2 || h.intake.items.Load() > 0 || h.intake.passedBytes.Load() > 0; n++ { // calls pass messages that wait; the first is answered at its commit, the second after the deliveries of the first
-		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, ErrUnavailable) { // tests break the database
+		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, protocol.ErrUnavailable) { // tests break the database
 			h.t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -18,7 +19,8 @@ const (
 
 // incoming is a message stanza, read.
 type incoming struct {
-	env       *Envelope
+	env       *protocol.Envelope
+	kind      *Kind    // of env
 	ext       []byte   // the tlim extension, as every copy carries it
 	ack       bool     // it asks for a server receipt
 	received  bool     // it holds an XEP-0184 <received/>
@@ -47,7 +49,7 @@ func (s *Service) decode(it *item) error {
 			m.ext, badExtension = extension(c)
 		case c.Name == "received" && c.Space == nsReceipts:
 			m.received = true
-			if id := c.Attr("id"); id != "" && len(id) <= 4*maxID { // a longer one is none of ours
+			if id := c.Attr("id"); id != "" && len(id) <= 4*protocol.MaxID { // a longer one is none of ours
 				m.confirmed = []string{id}
 			}
 			other = true
@@ -66,7 +68,7 @@ func (s *Service) decode(it *item) error {
 		s.metrics.ignored.WithLabelValues("async").Inc()
 		return nil
 	case bodies > 1:
-		return refuse(NotJSON, "the stanza has two bodies")
+		return protocol.Refuse(protocol.NotJSON, "the stanza has two bodies")
 	case bodies == 0 && other:
 		m.toUser = addressedTo(it.st.To)
 		if it.copied { // the server passes it on itself
@@ -77,7 +79,7 @@ func (s *Service) decode(it *item) error {
 		m.ignore = true
 		return nil
 	}
-	env, long, err := parseEnvelope(text, s.kinds, s.cfg.Limits)
+	env, long, err := protocol.ParseEnvelope(text, s.kinds.rules, s.cfg.Limits)
 	if it.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()
@@ -87,12 +89,12 @@ func (s *Service) decode(it *item) error {
 		return err
 	}
 	s.metrics.longFields.Add(float64(long))
-	m.env = env
+	m.env, m.kind = env, s.kinds.of(env.Type)
 	m.toUser = addressedTo(it.st.To)
-	if env.Kind.names && !env.Opaque {
-		ids := env.msgIDs()
+	if m.kind.names && !env.Opaque {
+		ids := env.MsgIDs()
 		if len(ids) > maxNamed {
-			return refuse(TooLarge, "the body names %d messages, and at most %d are taken: send several", len(ids), maxNamed)
+			return protocol.Refuse(protocol.TooLarge, "the body names %d messages, and at most %d are taken: send several", len(ids), maxNamed)
 		}
 		m.targets = ids
 	}
@@ -101,23 +103,20 @@ func (s *Service) decode(it *item) error {
 
 // identity holds the envelope against the sender whom the server authenticated.
 func (s *Service) identity(it *item) error {
-	env := it.msg.env
+	env, kind := it.msg.env, it.msg.kind
 	local, err := stanza.Localpart(env.From)
 	switch {
 	case env.From == "":
-		return refuse(UserIDInvalid, "msg_from is empty")
+		return protocol.Refuse(protocol.UserIDInvalid, "msg_from is empty")
 	case err != nil || local != it.from.Local:
-		return refuse(NotAllowed, "msg_from is not the sender")
-	case local == adminID && env.Kind.scope != scopeChat && env.Kind.scope != scopeGroup:
-		return refuse(NotAllowed, "only the component sends notices as admin")
-	case env.Kind.Stored && env.MsgID == "":
-		return refuse(IDConflict, "msg_id is missing")
+		return protocol.Refuse(protocol.NotAllowed, "msg_from is not the sender")
+	case local == protocol.AdminID && kind.scope != scopeChat && kind.scope != scopeGroup:
+		return protocol.Refuse(protocol.NotAllowed, "only the component sends notices as admin")
+	case kind.Stored && env.MsgID == "":
+		return protocol.Refuse(protocol.IDConflict, "msg_id is missing")
 	}
 	return nil
 }
-
-// adminID is the reserved user in whose name the server speaks.
-const adminID = "admin"
 
 // isClientSpace: children without a namespace of their own are in the stream's.
 func isClientSpace(space string) bool {
@@ -141,7 +140,7 @@ func extension(c stanza.Child) ([]byte, error) {
 		case v == "":
 			continue
 		case len(v) > maxAttribute:
-			return nil, refuse(TooLarge, "%s of the tlim element is longer than %d bytes", name, maxAttribute)
+			return nil, protocol.Refuse(protocol.TooLarge, "%s of the tlim element is longer than %d bytes", name, maxAttribute)
 		}
 		b = append(b, `" `...)
 		b = append(b, name...)

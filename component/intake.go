@@ -8,6 +8,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -116,7 +117,7 @@ func (s *Service) stranger(st stanza.Stanza, err error) {
 		return
 	}
 	if st.Name == "message" && (st.Type == "" || st.Type == "chat" || st.Type == "normal") && !s.draining.Load() {
-		s.refuse(&item{st: st}, refuse(NotAllowed, "the sender's address is not in its prepared form (RFC 6122, Unicode 3.2)"))
+		s.refuse(&item{st: st}, protocol.Refuse(protocol.NotAllowed, "the sender's address is not in its prepared form (RFC 6122, Unicode 3.2)"))
 	}
 }
 
@@ -143,12 +144,12 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 	it := &item{st: st, from: from, copied: copied, size: int64(len(st.Inner)) + 200}
 	switch {
 	case from.Domain != s.cfg.Server || from.Local == "":
-		s.refuse(it, refuse(NotAllowed, "only users of %s may send here", s.cfg.Server))
+		s.refuse(it, protocol.Refuse(protocol.NotAllowed, "only users of %s may send here", s.cfg.Server))
 	case st.Oversize:
-		s.refuse(it, refuse(TooLarge, "the stanza is too large"))
+		s.refuse(it, protocol.Refuse(protocol.TooLarge, "the stanza is too large"))
 	case s.confirming(it):
 	case s.draining.Load():
-		s.refuse(it, refuse(TryLater, "the server is shutting down, send it again later"))
+		s.refuse(it, protocol.Refuse(protocol.TryLater, "the server is shutting down, send it again later"))
 	default:
 		if err := s.intake.offer(it); err != nil {
 			s.refuse(it, err)
@@ -161,11 +162,11 @@ func (in *intake) offer(it *item) error {
 	cfg := &in.s.cfg
 	sender := in.sender(it.from.Local)
 	if !sender.allow(in.s.now()) {
-		return refuse(TryLater, tooFast)
+		return protocol.Refuse(protocol.TryLater, tooFast)
 	}
 	if cfg.UserInflight > 0 && !it.copied && int(sender.inflight.Load()) >= cfg.UserInflight {
 		in.s.metrics.busy.WithLabelValues(busyUser).Inc()
-		return refuse(TryLater, "too many messages of this user wait, send it again later")
+		return protocol.Refuse(protocol.TryLater, "too many messages of this user wait, send it again later")
 	}
 	// Copies come in bursts of 5 s, and the copy link bounds them.
 	if in.bytes.Load()+it.size > cfg.InflightBytes || in.items.Load() >= int64(cap(in.queue)) {
@@ -198,7 +199,7 @@ func (in *intake) sender(local string) *senderState {
 
 func (in *intake) tooMuch() error {
 	in.s.metrics.busy.WithLabelValues(busyServer).Inc()
-	return refuse(TryLater, "the server is too busy, send it again later")
+	return protocol.Refuse(protocol.TryLater, "the server is too busy, send it again later")
 }
 
 // release gives back what offer took; the conveyor calls it when it is through with an item.
@@ -221,14 +222,14 @@ func (in *intake) release(it *item) {
 func (s *Service) do(ctx context.Context, c *call) error {
 	c.done = make(chan error, 1)
 	if s.draining.Load() {
-		return c.answer(ErrUnavailable)
+		return c.answer(protocol.ErrUnavailable)
 	}
 	select {
 	case s.intake.queue <- &item{call: c, size: c.size}:
 	case <-s.ended:
-		return c.answer(ErrUnavailable)
+		return c.answer(protocol.ErrUnavailable)
 	case <-ctx.Done():
-		return c.answer(ErrUnavailable)
+		return c.answer(protocol.ErrUnavailable)
 	}
 	select {
 	case err := <-c.done:
@@ -238,7 +239,7 @@ func (s *Service) do(ctx context.Context, c *call) error {
 		case err := <-c.done:
 			return err
 		default:
-			return ErrUnavailable
+			return protocol.ErrUnavailable
 		}
 	case <-ctx.Done(): // it may still happen; the caller was told by its own deadline
 		return ctx.Err()
@@ -248,8 +249,8 @@ func (s *Service) do(ctx context.Context, c *call) error {
 // refuse answers a sender with an error stanza. It never blocks; when even the reserve of the link is full the sender,
 // who has no receipt, finds out by its own time-out, and a metric counts it.
 func (s *Service) refuse(it *item, err error) {
-	refusal := asRefusal(err)
-	if it.passing != nil && refusal.Code == TryLater { // it has settled, and nobody has to repeat it
+	refusal := protocol.AsError(err)
+	if it.passing != nil && refusal.Code == protocol.TryLater { // it has settled, and nobody has to repeat it
 		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
 		return
 	}
@@ -257,33 +258,9 @@ func (s *Service) refuse(it *item, err error) {
 	if it.copied {
 		return
 	}
-	if !s.sender.Answer(it.st.From, errorStanza(&it.st, refusal)) {
+	if !s.sender.Answer(it.st.From, protocol.ErrorStanza(&it.st, refusal)) {
 		s.metrics.unanswered.Inc()
 	}
-}
-
-// errorStanza answers without a body: shipped web clients JSON.parse the body of every message, and Strophe drops a handler
-// that throws, so one error text would deafen the page.
-func errorStanza(st *stanza.Stanza, e *Error) []byte {
-	condition := conditions[e.Code]
-	b := make([]byte, 0, 512)
-	b = append(b, `<message type="error" from="`...)
-	b = stanza.AppendAttr(b, st.To)
-	b = append(b, `" to="`...)
-	b = stanza.AppendAttr(b, st.From)
-	if st.ID != "" && stanza.ValidXML(st.ID) {
-		b = append(b, `" id="`...)
-		b = stanza.AppendAttr(b, st.ID)
-	}
-	b = append(b, `"><error type="`...)
-	b = append(b, condition[1]...)
-	b = append(b, `"><`...)
-	b = append(b, condition[0]...)
-	b = append(b, ` xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`...)
-	b = stanza.AppendEscaped(b, e.Error())
-	b = append(b, `</text><code xmlns="urn:tlim:errors">`...)
-	b = append(b, e.Code...)
-	return append(b, `</code></error></message>`...)
 }
 
 // presenceStanza takes directed presence (RFC 6121 section 4.6) and probes.

@@ -3,6 +3,7 @@ package component
 import (
 	"strings"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -35,7 +36,7 @@ type Kind struct {
 }
 
 // repeatable says whether a message is queued and not stored, so that nothing but its queue rows tells of it. (A read receipt.)
-func (e *Envelope) repeatable() bool { return e.Kind.Queued && !e.Kind.Stored && e.MsgID != "" }
+func (k *Kind) repeatable(msgID string) bool { return k.Queued && !k.Stored && msgID != "" }
 
 // loose says whether another message may have the same msg_id as one of this kind: only what is stored has an id of its own, and a revoke is
 // keyed apart from the message that it names.
@@ -96,6 +97,15 @@ func (t *kindTable) of(msgType string) *Kind {
 		return t.named[serverReceipt]
 	}
 	return t.family[store.FamilyOf(msgType)]
+}
+
+// rules says how an envelope of a msg_type is read.
+func (t *kindTable) rules(msgType string) (protocol.Rules, bool) {
+	k := t.of(msgType)
+	if k == nil {
+		return protocol.Rules{}, false
+	}
+	return protocol.Rules{Objects: k.reads, Bare: k.bare, Group: k.scope == scopeGroup}, true
 }
 
 // serverReceipt is the type of our receipts.

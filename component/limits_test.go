@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -84,7 +85,7 @@ func TestFull(t *testing.T) {
 					}
 				}
 				_, posts := h.sender.take()
-				if n := strings.Count(refusals(posts), string(TryLater)); n != c.refuse || n != len(posts) {
+				if n := strings.Count(refusals(posts), string(protocol.TryLater)); n != c.refuse || n != len(posts) {
 					t.Errorf("refused while nothing moved: %s, want %d", refusals(posts), c.refuse)
 				}
 				release()
@@ -131,10 +132,10 @@ func TestDrain(t *testing.T) {
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	h.draining.Store(true)
 	h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
-	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, ErrUnavailable) {
+	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a call while draining: %v", err)
 	}
-	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) || !strings.Contains(posts[0], "shutting down") {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], "shutting down") {
 		t.Errorf("while draining: %v", posts)
 	}
 	if h.Ready() == nil {

@@ -3,6 +3,8 @@ package component
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"tlim/component/protocol"
 )
 
 // metrics are what an administrator watches; README and deploy/ say what to alarm on.
@@ -65,7 +67,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
 	m.pings = vec("device_pings_total", "outcome", "Pings behind copies to phones: answered, which confirms the copies; gone, where the server says that the session is; unanswered within offline.grace; late, answered after that.")
 	m.ignoredConfirmations = vec("confirmations_ignored_total", "what", "What phones confirmed and was left at that. Too much waited to be written: a row to be deleted (the phone may get the message once more), or the mark of a user whose phones confirm. untrue: more than a user may confirm of what nobody waits for. passing: it settled, and could not be passed on to whom it names.")
-	for code := range conditions {
+	for code := range protocol.Conditions {
 		begin(m.refused, string(code))
 	}
 	begin(m.busy, busyConversation, busyUser, busyServer)
@@ -73,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	begin(m.ignoredConfirmations, ignoredRow, ignoredMark, ignoredUntrue, ignoredPassing)
 	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
 	for _, of := range []string{"group", "notice"} {
-		m.skipped.WithLabelValues(of, string(SkipUnknown)) // is there from the start: see the guide's alarms
+		m.skipped.WithLabelValues(of, string(protocol.SkipUnknown)) // is there from the start: see the guide's alarms
 	}
 	begin(m.directory.accounts, "made", "found", "removed", "failed")
 	s.outbox.watch(f, m.pushes)

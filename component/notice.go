@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -32,12 +33,12 @@ func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 	select { // calls of the process before are known from then on
 	case <-s.started:
 	case <-s.ended:
-		return Noticed{}, ErrUnavailable
+		return Noticed{}, protocol.ErrUnavailable
 	case <-ctx.Done():
-		return Noticed{}, ErrUnavailable
+		return Noticed{}, protocol.ErrUnavailable
 	}
 	now := s.now()
-	row := store.Call{ID: newCallID(now), Key: n.key(), Caller: cut(n.Caller, maxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
+	row := store.Call{ID: newCallID(now), Key: n.key(), Caller: protocol.Shorten(n.Caller, protocol.MaxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
 	if s.cfg.Calls.ByBusinessID {
 		row.Business = n.business()
 	}
@@ -64,13 +65,13 @@ func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 }
 
 // prepare finds out whom a call is to serve, and who is left out; with a CallID, it is that of the call that has done all of it.
-func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []person, answered Noticed, err error) {
+func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []protocol.Person, answered Noticed, err error) {
 	since := callIDFrom(s.now().Add(-s.cfg.Calls.Window))
 	if u.Key != "" {
 		row, found, err := s.store.CallByKey(ctx, u.Key)
 		switch {
 		case err != nil:
-			return nil, Noticed{}, ErrUnavailable
+			return nil, Noticed{}, protocol.ErrUnavailable
 		case found && row.ID >= since:
 			answered, err := s.repeated(ctx, u, row, n.Receivers)
 			return nil, answered, err
@@ -86,16 +87,16 @@ func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []pers
 	}
 	earlier, err := s.store.CallsAbout(ctx, u.Business, since)
 	if err != nil {
-		return nil, Noticed{}, ErrUnavailable
+		return nil, Noticed{}, protocol.ErrUnavailable
 	}
 	served := map[string]bool{}
 	for _, id := range earlier {
 		if err := s.served(ctx, id, served); err != nil {
-			return nil, Noticed{}, ErrUnavailable
+			return nil, Noticed{}, protocol.ErrUnavailable
 		}
 	}
 	before := len(to)
-	to = slices.DeleteFunc(to, func(p person) bool { return served[chatName(adminID, p.ID)] })
+	to = slices.DeleteFunc(to, func(p protocol.Person) bool { return served[protocol.ChatName(protocol.AdminID, p.ID)] })
 	if len(to) < before {
 		s.metrics.calls.WithLabelValues(callOverlapping).Inc()
 	}
@@ -110,13 +111,13 @@ func (s *Service) repeated(ctx context.Context, u *underway, before store.Call, 
 	switch {
 	case before.Digest != u.Digest:
 		s.metrics.calls.WithLabelValues(callConflicting).Inc()
-		return Noticed{}, refuse(IDConflict, "the idempotency key was used for another request")
+		return Noticed{}, protocol.Refuse(protocol.IDConflict, "the idempotency key was used for another request")
 	case !before.Done: // whoever claimed it is still at it: only another process can be
-		return Noticed{}, ErrUnavailable
+		return Noticed{}, protocol.ErrUnavailable
 	}
 	skipped, err := s.unserved(ctx, before, names)
 	if err != nil {
-		return Noticed{}, ErrUnavailable
+		return Noticed{}, protocol.ErrUnavailable
 	}
 	s.metrics.calls.WithLabelValues(callRepeated).Inc()
 	return Noticed{before.ID, skipped}, (&underway{Call: before}).answer()
@@ -124,7 +125,7 @@ func (s *Service) repeated(ctx context.Context, u *underway, before store.Call, 
 
 // unserved are those whom a call that is done names by their ids and who got no message by it, nor, where receivers are told
 // apart by the business id, by an earlier one: they had no account then, whether or not they have one now.
-func (s *Service) unserved(ctx context.Context, done store.Call, names []string) ([]Skipped, error) {
+func (s *Service) unserved(ctx context.Context, done store.Call, names []string) ([]protocol.Skipped, error) {
 	served, calls := map[string]bool{}, []string{done.ID}
 	if done.Business != "" {
 		about, err := s.store.CallsAbout(ctx, done.Business, callIDFrom(s.now().Add(-s.cfg.Calls.Window)))
@@ -138,7 +139,7 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 			return nil, err
 		}
 	}
-	var skipped []Skipped
+	var skipped []protocol.Skipped
 	seen := map[string]bool{}
 	for _, name := range names {
 		if strings.HasPrefix(name, "@") {
@@ -148,8 +149,8 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 		if err != nil {
 			return nil, err
 		}
-		if !seen[p.Local] && !served[chatName(adminID, p.ID)] {
-			skipped = append(skipped, Skipped{name, SkipUnknown})
+		if !seen[p.Local] && !served[protocol.ChatName(protocol.AdminID, p.ID)] {
+			skipped = append(skipped, protocol.Skipped{UserID: name, Reason: protocol.SkipUnknown})
 		}
 		seen[p.Local] = true
 	}
@@ -159,7 +160,7 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
 func (s *Service) served(ctx context.Context, id string, set map[string]bool) error {
 	for from := id[:callStem] + callFirst; ; {
-		page, err := s.store.IDsBetween(ctx, adminID, from, id[:callStem]+callLast, trackPage)
+		page, err := s.store.IDsBetween(ctx, protocol.AdminID, from, id[:callStem]+callLast, trackPage)
 		if err != nil {
 			return err
 		}
@@ -174,7 +175,7 @@ func (s *Service) served(ctx context.Context, id string, set map[string]bool) er
 }
 
 // begin serves the first slice of receivers, and with that the call is sure to be finished. It returns when it is.
-func (s *Service) begin(ctx context.Context, u *underway, to []person) (string, error) {
+func (s *Service) begin(ctx context.Context, u *underway, to []protocol.Person) (string, error) {
 	u.Receivers = len(to)
 	first := to[:min(len(to), noticeSlice)]
 	u.Done = len(first) == len(to)
@@ -219,7 +220,7 @@ func (s *Service) begin(ctx context.Context, u *underway, to []person) (string, 
 const noticeSlice = 500
 
 // receivers maps what msgTo may name to users, each once, and says whom it leaves out.
-func (s *Service) receivers(ctx context.Context, caller string, names []string) (list []person, skipped []Skipped, err error) {
+func (s *Service) receivers(ctx context.Context, caller string, names []string) (list []protocol.Person, skipped []protocol.Skipped, err error) {
 	// 1. Those who are named by their ids: are there such users?
 	var ids []string
 	for _, name := range names {
@@ -227,7 +228,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 			continue
 		}
 		if _, err := stanza.Localpart(name); err != nil {
-			return nil, nil, refuse(UserIDInvalid, "msgTo holds an empty or impossible user id")
+			return nil, nil, protocol.Refuse(protocol.UserIDInvalid, "msgTo holds an empty or impossible user id")
 		}
 		ids = append(ids, name)
 	}
@@ -238,7 +239,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 
 	// 2. Everybody who is meant.
 	seen := map[string]bool{}
-	add := func(p person) {
+	add := func(p protocol.Person) {
 		if p.Local != "" && !seen[p.Local] {
 			seen[p.Local] = true
 			list = append(list, p)
@@ -251,25 +252,25 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 				return nil, nil, err
 			}
 			for _, m := range members {
-				add(newPerson(m.UserID, s.cfg.Server))
+				add(protocol.NewPerson(m.UserID, s.cfg.Server))
 			}
 			if len(members) == 0 {
-				skipped = append(skipped, Skipped{name, SkipEmpty})
+				skipped = append(skipped, protocol.Skipped{UserID: name, Reason: protocol.SkipEmpty})
 			}
 		} else if name == "@all" {
 			n := 0
-			if err := s.everybody(ctx, func(u store.User) { n++; add(newPerson(u.ID, s.cfg.Server)) }); err != nil {
-				return nil, nil, ErrUnavailable
+			if err := s.everybody(ctx, func(u store.User) { n++; add(protocol.NewPerson(u.ID, s.cfg.Server)) }); err != nil {
+				return nil, nil, protocol.ErrUnavailable
 			}
 			if n == 0 {
-				skipped = append(skipped, Skipped{name, SkipEmpty})
+				skipped = append(skipped, protocol.Skipped{UserID: name, Reason: protocol.SkipEmpty})
 			}
 		}
 	}
 	for chunk := range slices.Chunk(ids, noticeSlice) {
 		found, err := s.users.lookup(ctx, localparts(chunk))
 		if err != nil {
-			return nil, nil, ErrUnavailable
+			return nil, nil, protocol.ErrUnavailable
 		}
 		for _, id := range chunk {
 			local, _ := stanza.Localpart(id) // it was one above
@@ -277,9 +278,9 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 			switch {
 			case seen[local]:
 			case verdicts[local] == accountMissing && known && u.Left:
-				skipped = append(skipped, Skipped{id, SkipLeft})
-			case verdicts[local] == accountMissing && !known, !known && utf8.RuneCountInString(local) > maxID:
-				skipped = append(skipped, Skipped{id, SkipUnknown})
+				skipped = append(skipped, protocol.Skipped{UserID: id, Reason: protocol.SkipLeft})
+			case verdicts[local] == accountMissing && !known, !known && utf8.RuneCountInString(local) > protocol.MaxID:
+				skipped = append(skipped, protocol.Skipped{UserID: id, Reason: protocol.SkipUnknown})
 			default:
 				add(s.person(local, found))
 			}
@@ -289,9 +290,9 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 	switch {
 	case len(list) == 0:
 		s.tellSkipped("notice", "", skipped)
-		return nil, nil, &Error{Code: UserIDInvalid, Text: "msgTo names nobody who has an account", Skipped: skipped}
+		return nil, nil, &protocol.Error{Code: protocol.UserIDInvalid, Text: "msgTo names nobody who has an account", Skipped: skipped}
 	case len(list) > callMost:
-		return nil, nil, refuse(TooLarge, "msgTo names more than %d users", callMost)
+		return nil, nil, protocol.Refuse(protocol.TooLarge, "msgTo names more than %d users", callMost)
 	}
 	return list, skipped, nil
 }
@@ -300,14 +301,14 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, error) {
 	rows, err := s.store.Groups(ctx, []string{group})
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	if _, ok := rows[group]; !ok {
-		return nil, refuse(NoSuchGroup, "there is no session %q", group)
+		return nil, protocol.Refuse(protocol.NoSuchGroup, "there is no session %q", group)
 	}
 	members, err := s.store.Members(ctx, []string{group})
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	return members[group], nil
 }
@@ -327,14 +328,14 @@ func (s *Service) everybody(ctx context.Context, visit func(store.User)) error {
 }
 
 // notice makes a message from admin to one user.
-func (b *batch) notice(kind, body, msgID string, to person) {
+func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	s := b.s
-	conversation := chatName(adminID, to.ID)
+	conversation := protocol.ChatName(protocol.AdminID, to.ID)
 	at := s.clock.next(b.now, conversation)
-	text := serverMade(kind, msgID, adminID, to.ID, millis(at), body, s.cfg.ArrayBodies)
-	t := &turn{b: b, sender: newPerson(adminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
-		env: &Envelope{Kind: s.kindOf(kind), Type: kind, MsgID: msgID, From: adminID, To: to.ID, Body: body, Text: text}}
-	t.to, t.payload = []person{to}, renderPayload(text, nil, false)
-	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()
+	text := protocol.NewEnvelope(kind, msgID, protocol.AdminID, to.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
+	t := &turn{b: b, sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
+		kind: s.kindOf(kind), env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}
+	t.to, t.payload = []protocol.Person{to}, protocol.Payload(text, nil, false)
+	s.metrics.messages.WithLabelValues(t.kind.Name).Inc()
 	t.emit()
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -31,7 +32,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	since := ""
 	if sinceMsgID != "" {
 		if since, _, err = s.store.MessageTime(ctx, sinceMsgID); err != nil {
-			return ErrUnavailable
+			return protocol.ErrUnavailable
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then met there instead of not at all.
@@ -52,7 +53,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		n := min(most, left)
 		rows, err := s.store.Pending(ctx, p.ID, since, afterTime, afterID, n)
 		if err != nil {
-			return ErrUnavailable
+			return protocol.ErrUnavailable
 		}
 		last := !store.More(rows, n)
 		page := rows
@@ -78,7 +79,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 }
 
 // entries are all that is owed to a user, and all rows that are to follow their messages, in the order of time.
-func (o *owed) entries(p person) []owedEntry {
+func (o *owed) entries(p protocol.Person) []owedEntry {
 	list := o.pending(p.Local, p.ID, false)
 	for _, e := range o.following(p.ID, 0) {
 		list = append(list, e.owedEntry)
@@ -179,7 +180,7 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	}
 	unread, err := s.store.HasPending(ctx, p.ID)
 	if err != nil {
-		return false, ErrUnavailable
+		return false, protocol.ErrUnavailable
 	}
 	return unread, nil
 }
@@ -189,7 +190,7 @@ const maxPushCode = 128 // characters; a JPush registration id has 19
 // RegisterPush stores where a user's pushes go; an empty code unregisters, and forgets that his phones confirm.
 func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 	if utf8.RuneCountInString(code) > maxPushCode {
-		return refuse(TooLarge, "registrationId is longer than %d characters", maxPushCode)
+		return protocol.Refuse(protocol.TooLarge, "registrationId is longer than %d characters", maxPushCode)
 	}
 	p, err := s.spell(ctx, user)
 	if err != nil {
@@ -245,11 +246,11 @@ func (s *Service) pushOS(local string) string {
 func (s *Service) Presence(ctx context.Context, groupID string) ([]MemberPresence, error) {
 	members, err := s.store.Members(ctx, []string{groupID})
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	list := make([]MemberPresence, 0, len(members[groupID]))
 	for _, m := range members[groupID] {
-		p := newPerson(m.UserID, s.cfg.Server)
+		p := protocol.NewPerson(m.UserID, s.cfg.Server)
 		list = append(list, MemberPresence{UserID: m.UserID, Status: status(s.presence.devices(p.Local))})
 	}
 	return list, nil

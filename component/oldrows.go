@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -154,5 +155,5 @@ func rowTime(text string) (int64, bool) {
 	if len(text) != 13 || strings.Trim(text, "0123456789") != "" {
 		return 0, false
 	}
-	return parseMillis(text), true
+	return protocol.ParseTime(text), true
 }

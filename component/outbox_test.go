@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -360,7 +361,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 		rows := make([]store.Push, n)
 		for i := range rows {
 			name := fmt.Sprint(alert, i)
-			rows[i] = store.Push{ID: newID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: platformsAll, Alert: alert,
+			rows[i] = store.Push{ID: protocol.NewID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: platformsAll, Alert: alert,
 				To: []store.PushTo{{User: name, Code: name}}, Made: now, Due: now}
 		}
 		if err := h.do(t.Context(), &call{plan: func(_ context.Context, b *batch) error {
@@ -462,7 +463,7 @@ func TestPushLongest(t *testing.T) {
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Name: long}); err != nil {
 		t.Fatal(err)
 	}
-	id := strings.Repeat("m", maxID)
+	id := strings.Repeat("m", protocol.MaxID)
 	h.send("zhangsan/p", groupText(id, "zhangsan", group, strings.Repeat("长", 100)))
 	h.drained()
 	calls := h.vendor.take()

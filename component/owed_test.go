@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -269,7 +270,7 @@ func TestOfflinePages(t *testing.T) {
 			t.Errorf("since %q limit %d: %q, want %q", c.since, c.limit, got, c.want)
 		}
 	}
-	if _, err := h.waits("", "", 0); asRefusal(err).Code != UserIDInvalid {
+	if _, err := h.waits("", "", 0); protocol.AsError(err).Code != protocol.UserIDInvalid {
 		t.Errorf("an impossible id: %v", err)
 	}
 }
@@ -279,13 +280,13 @@ func TestOfflineMerges(t *testing.T) {
 	h := confirming(t, nil)
 	var rows []store.Pending
 	row := func(id string, at int64) {
-		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: millis(at)}, Owner: "lisi"})
+		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(at)}, Owner: "lisi"})
 	}
 	h.send("zhangsan/p", text("owed", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
 	at := map[string]int64{}
 	for _, e := range h.Service.owed.pending("lisi", "lisi", false) {
-		at[e.message.row.MsgID] = parseMillis(e.time())
+		at[e.message.row.MsgID] = protocol.ParseTime(e.time())
 	}
 	for i := range queuePage { // a page whose last row is older than what is owed, by a millisecond
 		row(fmt.Sprintf("a%04d", i), at["owed"]-queuePage+int64(i))
@@ -326,7 +327,7 @@ func TestLargeQueue(t *testing.T) {
 	var rows []store.Pending
 	for i := range n {
 		id := fmt.Sprintf("m%02d", i)
-		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: millis(int64(1544602393000 + i/2)),
+		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(int64(1544602393000 + i/2)),
 			Body: strings.Repeat("x", 60_000)}, Owner: "lisi"})
 	}
 	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Pending: rows}}); err != nil {

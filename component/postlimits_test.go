@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -21,10 +22,10 @@ func TestPostLimits(t *testing.T) {
 			t.Fatal(i, err)
 		}
 	}
-	if err := h.Post(t.Context(), post, true); code(err) != TooLarge {
+	if err := h.Post(t.Context(), post, true); code(err) != protocol.TooLarge {
 		t.Errorf("one announcement too many: %v", err)
 	}
-	if err := h.SetStyle(t.Context(), store.Style{Name: "s2", UserID: "lisi"}, true); code(err) != TooLarge {
+	if err := h.SetStyle(t.Context(), store.Style{Name: "s2", UserID: "lisi"}, true); code(err) != protocol.TooLarge {
 		t.Errorf("one setting too many: %v", err)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s1", UserID: "lisi", Value: 7}, true); err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -15,7 +16,7 @@ const (
 
 // push remembers a message that phones are to be woken for. Without channels it costs one comparison.
 func (t *turn) push() {
-	if t.b.s.outbox != nil && t.env.Kind.Pushed && len(t.to) > 0 {
+	if t.b.s.outbox != nil && t.kind.Pushed && len(t.to) > 0 {
 		t.b.wakers = append(t.b.wakers, t)
 	}
 }
@@ -52,7 +53,7 @@ func (b *batch) pushes(ctx context.Context) {
 
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a
 // user's name, as a dissolution's notices are, has no such sender.
-func (t *turn) wakes(p person) bool {
+func (t *turn) wakes(p protocol.Person) bool {
 	return p.Local != "" && (t.it == nil || p.Local != t.sender.Local)
 }
 
@@ -103,8 +104,8 @@ func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) 
 				if !l.room() {
 					continue
 				}
-				rows = append(rows, store.Push{ID: newID(), Channel: l.Name, MsgID: t.env.MsgID, Type: t.env.Type,
-					Platforms: part.platforms, Title: cut(title, maxTitle), Alert: alert, To: to, Made: now, Due: now})
+				rows = append(rows, store.Push{ID: protocol.NewID(), Channel: l.Name, MsgID: t.env.MsgID, Type: t.env.Type,
+					Platforms: part.platforms, Title: protocol.Shorten(title, maxTitle), Alert: alert, To: to, Made: now, Due: now})
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -17,7 +18,7 @@ func actReadChat(t *turn) error {
 	}
 	t.async = t.sender.Local != t.peer.Local
 	if len(authors) == 0 {
-		authors = []person{t.peer}
+		authors = []protocol.Person{t.peer}
 	}
 	t.to = authors
 	return nil
@@ -37,7 +38,7 @@ func actReadGroup(t *turn) error {
 	}
 	t.others = true
 	known := len(authors) > 0
-	authors = slices.DeleteFunc(authors, func(p person) bool { // who has left learns nothing of those who are there
+	authors = slices.DeleteFunc(authors, func(p protocol.Person) bool { // who has left learns nothing of those who are there
 		return !t.group.has(p.Local)
 	})
 	switch {
@@ -48,7 +49,7 @@ func actReadGroup(t *turn) error {
 		t.to = authors
 	default:
 		if local, err := stanza.Localpart(t.env.To); err == nil && t.env.To != t.groupID && t.group.member(local) && local != t.sender.Local {
-			t.to = []person{t.b.s.person(local, t.b.users)}
+			t.to = []protocol.Person{t.b.s.person(local, t.b.users)}
 		} else {
 			t.others = false
 			t.toMembers()
@@ -59,7 +60,7 @@ func actReadGroup(t *turn) error {
 
 // read writes the receipts that a message names, and returns the authors of those messages that are known. received says
 // whether a message was the reader's to read.
-func (t *turn) read(received func(store.Message) bool) ([]person, error) {
+func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error) {
 	if t.env.Opaque { // it counts nothing, but goes on
 		return nil, nil
 	}
@@ -67,7 +68,7 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 	if isMobile(t.it.from.Resource) {
 		status = 2
 	}
-	var authors []person
+	var authors []protocol.Person
 	refused, own, taken := false, 0, 0
 	for _, id := range t.it.msg.targets {
 		author := t.env.To // as the old server always took
@@ -86,7 +87,7 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 				continue
 			}
 			author = rows[i].From
-			if p := newPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != adminID {
+			if p := protocol.NewPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != protocol.AdminID {
 				authors = append(authors, p)
 			}
 		} else if !t.b.s.keepsUnknown() {
@@ -101,7 +102,7 @@ func (t *turn) read(received func(store.Message) bool) ([]person, error) {
 		t.receipt(id, author, status)
 	}
 	if refused && taken == 0 {
-		return nil, refuse(NotAllowed, "the message was not sent to this reader")
+		return nil, protocol.Refuse(protocol.NotAllowed, "the message was not sent to this reader")
 	}
 	t.nowhere = own > 0 && own == len(t.it.msg.targets) // nobody is told that he has read what he wrote himself
 	return authors, nil
@@ -118,7 +119,7 @@ func (t *turn) receipt(msgID, author string, status int) {
 	rows := t.b.receipts[key]
 	r := store.Receipt{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}
 	if len(rows) == 0 {
-		r.ID = newID()
+		r.ID = protocol.NewID()
 	} else if !slices.ContainsFunc(rows, func(old store.Receipt) bool { return old.Status < status }) {
 		return
 	}
@@ -128,6 +129,6 @@ func (t *turn) receipt(msgID, author string, status int) {
 
 // actConfirm passes an MTC-000 on to the author: it has settled what it confirms when it came in.
 func actConfirm(t *turn) error {
-	t.toOnly = []person{t.peer}
+	t.toOnly = []protocol.Person{t.peer}
 	return nil
 }

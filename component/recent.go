@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -34,12 +35,12 @@ type sentMessage struct {
 	typ          string
 	session      string // as queue rows name it
 	conversation string
-	sender       person
-	group        *group   // all its members at that time; nil: people
-	people       []person // read only; shared with the message
-	except       string   // the device that it was sent from, which needs no copy of it
-	late         []string // devices that it was sent to after they had come
-	own          bool     // it is for the sender's other devices
+	sender       protocol.Person
+	group        *group            // all its members at that time; nil: people
+	people       []protocol.Person // read only; shared with the message
+	except       string            // the device that it was sent from, which needs no copy of it
+	late         []string          // devices that it was sent to after they had come
+	own          bool              // it is for the sender's other devices
 }
 
 // recentBytes bounds what is kept. The age bounds it first: with a look every 0.2 s a busy server has a few hundred messages here.
@@ -126,7 +127,7 @@ func (m *sentMessage) isFor(local string) bool {
 	if m.group != nil {
 		return m.group.member(local)
 	}
-	return slices.ContainsFunc(m.people, func(p person) bool { return p.Local == local })
+	return slices.ContainsFunc(m.people, func(p protocol.Person) bool { return p.Local == local })
 }
 
 func (m *sentMessage) reached(jid string) bool {
@@ -134,8 +135,8 @@ func (m *sentMessage) reached(jid string) bool {
 }
 
 // remember notes a delivery of the turn for devices that become known; without targets nobody was there.
-func (t *turn) remember(d stanza.Delivery, to []person, own bool) {
-	m := sentMessage{Delivery: d, kind: t.env.Kind, typ: t.env.Type, session: t.sender.ID, conversation: t.way(nil).conversation,
+func (t *turn) remember(d stanza.Delivery, to []protocol.Person, own bool) {
+	m := sentMessage{Delivery: d, kind: t.kind, typ: t.env.Type, session: t.sender.ID, conversation: t.way(nil).conversation,
 		sender: t.sender, people: to, own: own}
 	if t.groupID != "" {
 		m.session = t.groupID

@@ -1,12 +1,14 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -91,7 +93,7 @@ func (r *refresher) user(ctx context.Context, u store.User) (changed int, err er
 		for _, row := range rows {
 			now := newMember(u, row.SessionID, "")
 			// People are compared as addresses are: old rows hold them in another spelling, and their key is to stay.
-			if SameUser(row.UserID, u.ID) && (row.UserName != now.UserName || row.Login != now.Login || row.Pic != now.Pic) {
+			if protocol.SameUser(row.UserID, u.ID) && (row.UserName != now.UserName || row.Login != now.Login || row.Pic != now.Pic) {
 				now.UserID = row.UserID
 				old = append(old, now)
 			}
@@ -117,7 +119,7 @@ func (r *refresher) user(ctx context.Context, u store.User) (changed int, err er
 		var old []store.Chat
 		for _, row := range rows {
 			name, pic := chatName64(u), chatPicture(u)
-			if SameUser(row.Partner, u.ID) && (row.Name != name || row.Pic != pic) {
+			if protocol.SameUser(row.Partner, u.ID) && (row.Name != name || row.Pic != pic) {
 				old = append(old, store.Chat{ID: row.ID, Name: name, Pic: pic})
 			}
 		}
@@ -148,11 +150,11 @@ func (r *refresher) write(ctx context.Context, members []store.Member, chats []s
 }
 
 // chatName64 is how a list entry names a user: its column holds 64 characters.
-func chatName64(u store.User) string { return cut(orDefault(u.Name, u.ID), maxID) }
+func chatName64(u store.User) string { return protocol.Shorten(cmp.Or(u.Name, u.ID), protocol.MaxID) }
 
 // chatPicture is a user's picture in a list entry, "" when its column does not hold it.
 func chatPicture(u store.User) string {
-	if utf8.RuneCountInString(u.Pic) > maxID {
+	if utf8.RuneCountInString(u.Pic) > protocol.MaxID {
 		return ""
 	}
 	return u.Pic

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -96,9 +97,9 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 }
 
 // followLate lets the rows of a stored message follow, as they would have. While no more can be remembered it writes some.
-func (s *Service) followLate(ctx context.Context, m store.Message, to []person, missing []int, rosters map[string]*roster) error {
+func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol.Person, missing []int, rosters map[string]*roster) error {
 	r := rosters[m.SessionID]
-	if r == nil || !slices.EqualFunc(r.ids, to, func(id string, p person) bool { return id == p.ID }) {
+	if r == nil || !slices.EqualFunc(r.ids, to, func(id string, p protocol.Person) bool { return id == p.ID }) {
 		r = newRoster(m.SessionID, to)
 		rosters[m.SessionID] = r
 	}
@@ -106,9 +107,9 @@ func (s *Service) followLate(ctx context.Context, m store.Message, to []person, 
 	for _, i := range missing {
 		left.set(i)
 	}
-	row := s.lateRow(m, person{})
+	row := s.lateRow(m, protocol.Person{})
 	row.ID = ""
-	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: parseMillis(m.Time), loose: s.kindOf(m.Type).loose()}, r, left, nil)})
+	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: protocol.ParseTime(m.Time), loose: s.kindOf(m.Type).loose()}, r, left, nil)})
 	for s.owed.deferBusy() {
 		if n, err := s.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
@@ -118,9 +119,9 @@ func (s *Service) followLate(ctx context.Context, m store.Message, to []person, 
 }
 
 // lateRow is the queue row of a stored message.
-func (s *Service) lateRow(m store.Message, owner person) store.Pending {
+func (s *Service) lateRow(m store.Message, owner protocol.Person) store.Pending {
 	row := store.Pending{Message: m, Owner: owner.ID}
-	row.ID = newID()
+	row.ID = protocol.NewID()
 	if s.kindOf(m.Type).scope != scopeGroup {
 		row.SessionID = m.From
 	}
@@ -145,7 +146,7 @@ func (s *Service) replay(ctx context.Context) error {
 				return err
 			}
 			kind := s.kindOf(m.Type)
-			from := newPerson(m.From, s.cfg.Server)
+			from := protocol.NewPerson(m.From, s.cfg.Server)
 			address := s.fromAddress(from)
 			if s.cfg.SenderAsUser && kind.scope == scopeGroup {
 				groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
@@ -154,25 +155,25 @@ func (s *Service) replay(ctx context.Context) error {
 				}
 				address = s.groupAddress(from, groups[m.SessionID])
 			}
-			text := rebuild(m, s.cfg.ArrayBodies)
-			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: renderPayload(text, nil, false)}
+			text := protocol.Rebuild(m, s.cfg.ArrayBodies)
+			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: protocol.Payload(text, nil, false)}
 			for _, p := range to {
 				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
 			}
 			sent := sentMessage{Delivery: d, at: s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
 			if kind.scope != scopeGroup && len(to) == 1 {
-				sent.conversation = chatName(from.Local, to[0].Local)
+				sent.conversation = protocol.ChatName(from.Local, to[0].Local)
 			}
 			s.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
 				batch, ways = append(batch, d), append(ways, way{rows: true, loose: kind.loose(), request: kind.confirm})
 			}
 			if kind.async && m.From != m.To {
-				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: renderPayload(text, nil, true)}
+				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: protocol.Payload(text, nil, true)}
 				for _, device := range s.presence.devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
-				sent.Delivery, sent.people, sent.own = own, []person{from}, true
+				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true
 				s.recent.add(sent)
 				if len(own.To) > 0 {
 					batch, ways = append(batch, own), append(ways, way{rows: true, loose: kind.loose()})
@@ -198,7 +199,7 @@ func (s *Service) replay(ctx context.Context) error {
 // walk visits the stored messages above a position, in order.
 func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Message) error) error {
 	id := ""
-	for at := millis(after); ; {
+	for at := protocol.FormatTime(after); ; {
 		page, err := s.store.MessagesAfter(ctx, at, id, replayPage)
 		if err != nil || len(page) == 0 {
 			return err
@@ -213,9 +214,9 @@ func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Mess
 
 // receiversOf says who was to receive a stored message: for a group its members of that time, those removed since included
 // and those added since left out. The list must not be changed: known keeps it for the next messages.
-func (s *Service) receiversOf(ctx context.Context, m store.Message, known memberships) ([]person, error) {
+func (s *Service) receiversOf(ctx context.Context, m store.Message, known memberships) ([]protocol.Person, error) {
 	if s.kindOf(m.Type).scope != scopeGroup || m.To != m.SessionID {
-		return []person{newPerson(m.To, s.cfg.Server)}, nil
+		return []protocol.Person{protocol.NewPerson(m.To, s.cfg.Server)}, nil
 	}
 	groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
 	if err != nil {
@@ -229,15 +230,15 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 		}
 		g = &group{}
 	}
-	at := parseMillis(m.Time)
+	at := protocol.ParseTime(m.Time)
 	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && m.Type != "MTS-103" {
 		return k.list, nil
 	}
 	k := &membership{group: g, from: at, until: math.MaxInt64}
-	list := make([]person, 0, len(g.rows))
+	list := make([]protocol.Person, 0, len(g.rows))
 	for _, row := range g.rows {
-		if since := parseMillis(row.Since); since <= at {
-			list = append(list, newPerson(row.UserID, s.cfg.Server))
+		if since := protocol.ParseTime(row.Since); since <= at {
+			list = append(list, protocol.NewPerson(row.UserID, s.cfg.Server))
 		} else {
 			k.until = min(k.until, since)
 		}
@@ -252,13 +253,13 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 	}
 	names := map[string]bool{}
 	if m.Type == "MTS-103" {
-		if env, _, err := parseEnvelope(rebuild(m, false), s.kinds, Limits{Body: len(m.Body)}); err == nil {
-			names = env.named()
+		if env, _, err := protocol.ParseEnvelope(protocol.Rebuild(m, false), s.kinds.rules, protocol.Limits{Body: len(m.Body)}); err == nil {
+			names = env.Named()
 		}
 	}
 	for _, f := range formers {
-		p := newPerson(f.UserID, s.cfg.Server)
-		left := parseMillis(f.Time)
+		p := protocol.NewPerson(f.UserID, s.cfg.Server)
+		left := protocol.ParseTime(f.Time)
 		if left > at {
 			k.until = min(k.until, left)
 		}
@@ -280,5 +281,5 @@ type memberships map[string]*membership
 type membership struct {
 	group       *group
 	from, until int64
-	list        []person
+	list        []protocol.Person
 }

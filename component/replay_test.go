@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -287,11 +288,11 @@ func TestAdopted(t *testing.T) {
 	if c := h.rec.take(); len(c) != 0 {
 		t.Errorf("stored a second time: %+v", c)
 	}
-	send(text("m1", "zhangsan", "lisi", "y"), string(IDConflict))
-	send(text("m1", "zhangsan", "wangwu", "x"), string(IDConflict))
-	send(strings.Replace(text("m1", "zhangsan", "lisi", "x"), "MTT-000", "MTT-001", 1), string(IDConflict))
+	send(text("m1", "zhangsan", "lisi", "y"), string(protocol.IDConflict))
+	send(text("m1", "zhangsan", "wangwu", "x"), string(protocol.IDConflict))
+	send(strings.Replace(text("m1", "zhangsan", "lisi", "x"), "MTT-000", "MTT-001", 1), string(protocol.IDConflict))
 	h.send("wangwu/p", text("m1", "wangwu", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != string(IDConflict) {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
 		t.Errorf("another sender: %s", refusals(posts))
 	}
 	send(groupText("m2", "zhangsan", "G", "x"), "receipt")
@@ -340,7 +341,7 @@ func TestOddTimeAmongOurs(t *testing.T) {
 	h.clock.move(time.Second)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if _, err := h.raw().Exec(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
-		VALUES ('odd', 'odd', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, millis(first)+"x"); err != nil {
+		VALUES ('odd', 'odd', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, protocol.FormatTime(first)+"x"); err != nil {
 		t.Fatal(err)
 	}
 	h.sender.take()
@@ -376,7 +377,7 @@ func TestOthersWroteMeanwhile(t *testing.T) {
 	h.halt()
 	h.clock.move(time.Hour)
 	if _, err := h.raw().Exec(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
-		VALUES ('old', 'old', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, millis(h.clock.now().UnixMilli())); err != nil {
+		VALUES ('old', 'old', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, protocol.FormatTime(h.clock.now().UnixMilli())); err != nil {
 		t.Fatal(err)
 	}
 	h.clock.move(time.Hour)
@@ -417,14 +418,14 @@ func TestFence(t *testing.T) {
 		t.Fatalf("Run: %v", err)
 	}
 	d, posts := h.sender.take()
-	if len(d) != 0 || refusals(posts) != string(TryLater) {
+	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("%v %v", d, posts)
 	}
-	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, ErrUnavailable) {
+	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a call after the end: %v", err)
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != string(TryLater) {
+	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("a message after the end: %v", posts)
 	}
 	h.stop = nil
@@ -473,7 +474,7 @@ func TestTimeAfterFailures(t *testing.T) {
 	h.clock.move(time.Millisecond)
 	h.send("zhangsan/p", groupText("m", "zhangsan", group, "x"))
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m"})
-	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != millis(h.clock.now().UnixMilli()) {
+	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != protocol.FormatTime(h.clock.now().UnixMilli()) {
 		t.Errorf("%v %v at %d", rows, err, h.clock.now().UnixMilli())
 	}
 }

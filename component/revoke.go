@@ -1,11 +1,16 @@
 package component
 
-import "tlim/store"
+import (
+	"cmp"
+
+	"tlim/component/protocol"
+	"tlim/store"
+)
 
 // actRevokeChat takes MTT-101.
 func actRevokeChat(t *turn) error {
 	if err := t.revoke(func(m store.Message) bool {
-		return chatName(m.From, m.To) == t.conversation && m.SessionID == m.From
+		return protocol.ChatName(m.From, m.To) == t.conversation && m.SessionID == m.From
 	}, false); err != nil {
 		return err
 	}
@@ -56,19 +61,19 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		}
 		switch {
 		case !stored && elsewhere:
-			return refuse(NotAllowed, "a message of another conversation cannot be revoked here")
+			return protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
 		case !stored && remembered && known.Conversation != t.conversation && known.Digest != "":
-			return refuse(NotAllowed, "a message of another conversation cannot be revoked here")
+			return protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
 		case (stored || remembered && known.Digest != "") && author != t.sender.ID && !owner:
-			return refuse(NotAllowed, "only the author may revoke a message")
+			return protocol.Refuse(protocol.NotAllowed, "only the author may revoke a message")
 		case stored && t.tooLate(msgTime):
-			return refuse(NotAllowed, "the message is too old to be revoked")
+			return protocol.Refuse(protocol.NotAllowed, "the message is too old to be revoked")
 		}
 		if author == "" || !stored && known.Digest == "" {
 			author = t.sender.ID
 		}
 		tombstones = append(tombstones, store.ID{MsgID: id, Class: store.ClassMessage, From: author, Conversation: t.conversation,
-			Time: orDefault(msgTime, millis(b.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
+			Time: cmp.Or(msgTime, protocol.FormatTime(b.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
 	}
 	gone := make(map[string]bool, len(tombstones))
 	for _, tombstone := range tombstones {
@@ -93,6 +98,6 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 
 func (t *turn) tooLate(msgTime string) bool {
 	window := t.b.s.cfg.RevokeWindow
-	at := parseMillis(msgTime)
+	at := protocol.ParseTime(msgTime)
 	return window > 0 && at > 0 && t.b.now.UnixMilli()-at > window.Milliseconds()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -34,7 +35,7 @@ type Config struct {
 	PurgeOnRemove   bool
 	PushHidden      bool // pushes show nothing of a message, nor of its sender and group
 	SnapshotPeriod  time.Duration
-	Limits          Limits
+	Limits          protocol.Limits
 	UserRate        float64 // messages a second of one sender; 0: no limit
 	UserBurst       int
 	UserInflight    int // messages of one sender that wait

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -188,7 +189,7 @@ func (l *lane) drop(ctx context.Context, parcels []*parcel, dead []string) {
 	for _, p := range parcels {
 		for i, to := range p.To {
 			if p.ended[i] == pushDead && slices.Contains(dead, to.Code) {
-				l.o.s.users.drop(newPerson(to.User, l.o.s.cfg.Server).Local)
+				l.o.s.users.drop(protocol.NewPerson(to.User, l.o.s.cfg.Server).Local)
 				l.log.Info("a push registration is dead and was dropped; its user gets pushes again once his app has registered", "user_id", to.User)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -31,7 +32,7 @@ type simMessage struct {
 	unrouted     map[simCopy]bool // copies that the server has not routed yet
 }
 
-func (m *simMessage) pos() int64 { return parseMillis(m.Time) }
+func (m *simMessage) pos() int64 { return protocol.ParseTime(m.Time) }
 
 // simEntry is a message in a user's queue.
 type simEntry struct {
@@ -450,7 +451,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 		}
 	}
 	posts := m.posts
-	refused := map[string]Code{}
+	refused := map[string]protocol.Code{}
 	receipts := map[string]map[string]string{} // device, msg_id
 	for _, p := range posts {
 		st, err := stanza.Parse([]byte(p))
@@ -459,7 +460,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 			continue
 		}
 		if st.Type == "error" {
-			refused[st.ID] = Code(refusals([]string{p}))
+			refused[st.ID] = protocol.Code(refusals([]string{p}))
 			continue
 		}
 		var acknowledged []string
@@ -483,7 +484,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 		isNew := code == "" && r == nil && it.stored()
 		poison := isNew && strings.Contains(it.body, "poison") && m.poisoned
 		switch {
-		case answer == TryLater:
+		case answer == protocol.TryLater:
 			if !m.troubled {
 				m.fault("%s is told to come later without a reason", name)
 			}
@@ -497,7 +498,7 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 			}
 			continue
 		case poison:
-			if answer != TooLarge {
+			if answer != protocol.TooLarge {
 				m.fault("%s cannot be stored, and is answered %q", name, answer)
 			}
 			continue
@@ -643,7 +644,7 @@ func (m *simulation) ordered() {
 }
 
 // judge says what PROTOCOL.md wants of a message: an error, or a receipt again (of the message returned), or what it does.
-func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
+func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at string)) {
 	sender, g := it.from.user, it.group
 	conversation := simPair(sender, it.to)
 	if g != nil {
@@ -662,7 +663,7 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 		case mine && old.Type == it.typ && old.Body == it.body:
 			return "", old, nil
 		default:
-			return IDConflict, nil, nil
+			return protocol.IDConflict, nil, nil
 		}
 	}
 
@@ -675,18 +676,18 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 		case !alive && late && g.formers[sender]:
 			return "", nil, func(at string) { m.remember(it, conversation, at, nil).row = false }
 		case !alive:
-			return NoSuchGroup, nil, nil
+			return protocol.NoSuchGroup, nil, nil
 		case member || g.owner == sender:
 		case late && g.formers[sender]:
 			former = true
 		default:
-			return NotAllowed, nil, nil
+			return protocol.NotAllowed, nil, nil
 		}
 	}
 
 	switch it.typ {
 	case "MTC-100", "MTB-100":
-		return NotAllowed, nil, nil
+		return protocol.NotAllowed, nil, nil
 	case "MTC-001", "MTB-001":
 		return "", nil, func(string) { m.copies(nil, it.id, sender, it.typ, it.to, 1) }
 	case "MTC-000":
@@ -708,7 +709,7 @@ func (m *simulation) judge(it *simItem) (Code, *simMessage, func(at string)) {
 		return m.judgeRead(it)
 	case "MTS-107":
 		if former || sender != g.owner {
-			return NotAllowed, nil, nil
+			return protocol.NotAllowed, nil, nil
 		}
 		return "", nil, func(at string) {
 			m.remember(it, conversation, at, nil).row = false
@@ -807,7 +808,7 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 	catchUp()
 }
 
-func (m *simulation) judgeRead(it *simItem) (Code, *simMessage, func(string)) {
+func (m *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(string)) {
 	sender := it.from.user
 	status := 1
 	if simMobile(it.from.resource) {
@@ -828,13 +829,13 @@ func (m *simulation) judgeRead(it *simItem) (Code, *simMessage, func(string)) {
 			foreign++
 		default:
 			taken[id] = r.From
-			if !slices.Contains(authors, r.From) && r.From != adminID {
+			if !slices.Contains(authors, r.From) && r.From != protocol.AdminID {
 				authors = append(authors, r.From)
 			}
 		}
 	}
 	if foreign > 0 && len(taken)+unknown == 0 {
-		return NotAllowed, nil, nil
+		return protocol.NotAllowed, nil, nil
 	}
 	return "", nil, func(string) {
 		if own > 0 && own == len(it.targets) {
@@ -864,15 +865,15 @@ func (m *simulation) judgeRead(it *simItem) (Code, *simMessage, func(string)) {
 	}
 }
 
-func (m *simulation) judgeRevoke(it *simItem, conversation string, owner bool) Code {
+func (m *simulation) judgeRevoke(it *simItem, conversation string, owner bool) protocol.Code {
 	for _, id := range it.targets {
 		r := m.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		switch {
 		case r == nil || r.revoked && r.early:
 		case r.conversation != conversation:
-			return NotAllowed
+			return protocol.NotAllowed
 		case r.From != it.from.user && !owner:
-			return NotAllowed
+			return protocol.NotAllowed
 		}
 	}
 	return ""

@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -711,7 +712,7 @@ func (m *simulation) newItem() *simItem {
 		if r.group != nil {
 			it.typ, it.group, it.to, it.body = "MTS-100", r.group, r.group.id, simIDs(it.targets, r.group.id)
 		}
-		if it.to == adminID {
+		if it.to == protocol.AdminID {
 			it.to = it.from.user
 		}
 	case n < 97: // a confirmation
@@ -868,7 +869,7 @@ func (m *simulation) call() {
 	if !m.ready {
 		m.mode = sendsNothing
 	}
-	if err != nil && !(away && errors.Is(err, ErrUnavailable)) {
+	if err != nil && !(away && errors.Is(err, protocol.ErrUnavailable)) {
 		m.fault("the call: %v", err)
 	}
 	m.collect()
@@ -913,7 +914,7 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		_, err := m.ModifyGroup(ctx, e)
 		m.tell("%s: add %v, remove %v: %v", g.name, e.Add, e.Remove, err)
 		if g.state != "" {
-			return m.must(err, NoSuchGroup, away), nil
+			return m.must(err, protocol.NoSuchGroup, away), nil
 		}
 		return err, func(ok bool) {
 			if !ok {
@@ -962,7 +963,7 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		return err, func(ok bool) {
 			for i, u := range to {
 				if ok {
-					m.noticed(store.Message{MsgID: noticeID(id.CallID, i+1), Type: "MTB-100", From: adminID, To: u, Body: `[{"title":"t"}]`, SessionID: adminID}, nil)
+					m.noticed(store.Message{MsgID: noticeID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
 				}
 			}
 		}
@@ -1009,7 +1010,7 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 func (m *simulation) purgeNext(ctx context.Context) error {
 	list, err := m.db.Purges(ctx)
 	for _, p := range list {
-		if err == nil && parseMillis(p.Time) <= m.Service.from() {
+		if err == nil && protocol.ParseTime(p.Time) <= m.Service.from() {
 			_, err = m.db.PurgeSome(ctx, m.epoch, p, purgeRows)
 		}
 	}
@@ -1017,8 +1018,8 @@ func (m *simulation) purgeNext(ctx context.Context) error {
 }
 
 // must is for a call that has to be refused.
-func (m *simulation) must(err error, code Code, away bool) error {
-	if away && errors.Is(err, ErrUnavailable) || err != nil && asRefusal(err).Code == code {
+func (m *simulation) must(err error, code protocol.Code, away bool) error {
+	if away && errors.Is(err, protocol.ErrUnavailable) || err != nil && protocol.AsError(err).Code == code {
 		return nil
 	}
 	return fmt.Errorf("%v, want %s", err, code)

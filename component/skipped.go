@@ -7,30 +7,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-// Skipped is somebody, or a list of receivers, whom a call named and who was left out of it.
-type Skipped struct {
-	UserID string // as the caller wrote it
-	Reason SkipReason
-}
-
-// SkipReason is a word for programs; HTTP.md has them all.
-type SkipReason string
-
-// Why a call leaves somebody out.
-const (
-	SkipUnknown  SkipReason = "unknown"  // there is no such user, nor an account of that name
-	SkipLeft     SkipReason = "left"     // has left the directory, see RemoveUsers
-	SkipReserved SkipReason = "reserved" // the id sends the server's own messages
-	SkipEmpty    SkipReason = "empty"    // a group or @all in which there is nobody
-	SkipFull     SkipReason = "full"     // the group would have more members than limits.group_members
-)
-
 // tellSkipped writes down whom a call has left out. what is "group" or "notice".
-func (s *Service) tellSkipped(what, id string, skipped []Skipped) {
+func (s *Service) tellSkipped(what, id string, skipped []protocol.Skipped) {
 	if len(skipped) == 0 {
 		return
 	}
@@ -38,7 +21,7 @@ func (s *Service) tellSkipped(what, id string, skipped []Skipped) {
 	for _, one := range skipped {
 		s.metrics.skipped.WithLabelValues(what, string(one.Reason)).Inc()
 		if len(some) < namedUsers {
-			some = append(some, cut(one.UserID, maxID)+" ("+string(one.Reason)+")")
+			some = append(some, protocol.Shorten(one.UserID, protocol.MaxID)+" ("+string(one.Reason)+")")
 		}
 	}
 	s.log.Info("a call names users who were left out", "of", what, "id", id, "users", len(skipped), "some", strings.Join(some, ", "))
@@ -52,13 +35,13 @@ func (s *Service) lookFor(ctx context.Context, caller string, ids []string, left
 	for chunk := range slices.Chunk(locals, noticeSlice) {
 		some, err := s.users.lookup(ctx, chunk)
 		if err != nil {
-			return nil, ErrUnavailable
+			return nil, protocol.ErrUnavailable
 		}
 		maps.Copy(found, some)
 	}
 	locals = slices.DeleteFunc(locals, func(local string) bool {
 		u, known := found[local]
-		return known && !(left && u.Left) || local == adminID || utf8.RuneCountInString(local) > maxID
+		return known && !(left && u.Left) || local == protocol.AdminID || utf8.RuneCountInString(local) > protocol.MaxID
 	})
 	if len(locals) == 0 || !left && s.sourceDecides() {
 		return nil, nil
@@ -76,7 +59,7 @@ func (s *Service) lookFor(ctx context.Context, caller string, ids []string, left
 
 // admitted are those of ids who can be members of a group, each once, in the given order, and those who cannot. verdicts are
 // those of lookFor.
-func (b *batch) admitted(ctx context.Context, ids []string, verdicts map[string]verdict) (users []store.User, skipped []Skipped, err error) {
+func (b *batch) admitted(ctx context.Context, ids []string, verdicts map[string]verdict) (users []store.User, skipped []protocol.Skipped, err error) {
 	found, _, err := b.knownUsers(ctx, ids)
 	if err != nil {
 		return nil, nil, err
@@ -89,20 +72,20 @@ func (b *batch) admitted(ctx context.Context, ids []string, verdicts map[string]
 		}
 		seen[local] = true
 		u, known := found[local]
-		var reason SkipReason
+		var reason protocol.SkipReason
 		switch {
 		case known && u.Left:
-			reason = SkipLeft
+			reason = protocol.SkipLeft
 		case known:
-		case local == adminID:
-			reason = SkipReserved
-		case verdicts[local] == accountMissing, b.s.sourceDecides(), utf8.RuneCountInString(local) > maxID:
-			reason = SkipUnknown
+		case local == protocol.AdminID:
+			reason = protocol.SkipReserved
+		case verdicts[local] == accountMissing, b.s.sourceDecides(), utf8.RuneCountInString(local) > protocol.MaxID:
+			reason = protocol.SkipUnknown
 		default:
 			u = learned(local)
 		}
 		if reason != "" {
-			skipped = append(skipped, Skipped{id, reason})
+			skipped = append(skipped, protocol.Skipped{UserID: id, Reason: reason})
 		} else {
 			users = append(users, u)
 		}

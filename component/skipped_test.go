@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -18,7 +19,7 @@ func mustUsers(t *testing.T, h *harness, locals ...string) map[string]store.User
 }
 
 // listed shows who was left out: "nobody unknown, x left".
-func listed(skipped []Skipped) string {
+func listed(skipped []protocol.Skipped) string {
 	var list []string
 	for _, s := range skipped {
 		list = append(list, s.UserID+" "+string(s.Reason))
@@ -55,7 +56,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	if log.count("a call names users who were left out") != 1 || log.count("users=4") != 1 || log.count("Ghost (unknown), zhaoliu (left)") != 1 || log.count(g.ID) != 1 {
 		t.Errorf("the log: %s", log.buf.String())
 	}
-	for reason, want := range map[SkipReason]float64{SkipUnknown: 2, SkipLeft: 1, SkipReserved: 1} {
+	for reason, want := range map[protocol.SkipReason]float64{protocol.SkipUnknown: 2, protocol.SkipLeft: 1, protocol.SkipReserved: 1} {
 		if got := counter(t, h.metrics.skipped.WithLabelValues("group", string(reason))); got != want {
 			t.Errorf("%s: counted %v", reason, got)
 		}
@@ -80,8 +81,8 @@ func TestGroupTakesWhoExists(t *testing.T) {
 
 	// Nobody else: nothing is made.
 	_, members, err = h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost", "zhaoliu"}})
-	var refused *Error
-	if !errors.As(err, &refused) || refused.Code != GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) || refused.Code != protocol.GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
 		t.Errorf("%v, %+v", err, members)
 	}
 	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
@@ -143,12 +144,12 @@ func TestNoticeToNobody(t *testing.T) {
 	for name, c := range map[string]struct {
 		to          []string
 		got, listed string
-		code        Code
+		code        protocol.Code
 	}{
 		"all kinds":       {[]string{"lisi", "newcomer", "Ghost", "back", "gone", "quiet", "ghost", "@session:" + empty, strings.Repeat("x", 65)}, "back lisi newcomer quiet", "@session:" + empty + " empty, Ghost unknown, gone left, " + strings.Repeat("x", 65) + " unknown", ""},
-		"does not exist":  {[]string{"ghost", "gone"}, "", "ghost unknown, gone left", UserIDInvalid},
-		"empty group":     {[]string{"@session:" + empty}, "", "@session:" + empty + " empty", UserIDInvalid},
-		"group and ghost": {[]string{"@session:" + empty, "ghost"}, "", "@session:" + empty + " empty, ghost unknown", UserIDInvalid},
+		"does not exist":  {[]string{"ghost", "gone"}, "", "ghost unknown, gone left", protocol.UserIDInvalid},
+		"empty group":     {[]string{"@session:" + empty}, "", "@session:" + empty + " empty", protocol.UserIDInvalid},
+		"group and ghost": {[]string{"@session:" + empty, "ghost"}, "", "@session:" + empty + " empty, ghost unknown", protocol.UserIDInvalid},
 		"admin":           {[]string{"admin"}, "admin", "", ""},
 	} {
 		h.sender.take()
@@ -156,7 +157,7 @@ func TestNoticeToNobody(t *testing.T) {
 		h.sync()
 		d, _ := h.sender.take()
 		skipped := noticed.Skipped
-		var refused *Error
+		var refused *protocol.Error
 		if errors.As(err, &refused) {
 			skipped = refused.Skipped
 		}
@@ -179,8 +180,8 @@ func TestNoticeToAllOfNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"@all"}}))
-	var refused *Error
-	if !errors.As(err, &refused) || refused.Code != UserIDInvalid || listed(refused.Skipped) != "@all empty" {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid || listed(refused.Skipped) != "@all empty" {
 		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -157,12 +158,12 @@ func readSource(ctx context.Context, source Source) (users map[string]store.User
 		}
 		for _, u := range page {
 			local, err := stanza.Localpart(u.ID)
-			if local == adminID { // Openfire's own account: reserved
+			if local == protocol.AdminID { // Openfire's own account: reserved
 				continue
 			}
-			entry := store.User{ID: u.ID, JID: local, Name: cut(orDefault(u.Name, u.ID), maxWideName), Login: u.Login, Email: u.Email, Pic: u.Pic, PushCode: u.PushCode}
+			entry := store.User{ID: u.ID, JID: local, Name: protocol.Shorten(cmp.Or(u.Name, u.ID), maxWideName), Login: u.Login, Email: u.Email, Pic: u.Pic, PushCode: u.PushCode}
 			if err != nil || !fitsDirectory(entry) {
-				invalid = append(invalid, cut(u.ID, maxID))
+				invalid = append(invalid, protocol.Shorten(u.ID, protocol.MaxID))
 				continue
 			}
 			if other, twice := users[local]; !twice || before(entry, other) {
@@ -187,7 +188,7 @@ func before(a, b store.User) bool {
 
 // fitsDirectory says whether tlim_user and the wire can hold a user.
 func fitsDirectory(u store.User) bool {
-	return utf8.RuneCountInString(u.ID) <= maxID && utf8.RuneCountInString(u.Login) <= maxID &&
+	return utf8.RuneCountInString(u.ID) <= protocol.MaxID && utf8.RuneCountInString(u.Login) <= protocol.MaxID &&
 		utf8.RuneCountInString(u.Email) <= maxWideName && utf8.RuneCountInString(u.Pic) <= maxWideName &&
 		utf8.RuneCountInString(u.PushCode) <= maxPushCode && stanza.ValidXML(u.ID+u.Name+u.Login+u.Email+u.Pic+u.PushCode)
 }

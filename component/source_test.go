@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -145,7 +146,7 @@ func TestPollOfABrokenSource(t *testing.T) {
 	}
 	h.rec.breakWith(store.ErrUnavailable)
 	h.from.have("a=newer")
-	if err := h.poll(); !errors.Is(err, ErrUnavailable) {
+	if err := h.poll(); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("without a database: %v", err)
 	}
 	h.rec.breakWith(nil)

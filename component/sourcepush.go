@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -67,13 +68,13 @@ func (y *sourceSync) putPush(ctx context.Context, users []store.User) error {
 
 // writePush hands a registration on to the source, before it is written here: after a crash in between the next poll brings
 // it. It does nothing where the source keeps no codes, and in a dry run.
-func (y *sourceSync) writePush(ctx context.Context, p person, code string) error {
+func (y *sourceSync) writePush(ctx context.Context, p protocol.Person, code string) error {
 	if y == nil || !y.source.KeepsPush() || y.cfg.DryRun {
 		return nil
 	}
 	if err := y.source.SetPush(ctx, p.ID, code); err != nil {
 		y.s.log.Warn("a push code could not be written back to the source of users", "user_id", p.ID, "error", err)
-		return ErrUnavailable
+		return protocol.ErrUnavailable
 	}
 	// Only now: a poll that begins after this reads the new code, and one that began before must not write the old one.
 	if code == "" {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"tlim/component/protocol"
 )
 
 // Push codes go both ways: the source's come here, and what is registered here goes to the source first.
@@ -29,7 +31,7 @@ func TestPushCodesOfASource(t *testing.T) {
 	h.wrote("the source agrees", "")
 
 	h.from.set(func(f *testSource) { f.failPush = errors.New("read only") })
-	if err := h.RegisterPush(t.Context(), "a", "other"); !errors.Is(err, ErrUnavailable) {
+	if err := h.RegisterPush(t.Context(), "a", "other"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a source that cannot be written: %v", err)
 	}
 	h.holds("all or none", "a=a/ca b=b c=c")

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -18,8 +19,8 @@ func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) err
 	if err != nil {
 		return err
 	}
-	if utf8.RuneCountInString(y.Name) > maxID || !stanza.ValidXML(y.Name) {
-		return refuse(TooLarge, "style_name is longer than %d characters, or holds one that XML forbids", maxID)
+	if utf8.RuneCountInString(y.Name) > protocol.MaxID || !stanza.ValidXML(y.Name) {
+		return protocol.Refuse(protocol.TooLarge, "style_name is longer than %d characters, or holds one that XML forbids", protocol.MaxID)
 	}
 	y.UserID = p.ID
 	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
@@ -29,11 +30,11 @@ func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) err
 				return err
 			}
 			if len(styles) >= most && !slices.ContainsFunc(styles, func(have store.Style) bool { return have.Name == y.Name }) {
-				return &Error{Code: TooLarge, Text: fmt.Sprintf("the user has %d settings, at most %d are allowed (limits.styles_per_user)", len(styles), most),
+				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the user has %d settings, at most %d are allowed (limits.styles_per_user)", len(styles), most),
 					Chinese: fmt.Sprintf("该用户已有 %d 项显示设置，最多允许 %d 项（limits.styles_per_user）", len(styles), most)}
 			}
 		}
-		y.ID = newID()
+		y.ID = protocol.NewID()
 		b.changes = append(b.changes, store.Change{Styles: []store.Style{y}})
 		return nil
 	}})

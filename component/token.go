@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -59,10 +61,10 @@ func (t *Tokens) Issue(ctx context.Context, local string) (token string, expires
 	}
 	st, err := t.store.TokenState(ctx, local)
 	if err != nil {
-		return "", time.Time{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return "", time.Time{}, fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	}
 	if st.Left {
-		return "", time.Time{}, refuse(NotAllowed, "the user has left the directory")
+		return "", time.Time{}, protocol.Refuse(protocol.NotAllowed, "the user has left the directory")
 	}
 	expires = t.now().Add(t.life).Truncate(time.Millisecond)
 	signed := fmt.Sprintf("%s%s.%d.%d", TokenPrefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
@@ -72,7 +74,7 @@ func (t *Tokens) Issue(ctx context.Context, local string) (token string, expires
 // User says whose token this is, in the directory's spelling. Errors: error-011 for one that is not ours, has ended or was
 // revoked; ErrUnavailable.
 func (t *Tokens) User(ctx context.Context, token string) (string, error) {
-	bad := refuse(NotAllowed, "the token is not valid")
+	bad := protocol.Refuse(protocol.NotAllowed, "the token is not valid")
 	if len(token) > maxToken {
 		return "", bad
 	}
@@ -101,16 +103,16 @@ func (t *Tokens) User(ctx context.Context, token string) (string, error) {
 	case errors.Join(err1, err2, err3, err4) != nil, local != string(raw):
 		return "", bad
 	case t.now().UnixMilli() >= ends:
-		return "", refuse(NotAllowed, "the token has ended, ask for a new one")
+		return "", protocol.Refuse(protocol.NotAllowed, "the token has ended, ask for a new one")
 	}
 	st, err := t.store.TokenState(ctx, local)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return "", fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	case st.Generation != generation || st.Left:
-		return "", refuse(NotAllowed, "the token was revoked, ask for a new one")
+		return "", protocol.Refuse(protocol.NotAllowed, "the token was revoked, ask for a new one")
 	}
-	return orDefault(st.UserID, local), nil
+	return cmp.Or(st.UserID, local), nil
 }
 
 // maxToken bounds what is hashed: a local part has at most 1023 bytes.
@@ -133,7 +135,7 @@ func (t *Tokens) secret(ctx context.Context) ([]byte, error) {
 	rand.Read(fresh) // never fails
 	text, err := t.store.Secret(ctx, tokenSecret, hex.EncodeToString(fresh))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) < sha256.Size {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -118,7 +119,7 @@ func TestTokens(t *testing.T) {
 	if got := user(tokens, token); got != "error-011" {
 		t.Errorf("of who has left: %s", got)
 	}
-	if _, _, err := tokens.Issue(ctx, "left"); code(err) != NotAllowed {
+	if _, _, err := tokens.Issue(ctx, "left"); code(err) != protocol.NotAllowed {
 		t.Errorf("for who has left: %v", err)
 	}
 }
@@ -138,10 +139,10 @@ func TestTokensWithoutDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := NewTokens(brokenTokens{db}, time.Hour, nil)
-	if _, _, err := broken.Issue(t.Context(), "zhangsan"); !errors.Is(err, ErrUnavailable) {
+	if _, _, err := broken.Issue(t.Context(), "zhangsan"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("issue: %v", err)
 	}
-	if _, err := broken.User(t.Context(), token); !errors.Is(err, ErrUnavailable) {
+	if _, err := broken.User(t.Context(), token); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("check: %v", err)
 	}
 	// A key that somebody wrote by hand is named, and not used.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
 
@@ -133,7 +134,7 @@ func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
 
 	ends := strconv.FormatInt(expires.UnixMilli(), 10)
 	c, _ := onlyChild(&st)
-	var refusal *Error
+	var refusal *protocol.Error
 	typ, payload := "result", `<token xmlns="`+nsToken+`" expires="`+ends+`">`+token+`</token>`
 	switch {
 	case errors.As(err, &refusal):
@@ -141,7 +142,7 @@ func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
 	case err != nil:
 		typ, payload = "error", `<error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
 	case c.Space == nsCommands:
-		payload = `<command xmlns="` + nsCommands + `" node="` + nsToken + `" sessionid="` + newID() + `" status="completed"><x xmlns="` + nsData + `" type="result">` +
+		payload = `<command xmlns="` + nsCommands + `" node="` + nsToken + `" sessionid="` + protocol.NewID() + `" status="completed"><x xmlns="` + nsData + `" type="result">` +
 			`<field var="token" type="text-single" label="token"><value>` + token + `</value></field>` +
 			`<field var="expires" type="text-single" label="expires"><value>` + ends + `</value></field></x></command>`
 	}

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -36,14 +37,14 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 	n.CallID = callID
 	row, found, err := s.store.Call(ctx, callID)
 	if err != nil {
-		return n, false, ErrUnavailable
+		return n, false, protocol.ErrUnavailable
 	}
 	if found {
 		n.Total, n.Open = row.Receivers, !row.Done
 		return n, true, nil
 	}
-	if n.Total, err = s.store.CountIDs(ctx, adminID, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
-		return n, false, ErrUnavailable
+	if n.Total, err = s.store.CountIDs(ctx, protocol.AdminID, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
+		return n, false, protocol.ErrUnavailable
 	}
 	return n, n.Total > 0, nil
 }
@@ -56,13 +57,13 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		return nil, nil
 	}
 	limit = min(limit, trackPage)
-	ids, err := s.store.IDsBetween(ctx, adminID, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
+	ids, err := s.store.IDsBetween(ctx, protocol.AdminID, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	list, err := s.tracked(ctx, ids)
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	if !n.Open || len(list) == limit {
 		return list, nil
@@ -74,7 +75,7 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 	for from := max(0, after+2-noticeSlice); len(list) < limit; {
 		parts, err := s.store.CallParts(ctx, n.CallID, from, 2)
 		if err != nil {
-			return nil, ErrUnavailable
+			return nil, protocol.ErrUnavailable
 		}
 		if len(parts) == 0 {
 			break
@@ -98,10 +99,10 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 		names[i] = id.MsgID
 	}
 	// Memory first: what becomes a row, or is confirmed, meanwhile is then seen as it was.
-	users := make([]person, len(ids))
+	users := make([]protocol.Person, len(ids))
 	copies := make(map[rowKey]string, len(ids))
 	for i, id := range ids {
-		users[i] = newPerson(chatPeer(id.Conversation, adminID), s.cfg.Server)
+		users[i] = protocol.NewPerson(protocol.ChatPeer(id.Conversation, protocol.AdminID), s.cfg.Server)
 		copies[rowKey{users[i].ID, id.MsgID}] = users[i].Local
 	}
 	owed := s.owed.open(copies)
@@ -135,7 +136,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 			switch {
 			case rows[store.PendingKey{Owner: r.User, MsgID: r.MsgID}]:
 				r.Delivered = "queued"
-			case owed[rowKey{r.User, r.MsgID}] || parseMillis(id.Time) > delivered:
+			case owed[rowKey{r.User, r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
 				r.Delivered = "sent"
 			case s.cfg.Confirm != ConfirmByPresence && s.users.confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -125,14 +126,14 @@ func TestTrackOpen(t *testing.T) {
 	}
 	// Who has read his message knows the ids of the later ones, and takes none of them away.
 	taken := noticeID(row.ID, len(people))
-	answer := string(TryLater)
-	for answer == string(TryLater) && t.Context().Err() == nil { // in one batch with the call's next try it fails with it
+	answer := string(protocol.TryLater)
+	for answer == string(protocol.TryLater) && t.Context().Err() == nil { // in one batch with the call's next try it fails with it
 		h.sender.take()
 		h.send(people[0]+"/p", text(taken, people[0], "lisi", "x"))
 		_, posts := h.sender.take()
 		answer = refusals(posts)
 	}
-	if answer != string(IDConflict) {
+	if answer != string(protocol.IDConflict) {
 		t.Errorf("the id of a later receiver: %s", answer)
 	}
 	h.rec.failWhen(nil)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -40,7 +41,7 @@ func TestLostCommit(t *testing.T) {
 		h.lostAnswer(happens)
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		d, posts := h.sender.take()
-		if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(TryLater)) {
+		if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
 			t.Errorf("COMMIT happened: %v; deliveries %s, answers %s", happens, copiesOf(d), refusals(posts))
 		}
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
@@ -82,7 +83,7 @@ func TestLostCommitWhileAway(t *testing.T) {
 		t.Error("Ready must tell")
 	}
 	d, posts := h.sender.take()
-	if len(d) != 0 || refusals(posts) != string(TryLater) || !strings.Contains(posts[0], `to="lisi@im.test/p"`) {
+	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `to="lisi@im.test/p"`) {
 		t.Errorf("while nothing is known: %s %v", copiesOf(d), posts)
 	}
 	close(back)
@@ -235,7 +236,7 @@ func TestReadsFail(t *testing.T) {
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
-	if len(d) != 0 || refusals(posts) != string(TryLater) {
+	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("%s %s", copiesOf(d), refusals(posts))
 	}
 	for name, err := range map[string]error{
@@ -246,7 +247,7 @@ func TestReadsFail(t *testing.T) {
 		"Notify":   second(h.Notify(t.Context(), Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"nobody"}})),
 		"Register": h.RegisterPush(t.Context(), "lisi", "code"),
 	} {
-		if !errors.Is(err, ErrUnavailable) {
+		if !errors.Is(err, protocol.ErrUnavailable) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

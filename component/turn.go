@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-	"strings"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -13,25 +13,26 @@ import (
 // turn is one message on its way through a batch. Its decision is one store.Change, the copies to send, and whether the
 // sender gets a receipt.
 type turn struct {
-	b   *batch
-	it  *item // nil for messages that the server makes
-	env *Envelope
+	b    *batch
+	it   *item // nil for messages that the server makes
+	env  *protocol.Envelope
+	kind *Kind // of env
 
-	sender       person
-	peer         person // 1:1, notices and commands
-	group        *group // nil for a group that is gone
+	sender       protocol.Person
+	peer         protocol.Person // 1:1, notices and commands
+	group        *group          // nil for a group that is gone
 	groupID      string
 	conversation string
 	at           int64 // its place in the order, which is the msg_time of stored kinds; given by emit at the latest
 
 	payload []byte // of the copies
 	change  store.Change
-	to      []person // who gets a copy, with rows and owed entries
-	toOnly  []person // who gets a copy of an unstored notice only
-	async   bool     // the sender's other devices get an ASYNC copy
-	others  bool     // the sender's other devices get a plain copy
-	nowhere bool     // accepted, but nobody gets it
-	reached int      // of to and toOnly, those who are sent copies
+	to      []protocol.Person // who gets a copy, with rows and owed entries
+	toOnly  []protocol.Person // who gets a copy of an unstored notice only
+	async   bool              // the sender's other devices get an ASYNC copy
+	others  bool              // the sender's other devices get a plain copy
+	nowhere bool              // accepted, but nobody gets it
+	reached int               // of to and toOnly, those who are sent copies
 }
 
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
@@ -57,25 +58,25 @@ func (t *turn) decide() error {
 	if err := t.address(); err != nil {
 		return err
 	}
-	s.metrics.messages.WithLabelValues(t.env.Kind.Name).Inc()
-	if t.env.Kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && !SameUser(m.toUser, t.groupID) {
+	s.metrics.messages.WithLabelValues(t.kind.Name).Inc()
+	if t.kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && !protocol.SameUser(m.toUser, t.groupID) {
 		s.metrics.misaddressed.Inc()
 	}
 
 	// 2. exactly once
-	if t.env.Kind.Stored {
+	if t.kind.Stored {
 		if known, err := t.known(); known || err != nil {
 			return err
 		}
 	}
 
-	if t.payload = renderPayload(t.env.Text, m.ext, false); len(t.payload) > maxPayload {
-		return refuse(TooLarge, "the message is larger than the server takes")
+	if t.payload = protocol.Payload(t.env.Text, m.ext, false); len(t.payload) > protocol.MaxPayload {
+		return protocol.Refuse(protocol.TooLarge, "the message is larger than the server takes")
 	}
 
 	// 3. what the kind does
-	if err := t.env.Kind.act(t); err != nil {
-		if t.b.trusting && t.env.Kind.Stored { // it may be the retry of what its sender was allowed then
+	if err := t.kind.act(t); err != nil {
+		if t.b.trusting && t.kind.Stored { // it may be the retry of what its sender was allowed then
 			return errLookFirst
 		}
 		t.chargeRefused()
@@ -90,33 +91,16 @@ func (t *turn) decide() error {
 
 // address finds the peer or the group and names the conversation.
 func (t *turn) address() error {
-	if t.env.Kind.scope == scopeGroup {
+	if t.kind.scope == scopeGroup {
 		return t.addressGroup()
 	}
 	local, err := stanza.Localpart(t.env.To)
 	if err != nil {
-		return refuse(UserIDInvalid, "msg_to is empty or cannot be part of an address")
+		return protocol.Refuse(protocol.UserIDInvalid, "msg_to is empty or cannot be part of an address")
 	}
 	t.peer = t.b.s.person(local, t.b.users)
-	t.conversation = chatName(t.sender.ID, t.peer.ID)
+	t.conversation = protocol.ChatName(t.sender.ID, t.peer.ID)
 	return nil
-}
-
-// chatName names a 1:1 conversation, the same for both directions.
-func chatName(a, b string) string {
-	if b < a {
-		a, b = b, a
-	}
-	return a + " " + b
-}
-
-// chatPeer is the other one of a 1:1 conversation.
-func chatPeer(conversation, one string) string {
-	if other, ok := strings.CutPrefix(conversation, one+" "); ok {
-		return other
-	}
-	other, _ := strings.CutSuffix(conversation, " "+one)
-	return other
 }
 
 // digest tells two messages with one id apart.
@@ -127,7 +111,7 @@ func (t *turn) digest() string {
 
 func (t *turn) idKey() store.IDKey {
 	class := store.ClassMessage
-	if name := t.env.Kind.Name; name == "MTT-101" || name == "MTS-101" {
+	if name := t.kind.Name; name == "MTT-101" || name == "MTS-101" {
 		class = store.ClassRevoke
 	}
 	return store.IDKey{MsgID: t.env.MsgID, Class: class}
@@ -138,7 +122,7 @@ func (t *turn) idKey() store.IDKey {
 func (t *turn) known() (bool, error) {
 	key := t.idKey()
 	if key.Class == store.ClassMessage && t.b.s.calls.owns(key.MsgID) {
-		return false, refuse(IDConflict, "msg_id is in use by another message")
+		return false, protocol.Refuse(protocol.IDConflict, "msg_id is in use by another message")
 	}
 	old, ok := t.b.ids[key]
 	if ok && t.b.trusting {
@@ -161,7 +145,7 @@ func (t *turn) known() (bool, error) {
 		t.acknowledge(old.Time)
 		return true, nil
 	}
-	return false, refuse(IDConflict, "msg_id is in use by another message")
+	return false, protocol.Refuse(protocol.IDConflict, "msg_id is in use by another message")
 }
 
 // stored looks for the message itself where tlim_id does not say enough: among those that the old system stored.
@@ -176,7 +160,7 @@ func (t *turn) stored(key store.IDKey) (bool, error) {
 			return true, nil
 		}
 	}
-	return false, refuse(IDConflict, "msg_id is in use by another message")
+	return false, protocol.Refuse(protocol.IDConflict, "msg_id is in use by another message")
 }
 
 // acknowledge notes a server receipt, where the sender or the configuration wants one.
@@ -198,15 +182,15 @@ func (t *turn) acknowledge(msgTime string) {
 
 // emit makes the rows and copies of an accepted message: both from one look at who is there.
 func (t *turn) emit() {
-	b, kind := t.b, t.env.Kind
+	b, kind := t.b, t.kind
 	if t.at == 0 {
 		t.at = b.s.clock.next(b.now, t.conversation)
 	}
 	if kind.Stored {
-		t.store(millis(t.at))
+		t.store(protocol.FormatTime(t.at))
 	}
-	if kind.Stored || t.env.repeatable() {
-		t.acknowledge(millis(t.at))
+	if kind.Stored || t.kind.repeatable(t.env.MsgID) {
+		t.acknowledge(protocol.FormatTime(t.at))
 	}
 	if !t.nowhere {
 		own := b.s.presence.devices(t.sender.Local)
@@ -225,10 +209,10 @@ func (t *turn) ownCopies(own []Device) {
 	targets := t.otherDevices(own)
 	payload := t.payload
 	if t.async {
-		payload = renderPayload(t.env.Text, t.it.msg.ext, true)
+		payload = protocol.Payload(t.env.Text, t.it.msg.ext, true)
 	}
 	d := stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}
-	t.remember(d, []person{t.sender}, true)
+	t.remember(d, []protocol.Person{t.sender}, true)
 	if len(targets) > 0 {
 		w := t.way(nil)
 		w.request = false
@@ -256,7 +240,7 @@ func (t *turn) commit() {
 // store makes the rows of ofmessage and tlim_id.
 func (t *turn) store(msgTime string) {
 	env := t.env
-	m := &store.Message{ID: newID(), MsgID: env.MsgID, Type: env.Type, From: t.sender.ID, To: t.peer.ID, Time: msgTime,
+	m := &store.Message{ID: protocol.NewID(), MsgID: env.MsgID, Type: env.Type, From: t.sender.ID, To: t.peer.ID, Time: msgTime,
 		Body: env.Body, SessionID: t.sender.ID, Flags: env.Flags}
 	if t.groupID != "" {
 		m.To, m.SessionID = t.groupID, t.groupID
@@ -272,7 +256,7 @@ func (t *turn) store(msgTime string) {
 	if t.nowhere {
 		return
 	}
-	t.change.Message, t.change.FileUses = m, env.fileUses()
+	t.change.Message, t.change.FileUses = m, env.FileUses()
 	if key.Class == store.ClassMessage {
 		t.b.messages[m.MsgID] = append(t.b.messages[m.MsgID], *m)
 	}
@@ -280,7 +264,7 @@ func (t *turn) store(msgTime string) {
 
 // copies decides for every receiver whether a row is written, and lists the devices that get a copy. own are the sender's.
 func (t *turn) copies(at int64, own []Device) {
-	b, s, kind := t.b, t.b.s, t.env.Kind
+	b, s, kind := t.b, t.b.s, t.kind
 	row := t.row(at)
 	if len(t.to)+len(t.toOnly) == 0 { // an author who has left is told nothing
 		if kind.Queued && (t.async || t.others) {
@@ -342,7 +326,7 @@ func (t *turn) copies(at int64, own []Device) {
 	if kind.Queued && (t.async || t.others) {
 		t.ownRow(row, own)
 	}
-	m := &owedMessage{row: row, time: at, loose: t.env.Kind.loose()}
+	m := &owedMessage{row: row, time: at, loose: t.kind.loose()}
 	var owed *owedMessage
 	if len(owe) > 0 {
 		owed = m
@@ -364,21 +348,21 @@ func (t *turn) copies(at int64, own []Device) {
 
 // way is how its copies go.
 func (t *turn) way(owed *owedMessage) way {
-	w := way{conversation: t.groupID, at: t.at, owed: owed, request: t.env.Kind.confirm, large: t.it == nil}
+	w := way{conversation: t.groupID, at: t.at, owed: owed, request: t.kind.confirm, large: t.it == nil}
 	switch {
 	case t.groupID != "":
 	case t.it != nil:
 		w.conversation = t.it.key
 	default:
-		w.conversation = chatName(t.sender.Local, t.peer.Local)
+		w.conversation = protocol.ChatName(t.sender.Local, t.peer.Local)
 	}
 	return w
 }
 
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
 // addressed to him, and he has no second device that the server leaves out.
-func (t *turn) deliveredByServer(p person, devices []Device) bool {
-	return t.it != nil && t.it.copied && t.env.Kind.scope != scopeGroup && t.it.msg.toUser == p.Local && len(devices) <= 1
+func (t *turn) deliveredByServer(p protocol.Person, devices []Device) bool {
+	return t.it != nil && t.it.copied && t.kind.scope != scopeGroup && t.it.msg.toUser == p.Local && len(devices) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
@@ -387,13 +371,13 @@ func (t *turn) row(at int64) store.Pending {
 	if t.groupID != "" {
 		session = t.groupID
 	}
-	return store.Pending{Message: store.Message{MsgID: t.env.MsgID, Type: t.env.Type, From: t.sender.ID, To: session, Time: millis(at),
+	return store.Pending{Message: store.Message{MsgID: t.env.MsgID, Type: t.env.Type, From: t.sender.ID, To: session, Time: protocol.FormatTime(at),
 		Body: t.env.Body, SessionID: session, Flags: t.env.Flags}}
 }
 
 // waits says whether a message that is repeated waits for a user, as a row or in memory; if not, it is about to.
-func (t *turn) waits(row *store.Pending, p person) bool {
-	if !t.env.repeatable() {
+func (t *turn) waits(row *store.Pending, p protocol.Person) bool {
+	if !t.kind.repeatable(t.env.MsgID) {
 		return false
 	}
 	mark := store.PendingMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
@@ -404,9 +388,9 @@ func (t *turn) waits(row *store.Pending, p person) bool {
 	return false
 }
 
-func (t *turn) queue(row store.Pending, p person, status int) {
+func (t *turn) queue(row store.Pending, p protocol.Person, status int) {
 	t.b.rows++
-	row.ID, row.Owner, row.Status = newID(), p.ID, status
+	row.ID, row.Owner, row.Status = protocol.NewID(), p.ID, status
 	t.change.Pending = append(t.change.Pending, row)
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -23,12 +24,12 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 	}
 	rows, err := s.store.PendingOwners(ctx, ids)
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	waiting = slices.DeleteFunc(waiting, func(e owedEntry) bool { return rows[store.PendingKey{Owner: p.ID, MsgID: e.message.row.MsgID}] })
 	list, following, err := s.unread(ctx, p)
 	if err != nil {
-		return nil, ErrUnavailable
+		return nil, protocol.ErrUnavailable
 	}
 	for _, e := range following {
 		waiting = append(waiting, e.owedEntry)
@@ -58,7 +59,7 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 
 // unread reads the counts of the table, and the rows that are to follow their messages: there may be very many, which are not looked for
 // in the table one by one. When some of them were written meanwhile both are read again.
-func (s *Service) unread(ctx context.Context, p person) (list []store.Unread, following []follower, err error) {
+func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []follower, err error) {
 	for range unreadTries {
 		following = s.owed.following(p.ID, 0)
 		if list, err = s.store.UnreadCounts(ctx, p.ID); err != nil {

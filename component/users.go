@@ -1,10 +1,12 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"unicode/utf8"
 
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -18,18 +20,18 @@ func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 		local, err := stanza.Localpart(u.ID)
 		switch {
 		case err != nil:
-			return refuse(UserIDInvalid, "user_id %q is empty or cannot be part of an address", cut(u.ID, maxID))
-		case local == adminID:
-			return refuse(UserIDInvalid, "the user id admin is reserved")
-		case utf8.RuneCountInString(u.ID) > maxID, utf8.RuneCountInString(u.Login) > maxID:
-			return refuse(TooLarge, "user_id or acct_login of %q is longer than %d characters", cut(u.ID, maxID), maxID)
+			return protocol.Refuse(protocol.UserIDInvalid, "user_id %q is empty or cannot be part of an address", protocol.Shorten(u.ID, protocol.MaxID))
+		case local == protocol.AdminID:
+			return protocol.Refuse(protocol.UserIDInvalid, "the user id admin is reserved")
+		case utf8.RuneCountInString(u.ID) > protocol.MaxID, utf8.RuneCountInString(u.Login) > protocol.MaxID:
+			return protocol.Refuse(protocol.TooLarge, "user_id or acct_login of %q is longer than %d characters", protocol.Shorten(u.ID, protocol.MaxID), protocol.MaxID)
 		case utf8.RuneCountInString(u.Name) > maxWideName, utf8.RuneCountInString(u.Email) > maxWideName, utf8.RuneCountInString(u.Pic) > maxWideName:
-			return refuse(TooLarge, "a field of %q is longer than %d characters", cut(u.ID, maxID), maxWideName)
+			return protocol.Refuse(protocol.TooLarge, "a field of %q is longer than %d characters", protocol.Shorten(u.ID, protocol.MaxID), maxWideName)
 		case !stanza.ValidXML(u.ID + u.Name + u.Login + u.Email + u.Pic):
-			return refuse(UserIDInvalid, "a field of %q holds a character that XML forbids", cut(u.ID, maxID))
+			return protocol.Refuse(protocol.UserIDInvalid, "a field of %q holds a character that XML forbids", protocol.Shorten(u.ID, protocol.MaxID))
 		}
 		u.JID = local
-		u.Name = orDefault(u.Name, u.ID)
+		u.Name = cmp.Or(u.Name, u.ID)
 	}
 	for slice := range slices.Chunk(users, noticeSlice) {
 		if err := s.putUsers(ctx, slice); err != nil {
@@ -80,7 +82,7 @@ func (s *Service) usersChanged() {
 func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		if _, err := stanza.Localpart(id); err != nil {
-			return refuse(UserIDInvalid, "user_id %q is empty or cannot be part of an address", cut(id, maxID))
+			return protocol.Refuse(protocol.UserIDInvalid, "user_id %q is empty or cannot be part of an address", protocol.Shorten(id, protocol.MaxID))
 		}
 	}
 	for slice := range slices.Chunk(ids, noticeSlice) {

@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -151,7 +152,7 @@ func (o *owed) giveBack(rows []store.Pending) {
 	defer o.mu.Unlock()
 	o.taken = nil
 	for _, row := range rows {
-		m := &owedMessage{row: row, time: parseMillis(row.Time)}
+		m := &owedMessage{row: row, time: protocol.ParseTime(row.Time)}
 		m.row.ID = "" // it is no row
 		o.add(m, row.Owner, int8(row.Status))
 	}

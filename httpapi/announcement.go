@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -15,13 +15,13 @@ const contentLength = 64 << 10
 
 func (a *API) addPubact(ctx context.Context, r *request) (any, error) {
 	post := store.Announcement{
-		SessionID: r.id("session_id", component.GroupIDEmpty),
+		SessionID: r.id("session_id", protocol.GroupIDEmpty),
 		UserID:    r.user("user_id"),
 		Title:     r.text("title", nameLength),
 		Content:   r.text("content", contentLength),
 	}
 	if post.Title == "" && post.Content == "" {
-		r.refuse(refusal(component.BodyEmpty, textMissing, "title"))
+		r.refuse(refusal(protocol.BodyEmpty, textMissing, "title"))
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -30,14 +30,14 @@ func (a *API) addPubact(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) findPubactList(ctx context.Context, r *request) (any, error) {
-	id := r.id("session_id", component.GroupIDEmpty)
+	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
 		return nil, r.err
 	}
 	if _, found, err := a.reads.Group(ctx, id); err != nil {
 		return nil, err
 	} else if !found {
-		return nil, refusal(component.NoSuchGroup, textNoSuchGroup, id)
+		return nil, refusal(protocol.NoSuchGroup, textNoSuchGroup, id)
 	}
 	type row struct {
 		Content   string `json:"content,omitempty"`
@@ -81,7 +81,7 @@ func (a *API) modifyPubact(ctx context.Context, r *request) (any, error) {
 		edit.Content = &content
 	}
 	if edit.Title == nil && edit.Content == nil {
-		r.refuse(refusal(component.BodyEmpty, textMissing, "title"))
+		r.refuse(refusal(protocol.BodyEmpty, textMissing, "title"))
 	}
 	if r.err != nil {
 		return nil, r.err

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store/blob"
 )
 
@@ -62,7 +63,7 @@ func badCalls(t *testing.T, rt route) (calls []bad) {
 		}
 		calls = append(calls, bad{fmt.Sprintf("%s: %s %s %.40q", rt.path, what, name, values), all.Encode(), want})
 	}
-	end := func(code component.Code) string {
+	end := func(code protocol.Code) string {
 		switch code {
 		case "":
 			return ""
@@ -79,7 +80,7 @@ func badCalls(t *testing.T, rt route) (calls []bad) {
 			with(f.name, "empty", end(f.missing), "")
 		}
 		if max, ok := schema["maxLength"].(int); ok {
-			with(f.name, "over-long", end(component.TooLarge), strings.Repeat("长", max+1))
+			with(f.name, "over-long", end(protocol.TooLarge), strings.Repeat("长", max+1))
 		}
 		// 2. Not of its kind.
 		kind := fmt.Sprint(schema["type"])
@@ -88,7 +89,7 @@ func badCalls(t *testing.T, rt route) (calls []bad) {
 			kind = "length"
 		case schema["pattern"] == place.schema["pattern"]:
 			kind = "place"
-		case f.kind.wrong == component.UserIDInvalid:
+		case f.kind.wrong == protocol.UserIDInvalid:
 			kind = "user"
 		}
 		for _, v := range notOfKind[kind] {
@@ -102,7 +103,7 @@ func badCalls(t *testing.T, rt route) (calls []bad) {
 				with(f.name, "no JSON", end(f.wrongCode()), v)
 			}
 			for _, v := range notArrays {
-				with(f.name, "no objects", end(component.NotArray), v)
+				with(f.name, "no objects", end(protocol.NotArray), v)
 			}
 		}
 		// 3. Hostile.
@@ -122,7 +123,7 @@ func badCalls(t *testing.T, rt route) (calls []bad) {
 				if max, ok := inner.kind.schema["maxLength"].(int); ok {
 					want := ""
 					if inner.kind.wrong != "" {
-						want = end(component.TooLarge)
+						want = end(protocol.TooLarge)
 					}
 					with(f.name, "over-long "+inner.name, want, in(`"`+strings.Repeat("长", max+1)+`"`))
 				}

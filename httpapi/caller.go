@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -80,7 +81,7 @@ func (a *API) byToken(ctx context.Context, token string) (caller, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTime)
 	defer cancel()
 	user, err := a.cfg.Tokens.User(ctx, token)
-	var refused *component.Error
+	var refused *protocol.Error
 	switch {
 	case errors.As(err, &refused):
 		return caller{}, forbidden(http.StatusUnauthorized, textBadToken)

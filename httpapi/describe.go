@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // endpoint is what the document says of a route, beside what the route table knows. Tests hold each word of it against the
@@ -16,7 +16,7 @@ type endpoint struct {
 	params  []field // in the query string or the form
 	answer  []field // beside result and result_detail
 	bare    bool    // the answer is an array of objects with these fields, and has no result
-	codes   []component.Code
+	codes   []protocol.Code
 	// streamed: the answer is written while it is read; when a later part of it cannot be read, the list ends there and
 	// result says so.
 	streamed bool
@@ -28,25 +28,25 @@ type field struct {
 	kind kind
 	text string // what it is, with its unit
 	// missing is the result when a parameter is absent or empty; "" when it may be.
-	missing component.Code
+	missing protocol.Code
 	blank   bool // it may be empty all the same
 	// wrong is the result when a parameter is not of its kind; "" is the kind's.
-	wrong component.Code
+	wrong protocol.Code
 	of    []field // of the objects of a list
 }
 
 // kind is a set of values.
 type kind struct {
 	schema object
-	wrong  component.Code // the result for a value that is not in it; resultFail comes with HTTP 400
-	json   bool           // a parameter that holds JSON
-	list   bool           // a parameter that holds many, at most what maxEntries says
-	file   bool           // a part of a multipart body
+	wrong  protocol.Code // the result for a value that is not in it; resultFail comes with HTTP 400
+	json   bool          // a parameter that holds JSON
+	list   bool          // a parameter that holds many, at most what maxEntries says
+	file   bool          // a part of a multipart body
 }
 
 // The kinds of parameters. What is over a maxLength is error-012.
 var (
-	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}, wrong: component.UserIDInvalid}
+	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}, wrong: protocol.UserIDInvalid}
 	oneID   = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}}
 	count   = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, wrong: resultFail}
 	length  = kind{schema: object{"type": "string", "pattern": "^([0-9]{1,10}|[Mm][Aa][Xx])$"}, wrong: resultFail}
@@ -56,7 +56,7 @@ var (
 	anyText = kind{schema: object{"type": "string"}}
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
 	// objects is a JSON array of objects, or a single one. JSON is read leniently, see package lenient.
-	objects = kind{schema: object{"type": "array"}, wrong: component.NotJSON, json: true, list: true}
+	objects = kind{schema: object{"type": "array"}, wrong: protocol.NotJSON, json: true, list: true}
 	// ids are separated by commas, repeated, or a JSON array.
 	ids    = kind{schema: object{"type": "string"}, list: true}
 	binary = kind{schema: object{"type": "string", "format": "binary"}, file: true}
@@ -75,7 +75,7 @@ var (
 func chars(max int) kind { return kind{schema: object{"type": "string", "maxLength": max}} }
 
 // wrongCode is the result for a value that is not of the field's kind.
-func (f field) wrongCode() component.Code {
+func (f field) wrongCode() protocol.Code {
 	if f.wrong != "" {
 		return f.wrong
 	}
@@ -92,10 +92,10 @@ func (f field) description() string {
 
 // refusals are the results that a call can be refused with at HTTP 200; unreadable says whether one of HTTP 400 is among
 // what its parameters can get.
-func (e endpoint) refusals() (codes []component.Code, unreadable bool) {
+func (e endpoint) refusals() (codes []protocol.Code, unreadable bool) {
 	var add func(f field)
 	add = func(f field) {
-		for _, code := range []component.Code{f.missing, f.wrongCode()} {
+		for _, code := range []protocol.Code{f.missing, f.wrongCode()} {
 			switch code {
 			case "":
 			case resultFail:
@@ -105,10 +105,10 @@ func (e endpoint) refusals() (codes []component.Code, unreadable bool) {
 			}
 		}
 		if f.kind.json {
-			codes = append(codes, component.NotArray)
+			codes = append(codes, protocol.NotArray)
 		}
 		if f.kind.schema["maxLength"] != nil || f.kind.list {
-			codes = append(codes, component.TooLarge)
+			codes = append(codes, protocol.TooLarge)
 		}
 		if f.kind.json {
 			for _, inner := range f.of {

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"maps"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // described is what the document says of each endpoint, by the path of its route.
@@ -34,11 +34,11 @@ var (
 )
 
 func group(text string) field {
-	return field{name: "session_id", kind: oneID, missing: component.GroupIDEmpty, text: text}
+	return field{name: "session_id", kind: oneID, missing: protocol.GroupIDEmpty, text: text}
 }
 
 func user(name, text string) field {
-	return field{name: name, kind: userID, missing: component.UserIDInvalid, text: text}
+	return field{name: name, kind: userID, missing: protocol.UserIDInvalid, text: text}
 }
 
 // userIDOld is what some clients write.

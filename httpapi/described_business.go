@@ -1,6 +1,6 @@
 package httpapi
 
-import "tlim/component"
+import "tlim/component/protocol"
 
 const receiversText = "User ids of the receivers: separated by commas, repeated, or a JSON array. @session:<id> is the members of a group, @all everybody. Each gets one message; who is not in the directory and has no account on the server is left out and named in skipped, and msgTo that names nobody else is error-008; more than 500 are committed in slices of 500."
 
@@ -8,12 +8,12 @@ func notice(summary string, content ...field) endpoint {
 	return endpoint{tag: "business", summary: summary,
 		text: "Sent from admin, stored, queued for who is offline, and pushed. A call that has an idempotency key may be repeated when its answer was lost or was no ok: whoever has his message gets no second one, and the answer is that of the first. What is to be finished is finished, also after a crash, whether it is repeated or not.",
 		params: []field{
-			{name: "params", kind: objects, missing: component.NotArray, text: "The content: at least one object, passed on as it is.", of: content},
-			{name: "msgTo", kind: ids, missing: component.UserIDInvalid, text: receiversText},
+			{name: "params", kind: objects, missing: protocol.NotArray, text: "The content: at least one object, passed on as it is.", of: content},
+			{name: "msgTo", kind: ids, missing: protocol.UserIDInvalid, text: receiversText},
 			{name: "msg_to", kind: ids, text: "Older name of msgTo."},
 			{name: keyParameter, kind: callKey, text: "What a repeated call has in common with the first, within idempotency.window (24 hours): up to 255 printable ASCII characters, such as a UUID, of which letter case counts. Also as header " + keyHeader + ". Each API key has its own, for each of the three endpoints. With other content it is error-014."}},
 		answer: []field{{name: "call_id", kind: words, text: "Id of the call, for findNotice. A repeat answers that of the first."}, skippedField(skippedOfCalls)},
-		codes:  []component.Code{component.NotJSON, component.GroupIDEmpty, component.UserIDInvalid, component.NoSuchGroup, component.TooLarge, component.IDConflict}}
+		codes:  []protocol.Code{protocol.NotJSON, protocol.GroupIDEmpty, protocol.UserIDInvalid, protocol.NoSuchGroup, protocol.TooLarge, protocol.IDConflict}}
 }
 
 var approvalFields = []field{
@@ -43,13 +43,13 @@ var describedBusiness = map[string]endpoint{
 				{name: "read", kind: number, text: "0, 1 read on the web, 2 read on a phone."},
 				{name: "stored", kind: words, text: "waiting: still to be served; stored; removed: revoked, or cleaned up."},
 				{name: "user_id", kind: words, text: "The receiver."}}}},
-		codes: []component.Code{resultFail}},
+		codes: []protocol.Code{resultFail}},
 	"addUser": {tag: "business", summary: "Adds users to the directory, or changes them", text: "All or none. Where the component may administer Openfire, accounts are made as well.",
-		params: []field{{name: "userList", kind: objects, missing: component.NotArray, text: "The users, at least one.", of: []field{
-			{name: "user_id", kind: userID, missing: component.UserIDInvalid, text: "User id; admin is reserved."}, userIDOld,
+		params: []field{{name: "userList", kind: objects, missing: protocol.NotArray, text: "The users, at least one.", of: []field{
+			{name: "user_id", kind: userID, missing: protocol.UserIDInvalid, text: "User id; admin is reserved."}, userIDOld,
 			{name: "user_name", kind: chars(nameLength), text: "Name."}, {name: "acct_login", kind: chars(idLength), text: "Login name."},
 			{name: "user_email", kind: chars(nameLength), text: "Mail address."}, {name: "pic_url", kind: chars(nameLength), text: "Address of the picture."}}}}},
 	"removeUser": {tag: "business", summary: "Removes users from the directory", text: "One that is gone already is ok.",
-		params: []field{{name: "userList", kind: objects, missing: component.NotArray, text: "The users, at least one.", of: []field{
-			{name: "user_id", kind: userID, missing: component.UserIDInvalid, text: "User id."}, userIDOld}}}},
+		params: []field{{name: "userList", kind: objects, missing: protocol.NotArray, text: "The users, at least one.", of: []field{
+			{name: "user_id", kind: userID, missing: protocol.UserIDInvalid, text: "User id."}, userIDOld}}}},
 }

@@ -1,6 +1,6 @@
 package httpapi
 
-import "tlim/component"
+import "tlim/component/protocol"
 
 var memberRows = field{name: "subscribers", kind: rows, text: "The members.", of: []field{
 	{name: "acct_login", kind: words, text: "Login name."},
@@ -22,14 +22,14 @@ var describedGroups = map[string]endpoint{
 	"addSession": {tag: "groups", summary: "Makes a group",
 		text: "A user whom the directory does not have is looked for on the server, for some seconds at most, and taken unless that says that there is no such account. The answer lists those taken and, in skipped, those left out; one named twice is taken once. The owner is a member only when listed. The name is the members' names joined by commas, cut at 200 characters. A group of more than limits.group_members is refused (error-012), and so is one more than limits.groups_per_user of one owner, unless the caller has a key.",
 		params: []field{
-			{name: "session_type", kind: int32s, missing: component.GroupTypeInvalid, wrong: component.GroupTypeInvalid, text: "Type of the group, a number from 0."},
-			{name: "request_user", kind: userID, missing: component.GroupOwnerInvalid, wrong: component.GroupOwnerInvalid, text: "User id of the owner; may be one that the directory does not know yet."},
-			{name: "subscribers", kind: objects, missing: component.NotArray, wrong: component.NotArray, text: "The members.", of: []field{
+			{name: "session_type", kind: int32s, missing: protocol.GroupTypeInvalid, wrong: protocol.GroupTypeInvalid, text: "Type of the group, a number from 0."},
+			{name: "request_user", kind: userID, missing: protocol.GroupOwnerInvalid, wrong: protocol.GroupOwnerInvalid, text: "User id of the owner; may be one that the directory does not know yet."},
+			{name: "subscribers", kind: objects, missing: protocol.NotArray, wrong: protocol.NotArray, text: "The members.", of: []field{
 				{name: "user_id", kind: userID, text: "User id."}, userIDOld}},
 		},
 		answer: []field{groupCreated, groupID, groupName, groupType, groupUser, skippedField(skippedOfGroups),
 			{name: "subscribers", kind: rows, text: "The members that were taken.", of: []field{{name: "user_id", kind: words, text: "User id."}}}},
-		codes: []component.Code{component.GroupNotCreated}},
+		codes: []protocol.Code{protocol.GroupNotCreated}},
 	"modifySession": {tag: "groups", summary: "Renames a group, adds and removes members",
 		text: "Either session_name or subscribers has to say what to change. A user to be added whom the directory does not have is looked for as addSession does; skipped names those left out. A call by which a group would grow beyond limits.group_members is refused (error-012) and changes nothing. To remove somebody who is no member is ok.",
 		params: []field{group("Id of the group."),
@@ -39,7 +39,7 @@ var describedGroups = map[string]endpoint{
 				{name: "type", kind: chars(nameLength), text: "add or del. del removes the member, not its messages."}}},
 		},
 		answer: []field{groupID, groupMoved, skippedField(skippedOfEdits)},
-		codes:  []component.Code{component.GroupNameEmpty, component.NoSuchGroup}},
+		codes:  []protocol.Code{protocol.GroupNameEmpty, protocol.NoSuchGroup}},
 	"deleteSession": {tag: "groups", summary: "Deletes a group and its member list",
 		text:   "Its messages stay and nobody is told. One that is gone already is ok.",
 		params: []field{group("Id of the group.")},
@@ -62,25 +62,25 @@ var describedGroups = map[string]endpoint{
 		answer: []field{{name: "sessions", kind: rows, text: "The conversations.",
 			of: []field{groupCreated, groupID, groupMoved, groupName, groupPic, groupType, groupUser, groupValid}}}},
 	"findSession": {tag: "groups", summary: "Answers a group and its members",
-		params: []field{group("Id of the group.")}, codes: []component.Code{component.NoSuchGroup},
+		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
 		answer: []field{groupCreated, groupID, groupName, groupType, groupUser, groupValid, memberRows}},
 	"findSubscribers": {tag: "groups", summary: "Lists the members of a group",
-		params: []field{group("Id of the group.")}, codes: []component.Code{component.NoSuchGroup},
+		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
 		answer: []field{groupID, groupName, groupType, groupUser, memberRows}},
 	"findPresence": {tag: "groups", summary: "Says which members of a group are online", text: "The answer is a bare array, empty for a group that is not there.", bare: true,
 		params: []field{group("Id of the group.")},
 		answer: []field{{name: "user_id", kind: words, text: "User id."}, {name: "status", kind: words, text: "available, away or offline."}}},
 	"addPubact": {tag: "groups", summary: "Posts an announcement to a group",
 		params: append([]field{group("Id of the group."), user("user_id", "Who posts.")}, postFields...),
-		codes:  []component.Code{component.BodyEmpty, component.NoSuchGroup}},
+		codes:  []protocol.Code{protocol.BodyEmpty, protocol.NoSuchGroup}},
 	"findPubactList": {tag: "groups", summary: "Lists the announcements of a group", streamed: true,
-		params: []field{group("Id of the group.")}, codes: []component.Code{component.NoSuchGroup},
+		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
 		answer: []field{{name: "pubactList", kind: rows, text: "The announcements.", of: []field{
 			{name: "content", kind: words, text: "Text."}, {name: "id_", kind: words, text: "Id of the announcement."}, groupID,
 			{name: "title", kind: words, text: "Title."}, {name: "ts", kind: millis, text: "When it was posted, in epoch milliseconds."},
 			{name: "user_id", kind: words, text: "Who posted it."}}}}},
 	"modifyPubact": {tag: "groups", summary: "Changes an announcement", text: "What is absent stays as it is; one of title and content is needed.",
-		params: append([]field{postID}, postFields...), codes: []component.Code{component.BodyEmpty, resultFail}},
+		params: append([]field{postID}, postFields...), codes: []protocol.Code{protocol.BodyEmpty, resultFail}},
 	"deletePubact": {tag: "groups", summary: "Deletes an announcement", text: "One that is gone already is ok.",
 		params: []field{postID}},
 }

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"slices"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 var (
@@ -14,7 +14,7 @@ var (
 )
 
 func messageID(text string) field {
-	return field{name: "msg_id", kind: oneID, missing: component.IDConflict, text: text}
+	return field{name: "msg_id", kind: oneID, missing: protocol.IDConflict, text: text}
 }
 
 func dropped(successors string) endpoint {
@@ -24,7 +24,7 @@ func dropped(successors string) endpoint {
 var describedMessages = map[string]endpoint{
 	"findSessionHistory": {tag: "messages", summary: "Pages through the messages of a group", streamed: true,
 		params: []field{group("Id of the group."), startField, lengthField, beforeField, searchField},
-		answer: []field{messageList, nextPlace, groupID, totalField}, codes: []component.Code{component.NoSuchGroup}},
+		answer: []field{messageList, nextPlace, groupID, totalField}, codes: []protocol.Code{protocol.NoSuchGroup}},
 	"findChatHistory": {tag: "messages", summary: "Pages through the 1:1 messages of two users, both directions", streamed: true,
 		params: []field{user("session_id", "User id of the partner."), user("user_id", "User id of the asker."), startField, lengthField, beforeField, searchField},
 		answer: []field{messageList, nextPlace, {name: "session_id", kind: words, text: "The partner."}, totalField}},
@@ -36,10 +36,10 @@ var describedMessages = map[string]endpoint{
 	"clearChatHistory": {tag: "messages", summary: "Deletes the 1:1 messages of two users, both directions, for both",
 		params: []field{user("user_id", "One of the two."), user("other_id", "The other one.")}},
 	"revokeMessage": {tag: "messages", summary: "Deletes a message (deprecated)", text: "Nobody is told. Clients revoke by MTT-101 and MTS-101 instead.",
-		params: []field{messageID("Id of the message.")}, codes: []component.Code{resultFail}},
+		params: []field{messageID("Id of the message.")}, codes: []protocol.Code{resultFail}},
 	"findSessionRead": {tag: "messages", summary: "Counts the readers of the messages of a group", streamed: true,
 		params: []field{group("Id of the group."), user("sender", "Whose messages."), startField, lengthField, beforeField},
-		answer: []field{readerCount}, codes: []component.Code{component.NoSuchGroup}},
+		answer: []field{readerCount}, codes: []protocol.Code{protocol.NoSuchGroup}},
 	"findChatRead": {tag: "messages", summary: "Says which 1:1 messages were read", streamed: true,
 		params: []field{user("msg_from", "Whose messages."), user("msg_to", "To whom."), startField, lengthField, beforeField},
 		answer: []field{readerCount}},
@@ -50,7 +50,7 @@ var describedMessages = map[string]endpoint{
 			{name: "id_", kind: words, text: "Key of the row; absent for who has not read it."}, {name: "msg_id", kind: words, text: "Id of the message."},
 			{name: "reader", kind: words, text: "User id of the reader."}, {name: "sender", kind: words, text: "User id of the sender."},
 			{name: "status", kind: number, text: "The status that the reader's receipt gave; 0: not read."}}}},
-		codes: []component.Code{resultFail}},
+		codes: []protocol.Code{resultFail}},
 	"updateMsgStatus":   dropped("findSessionRead, findChatRead, findStatusList"),
 	"findReadMsg":       dropped("findSessionRead"),
 	"findChatReadMsg":   dropped("findChatRead"),
@@ -68,7 +68,7 @@ var describedDevices = map[string]endpoint{
 		answer: []field{{name: "message_list", kind: rows, text: "The messages, oldest first.", of: append([]field{
 			{name: "delete_user", kind: words, text: "Whose queue the row is in."},
 			{name: "msg_status", kind: number, text: "0, or what an old row says."}}, messageFields...)}},
-		codes: []component.Code{component.TooLarge, component.NotJSON, component.IDConflict}},
+		codes: []protocol.Code{protocol.TooLarge, protocol.NotJSON, protocol.IDConflict}},
 	"hasUnread": {tag: "devices", summary: "Says whether something other than receipts waits for a user",
 		params: []field{user("user_id", "Whose queue.")},
 		answer: []field{{name: "data", kind: yesNo, text: "Whether something waits."}}},

@@ -3,12 +3,12 @@ package httpapi
 import (
 	"context"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // revokeMessage deletes a message; nobody is told. Clients revoke by MTT-101 and MTS-101.
 func (a *API) revokeMessage(ctx context.Context, r *request) (any, error) {
-	id := r.id("msg_id", component.IDConflict)
+	id := r.id("msg_id", protocol.IDConflict)
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
 // resultFail is the result of a failure that has no code in PROTOCOL.md section 8.
-const resultFail component.Code = "fail"
+const resultFail protocol.Code = "fail"
 
 // retryAfter is what a caller is told to wait when the database is away: about one reconnect.
 const retryAfter = 5 * time.Second
@@ -19,7 +19,7 @@ const retryAfter = 5 * time.Second
 // failure is an error as the caller sees it.
 type failure struct {
 	status int // HTTP; 200 for a refusal by the application, whose readers look at the JSON only
-	result component.Code
+	result protocol.Code
 	text   text
 	args   []any
 	retry  time.Duration // > 0: Retry-After
@@ -32,7 +32,7 @@ type failure struct {
 func (f *failure) Error() string { return f.text.in(English, f.args) }
 
 // refusal is a failure of the application: HTTP 200.
-func refusal(code component.Code, t text, args ...any) *failure {
+func refusal(code protocol.Code, t text, args ...any) *failure {
 	return &failure{status: http.StatusOK, result: code, text: t, args: args}
 }
 
@@ -43,19 +43,19 @@ func badRequest(t text, args ...any) *failure {
 
 // forbidden is a caller who may not call: HTTP 401 or 403.
 func forbidden(status int, t text, args ...any) *failure {
-	return &failure{status: status, result: component.NotAllowed, text: t, args: args}
+	return &failure{status: status, result: protocol.NotAllowed, text: t, args: args}
 }
 
 // unavailable is what will work later: HTTP 503.
 func unavailable() *failure {
-	return &failure{status: http.StatusServiceUnavailable, result: component.TryLater, text: textBusy, retry: retryAfter}
+	return &failure{status: http.StatusServiceUnavailable, result: protocol.TryLater, text: textBusy, retry: retryAfter}
 }
 
 // failureOf translates any error, once, at this door. Nothing of an unknown error reaches the caller.
 func failureOf(err error) *failure {
 	var (
 		f       *failure
-		refused *component.Error
+		refused *protocol.Error
 		unknown *store.UnknownError
 	)
 	switch {
@@ -71,16 +71,16 @@ func failureOf(err error) *failure {
 		}
 		// The component's sentence is data here, not a format.
 		f := &failure{status: http.StatusOK, result: refused.Code, text: text{zh: zh, en: refused.Text}}
-		if refused.Code == component.TryLater {
+		if refused.Code == protocol.TryLater {
 			f.status, f.retry = http.StatusServiceUnavailable, retryAfter
 		}
 		return f
-	case errors.Is(err, component.ErrUnavailable), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFenced),
+	case errors.Is(err, protocol.ErrUnavailable), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFenced),
 		errors.As(err, &unknown), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return unavailable()
 	case errors.Is(err, store.ErrData):
-		return &failure{status: http.StatusOK, result: component.TooLarge,
-			text: text{chineseCodes[component.TooLarge], "over a size limit, or the database cannot hold it"}}
+		return &failure{status: http.StatusOK, result: protocol.TooLarge,
+			text: text{chineseCodes[protocol.TooLarge], "over a size limit, or the database cannot hold it"}}
 	}
 	return &failure{status: http.StatusInternalServerError, result: resultFail, text: textFault}
 }

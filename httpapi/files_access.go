@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"slices"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -52,7 +52,7 @@ func (a *API) fileFor(ctx context.Context, r *request, id, pic string) (store.Fi
 // of the group of one. A message counts only when its sender could read the file himself, so that knowing an id is no
 // way to open the file for others.
 func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, error) {
-	if user == "" || component.SameUser(user, f.Owner) {
+	if user == "" || protocol.SameUser(user, f.Owner) {
 		return user != "", nil
 	}
 	messages, err := a.cfg.Files.Rows.FileMessages(ctx, f.ID, fileMessages)
@@ -70,24 +70,24 @@ func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, err
 		return false, fmt.Errorf("members of those who were sent file %s: %w", f.ID, err)
 	}
 
-	readers := map[string]bool{component.UserKey(f.Owner): f.Owner != ""}
+	readers := map[string]bool{protocol.UserKey(f.Owner): f.Owner != ""}
 	opened := map[string]bool{} // groups whose members were added
 	for _, m := range messages {
 		// What the business suite sends it sends with a key. Only the author says that: a type is the sender's own word.
-		if !readers[component.UserKey(m.From)] && m.From != reservedUser {
+		if !readers[protocol.UserKey(m.From)] && m.From != reservedUser {
 			continue
 		}
 		switch {
 		case store.FamilyOf(m.Type) != store.FamilyGroup:
-			readers[component.UserKey(m.To)] = true
+			readers[protocol.UserKey(m.To)] = true
 		case !opened[m.SessionID]:
 			opened[m.SessionID] = true
 			for _, member := range members[m.SessionID] {
-				readers[component.UserKey(member.UserID)] = true
+				readers[protocol.UserKey(member.UserID)] = true
 			}
 		}
 	}
-	return readers[component.UserKey(user)], nil
+	return readers[protocol.UserKey(user)], nil
 }
 
 // hexRun finds what may be a file's id in the text of a picture.
@@ -143,7 +143,7 @@ func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool
 		if !slices.Contains(filesIn(g.Pic), f.ID) {
 			continue
 		}
-		if component.SameUser(g.Owner, f.Owner) {
+		if protocol.SameUser(g.Owner, f.Owner) {
 			return true, nil
 		}
 		members, err := a.reads.Members(ctx, []string{g.ID})
@@ -151,7 +151,7 @@ func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool
 			return false, err
 		}
 		for _, m := range members[g.ID] {
-			if component.SameUser(m.UserID, f.Owner) {
+			if protocol.SameUser(m.UserID, f.Owner) {
 				return true, nil
 			}
 		}

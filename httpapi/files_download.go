@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -77,7 +77,7 @@ func (a *API) open(r *request, f store.File) (any, error) {
 		return nil, noFile()
 	case err != nil:
 		a.log.Error("a file cannot be read", "file", f.ID, "error", err)
-		return nil, errors.Join(component.ErrUnavailable, err)
+		return nil, errors.Join(protocol.ErrUnavailable, err)
 	}
 	return &fileAnswer{request: r.http, file: f, content: content}, nil
 }

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 const (
@@ -66,7 +66,7 @@ func (m *room) grow(ctx context.Context, n, expected int64) error {
 	}
 	if limit := m.a.cfg.Files.Quota; m.limited && m.owner != "" && m.stored+under+expected > limit {
 		m.a.metrics.unroomed.WithLabelValues(unroomedByQuota).Inc()
-		return &failure{status: http.StatusInsufficientStorage, result: component.TooLarge, text: textQuota, args: []any{m.owner, limit}}
+		return &failure{status: http.StatusInsufficientStorage, result: protocol.TooLarge, text: textQuota, args: []any{m.owner, limit}}
 	}
 	return nil
 }
@@ -86,13 +86,13 @@ func (m *room) look(ctx context.Context, expected int64) error {
 	}
 	free, err := files.Free()
 	if err != nil {
-		return fmt.Errorf("%w: free space of the file store: %w", component.ErrUnavailable, err)
+		return fmt.Errorf("%w: free space of the file store: %w", protocol.ErrUnavailable, err)
 	}
 	full := free-expected < files.MinFree
 	m.a.noteRoom(full, free)
 	if full {
 		m.a.metrics.unroomed.WithLabelValues(unroomedBySpace).Inc()
-		return &failure{status: http.StatusInsufficientStorage, result: component.TryLater, text: textNoRoom, retry: roomAgain}
+		return &failure{status: http.StatusInsufficientStorage, result: protocol.TryLater, text: textNoRoom, retry: roomAgain}
 	}
 	return nil
 }

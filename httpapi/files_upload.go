@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -237,7 +237,7 @@ func (u *uploading) put(part *multipart.Part, name string) error {
 		if u.r.Context().Err() == nil {
 			u.a.noteStored(err)
 		}
-		return fmt.Errorf("%w: put a file: %w", component.ErrUnavailable, err)
+		return fmt.Errorf("%w: put a file: %w", protocol.ErrUnavailable, err)
 	case size != in.size:
 		u.file = &f
 		return fmt.Errorf("put a file: %d bytes of %d", size, in.size)
@@ -278,7 +278,7 @@ func (u *uploading) commit() error {
 	if u.req.err != nil {
 		return u.req.err
 	}
-	if own != "" && u.file.Owner != "" && !component.SameUser(own, u.file.Owner) {
+	if own != "" && u.file.Owner != "" && !protocol.SameUser(own, u.file.Owner) {
 		return forbidden(http.StatusForbidden, textNotOwn)
 	}
 	if own != "" {
@@ -309,7 +309,7 @@ func (u *uploading) undo() error {
 }
 
 func (u *uploading) tooLarge() error {
-	return &failure{status: http.StatusRequestEntityTooLarge, result: component.TooLarge, text: textLargeFile, args: []any{u.a.cfg.Files.MaxSize}}
+	return &failure{status: http.StatusRequestEntityTooLarge, result: protocol.TooLarge, text: textLargeFile, args: []any{u.a.cfg.Files.MaxSize}}
 }
 
 // broken is a body that does not go on: too large as a whole, from nobody known, no multipart, or cut.

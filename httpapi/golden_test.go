@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -160,7 +160,7 @@ func resultOf(body string) string {
 // outcomes are the ends that a call of an endpoint can come to: success, and each failure of its own.
 func (rt route) outcomes() (all []string) {
 	e := described[rt.path]
-	add := func(status int, result component.Code) {
+	add := func(status int, result protocol.Code) {
 		all = append(all, fmt.Sprint(rt.path, " ", status, " ", result))
 	}
 	if e.tag == "dropped" {
@@ -175,9 +175,9 @@ func (rt route) outcomes() (all []string) {
 	if unreadable {
 		add(http.StatusBadRequest, resultFail)
 	}
-	add(http.StatusUnauthorized, component.NotAllowed)
-	add(http.StatusForbidden, component.NotAllowed)
-	add(http.StatusServiceUnavailable, component.TryLater)
+	add(http.StatusUnauthorized, protocol.NotAllowed)
+	add(http.StatusForbidden, protocol.NotAllowed)
+	add(http.StatusServiceUnavailable, protocol.TryLater)
 	return all
 }
 

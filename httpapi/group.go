@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -17,18 +18,18 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 	kind, err := strconv.ParseInt(strings.TrimSpace(r.first("session_type")), 10, 32)
 	switch {
 	case r.first("session_type") == "":
-		return nil, refusal(component.GroupTypeInvalid, textMissing, "session_type")
+		return nil, refusal(protocol.GroupTypeInvalid, textMissing, "session_type")
 	case err != nil || kind < 0:
-		return nil, refusal(component.GroupTypeInvalid, textNotNumber, "session_type")
+		return nil, refusal(protocol.GroupTypeInvalid, textNotNumber, "session_type")
 	}
 	g.Type = int(kind)
-	g.Owner = r.userAs("request_user", component.GroupOwnerInvalid)
+	g.Owner = r.userAs("request_user", protocol.GroupOwnerInvalid)
 	_, objects := r.array("subscribers")
 	if r.err != nil {
 		return nil, noList(r.err)
 	}
 	if objects == nil {
-		return nil, refusal(component.NotArray, textNotArray, "subscribers")
+		return nil, refusal(protocol.NotArray, textNotArray, "subscribers")
 	}
 	var out leftOut
 	seen := map[string]bool{"": true}
@@ -64,14 +65,14 @@ func (a *API) addSession(ctx context.Context, r *request) (any, error) {
 // noList gives what is no JSON the code that addSession has for a list that is none.
 func noList(err error) error {
 	var f *failure
-	if errors.As(err, &f) && f.result == component.NotJSON {
-		f.result = component.NotArray
+	if errors.As(err, &f) && f.result == protocol.NotJSON {
+		f.result = protocol.NotArray
 	}
 	return err
 }
 
 func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
-	e := component.GroupEdit{ID: r.id("session_id", component.GroupIDEmpty), Name: r.text("session_name", nameLength), Asker: a.asker(r)}
+	e := component.GroupEdit{ID: r.id("session_id", protocol.GroupIDEmpty), Name: r.text("session_name", nameLength), Asker: a.asker(r)}
 	_, objects := r.array("subscribers")
 	// The entries were carried out one after the other in the old system: of several for one user the last one counts.
 	type entry struct{ user, what string }
@@ -104,7 +105,7 @@ func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 	}
 	out.tell(a, r)
 	if e.Name == "" && len(e.Add) == 0 && len(e.Remove) == 0 {
-		f := refusal(component.GroupNameEmpty, textNothingToChange)
+		f := refusal(protocol.GroupNameEmpty, textNothingToChange)
 		f.skipped = out.rows(nil)
 		return nil, f
 	}
@@ -116,7 +117,7 @@ func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) deleteSession(ctx context.Context, r *request) (any, error) {
-	id := r.id("session_id", component.GroupIDEmpty)
+	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -131,7 +132,7 @@ func (a *API) deleteSession(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) dissolved(ctx context.Context, r *request) (any, error) {
-	id := r.id("session_id", component.GroupIDEmpty)
+	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -139,7 +140,7 @@ func (a *API) dissolved(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) updateSessionPic(ctx context.Context, r *request) (any, error) {
-	id, pic := r.id("session_id", component.GroupIDEmpty), r.text("session_pic", nameLength)
+	id, pic := r.id("session_id", protocol.GroupIDEmpty), r.text("session_pic", nameLength)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -151,8 +152,8 @@ func (a *API) updateSessionPic(ctx context.Context, r *request) (any, error) {
 
 // alreadyGone makes a success of a call on something that is gone: clients repeat these calls.
 func alreadyGone(err error) error {
-	var refused *component.Error
-	if errors.As(err, &refused) && refused.Code == component.NoSuchGroup {
+	var refused *protocol.Error
+	if errors.As(err, &refused) && refused.Code == protocol.NoSuchGroup {
 		return nil
 	}
 	return err
@@ -196,7 +197,7 @@ func (a *API) findSession(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, object, error) {
-	id := r.id("session_id", component.GroupIDEmpty)
+	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
 		return store.Group{}, nil, r.err
 	}
@@ -205,7 +206,7 @@ func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, ob
 		return store.Group{}, nil, err
 	}
 	if !ok {
-		return store.Group{}, nil, refusal(component.NoSuchGroup, textNoSuchGroup, id)
+		return store.Group{}, nil, refusal(protocol.NoSuchGroup, textNoSuchGroup, id)
 	}
 	members, err := a.reads.Members(ctx, []string{id})
 	if err != nil {
@@ -228,7 +229,7 @@ func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, ob
 
 // findPresence answers a bare array, as it always did; its failures are objects like all others.
 func (a *API) findPresence(ctx context.Context, r *request) (any, error) {
-	id := r.id("session_id", component.GroupIDEmpty)
+	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -339,15 +340,15 @@ func (s *recorder) taken() []string {
 
 func (s *recorder) outcome(id string) error {
 	if s.away {
-		return fmt.Errorf("apply: %w", component.ErrUnavailable)
+		return fmt.Errorf("apply: %w", protocol.ErrUnavailable)
 	}
 	switch id {
 	case "gone", "@session:gone":
-		return &component.Error{Code: component.NoSuchGroup, Text: "there is no such session"}
+		return &protocol.Error{Code: protocol.NoSuchGroup, Text: "there is no such session"}
 	case "away":
-		return fmt.Errorf("apply: %w", component.ErrUnavailable)
+		return fmt.Errorf("apply: %w", protocol.ErrUnavailable)
 	case "busy":
-		return &component.Error{Code: component.TryLater, Text: "cannot be taken now"}
+		return &protocol.Error{Code: protocol.TryLater, Text: "cannot be taken now"}
 	case "broken":
 		return errors.New("disk on fire, password=hunter2")
 	case "panic":
@@ -355,10 +356,10 @@ func (s *recorder) outcome(id string) error {
 	case "fat":
 		return fmt.Errorf("write: %w", store.ErrData)
 	case "full":
-		return &component.Error{Code: component.TooLarge, Text: "the session would have 3 members", Chinese: "会话将有 3 名成员",
-			Skipped: []component.Skipped{{UserID: "lisi", Reason: component.SkipFull}}}
+		return &protocol.Error{Code: protocol.TooLarge, Text: "the session would have 3 members", Chinese: "会话将有 3 名成员",
+			Skipped: []protocol.Skipped{{UserID: "lisi", Reason: protocol.SkipFull}}}
 	case "strange":
-		return &component.Error{Code: "error-999", Text: "100%s strange"}
+		return &protocol.Error{Code: "error-999", Text: "100%s strange"}
 	}
 	return nil
 }
@@ -378,11 +379,11 @@ func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.G
 		if m == "zhangsan" || m == "lisi" {
 			members.Taken = append(members.Taken, store.Member{UserID: m, SessionID: "new"})
 		} else {
-			members.Skipped = append(members.Skipped, component.Skipped{UserID: m, Reason: component.SkipUnknown})
+			members.Skipped = append(members.Skipped, protocol.Skipped{UserID: m, Reason: protocol.SkipUnknown})
 		}
 	}
 	if len(members.Taken) == 0 {
-		return store.Group{}, component.GroupMembers{}, &component.Error{Code: component.GroupNotCreated, Text: "none of the members is known", Skipped: members.Skipped}
+		return store.Group{}, component.GroupMembers{}, &protocol.Error{Code: protocol.GroupNotCreated, Text: "none of the members is known", Skipped: members.Skipped}
 	}
 	return store.Group{ID: "new", Type: g.Type, Name: "张三", CreateTime: "1600000000000", Owner: g.Owner}, members, nil
 }
@@ -396,7 +397,7 @@ func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (compon
 	edited := component.GroupEdited{Time: "1600000000000"}
 	for _, m := range e.Add {
 		if m == "nobody" {
-			edited.Skipped = append(edited.Skipped, component.Skipped{UserID: m, Reason: component.SkipUnknown})
+			edited.Skipped = append(edited.Skipped, protocol.Skipped{UserID: m, Reason: protocol.SkipUnknown})
 		}
 	}
 	return edited, s.outcome(e.ID)
@@ -429,16 +430,16 @@ func (s *recorder) Notify(_ context.Context, n component.Notice) (component.Noti
 	}{n.Type, n.Body, n.Receivers, n.Caller, n.Key})
 	s.asked(n.Asker)
 	if n.Key == "used" {
-		return component.Noticed{}, &component.Error{Code: component.IDConflict, Text: "the key was used"}
+		return component.Noticed{}, &protocol.Error{Code: protocol.IDConflict, Text: "the key was used"}
 	}
-	var skipped []component.Skipped
+	var skipped []protocol.Skipped
 	for _, name := range n.Receivers {
 		if name == "nobody" {
-			skipped = append(skipped, component.Skipped{UserID: name, Reason: component.SkipUnknown})
+			skipped = append(skipped, protocol.Skipped{UserID: name, Reason: protocol.SkipUnknown})
 		}
 	}
 	if len(skipped) == len(n.Receivers) {
-		return component.Noticed{}, &component.Error{Code: component.UserIDInvalid, Text: "nobody", Skipped: skipped}
+		return component.Noticed{}, &protocol.Error{Code: protocol.UserIDInvalid, Text: "nobody", Skipped: skipped}
 	}
 	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
 }
@@ -578,7 +579,7 @@ func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPre
 // Spell knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
 func (s *recorder) Spell(_ context.Context, id string) (string, error) {
 	if id == "" || strings.TrimSpace(id) != id || strings.Contains(id, "\u00a0") {
-		return "", &component.Error{Code: component.UserIDInvalid, Text: "cannot be part of an address"}
+		return "", &protocol.Error{Code: protocol.UserIDInvalid, Text: "cannot be part of an address"}
 	}
 	return strings.ToLower(id), nil
 }
@@ -588,7 +589,7 @@ func spellAll(ids []string) error {
 	for _, id := range ids {
 		spelling, err := (*recorder)(nil).Spell(context.Background(), id)
 		if err != nil || spelling == "admin" {
-			return &component.Error{Code: component.UserIDInvalid, Text: "one of the ids cannot be"}
+			return &protocol.Error{Code: protocol.UserIDInvalid, Text: "one of the ids cannot be"}
 		}
 	}
 	return nil

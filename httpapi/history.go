@@ -4,7 +4,7 @@ import (
 	"context"
 	"strings"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -16,7 +16,7 @@ const historyPage = 1000
 type fetch func(ctx context.Context, p store.Page) ([]store.Message, int64, error)
 
 func (a *API) findSessionHistory(ctx context.Context, r *request) (any, error) {
-	id, page, text := r.id("session_id", component.GroupIDEmpty), r.page(), r.text("text", searchLength)
+	id, page, text := r.id("session_id", protocol.GroupIDEmpty), r.page(), r.text("text", searchLength)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -39,7 +39,7 @@ func (a *API) readable(ctx context.Context, id string) error {
 	if _, ok, err := a.reads.Group(ctx, id); ok || err != nil {
 		return err
 	}
-	missing := refusal(component.NoSuchGroup, textNoSuchGroup, id)
+	missing := refusal(protocol.NoSuchGroup, textNoSuchGroup, id)
 	purges, err := a.reads.Purges(ctx)
 	if err != nil {
 		return err

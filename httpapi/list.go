@@ -6,8 +6,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"tlim/component"
 	"tlim/component/lenient"
+	"tlim/component/protocol"
 )
 
 // maxEntries is how many entries each list parameter may hold. The request's size bounds a list only at some hundred thousand
@@ -32,12 +32,12 @@ func maxOf(name string) int {
 }
 
 func (r *request) tooMany(name string) {
-	r.refuse(refusal(component.TooLarge, textTooMany, name, maxOf(name)))
+	r.refuse(refusal(protocol.TooLarge, textTooMany, name, maxOf(name)))
 }
 
 // list is a parameter that names many: repeated, separated by commas, or a JSON array of strings and numbers. Each entry comes
 // once, without the blanks around it. wrong is the error for an entry of an array that is no text.
-func (r *request) list(name string, wrong component.Code) []string {
+func (r *request) list(name string, wrong protocol.Code) []string {
 	var entries []string
 	seen, most := map[string]bool{"": true}, maxOf(name)
 	add := func(entry string) bool {
@@ -62,7 +62,7 @@ func (r *request) list(name string, wrong component.Code) []string {
 			gjson.Parse(strict).ForEach(func(_, entry gjson.Result) bool {
 				if entry.Type != gjson.String && entry.Type != gjson.Number {
 					text := textBadEntry
-					if wrong == component.UserIDInvalid {
+					if wrong == protocol.UserIDInvalid {
 						text = textBadUser
 					}
 					r.refuse(refusal(wrong, text, name, shortened(entry.Raw)))
@@ -70,7 +70,7 @@ func (r *request) list(name string, wrong component.Code) []string {
 				}
 				text, ok := lenient.Text(entry)
 				if !ok {
-					r.refuse(refusal(component.NotJSON, textOddNumber, name, shortened(entry.Raw)))
+					r.refuse(refusal(protocol.NotJSON, textOddNumber, name, shortened(entry.Raw)))
 				}
 				return ok && add(text)
 			})
@@ -93,9 +93,9 @@ func (r *request) list(name string, wrong component.Code) []string {
 func badJSON(name string, err error) *failure {
 	var where *lenient.SyntaxError
 	if errors.As(err, &where) {
-		return refusal(component.NotJSON, textNotJSON, name, where.Character)
+		return refusal(protocol.NotJSON, textNotJSON, name, where.Character)
 	}
-	return refusal(component.NotJSON, textTooDeep, name) // of the rest, invalid UTF-8 comes in by no door
+	return refusal(protocol.NotJSON, textTooDeep, name) // of the rest, invalid UTF-8 comes in by no door
 }
 
 // array is a parameter that holds a JSON array of objects, or a single object, read leniently; empty when it is absent.
@@ -116,7 +116,7 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 		list = gjson.Parse(strict)
 	}
 	if !list.IsArray() {
-		r.refuse(refusal(component.NotArray, textNotArray, name))
+		r.refuse(refusal(protocol.NotArray, textNotArray, name))
 		return "", nil
 	}
 	most := maxOf(name)
@@ -124,14 +124,14 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 	list.ForEach(func(_, o gjson.Result) bool {
 		switch {
 		case !o.IsObject():
-			r.refuse(refusal(component.NotArray, textNotArray, name))
+			r.refuse(refusal(protocol.NotArray, textNotArray, name))
 			return false
 		case len(objects) == most:
 			r.tooMany(name)
 			return false
 		}
 		if key, twice := lenient.Twice(o); twice {
-			r.refuse(refusal(component.NotJSON, textTwice, name, shortened(key)))
+			r.refuse(refusal(protocol.NotJSON, textTwice, name, shortened(key)))
 			return false
 		}
 		objects = append(objects, o)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // notice makes the handler that pushes a business message of one type: approval, systemMessage.
@@ -14,10 +15,10 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 	return func(ctx context.Context, r *request) (any, error) {
 		body, objects := r.array("params")
 		if r.err == nil && !r.has("params") {
-			r.refuse(refusal(component.NotArray, textMissing, "params"))
+			r.refuse(refusal(protocol.NotArray, textMissing, "params"))
 		}
 		if len(objects) == 0 {
-			r.refuse(refusal(component.NotArray, textEmptyArray, "params"))
+			r.refuse(refusal(protocol.NotArray, textEmptyArray, "params"))
 		}
 		receivers, users := r.receivers()
 		key := r.idempotencyKey()
@@ -26,12 +27,12 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 		}
 		noticed, err := a.svc.Notify(ctx, component.Notice{Type: kind, Body: body, Receivers: receivers, Caller: r.caller.name, Asker: a.asker(r), Key: key})
 		var out leftOut
-		var refused *component.Error
+		var refused *protocol.Error
 		switch {
 		case err == nil:
 			return object{"call_id": noticed.CallID, skippedName: out.rows(noticed.Skipped)}, nil
-		case errors.As(err, &refused) && refused.Code == component.IDConflict:
-			return nil, refusal(component.IDConflict, textKeyUsed)
+		case errors.As(err, &refused) && refused.Code == protocol.IDConflict:
+			return nil, refusal(protocol.IDConflict, textKeyUsed)
 		case errors.As(err, &refused) && refused.Skipped != nil: // they can be ids, but are nobody's
 			f := refusal(refused.Code, textNobody)
 			f.skipped = out.rows(refused.Skipped)
@@ -121,17 +122,17 @@ func (r *request) receivers() (all, users []string) {
 	if !r.has(name) {
 		name = "msg_to"
 	}
-	for _, id := range r.list(name, component.UserIDInvalid) {
+	for _, id := range r.list(name, protocol.UserIDInvalid) {
 		all = append(all, id)
 		switch group, isGroup := strings.CutPrefix(id, "@session:"); {
 		case isGroup:
 			r.fits(name, group, idLength)
 			if group == "" {
-				r.refuse(refusal(component.GroupIDEmpty, textBadUser, name, id))
+				r.refuse(refusal(protocol.GroupIDEmpty, textBadUser, name, id))
 			}
 		case id == "@all":
 		case strings.HasPrefix(id, "@"):
-			r.refuse(refusal(component.UserIDInvalid, textBadUser, name, shortened(id)))
+			r.refuse(refusal(protocol.UserIDInvalid, textBadUser, name, shortened(id)))
 		case !carriable(id):
 			r.refuse(badRequest(textBadCharacters, name))
 		default:
@@ -143,7 +144,7 @@ func (r *request) receivers() (all, users []string) {
 		}
 	}
 	if r.err == nil && len(all) == 0 {
-		r.refuse(refusal(component.UserIDInvalid, textMissing, "msgTo"))
+		r.refuse(refusal(protocol.UserIDInvalid, textMissing, "msgTo"))
 	}
 	return all, users
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -16,7 +16,7 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
 	keep := r.first("getThenClear") == "1"
 	var had []store.Pending
-	for _, id := range r.list("clear", component.IDConflict) {
+	for _, id := range r.list("clear", protocol.IDConflict) {
 		r.fits("clear", id, idLength)
 		had = append(had, store.Pending{Message: store.Message{MsgID: id}, Owner: user})
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // example is one file of the folder examples: a call as it can be sent, and its answer. Tests send each of them.
@@ -32,23 +32,23 @@ func exampleOf(endpoint string) (example, error) {
 
 // codeTexts says what each result means.
 var codeTexts = []struct {
-	code component.Code
+	code protocol.Code
 	text string
 }{
-	{component.BodyEmpty, "the text is empty"},
-	{component.GroupTypeInvalid, "session_type is missing or invalid"},
-	{component.GroupNameEmpty, "nothing says what to change"},
-	{component.GroupOwnerInvalid, "the owner is missing"},
-	{component.NotJSON, "a parameter is not JSON"},
-	{component.NotArray, "a parameter is missing, or is not a JSON array of objects"},
-	{component.GroupIDEmpty, "the session id is missing"},
-	{component.UserIDInvalid, "a user id is missing, invalid or reserved"},
-	{component.NoSuchGroup, "there is no such session"},
-	{component.GroupNotCreated, "none of the members is known"},
-	{component.NotAllowed, "the caller may not do this"},
-	{component.TooLarge, "over a size limit, or the database cannot hold it"},
-	{component.TryLater, "cannot be done now, repeat it later"},
-	{component.IDConflict, "the message id is missing"},
+	{protocol.BodyEmpty, "the text is empty"},
+	{protocol.GroupTypeInvalid, "session_type is missing or invalid"},
+	{protocol.GroupNameEmpty, "nothing says what to change"},
+	{protocol.GroupOwnerInvalid, "the owner is missing"},
+	{protocol.NotJSON, "a parameter is not JSON"},
+	{protocol.NotArray, "a parameter is missing, or is not a JSON array of objects"},
+	{protocol.GroupIDEmpty, "the session id is missing"},
+	{protocol.UserIDInvalid, "a user id is missing, invalid or reserved"},
+	{protocol.NoSuchGroup, "there is no such session"},
+	{protocol.GroupNotCreated, "none of the members is known"},
+	{protocol.NotAllowed, "the caller may not do this"},
+	{protocol.TooLarge, "over a size limit, or the database cannot hold it"},
+	{protocol.TryLater, "cannot be done now, repeat it later"},
+	{protocol.IDConflict, "the message id is missing"},
 	{resultFail, "anything else; result_detail says what"},
 }
 
@@ -56,17 +56,17 @@ var codeTexts = []struct {
 var failureStatuses = []struct {
 	status  int
 	text    string
-	results []component.Code
+	results []protocol.Code
 	header  string // that comes with it
 	detail  text   // of the example
 }{
-	{http.StatusBadRequest, "The request or one of its parameters cannot be read.", []component.Code{resultFail}, "", text{en: "parameter start is not a valid number"}},
-	{http.StatusUnauthorized, "No key or token, or one that is not valid.", []component.Code{component.NotAllowed}, "WWW-Authenticate", textNoCaller},
-	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site, or for a host name that is not this site's.", []component.Code{component.NotAllowed}, "", textNotAllowed},
-	{http.StatusRequestEntityTooLarge, "The body is over the limit (1 MiB for a form).", []component.Code{component.TooLarge}, "", text{en: "the request is larger than 1048576 bytes"}},
-	{http.StatusTooManyRequests, "The key or the user is over its rate, or the caller has too many calls under way.", []component.Code{component.TryLater}, "Retry-After", textTooFast},
-	{http.StatusInternalServerError, "A fault of ours; the log says more.", []component.Code{resultFail}, "", textFault},
-	{http.StatusServiceUnavailable, "The database is away, or too much is going on. Nothing was changed, or what was changed is safe to repeat.", []component.Code{component.TryLater}, "Retry-After", textBusy},
+	{http.StatusBadRequest, "The request or one of its parameters cannot be read.", []protocol.Code{resultFail}, "", text{en: "parameter start is not a valid number"}},
+	{http.StatusUnauthorized, "No key or token, or one that is not valid.", []protocol.Code{protocol.NotAllowed}, "WWW-Authenticate", textNoCaller},
+	{http.StatusForbidden, "The caller is known and may not call this, or not with these parameters; or an anonymous call comes from a page of another site, or for a host name that is not this site's.", []protocol.Code{protocol.NotAllowed}, "", textNotAllowed},
+	{http.StatusRequestEntityTooLarge, "The body is over the limit (1 MiB for a form).", []protocol.Code{protocol.TooLarge}, "", text{en: "the request is larger than 1048576 bytes"}},
+	{http.StatusTooManyRequests, "The key or the user is over its rate, or the caller has too many calls under way.", []protocol.Code{protocol.TryLater}, "Retry-After", textTooFast},
+	{http.StatusInternalServerError, "A fault of ours; the log says more.", []protocol.Code{resultFail}, "", textFault},
+	{http.StatusServiceUnavailable, "The database is away, or too much is going on. Nothing was changed, or what was changed is safe to repeat.", []protocol.Code{protocol.TryLater}, "Retry-After", textBusy},
 }
 
 // document describes the API in OpenAPI 3.1. It holds nothing of this site but whether there are files, so that everybody may read it.
@@ -326,8 +326,8 @@ func (e endpoint) responses(rt route, ex example) object {
 	}
 	if e.uploads() {
 		codes, _ := e.refusals()
-		all["507"] = failed("The files of the owner would be more than files.quota (error-012), or too little disk is free (error-013).", textNoRoom.en, component.TryLater, component.TooLarge)
-		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", textNoFile.en, append([]component.Code{resultFail}, codes...)...)
+		all["507"] = failed("The files of the owner would be more than files.quota (error-012), or too little disk is free (error-013).", textNoRoom.en, protocol.TryLater, protocol.TooLarge)
+		all["400"] = failed("The request or one of its parameters cannot be read, or is refused.", textNoFile.en, append([]protocol.Code{resultFail}, codes...)...)
 	}
 	switch {
 	case e.tag == "dropped":
@@ -382,7 +382,7 @@ func (e endpoint) schema(rt route) object {
 	}
 	codes, _ := e.refusals()
 	if e.streamed {
-		codes = append(codes, component.TryLater, resultFail)
+		codes = append(codes, protocol.TryLater, resultFail)
 	}
 	if len(codes) == 0 {
 		return done
@@ -411,7 +411,7 @@ func (e endpoint) schema(rt route) object {
 
 // failureSchema is the object of any failure.
 func failureSchema() object {
-	var codes []component.Code
+	var codes []protocol.Code
 	for _, c := range codeTexts {
 		codes = append(codes, c.code)
 	}
@@ -423,7 +423,7 @@ func failureSchema() object {
 }
 
 // failed is a failing answer with one of these results.
-func failed(text, detail string, results ...component.Code) object {
+func failed(text, detail string, results ...protocol.Code) object {
 	return object{"description": text, "content": object{"application/json": object{
 		"schema":  object{"allOf": []object{{"$ref": "#/components/schemas/Failure"}, {"properties": object{"result": object{"enum": results}}}}},
 		"example": object{"result": results[0], "result_detail": detail}}}}
@@ -431,7 +431,7 @@ func failed(text, detail string, results ...component.Code) object {
 
 func failureResponses() object {
 	all := object{}
-	add := func(status int, text, header, detail string, results ...component.Code) {
+	add := func(status int, text, header, detail string, results ...protocol.Code) {
 		r := failed(text, detail, results...)
 		if header != "" {
 			r["headers"] = object{header: object{"$ref": "#/components/headers/" + header}}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"slices"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
 func (a *API) findSessionRead(ctx context.Context, r *request) (any, error) {
-	id, sender, page := r.id("session_id", component.GroupIDEmpty), r.user("sender"), r.page()
+	id, sender, page := r.id("session_id", protocol.GroupIDEmpty), r.user("sender"), r.page()
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -87,7 +87,7 @@ func (a *API) readCounts(page store.Page, sender string, heads fetch) *stream {
 
 // findStatusList says who has read a message of sender's; with unread=1 who has not, as rows of status 0.
 func (a *API) findStatusList(ctx context.Context, r *request) (any, error) {
-	msgID, sender, missing := r.id("msg_id", component.IDConflict), r.user("sender"), r.bit("unread") == 1
+	msgID, sender, missing := r.id("msg_id", protocol.IDConflict), r.user("sender"), r.bit("unread") == 1
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -122,7 +122,7 @@ func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Recei
 	if err != nil {
 		return nil, err
 	}
-	of := slices.IndexFunc(found[msgID], func(m store.Message) bool { return component.SameUser(m.From, sender) })
+	of := slices.IndexFunc(found[msgID], func(m store.Message) bool { return protocol.SameUser(m.From, sender) })
 	if of < 0 {
 		return nil, refusal(resultFail, textNoSuchMessage, msgID)
 	}
@@ -143,13 +143,13 @@ func (a *API) unreadBy(ctx context.Context, msgID, sender string) ([]store.Recei
 	if err != nil {
 		return nil, err
 	}
-	has := map[string]bool{component.UserKey(m.From): true, "": true}
+	has := map[string]bool{protocol.UserKey(m.From): true, "": true}
 	for _, reader := range readers {
-		has[component.UserKey(reader)] = true
+		has[protocol.UserKey(reader)] = true
 	}
 	var missing []store.Receipt
 	for _, user := range receivers {
-		if key := component.UserKey(user); !has[key] {
+		if key := protocol.UserKey(user); !has[key] {
 			has[key] = true
 			missing = append(missing, store.Receipt{MsgID: msgID, Sender: m.From, Reader: user})
 		}

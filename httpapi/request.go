@@ -11,8 +11,8 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"tlim/component"
 	"tlim/component/lenient"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -86,12 +86,12 @@ func (r *request) text(name string, max int) string {
 
 func (r *request) fits(name, value string, max int) {
 	if len(value) > max && utf8.RuneCountInString(value) > max {
-		r.refuse(refusal(component.TooLarge, textTooLong, name, max))
+		r.refuse(refusal(protocol.TooLarge, textTooLong, name, max))
 	}
 }
 
 // id is an id that has to be there; code is the error when it is not.
-func (r *request) id(name string, code component.Code) string {
+func (r *request) id(name string, code protocol.Code) string {
 	v := r.text(name, idLength)
 	if v == "" {
 		r.refuse(refusal(code, textMissing, name))
@@ -100,27 +100,27 @@ func (r *request) id(name string, code component.Code) string {
 }
 
 // user is a user id that has to be there, in the directory's spelling.
-func (r *request) user(name string) string { return r.userAs(name, component.UserIDInvalid) }
+func (r *request) user(name string) string { return r.userAs(name, protocol.UserIDInvalid) }
 
 // userAs is user with another error for an id that is missing or cannot be.
-func (r *request) userAs(name string, code component.Code) string {
+func (r *request) userAs(name string, code protocol.Code) string {
 	return r.spelledAs(name, r.id(name, code), code)
 }
 
 // spelled maps a user id that came in parameter name to its one spelling.
 func (r *request) spelled(name, id string) string {
-	return r.spelledAs(name, id, component.UserIDInvalid)
+	return r.spelledAs(name, id, protocol.UserIDInvalid)
 }
 
-func (r *request) spelledAs(name, id string, code component.Code) string {
+func (r *request) spelledAs(name, id string, code protocol.Code) string {
 	r.fits(name, id, idLength)
 	if r.err != nil {
 		return ""
 	}
 	spelling, err := r.spell(r.ctx, id)
-	var refused *component.Error
+	var refused *protocol.Error
 	switch {
-	case errors.As(err, &refused) && refused.Code == component.UserIDInvalid:
+	case errors.As(err, &refused) && refused.Code == protocol.UserIDInvalid:
 		r.refuse(refusal(code, textBadUser, name, id))
 	case err != nil:
 		r.refuse(err)
@@ -131,14 +131,14 @@ func (r *request) spelledAs(name, id string, code component.Code) string {
 // culprit names the user id that made a call over many ids fail with error-008. The ids are spelled one by one only here:
 // 10,000 look-ups are for the component to do at once.
 func (r *request) culprit(name string, ids []string, err error) error {
-	var refused *component.Error
-	if !errors.As(err, &refused) || refused.Code != component.UserIDInvalid {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid {
 		return err
 	}
 	for _, id := range ids {
 		spelling := r.spelled(name, id)
 		if spelling == reservedUser {
-			r.refuse(refusal(component.UserIDInvalid, textReserved, id))
+			r.refuse(refusal(protocol.UserIDInvalid, textReserved, id))
 		}
 		if r.err != nil {
 			return r.err
@@ -218,7 +218,7 @@ func (r *request) memberID(name string, o gjson.Result) string {
 		if id := r.within(name, o, key); id.Type == gjson.String || id.Type == gjson.Number {
 			text, ok := lenient.Text(id)
 			if !ok {
-				r.refuse(refusal(component.NotJSON, textOddNumber, name, shortened(id.Raw)))
+				r.refuse(refusal(protocol.NotJSON, textOddNumber, name, shortened(id.Raw)))
 			}
 			if text != "" {
 				return text

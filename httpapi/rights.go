@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -58,10 +58,10 @@ var (
 func users(rules ...rule) rights { return rights{byClients.scopes, rules} }
 
 // own: the parameter names the caller himself.
-func own(name string) rule { return ownAs(name, component.UserIDInvalid) }
+func own(name string) rule { return ownAs(name, protocol.UserIDInvalid) }
 
 // ownAs is own with another error for an id that is missing or cannot be.
-func ownAs(name string, code component.Code) rule {
+func ownAs(name string, code protocol.Code) rule {
 	return rule{name + " is the token's user", func(_ context.Context, _ *API, _ *route, r *request) error {
 		if user := r.userAs(name, code); r.err == nil && user != r.caller.user {
 			return forbidden(http.StatusForbidden, textNotYours)
@@ -80,7 +80,7 @@ func member(name string) rule {
 // owner: the parameter names a group that the caller owns.
 func owner(name string) rule {
 	return ofGroup(name, "the token's user owns "+name, func(_ context.Context, _ *API, r *request, g store.Group) (bool, error) {
-		return component.SameUser(g.Owner, r.caller.user), nil
+		return protocol.SameUser(g.Owner, r.caller.user), nil
 	})
 }
 
@@ -88,7 +88,7 @@ func owner(name string) rule {
 // change it are for the handlers, which know what to say to one that is repeated.
 func ofGroup(name, says string, may func(context.Context, *API, *request, store.Group) (bool, error)) rule {
 	return rule{says, func(ctx context.Context, a *API, rt *route, r *request) error {
-		id := r.id(name, component.GroupIDEmpty)
+		id := r.id(name, protocol.GroupIDEmpty)
 		if r.err != nil {
 			return r.err
 		}
@@ -99,7 +99,7 @@ func ofGroup(name, says string, may func(context.Context, *API, *request, store.
 		case !found && rt.effect == writes:
 			return nil
 		case !found:
-			return refusal(component.NoSuchGroup, textNoSuchGroup, id)
+			return refusal(protocol.NoSuchGroup, textNoSuchGroup, id)
 		}
 		ok, err := may(ctx, a, r, g)
 		if err == nil && !ok {
@@ -111,7 +111,7 @@ func ofGroup(name, says string, may func(context.Context, *API, *request, store.
 
 // belongs says whether a user is a member of a group or its owner.
 func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, error) {
-	if component.SameUser(g.Owner, user) {
+	if protocol.SameUser(g.Owner, user) {
 		return true, nil
 	}
 	members, err := a.reads.Members(ctx, []string{g.ID})
@@ -119,7 +119,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 		return false, err
 	}
 	for _, m := range members[g.ID] {
-		if component.SameUser(m.UserID, user) {
+		if protocol.SameUser(m.UserID, user) {
 			return true, nil
 		}
 	}
@@ -130,7 +130,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 func editor(name string) rule {
 	const says = ": a member renames, adds and removes himself, only the owner removes others"
 	return ofGroup(name, "the token's user is a member or the owner of "+name+says, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
-		if component.SameUser(g.Owner, r.caller.user) {
+		if protocol.SameUser(g.Owner, r.caller.user) {
 			return true, nil
 		}
 		_, objects := r.array("subscribers")
@@ -161,9 +161,9 @@ func poster(name string) rule {
 		if err != nil {
 			return err
 		}
-		may := component.SameUser(post.UserID, r.caller.user)
+		may := protocol.SameUser(post.UserID, r.caller.user)
 		if found {
-			owns := component.SameUser(g.Owner, r.caller.user)
+			owns := protocol.SameUser(g.Owner, r.caller.user)
 			if may && !owns {
 				may, err = a.belongs(ctx, g, r.caller.user)
 			}
@@ -179,7 +179,7 @@ func poster(name string) rule {
 // present: who reads a group's messages, and who does not, are its members of today, which nobody learns who has left it.
 func present(name string) rule {
 	return rule{"of a group's message, is a member or the owner of the group still", func(ctx context.Context, a *API, _ *route, r *request) error {
-		id := r.id(name, component.IDConflict)
+		id := r.id(name, protocol.IDConflict)
 		if r.err != nil {
 			return r.err
 		}

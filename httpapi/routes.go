@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // base is where the old plugin's endpoints are.
@@ -32,7 +32,7 @@ const (
 func (a *API) routes() []route {
 	return []route{
 		// groups
-		{"addSession", users(ownAs("request_user", component.GroupOwnerInvalid), plainType("session_type")), writes, a.addSession, []string{"session_type"}},
+		{"addSession", users(ownAs("request_user", protocol.GroupOwnerInvalid), plainType("session_type")), writes, a.addSession, []string{"session_type"}},
 		{"modifySession", users(editor("session_id")), writes, a.modifySession, nil},
 		{"deleteSession", users(owner("session_id")), writes, a.deleteSession, nil},
 		{"dissolved", users(owner("session_id")), writes, a.dissolved, nil},

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -94,7 +94,7 @@ func (a *API) enter(r *request, rt *route) error {
 // tooMany is a caller with more calls than its share: HTTP 429.
 func tooMany(wait time.Duration) *failure {
 	wait = (wait + time.Second - 1).Truncate(time.Second) // Retry-After has whole seconds
-	return &failure{status: http.StatusTooManyRequests, result: component.TryLater, text: textTooFast, retry: max(time.Second, wait)}
+	return &failure{status: http.StatusTooManyRequests, result: protocol.TryLater, text: textTooFast, retry: max(time.Second, wait)}
 }
 
 // reading marks the reads of a request as its payer's.

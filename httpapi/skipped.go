@@ -6,26 +6,26 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // Why a handler leaves out an entry of a list; the component has reasons of its own.
 const (
-	skipMissing component.SkipReason = "missing" // it names no user
-	skipType    component.SkipReason = "type"    // it is neither to be added nor to be removed
+	skipMissing protocol.SkipReason = "missing" // it names no user
+	skipType    protocol.SkipReason = "type"    // it is neither to be added nor to be removed
 )
 
 // skippedRow is somebody whom a call named and who was left out.
 type skippedRow struct {
-	Reason component.SkipReason `json:"reason"`
-	UserID string               `json:"user_id,omitempty"`
+	Reason protocol.SkipReason `json:"reason"`
+	UserID string              `json:"user_id,omitempty"`
 }
 
 // leftOut are those whom a call over a list of users does not reach.
 type leftOut struct {
 	given  map[string]string // what the caller wrote, by the spelling that the component gets
-	before []component.Skipped
-	seen   map[component.Skipped]bool
+	before []protocol.Skipped
+	seen   map[protocol.Skipped]bool
 }
 
 // note remembers how the caller writes a user whom an entry of a list names, and an entry that names none.
@@ -44,22 +44,22 @@ func (l *leftOut) note(r *request, name string, o gjson.Result, user string) {
 }
 
 // add leaves somebody out, once for each reason.
-func (l *leftOut) add(user string, reason component.SkipReason) {
-	one := component.Skipped{UserID: user, Reason: reason}
+func (l *leftOut) add(user string, reason protocol.SkipReason) {
+	one := protocol.Skipped{UserID: user, Reason: reason}
 	if l.seen[one] {
 		return
 	}
 	if l.seen == nil {
-		l.seen = map[component.Skipped]bool{}
+		l.seen = map[protocol.Skipped]bool{}
 	}
 	l.seen[one] = true
 	l.before = append(l.before, one)
 }
 
 // rows are all of them, with those of the component. The list is never null.
-func (l *leftOut) rows(more []component.Skipped) []skippedRow {
+func (l *leftOut) rows(more []protocol.Skipped) []skippedRow {
 	rows := make([]skippedRow, 0, len(l.before)+len(more))
-	for _, list := range [][]component.Skipped{l.before, more} {
+	for _, list := range [][]protocol.Skipped{l.before, more} {
 		for _, s := range list {
 			if id, ok := l.given[s.UserID]; ok {
 				s.UserID = id
@@ -88,8 +88,8 @@ const skippedNamed = 10
 
 // refused makes a refusal that says that there was nobody else, or no room for some, name them.
 func (l *leftOut) refused(err error) error {
-	var refused *component.Error
-	if !errors.As(err, &refused) || refused.Code != component.GroupNotCreated && refused.Code != component.UserIDInvalid && len(refused.Skipped) == 0 {
+	var refused *protocol.Error
+	if !errors.As(err, &refused) || refused.Code != protocol.GroupNotCreated && refused.Code != protocol.UserIDInvalid && len(refused.Skipped) == 0 {
 		return err
 	}
 	f := failureOf(err)

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -15,7 +15,7 @@ const syncWeight = 5
 
 // syncMessage streams the messages to a user since one that the client names, that one included; none when it is unknown.
 func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
-	user, id := r.user("msg_to"), r.id("msg_id", component.IDConflict)
+	user, id := r.user("msg_to"), r.id("msg_id", protocol.IDConflict)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -43,7 +43,7 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 			}
 			for _, m := range messages {
 				// An account may be called like a group; a group's messages are not its owner's.
-				if r.caller.user != "" && store.FamilyOf(m.Type) == store.FamilyGroup && component.SameUser(m.SessionID, user) {
+				if r.caller.user != "" && store.FamilyOf(m.Type) == store.FamilyGroup && protocol.SameUser(m.SessionID, user) {
 					continue
 				}
 				if err := emit(row{m.Body, m.From, m.MsgID, m.Time, m.To, m.Type}); err != nil {

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"fmt"
 
-	"tlim/component"
+	"tlim/component/protocol"
 )
 
 // Language of result_detail.
@@ -83,20 +83,20 @@ var (
 )
 
 // chineseCodes are the Chinese sentences of refusals that come from the component, whose own text is English.
-var chineseCodes = map[component.Code]string{
-	component.BodyEmpty:         "消息正文为空",
-	component.TypeInvalid:       "消息类型为空或无效",
-	component.GroupTypeInvalid:  "会话类型为空或无效",
-	component.GroupNameEmpty:    "会话名称为空",
-	component.GroupOwnerInvalid: "会话创建者为空或不存在",
-	component.NotJSON:           "JSON 无法解析",
-	component.NotArray:          "正文不是有效的数组",
-	component.GroupIDEmpty:      "会话标识为空",
-	component.UserIDInvalid:     "用户标识为空或无效",
-	component.NoSuchGroup:       "会话不存在",
-	component.GroupNotCreated:   "会话创建失败，没有有效的成员",
-	component.NotAllowed:        "没有权限",
-	component.TooLarge:          "内容超过长度限制或数据库无法保存",
-	component.TryLater:          "暂时无法处理，请稍后重试",
-	component.IDConflict:        "消息标识缺失或已被其他消息使用",
+var chineseCodes = map[protocol.Code]string{
+	protocol.BodyEmpty:         "消息正文为空",
+	protocol.TypeInvalid:       "消息类型为空或无效",
+	protocol.GroupTypeInvalid:  "会话类型为空或无效",
+	protocol.GroupNameEmpty:    "会话名称为空",
+	protocol.GroupOwnerInvalid: "会话创建者为空或不存在",
+	protocol.NotJSON:           "JSON 无法解析",
+	protocol.NotArray:          "正文不是有效的数组",
+	protocol.GroupIDEmpty:      "会话标识为空",
+	protocol.UserIDInvalid:     "用户标识为空或无效",
+	protocol.NoSuchGroup:       "会话不存在",
+	protocol.GroupNotCreated:   "会话创建失败，没有有效的成员",
+	protocol.NotAllowed:        "没有权限",
+	protocol.TooLarge:          "内容超过长度限制或数据库无法保存",
+	protocol.TryLater:          "暂时无法处理，请稍后重试",
+	protocol.IDConflict:        "消息标识缺失或已被其他消息使用",
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -132,5 +133,5 @@ func TestTokenEnds(t *testing.T) {
 type failingTokens struct{}
 
 func (failingTokens) User(context.Context, string) (string, error) {
-	return "", fmt.Errorf("%w: %w", component.ErrUnavailable, store.ErrUnavailable)
+	return "", fmt.Errorf("%w: %w", protocol.ErrUnavailable, store.ErrUnavailable)
 }

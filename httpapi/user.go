@@ -5,7 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -46,7 +46,7 @@ func (a *API) removeUser(ctx context.Context, r *request) (any, error) {
 func (r *request) users() []gjson.Result {
 	_, objects := r.array("userList")
 	if r.err == nil && len(objects) == 0 {
-		r.refuse(refusal(component.NotArray, textEmptyArray, "userList"))
+		r.refuse(refusal(protocol.NotArray, textEmptyArray, "userList"))
 	}
 	return objects
 }
@@ -55,7 +55,7 @@ func (r *request) users() []gjson.Result {
 func (r *request) userID(o gjson.Result) string {
 	id := r.memberID("userList", o)
 	if id == "" {
-		r.refuse(refusal(component.UserIDInvalid, textMissing, "userList.user_id"))
+		r.refuse(refusal(protocol.UserIDInvalid, textMissing, "userList.user_id"))
 	}
 	if !carriable(id) {
 		r.refuse(badRequest(textBadCharacters, "userList"))

@@ -3,7 +3,7 @@ package httpapi
 import (
 	"context"
 
-	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -97,7 +97,7 @@ func orElse(text, other string) string {
 
 // switchSession opens (0) or closes (1) a group in the web list.
 func (a *API) switchSession(ctx context.Context, r *request) (any, error) {
-	id, valid := r.id("session_id", component.GroupIDEmpty), r.bit("session_valid")
+	id, valid := r.id("session_id", protocol.GroupIDEmpty), r.bit("session_valid")
 	if r.err != nil {
 		return nil, r.err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 	"tlim/store/blob"
@@ -60,7 +61,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 
 	// 2. The component.
 	svc, err := component.New(component.Config{Server: "d.example", Component: "tlim.d.example", Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
-		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: component.Limits{Body: 64 << 10}, UserBurst: 1, Inflight: 1000,
+		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10}, UserBurst: 1, Inflight: 1000,
 		InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second},
 		component.Deps{Store: s, Sender: nowhere{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
+	"tlim/component/protocol"
 	"tlim/component/stream"
 	"tlim/httpapi"
 	"tlim/store"
@@ -43,7 +44,7 @@ func componentConfig(cfg config.Config) component.Config {
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
 		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",
 		SnapshotPeriod: time.Duration(cfg.Presence.Interval),
-		Limits: component.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices,
+		Limits: protocol.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices,
 			GroupMembers: l.GroupMembers, GroupsPerUser: l.GroupsPerUser, GroupPosts: l.GroupPosts, UserStyles: l.UserStyles},
 		UserRate: l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
 		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), OwedPerUser: l.PendingPerUser,

@@ -1,4 +1,4 @@
-package component
+package protocol
 
 import (
 	"strings"
@@ -12,9 +12,9 @@ import (
 // their files are not ours to guard.
 const fileID = 32
 
-// fileUses are the files that a message names, so that files.access strict knows who was sent them. A body that is
+// FileUses are the files that a message names, so that files.access strict knows who was sent them. A body that is
 // compressed or encrypted names none.
-func (e *Envelope) fileUses() (uses []store.FileUse) {
+func (e *Envelope) FileUses() (uses []store.FileUse) {
 	if e.Opaque || !strings.Contains(e.Body, `"fileId"`) {
 		return nil
 	}

@@ -1,8 +1,10 @@
-package component
+package protocol
 
 import (
 	"errors"
 	"fmt"
+
+	"tlim/component/stanza"
 )
 
 // Code is an error code of PROTOCOL.md section 8, as senders and HTTP callers see it.
@@ -38,8 +40,8 @@ type Error struct {
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }
 
-// refuse makes an Error.
-func refuse(code Code, format string, args ...any) error {
+// Refuse makes an Error.
+func Refuse(code Code, format string, args ...any) error {
 	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
 }
 
@@ -47,8 +49,8 @@ func refuse(code Code, format string, args ...any) error {
 // the process is shutting down. Repeating the call later is right. It is error-013 to chat senders and 503 to HTTP callers.
 var ErrUnavailable = errors.New("not available now, try again later")
 
-// conditions are the stanza errors (RFC 6120 section 8.3.3) that go with the codes: condition and error type.
-var conditions = map[Code][2]string{
+// Conditions are the stanza errors (RFC 6120 section 8.3.3) that go with the codes: condition and error type.
+var Conditions = map[Code][2]string{
 	BodyEmpty:         {"bad-request", "modify"},
 	TypeInvalid:       {"bad-request", "modify"},
 	GroupTypeInvalid:  {"bad-request", "modify"},
@@ -66,11 +68,53 @@ var conditions = map[Code][2]string{
 	IDConflict:        {"conflict", "cancel"},
 }
 
-// asRefusal turns any error into what its sender is told.
-func asRefusal(err error) *Error {
+// AsError turns any error into what its sender is told.
+func AsError(err error) *Error {
 	var refusal *Error
 	if errors.As(err, &refusal) {
 		return refusal
 	}
 	return &Error{Code: TryLater, Text: "cannot be taken now, send it again later"}
+}
+
+// Skipped is somebody, or a list of receivers, whom a call named and who was left out of it.
+type Skipped struct {
+	UserID string // as the caller wrote it
+	Reason SkipReason
+}
+
+// SkipReason is a word for programs; HTTP.md has them all.
+type SkipReason string
+
+// Why a call leaves somebody out.
+const (
+	SkipUnknown  SkipReason = "unknown"  // there is no such user, nor an account of that name
+	SkipLeft     SkipReason = "left"     // has left the directory, see RemoveUsers
+	SkipReserved SkipReason = "reserved" // the id sends the server's own messages
+	SkipEmpty    SkipReason = "empty"    // a group or @all in which there is nobody
+	SkipFull     SkipReason = "full"     // the group would have more members than limits.group_members
+)
+
+// ErrorStanza answers without a body: shipped web clients JSON.parse the body of every message, and Strophe drops a handler
+// that throws, so one error text would deafen the page.
+func ErrorStanza(st *stanza.Stanza, e *Error) []byte {
+	condition := Conditions[e.Code]
+	b := make([]byte, 0, 512)
+	b = append(b, `<message type="error" from="`...)
+	b = stanza.AppendAttr(b, st.To)
+	b = append(b, `" to="`...)
+	b = stanza.AppendAttr(b, st.From)
+	if st.ID != "" && stanza.ValidXML(st.ID) {
+		b = append(b, `" id="`...)
+		b = stanza.AppendAttr(b, st.ID)
+	}
+	b = append(b, `"><error type="`...)
+	b = append(b, condition[1]...)
+	b = append(b, `"><`...)
+	b = append(b, condition[0]...)
+	b = append(b, ` xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`...)
+	b = stanza.AppendEscaped(b, e.Error())
+	b = append(b, `</text><code xmlns="urn:tlim:errors">`...)
+	b = append(b, e.Code...)
+	return append(b, `</code></error></message>`...)
 }
