@@ -81,7 +81,7 @@ type User struct {
 	Learned  bool // only seen on the wire; addUser has not named it
 }
 
-// Confirms is how a mobile of a user has confirmed messages (PROTOCOL 5). The better proof is the higher one.
+// Confirms is how a mobile of a user has confirmed messages (PROTOCOL.md, "Confirmed delivery"). The better proof is the higher one.
 type Confirms int
 
 // The ways in which mobiles confirm.

@@ -97,6 +97,8 @@ var (
 	lineBreak = regexp.MustCompile(`[ \t]*\n[ \t]*(?:(?://|#|--)[ \t]*)?`)
 	// mention is a document's name, and what may follow it: a section's number, or its heading.
 	mention = regexp.MustCompile(`(?:^|[^/A-Za-z0-9._-])((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9_-]+\.md)\b(?:(?:,? sections? ([0-9]+(?:\.[0-9]+)*)(?: and ([0-9]+(?:\.[0-9]+)*))?)|,? "([^"]+)")?`)
+	// short is a reference that this test could not follow.
+	short = regexp.MustCompile(`\b(?:PROTOCOL|SCHEMA|CONFIG) [0-9]+`)
 	// link is a link of Markdown that stays in the repository.
 	link = regexp.MustCompile(`\]\(([^()#: ]*)(?:#([^() ]*))?\)`)
 )
@@ -147,6 +149,9 @@ func dangling(all map[string]string) (problems []string) {
 			if name := m[4]; name != "" && !has(document, func(h heading) bool { return h.name == name }) {
 				complain("%s has no heading %q", document, name)
 			}
+		}
+		for _, m := range short.FindAllString(text, -1) {
+			complain("%s: write the document's name with .md, and its heading", m)
 		}
 		if path.Ext(from) != ".md" {
 			continue
@@ -200,6 +205,7 @@ func TestDanglingReferencesAreFound(t *testing.T) {
 		{"heading", "x/x.go", "// see RULES.md, \"First things\"", ""},
 		{"heading with code", "x/x.sh", "# see a/RULES.md, \"What holds, and why\"", ""},
 		{"no heading", "x/x.yaml", "key: 1 # RULES.md, \"Last things\"", `a/RULES.md has no heading "Last things"`},
+		{"short form", "x/x.go", "// see PROTOCOL 4", "PROTOCOL 4: write the document's name with .md, and its heading"},
 		{"no document", "x/x.go", "// see NOTHING.md", "NOTHING.md is no document, or several"},
 		{"one of two", "x/x.go", "// see README.md", "README.md is no document, or several"},
 		{"the nearest of two", "b/x.go", "// see README.md", ""},

@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Envelope is the JSON object in a message's body (PROTOCOL 2).
+// Envelope is the JSON object in a message's body (PROTOCOL.md, "Envelope").
 type Envelope struct {
 	Compress string          `json:"compress"`
 	Encode   string          `json:"encode"`
