@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"time"
 
+	"tlim/component/pause"
 	"tlim/component/protocol"
 	"tlim/store"
 	"tlim/store/blob"
@@ -356,7 +357,9 @@ func (p *paced) Read(b []byte) (int, error) {
 	}
 	p.pace.moved(moved, time.Since(start))
 	if err == nil && p.u.slot && !p.u.req.payer.keyed {
-		err = pause(p.u.r.Context(), p.u.a.uploads.owe(p.u.req.payer.name, time.Now(), n))
+		if wait := p.u.a.uploads.owe(p.u.req.payer.name, time.Now(), n); wait > 0 {
+			err = pause.For(p.u.r.Context(), wait)
+		}
 	}
 	if err != nil && err != io.EOF {
 		p.u.err = err

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/pause"
+
 	"golang.org/x/time/rate"
 )
 
@@ -97,20 +99,8 @@ func (a *API) pay(ctx context.Context, c caller, weight int) error {
 	if c.user == "" {
 		return nil
 	}
-	return pause(ctx, a.rates.owe(c.user, a.cfg.Clock(), weight))
-}
-
-// pause waits so long, or until ctx ends, which is its error.
-func pause(ctx context.Context, wait time.Duration) error {
-	if wait <= 0 {
-		return nil
+	if wait := a.rates.owe(c.user, a.cfg.Clock(), weight); wait > 0 {
+		return pause.For(ctx, wait)
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return nil
 }

@@ -15,18 +15,18 @@ import (
 // something is refused or wrong although all parts are ready; Warnings has a sentence for each such thing, the worst first, and then for
 // what else was found at the start.
 type health struct {
-	Ready    bool     `json:"ready"`
-	Reasons  []string `json:"reasons"`
-	Degraded bool     `json:"degraded"`
-	Warnings []string `json:"warnings"`
-	Link     part     `json:"link"`     // the stream to the server
-	Database part     `json:"database"` // does it answer
-	Users    part     `json:"users"`    // where they come from: api, ofUser, isc or openfire
-	Messages part     `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
+	Ready    bool      `json:"ready"`
+	Reasons  []string  `json:"reasons"`
+	Degraded bool      `json:"degraded"`
+	Warnings []string  `json:"warnings"`
+	Link     partState `json:"link"`     // the stream to the server
+	Database partState `json:"database"` // does it answer
+	Users    partState `json:"users"`    // where they come from: api, ofUser, isc or openfire
+	Messages partState `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
 }
 
-// part is the state of one part; Text says in a sentence what is wrong and what an administrator can do.
-type part struct {
+// partState is how one part is; Text says in a sentence what is wrong and what an administrator can do.
+type partState struct {
 	OK    bool       `json:"ok"`
 	State string     `json:"state,omitempty"` // a word for programs
 	Since *time.Time `json:"since,omitempty"`
@@ -38,7 +38,7 @@ func (h *health) conclude() {
 	if h.Warnings == nil {
 		h.Warnings = []string{}
 	}
-	for _, p := range []part{h.Link, h.Database, h.Messages} {
+	for _, p := range []partState{h.Link, h.Database, h.Messages} {
 		if !p.OK && p.Text != "" {
 			h.Reasons = append(h.Reasons, p.Text)
 		}

@@ -40,7 +40,7 @@ func TestAdminPaths(t *testing.T) {
 		t.Errorf("/: %d", rec.Code)
 	}
 
-	state.Link, state.Database, state.Messages = part{Text: "link: port <5275> refused"}, part{OK: true}, part{Text: "messages: replaying"}
+	state.Link, state.Database, state.Messages = partState{Text: "link: port <5275> refused"}, partState{OK: true}, partState{Text: "messages: replaying"}
 	rec := get("/readyz")
 	var got health
 	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
@@ -49,7 +49,7 @@ func TestAdminPaths(t *testing.T) {
 	if rec.Code != 503 || got.Ready || strings.Join(got.Reasons, "; ") != "link: port <5275> refused; messages: replaying" {
 		t.Errorf("%d %+v", rec.Code, got)
 	}
-	state.Link, state.Messages = part{OK: true}, part{OK: true}
+	state.Link, state.Messages = partState{OK: true}, partState{OK: true}
 	if rec := get("/readyz"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"ready": true`) {
 		t.Errorf("%d %s", rec.Code, rec.Body)
 	}

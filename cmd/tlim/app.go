@@ -19,9 +19,11 @@ import (
 	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
+	"tlim/component/pause"
 	"tlim/component/stream"
 	"tlim/httpapi"
 	"tlim/store"
+	"tlim/store/blob"
 )
 
 // App is the whole product: the only place that knows every part. Make it with [New], then Start, then Stop; a part that
@@ -44,13 +46,11 @@ type App struct {
 	httpAddr, adminAddr atomic.Value // string: where they listen in fact
 	storeWait           atomic.Pointer[string]
 	stopping            atomic.Bool
-	failed              chan error // room for one: the first part that ended by itself counts
 }
 
 // New makes an App; nothing runs and nothing is opened yet.
 func New(cfg config.Config, log *slog.Logger) *App {
-	a := &App{lifecycle: lifecycle{log: log}, cfg: cfg, log: log, registry: prometheus.NewRegistry(),
-		failed: make(chan error, 1)}
+	a := &App{lifecycle: newLifecycle(log), cfg: cfg, log: log, registry: prometheus.NewRegistry()}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version()}})
 	build.Set(1)
@@ -128,19 +128,19 @@ func (a *App) Start(ctx context.Context) error {
 	a.store, a.links, a.service, a.api, a.cert, a.users = db, links, service, api, cert, people.from
 	a.parts.Store(true)
 
-	// 4. they run; the conveyor ends before the link, so that its last copies and refusals still leave
-	a.background("link", links.Run, func(ctx context.Context) error {
-		if err := links.Flushed(ctx); !errors.Is(err, stream.ErrDown) {
-			return err
-		}
-		return nil // there is no link to write to; the next start delivers again
-	})
-	a.background("conveyor", service.Run, nil)
-	a.background("tokens", desk.Run, nil)
-	if a.cfg.XMPP.Copies {
-		a.background("packet copies", newCopyLink(a.cfg, linkConfig, service, a.registry, a.log).Run, nil)
+	// 4. they run, and end in the reverse order: the conveyor before the link, so that its last copies and refusals still leave
+	parts := []part{
+		{name: "link", run: links.Run, drain: func(ctx context.Context) error { return flush(ctx, links) }},
+		{name: "conveyor", run: service.Run},
+		{name: "tokens", run: desk.Run},
+		{name: "sweep of files", run: blob.NewSweeper(blobs, db.KnownFiles, a.log).Run},
 	}
-	a.background("sweep of files", (&sweeper{blobs: blobs, rows: db, log: a.log, now: time.Now}).run, nil)
+	if a.cfg.XMPP.Copies {
+		parts = append(parts, part{name: "packet copies", run: openfire.NewCopyLink(linkConfig, a.cfg.XMPP.CopiesMax, service).Run})
+	}
+	for _, p := range parts {
+		a.start(p)
+	}
 	// 5. callers
 	return a.startHTTP()
 }
@@ -148,13 +148,6 @@ func (a *App) Start(ctx context.Context) error {
 // Failed tells of a part that ended by itself: there is nothing left to do but to stop. store.ErrFenced says that another
 // process owns the database now.
 func (a *App) Failed() <-chan error { return a.failed }
-
-func (a *App) fail(err error) {
-	select {
-	case a.failed <- err:
-	default:
-	}
-}
 
 // Stop ends the product in order: no more calls, what was accepted is finished while what still comes is refused with
 // error-013, the buffers leave, the stream is closed, then the database. It takes at most limit and a little, and may be
@@ -176,45 +169,19 @@ func (a *App) Reload(cfg config.Config) error {
 	return err
 }
 
-// background runs a part until the stop. first, if any, is called before the part's context ends.
-func (a *App) background(name string, run func(context.Context) error, first func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1) // the part's one result; taken only by the stop
-	go func() {
-		err := run(ctx)
-		if ctx.Err() == nil {
-			if err == nil {
-				err = errors.New("ended by itself")
-			}
-			a.fail(fmt.Errorf("%s: %w", name, err))
-			err = nil // reported
-		}
-		done <- err
-	}()
-	a.onStop(name, func(stop context.Context) error {
-		defer cancel()
-		var early error
-		if first != nil {
-			early = first(stop)
-		}
-		cancel()
-		select {
-		case err := <-done:
-			if errors.Is(err, context.Canceled) {
-				err = nil
-			}
-			return errors.Join(early, err)
-		case <-stop.Done():
-			return errors.Join(early, errOverdue)
-		}
-	})
+// flush waits until what was queued for the server has left.
+func flush(ctx context.Context, links *stream.Links) error {
+	if err := links.Flushed(ctx); !errors.Is(err, stream.ErrDown) {
+		return err
+	}
+	return nil // there is no link to write to; the next start delivers again
 }
 
 // openStore waits for a database server that cannot be reached, because one that boots later is no mistake; all else (a wrong
 // password, missing tables) is for an administrator to mend, at once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 	const longest = 5 * time.Second
-	for pause := 200 * time.Millisecond; ; pause = min(2*pause, longest) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, longest) {
 		db, err := store.Open(ctx, storeConfig(a.cfg, a.log))
 		if err == nil {
 			if a.storeWait.Swap(nil) != nil {
@@ -230,11 +197,7 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 		if old := a.storeWait.Swap(&text); old == nil || *old != text {
 			a.log.Error("waiting for the database", "error", err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, wait) != nil {
 			return nil, err
 		}
 	}
@@ -298,23 +261,21 @@ func trusted(proxies []config.CIDR) func(netip.Addr) bool {
 
 // serve answers on listener until the stop, and then waits patience for the calls under way.
 func (a *App) serve(name string, server *http.Server, listener net.Listener, patience time.Duration) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
+	run := func(context.Context) error {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			a.fail(fmt.Errorf("%s: %w", name, err))
+			return err
 		}
-	}()
-	a.onStop(name, func(ctx context.Context) error {
+		return nil
+	}
+	a.start(part{name: name, run: run, drain: func(ctx context.Context) error {
 		patient, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		err := server.Shutdown(patient)
 		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 			err = server.Close() // who has not taken the answer by now loses it
 		}
-		<-done
 		return err
-	})
+	}})
 }
 
 func loopback(addr net.Addr) bool {

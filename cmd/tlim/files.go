@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -82,47 +81,4 @@ func leastFree(folders []string) (int64, error) {
 		least = min(least, free)
 	}
 	return least, nil
-}
-
-const (
-	// orphanAge is when bytes without a row count as left behind: no upload takes a day.
-	orphanAge = 24 * time.Hour
-	// sweepPause lies between two sweeps.
-	sweepPause = 24 * time.Hour
-)
-
-// sweeper removes what kills between the bytes and the row of an upload have left.
-type sweeper struct {
-	blobs blob.Blobs
-	rows  *store.Store
-	log   *slog.Logger
-	now   func() time.Time
-}
-
-// run sweeps at once and then once a day, until ctx ends.
-func (s *sweeper) run(ctx context.Context) error {
-	for {
-		s.sweep(ctx)
-		timer := time.NewTimer(sweepPause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		}
-	}
-}
-
-func (s *sweeper) sweep(ctx context.Context) {
-	swept, err := blob.Sweep(ctx, s.blobs, s.now().Add(-orphanAge), s.rows.KnownFiles)
-	if swept != (blob.Swept{}) {
-		s.log.Info("files that belong to no upload are removed", "orphans", swept.Orphans, "broken", swept.Broken)
-	}
-	switch {
-	case errors.Is(err, blob.ErrForeign):
-		s.log.Error("files have no row in this database, so none of them is removed", "error", err,
-			"remedy", "is this the right store.dsn? one folder or bucket is for one tlim")
-	case err != nil && ctx.Err() == nil:
-		s.log.Warn("files that belong to no upload are not all removed; tomorrow again", "error", err)
-	}
 }

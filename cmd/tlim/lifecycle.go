@@ -10,15 +10,70 @@ import (
 	"time"
 )
 
-// lifecycle ends what was begun: named steps, the last registered first, all of them within one time limit. The zero value
-// with a log is ready for use.
+// lifecycle runs the parts of the product and ends them: named steps, the last registered first, all of them within one time limit.
+// A step is a part that runs in the background, or what releases something that was opened.
 type lifecycle struct {
-	log *slog.Logger
+	log    *slog.Logger
+	failed chan error // room for one: the first part that ended by itself counts
 
 	mu    sync.Mutex
 	steps []step
 	ended bool
 	err   error
+}
+
+func newLifecycle(log *slog.Logger) lifecycle {
+	return lifecycle{log: log, failed: make(chan error, 1)}
+}
+
+// part is what runs in the background from its start until the stop.
+type part struct {
+	name string
+	// run works until ctx ends or drain has made it end. When it returns before the stop, that is reported by failed.
+	run func(ctx context.Context) error
+	// drain is called by the stop while run still works, to end in order; ctx has the time for that. Nil: nothing to do.
+	drain func(ctx context.Context) error
+}
+
+// start runs a part, and registers the step that ends it.
+func (l *lifecycle) start(p part) {
+	ctx, cancel := context.WithCancel(context.Background())
+	stopping := make(chan struct{}) // closed when the stop comes to this part
+	done := make(chan error, 1)     // the part's one result; taken only by the stop
+	go func() {
+		err := p.run(ctx)
+		select {
+		case <-stopping:
+		default:
+			if err == nil {
+				err = errors.New("ended by itself")
+			}
+			l.fail(fmt.Errorf("%s: %w", p.name, err))
+			err = nil // reported
+		}
+		done <- err
+	}()
+	l.onStop(p.name, func(stop context.Context) error {
+		defer cancel()
+		close(stopping)
+		var early error
+		if p.drain != nil {
+			early = p.drain(stop)
+		}
+		cancel()
+		err := <-done
+		if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		return errors.Join(early, err)
+	})
+}
+
+func (l *lifecycle) fail(err error) {
+	select {
+	case l.failed <- err:
+	default:
+	}
 }
 
 type step struct {
@@ -35,9 +90,7 @@ func (l *lifecycle) onStop(name string, stop func(ctx context.Context) error) {
 		l.steps = append(l.steps, step{name, stop})
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := stop(ctx); err != nil {
+	if err := runStep(step{name, stop}, time.Now()); err != nil {
 		l.log.Warn("a part that began during the stop did not end well", "part", name, "error", err)
 	}
 }

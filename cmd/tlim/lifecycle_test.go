@@ -11,12 +11,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"tlim/cmd/tlim/config"
 )
 
 func TestStepsEndInReverse(t *testing.T) {
-	l := lifecycle{log: slog.New(slog.DiscardHandler)}
+	l := newLifecycle(slog.New(slog.DiscardHandler))
 	var order []string
 	for _, name := range []string{"a", "b", "c"} {
 		l.onStop(name, func(context.Context) error { order = append(order, name); return nil })
@@ -33,7 +31,7 @@ func TestStepsEndInReverse(t *testing.T) {
 func TestHangingStepIsLeftBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		l := lifecycle{log: slog.New(slog.NewTextHandler(&log, nil))}
+		l := newLifecycle(slog.New(slog.NewTextHandler(&log, nil)))
 		release := make(chan struct{})
 		ended := false
 		failure := errors.New("cannot write")
@@ -57,7 +55,7 @@ func TestHangingStepIsLeftBehind(t *testing.T) {
 }
 
 func TestLateStepEndsAtOnce(t *testing.T) {
-	l := lifecycle{log: slog.New(slog.DiscardHandler)}
+	l := newLifecycle(slog.New(slog.DiscardHandler))
 	if err := l.stop(time.Second); err != nil {
 		t.Fatal(err)
 	}
@@ -69,27 +67,56 @@ func TestLateStepEndsAtOnce(t *testing.T) {
 }
 
 func TestPartThatEndsByItselfIsReported(t *testing.T) {
-	a := New(config.Default(), slog.New(slog.DiscardHandler))
+	l := newLifecycle(slog.New(slog.DiscardHandler))
 	broken := errors.New("broken")
-	a.background("part", func(context.Context) error { return broken }, nil)
-	if err := <-a.Failed(); !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "part: ") {
+	l.start(part{name: "part", run: func(context.Context) error { return broken }})
+	if err := <-l.failed; !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "part: ") {
 		t.Errorf("reported %v", err)
 	}
-	if err := a.Stop(time.Second); err != nil {
+	if err := l.stop(time.Second); err != nil {
 		t.Errorf("reported a second time: %v", err)
 	}
 }
 
 func TestPartIsFlushedBeforeItEnds(t *testing.T) {
-	a := New(config.Default(), slog.New(slog.DiscardHandler))
+	l := newLifecycle(slog.New(slog.DiscardHandler))
 	var mu sync.Mutex
 	var order []string
 	note := func(s string) { mu.Lock(); order = append(order, s); mu.Unlock() }
 	running := make(chan struct{})
-	a.background("link", func(ctx context.Context) error { close(running); <-ctx.Done(); note("ended"); return ctx.Err() },
-		func(context.Context) error { note("flushed"); return nil })
+	l.start(part{name: "link", run: func(ctx context.Context) error { close(running); <-ctx.Done(); note("ended"); return ctx.Err() },
+		drain: func(context.Context) error { note("flushed"); return nil }})
 	<-running
-	if err := a.Stop(time.Minute); err != nil || !slices.Equal(order, []string{"flushed", "ended"}) {
+	if err := l.stop(time.Minute); err != nil || !slices.Equal(order, []string{"flushed", "ended"}) {
 		t.Errorf("%v %v", order, err)
 	}
+}
+
+// A part that drain ends is not one that failed; what went wrong is the stop's to return.
+func TestPartThatEndsWhileItDrains(t *testing.T) {
+	l := newLifecycle(slog.New(slog.DiscardHandler))
+	broken, closed := errors.New("broken"), make(chan struct{})
+	l.start(part{name: "server", run: func(context.Context) error { <-closed; return broken }, drain: func(context.Context) error { close(closed); return nil }})
+	err := l.stop(time.Minute)
+	if !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "stop server: ") {
+		t.Errorf("got %v, want stop server: broken", err)
+	}
+	select {
+	case err := <-l.failed:
+		t.Errorf("reported as failed: %v", err)
+	default:
+	}
+}
+
+// A part that does not end with its context is left behind, named.
+func TestHangingPartIsLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLifecycle(slog.New(slog.DiscardHandler))
+		release := make(chan struct{})
+		l.start(part{name: "part", run: func(context.Context) error { <-release; return nil }})
+		if err := l.stop(time.Second); !errors.Is(err, errOverdue) || !strings.HasPrefix(err.Error(), "stop part: ") {
+			t.Errorf("got %v, want stop part: %v", err, errOverdue)
+		}
+		close(release)
+	})
 }

@@ -14,40 +14,40 @@ func (a *App) health(ctx context.Context) (h health) {
 		if wait := a.storeWait.Load(); wait != nil {
 			text = "database: " + *wait
 		}
-		h.Database = part{State: "starting", Text: text}
-		h.Link = part{State: "starting"}
-		h.Users = part{State: "starting"}
-		h.Messages = part{State: "starting"}
+		h.Database = partState{State: "starting", Text: text}
+		h.Link = partState{State: "starting"}
+		h.Users = partState{State: "starting"}
+		h.Messages = partState{State: "starting"}
 		return h
 	}
 	// 1. the link
 	status := a.links.Status()
 	since := status.Since
-	h.Link = part{OK: status.Up, State: string(status.Reason), Since: &since}
+	h.Link = partState{OK: status.Up, State: string(status.Reason), Since: &since}
 	if !status.Up {
 		h.Link.Text = "link: " + status.Text
 	}
 	// 2. the database, asked now: one that went away while nothing was written is known to nobody yet
 	stored, err := a.store.State(ctx)
 	if err != nil {
-		h.Database = part{State: "away", Text: fmt.Sprintf("database: %v", err)}
+		h.Database = partState{State: "away", Text: fmt.Sprintf("database: %v", err)}
 	} else {
-		h.Database = part{OK: true, State: "up"}
+		h.Database = partState{OK: true, State: "up"}
 	}
 	report := a.store.Report()
 	h.Warnings = degraded(report, stored, time.Now())
 	h.Degraded = len(h.Warnings) > 0
 	h.Warnings = append(h.Warnings, report.Warnings...)
 	// 3. users: decided at the start
-	h.Users = part{OK: true, State: a.users}
+	h.Users = partState{OK: true, State: a.users}
 	// 4. messages
 	switch err := a.service.Ready(); {
 	case a.stopping.Load():
-		h.Messages = part{State: "stopping", Text: "messages: shutting down, senders get error-013"}
+		h.Messages = partState{State: "stopping", Text: "messages: shutting down, senders get error-013"}
 	case err != nil:
-		h.Messages = part{State: "waiting", Text: "messages: " + err.Error()}
+		h.Messages = partState{State: "waiting", Text: "messages: " + err.Error()}
 	default:
-		h.Messages = part{OK: true, State: "up"}
+		h.Messages = partState{OK: true, State: "up"}
 	}
 	return h
 }

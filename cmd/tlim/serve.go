@@ -54,7 +54,7 @@ func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) erro
 	log := newLogger(stderr, cfg.Log)
 	systemd := newSupervisor(log)
 	app := New(cfg, log)
-	app.background("watchdog", func(ctx context.Context) error { systemd.watch(ctx, app.alive); return nil }, nil) // first in, so last out
+	app.start(part{name: "watchdog", run: func(ctx context.Context) error { systemd.watch(ctx, app.alive); return nil }}) // first in, so last out
 
 	// 1. start, which a signal ends
 	log.Info("starting", "version", version(), "configuration", named(path), "component", cfg.XMPP.Component, "server", cfg.XMPP.Server,

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"tlim/component/pause"
 )
 
 // ErrDown means that there is no link, or that it was lost on the way: what was handed over may or may not have arrived.
@@ -116,12 +118,5 @@ func (b *backoff) next(reason Reason) time.Duration {
 
 // pause waits; false when ctx ended.
 func (b *backoff) pause(ctx context.Context, reason Reason) bool {
-	timer := time.NewTimer(b.next(reason))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return pause.For(ctx, b.next(reason)) == nil
 }

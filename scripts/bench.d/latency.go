@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"tlim/component/pause"
 )
 
 // latencies are the ways that take turns message by message.
@@ -118,7 +120,7 @@ const rest = 50 * time.Millisecond
 
 // one sends one message to clients that are at rest, and returns how long the last member's copy took.
 func (g *groupMode) one(ctx context.Context, p *progress) (time.Duration, error) {
-	if err := pause(ctx, rest); err != nil {
+	if err := pause.For(ctx, rest); err != nil {
 		return 0, err
 	}
 	raw := g.writer.batch(1)

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tlim/component/openfire"
+	"tlim/component/pause"
 	"tlim/component/stanza"
 	"tlim/component/stream"
 	"tlim/scripts/lab"
@@ -156,7 +157,7 @@ func (r *rig) watchSnapshots(ctx context.Context, w *presenceWay, window time.Du
 	if _, err := awaitMetric(ctx, t, "tlim_devices", func(v float64) bool { return v >= float64(n) }); err != nil {
 		return err
 	}
-	if err := pause(ctx, presenceSettle); err != nil {
+	if err := pause.For(ctx, presenceSettle); err != nil {
 		return err
 	}
 	before, err := t.Metrics(ctx)
@@ -172,7 +173,7 @@ func (r *rig) watchSnapshots(ctx context.Context, w *presenceWay, window time.Du
 		return err
 	}
 	start := time.Now()
-	if err := pause(ctx, window); err != nil {
+	if err := pause.For(ctx, window); err != nil {
 		return err
 	}
 	sample := Sample{Seconds: time.Since(start).Seconds()}
@@ -199,18 +200,6 @@ func (r *rig) watchSnapshots(ctx context.Context, w *presenceWay, window time.Du
 }
 
 const snapshotsMetric = "tlim_snapshot_seconds_count"
-
-// pause waits, which is what is measured here.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
-}
 
 // timeSnapshots asks as tlim asks, one question behind the other.
 func (r *rig) timeSnapshots(ctx context.Context, n int) (sample Sample, err error) {

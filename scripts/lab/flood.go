@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"tlim/component/pause"
 )
 
 // Flood is a group that is written into faster than the server can deliver, while two others talk.
@@ -160,12 +162,8 @@ func (f *flood) write(ctx context.Context, m *floodMember) error {
 	pad := ""
 	began := time.Now()
 	for n := 0; ; n++ {
-		timer := time.NewTimer(time.Until(began.Add(time.Duration(float64(n) / f.Rate * float64(time.Second)))))
-		select {
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, time.Until(began.Add(time.Duration(float64(n)/f.Rate*float64(time.Second))))) != nil {
 			return nil
-		case <-timer.C:
 		}
 		number := int(f.sent.Add(1)) - 1
 		if number >= len(f.answers) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/openfire"
 	"tlim/store"
 )
 
@@ -167,9 +168,6 @@ func checkDSN(p *Problems, key, driver, dsn string) {
 // escaping and the elements around the body add.
 const maxStanza = 512 << 10
 
-// maxCopies a second is what Openfire's copier hands out at most; beyond it loses copies and slows the whole server (measured).
-const maxCopies = 330
-
 func (c *Config) checkNumbers(p *Problems) {
 	l := &c.Limits
 	for _, n := range []struct {
@@ -178,7 +176,7 @@ func (c *Config) checkNumbers(p *Problems) {
 		low, high int
 	}{
 		{"xmpp.connections", c.XMPP.Connections, 1, 16},
-		{"xmpp.copies_max", c.XMPP.CopiesMax, 1, maxCopies},
+		{"xmpp.copies_max", c.XMPP.CopiesMax, 1, openfire.MaxCopyRate},
 		{"limits.stanza", int(l.Stanza), 4 << 10, maxStanza},
 		{"limits.body", int(l.Body), 1 << 10, int(l.Stanza)},
 		{"limits.per_user_burst", l.PerUserBurst, 1, 1_000_000},

@@ -1,4 +1,4 @@
-package main
+package openfire
 
 import (
 	"context"
@@ -13,28 +13,27 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
-	"tlim/cmd/tlim/config"
-	"tlim/component/openfire"
+	"tlim/component/pause"
 	"tlim/component/stanza"
 	"tlim/component/stream"
 )
 
-// copyLink takes in what old clients send to D itself: Openfire hands a component copies of all messages that clients send.
+// CopyLink takes in what old clients send to D itself: Openfire hands a component copies of all messages that clients send.
 // It is a link of its own, tlim-copies.D when C is tlim.D, because the way to end a subscription is to end its connection, and the
 // messages' link must not end for it.
 //
-// Above 330 copies a second Openfire loses copies without a sign and slows down as a whole (measured), so a link that gets
-// more than the configured rate closes itself for a while. The server cannot be told to leave a sender out, so one who floods
-// ends the copies of everybody: the log says who it was.
-type copyLink struct {
-	stream  stream.Config
-	service copyTaker
-	domain  string // D
-	most    int    // copies of one period
-	log     *slog.Logger
-	taken   prometheus.Counter
-	closed  prometheus.Counter
-	up      prometheus.Gauge
+// Above [MaxCopyRate] Openfire loses copies without a sign and slows down as a whole, so a link that gets more than the configured
+// rate closes itself for a while. The server cannot be told to leave a sender out, so one who floods ends the copies of everybody:
+// the log says who it was. Make it with [NewCopyLink].
+type CopyLink struct {
+	stream stream.Config
+	taker  CopyTaker
+	domain string // D
+	most   int    // copies of one period
+	log    *slog.Logger
+	taken  prometheus.Counter
+	closed prometheus.Counter
+	up     prometheus.Gauge
 
 	links  *stream.Links // of this connection
 	trip   context.CancelCauseFunc
@@ -46,8 +45,12 @@ type copyLink struct {
 	asked  sync.WaitGroup
 }
 
-// copyTaker is the service, as far as copies go.
-type copyTaker interface{ CopiedMessage(st stanza.Stanza) }
+// CopyTaker takes the messages that clients sent to D. It is called by the link's reader: while it blocks, nothing is read.
+type CopyTaker interface{ CopiedMessage(st stanza.Stanza) }
+
+// MaxCopyRate is how many copies a second Openfire hands out at most; beyond it copies are lost and the whole server slows down
+// (measured).
+const MaxCopyRate = 330
 
 const (
 	// copyPeriod is how often Openfire hands out what has gathered, all of it at once: a shorter period would count a burst.
@@ -62,15 +65,17 @@ const (
 
 var errTooManyCopies = errors.New("too many packet copies")
 
-func newCopyLink(cfg config.Config, links stream.Config, service copyTaker, reg prometheus.Registerer, log *slog.Logger) *copyLink {
-	label, rest, _ := strings.Cut(cfg.XMPP.Component, ".")
-	links.Domain = label + "-copies." + rest
-	links.Connections = 1
-	links.Multicast = false
-	links.Registerer = nil // the names are those of the messages' link
-	f := promauto.With(reg)
-	return &copyLink{
-		stream: links, service: service, domain: cfg.XMPP.Domain, most: cfg.XMPP.CopiesMax * int(copyPeriod/time.Second), log: log, now: time.Now, warned: map[string]time.Time{},
+// NewCopyLink makes the link beside that of cfg, from which it differs in its name; nothing is opened before Run. It closes itself
+// above rate copies a second, which is at most MaxCopyRate.
+func NewCopyLink(cfg stream.Config, rate int, taker CopyTaker) *CopyLink {
+	f := promauto.With(cfg.Registerer)
+	label, rest, _ := strings.Cut(cfg.Domain, ".")
+	cfg.Domain = label + "-copies." + rest
+	cfg.Connections = 1
+	cfg.Multicast = false
+	cfg.Registerer = nil // the names are those of the messages' link
+	return &CopyLink{
+		stream: cfg, taker: taker, domain: cfg.Server, most: rate * int(copyPeriod/time.Second), log: cfg.Log, now: time.Now, warned: map[string]time.Time{},
 		taken:  f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_total", Help: "Packet copies of messages that clients sent to the server's own domain."}),
 		closed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_closed_total", Help: "How often the copy link closed itself because copies came faster than xmpp.copies_max."}),
 		up:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_packet_copies_up", Help: "1 while packet copies are subscribed to."}),
@@ -78,7 +83,7 @@ func newCopyLink(cfg config.Config, links stream.Config, service copyTaker, reg 
 }
 
 // Run keeps the link open until ctx ends, with a pause after each overload.
-func (c *copyLink) Run(ctx context.Context) error {
+func (c *CopyLink) Run(ctx context.Context) error {
 	for pauses := (copyPauses{}); ; {
 		run, trip := context.WithCancelCause(ctx)
 		c.trip, c.count = trip, copyCount{}
@@ -95,14 +100,14 @@ func (c *copyLink) Run(ctx context.Context) error {
 		if !overload {
 			return err
 		}
-		if !pause(ctx, c.overloaded(&pauses, c.now().Sub(opened))) {
+		if pause.For(ctx, c.overloaded(&pauses, c.now().Sub(opened))) != nil {
 			return nil
 		}
 	}
 }
 
 // overloaded says who sent the copies that closed the link, which was open for so long, and for how long it stays closed.
-func (c *copyLink) overloaded(pauses *copyPauses, open time.Duration) time.Duration {
+func (c *CopyLink) overloaded(pauses *copyPauses, open time.Duration) time.Duration {
 	c.closed.Inc()
 	senders, one := c.count.busiest()
 	closed, remedy := pauses.next(one, open), "let clients send to the component"
@@ -114,28 +119,16 @@ func (c *copyLink) overloaded(pauses *copyPauses, open time.Duration) time.Durat
 	return closed
 }
 
-// pause is false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
 // Up subscribes, for this connection only: Openfire forgets it with the connection.
-func (c *copyLink) Up() {
+func (c *CopyLink) Up() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.asking.Store(&cancel)
-	c.asked.Go(func() { c.subscribe(ctx, openfire.New(c.links, c.domain)) })
+	c.asked.Go(func() { c.subscribe(ctx, New(c.links, c.domain)) })
 }
 
 // subscribe tries until it is done or the link is down.
-func (c *copyLink) subscribe(ctx context.Context, server *openfire.Server) {
-	for told := false; ctx.Err() == nil; {
+func (c *CopyLink) subscribe(ctx context.Context, server *Server) {
+	for told := false; ; {
 		ask, cancel := context.WithTimeout(ctx, copyAsk)
 		err := server.SubscribeCopies(ask)
 		cancel()
@@ -148,12 +141,14 @@ func (c *copyLink) subscribe(ctx context.Context, server *openfire.Server) {
 			c.log.Error("the server gives no packet copies; what clients send to its own domain is missed", "error", err)
 			told = true
 		}
-		pause(ctx, copyRetry)
+		if pause.For(ctx, copyRetry) != nil {
+			return
+		}
 	}
 }
 
 // warn names a sender who makes more than half of the copies that the link bears.
-func (c *copyLink) warn(sender string, now time.Time) {
+func (c *CopyLink) warn(sender string, now time.Time) {
 	if now.Sub(c.warned[sender]) < copyWarn {
 		return
 	}
@@ -166,7 +161,7 @@ func (c *copyLink) warn(sender string, now time.Time) {
 }
 
 // Down ends the subscription's tries.
-func (c *copyLink) Down(error) {
+func (c *CopyLink) Down(error) {
 	c.up.Set(0)
 	if cancel := c.asking.Swap(nil); cancel != nil {
 		(*cancel)()
@@ -174,12 +169,12 @@ func (c *copyLink) Down(error) {
 }
 
 // Answered is false: nothing is asked on this link but what waits for its answer.
-func (c *copyLink) Answered(stanza.Stanza, stanza.JID) bool { return false }
+func (c *CopyLink) Answered(stanza.Stanza, stanza.JID) bool { return false }
 
 // Stanza takes copies of clients' messages to D. Copies bring all traffic of the server; of it, what goes to the component comes
 // directly as well, and what has no resource in from was not sent by a client but by a component, ours among them.
-func (c *copyLink) Stanza(st stanza.Stanza) {
-	inner, ok := openfire.Copy(st, c.domain)
+func (c *CopyLink) Stanza(st stanza.Stanza) {
+	inner, ok := Copy(st, c.domain)
 	if !ok {
 		return
 	}
@@ -201,5 +196,5 @@ func (c *copyLink) Stanza(st stanza.Stanza) {
 		return
 	}
 	c.taken.Inc()
-	c.service.CopiedMessage(inner)
+	c.taker.CopiedMessage(inner)
 }

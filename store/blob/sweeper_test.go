@@ -1,0 +1,65 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// sweptBlobs has one orphan, or what fails.
+type sweptBlobs struct {
+	Blobs
+	before  []time.Time // of each sweep
+	removed []string
+	failure error
+}
+
+func (s *sweptBlobs) Remove(_ context.Context, id string) error {
+	s.removed = append(s.removed, id)
+	return nil
+}
+
+func (s *sweptBlobs) list(_ context.Context, _ time.Time, page func(ids []string) error) error {
+	return page([]string{"kept", "orphan"})
+}
+
+func (s *sweptBlobs) clear(_ context.Context, before time.Time) (int, error) {
+	s.before = append(s.before, before)
+	return 0, s.failure
+}
+
+// A sweep at once, and one a day after it; one that fails ends nothing and is logged.
+func TestSweeper(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		b := &sweptBlobs{failure: errors.New("no disk")}
+		known := func(context.Context, []string) (map[string]bool, error) { return map[string]bool{"kept": true}, nil }
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		begin := time.Now()
+		go func() { ended <- NewSweeper(b, known, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx) }()
+
+		synctest.Wait()
+		if len(b.before) != 1 || len(b.removed) != 0 || strings.Count(log.String(), "no disk") != 1 {
+			t.Fatalf("got %d sweeps, removed %q, log %s", len(b.before), b.removed, log.String())
+		}
+		b.failure = nil
+		time.Sleep(24 * time.Hour)
+		synctest.Wait()
+		if len(b.before) != 2 || !b.before[1].Equal(begin) || len(b.removed) != 1 || b.removed[0] != "orphan" {
+			t.Errorf("a day later: got sweeps %v, removed %q, want the orphan of before %v", b.before, b.removed, begin)
+		}
+		if !strings.Contains(log.String(), "orphans=1") {
+			t.Errorf("the log does not say what was removed: %s", log.String())
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v, want %v", err, context.Canceled)
+		}
+	})
+}
