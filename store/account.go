@@ -16,29 +16,22 @@ const (
 )
 
 const (
-	accountsWanted      = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 AND learned = 0 AND account <> 1`
-	accountsWantedFirst = accountsWanted + ` ORDER BY user_id`
-	accountsWantedAfter = accountsWanted + ` AND user_id > ? ORDER BY user_id`
-
-	accountsUnwanted      = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 1 AND account <> 2`
-	accountsUnwantedFirst = accountsUnwanted + ` ORDER BY user_id`
-	accountsUnwantedAfter = accountsUnwanted + ` AND user_id > ? ORDER BY user_id`
-
-	accountsGone = `SELECT jid FROM tlim_user WHERE has_left = 1 AND learned = 1 AND account = 2 AND jid == (?*)`
-
-	accountSet = `UPDATE tlim_user SET account = ? WHERE user_id == (?*)`
+	accountsWanted   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 AND learned = 0 AND account <> 1`
+	accountsUnwanted = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 1 AND account <> 2`
+	accountsGone     = `SELECT jid FROM tlim_user WHERE has_left = 1 AND learned = 1 AND account = 2 AND jid == (?*)`
+	accountSet       = `UPDATE tlim_user SET account = ? WHERE user_id == (?*)`
 )
 
 // AccountsWanted reads at most limit users of the directory of whose accounts nothing is known or who have none, ordered by
 // id, from behind the id after ("" = from the first). Who was only seen on the wire has one and is not among them.
 func (s *Store) AccountsWanted(ctx context.Context, after string, limit int) ([]User, error) {
-	return s.accounts(ctx, accountsWantedFirst, accountsWantedAfter, after, limit)
+	return s.userPage(ctx, accountsWanted, after, limit)
 }
 
 // AccountsUnwanted reads at most limit users who have left and whose accounts may still be there, ordered as those of
 // [Store.AccountsWanted].
 func (s *Store) AccountsUnwanted(ctx context.Context, after string, limit int) ([]User, error) {
-	return s.accounts(ctx, accountsUnwantedFirst, accountsUnwantedAfter, after, limit)
+	return s.userPage(ctx, accountsUnwanted, after, limit)
 }
 
 // AccountsGone says who of these, by the local part of the JID, was only seen and has left because his account was gone.
@@ -49,19 +42,6 @@ func (s *Store) AccountsGone(ctx context.Context, jids []string) (map[string]boo
 		err := scan(&jid)
 		found[string(jid)] = true
 		return err
-	})
-	return found, err
-}
-
-func (s *Store) accounts(ctx context.Context, first, next, after string, limit int) ([]User, error) {
-	found := []User{}
-	query, args := next, []any{after}
-	if after == "" { // not user_id > '': on Oracle that is NULL
-		query, args = first, nil
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
-		found = append(found, User{})
-		return scan(scanUser(&found[len(found)-1])...)
 	})
 	return found, err
 }

@@ -21,15 +21,15 @@ type AnnouncementEdit struct {
 const (
 	announcementColumns = `id_, title, content, user_id, ts, session_id`
 	announcementGet     = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE id_ == ?`
-	// By the key: ids of ours grow with time, those of the old plugin are random, and some of its rows have no ts.
-	announcementFirst = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? ORDER BY id_`
-	announcementAfter = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ? AND id_ > ? ORDER BY id_`
-
-	announcementCount = `SELECT COUNT(*) FROM ofpubact WHERE session_id == ?`
+	announcementsOf     = `SELECT ` + announcementColumns + ` FROM ofpubact WHERE session_id == ?`
+	announcementCount   = `SELECT COUNT(*) FROM ofpubact WHERE session_id == ?`
 
 	announcementTitle   = `UPDATE ofpubact SET title = ? WHERE id_ == ?`
 	announcementContent = `UPDATE ofpubact SET content = ? WHERE id_ == ?`
 )
+
+// Ids of ours grow with time. Those of the old plugin are random, and some of its rows have no ts.
+var announcementKeys = keys{"id_"}
 
 func scanAnnouncement(a *Announcement) []any {
 	return []any{(*text)(&a.ID), (*text)(&a.Title), (*text)(&a.Content), (*text)(&a.UserID), (*text)(&a.Time), (*text)(&a.SessionID)}
@@ -50,11 +50,7 @@ func (s *Store) Announcement(ctx context.Context, id string) (Announcement, bool
 // the first).
 func (s *Store) Announcements(ctx context.Context, group, after string, limit int) ([]Announcement, error) {
 	found := []Announcement{}
-	query, args := announcementAfter, []any{group, after}
-	if after == "" { // not id_ > '': on Oracle that is NULL
-		query, args = announcementFirst, []any{group}
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, announcementsOf, []any{group}, announcementKeys, []string{after}, limit, func(scan scanner) error {
 		found = append(found, Announcement{})
 		return scan(scanAnnouncement(&found[len(found)-1])...)
 	})

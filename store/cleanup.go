@@ -16,21 +16,10 @@ type Old struct {
 // The walks read keys and times only. Messages go by their time, which has an index. The others go by their key: an index on
 // their time would cost every message about 15 % of the insert rate, for a walk once a day.
 const (
-	oldMessages      = `SELECT id_, msg_id, msg_from, msg_time FROM ofmessage WHERE msg_time <= ?`
-	oldMessagesFirst = oldMessages + ` ORDER BY msg_time, id_`
-	oldMessagesAfter = oldMessages + ` AND msg_time >= ? AND (msg_time > ? OR id_ > ?) ORDER BY msg_time, id_`
-
-	walkPending      = `SELECT id_, msg_time FROM ofcustomoffline`
-	walkPendingFirst = walkPending + ` ORDER BY id_`
-	walkPendingAfter = walkPending + ` WHERE id_ > ? ORDER BY id_`
-
-	walkIDs      = `SELECT msg_id, class, msg_time FROM tlim_id`
-	walkIDsFirst = walkIDs + ` ORDER BY msg_id, class`
-	walkIDsAfter = walkIDs + ` WHERE msg_id >= ? AND (msg_id > ? OR class > ?) ORDER BY msg_id, class`
-
-	walkFormers      = `SELECT session_id, user_id, ts FROM tlim_former`
-	walkFormersFirst = walkFormers + ` ORDER BY session_id, user_id`
-	walkFormersAfter = walkFormers + ` WHERE session_id >= ? AND (session_id > ? OR user_id > ?) ORDER BY session_id, user_id`
+	oldMessages = `SELECT id_, msg_id, msg_from, msg_time FROM ofmessage WHERE msg_time <= ?`
+	walkPending = `SELECT id_, msg_time FROM ofcustomoffline`
+	walkIDs     = `SELECT msg_id, class, msg_time FROM tlim_id`
+	walkFormers = `SELECT session_id, user_id, ts FROM tlim_former`
 
 	idDelete     = `DELETE FROM tlim_id WHERE (msg_id == ? AND class = ?)*`
 	formerDelete = `DELETE FROM tlim_former WHERE (session_id == ? AND user_id == ?)*`
@@ -41,48 +30,46 @@ const (
 	receiptSome = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id == ?`
 )
 
+var (
+	pendingRowKeys = keys{"id_"}
+	idKeys         = keys{"msg_id", "class"}
+	formerKeys     = keys{"session_id", "user_id"}
+)
+
 // OldMessages reads at most limit messages whose time sorts, as text, at or before until (epoch milliseconds), oldest first,
 // from behind the row after (the zero Old = from the first). Times in another form than 13 digits may be among them.
 func (s *Store) OldMessages(ctx context.Context, until int64, after Old, limit int) ([]Old, error) {
-	query, args := oldMessagesAfter, []any{millis(until), after.Time, after.Time, after.Key}
-	if after == (Old{}) {
-		query, args = oldMessagesFirst, args[:1]
-	}
-	return s.walk(ctx, query, args, limit, func(o *Old) []any {
+	return s.walkOld(ctx, oldMessages, []any{millis(until)}, oldestFirst, []string{after.Time, after.Key}, limit, func(o *Old) []any {
 		return []any{(*text)(&o.Key), (*text)(&o.MsgID), (*text)(&o.From), (*text)(&o.Time)}
 	})
 }
 
 // WalkPending reads at most limit offline rows of any age in the order of their key, from behind the row after.
 func (s *Store) WalkPending(ctx context.Context, after Old, limit int) ([]Old, error) {
-	query, args := walkPendingAfter, []any{after.Key}
-	if after == (Old{}) {
-		query, args = walkPendingFirst, nil
-	}
-	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Time)} })
+	return s.walkOld(ctx, walkPending, nil, pendingRowKeys, []string{after.Key}, limit, func(o *Old) []any {
+		return []any{(*text)(&o.Key), (*text)(&o.Time)}
+	})
 }
 
 // WalkIDs reads at most limit remembered ids of any age in the order of their key, from behind the row after.
 func (s *Store) WalkIDs(ctx context.Context, after Old, limit int) ([]Old, error) {
-	return s.walkPairs(ctx, walkIDsFirst, walkIDsAfter, after, limit)
+	return s.walkPairs(ctx, walkIDs, idKeys, after, limit)
 }
 
 // WalkFormers reads at most limit former members of any age in the order of their key, from behind the row after.
 func (s *Store) WalkFormers(ctx context.Context, after Old, limit int) ([]Old, error) {
-	return s.walkPairs(ctx, walkFormersFirst, walkFormersAfter, after, limit)
+	return s.walkPairs(ctx, walkFormers, formerKeys, after, limit)
 }
 
-func (s *Store) walkPairs(ctx context.Context, first, next string, after Old, limit int) ([]Old, error) {
-	query, args := next, []any{after.Key, after.Key, after.Second}
-	if after == (Old{}) {
-		query, args = first, nil
-	}
-	return s.walk(ctx, query, args, limit, func(o *Old) []any { return []any{(*text)(&o.Key), (*text)(&o.Second), (*text)(&o.Time)} })
+func (s *Store) walkPairs(ctx context.Context, query string, by keys, after Old, limit int) ([]Old, error) {
+	return s.walkOld(ctx, query, nil, by, []string{after.Key, after.Second}, limit, func(o *Old) []any {
+		return []any{(*text)(&o.Key), (*text)(&o.Second), (*text)(&o.Time)}
+	})
 }
 
-func (s *Store) walk(ctx context.Context, query string, args []any, limit int, columns func(*Old) []any) ([]Old, error) {
+func (s *Store) walkOld(ctx context.Context, query string, args []any, by keys, after []string, limit int, columns func(*Old) []any) ([]Old, error) {
 	found := []Old{}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, query, args, by, after, limit, func(scan scanner) error {
 		found = append(found, Old{})
 		return scan(columns(&found[len(found)-1])...)
 	})

@@ -17,7 +17,7 @@ import (
 //	exact(a)      a in the form in which the engine's own operators, GROUP BY and DISTINCT tell all of them apart
 //
 // They mean what == means of two strings in Go, on every engine and collation. Order is the engine's: a walk that continues
-// behind a row compares by < and > alone, so that it agrees with its ORDER BY.
+// behind a row compares by < and > alone, so that it agrees with its ORDER BY. Only of NULL the order is ours: below everything.
 var operators = regexp.MustCompile(`exact\(([\w.]+)\)|([\w.]+) (!?==) (\(\?(?:, ?\?)*\)|\?|[\w.]+)|([\w.]+)\)? (?:<=|>=|<>|<|>|=|LIKE) \?|\?`)
 
 // session_user is a reserved word in T-SQL, and unquoted it silently reads the login there.
@@ -43,6 +43,9 @@ func (d *dialect) command(query string) *command {
 			return d.exact(column)
 		}
 		return column
+	}
+	if d.nullsUp != "" {
+		query = orderBy.ReplaceAllStringFunc(query, d.order)
 	}
 	var text strings.Builder
 	n, at, doubled := 0, 0, false // arguments so far; the end of what was copied
@@ -102,6 +105,21 @@ func (d *dialect) command(query string) *command {
 	}
 	c.text = sqlx.Rebind(sqlx.BindType(d.name), reserved.ReplaceAllStringFunc(text.String(), d.quote))
 	return c
+}
+
+var orderBy = regexp.MustCompile(` ORDER BY [\w.()]+(?: DESC)?(?:, [\w.()]+(?: DESC)?)*`)
+
+// order says of each column of an ORDER BY where its NULLs go.
+func (d *dialect) order(clause string) string {
+	columns := strings.Split(clause, ", ")
+	for i, c := range columns {
+		if strings.HasSuffix(c, " DESC") {
+			columns[i] += d.nullsDown
+		} else {
+			columns[i] += d.nullsUp
+		}
+	}
+	return strings.Join(columns, ", ")
 }
 
 // exactly is the dialect for a database with these tables: where one says how its columns are compared, comparisons of ids may

@@ -30,6 +30,13 @@ type dialect struct {
 	// goroutine per statement in modernc's driver.
 	local bool
 
+	// nullsUp and nullsDown stand behind a column of ORDER BY that goes up or down, so that NULL sorts below everything; "" where
+	// the engine has it so.
+	nullsUp, nullsDown string
+
+	// lowest is a text that no other sorts below: "" where that is a text and not NULL.
+	lowest string
+
 	// open connects: a pool of exactly one connection that writes, and one that reads.
 	open func(cfg Config) (*pools, error)
 
@@ -105,6 +112,14 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// atLeast is a text as a lower bound: "" takes in all texts.
+func (d *dialect) atLeast(text string) string {
+	if text == "" {
+		return d.lowest
+	}
+	return text
 }
 
 // list replaces the one "?*" of a query by n placeholders.

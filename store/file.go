@@ -20,8 +20,7 @@ const (
 	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id == (?*)`
 	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id == (?*)`
 	// Two queries and no join: an adopted ofmessage has another character set, and then no index serves the comparison.
-	fileUseFirst = `SELECT msg_id FROM tlim_file_use WHERE file_id == ? ORDER BY msg_id`
-	fileUseAfter = `SELECT msg_id FROM tlim_file_use WHERE file_id == ? AND msg_id > ? ORDER BY msg_id`
+	fileUses     = `SELECT msg_id FROM tlim_file_use WHERE file_id == ?`
 	fileMessages = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id FROM ofmessage WHERE msg_id == (?*)`
 )
 
@@ -112,6 +111,8 @@ func (s *Store) DeleteFiles(ctx context.Context, ids []string) error {
 	return nil
 }
 
+var fileUseKeys = keys{"msg_id"}
+
 // fileUsePage is how many uses of a file are looked at together.
 const fileUsePage = 500
 
@@ -119,11 +120,10 @@ const fileUsePage = 500
 // nothing), oldest first, without their bodies.
 func (s *Store) FileMessages(ctx context.Context, id string, limit int) ([]Message, error) {
 	found := []Message{}
-	query, args := fileUseFirst, []any{id}
-	for {
+	for after := ""; ; {
 		// 1. The next uses.
 		var used []string
-		err := s.page(ctx, query, args, fileUsePage, 0, func(scan scanner) error {
+		err := s.walk(ctx, fileUses, []any{id}, fileUseKeys, []string{after}, fileUsePage, func(scan scanner) error {
 			used = append(used, "")
 			return scan((*text)(&used[len(used)-1]))
 		})
@@ -152,7 +152,7 @@ func (s *Store) FileMessages(ctx context.Context, id string, limit int) ([]Messa
 		if len(used) < fileUsePage {
 			return found, nil
 		}
-		query, args = fileUseAfter, []any{id, used[len(used)-1]}
+		after = used[len(used)-1]
 	}
 }
 

@@ -10,14 +10,17 @@ const messageColumns = `id_, msg_id, msg_type, msg_from, msg_to, msg_time, body,
 const (
 	messageByID  = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_id == (?*)`
 	messageTime  = `SELECT msg_id, msg_time FROM ofmessage WHERE msg_id == ? ORDER BY msg_time`
-	messageAbove = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time > ? AND msg_time <= ? ORDER BY msg_time, id_`
-	messageAfter = `SELECT ` + messageColumns + ` FROM ofmessage
-		WHERE msg_time >= ? AND msg_time <= ? AND (msg_time > ? OR (msg_time = ? AND id_ > ?)) ORDER BY msg_time, id_`
+	messageAbove = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time > ?`
+	messageTimed = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time IS NOT NULL`
+	messageUntil = ` AND msg_time <= ?`
 	noticeNewest = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_to == ?` + mtb + ` AND msg_type = 'MTB-100' ORDER BY msg_time DESC, msg_id DESC`
 
 	messageConversation = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id FROM ofmessage WHERE msg_id == (?*)`
 	messageDelete       = `DELETE FROM ofmessage WHERE id_ == (?*)`
 )
+
+// oldestFirst is the order of all messages, whatever their conversation.
+var oldestFirst = keys{"msg_time", "id_"}
 
 func scanMessage(m *Message) []any {
 	return []any{(*text)(&m.ID), (*text)(&m.MsgID), (*text)(&m.Type), (*text)(&m.From), (*text)(&m.To), (*text)(&m.Time),
@@ -64,14 +67,15 @@ func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) (
 	if err != nil {
 		return nil, err
 	}
-	to := millis(st.Clock)
-	if st.Clock == 0 {
-		to = "~" // sorts above every time
+	query, args, after := messageAbove, []any{s.dialect.atLeast(time)}, []string{}
+	if id != "" {
+		query, args, after = messageTimed, nil, []string{time, id}
 	}
-	if id == "" {
-		return s.messages(ctx, messageAbove, []any{time, to}, Page{Length: limit})
+	if st.Clock != 0 {
+		query, args = query+messageUntil, append(args, millis(st.Clock))
 	}
-	return s.messages(ctx, messageAfter, []any{time, to, time, time, id}, Page{Length: limit})
+	query, args = oldestFirst.from(s.dialect, query, args, after...)
+	return s.messages(ctx, query, args, Page{Length: limit})
 }
 
 // NewestNotice reads the user's newest MTB-100.

@@ -5,9 +5,8 @@ import "context"
 const pendingColumns = messageColumns + `, msg_status, delete_user`
 
 const (
-	pendingOldest = ` ORDER BY msg_time, msg_id, id_`
-	pendingAll    = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ?` + pendingOldest
-	pendingSince  = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ? AND msg_time >= ?` + pendingOldest
+	pendingAll    = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ?`
+	pendingSince  = pendingAll + ` AND msg_time >= ?`
 	pendingPlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ == ?`
 	pendingUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
 	pendingOwners = `SELECT DISTINCT exact(delete_user), exact(msg_id) FROM ofcustomoffline WHERE msg_id == (?*)`
@@ -19,6 +18,9 @@ const (
 	pendingDelete    = `DELETE FROM ofcustomoffline WHERE id_ == (?*)`
 	pendingOfGroup   = `DELETE FROM ofcustomoffline WHERE session_id == (?*)`
 )
+
+// pendingKeys are oldest first. Adopted rows can be without a time or an id.
+var pendingKeys = keys{"msg_time?", "msg_id?", "id_"}
 
 func scanPending(p *Pending) []any {
 	return append(scanMessage(&p.Message), statusOf(p), (*text)(&p.Owner))
@@ -37,9 +39,9 @@ func (c intColumn) Scan(v any) error {
 
 func statusOf(p *Pending) intColumn { return intColumn{&p.Status} }
 
-func (s *Store) pending(ctx context.Context, query string, args []any, limit int) ([]Pending, error) {
+func (s *Store) pending(ctx context.Context, query string, args []any, after []string, limit int) ([]Pending, error) {
 	found := []Pending{}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, paged(func(scan scanner) (int, error) {
+	err := s.walk(ctx, query, args, pendingKeys, after, limit, paged(func(scan scanner) (int, error) {
 		found = append(found, Pending{})
 		p := &found[len(found)-1]
 		return scanSized(scan, scanPending(p), &p.Message)
@@ -47,45 +49,29 @@ func (s *Store) pending(ctx context.Context, query string, args []any, limit int
 	return found, err
 }
 
-// What follows a row in the order of pendingOldest. Rows without a time or an id come before their equals, on SQLite and
-// MySQL without being asked. The redundant msg_time >= ? lets MySQL start in the middle of the index.
-const (
-	pendingFrom     = `SELECT ` + pendingColumns + ` FROM ofcustomoffline WHERE delete_user == ?`
-	pendingNext     = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id > ? OR (msg_id >= ? AND id_ > ?))` + pendingOldest
-	pendingNextBare = pendingFrom + ` AND msg_time >= ? AND (msg_time > ? OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
-	// The same, behind a row without a time.
-	pendingTimeless     = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id > ? OR (msg_id >= ? AND id_ > ?))` + pendingOldest
-	pendingTimelessBare = pendingFrom + ` AND (msg_time IS NOT NULL OR msg_id IS NOT NULL OR id_ > ?)` + pendingOldest
-)
-
 // Pending reads what waits for owner, oldest first, equal times by msg_id: at most limit rows with msg_time >= since
 // ("" = all). For the next page pass Time and ID of the last row as afterTime and afterID; [More] says
 // whether there is one. When that row was removed in between, the rows of its time are answered again.
 func (s *Store) Pending(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]Pending, error) {
 	if afterID == "" || afterTime < since {
-		if since == "" {
-			return s.pending(ctx, pendingAll, []any{owner}, limit)
-		}
-		return s.pending(ctx, pendingSince, []any{owner, since}, limit)
+		return s.pendingSince(ctx, owner, since, limit)
 	}
 	var place string // msg_id of the last row
 	found, err := s.one(ctx, pendingPlace, []any{afterID}, func(scan scanner) error { return scan((*text)(&place)) })
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case !found && afterTime == "":
-		return s.pending(ctx, pendingAll, []any{owner}, limit)
-	case !found:
-		return s.pending(ctx, pendingSince, []any{owner, afterTime}, limit)
-	case afterTime == "" && place == "":
-		return s.pending(ctx, pendingTimelessBare, []any{owner, afterID}, limit)
-	case afterTime == "":
-		return s.pending(ctx, pendingTimeless, []any{owner, place, place, afterID}, limit)
-	case place == "":
-		return s.pending(ctx, pendingNextBare, []any{owner, afterTime, afterTime, afterID}, limit)
+	if !found {
+		return s.pendingSince(ctx, owner, afterTime, limit)
 	}
-	return s.pending(ctx, pendingNext, []any{owner, afterTime, afterTime, place, place, afterID}, limit)
+	return s.pending(ctx, pendingAll, []any{owner}, []string{afterTime, place, afterID}, limit)
+}
+
+func (s *Store) pendingSince(ctx context.Context, owner, since string, limit int) ([]Pending, error) {
+	if since == "" {
+		return s.pending(ctx, pendingAll, []any{owner}, nil, limit)
+	}
+	return s.pending(ctx, pendingSince, []any{owner, since}, nil, limit)
 }
 
 // HasPending says whether anything but read receipts waits for owner.
@@ -98,7 +84,7 @@ func (s *Store) HasPending(ctx context.Context, owner string) (bool, error) {
 // RecentPending reads at most limit rows of owner with msg_time >= since (epoch milliseconds), oldest first.
 func (s *Store) RecentPending(ctx context.Context, owner string, since int64, limit int) ([]Pending, error) {
 	found := []Pending{}
-	err := s.page(ctx, pendingSince, []any{owner, millis(since)}, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, pendingSince, []any{owner, millis(since)}, pendingKeys, nil, limit, func(scan scanner) error {
 		found = append(found, Pending{})
 		return scan(scanPending(&found[len(found)-1])...)
 	})

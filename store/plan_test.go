@@ -57,23 +57,51 @@ func everyQuery() []string {
 		}
 		return out
 	}
-	queries := []string{idGet, idSet, messageByID, messageTime, messageAbove, messageAfter, noticeNewest, messageConversation, messageDelete,
-		pendingAll, pendingSince, pendingPlace, pendingNext, pendingNextBare, pendingTimeless, pendingTimelessBare, pendingUnread, pendingOwners, pendingMarks,
+	queries := []string{idGet, idSet, messageByID, messageTime, noticeNewest, messageConversation, messageDelete,
+		pendingAll, pendingSince, pendingPlace, pendingUnread, pendingOwners, pendingMarks,
 		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
-		userByJID, userByID, userAfter, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
-		memberFirst, memberAfter, chatFirst, chatAfter, chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
+		userByJID, userByID, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
+		chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
-		oldMessagesFirst, oldMessagesAfter, walkPendingAfter, walkIDsAfter, walkFormersAfter, idDelete, formerDelete, oddMessages,
+		idDelete, formerDelete, oddMessages,
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
-		pendingFrom, pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, memberRows, chatRows, styleOf, styleUpdate,
-		announcementGet, announcementFirst, announcementAfter, announcementCount, announcementTitle, announcementContent,
-		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileUseFirst, fileUseAfter, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
+		pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
+		announcementGet, announcementCount, announcementTitle, announcementContent,
+		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
+	for _, w := range []struct {
+		query string
+		by    keys
+	}{{pendingAll, pendingKeys}, {pendingSince, pendingKeys}, {messageAbove, oldestFirst}, {messageAbove + messageUntil, oldestFirst}, {oldMessages, oldestFirst},
+		{memberRows, memberRowKeys}, {chatRows, chatRowKeys}, {announcementsOf, announcementKeys}, {fileUses, fileUseKeys}} {
+		queries = append(queries, walkQueries(w.query, w.by)...)
+	}
+	// Of a whole table or a small part of it: only the first page looks at all.
+	for _, w := range []struct {
+		query string
+		by    keys
+	}{{messageTimed + messageUntil, oldestFirst}, {messageTimed, oldestFirst}, {userPresent, userKeys}, {walkPending, pendingRowKeys}, {walkIDs, idKeys}, {walkFormers, formerKeys}} {
+		queries = append(queries, walkQueries(w.query, w.by)[1:]...)
+	}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {
 		queries = append(queries, history(where)...)
+	}
+	return queries
+}
+
+// walkQueries are the first page of a walk, and those behind a row with and without what can be NULL.
+func walkQueries(query string, by keys) []string {
+	values := make([]string, len(by))
+	first, _ := by.from(&sqliteDialect, query, nil)
+	queries := []string{first}
+	for i := len(by) - 1; i >= 0; i-- {
+		if values[i] = "x"; i == 0 || strings.HasSuffix(by[i-1], "?") {
+			next, _ := by.from(&sqliteDialect, query, nil, values...)
+			queries = append(queries, next)
+		}
 	}
 	return queries
 }
@@ -88,7 +116,7 @@ var InTheIndex = []string{
 }
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
-var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleFirst, staleAfter, purgeAll, pushChannels, pushReceivers, userFirst, oldMessages,
+var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent,
 	walkPending, walkIDs, walkFormers, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.

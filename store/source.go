@@ -36,15 +36,16 @@ type SourceUser struct {
 // sourceKind is what differs between sources. Their queries answer id, name, login, push code, e-mail and picture, the last two
 // only where there is no query for infos.
 type sourceKind struct {
-	name        string
-	columns     map[string][]string // what must be there, by table in our spelling, which the queries have
-	first, next string              // a page, ordered by id
-	same        string              // the rows whose ids the order takes for one
-	infos       string              // id, e-mail and picture of a list of ids; who has none is no user. "" = the row says them
-	accounts    bool                // the users are the server's accounts themselves
-	pushSet     string              // "" = the source keeps no push codes
-	pushTaken   string
-	pushDead    string
+	name      string
+	columns   map[string][]string // what must be there, by table in our spelling, which the queries have
+	users     string              // all of them
+	by        keys                // their id
+	same      string              // the rows whose ids the order takes for one
+	infos     string              // id, e-mail and picture of a list of ids; who has none is no user. "" = the row says them
+	accounts  bool                // the users are the server's accounts themselves
+	pushSet   string              // "" = the source keeps no push codes
+	pushTaken string
+	pushDead  string
 }
 
 const (
@@ -52,10 +53,8 @@ const (
 	// refuses to compare.
 	iscUsers = `SELECT user_id, user_name, acct_login, app_push_code FROM isc_user WHERE dr = 'N' AND user_id IS NOT NULL`
 	iscInfos = `SELECT user_id, user_email, pic_url FROM isc_user_info WHERE dr = 'N' AND user_id == (?*)`
-	iscOrder = ` ORDER BY user_id`
 
 	openfireUsers = `SELECT username, name, username, NULL, email, NULL FROM ofUser`
-	openfireOrder = ` ORDER BY username`
 )
 
 var sourceKinds = []sourceKind{
@@ -65,7 +64,7 @@ var sourceKinds = []sourceKind{
 			"isc_user":      {"user_id", "user_name", "acct_login", "app_push_code", "dr"},
 			"isc_user_info": {"user_id", "user_email", "pic_url", "dr"},
 		},
-		first: iscUsers + iscOrder, next: iscUsers + ` AND user_id > ?` + iscOrder, same: iscUsers + ` AND user_id >= ? AND user_id <= ?`,
+		users: iscUsers, by: keys{"user_id"}, same: iscUsers + ` AND user_id >= ? AND user_id <= ?`,
 		infos: iscInfos,
 		// Whatever dr says, as the old plugin did: a user who is coming back keeps his phone.
 		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id == ?`,
@@ -75,7 +74,7 @@ var sourceKinds = []sourceKind{
 	{
 		name:    "openfire",
 		columns: map[string][]string{"ofUser": {"username", "name", "email"}},
-		first:   openfireUsers + openfireOrder, next: openfireUsers + ` WHERE username > ?` + openfireOrder, same: openfireUsers + ` WHERE username >= ? AND username <= ?`,
+		users:   openfireUsers, by: keys{"username"}, same: openfireUsers + ` WHERE username >= ? AND username <= ?`,
 		accounts: true,
 	},
 }
@@ -236,10 +235,6 @@ func (s *Source) Users(ctx context.Context, after string, limit int) (users []So
 
 // users reads a page and the id of its last row.
 func (s *Source) users(ctx context.Context, after string, limit int) (users []SourceUser, last string, done bool, err error) {
-	query, args := s.kind.next, []any{after}
-	if after == "" {
-		query, args = s.kind.first, nil
-	}
 	n := 0
 	row := func(scan scanner) error {
 		n++
@@ -257,7 +252,7 @@ func (s *Source) users(ctx context.Context, after string, limit int) (users []So
 		}
 		return nil
 	}
-	err = s.db.page(ctx, s.spelled(ctx, query), args, Page{Length: limit}.length(), 0, row)
+	err = s.db.walk(ctx, s.spelled(ctx, s.kind.users), nil, s.kind.by, []string{after}, limit, row)
 	done = n < limit
 	if err == nil && !done && last != "" {
 		// The column's collation may hold two users for equal, as e and é, of whom the page ends between: the next one would

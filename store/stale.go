@@ -12,29 +12,24 @@ type StaleUser struct {
 }
 
 const (
-	staleFirst = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 ORDER BY user_id`
-	staleAfter = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0 AND user_id > ? ORDER BY user_id`
+	staleUsers = `SELECT ` + userColumns + `, stale FROM tlim_user WHERE stale > 0`
 	staleClear = `UPDATE tlim_user SET stale = 0 WHERE user_id == ? AND stale = ?`
 
 	memberRows  = `SELECT user_id, user_name, acct_login, pic, session_id FROM ofsubscriber WHERE user_id == ?`
-	memberFirst = memberRows + ` ORDER BY session_id`
-	memberAfter = memberRows + ` AND session_id > ? ORDER BY session_id`
-
 	chatRows    = `SELECT chat_id, chat_name, chat_user, chat_other, chat_pic FROM ofchat WHERE chat_user == ?`
-	chatFirst   = chatRows + ` ORDER BY chat_other, chat_id`
-	chatAfter   = chatRows + ` AND chat_other >= ? AND (chat_other > ? OR chat_id > ?) ORDER BY chat_other, chat_id`
 	chatRefresh = `UPDATE ofchat SET chat_name = ?, chat_pic = ? WHERE chat_id == ?`
+)
+
+var (
+	memberRowKeys = keys{"session_id"}
+	chatRowKeys   = keys{"chat_other", "chat_id"}
 )
 
 // StaleUsers reads at most limit users whose rows are to be looked at, ordered by id, from behind the id after ("" = from
 // the first).
 func (s *Store) StaleUsers(ctx context.Context, after string, limit int) ([]StaleUser, error) {
 	found := []StaleUser{}
-	query, args := staleAfter, []any{after}
-	if after == "" { // not user_id > '': on Oracle that is NULL
-		query, args = staleFirst, nil
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, staleUsers, nil, userKeys, []string{after}, limit, func(scan scanner) error {
 		found = append(found, StaleUser{})
 		u := &found[len(found)-1]
 		return scan(append(scanUser(&u.User), (*number)(&u.Mark))...)
@@ -46,11 +41,7 @@ func (s *Store) StaleUsers(ctx context.Context, after string, limit int) ([]Stal
 // first). Since is not read. Where the column's collation knows no case, rows in another spelling of the id are among them.
 func (s *Store) MemberRows(ctx context.Context, user, after string, limit int) ([]Member, error) {
 	found := []Member{}
-	query, args := memberAfter, []any{user, after}
-	if after == "" {
-		query, args = memberFirst, args[:1]
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, memberRows, []any{user}, memberRowKeys, []string{after}, limit, func(scan scanner) error {
 		found = append(found, Member{})
 		m := &found[len(found)-1]
 		return scan((*text)(&m.UserID), (*text)(&m.UserName), (*text)(&m.Login), (*text)(&m.Pic), (*text)(&m.SessionID))
@@ -62,11 +53,7 @@ func (s *Store) MemberRows(ctx context.Context, user, after string, limit int) (
 // the first), without their times.
 func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit int) ([]Chat, error) {
 	found := []Chat{}
-	query, args := chatAfter, []any{partner, after.Owner, after.Owner, after.ID}
-	if after.ID == "" {
-		query, args = chatFirst, args[:1]
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, chatRows, []any{partner}, chatRowKeys, []string{after.Owner, after.ID}, limit, func(scan scanner) error {
 		found = append(found, Chat{})
 		c := &found[len(found)-1]
 		return scan((*text)(&c.ID), (*text)(&c.Name), (*text)(&c.Partner), (*text)(&c.Owner), (*text)(&c.Pic))

@@ -9,8 +9,7 @@ const (
 	userColumns = `user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned`
 	userByJID   = `SELECT ` + userColumns + ` FROM tlim_user WHERE jid == (?*)`
 	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id == (?*)`
-	userFirst   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 ORDER BY user_id`
-	userAfter   = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id > ? AND has_left = 0 ORDER BY user_id`
+	userPresent = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0`
 
 	// stale: the user's rows in groups and 1:1 lists may show what was said of him before, see Refresh.
 	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid == ?`
@@ -54,12 +53,14 @@ func (s *Store) users(ctx context.Context, query string, keys []string, key func
 
 // AllUsers reads at most limit users who have not left, ordered by id, from behind the id after ("" = from the first).
 func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, error) {
+	return s.userPage(ctx, userPresent, after, limit)
+}
+
+var userKeys = keys{"user_id"}
+
+func (s *Store) userPage(ctx context.Context, query, after string, limit int) ([]User, error) {
 	found := []User{}
-	query, args := userAfter, []any{after}
-	if after == "" { // not user_id > '': on Oracle that is NULL
-		query, args = userFirst, nil
-	}
-	err := s.page(ctx, query, args, Page{Length: limit}.length(), 0, func(scan scanner) error {
+	err := s.walk(ctx, query, nil, userKeys, []string{after}, limit, func(scan scanner) error {
 		found = append(found, User{})
 		return scan(scanUser(&found[len(found)-1])...)
 	})

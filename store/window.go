@@ -16,11 +16,11 @@ type Place struct{ Time, ID string }
 // engine, and one more would cost each message 15 %; a bounded look costs the same however many messages there are. end
 // holds msg_time and id_ of the last one looked at, or of the last one answered, where limit or large bodies ended it.
 func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window, limit int) (found []Message, end Place, err error) {
-	where, args := `msg_time >= ?`, []any{time}
+	where, args := `msg_time >= ?`, []any{s.dialect.atLeast(time)}
 	if after != "" {
-		where, args = `msg_time >= ? AND (msg_time > ? OR id_ > ?)`, []any{time, time, after}
+		where, args = oldestFirst.behind(s.dialect, []string{time, after})
 	}
-	_, err = s.onePage(ctx, `SELECT msg_time, id_ FROM ofmessage WHERE `+where+` ORDER BY msg_time, id_`, args, int64(window-1),
+	_, err = s.onePage(ctx, `SELECT msg_time, id_ FROM ofmessage WHERE `+where+``+oldestFirst.order(), args, int64(window-1),
 		func(scan scanner) error { return scan((*text)(&end.Time), (*text)(&end.ID)) })
 	if err != nil {
 		return nil, Place{}, err
@@ -28,7 +28,7 @@ func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window
 	if end != (Place{}) {
 		where, args = where+` AND msg_time <= ? AND (msg_time < ? OR id_ <= ?)`, append(args, end.Time, end.Time, end.ID)
 	}
-	found, err = s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to == ? ORDER BY msg_time, id_`,
+	found, err = s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+` AND msg_to == ?`+oldestFirst.order(),
 		append(args, user), Page{Length: limit})
 	if n := len(found); n > 0 && More(found, limit) {
 		end = Place{found[n-1].Time, found[n-1].ID}
