@@ -8,9 +8,9 @@ import (
 )
 
 // conversions names the tables whose text columns lose characters, or whose collation takes more for equal than we do, and the
-// statement that mends each, by convert; and says when the deployed ones do not agree with each other. Engines whose columns have neither get
+// statement that mends each; and says when the deployed ones do not agree with each other. Engines whose columns have neither get
 // no advice.
-func conversions(have catalogue, convert func(table string) string) []string {
+func (d *dialect) conversions(have catalogue) []string {
 	var advice []string
 	mixed := map[string]bool{}
 	for _, t := range allTables() {
@@ -28,16 +28,16 @@ func conversions(have catalogue, convert func(table string) string) []string {
 		if charset := info.narrowest(); charset != "" {
 			faults = append(faults, fmt.Sprintf("has the character set %s: %s", charset, loses(t, charset)))
 		}
-		if loose := slices.DeleteFunc(collations, exactCollation); len(loose) > 0 {
+		if loose := slices.DeleteFunc(collations, d.exactCollation); len(loose) > 0 {
 			faults = append(faults, fmt.Sprintf("has the collation %s, which takes lísi for lisi: ids that differ in no more cannot both be in it, and other programs find one by the other", strings.Join(loose, " and ")))
 		}
 		if len(faults) > 0 {
-			advice = append(advice, fmt.Sprintf("%s %s (%s)", t.name, strings.Join(faults, ", and "), convert(t.name)))
+			advice = append(advice, fmt.Sprintf("%s %s (%s)", t.name, strings.Join(faults, ", and "), d.convert(t.name)))
 		}
 	}
 	if len(mixed) > 1 {
-		advice = append(advice, fmt.Sprintf("the tables have different collations (%s): other programs that join them get an error, or read without an index; convert all to utf8mb4_bin",
-			strings.Join(slices.Sorted(maps.Keys(mixed)), ", ")))
+		advice = append(advice, fmt.Sprintf("the tables have different collations (%s): other programs that join them get an error, or read without an index; convert all to %s",
+			strings.Join(slices.Sorted(maps.Keys(mixed)), ", "), d.collation))
 	}
 	return advice
 }
@@ -68,11 +68,6 @@ func loses(t table, charset string) string {
 	return lost + " are refused"
 }
 
-// exactCollation says whether a collation tells all texts apart, but for blanks at their end.
-func exactCollation(name string) bool {
-	return name == "" || name == "binary" || strings.HasSuffix(name, "_bin")
-}
-
 // collations are those of the table's texts, each once.
 func (t *tableInfo) collations() []string {
 	found := map[string]bool{}
@@ -95,7 +90,7 @@ func (t *tableInfo) narrowest() string {
 	return found
 }
 
-// exact says whether all these columns tell all texts apart.
-func (t *tableInfo) exact(columns []string) bool {
-	return !slices.ContainsFunc(columns, func(c string) bool { return !exactCollation(t.columns[c].collation) })
+// tellApart says whether all these columns of a table tell all texts apart.
+func (d *dialect) tellApart(t *tableInfo, columns []string) bool {
+	return !slices.ContainsFunc(columns, func(c string) bool { return !d.exactCollation(t.columns[c].collation) })
 }

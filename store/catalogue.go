@@ -18,7 +18,7 @@ type columnInfo struct {
 	name      string
 	kind      string // the engine's type name, without length
 	length    int    // characters, 0 = no small limit
-	charset   string // "" where the engine has none per column
+	charset   string // of those that lack characters, by its name in MySQL (gbk, latin1); "" where the engine has none per column
 	collation string // "" is the engine's own order of characters
 	numbered  bool   // the database fills it
 }

@@ -14,6 +14,7 @@ import (
 //
 //	a == ?        the same characters; so is a == (?*), a list, and a == b, another column
 //	a !== ?       not the same characters, and not NULL
+//	family(a, f)  a, a msg_type, begins with f and a dash
 //	exact(a)      a in the form in which the engine's own operators, GROUP BY and DISTINCT tell all of them apart
 //
 // They mean what == means of two strings in Go, on every engine and collation. Order is the engine's: a walk that continues
@@ -44,6 +45,10 @@ func (d *dialect) command(query string) *command {
 		}
 		return column
 	}
+	query = ofFamily.ReplaceAllStringFunc(query, func(condition string) string {
+		m := ofFamily.FindStringSubmatch(condition)
+		return d.family(m[1], m[2])
+	})
 	if d.nullsUp != "" {
 		query = orderBy.ReplaceAllStringFunc(query, d.order)
 	}
@@ -103,9 +108,11 @@ func (d *dialect) command(query string) *command {
 	for _, m := range tableName.FindAllStringSubmatch(query, -1) {
 		c.tables = append(c.tables, strings.ToLower(m[1]))
 	}
-	c.text = sqlx.Rebind(sqlx.BindType(d.name), reserved.ReplaceAllStringFunc(text.String(), d.quote))
+	c.text = sqlx.Rebind(d.bind, reserved.ReplaceAllStringFunc(text.String(), d.quote))
 	return c
 }
+
+var ofFamily = regexp.MustCompile(`family\((\w+), (\w+)\)`)
 
 var orderBy = regexp.MustCompile(` ORDER BY [\w.()]+(?: DESC)?(?:, [\w.()]+(?: DESC)?)*`)
 

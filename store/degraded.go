@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// chinese are the character sets of MySQL that hold what is written in China. What of it each lacks is said by the warnings.
+// chinese begin the names of the character sets that hold what is written in China. What of it each lacks is said by the warnings.
 var chinese = []string{"utf8", "gb", "ucs2", "utf16", "utf32"}
 
 // refusals names the adopted tables that refuse Chinese, the one first without which phones that are away get nothing.
-func refusals(have catalogue) (list []string) {
+func (d *dialect) refusals(have catalogue) (list []string) {
 	for _, t := range []struct{ name, what string }{
 		{tPending.name, "every Chinese message to somebody whose phone is away is refused, with error-012"},
 		{tMessage.name, "every Chinese message is refused, with error-012"},
@@ -19,8 +19,8 @@ func refusals(have catalogue) (list []string) {
 			continue
 		}
 		if charset := info.columns["body"].charset; charset != "" && !holdsChinese(charset) {
-			list = append(list, fmt.Sprintf("%s has the character set %s: %s. In a quiet hour, ALTER TABLE %s CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table; then restart tlim",
-				t.name, charset, t.what, t.name))
+			list = append(list, fmt.Sprintf("%s has the character set %s: %s. In a quiet hour, %s; then restart tlim",
+				t.name, charset, t.what, d.convert(t.name)))
 		}
 	}
 	return list

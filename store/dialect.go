@@ -5,21 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
-
-	"github.com/jmoiron/sqlx"
 )
-
-// sqlx v1.4.0 knows neither name and then leaves "?" as it is, which Oracle refuses.
-func init() {
-	sqlx.BindDriver("oracle", sqlx.NAMED)
-	sqlx.BindDriver("sqlite", sqlx.QUESTION)
-}
 
 // dialect is all that differs between engines. Statements are written once, with "?", plain column names and the operators of
 // command.go, in the file of their noun; command makes the engine's own form of them.
 type dialect struct {
 	name  string // as in the configuration; also the folder below schema/
 	quote func(name string) string
+	bind  int // how placeholders are written, of sqlx: QUESTION, AT, NAMED
 
 	// loose: the engine's own "=" can take more for equal than the same characters. exact is the form of a column of text in
 	// which it does not; a comparison then asks for both, and the index serves the loose one.
@@ -33,6 +26,13 @@ type dialect struct {
 	// nullsUp and nullsDown stand behind a column of ORDER BY that goes up or down, so that NULL sorts below everything; "" where
 	// the engine has it so.
 	nullsUp, nullsDown string
+
+	// family is the condition that a column of msg_types begins with a family and its dash, in the form that an index serves:
+	// familyRange where the order of the column is that of its characters.
+	family func(column, family string) string
+
+	// wildcards are the characters that LIKE does not take as they are.
+	wildcards string
 
 	// lowest is a text that no other sorts below: "" where that is a text and not NULL.
 	lowest string
@@ -73,6 +73,18 @@ type dialect struct {
 
 	// refuse names a setting of the server by which nothing could be written, and its remedy; nil: there is none.
 	refuse func(ctx context.Context, db querier) (why string, err error)
+
+	// integers are the types of columns that hold numbers only.
+	integers []string
+
+	// exactCollation says whether a collation tells all texts apart, but for blanks at their end; collation is the one that columns
+	// should have.
+	exactCollation func(name string) bool
+	collation      string
+
+	// widenBody and widenKey say how a body gets the length that ours has, and how a key takes texts of ours.
+	widenBody func(table string) string
+	widenKey  func(table, column string) string
 
 	// convert says how a table gets columns that hold every character and tell all texts apart.
 	convert func(table string) string

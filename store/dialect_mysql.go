@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+	"github.com/jmoiron/sqlx"
 )
 
 var mysqlDialect = dialect{
 	name:  "mysql",
 	quote: func(name string) string { return "`" + name + "`" },
+	bind:  sqlx.QUESTION,
 	loose: true,
 	// Bytes, because a _bin collation still ignores blanks at the end; of one character set, because a gbk column's bytes are
 	// others. The optimizer puts no constant into it for the column, and what it costs does not show (measured, MariaDB 10.11:
@@ -24,6 +26,9 @@ var mysqlDialect = dialect{
 	exact: func(column string) string { return "CAST(CONVERT(" + column + " USING utf8mb4) AS BINARY)" },
 	open:  openMySQL,
 	page:  limitOffset,
+
+	family:    familyRange,
+	wildcards: "%_",
 
 	explain:     explainMySQL,
 	insert:      insertValues,
@@ -34,6 +39,15 @@ var mysqlDialect = dialect{
 	catalogue:   catalogueMySQL,
 	lock:        lockMySQL,
 	refuse:      refuseMySQL,
+	integers:    []string{"int", "bigint", "mediumint", "smallint"},
+	exactCollation: func(name string) bool {
+		return name == "" || name == "binary" || strings.HasSuffix(name, "_bin")
+	},
+	collation: "utf8mb4_bin",
+	widenBody: func(table string) string { return "ALTER TABLE " + table + " MODIFY body mediumtext" },
+	widenKey: func(table, column string) string {
+		return "ALTER TABLE " + table + " MODIFY " + column + " varchar(64) NOT NULL"
+	},
 	convert: func(table string) string {
 		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table"
 	},

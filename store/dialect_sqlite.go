@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -17,6 +18,7 @@ import (
 var sqliteDialect = dialect{
 	name:  "sqlite",
 	quote: func(name string) string { return `"` + name + `"` },
+	bind:  sqlx.QUESTION,
 	// Not loose, unless a table says COLLATE: see exactly. The form costs the index where conditions are joined by OR (seen,
 	// SQLite 3.54).
 	exact: func(column string) string { return column + " COLLATE BINARY" },
@@ -24,16 +26,24 @@ var sqliteDialect = dialect{
 	open:  openSQLite,
 	page:  limitOffset,
 
-	prepare:     prepareSQLite,
-	explain:     explainSQLite,
-	insert:      insertValues,
-	classify:    classifySQLite,
-	unmatched:   func(error) bool { return false },
-	uncommitted: uncommittedSQLite,
-	catalogue:   catalogueSQLite,
-	lock:        lockSQLite,
-	convert:     func(string) string { return "make the table anew without COLLATE" },
-	advise:      adviseSQLite,
+	family:    familyRange,
+	wildcards: "%_",
+
+	prepare:        prepareSQLite,
+	explain:        explainSQLite,
+	insert:         insertValues,
+	classify:       classifySQLite,
+	unmatched:      func(error) bool { return false },
+	uncommitted:    uncommittedSQLite,
+	catalogue:      catalogueSQLite,
+	lock:           lockSQLite,
+	integers:       []string{"int", "bigint", "mediumint", "smallint", "integer"},
+	exactCollation: func(name string) bool { return name == "" },
+	collation:      "BINARY",
+	widenBody:      func(string) string { return "make the table anew with body text" },
+	widenKey:       func(_, column string) string { return "make the table anew with " + column + " varchar(64)" },
+	convert:        func(string) string { return "make the table anew without COLLATE" },
+	advise:         adviseSQLite,
 }
 
 // What a SQLite file is opened with.

@@ -12,23 +12,28 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
-func TestSqlxKnowsTheDrivers(t *testing.T) {
-	for driver, want := range map[string]string{"oracle": "a = :arg1 AND b = :arg2", "sqlserver": "a = @p1 AND b = @p2", "sqlite": "a = ? AND b = ?", "mysql": "a = ? AND b = ?"} {
-		if got := sqlx.Rebind(sqlx.BindType(driver), "a = ? AND b = ?"); got != want {
-			t.Errorf("%s: %s", driver, got)
-		}
-	}
+// foreignDialect differs from ours in all that a statement's text can differ in, as those of SQL Server and Oracle do.
+var foreignDialect = dialect{
+	name:      "foreign",
+	quote:     func(n string) string { return "[" + n + "]" },
+	bind:      sqlx.AT,
+	family:    func(column, family string) string { return column + " LIKE '" + family + "-%'" },
+	nullsUp:   " NULLS FIRST",
+	nullsDown: " NULLS LAST",
 }
 
 func TestTextOfAnEngine(t *testing.T) {
+	const query = `SELECT session_user FROM t WHERE session_id = ?` + mtb + ` ORDER BY msg_time DESC, id_`
 	for d, want := range map[*dialect]string{
-		&sqliteDialect: `SELECT "session_user" FROM t WHERE session_id = ?`,
-		&mysqlDialect:  "SELECT `session_user` FROM t WHERE session_id = ?",
-		{name: "sqlserver", quote: func(n string) string { return "[" + n + "]" }}: `SELECT [session_user] FROM t WHERE session_id = @p1`,
+		&sqliteDialect:  `SELECT "session_user" FROM t WHERE session_id = ? AND msg_type >= 'MTB-' AND msg_type < 'MTB.' ORDER BY msg_time DESC, id_`,
+		&mysqlDialect:   "SELECT `session_user` FROM t WHERE session_id = ? AND msg_type >= 'MTB-' AND msg_type < 'MTB.' ORDER BY msg_time DESC, id_",
+		&foreignDialect: `SELECT [session_user] FROM t WHERE session_id = @p1 AND msg_type LIKE 'MTB-%' ORDER BY msg_time DESC NULLS LAST, id_ NULLS FIRST`,
 	} {
-		if got := d.text(`SELECT session_user FROM t WHERE session_id = ?`); got != want {
-			t.Errorf("%s: %s", d.name, got)
-		}
+		t.Run(d.name, func(t *testing.T) {
+			if got := d.text(query); got != want {
+				t.Errorf("got %s\nwant %s", got, want)
+			}
+		})
 	}
 }
 

@@ -13,10 +13,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jmoiron/sqlx"
 )
 
 func TestCommands(t *testing.T) {
-	mssql := dialect{name: "sqlserver", quote: func(n string) string { return "[" + n + "]" }, loose: true,
+	mssql := dialect{name: "sqlserver", quote: func(n string) string { return "[" + n + "]" }, bind: sqlx.AT, loose: true,
 		exact: func(column string) string { return "CAST(" + column + " AS varbinary(512))" }}
 	const bytes = "CAST(CONVERT(%s USING utf8mb4) AS BINARY)"
 	msg, user := fmt.Sprintf(bytes, "msg_id"), fmt.Sprintf(bytes, "user_id")

@@ -38,7 +38,7 @@ type part struct {
 
 var (
 	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(`)
-	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD COLUMN (\w+) `)
+	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD (?:COLUMN )?\(?(\w+) `)
 	createIndex = regexp.MustCompile(`(?s)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) \(([\w, ]+)\)`)
 )
 
@@ -218,13 +218,13 @@ func (m *migration) compare(ctx context.Context) error {
 }
 
 func (m *migration) shapes(context.Context) error {
-	m.s.report.Degraded = refusals(m.have)
+	m.s.report.Degraded = m.s.dialect.refusals(m.have)
 	for _, t := range allTables() {
 		if info := m.have[t.name]; info != nil {
 			m.adopt(t, info)
 		}
 	}
-	m.s.report.Warnings = append(m.s.report.Warnings, conversions(m.have, m.s.dialect.convert)...)
+	m.s.report.Warnings = append(m.s.report.Warnings, m.s.dialect.conversions(m.have)...)
 	return nil
 }
 
@@ -259,9 +259,6 @@ func (m *migration) columns(ctx context.Context) error {
 	return nil
 }
 
-// integers are the type names of identity columns.
-var integers = map[string]bool{"int": true, "bigint": true, "mediumint": true, "smallint": true, "integer": true}
-
 // adopt takes a table's lengths as they are, and names what it cannot hold.
 func (m *migration) adopt(t table, info *tableInfo) {
 	sh := m.s.shapes[t.name]
@@ -274,16 +271,16 @@ func (m *migration) adopt(t table, info *tableInfo) {
 			sh.limits[i] = have.length
 		}
 		if c.name == "body" && have.length > 0 {
-			m.warn("%s.body holds %d characters: longer messages are refused (ALTER TABLE %s MODIFY body mediumtext)", t.name, have.length, t.name)
+			m.warn("%s.body holds %d characters: longer messages are refused (%s)", t.name, have.length, m.s.dialect.widenBody(t.name))
 		}
 	}
 	first := t.columns[0].name
-	if have := info.columns[first]; integers[have.kind] && (first == "id_" || first == "style_id") {
+	if have := info.columns[first]; slices.Contains(m.s.dialect.integers, have.kind) && (first == "id_" || first == "style_id") {
 		if have.numbered {
 			sh.number()
 		} else {
-			m.wrong = append(m.wrong, fmt.Sprintf("%s.%s is %s and does not number itself: it has to take a text of 36 characters (ALTER TABLE %s MODIFY %s varchar(64) NOT NULL)",
-				t.name, first, have.kind, t.name, first))
+			m.wrong = append(m.wrong, fmt.Sprintf("%s.%s is %s and does not number itself: it has to take a text of 36 characters (%s)",
+				t.name, first, have.kind, m.s.dialect.widenKey(t.name, first)))
 		}
 	}
 }
@@ -310,13 +307,13 @@ func (m *migration) indexes(ctx context.Context) error {
 		if _, asked := empty[p.table]; !asked && m.auto {
 			found := false
 			query, args := m.s.dialect.page(`SELECT 1 FROM `+p.table, nil, 1, 0)
-			if err := each(ctx, m.conn, query, func(scanner) error { found = true; return nil }, args...); err != nil {
+			if err := each(ctx, m.conn, m.s.dialect.text(query), func(scanner) error { found = true; return nil }, args...); err != nil {
 				return m.s.fail(err)
 			}
 			empty[p.table] = !found
 		}
 		statement := p.sql
-		if info := m.have[p.table]; info != nil && !info.exact(p.columns) && isDeployed(table{name: p.table}) {
+		if info := m.have[p.table]; info != nil && !m.s.dialect.tellApart(info, p.columns) && isDeployed(table{name: p.table}) {
 			statement = strings.Replace(statement, "UNIQUE ", "", 1) // it would take two ids for one
 		}
 		if !empty[p.table] {

@@ -10,13 +10,18 @@ const (
 	FamilyCommand  = "MTC"
 )
 
-// The same in SQL: every type that begins with the family and its dash. The ranges stand in the text of each statement because
-// partial indexes (SQLite) serve only queries that repeat their condition.
+// The same in SQL, see command.go.
 const (
-	mtt = ` AND msg_type >= 'MTT-' AND msg_type < 'MTT.'`
-	mts = ` AND msg_type >= 'MTS-' AND msg_type < 'MTS.'`
-	mtb = ` AND msg_type >= 'MTB-' AND msg_type < 'MTB.'`
+	mtt = ` AND family(msg_type, MTT)`
+	mts = ` AND family(msg_type, MTS)`
+	mtb = ` AND family(msg_type, MTB)`
 )
+
+// familyRange is every type that begins with the family and its dash, for engines that sort "-" and "." as characters. It stands in the
+// text of each statement because partial indexes (SQLite) serve only queries that repeat their condition.
+func familyRange(column, family string) string {
+	return column + " >= '" + family + "-' AND " + column + " < '" + family + ".'"
+}
 
 // FamilyOf is the family that a msg_type belongs to by its beginning, "MTT-" and so on; "" for all else. The old system looked
 // for the three letters anywhere, so an adopted row can be of none: it is read and queued like a 1:1 message, and no history

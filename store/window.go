@@ -92,7 +92,7 @@ func (s *Store) search(ctx context.Context, where string, args []any, what strin
 	default:
 		where, args = where+` AND msg_time >= ? AND (msg_time > ? OR msg_id >= ?)`, append(slices.Clip(args), end.Time, end.Time, end.ID)
 	}
-	plain, escaped := likePatterns(what)
+	plain, escaped := likePatterns(what, s.dialect.wildcards)
 	found, err := s.pageOf(ctx, `SELECT `+messageColumns+` FROM ofmessage WHERE `+where+clearText+newestFirst,
 		append(slices.Clip(args), plain, escaped), Page{Length: p.Length})
 	if n := len(found); n < p.Length && More(found, p.Length) { // large bodies ended it
@@ -112,7 +112,7 @@ func (s *Store) onePage(ctx context.Context, query string, args []any, offset in
 
 // likePatterns are what JSON text that holds s may look like: as people write it, and as encoders write it that keep to
 // ASCII. Engines disagree on the letter case of what is not ASCII, so such a letter is any character here.
-func likePatterns(s string) (plain, ascii string) {
+func likePatterns(s, wildcards string) (plain, ascii string) {
 	var p, a strings.Builder
 	both := func(text string) {
 		p.WriteString(text)
@@ -130,7 +130,7 @@ func likePatterns(s string) (plain, ascii string) {
 			both(`\r`)
 		case r == '\t':
 			both(`\t`)
-		case r == '%', r == '_', r == '!':
+		case r == '!', strings.ContainsRune(wildcards, r):
 			both("!" + string(r))
 		case r == '/': // some encoders escape it
 			both(`%/`)
