@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Interop runs scripts/interop, a stock slixmpp client, on the server s as user with password, and returns the events that it printed, in
+// Interop runs scripts/lab/slixmpp, a stock slixmpp client, on the server s as user with password, and returns the events that it printed, in
 // order. args are further flags of client.py ("--to", "lisi", "--peer", "lisi" ...). An exit code other than 0 is an error, with the events that came before.
 func Interop(ctx context.Context, s *Server, user, password string, args ...string) ([]map[string]any, error) {
 	root, err := Root()
@@ -24,7 +24,7 @@ func Interop(ctx context.Context, s *Server, user, password string, args ...stri
 		return nil, fmt.Errorf("interop: %w", err)
 	}
 	args = append([]string{"--port", port, "--domain", s.Domain, "--component", "tlim." + s.Domain, "--user", user, "--password", password}, args...)
-	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "interop", "run"), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(root, "scripts", "lab", "slixmpp", "run"), args...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	runErr := cmd.Run()
