@@ -123,3 +123,44 @@ func TestRulesCanBreak(t *testing.T) {
 		}
 	}
 }
+
+// foreignModules lists what stands in the wrong block of go.mod: a direct requirement that does not ship among those that do, or one
+// that ships among those that only tests use. ships are the modules of the binary.
+func foreignModules(mod string, ships map[string]bool) (list []string) {
+	tests := false
+	for line := range strings.Lines(mod) {
+		switch fields := strings.Fields(line); {
+		case strings.HasPrefix(line, "// Only tests use these"):
+			tests = true
+		case strings.HasPrefix(line, ")"):
+			tests = false
+		case strings.HasPrefix(line, "\t"):
+			if tests && ships[fields[0]] || !tests && !strings.Contains(line, "// indirect") && !ships[fields[0]] {
+				list = append(list, fields[0])
+			}
+		}
+	}
+	return list
+}
+
+// What ships is what is checked for licences and advisories: go.mod says which modules that are.
+func TestModulesThatShip(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "tlim/cmd/tlim").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	ships := map[string]bool{}
+	for path := range strings.FieldsSeq(string(out)) {
+		ships[path] = true
+	}
+	mod := readText(t, "../../go.mod")
+	if list := foreignModules(mod, ships); len(list) > 0 {
+		t.Errorf("in the wrong block of go.mod: %q", list)
+	}
+	// It can fail: a test's module that ships, and one that ships no more.
+	ships["github.com/dop251/goja"] = true
+	delete(ships, "github.com/spf13/viper")
+	if list := foreignModules(mod, ships); !slices.Equal(list, []string{"github.com/spf13/viper", "github.com/dop251/goja"}) {
+		t.Errorf("two wrong ones: got %q", list)
+	}
+}
