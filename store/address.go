@@ -3,50 +3,52 @@ package store
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // This file reads the addresses of databases. Administrators have them in several forms, and an address holds a password:
 // no error of this file quotes any part of one, and neither do the errors of a driver, which gets only parts that were
 // checked here.
 
-// mysqlForm and sqliteForm are what errors name as the right form.
-const (
-	mysqlForm  = "user:password@tcp(host:3306)/database"
-	sqliteForm = "a file name such as tlim.db"
-)
-
-// forms tells the engine of an address that has the form of one engine only.
-var forms = []struct {
-	engine, name string // engine "": one that tlim will not have
-	ours         bool
-	form         *regexp.Regexp
-}{
-	{"mysql", "a MySQL or MariaDB server", true, regexp.MustCompile(`(?i)^jdbc:(mysql|mariadb):|^(mysql|mariadb)://|(^|@)(tcp|unix)\(`)},
-	{"sqlserver", "a SQL Server", false, regexp.MustCompile(`(?i)^jdbc:(sqlserver|jtds|microsoft):|^(sqlserver|mssql)://`)},
-	{"oracle", "an Oracle server", false, regexp.MustCompile(`(?i)^jdbc:oracle:|^oracle://`)},
-	{"", "a database of another engine", false, regexp.MustCompile(`(?i)^jdbc:|^(postgres|postgresql|pgsql|hsqldb|db2)://`)},
-	{"", "a server in the form of ADO", false, regexp.MustCompile(`(?i)(^|;)\s*(server|data source|addr|address|host|network address)\s*=`)},
+// addressForm tells of an address that it is for some engine.
+type addressForm struct {
+	engine string // "": one that tlim will not have
+	server string // for people
+	form   *regexp.Regexp
 }
 
-// serverLike is what no name of a file looks like.
-var serverLike = regexp.MustCompile(`(?is)^[a-z][a-z0-9+.-]+://|^[^/]*:.*@|(^|[;?&\s])(password|passwd|pwd|user|user id|uid|server|host)\s*=`)
+// otherForms are those of servers that tlim does not have.
+var otherForms = []addressForm{
+	{"", "a database of another engine", regexp.MustCompile(`(?i)^jdbc:|^(postgres|postgresql|pgsql|hsqldb|db2)://`)},
+	{"", "a server in the form of ADO", regexp.MustCompile(`(?i)(^|;)\s*(server|data source|addr|address|host|network address)\s*=`)},
+}
+
+// formOf is the first form that an address has: those of our engines, of later ones, and of others.
+func formOf(dsn string) (form addressForm, found bool) {
+	var forms []addressForm
+	for _, d := range engines() {
+		if d.address != nil {
+			forms = append(forms, addressForm{d.name, d.server, d.address})
+		}
+	}
+	for _, e := range laterEngines {
+		forms = append(forms, addressForm{e.Name, e.server, e.address})
+	}
+	for _, f := range append(forms, otherForms...) {
+		if f.form.MatchString(dsn) {
+			return f, true
+		}
+	}
+	return addressForm{}, false
+}
 
 // DriverOf tells the engine that an address is for, by its form; where the form does not tell, it is otherwise. A tlim that
 // stores in SQLite can so read the users of an Openfire on MySQL.
 func DriverOf(dsn, otherwise string) string {
-	for _, f := range forms {
-		if f.engine != "" && f.form.MatchString(dsn) {
-			return f.engine
-		}
+	if f, found := formOf(dsn); found && f.engine != "" {
+		return f.engine
 	}
 	return otherwise
 }
@@ -59,245 +61,52 @@ func checkForm(driver, dsn string) error {
 	case strings.HasPrefix(dsn, `"`), strings.HasPrefix(dsn, `'`), strings.HasPrefix(dsn, "“"), strings.HasPrefix(dsn, "‘"):
 		return errors.New("begins with a quotation mark: leave the quotation marks away")
 	}
-	for _, f := range forms {
-		if !f.form.MatchString(dsn) {
-			continue
-		}
-		switch {
-		case f.engine == driver && f.ours:
-			return nil
-		case f.ours:
-			return fmt.Errorf("is the address of %s, and store.driver is %s: set store.driver: %s", f.name, driver, f.engine)
-		case f.engine == "" && driver == "mysql":
-			return fmt.Errorf("is the address of %s: write it as %s", f.name, mysqlForm)
-		case f.engine == "":
-			return fmt.Errorf("is the address of %s; for sqlite it is %s, and mysql needs store.driver: mysql and %s", f.name, sqliteForm, mysqlForm)
-		default:
-			return fmt.Errorf("is the address of %s, which is not in this release; sqlite and mysql (MariaDB too) are", f.name)
-		}
+	f, found := formOf(dsn)
+	if !found || f.engine == driver && dialects[driver] != nil {
+		return nil
 	}
-	return nil
+	switch d := dialects[driver]; {
+	case dialects[f.engine] != nil:
+		return fmt.Errorf("is the address of %s, and store.driver is %s: set store.driver: %s", f.server, driver, f.engine)
+	case f.engine != "":
+		return fmt.Errorf("is the address of %s, which is %s", f.server, notInThisRelease())
+	case d != nil && !d.local:
+		return fmt.Errorf("is the address of %s: write it as %s", f.server, d.form)
+	}
+	return fmt.Errorf("is the address of %s; %s", f.server, rightForms())
 }
 
-// A MySQL address in the form of the Go driver, and as a URL, of which that of JDBC is one. In the first the address in
-// parentheses ends what may be a part of the password; in the second a "/" of the password has to be escaped.
-var (
-	mysqlNative = regexp.MustCompile(`(?s)^(?:(.*)@)?(?:(\w+)\(([^()]*)\)|(tcp|unix|))/([^/?]*)(?:\?(.*))?$`)
-	mysqlURL    = regexp.MustCompile(`(?is)^(?:jdbc:)?(?:mysql|mariadb):(?:([a-z]+):)?//(?:([^/?]*)@)?([^/@?]*)/([^/?]*)(?:\?(.*))?$`)
-)
-
-// mysqlAddress reads a MySQL address.
-func mysqlAddress(dsn string) (*mysql.Config, error) {
-	if err := checkForm("mysql", dsn); err != nil {
-		return nil, err
-	}
-	a := mysqlParts{network: "tcp", params: url.Values{}}
-	var params string
-	if m := mysqlURL.FindStringSubmatch(dsn); m != nil {
-		if m[1] != "" || strings.ContainsAny(m[3], ",()") {
-			return nil, fmt.Errorf("names several servers or a way to choose one: give one server, as %s", mysqlForm)
-		}
-		user, password, secret := strings.Cut(m[2], ":")
-		a.user, a.password, a.address, a.database, params = user, password, m[3], m[4], m[5]
-		var errUser, errPassword error
-		a.user, errUser = url.PathUnescape(user)
-		if a.password, errPassword = url.PathUnescape(password); secret && errPassword != nil || errUser != nil {
-			return nil, errors.New(`holds a "%" that begins no escape before the "@": in a URL it is written %25`)
-		}
-		if a.url = true; len(dsn) > 5 && strings.EqualFold(dsn[:5], "jdbc:") {
-			params = strings.ReplaceAll(params, "&amp;", "&") // copied out of openfire.xml
-		}
-	} else if m := mysqlNative.FindStringSubmatch(dsn); m != nil {
-		a.user, a.password, _ = strings.Cut(m[1], ":")
-		a.address, a.database, params = m[3], m[5], m[6]
-		if name := m[2] + m[4]; name != "" {
-			a.network = name
-		}
-	} else if slices.ContainsFunc([]string{"mysql:", "mariadb:", "jdbc:"}, func(p string) bool { return strings.HasPrefix(strings.ToLower(dsn), p) }) {
-		return nil, fmt.Errorf(`is no URL like mysql://user:password@host:3306/database: it names no database, or the password holds a "/" or a "?", written %%2F and %%3F; better write it as %s`, mysqlForm)
-	} else if strings.Contains(dsn, "@") && !strings.Contains(dsn, "(") {
-		return nil, fmt.Errorf("has no tcp(…) around host and port: write it as %s", mysqlForm)
-	} else {
-		return nil, fmt.Errorf("is no address of a MySQL server: write it as %s", mysqlForm)
-	}
-	if err := a.read(params); err != nil {
-		return nil, err
-	}
-	return a.config()
-}
-
-// mysqlParts is an address taken apart.
-type mysqlParts struct {
-	user, password, network, address, database string
-	url                                        bool
-	params                                     url.Values // for the driver
-}
-
-var (
-	hostAndPort  = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::([0-9]+))?$`)
-	databaseName = regexp.MustCompile(`^[^@:;=&\s]+$`)
-	jdbcName     = regexp.MustCompile(`^[a-z]+[A-Z][A-Za-z0-9]*$`)
-	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	variable     = regexp.MustCompile(`^('[\w.:,+ -]*'|[\w.:,+-]*)$`)
-)
-
-// driverParameters are those that the administrator decides; the rest of the driver's own is set by tlim.
-var driverParameters = []string{"tls", "maxAllowedPacket", "allowCleartextPasswords", "allowNativePasswords", "allowOldPasswords",
-	"allowFallbackToPlaintext", "checkConnLiveness", "compress", "connectionAttributes"}
-
-// setByUs are the driver's own parameters that say nothing here: tlim sets what they would.
-var setByUs = []string{"charset", "collation", "loc", "timeout", "strict"}
-
-// read sorts the parameters. Those of JDBC have capital letters; what they say besides user, password and TLS is set by tlim
-// or means nothing to it.
-func (a *mysqlParts) read(text string) error {
-	for pair := range strings.SplitSeq(text, "&") {
-		name, raw, _ := strings.Cut(pair, "=")
-		value, err := url.QueryUnescape(raw)
-		switch {
-		case pair == "":
-		case err != nil:
-			return errors.New(`holds a parameter with a "%" that begins no escape: it is written %25`)
-		case a.url && strings.EqualFold(name, "user"):
-			a.user = value
-		case a.url && strings.EqualFold(name, "password"):
-			a.password = value
-		case strings.EqualFold(name, "sslMode"), strings.EqualFold(name, "useSSL"), strings.EqualFold(name, "requireSSL"):
-			mode, known := tlsOfJDBC[strings.ToLower(value)]
-			if !known {
-				return errors.New("has a value of sslMode or useSSL that is not known: use VERIFY_IDENTITY, REQUIRED, PREFERRED or DISABLED")
-			}
-			if a.params.Get("tls") == "" || strings.EqualFold(name, "sslMode") {
-				a.params.Set("tls", mode)
-			}
-		case slices.Contains(driverParameters, name):
-			a.params.Set(name, value)
-		case slices.Contains(setByUs, name), jdbcName.MatchString(name), a.url:
-		case strings.EqualFold(name, "user"), strings.EqualFold(name, "password"):
-			return fmt.Errorf("has user or password as a parameter: they stand in front, as %s", mysqlForm)
-		case !variableName.MatchString(name) || !variable.MatchString(value):
-			return errors.New("has a parameter that is neither one of the driver nor a session variable with a number, a word or a 'quoted' value; " +
-				`a "/" of the database's name is written %2F`)
-		default:
-			a.params.Set(name, value)
+// rightForms says how the addresses of all engines are written.
+func rightForms() string {
+	var forms []string
+	for _, d := range engines() {
+		if d.name == defaultEngine {
+			forms = append(forms, "for "+d.name+" it is "+d.form)
+		} else {
+			forms = append(forms, d.name+" needs store.driver: "+d.name+" and "+d.form)
 		}
 	}
-	return nil
-}
-
-// tlsOfJDBC maps what Connector/J and MariaDB's driver call the ways of TLS.
-var tlsOfJDBC = map[string]string{
-	"disabled": "false", "disable": "false", "false": "false", "preferred": "preferred",
-	"required": "skip-verify", "trust": "skip-verify", "true": "skip-verify",
-	"verify_ca": "true", "verify-ca": "true", "verify_identity": "true", "verify-full": "true",
-}
-
-// config checks each part and makes the driver's configuration of them.
-func (a *mysqlParts) config() (*mysql.Config, error) {
-	switch a.network {
-	case "tcp":
-		m := hostAndPort.FindStringSubmatch(a.address)
-		if m == nil {
-			return nil, errors.New("has something else than host and port in its address, like tcp(db.example.com:3306)")
-		}
-		host, port := strings.Trim(m[1], "[]"), m[2]
-		if host == "" {
-			host = "127.0.0.1"
-		}
-		if port == "" {
-			port = "3306"
-		}
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return nil, errors.New("has a port that is no number from 1 to 65535")
-		}
-		a.address = net.JoinHostPort(host, port)
-	case "unix":
-		if a.address == "" {
-			a.address = "/tmp/mysql.sock"
-		}
-		if !strings.HasPrefix(a.address, "/") || strings.ContainsAny(a.address, "@?") {
-			return nil, errors.New("has something else than a path in unix(…), like unix(/run/mysqld/mysqld.sock)")
-		}
-	default:
-		return nil, fmt.Errorf("has neither tcp(…) nor unix(…): write it as %s", mysqlForm)
-	}
-	if a.database == "" {
-		return nil, fmt.Errorf("names no database (expected %s)", mysqlForm)
-	}
-	name, err := url.PathUnescape(a.database)
-	if err != nil || !databaseName.MatchString(name) {
-		return nil, fmt.Errorf("has a name of a database that none has (expected %s)", mysqlForm)
-	}
-	if a.url && a.user == "" {
-		return nil, fmt.Errorf("names no user; openfire.xml has username and password beside serverURL: write it as %s", mysqlForm)
-	}
-	prefix := a.network + "(" + a.address + ")/?"
-	c, err := mysql.ParseDSN(prefix + a.params.Encode())
-	for name := range a.params {
-		if _, wrong := mysql.ParseDSN(prefix + url.Values{name: a.params[name]}.Encode()); wrong != nil {
-			return nil, fmt.Errorf("has a parameter %s with a value that it does not take", name)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("is no address of a MySQL server: write it as %s", mysqlForm)
-	}
-	c.User, c.Passwd, c.DBName = a.user, a.password, name
-	return c, nil
+	return strings.Join(forms, ", and ")
 }
 
 // Mask is what may be shown of the secret parts of an address.
 const Mask = "********"
 
-// shownUser is the name of a user that is surely no password.
-var shownUser = regexp.MustCompile(`^[\w.-]{1,32}$`)
-
-// fileName is what is surely the name of a file, and not a password that stands alone.
-var fileName = regexp.MustCompile(`^[^:="'{}\[\]]*(/[^:="'{}\[\]]*|\.(db|sqlite|sqlite3))$`)
-
 // MaskDSN is an address as it may be shown: where the data goes, without password and parameters. Of what has no known form
 // nothing is shown.
 func MaskDSN(dsn string) string {
-	c, err := mysqlAddress(dsn)
-	switch {
-	case dsn == "":
+	if dsn == "" {
 		return ""
-	case err == nil:
-		user, password := "", ""
-		if c.User != "" || c.Passwd != "" {
-			if user = Mask; shownUser.MatchString(c.User) {
-				user = c.User
+	}
+	for _, local := range []bool{false, true} { // "/im" is a database of the server on this machine before it is a file
+		for _, d := range engines() {
+			if d.local != local {
+				continue
 			}
-			if c.Passwd != "" {
-				password = ":" + Mask
+			if shown, ok := d.mask(dsn); ok {
+				return shown
 			}
-			user += password + "@"
 		}
-		text := user + c.Net + "(" + c.Addr + ")/" + c.DBName
-		if strings.Contains(dsn, "?") {
-			text += "?" + Mask
-		}
-		return text
-	case checkForm("sqlite", dsn) != nil || sqliteName(dsn) != nil:
-		return Mask
-	case strings.HasPrefix(dsn, "file:"):
-		path, _, parameters := strings.Cut(dsn, "?")
-		if parameters {
-			path += "?" + Mask
-		}
-		return path
-	case !fileName.MatchString(dsn):
-		return Mask
 	}
-	return dsn
-}
-
-// sqliteName says whether an address can be a file.
-func sqliteName(dsn string) error {
-	if err := checkForm("sqlite", dsn); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(dsn, "file:") && serverLike.MatchString(dsn) {
-		return fmt.Errorf("is no file, it looks like the address of a server: for sqlite it is %s, and mysql needs store.driver: mysql and %s", sqliteForm, mysqlForm)
-	}
-	return nil
+	return Mask
 }

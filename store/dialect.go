@@ -4,13 +4,27 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"regexp"
 	"strings"
 )
 
-// dialect is all that differs between engines. Statements are written once, with "?", plain column names and the operators of
+// dialect is all that differs between engines: a new one is a file dialect_<engine>.go that registers itself and imports the driver, and
+// a folder schema/<engine>. Statements are written once, with "?", plain column names and the operators of
 // command.go, in the file of their noun; command makes the engine's own form of them.
 type dialect struct {
-	name  string // as in the configuration; also the folder below schema/
+	name    string   // as in the configuration; also the folder below schema/
+	aliases []string // other names in the configuration
+	title   string   // for people, with what else it stands for
+
+	// address is what addresses of this engine look like; nil: by its form an address cannot be told to be of it. server and form
+	// say to people what it is of and how it is written. mask is an address as it may be shown; false: it is none of this engine.
+	address      *regexp.Regexp
+	server, form string
+	mask         func(dsn string) (shown string, ok bool)
+
+	// file is the file that the database lies in; nil: it is a server.
+	file func(cfg Config) string
+
 	quote func(name string) string
 	bind  int // how placeholders are written, of sqlx: QUESTION, AT, NAMED
 
@@ -37,7 +51,8 @@ type dialect struct {
 	// lowest is a text that no other sorts below: "" where that is a text and not NULL.
 	lowest string
 
-	// open connects: a pool of exactly one connection that writes, and one that reads.
+	// open connects: a pool of exactly one connection that writes, and one that reads. It makes a database only where cfg.Migrate is
+	// auto.
 	open func(cfg Config) (*pools, error)
 
 	// prepare readies what is to be opened, and says what is amiss with it; nil where nothing is.
@@ -91,16 +106,6 @@ type dialect struct {
 
 	// advise names settings of the server that endanger what was acknowledged.
 	advise func(ctx context.Context, db querier) ([]string, error)
-}
-
-var dialects = map[string]*dialect{"sqlite": &sqliteDialect, "mysql": &mysqlDialect}
-
-func dialectOf(driver string) (*dialect, error) {
-	d := dialects[driver]
-	if d == nil {
-		return nil, errors.New("store.driver is not known, use sqlite or mysql")
-	}
-	return d, nil
 }
 
 // pools are the connections of a store. The writer has one connection at most: writes take turns anyway, and a second

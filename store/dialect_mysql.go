@@ -15,8 +15,17 @@ import (
 	"github.com/jmoiron/sqlx"
 )
 
+func init() { register(&mysqlDialect) }
+
 var mysqlDialect = dialect{
-	name:  "mysql",
+	name:    "mysql",
+	aliases: []string{"mariadb"},
+	title:   "mysql (MariaDB too)",
+	address: mysqlServer,
+	server:  "a MySQL or MariaDB server",
+	form:    mysqlForm,
+	mask:    maskMySQL,
+
 	quote: func(name string) string { return "`" + name + "`" },
 	bind:  sqlx.QUESTION,
 	loose: true,

@@ -15,8 +15,16 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
+func init() { register(&sqliteDialect) }
+
 var sqliteDialect = dialect{
-	name:  "sqlite",
+	name:    "sqlite",
+	aliases: []string{"sqlite3"},
+	title:   "sqlite",
+	form:    sqliteForm,
+	mask:    maskSQLite,
+	file:    sqliteFile,
+
 	quote: func(name string) string { return `"` + name + `"` },
 	bind:  sqlx.QUESTION,
 	// Not loose, unless a table says COLLATE: see exactly. The form costs the index where conditions are joined by OR (seen,
@@ -138,6 +146,41 @@ func sqliteURI(dsn string) (string, error) {
 		uri += p + "&"
 	}
 	return uri, nil
+}
+
+// sqliteForm is what errors name as the right form.
+const sqliteForm = "a file name such as tlim.db"
+
+// serverLike is what no name of a file looks like.
+var serverLike = regexp.MustCompile(`(?is)^[a-z][a-z0-9+.-]+://|^[^/]*:.*@|(^|[;?&\s])(password|passwd|pwd|user|user id|uid|server|host)\s*=`)
+
+// sqliteName says whether an address can be a file.
+func sqliteName(dsn string) error {
+	if err := checkForm("sqlite", dsn); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(dsn, "file:") && serverLike.MatchString(dsn) {
+		return errors.New("is no file, it looks like the address of a server: " + rightForms())
+	}
+	return nil
+}
+
+// fileName is what is surely the name of a file, and not a password that stands alone.
+var fileName = regexp.MustCompile(`^[^:="'{}\[\]]*(/[^:="'{}\[\]]*|\.(db|sqlite|sqlite3))$`)
+
+// maskSQLite shows the name of a file without parameters.
+func maskSQLite(dsn string) (shown string, ok bool) {
+	switch {
+	case sqliteName(dsn) != nil:
+		return "", false
+	case strings.HasPrefix(dsn, "file:"):
+		path, _, parameters := strings.Cut(dsn, "?")
+		if parameters {
+			path += "?" + Mask
+		}
+		return path, true
+	}
+	return dsn, fileName.MatchString(dsn)
 }
 
 var durability = regexp.MustCompile(`(?i)^_(pragma=\s*(main\.)?(journal_mode|synchronous)|txlock=)`)

@@ -100,15 +100,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	}
 	own := s.cfg
 	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, sourceConns, 1
-	if d.name == sqliteDialect.name {
-		base, err := sqliteURI(cfg.DSN)
-		if err != nil {
-			return nil, fmt.Errorf("directory.dsn: %w", err)
-		}
-		if !strings.Contains(base, "mode=") {
-			own.DSN = base + "mode=rw" // a misspelt name must not make a file
-		}
-	}
+	own.Migrate = "off" // a misspelt name must not make a file
 	p, err := d.open(own)
 	if err != nil {
 		return nil, fmt.Errorf("directory.dsn: %w", err)

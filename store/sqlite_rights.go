@@ -68,15 +68,12 @@ func sqlitePath(uri string) (path string, err error) {
 	return path, nil
 }
 
-// File is the file that the database lies in; "" when it is a server.
-func (s *Store) File() string {
-	if s.dialect.name != sqliteDialect.name {
-		return ""
-	}
-	uri, err := sqliteURI(s.cfg.DSN)
+// sqliteFile is the file that an address names; "" where it names none.
+func sqliteFile(cfg Config) string {
+	uri, err := sqliteURI(cfg.DSN)
 	if err != nil {
 		return ""
 	}
-	path, _ := sqlitePath(uri) // both were read when the store was opened
+	path, _ := sqlitePath(uri) // "" with an error
 	return path
 }

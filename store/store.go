@@ -11,7 +11,7 @@ import (
 
 // Config says where the database is. Zero values mean the defaults of CONFIG.md.
 type Config struct {
-	Driver string // sqlite (default) or mysql
+	Driver string // one of [Engines]; sqlite is the default
 	// DSN is a file name for SQLite, user:password@tcp(host:port)/database, a mysql: URL or a JDBC URL for MySQL and MariaDB.
 	// Character set, isolation, strictness, time-outs and durability are set here, whatever the DSN says of them.
 	DSN string
@@ -109,7 +109,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	if c.Driver == "" {
-		c.Driver = "sqlite"
+		c.Driver = defaultEngine
 	}
 	if c.Migrate == "" {
 		c.Migrate = "auto"
@@ -164,6 +164,14 @@ func (s *Store) Close() error {
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.State(ctx)
 	return err
+}
+
+// File is the file that the database lies in; "" when it is a server.
+func (s *Store) File() string {
+	if s.dialect.file == nil {
+		return ""
+	}
+	return s.dialect.file(s.cfg)
 }
 
 // Report is what Open found and did to the tables.

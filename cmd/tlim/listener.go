@@ -11,6 +11,7 @@ import (
 
 	"tlim/cmd/tlim/config"
 	"tlim/httpapi"
+	"tlim/store"
 )
 
 // limited is a listener that has at most so many connections open, so that callers never take the descriptors of the database,
@@ -204,7 +205,7 @@ const (
 // when that leaves it too few.
 func httpConnections(cfg config.Config, descriptors int) (n int, enough bool) {
 	database := cfg.Store.MaxOpen + 2
-	if cfg.Store.Driver == "sqlite" {
+	if engine, _ := store.EngineNamed(cfg.Store.Driver); engine.Local {
 		database *= 3 // the file, its log and its index
 	}
 	n = descriptors - database - fileTransfers - adminConnections - otherDescriptors

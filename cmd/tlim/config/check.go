@@ -29,21 +29,26 @@ func (c *Config) problems() (p Problems) {
 
 // notYet refuses what this release does not do.
 func (c *Config) notYet(p *Problems) {
-	if notYetDriver(c.Store.Driver) {
-		p.add("store.driver: %s is not in this release; sqlite and mysql (MariaDB too) are", c.Store.Driver)
+	if engine, known := store.EngineNamed(c.Store.Driver); known && engine.Later {
+		p.add("store.driver: %s", engine.Refusal())
 	}
 }
 
-func notYetDriver(driver string) bool { return driver == "sqlserver" || driver == "oracle" }
-
 func (c *Config) checkChoices(p *Problems) {
+	var drivers []string
+	for _, e := range store.Engines() {
+		drivers = append(drivers, e.Name)
+	}
+	if engine, known := store.EngineNamed(c.Store.Driver); known && engine.Later {
+		drivers = append(drivers, engine.Name) // refused by notYet
+	}
 	for _, choice := range []struct {
 		key, value string
 		allowed    []string
 	}{
 		{"xmpp.delivery", string(c.XMPP.Delivery), []string{"auto", "bare", "resources"}},
 		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
-		{"store.driver", c.Store.Driver, []string{"sqlite", "mysql"}},
+		{"store.driver", c.Store.Driver, drivers},
 		{"store.migrate", c.Store.Migrate, []string{"auto", "check", "off"}},
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
@@ -57,7 +62,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {
-		if later := choice.key == "store.driver" && notYetDriver(choice.value); !later && !slices.Contains(choice.allowed, choice.value) {
+		if !slices.Contains(choice.allowed, choice.value) {
 			p.add("%s: %s is none of %s", choice.key, quoted(choice.value), strings.Join(choice.allowed, ", "))
 		}
 	}
@@ -132,11 +137,16 @@ func checkAddress(p *Problems, key, value string) {
 
 func (c *Config) checkStore(p *Problems) {
 	s := &c.Store
+	engine, _ := store.EngineNamed(s.Driver)
 	switch {
 	case s.DSN.Reveal() == "":
-		p.add("store.dsn: is missing; a file for sqlite, user:password@tcp(host:3306)/database for mysql")
-	case s.Driver == "mysql" && s.DSN == Default().Store.DSN:
-		p.add("store.dsn: mysql needs user:password@tcp(host:3306)/database")
+		var forms []string
+		for _, e := range store.Engines() {
+			forms = append(forms, e.Form+" for "+e.Name)
+		}
+		p.add("store.dsn: is missing; %s", strings.Join(forms, ", "))
+	case engine.Form != "" && !engine.Local && s.DSN == Default().Store.DSN:
+		p.add("store.dsn: %s needs %s", engine.Name, engine.Form)
 	default:
 		checkDSN(p, "store.dsn", s.Driver, s.DSN.Reveal())
 	}
@@ -156,7 +166,7 @@ func (c *Config) checkStore(p *Problems) {
 
 // checkDSN wants the form of an engine's address; that store.driver is one of ours is checked elsewhere.
 func checkDSN(p *Problems, key, driver, dsn string) {
-	if key == "store.dsn" && driver != "mysql" && driver != "sqlite" {
+	if engine, known := store.EngineNamed(driver); key == "store.dsn" && (!known || engine.Later) {
 		return
 	}
 	if err := store.CheckDSN(driver, dsn); err != nil {

@@ -140,8 +140,8 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 		r.readKey(root.FieldByIndex(k.field), k)
 	}
 	// 3. does it make sense
-	if engine, known := engines[strings.ToLower(cfg.Store.Driver)]; known {
-		cfg.Store.Driver = engine
+	if engine, known := store.EngineNamed(cfg.Store.Driver); known {
+		cfg.Store.Driver = engine.Name
 	}
 	if cfg.XMPP.Component == "" && cfg.XMPP.Domain != "" {
 		cfg.XMPP.Component = "tlim." + cfg.XMPP.Domain
@@ -154,17 +154,20 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 			*p = Path(absolute(dir, string(*p)))
 		}
 	}
-	if cfg.Store.Driver == "sqlite" {
-		cfg.Store.DSN = DSN{absoluteSQLite(dir, cfg.Store.DSN.text)}
+	if isLocal(cfg.Store.Driver) {
+		cfg.Store.DSN = DSN{absoluteFile(dir, cfg.Store.DSN.text)}
 	}
-	if cfg.Directory.DSN.text != "" && store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver) == "sqlite" {
-		cfg.Directory.DSN = DSN{absoluteSQLite(dir, cfg.Directory.DSN.text)}
+	if cfg.Directory.DSN.text != "" && isLocal(store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver)) {
+		cfg.Directory.DSN = DSN{absoluteFile(dir, cfg.Directory.DSN.text)}
 	}
 	return cfg, r.Problems
 }
 
-// engines are the names that store.driver may have for an engine, in any letter case.
-var engines = map[string]string{"sqlite": "sqlite", "sqlite3": "sqlite", "mysql": "mysql", "mariadb": "mysql", "sqlserver": "sqlserver", "mssql": "sqlserver", "oracle": "oracle"}
+// isLocal says whether an engine keeps its database in a file of this machine.
+func isLocal(driver string) bool {
+	engine, known := store.EngineNamed(driver)
+	return known && engine.Local
+}
 
 func absolute(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
@@ -173,8 +176,8 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// absoluteSQLite does it for tlim.db, file:tlim.db?query and leaves file:///abs, file://host/ and :memory: alone.
-func absoluteSQLite(dir, dsn string) string {
+// absoluteFile does it for tlim.db, file:tlim.db?query and leaves file:///abs, file://host/ and :memory: alone.
+func absoluteFile(dir, dsn string) string {
 	scheme, name := "", dsn
 	if rest, ok := strings.CutPrefix(dsn, "file:"); ok {
 		scheme, name = "file:", rest
