@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"tlim/component/protocol"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -43,11 +44,11 @@ const (
 // accountKeeper makes accounts for the users of the directory and removes those of users who left, one after the other. What
 // was done stands in tlim_user, so a stop or crash costs the accounts of one round, which are then found to be there.
 type accountKeeper struct {
-	*poked
-	s      *Service
-	server Accounts // nil: none are kept
-	cfg    DirectoryConfig
-	rounds rounds
+	trigger trigger.Trigger // it has a run of its own soon
+	s       *Service
+	server  Accounts // nil: none are kept
+	cfg     DirectoryConfig
+	rounds  rounds
 
 	// Of the one goroutine that works.
 	failed map[string]*accountFailure // by local part
@@ -75,7 +76,7 @@ func (k *accountKeeper) run(ctx context.Context) {
 	if k.cfg.DryRun {
 		k.s.log.Warn("directory.dry_run is on: accounts are neither made nor removed")
 	}
-	k.loop(ctx, k.cfg.Interval, func(ctx context.Context) {
+	k.trigger.Loop(ctx, k.cfg.Interval, func(ctx context.Context) {
 		for _, done := range k.rounds.begin() {
 			defer close(done)
 		}
@@ -229,7 +230,7 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 				return settled, err
 			}
 		}
-		if !sleep(ctx, accountPause) {
+		if !trigger.Sleep(ctx, accountPause) {
 			return settled, ctx.Err()
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -78,7 +79,7 @@ func startKeeper(t *testing.T, cfg DirectoryConfig, users ...store.User) *keeper
 	h := &keeperHarness{testAccounts: &testAccounts{have: map[string]string{}}, harness: newHarness(t)}
 	h.logged = &h.lines
 	h.harness.begin(nil)
-	h.keeper = &accountKeeper{poked: newPoked(), s: h.Service, server: h.testAccounts, cfg: cfg, failed: map[string]*accountFailure{}}
+	h.keeper = &accountKeeper{trigger: trigger.New(), s: h.Service, server: h.testAccounts, cfg: cfg, failed: map[string]*accountFailure{}}
 	check(t, h.RemoveUsers(t.Context(), []string{"lisi", "wangwu", "zhangsan", "zhaoliu"}))
 	check(t, h.db.SetAccount(t.Context(), h.epoch, []string{"lisi", "wangwu", "zhangsan", "zhaoliu"}, store.AccountGone))
 	if len(users) > 0 {
@@ -155,7 +156,7 @@ func TestAccountsOfASource(t *testing.T) {
 	cfg := DirectoryConfig{Interval: time.Hour, MaxRemove: 100, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
 	h := startSourced(t, nil, "a", "b")
 	server := &testAccounts{have: map[string]string{}}
-	k := &accountKeeper{poked: newPoked(), s: h.Service, server: server, cfg: cfg, failed: map[string]*accountFailure{}}
+	k := &accountKeeper{trigger: trigger.New(), s: h.Service, server: server, cfg: cfg, failed: map[string]*accountFailure{}}
 	works := func(what, want string) {
 		t.Helper()
 		check(t, k.work(t.Context()))

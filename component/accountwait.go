@@ -41,7 +41,7 @@ func (k *accountKeeper) settle(ctx context.Context) {
 		return
 	}
 	done := k.rounds.next()
-	k.poke()
+	k.trigger.Fire()
 	timer := time.NewTimer(accountWait)
 	defer timer.Stop()
 	select {

@@ -408,7 +408,7 @@ func (b *batch) finish(ctx context.Context) {
 		s.owed.written()
 	}
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
-		s.confirmations.poke()
+		s.confirmations.wake.Fire()
 	}
 	for key, t := range b.moved {
 		s.chats.note(key, t)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -229,7 +230,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			fillOld(b, s, 20_000)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: sleep, log: slog.New(slog.DiscardHandler)}
+			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: trigger.Sleep, log: slog.New(slog.DiscardHandler)}
 			done := make(chan Cleaned, 1) // the one result
 			times := make([]time.Duration, 0, 1<<16)
 			send := func(i int) {
@@ -248,7 +249,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 				} else if st.Settled > 0 {
 					break
 				}
-				sleep(ctx, barrierSpacing)
+				trigger.Sleep(ctx, barrierSpacing)
 			}
 			times = times[:0]
 			if cleaning {

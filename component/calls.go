@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tlim/component/protocol"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -51,7 +52,7 @@ const (
 // here, one after the other, by one goroutine: whether their callers wait or not, and those of a process that crashed as well.
 type calls struct {
 	s    *Service
-	wake chan struct{} // room for one: queue is not empty
+	wake trigger.Trigger // room for one: queue is not empty
 
 	mu      sync.Mutex
 	claimed map[string]*underway // by Key and Business: so no two calls of one are under way
@@ -78,7 +79,7 @@ func newUnderway(c store.Call) *underway {
 }
 
 func newCalls(s *Service) *calls {
-	return &calls{s: s, wake: make(chan struct{}, 1), claimed: map[string]*underway{}}
+	return &calls{s: s, wake: trigger.New(), claimed: map[string]*underway{}}
 }
 
 // load takes up, before any call is taken, what the last process has begun. It may be repeated.
@@ -97,7 +98,7 @@ func (c *calls) load(ctx context.Context) error {
 	}
 	if len(open) > 0 {
 		c.s.log.Info("notice calls that were cut short are being finished", "calls", len(open))
-		c.poke()
+		c.wake.Fire()
 	}
 	return nil
 }
@@ -105,13 +106,6 @@ func (c *calls) load(ctx context.Context) error {
 func (c *calls) hold(u *underway) {
 	for _, k := range u.keys {
 		c.claimed[k] = u
-	}
-}
-
-func (c *calls) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
 	}
 }
 
@@ -156,7 +150,7 @@ func (c *calls) begun(u *underway) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.queue = append(c.queue, u)
-	c.poke()
+	c.wake.Fire()
 }
 
 // end tells all who wait for u.
@@ -217,7 +211,7 @@ func (c *calls) run(ctx context.Context) {
 		switch {
 		case err == nil:
 			pause = callPause
-		case !sleep(ctx, pause):
+		case !trigger.Sleep(ctx, pause):
 			return
 		default:
 			pause = min(2*pause, callMaxPause)
@@ -233,7 +227,7 @@ func (c *calls) sweep(ctx context.Context) error {
 		if err != nil || n < callSweepRows {
 			return err
 		}
-		if !sleep(ctx, callPause) {
+		if !trigger.Sleep(ctx, callPause) {
 			return ctx.Err()
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component/protocol"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -19,7 +20,7 @@ import (
 type confirmations struct {
 	users   *directory
 	ignored *prometheus.CounterVec // metrics.ignoredConfirmations
-	wake    chan struct{}          // room for one: something waits
+	wake    trigger.Trigger        // room for one: something waits
 
 	mu    sync.Mutex
 	rows  *fairQueue[confirmedRow] // by user, so that one who confirms thousands keeps nobody waiting
@@ -52,7 +53,7 @@ const (
 )
 
 func newConfirmations(users *directory, ignored *prometheus.CounterVec) *confirmations {
-	return &confirmations{users: users, ignored: ignored, wake: make(chan struct{}, 1), rows: newFairQueue[confirmedRow](),
+	return &confirmations{users: users, ignored: ignored, wake: trigger.New(), rows: newFairQueue[confirmedRow](),
 		marks: map[string]store.Confirms{}}
 }
 
@@ -77,7 +78,7 @@ func (c *confirmations) add(row confirmedRow) {
 		c.ignored.WithLabelValues(ignoredRow).Inc()
 		return
 	}
-	c.poke()
+	c.wake.Fire()
 }
 
 // mark notes how a user's phones confirm. It counts from now on.
@@ -93,7 +94,7 @@ func (c *confirmations) mark(local string, how store.Confirms) {
 	}
 	c.users.raiseConfirms(local, how)
 	c.note(mark{local, how})
-	c.poke()
+	c.wake.Fire()
 }
 
 func (c *confirmations) note(m mark) {
@@ -109,13 +110,6 @@ func (c *confirmations) unmark(local string) {
 	defer c.mu.Unlock()
 	c.users.forgetConfirms(local)
 	delete(c.marks, local)
-}
-
-func (c *confirmations) poke() {
-	select {
-	case c.wake <- struct{}{}:
-	default:
-	}
 }
 
 // waits says whether there is anything to take.

@@ -152,7 +152,7 @@ func (y *sourceSync) apply(ctx context.Context, d *difference) error {
 	if users := counts["added"] + counts["changed"] + counts["left"]; users > 0 {
 		s.log.Info("the directory follows its source", "added", counts["added"], "changed", counts["changed"], "left", counts["left"],
 			"push_codes", counts["push"], "of_left", names(d.left[:counts["left"]]))
-		s.refresher.poke()
+		s.refresher.trigger.Fire()
 	}
 	if err == nil && len(d.respelt) > 0 {
 		s.log.Warn("users have another spelling of their id now; the database may not find groups and messages of the old one", "users", len(d.respelt), "some", names(d.respelt))

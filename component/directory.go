@@ -9,6 +9,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -27,12 +28,12 @@ type directory struct {
 	written    uint64                    // grows with each drop: what was read before it may be old
 	unseen     map[string]struct{}       // local parts to learn
 	confirming map[string]store.Confirms // by local part: how mobiles of the user confirm messages
-	wake       chan struct{}
+	wake       trigger.Trigger
 }
 
 func newDirectory(s Store) *directory {
 	return &directory{store: s, cache: expirable.NewLRU[string, store.User](cachedUsers, nil, userAge),
-		unseen: map[string]struct{}{}, confirming: map[string]store.Confirms{}, wake: make(chan struct{}, 1)}
+		unseen: map[string]struct{}{}, confirming: map[string]store.Confirms{}, wake: trigger.New()}
 }
 
 // lookup returns the directory's entries of these local parts; those that it does not have are absent.
@@ -101,10 +102,7 @@ func (s *Service) learn(locals []string) {
 		d.unseen[local] = struct{}{}
 	}
 	if len(d.unseen) > 0 {
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
+		d.wake.Fire()
 	}
 }
 

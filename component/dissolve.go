@@ -81,10 +81,7 @@ const (
 
 // purgeNow wakes the purge.
 func (s *Service) purgeNow() {
-	select {
-	case s.purgeWake <- struct{}{}:
-	default:
-	}
+	s.purgeWake.Fire()
 }
 
 // purge removes what dissolved groups leave, in batches, until ctx ends. What is left at a crash is found at the next start.

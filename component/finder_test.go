@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tlim/component/trigger"
 )
 
 // registry is a server that tells of accounts. It keeps what it was asked.
@@ -41,7 +43,7 @@ func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
 	case silent:
 		<-ctx.Done()
 		return false, ctx.Err()
-	case takes > 0 && !sleep(ctx, takes):
+	case takes > 0 && !trigger.Sleep(ctx, takes):
 		return false, ctx.Err()
 	case there:
 		return true, nil

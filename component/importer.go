@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -14,10 +15,10 @@ import (
 // who is seen on the wire is a user whether or not the tables have him, as those of a server that reads its users elsewhere do
 // not. Who was learned leaves only when he is no longer in the tables and the server says that there is no such account.
 type importer struct {
-	*poked
-	s      *Service
-	source Source
-	cfg    DirectoryConfig
+	trigger trigger.Trigger // it has a run of its own soon
+	s       *Service
+	source  Source
+	cfg     DirectoryConfig
 
 	// Of the one goroutine that polls.
 	said string // the last trouble, to log it once
@@ -27,12 +28,12 @@ type importer struct {
 }
 
 func newImporter(s *Service, source Source, cfg DirectoryConfig) *importer {
-	return &importer{poked: newPoked(), s: s, source: source, cfg: cfg}
+	return &importer{trigger: trigger.New(), s: s, source: source, cfg: cfg}
 }
 
 // run polls until ctx ends: at once, and at each interval.
 func (m *importer) run(ctx context.Context) {
-	m.loop(ctx, m.cfg.Interval, func(ctx context.Context) {
+	m.trigger.Loop(ctx, m.cfg.Interval, func(ctx context.Context) {
 		if err := m.poll(ctx); ctx.Err() == nil {
 			m.said = m.s.notePoll(m.said, err)
 		}
@@ -193,7 +194,7 @@ func (m *importer) apply(ctx context.Context, d *imported) error {
 	}
 	if len(counts) > 0 {
 		s.log.Info("users were learned from the server's tables", "added", counts["added"], "changed", counts["changed"], "left", counts["left"], "of_left", names(d.gone[:counts["left"]]))
-		s.refresher.poke()
+		s.refresher.trigger.Fire()
 	}
 	if err == nil && unstorable > 0 {
 		err = fmt.Errorf("%d users of the server's tables cannot be stored: the database does not hold their names (character set?)", unstorable)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 )
 
 // inFlight counts the copies that were handed to the sender and that the server is not known to have routed: it reads and queues without a
@@ -33,7 +34,7 @@ type inFlight struct {
 	slowed  time.Time // answers to questions from before do not lower the bound again
 	held    bool
 	life    uint64
-	wake    chan struct{} // room for one: some were routed
+	wake    trigger.Trigger // room for one: some were routed
 }
 
 // load is a number of copies and their bytes.
@@ -55,7 +56,7 @@ const (
 )
 
 func newInFlight(now func() time.Time) *inFlight {
-	return &inFlight{now: now, min: minBound, bound: firstBound, max: maxBound, wake: make(chan struct{}, 1)}
+	return &inFlight{now: now, min: minBound, bound: firstBound, max: maxBound, wake: trigger.New()}
 }
 
 // room is how much more may be handed over.
@@ -128,10 +129,7 @@ func (f *inFlight) ask(sender Sender) {
 		if err == nil {
 			f.adapt(at, asked.copies)
 		}
-		select {
-		case f.wake <- struct{}{}:
-		default:
-		}
+		f.wake.Fire()
 	})
 }
 

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -38,9 +39,9 @@ func (s *Service) jobs(deps Deps) {
 	if deps.Imports != nil {
 		s.importer = newImporter(s, deps.Imports, cfg)
 	}
-	s.accounts = &accountKeeper{poked: newPoked(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
-	s.refresher = &refresher{poked: newPoked(), s: s}
-	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: sleep, log: s.log}
+	s.accounts = &accountKeeper{trigger: trigger.New(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
+	s.refresher = &refresher{trigger: trigger.New(), s: s}
+	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: trigger.Sleep, log: s.log}
 }
 
 // startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -79,7 +80,7 @@ func newOutbox(s *Service, channels []Channel) *outbox {
 	o := &outbox{s: s, after: time.After}
 	for _, c := range channels {
 		recent, _ := lru.New[pushed, time.Time](pushMemory) // fails for a size below 1 only
-		o.lanes = append(o.lanes, &lane{Channel: c, o: o, log: s.log.With("channel", c.Name), wake: make(chan struct{}, 1), recent: recent, most: pushRows})
+		o.lanes = append(o.lanes, &lane{Channel: c, o: o, log: s.log.With("channel", c.Name), wake: trigger.New(), recent: recent, most: pushRows})
 	}
 	return o
 }
@@ -112,10 +113,7 @@ func (o *outbox) committed(rows []store.Push) {
 			continue
 		}
 		l.waiting.Add(int64(n))
-		select {
-		case l.wake <- struct{}{}:
-		default:
-		}
+		l.wake.Fire()
 	}
 }
 
@@ -136,9 +134,9 @@ type lane struct {
 	Channel
 	o       *outbox
 	log     *slog.Logger
-	wake    chan struct{} // room for one: rows were written
-	waiting atomic.Int64  // rows that wait
-	full    atomic.Bool   // no more are written
+	wake    trigger.Trigger // room for one: rows were written
+	waiting atomic.Int64    // rows that wait
+	full    atomic.Bool     // no more are written
 	failing atomic.Bool
 
 	// Of its goroutine alone.

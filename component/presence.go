@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 )
 
 // Device is one available resource of a user.
@@ -55,7 +56,7 @@ type presence struct {
 	changes  []presenceChange
 	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
 	began    time.Time           // of the connection
-	wake     chan struct{}       // room for one: something is in changes
+	wake     trigger.Trigger     // room for one: something is in changes
 }
 
 // presentUser are the devices of one user, and which of them the snapshot has that is being merged.
@@ -98,7 +99,7 @@ type presenceChange struct {
 
 func newPresence(domain string, now func() time.Time) *presence {
 	return &presence{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
-		wake: make(chan struct{}, 1)}
+		wake: trigger.New()}
 }
 
 func isMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
@@ -285,10 +286,7 @@ func (p *presence) changed(c presenceChange) {
 	}
 	p.queued[key] = struct{}{}
 	p.changes = append(p.changes, c)
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	p.wake.Fire()
 }
 
 // takeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
@@ -433,8 +431,8 @@ type watcher struct {
 	interval time.Duration // between two at least
 	log      *slog.Logger
 	learn    func(locals []string) // users seen; must not block
-	request  chan struct{}         // room for one: a fresh snapshot is wanted
-	answered chan struct{}         // room for one: there was an answer, good or bad
+	request  trigger.Trigger       // room for one: a fresh snapshot is wanted
+	answered trigger.Trigger       // room for one: there was an answer, good or bad
 	failed   bool
 	crowded  time.Time // when the log last named users with too many devices
 	learned  time.Time // when all users of a snapshot were last told to learn
@@ -463,7 +461,7 @@ func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
 	close(first)
 	for err == nil || !errors.Is(err, ErrNoSnapshots) {
 		least := max(leastPause, stretch*took) // a request does not shorten it
-		if !sleep(ctx, least) {
+		if !trigger.Sleep(ctx, least) {
 			return
 		}
 		if rest := w.interval - least; rest > 0 {
@@ -478,18 +476,6 @@ func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
 			}
 		}
 		took, err = w.ask(ctx)
-	}
-}
-
-// sleep is false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
@@ -533,17 +519,11 @@ func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
 		}
 	}
 	w.table.ask(time.Time{})
-	select {
-	case w.answered <- struct{}{}:
-	default:
-	}
+	w.answered.Fire()
 	return took, err
 }
 
 // refresh asks for a snapshot as soon as it may be; it does not wait for it.
 func (w *watcher) refresh() {
-	select {
-	case w.request <- struct{}{}:
-	default: // one is wanted already
-	}
+	w.request.Fire()
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 )
 
 // deafServer loses the first question, and answers all others at once.
@@ -30,7 +31,7 @@ func TestLostSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &deafServer{}
 		w := &watcher{table: newPresence(testServer, time.Now), source: server, interval: 2 * time.Second, log: slog.New(slog.DiscardHandler),
-			learn: func([]string) {}, request: make(chan struct{}, 1)}
+			learn: func([]string) {}, request: trigger.New()}
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		w.run(ctx, make(chan struct{}))
@@ -79,7 +80,7 @@ func TestRequestedSnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &slowLooks{took: 50 * time.Millisecond}
 		w := &watcher{table: newPresence(testServer, time.Now), source: server, interval: time.Minute, log: slog.New(slog.DiscardHandler),
-			learn: func([]string) {}, request: make(chan struct{}, 1)}
+			learn: func([]string) {}, request: trigger.New()}
 		ctx, stop := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer stop()
 		go w.run(ctx, make(chan struct{}))

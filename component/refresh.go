@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tlim/component/protocol"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -16,9 +17,9 @@ import (
 // the directory has changed. What is left at a stop or crash is found at the next start: a row of tlim_user says that it is
 // still to be done.
 type refresher struct {
-	*poked
-	s    *Service
-	said string // the last trouble, to log it once
+	trigger trigger.Trigger // it has a run of its own soon
+	s       *Service
+	said    string // the last trouble, to log it once
 
 	one sync.Mutex // of two rounds at once the slower could write an older name last
 }
@@ -32,7 +33,7 @@ const (
 )
 
 func (r *refresher) run(ctx context.Context) {
-	r.loop(ctx, refreshEvery, func(ctx context.Context) {
+	r.trigger.Loop(ctx, refreshEvery, func(ctx context.Context) {
 		err := r.refresh(ctx)
 		text := ""
 		if err != nil {
@@ -143,7 +144,7 @@ func (r *refresher) write(ctx context.Context, members []store.Member, chats []s
 		return err
 	}
 	r.s.metrics.directory.refreshed.Add(float64(len(members) + len(chats)))
-	if !sleep(ctx, refreshPause) {
+	if !trigger.Sleep(ctx, refreshPause) {
 		return ctx.Err()
 	}
 	return nil

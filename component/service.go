@@ -15,6 +15,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -174,14 +175,14 @@ type Service struct {
 		cancel context.CancelFunc // of the running connection's work; nil when down
 		first  chan struct{}      // closed when the first snapshot was tried
 	}
-	linkEvents chan struct{} // room for one: the link went up or down
+	linkEvents trigger.Trigger // room for one: the link went up or down
 	background sync.WaitGroup
 	source     *sourceSync // nil: the directory has none
 	importer   *importer   // nil: nobody is learned from the server's tables
 	accounts   *accountKeeper
 	refresher  *refresher
 	cleaner    *cleaner
-	purgeWake  chan struct{}
+	purgeWake  trigger.Trigger
 	draining   atomic.Bool
 	replayed   atomic.Bool
 	connection atomic.Uint64 // counts ups and downs of the link
@@ -207,10 +208,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		inFlight:   newInFlight(deps.Now),
 		backlog:    newBacklog(),
 		deferring:  deferPace{above: deferAbove, most: deferLeast},
-		linkEvents: make(chan struct{}, 1),
+		linkEvents: trigger.New(),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),
-		purgeWake:  make(chan struct{}, 1),
+		purgeWake:  trigger.New(),
 	}
 	if s.cfg.Calls.Window <= 0 {
 		s.cfg.Calls.Window = 24 * time.Hour
@@ -237,7 +238,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if deps.Snapshots != nil {
 		s.presence.period = cfg.SnapshotPeriod
 		s.watcher = &watcher{table: s.presence, source: timedSnapshots{deps.Snapshots, deps.Now, s.metrics.snapshots}, interval: cfg.SnapshotPeriod, log: deps.Log,
-			learn: s.learn, request: make(chan struct{}, 1), answered: make(chan struct{}, 1)}
+			learn: s.learn, request: trigger.New(), answered: trigger.New()}
 	}
 	return s, nil
 }
@@ -288,7 +289,7 @@ func (s *Service) takeOver(ctx context.Context) error {
 		if s.noteStore(err); err == nil {
 			return nil
 		}
-		if !sleep(ctx, wait) {
+		if !trigger.Sleep(ctx, wait) {
 			return ctx.Err()
 		}
 	}
@@ -336,7 +337,7 @@ func (s *Service) Up() {
 	}
 	s.link.Unlock()
 	s.linkEvent()
-	s.accounts.poke()
+	s.accounts.trigger.Fire()
 }
 
 // Down tells that the link was lost; it is called after the last stanza of that connection.
@@ -367,10 +368,7 @@ func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
 }
 
 func (s *Service) linkEvent() {
-	select {
-	case s.linkEvents <- struct{}{}:
-	default:
-	}
+	s.linkEvents.Fire()
 }
 
 // Ready says in one sentence what keeps messages from being taken and delivered; nil when nothing does.

@@ -12,6 +12,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -43,11 +44,11 @@ const (
 // sourceSync keeps the directory as its source has it: each poll is compared with tlim_user, and the difference goes through
 // the conveyor. Nothing is ever deleted; who is no longer in the source is marked as having left.
 type sourceSync struct {
-	s      *Service
-	source Source
-	cfg    DirectoryConfig
-	poked  *poked
-	fresh  registrations
+	s       *Service
+	source  Source
+	cfg     DirectoryConfig
+	trigger trigger.Trigger
+	fresh   registrations
 
 	// Of the one goroutine that polls.
 	held    bool   // the last poll would have removed more than may leave,
@@ -58,7 +59,7 @@ type sourceSync struct {
 }
 
 func newSourceSync(s *Service, source Source, cfg DirectoryConfig) *sourceSync {
-	return &sourceSync{s: s, source: source, cfg: cfg, poked: newPoked()}
+	return &sourceSync{s: s, source: source, cfg: cfg, trigger: trigger.New()}
 }
 
 // run polls until ctx ends: at once, at each interval, and when poked.
@@ -66,11 +67,11 @@ func (y *sourceSync) run(ctx context.Context) {
 	if y.cfg.DryRun {
 		y.s.log.Warn("directory.dry_run is on: the source of users is read and compared, and nothing is changed; users are those of source api")
 	}
-	y.poked.loop(ctx, y.cfg.Interval, func(ctx context.Context) {
+	y.trigger.Loop(ctx, y.cfg.Interval, func(ctx context.Context) {
 		if err := y.poll(ctx); ctx.Err() == nil {
 			y.note(err)
 		}
-		y.s.accounts.poke() // after the source has had its say
+		y.s.accounts.trigger.Fire() // after the source has had its say
 	})
 }
 

@@ -68,11 +68,11 @@ func (s *Service) markLeft(ctx context.Context, users []store.User) error {
 // usersChanged sets those to work who follow the directory: rows that show names, and accounts, but those only after the
 // source, if there is one, was asked whether it agrees.
 func (s *Service) usersChanged() {
-	s.refresher.poke()
+	s.refresher.trigger.Fire()
 	if s.source != nil {
-		s.source.poked.poke()
+		s.source.trigger.Fire()
 	} else {
-		s.accounts.poke()
+		s.accounts.trigger.Fire()
 	}
 }
 
