@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/pause"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -230,7 +231,7 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 				return settled, err
 			}
 		}
-		if !trigger.Sleep(ctx, accountPause) {
+		if pause.For(ctx, accountPause) != nil {
 			return settled, ctx.Err()
 		}
 	}

@@ -107,9 +107,9 @@ func (s *Service) classify(it *item) (key string, cost int) {
 func (s *Service) there(g *group) int {
 	if now := s.now(); g.counted.IsZero() || now.Sub(g.counted) > countedAge {
 		g.there, g.counted = 0, now
-		fresh := s.presence.fresh()
+		fresh := s.presence.Fresh()
 		for _, p := range g.members {
-			if !fresh || len(s.presence.devices(p.Local)) > 0 {
+			if !fresh || len(s.presence.Devices(p.Local)) > 0 {
 				g.there++
 			}
 		}

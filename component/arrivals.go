@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -14,42 +15,42 @@ import (
 // comings acts on devices that came and went. It stands before the messages: what a device has missed is older than they are.
 func (b *batch) comings(ctx context.Context) {
 	s := b.s
-	changes, oldest := s.presence.takeChanges()
-	looks := s.presence.known()
+	changes, oldest := s.presence.TakeChanges()
+	looks := s.presence.Known()
 	if !looks {
 		oldest = b.now.Add(-unheardTime)
 	}
 	seen, ofUser := map[string]bool{}, map[string]int{}
 	room := s.backlogTakes(true)
 	most := max(1, min(catchUpDevices, catchUpVisits/max(1, s.recent.len())))
-	var later []presenceChange
+	var later []presence.Change
 	for _, change := range changes {
-		if change.came == nil {
-			s.owed.lost(change.local, s.presence.devices(change.local))
+		if change.Came == nil {
+			s.owed.lost(change.Local, s.presence.Devices(change.Local))
 			continue
 		}
-		full := change.came.Full
-		if !s.ready || seen[full] || !slices.ContainsFunc(s.presence.devices(change.local), func(d Device) bool { return d.Full == full }) {
+		full := change.Came.Full
+		if !s.ready || seen[full] || !slices.ContainsFunc(s.presence.Devices(change.Local), func(d presence.Device) bool { return d.Full == full }) {
 			continue
 		}
 		seen[full] = true
 		if !looks {
-			change.since = change.came.seen.Add(-unheardTime)
+			change.Since = change.Came.Seen.Add(-unheardTime)
 		}
 		last, before := s.caughtUp.Get(full)
-		comings := s.comingsOf(change.local, b.now)
-		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.local] >= s.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
+		comings := s.comingsOf(change.Local, b.now)
+		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.Local] >= s.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
 			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue
 		}
-		ofUser[change.local]++
+		ofUser[change.Local]++
 		b.came = append(b.came, change)
 	}
-	s.presence.giveBack(later)
+	s.presence.GiveBack(later)
 	for _, change := range slices.Concat(later, b.came) { // the batch may fail, and give them back
-		if change.since.Before(oldest) {
-			oldest = change.since
+		if change.Since.Before(oldest) {
+			oldest = change.Since
 		}
 	}
 	s.recent.expire(oldest)
@@ -91,12 +92,12 @@ func (s *Service) noteComing(local string, now time.Time) {
 
 // catchUp sends a device that has become known what its user was sent since it was absent; without looks what went to the bare JID.
 // Queue rows of it stay until they are confirmed. It is false when the database could not be read, and is tried again.
-func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked bool) bool {
-	s, full := b.s, change.came.Full
+func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bool) bool {
+	s, full := b.s, change.Came.Full
 	bare, _, _ := strings.Cut(full, "/")
 	var list []*sentMessage
 	var ids []string // of groups whose members matter now
-	s.recent.visit(change.local, full, change.since, func(m *sentMessage) {
+	s.recent.visit(change.Local, full, change.Since, func(m *sentMessage) {
 		switch byBare := m.reached(bare); {
 		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == DeliverToBare: // where the server routes to all it has reached this one
 			return
@@ -110,7 +111,7 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked boo
 	if err != nil {
 		return false
 	}
-	if !s.recent.cut.Before(change.since) && !b.catchUpRows(ctx, change, list) {
+	if !s.recent.cut.Before(change.Since) && !b.catchUpRows(ctx, change, list) {
 		return false
 	}
 	for _, m := range list {
@@ -126,14 +127,14 @@ func (b *batch) catchUp(ctx context.Context, change presenceChange, unlooked boo
 
 // catchUpRows sends a device the rows of its user's queue that are as young, but for those in list: for when what was sent took too much
 // memory, and the oldest of it is gone.
-func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*sentMessage) bool {
+func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []*sentMessage) bool {
 	s := b.s
-	found, err := s.users.lookup(ctx, []string{change.local})
+	found, err := s.users.lookup(ctx, []string{change.Local})
 	if err != nil {
 		return false
 	}
-	since := change.since.Add(-storeTime).UnixMilli()
-	owner := s.person(change.local, found).ID
+	since := change.Since.Add(-storeTime).UnixMilli()
+	owner := s.person(change.Local, found).ID
 	later := s.owed.following(owner, since)
 	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
 	if err != nil {
@@ -162,7 +163,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 	})
 	for _, row := range rows {
 		from := protocol.NewPerson(row.From, s.cfg.Server)
-		if from.Local == "" || !change.came.Mobile && row.Status != 0 || slices.ContainsFunc(list, func(m *sentMessage) bool { return m.ID == row.MsgID }) {
+		if from.Local == "" || !change.Came.Mobile && row.Status != 0 || slices.ContainsFunc(list, func(m *sentMessage) bool { return m.ID == row.MsgID }) {
 			continue
 		}
 		kind, address := s.kindOf(row.Type), s.fromAddress(from)
@@ -177,11 +178,11 @@ func (b *batch) catchUpRows(ctx context.Context, change presenceChange, list []*
 		text := protocol.Rebuild(m, s.cfg.ArrayBodies)
 		conversation := row.SessionID
 		if kind.scope != scopeGroup {
-			conversation = protocol.ChatName(change.local, protocol.NewPerson(row.SessionID, s.cfg.Server).Local)
+			conversation = protocol.ChatName(change.Local, protocol.NewPerson(row.SessionID, s.cfg.Server).Local)
 		}
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
 			Payload: protocol.Payload(text, nil, own && kind.async),
-			To:      []stanza.Target{{JID: change.came.Full, Private: true}}},
+			To:      []stanza.Target{{JID: change.Came.Full, Private: true}}},
 			way{conversation: conversation, rows: true, loose: kind.loose(), request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
 	}
 	return true

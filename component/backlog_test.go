@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -93,7 +94,7 @@ func (b *slowServer) keepRouting() (stop func()) {
 // busyStart is a Service before a busy server that has room for bound copies, with a group of n members.
 func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*Config)) (h *harness, server *slowServer, group string) {
 	h = newHarness(t)
-	h.server.err = ErrNoSnapshots // who is absent gets copies all the same
+	h.server.err = presence.ErrNoSnapshots // who is absent gets copies all the same
 	if prepare != nil {
 		prepare(h)
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"tlim/component/lenient"
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -48,15 +49,15 @@ type batch struct {
 	owedRows  []store.Pending
 	confirmed confirmed
 	unseen    []string
-	came      []presenceChange // devices whose queues are in deliver
-	gone      []removal        // from the queues
-	deferrals []*deferral      // rows that follow their messages
-	bare      bool             // without housekeeping
-	trusting  bool             // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	careful   bool             // they are, because a trusting batch failed
-	wakers    []*turn          // messages that phones are to be woken for
-	outgoing  []store.Push     // the outbox rows of that
-	force     bool             // write the positions although nothing else changes
+	came      []presence.Change // devices whose queues are in deliver
+	gone      []removal         // from the queues
+	deferrals []*deferral       // rows that follow their messages
+	bare      bool              // without housekeeping
+	trusting  bool              // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	careful   bool              // they are, because a trusting batch failed
+	wakers    []*turn           // messages that phones are to be woken for
+	outgoing  []store.Push      // the outbox rows of that
+	force     bool              // write the positions although nothing else changes
 }
 
 type owing struct {
@@ -340,9 +341,9 @@ const carefulTime = 10 * time.Second
 // housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, positions.
 func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
-	asof, _ := s.presence.asof()
+	asof := s.presence.LookedAt()
 	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
-		s.owed.tick(b.now, asof, s.presence.known(), s.delivered.Load())
+		s.owed.tick(b.now, asof, s.presence.Known(), s.delivered.Load())
 		s.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
@@ -423,13 +424,13 @@ func (b *batch) finish(ctx context.Context) {
 		f()
 	}
 	for _, change := range b.came {
-		s.caughtUp.Add(change.came.Full, b.now)
-		s.noteComing(change.local, b.now)
+		s.caughtUp.Add(change.Came.Full, b.now)
+		s.noteComing(change.Local, b.now)
 	}
 	sent := s.now()
 	if s.ready && s.connection.Load() == s.readyOn { // else replay delivers it
 		for _, change := range b.came {
-			s.recent.visit(change.local, change.came.Full, change.since, func(m *sentMessage) { s.recent.note(m, change.came.Full) })
+			s.recent.visit(change.Local, change.Came.Full, change.Since, func(m *sentMessage) { s.recent.note(m, change.Came.Full) })
 		}
 		for _, m := range b.sent {
 			m.at = sent
@@ -537,6 +538,6 @@ func (b *batch) undo() {
 	}
 	b.s.confirmations.giveBack(b.confirmed)
 	b.confirmed = confirmed{}
-	b.s.presence.giveBack(b.came)
+	b.s.presence.GiveBack(b.came)
 	b.s.learn(b.unseen)
 }

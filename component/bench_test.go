@@ -13,8 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/pause"
+	"tlim/component/presence"
 	"tlim/component/stanza"
-	"tlim/component/trigger"
 	"tlim/store"
 )
 
@@ -230,7 +231,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			fillOld(b, s, 20_000)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: trigger.Sleep, log: slog.New(slog.DiscardHandler)}
+			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: pause.For, log: slog.New(slog.DiscardHandler)}
 			done := make(chan Cleaned, 1) // the one result
 			times := make([]time.Duration, 0, 1<<16)
 			send := func(i int) {
@@ -249,7 +250,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 				} else if st.Settled > 0 {
 					break
 				}
-				trigger.Sleep(ctx, barrierSpacing)
+				_ = pause.For(ctx, barrierSpacing)
 			}
 			times = times[:0]
 			if cleaning {
@@ -318,12 +319,12 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			s, sender := benchService(b)
 			var ids []string
 			var users []store.User
-			var there []Session
+			var there []presence.Session
 			for i := range members {
 				id := fmt.Sprintf("user%03d", i*7919%1000)
 				ids, users = append(ids, id), append(users, store.User{ID: id})
 				if i < 50 {
-					there = append(there, Session{JID: stanza.JID{Local: id, Domain: testServer, Resource: "phone"}})
+					there = append(there, presence.Session{JID: stanza.JID{Local: id, Domain: testServer, Resource: "phone"}})
 				}
 			}
 			if err := s.AddUsers(b.Context(), users); err != nil {
@@ -333,8 +334,8 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			s.presence.period = time.Hour
-			s.presence.merge(there, time.Now())
+			s.presence.SetPeriod(time.Hour)
+			s.presence.Merge(there, time.Now())
 			finish(b, s)
 			before := sender.copies
 			b.ReportAllocs()

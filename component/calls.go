@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/pause"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -193,7 +194,7 @@ func (c *calls) waiting() int {
 func (c *calls) run(ctx context.Context) {
 	sweep := time.NewTicker(callSweep)
 	defer sweep.Stop()
-	for pause := callPause; ; {
+	for wait := callPause; ; {
 		u := c.next()
 		if u == nil {
 			select {
@@ -210,11 +211,11 @@ func (c *calls) run(ctx context.Context) {
 		err := c.finish(ctx, u)
 		switch {
 		case err == nil:
-			pause = callPause
-		case !trigger.Sleep(ctx, pause):
+			wait = callPause
+		case pause.For(ctx, wait) != nil:
 			return
 		default:
-			pause = min(2*pause, callMaxPause)
+			wait = min(2*wait, callMaxPause)
 		}
 	}
 }
@@ -227,7 +228,7 @@ func (c *calls) sweep(ctx context.Context) error {
 		if err != nil || n < callSweepRows {
 			return err
 		}
-		if !trigger.Sleep(ctx, callPause) {
+		if pause.For(ctx, callPause) != nil {
 			return ctx.Err()
 		}
 	}

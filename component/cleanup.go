@@ -50,7 +50,7 @@ type cleaner struct {
 	s     *Service
 	cfg   CleanupConfig
 	files Files // nil: none are kept here
-	wait  func(ctx context.Context, d time.Duration) bool
+	wait  func(ctx context.Context, d time.Duration) error
 	log   *slog.Logger
 	odd   [2]int // what was last said of odd rows
 }
@@ -59,7 +59,7 @@ func (c *cleaner) run(ctx context.Context) {
 	if !c.cfg.Enabled {
 		return
 	}
-	for next := firstClean(c.s.now()); c.wait(ctx, next.Sub(c.s.now())); next = nextClean(next, c.s.now(), c.cfg.Interval) {
+	for next := firstClean(c.s.now()); c.wait(ctx, next.Sub(c.s.now())) == nil; next = nextClean(next, c.s.now(), c.cfg.Interval) {
 		done, err := c.clean(ctx)
 		c.report(done, err, ctx.Err() != nil)
 	}
@@ -111,7 +111,7 @@ func (c *cleaner) clean(ctx context.Context) (Cleaned, error) {
 				}
 				counted(n)
 				rows = rows[n:]
-				if !c.wait(ctx, cleanPause) {
+				if c.wait(ctx, cleanPause) != nil {
 					return ctx.Err()
 				}
 			}
@@ -185,7 +185,7 @@ func (c *cleaner) cleanFiles(ctx context.Context, counted func(int)) error {
 				return fmt.Errorf("remove file %s: %w", id, err)
 			}
 		}
-		if !c.wait(ctx, cleanPause) {
+		if c.wait(ctx, cleanPause) != nil {
 			return ctx.Err()
 		}
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // prompt pauses for no time.
-func prompt(ctx context.Context, _ time.Duration) bool { return ctx.Err() == nil }
+func prompt(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 // pass lets days and a minute go by, asks who is online, and has the positions written down.
 func (h *harness) pass(days int) {
@@ -365,12 +365,12 @@ func TestCleanupStops(t *testing.T) {
 	cfg := CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}
 	c := h.cleaning(cfg)
 	ctx, cancel := context.WithCancel(t.Context())
-	c.wait = func(ctx context.Context, d time.Duration) bool {
+	c.wait = func(ctx context.Context, d time.Duration) error {
 		if d != cleanPause {
 			t.Errorf("a pause of %s", d)
 		}
 		cancel()
-		return false
+		return context.Canceled
 	}
 	done, err := c.clean(ctx)
 	if !errors.Is(err, context.Canceled) || done != (Cleaned{Messages: cleanRows}) {
@@ -428,7 +428,7 @@ func TestChatPassesCleanup(t *testing.T) {
 	h.sender.take()
 	n, tables := 0, []string{"ofmessage", "ofcustomoffline", "tlim_id"}
 	before := h.rows(tables...)
-	c.wait = func(context.Context, time.Duration) bool {
+	c.wait = func(context.Context, time.Duration) error {
 		after := h.rows(tables...)
 		gone := 0
 		for i := range after {
@@ -445,7 +445,7 @@ func TestChatPassesCleanup(t *testing.T) {
 			t.Errorf("%s: %v %s", id, sent, refusals(posts))
 		}
 		before = h.rows(tables...)
-		return true
+		return nil
 	}
 	done, err := c.clean(t.Context())
 	if err != nil || done.Messages != 3000 || done.Pending != 3000 || done.IDs != 3000 || n < 18 {
@@ -537,13 +537,16 @@ func TestCleanupRuns(t *testing.T) {
 	var waited []time.Duration
 	c := h.cleaning(CleanupConfig{Enabled: true, Interval: day, Days: 30, IDs: 30})
 	c.log = slog.New(slog.NewTextHandler(&log, nil))
-	c.wait = func(_ context.Context, d time.Duration) bool {
+	c.wait = func(_ context.Context, d time.Duration) error {
 		if d == cleanPause {
-			return true
+			return nil
 		}
 		waited = append(waited, d)
 		h.clock.move(d)
-		return len(waited) <= 2
+		if len(waited) > 2 {
+			return context.Canceled
+		}
+		return nil
 	}
 	begin := h.clock.now()
 	c.run(t.Context())

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"tlim/component/presence"
 	"tlim/store"
 )
 
@@ -105,7 +106,7 @@ func (s *Service) settle(it *item, sender *senderState) bool {
 	if it.msg.env == nil {
 		ids = it.msg.confirmed
 	}
-	if !isMobile(it.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
+	if !presence.IsMobile(it.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
 		return s.credits(sender)
 	}
 	local := it.from.Local

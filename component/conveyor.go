@@ -97,7 +97,7 @@ func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (ite
 			return nil, false
 		case <-hurry:
 			s.impatient = true
-		case <-s.presence.wake:
+		case <-s.presence.Wake:
 			return nil, false
 		case <-confirmed:
 			return nil, false

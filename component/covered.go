@@ -34,8 +34,8 @@ func (s *Service) cover(b *batch) {
 	if n := len(c.marks); n == 0 || n < coverMarks && b.now.Sub(c.marks[n-1].when) >= coverSpacing {
 		c.marks = append(c.marks, coverMark{b.now, b.clock})
 	}
-	looks := s.presence.known()
-	asked, _ := s.presence.asof()
+	looks := s.presence.Known()
+	asked := s.presence.LookedAt()
 	switch {
 	case c.ended, !s.ready || s.connection.Load() != s.readyOn: // what the connection before has left open is still to be delivered
 		return
@@ -59,23 +59,12 @@ func (s *Service) from() int64 { return min(s.delivered.Load(), s.covered.at.Loa
 // lastLook looks once more at who is there, before the process ends: what a device has missed that came since the look before is in memory
 // only. It is bounded, and when it fails the stop goes on.
 func (s *Service) lastLook(ctx context.Context) {
-	if s.watcher == nil || s.watcher.request == nil || !s.presence.known() {
+	if s.watcher == nil || !s.presence.Known() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastLookTime)
 	defer cancel()
-	began := s.now()
-	for {
-		s.watcher.refresh()
-		select {
-		case <-s.watcher.answered: // perhaps to a question from before
-			if asked, _ := s.presence.asof(); !asked.Before(began) {
-				return
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
+	s.watcher.Look(ctx)
 }
 
 // lastLookTime bounds it: a look of 10,000 sessions takes 0.1 s, and may have to wait for 20 times that.

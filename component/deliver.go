@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -32,11 +33,11 @@ func (s *Service) ourAddress(p protocol.Person) string { return p.Local + "@" + 
 // full JID the server makes carbon copies, unless told not to. What is sent to the bare JID reaches one device only, unless the
 // server is set to route to all, and that may be one that nobody knows yet: so nothing goes there where others are known, and a user
 // of whom a fresh snapshot has no session is sent nothing at all.
-func (s *Service) targets(list []stanza.Target, p protocol.Person, devices []Device) []stanza.Target {
+func (s *Service) targets(list []stanza.Target, p protocol.Person, devices []presence.Device) []stanza.Target {
 	switch {
 	case p.Local == "":
 		return list
-	case len(devices) == 0 && s.presence.fresh():
+	case len(devices) == 0 && s.presence.Fresh():
 		return list
 	case s.cfg.Delivery == DeliverToBare,
 		len(devices) == 0,
@@ -51,8 +52,8 @@ func (s *Service) targets(list []stanza.Target, p protocol.Person, devices []Dev
 
 // unheard says whether a user, of whom these devices are known, may have a phone that nobody knows of. Where no snapshot tells, only
 // what a client sends us does, and one that has said nothing yet gets its messages by the bare JID.
-func (s *Service) unheard(devices []Device) bool {
-	return !s.presence.fresh() && !slices.ContainsFunc(devices, func(d Device) bool { return d.Mobile })
+func (s *Service) unheard(devices []presence.Device) bool {
+	return !s.presence.Fresh() && !slices.ContainsFunc(devices, func(d presence.Device) bool { return d.Mobile })
 }
 
 // kindOf is the kind of a stored message; the one of plain 1:1 messages for what the old system stored without a valid type.

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"tlim/component/trigger"
+	"tlim/component/pause"
 )
 
 // registry is a server that tells of accounts. It keeps what it was asked.
@@ -43,7 +43,7 @@ func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
 	case silent:
 		<-ctx.Done()
 		return false, ctx.Err()
-	case takes > 0 && !trigger.Sleep(ctx, takes):
+	case takes > 0 && pause.For(ctx, takes) != nil:
 		return false, ctx.Err()
 	case there:
 		return true, nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -661,18 +662,18 @@ func TestPresenceAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := h.makeGroup("zhangsan", slices.Collect(maps.Keys(want))...)
-	presence := func(jid, inner string) {
+	shown := func(jid, inner string) {
 		h.Stanza(stanza.Stanza{Name: "presence", From: jid, To: testComponent, Inner: []byte(inner)})
 	}
-	presence("zhangsan@im.test/p", "")
-	presence("lisi@im.test/p", "<show>away</show><priority>5</priority>")
-	presence("lisi@im.test/x[web]", "<priority>1</priority>")
-	presence("wangwu@im.test/p", "<show>dnd</show>")
-	presence("chatty@im.test/p", "<show>chat</show>")
-	presence("extended@im.test/p", "<show>xa</show>")
-	presence("second@im.test/p", "<show>away</show>") // of equal ones the available one is the best
-	presence("second@im.test/x[web]", "")
-	presence("evil@else.test/p", "")
+	shown("zhangsan@im.test/p", "")
+	shown("lisi@im.test/p", "<show>away</show><priority>5</priority>")
+	shown("lisi@im.test/x[web]", "<priority>1</priority>")
+	shown("wangwu@im.test/p", "<show>dnd</show>")
+	shown("chatty@im.test/p", "<show>chat</show>")
+	shown("extended@im.test/p", "<show>xa</show>")
+	shown("second@im.test/p", "<show>away</show>") // of equal ones the available one is the best
+	shown("second@im.test/x[web]", "")
+	shown("evil@else.test/p", "")
 	check := func() {
 		t.Helper()
 		list, err := h.Presence(t.Context(), id)
@@ -686,11 +687,11 @@ func TestPresenceAnswers(t *testing.T) {
 		}
 	}
 	check()
-	presence("lisi@im.test/p", "<show>away</show><priority>-1</priority>") // the best of two is the web now
+	shown("lisi@im.test/p", "<show>away</show><priority>-1</priority>") // the best of two is the web now
 	want["lisi"] = "available"
 	check()
 	h.server.mu.Lock()
-	h.server.sessions = map[string]Session{}
+	h.server.sessions = map[string]presence.Session{}
 	h.server.mu.Unlock()
 	h.snapshot()
 	for user := range want {
@@ -712,7 +713,7 @@ func TestFreshLook(t *testing.T) {
 	h.sender.take()
 	asked := make(chan struct{})
 	h.server.mu.Lock()
-	h.server.sessions["lisi@im.test/p"] = Session{JID: stanza.JID{Local: "lisi", Domain: testServer, Resource: "p"}}
+	h.server.sessions["lisi@im.test/p"] = presence.Session{JID: stanza.JID{Local: "lisi", Domain: testServer, Resource: "p"}}
 	h.server.asked = asked
 	h.server.mu.Unlock()
 	for name, call := range map[string]func() error{
@@ -747,7 +748,7 @@ func TestSnapshotIsOld(t *testing.T) {
 		t.Helper()
 		got := ""
 		for _, local := range []string{"lisi", "wangwu"} {
-			for _, d := range h.presence.devices(local) {
+			for _, d := range h.presence.Devices(local) {
 				got += d.Full + d.Show + " "
 			}
 		}
@@ -755,12 +756,12 @@ func TestSnapshotIsOld(t *testing.T) {
 			t.Errorf("known: %q, want %q", got, want)
 		}
 	}
-	h.presence.merge(nil, asked)
+	h.presence.Merge(nil, asked)
 	there("lisi@im.test/p wangwu@im.test/paway")
 	wangwu := stanza.JID{Local: "wangwu", Domain: testServer, Resource: "p"}
 	other, bare := wangwu, wangwu
 	other.Domain, bare.Resource = "evil.test", ""
-	h.presence.merge([]Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.now())
+	h.presence.Merge([]presence.Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.now())
 	there("wangwu@im.test/p")
 }
 
@@ -774,7 +775,7 @@ func TestCameBack(t *testing.T) {
 	asked := h.clock.now()
 	h.clock.move(time.Millisecond)
 	h.online("lisi/p:away")
-	h.presence.merge(nil, asked)
+	h.presence.Merge(nil, asked)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q", got)
@@ -786,12 +787,12 @@ func TestCameBack(t *testing.T) {
 func TestWithoutSnapshots(t *testing.T) {
 	h := start(t, nil)
 	h.server.mu.Lock()
-	h.server.err = ErrNoSnapshots
+	h.server.err = presence.ErrNoSnapshots
 	h.server.mu.Unlock()
 	h.Down(nil)
 	h.Up()
 	h.sync()
-	if h.presence.known() {
+	if h.presence.Known() {
 		t.Fatal("no snapshot can have been taken")
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -348,18 +349,18 @@ func (r *recordingStore) take() []store.Change {
 // fakeServer answers presence snapshots.
 type fakeServer struct {
 	mu       sync.Mutex
-	sessions map[string]Session
+	sessions map[string]presence.Session
 	err      error
 	asked    chan<- struct{} // told of each question
 }
 
-func (f *fakeServer) Snapshot(context.Context) ([]Session, error) {
+func (f *fakeServer) Snapshot(context.Context) ([]presence.Session, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.asked != nil {
 		f.asked <- struct{}{}
 	}
-	var list []Session
+	var list []presence.Session
 	for _, s := range f.sessions {
 		list = append(list, s)
 	}
@@ -386,7 +387,7 @@ func startOn(t *testing.T, change func(*Config), prepare func(file string)) *har
 
 func newHarness(t *testing.T) *harness {
 	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
-		server: &fakeServer{sessions: map[string]Session{}}}
+		server: &fakeServer{sessions: map[string]presence.Session{}}}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
 	return h
 }
@@ -443,7 +444,7 @@ func (h *harness) run(change func(*Config)) {
 		h.outbox.after = h.after
 	}
 	if !h.looks {
-		h.watcher.request = nil
+		h.watcher = quiet{h.watcher}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)
@@ -534,7 +535,7 @@ func (h *harness) arrive(devices ...string) {
 	defer h.server.mu.Unlock()
 	for _, d := range devices {
 		local, resource, _ := strings.Cut(d, "/")
-		h.server.sessions[local+"@"+testServer+"/"+resource] = Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}}
+		h.server.sessions[local+"@"+testServer+"/"+resource] = presence.Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}}
 	}
 }
 
@@ -550,7 +551,7 @@ func (h *harness) online(devices ...string) {
 		}
 		jid := local + "@" + testServer + "/" + resource
 		h.server.mu.Lock()
-		h.server.sessions[jid] = Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}, Show: show}
+		h.server.sessions[jid] = presence.Session{JID: stanza.JID{Local: local, Domain: testServer, Resource: resource}, Show: show}
 		h.server.mu.Unlock()
 		h.Stanza(stanza.Stanza{Name: "presence", From: jid, To: testComponent, Inner: []byte(inner)})
 	}
@@ -572,9 +573,9 @@ func (h *harness) offline(device string) {
 // blind makes the last snapshot an old one: nobody can tell who is absent, and copies for those of whom nothing is known go to their
 // bare JIDs.
 func (h *harness) blind() {
-	h.presence.mu.Lock()
-	defer h.presence.mu.Unlock()
-	h.presence.asked = h.presence.asked.Add(-24 * time.Hour)
+	h.t.Helper()
+	sessions, _ := h.server.Snapshot(h.t.Context())
+	h.presence.Merge(sessions, h.clock.now().Add(-24*time.Hour))
 }
 
 // forgetRecent drops what was sent in the last moments, as if it had taken too much memory: devices that come get rows.
@@ -589,11 +590,18 @@ func (h *harness) forgetRecent() {
 	}
 }
 
+// quiet asks in its own time only.
+type quiet struct{ watcher }
+
+func (quiet) Refresh() {}
+
+func (quiet) Look(context.Context) {}
+
 // snapshot lets the server answer what it has, now.
 func (h *harness) snapshot() {
 	h.t.Helper()
 	sessions, _ := h.server.Snapshot(h.t.Context())
-	h.presence.merge(sessions, h.clock.now())
+	h.presence.Merge(sessions, h.clock.now())
 	h.sync()
 }
 

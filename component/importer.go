@@ -89,7 +89,7 @@ func (m *importer) compare(ctx context.Context, ours []store.User, theirs map[st
 		delete(missing, u.JID)
 		switch {
 		case !u.Learned: // somebody has said who he is
-		case !there && len(m.s.presence.devices(u.JID)) > 0: // he is here
+		case !there && len(m.s.presence.Devices(u.JID)) > 0: // he is here
 		case !there:
 			d.gone = append(d.gone, u)
 		case u.Name != their.Name || u.Login != their.Login || u.Email != their.Email:

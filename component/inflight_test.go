@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"tlim/component/presence"
 )
 
 // heldSender keeps the answers to barriers until a test gives them.
@@ -85,7 +87,7 @@ func TestBusyLets(t *testing.T) {
 
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
-	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence{}, users: &directory{}, confirmations: &confirmations{}}
+	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence.Table{}, users: &directory{}, confirmations: &confirmations{}}
 	s.intake = &intake{s: s, queue: make(chan *item, batchItems), arranged: newFairQueue[*item]()}
 	stuck := &heldSender{}
 	for range 2 {

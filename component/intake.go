@@ -140,7 +140,7 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 		st.ID = ""
 	}
 	// Here and not when its turn comes: by then the device may have said that it is gone.
-	s.presence.heard(from, nil, 0)
+	s.presence.Heard(from, nil, 0)
 	it := &item{st: st, from: from, copied: copied, size: int64(len(st.Inner)) + 200}
 	switch {
 	case from.Domain != s.cfg.Server || from.Local == "":
@@ -271,9 +271,9 @@ func (s *Service) presenceStanza(st stanza.Stanza, from stanza.JID) {
 	switch st.Type {
 	case "":
 		show, priority := readPresence(&st)
-		s.presence.heard(from, &show, priority)
+		s.presence.Heard(from, &show, priority)
 		s.learn([]string{from.Local})
 	case "unavailable":
-		s.presence.gone(from)
+		s.presence.Gone(from)
 	}
 }

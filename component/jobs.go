@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/pause"
 	"tlim/component/trigger"
 	"tlim/store"
 )
@@ -41,7 +42,7 @@ func (s *Service) jobs(deps Deps) {
 	}
 	s.accounts = &accountKeeper{trigger: trigger.New(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
 	s.refresher = &refresher{trigger: trigger.New(), s: s}
-	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: trigger.Sleep, log: s.log}
+	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: pause.For, log: s.log}
 }
 
 // startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so

@@ -8,14 +8,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/store"
 )
 
-// look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online.
+// Look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online.
 func (s *Service) look() {
 	if s.watcher != nil {
-		s.watcher.refresh()
+		s.watcher.Refresh()
 	}
 }
 
@@ -231,7 +232,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 
 // pushOS guesses the class of the device that registers from the resources of its user.
 func (s *Service) pushOS(local string) string {
-	for _, d := range s.presence.devices(local) {
+	for _, d := range s.presence.Devices(local) {
 		switch {
 		case strings.Contains(d.Full, "[ios]"):
 			return "ios"
@@ -251,13 +252,13 @@ func (s *Service) Presence(ctx context.Context, groupID string) ([]MemberPresenc
 	list := make([]MemberPresence, 0, len(members[groupID]))
 	for _, m := range members[groupID] {
 		p := protocol.NewPerson(m.UserID, s.cfg.Server)
-		list = append(list, MemberPresence{UserID: m.UserID, Status: status(s.presence.devices(p.Local))})
+		list = append(list, MemberPresence{UserID: m.UserID, Status: status(s.presence.Devices(p.Local))})
 	}
 	return list, nil
 }
 
 // status is the presence of the device with the highest priority, in the three words of the old server.
-func status(devices []Device) string {
+func status(devices []presence.Device) string {
 	best := -1
 	for i := range devices {
 		if best < 0 || devices[i].Priority > devices[best].Priority || devices[i].Priority == devices[best].Priority && devices[i].Show == "" {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"tlim/component/presence"
 	"tlim/store"
 )
 
@@ -175,12 +176,12 @@ func (o *owed) trim(u *owedUser) {
 
 // lost turns what is owed to a user into rows, because a mobile of his went away: all but what another one, of those that are there, was
 // asked about.
-func (o *owed) lost(local string, there []Device) {
+func (o *owed) lost(local string, there []presence.Device) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if u := o.users[local]; u != nil {
 		o.dropPhones(u, func(p *phone) bool {
-			return !slices.ContainsFunc(there, func(d Device) bool { return d.Full == p.full })
+			return !slices.ContainsFunc(there, func(d presence.Device) bool { return d.Full == p.full })
 		})
 		o.unasked(u)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"tlim/component/presence"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -148,7 +149,7 @@ func (o *owed) phone(jid string, w *way) *phone {
 		return nil
 	}
 	bare, resource, full := strings.Cut(jid, "/")
-	if !full || !isMobile(resource) {
+	if !full || !presence.IsMobile(resource) {
 		return nil
 	}
 	local, _, _ := strings.Cut(bare, "@")

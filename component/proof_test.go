@@ -260,7 +260,7 @@ func TestBounce(t *testing.T) {
 			if got := h.queue("lisi"); got != "m1/0" {
 				t.Errorf("queue: %q", got)
 			}
-			if d := h.presence.devices("lisi"); len(d) > 0 {
+			if d := h.presence.Devices("lisi"); len(d) > 0 {
 				t.Errorf("still known: %v", d)
 			}
 			h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
@@ -348,7 +348,7 @@ func TestErrorOfTheClient(t *testing.T) {
 			if repeats || answer == unknownPing {
 				want = ""
 			}
-			if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.devices("lisi")) == 0 {
+			if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
 				t.Errorf("the server repeats: %v, answer %s: owed %q, want %q; queue %q", repeats, answer, got, want, h.queue("lisi"))
 			}
 			h.halt()
@@ -445,7 +445,7 @@ func TestClientThatBounces(t *testing.T) {
 			h.answerPing("lisi/p", id, goneRepeats)
 		}
 	}
-	if len(h.presence.devices("lisi")) == 0 {
+	if len(h.presence.Devices("lisi")) == 0 {
 		t.Error("it is still taken for gone")
 	}
 	if got := strings.Fields(h.queue("lisi")); len(got) >= deafBounces {

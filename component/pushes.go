@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -70,7 +71,7 @@ func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) 
 		seen[u.PushCode] = true
 		to := store.PushTo{User: p.ID, Code: u.PushCode}
 		switch {
-		case !iPhoneAvailable(s.presence.devices(p.Local)):
+		case !iPhoneAvailable(s.presence.Devices(p.Local)):
 			everywhere = append(everywhere, to)
 		case u.PushOS != "ios":
 			android = append(android, to)
@@ -115,8 +116,8 @@ func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) 
 const maxTitle = 256 // characters, as ofsession.session_name holds
 
 // iPhoneAvailable says whether an iPhone has the message by its own connection. Android apps are pushed always.
-func iPhoneAvailable(devices []Device) bool {
-	return slices.ContainsFunc(devices, func(d Device) bool {
+func iPhoneAvailable(devices []presence.Device) bool {
+	return slices.ContainsFunc(devices, func(d presence.Device) bool {
 		_, resource, _ := strings.Cut(d.Full, "/")
 		return d.Show == "" && strings.Contains(resource, "[ios]")
 	})

@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -65,7 +66,7 @@ func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error
 		return nil, nil
 	}
 	status := 1
-	if isMobile(t.it.from.Resource) {
+	if presence.IsMobile(t.it.from.Resource) {
 		status = 2
 	}
 	var authors []protocol.Person

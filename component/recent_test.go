@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
@@ -103,7 +104,7 @@ func TestArrivalAfterRemoval(t *testing.T) {
 // TestArrivalWithoutLooks: where nobody tells who is there, a phone that is heard is sent what went to its user's bare JID a moment ago.
 func TestArrivalWithoutLooks(t *testing.T) {
 	h := newHarness(t)
-	h.server.err = ErrNoSnapshots
+	h.server.err = presence.ErrNoSnapshots
 	h.begin(nil)
 	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
 	h.clock.move(unheardTime + 1)

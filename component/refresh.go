@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/pause"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -144,7 +145,7 @@ func (r *refresher) write(ctx context.Context, members []store.Member, chats []s
 		return err
 	}
 	r.s.metrics.directory.refreshed.Add(float64(len(members) + len(chats)))
-	if !trigger.Sleep(ctx, refreshPause) {
+	if pause.For(ctx, refreshPause) != nil {
 		return ctx.Err()
 	}
 	return nil

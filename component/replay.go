@@ -158,7 +158,7 @@ func (s *Service) replay(ctx context.Context) error {
 			text := protocol.Rebuild(m, s.cfg.ArrayBodies)
 			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: protocol.Payload(text, nil, false)}
 			for _, p := range to {
-				d.To = s.targets(d.To, p, s.presence.devices(p.Local))
+				d.To = s.targets(d.To, p, s.presence.Devices(p.Local))
 			}
 			sent := sentMessage{Delivery: d, at: s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
 			if kind.scope != scopeGroup && len(to) == 1 {
@@ -170,7 +170,7 @@ func (s *Service) replay(ctx context.Context) error {
 			}
 			if kind.async && m.From != m.To {
 				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: protocol.Payload(text, nil, true)}
-				for _, device := range s.presence.devices(from.Local) {
+				for _, device := range s.presence.Devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
 				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true

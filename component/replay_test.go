@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -436,7 +437,7 @@ func TestFence(t *testing.T) {
 func TestReplayTroubleIsSaidOnce(t *testing.T) {
 	var log lines
 	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
-		server: &fakeServer{sessions: map[string]Session{}}, logged: &log}
+		server: &fakeServer{sessions: map[string]presence.Session{}}, logged: &log}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
 	h.begin(nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // from then on there is something to replay

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"tlim/component/pause"
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
@@ -100,17 +102,24 @@ type Sender interface {
 	Barrier(done func(error))
 }
 
+// watcher keeps the presence table fresh while a connection lives.
+type watcher interface {
+	Run(ctx context.Context, first chan<- struct{})
+	Refresh()
+	Look(ctx context.Context)
+}
+
 // Deps are the parts that a Service works with.
 type Deps struct {
 	Store     Store
 	Sender    Sender
-	Snapshots Snapshotter // nil: presence is only what clients send
-	Source    Source      // nil: the directory is what AddUsers says and what is seen on the wire
-	Imports   Source      // the server's own tables of users, who are learned from there without a Source; nil: nobody is
-	Accounts  Accounts    // nil: accounts are somebody else's
-	Finder    Finder      // nil: nobody can tell whether there is an account
-	Files     Files       // nil: clean-up leaves files alone
-	Push      []Channel   // ways to wake phones; none: no pushes
+	Snapshots presence.Snapshotter // nil: presence is only what clients send
+	Source    Source               // nil: the directory is what AddUsers says and what is seen on the wire
+	Imports   Source               // the server's own tables of users, who are learned from there without a Source; nil: nobody is
+	Accounts  Accounts             // nil: accounts are somebody else's
+	Finder    Finder               // nil: nobody can tell whether there is an account
+	Files     Files                // nil: clean-up leaves files alone
+	Push      []Channel            // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Now       func() time.Time // nil: time.Now
@@ -126,8 +135,8 @@ type Service struct {
 	now       func() time.Time
 	metrics   *metrics
 	kinds     *kindTable
-	presence  *presence
-	watcher   *watcher
+	presence  *presence.Table
+	watcher   watcher // nil: no snapshots
 	owed      *owed
 	groups    *groupCache
 	users     *directory
@@ -202,7 +211,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
 		kinds:    newKinds(),
-		presence: newPresence(cfg.Server, deps.Now),
+		presence: presence.NewTable(cfg.Server, deps.Now),
 		chats:    newChatCache(),
 		spacing:  catchUpSpacing, mostComings: maxComings, recent: newRecent(),
 		inFlight:   newInFlight(deps.Now),
@@ -228,7 +237,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
-		off: cfg.Confirm == ConfirmByPresence, byUser: cfg.SenderAsUser, asof: s.presence.lookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
+		off: cfg.Confirm == ConfirmByPresence, byUser: cfg.SenderAsUser, asof: s.presence.LookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
 		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
 		note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
@@ -236,9 +245,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {
-		s.presence.period = cfg.SnapshotPeriod
-		s.watcher = &watcher{table: s.presence, source: timedSnapshots{deps.Snapshots, deps.Now, s.metrics.snapshots}, interval: cfg.SnapshotPeriod, log: deps.Log,
-			learn: s.learn, request: trigger.New(), answered: trigger.New()}
+		s.watcher = presence.NewWatcher(s.presence, deps.Snapshots, cfg.SnapshotPeriod, s.learn, s.metrics.snapshots, deps.Log)
 	}
 	return s, nil
 }
@@ -289,7 +296,7 @@ func (s *Service) takeOver(ctx context.Context) error {
 		if s.noteStore(err); err == nil {
 			return nil
 		}
-		if !trigger.Sleep(ctx, wait) {
+		if pause.For(ctx, wait) != nil {
 			return ctx.Err()
 		}
 	}
@@ -324,7 +331,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 // Up tells that the link is ready; it is called before any stanza of that connection. Deliveries begin once the first
 // presence snapshot is there and what the server may have lost was delivered again.
 func (s *Service) Up() {
-	s.presence.forget()
+	s.presence.Forget()
 	ctx, cancel := context.WithCancel(context.Background())
 	first := make(chan struct{})
 	s.link.Lock()
@@ -333,7 +340,7 @@ func (s *Service) Up() {
 	if s.watcher == nil || s.draining.Load() {
 		close(first)
 	} else {
-		s.background.Go(func() { s.watcher.run(ctx, first) })
+		s.background.Go(func() { s.watcher.Run(ctx, first) })
 	}
 	s.link.Unlock()
 	s.linkEvent()
@@ -350,7 +357,7 @@ func (s *Service) Down(error) {
 	}
 	s.link.Unlock()
 	s.replayed.Store(false)
-	s.presence.forget()
+	s.presence.Forget()
 	s.owed.all()
 	s.linkEvent()
 }
@@ -359,9 +366,9 @@ func (s *Service) Down(error) {
 func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
 	known, gone := s.owed.answered(st.ID, from.String(), readAnswer(&st))
 	if gone { // long before a snapshot says so
-		s.presence.gone(from)
+		s.presence.Gone(from)
 		if s.watcher != nil {
-			s.watcher.refresh()
+			s.watcher.Refresh()
 		}
 	}
 	return known

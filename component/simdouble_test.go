@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -26,7 +27,7 @@ type simLooks struct {
 
 var errNotAsked = errors.New("the story looks when it wants to")
 
-func (l *simLooks) Snapshot(context.Context) ([]Session, error) {
+func (l *simLooks) Snapshot(context.Context) ([]presence.Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.first {

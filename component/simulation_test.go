@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -266,10 +267,10 @@ func (m *simulation) quiet() {
 
 func simMobile(resource string) bool { return resource != "w[web]" }
 
-func (m *simulation) sessions() (list []Session) {
+func (m *simulation) sessions() (list []presence.Session) {
 	for _, u := range simUsers {
 		for _, r := range slices.Sorted(maps.Keys(m.real[u])) {
-			list = append(list, Session{JID: stanza.JID{Local: u, Domain: testServer, Resource: r}, Show: m.real[u][r]})
+			list = append(list, presence.Session{JID: stanza.JID{Local: u, Domain: testServer, Resource: r}, Show: m.real[u][r]})
 		}
 	}
 	return list
@@ -342,7 +343,7 @@ func (m *simulation) move() {
 		}
 		m.tell("a look at who is there")
 		asked := m.clock.now()
-		m.presence.merge(m.sessions(), asked)
+		m.presence.Merge(m.sessions(), asked)
 		m.lookedAt(asked)
 	}
 	m.quiet()

@@ -221,14 +221,14 @@ func TestDryRunOfASource(t *testing.T) {
 // The loop polls at the start and when somebody speaks of users, and what the source says holds in the end.
 func TestSourceHasTheLastWord(t *testing.T) {
 	h := startSourced(t, nil, "a")
-	<-h.accounts.wake // of the link
+	<-h.accounts.trigger // of the link
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "x"}, {ID: "a", Name: "by call"}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"a"}); err != nil {
 		t.Fatal(err)
 	}
-	if len(h.source.poked.wake) != 1 || len(h.accounts.wake) != 0 {
+	if len(h.source.trigger) != 1 || len(h.accounts.trigger) != 0 {
 		t.Error("a call asks the source, before accounts follow")
 	}
 	h.holds("until the next poll", "x=x")

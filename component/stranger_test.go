@@ -19,7 +19,7 @@ func TestDisguised(t *testing.T) {
 				t.Errorf("%+q as %+q: %s, %v", local, claimed, refusals(posts), d)
 			}
 		}
-		if devices := h.presence.devices("lisi"); len(devices) != 0 {
+		if devices := h.presence.Devices("lisi"); len(devices) != 0 {
 			t.Errorf("%+q is seen as lisi: %v", local, devices)
 		}
 	}

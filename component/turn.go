@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -193,7 +194,7 @@ func (t *turn) emit() {
 		t.acknowledge(protocol.FormatTime(t.at))
 	}
 	if !t.nowhere {
-		own := b.s.presence.devices(t.sender.Local)
+		own := b.s.presence.Devices(t.sender.Local)
 		t.copies(t.at, own)
 		t.ownCopies(own)
 		t.push()
@@ -202,7 +203,7 @@ func (t *turn) emit() {
 }
 
 // ownCopies are for the sender's other devices.
-func (t *turn) ownCopies(own []Device) {
+func (t *turn) ownCopies(own []presence.Device) {
 	if !t.async && !t.others {
 		return
 	}
@@ -263,7 +264,7 @@ func (t *turn) store(msgTime string) {
 }
 
 // copies decides for every receiver whether a row is written, and lists the devices that get a copy. own are the sender's.
-func (t *turn) copies(at int64, own []Device) {
+func (t *turn) copies(at int64, own []presence.Device) {
 	b, s, kind := t.b, t.b.s, t.kind
 	row := t.row(at)
 	if len(t.to)+len(t.toOnly) == 0 { // an author who has left is told nothing
@@ -273,7 +274,7 @@ func (t *turn) copies(at int64, own []Device) {
 		return
 	}
 	later := t.later()
-	fresh := s.presence.fresh()
+	fresh := s.presence.Fresh()
 	most := len(t.to) + len(t.toOnly)
 	if fresh && t.group != nil {
 		most = min(most, s.there(t.group)) // of a large group most are not there, and the list is kept for those who come
@@ -282,7 +283,7 @@ func (t *turn) copies(at int64, own []Device) {
 	byServer := false
 	var owe []owedTo
 	for i, p := range t.to {
-		devices := s.presence.devices(p.Local)
+		devices := s.presence.Devices(p.Local)
 		switch n := len(targets); {
 		case t.deliveredByServer(p, devices):
 			byServer = true
@@ -295,14 +296,14 @@ func (t *turn) copies(at int64, own []Device) {
 		if !kind.Queued || t.waits(&row, p) {
 			continue
 		}
-		mobile, web := available(devices)
+		mobile, web := presence.Available(devices)
 		status := 0
 		if web {
 			status = 1
 		}
 		switch {
 		case p.Local == t.sender.Local && t.it != nil && t.sender.Local != t.peer.Local:
-			if web && !mobile && !isMobile(t.it.from.Resource) {
+			if web && !mobile && !presence.IsMobile(t.it.from.Resource) {
 				t.queue(row, p, 1)
 			}
 		case !mobile:
@@ -316,7 +317,7 @@ func (t *turn) copies(at int64, own []Device) {
 		}
 	}
 	for _, p := range t.toOnly {
-		devices, n := s.presence.devices(p.Local), len(targets)
+		devices, n := s.presence.Devices(p.Local), len(targets)
 		if t.deliveredByServer(p, devices) {
 			byServer = true
 		} else if targets = s.targets(targets, p, devices); len(targets) > n {
@@ -361,7 +362,7 @@ func (t *turn) way(owed *owedMessage) way {
 
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
 // addressed to him, and he has no second device that the server leaves out.
-func (t *turn) deliveredByServer(p protocol.Person, devices []Device) bool {
+func (t *turn) deliveredByServer(p protocol.Person, devices []presence.Device) bool {
 	return t.it != nil && t.it.copied && t.kind.scope != scopeGroup && t.it.msg.toUser == p.Local && len(devices) <= 1
 }
 
@@ -395,9 +396,9 @@ func (t *turn) queue(row store.Pending, p protocol.Person, status int) {
 }
 
 // ownRow lets the phone of a sender who is online on the web only catch up.
-func (t *turn) ownRow(row store.Pending, own []Device) {
-	mobile, web := available(own)
-	if web && !mobile && !isMobile(t.it.from.Resource) && !t.waits(&row, t.sender) {
+func (t *turn) ownRow(row store.Pending, own []presence.Device) {
+	mobile, web := presence.Available(own)
+	if web && !mobile && !presence.IsMobile(t.it.from.Resource) && !t.waits(&row, t.sender) {
 		if t.groupID == "" {
 			row.To, row.SessionID = t.peer.ID, t.peer.ID
 		}
@@ -406,7 +407,7 @@ func (t *turn) ownRow(row store.Pending, own []Device) {
 }
 
 // otherDevices are the sender's devices but the sending one; his bare JID where others may be there that nobody knows.
-func (t *turn) otherDevices(own []Device) []stanza.Target {
+func (t *turn) otherDevices(own []presence.Device) []stanza.Target {
 	var targets []stanza.Target
 	s, sending := t.b.s, t.it.from.String()
 	for _, d := range own {
@@ -414,7 +415,7 @@ func (t *turn) otherDevices(own []Device) []stanza.Target {
 			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 		}
 	}
-	if !s.presence.known() && (targets == nil || s.cfg.Delivery != DeliverToResources && s.unheard(own)) {
+	if !s.presence.Known() && (targets == nil || s.cfg.Delivery != DeliverToResources && s.unheard(own)) {
 		targets = []stanza.Target{{JID: t.sender.Bare}}
 	}
 	return targets
@@ -435,7 +436,7 @@ func (t *turn) signals() {
 		return
 	}
 	var targets []stanza.Target
-	for _, d := range t.b.s.presence.devices(m.toUser) {
+	for _, d := range t.b.s.presence.Devices(m.toUser) {
 		targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 	}
 	if len(targets) > 0 {

@@ -18,6 +18,7 @@ import (
 	"tlim/cmd/tlim/config"
 	"tlim/component"
 	"tlim/component/openfire"
+	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stream"
 	"tlim/httpapi"
@@ -138,17 +139,17 @@ type switchboard struct{ *component.Service }
 // snapshots asks Openfire who is online, in the component's own words.
 type snapshots struct{ server *openfire.Server }
 
-func (s snapshots) Snapshot(ctx context.Context) ([]component.Session, error) {
+func (s snapshots) Snapshot(ctx context.Context) ([]presence.Session, error) {
 	sessions, err := s.server.Snapshot(ctx)
 	if errors.Is(err, openfire.ErrUnsupported) {
-		return nil, fmt.Errorf("%w: %w", component.ErrNoSnapshots, err)
+		return nil, fmt.Errorf("%w: %w", presence.ErrNoSnapshots, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	list := make([]component.Session, len(sessions))
+	list := make([]presence.Session, len(sessions))
 	for i, one := range sessions {
-		list[i] = component.Session{JID: one.JID, Show: one.Show, Priority: one.Priority}
+		list[i] = presence.Session{JID: one.JID, Show: one.Show, Priority: one.Priority}
 	}
 	return list, nil
 }

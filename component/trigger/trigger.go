@@ -1,4 +1,4 @@
-// Package trigger wakes goroutines, and lets them wait no longer than their context lives.
+// Package trigger wakes goroutines.
 package trigger
 
 import (
@@ -41,17 +41,5 @@ func (t Trigger) Loop(ctx context.Context, period time.Duration, work func(conte
 		case <-ticker.C:
 		case <-t:
 		}
-	}
-}
-
-// Sleep waits for d. It is false when ctx ended first.
-func Sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

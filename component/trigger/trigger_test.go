@@ -43,17 +43,3 @@ func TestLoop(t *testing.T) {
 		cancel()
 	})
 }
-
-func TestSleepEndsWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		if !Sleep(ctx, time.Hour) {
-			t.Error("it was cut short")
-		}
-		began := time.Now()
-		time.AfterFunc(time.Minute, cancel)
-		if Sleep(ctx, time.Hour) || time.Since(began) != time.Minute {
-			t.Errorf("it took %v, want a minute", time.Since(began))
-		}
-	})
-}

@@ -1,9 +1,8 @@
-package component
+package presence
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -20,8 +19,8 @@ type Device struct {
 	Mobile   bool   // web is what holds "[web]" in its resource; everything else is mobile
 	Show     string // "" is what the offline rule calls available; away, xa, dnd and chat are not
 	Priority int
-	seen     time.Time // when we learned of it
-	heard    time.Time // when it last said something; kept only while there is no snapshot
+	Seen     time.Time // when we learned of it
+	Heard    time.Time // when it last said something; kept only while there is no snapshot
 }
 
 // Snapshotter asks the server for all available sessions.
@@ -40,8 +39,8 @@ type Session struct {
 // ErrNoSnapshots is what a Snapshotter answers for a server that has no such command. Presence is then what clients send us.
 var ErrNoSnapshots = errors.New("the server gives no presence snapshots")
 
-// presence is the table of known devices. Lists in it are never changed in place, so readers keep what they got.
-type presence struct {
+// Table is the table of known devices. Lists in it are never changed in place, so readers keep what they got.
+type Table struct {
 	domain string // D
 	now    func() time.Time
 
@@ -53,10 +52,10 @@ type presence struct {
 	asking   time.Time               // when the one that is under way was; zero: none is
 	period   time.Duration           // between snapshots, as it is stretched now
 	merges   uint64
-	changes  []presenceChange
+	changes  []Change
 	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
 	began    time.Time           // of the connection
-	wake     trigger.Trigger     // room for one: something is in changes
+	Wake     trigger.Trigger     // room for one: something is in changes
 }
 
 // presentUser are the devices of one user, and which of them the snapshot has that is being merged.
@@ -90,45 +89,45 @@ func (u *presentUser) mark(i int) bool {
 // marked says whether the snapshot has device i.
 func (u *presentUser) marked(i int) bool { return u.has[i/64]&(1<<(i%64)) != 0 }
 
-// presenceChange tells the conveyor that a device came, or that a mobile went.
-type presenceChange struct {
-	local string
-	came  *Device   // nil: one went away
-	since time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
+// Change tells the conveyor that a device came, or that a mobile went.
+type Change struct {
+	Local string
+	Came  *Device   // nil: one went away
+	Since time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
 }
 
-func newPresence(domain string, now func() time.Time) *presence {
-	return &presence{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
-		wake: trigger.New()}
+func NewTable(domain string, now func() time.Time) *Table {
+	return &Table{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
+		Wake: trigger.New()}
 }
 
-func isMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
+func IsMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
 
-// devices returns the known devices of a user; the caller must not change the list.
-func (p *presence) devices(local string) []Device {
+// Devices returns the known devices of a user; the caller must not change the list.
+func (p *Table) Devices(local string) []Device {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.list(local)
 }
 
 // list is devices; the caller holds mu.
-func (p *presence) list(local string) []Device {
+func (p *Table) list(local string) []Device {
 	if u := p.users[local]; u != nil {
 		return u.list
 	}
 	return nil
 }
 
-// known says whether the absence of a device means anything.
-func (p *presence) known() bool {
+// Known says whether the absence of a device means anything.
+func (p *Table) Known() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.complete
 }
 
-// fresh says whether a user of whom no device is known has none: a snapshot tells, which is not older than three questions that
+// Fresh says whether a user of whom no device is known has none: a snapshot tells, which is not older than three questions that
 // came too late. A question that the server is at counts as answered for a while: when it is slow it needs no copies for the absent.
-func (p *presence) fresh() bool {
+func (p *Table) Fresh() bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	now := p.now()
@@ -141,15 +140,15 @@ func (p *presence) fresh() bool {
 // askedPatience is for how long a question that has no answer yet does not make the last snapshot an old one.
 const askedPatience = 5 * time.Second
 
-// count is the number of known devices.
-func (p *presence) count() int {
+// Count is the number of known devices.
+func (p *Table) Count() int {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.total
 }
 
-// available sums up what the offline rule looks at.
-func available(devices []Device) (mobile, web bool) {
+// Available sums up what the offline rule looks at.
+func Available(devices []Device) (mobile, web bool) {
 	for i := range devices {
 		if devices[i].Show == "" {
 			mobile = mobile || devices[i].Mobile
@@ -167,24 +166,24 @@ const maxDevices = 100
 // resource at each login, and to each that is known a copy is sent.
 const maxHeard = 16
 
-// heard notes a device that sent us a stanza. show is nil when the stanza does not tell.
-func (p *presence) heard(jid stanza.JID, show *string, priority int) {
+// Heard notes a device that sent us a stanza. show is nil when the stanza does not tell.
+func (p *Table) Heard(jid stanza.JID, show *string, priority int) {
 	if jid.Resource == "" || jid.Domain != p.domain || jid.Local == "" {
 		return
 	}
 	now := p.now()
-	d := Device{Full: jid.String(), Mobile: isMobile(jid.Resource), Priority: priority, seen: now, heard: now}
+	d := Device{Full: jid.String(), Mobile: IsMobile(jid.Resource), Priority: priority, Seen: now, Heard: now}
 	if show != nil {
 		d.Show = *show
 	}
-	for _, old := range p.devices(jid.Local) {
+	for _, old := range p.Devices(jid.Local) {
 		if old.Full != d.Full {
 			continue
 		}
 		if show == nil {
 			d.Show, d.Priority = old.Show, old.Priority
 		}
-		if p.known() && old.Show == d.Show && old.Priority == d.Priority {
+		if p.Known() && old.Show == d.Show && old.Priority == d.Priority {
 			return
 		}
 	}
@@ -194,13 +193,13 @@ func (p *presence) heard(jid stanza.JID, show *string, priority int) {
 		return
 	}
 	if list := p.list(jid.Local); !p.complete && len(list) > maxHeard {
-		silent := slices.MinFunc(list, func(a, b Device) int { return a.heard.Compare(b.heard) }).Full
+		silent := slices.MinFunc(list, func(a, b Device) int { return a.Heard.Compare(b.Heard) }).Full
 		p.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == silent })
 	}
 }
 
 // lastAbsent is when a device that becomes known now was absent, as far as anybody can tell. The caller holds mu.
-func (p *presence) lastAbsent() time.Time {
+func (p *Table) lastAbsent() time.Time {
 	if p.asked.IsZero() {
 		return p.began
 	}
@@ -209,7 +208,7 @@ func (p *presence) lastAbsent() time.Time {
 
 // put adds or replaces a device; false when its user has too many. news says whether a new one is told to the conveyor. The caller
 // holds mu.
-func (p *presence) put(local string, d Device, news bool) bool {
+func (p *Table) put(local string, d Device, news bool) bool {
 	u := p.users[local]
 	if u == nil {
 		u = &presentUser{}
@@ -221,21 +220,21 @@ func (p *presence) put(local string, d Device, news bool) bool {
 	}
 	fresh := slices.Clone(u.list)
 	if at >= 0 {
-		d.seen = fresh[at].seen
+		d.Seen = fresh[at].Seen
 		fresh[at] = d
 	} else {
 		fresh = append(fresh, d)
 		p.total++
 		if news {
-			p.changed(presenceChange{local: local, came: &d, since: p.lastAbsent()})
+			p.changed(Change{Local: local, Came: &d, Since: p.lastAbsent()})
 		}
 	}
 	u.list = fresh
 	return true
 }
 
-// gone removes a device that said so.
-func (p *presence) gone(jid stanza.JID) {
+// Gone removes a device that said so.
+func (p *Table) Gone(jid stanza.JID) {
 	full := jid.String()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -243,7 +242,7 @@ func (p *presence) gone(jid stanza.JID) {
 }
 
 // remove drops the devices that match; the caller holds mu.
-func (p *presence) remove(local string, match func(i int, d *Device) bool) {
+func (p *Table) remove(local string, match func(i int, d *Device) bool) {
 	list := p.list(local)
 	var kept []Device
 	mobile, left := false, 0
@@ -265,7 +264,7 @@ func (p *presence) remove(local string, match func(i int, d *Device) bool) {
 	}
 	p.total -= left
 	if mobile {
-		p.changed(presenceChange{local: local})
+		p.changed(Change{Local: local})
 	}
 	if len(kept) == 0 {
 		delete(p.users, local)
@@ -276,22 +275,22 @@ func (p *presence) remove(local string, match func(i int, d *Device) bool) {
 
 // changed notes a change once until it is taken, however often it happens: nothing bounds how often a client comes and goes. The
 // caller holds mu.
-func (p *presence) changed(c presenceChange) {
-	key := c.local
-	if c.came != nil {
-		key = c.came.Full
+func (p *Table) changed(c Change) {
+	key := c.Local
+	if c.Came != nil {
+		key = c.Came.Full
 	}
 	if _, twice := p.queued[key]; twice { // the first one is absent since earlier
 		return
 	}
 	p.queued[key] = struct{}{}
 	p.changes = append(p.changes, c)
-	p.wake.Fire()
+	p.Wake.Fire()
 }
 
-// takeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
+// TakeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
 // when the newest snapshot was asked for; where there is none, when the connection began.
-func (p *presence) takeChanges() (changes []presenceChange, later time.Time) {
+func (p *Table) TakeChanges() (changes []Change, later time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	taken := p.changes
@@ -300,29 +299,29 @@ func (p *presence) takeChanges() (changes []presenceChange, later time.Time) {
 	return taken, p.lastAbsent()
 }
 
-// giveBack puts changes back that could not be acted on.
-func (p *presence) giveBack(changes []presenceChange) {
+// GiveBack puts changes back that could not be acted on.
+func (p *Table) GiveBack(changes []Change) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range changes {
-		if !slices.ContainsFunc(p.list(c.local), func(d Device) bool { return d.Full == c.came.Full }) {
+		if !slices.ContainsFunc(p.list(c.Local), func(d Device) bool { return d.Full == c.Came.Full }) {
 			continue
 		}
-		if _, again := p.queued[c.came.Full]; !again {
-			p.queued[c.came.Full] = struct{}{}
+		if _, again := p.queued[c.Came.Full]; !again {
+			p.queued[c.Came.Full] = struct{}{}
 			p.changes = append(p.changes, c)
 			continue
 		}
 		for i := range p.changes {
-			if now := &p.changes[i]; now.came != nil && now.came.Full == c.came.Full {
-				now.since = c.since
+			if now := &p.changes[i]; now.Came != nil && now.Came.Full == c.Came.Full {
+				now.Since = c.Since
 			}
 		}
 	}
 }
 
-// forget drops everything: after the link was down nobody knows who left meanwhile. Unknown counts as offline.
-func (p *presence) forget() {
+// Forget drops everything: after the link was down nobody knows who left meanwhile. Unknown counts as offline.
+func (p *Table) Forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.users, p.total = map[string]*presentUser{}, 0
@@ -332,12 +331,12 @@ func (p *presence) forget() {
 	p.asked, p.asking, p.began = time.Time{}, time.Time{}, p.now()
 }
 
-// merge takes a snapshot that was asked for at asked. It says which users have more than maxDevices in it: those that are known stay
+// Merge takes a snapshot that was asked for at asked. It says which users have more than maxDevices in it: those that are known stay
 // known; and who is there now of whom no device has stayed. A device that we heard of after that is kept even when the snapshot
 // lacks it: the snapshot may be older. The devices of a connection's first snapshot are no news: replay serves them.
 //
 // Snapshots come several times a second, and next to nothing changes between two: what is as it was costs no memory.
-func (p *presence) merge(sessions []Session, asked time.Time) (crowded, came []string) {
+func (p *Table) Merge(sessions []Session, asked time.Time) (crowded, came []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 
@@ -370,7 +369,7 @@ func (p *presence) merge(sessions []Session, asked time.Time) (crowded, came []s
 	if listed < p.total {
 		for local, u := range p.users {
 			p.remove(local, func(i int, d *Device) bool {
-				return (u.merge != p.merges || !u.marked(i)) && !d.seen.After(asked)
+				return (u.merge != p.merges || !u.marked(i)) && !d.Seen.After(asked)
 			})
 		}
 	}
@@ -381,7 +380,7 @@ func (p *presence) merge(sessions []Session, asked time.Time) (crowded, came []s
 		if p.users[local] == nil {
 			came = append(came, local)
 		}
-		d := Device{Full: s.JID.String(), Mobile: isMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, seen: asked}
+		d := Device{Full: s.JID.String(), Mobile: IsMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, Seen: asked}
 		if !p.put(local, d, p.complete) && (len(crowded) == 0 || crowded[len(crowded)-1] != local) {
 			crowded = append(crowded, local)
 		}
@@ -392,138 +391,28 @@ func (p *presence) merge(sessions []Session, asked time.Time) (crowded, came []s
 }
 
 // ask notes when the question was asked that is under way; the zero time: none is.
-func (p *presence) ask(asked time.Time) {
+func (p *Table) ask(asked time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asking = asked
 }
 
-func (p *presence) setPeriod(period time.Duration) {
+func (p *Table) SetPeriod(period time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.period = period
 }
 
 // locals are all users of whom a device is known.
-func (p *presence) locals() []string {
+func (p *Table) locals() []string {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return slices.Collect(maps.Keys(p.users))
 }
 
-// asof says when the newest snapshot was asked for; zero when there is none.
-func (p *presence) asof() (asked time.Time, period time.Duration) {
+// LookedAt is when the newest snapshot was asked for; zero when there is none.
+func (p *Table) LookedAt() time.Time {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	return p.asked, p.period
-}
-
-// lookedAt is when the newest snapshot was asked for; zero when there is none.
-func (p *presence) lookedAt() time.Time {
-	asked, _ := p.asof()
-	return asked
-}
-
-// watcher keeps the table fresh by snapshots while the link is up.
-type watcher struct {
-	table    *presence
-	source   Snapshotter
-	interval time.Duration // between two at least
-	log      *slog.Logger
-	learn    func(locals []string) // users seen; must not block
-	request  trigger.Trigger       // room for one: a fresh snapshot is wanted
-	answered trigger.Trigger       // room for one: there was an answer, good or bad
-	failed   bool
-	crowded  time.Time // when the log last named users with too many devices
-	learned  time.Time // when all users of a snapshot were last told to learn
-}
-
-const (
-	// crowdedPause lies between two lines about users with too many devices.
-	crowdedPause = 10 * time.Minute
-	// learnPause lies between two times that everybody who is there is told to learn, not only who has come: it takes so many at once.
-	learnPause = time.Minute
-	// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
-	snapshotTimeout = 10 * time.Second
-	// stretch keeps the question's cost below a twentieth of one of the server's cores.
-	stretch = 20
-	// unansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
-	// that was lost must not blind the table for minutes.
-	unansweredCost = time.Second
-	// leastPause lies between two snapshots, however cheap they are.
-	leastPause = 200 * time.Millisecond
-)
-
-// run asks until ctx, the life of one connection, ends. first is closed after the first answer, good or bad.
-func (w *watcher) run(ctx context.Context, first chan<- struct{}) {
-	w.learned = time.Time{}
-	took, err := w.ask(ctx)
-	close(first)
-	for err == nil || !errors.Is(err, ErrNoSnapshots) {
-		least := max(leastPause, stretch*took) // a request does not shorten it
-		if !trigger.Sleep(ctx, least) {
-			return
-		}
-		if rest := w.interval - least; rest > 0 {
-			timer := time.NewTimer(rest)
-			select {
-			case <-ctx.Done():
-				timer.Stop()
-				return
-			case <-w.request:
-				timer.Stop()
-			case <-timer.C:
-			}
-		}
-		took, err = w.ask(ctx)
-	}
-}
-
-func (w *watcher) ask(ctx context.Context) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, snapshotTimeout)
-	defer cancel()
-	select { // what was wanted until now is this one
-	case <-w.request:
-	default:
-	}
-	asked := w.table.now()
-	w.table.ask(asked)
-	sessions, err := w.source.Snapshot(ctx)
-	took := w.table.now().Sub(asked)
-	switch {
-	case err == nil:
-		if w.failed {
-			w.log.Info("presence snapshots work again")
-			w.failed = false
-		}
-		crowded, came := w.table.merge(sessions, asked)
-		took = w.table.now().Sub(asked)
-		w.table.setPeriod(took + max(w.interval, leastPause, stretch*took))
-		if len(crowded) > 0 && asked.Sub(w.crowded) >= crowdedPause {
-			w.crowded = asked
-			w.log.Warn("users have more sessions than messages are copied to; those beyond get nothing", "most", maxDevices, "users", len(crowded),
-				"for example", strings.Join(crowded[:min(len(crowded), unaskedNames)], ", "))
-		}
-		if asked.Sub(w.learned) >= learnPause {
-			w.learned, came = asked, w.table.locals()
-		}
-		w.learn(came)
-	case errors.Is(err, ErrNoSnapshots):
-		w.log.Info("this server gives no presence snapshots: users count as offline until they send the component a stanza", "reason", err)
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-	default:
-		took = min(took, unansweredCost)
-		if !w.failed {
-			w.log.Warn("presence snapshot failed; the last one stands", "error", err)
-			w.failed = true
-		}
-	}
-	w.table.ask(time.Time{})
-	w.answered.Fire()
-	return took, err
-}
-
-// refresh asks for a snapshot as soon as it may be; it does not wait for it.
-func (w *watcher) refresh() {
-	w.request.Fire()
+	return p.asked
 }
