@@ -3,10 +3,8 @@ package component
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
-	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -131,7 +129,7 @@ func walk(ctx context.Context, next func(context.Context, store.Old, int) ([]sto
 		}
 		var old []store.Old
 		for _, row := range page {
-			switch t, ok := rowTime(row.Time); {
+			switch t, ok := store.ParseTime(row.Time); {
 			case ok && t <= until:
 				old = append(old, row)
 			case !ok:
@@ -148,12 +146,4 @@ func walk(ctx context.Context, next func(context.Context, store.Old, int) ([]sto
 		}
 		after = page[len(page)-1]
 	}
-}
-
-// rowTime reads a time of 13 digits.
-func rowTime(text string) (int64, bool) {
-	if len(text) != 13 || strings.Trim(text, "0123456789") != "" {
-		return 0, false
-	}
-	return protocol.ParseTime(text), true
 }

@@ -166,14 +166,14 @@ func TestUpdates(t *testing.T) {
 			Chats: []store.Chat{{ID: "c", Partner: "l", Owner: "z", CreateTime: clock(1)}, {ID: "d", Partner: "z", Owner: "l", CreateTime: clock(1)},
 				{Partner: "l", Owner: "z", ModifyTime: clock(2)}, {Partner: "l", Owner: "z", ModifyTime: clock(3)}},
 			Formers: []store.Former{{SessionID: "g", UserID: "w", Time: clock(1)}, {SessionID: "g", UserID: "w", Time: clock(2)}},
-			SetIDs:  []store.ID{{MsgID: "x", Class: "m", State: store.Revoked}},
+			SetIDs:  []store.ID{{MsgID: "x", Class: "m", State: store.Live}},
 		})
 		touch := say(7, "z", "g", "[]")
 		touch.TouchGroup = "g"
 		apply(t, s, epoch, touch, store.Change{
 			EditGroups: []store.GroupEdit{{ID: "g", Name: &name, Pic: &pic}, {ID: "h", Valid: &closed}},
 			Members:    []store.Member{{UserID: "z", UserName: "b", SessionID: "g", Since: clock(8)}},
-			SetIDs:     []store.ID{{MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Removed}},
+			SetIDs:     []store.ID{{MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Revoked}},
 		})
 		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "h"})), map[string]store.Group{
 			"g": {ID: "g", Name: name, Pic: pic, CreateTime: clock(0), ModifyTime: clock(7), Owner: "z"},
@@ -185,7 +185,7 @@ func TestUpdates(t *testing.T) {
 		equal(t, "other side", must[[]store.Chat](t)(s.ChatsOf(ctx, "l"))[0].ModifyTime, "")
 		equal(t, "formers", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 0)), []store.Former{{SessionID: "g", UserID: "w", Time: clock(2)}})
 		equal(t, "id", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"x"})), map[store.IDKey]store.ID{
-			{MsgID: "x", Class: "m"}: {MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Removed}})
+			{MsgID: "x", Class: "m"}: {MsgID: "x", Class: "m", From: "l", Conversation: "c", State: store.Revoked}})
 
 		apply(t, s, epoch, store.Change{DropGroups: []string{"g"}})
 		if g, ok, err := s.Group(ctx, "g"); ok || err != nil {

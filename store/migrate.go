@@ -351,17 +351,12 @@ func (m *migration) rows(ctx context.Context) error {
 		if err := each(ctx, m.conn, m.s.dialect.text(query), func(scan scanner) error { return scan(&newest) }, args...); err != nil {
 			return err
 		}
-		var from number
-		if len(newest) == 13 {
-			if from.Scan(string(newest)) != nil {
-				from = 0
-			}
-		}
-		if newest != "" && from == 0 { // a time in another form: nothing of the past is ours
-			from = number(m.s.cfg.Now().UnixMilli())
+		from, ok := ParseTime(string(newest))
+		if newest != "" && !ok { // a time in another form: nothing of the past is ours
+			from = m.s.cfg.Now().UnixMilli()
 		}
 		_, err := m.conn.ExecContext(ctx, m.s.dialect.text(`INSERT INTO tlim_state (id, epoch, batch, clock, delivered, settled) VALUES (1, 0, 0, 0, ?, ?)`),
-			int64(from), int64(from))
+			from, from)
 		return err
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // statement names a prepared statement: its text before expansion, and how often its list is repeated.
@@ -84,7 +85,18 @@ func bit(b bool) int64 {
 }
 
 // millis is a time as the tables hold it: 13 digits, so that text sorts as numbers do.
-func millis(ms int64) string { return fmt.Sprintf("%013d", max(0, ms)) }
+func millis(ms int64) string { return fmt.Sprintf("%0*d", timeDigits, max(0, ms)) }
+
+const timeDigits = 13
+
+// ParseTime reads a time that sorts, as text, as its milliseconds do: 13 digits. Adopted rows have others, as dates.
+func ParseTime(text string) (ms int64, ok bool) {
+	if len(text) != timeDigits || strings.Trim(text, "0123456789") != "" {
+		return 0, false
+	}
+	ms, err := strconv.ParseInt(text, 10, 64)
+	return ms, err == nil
+}
 
 // each runs a query without preparing it, and calls row for every row.
 func each(ctx context.Context, db querier, query string, row func(scanner) error, args ...any) error {

@@ -115,7 +115,6 @@ type IDState string
 const (
 	Live    IDState = "live"
 	Revoked IDState = "revoked" // by its author or the group's owner; also when the revoke came before the message
-	Removed IDState = "removed"
 )
 
 // ID is a row of tlim_id: the memory that makes a message exactly-once.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 )
@@ -111,11 +110,8 @@ func (s *Store) count(ctx context.Context, where string, args []any) (int64, err
 		return 0, err
 	}
 	// Adopted rows may have a date for a time, or come from a clock that ran ahead: what is written next sorts below those.
-	if before.until == "" && n >= longHistory && sorts(string(newest)) && string(newest) <= millis(now.UnixMilli()) {
+	if t, ok := ParseTime(string(newest)); before.until == "" && n >= longHistory && ok && t <= now.UnixMilli() {
 		s.totals.put(history, counted{int64(n), string(newest), now}, deletions)
 	}
 	return before.n + int64(n), nil
 }
-
-// sorts says whether a time is of the form in which text sorts as numbers do: 13 digits.
-func sorts(time string) bool { return len(time) == 13 && strings.Trim(time, "0123456789") == "" }
