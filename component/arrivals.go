@@ -136,7 +136,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	since := change.Since.Add(-storeTime).UnixMilli()
 	owner := s.person(change.Local, found).ID
 	later := s.owed.following(owner, since)
-	rows, err := s.store.RecentPending(ctx, owner, since, batchItems)
+	rows, err := s.store.RecentOffline(ctx, owner, since, batchItems)
 	if err != nil {
 		return false
 	}
@@ -189,7 +189,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 }
 
 // groupsOf are the groups of queued messages, where their addresses depend on them.
-func (s *Service) groupsOf(ctx context.Context, rows []store.Pending) (map[string]*group, error) {
+func (s *Service) groupsOf(ctx context.Context, rows []store.OfflineMessage) (map[string]*group, error) {
 	var ids []string
 	for _, row := range rows {
 		if s.cfg.SenderAsUser && s.kindOf(row.Type).scope == scopeGroup {

@@ -571,7 +571,7 @@ func TestStopWritesAllRows(t *testing.T) {
 	h := start(t, nil)
 	release := h.busy()
 	owe := func(id string) {
-		row := store.Pending{Message: store.Message{MsgID: id, Type: "MTT-100", From: "lisi", To: "lisi", SessionID: "lisi", Time: "1"}}
+		row := store.OfflineMessage{Message: store.Message{MsgID: id, Type: "MTT-100", From: "lisi", To: "lisi", SessionID: "lisi", Time: "1"}}
 		h.owed.add(&owedMessage{row: row, time: 1}, "zhangsan", 0)
 	}
 	h.owed.mu.Lock()
@@ -618,7 +618,7 @@ func TestBatchesAreBounded(t *testing.T) {
 			defer mu.Unlock()
 			n := 0
 			for _, c := range changes {
-				n += len(c.Pending)
+				n += len(c.Offline)
 			}
 			rows = append(rows, n)
 		}

@@ -29,7 +29,7 @@ type batch struct {
 	receipts map[store.ReceiptKey][]store.Receipt
 	users    map[string]store.User // by local part
 	chats    map[store.ChatKey]bool
-	marks    map[store.PendingMark]bool // what waits of messages that may be repeated and are not stored
+	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
 
 	changes   []store.Change
 	positions store.Positions
@@ -46,7 +46,7 @@ type batch struct {
 	stale     []string                // groups that this batch writes to
 	restale   []string                // users likewise, by local part
 	after     []func()                // on the conveyor, after the commit
-	owedRows  []store.Pending
+	owedRows  []store.OfflineMessage
 	confirmed confirmed
 	unseen    []string
 	came      []presence.Change // devices whose queues are in deliver
@@ -249,7 +249,7 @@ func (b *batch) lookMarks(ctx context.Context) error {
 		}
 	}
 	var err error
-	if b.marks, err = b.s.store.PendingMarks(ctx, ids); err == nil && len(ids) > 0 {
+	if b.marks, err = b.s.store.OfflineMarks(ctx, ids); err == nil && len(ids) > 0 {
 		b.s.owed.marks(ids, b.marks)
 	}
 	return err
@@ -347,9 +347,9 @@ func (b *batch) housekeeping(ctx context.Context) {
 		s.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
-	var not func(store.Pending) bool
+	var not func(store.OfflineMessage) bool
 	if len(b.gone) > 0 { // deletions come first: a row written now would outlive its message
-		not = func(row store.Pending) bool {
+		not = func(row store.OfflineMessage) bool {
 			return slices.ContainsFunc(b.gone, func(gone removal) bool { return gone.of(row) })
 		}
 	}
@@ -357,7 +357,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		for i := range b.owedRows {
 			b.owedRows[i].ID = protocol.NewID()
 		}
-		b.changes = append(b.changes, store.Change{Pending: b.owedRows})
+		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
 	_, s.rowsWait = s.owed.counts()
 	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {

@@ -62,7 +62,7 @@ func (h *harness) served(kind string, users []string) map[string]int {
 		for _, m := range page {
 			ids = append(ids, m.MsgID)
 		}
-		queued, err := h.db.PendingOwners(h.t.Context(), ids)
+		queued, err := h.db.OfflineOwners(h.t.Context(), ids)
 		if err != nil {
 			h.t.Fatal(err)
 		}
@@ -71,7 +71,7 @@ func (h *harness) served(kind string, users []string) map[string]int {
 				continue
 			}
 			counts[m.To]++
-			if !queued[store.PendingKey{Owner: m.To, MsgID: m.MsgID}] {
+			if !queued[store.OfflineKey{Owner: m.To, MsgID: m.MsgID}] {
 				h.t.Errorf("%s to %s does not wait for his phone", m.MsgID, m.To)
 			}
 		}

@@ -28,16 +28,16 @@ type Files interface {
 
 // Cleaned counts what one clean-up removed, or would remove.
 type Cleaned struct {
-	Messages, Pending, IDs, Formers, Files int
+	Messages, Offline, IDs, Formers, Files int
 	// Receipts go with their messages; only [CountOld] counts them.
 	Receipts int
 	// Odd rows have a time that is no 13-digit number, or one that is yet to come: nobody can say how old they are, and they
 	// stay. They are counted in tables that are cleaned up.
-	OddMessages, OddPending int
+	OddMessages, OddOffline int
 }
 
 func (c Cleaned) removed() int {
-	return c.Messages + c.Pending + c.IDs + c.Formers + c.Files
+	return c.Messages + c.Offline + c.IDs + c.Formers + c.Files
 }
 
 const (
@@ -67,7 +67,7 @@ func (c *cleaner) run(ctx context.Context) {
 
 func (c *cleaner) report(done Cleaned, err error, stopped bool) {
 	m := c.s.metrics.cleanup
-	attrs := []any{slog.Int("messages", done.Messages), slog.Int("offline", done.Pending), slog.Int("ids", done.IDs),
+	attrs := []any{slog.Int("messages", done.Messages), slog.Int("offline", done.Offline), slog.Int("ids", done.IDs),
 		slog.Int("formers", done.Formers), slog.Int("files", done.Files)}
 	switch {
 	case stopped: // what is left is for the next time
@@ -77,11 +77,11 @@ func (c *cleaner) report(done Cleaned, err error, stopped bool) {
 	default:
 		m.last.Set(float64(c.s.now().Unix()))
 		m.odd.WithLabelValues("ofmessage").Set(float64(done.OddMessages))
-		m.odd.WithLabelValues("ofcustomoffline").Set(float64(done.OddPending))
+		m.odd.WithLabelValues("ofcustomoffline").Set(float64(done.OddOffline))
 		if done.removed() > 0 {
 			c.log.Info("clean-up removed what was old", attrs...)
 		}
-		if odd := [2]int{done.OddMessages, done.OddPending}; odd != c.odd {
+		if odd := [2]int{done.OddMessages, done.OddOffline}; odd != c.odd {
 			c.odd = odd
 			c.log.Warn("rows whose msg_time is no 13-digit number, or is yet to come, are left alone by clean-up", "ofmessage", odd[0], "ofcustomoffline", odd[1])
 		}
@@ -129,7 +129,7 @@ func (c *cleaner) clean(ctx context.Context) (Cleaned, error) {
 			return old.messages(ctx, remove(s.store.DeleteMessages, count("messages", &done.Messages)))
 		},
 		func() error {
-			return old.pending(ctx, remove(all(s.store.DeletePending), count("offline", &done.Pending)))
+			return old.pending(ctx, remove(all(s.store.DeleteOffline), count("offline", &done.Offline)))
 		},
 		func() error {
 			return c.ids(ctx, old, failed != nil, remove(all(s.store.DeleteIDs), count("ids", &done.IDs)))

@@ -92,7 +92,7 @@ func TestCleanupRetention(t *testing.T) {
 			Cleaned{Messages: 2}},
 		"messages and ids": {CleanupConfig{Days: 30, IDs: 30}, "m3 m2", "", "m1/0 m2/0 m3/0", "m2 m3", 0, Cleaned{Messages: 2, IDs: 2}},
 		"ids":              {CleanupConfig{IDs: 5}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m3", 1, Cleaned{IDs: 3}},
-		"offline rows":     {CleanupConfig{OfflineDays: 5}, "m3 m2 m1", "g1", "m3/0", "m1 g1 m2 m3", 1, Cleaned{Pending: 4}}, // of lisi 2, of wangwu g1, of zhaoliu g1
+		"offline rows":     {CleanupConfig{OfflineDays: 5}, "m3 m2 m1", "g1", "m3/0", "m1 g1 m2 m3", 1, Cleaned{Offline: 4}}, // of lisi 2, of wangwu g1, of zhaoliu g1
 		"all of it":        {CleanupConfig{Days: 1, OfflineDays: 40, IDs: 1}, "m3", "", "m1/0 m2/0 m3/0", "m3", 0, Cleaned{Messages: 3, IDs: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestCleanupRetention(t *testing.T) {
 			}
 			// What it says is what it did.
 			after := h.rows("ofmessage", "ofcustomoffline")
-			if before[0]-after[0] != done.Messages || before[1]-after[1] != done.Pending {
+			if before[0]-after[0] != done.Messages || before[1]-after[1] != done.Offline {
 				t.Errorf("%v became %v, and it says %+v", before, after, done)
 			}
 			if again := h.clean(c.cfg); again != (Cleaned{}) {
@@ -287,7 +287,7 @@ func TestCleanupOddTimes(t *testing.T) {
 	c.log = slog.New(slog.NewTextHandler(&log, nil))
 	for range 2 {
 		done, err := c.clean(t.Context())
-		if err != nil || done.OddMessages != len(times) || done.OddPending != len(times) {
+		if err != nil || done.OddMessages != len(times) || done.OddOffline != len(times) {
 			t.Errorf("%+v %v", done, err)
 		}
 		c.report(done, err, false)
@@ -321,13 +321,13 @@ func TestCleanupUnsettled(t *testing.T) {
 	h.sender.set(func(r *recordingSender) { r.hold = true }) // the server answers no ping: nothing is proved routed
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
 	h.pass(100)
-	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Pending: 1}) || h.history("zhangsan", "lisi") != "m2" {
+	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Offline: 1}) || h.history("zhangsan", "lisi") != "m2" {
 		t.Errorf("%+v, left %s", done, h.history("zhangsan", "lisi"))
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.sender.answer(nil)
 	h.pass(1)
-	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Pending: 1}) {
+	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Offline: 1}) {
 		t.Errorf("settled: %+v", done)
 	}
 }
@@ -343,8 +343,8 @@ func fillOld(t testing.TB, s *Service, n int) {
 				m := store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan",
 					Body: `[{"text":"old"}]`, Time: protocol.FormatTime(1_500_000_000_000 + int64(i))}
 				c := store.Change{Message: &m, IDs: []store.ID{{MsgID: m.MsgID, Class: store.ClassMessage, From: m.From, Conversation: "lisi zhangsan", Time: m.Time, State: store.Live}},
-					Receipts: []store.Receipt{{ID: protocol.NewID(), MsgID: m.MsgID, Sender: m.From, Reader: "lisi", Status: 1}}, Pending: []store.Pending{{Message: m, Owner: "lisi"}}}
-				c.Pending[0].ID = protocol.NewID()
+					Receipts: []store.Receipt{{ID: protocol.NewID(), MsgID: m.MsgID, Sender: m.From, Reader: "lisi", Status: 1}}, Offline: []store.OfflineMessage{{Message: m, Owner: "lisi"}}}
+				c.Offline[0].ID = protocol.NewID()
 				b.changes = append(b.changes, c)
 				i++
 			}
@@ -394,7 +394,7 @@ func TestCleanupStops(t *testing.T) {
 		t.Errorf("log: %s", &log)
 	}
 	h.rec.set(func(r *recordingStore) { r.pending = nil })
-	if done := h.clean(cfg); done != (Cleaned{Pending: 1200}) {
+	if done := h.clean(cfg); done != (Cleaned{Offline: 1200}) {
 		t.Errorf("the rest: %+v", done)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[1 0 1 1]" {
@@ -448,7 +448,7 @@ func TestChatPassesCleanup(t *testing.T) {
 		return nil
 	}
 	done, err := c.clean(t.Context())
-	if err != nil || done.Messages != 3000 || done.Pending != 3000 || done.IDs != 3000 || n < 18 {
+	if err != nil || done.Messages != 3000 || done.Offline != 3000 || done.IDs != 3000 || n < 18 {
 		t.Errorf("%+v %v, %d messages meanwhile", done, err, n)
 	}
 	if list := strings.Fields(h.history("zhangsan", "lisi")); len(list) != n+1 {

@@ -213,7 +213,7 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 		if s.owed.confirmWaiting(row.owner, row.msgID) {
 			continue
 		}
-		change.DropPending = append(change.DropPending, store.PendingKey{Owner: row.owner, MsgID: row.msgID})
+		change.DropOffline = append(change.DropOffline, store.OfflineKey{Owner: row.owner, MsgID: row.msgID})
 	}
 	for _, m := range taken.marks {
 		if _, known := found[m.local]; !known {

@@ -98,7 +98,7 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	written := make(chan []store.Change, 100)
 	h.rec.set(func(r *recordingStore) { r.applied = func(c []store.Change) { written <- c } })
 	h.confirmations.drop("lisi", "m0")
-	if c := (<-written)[0]; len(c.DropPending) != 1 {
+	if c := (<-written)[0]; len(c.DropOffline) != 1 {
 		t.Errorf("written: %+v", c)
 	}
 	h.confirmations.dropOf("stranger", "n0")
@@ -128,9 +128,9 @@ func TestConfirmationThatCannotBeStored(t *testing.T) {
 		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i), "zhangsan", "lisi", "x"))
 	}
 	h.sender.take()
-	bad := store.PendingKey{Owner: "lisi", MsgID: "bad"}
+	bad := store.OfflineKey{Owner: "lisi", MsgID: "bad"}
 	h.rec.failWhen(func(c store.Change) error {
-		if slices.Contains(c.DropPending, bad) {
+		if slices.Contains(c.DropOffline, bad) {
 			return store.ErrData
 		}
 		return nil

@@ -156,7 +156,7 @@ func TestUntrueConfirmations(t *testing.T) {
 	}
 	looks := 0
 	for _, c := range h.rec.take() {
-		looks += len(c.DropPending)
+		looks += len(c.DropOffline)
 	}
 	if looks != untrueBurst {
 		t.Errorf("%d were looked for, want %d", looks, untrueBurst)
@@ -336,7 +336,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			t.Errorf("owed: %q", got)
 		}
 		h.rec.failWhen(func(c store.Change) error { // the row waits in memory
-			if c.Message == nil && len(c.Pending) > 0 {
+			if c.Message == nil && len(c.Offline) > 0 {
 				return store.ErrUnavailable
 			}
 			return nil

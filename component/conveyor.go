@@ -230,14 +230,14 @@ func (s *Service) again(ctx context.Context, b *batch) error {
 
 // writeRows writes queue rows by themselves. A row that the queue's table cannot hold (an old latin1 one) is given up, loudly:
 // the message itself is stored. Its error is fatal; rows that could not be written now are kept.
-func (s *Service) writeRows(ctx context.Context, rows []store.Pending) error {
+func (s *Service) writeRows(ctx context.Context, rows []store.OfflineMessage) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
-	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
+	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
 		s.owed.written()

@@ -328,7 +328,7 @@ func (o *owed) followersBy(group, author string) (list []*deferral) {
 }
 
 // rowsOf lists the rows that are to follow messages.
-func (o *owed) rowsOf(list []*deferral) (rows []store.Pending) {
+func (o *owed) rowsOf(list []*deferral) (rows []store.OfflineMessage) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, f := range list {
@@ -359,7 +359,7 @@ func (o *owed) deferDue(now int64) bool {
 }
 
 // takeDeferred hands over about n rows to be written. Until writtenDeferred or untakeDeferred they are still seen.
-func (o *owed) takeDeferred(n int) (rows []store.Pending) {
+func (o *owed) takeDeferred(n int) (rows []store.OfflineMessage) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	d := &o.deferred
@@ -439,7 +439,7 @@ type removal struct {
 	group string          // or all messages of a group, but the notices that it is gone
 }
 
-func (r removal) of(row store.Pending) bool {
+func (r removal) of(row store.OfflineMessage) bool {
 	return r.ids[row.MsgID] || r.group != "" && row.SessionID == r.group && row.Type != "MTS-107"
 }
 

@@ -154,7 +154,7 @@ func TestRemovedBeforeRows(t *testing.T) {
 			if err != nil {
 				h.t.Error(err)
 			}
-			if changes := h.rec.take(); slices.ContainsFunc(changes, func(c store.Change) bool { return len(c.DropPending) > 0 }) {
+			if changes := h.rec.take(); slices.ContainsFunc(changes, func(c store.Change) bool { return len(c.DropOffline) > 0 }) {
 				h.t.Errorf("the database is asked for rows that are not there")
 			}
 		}, "m1/0,m2/0  m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/1,m2/1"},
@@ -428,7 +428,7 @@ func TestErasedInSlices(t *testing.T) {
 		left.set(i)
 	}
 	for i := range 20 {
-		h.owed.follow([]*deferral{newDeferral(&owedMessage{row: store.Pending{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, wide, slices.Clone(left), nil)})
+		h.owed.follow([]*deferral{newDeferral(&owedMessage{row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, wide, slices.Clone(left), nil)})
 	}
 	b := h.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {

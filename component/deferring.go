@@ -80,7 +80,7 @@ func (s *Service) writeSlice(ctx context.Context) (int, error) {
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
-	err := s.apply(ctx, &batch{changes: []store.Change{{Pending: rows}}})
+	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
 		s.owed.writtenDeferred()

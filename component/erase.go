@@ -110,7 +110,7 @@ func (b *batch) writeFollowers(list []*deferral) {
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
-	b.changes = append(b.changes, store.Change{Pending: rows})
+	b.changes = append(b.changes, store.Change{Offline: rows})
 	b.after = append(b.after, func() { b.s.owed.followed(list) })
 }
 
@@ -127,7 +127,7 @@ func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, 
 		if err != nil {
 			return err
 		}
-		owners, err := s.store.PendingOwners(ctx, []string{msgID})
+		owners, err := s.store.OfflineOwners(ctx, []string{msgID})
 		if err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, 
 		}
 		for key := range owners {
 			if key.MsgID == msgID {
-				change.DropPending = append(change.DropPending, key)
+				change.DropOffline = append(change.DropOffline, key)
 			}
 		}
 		b.gone = append(b.gone, removal{ids: map[string]bool{msgID: true}})

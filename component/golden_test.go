@@ -394,7 +394,7 @@ func writeChange(b *strings.Builder, c *store.Change) {
 	for _, d := range c.DropMessages {
 		line("remove message %s of %s", d.MsgID, cmp.Or(d.SessionID, d.From+" and "+d.To))
 	}
-	for _, k := range c.DropPending {
+	for _, k := range c.DropOffline {
 		line("remove row of %s: %s", k.Owner, cmp.Or(k.MsgID, k.RowID))
 	}
 	for _, id := range c.DropGroups {
@@ -418,7 +418,7 @@ func writeChange(b *strings.Builder, c *store.Change) {
 	for _, id := range c.SetIDs {
 		line("id %s/%s is %s by %s in %q", id.MsgID, id.Class, id.State, id.From, id.Conversation)
 	}
-	for _, r := range c.Pending {
+	for _, r := range c.Offline {
 		line("row of %s/%d: %s %s %s -> %s session %s at %s %s%s", r.Owner, r.Status, r.MsgID, r.Type, r.From, r.To, r.SessionID, r.Time, r.Body, flags(r.Flags))
 	}
 	for _, r := range c.Receipts {

@@ -324,7 +324,7 @@ func TestDissolvedInOneBatch(t *testing.T) {
 		t.Errorf("answers: %s, copies: %s", got, copiesOf(d))
 	}
 	h.offline("lisi/p")
-	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10)
+	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 1 || rows[0].Type != "MTS-107" {
 		t.Errorf("queue: %+v %v", rows, err)
 	}
@@ -474,7 +474,7 @@ func TestNotices(t *testing.T) {
 			if c.Message != nil {
 				messages++
 			}
-			for _, row := range c.Pending {
+			for _, row := range c.Offline {
 				queued[row.Owner] = true
 			}
 		}
@@ -847,7 +847,7 @@ func TestFormerAuthors(t *testing.T) {
 	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
 		t.Errorf("of the owner: %s", got)
 	}
-	if rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.Pending) bool { return p.MsgID == "r0" }) {
+	if rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.OfflineMessage) bool { return p.MsgID == "r0" }) {
 		t.Errorf("queued: %+v, %v", rows, err)
 	}
 }

@@ -192,9 +192,9 @@ type recordingStore struct {
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
 	refresh   func([]store.Member) error      // before Refresh writes
-	pending   func() error                    // before DeletePending writes
+	pending   func() error                    // before DeleteOffline writes
 	messages  func() error                    // before MessagesAfter answers
-	recent    func()                          // before RecentPending answers
+	recent    func()                          // before RecentOffline answers
 	counted   func()                          // after UnreadCounts has read
 }
 
@@ -210,13 +210,13 @@ func (r *recordingStore) MessagesAfter(ctx context.Context, after, id string, li
 	return r.Store.MessagesAfter(ctx, after, id, limit)
 }
 
-func (r *recordingStore) RecentPending(ctx context.Context, owner string, since int64, limit int) ([]store.Pending, error) {
+func (r *recordingStore) RecentOffline(ctx context.Context, owner string, since int64, limit int) ([]store.OfflineMessage, error) {
 	r.mu.Lock()
 	if r.recent != nil {
 		r.recent()
 	}
 	r.mu.Unlock()
-	return r.Store.RecentPending(ctx, owner, since, limit)
+	return r.Store.RecentOffline(ctx, owner, since, limit)
 }
 
 func (r *recordingStore) UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error) {
@@ -242,7 +242,7 @@ func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []sto
 	return r.Store.Refresh(ctx, epoch, members, chats)
 }
 
-func (r *recordingStore) DeletePending(ctx context.Context, epoch int64, rows []store.Old) error {
+func (r *recordingStore) DeleteOffline(ctx context.Context, epoch int64, rows []store.Old) error {
 	r.mu.Lock()
 	ask := r.pending
 	r.mu.Unlock()
@@ -251,7 +251,7 @@ func (r *recordingStore) DeletePending(ctx context.Context, epoch int64, rows []
 			return err
 		}
 	}
-	return r.Store.DeletePending(ctx, epoch, rows)
+	return r.Store.DeleteOffline(ctx, epoch, rows)
 }
 
 func (r *recordingStore) UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error) {
@@ -667,8 +667,8 @@ func (h *harness) makeGroup(owner string, members ...string) string {
 }
 
 // waits reads a user's queue whole, by pages.
-func (h *harness) waits(user, since string, limit int) (list []store.Pending, err error) {
-	err = h.Offline(h.t.Context(), user, since, limit, func(page []store.Pending) error {
+func (h *harness) waits(user, since string, limit int) (list []store.OfflineMessage, err error) {
+	err = h.Offline(h.t.Context(), user, since, limit, func(page []store.OfflineMessage) error {
 		list = append(list, page...)
 		return nil
 	})
@@ -678,7 +678,7 @@ func (h *harness) waits(user, since string, limit int) (list []store.Pending, er
 // queue lists the ids of a user's rows.
 func (h *harness) queue(user string) string {
 	h.t.Helper()
-	rows, err := h.db.Pending(h.t.Context(), user, "", "", "", 1000)
+	rows, err := h.db.Offline(h.t.Context(), user, "", "", "", 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}

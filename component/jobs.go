@@ -25,7 +25,7 @@ type DirectoryStore interface {
 type CleanStore interface {
 	OldRows
 	DeleteMessages(ctx context.Context, epoch int64, rows []store.Old) (int, error)
-	DeletePending(ctx context.Context, epoch int64, rows []store.Old) error
+	DeleteOffline(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteIDs(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteFormers(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteFiles(ctx context.Context, ids []string) error

@@ -269,15 +269,15 @@ func TestComesAndGoes(t *testing.T) {
 
 // TestClearable: what one transaction clears of a queue is bounded, more so where each entry has to be looked for.
 func TestClearable(t *testing.T) {
-	entries := func(n int, id string) []store.Pending {
-		list := make([]store.Pending, n)
+	entries := func(n int, id string) []store.OfflineMessage {
+		list := make([]store.OfflineMessage, n)
 		for i := range list {
 			list[i].ID = id
 		}
 		return list
 	}
 	for _, c := range []struct {
-		rows []store.Pending
+		rows []store.OfflineMessage
 		want int
 	}{
 		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(clearNamed, ""), clearNamed}, {entries(clearNamed+1, ""), clearNamed},

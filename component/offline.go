@@ -24,7 +24,7 @@ func (s *Service) look() {
 // (such entries have no ID). A sinceMsgID that the database knows leaves out what is older than it. At most limit entries,
 // all when it is 0. The caller clears what it has delivered by ClearOffline. Its errors are an *Error, ErrUnavailable, or
 // what visit returned, which ends the reading.
-func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.Pending) error) error {
+func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.OfflineMessage) error) error {
 	p, err := s.spell(ctx, user)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return e.time() < since })
 
 	left := cmp.Or(limit, math.MaxInt)
-	give := func(page []store.Pending) error {
+	give := func(page []store.OfflineMessage) error {
 		page = page[:min(len(page), left)]
 		left -= len(page)
 		if len(page) == 0 {
@@ -52,7 +52,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	most := queuePage
 	for afterTime, afterID := "", ""; ; {
 		n := min(most, left)
-		rows, err := s.store.Pending(ctx, p.ID, since, afterTime, afterID, n)
+		rows, err := s.store.Offline(ctx, p.ID, since, afterTime, afterID, n)
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
@@ -89,8 +89,8 @@ func (o *owed) entries(p protocol.Person) []owedEntry {
 	return list
 }
 
-func entryRows(owner string, list []owedEntry) []store.Pending {
-	rows := make([]store.Pending, 0, len(list))
+func entryRows(owner string, list []owedEntry) []store.OfflineMessage {
+	rows := make([]store.OfflineMessage, 0, len(list))
 	for _, e := range list {
 		rows = append(rows, e.row(owner))
 	}
@@ -99,13 +99,13 @@ func entryRows(owner string, list []owedEntry) []store.Pending {
 
 // mergeOwed puts what is owed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
 // what belongs behind the page. Of equal times the rows come first, so that each is known when its entry's turn has come.
-func mergeOwed(owner string, rows []store.Pending, owed []owedEntry) (page []store.Pending, rest []owedEntry) {
+func mergeOwed(owner string, rows []store.OfflineMessage, owed []owedEntry) (page []store.OfflineMessage, rest []owedEntry) {
 	have := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		have[row.MsgID] = true
 	}
 	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return have[e.message.row.MsgID] })
-	page = make([]store.Pending, 0, len(rows))
+	page = make([]store.OfflineMessage, 0, len(rows))
 	for _, row := range rows {
 		for len(owed) > 0 && owed[0].time() < row.Time {
 			page, owed = append(page, owed[0].row(owner)), owed[1:]
@@ -118,7 +118,7 @@ func mergeOwed(owner string, rows []store.Pending, owed []owedEntry) (page []sto
 const queuePage = 1000
 
 // ClearOffline removes exactly these entries of a user's queue.
-func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pending) error {
+func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.OfflineMessage) error {
 	p, err := s.spell(ctx, user)
 	if err != nil {
 		return err
@@ -129,13 +129,13 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pe
 		err := s.do(ctx, &call{first: true, plan: func(_ context.Context, b *batch) error {
 			var change store.Change
 			for _, row := range slice {
-				key := store.PendingKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
+				key := store.OfflineKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
 				if row.ID == "" && s.owed.settle(p.Local, p.ID, row.MsgID) {
 					continue
 				}
-				change.DropPending = append(change.DropPending, key)
+				change.DropOffline = append(change.DropOffline, key)
 			}
-			if len(change.DropPending) > 0 {
+			if len(change.DropOffline) > 0 {
 				b.changes = append(b.changes, change)
 			}
 			return nil
@@ -151,7 +151,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Pe
 const clearNamed = 100
 
 // clearable is how many of the entries one transaction clears.
-func clearable(rows []store.Pending) int {
+func clearable(rows []store.OfflineMessage) int {
 	named := 0
 	for i, row := range rows {
 		if row.ID == "" {
@@ -179,7 +179,7 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 			return true, nil
 		}
 	}
-	unread, err := s.store.HasPending(ctx, p.ID)
+	unread, err := s.store.HasOffline(ctx, p.ID)
 	if err != nil {
 		return false, protocol.ErrUnavailable
 	}

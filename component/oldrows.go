@@ -12,7 +12,7 @@ import (
 type OldRows interface {
 	State(ctx context.Context) (store.State, error)
 	OldMessages(ctx context.Context, until int64, after store.Old, limit int) ([]store.Old, error)
-	WalkPending(ctx context.Context, after store.Old, limit int) ([]store.Old, error)
+	WalkOffline(ctx context.Context, after store.Old, limit int) ([]store.Old, error)
 	WalkIDs(ctx context.Context, after store.Old, limit int) ([]store.Old, error)
 	WalkFormers(ctx context.Context, after store.Old, limit int) ([]store.Old, error)
 	OddMessages(ctx context.Context, after int64) (int, error)
@@ -46,7 +46,7 @@ func CountOld(ctx context.Context, rows OldRows, cfg CleanupConfig, now time.Tim
 		}
 		return err
 	}
-	err = errors.Join(old.messages(ctx, messages), old.pending(ctx, count(&found.Pending)),
+	err = errors.Join(old.messages(ctx, messages), old.pending(ctx, count(&found.Offline)),
 		old.ids(ctx, count(&found.IDs)), old.formers(ctx, count(&found.Formers)))
 	if err == nil && cfg.FilesDays > 0 {
 		found.Files, err = rows.CountFilesBefore(ctx, now.AddDate(0, 0, -cfg.FilesDays).UnixMilli())
@@ -93,7 +93,7 @@ func (w *oldWalk) pending(ctx context.Context, visit func([]store.Old) error) er
 	if w.cfg.OfflineDays <= 0 {
 		return nil
 	}
-	return walk(ctx, w.rows.WalkPending, w.until(w.cfg.OfflineDays), &w.odd[1], visit)
+	return walk(ctx, w.rows.WalkOffline, w.until(w.cfg.OfflineDays), &w.odd[1], visit)
 }
 
 func (w *oldWalk) ids(ctx context.Context, visit func([]store.Old) error) error {
@@ -111,7 +111,7 @@ func (w *oldWalk) formers(ctx context.Context, visit func([]store.Old) error) er
 
 // count adds up the odd rows: those that the walks met, and the messages that they cannot meet.
 func (w *oldWalk) count(ctx context.Context, c *Cleaned) error {
-	c.OddMessages, c.OddPending = w.odd[0], w.odd[1]
+	c.OddMessages, c.OddOffline = w.odd[0], w.odd[1]
 	if w.cfg.Days <= 0 {
 		return nil
 	}

@@ -11,11 +11,11 @@ import (
 
 // owedMessage is a message of which copies to mobiles are not settled yet.
 type owedMessage struct {
-	row  store.Pending // what a queue row of it looks like, without ID, Owner and Status
-	time int64         // its place in the order: msg_time, or the clock's value for kinds that are not stored
-	sent time.Time     // when its copies went out; zero while some wait for the server
-	open int           // copies not settled
-	gone bool          // revoked: no row is wanted any more
+	row  store.OfflineMessage // what a queue row of it looks like, without ID, Owner and Status
+	time int64                // its place in the order: msg_time, or the clock's value for kinds that are not stored
+	sent time.Time            // when its copies went out; zero while some wait for the server
+	open int                  // copies not settled
+	gone bool                 // revoked: no row is wanted any more
 	// loose: its id may be another message's too (see [Kind.loose]), so no row is deleted by it.
 	loose bool
 }
@@ -124,7 +124,7 @@ type owedTo struct {
 	confirm   bool
 }
 
-func (m *owedMessage) pending(owner string, status int8) store.Pending {
+func (m *owedMessage) pending(owner string, status int8) store.OfflineMessage {
 	row := m.row
 	row.Owner, row.Status = owner, int(status)
 	return row
@@ -295,8 +295,8 @@ type owedEntry struct {
 	status  int8
 }
 
-func (e owedEntry) row(owner string) store.Pending { return e.message.pending(owner, e.status) }
-func (e owedEntry) time() string                   { return e.message.row.Time }
+func (e owedEntry) row(owner string) store.OfflineMessage { return e.message.pending(owner, e.status) }
+func (e owedEntry) time() string                          { return e.message.row.Time }
 
 // pending lists what is owed to a user, for getOffline; confirming restricts it to the copies that wait for a confirmation, for
 // hasUnread. Rows that are to follow their messages are not among it, see [owed.following].

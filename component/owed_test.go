@@ -69,7 +69,7 @@ func TestOwedMemoryIsBounded(t *testing.T) {
 func TestSettledBehindAnOpenOne(t *testing.T) {
 	o := newOwed(time.Second, 10, proofHooks{how: func(string) store.Confirms { return 0 }})
 	owe := func(id, user string, at int64) {
-		o.owe(&owedMessage{row: store.Pending{Message: store.Message{MsgID: id}}, time: at}, []owedTo{{local: user, id: user}}, time.UnixMilli(at))
+		o.owe(&owedMessage{row: store.OfflineMessage{Message: store.Message{MsgID: id}}, time: at}, []owedTo{{local: user, id: user}}, time.UnixMilli(at))
 	}
 	owe("open", "lisi", 10)
 	for i := range 5 * keptDone {
@@ -119,7 +119,7 @@ func TestRevokedWhileWaiting(t *testing.T) {
 	h := confirming(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.rec.failWhen(func(c store.Change) error {
-		if c.Message == nil && len(c.Pending) > 0 {
+		if c.Message == nil && len(c.Offline) > 0 {
 			return store.ErrUnavailable
 		}
 		return nil
@@ -162,7 +162,7 @@ func TestReceiptWaits(t *testing.T) {
 	h.online("zhangsan/p")
 	h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"gone"}]}`)
 	h.rec.failWhen(func(c store.Change) error {
-		if c.Message == nil && len(c.Pending) > 0 {
+		if c.Message == nil && len(c.Offline) > 0 {
 			return store.ErrUnavailable
 		}
 		return nil
@@ -278,9 +278,9 @@ func TestOfflinePages(t *testing.T) {
 // TestOfflineMerges puts what is owed between the pages of rows, each message once.
 func TestOfflineMerges(t *testing.T) {
 	h := confirming(t, nil)
-	var rows []store.Pending
+	var rows []store.OfflineMessage
 	row := func(id string, at int64) {
-		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(at)}, Owner: "lisi"})
+		rows = append(rows, store.OfflineMessage{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(at)}, Owner: "lisi"})
 	}
 	h.send("zhangsan/p", text("owed", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
@@ -294,7 +294,7 @@ func TestOfflineMerges(t *testing.T) {
 	row("zz", at["owed"]) // of the same time, on the next page
 	row("both", at["both"])
 	row("new", at["both"]+1)
-	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Pending: rows}}); err != nil {
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Offline: rows}}); err != nil {
 		t.Fatal(err)
 	}
 	list, err := h.waits("lisi", "", 0)
@@ -315,7 +315,7 @@ func TestOfflineMerges(t *testing.T) {
 		t.Errorf("since a message: %v %v", list, err)
 	}
 	stop := errors.New("stop")
-	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.Pending) error { return stop }); !errors.Is(err, stop) {
+	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.OfflineMessage) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("what visit says ends it: %v", err)
 	}
 }
@@ -324,18 +324,18 @@ func TestOfflineMerges(t *testing.T) {
 func TestLargeQueue(t *testing.T) {
 	h := start(t, nil)
 	const n = 40
-	var rows []store.Pending
+	var rows []store.OfflineMessage
 	for i := range n {
 		id := fmt.Sprintf("m%02d", i)
-		rows = append(rows, store.Pending{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(int64(1544602393000 + i/2)),
+		rows = append(rows, store.OfflineMessage{Message: store.Message{ID: "row " + id, MsgID: id, Type: "MTT-000", From: "z", To: "z", Time: protocol.FormatTime(int64(1544602393000 + i/2)),
 			Body: strings.Repeat("x", 60_000)}, Owner: "lisi"})
 	}
-	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Pending: rows}}); err != nil {
+	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Offline: rows}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, limit := range []int{0, 30} {
 		pages, got := 0, 0
-		err := h.Offline(t.Context(), "lisi", "", limit, func(page []store.Pending) error {
+		err := h.Offline(t.Context(), "lisi", "", limit, func(page []store.OfflineMessage) error {
 			pages++
 			for _, row := range page {
 				if row.MsgID != fmt.Sprintf("m%02d", got) {

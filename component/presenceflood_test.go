@@ -75,7 +75,7 @@ func TestSignalsAtMost(t *testing.T) {
 	}
 	h.sendRaw("lisi/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="`+strings.Repeat("x", 200_000)+`"/>`)
 	for _, c := range h.rec.take() {
-		for _, key := range c.DropPending {
+		for _, key := range c.DropOffline {
 			if len(key.MsgID) > 4*protocol.MaxID {
 				t.Errorf("a key of %d bytes reaches the database", len(key.MsgID))
 			}

@@ -545,8 +545,8 @@ func TestLooseIDs(t *testing.T) {
 	for _, id := range late {
 		h.answerPing("lisi/p", id, pong)
 	}
-	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 1000)
-	if err != nil || len(late) == 0 || !slices.ContainsFunc(rows, func(row store.Pending) bool { return row.MsgID == "m1" && row.From == "zhangsan" }) {
+	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 1000)
+	if err != nil || len(late) == 0 || !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == "m1" && row.From == "zhangsan" }) {
 		t.Errorf("answered late (pinged %q): %v %v", behind, rows, err)
 	}
 }

@@ -96,7 +96,7 @@ func (r *recent) clear() { *r = recent{most: r.most} }
 // forget drops messages that were removed.
 func (r *recent) forget(gone removal) {
 	kept := slices.DeleteFunc(r.sent[r.first:], func(m sentMessage) bool {
-		if !gone.of(store.Pending{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
+		if !gone.of(store.OfflineMessage{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
 			return false
 		}
 		r.bytes -= m.size()

@@ -46,11 +46,11 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 		for _, m := range page {
 			ids = append(ids, m.MsgID)
 		}
-		have, err := s.store.PendingOwners(ctx, ids)
+		have, err := s.store.OfflineOwners(ctx, ids)
 		if err != nil {
 			return err
 		}
-		var rows []store.Pending
+		var rows []store.OfflineMessage
 		write := func(least int) error {
 			for len(rows) > least {
 				k := min(len(rows), owedRows)
@@ -69,7 +69,7 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 			}
 			var missing []int
 			for i, p := range to {
-				if p.ID == m.From && m.To != m.From || have[store.PendingKey{Owner: p.ID, MsgID: m.MsgID}] {
+				if p.ID == m.From && m.To != m.From || have[store.OfflineKey{Owner: p.ID, MsgID: m.MsgID}] {
 					continue
 				}
 				missing = append(missing, i)
@@ -119,8 +119,8 @@ func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol
 }
 
 // lateRow is the queue row of a stored message.
-func (s *Service) lateRow(m store.Message, owner protocol.Person) store.Pending {
-	row := store.Pending{Message: m, Owner: owner.ID}
+func (s *Service) lateRow(m store.Message, owner protocol.Person) store.OfflineMessage {
+	row := store.OfflineMessage{Message: m, Owner: owner.ID}
 	row.ID = protocol.NewID()
 	if s.kindOf(m.Type).scope != scopeGroup {
 		row.SessionID = m.From

@@ -127,7 +127,7 @@ func TestKilledToOneself(t *testing.T) {
 
 	h.run(nil)
 	h.sync()
-	rows, err := h.db.Pending(t.Context(), "lisi", "", "", "", 10)
+	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 2 || rows[0].MsgID != "m1" || rows[1].Type != "MTS-107" || rows[1].SessionID != group || rows[1].To != group {
 		t.Errorf("rows: %+v %v", rows, err)
 	}

@@ -305,7 +305,7 @@ func (m *simulation) expect(c simCopy, least int) {
 func (m *simulation) crashed() {
 	for c, e := range m.proven { // a row that a phone has confirmed, and that was not deleted yet
 		if e.state != 'r' || m.queues[c.jid][c.id] != nil || slices.ContainsFunc(m.log, func(change store.Change) bool {
-			return slices.Contains(change.DropPending, store.PendingKey{Owner: c.jid, MsgID: c.id})
+			return slices.Contains(change.DropOffline, store.OfflineKey{Owner: c.jid, MsgID: c.id})
 		}) {
 			continue
 		}
@@ -1096,7 +1096,7 @@ func (m *simulation) end() {
 			if err != nil {
 				m.t.Fatal(err)
 			}
-			if !slices.ContainsFunc(rows, func(row store.Pending) bool { return row.MsgID == r.MsgID }) {
+			if !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == r.MsgID }) {
 				m.fault("%s was accepted, and is lost for %s", r.MsgID, u)
 			}
 		}

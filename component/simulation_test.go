@@ -850,7 +850,7 @@ func (m *simulation) peek() {
 			m.disk.fault("queue of %s: %v", u, err)
 		}
 		for id, e := range m.queues[u] {
-			if (e.state == 'r' || e.state == 'o') && !slices.ContainsFunc(rows, func(row store.Pending) bool { return row.MsgID == id }) {
+			if (e.state == 'r' || e.state == 'o') && !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == id }) {
 				m.disk.fault("the queue of %s lacks %s while a batch is written", u, id)
 			}
 		}

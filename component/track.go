@@ -107,7 +107,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 	}
 	owed := s.owed.open(copies)
 	delivered := s.delivered.Load()
-	rows, err := s.store.PendingOwners(ctx, names)
+	rows, err := s.store.OfflineOwners(ctx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 		if _, there := messages[id.MsgID]; there {
 			r.Stored = "stored"
 			switch {
-			case rows[store.PendingKey{Owner: r.User, MsgID: r.MsgID}]:
+			case rows[store.OfflineKey{Owner: r.User, MsgID: r.MsgID}]:
 				r.Delivered = "queued"
 			case owed[rowKey{r.User, r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
 				r.Delivered = "sent"

@@ -66,7 +66,7 @@ func TestTrack(t *testing.T) {
 	is("lisi stored confirmed sent 0", "wangwu stored routed sent 0", "zhaoliu stored queued  0", "zhangsan stored queued sent 0", "stranger stored queued  0")
 
 	// It is fetched, read, revoked.
-	if err := h.ClearOffline(t.Context(), "zhaoliu", []store.Pending{{Message: store.Message{MsgID: noticeID(id, 3)}}}); err != nil {
+	if err := h.ClearOffline(t.Context(), "zhaoliu", []store.OfflineMessage{{Message: store.Message{MsgID: noticeID(id, 3)}}}); err != nil {
 		t.Fatal(err)
 	}
 	receipts := []store.Receipt{{ID: "r1", MsgID: noticeID(id, 1), Sender: "admin", Reader: "lisi", Status: 2}, {ID: "r2", MsgID: noticeID(id, 2), Sender: "admin", Reader: "lisi", Status: 1}}

@@ -142,7 +142,7 @@ func TestUnstorableRow(t *testing.T) {
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "😀"))
 	h.send("zhangsan/p", text("m4", "zhangsan", "wangwu", "x"))
 	h.rec.failWhen(func(c store.Change) error {
-		for _, row := range c.Pending {
+		for _, row := range c.Offline {
 			if strings.Contains(row.Body, "😀") {
 				return store.ErrData
 			}

@@ -232,7 +232,7 @@ func (t *turn) from() string {
 // commit adds the turn's change to the batch.
 func (t *turn) commit() {
 	c := &t.change
-	if c.Message == nil && len(c.Pending)+len(c.Receipts)+len(c.IDs)+len(c.SetIDs)+len(c.DropMessages)+len(c.DropPending)+len(c.DropGroups)+len(c.Confirming)+len(c.Formers) == 0 {
+	if c.Message == nil && len(c.Offline)+len(c.Receipts)+len(c.IDs)+len(c.SetIDs)+len(c.DropMessages)+len(c.DropOffline)+len(c.DropGroups)+len(c.Confirming)+len(c.Formers) == 0 {
 		return
 	}
 	t.b.changes = append(t.b.changes, t.change)
@@ -367,21 +367,21 @@ func (t *turn) deliveredByServer(p protocol.Person, devices []presence.Device) b
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
-func (t *turn) row(at int64) store.Pending {
+func (t *turn) row(at int64) store.OfflineMessage {
 	session := t.sender.ID
 	if t.groupID != "" {
 		session = t.groupID
 	}
-	return store.Pending{Message: store.Message{MsgID: t.env.MsgID, Type: t.env.Type, From: t.sender.ID, To: session, Time: protocol.FormatTime(at),
+	return store.OfflineMessage{Message: store.Message{MsgID: t.env.MsgID, Type: t.env.Type, From: t.sender.ID, To: session, Time: protocol.FormatTime(at),
 		Body: t.env.Body, SessionID: session, Flags: t.env.Flags}}
 }
 
 // waits says whether a message that is repeated waits for a user, as a row or in memory; if not, it is about to.
-func (t *turn) waits(row *store.Pending, p protocol.Person) bool {
+func (t *turn) waits(row *store.OfflineMessage, p protocol.Person) bool {
 	if !t.kind.repeatable(t.env.MsgID) {
 		return false
 	}
-	mark := store.PendingMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
+	mark := store.OfflineMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
 	if t.b.marks[mark] || t.b.s.owed.owes(p.Local, mark) {
 		return true
 	}
@@ -389,14 +389,14 @@ func (t *turn) waits(row *store.Pending, p protocol.Person) bool {
 	return false
 }
 
-func (t *turn) queue(row store.Pending, p protocol.Person, status int) {
+func (t *turn) queue(row store.OfflineMessage, p protocol.Person, status int) {
 	t.b.rows++
 	row.ID, row.Owner, row.Status = protocol.NewID(), p.ID, status
-	t.change.Pending = append(t.change.Pending, row)
+	t.change.Offline = append(t.change.Offline, row)
 }
 
 // ownRow lets the phone of a sender who is online on the web only catch up.
-func (t *turn) ownRow(row store.Pending, own []presence.Device) {
+func (t *turn) ownRow(row store.OfflineMessage, own []presence.Device) {
 	mobile, web := presence.Available(own)
 	if web && !mobile && !presence.IsMobile(t.it.from.Resource) && !t.waits(&row, t.sender) {
 		if t.groupID == "" {

@@ -22,11 +22,11 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 	for _, e := range waiting {
 		ids = append(ids, e.message.row.MsgID)
 	}
-	rows, err := s.store.PendingOwners(ctx, ids)
+	rows, err := s.store.OfflineOwners(ctx, ids)
 	if err != nil {
 		return nil, protocol.ErrUnavailable
 	}
-	waiting = slices.DeleteFunc(waiting, func(e owedEntry) bool { return rows[store.PendingKey{Owner: p.ID, MsgID: e.message.row.MsgID}] })
+	waiting = slices.DeleteFunc(waiting, func(e owedEntry) bool { return rows[store.OfflineKey{Owner: p.ID, MsgID: e.message.row.MsgID}] })
 	list, following, err := s.unread(ctx, p)
 	if err != nil {
 		return nil, protocol.ErrUnavailable

@@ -67,7 +67,7 @@ func (w *waiting) of(owner string) (list []owedEntry) {
 
 // take hands over copies that are to be written as rows, n of them, or up to twice that of many that wait, but for those that not says
 // no to. Until the next take, written, untake or giveBack they are still seen by pending.
-func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) {
+func (o *owed) take(n int, not func(store.OfflineMessage) bool) (list []store.OfflineMessage) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.taken = nil
@@ -99,20 +99,20 @@ func (o *owed) take(n int, not func(store.Pending) bool) (list []store.Pending) 
 }
 
 // marks adds those of these messages that wait to become rows.
-func (o *owed) marks(msgIDs []string, found map[store.PendingMark]bool) {
+func (o *owed) marks(msgIDs []string, found map[store.OfflineMark]bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, rows := range [...][]waitingRow{o.taken, o.rows} {
 		for _, r := range rows {
 			if m := &r.message.row; slices.Contains(msgIDs, m.MsgID) {
-				found[store.PendingMark{Owner: r.owner, MsgID: m.MsgID, From: m.From, Type: m.Type}] = true
+				found[store.OfflineMark{Owner: r.owner, MsgID: m.MsgID, From: m.From, Type: m.Type}] = true
 			}
 		}
 	}
 }
 
 // owes says whether a copy of a message is owed to a user.
-func (o *owed) owes(local string, mark store.PendingMark) bool {
+func (o *owed) owes(local string, mark store.OfflineMark) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	u := o.users[local]
@@ -147,7 +147,7 @@ func (o *owed) untake() {
 }
 
 // giveBack takes rows that could not be written: some of take, or any others.
-func (o *owed) giveBack(rows []store.Pending) {
+func (o *owed) giveBack(rows []store.OfflineMessage) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.taken = nil

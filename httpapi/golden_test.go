@@ -67,7 +67,7 @@ func goldenLabs(t *testing.T) map[labKind]*lab {
 				c.Limits.WorkTime = time.Nanosecond
 			}
 		})
-		l.svc.pending, l.svc.away = goldenPending, kind.away
+		l.svc.pending, l.svc.away = goldenOffline, kind.away
 		labs[kind] = l
 	}
 	return labs
@@ -181,7 +181,7 @@ func (rt route) outcomes() (all []string) {
 	return all
 }
 
-var goldenPending = []store.Pending{
+var goldenOffline = []store.OfflineMessage{
 	{Message: store.Message{ID: "p1", MsgID: "c1", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393021", Body: `[{"text":"你好"}]`, SessionID: "zhangsan"}, Owner: "lisi"},
 	{Message: store.Message{ID: "p2", MsgID: "c4", Type: "MTT-000", From: "zhangsan", To: "zhangsan", Time: "1544602393024", Body: "b3BhcXVl", SessionID: "zhangsan", Flags: "1,1,2.1.0"}, Owner: "lisi", Status: 1},
 	{Message: store.Message{MsgID: "owed", Type: "MTB-100", From: "admin", To: "admin", Time: "1544602393032", Body: `[{"title":"x"}]`, SessionID: "admin"}, Owner: "lisi"},

@@ -299,7 +299,7 @@ func apply(t testing.TB, s *store.Store, changes []store.Change) {
 type recorder struct {
 	mu      sync.Mutex
 	calls   []string
-	pending []store.Pending
+	pending []store.OfflineMessage
 
 	away     bool              // everything that an id or nobody would make fail does: the database is away
 	clearErr error             // of ClearOffline
@@ -472,7 +472,7 @@ func (s *recorder) TrackNotice(_ context.Context, n component.NoticeState, after
 	return list, nil
 }
 
-func (s *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.Pending) error) error {
+func (s *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {
 	s.note("Offline", user, since, limit)
 	if err := s.outcome(user); err != nil {
 		return err
@@ -488,7 +488,7 @@ func (s *recorder) Offline(_ context.Context, user, since string, limit int, vis
 	return nil
 }
 
-func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.Pending) error {
+func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.OfflineMessage) error {
 	var names []string
 	for _, p := range rows {
 		names = append(names, p.ID+"/"+p.Owner+"/"+p.MsgID)

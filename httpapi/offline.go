@@ -15,10 +15,10 @@ const clearTime = 30 * time.Second
 func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
 	keep := r.first("getThenClear") == "1"
-	var had []store.Pending
+	var had []store.OfflineMessage
 	for _, id := range r.list("clear", protocol.IDConflict) {
 		r.fits("clear", id, idLength)
-		had = append(had, store.Pending{Message: store.Message{MsgID: id}, Owner: user})
+		had = append(had, store.OfflineMessage{Message: store.Message{MsgID: id}, Owner: user})
 	}
 	if r.err != nil {
 		return nil, r.err
@@ -31,10 +31,10 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 		}
 	}
 	// 2. What waits, page by page.
-	var answered []store.Pending // without bodies
+	var answered []store.OfflineMessage // without bodies
 	s := &stream{list: "message_list", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
-		return a.svc.Offline(ctx, user, since, limit, func(page []store.Pending) error {
+		return a.svc.Offline(ctx, user, since, limit, func(page []store.OfflineMessage) error {
 			if err := s.pay(ctx, readWeight); err != nil {
 				return err
 			}
@@ -45,7 +45,7 @@ func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
 					return err
 				}
 				if !keep {
-					answered = append(answered, store.Pending{Message: store.Message{ID: p.ID, MsgID: p.MsgID}, Owner: p.Owner})
+					answered = append(answered, store.OfflineMessage{Message: store.Message{ID: p.ID, MsgID: p.MsgID}, Owner: p.Owner})
 				}
 			}
 			return nil

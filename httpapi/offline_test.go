@@ -13,11 +13,11 @@ import (
 )
 
 // queue makes rows whose answer is larger than what one write takes.
-func queue(n int) []store.Pending {
-	var rows []store.Pending
+func queue(n int) []store.OfflineMessage {
+	var rows []store.OfflineMessage
 	for i := range n {
 		id := fmt.Sprintf("m%04d", i)
-		rows = append(rows, store.Pending{Message: store.Message{ID: "p" + id, MsgID: id, Body: strings.Repeat("x", 1000)}, Owner: "lisi"})
+		rows = append(rows, store.OfflineMessage{Message: store.Message{ID: "p" + id, MsgID: id, Body: strings.Repeat("x", 1000)}, Owner: "lisi"})
 	}
 	return rows
 }

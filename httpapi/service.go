@@ -26,9 +26,9 @@ type Service interface {
 
 	// Offline gives visit, in pages, what waits for a user's phone, oldest first: rows, and what is still owed in memory. At
 	// most limit of them, all when it is 0.
-	Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.Pending) error) error
+	Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.OfflineMessage) error) error
 	// ClearOffline removes exactly these. A row without an ID stands for everything of its Owner and MsgID.
-	ClearOffline(ctx context.Context, user string, rows []store.Pending) error
+	ClearOffline(ctx context.Context, user string, rows []store.OfflineMessage) error
 	HasUnread(ctx context.Context, user string) (bool, error)
 
 	RegisterPush(ctx context.Context, user, code string) error

@@ -25,22 +25,22 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	t.Helper()
 	// 1. The tables, and what seeded leaves out.
 	s, file := seededFile(t)
-	pending := func(id string) store.Pending {
+	pending := func(id string) store.OfflineMessage {
 		found, err := s.MessagesByID(t.Context(), []string{id})
 		if err != nil || len(found[id]) != 1 {
 			t.Fatalf("message %s: %v, %v", id, found, err)
 		}
-		return store.Pending{Message: found[id][0], Owner: "lisi"}
+		return store.OfflineMessage{Message: found[id][0], Owner: "lisi"}
 	}
 	apply(t, s, []store.Change{{
 		Users:   []store.User{{ID: "zhangsan", JID: "zhangsan", Name: "张三"}, {ID: "wangwu", JID: "wangwu", Name: "王五"}},
-		Pending: []store.Pending{pending("c1"), pending("n2")},
+		Offline: []store.OfflineMessage{pending("c1"), pending("n2")},
 	}})
 	notice := &store.Message{ID: "row-t", MsgID: testCall[:30] + "000001", Type: "MTB-000", From: "admin", To: "wangwu", Time: "1544602393041", Body: `[{"bizId":"1024"}]`, SessionID: "admin"}
 	apply(t, s, []store.Change{{ // what became of a call to wangwu
 		IDs:      []store.ID{{MsgID: notice.MsgID, Class: store.ClassMessage, From: "admin", Conversation: "admin wangwu", Time: notice.Time, State: store.Live}},
 		Message:  notice,
-		Pending:  []store.Pending{{Message: *notice, Owner: "wangwu"}},
+		Offline:  []store.OfflineMessage{{Message: *notice, Owner: "wangwu"}},
 		Receipts: []store.Receipt{{ID: "r-t", MsgID: notice.MsgID, Sender: "admin", Reader: "wangwu", Status: 1}},
 		Pushes:   []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"}},
 	}})

@@ -103,7 +103,7 @@ func TestAdoptedTables(t *testing.T) {
 		list, total, err = s.NoticeHistory(ctx, "L", "MTB-100", store.Page{Length: 100})
 		equal(t, "notices", fmt.Sprint(ids(list), total, err), "[m7] 1 <nil>")
 		equal(t, "duplicates", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 3)
-		equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "Z", "", "", "", 100))), 4)
+		equal(t, "queue", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "Z", "", "", "", 100))), 4)
 		equal(t, "raced receipts", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "Z"))), 2)
 		equal(t, "readers, not rows", must[map[string]int](t)(s.ReadCounts(ctx, "Z", []string{"m1"})), map[string]int{"m1": 1})
 		equal(t, "raced chats", len(must[[]store.Chat](t)(s.ChatsOf(ctx, "L"))), 2)
@@ -112,7 +112,7 @@ func TestAdoptedTables(t *testing.T) {
 			[]store.Member{{UserID: "Z", SessionID: "G"}, {UserID: "L", UserName: "李四", Login: "lisi", Pic: "/pic/lisi.png", SessionID: "G", Since: "1544602299998"}})
 
 		// 4. Writes: all duplicates of what is named, nothing else.
-		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "L", To: "Z"}}, DropPending: []store.PendingKey{{Owner: "Z", MsgID: "m2"}},
+		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "L", To: "Z"}}, DropOffline: []store.OfflineKey{{Owner: "Z", MsgID: "m2"}},
 			Chats: []store.Chat{{Partner: "Z", Owner: "L", ModifyTime: "9"}}})
 		count := func(query string) (n int) {
 			if err := raw.QueryRow(query).Scan(&n); err != nil {
@@ -160,14 +160,14 @@ func TestAdoptedCharacterSets(t *testing.T) {
 		t.Errorf("degraded: %q", d)
 	}
 	chinese := say(1, "z", "g", "汉字")
-	chinese.Pending = []store.Pending{waiting(chinese.Message, "l")}
+	chinese.Offline = []store.OfflineMessage{waiting(chinese.Message, "l")}
 	emoji := say(2, "z", "g", "😀")
 	for what, c := range map[string]store.Change{"Chinese into latin1": chinese, "emoji into utf8": emoji} {
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	chinese.Pending = nil
+	chinese.Offline = nil
 	apply(t, s, epoch, chinese)
 	equal(t, "stored", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"][0].Body, "汉字")
 
@@ -177,7 +177,7 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	if _, ok, err := s.MessageTime(ctx, "😀"); ok || err != nil {
 		t.Error("one id", ok, err)
 	}
-	equal(t, "latin1", len(must[[]store.Pending](t)(s.Pending(ctx, "张三", "", "", "", 10))), 0)
+	equal(t, "latin1", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "张三", "", "", "", 10))), 0)
 	// Its collation takes M1 for m1; we do not.
 	apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "M1", SessionID: "g"}}})
 	equal(t, "still there", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 1)
@@ -339,17 +339,17 @@ func TestAdoptedNumbers(t *testing.T) {
 	cfg := e.fresh(t, append(oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8mb4"), oldRows...)...)
 	s, epoch := owned(t, cfg)
 	c := say(1, "z", "g", "[]")
-	c.Pending = []store.Pending{waiting(c.Message, "l")}
+	c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 	c.Receipts = []store.Receipt{{ID: "r", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
 	apply(t, s, epoch, c)
-	got := must[[]store.Pending](t)(s.Pending(ctx, "l", clock(0), "", "", 10))
+	got := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(0), "", "", 10))
 	if len(got) != 1 || got[0].ID != "9" {
-		t.Fatalf("pending: %+v", got)
+		t.Fatalf("offline: %+v", got)
 	}
 	apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "uuid", Name: "size", Value: 5, UserID: "z"}}})
 	equal(t, "styles", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{ID: "3", Name: "size", Value: 5, UserID: "z"}}) // its collation takes Z for z
-	apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{RowID: got[0].ID}}, DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
-	equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "l", clock(0), "", "", 10))), 0)
+	apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{RowID: got[0].ID}}, DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
+	equal(t, "queue", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(0), "", "", 10))), 0)
 	equal(t, "others of the id stay", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"]), 2)
 }
 

@@ -58,7 +58,7 @@ func loses(t table, charset string) string {
 		lost = "emoji and most Chinese"
 	}
 	switch t.name {
-	case tMessage.name, tPending.name:
+	case tMessage.name, tOffline.name:
 		return "messages with " + lost + " are refused"
 	case tNotice.name:
 		return "announcements with " + lost + " are refused"

@@ -41,7 +41,7 @@ type changeStep struct {
 var changeSteps = []changeStep{
 	// Deletions of all changes.
 	step(func(c *Change) *[]Drop { return &c.DropMessages }, (*tx).dropMessages),
-	step(func(c *Change) *[]PendingKey { return &c.DropPending }, (*tx).dropPending),
+	step(func(c *Change) *[]OfflineKey { return &c.DropOffline }, (*tx).dropOffline),
 	step(func(c *Change) *[]string { return &c.DropQueues }, (*tx).dropQueues),
 	step(func(c *Change) *[]Erased { return &c.Erase }, (*tx).erase),
 	step(func(c *Change) *[]Author { return &c.DropAuthors }, (*tx).eraseAuthors),
@@ -59,7 +59,7 @@ var changeSteps = []changeStep{
 	step(func(c *Change) *[]CallPart { return &c.CallParts }, (*tx).addCallParts),
 	step(func(c *Change) *[]CallEdit { return &c.EditCalls }, (*tx).editCalls),
 	{mergeMessage, func(ctx context.Context, t *tx, all *merged) error { return t.addMessages(ctx, all.messages) }},
-	step(func(c *Change) *[]Pending { return &c.Pending }, (*tx).addPending),
+	step(func(c *Change) *[]OfflineMessage { return &c.Offline }, (*tx).addOffline),
 	step(func(c *Change) *[]Receipt { return &c.Receipts }, (*tx).putReceipts),
 	step(func(c *Change) *[]Chat { return &c.Chats }, (*tx).putChats),
 	step(func(c *Change) *[]Group { return &c.Groups }, (*tx).addGroups),

@@ -31,8 +31,8 @@ func tell(n int, from, to string) store.Change {
 	return c
 }
 
-func waiting(m *store.Message, owner string) store.Pending {
-	p := store.Pending{Message: *m, Owner: owner, Status: 1}
+func waiting(m *store.Message, owner string) store.OfflineMessage {
+	p := store.OfflineMessage{Message: *m, Owner: owner, Status: 1}
 	p.ID = m.ID + "-" + owner
 	return p
 }
@@ -61,7 +61,7 @@ func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 		s, epoch := owned(t, cfg)
 		body := `[{"text":"` + strings.Repeat("汉", 3000) + ` 😀🏽 tail ' \" \\ % _ ; -- \u0000 ` + "\x00" + `"}]`
 		c := say(1, "z", "g", body)
-		c.Pending = []store.Pending{waiting(c.Message, "l")}
+		c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 		c.Groups = []store.Group{{ID: "g", Type: 1, Name: "张三,李四 😀", CreateTime: clock(0), Owner: "z"}}
 		c.Members = []store.Member{{UserID: "z", UserName: "张三", Login: "zhang", Pic: "/z.png", SessionID: "g", Since: clock(0)},
 			{UserID: "l", SessionID: "g", Since: clock(1)}}
@@ -79,9 +79,9 @@ func TestEverythingComesBackAsItWasWritten(t *testing.T) {
 		// A second process reads what the first wrote.
 		s = open(t, cfg)
 		equal(t, "messages", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1", "x"})), map[string][]store.Message{"m1": {*c.Message}})
-		equal(t, "pending", must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10)), c.Pending)
-		equal(t, "pending marks", must[map[store.PendingMark]bool](t)(s.PendingMarks(ctx, []string{"m1", "x"})),
-			map[store.PendingMark]bool{{Owner: "l", MsgID: "m1", From: "z", Type: c.Pending[0].Type}: true})
+		equal(t, "offline", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10)), c.Offline)
+		equal(t, "offline marks", must[map[store.OfflineMark]bool](t)(s.OfflineMarks(ctx, []string{"m1", "x"})),
+			map[store.OfflineMark]bool{{Owner: "l", MsgID: "m1", From: "z", Type: c.Offline[0].Type}: true})
 		equal(t, "ids", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "x"})), map[store.IDKey]store.ID{{MsgID: "m1", Class: "m"}: c.IDs[0]})
 		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "x"})), map[string]store.Group{"g": c.Groups[0]})
 		equal(t, "members", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": c.Members})
@@ -119,8 +119,8 @@ func TestNoKeysNoQuery(t *testing.T) {
 		_, e6 := s.Receipts(ctx, nil)
 		_, e7 := s.Chats(ctx, nil)
 		_, e8 := s.UsersByID(ctx, nil)
-		_, e9 := s.PendingOwners(ctx, nil)
-		_, e10 := s.PendingMarks(ctx, nil)
+		_, e9 := s.OfflineOwners(ctx, nil)
+		_, e10 := s.OfflineMarks(ctx, nil)
 		if err := errors.Join(e1, e2, e3, e4, e5, e6, e7, e8, e9, e10); err != nil {
 			t.Error(err)
 		}
@@ -136,21 +136,21 @@ func TestDeletionsOfAllChangesComeBeforeInsertions(t *testing.T) {
 		member := store.Member{UserID: "z", UserName: "old", SessionID: "g", Since: clock(1)}
 		first := say(1, "z", "g", "[]")
 		first.Members = []store.Member{member}
-		first.Pending = []store.Pending{waiting(first.Message, "l")}
+		first.Offline = []store.OfflineMessage{waiting(first.Message, "l")}
 		apply(t, s, epoch, first)
 
 		// The first change inserts what the second deletes: the deletion is of the rows of before.
 		again := store.Change{Members: []store.Member{{UserID: "z", UserName: "new", SessionID: "g", Since: clock(9)}},
-			Pending: []store.Pending{waiting(first.Message, "l")}}
-		again.Pending[0].ID = "second row"
-		gone := store.Change{DropMembers: []store.Member{member}, DropPending: []store.PendingKey{{Owner: "l", MsgID: "m1"}}}
+			Offline: []store.OfflineMessage{waiting(first.Message, "l")}}
+		again.Offline[0].ID = "second row"
+		gone := store.Change{DropMembers: []store.Member{member}, DropOffline: []store.OfflineKey{{Owner: "l", MsgID: "m1"}}}
 		apply(t, s, epoch, again, gone)
 		got := must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))["g"]
 		if len(got) != 1 || got[0].UserName != "new" || got[0].Since != clock(9) {
 			t.Errorf("members: %+v", got)
 		}
-		if p := must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].ID != "second row" {
-			t.Errorf("pending: %+v", p)
+		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].ID != "second row" {
+			t.Errorf("offline: %+v", p)
 		}
 	})
 }
@@ -328,10 +328,10 @@ func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
 		chat, other, group := tell(1, "z", "l"), tell(1, "x", "y"), say(1, "z", "g", "[]")
 		other.IDs, group.IDs = nil, nil
 		other.Message.ID, group.Message.ID = "other", "group"
-		chat.Pending = []store.Pending{waiting(chat.Message, "l")}
-		other.Pending = []store.Pending{waiting(other.Message, "y")}
-		group.Pending = []store.Pending{waiting(group.Message, "l")}
-		chat.Pending[0].To = "z" // as shipped clients see it
+		chat.Offline = []store.OfflineMessage{waiting(chat.Message, "l")}
+		other.Offline = []store.OfflineMessage{waiting(other.Message, "y")}
+		group.Offline = []store.OfflineMessage{waiting(group.Message, "l")}
+		chat.Offline[0].To = "z" // as shipped clients see it
 		chat.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
 		other.Receipts = []store.Receipt{{ID: "r2", MsgID: "m1", Sender: "x", Reader: "y", Status: 1}}
 		apply(t, s, epoch, chat, other, group)
@@ -346,7 +346,7 @@ func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
 		}
 		owners := func() []string {
 			var rows []string
-			for k := range must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"})) {
+			for k := range must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"})) {
 				rows = append(rows, k.Owner)
 			}
 			return slices.Sorted(slices.Values(rows))
@@ -360,7 +360,7 @@ func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
 		equal(t, "wrong conversations", left(), []string{"group", "row-m1"})
 		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "l", To: "z"}}})
 		equal(t, "the group's stays", left(), []string{"group"})
-		equal(t, "its row stays", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9))), 1)
+		equal(t, "its row stays", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9))), 1)
 		equal(t, "receipts of an author who has another of that id", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 1)
 		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
 		equal(t, "none", left(), []string(nil))
@@ -374,11 +374,11 @@ func TestIdsAreComparedExactly(t *testing.T) {
 		upper := say(1, "z", "g", "[]")
 		upper.Message.MsgID, upper.Message.ID, upper.IDs[0].MsgID = "M1", "upper", "M1"
 		lower := say(1, "z", "g", "[]")
-		upper.Pending, lower.Pending = []store.Pending{waiting(upper.Message, "l")}, []store.Pending{waiting(lower.Message, "l")}
+		upper.Offline, lower.Offline = []store.OfflineMessage{waiting(upper.Message, "l")}, []store.OfflineMessage{waiting(lower.Message, "l")}
 		apply(t, s, epoch, upper, lower) // no duplicate
-		apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{Owner: "l", MsgID: "m1"}}})
-		if p := must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
-			t.Errorf("pending: %+v", p)
+		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{Owner: "l", MsgID: "m1"}}})
+		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
+			t.Errorf("offline: %+v", p)
 		}
 		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
 			t.Error(when, ok, err)
@@ -433,17 +433,17 @@ func TestLargeBatch(t *testing.T) {
 		// 500 receivers of 64 KiB: 32 MiB in one transaction, more than any packet.
 		body := `[{"text":"` + strings.Repeat("a", 64<<10-14) + `"}]`
 		c := say(1, "z", "g", body)
-		var keys []store.PendingKey
+		var keys []store.OfflineKey
 		for i := range 500 {
-			c.Pending = append(c.Pending, waiting(c.Message, fmt.Sprintf("u%03d", i)))
-			keys = append(keys, store.PendingKey{Owner: fmt.Sprintf("u%03d", i), MsgID: "m1"})
+			c.Offline = append(c.Offline, waiting(c.Message, fmt.Sprintf("u%03d", i)))
+			keys = append(keys, store.OfflineKey{Owner: fmt.Sprintf("u%03d", i), MsgID: "m1"})
 		}
 		apply(t, s, epoch, c)
-		equal(t, "rows", len(must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"}))), 500)
-		apply(t, s, epoch, store.Change{DropPending: keys[:499]})
-		equal(t, "left", must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"})), map[store.PendingKey]bool{keys[499]: true})
-		apply(t, s, epoch, store.Change{DropPending: []store.PendingKey{{RowID: c.Pending[499].ID}}})
-		equal(t, "none", len(must[map[store.PendingKey]bool](t)(s.PendingOwners(ctx, []string{"m1"}))), 0)
+		equal(t, "rows", len(must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"}))), 500)
+		apply(t, s, epoch, store.Change{DropOffline: keys[:499]})
+		equal(t, "left", must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"})), map[store.OfflineKey]bool{keys[499]: true})
+		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{RowID: c.Offline[499].ID}}})
+		equal(t, "none", len(must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"}))), 0)
 	})
 }
 
@@ -461,7 +461,7 @@ func TestPurge(t *testing.T) {
 		p := store.Purge{SessionID: "g", Time: clock(30)}
 		notice := say(30, "admin", "g", "[]") // the notice of the dissolution, queued for a phone
 		notice.Message.Type = "MTS-107"
-		notice.Pending = []store.Pending{waiting(notice.Message, "l")}
+		notice.Offline = []store.OfflineMessage{waiting(notice.Message, "l")}
 		notice.Purges = []store.Purge{p}
 		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000100, Delivered: 1700000000029, Settled: 1700000000029}, append(changes, notice)))
 		raw := e.raw(t, cfg)
@@ -495,7 +495,7 @@ func TestPurge(t *testing.T) {
 		equal(t, "bounded calls", calls, 4) // the notice, two announcements, the row
 		equal(t, "messages of others", count("SELECT COUNT(*) FROM ofmessage"), 1)
 		equal(t, "announcements of others", count("SELECT COUNT(*) FROM ofpubact"), 1)
-		equal(t, "the queued notice stays", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 9))), 1)
+		equal(t, "the queued notice stays", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9))), 1)
 		equal(t, "purges", must[[]store.Purge](t)(s.Purges(ctx)), []store.Purge{})
 
 		must[store.State](t)(open(t, cfg).TakeOver(ctx))

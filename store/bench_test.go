@@ -12,11 +12,11 @@ import (
 )
 
 // BenchmarkApply measures what decides the speed: 1:1 messages of 400 bytes, by batch size, with their tlim_id
-// rows; with two ofchat rows moved; with a pending row inserted and the one of the batch before deleted. The figure
+// rows; with two ofchat rows moved; with an offline row inserted and the one of the batch before deleted. The figure
 // to compare is msgs/s.
 func BenchmarkApply(b *testing.B) {
 	for _, e := range []engine{sqliteEngine, mysqlEngine} {
-		for _, kind := range []string{"message", "chats", "pending"} {
+		for _, kind := range []string{"message", "chats", "offline"} {
 			for _, size := range []int{1, 32, 128} {
 				b.Run(fmt.Sprintf("%s/%s/%d", e.name, kind, size), func(b *testing.B) { benchApply(b, e, kind, size) })
 			}
@@ -38,12 +38,12 @@ func benchApply(b *testing.B, e engine, kind string, size int) {
 		}
 		apply(b, s, epoch, c)
 	}
-	var before []store.PendingKey
+	var before []store.OfflineKey
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		changes := make([]store.Change, size)
-		var waiting []store.PendingKey
+		var waiting []store.OfflineKey
 		for i := range changes {
 			n++
 			m := store.Message{ID: uuid.Must(uuid.NewV7()).String(), MsgID: uuid.NewString(), Type: "MTT-000", From: user(n), To: user(n + 1),
@@ -55,12 +55,12 @@ func benchApply(b *testing.B, e engine, kind string, size int) {
 			switch kind {
 			case "chats":
 				c.Chats = []store.Chat{{Partner: m.From, Owner: m.To, ModifyTime: m.Time}, {Partner: m.To, Owner: m.From, ModifyTime: m.Time}}
-			case "pending":
-				c.Pending = []store.Pending{{Message: m, Owner: m.To}}
-				c.Pending[0].ID = uuid.Must(uuid.NewV7()).String()
-				waiting = append(waiting, store.PendingKey{Owner: m.To, MsgID: m.MsgID})
+			case "offline":
+				c.Offline = []store.OfflineMessage{{Message: m, Owner: m.To}}
+				c.Offline[0].ID = uuid.Must(uuid.NewV7()).String()
+				waiting = append(waiting, store.OfflineKey{Owner: m.To, MsgID: m.MsgID})
 				if i < len(before) {
-					c.DropPending = before[i : i+1]
+					c.DropOffline = before[i : i+1]
 				}
 			}
 		}

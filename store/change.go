@@ -7,7 +7,7 @@ package store
 type Change struct {
 	// Deletions.
 	DropMessages      []Drop       // revoked messages: ofmessage, ofcustomoffline and ofstatus rows
-	DropPending       []PendingKey // confirmed or cleared offline rows
+	DropOffline       []OfflineKey // confirmed or cleared offline rows
 	DropGroups        []string     // ofsession and ofsubscriber rows
 	DropQueues        []string     // all ofcustomoffline rows of these groups (dissolve)
 	DropMembers       []Member     // SessionID and UserID count
@@ -22,7 +22,7 @@ type Change struct {
 	IDs               []ID // inserted; a key that exists is ErrDuplicate
 	SetIDs            []ID // inserted, or State, From, Conversation overwritten (tombstones)
 	Message           *Message
-	Pending           []Pending
+	Offline           []OfflineMessage
 	Receipts          []Receipt // ID set: insert; ID empty: update Status where MsgID and Reader match
 	Chats             []Chat    // CreateTime set: insert; else update ModifyTime where Partner and Owner match
 	TouchGroup        string    // session_modify_time = Time of Message, session_valid = 0
@@ -61,8 +61,8 @@ type Drop struct {
 	From, To  string
 }
 
-// PendingKey names offline rows: by RowID (id_) when set, else all of (Owner, MsgID).
-type PendingKey struct{ Owner, MsgID, RowID string }
+// OfflineKey names offline rows: by RowID (id_) when set, else all of (Owner, MsgID).
+type OfflineKey struct{ Owner, MsgID, RowID string }
 
 // Author names what one user wrote in one group.
 type Author struct{ SessionID, UserID string }

@@ -17,7 +17,7 @@ type Old struct {
 // their time would cost every message about 15 % of the insert rate, for a walk once a day.
 const (
 	oldMessages = `SELECT id_, msg_id, msg_from, msg_time FROM ofmessage WHERE msg_time <= ?`
-	walkPending = `SELECT id_, msg_time FROM ofcustomoffline`
+	walkOffline = `SELECT id_, msg_time FROM ofcustomoffline`
 	walkIDs     = `SELECT msg_id, class, msg_time FROM tlim_id`
 	walkFormers = `SELECT session_id, user_id, ts FROM tlim_former`
 
@@ -31,7 +31,7 @@ const (
 )
 
 var (
-	pendingRowKeys = keys{"id_"}
+	offlineRowKeys = keys{"id_"}
 	idKeys         = keys{"msg_id", "class"}
 	formerKeys     = keys{"session_id", "user_id"}
 )
@@ -44,9 +44,9 @@ func (s *Store) OldMessages(ctx context.Context, until int64, after Old, limit i
 	})
 }
 
-// WalkPending reads at most limit offline rows of any age in the order of their key, from behind the row after.
-func (s *Store) WalkPending(ctx context.Context, after Old, limit int) ([]Old, error) {
-	return s.walkOld(ctx, walkPending, nil, pendingRowKeys, []string{after.Key}, limit, func(o *Old) []any {
+// WalkOffline reads at most limit offline rows of any age in the order of their key, from behind the row after.
+func (s *Store) WalkOffline(ctx context.Context, after Old, limit int) ([]Old, error) {
+	return s.walkOld(ctx, walkOffline, nil, offlineRowKeys, []string{after.Key}, limit, func(o *Old) []any {
 		return []any{(*text)(&o.Key), (*text)(&o.Time)}
 	})
 }
@@ -152,13 +152,13 @@ func (s *Store) thin(ctx context.Context, epoch int64, o Old) (int, error) {
 	return 0, s.clean(ctx, epoch, "receipts", len(receipts), func(ctx context.Context, t *tx) error { return t.doIn(ctx, receiptDelete, receipts) })
 }
 
-// DeletePending removes offline rows.
-func (s *Store) DeletePending(ctx context.Context, epoch int64, rows []Old) error {
+// DeleteOffline removes offline rows.
+func (s *Store) DeleteOffline(ctx context.Context, epoch int64, rows []Old) error {
 	keys := make([]string, len(rows))
 	for i, o := range rows {
 		keys[i] = o.Key
 	}
-	return s.clean(ctx, epoch, "offline rows", len(rows), func(ctx context.Context, t *tx) error { return t.doIn(ctx, pendingDelete, keys) })
+	return s.clean(ctx, epoch, "offline rows", len(rows), func(ctx context.Context, t *tx) error { return t.doIn(ctx, offlineDelete, keys) })
 }
 
 // DeleteIDs forgets message ids.

@@ -36,7 +36,7 @@ func TestCleanupWalks(t *testing.T) {
 		for i := range 20 {
 			c := tell(i, "z", "l")
 			c.Message.Time = clock(i / 3) // three of each time
-			c.Pending = []store.Pending{waiting(c.Message, "l")}
+			c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 			c.IDs = append(c.IDs, store.ID{MsgID: c.Message.MsgID, Class: store.ClassRevoke, From: "z", Conversation: "z", Time: clock(i), State: store.Live})
 			c.Formers = []store.Former{{SessionID: fmt.Sprint("g", i/5), UserID: fmt.Sprint("u", i%5), Time: clock(i)}}
 			changes = append(changes, c)
@@ -70,8 +70,8 @@ func TestCleanupWalks(t *testing.T) {
 				}
 			}
 			equal(t, "old messages", old, 13)
-			pending := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkPending(ctx, after, limit) })
-			equal(t, "offline rows", len(pending), 28)
+			offline := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkOffline(ctx, after, limit) })
+			equal(t, "offline rows", len(offline), 28)
 			formers := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkFormers(ctx, after, limit) })
 			equal(t, "formers", len(formers), 20)
 			equal(t, "a former", formers[7], store.Old{Key: "g1", Second: "u2", Time: clock(7)})
@@ -97,7 +97,7 @@ func TestCleanupDeletes(t *testing.T) {
 		for _, c := range []*store.Change{&gone, &stays} {
 			id := c.Message.MsgID
 			c.Receipts = []store.Receipt{receipt("r"+id, id, "z")}
-			c.Pending = []store.Pending{waiting(c.Message, "l")}
+			c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 			c.FileUses = []store.FileUse{{FileID: fileID(1), MsgID: id}}
 			c.Formers = []store.Former{{SessionID: "g", UserID: id, Time: clock(1)}}
 			c.IDs = append(c.IDs, store.ID{MsgID: id, Class: store.ClassRevoke, Time: clock(1), State: store.Live})
@@ -112,7 +112,7 @@ func TestCleanupDeletes(t *testing.T) {
 			t.Errorf("another epoch: %d %v", n, err)
 		}
 		for _, del := range []func(store.Old) error{
-			func(o store.Old) error { return s.DeletePending(ctx, epoch+1, []store.Old{o}) },
+			func(o store.Old) error { return s.DeleteOffline(ctx, epoch+1, []store.Old{o}) },
 			func(o store.Old) error { return s.DeleteIDs(ctx, epoch+1, []store.Old{o}) },
 			func(o store.Old) error { return s.DeleteFormers(ctx, epoch+1, []store.Old{o}) },
 		} {
@@ -130,7 +130,7 @@ func TestCleanupDeletes(t *testing.T) {
 		equal(t, "receipts of M1", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "M1", "z"))), 1)
 		equal(t, "receipts of m1", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 0)
 		equal(t, "the other twin's receipt", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "twin", "w"))), 1)
-		equal(t, "offline rows are another matter", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10))), 2)
+		equal(t, "offline rows are another matter", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))), 2)
 		equal(t, "ids too", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1"}))), 2)
 		// Another message of that id opens no file that the old one named.
 		again := tell(1, "x", "y")
@@ -138,13 +138,13 @@ func TestCleanupDeletes(t *testing.T) {
 		apply(t, s, epoch, again)
 		equal(t, "file uses", len(must[[]store.Message](t)(s.FileMessages(ctx, fileID(1), 10))), 1)
 
-		must[any](t)(nil, s.DeletePending(ctx, epoch, []store.Old{{Key: "row-m1-l"}, {Key: "never"}}))
-		equal(t, "offline rows", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10))), 1)
+		must[any](t)(nil, s.DeleteOffline(ctx, epoch, []store.Old{{Key: "row-m1-l"}, {Key: "never"}}))
+		equal(t, "offline rows", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))), 1)
 		must[any](t)(nil, s.DeleteIDs(ctx, epoch, []store.Old{{Key: "m1", Second: "m"}, {Key: "m2", Second: "r"}, {Key: "M2", Second: "m"}}))
 		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "m2"}))), 2)
 		must[any](t)(nil, s.DeleteFormers(ctx, epoch, []store.Old{{Key: "g", Second: "m1"}, {Key: "m2", Second: "g"}}))
 		equal(t, "formers", len(must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 0))), 1)
-		for _, nothing := range []error{s.DeletePending(ctx, epoch, nil), s.DeleteIDs(ctx, epoch, nil), s.DeleteFormers(ctx, epoch, nil)} {
+		for _, nothing := range []error{s.DeleteOffline(ctx, epoch, nil), s.DeleteIDs(ctx, epoch, nil), s.DeleteFormers(ctx, epoch, nil)} {
 			equal(t, "nothing", nothing, nil)
 		}
 		equal(t, "no messages", must[int](t)(s.DeleteMessages(ctx, epoch, nil)), 0)

@@ -11,7 +11,7 @@ var chinese = []string{"utf8", "gb", "ucs2", "utf16", "utf32"}
 // refusals names the adopted tables that refuse Chinese, the one first without which phones that are away get nothing.
 func (d *dialect) refusals(have catalogue) (list []string) {
 	for _, t := range []struct{ name, what string }{
-		{tPending.name, "every Chinese message to somebody whose phone is away is refused, with error-012"},
+		{tOffline.name, "every Chinese message to somebody whose phone is away is refused, with error-012"},
 		{tMessage.name, "every Chinese message is refused, with error-012"},
 	} {
 		info := have[t.name]

@@ -8,7 +8,7 @@
 //   - No value is cut, replaced or ignored: what a column cannot hold comes back as [ErrData].
 //
 // Where things are: store.go opens and closes; write.go is the one write transaction; apply.go the order in which a batch
-// is written; one file per noun (message, pending, group, receipt, chat, user, id, purge) has that noun's SQL, reads
+// is written; one file per noun (message, offline, group, receipt, chat, user, id, purge) has that noun's SQL, reads
 // and writes; query.go is how everything is read; table.go how everything is inserted; dialect.go and dialect_*.go hold
 // all that differs between engines; migrate.go creates and adopts the tables of schema/<engine>.
 //

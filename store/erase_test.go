@@ -27,7 +27,7 @@ func TestEraseChat(t *testing.T) {
 		grouped := say(5, "z", "l", "[]") // a group named like a user
 		var changes []store.Change
 		for _, c := range []store.Change{tell(1, "z", "l"), tell(2, "l", "z"), notice, stranger, grouped} {
-			c.Pending = []store.Pending{waiting(c.Message, "l")}
+			c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 			changes = append(changes, c)
 		}
 		for i, id := range []string{"m1", "m2", "m4", "twin"} {
@@ -52,7 +52,7 @@ func TestEraseChat(t *testing.T) {
 		apply(t, s, epoch, store.Change{Erase: rows})
 
 		equal(t, "messages", left(t, s), []string{"m3", "m4", "m5", "twin"})
-		equal(t, "queue", len(must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 10))), 5)
+		equal(t, "queue", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))), 5)
 		equal(t, "chats", len(must[[]store.Chat](t)(s.ChatsOf(ctx, "z"))), 1)
 		var receipts []string
 		for _, id := range []string{"m1", "m2", "m4", "twin"} {

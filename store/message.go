@@ -204,10 +204,10 @@ func (t *tx) dropConversation(ctx context.Context, drops []Drop, queues bool) er
 
 	// 2. What waits for phones.
 	if queues {
-		if rows, err = t.pendingOf(ctx, ids, matches); err != nil {
+		if rows, err = t.offlineOf(ctx, ids, matches); err != nil {
 			return err
 		}
-		if err := t.doIn(ctx, pendingDelete, rows); err != nil {
+		if err := t.doIn(ctx, offlineDelete, rows); err != nil {
 			return err
 		}
 	}

@@ -58,24 +58,24 @@ func everyQuery() []string {
 		return out
 	}
 	queries := []string{idGet, idSet, messageByID, messageTime, noticeNewest, messageConversation, messageDelete,
-		pendingAll, pendingSince, pendingPlace, pendingUnread, pendingOwners, pendingMarks,
-		pendingOfMessage, pendingOfPair, pendingDelete, pendingOfGroup,
+		offlineAll, offlineSince, offlinePlace, offlineUnread, offlineOwners, offlineMarks,
+		offlineOfMessage, offlineOfPair, offlineDelete, offlineOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
 		chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
 		idDelete, formerDelete, oddMessages,
-		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, tracePending, traceFiles,
+		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, traceOffline, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
-		pendingCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
+		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
 		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
 	for _, w := range []struct {
 		query string
 		by    keys
-	}{{pendingAll, pendingKeys}, {pendingSince, pendingKeys}, {messageAbove, oldestFirst}, {messageAbove + messageUntil, oldestFirst}, {oldMessages, oldestFirst},
+	}{{offlineAll, offlineKeys}, {offlineSince, offlineKeys}, {messageAbove, oldestFirst}, {messageAbove + messageUntil, oldestFirst}, {oldMessages, oldestFirst},
 		{memberRows, memberRowKeys}, {chatRows, chatRowKeys}, {announcementsOf, announcementKeys}, {fileUses, fileUseKeys}} {
 		queries = append(queries, walkQueries(w.query, w.by)...)
 	}
@@ -83,7 +83,7 @@ func everyQuery() []string {
 	for _, w := range []struct {
 		query string
 		by    keys
-	}{{messageTimed + messageUntil, oldestFirst}, {messageTimed, oldestFirst}, {userPresent, userKeys}, {walkPending, pendingRowKeys}, {walkIDs, idKeys}, {walkFormers, formerKeys}} {
+	}{{messageTimed + messageUntil, oldestFirst}, {messageTimed, oldestFirst}, {userPresent, userKeys}, {walkOffline, offlineRowKeys}, {walkIDs, idKeys}, {walkFormers, formerKeys}} {
 		queries = append(queries, walkQueries(w.query, w.by)[1:]...)
 	}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {
@@ -117,7 +117,7 @@ var InTheIndex = []string{
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
 var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent,
-	walkPending, walkIDs, walkFormers, iscUsers, iscInfos, openfireUsers}
+	walkOffline, walkIDs, walkFormers, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.
 func TestEveryQueryIsListed(t *testing.T) {

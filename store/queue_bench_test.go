@@ -24,7 +24,7 @@ func BenchmarkQueueRows(b *testing.B) {
 				body := `[{"text":"` + strings.Repeat("x", 60) + `"}]`
 				rows, cpu := 0, cpuTime(b)
 				for n := 0; b.Loop(); n++ {
-					list := make([]store.Pending, messages*owners)
+					list := make([]store.OfflineMessage, messages*owners)
 					for i := range messages {
 						m := store.Message{MsgID: uuid.NewString(), Type: "MTS-000", From: "user0001", To: "group", Time: clock(n*messages + i), Body: body, SessionID: "group"}
 						for k := range owners {
@@ -32,7 +32,7 @@ func BenchmarkQueueRows(b *testing.B) {
 							if order == "owners" {
 								at = k*messages + i
 							}
-							list[at] = store.Pending{Message: m, Owner: fmt.Sprintf("user%04d", k*7919%owners)}
+							list[at] = store.OfflineMessage{Message: m, Owner: fmt.Sprintf("user%04d", k*7919%owners)}
 						}
 					}
 					for at := 0; at < len(list); at += slice {
@@ -40,7 +40,7 @@ func BenchmarkQueueRows(b *testing.B) {
 						for i := range part {
 							part[i].ID = uuid.Must(uuid.NewV7()).String()
 						}
-						if err := s.Apply(context.Background(), epoch, store.Positions{}, []store.Change{{Pending: part}}); err != nil {
+						if err := s.Apply(context.Background(), epoch, store.Positions{}, []store.Change{{Offline: part}}); err != nil {
 							b.Fatal(err)
 						}
 					}

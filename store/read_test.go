@@ -211,7 +211,7 @@ func TestLargePages(t *testing.T) {
 			c := tell(i, []string{"z", "z", "l"}[i%3], []string{"l", "l", "z"}[i%3])
 			c.Message.Body = `[{"text":"` + strings.Repeat("x", size) + `"}]`
 			c.Message.Flags = "" // what is encrypted is not searched
-			c.Pending = []store.Pending{{Message: *c.Message, Owner: "w"}}
+			c.Offline = []store.OfflineMessage{{Message: *c.Message, Owner: "w"}}
 			apply(t, s, epoch, c)
 			want, queue = append([]string{c.Message.MsgID}, want...), append(queue, c.Message.MsgID)
 		}
@@ -243,7 +243,7 @@ func TestLargePages(t *testing.T) {
 
 		got = nil
 		for time, id := "", ""; ; {
-			page := must[[]store.Pending](t)(s.Pending(ctx, "w", "", time, id, 1000))
+			page := must[[]store.OfflineMessage](t)(s.Offline(ctx, "w", "", time, id, 1000))
 			for _, p := range page {
 				got, time, id = append(got, p.MsgID), p.Time, p.ID
 			}
@@ -255,7 +255,7 @@ func TestLargePages(t *testing.T) {
 			}
 		}
 		equal(t, "queue", got, queue)
-		equal(t, "what a new phone is sent", len(must[[]store.Pending](t)(s.RecentPending(ctx, "w", 0, 1000))), n)
+		equal(t, "what a new phone is sent", len(must[[]store.OfflineMessage](t)(s.RecentOffline(ctx, "w", 0, 1000))), n)
 
 		got = nil
 		for time, after := clock(0), ""; time != ""; {
@@ -284,7 +284,7 @@ func TestLargePages(t *testing.T) {
 	})
 }
 
-func TestPendingPages(t *testing.T) {
+func TestOfflinePages(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t)
 		s, epoch := owned(t, cfg)
@@ -294,17 +294,17 @@ func TestPendingPages(t *testing.T) {
 			m := say(i, "z", "g", "[]").Message
 			m.Time, m.MsgID = clock(i/3), fmt.Sprintf("m%d", i/3*3+min(i%3, 1))
 			m.ID = fmt.Sprintf("row%02d", 99-i)
-			p := store.Pending{Message: *m, Owner: "l"}
-			c.Pending = append(c.Pending, p)
+			p := store.OfflineMessage{Message: *m, Owner: "l"}
+			c.Offline = append(c.Offline, p)
 		}
-		receipt := store.Pending{Message: store.Message{ID: "only", MsgID: "r", Type: "MTS-100", Time: clock(1)}, Owner: "w"}
-		c.Pending = append(c.Pending, receipt)
+		receipt := store.OfflineMessage{Message: store.Message{ID: "only", MsgID: "r", Type: "MTS-100", Time: clock(1)}, Owner: "w"}
+		c.Offline = append(c.Offline, receipt)
 		apply(t, s, epoch, c)
 		run(t, e.raw(t, cfg), // the old plugin's: without id, without time, with neither
 			"INSERT INTO ofcustomoffline (id_, delete_user, msg_time) VALUES ('bare2', 'l', '"+clock(1)+"'), ('bare1', 'l', '"+clock(1)+"')",
 			"INSERT INTO ofcustomoffline (id_, delete_user, msg_id) VALUES ('timeless2', 'l', 'm1'), ('timeless1', 'l', 'm1')",
 			"INSERT INTO ofcustomoffline (id_, delete_user) VALUES ('neither2', 'l'), ('neither1', 'l')")
-		for _, p := range must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 1000)) {
+		for _, p := range must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 1000)) {
 			want = append(want, p.ID)
 		}
 		equal(t, "rows", len(want), 46)
@@ -314,7 +314,7 @@ func TestPendingPages(t *testing.T) {
 			var got []string
 			time, id := "", ""
 			for {
-				page := must[[]store.Pending](t)(s.Pending(ctx, "l", "", time, id, limit))
+				page := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", time, id, limit))
 				for _, p := range page {
 					got = append(got, p.ID)
 					time, id = p.Time, p.ID
@@ -327,13 +327,13 @@ func TestPendingPages(t *testing.T) {
 				t.Errorf("pages of %d:\n got %v\nwant %v", limit, got, want)
 			}
 		}
-		since := must[[]store.Pending](t)(s.Pending(ctx, "l", clock(13), "", "", 10))
+		since := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(13), "", "", 10))
 		equal(t, "since", len(since), 1)
-		equal(t, "recent", must[[]store.Pending](t)(s.RecentPending(ctx, "l", 1700000000013, 10)), since)
-		equal(t, "behind a row that is gone", must[[]store.Pending](t)(s.Pending(ctx, "l", "", clock(13), "gone", 10)), since)
-		equal(t, "unread", must[bool](t)(s.HasPending(ctx, "l")), true)
-		equal(t, "only receipts", must[bool](t)(s.HasPending(ctx, "w")), false)
-		equal(t, "nothing", must[bool](t)(s.HasPending(ctx, "x")), false)
+		equal(t, "recent", must[[]store.OfflineMessage](t)(s.RecentOffline(ctx, "l", 1700000000013, 10)), since)
+		equal(t, "behind a row that is gone", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", clock(13), "gone", 10)), since)
+		equal(t, "unread", must[bool](t)(s.HasOffline(ctx, "l")), true)
+		equal(t, "only receipts", must[bool](t)(s.HasOffline(ctx, "w")), false)
+		equal(t, "nothing", must[bool](t)(s.HasOffline(ctx, "x")), false)
 	})
 }
 
@@ -387,8 +387,8 @@ func TestNullsRead(t *testing.T) {
 		equal(t, "by id", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m"})), map[string][]store.Message{"m": {{ID: "2", MsgID: "m"}}})
 		when, ok, err := s.MessageTime(ctx, "m")
 		equal(t, "time", fmt.Sprintf("%q %v %v", when, ok, err), `"" true <nil>`)
-		equal(t, "pending", must[[]store.Pending](t)(s.Pending(ctx, "l", "", "", "", 5)), []store.Pending{{Message: store.Message{ID: "1"}, Owner: "l"}})
-		equal(t, "unread of no type", must[bool](t)(s.HasPending(ctx, "l")), false)
+		equal(t, "offline", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 5)), []store.OfflineMessage{{Message: store.Message{ID: "1"}, Owner: "l"}})
+		equal(t, "unread of no type", must[bool](t)(s.HasOffline(ctx, "l")), false)
 		equal(t, "group", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g"})), map[string]store.Group{"g": {ID: "g"}})
 		equal(t, "member", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": {{UserID: "z", SessionID: "g"}}})
 		equal(t, "groups of", must[[]store.Group](t)(s.GroupsOf(ctx, "z")), []store.Group{})

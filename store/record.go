@@ -12,8 +12,8 @@ type Message struct {
 	Flags     string // "compress,encrypt,version"; "" (NULL) stands for 0,0,2.0.0
 }
 
-// Pending is a row of ofcustomoffline: a message that waits for one owner's phone.
-type Pending struct {
+// OfflineMessage is a row of ofcustomoffline: a message that waits for one owner's phone.
+type OfflineMessage struct {
 	Message
 	Status int    // 0: neither web nor mobile had it; 1: web had it
 	Owner  string // delete_user

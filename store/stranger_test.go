@@ -103,7 +103,7 @@ func rowsOf(n names) store.Change {
 	return store.Change{
 		IDs:           []store.ID{{MsgID: n.msg, Class: store.ClassMessage, From: n.user, Conversation: n.user + " " + n.other, Time: clock(1), Digest: "d", State: store.Live}},
 		Message:       &direct,
-		Pending:       []store.Pending{{Message: store.Message{ID: "row-2", MsgID: n.msg, Type: "MTT-000", From: n.other, To: n.other, Time: clock(1), Body: "[]", SessionID: n.other}, Owner: n.user}},
+		Offline:       []store.OfflineMessage{{Message: store.Message{ID: "row-2", MsgID: n.msg, Type: "MTT-000", From: n.other, To: n.other, Time: clock(1), Body: "[]", SessionID: n.other}, Owner: n.user}},
 		Receipts:      []store.Receipt{{ID: "row-3", MsgID: n.msg, Sender: n.user, Reader: n.other, Status: 1}},
 		Chats:         []store.Chat{{ID: "row-4", Name: "n", Partner: n.user, Owner: n.other, CreateTime: "1"}, {ID: "row-5", Name: "n", Partner: n.other, Owner: n.user, CreateTime: "1"}},
 		Groups:        []store.Group{{ID: n.group, Name: "g", CreateTime: "1", Owner: n.user}},
@@ -139,11 +139,11 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 		v, ok, err := s.MessageTime(ctx, n.msg)
 		return fmt.Sprint(v, ok), err
 	},
-	"Pending":       func(s *store.Store, n names) (any, error) { return s.Pending(ctx, n.user, "", "", "", 9) },
-	"RecentPending": func(s *store.Store, n names) (any, error) { return s.RecentPending(ctx, n.user, 0, 9) },
-	"HasPending":    func(s *store.Store, n names) (any, error) { return s.HasPending(ctx, n.user) },
-	"PendingMarks":  func(s *store.Store, n names) (any, error) { return s.PendingMarks(ctx, []string{n.msg}) },
-	"PendingOwners": func(s *store.Store, n names) (any, error) { return s.PendingOwners(ctx, []string{n.msg}) },
+	"Offline":       func(s *store.Store, n names) (any, error) { return s.Offline(ctx, n.user, "", "", "", 9) },
+	"RecentOffline": func(s *store.Store, n names) (any, error) { return s.RecentOffline(ctx, n.user, 0, 9) },
+	"HasOffline":    func(s *store.Store, n names) (any, error) { return s.HasOffline(ctx, n.user) },
+	"OfflineMarks":  func(s *store.Store, n names) (any, error) { return s.OfflineMarks(ctx, []string{n.msg}) },
+	"OfflineOwners": func(s *store.Store, n names) (any, error) { return s.OfflineOwners(ctx, []string{n.msg}) },
 	"UnreadCounts":  func(s *store.Store, n names) (any, error) { return s.UnreadCounts(ctx, n.user) },
 	"Receipts": func(s *store.Store, n names) (any, error) {
 		return s.Receipts(ctx, []store.ReceiptKey{{MsgID: n.msg, Reader: n.other}})
@@ -270,8 +270,8 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 		_, err := s.DeleteMessages(ctx, epoch, []store.Old{{Key: "none", MsgID: n.msg, From: n.user}})
 		return err
 	},
-	"DeletePending": func(s *store.Store, epoch int64, n names) error {
-		return s.DeletePending(ctx, epoch, []store.Old{{Key: n.thing}})
+	"DeleteOffline": func(s *store.Store, epoch int64, n names) error {
+		return s.DeleteOffline(ctx, epoch, []store.Old{{Key: n.thing}})
 	},
 	"DeleteIDs": func(s *store.Store, epoch int64, n names) error {
 		return s.DeleteIDs(ctx, epoch, []store.Old{{Key: n.msg, Second: "m"}})
@@ -292,15 +292,15 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 // aboutNobody are the methods that name neither a person nor a group nor a message.
 var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AllUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
-	State TakeOver WalkFormers WalkIDs WalkPending`)
+	State TakeOver WalkFormers WalkIDs WalkOffline`)
 
 // changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
 var changes = map[string]func(n names) store.Change{
 	"DropMessages": func(n names) store.Change {
 		return store.Change{DropMessages: []store.Drop{{MsgID: n.msg, From: n.user, To: n.other}, {MsgID: n.msg, SessionID: n.group}}}
 	},
-	"DropPending": func(n names) store.Change {
-		return store.Change{DropPending: []store.PendingKey{{Owner: n.user, MsgID: n.msg}, {RowID: n.thing}}}
+	"DropOffline": func(n names) store.Change {
+		return store.Change{DropOffline: []store.OfflineKey{{Owner: n.user, MsgID: n.msg}, {RowID: n.thing}}}
 	},
 	"DropGroups": func(n names) store.Change { return store.Change{DropGroups: []string{n.group}} },
 	"DropQueues": func(n names) store.Change { return store.Change{DropQueues: []string{n.group, n.other}} },
@@ -473,8 +473,8 @@ func renamed(c store.Change) store.Change {
 		m.ID = "twin-" + m.ID
 		c.Message = &m
 	}
-	for i := range c.Pending {
-		c.Pending[i].ID = "twin-" + c.Pending[i].ID
+	for i := range c.Offline {
+		c.Offline[i].ID = "twin-" + c.Offline[i].ID
 	}
 	for i := range c.Receipts {
 		c.Receipts[i].ID = "twin-" + c.Receipts[i].ID
@@ -564,7 +564,7 @@ func TestExactnessKeepsTheIndex(t *testing.T) {
 	for i := range 300 {
 		n := func(name string) string { return fmt.Sprintf("%s%d", name, i) }
 		c := rowsOf(names{n("u"), n("o"), n("m"), n("g"), n("t")})
-		c.Message.ID, c.Pending[0].ID, c.Receipts[0].ID, c.Chats[0].ID, c.Chats[1].ID, c.Styles[0].ID = n("r"), n("r"), n("r"), n("r"), n("q"), n("r")
+		c.Message.ID, c.Offline[0].ID, c.Receipts[0].ID, c.Chats[0].ID, c.Chats[1].ID, c.Styles[0].ID = n("r"), n("r"), n("r"), n("r"), n("q"), n("r")
 		apply(t, s, epoch, c)
 	}
 	for _, table := range tableNames(t, raw, "SHOW TABLES") {

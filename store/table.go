@@ -39,7 +39,7 @@ func tableOf(name, columns string) table {
 var (
 	tMessage = tableOf("ofmessage",
 		"id_ 64, msg_id 64, msg_type 20, msg_from 64, msg_to 64, msg_time 20, body, session_id 64, flags 20")
-	tPending = tableOf("ofcustomoffline",
+	tOffline = tableOf("ofcustomoffline",
 		"id_ 64, msg_id 64, msg_type 20, msg_from 64, msg_to 64, msg_time 20, body, session_id 64, msg_status, delete_user 64, flags 20")
 	tGroup = tableOf("ofsession",
 		"session_id 64, session_type, session_name 256 cut, session_create_time 20, session_modify_time 20, session_delete_time 20, session_valid, session_user 64, session_pic 256 drop")
@@ -64,7 +64,7 @@ var (
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
-	deployedTables = []table{tMessage, tPending, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
+	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
 	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tSchema}
 )
 

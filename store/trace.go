@@ -9,14 +9,14 @@ type Trace struct {
 	Messages []Message // several only in adopted tables
 	IDs      []ID      // what is remembered: of the message, and of revokes
 	Receipts []Receipt
-	Pending  []Pending // without Body
-	Files    []string  // ids of the files that it names
-	Pushes   []Push    // what became of its pushes, as long as the outbox keeps that
+	Offline  []OfflineMessage // without Body
+	Files    []string         // ids of the files that it names
+	Pushes   []Push           // what became of its pushes, as long as the outbox keeps that
 }
 
 const (
 	traceReceipts = `SELECT ` + receiptColumns + ` FROM ofstatus WHERE msg_id == ? ORDER BY reader, id_`
-	tracePending  = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id, msg_status, delete_user
+	traceOffline  = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id, msg_status, delete_user
 		FROM ofcustomoffline WHERE msg_id == ? ORDER BY delete_user, id_`
 	traceFiles = `SELECT file_id, msg_id FROM tlim_file_use WHERE msg_id == ? ORDER BY file_id`
 )
@@ -54,12 +54,12 @@ func (s *Store) Trace(ctx context.Context, msgID string, limit int) (Trace, erro
 	if err != nil {
 		return t, err
 	}
-	err = s.page(ctx, tracePending, []any{msgID}, int64(limit), 0, func(scan scanner) error {
-		var p Pending
+	err = s.page(ctx, traceOffline, []any{msgID}, int64(limit), 0, func(scan scanner) error {
+		var p OfflineMessage
 		err := scan((*text)(&p.ID), (*text)(&p.MsgID), (*text)(&p.Type), (*text)(&p.From), (*text)(&p.To), (*text)(&p.Time),
 			(*text)(&p.SessionID), statusOf(&p), (*text)(&p.Owner))
 		if err == nil && p.MsgID == msgID {
-			t.Pending = append(t.Pending, p)
+			t.Offline = append(t.Offline, p)
 		}
 		return err
 	})

@@ -13,7 +13,7 @@ func TestTrace(t *testing.T) {
 		cfg := e.fresh(t)
 		s, epoch := owned(t, cfg)
 		c := tell(1, "z", "l")
-		c.Pending = []store.Pending{waiting(c.Message, "l"), waiting(c.Message, "k")}
+		c.Offline = []store.OfflineMessage{waiting(c.Message, "l"), waiting(c.Message, "k")}
 		c.FileUses = []store.FileUse{{FileID: fileID(2), MsgID: "m1"}, {FileID: fileID(1), MsgID: "m1"}, {FileID: fileID(3), MsgID: "M1"}}
 		c.Receipts = []store.Receipt{{ID: "r2", MsgID: "m1", Sender: "z", Reader: "l", Status: 2}, {ID: "r1", MsgID: "m1", Sender: "z", Reader: "a", Status: 1}, {ID: "r3", MsgID: "M2", Sender: "z", Reader: "l", Status: 1}}
 		c.IDs = append(c.IDs, store.ID{MsgID: "m1", Class: store.ClassRevoke, From: "z", Conversation: "z", Time: clock(2), State: store.Live})
@@ -26,12 +26,12 @@ func TestTrace(t *testing.T) {
 		equal(t, "messages", ids(got.Messages), []string{"m1", "m1"})
 		equal(t, "ids", fmt.Sprint(len(got.IDs), got.IDs[0].Class, got.IDs[1].Class), "2mr")
 		equal(t, "receipts", fmt.Sprint(got.Receipts[0].Reader, got.Receipts[1].Reader, len(got.Receipts)), "al2")
-		equal(t, "offline", fmt.Sprint(got.Pending[0].Owner, got.Pending[1].Owner, len(got.Pending), got.Pending[0].Body), "kl2")
+		equal(t, "offline", fmt.Sprint(got.Offline[0].Owner, got.Offline[1].Owner, len(got.Offline), got.Offline[0].Body), "kl2")
 		equal(t, "files", got.Files, []string{fileID(1), fileID(2)})
 		equal(t, "pushes", fmt.Sprint(len(got.Pushes), got.Pushes[0].ID), "1p")
 		equal(t, "state", got.State, must[store.State](t)(s.State(ctx)))
 		few := must[store.Trace](t)(s.Trace(ctx, "m1", 1))
-		equal(t, "at most", fmt.Sprint(len(few.Receipts), len(few.Pending)), "1 1")
+		equal(t, "at most", fmt.Sprint(len(few.Receipts), len(few.Offline)), "1 1")
 		none := must[store.Trace](t)(s.Trace(ctx, "m1 ", 100))
 		none.State = store.State{}
 		equal(t, "nothing", none, store.Trace{MsgID: "m1 "})

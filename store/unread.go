@@ -11,7 +11,7 @@ type Unread struct {
 }
 
 // Receipts are no messages, and what a user wrote himself waits for his phone only.
-const pendingCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?
+const offlineCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?
 	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from !== delete_user)
 	GROUP BY exact(session_id), msg_type ORDER BY exact(session_id), msg_type`
 
@@ -19,7 +19,7 @@ const pendingCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(
 func (s *Store) UnreadCounts(ctx context.Context, owner string) ([]Unread, error) {
 	found := []Unread{}
 	at := map[[2]string]int{}
-	err := s.all(ctx, pendingCounts, []any{owner}, func(scan scanner) error {
+	err := s.all(ctx, offlineCounts, []any{owner}, func(scan scanner) error {
 		var u Unread
 		var kind string
 		if err := scan((*text)(&u.SessionID), (*text)(&kind), intColumn{&u.Count}, (*text)(&u.Newest)); err != nil {

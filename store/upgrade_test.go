@@ -178,7 +178,7 @@ func TestOldPluginGoesOn(t *testing.T) {
 		s, epoch := owned(t, cfg)
 		c := say(1, "z", "g", "[]")
 		c.Message.Flags = "1,0,2.0.0"
-		c.Pending = []store.Pending{waiting(c.Message, "l")}
+		c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
 		apply(t, s, epoch, c)
 		raw := e.raw(t, cfg)
 		run(t, raw, s.Report().Missing...)

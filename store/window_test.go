@@ -19,7 +19,7 @@ func TestUnreadCounts(t *testing.T) {
 			{"m5", "MTS-000", "z", "g", "l"}, {"m6", "MTS-000", "w", "g", "l"}, {"m7", "MTS-000", "l", "g", "l"}, // his own
 			{"m8", "MTB-100", "admin", "admin", "l"}, {"m9", "MTT-000", "admin", "admin", "l"}, {"m10", "MTT-000", "l", "w", "w"},
 		} {
-			c.Pending = append(c.Pending, store.Pending{Message: store.Message{ID: fmt.Sprint("p", i), MsgID: row.id, Type: row.kind, From: row.from,
+			c.Offline = append(c.Offline, store.OfflineMessage{Message: store.Message{ID: fmt.Sprint("p", i), MsgID: row.id, Type: row.kind, From: row.from,
 				To: row.session, SessionID: row.session, Time: clock(i)}, Owner: row.owner})
 		}
 		apply(t, s, epoch, c)

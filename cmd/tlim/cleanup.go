@@ -92,7 +92,7 @@ func printDryRun(out io.Writer, c config.Cleanup, found component.Cleaned, asJSO
 	tables := []cleanedTable{
 		{"ofmessage", days(c.Days), found.Messages, found.OddMessages},
 		{"ofstatus", "with the message", found.Receipts, 0},
-		{"ofcustomoffline", days(c.OfflineDays), found.Pending, found.OddPending},
+		{"ofcustomoffline", days(c.OfflineDays), found.Offline, found.OddOffline},
 		{"tlim_id", days(c.IDs), found.IDs, 0},
 		{"tlim_former", "24 hours", found.Formers, 0},
 		{"tlim_file", days(c.FilesDays), found.Files, 0},
@@ -110,7 +110,7 @@ func printDryRun(out io.Writer, c config.Cleanup, found component.Cleaned, asJSO
 	for _, t := range tables {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%d\n", t.Table, t.Kept, t.Goes, t.Odd)
 	}
-	if found.OddMessages+found.OddPending > 0 {
+	if found.OddMessages+found.OddOffline > 0 {
 		fmt.Fprintln(w, "\nleft alone: msg_time is no 13-digit number, or is yet to come, so that nobody can say how old the row is")
 	}
 	if !c.Enabled {

@@ -74,7 +74,7 @@ type traced struct {
 	MsgID      string          `json:"msg_id"`
 	Messages   []tracedMessage `json:"messages"`   // several only in tables of the old system
 	Remembered []tracedID      `json:"remembered"` // what a repeated message is recognised by
-	Offline    []tracedPending `json:"offline"`
+	Offline    []tracedOffline `json:"offline"`
 	Receipts   []tracedReceipt `json:"receipts"`
 	Pushes     []tracedPush    `json:"pushes"`
 	Files      []string        `json:"files"`
@@ -103,7 +103,7 @@ type tracedID struct {
 	Time         string `json:"msg_time"`
 }
 
-type tracedPending struct {
+type tracedOffline struct {
 	User   string `json:"user_id"`
 	Status int    `json:"msg_status"`
 	Row    string `json:"id_"`
@@ -132,7 +132,7 @@ type tracedPushTo struct {
 }
 
 func newTraced(f store.Trace, body bool) traced {
-	t := traced{MsgID: f.MsgID, Messages: []tracedMessage{}, Remembered: []tracedID{}, Offline: []tracedPending{}, Receipts: []tracedReceipt{},
+	t := traced{MsgID: f.MsgID, Messages: []tracedMessage{}, Remembered: []tracedID{}, Offline: []tracedOffline{}, Receipts: []tracedReceipt{},
 		Pushes: []tracedPush{}, Files: append([]string{}, f.Files...)}
 	for _, m := range f.Messages {
 		at, err := strconv.ParseInt(m.Time, 10, 64)
@@ -151,8 +151,8 @@ func newTraced(f store.Trace, body bool) traced {
 		}
 		t.Remembered = append(t.Remembered, tracedID{what, string(id.State), id.From, id.Conversation, id.Time})
 	}
-	for _, p := range f.Pending {
-		t.Offline = append(t.Offline, tracedPending{p.Owner, p.Status, p.ID})
+	for _, p := range f.Offline {
+		t.Offline = append(t.Offline, tracedOffline{p.Owner, p.Status, p.ID})
 	}
 	for _, r := range f.Receipts {
 		t.Receipts = append(t.Receipts, tracedReceipt{r.Reader, r.Sender, r.Status})

@@ -85,7 +85,7 @@ func traces(t *testing.T, db *store.Store, epoch int64, config string) {
 	}
 	err := db.Apply(t.Context(), epoch, store.Positions{Clock: traceTime + 9000, Delivered: traceTime + 1, Settled: traceTime - 1}, []store.Change{
 		{Message: &m, IDs: []store.ID{{MsgID: "m1", Class: store.ClassMessage, From: "zhangsan", Conversation: "lisi zhangsan", Time: m.Time, State: store.Live}},
-			Receipts: receipts, Pending: []store.Pending{{Message: m, Owner: "lisi", Status: 1}}, FileUses: []store.FileUse{{FileID: strings.Repeat("a", 32), MsgID: "m1"}},
+			Receipts: receipts, Offline: []store.OfflineMessage{{Message: m, Owner: "lisi", Status: 1}}, FileUses: []store.FileUse{{FileID: strings.Repeat("a", 32), MsgID: "m1"}},
 			Pushes: []store.Push{{ID: "p1", Channel: "jpush", MsgID: "m1", Type: "MTT-000", Title: "T", Alert: "Zhangsan:" + secret, Made: traceTime, Due: traceTime + 10, Done: true, Outcome: "sent",
 				To: []store.PushTo{{User: "lisi", Code: "registration-id"}, {User: "wangwu", Code: "x", Outcome: "dead"}}},
 				{ID: "p2", Channel: "webhook", MsgID: "m1", Type: "MTT-000", Alert: secret, Made: traceTime, Due: traceTime + 2000, Tries: 3, To: []store.PushTo{{User: "lisi", Code: "x"}}}}},
@@ -142,7 +142,7 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 		t.Fatal(err)
 	}
 	if len(v.Messages) != 1 || v.Messages[0].Body != m.Body || !v.Messages[0].Routed || v.Messages[0].Settled || len(v.Pushes) != 2 || len(v.Receipts) != 1 ||
-		v.Offline[0] != (tracedPending{"lisi", 1, "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || v.Cut != nil {
+		v.Offline[0] != (tracedOffline{"lisi", 1, "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || v.Cut != nil {
 		t.Errorf("%s", full)
 	}
 
@@ -178,13 +178,13 @@ func dryRuns(t *testing.T, db *store.Store, epoch int64, config string) {
 		at := fmt.Sprint(now.AddDate(0, 0, -days).UnixMilli() - 60_000)
 		m := store.Message{ID: fmt.Sprint("old", i), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", Time: at, SessionID: "zhangsan"}
 		changes = append(changes, store.Change{Message: &m, IDs: []store.ID{{MsgID: m.MsgID, Class: store.ClassMessage, Time: at, State: store.Live}},
-			Pending: []store.Pending{{Message: m, Owner: "lisi"}}, Formers: []store.Former{{SessionID: "g", UserID: m.MsgID, Time: at}}})
+			Offline: []store.OfflineMessage{{Message: m, Owner: "lisi"}}, Formers: []store.Former{{SessionID: "g", UserID: m.MsgID, Time: at}}})
 		if err := db.AddFile(t.Context(), store.File{ID: fmt.Sprintf("%032d", i), Time: at}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	odd := store.Message{ID: "odd", MsgID: "odd", Time: "gestern"}
-	changes = append(changes, store.Change{Message: &odd, Pending: []store.Pending{{Message: odd, Owner: "lisi"}}})
+	changes = append(changes, store.Change{Message: &odd, Offline: []store.OfflineMessage{{Message: odd, Owner: "lisi"}}})
 	end := now.UnixMilli()
 	if err := db.Apply(t.Context(), epoch, store.Positions{Clock: end, Delivered: end, Settled: end}, changes); err != nil {
 		t.Fatal(err)

@@ -215,7 +215,7 @@ func fillTables(t *testing.T, o lab.TlimOptions, user string) string {
 	for i := range abusedMessages {
 		c := store.Change{Message: message(i)}
 		if i < abusedQueue {
-			c.Pending = []store.Pending{{Message: *c.Message, Owner: user}}
+			c.Offline = []store.OfflineMessage{{Message: *c.Message, Owner: user}}
 		}
 		if i < abusedChats {
 			c.Chats = []store.Chat{{ID: lab.NewID(), Name: "x", Partner: fmt.Sprintf("p%d", i), Owner: user, CreateTime: fmt.Sprint(begin), ModifyTime: fmt.Sprint(begin)}}

@@ -102,7 +102,7 @@ func TestFill(t *testing.T) {
 	const rows, newest = fillBatch + 10, 1_700_000_000_000
 	err := d.fill(t.Context(), newest, func(yield func(store.Change) bool) {
 		for i := range rows {
-			if !yield(store.Change{Pending: []store.Pending{waiting("m00", newest-int64(rows-i))}}) {
+			if !yield(store.Change{Offline: []store.OfflineMessage{waiting("m00", newest-int64(rows-i))}}) {
 				return
 			}
 		}
@@ -115,7 +115,7 @@ func TestFill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	found, err := s.Pending(t.Context(), "m00", "", "", "", rows+1)
+	found, err := s.Offline(t.Context(), "m00", "", "", "", rows+1)
 	if err != nil || len(found) != rows || found[0].Time >= found[rows-1].Time {
 		t.Errorf("%d rows, %v", len(found), err)
 	}

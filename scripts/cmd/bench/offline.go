@@ -48,7 +48,7 @@ func (r *rig) startQueues(ctx context.Context, db database, name string, size of
 	err := db.fill(ctx, newest, func(yield func(store.Change) bool) {
 		queue := func(owner string, rows int) bool {
 			for i := range rows {
-				if !yield(store.Change{Pending: []store.Pending{waiting(owner, newest-int64(rows-i))}}) {
+				if !yield(store.Change{Offline: []store.OfflineMessage{waiting(owner, newest-int64(rows-i))}}) {
 					return false
 				}
 			}
@@ -75,8 +75,8 @@ func (r *rig) startQueues(ctx context.Context, db database, name string, size of
 }
 
 // waiting is a group message for a phone that is away.
-func waiting(owner string, at int64) store.Pending {
-	return store.Pending{Owner: owner, Message: store.Message{ID: uuid.Must(uuid.NewV7()).String(), MsgID: uuid.NewString(), Type: "MTS-000",
+func waiting(owner string, at int64) store.OfflineMessage {
+	return store.OfflineMessage{Owner: owner, Message: store.Message{ID: uuid.Must(uuid.NewV7()).String(), MsgID: uuid.NewString(), Type: "MTS-000",
 		From: "m00", To: commitGroup, Time: strconv.FormatInt(at, 10), Body: `[{"text":"` + text + `"}]`, SessionID: commitGroup, Flags: "0,0,2.1.0"}}
 }
 
