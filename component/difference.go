@@ -22,7 +22,7 @@ type known struct {
 // it yet; where we remove them, one whom RemoveUsers has named is still there.
 func (y *sourceSync) ours(ctx context.Context) (*known, error) {
 	k := &known{coming: map[string]bool{}, going: map[string]bool{}}
-	err := walkUsers(ctx, y.s.store.AllUsers, func(u store.User) { k.users = append(k.users, u) })
+	err := walkUsers(ctx, y.s.store.ListUsers, func(u store.User) { k.users = append(k.users, u) })
 	if err == nil && y.source.OwnsAccounts() && y.cfg.CreateAccounts {
 		err = walkUsers(ctx, y.s.store.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
 	}

@@ -176,7 +176,7 @@ func (d *directory) forgetConfirms(local string) {
 // loadConfirming reads at start who confirms.
 func (d *directory) loadConfirming(ctx context.Context) error {
 	for after := ""; ; {
-		users, err := d.store.AllUsers(ctx, after, learnUsers)
+		users, err := d.store.ListUsers(ctx, after, learnUsers)
 		if err != nil || len(users) == 0 {
 			return err
 		}

@@ -51,7 +51,7 @@ type imported struct {
 func (m *importer) poll(ctx context.Context) error {
 	// 1. Both sides, whole, ours first: who is seen meanwhile is not missing in the tables.
 	var ours []store.User
-	if err := walkUsers(ctx, m.s.store.AllUsers, func(u store.User) { ours = append(ours, u) }); err != nil {
+	if err := walkUsers(ctx, m.s.store.ListUsers, func(u store.User) { ours = append(ours, u) }); err != nil {
 		return err
 	}
 	theirs, invalid, err := readSource(ctx, m.source)

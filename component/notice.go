@@ -316,7 +316,7 @@ func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, 
 // everybody walks the directory.
 func (s *Service) everybody(ctx context.Context, visit func(store.User)) error {
 	for after := ""; ; {
-		users, err := s.store.AllUsers(ctx, after, learnUsers)
+		users, err := s.store.ListUsers(ctx, after, learnUsers)
 		if err != nil || len(users) == 0 {
 			return err
 		}

@@ -60,7 +60,7 @@ type PushStore interface {
 	UpdatePushes(ctx context.Context, steps []store.PushUpdate) error
 	DeletePushes(ctx context.Context, channel string, before int64, limit int) (int, error)
 	DeleteChannel(ctx context.Context, channel string, limit int) (int, error)
-	DropPushCodes(ctx context.Context, codes []string) error
+	DeletePushCodes(ctx context.Context, codes []string) error
 	ReceiptCounts(ctx context.Context, msgIDs []string) (map[string]int, error)
 	PushOwners(ctx context.Context, code string) ([]string, error)
 }

@@ -180,7 +180,7 @@ func (l *lane) drop(ctx context.Context, parcels []*parcel, dead []string) {
 	}
 	err := l.o.s.source.dropPush(ctx, dead)
 	if err == nil {
-		err = l.o.s.store.DropPushCodes(ctx, dead)
+		err = l.o.s.store.DeletePushCodes(ctx, dead)
 	}
 	if err != nil {
 		l.log.Debug("dead registrations could not be dropped; the next push finds them again", "error", err)

@@ -22,7 +22,7 @@ type Source interface {
 	OwnsAccounts() bool
 	KeepsPush() bool
 	SetPush(ctx context.Context, id, code string) error
-	DropPush(ctx context.Context, codes []string) error
+	DeletePushCodes(ctx context.Context, codes []string) error
 }
 
 // DirectoryConfig is directory.* of CONFIG.md.

@@ -29,7 +29,7 @@ type testSource struct {
 	owns       bool   // the users are the server's accounts
 	keepsNone  bool   // of push codes
 	failPush   error
-	calledOver []string      // calls of SetPush and DropPush
+	calledOver []string      // calls of SetPush and DeletePushCodes
 	loops      chan struct{} // one for each poll of the Service's own
 	let        bool          // those go on
 }
@@ -83,7 +83,7 @@ func (f *testSource) SetPush(_ context.Context, id, code string) error {
 	return nil
 }
 
-func (f *testSource) DropPush(_ context.Context, codes []string) error {
+func (f *testSource) DeletePushCodes(_ context.Context, codes []string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calledOver = append(f.calledOver, "dead "+strings.Join(codes, " "))
@@ -153,7 +153,7 @@ func (h *sourceHarness) polled() {
 // directory lists the users: id=name/push code, with ? for those who were only seen.
 func (h *harness) directory() string {
 	h.t.Helper()
-	users, err := h.db.AllUsers(h.t.Context(), "", 1000)
+	users, err := h.db.ListUsers(h.t.Context(), "", 1000)
 	if err != nil {
 		h.t.Fatal(err)
 	}

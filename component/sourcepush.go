@@ -90,7 +90,7 @@ func (y *sourceSync) dropPush(ctx context.Context, codes []string) error {
 	if y == nil || !y.source.KeepsPush() || y.cfg.DryRun {
 		return nil
 	}
-	if err := y.source.DropPush(ctx, codes); err != nil {
+	if err := y.source.DeletePushCodes(ctx, codes); err != nil {
 		return err
 	}
 	y.fresh.note("", codes...)

@@ -76,7 +76,7 @@ func TestDeviceRegisteredDuringAPoll(t *testing.T) {
 func TestDeadRegistrationOfASource(t *testing.T) {
 	h := startSourced(t, nil, "a/ca", "b/cb")
 	check(t, h.source.dropPush(t.Context(), []string{"ca"}))
-	check(t, h.db.DropPushCodes(t.Context(), []string{"ca"}))
+	check(t, h.db.DeletePushCodes(t.Context(), []string{"ca"}))
 	h.users.drop("a")
 	h.polled()
 	h.holds("dropped", "a=a b=b/cb")

@@ -23,17 +23,21 @@ func TestMySQLAddresses(t *testing.T) {
 		{"jdbc:mariadb://db/openfire?user=u&password=p&sslMode=VERIFY_IDENTITY&useSSL=true", "u p tcp db:3306 openfire", "true"},
 		{"jdbc:mysql://u:p@db/openfire?useSSL=true", "u p tcp db:3306 openfire", "skip-verify"},
 	} {
-		got, err := mysqlAddress(c.dsn)
-		if err != nil {
-			t.Errorf("%s: %v", c.dsn, err)
-			continue
-		}
-		if text := strings.Join([]string{got.User, got.Passwd, got.Net, got.Addr, got.DBName}, " "); text != c.want || got.TLSConfig != c.tls {
-			t.Errorf("%s is read as %s, TLS %q", c.dsn, text, got.TLSConfig)
-		}
-		if DriverOf(c.dsn, "sqlite") != "mysql" && !strings.HasPrefix(c.dsn, "u:p@/") {
-			t.Errorf("%s is not seen to be of MySQL", c.dsn)
-		}
+		t.Run(c.dsn, func(t *testing.T) {
+			got, err := mysqlAddress(c.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := strings.Join([]string{got.User, got.Passwd, got.Net, got.Addr, got.DBName}, " "); text != c.want {
+				t.Errorf("got %s, want %s", text, c.want)
+			}
+			if got.TLSConfig != c.tls {
+				t.Errorf("TLS is %q, want %q", got.TLSConfig, c.tls)
+			}
+			if driver := DriverOf(c.dsn, "sqlite"); driver != "mysql" && !strings.HasPrefix(c.dsn, "u:p@/") {
+				t.Errorf("it is taken for %s, want mysql", driver)
+			}
+		})
 	}
 	if got, _ := mysqlAddress("u:p@tcp(db)/im?wsrep_sync_wait=7"); got == nil || got.Params["wsrep_sync_wait"] != "7" {
 		t.Errorf("a session variable is lost: %+v", got)
@@ -91,21 +95,23 @@ var wrongAddresses = []struct{ dsn, mysql, sqlite string }{
 func TestWrongAddresses(t *testing.T) {
 	for _, c := range wrongAddresses {
 		for driver, want := range map[string]string{"mysql": c.mysql, "sqlite": c.sqlite} {
-			err := CheckDSN(driver, c.dsn)
-			switch {
-			case want == "" && err != nil:
-				t.Errorf("%s, %s: %v", driver, c.dsn, err)
-			case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-				t.Errorf("%s, %s: %v, want %q", driver, c.dsn, err, want)
-			case err != nil && (strings.Contains(err.Error(), "HUSH") || strings.Contains(err.Error(), "\n")):
-				t.Errorf("%s, %s: the error shows a part of it: %v", driver, c.dsn, err)
-			}
-			if want == "" {
-				continue
-			}
-			if _, err := Open(t.Context(), Config{Driver: driver, DSN: c.dsn}); err == nil || strings.Contains(err.Error(), "HUSH") {
-				t.Errorf("%s, %s: opening says %v", driver, c.dsn, err)
-			}
+			t.Run(driver+" "+c.dsn, func(t *testing.T) {
+				err := CheckDSN(driver, c.dsn)
+				switch {
+				case want == "" && err != nil:
+					t.Errorf("got %v, want no error", err)
+				case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+					t.Errorf("got %v, want %q", err, want)
+				case err != nil && (strings.Contains(err.Error(), "HUSH") || strings.Contains(err.Error(), "\n")):
+					t.Errorf("the error shows a part of it: %v", err)
+				}
+				if want == "" {
+					return
+				}
+				if _, err := Open(t.Context(), Config{Driver: driver, DSN: c.dsn}); err == nil || strings.Contains(err.Error(), "HUSH") {
+					t.Errorf("opening says %v, want an error that shows nothing of it", err)
+				}
+			})
 		}
 		if shown := MaskDSN(c.dsn); strings.Contains(shown, "HUSH") {
 			t.Errorf("%s is shown as %s", c.dsn, shown)
@@ -130,8 +136,10 @@ func TestMaskedDSN(t *testing.T) {
 		"u:p@h/d":                            "********",
 		"p":                                  "********",
 	} {
-		if got := MaskDSN(dsn); got != want {
-			t.Errorf("%s is shown as %s, not %s", dsn, got, want)
-		}
+		t.Run(dsn, func(t *testing.T) {
+			if got := MaskDSN(dsn); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }

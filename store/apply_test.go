@@ -244,7 +244,7 @@ func TestUsers(t *testing.T) {
 		equal(t, "left", get("Bob"), bob)
 		var ids []string
 		for after := ""; ; {
-			page := must[[]store.User](t)(s.AllUsers(ctx, after, 1))
+			page := must[[]store.User](t)(s.ListUsers(ctx, after, 1))
 			if len(page) == 0 {
 				break
 			}

@@ -122,15 +122,17 @@ func TestErrorsOfTheDrivers(t *testing.T) {
 		{context.DeadlineExceeded, ErrUnavailable},
 		{fmt.Errorf("x: %w", ErrFenced), ErrFenced},
 	} {
-		got := s.fail(fmt.Errorf("insert: %w", test.err))
-		if !errors.Is(got, test.want) || !errors.Is(got, test.err) {
-			t.Errorf("%v: %v", test.err, got)
-		}
-		for _, other := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
-			if other != test.want && errors.Is(got, other) {
-				t.Errorf("%v is %v as well", test.err, other)
+		t.Run(test.err.Error(), func(t *testing.T) {
+			got := s.fail(fmt.Errorf("insert: %w", test.err))
+			if !errors.Is(got, test.want) || !errors.Is(got, test.err) {
+				t.Errorf("got %v, want %v of %v", got, test.want, test.err)
 			}
-		}
+			for _, other := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
+				if other != test.want && errors.Is(got, other) {
+					t.Errorf("it is %v as well", other)
+				}
+			}
+		})
 	}
 	if s.fail(nil) != nil {
 		t.Error("nil fails")
@@ -140,8 +142,10 @@ func TestErrorsOfTheDrivers(t *testing.T) {
 		t.Error("an unknown outcome must not look like nothing written")
 	}
 	for err, want := range map[error]bool{&mysql.MySQLError{Number: 1213}: true, driver.ErrBadConn: true, mysql.ErrInvalidConn: false, &mysql.MySQLError{Number: 1180}: false} {
-		if uncommittedMySQL(err) != want {
-			t.Errorf("a COMMIT that ended with %v: certainly not committed is %v", err, !want)
-		}
+		t.Run("COMMIT: "+err.Error(), func(t *testing.T) {
+			if got := uncommittedMySQL(err); got != want {
+				t.Errorf("certainly not committed: got %v, want %v", got, want)
+			}
+		})
 	}
 }

@@ -41,13 +41,21 @@ func TestCommands(t *testing.T) {
 		{&mysqlDialect, `SELECT a FROM t WHERE LOWER(body) LIKE ? ESCAPE '!' AND exact(msg_id) = ?`, `SELECT a FROM t WHERE LOWER(body) LIKE ? ESCAPE '!' AND ` + msg + ` = ?`, nil, []string{"body", ""}},
 		{&mssql, `SELECT a FROM t WHERE (msg_id == ? AND x >= ?)`, `SELECT a FROM t WHERE ((msg_id = @p1 AND CAST(msg_id AS varbinary(512)) = @p2) AND x >= @p3)`, []int{0, 0, 1}, []string{"msg_id", "x"}},
 	} {
-		c := test.d.command(test.query)
-		if c.text != test.text || !slices.Equal(c.args, test.args) || !slices.Equal(c.compared, test.compared) {
-			t.Errorf("%s: %s\n got %s %v %q\nwant %s %v %q", test.d.name, test.query, c.text, c.args, c.compared, test.text, test.args, test.compared)
-		}
-		if got, want := len(c.arrange(make([]any, len(test.compared)))), strings.Count(test.text, "?")+strings.Count(test.text, "@p"); got != want {
-			t.Errorf("%s: %d arguments for %d placeholders", test.query, got, want)
-		}
+		t.Run(test.d.name+" "+test.query, func(t *testing.T) {
+			c := test.d.command(test.query)
+			if c.text != test.text {
+				t.Errorf("got %s\nwant %s", c.text, test.text)
+			}
+			if !slices.Equal(c.args, test.args) {
+				t.Errorf("the arguments are %v, want %v", c.args, test.args)
+			}
+			if !slices.Equal(c.compared, test.compared) {
+				t.Errorf("compared with %q, want %q", c.compared, test.compared)
+			}
+			if got, want := len(c.arrange(make([]any, len(test.compared)))), strings.Count(test.text, "?")+strings.Count(test.text, "@p"); got != want {
+				t.Errorf("%d arguments for %d placeholders", got, want)
+			}
+		})
 	}
 	if c := mysqlDialect.command(`SELECT a FROM ofMessage x JOIN u y ON x.a == y.b`); !slices.Equal(c.tables, []string{"ofmessage", "u"}) {
 		t.Errorf("tables: %q", c.tables)

@@ -203,8 +203,8 @@ func (s *Store) deletePushes(ctx context.Context, query string, args []any, limi
 	return len(ids), nil
 }
 
-// DropPushCodes takes registrations that the vendor calls dead from whoever has them. One that nobody has is no error.
-func (s *Store) DropPushCodes(ctx context.Context, codes []string) error {
+// DeletePushCodes takes registrations that the vendor calls dead from whoever has them. One that nobody has is no error.
+func (s *Store) DeletePushCodes(ctx context.Context, codes []string) error {
 	err := s.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, userPushDead, codes) })
 	if err != nil {
 		return fmt.Errorf("drop %d push codes: %w", len(codes), err)

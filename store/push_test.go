@@ -218,9 +218,9 @@ func TestPushCodes(t *testing.T) {
 			return strings.Join(must[[]string](t)(s.PushOwners(ctx, code)), " ")
 		}
 		equal(t, "owners", owners("cz")+"/"+owners("cl")+"/"+owners("x"), "z/l/") // letters count
-		must[any](t)(nil, s.DropPushCodes(ctx, []string{"cl", "nobody's"}))
-		must[any](t)(nil, s.DropPushCodes(ctx, []string{"cl"}))
-		must[any](t)(nil, s.DropPushCodes(ctx, nil))
+		must[any](t)(nil, s.DeletePushCodes(ctx, []string{"cl", "nobody's"}))
+		must[any](t)(nil, s.DeletePushCodes(ctx, []string{"cl"}))
+		must[any](t)(nil, s.DeletePushCodes(ctx, nil))
 		equal(t, "owners", owners("cz")+"/"+owners("cl")+"/"+owners("CL"), "z//w")
 		l := must[map[string]store.User](t)(s.UsersByID(ctx, []string{"l"}))["l"]
 		equal(t, "his code", l.PushCode+l.PushOS, "")

@@ -316,9 +316,9 @@ func (s *Source) SetPush(ctx context.Context, id, code string) error {
 	return nil
 }
 
-// DropPush takes registrations that the vendor calls dead from whoever has them in the source. Where the source keeps no push
+// DeletePushCodes takes registrations that the vendor calls dead from whoever has them in the source. Where the source keeps no push
 // codes it does nothing.
-func (s *Source) DropPush(ctx context.Context, codes []string) error {
+func (s *Source) DeletePushCodes(ctx context.Context, codes []string) error {
 	if !s.KeepsPush() {
 		return nil
 	}

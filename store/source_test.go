@@ -92,7 +92,7 @@ func TestSources(t *testing.T) {
 			}
 			equal(t, "it keeps accounts, not push codes", fmt.Sprint(source.KeepsPush(), source.OwnsAccounts()), "false true")
 			must[any](t)(nil, source.SetPush(ctx, "lisi", "code"))
-			must[any](t)(nil, source.DropPush(ctx, []string{"code"}))
+			must[any](t)(nil, source.DeletePushCodes(ctx, []string{"code"}))
 		})
 	})
 }
@@ -129,7 +129,7 @@ func TestSourcePushCodes(t *testing.T) {
 		must[any](t)(nil, source.SetPush(ctx, "b", ""))
 		equal(t, "unregistered", dump(), "gone/x=code-3")
 		must[any](t)(nil, source.SetPush(ctx, "c", "code-5"))
-		must[any](t)(nil, source.DropPush(ctx, []string{"code-3", "code-9"}))
+		must[any](t)(nil, source.DeletePushCodes(ctx, []string{"code-3", "code-9"}))
 		equal(t, "dead", dump(), "c/王五 😀=code-5")
 
 		// Nobody's phone is taken by one whose name, or whose code, the collation takes for another's.
@@ -138,7 +138,7 @@ func TestSourcePushCodes(t *testing.T) {
 			must[any](t)(nil, source.SetPush(ctx, twin, ""))
 		}
 		must[any](t)(nil, source.SetPush(ctx, "b", "CODE-5"))
-		must[any](t)(nil, source.DropPush(ctx, []string{"códe-5", "code-5 "}))
+		must[any](t)(nil, source.DeletePushCodes(ctx, []string{"códe-5", "code-5 "}))
 		equal(t, "strangers", dump(), "b/=CODE-5 c/王五 😀=code-5")
 		must[any](t)(nil, source.SetPush(ctx, "é1", "code-7"))
 		equal(t, "one of two whom the collation takes for one", dump(), "b/=CODE-5 c/王五 😀=code-5 é1/É=code-7")
@@ -230,7 +230,7 @@ func TestSourceInOtherLetterCase(t *testing.T) {
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||code-z") {
 			t.Error(list)
 		}
-		must[any](t)(nil, suite.DropPush(ctx, []string{"code-z"}))
+		must[any](t)(nil, suite.DeletePushCodes(ctx, []string{"code-z"}))
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||") {
 			t.Error(list)
 		}

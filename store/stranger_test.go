@@ -286,11 +286,11 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 	"UpdatePushes": func(s *store.Store, _ int64, n names) error {
 		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Call: "c2"}, {IDs: []string{n.thing}, Delay: true}})
 	},
-	"DropPushCodes": func(s *store.Store, _ int64, n names) error { return s.DropPushCodes(ctx, []string{n.thing}) },
+	"DeletePushCodes": func(s *store.Store, _ int64, n names) error { return s.DeletePushCodes(ctx, []string{n.thing}) },
 }
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
-var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AllUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
 	State TakeOver WalkFormers WalkIDs WalkOffline`)
 

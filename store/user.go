@@ -51,8 +51,8 @@ func (s *Store) users(ctx context.Context, query string, keys []string, key func
 	return found, err
 }
 
-// AllUsers reads at most limit users who have not left, ordered by id, from behind the id after ("" = from the first).
-func (s *Store) AllUsers(ctx context.Context, after string, limit int) ([]User, error) {
+// ListUsers reads at most limit users who have not left, ordered by id, from behind the id after ("" = from the first).
+func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]User, error) {
 	return s.userPage(ctx, userPresent, after, limit)
 }
 
