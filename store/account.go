@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Account says what is known of a user's account on the server, by which his clients log in.
+// Account says what is known of a user's account on the server, with which their clients log in.
 type Account int
 
 // What is known of accounts.
@@ -34,7 +34,8 @@ func (s *Store) AccountsUnwanted(ctx context.Context, after string, limit int) (
 	return s.userPage(ctx, accountsUnwanted, after, limit)
 }
 
-// AccountsGone says who of these, by the local part of the JID, was only seen and has left because his account was gone.
+// AccountsGone finds, among these local parts of JIDs, the users who were only seen on the wire and have left because their account was
+// gone.
 func (s *Store) AccountsGone(ctx context.Context, jids []string) (map[string]bool, error) {
 	found := map[string]bool{}
 	err := s.in(ctx, accountsGone, nil, jids, nil, func(scan scanner) error {
@@ -52,7 +53,7 @@ func (s *Store) SetAccount(ctx context.Context, epoch int64, ids []string, a Acc
 	if len(ids) == 0 {
 		return nil
 	}
-	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
+	err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		return t.doIn(ctx, accountSet, ids, int64(a))
 	})
 	if err != nil {

@@ -60,7 +60,7 @@ func loses(t table, charset string) string {
 	switch t.name {
 	case tMessage.name, tOffline.name:
 		return "messages with " + lost + " are refused"
-	case tNotice.name:
+	case tAnnouncement.name:
 		return "announcements with " + lost + " are refused"
 	case tGroup.name, tMember.name, tChat.name:
 		return "names lose " + lost

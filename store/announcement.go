@@ -64,7 +64,7 @@ func (s *Store) CountAnnouncements(ctx context.Context, group string) (n int, er
 }
 
 func (t *tx) addAnnouncements(ctx context.Context, list []Announcement) error {
-	r := t.s.rowsOf(tNotice, len(list))
+	r := t.s.rowsOf(tAnnouncement, len(list))
 	for i := range list {
 		a := &list[i]
 		r.add(a.ID, a.Title, a.Content, a.UserID, a.Time, a.SessionID)
@@ -81,7 +81,7 @@ func (t *tx) editAnnouncements(ctx context.Context, edits []AnnouncementEdit) er
 			if field.value == nil {
 				continue
 			}
-			if err := fits(*field.value, t.s.shapes[tNotice.name].limit(field.column)); err != nil {
+			if err := fits(*field.value, t.s.shapes[tAnnouncement.name].limit(field.column)); err != nil {
 				return fmt.Errorf("%w: ofpubact.%s: %w", ErrData, field.column, err)
 			}
 			if _, err := t.do(ctx, field.query, *field.value, e.ID); err != nil {
@@ -93,5 +93,5 @@ func (t *tx) editAnnouncements(ctx context.Context, edits []AnnouncementEdit) er
 }
 
 func (t *tx) dropAnnouncements(ctx context.Context, ids []string) error {
-	return t.doIn(ctx, noticeDelete, ids)
+	return t.doIn(ctx, announcementDelete, ids)
 }

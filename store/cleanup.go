@@ -185,7 +185,7 @@ func (s *Store) clean(ctx context.Context, epoch int64, what string, n int, do f
 	if n == 0 {
 		return nil
 	}
-	if err := s.aside(ctx, epoch, do); err != nil {
+	if err := s.fenced(ctx, epoch, do); err != nil {
 		return fmt.Errorf("clean up %d %s: %w", n, what, err)
 	}
 	return nil

@@ -138,15 +138,15 @@ func (d *dialect) exactly(have catalogue) *dialect {
 	for _, t := range have {
 		for _, c := range t.columns {
 			if c.collation != "" {
-				return d.careful()
+				return d.assumingLoose()
 			}
 		}
 	}
 	return d
 }
 
-// careful is the dialect for tables of which nothing is known.
-func (d *dialect) careful() *dialect {
+// assumingLoose is the dialect for tables of which nothing is known.
+func (d *dialect) assumingLoose() *dialect {
 	loose := *d
 	loose.loose = true
 	return &loose

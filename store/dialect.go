@@ -16,13 +16,14 @@ type dialect struct {
 	aliases []string // other names in the configuration
 	title   string   // for people, with what else it stands for
 
-	// address is what addresses of this engine look like; nil: by its form an address cannot be told to be of it. server and form
-	// say to people what it is of and how it is written. mask is an address as it may be shown; false: it is none of this engine.
+	// address matches the addresses of this engine. It is nil where the form of an address does not tell the engine. server says to
+	// people what an address is of, and form how it is written. mask makes of an address what may be shown; its ok is false for
+	// addresses of other engines.
 	address      *regexp.Regexp
 	server, form string
 	mask         func(dsn string) (shown string, ok bool)
 
-	// file is the file that the database lies in; nil: it is a server.
+	// file names the file that the database lies in. It is nil for servers.
 	file func(cfg Config) string
 
 	quote func(name string) string
@@ -33,12 +34,12 @@ type dialect struct {
 	loose bool
 	exact func(column string) string
 
-	// local: statements cannot hang in a network, so a write is not watched for a cancelled context, which costs a
-	// goroutine per statement in modernc's driver.
+	// local says that the database is a file of this machine. Statements cannot hang in a network then, so writes do not watch the
+	// context for its end, which costs a goroutine per statement in modernc's driver.
 	local bool
 
-	// nullsUp and nullsDown stand behind a column of ORDER BY that goes up or down, so that NULL sorts below everything; "" where
-	// the engine has it so.
+	// nullsUp and nullsDown stand behind a column of ORDER BY that goes up or down, so that NULL sorts below everything. They are ""
+	// where the engine sorts NULL there by itself.
 	nullsUp, nullsDown string
 
 	// family is the condition that a column of msg_types begins with a family and its dash, in the form that an index serves:
@@ -48,17 +49,17 @@ type dialect struct {
 	// wildcards are the characters that LIKE does not take as they are.
 	wildcards string
 
-	// lowest is a text that no other sorts below: "" where that is a text and not NULL.
+	// lowest is a text that sorts below all others. It is "", but for engines that take "" for NULL.
 	lowest string
 
 	// open connects: a pool of exactly one connection that writes, and one that reads. It makes a database only where cfg.Migrate is
 	// auto.
 	open func(cfg Config) (*pools, error)
 
-	// prepare readies what is to be opened, and says what is amiss with it; nil where nothing is.
+	// prepare makes ready what is to be opened, and says what is wrong with it. It is nil where nothing has to be done.
 	prepare func(cfg Config) (warnings []string, err error)
 
-	// explain adds to an error of the start what the engine's own words leave open; nil adds nothing.
+	// explain adds to an error of the start what the engine's own words leave open. It may be nil.
 	explain func(cfg Config, err error) error
 
 	// page appends the engine's clause for "length rows after the first offset", and its arguments.
@@ -73,7 +74,8 @@ type dialect struct {
 	// unmatched says that the error may mean "no row can equal this value", because the column's character set lacks it.
 	unmatched func(error) bool
 
-	// held is a text as a character set can hold it, with a "?" for each character that it lacks.
+	// held makes of a text what a character set can hold, with a "?" for each character that it lacks. It may be nil where columns
+	// have no character set.
 	held func(ctx context.Context, db querier, charset, text string) (string, error)
 
 	// uncommitted says that a COMMIT which answered with this error did certainly not happen.
@@ -86,7 +88,7 @@ type dialect struct {
 	// nothing of the migration is there.
 	lock func(ctx context.Context, conn *sql.Conn) (unlock func() error, err error)
 
-	// refuse names a setting of the server by which nothing could be written, and its remedy; nil: there is none.
+	// refuse names a setting of the server with which no row can be written, and its remedy. It is nil where there is no such setting.
 	refuse func(ctx context.Context, db querier) (why string, err error)
 
 	// integers are the types of columns that hold numbers only.
@@ -104,7 +106,7 @@ type dialect struct {
 	// convert says how a table gets columns that hold every character and tell all texts apart.
 	convert func(table string) string
 
-	// advise names settings of the server that endanger what was acknowledged.
+	// advise names settings of the server with which acknowledged messages can be lost.
 	advise func(ctx context.Context, db querier) ([]string, error)
 }
 

@@ -1,4 +1,4 @@
-// Package store is the floor of tlim: the tables, on SQLite and MySQL/MariaDB, behind one dialect seam.
+// Package store keeps the tables of tlim, on SQLite and MySQL/MariaDB. All that differs between engines is in their dialects.
 //
 // It knows records and verbs, not messages: what a message kind means is decided above. It guarantees three things.
 //
@@ -9,8 +9,9 @@
 //
 // Where things are: store.go opens and closes; write.go is the one write transaction; apply.go the order in which a batch
 // is written; one file per noun (message, offline, group, receipt, chat, user, id, purge) has that noun's SQL, reads
-// and writes; query.go is how everything is read; table.go how everything is inserted; dialect.go and dialect_*.go hold
-// all that differs between engines; migrate.go creates and adopts the tables of schema/<engine>.
+// and writes; query.go is how everything is read, walk.go how it is read page by page; table.go how everything is inserted;
+// command.go explains the operators that our statements use; dialect.go and dialect_*.go hold all that differs between
+// engines; engine.go and address.go are the engines by name and by address; migrate.go creates and adopts the tables of schema/<engine>.
 //
 // Times are epoch milliseconds. The wire and the tables hold them as decimal text of 13 digits, which sorts as numbers do
 // until the year 2286. Text that is absent is "" here and NULL in the tables, on every engine alike (Oracle knows no other

@@ -47,7 +47,7 @@ func (e *UnknownError) Error() string {
 // Unwrap returns how the answer was lost.
 func (e *UnknownError) Unwrap() error { return e.Err }
 
-// fail translates an error of the driver into one of the sentinels, once, at this package's door. The driver's own error
+// fail translates an error of the driver into one of the sentinels, once, where it leaves this package. The driver's own error
 // stays in the chain, so that the log shows what the database said.
 func (s *Store) fail(err error) error {
 	var unknown *UnknownError

@@ -42,7 +42,7 @@ type FileUse struct{ FileID, MsgID string }
 // row may be there all the same, when only the answer to the COMMIT was lost: the bytes are to stay then, until
 // [Store.KnownFiles] denies them.
 func (s *Store) AddFile(ctx context.Context, f File) error {
-	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		r := s.rowsOf(tFile, 1)
 		r.add(f.ID, f.Name, f.Type, f.Size, f.Digest, f.Owner, f.Time)
 		return t.insert(ctx, r)
@@ -99,7 +99,7 @@ func (s *Store) CountFilesBefore(ctx context.Context, t int64) (n int, err error
 // DeleteFiles removes the rows of files, and what is known of their use, in one transaction. Their bytes go afterwards:
 // what a crash leaves of them is an orphan. Ids without a row are no error; after ErrUnavailable call it again.
 func (s *Store) DeleteFiles(ctx context.Context, ids []string) error {
-	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		if err := t.doIn(ctx, fileUseDelete, ids); err != nil {
 			return err
 		}

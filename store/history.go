@@ -96,7 +96,7 @@ func (s *Store) messagesOf(ctx context.Context, keys string, args []any) ([]Mess
 	return found, err
 }
 
-// deepOffset is where skipping whole rows becomes dearer than a second look-up of those on the page.
+// deepOffset is the offset from which skipping whole rows costs more than a second look-up of the rows on the page.
 const deepOffset = 1000
 
 // keyset adds the condition of a page that begins behind a row.

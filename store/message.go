@@ -59,9 +59,10 @@ func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, er
 	return when, found, err
 }
 
-// MessagesAfter reads at most limit messages behind the position (msg_time, id_), ordered by it, for the replay; without an
-// id those above the time. The position is that of a row, as it stands: an adopted one's time can be any text. Messages above the clock of tlim_state are not answered: no process of ours wrote them (adopted
-// rows with a clock that ran ahead, or with a date for a time). Before the first write, when the clock is 0, all are.
+// MessagesAfter reads at most limit messages behind the position (msg_time, id_), in its order, for the replay; without an id those
+// above the time. The position is that of a row, whose time can be any text where the row was adopted. Messages above the clock of
+// tlim_state are left out, because no process of ours wrote them: adopted rows of a clock that ran ahead, or with a date for a time.
+// Before the first write, when the clock is 0, none is left out.
 func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) ([]Message, error) {
 	st, err := s.State(ctx)
 	if err != nil {

@@ -122,8 +122,8 @@ type migration struct {
 	wrong []string // differences that nothing here may or can mend
 }
 
-// run refuses a server on which nothing could be written, and then compares (1), then goes through the tables (2), the columns (3), the indexes (4) and our own rows (5). Each step looks
-// before it acts, so a run that was killed is finished by the next.
+// run refuses a server on which no row can be written. Then it compares (1), and goes through the tables (2), the columns (3), the
+// indexes (4) and our own rows (5). Each step looks before it acts, so the next run finishes one that was killed.
 func (m *migration) run(ctx context.Context) (err error) {
 	if m.parts, err = schema(m.s.dialect.name); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (m *migration) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	for _, w := range m.wrong { // of store.migrate off: whoever chose it is told and goes on
+	for _, w := range m.wrong { // with store.migrate off differences are told, and the start goes on
 		m.warn("%s", w)
 	}
 	return nil
@@ -373,7 +373,7 @@ func (m *migration) rowOnce(ctx context.Context, table string, insert func() err
 	return nil
 }
 
-// advise is of the server and the file, whoever made the tables.
+// advise looks at the server or the file, also with tables that others made.
 func (m *migration) advise(ctx context.Context) error {
 	advice, err := m.s.dialect.advise(ctx, m.conn)
 	m.s.report.Warnings = append(m.s.report.Warnings, advice...)

@@ -71,7 +71,7 @@ func everyQuery() []string {
 		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
-		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeNotices, noticeDelete, purgeDelete, stateGet, stateAdvance}
+		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeAnnouncements, announcementDelete, purgeDelete, stateGet, stateAdvance}
 	for _, w := range []struct {
 		query string
 		by    keys

@@ -8,11 +8,11 @@ import (
 const (
 	purgeAll = `SELECT session_id, ts FROM tlim_purge ORDER BY ts, session_id`
 	// What is not yet settled stays for the replay; what is above the clock is not ours and cannot be replayed.
-	purgeMessages = `SELECT msg_id, id_ FROM ofmessage WHERE session_id == ?` + mts + ` AND (msg_time <= ? OR msg_time > ? OR msg_time IS NULL)`
-	purgeRest     = `SELECT id_ FROM ofmessage WHERE session_id == ?` + mts
-	purgeNotices  = `SELECT id_ FROM ofpubact WHERE session_id == ?`
-	noticeDelete  = `DELETE FROM ofpubact WHERE id_ == (?*)`
-	purgeDelete   = `DELETE FROM tlim_purge WHERE session_id == (?*)`
+	purgeMessages      = `SELECT msg_id, id_ FROM ofmessage WHERE session_id == ?` + mts + ` AND (msg_time <= ? OR msg_time > ? OR msg_time IS NULL)`
+	purgeRest          = `SELECT id_ FROM ofmessage WHERE session_id == ?` + mts
+	purgeAnnouncements = `SELECT id_ FROM ofpubact WHERE session_id == ?`
+	announcementDelete = `DELETE FROM ofpubact WHERE id_ == (?*)`
+	purgeDelete        = `DELETE FROM tlim_purge WHERE session_id == (?*)`
 )
 
 // Purges reads the dissolved groups that are still to be emptied, oldest first.
@@ -67,15 +67,15 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 	if err != nil || len(rest) > 0 && len(ids) == 0 {
 		return false, err
 	}
-	notices, err := s.some(ctx, purgeNotices, p.SessionID, limit)
+	notices, err := s.some(ctx, purgeAnnouncements, p.SessionID, limit)
 	if err != nil {
 		return false, err
 	}
 
 	// 2. Messages first, then announcements, then the row.
-	err = s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
+	err = s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		if len(ids) > 0 {
-			// By the road of a revoke, which leaves what another conversation owns. What waits for phones stays: the old
+			// As a revoke does it, which leaves the rows of other conversations. What waits for phones stays: the old
 			// queue went with the dissolution, and the notices of the dissolution are in it now.
 			if err := t.dropConversation(ctx, drops, false); err != nil {
 				return err
@@ -83,7 +83,7 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 			return t.deleteMessages(ctx, ids) // also those without a msg_id
 		}
 		if len(notices) > 0 {
-			return t.doIn(ctx, noticeDelete, notices)
+			return t.doIn(ctx, announcementDelete, notices)
 		}
 		done = true
 		return t.doIn(ctx, purgeDelete, []string{p.SessionID})

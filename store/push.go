@@ -49,8 +49,8 @@ type Push struct {
 
 // PushTo is one receiver of a push.
 type PushTo struct {
-	User    string `json:"u"`           // as rows name him
-	Code    string `json:"c"`           // registration id of his device
+	User    string `json:"u"`           // as rows name them
+	Code    string `json:"c"`           // registration id of their device
 	Outcome string `json:"o,omitempty"` // when it differs from the row's
 }
 
@@ -141,7 +141,7 @@ func (s *Store) PushChannels(ctx context.Context) ([]string, error) {
 // UpdatePushes writes steps in the order given, in one transaction beside the conversations. What it does may be done
 // again, so that after ErrUnavailable a caller repeats it.
 func (s *Store) UpdatePushes(ctx context.Context, steps []PushUpdate) error {
-	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		for i := range steps {
 			if err := t.updatePush(ctx, &steps[i]); err != nil {
 				return err
@@ -197,7 +197,7 @@ func (s *Store) deletePushes(ctx context.Context, query string, args []any, limi
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	if err := s.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, pushDelete, ids) }); err != nil {
+	if err := s.unfenced(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, pushDelete, ids) }); err != nil {
 		return 0, fmt.Errorf("delete %d pushes: %w", len(ids), err)
 	}
 	return len(ids), nil
@@ -205,7 +205,7 @@ func (s *Store) deletePushes(ctx context.Context, query string, args []any, limi
 
 // DeletePushCodes takes registrations that the vendor calls dead from whoever has them. One that nobody has is no error.
 func (s *Store) DeletePushCodes(ctx context.Context, codes []string) error {
-	err := s.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, userPushDead, codes) })
+	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, userPushDead, codes) })
 	if err != nil {
 		return fmt.Errorf("drop %d push codes: %w", len(codes), err)
 	}

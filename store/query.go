@@ -208,8 +208,7 @@ func chunk(n int, sizes []int) (take, size int) {
 }
 
 // parts calls do for all keys, in chunks of the prepared sizes; before are the arguments in front of the list, width those of a key.
-// One hostile id must not blind the batch to its neighbours: those that their column cannot hold are left out, and no row equals
-// them.
+// Keys that their column cannot hold are left out, because no row equals them: one hostile id must not hide the rows of the others.
 func parts[K any](keys []K, sizes []int, before, width int, do func(keys []K, size int) error) error {
 	for len(keys) > 0 {
 		take, size := chunk(len(keys), sizes)

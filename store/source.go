@@ -27,7 +27,7 @@ type Source struct {
 	names map[string]string // of tables: as the database spells them, by our spelling; nil until it was asked
 }
 
-// SourceUser is a user as a source has him.
+// SourceUser is a user as a source has them.
 type SourceUser struct {
 	ID, Name, Login, Email, Pic string
 	PushCode                    string // of isc only
@@ -66,7 +66,7 @@ var sourceKinds = []sourceKind{
 		},
 		users: iscUsers, by: keys{"user_id"}, same: iscUsers + ` AND user_id >= ? AND user_id <= ?`,
 		infos: iscInfos,
-		// Whatever dr says, as the old plugin did: a user who is coming back keeps his phone.
+		// Whatever dr says, as the old plugin did: users who come back keep their phone.
 		pushSet:   `UPDATE isc_user SET app_push_code = ? WHERE user_id == ?`,
 		pushTaken: `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code == ? AND user_id !== ?`,
 		pushDead:  `UPDATE isc_user SET app_push_code = NULL WHERE app_push_code == (?*)`,
@@ -113,7 +113,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 		}
 	}
 	src.owned = true
-	src.db = &Store{cfg: own, log: s.log, dialect: d.careful(), pools: p, shapes: map[string]*shape{},
+	src.db = &Store{cfg: own, log: s.log, dialect: d.assumingLoose(), pools: p, shapes: map[string]*shape{},
 		turn: make(chan struct{}, 1), writers: map[statement]*prepared{}, wanted: map[statement]*command{}}
 	return src, nil
 }
@@ -247,8 +247,8 @@ func (s *Source) users(ctx context.Context, after string, limit int) (users []So
 	err = s.db.walk(ctx, s.spelled(ctx, s.kind.users), nil, s.kind.by, []string{after}, limit, row)
 	done = n < limit
 	if err == nil && !done && last != "" {
-		// The column's collation may hold two users for equal, as e and é, of whom the page ends between: the next one would
-		// leave the second out.
+		// The column's collation may take two ids for equal, as e and é. Where the page ends between them, the next page would
+		// leave out the second.
 		end := last
 		err = s.db.all(ctx, s.spelled(ctx, s.kind.same), []any{end, end}, row)
 		last = end
@@ -301,7 +301,7 @@ func (s *Source) SetPush(ctx context.Context, id, code string) error {
 		return nil
 	}
 	taken, set := s.spelled(ctx, s.kind.pushTaken), s.spelled(ctx, s.kind.pushSet)
-	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error {
+	err := s.db.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		if code != "" {
 			if _, err := t.do(ctx, taken, code, id); err != nil {
 				return err
@@ -323,7 +323,7 @@ func (s *Source) DeletePushCodes(ctx context.Context, codes []string) error {
 		return nil
 	}
 	dead := s.spelled(ctx, s.kind.pushDead)
-	err := s.db.apart(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, dead, codes) })
+	err := s.db.unfenced(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, dead, codes) })
 	if err != nil {
 		return fmt.Errorf("drop %d push codes in %s: %w", len(codes), s.kind.name, s.db.fail(err))
 	}

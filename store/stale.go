@@ -65,7 +65,7 @@ func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit
 // transaction; rows that are gone are no error. Adopted columns can hold less than ours: a name is cut there, a login or
 // picture left out. Errors: ErrFenced, ErrUnavailable.
 func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chats []Chat) error {
-	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
+	err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for _, m := range members {
 			if _, err := t.updateMember(ctx, &m); err != nil {
 				return err
@@ -92,13 +92,13 @@ func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chat
 	return nil
 }
 
-// Fresh notes that the rows of these users show what the directory says of them. It leaves out whom the directory has written
-// since he was read: his rows are to be looked at again.
+// Fresh notes that the rows of these users show what the directory says of them. It leaves out users whom the directory has
+// written since they were read: their rows have to be looked at again.
 func (s *Store) Fresh(ctx context.Context, epoch int64, users []StaleUser) error {
 	if len(users) == 0 {
 		return nil
 	}
-	err := s.aside(ctx, epoch, func(ctx context.Context, t *tx) error {
+	err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for _, u := range users {
 			if _, err := t.do(ctx, staleClear, u.ID, u.Mark); err != nil {
 				return err

@@ -47,8 +47,8 @@ var (
 	tReceipt = tableOf("ofstatus", "id_ 64, msg_id 64, sender 64, reader 64, status")
 	tChat    = tableOf("ofchat",
 		"chat_id 64, chat_name 64 cut, chat_user 64, chat_other 64, chat_create_time 64, chat_modify_time 64, chat_pic 64 drop")
-	tNotice = tableOf("ofpubact", "id_ 64, title 256, content, user_id 64, ts 64, session_id 64")
-	tStyle  = tableOf("ofstyle", "style_id 64, style_name 64, style_value, user_id 64")
+	tAnnouncement = tableOf("ofpubact", "id_ 64, title 256, content, user_id 64, ts 64, session_id 64")
+	tStyle        = tableOf("ofstyle", "style_id 64, style_name 64, style_value, user_id 64")
 
 	tState    = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
 	tID       = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
@@ -64,7 +64,7 @@ var (
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
-	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tNotice, tStyle}
+	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tAnnouncement, tStyle}
 	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tSchema}
 )
 

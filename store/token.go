@@ -9,7 +9,7 @@ import (
 // TokenState is what decides whether a user's tokens hold.
 type TokenState struct {
 	UserID     string // the directory's spelling; "" for a user without a row
-	Generation int64  // grows when his tokens are revoked
+	Generation int64  // grows when the user's tokens are revoked
 	Left       bool
 }
 
@@ -31,7 +31,7 @@ func (s *Store) Secret(ctx context.Context, name, fresh string) (string, error) 
 	if err != nil || found {
 		return value, err
 	}
-	err = s.apart(ctx, func(ctx context.Context, t *tx) error {
+	err = s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		r := t.s.rowsOf(tSecret, 1)
 		r.add(name, fresh)
 		return t.insert(ctx, r)
@@ -54,10 +54,10 @@ func (s *Store) TokenState(ctx context.Context, jid string) (TokenState, error) 
 	return st, err
 }
 
-// RevokeTokens raises the generation of a user, which ends his tokens. It is a transaction beside the epoch's, so that a
+// RevokeTokens raises the generation of a user, which ends their tokens. It is a transaction beside the epoch's, so that a
 // command may call it while another process serves.
 func (s *Store) RevokeTokens(ctx context.Context, jid string) error {
-	err := s.apart(ctx, func(ctx context.Context, t *tx) error {
+	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.do(ctx, generationRaise, jid)
 		if err != nil || n > 0 {
 			return err

@@ -10,7 +10,7 @@ type Unread struct {
 	Newest    string // msg_time of the newest
 }
 
-// Receipts are no messages, and what a user wrote himself waits for his phone only.
+// Receipts do not count, and neither do messages that users wrote themselves: those wait for their phone only.
 const offlineCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?
 	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from !== delete_user)
 	GROUP BY exact(session_id), msg_type ORDER BY exact(session_id), msg_type`

@@ -11,10 +11,10 @@ const (
 	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id == (?*)`
 	userPresent = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0`
 
-	// stale: the user's rows in groups and 1:1 lists may show what was said of him before, see Refresh.
+	// stale grows because the user's rows in groups and 1:1 lists may show an older name, see Refresh.
 	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid == ?`
 	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id == ?`
-	// Of who was only seen; one who left because his account was gone has it again, and is back.
+	// Only users who were only seen. Those who left because their account was gone have it again, and are back.
 	userRelearn   = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, has_left = 0, account = 1, stale = stale + 1 WHERE jid == ? AND learned = 1 AND (has_left = 0 OR account = 2)`
 	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ? WHERE user_id == ?`
 	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == ? AND user_id !== ?`
@@ -102,7 +102,7 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 		if u.JID != "" {
 			n, err = t.do(ctx, userNameByJID, u.ID, u.Name, u.Login, u.Email, u.Pic, u.JID)
 		}
-		if err != nil && t.s.dialect.classify(err) == ErrDuplicate { // his new id, by another's row
+		if err != nil && t.s.dialect.classify(err) == ErrDuplicate { // the new id, by the row of another user
 			there := false
 			failed := t.readIn(ctx, userByID, []string{u.ID}, func(scanner) error { there = true; return nil })
 			if failed == nil && !there {
@@ -125,7 +125,7 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 	return nil
 }
 
-// learnUsers inserts those of whom neither the id nor the JID is known.
+// learnUsers inserts the users whose id and JID are both unknown.
 func (t *tx) learnUsers(ctx context.Context, users []User) error {
 	if len(users) == 0 {
 		return nil
@@ -161,7 +161,7 @@ func (t *tx) learnUsers(ctx context.Context, users []User) error {
 	return t.insertFree(ctx, r)
 }
 
-// relearnUsers overwrites what is known of users who were only seen. Who is none of them stays as he is.
+// relearnUsers overwrites what is known of users who were only seen. It leaves other users as they are.
 func (t *tx) relearnUsers(ctx context.Context, users []User) error {
 	for i := range users {
 		u := users[i]

@@ -38,8 +38,9 @@ func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window
 
 // SearchGroup looks at the next window messages of a group, newest first, from behind p.BeforeTime and p.BeforeID ("" = from
 // the newest), and answers at most p.Length of those whose body may hold text, in any letter case and in any escaping that JSON
-// allows for it; it answers a few too many (letters beyond ASCII that have a case stand for any), so the caller looks closer. end holds msg_time and msg_id of the last one looked at; when p.Length are answered, what
-// lies between the last of them and end is still to be looked at. Opaque bodies are not searched.
+// allows. Callers look closer: letters beyond ASCII that have a case stand for any letter here, so a few answers are too many. end
+// holds msg_time and msg_id of the last message looked at. Where p.Length are answered, those between the last answer and end are
+// still to be looked at. Opaque bodies are not searched.
 func (s *Store) SearchGroup(ctx context.Context, group, text string, p Page, window int) ([]Message, Place, error) {
 	return s.search(ctx, groupWhere, []any{group}, text, p, window)
 }

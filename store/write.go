@@ -36,11 +36,11 @@ func (s *Store) write(ctx context.Context, epoch int64, pos Positions, do func(c
 	return t.commit(epoch, batch)
 }
 
-// aside runs do in one fenced transaction of a job that anybody may repeat. It leaves the number of the last batch alone: the
-// conveyor looks that up when the answer to a COMMIT was lost, and a job that came in between would make it believe that a
-// batch happened which did not. An outcome that is not known is ErrUnavailable.
-func (s *Store) aside(ctx context.Context, epoch int64, do func(context.Context, *tx) error) error {
-	return s.apart(ctx, func(ctx context.Context, t *tx) error {
+// fenced runs do in one fenced transaction, for a job that may be repeated. It does not change the number of the last batch: the
+// conveyor looks that number up when the answer to a COMMIT was lost, and would take the job's for its own. An outcome that is not
+// known is ErrUnavailable.
+func (s *Store) fenced(ctx context.Context, epoch int64, do func(context.Context, *tx) error) error {
+	return s.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		n, err := t.do(ctx, stateHold, epoch)
 		if err == nil && (n == 0 || epoch == 0) {
 			err = fmt.Errorf("%w: our epoch was %d", ErrFenced, epoch)
@@ -52,9 +52,9 @@ func (s *Store) aside(ctx context.Context, epoch int64, do func(context.Context,
 	})
 }
 
-// apart runs do in one transaction that is not of the epoch: for tables on which no conversation depends. It takes its turn
-// like every write. An outcome that is not known is ErrUnavailable, so do must be harmless to repeat.
-func (s *Store) apart(ctx context.Context, do func(context.Context, *tx) error) error {
+// unfenced runs do in one transaction that does not look at the epoch, for tables on which no conversation depends. It takes its
+// turn like every write. An outcome that is not known is ErrUnavailable, so do must be harmless to repeat.
+func (s *Store) unfenced(ctx context.Context, do func(context.Context, *tx) error) error {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (s *Store) begin(ctx context.Context) (*tx, error) {
 		}
 		s.writers[st] = p
 	}
-	// The context given here would roll the transaction back when it ends, and statements after that would go astray.
+	// The context given here would roll the transaction back when it ends, and later statements would run outside of it.
 	opened, err := s.pools.writer.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", s.fail(err))
