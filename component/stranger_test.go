@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tlim/component/stanza"
+	"tlim/component/tokens"
 )
 
 // TestDisguised: nobody gets to be another account by characters that one preparation turns into the other's name.
@@ -31,7 +32,7 @@ func TestDisguised(t *testing.T) {
 		if spelling, err := h.Spell(t.Context(), id); err == nil {
 			t.Errorf("%+q is spelled %q", id, spelling)
 		}
-		if _, handled := (&TokenDesk{component: testComponent, server: testServer}).Question(stanza.Stanza{Name: "iq", Type: "get", ID: "1",
+		if _, handled := tokens.NewDesk(nil, testServer, testComponent, nil).Question(stanza.Stanza{Name: "iq", Type: "get", ID: "1",
 			From: id + "@" + testServer + "/p", To: testComponent, Inner: []byte(`<token xmlns="urn:tlim:token"/>`)}); handled {
 			t.Errorf("%+q gets a token", id)
 		}

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tokens"
 	"tlim/store/blob"
 )
 
@@ -203,7 +203,7 @@ func TestBadCredentials(t *testing.T) {
 		if described[rt.path].uploads() {
 			continue // their bodies are another matter: TestUploadRights
 		}
-		for _, v := range append([]string{"null", strings.Repeat("x", 100_000), component.TokenPrefix, component.TokenPrefix + strings.Repeat("x", 10_000)}, slices.Concat(hostile, unreadable)...) {
+		for _, v := range append([]string{"null", strings.Repeat("x", 100_000), tokens.Prefix, tokens.Prefix + strings.Repeat("x", 10_000)}, slices.Concat(hostile, unreadable)...) {
 			query := url.Values{"access_token": {v}}.Encode()
 			want := http.StatusUnauthorized
 			if !carriable(v) {

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tokens"
 	"tlim/store"
 )
 
@@ -22,7 +22,7 @@ const (
 // ReservedName says whether a key cannot have that name, because it stands for callers without one.
 func ReservedName(name string) bool { return name == anonymousName || name == tokenName }
 
-// Tokens says whose user token a text is. *component.Tokens implements it.
+// Tokens says whose user token a text is. *tokens.Issuer implements it.
 type Tokens interface {
 	// User returns the user in the directory's spelling. Errors are a [component.Error] for a token that does not hold, or
 	// [component.ErrUnavailable].
@@ -51,7 +51,7 @@ func bearer(r *http.Request) string {
 
 // identify says who the holder of a credential is. Until that is known its address pays for the look.
 func (a *API) identify(r *http.Request, secret string) (caller, error) {
-	if a.cfg.Tokens != nil && strings.HasPrefix(secret, component.TokenPrefix) {
+	if a.cfg.Tokens != nil && strings.HasPrefix(secret, tokens.Prefix) {
 		who := a.payerOf(r, caller{})
 		return a.byToken(store.Shared(r.Context(), who.name, who.reads), secret)
 	}

@@ -24,6 +24,7 @@ import (
 
 	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tokens"
 	"tlim/store"
 )
 
@@ -73,7 +74,7 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 			{Name: "oa", Key: businessKey, Scopes: []string{"business"}},
 		},
 		CORSOrigins: []string{"*"},
-		Tokens:      component.NewTokens(s, time.Hour, func() time.Time { return testTime }),
+		Tokens:      tokens.New(s, time.Hour, func() time.Time { return testTime }),
 		Clock:       func() time.Time { return testTime },
 	}
 	for _, c := range change {
@@ -184,7 +185,7 @@ func (l *lab) post(t testing.TB, path, form string) answer {
 // token is the credential of a user.
 func (l *lab) token(t testing.TB, user string) string {
 	t.Helper()
-	token, _, err := l.cfg.Tokens.(*component.Tokens).Issue(t.Context(), user)
+	token, _, err := l.cfg.Tokens.(*tokens.Issuer).Issue(t.Context(), user)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tokens"
 	"tlim/store"
 )
 
@@ -93,7 +93,7 @@ func TestTokenRules(t *testing.T) {
 func TestTokenEnds(t *testing.T) {
 	s := seeded(t)
 	now := testTime
-	l := newLabOver(t, s, func(c *Config) { c.Tokens = component.NewTokens(s, time.Hour, func() time.Time { return now }) })
+	l := newLabOver(t, s, func(c *Config) { c.Tokens = tokens.New(s, time.Hour, func() time.Time { return now }) })
 	token := l.token(t, "zhangsan")
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+token, "", "Origin", "https://evil.example.com"); a.status != 200 {
 		t.Errorf("as a parameter: %d %s", a.status, a.body)

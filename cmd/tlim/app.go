@@ -21,6 +21,7 @@ import (
 	"tlim/component/openfire"
 	"tlim/component/pause"
 	"tlim/component/stream"
+	"tlim/component/tokens"
 	"tlim/httpapi"
 	"tlim/store"
 	"tlim/store/blob"
@@ -87,10 +88,10 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	var links *stream.Links
-	tokens := component.NewTokens(db, time.Duration(a.cfg.HTTP.TokenLife), nil)
-	desk := component.NewTokenDesk(tokens, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(to string, b []byte) bool { return links.Answer(to, b) })
+	issuer := tokens.New(db, time.Duration(a.cfg.HTTP.TokenLife), nil)
+	desk := tokens.NewDesk(issuer, a.cfg.XMPP.Domain, a.cfg.XMPP.Component, func(to string, b []byte) bool { return links.Answer(to, b) })
 	answering := linkConfig // the copies' link answers nothing
-	answering.IQ, answering.Features = desk.Question, component.TokenFeatures()
+	answering.IQ, answering.Features = desk.Question, tokens.Features()
 	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
 	people, err := openUsers(ctx, a.cfg.Directory, db, a.log)
@@ -112,7 +113,7 @@ func (a *App) Start(ctx context.Context) error {
 	}
 	in.Service = service
 	callers := httpConfig(a.cfg)
-	callers.Tokens = tokens
+	callers.Tokens = issuer
 	callers.Files = fileConfig(a.cfg, blobs, db, a.log)
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/tokens"
 	"tlim/scripts/lab"
 	"tlim/store"
 )
@@ -114,12 +114,12 @@ func TestTokenRevoke(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	tokens := component.NewTokens(db, time.Hour, nil)
-	token, _, err := tokens.Issue(t.Context(), "lisi")
+	issuer := tokens.New(db, time.Hour, nil)
+	token, _, err := issuer.Issue(t.Context(), "lisi")
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, _, err := tokens.Issue(t.Context(), "zhangsan")
+	other, _, err := issuer.Issue(t.Context(), "zhangsan")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,10 +127,10 @@ func TestTokenRevoke(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(out, "the tokens of lisi have ended\n") || !strings.Contains(out, "is it spelled right") || errs != "" {
 		t.Errorf("%d %s %s", code, out, errs)
 	}
-	if user, err := tokens.User(t.Context(), token); err == nil {
+	if user, err := issuer.User(t.Context(), token); err == nil {
 		t.Errorf("a revoked token is still that of %s", user)
 	}
-	if user, err := tokens.User(t.Context(), other); user != "zhangsan" || err != nil {
+	if user, err := issuer.User(t.Context(), other); user != "zhangsan" || err != nil {
 		t.Errorf("another user's token: %s %v", user, err)
 	}
 	if code, out, _ = runCommand(t, "token", "revoke", "lisi", "--config", config); code != 0 || out != "the tokens of lisi have ended\n" {

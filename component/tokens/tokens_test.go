@@ -1,4 +1,4 @@
-package component
+package tokens
 
 import (
 	"context"
@@ -15,6 +15,28 @@ import (
 	"tlim/store"
 )
 
+const (
+	testServer    = "example.test"
+	testComponent = "tlim.example.test"
+)
+
+// testClock is moved by hand.
+type testClock struct{ t time.Time }
+
+func (c *testClock) now() time.Time       { return c.t }
+func (c *testClock) move(d time.Duration) { c.t = c.t.Add(d) }
+
+func atStart() time.Time { return time.UnixMilli(1_600_000_000_000) }
+
+// code is the code of a refusal, or the text of another error.
+func code(err error) protocol.Code {
+	var refusal *protocol.Error
+	if errors.As(err, &refusal) {
+		return refusal.Code
+	}
+	return protocol.Code(fmt.Sprint(err))
+}
+
 func openStore(t *testing.T) *store.Store {
 	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(t.TempDir(), "tlim.db")})
@@ -29,8 +51,8 @@ func openStore(t *testing.T) *store.Store {
 	return db
 }
 
-func TestTokens(t *testing.T) {
-	db, clock := openStore(t), &testClock{t: time.UnixMilli(1_600_000_000_000)}
+func TestIssuer(t *testing.T) {
+	db, clock := openStore(t), &testClock{t: atStart()}
 	ctx := t.Context()
 	state, err := db.TakeOver(ctx)
 	if err != nil {
@@ -39,32 +61,32 @@ func TestTokens(t *testing.T) {
 	if err := db.Apply(ctx, state.Epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "ZhangSan", JID: "zhangsan"}, {ID: "left", JID: "left"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	tokens := NewTokens(db, time.Hour, clock.now)
-	token, expires, err := tokens.Issue(ctx, "zhangsan")
-	if err != nil || expires.UnixMilli() != 1_600_003_600_000 || !strings.HasPrefix(token, TokenPrefix) {
+	issuer := New(db, time.Hour, clock.now)
+	token, expires, err := issuer.Issue(ctx, "zhangsan")
+	if err != nil || expires.UnixMilli() != 1_600_003_600_000 || !strings.HasPrefix(token, Prefix) {
 		t.Fatalf("%s %v %v", token, expires, err)
 	}
-	user := func(tokens *Tokens, token string) string {
-		id, err := tokens.User(ctx, token)
+	user := func(issuer *Issuer, token string) string {
+		id, err := issuer.User(ctx, token)
 		if err != nil {
 			return string(code(err))
 		}
 		return id
 	}
-	if got := user(tokens, token); got != "ZhangSan" {
+	if got := user(issuer, token); got != "ZhangSan" {
 		t.Errorf("his own: %s", got)
 	}
-	if got := user(NewTokens(db, time.Minute, clock.now), token); got != "ZhangSan" {
+	if got := user(New(db, time.Minute, clock.now), token); got != "ZhangSan" {
 		t.Errorf("after a restart: %s", got)
 	}
-	if got := user(NewTokens(openStore(t), time.Hour, clock.now), token); got != "error-011" {
+	if got := user(New(openStore(t), time.Hour, clock.now), token); got != "error-011" {
 		t.Errorf("of another site: %s", got)
 	}
 
 	// One for a name that preparation would make another's, as a process of another version could have signed it.
 	for _, local := range []string{"ZhangSan", "zhangsa\u207F"} {
-		signed := fmt.Sprintf("%s%s.%d.0", TokenPrefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
-		if got := user(tokens, signed+"."+sign(tokens.key, signed)); got != "error-011" {
+		signed := fmt.Sprintf("%s%s.%d.0", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
+		if got := user(issuer, signed+"."+sign(issuer.key, signed)); got != "error-011" {
 			t.Errorf("of %q: %s", local, got)
 		}
 	}
@@ -73,72 +95,72 @@ func TestTokens(t *testing.T) {
 	for i := range len(token) {
 		changed := []byte(token)
 		changed[i] ^= 1
-		if got := user(tokens, string(changed)); got != "error-011" {
+		if got := user(issuer, string(changed)); got != "error-011" {
 			t.Errorf("with character %d changed: %s", i, got)
 		}
-		if got := user(tokens, token[:i]); got != "error-011" {
+		if got := user(issuer, token[:i]); got != "error-011" {
 			t.Errorf("cut at %d: %s", i, got)
 		}
 	}
-	other, _, err := tokens.Issue(ctx, "lisi")
+	other, _, err := issuer.Issue(ctx, "lisi")
 	if err != nil {
 		t.Fatal(err)
 	}
 	mine, his := strings.Split(token, "."), strings.Split(other, ".")
 	mine[1] = his[1]
-	for _, text := range []string{"", ".", strings.Join(mine, "."), token + "x", token + "." + mine[4], TokenPrefix + strings.Repeat("A", 5000) + ".1.0.x",
-		TokenPrefix + base64.RawURLEncoding.EncodeToString([]byte("zhangsan")) + ".9999999999999.0."} {
-		if got := user(tokens, text); got != "error-011" {
+	for _, text := range []string{"", ".", strings.Join(mine, "."), token + "x", token + "." + mine[4], Prefix + strings.Repeat("A", 5000) + ".1.0.x",
+		Prefix + base64.RawURLEncoding.EncodeToString([]byte("zhangsan")) + ".9999999999999.0."} {
+		if got := user(issuer, text); got != "error-011" {
 			t.Errorf("%.80q: %s", text, got)
 		}
 	}
 
 	// It ends: by time, by revocation, when the user leaves.
 	clock.move(time.Hour - time.Millisecond)
-	if got := user(tokens, token); got != "ZhangSan" {
+	if got := user(issuer, token); got != "ZhangSan" {
 		t.Errorf("a moment before its end: %s", got)
 	}
 	clock.move(time.Millisecond)
-	if got := user(tokens, token); got != "error-011" {
+	if got := user(issuer, token); got != "error-011" {
 		t.Errorf("at its end: %s", got)
 	}
-	token, _, _ = tokens.Issue(ctx, "zhangsan")
+	token, _, _ = issuer.Issue(ctx, "zhangsan")
 	if err := db.RevokeTokens(ctx, "zhangsan"); err != nil {
 		t.Fatal(err)
 	}
-	if got := user(tokens, token); got != "error-011" {
+	if got := user(issuer, token); got != "error-011" {
 		t.Errorf("revoked: %s", got)
 	}
-	if token, _, _ = tokens.Issue(ctx, "zhangsan"); user(tokens, token) != "ZhangSan" {
+	if token, _, _ = issuer.Issue(ctx, "zhangsan"); user(issuer, token) != "ZhangSan" {
 		t.Error("one made after the revocation does not hold")
 	}
-	token, _, _ = tokens.Issue(ctx, "left")
+	token, _, _ = issuer.Issue(ctx, "left")
 	if err := db.Apply(ctx, state.Epoch, store.Positions{}, []store.Change{{DropUsers: []string{"left"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if got := user(tokens, token); got != "error-011" {
+	if got := user(issuer, token); got != "error-011" {
 		t.Errorf("of who has left: %s", got)
 	}
-	if _, _, err := tokens.Issue(ctx, "left"); code(err) != protocol.NotAllowed {
+	if _, _, err := issuer.Issue(ctx, "left"); code(err) != protocol.NotAllowed {
 		t.Errorf("for who has left: %v", err)
 	}
 }
 
 // brokenTokens is a database that is away.
-type brokenTokens struct{ TokenStore }
+type brokenTokens struct{ Store }
 
 func (brokenTokens) TokenState(context.Context, string) (store.TokenState, error) {
 	return store.TokenState{}, store.ErrUnavailable
 }
 
-func TestTokensWithoutDatabase(t *testing.T) {
+func TestIssuerWithoutDatabase(t *testing.T) {
 	db := openStore(t)
-	good := NewTokens(db, time.Hour, nil)
+	good := New(db, time.Hour, nil)
 	token, _, err := good.Issue(t.Context(), "zhangsan")
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken := NewTokens(brokenTokens{db}, time.Hour, nil)
+	broken := New(brokenTokens{db}, time.Hour, nil)
 	if _, _, err := broken.Issue(t.Context(), "zhangsan"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("issue: %v", err)
 	}
@@ -147,19 +169,19 @@ func TestTokensWithoutDatabase(t *testing.T) {
 	}
 	// A key that somebody wrote by hand is named, and not used.
 	other := openStore(t)
-	if _, err := other.Secret(t.Context(), tokenSecret, "password"); err != nil {
+	if _, err := other.Secret(t.Context(), secretName, "password"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := NewTokens(other, time.Hour, nil).Issue(t.Context(), "zhangsan"); err == nil || !strings.Contains(err.Error(), "tlim_secret") || strings.Contains(err.Error(), "password") {
+	if _, _, err := New(other, time.Hour, nil).Issue(t.Context(), "zhangsan"); err == nil || !strings.Contains(err.Error(), "tlim_secret") || strings.Contains(err.Error(), "password") {
 		t.Errorf("a key that is none: %v", err)
 	}
 }
 
-// desk is a TokenDesk whose answers come by a channel.
-func desk(t *testing.T, s TokenStore) (*TokenDesk, chan stanza.Stanza) {
+// desk is a Desk whose answers come by a channel.
+func desk(t *testing.T, s Store) (*Desk, chan stanza.Stanza) {
 	t.Helper()
 	answers := make(chan stanza.Stanza, 16)
-	d := NewTokenDesk(NewTokens(s, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now), testServer, testComponent, func(to string, b []byte) bool {
+	d := NewDesk(New(s, time.Hour, atStart), testServer, testComponent, func(to string, b []byte) bool {
 		st, err := stanza.Parse(append([]byte(nil), b...))
 		if err != nil {
 			t.Errorf("%v in %s", err, b)
@@ -191,10 +213,10 @@ const (
 	askCommand = `<command xmlns="http://jabber.org/protocol/commands" node="urn:tlim:token" action="execute"/>`
 )
 
-func TestTokenDesk(t *testing.T) {
+func TestDesk(t *testing.T) {
 	db := openStore(t)
 	d, answers := desk(t, db)
-	tokens := NewTokens(db, time.Hour, (&testClock{t: time.UnixMilli(1_600_000_000_000)}).now)
+	issuer := New(db, time.Hour, atStart)
 	from := "lisi@" + testServer + "/x[web]"
 	for _, c := range []struct{ typ, inner string }{{"get", askToken}, {"set", askCommand}, {"set", strings.Replace(askCommand, ` action="execute"`, "", 1)}} {
 		if payload, handled := d.Question(question(c.typ, from, c.inner)); payload != nil || !handled {
@@ -219,14 +241,14 @@ func TestTokenDesk(t *testing.T) {
 				}
 			}
 		}
-		if user, err := tokens.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
+		if user, err := issuer.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
 			t.Errorf("%s: token %q of %q, expires %s, %v", c.inner, token, user, expires, err)
 		}
 	}
 }
 
-// TestTokenDeskRefuses: only a session of this server's users, asking the component itself, gets one.
-func TestTokenDeskRefuses(t *testing.T) {
+// TestDeskRefuses: only a session of this server's users, asking the component itself, gets one.
+func TestDeskRefuses(t *testing.T) {
 	d, answers := desk(t, openStore(t))
 	from := "lisi@" + testServer + "/x"
 	other := question("get", from, askToken)
@@ -266,9 +288,9 @@ func TestTokenDeskRefuses(t *testing.T) {
 	}
 }
 
-// TestTokenDeskBounds: nobody fills the queue alone, and a full one turns away.
-func TestTokenDeskBounds(t *testing.T) {
-	d := NewTokenDesk(NewTokens(openStore(t), time.Hour, nil), testServer, testComponent, func(string, []byte) bool { return true })
+// TestDeskBounds: nobody fills the queue alone, and a full one turns away.
+func TestDeskBounds(t *testing.T) {
+	d := NewDesk(New(openStore(t), time.Hour, nil), testServer, testComponent, func(string, []byte) bool { return true })
 	ask := func(n int) bool {
 		_, handled := d.Question(question("get", fmt.Sprintf("u%d@%s/x", n, testServer), askToken))
 		return handled
@@ -286,8 +308,8 @@ func TestTokenDeskBounds(t *testing.T) {
 	}
 }
 
-func TestTokenDeskIsFound(t *testing.T) {
-	d := NewTokenDesk(nil, testServer, testComponent, nil)
+func TestDeskIsFound(t *testing.T) {
+	d := NewDesk(nil, testServer, testComponent, nil)
 	ask := func(space, node string) string {
 		payload, handled := d.Question(question("get", "lisi@"+testServer+"/x", `<query xmlns="`+space+`" node="`+node+`"/>`))
 		if handled != (payload != nil) {

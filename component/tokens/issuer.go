@@ -1,4 +1,4 @@
-package component
+package tokens
 
 import (
 	"cmp"
@@ -20,17 +20,17 @@ import (
 	"tlim/store"
 )
 
-// TokenStore keeps the key of the tokens and the generations of the users. *store.Store implements it.
-type TokenStore interface {
+// Store keeps the key of the tokens and the generations of the users. *store.Store implements it.
+type Store interface {
 	Secret(ctx context.Context, name, fresh string) (string, error)
 	TokenState(ctx context.Context, jid string) (store.TokenState, error)
 }
 
-// Tokens makes and checks the credentials by which a user's own clients call the HTTP API: the user's JID local part, when it
+// Issuer makes and checks the credentials by which a user's own clients call the HTTP API: the user's JID local part, when it
 // ends, and the user's generation, under an HMAC-SHA-256 whose key lies in the database. Nothing is kept of a token. It is
 // safe for concurrent use.
-type Tokens struct {
-	store TokenStore
+type Issuer struct {
+	store Store
 	life  time.Duration
 	now   func() time.Time
 
@@ -38,23 +38,23 @@ type Tokens struct {
 	key []byte // nil until it was read
 }
 
-// NewTokens makes Tokens whose tokens live for life. now nil is time.Now.
-func NewTokens(s TokenStore, life time.Duration, now func() time.Time) *Tokens {
+// New makes Tokens whose tokens live for life. now nil is time.Now.
+func New(s Store, life time.Duration, now func() time.Time) *Issuer {
 	if now == nil {
 		now = time.Now
 	}
-	return &Tokens{store: s, life: life, now: now}
+	return &Issuer{store: s, life: life, now: now}
 }
 
-// TokenPrefix begins every token, so that it is told from a key at a glance.
-const TokenPrefix = "tlim-token."
+// Prefix begins every token, so that it is told from a key at a glance.
+const Prefix = "tlim-token."
 
-// tokenSecret names the key in tlim_secret; another layout of tokens gets another name.
-const tokenSecret = "token-1"
+// secretName names the key in tlim_secret; another layout of tokens gets another name.
+const secretName = "token-1"
 
 // Issue makes a token for the user with this prepared local part, whom the server has authenticated. Errors: error-011 for a
 // user who left the directory, ErrUnavailable.
-func (t *Tokens) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
+func (t *Issuer) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
 	key, err := t.secret(ctx)
 	if err != nil {
 		return "", time.Time{}, err
@@ -67,19 +67,19 @@ func (t *Tokens) Issue(ctx context.Context, local string) (token string, expires
 		return "", time.Time{}, protocol.Refuse(protocol.NotAllowed, "the user has left the directory")
 	}
 	expires = t.now().Add(t.life).Truncate(time.Millisecond)
-	signed := fmt.Sprintf("%s%s.%d.%d", TokenPrefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
+	signed := fmt.Sprintf("%s%s.%d.%d", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
 	return signed + "." + sign(key, signed), expires, nil
 }
 
 // User says whose token this is, in the directory's spelling. Errors: error-011 for one that is not ours, has ended or was
 // revoked; ErrUnavailable.
-func (t *Tokens) User(ctx context.Context, token string) (string, error) {
+func (t *Issuer) User(ctx context.Context, token string) (string, error) {
 	bad := protocol.Refuse(protocol.NotAllowed, "the token is not valid")
 	if len(token) > maxToken {
 		return "", bad
 	}
 	cut := strings.LastIndexByte(token, '.')
-	if cut < 0 || !strings.HasPrefix(token, TokenPrefix) {
+	if cut < 0 || !strings.HasPrefix(token, Prefix) {
 		return "", bad
 	}
 	key, err := t.secret(ctx)
@@ -91,7 +91,7 @@ func (t *Tokens) User(ctx context.Context, token string) (string, error) {
 		return "", bad
 	}
 	// From here on it is what Issue wrote.
-	parts := strings.Split(strings.TrimPrefix(signed, TokenPrefix), ".")
+	parts := strings.Split(strings.TrimPrefix(signed, Prefix), ".")
 	if len(parts) != 3 {
 		return "", bad
 	}
@@ -125,7 +125,7 @@ func sign(key []byte, signed string) string {
 }
 
 // secret reads the key, once; the first process of a site makes it.
-func (t *Tokens) secret(ctx context.Context) ([]byte, error) {
+func (t *Issuer) secret(ctx context.Context) ([]byte, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.key != nil {
@@ -133,13 +133,13 @@ func (t *Tokens) secret(ctx context.Context) ([]byte, error) {
 	}
 	fresh := make([]byte, sha256.Size)
 	rand.Read(fresh) // never fails
-	text, err := t.store.Secret(ctx, tokenSecret, hex.EncodeToString(fresh))
+	text, err := t.store.Secret(ctx, secretName, hex.EncodeToString(fresh))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	}
 	key, err := hex.DecodeString(text)
 	if err != nil || len(key) < sha256.Size {
-		return nil, fmt.Errorf("tlim_secret: %s is not the key of %d hex digits that was written there", tokenSecret, 2*sha256.Size)
+		return nil, fmt.Errorf("tlim_secret: %s is not the key of %d hex digits that was written there", secretName, 2*sha256.Size)
 	}
 	t.key = key
 	return key, nil

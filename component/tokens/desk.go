@@ -1,4 +1,4 @@
-package component
+package tokens
 
 import (
 	"context"
@@ -11,11 +11,11 @@ import (
 	"tlim/component/stanza"
 )
 
-// TokenDesk answers a client's question for a token: IQ get <token xmlns="urn:tlim:token"/>, or the ad-hoc command
+// Desk answers a client's question for a token: IQ get <token xmlns="urn:tlim:token"/>, or the ad-hoc command
 // urn:tlim:token (XEP-0050), from a full JID of the server to our bare domain. The link's reader asks and must not wait for
 // the database, so the answer comes from a goroutine of its own, [TokenDesk.Run].
-type TokenDesk struct {
-	tokens            *Tokens
+type Desk struct {
+	tokens            *Issuer
 	server, component string
 	answerTo          func(to string, b []byte) bool
 	queue             chan stanza.Stanza
@@ -33,22 +33,22 @@ const (
 
 	// maxQuestions is a second's worth of answers; who finds the queue full is told service-unavailable, and asks again.
 	maxQuestions = 1000
-	tokenTime    = 5 * time.Second // of one answer
+	answerTime   = 5 * time.Second // of one answer
 )
 
-// TokenFeatures are what disco#info of our domain should name for the desk.
-func TokenFeatures() []string { return []string{nsToken, nsCommands} }
+// Features are what disco#info of our domain should name for the desk.
+func Features() []string { return []string{nsToken, nsCommands} }
 
-// NewTokenDesk makes a desk of the component's domain for users of the server's. answer sends one stanza to an address without
+// NewDesk makes a desk of the component's domain for users of the server's. answer sends one stanza to an address without
 // blocking.
-func NewTokenDesk(t *Tokens, server, component string, answer func(to string, b []byte) bool) *TokenDesk {
-	return &TokenDesk{tokens: t, server: server, component: component, answerTo: answer,
+func NewDesk(t *Issuer, server, component string, answer func(to string, b []byte) bool) *Desk {
+	return &Desk{tokens: t, server: server, component: component, answerTo: answer,
 		queue: make(chan stanza.Stanza, maxQuestions), waiting: map[string]struct{}{}}
 }
 
 // Question takes a question of type get or set. It never blocks. handled with a nil payload: the answer follows; handled is
 // false for a question that is not the desk's, or that it has no room for.
-func (d *TokenDesk) Question(st stanza.Stanza) (payload []byte, handled bool) {
+func (d *Desk) Question(st stanza.Stanza) (payload []byte, handled bool) {
 	if st.To != d.component {
 		return nil, false
 	}
@@ -99,7 +99,7 @@ func asksForToken(typ string, c stanza.Child) bool {
 }
 
 // describe lets clients find the command (XEP-0050 section 2).
-func (d *TokenDesk) describe(c stanza.Child) ([]byte, bool) {
+func (d *Desk) describe(c stanza.Child) ([]byte, bool) {
 	switch node := c.Attr("node"); {
 	case c.Space == nsItems && node == nsCommands:
 		return []byte(`<query xmlns="` + nsItems + `" node="` + nsCommands + `"><item jid="` + d.component + `" node="` + nsToken + `" name="HTTP token"/></query>`), true
@@ -111,7 +111,7 @@ func (d *TokenDesk) describe(c stanza.Child) ([]byte, bool) {
 }
 
 // Run answers until ctx ends.
-func (d *TokenDesk) Run(ctx context.Context) error {
+func (d *Desk) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -123,9 +123,9 @@ func (d *TokenDesk) Run(ctx context.Context) error {
 }
 
 // answer sends the result or an error. One that the link has no room for is lost, and the client asks again.
-func (d *TokenDesk) answer(ctx context.Context, st stanza.Stanza) {
+func (d *Desk) answer(ctx context.Context, st stanza.Stanza) {
 	from, _ := stanza.ParsePrepared(st.From) // it was read before
-	tctx, cancel := context.WithTimeout(ctx, tokenTime)
+	tctx, cancel := context.WithTimeout(ctx, answerTime)
 	token, expires, err := d.tokens.Issue(tctx, from.Local)
 	cancel()
 	d.mu.Lock()
