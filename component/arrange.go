@@ -163,7 +163,7 @@ func (s *Service) mayGo(f *flow[*item]) bool {
 	if it.call != nil && it.call.cost == 0 || s.draining.Load() {
 		return true
 	}
-	if isLarge(it.cost) && s.rowsWait > maxRowsWait || it.absent > s.deferring.above && isLarge(it.cost) && s.owed.deferBusy() || s.backlog.holds(f.key) {
+	if isLarge(it.cost) && s.rowsWait > maxRowsWait || it.absent > s.deferring.above && isLarge(it.cost) && s.owed.DeferBusy() || s.backlog.holds(f.key) {
 		return false
 	}
 	return s.backlogTakes(isLarge(it.cost))

@@ -9,6 +9,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -26,7 +27,7 @@ func (b *batch) comings(ctx context.Context) {
 	var later []presence.Change
 	for _, change := range changes {
 		if change.Came == nil {
-			s.owed.lost(change.Local, s.presence.Devices(change.Local))
+			s.owed.DeviceGone(change.Local, s.presence.Devices(change.Local))
 			continue
 		}
 		full := change.Came.Full
@@ -120,7 +121,8 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 			d.From = s.groupAddress(m.sender, groups[m.session])
 		}
 		d.To = []stanza.Target{{JID: full, Private: true}}
-		b.send(d, way{conversation: m.conversation, rows: m.kind.Queued, loose: m.kind.loose(), request: m.kind.confirm && !m.own, large: true})
+		b.send(d, way{conversation: m.conversation, large: true,
+			Way: unconfirmed.Way{Rows: m.kind.Queued, Loose: m.kind.loose(), Request: m.kind.confirm && !m.own}})
 	}
 	return true
 }
@@ -135,17 +137,17 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	}
 	since := change.Since.Add(-storeTime).UnixMilli()
 	owner := s.person(change.Local, found).ID
-	later := s.owed.following(owner, since)
+	later := s.owed.Following(owner, since)
 	rows, err := s.store.RecentOffline(ctx, owner, since, batchItems)
 	if err != nil {
 		return false
 	}
 	if len(later) > 0 { // of the rest there may be more than fits, on either side
-		var entries []owedEntry
+		var entries []unconfirmed.Entry
 		for _, e := range later {
-			entries = append(entries, e.owedEntry)
+			entries = append(entries, e.Entry)
 		}
-		slices.SortStableFunc(entries, func(a, b owedEntry) int { return strings.Compare(a.time(), b.time()) })
+		slices.SortStableFunc(entries, func(a, b unconfirmed.Entry) int { return strings.Compare(a.Time(), b.Time()) })
 		whole := len(rows) < batchItems
 		rows, entries = mergeOwed(owner, rows, entries)
 		if whole {
@@ -183,7 +185,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 		b.send(stanza.Delivery{ID: row.MsgID, From: address,
 			Payload: protocol.Payload(text, nil, own && kind.async),
 			To:      []stanza.Target{{JID: change.Came.Full, Private: true}}},
-			way{conversation: conversation, rows: true, loose: kind.loose(), request: kind.confirm && !own, large: true}) // the rows stay until it is confirmed
+			way{conversation: conversation, large: true, Way: unconfirmed.Way{Rows: true, Loose: kind.loose(), Request: kind.confirm && !own}}) // the rows stay until it is confirmed
 	}
 	return true
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 )
 
 // backlog holds the copies of committed messages that the bound of what is in flight keeps back, in order for each conversation and fair
@@ -27,12 +28,9 @@ type outgoing struct {
 // way is what must be known of a delivery until it was handed over.
 type way struct {
 	conversation string
-	at           int64        // its place in the order; 0 for what replay does not look after
-	owed         *owedMessage // what is owed to phones of it; may be nil
-	rows         bool         // it may stand in queues: it is sent again, or late
-	loose        bool         // see owedMessage
-	request      bool         // phones that answer no pings are asked for an XEP-0184 receipt
-	large        bool         // it counts as large whatever it costs: it is one of many that come at once
+	at           int64 // its place in the order; 0 for what replay does not look after
+	unconfirmed.Way
+	large bool // it counts as large whatever it costs: it is one of many that come at once
 }
 
 // sliceCopies is how many copies of one message others wait for; fewer, if they are large.
@@ -164,8 +162,8 @@ func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []w
 		return
 	}
 	for i := range list {
-		if ways[i].owed != nil {
-			s.owed.hold(ways[i].owed)
+		if m := ways[i].Message; m != nil {
+			s.owed.Hold(m)
 		}
 		s.backlog.add(list[i], ways[i])
 	}
@@ -183,7 +181,7 @@ func (s *Service) deliver(ctx context.Context, list []stanza.Delivery, ways []wa
 }
 
 func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l load) error {
-	runs := s.owed.ask(list, ways, s.now())
+	runs := s.owed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, s.now())
 	if err := s.sender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
@@ -213,12 +211,12 @@ func (s *Service) pump(ctx context.Context) {
 			return
 		}
 		if !s.deliver(ctx, list, ways, whole) {
-			s.owed.all() // noted long ago, some of it, and not sent
+			s.owed.LinkLost() // noted long ago, some of it, and not sent
 			return
 		}
 		for _, o := range done {
-			if o.owed != nil {
-				s.owed.handed(o.owed, s.now())
+			if m := o.Message; m != nil {
+				s.owed.HandedOver(m, s.now())
 			}
 		}
 		s.barrier.ask(s, true)

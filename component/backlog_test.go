@@ -572,15 +572,14 @@ func TestStopWritesAllRows(t *testing.T) {
 	release := h.busy()
 	owe := func(id string) {
 		row := store.OfflineMessage{Message: store.Message{MsgID: id, Type: "MTT-100", From: "lisi", To: "lisi", SessionID: "lisi", Time: "1"}}
-		h.owed.add(&owedMessage{row: row, time: 1}, "zhangsan", 0)
+		row.Owner = "zhangsan"
+		h.owed.GiveBack([]store.OfflineMessage{row})
 	}
-	h.owed.mu.Lock()
 	for i := range 20 * owedRows {
 		owe(fmt.Sprint("r", i))
-		h.owed.confirm("zhangsan", fmt.Sprint("r", i))
+		h.owed.ConfirmWaiting("zhangsan", fmt.Sprint("r", i))
 	}
 	owe("last")
-	h.owed.mu.Unlock()
 	h.stop()
 	release()
 	h.halt()

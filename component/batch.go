@@ -11,6 +11,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -49,20 +50,20 @@ type batch struct {
 	owedRows  []store.OfflineMessage
 	confirmed confirmed
 	unseen    []string
-	came      []presence.Change // devices whose queues are in deliver
-	gone      []removal         // from the queues
-	deferrals []*deferral       // rows that follow their messages
-	bare      bool              // without housekeeping
-	trusting  bool              // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	careful   bool              // they are, because a trusting batch failed
-	wakers    []*turn           // messages that phones are to be woken for
-	outgoing  []store.Push      // the outbox rows of that
-	force     bool              // write the positions although nothing else changes
+	came      []presence.Change       // devices whose queues are in deliver
+	gone      []unconfirmed.Removal   // from the queues
+	deferrals []*unconfirmed.Deferral // rows that follow their messages
+	bare      bool                    // without housekeeping
+	trusting  bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	careful   bool                    // they are, because a trusting batch failed
+	wakers    []*turn                 // messages that phones are to be woken for
+	outgoing  []store.Push            // the outbox rows of that
+	force     bool                    // write the positions although nothing else changes
 }
 
 type owing struct {
-	message *owedMessage
-	to      []owedTo
+	message *unconfirmed.Message
+	to      []unconfirmed.Owner
 }
 
 // refusal is what a message or call is to be told. It waits for the commit: it may rest on an earlier message of the batch.
@@ -250,7 +251,7 @@ func (b *batch) lookMarks(ctx context.Context) error {
 	}
 	var err error
 	if b.marks, err = b.s.store.OfflineMarks(ctx, ids); err == nil && len(ids) > 0 {
-		b.s.owed.marks(ids, b.marks)
+		b.s.owed.Marks(ids, b.marks)
 	}
 	return err
 }
@@ -343,23 +344,23 @@ func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof := s.presence.LookedAt()
 	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
-		s.owed.tick(b.now, asof, s.presence.Known(), s.delivered.Load())
+		s.owed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
 		s.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
 	var not func(store.OfflineMessage) bool
 	if len(b.gone) > 0 { // deletions come first: a row written now would outlive its message
 		not = func(row store.OfflineMessage) bool {
-			return slices.ContainsFunc(b.gone, func(gone removal) bool { return gone.of(row) })
+			return slices.ContainsFunc(b.gone, func(gone unconfirmed.Removal) bool { return gone.Matches(row) })
 		}
 	}
-	if b.owedRows = s.owed.take(owedRows, not); len(b.owedRows) > 0 {
+	if b.owedRows = s.owed.Take(owedRows, not); len(b.owedRows) > 0 {
 		for i := range b.owedRows {
 			b.owedRows[i].ID = protocol.NewID()
 		}
 		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
-	_, s.rowsWait = s.owed.counts()
+	s.rowsWait = s.owed.Count().Rows
 	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {
 		var learn []store.User
 		known, err := s.users.lookup(ctx, b.unseen)
@@ -374,7 +375,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	}
 
 	delivered := s.delivered.Load()
-	settled := max(s.owed.settled(delivered), s.persisted.Settled)
+	settled := max(s.owed.Settled(delivered), s.persisted.Settled)
 	s.cover(b)
 	b.positions = store.Positions{Clock: s.clock.last, Delivered: s.from(), Settled: settled}
 	idle := len(b.items) == 0
@@ -406,7 +407,7 @@ func (b *batch) finish(ctx context.Context) {
 		s.persisted, s.wrote = b.positions, b.now
 	}
 	if len(b.owedRows) > 0 {
-		s.owed.written()
+		s.owed.Written()
 	}
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
 		s.confirmations.wake.Fire()
@@ -438,12 +439,12 @@ func (b *batch) finish(ctx context.Context) {
 		}
 	}
 	for _, gone := range b.gone {
-		s.owed.forget(gone)
+		s.owed.Forget(gone)
 		s.recent.forget(gone)
 	}
-	s.owed.follow(b.deferrals)
+	s.owed.Follow(b.deferrals)
 	for _, o := range b.owe { // before anybody hears of it: a queue that is asked for then has it
-		s.owed.owe(o.message, o.to, sent)
+		s.owed.Add(o.message, o.to, sent)
 	}
 	for _, it := range b.accepted {
 		if it.call != nil {
@@ -472,7 +473,7 @@ func (b *batch) finish(ctx context.Context) {
 		s.outbox.committed(b.outgoing)
 	}
 	if len(b.owe) > 0 && (!s.ready || s.connection.Load() != s.readyOn) {
-		s.owed.all() // sent into a link that was lost: Down may have done this before they were noted
+		s.owed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
 	}
 	b.release()
 }
@@ -534,7 +535,7 @@ func (b *batch) release() {
 func (b *batch) undo() {
 	b.s.clock.back(b.clock)
 	if len(b.owedRows) > 0 {
-		b.s.owed.untake()
+		b.s.owed.Untake()
 	}
 	b.s.confirmations.giveBack(b.confirmed)
 	b.confirmed = confirmed{}

@@ -349,7 +349,8 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			if copies := sender.copies - before; copies != 50*b.N {
 				b.Errorf("%d copies of %d messages", copies, b.N)
 			}
-			left, bytes := s.owed.deferredCounts()
+			n := s.owed.Count()
+			left, bytes := n.Deferred, n.DeferredBytes
 			b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e6/float64(b.N), "cpu-us/message")
 			b.ReportMetric(float64((members-50)*b.N-left), "rows")
 			b.ReportMetric(float64(bytes)/float64(b.N), "kept-B/message")

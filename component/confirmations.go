@@ -210,7 +210,7 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 		if row.owner == "" {
 			row.owner = s.person(row.local, found).ID
 		}
-		if s.owed.confirmWaiting(row.owner, row.msgID) {
+		if s.owed.ConfirmWaiting(row.owner, row.msgID) {
 			continue
 		}
 		change.DropOffline = append(change.DropOffline, store.OfflineKey{Owner: row.owner, MsgID: row.msgID})

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"tlim/component/presence"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -111,7 +112,7 @@ func (s *Service) settle(it *item, sender *senderState) bool {
 	}
 	local := it.from.Local
 	s.confirmations.mark(local, store.ConfirmsByReceipts)
-	missed := s.owed.settleAll(local, ids, s.proved.note)
+	missed := s.owed.ConfirmAll(local, ids, s.proved.note)
 	some := len(missed) < len(ids)
 	for _, id := range missed {
 		switch {
@@ -132,39 +133,6 @@ func (s *Service) credits(sender *senderState) bool {
 	}
 	s.metrics.ignoredConfirmations.WithLabelValues(ignoredUntrue).Inc()
 	return false
-}
-
-// settleAll settles those of these messages that are owed to a user, says so of each, and returns the others.
-func (o *owed) settleAll(local string, ids []string, settled func(local, msgID string)) (missed []string) {
-	want := make(map[string]bool, len(ids))
-	for _, id := range ids {
-		want[id] = true
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if u := o.users[local]; u != nil {
-		for i := range u.copies {
-			m := u.copies[i].message
-			if m == nil || !want[m.row.MsgID] {
-				continue
-			}
-			delete(want, m.row.MsgID)
-			o.confirm(u.id, m.row.MsgID)
-			o.close(&u.copies[i])
-			settled(local, m.row.MsgID)
-			if len(want) == 0 {
-				break
-			}
-		}
-		o.trim(u)
-	}
-	for _, id := range ids {
-		if want[id] {
-			delete(want, id)
-			missed = append(missed, id)
-		}
-	}
-	return missed
 }
 
 // pass takes a confirmation that is to be passed on; false when too many wait.
@@ -207,7 +175,7 @@ func newProved() *proved {
 
 // note remembers that a phone of the user has confirmed a message.
 func (p *proved) note(local, msgID string) {
-	h := maphash.Comparable(p.seed, rowKey{local, msgID})
+	h := maphash.Comparable(p.seed, unconfirmed.RowKey{Owner: local, MsgID: msgID})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known[h] = struct{}{}
@@ -222,7 +190,7 @@ func (p *proved) note(local, msgID string) {
 
 // once says whether a message was confirmed of late, and forgets it.
 func (p *proved) once(local, msgID string) bool {
-	h := maphash.Comparable(p.seed, rowKey{local, msgID})
+	h := maphash.Comparable(p.seed, unconfirmed.RowKey{Owner: local, MsgID: msgID})
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, ok := p.known[h]

@@ -195,7 +195,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		if err := s.writeConfirmed(ctx, s.confirmations.take(func(string) bool { return false })); err != nil {
 			return err
 		}
-		return s.writeRows(ctx, s.owed.take(owedRows, nil))
+		return s.writeRows(ctx, s.owed.Take(owedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
 		s.metrics.unstorable.Inc()
@@ -240,7 +240,7 @@ func (s *Service) writeRows(ctx context.Context, rows []store.OfflineMessage) er
 	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		s.owed.written()
+		s.owed.Written()
 		return nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return err
@@ -257,7 +257,7 @@ func (s *Service) writeRows(ctx context.Context, rows []store.OfflineMessage) er
 		return nil
 	}
 	s.noteStore(err)
-	s.owed.giveBack(rows)
+	s.owed.GiveBack(rows)
 	return nil
 }
 
@@ -367,7 +367,7 @@ func (s *Service) linkChanged(ctx context.Context) {
 		return
 	}
 	s.readyOn = connection
-	err := s.sender.Deliver(ctx, nil, s.owed.shapeOf(s.cfg.Server))
+	err := s.sender.Deliver(ctx, nil, s.owed.AskNobody(s.cfg.Server))
 	if err == nil {
 		err = s.replay(ctx)
 	}
@@ -433,9 +433,9 @@ func (s *Service) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	s.owed.all()
-	for ctx.Err() == nil && s.owed.waits() {
-		if err := s.writeRows(ctx, s.owed.take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
+	s.owed.LinkLost()
+	for ctx.Err() == nil && s.owed.Waits() {
+		if err := s.writeRows(ctx, s.owed.Take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
 			return err
 		}
 		if s.storeErr.Load() != nil {
@@ -446,7 +446,7 @@ func (s *Service) drain(ctx context.Context) error {
 	if err := s.finishDeferred(writing, ctx); err != nil {
 		return err
 	}
-	if rows, _ := s.owed.deferredCounts(); rows > 0 {
+	if rows := s.owed.Count().Deferred; rows > 0 {
 		s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
 	}
 	return s.process(ctx, nil) // the last positions

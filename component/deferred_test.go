@@ -3,12 +3,14 @@ package component
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -51,7 +53,7 @@ func (h *harness) places() string {
 // later lets the time pass after which rows follow.
 func (h *harness) later() {
 	h.t.Helper()
-	h.clock.move(deferWait + 10*time.Millisecond) // the last messages may be ahead of the clock
+	h.clock.move(unconfirmed.DeferWait + 10*time.Millisecond) // the last messages may be ahead of the clock
 	for range 10 {
 		if h.sync(); h.following() == 0 {
 			break
@@ -60,7 +62,7 @@ func (h *harness) later() {
 }
 
 func (h *harness) following() int {
-	rows, _ := h.owed.deferredCounts()
+	rows := h.owed.Count().Deferred
 	return rows
 }
 
@@ -77,7 +79,7 @@ func TestRowsFollow(t *testing.T) {
 	if list, err := h.Unread(t.Context(), "member2"); err != nil || len(list) != 1 || list[0].Count != 1 || list[0].SessionID != g {
 		t.Errorf("unread: %+v %v", list, err)
 	}
-	if found := h.owed.open(map[rowKey]string{{"member2", "m1"}: "member2", {"member2", "m2"}: "member2", {"zhangsan", "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
+	if found := h.owed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
 		t.Errorf("open: %v", found)
 	}
 	h.clock.move(2 * idleWrite)
@@ -97,8 +99,8 @@ func TestRowsFollow(t *testing.T) {
 	if st := h.state(); at == 0 || st.Settled < at {
 		t.Errorf("settled %d, the message %d", st.Settled, at)
 	}
-	if rows, bytes := h.owed.deferredCounts(); rows != 0 || bytes != 0 || len(h.owed.deferred.rosters)+len(h.owed.deferred.newest)+len(h.owed.deferred.byID) != 0 {
-		t.Errorf("%d rows and %d bytes are left: %+v", rows, bytes, h.owed.deferred)
+	if n := h.owed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
+		t.Errorf("left: %+v", n)
 	}
 }
 
@@ -208,9 +210,9 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 		r.commit = func(commit func() error) error {
 			r.set(func(r *recordingStore) { r.commit = nil })
 			for _, user := range []string{"member2", "member3"} {
-				settled[user] = h.owed.settle(user, user, "m1")
+				settled[user] = h.owed.Confirm(user, user, "m1")
 			}
-			if rows := h.owed.following("member2", 0); len(rows) != 0 {
+			if rows := h.owed.Following("member2", 0); len(rows) != 0 {
 				t.Errorf("it is in the queue still: %v", rows)
 			}
 			return commit()
@@ -252,9 +254,10 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 		return list
 	}()...)...)
 	h.send("zhangsan/p", groupText("l0", "zhangsan", large, "x"))
-	h.owed.mu.Lock()
-	h.owed.deferred.bytes += maxDeferred
-	h.owed.mu.Unlock()
+	crowd := unconfirmed.NewLater(unconfirmed.NewRoster("other", []protocol.Person{{ID: "other"}}))
+	crowd.Take(0, "other", 0)
+	full := []*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "other", Body: strings.Repeat("x", unconfirmed.MaxDeferred)}}, Time: math.MaxInt64}, crowd)}
+	h.owed.Follow(full)
 	h.post("zhangsan/p", groupText("l1", "zhangsan", large, "x"))
 	h.turns(2)
 	if h.intake.items.Load() != 1 {
@@ -265,9 +268,7 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 	if h.queue("lisi") != "t1/0" || h.queue("member3") != "m1/0" {
 		t.Errorf("others: %q, %q", h.queue("lisi"), h.queue("member3"))
 	}
-	h.owed.mu.Lock()
-	h.owed.deferred.bytes -= maxDeferred
-	h.owed.mu.Unlock()
+	h.owed.Followed(full)
 	h.sync()
 	if h.intake.items.Load() != 0 {
 		t.Errorf("it still waits")
@@ -319,11 +320,7 @@ func TestRowsInOrder(t *testing.T) {
 // TestSharedRoster: a group that is read again shares the roster of before while its members are the same.
 func TestSharedRoster(t *testing.T) {
 	h, g := absent(t)
-	rosters := func() int {
-		h.owed.mu.Lock()
-		defer h.owed.mu.Unlock()
-		return len(h.owed.deferred.rosters)
-	}
+	rosters := func() int { return h.owed.Count().Rosters }
 	for i := range 3 {
 		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
 		if err := h.do(context.Background(), &call{plan: func(_ context.Context, b *batch) error { b.s.groups.drop(g); return nil }}); err != nil {
@@ -422,13 +419,13 @@ func TestErasedInSlices(t *testing.T) {
 			h.post("zhangsan/p", groupText(id, "zhangsan", g, "x"))
 		}
 	})
-	wide := newRoster(g, make([]protocol.Person, batchRows/4))
-	left := newBitSet(len(wide.ids))
-	for i := range wide.ids {
-		left.set(i)
-	}
+	wide := unconfirmed.NewRoster(g, make([]protocol.Person, batchRows/4))
 	for i := range 20 {
-		h.owed.follow([]*deferral{newDeferral(&owedMessage{row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, wide, slices.Clone(left), nil)})
+		rows := unconfirmed.NewLater(wide)
+		for member := range batchRows / 4 {
+			rows.Take(member, "", 0)
+		}
+		h.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, rows)})
 	}
 	b := h.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -21,9 +22,8 @@ type deferPace struct {
 }
 
 const (
-	deferWait  = 250 * time.Millisecond // for more of the same group to be written with them
-	deferTime  = 4 * time.Millisecond   // of one transaction, or what a batch takes if that is more
-	deferLeast = 100                    // rows of a transaction
+	deferTime  = 4 * time.Millisecond // of one transaction, or what a batch takes if that is more
+	deferLeast = 100                  // rows of a transaction
 	deferMost  = 4000
 	// What part of the time they have while messages are under way: one eighth, and half once half of their memory is full.
 	deferShare   = 8
@@ -47,7 +47,7 @@ func (p *deferPace) committed(took time.Duration) { p.batch += (took - p.batch) 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (s *Service) deferIdle() bool {
 	load, _ := s.inFlight.counts()
-	return s.storeErr.Load() == nil && s.intake.arranged.ready == 0 && s.backlog.empty() && load.copies < askCopies && s.owed.deferDue(s.now().UnixMilli())
+	return s.storeErr.Load() == nil && s.intake.arranged.ready == 0 && s.backlog.empty() && load.copies < askCopies && s.owed.DeferDue(s.now().UnixMilli())
 }
 
 // writeDeferred writes some of the rows that follow their messages, if it is time for that. Its error is fatal.
@@ -55,13 +55,13 @@ func (s *Service) writeDeferred(ctx context.Context) error {
 	idle := s.deferring.turn
 	s.deferring.turn = false
 	now := s.now()
-	if s.storeErr.Load() != nil || !idle && now.Before(s.deferring.next) || !s.owed.deferDue(now.UnixMilli()) {
+	if s.storeErr.Load() != nil || !idle && now.Before(s.deferring.next) || !s.owed.DeferDue(now.UnixMilli()) {
 		return nil
 	}
 	share := deferShare
-	if _, bytes := s.owed.deferredCounts(); idle {
+	if bytes := s.owed.Count().DeferredBytes; idle {
 		share = 1
-	} else if bytes >= maxDeferred/2 {
+	} else if bytes >= unconfirmed.MaxDeferred/2 {
 		share = deferPressed
 	}
 	n, err := s.writeSlice(ctx)
@@ -73,7 +73,7 @@ func (s *Service) writeDeferred(ctx context.Context) error {
 
 // writeSlice writes the next rows, and says how many. What could not be written now is tried again. Its error is fatal.
 func (s *Service) writeSlice(ctx context.Context) (int, error) {
-	rows := s.owed.takeDeferred(s.deferring.most)
+	rows := s.owed.TakeDeferred(s.deferring.most)
 	if len(rows) == 0 {
 		return 0, nil
 	}
@@ -83,7 +83,7 @@ func (s *Service) writeSlice(ctx context.Context) (int, error) {
 	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		s.owed.writtenDeferred()
+		s.owed.WrittenDeferred()
 		return len(rows), nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return 0, err
@@ -91,11 +91,11 @@ func (s *Service) writeSlice(ctx context.Context) (int, error) {
 		if err := s.writeRows(ctx, rows); err != nil {
 			return 0, err
 		}
-		s.owed.writtenDeferred()
+		s.owed.WrittenDeferred()
 		return len(rows), nil
 	}
 	s.noteStore(err)
-	s.owed.untakeDeferred()
+	s.owed.UntakeDeferred()
 	return 0, nil
 }
 
@@ -111,52 +111,29 @@ func (s *Service) finishDeferred(ctx, work context.Context) error {
 	return nil
 }
 
-// laterRows gathers the rows of one message that may follow it.
-type laterRows struct {
-	roster    *roster
-	left, web bitSet
-}
-
 // later says where the rows of a message are gathered; nil when they are its own transaction's: it has few, or is not stored, so that a
 // crash would lose them.
-func (t *turn) later() *laterRows {
+func (t *turn) later() *unconfirmed.Later {
 	s := t.b.s
-	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= s.deferring.above || len(t.to) < len(t.group.members) || s.owed.deferBusy() {
+	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= s.deferring.above || len(t.to) < len(t.group.members) || s.owed.DeferBusy() {
 		return nil
 	}
-	r := s.owed.rosterOf(t.group)
-	return &laterRows{roster: r, left: newBitSet(len(r.ids))}
-}
-
-// take notes that a member is to get a row. Who is none, and is told of a removal all the same, is not in the roster.
-func (l *laterRows) take(i int, p protocol.Person, status int) bool {
-	if l == nil || i >= len(l.roster.ids) || l.roster.ids[i] != p.ID {
-		return false
+	if t.group.roster == nil {
+		t.group.roster = s.owed.RosterOf(t.group.ID, t.group.members)
 	}
-	l.left.set(i)
-	if status == 1 {
-		if l.web == nil {
-			l.web = newBitSet(len(l.roster.ids))
-		}
-		l.web.set(i)
-	}
-	return true
+	return unconfirmed.NewLater(t.group.roster)
 }
 
 // follow lets rows follow their message, if they are many. The first one does not: what the queue's table cannot hold is refused.
-func (t *turn) follow(m *owedMessage, l *laterRows) {
+func (t *turn) follow(m *unconfirmed.Message, l *unconfirmed.Later) {
 	if l == nil {
 		return
 	}
-	d := newDeferral(m, l.roster, l.left, l.web)
-	own := func(i int) { t.queue(m.row, t.to[i], int(d.status(i))) }
-	if d.rows <= t.b.s.deferring.above {
-		l.left.each(own)
+	own := func(i, status int) { t.queue(m.Row, t.to[i], status) }
+	if l.Count() <= t.b.s.deferring.above {
+		l.Each(own)
 		return
 	}
-	first := l.left.first()
-	own(first)
-	l.left.clear(first)
-	d.rows--
-	t.b.deferrals = append(t.b.deferrals, d)
+	own(l.Pop())
+	t.b.deferrals = append(t.b.deferrals, unconfirmed.NewDeferral(m, l))
 }

@@ -7,6 +7,7 @@ import (
 
 	"tlim/component/lenient"
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -69,7 +70,7 @@ func (b *batch) dissolve(g *group) {
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(s.clock.last)}}})
-	b.gone = append(b.gone, removal{group: g.ID})
+	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID})
 	b.after = append(b.after, s.purgeNow)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -86,13 +87,11 @@ func (s *Service) erase(ctx context.Context, about string, next func(context.Con
 func (b *batch) keepQueued(rows []store.Erased) int {
 	s, written := b.s, 0
 	for i, row := range rows {
-		list := s.owed.followers(row.MsgID)
+		list := s.owed.Followers(row.MsgID)
 		if len(list) == 0 {
 			continue
 		}
-		for _, f := range list {
-			written += f.rows
-		}
+		written += s.owed.CountRows(list)
 		if i > 0 && written > batchRows {
 			return i
 		}
@@ -102,16 +101,16 @@ func (b *batch) keepQueued(rows []store.Erased) int {
 }
 
 // writeFollowers writes rows that are to follow their messages, all of them.
-func (b *batch) writeFollowers(list []*deferral) {
+func (b *batch) writeFollowers(list []*unconfirmed.Deferral) {
 	if len(list) == 0 {
 		return
 	}
-	rows := b.s.owed.rowsOf(list)
+	rows := b.s.owed.RowsOf(list)
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
 	b.changes = append(b.changes, store.Change{Offline: rows})
-	b.after = append(b.after, func() { b.s.owed.followed(list) })
+	b.after = append(b.after, func() { b.s.owed.Followed(list) })
 }
 
 // RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is
@@ -148,7 +147,7 @@ func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, 
 				change.DropOffline = append(change.DropOffline, key)
 			}
 		}
-		b.gone = append(b.gone, removal{ids: map[string]bool{msgID: true}})
+		b.gone = append(b.gone, unconfirmed.Removal{IDs: map[string]bool{msgID: true}})
 
 		// 3. And is remembered. A revoke has its own class, which says all that is needed.
 		if !remembered && !revoke {

@@ -16,6 +16,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -328,21 +329,14 @@ func byDevice(behind string) string {
 }
 
 func (p *player) owes() string {
-	p.owed.mu.Lock()
-	defer p.owed.mu.Unlock()
 	var list []string
-	for _, local := range slices.Sorted(maps.Keys(p.owed.users)) {
-		for _, c := range p.owed.users[local].copies {
-			if c.message == nil || c.message.gone {
-				continue
-			}
-			entry := fmt.Sprintf("%s %s/%d", local, c.message.row.MsgID, c.status)
-			if c.confirm {
-				entry += " until confirmed"
-			}
-			list = append(list, entry)
+	p.owed.List(func(c unconfirmed.Copy) {
+		entry := fmt.Sprintf("%s %s/%d", c.Local, c.MsgID, c.Status)
+		if c.Confirm {
+			entry += " until confirmed"
 		}
-	}
+		list = append(list, entry)
+	})
 	return strings.Join(list, ", ")
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -22,8 +23,8 @@ type group struct {
 	loaded  time.Time
 
 	// Of the conveyor, although it changes.
-	roster  *roster // of the members, once a message to them has needed it
-	there   int     // members who are sent copies, as of counted
+	roster  *unconfirmed.Roster // of the members, once a message to them has needed it
+	there   int                 // members who are sent copies, as of counted
 	counted time.Time
 }
 

@@ -71,16 +71,17 @@ func (c *testClock) move(d time.Duration) {
 
 // recordingSender keeps what would go to the server.
 type recordingSender struct {
-	mu         sync.Mutex
-	deliveries []stanza.Delivery
-	pings      []sentPing
-	fronts     map[string]string // ids of the pings in front, by those behind
-	posts      []string
-	barriers   []func(error)
-	hold       bool // barriers are not answered
-	down       bool
-	delivering func()     // called at the begin of Deliver
-	posted     *sync.Cond // on mu
+	mu          sync.Mutex
+	deliveries  []stanza.Delivery
+	pings       []sentPing
+	fronts      map[string]string // ids of the pings in front, by those behind
+	askedNobody string            // id of the last ping to nobody
+	posts       []string
+	barriers    []func(error)
+	hold        bool // barriers are not answered
+	down        bool
+	delivering  func()     // called at the begin of Deliver
+	posted      *sync.Cond // on mu
 }
 
 // sentPing is a ping and the copies in front of it.
@@ -103,6 +104,9 @@ func (r *recordingSender) Deliver(_ context.Context, d []stanza.Delivery, runs .
 	}
 	r.deliveries = append(r.deliveries, stanza.Joined(d, runs)...)
 	for _, run := range runs {
+		if strings.HasPrefix(run.JID, "nobody@") {
+			r.askedNobody = run.Ping
+		}
 		if run.Ping != "" && !strings.HasPrefix(run.JID, "nobody@") {
 			p := sentPing{run: run}
 			for _, c := range run.Of {
@@ -596,6 +600,13 @@ type quiet struct{ watcher }
 func (quiet) Refresh() {}
 
 func (quiet) Look(context.Context) {}
+
+// nobody is the id of the ping that asks how the server answers for nobody.
+func (r *recordingSender) nobody() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.askedNobody
+}
 
 // snapshot lets the server answer what it has, now.
 func (h *harness) snapshot() {

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 )
 
 // metrics are what an administrator watches; README and deploy/ say what to alarm on.
@@ -71,7 +72,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		begin(m.refused, string(code))
 	}
 	begin(m.busy, busyConversation, busyUser, busyServer)
-	begin(m.pings, pingAnswered, pingGone, pingUnanswered, pingLate)
+	begin(m.pings, unconfirmed.PingAnswered, unconfirmed.PingGone, unconfirmed.PingUnanswered, unconfirmed.PingLate)
 	begin(m.ignoredConfirmations, ignoredRow, ignoredMark, ignoredUntrue, ignoredPassing)
 	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
 	for _, of := range []string{"group", "notice"} {
@@ -88,13 +89,12 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	gauge("in_flight_bytes", "Bytes of them.", func() float64 { l, _ := s.inFlight.counts(); return float64(l.bytes) })
 	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.inFlight.counts(); return float64(bound) })
 	gauge("backlog_copies", "Copies of stored messages that wait for the server to route others.", func() float64 { return float64(s.backlog.copies.Load()) })
-	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { n, _ := s.owed.counts(); return float64(n) })
+	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { return float64(s.owed.Count().Copies) })
 	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 {
-		_, n := s.owed.counts()
-		later, _ := s.owed.deferredCounts()
-		return float64(n + later)
+		n := s.owed.Count()
+		return float64(n.Rows + n.Deferred)
 	})
-	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { _, n := s.owed.deferredCounts(); return float64(n) })
+	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { return float64(s.owed.Count().DeferredBytes) })
 	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.Count()) })
 	return m

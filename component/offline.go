@@ -10,6 +10,7 @@ import (
 
 	"tlim/component/presence"
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -37,8 +38,8 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then met there instead of not at all.
-	owed := s.owed.entries(p)
-	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return e.time() < since })
+	owed := s.owed.Queue(p)
+	owed = slices.DeleteFunc(owed, func(e unconfirmed.Entry) bool { return e.Time() < since })
 
 	left := cmp.Or(limit, math.MaxInt)
 	give := func(page []store.OfflineMessage) error {
@@ -79,36 +80,26 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	}
 }
 
-// entries are all that is owed to a user, and all rows that are to follow their messages, in the order of time.
-func (o *owed) entries(p protocol.Person) []owedEntry {
-	list := o.pending(p.Local, p.ID, false)
-	for _, e := range o.following(p.ID, 0) {
-		list = append(list, e.owedEntry)
-	}
-	slices.SortStableFunc(list, func(a, b owedEntry) int { return strings.Compare(a.time(), b.time()) })
-	return list
-}
-
-func entryRows(owner string, list []owedEntry) []store.OfflineMessage {
+func entryRows(owner string, list []unconfirmed.Entry) []store.OfflineMessage {
 	rows := make([]store.OfflineMessage, 0, len(list))
 	for _, e := range list {
-		rows = append(rows, e.row(owner))
+		rows = append(rows, e.Row(owner))
 	}
 	return rows
 }
 
 // mergeOwed puts what is owed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
 // what belongs behind the page. Of equal times the rows come first, so that each is known when its entry's turn has come.
-func mergeOwed(owner string, rows []store.OfflineMessage, owed []owedEntry) (page []store.OfflineMessage, rest []owedEntry) {
+func mergeOwed(owner string, rows []store.OfflineMessage, owed []unconfirmed.Entry) (page []store.OfflineMessage, rest []unconfirmed.Entry) {
 	have := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		have[row.MsgID] = true
 	}
-	owed = slices.DeleteFunc(owed, func(e owedEntry) bool { return have[e.message.row.MsgID] })
+	owed = slices.DeleteFunc(owed, func(e unconfirmed.Entry) bool { return have[e.Message.Row.MsgID] })
 	page = make([]store.OfflineMessage, 0, len(rows))
 	for _, row := range rows {
-		for len(owed) > 0 && owed[0].time() < row.Time {
-			page, owed = append(page, owed[0].row(owner)), owed[1:]
+		for len(owed) > 0 && owed[0].Time() < row.Time {
+			page, owed = append(page, owed[0].Row(owner)), owed[1:]
 		}
 		page = append(page, row)
 	}
@@ -130,7 +121,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 			var change store.Change
 			for _, row := range slice {
 				key := store.OfflineKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
-				if row.ID == "" && s.owed.settle(p.Local, p.ID, row.MsgID) {
+				if row.ID == "" && s.owed.Confirm(p.Local, p.ID, row.MsgID) {
 					continue
 				}
 				change.DropOffline = append(change.DropOffline, key)
@@ -170,12 +161,12 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	list := s.owed.pending(p.Local, p.ID, true)
-	for _, e := range s.owed.following(p.ID, 0) {
-		list = append(list, e.owedEntry)
+	list := s.owed.Entries(p.Local, p.ID, true)
+	for _, e := range s.owed.Following(p.ID, 0) {
+		list = append(list, e.Entry)
 	}
 	for _, e := range list {
-		if kind := e.message.row.Type; kind != "MTT-100" && kind != "MTS-100" {
+		if kind := e.Message.Row.Type; kind != "MTT-100" && kind != "MTS-100" {
 			return true, nil
 		}
 	}

@@ -55,38 +55,6 @@ func TestOwedMemoryIsBounded(t *testing.T) {
 	if got := h.queue("lisi"); got != "m3/0 m4/0" {
 		t.Errorf("beyond the limit copies become rows at once: %q", got)
 	}
-	h.online("wangwu/p")
-	h.owed.mu.Lock()
-	h.owed.bytes += maxOwed
-	h.owed.mu.Unlock()
-	h.send("zhangsan/p", text("m5", "zhangsan", "wangwu", "x"))
-	if got := h.queue("wangwu"); got != "m5/0" {
-		t.Errorf("beyond what all users together may take: %q", got)
-	}
-}
-
-// TestSettledBehindAnOpenOne: a copy that stays open, as while no look succeeds, keeps none of the settled messages after it in memory.
-func TestSettledBehindAnOpenOne(t *testing.T) {
-	o := newOwed(time.Second, 10, proofHooks{how: func(string) store.Confirms { return 0 }})
-	owe := func(id, user string, at int64) {
-		o.owe(&owedMessage{row: store.OfflineMessage{Message: store.Message{MsgID: id}}, time: at}, []owedTo{{local: user, id: user}}, time.UnixMilli(at))
-	}
-	owe("open", "lisi", 10)
-	for i := range 5 * keptDone {
-		id := fmt.Sprint("m", i)
-		owe(id, "wangwu", int64(20+i))
-		o.settle("wangwu", "wangwu", id)
-		if at := o.settled(1 << 40); at != 9 {
-			t.Fatalf("settled up to %d", at)
-		}
-	}
-	if len(o.order) > 2*keptDone {
-		t.Errorf("%d messages are kept", len(o.order))
-	}
-	o.settle("lisi", "lisi", "open")
-	if at := o.settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {
-		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes", at, len(o.order), o.done, o.bytes)
-	}
 }
 
 // TestConfirmedWhileWaiting: a confirmation that comes between the grace's end and the row is not overtaken by it.
@@ -285,8 +253,8 @@ func TestOfflineMerges(t *testing.T) {
 	h.send("zhangsan/p", text("owed", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
 	at := map[string]int64{}
-	for _, e := range h.Service.owed.pending("lisi", "lisi", false) {
-		at[e.message.row.MsgID] = protocol.ParseTime(e.time())
+	for _, e := range h.Service.owed.Entries("lisi", "lisi", false) {
+		at[e.Message.Row.MsgID] = protocol.ParseTime(e.Time())
 	}
 	for i := range queuePage { // a page whose last row is older than what is owed, by a millisecond
 		row(fmt.Sprintf("a%04d", i), at["owed"]-queuePage+int64(i))
@@ -447,21 +415,6 @@ func TestSettledPosition(t *testing.T) {
 	}
 }
 
-// TestSettledWaits: the position stays below what a batch had to leave for the next.
-func TestSettledWaits(t *testing.T) {
-	o := newOwed(time.Second, 10, proofHooks{})
-	for i := range 4 {
-		o.add(&owedMessage{time: int64(100 + i)}, fmt.Sprint(i), 0)
-	}
-	for _, want := range []int64{99, 99, 500} { // the lowest of what ever waited together, until nothing does
-		if got := o.settled(500); got != want {
-			t.Errorf("settled at %d, want %d", got, want)
-		}
-		o.take(2, nil)
-		o.written()
-	}
-}
-
 // TestFirstConfirmationOfMany: a phone that confirms for the first time, and several messages at once, is noted once.
 func TestFirstConfirmationOfMany(t *testing.T) {
 	h := start(t, nil)
@@ -474,20 +427,5 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 	}
 	if noted != 1 || h.users.confirms("lisi") != store.ConfirmsByReceipts {
 		t.Errorf("noted %d times, confirms: %v", noted, h.users.confirms("lisi"))
-	}
-}
-
-// TestOwedSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
-// messages before and after it.
-func TestOwedSinceTheFirstAnswer(t *testing.T) {
-	how := store.ConfirmsNot
-	o := newOwed(time.Second, 10, proofHooks{how: func(string) store.Confirms { return how }})
-	to := []owedTo{{local: "lisi", id: "lisi"}} // as decided
-	how = store.ConfirmsByPings
-	sent := time.Unix(1_600_000_000, 0)
-	o.owe(&owedMessage{time: 100}, to, sent)
-	o.tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
-	if _, rows := o.counts(); rows != 1 {
-		t.Errorf("%d rows of a copy that nobody confirmed, want 1", rows)
 	}
 }

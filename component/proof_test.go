@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -180,7 +181,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "" {
 		t.Errorf("right behind an answer: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
 	}
-	h.clock.move(recentAnswer + 1)
+	h.clock.move(unconfirmed.RecentAnswer + 1)
 	front, behind := sends("m2")
 	if front == "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "m2" {
 		t.Errorf("the one behind alone: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
@@ -189,7 +190,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	if got := owedIDs(t, h, "lisi"); got != "" {
 		t.Errorf("after both: owed %q", got)
 	}
-	h.clock.move(recentAnswer + 1)
+	h.clock.move(unconfirmed.RecentAnswer + 1)
 	front, behind = sends("m3")
 	h.answerPing("lisi/p", behind, pong)
 	h.clock.move(h.cfg.Grace)
@@ -204,7 +205,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	if got := h.queue("lisi"); got != "" {
 		t.Errorf("after the late answer: %q", got)
 	}
-	h.clock.move(recentAnswer + 1)
+	h.clock.move(unconfirmed.RecentAnswer + 1)
 	front, _ = sends("m4")
 	h.answerPing("lisi/p", front, goneRepeats)
 	if got := h.queue("lisi"); got != "m4/0" {
@@ -328,9 +329,7 @@ func TestErrorOfTheClient(t *testing.T) {
 			if repeats {
 				shape = goneRepeats
 			}
-			h.owed.mu.Lock()
-			asked := h.owed.shape
-			h.owed.mu.Unlock()
+			asked := h.sender.nobody()
 			if h.answerPing("zhangsan/p", asked, goneRepeats) {
 				t.Error("a client answers how the server does")
 			}
@@ -360,15 +359,12 @@ func TestErrorOfTheClient(t *testing.T) {
 func TestPingsNeverAnswered(t *testing.T) {
 	h := start(t, nil)
 	h.online("lisi/p")
-	for i := range 3 * unknownProofs {
+	for i := range 3 * unconfirmed.MaxUnknown {
 		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
 		h.clock.move(h.cfg.Grace)
 		h.snapshot()
 	}
-	h.owed.mu.Lock()
-	n := len(h.owed.asked)
-	h.owed.mu.Unlock()
-	if n > 2*(unknownProofs+1) {
+	if n := h.owed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
 		t.Errorf("%d pings are remembered", n)
 	}
 }
@@ -408,12 +404,12 @@ func TestTwoPhones(t *testing.T) {
 func TestPingsUnderWayAreBounded(t *testing.T) {
 	h := pinging(t, nil)
 	h.online("wangwu/p")
-	for i := range openProofs + 5 {
+	for i := range unconfirmed.MaxOpen + 5 {
 		h.send("zhangsan/p", text(fmt.Sprint("k", i), "zhangsan", "lisi", "x"))
 	}
 	ids, _ := h.pinged()
-	if len(ids) != openProofs {
-		t.Errorf("%d pings under way, want %d", len(ids), openProofs)
+	if len(ids) != unconfirmed.MaxOpen {
+		t.Errorf("%d pings under way, want %d", len(ids), unconfirmed.MaxOpen)
 	}
 	for _, id := range ids {
 		h.answerPing("lisi/p", id, pong)
@@ -426,18 +422,18 @@ func TestPingsUnderWayAreBounded(t *testing.T) {
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 5 {
 		t.Errorf("queue: %q", got)
 	}
-	for i := range unknownProofs + 5 {
+	for i := range unconfirmed.MaxUnknown + 5 {
 		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
 	}
-	if ids, _ := h.pinged(); len(ids) != unknownProofs {
-		t.Errorf("%d pings under way to a phone that has never answered, want %d", len(ids), unknownProofs)
+	if ids, _ := h.pinged(); len(ids) != unconfirmed.MaxUnknown {
+		t.Errorf("%d pings under way to a phone that has never answered, want %d", len(ids), unconfirmed.MaxUnknown)
 	}
 }
 
 // A client whose errors look like the server's is taken for gone only a few times: it is there each time.
 func TestClientThatBounces(t *testing.T) {
 	h := start(t, nil)
-	for i := range 2 * deafBounces {
+	for i := range 2 * unconfirmed.DeafBounces {
 		h.online("lisi/p")
 		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
 		ids, _ := h.pinged()
@@ -448,7 +444,7 @@ func TestClientThatBounces(t *testing.T) {
 	if len(h.presence.Devices("lisi")) == 0 {
 		t.Error("it is still taken for gone")
 	}
-	if got := strings.Fields(h.queue("lisi")); len(got) >= deafBounces {
+	if got := strings.Fields(h.queue("lisi")); len(got) >= unconfirmed.DeafBounces {
 		t.Errorf("rows: %v", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -94,9 +95,9 @@ func (r *recent) expire(before time.Time) {
 func (r *recent) clear() { *r = recent{most: r.most} }
 
 // forget drops messages that were removed.
-func (r *recent) forget(gone removal) {
+func (r *recent) forget(gone unconfirmed.Removal) {
 	kept := slices.DeleteFunc(r.sent[r.first:], func(m sentMessage) bool {
-		if !gone.of(store.OfflineMessage{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
+		if !gone.Matches(store.OfflineMessage{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
 			return false
 		}
 		r.bytes -= m.size()

@@ -13,6 +13,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 )
 
 // TestArrivals: a device that becomes known, by a look, by presence or by what it sends, web or mobile, is sent what its user was sent
@@ -177,7 +178,7 @@ func TestRecent(t *testing.T) {
 		r.add(sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i)}, at: at(i), people: []protocol.Person{{Local: "lisi"}}, session: "s"})
 		r.expire(at(i - 10))
 	}
-	r.forget(removal{ids: map[string]bool{"m4995": true}})
+	r.forget(unconfirmed.Removal{IDs: map[string]bool{"m4995": true}})
 	var got []string
 	r.visit("lisi", "lisi@d/p", at(4992), func(m *sentMessage) { got = append(got, m.ID) })
 	if !slices.Equal(got, []string{"m4992", "m4993", "m4994", "m4996", "m4997", "m4998", "m4999"}) || len(r.sent) > 2100 {

@@ -9,6 +9,7 @@ import (
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -39,8 +40,8 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 	}
 	n, later := 0, 0
 	known := memberships{}
-	rosters := map[string]*roster{}
-	s.owed.recovering()
+	rosters := map[string]*unconfirmed.Roster{}
+	s.owed.Recovering()
 	err = s.walk(ctx, state.Settled, func(page []store.Message) error {
 		var ids []string
 		for _, m := range page {
@@ -97,20 +98,20 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 }
 
 // followLate lets the rows of a stored message follow, as they would have. While no more can be remembered it writes some.
-func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol.Person, missing []int, rosters map[string]*roster) error {
+func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol.Person, missing []int, rosters map[string]*unconfirmed.Roster) error {
 	r := rosters[m.SessionID]
-	if r == nil || !slices.EqualFunc(r.ids, to, func(id string, p protocol.Person) bool { return id == p.ID }) {
-		r = newRoster(m.SessionID, to)
+	if !r.Is(to) {
+		r = unconfirmed.NewRoster(m.SessionID, to)
 		rosters[m.SessionID] = r
 	}
-	left := newBitSet(len(to))
+	late := unconfirmed.NewLater(r)
 	for _, i := range missing {
-		left.set(i)
+		late.Take(i, to[i].ID, 0)
 	}
 	row := s.lateRow(m, protocol.Person{})
 	row.ID = ""
-	s.owed.follow([]*deferral{newDeferral(&owedMessage{row: row, time: protocol.ParseTime(m.Time), loose: s.kindOf(m.Type).loose()}, r, left, nil)})
-	for s.owed.deferBusy() {
+	s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.ParseTime(m.Time), Loose: s.kindOf(m.Type).loose()}, late)})
+	for s.owed.DeferBusy() {
 		if n, err := s.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
 		}
@@ -166,7 +167,7 @@ func (s *Service) replay(ctx context.Context) error {
 			}
 			s.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
-				batch, ways = append(batch, d), append(ways, way{rows: true, loose: kind.loose(), request: kind.confirm})
+				batch, ways = append(batch, d), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose(), Request: kind.confirm}})
 			}
 			if kind.async && m.From != m.To {
 				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: protocol.Payload(text, nil, true)}
@@ -176,7 +177,7 @@ func (s *Service) replay(ctx context.Context) error {
 				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true
 				s.recent.add(sent)
 				if len(own.To) > 0 {
-					batch, ways = append(batch, own), append(ways, way{rows: true, loose: kind.loose()})
+					batch, ways = append(batch, own), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose()}})
 				}
 			}
 			n++

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -90,7 +91,7 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		t.change.DropMessages = append(t.change.DropMessages, drop)
 	}
 	if len(tombstones) > 0 {
-		b.gone = append(b.gone, removal{ids: gone})
+		b.gone = append(b.gone, unconfirmed.Removal{IDs: gone})
 	}
 	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
 	return nil

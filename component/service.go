@@ -18,6 +18,7 @@ import (
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -137,7 +138,7 @@ type Service struct {
 	kinds     *kindTable
 	presence  *presence.Table
 	watcher   watcher // nil: no snapshots
-	owed      *owed
+	owed      *unconfirmed.Table
 	groups    *groupCache
 	users     *directory
 	chats     *chatCache
@@ -216,7 +217,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		spacing:  catchUpSpacing, mostComings: maxComings, recent: newRecent(),
 		inFlight:   newInFlight(deps.Now),
 		backlog:    newBacklog(),
-		deferring:  deferPace{above: deferAbove, most: deferLeast},
+		deferring:  deferPace{above: unconfirmed.DeferAbove, most: deferLeast},
 		linkEvents: trigger.New(),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),
@@ -236,10 +237,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.users = newDirectory(deps.Store)
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
-	s.owed = newOwed(cfg.Grace, cfg.OwedPerUser, proofHooks{
-		off: cfg.Confirm == ConfirmByPresence, byUser: cfg.SenderAsUser, asof: s.presence.LookedAt, how: s.users.confirms, drop: s.confirmations.dropOf,
-		mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, proved: s.proved.note,
-		note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
+	s.owed = unconfirmed.New(cfg.Grace, cfg.OwedPerUser, unconfirmed.Hooks{
+		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.confirms, Drop: s.confirmations.dropOf,
+		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
+		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
 	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
@@ -358,13 +359,13 @@ func (s *Service) Down(error) {
 	s.link.Unlock()
 	s.replayed.Store(false)
 	s.presence.Forget()
-	s.owed.all()
+	s.owed.LinkLost()
 	s.linkEvent()
 }
 
 // Answered takes what answers a ping that went behind copies to a phone. It is false for what was not asked.
 func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
-	known, gone := s.owed.answered(st.ID, from.String(), readAnswer(&st))
+	known, gone := s.owed.Answered(&st, from.String())
 	if gone { // long before a snapshot says so
 		s.presence.Gone(from)
 		if s.watcher != nil {

@@ -916,7 +916,7 @@ func (m *simulation) tombstone(key store.IDKey) string {
 // check holds queues, tables and positions against the model.
 func (m *simulation) check() {
 	m.t.Helper()
-	later, _ := m.owed.deferredCounts()
+	later := m.owed.Count().Deferred
 	for _, user := range simUsers {
 		rows, err := m.waits(user, "", 0)
 		if err != nil {
@@ -1073,7 +1073,7 @@ func (m *simulation) end() {
 	m.up()
 	m.clock.move(time.Second)
 	m.quiet()
-	for rows, _ := m.owed.deferredCounts(); rows > 0; rows, _ = m.owed.deferredCounts() {
+	for rows := m.owed.Count().Deferred; rows > 0; rows = m.owed.Count().Deferred {
 		m.quiet()
 	}
 	m.age()

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -33,12 +34,23 @@ type simQuestion struct {
 }
 
 type simAnswer struct {
-	ping *simPing
-	answer
+	ping   *simPing
+	answer simHow
 }
 
 // simAnswers are what answers look like.
-var simAnswers = map[answer]string{answerProof: pong, answerRepeat: goneRepeats, answerBounce: notResumed, answerDoubt: unavailable, answerNone: unknownPing}
+// simHow is how a ping is answered.
+type simHow int
+
+const (
+	simProof  simHow = iota // by the client, with a result
+	simBounce               // by the server: there is no such session
+	simRepeat               // likewise, with the question
+	simDoubt                // by the server or the client, in the same words
+	simNone                 // by the client, with an error of its own
+)
+
+var simAnswers = map[simHow]string{simProof: pong, simRepeat: goneRepeats, simBounce: notResumed, simDoubt: unavailable, simNone: unknownPing}
 
 // enter lets a device be there, with a session of its own; its show may only change.
 func (m *simulation) enter(d simDevice, show string) {
@@ -112,26 +124,26 @@ func (l *simLink) pinged(p simQuestion) {
 }
 
 // goneAs is how the server answers for a session that is not there: Prosody says it as a client may.
-func (l *simLink) goneAs() answer {
+func (l *simLink) goneAs() simHow {
 	if l.prosody {
-		return answerDoubt
+		return simDoubt
 	}
-	return answerRepeat
+	return simRepeat
 }
 
 // answersAs is how a client answers. One that knows no pings has two ways to say so.
-func (l *simLink) answersAs(phone *simPhone) answer {
+func (l *simLink) answersAs(phone *simPhone) simHow {
 	switch {
 	case phone.manner == 'e' && l.curt:
-		return answerDoubt
+		return simDoubt
 	case phone.manner == 'e':
-		return answerNone
+		return simNone
 	}
-	return answerProof
+	return simProof
 }
 
 // answer passes an answer on. It is called with the lock, and gives it up.
-func (l *simLink) answer(p simQuestion, a answer) {
+func (l *simLink) answer(p simQuestion, a simHow) {
 	if p.to.user != "nobody" && p.downs == l.downs { // else nobody knows the question any more
 		l.answers = append(l.answers, simAnswer{p.simPing, a})
 	}
@@ -159,7 +171,7 @@ func (l *simLink) swap(d simDevice, copies []string) {
 	}
 	for _, q := range old.pings {
 		l.mu.Lock()
-		l.answer(q, answerBounce)
+		l.answer(q, simBounce)
 	}
 }
 
@@ -273,11 +285,11 @@ func (m *simulation) proofs() {
 		}
 		queue, d := m.queues[a.ping.to.user], a.ping.to
 		_, answers := m.answers[d]
-		if a.answer == answerDoubt && m.link.prosody && !answers { // nobody can tell whose it is
+		if a.answer == simDoubt && m.link.prosody && !answers { // nobody can tell whose it is
 			continue
 		}
-		if a.answer == answerRepeat || a.answer == answerBounce || a.answer == answerDoubt && m.link.prosody {
-			if m.bounced[d]++; m.bounced[d] >= deafBounces {
+		if a.answer == simRepeat || a.answer == simBounce || a.answer == simDoubt && m.link.prosody {
+			if m.bounced[d]++; m.bounced[d] >= unconfirmed.DeafBounces {
 				delete(m.answers, d)
 				continue
 			}

@@ -19,6 +19,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -166,7 +167,7 @@ func simulate(t *testing.T, seed uint64) {
 	}
 	m.cfg = testConfig()
 	m.cfg.ShutdownTimeout = 2 * time.Second
-	m.above = []int{deferAbove, 2, 1, 1}[seed%4]
+	m.above = []int{unconfirmed.DeferAbove, 2, 1, 1}[seed%4]
 	switch m.rnd.IntN(8) {
 	case 0:
 		m.cfg.Confirm = ConfirmByPresence

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -100,12 +101,12 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 	}
 	// Memory first: what becomes a row, or is confirmed, meanwhile is then seen as it was.
 	users := make([]protocol.Person, len(ids))
-	copies := make(map[rowKey]string, len(ids))
+	copies := make(map[unconfirmed.RowKey]string, len(ids))
 	for i, id := range ids {
 		users[i] = protocol.NewPerson(protocol.ChatPeer(id.Conversation, protocol.AdminID), s.cfg.Server)
-		copies[rowKey{users[i].ID, id.MsgID}] = users[i].Local
+		copies[unconfirmed.RowKey{Owner: users[i].ID, MsgID: id.MsgID}] = users[i].Local
 	}
-	owed := s.owed.open(copies)
+	owed := s.owed.Open(copies)
 	delivered := s.delivered.Load()
 	rows, err := s.store.OfflineOwners(ctx, names)
 	if err != nil {
@@ -136,7 +137,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 			switch {
 			case rows[store.OfflineKey{Owner: r.User, MsgID: r.MsgID}]:
 				r.Delivered = "queued"
-			case owed[rowKey{r.User, r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
+			case owed[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
 				r.Delivered = "sent"
 			case s.cfg.Confirm != ConfirmByPresence && s.users.confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"

@@ -8,6 +8,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -216,7 +217,7 @@ func (t *turn) ownCopies(own []presence.Device) {
 	t.remember(d, []protocol.Person{t.sender}, true)
 	if len(targets) > 0 {
 		w := t.way(nil)
-		w.request = false
+		w.Request = false
 		t.b.send(d, w)
 	}
 }
@@ -281,7 +282,7 @@ func (t *turn) copies(at int64, own []presence.Device) {
 	}
 	targets := make([]stanza.Target, 0, most+4)
 	byServer := false
-	var owe []owedTo
+	var owe []unconfirmed.Owner
 	for i, p := range t.to {
 		devices := s.presence.Devices(p.Local)
 		switch n := len(targets); {
@@ -307,13 +308,13 @@ func (t *turn) copies(at int64, own []presence.Device) {
 				t.queue(row, p, 1)
 			}
 		case !mobile:
-			if !later.take(i, p, status) {
+			if !later.Take(i, p.ID, status) {
 				t.queue(row, p, status)
 			}
 		case s.cfg.Confirm != ConfirmByPresence:
 			how := s.users.confirms(p.Local)
-			owe = append(owe, owedTo{local: p.Local, id: p.ID, status: status,
-				confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
+			owe = append(owe, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status,
+				Confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
 		}
 	}
 	for _, p := range t.toOnly {
@@ -327,8 +328,8 @@ func (t *turn) copies(at int64, own []presence.Device) {
 	if kind.Queued && (t.async || t.others) {
 		t.ownRow(row, own)
 	}
-	m := &owedMessage{row: row, time: at, loose: t.kind.loose()}
-	var owed *owedMessage
+	m := &unconfirmed.Message{Row: row, Time: at, Loose: t.kind.loose()}
+	var owed *unconfirmed.Message
 	if len(owe) > 0 {
 		owed = m
 		b.owe = append(b.owe, owing{message: owed, to: owe})
@@ -348,8 +349,8 @@ func (t *turn) copies(at int64, own []presence.Device) {
 }
 
 // way is how its copies go.
-func (t *turn) way(owed *owedMessage) way {
-	w := way{conversation: t.groupID, at: t.at, owed: owed, request: t.kind.confirm, large: t.it == nil}
+func (t *turn) way(owed *unconfirmed.Message) way {
+	w := way{conversation: t.groupID, at: t.at, large: t.it == nil, Way: unconfirmed.Way{Message: owed, Request: t.kind.confirm}}
 	switch {
 	case t.groupID != "":
 	case t.it != nil:
@@ -382,7 +383,7 @@ func (t *turn) waits(row *store.OfflineMessage, p protocol.Person) bool {
 		return false
 	}
 	mark := store.OfflineMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
-	if t.b.marks[mark] || t.b.s.owed.owes(p.Local, mark) {
+	if t.b.marks[mark] || t.b.s.owed.Owes(p.Local, mark) {
 		return true
 	}
 	t.b.marks[mark] = true

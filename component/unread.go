@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tlim/component/protocol"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -17,29 +18,29 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 		return nil, err
 	}
 	// Memory first: what becomes a row meanwhile is counted twice for a moment instead of not at all.
-	waiting := s.owed.pending(p.Local, p.ID, true)
+	waiting := s.owed.Entries(p.Local, p.ID, true)
 	ids := make([]string, 0, len(waiting))
 	for _, e := range waiting {
-		ids = append(ids, e.message.row.MsgID)
+		ids = append(ids, e.Message.Row.MsgID)
 	}
 	rows, err := s.store.OfflineOwners(ctx, ids)
 	if err != nil {
 		return nil, protocol.ErrUnavailable
 	}
-	waiting = slices.DeleteFunc(waiting, func(e owedEntry) bool { return rows[store.OfflineKey{Owner: p.ID, MsgID: e.message.row.MsgID}] })
+	waiting = slices.DeleteFunc(waiting, func(e unconfirmed.Entry) bool { return rows[store.OfflineKey{Owner: p.ID, MsgID: e.Message.Row.MsgID}] })
 	list, following, err := s.unread(ctx, p)
 	if err != nil {
 		return nil, protocol.ErrUnavailable
 	}
 	for _, e := range following {
-		waiting = append(waiting, e.owedEntry)
+		waiting = append(waiting, e.Entry)
 	}
 	at := map[[2]string]int{}
 	for i, u := range list {
 		at[[2]string{u.SessionID, u.Family}] = i
 	}
 	for _, e := range waiting {
-		row := &e.message.row
+		row := &e.Message.Row
 		if row.Type == "MTT-100" || row.Type == "MTS-100" || row.From == p.ID {
 			continue
 		}
@@ -59,13 +60,13 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 
 // unread reads the counts of the table, and the rows that are to follow their messages: there may be very many, which are not looked for
 // in the table one by one. When some of them were written meanwhile both are read again.
-func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []follower, err error) {
+func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []unconfirmed.Follower, err error) {
 	for range unreadTries {
-		following = s.owed.following(p.ID, 0)
+		following = s.owed.Following(p.ID, 0)
 		if list, err = s.store.UnreadCounts(ctx, p.ID); err != nil {
 			return nil, nil, err
 		}
-		if s.owed.still(p.ID, following) {
+		if s.owed.Still(p.ID, following) {
 			break
 		}
 	}

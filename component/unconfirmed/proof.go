@@ -1,4 +1,4 @@
-package component
+package unconfirmed
 
 import (
 	"crypto/rand"
@@ -33,13 +33,13 @@ type proofs struct {
 	shape   string // id of the ping that asks how the server answers for nobody
 	nobody  string // whom it asks
 	repeats bool   // the server repeats the question then; no client's answer may tell: it would speak for the phones of all others
-	proofHooks
+	hooks   Hooks
 }
 
 // phone is a mobile that copies are sent to by its full JID.
 type phone struct {
 	full    string
-	user    *owedUser
+	user    *ownerState
 	answers answering
 	request bool     // it is asked for receipts
 	open    []*proof // under way, oldest first
@@ -69,49 +69,49 @@ type proof struct {
 	sent     time.Time
 	asof     time.Time // when the newest snapshot was asked for then
 	held     bool      // both are answered, and it is in doubt; see [proofs.doubts]
-	messages []*owedMessage
+	messages []*Message
 	rows     []string // msg_ids of its copies that are queue rows of the user, perhaps
 }
 
 const (
-	// recentAnswer is for how long after a ping that was answered the session counts as the one to which copies are sent: they have no ping in
+	// RecentAnswer is for how long after a ping that was answered the session counts as the one to which copies are sent: they have no ping in
 	// front. A phone that comes back needs longer for a new session. So under load, when pings follow each other closely, each is the front of
 	// the next.
-	recentAnswer = 20 * time.Millisecond
-	// openProofs is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
+	RecentAnswer = 20 * time.Millisecond
+	// MaxOpen is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
 	// them. A phone with an answer time of a second gets that many batches.
-	openProofs = 128
-	// unknownProofs is the same for one that has not answered yet: most that never will are found out with it.
-	unknownProofs = 8
+	MaxOpen = 128
+	// MaxUnknown is the same for one that has not answered yet: most that never will are found out with it.
+	MaxUnknown = 8
 	// lateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
 	// has never answered there are as few as may be under way: ten thousand old clients would take a gigabyte.
 	lateProofs = 256
-	// deafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
+	// DeafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
 	// they are its client's.
-	deafBounces  = 5
+	DeafBounces  = 5
 	knownBounces = 10_000
 	// idlePhone is after what time a phone is forgotten to which nothing was sent, in case nobody told that it went.
 	idlePhone = time.Hour
 )
 
-// proofHooks is what proofs need of others. None may block, or ask owed.
-type proofHooks struct {
-	off    bool                              // nothing is owed, and nobody asked
-	byUser bool                              // copies come from users' own addresses
-	asof   func() time.Time                  // when the newest snapshot was asked for; zero: there is none
-	how    func(local string) store.Confirms // what is remembered of the user's phones
-	mark   func(local string)                // a phone of the user has answered a ping
-	drop   func(local, msgID string)         // a queue row of the user is not needed any more
-	note   func(outcome string)              // of a ping, for the metrics
+// Hooks is what proofs need of others. None may block, or ask owed.
+type Hooks struct {
+	Off      bool                              // nothing is owed, and nobody asked
+	ByUser   bool                              // copies come from users' own addresses
+	LookedAt func() time.Time                  // when the newest snapshot was asked for; zero: there is none
+	How      func(local string) store.Confirms // what is remembered of the user's phones
+	Mark     func(local string)                // a phone of the user has answered a ping
+	Drop     func(local, msgID string)         // a queue row of the user is not needed any more
+	Note     func(outcome string)              // of a ping, for the metrics
 
-	proved func(local, msgID string) // a phone of the user has the message
+	Proved func(local, msgID string) // a phone of the user has the message
 }
 
-func newProofs(hooks proofHooks) proofs {
+func newProofs(hooks Hooks) proofs {
 	var b [6]byte
 	_, _ = rand.Read(b[:])                                         // never fails
 	bounced, _ := simplelru.NewLRU[string, int](knownBounces, nil) // fails for a size below 1 only
-	return proofs{proofHooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced,
+	return proofs{hooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced,
 		prefix: hex.EncodeToString(b[:]) + "-p", seed: maphash.MakeSeed()}
 }
 
@@ -133,19 +133,27 @@ func (p *proofs) newID() string {
 func (p *phone) most() int {
 	switch p.answers {
 	case answersPings:
-		return openProofs
+		return MaxOpen
 	case answersUnknown:
-		return unknownProofs
+		return MaxUnknown
 	}
 	return 1
 }
 
+// Way is what must be known of a delivery before it is sent.
+type Way struct {
+	Message *Message // what is owed to phones of it; nil: nothing
+	Rows    bool     // it may stand in queues: it is sent again, or late
+	Loose   bool     // see owedMessage
+	Request bool     // phones that answer no pings are asked for an XEP-0184 receipt
+}
+
 // phone finds the phone behind an address, or makes it where something may be owed to it; nil for others.
-func (o *owed) phone(jid string, w *way) *phone {
-	if p := o.phones[jid]; p != nil {
+func (t *Table) phone(jid string, w *Way) *phone {
+	if p := t.phones[jid]; p != nil {
 		return p
 	}
-	if w.owed == nil && !w.rows {
+	if w.Message == nil && !w.Rows {
 		return nil
 	}
 	bare, resource, full := strings.Cut(jid, "/")
@@ -153,29 +161,29 @@ func (o *owed) phone(jid string, w *way) *phone {
 		return nil
 	}
 	local, _, _ := strings.Cut(bare, "@")
-	u := o.users[local]
+	u := t.users[local]
 	switch {
 	case u != nil:
-	case w.rows:
-		u = o.user(local)
+	case w.Rows:
+		u = t.user(local)
 	default: // a device of the sender's, to whom nothing is owed
 		return nil
 	}
-	p := &phone{full: jid, user: u, request: o.how(local) != store.ConfirmsByPings}
-	if n, _ := o.bounced.Peek(jid); n >= deafBounces {
+	p := &phone{full: jid, user: u, request: t.hooks.How(local) != store.ConfirmsByPings}
+	if n, _ := t.bounced.Peek(jid); n >= DeafBounces {
 		p.answers, p.request = answersNothing, true
 	}
 	u.phones = append(u.phones, p)
-	o.phones[jid] = p
+	t.phones[jid] = p
 	return p
 }
 
-// ask prepares copies to be sent: those for phones to which something is owed become a run for each, with a ping behind it where one may be
+// Ask prepares copies to be sent: those for phones to which something is owed become a run for each, with a ping behind it where one may be
 // asked; list keeps the rest. It must be called before they are sent: an answer could come before its question is known.
-func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []stanza.Run) {
-	if o.off {
+func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time) (runs []stanza.Run) {
+	if t.hooks.Off {
 		for i := range list {
-			if ways[i].request {
+			if way(i).Request {
 				list[i].To = slices.Clone(list[i].To)
 				for k := range list[i].To {
 					list[i].To[k].Request = true
@@ -184,12 +192,12 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 		}
 		return nil
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.round++
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.round++
 	var asof time.Time
-	if o.byUser {
-		asof = o.asof()
+	if t.hooks.ByUser {
+		asof = t.hooks.LookedAt()
 	}
 	targets := 0
 	for i := range list {
@@ -200,13 +208,13 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 	total := 0
 	for i := range list {
 		for k := range list[i].To {
-			p := o.phone(list[i].To[k].JID, &ways[i])
+			p := t.phone(list[i].To[k].JID, way(i))
 			at = append(at, p)
 			if p == nil {
 				continue
 			}
-			if p.round != o.round {
-				p.round, p.run, p.copies = o.round, len(order), 0
+			if p.round != t.round {
+				p.round, p.run, p.copies = t.round, len(order), 0
 				p.used = now
 				order = append(order, p)
 			}
@@ -224,19 +232,19 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 		}
 	}
 	for i := range list {
-		d, w := &list[i], &ways[i]
+		d, w := &list[i], way(i)
 		phones := at[:len(d.To)]
 		at = at[len(d.To):]
 		var rest []stanza.Target // its own: others may hold the list
 		for k, p := range phones {
-			t := d.To[k]
+			target := d.To[k]
 			if p == nil {
-				t.Request = w.request && !strings.Contains(t.JID, "/") // nobody knows whose the phones are that the server finds there
-				rest = append(rest, t)
+				target.Request = w.Request && !strings.Contains(target.JID, "/") // nobody knows whose the phones are that the server finds there
+				rest = append(rest, target)
 				continue
 			}
-			t.Request = w.request && p.request
-			runs[p.run].Of = append(runs[p.run].Of, stanza.RunCopy{Delivery: i, Target: t})
+			target.Request = w.Request && p.request
+			runs[p.run].Of = append(runs[p.run].Of, stanza.RunCopy{Delivery: i, Target: target})
 			if proof := proofs[p.run]; proof != nil {
 				proof.cover(d.ID, w)
 			}
@@ -247,31 +255,31 @@ func (o *owed) ask(list []stanza.Delivery, ways []way, now time.Time) (runs []st
 		if proof == nil || len(proof.messages)+len(proof.rows) == 0 {
 			continue
 		}
-		if now.Sub(proof.phone.alive) > recentAnswer {
-			proof.front = o.newID()
+		if now.Sub(proof.phone.alive) > RecentAnswer {
+			proof.front = t.newID()
 			runs[i].Front = proof.front
-			o.asked[proof.front] = proof
+			t.asked[proof.front] = proof
 		}
-		proof.behind = o.newID()
+		proof.behind = t.newID()
 		runs[i].Ping = proof.behind
-		o.asked[proof.behind] = proof
+		t.asked[proof.behind] = proof
 		proof.phone.open = append(proof.phone.open, proof)
 	}
 	return runs
 }
 
 // cover notes a copy in between.
-func (p *proof) cover(id string, w *way) {
+func (p *proof) cover(id string, w *Way) {
 	u := p.phone.user
 	for i := len(u.copies) - 1; i >= 0; i-- { // it is one of the last, mostly
 		c := &u.copies[i]
-		if c.message != nil && (c.message == w.owed || w.rows && c.message.row.MsgID == id && c.message.loose == w.loose) {
+		if c.message != nil && (c.message == w.Message || w.Rows && c.message.Row.MsgID == id && c.message.Loose == w.Loose) {
 			c.asked++
 			p.messages = append(p.messages, c.message)
 			return
 		}
 	}
-	if w.rows && !w.loose {
+	if w.Rows && !w.Loose {
 		p.rows = append(p.rows, id)
 	}
 }
@@ -322,10 +330,10 @@ func readAnswer(st *stanza.Stanza) answer {
 
 // What becomes of pings, as a metric has it.
 const (
-	pingAnswered   = "answered"
-	pingGone       = "gone"
-	pingUnanswered = "unanswered"
-	pingLate       = "late" // after it was counted as unanswered
+	PingAnswered   = "answered"
+	PingGone       = "gone"
+	PingUnanswered = "unanswered"
+	PingLate       = "late" // after it was counted as unanswered
 )
 
 const (
@@ -333,15 +341,16 @@ const (
 	nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
 )
 
-// answered takes an answer from a full JID. known is false when that was not asked, gone says that the phone is not there any more.
-func (o *owed) answered(id, from string, a answer) (known, gone bool) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if id == o.shape && from == o.nobody {
-		o.repeats = o.repeats || a == answerRepeat
+// Answered takes the answer to a ping from a full JID. known is false when that was not asked, gone says that the phone is not there any more.
+func (t *Table) Answered(st *stanza.Stanza, from string) (known, gone bool) {
+	id, a := st.ID, readAnswer(st)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if id == t.shape && from == t.nobody {
+		t.repeats = t.repeats || a == answerRepeat
 		return true, false
 	}
-	proof := o.asked[id]
+	proof := t.asked[id]
 	if proof == nil || proof.phone.full != from {
 		return false, false
 	}
@@ -349,52 +358,52 @@ func (o *owed) answered(id, from string, a answer) (known, gone bool) {
 	switch {
 	case a == answerRepeat:
 		a = answerBounce
-	case a == answerDoubt && o.repeats: // the server's has the question in it
+	case a == answerDoubt && t.repeats: // the server's has the question in it
 		a = answerProof
 	case a == answerDoubt && p.answers == answersPings: // the client answers with results
 		a = answerBounce
 	}
 	switch a {
 	case answerProof:
-		delete(o.asked, id)
+		delete(t.asked, id)
 		if id == proof.front {
 			proof.front = ""
 		} else {
 			proof.behind = ""
 		}
-		o.answers(proof)
+		t.answers(proof)
 		if proof.front == "" && proof.behind == "" {
-			o.both(proof)
+			t.both(proof)
 		}
 	case answerBounce:
-		n, _ := o.bounced.Peek(from)
-		o.bounced.Add(from, n+1)
-		if n+1 >= deafBounces {
+		n, _ := t.bounced.Peek(from)
+		t.bounced.Add(from, n+1)
+		if n+1 >= DeafBounces {
 			p.answers, p.request = answersNothing, true
 			break
 		}
 		u := p.user
-		o.note(pingGone)
-		o.dropPhones(u, func(other *phone) bool { return other == p })
-		o.unasked(u)
+		t.hooks.Note(PingGone)
+		t.dropPhones(u, func(other *phone) bool { return other == p })
+		t.unasked(u)
 		return true, true
 	}
 	return true, false
 }
 
 // answers notes that a phone answers pings, this one among them.
-func (o *owed) answers(proof *proof) {
+func (t *Table) answers(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	p.answers, p.request = answersPings, false
 	if proof.sent.After(p.alive) {
-		if proof.sent.Sub(p.alive) > recentAnswer {
+		if proof.sent.Sub(p.alive) > RecentAnswer {
 			p.since = proof.sent
 		}
 		p.alive = proof.sent
 	}
-	o.bounced.Remove(p.full)
-	if o.how(u.local) != store.ConfirmsByPings {
-		o.mark(u.local)
+	t.bounced.Remove(p.full)
+	if t.hooks.How(u.local) != store.ConfirmsByPings {
+		t.hooks.Mark(u.local)
 		for i := range u.copies {
 			u.copies[i].confirm = true
 		}
@@ -402,10 +411,10 @@ func (o *owed) answers(proof *proof) {
 }
 
 // both ends a proof of which both pings are answered.
-func (o *owed) both(proof *proof) {
+func (t *Table) both(proof *proof) {
 	switch {
-	case !o.doubts(proof):
-		o.proven(proof)
+	case !t.doubts(proof):
+		t.proven(proof)
 	case slices.Contains(proof.phone.open, proof):
 		proof.held = true
 		for c := range proof.copies() {
@@ -415,8 +424,8 @@ func (o *owed) both(proof *proof) {
 		if i := slices.Index(proof.phone.late, proof); i >= 0 {
 			proof.phone.late = slices.Delete(proof.phone.late, i, i+1)
 		}
-		o.giveUp(proof)
-		o.note(pingLate)
+		t.giveUp(proof)
+		t.hooks.Note(PingLate)
 	}
 }
 
@@ -425,46 +434,48 @@ func (o *owed) both(proof *proof) {
 // resource all copies in between are lost, and all pings answered. So what a phone answers counts at once only when a snapshot has seen it
 // after the first of its answers without a gap. Else the copies stay owed until the grace is over: the queue that such a phone asks for when it
 // is there has them, and when it is not seen in a snapshot they become rows.
-func (o *owed) doubts(proof *proof) bool { return o.byUser && !proof.asof.After(proof.phone.since) }
+func (t *Table) doubts(proof *proof) bool {
+	return t.hooks.ByUser && !proof.asof.After(proof.phone.since)
+}
 
 // proven settles what a phone has got for certain.
-func (o *owed) proven(proof *proof) {
+func (t *Table) proven(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	if i := slices.Index(p.open, proof); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
-		o.note(pingAnswered)
+		t.hooks.Note(PingAnswered)
 	} else if i := slices.Index(p.late, proof); i >= 0 {
 		p.late = slices.Delete(p.late, i, i+1)
-		o.note(pingLate)
+		t.hooks.Note(PingLate)
 	}
 	at := 0
 	for _, m := range proof.messages { // in the order of the copies, mostly
 		for n := range u.copies {
 			i := (at + n) % len(u.copies)
 			if u.copies[i].message == m {
-				o.close(&u.copies[i])
-				o.proved(u.local, m.row.MsgID)
+				t.close(&u.copies[i])
+				t.hooks.Proved(u.local, m.Row.MsgID)
 				at = i + 1
 				break
 			}
 		}
 	}
 	for _, id := range proof.rows {
-		o.drop(u.local, id)
-		o.proved(u.local, id)
+		t.hooks.Drop(u.local, id)
+		t.hooks.Proved(u.local, id)
 	}
-	o.trim(u)
+	t.trim(u)
 }
 
 // rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
-func (u *owedUser) rowMade(m *owedMessage) {
+func (u *ownerState) rowMade(m *Message) {
 	for _, p := range u.phones {
 		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
 				if i := slices.Index(proof.messages, m); i >= 0 {
 					proof.messages = slices.Delete(proof.messages, i, i+1)
-					if !m.loose {
-						proof.rows = append(proof.rows, m.row.MsgID)
+					if !m.Loose {
+						proof.rows = append(proof.rows, m.Row.MsgID)
 					}
 					break
 				}
@@ -474,11 +485,11 @@ func (u *owedUser) rowMade(m *owedMessage) {
 }
 
 // ripen settles what was answered and in doubt, for the grace.
-func (o *owed) ripen(u *owedUser, now time.Time) {
+func (t *Table) ripen(u *ownerState, now time.Time) {
 	for _, p := range u.phones {
-		for i := 0; i < len(p.open) && now.Sub(p.open[i].sent) >= o.grace; {
+		for i := 0; i < len(p.open) && now.Sub(p.open[i].sent) >= t.grace; {
 			if p.open[i].held {
-				o.proven(p.open[i])
+				t.proven(p.open[i])
 			} else {
 				i++
 			}
@@ -487,35 +498,35 @@ func (o *owed) ripen(u *owedUser, now time.Time) {
 }
 
 // expire ends the time of pings that were not answered, and forgets phones to which nothing is sent.
-func (o *owed) expire(u *owedUser, now time.Time) {
+func (t *Table) expire(u *ownerState, now time.Time) {
 	idle := false
 	for _, p := range u.phones {
-		for len(p.open) > 0 && now.Sub(p.open[0].sent) >= o.grace {
+		for len(p.open) > 0 && now.Sub(p.open[0].sent) >= t.grace {
 			proof := p.open[0]
 			p.open = slices.Delete(p.open, 0, 1)
-			o.note(pingUnanswered)
+			t.hooks.Note(PingUnanswered)
 			if p.answers == answersUnknown {
 				p.answers, p.request = answersNothing, true
 			}
-			proof.messages = slices.DeleteFunc(proof.messages, func(m *owedMessage) bool {
-				return !slices.ContainsFunc(u.copies, func(c owedCopy) bool { return c.message == m })
+			proof.messages = slices.DeleteFunc(proof.messages, func(m *Message) bool {
+				return !slices.ContainsFunc(u.copies, func(c openCopy) bool { return c.message == m })
 			})
-			if p.late = append(p.late, proof); len(p.late) > lateProofs || p.answers != answersPings && len(p.late) > unknownProofs {
-				o.giveUp(p.late[0])
+			if p.late = append(p.late, proof); len(p.late) > lateProofs || p.answers != answersPings && len(p.late) > MaxUnknown {
+				t.giveUp(p.late[0])
 				p.late = slices.Delete(p.late, 0, 1)
 			}
 		}
 		idle = idle || len(p.open) == 0 && now.Sub(p.used) > idlePhone
 	}
 	if idle {
-		o.dropPhones(u, func(p *phone) bool { return len(p.open) == 0 && now.Sub(p.used) > idlePhone })
+		t.dropPhones(u, func(p *phone) bool { return len(p.open) == 0 && now.Sub(p.used) > idlePhone })
 	}
 }
 
 // giveUp forgets a ping: nobody waits for its answer any more.
-func (o *owed) giveUp(proof *proof) {
+func (t *Table) giveUp(proof *proof) {
 	for _, id := range [...]string{proof.front, proof.behind} {
-		delete(o.asked, id)
+		delete(t.asked, id)
 	}
 	for c := range proof.copies() {
 		c.asked--
@@ -524,11 +535,11 @@ func (o *owed) giveUp(proof *proof) {
 }
 
 // copies yields those of the user that it stands for and that are owed still.
-func (p *proof) copies() iter.Seq[*owedCopy] {
-	return func(yield func(*owedCopy) bool) {
+func (p *proof) copies() iter.Seq[*openCopy] {
+	return func(yield func(*openCopy) bool) {
 		u := p.phone.user
 		for _, m := range p.messages {
-			if i := slices.IndexFunc(u.copies, func(c owedCopy) bool { return c.message == m }); i >= 0 && !yield(&u.copies[i]) {
+			if i := slices.IndexFunc(u.copies, func(c openCopy) bool { return c.message == m }); i >= 0 && !yield(&u.copies[i]) {
 				return
 			}
 		}
@@ -536,26 +547,26 @@ func (p *proof) copies() iter.Seq[*owedCopy] {
 }
 
 // dropPhones forgets phones that are gone, and what they were asked.
-func (o *owed) dropPhones(u *owedUser, gone func(*phone) bool) {
+func (t *Table) dropPhones(u *ownerState, gone func(*phone) bool) {
 	u.phones = slices.DeleteFunc(u.phones, func(p *phone) bool {
 		if !gone(p) {
 			return false
 		}
 		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
-				o.giveUp(proof)
+				t.giveUp(proof)
 			}
 		}
-		delete(o.phones, p.full)
+		delete(t.phones, p.full)
 		return true
 	})
 }
 
-// shapeOf makes a ping to an address that nobody has, whose answer shows how this server answers for a session that is gone.
-func (o *owed) shapeOf(domain string) stanza.Run {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.shape = o.newID()
-	o.nobody = "nobody@" + domain + "/" + o.shape
-	return stanza.Run{JID: o.nobody, Ping: o.shape}
+// AskNobody makes a ping to an address that nobody has, whose answer shows how this server answers for a session that is gone.
+func (t *Table) AskNobody(domain string) stanza.Run {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shape = t.newID()
+	t.nobody = "nobody@" + domain + "/" + t.shape
+	return stanza.Run{JID: t.nobody, Ping: t.shape}
 }

@@ -1,0 +1,484 @@
+package unconfirmed
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+
+	"tlim/component/protocol"
+	"tlim/store"
+)
+
+// deferred are the queue rows that follow their message: those of the absent members of large groups. A message to a thousand of whom
+// fifty are there would write 950 rows in its own transaction, which cost more than its fifty copies do. Until they are written they
+// are a bit each. A crash loses none of them: the settled position stays below their messages, so that the next start finds what is
+// missing (see recover). It is guarded by the lock of owed.
+type deferred struct {
+	order   []*Deferral // by the place of their messages; those that are done go from the front
+	byID    map[string]*Deferral
+	rosters []*Roster          // those of which some row is left
+	newest  map[string]*Roster // of each group, of these
+	bytes   int
+	rows    int // left
+	slice   deferredSlice
+}
+
+// Deferral is the rows of one message that are left to be written.
+type Deferral struct {
+	message *Message
+	roster  *Roster
+	left    bitSet // members who are to get a row
+	web     bitSet // those of them whose row has msg_status 1; nil: none
+	rows    int    // in left
+	size    int
+	twin    *Deferral // another message of this msg_id: a revoke may have that of the message which it names
+}
+
+// Roster is the members of a group as its messages found them.
+type Roster struct {
+	group  string
+	ids    []string // as rows name the owners, in the order of the group's members
+	at     map[string]int
+	list   []*Deferral // by the place of their messages; those that are done go from the front
+	size   int
+	listed bool // among rosters
+}
+
+// deferredSlice is a part of the table of messages by members: what some messages have for some members. It is what one transaction
+// writes. The rows of a member lie side by side in the index of the owners; written message after message, each would touch a page of
+// its own there.
+type deferredSlice struct {
+	list     []*Deferral // of one roster
+	from, to int         // members whose rows are being written
+}
+
+const (
+	DeferAbove    = 50                     // rows of a message in its own transaction
+	DeferWait     = 250 * time.Millisecond // for more of the same group to be written together
+	deferTogether = 64                     // messages whose rows are written together
+	deferBytes    = 2 << 20                // of the bodies of rows that are written together, about
+	deferSize     = 300                    // bytes of a deferral without its bits, about
+	rosterSize    = 120                    // bytes of a member in a roster, about
+	// MaxDeferred bounds the memory for rows to come: some 80,000 messages of usual length. Beyond it messages to large groups wait.
+	MaxDeferred = 64 << 20
+)
+
+// DeferBusy says whether messages to large groups have to wait until rows are written.
+func (t *Table) DeferBusy() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.deferred.bytes >= MaxDeferred
+}
+
+// RosterOf finds or makes the roster of a group. Groups that are read again, and have the same members, share one.
+func (t *Table) RosterOf(group string, members []protocol.Person) *Roster {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r := t.deferred.newest[group]; r.Is(members) {
+		return r
+	}
+	return NewRoster(group, members)
+}
+
+// Is says whether these are the members, in this order.
+func (r *Roster) Is(members []protocol.Person) bool {
+	return r != nil && slices.EqualFunc(r.ids, members, func(id string, p protocol.Person) bool { return id == p.ID })
+}
+
+func NewRoster(group string, members []protocol.Person) *Roster {
+	r := &Roster{group: group, ids: make([]string, len(members)), at: make(map[string]int, len(members)), size: rosterSize * len(members)}
+	for i, p := range members {
+		r.ids[i], r.at[p.ID] = p.ID, i
+	}
+	return r
+}
+
+// Recovering forgets what an attempt to recover has noted: it begins anew.
+func (t *Table) Recovering() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deferred = deferred{}
+}
+
+// NewDeferral makes the rows to come of a message.
+func NewDeferral(m *Message, l *Later) *Deferral {
+	d := &Deferral{message: m, roster: l.roster, left: l.left, web: l.web, rows: l.Count()}
+	d.size = deferSize + m.size() + 8*(len(l.left)+len(l.web))
+	return d
+}
+
+// Follow keeps the rows of messages, which are committed, to be written.
+func (t *Table) Follow(list []*Deferral) {
+	if len(list) == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range list {
+		t.deferred.add(f)
+	}
+}
+
+func (d *deferred) add(f *Deferral) {
+	if f.rows == 0 {
+		return
+	}
+	if d.byID == nil {
+		d.byID, d.newest = map[string]*Deferral{}, map[string]*Roster{}
+	}
+	d.order = append(d.order, f)
+	id := f.message.Row.MsgID
+	f.twin, d.byID[id] = d.byID[id], f
+	r := f.roster
+	if !r.listed {
+		r.listed = true
+		d.rosters = append(d.rosters, r)
+		d.bytes += r.size
+	}
+	d.newest[r.group] = r
+	r.list = append(r.list, f)
+	d.bytes += f.size
+	d.rows += f.rows
+}
+
+// done takes one row from those that are left.
+func (d *deferred) done(f *Deferral, member int) {
+	f.left.clear(member)
+	d.rows--
+	if f.rows--; f.rows == 0 {
+		d.drop(f)
+	}
+}
+
+// drop forgets a message of which no row is left, or wanted.
+func (d *deferred) drop(f *Deferral) {
+	d.rows -= f.rows
+	d.bytes -= f.size
+	f.rows = 0
+	id := f.message.Row.MsgID
+	if d.byID[id] == f {
+		if f.twin == nil {
+			delete(d.byID, id)
+		} else {
+			d.byID[id] = f.twin
+		}
+	} else {
+		for g := d.byID[id]; g != nil; g = g.twin {
+			if g.twin == f {
+				g.twin = f.twin
+			}
+		}
+	}
+	d.order = undone(d.order)
+	r := f.roster
+	if r.list = undone(r.list); len(r.list) > 0 {
+		return
+	}
+	r.listed = false
+	d.bytes -= r.size
+	d.rosters = slices.DeleteFunc(d.rosters, func(other *Roster) bool { return other == r })
+	if d.newest[r.group] == r {
+		delete(d.newest, r.group)
+	}
+}
+
+// undone drops those that are done from the front.
+func undone(list []*Deferral) []*Deferral {
+	for len(list) > 0 && list[0].rows == 0 {
+		list[0] = nil
+		list = list[1:]
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// settled is the position up to which no row is to come.
+func (d *deferred) settled(at int64) int64 {
+	if len(d.order) > 0 {
+		return min(at, d.order[0].message.Time-1)
+	}
+	return at
+}
+
+// of visits what is to come for an owner, by conversation, and what is being written; writing says which.
+func (d *deferred) of(owner string, visit func(f *Deferral, status int8, writing bool)) {
+	for _, r := range d.rosters {
+		i, member := r.at[owner]
+		if !member {
+			continue
+		}
+		for _, f := range r.list {
+			if f.rows > 0 && f.left.has(i) {
+				visit(f, f.status(i), d.writes(f, i))
+			}
+		}
+	}
+}
+
+func (f *Deferral) status(member int) int8 {
+	if f.web != nil && f.web.has(member) {
+		return 1
+	}
+	return 0
+}
+
+// Following lists the rows that are to follow their messages for an owner, with a msg_time from since on, in no order.
+func (t *Table) Following(owner string, since int64) (list []Follower) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deferred.of(owner, func(f *Deferral, status int8, writing bool) {
+		if f.message.Time >= since {
+			list = append(list, Follower{Entry{f.message, status}, f, writing})
+		}
+	})
+	return list
+}
+
+// Follower is a row that is to follow its message.
+type Follower struct {
+	Entry
+	deferral *Deferral
+	writing  bool // it is on its way into the database
+}
+
+// Still says whether these were to follow all the time since they were listed, and not written.
+func (t *Table) Still(owner string, list []Follower) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !slices.ContainsFunc(list, func(e Follower) bool {
+		f := e.deferral
+		i := f.roster.at[owner]
+		return e.writing || f.rows == 0 || !f.left.has(i) || t.deferred.writes(f, i)
+	})
+}
+
+// writes says whether a transaction is writing a row.
+func (d *deferred) writes(f *Deferral, member int) bool {
+	return d.slice.from <= member && member < d.slice.to && slices.Contains(d.slice.list, f)
+}
+
+// confirm keeps a row from being written. It is false when there is none to come, or it is being written: then it has to be deleted.
+func (d *deferred) confirm(owner, msgID string) bool {
+	found := false
+	for f := d.byID[msgID]; f != nil; {
+		next := f.twin
+		if i, member := f.roster.at[owner]; member && f.left.has(i) {
+			found = !d.writes(f, i) || found
+			d.done(f, i)
+		}
+		f = next
+	}
+	return found
+}
+
+// has says whether a row is to come.
+func (d *deferred) has(owner, msgID string) bool {
+	for f := d.byID[msgID]; f != nil; f = f.twin {
+		if i, member := f.roster.at[owner]; member && f.left.has(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget keeps the rows of messages that were removed from being written.
+func (d *deferred) forget(gone Removal) {
+	for id := range gone.IDs {
+		for f := d.byID[id]; f != nil; f = d.byID[id] {
+			d.drop(f)
+		}
+	}
+	if gone.Group == "" {
+		return
+	}
+	for _, r := range slices.Clone(d.rosters) {
+		if r.group != gone.Group {
+			continue
+		}
+		for _, f := range slices.Clone(r.list) {
+			if f.rows > 0 && gone.Matches(f.message.Row) {
+				d.drop(f)
+			}
+		}
+	}
+}
+
+// Followers are those of a message id of which rows are to follow.
+func (t *Table) Followers(msgID string) (list []*Deferral) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for f := t.deferred.byID[msgID]; f != nil; f = f.twin {
+		list = append(list, f)
+	}
+	return list
+}
+
+// FollowersBy are those of an author in a group.
+func (t *Table) FollowersBy(group, author string) (list []*Deferral) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.deferred.rosters {
+		for _, f := range r.list {
+			if r.group == group && f.rows > 0 && f.message.Row.From == author {
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
+// RowsOf lists the rows that are to follow messages.
+func (t *Table) RowsOf(list []*Deferral) (rows []store.OfflineMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range list {
+		if f.rows > 0 {
+			f.left.each(func(i int) { rows = append(rows, f.message.pending(f.roster.ids[i], f.status(i))) })
+		}
+	}
+	return rows
+}
+
+// CountRows says how many rows are to follow messages.
+func (t *Table) CountRows(list []*Deferral) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range list {
+		n += f.rows
+	}
+	return n
+}
+
+// Followed forgets rows that have been written.
+func (t *Table) Followed(list []*Deferral) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range list {
+		if f.rows > 0 {
+			t.deferred.drop(f)
+		}
+	}
+}
+
+// DeferDue says whether rows should be written: when they have waited, or are many enough to be written together.
+func (t *Table) DeferDue(now int64) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := &t.deferred
+	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.Time >= DeferWait.Milliseconds() || len(d.order[0].roster.list) >= deferTogether)
+}
+
+// TakeDeferred hands over about n rows to be written. Until writtenDeferred or untakeDeferred they are still seen.
+func (t *Table) TakeDeferred(n int) (rows []store.OfflineMessage) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := &t.deferred
+	s := &d.slice
+	for len(rows) == 0 {
+		if len(s.list) == 0 || s.to >= len(s.list[0].roster.ids) {
+			if !d.begin() {
+				return nil
+			}
+		}
+		members := s.list[0].roster.ids
+		bytes := 0
+		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < deferBytes; s.to++ {
+			for _, f := range s.list {
+				if f.rows > 0 && f.left.has(s.to) {
+					rows = append(rows, f.message.pending(members[s.to], f.status(s.to)))
+					bytes += len(f.message.Row.Body)
+				}
+			}
+		}
+	}
+	return rows
+}
+
+// begin starts with the next messages: the oldest one, and others of its group.
+func (d *deferred) begin() bool {
+	d.slice = deferredSlice{}
+	if len(d.order) == 0 {
+		return false
+	}
+	for _, f := range d.order[0].roster.list {
+		if f.rows > 0 {
+			if d.slice.list = append(d.slice.list, f); len(d.slice.list) == deferTogether {
+				break
+			}
+		}
+	}
+	return true
+}
+
+// WrittenDeferred says that what was taken is in the database.
+func (t *Table) WrittenDeferred() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := &t.deferred
+	s := d.slice
+	d.slice.from = s.to
+	for _, f := range s.list {
+		for i := s.from; i < s.to && f.rows > 0; i++ {
+			if f.left.has(i) {
+				d.done(f, i)
+			}
+		}
+	}
+	if len(s.list) > 0 && s.to >= len(s.list[0].roster.ids) {
+		d.slice = deferredSlice{}
+	}
+}
+
+// UntakeDeferred says that nothing was written.
+func (t *Table) UntakeDeferred() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.deferred.slice.to = t.deferred.slice.from
+}
+
+// Removal is what a batch removes from the queues.
+type Removal struct {
+	IDs   map[string]bool // messages of these ids; there may be thousands, and each copy that is owed is held against them
+	Group string          // or all messages of a group, but the notices that it is gone
+}
+
+func (r Removal) Matches(row store.OfflineMessage) bool {
+	return r.IDs[row.MsgID] || r.Group != "" && row.SessionID == r.Group && row.Type != "MTS-107"
+}
+
+// bitSet is a set of small numbers.
+type bitSet []uint64
+
+func newBitSet(n int) bitSet { return make(bitSet, (n+63)/64) }
+
+func (s bitSet) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
+func (s bitSet) set(i int)      { s[i/64] |= 1 << (i % 64) }
+func (s bitSet) clear(i int)    { s[i/64] &^= 1 << (i % 64) }
+
+func (s bitSet) count() (n int) {
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
+// first is the smallest that is in it; it must not be empty.
+func (s bitSet) first() int {
+	for w, word := range s {
+		if word != 0 {
+			return 64*w + bits.TrailingZeros64(word)
+		}
+	}
+	return -1
+}
+
+// each visits those that are in it, in their order.
+func (s bitSet) each(visit func(i int)) {
+	for w, word := range s {
+		for ; word != 0; word &= word - 1 {
+			visit(64*w + bits.TrailingZeros64(word))
+		}
+	}
+}

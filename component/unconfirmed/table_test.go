@@ -1,0 +1,78 @@
+package unconfirmed
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// TestSettledBehindAnOpenOne: a copy that stays open, as while no look succeeds, keeps none of the settled messages after it in memory.
+func TestSettledBehindAnOpenOne(t *testing.T) {
+	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return 0 }})
+	owe := func(id, user string, at int64) {
+		o.Add(&Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id}}, Time: at}, []Owner{{Local: user, ID: user}}, time.UnixMilli(at))
+	}
+	owe("open", "lisi", 10)
+	for i := range 5 * keptDone {
+		id := fmt.Sprint("m", i)
+		owe(id, "wangwu", int64(20+i))
+		o.Confirm("wangwu", "wangwu", id)
+		if at := o.Settled(1 << 40); at != 9 {
+			t.Fatalf("settled up to %d", at)
+		}
+	}
+	if len(o.order) > 2*keptDone {
+		t.Errorf("%d messages are kept", len(o.order))
+	}
+	o.Confirm("lisi", "lisi", "open")
+	if at := o.Settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {
+		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes", at, len(o.order), o.done, o.bytes)
+	}
+}
+
+// TestOwedSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
+// messages before and after it.
+func TestOwedSinceTheFirstAnswer(t *testing.T) {
+	how := store.ConfirmsNot
+	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return how }})
+	to := []Owner{{Local: "lisi", ID: "lisi"}} // as decided
+	how = store.ConfirmsByPings
+	sent := time.Unix(1_600_000_000, 0)
+	o.Add(&Message{Time: 100}, to, sent)
+	o.Tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
+	if rows := o.Count().Rows; rows != 1 {
+		t.Errorf("%d rows of a copy that nobody confirmed, want 1", rows)
+	}
+}
+
+// TestMemoryIsBounded: beyond what all users together may take copies become rows at once.
+func TestMemoryIsBounded(t *testing.T) {
+	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return 0 }})
+	large := &Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "large", Body: strings.Repeat("x", maxOwed)}}}
+	o.Add(large, []Owner{{Local: "lisi", ID: "lisi"}}, time.Unix(1, 0))
+	if n := o.Count(); n.Copies != 1 || n.Rows != 0 {
+		t.Fatalf("got %+v, want one copy", n)
+	}
+	o.Add(&Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "next"}}}, []Owner{{Local: "lisi", ID: "lisi"}}, time.Unix(1, 0))
+	if n := o.Count(); n.Copies != 1 || n.Rows != 1 {
+		t.Errorf("got %+v, want one copy and one row", n)
+	}
+}
+
+// TestSettledWaits: the position stays below what a batch had to leave for the next.
+func TestSettledWaits(t *testing.T) {
+	o := New(time.Second, 10, Hooks{})
+	for i := range 4 {
+		o.queue(&Message{Time: int64(100 + i)}, fmt.Sprint(i), 0)
+	}
+	for _, want := range []int64{99, 99, 500} { // the lowest of what ever waited together, until nothing does
+		if got := o.Settled(500); got != want {
+			t.Errorf("settled at %d, want %d", got, want)
+		}
+		o.Take(2, nil)
+		o.Written()
+	}
+}
