@@ -56,6 +56,9 @@ type dialect struct {
 	// auto.
 	open func(cfg Config) (*pools, error)
 
+	// connect makes the first connection. It is nil where connecting is all.
+	connect func(ctx context.Context, writer *sql.DB) error
+
 	// prepare makes ready what is to be opened, and says what is wrong with it. It is nil where nothing has to be done.
 	prepare func(cfg Config) (warnings []string, err error)
 

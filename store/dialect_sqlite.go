@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"modernc.org/sqlite"
@@ -37,6 +38,7 @@ var sqliteDialect = dialect{
 	family:    familyRange,
 	wildcards: "%_",
 
+	connect:        connectSQLite,
 	prepare:        prepareSQLite,
 	explain:        explainSQLite,
 	insert:         insertValues,
@@ -114,6 +116,25 @@ func explainSQLite(cfg Config, err error) error {
 	}
 	return err
 }
+
+// connectSQLite opens the file, which may change it to WAL. Two processes that do so at once do not wait for each other as they do
+// with every other lock: the second one gets an error at once, whatever its busy_timeout, and tries again here.
+func connectSQLite(ctx context.Context, writer *sql.DB) error {
+	for {
+		err := writer.PingContext(ctx)
+		var e *sqlite.Error
+		if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(sqliteRetry):
+		}
+	}
+}
+
+const sqliteRetry = 10 * time.Millisecond
 
 // sqliteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a
 // library that reads from the page cache.

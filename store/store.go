@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -139,7 +140,11 @@ func (s *Store) start(ctx context.Context) error {
 	// Connecting is bounded; changing a large table is not.
 	first, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
-	if err := s.pools.writer.PingContext(first); err != nil {
+	connect := s.dialect.connect
+	if connect == nil {
+		connect = func(ctx context.Context, writer *sql.DB) error { return writer.PingContext(ctx) }
+	}
+	if err := connect(first, s.pools.writer); err != nil {
 		return s.fail(err)
 	}
 	if err := s.migrate(ctx); err != nil {
