@@ -159,7 +159,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	if err != nil {
 		return false
 	}
-	s.metrics.caughtUpByRows.Inc()
+	b.count(s.metrics.caughtUpByRows, 1)
 	s.cuts.Do(func() {
 		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", s.recent.most)
 	})

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tlim/component/lenient"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -59,6 +61,18 @@ type batch struct {
 	wakers    []*turn                 // messages that phones are to be woken for
 	outgoing  []store.Push            // the outbox rows of that
 	force     bool                    // write the positions although nothing else changes
+	counts    []count                 // what is counted with the commit
+}
+
+// count is what a batch adds to a metric.
+type count struct {
+	counter prometheus.Counter
+	n       int
+}
+
+// count adds to a metric once the batch is committed: until then it may be decided again.
+func (b *batch) count(counter prometheus.Counter, n int) {
+	b.counts = append(b.counts, count{counter, n})
 }
 
 type owing struct {
@@ -411,6 +425,9 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
 		s.confirmations.wake.Fire()
+	}
+	for _, c := range b.counts {
+		c.counter.Add(float64(c.n))
 	}
 	for key, t := range b.moved {
 		s.chats.note(key, t)

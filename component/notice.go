@@ -336,6 +336,6 @@ func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	t := &turn{b: b, sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
 		kind: s.kindOf(kind), env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}
 	t.to, t.payload = []protocol.Person{to}, protocol.Payload(text, nil, false)
-	s.metrics.messages.WithLabelValues(t.kind.Name).Inc()
+	b.count(s.metrics.messages.WithLabelValues(t.kind.Name), 1)
 	t.emit()
 }

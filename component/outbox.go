@@ -119,9 +119,9 @@ func (o *outbox) committed(rows []store.Push) {
 
 // unwritten counts messages whose pushes were given up because nobody could say who has a phone. The database is away, which
 // is logged where it matters.
-func (o *outbox) unwritten(messages int, err error) {
+func (o *outbox) unwritten(b *batch, err error) {
 	for _, l := range o.lanes {
-		o.s.metrics.pushes.WithLabelValues(l.Name, pushUnwritten).Add(float64(messages))
+		b.count(o.s.metrics.pushes.WithLabelValues(l.Name, pushUnwritten), len(b.wakers))
 	}
 	o.s.log.Debug("no pushes for a batch: the directory cannot be read", "error", err)
 }
@@ -160,7 +160,6 @@ func (l *lane) room() bool {
 		}
 		return true
 	}
-	l.o.s.metrics.pushes.WithLabelValues(l.Name, pushOverflow).Inc()
 	if !l.full.Swap(true) {
 		l.log.Error("too many pushes wait; new ones are given up until they are fewer", "waiting", pushMost)
 	}

@@ -41,7 +41,7 @@ func (b *batch) pushes(ctx context.Context) {
 	defer cancel()
 	users, err := b.s.users.lookup(ctx, locals)
 	if err != nil {
-		o.unwritten(len(b.wakers), err)
+		o.unwritten(b, err)
 		return
 	}
 	for _, t := range b.wakers {
@@ -103,6 +103,7 @@ func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) 
 		}{{platformsAll, everywhere}, {platformsAndroid, android}} {
 			for to := range slices.Chunk(part.to, maxReceivers) {
 				if !l.room() {
+					t.b.count(o.s.metrics.pushes.WithLabelValues(l.Name, pushOverflow), 1)
 					continue
 				}
 				rows = append(rows, store.Push{ID: protocol.NewID(), Channel: l.Name, MsgID: t.env.MsgID, Type: t.env.Type,

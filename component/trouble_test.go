@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -280,5 +281,55 @@ func TestRefusedForNothing(t *testing.T) {
 		if _, posts := h.sender.take(); refusals(posts) != want {
 			t.Errorf("%s: %s, want %s", name, refusals(posts), want)
 		}
+	}
+}
+
+// TestCountedOnce: what a batch counts is counted when it is committed, however often it was decided before.
+func TestCountedOnce(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		fail        func(store.Change) error
+		again       string // id of a message that was there before
+		taken, odd  float64
+		refusedWith string
+	}{
+		{name: "committed at once", taken: 3, odd: 3},
+		{name: "an id is met twice", again: "m2", taken: 3, odd: 3},
+		{name: "one message cannot be stored", taken: 2, odd: 2, refusedWith: string(protocol.TooLarge), fail: func(c store.Change) error {
+			if c.Message != nil && c.Message.MsgID == "m2" {
+				return store.ErrData
+			}
+			return nil
+		}},
+		{name: "the database is away", refusedWith: string(protocol.TryLater), fail: func(c store.Change) error {
+			if c.Message != nil {
+				return store.ErrUnavailable
+			}
+			return nil
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := start(t, nil)
+			if test.again != "" {
+				h.send("zhangsan/p", text(test.again, "zhangsan", "lisi", "x"))
+			}
+			if test.fail != nil {
+				h.rec.failWhen(test.fail)
+			}
+			messages, odd := h.metrics.messages.WithLabelValues("MTT-"), h.metrics.misaddressed
+			before, oddBefore := counter(t, messages), counter(t, odd)
+			h.together(func() {
+				for _, id := range []string{"m1", "m2", "m3"} {
+					h.Stanza(stanza.Stanza{Name: "message", Type: "chat", From: "zhangsan@" + testServer + "/p", To: "wangwu@" + testComponent,
+						Inner: append(stanza.AppendEscaped([]byte("<body>"), text(id, "zhangsan", "lisi", "x")), "</body>"...)})
+				}
+			})
+			if got, gotOdd := counter(t, messages)-before, counter(t, odd)-oddBefore; got != test.taken || gotOdd != test.odd {
+				t.Errorf("messages counted: got %v, want %v; misaddressed: got %v, want %v", got, test.taken, gotOdd, test.odd)
+			}
+			if _, posts := h.sender.take(); test.refusedWith != "" && !strings.Contains(refusals(posts), test.refusedWith) {
+				t.Errorf("answers: got %s, want %s among them", refusals(posts), test.refusedWith)
+			}
+		})
 	}
 }

@@ -60,9 +60,9 @@ func (t *turn) decide() error {
 	if err := t.address(); err != nil {
 		return err
 	}
-	s.metrics.messages.WithLabelValues(t.kind.Name).Inc()
+	t.b.count(s.metrics.messages.WithLabelValues(t.kind.Name), 1)
 	if t.kind.scope != scopeCommand && m.toUser != "" && m.toUser != t.peer.Local && !protocol.SameUser(m.toUser, t.groupID) {
-		s.metrics.misaddressed.Inc()
+		t.b.count(s.metrics.misaddressed, 1)
 	}
 
 	// 2. exactly once
