@@ -96,11 +96,13 @@ type Change struct {
 	Since time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
 }
 
+// NewTable makes an empty table of the users of a server's domain.
 func NewTable(domain string, now func() time.Time) *Table {
 	return &Table{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
 		Wake: trigger.New()}
 }
 
+// IsMobile says whether a resource is a phone's: web is what holds "[web]", everything else is mobile.
 func IsMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
 
 // Devices returns the known devices of a user; the caller must not change the list.
@@ -397,6 +399,7 @@ func (p *Table) ask(asked time.Time) {
 	p.asking = asked
 }
 
+// SetPeriod sets the time between two snapshots, by which [Table.Fresh] judges their age.
 func (p *Table) SetPeriod(period time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

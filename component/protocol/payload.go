@@ -27,6 +27,7 @@ func Rebuild(m store.Message, asArray bool) string {
 	return WriteEnvelope(m, compress, encrypt, version, asArray)
 }
 
+// WriteEnvelope writes the envelope of a stored message. asArray makes its body a real array instead of the string that shipped clients expect.
 func WriteEnvelope(m store.Message, compress, encrypt, version string, asArray bool) string {
 	b := make([]byte, 0, len(m.Body)+len(m.Body)/8+240)
 	b = append(b, `{"body":`...)

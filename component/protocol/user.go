@@ -30,6 +30,7 @@ type Person struct {
 	Bare  string // bare JID
 }
 
+// NewPerson prepares a user id. One that cannot be a local part has no address.
 func NewPerson(id, domain string) Person {
 	local, err := stanza.Localpart(id)
 	if err != nil {

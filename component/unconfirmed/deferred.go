@@ -12,7 +12,7 @@ import (
 // deferred are the queue rows that follow their message: those of the absent members of large groups. A message to a thousand of whom
 // fifty are there would write 950 rows in its own transaction, which cost more than its fifty copies do. Until they are written they
 // are a bit each. A crash loses none of them: the settled position stays below their messages, so that the next start finds what is
-// missing (see recover). It is guarded by the lock of owed.
+// missing (see recover). It is guarded by the lock of [Table].
 type deferred struct {
 	order   []*Deferral // by the place of their messages; those that are done go from the front
 	byID    map[string]*Deferral
@@ -85,6 +85,7 @@ func (r *Roster) Is(members []protocol.Person) bool {
 	return r != nil && slices.EqualFunc(r.ids, members, func(id string, p protocol.Person) bool { return id == p.ID })
 }
 
+// NewRoster lists the members of a group for [Later].
 func NewRoster(group string, members []protocol.Person) *Roster {
 	r := &Roster{group: group, ids: make([]string, len(members)), at: make(map[string]int, len(members)), size: rosterSize * len(members)}
 	for i, p := range members {
@@ -440,10 +441,11 @@ func (t *Table) UntakeDeferred() {
 
 // Removal is what a batch removes from the queues.
 type Removal struct {
-	IDs   map[string]bool // messages of these ids; there may be thousands, and each copy that is owed is held against them
+	IDs   map[string]bool // messages of these ids; there may be thousands, and each unconfirmed copy is held against them
 	Group string          // or all messages of a group, but the notices that it is gone
 }
 
+// Matches says whether a row is among what is removed.
 func (r Removal) Matches(row store.OfflineMessage) bool {
 	return r.IDs[row.MsgID] || r.Group != "" && row.SessionID == r.Group && row.Type != "MTS-107"
 }

@@ -24,6 +24,7 @@ func (l *Later) Take(i int, id string, status int) bool {
 	return true
 }
 
+// Count is how many members are to get a row.
 func (l *Later) Count() int { return l.left.count() }
 
 // Each visits the members who are to get a row, in the order of the roster.

@@ -21,7 +21,7 @@ import (
 // that answers both got the copies in between: those that went out in the same piece of the stream, and no others. A ping that goes out
 // later could be answered by a client that has come back under the same address, for its predecessor whose copies are lost. So could the
 // one behind alone: Openfire routes stanza by stanza, and lets the client in between a copy and its ping (1 of 7,000 copies was lost so, in
-// 80 reconnects under load). Answers come in any order: Smack has several threads for them. Guarded by the lock of owed.
+// 80 reconnects under load). Answers come in any order: Smack has several threads for them. Guarded by the lock of [Table].
 type proofs struct {
 	phones  map[string]*phone           // by full JID
 	asked   map[string]*proof           // under way, or late, by id
@@ -94,9 +94,9 @@ const (
 	idlePhone = time.Hour
 )
 
-// Hooks is what proofs need of others. None may block, or ask owed.
+// Hooks is what proofs need of others. None may block, or call the table.
 type Hooks struct {
-	Off      bool                              // nothing is owed, and nobody asked
+	Off      bool                              // nothing is kept, and nobody asked
 	ByUser   bool                              // copies come from users' own addresses
 	LookedAt func() time.Time                  // when the newest snapshot was asked for; zero: there is none
 	How      func(local string) store.Confirms // what is remembered of the user's phones
@@ -142,13 +142,13 @@ func (p *phone) most() int {
 
 // Way is what must be known of a delivery before it is sent.
 type Way struct {
-	Message *Message // what is owed to phones of it; nil: nothing
+	Message *Message // whose copies are unconfirmed; nil: none are kept
 	Rows    bool     // it may stand in queues: it is sent again, or late
 	Loose   bool     // see owedMessage
 	Request bool     // phones that answer no pings are asked for an XEP-0184 receipt
 }
 
-// phone finds the phone behind an address, or makes it where something may be owed to it; nil for others.
+// phone finds the phone behind an address, or makes it where a copy to it may be unconfirmed; nil for others.
 func (t *Table) phone(jid string, w *Way) *phone {
 	if p := t.phones[jid]; p != nil {
 		return p
@@ -166,7 +166,7 @@ func (t *Table) phone(jid string, w *Way) *phone {
 	case u != nil:
 	case w.Rows:
 		u = t.user(local)
-	default: // a device of the sender's, to whom nothing is owed
+	default: // a device of the sender's, for whom nothing is kept
 		return nil
 	}
 	p := &phone{full: jid, user: u, request: t.hooks.How(local) != store.ConfirmsByPings}
@@ -178,7 +178,7 @@ func (t *Table) phone(jid string, w *Way) *phone {
 	return p
 }
 
-// Ask prepares copies to be sent: those for phones to which something is owed become a run for each, with a ping behind it where one may be
+// Ask prepares copies to be sent: those for phones of which something is unconfirmed become a run for each, with a ping behind it where one may be
 // asked; list keeps the rest. It must be called before they are sent: an answer could come before its question is known.
 func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time) (runs []stanza.Run) {
 	if t.hooks.Off {
@@ -432,7 +432,7 @@ func (t *Table) both(proof *proof) {
 // doubts says whether answers may be those of a session that was not available yet. Openfire routes a component's pings to a session that is
 // bound, and a message from a user's address only to one that has sent its presence (measured): for one that replaces another under the same
 // resource all copies in between are lost, and all pings answered. So what a phone answers counts at once only when a snapshot has seen it
-// after the first of its answers without a gap. Else the copies stay owed until the grace is over: the queue that such a phone asks for when it
+// after the first of its answers without a gap. Else the copies stay unconfirmed until the grace is over: the queue that such a phone asks for when it
 // is there has them, and when it is not seen in a snapshot they become rows.
 func (t *Table) doubts(proof *proof) bool {
 	return t.hooks.ByUser && !proof.asof.After(proof.phone.since)
@@ -534,7 +534,7 @@ func (t *Table) giveUp(proof *proof) {
 	}
 }
 
-// copies yields those of the user that it stands for and that are owed still.
+// copies yields those of the user that it stands for and that are unconfirmed still.
 func (p *proof) copies() iter.Seq[*openCopy] {
 	return func(yield func(*openCopy) bool) {
 		u := p.phone.user

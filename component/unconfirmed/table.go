@@ -40,9 +40,10 @@ const (
 
 func (m *Message) size() int { return messageSize + len(m.Row.Body) }
 
+// ownerState is what is kept of one user.
 type ownerState struct {
 	local  string
-	id     string // as rows name the owner; "" while nothing was owed
+	id     string // as rows name the owner; "" while nothing was unconfirmed
 	copies []openCopy
 	phones []*phone
 }
@@ -63,13 +64,14 @@ type Table struct {
 	deferred deferred
 }
 
-// maxOwed bounds the memory for the copies owed to all users together; beyond it they become rows at once. A group of 50
+// maxBytes bounds the memory for the copies of all users together; beyond it they become rows at once. A group of 50
 // whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
-const maxOwed = 128 << 20
+const maxBytes = 128 << 20
 
 // keptDone is how many settled messages may stand behind one that is not.
 const keptDone = 1000
 
+// New makes an empty table. A copy becomes a row when it is not confirmed for grace, or when its user has perUser copies already.
 func New(grace time.Duration, perUser int, hooks Hooks) *Table {
 	return &Table{grace: grace, perUser: perUser, users: map[string]*ownerState{}, proofs: newProofs(hooks)}
 }
@@ -92,11 +94,11 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 	for _, w := range to {
 		u := t.user(w.Local)
 		u.id = w.ID
-		if len(u.copies) >= t.perUser || t.bytes >= maxOwed {
+		if len(u.copies) >= t.perUser || t.bytes >= maxBytes {
 			t.queue(m, w.ID, int8(w.Status))
 			continue
 		}
-		// A phone may have answered its first ping since the message was decided, and then all that is owed to it is to be confirmed.
+		// A phone may have answered its first ping since the message was decided, and then all that it was sent is to be confirmed.
 		confirm := w.Confirm || t.hooks.How(w.Local) == store.ConfirmsByPings
 		u.copies = append(u.copies, openCopy{message: m, status: int8(w.Status), confirm: confirm})
 		m.open++
@@ -109,20 +111,22 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 	}
 }
 
-// Hold notes that copies of a message wait for the server; handed, that the last of them went out. Their time to be confirmed begins there.
+// Hold notes that some copies of a message wait for the server: their grace does not begin before [Table.HandedOver].
 func (t *Table) Hold(m *Message) { t.HandedOver(m, time.Time{}) }
 
+// HandedOver notes when the last copies of a message went out.
 func (t *Table) HandedOver(m *Message, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	m.sent = at
 }
 
-// Owner is a user to whom a copy is owed.
+// Owner is a user to whose phones a copy was sent.
 type Owner struct {
-	Local, ID string
-	Status    int
-	Confirm   bool
+	Local   string // JID local part
+	ID      string // as rows name the owner
+	Status  int    // of the row that the copy may become
+	Confirm bool   // only a confirmation settles it
 }
 
 func (m *Message) pending(owner string, status int8) store.OfflineMessage {
@@ -131,7 +135,7 @@ func (m *Message) pending(owner string, status int8) store.OfflineMessage {
 	return row
 }
 
-// Confirm takes a confirmation. It is false when nothing was owed under that id: the copy may have become a row.
+// Confirm takes a confirmation. It is false when nothing was unconfirmed under that id: the copy may have become a row.
 func (t *Table) Confirm(local, id, msgID string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -175,7 +179,7 @@ func (t *Table) trim(u *ownerState) {
 	}
 }
 
-// DeviceGone turns what is owed to a user into rows, because a mobile of his went away: all but what another one, of those that are there, was
+// DeviceGone turns what is unconfirmed of a user into rows, because a mobile of his went away: all but what another one, of those that are there, was
 // asked about.
 func (t *Table) DeviceGone(local string, there []presence.Device) {
 	t.mu.Lock()
@@ -198,7 +202,7 @@ func (t *Table) unasked(u *ownerState) {
 	t.trim(u)
 }
 
-// LinkLost turns everything owed into rows: the link was lost, or the process stops.
+// LinkLost turns everything into rows: the link was lost, or the process stops.
 func (t *Table) LinkLost() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -256,7 +260,7 @@ func (t *Table) Tick(now, asof time.Time, snapshots bool, delivered int64) {
 				break
 			}
 			switch {
-			case c.held: // until [owed.ripen]
+			case c.held: // until [Table.ripen]
 			case c.confirm:
 				t.toRow(u, c)
 			case c.message.Time <= delivered && (!snapshots || asof.After(c.message.sent)):
@@ -268,7 +272,7 @@ func (t *Table) Tick(now, asof time.Time, snapshots bool, delivered int64) {
 	}
 }
 
-// Settled is the position up to which nothing is owed, given how far deliveries are known to have been routed.
+// Settled is the position up to which nothing is unconfirmed, given how far deliveries are known to have been routed.
 func (t *Table) Settled(delivered int64) int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -290,17 +294,20 @@ func (t *Table) Settled(delivered int64) int64 {
 	return t.deferred.settled(delivered)
 }
 
-// Entry is what is owed to a user as a row of the queue would say it.
+// Entry is an unconfirmed copy as a row of the queue would say it.
 type Entry struct {
 	Message *Message
 	status  int8
 }
 
+// Row is the row of the queue that says it.
 func (e Entry) Row(owner string) store.OfflineMessage { return e.Message.pending(owner, e.status) }
-func (e Entry) Time() string                          { return e.Message.Row.Time }
 
-// Entries lists what is owed to a user, for getOffline; confirming restricts it to the copies that wait for a confirmation, for
-// hasUnread. Rows that are to follow their messages are not among it, see [owed.following].
+// Time is its msg_time.
+func (e Entry) Time() string { return e.Message.Row.Time }
+
+// Entries lists what is unconfirmed of a user, for getOffline; confirming restricts it to the copies that wait for a confirmation, for
+// hasUnread. Rows that are to follow their messages are not among it, see [Table.Following].
 func (t *Table) Entries(local, id string, confirming bool) []Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -315,7 +322,7 @@ func (t *Table) Entries(local, id string, confirming bool) []Entry {
 	return list
 }
 
-// Queue lists all that is owed to a user, and all rows that are to follow their messages, in the order of time.
+// Queue lists all that is unconfirmed of a user, and all rows that are to follow their messages, in the order of time.
 func (t *Table) Queue(p protocol.Person) []Entry {
 	list := t.Entries(p.Local, p.ID, false)
 	for _, e := range t.Following(p.ID, 0) {
@@ -325,7 +332,7 @@ func (t *Table) Queue(p protocol.Person) []Entry {
 	return list
 }
 
-// Open says which of these copies, of which the local parts of the owners are given, are owed or about to become rows.
+// Open says which of these copies, of which the local parts of the owners are given, are unconfirmed or about to become rows.
 func (t *Table) Open(copies map[RowKey]string) map[RowKey]bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -362,7 +369,7 @@ type Counts struct {
 	Questions     int // pings whose answers may still come
 }
 
-// counts are for the metrics, and for how fast rows are written.
+// Count says how much is in memory.
 func (t *Table) Count() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -390,7 +397,7 @@ func (t *Table) List(visit func(Copy)) {
 	}
 }
 
-// ConfirmAll settles those of these messages that are owed to a user, says so of each, and returns the others.
+// ConfirmAll settles those of these messages that are unconfirmed of a user, says so of each, and returns the others.
 func (t *Table) ConfirmAll(local string, ids []string, settled func(local, msgID string)) (missed []string) {
 	want := make(map[string]bool, len(ids))
 	for _, id := range ids {

@@ -12,13 +12,13 @@ import (
 // TestSettledBehindAnOpenOne: a copy that stays open, as while no look succeeds, keeps none of the settled messages after it in memory.
 func TestSettledBehindAnOpenOne(t *testing.T) {
 	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return 0 }})
-	owe := func(id, user string, at int64) {
+	add := func(id, user string, at int64) {
 		o.Add(&Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id}}, Time: at}, []Owner{{Local: user, ID: user}}, time.UnixMilli(at))
 	}
-	owe("open", "lisi", 10)
+	add("open", "lisi", 10)
 	for i := range 5 * keptDone {
 		id := fmt.Sprint("m", i)
-		owe(id, "wangwu", int64(20+i))
+		add(id, "wangwu", int64(20+i))
 		o.Confirm("wangwu", "wangwu", id)
 		if at := o.Settled(1 << 40); at != 9 {
 			t.Fatalf("settled up to %d", at)
@@ -33,9 +33,9 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 	}
 }
 
-// TestOwedSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
+// TestConfirmsSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
 // messages before and after it.
-func TestOwedSinceTheFirstAnswer(t *testing.T) {
+func TestConfirmsSinceTheFirstAnswer(t *testing.T) {
 	how := store.ConfirmsNot
 	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return how }})
 	to := []Owner{{Local: "lisi", ID: "lisi"}} // as decided
@@ -51,7 +51,7 @@ func TestOwedSinceTheFirstAnswer(t *testing.T) {
 // TestMemoryIsBounded: beyond what all users together may take copies become rows at once.
 func TestMemoryIsBounded(t *testing.T) {
 	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return 0 }})
-	large := &Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "large", Body: strings.Repeat("x", maxOwed)}}}
+	large := &Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "large", Body: strings.Repeat("x", maxBytes)}}}
 	o.Add(large, []Owner{{Local: "lisi", ID: "lisi"}}, time.Unix(1, 0))
 	if n := o.Count(); n.Copies != 1 || n.Rows != 0 {
 		t.Fatalf("got %+v, want one copy", n)

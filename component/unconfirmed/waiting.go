@@ -7,8 +7,8 @@ import (
 	"tlim/store"
 )
 
-// waiting are the copies that are to become queue rows with the next batches. When the link is lost these are all that are
-// owed, so they share their messages until they are written. It is guarded by the lock of owed.
+// waiting are the copies that are to become queue rows with the next batches. When the link is lost these are all that there
+// are, so they share their messages until they are written. It is guarded by the lock of [Table].
 type waiting struct {
 	rows      []waitingRow
 	from      int64               // no message in rows is older; good while there are rows
@@ -22,6 +22,7 @@ type waitingRow struct {
 	status  int8
 }
 
+// RowKey names a copy: the owner as rows name them, and the message.
 type RowKey struct{ Owner, MsgID string }
 
 func (r waitingRow) key() RowKey { return RowKey{r.owner, r.message.Row.MsgID} }
@@ -111,7 +112,7 @@ func (t *Table) Marks(msgIDs []string, found map[store.OfflineMark]bool) {
 	}
 }
 
-// Owes says whether a copy of a message is owed to a user.
+// Owes says whether a user has an unconfirmed copy of a message.
 func (t *Table) Owes(local string, mark store.OfflineMark) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
