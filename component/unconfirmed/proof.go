@@ -144,7 +144,7 @@ func (p *phone) most() int {
 type Way struct {
 	Message *Message // whose copies are unconfirmed; nil: none are kept
 	Rows    bool     // it may stand in queues: it is sent again, or late
-	Loose   bool     // see owedMessage
+	Loose   bool     // see [Message]
 	Request bool     // phones that answer no pings are asked for an XEP-0184 receipt
 }
 
