@@ -40,7 +40,6 @@ func newFairQueue[T any]() *fairQueue[T] { return &fairQueue[T]{flows: map[strin
 
 func (f *flow[T]) len() int         { return len(f.entries) - f.first }
 func (f *flow[T]) front() *entry[T] { return &f.entries[f.first] }
-func (q *fairQueue[T]) waits() bool { return q.head != nil }
 
 // push adds an entry behind those of its conversation.
 func (q *fairQueue[T]) push(key string, value T, cost int) {

@@ -862,7 +862,7 @@ func (m *simulation) peek() {
 func (m *simulation) call() {
 	away := m.chance(15)
 	m.disk.set(func() { m.disk.away = away })
-	err, effect := m.callOne(away)
+	effect, err := m.callOne(away)
 	m.sync()
 	m.disk.set(func() { m.disk.away = false })
 	m.quiet()
@@ -882,7 +882,7 @@ func (m *simulation) call() {
 	m.finish()
 }
 
-func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
+func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 	ctx := m.t.Context()
 	user := oneOf(m, simUsers)
 	list := slices.SortedFunc(maps.Values(m.groups), func(a, b *simGroup) int { return strings.Compare(a.name, b.name) })
@@ -896,14 +896,14 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		g, rows, err := m.CreateGroup(ctx, NewGroup{Owner: user, Members: members})
 		sg := &simGroup{id: g.ID, name: fmt.Sprintf("g%03d", len(m.groups)), owner: user, members: members, formers: map[string]bool{}, ever: map[string]bool{}}
 		m.tell("%s makes %s (%s) of %v: %v", user, sg.name, g.ID, members, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			if ok {
 				m.groups[g.ID] = sg
 				if len(rows.Taken) != len(members) {
 					m.fault("%s has %d members", sg.name, len(rows.Taken))
 				}
 			}
-		}
+		}, err
 	case n < 30: // change its members
 		g := oneOf(m, list)
 		e := GroupEdit{ID: g.id, Add: []string{oneOf(m, simUsers)}, Remove: []string{oneOf(m, simUsers)}}
@@ -916,9 +916,9 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		_, err := m.ModifyGroup(ctx, e)
 		m.tell("%s: add %v, remove %v: %v", g.name, e.Add, e.Remove, err)
 		if g.state != "" {
-			return m.must(err, protocol.NoSuchGroup, away), nil
+			return nil, m.must(err, protocol.NoSuchGroup, away)
 		}
-		return err, func(ok bool) {
+		return func(ok bool) {
 			if !ok {
 				return
 			}
@@ -935,26 +935,26 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 				}
 			}
 			g.members = append(g.members, added...)
-		}
+		}, err
 	case n < 33:
 		g := oneOf(m, list)
 		_, err := m.DeleteGroup(ctx, g.id)
 		m.tell("%s is deleted: %v", g.name, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			if ok && g.state == "" {
 				m.leaveAll(g)
 				g.state = "deleted"
 			}
-		}
+		}, err
 	case n < 38:
 		g := oneOf(m, list)
 		err := m.Dissolve(ctx, g.id)
 		m.tell("%s is dissolved: %v", g.name, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			if ok && g.state == "" {
 				m.dissolve(g)
 			}
-		}
+		}, err
 	case n < 60: // a notice
 		to := slices.DeleteFunc(slices.Clone(simUsers), func(string) bool { return m.chance(50) })
 		if len(to) == 0 {
@@ -962,13 +962,13 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 		}
 		id, err := m.Notify(ctx, Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: to})
 		m.tell("a notice %s to %v: %v", id.CallID, to, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			for i, u := range to {
 				if ok {
 					m.noticed(store.Message{MsgID: noticeID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
 				}
 			}
-		}
+		}, err
 	case n < 90: // the queue
 		rows, err := m.waits(user, "", 0)
 		if err != nil {
@@ -979,7 +979,7 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 			err = m.ClearOffline(ctx, user, rows)
 		}
 		m.tell("%s reads %d entries of the queue, and clears %v: %v", user, len(rows), clears, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			for _, row := range rows {
 				m.got[user][row.MsgID] = true
 				e := m.queues[user][row.MsgID]
@@ -990,21 +990,21 @@ func (m *simulation) callOne(away bool) (err error, effect func(ok bool)) {
 					e.state = '?'
 				}
 			}
-		}
+		}, err
 	case n < 93:
 		if m.hangs(user) { // what it is sent then is lost, as of every client that confirms nothing
 			return nil, nil
 		}
 		err := m.RegisterPush(ctx, user, "")
 		m.tell("%s unregisters: %v", user, err)
-		return err, func(ok bool) {
+		return func(ok bool) {
 			if ok {
 				delete(m.confirming, user)
 			}
-		}
+		}, err
 	default:
 		m.tell("what dissolved groups left is removed")
-		return m.purgeNext(ctx), nil
+		return nil, m.purgeNext(ctx)
 	}
 }
 
@@ -1024,5 +1024,5 @@ func (m *simulation) must(err error, code protocol.Code, away bool) error {
 	if away && errors.Is(err, protocol.ErrUnavailable) || err != nil && protocol.AsError(err).Code == code {
 		return nil
 	}
-	return fmt.Errorf("%v, want %s", err, code)
+	return fmt.Errorf("%v, want %s", err, code) //nolint:errorlint // err may be nil
 }

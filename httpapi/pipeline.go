@@ -148,7 +148,7 @@ func (a *API) fail(ctx context.Context, out *responder, rt *route, req *request,
 // recovered turns a panic into a 500. What was thrown may hold a caller's data: only runtime errors, which do not, are
 // logged as they are.
 func (a *API) recovered(thrown any, rt *route, out *responder, sessionID string) {
-	if thrown == http.ErrAbortHandler {
+	if err, ok := thrown.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(thrown)
 	}
 	what := fmt.Sprintf("%T", thrown)

@@ -128,7 +128,7 @@ func TestErrorsOfTheDrivers(t *testing.T) {
 				t.Errorf("got %v, want %v of %v", got, test.want, test.err)
 			}
 			for _, other := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
-				if other != test.want && errors.Is(got, other) {
+				if !errors.Is(test.want, other) && errors.Is(got, other) {
 					t.Errorf("it is %v as well", other)
 				}
 			}

@@ -110,7 +110,7 @@ func each(ctx context.Context, db querier, query string, row func(scanner) error
 func drain(rows *sql.Rows, row func(scanner) error) error {
 	defer rows.Close()
 	for rows.Next() {
-		if err := row(rows.Scan); err == errEnough {
+		if err := row(rows.Scan); errors.Is(err, errEnough) {
 			return nil
 		} else if err != nil {
 			return err

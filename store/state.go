@@ -61,7 +61,7 @@ func (s *Store) TakeOver(ctx context.Context) (State, error) {
 		return State{}, fmt.Errorf("take over: %w", t.rollback(err))
 	}
 	if err := t.commit(st.Epoch, st.Batch); err != nil {
-		return State{}, fmt.Errorf("take over: %w: %v", ErrUnavailable, err)
+		return State{}, fmt.Errorf("take over: %w: %v", ErrUnavailable, err) //nolint:errorlint // an UnknownError asks its caller to find out; here they call again
 	}
 	return st, nil
 }

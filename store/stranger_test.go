@@ -526,7 +526,7 @@ func TestKeysThatACollationTakesForOne(t *testing.T) {
 				"where a phone's pushes go": {store.Change{SetPush: []store.User{{ID: twin.user, PushCode: "c"}}}, store.ErrCollation},
 			} {
 				err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{test.change})
-				if !errors.Is(err, test.want) || !errors.Is(err, store.ErrDuplicate) || test.want == store.ErrDuplicate && errors.Is(err, store.ErrCollation) {
+				if !errors.Is(err, test.want) || !errors.Is(err, store.ErrDuplicate) || !errors.Is(test.want, store.ErrCollation) && errors.Is(err, store.ErrCollation) {
 					t.Errorf("%s: %v, want %v", what, err, test.want)
 				}
 			}

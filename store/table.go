@@ -197,7 +197,7 @@ func (t *tx) insert(ctx context.Context, r *rows) error {
 		return err
 	}
 	err := t.s.dialect.insert(ctx, t.exec, r)
-	if err == nil || t.s.dialect.classify(err) != ErrDuplicate {
+	if err == nil || !errors.Is(t.s.dialect.classify(err), ErrDuplicate) {
 		return err
 	}
 	there, failed := t.there(ctx, r)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -102,7 +103,7 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 		if u.JID != "" {
 			n, err = t.do(ctx, userNameByJID, u.ID, u.Name, u.Login, u.Email, u.Pic, u.JID)
 		}
-		if err != nil && t.s.dialect.classify(err) == ErrDuplicate { // the new id, by the row of another user
+		if err != nil && errors.Is(t.s.dialect.classify(err), ErrDuplicate) { // the new id, by the row of another user
 			there := false
 			failed := t.readIn(ctx, userByID, []string{u.ID}, func(scanner) error { there = true; return nil })
 			if failed == nil && !there {

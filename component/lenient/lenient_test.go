@@ -114,11 +114,11 @@ func TestRefusals(t *testing.T) {
 func TestDepth(t *testing.T) {
 	for _, before := range []string{"", "/*'*/", "//'\n", `/*"*/`, "/* // */", "['/*',", `["//",`, `['\'',`, `["\"",`} {
 		deep := before + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
-		if out, err := JSON(deep); err != ErrDepth {
+		if out, err := JSON(deep); !errors.Is(err, ErrDepth) {
 			t.Errorf("%s and 100,000 brackets: %.20q, %v", before, out, err)
 		}
 		objects := before + strings.Repeat("{a:", 100_000)
-		if out, err := JSON(objects); err != ErrDepth {
+		if out, err := JSON(objects); !errors.Is(err, ErrDepth) {
 			t.Errorf("%s and 100,000 braces: %.20q, %v", before, out, err)
 		}
 		inner := maxDepth - strings.Count(before, "[")

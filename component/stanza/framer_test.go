@@ -234,7 +234,7 @@ func TestFramerGivesContentAway(t *testing.T) {
 }
 
 func TestFramerReaderWithoutProgress(t *testing.T) {
-	if _, err := NewFramer(stuck{}, Limits{}).Next(); err != io.ErrNoProgress {
+	if _, err := NewFramer(stuck{}, Limits{}).Next(); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("error %v, want ErrNoProgress", err)
 	}
 }

@@ -78,7 +78,7 @@ func TestBarrierFails(t *testing.T) {
 		r := newRig(t, Config{Connections: 2}).start()
 		down := make(chan error, 10)
 		r.Barrier(func(err error) { down <- err })
-		if err := <-down; err != ErrDown {
+		if err := <-down; !errors.Is(err, ErrDown) {
 			t.Errorf("without a link: %v", err)
 		}
 		sending, intake := r.up(""), r.up("")
@@ -298,7 +298,7 @@ func TestBarriersAreBounded(t *testing.T) {
 		}
 		done := make(chan error, 1)
 		r.Barrier(func(err error) { done <- err })
-		if err := <-done; err != ErrDown {
+		if err := <-done; !errors.Is(err, ErrDown) {
 			t.Errorf("one more than can wait: %v", err)
 		}
 	})

@@ -33,7 +33,7 @@ func TestIQ(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reg := prometheus.NewRegistry()
 		r := newRig(t, Config{Registerer: reg}).start()
-		if _, err := r.IQ(t.Context(), "get", "im.test", nil); err != ErrDown {
+		if _, err := r.IQ(t.Context(), "get", "im.test", nil); !errors.Is(err, ErrDown) {
 			t.Errorf("without a link: %v", err)
 		}
 		p := r.up("")

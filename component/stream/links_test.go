@@ -330,7 +330,7 @@ func TestStall(t *testing.T) {
 			t.Errorf("after %v and %d deliveries", took, n)
 		}
 		r.expect("down stalled")
-		if err := r.Deliver(t.Context(), d); err != ErrDown {
+		if err := r.Deliver(t.Context(), d); !errors.Is(err, ErrDown) {
 			t.Errorf("Deliver without a link returned %v", err)
 		}
 		if r.Post([]byte("<presence/>")) {
@@ -375,7 +375,7 @@ func TestOrderlyStop(t *testing.T) {
 		}
 		r.cancel()
 		synctest.Wait() // the server has not read yet
-		if err := r.Deliver(t.Context(), []stanza.Delivery{{ID: "late", To: []stanza.Target{{JID: "b@im.test"}}}}); err != ErrDown {
+		if err := r.Deliver(t.Context(), []stanza.Delivery{{ID: "late", To: []stanza.Target{{JID: "b@im.test"}}}}); !errors.Is(err, ErrDown) {
 			t.Errorf("Deliver during the stop returned %v", err)
 		}
 		// What still comes in is still taken.

@@ -64,7 +64,7 @@ func (s *session) fail(k *link, err error) {
 		return
 	}
 	if k.garbled.Load() {
-		err = fmt.Errorf("%w, then: %v", stanza.ErrSyntax, err)
+		err = fmt.Errorf("%w, then: %v", stanza.ErrSyntax, err) //nolint:errorlint // what came after the fault is no reason of its own
 	}
 	s.once.Do(func() {
 		s.err = newError(k.domain, err)

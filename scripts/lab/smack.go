@@ -234,7 +234,7 @@ func (p *SmackPhone) Broken(ctx context.Context) (why error, err error) {
 	case why := <-p.broken:
 		return why, nil
 	case <-p.s.exited:
-		return nil, errors.New("Java has ended")
+		return nil, errors.New("the Java process has ended")
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
