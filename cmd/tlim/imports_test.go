@@ -34,6 +34,7 @@ var rules = []rule{
 	{"unconfirmed knows devices and rows, not messages' kinds", []string{"tlim/component/unconfirmed"}, nil,
 		[]string{"tlim/...", "net/...", "context"}, []string{"tlim/component/presence", "tlim/component/protocol", "tlim/component/stanza", "tlim/store"}},
 	{"trigger knows nobody", []string{"tlim/component/trigger"}, nil, []string{"tlim/..."}, nil},
+	{"trigger and pause know nobody", []string{"tlim/component/trigger", "tlim/component/pause"}, nil, []string{"tlim/..."}, nil},
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream"}},
 	{"push knows notes, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component"}},
