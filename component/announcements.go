@@ -24,7 +24,7 @@ func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) 
 	if err := s.checkAnnouncement(&a.Title, &a.Content); err != nil {
 		return err
 	}
-	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		if _, err := b.mustFind(ctx, a.SessionID); err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func (s *Service) EditPost(ctx context.Context, e store.AnnouncementEdit) (found
 	if err := s.checkAnnouncement(e.Title, e.Content); err != nil {
 		return false, err
 	}
-	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	err = s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		if _, found, err = s.store.Announcement(ctx, e.ID); err != nil || !found {
 			return err
 		}
@@ -61,7 +61,7 @@ func (s *Service) EditPost(ctx context.Context, e store.AnnouncementEdit) (found
 
 // DeletePost removes an announcement; one that is gone is no error.
 func (s *Service) DeletePost(ctx context.Context, id string) error {
-	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		if _, found, err := s.store.Announcement(ctx, id); err != nil || !found {
 			return err
 		}

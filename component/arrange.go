@@ -44,7 +44,7 @@ func (s *Service) arrange() {
 }
 
 func (s *Service) arrangeOne(it *item) {
-	if it.call == nil && it.passing == nil {
+	if it.task == nil && it.passing == nil {
 		if err := s.read(it); err != nil {
 			s.refuse(it, err)
 			s.intake.release(it)
@@ -52,7 +52,7 @@ func (s *Service) arrangeOne(it *item) {
 		}
 	}
 	it.key, it.cost = s.classify(it)
-	if it.call == nil && it.passing == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
+	if it.task == nil && it.passing == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
 		if err := s.intake.crowded(it); err != nil {
 			s.refuse(it, err)
 			s.intake.release(it)
@@ -66,8 +66,8 @@ func (s *Service) arrangeOne(it *item) {
 // conversation that seem to belong to two, which takes a group that nobody has written to for long and an address that names none, may
 // overtake each other.
 func (s *Service) classify(it *item) (key string, cost int) {
-	if it.call != nil {
-		return it.call.about, itemCost + it.call.cost
+	if it.task != nil {
+		return it.task.about, itemCost + it.task.cost
 	}
 	m := &it.msg
 	weight := weightOf(int(it.size))
@@ -156,11 +156,11 @@ func (in *intake) tell(group string, f *flow[*item]) {
 }
 
 // mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
-// so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Calls that make no copies
+// so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Tasks that make no copies
 // always may.
 func (s *Service) mayGo(f *flow[*item]) bool {
 	it := f.front().value
-	if it.call != nil && it.call.cost == 0 || s.draining.Load() {
+	if it.task != nil && it.task.cost == 0 || s.draining.Load() {
 		return true
 	}
 	if isLarge(it.cost) && s.rowsWait > maxRowsWait || it.absent > s.deferring.above && isLarge(it.cost) && s.owed.DeferBusy() || s.backlog.holds(f.key) {
@@ -209,7 +209,7 @@ func (s *Service) fill() []*item {
 		items = append(items, it)
 		bytes += it.size
 		cost += it.cost
-		if it.call != nil && it.call.alone {
+		if it.task != nil && it.task.alone {
 			break
 		}
 	}

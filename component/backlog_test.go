@@ -481,7 +481,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 				defer cancel()
 				go func() { _, _ = h.Notify(ctx, Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"@all"}}) }()
 			} else {
-				err := h.do(t.Context(), &call{plan: func(context.Context, *batch) error { // each has missed something
+				err := h.do(t.Context(), &task{plan: func(context.Context, *batch) error { // each has missed something
 					for i := range users {
 						p := protocol.NewPerson(users[i].ID, testServer)
 						h.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
@@ -602,7 +602,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.do(t.Context(), &call{plan: func(_ context.Context, b *batch) error { b.s.deferring.above = members; return nil }}); err != nil {
+	if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error { b.s.deferring.above = members; return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	var groups []string

@@ -80,7 +80,7 @@ type owing struct {
 	to      []unconfirmed.Owner
 }
 
-// refusal is what a message or call is to be told. It waits for the commit: it may rest on an earlier message of the batch.
+// refusal is what a message or task is to be told. It waits for the commit: it may rest on an earlier message of the batch.
 type refusal struct {
 	it  *item
 	err error
@@ -106,7 +106,7 @@ func (b *batch) look(ctx context.Context) error {
 	defer cancel()
 	var w wanted
 	for _, it := range b.items {
-		if it.call == nil {
+		if it.task == nil {
 			w.add(it)
 		}
 	}
@@ -206,7 +206,7 @@ func (w *wanted) add(it *item) {
 // receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
 func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 	for _, it := range b.items {
-		if it.call != nil || it.msg.env == nil || it.msg.kind.Name != "MTT-100" && it.msg.kind.Name != "MTS-100" {
+		if it.task != nil || it.msg.env == nil || it.msg.kind.Name != "MTT-100" && it.msg.kind.Name != "MTS-100" {
 			continue
 		}
 		reader := b.s.person(it.from.Local, b.users).ID
@@ -259,7 +259,7 @@ func (it *item) alsoNamed() []string {
 func (b *batch) lookMarks(ctx context.Context) error {
 	var ids []string
 	for _, it := range b.items {
-		if it.call == nil && it.msg.env != nil && it.msg.kind.repeatable(it.msg.env.MsgID) {
+		if it.task == nil && it.msg.env != nil && it.msg.kind.repeatable(it.msg.env.MsgID) {
 			ids = append(ids, it.msg.env.MsgID)
 		}
 	}
@@ -274,7 +274,7 @@ func (b *batch) lookMarks(ctx context.Context) error {
 func (b *batch) lookChats(ctx context.Context) error {
 	var keys []store.ChatKey
 	for _, it := range b.items {
-		if it.call != nil || it.msg.env == nil || it.msg.kind.scope != scopeChat || !it.msg.kind.Stored {
+		if it.task != nil || it.msg.env == nil || it.msg.kind.scope != scopeChat || !it.msg.kind.Stored {
 			continue
 		}
 		local, err := stanza.Localpart(it.msg.env.To)
@@ -297,7 +297,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 func (b *batch) lookFormers(ctx context.Context) error {
 	var ids []string
 	for _, it := range b.items {
-		if it.call == nil && it.msg.env != nil && it.msg.kind.late {
+		if it.task == nil && it.msg.env != nil && it.msg.kind.late {
 			ids = append(ids, it.groupIDs()...)
 		}
 	}
@@ -327,8 +327,8 @@ func (b *batch) decide(ctx context.Context) error {
 			return nil
 		}
 		var err error
-		if it.call != nil {
-			err = it.call.plan(ctx, b)
+		if it.task != nil {
+			err = it.task.plan(ctx, b)
 		} else {
 			err = (&turn{b: b, it: it, env: it.msg.env, kind: it.msg.kind}).decide()
 		}
@@ -464,8 +464,8 @@ func (b *batch) finish(ctx context.Context) {
 		s.owed.Add(o.message, o.to, sent)
 	}
 	for _, it := range b.accepted {
-		if it.call != nil {
-			it.call.answer(nil)
+		if it.task != nil {
+			it.task.answer(nil)
 		}
 	}
 	for _, r := range b.refused {
@@ -474,7 +474,7 @@ func (b *batch) finish(ctx context.Context) {
 	b.acknowledge()
 	if s.unasked != nil {
 		for _, it := range b.accepted {
-			if it.call == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
+			if it.task == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
 				s.unasked.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
 			}
 		}

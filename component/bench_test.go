@@ -99,7 +99,7 @@ func message(from, envelope string) stanza.Stanza {
 func finish(b *testing.B, s *Service) {
 	b.Helper()
 	for n := 0; n < 2 || s.intake.items.Load() > 0; n++ {
-		if err := s.do(b.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil {
+		if err := s.do(b.Context(), &task{plan: func(context.Context, *batch) error { return nil }}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -303,7 +303,7 @@ func (u *underway) answer() error {
 // serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change
 // may be nil. over, if any, is called when it is known what became of that, also when nobody waits for it any more.
 func (s *Service) serve(ctx context.Context, u *underway, first int, to []protocol.Person, change *store.Change, over func(error)) error {
-	return s.do(ctx, &call{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), over: over, plan: func(_ context.Context, b *batch) error {
+	return s.do(ctx, &task{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), over: over, plan: func(_ context.Context, b *batch) error {
 		for i, p := range to {
 			b.notice(u.Type, u.Body, noticeID(u.ID, first+i), p)
 		}

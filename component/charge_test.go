@@ -296,7 +296,7 @@ func (h *harness) cost(device, envelope string) (cost int) {
 	local, resource, _ := strings.Cut(device, "/")
 	it := &item{from: stanza.JID{Local: local, Domain: testServer, Resource: resource}, st: stanza.Stanza{Name: "message", Type: "chat", From: local + "@" + testServer + "/" + resource, To: testComponent,
 		Inner: append(stanza.AppendEscaped([]byte("<body>"), envelope), "</body>"...)}}
-	if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error {
+	if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error {
 		if err := h.decode(it); err != nil {
 			return err
 		}

@@ -156,7 +156,7 @@ func (c *cleaner) ids(ctx context.Context, old *oldWalk, messagesStay bool, remo
 	messagesStay = messagesStay || c.cfg.Days <= 0 || c.cfg.Days > c.cfg.IDs
 	return old.ids(ctx, func(rows []store.Old) error {
 		if messagesStay {
-			if err := c.s.do(ctx, &call{plan: func(_ context.Context, b *batch) error { b.s.adopted = true; return nil }}); err != nil {
+			if err := c.s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.adopted = true; return nil }}); err != nil {
 				return err
 			}
 			messagesStay = false

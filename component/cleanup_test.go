@@ -24,7 +24,7 @@ func (h *harness) pass(days int) {
 	h.t.Helper()
 	h.clock.move(time.Duration(days)*day + time.Minute)
 	h.snapshot()
-	if err := h.do(h.t.Context(), &call{plan: func(_ context.Context, b *batch) error { b.changes = append(b.changes, store.Change{}); return nil }}); err != nil {
+	if err := h.do(h.t.Context(), &task{plan: func(_ context.Context, b *batch) error { b.changes = append(b.changes, store.Change{}); return nil }}); err != nil {
 		h.t.Fatal(err)
 	}
 	h.sync()
@@ -338,7 +338,7 @@ func (h *harness) fill(n int) { fillOld(h.t, h.Service, n) }
 func fillOld(t testing.TB, s *Service, n int) {
 	t.Helper()
 	for i := 0; i < n; {
-		if err := s.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
+		if err := s.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 			for range min(500, n-i) {
 				m := store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan",
 					Body: `[{"text":"old"}]`, Time: protocol.FormatTime(1_500_000_000_000 + int64(i))}

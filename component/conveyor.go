@@ -126,8 +126,8 @@ const holdTime = 20 * time.Millisecond
 
 // first says whether an item must begin a batch.
 func (it *item) first() bool {
-	if it.call != nil {
-		return it.call.first || it.call.alone
+	if it.task != nil {
+		return it.task.first || it.task.alone
 	}
 	return it.msg.env != nil && it.msg.kind.first
 }
@@ -172,8 +172,8 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		return err
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
 		for _, it := range items {
-			if it.call != nil {
-				it.call.answer(err)
+			if it.task != nil {
+				it.task.answer(err)
 			}
 		}
 		b.release()
@@ -205,7 +205,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.undo()
 		s.metrics.unstorable.Inc()
 		s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
-		if items[0].call != nil {
+		if items[0].task != nil {
 			b.fail(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
 		} else {
 			b.fail(protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message"))
@@ -327,12 +327,12 @@ func (s *Service) refuseAll(items []*item, err error) {
 
 // reject answers one item with an error.
 func (s *Service) reject(it *item, err error) {
-	if it.call != nil {
+	if it.task != nil {
 		var refusal *protocol.Error
 		if !errors.As(err, &refusal) {
 			err = protocol.ErrUnavailable
 		}
-		it.call.answer(err)
+		it.task.answer(err)
 		return
 	}
 	s.refuse(it, err)

@@ -13,7 +13,7 @@ import (
 
 // Dissolve removes a group as PROTOCOL.md section 7 says; one that is gone is no error.
 func (s *Service) Dissolve(ctx context.Context, id string) error {
-	return s.do(ctx, &call{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, id)
 		if err != nil {
 			if protocol.AsError(err).Code == protocol.NoSuchGroup {

@@ -65,7 +65,7 @@ func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string
 func (s *Service) erase(ctx context.Context, about string, next func(context.Context, *batch) ([]store.Erased, error)) error {
 	for {
 		last := false
-		err := s.do(ctx, &call{alone: true, about: about, plan: func(ctx context.Context, b *batch) error {
+		err := s.do(ctx, &task{alone: true, about: about, plan: func(ctx context.Context, b *batch) error {
 			rows, err := next(ctx, b)
 			if err != nil || len(rows) == 0 {
 				last = true
@@ -116,7 +116,7 @@ func (b *batch) writeFollowers(list []*unconfirmed.Deferral) {
 // RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is
 // receipted and goes nowhere. found is false when no message of this id was ever seen; one that is removed already is found.
 func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, err error) {
-	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	err = s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		// 1. What there is of it.
 		ids, err := s.store.IDs(ctx, []string{msgID})
 		if err != nil {

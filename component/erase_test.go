@@ -75,7 +75,7 @@ func TestClearChat(t *testing.T) {
 func TestClearInSlices(t *testing.T) {
 	h := start(t, nil)
 	const n = 2*eraseRows + 3
-	if err := h.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		for i := range n {
 			b.changes = append(b.changes, store.Change{Message: &store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan",
 				To: "lisi", SessionID: "zhangsan", Body: "[]", Time: protocol.FormatTime(h.Service.clock.next(b.now, "x"))}})

@@ -37,7 +37,7 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 	}
 	g := store.Group{ID: uuid.NewString(), Type: n.Type}
 	var members GroupMembers
-	err = s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	err = s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		owner, _, err := b.knownUsers(ctx, []string{n.Owner})
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 	}
 	var now string
 	var skipped []protocol.Skipped
-	err = s.do(ctx, &call{alone: true, about: e.ID, plan: func(ctx context.Context, b *batch) error {
+	err = s.do(ctx, &task{alone: true, about: e.ID, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, e.ID)
 		if err != nil {
 			return err
@@ -226,7 +226,7 @@ func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
 
 // editGroup changes a group that may be gone already: clients repeat such calls, and then nothing happens.
 func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, g *group) store.Change) error {
-	return s.do(ctx, &call{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, id)
 		if err != nil {
 			if refusal := protocol.AsError(err); refusal.Code == protocol.NoSuchGroup {

@@ -517,7 +517,7 @@ func (h *harness) halt() {
 func (h *harness) sync() {
 	h.t.Helper()
 	for n := 0; n < 2 || h.intake.items.Load() > 0 || h.intake.passedBytes.Load() > 0; n++ { // calls pass messages that wait; the first is answered at its commit, the second after the deliveries of the first
-		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, protocol.ErrUnavailable) { // tests break the database
+		if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error { return nil }}); err != nil && !errors.Is(err, protocol.ErrUnavailable) { // tests break the database
 			h.t.Fatal(err)
 		}
 	}
@@ -527,7 +527,7 @@ func (h *harness) sync() {
 func (h *harness) turns(n int) {
 	h.t.Helper()
 	for range n {
-		if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error { return nil }}); err != nil {
+		if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error { return nil }}); err != nil {
 			h.t.Fatal(err)
 		}
 	}
@@ -585,7 +585,7 @@ func (h *harness) blind() {
 // forgetRecent drops what was sent in the last moments, as if it had taken too much memory: devices that come get rows.
 func (h *harness) forgetRecent() {
 	h.t.Helper()
-	if err := h.do(h.t.Context(), &call{plan: func(context.Context, *batch) error {
+	if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error {
 		h.recent.clear()
 		h.recent.cut = h.clock.now()
 		return nil
@@ -636,7 +636,7 @@ func (h *harness) together(do func()) {
 	done := make(chan error, 1)
 	begun := sync.OnceFunc(func() { close(busy) }) // its batch may be decided again
 	go func() {
-		done <- h.do(h.t.Context(), &call{alone: true, plan: func(context.Context, *batch) error {
+		done <- h.do(h.t.Context(), &task{alone: true, plan: func(context.Context, *batch) error {
 			begun()
 			<-release
 			return nil

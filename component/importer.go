@@ -204,7 +204,7 @@ func (m *importer) apply(ctx context.Context, d *imported) error {
 
 // put writes users and says how many; one that the database cannot hold does not keep the others out.
 func (m *importer) put(ctx context.Context, users []store.User, change func([]store.User) store.Change) (stored int, err error) {
-	err = m.s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	err = m.s.do(ctx, &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		b.changes = append(b.changes, change(users))
 		b.restale = append(b.restale, localsOf(users)...)
 		return nil

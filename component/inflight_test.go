@@ -95,7 +95,7 @@ func TestBusyHolds(t *testing.T) {
 	}
 	tick := make(chan time.Time, 1)
 	for range 20 { // a choice among two that are ready is random
-		s.intake.queue <- &item{call: &call{}}
+		s.intake.queue <- &item{task: &task{}}
 		tick <- time.Time{}
 		if items, _ := s.collect(t.Context(), t.Context(), tick); len(items) != 0 {
 			t.Fatal("a message was taken while the server had enough to do")
@@ -105,7 +105,7 @@ func TestBusyHolds(t *testing.T) {
 		}
 	}
 	for range batchItems {
-		s.intake.queue <- &item{call: &call{}}
+		s.intake.queue <- &item{task: &task{}}
 	}
 	if items, _ := s.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
 		t.Errorf("a full batch waited: %d", len(items))

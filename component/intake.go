@@ -12,7 +12,7 @@ import (
 	"tlim/component/stanza"
 )
 
-// item is one unit of the conveyor's order: a stanza of a client, or a call.
+// item is one unit of the conveyor's order: a stanza of a client, or a task.
 type item struct {
 	// A stanza.
 	st      stanza.Stanza
@@ -30,12 +30,12 @@ type item struct {
 	cost    int          // of the decision and the copies, in copies; filled by arrange
 	absent  int          // members of its group who are sent nothing, about; filled by arrange
 
-	// A call of the API.
-	call *call
+	// A task of the API.
+	task *task
 }
 
-// call is work that takes the conveyor's order without being a client's message.
-type call struct {
+// task is work that takes the conveyor's order without being a client's message.
+type task struct {
 	first bool                                      // it begins a batch: it deletes rows
 	alone bool                                      // it is a batch of its own: it changes what others in the batch would have looked at before
 	size  int64                                     // bytes that it writes, about
@@ -46,12 +46,12 @@ type call struct {
 	done  chan error
 }
 
-// answer tells the caller, once, what became of the call.
-func (c *call) answer(err error) error {
-	if c.over != nil {
-		c.over(err)
+// answer tells the caller, once, what became of the task.
+func (t *task) answer(err error) error {
+	if t.over != nil {
+		t.over(err)
 	}
-	c.done <- err
+	t.done <- err
 	return err
 }
 
@@ -179,7 +179,7 @@ func (in *intake) offer(it *item) error {
 	select {
 	case in.queue <- it:
 		return nil
-	default: // calls take room there as well
+	default: // tasks take room there as well
 		in.release(it)
 		return in.tooMuch()
 	}
@@ -218,14 +218,14 @@ func (in *intake) release(it *item) {
 	}
 }
 
-// do hands a call to the conveyor and waits for its commit.
-func (s *Service) do(ctx context.Context, c *call) error {
+// do hands a task to the conveyor and waits for its commit.
+func (s *Service) do(ctx context.Context, c *task) error {
 	c.done = make(chan error, 1)
 	if s.draining.Load() {
 		return c.answer(protocol.ErrUnavailable)
 	}
 	select {
-	case s.intake.queue <- &item{call: c, size: c.size}:
+	case s.intake.queue <- &item{task: c, size: c.size}:
 	case <-s.ended:
 		return c.answer(protocol.ErrUnavailable)
 	case <-ctx.Done():

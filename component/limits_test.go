@@ -20,7 +20,7 @@ func (h *harness) busy() (release func()) {
 	began, end := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- h.do(h.t.Context(), &call{alone: true, plan: func(context.Context, *batch) error {
+		done <- h.do(h.t.Context(), &task{alone: true, plan: func(context.Context, *batch) error {
 			close(began)
 			<-end
 			return nil

@@ -117,7 +117,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 	for len(rows) > 0 {
 		slice := rows[:clearable(rows)]
 		rows = rows[len(slice):]
-		err := s.do(ctx, &call{first: true, plan: func(_ context.Context, b *batch) error {
+		err := s.do(ctx, &task{first: true, plan: func(_ context.Context, b *batch) error {
 			var change store.Change
 			for _, row := range slice {
 				key := store.OfflineKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
@@ -192,7 +192,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 	if err := s.source.writePush(ctx, p, code); err != nil {
 		return err
 	}
-	return s.do(ctx, &call{first: true, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{first: true, plan: func(ctx context.Context, b *batch) error {
 		found, err := s.users.lookup(ctx, []string{p.Local})
 		if err != nil {
 			return err

@@ -364,7 +364,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 			rows[i] = store.Push{ID: protocol.NewID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: platformsAll, Alert: alert,
 				To: []store.PushTo{{User: name, Code: name}}, Made: now, Due: now}
 		}
-		if err := h.do(t.Context(), &call{plan: func(_ context.Context, b *batch) error {
+		if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error {
 			b.outgoing = rows
 			b.changes = append(b.changes, store.Change{Pushes: rows})
 			return nil
@@ -405,7 +405,7 @@ func TestPushToMany(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.do(t.Context(), &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		b.changes = append(b.changes, store.Change{SetPush: users})
 		b.restale = localsOf(users)
 		return nil

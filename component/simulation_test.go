@@ -257,7 +257,7 @@ func (m *simulation) open() {
 // quiet returns when all that was begun is done.
 func (m *simulation) quiet() {
 	for n := 0; n < 4; { // that many times in a row: what the conveyor is at between two looks is nowhere
-		if m.do(context.Background(), &call{plan: func(context.Context, *batch) error { return nil }}) != nil {
+		if m.do(context.Background(), &task{plan: func(context.Context, *batch) error { return nil }}) != nil {
 			continue // an answer to a COMMIT that is looked up keeps others away
 		}
 		if n++; m.intake.items.Load() > 0 || m.intake.passedBytes.Load() > 0 || m.confirmations.waits() || m.backlog.copies.Load() > 0 || !m.link.idle() {
@@ -612,7 +612,7 @@ func (m *simulation) gather(do func()) {
 	busy, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		once := sync.OnceFunc(func() { close(busy); <-release })
-		done <- m.do(context.Background(), &call{alone: true, plan: func(context.Context, *batch) error { once(); return nil }})
+		done <- m.do(context.Background(), &task{alone: true, plan: func(context.Context, *batch) error { once(); return nil }})
 	}()
 	<-busy
 	do()

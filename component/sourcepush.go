@@ -44,7 +44,7 @@ func (r *registrations) outdated(local, code string) bool {
 
 // putPush writes push codes of the source.
 func (y *sourceSync) putPush(ctx context.Context, users []store.User) error {
-	return y.s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	return y.s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		found, err := b.s.users.lookup(ctx, localsOf(users))
 		if err != nil {
 			return err

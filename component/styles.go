@@ -23,7 +23,7 @@ func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) err
 		return protocol.Refuse(protocol.TooLarge, "style_name is longer than %d characters, or holds one that XML forbids", protocol.MaxID)
 	}
 	y.UserID = p.ID
-	return s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		if most := s.cfg.Limits.UserStyles; bounded && most > 0 {
 			styles, err := s.store.StylesOf(ctx, p.ID)
 			if err != nil {

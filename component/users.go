@@ -45,7 +45,7 @@ func (s *Service) AddUsers(ctx context.Context, users []store.User) error {
 
 // putUsers writes users that were checked, one transaction's worth.
 func (s *Service) putUsers(ctx context.Context, users []store.User) error {
-	return s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		b.changes = append(b.changes, store.Change{Users: users})
 		b.restale = append(b.restale, localsOf(users)...)
 		return nil
@@ -54,7 +54,7 @@ func (s *Service) putUsers(ctx context.Context, users []store.User) error {
 
 // markLeft marks users of the directory as having left, one transaction's worth.
 func (s *Service) markLeft(ctx context.Context, users []store.User) error {
-	return s.do(ctx, &call{alone: true, plan: func(_ context.Context, b *batch) error {
+	return s.do(ctx, &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		var change store.Change
 		for _, u := range users {
 			change.DropUsers = append(change.DropUsers, u.ID)
@@ -86,7 +86,7 @@ func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 		}
 	}
 	for slice := range slices.Chunk(ids, noticeSlice) {
-		if err := s.do(ctx, &call{alone: true, plan: func(ctx context.Context, b *batch) error {
+		if err := s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 			_, users, err := b.knownUsers(ctx, slice)
 			if err != nil || len(users) == 0 {
 				return err
