@@ -108,13 +108,8 @@ func ErrorStanza(st *stanza.Stanza, e *Error) []byte {
 		b = append(b, `" id="`...)
 		b = stanza.AppendAttr(b, st.ID)
 	}
-	b = append(b, `"><error type="`...)
-	b = append(b, condition[1]...)
-	b = append(b, `"><`...)
-	b = append(b, condition[0]...)
-	b = append(b, ` xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`...)
-	b = stanza.AppendEscaped(b, e.Error())
-	b = append(b, `</text><code xmlns="urn:tlim:errors">`...)
-	b = append(b, e.Code...)
-	return append(b, `</code></error></message>`...)
+	b = append(b, `">`...)
+	text := stanza.AppendEscaped([]byte(`<text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`), e.Error())
+	b = stanza.AppendError(b, condition[1], condition[0], string(text), `</text><code xmlns="urn:tlim:errors">`, string(e.Code), `</code>`)
+	return append(b, `</message>`...)
 }

@@ -2,6 +2,19 @@ package stanza
 
 import "fmt"
 
+// AppendError renders the error element of an answer: the type (auth, cancel, modify or wait), the defined condition, and what may stand behind it.
+func AppendError(b []byte, typ, condition string, more ...string) []byte {
+	b = append(b, `<error type="`...)
+	b = append(b, typ...)
+	b = append(b, `"><`...)
+	b = append(b, condition...)
+	b = append(b, ` xmlns="`+nsStanzaErrors+`"/>`...)
+	for _, element := range more {
+		b = append(b, element...)
+	}
+	return append(b, `</error>`...)
+}
+
 // nsStanzaErrors is the namespace of the defined conditions (RFC 6120 section 8.3).
 const nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
 

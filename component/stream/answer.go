@@ -19,9 +19,9 @@ const (
 	nsVCard      = "vcard-temp"
 )
 
-const (
-	unavailable  = `<error type="cancel"><service-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
-	itemNotFound = `<error type="cancel"><item-not-found xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+var (
+	unavailable  = string(stanza.AppendError(nil, "cancel", "service-unavailable"))
+	itemNotFound = string(stanza.AppendError(nil, "cancel", "item-not-found"))
 )
 
 // ownAnswers renders the results once; they do not depend on who asks.

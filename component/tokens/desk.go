@@ -138,9 +138,9 @@ func (d *Desk) answer(ctx context.Context, st stanza.Stanza) {
 	typ, payload := "result", `<token xmlns="`+nsToken+`" expires="`+ends+`">`+token+`</token>`
 	switch {
 	case errors.As(err, &refusal):
-		typ, payload = "error", `<error type="auth"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+		typ, payload = "error", string(stanza.AppendError(nil, "auth", "forbidden"))
 	case err != nil:
-		typ, payload = "error", `<error type="wait"><resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`
+		typ, payload = "error", string(stanza.AppendError(nil, "wait", "resource-constraint"))
 	case c.Space == nsCommands:
 		payload = `<command xmlns="` + nsCommands + `" node="` + nsToken + `" sessionid="` + protocol.NewID() + `" status="completed"><x xmlns="` + nsData + `" type="result">` +
 			`<field var="token" type="text-single" label="token"><value>` + token + `</value></field>` +

@@ -302,20 +302,11 @@ func readAnswer(st *stanza.Stanza) answer {
 	if st.Type == "result" {
 		return answerProof
 	}
-	condition, repeats := "", false
+	repeats := false
 	for c := range st.Children() {
-		switch {
-		case c.Name == "ping" && c.Space == nsPing:
-			repeats = true
-		case c.Name == "error":
-			for e := range c.Children() {
-				if e.Space == nsStanzaErrors && e.Name != "text" {
-					condition = e.Name
-				}
-			}
-		}
+		repeats = repeats || c.Name == "ping" && c.Space == nsPing
 	}
-	switch {
+	switch condition := stanza.ErrorOf(st).Condition; {
 	case condition == "service-unavailable" && repeats:
 		return answerRepeat
 	case condition == "recipient-unavailable":
@@ -336,10 +327,7 @@ const (
 	PingLate       = "late" // after it was counted as unanswered
 )
 
-const (
-	nsPing         = "urn:xmpp:ping"
-	nsStanzaErrors = "urn:ietf:params:xml:ns:xmpp-stanzas"
-)
+const nsPing = "urn:xmpp:ping"
 
 // Answered takes the answer to a ping from a full JID. known is false when that was not asked, gone says that the phone is not there any more.
 func (t *Table) Answered(st *stanza.Stanza, from string) (known, gone bool) {
