@@ -246,12 +246,6 @@ func (p *SmackPhone) Send(ctx context.Context, to, id, body string, ack bool) er
 	return err
 }
 
-// Disconnect logs out.
-func (p *SmackPhone) Disconnect(ctx context.Context) error {
-	_, err := p.s.do(ctx, p.name, "disconnect", nil)
-	return err
-}
-
 // Kill ends the process as a phone does whose battery is empty. All its phones are gone, and what they told has been handed on.
 func (s *Smack) Kill() error {
 	select {
@@ -279,9 +273,6 @@ func (s *Smack) Stop() error {
 	defer s.mu.Unlock()
 	return s.fault
 }
-
-// PID is the process's.
-func (s *Smack) PID() int { return s.cmd.Process.Pid }
 
 // Delayed says whether the server kept the message before it was delivered (XEP-0203).
 func (m Message) Delayed() bool { return m.Has("delay", "urn:xmpp:delay") }
