@@ -487,7 +487,7 @@ func (b *batch) finish(ctx context.Context) {
 		}
 	}
 	if len(b.outgoing) > 0 {
-		s.outbox.committed(b.outgoing)
+		s.outbox.Committed(b.outgoing)
 	}
 	if len(b.owe) > 0 && (!s.ready || s.connection.Load() != s.readyOn) {
 		s.owed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted

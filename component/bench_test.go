@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
 	"tlim/component/stanza"
@@ -60,7 +61,7 @@ func (r *renderingSender) Answer(string, []byte) bool { r.posted.Add(1); return 
 func (r *renderingSender) Barrier(done func(error)) { done(nil) }
 
 // benchService runs a Service over SQLite whose sender only renders.
-func benchService(b *testing.B, channels ...Channel) (*Service, *renderingSender) {
+func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderingSender) {
 	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -121,11 +122,13 @@ func BenchmarkChat(b *testing.B) { benchChat(b, false) }
 // with one, and while the vendor is away, so that rows are written and wait. Their cost is the ratio to none, in CPU time of the
 // whole process.
 func BenchmarkChatPush(b *testing.B) {
-	away := func(Note) (bool, error) { return true, &PushError{Err: errVendor, Wait: time.Hour} }
+	away := func(outbox.Note) (bool, error) { return true, &outbox.Error{Err: errVendor, Wait: time.Hour} }
 	b.Run("none", func(b *testing.B) { benchChat(b, false) })
-	b.Run("unregistered", func(b *testing.B) { benchChat(b, false, Channel{Name: "test", Pusher: &countingVendor{}}) })
-	b.Run("registered", func(b *testing.B) { benchChat(b, true, Channel{Name: "test", Pusher: &countingVendor{}}) })
-	b.Run("away", func(b *testing.B) { benchChat(b, true, Channel{Name: "test", Pusher: &testVendor{answer: away}}) })
+	b.Run("unregistered", func(b *testing.B) { benchChat(b, false, outbox.Channel{Name: "test", Pusher: &countingVendor{}}) })
+	b.Run("registered", func(b *testing.B) { benchChat(b, true, outbox.Channel{Name: "test", Pusher: &countingVendor{}}) })
+	b.Run("away", func(b *testing.B) {
+		benchChat(b, true, outbox.Channel{Name: "test", Pusher: &testVendor{answer: away}})
+	})
 }
 
 // countingVendor takes every push, and keeps nothing.
@@ -135,12 +138,12 @@ func (v *countingVendor) NewID(context.Context) (string, error) {
 	return strconv.FormatInt(v.ids.Add(1), 10), nil
 }
 
-func (v *countingVendor) Push(_ context.Context, n Note) (bool, error) {
+func (v *countingVendor) Push(_ context.Context, n outbox.Note) (bool, error) {
 	v.receivers.Add(int64(len(n.To)))
 	return false, nil
 }
 
-func benchChat(b *testing.B, registered bool, channels ...Channel) {
+func benchChat(b *testing.B, registered bool, channels ...outbox.Channel) {
 	s, sender := benchService(b, channels...)
 	jids := make([]string, 100)
 	for i := range jids {
@@ -175,9 +178,9 @@ func benchChat(b *testing.B, registered bool, channels ...Channel) {
 func BenchmarkGroup(b *testing.B) {
 	for _, how := range []string{"presence", "auto", "push"} {
 		b.Run(how, func(b *testing.B) {
-			var channels []Channel
+			var channels []outbox.Channel
 			if how == "push" {
-				channels = []Channel{{Name: "test", Pusher: &countingVendor{}}}
+				channels = []outbox.Channel{{Name: "test", Pusher: &countingVendor{}}}
 			}
 			s, sender := benchService(b, channels...)
 			if how == "presence" {

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -39,7 +40,7 @@ type harness struct {
 	dir     string
 	stop    context.CancelFunc
 	stopped chan error
-	push    []Channel
+	push    []outbox.Channel
 	origin  Source   // of users
 	imports Source   // of users as well
 	login   Accounts // on the server
@@ -437,15 +438,12 @@ func (h *harness) run(change func(*Config)) {
 	if link == nil {
 		link = h.sender
 	}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now, After: h.after})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if h.tune != nil {
 		h.tune(h.Service)
-	}
-	if h.outbox != nil && h.after != nil {
-		h.outbox.after = h.after
 	}
 	if !h.looks {
 		h.watcher = quiet{h.watcher}

@@ -18,8 +18,6 @@ type metrics struct {
 	commit, snapshots                                                                                      prometheus.Histogram
 	directory                                                                                              *directoryMetrics
 	cleanup                                                                                                *cleanupMetrics
-	pushes                                                                                                 *prometheus.CounterVec
-	pushCall                                                                                               *prometheus.HistogramVec
 	calls                                                                                                  *prometheus.CounterVec
 	skipped                                                                                                *prometheus.CounterVec
 	pings                                                                                                  *prometheus.CounterVec
@@ -61,9 +59,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		directory: newDirectoryMetrics(reg),
 		cleanup:   newCleanupMetrics(reg),
 	}
-	m.pushes = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_pushes_total", Help: "Pushes to devices, by channel and what became of them."}, []string{"channel", "outcome"})
-	m.pushCall = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
-		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
 	m.pings = vec("device_pings_total", "outcome", "Pings behind copies to phones: answered, which confirms the copies; gone, where the server says that the session is; unanswered within offline.grace; late, answered after that.")
@@ -79,7 +74,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		m.skipped.WithLabelValues(of, string(protocol.SkipUnknown)) // is there from the start: see the guide's alarms
 	}
 	begin(m.directory.accounts, "made", "found", "removed", "failed")
-	s.outbox.watch(f, m.pushes)
 	if s.cfg.ServerReceipts == ServerReceiptsRequested {
 		s.unasked = newUnasked(reg, s.log)
 	}

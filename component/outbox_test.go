@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/outbox"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -155,12 +156,10 @@ func TestPushRetries(t *testing.T) {
 	}
 }
 
-func (h *pushHarness) lane() *lane { return h.outbox.lanes[0] }
-
 // What the vendor says of its limits counts; the other calls of the pass are left for then.
 func TestPushRateLimit(t *testing.T) {
 	h := startPushing(t, nil)
-	h.vendor.set(func(Note) (bool, error) { return true, &PushError{Err: errVendor, Wait: 40 * time.Second} })
+	h.vendor.set(func(outbox.Note) (bool, error) { return true, &outbox.Error{Err: errVendor, Wait: 40 * time.Second} })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.asleep(40 * time.Second)
 	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "ho")) // wakes nobody: the vendor has said when
@@ -183,15 +182,15 @@ func TestPushRateLimit(t *testing.T) {
 // What the vendor will not take is given up at once, what it has no name for waits.
 func TestPushRefused(t *testing.T) {
 	h := startPushing(t, nil)
-	h.vendor.set(func(Note) (bool, error) { return false, errors.New("vendor: status 401") })
+	h.vendor.set(func(outbox.Note) (bool, error) { return false, errors.New("vendor: status 401") })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.settledAs("m1", "lisi refused")
 	h.vendor.set(nil)
 	h.vendor.mu.Lock()
-	h.vendor.name = func() error { return &PushError{Err: errVendor, Wait: time.Minute} }
+	h.vendor.name = func() error { return &outbox.Error{Err: errVendor, Wait: time.Minute} }
 	h.vendor.mu.Unlock()
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
-	// The lane may not sleep yet: its timer would then begin after the move.
+	// The worker may not sleep yet: its timer would then begin after the move.
 	h.await("a second reason", func() bool { h.timers.move(pushFirstWait); return h.log.count("name a call") == 1 })
 	h.vendor.mu.Lock()
 	h.vendor.name = nil
@@ -238,7 +237,7 @@ func TestPushExpires(t *testing.T) {
 	h.asleep(pushFirstWait)
 	h.timers.move(pushLife + time.Millisecond)
 	h.settledAs("m1", "lisi expired")
-	if got := counter(t, h.metrics.pushes.WithLabelValues("test", pushExpired)); got != 1 {
+	if got := h.pushCount(outbox.Expired); got != 1 {
 		t.Errorf("%v counted", got)
 	}
 	h.await("the log to say so", func() bool { return h.log.count("pushes were given up") == 1 })
@@ -247,7 +246,7 @@ func TestPushExpires(t *testing.T) {
 // A dead registration is dropped, once the vendor has shown that it knows the app at all.
 func TestPushDeadRegistrations(t *testing.T) {
 	h := startPushing(t, nil)
-	dead := func(n Note) (bool, error) {
+	dead := func(n outbox.Note) (bool, error) {
 		var codes []string
 		for _, to := range n.To {
 			if to.User != "wangwu" {
@@ -258,9 +257,9 @@ func TestPushDeadRegistrations(t *testing.T) {
 			return false, nil
 		}
 		if len(codes) == len(n.To) {
-			return false, &PushError{Err: errVendor, Dead: codes}
+			return false, &outbox.Error{Err: errVendor, Dead: codes}
 		}
-		return false, &PushError{Dead: codes}
+		return false, &outbox.Error{Dead: codes}
 	}
 	h.vendor.set(dead)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
@@ -292,11 +291,11 @@ func TestPushDeadRegistrations(t *testing.T) {
 // registration in a note for Android either, and has not shown that it knows the app.
 func TestPushDeadForAnotherReason(t *testing.T) {
 	h := startPushing(t, nil)
-	h.vendor.set(func(n Note) (bool, error) {
+	h.vendor.set(func(n outbox.Note) (bool, error) {
 		if n.Android {
-			return false, &PushError{Err: errVendor, Dead: []string{n.To[0].Code}}
+			return false, &outbox.Error{Err: errVendor, Dead: []string{n.To[0].Code}}
 		}
-		return false, &PushError{Dead: []string{"cw"}} // nobody asked about it
+		return false, &outbox.Error{Dead: []string{"cw"}} // nobody asked about it
 	})
 	h.online("lisi/i[ios]")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
@@ -321,7 +320,7 @@ func TestPushDeadInTheSource(t *testing.T) {
 	h.source = newSourceSync(h.Service, from, DirectoryConfig{})
 	h.send("zhangsan/p", text("m1", "zhangsan", "wangwu", "hi"))
 	h.settledAs("m1", "wangwu sent")
-	h.vendor.set(func(n Note) (bool, error) { return false, &PushError{Err: errVendor, Dead: []string{"cl"}} })
+	h.vendor.set(func(n outbox.Note) (bool, error) { return false, &outbox.Error{Err: errVendor, Dead: []string{"cl"}} })
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
 	h.settledAs("m2", "lisi dead")
 	if h.code("lisi") != "cl" {
@@ -341,7 +340,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 	h := startPushing(t, nil)
 	var mu sync.Mutex
 	down, seen, got := true, map[string]bool{}, map[string]int{}
-	h.vendor.set(func(n Note) (bool, error) {
+	h.vendor.set(func(n outbox.Note) (bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		if down {
@@ -361,7 +360,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 		rows := make([]store.Push, n)
 		for i := range rows {
 			name := fmt.Sprint(alert, i)
-			rows[i] = store.Push{ID: protocol.NewID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: platformsAll, Alert: alert,
+			rows[i] = store.Push{ID: protocol.NewID(), Channel: "test", MsgID: name, Type: "MTT-000", Platforms: "android,ios", Alert: alert,
 				To: []store.PushTo{{User: name, Code: name}}, Made: now, Due: now}
 		}
 		if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error {
@@ -396,7 +395,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 // A group with more phones than one call takes.
 func TestPushToMany(t *testing.T) {
 	h := startPushing(t, nil)
-	users := make([]store.User, maxReceivers+1)
+	users := make([]store.User, outbox.MaxReceivers+1)
 	ids := []string{"zhangsan"}
 	for i := range users {
 		users[i] = store.User{ID: fmt.Sprint("many", i), PushCode: fmt.Sprint("c", i)}
@@ -416,7 +415,7 @@ func TestPushToMany(t *testing.T) {
 	var mu sync.Mutex
 	var sizes []int
 	got := map[string]int{}
-	h.vendor.set(func(n Note) (bool, error) {
+	h.vendor.set(func(n outbox.Note) (bool, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		sizes = append(sizes, len(n.To))
@@ -430,7 +429,7 @@ func TestPushToMany(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	slices.Sort(sizes)
-	if fmt.Sprint(sizes) != fmt.Sprint([]int{1, maxReceivers}) || len(got) != len(users) {
+	if fmt.Sprint(sizes) != fmt.Sprint([]int{1, outbox.MaxReceivers}) || len(got) != len(users) {
 		t.Errorf("calls with %v receivers reached %d phones of %d", sizes, len(got), len(users))
 	}
 }
@@ -476,10 +475,10 @@ func TestPushLongest(t *testing.T) {
 func TestPushSplit(t *testing.T) {
 	h := startPushing(t, nil)
 	h.register("zhaoliu", "bad")
-	h.vendor.set(func(n Note) (bool, error) {
+	h.vendor.set(func(n outbox.Note) (bool, error) {
 		for _, to := range n.To {
 			if to.Code == "bad" {
-				return false, &PushError{Err: errVendor, Split: true}
+				return false, &outbox.Error{Err: errVendor, Split: true}
 			}
 		}
 		return false, nil
@@ -493,10 +492,10 @@ func TestPushSplit(t *testing.T) {
 	// A part that failed for a while is repeated, and no other.
 	h.vendor.take()
 	failing := true
-	h.vendor.set(func(n Note) (bool, error) {
+	h.vendor.set(func(n outbox.Note) (bool, error) {
 		switch {
 		case len(n.To) > 1:
-			return false, &PushError{Err: errVendor, Split: true}
+			return false, &outbox.Error{Err: errVendor, Split: true}
 		case n.To[0].User == "wangwu" && failing:
 			return true, errVendor
 		}
@@ -508,7 +507,7 @@ func TestPushSplit(t *testing.T) {
 	h.vendor.mu.Lock()
 	failing = false
 	h.vendor.mu.Unlock()
-	// The lane may not sleep yet: its timer would then begin after the move.
+	// The worker may not sleep yet: its timer would then begin after the move.
 	h.await("the repeated part", func() bool { h.timers.move(pushFirstWait); return h.waitingRows() == 0 })
 	h.settledAs("m2", "lisi sent, wangwu sent, zhaoliu sent")
 	if got := h.vendor.take(); len(got) != 1 || !strings.HasSuffix(got[0], "-> wangwu/cw") {
@@ -570,8 +569,7 @@ func TestPushStop(t *testing.T) {
 	h := startPushing(t, nil)
 	h.blind()
 	began := make(chan struct{}, 1)
-	hanging := &hangingVendor{testVendor: h.vendor, began: began}
-	h.outbox.lanes[0].Pusher = hanging // the lane sleeps: nothing is sent yet
+	h.vendor.hang(began)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	<-began
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "ho")) // and delivery does not wait for it either
@@ -580,23 +578,12 @@ func TestPushStop(t *testing.T) {
 		t.Errorf("delivered %v", deliveries)
 	}
 	h.halt()
+	h.vendor.hang(nil)
 	if h.log.count("pushes fail") != 0 {
 		t.Errorf("a stop is no trouble of the vendor's: %s", h.log.buf.String())
 	}
 	h.run(nil)
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> lisi/cl")
-}
-
-// hangingVendor answers nothing until the call is given up.
-type hangingVendor struct {
-	*testVendor
-	began chan struct{}
-}
-
-func (v *hangingVendor) Push(ctx context.Context, _ Note) (bool, error) {
-	v.began <- struct{}{}
-	<-ctx.Done()
-	return true, ctx.Err()
 }
 
 // Whatever keeps a push from being written, the message goes its way.
@@ -617,19 +604,25 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	if addresses(deliveries, "m1") == "" || refusals(posts) != "receipt" {
 		t.Errorf("delivered %q, answered %q", addresses(deliveries, "m1"), posts)
 	}
-	if got := counter(t, h.metrics.pushes.WithLabelValues("test", pushUnwritten)); got != 1 {
+	if got := h.pushCount(outbox.Unwritten); got != 1 {
 		t.Errorf("%v counted", got)
 	}
 	h.rec.set(func(r *recordingStore) { r.users = nil })
 
-	h.lane().waiting.Store(pushMost)
+	h.outbox.Committed(slices.Repeat([]store.Push{{Channel: "test"}}, pushMost))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
 	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "hi"))
 	deliveries, _ = h.sender.take()
 	if addresses(deliveries, "m3") == "" || len(h.pushRowsOf("m3")) != 0 || h.log.count("too many pushes") != 1 {
 		t.Errorf("delivered %q, rows %v, log %s", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.buf.String())
 	}
-	h.lane().waiting.Store(0)
+	if got := h.pushCount(outbox.Overflow); got != 2 {
+		t.Errorf("%v counted, want 2", got)
+	}
+	h.halt() // the next process counts what is there
+	h.run(nil)
+	h.Up()
+	h.sync()
 	h.send("zhangsan/p", groupText("m4", "zhangsan", group, "hi"))
 	h.settledAs("m4", "lisi sent, wangwu sent")
 }
@@ -650,7 +643,7 @@ func TestPushSweep(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
 	h.asleep(pushFirstWait)
 	h.halt()
-	h.push = []Channel{{Name: "another", Pusher: h.vendor}}
+	h.push = []outbox.Channel{{Name: "another", Pusher: h.vendor}}
 	h.run(nil)
 	h.await("the clean-up", func() bool { return len(h.pushRowsOf("m2")) == 0 })
 }

@@ -5,14 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/store"
-)
-
-const (
-	platformsAll     = "android,ios"
-	platformsAndroid = "android"
 )
 
 // push remembers a message that phones are to be woken for. Without channels it costs one comparison.
@@ -28,7 +24,6 @@ func (b *batch) pushes(ctx context.Context) {
 	if len(b.wakers) == 0 {
 		return
 	}
-	o := b.s.outbox
 	var locals []string
 	for _, t := range b.wakers {
 		for _, p := range t.to {
@@ -41,11 +36,11 @@ func (b *batch) pushes(ctx context.Context) {
 	defer cancel()
 	users, err := b.s.users.lookup(ctx, locals)
 	if err != nil {
-		o.unwritten(b, err)
+		b.s.outbox.Unwritten(len(b.wakers), err, b.count)
 		return
 	}
 	for _, t := range b.wakers {
-		b.outgoing = append(b.outgoing, o.rows(t, users)...)
+		b.outgoing = append(b.outgoing, t.pushRows(users)...)
 	}
 	if len(b.outgoing) > 0 {
 		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})
@@ -58,8 +53,8 @@ func (t *turn) wakes(p protocol.Person) bool {
 	return p.Local != "" && (t.it == nil || p.Local != t.sender.Local)
 }
 
-// rows makes the outbox rows of one message.
-func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) {
+// pushRows makes the outbox rows of one message.
+func (t *turn) pushRows(users map[string]store.User) []store.Push {
 	s := t.b.s
 	var everywhere, android []store.PushTo
 	seen := map[string]bool{} // two users of an adopted directory can have one device
@@ -92,26 +87,8 @@ func (o *outbox) rows(t *turn, users map[string]store.User) (rows []store.Push) 
 		}
 		alert = alertOf(t.env, name, title)
 	}
-	now := t.b.now.UnixMilli()
-	for _, l := range o.lanes {
-		if !l.takes(t.env.Type) {
-			continue
-		}
-		for _, part := range [...]struct {
-			platforms string
-			to        []store.PushTo
-		}{{platformsAll, everywhere}, {platformsAndroid, android}} {
-			for to := range slices.Chunk(part.to, maxReceivers) {
-				if !l.room() {
-					t.b.count(o.s.metrics.pushes.WithLabelValues(l.Name, pushOverflow), 1)
-					continue
-				}
-				rows = append(rows, store.Push{ID: protocol.NewID(), Channel: l.Name, MsgID: t.env.MsgID, Type: t.env.Type,
-					Platforms: part.platforms, Title: protocol.Shorten(title, maxTitle), Alert: alert, To: to, Made: now, Due: now})
-			}
-		}
-	}
-	return rows
+	return s.outbox.Rows(outbox.Message{MsgID: t.env.MsgID, Type: t.env.Type, Title: protocol.Shorten(title, maxTitle), Alert: alert,
+		All: everywhere, Android: android, Made: t.b.now}, t.b.count)
 }
 
 const maxTitle = 256 // characters, as ofsession.session_name holds
@@ -122,4 +99,27 @@ func iPhoneAvailable(devices []presence.Device) bool {
 		_, resource, _ := strings.Cut(d.Full, "/")
 		return d.Show == "" && strings.Contains(resource, "[ios]")
 	})
+}
+
+// dropPushCodes takes registrations that a vendor does not know any more from their users: from the directory's source first, whose next poll
+// would bring them back, then from the database and from memory.
+func (s *Service) dropPushCodes(ctx context.Context, codes, users []string) error {
+	if err := s.source.dropPush(ctx, codes); err != nil {
+		return err
+	}
+	if err := s.store.DeletePushCodes(ctx, codes); err != nil {
+		return err
+	}
+	for _, id := range users {
+		s.users.drop(protocol.NewPerson(id, s.cfg.Server).Local)
+	}
+	return nil
+}
+
+// idClass says among which ids a message of this type has its own.
+func idClass(msgType string) store.Class {
+	if msgType == "MTT-101" || msgType == "MTS-101" {
+		return store.ClassRevoke
+	}
+	return store.ClassMessage
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/outbox"
 	"tlim/store"
 )
 
@@ -44,10 +45,11 @@ func (l *lines) count(text string) int {
 // testVendor is a Pusher that answers as told.
 type testVendor struct {
 	mu     sync.Mutex
-	calls  []Note
+	calls  []outbox.Note
 	ids    int
-	answer func(Note) (bool, error) // nil: all is well
+	answer func(outbox.Note) (bool, error) // nil: all is well
 	name   func() error
+	began  chan<- struct{} // not nil: calls say that they began, and hang until they are given up
 }
 
 func (v *testVendor) NewID(context.Context) (string, error) {
@@ -62,21 +64,34 @@ func (v *testVendor) NewID(context.Context) (string, error) {
 	return fmt.Sprintf("call-%d", v.ids), nil
 }
 
-func (v *testVendor) Push(_ context.Context, n Note) (bool, error) {
+func (v *testVendor) Push(ctx context.Context, n outbox.Note) (bool, error) {
 	v.mu.Lock()
-	v.calls = append(v.calls, n)
-	answer := v.answer
+	answer, began := v.answer, v.began
+	if began == nil {
+		v.calls = append(v.calls, n)
+	}
 	v.mu.Unlock()
+	if began != nil {
+		began <- struct{}{}
+		<-ctx.Done()
+		return true, ctx.Err()
+	}
 	if answer == nil {
 		return false, nil
 	}
 	return answer(n)
 }
 
-func (v *testVendor) set(answer func(Note) (bool, error)) {
+func (v *testVendor) set(answer func(outbox.Note) (bool, error)) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.answer = answer
+}
+
+func (v *testVendor) hang(began chan<- struct{}) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.began = began
 }
 
 // take renders the calls since the last one, in the order of their text.
@@ -110,12 +125,26 @@ func (v *testVendor) names() (list []string) {
 	return list
 }
 
+// The outbox's times and bounds, as an administrator meets them.
+const (
+	pushLife      = time.Hour
+	pushKept      = 24 * time.Hour
+	pushSpacing   = 3 * time.Minute
+	pushMost      = 100_000
+	pushRows      = 500
+	pushSweep     = 10 * time.Minute
+	pushFirstWait = 2 * time.Second
+	pushLongWait  = 5 * time.Minute
+	pushPause     = 50 * time.Millisecond
+	pushStoreWait = 2 * time.Second
+)
+
 // testTimers are timers that fire when the test's clock has moved far enough.
 type testTimers struct {
 	clock *testClock
 	mu    sync.Mutex
 	list  []testTimer
-	idle  chan time.Duration // what each sleeper waits for; the tests' signal that a lane has done what it could
+	idle  chan time.Duration // what each sleeper waits for; the tests' signal that a worker has done what it could
 }
 
 type testTimer struct {
@@ -158,7 +187,7 @@ func (t *testTimers) move(d time.Duration) {
 func startPushing(t *testing.T, change func(*Config), kinds ...string) *pushHarness {
 	h := &pushHarness{vendor: &testVendor{}, harness: newHarness(t)}
 	h.timers = &testTimers{clock: h.clock, idle: make(chan time.Duration, 10_000)}
-	h.push = []Channel{{Name: "test", Kinds: kinds, Pusher: h.vendor}}
+	h.push = []outbox.Channel{{Name: "test", Kinds: kinds, Pusher: h.vendor}}
 	h.after, h.logged = h.timers.after, &h.log
 	h.begin(change)
 	for user, code := range map[string]string{"zhangsan": "cz", "wangwu": "cw"} {
@@ -177,7 +206,7 @@ func (h *pushHarness) register(user, code string) {
 	}
 }
 
-// await waits until cond holds; it looks again whenever a lane has gone to sleep, and now and then.
+// await waits until cond holds; it looks again whenever a worker has gone to sleep, and now and then.
 func (h *pushHarness) await(what string, cond func() bool) {
 	h.t.Helper()
 	limit := time.After(time.Minute)
@@ -199,7 +228,7 @@ func (h *pushHarness) drained() {
 	h.await("an empty outbox", func() bool { return h.waitingRows() == 0 })
 }
 
-// asleep waits until a lane has gone to sleep for that long.
+// asleep waits until a worker has gone to sleep for that long.
 func (h *pushHarness) asleep(d time.Duration) {
 	h.t.Helper()
 	limit := time.After(time.Minute)
@@ -213,6 +242,24 @@ func (h *pushHarness) asleep(d time.Duration) {
 			h.t.Fatalf("no pause of %v; log: %s", d, h.log.buf.String())
 		}
 	}
+}
+
+// pushCount is how many pushes have had this outcome, by the metrics.
+func (h *pushHarness) pushCount(outcome string) float64 {
+	h.t.Helper()
+	families, err := h.metered.Gather()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if l := m.GetLabel(); f.GetName() == "tlim_pushes_total" && l[0].GetValue() == "test" && l[1].GetValue() == outcome { // channel, outcome
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	h.t.Fatalf("no series of pushes that are %s", outcome)
+	return 0
 }
 
 func (h *pushHarness) waitingRows() int {
@@ -242,7 +289,7 @@ func (h *pushHarness) outcomes(msgID string) string {
 	var list []string
 	for _, row := range rows[msgID] {
 		for _, to := range row.To {
-			list = append(list, to.User+" "+outcomeOf(&row, to))
+			list = append(list, to.User+" "+outbox.OutcomeOf(&row, to))
 		}
 	}
 	slices.Sort(list)
@@ -269,7 +316,7 @@ func (h *pushHarness) settledAs(msgID, want string) {
 
 var errVendor = errors.New("vendor: status 503")
 
-func busy(Note) (bool, error) { return true, errVendor }
+func busy(outbox.Note) (bool, error) { return true, errVendor }
 
 // pushRowsOf is all rows of a message, whatever their state.
 func (h *pushHarness) pushRowsOf(msgID string) []store.Push {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -84,7 +85,9 @@ type Store interface {
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
 	DirectoryStore
 	CleanStore
-	PushStore
+	outbox.Store
+	DeletePushCodes(ctx context.Context, codes []string) error
+	PushOwners(ctx context.Context, code string) ([]string, error)
 	CallStore
 }
 
@@ -120,10 +123,11 @@ type Deps struct {
 	Accounts  Accounts             // nil: accounts are somebody else's
 	Finder    Finder               // nil: nobody can tell whether there is an account
 	Files     Files                // nil: clean-up leaves files alone
-	Push      []Channel            // ways to wake phones; none: no pushes
+	Push      []outbox.Channel     // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
-	Now       func() time.Time // nil: time.Now
+	Now       func() time.Time                     // nil: time.Now
+	After     func(time.Duration) <-chan time.Time // the outbox's timers; nil: time.After
 }
 
 // Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
@@ -144,7 +148,7 @@ type Service struct {
 	chats     *chatCache
 	intake    *intake
 	strangers rate.Sometimes // bounds what is logged about them
-	outbox    *outbox        // nil: no pushes
+	outbox    *outbox.Outbox // nil: no pushes
 	unasked   *unasked       // nil: receipts are not for those who ask
 	calls     *calls
 	finder    *finder
@@ -231,7 +235,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
 	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
 	s.calls = newCalls(s)
-	s.outbox = newOutbox(s, deps.Push)
+	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: idClass,
+		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
@@ -266,7 +271,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.background.Go(func() { s.purge(purging) })
 		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
 		s.startJobs(jobs)
-		s.outbox.start(purging)
+		s.background.Go(func() { s.outbox.Run(purging) })
 		err = s.convey(ctx, work)
 		stopJobs()
 		stopPurging()
@@ -320,7 +325,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	if err := s.recover(ctx, state); err != nil {
 		return fmt.Errorf("queue what was owed at the last end: %w", err)
 	}
-	if err := s.outbox.open(ctx); err != nil {
+	if err := s.outbox.Open(ctx); err != nil {
 		return fmt.Errorf("look into the outbox: %w", err)
 	}
 	if err := s.calls.load(ctx); err != nil {

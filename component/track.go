@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/outbox"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
 	"tlim/store"
@@ -160,13 +161,13 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 // that waits.
 func pushedState(known string, row store.Push) string {
 	for _, to := range row.To {
-		outcome := outcomeOf(&row, to)
+		outcome := outbox.OutcomeOf(&row, to)
 		if outcome == "" {
 			outcome = "waiting"
 		}
 		switch {
-		case known == pushSent:
-		case outcome == pushSent, outcome == "waiting", known == "":
+		case known == outbox.Sent:
+		case outcome == outbox.Sent, outcome == "waiting", known == "":
 			known = outcome
 		}
 	}

@@ -2,18 +2,18 @@ package main
 
 import (
 	"tlim/cmd/tlim/config"
-	"tlim/component"
+	"tlim/component/outbox"
 	"tlim/component/push"
 )
 
 // pushChannels are the ways to wake phones that the configuration switches on.
-func pushChannels(cfg config.Config) (list []component.Channel) {
+func pushChannels(cfg config.Config) (list []outbox.Channel) {
 	if j := cfg.Push.JPush; j.Enabled {
-		list = append(list, component.Channel{Name: "jpush", Pusher: push.NewJPush(push.JPushConfig{
+		list = append(list, outbox.Channel{Name: "jpush", Pusher: push.NewJPush(push.JPushConfig{
 			AppKey: j.AppKey.Reveal(), MasterSecret: j.MasterSecret.Reveal(), BaseURL: j.BaseURL.Reveal()})})
 	}
 	if w := cfg.Push.Webhook; w.URL.Reveal() != "" {
-		list = append(list, component.Channel{Name: "webhook", Kinds: w.Kinds,
+		list = append(list, outbox.Channel{Name: "webhook", Kinds: w.Kinds,
 			Pusher: push.NewWebhook(push.WebhookConfig{URL: w.URL.Reveal(), Secret: w.Secret.Reveal()})})
 	}
 	return list

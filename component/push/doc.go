@@ -1,5 +1,5 @@
 // Package push hands notes to those who wake phones: [JPush], the service of the shipped apps, and [Webhook], a sender of the
-// site's own. Both implement component.Pusher; the outbox of package component decides what goes out, when, and again.
+// site's own. Both implement outbox.Pusher; package outbox decides what goes out, when, and again.
 //
 // A pusher makes one HTTP call and judges the answer: whether the same note can succeed later, when that is, and which
 // registrations are dead. It keeps nothing but what the vendor said of its limits, and names no secret and no registration in

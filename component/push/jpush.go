@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"tlim/component"
+	"tlim/component/outbox"
 )
 
 // JPushURL is where JPush answers; apps that live in its Beijing room have https://bjapi.push.jiguang.cn.
@@ -86,7 +86,7 @@ func (j *JPush) NewID(ctx context.Context) (string, error) {
 // fetchCIDs is called with mu held: whoever wants a name waits for the same answer.
 func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
 	if wait := j.spent.Sub(now); wait > 0 {
-		return &component.PushError{Err: errSpent, Wait: wait}
+		return &outbox.Error{Err: errSpent, Wait: wait}
 	}
 	resp, body, err := j.request(ctx, http.MethodGet, fmt.Sprintf("/v3/push/cid?count=%d", cidCount), nil)
 	if err != nil {
@@ -146,13 +146,13 @@ type appleNote struct {
 }
 
 // Push makes one call. It makes none while the calls of this minute are used up.
-func (j *JPush) Push(ctx context.Context, n component.Note) (retry bool, err error) {
+func (j *JPush) Push(ctx context.Context, n outbox.Note) (retry bool, err error) {
 	now := j.cfg.Now()
 	j.mu.Lock()
 	wait := j.spent.Sub(now)
 	j.mu.Unlock()
 	if wait > 0 {
-		return true, &component.PushError{Err: errSpent, Wait: wait}
+		return true, &outbox.Error{Err: errSpent, Wait: wait}
 	}
 	p := payload{CID: j.cid(n.ID)}
 	p.Platform = []string{"android"}
@@ -229,7 +229,7 @@ var remedies = map[int]string{
 }
 
 // judge reads an answer. n is the note it answers; nil is for answers that only say come again.
-func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now time.Time) (retry bool, err error) {
+func (j *JPush) judge(resp *http.Response, body []byte, n *outbox.Note, now time.Time) (retry bool, err error) {
 	var answer struct {
 		Error struct {
 			Code    int      `json:"code"`
@@ -247,12 +247,12 @@ func (j *JPush) judge(resp *http.Response, body []byte, n *component.Note, now t
 		// Somebody else's answer. Only a call with a cid may be made again: it cannot ring twice.
 		return j.cid(n.ID) != "", fmt.Errorf("jpush: status %d without a msg_id: it is not the vendor who answers", resp.StatusCode)
 	case len(answer.Illegal) > 0:
-		return false, &component.PushError{Dead: answer.Illegal}
+		return false, &outbox.Error{Dead: answer.Illegal}
 	default:
 		return false, nil
 	}
 
-	failed := &component.PushError{Err: fmt.Errorf("jpush: status %d, code %d", resp.StatusCode, code)}
+	failed := &outbox.Error{Err: fmt.Errorf("jpush: status %d, code %d", resp.StatusCode, code)}
 	if remedy := remedies[code]; remedy != "" {
 		failed.Err = fmt.Errorf("%w: %s", failed.Err, remedy)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/outbox"
 	"tlim/scripts/lab/jpush"
 )
 
@@ -25,21 +25,21 @@ func startJPush(t *testing.T) (*jpush.Double, *JPush, *clock) {
 	return d, NewJPush(JPushConfig{AppKey: d.Key, MasterSecret: d.Secret, BaseURL: d.URL + "/", Now: c.now}), c
 }
 
-func jpushNote(t *testing.T, p *JPush, codes ...string) component.Note {
+func jpushNote(t *testing.T, p *JPush, codes ...string) outbox.Note {
 	t.Helper()
 	id, err := p.NewID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := component.Note{ID: id, Type: "MTT-000", Alert: "张三:hi"}
+	n := outbox.Note{ID: id, Type: "MTT-000", Alert: "张三:hi"}
 	for _, code := range codes {
-		n.To = append(n.To, component.PushReceiver{User: "of " + code, Code: code, MsgID: "m1"})
+		n.To = append(n.To, outbox.Receiver{User: "of " + code, Code: code, MsgID: "m1"})
 	}
 	return n
 }
 
 // what is wrong with the error of a push, which may say neither secrets nor registrations.
-func checkJPush(t *testing.T, d *jpush.Double, err error) component.PushError {
+func checkJPush(t *testing.T, d *jpush.Double, err error) outbox.Error {
 	t.Helper()
 	if err != nil && (strings.Contains(err.Error(), d.Key) || strings.Contains(err.Error(), d.Secret) || strings.Contains(err.Error(), "1a00")) {
 		t.Errorf("an error that says too much: %v", err)
@@ -243,7 +243,7 @@ func TestJPushLimit(t *testing.T) {
 	d, p, c := startJPush(t)
 	d.Limit(3, 42) // one for the cids
 	first, second, third := jpushNote(t, p, "a"), jpushNote(t, p, "b"), jpushNote(t, p, "c")
-	for _, n := range []component.Note{first, second} {
+	for _, n := range []outbox.Note{first, second} {
 		if retry, err := p.Push(t.Context(), n); retry || err != nil {
 			t.Fatal(retry, err)
 		}
@@ -340,7 +340,7 @@ func TestJPushNames(t *testing.T) {
 			t.Errorf("%+v: names %s and %s", f, first, second)
 		}
 		before := len(d.Rang())
-		if retry, err := p.Push(t.Context(), component.Note{ID: first, Alert: "hi", To: []component.PushReceiver{{Code: "a"}}}); retry || err != nil {
+		if retry, err := p.Push(t.Context(), outbox.Note{ID: first, Alert: "hi", To: []outbox.Receiver{{Code: "a"}}}); retry || err != nil {
 			t.Error(retry, err)
 		}
 		if rang := d.Rang(); len(rang) != before+1 || rang[before].CID != "" {
@@ -352,7 +352,7 @@ func TestJPushNames(t *testing.T) {
 		}
 	}
 	// A name of another app's, in a row that was written before the key changed.
-	if retry, err := p.Push(t.Context(), component.Note{ID: "0123456789abcdef01234567-1", Alert: "hi", To: []component.PushReceiver{{Code: "a"}}}); retry || err != nil {
+	if retry, err := p.Push(t.Context(), outbox.Note{ID: "0123456789abcdef01234567-1", Alert: "hi", To: []outbox.Receiver{{Code: "a"}}}); retry || err != nil {
 		t.Error(retry, err)
 	}
 }

@@ -14,17 +14,17 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/outbox"
 )
 
-// The promises of component.Pusher, which the outbox counts on, kept by both pushers.
+// The promises of outbox.Pusher, which the outbox counts on, kept by both pushers.
 
 const secret, appKey, deadCode = "a-secret-of-16-or-more", "7d431e42dfa6a6d693ac2d04", "1a0018970aaaa"
 
 // vendor is a pusher as the suite needs it.
 type vendor struct {
 	name    string
-	make    func(url string, client *http.Client, now func() time.Time) component.Pusher
+	make    func(url string, client *http.Client, now func() time.Time) outbox.Pusher
 	path    string                                         // of a push
 	took    string                                         // an answer that takes a note
 	dead    string                                         // one that takes it and calls deadCode dead
@@ -35,7 +35,7 @@ type vendor struct {
 var vendors = []vendor{
 	{
 		name: "jpush",
-		make: func(url string, client *http.Client, now func() time.Time) component.Pusher {
+		make: func(url string, client *http.Client, now func() time.Time) outbox.Pusher {
 			return NewJPush(JPushConfig{AppKey: appKey, MasterSecret: secret, BaseURL: url, Client: client, Now: now})
 		},
 		path: "/v3/push",
@@ -59,7 +59,7 @@ var vendors = []vendor{
 	},
 	{
 		name: "webhook",
-		make: func(url string, client *http.Client, now func() time.Time) component.Pusher {
+		make: func(url string, client *http.Client, now func() time.Time) outbox.Pusher {
 			return NewWebhook(WebhookConfig{URL: url + "/hook?token=" + secret, Secret: secret, Client: client, Now: now})
 		},
 		path:    "/hook",
@@ -89,13 +89,13 @@ func onVendors(t *testing.T, answer http.HandlerFunc, test func(t *testing.T, v 
 	}
 }
 
-func note(p component.Pusher, t *testing.T) component.Note {
+func note(p outbox.Pusher, t *testing.T) outbox.Note {
 	t.Helper()
 	id, err := p.NewID(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return component.Note{ID: id, Type: "MTS-000", Title: "项目组", Alert: "张三(项目组):hi", To: []component.PushReceiver{
+	return outbox.Note{ID: id, Type: "MTS-000", Title: "项目组", Alert: "张三(项目组):hi", To: []outbox.Receiver{
 		{User: "lisi", Code: "1a0018970bbbb", MsgID: "m1"}, {User: "wangwu", Code: deadCode, MsgID: "m1"}}}
 }
 
@@ -113,12 +113,12 @@ func discreet(t *testing.T, err error) {
 }
 
 // failure takes an error apart; the parts that it does not give are zero.
-func failure(err error) component.PushError {
-	var more *component.PushError
+func failure(err error) outbox.Error {
+	var more *outbox.Error
 	if errors.As(err, &more) {
 		return *more
 	}
-	return component.PushError{Err: err}
+	return outbox.Error{Err: err}
 }
 
 func TestPusherNames(t *testing.T) {
@@ -213,7 +213,7 @@ func TestPusherRepeats(t *testing.T) {
 			defer server.Close()
 			first := v.make(server.URL, nil, nil)
 			n := note(first, t)
-			for _, p := range []component.Pusher{first, first, v.make(server.URL, nil, nil)} { // the last is another process
+			for _, p := range []outbox.Pusher{first, first, v.make(server.URL, nil, nil)} { // the last is another process
 				if retry, err := p.Push(t.Context(), n); retry || err != nil {
 					t.Error(retry, err)
 				}
@@ -283,7 +283,7 @@ func TestPusherNetwork(t *testing.T) {
 			server := httptest.NewServer(http.NotFoundHandler())
 			p := v.make(server.URL, nil, nil)
 			server.Close()
-			retry, err := p.Push(t.Context(), component.Note{ID: "x", Alert: "hi"})
+			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
 			discreet(t, err)
 			if !retry || err == nil || !strings.Contains(err.Error(), v.name+": dial: ") || strings.Contains(err.Error(), "127.0.0.1") {
 				t.Errorf("retry %v, %v", retry, err)
@@ -397,7 +397,7 @@ func TestPusherInParallel(t *testing.T) {
 					for range 10 {
 						id, err := p.NewID(t.Context())
 						if err == nil {
-							_, err = p.Push(t.Context(), component.Note{ID: id, Alert: "hi", To: []component.PushReceiver{{Code: "c"}}})
+							_, err = p.Push(t.Context(), outbox.Note{ID: id, Alert: "hi", To: []outbox.Receiver{{Code: "c"}}})
 						}
 						if err != nil {
 							t.Error(err)

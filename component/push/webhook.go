@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"tlim/component"
+	"tlim/component/outbox"
 )
 
 // The headers of a webhook call.
@@ -70,7 +70,7 @@ func (w *Webhook) NewID(context.Context) (string, error) { return uuid.NewString
 
 // Push makes one call. 2xx takes the note; its answer may be {"dead":["registration id"]}. 408, 429, 5xx and a broken network
 // are tried again, after Retry-After where it is given; anything else refuses the note.
-func (w *Webhook) Push(ctx context.Context, n component.Note) (retry bool, err error) {
+func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err error) {
 	call := webhookCall{ID: n.ID, Type: n.Type, Title: n.Title, Alert: n.Alert, Platforms: []string{"android", "ios"},
 		Receivers: make([]webhookReceiver, len(n.To))}
 	if n.Android {
@@ -102,11 +102,11 @@ func (w *Webhook) Push(ctx context.Context, n component.Note) (retry bool, err e
 			Dead []string `json:"dead"`
 		}
 		if json.Unmarshal(answer, &said) == nil && len(said.Dead) > 0 {
-			return false, &component.PushError{Dead: said.Dead}
+			return false, &outbox.Error{Dead: said.Dead}
 		}
 		return false, nil
 	}
-	failed := &component.PushError{Err: fmt.Errorf("webhook: status %d", resp.StatusCode)}
+	failed := &outbox.Error{Err: fmt.Errorf("webhook: status %d", resp.StatusCode)}
 	if passing(resp.StatusCode) {
 		failed.Wait = retryAfter(resp.Header, now)
 		return true, failed

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/outbox"
 )
 
 // received is a call as a site's own sender takes it, by what the administrator's guide says and nothing of this package.
@@ -43,7 +43,7 @@ func TestWebhookCall(t *testing.T) {
 	server, got := site(t, "")
 	at := time.Date(2026, 5, 1, 12, 0, 0, 500, time.UTC)
 	p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret, Now: func() time.Time { return at }})
-	n := component.Note{ID: "call-1", Type: "MTS-000", Title: "组", Alert: "张三(组):<b>\"hi\" & 😀", To: []component.PushReceiver{
+	n := outbox.Note{ID: "call-1", Type: "MTS-000", Title: "组", Alert: "张三(组):<b>\"hi\" & 😀", To: []outbox.Receiver{
 		{User: "lisi", Code: "c1", MsgID: "m1"}, {User: "wangwu", Code: "c2", MsgID: "m2"}}}
 	for _, c := range []struct {
 		android   bool
@@ -111,7 +111,7 @@ func TestWebhookAnswers(t *testing.T) {
 	} {
 		server, _ := site(t, answer)
 		p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
-		retry, err := p.Push(t.Context(), component.Note{ID: "x", Alert: "hi", To: []component.PushReceiver{{Code: "c1"}, {Code: "c2"}}})
+		retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi", To: []outbox.Receiver{{Code: "c1"}, {Code: "c2"}}})
 		if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != dead {
 			t.Errorf("%.60s: retry %v, %v, dead %v, want %s", answer, retry, err, got.Dead, dead)
 		}
@@ -123,7 +123,7 @@ func TestWebhookRefuses(t *testing.T) {
 	for status, again := range map[int]bool{401: false, 403: false, 409: false, 422: false, 429: true} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
 		p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
-		retry, err := p.Push(t.Context(), component.Note{ID: "x", Alert: "hi"})
+		retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
 		if got := failure(err); retry != again || got.Wait != 0 || err.Error() != fmt.Sprintf("webhook: status %d", status) {
 			t.Errorf("%d: retry %v, wait %v, %v", status, retry, got.Wait, err)
 		}
@@ -133,7 +133,7 @@ func TestWebhookRefuses(t *testing.T) {
 
 func TestWebhookBadURL(t *testing.T) {
 	p := NewWebhook(WebhookConfig{URL: "http://" + secret + "\x7f/", Secret: secret})
-	retry, err := p.Push(t.Context(), component.Note{ID: "x"})
+	retry, err := p.Push(t.Context(), outbox.Note{ID: "x"})
 	discreet(t, err)
 	if retry || err == nil || !strings.Contains(err.Error(), "push.webhook.url") {
 		t.Errorf("retry %v, %v", retry, err)

@@ -1,4 +1,4 @@
-package component
+package outbox
 
 import (
 	"context"
@@ -14,13 +14,13 @@ type Note struct {
 	Title   string // the group's name; "" for 1:1
 	Alert   string
 	Android bool // for Android only: the receivers' iPhones have the message already
-	To      []PushReceiver
+	To      []Receiver
 }
 
-// PushReceiver is one phone that a note goes to.
-type PushReceiver struct {
-	User  string // as the directory spells him
-	Code  string // registration id of his device
+// Receiver is one phone that a note goes to.
+type Receiver struct {
+	User  string // as the directory spells them
+	Code  string // registration id of their device
 	MsgID string // what it is about: notes of several messages with the same text go out together
 }
 
@@ -28,15 +28,15 @@ type PushReceiver struct {
 // registration ids nor secrets in their errors.
 type Pusher interface {
 	// NewID names the next call. It may ask the vendor for a name; an error means that the call has to wait, and can be a
-	// *PushError that says how long.
+	// *Error that says how long.
 	NewID(ctx context.Context) (string, error)
-	// Push makes one call, for at most maxReceivers. After an error retry says whether the same note can succeed later; the
-	// error can be a *PushError that says more.
+	// Push makes one call, for at most MaxReceivers. After an error retry says whether the same note can succeed later; the
+	// error can be a *Error that says more.
 	Push(ctx context.Context, n Note) (retry bool, err error)
 }
 
-// maxReceivers is how many registration ids JPush takes in one call.
-const maxReceivers = 1000
+// MaxReceivers is how many registration ids JPush takes in one call.
+const MaxReceivers = 1000
 
 // Channel is a way by which pushes leave. Notes go out by every channel that takes their type.
 type Channel struct {
@@ -52,19 +52,19 @@ func (c *Channel) takes(msgType string) bool {
 	})
 }
 
-// PushError says more of a push than that it failed.
-type PushError struct {
+// Error says more of a push than that it failed.
+type Error struct {
 	Err   error         // nil: it went to all receivers but the Dead
 	Wait  time.Duration // the vendor's word on when to come again; 0: it gave none
 	Dead  []string      // registration ids of the note that the vendor does not know any more
 	Split bool          // one of several receivers is at fault: the others may succeed without it
 }
 
-func (e *PushError) Error() string {
+func (e *Error) Error() string {
 	if e.Err == nil {
 		return "some registrations are dead"
 	}
 	return e.Err.Error()
 }
 
-func (e *PushError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
