@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/component/tokens"
 	"tlim/store/blob"
 )
@@ -206,7 +207,7 @@ func TestBadCredentials(t *testing.T) {
 		for _, v := range append([]string{"null", strings.Repeat("x", 100_000), tokens.Prefix, tokens.Prefix + strings.Repeat("x", 10_000)}, slices.Concat(hostile, unreadable)...) {
 			query := url.Values{"access_token": {v}}.Encode()
 			want := http.StatusUnauthorized
-			if !carriable(v) {
+			if !stanza.ValidXML(v) {
 				want = http.StatusBadRequest
 			}
 			get := httptest.NewRequest(http.MethodGet, base+rt.path+"?"+query, nil)
@@ -293,7 +294,7 @@ func TestBadFileInput(t *testing.T) {
 			for _, v := range values {
 				query := url.Values{f.name: {v}}.Encode()
 				want := 404
-				if !carriable(v) {
+				if !stanza.ValidXML(v) {
 					want = 400
 				}
 				ends(fmt.Sprintf("%s: GET of %.40q", what, v), httptest.NewRequest(http.MethodGet, "/"+rt.path+"?"+query, nil), want)
@@ -362,7 +363,7 @@ func carriedOnly(t *testing.T, file string) {
 	t.Helper()
 	eachRow(t, file, func(table string, row []any) {
 		for _, v := range row {
-			if text, ok := v.(string); ok && (!carriable(text) || !utf8.ValidString(text)) {
+			if text, ok := v.(string); ok && (!stanza.ValidXML(text) || !utf8.ValidString(text)) {
 				t.Errorf("%s holds %.100q", table, text)
 			}
 		}

@@ -6,6 +6,8 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
+
+	"tlim/component/stanza"
 )
 
 func TestBoundary(t *testing.T) {
@@ -116,7 +118,7 @@ func FuzzPartHead(f *testing.F) {
 			t.Errorf("boundary %q", got)
 		}
 		_, file := partNames(&multipart.Part{Header: textproto.MIMEHeader{"Content-Disposition": {disposition}}})
-		if name := fileName(file); name == "" || !carriable(name) || strings.ContainsAny(name, "/\\\"") || len([]rune(name)) > 255 {
+		if name := fileName(file); name == "" || !stanza.ValidXML(name) || strings.ContainsAny(name, "/\\\"") || len([]rune(name)) > 255 {
 			t.Errorf("%q becomes %q", disposition, name)
 		}
 	})

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/stanza"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -537,7 +538,7 @@ func FuzzFileName(f *testing.F) {
 	f.Add("../\u202e\x00\xff")
 	f.Fuzz(func(t *testing.T, given string) {
 		name := fileName(given)
-		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\r\n\x00\"") || !carriable(name) || len([]rune(name)) > 255 {
+		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\r\n\x00\"") || !stanza.ValidXML(name) || len([]rune(name)) > 255 {
 			t.Errorf("%q becomes %q", given, name)
 		}
 		if again := fileName(name); again != name {

@@ -16,6 +16,7 @@ import (
 
 	"tlim/component/pause"
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 	"tlim/store/blob"
 )
@@ -149,11 +150,11 @@ func (u *uploading) field(part *multipart.Part, name string) error {
 		return u.broken(err)
 	}
 	switch {
-	case !carriable(name):
+	case !stanza.ValidXML(name):
 		return badRequest(textBadName)
 	case len(value) > uploadField:
 		return badRequest(textLongField, name)
-	case !carriable(string(value)):
+	case !stanza.ValidXML(string(value)):
 		return badRequest(textBadCharacters, name)
 	case charsetOf(part.Header.Get("Content-Type")) != utf8Charset && !(form{"": {string(value)}}).ascii():
 		return badRequest(textCharset)

@@ -8,6 +8,7 @@ import (
 
 	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 )
 
 // notice makes the handler that pushes a business message of one type: approval, systemMessage.
@@ -133,7 +134,7 @@ func (r *request) receivers() (all, users []string) {
 		case id == "@all":
 		case strings.HasPrefix(id, "@"):
 			r.refuse(refusal(protocol.UserIDInvalid, textBadUser, name, shortened(id)))
-		case !carriable(id):
+		case !stanza.ValidXML(id):
 			r.refuse(badRequest(textBadCharacters, name))
 		default:
 			r.fits(name, id, idLength)

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"strings"
 	"unicode/utf8"
+
+	"tlim/component/stanza"
 )
 
 // maxPairs bounds what one request may make us allocate: 10,000 receivers fit even as 10,000 msgTo parameters.
@@ -40,10 +42,10 @@ func (f form) add(encoded string) error {
 		}
 		rawName, rawValue, _ := strings.Cut(pair, "=")
 		name, value := unescape(rawName), unescape(rawValue)
-		if !carriable(name) {
+		if !stanza.ValidXML(name) {
 			return badRequest(textBadName)
 		}
-		if !carriable(value) {
+		if !stanza.ValidXML(value) {
 			return badRequest(textBadCharacters, name)
 		}
 		f[name] = append(f[name], value)
@@ -94,26 +96,6 @@ func unhex(c byte) byte {
 		return c - 'A' + 10
 	}
 	return c - 'a' + 10
-}
-
-// carriable says whether s is UTF-8 without characters that XML 1.0 forbids: one of those on the link would end it for
-// everybody.
-func carriable(s string) bool {
-	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
-				return false
-			}
-			i++
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
-			return false
-		}
-		i += size
-	}
-	return true
 }
 
 // LogValue names the parameters and not their values: this is what may be logged.

@@ -13,6 +13,7 @@ import (
 
 	"tlim/component/lenient"
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -193,7 +194,7 @@ func (r *request) field(name string, o gjson.Result, key string, max int) string
 		return ""
 	}
 	text := v.String()
-	if !carriable(text) {
+	if !stanza.ValidXML(text) {
 		r.refuse(badRequest(textBadCharacters, name))
 	}
 	r.fits(name+"."+key, text, max)
@@ -206,7 +207,7 @@ func (r *request) member(name string, o gjson.Result) string {
 	if id == "" {
 		return ""
 	}
-	if !carriable(id) {
+	if !stanza.ValidXML(id) {
 		r.refuse(badRequest(textBadCharacters, name))
 	}
 	return r.spelled(name, id)

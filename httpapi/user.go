@@ -6,6 +6,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -57,7 +58,7 @@ func (r *request) userID(o gjson.Result) string {
 	if id == "" {
 		r.refuse(refusal(protocol.UserIDInvalid, textMissing, "userList.user_id"))
 	}
-	if !carriable(id) {
+	if !stanza.ValidXML(id) {
 		r.refuse(badRequest(textBadCharacters, "userList"))
 	}
 	r.fits("userList.user_id", id, idLength)
