@@ -10,51 +10,50 @@ import (
 )
 
 const (
-	alertText   = 30  // characters of a message's text that a push shows
-	alertGroup  = 6   // of the group's name beside it
-	alertLength = 400 // of the whole, which is what the outbox holds: names can be long
-	alertHidden = "收到了一条新消息"
+	alertTextLength = 30  // characters of a message's text that a push shows
+	alertGroup      = 6   // of the group's name beside it
+	alertLength     = 400 // of the whole, which is what the outbox holds: names can be long
+	alertHidden     = "收到了一条新消息"
 )
 
-// alertOf is the text that a phone shows for a message (PROTOCOL.md section 9). Approvals, payslips and all other business
-// messages show nothing of their content.
-func alertOf(env *protocol.Envelope, sender, group string) string {
-	if group != "" {
-		sender += "(" + cutMarked(group, alertGroup) + ")"
+// alert makes the text that a phone shows for a message (PROTOCOL.md section 9); "" when nothing can be told of it. Approvals,
+// payslips and all other business messages show nothing of their content. sender has the group's name behind it.
+type alert func(env *protocol.Envelope, sender string) string
+
+// says is an alert that is the same for everybody.
+func says(text string) alert { return func(*protocol.Envelope, string) string { return text } }
+
+// saysOfSender begins with who did it.
+func saysOfSender(text string) alert {
+	return func(_ *protocol.Envelope, sender string) string { return tidy(sender + text) }
+}
+
+// alertText shows the beginning of a text.
+func alertText(env *protocol.Envelope, sender string) string {
+	text, ok := firstField(env, "text")
+	if !ok {
+		return ""
 	}
-	switch env.Type {
-	case "MTT-000", "MTS-000":
-		if text, ok := firstField(env, "text"); ok {
-			return tidy(sender + ":" + cutMarked(strings.ReplaceAll(text, "<br>", ""), alertText))
-		}
-	case "MTT-001", "MTS-001":
-		return "发送了一个图片消息"
-	case "MTT-002", "MTS-002":
-		return "发送了一个文件消息"
-	case "MTT-003", "MTS-003":
-		return "发送了一条语音消息"
-	case "MTT-101":
-		return tidy(sender + "撤回了一条消息")
-	case "MTS-101":
-		return tidy(sender + ":撤回了一条消息")
-	case "MTT-200":
-		return tidy(sender + ":向您发起清空消息请求")
-	case "MTT-201":
-		switch status, ok := firstField(env, "status"); {
-		case !ok:
-		case status == "0":
-			return tidy(sender + ":同意清空消息")
-		default:
-			return tidy(sender + ":拒绝清空消息")
-		}
-	case "MTS-102", "MTS-103", "MTS-104", "MTS-105", "MTS-106", "MTS-107":
-		return "收到一条系统消息"
-	case "MTB-000":
-		return "收到了一条审批消息"
-	case "MTB-001":
-		return "收到了一条朋友圈转发消息"
+	return tidy(sender + ":" + cutMarked(strings.ReplaceAll(text, "<br>", ""), alertTextLength))
+}
+
+// alertCleared tells how somebody has answered the wish to clear a conversation.
+func alertCleared(env *protocol.Envelope, sender string) string {
+	switch status, ok := firstField(env, "status"); {
+	case !ok:
+		return ""
+	case status == "0":
+		return tidy(sender + ":同意清空消息")
 	}
-	return alertHidden
+	return tidy(sender + ":拒绝清空消息")
+}
+
+// alertSender is how an alert calls a sender, in a group with its name.
+func alertSender(sender, group string) string {
+	if group == "" {
+		return sender
+	}
+	return sender + "(" + cutMarked(group, alertGroup) + ")"
 }
 
 // firstField reads a field of the first body object; false when the body is not the server's to read or lacks it.

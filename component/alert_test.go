@@ -65,3 +65,8 @@ func TestAlerts(t *testing.T) {
 		t.Errorf("a name of 1000 characters makes %d", n)
 	}
 }
+
+// alertOf is what a push says of an envelope.
+func alertOf(env *protocol.Envelope, sender, group string) string {
+	return (&Service{kinds: newKinds()}).kindOf(env.Type).alertOf(env, alertSender(sender, group))
+}

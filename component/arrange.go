@@ -97,7 +97,7 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	if key == "" && len(ids) > 0 {
 		key = ids[0]
 	}
-	if m.kind.Name == "MTS-100" && s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
+	if m.kind.names == namesRead && s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
 		cost = 0
 	}
 	return key, itemCost + max(1, cost)*weight

@@ -174,7 +174,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 		}
 		m := row.Message
 		own := kind.scope != scopeGroup && row.From == row.Owner && row.To != row.Owner
-		if kind.scope != scopeGroup && !own || row.Type == "MTS-107" {
+		if kind.scope != scopeGroup && !own || kind.each {
 			m.To = row.Owner // the row names the peer or the group there
 		}
 		text := protocol.Rebuild(m, s.cfg.ArrayBodies)

@@ -191,11 +191,11 @@ func (w *wanted) add(it *item) {
 	} else if local, err := stanza.Localpart(env.To); err == nil {
 		w.users = append(w.users, local)
 	}
-	switch it.msg.kind.Name {
-	case "MTT-101", "MTS-101":
+	switch it.msg.kind.names {
+	case namesRevoked:
 		w.targets = append(w.targets, it.msg.targets...)
 		w.messages = append(w.messages, it.msg.targets...)
-	case "MTT-100", "MTS-100":
+	case namesRead:
 		w.messages = append(w.messages, it.msg.targets...)
 		if local, err := stanza.Localpart(env.To); err == nil {
 			w.users = append(w.users, local)
@@ -206,7 +206,7 @@ func (w *wanted) add(it *item) {
 // receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
 func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 	for _, it := range b.items {
-		if it.task != nil || it.msg.env == nil || it.msg.kind.Name != "MTT-100" && it.msg.kind.Name != "MTS-100" {
+		if it.task != nil || it.msg.env == nil || it.msg.kind.names != namesRead {
 			continue
 		}
 		reader := b.s.person(it.from.Local, b.users).ID

@@ -90,7 +90,7 @@ func (s *Service) read(it *item) error {
 		it.sender.debit(s.now(), n)
 		it.ownDebt = it.sender.debt.Load()
 	}
-	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.Name == confirmation) { // one that was too large, or hid its type
+	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.names == namesConfirmed) { // one that was too large, or hid its type
 		s.settle(it, it.sender)
 	}
 	return err

@@ -48,7 +48,7 @@ func TestNamesAtMost(t *testing.T) {
 	h.rec.take() // that was the group
 	tried := 0
 	for name, kind := range h.kinds.named {
-		if !kind.names {
+		if kind.names == namesNothing {
 			continue
 		}
 		tried++

@@ -68,7 +68,7 @@ func actCommand(t *turn) error {
 	return nil
 }
 
-// actForgedReceipt: the server receipt is the component's word.
-func actForgedReceipt(*turn) error {
-	return protocol.Refuse(protocol.NotAllowed, "MTC-100 is made by the component only")
+// actForgedAcknowledgement: the acknowledgement is the component's word.
+func actForgedAcknowledgement(*turn) error {
+	return protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", acknowledgement)
 }

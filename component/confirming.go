@@ -59,9 +59,6 @@ var (
 	confirmMark  = []byte(confirmation)
 )
 
-// confirmation is the type of what a client confirms with.
-const confirmation = "MTC-000"
-
 // confirming takes a stanza that confirms messages. It is false for any other.
 func (s *Service) confirming(it *item) bool {
 	inner := it.st.Inner
@@ -77,7 +74,7 @@ func (s *Service) confirming(it *item) bool {
 	switch {
 	case m.ignore:
 		return false
-	case m.env != nil && m.kind.Name == confirmation:
+	case m.env != nil && m.kind.names == namesConfirmed:
 	case m.env == nil && m.received && it.unfit == nil:
 	default:
 		return false

@@ -470,7 +470,7 @@ func (s *Service) turnAway() {
 
 // receiptStanza is the server receipt (PROTOCOL.md section 4): one for all messages of a sender's batch.
 func (s *Service) receiptStanza(id, full, userID string, now int64, body []byte) []byte {
-	text := protocol.NewEnvelope("MTC-100", id, protocol.AdminID, userID, protocol.FormatTime(now), string(body), s.cfg.ArrayBodies)
+	text := protocol.NewEnvelope(acknowledgement, id, protocol.AdminID, userID, protocol.FormatTime(now), string(body), s.cfg.ArrayBodies)
 	b := make([]byte, 0, len(text)+256)
 	b = append(b, `<message type="chat" id="`...)
 	b = append(b, id...)

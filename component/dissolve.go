@@ -61,16 +61,16 @@ func (b *batch) dissolve(g *group) {
 		msgID := protocol.NewID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := s.clock.next(b.now, g.ID)
-		text := protocol.NewEnvelope("MTS-107", msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
+		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
-			kind: s.kindOf("MTS-107"), env: &protocol.Envelope{Type: "MTS-107", MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
+			kind: s.kindOf(dissolved), env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
 		t.to, t.payload = []protocol.Person{p}, protocol.Payload(text, nil, false)
 		t.emit()
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(s.clock.last)}}})
-	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID})
+	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID, Except: dissolved})
 	b.after = append(b.after, s.purgeNow)
 }
 

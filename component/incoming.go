@@ -91,7 +91,7 @@ func (s *Service) decode(it *item) error {
 	s.metrics.longFields.Add(float64(long))
 	m.env, m.kind = env, s.kinds.of(env.Type)
 	m.toUser = addressedTo(it.st.To)
-	if m.kind.names && !env.Opaque {
+	if m.kind.names != namesNothing && !env.Opaque {
 		ids := env.MsgIDs()
 		if len(ids) > maxNamed {
 			return protocol.Refuse(protocol.TooLarge, "the body names %d messages, and at most %d are taken: send several", len(ids), maxNamed)

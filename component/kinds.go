@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"strings"
 
 	"tlim/component/protocol"
@@ -25,22 +26,57 @@ type Kind struct {
 	Pushed bool
 
 	scope   scope
-	async   bool // the sender's other devices get a copy with the subject ASYNC
-	confirm bool // copies ask for an XEP-0184 receipt
-	reads   bool // the server acts on ids in the body objects
-	names   bool // on ids of messages, which are maxNamed at most
-	bare    bool // it says all by its type: the body may be missing
-	late    bool // a notice that a former member may still send
-	first   bool // deletes rows, so it begins a batch (store.Change: deletions come first)
+	async   bool             // the sender's other devices get a copy with the subject ASYNC
+	confirm bool             // copies ask for an XEP-0184 receipt
+	reads   bool             // the server acts on ids in the body objects
+	names   reference        // what the messages are whose ids the body names
+	class   store.Class      // of its own id; "" is store.ClassMessage
+	bare    bool             // it says all by its type: the body may be missing
+	late    bool             // a notice that a former member may still send
+	told    bool             // former members whom it names get it, too
+	each    bool             // made by the server, one message for each member
+	first   bool             // it deletes rows, so it begins a batch (store.Change: deletions come first)
+	alert   alert            // what a push says of it; nil: that there is a message
+	alerts  map[string]alert // likewise, of single types of a family
 	act     func(*turn) error
 }
+
+// reference is what a message says about those whose ids its body names: maxNamed at most.
+type reference int
+
+const (
+	namesNothing   reference = iota
+	namesRead                // its sender has read them
+	namesRevoked             // they are to be removed
+	namesConfirmed           // a phone of its sender has them
+)
 
 // repeatable says whether a message is queued and not stored, so that nothing but its queue rows tells of it. (A read receipt.)
 func (k *Kind) repeatable(msgID string) bool { return k.Queued && !k.Stored && msgID != "" }
 
-// loose says whether another message may have the same msg_id as one of this kind: only what is stored has an id of its own, and a revoke is
-// keyed apart from the message that it names.
-func (k *Kind) loose() bool { return !k.Stored || k.Name == "MTT-101" || k.Name == "MTS-101" }
+// idClass says among which ids its own is: a revoke is keyed apart from the message that it names.
+func (k *Kind) idClass() store.Class { return cmp.Or(k.class, store.ClassMessage) }
+
+// loose says whether another message may have the same msg_id as one of this kind: only what is stored has an id of its own.
+func (k *Kind) loose() bool { return !k.Stored || k.idClass() != store.ClassMessage }
+
+// acknowledged says whether MTC-100 answers a message of this kind: it is stored, or waits for phones.
+func (k *Kind) acknowledged(msgID string) bool { return k.Stored || k.repeatable(msgID) }
+
+// counted says whether a message of this kind counts as unread.
+func (k *Kind) counted() bool { return k.names != namesRead }
+
+// alertOf is what a push says of a message.
+func (k *Kind) alertOf(env *protocol.Envelope, sender string) string {
+	say := k.alert
+	if one, ok := k.alerts[env.Type]; ok {
+		say = one
+	}
+	if say == nil {
+		return alertHidden
+	}
+	return cmp.Or(say(env, sender), alertHidden)
+}
 
 // kindTable finds kinds by msg_type.
 type kindTable struct {
@@ -51,29 +87,38 @@ type kindTable struct {
 
 // newKinds builds the table. (A package variable would refer to itself through the functions in it.)
 func newKinds() *kindTable {
+	text, picture, file, voice := alertText, says("发送了一个图片消息"), says("发送了一个文件消息"), says("发送了一条语音消息")
+	system := says("收到一条系统消息")
 	rows := []Kind{
 		// 1:1
-		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, names: true, act: actReadChat},
-		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, names: true, first: true, act: actRevokeChat},
+		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, names: namesRead, act: actReadChat},
+		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, names: namesRevoked, class: store.ClassRevoke, first: true,
+			alert: saysOfSender("撤回了一条消息"), act: actRevokeChat},
 		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bare: true, act: actChat},
-		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat},
+		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat,
+			alerts: map[string]alert{"MTT-000": text, "MTT-001": picture, "MTT-002": file, "MTT-003": voice,
+				"MTT-200": saysOfSender(":向您发起清空消息请求"), "MTT-201": alertCleared}},
 		// groups
-		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, names: true, act: actReadGroup},
-		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, names: true, late: true, first: true, act: actRevokeGroup},
-		{Name: "MTS-103", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actRemovedNotice},
-		{Name: "MTS-104", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
-		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, act: actGroup},
-		{Name: "MTS-107", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, first: true, act: actDissolveNotice},
-		{Name: "MTS-", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, act: actGroup},
+		{Name: "MTS-100", scope: scopeGroup, Queued: true, reads: true, names: namesRead, act: actReadGroup},
+		{Name: "MTS-101", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, names: namesRevoked, class: store.ClassRevoke, late: true, first: true,
+			alert: saysOfSender(":撤回了一条消息"), act: actRevokeGroup},
+		{Name: "MTS-103", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, told: true, alert: system, act: actRemovedNotice},
+		{Name: "MTS-104", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alert: system, act: actGroup},
+		{Name: "MTS-106", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, alert: system, act: actGroup},
+		{Name: dissolved, scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, late: true, each: true, first: true,
+			alert: system, act: actDissolveNotice},
+		{Name: "MTS-", scope: scopeGroup, Stored: true, Queued: true, Pushed: true, confirm: true, reads: true, act: actGroup,
+			alerts: map[string]alert{"MTS-000": text, "MTS-001": picture, "MTS-002": file, "MTS-003": voice, "MTS-102": system, "MTS-105": system}},
 		// business messages from clients: passed on or refused, without a trace
 		{Name: "MTB-", scope: scopeBusiness, confirm: true, act: actClientNotice},
 		// commands
-		{Name: confirmation, scope: scopeCommand, reads: true, names: true, act: actConfirm},
-		{Name: serverReceipt, scope: scopeCommand, act: actForgedReceipt},
+		{Name: confirmation, scope: scopeCommand, reads: true, names: namesConfirmed, act: actConfirm},
+		{Name: acknowledgement, scope: scopeCommand, act: actForgedAcknowledgement},
 		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
 	}
 	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{},
-		notice: &Kind{Name: "MTB-", Stored: true, Queued: true, Pushed: true, scope: scopeBusiness, confirm: true}}
+		notice: &Kind{Name: "MTB-", Stored: true, Queued: true, Pushed: true, scope: scopeBusiness, confirm: true,
+			alerts: map[string]alert{NoticeApproval: says("收到了一条审批消息"), NoticeApprovalBack: says("收到了一条朋友圈转发消息")}}}
 	for i := range rows {
 		k := &rows[i]
 		if family, ok := strings.CutSuffix(k.Name, "-"); ok {
@@ -93,8 +138,8 @@ func (t *kindTable) of(msgType string) *Kind {
 	if !store.ValidType(msgType) {
 		return nil
 	}
-	if strings.HasPrefix(msgType, serverReceipt) { // a client that compares beginnings would take it for one
-		return t.named[serverReceipt]
+	if strings.HasPrefix(msgType, acknowledgement) { // a client that compares beginnings would take it for one
+		return t.named[acknowledgement]
 	}
 	return t.family[store.FamilyOf(msgType)]
 }
@@ -108,10 +153,21 @@ func (t *kindTable) rules(msgType string) (protocol.Rules, bool) {
 	return protocol.Rules{Objects: k.reads, Bare: k.bare, Group: k.scope == scopeGroup}, true
 }
 
-// serverReceipt is the type of our receipts.
-const serverReceipt = "MTC-100"
+// The types that the component itself makes, or acts on before the table is asked.
+const (
+	confirmation    = "MTC-000" // of what a client's phone has got
+	acknowledgement = "MTC-100" // to a sender: the message is stored
+	dissolved       = "MTS-107" // the group is gone
+)
+
+// The types of notices that callers push.
+const (
+	NoticeApproval     = "MTB-000"
+	NoticeApprovalBack = "MTB-001"
+	NoticeSystem       = "MTB-100"
+)
 
 // reservedNotice says whether only the component may make notices of this type, or of what it begins like.
 func reservedNotice(msgType string) bool {
-	return strings.HasPrefix(msgType, "MTB-000") || strings.HasPrefix(msgType, "MTB-100")
+	return strings.HasPrefix(msgType, NoticeApproval) || strings.HasPrefix(msgType, NoticeSystem)
 }

@@ -166,7 +166,7 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 		list = append(list, e.Entry)
 	}
 	for _, e := range list {
-		if kind := e.Message.Row.Type; kind != "MTT-100" && kind != "MTS-100" {
+		if s.kindOf(e.Message.Row.Type).counted() {
 			return true, nil
 		}
 	}

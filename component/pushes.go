@@ -85,7 +85,7 @@ func (t *turn) pushRows(users map[string]store.User) []store.Push {
 		if u := t.b.users[t.sender.Local]; u.Name != "" {
 			name = u.Name
 		}
-		alert = alertOf(t.env, name, title)
+		alert = t.kind.alertOf(t.env, alertSender(name, title))
 	}
 	return s.outbox.Rows(outbox.Message{MsgID: t.env.MsgID, Type: t.env.Type, Title: protocol.Shorten(title, maxTitle), Alert: alert,
 		All: everywhere, Android: android, Made: t.b.now}, t.b.count)
@@ -114,12 +114,4 @@ func (s *Service) dropPushCodes(ctx context.Context, codes, users []string) erro
 		s.users.drop(protocol.NewPerson(id, s.cfg.Server).Local)
 	}
 	return nil
-}
-
-// idClass says among which ids a message of this type has its own.
-func idClass(msgType string) store.Class {
-	if msgType == "MTT-101" || msgType == "MTS-101" {
-		return store.ClassRevoke
-	}
-	return store.ClassMessage
 }

@@ -216,7 +216,8 @@ func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Mess
 // receiversOf says who was to receive a stored message: for a group its members of that time, those removed since included
 // and those added since left out. The list must not be changed: known keeps it for the next messages.
 func (s *Service) receiversOf(ctx context.Context, m store.Message, known memberships) ([]protocol.Person, error) {
-	if s.kindOf(m.Type).scope != scopeGroup || m.To != m.SessionID {
+	kind := s.kindOf(m.Type)
+	if kind.scope != scopeGroup || m.To != m.SessionID {
 		return []protocol.Person{protocol.NewPerson(m.To, s.cfg.Server)}, nil
 	}
 	groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
@@ -232,7 +233,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 		g = &group{}
 	}
 	at := protocol.ParseTime(m.Time)
-	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && m.Type != "MTS-103" {
+	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && !kind.told {
 		return k.list, nil
 	}
 	k := &membership{group: g, from: at, until: math.MaxInt64}
@@ -245,7 +246,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 		}
 	}
 	since := at
-	if m.Type == "MTS-103" {
+	if kind.told {
 		since -= formerTime.Milliseconds()
 	}
 	formers, err := s.store.Formers(ctx, []string{m.SessionID}, since)
@@ -253,7 +254,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 		return nil, err
 	}
 	names := map[string]bool{}
-	if m.Type == "MTS-103" {
+	if kind.told {
 		if env, _, err := protocol.ParseEnvelope(protocol.Rebuild(m, false), s.kinds.rules, protocol.Limits{Body: len(m.Body)}); err == nil {
 			names = env.Named()
 		}
@@ -268,7 +269,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 			list = append(list, p)
 		}
 	}
-	if m.Type != "MTS-103" {
+	if !kind.told {
 		k.list = slices.Clip(list)
 		known[m.SessionID] = k
 	}

@@ -235,7 +235,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
 	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
 	s.calls = newCalls(s)
-	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: idClass,
+	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
 	s.groups = newGroupCache(deps.Now, cfg.Server)

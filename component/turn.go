@@ -112,11 +112,7 @@ func (t *turn) digest() string {
 }
 
 func (t *turn) idKey() store.IDKey {
-	class := store.ClassMessage
-	if name := t.kind.Name; name == "MTT-101" || name == "MTS-101" {
-		class = store.ClassRevoke
-	}
-	return store.IDKey{MsgID: t.env.MsgID, Class: class}
+	return store.IDKey{MsgID: t.env.MsgID, Class: t.kind.idClass()}
 }
 
 // known answers a message whose id was there before: with the receipt of the first when it is the same message, which then
@@ -191,7 +187,7 @@ func (t *turn) emit() {
 	if kind.Stored {
 		t.store(protocol.FormatTime(t.at))
 	}
-	if kind.Stored || t.kind.repeatable(t.env.MsgID) {
+	if kind.acknowledged(t.env.MsgID) {
 		t.acknowledge(protocol.FormatTime(t.at))
 	}
 	if !t.nowhere {

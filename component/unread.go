@@ -41,7 +41,7 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 	}
 	for _, e := range waiting {
 		row := &e.Message.Row
-		if row.Type == "MTT-100" || row.Type == "MTS-100" || row.From == p.ID {
+		if !s.kindOf(row.Type).counted() || row.From == p.ID {
 			continue
 		}
 		key := [2]string{row.SessionID, store.FamilyOf(row.Type)}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"slices"
 
+	"tlim/component"
 	"tlim/component/protocol"
 )
 
@@ -30,7 +31,7 @@ var describedMessages = map[string]endpoint{
 		answer: []field{messageList, nextPlace, {name: "session_id", kind: words, text: "The partner."}, totalField}},
 	"findSystemHistory": {tag: "messages", summary: "Pages through the notices to a user", streamed: true,
 		params: []field{user("msg_to", "Whose notices."), startField, lengthField, beforeField,
-			{name: "type", kind: kind{schema: object{"type": "string", "maxLength": timeLength, "enum": []string{"MTB", "MTB-100"}}, wrong: resultFail},
+			{name: "type", kind: kind{schema: object{"type": "string", "maxLength": timeLength, "enum": []string{"MTB", component.NoticeSystem}}, wrong: resultFail},
 				text: "MTB-100: system messages (also when absent), MTB: all notices."}},
 		answer: []field{{name: "message_list", kind: rows, text: "The notices, newest first.", of: slices.Concat(messageFields[:1], messageFields[3:])}, totalField}},
 	"clearChatHistory": {tag: "messages", summary: "Deletes the 1:1 messages of two users, both directions, for both",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"tlim/component"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -80,8 +81,8 @@ func (a *API) findSystemHistory(ctx context.Context, r *request) (any, error) {
 	kind := r.text("type", timeLength)
 	switch kind {
 	case "":
-		kind = "MTB-100"
-	case "MTB-100":
+		kind = component.NoticeSystem
+	case component.NoticeSystem:
 	case "MTB":
 		kind = ""
 	default:

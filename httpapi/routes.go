@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"tlim/component"
 	"tlim/component/protocol"
 )
 
@@ -65,9 +66,9 @@ func (a *API) routes() []route {
 		{"addStyle", users(own("user_id")), writes, a.addStyle, nil},
 		{"findStyleList", users(own("user_id")), reads, a.findStyleList, nil},
 		// the business suite
-		{"approval", byBusiness, writes, a.notice("MTB-000"), nil},
-		{"approvalBack", byBusiness, writes, a.notice("MTB-001"), nil},
-		{"systemMessage", byBusiness, writes, a.notice("MTB-100"), nil},
+		{"approval", byBusiness, writes, a.notice(component.NoticeApproval), nil},
+		{"approvalBack", byBusiness, writes, a.notice(component.NoticeApprovalBack), nil},
+		{"systemMessage", byBusiness, writes, a.notice(component.NoticeSystem), nil},
 		{"findNotice", byBusiness, reads, a.findNotice, []string{"total"}},
 		{"addUser", byBusiness, writes, a.addUser, nil},
 		{"removeUser", byBusiness, writes, a.removeUser, nil},
