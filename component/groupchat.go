@@ -59,7 +59,7 @@ func (t *turn) wasMember() bool {
 	if _, was := formers[t.sender.ID]; was {
 		return true
 	}
-	for id := range formers { // adopted rows hold him in another spelling
+	for id := range formers { // legacy rows hold him in another spelling
 		if protocol.UserKey(id) == t.sender.Local {
 			return true
 		}

@@ -202,7 +202,7 @@ func (g *group) find(ids []string) []store.Member {
 	var rows []store.Member
 	for _, m := range g.rows {
 		if local := protocol.NewPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
-			rows = append(rows, m) // an adopted table may hold him in two spellings
+			rows = append(rows, m) // a legacy table may hold him in two spellings
 		}
 	}
 	return rows

@@ -184,7 +184,7 @@ func TestAddRefreshes(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.clock.move(time.Second)
-	old := store.Member{SessionID: id, UserID: "lisi", UserName: "old", Login: "old", Pic: "/old.png", Since: "1"} // as adopted
+	old := store.Member{SessionID: id, UserID: "lisi", UserName: "old", Login: "old", Pic: "/old.png", Since: "1"} // as legacy
 	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Members: []store.Member{old}}}); err != nil {
 		t.Fatal(err)
 	}
@@ -936,7 +936,7 @@ func TestFormersStayBehindTheComponent(t *testing.T) {
 	from("again", d, append(late, "z1")...)
 }
 
-// TestFormersInOldRows: a member whom an adopted row spells otherwise may send his late notices, as others may.
+// TestFormersInOldRows: a member whom a legacy row spells otherwise may send his late notices, as others may.
 func TestFormersInOldRows(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan")

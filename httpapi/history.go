@@ -113,7 +113,7 @@ func history(fields object, page store.Page, read fetch) *stream {
 }
 
 // walk reads page in pieces of historyPage and gives each message once, newest first. After the first piece it goes on by
-// keyset, which costs the same at any depth. It cuts the pieces where the time changes: adopted rows have duplicate and
+// keyset, which costs the same at any depth. It cuts the pieces where the time changes: legacy rows have duplicate and
 // missing msg_ids, which no (time, id) cursor gets past without skipping or repeating. Rows without any time come last and
 // are beyond the reach of a keyset: they are fetched by offset.
 func walk(ctx context.Context, page store.Page, read fetch, give func(store.Message) error) (int64, error) {

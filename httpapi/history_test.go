@@ -15,7 +15,7 @@ import (
 )
 
 // longHistory is a group of n messages, newest last, with many equal times, a duplicate msg_id and rows without a time, as
-// adopted tables have them. It returns row ids, newest first where that is defined.
+// legacy tables have them. It returns row ids, newest first where that is defined.
 func longHistory(t *testing.T, s *store.Store, n int) (dated, timeless map[string]bool) {
 	t.Helper()
 	dated, timeless = map[string]bool{}, map[string]bool{}

@@ -73,7 +73,7 @@ func (a *API) readCounts(page store.Page, sender string, heads fetch) *stream {
 			if ids = append(ids, m.MsgID); len(ids) < historyPage {
 				return nil
 			}
-			clear(seen) // adopted duplicates lie side by side
+			clear(seen) // legacy duplicates lie side by side
 			seen[""] = true
 			return flush()
 		})

@@ -132,7 +132,7 @@ func (a *API) findUnread(ctx context.Context, r *request) (any, error) {
 	}
 	rows, total := make([]row, 0, len(unread)), 0
 	for _, u := range unread {
-		kind := chatType // also of adopted rows whose type is of no family
+		kind := chatType // also of legacy rows whose type is of no family
 		switch u.Family {
 		case store.FamilyBusiness:
 			kind = noticeType

@@ -102,7 +102,7 @@ func TestStaleUsers(t *testing.T) {
 	})
 }
 
-// The rows that show a user are found page by page, and written as far as adopted columns hold what is to be shown.
+// The rows that show a user are found page by page, and written as far as legacy columns hold what is to be shown.
 func TestRefreshedRows(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		// Adopted: pic 128 in ofsubscriber, no emoji.

@@ -36,7 +36,7 @@ func scanAnnouncement(a *Announcement) []any {
 }
 
 // Announcement reads one announcement and says whether it exists. Ids are compared exactly, whatever the column thinks
-// equal: an adopted table can hold numbers there, and MySQL takes "12abc" for 12.
+// equal: a legacy table can hold numbers there, and MySQL takes "12abc" for 12.
 func (s *Store) Announcement(ctx context.Context, id string) (Announcement, bool, error) {
 	var a Announcement
 	found, err := s.one(ctx, announcementGet, []any{id}, func(scan scanner) error { return scan(scanAnnouncement(&a)...) })

@@ -324,7 +324,7 @@ func TestRelearn(t *testing.T) {
 func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		s, epoch := owned(t, e.fresh(t))
-		// The same id in three conversations, as adopted tables can hold it.
+		// The same id in three conversations, as legacy tables can hold it.
 		chat, other, group := tell(1, "z", "l"), tell(1, "x", "y"), say(1, "z", "g", "[]")
 		other.IDs, group.IDs = nil, nil
 		other.Message.ID, group.Message.ID = "other", "group"

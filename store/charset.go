@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A column of an adopted table can have a character set that lacks characters: utf8 those beyond U+FFFF, gbk most of what is not
+// A column of a legacy table can have a character set that lacks characters: utf8 those beyond U+FFFF, gbk most of what is not
 // Chinese, latin1 all Chinese. No row of it equals a text with such a character, which MySQL reports as an error (1267) that it
 // also gives where columns of two collations are compared. So it is the arguments that tell, never the error: an error is
 // "nothing found" only where one of them cannot be in its column.

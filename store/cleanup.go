@@ -121,7 +121,7 @@ func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) (in
 	return len(erased), nil
 }
 
-// thin removes some receipts of a message that has many. One whose id another message has too (adopted tables) goes whole:
+// thin removes some receipts of a message that has many. One whose id another message has too (legacy tables) goes whole:
 // whose receipt is whose is for [tx.erase] to say.
 func (s *Store) thin(ctx context.Context, epoch int64, o Old) (int, error) {
 	found, err := s.MessagesByID(ctx, []string{o.MsgID})

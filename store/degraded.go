@@ -8,7 +8,7 @@ import (
 // chinese begin the names of the character sets that hold what is written in China. What of it each lacks is said by the warnings.
 var chinese = []string{"utf8", "gb", "ucs2", "utf16", "utf32"}
 
-// refusals names the adopted tables that refuse Chinese, the one first without which phones that are away get nothing.
+// refusals names the legacy tables that refuse Chinese, the one first without which phones that are away get nothing.
 func (d *dialect) refusals(have catalogue) (list []string) {
 	for _, t := range []struct{ name, what string }{
 		{tOffline.name, "every Chinese message to somebody whose phone is away is refused, with error-012"},

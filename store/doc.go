@@ -15,7 +15,7 @@
 //
 // Times are epoch milliseconds. The wire and the tables hold them as decimal text of 13 digits, which sorts as numbers do
 // until the year 2286. Text that is absent is "" here and NULL in the tables, on every engine alike (Oracle knows no other
-// way), and a NULL of an adopted table reads as "" or 0.
+// way), and a NULL of a legacy table reads as "" or 0.
 //
 // All methods of [Store] may be called from any goroutine. Writes take turns; reads run beside them.
 package store

@@ -73,7 +73,7 @@ func (t *tx) eraseAuthors(ctx context.Context, authors []Author) error {
 }
 
 // erase removes rows by their key, their receipts, and what is known of the files that they name. Receipts know no
-// conversation: where another message of the same id stays (adopted tables), only those go whose author is nobody of these.
+// conversation: where another message of the same id stays (legacy tables), only those go whose author is nobody of these.
 func (t *tx) erase(ctx context.Context, rows []Erased) error {
 	if len(rows) == 0 {
 		return nil

@@ -140,7 +140,7 @@ func TestAnnouncements(t *testing.T) {
 	})
 }
 
-// An adopted table can number its rows: MySQL takes "12abc" for 12 there.
+// A legacy table can number its rows: MySQL takes "12abc" for 12 there.
 func TestNumberedAnnouncements(t *testing.T) {
 	cfg := mysqlEngine.fresh(t, `CREATE TABLE ofpubact (id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))`,
 		`INSERT INTO ofpubact (id_, title, session_id) VALUES (12, 'old', 'g')`)

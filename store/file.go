@@ -19,7 +19,7 @@ const (
 	fileUsePairs  = `SELECT file_id, msg_id FROM tlim_file_use WHERE (file_id == ? AND msg_id == ?)*`
 	fileUseDelete = `DELETE FROM tlim_file_use WHERE file_id == (?*)`
 	fileUseDrop   = `DELETE FROM tlim_file_use WHERE msg_id == (?*)`
-	// Two queries and no join: an adopted ofmessage has another character set, and then no index serves the comparison.
+	// Two queries and no join: a legacy ofmessage has another character set, and then no index serves the comparison.
 	fileUses     = `SELECT msg_id FROM tlim_file_use WHERE file_id == ?`
 	fileMessages = `SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id FROM ofmessage WHERE msg_id == (?*)`
 )

@@ -10,7 +10,7 @@ import (
 const (
 	groupColumns = `session_id, session_type, session_name, session_create_time, session_modify_time, session_delete_time, session_valid, session_user, session_pic`
 	groupGet     = `SELECT ` + groupColumns + ` FROM ofsession WHERE session_id == (?*)`
-	// Two queries and no join: of adopted tables with two collations no index serves the comparison, and MySQL refuses it. A
+	// Two queries and no join: of legacy tables with two collations no index serves the comparison, and MySQL refuses it. A
 	// NULL type or state never matches, as before.
 	groupsOf    = `SELECT session_id FROM ofsubscriber WHERE user_id == ?`
 	groupsOwned = `SELECT COUNT(*) FROM ofsession WHERE session_user == ?`

@@ -27,7 +27,7 @@ func scanMessage(m *Message) []any {
 		(*text)(&m.Body), (*text)(&m.SessionID), (*text)(&m.Flags)}
 }
 
-// MessagesByID reads the messages with these ids; adopted tables can hold several of one id.
+// MessagesByID reads the messages with these ids; legacy tables can hold several of one id.
 func (s *Store) MessagesByID(ctx context.Context, msgIDs []string) (map[string][]Message, error) {
 	found := make(map[string][]Message, len(msgIDs))
 	err := s.in(ctx, messageByID, nil, msgIDs, nil, func(scan scanner) error {
@@ -41,7 +41,7 @@ func (s *Store) MessagesByID(ctx context.Context, msgIDs []string) (map[string][
 	return found, err
 }
 
-// MessageTime reads the msg_time of the message with this id, of the oldest if an adopted table holds several.
+// MessageTime reads the msg_time of the message with this id, of the oldest if a legacy table holds several.
 func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, error) {
 	var when string
 	found := false
@@ -50,7 +50,7 @@ func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, er
 		if err := scan((*text)(&id), (*text)(&t)); err != nil {
 			return err
 		}
-		// The collation of an adopted table takes 'A' for 'a'; ids are compared exactly.
+		// The collation of a legacy table takes 'A' for 'a'; ids are compared exactly.
 		if id == msgID && !found {
 			when, found = t, true
 		}
@@ -61,7 +61,7 @@ func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, er
 
 // MessagesAfter reads at most limit messages behind the position (msg_time, id_), in its order, for the replay; without an id those
 // above the time. The position is that of a row, whose time can be any text where the row was adopted. Messages above the clock of
-// tlim_state are left out, because no process of ours wrote them: adopted rows of a clock that ran ahead, or with a date for a time.
+// tlim_state are left out, because no process of ours wrote them: legacy rows of a clock that ran ahead, or with a date for a time.
 // Before the first write, when the clock is 0, none is left out.
 func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) ([]Message, error) {
 	st, err := s.State(ctx)
@@ -148,7 +148,7 @@ func (t *tx) dropMessages(ctx context.Context, drops []Drop) error {
 }
 
 // dropConversation removes messages with their receipts, and with what waits for phones where queues is set. Rows are
-// selected, compared exactly here, and removed by their key: the collation of adopted tables takes 'A' for 'a', and
+// selected, compared exactly here, and removed by their key: the collation of legacy tables takes 'A' for 'a', and
 // nothing may go that was not named.
 func (t *tx) dropConversation(ctx context.Context, drops []Drop, queues bool) error {
 	if len(drops) == 0 {

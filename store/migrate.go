@@ -21,8 +21,8 @@ const schemaVersion = 1
 type Report struct {
 	Engine   string
 	Created  []string // tables made by this Open
-	Added    []string // columns added to adopted tables, and indexes made on empty ones
-	Missing  []string // the statements that make the missing indexes of adopted tables
+	Added    []string // columns added to legacy tables, and indexes made on empty ones
+	Missing  []string // the statements that make the missing indexes of legacy tables
 	Degraded []string // what is refused although it is everyday's, and the remedy; the worst first
 	Warnings []string // what cannot be stored, or could be lost, and the remedy
 }
@@ -116,7 +116,7 @@ type migration struct {
 	s     *Store
 	conn  *sql.Conn
 	auto  bool
-	off   bool // nothing is compared: only what inserts must know of adopted columns is read
+	off   bool // nothing is compared: only what inserts must know of legacy columns is read
 	have  catalogue
 	parts []part
 	wrong []string // differences that nothing here may or can mend
@@ -184,7 +184,7 @@ func (m *migration) version(ctx context.Context) error {
 	return m.s.fail(err)
 }
 
-// compare refuses what nothing here may mend before anything is touched, and learns the shapes of adopted tables.
+// compare refuses what nothing here may mend before anything is touched, and learns the shapes of legacy tables.
 func (m *migration) compare(ctx context.Context) error {
 	addable := map[string]bool{}
 	for _, p := range m.parts {

@@ -24,7 +24,7 @@ func familyRange(column, family string) string {
 }
 
 // FamilyOf is the family that a msg_type belongs to by its beginning, "MTT-" and so on; "" for all else. The old system looked
-// for the three letters anywhere, so an adopted row can be of none: it is read and queued like a 1:1 message, and no history
+// for the three letters anywhere, so a legacy row can be of none: it is read and queued like a 1:1 message, and no history
 // of a kind holds it.
 func FamilyOf(msgType string) string {
 	if len(msgType) <= familyLength || msgType[familyLength] != '-' {

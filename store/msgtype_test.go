@@ -10,7 +10,7 @@ import (
 	"tlim/store"
 )
 
-// oddTypes are what a sender could call a message, and what an adopted table can hold.
+// oddTypes are what a sender could call a message, and what a legacy table can hold.
 var oddTypes = []string{
 	"MTT-000", "MTS-000", "MTB-000", "MTC-000", "MTB-100", "MTB-MTT", "MTB-000MTT", "MTB-100 ", "MTS-000MTT", "MTC-1001", "MTT-", "MTS-", "MTB-", "MTT", "MTS.", "MTT.0",
 	"xMTT-1", " MTS-000", "1MTB-MTS", "-MTT", "mtt-000", "Mts-000", "MTT-你", "MTT-０", "MTT-1\n", "MTT-a-b", "MTS-000\u00ad", "ＭＴＴ-0", "MTX-000", "TMTT-", "MTT_000", "",
@@ -43,7 +43,7 @@ func TestFamilies(t *testing.T) {
 			}
 			id := fmt.Sprint("m", i)
 			run(t, db, fmt.Sprintf("INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, session_id) VALUES ('%s', '%s', '%s', 'a', 'b', '%s', 'g')", id, id, odd, clock(i)))
-			if strings.EqualFold(store.FamilyOf(strings.ToUpper(odd)), store.FamilyOf(odd)) { // adopted columns may take letter cases for one
+			if strings.EqualFold(store.FamilyOf(strings.ToUpper(odd)), store.FamilyOf(odd)) { // legacy columns may take letter cases for one
 				want[store.FamilyOf(odd)] = append(want[store.FamilyOf(odd)], id)
 			}
 		}

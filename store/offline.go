@@ -19,7 +19,7 @@ const (
 	offlineOfGroup   = `DELETE FROM ofcustomoffline WHERE session_id == (?*)`
 )
 
-// offlineKeys are oldest first. Adopted rows can be without a time or an id.
+// offlineKeys are oldest first. Legacy rows can be without a time or an id.
 var offlineKeys = keys{"msg_time?", "msg_id?", "id_"}
 
 func scanOffline(p *OfflineMessage) []any {

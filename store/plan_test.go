@@ -179,7 +179,7 @@ func TestStatementsArePortable(t *testing.T) {
 		}
 		// Columns of two character sets: MySQL walks one of the tables, SQL Server refuses.
 		if strings.Contains(q, " tlim_") && regexp.MustCompile(` of[a-z]+\b`).MatchString(q) {
-			t.Errorf("compares a table of ours with an adopted one: %s", q)
+			t.Errorf("compares a table of ours with a legacy one: %s", q)
 		}
 		n := strings.Count(q, "?")
 		if strings.Contains(q, "?*") {

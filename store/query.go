@@ -19,7 +19,7 @@ type statement struct {
 // scanner reads the columns of the current row.
 type scanner func(dest ...any) error
 
-// text reads a column as a string: NULL is "", and a number (id_ of adopted tables) its decimal text.
+// text reads a column as a string: NULL is "", and a number (id_ of legacy tables) its decimal text.
 type text string
 
 // Scan implements sql.Scanner.
@@ -89,7 +89,7 @@ func millis(ms int64) string { return fmt.Sprintf("%0*d", timeDigits, max(0, ms)
 
 const timeDigits = 13
 
-// ParseTime reads a time that sorts, as text, as its milliseconds do: 13 digits. Adopted rows have others, as dates.
+// ParseTime reads a time that sorts, as text, as its milliseconds do: 13 digits. Legacy rows have others, as dates.
 func ParseTime(text string) (ms int64, ok bool) {
 	if len(text) != timeDigits || strings.Trim(text, "0123456789") != "" {
 		return 0, false
@@ -175,7 +175,7 @@ func (s *Store) all(ctx context.Context, query string, args []any, row func(scan
 func (s *Store) one(ctx context.Context, query string, args []any, row func(scanner) error) (found bool, err error) {
 	err = s.all(ctx, query, args, func(scan scanner) error {
 		if found {
-			return nil // adopted tables hold duplicates: the first counts
+			return nil // legacy tables hold duplicates: the first counts
 		}
 		found = true
 		return row(scan)

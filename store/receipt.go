@@ -18,7 +18,7 @@ func scanReceipt(r *Receipt) []any {
 	return []any{(*text)(&r.ID), (*text)(&r.MsgID), (*text)(&r.Sender), (*text)(&r.Reader), intColumn{&r.Status}}
 }
 
-// Receipts reads the receipts of these readers for these messages; adopted tables can hold several of one key.
+// Receipts reads the receipts of these readers for these messages; legacy tables can hold several of one key.
 func (s *Store) Receipts(ctx context.Context, keys []ReceiptKey) (map[ReceiptKey][]Receipt, error) {
 	found := make(map[ReceiptKey][]Receipt, len(keys))
 	named := make([]pair, len(keys))

@@ -62,7 +62,7 @@ func (s *Store) ChatsWith(ctx context.Context, partner string, after Chat, limit
 }
 
 // Refresh writes name, login and picture of these rows in groups and name and picture of these list entries, in one fenced
-// transaction; rows that are gone are no error. Adopted columns can hold less than ours: a name is cut there, a login or
+// transaction; rows that are gone are no error. Legacy columns can hold less than ours: a name is cut there, a login or
 // picture left out. Errors: ErrFenced, ErrUnavailable.
 func (s *Store) Refresh(ctx context.Context, epoch int64, members []Member, chats []Chat) error {
 	err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {

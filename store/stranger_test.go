@@ -25,7 +25,7 @@ var tableKinds = []struct {
 		run(t, raw, "PRAGMA writable_schema = 1", "UPDATE sqlite_master SET sql = REPLACE(REPLACE(sql, 'varchar(64)', 'varchar(64) COLLATE NOCASE'), 'varchar(255)', 'varchar(255) COLLATE NOCASE') WHERE type = 'table'",
 			"PRAGMA writable_schema = RESET", "REINDEX")
 	}},
-	{"adopted utf8_general_ci", mysqlEngine, converted("utf8 COLLATE utf8_general_ci")},
+	{"legacy utf8_general_ci", mysqlEngine, converted("utf8 COLLATE utf8_general_ci")},
 	{"utf8mb4 without a collation named", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_general_ci")},
 	{"utf8mb4_unicode_ci", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_unicode_ci")},
 	{"as printed, utf8mb4_bin", mysqlEngine, converted("utf8mb4 COLLATE utf8mb4_bin")},

@@ -18,7 +18,7 @@ const (
 	styleUpdate = `UPDATE ofstyle SET style_value = ? WHERE style_name == ? AND user_id == ?`
 )
 
-// StylesOf reads a user's styles by name; adopted tables can hold several of one name.
+// StylesOf reads a user's styles by name; legacy tables can hold several of one name.
 func (s *Store) StylesOf(ctx context.Context, user string) ([]Style, error) {
 	found := []Style{}
 	err := s.all(ctx, styleOf, []any{user}, func(scan scanner) error {

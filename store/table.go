@@ -17,7 +17,7 @@ type column struct {
 }
 
 // table is a table as we write it. The order of the columns is the order of the values of an insert. Where the first
-// column is id_ or style_id, an adopted table may number its rows itself (see shape).
+// column is id_ or style_id, a legacy table may number its rows itself (see shape).
 type table struct {
 	name    string
 	columns []column

@@ -109,7 +109,7 @@ func (s *Store) count(ctx context.Context, where string, args []any) (int64, err
 	if err != nil {
 		return 0, err
 	}
-	// Adopted rows may have a date for a time, or come from a clock that ran ahead: what is written next sorts below those.
+	// Legacy rows may have a date for a time, or come from a clock that ran ahead: what is written next sorts below those.
 	if t, ok := ParseTime(string(newest)); before.until == "" && n >= longHistory && ok && t <= now.UnixMilli() {
 		s.totals.put(history, counted{int64(n), string(newest), now}, deletions)
 	}

@@ -6,7 +6,7 @@ import "context"
 type Trace struct {
 	MsgID    string
 	State    State
-	Messages []Message // several only in adopted tables
+	Messages []Message // several only in legacy tables
 	IDs      []ID      // what is remembered: of the message, and of revokes
 	Receipts []Receipt
 	Offline  []OfflineMessage // without Body

@@ -7,7 +7,7 @@ import (
 	"tlim/store"
 )
 
-// TestTrace: all that the tables hold of an id, of twins in adopted tables too, and nothing of ids that a collation takes for it.
+// TestTrace: all that the tables hold of an id, of twins in legacy tables too, and nothing of ids that a collation takes for it.
 func TestTrace(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t)

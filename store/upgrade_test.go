@@ -108,7 +108,7 @@ func TestRefusedTablesStayAsTheyAre(t *testing.T) {
 	})
 }
 
-// TestUncheckedTables: with store.migrate off nothing is compared, but numbers and lengths of adopted columns are known.
+// TestUncheckedTables: with store.migrate off nothing is compared, but numbers and lengths of legacy columns are known.
 func TestUncheckedTables(t *testing.T) {
 	e := mysqlEngine
 	cfg := e.fresh(t, oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8")...)

@@ -86,7 +86,7 @@ func (s *Store) search(ctx context.Context, where string, args []any, what strin
 		return nil, Place{}, err
 	}
 	switch {
-	case end.Time == "": // the end, or adopted rows without a time, which come last
+	case end.Time == "": // the end, or legacy rows without a time, which come last
 		end = Place{}
 	case end.ID == "":
 		where, args = where+` AND msg_time >= ?`, append(slices.Clip(args), end.Time)

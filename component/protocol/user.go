@@ -7,7 +7,7 @@ import (
 )
 
 // UserKey is by what user ids are compared: their prepared form ([stanza.Localpart]), as the server compares accounts. An id that
-// cannot be a local part, which adopted tables hold, is equal to itself alone. "" is nobody's, and equal to no id.
+// cannot be a local part, which legacy tables hold, is equal to itself alone. "" is nobody's, and equal to no id.
 func UserKey(id string) string {
 	local, err := stanza.Localpart(id)
 	if err != nil && id != "" {
@@ -16,7 +16,7 @@ func UserKey(id string) string {
 	return local
 }
 
-// SameUser says whether two ids are one user's. Rows of adopted tables hold people in another spelling than the directory. No
+// SameUser says whether two ids are one user's. Rows of legacy tables hold people in another spelling than the directory. No
 // letter case of Go's does for it: strings.EqualFold and strings.ToLower know neither what XEP-0106 escapes nor what nodeprep
 // maps, and ToLower makes one id of two accounts' (İ and i).
 func SameUser(a, b string) bool {
@@ -26,7 +26,7 @@ func SameUser(a, b string) bool {
 // Person is a user as rows name him and as the server addresses him.
 type Person struct {
 	ID    string // the one spelling in tables
-	Local string // prepared JID local part; "" when the id cannot be one (adopted rows): rows are written, nothing is sent
+	Local string // prepared JID local part; "" when the id cannot be one (legacy rows): rows are written, nothing is sent
 	Bare  string // bare JID
 }
 
