@@ -301,7 +301,7 @@ func (b *batch) lookFormers(ctx context.Context) error {
 			ids = append(ids, it.groupIDs()...)
 		}
 	}
-	formers, err := b.s.store.Formers(ctx, ids, b.now.Add(-formerTime).UnixMilli())
+	formers, err := b.s.store.Formers(ctx, ids, b.now.Add(-protocol.FormerTime).UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -314,9 +314,6 @@ func (b *batch) lookFormers(ctx context.Context) error {
 	}
 	return nil
 }
-
-// formerTime is how long a removed member's late notices are taken.
-const formerTime = 24 * time.Hour
 
 // decide asks the kinds, in order. errLookFirst, in a trusting batch, says that all of it has to be decided anew.
 func (b *batch) decide(ctx context.Context) error {

@@ -16,6 +16,7 @@ import (
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
+	"tlim/component/retention"
 	"tlim/component/stanza"
 	"tlim/store"
 )
@@ -234,8 +235,9 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			fillOld(b, s, 20_000)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			c := &cleaner{s: s, cfg: CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}, wait: pause.For, log: slog.New(slog.DiscardHandler)}
-			done := make(chan Cleaned, 1) // the one result
+			c := retention.New(retention.Config{Days: 30, OfflineDays: 30, IDs: 30}, retention.Deps{Store: s.store, Epoch: func() int64 { return s.epoch },
+				Forgetting: s.lookUpIDs, Log: slog.New(slog.DiscardHandler), Now: s.now})
+			done := make(chan retention.Removed, 1) // the one result
 			times := make([]time.Duration, 0, 1<<16)
 			send := func(i int) {
 				before, began := sender.posted.Load(), time.Now()
@@ -258,7 +260,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			times = times[:0]
 			if cleaning {
 				go func() {
-					removed, err := c.clean(ctx)
+					removed, err := c.Clean(ctx)
 					if err != nil && ctx.Err() == nil {
 						b.Error(err)
 					}
@@ -277,7 +279,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			b.ReportMetric(float64(times[len(times)-1].Microseconds()), "max-µs")
 			if cleaning {
 				removed := <-done
-				b.ReportMetric(float64(removed.removed()), "rows-removed")
+				b.ReportMetric(float64(removed.Total()), "rows-removed")
 			}
 		})
 	}

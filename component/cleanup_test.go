@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component/protocol"
+	"tlim/component/retention"
 	"tlim/store"
 )
 
@@ -31,18 +32,27 @@ func (h *harness) pass(days int) {
 }
 
 // cleaning is the harness's cleaner with this configuration.
-func (h *harness) cleaning(cfg CleanupConfig) *cleaner {
-	return &cleaner{s: h.Service, cfg: cfg, wait: prompt, log: slog.New(slog.DiscardHandler)}
+func (h *harness) cleaning(cfg retention.Config, change ...func(*retention.Deps)) *retention.Cleaner {
+	deps := retention.Deps{Store: h.store, Epoch: func() int64 { return h.epoch }, Forgetting: h.lookUpIDs, Log: slog.New(slog.DiscardHandler), Now: h.now, Wait: prompt}
+	for _, c := range change {
+		c(&deps)
+	}
+	return retention.New(cfg, deps)
 }
 
+const day = 24 * time.Hour
+
+// cleanPause is what other writers get after each transaction.
+const cleanPause = 100 * time.Millisecond
+
 // clean counts first, cleans up then, and wants both to say the same.
-func (h *harness) clean(cfg CleanupConfig) Cleaned {
+func (h *harness) clean(cfg retention.Config) retention.Removed {
 	h.t.Helper()
-	counted, err := CountOld(h.t.Context(), h.db, cfg, h.clock.now())
+	counted, err := retention.Count(h.t.Context(), h.db, cfg, h.clock.now())
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	done, err := h.cleaning(cfg).clean(h.t.Context())
+	done, err := h.cleaning(cfg).Clean(h.t.Context())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -82,18 +92,18 @@ func (h *harness) readers(id string) int {
 // TestCleanupRetention: each kind has its own time, receipts go with their messages, and 0 is never.
 func TestCleanupRetention(t *testing.T) {
 	for name, c := range map[string]struct {
-		cfg                       CleanupConfig
+		cfg                       retention.Config
 		history, group, queue, id string
 		receipts                  int // of m1
-		done                      Cleaned
+		done                      retention.Removed
 	}{
-		"nothing": {CleanupConfig{}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 1, Cleaned{}},
-		"messages": {CleanupConfig{Days: 30, IDs: 365}, "m3 m2", "", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 0,
-			Cleaned{Messages: 2}},
-		"messages and ids": {CleanupConfig{Days: 30, IDs: 30}, "m3 m2", "", "m1/0 m2/0 m3/0", "m2 m3", 0, Cleaned{Messages: 2, IDs: 2}},
-		"ids":              {CleanupConfig{IDs: 5}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m3", 1, Cleaned{IDs: 3}},
-		"offline rows":     {CleanupConfig{OfflineDays: 5}, "m3 m2 m1", "g1", "m3/0", "m1 g1 m2 m3", 1, Cleaned{Offline: 4}}, // of lisi 2, of wangwu g1, of zhaoliu g1
-		"all of it":        {CleanupConfig{Days: 1, OfflineDays: 40, IDs: 1}, "m3", "", "m1/0 m2/0 m3/0", "m3", 0, Cleaned{Messages: 3, IDs: 3}},
+		"nothing": {retention.Config{}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 1, retention.Removed{}},
+		"messages": {retention.Config{Days: 30, IDs: 365}, "m3 m2", "", "m1/0 m2/0 m3/0", "m1 g1 m2 m3", 0,
+			retention.Removed{Messages: 2}},
+		"messages and ids": {retention.Config{Days: 30, IDs: 30}, "m3 m2", "", "m1/0 m2/0 m3/0", "m2 m3", 0, retention.Removed{Messages: 2, IDs: 2}},
+		"ids":              {retention.Config{IDs: 5}, "m3 m2 m1", "g1", "m1/0 m2/0 m3/0", "m3", 1, retention.Removed{IDs: 3}},
+		"offline rows":     {retention.Config{OfflineDays: 5}, "m3 m2 m1", "g1", "m3/0", "m1 g1 m2 m3", 1, retention.Removed{Offline: 4}}, // of lisi 2, of wangwu g1, of zhaoliu g1
+		"all of it":        {retention.Config{Days: 1, OfflineDays: 40, IDs: 1}, "m3", "", "m1/0 m2/0 m3/0", "m3", 0, retention.Removed{Messages: 3, IDs: 3}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, nil)
@@ -135,7 +145,7 @@ func TestCleanupRetention(t *testing.T) {
 			if before[0]-after[0] != done.Messages || before[1]-after[1] != done.Offline {
 				t.Errorf("%v became %v, and it says %+v", before, after, done)
 			}
-			if again := h.clean(c.cfg); again != (Cleaned{}) {
+			if again := h.clean(c.cfg); again != (retention.Removed{}) {
 				t.Errorf("again: %+v", again)
 			}
 		})
@@ -222,14 +232,14 @@ func TestCleanupRemembers(t *testing.T) {
 	resend("before", "v1 plain")
 	h.pass(20)
 	h.send("zhangsan/p", text("new", "zhangsan", "lisi", "d"))
-	h.clean(CleanupConfig{Days: 10, IDs: 30})
+	h.clean(retention.Config{Days: 10, IDs: 30})
 	resend("messages are gone", "new")
 	if got := h.knows("plain", "revoked", "removed"); got != "plain revoked removed" {
 		t.Errorf("remembered: %s", got)
 	}
 
 	// The memory ends: what is no longer there is a new message. That is what cleanup.ids promises, and no more.
-	h.clean(CleanupConfig{Days: 10, IDs: 15})
+	h.clean(retention.Config{Days: 10, IDs: 15})
 	h.send("zhangsan/p", old[0])
 	if got := h.history("zhangsan", "lisi"); got != "plain new" && got != "new plain" {
 		t.Errorf("forgotten: %q", got)
@@ -243,7 +253,7 @@ func TestCleanupForgets(t *testing.T) {
 	h.send("zhangsan/p", old)
 	h.pass(20)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
-	if done := h.clean(CleanupConfig{IDs: 10}); done != (Cleaned{IDs: 1}) {
+	if done := h.clean(retention.Config{IDs: 10}); done != (retention.Removed{IDs: 1}) {
 		t.Fatalf("%+v", done)
 	}
 	check := func(when string) {
@@ -283,14 +293,15 @@ func TestCleanupOddTimes(t *testing.T) {
 	}
 	h.pass(100)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
-	c := h.cleaning(CleanupConfig{Days: 1, OfflineDays: 1})
-	c.log = slog.New(slog.NewTextHandler(&log, nil))
+	metered := prometheus.NewRegistry()
+	c := h.cleaning(retention.Config{Days: 1, OfflineDays: 1}, func(d *retention.Deps) {
+		d.Log, d.Registry = slog.New(slog.NewTextHandler(&log, nil)), metered
+	})
 	for range 2 {
-		done, err := c.clean(t.Context())
+		done, err := c.Clean(t.Context())
 		if err != nil || done.OddMessages != len(times) || done.OddOffline != len(times) {
 			t.Errorf("%+v %v", done, err)
 		}
-		c.report(done, err, false)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofcustomoffline")); got != fmt.Sprint([]int{len(times) + 1, len(times) + 1}) {
 		t.Errorf("left: %s", got)
@@ -302,13 +313,12 @@ func TestCleanupOddTimes(t *testing.T) {
 		t.Errorf("said %d times:\n%s", n, &log)
 	}
 	for _, table := range []string{"ofmessage", "ofcustomoffline"} {
-		var m dto.Metric
-		if err := h.metrics.cleanup.odd.WithLabelValues(table).Write(&m); err != nil || m.GetGauge().GetValue() != float64(len(times)) {
-			t.Errorf("%s: %v %v", table, &m, err)
+		if odd := gathered(t, metered, "tlim_cleanup_left_alone", table); odd != float64(len(times)) {
+			t.Errorf("%s: counted %v, want %d", table, odd, len(times))
 		}
 	}
 	// Where nothing is ever removed nobody needs to know.
-	if done := h.clean(CleanupConfig{}); done != (Cleaned{}) {
+	if done := h.clean(retention.Config{}); done != (retention.Removed{}) {
 		t.Errorf("without retention: %+v", done)
 	}
 }
@@ -321,13 +331,13 @@ func TestCleanupUnsettled(t *testing.T) {
 	h.sender.set(func(r *recordingSender) { r.hold = true }) // the server answers no ping: nothing is proved routed
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
 	h.pass(100)
-	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Offline: 1}) || h.history("zhangsan", "lisi") != "m2" {
+	if done := h.clean(retention.Config{Days: 10, IDs: 10, OfflineDays: 10}); done != (retention.Removed{Messages: 1, IDs: 1, Offline: 1}) || h.history("zhangsan", "lisi") != "m2" {
 		t.Errorf("%+v, left %s", done, h.history("zhangsan", "lisi"))
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.sender.answer(nil)
 	h.pass(1)
-	if done := h.clean(CleanupConfig{Days: 10, IDs: 10, OfflineDays: 10}); done != (Cleaned{Messages: 1, IDs: 1, Offline: 1}) {
+	if done := h.clean(retention.Config{Days: 10, IDs: 10, OfflineDays: 10}); done != (retention.Removed{Messages: 1, IDs: 1, Offline: 1}) {
 		t.Errorf("settled: %+v", done)
 	}
 }
@@ -362,18 +372,23 @@ func TestCleanupStops(t *testing.T) {
 	h.fill(1200)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.pass(0)
-	cfg := CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30}
-	c := h.cleaning(cfg)
+	cfg := retention.Config{Days: 30, OfflineDays: 30, IDs: 30}
 	ctx, cancel := context.WithCancel(t.Context())
-	c.wait = func(ctx context.Context, d time.Duration) error {
+	wait := func(_ context.Context, d time.Duration) error {
 		if d != cleanPause {
 			t.Errorf("a pause of %s", d)
 		}
 		cancel()
 		return context.Canceled
 	}
-	done, err := c.clean(ctx)
-	if !errors.Is(err, context.Canceled) || done != (Cleaned{Messages: cleanRows}) {
+	var log strings.Builder
+	metered := prometheus.NewRegistry()
+	c := h.cleaning(cfg, func(d *retention.Deps) {
+		d.Log, d.Registry = slog.New(slog.NewTextHandler(&log, nil)), metered
+		d.Wait = func(ctx context.Context, d time.Duration) error { return wait(ctx, d) }
+	})
+	done, err := c.Clean(ctx)
+	if !errors.Is(err, context.Canceled) || done != (retention.Removed{Messages: 500}) {
 		t.Errorf("%+v %v", done, err)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[701 700 1201 1201]" {
@@ -382,19 +397,16 @@ func TestCleanupStops(t *testing.T) {
 
 	// Offline rows cannot be removed now.
 	h.rec.set(func(r *recordingStore) { r.pending = func() error { return store.ErrUnavailable } })
-	c.wait = prompt
-	done, err = c.clean(t.Context())
-	if !errors.Is(err, store.ErrUnavailable) || done != (Cleaned{Messages: 700, IDs: 1200}) {
+	wait = prompt
+	done, err = c.Clean(t.Context())
+	if !errors.Is(err, store.ErrUnavailable) || done != (retention.Removed{Messages: 700, IDs: 1200}) {
 		t.Errorf("%+v %v", done, err)
 	}
-	var log strings.Builder
-	c.log = slog.New(slog.NewTextHandler(&log, nil))
-	c.report(done, err, false)
-	if !strings.Contains(log.String(), "did not come to its end") || counter(t, h.metrics.cleanup.failures) != 1 {
+	if !strings.Contains(log.String(), "did not come to its end") || gathered(t, metered, "tlim_cleanup_failures_total") != 1 {
 		t.Errorf("log: %s", &log)
 	}
 	h.rec.set(func(r *recordingStore) { r.pending = nil })
-	if done := h.clean(cfg); done != (Cleaned{Offline: 1200}) {
+	if done := h.clean(cfg); done != (retention.Removed{Offline: 1200}) {
 		t.Errorf("the rest: %+v", done)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[1 0 1 1]" {
@@ -406,7 +418,7 @@ func TestCleanupStops(t *testing.T) {
 	if _, err := h.db.TakeOver(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if done, err := c.clean(t.Context()); !errors.Is(err, store.ErrFenced) || done != (Cleaned{}) {
+	if done, err := c.Clean(t.Context()); !errors.Is(err, store.ErrFenced) || done != (retention.Removed{}) {
 		t.Errorf("deposed: %+v %v", done, err)
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "b")) // which it finds out by a write
@@ -417,24 +429,27 @@ func TestCleanupStops(t *testing.T) {
 }
 
 // TestChatPassesCleanup: a message is stored, receipted and delivered between every two transactions of a clean-up, none of
-// which removes more than cleanRows rows.
+// which removes more than 500 rows.
 func TestChatPassesCleanup(t *testing.T) {
 	h := start(t, nil)
 	h.online("lisi/p")
 	h.fill(3000)
-	c := h.cleaning(CleanupConfig{Days: 30, OfflineDays: 30, IDs: 30})
+	var wait func(context.Context, time.Duration) error
+	c := h.cleaning(retention.Config{Days: 30, OfflineDays: 30, IDs: 30}, func(d *retention.Deps) {
+		d.Wait = func(ctx context.Context, d time.Duration) error { return wait(ctx, d) }
+	})
 	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "a"))
 	h.pass(0)
 	h.sender.take()
 	n, tables := 0, []string{"ofmessage", "ofcustomoffline", "tlim_id"}
 	before := h.rows(tables...)
-	c.wait = func(context.Context, time.Duration) error {
+	wait = func(context.Context, time.Duration) error {
 		after := h.rows(tables...)
 		gone := 0
 		for i := range after {
 			gone += before[i] - after[i]
 		}
-		if gone < 1 || gone > cleanRows {
+		if gone < 1 || gone > 500 {
 			t.Errorf("one transaction removed %d rows", gone)
 		}
 		n++
@@ -447,7 +462,7 @@ func TestChatPassesCleanup(t *testing.T) {
 		before = h.rows(tables...)
 		return nil
 	}
-	done, err := c.clean(t.Context())
+	done, err := c.Clean(t.Context())
 	if err != nil || done.Messages != 3000 || done.Offline != 3000 || done.IDs != 3000 || n < 18 {
 		t.Errorf("%+v %v, %d messages meanwhile", done, err, n)
 	}
@@ -480,28 +495,27 @@ func TestCleanupFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, cfg := range []CleanupConfig{{FilesDays: 0}, {FilesDays: 365}} {
-		if done := h.clean(cfg); done != (Cleaned{}) {
+	for _, cfg := range []retention.Config{{FilesDays: 0}, {FilesDays: 365}} {
+		if done := h.clean(cfg); done != (retention.Removed{}) {
 			t.Errorf("%+v: %+v", cfg, done)
 		}
 	}
-	counted, err := CountOld(t.Context(), h.db, CleanupConfig{FilesDays: 30}, h.clock.now())
-	if err != nil || counted != (Cleaned{Files: 2}) || len(bytes.there) != 3 {
+	counted, err := retention.Count(t.Context(), h.db, retention.Config{FilesDays: 30}, h.clock.now())
+	if err != nil || counted != (retention.Removed{Files: 2}) || len(bytes.there) != 3 {
 		t.Errorf("counted %+v %v", counted, err)
 	}
 	// Bytes that cannot be removed leave an orphan, no broken link: the row went first.
-	c := h.cleaning(CleanupConfig{FilesDays: 30})
-	c.files = bytes
+	c := h.cleaning(retention.Config{FilesDays: 30}, func(d *retention.Deps) { d.Files = bytes })
 	bytes.fail = fmt.Sprintf("%032x", 1)
-	done, err := c.clean(t.Context())
-	if err == nil || !strings.Contains(err.Error(), bytes.fail) || done != (Cleaned{Files: 2}) {
+	done, err := c.Clean(t.Context())
+	if err == nil || !strings.Contains(err.Error(), bytes.fail) || done != (retention.Removed{Files: 2}) {
 		t.Errorf("%+v %v", done, err)
 	}
 	if got := fmt.Sprint(h.rows("tlim_file"), len(bytes.there)); got != "[1] 2" {
 		t.Errorf("rows and bytes: %s", got)
 	}
 	bytes.fail = ""
-	if done, err := c.clean(t.Context()); err != nil || done != (Cleaned{}) {
+	if done, err := c.Clean(t.Context()); err != nil || done != (retention.Removed{}) {
 		t.Errorf("again: %+v %v", done, err)
 	}
 }
@@ -513,16 +527,16 @@ func TestCleanupFormers(t *testing.T) {
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Remove: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(formerTime - time.Minute)
+	h.clock.move(protocol.FormerTime - time.Minute)
 	h.send("zhangsan/p", groupText("g1", "zhangsan", group, "x"))
 	h.pass(0)
-	if done := h.clean(CleanupConfig{}); done != (Cleaned{}) {
+	if done := h.clean(retention.Config{}); done != (retention.Removed{}) {
 		t.Errorf("too early: %+v", done)
 	}
 	h.clock.move(2 * time.Minute)
 	h.send("zhangsan/p", groupText("g2", "zhangsan", group, "x"))
 	h.pass(0)
-	if done := h.clean(CleanupConfig{}); done != (Cleaned{Formers: 1}) {
+	if done := h.clean(retention.Config{}); done != (retention.Removed{Formers: 1}) {
 		t.Errorf("%+v", done)
 	}
 }
@@ -535,40 +549,43 @@ func TestCleanupRuns(t *testing.T) {
 	h.pass(0)
 	var log strings.Builder
 	var waited []time.Duration
-	c := h.cleaning(CleanupConfig{Enabled: true, Interval: day, Days: 30, IDs: 30})
-	c.log = slog.New(slog.NewTextHandler(&log, nil))
-	c.wait = func(_ context.Context, d time.Duration) error {
-		if d == cleanPause {
+	metered := prometheus.NewRegistry()
+	cfg := retention.Config{Enabled: true, Interval: day, Days: 30, IDs: 30}
+	change := func(deps *retention.Deps) {
+		deps.Log, deps.Registry = slog.New(slog.NewTextHandler(&log, nil)), metered
+		deps.Wait = func(_ context.Context, d time.Duration) error {
+			if d == cleanPause {
+				return nil
+			}
+			waited = append(waited, d)
+			h.clock.move(d)
+			if len(waited) > 2 {
+				return context.Canceled
+			}
 			return nil
 		}
-		waited = append(waited, d)
-		h.clock.move(d)
-		if len(waited) > 2 {
-			return context.Canceled
-		}
-		return nil
 	}
 	begin := h.clock.now()
-	c.run(t.Context())
-	first := firstClean(begin)
-	if want := []time.Duration{first.Sub(begin), midnight(first, 1).Sub(first), midnight(first, 2).Sub(midnight(first, 1))}; fmt.Sprint(waited) != fmt.Sprint(want) {
+	h.cleaning(cfg, change).Run(t.Context())
+	midnight := func(days int) time.Time {
+		return time.Date(begin.Year(), begin.Month(), begin.Day()+days, 0, 0, 0, 0, begin.Location())
+	}
+	if want := []time.Duration{midnight(1).Sub(begin), midnight(2).Sub(midnight(1)), midnight(3).Sub(midnight(2))}; fmt.Sprint(waited) != fmt.Sprint(want) {
 		t.Errorf("waited %v, want %v", waited, want)
 	}
 	if n := strings.Count(log.String(), "clean-up removed what was old"); n != 1 || !strings.Contains(log.String(), "messages=3 offline=0 ids=3 formers=0 files=0") {
 		t.Errorf("%d times:\n%s", n, &log)
 	}
-	m := h.metrics.cleanup
-	if counter(t, m.rows.WithLabelValues("messages")) != 3 || counter(t, m.rows.WithLabelValues("ids")) != 3 || counter(t, m.failures) != 0 {
-		t.Error("metrics of the rows")
+	const removed = "tlim_cleanup_removed_total"
+	if messages, ids := gathered(t, metered, removed, "messages"), gathered(t, metered, removed, "ids"); messages != 3 || ids != 3 || gathered(t, metered, "tlim_cleanup_failures_total") != 0 {
+		t.Errorf("counted %v messages and %v ids, want 3 and 3, and no failure", messages, ids)
 	}
-	var last dto.Metric
-	if err := m.last.Write(&last); err != nil || last.GetGauge().GetValue() != float64(midnight(first, 1).Unix()) {
-		t.Errorf("last: %v %v", &last, err)
+	if last, want := gathered(t, metered, "tlim_cleanup_timestamp_seconds"), float64(midnight(2).Unix()); last != want {
+		t.Errorf("last at %v, want %v", last, want)
 	}
 	// Switched off, nothing runs.
-	c.cfg.Enabled = false
-	waited = nil
-	c.run(t.Context())
+	cfg.Enabled, waited, metered = false, nil, prometheus.NewRegistry()
+	h.cleaning(cfg, change).Run(t.Context())
 	if len(waited) != 0 {
 		t.Error("it runs while it is off")
 	}

@@ -45,7 +45,7 @@ func TestPurgeAfterTheLook(t *testing.T) {
 		h.snapshot()
 		h.sync()
 		h.clock.move(time.Second)
-		if err := h.purgeAll(t.Context()); err != nil {
+		if err := h.purger.Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		h.sender.take()
@@ -61,7 +61,7 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	if st := h.state(); st.Settled < dissolved {
 		t.Fatalf("not settled: %+v", st)
 	}
-	if err := h.purgeAll(t.Context()); err != nil {
+	if err := h.purger.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.arrive("lisi/w[web]")

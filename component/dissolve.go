@@ -2,8 +2,6 @@ package component
 
 import (
 	"context"
-	"errors"
-	"time"
 
 	"tlim/component/lenient"
 	"tlim/component/protocol"
@@ -71,59 +69,5 @@ func (b *batch) dissolve(g *group) {
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(s.clock.last)}}})
 	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID, Except: dissolved})
-	b.after = append(b.after, s.purgeNow)
-}
-
-const (
-	purgeRows  = 500
-	purgeEvery = 30 * time.Second
-	purgePause = 50 * time.Millisecond // lets other writers in
-)
-
-// purgeNow wakes the purge.
-func (s *Service) purgeNow() {
-	s.purgeWake.Fire()
-}
-
-// purge removes what dissolved groups leave, in batches, until ctx ends. What is left at a crash is found at the next start.
-func (s *Service) purge(ctx context.Context) {
-	ticker := time.NewTicker(purgeEvery)
-	defer ticker.Stop()
-	for {
-		if err := s.purgeAll(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
-			s.log.Warn("removing what dissolved sessions left failed; it is tried again", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		case <-s.purgeWake:
-		}
-	}
-}
-
-func (s *Service) purgeAll(ctx context.Context) error {
-	list, err := s.store.Purges(ctx)
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		if protocol.ParseTime(p.Time) > s.from() {
-			continue // the notices are still to be delivered, perhaps by replay
-		}
-		for done := false; !done; {
-			if done, err = s.store.PurgeSome(ctx, s.epoch, p, purgeRows); err != nil {
-				return err
-			}
-			timer := time.NewTimer(purgePause)
-			select {
-			case <-ctx.Done():
-				timer.Stop()
-				return ctx.Err()
-			case <-timer.C:
-			}
-		}
-		s.log.Info("removed what a dissolved session left", "session_id", p.SessionID)
-	}
-	return nil
+	b.after = append(b.after, s.purger.Wake)
 }

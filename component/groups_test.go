@@ -363,7 +363,7 @@ func TestDissolutionPurges(t *testing.T) {
 	h.snapshot()
 	h.clock.move(2 * idleWrite)
 	h.send("zhangsan/p", text("p", "zhangsan", "wangwu", "carries the positions"))
-	if err := h.purgeAll(t.Context()); err != nil {
+	if err := h.purger.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := left(); n != 0 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -723,6 +724,28 @@ func refusals(posts []string) string {
 		}
 	}
 	return strings.Join(codes, " ")
+}
+
+// gathered reads a metric of a registry: the series with these values of its labels, in the order of the labels' names.
+func gathered(t *testing.T, from prometheus.Gatherer, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := from.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var values []string
+			for _, l := range m.GetLabel() {
+				values = append(values, l.GetValue())
+			}
+			if f.GetName() == name && slices.Equal(values, labels) {
+				return m.GetCounter().GetValue() + m.GetGauge().GetValue() // it is one of them
+			}
+		}
+	}
+	t.Fatalf("no series %s%q", name, labels)
+	return 0
 }
 
 // counter reads a metric.

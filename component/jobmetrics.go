@@ -34,23 +34,3 @@ func newDirectoryMetrics(reg prometheus.Registerer) *directoryMetrics {
 			Help: "Users whose new name old tables cannot hold."}),
 	}
 }
-
-// cleanupMetrics tell what clean-up does.
-type cleanupMetrics struct {
-	rows     *prometheus.CounterVec
-	odd      *prometheus.GaugeVec
-	failures prometheus.Counter
-	last     prometheus.Gauge
-}
-
-func newCleanupMetrics(reg prometheus.Registerer) *cleanupMetrics {
-	f := promauto.With(reg)
-	return &cleanupMetrics{
-		rows: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_cleanup_removed_total",
-			Help: "Rows and files that clean-up has removed, by what: messages, offline, ids, formers, files. The receipts of messages go with them uncounted."}, []string{"what"}),
-		odd: f.NewGaugeVec(prometheus.GaugeOpts{Name: "tlim_cleanup_left_alone",
-			Help: "Rows of tables that are cleaned up whose msg_time is no 13-digit number, as the last clean-up found them."}, []string{"table"}),
-		failures: f.NewCounter(prometheus.CounterOpts{Name: "tlim_cleanup_failures_total", Help: "Clean-ups that did not come to their end."}),
-		last:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_cleanup_timestamp_seconds", Help: "When a clean-up last came to its end; 0: not since the start."}),
-	}
-}

@@ -3,7 +3,7 @@ package component
 import (
 	"context"
 
-	"tlim/component/pause"
+	"tlim/component/retention"
 	"tlim/component/trigger"
 	"tlim/store"
 )
@@ -21,16 +21,6 @@ type DirectoryStore interface {
 	SetAccount(ctx context.Context, epoch int64, ids []string, a store.Account) error
 }
 
-// CleanStore is what clean-up needs of the database. *store.Store implements it.
-type CleanStore interface {
-	OldRows
-	DeleteMessages(ctx context.Context, epoch int64, rows []store.Old) (int, error)
-	DeleteOffline(ctx context.Context, epoch int64, rows []store.Old) error
-	DeleteIDs(ctx context.Context, epoch int64, rows []store.Old) error
-	DeleteFormers(ctx context.Context, epoch int64, rows []store.Old) error
-	DeleteFiles(ctx context.Context, ids []string) error
-}
-
 // jobs makes what works beside the conveyor.
 func (s *Service) jobs(deps Deps) {
 	cfg := s.cfg.Directory
@@ -42,7 +32,10 @@ func (s *Service) jobs(deps Deps) {
 	}
 	s.accounts = &accountKeeper{trigger: trigger.New(), s: s, server: deps.Accounts, cfg: cfg, failed: map[string]*accountFailure{}}
 	s.refresher = &refresher{trigger: trigger.New(), s: s}
-	s.cleaner = &cleaner{s: s, cfg: s.cfg.Cleanup, files: deps.Files, wait: pause.For, log: s.log}
+	epoch := func() int64 { return s.epoch }
+	s.cleaner = retention.New(s.cfg.Cleanup, retention.Deps{Store: s.store, Files: deps.Files, Epoch: epoch, Forgetting: s.lookUpIDs,
+		Registry: deps.Registry, Log: s.log, Now: s.now})
+	s.purger = retention.NewPurger(s.store, epoch, s.from, s.log)
 }
 
 // startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so
@@ -56,8 +49,13 @@ func (s *Service) startJobs(ctx context.Context) {
 	}
 	s.background.Go(func() { s.accounts.run(ctx) })
 	s.background.Go(func() { s.refresher.run(ctx) })
-	s.background.Go(func() { s.cleaner.run(ctx) })
+	s.background.Go(func() { s.cleaner.Run(ctx) })
 	s.background.Go(func() { s.calls.run(ctx) })
+}
+
+// lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.
+func (s *Service) lookUpIDs(ctx context.Context) error {
+	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.adopted = true; return nil }})
 }
 
 // linkUp says whether there is a link to the server.

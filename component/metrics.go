@@ -17,7 +17,6 @@ type metrics struct {
 	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed, caughtUpByRows prometheus.Counter
 	commit, snapshots                                                                                      prometheus.Histogram
 	directory                                                                                              *directoryMetrics
-	cleanup                                                                                                *cleanupMetrics
 	calls                                                                                                  *prometheus.CounterVec
 	skipped                                                                                                *prometheus.CounterVec
 	pings                                                                                                  *prometheus.CounterVec
@@ -57,7 +56,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		snapshots: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_snapshot_seconds", Help: "Time of one presence snapshot, until the server has answered.",
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3}}),
 		directory: newDirectoryMetrics(reg),
-		cleanup:   newCleanupMetrics(reg),
 	}
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})

@@ -247,19 +247,7 @@ func (h *pushHarness) asleep(d time.Duration) {
 // pushCount is how many pushes have had this outcome, by the metrics.
 func (h *pushHarness) pushCount(outcome string) float64 {
 	h.t.Helper()
-	families, err := h.metered.Gather()
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	for _, f := range families {
-		for _, m := range f.GetMetric() {
-			if l := m.GetLabel(); f.GetName() == "tlim_pushes_total" && l[0].GetValue() == "test" && l[1].GetValue() == outcome { // channel, outcome
-				return m.GetCounter().GetValue()
-			}
-		}
-	}
-	h.t.Fatalf("no series of pushes that are %s", outcome)
-	return 0
+	return gathered(h.t, h.metered, "tlim_pushes_total", "test", outcome)
 }
 
 func (h *pushHarness) waitingRows() int {

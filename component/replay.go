@@ -247,7 +247,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 	}
 	since := at
 	if kind.told {
-		since -= formerTime.Milliseconds()
+		since -= protocol.FormerTime.Milliseconds()
 	}
 	formers, err := s.store.Formers(ctx, []string{m.SessionID}, since)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"tlim/component/pause"
 	"tlim/component/presence"
 	"tlim/component/protocol"
+	"tlim/component/retention"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
 	"tlim/component/unconfirmed"
@@ -48,7 +49,7 @@ type Config struct {
 	InflightBytes   int64
 	OwedPerUser     int // copies owed to one user in memory
 	Directory       DirectoryConfig
-	Cleanup         CleanupConfig
+	Cleanup         retention.Config
 	Calls           CallConfig
 	ShutdownTimeout time.Duration // bounds the last writes
 }
@@ -77,14 +78,13 @@ type Store interface {
 	Offline(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]store.OfflineMessage, error)
 	HasOffline(ctx context.Context, owner string) (bool, error)
 	MessageTime(ctx context.Context, msgID string) (string, bool, error)
-	Purges(ctx context.Context) ([]store.Purge, error)
-	PurgeSome(ctx context.Context, epoch int64, p store.Purge, limit int) (bool, error)
 	Announcement(ctx context.Context, id string) (store.Announcement, bool, error)
 	UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error)
 	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
 	DirectoryStore
-	CleanStore
+	retention.Store
+	retention.PurgeStore
 	outbox.Store
 	DeletePushCodes(ctx context.Context, codes []string) error
 	PushOwners(ctx context.Context, code string) ([]string, error)
@@ -122,7 +122,7 @@ type Deps struct {
 	Imports   Source               // the server's own tables of users, who are learned from there without a Source; nil: nobody is
 	Accounts  Accounts             // nil: accounts are somebody else's
 	Finder    Finder               // nil: nobody can tell whether there is an account
-	Files     Files                // nil: clean-up leaves files alone
+	Files     retention.Files      // nil: clean-up leaves files alone
 	Push      []outbox.Channel     // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
@@ -195,8 +195,8 @@ type Service struct {
 	importer   *importer   // nil: nobody is learned from the server's tables
 	accounts   *accountKeeper
 	refresher  *refresher
-	cleaner    *cleaner
-	purgeWake  trigger.Trigger
+	cleaner    *retention.Cleaner
+	purger     *retention.Purger
 	draining   atomic.Bool
 	replayed   atomic.Bool
 	connection atomic.Uint64 // counts ups and downs of the link
@@ -225,7 +225,6 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		linkEvents: trigger.New(),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),
-		purgeWake:  trigger.New(),
 	}
 	if s.cfg.Calls.Window <= 0 {
 		s.cfg.Calls.Window = 24 * time.Hour
@@ -268,7 +267,7 @@ func (s *Service) Run(ctx context.Context) error {
 	if err == nil {
 		close(s.started)
 		purging, stopPurging := context.WithCancel(work)
-		s.background.Go(func() { s.purge(purging) })
+		s.background.Go(func() { s.purger.Run(purging) })
 		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
 		s.startJobs(jobs)
 		s.background.Go(func() { s.outbox.Run(purging) })

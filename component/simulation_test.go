@@ -1013,7 +1013,7 @@ func (m *simulation) purgeNext(ctx context.Context) error {
 	list, err := m.db.Purges(ctx)
 	for _, p := range list {
 		if err == nil && protocol.ParseTime(p.Time) <= m.Service.from() {
-			_, err = m.db.PurgeSome(ctx, m.epoch, p, purgeRows)
+			_, err = m.db.PurgeSome(ctx, m.epoch, p, 500)
 		}
 	}
 	return err

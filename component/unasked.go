@@ -34,7 +34,7 @@ const (
 	// unaskedFirst lets several clients come together before the first line is logged.
 	unaskedFirst = 10 * time.Minute
 	// unaskedPeriod lies between two lines.
-	unaskedPeriod = day
+	unaskedPeriod = 24 * time.Hour
 	// unaskedNames is how many clients a line names.
 	unaskedNames = 20
 )

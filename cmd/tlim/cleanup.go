@@ -12,12 +12,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"tlim/cmd/tlim/config"
-	"tlim/component"
+	"tlim/component/retention"
 	"tlim/store"
 )
 
-func cleanupConfig(c config.Cleanup) component.CleanupConfig {
-	return component.CleanupConfig{Enabled: c.Enabled, Interval: time.Duration(c.Interval), Days: c.Days, OfflineDays: c.OfflineDays,
+func cleanupConfig(c config.Cleanup) retention.Config {
+	return retention.Config{Enabled: c.Enabled, Interval: time.Duration(c.Interval), Days: c.Days, OfflineDays: c.OfflineDays,
 		FilesDays: c.FilesDays, IDs: c.IDs}
 }
 
@@ -48,9 +48,9 @@ func cleanupDryRun(ctx context.Context, out io.Writer, from config.Sources, asJS
 	if err != nil {
 		return err
 	}
-	var found component.Cleaned
+	var found retention.Removed
 	err = withStore(ctx, cfg, func(db *store.Store) (err error) {
-		found, err = component.CountOld(ctx, db, cleanupConfig(cfg.Cleanup), time.Now())
+		found, err = retention.Count(ctx, db, cleanupConfig(cfg.Cleanup), time.Now())
 		return err
 	})
 	if err != nil {
@@ -82,7 +82,7 @@ type cleanedTable struct {
 	Odd   int    `json:"left_alone"` // of unknown age
 }
 
-func printDryRun(out io.Writer, c config.Cleanup, found component.Cleaned, asJSON bool) error {
+func printDryRun(out io.Writer, c config.Cleanup, found retention.Removed, asJSON bool) error {
 	days := func(n int) string {
 		if n == 0 {
 			return "for ever"

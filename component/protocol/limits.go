@@ -1,5 +1,10 @@
 package protocol
 
+import "time"
+
+// FormerTime is how long a removed member's late notices are taken.
+const FormerTime = 24 * time.Hour
+
 // Limits are the sizes that PROTOCOL.md section 2 names; bytes unless said otherwise.
 type Limits struct {
 	Body          int  // of the body text

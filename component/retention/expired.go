@@ -1,15 +1,16 @@
-package component
+package retention
 
 import (
 	"context"
 	"errors"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
-// OldRows is where clean-up finds what is old. *store.Store implements it.
-type OldRows interface {
+// Reader is where clean-up finds what is expired. *store.Store implements it.
+type Reader interface {
 	State(ctx context.Context) (store.State, error)
 	OldMessages(ctx context.Context, until int64, after store.Old, limit int) ([]store.Old, error)
 	WalkOffline(ctx context.Context, after store.Old, limit int) ([]store.Old, error)
@@ -21,13 +22,13 @@ type OldRows interface {
 	CountFilesBefore(ctx context.Context, t int64) (int, error)
 }
 
-// cleanPage is how many keys one read answers.
-const cleanPage = 2000
+// pageRows is how many keys one read answers.
+const pageRows = 2000
 
-// CountOld counts what a clean-up would remove now, and changes nothing.
-func CountOld(ctx context.Context, rows OldRows, cfg CleanupConfig, now time.Time) (Cleaned, error) {
-	var found Cleaned
-	old, err := newOldWalk(ctx, rows, cfg, now)
+// Count counts what a clean-up would remove now, and changes nothing.
+func Count(ctx context.Context, rows Reader, cfg Config, now time.Time) (Removed, error) {
+	var found Removed
+	walk, err := newExpired(ctx, rows, cfg, now)
 	if err != nil {
 		return found, err
 	}
@@ -46,76 +47,76 @@ func CountOld(ctx context.Context, rows OldRows, cfg CleanupConfig, now time.Tim
 		}
 		return err
 	}
-	err = errors.Join(old.messages(ctx, messages), old.pending(ctx, count(&found.Offline)),
-		old.ids(ctx, count(&found.IDs)), old.formers(ctx, count(&found.Formers)))
+	err = errors.Join(walk.messages(ctx, messages), walk.offline(ctx, count(&found.Offline)),
+		walk.ids(ctx, count(&found.IDs)), walk.formers(ctx, count(&found.Formers)))
 	if err == nil && cfg.FilesDays > 0 {
 		found.Files, err = rows.CountFilesBefore(ctx, now.AddDate(0, 0, -cfg.FilesDays).UnixMilli())
 	}
 	if err != nil {
 		return found, err
 	}
-	return found, old.count(ctx, &found)
+	return found, walk.count(ctx, &found)
 }
 
-// oldWalk finds old rows, table by table. Its methods hand over pages of rows of which the last may be removed by then.
-type oldWalk struct {
-	rows    OldRows
-	cfg     CleanupConfig
+// expired finds expired rows, table by table. Its methods hand over pages of rows of which the last may be removed by then.
+type expired struct {
+	rows    Reader
+	cfg     Config
 	now     time.Time
 	settled int64  // nothing above it is removed: it may have to be delivered or queued again
 	odd     [2]int // rows met, of messages and of offline rows, whose time is none
 }
 
-func newOldWalk(ctx context.Context, rows OldRows, cfg CleanupConfig, now time.Time) (*oldWalk, error) {
+func newExpired(ctx context.Context, rows Reader, cfg Config, now time.Time) (*expired, error) {
 	st, err := rows.State(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &oldWalk{rows: rows, cfg: cfg, now: now, settled: min(st.Delivered, st.Settled)}, nil
+	return &expired{rows: rows, cfg: cfg, now: now, settled: min(st.Delivered, st.Settled)}, nil
 }
 
 // until is the last time that is old enough, in epoch milliseconds.
-func (w *oldWalk) until(days int) int64 {
-	return min(w.now.AddDate(0, 0, -days).UnixMilli()-1, w.settled)
+func (e *expired) until(days int) int64 {
+	return min(e.now.AddDate(0, 0, -days).UnixMilli()-1, e.settled)
 }
 
-func (w *oldWalk) messages(ctx context.Context, visit func([]store.Old) error) error {
-	if w.cfg.Days <= 0 {
+func (e *expired) messages(ctx context.Context, visit func([]store.Old) error) error {
+	if e.cfg.Days <= 0 {
 		return nil
 	}
-	until := w.until(w.cfg.Days)
+	until := e.until(e.cfg.Days)
 	return walk(ctx, func(ctx context.Context, after store.Old, limit int) ([]store.Old, error) {
-		return w.rows.OldMessages(ctx, until, after, limit)
-	}, until, &w.odd[0], visit)
+		return e.rows.OldMessages(ctx, until, after, limit)
+	}, until, &e.odd[0], visit)
 }
 
-func (w *oldWalk) pending(ctx context.Context, visit func([]store.Old) error) error {
-	if w.cfg.OfflineDays <= 0 {
+func (e *expired) offline(ctx context.Context, visit func([]store.Old) error) error {
+	if e.cfg.OfflineDays <= 0 {
 		return nil
 	}
-	return walk(ctx, w.rows.WalkOffline, w.until(w.cfg.OfflineDays), &w.odd[1], visit)
+	return walk(ctx, e.rows.WalkOffline, e.until(e.cfg.OfflineDays), &e.odd[1], visit)
 }
 
-func (w *oldWalk) ids(ctx context.Context, visit func([]store.Old) error) error {
-	if w.cfg.IDs <= 0 {
+func (e *expired) ids(ctx context.Context, visit func([]store.Old) error) error {
+	if e.cfg.IDs <= 0 {
 		return nil
 	}
-	return walk(ctx, w.rows.WalkIDs, w.until(w.cfg.IDs), new(int), visit)
+	return walk(ctx, e.rows.WalkIDs, e.until(e.cfg.IDs), new(int), visit)
 }
 
 // formers go when no late notice of theirs is taken any more, and no replay needs to know that they were members.
-func (w *oldWalk) formers(ctx context.Context, visit func([]store.Old) error) error {
-	until := min(w.now.UnixMilli(), w.settled) - formerTime.Milliseconds() - 1
-	return walk(ctx, w.rows.WalkFormers, until, new(int), visit)
+func (e *expired) formers(ctx context.Context, visit func([]store.Old) error) error {
+	until := min(e.now.UnixMilli(), e.settled) - protocol.FormerTime.Milliseconds() - 1
+	return walk(ctx, e.rows.WalkFormers, until, new(int), visit)
 }
 
 // count adds up the odd rows: those that the walks met, and the messages that they cannot meet.
-func (w *oldWalk) count(ctx context.Context, c *Cleaned) error {
-	c.OddMessages, c.OddOffline = w.odd[0], w.odd[1]
-	if w.cfg.Days <= 0 {
+func (e *expired) count(ctx context.Context, c *Removed) error {
+	c.OddMessages, c.OddOffline = e.odd[0], e.odd[1]
+	if e.cfg.Days <= 0 {
 		return nil
 	}
-	n, err := w.rows.OddMessages(ctx, w.now.Add(day).UnixMilli())
+	n, err := e.rows.OddMessages(ctx, e.now.Add(day).UnixMilli())
 	c.OddMessages += n
 	return err
 }
@@ -123,7 +124,7 @@ func (w *oldWalk) count(ctx context.Context, c *Cleaned) error {
 // walk reads all pages and hands on the rows with a time at or before until.
 func walk(ctx context.Context, next func(context.Context, store.Old, int) ([]store.Old, error), until int64, odd *int, visit func([]store.Old) error) error {
 	for after := (store.Old{}); ; {
-		page, err := next(ctx, after, cleanPage)
+		page, err := next(ctx, after, pageRows)
 		if err != nil {
 			return err
 		}
@@ -141,7 +142,7 @@ func walk(ctx context.Context, next func(context.Context, store.Old, int) ([]sto
 				return err
 			}
 		}
-		if len(page) < cleanPage {
+		if len(page) < pageRows {
 			return nil
 		}
 		after = page[len(page)-1]

@@ -1,0 +1,75 @@
+package retention
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"tlim/component/pause"
+	"tlim/component/protocol"
+	"tlim/component/trigger"
+	"tlim/store"
+)
+
+const (
+	purgeRows   = 500 // of one transaction
+	purgePeriod = 30 * time.Second
+	purgePause  = 50 * time.Millisecond // lets other writers in
+)
+
+// PurgeStore is what a Purger needs of the database. *store.Store implements it.
+type PurgeStore interface {
+	Purges(ctx context.Context) ([]store.Purge, error)
+	PurgeSome(ctx context.Context, epoch int64, p store.Purge, limit int) (bool, error)
+}
+
+// Purger removes what dissolved groups leave: messages, receipts and announcements.
+type Purger struct {
+	store     PurgeStore
+	epoch     func() int64
+	delivered func() int64
+	log       *slog.Logger
+	wake      trigger.Trigger
+}
+
+// NewPurger makes a Purger. epoch is the term in which this process owns the database, delivered the time up to which messages need not be
+// delivered again: the notices of a dissolution are purged after that.
+func NewPurger(s PurgeStore, epoch, delivered func() int64, log *slog.Logger) *Purger {
+	return &Purger{store: s, epoch: epoch, delivered: delivered, log: log, wake: trigger.New()}
+}
+
+// Wake tells that a group was dissolved. It does not block.
+func (p *Purger) Wake() { p.wake.Fire() }
+
+// Run purges until ctx ends. What is left then is found at the next start.
+func (p *Purger) Run(ctx context.Context) {
+	p.wake.Loop(ctx, purgePeriod, func(ctx context.Context) {
+		if err := p.Purge(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
+			p.log.Warn("removing what dissolved sessions left failed; it is tried again", "error", err)
+		}
+	})
+}
+
+// Purge removes what can be removed now.
+func (p *Purger) Purge(ctx context.Context) error {
+	list, err := p.store.Purges(ctx)
+	if err != nil {
+		return err
+	}
+	for _, left := range list {
+		if protocol.ParseTime(left.Time) > p.delivered() {
+			continue // the notices are still to be delivered, perhaps by replay
+		}
+		for done := false; !done; {
+			if done, err = p.store.PurgeSome(ctx, p.epoch(), left, purgeRows); err != nil {
+				return err
+			}
+			if err := pause.For(ctx, purgePause); err != nil {
+				return err
+			}
+		}
+		p.log.Info("removed what a dissolved session left", "session_id", left.SessionID)
+	}
+	return nil
+}
