@@ -30,42 +30,42 @@ const (
 )
 
 // arrange sorts what has come by conversation. What has no room there is answered: its own conversation is too busy.
-func (s *Service) arrange() {
+func (c *conveyor) arrange() {
 	for {
 		select {
-		case it := <-s.intake.queue:
-			s.arrangeOne(it)
-		case it := <-s.intake.passed:
-			s.arrangeOne(it)
+		case it := <-c.s.intake.queue:
+			c.arrangeOne(it)
+		case it := <-c.s.intake.passed:
+			c.arrangeOne(it)
 		default:
 			return
 		}
 	}
 }
 
-func (s *Service) arrangeOne(it *item) {
+func (c *conveyor) arrangeOne(it *item) {
 	if it.task == nil && it.passing == nil {
-		if err := s.read(it); err != nil {
-			s.refuse(it, err)
-			s.intake.release(it)
+		if err := c.s.read(it); err != nil {
+			c.s.refuse(it, err)
+			c.s.intake.release(it)
 			return
 		}
 	}
-	it.key, it.cost = s.classify(it)
+	it.key, it.cost = c.classify(it)
 	if it.task == nil && it.passing == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
-		if err := s.intake.crowded(it); err != nil {
-			s.refuse(it, err)
-			s.intake.release(it)
+		if err := c.crowded(it); err != nil {
+			c.s.refuse(it, err)
+			c.s.intake.release(it)
 			return
 		}
 	}
-	s.intake.arranged.push(it.key, it, it.cost)
+	c.arranged.push(it.key, it, it.cost)
 }
 
 // classify says to which conversation an item belongs and what it costs, as far as can be told without the database. Messages of one
 // conversation that seem to belong to two, which takes a group that nobody has written to for long and an address that names none, may
 // overtake each other.
-func (s *Service) classify(it *item) (key string, cost int) {
+func (c *conveyor) classify(it *item) (key string, cost int) {
 	if it.task != nil {
 		return it.task.about, itemCost + it.task.cost
 	}
@@ -87,9 +87,9 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	}
 	ids := it.groupIDs()
 	for _, id := range ids {
-		if g := s.groups.peek(id); g != nil {
+		if g := c.groups.peek(id); g != nil {
 			key = id
-			it.absent = len(g.members) - s.there(g)
+			it.absent = len(g.members) - c.there(g)
 			cost = copiesFor(g.there, it.absent)
 			break
 		}
@@ -97,19 +97,19 @@ func (s *Service) classify(it *item) (key string, cost int) {
 	if key == "" && len(ids) > 0 {
 		key = ids[0]
 	}
-	if m.kind.names == namesRead && s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
+	if m.kind.names == namesRead && c.s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
 		cost = 0
 	}
 	return key, itemCost + max(1, cost)*weight
 }
 
 // there is how many members of a group are sent copies, as far as was seen a moment ago.
-func (s *Service) there(g *group) int {
-	if now := s.now(); g.counted.IsZero() || now.Sub(g.counted) > countedAge {
+func (c *conveyor) there(g *group) int {
+	if now := c.s.now(); g.counted.IsZero() || now.Sub(g.counted) > countedAge {
 		g.there, g.counted = 0, now
-		fresh := s.presence.Fresh()
+		fresh := c.s.presence.Fresh()
 		for _, p := range g.members {
-			if !fresh || len(s.presence.Devices(p.Local)) > 0 {
+			if !fresh || len(c.s.presence.Devices(p.Local)) > 0 {
 				g.there++
 			}
 		}
@@ -121,61 +121,61 @@ func (s *Service) there(g *group) int {
 const countedAge = 250 * time.Millisecond
 
 // crowded refuses a message when too much of its conversation waits.
-func (in *intake) crowded(it *item) error {
-	f := in.arranged.flows[it.key]
+func (c *conveyor) crowded(it *item) error {
+	f := c.arranged.flows[it.key]
 	if f == nil || f.len() < waitLeast {
 		return nil
 	}
-	_, bound := in.s.inFlight.counts()
-	free := int64(cap(in.queue)) - in.items.Load()
+	_, bound := c.inFlight.counts()
+	free := int64(cap(c.s.intake.queue)) - c.s.intake.items.Load()
 	waits := max(f.cost, f.len()*it.cost)                            // those that came when nobody knew the group's size cost as much as this one
 	if waits+it.cost <= waitBounds*bound && int64(f.len()) <= free { // what one conversation may take shrinks with what is left
 		return nil
 	}
-	in.s.metrics.busy.WithLabelValues(busyConversation).Inc()
+	c.s.metrics.busy.WithLabelValues(busyConversation).Inc()
 	if it.msg.env == nil || it.msg.kind.scope != scopeGroup {
 		return protocol.Refuse(protocol.TryLater, "this conversation is too busy, send it again later")
 	}
-	in.tell(it.key, f)
+	c.tell(it.key, f)
 	return protocol.Refuse(protocol.TryLater, "this group is too busy, send it again later")
 }
 
 // tell lets the log tell of a group whose messages are refused.
-func (in *intake) tell(group string, f *flow[*item]) {
-	now := in.s.now()
-	if last, ok := in.told.Get(group); ok && now.Sub(last) < toldEvery {
+func (c *conveyor) tell(group string, f *flow[*item]) {
+	now := c.s.now()
+	if last, ok := c.told.Get(group); ok && now.Sub(last) < toldEvery {
 		return
 	}
-	in.told.Add(group, now)
+	c.told.Add(group, now)
 	members := 0
-	if g := in.s.groups.peek(group); g != nil {
+	if g := c.groups.peek(group); g != nil {
 		members = len(g.members)
 	}
-	in.s.log.Warn("a group writes more than the server can deliver: its senders are told to send again later; others are not held up",
+	c.s.log.Warn("a group writes more than the server can deliver: its senders are told to send again later; others are not held up",
 		"session_id", group, "members", members, "waiting", f.len(), "last_sender", f.entries[len(f.entries)-1].value.from.Local)
 }
 
 // mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
 // so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Tasks that make no copies
 // always may.
-func (s *Service) mayGo(f *flow[*item]) bool {
+func (c *conveyor) mayGo(f *flow[*item]) bool {
 	it := f.front().value
-	if it.task != nil && it.task.cost == 0 || s.draining.Load() {
+	if it.task != nil && it.task.cost == 0 || c.s.draining.Load() {
 		return true
 	}
-	if isLarge(it.cost) && s.rowsWait > maxRowsWait || it.absent > s.deferring.above && isLarge(it.cost) && s.owed.DeferBusy() || s.backlog.holds(f.key) {
+	if isLarge(it.cost) && c.rowsWait > maxRowsWait || it.absent > c.deferring.above && isLarge(it.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.key) {
 		return false
 	}
-	return s.backlogTakes(isLarge(it.cost))
+	return c.backlogTakes(isLarge(it.cost))
 }
 
 // backlogTakes says whether the backlog has room for more of large messages, or of small ones.
-func (s *Service) backlogTakes(large bool) bool {
-	if s.backlog.empty() {
+func (c *conveyor) backlogTakes(large bool) bool {
+	if c.backlog.empty() {
 		return true
 	}
-	_, bound := s.inFlight.counts()
-	most, waiting := backlogBounds*bound, s.backlog.waiting(large)
+	_, bound := c.inFlight.counts()
+	most, waiting := backlogBounds*bound, c.backlog.waiting(large)
 	return waiting.copies < most && waiting.bytes < most*boundBytes
 }
 
@@ -184,9 +184,9 @@ func isLarge(cost int) bool { return cost > smallCost }
 
 // fill makes a batch of what waits: fair between conversations, and bounded by what it costs. An item that must begin a batch is left
 // for the next.
-func (s *Service) fill() []*item {
-	q := s.intake.arranged
-	q.unpark(s.mayGo)
+func (c *conveyor) fill() []*item {
+	q := c.arranged
+	q.unpark(c.mayGo)
 	var items []*item
 	bytes, cost := int64(0), 0
 	for len(items) < batchItems && bytes < batchBytes {
@@ -198,7 +198,7 @@ func (s *Service) fill() []*item {
 		if len(items) > 0 && (it.first() || cost+it.cost > batchCost) {
 			break
 		}
-		if !s.mayGo(f) {
+		if !c.mayGo(f) {
 			q.park(it.cost)
 			continue
 		}
@@ -217,10 +217,10 @@ func (s *Service) fill() []*item {
 }
 
 // giveBack lets items of a batch wait again: it has become too large.
-func (s *Service) giveBack(items []*item) {
+func (c *conveyor) giveBack(items []*item) {
 	for i := len(items) - 1; i >= 0; i-- {
 		it := items[i]
-		it.key, it.cost = s.classify(it) // its group is known by now
-		s.intake.arranged.giveBack(it.key, it, it.cost)
+		it.key, it.cost = c.classify(it) // its group is known by now
+		c.arranged.giveBack(it.key, it, it.cost)
 	}
 }

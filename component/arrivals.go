@@ -22,8 +22,8 @@ func (b *batch) comings(ctx context.Context) {
 		oldest = b.now.Add(-unheardTime)
 	}
 	seen, ofUser := map[string]bool{}, map[string]int{}
-	room := s.backlogTakes(true)
-	most := max(1, min(catchUpDevices, catchUpVisits/max(1, s.recent.len())))
+	room := b.c.backlogTakes(true)
+	most := max(1, min(catchUpDevices, catchUpVisits/max(1, b.c.recent.len())))
 	var later []presence.Change
 	for _, change := range changes {
 		if change.Came == nil {
@@ -31,16 +31,16 @@ func (b *batch) comings(ctx context.Context) {
 			continue
 		}
 		full := change.Came.Full
-		if !s.ready || seen[full] || !slices.ContainsFunc(s.presence.Devices(change.Local), func(d presence.Device) bool { return d.Full == full }) {
+		if !b.c.ready || seen[full] || !slices.ContainsFunc(s.presence.Devices(change.Local), func(d presence.Device) bool { return d.Full == full }) {
 			continue
 		}
 		seen[full] = true
 		if !looks {
 			change.Since = change.Came.Seen.Add(-unheardTime)
 		}
-		last, before := s.caughtUp.Get(full)
-		comings := s.comingsOf(change.Local, b.now)
-		if before && b.now.Sub(last) < s.spacing || comings+ofUser[change.Local] >= s.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
+		last, before := b.c.caughtUp.Get(full)
+		comings := b.c.comingsOf(change.Local, b.now)
+		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
 			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue
@@ -54,7 +54,7 @@ func (b *batch) comings(ctx context.Context) {
 			oldest = change.Since
 		}
 	}
-	s.recent.expire(oldest)
+	b.c.recent.expire(oldest)
 }
 
 const (
@@ -74,21 +74,21 @@ type comings struct {
 }
 
 // comingsOf is how many of a user's devices were served in this second.
-func (s *Service) comingsOf(local string, now time.Time) int {
-	if c, ok := s.comings.Get(local); ok && now.Sub(c.since) < time.Second {
-		return c.n
+func (c *conveyor) comingsOf(local string, now time.Time) int {
+	if n, ok := c.comings.Get(local); ok && now.Sub(n.since) < time.Second {
+		return n.n
 	}
 	return 0
 }
 
 // noteComing counts one.
-func (s *Service) noteComing(local string, now time.Time) {
-	c, ok := s.comings.Get(local)
-	if !ok || now.Sub(c.since) >= time.Second {
-		c = comings{since: now}
+func (c *conveyor) noteComing(local string, now time.Time) {
+	served, ok := c.comings.Get(local)
+	if !ok || now.Sub(served.since) >= time.Second {
+		served = comings{since: now}
 	}
-	c.n++
-	s.comings.Add(local, c)
+	served.n++
+	c.comings.Add(local, served)
 }
 
 // catchUp sends a device that has become known what its user was sent since it was absent; without looks what went to the bare JID.
@@ -98,7 +98,7 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 	bare, _, _ := strings.Cut(full, "/")
 	var list []*sentMessage
 	var ids []string // of groups whose members matter now
-	s.recent.visit(change.Local, full, change.Since, func(m *sentMessage) {
+	b.c.recent.visit(change.Local, full, change.Since, func(m *sentMessage) {
 		switch byBare := m.reached(bare); {
 		case unlooked && !byBare, !unlooked && byBare && s.cfg.Delivery == DeliverToBare: // where the server routes to all it has reached this one
 			return
@@ -108,11 +108,11 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 			ids = append(ids, m.session)
 		}
 	})
-	groups, err := s.groups.get(ctx, s.store, ids)
+	groups, err := b.c.groups.get(ctx, s.store, ids)
 	if err != nil {
 		return false
 	}
-	if !s.recent.cut.Before(change.Since) && !b.catchUpRows(ctx, change, list) {
+	if !b.c.recent.cut.Before(change.Since) && !b.catchUpRows(ctx, change, list) {
 		return false
 	}
 	for _, m := range list {
@@ -155,13 +155,13 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 		}
 		rows = rows[:min(len(rows), batchItems)]
 	}
-	groups, err := s.groupsOf(ctx, rows)
+	groups, err := b.c.groupsOf(ctx, rows)
 	if err != nil {
 		return false
 	}
 	b.count(s.metrics.caughtUpByRows, 1)
-	s.cuts.Do(func() {
-		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", s.recent.most)
+	b.c.cuts.Do(func() {
+		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", b.c.recent.most)
 	})
 	for _, row := range rows {
 		from := protocol.NewPerson(row.From, s.cfg.Server)
@@ -191,12 +191,12 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 }
 
 // groupsOf are the groups of queued messages, where their addresses depend on them.
-func (s *Service) groupsOf(ctx context.Context, rows []store.OfflineMessage) (map[string]*group, error) {
+func (c *conveyor) groupsOf(ctx context.Context, rows []store.OfflineMessage) (map[string]*group, error) {
 	var ids []string
 	for _, row := range rows {
-		if s.cfg.SenderAsUser && s.kindOf(row.Type).scope == scopeGroup {
+		if c.s.cfg.SenderAsUser && c.s.kindOf(row.Type).scope == scopeGroup {
 			ids = append(ids, row.SessionID)
 		}
 	}
-	return s.groups.get(ctx, s.store, ids)
+	return c.groups.get(ctx, c.s.store, ids)
 }

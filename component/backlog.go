@@ -146,9 +146,9 @@ func (b *backlog) part(r room) (list []stanza.Delivery, ways []way, whole load, 
 }
 
 // handOver gives the copies of a batch to the sender, or to the backlog what the server has no room for.
-func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []way) {
+func (c *conveyor) handOver(ctx context.Context, list []stanza.Delivery, ways []way) {
 	if len(list) == 0 {
-		s.pump(ctx)
+		c.pump(ctx)
 		return
 	}
 	var whole load
@@ -157,41 +157,41 @@ func (s *Service) handOver(ctx context.Context, list []stanza.Delivery, ways []w
 		whole.copies += l.copies
 		whole.bytes += l.bytes
 	}
-	if room := s.inFlight.room(); s.backlog.empty() && whole.copies <= room.copies && whole.bytes <= room.bytes {
-		s.deliver(ctx, list, ways, whole)
+	if room := c.inFlight.room(); c.backlog.empty() && whole.copies <= room.copies && whole.bytes <= room.bytes {
+		c.deliver(ctx, list, ways, whole)
 		return
 	}
 	for i := range list {
 		if m := ways[i].Message; m != nil {
-			s.owed.Hold(m)
+			c.s.owed.Hold(m)
 		}
-		s.backlog.add(list[i], ways[i])
+		c.backlog.add(list[i], ways[i])
 	}
-	s.pump(ctx)
+	c.pump(ctx)
 }
 
 // deliver hands copies to the sender, with the pings behind them.
-func (s *Service) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l load) bool {
-	if err := s.transmit(ctx, list, ways, l); err != nil {
-		s.ready = false // the next Up delivers again
-		s.backlog.clear()
+func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l load) bool {
+	if err := c.transmit(ctx, list, ways, l); err != nil {
+		c.ready = false // the next Up delivers again
+		c.backlog.clear()
 		return false
 	}
 	return true
 }
 
-func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l load) error {
-	runs := s.owed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, s.now())
-	if err := s.sender.Deliver(ctx, list, runs...); err != nil {
+func (c *conveyor) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l load) error {
+	runs := c.s.owed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, c.s.now())
+	if err := c.s.sender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
-	s.metrics.copies.Add(float64(l.copies))
+	c.s.metrics.copies.Add(float64(l.copies))
 	for i := range runs { // to the server each ping is a stanza more
 		n := runs[i].Pings()
 		l.copies += n
 		l.bytes += n * pingSize
 	}
-	s.inFlight.sent(s.sender, l)
+	c.inFlight.sent(c.s.sender, l)
 	return nil
 }
 
@@ -199,35 +199,35 @@ func (s *Service) transmit(ctx context.Context, list []stanza.Delivery, ways []w
 const pingSize = 140
 
 // pump hands over what the server has room for, all of it together: a phone that gets several copies is asked once.
-func (s *Service) pump(ctx context.Context) {
-	for !s.backlog.empty() {
-		if !s.ready || s.connection.Load() != s.readyOn {
-			s.backlog.clear()
+func (c *conveyor) pump(ctx context.Context) {
+	for !c.backlog.empty() {
+		if !c.delivers() {
+			c.backlog.clear()
 			return
 		}
-		list, ways, whole, done := s.backlog.part(s.inFlight.room())
+		list, ways, whole, done := c.backlog.part(c.inFlight.room())
 		if len(list) == 0 {
-			s.inFlight.full(s.sender)
+			c.inFlight.full(c.s.sender)
 			return
 		}
-		if !s.deliver(ctx, list, ways, whole) {
-			s.owed.LinkLost() // noted long ago, some of it, and not sent
+		if !c.deliver(ctx, list, ways, whole) {
+			c.s.owed.LinkLost() // noted long ago, some of it, and not sent
 			return
 		}
 		for _, o := range done {
 			if m := o.Message; m != nil {
-				s.owed.HandedOver(m, s.now())
+				c.s.owed.HandedOver(m, c.s.now())
 			}
 		}
-		s.barrier.ask(s, true)
+		c.barrier.ask(c, true)
 	}
 }
 
 // flush hands over what waits, until it is all gone, or the link is, or ctx ends.
-func (s *Service) flush(ctx context.Context) {
-	for s.pump(ctx); !s.backlog.empty(); s.pump(ctx) {
+func (c *conveyor) flush(ctx context.Context) {
+	for c.pump(ctx); !c.backlog.empty(); c.pump(ctx) {
 		select {
-		case <-s.inFlight.wake:
+		case <-c.inFlight.wake:
 		case <-ctx.Done():
 			return
 		}
@@ -236,9 +236,9 @@ func (s *Service) flush(ctx context.Context) {
 
 // deliverAll hands over copies that wait for nothing but the server: what was lost with a link, before anything new. It blocks
 // while the server has no room.
-func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery, ways []way) error {
+func (c *conveyor) deliverAll(ctx context.Context, list []stanza.Delivery, ways []way) error {
 	for len(list) > 0 {
-		room := s.inFlight.room()
+		room := c.inFlight.room()
 		var part []stanza.Delivery
 		var whole load
 		var partWays []way
@@ -263,17 +263,17 @@ func (s *Service) deliverAll(ctx context.Context, list []stanza.Delivery, ways [
 			}
 		}
 		if len(part) > 0 {
-			if s.connection.Load() != s.readyOn {
+			if c.s.connection.Load() != c.readyOn {
 				return errLinkLost
 			}
-			if err := s.transmit(ctx, part, partWays, whole); err != nil {
+			if err := c.transmit(ctx, part, partWays, whole); err != nil {
 				return err
 			}
 			continue
 		}
-		s.inFlight.full(s.sender)
+		c.inFlight.full(c.s.sender)
 		select {
-		case <-s.inFlight.wake: // also when the link is lost
+		case <-c.inFlight.wake: // also when the link is lost
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -100,7 +100,9 @@ func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*
 	}
 	server = &slowServer{recordingSender: h.sender}
 	h.link = server
-	h.tune = func(s *Service) { s.inFlight.min, s.inFlight.bound, s.inFlight.max = bound, bound, bound }
+	h.tune = func(s *Service) {
+		s.conveyor.inFlight.min, s.conveyor.inFlight.bound, s.conveyor.inFlight.max = bound, bound, bound
+	}
 	stop := func() {}
 	t.Cleanup(func() { stop() })
 	h.begin(change)
@@ -125,7 +127,7 @@ func (b *slowServer) routeAll(h *harness) {
 	h.t.Helper()
 	for quiet := 0; quiet < 3; {
 		h.turns(1)
-		if quiet++; b.route() || h.intake.items.Load() > 0 || h.backlog.copies.Load() > 0 {
+		if quiet++; b.route() || h.intake.items.Load() > 0 || h.conveyor.backlog.copies.Load() > 0 {
 			quiet = 0
 		}
 	}
@@ -269,7 +271,7 @@ func TestDeafServer(t *testing.T) {
 		t.Errorf("%d in flight", server.most.copies)
 	}
 	most := int64(2*backlogBounds*bound + members + batchCost)
-	if n := h.backlog.copies.Load(); n > most {
+	if n := h.conveyor.backlog.copies.Load(); n > most {
 		t.Errorf("%d copies wait", n)
 	}
 	if n := h.intake.items.Load(); n > 500 {
@@ -484,7 +486,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 				err := h.do(t.Context(), &task{plan: func(context.Context, *batch) error { // each has missed something
 					for i := range users {
 						p := protocol.NewPerson(users[i].ID, testServer)
-						h.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
+						h.conveyor.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
 							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
 							conversation: protocol.ChatName("lisi", p.Local), sender: protocol.NewPerson("lisi", testServer), people: []protocol.Person{p}})
 					}
@@ -497,14 +499,14 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 					h.Stanza(stanza.Stanza{Name: "presence", From: users[i].ID + "@" + testServer + "/p", To: testComponent})
 				}
 			}
-			for n := 0; h.backlog.copies.Load() < int64(bound); n++ {
+			for n := 0; h.conveyor.backlog.copies.Load() < int64(bound); n++ {
 				if n == 100_000 {
-					t.Fatalf("%d copies wait, and no more come", h.backlog.copies.Load())
+					t.Fatalf("%d copies wait, and no more come", h.conveyor.backlog.copies.Load())
 				}
 				h.turns(1)
 			}
 			h.turns(200)
-			if n := h.backlog.copies.Load(); n > most {
+			if n := h.conveyor.backlog.copies.Load(); n > most {
 				t.Errorf("%d copies wait", n)
 			}
 			h.post("lisi/p", text("it", "lisi", "zhaoliu", "x"))
@@ -543,7 +545,7 @@ func TestCatchUpThatWaited(t *testing.T) {
 
 // fillUp lets a message be in flight that takes all room there is.
 func (b *slowServer) fillUp(h *harness, bound int) {
-	h.inFlight.sent(b, load{copies: bound})
+	h.conveyor.inFlight.sent(b, load{copies: bound})
 }
 
 // TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt
@@ -602,7 +604,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error { b.s.deferring.above = members; return nil }}); err != nil {
+	if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error { b.c.deferring.above = members; return nil }}); err != nil {
 		t.Fatal(err)
 	}
 	var groups []string
@@ -683,7 +685,7 @@ func TestPingBehindWhatWaited(t *testing.T) {
 			h.post("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
 		}
 	})
-	for h.backlog.copies.Load() < 3 {
+	for h.conveyor.backlog.copies.Load() < 3 {
 		h.turns(1)
 	}
 	server.routeAll(h)

@@ -17,9 +17,10 @@ type barrier struct {
 
 const barrierSpacing = 50 * time.Millisecond
 
-// ask sends a barrier when one is due. All messages up to s.clock.last must have been handed to the sender or to the backlog. It
+// ask sends a barrier when one is due. All messages up to c.clock.last must have been handed to the sender or to the backlog. It
 // belongs to the conveyor.
-func (b *barrier) ask(s *Service, sent bool) {
+func (b *barrier) ask(c *conveyor, sent bool) {
+	s := c.s
 	now := s.now()
 	b.mu.Lock()
 	b.dirty = b.dirty || sent
@@ -31,8 +32,8 @@ func (b *barrier) ask(s *Service, sent bool) {
 	life := b.life
 	b.mu.Unlock()
 
-	at, connection := s.backlog.position(s.clock.last), s.readyOn
-	s.clock.floor = max(s.clock.floor, at) // what comes after must not hide at or below the position that this one proves
+	at, connection := c.backlog.position(c.clock.last), c.readyOn
+	c.clock.floor = max(c.clock.floor, at) // what comes after must not hide at or below the position that this one proves
 	s.sender.Barrier(func(err error) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -21,6 +21,7 @@ import (
 // database says, and what earlier messages of the batch add to it.
 type batch struct {
 	s     *Service
+	c     *conveyor
 	items []*item
 	now   time.Time
 	clock int64 // the highest msg_time before it
@@ -93,8 +94,8 @@ type ack struct {
 	msgTime string
 }
 
-func (s *Service) newBatch(items []*item) *batch {
-	return &batch{s: s, items: items, now: s.now(), clock: s.clock.last, moved: map[store.ChatKey]int64{}}
+func (c *conveyor) newBatch(items []*item) *batch {
+	return &batch{s: c.s, c: c, items: items, now: c.s.now(), clock: c.clock.last, moved: map[store.ChatKey]int64{}}
 }
 
 // look asks the database for all that the batch's messages need to be judged, one query per table.
@@ -115,10 +116,10 @@ func (b *batch) look(ctx context.Context) error {
 	if b.users, err = s.users.lookup(ctx, w.users); err != nil {
 		return err
 	}
-	if b.groups, err = s.groups.get(ctx, s.store, w.groups); err != nil {
+	if b.groups, err = b.c.groups.get(ctx, s.store, w.groups); err != nil {
 		return err
 	}
-	b.trusting = !b.careful && !b.bare && !s.adopted && b.now.After(s.careful)
+	b.trusting = !b.careful && !b.bare && !s.adopted && b.now.After(b.c.careful)
 	if !b.trusting {
 		w.targets = append(w.targets, w.ids...)
 	}
@@ -283,7 +284,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 		}
 		from, to := b.s.person(it.from.Local, b.users).ID, b.s.person(local, b.users).ID
 		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
-			if _, known := b.s.chats.moved(key); !known {
+			if _, known := b.c.chats.moved(key); !known {
 				keys = append(keys, key)
 			}
 		}
@@ -319,7 +320,7 @@ func (b *batch) lookFormers(ctx context.Context) error {
 func (b *batch) decide(ctx context.Context) error {
 	for i, it := range b.items {
 		if i > 0 && !b.bare && (b.rows >= batchRows || b.copies >= batchCost) { // more than it was taken for
-			b.s.giveBack(b.items[i:])
+			b.c.giveBack(b.items[i:])
 			b.items = b.items[:i]
 			return nil
 		}
@@ -354,9 +355,9 @@ const carefulTime = 10 * time.Second
 func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof := s.presence.LookedAt()
-	if b.now.Sub(s.ticked) >= tickPeriod || len(b.items) == 0 {
+	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.items) == 0 {
 		s.owed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
-		s.ticked = b.now
+		b.c.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
 	var not func(store.OfflineMessage) bool
@@ -371,7 +372,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		}
 		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
-	s.rowsWait = s.owed.Count().Rows
+	b.c.rowsWait = s.owed.Count().Rows
 	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {
 		var learn []store.User
 		known, err := s.users.lookup(ctx, b.unseen)
@@ -386,13 +387,13 @@ func (b *batch) housekeeping(ctx context.Context) {
 	}
 
 	delivered := s.delivered.Load()
-	settled := max(s.owed.Settled(delivered), s.persisted.Settled)
-	s.cover(b)
-	b.positions = store.Positions{Clock: s.clock.last, Delivered: s.from(), Settled: settled}
+	settled := max(s.owed.Settled(delivered), b.c.persisted.Settled)
+	b.c.cover(b)
+	b.positions = store.Positions{Clock: b.c.clock.last, Delivered: s.from(), Settled: settled}
 	idle := len(b.items) == 0
-	b.force = idle && (b.positions != s.persisted && (s.draining.Load() || b.now.Sub(s.wrote) > idleWrite) ||
+	b.force = idle && (b.positions != b.c.persisted && (s.draining.Load() || b.now.Sub(b.c.wrote) > idleWrite) ||
 		s.storeErr.Load() != nil || // a database that was away is tried until it is back
-		b.now.Sub(s.wrote) > heartbeat) // another process that took over, and a database that went away, are noticed without traffic
+		b.now.Sub(b.c.wrote) > heartbeat) // another process that took over, and a database that went away, are noticed without traffic
 }
 
 // heartbeat is how long an idle process goes without a write.
@@ -411,11 +412,14 @@ func (b *batch) send(d stanza.Delivery, w way) {
 // writes says whether there is anything to commit.
 func (b *batch) writes() bool { return len(b.changes) > 0 || b.force }
 
-// finish is what follows the commit: caches, receipts, copies.
+// finish is what follows the commit. Nothing in memory and no metric knew of the batch before.
 func (b *batch) finish(ctx context.Context) {
-	s := b.s
+	c, s := b.c, b.s
+	sent := s.now()
+
+	// 1. What was written waits no more, and is counted.
 	if b.writes() {
-		s.persisted, s.wrote = b.positions, b.now
+		c.persisted, c.wrote = b.positions, b.now
 	}
 	if len(b.owedRows) > 0 {
 		s.owed.Written()
@@ -423,14 +427,16 @@ func (b *batch) finish(ctx context.Context) {
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
 		s.confirmations.wake.Fire()
 	}
-	for _, c := range b.counts {
-		c.counter.Add(float64(c.n))
+	for _, count := range b.counts {
+		count.counter.Add(float64(count.n))
 	}
+
+	// 2. What was read before is read anew.
 	for key, t := range b.moved {
-		s.chats.note(key, t)
+		c.chats.note(key, t)
 	}
 	for _, id := range b.stale {
-		s.groups.drop(id)
+		c.groups.drop(id)
 	}
 	for _, local := range append(b.restale, b.unseen...) {
 		s.users.drop(local)
@@ -438,28 +444,33 @@ func (b *batch) finish(ctx context.Context) {
 	for _, f := range b.after {
 		f()
 	}
+
+	// 3. What devices are sent that come later. Without a link replay delivers it.
 	for _, change := range b.came {
-		s.caughtUp.Add(change.Came.Full, b.now)
-		s.noteComing(change.Local, b.now)
+		c.caughtUp.Add(change.Came.Full, b.now)
+		c.noteComing(change.Local, b.now)
 	}
-	sent := s.now()
-	if s.ready && s.connection.Load() == s.readyOn { // else replay delivers it
+	if c.delivers() {
 		for _, change := range b.came {
-			s.recent.visit(change.Local, change.Came.Full, change.Since, func(m *sentMessage) { s.recent.note(m, change.Came.Full) })
+			c.recent.visit(change.Local, change.Came.Full, change.Since, func(m *sentMessage) { c.recent.note(m, change.Came.Full) })
 		}
 		for _, m := range b.sent {
 			m.at = sent
-			s.recent.add(m)
+			c.recent.add(m)
 		}
 	}
+
+	// 4. What phones have to confirm, before anybody hears of it: a queue that is asked for then has it.
 	for _, gone := range b.gone {
 		s.owed.Forget(gone)
-		s.recent.forget(gone)
+		c.recent.forget(gone)
 	}
 	s.owed.Follow(b.deferrals)
-	for _, o := range b.owe { // before anybody hears of it: a queue that is asked for then has it
+	for _, o := range b.owe {
 		s.owed.Add(o.message, o.to, sent)
 	}
+
+	// 5. Answers.
 	for _, it := range b.accepted {
 		if it.task != nil {
 			it.task.answer(nil)
@@ -469,27 +480,38 @@ func (b *batch) finish(ctx context.Context) {
 		s.reject(r.it, r.err)
 	}
 	b.acknowledge()
-	if s.unasked != nil {
-		for _, it := range b.accepted {
-			if it.task == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
-				s.unasked.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
-			}
-		}
-		s.unasked.tell(sent)
-	}
-	if s.ready && s.connection.Load() == s.readyOn {
-		s.handOver(ctx, b.deliver, b.ways)
-		if s.ready {
-			s.barrier.ask(s, len(b.deliver) > 0 || len(b.changes) > 0)
+	b.tellUnasked(sent)
+
+	// 6. Deliveries.
+	if c.delivers() {
+		c.handOver(ctx, b.deliver, b.ways)
+		if c.ready {
+			c.barrier.ask(c, len(b.deliver) > 0 || len(b.changes) > 0)
 		}
 	}
+	if len(b.owe) > 0 && !c.delivers() {
+		s.owed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
+	}
+
+	// 7. Pushes.
 	if len(b.outgoing) > 0 {
 		s.outbox.Committed(b.outgoing)
 	}
-	if len(b.owe) > 0 && (!s.ready || s.connection.Load() != s.readyOn) {
-		s.owed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
-	}
 	b.release()
+}
+
+// tellUnasked notes who asks for acknowledgements and who does not.
+func (b *batch) tellUnasked(sent time.Time) {
+	u := b.s.unasked
+	if u == nil {
+		return
+	}
+	for _, it := range b.accepted {
+		if it.task == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
+			u.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
+		}
+	}
+	u.tell(sent)
 }
 
 // acknowledge sends the server receipts, one stanza per sending device.
@@ -547,7 +569,7 @@ func (b *batch) release() {
 
 // undo gives back what the batch had taken from memory.
 func (b *batch) undo() {
-	b.s.clock.back(b.clock)
+	b.c.clock.back(b.clock)
 	if len(b.owedRows) > 0 {
 		b.s.owed.Untake()
 	}

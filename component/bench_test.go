@@ -76,7 +76,7 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.inFlight.bound, s.inFlight.max = 100_000, 100_000 // it is no server that can be busy
+	s.conveyor.inFlight.bound, s.conveyor.inFlight.max = 100_000, 100_000 // it is no server that can be busy
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

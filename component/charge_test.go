@@ -300,7 +300,7 @@ func (h *harness) cost(device, envelope string) (cost int) {
 		if err := h.decode(it); err != nil {
 			return err
 		}
-		_, cost = h.classify(it)
+		_, cost = h.conveyor.classify(it)
 		return nil
 	}}); err != nil {
 		h.t.Fatal(err)

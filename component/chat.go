@@ -35,7 +35,7 @@ func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
 	if _, done := b.moved[key]; done {
 		return
 	}
-	last, known := b.s.chats.moved(key)
+	last, known := t.b.c.chats.moved(key)
 	if known && now-last < listWrite {
 		return
 	}

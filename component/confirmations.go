@@ -229,13 +229,13 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 
 // writeConfirmed writes some of what waits by itself, after a batch with something that the database cannot hold: that may be one of
 // these, which is then given up. Its error is fatal.
-func (s *Service) writeConfirmed(ctx context.Context, taken confirmed) error {
+func (c *conveyor) writeConfirmed(ctx context.Context, taken confirmed) error {
 	if taken.len() == 0 {
 		return nil
 	}
-	change, err := s.confirmedChange(ctx, taken)
+	change, err := c.s.confirmedChange(ctx, taken)
 	if err == nil {
-		err = s.apply(ctx, &batch{changes: []store.Change{change}})
+		err = c.apply(ctx, &batch{changes: []store.Change{change}})
 	}
 	switch {
 	case err == nil:
@@ -247,18 +247,18 @@ func (s *Service) writeConfirmed(ctx context.Context, taken confirmed) error {
 		if len(taken.marks) > 0 {
 			what = ignoredMark
 		}
-		s.metrics.ignoredConfirmations.WithLabelValues(what).Inc()
-		s.log.Error("the database cannot take a confirmation; it is forgotten", "confirmed", taken.rows, "users", taken.marks, "error", err)
+		c.s.metrics.ignoredConfirmations.WithLabelValues(what).Inc()
+		c.s.log.Error("the database cannot take a confirmation; it is forgotten", "confirmed", taken.rows, "users", taken.marks, "error", err)
 		return nil
 	case errors.Is(err, store.ErrData):
 		for _, half := range taken.halves() {
-			if err := s.writeConfirmed(ctx, half); err != nil {
+			if err := c.writeConfirmed(ctx, half); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	s.noteStore(err)
-	s.confirmations.giveBack(taken)
+	c.s.noteStore(err)
+	c.s.confirmations.giveBack(taken)
 	return nil
 }

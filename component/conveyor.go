@@ -7,8 +7,13 @@ import (
 	"math"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -22,93 +27,149 @@ const (
 	firstLook  = 12 * time.Second
 )
 
-// convey is the conveyor: one goroutine that takes what waits, in order, until ctx ends. What was begun is finished under
+// conveyor is the one goroutine that decides about messages, and all that no other goroutine touches. What it shares with readers of
+// the link, callers of the API and jobs is the [Service]'s.
+type conveyor struct {
+	s *Service
+
+	// What waits.
+	arranged  *fairQueue[*item]             // by conversation
+	told      *lru.Cache[string, time.Time] // groups that the log has told of
+	impatient bool                          // a tick has passed: what waits is taken, however busy the server is
+
+	// What decisions rest on.
+	clock   clock
+	groups  *groupCache
+	chats   *chatCache
+	careful time.Time // until then ids are looked up before they are written
+
+	// What is written.
+	persisted store.Positions
+	wrote     time.Time // when positions were last written
+	ticked    time.Time
+	rowsWait  int // copies that wait to become rows, as of the last batch
+	deferring deferPace
+
+	// What goes to the server.
+	ready       bool   // replay is done: batches are delivered
+	readyOn     uint64 // the connection that this holds for
+	replayAgain bool   // it failed, and the next tick tries again
+	replaySaid  string // why, to log it once
+	inFlight    *inFlight
+	backlog     *backlog
+	barrier     barrier
+
+	// What devices that come have missed.
+	covered     covered
+	recent      *recent
+	cuts        rate.Sometimes                    // bounds what is logged about it
+	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what it had missed
+	comings     *simplelru.LRU[string, comings]   // how many of a user were, in this second
+	spacing     time.Duration                     // catchUpSpacing, but in tests
+	mostComings int                               // maxComings, but in tests
+}
+
+func newConveyor(s *Service) *conveyor {
+	c := &conveyor{s: s, arranged: newFairQueue[*item](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
+		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: newInFlight(s.now), backlog: newBacklog(),
+		recent: newRecent(), spacing: catchUpSpacing, mostComings: maxComings}
+	c.told, _ = lru.New[string, time.Time](toldGroups) // these fail for a size below 1 only
+	c.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
+	c.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil)
+	c.cuts.Interval = strangerPause
+	return c
+}
+
+// delivers says whether what is committed goes to the server: there is a link, and replay on it is done.
+func (c *conveyor) delivers() bool { return c.ready && c.s.connection.Load() == c.readyOn }
+
+// convey takes what waits, in order, until ctx ends. What was begun is finished under
 // work, which outlives ctx: a stop must not turn a commit into an unknown one.
-func (s *Service) convey(ctx, work context.Context) error {
+func (c *conveyor) convey(ctx, work context.Context) error {
 	ticker := time.NewTicker(tickPeriod)
 	defer ticker.Stop()
 	for {
-		items, stopped := s.collect(ctx, work, ticker.C)
+		items, stopped := c.collect(ctx, work, ticker.C)
 		if stopped {
-			return s.drain(work)
+			return c.drain(work)
 		}
-		if s.deferring.turn { // nothing else has come
-			if err := s.writeDeferred(work); err != nil {
+		if c.deferring.turn { // nothing else has come
+			if err := c.writeDeferred(work); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := s.process(work, items); err != nil {
+		if err := c.process(work, items); err != nil {
 			return err
 		}
-		if err := s.writeDeferred(work); err != nil {
+		if err := c.writeDeferred(work); err != nil {
 			return err
 		}
-		if len(items) == 0 && s.replayAgain {
-			s.linkChanged(ctx)
+		if len(items) == 0 && c.replayAgain {
+			c.linkChanged(ctx)
 		}
 	}
 }
 
 // collect waits for work and takes what is there. An empty list is a tick. Copies that wait for the server are handed over meanwhile.
-func (s *Service) collect(ctx, work context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
+func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
 	select { // what must happen before any message
-	case <-s.linkEvents:
-		s.linkChanged(ctx)
+	case <-c.s.linkEvents:
+		c.linkChanged(ctx)
 	default:
 	}
 	var hurry <-chan time.Time
-	confirmed := s.confirmations.wake
-	if s.storeErr.Load() != nil { // it waits for the tick that finds the database back
+	confirmed := c.s.confirmations.wake
+	if c.s.storeErr.Load() != nil { // it waits for the tick that finds the database back
 		confirmed = nil
 	}
 	for {
-		s.arrange()
-		s.intake.arranged.unpark(s.mayGo)
-		hold := !s.impatient && s.inFlight.busy() && s.intake.arranged.ready < batchItems
+		c.arrange()
+		c.arranged.unpark(c.mayGo)
+		hold := !c.impatient && c.inFlight.busy() && c.arranged.ready < batchItems
 		if !hold {
-			if items := s.fill(); len(items) > 0 {
-				s.impatient = false
+			if items := c.fill(); len(items) > 0 {
+				c.impatient = false
 				return items, false
 			}
-		} else if hurry == nil && s.intake.arranged.ready > 0 && !s.backlog.empty() {
+		} else if hurry == nil && c.arranged.ready > 0 && !c.backlog.empty() {
 			timer := time.NewTimer(holdTime)
 			defer timer.Stop()
 			hurry = timer.C
 		}
-		if s.rowsWait > 2*owedRows && s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
+		if c.rowsWait > 2*owedRows && c.s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
 			return nil, false
 		}
 		var spare <-chan struct{}
-		if s.deferIdle() {
+		if c.deferIdle() {
 			spare = always
 		}
 		select {
 		case <-ctx.Done():
 			return nil, true
 		case <-spare:
-			s.deferring.turn = true
+			c.deferring.turn = true
 			return nil, false
-		case <-s.linkEvents:
-			s.linkChanged(ctx)
+		case <-c.s.linkEvents:
+			c.linkChanged(ctx)
 			return nil, false
 		case <-tick:
-			s.impatient = true
+			c.impatient = true
 			return nil, false
 		case <-hurry:
-			s.impatient = true
-		case <-s.presence.Wake:
+			c.impatient = true
+		case <-c.s.presence.Wake:
 			return nil, false
 		case <-confirmed:
 			return nil, false
-		case <-s.users.wake:
+		case <-c.s.users.wake:
 			return nil, false
-		case <-s.inFlight.wake:
-			s.pump(work)
-		case it := <-s.intake.queue:
-			s.arrangeOne(it)
-		case it := <-s.intake.passed:
-			s.arrangeOne(it)
+		case <-c.inFlight.wake:
+			c.pump(work)
+		case it := <-c.s.intake.queue:
+			c.arrangeOne(it)
+		case it := <-c.s.intake.passed:
+			c.arrangeOne(it)
 		}
 	}
 }
@@ -133,27 +194,27 @@ func (it *item) first() bool {
 }
 
 // process takes one batch through: look, decide, commit, acknowledge, deliver. Its error is fatal.
-func (s *Service) process(ctx context.Context, items []*item) error {
-	return s.processBatch(ctx, s.newBatch(items))
+func (c *conveyor) process(ctx context.Context, items []*item) error {
+	return c.processBatch(ctx, c.newBatch(items))
 }
 
-func (s *Service) processBatch(ctx context.Context, b *batch) error {
+func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	if err := b.look(ctx); err != nil {
-		s.noteStore(err)
-		s.refuseAll(b.items, err)
+		c.s.noteStore(err)
+		c.s.refuseAll(b.items, err)
 		return nil
 	}
 	if !b.bare {
 		b.comings(ctx)
 	}
 	if err := b.decide(ctx); err != nil {
-		return s.again(ctx, b)
+		return c.again(ctx, b)
 	}
 	items := b.items
 	b.pushes(ctx)
 	if b.bare {
-		b.positions = s.persisted
-		b.positions.Clock = s.clock.last
+		b.positions = c.persisted
+		b.positions.Clock = c.clock.last
 	} else {
 		b.housekeeping(ctx)
 	}
@@ -162,13 +223,13 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		return nil
 	}
 
-	err := s.apply(ctx, b)
+	err := c.apply(ctx, b)
 	switch {
 	case err == nil:
-		s.noteStore(nil)
+		c.s.noteStore(nil)
 		b.finish(ctx)
 	case errors.Is(err, store.ErrFenced):
-		s.refuseAll(items, err)
+		c.s.refuseAll(items, err)
 		return err
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
 		for _, it := range items {
@@ -179,32 +240,32 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 		b.release()
 		return err
 	case errors.Is(err, store.ErrDuplicate) && b.trusting:
-		s.careful = b.now.Add(carefulTime)
-		return s.again(ctx, b)
+		c.careful = b.now.Add(carefulTime)
+		return c.again(ctx, b)
 	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
 		b.undo()
 		for _, it := range items {
-			single := s.newBatch([]*item{it})
+			single := c.newBatch([]*item{it})
 			single.bare = true
-			if err := s.processBatch(ctx, single); err != nil {
+			if err := c.processBatch(ctx, single); err != nil {
 				return err
 			}
 		}
-		if err := s.writeConfirmed(ctx, s.confirmations.take(func(string) bool { return false })); err != nil {
+		if err := c.writeConfirmed(ctx, c.s.confirmations.take(func(string) bool { return false })); err != nil {
 			return err
 		}
-		return s.writeRows(ctx, s.owed.Take(owedRows, nil))
+		return c.writeRows(ctx, c.s.owed.Take(owedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
-		s.metrics.unstorable.Inc()
-		s.log.Error("the database cannot hold a message; its sender was told", "error", err)
+		c.s.metrics.unstorable.Inc()
+		c.s.log.Error("the database cannot hold a message; its sender was told", "error", err)
 		b.fail(protocol.Refuse(protocol.TooLarge, "the database cannot hold this message"))
 	case errors.Is(err, store.ErrCollation):
 		b.undo()
-		s.metrics.unstorable.Inc()
-		s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
+		c.s.metrics.unstorable.Inc()
+		c.s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
 		if items[0].task != nil {
 			b.fail(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
 		} else {
@@ -213,7 +274,7 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 	default:
 		b.undo()
 		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it
-			s.noteStore(err)
+			c.s.noteStore(err)
 		}
 		b.fail(protocol.ErrUnavailable)
 	}
@@ -221,94 +282,94 @@ func (s *Service) processBatch(ctx context.Context, b *batch) error {
 }
 
 // again decides a batch anew with all its ids looked up.
-func (s *Service) again(ctx context.Context, b *batch) error {
+func (c *conveyor) again(ctx context.Context, b *batch) error {
 	b.undo()
-	looking := s.newBatch(b.items)
+	looking := c.newBatch(b.items)
 	looking.careful = true
-	return s.processBatch(ctx, looking)
+	return c.processBatch(ctx, looking)
 }
 
 // writeRows writes queue rows by themselves. A row that the queue's table cannot hold (an old latin1 one) is given up, loudly:
 // the message itself is stored. Its error is fatal; rows that could not be written now are kept.
-func (s *Service) writeRows(ctx context.Context, rows []store.OfflineMessage) error {
+func (c *conveyor) writeRows(ctx context.Context, rows []store.OfflineMessage) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
-	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
+	err := c.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		s.owed.Written()
+		c.s.owed.Written()
 		return nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return err
 	case errors.Is(err, store.ErrData) && len(rows) == 1:
-		s.metrics.unqueued.Inc()
-		s.log.Error("the queue table cannot hold a message; it is in the history only", "msg_id", rows[0].MsgID, "owner", rows[0].Owner, "error", err)
+		c.s.metrics.unqueued.Inc()
+		c.s.log.Error("the queue table cannot hold a message; it is in the history only", "msg_id", rows[0].MsgID, "owner", rows[0].Owner, "error", err)
 		return nil
 	case errors.Is(err, store.ErrData):
 		for i := range rows {
-			if err := s.writeRows(ctx, rows[i:i+1]); err != nil {
+			if err := c.writeRows(ctx, rows[i:i+1]); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	s.noteStore(err)
-	s.owed.GiveBack(rows)
+	c.s.noteStore(err)
+	c.s.owed.GiveBack(rows)
 	return nil
 }
 
 // apply commits. When the answer to the COMMIT was lost it asks until it knows: before that nobody may hear of an error,
 // and the next batch must not overtake. What comes meanwhile is told to come later. An *store.UnknownError means that ctx
 // ended before it knew.
-func (s *Service) apply(ctx context.Context, b *batch) error {
-	began := s.now()
+func (c *conveyor) apply(ctx context.Context, b *batch) error {
+	began := c.s.now()
 	tctx, cancel := context.WithTimeout(ctx, storeTime)
-	err := s.store.Apply(tctx, s.epoch, b.positions, b.changes)
+	err := c.s.store.Apply(tctx, c.s.epoch, b.positions, b.changes)
 	cancel()
-	took := s.now().Sub(began)
-	s.metrics.commit.Observe(took.Seconds())
+	took := c.s.now().Sub(began)
+	c.s.metrics.commit.Observe(took.Seconds())
 	if len(b.items) > 0 {
-		s.deferring.committed(took)
+		c.deferring.committed(took)
 	}
 	var unknown *store.UnknownError
 	if !errors.As(err, &unknown) {
 		return err
 	}
-	s.log.Warn("the answer to a COMMIT was lost, looking it up", "batch", unknown.Batch)
-	s.noteStore(err)
+	c.s.log.Warn("the answer to a COMMIT was lost, looking it up", "batch", unknown.Batch)
+	c.s.noteStore(err)
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		tctx, cancel := context.WithTimeout(ctx, storeTime)
-		happened, lookErr := s.store.Committed(tctx, unknown)
+		happened, lookErr := c.s.store.Committed(tctx, unknown)
 		cancel()
 		switch {
 		case errors.Is(lookErr, store.ErrFenced):
 			return lookErr
 		case lookErr == nil && happened:
-			s.log.Info("the lost COMMIT had happened", "batch", unknown.Batch)
+			c.s.log.Info("the lost COMMIT had happened", "batch", unknown.Batch)
 			return nil
 		case lookErr == nil:
-			s.log.Info("the lost COMMIT had not happened", "batch", unknown.Batch)
+			c.s.log.Info("the lost COMMIT had not happened", "batch", unknown.Batch)
 			return store.ErrUnavailable
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped before the database could tell: %w", err)
 		}
-		s.refuseWaiting(ctx, wait)
+		c.refuseWaiting(ctx, wait)
 	}
 }
 
 // refuseWaiting answers what comes with error-013 for a while: the database is away.
-func (s *Service) refuseWaiting(ctx context.Context, d time.Duration) {
+func (c *conveyor) refuseWaiting(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	for {
 		select {
-		case it := <-s.intake.queue:
-			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
+		case it := <-c.s.intake.queue:
+			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
 		case <-timer.C:
 			return
 		case <-ctx.Done():
@@ -340,20 +401,20 @@ func (s *Service) reject(it *item, err error) {
 
 // linkChanged follows the link. After it came up: the first presence snapshot, then what the server may have lost, then
 // the queue.
-func (s *Service) linkChanged(ctx context.Context) {
-	if s.ready && s.connection.Load() == s.readyOn { // it was lost and came up again before anybody looked
+func (c *conveyor) linkChanged(ctx context.Context) {
+	if c.delivers() { // it was lost and came up again before anybody looked
 		return
 	}
-	s.ready, s.replayAgain = false, false
-	s.replayed.Store(false)
-	s.barrier.reset()
-	s.inFlight.reset()
-	s.backlog.clear()
-	s.recent.clear()
-	s.link.Lock()
-	connection, first := s.connection.Load(), s.link.first
-	up := s.link.cancel != nil
-	s.link.Unlock()
+	c.ready, c.replayAgain = false, false
+	c.s.replayed.Store(false)
+	c.barrier.reset()
+	c.inFlight.reset()
+	c.backlog.clear()
+	c.recent.clear()
+	c.s.link.Lock()
+	connection, first := c.s.connection.Load(), c.s.link.first
+	up := c.s.link.cancel != nil
+	c.s.link.Unlock()
 	if !up {
 		return
 	}
@@ -362,106 +423,106 @@ func (s *Service) linkChanged(ctx context.Context) {
 	select {
 	case <-first:
 	case <-timer.C:
-		s.log.Warn("no presence snapshot yet; delivering without")
+		c.s.log.Warn("no presence snapshot yet; delivering without")
 	case <-ctx.Done():
 		return
 	}
-	s.readyOn = connection
-	err := s.sender.Deliver(ctx, nil, s.owed.AskNobody(s.cfg.Server))
+	c.readyOn = connection
+	err := c.s.sender.Deliver(ctx, nil, c.s.owed.AskNobody(c.s.cfg.Server))
 	if err == nil {
-		err = s.replay(ctx)
+		err = c.replay(ctx)
 	}
 	if err != nil {
-		if ctx.Err() != nil || s.connection.Load() != connection {
+		if ctx.Err() != nil || c.s.connection.Load() != connection {
 			return
 		}
-		s.replayAgain = true
-		if text := err.Error(); text != s.replaySaid { // it is tried at each tick
-			s.log.Warn("delivering again what the server may have lost was interrupted; it is tried again", "error", err)
-			s.replaySaid = text
+		c.replayAgain = true
+		if text := err.Error(); text != c.replaySaid { // it is tried at each tick
+			c.s.log.Warn("delivering again what the server may have lost was interrupted; it is tried again", "error", err)
+			c.replaySaid = text
 		}
 		return
 	}
-	s.replaySaid = ""
-	s.ready = true
-	s.replayed.Store(s.connection.Load() == connection)
+	c.replaySaid = ""
+	c.ready = true
+	c.s.replayed.Store(c.s.connection.Load() == connection)
 }
 
 // drain finishes what was accepted when the process stops.
-func (s *Service) drain(ctx context.Context) error {
-	s.draining.Store(true)
-	writing, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout*3/4)
+func (c *conveyor) drain(ctx context.Context) error {
+	c.s.draining.Store(true)
+	writing, cancel := context.WithTimeout(ctx, c.s.cfg.ShutdownTimeout*3/4)
 	defer cancel()
 	for {
-		s.arrange()
-		items := s.fill()
+		c.arrange()
+		items := c.fill()
 		if len(items) == 0 {
 			break
 		}
-		if err := s.process(ctx, items); err != nil {
+		if err := c.process(ctx, items); err != nil {
 			return err
 		}
 	}
 
 	// What was delivered must be known to have been routed before the position says so.
-	patience, cancel := context.WithTimeout(ctx, s.cfg.ShutdownTimeout/2) // the rest is for the last writes
+	patience, cancel := context.WithTimeout(ctx, c.s.cfg.ShutdownTimeout/2) // the rest is for the last writes
 	defer cancel()
-	if s.ready && s.connection.Load() == s.readyOn {
-		if s.lastLook(patience); s.storeErr.Load() == nil {
-			if err := s.process(ctx, nil); err != nil { // who has come is sent what was missed
+	if c.delivers() {
+		if c.lastLook(patience); c.s.storeErr.Load() == nil {
+			if err := c.process(ctx, nil); err != nil { // who has come is sent what was missed
 				return err
 			}
 		}
 	}
-	s.flush(patience)
-	if s.ready && s.connection.Load() == s.readyOn {
+	c.flush(patience)
+	if c.delivers() {
 		routed := make(chan error, 1)
-		at := s.backlog.position(s.clock.last)
-		s.sender.Barrier(func(err error) { routed <- err })
+		at := c.backlog.position(c.clock.last)
+		c.s.sender.Barrier(func(err error) { routed <- err })
 		select {
 		case err := <-routed:
 			if err == nil {
-				s.delivered.Store(max(s.delivered.Load(), at))
-				s.covered.ended = true
-				s.covered.at.Store(math.MaxInt64) // the next start delivers nothing again
+				c.s.delivered.Store(max(c.s.delivered.Load(), at))
+				c.covered.ended = true
+				c.s.covered.Store(math.MaxInt64) // the next start delivers nothing again
 			}
 		case <-patience.Done():
 		}
 	}
-	for ctx.Err() == nil && s.confirmations.waits() && s.storeErr.Load() == nil {
-		if err := s.process(ctx, nil); err != nil {
+	for ctx.Err() == nil && c.s.confirmations.waits() && c.s.storeErr.Load() == nil {
+		if err := c.process(ctx, nil); err != nil {
 			return err
 		}
 	}
-	s.owed.LinkLost()
-	for ctx.Err() == nil && s.owed.Waits() {
-		if err := s.writeRows(ctx, s.owed.Take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
+	c.s.owed.LinkLost()
+	for ctx.Err() == nil && c.s.owed.Waits() {
+		if err := c.writeRows(ctx, c.s.owed.Take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
 			return err
 		}
-		if s.storeErr.Load() != nil {
-			s.log.Error("what is owed to phones could not be written; the next start queues it")
+		if c.s.storeErr.Load() != nil {
+			c.s.log.Error("what is owed to phones could not be written; the next start queues it")
 			break
 		}
 	}
-	if err := s.finishDeferred(writing, ctx); err != nil {
+	if err := c.finishDeferred(writing, ctx); err != nil {
 		return err
 	}
-	if rows := s.owed.Count().Deferred; rows > 0 {
-		s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
+	if rows := c.s.owed.Count().Deferred; rows > 0 {
+		c.s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
 	}
-	return s.process(ctx, nil) // the last positions
+	return c.process(ctx, nil) // the last positions
 }
 
 // turnAway answers what waits, at the end.
-func (s *Service) turnAway() {
-	s.intake.arranged.each(func(it *item) { s.refuseAll([]*item{it}, protocol.ErrUnavailable) })
-	s.intake.arranged.clear()
+func (c *conveyor) turnAway() {
+	c.arranged.each(func(it *item) { c.s.refuseAll([]*item{it}, protocol.ErrUnavailable) })
+	c.arranged.clear()
 	for {
 		select {
-		case it := <-s.intake.queue:
-			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
-		case it := <-s.intake.passed:
-			s.refuseAll([]*item{it}, protocol.ErrUnavailable)
+		case it := <-c.s.intake.queue:
+			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
+		case it := <-c.s.intake.passed:
+			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
 		default:
 			return
 		}

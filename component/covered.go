@@ -3,7 +3,6 @@ package component
 import (
 	"context"
 	"math"
-	"sync/atomic"
 	"time"
 )
 
@@ -11,9 +10,10 @@ import (
 // look was asked for, and whoever that look did not have came later, and has them by his getOffline. What is above it is sent from
 // memory to devices that become known, but memory and table end with the connection: so replay begins here and not at what was routed.
 // Without looks nobody would ever be found so, and it holds nothing back.
+//
+// The position itself is Service.covered: jobs read it.
 type covered struct {
-	at    atomic.Int64
-	marks []coverMark // of the conveyor; oldest first
+	marks []coverMark // oldest first
 	ended bool        // the process ends, and all was looked at and routed
 }
 
@@ -29,42 +29,43 @@ const (
 )
 
 // cover notes what was committed before a batch, and moves on with the newest look.
-func (s *Service) cover(b *batch) {
-	c := &s.covered
-	if n := len(c.marks); n == 0 || n < coverMarks && b.now.Sub(c.marks[n-1].when) >= coverSpacing {
-		c.marks = append(c.marks, coverMark{b.now, b.clock})
+func (c *conveyor) cover(b *batch) {
+	marks := c.covered.marks
+	if n := len(marks); n == 0 || n < coverMarks && b.now.Sub(marks[n-1].when) >= coverSpacing {
+		marks = append(marks, coverMark{b.now, b.clock})
+		c.covered.marks = marks
 	}
-	looks := s.presence.Known()
-	asked := s.presence.LookedAt()
+	looks := c.s.presence.Known()
+	asked := c.s.presence.LookedAt()
 	switch {
-	case c.ended, !s.ready || s.connection.Load() != s.readyOn: // what the connection before has left open is still to be delivered
+	case c.covered.ended, !c.delivers(): // what the connection before has left open is still to be delivered
 		return
 	case !looks:
-		c.at.Store(math.MaxInt64)
+		c.s.covered.Store(math.MaxInt64)
 		return
 	}
 	n := 0
-	for n < len(c.marks) && !c.marks[n].when.After(asked) {
+	for n < len(marks) && !marks[n].when.After(asked) {
 		n++
 	}
 	if n > 0 {
-		c.at.Store(max(c.marks[n-1].at, s.persisted.Delivered)) // after a start that is above the last time given out
-		c.marks = c.marks[n-1:]
+		c.s.covered.Store(max(marks[n-1].at, c.persisted.Delivered)) // after a start that is above the last time given out
+		c.covered.marks = marks[n-1:]
 	}
 }
 
 // from is where replay begins: what is routed, and was not missed by any device.
-func (s *Service) from() int64 { return min(s.delivered.Load(), s.covered.at.Load()) }
+func (s *Service) from() int64 { return min(s.delivered.Load(), s.covered.Load()) }
 
 // lastLook looks once more at who is there, before the process ends: what a device has missed that came since the look before is in memory
 // only. It is bounded, and when it fails the stop goes on.
-func (s *Service) lastLook(ctx context.Context) {
-	if s.watcher == nil || !s.presence.Known() {
+func (c *conveyor) lastLook(ctx context.Context) {
+	if c.s.watcher == nil || !c.s.presence.Known() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, lastLookTime)
 	defer cancel()
-	s.watcher.Look(ctx)
+	c.s.watcher.Look(ctx)
 }
 
 // lastLookTime bounds it: a look of 10,000 sessions takes 0.1 s, and may have to wait for 20 times that.

@@ -19,7 +19,7 @@ import (
 func absent(t *testing.T) (h *harness, group string) {
 	t.Helper()
 	h = newHarness(t)
-	h.tune = func(s *Service) { s.deferring.above = 2 }
+	h.tune = func(s *Service) { s.conveyor.deferring.above = 2 }
 	h.begin(nil)
 	group = h.crowd(7)
 	h.online("zhangsan/p", "member6/w[web]")
@@ -323,7 +323,7 @@ func TestSharedRoster(t *testing.T) {
 	rosters := func() int { return h.owed.Count().Rosters }
 	for i := range 3 {
 		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
-		if err := h.do(context.Background(), &task{plan: func(_ context.Context, b *batch) error { b.s.groups.drop(g); return nil }}); err != nil {
+		if err := h.do(context.Background(), &task{plan: func(_ context.Context, b *batch) error { b.c.groups.drop(g); return nil }}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -379,7 +379,7 @@ func TestDeferPace(t *testing.T) {
 // TestErasedBeforeRows: what an author wrote is erased with him, and what waits for phones stays, also when the process dies then.
 func TestErasedBeforeRows(t *testing.T) {
 	h := newHarness(t)
-	h.tune = func(s *Service) { s.deferring.above = 2 }
+	h.tune = func(s *Service) { s.conveyor.deferring.above = 2 }
 	purge := func(c *Config) { c.PurgeOnRemove = true }
 	h.begin(purge)
 	g := h.crowd(7)
@@ -427,7 +427,7 @@ func TestErasedInSlices(t *testing.T) {
 		}
 		h.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, rows)})
 	}
-	b := h.newBatch(nil)
+	b := h.conveyor.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {
 		t.Errorf("%d messages, %d changes", n, len(b.changes))
 	}

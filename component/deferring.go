@@ -45,65 +45,65 @@ func (p *deferPace) done(rows int, took time.Duration, now time.Time, share int)
 func (p *deferPace) committed(took time.Duration) { p.batch += (took - p.batch) / 8 }
 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
-func (s *Service) deferIdle() bool {
-	load, _ := s.inFlight.counts()
-	return s.storeErr.Load() == nil && s.intake.arranged.ready == 0 && s.backlog.empty() && load.copies < askCopies && s.owed.DeferDue(s.now().UnixMilli())
+func (c *conveyor) deferIdle() bool {
+	load, _ := c.inFlight.counts()
+	return c.s.storeErr.Load() == nil && c.arranged.ready == 0 && c.backlog.empty() && load.copies < askCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
 }
 
 // writeDeferred writes some of the rows that follow their messages, if it is time for that. Its error is fatal.
-func (s *Service) writeDeferred(ctx context.Context) error {
-	idle := s.deferring.turn
-	s.deferring.turn = false
-	now := s.now()
-	if s.storeErr.Load() != nil || !idle && now.Before(s.deferring.next) || !s.owed.DeferDue(now.UnixMilli()) {
+func (c *conveyor) writeDeferred(ctx context.Context) error {
+	idle := c.deferring.turn
+	c.deferring.turn = false
+	now := c.s.now()
+	if c.s.storeErr.Load() != nil || !idle && now.Before(c.deferring.next) || !c.s.owed.DeferDue(now.UnixMilli()) {
 		return nil
 	}
 	share := deferShare
-	if bytes := s.owed.Count().DeferredBytes; idle {
+	if bytes := c.s.owed.Count().DeferredBytes; idle {
 		share = 1
 	} else if bytes >= unconfirmed.MaxDeferred/2 {
 		share = deferPressed
 	}
-	n, err := s.writeSlice(ctx)
-	if end := s.now(); err == nil && n > 0 {
-		s.deferring.done(n, end.Sub(now), end, share)
+	n, err := c.writeSlice(ctx)
+	if end := c.s.now(); err == nil && n > 0 {
+		c.deferring.done(n, end.Sub(now), end, share)
 	}
 	return err
 }
 
 // writeSlice writes the next rows, and says how many. What could not be written now is tried again. Its error is fatal.
-func (s *Service) writeSlice(ctx context.Context) (int, error) {
-	rows := s.owed.TakeDeferred(s.deferring.most)
+func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
+	rows := c.s.owed.TakeDeferred(c.deferring.most)
 	if len(rows) == 0 {
 		return 0, nil
 	}
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
-	err := s.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
+	err := c.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		s.owed.WrittenDeferred()
+		c.s.owed.WrittenDeferred()
 		return len(rows), nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return 0, err
 	case errors.Is(err, store.ErrData): // the queue's table cannot hold some of them
-		if err := s.writeRows(ctx, rows); err != nil {
+		if err := c.writeRows(ctx, rows); err != nil {
 			return 0, err
 		}
-		s.owed.WrittenDeferred()
+		c.s.owed.WrittenDeferred()
 		return len(rows), nil
 	}
-	s.noteStore(err)
-	s.owed.UntakeDeferred()
+	c.s.noteStore(err)
+	c.s.owed.UntakeDeferred()
 	return 0, nil
 }
 
 // finishDeferred writes all of them, until ctx ends. Its error is fatal.
-func (s *Service) finishDeferred(ctx, work context.Context) error {
-	s.deferring.most = deferMost // nobody waits
+func (c *conveyor) finishDeferred(ctx, work context.Context) error {
+	c.deferring.most = deferMost // nobody waits
 	for ctx.Err() == nil {
-		n, err := s.writeSlice(work)
+		n, err := c.writeSlice(work)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -115,7 +115,7 @@ func (s *Service) finishDeferred(ctx, work context.Context) error {
 // crash would lose them.
 func (t *turn) later() *unconfirmed.Later {
 	s := t.b.s
-	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= s.deferring.above || len(t.to) < len(t.group.members) || s.owed.DeferBusy() {
+	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= t.b.c.deferring.above || len(t.to) < len(t.group.members) || s.owed.DeferBusy() {
 		return nil
 	}
 	if t.group.roster == nil {
@@ -130,7 +130,7 @@ func (t *turn) follow(m *unconfirmed.Message, l *unconfirmed.Later) {
 		return
 	}
 	own := func(i, status int) { t.queue(m.Row, t.to[i], status) }
-	if l.Count() <= t.b.s.deferring.above {
+	if l.Count() <= t.b.c.deferring.above {
 		l.Each(own)
 		return
 	}

@@ -46,7 +46,7 @@ func actDissolveNotice(t *turn) error {
 // and announcements follow in batches.
 func (b *batch) dissolve(g *group) {
 	s := b.s
-	now := protocol.FormatTime(s.clock.next(b.now, g.ID))
+	now := protocol.FormatTime(b.c.clock.next(b.now, g.ID))
 	formers := g.formers(now)
 	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
 	b.stale = append(b.stale, g.ID)
@@ -58,7 +58,7 @@ func (b *batch) dissolve(g *group) {
 	for _, p := range g.members {
 		msgID := protocol.NewID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
-		at := s.clock.next(b.now, g.ID)
+		at := b.c.clock.next(b.now, g.ID)
 		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
 			kind: s.kindOf(dissolved), env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
@@ -67,7 +67,7 @@ func (b *batch) dissolve(g *group) {
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
-	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(s.clock.last)}}})
+	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(b.c.clock.last)}}})
 	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID, Except: dissolved})
 	b.after = append(b.after, s.purger.Wake)
 }

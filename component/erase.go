@@ -33,9 +33,9 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 	since := int64(0)
 	return s.erase(ctx, protocol.ChatName(p.Local, q.Local), func(ctx context.Context, b *batch) ([]store.Erased, error) {
 		if since == 0 {
-			since = s.clock.last
+			since = b.c.clock.last
 		}
-		return s.store.ChatRows(ctx, p.ID, q.ID, since, s.clock.last, eraseRows)
+		return s.store.ChatRows(ctx, p.ID, q.ID, since, b.c.clock.last, eraseRows)
 	})
 }
 

@@ -82,7 +82,8 @@ func (c *groupCache) get(ctx context.Context, s Store, ids []string) (map[string
 		return nil, err
 	}
 	for id, row := range rows {
-		g := c.build(row, members[id])
+		g := newGroup(row, members[id], c.domain)
+		g.loaded = c.now()
 		c.drop(id)
 		c.lru.Add(id, g)
 		c.members += len(g.members)
@@ -100,12 +101,12 @@ func (c *groupCache) peek(id string) *group {
 	return g
 }
 
-func (c *groupCache) build(row store.Group, members []store.Member) *group {
-	g := &group{Group: row, owner: protocol.NewPerson(row.Owner, c.domain), loaded: c.now(), rows: members,
+func newGroup(row store.Group, members []store.Member, domain string) *group {
+	g := &group{Group: row, owner: protocol.NewPerson(row.Owner, domain), rows: members,
 		members: make([]protocol.Person, 0, len(members)), index: make(map[string]int, len(members))}
 	slices.SortFunc(members, func(a, b store.Member) int { return strings.Compare(a.UserID, b.UserID) })
 	for _, m := range members {
-		p := protocol.NewPerson(m.UserID, c.domain)
+		p := protocol.NewPerson(m.UserID, domain)
 		if p.Local != "" {
 			if _, twice := g.index[p.Local]; twice {
 				continue

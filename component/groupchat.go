@@ -90,7 +90,7 @@ func (t *turn) toMembers() {
 	if _, done := b.moved[key]; done {
 		return
 	}
-	if last, known := b.s.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
+	if last, known := t.b.c.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
 		return
 	}
 	t.change.TouchGroup = t.groupID

@@ -125,7 +125,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		if err != nil {
 			return err
 		}
-		now = protocol.FormatTime(s.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
+		now = protocol.FormatTime(b.c.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
 		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}
 		if e.Name != "" {
 			edit.Name = &e.Name
@@ -175,7 +175,7 @@ func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[st
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		g := s.groups.build(store.Group{}, rows[e.ID])
+		g := newGroup(store.Group{}, rows[e.ID], s.cfg.Server)
 		added, _, err := (&batch{s: s}).admitted(ctx, e.Add, verdicts)
 		if err != nil {
 			return protocol.ErrUnavailable
@@ -213,8 +213,8 @@ func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
 	if id == "" {
 		return nil, protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
-	b.s.groups.drop(id)
-	found, err := b.s.groups.get(ctx, b.s.store, []string{id})
+	b.c.groups.drop(id)
+	found, err := b.c.groups.get(ctx, b.s.store, []string{id})
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +255,7 @@ func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 func (s *Service) DeleteGroup(ctx context.Context, id string) (string, error) {
 	now := protocol.FormatTime(s.now().UnixMilli())
 	err := s.editGroup(ctx, id, func(b *batch, g *group) store.Change {
-		now = protocol.FormatTime(s.clock.next(b.now, id))
+		now = protocol.FormatTime(b.c.clock.next(b.now, id))
 		return store.Change{DropGroups: []string{id}, Formers: g.formers(now)}
 	})
 	return now, err

@@ -585,8 +585,8 @@ func (h *harness) blind() {
 func (h *harness) forgetRecent() {
 	h.t.Helper()
 	if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error {
-		h.recent.clear()
-		h.recent.cut = h.clock.now()
+		h.conveyor.recent.clear()
+		h.conveyor.recent.cut = h.clock.now()
 		return nil
 	}}); err != nil {
 		h.t.Fatal(err)

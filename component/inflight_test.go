@@ -68,46 +68,47 @@ func TestBusyLets(t *testing.T) {
 	h := start(t, nil)
 	stuck := &heldSender{}
 	for range 2 {
-		h.inFlight.sent(stuck, load{copies: paceCopies})
+		h.conveyor.inFlight.sent(stuck, load{copies: paceCopies})
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q", got)
 	}
-	if !h.inFlight.busy() {
+	if !h.conveyor.inFlight.busy() {
 		t.Error("it is not full any more")
 	}
 	stuck.asked[0](nil)
 	stuck.asked[1](nil)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
-	if h.inFlight.busy() {
+	if h.conveyor.inFlight.busy() {
 		t.Error("it is full for ever")
 	}
 }
 
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
-	s := &Service{inFlight: newInFlight(time.Now), backlog: newBacklog(), presence: &presence.Table{}, users: &directory{}, confirmations: &confirmations{}}
-	s.intake = &intake{s: s, queue: make(chan *item, batchItems), arranged: newFairQueue[*item]()}
+	s := &Service{now: time.Now, presence: &presence.Table{}, users: &directory{}, confirmations: &confirmations{}}
+	s.intake = &intake{s: s, queue: make(chan *item, batchItems)}
+	s.conveyor = newConveyor(s)
 	stuck := &heldSender{}
 	for range 2 {
-		s.inFlight.sent(stuck, load{copies: paceCopies})
+		s.conveyor.inFlight.sent(stuck, load{copies: paceCopies})
 	}
 	tick := make(chan time.Time, 1)
 	for range 20 { // a choice among two that are ready is random
 		s.intake.queue <- &item{task: &task{}}
 		tick <- time.Time{}
-		if items, _ := s.collect(t.Context(), t.Context(), tick); len(items) != 0 {
+		if items, _ := s.conveyor.collect(t.Context(), t.Context(), tick); len(items) != 0 {
 			t.Fatal("a message was taken while the server had enough to do")
 		}
-		if items, _ := s.collect(t.Context(), t.Context(), nil); len(items) != 1 {
+		if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != 1 {
 			t.Fatal("none was taken after a tick")
 		}
 	}
 	for range batchItems {
 		s.intake.queue <- &item{task: &task{}}
 	}
-	if items, _ := s.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
+	if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
 		t.Errorf("a full batch waited: %d", len(items))
 	}
 }

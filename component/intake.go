@@ -69,16 +69,11 @@ type intake struct {
 
 	passed      chan *item   // confirmations that are to be passed on
 	passedBytes atomic.Int64 // of them, until they are done with
-
-	// Of the conveyor goroutine alone.
-	arranged *fairQueue[*item]             // what was in queue, by conversation
-	told     *lru.Cache[string, time.Time] // groups that the log has told of
 }
 
 func newIntake(s *Service) *intake {
 	senders, _ := lru.New[string, *senderState](knownSenders) // fails for a size below 1 only
-	told, _ := lru.New[string, time.Time](toldGroups)
-	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), passed: make(chan *item, passedInAll), senders: senders, arranged: newFairQueue[*item](), told: told}
+	return &intake{s: s, queue: make(chan *item, max(1, s.cfg.Inflight)), passed: make(chan *item, passedInAll), senders: senders}
 }
 
 // Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.

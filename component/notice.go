@@ -331,7 +331,7 @@ func (s *Service) everybody(ctx context.Context, visit func(store.User)) error {
 func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	s := b.s
 	conversation := protocol.ChatName(protocol.AdminID, to.ID)
-	at := s.clock.next(b.now, conversation)
+	at := b.c.clock.next(b.now, conversation)
 	text := protocol.NewEnvelope(kind, msgID, protocol.AdminID, to.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 	t := &turn{b: b, sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation, at: at,
 		kind: s.kindOf(kind), env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}

@@ -18,21 +18,23 @@ const replayPage = 500
 // errLinkLost ends a replay whose connection is gone; the next Up begins it anew.
 var errLinkLost = fmt.Errorf("the link was lost")
 
-// recover queues, at start, what a crash left unsettled: every message above the settled position gets rows for all who
+// recover begins at the positions of the last process, and queues what a crash left unsettled: every message above the settled position gets rows for all who
 // were to receive it, but for those who have one. A copy too many is harmless; after an orderly stop there is nothing to do.
-func (s *Service) recover(ctx context.Context, state store.State) error {
-	first, err := s.store.MessagesAfter(ctx, "", "", 1)
+func (c *conveyor) recover(ctx context.Context, state store.State) error {
+	c.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
+	c.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
+	first, err := c.s.store.MessagesAfter(ctx, "", "", 1)
 	if err != nil {
 		return err
 	}
 	if len(first) > 0 {
-		ids, err := s.store.IDs(ctx, []string{first[0].MsgID})
+		ids, err := c.s.store.IDs(ctx, []string{first[0].MsgID})
 		if err != nil {
 			return err
 		}
-		s.adopted = len(ids) == 0
+		c.s.adopted = len(ids) == 0
 	}
-	if err := s.users.loadConfirming(ctx); err != nil {
+	if err := c.s.users.loadConfirming(ctx); err != nil {
 		return err
 	}
 	if state.Clock == 0 { // the first start on these tables: what they hold was the old system's to deliver
@@ -41,13 +43,13 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 	n, later := 0, 0
 	known := memberships{}
 	rosters := map[string]*unconfirmed.Roster{}
-	s.owed.Recovering()
-	err = s.walk(ctx, state.Settled, func(page []store.Message) error {
+	c.s.owed.Recovering()
+	err = c.walk(ctx, state.Settled, func(page []store.Message) error {
 		var ids []string
 		for _, m := range page {
 			ids = append(ids, m.MsgID)
 		}
-		have, err := s.store.OfflineOwners(ctx, ids)
+		have, err := c.s.store.OfflineOwners(ctx, ids)
 		if err != nil {
 			return err
 		}
@@ -55,7 +57,7 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 		write := func(least int) error {
 			for len(rows) > least {
 				k := min(len(rows), owedRows)
-				if err := s.writeRows(ctx, rows[:k]); err != nil {
+				if err := c.writeRows(ctx, rows[:k]); err != nil {
 					return err
 				}
 				n += k
@@ -64,7 +66,7 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 			return nil
 		}
 		for _, m := range page {
-			to, err := s.receiversOf(ctx, m, known)
+			to, err := c.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
 			}
@@ -75,15 +77,15 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 				}
 				missing = append(missing, i)
 			}
-			if len(missing) > s.deferring.above { // the process that ended may have left very many, and nobody is to wait for them
+			if len(missing) > c.deferring.above { // the process that ended may have left very many, and nobody is to wait for them
 				later += len(missing)
-				if err := s.followLate(ctx, m, to, missing, rosters); err != nil {
+				if err := c.followLate(ctx, m, to, missing, rosters); err != nil {
 					return err
 				}
 				continue
 			}
 			for _, i := range missing {
-				rows = append(rows, s.lateRow(m, to[i]))
+				rows = append(rows, c.s.lateRow(m, to[i]))
 			}
 			if err := write(owedRows); err != nil {
 				return err
@@ -92,13 +94,13 @@ func (s *Service) recover(ctx context.Context, state store.State) error {
 		return write(0)
 	})
 	if n+later > 0 {
-		s.log.Info("queued copies that were not settled when the process ended", "rows", n, "rows_that_follow", later)
+		c.s.log.Info("queued copies that were not settled when the process ended", "rows", n, "rows_that_follow", later)
 	}
 	return err
 }
 
 // followLate lets the rows of a stored message follow, as they would have. While no more can be remembered it writes some.
-func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol.Person, missing []int, rosters map[string]*unconfirmed.Roster) error {
+func (c *conveyor) followLate(ctx context.Context, m store.Message, to []protocol.Person, missing []int, rosters map[string]*unconfirmed.Roster) error {
 	r := rosters[m.SessionID]
 	if !r.Is(to) {
 		r = unconfirmed.NewRoster(m.SessionID, to)
@@ -108,11 +110,11 @@ func (s *Service) followLate(ctx context.Context, m store.Message, to []protocol
 	for _, i := range missing {
 		late.Take(i, to[i].ID, 0)
 	}
-	row := s.lateRow(m, protocol.Person{})
+	row := c.s.lateRow(m, protocol.Person{})
 	row.ID = ""
-	s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.ParseTime(m.Time), Loose: s.kindOf(m.Type).loose()}, late)})
-	for s.owed.DeferBusy() {
-		if n, err := s.writeSlice(ctx); err != nil || n == 0 {
+	c.s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.ParseTime(m.Time), Loose: c.s.kindOf(m.Type).loose()}, late)})
+	for c.s.owed.DeferBusy() {
+		if n, err := c.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
 		}
 	}
@@ -132,76 +134,76 @@ func (s *Service) lateRow(m store.Message, owner protocol.Person) store.OfflineM
 
 // replay delivers what the server may have lost: stored messages above the delivered position, in order, to the members of
 // that time, under the same ids.
-func (s *Service) replay(ctx context.Context) error {
-	if s.persisted.Clock == 0 { // nothing here is ours yet
+func (c *conveyor) replay(ctx context.Context) error {
+	if c.persisted.Clock == 0 { // nothing here is ours yet
 		return nil
 	}
 	n := 0
 	known := memberships{}
-	err := s.walk(ctx, s.from(), func(page []store.Message) error {
+	err := c.walk(ctx, c.s.from(), func(page []store.Message) error {
 		var batch []stanza.Delivery
 		var ways []way
 		for _, m := range page {
-			to, err := s.receiversOf(ctx, m, known)
+			to, err := c.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
 			}
-			kind := s.kindOf(m.Type)
-			from := protocol.NewPerson(m.From, s.cfg.Server)
-			address := s.fromAddress(from)
-			if s.cfg.SenderAsUser && kind.scope == scopeGroup {
-				groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
+			kind := c.s.kindOf(m.Type)
+			from := protocol.NewPerson(m.From, c.s.cfg.Server)
+			address := c.s.fromAddress(from)
+			if c.s.cfg.SenderAsUser && kind.scope == scopeGroup {
+				groups, err := c.groups.get(ctx, c.s.store, []string{m.SessionID})
 				if err != nil {
 					return err
 				}
-				address = s.groupAddress(from, groups[m.SessionID])
+				address = c.s.groupAddress(from, groups[m.SessionID])
 			}
-			text := protocol.Rebuild(m, s.cfg.ArrayBodies)
+			text := protocol.Rebuild(m, c.s.cfg.ArrayBodies)
 			d := stanza.Delivery{ID: m.MsgID, From: address, Payload: protocol.Payload(text, nil, false)}
 			for _, p := range to {
-				d.To = s.targets(d.To, p, s.presence.Devices(p.Local))
+				d.To = c.s.targets(d.To, p, c.s.presence.Devices(p.Local))
 			}
-			sent := sentMessage{Delivery: d, at: s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
+			sent := sentMessage{Delivery: d, at: c.s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
 			if kind.scope != scopeGroup && len(to) == 1 {
 				sent.conversation = protocol.ChatName(from.Local, to[0].Local)
 			}
-			s.recent.add(sent)
+			c.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
 				batch, ways = append(batch, d), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose(), Request: kind.confirm}})
 			}
 			if kind.async && m.From != m.To {
 				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: protocol.Payload(text, nil, true)}
-				for _, device := range s.presence.Devices(from.Local) {
+				for _, device := range c.s.presence.Devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
 				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true
-				s.recent.add(sent)
+				c.recent.add(sent)
 				if len(own.To) > 0 {
 					batch, ways = append(batch, own), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose()}})
 				}
 			}
 			n++
 		}
-		if s.connection.Load() != s.readyOn {
+		if c.s.connection.Load() != c.readyOn {
 			return errLinkLost
 		}
-		return s.deliverAll(ctx, batch, ways)
+		return c.deliverAll(ctx, batch, ways)
 	})
 	if n > 0 {
-		s.log.Info("delivered again what the server may have lost", "messages", n)
-		s.metrics.replayed.Add(float64(n))
+		c.s.log.Info("delivered again what the server may have lost", "messages", n)
+		c.s.metrics.replayed.Add(float64(n))
 		if err == nil {
-			s.barrier.ask(s, true)
+			c.barrier.ask(c, true)
 		}
 	}
 	return err
 }
 
 // walk visits the stored messages above a position, in order.
-func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Message) error) error {
+func (c *conveyor) walk(ctx context.Context, after int64, visit func([]store.Message) error) error {
 	id := ""
 	for at := protocol.FormatTime(after); ; {
-		page, err := s.store.MessagesAfter(ctx, at, id, replayPage)
+		page, err := c.s.store.MessagesAfter(ctx, at, id, replayPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -215,18 +217,18 @@ func (s *Service) walk(ctx context.Context, after int64, visit func([]store.Mess
 
 // receiversOf says who was to receive a stored message: for a group its members of that time, those removed since included
 // and those added since left out. The list must not be changed: known keeps it for the next messages.
-func (s *Service) receiversOf(ctx context.Context, m store.Message, known memberships) ([]protocol.Person, error) {
-	kind := s.kindOf(m.Type)
+func (c *conveyor) receiversOf(ctx context.Context, m store.Message, known memberships) ([]protocol.Person, error) {
+	kind := c.s.kindOf(m.Type)
 	if kind.scope != scopeGroup || m.To != m.SessionID {
-		return []protocol.Person{protocol.NewPerson(m.To, s.cfg.Server)}, nil
+		return []protocol.Person{protocol.NewPerson(m.To, c.s.cfg.Server)}, nil
 	}
-	groups, err := s.groups.get(ctx, s.store, []string{m.SessionID})
+	groups, err := c.groups.get(ctx, c.s.store, []string{m.SessionID})
 	if err != nil {
 		return nil, err
 	}
 	g := groups[m.SessionID]
 	if g == nil { // deleted, and what it had said is still to be delivered; or dissolved, and all of it goes
-		purges, err := s.store.Purges(ctx)
+		purges, err := c.s.store.Purges(ctx)
 		if err != nil || slices.ContainsFunc(purges, func(p store.Purge) bool { return p.SessionID == m.SessionID }) {
 			return nil, err
 		}
@@ -240,7 +242,7 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 	list := make([]protocol.Person, 0, len(g.rows))
 	for _, row := range g.rows {
 		if since := protocol.ParseTime(row.Since); since <= at {
-			list = append(list, protocol.NewPerson(row.UserID, s.cfg.Server))
+			list = append(list, protocol.NewPerson(row.UserID, c.s.cfg.Server))
 		} else {
 			k.until = min(k.until, since)
 		}
@@ -249,18 +251,18 @@ func (s *Service) receiversOf(ctx context.Context, m store.Message, known member
 	if kind.told {
 		since -= protocol.FormerTime.Milliseconds()
 	}
-	formers, err := s.store.Formers(ctx, []string{m.SessionID}, since)
+	formers, err := c.s.store.Formers(ctx, []string{m.SessionID}, since)
 	if err != nil {
 		return nil, err
 	}
 	names := map[string]bool{}
 	if kind.told {
-		if env, _, err := protocol.ParseEnvelope(protocol.Rebuild(m, false), s.kinds.rules, protocol.Limits{Body: len(m.Body)}); err == nil {
+		if env, _, err := protocol.ParseEnvelope(protocol.Rebuild(m, false), c.s.kinds.rules, protocol.Limits{Body: len(m.Body)}); err == nil {
 			names = env.Named()
 		}
 	}
 	for _, f := range formers {
-		p := protocol.NewPerson(f.UserID, s.cfg.Server)
+		p := protocol.NewPerson(f.UserID, c.s.cfg.Server)
 		left := protocol.ParseTime(f.Time)
 		if left > at {
 			k.until = min(k.until, left)

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
@@ -143,9 +142,7 @@ type Service struct {
 	presence  *presence.Table
 	watcher   watcher // nil: no snapshots
 	owed      *unconfirmed.Table
-	groups    *groupCache
 	users     *directory
-	chats     *chatCache
 	intake    *intake
 	strangers rate.Sometimes // bounds what is logged about them
 	outbox    *outbox.Outbox // nil: no pushes
@@ -156,33 +153,11 @@ type Service struct {
 	confirmations *confirmations
 	proved        *proved
 
-	// Of the conveyor goroutine alone.
-	spacing     time.Duration                     // catchUpSpacing, but in tests
-	mostComings int                               // maxComings, but in tests
-	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what it had missed
-	comings     *simplelru.LRU[string, comings]   // how many of a user were, in this second
-	recent      *recent
-	cuts        rate.Sometimes // bounds what is logged about it
-	rowsWait    int            // copies that wait to become rows, as of the last batch
-	impatient   bool           // a tick has passed: what waits is taken, however busy the server is
-	clock       clock
-	epoch       int64
-	careful     time.Time // until then ids are looked up before they are written
-	adopted     bool      // the tables hold messages that tlim_id does not know
-	persisted   store.Positions
-	wrote       time.Time // when positions were last written
-	ticked      time.Time
-	ready       bool   // replay is done: batches are delivered
-	readyOn     uint64 // the connection that this holds for
-	replayAgain bool   // it failed, and the next tick tries again
-	replaySaid  string // why, to log it once
-
+	conveyor  *conveyor
+	epoch     int64        // of this process, once it has taken the database over
+	adopted   bool         // the tables hold messages that tlim_id does not know; likewise
 	delivered atomic.Int64 // position that a barrier proved routed
-	covered   covered
-	barrier   barrier
-	inFlight  *inFlight
-	backlog   *backlog // of the conveyor
-	deferring deferPace
+	covered   atomic.Int64 // position up to which no device has missed a message unnoticed
 
 	link struct {
 		sync.Mutex
@@ -215,13 +190,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s := &Service{
 		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
-		kinds:    newKinds(),
-		presence: presence.NewTable(cfg.Server, deps.Now),
-		chats:    newChatCache(),
-		spacing:  catchUpSpacing, mostComings: maxComings, recent: newRecent(),
-		inFlight:   newInFlight(deps.Now),
-		backlog:    newBacklog(),
-		deferring:  deferPace{above: unconfirmed.DeferAbove, most: deferLeast},
+		kinds:      newKinds(),
+		presence:   presence.NewTable(cfg.Server, deps.Now),
 		linkEvents: trigger.New(),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),
@@ -230,14 +200,11 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		s.cfg.Calls.Window = 24 * time.Hour
 	}
 	s.strangers.Interval = strangerPause
-	s.cuts.Interval = strangerPause
-	s.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
-	s.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil) // fails for a size below 1 only
+	s.conveyor = newConveyor(s)
 	s.calls = newCalls(s)
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
-	s.groups = newGroupCache(deps.Now, cfg.Server)
 	s.users = newDirectory(deps.Store)
 	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
@@ -271,7 +238,7 @@ func (s *Service) Run(ctx context.Context) error {
 		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
 		s.startJobs(jobs)
 		s.background.Go(func() { s.outbox.Run(purging) })
-		err = s.convey(ctx, work)
+		err = s.conveyor.convey(ctx, work)
 		stopJobs()
 		stopPurging()
 	} else if ctx.Err() != nil {
@@ -280,7 +247,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	s.draining.Store(true)
 	close(s.ended)
-	s.turnAway()
+	s.conveyor.turnAway()
 	s.link.Lock()
 	if s.link.cancel != nil {
 		s.link.cancel()
@@ -317,11 +284,9 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 		state.Delivered, state.Settled = max(state.Delivered, before), max(state.Settled, before)
 	}
 	s.epoch = state.Epoch
-	s.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
-	s.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
 	s.delivered.Store(state.Delivered)
-	s.covered.at.Store(state.Delivered)
-	if err := s.recover(ctx, state); err != nil {
+	s.covered.Store(state.Delivered)
+	if err := s.conveyor.recover(ctx, state); err != nil {
 		return fmt.Errorf("queue what was owed at the last end: %w", err)
 	}
 	if err := s.outbox.Open(ctx); err != nil {

@@ -243,10 +243,10 @@ func (m *simulation) open() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.spacing, m.mostComings = 0, 1<<20 // devices come and go at one time of the clock
-	m.deferring.above, m.deferring.most = m.above, 2
+	m.conveyor.spacing, m.conveyor.mostComings = 0, 1<<20 // devices come and go at one time of the clock
+	m.conveyor.deferring.above, m.conveyor.deferring.most = m.above, 2
 	if m.tight > 0 {
-		m.inFlight.min, m.inFlight.bound, m.inFlight.max = 1, m.tight, m.tight
+		m.conveyor.inFlight.min, m.conveyor.inFlight.bound, m.conveyor.inFlight.max = 1, m.tight, m.tight
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop, m.stopped = cancel, make(chan error, 1)
@@ -260,7 +260,7 @@ func (m *simulation) quiet() {
 		if m.do(context.Background(), &task{plan: func(context.Context, *batch) error { return nil }}) != nil {
 			continue // an answer to a COMMIT that is looked up keeps others away
 		}
-		if n++; m.intake.items.Load() > 0 || m.intake.passedBytes.Load() > 0 || m.confirmations.waits() || m.backlog.copies.Load() > 0 || !m.link.idle() {
+		if n++; m.intake.items.Load() > 0 || m.intake.passedBytes.Load() > 0 || m.confirmations.waits() || m.conveyor.backlog.copies.Load() > 0 || !m.link.idle() {
 			n = 0
 		}
 	}

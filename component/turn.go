@@ -182,7 +182,7 @@ func (t *turn) acknowledge(msgTime string) {
 func (t *turn) emit() {
 	b, kind := t.b, t.kind
 	if t.at == 0 {
-		t.at = b.s.clock.next(b.now, t.conversation)
+		t.at = t.b.c.clock.next(b.now, t.conversation)
 	}
 	if kind.Stored {
 		t.store(protocol.FormatTime(t.at))
@@ -274,7 +274,7 @@ func (t *turn) copies(at int64, own []presence.Device) {
 	fresh := s.presence.Fresh()
 	most := len(t.to) + len(t.toOnly)
 	if fresh && t.group != nil {
-		most = min(most, s.there(t.group)) // of a large group most are not there, and the list is kept for those who come
+		most = min(most, t.b.c.there(t.group)) // of a large group most are not there, and the list is kept for those who come
 	}
 	targets := make([]stanza.Target, 0, most+4)
 	byServer := false
