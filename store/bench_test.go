@@ -15,7 +15,7 @@ import (
 // rows; with two ofchat rows moved; with an offline row inserted and the one of the batch before deleted. The figure
 // to compare is msgs/s.
 func BenchmarkApply(b *testing.B) {
-	for _, e := range []engine{sqliteEngine, mysqlEngine} {
+	for _, e := range engines {
 		for _, kind := range []string{"message", "chats", "offline"} {
 			for _, size := range []int{1, 32, 128} {
 				b.Run(fmt.Sprintf("%s/%s/%d", e.name, kind, size), func(b *testing.B) { benchApply(b, e, kind, size) })

@@ -2,15 +2,9 @@ package store_test
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
-
-	"github.com/go-sql-driver/mysql"
 
 	"tlim/store"
 )
@@ -22,56 +16,14 @@ type engine struct {
 	fresh func(t testing.TB, statements ...string) store.Config
 	// raw opens it without tlim.
 	raw func(t testing.TB, cfg store.Config) *sql.DB
+	// lock begins a transaction that may write, in raw.
+	lock string
+	// later says that the first tlim had no such engine: nobody upgrades from there.
+	later bool
 }
 
-var sqliteEngine = engine{
-	name: "sqlite",
-	fresh: func(t testing.TB, statements ...string) store.Config {
-		cfg := store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db")}
-		run(t, rawSQLite(t, cfg), statements...)
-		return cfg
-	},
-	raw: rawSQLite,
-}
-
-func rawSQLite(t testing.TB, cfg store.Config) *sql.DB {
-	return opened(t, "sqlite", "file:"+cfg.DSN+"?_pragma=busy_timeout(5000)")
-}
-
-// mysqlEngine needs a server: TLIM_TEST_MYSQL_DSN names one on which databases may be created, for example
-// root@tcp(127.0.0.1:3306)/. Each test has a database of its own, dropped at its end.
-var mysqlEngine = engine{
-	name: "mysql",
-	fresh: func(t testing.TB, statements ...string) store.Config {
-		server := mysqlServer(t)
-		admin := opened(t, "mysql", server.FormatDSN())
-		name := "tlim_test_" + strings.ToLower(rand.Text()[:12])
-		run(t, admin, "CREATE DATABASE "+name)
-		t.Cleanup(func() { run(t, admin, "DROP DATABASE "+name) })
-		server.DBName = name
-		cfg := store.Config{Driver: "mysql", DSN: server.FormatDSN()}
-		run(t, opened(t, "mysql", cfg.DSN), statements...)
-		return cfg
-	},
-	raw: func(t testing.TB, cfg store.Config) *sql.DB { return opened(t, "mysql", cfg.DSN) },
-}
-
-// mysqlServer skips without a server, and fails instead where REQUIRE_DB lists mysql.
-func mysqlServer(t testing.TB) *mysql.Config {
-	t.Helper()
-	dsn := os.Getenv("TLIM_TEST_MYSQL_DSN")
-	if dsn == "" {
-		if slices.Contains(strings.Split(os.Getenv("REQUIRE_DB"), ","), "mysql") {
-			t.Fatal("REQUIRE_DB wants mysql, but TLIM_TEST_MYSQL_DSN is not set")
-		}
-		t.Skip("no MySQL or MariaDB: TLIM_TEST_MYSQL_DSN is not set (for example root@tcp(127.0.0.1:3306)/)")
-	}
-	cfg, err := mysql.ParseDSN(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cfg
-}
+// engines are those of the conformance suite. A file engine_<name>_test.go adds its own.
+var engines []engine
 
 func opened(t testing.TB, driver, dsn string) *sql.DB {
 	t.Helper()
@@ -94,8 +46,17 @@ func run(t testing.TB, db *sql.DB, statements ...string) {
 
 // onEngines runs a test over every engine.
 func onEngines(t *testing.T, test func(t *testing.T, e engine)) {
-	for _, e := range []engine{sqliteEngine, mysqlEngine} {
+	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+// No engine of this release is left out of the suite.
+func TestEveryEngineIsInTheSuite(t *testing.T) {
+	for _, have := range store.Engines() {
+		if !slices.ContainsFunc(engines, func(e engine) bool { return e.name == have.Name }) {
+			t.Errorf("the conformance suite does not run over %s: write engine_%s_test.go", have.Name, have.Name)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // BenchmarkQueueRows is the offline rows of 64 messages for 1,000 absent members each, 1,000 of them in a transaction: message after
 // message, or owner after owner. The rows of one owner lie together in the index that getOffline reads.
 func BenchmarkQueueRows(b *testing.B) {
-	for _, e := range []engine{sqliteEngine, mysqlEngine} {
+	for _, e := range engines {
 		for _, order := range []string{"messages", "owners"} {
 			b.Run(e.name+"/"+order, func(b *testing.B) {
 				s, epoch := owned(b, e.fresh(b))

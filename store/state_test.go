@@ -80,11 +80,7 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer raw.Close()
-		begin := "START TRANSACTION"
-		if e.name == "sqlite" {
-			begin = "BEGIN IMMEDIATE"
-		}
-		for _, q := range []string{begin, "UPDATE tlim_state SET batch = batch + 1 WHERE id = 1"} {
+		for _, q := range []string{e.lock, "UPDATE tlim_state SET batch = batch + 1 WHERE id = 1"} {
 			if _, err := raw.ExecContext(ctx, q); err != nil {
 				t.Fatal(err)
 			}

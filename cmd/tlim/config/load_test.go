@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"tlim/store"
 )
 
 // write makes a file in a folder of the test and returns its path.
@@ -207,6 +209,12 @@ func TestSecretSources(t *testing.T) {
 
 // Every problem is one line, all of them are there at once, and each says where.
 func TestProblems(t *testing.T) {
+	var engineNames []string
+	for _, e := range store.Engines() {
+		engineNames = append(engineNames, e.Name)
+	}
+	oracle, _ := store.EngineNamed("oracle")
+	notInThisRelease := strings.TrimPrefix(oracle.Refusal(), "oracle is ")
 	for _, c := range []struct {
 		name, text string
 		set        []string
@@ -236,9 +244,9 @@ func TestProblems(t *testing.T) {
 		{"ranges", "http: {allow_anonymous: clients, allow_from: [10.0.0.1/8]}", nil, []string{
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{
-			`store.driver: "postgres" is none of sqlite, mysql`, `log.level: "loud" is none of debug, info, warn, error`}},
+			`store.driver: "postgres" is none of ` + strings.Join(engineNames, ", "), `log.level: "loud" is none of debug, info, warn, error`}},
 		{"not in this release", "store: {driver: oracle, dsn: x}", nil, []string{
-			"store.driver: oracle is not in this release; sqlite and mysql (MariaDB too) are"}},
+			"store.driver: oracle is " + notInThisRelease}},
 		{"idempotency", "idempotency: {window: 30s}", nil, []string{"idempotency.window: must be between 1m and 720h; a repeated call is known for so long"}},
 		{"idempotency beyond ids", "idempotency: {window: 49h, by_business_id: true}\ncleanup: {enabled: true, ids: 2}", nil, []string{
 			"idempotency.window: is longer than cleanup.ids, 2 days, after which nobody knows who has a message"}},
@@ -291,7 +299,7 @@ func TestProblems(t *testing.T) {
 		{"an address without its driver", "store: {dsn: 'root:geheim@tcp(db:3306)/openfire'}", nil, []string{
 			"store.dsn: is the address of a MySQL or MariaDB server, and store.driver is sqlite: set store.driver: mysql"}},
 		{"a source of another engine", "directory: {source: openfire, dsn: 'jdbc:jtds:sqlserver://db/openfire'}", nil, []string{
-			"directory.dsn: is the address of a SQL Server, which is not in this release; sqlite and mysql (MariaDB too) are"}},
+			"directory.dsn: is the address of a SQL Server, which is " + notInThisRelease}},
 		{"no domain", "xmpp: {domain: ''}", nil, []string{noDomain}},
 		{"in memory", "store: {dsn: ':memory:'}", nil, []string{"store.dsn: is a database in memory, which has one connection and dies with it: give a file name"}},
 		{"no database", "directory: {source: isc, dsn: 'root@tcp(db)/'}", nil, []string{
