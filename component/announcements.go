@@ -14,7 +14,7 @@ import (
 // given here. bounded: limits.announcements_per_group holds, as it does for callers without a key. Errors: error-000 when it says
 // nothing, error-008, error-009, error-012, ErrUnavailable.
 func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) error {
-	p, err := s.spell(ctx, a.UserID)
+	p, err := s.users.Canonical(ctx, a.UserID)
 	if err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func (s *Service) DeletePost(ctx context.Context, id string) error {
 
 func (s *Service) checkAnnouncement(title, content *string) error {
 	switch {
-	case title != nil && utf8.RuneCountInString(*title) > maxWideName:
-		return protocol.Refuse(protocol.TooLarge, "title is longer than %d characters", maxWideName)
+	case title != nil && utf8.RuneCountInString(*title) > protocol.MaxName:
+		return protocol.Refuse(protocol.TooLarge, "title is longer than %d characters", protocol.MaxName)
 	case content != nil && len(*content) > s.cfg.Limits.Body:
 		return protocol.Refuse(protocol.TooLarge, "content is larger than %d bytes", s.cfg.Limits.Body)
 	case title != nil && !stanza.ValidXML(*title), content != nil && !stanza.ValidXML(*content):

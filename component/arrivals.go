@@ -131,12 +131,12 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 // memory, and the oldest of it is gone.
 func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []*sentMessage) bool {
 	s := b.s
-	found, err := s.users.lookup(ctx, []string{change.Local})
+	found, err := s.users.Lookup(ctx, []string{change.Local})
 	if err != nil {
 		return false
 	}
 	since := change.Since.Add(-storeTime).UnixMilli()
-	owner := s.person(change.Local, found).ID
+	owner := s.users.Person(change.Local, found).ID
 	later := s.owed.Following(owner, since)
 	rows, err := s.store.RecentOffline(ctx, owner, since, batchItems)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/directory"
 	"tlim/component/lenient"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -113,7 +114,7 @@ func (b *batch) look(ctx context.Context) error {
 	}
 	var err error
 	s := b.s
-	if b.users, err = s.users.lookup(ctx, w.users); err != nil {
+	if b.users, err = s.users.Lookup(ctx, w.users); err != nil {
 		return err
 	}
 	if b.groups, err = b.c.groups.get(ctx, s.store, w.groups); err != nil {
@@ -210,7 +211,7 @@ func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 		if it.task != nil || it.msg.env == nil || it.msg.kind.names != namesRead {
 			continue
 		}
-		reader := b.s.person(it.from.Local, b.users).ID
+		reader := b.s.users.Person(it.from.Local, b.users).ID
 		for _, id := range it.msg.targets {
 			keys = append(keys, store.ReceiptKey{MsgID: id, Reader: reader})
 		}
@@ -282,7 +283,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 		if err != nil || local == it.from.Local {
 			continue
 		}
-		from, to := b.s.person(it.from.Local, b.users).ID, b.s.person(local, b.users).ID
+		from, to := b.s.users.Person(it.from.Local, b.users).ID, b.s.users.Person(local, b.users).ID
 		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
 			if _, known := b.c.chats.moved(key); !known {
 				keys = append(keys, key)
@@ -373,12 +374,12 @@ func (b *batch) housekeeping(ctx context.Context) {
 		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
 	b.c.rowsWait = s.owed.Count().Rows
-	if b.unseen = s.users.takeUnseen(learnUsers); len(b.unseen) > 0 {
+	if b.unseen = s.users.TakeUnlearned(learnUsers); len(b.unseen) > 0 {
 		var learn []store.User
-		known, err := s.users.lookup(ctx, b.unseen)
+		known, err := s.users.Lookup(ctx, b.unseen)
 		for _, local := range b.unseen {
 			if _, ok := known[local]; !ok && err == nil && utf8.RuneCountInString(local) <= protocol.MaxID {
-				learn = append(learn, learned(local))
+				learn = append(learn, directory.Learned(local))
 			}
 		}
 		if len(learn) > 0 {
@@ -439,7 +440,7 @@ func (b *batch) finish(ctx context.Context) {
 		c.groups.drop(id)
 	}
 	for _, local := range append(b.restale, b.unseen...) {
-		s.users.drop(local)
+		s.users.Drop(local)
 	}
 	for _, f := range b.after {
 		f()
@@ -576,5 +577,5 @@ func (b *batch) undo() {
 	b.s.confirmations.giveBack(b.confirmed)
 	b.confirmed = confirmed{}
 	b.s.presence.GiveBack(b.came)
-	b.s.learn(b.unseen)
+	b.s.users.Learn(b.unseen)
 }

@@ -1,9 +1,7 @@
 package component
 
 import (
-	"cmp"
-	"unicode/utf8"
-
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -42,11 +40,9 @@ func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
 	c := store.Chat{Partner: key.Partner, Owner: key.Owner, ModifyTime: protocol.FormatTime(now)}
 	if !known && !b.chats[key] {
 		u := b.users[partner.Local]
+		u.ID = partner.ID
 		c.ID, c.CreateTime = protocol.NewID(), protocol.FormatTime(now)
-		c.Name = protocol.Shorten(cmp.Or(u.Name, partner.ID), protocol.MaxID) // the column holds 64
-		if utf8.RuneCountInString(u.Pic) <= protocol.MaxID {
-			c.Pic = u.Pic
-		}
+		c.Name, c.Pic = directory.ChatEntry(u)
 	}
 	t.change.Chats = append(t.change.Chats, c)
 	b.moved[key] = now

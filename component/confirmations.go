@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -18,7 +19,7 @@ import (
 // confirms. Nobody waits for it and nobody is refused for it: it rides along with the next batch. It is safe from any goroutine and
 // never blocks; what is over its bounds is given up, because a row too many is harmless.
 type confirmations struct {
-	users   *directory
+	users   *directory.Cache
 	ignored *prometheus.CounterVec // metrics.ignoredConfirmations
 	wake    trigger.Trigger        // room for one: something waits
 
@@ -52,7 +53,7 @@ const (
 	confirmedMarks   = 100     // that one batch writes
 )
 
-func newConfirmations(users *directory, ignored *prometheus.CounterVec) *confirmations {
+func newConfirmations(users *directory.Cache, ignored *prometheus.CounterVec) *confirmations {
 	return &confirmations{users: users, ignored: ignored, wake: trigger.New(), rows: newFairQueue[confirmedRow](),
 		marks: map[string]store.Confirms{}}
 }
@@ -83,7 +84,7 @@ func (c *confirmations) add(row confirmedRow) {
 
 // mark notes how a user's phones confirm. It counts from now on.
 func (c *confirmations) mark(local string, how store.Confirms) {
-	if c.users.confirms(local) >= how {
+	if c.users.Confirms(local) >= how {
 		return
 	}
 	c.mu.Lock()
@@ -92,7 +93,7 @@ func (c *confirmations) mark(local string, how store.Confirms) {
 		c.ignored.WithLabelValues(ignoredMark).Inc()
 		return
 	}
-	c.users.raiseConfirms(local, how)
+	c.users.RaiseConfirms(local, how)
 	c.note(mark{local, how})
 	c.wake.Fire()
 }
@@ -108,7 +109,7 @@ func (c *confirmations) note(m mark) {
 func (c *confirmations) unmark(local string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.users.forgetConfirms(local)
+	c.users.ForgetConfirms(local)
 	delete(c.marks, local)
 }
 
@@ -202,13 +203,13 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 	for _, m := range taken.marks {
 		locals = append(locals, m.local)
 	}
-	found, err := s.users.lookup(ctx, locals)
+	found, err := s.users.Lookup(ctx, locals)
 	if err != nil {
 		return change, err
 	}
 	for _, row := range taken.rows {
 		if row.owner == "" {
-			row.owner = s.person(row.local, found).ID
+			row.owner = s.users.Person(row.local, found).ID
 		}
 		if s.owed.ConfirmWaiting(row.owner, row.msgID) {
 			continue
@@ -220,9 +221,9 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 			if utf8.RuneCountInString(m.local) > protocol.MaxID { // it has no room in the table
 				continue
 			}
-			change.Learn = append(change.Learn, learned(m.local))
+			change.Learn = append(change.Learn, directory.Learned(m.local))
 		}
-		change.Confirming = append(change.Confirming, store.Confirming{UserID: s.person(m.local, found).ID, How: m.how})
+		change.Confirming = append(change.Confirming, store.Confirming{UserID: s.users.Person(m.local, found).ID, How: m.how})
 	}
 	return change, nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -14,7 +15,7 @@ import (
 func everybody(string) bool { return false }
 
 func testConfirmations() *confirmations {
-	return newConfirmations(newDirectory(nil), newMetrics(nil, &Service{}).ignoredConfirmations)
+	return newConfirmations(directory.NewCache(nil, ""), newMetrics(nil, &Service{}).ignoredConfirmations)
 }
 
 // TestConfirmationsAreFair: one user's thousands keep nobody's waiting, and take a bounded room.
@@ -76,13 +77,13 @@ func TestMarks(t *testing.T) {
 		t.Errorf("without a: %v", got)
 	}
 	c.unmark("a")
-	if got := c.take(everybody); got.len() != 0 || c.users.confirms("a") != store.ConfirmsNot {
+	if got := c.take(everybody); got.len() != 0 || c.users.Confirms("a") != store.ConfirmsNot {
 		t.Errorf("once forgotten: %v", got)
 	}
 	for i := range marksInAll + 1 {
 		c.mark(fmt.Sprint(i), store.ConfirmsByReceipts)
 	}
-	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.confirms(fmt.Sprint(marksInAll)) != store.ConfirmsNot {
+	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.Confirms(fmt.Sprint(marksInAll)) != store.ConfirmsNot {
 		t.Errorf("%v were given up, want 1, which is said again", got)
 	}
 }
@@ -174,7 +175,7 @@ func TestConfirmationsOutliveTheStop(t *testing.T) {
 		t.Errorf("queue %q", got)
 	}
 	h.sync()
-	if got := h.users.confirms("lisi"); got != store.ConfirmsByPings {
+	if got := h.users.Confirms("lisi"); got != store.ConfirmsByPings {
 		t.Errorf("after the restart lisi confirms %v", got)
 	}
 }
@@ -194,7 +195,7 @@ func TestForgottenConfirms(t *testing.T) {
 	if err := h.RegisterPush(t.Context(), "lisi", "code"); err != nil || confirms() != store.ConfirmsByPings {
 		t.Errorf("with a code: %v %v", confirms(), err)
 	}
-	if err := h.RegisterPush(t.Context(), "lisi", ""); err != nil || confirms() != store.ConfirmsNot || h.users.confirms("lisi") != store.ConfirmsNot {
+	if err := h.RegisterPush(t.Context(), "lisi", ""); err != nil || confirms() != store.ConfirmsNot || h.users.Confirms("lisi") != store.ConfirmsNot {
 		t.Errorf("without: %v %v", confirms(), err)
 	}
 	// A mark that comes while that is decided is older than what it says.
@@ -208,7 +209,7 @@ func TestForgottenConfirms(t *testing.T) {
 	}
 	h.clock.move(time.Minute)
 	h.sync()
-	if got := confirms(); got != store.ConfirmsNot || h.users.confirms("lisi") != got {
+	if got := confirms(); got != store.ConfirmsNot || h.users.Confirms("lisi") != got {
 		t.Errorf("in between: %v", got)
 	}
 }

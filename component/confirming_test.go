@@ -86,7 +86,7 @@ func TestConfirmedInTrouble(t *testing.T) {
 		"the database is away": func(h *harness) {
 			h.rec.breakWith(store.ErrUnavailable)
 			h.rec.set(func(r *recordingStore) { r.users = func([]string) error { return store.ErrUnavailable } })
-			h.users.cache.Purge()
+			h.users.Drop("lisi")
 			confirm(h)
 			h.sync()
 		},

@@ -162,7 +162,7 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (it
 			return nil, false
 		case <-confirmed:
 			return nil, false
-		case <-c.s.users.wake:
+		case <-c.s.users.Seen():
 			return nil, false
 		case <-c.inFlight.wake:
 			c.pump(work)

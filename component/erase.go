@@ -22,11 +22,11 @@ func (s *Service) SwitchGroup(ctx context.Context, id string, valid int) error {
 // and so do both list entries. It works in slices and returns after the last: after an error some may be erased, and
 // repeating the call goes on. A message that comes meanwhile stays. Errors: error-008, ErrUnavailable.
 func (s *Service) ClearChat(ctx context.Context, user, other string) error {
-	p, err := s.spell(ctx, user)
+	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return err
 	}
-	q, err := s.spell(ctx, other)
+	q, err := s.users.Canonical(ctx, other)
 	if err != nil {
 		return err
 	}

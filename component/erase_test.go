@@ -283,7 +283,7 @@ func TestAnnouncements(t *testing.T) {
 		t.Errorf("deleted: %+v %v", list, err)
 	}
 
-	long, bad := strings.Repeat("长", maxWideName+1), "\x01"
+	long, bad := strings.Repeat("长", protocol.MaxName+1), "\x01"
 	huge := strings.Repeat("x", 64<<10+1)
 	for want, a := range map[protocol.Code]store.Announcement{
 		protocol.UserIDInvalid: {Title: "x", UserID: " ", SessionID: g},

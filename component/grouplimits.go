@@ -20,7 +20,7 @@ func (s *Service) mayOwn(ctx context.Context, asker, owner string) error {
 	if asker == "" || most == 0 {
 		return nil
 	}
-	p, err := s.spell(ctx, owner)
+	p, err := s.users.Canonical(ctx, owner)
 	if err != nil {
 		return err
 	}

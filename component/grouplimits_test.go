@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -53,7 +54,7 @@ func TestGroupMembers(t *testing.T) {
 	// Larger than the limit, as a site had it before.
 	var rows []store.Member
 	for _, u := range users {
-		rows = append(rows, newMember(u, id, "1"))
+		rows = append(rows, directory.Member(u, id, "1"))
 	}
 	rows = append(rows, store.Member{UserID: "U9", SessionID: id}) // and once more in another spelling
 	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Members: rows}}); err != nil {

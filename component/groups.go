@@ -3,12 +3,12 @@ package component
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -16,7 +16,6 @@ import (
 
 const (
 	maxGroupName = 200 // characters of the name that is joined from the members' names
-	maxWideName  = 256 // characters of the columns for names and pictures
 )
 
 // CreateGroup makes a group of the members that the directory has, or who may have an account on the server: it asks, for
@@ -31,19 +30,19 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 	if err := s.mayOwn(ctx, n.Asker, n.Owner); err != nil {
 		return store.Group{}, GroupMembers{}, err
 	}
-	verdicts, err := s.lookFor(ctx, n.Asker, n.Members, false)
+	verdicts, err := s.users.FindAccounts(ctx, n.Asker, n.Members, false)
 	if err != nil {
 		return store.Group{}, GroupMembers{}, err
 	}
 	g := store.Group{ID: uuid.NewString(), Type: n.Type}
 	var members GroupMembers
 	err = s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
-		owner, _, err := b.knownUsers(ctx, []string{n.Owner})
+		owner, _, err := s.users.Known(ctx, []string{n.Owner})
 		if err != nil {
 			return err
 		}
-		g.Owner = s.person(ownerLocal, owner).ID
-		users, skipped, err := b.admitted(ctx, n.Members, verdicts)
+		g.Owner = s.users.Person(ownerLocal, owner).ID
+		users, skipped, err := s.users.Admit(ctx, n.Members, verdicts)
 		if err != nil {
 			return err
 		}
@@ -58,7 +57,7 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 		g.CreateTime = now
 		var names []string
 		for _, u := range users {
-			members.Taken = append(members.Taken, newMember(u, g.ID, now))
+			members.Taken = append(members.Taken, directory.Member(u, g.ID, now))
 			names = append(names, cmp.Or(u.Name, u.ID))
 		}
 		g.Name = protocol.Shorten(strings.Join(names, ","), maxGroupName)
@@ -72,44 +71,18 @@ func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, Gro
 	return g, members, err
 }
 
-func newMember(u store.User, groupID, now string) store.Member {
-	return store.Member{UserID: u.ID, UserName: protocol.Shorten(u.Name, maxWideName), Login: u.Login, Pic: u.Pic, SessionID: groupID, Since: now}
-}
-
-// knownUsers finds those of ids that the directory has, each once, in the given order.
-func (b *batch) knownUsers(ctx context.Context, ids []string) (map[string]store.User, []store.User, error) {
-	locals := localparts(ids)
-	found := make(map[string]store.User, len(locals))
-	for chunk := range slices.Chunk(locals, noticeSlice) {
-		some, err := b.s.users.lookup(ctx, chunk)
-		if err != nil {
-			return nil, nil, err
-		}
-		for local, u := range some {
-			found[local] = u
-		}
-	}
-	var users []store.User
-	for _, local := range locals {
-		if u, ok := found[local]; ok && !u.Left {
-			users = append(users, u)
-		}
-	}
-	return found, users, nil
-}
-
 // ModifyGroup renames a group or changes its members. Whom it adds it looks for as [Service.CreateGroup] does. Errors:
 // error-003 when there is nothing to change, error-009, error-012, ErrUnavailable.
 func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, error) {
 	switch {
 	case e.Name == "" && len(e.Add)+len(e.Remove) == 0:
 		return GroupEdited{}, protocol.Refuse(protocol.GroupNameEmpty, "session_name is empty and no subscribers are given")
-	case utf8.RuneCountInString(e.Name) > maxWideName:
-		return GroupEdited{}, protocol.Refuse(protocol.TooLarge, "session_name is longer than %d characters", maxWideName)
+	case utf8.RuneCountInString(e.Name) > protocol.MaxName:
+		return GroupEdited{}, protocol.Refuse(protocol.TooLarge, "session_name is longer than %d characters", protocol.MaxName)
 	case !stanza.ValidXML(e.Name):
 		return GroupEdited{}, protocol.Refuse(protocol.GroupNameEmpty, "session_name holds a character that XML forbids")
 	}
-	verdicts, err := s.lookFor(ctx, e.Asker, e.Add, false)
+	verdicts, err := s.users.FindAccounts(ctx, e.Asker, e.Add, false)
 	if err != nil {
 		return GroupEdited{}, err
 	}
@@ -132,7 +105,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		}
 		change := store.Change{EditGroups: []store.GroupEdit{edit}}
 		var added []store.User
-		added, skipped, err = b.admitted(ctx, e.Add, verdicts)
+		added, skipped, err = s.users.Admit(ctx, e.Add, verdicts)
 		if err != nil {
 			return err
 		}
@@ -143,7 +116,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		}
 		for _, u := range added {
 			if !leaving[u.ID] {
-				change.Members = append(change.Members, newMember(u, e.ID, now))
+				change.Members = append(change.Members, directory.Member(u, e.ID, now))
 			}
 		}
 		if err := s.mayGrow(g.members, added, removed); err != nil {
@@ -169,14 +142,14 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 }
 
 // eraseLeaving removes what leaving members wrote, unless the edit will be refused: nothing can bring it back.
-func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[string]verdict) error {
+func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[string]directory.Verdict) error {
 	if len(e.Add) > 0 {
 		rows, err := s.store.Members(ctx, []string{e.ID})
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
 		g := newGroup(store.Group{}, rows[e.ID], s.cfg.Server)
-		added, _, err := (&batch{s: s}).admitted(ctx, e.Add, verdicts)
+		added, _, err := s.users.Admit(ctx, e.Add, verdicts)
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
@@ -242,8 +215,8 @@ func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, 
 
 // SetGroupPicture sets a group's picture; a group that is gone is no error.
 func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
-	if utf8.RuneCountInString(pic) > maxWideName {
-		return protocol.Refuse(protocol.TooLarge, "session_pic is longer than %d characters", maxWideName)
+	if utf8.RuneCountInString(pic) > protocol.MaxName {
+		return protocol.Refuse(protocol.TooLarge, "session_pic is longer than %d characters", protocol.MaxName)
 	}
 	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
 		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Pic: &pic}}}

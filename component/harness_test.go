@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/directory"
 	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -42,10 +43,10 @@ type harness struct {
 	stop    context.CancelFunc
 	stopped chan error
 	push    []outbox.Channel
-	origin  Source   // of users
-	imports Source   // of users as well
-	login   Accounts // on the server
-	asked   Finder   // nil: nobody can tell, but of nobody
+	origin  directory.Source   // of users
+	imports directory.Source   // of users as well
+	login   directory.Accounts // on the server
+	asked   directory.Finder   // nil: nobody can tell, but of nobody
 	logged  io.Writer
 	metered *prometheus.Registry
 	after   func(time.Duration) <-chan time.Time // of the outbox
@@ -461,10 +462,10 @@ func (untold) HasAccount(_ context.Context, local string) (bool, error) {
 	if strings.HasPrefix(local, "nobody") {
 		return false, nil
 	}
-	return false, ErrUntold
+	return false, directory.ErrUntold
 }
 
-func (h *harness) find() Finder {
+func (h *harness) find() directory.Finder {
 	if h.asked == nil {
 		return untold{}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/directory"
 	"tlim/component/presence"
 )
 
@@ -87,7 +88,7 @@ func TestBusyLets(t *testing.T) {
 
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
-	s := &Service{now: time.Now, presence: &presence.Table{}, users: &directory{}, confirmations: &confirmations{}}
+	s := &Service{now: time.Now, presence: &presence.Table{}, users: directory.New(directory.Config{}, directory.Deps{}), confirmations: &confirmations{}}
 	s.intake = &intake{s: s, queue: make(chan *item, batchItems)}
 	s.conveyor = newConveyor(s)
 	stuck := &heldSender{}

@@ -267,7 +267,7 @@ func (s *Service) presenceStanza(st stanza.Stanza, from stanza.JID) {
 	case "":
 		show, priority := readPresence(&st)
 		s.presence.Heard(from, &show, priority)
-		s.learn([]string{from.Local})
+		s.users.Learn([]string{from.Local})
 	case "unavailable":
 		s.presence.Gone(from)
 	}

@@ -16,7 +16,6 @@ type metrics struct {
 	ignored                                                                                                *prometheus.CounterVec
 	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed, caughtUpByRows prometheus.Counter
 	commit, snapshots                                                                                      prometheus.Histogram
-	directory                                                                                              *directoryMetrics
 	calls                                                                                                  *prometheus.CounterVec
 	skipped                                                                                                *prometheus.CounterVec
 	pings                                                                                                  *prometheus.CounterVec
@@ -55,7 +54,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 			Buckets: []float64{.0003, .001, .003, .01, .03, .1, .3, 1, 3}}),
 		snapshots: f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_snapshot_seconds", Help: "Time of one presence snapshot, until the server has answered.",
 			Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3}}),
-		directory: newDirectoryMetrics(reg),
 	}
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
@@ -71,7 +69,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	for _, of := range []string{"group", "notice"} {
 		m.skipped.WithLabelValues(of, string(protocol.SkipUnknown)) // is there from the start: see the guide's alarms
 	}
-	begin(m.directory.accounts, "made", "found", "removed", "failed")
 	if s.cfg.ServerReceipts == ServerReceiptsRequested {
 		s.unasked = newUnasked(reg, s.log)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -145,7 +146,7 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 		if strings.HasPrefix(name, "@") {
 			continue
 		}
-		p, err := s.spell(ctx, name)
+		p, err := s.users.Canonical(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -232,7 +233,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 		}
 		ids = append(ids, name)
 	}
-	verdicts, err := s.lookFor(ctx, caller, ids, true)
+	verdicts, err := s.users.FindAccounts(ctx, caller, ids, true)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -268,7 +269,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 		}
 	}
 	for chunk := range slices.Chunk(ids, noticeSlice) {
-		found, err := s.users.lookup(ctx, localparts(chunk))
+		found, err := s.users.Lookup(ctx, directory.Localparts(chunk))
 		if err != nil {
 			return nil, nil, protocol.ErrUnavailable
 		}
@@ -277,12 +278,12 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 			u, known := found[local]
 			switch {
 			case seen[local]:
-			case verdicts[local] == accountMissing && known && u.Left:
+			case verdicts[local] == directory.Missing && known && u.Left:
 				skipped = append(skipped, protocol.Skipped{UserID: id, Reason: protocol.SkipLeft})
-			case verdicts[local] == accountMissing && !known, !known && utf8.RuneCountInString(local) > protocol.MaxID:
+			case verdicts[local] == directory.Missing && !known, !known && utf8.RuneCountInString(local) > protocol.MaxID:
 				skipped = append(skipped, protocol.Skipped{UserID: id, Reason: protocol.SkipUnknown})
 			default:
-				add(s.person(local, found))
+				add(s.users.Person(local, found))
 			}
 			seen[local] = true
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"tlim/component/directory"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
@@ -26,7 +27,7 @@ func (s *Service) look() {
 // all when it is 0. The caller clears what it has delivered by ClearOffline. Its errors are an *Error, ErrUnavailable, or
 // what visit returned, which ends the reading.
 func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.OfflineMessage) error) error {
-	p, err := s.spell(ctx, user)
+	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return err
 	}
@@ -110,7 +111,7 @@ const queuePage = 1000
 
 // ClearOffline removes exactly these entries of a user's queue.
 func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.OfflineMessage) error {
-	p, err := s.spell(ctx, user)
+	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func clearable(rows []store.OfflineMessage) int {
 
 // HasUnread says whether a user's queue holds anything but receipts.
 func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
-	p, err := s.spell(ctx, user)
+	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return false, err
 	}
@@ -177,23 +178,21 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	return unread, nil
 }
 
-const maxPushCode = 128 // characters; a JPush registration id has 19
-
 // RegisterPush stores where a user's pushes go; an empty code unregisters, and forgets that his phones confirm.
 func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
-	if utf8.RuneCountInString(code) > maxPushCode {
-		return protocol.Refuse(protocol.TooLarge, "registrationId is longer than %d characters", maxPushCode)
+	if utf8.RuneCountInString(code) > directory.MaxPushCode {
+		return protocol.Refuse(protocol.TooLarge, "registrationId is longer than %d characters", directory.MaxPushCode)
 	}
-	p, err := s.spell(ctx, user)
+	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return err
 	}
 	s.look()
-	if err := s.source.writePush(ctx, p, code); err != nil {
+	if err := s.users.WritePush(ctx, p, code); err != nil {
 		return err
 	}
 	return s.do(ctx, &task{first: true, plan: func(ctx context.Context, b *batch) error {
-		found, err := s.users.lookup(ctx, []string{p.Local})
+		found, err := s.users.Lookup(ctx, []string{p.Local})
 		if err != nil {
 			return err
 		}
@@ -206,7 +205,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 		change := store.Change{}
 		u, ok := found[p.Local]
 		if !ok {
-			u = learned(p.Local)
+			u = directory.Learned(p.Local)
 			change.Learn = []store.User{u}
 		}
 		u.PushCode, u.PushOS = code, s.pushOS(p.Local)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/directory"
 	"tlim/component/outbox"
 	"tlim/component/protocol"
 	"tlim/store"
@@ -315,9 +316,9 @@ func TestPushDeadForAnotherReason(t *testing.T) {
 
 // A dead registration goes from the directory's source first, whose next poll would bring it back.
 func TestPushDeadInTheSource(t *testing.T) {
-	h := startPushing(t, nil)
-	from := &testSource{failPush: store.ErrUnavailable}
-	h.source = newSourceSync(h.Service, from, DirectoryConfig{})
+	from := &testSource{users: []string{"zhangsan", "lisi", "wangwu", "zhaoliu"}}
+	h := startPushingOf(t, from, func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
+	from.failing(store.ErrUnavailable)
 	h.send("zhangsan/p", text("m1", "zhangsan", "wangwu", "hi"))
 	h.settledAs("m1", "wangwu sent")
 	h.vendor.set(func(n outbox.Note) (bool, error) { return false, &outbox.Error{Err: errVendor, Dead: []string{"cl"}} })
@@ -326,11 +327,14 @@ func TestPushDeadInTheSource(t *testing.T) {
 	if h.code("lisi") != "cl" {
 		t.Error("dropped here although the source still has it")
 	}
-	from.set(func(f *testSource) { f.failPush = nil })
+	if told := from.take(); told != "dead cl" {
+		t.Errorf("the source was told %q", told)
+	}
+	from.failing(nil)
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi"))
 	h.settledAs("m3", "lisi dead")
-	if h.code("lisi") != "" || strings.Join(from.calledOver, ", ") != "dead cl, dead cl" {
-		t.Errorf("code %q, the source was told %q", h.code("lisi"), from.calledOver)
+	if h.code("lisi") != "" || from.take() != "dead cl" {
+		t.Errorf("code %q is left, or the source was not told", h.code("lisi"))
 	}
 }
 
@@ -406,7 +410,9 @@ func TestPushToMany(t *testing.T) {
 	}
 	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		b.changes = append(b.changes, store.Change{SetPush: users})
-		b.restale = localsOf(users)
+		for _, u := range users {
+			b.restale = append(b.restale, u.JID)
+		}
 		return nil
 	}}); err != nil {
 		t.Fatal(err)
@@ -453,11 +459,11 @@ func TestPushOfRepeatedMessage(t *testing.T) {
 // The longest names there are keep no message from being stored.
 func TestPushLongest(t *testing.T) {
 	h := startPushing(t, nil)
-	long := strings.Repeat("😀", maxWideName)
+	long := strings.Repeat("😀", protocol.MaxName)
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "zhangsan", Name: long}}); err != nil {
 		t.Fatal(err)
 	}
-	h.register("lisi", strings.Repeat("码", maxPushCode))
+	h.register("lisi", strings.Repeat("码", directory.MaxPushCode))
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Name: long}); err != nil {
 		t.Fatal(err)
@@ -590,7 +596,7 @@ func TestPushStop(t *testing.T) {
 func TestPushNeverFailsADelivery(t *testing.T) {
 	h := startPushing(t, nil)
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
-	h.users.cache.Purge()
+	h.users.Drop("wangwu")
 	h.rec.set(func(r *recordingStore) {
 		r.users = func(jids []string) error {
 			if slices.Contains(jids, "wangwu") { // only the push wants to know of members

@@ -425,7 +425,7 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 	for _, c := range h.rec.take() {
 		noted += len(c.Confirming)
 	}
-	if noted != 1 || h.users.confirms("lisi") != store.ConfirmsByReceipts {
-		t.Errorf("noted %d times, confirms: %v", noted, h.users.confirms("lisi"))
+	if noted != 1 || h.users.Confirms("lisi") != store.ConfirmsByReceipts {
+		t.Errorf("noted %d times, confirms: %v", noted, h.users.Confirms("lisi"))
 	}
 }

@@ -239,13 +239,13 @@ func TestPingBehindABatch(t *testing.T) {
 	if got := owedIDs(t, h, "wangwu") + "; " + owedIDs(t, h, "lisi"); got != "; g1 g2" {
 		t.Errorf("owed: %q", got)
 	}
-	if how := h.users.confirms("wangwu"); how != store.ConfirmsByPings {
+	if how := h.users.Confirms("wangwu"); how != store.ConfirmsByPings {
 		t.Errorf("remembered of wangwu: %v", how)
 	}
 	h.halt()
 	h.run(nil)
 	h.sync()
-	if how := h.users.confirms("wangwu"); how != store.ConfirmsByPings {
+	if how := h.users.Confirms("wangwu"); how != store.ConfirmsByPings {
 		t.Errorf("after a restart: %v", how)
 	}
 }

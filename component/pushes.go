@@ -34,7 +34,7 @@ func (b *batch) pushes(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
-	users, err := b.s.users.lookup(ctx, locals)
+	users, err := b.s.users.Lookup(ctx, locals)
 	if err != nil {
 		b.s.outbox.Unwritten(len(b.wakers), err, b.count)
 		return
@@ -104,14 +104,14 @@ func iPhoneAvailable(devices []presence.Device) bool {
 // dropPushCodes takes registrations that a vendor does not know any more from their users: from the directory's source first, whose next poll
 // would bring them back, then from the database and from memory.
 func (s *Service) dropPushCodes(ctx context.Context, codes, users []string) error {
-	if err := s.source.dropPush(ctx, codes); err != nil {
+	if err := s.users.DropPush(ctx, codes); err != nil {
 		return err
 	}
 	if err := s.store.DeletePushCodes(ctx, codes); err != nil {
 		return err
 	}
 	for _, id := range users {
-		s.users.drop(protocol.NewPerson(id, s.cfg.Server).Local)
+		s.users.Drop(protocol.NewPerson(id, s.cfg.Server).Local)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/directory"
 	"tlim/component/outbox"
 	"tlim/store"
 )
@@ -185,7 +186,13 @@ func (t *testTimers) move(d time.Duration) {
 
 // startPushing starts with codes for lisi (android), wangwu and zhangsan (unknown) but none for zhaoliu.
 func startPushing(t *testing.T, change func(*Config), kinds ...string) *pushHarness {
+	return startPushingOf(t, nil, change, kinds...)
+}
+
+// startPushingOf is startPushing with users who have a source.
+func startPushingOf(t *testing.T, source directory.Source, change func(*Config), kinds ...string) *pushHarness {
 	h := &pushHarness{vendor: &testVendor{}, harness: newHarness(t)}
+	h.origin = source
 	h.timers = &testTimers{clock: h.clock, idle: make(chan time.Duration, 10_000)}
 	h.push = []outbox.Channel{{Name: "test", Kinds: kinds, Pusher: h.vendor}}
 	h.after, h.logged = h.timers.after, &h.log

@@ -50,7 +50,7 @@ func actReadGroup(t *turn) error {
 		t.to = authors
 	default:
 		if local, err := stanza.Localpart(t.env.To); err == nil && t.env.To != t.groupID && t.group.member(local) && local != t.sender.Local {
-			t.to = []protocol.Person{t.b.s.person(local, t.b.users)}
+			t.to = []protocol.Person{t.b.s.users.Person(local, t.b.users)}
 		} else {
 			t.others = false
 			t.toMembers()
@@ -97,7 +97,7 @@ func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error
 		} else if t.groupID == "" {
 			author = t.peer.ID
 		} else if local, err := stanza.Localpart(author); err == nil && author != t.groupID {
-			author = t.b.s.person(local, t.b.users).ID
+			author = t.b.s.users.Person(local, t.b.users).ID
 		}
 		taken++
 		t.receipt(id, author, status)

@@ -34,7 +34,7 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 		}
 		c.s.adopted = len(ids) == 0
 	}
-	if err := c.s.users.loadConfirming(ctx); err != nil {
+	if err := c.s.users.LoadConfirms(ctx); err != nil {
 		return err
 	}
 	if state.Clock == 0 { // the first start on these tables: what they hold was the old system's to deliver

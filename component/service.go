@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"tlim/component/directory"
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
@@ -47,7 +48,7 @@ type Config struct {
 	Inflight        int // messages that wait in all
 	InflightBytes   int64
 	OwedPerUser     int // copies owed to one user in memory
-	Directory       DirectoryConfig
+	Directory       directory.Config
 	Cleanup         retention.Config
 	Calls           CallConfig
 	ShutdownTimeout time.Duration // bounds the last writes
@@ -81,7 +82,7 @@ type Store interface {
 	UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error)
 	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
-	DirectoryStore
+	directory.Store
 	retention.Store
 	retention.PurgeStore
 	outbox.Store
@@ -117,10 +118,10 @@ type Deps struct {
 	Store     Store
 	Sender    Sender
 	Snapshots presence.Snapshotter // nil: presence is only what clients send
-	Source    Source               // nil: the directory is what AddUsers says and what is seen on the wire
-	Imports   Source               // the server's own tables of users, who are learned from there without a Source; nil: nobody is
-	Accounts  Accounts             // nil: accounts are somebody else's
-	Finder    Finder               // nil: nobody can tell whether there is an account
+	Source    directory.Source     // nil: the directory is what AddUsers says and what is seen on the wire
+	Imports   directory.Source     // the server's own tables of users, who are learned from there without a Source; nil: nobody is
+	Accounts  directory.Accounts   // nil: accounts are somebody else's
+	Finder    directory.Finder     // nil: nobody can tell whether there is an account
 	Files     retention.Files      // nil: clean-up leaves files alone
 	Push      []outbox.Channel     // ways to wake phones; none: no pushes
 	Registry  prometheus.Registerer
@@ -142,13 +143,12 @@ type Service struct {
 	presence  *presence.Table
 	watcher   watcher // nil: no snapshots
 	owed      *unconfirmed.Table
-	users     *directory
+	users     *directory.Directory
 	intake    *intake
 	strangers rate.Sometimes // bounds what is logged about them
 	outbox    *outbox.Outbox // nil: no pushes
 	unasked   *unasked       // nil: receipts are not for those who ask
 	calls     *calls
-	finder    *finder
 
 	confirmations *confirmations
 	proved        *proved
@@ -166,10 +166,6 @@ type Service struct {
 	}
 	linkEvents trigger.Trigger // room for one: the link went up or down
 	background sync.WaitGroup
-	source     *sourceSync // nil: the directory has none
-	importer   *importer   // nil: nobody is learned from the server's tables
-	accounts   *accountKeeper
-	refresher  *refresher
 	cleaner    *retention.Cleaner
 	purger     *retention.Purger
 	draining   atomic.Bool
@@ -205,19 +201,18 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
-	s.users = newDirectory(deps.Store)
-	s.confirmations = newConfirmations(s.users, s.metrics.ignoredConfirmations)
+	s.users = s.directory(deps)
+	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.owed = unconfirmed.New(cfg.Grace, cfg.OwedPerUser, unconfirmed.Hooks{
-		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.confirms, Drop: s.confirmations.dropOf,
+		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.Confirms, Drop: s.confirmations.dropOf,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
-	s.finder = newFinder(deps.Finder, deps.Now)
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {
-		s.watcher = presence.NewWatcher(s.presence, deps.Snapshots, cfg.SnapshotPeriod, s.learn, s.metrics.snapshots, deps.Log)
+		s.watcher = presence.NewWatcher(s.presence, deps.Snapshots, cfg.SnapshotPeriod, s.users.Learn, s.metrics.snapshots, deps.Log)
 	}
 	return s, nil
 }
@@ -314,7 +309,7 @@ func (s *Service) Up() {
 	}
 	s.link.Unlock()
 	s.linkEvent()
-	s.accounts.trigger.Fire()
+	s.users.LinkReady()
 }
 
 // Down tells that the link was lost; it is called after the last stanza of that connection.

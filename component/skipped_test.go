@@ -1,21 +1,71 @@
 package component
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
+// registry is a server that tells of accounts. It keeps what it was asked.
+type registry struct {
+	mu     sync.Mutex
+	there  []string
+	fail   error    // of all others, instead of that there is none
+	silent []string // of whom it says nothing
+	asked  []string
+	now    int // questions that wait
+}
+
+func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
+	r.mu.Lock()
+	r.asked = append(r.asked, local)
+	r.now++
+	there, fail, silent := slices.Contains(r.there, local), r.fail, slices.Contains(r.silent, local)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.now--
+		r.mu.Unlock()
+	}()
+	switch {
+	case silent:
+		<-ctx.Done()
+		return false, ctx.Err()
+	case there:
+		return true, nil
+	}
+	return false, fail
+}
+
+// questions are those since the last look.
+func (r *registry) questions() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	slices.Sort(r.asked)
+	list := strings.Join(r.asked, " ")
+	r.asked = nil
+	return list
+}
+
+func (r *registry) set(change func(*registry)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r)
+}
+
 func mustUsers(t *testing.T, h *harness, locals ...string) map[string]store.User {
 	t.Helper()
-	return must2(h.db.UsersByJID(t.Context(), locals))(t)
+	return must(h.db.UsersByJID(t.Context(), locals))(t)
 }
 
 // listed shows who was left out: "nobody unknown, x left".
@@ -86,7 +136,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 		t.Errorf("%v, %+v", err, members)
 	}
 	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
-	h.clock.move(missingAge)
+	h.clock.move(time.Minute) // that there is no account is not remembered for so long
 	if _, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
 		t.Errorf("an account that was made meanwhile: %v", err)
 	}
@@ -216,17 +266,30 @@ func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 
 // Where a suite says who is a user, its word counts: accounts have other spellings.
 func TestSuiteDecides(t *testing.T) {
-	h := &sourceHarness{from: &testSource{loops: make(chan struct{}, 100)}, harness: newHarness(t)}
-	server := &registry{there: []string{"stranger"}}
-	h.origin, h.logged, h.asked = h.from, &h.log, server
-	h.begin(func(c *Config) { c.Directory = DirectoryConfig{Interval: time.Hour, MaxRemove: 100} })
-	<-h.from.loops
+	h, server := newHarness(t), &registry{there: []string{"stranger"}}
+	h.origin, h.asked = &testSource{users: []string{"zhangsan", "lisi", "wangwu", "zhaoliu"}}, server
+	h.begin(func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
 	_, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || listed(members.Skipped) != "stranger unknown" || server.questions() != "" {
 		t.Errorf("%v, left out %s", err, listed(members.Skipped))
 	}
 	if noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"stranger", "ghost"}})); err != nil || listed(noticed.Skipped) != "ghost unknown" {
 		t.Errorf("%v, left out %s", err, listed(noticed.Skipped))
+	}
+}
+
+// Of whom nobody can tell is taken, and is no user because of that.
+func TestNobodyCanTell(t *testing.T) {
+	h := newHarness(t)
+	h.asked = &registry{fail: errors.New("no such thing")}
+	h.begin(nil)
+	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
+	if err != nil || h.members(g.ID) != "lisi stranger" || members.Skipped != nil {
+		t.Errorf("%v, members %q, left out %v", err, h.members(g.ID), members.Skipped)
+	}
+	h.sync()
+	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
+		t.Error("the directory has learned somebody of whom nobody knows")
 	}
 }
 

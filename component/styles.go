@@ -15,7 +15,7 @@ import (
 // does for callers without a key. Errors: error-008, error-012,
 // ErrUnavailable.
 func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) error {
-	p, err := s.spell(ctx, y.UserID)
+	p, err := s.users.Canonical(ctx, y.UserID)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 				r.Delivered = "queued"
 			case owed[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
 				r.Delivered = "sent"
-			case s.cfg.Confirm != ConfirmByPresence && s.users.confirms(users[i].Local) != store.ConfirmsNot:
+			case s.cfg.Confirm != ConfirmByPresence && s.users.Confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"
 			default:
 				r.Delivered = "routed"

@@ -40,9 +40,9 @@ type turn struct {
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
 func (t *turn) decide() error {
 	s := t.b.s
-	t.sender = s.person(t.it.from.Local, t.b.users)
+	t.sender = s.users.Person(t.it.from.Local, t.b.users)
 	if _, ok := t.b.users[t.it.from.Local]; !ok {
-		s.learn([]string{t.it.from.Local})
+		s.users.Learn([]string{t.it.from.Local})
 	}
 	m := &t.it.msg
 	switch {
@@ -100,7 +100,7 @@ func (t *turn) address() error {
 	if err != nil {
 		return protocol.Refuse(protocol.UserIDInvalid, "msg_to is empty or cannot be part of an address")
 	}
-	t.peer = t.b.s.person(local, t.b.users)
+	t.peer = t.b.s.users.Person(local, t.b.users)
 	t.conversation = protocol.ChatName(t.sender.ID, t.peer.ID)
 	return nil
 }
@@ -308,7 +308,7 @@ func (t *turn) copies(at int64, own []presence.Device) {
 				t.queue(row, p, status)
 			}
 		case s.cfg.Confirm != ConfirmByPresence:
-			how := s.users.confirms(p.Local)
+			how := s.users.Confirms(p.Local)
 			owe = append(owe, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status,
 				Confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
 		}

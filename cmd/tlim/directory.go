@@ -9,14 +9,14 @@ import (
 	"time"
 
 	"tlim/cmd/tlim/config"
-	"tlim/component"
+	"tlim/component/directory"
 	"tlim/component/openfire"
 	"tlim/component/stanza"
 	"tlim/store"
 )
 
-func directoryConfig(d config.Directory) component.DirectoryConfig {
-	return component.DirectoryConfig{
+func directoryConfig(d config.Directory) directory.Config {
+	return directory.Config{
 		Interval: time.Duration(d.Interval), DryRun: d.DryRun, MaxRemove: float64(d.MaxRemove),
 		CreateAccounts: d.CreateAccounts, RemoveAccounts: d.RemoveAccounts, Password: d.InitialPassword.Reveal(),
 	}
@@ -24,8 +24,8 @@ func directoryConfig(d config.Directory) component.DirectoryConfig {
 
 // users are where users come from.
 type users struct {
-	source  component.Source // who has the last word; nil: nobody
-	imports component.Source // of whom users are learned, beside what is seen and told; nil: of nobody
+	source  directory.Source // who has the last word; nil: nobody
+	imports directory.Source // of whom users are learned, beside what is seen and told; nil: of nobody
 	from    string           // a word for /readyz: ofUser, api or isc; openfire with the last word
 	close   func() error
 }
@@ -93,7 +93,7 @@ type accounts struct {
 }
 
 // accountsOf is nil where the configuration keeps none.
-func accountsOf(cfg config.Config, server *openfire.Server) component.Accounts {
+func accountsOf(cfg config.Config, server *openfire.Server) directory.Accounts {
 	if !cfg.Directory.CreateAccounts && !cfg.Directory.RemoveAccounts {
 		return nil
 	}
@@ -102,7 +102,7 @@ func accountsOf(cfg config.Config, server *openfire.Server) component.Accounts {
 
 func (a accounts) AddAccount(ctx context.Context, local, password, name, email string) error {
 	jid := stanza.JID{Local: local, Domain: a.domain}
-	return a.judge(ctx, jid, a.server.AddUser(ctx, jid, password, name, email), true, component.ErrAccountExists)
+	return a.judge(ctx, jid, a.server.AddUser(ctx, jid, password, name, email), true, directory.ErrAccountExists)
 }
 
 func (a accounts) RemoveAccount(ctx context.Context, local string) error {
@@ -116,7 +116,7 @@ func (a accounts) judge(ctx context.Context, jid stanza.JID, err error, settled 
 	var refused *openfire.NoteError
 	switch {
 	case errors.Is(err, openfire.ErrUnsupported):
-		return fmt.Errorf("%w: %w", component.ErrNoAccounts, err)
+		return fmt.Errorf("%w: %w", directory.ErrNoAccounts, err)
 	case errors.As(err, &refused):
 		switch there, look := a.server.HasUser(ctx, jid); {
 		case look != nil:
@@ -137,7 +137,7 @@ type finder struct {
 func (f finder) HasAccount(ctx context.Context, local string) (bool, error) {
 	there, err := f.server.HasUser(ctx, stanza.JID{Local: local, Domain: f.domain})
 	if errors.Is(err, openfire.ErrUntold) {
-		err = fmt.Errorf("%w: %w", component.ErrUntold, err)
+		err = fmt.Errorf("%w: %w", directory.ErrUntold, err)
 	}
 	return there, err
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"tlim/cmd/tlim/config"
-	"tlim/component"
+	"tlim/component/directory"
 	"tlim/component/openfire"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -140,13 +140,13 @@ func TestAccountsOfAServer(t *testing.T) {
 		add, remove func(error) bool
 	}{
 		{"it does", commander{note: done}, func(err error) bool { return err == nil }, func(err error) bool { return err == nil }},
-		{"there is one", commander{note: refused}, func(err error) bool { return errors.Is(err, component.ErrAccountExists) }, func(err error) bool { return errors.As(err, &note) }},
+		{"there is one", commander{note: refused}, func(err error) bool { return errors.Is(err, directory.ErrAccountExists) }, func(err error) bool { return errors.As(err, &note) }},
 		{"there is none", commander{note: refused, account: none}, func(err error) bool { return errors.As(err, &note) }, func(err error) bool { return err == nil }},
 		{"nobody knows", commander{note: refused, account: timeout}, func(err error) bool { return errors.Is(err, timeout) && errors.As(err, &note) },
 			func(err error) bool { return errors.Is(err, timeout) && errors.As(err, &note) }},
-		{"it has no such command", commander{refuse: &stanza.IQError{Condition: "item-not-found"}}, func(err error) bool { return errors.Is(err, component.ErrNoAccounts) },
-			func(err error) bool { return errors.Is(err, component.ErrNoAccounts) }},
-		{"it does not answer", commander{refuse: timeout}, func(err error) bool { return errors.Is(err, timeout) && !errors.Is(err, component.ErrNoAccounts) },
+		{"it has no such command", commander{refuse: &stanza.IQError{Condition: "item-not-found"}}, func(err error) bool { return errors.Is(err, directory.ErrNoAccounts) },
+			func(err error) bool { return errors.Is(err, directory.ErrNoAccounts) }},
+		{"it does not answer", commander{refuse: timeout}, func(err error) bool { return errors.Is(err, timeout) && !errors.Is(err, directory.ErrNoAccounts) },
 			func(err error) bool { return errors.Is(err, timeout) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

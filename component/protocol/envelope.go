@@ -35,6 +35,7 @@ type Object struct {
 
 const (
 	MaxID       = 64   // characters of ids
+	MaxName     = 256  // characters of names and pictures
 	maxShort    = 20   // characters of msg_time
 	maxText     = 3000 // characters of text
 	MaxPayload  = 512 << 10

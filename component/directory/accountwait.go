@@ -1,4 +1,4 @@
-package component
+package directory
 
 import (
 	"context"
@@ -34,10 +34,10 @@ func (r *rounds) begin() []chan struct{} {
 	return waiting
 }
 
-// settle lets a caller wait until accounts follow the directory, so that a user who was added can log in when the call is
+// await lets a caller wait until accounts follow the directory, so that a user who was added can log in when the call is
 // answered, and one who was removed cannot. It gives up after accountWait; it does not wait where nothing can be done now.
-func (k *accountKeeper) settle(ctx context.Context) {
-	if !k.keeps() || k.cfg.DryRun || !k.s.linkUp() || k.s.source != nil && !k.s.source.source.OwnsAccounts() {
+func (k *accountKeeper) await(ctx context.Context) {
+	if !k.keeps() || k.d.cfg.DryRun || !k.d.deps.LinkUp() || k.d.source != nil && !k.d.deps.Source.OwnsAccounts() {
 		return
 	}
 	done := k.rounds.next()
@@ -48,6 +48,6 @@ func (k *accountKeeper) settle(ctx context.Context) {
 	case <-done:
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-k.s.ended:
+	case <-k.d.deps.Ended:
 	}
 }

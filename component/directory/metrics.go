@@ -1,23 +1,26 @@
-package component
+package directory
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// directoryMetrics tell how the directory follows its source, and accounts and lists the directory.
-type directoryMetrics struct {
+// metrics tell how the directory follows its source, and accounts and lists the directory.
+type metrics struct {
 	polls, changes, accounts     *prometheus.CounterVec
 	users, held, invalid, synced prometheus.Gauge
 	refreshed, unrefreshed       prometheus.Counter
 }
 
-func newDirectoryMetrics(reg prometheus.Registerer) *directoryMetrics {
+func newMetrics(reg prometheus.Registerer) *metrics {
+	if reg == nil {
+		reg = prometheus.NewRegistry()
+	}
 	f := promauto.With(reg)
 	gauge := func(name, help string) prometheus.Gauge {
 		return f.NewGauge(prometheus.GaugeOpts{Name: "tlim_directory_" + name, Help: help})
 	}
-	return &directoryMetrics{
+	m := &metrics{
 		polls: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_directory_polls_total",
 			Help: "Looks at the source of users, by result."}, []string{"result"}),
 		changes: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_directory_changes_total",
@@ -33,4 +36,8 @@ func newDirectoryMetrics(reg prometheus.Registerer) *directoryMetrics {
 		unrefreshed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_unrefreshed_users_total",
 			Help: "Users whose new name old tables cannot hold."}),
 	}
+	for _, what := range []string{"made", "found", "removed", "failed"} {
+		m.accounts.WithLabelValues(what) // alarms watch them from the start
+	}
+	return m
 }

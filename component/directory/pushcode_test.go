@@ -1,4 +1,4 @@
-package component
+package directory
 
 import (
 	"errors"
@@ -20,8 +20,8 @@ func TestPushCodesOfASource(t *testing.T) {
 	h.polled()
 	h.wrote("no difference", "")
 
-	check(t, h.RegisterPush(t.Context(), "A", "ca")) // c's device
-	check(t, h.RegisterPush(t.Context(), "b", ""))
+	check(t, h.register("A", "ca")) // c's device
+	check(t, h.register("b", ""))
 	if want := []string{"a=ca", "b="}; !slices.Equal(h.from.calledOver, want) {
 		t.Errorf("handed to the source: %q, want %q", h.from.calledOver, want)
 	}
@@ -31,12 +31,12 @@ func TestPushCodesOfASource(t *testing.T) {
 	h.wrote("the source agrees", "")
 
 	h.from.set(func(f *testSource) { f.failPush = errors.New("read only") })
-	if err := h.RegisterPush(t.Context(), "a", "other"); !errors.Is(err, protocol.ErrUnavailable) {
+	if err := h.register("a", "other"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a source that cannot be written: %v", err)
 	}
 	h.holds("all or none", "a=a/ca b=b c=c")
 	if h.log.count("a push code could not be written back") != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 }
 
@@ -46,7 +46,7 @@ func TestRegistrationDuringAPoll(t *testing.T) {
 	h.from.set(func(f *testSource) {
 		f.during = func() { // a and b were read
 			f.set(func(f *testSource) { f.during = nil })
-			check(t, h.RegisterPush(t.Context(), "a", "cb"))
+			check(t, h.register("a", "cb"))
 		}
 	})
 	h.from.have("a/changed", "b/cb", "z=Z")
@@ -62,7 +62,7 @@ func TestDeviceRegisteredDuringAPoll(t *testing.T) {
 	h.from.set(func(f *testSource) {
 		f.during = func() { // b was read
 			f.set(func(f *testSource) { f.during = nil })
-			check(t, h.RegisterPush(t.Context(), "a", "new"))
+			check(t, h.register("a", "new"))
 		}
 	})
 	h.from.have("a", "b/new", "z")
@@ -75,9 +75,9 @@ func TestDeviceRegisteredDuringAPoll(t *testing.T) {
 // A registration that the vendor calls dead leaves the source too, which would bring it back.
 func TestDeadRegistrationOfASource(t *testing.T) {
 	h := startSourced(t, nil, "a/ca", "b/cb")
-	check(t, h.source.dropPush(t.Context(), []string{"ca"}))
+	check(t, h.DropPush(t.Context(), []string{"ca"}))
 	check(t, h.db.DeletePushCodes(t.Context(), []string{"ca"}))
-	h.users.drop("a")
+	h.Drop("a")
 	h.polled()
 	h.holds("dropped", "a=a b=b/cb")
 	if got := strings.Join(h.from.calledOver, ", "); got != "dead ca" {
@@ -89,7 +89,7 @@ func TestDeadRegistrationOfASource(t *testing.T) {
 func TestSourceWithoutPushCodes(t *testing.T) {
 	h := startSourced(t, nil, "a", "b")
 	h.from.set(func(f *testSource) { f.keepsNone = true })
-	check(t, h.RegisterPush(t.Context(), "a", "ca"))
+	check(t, h.register("a", "ca"))
 	h.polled()
 	h.holds("kept here", "a=a/ca b=b")
 	if len(h.from.calledOver) > 0 {

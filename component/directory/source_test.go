@@ -1,4 +1,4 @@
-package component
+package directory
 
 import (
 	"errors"
@@ -24,7 +24,7 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.polled()
 	h.wrote("back", "put c")
 	h.holds("back", "Anna=Anna b=B2 c=C d=d")
-	if found := must2(h.db.UsersByID(t.Context(), []string{"c"}))(t); found["c"].Left {
+	if found := must(h.db.UsersByID(t.Context(), []string{"c"}))(t); found["c"].Left {
 		t.Error("who is back has still left")
 	}
 
@@ -32,24 +32,13 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.polled()
 	h.holds("another spelling is the same user", "anna=Anna b=B2 c=C d=d")
 	if h.log.count("another spelling of their id now") != 1 || h.log.count("users=1 some=anna") != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
-	m := h.metrics.directory
-	for what, want := range map[string]float64{"added": 5, "changed": 2, "left": 5} { // with the begin's three, and the four of the harness
-		if got := counter(t, m.changes.WithLabelValues(what)); got != want {
+	m := h.metrics
+	for what, want := range map[string]float64{"added": 5, "changed": 2, "left": 1} { // with the three of the begin
+		if got := value(t, m.changes.WithLabelValues(what)); got != want {
 			t.Errorf("%s: counted %v, want %v", what, got, want)
 		}
-	}
-}
-
-// must2 hands a value on, and ends the test at an error.
-func must2[T any](v T, err error) func(*testing.T) T {
-	return func(t *testing.T) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
 	}
 }
 
@@ -65,7 +54,7 @@ func TestPollTakesOnlyWhatCanBeAUser(t *testing.T) {
 	h.polled()
 	h.holds("the rest", "LiSi=upper emoji=😀 long="+strings.Repeat("名", 256)+" 张三=Z")
 	if h.log.count("users of the source are left out") != 1 || h.log.count("users=8") != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 	h.wrote("the rest", "put LiSi, put emoji, put long, put 张三")
 	h.polled()
@@ -88,18 +77,18 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 		refused bool
 	}{{"as many as may", 10, 2, false}, {"one too many", 10, 3, true}, {"a share is rounded up", 6, 2, false}, {"none may", 0, 1, true}, {"all may", 100, 20, false}, {"an empty source", 90, 20, true}} {
 		t.Run(c.name, func(t *testing.T) {
-			h := startSourced(t, func(d *DirectoryConfig) { d.MaxRemove = c.percent }, all...)
+			h := startSourced(t, func(d *Config) { d.MaxRemove = c.percent }, all...)
 			h.from.have(append(all[c.missing:], "u99=new")...)
 			if c.missing == 20 {
 				h.from.have()
 			}
-			err := h.poll()
-			again := h.poll() // its total is another one, so it is said again
+			err := h.poll(h.source)
+			again := h.poll(h.source) // its total is another one, so it is said again
 			said := h.log.count("the directory does not follow its source")
-			h.poll()
+			h.poll(h.source)
 			left := 0
 			for _, id := range all[:c.missing] {
-				if must2(h.db.UsersByID(t.Context(), []string{id}))(t)[id].Left {
+				if must(h.db.UsersByID(t.Context(), []string{id}))(t)[id].Left {
 					left++
 				}
 			}
@@ -111,13 +100,13 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 			case !c.refused && left != c.missing:
 				t.Errorf("%d left of %d", left, c.missing)
 			}
-			if c.missing < 20 && !strings.Contains(h.directory(), "u99=new") {
+			if c.missing < 20 && !strings.Contains(h.listed(), "u99=new") {
 				t.Error("who is new is kept out")
 			}
 			if n := h.log.count("the directory does not follow its source"); n != said || c.refused != (said > 0) {
 				t.Errorf("said %d times, then %d", said, n)
 			}
-			if held := gauge(t, h.metrics.directory.held); c.refused != (held == float64(c.missing)) {
+			if held := value(t, h.metrics.held); c.refused != (held == float64(c.missing)) {
 				t.Errorf("%v are held", held)
 			}
 		})
@@ -130,7 +119,7 @@ func TestPollOfABrokenSource(t *testing.T) {
 	h.from.have("a=new", "b", "c", "d")
 	h.from.set(func(f *testSource) { f.fail = errors.New("connection lost") })
 	for range 2 {
-		if err := h.poll(); err == nil || !strings.Contains(err.Error(), "connection lost") {
+		if err := h.poll(h.source); err == nil || !strings.Contains(err.Error(), "connection lost") {
 			t.Fatal(err)
 		}
 	}
@@ -142,30 +131,32 @@ func TestPollOfABrokenSource(t *testing.T) {
 	h.polled()
 	h.holds("whole again", "a=new b=b c=c d=d")
 	if h.log.count("the directory follows its source again") != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
-	h.rec.breakWith(store.ErrUnavailable)
+	h.rec.set(func(r *recorder) { r.fail = store.ErrUnavailable })
 	h.from.have("a=newer")
-	if err := h.poll(); !errors.Is(err, protocol.ErrUnavailable) {
+	if err := h.poll(h.source); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("without a database: %v", err)
 	}
-	h.rec.breakWith(nil)
+	h.rec.set(func(r *recorder) { r.fail = nil })
 }
 
 // A user whom the database cannot hold keeps nobody out, and is said.
 func TestPollOfUnstorableUsers(t *testing.T) {
 	h := startSourced(t, nil, "a")
-	h.rec.failWhen(func(c store.Change) error {
-		for _, u := range c.Users {
-			if u.Name == "bad" {
-				return store.ErrData
+	h.rec.set(func(r *recorder) {
+		r.guilty = func(c store.Change) error {
+			for _, u := range c.Users {
+				if u.Name == "bad" {
+					return store.ErrData
+				}
 			}
+			return nil
 		}
-		return nil
 	})
 	h.from.have("a", "b", "c=bad", "d", "e=bad", "f")
 	for range 2 {
-		if err := h.poll(); err == nil || !strings.Contains(err.Error(), "2 users of the source cannot be stored") {
+		if err := h.poll(h.source); err == nil || !strings.Contains(err.Error(), "2 users of the source cannot be stored") {
 			t.Errorf("%v", err)
 		}
 	}
@@ -178,7 +169,7 @@ func TestPollOfUnstorableUsers(t *testing.T) {
 // Who was seen before the source had a say becomes the source's; whom it does not have is not taken for its own.
 func TestUsersSeenBeforeTheSource(t *testing.T) {
 	h := startSourced(t, nil, "a")
-	if err := h.RegisterPush(t.Context(), "stranger", "s"); err != nil { // the app of somebody who is no user of the source, or not yet
+	if err := h.register("stranger", "s"); err != nil { // the app of somebody who is no user of the source, or not yet
 		t.Fatal(err)
 	}
 	h.holds("seen", "a=a stranger=stranger/s?")
@@ -191,37 +182,43 @@ func TestUsersSeenBeforeTheSource(t *testing.T) {
 	h.polled()
 	h.holds("and left", "a=a")
 
-	h.send("newcomer/phone", text("m1", "newcomer", "a", "hello"))
-	h.sync()
-	h.holds("the source says who is a user", "a=a")
+	h.Learn([]string{"newcomer"})
+	if taken := h.TakeUnlearned(10); len(taken) > 0 {
+		t.Errorf("the source says who is a user, and %q are to be learned", taken)
+	}
 }
 
 // A dry run changes nothing, says once what it would do, and leaves users as they are without a source.
 func TestDryRunOfASource(t *testing.T) {
-	h := startSourced(t, func(d *DirectoryConfig) { d.DryRun, d.CreateAccounts, d.RemoveAccounts = true, true, true }, "a", "b/cb")
+	h := startSourced(t, func(d *Config) { d.DryRun, d.CreateAccounts, d.RemoveAccounts = true, true, true }, "a", "b/cb")
 	h.from.have("a=new", "c", "d/cd")
 	h.polled()
 	h.polled()
 	h.wrote("dry", "")
-	want := `msg="directory.dry_run: a poll would do this" users=3 added=2 changed=1 left=1 push_codes=1 respelt=0 of_added="c d" of_changed=a of_left=b of_respelt="" accounts_to_make=2 accounts_to_remove=1`
-	if h.log.count(want) != 1 || h.log.count("directory.dry_run is on") != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+	want := `msg="directory.dry_run: a poll would do this" added=2 changed=1 left=1 of_added="c d" of_changed=a of_left=b users=3 push_codes=1 respelt=0 of_respelt="" accounts_to_make=2 accounts_to_remove=1`
+	if h.log.count(want) != 1 {
+		t.Errorf("the log: %s", h.log)
 	}
-	if err := h.RegisterPush(t.Context(), "a", "ca"); err != nil {
+	if err := h.register("a", "ca"); err != nil {
 		t.Fatal(err)
 	}
-	h.send("newcomer/phone", text("m1", "newcomer", "a", "hello"))
-	h.sync()
-	h.holds("seen on the wire", "a=a/ca b=b/cb newcomer=newcomer?")
+	h.holds("a registration", "a=a/ca b=b/cb")
+	h.Learn([]string{"newcomer"})
+	if taken := h.TakeUnlearned(10); len(taken) != 1 {
+		t.Errorf("users are those of no source, and %q are to be learned", taken)
+	}
 	if len(h.from.calledOver) > 0 {
 		t.Errorf("written into the source: %q", h.from.calledOver)
+	}
+	h.start()
+	if h.log.count("directory.dry_run is on") != 1 {
+		t.Errorf("the log: %s", h.log)
 	}
 }
 
 // The loop polls at the start and when somebody speaks of users, and what the source says holds in the end.
 func TestSourceHasTheLastWord(t *testing.T) {
 	h := startSourced(t, nil, "a")
-	<-h.accounts.trigger // of the link
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "x"}, {ID: "a", Name: "by call"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -235,26 +232,27 @@ func TestSourceHasTheLastWord(t *testing.T) {
 	h.polled()
 	h.holds("after it", "a=a")
 
-	h.halt()
-	h.from.let = true
-	h.from.have("a", "z")
-	h.run(func(c *Config) { c.Directory = h.source.cfg })
-	<-h.from.loops
+	<-h.source.trigger
+	polls := make(chan struct{}, 10)
+	h.from.set(func(f *testSource) { f.during = func() { polls <- struct{}{} } })
+	h.start()
+	<-polls
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "y"}}))
-	<-h.from.loops
+	<-polls
+	<-h.accounts.trigger // after the first poll
 }
 
 // Where the accounts are the source, a user is added by making his account, and removed by removing it.
 func TestSourceOfAccounts(t *testing.T) {
-	h := startSourced(t, func(d *DirectoryConfig) { d.CreateAccounts, d.RemoveAccounts = true, true })
+	h := startSourced(t, func(d *Config) { d.CreateAccounts, d.RemoveAccounts = true, true })
 	h.from.set(func(f *testSource) { f.owns, f.keepsNone = true, true })
 	wanted := func(want string) {
 		t.Helper()
 		var got []string
-		for _, u := range must2(h.db.AccountsWanted(t.Context(), "", 100))(t) {
+		for _, u := range must(h.db.AccountsWanted(t.Context(), "", 100))(t) {
 			got = append(got, "+"+u.ID)
 		}
-		for _, u := range must2(h.db.AccountsUnwanted(t.Context(), "", 100))(t) {
+		for _, u := range must(h.db.AccountsUnwanted(t.Context(), "", 100))(t) {
 			got = append(got, "-"+u.ID)
 		}
 		if text := strings.Join(got, " "); text != want {
@@ -264,9 +262,6 @@ func TestSourceOfAccounts(t *testing.T) {
 	h.from.have("a", "b")
 	h.polled()
 	h.holds("two accounts", "a=a b=b")
-	for _, id := range []string{"lisi", "wangwu", "zhangsan", "zhaoliu"} { // who left at the begin
-		check(t, h.db.SetAccount(t.Context(), h.epoch, []string{id}, store.AccountGone))
-	}
 	wanted("")
 
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "new"}}))
@@ -283,11 +278,4 @@ func TestSourceOfAccounts(t *testing.T) {
 	h.polled()
 	h.holds("the administrator's word", "a=a b=b")
 	wanted("")
-}
-
-func check(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,7 +1,6 @@
-package component
+package directory
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,38 +10,29 @@ import (
 	"tlim/store"
 )
 
-// importHarness is a harness that learns users from the server's tables; its polls are the test's own.
-type importHarness struct {
-	*sourceHarness
+// importing is a harness that learns users from the server's tables.
+type importing struct {
+	*harness
+	from   *testSource
 	server *registry
 }
 
-func startImporting(t *testing.T, change func(*DirectoryConfig), users ...string) *importHarness {
-	h := &importHarness{&sourceHarness{from: &testSource{loops: make(chan struct{}, 100), keepsNone: true, owns: true}, harness: newHarness(t)}, &registry{}}
-	h.imports, h.logged, h.asked = h.from, &h.log, h.server
-	h.harness.begin(func(c *Config) {
-		c.Directory = DirectoryConfig{Interval: time.Hour, MaxRemove: 100}
-		if change != nil {
-			change(&c.Directory)
-		}
-	})
-	<-h.from.loops // the Service's own poll stands still from now on
+// startImporting starts with four users whom somebody has named.
+func startImporting(t *testing.T, change func(*Config), users ...string) *importing {
+	h := &importing{from: &testSource{keepsNone: true, owns: true}, server: &registry{}}
+	cfg := Config{Interval: time.Hour, MaxRemove: 100}
+	if change != nil {
+		change(&cfg)
+	}
+	h.harness = newHarness(t, cfg, with{imports: h.from, registry: h.server})
+	check(t, h.AddUsers(t.Context(), []store.User{{ID: "lisi", Name: "Lisi"}, {ID: "wangwu", Name: "Wangwu"}, {ID: "zhangsan", Name: "Zhangsan"}, {ID: "zhaoliu", Name: "Zhaoliu"}}))
 	h.from.have(users...)
 	return h
 }
 
-func (h *importHarness) poll() error {
+func (h *importing) polled() {
 	h.t.Helper()
-	err := h.importer.poll(context.WithValue(h.t.Context(), own{}, true))
-	h.importer.said = h.notePoll(h.importer.said, err)
-	return err
-}
-
-func (h *importHarness) polled() {
-	h.t.Helper()
-	if err := h.poll(); err != nil {
-		h.t.Fatal(err)
-	}
+	check(h.t, h.poll(h.imports))
 }
 
 // The server's tables add users and name those who were only seen; whom somebody has spoken of stays as he was said to be.
@@ -52,13 +42,12 @@ func TestImport(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.server.set(func(r *registry) { r.there = []string{"elsewhere"} })
-	h.online("seen/p", "elsewhere/p")
-	h.offline("elsewhere/p")
-	h.sync()
+	h.change(store.Change{Learn: []store.User{Learned("seen"), Learned("elsewhere"), Learned("here")}}, "seen", "elsewhere", "here")
+	h.online["here"] = true
 	h.polled()
-	h.holds("first", "anna=Anna? elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
+	h.holds("first", "anna=Anna? elsewhere=elsewhere? here=here? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
 	if h.log.count(`users were learned from the server's tables" added=1 changed=1 left=0`) != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 	h.rec.take()
 	h.polled()
@@ -66,19 +55,12 @@ func TestImport(t *testing.T) {
 
 	h.from.have("anna=Anna B", "lisi=Other", "seen=李四")
 	h.polled()
-	h.holds("a new name", "anna=Anna B? elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
+	h.holds("a new name", "anna=Anna B? elsewhere=elsewhere? here=here? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "anna", Name: "told"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.polled()
-	h.holds("told", "anna=told elsewhere=elsewhere? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
-
-	// A user of the tables who is seen, or looked for, is the same user.
-	h.online("anna/p")
-	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"anna", "seen", "LISI"}})
-	if err != nil || h.members(g.ID) != "anna lisi seen" || members.Skipped != nil || g.Name != "told,李四,Lisi" {
-		t.Errorf("%v, %q has %s", err, g.Name, h.members(g.ID))
-	}
+	h.holds("told", "anna=told elsewhere=elsewhere? here=here? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
 }
 
 // Who was learned leaves when the tables and the server say so, both, and comes back. Nobody else ever leaves.
@@ -100,7 +82,7 @@ func TestImportOfWhoIsGone(t *testing.T) {
 	h.polled()
 	h.holds("two are gone", "b=b? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
 	if h.log.count(`left=2 of_left="a c"`) != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"d"}); err != nil {
 		t.Fatal(err)
@@ -121,9 +103,9 @@ func TestImportLosesNobody(t *testing.T) {
 	for i := range 30 {
 		users = append(users, fmt.Sprintf("u%02d", i))
 	}
-	h := startImporting(t, func(d *DirectoryConfig) { d.MaxRemove = 5 }, users...) // of 34 users two may leave at once
+	h := startImporting(t, func(d *Config) { d.MaxRemove = 5 }, users...) // of 34 users two may leave at once
 	h.polled()
-	before := h.directory()
+	before := h.listed()
 	for name, change := range map[string]func(*testSource){
 		"empty":         func(f *testSource) { f.users = nil },
 		"administrator": func(f *testSource) { f.users = []store.SourceUser{{ID: "Admin"}} },
@@ -133,12 +115,12 @@ func TestImportLosesNobody(t *testing.T) {
 		h.from.have(users...)
 		h.from.set(change)
 		for range 2 {
-			if err := h.poll(); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
+			if err := h.poll(h.imports); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if h.directory() != before {
-			t.Errorf("%s: the directory holds %s", name, h.directory())
+		if h.listed() != before {
+			t.Errorf("%s: the directory holds %s", name, h.listed())
 		}
 		if got := h.server.questions(); got != "" {
 			t.Errorf("%s: asked about %s", name, got)
@@ -146,38 +128,40 @@ func TestImportLosesNobody(t *testing.T) {
 		h.from.set(func(f *testSource) { f.fail = nil })
 	}
 	if n := h.log.count("they stay users"); n < 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 	h.from.have(users[2:]...)
 	h.polled()
-	if got := h.directory(); strings.Contains(got, "u00") || strings.Contains(got, "u01") || !strings.Contains(got, "u02") {
+	if got := h.listed(); strings.Contains(got, "u00") || strings.Contains(got, "u01") || !strings.Contains(got, "u02") {
 		t.Errorf("as many as may leave: %s", got)
 	}
 }
 
 func TestImportDry(t *testing.T) {
-	h := startImporting(t, func(d *DirectoryConfig) { d.DryRun = true }, "anna")
+	h := startImporting(t, func(d *Config) { d.DryRun = true }, "anna")
 	h.rec.take()
 	h.polled()
 	h.polled()
 	h.wrote("a dry run", "")
 	if h.log.count(`directory.dry_run: a poll of the server's tables would do this" added=1 changed=0 left=0 of_added=anna`) != 1 {
-		t.Errorf("the log: %s", h.log.buf.String())
+		t.Errorf("the log: %s", h.log)
 	}
 }
 
 // One name that the database cannot hold keeps nobody else out, and is said.
 func TestImportOfWhatCannotBeStored(t *testing.T) {
 	h := startImporting(t, nil, "anna", "bad", "cleo")
-	h.rec.failWhen(func(c store.Change) error {
-		for _, u := range c.Learn {
-			if u.ID == "bad" {
-				return store.ErrData
+	h.rec.set(func(r *recorder) {
+		r.guilty = func(c store.Change) error {
+			for _, u := range c.Learn {
+				if u.ID == "bad" {
+					return store.ErrData
+				}
 			}
+			return nil
 		}
-		return nil
 	})
-	if err := h.poll(); err == nil || !strings.Contains(err.Error(), "1 users of the server's tables cannot be stored") {
+	if err := h.poll(h.imports); err == nil || !strings.Contains(err.Error(), "1 users of the server's tables cannot be stored") {
 		t.Error(err)
 	}
 	h.holds("the others", "anna=anna? cleo=cleo? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")

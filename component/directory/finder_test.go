@@ -1,71 +1,15 @@
-package component
+package directory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"tlim/component/pause"
 )
-
-// registry is a server that tells of accounts. It keeps what it was asked.
-type registry struct {
-	mu      sync.Mutex
-	there   []string
-	fail    error         // of all others, instead of that there is none
-	silent  []string      // of whom it says nothing
-	takes   time.Duration // for an answer
-	asked   []string
-	now     int // questions that wait,
-	highest int // and how many of them did at most
-}
-
-func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
-	r.mu.Lock()
-	r.asked = append(r.asked, local)
-	r.now++
-	r.highest = max(r.highest, r.now)
-	there, fail, silent, takes := slices.Contains(r.there, local), r.fail, slices.Contains(r.silent, local), r.takes
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		r.now--
-		r.mu.Unlock()
-	}()
-	switch {
-	case silent:
-		<-ctx.Done()
-		return false, ctx.Err()
-	case takes > 0 && pause.For(ctx, takes) != nil:
-		return false, ctx.Err()
-	case there:
-		return true, nil
-	}
-	return false, fail
-}
-
-// questions are those since the last look.
-func (r *registry) questions() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slices.Sort(r.asked)
-	list := strings.Join(r.asked, " ")
-	r.asked = nil
-	return list
-}
-
-func (r *registry) set(change func(*registry)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(r)
-}
 
 func numbered(name string, n int) (list []string) {
 	for i := range n {
@@ -78,14 +22,14 @@ func numbered(name string, n int) (list []string) {
 func TestFinderRemembers(t *testing.T) {
 	for name, c := range map[string]struct {
 		server *registry
-		want   verdict
+		want   Verdict
 		age    time.Duration // 0: it asks again at once
 	}{
-		"there":         {&registry{there: []string{"x"}}, accountFound, foundAge},
-		"not there":     {&registry{}, accountMissing, missingAge},
-		"does not tell": {&registry{fail: fmt.Errorf("ask: %w", ErrUntold)}, accountUntold, untoldAge},
-		"silent":        {&registry{silent: []string{"x"}}, accountUntold, silentAge},
-		"link down":     {&registry{fail: io.ErrClosedPipe}, accountUntold, 0},
+		"there":         {&registry{there: []string{"x"}}, Found, foundAge},
+		"not there":     {&registry{}, Missing, missingAge},
+		"does not tell": {&registry{fail: fmt.Errorf("ask: %w", ErrUntold)}, Untold, untoldAge},
+		"silent":        {&registry{silent: []string{"x"}}, Untold, silentAge},
+		"link down":     {&registry{fail: io.ErrClosedPipe}, Untold, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -134,7 +78,7 @@ func TestFinderIsBounded(t *testing.T) {
 		if server.highest != findAtOnce {
 			t.Errorf("%d questions of all at once", server.highest)
 		}
-		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != accountMissing || time.Since(began) > 10*time.Millisecond {
+		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != Missing || time.Since(began) > 10*time.Millisecond {
 			t.Error("one who waits for nobody waits")
 		}
 	})
@@ -147,7 +91,7 @@ func TestFinderBudget(t *testing.T) {
 		f := newFinder(server, time.Now)
 		count := func(caller, name string, n int) (told int) {
 			for _, v := range f.find(t.Context(), caller, numbered(name, n)) {
-				if v == accountMissing {
+				if v == Missing {
 					told++
 				}
 			}
@@ -178,25 +122,10 @@ func TestFinderForgetsWhoWasNotWaitedFor(t *testing.T) {
 	f := newFinder(server, time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if v := f.find(ctx, "", []string{"x"})["x"]; v != accountUntold {
+	if v := f.find(ctx, "", []string{"x"})["x"]; v != Untold {
 		t.Errorf("verdict %d", v)
 	}
 	if _, remembered := f.known.Get("x"); remembered {
 		t.Error("it is remembered")
-	}
-}
-
-// Of whom nobody can tell is taken, and is no user because of that.
-func TestNobodyCanTell(t *testing.T) {
-	h := newHarness(t)
-	h.asked = &registry{fail: errors.New("no such thing")}
-	h.begin(nil)
-	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
-	if err != nil || h.members(g.ID) != "lisi stranger" || members.Skipped != nil {
-		t.Errorf("%v, members %q, left out %v", err, h.members(g.ID), members.Skipped)
-	}
-	h.sync()
-	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
-		t.Error("the directory has learned somebody of whom nobody knows")
 	}
 }

@@ -1,4 +1,4 @@
-package component
+package directory
 
 import (
 	"context"
@@ -34,13 +34,13 @@ const (
 	silentAge    = 30 * time.Second // and one that is silent may have been busy
 )
 
-// verdict is what is known of an account.
-type verdict int
+// Verdict is what is known of an account.
+type Verdict int
 
 const (
-	accountUntold  verdict = iota // nobody can tell
-	accountFound                  //
-	accountMissing                // the server says that there is none
+	Untold  Verdict = iota // nobody can tell
+	Found                  // there is an account
+	Missing                // the server says that there is none
 )
 
 // finder finds out about users whom the directory does not have, before they are left out. Its questions are bounded: in all,
@@ -56,7 +56,7 @@ type finder struct {
 }
 
 type answered struct {
-	verdict verdict
+	verdict Verdict
 	until   time.Time
 }
 
@@ -74,8 +74,8 @@ func newFinder(server Finder, now func() time.Time) *finder {
 }
 
 // find asks about each of locals, which are different ones, for a caller: "" is one with a key. It waits findTime at most.
-func (f *finder) find(ctx context.Context, caller string, locals []string) map[string]verdict {
-	verdicts := make(map[string]verdict, len(locals))
+func (f *finder) find(ctx context.Context, caller string, locals []string) map[string]Verdict {
+	verdicts := make(map[string]Verdict, len(locals))
 	var open []string
 	for _, local := range locals {
 		if a, ok := f.known.Get(local); ok && f.now().Before(a.until) {
@@ -117,18 +117,18 @@ func (f *finder) find(ctx context.Context, caller string, locals []string) map[s
 }
 
 // ask asks one question, and remembers the answer.
-func (f *finder) ask(ctx context.Context, local string) verdict {
+func (f *finder) ask(ctx context.Context, local string) Verdict {
 	there, err := f.server.HasAccount(ctx, local)
-	v, age := accountMissing, missingAge
+	v, age := Missing, missingAge
 	switch {
 	case errors.Is(err, ErrUntold):
-		v, age = accountUntold, untoldAge
+		v, age = Untold, untoldAge
 	case errors.Is(err, context.DeadlineExceeded):
-		v, age = accountUntold, silentAge
+		v, age = Untold, silentAge
 	case err != nil: // the link is down, or the caller went away: that says nothing of the account
-		return accountUntold
+		return Untold
 	case there:
-		v, age = accountFound, foundAge
+		v, age = Found, foundAge
 	}
 	f.known.Add(local, answered{v, f.now().Add(age)})
 	return v

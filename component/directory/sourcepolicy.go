@@ -1,0 +1,159 @@
+package directory
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"tlim/store"
+)
+
+// sourcePolicy is that of a source, which has the last word: who is in it is a user, and who is no longer in it has left.
+type sourcePolicy struct {
+	d      *Directory
+	source Source
+
+	// Of the one goroutine that polls.
+	held    bool // the last poll would have removed more than may leave,
+	allowed int  // which was so many
+}
+
+// ours also says who is in the middle of coming or going. Where the accounts are the source and we make them, a user whom AddUsers has just
+// named is not in it yet; where we remove them, one whom RemoveUsers has named is still there.
+func (p *sourcePolicy) ours(ctx context.Context) (*known, error) {
+	db, cfg := p.d.deps.Store, p.d.cfg
+	k := &known{coming: map[string]bool{}, going: map[string]bool{}}
+	err := walk(ctx, db.ListUsers, func(u store.User) { k.users = append(k.users, u) })
+	if err == nil && p.source.OwnsAccounts() && cfg.CreateAccounts {
+		err = walk(ctx, db.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
+	}
+	if err == nil && p.source.OwnsAccounts() && cfg.RemoveAccounts {
+		err = walk(ctx, db.AccountsUnwanted, func(u store.User) { k.going[u.JID] = true })
+	}
+	return k, err
+}
+
+func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string]store.User) (*difference, error) {
+	d := &difference{listed: len(theirs)}
+	codes := map[string]string{}
+	if p.source.KeepsPush() {
+		codes = ownersOfCodes(theirs, ours.users)
+	}
+	here := make(map[string]bool, len(ours.users))
+
+	// 1. Whom the directory has.
+	for _, u := range ours.users {
+		here[u.JID] = true
+		their, listed := theirs[u.JID]
+		if !u.Learned {
+			d.known++
+		}
+		switch {
+		case listed:
+			if u.Learned || u.ID != their.ID || u.Name != their.Name || u.Login != their.Login || u.Email != their.Email || u.Pic != their.Pic {
+				d.changed = append(d.changed, their)
+			}
+			if u.ID != their.ID {
+				d.respelt = append(d.respelt, their)
+			}
+			if p.source.KeepsPush() && u.PushCode != codes[u.JID] {
+				their.PushCode = codes[u.JID]
+				d.push = append(d.push, their)
+			}
+			if ours.coming[u.JID] {
+				d.there = append(d.there, their)
+			}
+		case u.Learned, ours.coming[u.JID]: // was never of the source, or is not yet
+		default:
+			d.left = append(d.left, u)
+		}
+	}
+
+	// 2. Whom it does not have.
+	for local, u := range theirs {
+		if here[local] || ours.going[local] {
+			continue
+		}
+		d.added = append(d.added, u)
+		if code := codes[local]; code != "" {
+			u.PushCode = code
+			d.push = append(d.push, u)
+		}
+		if p.source.OwnsAccounts() && p.d.cfg.CreateAccounts {
+			d.there = append(d.there, u)
+		}
+	}
+	for _, list := range [][]store.User{d.added, d.changed, d.push, d.there} {
+		slices.SortFunc(list, func(a, b store.User) int { return strings.Compare(a.ID, b.ID) })
+	}
+	return d, nil
+}
+
+// ownersOfCodes gives each push code of the source to one user, because a device has one user and the old plugin never took a code from its
+// user before. Who has the code here keeps it; else the first by name among those who have it there gets it. It returns codes by local part.
+func ownersOfCodes(theirs map[string]store.User, ours []store.User) map[string]string {
+	held := map[string]string{} // push code, local part
+	for _, u := range ours {
+		if u.PushCode != "" {
+			held[u.PushCode] = u.JID
+		}
+	}
+	owner := map[string]string{}
+	for local, u := range theirs {
+		if u.PushCode == "" {
+			continue
+		}
+		now, taken := owner[u.PushCode]
+		if !taken || held[u.PushCode] == local || held[u.PushCode] != now && local < now {
+			owner[u.PushCode] = local
+		}
+	}
+	codes := make(map[string]string, len(owner))
+	for code, local := range owner {
+		codes[local] = code
+	}
+	return codes
+}
+
+// limit removes nobody when more are missing than may leave at once. Once it has refused, users who are added do not raise the limit: only a
+// source that has them again, or another configuration, does.
+func (p *sourcePolicy) limit(_ context.Context, d *difference) (refused, err error) {
+	allowed := int(math.Ceil(float64(d.known) * p.d.cfg.MaxRemove / 100))
+	if p.held {
+		allowed = min(allowed, p.allowed)
+	}
+	p.held, p.allowed = len(d.left) > allowed, allowed
+	if !p.held {
+		p.d.metrics.held.Set(0)
+		return nil, nil
+	}
+	p.d.metrics.held.Set(float64(len(d.left)))
+	refused = fmt.Errorf("%d of %d users are no longer in the source (%s), and directory.max_remove lets %d leave at once: nobody was removed; is the source whole? If it is, raise max_remove until they are gone",
+		len(d.left), d.known, names(d.left), allowed)
+	d.left = nil
+	return refused, nil
+}
+
+func (p *sourcePolicy) change(users []store.User, _ bool) store.Change {
+	return store.Change{Users: users}
+}
+
+func (p *sourcePolicy) accountsGone() bool {
+	return p.source.OwnsAccounts() && p.d.cfg.RemoveAccounts
+}
+
+func (p *sourcePolicy) words() words {
+	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this",
+		dryMore: func(d *difference) []any {
+			attrs := []any{"users", d.listed, "push_codes", len(d.push), "respelt", len(d.respelt), "of_respelt", names(d.respelt)}
+			if p.d.cfg.CreateAccounts && !p.source.OwnsAccounts() {
+				attrs = append(attrs, "accounts_to_make", len(d.added)) // at most: some may be there
+			}
+			if p.d.cfg.RemoveAccounts && !p.source.OwnsAccounts() {
+				attrs = append(attrs, "accounts_to_remove", len(d.left))
+			}
+			return attrs
+		}}
+}

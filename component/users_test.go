@@ -1,0 +1,167 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"tlim/component/directory"
+	"tlim/component/protocol"
+	"tlim/store"
+)
+
+// testSource is a source of these users, who have no names.
+type testSource struct {
+	mu       sync.Mutex
+	users    []string
+	codes    map[string]string // push codes, by user
+	failPush error
+	told     []string // calls of SetPush and DeletePushCodes
+}
+
+func (f *testSource) Users(context.Context, string, int) (users []store.SourceUser, done bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range f.users {
+		users = append(users, store.SourceUser{ID: id, PushCode: f.codes[id]})
+	}
+	return users, true, nil
+}
+
+func (f *testSource) OwnsAccounts() bool { return false }
+func (f *testSource) KeepsPush() bool    { return true }
+
+func (f *testSource) SetPush(_ context.Context, id, code string) error {
+	return f.push(id+"="+code, func() {
+		if f.codes == nil {
+			f.codes = map[string]string{}
+		}
+		f.codes[id] = code
+	})
+}
+
+func (f *testSource) DeletePushCodes(_ context.Context, codes []string) error {
+	return f.push("dead "+strings.Join(codes, " "), func() {
+		maps.DeleteFunc(f.codes, func(_, code string) bool { return slices.Contains(codes, code) })
+	})
+}
+
+func (f *testSource) push(what string, do func()) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.told = append(f.told, what)
+	if f.failPush == nil {
+		do()
+	}
+	return f.failPush
+}
+
+// failing lets calls about push codes fail, and forgets those of before.
+func (f *testSource) failing(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failPush, f.told = err, nil
+}
+
+func (f *testSource) take() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := f.told
+	f.told = nil
+	return strings.Join(list, ", ")
+}
+
+// The source is polled from the start, through the conveyor, and a registration of a push code goes there first.
+func TestSourceOfUsers(t *testing.T) {
+	h := newHarness(t)
+	from := &testSource{users: []string{"lisi", "new"}}
+	h.origin = from
+	h.begin(func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
+	for {
+		users := must(h.db.ListUsers(t.Context(), "", 10))(t)
+		if len(users) == 2 && users[0].ID == "lisi" && users[1].ID == "new" {
+			break
+		}
+		h.sync()
+	}
+	h.online("new/x[ios]")
+	check(t, h.RegisterPush(t.Context(), "New", "c"))
+	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" || u.PushOS != "ios" || from.take() != "new=c" {
+		t.Errorf("the directory has %+v", u)
+	}
+	from.failing(errors.New("read only"))
+	if err := h.RegisterPush(t.Context(), "new", "other"); !errors.Is(err, protocol.ErrUnavailable) {
+		t.Errorf("a source that cannot be written: %v", err)
+	}
+	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" {
+		t.Errorf("all or none: the directory has %+v", u)
+	}
+	h.online("stranger/p")
+	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
+		t.Error("the source says who is a user, and somebody was learned")
+	}
+}
+
+// testAccounts are accounts on the server, by local part.
+type testAccounts chan string
+
+func (a testAccounts) AddAccount(_ context.Context, local, _, _, _ string) error {
+	a <- local
+	return nil
+}
+
+func (a testAccounts) RemoveAccount(_ context.Context, local string) error {
+	a <- "no " + local
+	return nil
+}
+
+// Accounts are made when users are added, and what a link that was down has kept waiting when it is up.
+func TestAccountsFollowTheLink(t *testing.T) {
+	server := make(testAccounts, 100)
+	h := newHarness(t)
+	h.login = server
+	h.begin(func(c *Config) {
+		c.Directory = directory.Config{Interval: time.Hour, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
+	})
+	var begun []string
+	for range 4 { // those of the harness, once the link was up
+		begun = append(begun, <-server)
+	}
+	if slices.Sort(begun); strings.Join(begun, " ") != "lisi wangwu zhangsan zhaoliu" {
+		t.Errorf("accounts of %q", begun)
+	}
+	check(t, h.RemoveUsers(t.Context(), []string{"lisi"}))
+	if got := <-server; got != "no lisi" {
+		t.Errorf("got %s", got)
+	}
+	h.Down(errors.New("cut"))
+	check(t, h.AddUsers(t.Context(), []store.User{{ID: "later"}}))
+	if len(server) > 0 {
+		t.Errorf("without a link: got %s", <-server)
+	}
+	h.Up()
+	if got := <-server; got != "later" {
+		t.Errorf("got %s", got)
+	}
+}
+
+// must hands a value on, and ends the test at an error.
+func must[T any](v T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		check(t, err)
+		return v
+	}
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
