@@ -1,6 +1,7 @@
 package component
 
 import (
+	"slices"
 	"time"
 
 	"tlim/component/protocol"
@@ -33,74 +34,79 @@ const (
 func (c *conveyor) arrange() {
 	for {
 		select {
-		case it := <-c.s.intake.queue:
-			c.arrangeOne(it)
-		case it := <-c.s.intake.passed:
-			c.arrangeOne(it)
+		case q := <-c.s.intake.queue:
+			c.arrangeOne(q)
+		case a := <-c.s.intake.passed:
+			c.arrangeOne(a)
 		default:
 			return
 		}
 	}
 }
 
-func (c *conveyor) arrangeOne(it *item) {
-	if it.task == nil && it.passing == nil {
-		if err := c.s.read(it); err != nil {
-			c.s.refuse(it, err)
-			c.s.intake.release(it)
-			return
+func (c *conveyor) arrangeOne(q queued) {
+	r, err := q.read(c)
+	if err == nil {
+		*r.place() = r.classify(c)
+		if r.bounded() {
+			err = c.crowded(r)
 		}
 	}
-	it.key, it.cost = c.classify(it)
-	if it.task == nil && it.passing == nil && !it.copied { // copies come in bursts of 5 s, and the copy link bounds them
-		if err := c.crowded(it); err != nil {
-			c.s.refuse(it, err)
-			c.s.intake.release(it)
-			return
-		}
+	if err != nil {
+		refuseAll(c.s, []queued{q}, err)
+		return
 	}
-	c.arranged.push(it.key, it, it.cost)
+	c.arranged.push(r.place().key, r, r.place().cost)
 }
 
-// classify says to which conversation an item belongs and what it costs, as far as can be told without the database. Messages of one
-// conversation that seem to belong to two, which takes a group that nobody has written to for long and an address that names none, may
-// overtake each other.
-func (c *conveyor) classify(it *item) (key string, cost int) {
-	if it.task != nil {
-		return it.task.about, itemCost + it.task.cost
-	}
-	m := &it.msg
-	weight := weightOf(int(it.size))
-	switch env := m.env; {
-	case it.passing != nil:
-		return passingKey(it.from.Local), itemCost + weight
-	case env == nil && m.toUser == "":
-		return it.from.Local, itemCost
-	case env == nil:
-		return protocol.ChatName(it.from.Local, m.toUser), itemCost + weight
+// classify finds the conversation. Messages of one conversation that seem to belong to two, which takes a group that nobody has written
+// to for long and an address that names none, may overtake each other.
+func (m message) classify(c *conveyor) place {
+	p := place{bytes: m.size, first: m.kind.first}
+	weight := weightOf(int(m.size))
+	switch {
+	case m.passing != nil:
+		p.key, p.cost = passingKey(m.from.Local), itemCost+weight
+		return p
 	case m.kind.scope != scopeGroup:
-		local, err := stanza.Localpart(env.To)
+		local, err := stanza.Localpart(m.env.To)
 		if err != nil {
-			local = env.To // to be refused
+			local = m.env.To // to be refused
 		}
-		return protocol.ChatName(it.from.Local, local), itemCost + weight
+		p.key, p.cost = protocol.ChatName(m.from.Local, local), itemCost+weight
+		return p
 	}
-	ids := it.groupIDs()
+	ids, copies := m.groupIDs(), 0
 	for _, id := range ids {
 		if g := c.groups.peek(id); g != nil {
-			key = id
-			it.absent = len(g.members) - c.there(g)
-			cost = copiesFor(g.there, it.absent)
+			p.key = id
+			p.absent = len(g.members) - c.there(g)
+			copies = copiesFor(g.there, p.absent)
 			break
 		}
 	}
-	if key == "" && len(ids) > 0 {
-		key = ids[0]
+	if p.key == "" && len(ids) > 0 {
+		p.key = ids[0]
 	}
 	if m.kind.names == namesRead && c.s.cfg.GroupReceipts != GroupReceiptsToAll { // it goes to authors
-		cost = 0
+		copies = 0
 	}
-	return key, itemCost + max(1, cost)*weight
+	p.cost = itemCost + max(1, copies)*weight
+	return p
+}
+
+func (s signal) classify(*conveyor) place {
+	p := place{key: s.from.Local, cost: itemCost, bytes: s.size}
+	switch {
+	case s.passing != nil:
+		p.key = passingKey(s.from.Local)
+	case s.toUser == "":
+		return p
+	default:
+		p.key = protocol.ChatName(s.from.Local, s.toUser)
+	}
+	p.cost += weightOf(int(s.size))
+	return p
 }
 
 // there is how many members of a group are sent copies, as far as was seen a moment ago.
@@ -121,27 +127,28 @@ func (c *conveyor) there(g *group) int {
 const countedAge = 250 * time.Millisecond
 
 // crowded refuses a message when too much of its conversation waits.
-func (c *conveyor) crowded(it *item) error {
-	f := c.arranged.flows[it.key]
+func (c *conveyor) crowded(r request) error {
+	p := r.place()
+	f := c.arranged.flows[p.key]
 	if f == nil || f.len() < waitLeast {
 		return nil
 	}
 	_, bound := c.inFlight.counts()
 	free := int64(cap(c.s.intake.queue)) - c.s.intake.items.Load()
-	waits := max(f.cost, f.len()*it.cost)                            // those that came when nobody knew the group's size cost as much as this one
-	if waits+it.cost <= waitBounds*bound && int64(f.len()) <= free { // what one conversation may take shrinks with what is left
+	waits := max(f.cost, f.len()*p.cost)                            // those that came when nobody knew the group's size cost as much as this one
+	if waits+p.cost <= waitBounds*bound && int64(f.len()) <= free { // what one conversation may take shrinks with what is left
 		return nil
 	}
 	c.s.metrics.busy.WithLabelValues(busyConversation).Inc()
-	if it.msg.env == nil || it.msg.kind.scope != scopeGroup {
+	if m, ok := r.(message); !ok || m.kind.scope != scopeGroup {
 		return protocol.Refuse(protocol.TryLater, "this conversation is too busy, send it again later")
 	}
-	c.tell(it.key, f)
+	c.tell(p.key, f)
 	return protocol.Refuse(protocol.TryLater, "this group is too busy, send it again later")
 }
 
 // tell lets the log tell of a group whose messages are refused.
-func (c *conveyor) tell(group string, f *flow[*item]) {
+func (c *conveyor) tell(group string, f *flow[request]) {
 	now := c.s.now()
 	if last, ok := c.told.Get(group); ok && now.Sub(last) < toldEvery {
 		return
@@ -151,22 +158,26 @@ func (c *conveyor) tell(group string, f *flow[*item]) {
 	if g := c.groups.peek(group); g != nil {
 		members = len(g.members)
 	}
+	last := ""
+	if m, ok := f.entries[len(f.entries)-1].value.(message); ok {
+		last = m.from.Local
+	}
 	c.s.log.Warn("a group writes more than the server can deliver: its senders are told to send again later; others are not held up",
-		"session_id", group, "members", members, "waiting", f.len(), "last_sender", f.entries[len(f.entries)-1].value.from.Local)
+		"session_id", group, "members", members, "waiting", f.len(), "last_sender", last)
 }
 
 // mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
 // so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Tasks that make no copies
 // always may.
-func (c *conveyor) mayGo(f *flow[*item]) bool {
-	it := f.front().value
-	if it.task != nil && it.task.cost == 0 || c.s.draining.Load() {
+func (c *conveyor) mayGo(f *flow[request]) bool {
+	p := f.front().value.place()
+	if p.free || c.s.draining.Load() {
 		return true
 	}
-	if isLarge(it.cost) && c.rowsWait > maxRowsWait || it.absent > c.deferring.above && isLarge(it.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.key) {
+	if isLarge(p.cost) && c.rowsWait > maxRowsWait || p.absent > c.deferring.above && isLarge(p.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.key) {
 		return false
 	}
-	return c.backlogTakes(isLarge(it.cost))
+	return c.backlogTakes(isLarge(p.cost))
 }
 
 // backlogTakes says whether the backlog has room for more of large messages, or of small ones.
@@ -182,45 +193,46 @@ func (c *conveyor) backlogTakes(large bool) bool {
 // isLarge says whether a message, or a delivery of one, costs so much that it is held up apart from small ones.
 func isLarge(cost int) bool { return cost > smallCost }
 
-// fill makes a batch of what waits: fair between conversations, and bounded by what it costs. An item that must begin a batch is left
+// fill makes a batch of what waits: fair between conversations, and bounded by what it costs. A request that must begin a batch is left
 // for the next.
-func (c *conveyor) fill() []*item {
+func (c *conveyor) fill() []request {
 	q := c.arranged
 	q.unpark(c.mayGo)
-	var items []*item
+	var requests []request
 	bytes, cost := int64(0), 0
-	for len(items) < batchItems && bytes < batchBytes {
-		f := q.turn(func(e *entry[*item]) int { return e.cost })
+	for len(requests) < batchItems && bytes < batchBytes {
+		f := q.turn(func(e *entry[request]) int { return e.cost })
 		if f == nil {
 			break
 		}
-		it := f.front().value
-		if len(items) > 0 && (it.first() || cost+it.cost > batchCost) {
+		r := f.front().value
+		p := r.place()
+		if len(requests) > 0 && (p.first || cost+p.cost > batchCost) {
 			break
 		}
 		if !c.mayGo(f) {
-			q.park(it.cost)
+			q.park(p.cost)
 			continue
 		}
-		q.take(it.cost)
-		if items == nil {
-			items = make([]*item, 0, min(batchItems, q.ready+1))
+		q.take(p.cost)
+		if requests == nil {
+			requests = make([]request, 0, min(batchItems, q.ready+1))
 		}
-		items = append(items, it)
-		bytes += it.size
-		cost += it.cost
-		if it.task != nil && it.task.alone {
+		requests = append(requests, r)
+		bytes += p.bytes
+		cost += p.cost
+		if p.alone {
 			break
 		}
 	}
-	return items
+	return requests
 }
 
-// giveBack lets items of a batch wait again: it has become too large.
-func (c *conveyor) giveBack(items []*item) {
-	for i := len(items) - 1; i >= 0; i-- {
-		it := items[i]
-		it.key, it.cost = c.classify(it) // its group is known by now
-		c.arranged.giveBack(it.key, it, it.cost)
+// giveBack lets requests of a batch wait again: it has become too large.
+func (c *conveyor) giveBack(requests []request) {
+	for _, r := range slices.Backward(requests) {
+		p := r.place()
+		*p = r.classify(c) // its group is known by now
+		c.arranged.giveBack(p.key, r, p.cost)
 	}
 }

@@ -21,14 +21,15 @@ import (
 // batch is what one transaction and its deliveries are made of. The maps are the view that kinds decide by: what the
 // database says, and what earlier messages of the batch add to it.
 type batch struct {
-	s     *Service
-	c     *conveyor
-	items []*item
-	now   time.Time
-	clock int64 // the highest msg_time before it
+	s        *Service
+	c        *conveyor
+	requests []request
+	messages []message // of them
+	now      time.Time
+	clock    int64 // the highest msg_time before it
 
 	ids      map[store.IDKey]store.ID
-	messages map[string][]store.Message
+	stored   map[string][]store.Message // by msg_id
 	groups   map[string]*group
 	formers  map[string]map[string]string // group, user id, when
 	receipts map[store.ReceiptKey][]store.Receipt
@@ -38,7 +39,7 @@ type batch struct {
 
 	changes   []store.Change
 	positions store.Positions
-	accepted  []*item
+	accepted  []request
 	refused   []refusal
 	deliver   []stanza.Delivery
 	ways      []way         // of deliver, one for each
@@ -82,35 +83,39 @@ type owing struct {
 	to      []unconfirmed.Owner
 }
 
-// refusal is what a message or task is to be told. It waits for the commit: it may rest on an earlier message of the batch.
+// refusal is what a request is answered. It waits for the commit: it may rest on an earlier message of the batch.
 type refusal struct {
-	it  *item
-	err error
+	request request
+	err     error
 }
 
 // ack is one entry of a server receipt.
 type ack struct {
-	it      *item
+	message message
 	id      string
 	msgTime string
 }
 
-func (c *conveyor) newBatch(items []*item) *batch {
-	return &batch{s: c.s, c: c, items: items, now: c.s.now(), clock: c.clock.last, moved: map[store.ChatKey]int64{}}
+func (c *conveyor) newBatch(requests []request) *batch {
+	b := &batch{s: c.s, c: c, requests: requests, now: c.s.now(), clock: c.clock.last, moved: map[store.ChatKey]int64{}}
+	for _, r := range requests {
+		if m, ok := r.(message); ok {
+			b.messages = append(b.messages, m)
+		}
+	}
+	return b
 }
 
 // look asks the database for all that the batch's messages need to be judged, one query per table.
 func (b *batch) look(ctx context.Context) error {
-	if len(b.items) == 0 {
+	if len(b.requests) == 0 {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	var w wanted
-	for _, it := range b.items {
-		if it.task == nil {
-			w.add(it)
-		}
+	for _, r := range b.requests {
+		r.want(&w)
 	}
 	var err error
 	s := b.s
@@ -133,7 +138,7 @@ func (b *batch) look(ctx context.Context) error {
 			w.messages = append(w.messages, id)
 		}
 	}
-	if b.messages, err = s.store.MessagesByID(ctx, w.messages); err != nil {
+	if b.stored, err = s.store.MessagesByID(ctx, w.messages); err != nil {
 		return err
 	}
 	if b.receipts, err = s.store.Receipts(ctx, b.receiptKeys()); err != nil {
@@ -157,8 +162,8 @@ func (b *batch) ready() {
 	if b.ids == nil {
 		b.ids = map[store.IDKey]store.ID{}
 	}
-	if b.messages == nil {
-		b.messages = map[string][]store.Message{}
+	if b.stored == nil {
+		b.stored = map[string][]store.Message{}
 	}
 	if b.receipts == nil {
 		b.receipts = map[store.ReceiptKey][]store.Receipt{}
@@ -170,36 +175,36 @@ type wanted struct {
 	ids, targets, messages, groups, users []string // targets are the ids that revokes name
 }
 
-func (w *wanted) add(it *item) {
-	env := it.msg.env
-	w.users = append(w.users, it.from.Local)
-	if env == nil {
-		if it.msg.signal != nil && it.msg.toUser != "" {
-			w.users = append(w.users, it.msg.toUser)
-		}
-		return
+func (s signal) want(w *wanted) {
+	w.users = append(w.users, s.from.Local)
+	if s.signal != nil && s.toUser != "" {
+		w.users = append(w.users, s.toUser)
 	}
-	if it.msg.kind.Stored {
-		w.ids = append(w.ids, env.MsgID)
+}
+
+func (m message) want(w *wanted) {
+	w.users = append(w.users, m.from.Local)
+	if m.kind.Stored {
+		w.ids = append(w.ids, m.env.MsgID)
 	}
-	if it.msg.kind.scope == scopeGroup {
-		ids := it.groupIDs()
+	if m.kind.scope == scopeGroup {
+		ids := m.groupIDs()
 		w.groups = append(w.groups, ids...)
-		for _, id := range it.alsoNamed() {
+		for _, id := range m.alsoNamed() {
 			if !slices.Contains(ids, id) {
 				w.groups = append(w.groups, id)
 			}
 		}
-	} else if local, err := stanza.Localpart(env.To); err == nil {
+	} else if local, err := stanza.Localpart(m.env.To); err == nil {
 		w.users = append(w.users, local)
 	}
-	switch it.msg.kind.names {
+	switch m.kind.names {
 	case namesRevoked:
-		w.targets = append(w.targets, it.msg.targets...)
-		w.messages = append(w.messages, it.msg.targets...)
+		w.targets = append(w.targets, m.targets...)
+		w.messages = append(w.messages, m.targets...)
 	case namesRead:
-		w.messages = append(w.messages, it.msg.targets...)
-		if local, err := stanza.Localpart(env.To); err == nil {
+		w.messages = append(w.messages, m.targets...)
+		if local, err := stanza.Localpart(m.env.To); err == nil {
 			w.users = append(w.users, local)
 		}
 	}
@@ -207,12 +212,12 @@ func (w *wanted) add(it *item) {
 
 // receiptKeys are the receipts that the batch's readers may have written before, under their spelling in the tables.
 func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
-	for _, it := range b.items {
-		if it.task != nil || it.msg.env == nil || it.msg.kind.names != namesRead {
+	for _, m := range b.messages {
+		if m.kind.names != namesRead {
 			continue
 		}
-		reader := b.s.users.Person(it.from.Local, b.users).ID
-		for _, id := range it.msg.targets {
+		reader := b.s.users.Person(m.from.Local, b.users).ID
+		for _, id := range m.targets {
 			keys = append(keys, store.ReceiptKey{MsgID: id, Reader: reader})
 		}
 	}
@@ -220,8 +225,8 @@ func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 }
 
 // groupIDs are where a group's id may stand, best first.
-func (it *item) groupIDs() []string {
-	env := it.msg.env
+func (a *arrival) groupIDs() []string {
+	env := a.env
 	var ids []string
 	add := func(id string) {
 		if id != "" && len(id) <= 4*protocol.MaxID && !slices.Contains(ids, id) {
@@ -229,7 +234,7 @@ func (it *item) groupIDs() []string {
 		}
 	}
 	if env.Opaque {
-		add(it.msg.toUser)
+		add(a.toUser)
 		add(env.To)
 		return ids
 	}
@@ -240,16 +245,16 @@ func (it *item) groupIDs() []string {
 		if env.To != env.From { // some clients put their own id there
 			add(env.To)
 		}
-		add(it.msg.toUser)
+		add(a.toUser)
 	}
 	return ids
 }
 
 // alsoNamed are what else a message can call its group: a client may go by it. A receipt names an author there.
-func (it *item) alsoNamed() []string {
-	env := it.msg.env
+func (a *arrival) alsoNamed() []string {
+	env := a.env
 	switch {
-	case !it.msg.kind.Stored:
+	case !a.kind.Stored:
 		return nil
 	case env.To == "" || env.To == env.From || len(env.To) > 4*protocol.MaxID:
 		return env.Hinted
@@ -260,9 +265,9 @@ func (it *item) alsoNamed() []string {
 // lookMarks finds out what waits for phones of the read receipts in the batch: one that is repeated is not queued again.
 func (b *batch) lookMarks(ctx context.Context) error {
 	var ids []string
-	for _, it := range b.items {
-		if it.task == nil && it.msg.env != nil && it.msg.kind.repeatable(it.msg.env.MsgID) {
-			ids = append(ids, it.msg.env.MsgID)
+	for _, m := range b.messages {
+		if m.kind.repeatable(m.env.MsgID) {
+			ids = append(ids, m.env.MsgID)
 		}
 	}
 	var err error
@@ -275,15 +280,15 @@ func (b *batch) lookMarks(ctx context.Context) error {
 // lookChats finds out which 1:1 list entries exist, of those that the cache does not know.
 func (b *batch) lookChats(ctx context.Context) error {
 	var keys []store.ChatKey
-	for _, it := range b.items {
-		if it.task != nil || it.msg.env == nil || it.msg.kind.scope != scopeChat || !it.msg.kind.Stored {
+	for _, m := range b.messages {
+		if m.kind.scope != scopeChat || !m.kind.Stored {
 			continue
 		}
-		local, err := stanza.Localpart(it.msg.env.To)
-		if err != nil || local == it.from.Local {
+		local, err := stanza.Localpart(m.env.To)
+		if err != nil || local == m.from.Local {
 			continue
 		}
-		from, to := b.s.users.Person(it.from.Local, b.users).ID, b.s.users.Person(local, b.users).ID
+		from, to := b.s.users.Person(m.from.Local, b.users).ID, b.s.users.Person(local, b.users).ID
 		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
 			if _, known := b.c.chats.moved(key); !known {
 				keys = append(keys, key)
@@ -298,9 +303,9 @@ func (b *batch) lookChats(ctx context.Context) error {
 // lookFormers finds the members of the last 24 hours where a late notice may need them.
 func (b *batch) lookFormers(ctx context.Context) error {
 	var ids []string
-	for _, it := range b.items {
-		if it.task == nil && it.msg.env != nil && it.msg.kind.late {
-			ids = append(ids, it.groupIDs()...)
+	for _, m := range b.messages {
+		if m.kind.late {
+			ids = append(ids, m.groupIDs()...)
 		}
 	}
 	formers, err := b.s.store.Formers(ctx, ids, b.now.Add(-protocol.FormerTime).UnixMilli())
@@ -319,25 +324,19 @@ func (b *batch) lookFormers(ctx context.Context) error {
 
 // decide asks the kinds, in order. errLookFirst, in a trusting batch, says that all of it has to be decided anew.
 func (b *batch) decide(ctx context.Context) error {
-	for i, it := range b.items {
+	for i, r := range b.requests {
 		if i > 0 && !b.bare && (b.rows >= batchRows || b.copies >= batchCost) { // more than it was taken for
-			b.c.giveBack(b.items[i:])
-			b.items = b.items[:i]
+			b.c.giveBack(b.requests[i:])
+			b.requests = b.requests[:i]
 			return nil
 		}
-		var err error
-		if it.task != nil {
-			err = it.task.plan(ctx, b)
-		} else {
-			err = (&turn{b: b, it: it, env: it.msg.env, kind: it.msg.kind}).decide()
-		}
-		switch {
+		switch err := r.decide(ctx, b); {
 		case errors.Is(err, errLookFirst):
 			return err
 		case err != nil:
-			b.refused = append(b.refused, refusal{it, err})
+			b.refused = append(b.refused, refusal{r, err})
 		default:
-			b.accepted = append(b.accepted, it)
+			b.accepted = append(b.accepted, r)
 		}
 	}
 	return nil
@@ -356,7 +355,7 @@ const carefulTime = 10 * time.Second
 func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof := s.presence.LookedAt()
-	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.items) == 0 {
+	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.requests) == 0 {
 		s.owed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
 		b.c.ticked = b.now
 	}
@@ -391,7 +390,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	settled := max(s.owed.Settled(delivered), b.c.persisted.Settled)
 	b.c.cover(b)
 	b.positions = store.Positions{Clock: b.c.clock.last, Delivered: s.from(), Settled: settled}
-	idle := len(b.items) == 0
+	idle := len(b.requests) == 0
 	b.force = idle && (b.positions != b.c.persisted && (s.draining.Load() || b.now.Sub(b.c.wrote) > idleWrite) ||
 		s.storeErr.Load() != nil || // a database that was away is tried until it is back
 		b.now.Sub(b.c.wrote) > heartbeat) // another process that took over, and a database that went away, are noticed without traffic
@@ -472,16 +471,16 @@ func (b *batch) finish(ctx context.Context) {
 	}
 
 	// 5. Answers.
-	for _, it := range b.accepted {
-		if it.task != nil {
-			it.task.answer(nil)
-		}
+	for _, r := range b.accepted {
+		r.committed(s, sent)
 	}
 	for _, r := range b.refused {
-		s.reject(r.it, r.err)
+		r.request.refuse(s, r.err)
 	}
 	b.acknowledge()
-	b.tellUnasked(sent)
+	if s.unasked != nil {
+		s.unasked.tell(sent)
+	}
 
 	// 6. Deliveries.
 	if c.delivers() {
@@ -501,26 +500,12 @@ func (b *batch) finish(ctx context.Context) {
 	b.release()
 }
 
-// tellUnasked notes who asks for acknowledgements and who does not.
-func (b *batch) tellUnasked(sent time.Time) {
-	u := b.s.unasked
-	if u == nil {
-		return
-	}
-	for _, it := range b.accepted {
-		if it.task == nil && it.msg.env != nil && it.msg.kind.Stored && !it.msg.ignore {
-			u.note(it.from.Local, it.from.Resource, it.msg.ack, sent)
-		}
-	}
-	u.tell(sent)
-}
-
 // acknowledge sends the server receipts, one stanza per sending device.
 func (b *batch) acknowledge() {
 	byDevice := map[string][]ack{}
 	var order []string
 	for _, a := range b.acks {
-		full := a.it.st.From
+		full := a.message.st.From
 		if _, ok := byDevice[full]; !ok {
 			order = append(order, full)
 		}
@@ -546,7 +531,7 @@ func (b *batch) acknowledge() {
 			body = append(body, `"}`...)
 		}
 		body = append(body, ']')
-		user := byDevice[full][0].it.msg.env.From
+		user := byDevice[full][0].message.env.From
 		if !b.s.sender.Post(b.s.receiptStanza(protocol.NewID(), full, user, b.now.UnixMilli(), body)) {
 			b.s.metrics.unanswered.Inc() // the sender repeats, and is told then
 		}
@@ -554,17 +539,12 @@ func (b *batch) acknowledge() {
 	b.s.metrics.receipts.Add(float64(len(b.acks)))
 }
 
-// fail tells everybody that nothing was written. Those who were to be refused may have been for what is not there now.
-func (b *batch) fail(err error) {
-	for _, it := range b.items {
-		b.s.reject(it, err)
-	}
-	b.release()
-}
+// refuse tells everybody that nothing was written. Those who were to be refused may have been for what is not there now.
+func (b *batch) refuse(err error) { refuseAll(b.s, b.requests, err) }
 
 func (b *batch) release() {
-	for _, it := range b.items {
-		b.s.intake.release(it)
+	for _, r := range b.requests {
+		r.release(b.s.intake)
 	}
 }
 

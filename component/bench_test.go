@@ -91,8 +91,8 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	return s, sender
 }
 
-// message is a stanza as the link's reader makes it.
-func message(from, envelope string) stanza.Stanza {
+// benchMessage is a stanza as the link's reader makes it.
+func benchMessage(from, envelope string) stanza.Stanza {
 	return stanza.Stanza{Name: "message", Type: "chat", ID: "s1", From: from, To: testComponent,
 		Inner: append(stanza.AppendEscaped([]byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>`), envelope), "</body>"...)}
 }
@@ -164,7 +164,7 @@ func benchChat(b *testing.B, registered bool, channels ...outbox.Channel) {
 		if from == to {
 			to = (to + 1) % 100
 		}
-		st := message(jids[from], text("m"+strconv.Itoa(i), "user"+strconv.Itoa(from), "user"+strconv.Itoa(to), "hello, this is a text of a usual length"))
+		st := benchMessage(jids[from], text("m"+strconv.Itoa(i), "user"+strconv.Itoa(from), "user"+strconv.Itoa(to), "hello, this is a text of a usual length"))
 		sender.done <- struct{}{}
 		s.Stanza(st)
 	}
@@ -211,7 +211,7 @@ func BenchmarkGroup(b *testing.B) {
 			b.ReportAllocs()
 			cpu := cpuTime(b)
 			for i := 0; b.Loop(); i++ {
-				st := message(jids[i%50], groupText("m"+strconv.Itoa(i), ids[i%50], g.ID, "hello, this is a text of a usual length"))
+				st := benchMessage(jids[i%50], groupText("m"+strconv.Itoa(i), ids[i%50], g.ID, "hello, this is a text of a usual length"))
 				sender.done <- struct{}{}
 				s.Stanza(st)
 			}
@@ -242,7 +242,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			send := func(i int) {
 				before, began := sender.posted.Load(), time.Now()
 				id := fmt.Sprint("b", i)
-				s.Stanza(message(fmt.Sprintf("zhangsan@%s/p", testServer), text(id, "zhangsan", "lisi", "hello")))
+				s.Stanza(benchMessage(fmt.Sprintf("zhangsan@%s/p", testServer), text(id, "zhangsan", "lisi", "hello")))
 				for sender.posted.Load() == before {
 					runtime.Gosched()
 				}
@@ -346,7 +346,7 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			b.ReportAllocs()
 			cpu := cpuTime(b)
 			for i := 0; b.Loop(); i++ {
-				st := message(there[i%50].JID.String(), groupText(fmt.Sprintf("m%d", i), there[i%50].JID.Local, g.ID, "hello, this is a text of a usual length"))
+				st := benchMessage(there[i%50].JID.String(), groupText(fmt.Sprintf("m%d", i), there[i%50].JID.Local, g.ID, "hello, this is a text of a usual length"))
 				sender.done <- struct{}{}
 				s.Stanza(st)
 			}

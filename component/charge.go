@@ -77,21 +77,21 @@ func (u *senderState) indebted(now func() time.Time) bool {
 	return until != 0 && now().UnixNano() < until
 }
 
-// read decodes an item, and counts what its sender has us read and look up.
-func (s *Service) read(it *item) error {
-	if it.sender.indebted(s.now) {
+// read decodes a stanza, and counts what its sender has us read and look up.
+func (s *Service) read(a *arrival) error {
+	if a.sender.indebted(s.now) {
 		return protocol.Refuse(protocol.TryLater, tooFast)
 	}
-	err := it.unfit
-	if !it.read {
-		err = s.decode(it)
+	err := a.unfit
+	if !a.decoded {
+		err = s.decode(a)
 	}
-	if n := int(it.size/bytesPerCount) + len(it.msg.targets)/idsPerCount; n > 0 {
-		it.sender.debit(s.now(), n)
-		it.ownDebt = it.sender.debt.Load()
+	if n := int(a.size/bytesPerCount) + len(a.targets)/idsPerCount; n > 0 {
+		a.sender.debit(s.now(), n)
+		a.ownDebt = a.sender.debt.Load()
 	}
-	if m := &it.msg; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.names == namesConfirmed) { // one that was too large, or hid its type
-		s.settle(it, it.sender)
+	if m := &a.content; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.names == namesConfirmed) { // one that was too large, or hid its type
+		s.settle(a, a.sender)
 	}
 	return err
 }
@@ -99,8 +99,8 @@ func (s *Service) read(it *item) error {
 // afford refuses a message whose sender went into debt by those that were decided before it. What it was debited itself does not
 // refuse it, nor does anything when the batch is decided again.
 func (t *turn) afford() error {
-	it := t.it
-	if it.sender == nil || it.charged || it.sender.debt.Load() <= it.ownDebt || !it.sender.indebted(t.b.s.now) {
+	a := t.arrival
+	if a.sender == nil || a.charged || a.sender.debt.Load() <= a.ownDebt || !a.sender.indebted(t.b.s.now) {
 		return nil
 	}
 	return protocol.Refuse(protocol.TryLater, tooFast)
@@ -129,10 +129,10 @@ func (t *turn) chargeRefused() {
 }
 
 func (t *turn) count(people int) {
-	it := t.it
-	if it.sender == nil || it.charged || people < receiversPerCount {
+	a := t.arrival
+	if a.sender == nil || a.charged || people < receiversPerCount {
 		return
 	}
-	it.charged = true
-	it.sender.debit(t.b.s.now(), (1+int(it.size/bytesPerCopy))*people/receiversPerCount)
+	a.charged = true
+	a.sender.debit(t.b.s.now(), (1+int(a.size/bytesPerCopy))*people/receiversPerCount)
 }

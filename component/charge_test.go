@@ -294,13 +294,13 @@ func TestDebtOfLargeOnes(t *testing.T) {
 func (h *harness) cost(device, envelope string) (cost int) {
 	h.t.Helper()
 	local, resource, _ := strings.Cut(device, "/")
-	it := &item{from: stanza.JID{Local: local, Domain: testServer, Resource: resource}, st: stanza.Stanza{Name: "message", Type: "chat", From: local + "@" + testServer + "/" + resource, To: testComponent,
+	it := &arrival{from: stanza.JID{Local: local, Domain: testServer, Resource: resource}, st: stanza.Stanza{Name: "message", Type: "chat", From: local + "@" + testServer + "/" + resource, To: testComponent,
 		Inner: append(stanza.AppendEscaped([]byte("<body>"), envelope), "</body>"...)}}
 	if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error {
 		if err := h.decode(it); err != nil {
 			return err
 		}
-		_, cost = h.conveyor.classify(it)
+		cost = it.request().classify(h.conveyor).cost
 		return nil
 	}}); err != nil {
 		h.t.Fatal(err)

@@ -60,38 +60,38 @@ var (
 )
 
 // confirming takes a stanza that confirms messages. It is false for any other.
-func (s *Service) confirming(it *item) bool {
-	inner := it.st.Inner
+func (s *Service) confirming(a *arrival) bool {
+	inner := a.st.Inner
 	if len(inner) > readConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
 		return false
 	}
-	sender := s.intake.sender(it.from.Local)
+	sender := s.intake.sender(a.from.Local)
 	if !sender.reading.AllowN(s.now(), len(inner)) {
 		return false
 	}
-	it.read, it.unfit = true, s.decode(it)
-	m := &it.msg
+	a.decoded, a.unfit = true, s.decode(a)
+	m := &a.content
 	switch {
 	case m.ignore:
 		return false
 	case m.env != nil && m.kind.names == namesConfirmed:
-	case m.env == nil && m.received && it.unfit == nil:
+	case m.env == nil && m.received && a.unfit == nil:
 	default:
 		return false
 	}
-	if it.unfit != nil {
+	if a.unfit != nil {
 		if sender.untrue.AllowN(s.now(), 1) {
-			s.refuse(it, it.unfit)
+			a.refuse(s, a.unfit)
 		} else {
 			s.metrics.ignoredConfirmations.WithLabelValues(ignoredUntrue).Inc()
 		}
 		return true
 	}
-	settled := s.settle(it, sender)
+	settled := s.settle(a, sender)
 	if m.env == nil && (m.signal == nil || m.toUser == "") || !settled {
 		return true
 	}
-	if s.draining.Load() || !s.intake.pass(it, sender) {
+	if s.draining.Load() || !s.intake.pass(a, sender) {
 		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
 	}
 	return true
@@ -99,15 +99,15 @@ func (s *Service) confirming(it *item) bool {
 
 // settle settles what a stanza confirms. What is owed no more may have become a row, which goes. It is false when the sender has confirmed
 // too much that nobody asked about: then nothing more is done for it.
-func (s *Service) settle(it *item, sender *senderState) bool {
-	ids := it.msg.targets
-	if it.msg.env == nil {
-		ids = it.msg.confirmed
+func (s *Service) settle(a *arrival, sender *senderState) bool {
+	ids := a.targets
+	if a.env == nil {
+		ids = a.confirmed
 	}
-	if !presence.IsMobile(it.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
+	if !presence.IsMobile(a.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
 		return s.credits(sender)
 	}
-	local := it.from.Local
+	local := a.from.Local
 	s.confirmations.mark(local, store.ConfirmsByReceipts)
 	missed := s.owed.ConfirmAll(local, ids, s.proved.note)
 	some := len(missed) < len(ids)
@@ -133,20 +133,20 @@ func (s *Service) credits(sender *senderState) bool {
 }
 
 // pass takes a confirmation that is to be passed on; false when too many wait.
-func (in *intake) pass(it *item, sender *senderState) bool {
+func (in *intake) pass(a *arrival, sender *senderState) bool {
 	// Counted first: readers are several.
-	it.passing = sender
+	a.passing = sender
 	sender.passed.Add(1)
-	sender.passedBytes.Add(it.size)
-	in.passedBytes.Add(it.size)
+	sender.passedBytes.Add(a.size)
+	in.passedBytes.Add(a.size)
 	if sender.passed.Load() <= passedPerUser && sender.passedBytes.Load() <= passedPerUserBytes && in.passedBytes.Load() <= passedInAllBytes {
 		select {
-		case in.passed <- it:
+		case in.passed <- a:
 			return true
 		default:
 		}
 	}
-	in.release(it)
+	a.release(in)
 	return false
 }
 

@@ -33,7 +33,7 @@ type conveyor struct {
 	s *Service
 
 	// What waits.
-	arranged  *fairQueue[*item]             // by conversation
+	arranged  *fairQueue[request]           // by conversation
 	told      *lru.Cache[string, time.Time] // groups that the log has told of
 	impatient bool                          // a tick has passed: what waits is taken, however busy the server is
 
@@ -70,7 +70,7 @@ type conveyor struct {
 }
 
 func newConveyor(s *Service) *conveyor {
-	c := &conveyor{s: s, arranged: newFairQueue[*item](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
+	c := &conveyor{s: s, arranged: newFairQueue[request](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
 		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: newInFlight(s.now), backlog: newBacklog(),
 		recent: newRecent(), spacing: catchUpSpacing, mostComings: maxComings}
 	c.told, _ = lru.New[string, time.Time](toldGroups) // these fail for a size below 1 only
@@ -89,7 +89,7 @@ func (c *conveyor) convey(ctx, work context.Context) error {
 	ticker := time.NewTicker(tickPeriod)
 	defer ticker.Stop()
 	for {
-		items, stopped := c.collect(ctx, work, ticker.C)
+		requests, stopped := c.collect(ctx, work, ticker.C)
 		if stopped {
 			return c.drain(work)
 		}
@@ -99,20 +99,20 @@ func (c *conveyor) convey(ctx, work context.Context) error {
 			}
 			continue
 		}
-		if err := c.process(work, items); err != nil {
+		if err := c.process(work, requests); err != nil {
 			return err
 		}
 		if err := c.writeDeferred(work); err != nil {
 			return err
 		}
-		if len(items) == 0 && c.replayAgain {
+		if len(requests) == 0 && c.replayAgain {
 			c.linkChanged(ctx)
 		}
 	}
 }
 
 // collect waits for work and takes what is there. An empty list is a tick. Copies that wait for the server are handed over meanwhile.
-func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (items []*item, stopped bool) {
+func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (requests []request, stopped bool) {
 	select { // what must happen before any message
 	case <-c.s.linkEvents:
 		c.linkChanged(ctx)
@@ -128,9 +128,9 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (it
 		c.arranged.unpark(c.mayGo)
 		hold := !c.impatient && c.inFlight.busy() && c.arranged.ready < batchItems
 		if !hold {
-			if items := c.fill(); len(items) > 0 {
+			if requests := c.fill(); len(requests) > 0 {
 				c.impatient = false
-				return items, false
+				return requests, false
 			}
 		} else if hurry == nil && c.arranged.ready > 0 && !c.backlog.empty() {
 			timer := time.NewTimer(holdTime)
@@ -166,10 +166,10 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (it
 			return nil, false
 		case <-c.inFlight.wake:
 			c.pump(work)
-		case it := <-c.s.intake.queue:
-			c.arrangeOne(it)
-		case it := <-c.s.intake.passed:
-			c.arrangeOne(it)
+		case q := <-c.s.intake.queue:
+			c.arrangeOne(q)
+		case a := <-c.s.intake.passed:
+			c.arrangeOne(a)
 		}
 	}
 }
@@ -185,23 +185,15 @@ var always = func() <-chan struct{} {
 // is always busy, and there is no better moment.
 const holdTime = 20 * time.Millisecond
 
-// first says whether an item must begin a batch.
-func (it *item) first() bool {
-	if it.task != nil {
-		return it.task.first || it.task.alone
-	}
-	return it.msg.env != nil && it.msg.kind.first
-}
-
 // process takes one batch through: look, decide, commit, acknowledge, deliver. Its error is fatal.
-func (c *conveyor) process(ctx context.Context, items []*item) error {
-	return c.processBatch(ctx, c.newBatch(items))
+func (c *conveyor) process(ctx context.Context, requests []request) error {
+	return c.processBatch(ctx, c.newBatch(requests))
 }
 
 func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	if err := b.look(ctx); err != nil {
 		c.s.noteStore(err)
-		c.s.refuseAll(b.items, err)
+		refuseAll(c.s, b.requests, err)
 		return nil
 	}
 	if !b.bare {
@@ -210,7 +202,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	if err := b.decide(ctx); err != nil {
 		return c.again(ctx, b)
 	}
-	items := b.items
+	requests := b.requests
 	b.pushes(ctx)
 	if b.bare {
 		b.positions = c.persisted
@@ -229,13 +221,11 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		c.s.noteStore(nil)
 		b.finish(ctx)
 	case errors.Is(err, store.ErrFenced):
-		c.s.refuseAll(items, err)
+		refuseAll(c.s, requests, err)
 		return err
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
-		for _, it := range items {
-			if it.task != nil {
-				it.task.answer(err)
-			}
+		for _, r := range requests {
+			r.lost(err)
 		}
 		b.release()
 		return err
@@ -246,8 +236,8 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
 		b.undo()
-		for _, it := range items {
-			single := c.newBatch([]*item{it})
+		for _, r := range requests {
+			single := c.newBatch([]request{r})
 			single.bare = true
 			if err := c.processBatch(ctx, single); err != nil {
 				return err
@@ -261,22 +251,22 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		b.undo()
 		c.s.metrics.unstorable.Inc()
 		c.s.log.Error("the database cannot hold a message; its sender was told", "error", err)
-		b.fail(protocol.Refuse(protocol.TooLarge, "the database cannot hold this message"))
+		b.refuse(protocol.Refuse(protocol.TooLarge, "the database cannot hold this message"))
 	case errors.Is(err, store.ErrCollation):
 		b.undo()
 		c.s.metrics.unstorable.Inc()
 		c.s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
-		if items[0].task != nil {
-			b.fail(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
+		if _, isTask := requests[0].(*task); isTask {
+			b.refuse(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
 		} else {
-			b.fail(protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message"))
+			b.refuse(protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message"))
 		}
 	default:
 		b.undo()
 		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it
 			c.s.noteStore(err)
 		}
-		b.fail(protocol.ErrUnavailable)
+		b.refuse(protocol.ErrUnavailable)
 	}
 	return nil
 }
@@ -284,7 +274,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 // again decides a batch anew with all its ids looked up.
 func (c *conveyor) again(ctx context.Context, b *batch) error {
 	b.undo()
-	looking := c.newBatch(b.items)
+	looking := c.newBatch(b.requests)
 	looking.careful = true
 	return c.processBatch(ctx, looking)
 }
@@ -332,7 +322,7 @@ func (c *conveyor) apply(ctx context.Context, b *batch) error {
 	cancel()
 	took := c.s.now().Sub(began)
 	c.s.metrics.commit.Observe(took.Seconds())
-	if len(b.items) > 0 {
+	if len(b.requests) > 0 {
 		c.deferring.committed(took)
 	}
 	var unknown *store.UnknownError
@@ -368,35 +358,14 @@ func (c *conveyor) refuseWaiting(ctx context.Context, d time.Duration) {
 	defer timer.Stop()
 	for {
 		select {
-		case it := <-c.s.intake.queue:
-			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
+		case q := <-c.s.intake.queue:
+			refuseAll(c.s, []queued{q}, protocol.ErrUnavailable)
 		case <-timer.C:
 			return
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// refuseAll tells the senders of a batch that it was not taken.
-func (s *Service) refuseAll(items []*item, err error) {
-	for _, it := range items {
-		s.reject(it, err)
-		s.intake.release(it)
-	}
-}
-
-// reject answers one item with an error.
-func (s *Service) reject(it *item, err error) {
-	if it.task != nil {
-		var refusal *protocol.Error
-		if !errors.As(err, &refusal) {
-			err = protocol.ErrUnavailable
-		}
-		it.task.answer(err)
-		return
-	}
-	s.refuse(it, err)
 }
 
 // linkChanged follows the link. After it came up: the first presence snapshot, then what the server may have lost, then
@@ -455,11 +424,11 @@ func (c *conveyor) drain(ctx context.Context) error {
 	defer cancel()
 	for {
 		c.arrange()
-		items := c.fill()
-		if len(items) == 0 {
+		requests := c.fill()
+		if len(requests) == 0 {
 			break
 		}
-		if err := c.process(ctx, items); err != nil {
+		if err := c.process(ctx, requests); err != nil {
 			return err
 		}
 	}
@@ -513,16 +482,16 @@ func (c *conveyor) drain(ctx context.Context) error {
 	return c.process(ctx, nil) // the last positions
 }
 
-// turnAway answers what waits, at the end.
-func (c *conveyor) turnAway() {
-	c.arranged.each(func(it *item) { c.s.refuseAll([]*item{it}, protocol.ErrUnavailable) })
+// refuseRest answers what waits, at the end.
+func (c *conveyor) refuseRest() {
+	c.arranged.each(func(r request) { refuseAll(c.s, []request{r}, protocol.ErrUnavailable) })
 	c.arranged.clear()
 	for {
 		select {
-		case it := <-c.s.intake.queue:
-			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
-		case it := <-c.s.intake.passed:
-			c.s.refuseAll([]*item{it}, protocol.ErrUnavailable)
+		case q := <-c.s.intake.queue:
+			refuseAll(c.s, []queued{q}, protocol.ErrUnavailable)
+		case a := <-c.s.intake.passed:
+			refuseAll(c.s, []queued{a}, protocol.ErrUnavailable)
 		default:
 			return
 		}

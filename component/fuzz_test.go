@@ -186,27 +186,27 @@ func FuzzStanza(f *testing.F) {
 		if err != nil {
 			return
 		}
-		it := &item{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
+		it := &arrival{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
 		if err := s.decode(it); err != nil {
 			if answer := protocol.ErrorStanza(&it.st, protocol.AsError(err)); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
 				t.Errorf("error %s", answer)
 			}
 			return
 		}
-		if it.msg.signal != nil && !wellFormed(it.msg.signal) {
-			t.Errorf("signal %s", it.msg.signal)
+		if it.signal != nil && !wellFormed(it.signal) {
+			t.Errorf("signal %s", it.signal)
 		}
-		if it.msg.env == nil {
+		if it.env == nil {
 			return
 		}
-		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: protocol.Payload(it.msg.env.Text, it.msg.ext, true)}
+		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: protocol.Payload(it.env.Text, it.ext, true)}
 		sent := d.AppendTo(nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true})
 		var read struct {
 			ID   string `xml:"id,attr"`
 			To   string `xml:"to,attr"`
 			Body string `xml:"body"`
 		}
-		if err := xml.Unmarshal(sent, &read); err != nil || !wellFormed(sent) || read.ID != id || read.To != "lisi@im.test/"+id || read.Body != it.msg.env.Text {
+		if err := xml.Unmarshal(sent, &read); err != nil || !wellFormed(sent) || read.ID != id || read.To != "lisi@im.test/"+id || read.Body != it.env.Text {
 			t.Errorf("%s: %v, read %+v", sent, err, read)
 		}
 	})

@@ -9,7 +9,7 @@ import (
 
 // addressGroup finds the group of a message.
 func (t *turn) addressGroup() error {
-	ids := t.it.groupIDs()
+	ids := t.arrival.groupIDs()
 	if len(ids) == 0 {
 		return protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
@@ -26,7 +26,7 @@ func (t *turn) addressGroup() error {
 		t.groupID = ids[0]
 	}
 	t.conversation = t.groupID
-	for _, id := range t.it.alsoNamed() {
+	for _, id := range t.arrival.alsoNamed() {
 		if id != t.groupID && t.b.groups[id] != nil {
 			return protocol.Refuse(protocol.NotArray, "the message names two sessions")
 		}

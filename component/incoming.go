@@ -17,8 +17,8 @@ const (
 	nsMarkers    = "urn:xmpp:chat-markers:0"
 )
 
-// incoming is a message stanza, read.
-type incoming struct {
+// content is what a message stanza holds.
+type content struct {
 	env       *protocol.Envelope
 	kind      *Kind    // of env
 	ext       []byte   // the tlim extension, as every copy carries it
@@ -32,12 +32,12 @@ type incoming struct {
 }
 
 // decode reads a message stanza. Its errors are refusals.
-func (s *Service) decode(it *item) error {
-	m := &it.msg
+func (s *Service) decode(a *arrival) error {
+	m := &a.content
 	bodies, other := 0, false
 	text, async := "", false
 	var badExtension error
-	for c := range it.st.Children() {
+	for c := range a.st.Children() {
 		switch {
 		case c.Name == "body" && isClientSpace(c.Space):
 			bodies++
@@ -70,17 +70,17 @@ func (s *Service) decode(it *item) error {
 	case bodies > 1:
 		return protocol.Refuse(protocol.NotJSON, "the stanza has two bodies")
 	case bodies == 0 && other:
-		m.toUser = addressedTo(it.st.To)
-		if it.copied { // the server passes it on itself
+		m.toUser = addressedTo(a.st.To)
+		if a.copied { // the server passes it on itself
 			m.signal = nil
 		}
 		return nil
-	case bodies == 0 && it.copied:
+	case bodies == 0 && a.copied:
 		m.ignore = true
 		return nil
 	}
 	env, long, err := protocol.ParseEnvelope(text, s.kinds.rules, s.cfg.Limits)
-	if it.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
+	if a.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()
 		return nil
@@ -90,7 +90,7 @@ func (s *Service) decode(it *item) error {
 	}
 	s.metrics.longFields.Add(float64(long))
 	m.env, m.kind = env, s.kinds.of(env.Type)
-	m.toUser = addressedTo(it.st.To)
+	m.toUser = addressedTo(a.st.To)
 	if m.kind.names != namesNothing && !env.Opaque {
 		ids := env.MsgIDs()
 		if len(ids) > maxNamed {
@@ -98,17 +98,17 @@ func (s *Service) decode(it *item) error {
 		}
 		m.targets = ids
 	}
-	return s.identity(it)
+	return s.identity(a)
 }
 
 // identity holds the envelope against the sender whom the server authenticated.
-func (s *Service) identity(it *item) error {
-	env, kind := it.msg.env, it.msg.kind
+func (s *Service) identity(a *arrival) error {
+	env, kind := a.env, a.kind
 	local, err := stanza.Localpart(env.From)
 	switch {
 	case env.From == "":
 		return protocol.Refuse(protocol.UserIDInvalid, "msg_from is empty")
-	case err != nil || local != it.from.Local:
+	case err != nil || local != a.from.Local:
 		return protocol.Refuse(protocol.NotAllowed, "msg_from is not the sender")
 	case local == protocol.AdminID && kind.scope != scopeChat && kind.scope != scopeGroup:
 		return protocol.Refuse(protocol.NotAllowed, "only the component sends notices as admin")

@@ -89,7 +89,7 @@ func TestBusyLets(t *testing.T) {
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
 	s := &Service{now: time.Now, presence: &presence.Table{}, users: directory.New(directory.Config{}, directory.Deps{}), confirmations: &confirmations{}}
-	s.intake = &intake{s: s, queue: make(chan *item, batchItems)}
+	s.intake = &intake{s: s, queue: make(chan queued, batchItems)}
 	s.conveyor = newConveyor(s)
 	stuck := &heldSender{}
 	for range 2 {
@@ -97,7 +97,7 @@ func TestBusyHolds(t *testing.T) {
 	}
 	tick := make(chan time.Time, 1)
 	for range 20 { // a choice among two that are ready is random
-		s.intake.queue <- &item{task: &task{}}
+		s.intake.queue <- &task{}
 		tick <- time.Time{}
 		if items, _ := s.conveyor.collect(t.Context(), t.Context(), tick); len(items) != 0 {
 			t.Fatal("a message was taken while the server had enough to do")
@@ -107,7 +107,7 @@ func TestBusyHolds(t *testing.T) {
 		}
 	}
 	for range batchItems {
-		s.intake.queue <- &item{task: &task{}}
+		s.intake.queue <- &task{}
 	}
 	if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
 		t.Errorf("a full batch waited: %d", len(items))

@@ -50,7 +50,7 @@ func (b *batch) pushes(ctx context.Context) {
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a
 // user's name, as a dissolution's notices are, has no such sender.
 func (t *turn) wakes(p protocol.Person) bool {
-	return p.Local != "" && (t.it == nil || p.Local != t.sender.Local)
+	return p.Local != "" && (t.arrival == nil || p.Local != t.sender.Local)
 }
 
 // pushRows makes the outbox rows of one message.

@@ -66,14 +66,14 @@ func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error
 		return nil, nil
 	}
 	status := 1
-	if presence.IsMobile(t.it.from.Resource) {
+	if presence.IsMobile(t.arrival.from.Resource) {
 		status = 2
 	}
 	var authors []protocol.Person
 	refused, own, taken := false, 0, 0
-	for _, id := range t.it.msg.targets {
+	for _, id := range t.arrival.targets {
 		author := t.env.To // as the old server always took
-		if rows := t.b.messages[id]; len(rows) > 0 {
+		if rows := t.b.stored[id]; len(rows) > 0 {
 			i := slices.IndexFunc(rows, received)
 			switch {
 			case i < 0:
@@ -105,7 +105,7 @@ func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error
 	if refused && taken == 0 {
 		return nil, protocol.Refuse(protocol.NotAllowed, "the message was not sent to this reader")
 	}
-	t.nowhere = own > 0 && own == len(t.it.msg.targets) // nobody is told that he has read what he wrote himself
+	t.nowhere = own > 0 && own == len(t.arrival.targets) // nobody is told that he has read what he wrote himself
 	return authors, nil
 }
 

@@ -143,7 +143,7 @@ func (t *turn) remember(d stanza.Delivery, to []protocol.Person, own bool) {
 		m.session = t.groupID
 	}
 	if own {
-		m.except = t.it.from.String()
+		m.except = t.arrival.from.String()
 	}
 	if g := t.group; g != nil && len(to) > 0 && len(to) == len(g.members) && &to[0] == &g.members[0] {
 		m.group, m.people = g, nil

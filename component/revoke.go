@@ -44,14 +44,14 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 	}
 	b := t.b
 	var tombstones []store.ID // all or nothing: judged first, noted after
-	for _, id := range t.it.msg.targets {
+	for _, id := range t.arrival.targets {
 		key := store.IDKey{MsgID: id, Class: store.ClassMessage}
 		known, remembered := b.ids[key]
 		author := known.From
 		msgTime := known.Time
 		stored, elsewhere := false, false
-		for _, m := range b.messages[id] {
-			if t.it != nil && m.MsgID == t.env.MsgID && m.Type == t.env.Type { // this revoke itself, stored under the id that it names
+		for _, m := range b.stored[id] {
+			if t.arrival != nil && m.MsgID == t.env.MsgID && m.Type == t.env.Type { // this revoke itself, stored under the id that it names
 				continue
 			}
 			if !here(m) {
@@ -81,7 +81,7 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		id := tombstone.MsgID
 		gone[id] = true
 		b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}] = tombstone
-		delete(b.messages, id)
+		delete(b.stored, id)
 		drop := store.Drop{MsgID: id}
 		if t.groupID != "" {
 			drop.SessionID = t.groupID

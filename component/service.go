@@ -242,7 +242,7 @@ func (s *Service) Run(ctx context.Context) error {
 
 	s.draining.Store(true)
 	close(s.ended)
-	s.conveyor.turnAway()
+	s.conveyor.refuseRest()
 	s.link.Lock()
 	if s.link.cancel != nil {
 		s.link.cancel()

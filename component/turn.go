@@ -1,6 +1,7 @@
 package component
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
@@ -15,10 +16,10 @@ import (
 // turn is one message on its way through a batch. Its decision is one store.Change, the copies to send, and whether the
 // sender gets a receipt.
 type turn struct {
-	b    *batch
-	it   *item // nil for messages that the server makes
-	env  *protocol.Envelope
-	kind *Kind // of env
+	b       *batch
+	arrival *arrival // nil for messages that the server makes
+	env     *protocol.Envelope
+	kind    *Kind // of env
 
 	sender       protocol.Person
 	peer         protocol.Person // 1:1, notices and commands
@@ -37,21 +38,23 @@ type turn struct {
 	reached int               // of to and toOnly, those who are sent copies
 }
 
+// meet is who has sent a stanza. Who is not known yet is learned.
+func (b *batch) meet(from stanza.JID) protocol.Person {
+	if _, ok := b.users[from.Local]; !ok {
+		b.s.users.Learn([]string{from.Local})
+	}
+	return b.s.users.Person(from.Local, b.users)
+}
+
+func (m message) decide(_ context.Context, b *batch) error {
+	return (&turn{b: b, arrival: m.arrival, env: m.env, kind: m.kind}).decide()
+}
+
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
 func (t *turn) decide() error {
 	s := t.b.s
-	t.sender = s.users.Person(t.it.from.Local, t.b.users)
-	if _, ok := t.b.users[t.it.from.Local]; !ok {
-		s.users.Learn([]string{t.it.from.Local})
-	}
-	m := &t.it.msg
-	switch {
-	case m.ignore:
-		return nil
-	case t.env == nil:
-		t.signals()
-		return nil
-	}
+	t.sender = t.b.meet(t.arrival.from)
+	m := &t.arrival.content
 	if err := t.afford(); err != nil {
 		return err
 	}
@@ -148,7 +151,7 @@ func (t *turn) known() (bool, error) {
 
 // stored looks for the message itself where tlim_id does not say enough: among those that the old system stored.
 func (t *turn) stored(key store.IDKey) (bool, error) {
-	rows := t.b.messages[key.MsgID]
+	rows := t.b.stored[key.MsgID]
 	if len(rows) == 0 || key.Class == store.ClassRevoke {
 		return false, nil
 	}
@@ -163,7 +166,7 @@ func (t *turn) stored(key store.IDKey) (bool, error) {
 
 // acknowledge notes a server receipt, where the sender or the configuration wants one.
 func (t *turn) acknowledge(msgTime string) {
-	if t.it == nil {
+	if t.arrival == nil {
 		return
 	}
 	switch t.b.s.cfg.ServerReceipts {
@@ -171,11 +174,11 @@ func (t *turn) acknowledge(msgTime string) {
 		return
 	case ServerReceiptsAlways:
 	default:
-		if !t.it.msg.ack {
+		if !t.arrival.ack {
 			return
 		}
 	}
-	t.b.acks = append(t.b.acks, ack{it: t.it, id: t.env.MsgID, msgTime: msgTime})
+	t.b.acks = append(t.b.acks, ack{message: message{t.arrival}, id: t.env.MsgID, msgTime: msgTime})
 }
 
 // emit makes the rows and copies of an accepted message: both from one look at who is there.
@@ -207,7 +210,7 @@ func (t *turn) ownCopies(own []presence.Device) {
 	targets := t.otherDevices(own)
 	payload := t.payload
 	if t.async {
-		payload = protocol.Payload(t.env.Text, t.it.msg.ext, true)
+		payload = protocol.Payload(t.env.Text, t.arrival.ext, true)
 	}
 	d := stanza.Delivery{ID: t.stanzaID(), From: t.from(), Payload: payload, To: targets}
 	t.remember(d, []protocol.Person{t.sender}, true)
@@ -256,7 +259,7 @@ func (t *turn) store(msgTime string) {
 	}
 	t.change.Message, t.change.FileUses = m, env.FileUses()
 	if key.Class == store.ClassMessage {
-		t.b.messages[m.MsgID] = append(t.b.messages[m.MsgID], *m)
+		t.b.stored[m.MsgID] = append(t.b.stored[m.MsgID], *m)
 	}
 }
 
@@ -299,8 +302,8 @@ func (t *turn) copies(at int64, own []presence.Device) {
 			status = 1
 		}
 		switch {
-		case p.Local == t.sender.Local && t.it != nil && t.sender.Local != t.peer.Local:
-			if web && !mobile && !presence.IsMobile(t.it.from.Resource) {
+		case p.Local == t.sender.Local && t.arrival != nil && t.sender.Local != t.peer.Local:
+			if web && !mobile && !presence.IsMobile(t.arrival.from.Resource) {
 				t.queue(row, p, 1)
 			}
 		case !mobile:
@@ -346,11 +349,11 @@ func (t *turn) copies(at int64, own []presence.Device) {
 
 // way is how its copies go.
 func (t *turn) way(owed *unconfirmed.Message) way {
-	w := way{conversation: t.groupID, at: t.at, large: t.it == nil, Way: unconfirmed.Way{Message: owed, Request: t.kind.confirm}}
+	w := way{conversation: t.groupID, at: t.at, large: t.arrival == nil, Way: unconfirmed.Way{Message: owed, Request: t.kind.confirm}}
 	switch {
 	case t.groupID != "":
-	case t.it != nil:
-		w.conversation = t.it.key
+	case t.arrival != nil:
+		w.conversation = t.arrival.waits.key
 	default:
 		w.conversation = protocol.ChatName(t.sender.Local, t.peer.Local)
 	}
@@ -360,7 +363,7 @@ func (t *turn) way(owed *unconfirmed.Message) way {
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
 // addressed to him, and he has no second device that the server leaves out.
 func (t *turn) deliveredByServer(p protocol.Person, devices []presence.Device) bool {
-	return t.it != nil && t.it.copied && t.kind.scope != scopeGroup && t.it.msg.toUser == p.Local && len(devices) <= 1
+	return t.arrival != nil && t.arrival.copied && t.kind.scope != scopeGroup && t.arrival.toUser == p.Local && len(devices) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
@@ -395,7 +398,7 @@ func (t *turn) queue(row store.OfflineMessage, p protocol.Person, status int) {
 // ownRow lets the phone of a sender who is online on the web only catch up.
 func (t *turn) ownRow(row store.OfflineMessage, own []presence.Device) {
 	mobile, web := presence.Available(own)
-	if web && !mobile && !presence.IsMobile(t.it.from.Resource) && !t.waits(&row, t.sender) {
+	if web && !mobile && !presence.IsMobile(t.arrival.from.Resource) && !t.waits(&row, t.sender) {
 		if t.groupID == "" {
 			row.To, row.SessionID = t.peer.ID, t.peer.ID
 		}
@@ -406,7 +409,7 @@ func (t *turn) ownRow(row store.OfflineMessage, own []presence.Device) {
 // otherDevices are the sender's devices but the sending one; his bare JID where others may be there that nobody knows.
 func (t *turn) otherDevices(own []presence.Device) []stanza.Target {
 	var targets []stanza.Target
-	s, sending := t.b.s, t.it.from.String()
+	s, sending := t.b.s, t.arrival.from.String()
 	for _, d := range own {
 		if d.Full != sending {
 			targets = append(targets, stanza.Target{JID: d.Full, Private: true})
@@ -420,24 +423,25 @@ func (t *turn) otherDevices(own []presence.Device) []stanza.Target {
 
 // stanzaID is the id attribute of the copies.
 func (t *turn) stanzaID() string {
-	if t.env.MsgID == "" && t.it != nil && stanza.ValidXML(t.it.st.ID) {
-		return t.it.st.ID
+	if t.env.MsgID == "" && t.arrival != nil && stanza.ValidXML(t.arrival.st.ID) {
+		return t.arrival.st.ID
 	}
 	return t.env.MsgID
 }
 
-// signals passes on what is in a stanza without a body: chat states and markers go to the known devices of a 1:1 receiver.
-func (t *turn) signals() {
-	m := &t.it.msg
-	if m.signal == nil || m.toUser == "" {
-		return
+// decide passes on what is in a stanza without an envelope: chat states and markers go to the known devices of a 1:1 receiver.
+func (s signal) decide(_ context.Context, b *batch) error {
+	sender := b.meet(s.from)
+	if s.ignore || s.signal == nil || s.toUser == "" {
+		return nil
 	}
 	var targets []stanza.Target
-	for _, d := range t.b.s.presence.Devices(m.toUser) {
+	for _, d := range b.s.presence.Devices(s.toUser) {
 		targets = append(targets, stanza.Target{JID: d.Full, Private: true})
 	}
 	if len(targets) > 0 {
-		payload := append(m.signal, `<no-store xmlns="urn:xmpp:hints"/>`...)
-		t.b.send(stanza.Delivery{ID: t.it.st.ID, From: t.b.s.fromAddress(t.sender), Payload: payload, To: targets}, way{conversation: t.it.key, at: t.at})
+		payload := append(s.signal, `<no-store xmlns="urn:xmpp:hints"/>`...)
+		b.send(stanza.Delivery{ID: s.st.ID, From: b.s.fromAddress(sender), Payload: payload, To: targets}, way{conversation: s.waits.key})
 	}
+	return nil
 }
