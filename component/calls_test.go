@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/calls"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -96,8 +97,8 @@ func (h *harness) each(n int, users []string) {
 func (h *harness) finished() {
 	h.t.Helper()
 	<-h.started
-	for u := h.calls.next(); u != nil; u = h.calls.next() {
-		<-u.over
+	for u := h.calls.Next(); u != nil; u = h.calls.Next() {
+		<-u.Over()
 	}
 }
 
@@ -115,7 +116,7 @@ func TestCallRepeated(t *testing.T) {
 	h := start(t, nil)
 	first := Notice{Receivers: []string{"lisi"}, Key: "order 1"}
 	id := h.notify(first)
-	if !validCallID(id) {
+	if !calls.ValidID(id) {
 		t.Errorf("call id %q", id)
 	}
 	if again := h.notify(first); again != id {
@@ -188,16 +189,16 @@ func TestCallRepeated(t *testing.T) {
 // TestCallsForgotten: rows of old calls go in batches, those of the window stay; of calls without a key there are none.
 func TestCallsForgotten(t *testing.T) {
 	h := start(t, func(c *Config) { c.Calls.Window = time.Hour })
-	for i := range callSweepRows + 3 {
+	for i := range 500 + 3 {
 		h.notify(Notice{Receivers: []string{"lisi"}, Key: fmt.Sprint("old ", i)})
 	}
 	bare := h.notify(Notice{Receivers: staff(noticeSlice + 1)})
 	h.clock.move(time.Hour + time.Millisecond)
 	young := h.notify(Notice{Receivers: []string{"lisi"}, Key: "young"})
-	if err := h.calls.sweep(t.Context()); err != nil {
+	if err := h.calls.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"old 0", fmt.Sprint("old ", callSweepRows+2)} {
+	for _, key := range []string{"old 0", fmt.Sprint("old ", 500+2)} {
 		n := asked(Notice{Key: key})
 		if row, found, err := h.db.CallByKey(t.Context(), n.key()); found || err != nil {
 			t.Errorf("%s is remembered: %+v %v", key, row, err)
@@ -476,7 +477,7 @@ func TestCallByBusiness(t *testing.T) {
 	counts("1 1 1")
 
 	// A message that was removed is not sent again.
-	if found, err := h.RemoveMessage(t.Context(), noticeID(first, 1)); !found || err != nil {
+	if found, err := h.RemoveMessage(t.Context(), calls.MessageID(first, 1)); !found || err != nil {
 		t.Fatal(found, err)
 	}
 	h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}})

@@ -579,12 +579,12 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 	if d, _ := h.sender.take(); len(d) != noticeSlice {
 		t.Errorf("%d copies, want those of the first slice", len(d))
 	}
-	u := h.calls.next()
+	u := h.calls.Next()
 	h.rec.failWhen(nil) // the database is back, and nobody asks again
-	<-u.over
+	<-u.Over()
 	h.sync()
-	if d, _ := h.sender.take(); len(d) != noticeSlice || u.err != nil {
-		t.Errorf("%d copies, want those of the second slice: %v", len(d), u.err)
+	if d, _ := h.sender.take(); len(d) != noticeSlice || u.Err() != nil {
+		t.Errorf("%d copies, want those of the second slice: %v", len(d), u.Err())
 	}
 }
 

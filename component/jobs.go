@@ -19,7 +19,7 @@ func (s *Service) jobs(deps Deps) {
 func (s *Service) startJobs(ctx context.Context) {
 	s.users.Start(ctx, &s.background)
 	s.background.Go(func() { s.cleaner.Run(ctx) })
-	s.background.Go(func() { s.calls.run(ctx) })
+	s.background.Go(func() { s.calls.Run(ctx) })
 }
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.

@@ -84,7 +84,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		return float64(n.Rows + n.Deferred)
 	})
 	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { return float64(s.owed.Count().DeferredBytes) })
-	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.waiting()) })
+	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.Count()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.Count()) })
 	return m
 }

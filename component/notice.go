@@ -4,12 +4,40 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"tlim/component/calls"
 	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
+)
+
+// CallConfig is idempotency.* of CONFIG.md.
+type CallConfig struct {
+	Window       time.Duration // for how long repeated calls are known; 0 is 24 hours
+	ByBusinessID bool          // also by bizId and taskId, receiver by receiver
+}
+
+// CallStore is what notice calls, and questions about them, need of the database. *store.Store implements it.
+type CallStore interface {
+	calls.Store
+	Call(ctx context.Context, id string) (store.Call, bool, error)
+	CallByKey(ctx context.Context, key string) (store.Call, bool, error)
+	CallsAbout(ctx context.Context, business, since string) ([]string, error)
+	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)
+	CountIDs(ctx context.Context, author, from, to string) (int, error)
+	MessageHeads(ctx context.Context, msgIDs []string) (map[string]store.Message, error)
+	PushesOf(ctx context.Context, msgIDs []string) (map[string][]store.Push, error)
+}
+
+// What became of calls, as a metric has it.
+const (
+	callNew         = "new"
+	callRepeated    = "repeated"
+	callOverlapping = "overlapping"
+	callConflicting = "conflicting"
 )
 
 // Notify makes one message from admin for each receiver, stores, queues and sends it. It returns after the commit, not
@@ -39,22 +67,22 @@ func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 		return Noticed{}, protocol.ErrUnavailable
 	}
 	now := s.now()
-	row := store.Call{ID: newCallID(now), Key: n.key(), Caller: protocol.Shorten(n.Caller, protocol.MaxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
+	row := store.Call{ID: calls.NewID(now), Key: n.key(), Caller: protocol.Shorten(n.Caller, protocol.MaxID), Type: n.Type, Body: n.Body, Made: now.UnixMilli()}
 	if s.cfg.Calls.ByBusinessID {
 		row.Business = n.business()
 	}
 	if row.Key != "" {
 		row.Digest = n.digest()
 	}
-	u := newUnderway(row)
+	u := calls.NewUnderway(row)
 
 	// 2. what is there of it already
-	if err := s.calls.claim(ctx, u); err != nil {
+	if err := s.calls.Claim(ctx, u); err != nil {
 		return Noticed{}, err
 	}
 	to, answered, err := s.prepare(ctx, u, n)
 	if err != nil || answered.CallID != "" {
-		s.calls.end(u, err)
+		s.calls.End(u, err)
 		return answered, err
 	}
 
@@ -66,8 +94,8 @@ func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 }
 
 // prepare finds out whom a call is to serve, and who is left out; with a CallID, it is that of the call that has done all of it.
-func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []protocol.Person, answered Noticed, err error) {
-	since := callIDFrom(s.now().Add(-s.cfg.Calls.Window))
+func (s *Service) prepare(ctx context.Context, u *calls.Underway, n Notice) (to []protocol.Person, answered Noticed, err error) {
+	since := calls.IDFrom(s.now().Add(-s.cfg.Calls.Window))
 	if u.Key != "" {
 		row, found, err := s.store.CallByKey(ctx, u.Key)
 		switch {
@@ -77,7 +105,7 @@ func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []prot
 			answered, err := s.repeated(ctx, u, row, n.Receivers)
 			return nil, answered, err
 		case found:
-			u.expired = row.ID
+			u.Expired = row.ID
 		}
 	}
 	if to, answered.Skipped, err = s.receivers(ctx, n.Asker, n.Receivers); err != nil {
@@ -108,7 +136,7 @@ func (s *Service) prepare(ctx context.Context, u *underway, n Notice) (to []prot
 }
 
 // repeated answers a call whose key was there before, as it was answered then.
-func (s *Service) repeated(ctx context.Context, u *underway, before store.Call, names []string) (Noticed, error) {
+func (s *Service) repeated(ctx context.Context, u *calls.Underway, before store.Call, names []string) (Noticed, error) {
 	switch {
 	case before.Digest != u.Digest:
 		s.metrics.calls.WithLabelValues(callConflicting).Inc()
@@ -121,21 +149,21 @@ func (s *Service) repeated(ctx context.Context, u *underway, before store.Call, 
 		return Noticed{}, protocol.ErrUnavailable
 	}
 	s.metrics.calls.WithLabelValues(callRepeated).Inc()
-	return Noticed{before.ID, skipped}, (&underway{Call: before}).answer()
+	return Noticed{before.ID, skipped}, calls.AnswerOf(before)
 }
 
 // unserved are those whom a call that is done names by their ids and who got no message by it, nor, where receivers are told
 // apart by the business id, by an earlier one: they had no account then, whether or not they have one now.
 func (s *Service) unserved(ctx context.Context, done store.Call, names []string) ([]protocol.Skipped, error) {
-	served, calls := map[string]bool{}, []string{done.ID}
+	served, ids := map[string]bool{}, []string{done.ID}
 	if done.Business != "" {
-		about, err := s.store.CallsAbout(ctx, done.Business, callIDFrom(s.now().Add(-s.cfg.Calls.Window)))
+		about, err := s.store.CallsAbout(ctx, done.Business, calls.IDFrom(s.now().Add(-s.cfg.Calls.Window)))
 		if err != nil {
 			return nil, err
 		}
-		calls = append(calls, about...)
+		ids = append(ids, about...)
 	}
-	for _, id := range calls {
+	for _, id := range ids {
 		if err := s.served(ctx, id, served); err != nil {
 			return nil, err
 		}
@@ -160,8 +188,8 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
 func (s *Service) served(ctx context.Context, id string, set map[string]bool) error {
-	for from := id[:callStem] + callFirst; ; {
-		page, err := s.store.IDsBetween(ctx, protocol.AdminID, from, id[:callStem]+callLast, trackPage)
+	for from := id[:calls.Stem] + calls.First; ; {
+		page, err := s.store.IDsBetween(ctx, protocol.AdminID, from, id[:calls.Stem]+calls.Last, trackPage)
 		if err != nil {
 			return err
 		}
@@ -171,25 +199,25 @@ func (s *Service) served(ctx context.Context, id string, set map[string]bool) er
 		if len(page) < trackPage {
 			return nil
 		}
-		from = noticeID(id, noticeNumber(page[len(page)-1].MsgID)+1)
+		from = calls.MessageID(id, calls.Number(page[len(page)-1].MsgID)+1)
 	}
 }
 
 // begin serves the first slice of receivers, and with that the call is sure to be finished. It returns when it is.
-func (s *Service) begin(ctx context.Context, u *underway, to []protocol.Person) (string, error) {
+func (s *Service) begin(ctx context.Context, u *calls.Underway, to []protocol.Person) (string, error) {
 	u.Receivers = len(to)
 	first := to[:min(len(to), noticeSlice)]
 	u.Done = len(first) == len(to)
 	var change *store.Change // nothing need be remembered of a call to a few that has no key
-	if !u.Done || len(u.keys) > 0 {
+	if !u.Done || u.Keyed() {
 		row := u.Call
 		if u.Done {
 			row.Body = ""
 		}
 		change = &store.Change{Calls: []store.Call{row}}
 	}
-	if u.expired != "" {
-		change.DropCalls = []string{u.expired}
+	if u.Expired != "" {
+		change.DropCalls = []string{u.Expired}
 	}
 	for i := len(first); i < len(to); i += noticeSlice {
 		part := store.CallPart{CallID: u.ID, First: i + 1}
@@ -203,18 +231,18 @@ func (s *Service) begin(ctx context.Context, u *underway, to []protocol.Person) 
 			s.metrics.calls.WithLabelValues(callNew).Inc()
 		}
 		if err != nil || u.Done {
-			s.calls.end(u, err)
+			s.calls.End(u, err)
 			return
 		}
-		s.calls.begun(u)
+		s.calls.Begun(u)
 	})
 	if err != nil {
 		return "", err
 	}
-	if err := s.calls.await(ctx, u); err != nil {
+	if err := s.calls.Await(ctx, u); err != nil {
 		return "", err
 	}
-	return u.ID, u.err
+	return u.ID, u.Err()
 }
 
 // noticeSlice is how many receivers are one transaction; chat may pass between two.
@@ -292,8 +320,8 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 	case len(list) == 0:
 		s.tellSkipped("notice", "", skipped)
 		return nil, nil, &protocol.Error{Code: protocol.UserIDInvalid, Text: "msgTo names nobody who has an account", Skipped: skipped}
-	case len(list) > callMost:
-		return nil, nil, protocol.Refuse(protocol.TooLarge, "msgTo names more than %d users", callMost)
+	case len(list) > calls.MaxReceivers:
+		return nil, nil, protocol.Refuse(protocol.TooLarge, "msgTo names more than %d users", calls.MaxReceivers)
 	}
 	return list, skipped, nil
 }
@@ -339,4 +367,27 @@ func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	t.to, t.payload = []protocol.Person{to}, protocol.Payload(text, nil, false)
 	b.count(s.metrics.messages.WithLabelValues(t.kind.Name), 1)
 	t.emit()
+}
+
+// serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change
+// may be nil. over, if any, is called when it is known what became of that, also when nobody waits for it any more.
+func (s *Service) serve(ctx context.Context, u *calls.Underway, first int, to []protocol.Person, change *store.Change, over func(error)) error {
+	return s.do(ctx, &task{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), over: over, plan: func(_ context.Context, b *batch) error {
+		for i, p := range to {
+			b.notice(u.Type, u.Body, calls.MessageID(u.ID, first+i), p)
+		}
+		if change != nil {
+			b.changes = append(b.changes, *change)
+		}
+		return nil
+	}})
+}
+
+// serveRest is serve for those whose call is finished by nobody who waits.
+func (s *Service) serveRest(ctx context.Context, u *calls.Underway, first int, ids []string, change *store.Change) error {
+	to := make([]protocol.Person, len(ids))
+	for i, id := range ids {
+		to[i] = protocol.NewPerson(id, s.cfg.Server)
+	}
+	return s.serve(ctx, u, first, to, change, nil)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"tlim/component/calls"
 	"tlim/component/directory"
 	"tlim/component/outbox"
 	"tlim/component/pause"
@@ -148,7 +149,7 @@ type Service struct {
 	strangers rate.Sometimes // bounds what is logged about them
 	outbox    *outbox.Outbox // nil: no pushes
 	unasked   *unasked       // nil: receipts are not for those who ask
-	calls     *calls
+	calls     *calls.Table
 
 	confirmations *confirmations
 	proved        *proved
@@ -197,7 +198,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s.strangers.Interval = strangerPause
 	s.conveyor = newConveyor(s)
-	s.calls = newCalls(s)
+	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Window: s.cfg.Calls.Window,
+		Ended: s.ended, Log: deps.Log, Now: deps.Now})
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
@@ -287,7 +289,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	if err := s.outbox.Open(ctx); err != nil {
 		return fmt.Errorf("look into the outbox: %w", err)
 	}
-	if err := s.calls.load(ctx); err != nil {
+	if err := s.calls.Load(ctx); err != nil {
 		return fmt.Errorf("look for calls to be finished: %w", err)
 	}
 	return nil

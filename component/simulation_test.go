@@ -16,6 +16,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/calls"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -965,7 +966,7 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		return func(ok bool) {
 			for i, u := range to {
 				if ok {
-					m.noticed(store.Message{MsgID: noticeID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
+					m.noticed(store.Message{MsgID: calls.MessageID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
 				}
 			}
 		}, err

@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/calls"
 	"tlim/component/outbox"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
@@ -33,7 +34,7 @@ const trackPage = 500
 
 // Notice says whether there is a call, and what is known of it as a whole. Errors: ErrUnavailable.
 func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, found bool, err error) {
-	if !validCallID(callID) {
+	if !calls.ValidID(callID) {
 		return n, false, nil
 	}
 	n.CallID = callID
@@ -45,7 +46,7 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 		n.Total, n.Open = row.Receivers, !row.Done
 		return n, true, nil
 	}
-	if n.Total, err = s.store.CountIDs(ctx, protocol.AdminID, callID[:callStem]+callFirst, callID[:callStem]+callLast); err != nil {
+	if n.Total, err = s.store.CountIDs(ctx, protocol.AdminID, callID[:calls.Stem]+calls.First, callID[:calls.Stem]+calls.Last); err != nil {
 		return n, false, protocol.ErrUnavailable
 	}
 	return n, n.Total > 0, nil
@@ -55,11 +56,11 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 // in their order. An empty list is the end. What it says of one receiver may be a moment older than of another. Errors:
 // ErrUnavailable.
 func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit int) ([]NoticeReceiver, error) {
-	if after >= callMost {
+	if after >= calls.MaxReceivers {
 		return nil, nil
 	}
 	limit = min(limit, trackPage)
-	ids, err := s.store.IDsBetween(ctx, protocol.AdminID, noticeID(n.CallID, after+1), n.CallID[:callStem]+callLast, limit)
+	ids, err := s.store.IDsBetween(ctx, protocol.AdminID, calls.MessageID(n.CallID, after+1), n.CallID[:calls.Stem]+calls.Last, limit)
 	if err != nil {
 		return nil, protocol.ErrUnavailable
 	}
@@ -85,7 +86,7 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		for _, part := range parts {
 			for i, user := range part.To {
 				if number := part.First + i; number > after && len(list) < limit {
-					list = append(list, NoticeReceiver{Number: number, User: user, MsgID: noticeID(n.CallID, number), Stored: "waiting"})
+					list = append(list, NoticeReceiver{Number: number, User: user, MsgID: calls.MessageID(n.CallID, number), Stored: "waiting"})
 				}
 			}
 			from = part.First + 1
@@ -132,7 +133,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 
 	list := make([]NoticeReceiver, len(ids))
 	for i, id := range ids {
-		r := NoticeReceiver{Number: noticeNumber(id.MsgID), User: users[i].ID, MsgID: id.MsgID, Time: id.Time, Stored: "removed"}
+		r := NoticeReceiver{Number: calls.Number(id.MsgID), User: users[i].ID, MsgID: id.MsgID, Time: id.Time, Stored: "removed"}
 		if _, there := messages[id.MsgID]; there {
 			r.Stored = "stored"
 			switch {

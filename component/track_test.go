@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"tlim/component/calls"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -27,7 +28,7 @@ func (h *harness) tracked(id string, page int) string {
 			return strings.Join(lines, "\n")
 		}
 		for _, r := range list {
-			if r.MsgID != noticeID(id, r.Number) || (r.Time == "") != (r.Stored == "waiting") || r.Number != after+1 {
+			if r.MsgID != calls.MessageID(id, r.Number) || (r.Time == "") != (r.Stored == "waiting") || r.Number != after+1 {
 				h.t.Errorf("%+v", r)
 			}
 			lines = append(lines, strings.TrimSpace(fmt.Sprintln(r.User, r.Stored, r.Delivered, r.Pushed, r.Read)))
@@ -57,7 +58,7 @@ func TestTrack(t *testing.T) {
 	// The server has routed it; a phone confirms; a snapshot still sees wangwu's, and none of zhangsan's, who has written from one.
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.sender.answer(nil)
-	h.send("lisi/p", confirms("lisi", noticeID(id, 1)))
+	h.send("lisi/p", confirms("lisi", calls.MessageID(id, 1)))
 	h.clock.move(h.cfg.Grace + 1)
 	h.snapshot()
 	h.clock.move(h.cfg.Grace + 1)
@@ -66,19 +67,19 @@ func TestTrack(t *testing.T) {
 	is("lisi stored confirmed sent 0", "wangwu stored routed sent 0", "zhaoliu stored queued  0", "zhangsan stored queued sent 0", "stranger stored queued  0")
 
 	// It is fetched, read, revoked.
-	if err := h.ClearOffline(t.Context(), "zhaoliu", []store.OfflineMessage{{Message: store.Message{MsgID: noticeID(id, 3)}}}); err != nil {
+	if err := h.ClearOffline(t.Context(), "zhaoliu", []store.OfflineMessage{{Message: store.Message{MsgID: calls.MessageID(id, 3)}}}); err != nil {
 		t.Fatal(err)
 	}
-	receipts := []store.Receipt{{ID: "r1", MsgID: noticeID(id, 1), Sender: "admin", Reader: "lisi", Status: 2}, {ID: "r2", MsgID: noticeID(id, 2), Sender: "admin", Reader: "lisi", Status: 1}}
+	receipts := []store.Receipt{{ID: "r1", MsgID: calls.MessageID(id, 1), Sender: "admin", Reader: "lisi", Status: 2}, {ID: "r2", MsgID: calls.MessageID(id, 2), Sender: "admin", Reader: "lisi", Status: 1}}
 	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Receipts: receipts}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := h.RemoveMessage(t.Context(), noticeID(id, 5)); err != nil {
+	if _, err := h.RemoveMessage(t.Context(), calls.MessageID(id, 5)); err != nil {
 		t.Fatal(err)
 	}
 	is("lisi stored confirmed sent 2", "wangwu stored routed sent 0", "zhaoliu stored routed  0", "zhangsan stored queued sent 0", "stranger removed   0")
 
-	for _, unknown := range []string{"", "x", newCallID(h.clock.now()), noticeID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
+	for _, unknown := range []string{"", "x", calls.NewID(h.clock.now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
 		if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
 			t.Errorf("%q: %+v %v", unknown, n, err)
 		}
@@ -125,7 +126,7 @@ func TestTrackOpen(t *testing.T) {
 		}
 	}
 	// Who has read his message knows the ids of the later ones, and takes none of them away.
-	taken := noticeID(row.ID, len(people))
+	taken := calls.MessageID(row.ID, len(people))
 	answer := string(protocol.TryLater)
 	for answer == string(protocol.TryLater) && t.Context().Err() == nil { // in one batch with the call's next try it fails with it
 		h.sender.take()
@@ -140,7 +141,7 @@ func TestTrackOpen(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	h.send(people[0]+"/p", text(row.ID[:callStem]+"0000011", people[0], "lisi", "x")) // a message of his own, by now
+	h.send(people[0]+"/p", text(row.ID[:calls.Stem]+"0000011", people[0], "lisi", "x")) // a message of his own, by now
 	if got := h.tracked(row.ID, 100); got != want(len(people)) {
 		t.Errorf("at the end:\n%s", got)
 	}

@@ -122,7 +122,7 @@ func (t *turn) idKey() store.IDKey {
 // goes nowhere again, else with an error.
 func (t *turn) known() (bool, error) {
 	key := t.idKey()
-	if key.Class == store.ClassMessage && t.b.s.calls.owns(key.MsgID) {
+	if key.Class == store.ClassMessage && t.b.s.calls.Owns(key.MsgID) {
 		return false, protocol.Refuse(protocol.IDConflict, "msg_id is in use by another message")
 	}
 	old, ok := t.b.ids[key]

@@ -1,0 +1,28 @@
+package calls
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestIDs: a call's id tells its time by its place in the order, and its messages' ids tell the call and the receiver.
+func TestIDs(t *testing.T) {
+	now := time.UnixMilli(1_600_000_000_000)
+	id := NewID(now)
+	if !ValidID(id) {
+		t.Errorf("%s is not valid", id)
+	}
+	if from, after := IDFrom(now), IDFrom(now.Add(time.Millisecond)); id < from || id >= after {
+		t.Errorf("%s is not from %s on and below %s", id, from, after)
+	}
+	for _, n := range []int{1, 255, MaxReceivers} {
+		got := MessageID(id, n)
+		if Number(got) != n || !strings.HasPrefix(got, id[:Stem]) || got < id[:Stem]+First || got > id[:Stem]+Last {
+			t.Errorf("message %d has the id %s, whose number is %d", n, got, Number(got))
+		}
+		if ValidID(got) {
+			t.Errorf("%s is the id of a message, and is taken for a call's", got)
+		}
+	}
+}
