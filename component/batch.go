@@ -33,7 +33,8 @@ type batch struct {
 	groups   map[string]*group
 	formers  map[string]map[string]string // group, user id, when
 	receipts map[store.ReceiptKey][]store.Receipt
-	users    map[string]store.User // by local part
+	users    map[string]store.User              // by local part
+	person   func(local string) protocol.Person // by users
 	chats    map[store.ChatKey]bool
 	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
 
@@ -98,6 +99,7 @@ type ack struct {
 
 func (c *conveyor) newBatch(requests []request) *batch {
 	b := &batch{s: c.s, c: c, requests: requests, now: c.s.now(), clock: c.clock.last, moved: map[store.ChatKey]int64{}}
+	b.person = func(local string) protocol.Person { return b.s.users.Person(local, b.users) }
 	for _, r := range requests {
 		if m, ok := r.(message); ok {
 			b.messages = append(b.messages, m)

@@ -7,11 +7,8 @@ import (
 )
 
 // actChat forwards a 1:1 message and moves both list entries.
-func actChat(t *turn) error {
-	t.to = []protocol.Person{t.peer}
-	t.async = t.sender.Local != t.peer.Local
-	t.moveChats()
-	return nil
+func actChat(_ message, v *view) (effects, error) {
+	return effects{to: []protocol.Person{v.peer}, async: v.sender.Local != v.peer.Local, moves: true}, nil
 }
 
 // listWrite is how often a list entry is written at most, in milliseconds.
@@ -50,21 +47,19 @@ func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
 
 // actClientNotice takes MTB-* from a client: those that only the component may make are refused, others are passed on and
 // leave no trace.
-func actClientNotice(t *turn) error {
-	if reservedNotice(t.env.Type) && !t.b.s.cfg.Limits.ClientNotices {
-		return protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", t.env.Type)
+func actClientNotice(m message, v *view) (effects, error) {
+	if reservedNotice(m.env.Type) && !v.cfg.Limits.ClientNotices {
+		return effects{}, protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", m.env.Type)
 	}
-	t.toOnly = []protocol.Person{t.peer}
-	return nil
+	return effects{toOnly: []protocol.Person{v.peer}}, nil
 }
 
 // actCommand passes a command on.
-func actCommand(t *turn) error {
-	t.toOnly = []protocol.Person{t.peer}
-	return nil
+func actCommand(_ message, v *view) (effects, error) {
+	return effects{toOnly: []protocol.Person{v.peer}}, nil
 }
 
 // actForgedAcknowledgement: the acknowledgement is the component's word.
-func actForgedAcknowledgement(*turn) error {
-	return protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", acknowledgement)
+func actForgedAcknowledgement(message, *view) (effects, error) {
+	return effects{}, protocol.Refuse(protocol.NotAllowed, "%s is made by the component only", acknowledgement)
 }

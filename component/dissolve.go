@@ -26,20 +26,17 @@ func (s *Service) Dissolve(ctx context.Context, id string) error {
 
 // actDissolveNotice takes MTS-107: the owner's word dissolves the group. Clients do both, HTTP and this; the second of the
 // two finds the group gone and does nothing.
-func actDissolveNotice(t *turn) error {
-	former, err := t.mayPost()
+func actDissolveNotice(m message, v *view) (effects, error) {
+	former, err := v.mayPost()
 	switch {
-	case err != nil || t.group == nil:
-		return err
-	case former || t.sender.Local != t.group.owner.Local:
-		return protocol.Refuse(protocol.NotAllowed, "only the owner may dissolve a session")
-	case t.env.Opaque: // its body is for the members alone
-		t.toMembers()
-		return nil
+	case err != nil || v.group == nil:
+		return effects{nowhere: true}, err
+	case former || v.sender.Local != v.group.owner.Local:
+		return effects{}, protocol.Refuse(protocol.NotAllowed, "only the owner may dissolve a session")
+	case m.env.Opaque: // its body is for the members alone
+		return v.toMembers(), nil
 	}
-	t.nowhere = true // the members get notices that the server makes
-	t.b.dissolve(t.group)
-	return nil
+	return effects{nowhere: true, dissolves: true}, nil // the members get notices that the server makes
 }
 
 // dissolve removes a group, its members and its queues, and tells every member, all in one transaction. Messages, receipts
@@ -60,9 +57,9 @@ func (b *batch) dissolve(g *group) {
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := b.c.clock.next(b.now, g.ID)
 		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-		t := &turn{b: b, sender: p, group: g, groupID: g.ID, conversation: g.ID, at: at,
-			kind: s.kindOf(dissolved), env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
-		t.to, t.payload = []protocol.Person{p}, protocol.Payload(text, nil, false)
+		t := &turn{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
+			env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
+		t.effects, t.payload = effects{to: []protocol.Person{p}}, protocol.Payload(text, nil, false)
 		t.emit()
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}

@@ -25,7 +25,7 @@ func (t *turn) addressGroup() error {
 	if t.group == nil {
 		t.groupID = ids[0]
 	}
-	t.conversation = t.groupID
+	t.conversation, t.formers = t.groupID, t.b.formers[t.groupID]
 	for _, id := range t.arrival.alsoNamed() {
 		if id != t.groupID && t.b.groups[id] != nil {
 			return protocol.Refuse(protocol.NotArray, "the message names two sessions")
@@ -37,30 +37,28 @@ func (t *turn) addressGroup() error {
 // mayPost is the right to write into a group: members, its owner and admin may. Notices often arrive late, because clients
 // call HTTP first: those who were removed within a day may still send the late kinds, and for a group that is gone these
 // go to nobody. former is true when the right comes from the past.
-func (t *turn) mayPost() (former bool, err error) {
-	late := t.kind.late
+func (v *view) mayPost() (former bool, err error) {
+	late := v.kind.late
 	switch {
-	case t.group == nil && late && t.wasMember():
-		t.nowhere = true
+	case v.group == nil && late && v.wasMember():
 		return true, nil
-	case t.group == nil:
+	case v.group == nil:
 		return false, protocol.Refuse(protocol.NoSuchGroup, "there is no such session")
-	case t.group.has(t.sender.Local), t.sender.Local == protocol.AdminID:
+	case v.group.has(v.sender.Local), v.sender.Local == protocol.AdminID:
 		return false, nil
-	case late && t.wasMember():
+	case late && v.wasMember():
 		return true, nil
 	}
 	return false, protocol.Refuse(protocol.NotAllowed, "only members may post")
 }
 
 // wasMember says whether the sender has left the group within a day.
-func (t *turn) wasMember() bool {
-	formers := t.b.formers[t.groupID]
-	if _, was := formers[t.sender.ID]; was {
+func (v *view) wasMember() bool {
+	if _, was := v.formers[v.sender.ID]; was {
 		return true
 	}
-	for id := range formers { // legacy rows hold him in another spelling
-		if protocol.UserKey(id) == t.sender.Local {
+	for id := range v.formers { // legacy rows hold him in another spelling
+		if protocol.UserKey(id) == v.sender.Local {
 			return true
 		}
 	}
@@ -68,29 +66,24 @@ func (t *turn) wasMember() bool {
 }
 
 // actGroup forwards a message to all members.
-func actGroup(t *turn) error {
-	if _, err := t.mayPost(); err != nil {
-		return err
+func actGroup(_ message, v *view) (effects, error) {
+	if _, err := v.mayPost(); err != nil || v.group == nil {
+		return effects{nowhere: true}, err
 	}
-	t.toMembers()
-	return nil
+	return v.toMembers(), nil
 }
 
 // toMembers addresses the message to every member and moves the group's list entry.
-func (t *turn) toMembers() {
-	if t.group == nil {
-		return
-	}
-	t.to = t.group.members
+func (v *view) toMembers() effects { return effects{to: v.group.members, moves: v.kind.Stored} }
+
+// moveGroup moves the group's list entry: at most once per batch and once a second.
+func (t *turn) moveGroup() {
 	b, now := t.b, t.b.now.UnixMilli()
-	if !t.kind.Stored {
-		return
-	}
 	key := store.ChatKey{Owner: t.groupID}
 	if _, done := b.moved[key]; done {
 		return
 	}
-	if last, known := t.b.c.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
+	if last, known := b.c.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
 		return
 	}
 	t.change.TouchGroup = t.groupID
@@ -101,20 +94,17 @@ func (t *turn) toMembers() {
 }
 
 // actRemovedNotice forwards MTS-103, also to the users whom it names: they are members no more.
-func actRemovedNotice(t *turn) error {
-	if err := actGroup(t); err != nil || t.group == nil {
-		return err
+func actRemovedNotice(m message, v *view) (effects, error) {
+	e, err := actGroup(m, v)
+	if err != nil || v.group == nil || len(v.formers) == 0 {
+		return e, err
 	}
-	t.to = slices.Clip(t.to) // it is the group's own list
-	formers := t.b.formers[t.groupID]
-	if len(formers) == 0 {
-		return nil
-	}
-	names := t.env.Named()
-	for former := range formers {
-		if p := protocol.NewPerson(former, t.b.s.cfg.Server); names[p.Local] && !t.group.member(p.Local) {
-			t.to = append(t.to, p)
+	e.to = slices.Clip(e.to) // it is the group's own list
+	names := m.env.Named()
+	for former := range v.formers {
+		if p := protocol.NewPerson(former, v.cfg.Server); names[p.Local] && !v.group.member(p.Local) {
+			e.to = append(e.to, p)
 		}
 	}
-	return nil
+	return e, nil
 }

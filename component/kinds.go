@@ -38,7 +38,7 @@ type Kind struct {
 	first   bool             // it deletes rows, so it begins a batch (store.Change: deletions come first)
 	alert   alert            // what a push says of it; nil: that there is a message
 	alerts  map[string]alert // likewise, of single types of a family
-	act     func(*turn) error
+	act     func(message, *view) (effects, error)
 }
 
 // reference is what a message says about those whose ids its body names: maxNamed at most.

@@ -10,103 +10,99 @@ import (
 )
 
 // actReadChat takes MTT-100: the reader's receipts are written, and the authors get the notice.
-func actReadChat(t *turn) error {
-	authors, err := t.read(func(m store.Message) bool {
-		return m.To == t.sender.ID
+func actReadChat(m message, v *view) (effects, error) {
+	e, authors, err := read(m, v, func(m store.Message) bool {
+		return m.To == v.sender.ID
 	})
-	if err != nil || t.nowhere {
-		return err
+	if err != nil || e.nowhere {
+		return e, err
 	}
-	t.async = t.sender.Local != t.peer.Local
-	if len(authors) == 0 {
-		authors = []protocol.Person{t.peer}
+	e.async = v.sender.Local != v.peer.Local
+	if e.to = authors; len(authors) == 0 {
+		e.to = []protocol.Person{v.peer}
 	}
-	t.to = authors
-	return nil
+	return e, nil
 }
 
 // actReadGroup takes MTS-100. It goes to the authors and to the reader's other devices; in the old server it went to all
 // members, n receipts times n members.
-func actReadGroup(t *turn) error {
-	if _, err := t.mayPost(); err != nil {
-		return err
+func actReadGroup(m message, v *view) (effects, error) {
+	if _, err := v.mayPost(); err != nil {
+		return effects{}, err
 	}
-	authors, err := t.read(func(m store.Message) bool {
-		return m.SessionID == t.groupID
+	e, authors, err := read(m, v, func(m store.Message) bool {
+		return m.SessionID == v.groupID
 	})
-	if err != nil || t.nowhere {
-		return err
+	if err != nil || e.nowhere {
+		return e, err
 	}
-	t.others = true
 	known := len(authors) > 0
 	authors = slices.DeleteFunc(authors, func(p protocol.Person) bool { // who has left learns nothing of those who are there
-		return !t.group.has(p.Local)
+		return !v.group.has(p.Local)
 	})
+	local, err := stanza.Localpart(m.env.To)
 	switch {
-	case t.b.s.cfg.GroupReceipts == GroupReceiptsToAll:
-		t.others = false
-		t.toMembers()
+	case v.cfg.GroupReceipts == GroupReceiptsToAll:
+		e.to = v.group.members
 	case known:
-		t.to = authors
+		e.to, e.others = authors, true
+	case err == nil && m.env.To != v.groupID && v.group.member(local) && local != v.sender.Local:
+		e.to, e.others = []protocol.Person{v.person(local)}, true
 	default:
-		if local, err := stanza.Localpart(t.env.To); err == nil && t.env.To != t.groupID && t.group.member(local) && local != t.sender.Local {
-			t.to = []protocol.Person{t.b.s.users.Person(local, t.b.users)}
-		} else {
-			t.others = false
-			t.toMembers()
-		}
+		e.to = v.group.members
 	}
-	return nil
+	return e, nil
 }
 
-// read writes the receipts that a message names, and returns the authors of those messages that are known. received says
-// whether a message was the reader's to read.
-func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error) {
-	if t.env.Opaque { // it counts nothing, but goes on
-		return nil, nil
+// read finds the receipts that a message writes, and the authors of those messages that are known. received says whether a
+// message was the reader's to read.
+func read(m message, v *view, received func(store.Message) bool) (e effects, authors []protocol.Person, err error) {
+	if m.env.Opaque { // it counts nothing, but goes on
+		return e, nil, nil
 	}
 	status := 1
-	if presence.IsMobile(t.arrival.from.Resource) {
+	if presence.IsMobile(m.from.Resource) {
 		status = 2
 	}
-	var authors []protocol.Person
 	refused, own, taken := false, 0, 0
-	for _, id := range t.arrival.targets {
-		author := t.env.To // as the old server always took
-		if rows := t.b.stored[id]; len(rows) > 0 {
+	for _, id := range m.targets {
+		author := m.env.To // as the old server always took
+		if rows := v.messages[id]; len(rows) > 0 {
 			i := slices.IndexFunc(rows, received)
 			switch {
 			case i < 0:
-				if slices.ContainsFunc(rows, func(m store.Message) bool { return m.From == t.sender.ID }) {
+				if slices.ContainsFunc(rows, func(m store.Message) bool { return m.From == v.sender.ID }) {
 					own++
 				} else {
 					refused = true
 				}
 				continue
-			case rows[i].From == t.sender.ID:
+			case rows[i].From == v.sender.ID:
 				own++
 				continue
 			}
 			author = rows[i].From
-			if p := protocol.NewPerson(author, t.b.s.cfg.Server); !slices.Contains(authors, p) && p.Local != protocol.AdminID {
+			if p := protocol.NewPerson(author, v.cfg.Server); !slices.Contains(authors, p) && p.Local != protocol.AdminID {
 				authors = append(authors, p)
 			}
-		} else if !t.b.s.keepsUnknown() {
+		} else if !v.keepsUnknown {
 			taken++
 			continue
-		} else if t.groupID == "" {
-			author = t.peer.ID
-		} else if local, err := stanza.Localpart(author); err == nil && author != t.groupID {
-			author = t.b.s.users.Person(local, t.b.users).ID
+		} else if v.groupID == "" {
+			author = v.peer.ID
+		} else if local, err := stanza.Localpart(author); err == nil && author != v.groupID {
+			author = v.person(local).ID
 		}
 		taken++
-		t.receipt(id, author, status)
+		if r, changes := v.receipt(id, author, status); changes {
+			e.receipts = append(e.receipts, r)
+		}
 	}
 	if refused && taken == 0 {
-		return nil, protocol.Refuse(protocol.NotAllowed, "the message was not sent to this reader")
+		return effects{}, nil, protocol.Refuse(protocol.NotAllowed, "the message was not sent to this reader")
 	}
-	t.nowhere = own > 0 && own == len(t.arrival.targets) // nobody is told that he has read what he wrote himself
-	return authors, nil
+	e.nowhere = own > 0 && own == len(m.targets) // nobody is told that he has read what he wrote himself
+	return e, authors, nil
 }
 
 // keepsUnknown says whether a receipt is written for a message that is not in ofmessage. Where all messages are ours that one
@@ -114,22 +110,18 @@ func (t *turn) read(received func(store.Message) bool) ([]protocol.Person, error
 // system's messages nobody knows what there was; and a packet copy comes up to 5 s late, when it may have been read.
 func (s *Service) keepsUnknown() bool { return s.adopted || s.cfg.Copies }
 
-// receipt writes one ofstatus row, or raises it from web to mobile; it never goes back.
-func (t *turn) receipt(msgID, author string, status int) {
-	key := store.ReceiptKey{MsgID: msgID, Reader: t.sender.ID}
-	rows := t.b.receipts[key]
-	r := store.Receipt{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}
+// receipt is one ofstatus row, new or raised from web to mobile; it never goes back. changes is false when it is there.
+func (v *view) receipt(msgID, author string, status int) (r store.Receipt, changes bool) {
+	rows := v.receipts[store.ReceiptKey{MsgID: msgID, Reader: v.sender.ID}]
+	r = store.Receipt{MsgID: msgID, Sender: author, Reader: v.sender.ID, Status: status}
 	if len(rows) == 0 {
 		r.ID = protocol.NewID()
-	} else if !slices.ContainsFunc(rows, func(old store.Receipt) bool { return old.Status < status }) {
-		return
+		return r, true
 	}
-	t.change.Receipts = append(t.change.Receipts, r)
-	t.b.receipts[key] = []store.Receipt{{MsgID: msgID, Sender: author, Reader: t.sender.ID, Status: status}}
+	return r, slices.ContainsFunc(rows, func(old store.Receipt) bool { return old.Status < status })
 }
 
 // actConfirm passes an MTC-000 on to the author: it has settled what it confirms when it came in.
-func actConfirm(t *turn) error {
-	t.toOnly = []protocol.Person{t.peer}
-	return nil
+func actConfirm(_ message, v *view) (effects, error) {
+	return effects{toOnly: []protocol.Person{v.peer}}, nil
 }

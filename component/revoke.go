@@ -9,73 +9,79 @@ import (
 )
 
 // actRevokeChat takes MTT-101.
-func actRevokeChat(t *turn) error {
-	if err := t.revoke(func(m store.Message) bool {
-		return protocol.ChatName(m.From, m.To) == t.conversation && m.SessionID == m.From
-	}, false); err != nil {
-		return err
+func actRevokeChat(m message, v *view) (effects, error) {
+	tombstones, err := revoke(m, v, func(m store.Message) bool {
+		return protocol.ChatName(m.From, m.To) == v.conversation && m.SessionID == m.From
+	}, false)
+	if err != nil {
+		return effects{}, err
 	}
-	return actChat(t)
+	e, err := actChat(m, v)
+	e.tombstones = tombstones
+	return e, err
 }
 
 // actRevokeGroup takes MTS-101. The group's owner may revoke what others wrote; a former member what he wrote himself.
-func actRevokeGroup(t *turn) error {
-	former, err := t.mayPost()
+func actRevokeGroup(m message, v *view) (effects, error) {
+	former, err := v.mayPost()
+	if err != nil || v.group == nil {
+		return effects{nowhere: true}, err
+	}
+	owner := !former && v.group.owner.Local == v.sender.Local
+	tombstones, err := revoke(m, v, func(m store.Message) bool { return m.SessionID == v.groupID }, owner)
 	if err != nil {
-		return err
+		return effects{}, err
 	}
-	if t.group == nil {
-		return nil
-	}
-	owner := !former && t.group.owner.Local == t.sender.Local
-	if err := t.revoke(func(m store.Message) bool { return m.SessionID == t.groupID }, owner); err != nil {
-		return err
-	}
-	t.toMembers()
-	return nil
+	e := v.toMembers()
+	e.tombstones = tombstones
+	return e, nil
 }
 
-// revoke removes the messages that the body names, with their queue rows and receipts. An unknown id is remembered, for a
-// message that comes after its revoke. here says whether a message belongs to the conversation; owner, whether the sender
-// may revoke what others wrote.
-func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
-	if t.env.Opaque {
-		return nil
+// revoke finds the messages that the body names, to be removed with their queue rows and receipts. An unknown id is remembered, for
+// a message that comes after its revoke. here says whether a message belongs to the conversation; owner, whether the sender
+// may revoke what others wrote. All or nothing: an error says that one of them may not be revoked.
+func revoke(m message, v *view, here func(store.Message) bool, owner bool) (tombstones []store.ID, err error) {
+	if m.env.Opaque {
+		return nil, nil
 	}
-	b := t.b
-	var tombstones []store.ID // all or nothing: judged first, noted after
-	for _, id := range t.arrival.targets {
+	for _, id := range m.targets {
 		key := store.IDKey{MsgID: id, Class: store.ClassMessage}
-		known, remembered := b.ids[key]
+		known, remembered := v.ids[key]
 		author := known.From
 		msgTime := known.Time
 		stored, elsewhere := false, false
-		for _, m := range b.stored[id] {
-			if t.arrival != nil && m.MsgID == t.env.MsgID && m.Type == t.env.Type { // this revoke itself, stored under the id that it names
+		for _, row := range v.messages[id] {
+			if row.MsgID == m.env.MsgID && row.Type == m.env.Type { // this revoke itself, stored under the id that it names
 				continue
 			}
-			if !here(m) {
+			if !here(row) {
 				elsewhere = true
 				continue
 			}
-			author, msgTime, stored = m.From, m.Time, true
+			author, msgTime, stored = row.From, row.Time, true
 		}
 		switch {
 		case !stored && elsewhere:
-			return protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
-		case !stored && remembered && known.Conversation != t.conversation && known.Digest != "":
-			return protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
-		case (stored || remembered && known.Digest != "") && author != t.sender.ID && !owner:
-			return protocol.Refuse(protocol.NotAllowed, "only the author may revoke a message")
-		case stored && t.tooLate(msgTime):
-			return protocol.Refuse(protocol.NotAllowed, "the message is too old to be revoked")
+			return nil, protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
+		case !stored && remembered && known.Conversation != v.conversation && known.Digest != "":
+			return nil, protocol.Refuse(protocol.NotAllowed, "a message of another conversation cannot be revoked here")
+		case (stored || remembered && known.Digest != "") && author != v.sender.ID && !owner:
+			return nil, protocol.Refuse(protocol.NotAllowed, "only the author may revoke a message")
+		case stored && v.tooLate(msgTime):
+			return nil, protocol.Refuse(protocol.NotAllowed, "the message is too old to be revoked")
 		}
 		if author == "" || !stored && known.Digest == "" {
-			author = t.sender.ID
+			author = v.sender.ID
 		}
-		tombstones = append(tombstones, store.ID{MsgID: id, Class: store.ClassMessage, From: author, Conversation: t.conversation,
-			Time: cmp.Or(msgTime, protocol.FormatTime(b.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
+		tombstones = append(tombstones, store.ID{MsgID: id, Class: store.ClassMessage, From: author, Conversation: v.conversation,
+			Time: cmp.Or(msgTime, protocol.FormatTime(v.now.UnixMilli())), Digest: known.Digest, State: store.Revoked})
 	}
+	return tombstones, nil
+}
+
+// remove takes revoked messages out of the batch's view, the tables and the queues.
+func (t *turn) remove(tombstones []store.ID) {
+	b := t.b
 	gone := make(map[string]bool, len(tombstones))
 	for _, tombstone := range tombstones {
 		id := tombstone.MsgID
@@ -90,15 +96,12 @@ func (t *turn) revoke(here func(store.Message) bool, owner bool) error {
 		}
 		t.change.DropMessages = append(t.change.DropMessages, drop)
 	}
-	if len(tombstones) > 0 {
-		b.gone = append(b.gone, unconfirmed.Removal{IDs: gone})
-	}
+	b.gone = append(b.gone, unconfirmed.Removal{IDs: gone})
 	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
-	return nil
 }
 
-func (t *turn) tooLate(msgTime string) bool {
-	window := t.b.s.cfg.RevokeWindow
+func (v *view) tooLate(msgTime string) bool {
+	window := v.cfg.RevokeWindow
 	at := protocol.ParseTime(msgTime)
-	return window > 0 && at > 0 && t.b.now.UnixMilli()-at > window.Milliseconds()
+	return window > 0 && at > 0 && v.now.UnixMilli()-at > window.Milliseconds()
 }

@@ -19,23 +19,13 @@ type turn struct {
 	b       *batch
 	arrival *arrival // nil for messages that the server makes
 	env     *protocol.Envelope
-	kind    *Kind // of env
-
-	sender       protocol.Person
-	peer         protocol.Person // 1:1, notices and commands
-	group        *group          // nil for a group that is gone
-	groupID      string
-	conversation string
-	at           int64 // its place in the order, which is the msg_time of stored kinds; given by emit at the latest
+	view
+	at int64 // its place in the order, which is the msg_time of stored kinds; given by emit at the latest
 
 	payload []byte // of the copies
 	change  store.Change
-	to      []protocol.Person // who gets a copy, with rows and owed entries
-	toOnly  []protocol.Person // who gets a copy of an unstored notice only
-	async   bool              // the sender's other devices get an ASYNC copy
-	others  bool              // the sender's other devices get a plain copy
-	nowhere bool              // accepted, but nobody gets it
-	reached int               // of to and toOnly, those who are sent copies
+	effects
+	reached int // of to and toOnly, those who are sent copies
 }
 
 // meet is who has sent a stanza. Who is not known yet is learned.
@@ -46,14 +36,19 @@ func (b *batch) meet(from stanza.JID) protocol.Person {
 	return b.s.users.Person(from.Local, b.users)
 }
 
+// view is what the batch knows for a message of some kind and sender. Where it belongs is added by address.
+func (b *batch) view(kind *Kind, sender protocol.Person) view {
+	return view{cfg: &b.s.cfg, now: b.now, kind: kind, sender: sender, ids: b.ids, messages: b.stored, receipts: b.receipts,
+		keepsUnknown: b.s.keepsUnknown(), person: b.person}
+}
+
 func (m message) decide(_ context.Context, b *batch) error {
-	return (&turn{b: b, arrival: m.arrival, env: m.env, kind: m.kind}).decide()
+	return (&turn{b: b, arrival: m.arrival, env: m.env, view: b.view(m.kind, b.meet(m.from))}).decide()
 }
 
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
 func (t *turn) decide() error {
 	s := t.b.s
-	t.sender = t.b.meet(t.arrival.from)
 	m := &t.arrival.content
 	if err := t.afford(); err != nil {
 		return err
@@ -80,7 +75,8 @@ func (t *turn) decide() error {
 	}
 
 	// 3. what the kind does
-	if err := t.kind.act(t); err != nil {
+	effects, err := t.kind.act(message{t.arrival}, &t.view)
+	if err != nil {
 		if t.b.trusting && t.kind.Stored { // it may be the retry of what its sender was allowed then
 			return errLookFirst
 		}
@@ -89,6 +85,7 @@ func (t *turn) decide() error {
 	}
 
 	// 4. rows, copies, receipt
+	t.apply(effects)
 	t.emit()
 	t.charge()
 	return nil
@@ -103,7 +100,7 @@ func (t *turn) address() error {
 	if err != nil {
 		return protocol.Refuse(protocol.UserIDInvalid, "msg_to is empty or cannot be part of an address")
 	}
-	t.peer = t.b.s.users.Person(local, t.b.users)
+	t.peer = t.person(local)
 	t.conversation = protocol.ChatName(t.sender.ID, t.peer.ID)
 	return nil
 }
