@@ -610,18 +610,18 @@ func TestUsers(t *testing.T) {
 	add(store.User{ID: strings.Repeat("u", 65)}, protocol.TooLarge)
 	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, protocol.TooLarge)
 	add(store.User{ID: "u", Pic: "\u0001"}, protocol.UserIDInvalid)
-	if id, err := h.Spell(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
+	if id, err := h.CanonicalID(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
 		t.Errorf("before anybody knows: %q %v", id, err)
 	}
 	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of him is out of date now
 
-	if id, err := h.Spell(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
+	if id, err := h.CanonicalID(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
 		t.Errorf("%q %v", id, err)
 	}
-	if id, err := h.Spell(t.Context(), "NoBody"); err != nil || id != "nobody" {
+	if id, err := h.CanonicalID(t.Context(), "NoBody"); err != nil || id != "nobody" {
 		t.Errorf("%q %v", id, err)
 	}
-	if _, err := h.Spell(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
+	if _, err := h.CanonicalID(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
 		t.Error(err)
 	}
 

@@ -288,7 +288,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 			}
 		} else if name == "@all" {
 			n := 0
-			if err := s.everybody(ctx, func(u store.User) { n++; add(protocol.NewPerson(u.ID, s.cfg.Server)) }); err != nil {
+			if err := s.users.Everybody(ctx, func(u store.User) { n++; add(protocol.NewPerson(u.ID, s.cfg.Server)) }); err != nil {
 				return nil, nil, protocol.ErrUnavailable
 			}
 			if n == 0 {
@@ -340,20 +340,6 @@ func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, 
 		return nil, protocol.ErrUnavailable
 	}
 	return members[group], nil
-}
-
-// everybody walks the directory.
-func (s *Service) everybody(ctx context.Context, visit func(store.User)) error {
-	for after := ""; ; {
-		users, err := s.store.ListUsers(ctx, after, learnUsers)
-		if err != nil || len(users) == 0 {
-			return err
-		}
-		for _, u := range users {
-			visit(u)
-		}
-		after = users[len(users)-1].ID
-	}
 }
 
 // notice makes a message from admin to one user.

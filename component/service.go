@@ -70,8 +70,6 @@ type Store interface {
 	Formers(ctx context.Context, groupIDs []string, since int64) ([]store.Former, error)
 	Receipts(ctx context.Context, keys []store.ReceiptKey) (map[store.ReceiptKey][]store.Receipt, error)
 	Chats(ctx context.Context, keys []store.ChatKey) (map[store.ChatKey]bool, error)
-	UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error)
-	ListUsers(ctx context.Context, after string, limit int) ([]store.User, error)
 	MessagesAfter(ctx context.Context, time, id string, limit int) ([]store.Message, error)
 	OfflineOwners(ctx context.Context, msgIDs []string) (map[store.OfflineKey]bool, error)
 	OfflineMarks(ctx context.Context, msgIDs []string) (map[store.OfflineMark]bool, error)

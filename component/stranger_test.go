@@ -29,7 +29,7 @@ func TestDisguised(t *testing.T) {
 		if _, posts := h.sender.take(); refusals(posts) != "error-008" {
 			t.Errorf("to %+q: %s", id, refusals(posts))
 		}
-		if spelling, err := h.Spell(t.Context(), id); err == nil {
+		if spelling, err := h.CanonicalID(t.Context(), id); err == nil {
 			t.Errorf("%+q is spelled %q", id, spelling)
 		}
 		if _, handled := tokens.NewDesk(nil, testServer, testComponent, nil).Question(stanza.Stanza{Name: "iq", Type: "get", ID: "1",

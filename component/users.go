@@ -37,8 +37,8 @@ func (s *Service) linkUp() bool {
 	return s.link.cancel != nil
 }
 
-// Spell maps any spelling of a user id to the directory's, see [directory.Cache.Canonical].
-func (s *Service) Spell(ctx context.Context, id string) (string, error) {
+// CanonicalID is the id of [directory.Cache.Canonical].
+func (s *Service) CanonicalID(ctx context.Context, id string) (string, error) {
 	p, err := s.users.Canonical(ctx, id)
 	return p.ID, err
 }

@@ -442,7 +442,7 @@ func (s *recorder) Notify(_ context.Context, n component.Notice) (component.Noti
 	if len(skipped) == len(n.Receivers) {
 		return component.Noticed{}, &protocol.Error{Code: protocol.UserIDInvalid, Text: "nobody", Skipped: skipped}
 	}
-	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(spellAll(n.Receivers), s.outcome(n.Receivers[0]))
+	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(allCanonical(n.Receivers), s.outcome(n.Receivers[0]))
 }
 
 const testCall = "01753ab9-4400-7000-8000-00000c000000"
@@ -514,12 +514,12 @@ func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
 	for _, u := range users {
 		ids = append(ids, u.ID)
 	}
-	return cmp.Or(spellAll(ids), s.outcome(users[0].ID))
+	return cmp.Or(allCanonical(ids), s.outcome(users[0].ID))
 }
 
 func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
 	s.note("RemoveUsers", ids)
-	return cmp.Or(spellAll(ids), s.outcome(ids[0]))
+	return cmp.Or(allCanonical(ids), s.outcome(ids[0]))
 }
 
 func (s *recorder) SwitchGroup(_ context.Context, id string, valid int) error {
@@ -577,18 +577,18 @@ func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPre
 	return nil, nil
 }
 
-// Spell knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
-func (s *recorder) Spell(_ context.Context, id string) (string, error) {
+// CanonicalID knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
+func (s *recorder) CanonicalID(_ context.Context, id string) (string, error) {
 	if id == "" || strings.TrimSpace(id) != id || strings.Contains(id, "\u00a0") {
 		return "", &protocol.Error{Code: protocol.UserIDInvalid, Text: "cannot be part of an address"}
 	}
 	return strings.ToLower(id), nil
 }
 
-// spellAll is what the component does with many ids at once: it does not say which is wrong.
-func spellAll(ids []string) error {
+// allCanonical is what the component does with many ids at once: it does not say which is wrong.
+func allCanonical(ids []string) error {
 	for _, id := range ids {
-		spelling, err := (*recorder)(nil).Spell(context.Background(), id)
+		spelling, err := (*recorder)(nil).CanonicalID(context.Background(), id)
 		if err != nil || spelling == "admin" {
 			return &protocol.Error{Code: protocol.UserIDInvalid, Text: "one of the ids cannot be"}
 		}

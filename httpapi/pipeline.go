@@ -18,7 +18,7 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Clock()
 		out := a.responder(w)
-		req := &request{http: r, form: form{}, ctx: r.Context(), spell: a.svc.Spell, release: func() {}, leave: func() {}, charge: func(int) {}, asked: a.asked, path: rt.path}
+		req := &request{http: r, form: form{}, ctx: r.Context(), canonicalID: a.svc.CanonicalID, release: func() {}, leave: func() {}, charge: func(int) {}, asked: a.asked, path: rt.path}
 		defer func() {
 			req.release()
 			req.leave()

@@ -28,16 +28,16 @@ const (
 // request is a call as its handler sees it. The decoders below keep their first failure in err and answer zero values after
 // it, so a handler reads all its parameters and looks at err once.
 type request struct {
-	http    *http.Request
-	form    form
-	caller  caller
-	ctx     context.Context // bounds the decoders' look-ups
-	spell   func(context.Context, string) (string, error)
-	payer   payer  // on whose account it is
-	release func() // gives back its slot
-	leave   func() // and its part of the payer's share
-	charge  func(weight int)
-	err     error
+	http        *http.Request
+	form        form
+	caller      caller
+	ctx         context.Context // bounds the decoders' look-ups
+	canonicalID func(context.Context, string) (string, error)
+	payer       payer  // on whose account it is
+	release     func() // gives back its slot
+	leave       func() // and its part of the payer's share
+	charge      func(weight int)
+	err         error
 
 	path  string                           // the endpoint's
 	asked func(endpoint, parameter string) // see [API]
@@ -105,20 +105,20 @@ func (r *request) user(name string) string { return r.userAs(name, protocol.User
 
 // userAs is user with another error for an id that is missing or cannot be.
 func (r *request) userAs(name string, code protocol.Code) string {
-	return r.spelledAs(name, r.id(name, code), code)
+	return r.canonicalAs(name, r.id(name, code), code)
 }
 
-// spelled maps a user id that came in parameter name to its one spelling.
-func (r *request) spelled(name, id string) string {
-	return r.spelledAs(name, id, protocol.UserIDInvalid)
+// canonical maps a user id that came in parameter name to the directory's.
+func (r *request) canonical(name, id string) string {
+	return r.canonicalAs(name, id, protocol.UserIDInvalid)
 }
 
-func (r *request) spelledAs(name, id string, code protocol.Code) string {
+func (r *request) canonicalAs(name, id string, code protocol.Code) string {
 	r.fits(name, id, idLength)
 	if r.err != nil {
 		return ""
 	}
-	spelling, err := r.spell(r.ctx, id)
+	spelling, err := r.canonicalID(r.ctx, id)
 	var refused *protocol.Error
 	switch {
 	case errors.As(err, &refused) && refused.Code == protocol.UserIDInvalid:
@@ -129,7 +129,7 @@ func (r *request) spelledAs(name, id string, code protocol.Code) string {
 	return spelling
 }
 
-// culprit names the user id that made a call over many ids fail with error-008. The ids are spelled one by one only here:
+// culprit names the user id that made a call over many ids fail with error-008. The ids are looked up one by one only here:
 // 10,000 look-ups are for the component to do at once.
 func (r *request) culprit(name string, ids []string, err error) error {
 	var refused *protocol.Error
@@ -137,7 +137,7 @@ func (r *request) culprit(name string, ids []string, err error) error {
 		return err
 	}
 	for _, id := range ids {
-		spelling := r.spelled(name, id)
+		spelling := r.canonical(name, id)
 		if spelling == reservedUser {
 			r.refuse(refusal(protocol.UserIDInvalid, textReserved, id))
 		}
@@ -210,7 +210,7 @@ func (r *request) member(name string, o gjson.Result) string {
 	if !stanza.ValidXML(id) {
 		r.refuse(badRequest(textBadCharacters, name))
 	}
-	return r.spelled(name, id)
+	return r.canonical(name, id)
 }
 
 // memberID is the user id of an object; some clients write userId.

@@ -49,8 +49,8 @@ type Service interface {
 	SetStyle(ctx context.Context, y store.Style, bounded bool) error
 
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
-	// Spell maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
-	Spell(ctx context.Context, id string) (string, error)
+	// CanonicalID maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
+	CanonicalID(ctx context.Context, id string) (string, error)
 }
 
 // Reads are the plain reads of the API, straight from the tables.

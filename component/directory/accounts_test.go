@@ -108,7 +108,7 @@ func TestAccountsAreRemovedWhenTold(t *testing.T) {
 	check(t, h.works(`add a "a" ""`)) // back, with a new account
 }
 
-// A source may lack a user for a moment; his account is removed when he is still away an interval later.
+// A source may lack a user for a moment; their account is removed when they are still away an interval later.
 func TestAccountsOfASource(t *testing.T) {
 	cfg := Config{Interval: time.Hour, MaxRemove: 100, CreateAccounts: true, RemoveAccounts: true, Password: "p"}
 	h := startSourced(t, func(c *Config) { *c = cfg }, "a", "b")
@@ -295,5 +295,9 @@ func TestCallsWaitForAccounts(t *testing.T) {
 	hung := make(chan struct{})
 	h.server.set(func(string, string) error { <-hung; return nil })
 	defer close(hung)
+	began := time.Now()
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "last"}}))
+	if took := time.Since(began); took >= accountWait {
+		t.Errorf("a call was answered %v after the end", took)
+	}
 }

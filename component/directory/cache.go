@@ -97,6 +97,11 @@ func (c *Cache) Known(ctx context.Context, ids []string) (found map[string]store
 	return found, users, nil
 }
 
+// Everybody visits all users who have not left, ordered by id. Its error is the store's.
+func (c *Cache) Everybody(ctx context.Context, visit func(store.User)) error {
+	return walk(ctx, c.store.ListUsers, visit)
+}
+
 // lookupMany is Lookup for as many as a call may name.
 func (c *Cache) lookupMany(ctx context.Context, locals []string) (map[string]store.User, error) {
 	found := make(map[string]store.User, len(locals))
@@ -219,7 +224,7 @@ func (c *Cache) ForgetConfirms(local string) {
 
 // LoadConfirms reads from the database whose phones confirm. Its error is the store's.
 func (c *Cache) LoadConfirms(ctx context.Context) error {
-	return walk(ctx, c.store.ListUsers, func(u store.User) {
+	return c.Everybody(ctx, func(u store.User) {
 		if u.Confirms != store.ConfirmsNot {
 			c.RaiseConfirms(u.JID, u.Confirms)
 		}

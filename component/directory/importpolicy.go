@@ -20,7 +20,7 @@ type importPolicy struct {
 
 func (p *importPolicy) ours(ctx context.Context) (*known, error) {
 	k := &known{}
-	err := walk(ctx, p.d.deps.Store.ListUsers, func(u store.User) { k.users = append(k.users, u) })
+	err := p.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
 	return k, err
 }
 

@@ -10,7 +10,7 @@ import (
 	"tlim/store"
 )
 
-// shown lists how others see a user: his rows in groups, and in lists of 1:1 conversations.
+// shown lists how others see a user: their rows in groups, and in lists of 1:1 conversations.
 func (h *harness) shown(user string) string {
 	h.t.Helper()
 	var list []string

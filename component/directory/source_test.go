@@ -242,7 +242,7 @@ func TestSourceHasTheLastWord(t *testing.T) {
 	<-h.accounts.trigger // after the first poll
 }
 
-// Where the accounts are the source, a user is added by making his account, and removed by removing it.
+// Where the accounts are the source, a user is added by making their account, and removed by removing it.
 func TestSourceOfAccounts(t *testing.T) {
 	h := startSourced(t, func(d *Config) { d.CreateAccounts, d.RemoveAccounts = true, true })
 	h.from.set(func(f *testSource) { f.owns, f.keepsNone = true, true })

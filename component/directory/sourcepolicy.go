@@ -25,7 +25,7 @@ type sourcePolicy struct {
 func (p *sourcePolicy) ours(ctx context.Context) (*known, error) {
 	db, cfg := p.d.deps.Store, p.d.cfg
 	k := &known{coming: map[string]bool{}, going: map[string]bool{}}
-	err := walk(ctx, db.ListUsers, func(u store.User) { k.users = append(k.users, u) })
+	err := p.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
 	if err == nil && p.source.OwnsAccounts() && cfg.CreateAccounts {
 		err = walk(ctx, db.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
 	}
