@@ -107,22 +107,31 @@ func TestSourceOfUsers(t *testing.T) {
 	}
 }
 
-// testAccounts are accounts on the server, by local part.
-type testAccounts chan string
+// testAccounts are accounts on the server. It tells what it was asked for, by local part.
+type testAccounts struct {
+	asked chan string
+	cut   func() // called for the user "cut", whose account is then not made
+}
 
-func (a testAccounts) AddAccount(_ context.Context, local, _, _, _ string) error {
-	a <- local
+func (a *testAccounts) AddAccount(_ context.Context, local, _, _, _ string) error {
+	a.asked <- local
+	if local == "cut" && a.cut != nil {
+		cut := a.cut
+		a.cut = nil
+		cut()
+		return errors.New("the link is down")
+	}
 	return nil
 }
 
-func (a testAccounts) RemoveAccount(_ context.Context, local string) error {
-	a <- "no " + local
+func (a *testAccounts) RemoveAccount(_ context.Context, local string) error {
+	a.asked <- "no " + local
 	return nil
 }
 
-// Accounts are made when users are added, and what a link that was down has kept waiting when it is up.
+// Accounts are made and removed for the users of calls, and what the loss of the link has kept waiting when it is up again.
 func TestAccountsFollowTheLink(t *testing.T) {
-	server := make(testAccounts, 100)
+	server := &testAccounts{asked: make(chan string, 100)}
 	h := newHarness(t)
 	h.login = server
 	h.begin(func(c *Config) {
@@ -130,22 +139,22 @@ func TestAccountsFollowTheLink(t *testing.T) {
 	})
 	var begun []string
 	for range 4 { // those of the harness, once the link was up
-		begun = append(begun, <-server)
+		begun = append(begun, <-server.asked)
 	}
 	if slices.Sort(begun); strings.Join(begun, " ") != "lisi wangwu zhangsan zhaoliu" {
 		t.Errorf("accounts of %q", begun)
 	}
 	check(t, h.RemoveUsers(t.Context(), []string{"lisi"}))
-	if got := <-server; got != "no lisi" {
+	if got := <-server.asked; got != "no lisi" {
 		t.Errorf("got %s", got)
 	}
-	h.Down(errors.New("cut"))
-	check(t, h.AddUsers(t.Context(), []store.User{{ID: "later"}}))
-	if len(server) > 0 {
-		t.Errorf("without a link: got %s", <-server)
+	server.cut = func() { h.Down(errors.New("cut")) }
+	check(t, h.AddUsers(t.Context(), []store.User{{ID: "cut"}})) // it returns at the end of a round
+	if got := <-server.asked; got != "cut" || len(server.asked) > 0 {
+		t.Errorf("got %s", got)
 	}
 	h.Up()
-	if got := <-server; got != "later" {
+	if got := <-server.asked; got != "cut" {
 		t.Errorf("got %s", got)
 	}
 }
