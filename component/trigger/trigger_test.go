@@ -37,6 +37,7 @@ func TestLoop(t *testing.T) {
 			t.Errorf("got %d runs, want one at once and one for the signal", runs)
 		}
 		time.Sleep(90 * time.Minute)
+		synctest.Wait()
 		if runs != 3 {
 			t.Errorf("got %d runs after the period, want 3", runs)
 		}

@@ -34,7 +34,7 @@ func newCommuter(w *world, user string, options ...lab.Option) *commuter {
 // come logs in under a resource, and leaves a session that is there to itself.
 func (c *commuter) come(ctx context.Context, resource string, more ...lab.Option) error {
 	c.notes("comes as %s", resource)
-	client, err := c.w.dial(ctx, c.user, resource, append(append([]lab.Option{}, c.options...), more...)...)
+	client, err := c.dial(ctx, resource, more...)
 	if err != nil {
 		return err
 	}
@@ -52,6 +52,23 @@ func (c *commuter) come(ctx context.Context, resource string, more ...lab.Option
 		}
 	})
 	return nil
+}
+
+// deaf is how long a phone waits for the server before it logs in anew, as apps do: Openfire 4.2 may forget a session that was bound in the moment in
+// which the old one's socket closed (README, Limits).
+const deaf = 15 * time.Second
+
+// dial logs in, and once more where the server does not answer.
+func (c *commuter) dial(ctx context.Context, resource string, more ...lab.Option) (*lab.Client, error) {
+	options := append(append([]lab.Option{}, c.options...), more...)
+	first, cancel := context.WithTimeout(ctx, deaf)
+	defer cancel()
+	client, err := c.w.dial(first, c.user, resource, options...)
+	if err != nil && first.Err() != nil && ctx.Err() == nil {
+		c.notes("gets no answer, and comes again: %v", err)
+		return c.w.dial(ctx, c.user, resource, options...)
+	}
+	return client, err
 }
 
 func (c *commuter) saw(id string) {
