@@ -5,9 +5,9 @@ import (
 	"tlim/store"
 )
 
-// NewGroup asks for a group. A member named twice is taken once; one whom the directory does not have is looked for on the
+// GroupSpec asks for a group. A member named twice is taken once; one whom the directory does not have is looked for on the
 // server, and left out only when there is no such account.
-type NewGroup struct {
+type GroupSpec struct {
 	Type    int
 	Owner   string // need not be known, nor a member
 	Members []string
@@ -21,11 +21,11 @@ type GroupMembers struct {
 }
 
 // GroupEdit changes a group: a new name unless Name is empty, and members added or removed. Who is added is looked for as in
-// NewGroup; a user who is a member already is refreshed.
+// GroupSpec; a user who is a member already is refreshed.
 type GroupEdit struct {
 	ID, Name    string
 	Add, Remove []string
-	Asker       string // as of NewGroup
+	Asker       string // as of GroupSpec
 }
 
 // GroupEdited is what became of a GroupEdit.

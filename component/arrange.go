@@ -81,7 +81,7 @@ func (m message) classify(c *conveyor) place {
 		if g := c.groups.peek(id); g != nil {
 			p.key = id
 			p.absent = len(g.members) - c.there(g)
-			copies = copiesFor(g.there, p.absent)
+			copies = deliveriesFor(g.there, p.absent)
 			break
 		}
 	}

@@ -40,7 +40,7 @@ func (b *batch) comings(ctx context.Context) {
 		}
 		last, before := b.c.caughtUp.Get(full)
 		comings := b.c.comingsOf(change.Local, b.now)
-		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.mostComings || len(b.came) >= most || b.copies >= batchCost || !room ||
+		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.mostComings || len(b.came) >= most || b.cost >= batchCost || !room ||
 			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue

@@ -38,34 +38,34 @@ type batch struct {
 	chats    map[store.ChatKey]bool
 	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
 
-	changes   []store.Change
-	positions store.Positions
-	accepted  []request
-	refused   []refusal
-	deliver   []stanza.Delivery
-	ways      []way         // of deliver, one for each
-	sent      []sentMessage // what its messages are for devices that become known later
-	rows      int           // queue rows that its messages make
-	copies    int           // that they make, in cost
-	owe       []owing
-	acks      []ack
-	moved     map[store.ChatKey]int64 // list entries and groups touched by this batch
-	stale     []string                // groups that this batch writes to
-	restale   []string                // users likewise, by local part
-	after     []func()                // on the conveyor, after the commit
-	owedRows  []store.OfflineMessage
-	confirmed confirmed
-	unseen    []string
-	came      []presence.Change       // devices whose queues are in deliver
-	gone      []unconfirmed.Removal   // from the queues
-	deferrals []*unconfirmed.Deferral // rows that follow their messages
-	bare      bool                    // without housekeeping
-	trusting  bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	careful   bool                    // they are, because a trusting batch failed
-	wakers    []*turn                 // messages that phones are to be woken for
-	outgoing  []store.Push            // the outbox rows of that
-	force     bool                    // write the positions although nothing else changes
-	counts    []count                 // what is counted with the commit
+	changes    []store.Change
+	positions  store.Positions
+	accepted   []request
+	refused    []refusal
+	deliver    []stanza.Delivery
+	ways       []way         // of deliver, one for each
+	sent       []sentMessage // what its messages are for devices that become known later
+	rows       int           // queue rows that its messages make
+	cost       int           // that they make, in cost
+	owe        []owing
+	acks       []ack
+	moved      map[store.ChatKey]int64 // list entries and groups touched by this batch
+	stale      []string                // groups that this batch writes to
+	restale    []string                // users likewise, by local part
+	after      []func()                // on the conveyor, after the commit
+	owedRows   []store.OfflineMessage
+	confirmed  confirmed
+	unseen     []string
+	came       []presence.Change       // devices whose queues are in deliver
+	gone       []unconfirmed.Removal   // from the queues
+	deferrals  []*unconfirmed.Deferral // rows that follow their messages
+	isolated   bool                    // one request alone, without housekeeping, because the database refused something of its batch
+	optimistic bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	lookup     bool                    // they are, because an optimistic batch failed
+	wakers     []*decision             // messages that phones are to be woken for
+	outgoing   []store.Push            // the outbox rows of that
+	force      bool                    // write the positions although nothing else changes
+	counts     []count                 // what is counted with the commit
 }
 
 // count is what a batch adds to a metric.
@@ -90,7 +90,7 @@ type refusal struct {
 	err     error
 }
 
-// ack is one entry of a server receipt.
+// ack is one entry of an acknowledgement.
 type ack struct {
 	message message
 	id      string
@@ -127,8 +127,8 @@ func (b *batch) look(ctx context.Context) error {
 	if b.groups, err = b.c.groups.get(ctx, s.store, w.groups); err != nil {
 		return err
 	}
-	b.trusting = !b.careful && !b.bare && !s.adopted && b.now.After(b.c.careful)
-	if !b.trusting {
+	b.optimistic = !b.lookup && !b.isolated && !s.legacy && b.now.After(b.c.lookupUntil)
+	if !b.optimistic {
 		w.targets = append(w.targets, w.ids...)
 	}
 	if b.ids, err = s.store.IDs(ctx, w.targets); err != nil {
@@ -136,7 +136,7 @@ func (b *batch) look(ctx context.Context) error {
 	}
 	for _, id := range w.targets {
 		known, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
-		if !ok && s.adopted || ok && known.State == store.Live && known.Digest == "" {
+		if !ok && s.legacy || ok && known.State == store.Live && known.Digest == "" {
 			w.messages = append(w.messages, id)
 		}
 	}
@@ -324,16 +324,16 @@ func (b *batch) lookFormers(ctx context.Context) error {
 	return nil
 }
 
-// decide asks the kinds, in order. errLookFirst, in a trusting batch, says that all of it has to be decided anew.
+// decide asks the kinds, in order. errLookup, in an optimistic batch, says that all of it has to be decided anew.
 func (b *batch) decide(ctx context.Context) error {
 	for i, r := range b.requests {
-		if i > 0 && !b.bare && (b.rows >= batchRows || b.copies >= batchCost) { // more than it was taken for
+		if i > 0 && !b.isolated && (b.rows >= batchRows || b.cost >= batchCost) { // more than it was taken for
 			b.c.giveBack(b.requests[i:])
 			b.requests = b.requests[:i]
 			return nil
 		}
 		switch err := r.decide(ctx, b); {
-		case errors.Is(err, errLookFirst):
+		case errors.Is(err, errLookup):
 			return err
 		case err != nil:
 			b.refused = append(b.refused, refusal{r, err})
@@ -347,11 +347,11 @@ func (b *batch) decide(ctx context.Context) error {
 // batchRows bounds the queue rows of a batch, unless its first message alone makes more.
 const batchRows = 2000
 
-// errLookFirst: a trusting batch has met an id twice, or would refuse what may be a retry.
-var errLookFirst = errors.New("the id has to be looked up")
+// errLookup: an optimistic batch has met an id twice, or would refuse what may be a retry.
+var errLookup = errors.New("the id has to be looked up")
 
-// carefulTime is for how long ids are looked up after one was met twice: clients repeat in bursts.
-const carefulTime = 10 * time.Second
+// lookupTime is for how long ids are looked up after one was met twice: clients repeat in bursts.
+const lookupTime = 10 * time.Second
 
 // housekeeping adds what rides along: rows of copies that were not confirmed, users to learn, positions.
 func (b *batch) housekeeping(ctx context.Context) {
@@ -408,7 +408,7 @@ const idleWrite = time.Second
 func (b *batch) send(d stanza.Delivery, w way) {
 	b.deliver = append(b.deliver, d)
 	b.ways = append(b.ways, w)
-	b.copies += len(d.To) * weightOf(len(d.Payload))
+	b.cost += len(d.To) * weightOf(len(d.Payload))
 }
 
 // writes says whether there is anything to commit.
@@ -502,7 +502,7 @@ func (b *batch) finish(ctx context.Context) {
 	b.release()
 }
 
-// acknowledge sends the server receipts, one stanza per sending device.
+// acknowledge sends the acknowledgements, one stanza per sending device.
 func (b *batch) acknowledge() {
 	byDevice := map[string][]ack{}
 	var order []string
@@ -534,11 +534,11 @@ func (b *batch) acknowledge() {
 		}
 		body = append(body, ']')
 		user := byDevice[full][0].message.env.From
-		if !b.s.sender.Post(b.s.receiptStanza(protocol.NewID(), full, user, b.now.UnixMilli(), body)) {
+		if !b.s.sender.Post(b.s.acknowledgementStanza(protocol.NewID(), full, user, b.now.UnixMilli(), body)) {
 			b.s.metrics.unanswered.Inc() // the sender repeats, and is told then
 		}
 	}
-	b.s.metrics.receipts.Add(float64(len(b.acks)))
+	b.s.metrics.acknowledged.Add(float64(len(b.acks)))
 }
 
 // refuse tells everybody that nothing was written. Those who were to be refused may have been for what is not there now.

@@ -202,7 +202,7 @@ func BenchmarkGroup(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			g, _, err := s.CreateGroup(b.Context(), NewGroup{Owner: ids[0], Members: ids})
+			g, _, err := s.CreateGroup(b.Context(), GroupSpec{Owner: ids[0], Members: ids})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -335,7 +335,7 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			if err := s.AddUsers(b.Context(), users); err != nil {
 				b.Fatal(err)
 			}
-			g, _, err := s.CreateGroup(b.Context(), NewGroup{Owner: ids[0], Members: ids})
+			g, _, err := s.CreateGroup(b.Context(), GroupSpec{Owner: ids[0], Members: ids})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -25,7 +25,7 @@ const (
 	idsPerCount       = 10
 	receiversPerCount = 50
 	bytesPerCount     = 8 << 10
-	bytesPerCopy      = 1 << 10
+	bytesPerDelivery  = 1 << 10
 )
 
 // maxNamed is how many messages a read receipt, a revoke or a confirmation may name. Each costs a look and up to a row.
@@ -98,41 +98,41 @@ func (s *Service) read(a *arrival) error {
 
 // afford refuses a message whose sender went into debt by those that were decided before it. What it was debited itself does not
 // refuse it, nor does anything when the batch is decided again.
-func (t *turn) afford() error {
-	a := t.arrival
-	if a.sender == nil || a.charged || a.sender.debt.Load() <= a.ownDebt || !a.sender.indebted(t.b.s.now) {
+func (d *decision) afford() error {
+	a := d.arrival
+	if a.sender == nil || a.charged || a.sender.debt.Load() <= a.ownDebt || !a.sender.indebted(d.b.s.now) {
 		return nil
 	}
 	return protocol.Refuse(protocol.TryLater, tooFast)
 }
 
 // charge counts the receivers of a message that was accepted, once: a batch may be decided again.
-func (t *turn) charge() {
-	n := copiesFor(t.reached, len(t.to)+len(t.toOnly)-t.reached)
-	if t.kind.late {
-		n += len(t.b.formers[t.groupID]) + t.env.CountNamed() // they were read, and are compared
+func (d *decision) charge() {
+	n := deliveriesFor(d.reached, len(d.to)+len(d.toOnly)-d.reached)
+	if d.kind.late {
+		n += len(d.b.formers[d.groupID]) + d.env.CountNamed() // they were read, and are compared
 	}
-	t.count(n)
+	d.count(n)
 }
 
-// absentPerCopy is how many receivers who are sent nothing count as one copy.
-const absentPerCopy = 50
+// absentPerDelivery is how many receivers who are sent nothing count as one copy.
+const absentPerDelivery = 50
 
-// copiesFor is what receivers cost, in copies.
-func copiesFor(there, absent int) int { return there + absent/absentPerCopy }
+// deliveriesFor is what receivers cost, in copies.
+func deliveriesFor(there, absent int) int { return there + absent/absentPerDelivery }
 
 // chargeRefused counts the members of a group in which the sender was refused: they were read to find that out.
-func (t *turn) chargeRefused() {
-	if t.group != nil {
-		t.count(len(t.group.members))
+func (d *decision) chargeRefused() {
+	if d.group != nil {
+		d.count(len(d.group.members))
 	}
 }
 
-func (t *turn) count(people int) {
-	a := t.arrival
+func (d *decision) count(people int) {
+	a := d.arrival
 	if a.sender == nil || a.charged || people < receiversPerCount {
 		return
 	}
 	a.charged = true
-	a.sender.debit(t.b.s.now(), (1+int(a.size/bytesPerCopy))*people/receiversPerCount)
+	a.sender.debit(d.b.s.now(), (1+int(a.size/bytesPerDelivery))*people/receiversPerCount)
 }

@@ -15,22 +15,22 @@ func actChat(_ message, v *view) (effects, error) {
 const listWrite = 1000
 
 // moveChats keeps the pair of ofchat rows of a 1:1 conversation: at most once per batch and once a second.
-func (t *turn) moveChats() {
-	if t.sender.ID == t.peer.ID {
+func (d *decision) moveChats() {
+	if d.sender.ID == d.peer.ID {
 		return
 	}
-	now := t.b.now.UnixMilli()
-	t.moveChat(t.sender, t.peer, now)
-	t.moveChat(t.peer, t.sender, now)
+	now := d.b.now.UnixMilli()
+	d.moveChat(d.sender, d.peer, now)
+	d.moveChat(d.peer, d.sender, now)
 }
 
-func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
-	b := t.b
+func (d *decision) moveChat(partner, owner protocol.Person, now int64) {
+	b := d.b
 	key := store.ChatKey{Partner: partner.ID, Owner: owner.ID}
 	if _, done := b.moved[key]; done {
 		return
 	}
-	last, known := t.b.c.chats.moved(key)
+	last, known := d.b.c.chats.moved(key)
 	if known && now-last < listWrite {
 		return
 	}
@@ -41,7 +41,7 @@ func (t *turn) moveChat(partner, owner protocol.Person, now int64) {
 		c.ID, c.CreateTime = protocol.NewID(), protocol.FormatTime(now)
 		c.Name, c.Pic = directory.ChatEntry(u)
 	}
-	t.change.Chats = append(t.change.Chats, c)
+	d.change.Chats = append(d.change.Chats, c)
 	b.moved[key] = now
 }
 

@@ -38,10 +38,10 @@ type conveyor struct {
 	impatient bool                          // a tick has passed: what waits is taken, however busy the server is
 
 	// What decisions rest on.
-	clock   clock
-	groups  *groupCache
-	chats   *chatCache
-	careful time.Time // until then ids are looked up before they are written
+	clock       clock
+	groups      *groupCache
+	chats       *chatCache
+	lookupUntil time.Time // until then ids are looked up before they are written
 
 	// What is written.
 	persisted store.Positions
@@ -196,7 +196,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		refuseAll(c.s, b.requests, err)
 		return nil
 	}
-	if !b.bare {
+	if !b.isolated {
 		b.comings(ctx)
 	}
 	if err := b.decide(ctx); err != nil {
@@ -204,7 +204,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	}
 	requests := b.requests
 	b.pushes(ctx)
-	if b.bare {
+	if b.isolated {
 		b.positions = c.persisted
 		b.positions.Clock = c.clock.last
 	} else {
@@ -229,16 +229,16 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		}
 		b.release()
 		return err
-	case errors.Is(err, store.ErrDuplicate) && b.trusting:
-		c.careful = b.now.Add(carefulTime)
+	case errors.Is(err, store.ErrDuplicate) && b.optimistic:
+		c.lookupUntil = b.now.Add(lookupTime)
 		return c.again(ctx, b)
-	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.bare):
+	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.isolated):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
 		// that counted on it does not get a receipt for what is not there.
 		b.undo()
 		for _, r := range requests {
 			single := c.newBatch([]request{r})
-			single.bare = true
+			single.isolated = true
 			if err := c.processBatch(ctx, single); err != nil {
 				return err
 			}
@@ -275,7 +275,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 func (c *conveyor) again(ctx context.Context, b *batch) error {
 	b.undo()
 	looking := c.newBatch(b.requests)
-	looking.careful = true
+	looking.lookup = true
 	return c.processBatch(ctx, looking)
 }
 
@@ -498,8 +498,8 @@ func (c *conveyor) refuseRest() {
 	}
 }
 
-// receiptStanza is the server receipt (PROTOCOL.md section 4): one for all messages of a sender's batch.
-func (s *Service) receiptStanza(id, full, userID string, now int64, body []byte) []byte {
+// acknowledgementStanza is an MTC-100 (PROTOCOL.md section 4): one for all messages of a sender's batch.
+func (s *Service) acknowledgementStanza(id, full, userID string, now int64, body []byte) []byte {
 	text := protocol.NewEnvelope(acknowledgement, id, protocol.AdminID, userID, protocol.FormatTime(now), string(body), s.cfg.ArrayBodies)
 	b := make([]byte, 0, len(text)+256)
 	b = append(b, `<message type="chat" id="`...)

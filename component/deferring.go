@@ -113,27 +113,27 @@ func (c *conveyor) finishDeferred(ctx, work context.Context) error {
 
 // later says where the rows of a message are gathered; nil when they are its own transaction's: it has few, or is not stored, so that a
 // crash would lose them.
-func (t *turn) later() *unconfirmed.Later {
-	s := t.b.s
-	if t.group == nil || !t.kind.Stored || !t.kind.Queued || len(t.to) <= t.b.c.deferring.above || len(t.to) < len(t.group.members) || s.owed.DeferBusy() {
+func (d *decision) later() *unconfirmed.Later {
+	s := d.b.s
+	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.members) || s.owed.DeferBusy() {
 		return nil
 	}
-	if t.group.roster == nil {
-		t.group.roster = s.owed.RosterOf(t.group.ID, t.group.members)
+	if d.group.roster == nil {
+		d.group.roster = s.owed.RosterOf(d.group.ID, d.group.members)
 	}
-	return unconfirmed.NewLater(t.group.roster)
+	return unconfirmed.NewLater(d.group.roster)
 }
 
 // follow lets rows follow their message, if they are many. The first one does not: what the queue's table cannot hold is refused.
-func (t *turn) follow(m *unconfirmed.Message, l *unconfirmed.Later) {
+func (d *decision) follow(m *unconfirmed.Message, l *unconfirmed.Later) {
 	if l == nil {
 		return
 	}
-	own := func(i, status int) { t.queue(m.Row, t.to[i], status) }
-	if l.Count() <= t.b.c.deferring.above {
+	own := func(i, status int) { d.queue(m.Row, d.to[i], status) }
+	if l.Count() <= d.b.c.deferring.above {
 		l.Each(own)
 		return
 	}
 	own(l.Pop())
-	t.b.deferrals = append(t.b.deferrals, unconfirmed.NewDeferral(m, l))
+	d.b.deferrals = append(d.b.deferrals, unconfirmed.NewDeferral(m, l))
 }

@@ -57,7 +57,7 @@ func (b *batch) dissolve(g *group) {
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := b.c.clock.next(b.now, g.ID)
 		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-		t := &turn{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
+		t := &decision{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
 			env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
 		t.effects, t.payload = effects{to: []protocol.Person{p}}, protocol.Payload(text, nil, false)
 		t.emit()

@@ -42,24 +42,24 @@ type effects struct {
 }
 
 // apply makes a kind's effects a part of the batch: later messages of it see them.
-func (t *turn) apply(e effects) {
-	t.effects = e
-	b := t.b
+func (d *decision) apply(e effects) {
+	d.effects = e
+	b := d.b
 	for _, r := range e.receipts {
-		t.change.Receipts = append(t.change.Receipts, r)
+		d.change.Receipts = append(d.change.Receipts, r)
 		b.receipts[store.ReceiptKey{MsgID: r.MsgID, Reader: r.Reader}] = []store.Receipt{{MsgID: r.MsgID, Sender: r.Sender, Reader: r.Reader, Status: r.Status}}
 	}
 	if len(e.tombstones) > 0 {
-		t.remove(e.tombstones)
+		d.remove(e.tombstones)
 	}
 	switch {
 	case !e.moves:
-	case t.group != nil:
-		t.moveGroup()
+	case d.group != nil:
+		d.moveGroup()
 	default:
-		t.moveChats()
+		d.moveChats()
 	}
 	if e.dissolves {
-		b.dissolve(t.group)
+		b.dissolve(d.group)
 	}
 }

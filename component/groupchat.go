@@ -8,26 +8,26 @@ import (
 )
 
 // addressGroup finds the group of a message.
-func (t *turn) addressGroup() error {
-	ids := t.arrival.groupIDs()
+func (d *decision) addressGroup() error {
+	ids := d.arrival.groupIDs()
 	if len(ids) == 0 {
 		return protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
-	if _, err := t.env.GroupID(); err != nil {
+	if _, err := d.env.GroupID(); err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if g := t.b.groups[id]; g != nil {
-			t.group, t.groupID = g, id
+		if g := d.b.groups[id]; g != nil {
+			d.group, d.groupID = g, id
 			break
 		}
 	}
-	if t.group == nil {
-		t.groupID = ids[0]
+	if d.group == nil {
+		d.groupID = ids[0]
 	}
-	t.conversation, t.formers = t.groupID, t.b.formers[t.groupID]
-	for _, id := range t.arrival.alsoNamed() {
-		if id != t.groupID && t.b.groups[id] != nil {
+	d.conversation, d.formers = d.groupID, d.b.formers[d.groupID]
+	for _, id := range d.arrival.alsoNamed() {
+		if id != d.groupID && d.b.groups[id] != nil {
 			return protocol.Refuse(protocol.NotArray, "the message names two sessions")
 		}
 	}
@@ -77,19 +77,19 @@ func actGroup(_ message, v *view) (effects, error) {
 func (v *view) toMembers() effects { return effects{to: v.group.members, moves: v.kind.Stored} }
 
 // moveGroup moves the group's list entry: at most once per batch and once a second.
-func (t *turn) moveGroup() {
-	b, now := t.b, t.b.now.UnixMilli()
-	key := store.ChatKey{Owner: t.groupID}
+func (d *decision) moveGroup() {
+	b, now := d.b, d.b.now.UnixMilli()
+	key := store.ChatKey{Owner: d.groupID}
 	if _, done := b.moved[key]; done {
 		return
 	}
-	if last, known := b.c.chats.moved(key); known && now-last < listWrite && t.group.Valid == 0 {
+	if last, known := b.c.chats.moved(key); known && now-last < listWrite && d.group.Valid == 0 {
 		return
 	}
-	t.change.TouchGroup = t.groupID
+	d.change.TouchGroup = d.groupID
 	b.moved[key] = now
-	if t.group.Valid != 0 { // a new message opens a closed list entry
-		b.stale = append(b.stale, t.groupID)
+	if d.group.Valid != 0 { // a new message opens a closed list entry
+		b.stale = append(b.stale, d.groupID)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestGroupMembers(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
+	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
 		t.Errorf("six of five: %v", err)
 	}
 	if groups, err := h.db.GroupsOf(t.Context(), "u0"); err != nil || len(groups) != 0 {
@@ -94,7 +94,7 @@ func TestFullGroupErasesNothing(t *testing.T) {
 func TestGroupsPerUser(t *testing.T) {
 	h := start(t, func(c *Config) { c.Limits.GroupsPerUser = 2 })
 	create := func(asker, owner string) (string, error) {
-		g, _, err := h.CreateGroup(t.Context(), NewGroup{Asker: asker, Owner: owner, Members: []string{"zhangsan", "lisi"}})
+		g, _, err := h.CreateGroup(t.Context(), GroupSpec{Asker: asker, Owner: owner, Members: []string{"zhangsan", "lisi"}})
 		return g.ID, err
 	}
 	first, err := create("user zhangsan", "zhangsan")

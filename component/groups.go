@@ -22,7 +22,7 @@ const (
 // some seconds at most, and takes those of whom nobody can tell. An Asker without a key can have few questions asked; beyond
 // them nobody can tell. Errors: *Error with error-002, 004, 006, 010, the last with those who were left out, or
 // 012 (limits.group_members, limits.groups_per_user), or ErrUnavailable.
-func (s *Service) CreateGroup(ctx context.Context, n NewGroup) (store.Group, GroupMembers, error) {
+func (s *Service) CreateGroup(ctx context.Context, n GroupSpec) (store.Group, GroupMembers, error) {
 	ownerLocal, err := stanza.Localpart(n.Owner)
 	if err != nil {
 		return store.Group{}, GroupMembers{}, protocol.Refuse(protocol.GroupOwnerInvalid, "request_user is empty or cannot be part of an address")

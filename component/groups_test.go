@@ -49,20 +49,20 @@ func TestCreateGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		group         NewGroup
+		group         GroupSpec
 		code          protocol.Code
 		owner, called string
 		members       string
 	}{
-		"plain":                {NewGroup{Owner: "zhangsan", Members: []string{"zhangsan", "lisi"}}, "", "zhangsan", "Zhangsan,Lisi", "lisi zhangsan"},
-		"owner not listed":     {NewGroup{Owner: "zhangsan", Members: []string{"lisi"}}, "", "zhangsan", "Lisi", "lisi"},
-		"unknown owner":        {NewGroup{Owner: "Admin", Members: []string{"lisi"}}, "", "admin", "Lisi", "lisi"},
-		"without a name":       {NewGroup{Owner: "zhangsan", Members: []string{"noname", "lisi"}}, "", "zhangsan", "noname,Lisi", "lisi noname"},
-		"unknown and repeated": {NewGroup{Owner: "zhangsan", Members: []string{"nobody", "LISI", "lisi", "", "\u0001"}}, "", "zhangsan", "Lisi", "lisi"},
-		"nobody known":         {NewGroup{Owner: "zhangsan", Members: []string{"nobody"}}, protocol.GroupNotCreated, "", "", ""},
-		"no members":           {NewGroup{Owner: "zhangsan"}, protocol.GroupNotCreated, "", "", ""},
-		"no owner":             {NewGroup{Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
-		"impossible owner":     {NewGroup{Owner: "\u0001", Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
+		"plain":                {GroupSpec{Owner: "zhangsan", Members: []string{"zhangsan", "lisi"}}, "", "zhangsan", "Zhangsan,Lisi", "lisi zhangsan"},
+		"owner not listed":     {GroupSpec{Owner: "zhangsan", Members: []string{"lisi"}}, "", "zhangsan", "Lisi", "lisi"},
+		"unknown owner":        {GroupSpec{Owner: "Admin", Members: []string{"lisi"}}, "", "admin", "Lisi", "lisi"},
+		"without a name":       {GroupSpec{Owner: "zhangsan", Members: []string{"noname", "lisi"}}, "", "zhangsan", "noname,Lisi", "lisi noname"},
+		"unknown and repeated": {GroupSpec{Owner: "zhangsan", Members: []string{"nobody", "LISI", "lisi", "", "\u0001"}}, "", "zhangsan", "Lisi", "lisi"},
+		"nobody known":         {GroupSpec{Owner: "zhangsan", Members: []string{"nobody"}}, protocol.GroupNotCreated, "", "", ""},
+		"no members":           {GroupSpec{Owner: "zhangsan"}, protocol.GroupNotCreated, "", "", ""},
+		"no owner":             {GroupSpec{Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
+		"impossible owner":     {GroupSpec{Owner: "\u0001", Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
 	} {
 		g, members, err := h.CreateGroup(t.Context(), c.group)
 		if codeOf(err) != c.code {
@@ -88,7 +88,7 @@ func TestCreateGroup(t *testing.T) {
 	if err := h.AddUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
-	g, members, err := h.CreateGroup(t.Context(), NewGroup{Type: 1, Owner: "zhangsan", Members: ids})
+	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Type: 1, Owner: "zhangsan", Members: ids})
 	if err != nil || len([]rune(g.Name)) != 200 || len(members.Taken) != 60 || g.Type != 1 {
 		t.Errorf("a long name: %d characters, %d members, %v", len([]rune(g.Name)), len(members.Taken), err)
 	}
@@ -103,7 +103,7 @@ func TestManyMembers(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	g, _, err := h.CreateGroup(ctx, NewGroup{Owner: "zhangsan", Members: append(ids, "lisi", "zhangsan")})
+	g, _, err := h.CreateGroup(ctx, GroupSpec{Owner: "zhangsan", Members: append(ids, "lisi", "zhangsan")})
 	if err != nil || h.members(g.ID) != "lisi zhangsan" {
 		t.Fatalf("members %q, %v", h.members(g.ID), err)
 	}
@@ -633,7 +633,7 @@ func TestUsers(t *testing.T) {
 	if err != nil || !found["seen"].Learned || found["seen"].Name != "seen" {
 		t.Errorf("%+v %v", found, err)
 	}
-	g, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "seen", Members: []string{"seen"}})
+	g, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "seen", Members: []string{"seen"}})
 	if err != nil {
 		t.Error(err)
 	}
@@ -647,7 +647,7 @@ func TestUsers(t *testing.T) {
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
+	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
 		t.Errorf("a user who left was taken: %v", err)
 	}
 	if h.members(g.ID) != "seen" {

@@ -670,7 +670,7 @@ func groupText(id, from, group, body string) string {
 
 func (h *harness) makeGroup(owner string, members ...string) string {
 	h.t.Helper()
-	g, _, err := h.CreateGroup(h.t.Context(), NewGroup{Owner: owner, Members: members})
+	g, _, err := h.CreateGroup(h.t.Context(), GroupSpec{Owner: owner, Members: members})
 	if err != nil {
 		h.t.Fatal(err)
 	}

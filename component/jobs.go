@@ -24,5 +24,5 @@ func (s *Service) startJobs(ctx context.Context) {
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.
 func (s *Service) lookUpIDs(ctx context.Context) error {
-	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.adopted = true; return nil }})
+	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.legacy = true; return nil }})
 }

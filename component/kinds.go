@@ -21,24 +21,24 @@ const (
 // Kind is a message type of PROTOCOL.md section 3: a row of the table.
 type Kind struct {
 	Name   string // MTT-000; a name that ends in - stands for all others of its family
-	Stored bool   // a row in ofmessage, exactly once by msg_id, a server receipt
-	Queued bool   // rows for absent phones, copies owed to present ones
+	Stored bool   // a row in ofmessage, exactly once by msg_id, an acknowledgement
+	Queued bool   // rows for absent phones, unconfirmed deliveries to present ones
 	Pushed bool
 
-	scope   scope
-	async   bool             // the sender's other devices get a copy with the subject ASYNC
-	confirm bool             // copies ask for an XEP-0184 receipt
-	reads   bool             // the server acts on ids in the body objects
-	names   reference        // what the messages are whose ids the body names
-	class   store.Class      // of its own id; "" is store.ClassMessage
-	bare    bool             // it says all by its type: the body may be missing
-	late    bool             // a notice that a former member may still send
-	told    bool             // former members whom it names get it, too
-	each    bool             // made by the server, one message for each member
-	first   bool             // it deletes rows, so it begins a batch (store.Change: deletions come first)
-	alert   alert            // what a push says of it; nil: that there is a message
-	alerts  map[string]alert // likewise, of single types of a family
-	act     func(message, *view) (effects, error)
+	scope    scope
+	async    bool             // the sender's other devices get a copy with the subject ASYNC
+	confirm  bool             // deliveries ask for an XEP-0184 receipt
+	reads    bool             // the server acts on ids in the body objects
+	names    reference        // what the messages are whose ids the body names
+	class    store.Class      // of its own id; "" is store.ClassMessage
+	bodyless bool             // it says all by its type: the body may be missing
+	late     bool             // a notice that a former member may still send
+	told     bool             // former members whom it names get it, too
+	each     bool             // made by the server, one message for each member
+	first    bool             // it deletes rows, so it begins a batch (store.Change: deletions come first)
+	alert    alert            // what a push says of it; nil: that there is a message
+	alerts   map[string]alert // likewise, of single types of a family
+	act      func(message, *view) (effects, error)
 }
 
 // reference is what a message says about those whose ids its body names: maxNamed at most.
@@ -94,7 +94,7 @@ func newKinds() *kindTable {
 		{Name: "MTT-100", scope: scopeChat, Queued: true, async: true, reads: true, names: namesRead, act: actReadChat},
 		{Name: "MTT-101", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, reads: true, names: namesRevoked, class: store.ClassRevoke, first: true,
 			alert: saysOfSender("撤回了一条消息"), act: actRevokeChat},
-		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bare: true, act: actChat},
+		{Name: "MTT-102", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, bodyless: true, act: actChat},
 		{Name: "MTT-", scope: scopeChat, Stored: true, Queued: true, Pushed: true, async: true, confirm: true, act: actChat,
 			alerts: map[string]alert{"MTT-000": text, "MTT-001": picture, "MTT-002": file, "MTT-003": voice,
 				"MTT-200": saysOfSender(":向您发起清空消息请求"), "MTT-201": alertCleared}},
@@ -114,7 +114,7 @@ func newKinds() *kindTable {
 		// commands
 		{Name: confirmation, scope: scopeCommand, reads: true, names: namesConfirmed, act: actConfirm},
 		{Name: acknowledgement, scope: scopeCommand, act: actForgedAcknowledgement},
-		{Name: "MTC-", scope: scopeCommand, bare: true, act: actCommand},
+		{Name: "MTC-", scope: scopeCommand, bodyless: true, act: actCommand},
 	}
 	t := &kindTable{named: map[string]*Kind{}, family: map[string]*Kind{},
 		notice: &Kind{Name: "MTB-", Stored: true, Queued: true, Pushed: true, scope: scopeBusiness, confirm: true,
@@ -150,7 +150,7 @@ func (t *kindTable) rules(msgType string) (protocol.Rules, bool) {
 	if k == nil {
 		return protocol.Rules{}, false
 	}
-	return protocol.Rules{Objects: k.reads, Bare: k.bare, Group: k.scope == scopeGroup}, true
+	return protocol.Rules{Objects: k.reads, Bare: k.bodyless, Group: k.scope == scopeGroup}, true
 }
 
 // The types that the component itself makes, or acts on before the table is asked.

@@ -10,16 +10,16 @@ import (
 
 // metrics are what an administrator watches; README and deploy/ say what to alarm on.
 type metrics struct {
-	messages                                                                                               *prometheus.CounterVec
-	refused                                                                                                *prometheus.CounterVec
-	busy                                                                                                   *prometheus.CounterVec
-	ignored                                                                                                *prometheus.CounterVec
-	copies, receipts, replayed, unanswered, unstorable, unqueued, longFields, misaddressed, caughtUpByRows prometheus.Counter
-	commit, snapshots                                                                                      prometheus.Histogram
-	calls                                                                                                  *prometheus.CounterVec
-	skipped                                                                                                *prometheus.CounterVec
-	pings                                                                                                  *prometheus.CounterVec
-	ignoredConfirmations                                                                                   *prometheus.CounterVec
+	messages                                                                                                   *prometheus.CounterVec
+	refused                                                                                                    *prometheus.CounterVec
+	busy                                                                                                       *prometheus.CounterVec
+	ignored                                                                                                    *prometheus.CounterVec
+	copies, acknowledged, replayed, unanswered, unstorable, unqueued, longFields, misaddressed, caughtUpByRows prometheus.Counter
+	commit, snapshots                                                                                          prometheus.Histogram
+	calls                                                                                                      *prometheus.CounterVec
+	skipped                                                                                                    *prometheus.CounterVec
+	pings                                                                                                      *prometheus.CounterVec
+	ignoredConfirmations                                                                                       *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		busy:           vec("busy_total", "what", "Messages refused with error-013 because too much waited: of their conversation, of their user, or in all (server)."),
 		ignored:        vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
 		copies:         counter("copies_total", "Copies handed to the server."),
-		receipts:       counter("receipts_total", "Messages acknowledged by a server receipt."),
+		acknowledged:   counter("receipts_total", "Messages acknowledged by a server receipt."),
 		replayed:       counter("replayed_total", "Messages delivered again after a start or reconnect."),
 		unanswered:     counter("unanswered_total", "Answers to senders that the link had no room for; the senders repeat."),
 		unstorable:     counter("unstorable_total", "Messages that the database cannot hold."),

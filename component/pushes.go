@@ -12,9 +12,9 @@ import (
 )
 
 // push remembers a message that phones are to be woken for. Without channels it costs one comparison.
-func (t *turn) push() {
-	if t.b.s.outbox != nil && t.kind.Pushed && len(t.to) > 0 {
-		t.b.wakers = append(t.b.wakers, t)
+func (d *decision) push() {
+	if d.b.s.outbox != nil && d.kind.Pushed && len(d.to) > 0 {
+		d.b.wakers = append(d.b.wakers, d)
 	}
 }
 
@@ -49,18 +49,18 @@ func (b *batch) pushes(ctx context.Context) {
 
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a
 // user's name, as a dissolution's notices are, has no such sender.
-func (t *turn) wakes(p protocol.Person) bool {
-	return p.Local != "" && (t.arrival == nil || p.Local != t.sender.Local)
+func (d *decision) wakes(p protocol.Person) bool {
+	return p.Local != "" && (d.arrival == nil || p.Local != d.sender.Local)
 }
 
 // pushRows makes the outbox rows of one message.
-func (t *turn) pushRows(users map[string]store.User) []store.Push {
-	s := t.b.s
+func (d *decision) pushRows(users map[string]store.User) []store.Push {
+	s := d.b.s
 	var everywhere, android []store.PushTo
-	seen := map[string]bool{} // two users of an adopted directory can have one device
-	for _, p := range t.to {
+	seen := map[string]bool{} // two users of a legacy directory can have one device
+	for _, p := range d.to {
 		u := users[p.Local]
-		if !t.wakes(p) || u.PushCode == "" || u.Left || seen[u.PushCode] {
+		if !d.wakes(p) || u.PushCode == "" || u.Left || seen[u.PushCode] {
 			continue
 		}
 		seen[u.PushCode] = true
@@ -78,17 +78,17 @@ func (t *turn) pushRows(users map[string]store.User) []store.Push {
 
 	title, alert := "", alertHidden
 	if !s.cfg.PushHidden {
-		if t.group != nil {
-			title = tidy(t.group.Name)
+		if d.group != nil {
+			title = tidy(d.group.Name)
 		}
-		name := t.sender.ID
-		if u := t.b.users[t.sender.Local]; u.Name != "" {
+		name := d.sender.ID
+		if u := d.b.users[d.sender.Local]; u.Name != "" {
 			name = u.Name
 		}
-		alert = t.kind.alertOf(t.env, alertSender(name, title))
+		alert = d.kind.alertOf(d.env, alertSender(name, title))
 	}
-	return s.outbox.Rows(outbox.Message{MsgID: t.env.MsgID, Type: t.env.Type, Title: protocol.Shorten(title, maxTitle), Alert: alert,
-		All: everywhere, Android: android, Made: t.b.now}, t.b.count)
+	return s.outbox.Rows(outbox.Message{MsgID: d.env.MsgID, Type: d.env.Type, Title: protocol.Shorten(title, maxTitle), Alert: alert,
+		All: everywhere, Android: android, Made: d.b.now}, d.b.count)
 }
 
 const maxTitle = 256 // characters, as ofsession.session_name holds

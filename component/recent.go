@@ -135,18 +135,18 @@ func (m *sentMessage) reached(jid string) bool {
 	return slices.ContainsFunc(m.To, func(t stanza.Target) bool { return t.JID == jid }) || slices.Contains(m.late, jid)
 }
 
-// remember notes a delivery of the turn for devices that become known; without targets nobody was there.
-func (t *turn) remember(d stanza.Delivery, to []protocol.Person, own bool) {
-	m := sentMessage{Delivery: d, kind: t.kind, typ: t.env.Type, session: t.sender.ID, conversation: t.way(nil).conversation,
-		sender: t.sender, people: to, own: own}
-	if t.groupID != "" {
-		m.session = t.groupID
+// remember notes a delivery of the decision for devices that become known; without targets nobody was there.
+func (d *decision) remember(delivery stanza.Delivery, to []protocol.Person, own bool) {
+	m := sentMessage{Delivery: delivery, kind: d.kind, typ: d.env.Type, session: d.sender.ID, conversation: d.way(nil).conversation,
+		sender: d.sender, people: to, own: own}
+	if d.groupID != "" {
+		m.session = d.groupID
 	}
 	if own {
-		m.except = t.arrival.from.String()
+		m.except = d.arrival.from.String()
 	}
-	if g := t.group; g != nil && len(to) > 0 && len(to) == len(g.members) && &to[0] == &g.members[0] {
+	if g := d.group; g != nil && len(to) > 0 && len(to) == len(g.members) && &to[0] == &g.members[0] {
 		m.group, m.people = g, nil
 	}
-	t.b.sent = append(t.b.sent, m)
+	d.b.sent = append(d.b.sent, m)
 }

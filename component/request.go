@@ -30,7 +30,7 @@ type request interface {
 	bounded() bool
 	// want names what the batch has to read for its decision.
 	want(w *wanted)
-	// decide adds what it changes to the batch. An error is what its sender is to be told after the commit, or errLookFirst.
+	// decide adds what it changes to the batch. An error is what its sender is to be told after the commit, or errLookup.
 	decide(ctx context.Context, b *batch) error
 	// committed is called once, with the commit that it is a part of.
 	committed(s *Service, at time.Time)

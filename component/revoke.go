@@ -80,8 +80,8 @@ func revoke(m message, v *view, here func(store.Message) bool, owner bool) (tomb
 }
 
 // remove takes revoked messages out of the batch's view, the tables and the queues.
-func (t *turn) remove(tombstones []store.ID) {
-	b := t.b
+func (d *decision) remove(tombstones []store.ID) {
+	b := d.b
 	gone := make(map[string]bool, len(tombstones))
 	for _, tombstone := range tombstones {
 		id := tombstone.MsgID
@@ -89,15 +89,15 @@ func (t *turn) remove(tombstones []store.ID) {
 		b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}] = tombstone
 		delete(b.stored, id)
 		drop := store.Drop{MsgID: id}
-		if t.groupID != "" {
-			drop.SessionID = t.groupID
+		if d.groupID != "" {
+			drop.SessionID = d.groupID
 		} else {
-			drop.From, drop.To = t.sender.ID, t.peer.ID
+			drop.From, drop.To = d.sender.ID, d.peer.ID
 		}
-		t.change.DropMessages = append(t.change.DropMessages, drop)
+		d.change.DropMessages = append(d.change.DropMessages, drop)
 	}
 	b.gone = append(b.gone, unconfirmed.Removal{IDs: gone})
-	t.change.SetIDs = append(t.change.SetIDs, tombstones...)
+	d.change.SetIDs = append(d.change.SetIDs, tombstones...)
 }
 
 func (v *view) tooLate(msgTime string) bool {

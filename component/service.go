@@ -154,7 +154,7 @@ type Service struct {
 
 	conveyor  *conveyor
 	epoch     int64        // of this process, once it has taken the database over
-	adopted   bool         // the tables hold messages that tlim_id does not know; likewise
+	legacy    bool         // the tables hold messages that tlim_id does not know; likewise
 	delivered atomic.Int64 // position that a barrier proved routed
 	covered   atomic.Int64 // position up to which no device has missed a message unnoticed
 

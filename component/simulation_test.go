@@ -894,7 +894,7 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		if len(members) == 0 {
 			members = []string{user}
 		}
-		g, rows, err := m.CreateGroup(ctx, NewGroup{Owner: user, Members: members})
+		g, rows, err := m.CreateGroup(ctx, GroupSpec{Owner: user, Members: members})
 		sg := &simGroup{id: g.ID, name: fmt.Sprintf("g%03d", len(m.groups)), owner: user, members: members, formers: map[string]bool{}, ever: map[string]bool{}}
 		m.tell("%s makes %s (%s) of %v: %v", user, sg.name, g.ID, members, err)
 		return func(ok bool) {

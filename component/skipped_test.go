@@ -92,7 +92,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("x", 65)
-	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan",
+	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan",
 		Members: []string{"zhangsan", "NewComer", "newcomer", "Ghost", "zhaoliu", "admin", long}})
 	if err != nil || h.members(g.ID) != "newcomer zhangsan" || g.Name != "Zhangsan,newcomer" {
 		t.Errorf("%v, %q has %s", err, g.Name, h.members(g.ID))
@@ -130,14 +130,14 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	}
 
 	// Nobody else: nothing is made.
-	_, members, err = h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost", "zhaoliu"}})
+	_, members, err = h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost", "zhaoliu"}})
 	var refused *protocol.Error
 	if !errors.As(err, &refused) || refused.Code != protocol.GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
 		t.Errorf("%v, %+v", err, members)
 	}
 	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
 	h.clock.move(time.Minute) // that there is no account is not remembered for so long
-	if _, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
+	if _, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
 		t.Errorf("an account that was made meanwhile: %v", err)
 	}
 }
@@ -149,7 +149,7 @@ func TestChatDoesNotWaitForQuestions(t *testing.T) {
 	server.set(func(r *registry) { r.silent = []string{"quiet"} })
 	done := make(chan error, 1)
 	go func() {
-		_, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"quiet"}})
+		_, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"quiet"}})
 		if err == nil && len(members.Taken) != 1 {
 			err = fmt.Errorf("took %v", members)
 		}
@@ -269,7 +269,7 @@ func TestSuiteDecides(t *testing.T) {
 	h, server := newHarness(t), &registry{there: []string{"stranger"}}
 	h.origin, h.asked = &testSource{users: []string{"zhangsan", "lisi", "wangwu", "zhaoliu"}}, server
 	h.begin(func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
-	_, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
+	_, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || listed(members.Skipped) != "stranger unknown" || server.questions() != "" {
 		t.Errorf("%v, left out %s", err, listed(members.Skipped))
 	}
@@ -283,7 +283,7 @@ func TestNobodyCanTell(t *testing.T) {
 	h := newHarness(t)
 	h.asked = &registry{fail: errors.New("no such thing")}
 	h.begin(nil)
-	g, members, err := h.CreateGroup(t.Context(), NewGroup{Owner: "lisi", Members: []string{"lisi", "stranger"}})
+	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || h.members(g.ID) != "lisi stranger" || members.Skipped != nil {
 		t.Errorf("%v, members %q, left out %v", err, h.members(g.ID), members.Skipped)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 func (a *API) addSession(ctx context.Context, r *request) (any, error) {
-	g := component.NewGroup{Asker: a.asker(r)}
+	g := component.GroupSpec{Asker: a.asker(r)}
 	// 1. Each kind of mistake has its own code (HTTP.md): the type, the owner, the list.
 	kind, err := strconv.ParseInt(strings.TrimSpace(r.first("session_type")), 10, 32)
 	switch {

@@ -365,7 +365,7 @@ func (s *recorder) outcome(id string) error {
 	return nil
 }
 
-func (s *recorder) CreateGroup(_ context.Context, g component.NewGroup) (store.Group, component.GroupMembers, error) {
+func (s *recorder) CreateGroup(_ context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error) {
 	s.note("CreateGroup", struct {
 		Type    int
 		Owner   string

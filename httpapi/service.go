@@ -11,7 +11,7 @@ import (
 // commit. Errors are [component.Error] for a refusal that changed nothing, [component.ErrUnavailable] when repeating the call
 // later is right; anything else is a fault of ours.
 type Service interface {
-	CreateGroup(ctx context.Context, g component.NewGroup) (store.Group, component.GroupMembers, error)
+	CreateGroup(ctx context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error)
 	ModifyGroup(ctx context.Context, e component.GroupEdit) (component.GroupEdited, error)
 	DeleteGroup(ctx context.Context, id string) (deleteTime string, err error)
 	SetGroupPicture(ctx context.Context, id, pic string) error
