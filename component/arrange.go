@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/fairqueue"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
@@ -56,7 +57,7 @@ func (c *conveyor) arrangeOne(q queued) {
 		refuseAll(c.s, []queued{q}, err)
 		return
 	}
-	c.arranged.push(r.place().key, r, r.place().cost)
+	c.arranged.Push(r.place().key, r, r.place().cost)
 }
 
 // classify finds the conversation. Messages of one conversation that seem to belong to two, which takes a group that nobody has written
@@ -129,14 +130,14 @@ const countedAge = 250 * time.Millisecond
 // crowded refuses a message when too much of its conversation waits.
 func (c *conveyor) crowded(r request) error {
 	p := r.place()
-	f := c.arranged.flows[p.key]
-	if f == nil || f.len() < waitLeast {
+	f := c.arranged.Of(p.key)
+	if f == nil || f.Len() < waitLeast {
 		return nil
 	}
 	_, bound := c.inFlight.counts()
 	free := int64(cap(c.s.intake.queue)) - c.s.intake.items.Load()
-	waits := max(f.cost, f.len()*p.cost)                            // those that came when nobody knew the group's size cost as much as this one
-	if waits+p.cost <= waitBounds*bound && int64(f.len()) <= free { // what one conversation may take shrinks with what is left
+	waits := max(f.Cost(), f.Len()*p.cost)                          // those that came when nobody knew the group's size cost as much as this one
+	if waits+p.cost <= waitBounds*bound && int64(f.Len()) <= free { // what one conversation may take shrinks with what is left
 		return nil
 	}
 	c.s.metrics.busy.WithLabelValues(busyConversation).Inc()
@@ -148,7 +149,7 @@ func (c *conveyor) crowded(r request) error {
 }
 
 // tell lets the log tell of a group whose messages are refused.
-func (c *conveyor) tell(group string, f *flow[request]) {
+func (c *conveyor) tell(group string, f *fairqueue.Flow[request]) {
 	now := c.s.now()
 	if last, ok := c.told.Get(group); ok && now.Sub(last) < toldEvery {
 		return
@@ -159,22 +160,22 @@ func (c *conveyor) tell(group string, f *flow[request]) {
 		members = len(g.members)
 	}
 	last := ""
-	if m, ok := f.entries[len(f.entries)-1].value.(message); ok {
+	if m, ok := f.Back().(message); ok {
 		last = m.from.Local
 	}
 	c.s.log.Warn("a group writes more than the server can deliver: its senders are told to send again later; others are not held up",
-		"session_id", group, "members", members, "waiting", f.len(), "last_sender", last)
+		"session_id", group, "members", members, "waiting", f.Len(), "last_sender", last)
 }
 
 // mayGo says whether the first message that waits in a conversation may be decided. While copies of the one before wait for the server it may not,
 // so that no conversation has more waiting there than a batch makes; nor while much of its size waits there. Tasks that make no copies
 // always may.
-func (c *conveyor) mayGo(f *flow[request]) bool {
-	p := f.front().value.place()
+func (c *conveyor) mayGo(f *fairqueue.Flow[request]) bool {
+	p := f.Front().place()
 	if p.free || c.s.draining.Load() {
 		return true
 	}
-	if isLarge(p.cost) && c.rowsWait > maxRowsWait || p.absent > c.deferring.above && isLarge(p.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.key) {
+	if isLarge(p.cost) && c.rowsWait > maxRowsWait || p.absent > c.deferring.above && isLarge(p.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.Key) {
 		return false
 	}
 	return c.backlogTakes(isLarge(p.cost))
@@ -197,26 +198,26 @@ func isLarge(cost int) bool { return cost > smallCost }
 // for the next.
 func (c *conveyor) fill() []request {
 	q := c.arranged
-	q.unpark(c.mayGo)
+	q.Unpark(c.mayGo)
 	var requests []request
 	bytes, cost := int64(0), 0
 	for len(requests) < batchItems && bytes < batchBytes {
-		f := q.turn(func(e *entry[request]) int { return e.cost })
+		f := q.Turn(func(_ request, cost int) int { return cost })
 		if f == nil {
 			break
 		}
-		r := f.front().value
+		r := f.Front()
 		p := r.place()
 		if len(requests) > 0 && (p.first || cost+p.cost > batchCost) {
 			break
 		}
 		if !c.mayGo(f) {
-			q.park(p.cost)
+			q.Park(p.cost)
 			continue
 		}
-		q.take(p.cost)
+		q.Take(p.cost)
 		if requests == nil {
-			requests = make([]request, 0, min(batchItems, q.ready+1))
+			requests = make([]request, 0, min(batchItems, q.Ready()+1))
 		}
 		requests = append(requests, r)
 		bytes += p.bytes
@@ -233,6 +234,6 @@ func (c *conveyor) giveBack(requests []request) {
 	for _, r := range slices.Backward(requests) {
 		p := r.place()
 		*p = r.classify(c) // its group is known by now
-		c.arranged.giveBack(p.key, r, p.cost)
+		c.arranged.GiveBack(p.key, r, p.cost)
 	}
 }

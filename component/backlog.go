@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync/atomic"
 
+	"tlim/component/fairqueue"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
 )
@@ -12,7 +13,7 @@ import (
 // between them, and hands them over in slices. It belongs to the conveyor. A message in it is stored and acknowledged, and is delivered
 // again by replay when the link is lost before its last slice was handed over: position says so.
 type backlog struct {
-	queue        *fairQueue[*outgoing]
+	queue        *fairqueue.Queue[*outgoing]
 	small, large load         // what waits, by the size of messages
 	copies       atomic.Int64 // of both, for the metrics
 	oldest       []*outgoing  // in the order of time; those that are done go from the front
@@ -48,18 +49,18 @@ func weightOf(bytes int) int { return 1 + bytes/copyWeight }
 // copyWeight is how many bytes cost as much as the copy itself.
 const copyWeight = 4 << 10
 
-func newBacklog() *backlog { return &backlog{queue: newFairQueue[*outgoing]()} }
+func newBacklog() *backlog { return &backlog{queue: fairqueue.New[*outgoing]()} }
 
-func (b *backlog) empty() bool { return b.queue.entries == 0 }
+func (b *backlog) empty() bool { return b.queue.Len() == 0 }
 
 // holds says whether copies of a conversation wait.
-func (b *backlog) holds(conversation string) bool { return b.queue.flows[conversation] != nil }
+func (b *backlog) holds(conversation string) bool { return b.queue.Of(conversation) != nil }
 
 func (b *backlog) add(d stanza.Delivery, w way) {
 	o := &outgoing{Delivery: d, way: w}
 	o.large = w.large || isLarge(itemCost+len(d.To)*o.weight())
 	b.change(o.large, loadOf(&d), 1)
-	b.queue.push(w.conversation, o, 1)
+	b.queue.Push(w.conversation, o, 1)
 	if w.at > 0 {
 		b.oldest = append(b.oldest, o)
 	}
@@ -81,7 +82,7 @@ func (b *backlog) position(last int64) int64 {
 
 // clear forgets all: the link is lost, and replay will bring it.
 func (b *backlog) clear() {
-	b.queue.clear()
+	b.queue.Clear()
 	b.oldest = nil
 	b.small, b.large = load{}, load{}
 	b.copies.Store(0)
@@ -106,11 +107,11 @@ func (b *backlog) change(large bool, l load, sign int) {
 // slice takes the next copies that fit, of the conversation whose turn it is; false when there are none, or none fit. done is
 // the delivery when they are its last.
 func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bool) {
-	f := b.queue.turn(func(e *entry[*outgoing]) int { return e.value.next() * e.value.weight() })
+	f := b.queue.Turn(func(o *outgoing, _ int) int { return o.next() * o.weight() })
 	if f == nil {
 		return d, w, nil, false
 	}
-	o := f.front().value
+	o := f.Front()
 	n := r.fits(o.next(), sizeOf(&o.Delivery))
 	if n == 0 {
 		return d, w, nil, false
@@ -120,10 +121,10 @@ func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bo
 	o.To = o.To[n:]
 	b.change(o.large, loadOf(&d), -1)
 	if len(o.To) > 0 {
-		f.saved -= n * o.weight()
+		f.Pay(n * o.weight())
 		return d, w, nil, true
 	}
-	b.queue.take(n * o.weight())
+	b.queue.Take(n * o.weight())
 	o.done = true
 	return d, w, o, true
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component/directory"
+	"tlim/component/fairqueue"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -24,7 +25,7 @@ type confirmations struct {
 	wake    trigger.Trigger        // room for one: something waits
 
 	mu    sync.Mutex
-	rows  *fairQueue[confirmedRow] // by user, so that one who confirms thousands keeps nobody waiting
+	rows  *fairqueue.Queue[confirmedRow] // by user, so that one who confirms thousands keeps nobody waiting
 	marks map[string]store.Confirms
 	order []string // the keys of marks, those that came first in front
 }
@@ -54,7 +55,7 @@ const (
 )
 
 func newConfirmations(users *directory.Cache, ignored *prometheus.CounterVec) *confirmations {
-	return &confirmations{users: users, ignored: ignored, wake: trigger.New(), rows: newFairQueue[confirmedRow](),
+	return &confirmations{users: users, ignored: ignored, wake: trigger.New(), rows: fairqueue.New[confirmedRow](),
 		marks: map[string]store.Confirms{}}
 }
 
@@ -69,10 +70,10 @@ func (c *confirmations) add(row confirmedRow) {
 		return
 	}
 	c.mu.Lock()
-	f := c.rows.flows[row.key()]
-	full := c.rows.entries >= confirmedInAll || f != nil && f.len() >= confirmedPerUser
+	f := c.rows.Of(row.key())
+	full := c.rows.Len() >= confirmedInAll || f != nil && f.Len() >= confirmedPerUser
 	if !full {
-		c.rows.push(row.key(), row, 1)
+		c.rows.Push(row.key(), row, 1)
 	}
 	c.mu.Unlock()
 	if full {
@@ -117,7 +118,7 @@ func (c *confirmations) unmark(local string) {
 func (c *confirmations) waits() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.rows.entries > 0 || len(c.order) > 0
+	return c.rows.Len() > 0 || len(c.order) > 0
 }
 
 // confirmed is what a batch has taken.
@@ -138,8 +139,8 @@ func (c *confirmed) halves() [2]confirmed {
 func (c *confirmations) take(not func(local string) bool) (taken confirmed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(taken.rows) < confirmedRows && c.rows.turn(func(*entry[confirmedRow]) int { return 1 }) != nil {
-		taken.rows = append(taken.rows, c.rows.take(1))
+	for len(taken.rows) < confirmedRows && c.rows.Turn(func(confirmedRow, int) int { return 1 }) != nil {
+		taken.rows = append(taken.rows, c.rows.Take(1))
 	}
 	n := min(len(c.order), confirmedMarks)
 	kept := 0
@@ -165,7 +166,7 @@ func (c *confirmations) giveBack(taken confirmed) {
 	defer c.mu.Unlock()
 	for i := len(taken.rows) - 1; i >= 0; i-- {
 		row := taken.rows[i]
-		c.rows.giveBack(row.key(), row, 1)
+		c.rows.GiveBack(row.key(), row, 1)
 	}
 	for _, m := range taken.marks {
 		c.note(m)

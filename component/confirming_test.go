@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/fairqueue"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -69,7 +70,7 @@ func TestConfirmationsCostNobody(t *testing.T) {
 			}
 			h.confirmations.mu.Lock()
 			defer h.confirmations.mu.Unlock()
-			if h.confirmations.rows.entries != 0 {
+			if h.confirmations.rows.Len() != 0 {
 				t.Error("rows are looked for of what was settled")
 			}
 		})
@@ -256,7 +257,7 @@ func TestPassingOnIsBounded(t *testing.T) {
 			passed++
 		}
 	}
-	if refusals(posts) != "receipt" || own < 0 || own > fairQuantum {
+	if refusals(posts) != "receipt" || own < 0 || own > fairqueue.Quantum {
 		t.Errorf("%s; the message of the same two went out as number %d", refusals(posts), own)
 	}
 	if passed != passedPerUser || h.ignored(ignoredPassing) != 5 {

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
+	"tlim/component/fairqueue"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -33,7 +34,7 @@ type conveyor struct {
 	s *Service
 
 	// What waits.
-	arranged  *fairQueue[request]           // by conversation
+	arranged  *fairqueue.Queue[request]     // by conversation
 	told      *lru.Cache[string, time.Time] // groups that the log has told of
 	impatient bool                          // a tick has passed: what waits is taken, however busy the server is
 
@@ -70,7 +71,7 @@ type conveyor struct {
 }
 
 func newConveyor(s *Service) *conveyor {
-	c := &conveyor{s: s, arranged: newFairQueue[request](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
+	c := &conveyor{s: s, arranged: fairqueue.New[request](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
 		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: newInFlight(s.now), backlog: newBacklog(),
 		recent: newRecent(), spacing: catchUpSpacing, mostComings: maxComings}
 	c.told, _ = lru.New[string, time.Time](toldGroups) // these fail for a size below 1 only
@@ -125,14 +126,14 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 	}
 	for {
 		c.arrange()
-		c.arranged.unpark(c.mayGo)
-		hold := !c.impatient && c.inFlight.busy() && c.arranged.ready < batchItems
+		c.arranged.Unpark(c.mayGo)
+		hold := !c.impatient && c.inFlight.busy() && c.arranged.Ready() < batchItems
 		if !hold {
 			if requests := c.fill(); len(requests) > 0 {
 				c.impatient = false
 				return requests, false
 			}
-		} else if hurry == nil && c.arranged.ready > 0 && !c.backlog.empty() {
+		} else if hurry == nil && c.arranged.Ready() > 0 && !c.backlog.empty() {
 			timer := time.NewTimer(holdTime)
 			defer timer.Stop()
 			hurry = timer.C
@@ -484,8 +485,8 @@ func (c *conveyor) drain(ctx context.Context) error {
 
 // refuseRest answers what waits, at the end.
 func (c *conveyor) refuseRest() {
-	c.arranged.each(func(r request) { refuseAll(c.s, []request{r}, protocol.ErrUnavailable) })
-	c.arranged.clear()
+	c.arranged.Each(func(r request) { refuseAll(c.s, []request{r}, protocol.ErrUnavailable) })
+	c.arranged.Clear()
 	for {
 		select {
 		case q := <-c.s.intake.queue:

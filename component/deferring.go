@@ -47,7 +47,7 @@ func (p *deferPace) committed(took time.Duration) { p.batch += (took - p.batch) 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {
 	load, _ := c.inFlight.counts()
-	return c.s.storeErr.Load() == nil && c.arranged.ready == 0 && c.backlog.empty() && load.copies < askCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
+	return c.s.storeErr.Load() == nil && c.arranged.Ready() == 0 && c.backlog.empty() && load.copies < askCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
 }
 
 // writeDeferred writes some of the rows that follow their messages, if it is time for that. Its error is fatal.

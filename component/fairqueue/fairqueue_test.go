@@ -1,4 +1,4 @@
-package component
+package fairqueue
 
 import (
 	"fmt"
@@ -7,28 +7,28 @@ import (
 	"testing"
 )
 
-func ownCost(e *entry[string]) int { return e.cost }
+func ownCost(_ string, cost int) int { return cost }
 
 // drainQueue takes what is ready, in its order, n entries at most.
-func drainQueue(q *fairQueue[string], n int) (list []string) {
+func drainQueue(q *Queue[string], n int) (list []string) {
 	for len(list) < n {
-		f := q.turn(ownCost)
+		f := q.Turn(ownCost)
 		if f == nil {
 			break
 		}
-		list = append(list, q.take(f.front().cost))
+		list = append(list, q.Take(f.Price()))
 	}
 	return list
 }
 
 // TestFairShares: a conversation of large messages and one of small ones spend the same, whatever waits in the other.
 func TestFairShares(t *testing.T) {
-	q := newFairQueue[string]()
+	q := New[string]()
 	for range 100 {
-		q.push("large", "large", 2000)
+		q.Push("large", "large", 2000)
 	}
 	for range 100_000 {
-		q.push("small", "small", 5)
+		q.Push("small", "small", 5)
 	}
 	spent := map[string]int{}
 	for _, what := range drainQueue(q, 20_000) {
@@ -38,21 +38,21 @@ func TestFairShares(t *testing.T) {
 			spent[what] += 5
 		}
 	}
-	if d := spent["large"] - spent["small"]; d > 2000+fairQuantum || d < -2000-fairQuantum {
+	if d := spent["large"] - spent["small"]; d > 2000+Quantum || d < -2000-Quantum {
 		t.Errorf("spent %v", spent)
 	}
 }
 
 // TestFairNewcomer: what comes last waits for one turn of each that waits, not for all that they have.
 func TestFairNewcomer(t *testing.T) {
-	q := newFairQueue[string]()
+	q := New[string]()
 	for i := range 10 {
 		for range 1000 {
-			q.push(fmt.Sprint("busy", i), "busy", 60)
+			q.Push(fmt.Sprint("busy", i), "busy", 60)
 		}
 	}
 	drainQueue(q, 100)
-	q.push("new", "new", 1)
+	q.Push("new", "new", 1)
 	if at := slices.Index(drainQueue(q, 1000), "new"); at < 0 || at > 10 {
 		t.Errorf("after %d others", at)
 	}
@@ -61,49 +61,49 @@ func TestFairNewcomer(t *testing.T) {
 // TestFairOrder: in each conversation, whatever is given back or parked between, what was pushed first is taken first, and nothing is lost.
 func TestFairOrder(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	q := newFairQueue[string]()
+	q := New[string]()
 	pushed, taken := map[string][]string{}, map[string][]string{}
 	for i := range 50_000 {
 		key := fmt.Sprint("k", rnd.IntN(12))
 		switch n := rnd.IntN(100); {
 		case n < 48:
 			value := fmt.Sprint(key, "/", i)
-			q.push(key, value, 1+rnd.IntN(300))
+			q.Push(key, value, 1+rnd.IntN(300))
 			pushed[key] = append(pushed[key], value)
 		case n < 92:
-			f := q.turn(ownCost)
+			f := q.Turn(ownCost)
 			if f == nil {
 				continue
 			}
-			key, cost := f.key, f.front().cost
-			value := q.take(cost)
+			key, cost := f.Key, f.Price()
+			value := q.Take(cost)
 			if rnd.IntN(10) == 0 {
-				q.giveBack(key, value, cost)
+				q.GiveBack(key, value, cost)
 			} else {
 				taken[key] = append(taken[key], value)
 			}
 		case n < 95:
-			if f := q.turn(ownCost); f != nil {
-				q.park(f.front().cost)
+			if f := q.Turn(ownCost); f != nil {
+				q.Park(f.Price())
 			}
 		default:
-			q.unpark(func(*flow[string]) bool { return rnd.IntN(2) == 0 })
+			q.Unpark(func(*Flow[string]) bool { return rnd.IntN(2) == 0 })
 		}
 		ready, all := 0, 0
 		for _, f := range q.flows {
-			all += f.len()
+			all += f.Len()
 			if !f.parked {
-				ready += f.len()
+				ready += f.Len()
 			}
 		}
 		if ready != q.ready || all != q.entries {
 			t.Fatalf("%d and %d wait, counted %d and %d", ready, all, q.ready, q.entries)
 		}
 	}
-	q.unpark(func(*flow[string]) bool { return true })
-	for f := q.turn(ownCost); f != nil; f = q.turn(ownCost) {
-		key := f.key
-		taken[key] = append(taken[key], q.take(f.front().cost))
+	q.Unpark(func(*Flow[string]) bool { return true })
+	for f := q.Turn(ownCost); f != nil; f = q.Turn(ownCost) {
+		key := f.Key
+		taken[key] = append(taken[key], q.Take(f.Price()))
 	}
 	for key := range pushed {
 		if !slices.Equal(pushed[key], taken[key]) {
@@ -117,25 +117,25 @@ func TestFairOrder(t *testing.T) {
 
 // TestFairPark: what has saved for a large entry and was parked then need not save again, and cannot save more by being parked.
 func TestFairPark(t *testing.T) {
-	q := newFairQueue[string]()
-	q.push("large", "large", 2000)
+	q := New[string]()
+	q.Push("large", "large", 2000)
 	for range 1000 {
-		q.push("small", "small", 60)
+		q.Push("small", "small", 60)
 	}
-	saved := func() *flow[string] {
-		for f := q.turn(ownCost); ; f = q.turn(ownCost) {
-			if f.key == "large" {
+	saved := func() *Flow[string] {
+		for f := q.Turn(ownCost); ; f = q.Turn(ownCost) {
+			if f.Key == "large" {
 				return f
 			}
-			q.take(60)
+			q.Take(60)
 		}
 	}
 	saved()
 	before := q.entries
 	for range 100 {
-		q.park(2000)
-		q.unpark(func(*flow[string]) bool { return true })
-		if f := saved(); f.saved > 2000+fairQuantum {
+		q.Park(2000)
+		q.Unpark(func(*Flow[string]) bool { return true })
+		if f := saved(); f.saved > 2000+Quantum {
 			t.Fatalf("it has saved %d", f.saved)
 		}
 	}
@@ -146,10 +146,10 @@ func TestFairPark(t *testing.T) {
 
 // TestFairMemory: a conversation in which something always waits does not grow.
 func TestFairMemory(t *testing.T) {
-	q := newFairQueue[string]()
-	q.push("k", "x", 1)
+	q := New[string]()
+	q.Push("k", "x", 1)
 	for range 100_000 {
-		q.push("k", "x", 1)
+		q.Push("k", "x", 1)
 		drainQueue(q, 1)
 	}
 	if n := cap(q.flows["k"].entries); n > 16 {
@@ -162,13 +162,13 @@ func BenchmarkFairQueue(b *testing.B) {
 	for i := range keys {
 		keys[i] = fmt.Sprint("zhangsan lisi", i)
 	}
-	q := newFairQueue[string]()
+	q := New[string]()
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		q.push(keys[i%len(keys)], "", 5)
+		q.Push(keys[i%len(keys)], "", 5)
 		if i%len(keys) == len(keys)-1 {
-			for f := q.turn(ownCost); f != nil; f = q.turn(ownCost) {
-				q.take(5)
+			for f := q.Turn(ownCost); f != nil; f = q.Turn(ownCost) {
+				q.Take(5)
 			}
 		}
 	}
