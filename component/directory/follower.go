@@ -37,7 +37,7 @@ type policy interface {
 	// written all the same. An err ends the poll.
 	limit(ctx context.Context, d *difference) (refused, err error)
 
-	// change writes users, whom the directory has or not.
+	// change writes users. known says whether the directory has them.
 	change(users []store.User, known bool) store.Change
 
 	// accountsGone says whether the list proves that users who left have no account on the server any more.
@@ -64,14 +64,14 @@ type known struct {
 
 // difference is what one poll changes, each list ordered by id.
 type difference struct {
-	added   []store.User // new, or back
-	changed []store.User
-	respelt []store.User // of changed: with the id in another spelling
-	push    []store.User // with another PushCode
-	left    []store.User
-	there   []store.User // with an account that the directory does not know of
-	known   int          // users of the directory whom the list is expected to have
-	listed  int          // users of the list
+	added       []store.User // new, or back
+	changed     []store.User
+	respelt     []store.User // of changed: with the id in another spelling
+	push        []store.User // with another PushCode
+	left        []store.User
+	withAccount []store.User // whose accounts the directory does not know of
+	known       int          // users of the directory whom the list is expected to have
+	listed      int          // users of the list
 }
 
 func newFollower(d *Directory, source Source, p policy) *follower {
@@ -217,7 +217,7 @@ func (f *follower) writeAll(ctx context.Context, d *difference, n *written) erro
 	if err := put(d.changed, true, &n.changed); err != nil {
 		return err
 	}
-	for slice := range slices.Chunk(d.there, writeSlice) {
+	for slice := range slices.Chunk(d.withAccount, writeSlice) {
 		if err := f.d.setAccount(ctx, idsOf(slice), store.AccountThere); err != nil {
 			return err
 		}

@@ -63,7 +63,7 @@ func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 				d.push = append(d.push, their)
 			}
 			if ours.coming[u.JID] {
-				d.there = append(d.there, their)
+				d.withAccount = append(d.withAccount, their)
 			}
 		case u.Learned, ours.coming[u.JID]: // was never of the source, or is not yet
 		default:
@@ -82,10 +82,10 @@ func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 			d.push = append(d.push, u)
 		}
 		if p.source.OwnsAccounts() && p.d.cfg.CreateAccounts {
-			d.there = append(d.there, u)
+			d.withAccount = append(d.withAccount, u)
 		}
 	}
-	for _, list := range [][]store.User{d.added, d.changed, d.push, d.there} {
+	for _, list := range [][]store.User{d.added, d.changed, d.push, d.withAccount} {
 		slices.SortFunc(list, func(a, b store.User) int { return strings.Compare(a.ID, b.ID) })
 	}
 	return d, nil
