@@ -55,25 +55,25 @@ func newSenderState(cfg *Config) *senderState {
 }
 
 // allow counts one message; false when that is more than the sender may send.
-func (u *senderState) allow(now time.Time) bool { return u.limiter.AllowN(now, 1) }
+func (s *senderState) allow(now time.Time) bool { return s.limiter.AllowN(now, 1) }
 
 // debit counts n more. now must not lie before that of another call: the limiter would count the time between twice.
-func (u *senderState) debit(now time.Time, n int) {
-	if n <= 0 || u.limiter.Limit() == rate.Inf {
+func (s *senderState) debit(now time.Time, n int) {
+	if n <= 0 || s.limiter.Limit() == rate.Inf {
 		return
 	}
 	var wait time.Duration
-	for ; n > 0; n -= u.limiter.Burst() { // it takes no more at once
-		wait = u.limiter.ReserveN(now, min(n, u.limiter.Burst())).DelayFrom(now)
+	for ; n > 0; n -= s.limiter.Burst() { // it takes no more at once
+		wait = s.limiter.ReserveN(now, min(n, s.limiter.Burst())).DelayFrom(now)
 	}
 	if wait > 0 {
-		u.debt.Store(now.Add(wait).UnixNano())
+		s.debt.Store(now.Add(wait).UnixNano())
 	}
 }
 
 // indebted says whether the sender still pays for what was decided before.
-func (u *senderState) indebted(now func() time.Time) bool {
-	until := u.debt.Load()
+func (s *senderState) indebted(now func() time.Time) bool {
+	until := s.debt.Load()
 	return until != 0 && now().UnixNano() < until
 }
 

@@ -133,20 +133,20 @@ func (s *Service) credits(sender *senderState) bool {
 }
 
 // pass takes a confirmation that is to be passed on; false when too many wait.
-func (in *intake) pass(a *arrival, sender *senderState) bool {
+func (i *intake) pass(a *arrival, sender *senderState) bool {
 	// Counted first: readers are several.
 	a.passing = sender
 	sender.passed.Add(1)
 	sender.passedBytes.Add(a.size)
-	in.passedBytes.Add(a.size)
-	if sender.passed.Load() <= passedPerUser && sender.passedBytes.Load() <= passedPerUserBytes && in.passedBytes.Load() <= passedInAllBytes {
+	i.passedBytes.Add(a.size)
+	if sender.passed.Load() <= passedPerUser && sender.passedBytes.Load() <= passedPerUserBytes && i.passedBytes.Load() <= passedInAllBytes {
 		select {
-		case in.passed <- a:
+		case i.passed <- a:
 			return true
 		default:
 		}
 	}
-	a.release(in)
+	a.release(i)
 	return false
 }
 

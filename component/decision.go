@@ -115,7 +115,7 @@ func (d *decision) idKey() store.IDKey {
 	return store.IDKey{MsgID: d.env.MsgID, Class: d.kind.idClass()}
 }
 
-// known answers a message whose id was there before: with the receipt of the first when it is the same message, which then
+// known answers a message whose id was there before: with the acknowledgement of the first when it is the same message, which then
 // goes nowhere again, else with an error.
 func (d *decision) known() (bool, error) {
 	key := d.idKey()
@@ -130,7 +130,7 @@ func (d *decision) known() (bool, error) {
 		return false, nil
 	}
 	if !ok || old.State == store.Live && old.Digest == "" { // the latter: somebody had revoked it before it came, in vain
-		return d.stored(key)
+		return d.knownLegacy(key)
 	}
 	sameSender := old.From == d.sender.ID && old.Conversation == d.conversation
 	switch {
@@ -146,8 +146,8 @@ func (d *decision) known() (bool, error) {
 	return false, protocol.Refuse(protocol.IDConflict, "msg_id is in use by another message")
 }
 
-// stored looks for the message itself where tlim_id does not say enough: among those that the old system stored.
-func (d *decision) stored(key store.IDKey) (bool, error) {
+// knownLegacy looks for the message itself where tlim_id does not say enough: among those that the old system stored.
+func (d *decision) knownLegacy(key store.IDKey) (bool, error) {
 	rows := d.b.stored[key.MsgID]
 	if len(rows) == 0 || key.Class == store.ClassRevoke {
 		return false, nil
@@ -218,7 +218,7 @@ func (d *decision) deliverOwn(own []presence.Device) {
 	}
 }
 
-// from is the bare JID that its copies come from.
+// from is the bare JID that its deliveries come from.
 func (d *decision) from() string {
 	if d.groupID != "" {
 		return d.b.s.groupAddress(d.sender, d.group)

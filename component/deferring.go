@@ -31,18 +31,18 @@ const (
 )
 
 // done learns from a transaction that has been written.
-func (p *deferPace) done(rows int, took time.Duration, now time.Time, share int) {
-	switch most := max(deferTime, p.batch); {
+func (d *deferPace) done(rows int, took time.Duration, now time.Time, share int) {
+	switch most := max(deferTime, d.batch); {
 	case took > most:
-		p.most = max(deferLeast, p.most*3/4)
-	case rows >= p.most && took < most*3/4:
-		p.most = min(deferMost, p.most*5/4)
+		d.most = max(deferLeast, d.most*3/4)
+	case rows >= d.most && took < most*3/4:
+		d.most = min(deferMost, d.most*5/4)
 	}
-	p.next = now.Add(time.Duration(share-1) * took)
+	d.next = now.Add(time.Duration(share-1) * took)
 }
 
 // committed learns from the commit of a batch.
-func (p *deferPace) committed(took time.Duration) { p.batch += (took - p.batch) / 8 }
+func (d *deferPace) committed(took time.Duration) { d.batch += (took - d.batch) / 8 }
 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {

@@ -109,47 +109,47 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 }
 
 // offer puts a message into the queue or says why not.
-func (in *intake) offer(a *arrival) error {
-	cfg := &in.s.cfg
-	sender := in.sender(a.from.Local)
-	if !sender.allow(in.s.now()) {
+func (i *intake) offer(a *arrival) error {
+	cfg := &i.s.cfg
+	sender := i.sender(a.from.Local)
+	if !sender.allow(i.s.now()) {
 		return protocol.Refuse(protocol.TryLater, tooFast)
 	}
 	if cfg.UserInflight > 0 && !a.copied && int(sender.inflight.Load()) >= cfg.UserInflight {
-		in.s.metrics.busy.WithLabelValues(busyUser).Inc()
+		i.s.metrics.busy.WithLabelValues(busyUser).Inc()
 		return protocol.Refuse(protocol.TryLater, "too many messages of this user wait, send it again later")
 	}
 	// Copies come in bursts of 5 s, and the copy link bounds them.
-	if in.bytes.Load()+a.size > cfg.InflightBytes || in.items.Load() >= int64(cap(in.queue)) {
-		return in.tooMuch()
+	if i.bytes.Load()+a.size > cfg.InflightBytes || i.items.Load() >= int64(cap(i.queue)) {
+		return i.tooMuch()
 	}
 	a.sender = sender
 	sender.inflight.Add(1)
-	in.items.Add(1)
-	in.bytes.Add(a.size)
+	i.items.Add(1)
+	i.bytes.Add(a.size)
 	select {
-	case in.queue <- a:
+	case i.queue <- a:
 		return nil
 	default: // tasks take room there as well
-		a.release(in)
-		return in.tooMuch()
+		a.release(i)
+		return i.tooMuch()
 	}
 }
 
 // sender is what is known of a user as a sender.
-func (in *intake) sender(local string) *senderState {
-	sender, ok := in.senders.Get(local)
+func (i *intake) sender(local string) *senderState {
+	sender, ok := i.senders.Get(local)
 	if !ok {
-		sender = newSenderState(&in.s.cfg)
-		if other, found, _ := in.senders.PeekOrAdd(local, sender); found { // readers are several
+		sender = newSenderState(&i.s.cfg)
+		if other, found, _ := i.senders.PeekOrAdd(local, sender); found { // readers are several
 			return other
 		}
 	}
 	return sender
 }
 
-func (in *intake) tooMuch() error {
-	in.s.metrics.busy.WithLabelValues(busyServer).Inc()
+func (i *intake) tooMuch() error {
+	i.s.metrics.busy.WithLabelValues(busyServer).Inc()
 	return protocol.Refuse(protocol.TryLater, "the server is too busy, send it again later")
 }
 
