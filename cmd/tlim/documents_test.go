@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // documents are those that describe the product to its users, from the top of the repository.
@@ -54,4 +56,19 @@ func TestDocumentsNameFilesThatAreThere(t *testing.T) {
 			}
 		}
 	}
+}
+
+// CONFIG.md has a row on each command that does something.
+func TestConfigurationDocumentNamesEveryCommand(t *testing.T) {
+	text := readDocument(t, "cmd/tlim/CONFIG.md")
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+		if !c.HasSubCommands() && !strings.Contains(text, "\n| `"+c.CommandPath()+"`") && !strings.Contains(text, "\n| `"+c.CommandPath()+" ") {
+			t.Errorf("the table of commands in CONFIG.md lacks %s", c.CommandPath())
+		}
+	}
+	look(rootCommand())
 }
