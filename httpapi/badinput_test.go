@@ -167,7 +167,7 @@ func TestBadInput(t *testing.T) {
 	}
 	carriedOnly(t, l.file)
 	if log := l.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "panic") {
-		t.Errorf("the log has faults: %.2000s", log)
+		t.Errorf(`the log has faults: got %.2000s, want log without "level=ERROR", without panic`, log)
 	}
 
 	// 2. The refused ones, both ways, over tables that stay as they are.
@@ -219,7 +219,7 @@ func TestBadCredentials(t *testing.T) {
 				w := httptest.NewRecorder()
 				l.Handler().ServeHTTP(w, r)
 				if w.Code != want && (r != bearer || w.Code != http.StatusUnauthorized && strings.TrimSpace(v) != "") || strings.Contains(w.Body.String(), "xxxx") || !json.Valid(w.Body.Bytes()) {
-					t.Errorf("%s %s with %.40q: %d %.200s", r.Method, rt.path, v, w.Code, w.Body)
+					t.Errorf("%s %s with %.40q: got %d %.200s, want %d with a JSON body that does not repeat it", r.Method, rt.path, v, w.Code, w.Body, want)
 				}
 			}
 		}
@@ -246,7 +246,7 @@ func (l *lab) ends(t *testing.T, method string, rt route, b bad, documented []st
 		t.Errorf("%s: %s: result_detail is %q", b.what, end, detail)
 	}
 	if v["result"] != "ok" && (len(a.body) > 8<<10 || strings.Contains(a.body, ".go:") || strings.Contains(a.body, "goroutine") || strings.Contains(a.body, "SQL")) {
-		t.Errorf("%s: answers %.300s (%d bytes)", b.what, a.body, len(a.body))
+		t.Errorf("%s: got %.300s (%d bytes), want at most 8 KiB, without paths, goroutines and SQL", b.what, a.body, len(a.body))
 	}
 	if len(a.header["Set-Cookie"]) > 0 {
 		t.Errorf("%s: sets a cookie", b.what)
@@ -275,7 +275,7 @@ func TestBadFileInput(t *testing.T) {
 		w := httptest.NewRecorder()
 		l.Handler().ServeHTTP(w, r)
 		if want != 0 && w.Code != want || w.Code < 400 || w.Code >= 500 {
-			t.Errorf("%s: %d %.300s", what, w.Code, w.Body)
+			t.Errorf("%s: got %d %.300s, want %d (0: any 4xx)", what, w.Code, w.Body, want)
 		}
 		if document["paths"].(map[string]any)[r.URL.Path] == nil {
 			t.Fatalf("%s is not in the document", r.URL.Path)
@@ -332,7 +332,7 @@ func TestBadFileInput(t *testing.T) {
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			t.Errorf("left: %s", path)
+			t.Errorf("left behind: got %s, want no files", path)
 		}
 		return err
 	})
@@ -364,7 +364,7 @@ func carriedOnly(t *testing.T, file string) {
 	eachRow(t, file, func(table string, row []any) {
 		for _, v := range row {
 			if text, ok := v.(string); ok && (!stanza.ValidXML(text) || !utf8.ValidString(text)) {
-				t.Errorf("%s holds %.100q", table, text)
+				t.Errorf("%s holds %.100q, want UTF-8 that XML can carry", table, text)
 			}
 		}
 	})

@@ -92,9 +92,9 @@ func TestIgnoredBodies(t *testing.T) {
 	key := []string{"Content-Type", "application/json", "Authorization", "Bearer " + adminKey}
 	defer fill(l.bodies)() // it keeps nothing, so it costs no slot
 	if a := l.do(t, http.MethodPost, "findSessions", "user_id=x", strings.Repeat(" ", 1<<20), key...); a.status != 200 {
-		t.Errorf("1 MiB: %d %s", a.status, a.body)
+		t.Errorf("1 MiB: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.do(t, http.MethodPost, "findSessions", "user_id=x", strings.Repeat(" ", 1<<20+1), key...); a.status != 413 {
-		t.Errorf("more: %d %s", a.status, a.body)
+		t.Errorf("more: got %d %s, want 413", a.status, a.body)
 	}
 }

@@ -103,7 +103,7 @@ func TestRights(t *testing.T) {
 			}
 			refused := a.status == 401 || a.status == 403
 			if refused && (v["result"] != "error-011" || len(calls) != 0) || a.status == 200 && v != nil && v["result"] != "ok" {
-				t.Errorf("%s by %s: %d %s after %q", rt.path, c.name, a.status, a.body, calls)
+				t.Errorf("%s by %s: got %d %s after %q, want refused %v (error-011 and no call) or else ok", rt.path, c.name, a.status, a.body, calls, refused)
 			}
 			if a.status == 401 && a.header.Get("WWW-Authenticate") == "" {
 				t.Errorf("%s by %s: 401 without WWW-Authenticate", rt.path, c.name)
@@ -130,28 +130,28 @@ func TestRights(t *testing.T) {
 func TestKeyInParameter(t *testing.T) {
 	l := newLab(t)
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, ""); a.status != 200 {
-		t.Errorf("in the URL: %d %s", a.status, a.body)
+		t.Errorf("in the URL: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.do(t, "POST", "findSessions", "", "user_id=zhangsan&access_token="+adminKey); a.status != 200 {
-		t.Errorf("in the form: %d %s", a.status, a.body)
+		t.Errorf("in the form: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token=nonsense-token", ""); a.status != 401 {
-		t.Errorf("wrong: %d %s", a.status, a.body)
+		t.Errorf("wrong: got %d %s, want 401", a.status, a.body)
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token=nonsense-token", "", "Authorization", "Bearer "+adminKey); a.status != 200 {
-		t.Errorf("the header comes first: %d", a.status)
+		t.Errorf("the header comes first: got %d, want 200", a.status)
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+adminKey, "", "Authorization", "Basic eDp5"); a.status != 200 {
-		t.Errorf("another scheme is not ours: %d", a.status)
+		t.Errorf("another scheme is not ours: got %d, want 200", a.status)
 	}
 	families, err := l.registry.Gather()
 	if metrics := fmt.Sprint(families); err != nil || !strings.Contains(metrics, "root") || strings.Contains(metrics, adminKey) || strings.Contains(metrics, "nonsense-token") ||
 		strings.Contains(metrics, "zhangsan") {
-		t.Errorf("%v, the metrics are\n%s", err, metrics)
+		t.Errorf("got %v, the metrics are\n%s\nwant metrics with root, without %q, without nonsense-token, without zhangsan, no error", err, metrics, adminKey)
 	}
 	log := l.log.String()
 	if !strings.Contains(log, "caller=root") || strings.Contains(log, adminKey) || strings.Contains(log, "nonsense-token") || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log is\n%s", log)
+		t.Errorf("the log is\n%s\nwant log with \"caller=root\", without %q, without nonsense-token, without zhangsan", log, adminKey)
 	}
 }
 
@@ -162,22 +162,22 @@ func TestRate(t *testing.T) {
 		c.Clock = func() time.Time { return now }
 	})
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
-		t.Fatalf("the first call: %d", a.status)
+		t.Fatalf("the first call: got %d, want 200", a.status)
 	}
 	a := l.get(t, "findSessions", "user_id=x")
 	if a.status != 429 || a.header.Get("Retry-After") != "2" || a.object(t)["result"] != "error-013" {
-		t.Errorf("the second call: %d, Retry-After %q, %s", a.status, a.header.Get("Retry-After"), a.body)
+		t.Errorf("the second call: got %d, Retry-After %q, %s, want 429, Retry-After 2, error-013", a.status, a.header.Get("Retry-After"), a.body)
 	}
 	// Reading the same keys again does not open the gate.
 	if err := l.ReloadKeys(l.cfg.Keys); err != nil {
 		t.Fatal(err)
 	}
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 429 {
-		t.Errorf("after a reload: %d", a.status)
+		t.Errorf("after a reload: got %d, want 429", a.status)
 	}
 	now = now.Add(2 * time.Second)
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
-		t.Errorf("two seconds later: %d", a.status)
+		t.Errorf("two seconds later: got %d, want 200", a.status)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestAllowFrom(t *testing.T) {
 			cfg.AllowAnonymous, cfg.AllowFrom, cfg.TrustedProxies = AnonymousClients, prefix(c.from), prefix(c.proxies)
 		})
 		if a := l.do(t, "GET", "findSessions", "user_id=x", "", c.header...); a.status != c.want {
-			t.Errorf("%+v: %d", c, a.status)
+			t.Errorf("%+v: got %d, want %d", c, a.status, c.want)
 		}
 	}
 }
@@ -217,7 +217,7 @@ func TestOpenDoorsAreLoud(t *testing.T) {
 			}
 		}
 		if warned != want {
-			t.Errorf("mode %q: the log is\n%s", mode, l.log.String())
+			t.Errorf("mode %q: the log is\n%s\nwant warned %v", mode, l.log.String(), want)
 		}
 	}
 }

@@ -14,7 +14,7 @@ func TestDocsPage(t *testing.T) {
 	page := l.do(t, http.MethodGet, "docs/", "", "")
 	loads := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(page.body, -1)
 	if page.status != 200 || len(loads) != 4 {
-		t.Fatalf("%d, loads %v", page.status, loads)
+		t.Fatalf("got %d, loads %v, want 200, 4 loads", page.status, loads)
 	}
 	if strings.Contains(page.body, "<style") || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(page.body) {
 		t.Error("the page has scripts or styles of its own, which its policy forbids")
@@ -29,30 +29,30 @@ func TestDocsPage(t *testing.T) {
 	for path, media := range pages {
 		a := l.do(t, http.MethodGet, path, "", "")
 		if a.status != 200 || len(a.body) < 100 || media != "" && a.header.Get("Content-Type") != media || a.header.Get("Content-Type") == "" {
-			t.Errorf("%s: %d, %d bytes, %s", path, a.status, len(a.body), a.header.Get("Content-Type"))
+			t.Errorf("%s: got %d, %d bytes, %s, want 200, at least 100 bytes, %q", path, a.status, len(a.body), a.header.Get("Content-Type"), media)
 		}
 		for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": docsPolicy} {
 			if got := a.header.Get(name); got != want {
-				t.Errorf("%s: %s is %q", path, name, got)
+				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
 			}
 		}
 		if a := l.do(t, http.MethodHead, path, "", ""); a.status != 200 || a.body != "" {
-			t.Errorf("HEAD %s: %d", path, a.status)
+			t.Errorf(`HEAD %s: got %d, want 200, body ""`, path, a.status)
 		}
 		if a := l.do(t, http.MethodPost, path, "", "x=y"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD" || a.object(t)["result"] != "fail" {
-			t.Errorf("POST %s: %d %s", path, a.status, a.body)
+			t.Errorf(`POST %s: got %d %s, want 405, Allow "GET, HEAD", fail`, path, a.status, a.body)
 		}
 	}
 	if a := l.do(t, http.MethodGet, "docs", "", ""); a.status != 301 || a.header.Get("Location") != "docs/" {
-		t.Errorf("without the slash: %d %v", a.status, a.header)
+		t.Errorf("without the slash: got %d %v, want 301, Location docs/", a.status, a.header)
 	}
 	for _, path := range []string{"docs/x", "docs/index.html", "docs/../docs.go", "docs/oauth2-redirect.html", "docs/%2e%2e/docs.go"} {
 		if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 || a.object(t)["result"] != "fail" {
-			t.Errorf("%s: %d", path, a.status)
+			t.Errorf("%s: got %d, want 404, fail", path, a.status)
 		}
 	}
 	if a := l.do(t, http.MethodGet, "docs/", "proxy=http://127.0.0.1:1/&url=http://127.0.0.1:1/x.json", ""); a.body != page.body {
-		t.Errorf("parameters change the page: %d %s", a.status, a.body)
+		t.Errorf("parameters change the page: %d %s, want %s", a.status, a.body, page.body)
 	}
 	if strings.Contains(l.do(t, http.MethodGet, "openapi.json", "", "").body, "key-0123456789") {
 		t.Error("the document holds a key")

@@ -116,7 +116,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 			highest = max(highest, heap())
 			sampling.Unlock()
 			if n, err := fetchFile(l, id); n != size || err != nil {
-				t.Errorf("%d bytes came back: %v", n, err)
+				t.Errorf("%d bytes came back: %v, want %d, no error", n, err, size)
 			}
 			if err := l.cfg.Files.Blobs.Remove(t.Context(), id); err != nil {
 				t.Error(err)
@@ -169,7 +169,7 @@ func BenchmarkFiles(b *testing.B) {
 		b.SetBytes(size)
 		for b.Loop() {
 			if n, err := fetchFile(l, id); n != size || err != nil {
-				b.Fatal(n, err)
+				b.Fatalf("got %d bytes, %v, want %d", n, err, size)
 			}
 		}
 	})

@@ -82,7 +82,7 @@ func TestPartNames(t *testing.T) {
 		`multipart/form-data; charset=UTF-8; boundary="a (b) c"`: "a (b) c",
 	} {
 		if a := send(contentType, boundary, `form-data; name="mFile"; filename="a.pdf"`); a.status != 200 {
-			t.Errorf("%s: %d %s", contentType, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 200", contentType, a.status, a.body)
 		}
 	}
 }
@@ -101,11 +101,11 @@ func TestPartCharset(t *testing.T) {
 			"--x", `Content-Disposition: form-data; name="mFile"; filename="a"`, "", "content", "--x--", ""}, "\r\n")
 		a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", "multipart/form-data; boundary=x", "Authorization", "Bearer "+adminKey)
 		if a.status != c.want {
-			t.Errorf("%+v: %d %s", c, a.status, a.body)
+			t.Errorf("%+v: got %d %s, want %d", c, a.status, a.body, c.want)
 		}
 	}
 	if left := l.left(t); len(left) != 4 {
-		t.Errorf("%d files", len(left))
+		t.Errorf("%d files, want 4", len(left))
 	}
 }
 
@@ -115,11 +115,11 @@ func FuzzPartHead(f *testing.F) {
 	f.Add("multipart/form-data; boundary==?x", "form-data; name=mFile; filename*=GBK''%C4%EA; filename=\xb1\xa8")
 	f.Fuzz(func(t *testing.T, contentType, disposition string) {
 		if got := boundary(contentType); len(got) > maxBoundary {
-			t.Errorf("boundary %q", got)
+			t.Errorf("boundary %q, want at most %v", got, maxBoundary)
 		}
 		_, file := partNames(&multipart.Part{Header: textproto.MIMEHeader{"Content-Disposition": {disposition}}})
 		if name := fileName(file); name == "" || !stanza.ValidXML(name) || strings.ContainsAny(name, "/\\\"") || len([]rune(name)) > 255 {
-			t.Errorf("%q becomes %q", disposition, name)
+			t.Errorf("%q becomes %q, want the name of a file: not empty, no separator, at most 255 characters", disposition, name)
 		}
 	})
 }

@@ -27,40 +27,40 @@ func TestQuota(t *testing.T) {
 	l := newFileLab(t, func(c *Config) { c.Files.Quota = quota })
 	first, a := l.sendAs(t, "lisi", 60_000)
 	if a.status != 200 {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want 200", a.status, a.body)
 	}
 	_, a = l.sendAs(t, "lisi", 60_000)
 	if v := a.object(t); a.status != http.StatusInsufficientStorage || v["result"] != "error-012" || !strings.Contains(v["result_detail"].(string), "lisi") {
-		t.Errorf("over the quota: %d %s", a.status, a.body)
+		t.Errorf("over the quota: got %d %s, want 507, error-012, result_detail with lisi", a.status, a.body)
 	}
 	if got := len(l.left(t)); got != 1 {
-		t.Errorf("%d files are left", got)
+		t.Errorf("%d files are left, want 1", got)
 	}
 	if n := testutil.ToFloat64(l.metrics.unroomed.WithLabelValues("quota")); n != 1 {
-		t.Errorf("%v are counted", n)
+		t.Errorf("%v are counted, want 1", n)
 	}
 	if _, a := l.sendAs(t, "lisi", 39_000); a.status != 200 {
-		t.Errorf("what still fits: %d %s", a.status, a.body)
+		t.Errorf("what still fits: got %d %s, want 200", a.status, a.body)
 	}
 	if _, a := l.sendAs(t, "zhangsan", 60_000); a.status != 200 {
-		t.Errorf("another user: %d %s", a.status, a.body)
+		t.Errorf("another user: got %d %s, want 200", a.status, a.body)
 	}
 	// Keys are not refused, and what they upload counts for its owner.
 	if a := l.upload(t, "/mobileHttpController/uploadForFileId", "", part{"user_id", "", "wangwu"}, part{"mFile", "a", strings.Repeat("x", quota+1)}); a.status != 200 {
-		t.Errorf("a key: %d %s", a.status, a.body)
+		t.Errorf("a key: got %d %s, want 200", a.status, a.body)
 	}
 	if _, a := l.sendAs(t, "wangwu", 1); a.status != http.StatusInsufficientStorage {
-		t.Errorf("a user whose quota a key has used: %d %s", a.status, a.body)
+		t.Errorf("a user whose quota a key has used: got %d %s, want 507", a.status, a.body)
 	}
 	// Given back.
 	if err := l.store.DeleteFiles(t.Context(), []string{first}); err != nil {
 		t.Fatal(err)
 	}
 	if _, a := l.sendAs(t, "lisi", 60_000); a.status != 200 {
-		t.Errorf("after a file was removed: %d %s", a.status, a.body)
+		t.Errorf("after a file was removed: got %d %s, want 200", a.status, a.body)
 	}
 	if len(l.quotas.under) != 0 {
-		t.Errorf("still under way: %v", l.quotas.under)
+		t.Errorf("still under way: got %v, want none", l.quotas.under)
 	}
 }
 
@@ -73,13 +73,13 @@ func TestQuotaOfALateOwner(t *testing.T) {
 		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", media)
 	}
 	if a := up(); a.status != 200 {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want 200", a.status, a.body)
 	}
 	if a := up(); a.status != http.StatusInsufficientStorage || a.object(t)["result"] != "error-012" {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 507, error-012", a.status, a.body)
 	}
 	if got := len(l.left(t)); got != 1 || len(l.quotas.under) != 0 {
-		t.Errorf("%d files are left, under way %v", got, l.quotas.under)
+		t.Errorf("%d files are left, under way %v, want 1, none under way", got, l.quotas.under)
 	}
 }
 
@@ -98,17 +98,17 @@ func TestQuotaTogether(t *testing.T) {
 				taken.Add(1)
 			case http.StatusInsufficientStorage, http.StatusTooManyRequests:
 			default:
-				t.Errorf("%d %s", a.status, a.body)
+				t.Errorf("got %d %s, want 200, or 507 when the quota is full", a.status, a.body)
 			}
 		})
 	}
 	group.Wait()
 	stored, err := l.store.StoredBytes(t.Context(), "lisi")
 	if err != nil || stored > quota || stored != taken.Load()*size || int(taken.Load()) != len(l.left(t)) {
-		t.Errorf("%d bytes are stored, %d uploads were taken, %d files lie there, %v", stored, taken.Load(), len(l.left(t)), err)
+		t.Errorf("%d bytes are stored, %d uploads were taken, %d files lie there, %v, want at most %d bytes, %d for each upload, a file for each", stored, taken.Load(), len(l.left(t)), err, quota, size)
 	}
 	if len(l.quotas.under) != 0 {
-		t.Errorf("still under way: %v", l.quotas.under)
+		t.Errorf("still under way: got %v, want none", l.quotas.under)
 	}
 }
 
@@ -130,14 +130,14 @@ func TestMinFree(t *testing.T) {
 	refused := func(what string, a answer) {
 		t.Helper()
 		if a.status != http.StatusInsufficientStorage || a.object(t)["result"] != "error-013" || a.header.Get("Retry-After") != "60" {
-			t.Errorf("%s: %d, Retry-After %q, %s", what, a.status, a.header.Get("Retry-After"), a.body)
+			t.Errorf("%s: got %d, Retry-After %q, %s, want 507, error-013, Retry-After 60", what, a.status, a.header.Get("Retry-After"), a.body)
 		}
 		if got := len(l.left(t)); got != 1 {
-			t.Errorf("%s: %d files are left", what, got)
+			t.Errorf("%s: %d files are left, want 1", what, got)
 		}
 	}
 	if _, a := l.sendAs(t, "lisi", 10<<20); a.status != 200 {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want 200", a.status, a.body)
 	}
 	_, a := l.sendAs(t, "lisi", 21<<20)
 	refused("a file larger than what is free", a)
@@ -153,14 +153,14 @@ func TestMinFree(t *testing.T) {
 		return (&noise{}).Read(p)
 	})
 	if _, err := sendFile(l, reader, 60<<20); err == nil || !strings.HasPrefix(err.Error(), "507 ") {
-		t.Errorf("a disk that fills up: %v", err)
+		t.Errorf(`a disk that fills up: got %v, want an error, error beginning with "507 "`, err)
 	}
 	if got := len(l.left(t)); got != 1 {
-		t.Errorf("%d files are left", got)
+		t.Errorf("%d files are left, want 1", got)
 	}
 	free.Store(least + 20<<20)
 	if id, a := l.sendAs(t, "lisi", 1); a.status != 200 || len(id) != 32 {
-		t.Errorf("room again: %d %s", a.status, a.body)
+		t.Errorf("room again: got %d %s, want 200, id of length 32", a.status, a.body)
 	}
 	for _, want := range []string{"uploads are refused", "uploads are taken again"} {
 		if !strings.Contains(l.log.String(), want) {
@@ -169,7 +169,7 @@ func TestMinFree(t *testing.T) {
 	}
 	broken.Store(true)
 	if _, a := l.sendAs(t, "lisi", 1); a.status != 503 {
-		t.Errorf("nobody knows what is free: %d %s", a.status, a.body)
+		t.Errorf("nobody knows what is free: got %d %s, want 503", a.status, a.body)
 	}
 }
 
@@ -185,7 +185,7 @@ func TestRoomStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	if looks < 5 || looks > 7 {
-		t.Errorf("%d looks at %d bytes", looks, 5*roomStep)
+		t.Errorf("%d looks at %d bytes, want at least 5, looks at most 7", looks, 5*roomStep)
 	}
 	t.Log(fmt.Sprint("took ", time.Since(begin)))
 }

@@ -48,7 +48,7 @@ func TestByteRanges(t *testing.T) {
 	}
 	for _, field := range []string{"bytes=-0", "bytes=0-", "bytes=-5"} {
 		if got := byteRanges(field, 0); got != "" {
-			t.Errorf("of nothing %q is %q", field, got)
+			t.Errorf(`of nothing %q is %q, want ""`, field, got)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (l *fileLab) put(t testing.TB, name, content string) string {
 	t.Helper()
 	a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", name, content})
 	if a.status != 200 || !blob.Valid(a.body) {
-		t.Fatalf("upload: %d %s", a.status, a.body)
+		t.Fatalf("upload: got %d %s, want 200 and an id", a.status, a.body)
 	}
 	return a.body
 }
@@ -140,30 +140,30 @@ func TestUploadAnswers(t *testing.T) {
 			a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
 			unstored(t, prefix+path, a)
 			if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
-				t.Errorf("%s%s: %d %q %s", prefix, path, a.status, got, a.header.Get("Content-Type"))
+				t.Errorf("%s%s: got %d %q %s, want 200, %q, Content-Type %s", prefix, path, a.status, got, a.header.Get("Content-Type"), want.answer, want.media)
 			}
 			id := anyID.FindString(a.body)
 			row, found, err := l.store.GetFile(t.Context(), id)
 			sum := sha256.Sum256([]byte(content))
-			if err != nil || !found || row != (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}) {
-				t.Errorf("row %+v, %v, %v", row, found, err)
+			if want := (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}); err != nil || !found || row != want {
+				t.Errorf("row: got %+v, %v, %v, want %+v", row, found, err, want)
 			}
 			if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
 				if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
-					t.Errorf("the answered link leads to %d %q", got.status, got.body)
+					t.Errorf("the answered link leads to %d %q, want 200, body %q", got.status, got.body, content)
 				}
 			}
 		}
 	}
 	if a := l.upload(t, "/other/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "x", "x"}); a.status != 404 {
-		t.Errorf("below a prefix that is not configured: %d", a.status)
+		t.Errorf("below a prefix that is not configured: got %d, want 404", a.status)
 	}
 	based := newFileLab(t, func(c *Config) { c.Files.BaseURL = "https://im.test/x" })
 	if a := based.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a.txt", "x"}); anyID.ReplaceAllString(a.body, "ID") != "https://im.test/x/upload/download?fileId=ID&fileName=a.txt" {
-		t.Errorf("with http.base_url: %s", a.body)
+		t.Errorf(`with http.base_url: %s, want "https://im.test/x/upload/download?fileId=ID&fileName=a.txt"`, a.body)
 	}
 	if a := newLab(t).do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), ""); a.status != 404 || !strings.Contains(a.body, `"result":"fail"`) {
-		t.Errorf("without files: %d %s", a.status, a.body)
+		t.Errorf("without files: got %d %s, want 404, body with %q", a.status, a.body, `"result":"fail"`)
 	}
 }
 
@@ -220,17 +220,17 @@ func TestUploadRefused(t *testing.T) {
 	} {
 		unstored(t, name, test.got)
 		if v := test.got.object(t); test.got.status != test.status || v["result"] != test.result || v["result_detail"] == "" {
-			t.Errorf("%s: %d %s", name, test.got.status, test.got.body)
+			t.Errorf("%s: got %d %s, want %d, %v, a result_detail", name, test.got.status, test.got.body, test.status, test.result)
 		}
 	}
 	if left := l.left(t); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("left behind: got %q, want none", left)
 	}
 	if log := l.log.String(); strings.Contains(log, adminKey) || strings.Contains(log, "nonsense") || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log tells\n%s", log)
+		t.Errorf("the log tells\n%s\nwant log without %q, without nonsense, without zhangsan", log, adminKey)
 	}
 	if a := l.do(t, http.MethodGet, "/mobileHttpController/uploadForUrl", "", ""); a.header.Get("Allow") != "POST, OPTIONS" {
-		t.Errorf("Allow %q", a.header.Get("Allow"))
+		t.Errorf(`Allow %q, want "POST, OPTIONS"`, a.header.Get("Allow"))
 	}
 	// The largest that fits, the fields in every order, the key in the URL or in a part before the file.
 	most := part{"mFile", "a", strings.Repeat("x", 1<<20)}
@@ -241,14 +241,14 @@ func TestUploadRefused(t *testing.T) {
 			header = bearer
 		}
 		if a := send(header, parts...); a.status != 200 {
-			t.Errorf("order %d: %d %s", i, a.status, a.body)
+			t.Errorf("order %d: got %d %s, want 200", i, a.status, a.body)
 		}
 	}
 	if a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "access_token="+adminKey, whole, "Content-Type", media); a.status != 200 {
-		t.Errorf("a key in the URL: %d %s", a.status, a.body)
+		t.Errorf("a key in the URL: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.upload(t, "/upload/mobileFileUpload", "", part{"file", "a", "document 1.3"}); a.status != 200 {
-		t.Errorf("document 1.3: %d %s", a.status, a.body)
+		t.Errorf("document 1.3: got %d %s, want 200", a.status, a.body)
 	}
 	if left := l.left(t); len(left) != 6 {
 		t.Errorf("%d files, want 6: %q", len(left), left)
@@ -278,36 +278,36 @@ func TestBrokenUpload(t *testing.T) {
 	}
 	resp, err := http.ReadResponse(newReader(conn), nil)
 	if err != nil || resp.StatusCode != 400 || !resp.Close {
-		t.Errorf("a stalled upload: %v, %v", resp, err)
+		t.Errorf("a stalled upload: got %v, %v, want 400 and an end of the connection", resp, err)
 	}
 	wait(t, hasty.over)
 	if left := hasty.left(t); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("left behind: got %q, want none", left)
 	}
 	// The database refuses, or goes away: in doubt the bytes stay, for the sweep to judge.
 	l.rows.fail = store.ErrData
 	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 400 || a.object(t)["result"] != "error-012" {
-		t.Errorf("a row that does not fit: %d %s", a.status, a.body)
+		t.Errorf("a row that does not fit: got %d %s, want 400, error-012", a.status, a.body)
 	}
 	if left := l.left(t); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("left behind: got %q, want none", left)
 	}
 	l.rows.fail = store.ErrUnavailable
 	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 || a.header.Get("Retry-After") == "" {
-		t.Errorf("no database: %d %s", a.status, a.body)
+		t.Errorf("no database: got %d %s, want 503, a Retry-After", a.status, a.body)
 	}
 	if left := l.left(t); len(left) != 1 {
-		t.Errorf("a row that may be there has %d files", len(left))
+		t.Errorf("a row that may be there has %d files, want 1", len(left))
 	}
 	// No folder any more.
 	l.rows.fail = nil
 	l.cfg.Files.Blobs.(*blob.Folder).Close()
 	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 {
-		t.Errorf("no folder: %d %s", a.status, a.body)
+		t.Errorf("no folder: got %d %s, want 503", a.status, a.body)
 	}
 	if known := l.store; known != nil {
 		if ids, err := known.FilesBefore(t.Context(), 1<<42, 10); err != nil || len(ids) != 0 {
-			t.Errorf("rows %q, %v", ids, err)
+			t.Errorf("rows %q, %v, want no ids, no error", ids, err)
 		}
 	}
 }
@@ -318,7 +318,7 @@ func TestTroubleWithFilesIsLogged(t *testing.T) {
 	logged := func(what string, away, back int) {
 		t.Helper()
 		if log := l.log.String(); strings.Count(log, "files cannot be stored now") != away || strings.Count(log, "files can be stored again") != back {
-			t.Errorf("%s:\n%s", what, log)
+			t.Errorf("%s:\n%s\nwant %v times \"files cannot be stored now\", %v times \"files can be stored again\"", what, log, away, back)
 		}
 	}
 	l.put(t, "a", "x")
@@ -364,7 +364,7 @@ func TestSlowStore(t *testing.T) {
 		c.Files.Blobs = slowBlobs{c.Files.Blobs, func() { <-time.After(pace + pace/10) }}
 	})
 	if a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "a", strings.Repeat("x", 8<<20)}); a.status != 200 {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want 200", a.status, a.body)
 	}
 }
 
@@ -421,7 +421,7 @@ func TestDownload(t *testing.T) {
 		for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {
 			a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
 			if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
-				t.Errorf("%s: %d, %d bytes, %q", name, a.status, len(a.body), a.header.Get("Content-Range"))
+				t.Errorf("%s: got %d, %d bytes, range %q, want %d, body %.100q, range %q (a body * is any)", name, a.status, len(a.body), a.header.Get("Content-Range"), test.status, test.body, test.span)
 			}
 			unstored(t, name, a)
 			if a.status == 200 || a.status == 206 {
@@ -441,32 +441,32 @@ func TestDownload(t *testing.T) {
 		}
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "10000" || a.header.Get("ETag") != etag {
-		t.Errorf("HEAD: %d %v", a.status, a.header)
+		t.Errorf(`HEAD: got %d %v, want 200, body "", Content-Length 10000, ETag %v`, a.status, a.header, etag)
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, "", "Range", "bytes=0-1"); a.status != 200 || a.header.Get("Content-Length") != "10000" {
-		t.Errorf("HEAD of a range: %d %v", a.status, a.header)
+		t.Errorf("HEAD of a range: got %d %v, want 200, Content-Length 10000", a.status, a.header)
 	}
 	if a := l.do(t, http.MethodPost, "/upload/download", "", "fileId="+id, "Range", "bytes=1-2"); a.status != 206 || a.body != "12" {
-		t.Errorf("POST: %d %s", a.status, a.body)
+		t.Errorf("POST: got %d %s, want 206, body 12", a.status, a.body)
 	}
 	empty := "fileId=" + l.put(t, "empty", "")
 	for _, ranges := range []string{"", "bytes=0-", "bytes=-0", "bytes=-1"} {
 		if a := l.do(t, http.MethodGet, "/upload/download", empty, "", "Range", ranges); a.status != 200 || a.body != "" {
-			t.Errorf("an empty file, %q: %d %q", ranges, a.status, a.body)
+			t.Errorf(`an empty file, %q: got %d %q, want 200, body ""`, ranges, a.status, a.body)
 		}
 	}
 	if a := l.do(t, http.MethodDelete, "/upload/download", "", ""); a.status != 405 {
-		t.Errorf("DELETE: %d", a.status)
+		t.Errorf("DELETE: got %d, want 405", a.status)
 	}
 	if a := l.do(t, http.MethodOptions, "/cap-aco/upload/download", "", ""); a.status != 204 {
-		t.Errorf("OPTIONS: %d", a.status)
+		t.Errorf("OPTIONS: got %d, want 204", a.status)
 	}
 	// A file that lost its bytes.
 	if err := l.cfg.Files.Blobs.Remove(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, ""); a.status != 404 || !strings.Contains(l.log.String(), "lost its bytes") {
-		t.Errorf("without bytes: %d %s", a.status, a.body)
+		t.Errorf(`without bytes: got %d %s, want 404, log with "lost its bytes"`, a.status, a.body)
 	}
 }
 
@@ -488,7 +488,7 @@ func TestActiveContent(t *testing.T) {
 	} {
 		a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, name, test.content), "")
 		if a.header.Get("Content-Type") != test.media || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment;") || a.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf("%s: %v", name, a.header)
+			t.Errorf(`%s: got %v, want Content-Type %v, Content-Disposition beginning with "attachment;", X-Content-Type-Options nosniff`, name, a.header, test.media)
 		}
 	}
 }
@@ -523,13 +523,13 @@ func TestFileNames(t *testing.T) {
 		}
 		disposition := attachment(fileName(given))
 		if strings.ContainsAny(disposition, "\r\n\x00") || strings.Count(disposition, `"`) != 2 {
-			t.Errorf("%q: %q", given, disposition)
+			t.Errorf("%q: got %q, want one line with one quoted name", given, disposition)
 		}
 	}
 	// As browsers and some clients send them: raw UTF-8 in quotes.
 	id := l.put(t, "年报 😀.txt", "x")
 	if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Name != "年报 😀.txt" {
-		t.Errorf("stored as %q, %v", row.Name, err)
+		t.Errorf(`stored as %q, %v, want Name "年报 😀.txt", no error`, row.Name, err)
 	}
 }
 
@@ -539,7 +539,7 @@ func FuzzFileName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, given string) {
 		name := fileName(given)
 		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\r\n\x00\"") || !stanza.ValidXML(name) || len([]rune(name)) > 255 {
-			t.Errorf("%q becomes %q", given, name)
+			t.Errorf("%q becomes %q, want the name of a file: no folder, no control character, at most 255 characters", given, name)
 		}
 		if again := fileName(name); again != name {
 			t.Errorf("%q becomes %q and then %q", given, name, again)
@@ -560,7 +560,7 @@ func TestHostileDownload(t *testing.T) {
 			path, name, _ := strings.Cut(target, "?")
 			a := l.do(t, http.MethodGet, "/"+path, name+value, "")
 			if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
-				t.Errorf("%s%.40s: %d %.200s", target, value, a.status, a.body)
+				t.Errorf("%s%.40s: got %d %.200s, want 404 or 400, fail, nothing of a file", target, value, a.status, a.body)
 			}
 		}
 	}
@@ -574,12 +574,12 @@ func TestHostileDownload(t *testing.T) {
 		"":                                                              400,
 	} {
 		if a := l.do(t, http.MethodGet, "/cap-aco/uploader/loadImg", "pic="+pic, ""); a.status != want {
-			t.Errorf("pic=%s: %d %s", pic, a.status, a.body)
+			t.Errorf("pic=%s: got %d %s, want %d", pic, a.status, a.body, want)
 		}
 	}
 	for _, path := range []string{"/upload/../../etc/passwd", "/upload/download/../../../etc/passwd", "/files/" + id, "/" + id[:2] + "/" + id, "//etc/passwd"} {
 		if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 {
-			t.Errorf("%s: %d", path, a.status)
+			t.Errorf("%s: got %d, want 404", path, a.status)
 		}
 	}
 }
@@ -596,15 +596,15 @@ func TestFallback(t *testing.T) {
 		path, query, _ := strings.Cut(from, "?")
 		a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, "")
 		if a.status != 302 || a.header.Get("Location") != want {
-			t.Errorf("%s: %d to %q", from, a.status, a.header.Get("Location"))
+			t.Errorf("%s: %d to %q, want 302, Location %q", from, a.status, a.header.Get("Location"), want)
 		}
 		unstored(t, from, a)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+strings.Repeat("x", 2000), ""); a.status != 404 {
-		t.Errorf("an endless id: %d", a.status)
+		t.Errorf("an endless id: got %d, want 404", a.status)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, "a", "ours"), ""); a.status != 200 || a.body != "ours" {
-		t.Errorf("one of ours: %d %s", a.status, a.body)
+		t.Errorf("one of ours: got %d %s, want 200, body ours", a.status, a.body)
 	}
 }
 
@@ -647,7 +647,7 @@ func TestFileRights(t *testing.T) {
 		// To who may not read, a file that is there looks like one that is not.
 		absent := l.do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), "", test.header...)
 		if there := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...); there.status != 200 && there.body != absent.body {
-			t.Errorf("%s sees whether a file is there: %s, %s", test.caller, there.body, absent.body)
+			t.Errorf("%s sees whether a file is there: got %s, want %s", test.caller, there.body, absent.body)
 		}
 	}
 }
@@ -661,18 +661,18 @@ func TestFilesOfUsers(t *testing.T) {
 		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, append([]string{"Content-Type", media}, as(user)...)...)
 	}
 	if a := upload("lisi", uploader); a.status != 403 || a.object(t)["result"] != "error-011" {
-		t.Errorf("in another's name: %d %s", a.status, a.body)
+		t.Errorf("in another's name: got %d %s, want 403, error-011", a.status, a.body)
 	}
 	if left := l.left(t); len(left) != 0 {
-		t.Errorf("left behind: %q", left)
+		t.Errorf("left behind: got %q, want none", left)
 	}
 	named, own := upload("zhangsan", uploader), upload("zhangsan") // the token says who it is
 	if named.status != 200 || own.status != 200 {
-		t.Fatalf("%d %s, %d %s", named.status, named.body, own.status, own.body)
+		t.Fatalf("got %d %s and %d %s, want 200 twice", named.status, named.body, own.status, own.body)
 	}
 	for _, id := range []string{named.body, own.body} {
 		if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Owner != "zhangsan" {
-			t.Errorf("the uploader is %q, %v", row.Owner, err)
+			t.Errorf("the uploader is %q, %v, want Owner zhangsan, no error", row.Owner, err)
 		}
 	}
 	pic := "/uploader/loadImg?pic=" + own.body
@@ -683,17 +683,17 @@ func TestFilesOfUsers(t *testing.T) {
 	})
 	for user, want := range map[string]struct{ file, picture int }{"zhangsan": {200, 200}, "lisi": {200, 200}, "wangwu": {404, 404}} {
 		if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body, "", as(user)...); a.status != want.file {
-			t.Errorf("%s reads the file: %d %s", user, a.status, a.body)
+			t.Errorf("%s reads the file: got %d %s, want %d", user, a.status, a.body, want.file)
 		}
 		if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+own.body, "", as(user)...); a.status != want.picture {
-			t.Errorf("%s sees the group's picture: %d %s", user, a.status, a.body)
+			t.Errorf("%s sees the group's picture: got %d %s, want %d", user, a.status, a.body, want.picture)
 		}
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+own.body, "", as("lisi")...); a.status != 404 {
-		t.Errorf("a group's picture as a file: %d", a.status)
+		t.Errorf("a group's picture as a file: got %d, want 404", a.status)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body+"&access_token="+l.token(t, "lisi"), ""); a.status != 200 {
-		t.Errorf("a token in the link: %d %s", a.status, a.body)
+		t.Errorf("a token in the link: got %d %s, want 200", a.status, a.body)
 	}
 }
 
@@ -709,22 +709,22 @@ func TestPicturesOpenNothing(t *testing.T) {
 	}
 	for _, pic := range []string{id, "/upload/download?fileId=" + id + "&fileName=a.png", "/uploader/loadImg?pic=" + id, blob.NewID() + " " + id} {
 		if a := set("mallory", pic); a.status != 403 || a.object(t)["result"] != "error-011" {
-			t.Errorf("mallory shows %s: %d %s", pic, a.status, a.body)
+			t.Errorf("mallory shows %s: got %d %s, want 403, error-011", pic, a.status, a.body)
 		}
 	}
 	if calls := l.svc.taken(); len(calls) != 0 {
-		t.Errorf("it was done: %q", calls)
+		t.Errorf("it was done: got %q, want none", calls)
 	}
 	for user, pic := range map[string]string{"mallory": "/old/" + blob.NewID() + ".png", "zhangsan": "/upload/download?fileId=" + id} {
 		if a := set(user, pic); a.status != 200 {
-			t.Errorf("%s shows %s: %d %s", user, pic, a.status, a.body)
+			t.Errorf("%s shows %s: got %d %s, want 200", user, pic, a.status, a.body)
 		}
 	}
 	// What is inside a longer run is no id, on either side.
 	pic := "0" + id
 	apply(t, l.store, []store.Change{{EditGroups: []store.GroupEdit{{ID: "trap", Pic: &pic}}}})
 	if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+id, "", "Authorization", "Bearer "+l.token(t, "mallory")); a.status != 404 {
-		t.Errorf("mallory sees it: %d", a.status)
+		t.Errorf("mallory sees it: got %d, want 404", a.status)
 	}
 }
 
@@ -772,17 +772,17 @@ func TestMayRead(t *testing.T) {
 		"bird": false, "eve": false, "mallory": false, "stranger": false, "": false, "g1": false, "admin": false} {
 		got, err := l.mayRead(t.Context(), user, f)
 		if err != nil || got != want {
-			t.Errorf("%q may read: %v, %v", user, got, err)
+			t.Errorf("%q may read: got %v, %v, want %v, no error", user, got, err, want)
 		}
 	}
 	orphan := f
 	orphan.Owner = ""
 	if got, err := l.mayRead(t.Context(), "", orphan); err != nil || got {
-		t.Errorf("nobody's file is read by nobody: %v, %v", got, err)
+		t.Errorf("nobody reads nobody's file: got %v, %v, want false, no error", got, err)
 	}
 	for user, want := range map[string]bool{"wangwu": true, "zhaoliu": false, "eve": false} {
 		if got, err := l.showsPicture(t.Context(), user, f); err != nil || got != want {
-			t.Errorf("%q sees it as a group's picture: %v, %v", user, got, err)
+			t.Errorf("%q sees it as a group's picture: got %v, %v, want %v, no error", user, got, err, want)
 		}
 	}
 }
@@ -801,13 +801,13 @@ func TestTransfersAreApart(t *testing.T) {
 		held = append(held, conn)
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+big, ""); a.status != 503 || a.header.Get("Retry-After") == "" {
-		t.Errorf("a third transfer: %d", a.status)
+		t.Errorf("a third transfer: got %d, want 503, a Retry-After", a.status)
 	}
 	if a := l.upload(t, "/mobileHttpController/uploadForUrl", "", uploader, part{"mFile", "a", "x"}); a.status != 503 {
-		t.Errorf("a third transfer, up: %d %s", a.status, a.body)
+		t.Errorf("a third transfer, up: got %d %s, want 503", a.status, a.body)
 	}
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
-		t.Errorf("a short call: %d", a.status)
+		t.Errorf("a short call: got %d, want 200", a.status)
 	}
 	for range len(l.over) {
 		<-l.over
@@ -817,7 +817,7 @@ func TestTransfersAreApart(t *testing.T) {
 		wait(t, l.over)
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+big, ""); a.status != 200 {
-		t.Errorf("afterwards: %d", a.status)
+		t.Errorf("afterwards: got %d, want 200", a.status)
 	}
 }
 
@@ -838,29 +838,29 @@ func TestStrangersHoldNothing(t *testing.T) {
 	slow := dial(t, l.lab)
 	fmt.Fprintf(slow, "%s--b\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nzhang", head)
 	if got := status(slow); got != 400 {
-		t.Errorf("one that says no more: %d", got)
+		t.Errorf("one that says no more: got %d, want 400", got)
 	}
 	long := dial(t, l.lab)
 	fmt.Fprintf(long, "%s%s", head, strings.Repeat("before the first part\r\n", 10_000))
 	if got := status(long); got != 401 {
-		t.Errorf("one that goes on without a credential: %d", got)
+		t.Errorf("one that goes on without a credential: got %d, want 401", got)
 	}
 
 	nameless, media := body(t, uploader, part{"mFile", "a", "x"})
 	giveBack := fill(l.transfers)
 	if a := l.do(t, http.MethodPost, path, "", nameless, "Content-Type", media); a.status != 401 {
-		t.Errorf("a stranger while all transfers are taken: %d %s", a.status, a.body)
+		t.Errorf("a stranger while all transfers are taken: got %d %s, want 401", a.status, a.body)
 	}
 	giveBack()
 	giveBack = fill(l.bodies)
 	text, media := body(t, uploader, part{"access_token", "", adminKey}, part{"mFile", "a", "x"})
 	if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 503 {
-		t.Errorf("one stranger too many: %d %s", a.status, a.body)
+		t.Errorf("one stranger too many: got %d %s, want 503", a.status, a.body)
 	}
 	giveBack()
 	for range maxBodies + 1 { // each gives its slots back
 		if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 200 {
-			t.Fatalf("a stranger who says who he is: %d %s", a.status, a.body)
+			t.Fatalf("a stranger who says who he is: got %d %s, want 200", a.status, a.body)
 		}
 	}
 }
@@ -873,6 +873,6 @@ func TestFilesConfig(t *testing.T) {
 	}
 	f, err := Files{Prefixes: []string{"/a", "/a/b-c"}, FallbackURL: "http://x/y", BaseURL: "https://x"}.withDefaults()
 	if err != nil || f.MaxSize != 100<<20 || !slices.Equal(f.Prefixes, []string{"/a", "/a/b-c"}) {
-		t.Errorf("%+v, %v", f, err)
+		t.Errorf(`%+v, %v, want MaxSize %v, Prefixes ["/a" "/a/b-c"], no error`, f, err, 100<<20)
 	}
 }

@@ -30,32 +30,32 @@ func TestFormerMembers(t *testing.T) {
 	for path, form := range calls {
 		if strings.HasPrefix(path, "find") {
 			if a := send(path, form); a.status != 200 {
-				t.Errorf("%s of a member: %d %s", path, a.status, a.body)
+				t.Errorf("%s of a member: got %d %s, want 200", path, a.status, a.body)
 			}
 		}
 	}
 	if a := l.post(t, "modifySession", `session_id=g1&subscribers=[{user_id:"lisi",type:"del"},{user_id:"wangwu",type:"add"}]`); a.object(t)["result"] != "ok" {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want ok", a.status, a.body)
 	}
 	calls["deletePubact"] = "id_=a1"
 	for path, form := range calls {
 		if a := send(path, form); a.status != 403 || strings.Contains(a.body, "zhangsan") || strings.Contains(a.body, "wangwu") {
-			t.Errorf("%s: %d %s", path, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 403, body without zhangsan, without wangwu", path, a.status, a.body)
 		}
 	}
 	for _, path := range []string{"findSessions", "findWebSessions", "findUnread"} {
 		if a := send(path, "user_id=lisi&valid=1"); strings.Contains(a.body, `"g1"`) {
-			t.Errorf("%s: %s", path, a.body)
+			t.Errorf("%s: got %s, want body without %q", path, a.body, `"g1"`)
 		}
 	}
 	// Of 1:1 messages, and of a group that is gone, he learns what is his.
 	if a := l.do(t, http.MethodPost, "findStatusList", "", "msg_id=c1&sender=zhangsan", "Authorization", "Bearer "+l.token(t, "zhangsan")); a.status != 200 || !strings.Contains(a.body, `"lisi"`) {
-		t.Errorf("a 1:1 message: %d %s", a.status, a.body)
+		t.Errorf("a 1:1 message: got %d %s, want 200, body with %q", a.status, a.body, `"lisi"`)
 	}
 	if a := l.post(t, "dissolved", "session_id=g1"); a.object(t)["result"] != "ok" {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want ok", a.status, a.body)
 	}
 	if a := send("findStatusList", "msg_id=m2&sender=lisi"); a.status != 200 {
-		t.Errorf("of a group that is gone: %d %s", a.status, a.body)
+		t.Errorf("of a group that is gone: got %d %s, want 200", a.status, a.body)
 	}
 }

@@ -243,14 +243,14 @@ func TestHeaders(t *testing.T) {
 			}
 		}
 		if a.header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf("%s allows credentials", path)
+			t.Errorf(`%s allows credentials, want Access-Control-Allow-Credentials ""`, path)
 		}
 		if v := a.object(t); v["result"] == nil || v["result_detail"] == nil {
-			t.Errorf("%s has no result: %s", path, a.body)
+			t.Errorf("%s has no result: %s, want a result, a result_detail", path, a.body)
 		}
 	}
 	if a := l.do(t, http.MethodPut, "findSessions", "", ""); a.status != 405 || a.header.Get("Allow") != "GET, POST, OPTIONS" {
-		t.Errorf("PUT: %d, Allow %q", a.status, a.header.Get("Allow"))
+		t.Errorf(`PUT: got %d, Allow %q, want 405, Allow "GET, POST, OPTIONS"`, a.status, a.header.Get("Allow"))
 	}
 	if a := l.do(t, http.MethodHead, "getOffline", "user_id=lisi", "", "Authorization", "Bearer "+adminKey); a.status != 405 || len(l.svc.taken()) != 0 {
 		t.Errorf("HEAD: %d: it would clear a queue that nobody saw", a.status)

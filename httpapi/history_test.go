@@ -71,7 +71,7 @@ func TestHistoryStreams(t *testing.T) {
 			t.Fatalf("row %s comes twice, or from nowhere", row.ID)
 		}
 		if timeless[row.ID] != (i >= len(answer.List)-n/500-1) {
-			t.Fatalf("row %d is %q", i, row)
+			t.Fatalf("row %d is %q, want timeless %v", i, row, (i >= len(answer.List)-n/500-1))
 		}
 		delete(dated, row.ID)
 	}
@@ -86,7 +86,7 @@ func TestHistoryStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(rows.List) != historyPage+500 {
-		t.Fatalf("%d rows", len(rows.List))
+		t.Fatalf("%d rows, want %d", len(rows.List), historyPage+500)
 	}
 	for i, row := range rows.List {
 		if row.ID != answer.List[10+i].ID {
@@ -114,7 +114,7 @@ func TestHistoryByKeyset(t *testing.T) {
 			break
 		}
 		if v["total"] != float64(n) {
-			t.Fatalf("total is %v", v["total"])
+			t.Fatalf("total is %v, want %v", v["total"], float64(n))
 		}
 		for _, r := range rows {
 			row := r.(map[string]any)
@@ -140,13 +140,13 @@ func TestWalkEndsHonestly(t *testing.T) {
 	a := l.get(t, "findSessionHistory", "session_id=g1&length=max")
 	v := a.object(t)
 	if a.status != 200 || v["result"] != "error-013" || len(v["message_list"].([]any)) != historyPage-1 || v["total"] != float64(5000) {
-		t.Errorf("%d, %d rows, %.200s", a.status, len(v["message_list"].([]any)), a.body[len(a.body)-200:])
+		t.Errorf("got %d, %d rows, %.200s, want 200, error-013, message_list of length %d, total 5000", a.status, len(v["message_list"].([]any)), a.body[len(a.body)-200:], historyPage-1)
 	}
 	// Before the first row it is a plain failure.
 	reads.calls = 1
 	a = l.get(t, "findSessionHistory", "session_id=g1&length=max")
 	if v := a.object(t); a.status != 503 || v["message_list"] != nil || v["total"] != float64(0) || v["session_id"] != "g1" {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 503, message_list nil, total 0, session_id g1", a.status, a.body)
 	}
 }
 
@@ -191,7 +191,7 @@ func TestWalkOneTime(t *testing.T) {
 		return nil
 	})
 	if err != nil || got != len(rows) || total != int64(len(rows)) {
-		t.Errorf("%d of %d rows: %v", got, total, err)
+		t.Errorf("%d of %d rows: %v, want %d, total %d, no error", got, total, err, len(rows), int64(len(rows)))
 	}
 }
 
@@ -246,7 +246,7 @@ func TestLargeHistory(t *testing.T) {
 	for query, rows := range map[string][]string{"length=max": want, "length=40": want[:40], "start=10&length=30": want[10:40]} {
 		counting.pages = 0
 		if got := read("findSessionHistory", "session_id=big&"+query, "message_list"); !slices.Equal(got, rows) || counting.pages < 2 {
-			t.Errorf("%s: %v in %d pieces", query, got, counting.pages)
+			t.Errorf("%s: %v in %d pieces, want %v, pages at least 2", query, got, counting.pages, rows)
 		}
 	}
 	got := read("syncMessage", "msg_to=big&msg_id=m00", "messageList")

@@ -25,7 +25,7 @@ func TestParamsAsTheyCome(t *testing.T) {
 		var call struct{ Body string }
 		calls := l.svc.taken()
 		if len(calls) != 1 {
-			t.Errorf("%q: %d %s", given, a.status, a.body)
+			t.Errorf("%q: %d %s, want 1 call", given, a.status, a.body)
 			continue
 		}
 		if err := json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &call); err != nil || call.Body != want {
@@ -39,7 +39,7 @@ func TestParamsAsTheyCome(t *testing.T) {
 		`[{title:"x","t\u0069tle":"y"}]`: "title",
 	} {
 		if a := send("systemMessage", "params", given, "&msgTo=lisi"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
-			t.Errorf("%s: %s", given, a.body)
+			t.Errorf("%s: got %s, want error-005, body with %q", given, a.body, want)
 		}
 	}
 	for given, want := range map[string]string{
@@ -48,13 +48,13 @@ func TestParamsAsTheyCome(t *testing.T) {
 		`[{user_id:"a",user_id:"b"}]`:  "user_id",
 	} {
 		if a := send("addUser", "userList", given, ""); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
-			t.Errorf("%s: %s", given, a.body)
+			t.Errorf("%s: got %s, want error-005, body with %q", given, a.body, want)
 		}
 	}
 	if a := send("systemMessage", "msgTo", `[1e3]`, "&params=[{title:1}]"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, "1e3") {
-		t.Errorf("msgTo: %s", a.body)
+		t.Errorf("msgTo: got %s, want error-005, body with 1e3", a.body)
 	}
 	if calls := l.svc.taken(); len(calls) != 0 {
-		t.Errorf("what was refused did %v", calls)
+		t.Errorf("what was refused did %v, want none", calls)
 	}
 }

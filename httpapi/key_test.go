@@ -21,22 +21,22 @@ func TestKeyFile(t *testing.T) {
 	}
 	key := strings.TrimSpace(string(content))
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 || len(key) < 26 {
-		t.Errorf("the file has mode %v and a key of %d characters: %v", info.Mode(), len(key), err)
+		t.Errorf("the file has mode %v and a key of %d characters: %v, want mode 0600, at least 26 characters, no error", info.Mode(), len(key), err)
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
-		t.Errorf("left behind: %v %v", entries, err)
+		t.Errorf("left behind: %v %v, want 1 entry, no error", entries, err)
 	}
 	if log := l.log.String(); !strings.Contains(log, path) || strings.Contains(log, key) {
-		t.Errorf("the log is %s", log)
+		t.Errorf("the log is %s, want log with %q, without %q", log, path, key)
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer "+key); a.status != 200 {
-		t.Errorf("the new key: %d", a.status)
+		t.Errorf("the new key: got %d, want 200", a.status)
 	}
 
 	// The second start uses the same one.
 	again := newLab(t, fromFile)
 	if a := again.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer "+key); a.status != 200 {
-		t.Errorf("after a restart: %d", a.status)
+		t.Errorf("after a restart: got %d, want 200", a.status)
 	}
 	// Changed, it counts from the next reload on.
 	if err := os.WriteFile(path, []byte("another-key-0123456789\n"), 0o600); err != nil {
@@ -55,7 +55,7 @@ func TestKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := again.ReloadKeys(nil); err != nil || !strings.Contains(again.log.String(), "chmod 600") {
-		t.Errorf("a file that others can read: %v, log %s", err, again.log.String())
+		t.Errorf(`a file that others can read: got %v, log %s, want log with "chmod 600", no error`, err, again.log.String())
 	}
 	// Empty: nobody gets in by an empty key, and the keys of before stay.
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -65,7 +65,7 @@ func TestKeyFile(t *testing.T) {
 		t.Error("an empty key file is taken")
 	}
 	if a := again.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer another-key-0123456789"); a.status != 200 {
-		t.Errorf("after a failed reload: %d", a.status)
+		t.Errorf("after a failed reload: got %d, want 200", a.status)
 	}
 }
 
@@ -86,7 +86,7 @@ func TestKeyFileMadeOnce(t *testing.T) {
 	wg.Wait()
 	for _, key := range made {
 		if key == "" || key != made[0] {
-			t.Errorf("starts at once made %q", made)
+			t.Errorf("starts at once made %q, want a key, key %v", made, made[0])
 		}
 	}
 	if _, err := fileKeys(filepath.Join(path, "below-a-file"), slog.New(slog.DiscardHandler)); err == nil {
@@ -111,6 +111,6 @@ func TestKeysThatCannotBe(t *testing.T) {
 	}
 	if _, err := (Config{AllowAnonymous: "some", Language: "fr"}).withDefaults(); err == nil ||
 		!strings.Contains(err.Error(), "some") || !strings.Contains(err.Error(), "fr") || !strings.Contains(err.Error(), "key_file") {
-		t.Errorf("not all that is wrong is said: %v", err)
+		t.Errorf("not all that is wrong is said: got %v, want an error, error with some, with fr, with key_file", err)
 	}
 }

@@ -48,11 +48,11 @@ func TestKeyless(t *testing.T) {
 		{"192.0.2.1", "findSessions", "yes"}: 1, {"127.0.0.1", "findSessions", "yes"}: 1, {"192.0.2.1", "approval", "no"}: 1,
 	} {
 		if got := value(t, l, labels[:]...); got != want {
-			t.Errorf("%v: %v", labels, got)
+			t.Errorf("%v: got %v, want %v", labels, got, want)
 		}
 	}
 	if n := series(l); n != 3 {
-		t.Errorf("%d series", n)
+		t.Errorf("%d series, want 3", n)
 	}
 	// Strangers cannot grow it without bound.
 	rt := &l.routes()[0]
@@ -64,9 +64,9 @@ func TestKeyless(t *testing.T) {
 		}
 	}
 	if n := series(l); n > maxKeyless+3 {
-		t.Errorf("%d series", n)
+		t.Errorf("%d series, want at most %d", n, maxKeyless+3)
 	}
 	if got := value(t, l, "other", rt.path, "yes"); got != maxKeyless+2 {
-		t.Errorf("others: %v", got)
+		t.Errorf("others: got %v, want %v", got, maxKeyless+2)
 	}
 }

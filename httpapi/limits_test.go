@@ -45,17 +45,17 @@ func TestIdempotencyKey(t *testing.T) {
 		calls := l.svc.taken()
 		if c.want == "fail" {
 			if a.status != 400 || a.object(t)["result"] != "fail" || len(calls) != 0 {
-				t.Errorf("%q %q: %d %s after %q", c.more, c.header, a.status, a.body, calls)
+				t.Errorf("%q %q: got %d %s after %q, want 400, fail, no calls", c.more, c.header, a.status, a.body, calls)
 			}
 			continue
 		}
 		var got component.Notice
 		if len(calls) != 1 || json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &got) != nil || got.Key+" "+got.Caller != c.want || a.object(t)["call_id"] != testCall {
-			t.Errorf("%q %q: %d %s after %q", c.more, c.header, a.status, a.body, calls)
+			t.Errorf("%q %q: got %d %s after %q, want 1 call, no error, %v, call_id %v", c.more, c.header, a.status, a.body, calls, c.want, testCall)
 		}
 	}
 	if a := l.do(t, "OPTIONS", "approval", "", "", "Origin", "https://a.example"); !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
-		t.Errorf("a page may not send the header: %v", a.header)
+		t.Errorf("a page may not send the header: got %v, want Access-Control-Allow-Headers with Idempotency-Key", a.header)
 	}
 }
 
@@ -73,17 +73,17 @@ func TestManyReceivers(t *testing.T) {
 	a := l.post(t, "approval", url.Values{"params": {`[{"docTitle":"` + strings.Repeat("长", 100) + `"}]`}, "msgTo": {string(list)}}.Encode())
 	id, _ := a.object(t)["call_id"].(string)
 	if a.status != 200 || id == "" {
-		t.Fatalf("%d %s", a.status, a.body)
+		t.Fatalf("got %d %s, want 200, an id", a.status, a.body)
 	}
 	for start, want := range map[int]int{0: 10_000, 9_990: 10, 10_000: 0} {
 		found := l.get(t, "findNotice", fmt.Sprintf("call_id=%s&start=%d&length=max", id, start)).object(t)
 		rows := found["receivers"].([]any)
 		if found["total"] != 10_000.0 || found["state"] != "done" || len(rows) != want {
-			t.Errorf("from %d: %d of %v, %v", start, len(rows), found["total"], found["state"])
+			t.Errorf("from %d: %d of %v, %v, want total 10000, state done, %d rows", start, len(rows), found["total"], found["state"], want)
 		}
 		for i, row := range rows {
 			if r := row.(map[string]any); r["user_id"] != receivers[start+i] || r["stored"] != "stored" {
-				t.Fatalf("receiver %d: %v", start+i, r)
+				t.Fatalf("receiver %d: got %v, want user_id %v, stored true", start+i, r, receivers[start+i])
 			}
 		}
 	}
@@ -97,14 +97,14 @@ func TestBodies(t *testing.T) {
 	}
 	many := `params=[{"bizId":"1"}]&msgTo=` + strings.Join(receivers, ",")
 	if a := l.post(t, "approval", many); a.status != 200 || a.object(t)["result"] != "ok" {
-		t.Errorf("10,000 receivers in %d bytes: %d %s", len(many), a.status, a.body)
+		t.Errorf("10,000 receivers in %d bytes: got %d %s, want 200, ok", len(many), a.status, a.body)
 	}
 	if calls := l.svc.taken(); len(calls) != 1 || strings.Count(calls[0], `"01570000`) != 10_000 {
-		t.Errorf("10,000 receivers became %d calls", len(calls))
+		t.Errorf("10,000 receivers became %d calls, want 1 call, 10000 times %q", len(calls), `"01570000`)
 	}
 	fits := "user_id=x&pad=" + strings.Repeat("y", 1<<20-14)
 	if a := l.post(t, "findSessions", fits); a.status != 200 {
-		t.Errorf("1 MiB: %d %s", a.status, a.body)
+		t.Errorf("1 MiB: got %d %s, want 200", a.status, a.body)
 	}
 	for name, c := range map[string]struct {
 		body   string
@@ -123,7 +123,7 @@ func TestBodies(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, c.want)
 		}
 		if a.object(t)["result_detail"] == nil {
-			t.Errorf("%s: no detail: %s", name, a.body)
+			t.Errorf("%s: no detail: got %s, want a result_detail", name, a.body)
 		}
 	}
 	// Without a length that could be looked at before.
@@ -139,7 +139,7 @@ func TestBodies(t *testing.T) {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != 413 {
-		t.Errorf("a chunked body over the limit: %d", resp.StatusCode)
+		t.Errorf("a chunked body over the limit: got %d, want 413", resp.StatusCode)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestLargeBodies(t *testing.T) {
 func TestHugeHead(t *testing.T) {
 	l := newLab(t)
 	if a := l.get(t, "findSessions", "user_id=x&pad="+strings.Repeat("y", 200<<10)); a.status != 200 {
-		t.Errorf("an URL of 200 KiB: %d", a.status)
+		t.Errorf("an URL of 200 KiB: got %d, want 200", a.status)
 	}
 	conn := dial(t, l)
 	fmt.Fprintf(conn, "GET %sfindSessions?user_id=x&pad=%s HTTP/1.1\r\nHost: x\r\n\r\n", base, strings.Repeat("y", 300<<10))
@@ -197,7 +197,7 @@ func TestHugeHead(t *testing.T) {
 	}
 	resp.Body.Close()
 	if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
-		t.Errorf("an URL of 300 KiB: %d", resp.StatusCode)
+		t.Errorf("an URL of 300 KiB: got %d, want 431", resp.StatusCode)
 	}
 }
 
@@ -213,10 +213,10 @@ func TestSlowBody(t *testing.T) {
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
 	if resp.StatusCode != 400 || err != nil || !strings.Contains(string(content), `"result":"fail"`) || !resp.Close {
-		t.Errorf("%d %s, close %v, %v", resp.StatusCode, content, resp.Close, err)
+		t.Errorf("got %d %s, close %v, %v, want 400, fail, close true", resp.StatusCode, content, resp.Close, err)
 	}
 	if calls := l.svc.taken(); len(calls) != 0 {
-		t.Errorf("half a request was carried out: %q", calls)
+		t.Errorf("half a request was carried out: got %q, want none", calls)
 	}
 }
 
@@ -225,7 +225,7 @@ func TestSlowHead(t *testing.T) {
 	conn := dial(t, l)
 	fmt.Fprintf(conn, "GET %sfindSessions HTTP/1.1\r\nHost:", base)
 	if _, err := io.ReadAll(conn); errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
-		t.Errorf("the connection stays open: %v", err)
+		t.Errorf("the connection stays open: got %v, want its end", err)
 	}
 }
 
@@ -284,14 +284,14 @@ func TestInflight(t *testing.T) {
 	go func() { first <- l.get(t, "dissolved", "session_id=slow") }()
 	wait(t, entered)
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 503 || a.header.Get("Retry-After") != "5" || a.object(t)["result"] != "error-013" {
-		t.Errorf("beyond the limit: %d, Retry-After %q, %s", a.status, a.header.Get("Retry-After"), a.body)
+		t.Errorf("beyond the limit: got %d, Retry-After %q, %s, want 503, Retry-After 5, error-013", a.status, a.header.Get("Retry-After"), a.body)
 	}
 	close(leave)
 	if a := <-first; a.status != 200 {
-		t.Errorf("the first call: %d", a.status)
+		t.Errorf("the first call: got %d, want 200", a.status)
 	}
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
-		t.Errorf("after it: %d %s", a.status, a.body)
+		t.Errorf("after it: got %d %s, want 200", a.status, a.body)
 	}
 }
 
@@ -314,7 +314,7 @@ func TestShares(t *testing.T) {
 	}
 	for range perUser + 1 { // each is given back
 		if a, b := call(lisi), up(); a.status != 200 || b.status != 200 {
-			t.Fatalf("%d %s, %d %s", a.status, a.body, b.status, b.body)
+			t.Fatalf("got %d %s and %d %s, want 200 twice", a.status, a.body, b.status, b.body)
 		}
 	}
 
@@ -334,19 +334,19 @@ func TestShares(t *testing.T) {
 	entered.Wait()
 	for what, a := range map[string]answer{"one too many": l.do(t, http.MethodGet, "findSessions", "user_id=lisi", "", "Authorization", lisi), "a file": up()} {
 		if a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
-			t.Errorf("%s: %d %s", what, a.status, a.body)
+			t.Errorf("%s: got %d %s, want 429, Retry-After 1, error-013", what, a.status, a.body)
 		}
 	}
 	if a := call(zhangsan); a.status != 200 {
-		t.Errorf("another user: %d %s", a.status, a.body)
+		t.Errorf("another user: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.get(t, "findSessions", "user_id=lisi"); a.status != 200 {
-		t.Errorf("a key: %d %s", a.status, a.body)
+		t.Errorf("a key: got %d %s, want 200", a.status, a.body)
 	}
 	close(leave)
 	for range perUser {
 		if a := <-over; a.status != 200 {
-			t.Errorf("%d %s", a.status, a.body)
+			t.Errorf("got %d %s, want 200", a.status, a.body)
 		}
 	}
 }
@@ -371,13 +371,13 @@ func TestFaults(t *testing.T) {
 			t.Errorf("%s: %d %s", id, a.status, a.body)
 		}
 		if (a.status == 503) != (a.header.Get("Retry-After") != "") {
-			t.Errorf("%s: Retry-After %q", id, a.header.Get("Retry-After"))
+			t.Errorf("%s: got %d with Retry-After %q, want a Retry-After with 503 alone", id, a.status, a.header.Get("Retry-After"))
 		}
 		if strings.Contains(a.body, "hunter2") || strings.Contains(a.body, ".go") || strings.Contains(a.body, "goroutine") {
-			t.Errorf("%s tells %s", id, a.body)
+			t.Errorf(`%s tells %s, want body without hunter2, without ".go", without goroutine`, id, a.body)
 		}
 	}
 	if log := l.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, "panicked") || strings.Contains(log, "disco") {
-		t.Errorf("the log is %s", log)
+		t.Errorf(`the log is %s, want log with "disk on fire", with panicked, without disco`, log)
 	}
 }

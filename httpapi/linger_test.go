@@ -75,13 +75,13 @@ func TestRefusalsAreRead(t *testing.T) {
 			}
 			content, err := io.ReadAll(resp.Body)
 			if err != nil || resp.StatusCode != c.status || !resp.Close || !strings.Contains(string(content), `"result_detail":"`) {
-				t.Errorf("%s, chunked %v: %d %s, close %v, %v", c.what, chunked, resp.StatusCode, content, resp.Close, err)
+				t.Errorf("%s, chunked %v: got %d %s, close %v, %v, want %d with a result_detail, close true", c.what, chunked, resp.StatusCode, content, resp.Close, err, c.status)
 			}
 			conn.Close()
 		}
 	}
 	if left := l.left(t); len(left) > 0 {
-		t.Errorf("stored: %q", left)
+		t.Errorf("stored: got %q, want none", left)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestKeptConnections(t *testing.T) {
 			t.Fatalf("%s: %v", c.path, err)
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Close {
-			t.Errorf("%s: %d, closed %v, %v", c.path, resp.StatusCode, resp.Close, err)
+			t.Errorf("%s: got %d, closed %v, %v, want closed false", c.path, resp.StatusCode, resp.Close, err)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestExpect(t *testing.T) {
 		fmt.Fprintf(conn, "POST /mobileHttpController/uploadForUrl HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", media, key, 2*refusedBody)
 		resp, err := http.ReadResponse(newReader(conn), nil)
 		if err != nil || resp.StatusCode != want || !resp.Close {
-			t.Errorf("%q: %+v, %v", key, resp, err)
+			t.Errorf("%q: got %+v, %v, want %d, close true", key, resp, err, want)
 		}
 		conn.Close()
 		wait(t, l.over)
@@ -139,7 +139,7 @@ func TestLingeringIsBounded(t *testing.T) {
 		in := newReader(conn)
 		resp, err := http.ReadResponse(in, nil)
 		if err != nil || resp.StatusCode != 403 {
-			t.Fatalf("%+v, %v", resp, err)
+			t.Fatalf("%+v, %v, want 403, no error", resp, err)
 		}
 		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 			t.Fatal(err)
@@ -156,17 +156,17 @@ func TestLingeringIsBounded(t *testing.T) {
 	}
 	until(t, "as many as may are read on", func() bool { return len(l.lingerers.slots) == perLingering })
 	if held := [3]int{len(l.transfers.slots), len(l.bodies.slots), len(l.inflight.slots)}; held != [3]int{} {
-		t.Errorf("held: %d transfers, bodies, calls", held)
+		t.Errorf("held: got %d transfers, bodies, calls, want none", held)
 	}
 	// 2. One more is answered, and is closed soon.
 	more := begin()
 	if _, err := more.Read(make([]byte, 1)); err == nil || isTimeout(err) {
-		t.Errorf("one more stays: %v", err)
+		t.Errorf("one more stays: got %v, want the connection's end", err)
 	}
 	// 3. Silence ends them.
 	for _, c := range conns {
 		if _, err := c.Read(make([]byte, 1)); err == nil || isTimeout(err) {
-			t.Errorf("it stays: %v", err)
+			t.Errorf("it stays: got %v, want the connection's end", err)
 		}
 	}
 	until(t, "nobody is read on", func() bool { return len(l.lingerers.slots) == 0 })
@@ -180,13 +180,13 @@ func TestLingeringIsBounded(t *testing.T) {
 		}
 	}
 	if sent >= 2*lingerBytes {
-		t.Errorf("%d MiB were taken", sent>>20)
+		t.Errorf("%d MiB were taken, want sent less than %v", sent>>20, 2*lingerBytes)
 	}
 	// 5. A stop does not wait for them.
 	last := begin()
 	l.stopping.Store(true)
 	if _, err := last.Read(make([]byte, 1)); err == nil || isTimeout(err) {
-		t.Errorf("it stays: %v", err)
+		t.Errorf("it stays: got %v, want the connection's end", err)
 	}
 }
 
@@ -230,7 +230,7 @@ func readsRefusals(t *testing.T, program string, args ...string) {
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) != 2*len(list) {
-		t.Fatalf("%d lines:\n%s%s", len(lines), out, &stderr)
+		t.Fatalf("%d lines:\n%s%s\nwant %d", len(lines), out, &stderr, 2*len(list))
 	}
 	for i, line := range lines {
 		c := list[i/2]
@@ -241,7 +241,7 @@ func readsRefusals(t *testing.T, program string, args ...string) {
 			continue
 		}
 		if !strings.HasPrefix(line, fmt.Sprint(c.status, " {")) || !strings.Contains(line, `"result_detail":"`) {
-			t.Errorf("%s, %s: %.300s", c.what, []string{"length", "chunked"}[i%2], line)
+			t.Errorf("%s, %s: got %.300s, want line beginning with %q, line with %q", c.what, []string{"length", "chunked"}[i%2], line, fmt.Sprint(c.status, " {"), `"result_detail":"`)
 		}
 	}
 }

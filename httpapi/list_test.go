@@ -88,20 +88,20 @@ func TestLists(t *testing.T) {
 				calls := l.svc.taken()
 				what := fmt.Sprintf("%s, %s as %s (%d KiB)", rt.path, f.name, form, len(text)>>10)
 				if cost := after.TotalAlloc - before.TotalAlloc; cost > memory {
-					t.Errorf("%s: %d MiB allocated", what, cost>>20)
+					t.Errorf("%s: %d MiB allocated, want cost at most %v", what, cost>>20, memory)
 				}
 				if most := elements(calls); most > max(3, maxEntries[f.name]) { // the rest of the call names some
 					t.Errorf("%s: the component was asked about %d at once; the maximum is %d", what, most, maxEntries[f.name])
 				}
 				if a.status >= 500 {
-					t.Errorf("%s: %d %.200s", what, a.status, a.body)
+					t.Errorf("%s: got %d %.200s, want less than 500", what, a.status, a.body)
 				}
 				if a.status == http.StatusOK && strings.Contains(a.body, "entries") && strings.Contains(a.body, "error-012") {
 					refusing[rt.path+" "+f.name] = true
 				}
 			}
 			if described := f.kind.list; described != refusing[rt.path+" "+f.name] {
-				t.Errorf("%s: the document says of %s that it is a list: %v, and too many entries are refused: %v", rt.path, f.name, described, !described)
+				t.Errorf("%s: the document says of %s that it is a list: got %v, and too many entries are refused: %v, want %v", rt.path, f.name, described, !described, refusing[rt.path+" "+f.name])
 			}
 		}
 	}
@@ -117,7 +117,7 @@ func TestListEntries(t *testing.T) {
 	l := newLab(t)
 	a := l.post(t, "getOffline", `user_id=lisi&clear=m1,m2,,m1&clear=["m3","m2", 4]&clear= m5 `)
 	if calls := l.svc.taken(); a.status != 200 || len(calls) < 1 || calls[0] != `ClearOffline "lisi" ["/lisi/m1","/lisi/m2","/lisi/m3","/lisi/4","/lisi/m5"]` {
-		t.Errorf("%d %s after %q", a.status, a.body, calls)
+		t.Errorf("got %d %s after %q, want 200, at least 1 calls, calls %q", a.status, a.body, calls, `ClearOffline "lisi" ["/lisi/m1","/lisi/m2","/lisi/m3","/lisi/4","/lisi/m5"]`)
 	}
 	for n, want := range map[int]string{maxEntries["clear"]: "ok", maxEntries["clear"] + 1: "error-012"} {
 		ids := make([]string, n)
@@ -125,11 +125,11 @@ func TestListEntries(t *testing.T) {
 			ids[i] = fmt.Sprint("m", i)
 		}
 		if a := l.post(t, "getOffline", "user_id=lisi&clear="+strings.Join(ids, ",")); a.object(t)["result"] != want {
-			t.Errorf("%d ids: %s", n, a.body)
+			t.Errorf("%d ids: got %s, want %v", n, a.body, want)
 		}
 	}
 	// An array that is refused for one entry says which parameter holds it.
 	if a := l.post(t, "getOffline", `user_id=lisi&clear=[{}]`); a.object(t)["result"] != "error-014" {
-		t.Error(a.body)
+		t.Errorf("got %s, want error-014", a.body)
 	}
 }

@@ -53,11 +53,11 @@ func TestOfflineClearsWhatItAnswered(t *testing.T) {
 	wait(t, cleared) // all rows are here, and the answer's end is not
 	close(goOn)
 	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != 0 {
-		t.Errorf("after the answer: %q %v", rest, err)
+		t.Errorf("after the answer: %q %v, want no rest, no error", rest, err)
 	}
 	calls := l.svc.taken()
 	if len(calls) != 2 || strings.Count(calls[1], "/lisi/m") != 500 {
-		t.Errorf("%d calls", len(calls))
+		t.Errorf(`%d calls, want 2, 500 times "/lisi/m"`, len(calls))
 	}
 }
 
@@ -75,8 +75,8 @@ func TestOfflineKeepsWhatWasNotTaken(t *testing.T) {
 	}
 	conn.Close()
 	wait(t, l.over)
-	if calls := l.svc.taken(); !slices.Equal(calls, []string{`Offline "lisi" "" 0`}) {
-		t.Errorf("calls are %.300q", calls)
+	if calls, want := l.svc.taken(), []string{`Offline "lisi" "" 0`}; !slices.Equal(calls, want) {
+		t.Errorf("calls: got %.300q, want %q", calls, want)
 	}
 }
 
@@ -86,13 +86,13 @@ func TestOfflineClearFails(t *testing.T) {
 	l.svc.pending = queue(1)
 	l.svc.clearErr = io.ErrUnexpectedEOF
 	if a := l.get(t, "getOffline", "user_id=lisi"); a.status != 200 || a.object(t)["result"] != "ok" {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 200, ok", a.status, a.body)
 	}
 	if !strings.Contains(l.log.String(), "could not be cleared") {
-		t.Errorf("the log is %s", l.log.String())
+		t.Errorf(`the log is %s, want log with "could not be cleared"`, l.log.String())
 	}
 	// What the client names itself is cleared before the answer, so there a failure is one.
 	if a := l.get(t, "getOffline", "user_id=lisi&clear=m1"); a.status != 500 || a.object(t)["result"] != "fail" {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 500, fail", a.status, a.body)
 	}
 }

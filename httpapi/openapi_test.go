@@ -66,13 +66,13 @@ func TestExamples(t *testing.T) {
 				want = http.StatusGone
 			}
 			if got.status != want {
-				t.Fatalf("%d %s", got.status, got.body)
+				t.Fatalf("got %d %s, want %d", got.status, got.body, want)
 			}
 			answer := []byte(stable(got.body))
 			switch media := got.header.Get("Content-Type"); {
 			case strings.HasPrefix(media, "image/"):
 				if got.body != "GIF89a" || e.Answer != nil {
-					t.Errorf("%q", got.body)
+					t.Errorf("got %q, want GIF89a, Answer nil", got.body)
 				}
 				return
 			case strings.HasPrefix(media, "text/plain"):
@@ -99,7 +99,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			if compact.String() != string(answer) {
-				t.Errorf("answers\n%s\nthe document says\n%s", answer, compact.String())
+				t.Errorf("answers\n%s\nthe document says\n%s\nwant %s", answer, compact.String(), string(answer))
 			}
 		})
 	}
@@ -129,7 +129,7 @@ func served(t testing.TB, l *lab) (document object, check validator.Validator) {
 	t.Helper()
 	a := l.do(t, http.MethodGet, "openapi.json", "", "")
 	if a.status != http.StatusOK || a.header.Get("Content-Type") != "application/json;charset=utf-8" {
-		t.Fatalf("%d %s", a.status, a.header.Get("Content-Type"))
+		t.Fatalf(`got %d %s, want 200, Content-Type "application/json;charset=utf-8"`, a.status, a.header.Get("Content-Type"))
 	}
 	if err := json.Unmarshal([]byte(a.body), &document); err != nil {
 		t.Fatal(err)
@@ -145,7 +145,7 @@ func served(t testing.TB, l *lab) (document object, check validator.Validator) {
 		return v, in.DefaultSchema, err
 	}))
 	if len(errs) > 0 {
-		t.Fatal(errs)
+		t.Fatalf("the document cannot be read: %v", errs)
 	}
 	return document, check
 }
@@ -169,7 +169,7 @@ func TestDocument(t *testing.T) {
 		t.Fatalf("not valid: %s", explain(problems))
 	}
 	if document["openapi"] != "3.1.0" {
-		t.Errorf("openapi is %v", document["openapi"])
+		t.Errorf("openapi is %v, want 3.1.0", document["openapi"])
 	}
 	documented := map[string]bool{}
 	for path, item := range document["paths"].(map[string]any) {
@@ -203,7 +203,7 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	if len(documented) > 0 {
-		t.Errorf("in the document and not served: %v", slices.Sorted(maps.Keys(documented)))
+		t.Errorf("in the document and not served: %v, want none", slices.Sorted(maps.Keys(documented)))
 	}
 	for path := range described {
 		if !slices.ContainsFunc(l.allRoutes(), func(rt route) bool { return rt.path == path }) {
@@ -314,7 +314,7 @@ func TestDocumentedAnswers(t *testing.T) {
 		seen(strings.TrimPrefix(c.path, base), v)
 	})
 	if len(missing) > 0 {
-		t.Errorf("in the document and in no answer: %s", strings.Join(slices.Sorted(maps.Keys(missing)), "\n"))
+		t.Errorf("in the document and in no answer: %s, want none", strings.Join(slices.Sorted(maps.Keys(missing)), "\n"))
 	}
 }
 
@@ -348,7 +348,7 @@ func TestDocumentedParameters(t *testing.T) {
 		}
 	}
 	if len(read) > 0 {
-		t.Errorf("read, and not in the document: %v", slices.Sorted(maps.Keys(read)))
+		t.Errorf("read, and not in the document: %v, want none", slices.Sorted(maps.Keys(read)))
 	}
 }
 

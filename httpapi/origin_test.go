@@ -116,12 +116,12 @@ func TestEveryRouteIsJudged(t *testing.T) {
 			a := l.doFor(t, http.MethodPost, path, query, append([]string{"Content-Type", kind}, header...)...)
 			calls := l.svc.taken()
 			if open := rt.callers.scopes&scopeAnybody != 0; (a.status == 403) == open || len(calls) > 0 {
-				t.Errorf("%s for %s: %d %s after %q", rt.path, what, a.status, a.body, calls)
+				t.Errorf("%s for %s: %d %s after %q, want other than %v, no calls", rt.path, what, a.status, a.body, calls, open)
 			}
 		}
 	}
 	if left := l.left(t); len(left) > 0 {
-		t.Errorf("stored: %q", left)
+		t.Errorf("stored: got %q, want none", left)
 	}
 }
 
@@ -212,13 +212,13 @@ func TestHosts(t *testing.T) {
 	}
 	old := exchange(t, dial(t, direct), []byte("GET "+base+"findSessions?user_id=lisi HTTP/1.0\r\n\r\n"), http.MethodGet)
 	if old.status != 200 {
-		t.Errorf("HTTP/1.0: %d %s", old.status, old.body)
+		t.Errorf("HTTP/1.0: got %d %s, want 200", old.status, old.body)
 	}
 	for i := range 2 * maxFirsts { // strangers write no more lines than these
 		direct.doFor(t, http.MethodGet, base+"findSessions?user_id=lisi", "", "Host", fmt.Sprintf("h%d.example.com", i))
 	}
 	if lines := strings.Count(direct.log.String(), "add it to http.hosts"); lines != maxFirsts {
-		t.Errorf("%d lines", lines)
+		t.Errorf("%d lines, want %d", lines, maxFirsts)
 	}
 }
 
@@ -254,15 +254,15 @@ func TestCORS(t *testing.T) {
 				t.Errorf("%s, %s: allowed is %q, want %q", c.what, what, got, c.want)
 			}
 			if got := strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin"); got != varies {
-				t.Errorf("%s, %s: Vary %q", c.what, what, a.header.Values("Vary"))
+				t.Errorf("%s, %s: Vary %q, want %v", c.what, what, a.header.Values("Vary"), varies)
 			}
 			if a.header.Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf("%s, %s: with credentials", c.what, what)
+				t.Errorf(`%s, %s: got credentials, want no Access-Control-Allow-Credentials`, c.what, what)
 			}
 			unstored(t, c.what, a)
 		}
 		if warned := strings.Contains(c.lab.log.String(), "* in http.cors_origins stands for no origin"); warned != strings.Contains(c.what, ", *") && c.lab.cfg.AllowAnonymous != AnonymousNone {
-			t.Errorf("%s: warned %v", c.what, warned)
+			t.Errorf("%s: got a warning %v, want %v", c.what, warned, !warned)
 		}
 	}
 }
@@ -285,11 +285,11 @@ func TestPreflight(t *testing.T) {
 		for _, path := range []string{"addSession", "ADDSESSION/", "/cap-aco/mobileHttpController/uploadForUrl", "/upload/download;jsessionid=1"} {
 			a := l.do(t, "OPTIONS", path, "", "", "Origin", "https://oa.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", wanted)
 			if got := a.header.Get("Access-Control-Allow-Headers"); a.status != 204 || got != want {
-				t.Errorf("%.60q for %s: %d %q", wanted, path, a.status, got)
+				t.Errorf("%.60q for %s: got %d %q, want 204, %q", wanted, path, a.status, got, want)
 			}
 			if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.header.Get("Allow") != "GET, POST, OPTIONS" ||
 				!strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Access-Control-Request-Headers") {
-				t.Errorf("preflight of %s: %v", path, a.header)
+				t.Errorf(`preflight of %s: got %v, want Access-Control-Allow-Methods "GET, POST", Allow "GET, POST, OPTIONS", Vary with Access-Control-Request-Headers`, path, a.header)
 			}
 			unstored(t, path, a)
 		}

@@ -47,7 +47,7 @@ func TestCanonical(t *testing.T) {
 func TestValidPrefix(t *testing.T) {
 	for p, want := range map[string]bool{"/cap-aco": true, "/a/b.c": true, "/.well": true, "/..a": true, "": false, "/": false, "cap": false, "/..": false, "/a/.": false, "/a/../b": false, "/a//b": false, "/a;b": false} {
 		if ValidPrefix(p) != want {
-			t.Errorf("%q: %v", p, !want)
+			t.Errorf("%q: got %v, want %v", p, !want, want)
 		}
 	}
 }
@@ -154,7 +154,7 @@ func TestPathForms(t *testing.T) {
 					}
 					count++
 					if got, calls := call(l, method, of(at.path), at.query, c.header); !strings.HasPrefix(got, "404 ") || len(calls) > 0 {
-						t.Errorf("%s %s by %s: %s (%s) does %q, %s", method, at.path, c.name, form, of(at.path), calls, got)
+						t.Errorf(`%s %s by %s: %s (%s) does %q, %s, want beginning with "404 ", no calls`, method, at.path, c.name, form, of(at.path), calls, got)
 					}
 				}
 			}
@@ -190,7 +190,7 @@ func TestDocsForms(t *testing.T) {
 	for path, want := range map[string]int{"docs": 301, "DOCS": 301, "docs;jsessionid=1": 301, "docs/": 200, "Docs//": 200, "docs/;jsessionid=1": 200, "docs/Start.JS": 200, "docs/swagger-ui.css/": 200} {
 		a := l.do(t, http.MethodGet, path, "", "")
 		if a.status != want || want == 301 && a.header.Get("Location") != "docs/" {
-			t.Errorf("%s: %d %v", path, a.status, a.header)
+			t.Errorf("%s: got %d %v, want %d (301: to docs/)", path, a.status, a.header, want)
 		}
 	}
 }

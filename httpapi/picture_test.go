@@ -66,16 +66,16 @@ func TestPictures(t *testing.T) {
 			a := call()
 			calls := len(l.svc.taken()) + len(open.svc.taken())
 			if a.status != want || (want == 200) != (calls == 1) || want == 403 && a.object(t)["result"] != "error-011" {
-				t.Errorf("%q by %s: %d %s, %d calls", pic, who, a.status, a.body, calls)
+				t.Errorf("%q by %s: got %d %s, %d calls, want %d (200: one call, 403: error-011)", pic, who, a.status, a.body, calls, want)
 			}
 		}
 		if a := l.post(t, "updateSessionPic", form); a.status != 200 {
-			t.Errorf("%q by a key: %d %s", pic, a.status, a.body)
+			t.Errorf("%q by a key: got %d %s, want 200", pic, a.status, a.body)
 		}
 		l.svc.taken()
 	}
 	if a := l.do(t, http.MethodPost, "updateSessionPic", "", "session_id=g1&session_pic=http://x/"+strings.Repeat("x", 256), "Authorization", "Bearer "+l.token(t, "zhangsan")); a.object(t)["result"] != "error-012" {
-		t.Errorf("a long one: %d %s", a.status, a.body)
+		t.Errorf("a long one: got %d %s, want error-012", a.status, a.body)
 	}
 }
 
@@ -98,6 +98,6 @@ func TestPlainTypes(t *testing.T) {
 		}
 	}
 	if a := l.post(t, "addSession", "request_user=zhangsan&subscribers=[{user_id:'lisi'}]&session_type=1"); a.status != 200 || a.object(t)["result"] != "ok" {
-		t.Errorf("by a key: %d %s", a.status, a.body)
+		t.Errorf("by a key: got %d %s, want 200, ok", a.status, a.body)
 	}
 }

@@ -80,6 +80,6 @@ func FuzzFormAdd(f *testing.F) {
 func TestFormNamesOnly(t *testing.T) {
 	f := form{"access_token": {"secret"}}
 	if s := f.LogValue().String(); strings.Contains(s, "secret") || !strings.Contains(s, "access_token") {
-		t.Errorf("String is %s", s)
+		t.Errorf("String is %s, want it without secret, with access_token", s)
 	}
 }

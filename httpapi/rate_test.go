@@ -21,33 +21,33 @@ func TestUserRate(t *testing.T) {
 	const burst = 2 * burstTime
 	for range burst/writeWeight - 1 {
 		if a := call("lisi", "addStyle", "user_id=lisi&style_name=x"); a.status != 200 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 200", a.status, a.body)
 		}
 	}
 	for range writeWeight / readWeight {
 		if a := call("lisi", "hasUnread", "user_id=lisi"); a.status != 200 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 200", a.status, a.body)
 		}
 	}
 	l.svc.taken()
 	if a := call("lisi", "hasUnread", "user_id=lisi"); a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
-		t.Errorf("one too many: %d, Retry-After %q, %s", a.status, a.header.Get("Retry-After"), a.body)
+		t.Errorf("one too many: got %d, Retry-After %q, %s, want 429, Retry-After 1, error-013", a.status, a.header.Get("Retry-After"), a.body)
 	}
 	if a := call("lisi", "addStyle", "user_id=lisi&style_name=x"); a.status != 429 || a.header.Get("Retry-After") != "3" {
-		t.Errorf("one that changes something: %d, Retry-After %q", a.status, a.header.Get("Retry-After"))
+		t.Errorf("one that changes something: got %d, Retry-After %q, want 429, Retry-After 3", a.status, a.header.Get("Retry-After"))
 	}
 	if calls := l.svc.taken(); len(calls) != 0 {
-		t.Errorf("what was refused was done: %q", calls)
+		t.Errorf("what was refused was done: got %q, want none", calls)
 	}
 	if a := call("zhangsan", "hasUnread", "user_id=zhangsan"); a.status != 200 {
-		t.Errorf("another user: %d", a.status)
+		t.Errorf("another user: got %d, want 200", a.status)
 	}
 	if a := l.get(t, "hasUnread", "user_id=lisi"); a.status != 200 {
-		t.Errorf("a key: %d", a.status)
+		t.Errorf("a key: got %d, want 200", a.status)
 	}
 	now = now.Add(3 * time.Second)
 	if a := call("lisi", "addStyle", "user_id=lisi&style_name=x"); a.status != 200 {
-		t.Errorf("after the time that was told: %d", a.status)
+		t.Errorf("after the time that was told: got %d, want 200", a.status)
 	}
 }
 
@@ -67,7 +67,7 @@ func TestListsWeigh(t *testing.T) {
 	}
 	// 100 at once; each weighs 5 and 1000/50, and one row was a page.
 	if taken != 4 {
-		t.Errorf("%d calls were taken", taken)
+		t.Errorf("%d calls were taken, want 4", taken)
 	}
 }
 
@@ -80,7 +80,7 @@ func TestRatesAreForgotten(t *testing.T) {
 		now = now.Add(50 * time.Millisecond)
 	}
 	if n := len(r.of); n > 2000 {
-		t.Errorf("%d users are remembered", n)
+		t.Errorf("%d users are remembered, want at most 2000", n)
 	}
 	// Nobody gets a fresh burst by that.
 	for range burstTime {
@@ -103,14 +103,14 @@ func TestUploadRate(t *testing.T) {
 	up := func(authorization string) {
 		t.Helper()
 		if a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, "Content-Type", media, "Authorization", authorization); a.status != 200 {
-			t.Fatalf("%d %s", a.status, a.body)
+			t.Fatalf("got %d %s, want 200", a.status, a.body)
 		}
 	}
 	for range 4 {
 		up("Bearer " + adminKey)
 	}
 	if n := len(l.API.uploads.of); n != 0 {
-		t.Errorf("%d payers are held to a rate", n)
+		t.Errorf("%d payers are held to a rate, want 0", n)
 	}
 	begin := time.Now()
 	for range 4 {

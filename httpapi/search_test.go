@@ -34,7 +34,7 @@ func TestMentions(t *testing.T) {
 		{``, "x", false},
 	} {
 		if got := mentions(c.body, c.text); got != c.want {
-			t.Errorf("%q in %s: %v", c.text, c.body, got)
+			t.Errorf("%q in %s: got %v, want %v", c.text, c.body, got, c.want)
 		}
 	}
 }
@@ -70,7 +70,7 @@ func found(t *testing.T, l *lab, query string) (ids []string, total int, next st
 	a := l.get(t, "findChatHistory", "session_id=l&user_id=z&text=word&"+query)
 	v := a.object(t)
 	if a.status != 200 || v["result"] != "ok" {
-		t.Fatalf("%s: %d %s", query, a.status, a.body)
+		t.Fatalf("%s: got %d %s, want 200, ok", query, a.status, a.body)
 	}
 	for _, row := range v["message_list"].([]any) {
 		ids = append(ids, row.(map[string]any)["msg_id"].(string))
@@ -88,10 +88,10 @@ func TestSearchPages(t *testing.T) {
 		t.Errorf("all: %d of %d, total %d, next %q", len(all), len(want), total, next)
 	}
 	if ids, total, next := found(t, l, "start=3&length=4"); !slices.Equal(ids, want[3:7]) || total != 7 || next == "" {
-		t.Errorf("from 3: %v, total %d, next %q", ids, total, next)
+		t.Errorf("from 3: got %v, total %d, next %q, want %v, total 7, a next", ids, total, next, want[3:7])
 	}
 	if ids, total, next := found(t, l, ""); len(ids) != 0 || total != 0 || next != "" {
-		t.Errorf("length 0: %v, total %d, next %q", ids, total, next)
+		t.Errorf(`length 0: %v, total %d, next %q, want no ids, total 0, next ""`, ids, total, next)
 	}
 	var paged []string
 	for query := "length=70"; ; {
@@ -103,7 +103,7 @@ func TestSearchPages(t *testing.T) {
 		query = "length=70&before=" + next
 	}
 	if !slices.Equal(paged, want) {
-		t.Errorf("paged: %d of %d", len(paged), len(want))
+		t.Errorf("paged: %d of %d, want paged %v", len(paged), len(want), want)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestSearchIsBounded(t *testing.T) {
 	endless := func(_ context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
 		looks++
 		if window != searchWindow || p.Length != searchRows {
-			t.Errorf("a look at %d for %d", window, p.Length)
+			t.Errorf("a look at %d for %d, want window %d, Length %d", window, p.Length, searchWindow, searchRows)
 		}
 		return nil, store.Place{Time: strconv.Itoa(9999 - looks), ID: "m"}, nil
 	}
@@ -129,7 +129,7 @@ func TestSearchIsBounded(t *testing.T) {
 		return st.rest()
 	}
 	if v := run(); looks != searchReads || v["next"] != fmt.Sprintf("%d,m", 9999-searchReads) || v["total"] != 0 {
-		t.Errorf("by count: %d looks, %v", looks, v)
+		t.Errorf("by count: %d looks, %v, want %d, next %v, total 0", looks, v, searchReads, fmt.Sprintf("%d,m", 9999-searchReads))
 	}
 	now := testTime
 	l.cfg.Clock = func() time.Time {
@@ -137,7 +137,7 @@ func TestSearchIsBounded(t *testing.T) {
 		return now
 	}
 	if v := run(); looks != 3 || v["next"] != "9996,m" {
-		t.Errorf("by time: %d looks, %v", looks, v)
+		t.Errorf(`by time: %d looks, %v, want 3, next "9996,m"`, looks, v)
 	}
 }
 
@@ -149,10 +149,10 @@ func TestOneTotal(t *testing.T) {
 	counting := &countingReads{Store: s}
 	l.reads = counting
 	if a := l.get(t, "findSessionHistory", "session_id=long&length=max"); a.object(t)["total"] != float64(3*historyPage) {
-		t.Errorf("%.200s", a.body)
+		t.Errorf("got %.200s, want total %v", a.body, float64(3*historyPage))
 	}
 	if counting.counted != 1 || counting.pages < 4 {
-		t.Errorf("%d counts for %d pages", counting.counted, counting.pages)
+		t.Errorf("%d counts for %d pages, want 1, pages at least 4", counting.counted, counting.pages)
 	}
 }
 
@@ -200,11 +200,11 @@ func TestSyncOfGroups(t *testing.T) {
 	l := newLab(t)
 	for _, name := range []string{"g1", "G1"} {
 		if a := l.do(t, http.MethodGet, "syncMessage", "msg_to="+name+"&msg_id=m1", "", "Authorization", "Bearer "+l.token(t, "g1")); a.status != 200 || !strings.Contains(a.body, `"messageList":[]`) {
-			t.Errorf("a user called %s reads the group's messages: %d %s", name, a.status, a.body)
+			t.Errorf("a user called %s reads the group's messages: got %d %s, want 200, body with %q", name, a.status, a.body, `"messageList":[]`)
 		}
 	}
 	if a := l.get(t, "syncMessage", "msg_to=g1&msg_id=m1"); strings.Count(a.body, `"msg_id"`) != 3 {
-		t.Errorf("an administrator reads %s", a.body)
+		t.Errorf("an administrator reads %s, want 3 times %q", a.body, `"msg_id"`)
 	}
 }
 
@@ -218,11 +218,11 @@ func TestAnnouncementsInPages(t *testing.T) {
 	apply(t, s, []store.Change{c})
 	rows := newLabOver(t, s).get(t, "findPubactList", "session_id=g").object(t)["pubactList"].([]any)
 	if len(rows) != 2*postPage+1 {
-		t.Fatalf("%d rows", len(rows))
+		t.Fatalf("%d rows, want %d", len(rows), 2*postPage+1)
 	}
 	for i, row := range rows {
 		if id := row.(map[string]any)["id_"]; id != fmt.Sprintf("a%04d", i) {
-			t.Fatalf("row %d is %v", i, id)
+			t.Fatalf("row %d is %v, want %v", i, id, fmt.Sprintf("a%04d", i))
 		}
 	}
 }

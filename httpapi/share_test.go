@@ -98,11 +98,11 @@ func TestTrickle(t *testing.T) {
 		hold := trickle(t, l, c.most, c.same...)
 		until(t, "the bodies to be begun", func() bool { return len(l.bodies.slots) == c.most })
 		if got := call(c.same...); got != http.StatusTooManyRequests {
-			t.Errorf("%s with %d bodies under way begins another: %d", name, c.most, got)
+			t.Errorf("%s with %d bodies under way begins another: got %d, want 429", name, c.most, got)
 		}
 		for _, other := range append(c.others, []string{"Authorization", "Bearer " + adminKey}) {
 			if got := call(other...); got != http.StatusOK {
-				t.Errorf("%q beside %s: %d", other, name, got)
+				t.Errorf("%q beside %s: got %d, want 200", other, name, got)
 			}
 		}
 		hold.close()
@@ -127,15 +127,15 @@ func TestAddressShare(t *testing.T) {
 		return sh != nil && len(sh.slots) == addressAllowance.calls
 	})
 	if a := l.do(t, http.MethodPost, "findSessions", "", "user_id=x", "X-Forwarded-For", "10.0.0.1"); a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
-		t.Errorf("one too many: %d %s", a.status, a.body)
+		t.Errorf("one too many: got %d %s, want 429, Retry-After 1, error-013", a.status, a.body)
 	}
 	if a := l.do(t, http.MethodPost, "findSessions", "", "user_id=x", "X-Forwarded-For", "10.0.0.2"); a.status != 401 {
-		t.Errorf("another address: %d", a.status)
+		t.Errorf("another address: got %d, want 401", a.status)
 	}
 	// Who is known pays for himself, wherever he calls from.
 	for _, key := range []string{"Bearer " + adminKey, "Bearer " + l.token(t, "x")} {
 		if a := l.do(t, http.MethodPost, "findSessions", "", "user_id=x", "X-Forwarded-For", "10.0.0.1", "Authorization", key); a.status != 200 {
-			t.Errorf("a known caller from there: %d %s", a.status, a.body)
+			t.Errorf("a known caller from there: got %d %s, want 200", a.status, a.body)
 		}
 	}
 	all.close()
@@ -164,14 +164,14 @@ func TestKeysGetThrough(t *testing.T) {
 	} {
 		giveBack := fill(c.pool)
 		if got := c.call(token); got != 503 {
-			t.Errorf("%s, a user while users have all they may have: %d", name, got)
+			t.Errorf("%s, a user while users have all they may have: got %d, want 503", name, got)
 		}
 		if got := c.call(key); got != 200 {
-			t.Errorf("%s, a key: %d", name, got)
+			t.Errorf("%s, a key: got %d, want 200", name, got)
 		}
 		giveBack()
 		if got := c.call(token); got != 200 {
-			t.Errorf("%s, a user later: %d", name, got)
+			t.Errorf("%s, a user later: got %d, want 200", name, got)
 		}
 		if len(c.pool.slots) != 0 || len(c.pool.open) != 0 || len(c.pool.own.of) != 0 {
 			t.Errorf("%s: %d, %d, %v are not given back", name, len(c.pool.slots), len(c.pool.open), c.pool.own.of)
@@ -189,7 +189,7 @@ func TestWritingHoldsNoSlot(t *testing.T) {
 	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)
 	until(t, "the first piece", func() bool { _, err := conn.Read(make([]byte, 1)); return err == nil })
 	if a := l.get(t, "findSessions", "user_id=x"); a.status != 200 {
-		t.Errorf("%d %s", a.status, a.body)
+		t.Errorf("got %d %s, want 200", a.status, a.body)
 	}
 }
 
@@ -216,16 +216,16 @@ func TestLargeAnswers(t *testing.T) {
 		give = append(give, g)
 	}
 	if got := answer(lisi); got != 429 {
-		t.Errorf("one too many: %d", got)
+		t.Errorf("one too many: got %d, want 429", got)
 	}
 	if got := answer(root); got != 200 {
-		t.Errorf("a key: %d", got)
+		t.Errorf("a key: got %d, want 200", got)
 	}
 	for _, g := range give {
 		g()
 	}
 	if got := answer(lisi); got != 200 || len(l.large.of) != 0 {
-		t.Errorf("later: %d, %v", got, l.large.of)
+		t.Errorf("later: got %d, %v, want 200, none under way", got, l.large.of)
 	}
 }
 
@@ -261,15 +261,15 @@ func TestTurns(t *testing.T) {
 		wait(t, entered)
 	}
 	if a := l.do(t, http.MethodGet, "addStyle", "user_id=zhangsan&style_name=x", "", "Authorization", zhangsan); a.status != 200 {
-		t.Errorf("another user: %d %s", a.status, a.body)
+		t.Errorf("another user: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.do(t, http.MethodGet, "findStyleList", "user_id=lisi", "", "Authorization", lisi); a.status != 200 {
-		t.Errorf("a call that changes nothing: %d %s", a.status, a.body)
+		t.Errorf("a call that changes nothing: got %d %s, want 200", a.status, a.body)
 	}
 	close(leave)
 	for range calls {
 		if a := <-over; a.status != 200 {
-			t.Errorf("%d %s", a.status, a.body)
+			t.Errorf("got %d %s, want 200", a.status, a.body)
 		}
 	}
 	if most != userAllowance.writes {
@@ -283,11 +283,11 @@ func TestPace(t *testing.T) {
 	p := newPace(10*time.Second, 1000)
 	p.moved(1_000_000, 0) // nothing is saved up by being fast
 	if got := p.until(now, 0); got != now.Add(10*time.Second) {
-		t.Errorf("after a fast part: %v", got)
+		t.Errorf("after a fast part: got %v, want %v", got, now.Add(10*time.Second))
 	}
 	for range 100 { // at the pace for ever
 		if got := p.until(now, 2000); got != now.Add(12*time.Second) {
-			t.Fatalf("at the pace: %v", got)
+			t.Fatalf("at the pace: got %v, want %v", got, now.Add(12*time.Second))
 		}
 		p.moved(2000, 2*time.Second)
 	}
@@ -295,7 +295,7 @@ func TestPace(t *testing.T) {
 		p.moved(500, time.Second+500*time.Millisecond)
 	}
 	if got := p.until(now, 0); got != now.Add(time.Second) {
-		t.Errorf("at half the pace: %v", got)
+		t.Errorf("at half the pace: got %v, want %v", got, now.Add(time.Second))
 	}
 }
 

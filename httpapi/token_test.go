@@ -32,7 +32,7 @@ func TestTokenNeedsItsParameters(t *testing.T) {
 			calls := l.svc.taken()
 			gone := rt.effect == writes && strings.Contains(query, "nope") || strings.Contains(query, "closed2") || strings.Contains(query, "id_=+x")
 			if v["result"] == "ok" && !gone || len(calls) > 0 && !gone {
-				t.Errorf("%s?%s: %s after %q", rt.path, query, a.body, calls)
+				t.Errorf("%s?%s: got %s after %q, want it refused without a call", rt.path, query, a.body, calls)
 			}
 		}
 	}
@@ -96,37 +96,37 @@ func TestTokenEnds(t *testing.T) {
 	l := newLabOver(t, s, func(c *Config) { c.Tokens = tokens.New(s, time.Hour, func() time.Time { return now }) })
 	token := l.token(t, "zhangsan")
 	if a := l.do(t, "GET", "findSessions", "user_id=zhangsan&access_token="+token, "", "Origin", "https://evil.example.com"); a.status != 200 {
-		t.Errorf("as a parameter: %d %s", a.status, a.body)
+		t.Errorf("as a parameter: got %d %s, want 200", a.status, a.body)
 	}
 	// Writes are not refused for their origin: a foreign page cannot have a token.
 	if a := l.do(t, "POST", "getOffline", "", "user_id=zhangsan&access_token="+token, "Origin", "https://evil.example.com"); a.status != 200 {
-		t.Errorf("from another origin: %d %s", a.status, a.body)
+		t.Errorf("from another origin: got %d %s, want 200", a.status, a.body)
 	}
 	if a := l.by(t, token[:len(token)-1], "findSessions", "user_id=zhangsan"); a.status != 401 || a.object(t)["result"] != "error-011" {
-		t.Errorf("forged: %d %s", a.status, a.body)
+		t.Errorf("forged: got %d %s, want 401, error-011", a.status, a.body)
 	}
 	if err := s.RevokeTokens(t.Context(), "zhangsan"); err != nil {
 		t.Fatal(err)
 	}
 	if a := l.by(t, token, "findSessions", "user_id=zhangsan"); a.status != 401 {
-		t.Errorf("revoked: %d %s", a.status, a.body)
+		t.Errorf("revoked: got %d %s, want 401", a.status, a.body)
 	}
 	token = l.token(t, "zhangsan")
 	now = now.Add(time.Hour)
 	if a := l.by(t, token, "findSessions", "user_id=zhangsan"); a.status != 401 {
-		t.Errorf("ended: %d %s", a.status, a.body)
+		t.Errorf("ended: got %d %s, want 401", a.status, a.body)
 	}
 	l.cfg.Tokens = failingTokens{}
 	if a := l.by(t, token, "findSessions", "user_id=zhangsan"); a.status != 503 || a.object(t)["result"] != "error-013" {
-		t.Errorf("without a database: %d %s", a.status, a.body)
+		t.Errorf("without a database: got %d %s, want 503, error-013", a.status, a.body)
 	}
 	l.cfg.Tokens = nil
 	if a := l.by(t, token, "findSessions", "user_id=zhangsan"); a.status != 401 {
-		t.Errorf("where there are no tokens: %d %s", a.status, a.body)
+		t.Errorf("where there are no tokens: got %d %s, want 401", a.status, a.body)
 	}
 	log := l.log.String()
 	if !strings.Contains(log, "caller=user") || strings.Contains(log, token) || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log is\n%s", log)
+		t.Errorf("the log is\n%s\nwant log with \"caller=user\", without %q, without zhangsan", log, token)
 	}
 }
 

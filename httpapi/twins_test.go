@@ -62,7 +62,7 @@ func TestTwins(t *testing.T) {
 						form = "session_id=" + group + "&session_name=x"
 					}
 					if a := l.do(t, http.MethodPost, rt.path, "", form, header...); a.status != want {
-						t.Errorf("%s?%s by %+q, where the row says %+q: %d %s", rt.path, form, caller, name, a.status, a.body)
+						t.Errorf("%s?%s by %+q, where the row says %+q: got %d %s, want %d", rt.path, form, caller, name, a.status, a.body, want)
 					}
 					l.svc.taken()
 				}
@@ -70,7 +70,7 @@ func TestTwins(t *testing.T) {
 		}
 	}
 	if rules < 2*14 {
-		t.Errorf("%d rules", rules)
+		t.Errorf("%d rules, want at least %d", rules, 2*14)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestTwinsOfFiles(t *testing.T) {
 		for _, caller := range []string{"lisi", "lísi"} {
 			want := name == caller || caller == "lisi" && slices.Contains(lisis, name)
 			if may, err := l.mayRead(t.Context(), caller, store.File{ID: strings.Repeat("0", 32), Owner: name}); may != want || err != nil {
-				t.Errorf("%+q reads a file of %+q: %v, %v", caller, name, may, err)
+				t.Errorf("%+q reads a file of %+q: got %v, %v, want %v, no error", caller, name, may, err, want)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestPartnersOfOldTables(t *testing.T) {
 			got = append(got, row.ID+" "+row.CreateTime+" "+row.ModifyTime)
 		}
 		if want := "lisi 1544602393003 1544602393004, qianqi 1544602393006 1544602393007"; err != nil || strings.Join(got, ", ") != want {
-			t.Errorf("%s: %q, %v", name, got, err)
+			t.Errorf("%s: %q, %v, want %v, no error", name, got, err, want)
 		}
 	}
 }

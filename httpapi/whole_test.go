@@ -28,7 +28,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	pending := func(id string) store.OfflineMessage {
 		found, err := s.MessagesByID(t.Context(), []string{id})
 		if err != nil || len(found[id]) != 1 {
-			t.Fatalf("message %s: %v, %v", id, found, err)
+			t.Fatalf("message %s: %v, %v, want 1 found, no error", id, found, err)
 		}
 		return store.OfflineMessage{Message: found[id][0], Owner: "lisi"}
 	}
