@@ -194,12 +194,14 @@ func TestAllowFrom(t *testing.T) {
 		{"192.168.0.0/16", "10.0.0.0/8", []string{"X-Forwarded-For", "192.168.1.1"}, 401}, // anybody can write that
 		{"192.168.0.0/16", "127.0.0.1/32", []string{"X-Forwarded-For", "192.168.1.1"}, 200},
 	} {
-		l := newLabOver(t, s, func(cfg *Config) {
-			cfg.AllowAnonymous, cfg.AllowFrom, cfg.TrustedProxies = AnonymousClients, prefix(c.from), prefix(c.proxies)
+		t.Run(c.from, func(t *testing.T) {
+			l := newLabOver(t, s, func(cfg *Config) {
+				cfg.AllowAnonymous, cfg.AllowFrom, cfg.TrustedProxies = AnonymousClients, prefix(c.from), prefix(c.proxies)
+			})
+			if a := l.do(t, "GET", "findSessions", "user_id=x", "", c.header...); a.status != c.want {
+				t.Errorf("%+v: got %d, want %d", c, a.status, c.want)
+			}
 		})
-		if a := l.do(t, "GET", "findSessions", "user_id=x", "", c.header...); a.status != c.want {
-			t.Errorf("%+v: got %d, want %d", c, a.status, c.want)
-		}
 	}
 }
 
@@ -207,18 +209,20 @@ func TestAllowFrom(t *testing.T) {
 func TestOpenDoorsAreLoud(t *testing.T) {
 	s := seeded(t)
 	for mode, want := range map[Anonymous]bool{"": false, AnonymousNone: false, AnonymousClients: true, AnonymousAll: true} {
-		l := newLabOver(t, s, func(c *Config) {
-			c.AllowAnonymous, c.AllowFrom = mode, []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}
-		})
-		warned := false
-		for line := range strings.Lines(l.log.String()) {
-			if strings.Contains(line, "level=WARN") && strings.Contains(line, "allow_anonymous="+string(mode)) && strings.Contains(line, "192.168.0.0/16") {
-				warned = true
+		t.Run(fmt.Sprint(mode), func(t *testing.T) {
+			l := newLabOver(t, s, func(c *Config) {
+				c.AllowAnonymous, c.AllowFrom = mode, []netip.Prefix{netip.MustParsePrefix("192.168.0.0/16")}
+			})
+			warned := false
+			for line := range strings.Lines(l.log.String()) {
+				if strings.Contains(line, "level=WARN") && strings.Contains(line, "allow_anonymous="+string(mode)) && strings.Contains(line, "192.168.0.0/16") {
+					warned = true
+				}
 			}
-		}
-		if warned != want {
-			t.Errorf("mode %q: the log is\n%s\nwant warned %v", mode, l.log.String(), want)
-		}
+			if warned != want {
+				t.Errorf("mode %q: the log is\n%s\nwant warned %v", mode, l.log.String(), want)
+			}
+		})
 	}
 }
 
@@ -242,13 +246,15 @@ func TestClientAddr(t *testing.T) {
 		{"[::1]:5", []string{"2001:db8::1"}, "2001:db8::1"},
 		{"[::ffff:10.0.0.1]:5", []string{"[2001:db8::1]:7"}, "2001:db8::1"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = c.remote
-		for _, v := range c.xff {
-			r.Header.Add("X-Forwarded-For", v)
-		}
-		if got := clientAddr(r, trusted).String(); got != c.want {
-			t.Errorf("%s for %q is %s, want %s", c.remote, c.xff, got, c.want)
-		}
+		t.Run(c.remote, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = c.remote
+			for _, v := range c.xff {
+				r.Header.Add("X-Forwarded-For", v)
+			}
+			if got := clientAddr(r, trusted).String(); got != c.want {
+				t.Errorf("%s for %q is %s, want %s", c.remote, c.xff, got, c.want)
+			}
+		})
 	}
 }

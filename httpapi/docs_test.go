@@ -27,29 +27,33 @@ func TestDocsPage(t *testing.T) {
 		pages["docs/"+load[1]] = ""
 	}
 	for path, media := range pages {
-		a := l.do(t, http.MethodGet, path, "", "")
-		if a.status != 200 || len(a.body) < 100 || media != "" && a.header.Get("Content-Type") != media || a.header.Get("Content-Type") == "" {
-			t.Errorf("%s: got %d, %d bytes, %s, want 200, at least 100 bytes, %q", path, a.status, len(a.body), a.header.Get("Content-Type"), media)
-		}
-		for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": docsPolicy} {
-			if got := a.header.Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+		t.Run(path, func(t *testing.T) {
+			a := l.do(t, http.MethodGet, path, "", "")
+			if a.status != 200 || len(a.body) < 100 || media != "" && a.header.Get("Content-Type") != media || a.header.Get("Content-Type") == "" {
+				t.Errorf("got %d, %d bytes, %s, want 200, at least 100 bytes, %q", a.status, len(a.body), a.header.Get("Content-Type"), media)
 			}
-		}
-		if a := l.do(t, http.MethodHead, path, "", ""); a.status != 200 || a.body != "" {
-			t.Errorf(`HEAD %s: got %d, want 200, body ""`, path, a.status)
-		}
-		if a := l.do(t, http.MethodPost, path, "", "x=y"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD" || a.object(t)["result"] != "fail" {
-			t.Errorf(`POST %s: got %d %s, want 405, Allow "GET, HEAD", fail`, path, a.status, a.body)
-		}
+			for name, want := range map[string]string{"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": docsPolicy} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("got %s is %q, want %q", name, got, want)
+				}
+			}
+			if a := l.do(t, http.MethodHead, path, "", ""); a.status != 200 || a.body != "" {
+				t.Errorf(`HEAD %s: got %d, want 200, body ""`, path, a.status)
+			}
+			if a := l.do(t, http.MethodPost, path, "", "x=y"); a.status != 405 || a.header.Get("Allow") != "GET, HEAD" || a.object(t)["result"] != "fail" {
+				t.Errorf(`POST %s: got %d %s, want 405, Allow "GET, HEAD", fail`, path, a.status, a.body)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodGet, "docs", "", ""); a.status != 301 || a.header.Get("Location") != "docs/" {
 		t.Errorf("without the slash: got %d %v, want 301, Location docs/", a.status, a.header)
 	}
 	for _, path := range []string{"docs/x", "docs/index.html", "docs/../docs.go", "docs/oauth2-redirect.html", "docs/%2e%2e/docs.go"} {
-		if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 || a.object(t)["result"] != "fail" {
-			t.Errorf("%s: got %d, want 404, fail", path, a.status)
-		}
+		t.Run(path, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 || a.object(t)["result"] != "fail" {
+				t.Errorf("got %d, want 404, fail", a.status)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodGet, "docs/", "proxy=http://127.0.0.1:1/&url=http://127.0.0.1:1/x.json", ""); a.body != page.body {
 		t.Errorf("parameters change the page: %d %s, want %s", a.status, a.body, page.body)

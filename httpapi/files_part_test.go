@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
@@ -31,9 +32,11 @@ func TestBoundary(t *testing.T) {
 		`text/plain; a="multipart/form-data; boundary==x"`:                   "",
 		``: "",
 	} {
-		if got := boundary(given); got != want {
-			t.Errorf("%q: %q, want %q", given, got, want)
-		}
+		t.Run(fmt.Sprintf("%.60q", given), func(t *testing.T) {
+			if got := boundary(given); got != want {
+				t.Errorf("%q: %q, want %q", given, got, want)
+			}
+		})
 	}
 }
 
@@ -71,19 +74,23 @@ func TestPartNames(t *testing.T) {
 		`form-data; name="mFile"`:                "file",
 		`form-data; name=mFile; filename=年报.pdf`: "年报.pdf",
 	} {
-		a := send("multipart/form-data; boundary=x", "x", disposition)
-		if row, found, err := l.store.GetFile(t.Context(), a.body); a.status != 200 || err != nil || !found || row.Name != want {
-			t.Errorf("%q: %d %.60q, stored as %q, want %q (%v)", disposition, a.status, a.body, row.Name, want, err)
-		}
+		t.Run(disposition, func(t *testing.T) {
+			a := send("multipart/form-data; boundary=x", "x", disposition)
+			if row, found, err := l.store.GetFile(t.Context(), a.body); a.status != 200 || err != nil || !found || row.Name != want {
+				t.Errorf("got %d %.60q, stored as %q, want %q (%v)", a.status, a.body, row.Name, want, err)
+			}
+		})
 	}
 	for contentType, boundary := range map[string]string{
 		"multipart/form-data; boundary=----=_Part_1/2:3":         "----=_Part_1/2:3",
 		"multipart/form-data; boundary==?x?=; charset=GBK":       "=?x?=",
 		`multipart/form-data; charset=UTF-8; boundary="a (b) c"`: "a (b) c",
 	} {
-		if a := send(contentType, boundary, `form-data; name="mFile"; filename="a.pdf"`); a.status != 200 {
-			t.Errorf("%s: got %d %s, want 200", contentType, a.status, a.body)
-		}
+		t.Run(contentType, func(t *testing.T) {
+			if a := send(contentType, boundary, `form-data; name="mFile"; filename="a.pdf"`); a.status != 200 {
+				t.Errorf("got %d %s, want 200", a.status, a.body)
+			}
+		})
 	}
 }
 
@@ -97,12 +104,14 @@ func TestPartCharset(t *testing.T) {
 		{"", "zhangsan", 200}, {"text/plain; charset=UTF-8", "张三", 200}, {"text/plain; charset=ISO-8859-1", "zhangsan", 200},
 		{"text/plain; charset=GBK", "zhangsan", 200}, {"text/plain; charset=GBK", "张三", 400}, {"text/plain;charset=ISO-8859-1", "张三", 400}, {"text/plain", "\xd5\xc5", 400},
 	} {
-		text := strings.Join([]string{"--x", `Content-Disposition: form-data; name="user_id"`, "Content-Type: " + c.media, "", c.user,
-			"--x", `Content-Disposition: form-data; name="mFile"; filename="a"`, "", "content", "--x--", ""}, "\r\n")
-		a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", "multipart/form-data; boundary=x", "Authorization", "Bearer "+adminKey)
-		if a.status != c.want {
-			t.Errorf("%+v: got %d %s, want %d", c, a.status, a.body, c.want)
-		}
+		t.Run(c.media+" "+c.user, func(t *testing.T) {
+			text := strings.Join([]string{"--x", `Content-Disposition: form-data; name="user_id"`, "Content-Type: " + c.media, "", c.user,
+				"--x", `Content-Disposition: form-data; name="mFile"; filename="a"`, "", "content", "--x--", ""}, "\r\n")
+			a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", "multipart/form-data; boundary=x", "Authorization", "Bearer "+adminKey)
+			if a.status != c.want {
+				t.Errorf("%+v: got %d %s, want %d", c, a.status, a.body, c.want)
+			}
+		})
 	}
 	if left := l.left(t); len(left) != 4 {
 		t.Errorf("%d files, want 4", len(left))

@@ -38,17 +38,21 @@ func TestByteRanges(t *testing.T) {
 		"lines=1-2":   "",
 		"":            "",
 	} {
-		got := byteRanges(field, 10)
-		if got == "bytes=10-" {
-			got = "416"
-		}
-		if got != want {
-			t.Errorf("%q is %q, want %q", field, got, want)
-		}
+		t.Run(field, func(t *testing.T) {
+			got := byteRanges(field, 10)
+			if got == "bytes=10-" {
+				got = "416"
+			}
+			if got != want {
+				t.Errorf("%q is %q, want %q", field, got, want)
+			}
+		})
 	}
 	for _, field := range []string{"bytes=-0", "bytes=0-", "bytes=-5"} {
-		if got := byteRanges(field, 0); got != "" {
-			t.Errorf(`of nothing %q is %q, want ""`, field, got)
-		}
+		t.Run(field, func(t *testing.T) {
+			if got := byteRanges(field, 0); got != "" {
+				t.Errorf(`of nothing %q is %q, want ""`, field, got)
+			}
+		})
 	}
 }

@@ -135,25 +135,27 @@ func TestUploadAnswers(t *testing.T) {
 		"mobileHttpController/uploadForJsonFileId": {`{"fileId":"ID"}`, "application/json;charset=utf-8"},
 		"upload/mobileFileUpload":                  {`{"file_id":"ID"}`, "application/json;charset=utf-8"},
 	} {
-		for _, prefix := range []string{"/", "/plugins/tlim/", "/cap-aco/"} {
-			content := "content of " + prefix + path
-			a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
-			unstored(t, prefix+path, a)
-			if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
-				t.Errorf("%s%s: got %d %q %s, want 200, %q, Content-Type %s", prefix, path, a.status, got, a.header.Get("Content-Type"), want.answer, want.media)
-			}
-			id := anyID.FindString(a.body)
-			row, found, err := l.store.GetFile(t.Context(), id)
-			sum := sha256.Sum256([]byte(content))
-			if want := (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}); err != nil || !found || row != want {
-				t.Errorf("row: got %+v, %v, %v, want %+v", row, found, err, want)
-			}
-			if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
-				if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
-					t.Errorf("the answered link leads to %d %q, want 200, body %q", got.status, got.body, content)
+		t.Run(path, func(t *testing.T) {
+			for _, prefix := range []string{"/", "/plugins/tlim/", "/cap-aco/"} {
+				content := "content of " + prefix + path
+				a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
+				unstored(t, prefix+path, a)
+				if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
+					t.Errorf("%s%s: got %d %q %s, want 200, %q, Content-Type %s", prefix, path, a.status, got, a.header.Get("Content-Type"), want.answer, want.media)
+				}
+				id := anyID.FindString(a.body)
+				row, found, err := l.store.GetFile(t.Context(), id)
+				sum := sha256.Sum256([]byte(content))
+				if want := (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}); err != nil || !found || row != want {
+					t.Errorf("row: got %+v, %v, %v, want %+v", row, found, err, want)
+				}
+				if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
+					if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
+						t.Errorf("the answered link leads to %d %q, want 200, body %q", got.status, got.body, content)
+					}
 				}
 			}
-		}
+		})
 	}
 	if a := l.upload(t, "/other/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "x", "x"}); a.status != 404 {
 		t.Errorf("below a prefix that is not configured: got %d, want 404", a.status)
@@ -218,10 +220,12 @@ func TestUploadRefused(t *testing.T) {
 		"a hostile query":      {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%00", whole, multi...), 400, "fail"},
 		"another user's query": {l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "user_id=%20", whole, multi...), 400, "error-008"},
 	} {
-		unstored(t, name, test.got)
-		if v := test.got.object(t); test.got.status != test.status || v["result"] != test.result || v["result_detail"] == "" {
-			t.Errorf("%s: got %d %s, want %d, %v, a result_detail", name, test.got.status, test.got.body, test.status, test.result)
-		}
+		t.Run(name, func(t *testing.T) {
+			unstored(t, name, test.got)
+			if v := test.got.object(t); test.got.status != test.status || v["result"] != test.result || v["result_detail"] == "" {
+				t.Errorf("got %d %s, want %d, %v, a result_detail", test.got.status, test.got.body, test.status, test.result)
+			}
+		})
 	}
 	if left := l.left(t); len(left) != 0 {
 		t.Errorf("left behind: got %q, want none", left)
@@ -236,13 +240,15 @@ func TestUploadRefused(t *testing.T) {
 	most := part{"mFile", "a", strings.Repeat("x", 1<<20)}
 	token := part{name: "access_token", content: adminKey}
 	for i, parts := range [][]part{{uploader, most, token}, {most, uploader}, {token, most, uploader}, {token, uploader, {"mFile", "e", ""}}} {
-		var header []string
-		if i < 2 {
-			header = bearer
-		}
-		if a := send(header, parts...); a.status != 200 {
-			t.Errorf("order %d: got %d %s, want 200", i, a.status, a.body)
-		}
+		t.Run(fmt.Sprintf("order %d", i), func(t *testing.T) {
+			var header []string
+			if i < 2 {
+				header = bearer
+			}
+			if a := send(header, parts...); a.status != 200 {
+				t.Errorf("order %d: got %d %s, want 200", i, a.status, a.body)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "access_token="+adminKey, whole, "Content-Type", media); a.status != 200 {
 		t.Errorf("a key in the URL: got %d %s, want 200", a.status, a.body)
@@ -418,27 +424,29 @@ func TestDownload(t *testing.T) {
 		"the most ranges":      {[]string{"Range", "bytes=0-0" + strings.Repeat(",2-2", maxRanges-1)}, 206, "*", ""},
 		"two ranges, as parts": {[]string{"Range", "bytes=0-1,5-6"}, 206, "*", ""},
 	} {
-		for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {
-			a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
-			if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
-				t.Errorf("%s: got %d, %d bytes, range %q, want %d, body %.100q, range %q (a body * is any)", name, a.status, len(a.body), a.header.Get("Content-Range"), test.status, test.body, test.span)
-			}
-			unstored(t, name, a)
-			if a.status == 200 || a.status == 206 {
-				for field, want := range map[string]string{
-					"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
-					"Content-Security-Policy":     "default-src 'none'; sandbox",
-					"Etag":                        etag,
-					"Accept-Ranges":               "bytes",
-					"Last-Modified":               date,
-					"Access-Control-Allow-Origin": "*",
-				} {
-					if got := a.header.Get(field); got != want {
-						t.Errorf("%s: %s is %q, want %q", name, field, got, want)
+		t.Run(name, func(t *testing.T) {
+			for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {
+				a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
+				if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
+					t.Errorf("got %d, %d bytes, range %q, want %d, body %.100q, range %q (a body * is any)", a.status, len(a.body), a.header.Get("Content-Range"), test.status, test.body, test.span)
+				}
+				unstored(t, name, a)
+				if a.status == 200 || a.status == 206 {
+					for field, want := range map[string]string{
+						"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
+						"Content-Security-Policy":     "default-src 'none'; sandbox",
+						"Etag":                        etag,
+						"Accept-Ranges":               "bytes",
+						"Last-Modified":               date,
+						"Access-Control-Allow-Origin": "*",
+					} {
+						if got := a.header.Get(field); got != want {
+							t.Errorf("got %s is %q, want %q", field, got, want)
+						}
 					}
 				}
 			}
-		}
+		})
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "10000" || a.header.Get("ETag") != etag {
 		t.Errorf(`HEAD: got %d %v, want 200, body "", Content-Length 10000, ETag %v`, a.status, a.header, etag)
@@ -451,9 +459,11 @@ func TestDownload(t *testing.T) {
 	}
 	empty := "fileId=" + l.put(t, "empty", "")
 	for _, ranges := range []string{"", "bytes=0-", "bytes=-0", "bytes=-1"} {
-		if a := l.do(t, http.MethodGet, "/upload/download", empty, "", "Range", ranges); a.status != 200 || a.body != "" {
-			t.Errorf(`an empty file, %q: got %d %q, want 200, body ""`, ranges, a.status, a.body)
-		}
+		t.Run(ranges, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, "/upload/download", empty, "", "Range", ranges); a.status != 200 || a.body != "" {
+				t.Errorf(`an empty file, %q: got %d %q, want 200, body ""`, ranges, a.status, a.body)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodDelete, "/upload/download", "", ""); a.status != 405 {
 		t.Errorf("DELETE: got %d, want 405", a.status)
@@ -486,10 +496,12 @@ func TestActiveContent(t *testing.T) {
 		"w.amr":  {"<html><script>", "application/octet-stream"},
 		"e.mp3":  {"ID3\x03", "audio/mpeg"},
 	} {
-		a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, name, test.content), "")
-		if a.header.Get("Content-Type") != test.media || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment;") || a.header.Get("X-Content-Type-Options") != "nosniff" {
-			t.Errorf(`%s: got %v, want Content-Type %v, Content-Disposition beginning with "attachment;", X-Content-Type-Options nosniff`, name, a.header, test.media)
-		}
+		t.Run(name, func(t *testing.T) {
+			a := l.do(t, http.MethodGet, "/upload/download", "fileId="+l.put(t, name, test.content), "")
+			if a.header.Get("Content-Type") != test.media || !strings.HasPrefix(a.header.Get("Content-Disposition"), "attachment;") || a.header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf(`got %v, want Content-Type %v, Content-Disposition beginning with "attachment;", X-Content-Type-Options nosniff`, a.header, test.media)
+			}
+		})
 	}
 }
 
@@ -515,16 +527,18 @@ func TestFileNames(t *testing.T) {
 		strings.Repeat("../", 2000) + "x":  "x",
 		"a\u2028b\u200f.txt":               "a\u2028b.txt",
 	} {
-		if given == `a";filename=b.exe` {
-			want = "a_;filename=b.exe"
-		}
-		if got := fileName(given); got != want {
-			t.Errorf("%q becomes %q, want %q", given, got, want)
-		}
-		disposition := attachment(fileName(given))
-		if strings.ContainsAny(disposition, "\r\n\x00") || strings.Count(disposition, `"`) != 2 {
-			t.Errorf("%q: got %q, want one line with one quoted name", given, disposition)
-		}
+		t.Run(fmt.Sprintf("%.60q", given), func(t *testing.T) {
+			if given == `a";filename=b.exe` {
+				want = "a_;filename=b.exe"
+			}
+			if got := fileName(given); got != want {
+				t.Errorf("%q becomes %q, want %q", given, got, want)
+			}
+			disposition := attachment(fileName(given))
+			if strings.ContainsAny(disposition, "\r\n\x00") || strings.Count(disposition, `"`) != 2 {
+				t.Errorf("%q: got %q, want one line with one quoted name", given, disposition)
+			}
+		})
 	}
 	// As browsers and some clients send them: raw UTF-8 in quotes.
 	id := l.put(t, "年报 😀.txt", "x")
@@ -555,14 +569,16 @@ func TestHostileDownload(t *testing.T) {
 		"http://169.254.169.254/latest/meta-data/", "gopher://127.0.0.1:1/", `\\host\share`, strings.ToUpper(id), id + "%00", id + ".png", id[:31], id[:2] + "/" + id, "incoming/" + id,
 		"' OR 1=1 --", "%", strings.Repeat("x", 100_000), "\xff", "{}", "[]", "*", id + "," + id, "/upload/download?fileId=../../etc/passwd"}
 	for _, value := range hostile {
-		value = strings.ReplaceAll(value, " ", "%20")
-		for _, target := range []string{"upload/download?fileId=", "upload/mobileFileDownload?fileId=", "uploader/loadImg?pic=", "upload/download?fileId=&fileName="} {
-			path, name, _ := strings.Cut(target, "?")
-			a := l.do(t, http.MethodGet, "/"+path, name+value, "")
-			if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
-				t.Errorf("%s%.40s: got %d %.200s, want 404 or 400, fail, nothing of a file", target, value, a.status, a.body)
+		t.Run(fmt.Sprintf("%.40q", value), func(t *testing.T) {
+			value = strings.ReplaceAll(value, " ", "%20")
+			for _, target := range []string{"upload/download?fileId=", "upload/mobileFileDownload?fileId=", "uploader/loadImg?pic=", "upload/download?fileId=&fileName="} {
+				path, name, _ := strings.Cut(target, "?")
+				a := l.do(t, http.MethodGet, "/"+path, name+value, "")
+				if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
+					t.Errorf("%s%.40s: got %d %.200s, want 404 or 400, fail, nothing of a file", target, value, a.status, a.body)
+				}
 			}
-		}
+		})
 	}
 	// What is served to a picture's address.
 	for pic, want := range map[string]int{
@@ -573,14 +589,18 @@ func TestHostileDownload(t *testing.T) {
 		blob.NewID():                                                    404,
 		"":                                                              400,
 	} {
-		if a := l.do(t, http.MethodGet, "/cap-aco/uploader/loadImg", "pic="+pic, ""); a.status != want {
-			t.Errorf("pic=%s: got %d %s, want %d", pic, a.status, a.body, want)
-		}
+		t.Run(pic, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, "/cap-aco/uploader/loadImg", "pic="+pic, ""); a.status != want {
+				t.Errorf("pic=%s: got %d %s, want %d", pic, a.status, a.body, want)
+			}
+		})
 	}
 	for _, path := range []string{"/upload/../../etc/passwd", "/upload/download/../../../etc/passwd", "/files/" + id, "/" + id[:2] + "/" + id, "//etc/passwd"} {
-		if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 {
-			t.Errorf("%s: got %d, want 404", path, a.status)
-		}
+		t.Run(path, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, path, "", ""); a.status != 404 {
+				t.Errorf("got %d, want 404", a.status)
+			}
+		})
 	}
 }
 
@@ -593,12 +613,14 @@ func TestFallback(t *testing.T) {
 		"uploader/loadImg?pic=/a/b.png":                                               "http://old.test/cap-aco/uploader/loadImg?pic=%2Fa%2Fb.png",
 		"upload/download?fileId=x%0d%0aSet-Cookie:%20a=b":                             "http://old.test/cap-aco/upload/download?fileId=x%0D%0ASet-Cookie%3A+a%3Db",
 	} {
-		path, query, _ := strings.Cut(from, "?")
-		a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, "")
-		if a.status != 302 || a.header.Get("Location") != want {
-			t.Errorf("%s: %d to %q, want 302, Location %q", from, a.status, a.header.Get("Location"), want)
-		}
-		unstored(t, from, a)
+		t.Run(fmt.Sprintf("%.60q", from), func(t *testing.T) {
+			path, query, _ := strings.Cut(from, "?")
+			a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, "")
+			if a.status != 302 || a.header.Get("Location") != want {
+				t.Errorf("%s: %d to %q, want 302, Location %q", from, a.status, a.header.Get("Location"), want)
+			}
+			unstored(t, from, a)
+		})
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+strings.Repeat("x", 2000), ""); a.status != 404 {
 		t.Errorf("an endless id: got %d, want 404", a.status)
@@ -636,19 +658,21 @@ func TestFileRights(t *testing.T) {
 		{AnonymousClients, true, "nobody", nil, 200, 401},
 		{AnonymousAll, true, "nobody", nil, 200, 200},
 	} {
-		l := newFileLab(t, func(c *Config) { c.AllowAnonymous, c.Files.Strict = test.mode, test.strict })
-		id := l.put(t, "a", "x")
-		if got := upload(l, test.header...); got != test.upload {
-			t.Errorf("%s uploads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.upload)
-		}
-		if got := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...).status; got != test.read {
-			t.Errorf("%s reads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.read)
-		}
-		// To who may not read, a file that is there looks like one that is not.
-		absent := l.do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), "", test.header...)
-		if there := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...); there.status != 200 && there.body != absent.body {
-			t.Errorf("%s sees whether a file is there: got %s, want %s", test.caller, there.body, absent.body)
-		}
+		t.Run(fmt.Sprintf("%s, strict %v, by %s", test.mode, test.strict, test.caller), func(t *testing.T) {
+			l := newFileLab(t, func(c *Config) { c.AllowAnonymous, c.Files.Strict = test.mode, test.strict })
+			id := l.put(t, "a", "x")
+			if got := upload(l, test.header...); got != test.upload {
+				t.Errorf("%s uploads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.upload)
+			}
+			if got := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...).status; got != test.read {
+				t.Errorf("%s reads (%s, strict %v): %d, want %d", test.caller, test.mode, test.strict, got, test.read)
+			}
+			// To who may not read, a file that is there looks like one that is not.
+			absent := l.do(t, http.MethodGet, "/upload/download", "fileId="+blob.NewID(), "", test.header...)
+			if there := l.do(t, http.MethodGet, "/upload/download", "fileId="+id, "", test.header...); there.status != 200 && there.body != absent.body {
+				t.Errorf("%s sees whether a file is there: got %s, want %s", test.caller, there.body, absent.body)
+			}
+		})
 	}
 }
 
@@ -682,12 +706,14 @@ func TestFilesOfUsers(t *testing.T) {
 		{EditGroups: []store.GroupEdit{{ID: "g1", Pic: &pic}}},
 	})
 	for user, want := range map[string]struct{ file, picture int }{"zhangsan": {200, 200}, "lisi": {200, 200}, "wangwu": {404, 404}} {
-		if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body, "", as(user)...); a.status != want.file {
-			t.Errorf("%s reads the file: got %d %s, want %d", user, a.status, a.body, want.file)
-		}
-		if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+own.body, "", as(user)...); a.status != want.picture {
-			t.Errorf("%s sees the group's picture: got %d %s, want %d", user, a.status, a.body, want.picture)
-		}
+		t.Run(user, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+named.body, "", as(user)...); a.status != want.file {
+				t.Errorf("%s reads the file: got %d %s, want %d", user, a.status, a.body, want.file)
+			}
+			if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+own.body, "", as(user)...); a.status != want.picture {
+				t.Errorf("%s sees the group's picture: got %d %s, want %d", user, a.status, a.body, want.picture)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodGet, "/upload/download", "fileId="+own.body, "", as("lisi")...); a.status != 404 {
 		t.Errorf("a group's picture as a file: got %d, want 404", a.status)
@@ -708,17 +734,21 @@ func TestPicturesOpenNothing(t *testing.T) {
 		return l.do(t, http.MethodPost, "updateSessionPic", "", "session_id=trap&session_pic="+url.QueryEscape(pic), "Authorization", "Bearer "+l.token(t, user))
 	}
 	for _, pic := range []string{id, "/upload/download?fileId=" + id + "&fileName=a.png", "/uploader/loadImg?pic=" + id, blob.NewID() + " " + id} {
-		if a := set("mallory", pic); a.status != 403 || a.object(t)["result"] != "error-011" {
-			t.Errorf("mallory shows %s: got %d %s, want 403, error-011", pic, a.status, a.body)
-		}
+		t.Run(pic, func(t *testing.T) {
+			if a := set("mallory", pic); a.status != 403 || a.object(t)["result"] != "error-011" {
+				t.Errorf("mallory shows %s: got %d %s, want 403, error-011", pic, a.status, a.body)
+			}
+		})
 	}
 	if calls := l.svc.taken(); len(calls) != 0 {
 		t.Errorf("it was done: got %q, want none", calls)
 	}
 	for user, pic := range map[string]string{"mallory": "/old/" + blob.NewID() + ".png", "zhangsan": "/upload/download?fileId=" + id} {
-		if a := set(user, pic); a.status != 200 {
-			t.Errorf("%s shows %s: got %d %s, want 200", user, pic, a.status, a.body)
-		}
+		t.Run(user, func(t *testing.T) {
+			if a := set(user, pic); a.status != 200 {
+				t.Errorf("%s shows %s: got %d %s, want 200", user, pic, a.status, a.body)
+			}
+		})
 	}
 	// What is inside a longer run is no id, on either side.
 	pic := "0" + id
@@ -770,10 +800,12 @@ func TestMayRead(t *testing.T) {
 	})
 	for user, want := range map[string]bool{"zhangsan": true, "lisi": true, "qianqi": true, "wangwu": true, "zhaoliu": true, "sunba": true, "zhoujiu": true, "early": true,
 		"bird": false, "eve": false, "mallory": false, "stranger": false, "": false, "g1": false, "admin": false} {
-		got, err := l.mayRead(t.Context(), user, f)
-		if err != nil || got != want {
-			t.Errorf("%q may read: got %v, %v, want %v, no error", user, got, err, want)
-		}
+		t.Run(user, func(t *testing.T) {
+			got, err := l.mayRead(t.Context(), user, f)
+			if err != nil || got != want {
+				t.Errorf("%q may read: got %v, %v, want %v, no error", user, got, err, want)
+			}
+		})
 	}
 	orphan := f
 	orphan.Owner = ""
@@ -781,9 +813,11 @@ func TestMayRead(t *testing.T) {
 		t.Errorf("nobody reads nobody's file: got %v, %v, want false, no error", got, err)
 	}
 	for user, want := range map[string]bool{"wangwu": true, "zhaoliu": false, "eve": false} {
-		if got, err := l.showsPicture(t.Context(), user, f); err != nil || got != want {
-			t.Errorf("%q sees it as a group's picture: got %v, %v, want %v, no error", user, got, err, want)
-		}
+		t.Run(user, func(t *testing.T) {
+			if got, err := l.showsPicture(t.Context(), user, f); err != nil || got != want {
+				t.Errorf("%q sees it as a group's picture: got %v, %v, want %v, no error", user, got, err, want)
+			}
+		})
 	}
 }
 
@@ -867,9 +901,11 @@ func TestStrangersHoldNothing(t *testing.T) {
 
 func TestFilesConfig(t *testing.T) {
 	for _, bad := range []Files{{Prefixes: []string{"cap-aco"}}, {Prefixes: []string{"/x/"}}, {Prefixes: []string{"/{id}"}}, {Prefixes: []string{"/*"}}, {FallbackURL: "javascript:alert(1)"}, {FallbackURL: "/x"}, {BaseURL: "http://x?y"}} {
-		if _, err := bad.withDefaults(); err == nil {
-			t.Errorf("%+v is taken", bad)
-		}
+		t.Run(fmt.Sprintf("%+v", bad), func(t *testing.T) {
+			if _, err := bad.withDefaults(); err == nil {
+				t.Errorf("%+v is taken", bad)
+			}
+		})
 	}
 	f, err := Files{Prefixes: []string{"/a", "/a/b-c"}, FallbackURL: "http://x/y", BaseURL: "https://x"}.withDefaults()
 	if err != nil || f.MaxSize != 100<<20 || !slices.Equal(f.Prefixes, []string{"/a", "/a/b-c"}) {

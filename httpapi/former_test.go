@@ -44,9 +44,11 @@ func TestFormerMembers(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"findSessions", "findWebSessions", "findUnread"} {
-		if a := send(path, "user_id=lisi&valid=1"); strings.Contains(a.body, `"g1"`) {
-			t.Errorf("%s: got %s, want body without %q", path, a.body, `"g1"`)
-		}
+		t.Run(path, func(t *testing.T) {
+			if a := send(path, "user_id=lisi&valid=1"); strings.Contains(a.body, `"g1"`) {
+				t.Errorf("got %s, want body without %q", a.body, `"g1"`)
+			}
+		})
 	}
 	// Of 1:1 messages, and of a group that is gone, he learns what is his.
 	if a := l.do(t, http.MethodPost, "findStatusList", "", "msg_id=c1&sender=zhangsan", "Authorization", "Bearer "+l.token(t, "zhangsan")); a.status != 200 || !strings.Contains(a.body, `"lisi"`) {

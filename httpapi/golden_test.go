@@ -231,23 +231,25 @@ func TestHeaders(t *testing.T) {
 		"no prefix":  l.get(t, "/", ""),
 		"other path": l.get(t, "/plugins/other", ""),
 	} {
-		for name, want := range map[string]string{
-			"Content-Type":                "application/json;charset=utf-8",
-			"Cache-Control":               "no-store",
-			"Referrer-Policy":             "no-referrer",
-			"X-Content-Type-Options":      "nosniff",
-			"Access-Control-Allow-Origin": "*",
-		} {
-			if got := a.header.Get(name); got != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got, want)
+		t.Run(path, func(t *testing.T) {
+			for name, want := range map[string]string{
+				"Content-Type":                "application/json;charset=utf-8",
+				"Cache-Control":               "no-store",
+				"Referrer-Policy":             "no-referrer",
+				"X-Content-Type-Options":      "nosniff",
+				"Access-Control-Allow-Origin": "*",
+			} {
+				if got := a.header.Get(name); got != want {
+					t.Errorf("got %s is %q, want %q", name, got, want)
+				}
 			}
-		}
-		if a.header.Get("Access-Control-Allow-Credentials") != "" {
-			t.Errorf(`%s allows credentials, want Access-Control-Allow-Credentials ""`, path)
-		}
-		if v := a.object(t); v["result"] == nil || v["result_detail"] == nil {
-			t.Errorf("%s has no result: %s, want a result, a result_detail", path, a.body)
-		}
+			if a.header.Get("Access-Control-Allow-Credentials") != "" {
+				t.Errorf(`%s allows credentials, want Access-Control-Allow-Credentials ""`, path)
+			}
+			if v := a.object(t); v["result"] == nil || v["result_detail"] == nil {
+				t.Errorf("%s has no result: %s, want a result, a result_detail", path, a.body)
+			}
+		})
 	}
 	if a := l.do(t, http.MethodPut, "findSessions", "", ""); a.status != 405 || a.header.Get("Allow") != "GET, POST, OPTIONS" {
 		t.Errorf(`PUT: got %d, Allow %q, want 405, Allow "GET, POST, OPTIONS"`, a.status, a.header.Get("Allow"))

@@ -244,10 +244,12 @@ func TestLargeHistory(t *testing.T) {
 		return got
 	}
 	for query, rows := range map[string][]string{"length=max": want, "length=40": want[:40], "start=10&length=30": want[10:40]} {
-		counting.pages = 0
-		if got := read("findSessionHistory", "session_id=big&"+query, "message_list"); !slices.Equal(got, rows) || counting.pages < 2 {
-			t.Errorf("%s: %v in %d pieces, want %v, pages at least 2", query, got, counting.pages, rows)
-		}
+		t.Run(query, func(t *testing.T) {
+			counting.pages = 0
+			if got := read("findSessionHistory", "session_id=big&"+query, "message_list"); !slices.Equal(got, rows) || counting.pages < 2 {
+				t.Errorf("got %v in %d pieces, want %v, pages at least 2", got, counting.pages, rows)
+			}
+		})
 	}
 	got := read("syncMessage", "msg_to=big&msg_id=m00", "messageList")
 	if slices.Sort(got); len(got) != n || !slices.Equal(slices.Compact(got), got) {

@@ -21,16 +21,18 @@ func TestParamsAsTheyCome(t *testing.T) {
 		"[{title:'a'}\n{title:'b'}]":                        `[{"title":"a"},{"title":"b"}]`,
 		"[ {\"title\" : \"as it is\"} ]":                    `[ {"title" : "as it is"} ]`,
 	} {
-		a := send("systemMessage", "params", given, "&msgTo=lisi")
-		var call struct{ Body string }
-		calls := l.svc.taken()
-		if len(calls) != 1 {
-			t.Errorf("%q: %d %s, want 1 call", given, a.status, a.body)
-			continue
-		}
-		if err := json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &call); err != nil || call.Body != want {
-			t.Errorf("%q is made %s, want %s, %v", given, call.Body, want, err)
-		}
+		t.Run(given, func(t *testing.T) {
+			a := send("systemMessage", "params", given, "&msgTo=lisi")
+			var call struct{ Body string }
+			calls := l.svc.taken()
+			if len(calls) != 1 {
+				t.Errorf("got %d %s, want 1 call", a.status, a.body)
+				return
+			}
+			if err := json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &call); err != nil || call.Body != want {
+				t.Errorf("%q is made %s, want %s, %v", given, call.Body, want, err)
+			}
+		})
 	}
 	for given, want := range map[string]string{
 		`[{title:“x”}]`:                  "第 9 个字符",
@@ -38,18 +40,22 @@ func TestParamsAsTheyCome(t *testing.T) {
 		`[{title:.5}]`:                   "第 9 个字符",
 		`[{title:"x","t\u0069tle":"y"}]`: "title",
 	} {
-		if a := send("systemMessage", "params", given, "&msgTo=lisi"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
-			t.Errorf("%s: got %s, want error-005, body with %q", given, a.body, want)
-		}
+		t.Run(given, func(t *testing.T) {
+			if a := send("systemMessage", "params", given, "&msgTo=lisi"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
+				t.Errorf("got %s, want error-005, body with %q", a.body, want)
+			}
+		})
 	}
 	for given, want := range map[string]string{
 		`[{user_id:15748.0}]`:          "15748.0",
 		`[{user_id:9007199254740993}]`: "9007199254740993",
 		`[{user_id:"a",user_id:"b"}]`:  "user_id",
 	} {
-		if a := send("addUser", "userList", given, ""); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
-			t.Errorf("%s: got %s, want error-005, body with %q", given, a.body, want)
-		}
+		t.Run(given, func(t *testing.T) {
+			if a := send("addUser", "userList", given, ""); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, want) {
+				t.Errorf("got %s, want error-005, body with %q", a.body, want)
+			}
+		})
 	}
 	if a := send("systemMessage", "msgTo", `[1e3]`, "&params=[{title:1}]"); a.object(t)["result"] != "error-005" || !strings.Contains(a.body, "1e3") {
 		t.Errorf("msgTo: got %s, want error-005, body with 1e3", a.body)

@@ -104,10 +104,12 @@ func TestKeysThatCannotBe(t *testing.T) {
 		"used twice":    {good, good},
 		"rate -1":       {{Name: "a", Key: "k", Scopes: []string{"admin"}, Rate: -1}},
 	} {
-		_, err := newKeyring(keys, nil, slog.New(slog.DiscardHandler))
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("want an error with %q, got %v", want, err)
-		}
+		t.Run(want, func(t *testing.T) {
+			_, err := newKeyring(keys, nil, slog.New(slog.DiscardHandler))
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("want an error with %q, got %v", want, err)
+			}
+		})
 	}
 	if _, err := (Config{AllowAnonymous: "some", Language: "fr"}).withDefaults(); err == nil ||
 		!strings.Contains(err.Error(), "some") || !strings.Contains(err.Error(), "fr") || !strings.Contains(err.Error(), "key_file") {

@@ -47,9 +47,11 @@ func TestKeyless(t *testing.T) {
 	for labels, want := range map[[3]string]float64{
 		{"192.0.2.1", "findSessions", "yes"}: 1, {"127.0.0.1", "findSessions", "yes"}: 1, {"192.0.2.1", "approval", "no"}: 1,
 	} {
-		if got := value(t, l, labels[:]...); got != want {
-			t.Errorf("%v: got %v, want %v", labels, got, want)
-		}
+		t.Run(fmt.Sprint(labels), func(t *testing.T) {
+			if got := value(t, l, labels[:]...); got != want {
+				t.Errorf("%v: got %v, want %v", labels, got, want)
+			}
+		})
 	}
 	if n := series(l); n != 3 {
 		t.Errorf("%d series, want 3", n)

@@ -41,18 +41,20 @@ func TestIdempotencyKey(t *testing.T) {
 		{"&idempotency_key=k%0a", businessKey, nil, "fail"},
 		{"&idempotency_key=" + strings.Repeat("k", 256), businessKey, nil, "fail"},
 	} {
-		a := l.do(t, "POST", "approval", "", form+c.more, append([]string{"Authorization", "Bearer " + c.caller}, c.header...)...)
-		calls := l.svc.taken()
-		if c.want == "fail" {
-			if a.status != 400 || a.object(t)["result"] != "fail" || len(calls) != 0 {
-				t.Errorf("%q %q: got %d %s after %q, want 400, fail, no calls", c.more, c.header, a.status, a.body, calls)
+		t.Run(fmt.Sprintf("%.60q", c.more), func(t *testing.T) {
+			a := l.do(t, "POST", "approval", "", form+c.more, append([]string{"Authorization", "Bearer " + c.caller}, c.header...)...)
+			calls := l.svc.taken()
+			if c.want == "fail" {
+				if a.status != 400 || a.object(t)["result"] != "fail" || len(calls) != 0 {
+					t.Errorf("%q %q: got %d %s after %q, want 400, fail, no calls", c.more, c.header, a.status, a.body, calls)
+				}
+				return
 			}
-			continue
-		}
-		var got component.Notice
-		if len(calls) != 1 || json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &got) != nil || got.Key+" "+got.Caller != c.want || a.object(t)["call_id"] != testCall {
-			t.Errorf("%q %q: got %d %s after %q, want 1 call, no error, %v, call_id %v", c.more, c.header, a.status, a.body, calls, c.want, testCall)
-		}
+			var got component.Notice
+			if len(calls) != 1 || json.Unmarshal([]byte(strings.TrimPrefix(calls[0], "Notify ")), &got) != nil || got.Key+" "+got.Caller != c.want || a.object(t)["call_id"] != testCall {
+				t.Errorf("%q %q: got %d %s after %q, want 1 call, no error, %v, call_id %v", c.more, c.header, a.status, a.body, calls, c.want, testCall)
+			}
+		})
 	}
 	if a := l.do(t, "OPTIONS", "approval", "", "", "Origin", "https://a.example"); !strings.Contains(a.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
 		t.Errorf("a page may not send the header: got %v, want Access-Control-Allow-Headers with Idempotency-Key", a.header)
@@ -76,16 +78,18 @@ func TestManyReceivers(t *testing.T) {
 		t.Fatalf("got %d %s, want 200, an id", a.status, a.body)
 	}
 	for start, want := range map[int]int{0: 10_000, 9_990: 10, 10_000: 0} {
-		found := l.get(t, "findNotice", fmt.Sprintf("call_id=%s&start=%d&length=max", id, start)).object(t)
-		rows := found["receivers"].([]any)
-		if found["total"] != 10_000.0 || found["state"] != "done" || len(rows) != want {
-			t.Errorf("from %d: %d of %v, %v, want total 10000, state done, %d rows", start, len(rows), found["total"], found["state"], want)
-		}
-		for i, row := range rows {
-			if r := row.(map[string]any); r["user_id"] != receivers[start+i] || r["stored"] != "stored" {
-				t.Fatalf("receiver %d: got %v, want user_id %v, stored true", start+i, r, receivers[start+i])
+		t.Run(fmt.Sprint(start), func(t *testing.T) {
+			found := l.get(t, "findNotice", fmt.Sprintf("call_id=%s&start=%d&length=max", id, start)).object(t)
+			rows := found["receivers"].([]any)
+			if found["total"] != 10_000.0 || found["state"] != "done" || len(rows) != want {
+				t.Errorf("from %d: %d of %v, %v, want total 10000, state done, %d rows", start, len(rows), found["total"], found["state"], want)
 			}
-		}
+			for i, row := range rows {
+				if r := row.(map[string]any); r["user_id"] != receivers[start+i] || r["stored"] != "stored" {
+					t.Fatalf("receiver %d: got %v, want user_id %v, stored true", start+i, r, receivers[start+i])
+				}
+			}
+		})
 	}
 }
 
@@ -117,14 +121,16 @@ func TestBodies(t *testing.T) {
 		"zipped":            {"user_id=x", []string{"Content-Type", "application/x-www-form-urlencoded", "Content-Encoding", "gzip"}, 400},
 		"GBK":               {"user_id=%D5%C5", nil, 400},
 	} {
-		header := append([]string{"Authorization", "Bearer " + adminKey}, c.header...)
-		a := l.do(t, http.MethodPost, "findSessions", "user_id=x", c.body, header...)
-		if a.status != c.want {
-			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, c.want)
-		}
-		if a.object(t)["result_detail"] == nil {
-			t.Errorf("%s: no detail: got %s, want a result_detail", name, a.body)
-		}
+		t.Run(name, func(t *testing.T) {
+			header := append([]string{"Authorization", "Bearer " + adminKey}, c.header...)
+			a := l.do(t, http.MethodPost, "findSessions", "user_id=x", c.body, header...)
+			if a.status != c.want {
+				t.Errorf("got %d %s, want %d", a.status, a.body, c.want)
+			}
+			if a.object(t)["result_detail"] == nil {
+				t.Errorf("no detail: got %s, want a result_detail", a.body)
+			}
+		})
 	}
 	// Without a length that could be looked at before.
 	r, err := http.NewRequest(http.MethodPost, l.url+base+"findSessions", io.MultiReader(strings.NewReader(fits), strings.NewReader("yy")))
@@ -365,17 +371,19 @@ func TestFaults(t *testing.T) {
 		"fat":     {200, "error-012"},
 		"strange": {200, "error-999"},
 	} {
-		a := l.get(t, "dissolved", "session_id="+id)
-		v := a.object(t)
-		if a.status != want.status || v["result"] != want.result || v["session_id"] != id {
-			t.Errorf("%s: %d %s", id, a.status, a.body)
-		}
-		if (a.status == 503) != (a.header.Get("Retry-After") != "") {
-			t.Errorf("%s: got %d with Retry-After %q, want a Retry-After with 503 alone", id, a.status, a.header.Get("Retry-After"))
-		}
-		if strings.Contains(a.body, "hunter2") || strings.Contains(a.body, ".go") || strings.Contains(a.body, "goroutine") {
-			t.Errorf(`%s tells %s, want body without hunter2, without ".go", without goroutine`, id, a.body)
-		}
+		t.Run(id, func(t *testing.T) {
+			a := l.get(t, "dissolved", "session_id="+id)
+			v := a.object(t)
+			if a.status != want.status || v["result"] != want.result || v["session_id"] != id {
+				t.Errorf("got %d %s, want %d, %s, session_id %s", a.status, a.body, want.status, want.result, id)
+			}
+			if (a.status == 503) != (a.header.Get("Retry-After") != "") {
+				t.Errorf("got %d with Retry-After %q, want a Retry-After with 503 alone", a.status, a.header.Get("Retry-After"))
+			}
+			if strings.Contains(a.body, "hunter2") || strings.Contains(a.body, ".go") || strings.Contains(a.body, "goroutine") {
+				t.Errorf(`%s tells %s, want body without hunter2, without ".go", without goroutine`, id, a.body)
+			}
+		})
 	}
 	if log := l.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, "panicked") || strings.Contains(log, "disco") {
 		t.Errorf(`the log is %s, want log with "disk on fire", with panicked, without disco`, log)

@@ -49,36 +49,38 @@ func TestRefusalsAreRead(t *testing.T) {
 	l := newLingerLab(t)
 	list, _ := refusals(t)
 	for _, c := range list {
-		for _, chunked := range []bool{false, true} {
-			if chunked && c.what == "a form of nobody" {
-				continue // without a length it is the parameters that are missed first
+		t.Run(c.what, func(t *testing.T) {
+			for _, chunked := range []bool{false, true} {
+				if chunked && c.what == "a form of nobody" {
+					continue // without a length it is the parameters that are missed first
+				}
+				var req bytes.Buffer
+				fmt.Fprintf(&req, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", c.path, c.media)
+				if c.key != "" {
+					fmt.Fprintf(&req, "Authorization: Bearer %s\r\n", c.key)
+				}
+				if chunked {
+					fmt.Fprintf(&req, "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(c.body), c.body)
+				} else {
+					fmt.Fprintf(&req, "Content-Length: %d\r\n\r\n%s", len(c.body), c.body)
+				}
+				conn := dial(t, l.lab)
+				if _, err := conn.Write(req.Bytes()); err != nil {
+					t.Errorf("%s, chunked %v: sending fails: %v", c.what, chunked, err)
+					continue
+				}
+				resp, err := http.ReadResponse(newReader(conn), nil)
+				if err != nil {
+					t.Errorf("%s, chunked %v: %v", c.what, chunked, err)
+					continue
+				}
+				content, err := io.ReadAll(resp.Body)
+				if err != nil || resp.StatusCode != c.status || !resp.Close || !strings.Contains(string(content), `"result_detail":"`) {
+					t.Errorf("%s, chunked %v: got %d %s, close %v, %v, want %d with a result_detail, close true", c.what, chunked, resp.StatusCode, content, resp.Close, err, c.status)
+				}
+				conn.Close()
 			}
-			var req bytes.Buffer
-			fmt.Fprintf(&req, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", c.path, c.media)
-			if c.key != "" {
-				fmt.Fprintf(&req, "Authorization: Bearer %s\r\n", c.key)
-			}
-			if chunked {
-				fmt.Fprintf(&req, "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(c.body), c.body)
-			} else {
-				fmt.Fprintf(&req, "Content-Length: %d\r\n\r\n%s", len(c.body), c.body)
-			}
-			conn := dial(t, l.lab)
-			if _, err := conn.Write(req.Bytes()); err != nil {
-				t.Errorf("%s, chunked %v: sending fails: %v", c.what, chunked, err)
-				continue
-			}
-			resp, err := http.ReadResponse(newReader(conn), nil)
-			if err != nil {
-				t.Errorf("%s, chunked %v: %v", c.what, chunked, err)
-				continue
-			}
-			content, err := io.ReadAll(resp.Body)
-			if err != nil || resp.StatusCode != c.status || !resp.Close || !strings.Contains(string(content), `"result_detail":"`) {
-				t.Errorf("%s, chunked %v: got %d %s, close %v, %v, want %d with a result_detail, close true", c.what, chunked, resp.StatusCode, content, resp.Close, err, c.status)
-			}
-			conn.Close()
-		}
+		})
 	}
 	if left := l.left(t); len(left) > 0 {
 		t.Errorf("stored: got %q, want none", left)
@@ -98,16 +100,18 @@ func TestKeptConnections(t *testing.T) {
 		{"/plugins/tlim/findSessions", "application/x-www-form-urlencoded", "user_id=x", ""},
 		{"/plugins/tlim/findSessions?user_id=x", "application/json", "{}", adminKey},
 	} {
-		fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", c.path, c.media, c.key, len(c.body))
-		time.Sleep(10 * time.Millisecond) // so that the body comes apart from the head; without it the test is only weaker
-		io.WriteString(conn, c.body)
-		resp, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatalf("%s: %v", c.path, err)
-		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Close {
-			t.Errorf("%s: got %d, closed %v, %v, want closed false", c.path, resp.StatusCode, resp.Close, err)
-		}
+		t.Run(c.path, func(t *testing.T) {
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", c.path, c.media, c.key, len(c.body))
+			time.Sleep(10 * time.Millisecond) // so that the body comes apart from the head; without it the test is only weaker
+			io.WriteString(conn, c.body)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.Close {
+				t.Errorf("got %d, closed %v, %v, want closed false", resp.StatusCode, resp.Close, err)
+			}
+		})
 	}
 }
 

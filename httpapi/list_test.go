@@ -120,13 +120,15 @@ func TestListEntries(t *testing.T) {
 		t.Errorf("got %d %s after %q, want 200, at least 1 calls, calls %q", a.status, a.body, calls, `ClearOffline "lisi" ["/lisi/m1","/lisi/m2","/lisi/m3","/lisi/4","/lisi/m5"]`)
 	}
 	for n, want := range map[int]string{maxEntries["clear"]: "ok", maxEntries["clear"] + 1: "error-012"} {
-		ids := make([]string, n)
-		for i := range ids {
-			ids[i] = fmt.Sprint("m", i)
-		}
-		if a := l.post(t, "getOffline", "user_id=lisi&clear="+strings.Join(ids, ",")); a.object(t)["result"] != want {
-			t.Errorf("%d ids: got %s, want %v", n, a.body, want)
-		}
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = fmt.Sprint("m", i)
+			}
+			if a := l.post(t, "getOffline", "user_id=lisi&clear="+strings.Join(ids, ",")); a.object(t)["result"] != want {
+				t.Errorf("%d ids: got %s, want %v", n, a.body, want)
+			}
+		})
 	}
 	// An array that is refused for one entry says which parameter holds it.
 	if a := l.post(t, "getOffline", `user_id=lisi&clear=[{}]`); a.object(t)["result"] != "error-014" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -402,26 +403,28 @@ func TestFailureExamples(t *testing.T) {
 		t.Errorf("%d shared failures, %d tried", len(shared), len(got))
 	}
 	for status, a := range got {
-		response := shared[status].(map[string]any)
-		want, err := json.Marshal(response["content"].(map[string]any)["application/json"].(map[string]any)["example"])
-		if err != nil {
-			t.Fatal(err)
-		}
-		v := a.object(t)
-		delete(v, "session_id") // of this call, and the numbers of its endpoint
-		delete(v, "total")
-		answered, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strconv.Itoa(a.status) != status || string(answered) != string(want) {
-			t.Errorf("%d %s\nthe document says %s %s", a.status, answered, status, want)
-		}
-		headers, _ := response["headers"].(map[string]any)
-		for name := range headers {
-			if a.header.Get(name) == "" {
-				t.Errorf("%s comes without %s", status, name)
+		t.Run(fmt.Sprintf("%.60q", status), func(t *testing.T) {
+			response := shared[status].(map[string]any)
+			want, err := json.Marshal(response["content"].(map[string]any)["application/json"].(map[string]any)["example"])
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			v := a.object(t)
+			delete(v, "session_id") // of this call, and the numbers of its endpoint
+			delete(v, "total")
+			answered, err := json.Marshal(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strconv.Itoa(a.status) != status || string(answered) != string(want) {
+				t.Errorf("%d %s\nthe document says %s %s", a.status, answered, status, want)
+			}
+			headers, _ := response["headers"].(map[string]any)
+			for name := range headers {
+				if a.header.Get(name) == "" {
+					t.Errorf("%s comes without %s", status, name)
+				}
+			}
+		})
 	}
 }

@@ -81,17 +81,19 @@ func TestCrossSite(t *testing.T) {
 		{open, page(firefox, "Authorization", "Bearer "+adminKey), 200},
 		{strict, []string{"Origin", "https://evil.example.com", "Authorization", "Bearer " + adminKey}, 200},
 	} {
-		for _, path := range []string{"getOffline", "findSessions", "hasUnread"} {
-			for _, method := range []string{"GET", "POST"} {
-				a := c.lab.do(t, method, path, "user_id=lisi", "", c.header...)
-				if a.status != c.want {
-					t.Errorf("%s %s with %q: %d, want %d", method, path, c.header, a.status, c.want)
-				}
-				if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
-					t.Errorf("%q was refused after it was done", c.header)
+		t.Run(fmt.Sprintf("%q", c.header), func(t *testing.T) {
+			for _, path := range []string{"getOffline", "findSessions", "hasUnread"} {
+				for _, method := range []string{"GET", "POST"} {
+					a := c.lab.do(t, method, path, "user_id=lisi", "", c.header...)
+					if a.status != c.want {
+						t.Errorf("%s %s with %q: %d, want %d", method, path, c.header, a.status, c.want)
+					}
+					if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
+						t.Errorf("%q was refused after it was done", c.header)
+					}
 				}
 			}
-		}
+		})
 	}
 	if log := open.log.String(); strings.Count(log, `page="\"https://evil.example.com\""`) != 1 || !strings.Contains(log, "http.cors_origins") {
 		t.Errorf("a refused origin is to be logged once, with the remedy:\n%.3000s", log)
@@ -105,19 +107,21 @@ func TestEveryRouteIsJudged(t *testing.T) {
 	text, media := body(t, uploader, part{"mFile", "a", "x"})
 	for _, rt := range l.allRoutes() {
 		for what, header := range map[string][]string{"another site": {"Origin", "https://evil.example.com"}, "no word": page(firefox), "a rebound name": {"Host", "evil.example.com:9595"}} {
-			query, kind := strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan"), "application/x-www-form-urlencoded"
-			if described[rt.path].uploads() {
-				query, kind = text, media
-			}
-			path := "/" + rt.path
-			if rightsQuery[rt.path] != "" || described[rt.path].tag == "dropped" {
-				path = base + rt.path
-			}
-			a := l.doFor(t, http.MethodPost, path, query, append([]string{"Content-Type", kind}, header...)...)
-			calls := l.svc.taken()
-			if open := rt.callers.scopes&scopeAnybody != 0; (a.status == 403) == open || len(calls) > 0 {
-				t.Errorf("%s for %s: %d %s after %q, want other than %v, no calls", rt.path, what, a.status, a.body, calls, open)
-			}
+			t.Run(what, func(t *testing.T) {
+				query, kind := strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan"), "application/x-www-form-urlencoded"
+				if described[rt.path].uploads() {
+					query, kind = text, media
+				}
+				path := "/" + rt.path
+				if rightsQuery[rt.path] != "" || described[rt.path].tag == "dropped" {
+					path = base + rt.path
+				}
+				a := l.doFor(t, http.MethodPost, path, query, append([]string{"Content-Type", kind}, header...)...)
+				calls := l.svc.taken()
+				if open := rt.callers.scopes&scopeAnybody != 0; (a.status == 403) == open || len(calls) > 0 {
+					t.Errorf("%s for %s: %d %s after %q, want other than %v, no calls", rt.path, what, a.status, a.body, calls, open)
+				}
+			})
 		}
 	}
 	if left := l.left(t); len(left) > 0 {
@@ -202,10 +206,12 @@ func TestHosts(t *testing.T) {
 		{none, "evil.example.com", nil, 401},
 		{none, "evil.example.com", key, 200},
 	} {
-		a := c.lab.doFor(t, http.MethodGet, base+"findSessions?user_id=lisi", "", append([]string{"Host", c.host}, c.header...)...)
-		if a.status != c.want || c.want == 403 && (a.object(t)["result"] != "error-011" || !strings.Contains(a.body, "http.hosts") && !strings.Contains(a.body, "http.cors_origins")) {
-			t.Errorf("%q with %q: %d %s, want %d", c.host, c.header, a.status, a.body, c.want)
-		}
+		t.Run(c.host, func(t *testing.T) {
+			a := c.lab.doFor(t, http.MethodGet, base+"findSessions?user_id=lisi", "", append([]string{"Host", c.host}, c.header...)...)
+			if a.status != c.want || c.want == 403 && (a.object(t)["result"] != "error-011" || !strings.Contains(a.body, "http.hosts") && !strings.Contains(a.body, "http.cors_origins")) {
+				t.Errorf("%q with %q: %d %s, want %d", c.host, c.header, a.status, a.body, c.want)
+			}
+		})
 	}
 	if log := direct.log.String(); strings.Count(log, `host="\"evil.example.com:9595\""`) != 1 || !strings.Contains(log, "http.hosts") {
 		t.Errorf("a refused name is to be logged once, with the remedy:\n%.3000s", log)
@@ -243,27 +249,29 @@ func TestCORS(t *testing.T) {
 		{"all, *", open(AnonymousAll, "*"), evil, ""},
 		{"clients, nobody", open(AnonymousClients), evil, ""},
 	} {
-		varies := c.lab.cfg.AllowAnonymous != AnonymousNone && len(c.lab.cfg.CORSOrigins) > 0 || strings.Contains(c.what, "name")
-		for what, a := range map[string]answer{
-			"preflight":  c.lab.do(t, "OPTIONS", "addSession", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST"),
-			"a call":     c.lab.do(t, "GET", "findSessions", "user_id=lisi", "", "Origin", c.origin),
-			"one by key": c.lab.do(t, "GET", "findSessions", "user_id=lisi", "", "Origin", c.origin, "Authorization", "Bearer "+adminKey),
-			"no path":    c.lab.do(t, "GET", "nothing", "", "", "Origin", c.origin),
-		} {
-			if got := a.header.Get("Access-Control-Allow-Origin"); got != c.want {
-				t.Errorf("%s, %s: allowed is %q, want %q", c.what, what, got, c.want)
+		t.Run(c.what, func(t *testing.T) {
+			varies := c.lab.cfg.AllowAnonymous != AnonymousNone && len(c.lab.cfg.CORSOrigins) > 0 || strings.Contains(c.what, "name")
+			for what, a := range map[string]answer{
+				"preflight":  c.lab.do(t, "OPTIONS", "addSession", "", "", "Origin", c.origin, "Access-Control-Request-Method", "POST"),
+				"a call":     c.lab.do(t, "GET", "findSessions", "user_id=lisi", "", "Origin", c.origin),
+				"one by key": c.lab.do(t, "GET", "findSessions", "user_id=lisi", "", "Origin", c.origin, "Authorization", "Bearer "+adminKey),
+				"no path":    c.lab.do(t, "GET", "nothing", "", "", "Origin", c.origin),
+			} {
+				if got := a.header.Get("Access-Control-Allow-Origin"); got != c.want {
+					t.Errorf("%s, %s: allowed is %q, want %q", c.what, what, got, c.want)
+				}
+				if got := strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin"); got != varies {
+					t.Errorf("%s, %s: Vary %q, want %v", c.what, what, a.header.Values("Vary"), varies)
+				}
+				if a.header.Get("Access-Control-Allow-Credentials") != "" {
+					t.Errorf(`%s, %s: got credentials, want no Access-Control-Allow-Credentials`, c.what, what)
+				}
+				unstored(t, c.what, a)
 			}
-			if got := strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin"); got != varies {
-				t.Errorf("%s, %s: Vary %q, want %v", c.what, what, a.header.Values("Vary"), varies)
+			if warned := strings.Contains(c.lab.log.String(), "* in http.cors_origins stands for no origin"); warned != strings.Contains(c.what, ", *") && c.lab.cfg.AllowAnonymous != AnonymousNone {
+				t.Errorf("got a warning %v, want %v", warned, !warned)
 			}
-			if a.header.Get("Access-Control-Allow-Credentials") != "" {
-				t.Errorf(`%s, %s: got credentials, want no Access-Control-Allow-Credentials`, c.what, what)
-			}
-			unstored(t, c.what, a)
-		}
-		if warned := strings.Contains(c.lab.log.String(), "* in http.cors_origins stands for no origin"); warned != strings.Contains(c.what, ", *") && c.lab.cfg.AllowAnonymous != AnonymousNone {
-			t.Errorf("%s: got a warning %v, want %v", c.what, warned, !warned)
-		}
+		})
 	}
 }
 
@@ -282,16 +290,18 @@ func TestPreflight(t *testing.T) {
 		"<script>":                       usual,
 		strings.Repeat("x", 5000):        usual,
 	} {
-		for _, path := range []string{"addSession", "ADDSESSION/", "/cap-aco/mobileHttpController/uploadForUrl", "/upload/download;jsessionid=1"} {
-			a := l.do(t, "OPTIONS", path, "", "", "Origin", "https://oa.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", wanted)
-			if got := a.header.Get("Access-Control-Allow-Headers"); a.status != 204 || got != want {
-				t.Errorf("%.60q for %s: got %d %q, want 204, %q", wanted, path, a.status, got, want)
+		t.Run(fmt.Sprintf("%.60q", wanted), func(t *testing.T) {
+			for _, path := range []string{"addSession", "ADDSESSION/", "/cap-aco/mobileHttpController/uploadForUrl", "/upload/download;jsessionid=1"} {
+				a := l.do(t, "OPTIONS", path, "", "", "Origin", "https://oa.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", wanted)
+				if got := a.header.Get("Access-Control-Allow-Headers"); a.status != 204 || got != want {
+					t.Errorf("%.60q for %s: got %d %q, want 204, %q", wanted, path, a.status, got, want)
+				}
+				if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.header.Get("Allow") != "GET, POST, OPTIONS" ||
+					!strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Access-Control-Request-Headers") {
+					t.Errorf(`preflight of %s: got %v, want Access-Control-Allow-Methods "GET, POST", Allow "GET, POST, OPTIONS", Vary with Access-Control-Request-Headers`, path, a.header)
+				}
+				unstored(t, path, a)
 			}
-			if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.header.Get("Allow") != "GET, POST, OPTIONS" ||
-				!strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Access-Control-Request-Headers") {
-				t.Errorf(`preflight of %s: got %v, want Access-Control-Allow-Methods "GET, POST", Allow "GET, POST, OPTIONS", Vary with Access-Control-Request-Headers`, path, a.header)
-			}
-			unstored(t, path, a)
-		}
+		})
 	}
 }

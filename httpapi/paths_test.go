@@ -33,22 +33,26 @@ func TestCanonical(t *testing.T) {
 		"/plugins/tlim/findSessions%00":                    "/plugins/tlim/findsessions\x00",
 		"/cap-aco/mobileHttpController/uploadForUrl;x=1;y": "/cap-aco/mobilehttpcontroller/uploadforurl",
 	} {
-		got, ok := canonical(escaped)
-		if !ok {
-			got = "no"
-		}
-		if got != want {
-			t.Errorf("%q is %q, want %q", escaped, got, want)
-		}
+		t.Run(escaped, func(t *testing.T) {
+			got, ok := canonical(escaped)
+			if !ok {
+				got = "no"
+			}
+			if got != want {
+				t.Errorf("%q is %q, want %q", escaped, got, want)
+			}
+		})
 	}
 }
 
 // TestValidPrefix: no prefix is a step that no path has.
 func TestValidPrefix(t *testing.T) {
 	for p, want := range map[string]bool{"/cap-aco": true, "/a/b.c": true, "/.well": true, "/..a": true, "": false, "/": false, "cap": false, "/..": false, "/a/.": false, "/a/../b": false, "/a//b": false, "/a;b": false} {
-		if ValidPrefix(p) != want {
-			t.Errorf("%q: got %v, want %v", p, !want, want)
-		}
+		t.Run(p, func(t *testing.T) {
+			if ValidPrefix(p) != want {
+				t.Errorf("got %v, want %v", !want, want)
+			}
+		})
 	}
 }
 
@@ -136,28 +140,30 @@ func TestPathForms(t *testing.T) {
 	count := 0
 	for _, at := range targets {
 		for _, c := range callers {
-			for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodPut} {
-				l := labs[c.lab]
-				want, wantCalls := call(l, method, at.path, at.query, c.header)
-				if method == http.MethodPost && strings.HasPrefix(want, "404") && !strings.Contains(want, textNoSuchFile.en) {
-					t.Fatalf("%s is not served: %s", at.path, want)
-				}
-				for _, of := range pathForms {
-					count++
-					if got, calls := call(l, method, of(at.path), at.query, c.header); got != want || !slices.Equal(calls, wantCalls) {
-						t.Errorf("%s %s by %s: %s does %q, %s\nplain %q, %s", method, at.path, c.name, of(at.path), calls, got, wantCalls, want)
+			t.Run(c.name, func(t *testing.T) {
+				for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodPut} {
+					l := labs[c.lab]
+					want, wantCalls := call(l, method, at.path, at.query, c.header)
+					if method == http.MethodPost && strings.HasPrefix(want, "404") && !strings.Contains(want, textNoSuchFile.en) {
+						t.Fatalf("%s is not served: %s", at.path, want)
+					}
+					for _, of := range pathForms {
+						count++
+						if got, calls := call(l, method, of(at.path), at.query, c.header); got != want || !slices.Equal(calls, wantCalls) {
+							t.Errorf("%s %s by %s: %s does %q, %s\nplain %q, %s", method, at.path, c.name, of(at.path), calls, got, wantCalls, want)
+						}
+					}
+					for form, of := range strangePaths {
+						if of(at.path) == at.path {
+							continue
+						}
+						count++
+						if got, calls := call(l, method, of(at.path), at.query, c.header); !strings.HasPrefix(got, "404 ") || len(calls) > 0 {
+							t.Errorf(`%s %s by %s: %s (%s) does %q, %s, want beginning with "404 ", no calls`, method, at.path, c.name, form, of(at.path), calls, got)
+						}
 					}
 				}
-				for form, of := range strangePaths {
-					if of(at.path) == at.path {
-						continue
-					}
-					count++
-					if got, calls := call(l, method, of(at.path), at.query, c.header); !strings.HasPrefix(got, "404 ") || len(calls) > 0 {
-						t.Errorf(`%s %s by %s: %s (%s) does %q, %s, want beginning with "404 ", no calls`, method, at.path, c.name, form, of(at.path), calls, got)
-					}
-				}
-			}
+			})
 		}
 	}
 	t.Logf("%d calls", count)
@@ -188,9 +194,11 @@ func TestPathForms(t *testing.T) {
 func TestDocsForms(t *testing.T) {
 	l := newLab(t)
 	for path, want := range map[string]int{"docs": 301, "DOCS": 301, "docs;jsessionid=1": 301, "docs/": 200, "Docs//": 200, "docs/;jsessionid=1": 200, "docs/Start.JS": 200, "docs/swagger-ui.css/": 200} {
-		a := l.do(t, http.MethodGet, path, "", "")
-		if a.status != want || want == 301 && a.header.Get("Location") != "docs/" {
-			t.Errorf("%s: got %d %v, want %d (301: to docs/)", path, a.status, a.header, want)
-		}
+		t.Run(path, func(t *testing.T) {
+			a := l.do(t, http.MethodGet, path, "", "")
+			if a.status != want || want == 301 && a.header.Get("Location") != "docs/" {
+				t.Errorf("got %d %v, want %d (301: to docs/)", a.status, a.header, want)
+			}
+		})
 	}
 }

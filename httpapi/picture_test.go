@@ -56,23 +56,25 @@ func TestPictures(t *testing.T) {
 		"mailto:x":                                                  403,
 		"x:y":                                                       403,
 	} {
-		form := "session_id=g1&session_pic=" + url.QueryEscape(pic)
-		for who, call := range map[string]func() answer{
-			"a token": func() answer {
-				return l.do(t, http.MethodPost, "updateSessionPic", "", form, "Authorization", "Bearer "+l.token(t, "zhangsan"))
-			},
-			"a stranger": func() answer { return open.do(t, http.MethodPost, "updateSessionPic", "", form) },
-		} {
-			a := call()
-			calls := len(l.svc.taken()) + len(open.svc.taken())
-			if a.status != want || (want == 200) != (calls == 1) || want == 403 && a.object(t)["result"] != "error-011" {
-				t.Errorf("%q by %s: got %d %s, %d calls, want %d (200: one call, 403: error-011)", pic, who, a.status, a.body, calls, want)
+		t.Run(pic, func(t *testing.T) {
+			form := "session_id=g1&session_pic=" + url.QueryEscape(pic)
+			for who, call := range map[string]func() answer{
+				"a token": func() answer {
+					return l.do(t, http.MethodPost, "updateSessionPic", "", form, "Authorization", "Bearer "+l.token(t, "zhangsan"))
+				},
+				"a stranger": func() answer { return open.do(t, http.MethodPost, "updateSessionPic", "", form) },
+			} {
+				a := call()
+				calls := len(l.svc.taken()) + len(open.svc.taken())
+				if a.status != want || (want == 200) != (calls == 1) || want == 403 && a.object(t)["result"] != "error-011" {
+					t.Errorf("%q by %s: got %d %s, %d calls, want %d (200: one call, 403: error-011)", pic, who, a.status, a.body, calls, want)
+				}
 			}
-		}
-		if a := l.post(t, "updateSessionPic", form); a.status != 200 {
-			t.Errorf("%q by a key: got %d %s, want 200", pic, a.status, a.body)
-		}
-		l.svc.taken()
+			if a := l.post(t, "updateSessionPic", form); a.status != 200 {
+				t.Errorf("%q by a key: got %d %s, want 200", pic, a.status, a.body)
+			}
+			l.svc.taken()
+		})
 	}
 	if a := l.do(t, http.MethodPost, "updateSessionPic", "", "session_id=g1&session_pic=http://x/"+strings.Repeat("x", 256), "Authorization", "Bearer "+l.token(t, "zhangsan")); a.object(t)["result"] != "error-012" {
 		t.Errorf("a long one: got %d %s, want error-012", a.status, a.body)
@@ -90,12 +92,14 @@ func TestPlainTypes(t *testing.T) {
 		"0": {200, "ok"}, "00": {200, "ok"}, "1": {403, "error-011"}, "2": {403, "error-011"}, "99": {403, "error-011"}, "100": {403, "error-011"}, "%20100": {403, "error-011"}, "2147483647": {403, "error-011"},
 		"": {200, "error-002"}, "x": {200, "error-002"}, "-1": {200, "error-002"}, "0x63": {200, "error-002"}, "99999999999": {200, "error-002"},
 	} {
-		form := "request_user=zhangsan&subscribers=[{user_id:'lisi'}]&session_type=" + kind
-		a := l.do(t, http.MethodPost, "addSession", "", form, token...)
-		calls := l.svc.taken()
-		if a.status != want.status || a.object(t)["result"] != want.result || (want.result == "ok") != (len(calls) == 1) {
-			t.Errorf("%q: %d %s after %q", kind, a.status, a.body, calls)
-		}
+		t.Run(kind, func(t *testing.T) {
+			form := "request_user=zhangsan&subscribers=[{user_id:'lisi'}]&session_type=" + kind
+			a := l.do(t, http.MethodPost, "addSession", "", form, token...)
+			calls := l.svc.taken()
+			if a.status != want.status || a.object(t)["result"] != want.result || (want.result == "ok") != (len(calls) == 1) {
+				t.Errorf("got %d %s after %q, want %d, %s (ok: one call)", a.status, a.body, calls, want.status, want.result)
+			}
+		})
 	}
 	if a := l.post(t, "addSession", "request_user=zhangsan&subscribers=[{user_id:'lisi'}]&session_type=1"); a.status != 200 || a.object(t)["result"] != "ok" {
 		t.Errorf("by a key: got %d %s, want 200, ok", a.status, a.body)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/url"
 	"reflect"
 	"strings"
@@ -28,18 +29,22 @@ func TestFormAdd(t *testing.T) {
 		"p=%F0%9F%98%80":                  {"p": {"😀"}},
 		"a=1%0D%0Ab":                      {"a": {"1\r\nb"}},
 	} {
-		got := form{}
-		if err := got.add(query); err != nil {
-			t.Errorf("%q: %v", query, err)
-		} else if !reflect.DeepEqual(got, want) {
-			t.Errorf("%q is %q, want %q", query, got, want)
-		}
+		t.Run(query, func(t *testing.T) {
+			got := form{}
+			if err := got.add(query); err != nil {
+				t.Error(err)
+			} else if !reflect.DeepEqual(got, want) {
+				t.Errorf("%q is %q, want %q", query, got, want)
+			}
+		})
 	}
 	for _, query := range []string{"a=%FF", "a=%C3%28", "a=%ED%A0%80", "a=%00", "a=%01", "%00=a", "a=%EF%BF%BE", "a=\xff",
 		strings.Repeat("a&", maxPairs+1)} {
-		if err := (form{}).add(query); err == nil {
-			t.Errorf("%.20q is taken", query)
-		}
+		t.Run(fmt.Sprintf("%.60q", query), func(t *testing.T) {
+			if err := (form{}).add(query); err == nil {
+				t.Errorf("%.20q is taken", query)
+			}
+		})
 	}
 }
 

@@ -33,9 +33,11 @@ func TestMentions(t *testing.T) {
 		{`not json: hello`, "hello", false},
 		{``, "x", false},
 	} {
-		if got := mentions(c.body, c.text); got != c.want {
-			t.Errorf("%q in %s: got %v, want %v", c.text, c.body, got, c.want)
-		}
+		t.Run(c.text+" in "+c.body, func(t *testing.T) {
+			if got := mentions(c.body, c.text); got != c.want {
+				t.Errorf("%q in %s: got %v, want %v", c.text, c.body, got, c.want)
+			}
+		})
 	}
 }
 
@@ -199,9 +201,11 @@ func TestSyncInWindows(t *testing.T) {
 func TestSyncOfGroups(t *testing.T) {
 	l := newLab(t)
 	for _, name := range []string{"g1", "G1"} {
-		if a := l.do(t, http.MethodGet, "syncMessage", "msg_to="+name+"&msg_id=m1", "", "Authorization", "Bearer "+l.token(t, "g1")); a.status != 200 || !strings.Contains(a.body, `"messageList":[]`) {
-			t.Errorf("a user called %s reads the group's messages: got %d %s, want 200, body with %q", name, a.status, a.body, `"messageList":[]`)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, "syncMessage", "msg_to="+name+"&msg_id=m1", "", "Authorization", "Bearer "+l.token(t, "g1")); a.status != 200 || !strings.Contains(a.body, `"messageList":[]`) {
+				t.Errorf("a user called %s reads the group's messages: got %d %s, want 200, body with %q", name, a.status, a.body, `"messageList":[]`)
+			}
+		})
 	}
 	if a := l.get(t, "syncMessage", "msg_to=g1&msg_id=m1"); strings.Count(a.body, `"msg_id"`) != 3 {
 		t.Errorf("an administrator reads %s, want 3 times %q", a.body, `"msg_id"`)

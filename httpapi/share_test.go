@@ -33,14 +33,16 @@ func TestPayers(t *testing.T) {
 		{caller{}, "[2001:db8:1:2:3:4:5:6]:7", "", "address 2001:db8:1:2::"},
 		{caller{}, "127.0.0.1:5", "nonsense", "address unknown"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
-		r.RemoteAddr = c.remote
-		if c.forwards != "" {
-			r.Header.Set("X-Forwarded-For", c.forwards)
-		}
-		if got := l.payerOf(r, c.caller); got.name != c.want || got.keyed != (c.caller.keyed && c.caller.user == "") {
-			t.Errorf("%+v from %s for %q: %+v", c.caller, c.remote, c.forwards, got)
-		}
+		t.Run(c.remote+" "+c.forwards, func(t *testing.T) {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.RemoteAddr = c.remote
+			if c.forwards != "" {
+				r.Header.Set("X-Forwarded-For", c.forwards)
+			}
+			if got := l.payerOf(r, c.caller); got.name != c.want || got.keyed != (c.caller.keyed && c.caller.user == "") {
+				t.Errorf("%+v from %s for %q: %+v", c.caller, c.remote, c.forwards, got)
+			}
+		})
 	}
 }
 
@@ -95,18 +97,20 @@ func TestTrickle(t *testing.T) {
 		"a user":     {userAllowance.bodies, []string{"Authorization", lisi}, [][]string{{"Authorization", zhangsan}, {"X-Forwarded-For", "10.0.0.1"}}},
 		"an address": {addressAllowance.bodies, []string{"X-Forwarded-For", "10.0.0.1"}, [][]string{{"X-Forwarded-For", "10.0.0.2"}, {"Authorization", zhangsan}}},
 	} {
-		hold := trickle(t, l, c.most, c.same...)
-		until(t, "the bodies to be begun", func() bool { return len(l.bodies.slots) == c.most })
-		if got := call(c.same...); got != http.StatusTooManyRequests {
-			t.Errorf("%s with %d bodies under way begins another: got %d, want 429", name, c.most, got)
-		}
-		for _, other := range append(c.others, []string{"Authorization", "Bearer " + adminKey}) {
-			if got := call(other...); got != http.StatusOK {
-				t.Errorf("%q beside %s: got %d, want 200", other, name, got)
+		t.Run(name, func(t *testing.T) {
+			hold := trickle(t, l, c.most, c.same...)
+			until(t, "the bodies to be begun", func() bool { return len(l.bodies.slots) == c.most })
+			if got := call(c.same...); got != http.StatusTooManyRequests {
+				t.Errorf("%s with %d bodies under way begins another: got %d, want 429", name, c.most, got)
 			}
-		}
-		hold.close()
-		until(t, "the bodies to be given up", func() bool { return len(l.bodies.slots) == 0 && len(l.bodies.open) == 0 })
+			for _, other := range append(c.others, []string{"Authorization", "Bearer " + adminKey}) {
+				if got := call(other...); got != http.StatusOK {
+					t.Errorf("%q beside %s: got %d, want 200", other, name, got)
+				}
+			}
+			hold.close()
+			until(t, "the bodies to be given up", func() bool { return len(l.bodies.slots) == 0 && len(l.bodies.open) == 0 })
+		})
 	}
 }
 
@@ -162,20 +166,22 @@ func TestKeysGetThrough(t *testing.T) {
 			return l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, "Content-Type", media, "Authorization", by).status
 		}},
 	} {
-		giveBack := fill(c.pool)
-		if got := c.call(token); got != 503 {
-			t.Errorf("%s, a user while users have all they may have: got %d, want 503", name, got)
-		}
-		if got := c.call(key); got != 200 {
-			t.Errorf("%s, a key: got %d, want 200", name, got)
-		}
-		giveBack()
-		if got := c.call(token); got != 200 {
-			t.Errorf("%s, a user later: got %d, want 200", name, got)
-		}
-		if len(c.pool.slots) != 0 || len(c.pool.open) != 0 || len(c.pool.own.of) != 0 {
-			t.Errorf("%s: %d, %d, %v are not given back", name, len(c.pool.slots), len(c.pool.open), c.pool.own.of)
-		}
+		t.Run(name, func(t *testing.T) {
+			giveBack := fill(c.pool)
+			if got := c.call(token); got != 503 {
+				t.Errorf("%s, a user while users have all they may have: got %d, want 503", name, got)
+			}
+			if got := c.call(key); got != 200 {
+				t.Errorf("%s, a key: got %d, want 200", name, got)
+			}
+			giveBack()
+			if got := c.call(token); got != 200 {
+				t.Errorf("%s, a user later: got %d, want 200", name, got)
+			}
+			if len(c.pool.slots) != 0 || len(c.pool.open) != 0 || len(c.pool.own.of) != 0 {
+				t.Errorf("%d, %d, %v are not given back", len(c.pool.slots), len(c.pool.open), c.pool.own.of)
+			}
+		})
 	}
 }
 

@@ -81,11 +81,13 @@ func TestTokenRules(t *testing.T) {
 		{lisi, "findStatusList", "msg_id=m1&sender=zhangsan&unread=1", 403, "error-011"},
 		{wangwu, "findStatusList", "msg_id=m1&sender=wangwu&unread=1", 403, "error-011"},
 	} {
-		a := l.by(t, c.token, c.path, c.query)
-		if v := a.object(t); a.status != c.want || v["result"] != c.result {
-			t.Errorf("%s?%s: %d %s, want %d %s", c.path, c.query, a.status, a.body, c.want, c.result)
-		}
-		l.svc.taken()
+		t.Run(c.path+"?"+c.query, func(t *testing.T) {
+			a := l.by(t, c.token, c.path, c.query)
+			if v := a.object(t); a.status != c.want || v["result"] != c.result {
+				t.Errorf("%s?%s: %d %s, want %d %s", c.path, c.query, a.status, a.body, c.want, c.result)
+			}
+			l.svc.taken()
+		})
 	}
 }
 

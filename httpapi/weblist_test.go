@@ -29,14 +29,16 @@ func TestPartnersOfOldTables(t *testing.T) {
 		"the newer one first": {newer, older, other},
 		"one never moved":     {never, other, newer},
 	} {
-		l.reads = oldChats{l.store, chats}
-		rows, err := l.partners(t.Context(), "zhangsan", nil)
-		var got []string
-		for _, row := range rows {
-			got = append(got, row.ID+" "+row.CreateTime+" "+row.ModifyTime)
-		}
-		if want := "lisi 1544602393003 1544602393004, qianqi 1544602393006 1544602393007"; err != nil || strings.Join(got, ", ") != want {
-			t.Errorf("%s: %q, %v, want %v, no error", name, got, err, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			l.reads = oldChats{l.store, chats}
+			rows, err := l.partners(t.Context(), "zhangsan", nil)
+			var got []string
+			for _, row := range rows {
+				got = append(got, row.ID+" "+row.CreateTime+" "+row.ModifyTime)
+			}
+			if want := "lisi 1544602393003 1544602393004, qianqi 1544602393006 1544602393007"; err != nil || strings.Join(got, ", ") != want {
+				t.Errorf("got %q, %v, want %v, no error", got, err, want)
+			}
+		})
 	}
 }
