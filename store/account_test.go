@@ -37,12 +37,14 @@ func TestAccounts(t *testing.T) {
 			t.Helper()
 			var both []string
 			for _, limit := range []int{1, 2, 100} {
-				wanted := walkUsers(t, limit, func(after string, n int) ([]store.User, error) { return s.AccountsWanted(ctx, after, n) })
-				unwanted := walkUsers(t, limit, func(after string, n int) ([]store.User, error) { return s.AccountsUnwanted(ctx, after, n) })
-				both = append(both, wanted+" / "+unwanted)
+				t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+					wanted := walkUsers(t, limit, func(after string, n int) ([]store.User, error) { return s.AccountsWanted(ctx, after, n) })
+					unwanted := walkUsers(t, limit, func(after string, n int) ([]store.User, error) { return s.AccountsUnwanted(ctx, after, n) })
+					both = append(both, wanted+" / "+unwanted)
+				})
 			}
 			if both[0] != both[1] || both[1] != both[2] {
-				t.Errorf("pages differ: %q", both)
+				t.Errorf("pages differ: got %q, want both %v, both %v", both, both[1], both[2])
 			}
 			return both[0]
 		}
@@ -61,7 +63,7 @@ func TestAccounts(t *testing.T) {
 		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "A", JID: "a", Name: "another name"}}})
 		equal(t, "a new name is no new account", state(), "b d / ")
 		if err := s.SetAccount(ctx, epoch-1, []string{"d"}, store.AccountThere); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("a deposed process: %v", err)
+			t.Errorf("a deposed process: got %v, want %v", err, store.ErrFenced)
 		}
 		equal(t, "fenced", state(), "b d / ")
 	})
@@ -97,7 +99,7 @@ func TestStaleUsers(t *testing.T) {
 		must[any](t)(nil, s.Fresh(ctx, epoch, stale()))
 		equal(t, "all fresh", names(stale()), "")
 		if err := s.Fresh(ctx, epoch-1, first); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("a deposed process: %v", err)
+			t.Errorf("a deposed process: got %v, want %v", err, store.ErrFenced)
 		}
 	})
 }
@@ -160,7 +162,7 @@ func TestRefreshedRows(t *testing.T) {
 		}
 		equal(t, "an emoji", must[[]store.Member](t)(s.MemberRows(ctx, "Z", "g0", 1))[0].UserName, shown)
 		if err := s.Refresh(ctx, epoch-1, members, nil); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("a deposed process: %v", err)
+			t.Errorf("a deposed process: got %v, want %v", err, store.ErrFenced)
 		}
 	})
 }

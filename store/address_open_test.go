@@ -19,15 +19,17 @@ func TestOpenByURL(t *testing.T) {
 		"URL":          (&url.URL{Scheme: "mysql", User: url.UserPassword(at.User, at.Passwd), Host: at.Addr, Path: at.DBName}).String(),
 		"Go":           at.User + ":" + at.Passwd + "@tcp(" + at.Addr + ")/" + at.DBName + "?useUnicode=true&characterEncoding=utf8&innodb_lock_wait_timeout=9",
 	} {
-		cfg.DSN = dsn
-		s, err := store.Open(ctx, cfg)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		must[store.State](t)(s.State(ctx))
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
+		t.Run(name, func(t *testing.T) {
+			cfg.DSN = dsn
+			s, err := store.Open(ctx, cfg)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			must[store.State](t)(s.State(ctx))
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

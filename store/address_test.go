@@ -40,7 +40,7 @@ func TestMySQLAddresses(t *testing.T) {
 		})
 	}
 	if got, _ := mysqlAddress("u:p@tcp(db)/im?wsrep_sync_wait=7"); got == nil || got.Params["wsrep_sync_wait"] != "7" {
-		t.Errorf("a session variable is lost: %+v", got)
+		t.Errorf("a session variable is lost: got %+v, want a result, wsrep_sync_wait 7", got)
 	}
 }
 
@@ -114,7 +114,7 @@ func TestWrongAddresses(t *testing.T) {
 			})
 		}
 		if shown := MaskDSN(c.dsn); strings.Contains(shown, "HUSH") {
-			t.Errorf("%s is shown as %s", c.dsn, shown)
+			t.Errorf("%s is shown as %s, want shown without HUSH", c.dsn, shown)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func TestAdoptedTables(t *testing.T) {
 		equal(t, "created", r.Created, []string{"tlim_schema", "tlim_state", "tlim_id", "tlim_user", "tlim_former", "tlim_purge", "tlim_secret", "tlim_file", "tlim_file_use", "tlim_push", "tlim_call", "tlim_call_part"})
 		equal(t, "added", r.Added, []string{"ofmessage.flags", "ofcustomoffline.flags"})
 		if len(r.Missing) != 15 || !strings.Contains(log.String(), "CREATE INDEX tlim_message_id ON ofmessage (msg_id)") || strings.Contains(fmt.Sprint(r.Missing), "UNIQUE") {
-			t.Errorf("missing indexes: %d\n%s\n%s", len(r.Missing), strings.Join(r.Missing, "\n"), log.String())
+			t.Errorf("missing indexes: got %d\n%s\n%s\nwant 15, log with \"CREATE INDEX tlim_message_id ON ofmessage (msg_id)\", text without UNIQUE", len(r.Missing), strings.Join(r.Missing, "\n"), log.String())
 		}
 		raw := e.raw(t, cfg)
 		run(t, raw, r.Missing...) // they can be built on these rows
@@ -131,10 +131,12 @@ func TestAdoptedTables(t *testing.T) {
 			"body":   say(50, "z", "g", strings.Repeat("x", 3921)),
 			"member": {Members: []store.Member{{UserID: strings.Repeat("x", 65), SessionID: "g"}}},
 		} {
-			err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c})
-			if e.name == "mysql" && !errors.Is(err, store.ErrData) {
-				t.Errorf("%s too long: %v", what, err)
-			}
+			t.Run(what, func(t *testing.T) {
+				err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c})
+				if e.name == "mysql" && !errors.Is(err, store.ErrData) {
+					t.Errorf("%s too long: %v", what, err)
+				}
+			})
 		}
 	})
 }
@@ -153,7 +155,7 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	s, epoch := owned(t, cfg)
 	if w := fmt.Sprint(s.Report().Warnings); !strings.Contains(w, "ofmessage has the character set utf8") ||
 		!strings.Contains(w, "ofcustomoffline has the character set latin1: messages with Chinese") {
-		t.Errorf("warnings: %s", w)
+		t.Errorf(`warnings: got %s, want warnings with "ofmessage has the character set utf8", with "ofcustomoffline has the character set latin1: messages with Chinese"`, w)
 	}
 	if d := s.Report().Degraded; len(d) != 1 || !strings.HasPrefix(d[0], "ofcustomoffline has the character set latin1: every Chinese message to somebody whose phone is away is refused") ||
 		!strings.Contains(d[0], "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin") {
@@ -163,9 +165,11 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	chinese.Offline = []store.OfflineMessage{waiting(chinese.Message, "l")}
 	emoji := say(2, "z", "g", "😀")
 	for what, c := range map[string]store.Change{"Chinese into latin1": chinese, "emoji into utf8": emoji} {
-		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
-			t.Errorf("%s: %v", what, err)
-		}
+		t.Run(what, func(t *testing.T) {
+			if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
+				t.Errorf("got %v, want %v", err, store.ErrData)
+			}
+		})
 	}
 	chinese.Offline = nil
 	apply(t, s, epoch, chinese)
@@ -175,7 +179,7 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	equal(t, "neighbours", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"😀", "x", "m1", "😀😀", "y"}))["m1"]), 1)
 	equal(t, "pairs", len(must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{{MsgID: "😀", Reader: "l"}, {MsgID: "x", Reader: "l"}}))), 0)
 	if _, ok, err := s.MessageTime(ctx, "😀"); ok || err != nil {
-		t.Error("one id", ok, err)
+		t.Errorf("one id: got %v, %v, want ok false, no error", ok, err)
 	}
 	equal(t, "latin1", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "张三", "", "", "", 10))), 0)
 	// Its collation takes M1 for m1; we do not.
@@ -195,23 +199,23 @@ func TestMixedCollations(t *testing.T) {
 	const join = `SELECT g.session_id FROM ofsession g JOIN ofsubscriber m ON g.session_id = m.session_id WHERE m.user_id == ? AND g.session_name == ?`
 	for _, args := range [][]any{{"Z", "G"}, {"Z", "张三,李四"}} {
 		if n, err := store.Read(ctx, s, join, args...); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "convert the tables") {
-			t.Errorf("%v: %d rows, %v", args, n, err)
+			t.Errorf(`%v: %d rows, %v, want error %v, text with "convert the tables"`, args, n, err, store.ErrUnavailable)
 		}
 	}
 	const update = `UPDATE ofsession SET session_name = ? WHERE session_id == ? AND session_id IN (SELECT session_id FROM ofsubscriber WHERE user_id == ?)`
 	if n, err := store.Write(ctx, s, update, "😀", "G", "Z"); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("an update: %d rows, %v", n, err)
+		t.Errorf("an update: %d rows, %v, want %v", n, err, store.ErrUnavailable)
 	}
 
 	// Of an argument that its column cannot hold there is nothing, also where others are in the statement.
 	const held = `SELECT session_id FROM ofsession WHERE session_id == ? AND session_name == ?`
 	for _, args := range [][]any{{"G", "😀"}, {"😀", "张三,李四"}} {
 		if n, err := store.Read(ctx, s, held, args...); n != 0 || err != nil {
-			t.Errorf("%v: %d rows, %v", args, n, err)
+			t.Errorf("%v: %d rows, %v, want 0, no error", args, n, err)
 		}
 	}
 	if n, err := store.Write(ctx, s, `UPDATE ofsession SET session_name = ? WHERE session_id == ?`, "x", "😀"); n != 0 || err != nil {
-		t.Errorf("an update of nothing: %d rows, %v", n, err)
+		t.Errorf("an update of nothing: %d rows, %v, want 0, no error", n, err)
 	}
 }
 
@@ -249,7 +253,7 @@ func TestConversions(t *testing.T) {
 	open(t, cfg)
 	run(t, e.raw(t, cfg), "ALTER TABLE tlim_id CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "tlim_id has the collation utf8mb4_general_ci") || strings.Contains(w, "different") {
-		t.Error(w)
+		t.Errorf(`got %v, want warnings with "tlim_id has the collation utf8mb4_general_ci", warnings without different`, w)
 	}
 }
 
@@ -271,7 +275,7 @@ func TestStatementBinlog(t *testing.T) {
 		statement.Migrate = mode
 		_, err := store.Open(ctx, statement)
 		if err == nil || !strings.Contains(err.Error(), "binlog_format is STATEMENT") || !strings.Contains(err.Error(), "SET GLOBAL binlog_format = 'ROW'") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v", mode, err)
+			t.Errorf(`%s: got %v, want an error, error with "binlog_format is STATEMENT", with "SET GLOBAL binlog_format = 'ROW'", without %q`, mode, err, "\n")
 		}
 	}
 	equal(t, "tables", len(tableNames(t, raw, "SHOW TABLES")), 0)
@@ -287,14 +291,16 @@ func TestStatementBinlog(t *testing.T) {
 // TestCharactersThatAColumnLacks: each character set lacks others.
 func TestCharactersThatAColumnLacks(t *testing.T) {
 	for charset, lacks := range map[string]string{"utf8": "😀𬭎", "gbk": "😀𬭎ü한", "latin1": "😀张", "gb2312": "😀喆", "big5": "😀张", "utf8mb4": ""} {
-		cfg := mysqlEngine.fresh(t, oldTables(mysqlEngine, varchar64, " CHARACTER SET "+charset)...)
-		s := open(t, cfg)
-		for _, r := range "a张喆張ü한😀𬭎" {
-			if n, err := store.Read(ctx, s, `SELECT id_ FROM ofmessage WHERE msg_from == ? OR msg_to == (?,?)`, string(r), string(r), "x"); n != 0 || err != nil {
-				t.Errorf("%s: %q: %v", charset, r, err)
+		t.Run(charset, func(t *testing.T) {
+			cfg := mysqlEngine.fresh(t, oldTables(mysqlEngine, varchar64, " CHARACTER SET "+charset)...)
+			s := open(t, cfg)
+			for _, r := range "a张喆張ü한😀𬭎" {
+				if n, err := store.Read(ctx, s, `SELECT id_ FROM ofmessage WHERE msg_from == ? OR msg_to == (?,?)`, string(r), string(r), "x"); n != 0 || err != nil {
+					t.Errorf("%q: got %v, want 0, no error", r, err)
+				}
 			}
-		}
-		equal(t, charset, len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, strings.Split("a,b,"+lacks, "")))), 0)
+			equal(t, charset, len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, strings.Split("a,b,"+lacks, "")))), 0)
+		})
 	}
 }
 
@@ -302,7 +308,7 @@ func TestAdoptedEngines(t *testing.T) {
 	e := mysqlEngine
 	w := fmt.Sprint(open(t, e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4 ENGINE=MyISAM")...)).Report().Warnings)
 	if strings.Count(w, "is kept by MyISAM") != 7 || !strings.Contains(w, "ALTER TABLE ofmessage ENGINE=InnoDB") || strings.Contains(w, "tlim_") { // the offline table has no clause
-		t.Errorf("warnings: %s", w)
+		t.Errorf(`warnings: got %s, want 7 times "is kept by MyISAM", warnings with "ALTER TABLE ofmessage ENGINE=InnoDB", without tlim_`, w)
 	}
 }
 
@@ -324,7 +330,7 @@ func TestRights(t *testing.T) {
 			run(t, raw, "GRANT "+right+" ON `"+server.DBName+"`.* TO "+user)
 		}
 		if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "CREATE, ALTER and INDEX at the first start") {
-			t.Errorf("with %q: %v", right, err)
+			t.Errorf(`with %q: got %v, want %v, error with "CREATE, ALTER and INDEX at the first start"`, right, err, store.ErrUnavailable)
 		}
 	}
 	run(t, raw, "GRANT INDEX ON `"+server.DBName+"`.* TO "+user)
@@ -344,7 +350,7 @@ func TestAdoptedNumbers(t *testing.T) {
 	apply(t, s, epoch, c)
 	got := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(0), "", "", 10))
 	if len(got) != 1 || got[0].ID != "9" {
-		t.Fatalf("offline: %+v", got)
+		t.Fatalf("offline: got %+v, want 1, ID 9", got)
 	}
 	apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "uuid", Name: "size", Value: 5, UserID: "z"}}})
 	equal(t, "styles", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{ID: "3", Name: "size", Value: 5, UserID: "z"}}) // its collation takes Z for z
@@ -366,7 +372,7 @@ func TestMigrateModes(t *testing.T) {
 			t.Helper()
 			_, err := open2(cfg)
 			if !errors.Is(err, store.ErrSchema) {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: got %v, want %v", what, err, store.ErrSchema)
 			}
 			for _, n := range names {
 				if !strings.Contains(fmt.Sprint(err), n) || strings.Contains(fmt.Sprint(err), "\n") {
@@ -445,10 +451,12 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		"no database":    {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/"}, "names no database"},
 		"nobody listens": {store.Config{Driver: "mysql", DSN: "root:geheim@tcp(127.0.0.1:1)/tlim"}, "connection refused"},
 	} {
-		_, err := store.Open(ctx, test.cfg)
-		if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: %v, want %q in one line", what, err, test.want)
-		}
+		t.Run(what, func(t *testing.T) {
+			_, err := store.Open(ctx, test.cfg)
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "geheim") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want %q in one line", err, test.want)
+			}
+		})
 	}
 }
 
@@ -456,21 +464,25 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 func TestCheckMakesNoFile(t *testing.T) {
 	file := t.TempDir() + "/none.db"
 	for _, mode := range []string{"check", "off"} {
-		_, err := store.Open(ctx, store.Config{DSN: file, Migrate: mode})
-		if err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
-			t.Errorf("%s: %v", mode, err)
-		}
+		t.Run(mode, func(t *testing.T) {
+			_, err := store.Open(ctx, store.Config{DSN: file, Migrate: mode})
+			if err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
+				t.Errorf("got %v, want an error, error with %q", err, "open "+file+": no such file")
+			}
+		})
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("there is a file now: %v", err)
+		t.Errorf("there is a file now: got %v, want %v", err, os.ErrNotExist)
 	}
 }
 
 func TestOddFileNames(t *testing.T) {
 	for _, name := range []string{"a b.db", "100%.db", "what?.db", "a#b.db", "数据.db"} {
-		cfg := store.Config{DSN: t.TempDir() + "/" + name}
-		s, epoch := owned(t, cfg)
-		apply(t, s, epoch, say(1, "z", "g", "[]"))
-		equal(t, name, len(must[map[store.IDKey]store.ID](t)(open(t, cfg).IDs(ctx, []string{"m1"}))), 1)
+		t.Run(name, func(t *testing.T) {
+			cfg := store.Config{DSN: t.TempDir() + "/" + name}
+			s, epoch := owned(t, cfg)
+			apply(t, s, epoch, say(1, "z", "g", "[]"))
+			equal(t, name, len(must[map[store.IDKey]store.ID](t)(open(t, cfg).IDs(ctx, []string{"m1"}))), 1)
+		})
 	}
 }

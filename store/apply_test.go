@@ -125,7 +125,7 @@ func TestNoKeysNoQuery(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := s.IDs(ctx, []string{"x"}); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("a query on a closed store: %v", err)
+			t.Errorf("a query on a closed store: got %v, want %v", err, store.ErrUnavailable)
 		}
 	})
 }
@@ -150,7 +150,7 @@ func TestDeletionsOfAllChangesComeBeforeInsertions(t *testing.T) {
 			t.Errorf("members: %+v", got)
 		}
 		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].ID != "second row" {
-			t.Errorf("offline: %+v", p)
+			t.Errorf(`offline: got %+v, want p of length 1, ID "second row"`, p)
 		}
 	})
 }
@@ -189,7 +189,7 @@ func TestUpdates(t *testing.T) {
 
 		apply(t, s, epoch, store.Change{DropGroups: []string{"g"}})
 		if g, ok, err := s.Group(ctx, "g"); ok || err != nil {
-			t.Errorf("dropped group: %+v %v", g, err)
+			t.Errorf("dropped group: %+v %v, want ok false, no error", g, err)
 		}
 		equal(t, "members gone", len(must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))), 0)
 	})
@@ -378,13 +378,13 @@ func TestIdsAreComparedExactly(t *testing.T) {
 		apply(t, s, epoch, upper, lower) // no duplicate
 		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{Owner: "l", MsgID: "m1"}}})
 		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
-			t.Errorf("offline: %+v", p)
+			t.Errorf("offline: got %+v, want p of length 1, MsgID M1", p)
 		}
 		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
 			t.Error(when, ok, err)
 		}
 		if _, ok, err := s.MessageTime(ctx, "m1 "); ok || err != nil {
-			t.Error("an id with a blank was found", err)
+			t.Errorf("an id with a blank was found: got %v, want ok false, no error", err)
 		}
 	})
 }
@@ -413,11 +413,13 @@ func TestFaultyChangeLeavesNothing(t *testing.T) {
 			"group edit":         {store.Change{EditGroups: []store.GroupEdit{{ID: "g", ModifyTime: &id}}}, store.ErrData},
 			"user too long":      {store.Change{Users: []store.User{{ID: id, JID: "u"}}}, store.ErrData},
 		} {
-			err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{say(2, "z", "g", "[]"), test.change, say(3, "z", "g", "[]")})
-			if !errors.Is(err, test.want) {
-				t.Errorf("%s: %v, want %v", what, err, test.want)
-			}
-			equal(t, what+": state", must[store.State](t)(s.State(ctx)), before)
+			t.Run(what, func(t *testing.T) {
+				err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{say(2, "z", "g", "[]"), test.change, say(3, "z", "g", "[]")})
+				if !errors.Is(err, test.want) {
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+				equal(t, what+": state", must[store.State](t)(s.State(ctx)), before)
+			})
 		}
 		ids := must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "m2", "m3"}))
 		equal(t, "ids", slices.Collect(maps.Keys(ids)), []store.IDKey{{MsgID: "m1", Class: "m"}})
@@ -500,7 +502,7 @@ func TestPurge(t *testing.T) {
 
 		must[store.State](t)(open(t, cfg).TakeOver(ctx))
 		if _, err := s.PurgeSome(ctx, epoch, p, 1); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("a deposed process purges: %v", err)
+			t.Errorf("a deposed process purges: got %v, want %v", err, store.ErrFenced)
 		}
 	})
 }

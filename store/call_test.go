@@ -45,7 +45,7 @@ func TestCalls(t *testing.T) {
 		c := tell(1, "a", "b")
 		c.Calls = []store.Call{{ID: callID(4), Key: large.Key}}
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("the same key again: %v", err)
+			t.Errorf("the same key again: got %v, want %v", err, store.ErrDuplicate)
 		}
 		equal(t, "its message", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))), 0)
 		c.Calls, c.DropCalls = []store.Call{{ID: callID(4), Key: large.Key, Done: true, Made: 1}}, []string{large.ID}
@@ -76,9 +76,11 @@ func TestCalls(t *testing.T) {
 			"caller": {Calls: []store.Call{{ID: callID(6), Caller: strings.Repeat("长", 65)}}},
 			"key":    {Calls: []store.Call{{ID: callID(6), Key: strings.Repeat("x", 65)}}},
 		} {
-			if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
-				t.Errorf("%s: %v", what, err)
-			}
+			t.Run(what, func(t *testing.T) {
+				if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
+					t.Errorf("got %v, want %v", err, store.ErrData)
+				}
+			})
 		}
 
 		// 5. Forgotten in batches: those before, if they are done; and not by a process that was deposed.
@@ -88,7 +90,7 @@ func TestCalls(t *testing.T) {
 		equal(t, "no more", fmt.Sprint(s.DeleteCalls(ctx, epoch, callID(5), 2)), "0 <nil>")
 		equal(t, "open ones stay", fmt.Sprint(len(must[[]store.Call](t)(s.OpenCalls(ctx)))), "1")
 		if _, err := s.DeleteCalls(ctx, epoch+1, callID(9), 2); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("of another epoch: %v", err)
+			t.Errorf("of another epoch: got %v, want %v", err, store.ErrFenced)
 		}
 	})
 }
@@ -134,7 +136,7 @@ func TestCallTablesAreAdded(t *testing.T) {
 		equal(t, "created", s.Report().Created, []string{"tlim_call", "tlim_call_part"})
 		apply(t, s, epoch, store.Change{Calls: []store.Call{{ID: callID(1), Key: "k"}}, CallParts: []store.CallPart{{CallID: callID(1), First: 1, To: []string{"u"}}}})
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{{Calls: []store.Call{{ID: callID(2), Key: "k"}}}}); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("the guard against two calls of one key: %v", err)
+			t.Errorf("the guard against two calls of one key: got %v, want %v", err, store.ErrDuplicate)
 		}
 	})
 }

@@ -51,34 +51,36 @@ func TestCleanupWalks(t *testing.T) {
 		run(t, db, "INSERT INTO ofmessage (id_, msg_id, msg_time) VALUES ('', 'keyless', '"+clock(1)+"')")
 
 		for _, limit := range []int{1, 2, 3, 7, 100} {
-			met := map[string]int{}
-			for _, o := range walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) {
-				return s.OldMessages(ctx, 1700000000003, after, limit)
-			}) {
-				met[o.Key]++
-				if o.Key == "row-m4" {
-					equal(t, "what is read of a message", o, store.Old{Key: "row-m4", MsgID: "m4", From: "z", Time: clock(1)})
+			t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+				met := map[string]int{}
+				for _, o := range walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) {
+					return s.OldMessages(ctx, 1700000000003, after, limit)
+				}) {
+					met[o.Key]++
+					if o.Key == "row-m4" {
+						equal(t, "what is read of a message", o, store.Old{Key: "row-m4", MsgID: "m4", From: "z", Time: clock(1)})
+					}
 				}
-			}
-			old := 0
-			for key, n := range met {
-				if n != 1 {
-					t.Errorf("pages of %d: %s was met %d times", limit, key, n)
+				old := 0
+				for key, n := range met {
+					if n != 1 {
+						t.Errorf("pages of %d: %s was met %d times, want 1", limit, key, n)
+					}
+					if key == "" || len(key) > 4 && key[:4] == "row-" {
+						old++
+					}
 				}
-				if key == "" || len(key) > 4 && key[:4] == "row-" {
-					old++
-				}
-			}
-			equal(t, "old messages", old, 13)
-			offline := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkOffline(ctx, after, limit) })
-			equal(t, "offline rows", len(offline), 28)
-			formers := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkFormers(ctx, after, limit) })
-			equal(t, "formers", len(formers), 20)
-			equal(t, "a former", formers[7], store.Old{Key: "g1", Second: "u2", Time: clock(7)})
-			known := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkIDs(ctx, after, limit) })
-			equal(t, "ids", len(known), 40)
-			slices.SortFunc(known, func(a, b store.Old) int { return cmpText(a.Key+a.Second, b.Key+b.Second) })
-			equal(t, "no id twice", len(slices.Compact(known)), 40)
+				equal(t, "old messages", old, 13)
+				offline := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkOffline(ctx, after, limit) })
+				equal(t, "offline rows", len(offline), 28)
+				formers := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkFormers(ctx, after, limit) })
+				equal(t, "formers", len(formers), 20)
+				equal(t, "a former", formers[7], store.Old{Key: "g1", Second: "u2", Time: clock(7)})
+				known := walked(t, limit, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkIDs(ctx, after, limit) })
+				equal(t, "ids", len(known), 40)
+				slices.SortFunc(known, func(a, b store.Old) int { return cmpText(a.Key+a.Second, b.Key+b.Second) })
+				equal(t, "no id twice", len(slices.Compact(known)), 40)
+			})
 		}
 		// Those that the walk over messages cannot meet; '' sorts first, and is met.
 		equal(t, "odd", must[int](t)(s.OddMessages(ctx, 1700000000006)), 3)
@@ -109,7 +111,7 @@ func TestCleanupDeletes(t *testing.T) {
 
 		// Not by a process that was deposed.
 		if n, err := s.DeleteMessages(ctx, epoch+1, rows); !errors.Is(err, store.ErrFenced) || n != 0 {
-			t.Errorf("another epoch: %d %v", n, err)
+			t.Errorf("another epoch: got %d %v, want error %v, 0", n, err, store.ErrFenced)
 		}
 		for _, del := range []func(store.Old) error{
 			func(o store.Old) error { return s.DeleteOffline(ctx, epoch+1, []store.Old{o}) },
@@ -117,7 +119,7 @@ func TestCleanupDeletes(t *testing.T) {
 			func(o store.Old) error { return s.DeleteFormers(ctx, epoch+1, []store.Old{o}) },
 		} {
 			if err := del(store.Old{Key: "m1", Second: "m"}); !errors.Is(err, store.ErrFenced) {
-				t.Errorf("another epoch: %v", err)
+				t.Errorf("another epoch: got %v, want %v", err, store.ErrFenced)
 			}
 		}
 

@@ -92,9 +92,11 @@ func TestDecorationNeverTakesAMessageWithIt(t *testing.T) {
 				"style":               {Styles: []store.Style{{ID: "s", Name: emoji, UserID: "z"}}},
 				"member":              {Members: []store.Member{{UserID: emoji, SessionID: "g"}}},
 			} {
-				if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
-					t.Errorf("%s: %v", what, err)
-				}
+				t.Run(what, func(t *testing.T) {
+					if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrData) {
+						t.Errorf("got %v, want %v", err, store.ErrData)
+					}
+				})
 			}
 		})
 	}

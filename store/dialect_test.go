@@ -39,10 +39,10 @@ func TestTextOfAnEngine(t *testing.T) {
 
 func TestExpansion(t *testing.T) {
 	if got := list(`a IN (?*) AND b = ?`, 3); got != `a IN (?,?,?) AND b = ?` {
-		t.Error(got)
+		t.Errorf(`got %v, want "a IN (?,?,?) AND b = ?"`, got)
 	}
 	if got := alternatives(`SELECT COUNT(x) WHERE (a = ? AND b = ?)*`, 2); got != `SELECT COUNT(x) WHERE ((a = ? AND b = ?) OR (a = ? AND b = ?))` {
-		t.Error(got)
+		t.Errorf(`got %v, want "SELECT COUNT(x) WHERE ((a = ? AND b = ?) OR (a = ? AND b = ?))"`, got)
 	}
 }
 
@@ -52,7 +52,7 @@ func TestInsertIsBounded(t *testing.T) {
 	var sent []string
 	exec := func(_ context.Context, name string, n int, text func() string, args []any) (int64, error) {
 		if bytes := bytesOf(args); n > 1 && bytes > maxStatementBytes {
-			t.Errorf("%d bytes in one statement", bytes)
+			t.Errorf("%d bytes in one statement, want at most %d", bytes, maxStatementBytes)
 		}
 		if got := strings.Count(text(), "?"); got != len(args) {
 			t.Errorf("%d placeholders, %d values", got, len(args))
@@ -65,7 +65,7 @@ func TestInsertIsBounded(t *testing.T) {
 		r.add("g", "t")
 	}
 	if err := insertValues(t.Context(), exec, r); err != nil || strings.Join(sent, " ") != "128 128 32 8 1 1 1 1" {
-		t.Error(sent, err)
+		t.Errorf(`got %v, %v, want no error, sent "128 128 32 8 1 1 1 1"`, sent, err)
 	}
 	sent = nil
 	r = s.rowsOf(tMessage, 0)
@@ -73,7 +73,7 @@ func TestInsertIsBounded(t *testing.T) {
 		r.add("", "", "", "", "", "", strings.Repeat("x", 100<<10), "", "")
 	}
 	if err := insertValues(t.Context(), exec, r); err != nil || len(sent) != 20 {
-		t.Error(sent, err)
+		t.Errorf("got %v, %v, want no error, sent of length 20", sent, err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestEveryEngineHasTheSameTables(t *testing.T) {
 		for _, tab := range allTables() {
 			text := made["table "+tab.name]
 			if text == "" {
-				t.Errorf("%s: no table %s", name, tab.name)
+				t.Errorf("%s: no table %s, want a text", name, tab.name)
 			}
 			for _, c := range tab.columns {
 				want := c.name

@@ -64,7 +64,7 @@ func TestAnEngineRegistersItself(t *testing.T) {
 		t.Errorf("of others people are told %q, want %q", got, want)
 	}
 	if got := DriverOf("zebra://h", "sqlite"); got != "zebra" {
-		t.Errorf("the driver of a zebra address is %s", got)
+		t.Errorf("the driver of a zebra address is %s, want zebra", got)
 	}
 }
 

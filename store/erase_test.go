@@ -127,12 +127,14 @@ func TestAnnouncements(t *testing.T) {
 			equal(t, "edited", fmt.Sprintf("%+v %v %v", got, ok, err), fmt.Sprintf("%+v true <nil>", want))
 		}
 		for _, id := range []string{"A1", "a1 ", "gone", ""} {
-			if _, ok, err := s.Announcement(ctx, id); ok || err != nil {
-				t.Errorf("%q: %v %v", id, ok, err)
-			}
+			t.Run(id, func(t *testing.T) {
+				if _, ok, err := s.Announcement(ctx, id); ok || err != nil {
+					t.Errorf("got %v %v, want ok false, no error", ok, err)
+				}
+			})
 		}
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{{EditAnnouncements: []store.AnnouncementEdit{{ID: "a1", Title: &long}}}}); !errors.Is(err, store.ErrData) {
-			t.Errorf("a long title: %v", err)
+			t.Errorf("a long title: got %v, want %v", err, store.ErrData)
 		}
 		apply(t, s, epoch, store.Change{DropAnnouncements: []string{"a1", "gone"}}, store.Change{DropAnnouncements: []string{"a3"}})
 		equal(t, "dropped", must[[]store.Announcement](t)(s.Announcements(ctx, "g", "", 10)), []store.Announcement{b})
@@ -146,7 +148,7 @@ func TestNumberedAnnouncements(t *testing.T) {
 		`INSERT INTO ofpubact (id_, title, session_id) VALUES (12, 'old', 'g')`)
 	s, epoch := owned(t, cfg)
 	if _, ok, err := s.Announcement(ctx, "12abc"); ok || err != nil {
-		t.Error("12abc", ok, err)
+		t.Errorf("12abc: got %v, %v, want ok false, no error", ok, err)
 	}
 	got, ok, err := s.Announcement(ctx, "12")
 	equal(t, "12", fmt.Sprint(got, ok, err), fmt.Sprint(store.Announcement{ID: "12", Title: "old", SessionID: "g"}, true, nil))

@@ -40,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{big})
 	putOff(t, s, before, err)
 	if !strings.Contains(fmt.Sprint(err), "full") {
-		t.Errorf("the log does not say why: %v", err)
+		t.Errorf("the log does not say why: got %v, want text with full", err)
 	}
 	apply(t, s, epoch, say(3, "z", "g", "[]")) // it fits
 
@@ -99,7 +99,7 @@ func TestDeadlock(t *testing.T) {
 	}
 	putOff(t, s, before, err)
 	if !strings.Contains(fmt.Sprint(err), "Deadlock") {
-		t.Errorf("no deadlock: %v", err)
+		t.Errorf("no deadlock: got %v, want text with Deadlock", err)
 	}
 	apply(t, s, epoch, touched)
 }
@@ -157,7 +157,7 @@ func TestRefusedStatement(t *testing.T) {
 		refused := func() {
 			t.Helper()
 			if err := source.SetPush(ctx, "b", ""); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("got %v", err)
+				t.Errorf("got %v, want %v", err, store.ErrUnavailable)
 			}
 		}
 		refused()

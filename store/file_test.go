@@ -38,10 +38,10 @@ func TestFiles(t *testing.T) {
 
 		// What cannot be, is refused whole, and the store goes on.
 		if err := s.AddFile(ctx, whole); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("the same id again: %v", err)
+			t.Errorf("the same id again: got %v, want %v", err, store.ErrDuplicate)
 		}
 		if err := s.AddFile(ctx, store.File{ID: fileID(4), Name: strings.Repeat("x", 257)}); !errors.Is(err, store.ErrData) {
-			t.Errorf("a name that is too long: %v", err)
+			t.Errorf("a name that is too long: got %v, want %v", err, store.ErrData)
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
@@ -49,7 +49,7 @@ func TestFiles(t *testing.T) {
 			equal(t, "no error", must[map[string]bool](t)(s.KnownFiles(ctx, []string{fileID(4)})), map[string]bool{fileID(4): true})
 			must[any](t)(nil, s.DeleteFiles(ctx, []string{fileID(4)}))
 		} else if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("cancelled: got %v, want %v", err, store.ErrUnavailable)
 		}
 		apply(t, s, epoch, tell(1, "a", "b")) // a write of the fenced kind still fits on
 

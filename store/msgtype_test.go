@@ -22,7 +22,7 @@ func TestValidType(t *testing.T) {
 	for _, odd := range oddTypes {
 		valid := pattern.MatchString(odd)
 		if got := store.ValidType(odd); got != valid {
-			t.Errorf("%q is valid: %v", odd, got)
+			t.Errorf("%q is valid: got %v, want %v", odd, got, valid)
 		}
 		if family := store.FamilyOf(odd); valid && family != odd[:3] || family != "" && !strings.HasPrefix(odd, family+"-") {
 			t.Errorf("%q is of the family %q", odd, family)
@@ -53,22 +53,24 @@ func TestFamilies(t *testing.T) {
 			store.FamilyGroup:    func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "g", page) },
 			store.FamilyBusiness: func() ([]store.Message, int64, error) { return s.NoticeHistory(ctx, "b", "", page) },
 		} {
-			found, _, err := read()
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, m := range found {
-				if store.FamilyOf(strings.ToUpper(m.Type)) == store.FamilyOf(m.Type) {
-					got = append(got, m.MsgID)
+			t.Run(family, func(t *testing.T) {
+				found, _, err := read()
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			slices.Reverse(got)
-			equal(t, family, got, want[family])
+				var got []string
+				for _, m := range found {
+					if store.FamilyOf(strings.ToUpper(m.Type)) == store.FamilyOf(m.Type) {
+						got = append(got, m.MsgID)
+					}
+				}
+				slices.Reverse(got)
+				equal(t, family, got, want[family])
+			})
 		}
 		notices, _, err := s.NoticeHistory(ctx, "b", "MTB-100", page)
 		if err != nil || len(notices) == 0 || notices[len(notices)-1].Type != "MTB-100" {
-			t.Errorf("system messages: %v, %v", notices, err)
+			t.Errorf("system messages: %v, %v, want some notices, Type MTB-100, no error", notices, err)
 		}
 		// Nothing of it is lost to those who ask by id.
 		for i, odd := range oddTypes {

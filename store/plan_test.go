@@ -42,7 +42,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 			return nil
 		})
 		if err != nil || steps == 0 {
-			t.Errorf("%v, %d steps: %s", err, steps, q)
+			t.Errorf("got %v, %d steps: %s, want steps > 0, no error", err, steps, q)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func TestStatementsArePortable(t *testing.T) {
 	const most = 2098 // of SQL Server
 	for _, q := range append(everyQuery(), walks...) {
 		if found := foreign.FindString(q); found != "" {
-			t.Errorf("%q in: %s", found, q)
+			t.Errorf(`%q in: %s, want ""`, found, q)
 		}
 		// Columns of two character sets: MySQL walks one of the tables, SQL Server refuses.
 		if strings.Contains(q, " tlim_") && regexp.MustCompile(` of[a-z]+\b`).MatchString(q) {
@@ -189,12 +189,12 @@ func TestStatementsArePortable(t *testing.T) {
 			n = strings.Count(alternatives(q, slices.Max(pairSizes)), "?")
 		}
 		if n > most {
-			t.Errorf("%d values in: %s", n, q)
+			t.Errorf("%d values in: %s, want at most %d", n, q, most)
 		}
 	}
 	for _, tab := range allTables() {
 		if n := len(tab.columns) * slices.Max(rowSizes); n > most {
-			t.Errorf("%d values in an insert into %s", n, tab.name)
+			t.Errorf("%d values in an insert into %s, want at most %d", n, tab.name, most)
 		}
 	}
 	for name := range dialects {
@@ -204,7 +204,7 @@ func TestStatementsArePortable(t *testing.T) {
 		}
 		for _, p := range parts {
 			if len(p.name) > 30 {
-				t.Errorf("%s: %d characters, old Oracle servers take 30", p.name, len(p.name))
+				t.Errorf("%s: %d characters, old Oracle servers take 30, want at most 30", p.name, len(p.name))
 			}
 		}
 	}

@@ -69,18 +69,18 @@ func TestPushesAreInTheTransactionOfTheirMessage(t *testing.T) {
 		again := tell(1, "z", "l") // its id is there
 		again.Pushes = []store.Push{wake(1, "l")}
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{again}); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("the same message again: %v", err)
+			t.Errorf("the same message again: got %v, want %v", err, store.ErrDuplicate)
 		}
 		other := tell(2, "z", "l")
 		other.Pushes = []store.Push{wake(2, "l"), wake(2, "l")} // a row that cannot be written
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{other}); !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("a row twice: %v", err)
+			t.Errorf("a row twice: got %v, want %v", err, store.ErrDuplicate)
 		}
 		long := tell(3, "z", "l")
 		long.Pushes = []store.Push{wake(3, "l")}
 		long.Pushes[0].MsgID = strings.Repeat("长", 65)
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{long}); !errors.Is(err, store.ErrData) {
-			t.Errorf("an id that is too long: %v", err)
+			t.Errorf("an id that is too long: got %v, want %v", err, store.ErrData)
 		}
 		equal(t, "due", due(t, s), "")
 		equal(t, "messages", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m2", "m3"}))), 0)

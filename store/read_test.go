@@ -42,16 +42,18 @@ func TestHistoryPages(t *testing.T) {
 
 		whole, total, err := s.GroupHistory(ctx, "g", store.Page{Length: math.MaxInt})
 		if err != nil || total != n || !slices.Equal(ids(whole), want) {
-			t.Fatalf("whole: %d of %d, %v", len(whole), total, err)
+			t.Fatalf("whole: %d of %d, %v, want total %d, ids %v, no error", len(whole), total, err, n, want)
 		}
 		for _, test := range []struct{ start, length, from, to int }{
 			{0, 10, 0, 10}, {5, 1, 5, 6}, {0, 0, 0, 0}, {1295, 10, 1295, 1300}, {1300, 5, 0, 0}, {5000, 5, 0, 0},
 			{1100, 50, 1100, 1150}, {1290, math.MaxInt, 1290, 1300}, // deep: by the index first
 		} {
-			got, total, err := s.GroupHistory(ctx, "g", store.Page{Start: test.start, Length: test.length})
-			if err != nil || total != n || !slices.Equal(ids(got), want[test.from:test.to]) {
-				t.Errorf("start %d length %d: %v of %d, %v", test.start, test.length, ids(got), total, err)
-			}
+			t.Run(fmt.Sprintf("start %d length %d", test.start, test.length), func(t *testing.T) {
+				got, total, err := s.GroupHistory(ctx, "g", store.Page{Start: test.start, Length: test.length})
+				if err != nil || total != n || !slices.Equal(ids(got), want[test.from:test.to]) {
+					t.Errorf("start %d length %d: %v of %d, %v, want total %d, ids %v, no error", test.start, test.length, ids(got), total, err, n, want[test.from:test.to])
+				}
+			})
 		}
 		// By keyset: pages of 10 over times of 7 neither skip nor repeat.
 		var got []string
@@ -68,7 +70,7 @@ func TestHistoryPages(t *testing.T) {
 			p.BeforeTime, p.BeforeID = last.Time, last.MsgID
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("keyset: %d messages of %d", len(got), n)
+			t.Errorf("keyset: %d messages of %d, want %v", len(got), n, want)
 		}
 		bare, _, err := s.GroupHistory(ctx, "g", store.Page{Length: 1, BeforeTime: clock(100)})
 		if err != nil || len(bare) != 1 || bare[0].Time != clock(99) {
@@ -102,10 +104,12 @@ func TestChatAndNoticeHistory(t *testing.T) {
 			{"group", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "l", all) }, []string{"m5"}},
 			{"nobody", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "x", all) }, []string{}},
 		} {
-			got, total, err := test.list()
-			if err != nil || !slices.Equal(ids(got), test.want) || total != int64(len(test.want)) {
-				t.Errorf("%s: %v of %d, want %v; %v", test.what, ids(got), total, test.want, err)
-			}
+			t.Run(test.what, func(t *testing.T) {
+				got, total, err := test.list()
+				if err != nil || !slices.Equal(ids(got), test.want) || total != int64(len(test.want)) {
+					t.Errorf("got %v of %d, want %v; %v", ids(got), total, test.want, err)
+				}
+			})
 		}
 		// Pages of one over both directions, by start and by keyset, give the whole, equal times included.
 		var long []store.Change
@@ -132,10 +136,10 @@ func TestChatAndNoticeHistory(t *testing.T) {
 
 		newest, ok, err := s.NewestNotice(ctx, "l")
 		if err != nil || !ok || newest.MsgID != "m8" {
-			t.Error("newest notice", newest, ok, err)
+			t.Errorf("newest notice: got %v, %v, %v, want no error, ok true, MsgID m8", newest, ok, err)
 		}
 		if _, ok, err := s.NewestNotice(ctx, "z"); ok || err != nil {
-			t.Error("a notice for z", err)
+			t.Errorf("a notice for z: got %v, want ok false, no error", err)
 		}
 	})
 }
@@ -219,26 +223,28 @@ func TestLargePages(t *testing.T) {
 		fits := func(page []store.Message, n int) bool {
 			t.Helper()
 			if len(page) > 18 {
-				t.Fatalf("a page of %d", len(page))
+				t.Fatalf("a page of %d, want at most 18", len(page))
 			}
 			got = append(got, ids(page)...)
 			return store.More(page, n)
 		}
 
 		for limit := range map[int]bool{5: true, 1000: true} {
-			got = nil
-			for p := (store.Page{Length: limit}); ; {
-				page, total, err := s.ChatHistory(ctx, "z", "l", p)
-				if err != nil || p.BeforeTime == "" && total != n {
-					t.Fatal(total, err)
+			t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+				got = nil
+				for p := (store.Page{Length: limit}); ; {
+					page, total, err := s.ChatHistory(ctx, "z", "l", p)
+					if err != nil || p.BeforeTime == "" && total != n {
+						t.Fatal(total, err)
+					}
+					if !fits(page, limit) {
+						break
+					}
+					last := page[len(page)-1]
+					p.BeforeTime, p.BeforeID, p.NoTotal = last.Time, last.MsgID, true
 				}
-				if !fits(page, limit) {
-					break
-				}
-				last := page[len(page)-1]
-				p.BeforeTime, p.BeforeID, p.NoTotal = last.Time, last.MsgID, true
-			}
-			equal(t, "history", got, want)
+				equal(t, "history", got, want)
+			})
 		}
 
 		got = nil
@@ -248,7 +254,7 @@ func TestLargePages(t *testing.T) {
 				got, time, id = append(got, p.MsgID), p.Time, p.ID
 			}
 			if len(page) > 18 {
-				t.Fatalf("a page of %d", len(page))
+				t.Fatalf("a page of %d, want at most 18", len(page))
 			}
 			if !store.More(page, 1000) {
 				break
@@ -311,21 +317,23 @@ func TestOfflinePages(t *testing.T) {
 		equal(t, "first", want[:11], []string{"neither1", "neither2", "timeless1", "timeless2", "row99", "row97", "row98", "bare1", "bare2", "row96", "row94"})
 
 		for _, limit := range []int{1, 2, 3, 4, 7, 46} {
-			var got []string
-			time, id := "", ""
-			for {
-				page := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", time, id, limit))
-				for _, p := range page {
-					got = append(got, p.ID)
-					time, id = p.Time, p.ID
+			t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+				var got []string
+				time, id := "", ""
+				for {
+					page := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", time, id, limit))
+					for _, p := range page {
+						got = append(got, p.ID)
+						time, id = p.Time, p.ID
+					}
+					if len(page) < limit {
+						break
+					}
 				}
-				if len(page) < limit {
-					break
+				if !slices.Equal(got, want) {
+					t.Errorf("pages of %d:\n got %v\nwant %v", limit, got, want)
 				}
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("pages of %d:\n got %v\nwant %v", limit, got, want)
-			}
+			})
 		}
 		since := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(13), "", "", 10))
 		equal(t, "since", len(since), 1)
@@ -472,7 +480,7 @@ func TestLongHistoriesStayInTheIndex(t *testing.T) {
 				extra[i] = strings.TrimSpace(extra[i])
 			}
 			if !slices.Contains(extra, "Using index") || slices.Contains(extra, "Using filesort") {
-				t.Errorf("%s: %s\n  in: %s", values[slices.Index(columns, "key")].String, extra, query)
+				t.Errorf("%s: got %s\n  in: %s\nwant extra with \"Using index\", without \"Using filesort\"", values[slices.Index(columns, "key")].String, extra, query)
 			}
 		}
 		must[any](t)(nil, plan.Err())

@@ -39,7 +39,7 @@ func TestSharedReads(t *testing.T) {
 		}
 		synctest.Wait()
 		if len(s.all) != 2 {
-			t.Errorf("%d turns are taken", len(s.all))
+			t.Errorf("%d turns are taken, want 2", len(s.all))
 		}
 		for i := range 2 {
 			leaves = append(leaves, enter(Shared(t.Context(), fmt.Sprint("other", i), 2)))
@@ -82,7 +82,7 @@ func TestSharedReadsWait(t *testing.T) {
 	}
 	cancel()
 	if _, _, err := s.Group(ctx, "g"); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("a read beyond the share: %v", err)
+		t.Errorf("a read beyond the share: got %v, want %v", err, ErrUnavailable)
 	}
 	if _, _, err := s.Group(t.Context(), "g"); err != nil {
 		t.Errorf("a read of nobody's: %v", err)

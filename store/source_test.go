@@ -79,7 +79,9 @@ func TestSources(t *testing.T) {
 			must[any](t)(nil, source.Check(ctx))
 			want := []string{"Zhang-San|张三|zhangsan|z@x.cn|/pic/z.png|code-1", "b|||||", "c|王五 😀|c|c1@x.cn||code-1", "c|王五 😀|c|c2@x.cn||code-1", "e1|E|e|||", "z|Z|z|||", "é1|É|é|||"}
 			for _, limit := range []int{2, 3, 5, 7, 100} {
-				equal(t, fmt.Sprint("pages of ", limit), walkSource(t, source, limit), want)
+				t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+					equal(t, fmt.Sprint("pages of ", limit), walkSource(t, source, limit), want)
+				})
 			}
 			equal(t, "it keeps push codes, not accounts", fmt.Sprint(source.KeepsPush(), source.OwnsAccounts()), "true false")
 		})
@@ -88,7 +90,9 @@ func TestSources(t *testing.T) {
 			must[any](t)(nil, source.Check(ctx))
 			want := []string{"admin|Administrator|admin|admin@x.cn||", "lisi|李四|lisi|l@x.cn||", "wangwu||wangwu|||"}
 			for _, limit := range []int{1, 2, 3, 100} {
-				equal(t, fmt.Sprint("pages of ", limit), walkSource(t, source, limit), want)
+				t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
+					equal(t, fmt.Sprint("pages of ", limit), walkSource(t, source, limit), want)
+				})
 			}
 			equal(t, "it keeps accounts, not push codes", fmt.Sprint(source.KeepsPush(), source.OwnsAccounts()), "false true")
 			must[any](t)(nil, source.SetPush(ctx, "lisi", "code"))
@@ -150,7 +154,7 @@ func TestSourceOfTwoCollations(t *testing.T) {
 	cfg := mysqlEngine.fresh(t, append(append(sourceTables(mysqlEngine, " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"), sourceRows...),
 		"ALTER TABLE isc_user_info CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")...)
 	if list := walkSource(t, newSource(t, open(t, cfg), "isc", ""), 3); len(list) != 7 {
-		t.Error(list)
+		t.Errorf("got %v, want list of length 7", list)
 	}
 }
 
@@ -180,11 +184,11 @@ func TestSourceOfItsOwn(t *testing.T) {
 		must[any](t)(nil, source.Check(ctx))
 		must[any](t)(nil, source.SetPush(ctx, "z", "code-z"))
 		if list := walkSource(t, source, 3); len(list) != 7 || !slices.Contains(list, "z|Z|z|||code-z") {
-			t.Error(list)
+			t.Errorf(`got %v, want list of length 7, list with "z|Z|z|||code-z"`, list)
 		}
 		must[any](t)(nil, source.Close())
 		if _, _, err := source.Users(ctx, "", 1); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("after Close: %v", err)
+			t.Errorf("after Close: got %v, want %v", err, store.ErrUnavailable)
 		}
 		must[any](t)(nil, s.Ping(ctx)) // the store lives on
 	})
@@ -196,7 +200,9 @@ func TestSourceAddresses(t *testing.T) {
 		"u:p@tcp(db:3306)/openfire": "mysql", "tcp(db)/x": "mysql", "u@unix(/run/mysql.sock)/x": "mysql",
 		"openfire.db": "sqlite", "file:/var/tcp (1).db": "sqlite", "": "sqlite",
 	} {
-		equal(t, dsn, store.DriverOf(dsn, "sqlite"), want)
+		t.Run(dsn, func(t *testing.T) {
+			equal(t, dsn, store.DriverOf(dsn, "sqlite"), want)
+		})
 	}
 	// A misspelt file is not made, and a bad address is named by its own key.
 	missing := filepath.Join(t.TempDir(), "nosuch.db")
@@ -204,12 +210,14 @@ func TestSourceAddresses(t *testing.T) {
 		t.Error("a file that is not there")
 	}
 	if found, err := filepath.Glob(missing + "*"); err != nil || found != nil {
-		t.Error("a misspelt name made a file", found, err)
+		t.Errorf("a misspelt name made a file: got %v, %v, want no error, found nil", found, err)
 	}
 	for _, dsn := range []string{"u:p@tcp(db:3306)/", "u:p@tcp(db:3306", ":memory:"} {
-		if _, err := store.NewSource(s, store.SourceConfig{Kind: "openfire", DSN: dsn}); err == nil || !strings.Contains(err.Error(), "directory.dsn") || strings.Contains(err.Error(), "store.dsn") {
-			t.Errorf("%s: %v", dsn, err)
-		}
+		t.Run(dsn, func(t *testing.T) {
+			if _, err := store.NewSource(s, store.SourceConfig{Kind: "openfire", DSN: dsn}); err == nil || !strings.Contains(err.Error(), "directory.dsn") || strings.Contains(err.Error(), "store.dsn") {
+				t.Errorf("got %v, want an error, error with directory.dsn, without store.dsn", err)
+			}
+		})
 	}
 }
 
@@ -228,11 +236,11 @@ func TestSourceInOtherLetterCase(t *testing.T) {
 		must[any](t)(nil, accounts.Check(ctx))
 		must[any](t)(nil, suite.SetPush(ctx, "z", "code-z")) // nobody has looked before
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||code-z") {
-			t.Error(list)
+			t.Errorf(`got %v, want list with "z|Z|z|||code-z"`, list)
 		}
 		must[any](t)(nil, suite.DeletePushCodes(ctx, []string{"code-z"}))
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||") {
-			t.Error(list)
+			t.Errorf(`got %v, want list with "z|Z|z|||"`, list)
 		}
 	})
 }
@@ -246,15 +254,17 @@ func TestSourceHasUsers(t *testing.T) {
 			name string
 			has  bool
 		}{{"", false}, {"admin", false}, {"aaa", true}, {"zzz", true}} {
-			if c.name != "" {
-				if _, err := raw.Exec(`INSERT INTO ofUser (username) VALUES ('` + c.name + `')`); err != nil {
-					t.Fatal(err)
+			t.Run(c.name, func(t *testing.T) {
+				if c.name != "" {
+					if _, err := raw.Exec(`INSERT INTO ofUser (username) VALUES ('` + c.name + `')`); err != nil {
+						t.Fatal(err)
+					}
 				}
-			}
-			equal(t, "with "+c.name, must[bool](t)(source.HasUsers(ctx, "Admin")), c.has)
-			if c.name == "aaa" {
-				must[any](t)(raw.Exec(`DELETE FROM ofUser WHERE username = 'aaa'`))
-			}
+				equal(t, "with "+c.name, must[bool](t)(source.HasUsers(ctx, "Admin")), c.has)
+				if c.name == "aaa" {
+					must[any](t)(raw.Exec(`DELETE FROM ofUser WHERE username = 'aaa'`))
+				}
+			})
 		}
 		over, end := context.WithCancel(ctx)
 		end()

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,7 +48,7 @@ func TestRightsOfTheFile(t *testing.T) {
 					return s.Report().Warnings
 				}
 				if got := open(); len(got) > 0 {
-					t.Errorf("a new file: %q", got)
+					t.Errorf("a new file: got %q, want none", got)
 				}
 				mode := func(want os.FileMode) {
 					t.Helper()
@@ -66,11 +67,11 @@ func TestRightsOfTheFile(t *testing.T) {
 					got := open()
 					mode(was.becomes)
 					if len(got) != len(was.said) {
-						t.Fatalf("%v: %q", was.mode, got)
+						t.Fatalf("%v: got %q, want %v", was.mode, got, len(was.said))
 					}
 					for i := range got {
 						if !strings.Contains(got[i], was.said[i]) {
-							t.Errorf("%v: %q", was.mode, got)
+							t.Errorf("%v: got %q, want with %q", was.mode, got, was.said[i])
 						}
 					}
 				}
@@ -83,14 +84,16 @@ func TestRightsOfTheFile(t *testing.T) {
 func TestNoFileWithoutTables(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.db")
 	for _, cfg := range []Config{{DSN: path, Migrate: "check"}, {DSN: path, Migrate: "off"}, {DSN: "file:" + path + "?mode=rw"}} {
-		if _, err := Open(t.Context(), cfg); err == nil {
-			t.Errorf("%+v: opened", cfg)
-		}
-		if err := CheckDSN("sqlite", cfg.DSN); err != nil {
-			t.Error(err)
-		}
-		if _, err := os.Stat(path); !os.IsNotExist(err) {
-			t.Errorf("%+v: %v", cfg, err)
-		}
+		t.Run(fmt.Sprintf("%+v", cfg), func(t *testing.T) {
+			if _, err := Open(t.Context(), cfg); err == nil {
+				t.Errorf("%+v: opened, want an error", cfg)
+			}
+			if err := CheckDSN("sqlite", cfg.DSN); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(path); !os.IsNotExist(err) {
+				t.Errorf("%+v: %v", cfg, err)
+			}
+		})
 	}
 }

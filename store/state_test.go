@@ -22,20 +22,22 @@ func TestDeposedProcessWritesNothing(t *testing.T) {
 		apply(t, first, old, say(1, "z", "g", "[]"))
 		second, epoch := owned(t, cfg)
 		if epoch != old+1 {
-			t.Errorf("epoch %d after %d", epoch, old)
+			t.Errorf("epoch %d after %d, want %d", epoch, old, old+1)
 		}
 		for _, call := range []struct{ epoch int64 }{{old}, {0}, {epoch + 1}} {
-			err := first.Apply(ctx, call.epoch, store.Positions{Clock: 9}, []store.Change{say(2, "z", "g", "[]")})
-			if !errors.Is(err, store.ErrFenced) {
-				t.Errorf("epoch %d: %v", call.epoch, err)
-			}
+			t.Run(fmt.Sprintf("epoch %d", call.epoch), func(t *testing.T) {
+				err := first.Apply(ctx, call.epoch, store.Positions{Clock: 9}, []store.Change{say(2, "z", "g", "[]")})
+				if !errors.Is(err, store.ErrFenced) {
+					t.Errorf("epoch %d: got %v, want %v", call.epoch, err, store.ErrFenced)
+				}
+			})
 		}
 		apply(t, second, epoch, say(3, "z", "g", "[]"))
 		st := must[store.State](t)(second.State(ctx))
 		equal(t, "state", st, store.State{Epoch: epoch, Batch: 4}) // two epochs, two batches
 		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(second.IDs(ctx, []string{"m1", "m2", "m3"}))), 2)
 		if _, err := first.Committed(ctx, &store.UnknownError{Epoch: old, Batch: 2}); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("the batch of a deposed process: %v", err)
+			t.Errorf("the batch of a deposed process: got %v, want %v", err, store.ErrFenced)
 		}
 	})
 }
@@ -64,7 +66,7 @@ func TestCancelledWriteIsNotWritten(t *testing.T) {
 		cancel()
 		err := s.Apply(gone, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
 		if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("cancelled: got %v, want %v", err, store.ErrUnavailable)
 		}
 		apply(t, s, epoch, say(1, "z", "g", "[]"))
 	})
@@ -117,7 +119,7 @@ func TestReadersSeeWholeBatches(t *testing.T) {
 					}
 					_, total, err := s.GroupHistory(ctx, "g", store.Page{Length: 10})
 					if err != nil || total%batch != 0 || total < last {
-						t.Errorf("%d messages after %d: %v", total, last, err)
+						t.Errorf("%d messages after %d: got %v, want 0, no error", total, last, err)
 						return
 					}
 					last = total
@@ -284,7 +286,7 @@ func TestLostAnswerToCommit(t *testing.T) {
 			}
 			there := must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{id}))
 			if (len(there) == 1) != test.want {
-				t.Errorf("the row is there: %v", there)
+				t.Errorf("the row is there: %v, want %v", there, test.want)
 			}
 			// And on.
 			apply(t, s, epoch, say(100+n, "z", "g", "[]"))
@@ -311,7 +313,7 @@ func TestServerThatClosesIdleConnections(t *testing.T) {
 		ids = append(ids, id)
 	}
 	if err := rows.Close(); err != nil || len(ids) == 0 {
-		t.Fatal("no connections of the store", err)
+		t.Fatalf("no connections of the store: got %v, want no error, some ids", err)
 	}
 	for _, id := range ids {
 		run(t, raw, fmt.Sprint("KILL ", id))

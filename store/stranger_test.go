@@ -415,26 +415,28 @@ func TestStrangersGetNothing(t *testing.T) {
 
 			// 2. Reads.
 			for name, read := range reads {
-				answer := func(n names) string {
-					v, err := read(s, n)
-					if err != nil {
-						t.Fatalf("%s of %q: %v", name, n.user, err)
+				t.Run(name, func(t *testing.T) {
+					answer := func(n names) string {
+						v, err := read(s, n)
+						if err != nil {
+							t.Fatalf("%s of %q: %v", name, n.user, err)
+						}
+						text := fmt.Sprintf("%+v", v)
+						for _, name := range []string{n.user, n.other, n.msg, n.group, n.thing} {
+							text = strings.ReplaceAll(text, name, "*")
+						}
+						return text
 					}
-					text := fmt.Sprintf("%+v", v)
-					for _, name := range []string{n.user, n.other, n.msg, n.group, n.thing} {
-						text = strings.ReplaceAll(text, name, "*")
+					nothing := answer(nobody)
+					if answer(ours) == nothing {
+						t.Errorf("%s answers nothing of what is there: the probe proves nothing", name)
 					}
-					return text
-				}
-				nothing := answer(nobody)
-				if answer(ours) == nothing {
-					t.Errorf("%s answers nothing of what is there: the probe proves nothing", name)
-				}
-				for _, twin := range twins {
-					if got := answer(twin); got != nothing {
-						t.Errorf("%s of %q: %s", name, twin.user, got)
+					for _, twin := range twins {
+						if got := answer(twin); got != nothing {
+							t.Errorf("%s of %q: got %s, want %s", name, twin.user, got, nothing)
+						}
 					}
-				}
+				})
 			}
 
 			// 3. Writes.
@@ -444,7 +446,7 @@ func TestStrangersGetNothing(t *testing.T) {
 				after := dump(t, kind.e, raw)
 				for row, n := range before {
 					if after[row] < n {
-						t.Errorf("%s of %q changed: %s", what, twin.user, row)
+						t.Errorf("%s of %q changed: %s, want after at least %v", what, twin.user, row, n)
 					}
 				}
 			}
@@ -525,10 +527,12 @@ func TestKeysThatACollationTakesForOne(t *testing.T) {
 				"a group":                   {store.Change{Groups: []store.Group{{ID: twin.group}}}, store.ErrCollation},
 				"where a phone's pushes go": {store.Change{SetPush: []store.User{{ID: twin.user, PushCode: "c"}}}, store.ErrCollation},
 			} {
-				err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{test.change})
-				if !errors.Is(err, test.want) || !errors.Is(err, store.ErrDuplicate) || !errors.Is(test.want, store.ErrCollation) && errors.Is(err, store.ErrCollation) {
-					t.Errorf("%s: %v, want %v", what, err, test.want)
-				}
+				t.Run(what, func(t *testing.T) {
+					err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{test.change})
+					if !errors.Is(err, test.want) || !errors.Is(err, store.ErrDuplicate) || !errors.Is(test.want, store.ErrCollation) && errors.Is(err, store.ErrCollation) {
+						t.Errorf("got %v, want %v", err, test.want)
+					}
+				})
 			}
 			equal(t, "left out", strings.Count(log.String(), "a row was left out"), 0)
 

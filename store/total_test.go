@@ -51,7 +51,7 @@ func TestTotalOfLongHistory(t *testing.T) {
 		write(n+3, n+10)
 		total("what came since", n+8)
 		if _, got, err := s.GroupHistory(ctx, "h", store.Page{}); got != 1 || err != nil {
-			t.Errorf("another history: %d, %v", got, err)
+			t.Errorf("another history: got %d, %v, want 1, no error", got, err)
 		}
 		aside("DELETE FROM ofmessage WHERE msg_time = '" + clock(7) + "'")
 		total("what somebody else deletes is not seen", n+8)
@@ -60,7 +60,7 @@ func TestTotalOfLongHistory(t *testing.T) {
 
 		found, _, err := s.GroupHistory(ctx, "g", store.Page{Start: 100, Length: 3})
 		if err != nil || len(found) != 3 {
-			t.Fatal(found, err)
+			t.Fatalf("got %v, %v, want no error, 3 found", found, err)
 		}
 		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: found[0].MsgID, SessionID: "g"}}})
 		total("a revoked message", n+6)
@@ -68,7 +68,7 @@ func TestTotalOfLongHistory(t *testing.T) {
 		total("an erased one", n+5)
 		apply(t, s, epoch, store.Change{DropAuthors: []store.Author{{SessionID: "h", UserID: "z"}}})
 		if _, got, err := s.GroupHistory(ctx, "h", store.Page{}); got != 0 || err != nil {
-			t.Errorf("the other history: %d, %v", got, err)
+			t.Errorf("the other history: got %d, %v, want 0, no error", got, err)
 		}
 
 		// A time beyond the clock's would hide what is written next.
@@ -106,7 +106,7 @@ func TestTotalWhileDeleting(t *testing.T) {
 					}
 					_, got, err := s.GroupHistory(ctx, "g", store.Page{})
 					if err != nil || got > last {
-						t.Errorf("%d after %d, %v", got, last, err)
+						t.Errorf("%d after %d, %v, want no error", got, last, err)
 						return
 					}
 					last = got
@@ -116,7 +116,7 @@ func TestTotalWhileDeleting(t *testing.T) {
 		for i := range gone {
 			apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: changes[i].Message.MsgID, SessionID: "g"}}})
 			if _, got, err := s.GroupHistory(ctx, "g", store.Page{}); err != nil || got != int64(n-1-i) {
-				t.Fatalf("%d after %d deletions, %v", got, i+1, err)
+				t.Fatalf("%d after %d deletions, %v, want %d, no error", got, i+1, err, int64(n-1-i))
 			}
 		}
 		close(stop)

@@ -48,7 +48,7 @@ func TestUpgrade(t *testing.T) {
 		// Their columns have changed since, and so has their name: they can be built beside the old ones.
 		equal(t, "missing", strings.Count(fmt.Sprint(r.Missing), "CREATE INDEX"), len(r.Missing))
 		if all := fmt.Sprint(r.Missing); !strings.Contains(all, "tlim_message_pair") {
-			t.Errorf("missing: %s", all)
+			t.Errorf("missing: got %s, want all with tlim_message_pair", all)
 		}
 		run(t, e.raw(t, cfg), r.Missing...)
 		equal(t, "nothing is left to do", fmt.Sprint(open(t, cfg).Report().Missing), "[]")
@@ -59,7 +59,7 @@ func TestUpgrade(t *testing.T) {
 			store.User{ID: "Z", JID: "z", Name: "张三 😀", Confirms: store.ConfirmsByReceipts, Learned: true})
 		err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
 		if !errors.Is(err, store.ErrDuplicate) {
-			t.Errorf("an id of before: %v", err)
+			t.Errorf("an id of before: got %v, want %v", err, store.ErrDuplicate)
 		}
 		apply(t, s, epoch, say(2, "z", "g", "[]"))
 		list, total, err := s.ChatHistory(ctx, "Z", "L", store.Page{Length: 9})
@@ -79,7 +79,7 @@ func TestTablesThatAreNotCommitted(t *testing.T) {
 	var log bytes.Buffer
 	cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
 	if _, err := store.Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "commit the tables") {
-		t.Errorf("got %v", err)
+		t.Errorf(`got %v, want an error, error with "commit the tables"`, err)
 	}
 	equal(t, "log", log.String(), "")
 	run(t, sqliteEngine.raw(t, store.Config{DSN: path}), "DROP TRIGGER unfit")
@@ -108,7 +108,7 @@ func TestRefusedTablesStayAsTheyAre(t *testing.T) {
 		for _, query := range []string{"SELECT COUNT(*) FROM tlim_state", "SELECT COUNT(flags) FROM ofmessage"} {
 			var n int
 			if err := raw.QueryRow(query).Scan(&n); err == nil {
-				t.Errorf("was added: %s", query)
+				t.Errorf("was added: %s, want an error", query)
 			}
 		}
 	})
@@ -126,17 +126,17 @@ func TestUncheckedTables(t *testing.T) {
 	apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "uuid", Name: "theme", Value: 1, UserID: "z"}}})
 	long := say(2, "z", "g", strings.Repeat("x", 3921))
 	if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{long}); !errors.Is(err, store.ErrData) {
-		t.Errorf("longer than the column: %v", err)
+		t.Errorf("longer than the column: got %v, want %v", err, store.ErrData)
 	}
 
 	cfg = e.fresh(t, oldTables(e, "int NOT NULL", " CHARACTER SET utf8")...)
 	cfg.Migrate = "off"
 	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "ofstyle.style_id is int and does not number itself") {
-		t.Errorf("warnings: %s", w)
+		t.Errorf(`warnings: got %s, want warnings with "ofstyle.style_id is int and does not number itself"`, w)
 	}
 	cfg.Migrate = "auto"
 	if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) || !strings.Contains(fmt.Sprint(err), "MODIFY id_ varchar(64) NOT NULL") {
-		t.Errorf("ids that take no text: %v", err)
+		t.Errorf(`ids that take no text: got %v, want %v, text with "MODIFY id_ varchar(64) NOT NULL"`, err, store.ErrSchema)
 	}
 }
 
@@ -151,7 +151,7 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 		// A file system without shared memory cannot have WAL; unix-dotfile stands for one.
 		cfg.DSN = "file:" + path + "2?vfs=unix-dotfile"
 		if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "journal_mode delete") {
-			t.Errorf("warnings: %s", w)
+			t.Errorf(`warnings: got %s, want warnings with "journal_mode delete"`, w)
 		}
 	})
 	t.Run("mysql", func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 				cfg.Migrate, cfg.Log = mode, slog.New(slog.NewTextHandler(&log, nil))
 				open(t, cfg)
 				if got := strings.Contains(log.String(), fmt.Sprintf("innodb_flush_log_at_trx_commit is %d", value)); got != want {
-					t.Errorf("%d with migrate %s, warned of: %v", value, mode, got)
+					t.Errorf("%d with migrate %s, warned of: got %v, want %v", value, mode, got, want)
 				}
 			}
 		}

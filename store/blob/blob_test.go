@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log"
@@ -182,53 +183,55 @@ func (d *dribble) Read(p []byte) (int, error) {
 func TestPutAndRead(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {
 		for _, n := range []int{0, 1, 4096, 512<<10 - 1, 512 << 10, 512<<10 + 1, 5 << 20, 12<<20 + 17} {
-			id, want := blob.NewID(), content(n)
-			size, err := p.Put(ctx, id, &dribble{want, io.EOF})
-			if err != nil || size != int64(n) {
-				t.Fatalf("%d bytes: %d, %v", n, size, err)
-			}
-			file, err := p.Open(ctx, id, size)
-			if err != nil {
-				t.Fatalf("%d bytes: %v", n, err)
-			}
-			got, err := io.ReadAll(file)
-			if err != nil || sha256.Sum256(got) != sha256.Sum256(want) {
-				t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
-			}
-			// Anywhere, forwards and backwards.
-			for _, at := range []int{n / 2, n - 1, 0, n, n / 3} {
-				if at < 0 {
-					continue
+			t.Run(fmt.Sprintf("%d bytes", n), func(t *testing.T) {
+				id, want := blob.NewID(), content(n)
+				size, err := p.Put(ctx, id, &dribble{want, io.EOF})
+				if err != nil || size != int64(n) {
+					t.Fatalf("%d bytes: got %d, %v, want size %d, no error", n, size, err, int64(n))
 				}
-				if pos, err := file.Seek(int64(at), io.SeekStart); err != nil || pos != int64(at) {
-					t.Fatalf("seek %d: %d, %v", at, pos, err)
+				file, err := p.Open(ctx, id, size)
+				if err != nil {
+					t.Fatalf("%d bytes: %v", n, err)
 				}
-				part, err := io.ReadAll(io.LimitReader(file, 1000))
-				if err != nil || !bytes.Equal(part, want[at:min(n, at+1000)]) {
-					t.Fatalf("%d bytes from %d on: %d, %v", n, at, len(part), err)
+				got, err := io.ReadAll(file)
+				if err != nil || sha256.Sum256(got) != sha256.Sum256(want) {
+					t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
 				}
-			}
-			if end, err := file.Seek(0, io.SeekEnd); err != nil || end != size {
-				t.Errorf("the end is at %d: %v", end, err)
-			}
-			if err := file.Close(); err != nil {
-				t.Error(err)
-			}
-			if _, err := p.Open(ctx, id, size+1); !errors.Is(err, blob.ErrUnavailable) {
-				t.Errorf("a file that lost a byte opens: %v", err)
-			}
-			if err := errors.Join(p.Remove(ctx, id), p.Remove(ctx, id)); err != nil {
-				t.Errorf("remove, twice: %v", err)
-			}
-			if _, err := p.Open(ctx, id, size); !errors.Is(err, blob.ErrNotFound) {
-				t.Errorf("a removed file: %v", err)
-			}
+				// Anywhere, forwards and backwards.
+				for _, at := range []int{n / 2, n - 1, 0, n, n / 3} {
+					if at < 0 {
+						continue
+					}
+					if pos, err := file.Seek(int64(at), io.SeekStart); err != nil || pos != int64(at) {
+						t.Fatalf("seek %d: got %d, %v, want pos %d, no error", at, pos, err, int64(at))
+					}
+					part, err := io.ReadAll(io.LimitReader(file, 1000))
+					if err != nil || !bytes.Equal(part, want[at:min(n, at+1000)]) {
+						t.Fatalf("%d bytes from %d on: %d, %v, want part %v, no error", n, at, len(part), err, want[at:min(n, at+1000)])
+					}
+				}
+				if end, err := file.Seek(0, io.SeekEnd); err != nil || end != size {
+					t.Errorf("the end is at %d: %v, want end %d, no error", end, err, size)
+				}
+				if err := file.Close(); err != nil {
+					t.Error(err)
+				}
+				if _, err := p.Open(ctx, id, size+1); !errors.Is(err, blob.ErrUnavailable) {
+					t.Errorf("a file that lost a byte opens: got %v, want %v", err, blob.ErrUnavailable)
+				}
+				if err := errors.Join(p.Remove(ctx, id), p.Remove(ctx, id)); err != nil {
+					t.Errorf("remove, twice: %v", err)
+				}
+				if _, err := p.Open(ctx, id, size); !errors.Is(err, blob.ErrNotFound) {
+					t.Errorf("a removed file: got %v, want %v", err, blob.ErrNotFound)
+				}
+			})
 		}
 		if err := p.Check(ctx); err != nil {
 			t.Error(err)
 		}
 		if left := p.left(); len(left) != 0 {
-			t.Errorf("left behind: %q", left)
+			t.Errorf("left behind: got %q, want none", left)
 		}
 	})
 }
@@ -245,7 +248,7 @@ func TestBrokenPut(t *testing.T) {
 					t.Errorf("%v after %d bytes: %v", end, n, err)
 				}
 				if _, err := p.Open(ctx, id, int64(n)); !errors.Is(err, blob.ErrNotFound) {
-					t.Errorf("%v after %d bytes: it can be read: %v", end, n, err)
+					t.Errorf("%v after %d bytes: it can be read: got %v, want %v", end, n, err, blob.ErrNotFound)
 				}
 			}
 		}
@@ -256,10 +259,10 @@ func TestBrokenPut(t *testing.T) {
 			return len(b), nil
 		})
 		if _, err := p.Put(inside, blob.NewID(), io.MultiReader(&dribble{content(6 << 20), io.EOF}, io.LimitReader(stop, 64<<20))); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("cancelled: got %v, want %v", err, context.Canceled)
 		}
 		if left := p.left(); len(left) != 0 {
-			t.Errorf("left behind: %q", left)
+			t.Errorf("left behind: got %q, want none", left)
 		}
 	})
 }
@@ -273,21 +276,23 @@ func TestHostileIDs(t *testing.T) {
 		good := blob.NewID()
 		for _, id := range []string{"", ".", "..", "/etc/passwd", "../../../../etc/passwd", "..%2f..%2fetc%2fpasswd", good[:31], good + "0", strings.ToUpper("abcdef" + good[6:]),
 			"../" + good[3:], good[:29] + "/..", good[:31] + "\x00", strings.Repeat("é", 16), "C:\\Windows\\win.ini", "incoming", "file:///etc/passwd", "http://127.0.0.1/"} {
-			if blob.Valid(id) {
-				t.Errorf("%q is valid", id)
-			}
-			if _, err := p.Put(ctx, id, strings.NewReader("x")); !errors.Is(err, blob.ErrNotFound) {
-				t.Errorf("put %q: %v", id, err)
-			}
-			if _, err := p.Open(ctx, id, 1); !errors.Is(err, blob.ErrNotFound) {
-				t.Errorf("open %q: %v", id, err)
-			}
-			if err := p.Remove(ctx, id); err != nil {
-				t.Errorf("remove %q: %v", id, err)
-			}
+			t.Run(fmt.Sprintf("%.60q", id), func(t *testing.T) {
+				if blob.Valid(id) {
+					t.Errorf("%q is valid", id)
+				}
+				if _, err := p.Put(ctx, id, strings.NewReader("x")); !errors.Is(err, blob.ErrNotFound) {
+					t.Errorf("put %q: got %v, want %v", id, err, blob.ErrNotFound)
+				}
+				if _, err := p.Open(ctx, id, 1); !errors.Is(err, blob.ErrNotFound) {
+					t.Errorf("open %q: got %v, want %v", id, err, blob.ErrNotFound)
+				}
+				if err := p.Remove(ctx, id); err != nil {
+					t.Errorf("remove %q: %v", id, err)
+				}
+			})
 		}
 		if left := p.left(); len(left) != 0 {
-			t.Errorf("written: %q", left)
+			t.Errorf("written: got %q, want none", left)
 		}
 	})
 	seen := map[string]bool{}
@@ -354,13 +359,13 @@ func TestSweep(t *testing.T) {
 		// 2. A database that is away makes nobody an orphan.
 		away := errors.New("away")
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(-time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); swept.Orphans != 0 {
-			t.Errorf("no database: %v, %v", swept, err)
+			t.Errorf("no database: got %v, %v, want Orphans 0", swept, err)
 		}
 		if left := p.left(); !slices.Equal(left, before) {
-			t.Fatalf("left %q", left)
+			t.Fatalf("left %q, want %q", left, before)
 		}
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); !errors.Is(err, away) || swept.Orphans != 0 || swept.Broken != 1 {
-			t.Errorf("no database: %v, %v", swept, err)
+			t.Errorf("no database: %v, %v, want error %v, Orphans 0, Broken 1", swept, err, away)
 		}
 		// 3. The rest.
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), known); err != nil || swept != (blob.Swept{Orphans: len(orphans)}) {
@@ -368,7 +373,7 @@ func TestSweep(t *testing.T) {
 		}
 		left := p.left()
 		if len(left) != len(kept)+1 || !slices.Contains(left, "foreign.txt") {
-			t.Errorf("%d files are left, %d kept and a foreign one: %q", len(left), len(kept), left)
+			t.Errorf("%d files are left, %d kept and a foreign one: %q, want %d, left with foreign.txt", len(left), len(kept), left, len(kept)+1)
 		}
 		for _, id := range kept {
 			if _, err := p.Open(ctx, id, 1); err != nil {
@@ -404,7 +409,7 @@ func TestSweepOfAnotherDatabase(t *testing.T) {
 				t.Errorf("%v, %v", swept, err)
 			}
 			if left := len(p.left()); left != c.known+c.unknown-c.removed {
-				t.Errorf("%d files are left", left)
+				t.Errorf("%d files are left, want %d", left, c.known+c.unknown-c.removed)
 			}
 		})
 	}
@@ -438,24 +443,24 @@ func TestStoreTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("over connections that break every 100 KiB: %d bytes, %v", len(got), err)
+		t.Errorf("over connections that break every 100 KiB: %d bytes, %v, want %v, no error", len(got), err, want)
 	}
 	mode.Store("dead")
 	if _, err := file.Seek(5, io.SeekStart); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := io.Copy(io.Discard, file); !errors.Is(err, blob.ErrUnavailable) {
-		t.Errorf("over connections that give nothing: %d bytes, %v", n, err)
+		t.Errorf("over connections that give nothing: %d bytes, %v, want %v", n, err, blob.ErrUnavailable)
 	}
 	mode.Store("forbidden")
 	if _, err := p.Open(ctx, id, 1<<20); !errors.Is(err, blob.ErrUnavailable) {
-		t.Errorf("open: %v", err)
+		t.Errorf("open: got %v, want %v", err, blob.ErrUnavailable)
 	}
 	if _, err := p.Put(ctx, blob.NewID(), strings.NewReader("x")); !errors.Is(err, blob.ErrUnavailable) {
-		t.Errorf("put: %v", err)
+		t.Errorf("put: got %v, want %v", err, blob.ErrUnavailable)
 	}
 	if err := p.Check(ctx); !errors.Is(err, blob.ErrUnavailable) {
-		t.Errorf("check: %v", err)
+		t.Errorf("check: got %v, want %v", err, blob.ErrUnavailable)
 	}
 }
 
@@ -478,9 +483,11 @@ func (c *cutting) Write(p []byte) (int, error) {
 func TestBucketConfig(t *testing.T) {
 	for endpoint, good := range map[string]bool{"s3.example.com": true, "https://s3.example.com/": true, "http://127.0.0.1:9000": true,
 		"": false, "ftp://x": false, "http://": false, "http://host/path": false, "http://user:pass@host": false, "http://host?x=1": false, "http://ho st": false} {
-		if _, err := blob.OpenBucket(blob.BucketConfig{Endpoint: endpoint, Bucket: "b", AccessKey: "a", SecretKey: "s"}); (err == nil) != good {
-			t.Errorf("%q: %v", endpoint, err)
-		}
+		t.Run(endpoint, func(t *testing.T) {
+			if _, err := blob.OpenBucket(blob.BucketConfig{Endpoint: endpoint, Bucket: "b", AccessKey: "a", SecretKey: "s"}); (err == nil) != good {
+				t.Errorf("got %v, want %v", err, good)
+			}
+		})
 	}
 }
 
@@ -514,7 +521,7 @@ func TestPutMemory(t *testing.T) {
 					id := blob.NewID()
 					size, err := p.Put(ctx, id, io.LimitReader(endless, 64<<20))
 					if err != nil || size != 64<<20 {
-						t.Errorf("%d, %v", size, err)
+						t.Errorf("got %d, %v, want size %d, no error", size, err, 64<<20)
 					}
 					puts.Add(1)
 					if err := p.Remove(ctx, id); err != nil {

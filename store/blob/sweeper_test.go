@@ -46,7 +46,7 @@ func TestSweeper(t *testing.T) {
 
 		synctest.Wait()
 		if len(b.before) != 1 || len(b.removed) != 0 || strings.Count(log.String(), "no disk") != 1 {
-			t.Fatalf("got %d sweeps, removed %q, log %s", len(b.before), b.removed, log.String())
+			t.Fatalf(`got %d sweeps, removed %q, log %s, want before of length 1, no removed, once "no disk"`, len(b.before), b.removed, log.String())
 		}
 		b.failure = nil
 		time.Sleep(24 * time.Hour)
@@ -55,7 +55,7 @@ func TestSweeper(t *testing.T) {
 			t.Errorf("a day later: got sweeps %v, removed %q, want the orphan of before %v", b.before, b.removed, begin)
 		}
 		if !strings.Contains(log.String(), "orphans=1") {
-			t.Errorf("the log does not say what was removed: %s", log.String())
+			t.Errorf(`the log does not say what was removed: got %s, want log with "orphans=1"`, log.String())
 		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {
