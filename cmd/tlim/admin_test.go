@@ -32,12 +32,14 @@ func TestAdminPaths(t *testing.T) {
 		return rec
 	}
 	for path, want := range map[string]string{"/metrics": "tlim_probe 0", "/healthz": "ok", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
-		if rec := get(path); rec.Code != 200 || !strings.Contains(rec.Body.String(), want) {
-			t.Errorf("%s: %d %s", path, rec.Code, rec.Body)
-		}
+		t.Run(path, func(t *testing.T) {
+			if rec := get(path); rec.Code != 200 || !strings.Contains(rec.Body.String(), want) {
+				t.Errorf("got %d %s, want 200, Body with %q", rec.Code, rec.Body, want)
+			}
+		})
 	}
 	if rec := get("/"); rec.Code != 404 {
-		t.Errorf("/: %d", rec.Code)
+		t.Errorf("/: got %d, want 404", rec.Code)
 	}
 
 	state.Link, state.Database, state.Messages = partState{Text: "link: port <5275> refused"}, partState{OK: true}, partState{Text: "messages: replaying"}
@@ -47,11 +49,11 @@ func TestAdminPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rec.Code != 503 || got.Ready || strings.Join(got.Reasons, "; ") != "link: port <5275> refused; messages: replaying" {
-		t.Errorf("%d %+v", rec.Code, got)
+		t.Errorf(`got %d %+v, want 503, Ready false, Reasons "link: port <5275> refused; messages: replaying"`, rec.Code, got)
 	}
 	state.Link, state.Messages = partState{OK: true}, partState{OK: true}
 	if rec := get("/readyz"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"ready": true`) {
-		t.Errorf("%d %s", rec.Code, rec.Body)
+		t.Errorf("got %d %s, want 200, Body with %q", rec.Code, rec.Body, `"ready": true`)
 	}
 }
 
@@ -104,6 +106,6 @@ func TestAlarmsSeeTheFirstEvent(t *testing.T) {
 		}
 	}
 	if !found || !ended || series < 20 {
-		t.Errorf("the guide's table of alarms is not where it was: %d series", series)
+		t.Errorf("the guide's table of alarms is not where it was: %d series, want found, ended, series at least 20", series)
 	}
 }

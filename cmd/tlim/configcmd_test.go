@@ -20,7 +20,7 @@ http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "hush") {
-		t.Errorf("a secret is shown:\n%s", out.String())
+		t.Errorf("a secret is shown:\n%s\nwant out without hush", out.String())
 	}
 	for _, want := range []string{"secret: '********'", "dsn: tlim:********@tcp(10.0.0.1:3306)/im", "body: 64KiB", "max_lifetime: 10m", "max_remove: 5%", "token_life: 1h"} {
 		if !strings.Contains(out.String(), want) {

@@ -25,13 +25,15 @@ func TestDegraded(t *testing.T) {
 		{store.State{}, false}, {store.State{Clock: now.UnixMilli(), Delivered: now.UnixMilli()}, false}, {store.State{Clock: now.Add(59 * time.Second).UnixMilli()}, false},
 		{store.State{Clock: now.Add(3 * time.Hour).UnixMilli()}, true}, {store.State{Delivered: now.Add(3 * time.Hour).UnixMilli()}, true}, {store.State{Settled: now.Add(3 * time.Hour).UnixMilli()}, true},
 	} {
-		got := degraded(report, c.state, now)
-		if !slices.Equal(got[:2], report.Degraded) || (len(got) == 3) != c.ahead || len(report.Degraded) != 2 {
-			t.Errorf("%+v: %q", c.state, got)
-		}
-		if c.ahead && (!strings.Contains(got[2], "3h0m0s ahead of this machine's (2025-11-24 16:00:00)") || !strings.Contains(got[2], "UPDATE tlim_state SET clock = 1764000000000,")) {
-			t.Errorf("%q", got[2])
-		}
+		t.Run(fmt.Sprintf("%+v", c.state), func(t *testing.T) {
+			got := degraded(report, c.state, now)
+			if !slices.Equal(got[:2], report.Degraded) || (len(got) == 3) != c.ahead || len(report.Degraded) != 2 {
+				t.Errorf("%+v: got %q, want %v, %v, Degraded of length 2", c.state, got, report.Degraded, c.ahead)
+			}
+			if c.ahead && (!strings.Contains(got[2], "3h0m0s ahead of this machine's (2025-11-24 16:00:00)") || !strings.Contains(got[2], "UPDATE tlim_state SET clock = 1764000000000,")) {
+				t.Errorf("%q", got[2])
+			}
+		})
 	}
 }
 
@@ -68,7 +70,7 @@ func TestStoredClockAhead(t *testing.T) {
 	}
 	const named = "the stored clock runs ahead of this machine's"
 	if h, log := look(); h.Degraded || len(h.Warnings) > 0 || strings.Contains(log, named) {
-		t.Fatalf("a new database: %+v\n%s", h, log)
+		t.Fatalf("a new database: %+v\n%s\nwant Degraded false, no Warnings, log without %q", h, log, named)
 	}
 	future := time.Now().Add(90 * 24 * time.Hour).UnixMilli()
 	run(fmt.Sprintf("UPDATE tlim_state SET clock = %d, delivered = %d, settled = %d", future, future, future))
@@ -79,12 +81,12 @@ func TestStoredClockAhead(t *testing.T) {
 	}
 	_, advice, found := strings.Cut(h.Warnings[0], "stop tlim and run: ")
 	if !found {
-		t.Fatal(h.Warnings)
+		t.Fatalf("got %v, want found true", h.Warnings)
 	}
 	for statement := range strings.SplitSeq(advice, "; ") {
 		run(statement)
 	}
 	if h, log := look(); h.Degraded || strings.Contains(log, named) {
-		t.Errorf("after what was advised: %+v\n%s", h, log)
+		t.Errorf("after what was advised: %+v\n%s\nwant Degraded false, log without %q", h, log, named)
 	}
 }

@@ -99,7 +99,7 @@ func TestUsersByThemselves(t *testing.T) {
 				t.Errorf("%+v, %v", u, err)
 			}
 			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "from="+c.from) || !strings.Contains(log.String(), c.said) {
-				t.Errorf("log: %s", log.String())
+				t.Errorf("log: got %s, want once %q, log with %q, with %q", log.String(), "\n", "from="+c.from, c.said)
 			}
 			if err := u.close(); err != nil {
 				t.Error(err)

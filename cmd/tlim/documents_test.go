@@ -45,16 +45,18 @@ func TestChangelogHasEachHeadingOnce(t *testing.T) {
 func TestDocumentsNameFilesThatAreThere(t *testing.T) {
 	local := regexp.MustCompile(`\]\(([^):#]+)\)|\b((?:facts|shared|docs|deploy|component|httpapi|store|cmd/tlim|scripts)/[A-Za-z._-]+\.(?:md|go|yaml|service))\b`)
 	for _, name := range documents {
-		for _, m := range local.FindAllStringSubmatch(readDocument(t, name), -1) {
-			file := m[1]
-			base := filepath.Dir(name)
-			if file == "" {
-				file, base = m[2], "."
+		t.Run(name, func(t *testing.T) {
+			for _, m := range local.FindAllStringSubmatch(readDocument(t, name), -1) {
+				file := m[1]
+				base := filepath.Dir(name)
+				if file == "" {
+					file, base = m[2], "."
+				}
+				if _, err := os.Stat(filepath.Join("../..", base, file)); err != nil {
+					t.Errorf("%s names %s, which is not there", name, file)
+				}
 			}
-			if _, err := os.Stat(filepath.Join("../..", base, file)); err != nil {
-				t.Errorf("%s names %s, which is not there", name, file)
-			}
-		}
+		})
 	}
 }
 

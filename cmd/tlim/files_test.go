@@ -14,19 +14,19 @@ func TestDiskFolders(t *testing.T) {
 	cfg := config.Default()
 	cfg.Files.Dir = "/srv/files"
 	if got := diskFolders(cfg, "/var/lib/tlim/tlim.db"); !slices.Equal(got, []string{"/srv/files", "/var/lib/tlim"}) {
-		t.Errorf("SQLite and a folder: %q", got)
+		t.Errorf(`SQLite and a folder: got %q, want ["/srv/files" "/var/lib/tlim"]`, got)
 	}
 	if got := diskFolders(cfg, ""); !slices.Equal(got, []string{"/srv/files"}) {
-		t.Errorf("a database server and a folder: %q", got)
+		t.Errorf(`a database server and a folder: got %q, want ["/srv/files"]`, got)
 	}
 	if err := cfg.Files.S3.Endpoint.UnmarshalText([]byte("https://s3.example.com")); err != nil {
 		t.Fatal(err)
 	}
 	if got := diskFolders(cfg, ""); len(got) != 0 {
-		t.Errorf("a database server and an object store: %q", got)
+		t.Errorf("a database server and an object store: got %q, want none", got)
 	}
 	if got := diskFolders(cfg, "/var/lib/tlim/tlim.db"); !slices.Equal(got, []string{"/var/lib/tlim"}) {
-		t.Errorf("SQLite and an object store: %q", got)
+		t.Errorf(`SQLite and an object store: got %q, want ["/var/lib/tlim"]`, got)
 	}
 }
 
@@ -35,7 +35,7 @@ func TestLeastFree(t *testing.T) {
 	free, err := leastFree([]string{dir, filepath.Dir(dir)})
 	one, errOne := blob.Free(dir)
 	if err != nil || errOne != nil || free <= 0 || free > 2*one {
-		t.Errorf("%d, %d, %v, %v", free, one, err, errOne)
+		t.Errorf("got %d, %d, %v, %v, want errOne nil, free more than 0, free at most %d, no error", free, one, err, errOne, 2*one)
 	}
 	if _, err := leastFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
 		t.Error("a folder that is not there has free space")

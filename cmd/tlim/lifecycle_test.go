@@ -20,10 +20,10 @@ func TestStepsEndInReverse(t *testing.T) {
 		l.onStop(name, func(context.Context) error { order = append(order, name); return nil })
 	}
 	if err := l.stop(time.Minute); err != nil || !slices.Equal(order, []string{"c", "b", "a"}) {
-		t.Errorf("%v %v", order, err)
+		t.Errorf(`got %v %v, want order ["c" "b" "a"], no error`, order, err)
 	}
 	if err := l.stop(time.Minute); err != nil || len(order) != 3 {
-		t.Errorf("the second stop did something: %v %v", order, err)
+		t.Errorf("the second stop did something: %v %v, want order of length 3, no error", order, err)
 	}
 }
 
@@ -42,13 +42,13 @@ func TestHangingStepIsLeftBehind(t *testing.T) {
 		err := l.stop(20 * time.Second)
 		took := time.Since(begin)
 		if !ended || !errors.Is(err, errOverdue) || !errors.Is(err, failure) {
-			t.Errorf("ended %v, error %v", ended, err)
+			t.Errorf("ended %v, error %v, want ended, error %v, error %v", ended, err, errOverdue, failure)
 		}
 		if took != 18*time.Second+overdue { // two steps after it, a twentieth each
-			t.Errorf("took %s", took)
+			t.Errorf("took %s, want %s", took, 18*time.Second+overdue)
 		}
 		if text := log.String(); !strings.Contains(text, "part=hanging") || !strings.Contains(text, "part=failing") {
-			t.Errorf("the log does not name the parts: %s", text)
+			t.Errorf(`the log does not name the parts: got %s, want text with "part=hanging", with "part=failing"`, text)
 		}
 		close(release)
 	})
@@ -71,7 +71,7 @@ func TestPartThatEndsByItselfIsReported(t *testing.T) {
 	broken := errors.New("broken")
 	l.start(part{name: "part", run: func(context.Context) error { return broken }})
 	if err := <-l.failed; !errors.Is(err, broken) || !strings.HasPrefix(err.Error(), "part: ") {
-		t.Errorf("reported %v", err)
+		t.Errorf(`reported %v, want error %v, error beginning with "part: "`, err, broken)
 	}
 	if err := l.stop(time.Second); err != nil {
 		t.Errorf("reported a second time: %v", err)
@@ -88,7 +88,7 @@ func TestPartIsFlushedBeforeItEnds(t *testing.T) {
 		drain: func(context.Context) error { note("flushed"); return nil }})
 	<-running
 	if err := l.stop(time.Minute); err != nil || !slices.Equal(order, []string{"flushed", "ended"}) {
-		t.Errorf("%v %v", order, err)
+		t.Errorf(`got %v %v, want order ["flushed" "ended"], no error`, order, err)
 	}
 }
 

@@ -71,7 +71,7 @@ func (c *testConn) answer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
-		t.Fatal(resp.StatusCode, err)
+		t.Fatalf("got %v, %v, want no error, 200", resp.StatusCode, err)
 	}
 }
 
@@ -171,14 +171,16 @@ func TestHTTPConnections(t *testing.T) {
 		{1024, "mysql", 1024 - 34 - 256 - 32 - 192, true},
 		{65536, "mysql", manyConnections, true},
 	} {
-		cfg := config.Default()
-		cfg.Store.Driver = c.driver
-		if n, enough := httpConnections(cfg, c.descriptors); n != c.n || enough != c.enough {
-			t.Errorf("%d descriptors, %s: %d, %v", c.descriptors, c.driver, n, enough)
-		}
+		t.Run(fmt.Sprintf("%d descriptors, %s", c.descriptors, c.driver), func(t *testing.T) {
+			cfg := config.Default()
+			cfg.Store.Driver = c.driver
+			if n, enough := httpConnections(cfg, c.descriptors); n != c.n || enough != c.enough {
+				t.Errorf("%d descriptors, %s: got %d, %v, want %d, enough %v", c.descriptors, c.driver, n, enough, c.n, c.enough)
+			}
+		})
 	}
 	if descriptors() < 64 {
-		t.Errorf("this process may have %d descriptors", descriptors())
+		t.Errorf("this process may have %d descriptors, want at least 64", descriptors())
 	}
 }
 
@@ -195,8 +197,10 @@ func TestListenerNetwork(t *testing.T) {
 		want bool
 	}{{"2001:db8::9", true}, {"2001:db8::9", true}, {"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
 		{"2001:db8::9", true}, {"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.3", true}} {
-		if got := enter(c.addr); got != c.want {
-			t.Errorf("a connection from %s: %v", c.addr, got)
-		}
+		t.Run(c.addr, func(t *testing.T) {
+			if got := enter(c.addr); got != c.want {
+				t.Errorf("a connection from %s: got %v, want %v", c.addr, got, c.want)
+			}
+		})
 	}
 }

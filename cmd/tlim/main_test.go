@@ -76,10 +76,10 @@ func TestExitCodes(t *testing.T) {
 		t.Run(c.args, func(t *testing.T) {
 			code, stdout, stderr := runCommand(t, strings.Fields(c.args)...)
 			if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
-				t.Errorf("exit code %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
+				t.Errorf("exit code %d\nstdout: %s\nstderr: %s\nwant %d, stdout with %q, stderr with %q", code, stdout, stderr, c.code, c.stdout, c.stderr)
 			}
 			if c.stderr == "" && stderr != "" {
-				t.Errorf("stderr: %s", stderr)
+				t.Errorf(`stderr: got %s, want ""`, stderr)
 			}
 		})
 	}
@@ -104,6 +104,6 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if got := versionOf(&debug.BuildInfo{GoVersion: "go1.26"}); got != "(devel), go1.26" {
-		t.Errorf("without a commit: %s", got)
+		t.Errorf(`without a commit: got %s, want "(devel), go1.26"`, got)
 	}
 }

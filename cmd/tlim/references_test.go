@@ -180,7 +180,7 @@ func dangling(all map[string]string) (problems []string) {
 func TestReferencesLeadSomewhere(t *testing.T) {
 	all := texts(t)
 	if len(all) < 300 || all["scripts/test"] == "" || all["component/PROTOCOL.md"] == "" {
-		t.Fatalf("%d files were read, scripts/test and PROTOCOL.md not among them", len(all))
+		t.Fatalf("%d files were read, scripts/test and PROTOCOL.md not among them, want at least 300, a scripts/test, a component/PROTOCOL.md", len(all))
 	}
 	for _, problem := range dangling(all) {
 		t.Error(problem)

@@ -128,7 +128,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		for _, command := range commands {
 			tried++
 			if out := outputOf(t, file, command); strings.Contains(out, hush) {
-				t.Errorf("%s: tlim %s says\n%s", what, strings.Join(command, " "), out)
+				t.Errorf("%s: tlim %s says\n%s\nwant out without %q", what, strings.Join(command, " "), out, hush)
 			}
 		}
 	}

@@ -94,7 +94,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		id := send("你好 😀")
 		code, out, errs := runCommand(t, "trace", id, "--config", filepath.Join(tlim.Dir, "tlim.yaml"))
 		if code != 0 || !strings.Contains(out, "MTT-000 from zhangsan to lisi") || strings.Contains(out, "你好") || errs != "" {
-			t.Errorf("%d\n%s\n%s", code, out, errs)
+			t.Errorf("got %d\n%s\n%s\nwant 0, out with \"MTT-000 from zhangsan to lisi\", without 你好, errs \"\"", code, out, errs)
 		}
 	})
 
@@ -104,14 +104,14 @@ func TestServeOnOpenfire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lab.Sum(samples, "tlim_build_info") != 1 || lab.Sum(samples, "tlim_receipts_total") < 1 || lab.Sum(samples, "process_cpu_seconds_total") == 0 {
-			t.Errorf("%v", samples)
+			t.Errorf("%v, want sum 1, sum at least 1, sum > 0", samples)
 		}
 	})
 
 	t.Run("SIGHUP takes new keys", func(t *testing.T) {
 		keyed := startKeyed(t, ctx, server)
 		if code := keyed.status(t, "old-key-0123456789"); code != http.StatusOK {
-			t.Fatalf("the first key is answered with %d", code)
+			t.Fatalf("the first key is answered with %d, want 200", code)
 		}
 		write(t, keyed.dir, "key", "new-key-0123456789\n")
 		if err := syscall.Kill(keyed.tlim.PID(), syscall.SIGHUP); err != nil {
@@ -119,7 +119,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		poll(t, ctx, func() bool { return keyed.status(t, "new-key-0123456789") == http.StatusOK })
 		if code := keyed.status(t, "old-key-0123456789"); code != http.StatusUnauthorized {
-			t.Errorf("the old key is answered with %d", code)
+			t.Errorf("the old key is answered with %d, want 401", code)
 		}
 		// a configuration with a fault changes nothing
 		write(t, keyed.dir, "key", "short\n")
@@ -128,7 +128,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		poll(t, ctx, func() bool { return strings.Contains(readText(t, keyed.tlim.Log), "the keys were not read again") })
 		if code := keyed.status(t, "new-key-0123456789"); code != http.StatusOK {
-			t.Errorf("after a refused reload the key is answered with %d", code)
+			t.Errorf("after a refused reload the key is answered with %d, want 200", code)
 		}
 		if err := keyed.tlim.Stop(); err != nil {
 			t.Error(err)
@@ -143,7 +143,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		text, err := tlim.AwaitUnready(ctx)
 		if err != nil || !strings.Contains(text, `"link: `) {
-			t.Fatalf("%v %s", err, text)
+			t.Fatalf("got %v %s, want text with %q, no error", err, text, `"link: `)
 		}
 		if err := server.Start(ctx); err != nil {
 			t.Fatal(err)
@@ -176,7 +176,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		answer, err := tlim.Get(ctx, "findChatHistory", map[string][]string{"session_id": {"lisi"}, "user_id": {"zhangsan"}, "start": {"0"}, "length": {"max"}})
 		if err != nil || answer["total"] != 3.0 || !strings.Contains(asText(answer), id) {
-			t.Errorf("after the restart: %v %v", answer, err)
+			t.Errorf("after the restart: %v %v, want total 3, asText with %q, no error", answer, err, id)
 		}
 	})
 
@@ -195,7 +195,7 @@ func TestServeOnOpenfire(t *testing.T) {
 			}
 		})
 		if code != exitFenced || strings.Count(said, "another process has taken the database over") != 2 { // the log, and the last word
-			t.Errorf("exit code %d\n%s", code, said)
+			t.Errorf("exit code %d\n%s\nwant %d, 2 times \"another process has taken the database over\"", code, said, exitFenced)
 		}
 	})
 }
@@ -341,7 +341,7 @@ func TestServeWithoutServer(t *testing.T) {
 			}
 		})
 	if code != 0 || !strings.Contains(said, "msg=stopped") {
-		t.Errorf("exit code %d\n%s", code, said)
+		t.Errorf("exit code %d\n%s\nwant 0, said with \"msg=stopped\"", code, said)
 	}
 }
 
@@ -360,14 +360,14 @@ func TestServeWaitsForDatabase(t *testing.T) {
 			_, _ = body.ReadFrom(resp.Body)
 			_ = resp.Body.Close()
 			if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body.String(), nowhere) {
-				t.Errorf("/readyz: %d %s", resp.StatusCode, &body)
+				t.Errorf("/readyz: got %d %s, want 503, body with %q", resp.StatusCode, &body, nowhere)
 			}
 			if err := p.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}
 		})
 	if code != 0 || strings.Contains(said, "hush") || strings.Count(said, "waiting for the database") != 1 {
-		t.Errorf("exit code %d\n%s", code, said)
+		t.Errorf("exit code %d\n%s\nwant 0, said without hush, once \"waiting for the database\"", code, said)
 	}
 }
 
@@ -398,10 +398,10 @@ func TestServeFailsFast(t *testing.T) {
 			}
 			code, said := runServe(t, ctx, yaml, nil)
 			if code != exitFailed || !strings.Contains(said, "tlim: "+c.want) {
-				t.Errorf("exit code %d\n%s", code, said)
+				t.Errorf("exit code %d\n%s\nwant %d, said with %q", code, said, exitFailed, "tlim: "+c.want)
 			}
 			if strings.Contains(said, "the database is away") || strings.Contains(said, "waiting for the database") {
-				t.Errorf("the database is blamed:\n%s", said)
+				t.Errorf("the database is blamed:\n%s\nwant said without \"the database is away\", without \"waiting for the database\"", said)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -58,7 +59,7 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 	}
 	ask("set", `<command xmlns="http://jabber.org/protocol/commands" node="urn:tlim:token" action="execute"/>`, &command)
 	if len(command.Fields) != 2 || command.Fields[0].Var != "token" {
-		t.Fatalf("the command answers %+v", command)
+		t.Fatalf("the command answers %+v, want 2 Fields, Var token", command)
 	}
 	var list struct {
 		Items []struct {
@@ -67,31 +68,31 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 	}
 	ask("get", `<query xmlns="http://jabber.org/protocol/disco#items" node="http://jabber.org/protocol/commands"/>`, &list)
 	if len(list.Items) != 1 || list.Items[0].Node != "urn:tlim:token" {
-		t.Errorf("the commands are %+v", list)
+		t.Errorf(`the commands are %+v, want 1 Item, Node "urn:tlim:token"`, list)
 	}
 	if left := time.Until(time.UnixMilli(plain.Token.Expires)); left < 59*time.Minute || left > time.Hour {
-		t.Errorf("it ends in %s", left)
+		t.Errorf("it ends in %s, want left at least %s, left at most %s", left, 59*time.Minute, time.Hour)
 	}
 	for _, token := range []string{plain.Token.Text, command.Fields[0].Value} {
 		if code := status(token, "user_id=zhangsan"); code != http.StatusOK {
-			t.Errorf("his own sessions: %d", code)
+			t.Errorf("his own sessions: got %d, want 200", code)
 		}
 		if code := status(token, "user_id=lisi"); code != http.StatusForbidden {
-			t.Errorf("another's sessions: %d", code)
+			t.Errorf("another's sessions: got %d, want 403", code)
 		}
 	}
 	if code, out, errs := runCommand(t, "token", "revoke", "zhangsan", "--config", filepath.Join(tlim.Dir, "tlim.yaml")); code != 0 || out != "the tokens of zhangsan have ended\n" {
-		t.Fatalf("revoke: %d %s %s", code, out, errs)
+		t.Fatalf("revoke: got %d %s %s, want 0, out %q", code, out, errs, "the tokens of zhangsan have ended\n")
 	}
 	if code := status(plain.Token.Text, "user_id=zhangsan"); code != http.StatusUnauthorized {
-		t.Errorf("revoked: %d", code)
+		t.Errorf("revoked: got %d, want 401", code)
 	}
 	ask("get", `<token xmlns="urn:tlim:token"/>`, &plain)
 	if code := status(plain.Token.Text, "user_id=zhangsan"); code != http.StatusOK {
-		t.Errorf("a new one: %d", code)
+		t.Errorf("a new one: got %d, want 200", code)
 	}
 	if code, out, errs := runCommand(t, "keys", "usage", "--config", filepath.Join(tlim.Dir, "tlim.yaml")); code != 0 || !strings.Contains(out, "user") || !strings.Contains(out, "findSessions") {
-		t.Errorf("keys usage: %d %s %s", code, out, errs)
+		t.Errorf("keys usage: got %d %s %s, want 0, out with user, with findSessions", code, out, errs)
 	}
 	if log := readText(t, tlim.Log); strings.Contains(log, plain.Token.Text) {
 		t.Error("the log holds a token")
@@ -103,7 +104,7 @@ func TestTokenRevoke(t *testing.T) {
 	dir := t.TempDir()
 	config := write(t, dir, "tlim.yaml", "")
 	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
-		t.Errorf("without a database: %d %s", code, errs)
+		t.Errorf(`without a database: got %d %s, want %d, errs with "tlim.db: no such file"`, code, errs, exitFailed)
 	}
 	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
 	if err != nil {
@@ -125,20 +126,22 @@ func TestTokenRevoke(t *testing.T) {
 	}
 	code, out, errs := runCommand(t, "token", "revoke", "LiSi", "--config", config)
 	if code != 0 || !strings.HasPrefix(out, "the tokens of lisi have ended\n") || !strings.Contains(out, "is it spelled right") || errs != "" {
-		t.Errorf("%d %s %s", code, out, errs)
+		t.Errorf(`got %d %s %s, want 0, out beginning with %q, out with "is it spelled right", errs ""`, code, out, errs, "the tokens of lisi have ended\n")
 	}
 	if user, err := issuer.User(t.Context(), token); err == nil {
-		t.Errorf("a revoked token is still that of %s", user)
+		t.Errorf("a revoked token is still that of %s, want an error", user)
 	}
 	if user, err := issuer.User(t.Context(), other); user != "zhangsan" || err != nil {
-		t.Errorf("another user's token: %s %v", user, err)
+		t.Errorf("another user's token: got %s %v, want zhangsan, no error", user, err)
 	}
 	if code, out, _ = runCommand(t, "token", "revoke", "lisi", "--config", config); code != 0 || out != "the tokens of lisi have ended\n" {
-		t.Errorf("again: %d %s", code, out)
+		t.Errorf("again: got %d %s, want 0, out %q", code, out, "the tokens of lisi have ended\n")
 	}
 	for _, args := range [][]string{{"token", "revoke"}, {"token", "revoke", "a", "b"}, {"token", "revoke", "a@b@c\u00a0"}, {"token", "nonsense"}} {
-		if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
-			t.Errorf("%q: %d %s", args, code, errs)
-		}
+		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
+			if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
+				t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
+			}
+		})
 	}
 }

@@ -64,11 +64,13 @@ func TestTraceOfForeignRows(t *testing.T) {
 	state := store.State{Clock: traceTime, Delivered: traceTime - 5, Settled: traceTime - 5}
 	for at, want := range map[string]string{"2018-12-12 16:13:13": "not known", "": "not known", fmt.Sprint(traceTime + 1): "not known", "99999999999999999999": "not known",
 		fmt.Sprint(traceTime): "not proved yet", fmt.Sprint(traceTime - 5): "yes"} {
-		var out strings.Builder
-		v := newTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
-		if err := v.print(&out); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {
-			t.Errorf("%q: %v\n%swant %s", at, err, &out, want)
-		}
+		t.Run(at, func(t *testing.T) {
+			var out strings.Builder
+			v := newTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
+			if err := v.print(&out); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {
+				t.Errorf("got %v\n%swant %s", err, &out, want)
+			}
+		})
 	}
 }
 
@@ -99,7 +101,7 @@ func traces(t *testing.T, db *store.Store, epoch int64, config string) {
 		t.Helper()
 		code, out, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...)
 		if code != 0 || errs != "" {
-			t.Errorf("%q: %d %s", args, code, errs)
+			t.Errorf(`%q: got %d %s, want 0, errs ""`, args, code, errs)
 		}
 		return out, regexp.MustCompile(` +`).ReplaceAllString(regexp.MustCompile(`\d{4}-\d\d-\d\d [0-9:.]+ [-+]\d{4} `).ReplaceAllString(out, ""), " ")
 	}
@@ -130,11 +132,11 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 	}
 	for _, args := range [][]string{{"m1"}, {"m1", "--json"}} {
 		if full, _ := ask(args...); strings.Contains(full, secret) || strings.Contains(full, "registration-id") {
-			t.Errorf("%q shows what was written, or a device: %s", args, full)
+			t.Errorf("%q shows what was written, or a device: got %s, want full without %q, without registration-id", args, full, secret)
 		}
 	}
 	if full, _ := ask("m1", "--body"); strings.Count(full, secret) != 3 {
-		t.Errorf("--body: %s", full)
+		t.Errorf("--body: got %s, want 3 times %q", full, secret)
 	}
 	full, _ := ask("m1", "--json", "--body")
 	var v traced
@@ -148,25 +150,25 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 	out, _ = ask("late\x1b[2J")
 	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != traceRows {
-		t.Errorf("%.600s", out)
+		t.Errorf(`got %.600s, want out with "not proved yet", with "only the first 1000 of receipts", without %q, %v times "read by"`, out, "\x1b", traceRows)
 	}
 	_, out = ask("gone")
 	if !strings.Contains(out, "stored no: revoked, removed or cleaned up") || !strings.Contains(out, "remembered message, revoked, ") {
-		t.Errorf("revoked: %s", out)
+		t.Errorf(`revoked: got %s, want out with "stored no: revoked, removed or cleaned up", with "remembered message, revoked, "`, out)
 	}
 	full, _ = ask("gone", "--json")
 	if !strings.Contains(full, `"messages": []`) || !strings.Contains(full, `"pushes": []`) {
-		t.Errorf("revoked: %s", full)
+		t.Errorf("revoked: got %s, want full with %q, with %q", full, `"messages": []`, `"pushes": []`)
 	}
 
 	for _, id := range []string{"never", "M1", "m1 ", "m%", "' OR 1=1 --", "😀"} {
 		if code, out, errs := runCommand(t, "trace", id, "--config", config); code != exitFailed || out != "" || !strings.Contains(errs, "nothing is known of") {
-			t.Errorf("%q: %d %s %s", id, code, out, errs)
+			t.Errorf(`%q: got %d %s %s, want %d, out "", errs with "nothing is known of"`, id, code, out, errs, exitFailed)
 		}
 	}
 	for _, args := range [][]string{{}, {"a", "b"}, {""}, {"m1", "--yaml"}} {
 		if code, _, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...); code != exitUsage || errs == "" {
-			t.Errorf("%q: %d %s", args, code, errs)
+			t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
 		}
 	}
 }
@@ -211,18 +213,18 @@ cleanup.enabled is false: nothing of this is removed
 		Tables  []cleanedTable
 	}
 	if err := json.Unmarshal([]byte(out), &v); code != 0 || err != nil || errs != "" || !v.Enabled {
-		t.Fatalf("%d %v %s %s", code, err, out, errs)
+		t.Fatalf(`got %d %v %s %s, want 0, no error, errs "", Enabled true`, code, err, out, errs)
 	}
 	if got, want := fmt.Sprint(v.Tables), "[{ofmessage for ever 0 0} {ofstatus with the message 0 0} {ofcustomoffline 60 days 2 1} {tlim_id for ever 0 0} {tlim_former 24 hours 3 0} {tlim_file 10 days 3 0}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	// It changed nothing.
 	if left, err := db.MessagesAfter(t.Context(), "", "", 100); err != nil || len(left) != 6 {
-		t.Errorf("%d messages are left: %v", len(left), err)
+		t.Errorf("%d messages are left: %v, want 6 left, no error", len(left), err)
 	}
 	for _, args := range [][]string{{"cleanup", "now"}, {"cleanup", "dry-run", "x"}, {"cleanup", "dry-run", "--set", "cleanup.days=-1"}} {
 		if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
-			t.Errorf("%q: %d %s", args, code, errs)
+			t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
 		}
 	}
 }

@@ -11,9 +11,11 @@ import (
 func TestReachable(t *testing.T) {
 	for address, want := range map[string]string{"127.0.0.1:9596": "127.0.0.1:9596", ":9596": "127.0.0.1:9596", "0.0.0.0:9596": "127.0.0.1:9596",
 		"[::]:9596": "127.0.0.1:9596", "[::1]:9596": "[::1]:9596", "im.test:9596": "im.test:9596"} {
-		if got := reachable(address); got != want {
-			t.Errorf("%s: %s, want %s", address, got, want)
-		}
+		t.Run(address, func(t *testing.T) {
+			if got := reachable(address); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 }
 
@@ -53,14 +55,14 @@ WITHOUT A KEY, FROM  ENDPOINT      ALLOWED  CALLS
 	}
 	body = "# TYPE tlim_http_requests_total counter\ntlim_http_requests_total{caller=\"oa\",endpoint=\"approval\",status=\"200\"} 12\n"
 	if code, out, _ = runCommand(t, "keys", "usage", "--config", config); code != 0 || !strings.HasSuffix(out, "\nnobody called without a key\n") {
-		t.Errorf("%d\n%s", code, out)
+		t.Errorf("got %d\n%s\nwant 0, out ending in %q", code, out, "\nnobody called without a key\n")
 	}
 	body = "<html>"
 	if code, _, errs = runCommand(t, "keys", "usage", "--config", config); code != exitFailed || !strings.Contains(errs, "are no metrics") {
-		t.Errorf("a web page: %d %s", code, errs)
+		t.Errorf(`a web page: got %d %s, want %d, errs with "are no metrics"`, code, errs, exitFailed)
 	}
 	server.Close()
 	if code, _, errs = runCommand(t, "keys", "usage", "--config", config); code != exitFailed || !strings.Contains(errs, "does tlim serve run") {
-		t.Errorf("nobody: %d %s", code, errs)
+		t.Errorf(`nobody: got %d %s, want %d, errs with "does tlim serve run"`, code, errs, exitFailed)
 	}
 }

@@ -22,7 +22,7 @@ func TestConfigurationDocumentIsTheDefaults(t *testing.T) {
 		t.Errorf("the document says\n%+v\nthe defaults are\n%+v", got, want)
 	}
 	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
-		t.Errorf("the document's block has problems besides its missing domain and secret: %q", problems)
+		t.Errorf("the document's block has problems besides its missing domain and secret: got %q, want 2 problems, problems %v, problems %v", problems, noDomain, noSecret)
 	}
 	for _, k := range keys {
 		if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(last(k.name)) + `\b`); !word.MatchString(block) {
@@ -60,7 +60,7 @@ func TestReadmeNamesKnownKeys(t *testing.T) {
 		}
 	}
 	if rows < 20 {
-		t.Errorf("the README's table has %d keys only", rows)
+		t.Errorf("the README's table has %d keys only, want at least 20", rows)
 	}
 }
 

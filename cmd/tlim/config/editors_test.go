@@ -44,29 +44,33 @@ func TestEditorsThatAreUnderstood(t *testing.T) {
 		"wide signs in quotation marks": wellMeant + "push: {webhook: {kinds: [ 'MTB-' ]}} # ：\n",
 		"a tab before a comment":        wellMeant + "files: {max_size: 1MiB}\t# tab\n",
 	} {
-		cfg, problems := parse([]byte(text), "tlim.yaml", "/etc", nil, nil)
-		if len(problems) > 0 || cfg.Log.Level != "debug" {
-			t.Errorf("%s: %q, level %s", name, problems, cfg.Log.Level)
-		}
+		t.Run(name, func(t *testing.T) {
+			cfg, problems := parse([]byte(text), "tlim.yaml", "/etc", nil, nil)
+			if len(problems) > 0 || cfg.Log.Level != "debug" {
+				t.Errorf("got %q, level %s, want no problems, Level debug", problems, cfg.Log.Level)
+			}
+		})
 	}
 	// and of a variable and a secret's file
 	for name, text := range map[string]string{"mark": byteOrderMark + "s3cret", "CRLF": "s3cret\r\n", "both": byteOrderMark + "s3cret\r\n", "UTF-16": asUTF16("s3cret\r\n", binary.LittleEndian, true)} {
-		dir := t.TempDir()
-		write(t, dir, "secret", text)
-		cfg, problems := parse([]byte("xmpp: {domain: im.test, secret_file: secret}"), "tlim.yaml", dir, nil, nil)
-		if len(problems) > 0 || cfg.XMPP.Secret.Reveal() != "s3cret" {
-			t.Errorf("secret's file, %s: %q", name, problems)
-		}
-		if strings.Contains(text, "\x00") {
-			continue
-		}
-		t.Setenv("TLIM_XMPP_SECRET", text)
-		t.Setenv("TLIM_LOG_LEVEL", strings.ReplaceAll(text, "s3cret", "debug"))
-		if cfg, problems = parse([]byte("xmpp: {domain: im.test}"), "tlim.yaml", dir, nil, nil); len(problems) > 0 || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Log.Level != "debug" {
-			t.Errorf("variable, %s: %q, level %q", name, problems, cfg.Log.Level)
-		}
-		t.Setenv("TLIM_XMPP_SECRET", "")
-		t.Setenv("TLIM_LOG_LEVEL", "")
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "secret", text)
+			cfg, problems := parse([]byte("xmpp: {domain: im.test, secret_file: secret}"), "tlim.yaml", dir, nil, nil)
+			if len(problems) > 0 || cfg.XMPP.Secret.Reveal() != "s3cret" {
+				t.Errorf("secret's file, %s: got %q, want no problems, secret s3cret", name, problems)
+			}
+			if strings.Contains(text, "\x00") {
+				return
+			}
+			t.Setenv("TLIM_XMPP_SECRET", text)
+			t.Setenv("TLIM_LOG_LEVEL", strings.ReplaceAll(text, "s3cret", "debug"))
+			if cfg, problems = parse([]byte("xmpp: {domain: im.test}"), "tlim.yaml", dir, nil, nil); len(problems) > 0 || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Log.Level != "debug" {
+				t.Errorf("variable, %s: %q, level %q, want no problems, secret s3cret, Level debug", name, problems, cfg.Log.Level)
+			}
+			t.Setenv("TLIM_XMPP_SECRET", "")
+			t.Setenv("TLIM_LOG_LEVEL", "")
+		})
 	}
 }
 
@@ -99,9 +103,11 @@ func TestEditorsThatAreNot(t *testing.T) {
 		{"percent sign", head + "log:\n  level: %debug\n", "tlim.yaml:3: is no YAML here or in the next line: a value that begins with @, % or ` needs quotation marks"},
 		{"open quotation mark", head + "log: {level: 'debug}\n", "tlim.yaml:2: is no YAML here or in the next line: a quotation mark is not closed"},
 	} {
-		if _, problems := parse([]byte(c.text), "tlim.yaml", "/etc", nil, nil); !slices.Equal(problems, Problems{c.want}) {
-			t.Errorf("%s: got\n%s\nwant\n%s", c.name, strings.Join(problems, "\n"), c.want)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			if _, problems := parse([]byte(c.text), "tlim.yaml", "/etc", nil, nil); !slices.Equal(problems, Problems{c.want}) {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(problems, "\n"), c.want)
+			}
+		})
 	}
 	t.Setenv("TLIM_LOG_LEVEL", asGBK(t, "调试"))
 	t.Setenv("TLIM_XMPP_SECRET", asGBK(t, "调试"))

@@ -54,10 +54,10 @@ func problemsOf(t *testing.T, err error, dir string) []string {
 func TestDefaultsOfAnEmptyFile(t *testing.T) {
 	cfg, problems := load(t, "# nothing\n")
 	if len(problems) > 0 {
-		t.Fatal(problems)
+		t.Fatalf("got %v, want none", problems)
 	}
 	if cfg.XMPP.Component != "tlim.im.test" || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Limits.Body != 64<<10 {
-		t.Errorf("got %+v", cfg)
+		t.Errorf("got %+v, want Component tlim.im.test, secret s3cret, Body %v", cfg, 64<<10)
 	}
 }
 
@@ -74,13 +74,13 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", cfg, want)
 	}
 	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
-		t.Errorf("the example has problems besides its missing domain and secret: %q", problems)
+		t.Errorf("the example has problems besides its missing domain and secret: got %q, want 2 problems, problems %v, problems %v", problems, noDomain, noSecret)
 	}
 	r := reader{lines: map[string]int{}}
 	r.readFile(data)
 	for _, k := range keys {
 		if r.lines[k.name] == 0 {
-			t.Errorf("the example lacks %s", k.name)
+			t.Errorf("the example lacks %s, want lines > 0", k.name)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestSourcesOverrideEachOther(t *testing.T) {
 	t.Setenv("TLIM_LOG_FORMAT", "") // empty: as if not there
 	cfg, problems := load(t, "xmpp: {ping: 7s, connections: 2}\nlog: {level: error, format: json}\n", "log.level=debug")
 	if len(problems) > 0 {
-		t.Fatal(problems)
+		t.Fatalf("got %v, want none", problems)
 	}
 	if cfg.XMPP.Ping != Duration(9*time.Second) || cfg.XMPP.Connections != 2 || cfg.Log.Level != "debug" || cfg.Log.Format != "json" {
 		t.Errorf("got %+v %+v", cfg.XMPP, cfg.Log)
@@ -116,26 +116,26 @@ http:
 		t.Fatal(err)
 	}
 	if got := cfg.XMPP.Secret.Reveal(); got != "0123" {
-		t.Errorf("the secret 0123 became %s", got)
+		t.Errorf("the secret 0123 became %s, want 0123", got)
 	}
 	if cfg.XMPP.TLS || !cfg.XMPP.Multicast || !cfg.XMPP.Copies || Switch(!cfg.Limits.Strict) {
 		t.Errorf("switches: %+v", cfg.XMPP)
 	}
 	if cfg.Limits.Body != 32<<10 || cfg.Limits.InflightBytes != 1<<20 || cfg.Limits.PerUserRate != 2.5 {
-		t.Errorf("limits: %+v", cfg.Limits)
+		t.Errorf("limits: got %+v, want Body %v, InflightBytes %v, PerUserRate 2.5", cfg.Limits, 32<<10, 1<<20)
 	}
 	if p := cfg.HTTP.TrustedProxies; len(p) != 2 || p[0].String() != "10.0.0.0/8" || p[1].String() != "192.168.1.7/32" {
-		t.Errorf("trusted_proxies: %v", p)
+		t.Errorf("trusted_proxies: got %v, want p of length 2, p 10.0.0.0/8, p 192.168.1.7/32", p)
 	}
 	want := []Key{
 		{Name: "crm", Key: Secret{"0123456789abcdef0123"}, Scopes: []string{"business"}, Rate: 10},
 		{Name: "ops", Key: Secret{"00112233445566778899"}, Scopes: []string{"admin", "business"}},
 	}
 	if !reflect.DeepEqual(cfg.HTTP.Keys, want) {
-		t.Errorf("keys: %#v", cfg.HTTP.Keys)
+		t.Errorf("keys: got %#v, want %#v", cfg.HTTP.Keys, want)
 	}
 	if len(cfg.HTTP.CORSOrigins) != 1 || cfg.HTTP.CORSOrigins[0] != "https://a.example.com" {
-		t.Errorf("cors_origins: %v", cfg.HTTP.CORSOrigins)
+		t.Errorf(`cors_origins: got %v, want 1 CORSOrigin, CORSOrigins "https://a.example.com"`, cfg.HTTP.CORSOrigins)
 	}
 }
 
@@ -143,7 +143,7 @@ func TestKeysFromTheEnvironment(t *testing.T) {
 	t.Setenv("TLIM_HTTP_KEYS", `[{name: crm, key: "0123456789abcdef", scopes: [business]}]`)
 	cfg, problems := load(t, "")
 	if len(problems) > 0 || len(cfg.HTTP.Keys) != 1 || cfg.HTTP.Keys[0].Key.Reveal() != "0123456789abcdef" {
-		t.Errorf("%v %+v", problems, cfg.HTTP.Keys)
+		t.Errorf("got %v %+v, want no problems, 1 Key, secret 0123456789abcdef", problems, cfg.HTTP.Keys)
 	}
 }
 
@@ -154,19 +154,21 @@ func TestRelativePaths(t *testing.T) {
 		{"file:data/tlim.db?mode=rw", "file:DIR/data/tlim.db?mode=rw"},
 		{"file:///var/tlim.db", "file:///var/tlim.db"},
 	} {
-		dir := t.TempDir()
-		write(t, dir, "secret", "x")
-		path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {dsn: '"+c.dsn+"'}\nhttp: {key_file: keys/admin}\n")
-		cfg, _, err := Load(Sources{File: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.ReplaceAll(cfg.Store.DSN.Reveal(), dir, "DIR"); got != c.want {
-			t.Errorf("store.dsn %s became %s, not %s", c.dsn, got, c.want)
-		}
-		if cfg.HTTP.KeyFile != Path(dir+"/keys/admin") {
-			t.Errorf("http.key_file became %s", cfg.HTTP.KeyFile)
-		}
+		t.Run(c.dsn, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "secret", "x")
+			path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {dsn: '"+c.dsn+"'}\nhttp: {key_file: keys/admin}\n")
+			cfg, _, err := Load(Sources{File: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.ReplaceAll(cfg.Store.DSN.Reveal(), dir, "DIR"); got != c.want {
+				t.Errorf("store.dsn %s became %s, not %s", c.dsn, got, c.want)
+			}
+			if cfg.HTTP.KeyFile != Path(dir+"/keys/admin") {
+				t.Errorf("http.key_file became %s", cfg.HTTP.KeyFile)
+			}
+		})
 	}
 }
 
@@ -178,16 +180,18 @@ func TestDirectoryAddress(t *testing.T) {
 		{"mysql, dsn: 'u:p@tcp(db)/im'", "u:p@tcp(db)/openfire", "u:p@tcp(db)/openfire"},
 		{"mysql, dsn: 'u:p@tcp(db)/im'", "", ""},
 	} {
-		dir := t.TempDir()
-		write(t, dir, "secret", "x")
-		path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {driver: "+c.driver+"}\ndirectory: {source: openfire, dsn: '"+c.dsn+"'}\n")
-		cfg, _, err := Load(Sources{File: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.ReplaceAll(cfg.Directory.DSN.Reveal(), dir, "DIR"); got != c.want {
-			t.Errorf("directory.dsn %s became %s, not %s", c.dsn, got, c.want)
-		}
+		t.Run(c.driver+" "+c.dsn, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, dir, "secret", "x")
+			path := write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret_file: secret}\nstore: {driver: "+c.driver+"}\ndirectory: {source: openfire, dsn: '"+c.dsn+"'}\n")
+			cfg, _, err := Load(Sources{File: path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.ReplaceAll(cfg.Directory.DSN.Reveal(), dir, "DIR"); got != c.want {
+				t.Errorf("directory.dsn %s became %s, not %s", c.dsn, got, c.want)
+			}
+		})
 	}
 }
 
@@ -198,7 +202,7 @@ func TestSecretSources(t *testing.T) {
 	t.Setenv("TLIM_XMPP_SECRET", "from-environment")
 	cfg, _, err := Load(Sources{File: path})
 	if err != nil || cfg.XMPP.Secret.Reveal() != "from-environment" {
-		t.Errorf("the environment stands above the file's secret_file: got %q, %v", cfg.XMPP.Secret.Reveal(), err)
+		t.Errorf("the environment stands above the file's secret_file: got %q, %v, want secret from-environment, no error", cfg.XMPP.Secret.Reveal(), err)
 	}
 	t.Setenv("TLIM_XMPP_SECRET_FILE", dir+"/a")
 	_, _, err = Load(Sources{File: path})
@@ -345,7 +349,7 @@ func TestUnknownVariable(t *testing.T) {
 	_, problems := load(t, "")
 	want := []string{"environment: TLIM_XMPP_SECRTE is no variable of tlim; the nearest one is TLIM_XMPP_SECRET"}
 	if !slices.Equal(problems, want) {
-		t.Errorf("got %q", problems)
+		t.Errorf("got %q, want %q", problems, want)
 	}
 }
 
@@ -425,6 +429,6 @@ func TestOnlyOneFileReadsViper(t *testing.T) {
 		}
 	}
 	if !slices.Equal(users, []string{"load.go"}) {
-		t.Errorf("viper is used by %q, not by load.go alone", users)
+		t.Errorf(`viper is used by %q, not by load.go alone, want ["load.go"]`, users)
 	}
 }

@@ -37,10 +37,10 @@ func TestEverySecretIsMasked(t *testing.T) {
 		t.Setenv(k.env+"_FILE", "")
 		got := reflect.ValueOf(&read).Elem().FieldByIndex(k.field).Interface().(interface{ Reveal() string }).Reveal()
 		if !strings.HasSuffix(got, text) { // a DSN of the default driver is a file below the folder
-			t.Errorf("%s_file gives %q, problems %q", k.name, got, problems)
+			t.Errorf("%s_file gives %q, problems %q, want ending in %q", k.name, got, problems, text)
 		}
 		if strings.Contains(strings.Join(problems, "\n"), "hush") {
-			t.Errorf("%s is in a problem: %q", k.name, problems)
+			t.Errorf("%s is in a problem: got %q, want problems without hush", k.name, problems)
 		}
 		root.FieldByIndex(k.field).Addr().Interface().(secretValue).reveal(text)
 	}
@@ -61,7 +61,7 @@ func TestEverySecretIsMasked(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "database", cfg.Store.DSN, "secret", cfg.XMPP.Secret, "all", cfg)
 	for _, text := range []string{string(shown), string(asJSON), log.String(), fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg)} {
 		if strings.Contains(text, "hush") || !strings.Contains(text, masked) {
-			t.Errorf("a secret is shown:\n%s", text)
+			t.Errorf("a secret is shown:\n%s\nwant text without hush, with %q", text, masked)
 		}
 	}
 }
@@ -83,8 +83,10 @@ func TestMaskedURL(t *testing.T) {
 		"s3.test:9000":                        "s3.test:9000",
 		"s3.test":                             "s3.test",
 	} {
-		if got := maskURL(text); got != want {
-			t.Errorf("%s is shown as %s, not %s", text, got, want)
-		}
+		t.Run(text, func(t *testing.T) {
+			if got := maskURL(text); got != want {
+				t.Errorf("%s is shown as %s, not %s", text, got, want)
+			}
+		})
 	}
 }
