@@ -22,7 +22,7 @@ func TestFramer(t *testing.T) {
 			f := newFramer(r)
 			header, err := f.header()
 			if err != nil || !strings.HasPrefix(string(header), "<stream:stream ") || attribute(header, "id") != "a>b" {
-				t.Fatalf("header %q: %v", header, err)
+				t.Fatalf(`header %q: got %v, want header beginning with "<stream:stream ", attribute "a>b", no error`, header, err)
 			}
 			for _, w := range wanted {
 				got, err := f.next()
@@ -31,7 +31,7 @@ func TestFramer(t *testing.T) {
 				}
 			}
 			if _, err := f.next(); !errors.Is(err, errStreamEnd) {
-				t.Fatalf("end of the stream: %v", err)
+				t.Fatalf("end of the stream: got %v, want %v", err, errStreamEnd)
 			}
 		})
 	}
@@ -45,23 +45,25 @@ func TestFramerGrows(t *testing.T) {
 	}
 	for range 2 {
 		if got, err := f.next(); err != nil || string(got) != long {
-			t.Fatalf("%d bytes, %v", len(got), err)
+			t.Fatalf("%d bytes, %v, want %v, no error", len(got), err, long)
 		}
 	}
 	if _, err := f.next(); !errors.Is(err, io.EOF) {
-		t.Fatalf("a stream that breaks off: %v", err)
+		t.Fatalf("a stream that breaks off: got %v, want %v", err, io.EOF)
 	}
 }
 
 func TestFramerRefuses(t *testing.T) {
 	for _, bad := range []string{"<s>text<a/>", "<s><!DOCTYPE x><a/>"} {
-		f := newFramer(strings.NewReader(bad))
-		if _, err := f.header(); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := f.next(); err == nil {
-			t.Errorf("%s: taken as %q", bad, got)
-		}
+		t.Run(bad, func(t *testing.T) {
+			f := newFramer(strings.NewReader(bad))
+			if _, err := f.header(); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := f.next(); err == nil {
+				t.Errorf("taken as %q, want an error", got)
+			}
+		})
 	}
 }
 
@@ -70,19 +72,19 @@ func TestParseMessage(t *testing.T) {
 		`<x xmlns='urn:x'><body>not this</body></x><subject>ASYNC</subject><body>{&quot;a&quot;:&apos;&#x1F600;&#20320;&amp;&unknown;</body>` +
 		`<request xmlns='urn:xmpp:receipts'/></message>`))
 	if m.From != "g1@tlim.im.test" || m.To != "a@im.test/w[web]" || m.ID != "<1>" || m.Type != "chat" || m.Subject != "ASYNC" {
-		t.Errorf("attributes: %+v", m)
+		t.Errorf(`attributes: got %+v, want From g1@tlim.im.test, To "a@im.test/w[web]", ID "<1>", Type chat, Subject ASYNC`, m)
 	}
 	if m.Body != `{"a":'`+"\U0001f600\u4f60"+`&&unknown;` {
-		t.Errorf("body %q", m.Body)
+		t.Errorf("body %q, want %q", m.Body, `{"a":'`+"\U0001f600\u4f60"+`&&unknown;`)
 	}
 	if !m.Has("request", receiptsNS) || m.Has("request", "urn:other") || m.Has("body2", "") {
 		t.Error("children")
 	}
 	if m := parseMessage([]byte(`<message/>`)); m.Body != "" || m.From != "" {
-		t.Errorf("empty: %+v", m)
+		t.Errorf(`empty: got %+v, want Body "", From ""`, m)
 	}
 	if m := parseMessage([]byte(`<message><body>a<![CDATA[<&amp;>]]>b<i>no</i>c</body></message>`)); m.Body != "a<&amp;>bc" {
-		t.Errorf("CDATA: %q", m.Body)
+		t.Errorf(`CDATA: got %q, want "a<&amp;>bc"`, m.Body)
 	}
 }
 
@@ -90,7 +92,7 @@ func TestFailure(t *testing.T) {
 	m := parseMessage([]byte(`<message type="error"><error type="wait"><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">error-013: later</text>` +
 		`<resource-constraint xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><code xmlns="urn:tlim:errors">error-013</code></error></message>`))
 	if condition, kind, code := m.Failure(); condition != "resource-constraint" || kind != "wait" || code != "error-013" {
-		t.Errorf("%q %q %q", condition, kind, code)
+		t.Errorf("got %q %q %q, want resource-constraint, kind wait, error-013", condition, kind, code)
 	}
 }
 
@@ -102,11 +104,11 @@ func TestEnvelope(t *testing.T) {
 	}
 	objects, err := e.Objects()
 	if err != nil || objects[0]["text"] != "\u4f60\U0001f600 <&>\"'" || objects[0]["session_id"] != "s1" {
-		t.Errorf("%v %v", objects, err)
+		t.Errorf("%v %v, want text %q, session_id s1, no error", objects, err, "\u4f60\U0001f600 <&>\"'")
 	}
 	m = Message{Body: `{"msg_type":"MTC-100","body":"[{\"msg_id\":\"a\",\"msg_time\":\"1\"},{\"msg_id\":\"b\",\"msg_time\":\"2\"}]"}`}
 	if at, yes := m.Acknowledges("b"); !yes || at != "2" {
-		t.Errorf("receipt in a string: %q %v", at, yes)
+		t.Errorf("receipt in a string: got %q %v, want yes, at 2", at, yes)
 	}
 	if _, yes := m.Acknowledges("c"); yes {
 		t.Error("acknowledges what it does not name")
@@ -116,6 +118,6 @@ func TestEnvelope(t *testing.T) {
 func TestSamples(t *testing.T) {
 	got, err := samples([]byte("# HELP a b\na_total{kind=\"x y\"} 3\na_total{kind=\"z\"} 1e3\nb 0.5\n"))
 	if err != nil || Sum(got, "a_total") != 1003 || got["b"] != 0.5 || len(got) != 3 {
-		t.Errorf("%v %v", got, err)
+		t.Errorf("%v %v, want sum 1003, b 0.5, 3, no error", got, err)
 	}
 }

@@ -22,7 +22,7 @@ func TestInterop(t *testing.T) {
 	sum := sha1.Sum([]byte(attribute(header, "id") + s.Secret))
 	fmt.Fprintf(component, "<handshake>%s</handshake>", hex.EncodeToString(sum[:]))
 	if answer := must[[]byte](t)(f.next()); name(answer) != "handshake" {
-		t.Fatalf("handshake: %s", answer)
+		t.Fatalf("handshake: %s, want name handshake", answer)
 	}
 
 	got := make(chan Message, 1)
@@ -59,7 +59,7 @@ func TestInterop(t *testing.T) {
 		order = append(order, strings.TrimSpace(fmt.Sprint(e["event"], " ", or(e["kind"]))))
 	}
 	if fmt.Sprint(order) != "[online sent received MTC-100 received MTT-000 done]" {
-		t.Errorf("events: %v", order)
+		t.Errorf(`events: got %v, want "[online sent received MTC-100 received MTT-000 done]"`, order)
 	}
 	m, ok := <-got
 	if !ok {
@@ -68,7 +68,7 @@ func TestInterop(t *testing.T) {
 	e := must[Envelope](t)(m.Envelope())
 	objects, err := e.Objects()
 	if err != nil || objects[0]["text"] != "\u4f60\U0001f600" || e.From != "zhangsan" || e.To != "lisi" || attribute(m.Child("tlim", tlimNS), "ack") != "1" {
-		t.Errorf("sent: %s", m.Raw)
+		t.Errorf(`sent: %s, want text "你😀", From zhangsan, To lisi, attribute 1, no error`, m.Raw)
 	}
 }
 

@@ -94,7 +94,7 @@ func TestOpenfire(t *testing.T) {
 	t.Run("start twice", func(t *testing.T) {
 		err := (&Server{Kind: "openfire", Dir: s.Dir}).Start(within(t, patience))
 		if err == nil || !strings.Contains(err.Error(), "already running") {
-			t.Errorf("second start: %v", err)
+			t.Errorf(`second start: got %v, want an error, error with "already running"`, err)
 		}
 	})
 	t.Run("status", func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestOpenfire(t *testing.T) {
 			}
 		}
 		if len(said) != 7 {
-			t.Errorf("%d assignments: %v", len(said), said)
+			t.Errorf("%d assignments: %v, want 7", len(said), said)
 		}
 	})
 	t.Run("kill and start keep ports, secret and accounts", func(t *testing.T) {
@@ -126,13 +126,13 @@ func TestOpenfire(t *testing.T) {
 			t.Errorf("closing what is over: %v", err)
 		}
 		if _, err := net.Dial("tcp", s.C2S); !errors.Is(err, syscall.ECONNREFUSED) {
-			t.Errorf("dialling a killed server: %v", err)
+			t.Errorf("dialling a killed server: got %v, want %v", err, syscall.ECONNREFUSED)
 		}
 		if err := s.Start(within(t, patience)); err != nil {
 			t.Fatal(err)
 		}
 		if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
-			t.Errorf("before %+v, after %+v", before, *s)
+			t.Errorf("before %+v, after %+v, want C2S %v, Component %v, Secret %v, PID other than %v", before, *s, before.C2S, before.Component, before.Secret, before.PID)
 		}
 		login(t, s, "lisi", "a")
 	})
@@ -146,7 +146,7 @@ func TestProsody(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
-		t.Errorf("before %+v, after %+v", before, *s)
+		t.Errorf("before %+v, after %+v, want C2S %v, Component %v, Secret %v, PID other than %v", before, *s, before.C2S, before.Component, before.Secret, before.PID)
 	}
 	login(t, s, "lisi", "a")
 }
@@ -157,7 +157,7 @@ func clients(t *testing.T, s *Server) {
 		a := login(t, s, "zhangsan", "pc[web]", WithPresence("", 0), WithAck())
 		b := login(t, s, "lisi", "phone", WithPresence("", 0), WithConfirm())
 		if a.JID != "zhangsan@im.test/pc[web]" {
-			t.Errorf("bound %q", a.JID)
+			t.Errorf(`bound %q, want "zhangsan@im.test/pc[web]"`, a.JID)
 		}
 		body := Text("zhangsan", "lisi", "id-1", "\u4f60\u597d \U0001f600 <&>\"' ]]>")
 		if err := a.SendMessage(b.JID, "id-1", body, `<request xmlns="urn:xmpp:receipts"/>`); err != nil {
@@ -170,7 +170,7 @@ func clients(t *testing.T, s *Server) {
 		}
 		m = must[Message](t)(a.Recv(ctx))
 		if m.Confirms() != "id-1" || m.From != b.JID {
-			t.Errorf("confirmation: %s", m.Raw)
+			t.Errorf("confirmation: got %s, want Confirms id-1, From %v", m.Raw, b.JID)
 		}
 	})
 	t.Run("order and counting", func(t *testing.T) {
@@ -195,7 +195,7 @@ func clients(t *testing.T, s *Server) {
 		}
 		arrived(t, ctx, b, n)
 		if bad.Load() != 0 {
-			t.Errorf("%d of %d out of order", bad.Load(), n)
+			t.Errorf("%d of %d out of order, want 0", bad.Load(), n)
 		}
 	})
 	t.Run("wait for one of several", func(t *testing.T) {
@@ -214,7 +214,7 @@ func clients(t *testing.T, s *Server) {
 		soon, cancel := context.WithCancel(ctx)
 		cancel()
 		if m, err := b.Recv(soon); !errors.Is(err, context.Canceled) {
-			t.Errorf("nothing is left, and yet: %s %v", m.Raw, err)
+			t.Errorf("nothing is left, and yet: %s %v, want %v", m.Raw, err, context.Canceled)
 		}
 	})
 	t.Run("presence", func(t *testing.T) {
@@ -223,20 +223,20 @@ func clients(t *testing.T, s *Server) {
 		b := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "lisi", "secret-lisi", "b", WithPresence("away", 3), WithDirected(a.JID)))
 		from := func(p Presence) bool { return p.From == b.JID }
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "" || p.Show != "away" || p.Priority != 3 {
-			t.Errorf("available: %s", p.Raw)
+			t.Errorf(`available: got %s, want Type "", Show away, Priority 3`, p.Raw)
 		}
 		if err := b.Presence(ctx, Presence{To: a.JID, Show: "dnd"}); err != nil {
 			t.Fatal(err)
 		}
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Show != "dnd" {
-			t.Errorf("changed: %s", p.Raw)
+			t.Errorf("changed: got %s, want Show dnd", p.Raw)
 		}
 		b.Kill()
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "unavailable" {
-			t.Errorf("killed: %s", p.Raw)
+			t.Errorf("killed: got %s, want Type unavailable", p.Raw)
 		}
 		if err := b.Send("<presence/>"); !errors.Is(err, ErrClosed) {
-			t.Errorf("sending on a killed client: %v", err)
+			t.Errorf("sending on a killed client: got %v, want %v", err, ErrClosed)
 		}
 	})
 	t.Run("pause", func(t *testing.T) {
@@ -253,7 +253,7 @@ func clients(t *testing.T, s *Server) {
 		}
 		// The one read that Pause found under way may have brought a buffer full.
 		if n, _ := b.Received(); n > firstBuffer/10000+1 {
-			t.Errorf("%d messages read while paused", n)
+			t.Errorf("%d messages read while paused, want at most %d", n, firstBuffer/10000+1)
 		}
 		b.Resume()
 		arrived(t, ctx, b, 100)
@@ -263,7 +263,7 @@ func clients(t *testing.T, s *Server) {
 	t.Run("refused", func(t *testing.T) {
 		ctx := within(t, 20*time.Second)
 		if _, err := Dial(ctx, s.C2S, s.Domain, "lisi", "wrong", ""); !errors.Is(err, ErrLogin) {
-			t.Errorf("wrong password: %v", err)
+			t.Errorf("wrong password: got %v, want %v", err, ErrLogin)
 		}
 		a := login(t, s, "zhangsan", "a")
 		var refused *IQError
@@ -273,7 +273,7 @@ func clients(t *testing.T, s *Server) {
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
 		if _, err := Dial(gone, s.C2S, s.Domain, "lisi", "secret-lisi", ""); !errors.Is(err, context.Canceled) {
-			t.Errorf("cancelled: %v", err)
+			t.Errorf("cancelled: got %v, want %v", err, context.Canceled)
 		}
 	})
 	t.Run("ended by the server", func(t *testing.T) {
@@ -341,7 +341,7 @@ func pinged(t *testing.T, s *Server) {
 	}
 	cancel()
 	if err := <-answer; !errors.Is(err, context.Canceled) {
-		t.Errorf("ignored: %v", err)
+		t.Errorf("ignored: got %v, want %v", err, context.Canceled)
 	}
 }
 
@@ -385,7 +385,7 @@ func managed(t *testing.T, s *Server) {
 		b.Kill()
 		b = must[*Client](t)(dial(WithResumption(b)))
 		if b.JID != "lisi@im.test/b" {
-			t.Errorf("resumed as %q", b.JID)
+			t.Errorf("resumed as %q, want lisi@im.test/b", b.JID)
 		}
 		receive(fmt.Sprint("unread ", round))
 		receive(fmt.Sprint("behind ", round))
@@ -397,7 +397,7 @@ func managed(t *testing.T, s *Server) {
 		t.Error(err)
 	}
 	if _, err := dial(WithResumption(b)); !errors.Is(err, ErrNotResumed) {
-		t.Errorf("resuming what was closed: %v", err)
+		t.Errorf("resuming what was closed: got %v, want %v", err, ErrNotResumed)
 	}
 }
 
@@ -438,13 +438,13 @@ func TestMariaDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.DSN != before.DSN || s.PID == before.PID {
-		t.Errorf("before %+v, after %+v", before, *s)
+		t.Errorf("before %+v, after %+v, want DSN %v, PID other than %v", before, *s, before.DSN, before.PID)
 	}
 	again := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
 	defer again.Close()
 	var got string
 	if err := again.QueryRowContext(ctx, "SELECT b FROM a").Scan(&got); err != nil || got != word {
-		t.Errorf("after the crash: %q %v", got, err)
+		t.Errorf("after the crash: got %q %v, want %q, no error", got, err, word)
 	}
 }
 
@@ -485,7 +485,7 @@ func TestOpenfireOnMariaDB(t *testing.T) {
 	}
 	b := login(t, s, "lisi", "b", WithPresence("", 0))
 	if m := must[Message](t)(b.Recv(ctx)); m.Body != "\U0001f600" {
-		t.Errorf("from the offline store: %s", m.Raw)
+		t.Errorf(`from the offline store: got %s, want Body "😀"`, m.Raw)
 	}
 }
 
@@ -516,7 +516,7 @@ func TestInterruptedStart(t *testing.T) {
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Errorf("interrupted start: %v", err)
+		t.Errorf("interrupted start: got %v, want %v", err, context.Canceled)
 	}
 	if alive(pid) {
 		t.Errorf("process %d is left behind", pid)
@@ -537,7 +537,7 @@ func TestOwner(t *testing.T) {
 	var pid int
 	i := bytes.Index(out, []byte("PID "))
 	if i < 0 {
-		t.Fatalf("no server: %s", out)
+		t.Fatalf("no server: %s, want at least 0", out)
 	}
 	if _, err := fmt.Sscanf(string(out[i:]), "PID %d", &pid); err != nil {
 		t.Fatalf("no server: %s", out)

@@ -100,13 +100,15 @@ func TestStartTlim(t *testing.T) {
 	ctx := within(t, time.Minute)
 	tl := must[*Tlim](t)(startDouble(t, ctx, TlimOptions{YAML: "xmpp: {domain: im.test}", Config: map[string]any{"xmpp.secret": "s"}}))
 	if tl.Key != "the key" {
-		t.Errorf("key %q", tl.Key)
+		t.Errorf(`key %q, want "the key"`, tl.Key)
 	}
 	for method, call := range map[string]func(context.Context, string, url.Values) (map[string]any, error){"GET": tl.Get, "POST": tl.Post} {
-		answer := must[map[string]any](t)(call(ctx, "findSessions", url.Values{"user_id": {"\u4f60&=;"}}))
-		if answer["method"] != method || answer["path"] != "/plugins/tlim/findSessions" || answer["user_id"] != "\u4f60&=;" {
-			t.Errorf("%s: %v", method, answer)
-		}
+		t.Run(method, func(t *testing.T) {
+			answer := must[map[string]any](t)(call(ctx, "findSessions", url.Values{"user_id": {"\u4f60&=;"}}))
+			if answer["method"] != method || answer["path"] != "/plugins/tlim/findSessions" || answer["user_id"] != "\u4f60&=;" {
+				t.Errorf(`got %v, want path "/plugins/tlim/findSessions", user_id "你&=;"`, answer)
+			}
+		})
 	}
 	key := tl.Key
 	tl.Key = "wrong"
@@ -137,7 +139,7 @@ func TestStartTlim(t *testing.T) {
 		t.Errorf("stopping what was killed: %v", err)
 	}
 	if err := tl.Start(ctx); err != nil || tl.URL != address {
-		t.Fatalf("%v, %s is now %s", err, address, tl.URL)
+		t.Fatalf("got %v, %s is now %s, want no error", err, address, tl.URL)
 	}
 	if err := tl.AwaitReady(ctx); err != nil {
 		t.Error(err)
@@ -149,7 +151,7 @@ func TestStartTlimFails(t *testing.T) {
 	t.Run("it ends", func(t *testing.T) {
 		_, err := startDouble(t, ctx, TlimOptions{})
 		if err == nil || !strings.Contains(err.Error(), "no xmpp.secret") || !strings.Contains(err.Error(), "exit status 1") {
-			t.Errorf("without its log: %v", err)
+			t.Errorf(`without its log: got %v, want an error, error with "no xmpp.secret", with "exit status 1"`, err)
 		}
 	})
 	o := TlimOptions{Config: map[string]any{"xmpp": map[string]any{"secret": "s"}}}
@@ -172,12 +174,12 @@ func TestStartTlimFails(t *testing.T) {
 			}
 		})
 		if _, err := startDouble(t, patient, o); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "link down") {
-			t.Errorf("without the reason: %v", err)
+			t.Errorf(`without the reason: got %v, want %v, error with "link down"`, err, context.Canceled)
 		}
 		o.Unready = true
 		tl := must[*Tlim](t)(startDouble(t, ctx, o))
 		if text, err := tl.AwaitUnready(ctx); err != nil || !strings.Contains(text, "link down") {
-			t.Errorf("%q %v", text, err)
+			t.Errorf(`got %q %v, want text with "link down", no error`, text, err)
 		}
 	})
 	t.Run("bad end", func(t *testing.T) {
@@ -185,7 +187,7 @@ func TestStartTlimFails(t *testing.T) {
 		o.Env = []string{"DOUBLE=bad end"}
 		tl := must[*Tlim](t)(startDouble(t, ctx, o))
 		if err := tl.Stop(); err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "cannot end") {
-			t.Errorf("stop: %v", err)
+			t.Errorf(`stop: got %v, want an error, error with "exit status 3", with "cannot end"`, err)
 		}
 	})
 }

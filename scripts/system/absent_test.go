@@ -73,7 +73,7 @@ func TestAbsent(t *testing.T) {
 				t.Errorf("%v copies, want %v", copies, c.copies)
 			}
 			if asked := w.metric("tlim_device_pings_total") - pings; asked > 2*n {
-				t.Errorf("%v pings to one phone", asked)
+				t.Errorf("%v pings to one phone, want at most %v", asked, 2*n)
 			}
 			await(t, within(t, soon), "all rows to be written", func() (bool, error) { return w.metric("tlim_owed_rows") == 0, nil })
 			for _, user := range []string{absent[1], absent[len(absent)-1]} {
@@ -115,7 +115,7 @@ func TestComesBetweenLooks(t *testing.T) {
 			came, own := w.login(qian, "2"+class, lab.WithPresence("", 0)), w.login(zhao, "2"+class, lab.WithPresence("", 0))
 			sends()
 			if n := w.metric("tlim_copies_total") - copies; n != 6 { // the sender's own of the group's
-				t.Errorf("%v copies before anybody could know of the devices", n)
+				t.Errorf("%v copies before anybody could know of the devices, want 6", n)
 			}
 			w.looks(qian)
 			sends()

@@ -32,7 +32,7 @@ func TestReadReceipts(t *testing.T) {
 		t.Helper()
 		list, _ := w.get("findStatusList", "msg_id", id, "sender", zhao)["ofStatusList"].([]any)
 		if len(list) != 1 {
-			t.Fatalf("%s: %v", id, list)
+			t.Fatalf("%s: got %v, want list of length 1", id, list)
 		}
 		if r := list[0].(map[string]any); r["reader"] != qian || r["sender"] != zhao || r["status"] != float64(want) {
 			t.Errorf("%s: %v, want status %d", id, r, want)
@@ -51,7 +51,7 @@ func TestReadReceipts(t *testing.T) {
 			t.Errorf("%s", got.Raw)
 		}
 		if m := w.receive(phone, receipt); m.Subject != "ASYNC" {
-			t.Errorf("the reader's other device: %s", m.Raw)
+			t.Errorf("the reader's other device: got %s, want Subject ASYNC", m.Raw)
 		}
 		status(id, 1)
 		receipt = lab.NewID()
@@ -64,7 +64,7 @@ func TestReadReceipts(t *testing.T) {
 		status(id, 2)
 		list, _ := w.get("findChatRead", "msg_from", zhao, "msg_to", qian, "start", "0", "length", "10")["messageReadList"].([]any)
 		if len(list) != 1 || list[0].(map[string]any)["msg_id"] != id || list[0].(map[string]any)["readNum"] != float64(1) {
-			t.Errorf("findChatRead: %v", list)
+			t.Errorf("findChatRead: got %v, want list of length 1, msg_id %v, readNum 1", list, id)
 		}
 	})
 	t.Run("group", func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestReadReceipts(t *testing.T) {
 			read[o.(map[string]any)["msg_id"]] = o.(map[string]any)["readNum"]
 		}
 		if len(read) != 2 || read[first] != float64(1) || read[second] != float64(1) {
-			t.Errorf("findSessionRead: %v", list)
+			t.Errorf("findSessionRead: %v, want read of length 2, read 1, read 1", list)
 		}
 	})
 	t.Run("absent author", func(t *testing.T) {
@@ -109,10 +109,10 @@ func TestReadReceipts(t *testing.T) {
 		w.send(author, id, lab.Text(zhao, qian, id, "for qian"))
 		check(t, stranger.SendMessage(w.component, receipt, lab.ReadReceipt(sun, zhao, receipt, id)))
 		if code, _, _ := w.refused(stranger, receipt); code != "error-011" {
-			t.Errorf("code %s", code)
+			t.Errorf("code %s, want error-011", code)
 		}
 		if list, _ := w.get("findStatusList", "msg_id", id, "sender", zhao)["ofStatusList"].([]any); len(list) != 0 {
-			t.Errorf("%v", list)
+			t.Errorf("got %v, want none", list)
 		}
 	})
 }
@@ -135,10 +135,10 @@ func TestRevoke(t *testing.T) {
 		}
 		w.send(author, revoke, lab.Revoke(zhao, absent, revoke, id))
 		if got := w.queue(absent).ids(); slices.Contains(got, id) || !slices.Contains(got, revoke) {
-			t.Errorf("queue: %v", got)
+			t.Errorf("queue: got %v, want without %q, with %q", got, id, revoke)
 		}
 		if got := w.chatHistory(zhao, absent).ids(); slices.Contains(got, id) || !slices.Contains(got, revoke) {
-			t.Errorf("history: %v", got)
+			t.Errorf("history: got %v, want without %q, with %q", got, id, revoke)
 		}
 		// Sent again by a client that missed the receipt: told so, and not brought back to life.
 		w.send(author, id, lab.Text(zhao, absent, id, "oops"))
@@ -156,13 +156,13 @@ func TestRevoke(t *testing.T) {
 		w.send(reader, revoke, lab.GroupRevoke(qian, session, revoke, id))
 		w.receive(third, revoke)
 		if got := w.groupHistory(session).ids(); slices.Contains(got, id) || !slices.Contains(got, revoke) {
-			t.Errorf("history: %v", got)
+			t.Errorf("history: got %v, want without %q, with %q", got, id, revoke)
 		}
 		if got := w.queue(absent).ids(); slices.Contains(got, id) || !slices.Contains(got, revoke) {
-			t.Errorf("queue: %v", got)
+			t.Errorf("queue: got %v, want without %q, with %q", got, id, revoke)
 		}
 		if list, _ := w.get("findStatusList", "msg_id", id, "sender", zhao)["ofStatusList"].([]any); len(list) != 0 {
-			t.Errorf("receipts: %v", list)
+			t.Errorf("receipts: got %v, want none", list)
 		}
 	})
 	t.Run("by another", func(t *testing.T) {
@@ -171,7 +171,7 @@ func TestRevoke(t *testing.T) {
 		w.send(author, id, lab.GroupText(zhao, session, id, "mine"))
 		check(t, third.SendMessage(w.component, revoke, lab.GroupRevoke(sun, session, revoke, id)))
 		if code, condition, _ := w.refused(third, revoke); code != "error-011" || condition != "forbidden" {
-			t.Errorf("code %s %s", code, condition)
+			t.Errorf("code %s %s, want error-011, condition forbidden", code, condition)
 		}
 		if got := w.groupHistory(session).ids(); !slices.Contains(got, id) {
 			t.Error("it is gone")
@@ -187,7 +187,7 @@ func TestRevoke(t *testing.T) {
 		w.receive(reader, after)
 		for _, m := range reader.Drain() {
 			if m.ID == id {
-				t.Errorf("a message came after its revoke: %s", m.Raw)
+				t.Errorf("a message came after its revoke: got %s, want ID other than %v", m.Raw, id)
 			}
 		}
 	})
@@ -212,7 +212,7 @@ func TestDissolve(t *testing.T) {
 				refused := lab.NewID()
 				check(t, worker.SendMessage(w.component, refused, notice("MTS-107", member, session, refused, nil)))
 				if code, _, _ := w.refused(worker, refused); code != "error-011" {
-					t.Errorf("dissolved by a member: %s", code)
+					t.Errorf("dissolved by a member: got %s, want error-011", code)
 				}
 			}
 			if way != "MTS-107" {
@@ -230,24 +230,24 @@ func TestDissolve(t *testing.T) {
 				env := must[lab.Envelope](t)(m.Envelope())
 				body, err := env.Objects()
 				if err != nil || env.From != user || env.To != user || body[0]["session_id"] != session {
-					t.Errorf("%s: %s", device.JID, m.Raw)
+					t.Errorf("%s: %s, want From %v, To %v, session_id %v, no error", device.JID, m.Raw, user, user, session)
 				}
 			}
 			queue := w.takeQueue(absent)
 			if len(queue.List) != 1 || queue.List[0].Type != "MTS-107" || queue.List[0].Group != session {
-				t.Errorf("the queue of the absent: %v", queue.List)
+				t.Errorf("the queue of the absent: got %v, want List of length 1, Type MTS-107, Group %v", queue.List, session)
 			}
 			for _, path := range []string{"findSession", "findSubscribers", "findSessionHistory"} {
 				answer := must[map[string]any](t)(w.tlim.Get(within(t, soon), path, pairs("session_id", session, "start", "0", "length", "10")))
 				if answer["result"] != "error-009" || answer["session_id"] != session {
-					t.Errorf("%s: %v", path, answer)
+					t.Errorf("%s: got %v, want error-009, session_id %v", path, answer, session)
 				}
 			}
 			late, dead := lab.NewID(), lab.NewID()
 			w.send(worker, late, notice("MTS-104", member, session, late, map[string]any{"user_id": member, "user_name": "x"}))
 			check(t, worker.SendMessage(w.component, dead, lab.GroupText(member, session, dead, "anybody?")))
 			if code, condition, _ := w.refused(worker, dead); code != "error-009" || condition != "item-not-found" {
-				t.Errorf("a message to a group that is gone: %s %s", code, condition)
+				t.Errorf("a message to a group that is gone: got %s %s, want error-009, condition item-not-found", code, condition)
 			}
 			for _, device := range []*lab.Client{boss, worker} {
 				for _, m := range device.Drain() {
@@ -285,7 +285,7 @@ func TestLateNotices(t *testing.T) {
 	talk := lab.NewID()
 	check(t, gone.SendMessage(w.component, talk, lab.GroupText(leaver, session, talk, "still here?")))
 	if code, _, _ := w.refused(gone, talk); code != "error-011" {
-		t.Errorf("a removed member talks: %s", code)
+		t.Errorf("a removed member talks: got %s, want error-011", code)
 	}
 	after := lab.NewID()
 	w.send(boss, after, lab.GroupText(owner, session, after, "without you"))
@@ -295,11 +295,11 @@ func TestLateNotices(t *testing.T) {
 	w.receive(gone, ping)
 	for _, m := range gone.Drain() {
 		if m.ID == after {
-			t.Errorf("a removed member gets: %s", m.Raw)
+			t.Errorf("a removed member gets: got %s, want ID other than %v", m.Raw, after)
 		}
 	}
 	if got := w.groupHistory(session).ids(); slices.Contains(got, mine) || !slices.Contains(got, left) {
-		t.Errorf("history %v", got)
+		t.Errorf("history %v, want without %q, with %q", got, mine, left)
 	}
 }
 
@@ -318,7 +318,7 @@ func TestApproval(t *testing.T) {
 		env := must[lab.Envelope](t)(m.Envelope())
 		body, err := env.Objects()
 		if err != nil || m.From != "admin@"+w.component || env.From != "admin" || body[0]["docTitle"] != "请假 A; [ {& 😀" || body[0]["spType"] != "1052M001" {
-			t.Errorf("%s", m.Raw)
+			t.Errorf(`got %s, want From %v, From admin, docTitle "请假 A; [ {& 😀", spType 1052M001, no error`, m.Raw, "admin@"+w.component)
 		}
 		var text string
 		if json.Unmarshal(env.Body, &text) != nil {
@@ -333,7 +333,7 @@ func TestApproval(t *testing.T) {
 		queue := w.queue(user)
 		if len(queue.List) != 1 || queue.List[0].Status != status || queue.List[0].From != "admin" || queue.List[0].Type != "MTB-000" || queue.List[0].Owner != user ||
 			queue.List[0].Group != "admin" || queue.List[0].To != "admin" || objects(t, queue.List[0].Body)[0]["docTitle"] != "请假 A; [ {& 😀" {
-			t.Errorf("queue of %s: %+v", user, queue.List)
+			t.Errorf(`queue of %s: got %+v, want List of length 1, Status %v, From admin, Type MTB-000, Group admin, To admin, docTitle "请假 A; [ {& 😀"`, user, queue.List, status)
 		}
 		if !w.unread(user) {
 			t.Errorf("%s has nothing unread", user)
@@ -341,12 +341,12 @@ func TestApproval(t *testing.T) {
 	}
 	list := w.rows("findSystemHistory", "msg_to", absent, "type", "MTB", "start", "0", "length", "max")
 	if list.Total != 1 || list.List[0].Type != "MTB-000" {
-		t.Errorf("findSystemHistory: %v", list)
+		t.Errorf("findSystemHistory: got %v, want Total 1, Type MTB-000", list)
 	}
 	for _, bad := range []string{``, `{`, `[]`, `hello`, `[{a:"\u0001`} {
 		answer := must[map[string]any](t)(w.tlim.Get(within(t, soon), "approval", pairs("params", bad, "msgTo", here)))
 		if answer["result"] == "ok" {
-			t.Errorf("params %q: %v", bad, answer)
+			t.Errorf("params %q: got %v, want other than ok", bad, answer)
 		}
 	}
 }
@@ -374,15 +374,15 @@ func TestQueueClearsExactly(t *testing.T) {
 	}
 	for _, m := range queue.List {
 		if m.Owner != absent || m.Group != sender || m.To != sender || m.Status != 0 {
-			t.Errorf("row %+v", m)
+			t.Errorf("row %+v, want Owner %v, Group %v, To %v, Status 0", m, absent, sender, sender)
 		}
 	}
 	// From the third on; the two before stay.
 	if got := w.rows("getOffline", "user_id", absent, "msg_id", ids[2]).ids(); fmt.Sprint(got) != fmt.Sprint(ids[2:]) {
-		t.Errorf("from the third: %v", got)
+		t.Errorf("from the third: got %v, want %v", got, fmt.Sprint(ids[2:]))
 	}
 	if got := w.queue(absent).ids(); fmt.Sprint(got) != fmt.Sprint(ids[:2]) {
-		t.Errorf("what is left: %v", got)
+		t.Errorf("what is left: got %v, want %v", got, fmt.Sprint(ids[:2]))
 	}
 	sixth := add()
 	if got := w.rows("getOffline", "user_id", absent, "getThenClear", "1", "clear", ids[0]).ids(); fmt.Sprint(got) != fmt.Sprint([]string{ids[1], sixth}) {

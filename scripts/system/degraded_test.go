@@ -29,7 +29,7 @@ func TestQueueThatRefusesChinese(t *testing.T) {
 	check(t, json.Unmarshal([]byte(text), &answer))
 	const first = "ofcustomoffline has the character set latin1: every Chinese message to somebody whose phone is away is refused"
 	if status != 200 || !answer.Ready || !answer.Degraded || len(answer.Warnings) == 0 || !strings.HasPrefix(answer.Warnings[0], first) {
-		t.Errorf("/readyz: %d %s", status, text)
+		t.Errorf("/readyz: got %d %s, want 200, Ready true, Degraded true, some Warnings, Warnings beginning with %q", status, text, first)
 	}
 	log := logTail(w.tlim.Log)
 	if at := strings.Index(log, "database: "); at < 0 || !strings.HasPrefix(log[at+len("database: "):], first) {
@@ -44,14 +44,14 @@ func TestQueueThatRefusesChinese(t *testing.T) {
 	id := lab.NewID()
 	check(t, phone.SendMessage(w.component, id, lab.Text(sender, absent, id, "你好")))
 	if code, _, _ := w.refused(phone, id); code != "error-012" {
-		t.Errorf("refused with %s", code)
+		t.Errorf("refused with %s, want error-012", code)
 	}
 	_, err = db.ExecContext(within(t, soon), "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 	check(t, err)
 	check(t, w.tlim.Stop())
 	check(t, w.tlim.Start(within(t, patience)))
 	if _, text, err = w.tlim.Ready(within(t, soon)); err != nil || !strings.Contains(text, `"degraded": false`) {
-		t.Errorf("after what was advised: %v %s", err, text)
+		t.Errorf("after what was advised: got %v %s, want text with %q, no error", err, text, `"degraded": false`)
 	}
 	again := w.online(sender, "2")
 	id = lab.NewID()

@@ -136,7 +136,7 @@ func TestDirectory(t *testing.T) {
 		w.look()
 		w.logs("nobody was removed")
 		if held := w.metric("tlim_directory_removals_held"); held != 2 {
-			t.Errorf("%v are held", held)
+			t.Errorf("%v are held, want 2", held)
 		}
 		w.become("lisi=李四 😀 zhangsan=zhangsan", all...)
 		s.exec(t, "INSERT INTO ofUser SELECT * FROM kept WHERE username <> 'admin'")
@@ -148,7 +148,7 @@ func TestDirectory(t *testing.T) {
 		w := s.world(t, map[string]any{"directory.source": "openfire", "directory.dsn": s.server.DSN, "directory.dry_run": true})
 		w.logs(`directory.dry_run: a poll would do this" users=2 added=2 changed=0 left=0`)
 		if got := w.members("lisi"); got != "lisi=lisi" { // who is looked for, and has no name of the source
-			t.Errorf("a dry run made users: %s", got)
+			t.Errorf(`a dry run made users: got %s, want "lisi=lisi"`, got)
 		}
 	})
 
@@ -179,7 +179,7 @@ func TestDirectory(t *testing.T) {
 			t.Error("who is back does not log in")
 		}
 		if n := w.metric(`tlim_accounts_total{what="failed"}`); n != 0 {
-			t.Errorf("%v failures: %s", n, w.log())
+			t.Errorf("%v failures: %s, want 0", n, w.log())
 		}
 		if strings.Contains(w.log(), "Erstes") {
 			t.Error("the initial password is in the log")
@@ -193,7 +193,7 @@ func TestDirectory(t *testing.T) {
 		w.get("removeUser", "userList", `[{user_id:"ghost"}]`)
 		w.logs("of_removed=ghost")
 		if n := w.metric(`tlim_accounts_total{what="failed"}`); n != 0 || s.accounts(t) != before {
-			t.Errorf("%v failures; the server has %s", n, s.accounts(t))
+			t.Errorf("%v failures; the server has %s, want 0, accounts %s", n, s.accounts(t), before)
 		}
 	})
 
@@ -234,7 +234,7 @@ func TestDirectory(t *testing.T) {
 		var code string
 		check(t, s.db.QueryRowContext(within(t, soon), "SELECT app_push_code FROM isc_user WHERE user_id = '015748A9'").Scan(&code))
 		if code != "new" {
-			t.Errorf("isc_user holds the code %q", code)
+			t.Errorf("isc_user holds the code %q, want new", code)
 		}
 		w.logs("of_made=015748A9")
 		if !w.logsIn("015748a9", "Erstes Wort 1") || !strings.Contains(s.accounts(t), "015748a9=张三") || strings.Contains(s.accounts(t), "gone") {
@@ -260,9 +260,9 @@ func TestDirectoryOfAnotherServer(t *testing.T) {
 	w.get("addUser", "userList", `[{user_id:"new",user_name:"N"},{user_id:"other"}]`)
 	w.logs("the server lets us keep no accounts")
 	if got := w.members("new"); got != "new=N" {
-		t.Errorf("users are %s", got)
+		t.Errorf(`users are %s, want "new=N"`, got)
 	}
 	if n := w.metric("tlim_accounts_total"); n != 0 {
-		t.Errorf("%v accounts", n)
+		t.Errorf("%v accounts, want 0", n)
 	}
 }

@@ -63,7 +63,7 @@ func TestWrongDomain(t *testing.T) {
 			for range 3 { // it stays so, whatever is tried meanwhile
 				ready, text := readiness(t, ctx, metrics)
 				if ready || !strings.Contains(text, c.text) || !strings.Contains(text, `"state": "domain"`) {
-					t.Errorf("/readyz: %v %s", ready, text)
+					t.Errorf("/readyz: got %v %s, want ready false, text with %q, with %q", ready, text, c.text, `"state": "domain"`)
 				}
 				pause := time.NewTimer(2500 * time.Millisecond)
 				select {
@@ -72,7 +72,7 @@ func TestWrongDomain(t *testing.T) {
 				}
 			}
 			if n := strings.Count(log.String(), `"link is down"`); n != 1 {
-				t.Errorf("said %d times:\n%s", n, log.String())
+				t.Errorf("said %d times:\n%s\nwant 1", n, log.String())
 			}
 		})
 	}

@@ -31,10 +31,10 @@ func TestFlood(t *testing.T) {
 		r.Sent, r.Accepted, r.Copies, 100*r.FullestHeap(), r.Slowest().Round(time.Millisecond), r.Refused)
 
 	if r.Accepted == 0 || r.Missing > 0 || r.Disorder > 0 {
-		t.Errorf("of %d accepted messages %d copies did not arrive, %d members got them in another order", r.Accepted, r.Missing, r.Disorder)
+		t.Errorf("of %d accepted messages %d copies did not arrive, %d members got them in another order, want Accepted > 0, Missing 0, Disorder 0", r.Accepted, r.Missing, r.Disorder)
 	}
 	if r.Silent > 0 {
-		t.Errorf("%d messages have no answer", r.Silent)
+		t.Errorf("%d messages have no answer, want 0", r.Silent)
 	}
 	for text := range r.Refused {
 		if !strings.HasPrefix(text, "error-013: this group is too busy") && !strings.HasPrefix(text, "error-013: too many messages of this user wait") {
@@ -42,10 +42,10 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	if r.FullestHeap() > 0.7 {
-		t.Errorf("the server's old generation was full to %.0f %%", 100*r.FullestHeap())
+		t.Errorf("the server's old generation was full to %.0f %%, want FullestHeap at most 0.7", 100*r.FullestHeap())
 	}
 	if r.Slowest() > slowest {
-		t.Errorf("another pair's message took %s", r.Slowest())
+		t.Errorf("another pair's message took %s, want at most %s", r.Slowest(), slowest)
 	}
 	if len(r.Heap) == 0 {
 		t.Error("nobody has looked at the heap")

@@ -102,10 +102,10 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 	}
 	refused, named := w.metric(`tlim_refused_total{code="error-013"}`), w.metric(`tlim_refused_total{code="error-012"}`)
 	if refused < rounds || named == 0 {
-		t.Errorf("refused: %v for the rate, %v for their size", refused, named)
+		t.Errorf("refused: %v for the rate, %v for their size, want at least %v, named > 0", refused, named, rounds)
 	}
 	if now := w.metric("tlim_link_losses_total"); now != losses || w.metric("tlim_unanswered_total") != 0 {
-		t.Errorf("the link was lost %v times, %v answers had no room", now-losses, w.metric("tlim_unanswered_total"))
+		t.Errorf("the link was lost %v times, %v answers had no room, want now %v, metric 0", now-losses, w.metric("tlim_unanswered_total"), losses)
 	}
 	var bytes int64
 	for _, file := range []string{"tlim.db", "tlim.db-wal"} {
@@ -115,7 +115,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 	}
 	// One is 50 KiB of copies at most, and what is sent is stored for those who are absent.
 	if most := int64(16<<20) + int64(40+20*lasted.Seconds())*(100<<10); bytes > most {
-		t.Errorf("the database has %d MiB after %s", bytes>>20, lasted)
+		t.Errorf("the database has %d MiB after %s, want bytes at most %v", bytes>>20, lasted, most)
 	}
 	slices.Sort(took)
 	t.Logf("%d stanzas of one user in %s: %v refused for the rate, %v for their size, %v answers over the budget; the database has %d MiB; %d messages of others took %s in the middle, %s at most",

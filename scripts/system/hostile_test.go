@@ -175,7 +175,7 @@ func TestHostileClient(t *testing.T) {
 			for _, m := range after(t, h.name) {
 				_, _, code := m.Failure()
 				if m.Type != "error" || m.ID != id || m.Body != "" || got != silence {
-					t.Errorf("it got: %.500s", m.Raw)
+					t.Errorf(`it got: %.500s, want Type error, ID %v, Body "", %v`, m.Raw, id, silence)
 				}
 				got = code
 			}
@@ -197,7 +197,7 @@ func TestHostileClient(t *testing.T) {
 		}
 	}
 	if now := w.metric("tlim_link_losses_total"); now != losses {
-		t.Errorf("the link was lost %v times", now-losses)
+		t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 	}
 	if w.metric("tlim_link_up") != 1 {
 		t.Error("the link is down")
@@ -205,11 +205,11 @@ func TestHostileClient(t *testing.T) {
 	history := w.chatHistory(victim, me)
 	for _, m := range history.List {
 		if m.From != me {
-			t.Errorf("stored in the name of %s: %s", m.From, m.Body)
+			t.Errorf("stored in the name of %s: %s, want %s", m.From, m.Body, me)
 		}
 	}
 	if list := w.groupHistory(session).List; len(list) != 0 {
-		t.Errorf("in the group: %v", list)
+		t.Errorf("in the group: got %v, want none", list)
 	}
 }
 
@@ -254,12 +254,12 @@ func TestPoisonPasses(t *testing.T) {
 			// What HTTP answers is what the receiver reads.
 			stored := w.rows("findChatHistory", "session_id", friend, "user_id", me, "start", "0", "length", "1")
 			if len(stored.List) != 1 || stored.List[0].ID != id || stored.List[0].Body != `[{"text":`+c.text+`}]` {
-				t.Errorf("stored: %v", stored.List)
+				t.Errorf("stored: got %v, want List of length 1, ID %v, Body %v", stored.List, id, `[{"text":`+c.text+`}]`)
 			}
 		})
 	}
 	if now := w.metric("tlim_link_losses_total"); now != losses {
-		t.Errorf("the link was lost %v times", now-losses)
+		t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestPoisonedExtension(t *testing.T) {
 			}
 			check(t, sender.Sync(within(t, soon)))
 			if now := w.metric("tlim_link_losses_total"); now != losses {
-				t.Errorf("the link was lost %v times", now-losses)
+				t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 				losses = now
 			}
 		})
@@ -327,7 +327,7 @@ func TestTooLarge(t *testing.T) {
 			w.send(sender, id, lab.Text(me, friend, id, "small"))
 			w.receive(receiver, id)
 			if now := w.metric("tlim_link_losses_total"); now != losses {
-				t.Errorf("the link was lost %v times", now-losses)
+				t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 			}
 		})
 	}
@@ -377,7 +377,7 @@ func TestPoisonedStream(t *testing.T) {
 		})
 	}
 	if now := w.metric("tlim_link_losses_total"); now != losses {
-		t.Errorf("the link was lost %v times", now-losses)
+		t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 	}
 	t.Logf("after at most %s a message passes again; broken %v times", worst.Round(time.Millisecond), w.metric("tlim_link_broken_total"))
 }

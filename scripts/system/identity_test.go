@@ -69,7 +69,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	if convert {
 		statements := regexp.MustCompile(`ALTER TABLE \w+ CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin`).FindAllString(w.log(), -1)
 		if len(statements) != 8 {
-			t.Fatalf("the start prints %d conversions: %q", len(statements), statements)
+			t.Fatalf("the start prints %d conversions: %q, want 8", len(statements), statements)
 		}
 		for _, s := range statements {
 			exec(s)
@@ -173,7 +173,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	var code string
 	check(t, db.QueryRowContext(within(t, soon), "SELECT app_push_code FROM isc_user WHERE BINARY user_id = 'lisi'").Scan(&code))
 	if code != "code-lisi" {
-		t.Errorf("lisi's pushes go to %q", code)
+		t.Errorf("lisi's pushes go to %q, want code-lisi", code)
 	}
 }
 

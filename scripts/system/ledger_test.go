@@ -273,7 +273,7 @@ func (a *arrivals) inOrder(t *testing.T, order []string) {
 		last = max(last, at)
 	}
 	if wrong > 3 {
-		t.Errorf("%s: %d out of order", a.name, wrong)
+		t.Errorf("%s: %d out of order, want at most 3", a.name, wrong)
 	}
 }
 
@@ -326,7 +326,7 @@ func once(t *testing.T, name string, queue rows, ids []string) {
 		}
 	}
 	if missing > 3 {
-		t.Errorf("%s: LOST %d of %d", name, missing, len(ids))
+		t.Errorf("%s: LOST %d of %d, want at most 3", name, missing, len(ids))
 	}
 }
 

@@ -68,7 +68,7 @@ func TestApprovalCutShort(t *testing.T) {
 		t.Helper()
 		answer := must[map[string]any](t)(w.tlim.Get(within(t, soon), "findNotice", pairs("call_id", call, "start", start, "length", length)))
 		if answer["result"] != "ok" || answer["total"] != float64(many) {
-			t.Fatalf("findNotice: %.300v", answer)
+			t.Fatalf("findNotice: got %.300v, want ok, total %v", answer, float64(many))
 		}
 		return answer
 	}
@@ -78,7 +78,7 @@ func TestApprovalCutShort(t *testing.T) {
 	for range 2 {
 		answer := must[map[string]any](t)(w.tlim.Post(within(t, time.Minute), "approval", form))
 		if answer["result"] != "ok" || answer["call_id"] != call {
-			t.Errorf("the repeated call: %v", answer)
+			t.Errorf("the repeated call: got %v, want ok, call_id %v", answer, call)
 		}
 	}
 
@@ -87,16 +87,16 @@ func TestApprovalCutShort(t *testing.T) {
 	for _, row := range find("0", "max")["receivers"].([]any) {
 		r := row.(map[string]any)
 		if r["stored"] != "stored" || r["delivered"] == nil {
-			t.Fatalf("%v", r)
+			t.Fatalf("got %v, want stored stored, a delivered", r)
 		}
 		served = append(served, r["user_id"].(string))
 	}
 	if !slices.Equal(served, receivers) {
-		t.Errorf("%d were served, in another order than they were named", len(served))
+		t.Errorf("%d were served, in another order than they were named, want served %v", len(served), receivers)
 	}
 	for i := 0; i < many; i += 97 {
 		if list := w.rows("findSystemHistory", "msg_to", receivers[i], "type", "MTB", "length", "max"); list.Total != 1 || len(list.List) != 1 {
-			t.Fatalf("%s has %d messages", receivers[i], list.Total)
+			t.Fatalf("%s has %d messages, want Total 1, List of length 1", receivers[i], list.Total)
 		}
 	}
 	for user, phone := range phones {

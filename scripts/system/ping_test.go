@@ -295,7 +295,7 @@ func TestPhoneReplaced(t *testing.T) {
 					first, second := p.phone.tally(before), p.phone.tally(after)
 					t.Logf("before: %s", first)
 					if first.lost > 0 || second.queued > 0 {
-						t.Errorf("LOST %d of %d; %d wait although the phone has them and said so", first.lost, len(before), second.queued)
+						t.Errorf("LOST %d of %d; %d wait although the phone has them and said so, want lost 0, queued 0", first.lost, len(before), second.queued)
 					}
 				})
 			}

@@ -32,7 +32,7 @@ func TestProsody(t *testing.T) {
 	for device, subject := range map[*lab.Client]string{qianPhone: "", qianWeb: "", zhaoWeb: "ASYNC"} {
 		for _, id := range chats {
 			if m := w.receive(device, id); m.Subject != subject {
-				t.Errorf("%s: %s", device.JID, m.Raw)
+				t.Errorf("%s: got %s, want Subject %v", device.JID, m.Raw, subject)
 			}
 		}
 	}
@@ -59,7 +59,7 @@ func TestProsody(t *testing.T) {
 	w.send(zhaoPhone, id, lab.Text(zhao, qian, id, "are you there"))
 	w.receive(qianWeb, id)
 	if queue := w.queue(qian); len(queue.List) != 1 || queue.List[0].Status != 1 {
-		t.Errorf("queue of %s: %+v", qian, queue.List)
+		t.Errorf("queue of %s: got %+v, want List of length 1, Status 1", qian, queue.List)
 	}
 
 	read, revoke := lab.NewID(), lab.NewID()
@@ -77,7 +77,7 @@ func TestProsody(t *testing.T) {
 	forged := lab.NewID()
 	check(t, zhaoPhone.SendMessage(w.component, forged, lab.Text(qian, zhao, forged, "not me")))
 	if code, _, _ := w.refused(zhaoPhone, forged); code != "error-011" {
-		t.Errorf("forged sender: %s", code)
+		t.Errorf("forged sender: got %s, want error-011", code)
 	}
 
 	// The server restarts: the link comes back by itself.

@@ -137,7 +137,7 @@ func TestPush(t *testing.T) {
 		p.rang(absent, p.name()+":read", 0)
 		p.rang(absent, p.name()+":revoked", 0)
 		if n := p.metric(`tlim_pushes_total{channel="jpush",outcome="withdrawn"}`) - withdrawn; n != 2 {
-			t.Errorf("%v withdrawn", n)
+			t.Errorf("%v withdrawn, want 2", n)
 		}
 		if p.metric("tlim_pushes_failing") != 0 || p.metric("tlim_pushes_waiting") != 0 {
 			t.Error("the metrics do not say that pushes work again")
@@ -156,7 +156,7 @@ func TestPush(t *testing.T) {
 		p.say(dead, "nobody is asked about it")
 		p.fence(absent)
 		if after, _ := d.Calls(); after != before+1 { // the fence
-			t.Errorf("%d calls", after-before)
+			t.Errorf("%d calls, want after %v", after-before, before+1)
 		}
 	})
 
@@ -172,7 +172,7 @@ func TestPush(t *testing.T) {
 		}
 	}
 	if n := strings.Count(log, "pushes fail"); n == 0 || strings.Count(log, "pushes work again") != 1 {
-		t.Errorf("the log tells %d times that pushes fail, and not once that they work again:\n%s", n, logTail(w.tlim.Log))
+		t.Errorf("the log tells %d times that pushes fail, and not once that they work again:\n%s\nwant n > 0, once \"pushes work again\"", n, logTail(w.tlim.Log))
 	}
 }
 

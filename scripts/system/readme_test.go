@@ -18,7 +18,7 @@ func TestReadme(t *testing.T) {
 	script, _, ended := strings.Cut(script, "```\n")
 	const address = "http://127.0.0.1:9595"
 	if !found || !ended || strings.Count(script, address) != 1 {
-		t.Fatalf("the README has no such calls: %q", script)
+		t.Fatalf("the README has no such calls: got %q, want found, ended, once %q", script, address)
 	}
 	dir := t.TempDir()
 	check(t, os.WriteFile(filepath.Join(dir, "tlim.key"), []byte(adminKey+"\n"), 0o600))
@@ -38,12 +38,12 @@ func TestReadme(t *testing.T) {
 		}
 	}
 	if len(calls) != 12 || len(lines) != len(calls) {
-		t.Fatalf("%d answers to %q: %s", len(lines), calls, out)
+		t.Fatalf("%d answers to %q: %s, want 12 calls, %d lines", len(lines), calls, out, len(calls))
 	}
 	for i, line := range lines {
 		var answer map[string]any
 		if err := json.Unmarshal([]byte(line), &answer); err != nil || answer["result"] != "ok" || answer["result_detail"] != "" {
-			t.Errorf("%s: %v %s", calls[i], err, line)
+			t.Errorf(`%s: got %v %s, want ok, result_detail "", no error`, calls[i], err, line)
 		}
 		answers[calls[i]] = answer
 	}
@@ -53,7 +53,7 @@ func TestReadme(t *testing.T) {
 	}
 	if size("findSessions", "sessions") != 1 || size("findSubscribers", "subscribers") != 3 || size("getOffline", "message_list") != 2 ||
 		answers["findSubscribers"]["session_name"] != "项目组" || answers["findSessionHistory"]["total"] != 0.0 {
-		t.Errorf("%s", out)
+		t.Errorf("%s, want size 1, size 3, size 2, session_name 项目组, total 0", out)
 	}
 	for _, documented := range []string{"modifySession", "deleteSession", "updateSessionPic", "approval", "systemMessage", "registerAppPushCode", "addUser", "removeUser"} {
 		if !slices.Contains(calls, documented) {

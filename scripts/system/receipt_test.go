@@ -70,7 +70,7 @@ func TestConfirmationsAreNeverRefused(t *testing.T) {
 					for n := 0; n < senders*each; n++ {
 						m := must[lab.Message](t)(phone.Recv(within(t, soon)))
 						if m.Type == "error" {
-							t.Fatalf("after %d messages: %s", n, m.Raw)
+							t.Fatalf("after %d messages: got %s, want Type other than error", n, m.Raw)
 						}
 						if commands {
 							id := lab.NewID()
@@ -84,14 +84,14 @@ func TestConfirmationsAreNeverRefused(t *testing.T) {
 					check(t, phone.Ping(within(t, soon), w.component))
 					for _, m := range phone.Drain() {
 						if m.Type == "error" {
-							t.Errorf("refused: %s", m.Raw)
+							t.Errorf("refused: got %s, want Type other than error", m.Raw)
 						}
 					}
 					if got := w.queue(user).ids(); len(got) > 0 {
-						t.Errorf("%d wait for a phone that confirmed all", len(got))
+						t.Errorf("%d wait for a phone that confirmed all, want 0", len(got))
 					}
 					if n := w.metric("tlim_refused_total"); n != 0 {
-						t.Errorf("%v refused", n)
+						t.Errorf("%v refused, want 0", n)
 					}
 				})
 			}

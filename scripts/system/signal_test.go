@@ -25,7 +25,7 @@ func TestQuestionsAndSignals(t *testing.T) {
 			} {
 				answer, err := sender.IQ(within(t, soon), "get", w.component, question)
 				if err != nil || !strings.Contains(strings.ReplaceAll(string(answer), `'`, `"`), want) {
-					t.Errorf("%s: %s %v", question, answer, err)
+					t.Errorf("%s: %s %v, want answer with %q, no error", question, answer, err, want)
 				}
 			}
 
@@ -55,11 +55,11 @@ func TestQuestionsAndSignals(t *testing.T) {
 			}
 			for _, m := range sender.Drain() {
 				if m.Type == "error" {
-					t.Errorf("answered: %s", m.Raw)
+					t.Errorf("answered: got %s, want Type other than error", m.Raw)
 				}
 			}
 			if rows := w.chatHistory(zhao, qian).ids(); len(rows) != 1 {
-				t.Errorf("stored: %v", rows)
+				t.Errorf("stored: got %v, want 1 row", rows)
 			}
 		})
 	}

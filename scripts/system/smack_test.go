@@ -384,7 +384,7 @@ func TestSmackDetached(t *testing.T) {
 			w.nothingOwed()
 			w.exactly(p.user, ids)
 			if resumed, err := p.Reconnect(within(t, smackPatience)); err != nil || !resumed {
-				t.Fatal("not resumed:", err)
+				t.Fatalf("not resumed: got %v, want no error, resumed true", err)
 			}
 			p.sees(ids)
 			await(t, within(t, smackPatience), "its late answers to delete the rows", func() (bool, error) { return len(w.queue(p.user).List) == 0, nil })

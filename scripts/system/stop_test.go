@@ -27,7 +27,7 @@ func TestStopUnderLoad(t *testing.T) {
 		longest = max(longest, time.Since(began))
 		check(t, w.tlim.Start(within(t, time.Minute)))
 		if n := w.metric("tlim_replayed_total"); n != 0 {
-			t.Errorf("%v messages were delivered again after an orderly stop", n)
+			t.Errorf("%v messages were delivered again after an orderly stop, want 0", n)
 		}
 	}
 	c.more(50)
@@ -160,7 +160,7 @@ func TestFenced(t *testing.T) {
 			w.send(sender, id, lab.Text(users[0], users[1], id, "whose?"))
 			w.receive(receiver, id)
 			if got := w.chatHistory(users[0], users[1]).ids(); len(got) != 2 || got[0] != id || got[1] != before {
-				t.Errorf("history: %v", got)
+				t.Errorf("history: got %v, want 2, %v, %v", got, id, before)
 			}
 		})
 	}

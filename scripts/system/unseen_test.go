@@ -68,7 +68,7 @@ func TestUnseenColleague(t *testing.T) {
 				t.Errorf("left out of the notice: %q, want %q", got, want)
 			}
 			if rows := w.queue(told).List; len(rows) != 1 {
-				t.Errorf("%d rows wait for %s", len(rows), told)
+				t.Errorf("%d rows wait for %s, want 1", len(rows), told)
 			}
 			alone := must[map[string]any](t)(w.tlim.Get(within(t, soon), "systemMessage", pairs("params", `[{title:"x"}]`, "msgTo", "no-such-user")))
 			if result := alone["result"]; result != "error-008" && c.tells || result != "ok" && !c.tells || leftOut(alone) != none("no-such-user unknown") {

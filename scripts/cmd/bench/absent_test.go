@@ -10,6 +10,6 @@ func TestAbsentNames(t *testing.T) {
 	all := slices.Concat(userNames("m"), absentNames())
 	slices.Sort(all)
 	if len(slices.Compact(all)) != largeGroup {
-		t.Errorf("the group has %d members", len(all))
+		t.Errorf("the group has %d members, want length %v", len(all), largeGroup)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -63,14 +64,14 @@ func TestBareGroup(t *testing.T) {
 	original := parse(t, []byte(sent))[0]
 	receipt, copies := got[0], got[1:]
 	if receipt.To != "m00@im.test/phone" || !strings.Contains(receipt.Body, "MTC-100") || !strings.Contains(receipt.Body, original.ID) {
-		t.Errorf("receipt %+v", receipt)
+		t.Errorf("receipt %+v, want To m00@im.test/phone, Body with MTC-100, with %q", receipt, original.ID)
 	}
 	for i, c := range copies {
 		if c.To != b.members[i] || c.From != "m00@bare.im.test" || c.ID != original.ID || c.Body != original.Body || c.Type != "chat" {
-			t.Errorf("copy %+v of %+v", c, original)
+			t.Errorf("copy %+v of %+v, want To %v, From m00@bare.im.test, ID %v, Body %v, Type chat", c, original, b.members[i], original.ID, original.Body)
 		}
 		if len(c.Children) != 3 || c.Children[0].Ack != "1" || c.Children[1].XMLName.Local != "no-store" || c.Children[2].XMLName.Local != "request" {
-			t.Errorf("children %+v", c.Children)
+			t.Errorf("children %+v, want Children of length 3, Ack 1, Local no-store, Local request", c.Children)
 		}
 	}
 }
@@ -83,23 +84,25 @@ func TestBareChat(t *testing.T) {
 		text += asServer(first.batch(1), "m00@im.test/a") + asServer(second.batch(1), "m01@im.test/b")
 	}
 	for _, pieces := range []int{1, 7, len(text)} {
-		b := &bare{name: "bare.im.test", domain: "im.test"}
-		got := parse(t, feed(b, text, pieces))
-		copies, acks, receipts := map[string]int{}, map[string]int{}, 0
-		for _, m := range got {
-			if strings.Contains(m.Body, "MTC-100") {
-				receipts++
-				acks[m.To] += strings.Count(m.Body, "msg_id") - 1
-			} else {
-				copies[m.To]++
+		t.Run(fmt.Sprintf("pieces of %d", pieces), func(t *testing.T) {
+			b := &bare{name: "bare.im.test", domain: "im.test"}
+			got := parse(t, feed(b, text, pieces))
+			copies, acks, receipts := map[string]int{}, map[string]int{}, 0
+			for _, m := range got {
+				if strings.Contains(m.Body, "MTC-100") {
+					receipts++
+					acks[m.To] += strings.Count(m.Body, "msg_id") - 1
+				} else {
+					copies[m.To]++
+				}
 			}
-		}
-		if copies["m10@im.test"] != 3 || copies["m11@im.test"] != 3 || acks["m00@im.test/a"] != 3 || acks["m01@im.test/b"] != 3 || len(copies)+len(acks) != 4 {
-			t.Errorf("in %d pieces: copies %v, receipts %v", pieces, copies, acks)
-		}
-		if pieces == 1 && receipts != 2 {
-			t.Errorf("%d receipts for two devices", receipts)
-		}
+			if copies["m10@im.test"] != 3 || copies["m11@im.test"] != 3 || acks["m00@im.test/a"] != 3 || acks["m01@im.test/b"] != 3 || len(copies)+len(acks) != 4 {
+				t.Errorf("in %d pieces: copies %v, receipts %v, want m10@im.test 3, m11@im.test 3, m00@im.test/a 3, m01@im.test/b 3, 4", pieces, copies, acks)
+			}
+			if pieces == 1 && receipts != 2 {
+				t.Errorf("%d receipts for two devices, want 2", receipts)
+			}
+		})
 	}
 }
 
@@ -117,56 +120,58 @@ func TestBareHandshake(t *testing.T) {
 		{`<handshake></handshake>` + asServer(newGroupWriter("m00", "bare.im.test", "chat", "s1", true).batch(1), "m00@im.test/phone"), ""},
 		{`<stream:error><not-authorized/></stream:error></stream:stream>`, "not-authorized"},
 	} {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		written := make(chan string, 1)
-		go func() {
-			conn, err := listener.Accept()
+		t.Run(c.answer, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
-				written <- err.Error()
-				return
+				t.Fatal(err)
 			}
-			defer conn.Close()
-			buf := make([]byte, 4096)
-			var got bytes.Buffer
-			until := func(mark string) {
-				for !strings.Contains(got.String(), mark) {
-					n, err := conn.Read(buf)
-					if got.Write(buf[:n]); err != nil {
-						return
+			defer listener.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			written := make(chan string, 1)
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					written <- err.Error()
+					return
+				}
+				defer conn.Close()
+				buf := make([]byte, 4096)
+				var got bytes.Buffer
+				until := func(mark string) {
+					for !strings.Contains(got.String(), mark) {
+						n, err := conn.Read(buf)
+						if got.Write(buf[:n]); err != nil {
+							return
+						}
 					}
 				}
+				until(`to="bare.im.test">`)
+				io.WriteString(conn, `<?xml version='1.0'?><stream:stream id="abc" from="bare.im.test">`)
+				until("</handshake>")
+				io.WriteString(conn, c.answer)
+				if c.refused == "" {
+					until("MTS-000")
+				}
+				written <- got.String()
+			}()
+			var said bytes.Buffer
+			b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m01@im.test"}}
+			err = serveBare(ctx, b, listener.Addr().String(), "secret", &said)
+			got := <-written
+			if c.refused != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refused) || said.Len() > 0 {
+					t.Errorf("refused: got %v, said %q, want an error, error with %q, an empty log", err, said.String(), c.refused)
+				}
+				return
 			}
-			until(`to="bare.im.test">`)
-			io.WriteString(conn, `<?xml version='1.0'?><stream:stream id="abc" from="bare.im.test">`)
-			until("</handshake>")
-			io.WriteString(conn, c.answer)
-			if c.refused == "" {
-				until("MTS-000")
+			if !errors.Is(err, io.EOF) || said.String() != "ready\n" {
+				t.Errorf("got %v, said %q, want %v, said %q", err, said.String(), io.EOF, "ready\n")
 			}
-			written <- got.String()
-		}()
-		var said bytes.Buffer
-		b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m01@im.test"}}
-		err = serveBare(ctx, b, listener.Addr().String(), "secret", &said)
-		got := <-written
-		if c.refused != "" {
-			if err == nil || !strings.Contains(err.Error(), c.refused) || said.Len() > 0 {
-				t.Errorf("refused: %v, said %q", err, said.String())
+			// sha1("abcsecret")
+			if !strings.Contains(got, "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>") || !strings.Contains(got, `to="m01@im.test"`) {
+				t.Errorf(`written: got %s, want with "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>", with %q`, got, `to="m01@im.test"`)
 			}
-			continue
-		}
-		if !errors.Is(err, io.EOF) || said.String() != "ready\n" {
-			t.Errorf("%v, said %q", err, said.String())
-		}
-		// sha1("abcsecret")
-		if !strings.Contains(got, "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>") || !strings.Contains(got, `to="m01@im.test"`) {
-			t.Errorf("written: %s", got)
-		}
+		})
 	}
 }

@@ -31,7 +31,7 @@ func TestMultipartFrame(t *testing.T) {
 		}
 	}
 	if _, err := r.NextPart(); err != io.EOF {
-		t.Errorf("behind the last part: %v", err)
+		t.Errorf("behind the last part: got %v, want %v", err, io.EOF)
 	}
 }
 
@@ -50,7 +50,7 @@ func TestDiscard(t *testing.T) {
 	write(f.stored("ab01"), "12345")
 	kept, err := f.keep()
 	if err != nil || len(kept) != 1 {
-		t.Fatalf("%v, %v", kept, err)
+		t.Fatalf("%v, %v, want kept of length 1, no error", kept, err)
 	}
 	for _, c := range []struct {
 		name  string
@@ -63,15 +63,17 @@ func TestDiscard(t *testing.T) {
 		{"none", nil, "0 files instead of one"},
 		{"two", map[string]string{f.stored("ab02"): "12345", f.stored("ab03"): "12345"}, "2 files instead of one"},
 	} {
-		for path, content := range c.made {
-			write(path, content)
-		}
-		err := f.discard(kept)
-		if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if now, err := f.keep(); err != nil || len(now) != 1 {
-			t.Errorf("%s: %v are left, %v", c.name, now, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			for path, content := range c.made {
+				write(path, content)
+			}
+			err := f.discard(kept)
+			if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
+				t.Error(err)
+			}
+			if now, err := f.keep(); err != nil || len(now) != 1 {
+				t.Errorf("got %v are left, %v, want now of length 1, no error", now, err)
+			}
+		})
 	}
 }

@@ -16,7 +16,7 @@ func TestPlaces(t *testing.T) {
 	}
 	for _, from := range []int{shallow, deep} {
 		if len(h.places[from]) != historySpread {
-			t.Fatalf("%d places at %d", len(h.places[from]), from)
+			t.Fatalf("%d places at %d, want %d", len(h.places[from]), from, historySpread)
 		}
 		for i, at := range h.places[from] {
 			depth := from + i

@@ -44,7 +44,7 @@ func TestInserts(t *testing.T) {
 	}
 	for i, w := range got {
 		if w.rows != 4*273 {
-			t.Errorf("%s has %d rows", b.tables[i].name, w.rows)
+			t.Errorf("%s has %d rows, want %d", b.tables[i].name, w.rows, 4*273)
 		}
 	}
 	if got[1].characters != characters*4*273 {
@@ -56,10 +56,10 @@ func TestInserts(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := b.commit(t.Context(), receivers, "1", "[]"); err == nil || !strings.Contains(err.Error(), "ofcustomoffline") {
-		t.Errorf("commit without a table: %v", err)
+		t.Errorf("commit without a table: got %v, want an error, error with ofcustomoffline", err)
 	}
 	if again, err := wrote(t.Context(), b.db, b.tables[:2]); err != nil || again[0] != got[0] || again[1] != got[1] {
-		t.Errorf("%v, %v", again, err)
+		t.Errorf("%v, %v, want again %v, again %v, no error", again, err, got[0], got[1])
 	}
 }
 
@@ -75,10 +75,12 @@ func TestAlike(t *testing.T) {
 		{"bare writes less", written{10, 1000}, written{4, 396}, 10, 4, "100.0 characters by tlim and 99.0 bare"},
 		{"nothing was measured", written{}, written{}, 0, 0, "0 rows"},
 	} {
-		err := alike(c.ours, c.oursN, c.bare, c.bareN)
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-			t.Errorf("%s: %v", c.name, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			err := alike(c.ours, c.oursN, c.bare, c.bareN)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -92,7 +94,7 @@ func TestReceiversTakeTurns(t *testing.T) {
 		count[name]++
 	}
 	if count["a"] != 3 || count["b"] != 3 || count["c"] != 3 {
-		t.Errorf("%v", count)
+		t.Errorf("got %v, want a 3, b 3, c 3", count)
 	}
 }
 
@@ -117,9 +119,9 @@ func TestFill(t *testing.T) {
 	defer s.Close()
 	found, err := s.Offline(t.Context(), "m00", "", "", "", rows+1)
 	if err != nil || len(found) != rows || found[0].Time >= found[rows-1].Time {
-		t.Errorf("%d rows, %v", len(found), err)
+		t.Errorf("%d rows, %v, want %d found, Time less than %v, no error", len(found), err, rows, found[rows-1].Time)
 	}
 	if state, err := s.State(t.Context()); err != nil || state.Clock != newest || state.Delivered != newest || state.Settled != newest {
-		t.Errorf("%+v, %v", state, err)
+		t.Errorf("%+v, %v, want Clock %v, Delivered %v, Settled %v, no error", state, err, newest, newest, newest)
 	}
 }

@@ -19,7 +19,7 @@ func TestMemberCounts(t *testing.T) {
 	}
 	m.stanza([]byte(`<message type="groupchat" from="bench@conference.im.test"><subject></subject></message>`))
 	if m.copies.Load() != 2 || m.acks.Load() != 2 || m.receipts.Load() != 1 || p.copies.Load() != 2 || p.acks.Load() != 2 {
-		t.Errorf("%d copies, %d receipts in %d stanzas", m.copies.Load(), m.acks.Load(), m.receipts.Load())
+		t.Errorf("%d copies, %d receipts in %d stanzas, want 2, acks 2, receipts 1, copies 2, acks 2", m.copies.Load(), m.acks.Load(), m.receipts.Load())
 	}
 	if err := p.until(t.Context(), func() bool { return p.copies.Load() == 2 }); err != nil {
 		t.Error(err)
@@ -28,7 +28,7 @@ func TestMemberCounts(t *testing.T) {
 	// An error ends the round although it carries the message's body.
 	m.stanza([]byte(`<message type="error" from="tlim.im.test"><body>` + text[:200] + mark + `</body></message>`))
 	if err := p.until(t.Context(), func() bool { return false }); err == nil || !strings.Contains(err.Error(), "m00 got <message type=\"error\"") {
-		t.Errorf("until: %v", err)
+		t.Errorf("until: got %v, want an error, error with %q", err, "m00 got <message type=\"error\"")
 	}
 	if m.copies.Load() != 2 || m.failure.Load() == nil {
 		t.Error("an error counts as a copy")
@@ -42,6 +42,6 @@ func TestUntilStalls(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	if err := newProgress(1).until(ctx, func() bool { return false }); !errors.Is(err, errStall) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("until: %v", err)
+		t.Errorf("until: got %v, want %v, error %v", err, errStall, context.DeadlineExceeded)
 	}
 }

@@ -9,7 +9,7 @@ func TestWriter(t *testing.T) {
 	w := newGroupWriter("m00", "tlim.im.test", "chat", "s1", true)
 	messages := parse(t, []byte(w.batch(3)))
 	if len(messages) != 3 {
-		t.Fatalf("%d messages", len(messages))
+		t.Fatalf("%d messages, want 3", len(messages))
 	}
 	seen := map[string]bool{}
 	for _, m := range messages {
@@ -28,10 +28,10 @@ func TestWriter(t *testing.T) {
 		}
 		seen[m.ID] = true
 		if envelope.Type != "MTS-000" || envelope.From != "m00" || envelope.To != "s1" || envelope.Body[0]["session_id"] != "s1" || len(envelope.Body[0]["text"]) != 100 {
-			t.Errorf("envelope %+v", envelope)
+			t.Errorf("envelope %+v, want Type MTS-000, From m00, To s1, session_id s1, text of length 100", envelope)
 		}
 		if m.To != "tlim.im.test" || m.Type != "chat" {
-			t.Errorf("stanza %+v", m)
+			t.Errorf("stanza %+v, want To tlim.im.test, Type chat", m)
 		}
 	}
 	if other := newGroupWriter("m00", "tlim.im.test", "chat", "s1", true); other.run == w.run {

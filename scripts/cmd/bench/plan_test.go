@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -10,19 +11,19 @@ import (
 func TestPlan(t *testing.T) {
 	p, err := readPlan([]string{"-rounds", "7", "-only", "chat", "-quick", "-profile"})
 	if err != nil || p.rounds != 7 || !slices.Equal(p.parts, []string{"chat"}) || !p.profile || p.round >= time.Second {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf(`%+v, %v, want rounds 7, parts ["chat"], profile true, round less than %v, no error`, p, err, time.Second)
 	}
 	if !p.has("group", "chat") || p.has("group", "files") {
 		t.Errorf("parts: %v", p.parts)
 	}
 	p, err = readPlan(nil)
 	if err != nil || p.rounds != 5 || !slices.Equal(p.parts, partNames) {
-		t.Errorf("%+v, %v", p, err)
+		t.Errorf("%+v, %v, want rounds 5, parts %v, no error", p, err, partNames)
 	}
 	// What the issue asks for.
 	if p.rounds*p.offline.calls != 1000 || p.offline.rows != 10_000 || p.offline.drain() != p.offline.rows || p.history.depth != 1_000_000 ||
 		p.receivers != 1000 || p.fileBytes != 1<<30 || p.uploadBytes*uploadsAtOnce != 2000<<20 {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v, want 1000, rows 10000, drain %v, depth 1000000, receivers 1000, fileBytes %v, %v", p, p.offline.rows, 1<<30, 2000<<20)
 	}
 	// What takes minutes of logins runs only when it is named.
 	if p.has("presence") {
@@ -32,8 +33,10 @@ func TestPlan(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}, {"-against", "no/such/file"}} {
-		if _, err := readPlan(bad); err == nil {
-			t.Errorf("%v is taken", bad)
-		}
+		t.Run(fmt.Sprint(bad), func(t *testing.T) {
+			if _, err := readPlan(bad); err == nil {
+				t.Errorf("%v is taken", bad)
+			}
+		})
 	}
 }

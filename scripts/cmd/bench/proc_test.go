@@ -12,17 +12,21 @@ func TestParseStat(t *testing.T) {
 		t.Errorf("%v s, %v; want 16", got, err)
 	}
 	for _, bad := range []string{"", "42 (a) S 1 2", "42 (a) S 1 42 42 0 -1 4194560 1000 0 5 0 x 350 7 8"} {
-		if _, err := parseStat([]byte(bad)); err == nil {
-			t.Errorf("%q is taken for a stat line", bad)
-		}
+		t.Run(bad, func(t *testing.T) {
+			if _, err := parseStat([]byte(bad)); err == nil {
+				t.Errorf("%q is taken for a stat line", bad)
+			}
+		})
 	}
 }
 
 func TestCompiles(t *testing.T) {
 	for stat, want := range map[string]bool{"7 (C2 CompilerThre) S 1": true, "7 (C1 CompilerThre) R 1": true, "7 (component-threa) S 1": false} {
-		if compiles([]byte(stat)) != want {
-			t.Errorf("%s: %v", stat, !want)
-		}
+		t.Run(stat, func(t *testing.T) {
+			if compiles([]byte(stat)) != want {
+				t.Errorf("got %v, want compiles %v", !want, want)
+			}
+		})
 	}
 }
 
@@ -43,10 +47,10 @@ func TestProc(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all, err := cpuSeconds(os.Getpid()); err != nil || worked < 0.02 || worked > all+0.02 {
-		t.Errorf("%v s of %v, %v", worked, all, err)
+		t.Errorf("%v s of %v, %v, want worked at least 0.02, worked at most %v, no error", worked, all, err, all+0.02)
 	}
 	if mib, err := residentMiB(os.Getpid()); err != nil || mib < 1 || mib > 1<<14 {
-		t.Errorf("%v MiB, %v", mib, err)
+		t.Errorf("got %v MiB, %v, want mib at least 1, mib at most %v, no error", mib, err, 1<<14)
 	}
 	if _, err := workSeconds(1 << 30); err == nil {
 		t.Error("a process that there is not has worked")

@@ -41,7 +41,7 @@ func TestReport(t *testing.T) {
 		}
 	}
 	if !strings.Contains(out.String(), "0.95 of bare: met (1.50); CPU: MISSED (19,333)") {
-		t.Errorf("goals:\n%s", out.String())
+		t.Errorf("goals:\n%s\nwant out with \"0.95 of bare: met (1.50); CPU: MISSED (19,333)\"", out.String())
 	}
 
 	path := filepath.Join(t.TempDir(), "result.json")
@@ -57,6 +57,6 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(back.Lines) != 3 || back.Lines[1].Samples[2].Value != 3000 || !back.Lines[1].Goals[0].Met || back.Lines[1].Goals[1].Met {
-		t.Errorf("read back: %s", text)
+		t.Errorf("read back: %s, want 3 Lines, Value 3000, Met true, Met false", text)
 	}
 }
