@@ -3,6 +3,7 @@ package lenient
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -71,9 +72,11 @@ Date (+015),new Date(/*x*/5)]`, `[1600000000000,-5,15,5]`},
 
 func TestJSON(t *testing.T) {
 	for _, c := range taken {
-		if got, err := JSON(c.in); err != nil || got != c.want {
-			t.Errorf("JSON(%q) = %s, %v; want %s", c.in, got, err, c.want)
-		}
+		t.Run(c.in, func(t *testing.T) {
+			if got, err := JSON(c.in); err != nil || got != c.want {
+				t.Errorf("JSON(%q) = %s, %v; want %s", c.in, got, err, c.want)
+			}
+		})
 	}
 }
 
@@ -92,40 +95,46 @@ func TestRefusals(t *testing.T) {
 		`'a'`, `[+]`, `[1L]`, `[1.5F]`, `[1-2]`, `[1true]`, `{“a”:1}`, "{\u3000a:1}", `{1.5:1}`, `{1e3:1}`, `[x'41']`, `Set[1]`, `[TreeSet[1]]`, `[1]/*`, `[new Date(99999999999999999999)]`, `[new Array(5)]`, `{😀:1}`,
 		"\xff", `{"a":"\xff"}` + "\xfe",
 	} {
-		got, err := JSON(in)
-		if err == nil {
-			t.Errorf("JSON(%q) = %.40q, want an error", in, got)
-		}
-		var where *SyntaxError
-		if !errors.Is(err, errNotUTF8) && (!errors.As(err, &where) || where.Character < 1 || where.Character > len(in)+1) {
-			t.Errorf("JSON(%q): the error is %v", in, err)
-		}
+		t.Run(in, func(t *testing.T) {
+			got, err := JSON(in)
+			if err == nil {
+				t.Errorf("JSON(%q) = %.40q, want an error", in, got)
+			}
+			var where *SyntaxError
+			if !errors.Is(err, errNotUTF8) && (!errors.As(err, &where) || where.Character < 1 || where.Character > len(in)+1) {
+				t.Errorf("JSON(%q): the error is %v", in, err)
+			}
+		})
 	}
 	for in, want := range map[string]string{
 		`{"标题":“x”}`: `'“' instead of a value at character 7`, `[{a:1},{b:2]`: `']' instead of , or } at character 12`, `{a:true`: ", or } is missing at character 8", `[abc]`: `the word "abc" without quotes at character 2`,
 	} {
-		if _, err := JSON(in); err == nil || err.Error() != want {
-			t.Errorf("JSON(%q): %v, want %s", in, err, want)
-		}
+		t.Run(in, func(t *testing.T) {
+			if _, err := JSON(in); err == nil || err.Error() != want {
+				t.Errorf("JSON(%q): %v, want %s", in, err, want)
+			}
+		})
 	}
 }
 
 // TestDepth: whatever stands before and between, nothing deeper than the limit passes: those behind us recurse.
 func TestDepth(t *testing.T) {
 	for _, before := range []string{"", "/*'*/", "//'\n", `/*"*/`, "/* // */", "['/*',", `["//",`, `['\'',`, `["\"",`} {
-		deep := before + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
-		if out, err := JSON(deep); !errors.Is(err, ErrDepth) {
-			t.Errorf("%s and 100,000 brackets: %.20q, %v", before, out, err)
-		}
-		objects := before + strings.Repeat("{a:", 100_000)
-		if out, err := JSON(objects); !errors.Is(err, ErrDepth) {
-			t.Errorf("%s and 100,000 braces: %.20q, %v", before, out, err)
-		}
-		inner := maxDepth - strings.Count(before, "[")
-		flat := before + strings.Repeat("[", inner) + strings.Repeat("]", maxDepth)
-		if out, err := JSON(flat); err != nil || strings.Count(out, "[") != maxDepth {
-			t.Errorf("%s and %d brackets: %.40q, %v", before, inner, out, err)
-		}
+		t.Run(fmt.Sprintf("%q", before), func(t *testing.T) {
+			deep := before + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
+			if out, err := JSON(deep); !errors.Is(err, ErrDepth) {
+				t.Errorf("%s and 100,000 brackets: %.20q, %v, want %v", before, out, err, ErrDepth)
+			}
+			objects := before + strings.Repeat("{a:", 100_000)
+			if out, err := JSON(objects); !errors.Is(err, ErrDepth) {
+				t.Errorf("%s and 100,000 braces: %.20q, %v, want %v", before, out, err, ErrDepth)
+			}
+			inner := maxDepth - strings.Count(before, "[")
+			flat := before + strings.Repeat("[", inner) + strings.Repeat("]", maxDepth)
+			if out, err := JSON(flat); err != nil || strings.Count(out, "[") != maxDepth {
+				t.Errorf(`%s and %d brackets: %.40q, %v, want %v times "[", no error`, before, inner, out, err, maxDepth)
+			}
+		})
 	}
 	if out, err := JSON(`['` + strings.Repeat("[", 100) + `',"` + strings.Repeat("{", 100) + `"]`); err != nil {
 		t.Errorf("brackets in strings: %s, %v", out, err)
@@ -137,26 +146,28 @@ func TestDepth(t *testing.T) {
 func TestCost(t *testing.T) {
 	const size = 1 << 18
 	for _, piece := range []string{"1,", "a:1,", "/**/", "1/**/ ,", "'',", "//\n", " ", "a:/*", "/*", "'\\", "{a:1},", "[],", "\u2028", "0x1,", "a/**/:1,", ",", "1 ", "a", "标", "0", "1.", "'\x01',", "new ", "new Date(", "\x00", "NaN ", "\"", "\\"} {
-		for _, open := range []string{"[", "{", "['", "{'"} {
-			cost := func(size int) time.Duration {
-				text := open + strings.Repeat(piece, size/len(piece)) + map[string]string{"[": "]", "{": "}"}[open]
-				begin := time.Now()
-				out, _ := JSON(text)
-				took := time.Since(begin)
-				if len(out) > 6*len(text) {
-					t.Errorf("%d bytes of %q became %d", len(text), piece, len(out))
+		t.Run(piece, func(t *testing.T) {
+			for _, open := range []string{"[", "{", "['", "{'"} {
+				cost := func(size int) time.Duration {
+					text := open + strings.Repeat(piece, size/len(piece)) + map[string]string{"[": "]", "{": "}"}[open]
+					begin := time.Now()
+					out, _ := JSON(text)
+					took := time.Since(begin)
+					if len(out) > 6*len(text) {
+						t.Errorf("%d bytes of %q became %d, want at most %d", len(text), piece, len(out), 6*len(text))
+					}
+					return took
 				}
-				return took
+				part, whole := cost(size/4), cost(size)
+				slow := func() bool { return whole > time.Second/2 && whole > 10*part }
+				for tries := 1; slow() && tries < 5; tries++ {
+					part, whole = cost(size/4), cost(size)
+				}
+				if slow() {
+					t.Fatalf("%d bytes of %q took %v, a quarter of them %v", size, piece, whole, part)
+				}
 			}
-			part, whole := cost(size/4), cost(size)
-			slow := func() bool { return whole > time.Second/2 && whole > 10*part }
-			for tries := 1; slow() && tries < 5; tries++ {
-				part, whole = cost(size/4), cost(size)
-			}
-			if slow() {
-				t.Fatalf("%d bytes of %q took %v, a quarter of them %v", size, piece, whole, part)
-			}
-		}
+		})
 	}
 }
 
@@ -167,24 +178,30 @@ func TestText(t *testing.T) {
 		"0", "-0", "1", "-1", "15748", "15748.0", "15748.5", "1e3", "1E3", "1599218283837", "9007199254740991", "9007199254740992", "9007199254740993", "-9007199254740993", "123456789012345678",
 		"0.1", "0.10", "0.000001", "0.0000001", "1e-7", "1e400", "-1e400", "100000000000000000000", "999999999999999900000", "1000000000000000000000", "1e21", "0.30000000000000004", "0.300000000000000040", "5e-324",
 	} {
-		value, err := machine.RunString("String(" + number + ")")
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, ok := Text(gjson.Parse(number))
-		if exponent := strings.ContainsAny(number, "eE"); text != number || ok != (value.String() == number && !exponent) {
-			t.Errorf("%s is %q, %v; JavaScript reads %s", number, text, ok, value)
-		}
+		t.Run(number, func(t *testing.T) {
+			value, err := machine.RunString("String(" + number + ")")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, ok := Text(gjson.Parse(number))
+			if exponent := strings.ContainsAny(number, "eE"); text != number || ok != (value.String() == number && !exponent) {
+				t.Errorf("%s is %q, %v; JavaScript reads %s", number, text, ok, value)
+			}
+		})
 	}
 	for in, want := range map[string]string{`"a\u0062"`: "ab", `null`: "", `"1e3"`: "1e3"} {
-		if text, ok := Text(gjson.Parse(in)); !ok || text != want {
-			t.Errorf("%s is %q, %v", in, text, ok)
-		}
+		t.Run(in, func(t *testing.T) {
+			if text, ok := Text(gjson.Parse(in)); !ok || text != want {
+				t.Errorf("%s is %q, %v, want ok, text %q", in, text, ok, want)
+			}
+		})
 	}
 	for _, in := range []string{"true", "{}", "[]", "false"} {
-		if text, ok := Text(gjson.Parse(in)); ok {
-			t.Errorf("%s is %q", in, text)
-		}
+		t.Run(in, func(t *testing.T) {
+			if text, ok := Text(gjson.Parse(in)); ok {
+				t.Errorf("%s is %q", in, text)
+			}
+		})
 	}
 }
 
@@ -215,10 +232,10 @@ func FuzzJSON(f *testing.F) {
 			t.Fatalf("%q was strict and became %q", in, out)
 		}
 		if again, err := JSON(out); err != nil || again != out {
-			t.Fatalf("%q gave %q, and that %q, %v", in, out, again, err)
+			t.Fatalf("%q gave %q, and that %q, %v, want no error", in, out, again, err)
 		}
 		if len(out) > 6*len(in) {
-			t.Fatalf("%d bytes became %d", len(in), len(out))
+			t.Fatalf("%d bytes became %d, want at most %d", len(in), len(out), 6*len(in))
 		}
 		var want any
 		d := json.NewDecoder(strings.NewReader(out))

@@ -17,8 +17,10 @@ func TestTwice(t *testing.T) {
 		`{}`: "", `{"a":1,"b":1}`: "", `[1,1]`: "", `"a"`: "", `{"a":1,"A":1}`: "", "{" + strings.TrimSuffix(many, ",") + "}": "",
 		`{"a":1,"b":2,"a":3}`: "a", `{"a":1,"\u0061":3}`: "a", "{" + many + `"k3":0}`: "k3", "{" + many + `"k77":0}`: "k77", "{" + many + `"new":0,"new":1}`: "new", `{"":1,"":2}`: "",
 	} {
-		if key, twice := Twice(gjson.Parse(in)); twice != (want != "" || in == `{"":1,"":2}`) || twice && key != want {
-			t.Errorf("%.60s: %q, %v", in, key, twice)
-		}
+		t.Run(in, func(t *testing.T) {
+			if key, twice := Twice(gjson.Parse(in)); twice != (want != "" || in == `{"":1,"":2}`) || twice && key != want {
+				t.Errorf("%.60s: %q, %v", in, key, twice)
+			}
+		})
 	}
 }

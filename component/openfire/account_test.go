@@ -49,9 +49,11 @@ func TestHasUser(t *testing.T) {
 		"no answer":          {``, lost, false, lost},
 		"no answer in time":  {``, context.DeadlineExceeded, false, context.DeadlineExceeded},
 	} {
-		there, err := New(account{t, c.answer, c.err}, "im.test").HasUser(t.Context(), stanza.JID{Local: `a\20b`, Domain: "im.test"})
-		if there != c.there || (err == nil) != (c.want == nil) || c.want != nil && !errors.Is(err, c.want) && err.Error() != "look for account a\\20b@im.test: "+c.want.Error() {
-			t.Errorf("%s: %v, %v", name, there, err)
-		}
+		t.Run(name, func(t *testing.T) {
+			there, err := New(account{t, c.answer, c.err}, "im.test").HasUser(t.Context(), stanza.JID{Local: `a\20b`, Domain: "im.test"})
+			if there != c.there || (err == nil) != (c.want == nil) || c.want != nil && !errors.Is(err, c.want) && err.Error() != "look for account a\\20b@im.test: "+c.want.Error() {
+				t.Errorf("%v, %v", there, err)
+			}
+		})
 	}
 }

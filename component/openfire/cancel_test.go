@@ -66,7 +66,7 @@ func TestCancel(t *testing.T) {
 			}
 			last := s.asked[len(s.asked)-1]
 			if cancelled := strings.Contains(last, `action="cancel"`); cancelled != c.cancels {
-				t.Errorf("last question %s", last)
+				t.Errorf("last question %s, want cancelled %v", last, c.cancels)
 			}
 			if c.cancels && (s.expired || !strings.Contains(last, `sessionid="A&quot;C"`)) {
 				t.Errorf("cancelled by %s, too late: %v", last, s.expired)
@@ -88,12 +88,14 @@ func TestOtherCopies(t *testing.T) {
 		`<presence from="im.test"><copy xmlns="http://jabber.org/protocol/packet#event" incoming="true" processed="false"><message xmlns=""/></copy></presence>`,
 		`<message from="IM.test"><copy xmlns="http://jabber.org/protocol/packet#event" incoming="true" processed="false"><message xmlns=""/></copy></message>`,
 	} {
-		st, err := stanza.Parse([]byte(s))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if inner, ok := Copy(st, "im.test"); ok {
-			t.Errorf("%s was unpacked as %+v", s, inner)
-		}
+		t.Run(s, func(t *testing.T) {
+			st, err := stanza.Parse([]byte(s))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if inner, ok := Copy(st, "im.test"); ok {
+				t.Errorf("%s was unpacked as %+v", s, inner)
+			}
+		})
 	}
 }

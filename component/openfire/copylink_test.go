@@ -33,7 +33,7 @@ func testCopyLink(t *testing.T, most int) (*CopyLink, *recorder, context.Context
 	cfg := stream.Config{Domain: "tlim.im.test", Server: "im.test", Registerer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
 	c := NewCopyLink(cfg, most, taken)
 	if c.stream.Domain != "tlim-copies.im.test" {
-		t.Errorf("the copy link is %s", c.stream.Domain)
+		t.Errorf("the copy link is %s, want tlim-copies.im.test", c.stream.Domain)
 	}
 	ctx, trip := context.WithCancelCause(context.Background())
 	t.Cleanup(func() { trip(nil) })
@@ -56,7 +56,7 @@ func TestOnlyClientsMessagesToTheServerAreTaken(t *testing.T) {
 		c.Stanza(st)
 	}
 	if want := []string{"old web client", "to the bare server"}; !slices.Equal(taken.ids, want) {
-		t.Errorf("taken: %q", taken.ids)
+		t.Errorf("taken: got %q, want %q", taken.ids, want)
 	}
 }
 
@@ -74,11 +74,11 @@ func TestCopyLinkClosesItselfAboveItsRate(t *testing.T) {
 	now = now.Add(copyPeriod)
 	burst(10)
 	if ctx.Err() != nil || len(taken.ids) != 20 {
-		t.Fatalf("two bursts of the allowed rate: %d taken, %v", len(taken.ids), context.Cause(ctx))
+		t.Fatalf("two bursts of the allowed rate: %d taken, %v, want 20 ids, no error", len(taken.ids), context.Cause(ctx))
 	}
 	burst(1)
 	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 20 {
-		t.Errorf("above the rate: %d taken, %v", len(taken.ids), context.Cause(ctx))
+		t.Errorf("above the rate: %d taken, %v, want cause %v, 20 ids", len(taken.ids), context.Cause(ctx), errTooManyCopies)
 	}
 }
 
@@ -99,19 +99,19 @@ func TestCopyFloodHasAName(t *testing.T) {
 	}
 	flood(20)
 	if log.Len() != 0 {
-		t.Errorf("a busy user is no flood: %s", &log)
+		t.Errorf("a busy user is no flood: got %s, want an empty log", &log)
 	}
 	for range 3 { // said once a minute
 		now = now.Add(copyPeriod)
 		flood(30)
 	}
 	if ctx.Err() != nil || strings.Count(log.String(), "sender=evil@im.test copies=26") != 1 {
-		t.Errorf("half of what is allowed: %v, %s", context.Cause(ctx), &log)
+		t.Errorf(`half of what is allowed: %v, %s, want once "sender=evil@im.test copies=26", no error`, context.Cause(ctx), &log)
 	}
 	now = now.Add(copyPeriod)
 	flood(100)
 	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 23+3*33+50 {
-		t.Fatalf("%d taken, %v", len(taken.ids), context.Cause(ctx))
+		t.Fatalf("%d taken, %v, want cause %v, %d ids", len(taken.ids), context.Cause(ctx), errTooManyCopies, 23+3*33+50)
 	}
 	log.Reset()
 	pauses := &copyPauses{}
@@ -121,7 +121,7 @@ func TestCopyFloodHasAName(t *testing.T) {
 		}
 	}
 	if got := c.overloaded(pauses, copyPause); got != copyFloodPause {
-		t.Errorf("after a quiet time: %s", got)
+		t.Errorf("after a quiet time: got %s, want %s", got, copyFloodPause)
 	}
 	for _, want := range []string{`senders="evil@im.test: 100, user0@im.test: 1, user1@im.test: 1"`, "closed_for=30s", "lock the account"} {
 		if !strings.Contains(log.String(), want) {

@@ -49,7 +49,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	if !strings.Contains(d.payload[1], `<field var="max_items"><value>none</value></field>`) || !strings.Contains(d.payload[1], `sessionid="AbC" action="complete"`) {
-		t.Errorf("second stage: %s", d.payload[1])
+		t.Errorf("second stage: got %s, want payload with %q, with %q", d.payload[1], `<field var="max_items"><value>none</value></field>`, `sessionid="AbC" action="complete"`)
 	}
 }
 
@@ -68,10 +68,10 @@ func TestSnapshotsDiffer(t *testing.T) {
 		d.result = `<x xmlns="jabber:x:data" type="result"><field var="activeuserpresences">` + value("not xml") + list.String() + `</field></x>`
 		sessions, err := server.Snapshot(t.Context())
 		if err != nil || fmt.Sprint(sessions) != "["+strings.Join(want, " ")+"]" {
-			t.Fatalf("round %d: %v %v", round, sessions, err)
+			t.Fatalf("round %d: %v %v, want %v, no error", round, sessions, err, "["+strings.Join(want, " ")+"]")
 		}
 		if n := len(server.snapshots.known); n > 301+301/8+forgetfulness {
-			t.Errorf("%d stanzas are remembered", n)
+			t.Errorf("%d stanzas are remembered, want at most %d", n, 301+301/8+forgetfulness)
 		}
 	}
 }
@@ -80,9 +80,11 @@ func value(xml string) string { return "<value>" + string(stanza.AppendEscaped(n
 
 func TestErrors(t *testing.T) {
 	for _, condition := range []string{"item-not-found", "feature-not-implemented", "service-unavailable", "forbidden"} {
-		if _, err := New(&double{t: t, refuse: &stanza.IQError{Condition: condition}}, "im.test").Snapshot(t.Context()); !errors.Is(err, ErrUnsupported) {
-			t.Errorf("%s: %v", condition, err)
-		}
+		t.Run(condition, func(t *testing.T) {
+			if _, err := New(&double{t: t, refuse: &stanza.IQError{Condition: condition}}, "im.test").Snapshot(t.Context()); !errors.Is(err, ErrUnsupported) {
+				t.Errorf("got %v, want %v", err, ErrUnsupported)
+			}
+		})
 	}
 	if _, err := New(&double{t: t, refuse: &stanza.IQError{Condition: "internal-server-error"}}, "im.test").Snapshot(t.Context()); err == nil || errors.Is(err, ErrUnsupported) {
 		t.Errorf("a passing fault is not a missing command: %v", err)
@@ -93,7 +95,7 @@ func TestErrors(t *testing.T) {
 		t.Errorf("add-user: %v", err)
 	}
 	if !strings.Contains(d.payload[1], `<field var="password-verify"><value>p&lt;w</value></field>`) {
-		t.Errorf("form: %s", d.payload[1])
+		t.Errorf("form: got %s, want payload with %q", d.payload[1], `<field var="password-verify"><value>p&lt;w</value></field>`)
 	}
 	d = &double{t: t, result: `<note type="info">Operation finished successfully</note>`}
 	if err := New(d, "im.test").DeleteUser(t.Context(), stanza.JID{Local: "lisi", Domain: "im.test"}); err != nil {
@@ -113,13 +115,15 @@ func TestCopy(t *testing.T) {
 	inner, ok := Copy(st, "im.test")
 	body, _ := inner.Child("body", "")
 	if !ok || inner.From != "zhangsan@im.test/w" || inner.To != "lisi@im.test" || inner.ID != "7" || body.Text() != "你好 <b> & 😀" {
-		t.Errorf("copy: %+v %q", inner, body.Text())
+		t.Errorf(`copy: %+v %q, want ok, From zhangsan@im.test/w, To lisi@im.test, ID 7, Text "你好 <b> & 😀"`, inner, body.Text())
 	}
 	for _, from := range []string{"zhangsan@im.test/w", "im.test/x", "other.test"} {
-		st, _ := stanza.Parse(fmt.Appendf(nil, text, from))
-		if _, ok := Copy(st, "im.test"); ok {
-			t.Errorf("a look-alike from %s counts", from)
-		}
+		t.Run(from, func(t *testing.T) {
+			st, _ := stanza.Parse(fmt.Appendf(nil, text, from))
+			if _, ok := Copy(st, "im.test"); ok {
+				t.Errorf("a look-alike from %s counts", from)
+			}
+		})
 	}
 }
 
@@ -133,7 +137,7 @@ func BenchmarkSnapshot10000(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if sessions, err := server.Snapshot(b.Context()); err != nil || len(sessions) != 10_000 {
-			b.Fatal(len(sessions), err)
+			b.Fatalf("got %v, %v, want no error, 10000 sessions", len(sessions), err)
 		}
 	}
 }

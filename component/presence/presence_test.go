@@ -39,10 +39,10 @@ func TestLostSnapshot(t *testing.T) {
 		defer stop()
 		w.Run(ctx, make(chan struct{}))
 		if len(server.asked) < 3 || server.asked[1].Sub(server.asked[0]) != snapshotTimeout+stretch*unansweredCost {
-			t.Fatalf("asked at %v", server.asked)
+			t.Fatalf("asked at %v, want asked of length at least 3, %v", server.asked, snapshotTimeout+stretch*unansweredCost)
 		}
 		if server.asked[2].Sub(server.asked[1]) != w.interval {
-			t.Errorf("after an answer it asks at %v", server.asked[2])
+			t.Errorf("after an answer it asks at %v, want %v", server.asked[2], w.interval)
 		}
 	})
 }
@@ -74,7 +74,7 @@ func TestDevicesWithoutSnapshots(t *testing.T) {
 	p.Merge(sessions, clock.now())
 	p.Heard(jid(2*maxHeard), nil, 0)
 	if n := p.Count(); n < 2*maxHeard+1 {
-		t.Errorf("%d devices after a snapshot of %d and one more", n, 2*maxHeard)
+		t.Errorf("%d devices after a snapshot of %d and one more, want at least %d", n, 2*maxHeard, 2*maxHeard+1)
 	}
 }
 
@@ -91,14 +91,14 @@ func TestRequestedSnapshot(t *testing.T) {
 		w.Refresh()
 		synctest.Wait()
 		if n := len(server.asked); n != 2 || time.Since(server.asked[1]) != 0 {
-			t.Fatalf("asked at %v", server.asked)
+			t.Fatalf("asked at %v, want 2, 0", server.asked)
 		}
 		time.Sleep(server.took)
 		w.Refresh()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(server.asked) != 3 || server.asked[2].Sub(server.asked[1]) != server.took+stretch*server.took {
-			t.Errorf("asked at %v", server.asked)
+			t.Errorf("asked at %v, want asked of length 3, %v", server.asked, server.took+stretch*server.took)
 		}
 		stop()
 		time.Sleep(server.took) // the answer that is on its way
@@ -250,24 +250,24 @@ func TestDevicesAtMost(t *testing.T) {
 	look(1000, 1000+maxDevices)
 	first := fmt.Sprint(p.Devices("evil"))
 	if n := len(p.Devices("evil")); n != maxDevices || log.Len() != 0 {
-		t.Errorf("%d devices known, %s", n, &log)
+		t.Errorf("%d devices known, %s, want %d, an empty log", n, &log, maxDevices)
 	}
 	p.TakeChanges()
 	look(0, 3000)
 	if got := fmt.Sprint(p.Devices("evil")); got != first || len(changesOf(p)) != 0 {
-		t.Errorf("others are known now: %s", got)
+		t.Errorf("others are known now: got %s, want %s, no changesOf", got, first)
 	}
 	look(0, 3000)
 	if n := strings.Count(log.String(), `example"=evil`); n != 1 || len(p.Devices("lisi")) != 1 {
-		t.Errorf("said %d times: %s", n, &log)
+		t.Errorf("said %d times: %s, want 1, 1 Device", n, &log)
 	}
 	p.Heard(session("evil", 9999).JID, nil, 0)
 	if n := len(p.Devices("evil")); n != maxDevices {
-		t.Errorf("%d devices after one more was heard", n)
+		t.Errorf("%d devices after one more was heard, want %d", n, maxDevices)
 	}
 	look(1000+maxDevices/2, 1000+2*maxDevices)
 	if n := len(p.Devices("evil")); n != maxDevices {
-		t.Errorf("%d devices after half of them left", n)
+		t.Errorf("%d devices after half of them left, want %d", n, maxDevices)
 	}
 }
 
@@ -307,7 +307,7 @@ func TestSnapshotTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h := families[0].GetMetric()[0].GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() != 2 {
-			t.Errorf("%d answers in %v s", h.GetSampleCount(), h.GetSampleSum())
+			t.Errorf("%d answers in %v s, want 2, GetSampleSum 2", h.GetSampleCount(), h.GetSampleSum())
 		}
 	})
 }

@@ -22,12 +22,14 @@ func TestSameUser(t *testing.T) {
 		{"lisi", "lísi", false}, {"lisi", "lİsi", false}, {"lisi", "lisi ", false}, {"lisi", "ᴸisi", false}, {"lisi", "lisı", false}, {"lisi", "lisi\x00", false},
 		{"lisi ", "lisi ", true}, {"lisi ", "LISI ", false}, {"lisi ", " lisi", false}, {"ᴸisi", "ᴸisi", true}, {"lisi", "", false}, {"", "", false},
 	} {
-		if got := SameUser(test.a, test.b); got != test.same || SameUser(test.b, test.a) != got || test.a != "" && (UserKey(test.a) == UserKey(test.b)) != got {
-			t.Errorf("%+q and %+q: %v", test.a, test.b, got)
-		}
+		t.Run(test.a+" and "+test.b, func(t *testing.T) {
+			if got := SameUser(test.a, test.b); got != test.same || SameUser(test.b, test.a) != got || test.a != "" && (UserKey(test.a) == UserKey(test.b)) != got {
+				t.Errorf("%+q and %+q: %v", test.a, test.b, got)
+			}
+		})
 	}
 	if cost := testing.AllocsPerRun(10, func() { SameUser("zhangsan", "lisi") }); cost != 0 {
-		t.Errorf("two plain ids cost %v allocations", cost)
+		t.Errorf("two plain ids cost %v allocations, want 0", cost)
 	}
 }
 
@@ -66,7 +68,7 @@ func TestPeopleAreComparedInOneWay(t *testing.T) {
 			return err
 		})
 		if err != nil || len(names) < 20 {
-			t.Fatal(names, err)
+			t.Fatalf("got %v, %v, want no error, at least 20 names", names, err)
 		}
 		for _, file := range names {
 			if strings.HasSuffix(file, "_test.go") {

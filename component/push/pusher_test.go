@@ -78,7 +78,7 @@ func onVendors(t *testing.T, answer http.HandlerFunc, test func(t *testing.T, v 
 				switch {
 				case v.answers(w, r):
 				case r.URL.Path != v.path || r.Method != http.MethodPost:
-					t.Errorf("%s %s", r.Method, r.URL.Path)
+					t.Errorf("got %s %s, want Path %s, Method %s", r.Method, r.URL.Path, v.path, http.MethodPost)
 				default:
 					answer(w, r)
 				}
@@ -215,11 +215,11 @@ func TestPusherRepeats(t *testing.T) {
 			n := note(first, t)
 			for _, p := range []outbox.Pusher{first, first, v.make(server.URL, nil, nil)} { // the last is another process
 				if retry, err := p.Push(t.Context(), n); retry || err != nil {
-					t.Error(retry, err)
+					t.Errorf("got %v, %v, want retry false, no error", retry, err)
 				}
 			}
 			if len(calls) != 3 || calls[0] != calls[1] || calls[0] != calls[2] || calls[0].header != "application/json" {
-				t.Errorf("calls %q", calls)
+				t.Errorf("calls %q, want 3 calls, calls %v, calls %v, header application/json", calls, calls[1], calls[2])
 			}
 			if names[0] != n.ID || names[2] != n.ID {
 				t.Errorf("names %q, want %q", names, n.ID)
@@ -241,7 +241,7 @@ func TestPusherDeadRegistrations(t *testing.T) {
 			retry, err := p.Push(t.Context(), note(p, t))
 			discreet(t, err)
 			if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != "["+deadCode+"]" {
-				t.Errorf("retry %v, dead %q, %v", retry, got.Dead, err)
+				t.Errorf("retry %v, dead %q, %v, want retry false, no error, %v", retry, got.Dead, err, "["+deadCode+"]")
 			}
 		})
 	}
@@ -272,7 +272,7 @@ func TestPusherNetwork(t *testing.T) {
 					retry, err := p.Push(t.Context(), n)
 					discreet(t, err)
 					if !retry || err == nil {
-						t.Errorf("retry %v, %v", retry, err)
+						t.Errorf("retry %v, %v, want retry, an error", retry, err)
 					}
 				}
 			})
@@ -286,7 +286,7 @@ func TestPusherNetwork(t *testing.T) {
 			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
 			discreet(t, err)
 			if !retry || err == nil || !strings.Contains(err.Error(), v.name+": dial: ") || strings.Contains(err.Error(), "127.0.0.1") {
-				t.Errorf("retry %v, %v", retry, err)
+				t.Errorf("retry %v, %v, want retry, an error, error with %q, without 127.0.0.1", retry, err, v.name+": dial: ")
 			}
 		}
 	})
@@ -309,7 +309,7 @@ func TestPusherHangs(t *testing.T) {
 		retry, err := p.Push(ctx, n)
 		discreet(t, err)
 		if !retry || !errors.Is(err, context.Canceled) {
-			t.Errorf("retry %v, %v", retry, err)
+			t.Errorf("retry %v, %v, want retry, error %v", retry, err, context.Canceled)
 		}
 
 		var left time.Duration
@@ -321,7 +321,7 @@ func TestPusherHangs(t *testing.T) {
 			return nil, context.DeadlineExceeded
 		})}, nil)
 		if retry, err := p.Push(t.Context(), n); !retry || !errors.Is(err, context.DeadlineExceeded) || left <= 0 || left > callTime {
-			t.Errorf("retry %v, %v; the call could take %v", retry, err, left)
+			t.Errorf("retry %v, %v; the call could take %v, want retry, error %v, left more than 0, left at most %v", retry, err, left, context.DeadlineExceeded, callTime)
 		}
 	})
 }
@@ -336,18 +336,20 @@ func TestPusherRedirects(t *testing.T) {
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { astray.Add(1) }))
 	defer elsewhere.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
-		onVendors(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/v3/push", status) },
-			func(t *testing.T, v vendor, url string) {
-				p := v.make(url, nil, nil)
-				retry, err := p.Push(t.Context(), note(p, t))
-				discreet(t, err)
-				if retry || err == nil {
-					t.Errorf("%d: retry %v, %v", status, retry, err)
-				}
-			})
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			onVendors(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/v3/push", status) },
+				func(t *testing.T, v vendor, url string) {
+					p := v.make(url, nil, nil)
+					retry, err := p.Push(t.Context(), note(p, t))
+					discreet(t, err)
+					if retry || err == nil {
+						t.Errorf("%d: retry %v, %v, want retry false, an error", status, retry, err)
+					}
+				})
+		})
 	}
 	if n := astray.Load(); n > 0 {
-		t.Errorf("%d calls went elsewhere", n)
+		t.Errorf("%d calls went elsewhere, want 0", n)
 	}
 }
 
@@ -407,7 +409,7 @@ func TestPusherInParallel(t *testing.T) {
 			}
 			all.Wait()
 			if len(seen) != 80 {
-				t.Errorf("%d names for 80 calls", len(seen))
+				t.Errorf("%d names for 80 calls, want 80", len(seen))
 			}
 		})
 	}
@@ -421,9 +423,11 @@ func TestCheckURL(t *testing.T) {
 		"http://localhost.example.com/": false, "ftp://push.example.com/": false, "https://": false, "https:///hook": false, "://x": false,
 		"http://10.0.0.1/": false, "file:///etc/passwd": false, "https://a b/": false,
 	} {
-		if wrong := CheckURL(text); (wrong == "") != good {
-			t.Errorf("%q: %q", text, wrong)
-		}
+		t.Run(text, func(t *testing.T) {
+			if wrong := CheckURL(text); (wrong == "") != good {
+				t.Errorf("got %q, want %v", wrong, good)
+			}
+		})
 	}
 }
 

@@ -31,7 +31,7 @@ func site(t *testing.T, answer string) (*httptest.Server, *received) {
 		}
 		got = received{r.Header.Get("X-Tlim-Id"), r.Header.Get("X-Tlim-Timestamp"), r.Header.Get("X-Tlim-Signature"), string(body)}
 		if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
-			t.Errorf("headers %v", r.Header)
+			t.Errorf(`headers %v, want Authorization "", Cookie ""`, r.Header)
 		}
 		io.WriteString(w, answer)
 	}))
@@ -49,31 +49,33 @@ func TestWebhookCall(t *testing.T) {
 		android   bool
 		platforms string
 	}{{false, `["android","ios"]`}, {true, `["android"]`}} {
-		n.Android = c.android
-		if retry, err := p.Push(t.Context(), n); retry || err != nil {
-			t.Fatal(retry, err)
-		}
-		var body any
-		if err := json.Unmarshal([]byte(got.body), &body); err != nil {
-			t.Fatal(err)
-		}
-		want := `{"id":"call-1","msg_type":"MTS-000","title":"组","alert":"张三(组):<b>\"hi\" & 😀","platforms":` + c.platforms +
-			`,"receivers":[{"user_id":"lisi","registration_id":"c1","msg_id":"m1"},{"user_id":"wangwu","registration_id":"c2","msg_id":"m2"}]}`
-		var wanted any
-		if err := json.Unmarshal([]byte(want), &wanted); err != nil {
-			t.Fatal(err)
-		}
-		if fmt.Sprint(body) != fmt.Sprint(wanted) {
-			t.Errorf("body %s\nwant %s", got.body, want)
-		}
-		if got.id != "call-1" || got.timestamp != "1777636800" {
-			t.Errorf("headers %+v", got)
-		}
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write([]byte(got.timestamp + "." + got.body))
-		if got.signature != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
-			t.Errorf("signature %q", got.signature)
-		}
+		t.Run(c.platforms, func(t *testing.T) {
+			n.Android = c.android
+			if retry, err := p.Push(t.Context(), n); retry || err != nil {
+				t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+			}
+			var body any
+			if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+				t.Fatal(err)
+			}
+			want := `{"id":"call-1","msg_type":"MTS-000","title":"组","alert":"张三(组):<b>\"hi\" & 😀","platforms":` + c.platforms +
+				`,"receivers":[{"user_id":"lisi","registration_id":"c1","msg_id":"m1"},{"user_id":"wangwu","registration_id":"c2","msg_id":"m2"}]}`
+			var wanted any
+			if err := json.Unmarshal([]byte(want), &wanted); err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(body) != fmt.Sprint(wanted) {
+				t.Errorf("body %s\nwant %s", got.body, want)
+			}
+			if got.id != "call-1" || got.timestamp != "1777636800" {
+				t.Errorf("headers %+v, want id call-1, timestamp 1777636800", got)
+			}
+			mac := hmac.New(sha256.New, []byte(secret))
+			mac.Write([]byte(got.timestamp + "." + got.body))
+			if got.signature != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
+				t.Errorf("signature %q", got.signature)
+			}
+		})
 	}
 	if strings.Contains(got.body, secret) {
 		t.Error("the secret is in the body")
@@ -81,9 +83,11 @@ func TestWebhookCall(t *testing.T) {
 	body := got.body
 	for name, wrong := range map[string]string{"secret": Sign("another", got.timestamp, []byte(body)), "time": Sign(secret, "1777636801", []byte(body)),
 		"body": Sign(secret, got.timestamp, []byte(body+" "))} {
-		if wrong == got.signature {
-			t.Errorf("the signature does not depend on the %s", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if wrong == got.signature {
+				t.Errorf("the signature does not depend on the %s", name)
+			}
+		})
 	}
 }
 
@@ -109,25 +113,29 @@ func TestWebhookAnswers(t *testing.T) {
 		`{"dead":["c1","c2"],"more":{}}`: "[c1 c2]",
 		`{"dead":["` + strings.Repeat("x", answerLimit) + `"]}`: "[]", // longer than is read
 	} {
-		server, _ := site(t, answer)
-		p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
-		retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi", To: []outbox.Receiver{{Code: "c1"}, {Code: "c2"}}})
-		if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != dead {
-			t.Errorf("%.60s: retry %v, %v, dead %v, want %s", answer, retry, err, got.Dead, dead)
-		}
+		t.Run(fmt.Sprintf("%.60q", answer), func(t *testing.T) {
+			server, _ := site(t, answer)
+			p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
+			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi", To: []outbox.Receiver{{Code: "c1"}, {Code: "c2"}}})
+			if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != dead {
+				t.Errorf("%.60s: retry %v, %v, dead %v, want %s", answer, retry, err, got.Dead, dead)
+			}
+		})
 	}
 }
 
 // A site's sender that refuses the note refuses it for good: it may have its reasons, and says 503 when it has none.
 func TestWebhookRefuses(t *testing.T) {
 	for status, again := range map[int]bool{401: false, 403: false, 409: false, 422: false, 429: true} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
-		p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
-		retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
-		if got := failure(err); retry != again || got.Wait != 0 || err.Error() != fmt.Sprintf("webhook: status %d", status) {
-			t.Errorf("%d: retry %v, wait %v, %v", status, retry, got.Wait, err)
-		}
-		server.Close()
+		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+			p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
+			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
+			if got := failure(err); retry != again || got.Wait != 0 || err.Error() != fmt.Sprintf("webhook: status %d", status) {
+				t.Errorf("%d: retry %v, wait %v, %v, want retry %v, Wait 0, error %v", status, retry, got.Wait, err, again, fmt.Sprintf("webhook: status %d", status))
+			}
+			server.Close()
+		})
 	}
 }
 
@@ -136,6 +144,6 @@ func TestWebhookBadURL(t *testing.T) {
 	retry, err := p.Push(t.Context(), outbox.Note{ID: "x"})
 	discreet(t, err)
 	if retry || err == nil || !strings.Contains(err.Error(), "push.webhook.url") {
-		t.Errorf("retry %v, %v", retry, err)
+		t.Errorf("retry %v, %v, want retry false, an error, error with push.webhook.url", retry, err)
 	}
 }

@@ -48,7 +48,7 @@ func BenchmarkFrameAndBody(b *testing.B) {
 			}
 		}
 		if len(text) < 250 {
-			b.Fatal(text)
+			b.Fatalf("got %v, want text of length at least 250", text)
 		}
 	}
 }

@@ -19,25 +19,31 @@ func TestEscape(t *testing.T) {
 		"\xff|\xed\xa0\xbd|\xf0\x9f":   {"\uFFFD|\uFFFD\uFFFD\uFFFD|\uFFFD\uFFFD", "\uFFFD|\uFFFD\uFFFD\uFFFD|\uFFFD\uFFFD"},
 		"\uFFFE\uFFFF\uFFFD\U0010FFFF": {"\uFFFD\uFFFD\uFFFD\U0010FFFF", "\uFFFD\uFFFD\uFFFD\U0010FFFF"},
 	} {
-		if got := string(AppendEscaped([]byte("x"), in)); got != "x"+want[0] {
-			t.Errorf("text %q becomes %q, want %q", in, got[1:], want[0])
-		}
-		if got := string(AppendAttr([]byte("x"), in)); got != "x"+want[1] {
-			t.Errorf("attribute %q becomes %q, want %q", in, got[1:], want[1])
-		}
+		t.Run(in, func(t *testing.T) {
+			if got := string(AppendEscaped([]byte("x"), in)); got != "x"+want[0] {
+				t.Errorf("text %q becomes %q, want %q", in, got[1:], want[0])
+			}
+			if got := string(AppendAttr([]byte("x"), in)); got != "x"+want[1] {
+				t.Errorf("attribute %q becomes %q, want %q", in, got[1:], want[1])
+			}
+		})
 	}
 }
 
 func TestValidXML(t *testing.T) {
 	for _, s := range []string{"", "a\t\n\r", "\x7f\u0080\u0085", "你好😀\U0010FFFF", "\uFFFD", "\uE000"} {
-		if !ValidXML(s) {
-			t.Errorf("%q is refused", s)
-		}
+		t.Run(s, func(t *testing.T) {
+			if !ValidXML(s) {
+				t.Errorf("%q is refused", s)
+			}
+		})
 	}
 	for _, s := range []string{"\x00", "a\x0b", "\x1f", "\uFFFE", "a\uFFFF", "\xff", "\xed\xa0\x80", "a\xc3", "\xf4\x90\x80\x80", "\xc0\x80"} {
-		if ValidXML(s) {
-			t.Errorf("%q is taken", s)
-		}
+		t.Run(s, func(t *testing.T) {
+			if ValidXML(s) {
+				t.Errorf("%q is taken", s)
+			}
+		})
 	}
 }
 
@@ -75,15 +81,15 @@ func FuzzEscape(f *testing.F) {
 			t.Fatalf("ValidXML(%q) is %v", s, ValidXML(s))
 		}
 		if got.B != want || got.Text != want {
-			t.Fatalf("%q is read as %q and %q", s, got.B, got.Text)
+			t.Fatalf("%q is read as %q and %q, want B %q, Text %q", s, got.B, got.Text, want, want)
 		}
 		st, err := Parse(doc)
 		if err != nil || st.Name != "a" {
-			t.Fatalf("%q: %+v, %v", doc, st, err)
+			t.Fatalf("%q: %+v, %v, want Name a, no error", doc, st, err)
 		}
 		c := Child{Inner: st.Inner, tag: doc[1:bytes.IndexByte(doc, '>')]}
 		if c.Text() != want || c.Attr("b") != want {
-			t.Fatalf("%q is read as %q and %q by Child", s, c.Text(), c.Attr("b"))
+			t.Fatalf("%q is read as %q and %q by Child, want Text %q, Attr %q", s, c.Text(), c.Attr("b"), want, want)
 		}
 	})
 }

@@ -134,22 +134,24 @@ func TestFramer(t *testing.T) {
 				"halves":       iotest.HalfReader(strings.NewReader(c.in)),
 				"error early":  iotest.DataErrReader(strings.NewReader(c.in)),
 			} {
-				got, err := frames(t, r, limits)
-				if !errors.Is(err, c.err) {
-					t.Errorf("%s: error %v, want %v", way, err, c.err)
-				}
-				if len(got) != len(c.want) {
-					t.Fatalf("%s: frames %q, want %q", way, got, c.want)
-				}
-				for i := range got {
-					if c.want[i] == "" { // how much of an oversize tag is known depends on the reads
-						if !strings.HasPrefix(got[i], "stanza message|") || !strings.HasSuffix(got[i], "| oversize") {
-							t.Errorf("%s: frame %d %q, want an oversize message", way, i, got[i])
-						}
-					} else if got[i] != c.want[i] {
-						t.Errorf("%s: frame %d\n got %s\nwant %s", way, i, got[i], c.want[i])
+				t.Run(way, func(t *testing.T) {
+					got, err := frames(t, r, limits)
+					if !errors.Is(err, c.err) {
+						t.Errorf("error %v, want %v", err, c.err)
 					}
-				}
+					if len(got) != len(c.want) {
+						t.Fatalf("frames %q, want %q", got, c.want)
+					}
+					for i := range got {
+						if c.want[i] == "" { // how much of an oversize tag is known depends on the reads
+							if !strings.HasPrefix(got[i], "stanza message|") || !strings.HasSuffix(got[i], "| oversize") {
+								t.Errorf("frame %d %q, want an oversize message", i, got[i])
+							}
+						} else if got[i] != c.want[i] {
+							t.Errorf("frame %d\n got %s\nwant %s", i, got[i], c.want[i])
+						}
+					}
+				})
 			}
 		})
 	}
@@ -173,7 +175,7 @@ func TestFramerSkipsWithoutBuffering(t *testing.T) {
 		}
 	}
 	if largest > 4*DefaultStanza {
-		t.Errorf("the buffer grew to %d bytes", largest)
+		t.Errorf("the buffer grew to %d bytes, want at most %d", largest, 4*DefaultStanza)
 	}
 }
 
@@ -228,7 +230,7 @@ func TestFramerGivesContentAway(t *testing.T) {
 	}
 	for i, st := range all {
 		if string(st.Inner) != want[i] || st.ID != fmt.Sprint(i) {
-			t.Errorf("stanza %d changed after it was handed out", i)
+			t.Errorf("stanza %d changed after it was handed out, want Inner %v, ID %v", i, want[i], fmt.Sprint(i))
 		}
 	}
 }

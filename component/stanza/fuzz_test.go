@@ -28,7 +28,7 @@ func FuzzFramer(f *testing.F) {
 		got, err := collect(strings.NewReader(doc), limits)
 		slow, slowErr := collect(iotest.OneByteReader(strings.NewReader(doc)), limits)
 		if fmt.Sprint(got) != fmt.Sprint(slow) || fmt.Sprint(err) != fmt.Sprint(slowErr) {
-			t.Fatalf("at once %+v, %v\nbyte by byte %+v, %v", got, err, slow, slowErr)
+			t.Fatalf("at once %+v, %v\nbyte by byte %+v, %v\nwant %v, %v", got, err, slow, slowErr, fmt.Sprint(slow), fmt.Sprint(slowErr))
 		}
 		if _, err := collect(strings.NewReader(doc), Limits{Stanza: 64, Answer: 64}); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrSyntax) {
 			t.Fatalf("with a low limit: %v", err)

@@ -1,6 +1,7 @@
 package stanza
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -24,15 +25,17 @@ func TestParseJID(t *testing.T) {
 		"a@im.test/😀":                            {"a", "im.test", "😀"}, // other servers than Openfire allow it
 		"a@im.test/" + strings.Repeat("r", 1023): {"a", "im.test", strings.Repeat("r", 1023)},
 	} {
-		got, err := ParseJID(in)
-		if err != nil || got != want {
-			t.Errorf("%q is %+v, %v; want %+v", in, got, err, want)
-			continue
-		}
-		again, err := ParseJID(got.String())
-		if err != nil || again != got {
-			t.Errorf("%q prepared again is %+v, %v", got.String(), again, err)
-		}
+		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
+			got, err := ParseJID(in)
+			if err != nil || got != want {
+				t.Errorf("%q is %+v, %v; want %+v", in, got, err, want)
+				return
+			}
+			again, err := ParseJID(got.String())
+			if err != nil || again != got {
+				t.Errorf("%q prepared again is %+v, %v, want again %+v, no error", got.String(), again, err, got)
+			}
+		})
 	}
 	for _, in := range []string{
 		"", "@im.test", "a@", "a@/r", "/r", "a@im.test/", "a b@im.test", "a\"b@im.test", "a<b@im.test", "a@b@im.test", "a@im test", "a@im<test",
@@ -41,9 +44,11 @@ func TestParseJID(t *testing.T) {
 		strings.Repeat("a", 1024) + "@im.test", "a@im.test/" + strings.Repeat("r", 1024), "a@" + strings.Repeat("d", 1024),
 		strings.Repeat("\uFDFA", 200) + "@im.test", // 3 bytes that normalisation makes 33
 	} {
-		if got, err := ParseJID(in); err == nil {
-			t.Errorf("%q is taken as %+v", in, got)
-		}
+		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
+			if got, err := ParseJID(in); err == nil {
+				t.Errorf("%q is taken as %+v", in, got)
+			}
+		})
 	}
 }
 
@@ -54,9 +59,11 @@ func TestJIDString(t *testing.T) {
 	}{
 		{JID{"a", "d", "r"}, "a@d", "a@d/r"}, {JID{"a", "d", ""}, "a@d", "a@d"}, {JID{"", "d", "r"}, "d", "d/r"}, {JID{"", "d", ""}, "d", "d"},
 	} {
-		if c.jid.Bare() != c.bare || c.jid.String() != c.full {
-			t.Errorf("%+v is %q and %q", c.jid, c.jid.Bare(), c.jid.String())
-		}
+		t.Run(fmt.Sprintf("%+v", c.jid), func(t *testing.T) {
+			if c.jid.Bare() != c.bare || c.jid.String() != c.full {
+				t.Errorf("%+v is %q and %q, want Bare %q, jid %q", c.jid, c.jid.Bare(), c.jid.String(), c.bare, c.full)
+			}
+		})
 	}
 }
 
@@ -71,31 +78,35 @@ func TestLocalpart(t *testing.T) {
 		`A\2FB`:                   `a\2fb`,
 		strings.Repeat("a", 1023): strings.Repeat("a", 1023),
 	} {
-		got, err := Localpart(in)
-		if err != nil || got != want {
-			t.Errorf("%q is %q, %v; want %q", in, got, err, want)
-			continue
-		}
-		if again, err := Localpart(got); err != nil || again != got {
-			t.Errorf("%q escaped again is %q, %v", got, again, err)
-		}
-		if j, err := ParseJID(got + "@im.test"); err != nil || j.Local != got {
-			t.Errorf("%q as an address is %+v, %v", got, j, err)
-		}
+		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
+			got, err := Localpart(in)
+			if err != nil || got != want {
+				t.Errorf("%q is %q, %v; want %q", in, got, err, want)
+				return
+			}
+			if again, err := Localpart(got); err != nil || again != got {
+				t.Errorf("%q escaped again is %q, %v, want no error", got, again, err)
+			}
+			if j, err := ParseJID(got + "@im.test"); err != nil || j.Local != got {
+				t.Errorf("%q as an address is %+v, %v, want no error", got, j, err)
+			}
+		})
 	}
 	for _, in := range []string{
 		"", " ", " a", "a ", `\20a`, "\u00AD a", "a\tb", "a\nb", "a\u0000", "\xff", "😀", "a\uFFFE", "a\u3000b", "a＠b",
 		strings.Repeat("a", 1024), strings.Repeat("/", 400), strings.Repeat("张", 342), "a\u0627",
 	} {
-		if got, err := Localpart(in); err == nil {
-			t.Errorf("%q is taken as %q", in, got)
-		}
+		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
+			if got, err := Localpart(in); err == nil {
+				t.Errorf("%q is taken as %q", in, got)
+			}
+		})
 	}
 }
 
 func TestParseJIDAllocates(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { _, _ = ParseJID("zhangsan@im.test/8f3c[web]") }); n != 0 {
-		t.Errorf("%v allocations for plain ASCII", n)
+		t.Errorf("%v allocations for plain ASCII, want 0", n)
 	}
 }
 
@@ -110,12 +121,12 @@ func FuzzJID(f *testing.F) {
 				t.Fatalf("%q is %+v", s, j)
 			}
 			if again, err := ParseJID(j.String()); err != nil || again != j {
-				t.Fatalf("%q is %+v, and again %+v, %v", s, j, again, err)
+				t.Fatalf("%q is %+v, and again %+v, %v, want no error", s, j, again, err)
 			}
 		}
 		if local, err := Localpart(s); err == nil {
 			if j, err := ParseJID(local + "@d"); err != nil || j.Domain != "d" || j.Resource != "" {
-				t.Fatalf("user id %q is %q, which is %+v, %v", s, local, j, err)
+				t.Fatalf(`user id %q is %q, which is %+v, %v, want Domain d, Resource "", no error`, s, local, j, err)
 			}
 		}
 	})

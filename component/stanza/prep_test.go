@@ -84,15 +84,15 @@ func checkPrepared(t *testing.T, before, middle, after, want string) {
 // checkStable: what is prepared stays what it is, as an id, as an address, and as what the server vouches for.
 func checkStable(t *testing.T, in, local string) {
 	if again, err := nodeprep(local); err != nil || again != local {
-		t.Errorf("%+q becomes %+q and then %+q, %v", in, local, again, err)
+		t.Errorf("%+q becomes %+q and then %+q, %v, want no error", in, local, again, err)
 	}
 	if again, err := Localpart(local); err != nil || again != local {
 		if !strings.HasPrefix(local, `\20`) {
-			t.Errorf("%+q becomes %+q and as an id %+q, %v", in, local, again, err)
+			t.Errorf("%+q becomes %+q and as an id %+q, %v, want local beginning with %q", in, local, again, err, `\20`)
 		}
 	}
 	if j, err := ParsePrepared(local + "@im.test"); err != nil || j.Local != local {
-		t.Errorf("%+q becomes %+q and that is %+v, %v from the server", in, local, j, err)
+		t.Errorf("%+q becomes %+q and that is %+v, %v from the server, want no error", in, local, j, err)
 	}
 	if in != local {
 		if j, err := ParsePrepared(in + "@im.test"); err == nil {
@@ -121,27 +121,33 @@ func TestForeignPreparation(t *testing.T) {
 		"ᴸisi", "lᵢsi", "\U0001F150bc", "ⱼane", "\uA7F2", "\U0001D6A4", "\uFF5F\uFFE3", "\u1E9E", "\u2C60isi", "\U0002F868",
 		"\u1100\u0300\u1161", "\u0B47\u0300\u0B3E", // joined by the composition of Unicode 3.2 and not by today's
 	} {
-		if local, err := Localpart(id); err == nil {
-			t.Errorf("the id %+q is %+q", id, local)
-		}
-		if j, err := ParseJID(id + "@im.test"); err == nil {
-			t.Errorf("the address %+q is %+v", id, j)
-		}
+		t.Run(id, func(t *testing.T) {
+			if local, err := Localpart(id); err == nil {
+				t.Errorf("the id %+q is %+q, want an error", id, local)
+			}
+			if j, err := ParseJID(id + "@im.test"); err == nil {
+				t.Errorf("the address %+q is %+v, want an error", id, j)
+			}
+		})
 	}
 	for _, from := range []string{
 		"Lisi@im.test", "ｌisi@im.test", "li\u00ADsi@im.test", "straße@im.test", "e\u0301@im.test", "lisi@im.test/ｗeb", "lisi@ｉm.test", "lisi@im.test/x\u00AD", "@im.test", "lisi@im.test/",
 	} {
-		if j, err := ParsePrepared(from); err == nil {
-			t.Errorf("the server's %+q is taken as %+v", from, j)
-		}
+		t.Run(from, func(t *testing.T) {
+			if j, err := ParsePrepared(from); err == nil {
+				t.Errorf("the server's %+q is taken as %+v", from, j)
+			}
+		})
 	}
 	for _, from := range []string{
 		"lisi@im.test/Web[1]", "李四@im.test/手机 1", "𠀀@im.test", "élodie@im.test/é", "søren@im.test", "иван@im.test", "ñandú@im.test/a@b/c", "שלום@im.test", "김철수@im.test", "たなか@im.test",
 		`zhang\20san@im.test`, "im.test", "im.test/x", "lisi@IM.Test/x", "lisi@bücher.test", "a@im.test/😀", "a@im.test/\U0001F150", // which Unicode 3.2 does not know, and leaves alone
 	} {
-		j, err := ParsePrepared(from)
-		if err != nil || !strings.EqualFold(j.String(), from) {
-			t.Errorf("the server's %q is %+v, %v", from, j, err)
-		}
+		t.Run(from, func(t *testing.T) {
+			j, err := ParsePrepared(from)
+			if err != nil || !strings.EqualFold(j.String(), from) {
+				t.Errorf("the server's %q is %+v, %v", from, j, err)
+			}
+		})
 	}
 }

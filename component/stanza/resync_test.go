@@ -69,7 +69,7 @@ func TestResync(t *testing.T) {
 				}
 			}
 			if count["before"] != 1 || count[secret+"7"] != 3 || count["after"] != 2 || broken < 2 {
-				t.Errorf("%s, %s: got %v, broken %d times", way, poison, count, broken)
+				t.Errorf("%s, %s: got %v, broken %d times, want before 1, count 3, after 2, broken at least 2", way, poison, count, broken)
 			}
 		}
 	}
@@ -89,12 +89,12 @@ func TestInSync(t *testing.T) {
 				break
 			}
 			if frame.Kind == KindBroken {
-				t.Errorf("%s: broken after %q", way, got)
+				t.Errorf("%s: broken after %q, want Kind other than %v", way, got, KindBroken)
 			}
 			got = append(got, frame.Stanza.ID)
 		}
 		if want := "7n9 f00dbeef7 1 f00dbeef7 f00dbeef8 2 3 f00dbeef7 after "; strings.Join(got, " ") != want {
-			t.Errorf("%s: got %q", way, got)
+			t.Errorf("%s: got %q, want %v", way, got, want)
 		}
 	}
 }
@@ -117,7 +117,7 @@ func FuzzResync(f *testing.F) {
 				frame, err := framer.Next()
 				if err != nil {
 					if !errors.Is(err, io.EOF) {
-						t.Fatalf("%s: %v", way, err)
+						t.Fatalf("%s: got %v, want %v", way, err, io.EOF)
 					}
 					break
 				}
@@ -126,7 +126,7 @@ func FuzzResync(f *testing.F) {
 				}
 			}
 			if len(last) < 2 || last[len(last)-2] != secret+"7" || last[len(last)-1] != "after" {
-				t.Fatalf("%s: %q", way, last)
+				t.Fatalf("%s: got %q, want last of length at least 2, last %v, last after", way, last, secret+"7")
 			}
 		}
 	})

@@ -51,12 +51,12 @@ func TestChildrenOfWideTag(t *testing.T) {
 		n = 0
 		for c := range st.Children() {
 			if n++; len(c.Space) != 100<<10 {
-				t.Fatalf("namespace of %d bytes", len(c.Space))
+				t.Fatalf("namespace of %d bytes, want %d", len(c.Space), 100<<10)
 			}
 		}
 	})
 	if n != 1000 || allocs > 100 {
-		t.Errorf("%d children cost %v allocations", n, allocs)
+		t.Errorf("%d children cost %v allocations, want 1000, allocs at most 100", n, allocs)
 	}
 }
 
@@ -66,16 +66,18 @@ func TestChildrenMalformed(t *testing.T) {
 		"<", "</", "</x>", "<x", "<x>", "<x></y>", "<x><y></x>", "<x a='>", "<!", "<!-", "<!--", "<!-->", "<!-- -- ", "<![CDATA[", "<![CDATA[]>",
 		"<?", "<?x", "<!DOCTYPE x>", "<>", "< x/>", "<x <y/>/>", "<1/>", "\x00<x", "<x/", "</>",
 	} {
-		st := Stanza{Name: "message", Inner: []byte("<body>1</body>" + inner)}
-		n := 0
-		for c := range st.Children() {
-			if n++; c.Name != "body" || c.Text() != "1" {
-				t.Errorf("%q: child %q %q", inner, c.Name, c.Text())
+		t.Run(inner, func(t *testing.T) {
+			st := Stanza{Name: "message", Inner: []byte("<body>1</body>" + inner)}
+			n := 0
+			for c := range st.Children() {
+				if n++; c.Name != "body" || c.Text() != "1" {
+					t.Errorf("child %q %q, want Name body, Text 1", c.Name, c.Text())
+				}
 			}
-		}
-		if n != 1 {
-			t.Errorf("%q: %d children, want the one before it", inner, n)
-		}
+			if n != 1 {
+				t.Errorf("got %d children, want the one before it", n)
+			}
+		})
 	}
 }
 
@@ -90,12 +92,14 @@ func TestAttr(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{"a": `A&"`, "b": "1>2/", "xml:lang": "zh", "lang": "", "empty": "", "none": "", "tab": "1 2 3\t4"} {
-		if got := x.Attr(name); got != want {
-			t.Errorf("attribute %s is %q, want %q", name, got, want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := x.Attr(name); got != want {
+				t.Errorf("attribute %s is %q, want %q", name, got, want)
+			}
+		})
 	}
 	if got := y.Attr("b"); got != "" {
-		t.Errorf("an attribute behind a malformed one is %q", got)
+		t.Errorf(`an attribute behind a malformed one is %q, want ""`, got)
 	}
 }
 
@@ -107,7 +111,7 @@ func TestNestedChildren(t *testing.T) {
 	}
 	x, ok := command.Child("x", "urn:data")
 	if !ok || x.Attr("type") != "form" {
-		t.Fatal("no form in", string(command.Inner))
+		t.Fatalf("no form in: got %v, want ok true, Attr form", string(command.Inner))
 	}
 	field, _ := x.Child("field", "urn:data")
 	var values string
@@ -115,7 +119,7 @@ func TestNestedChildren(t *testing.T) {
 		values += v.Text() + v.Space
 	}
 	if values != "1urn:data2urn:data" {
-		t.Errorf("values %q", values)
+		t.Errorf(`values %q, want "1urn:data2urn:data"`, values)
 	}
 	if _, ok := x.Child("field", ""); ok {
 		t.Error("a field of another namespace was found")
@@ -132,7 +136,7 @@ func TestChildStanza(t *testing.T) {
 	}
 	got := inner.Stanza()
 	if got.Name != "message" || got.From != "a@im.test/r" || got.To != "b@im.test" || got.ID != "1&2" || got.Type != "chat" {
-		t.Errorf("stanza %+v", got)
+		t.Errorf(`stanza %+v, want Name message, From a@im.test/r, To b@im.test, ID "1&2", Type chat`, got)
 	}
 	if body, ok := got.Child("body", ""); !ok || body.Text() != "hi" {
 		t.Error("no body")
@@ -145,12 +149,14 @@ func TestChildStanza(t *testing.T) {
 func TestParse(t *testing.T) {
 	st := parse(t, " \n<presence from='a@im.test/r'><show>away</show></presence>\n")
 	if st.Name != "presence" || st.From != "a@im.test/r" || string(st.Inner) != "<show>away</show>" {
-		t.Errorf("stanza %+v", st)
+		t.Errorf(`stanza %+v, want Name presence, From a@im.test/r, Inner "<show>away</show>"`, st)
 	}
 	for _, s := range []string{"", "x", "<a>", "<a/><b/>", "<a/>x", "</a>", "<!-- c -->", "<a></b>"} {
-		if st, err := Parse([]byte(s)); err == nil {
-			t.Errorf("%q was read as %+v", s, st)
-		}
+		t.Run(s, func(t *testing.T) {
+			if st, err := Parse([]byte(s)); err == nil {
+				t.Errorf("%q was read as %+v, want an error", s, st)
+			}
+		})
 	}
 }
 

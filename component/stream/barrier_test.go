@@ -48,7 +48,7 @@ func TestBarrier(t *testing.T) {
 			pings = append(pings, st)
 		}
 		if before != 20 {
-			t.Errorf("%d of 20 copies came before the barrier", before)
+			t.Errorf("%d of 20 copies came before the barrier, want 20", before)
 		}
 		sending.answer(pings[0], "result", "im.test", "")
 		synctest.Wait()
@@ -79,7 +79,7 @@ func TestBarrierFails(t *testing.T) {
 		down := make(chan error, 10)
 		r.Barrier(func(err error) { down <- err })
 		if err := <-down; !errors.Is(err, ErrDown) {
-			t.Errorf("without a link: %v", err)
+			t.Errorf("without a link: got %v, want %v", err, ErrDown)
 		}
 		sending, intake := r.up(""), r.up("")
 		r.expect("up")
@@ -107,7 +107,7 @@ func TestBarrierUnanswered(t *testing.T) {
 		p.next()
 		r.expect("barrier true", "down deaf")
 		if took := time.Since(began); took < 10*time.Second || took > 13*time.Second {
-			t.Errorf("found after %v", took)
+			t.Errorf("found after %v, want at least %v, at most %v", took, 10*time.Second, 13*time.Second)
 		}
 	})
 }
@@ -197,7 +197,7 @@ func TestBusyServerIsAlive(t *testing.T) {
 				p.answer(st, "result", "im.test", "")
 			case err := <-done:
 				if passed = true; err != nil || time.Since(began) < 50*time.Second {
-					t.Errorf("after %v: %v", time.Since(began), err)
+					t.Errorf("after %v: %v, want at least %v, no error", time.Since(began), err, 50*time.Second)
 				}
 			}
 		}
@@ -205,7 +205,7 @@ func TestBusyServerIsAlive(t *testing.T) {
 		began = time.Now()
 		r.expect("down deaf")
 		if took := time.Since(began); took > 25*time.Second {
-			t.Errorf("found after %v", took)
+			t.Errorf("found after %v, want at most %v", took, 25*time.Second)
 		}
 	})
 }
@@ -280,7 +280,7 @@ func TestPingsLieBetween(t *testing.T) {
 					}
 				}
 				if pings < 9 || most > 1100 {
-					t.Errorf("%d pings, at most %d stanzas between two", pings, most)
+					t.Errorf("%d pings, at most %d stanzas between two, want at least 9, most at most 1100", pings, most)
 				}
 				p.drain()
 			})
@@ -299,7 +299,7 @@ func TestBarriersAreBounded(t *testing.T) {
 		done := make(chan error, 1)
 		r.Barrier(func(err error) { done <- err })
 		if err := <-done; !errors.Is(err, ErrDown) {
-			t.Errorf("one more than can wait: %v", err)
+			t.Errorf("one more than can wait: got %v, want %v", err, ErrDown)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func TestBroken(t *testing.T) {
 				pass(3 * lastWords)
 				r.quiet()
 				if !r.Status().Up || r.lines("what it should not") != 1 {
-					t.Errorf("%+v\n%s", r.Status(), r.log)
+					t.Errorf("got %+v\n%s\nwant Up true, lines 1", r.Status(), r.log)
 				}
 			})
 		})

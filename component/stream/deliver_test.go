@@ -86,11 +86,11 @@ func TestMembersAreBound(t *testing.T) {
 		for i, got := range where {
 			for bare, ids := range got {
 				if ids != "01234" {
-					t.Errorf("%s got %s on link %d", bare, ids, i)
+					t.Errorf("%s got %s on link %d, want 01234", bare, ids, i)
 				}
 			}
 			if total += len(got); len(got) < members/6 {
-				t.Errorf("link %d carries %d of %d members", i, len(got), members)
+				t.Errorf("link %d carries %d of %d members, want at least %d", i, len(got), members, members/6)
 			}
 		}
 		if total != members {
@@ -116,7 +116,7 @@ func TestMulticast(t *testing.T) {
 		send(few...)
 		for _, want := range few {
 			if got := p.text(); got != "message chat a@tlim.im.test>"+want.JID+" 1|<body>x</body>" {
-				t.Errorf("few targets: %s", got)
+				t.Errorf("few targets: got %s, want %s", got, "message chat a@tlim.im.test>"+want.JID+" 1|<body>x</body>")
 			}
 		}
 
@@ -133,7 +133,7 @@ func TestMulticast(t *testing.T) {
 			want += `<address type="bcc" jid="` + jid + `"/>`
 		}
 		if got := p.text(); got != want+`</addresses><body>x</body>` {
-			t.Errorf("together: %s", got)
+			t.Errorf("together: got %s, want %s", got, want+`</addresses><body>x</body>`)
 		}
 
 		var many []stanza.Target
@@ -149,7 +149,7 @@ func TestMulticast(t *testing.T) {
 			here := 0
 			for a := range addresses.Children() {
 				if a.Attr("jid") != many[n].JID || a.Attr("type") != "bcc" {
-					t.Fatalf("address %d is %s", n, a.Raw)
+					t.Fatalf("address %d is %s, want Attr %v, Attr bcc", n, a.Raw, many[n].JID)
 				}
 				n++
 				here++
@@ -178,22 +178,22 @@ func TestFullBuffer(t *testing.T) {
 		synctest.Wait()
 		waiting := r.current.Load().intake().out.waiting()
 		if waiting < 2000 || waiting > 2200 {
-			t.Errorf("%d bytes wait", waiting)
+			t.Errorf("%d bytes wait, want at least 2000, waiting at most 2200", waiting)
 		}
 		posted := 0
 		for r.Post([]byte(`<presence id="posted" to="im.test"/>`)) {
 			posted++
 		}
 		if posted < 5 || posted > 20 {
-			t.Errorf("%d stanzas fit the reserve", posted)
+			t.Errorf("%d stanzas fit the reserve, want at least 5, posted at most 20", posted)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Deliver(ctx, one("late", "u@im.test")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a deliverer whose time is up got %v", err)
+			t.Errorf("a deliverer whose time is up got %v, want %v", err, context.DeadlineExceeded)
 		}
 		if _, err := r.IQ(ctx, "get", "im.test", nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a question whose time is up got %v", err)
+			t.Errorf("a question whose time is up got %v, want %v", err, context.DeadlineExceeded)
 		}
 		select {
 		case err := <-done:
@@ -204,11 +204,11 @@ func TestFullBuffer(t *testing.T) {
 		for copies < 100 {
 			if st := p.work(); st.Name == "message" {
 				if st.To != fmt.Sprintf("u%d@im.test", copies) {
-					t.Fatalf("copy %d is for %s", copies, st.To)
+					t.Fatalf("copy %d is for %s, want %s", copies, st.To, fmt.Sprintf("u%d@im.test", copies))
 				}
 				copies++
 			} else if posted--; posted < 0 {
-				t.Fatalf("too many posted: %s", line(st))
+				t.Fatalf("too many posted: %s, want posted at least 0", line(st))
 			}
 		}
 		if err := <-done; err != nil {

@@ -22,15 +22,15 @@ func TestUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}).start()
 		if s := r.Status(); s.Up || s.Reason != ReasonConnecting {
-			t.Errorf("status %+v before the first attempt", s)
+			t.Errorf("status %+v before the first attempt, want Up false, Reason %v", s, ReasonConnecting)
 		}
 		p := r.up(`<message id="1" from="a@im.test/r" to="tlim.im.test"><body>你好</body></message><presence id="2"/>`)
 		if p.domain != "tlim.im.test" {
-			t.Errorf("the header is for %q", p.domain)
+			t.Errorf("the header is for %q, want tlim.im.test", p.domain)
 		}
 		r.expect("up", "message 1 <body>你好</body>", "presence 2 ")
 		if s := r.Status(); !s.Up || s.Reason != ReasonUp || s.Err != nil || s.Text == "" {
-			t.Errorf("status %+v", s)
+			t.Errorf("status %+v, want Up true, Reason %v, no error, a Text", s, ReasonUp)
 		}
 		p.drain()
 	})
@@ -121,7 +121,7 @@ func TestRefusals(t *testing.T) {
 					t.Errorf("text %q", s.Text)
 				}
 				if n := r.lines("link is down"); n != 1 {
-					t.Errorf("%d lines in the log for one outage:\n%s", n, r.log)
+					t.Errorf("%d lines in the log for one outage:\n%s\nwant 1", n, r.log)
 				}
 				r.quiet()
 
@@ -167,7 +167,7 @@ func TestBackoffAfterALife(t *testing.T) {
 			r.expect("down lost")
 			last = time.Now()
 			if i == 7 && gap < 3*time.Second {
-				t.Errorf("the eighth attempt at once came after %v", gap)
+				t.Errorf("the eighth attempt at once came after %v, want at least %v", gap, 3*time.Second)
 			}
 		}
 		p := r.up("")
@@ -178,7 +178,7 @@ func TestBackoffAfterALife(t *testing.T) {
 		r.expect("down lost")
 		r.up("").drain()
 		if gap := time.Since(last); gap > 200*time.Millisecond {
-			t.Errorf("after a life of 6 s the next attempt came after %v", gap)
+			t.Errorf("after a life of 6 s the next attempt came after %v, want at most %v", gap, 200*time.Millisecond)
 		}
 		r.expect("up")
 	})
@@ -213,7 +213,7 @@ func TestLosses(t *testing.T) {
 				}
 				r.expect(events...)
 				if s := r.Status(); s.Up || s.Reason != c.reason {
-					t.Errorf("status %+v", s)
+					t.Errorf("status %+v, want Up false, Reason %v", s, c.reason)
 				}
 				if p.closed() {
 					t.Error("a stream that is lost was ended in order")
@@ -222,7 +222,7 @@ func TestLosses(t *testing.T) {
 				r.expect("up")
 				r.quiet()
 				if r.lines("link is down") != 1 || r.lines("link is up") != 2 {
-					t.Errorf("log:\n%s", r.log)
+					t.Errorf("log:\n%s\nwant lines 1, lines 2", r.log)
 				}
 			})
 		})
@@ -264,7 +264,7 @@ func TestDeaf(t *testing.T) {
 		for {
 			if e := <-r.events; e != "message x " {
 				if e != "down deaf" {
-					t.Errorf("event %q", e)
+					t.Errorf(`event %q, want "down deaf"`, e)
 				}
 				break
 			}
@@ -324,14 +324,14 @@ func TestStall(t *testing.T) {
 			err = r.Deliver(t.Context(), d)
 		}
 		if !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver returned %v", err)
+			t.Errorf("Deliver returned %v, want %v", err, ErrDown)
 		}
 		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second || n > 15 {
-			t.Errorf("after %v and %d deliveries", took, n)
+			t.Errorf("after %v and %d deliveries, want at least %v, at most %v, at most 15", took, n, 10*time.Second, 11*time.Second)
 		}
 		r.expect("down stalled")
 		if err := r.Deliver(t.Context(), d); !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver without a link returned %v", err)
+			t.Errorf("Deliver without a link returned %v, want %v", err, ErrDown)
 		}
 		if r.Post([]byte("<presence/>")) {
 			t.Error("Post without a link took a stanza")
@@ -376,7 +376,7 @@ func TestOrderlyStop(t *testing.T) {
 		r.cancel()
 		synctest.Wait() // the server has not read yet
 		if err := r.Deliver(t.Context(), []stanza.Delivery{{ID: "late", To: []stanza.Target{{JID: "b@im.test"}}}}); !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver during the stop returned %v", err)
+			t.Errorf("Deliver during the stop returned %v, want %v", err, ErrDown)
 		}
 		// What still comes in is still taken.
 		intake.send(`<message id="last"/>`)
@@ -400,12 +400,12 @@ func TestOrderlyStop(t *testing.T) {
 			}()
 		}
 		if n := <-counts + <-counts; n != 20 {
-			t.Errorf("%d of 20 copies left before the end of the streams", n)
+			t.Errorf("%d of 20 copies left before the end of the streams, want 20", n)
 		}
 		<-r.ended
 		r.expect("down closed")
 		if s := r.Status(); s.Reason != ReasonClosed || s.Up {
-			t.Errorf("status %+v", s)
+			t.Errorf("status %+v, want Reason %v, Up false", s, ReasonClosed)
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestStopIsBounded(t *testing.T) {
 				r.cancel()
 				<-r.ended
 				if took := time.Since(began); took != defaultCloseTimeout {
-					t.Errorf("the stop took %v", took)
+					t.Errorf("the stop took %v, want %v", took, defaultCloseTimeout)
 				}
 				r.expect("down closed")
 			})
@@ -444,7 +444,7 @@ func TestStopWhileDown(t *testing.T) {
 				<-r.ended
 				r.quiet()
 				if s := r.Status(); s.Reason != ReasonClosed {
-					t.Errorf("status %+v", s)
+					t.Errorf("status %+v, want Reason %v", s, ReasonClosed)
 				}
 			})
 		})
@@ -460,7 +460,7 @@ func TestStopDuringTheHandshake(t *testing.T) {
 		r.cancel()
 		<-r.ended
 		if time.Since(began) != 0 {
-			t.Errorf("the stop waited %v for the handshake", time.Since(began))
+			t.Errorf("the stop waited %v for the handshake, want 0", time.Since(began))
 		}
 	})
 }
@@ -481,7 +481,7 @@ func TestOneOfSeveralLost(t *testing.T) {
 		r.expect("down lost")
 		r.quiet()
 		if e, ok := errors.AsType[*Error](r.Status().Err); !ok || e.Domain != "tlim-2.im.test" {
-			t.Errorf("lost: %v", r.Status().Err)
+			t.Errorf("lost: %v, want ok true, Domain tlim-2.im.test", r.Status().Err)
 		}
 		for range 3 {
 			r.up("").drain()
@@ -503,7 +503,7 @@ func TestOneOfSeveralRefused(t *testing.T) {
 		}
 		r.quiet()
 		if s := r.Status(); s.Reason != ReasonConflict {
-			t.Errorf("status %+v", s)
+			t.Errorf("status %+v, want Reason %v", s, ReasonConflict)
 		}
 	})
 }
@@ -575,7 +575,7 @@ func TestDeliverFromUp(t *testing.T) {
 		r.start()
 		p := r.up("")
 		if got := p.text(); got != "presence  tlim.im.test>im.test first|" {
-			t.Errorf("the server got %s", got)
+			t.Errorf(`the server got %s, want "presence  tlim.im.test>im.test first|"`, got)
 		}
 		p.drain()
 	})
@@ -612,10 +612,10 @@ func TestFlushed(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Flushed(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("with a deadline: %v", err)
+			t.Errorf("with a deadline: got %v, want %v", err, context.DeadlineExceeded)
 		}
 		if err := r.Flushed(t.Context()); !errors.Is(err, ErrDown) {
-			t.Errorf("at the loss: %v", err)
+			t.Errorf("at the loss: got %v, want %v", err, ErrDown)
 		}
 		r.expect("down stalled")
 	})

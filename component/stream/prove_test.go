@@ -88,14 +88,14 @@ func TestDomainWithoutAnAnswer(t *testing.T) {
 		p.next()
 		pass(900 * time.Millisecond)
 		if s := r.Status(); s.Up || s.Reason != ReasonConnecting {
-			t.Errorf("status %+v", s)
+			t.Errorf("status %+v, want Up false, Reason %v", s, ReasonConnecting)
 		}
 		pass(200 * time.Millisecond)
 		r.domainIsWrong("calls itself chat.example")
 		began := time.Now()
 		p.closed()
 		if took := time.Since(began); took < 8*time.Second || took > 10*time.Second {
-			t.Errorf("given up after %v", took)
+			t.Errorf("given up after %v, want at least %v, at most %v", took, 8*time.Second, 10*time.Second)
 		}
 		r.domainIsWrong("calls itself chat.example")
 		// The server is still busy with the first one: the reason stays.
@@ -106,7 +106,7 @@ func TestDomainWithoutAnAnswer(t *testing.T) {
 		r.up("").drain()
 		r.expect("up")
 		if s := r.Status(); !s.Up || r.lines("link is up") != 1 {
-			t.Errorf("status %+v\n%s", s, r.log)
+			t.Errorf("status %+v\n%s\nwant Up true, lines 1", s, r.log)
 		}
 	})
 }
@@ -137,7 +137,7 @@ func TestProof(t *testing.T) {
 				r.domainIsWrong("does not answer for im.test") // as far as one can tell
 				go p.answer(ping, answer[0], "im.test", answer[1])
 				if st := p.work(); st.ID != "893-1" || st.Type != "result" {
-					t.Errorf("the question is answered by %s", line(st))
+					t.Errorf("the question is answered by %s, want ID 893-1, Type result", line(st))
 				}
 				r.expect("up")
 				for i := range 20 {
@@ -164,7 +164,7 @@ func TestEndBeforeTheProof(t *testing.T) {
 		r.cancel()
 		<-r.ended
 		if time.Since(began) > 0 {
-			t.Errorf("the end took %v", time.Since(began))
+			t.Errorf("the end took %v, want 0", time.Since(began))
 		}
 		r.quiet()
 	})
@@ -172,17 +172,19 @@ func TestEndBeforeTheProof(t *testing.T) {
 		"</stream:stream>": ReasonStreamEnd,
 		`<stream:error><conflict xmlns="urn:ietf:params:xml:ns:xmpp-streams"/></stream:error></stream:stream>`: ReasonConflict,
 	} {
-		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, Config{}).start()
-			p := r.half("")
-			p.next()
-			p.send(sent)
-			_ = p.conn.Close()
-			synctest.Wait()
-			if s := r.Status(); s.Reason != reason {
-				t.Errorf("%s: status %+v", sent, s)
-			}
-			r.quiet()
+		t.Run(sent, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, Config{}).start()
+				p := r.half("")
+				p.next()
+				p.send(sent)
+				_ = p.conn.Close()
+				synctest.Wait()
+				if s := r.Status(); s.Reason != reason {
+					t.Errorf("status %+v, want Reason %v", s, reason)
+				}
+				r.quiet()
+			})
 		})
 	}
 }
@@ -202,7 +204,7 @@ func TestFloodBeforeTheProof(t *testing.T) {
 		}
 		synctest.Wait()
 		if s := r.Status(); s.Reason != ReasonDeaf || sent < heldBytes/10*9 || sent >= 2*heldBytes {
-			t.Errorf("after %d bytes: status %+v", sent, s)
+			t.Errorf("after %d bytes: status %+v, want Reason %v, sent at least %d, sent less than %d", sent, s, ReasonDeaf, heldBytes/10*9, 2*heldBytes)
 		}
 		r.quiet()
 	})

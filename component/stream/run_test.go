@@ -79,7 +79,7 @@ func TestRuns(t *testing.T) {
 						}
 					}
 					if found != 1 {
-						t.Errorf("on %d links stands what is for %s:\n%s\nin\n%s", found, who, lines, strings.Join(texts, "\n"))
+						t.Errorf("on %d links stands what is for %s:\n%s\nin\n%s\nwant 1", found, who, lines, strings.Join(texts, "\n"))
 					}
 				}
 				if n := strings.Count(strings.Join(texts, ""), "\n"); n != 8 {
@@ -117,11 +117,11 @@ func TestRunsByMulticast(t *testing.T) {
 		}
 		for i := range 6 {
 			if got := line(p.next()); !strings.HasPrefix(got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p f%d|", i, i)) {
-				t.Errorf("in front of the copies: %s", got)
+				t.Errorf("in front of the copies: got %s, want beginning with %q", got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p f%d|", i, i))
 			}
 		}
 		if got := line(p.next()); got != "message chat a@tlim.im.test>w@im.test 1|<body>1</body>" {
-			t.Errorf("alone: %s", got)
+			t.Errorf(`alone: got %s, want "message chat a@tlim.im.test>w@im.test 1|<body>1</body>"`, got)
 		}
 		together := p.next()
 		addresses, _ := together.Child("addresses", "http://jabber.org/protocol/address")
@@ -130,11 +130,11 @@ func TestRunsByMulticast(t *testing.T) {
 			n++
 		}
 		if n != 6 || !strings.HasSuffix(line(together), `<body>1</body><private xmlns="urn:xmpp:carbons:2"/>`) {
-			t.Errorf("%d together: %s", n, line(together))
+			t.Errorf("%d together: %s, want 6, line ending in %q", n, line(together), `<body>1</body><private xmlns="urn:xmpp:carbons:2"/>`)
 		}
 		for i := range 6 {
 			if got := line(p.next()); !strings.HasPrefix(got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p p%d|", i, i)) {
-				t.Errorf("behind the copies: %s", got)
+				t.Errorf("behind the copies: got %s, want beginning with %q", got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p p%d|", i, i))
 			}
 		}
 		p.drain()

@@ -87,7 +87,7 @@ func TestTCPRefused(t *testing.T) {
 	r.start()
 	<-noted
 	if s := r.Status(); s.Reason != ReasonRefused {
-		t.Errorf("status %+v", s)
+		t.Errorf("status %+v, want Reason %v", s, ReasonRefused)
 	}
 	r.cancel()
 	<-r.ended
@@ -116,7 +116,7 @@ func TestTLS(t *testing.T) {
 	r.expect("message 1 ")
 	r.Post([]byte(`<message id="2" to="u@im.test"/>`))
 	if st := p.next(); st.ID != "2" {
-		t.Errorf("got %s", line(st))
+		t.Errorf("got %s, want ID 2", line(st))
 	}
 	p.drain()
 	r.cancel()
@@ -155,7 +155,7 @@ func TestTLSRefused(t *testing.T) {
 			}()
 			links := New(Config{Address: l.Addr().String(), Domain: "tlim.im.test", Server: "im.test", Secret: "s", TLS: c.config, Log: slog.New(slog.DiscardHandler)}, nil)
 			if _, err := links.dial(t.Context()); err == nil || err.Reason != ReasonTLS {
-				t.Errorf("reason %v", err)
+				t.Errorf("reason %v, want an error, Reason %v", err, ReasonTLS)
 			}
 			<-served
 		})

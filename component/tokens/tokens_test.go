@@ -64,7 +64,7 @@ func TestIssuer(t *testing.T) {
 	issuer := New(db, time.Hour, clock.now)
 	token, expires, err := issuer.Issue(ctx, "zhangsan")
 	if err != nil || expires.UnixMilli() != 1_600_003_600_000 || !strings.HasPrefix(token, Prefix) {
-		t.Fatalf("%s %v %v", token, expires, err)
+		t.Fatalf("got %s %v %v, want expires 1600003600000, token beginning with %q, no error", token, expires, err, Prefix)
 	}
 	user := func(issuer *Issuer, token string) string {
 		id, err := issuer.User(ctx, token)
@@ -74,20 +74,20 @@ func TestIssuer(t *testing.T) {
 		return id
 	}
 	if got := user(issuer, token); got != "ZhangSan" {
-		t.Errorf("his own: %s", got)
+		t.Errorf("his own: got %s, want ZhangSan", got)
 	}
 	if got := user(New(db, time.Minute, clock.now), token); got != "ZhangSan" {
-		t.Errorf("after a restart: %s", got)
+		t.Errorf("after a restart: got %s, want ZhangSan", got)
 	}
 	if got := user(New(openStore(t), time.Hour, clock.now), token); got != "error-011" {
-		t.Errorf("of another site: %s", got)
+		t.Errorf("of another site: got %s, want error-011", got)
 	}
 
 	// One for a name that preparation would make another's, as a process of another version could have signed it.
 	for _, local := range []string{"ZhangSan", "zhangsa\u207F"} {
 		signed := fmt.Sprintf("%s%s.%d.0", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
 		if got := user(issuer, signed+"."+sign(issuer.key, signed)); got != "error-011" {
-			t.Errorf("of %q: %s", local, got)
+			t.Errorf("of %q: got %s, want error-011", local, got)
 		}
 	}
 
@@ -96,10 +96,10 @@ func TestIssuer(t *testing.T) {
 		changed := []byte(token)
 		changed[i] ^= 1
 		if got := user(issuer, string(changed)); got != "error-011" {
-			t.Errorf("with character %d changed: %s", i, got)
+			t.Errorf("with character %d changed: got %s, want error-011", i, got)
 		}
 		if got := user(issuer, token[:i]); got != "error-011" {
-			t.Errorf("cut at %d: %s", i, got)
+			t.Errorf("cut at %d: got %s, want error-011", i, got)
 		}
 	}
 	other, _, err := issuer.Issue(ctx, "lisi")
@@ -110,26 +110,28 @@ func TestIssuer(t *testing.T) {
 	mine[1] = his[1]
 	for _, text := range []string{"", ".", strings.Join(mine, "."), token + "x", token + "." + mine[4], Prefix + strings.Repeat("A", 5000) + ".1.0.x",
 		Prefix + base64.RawURLEncoding.EncodeToString([]byte("zhangsan")) + ".9999999999999.0."} {
-		if got := user(issuer, text); got != "error-011" {
-			t.Errorf("%.80q: %s", text, got)
-		}
+		t.Run(fmt.Sprintf("%.60q", text), func(t *testing.T) {
+			if got := user(issuer, text); got != "error-011" {
+				t.Errorf("%.80q: got %s, want error-011", text, got)
+			}
+		})
 	}
 
 	// It ends: by time, by revocation, when the user leaves.
 	clock.move(time.Hour - time.Millisecond)
 	if got := user(issuer, token); got != "ZhangSan" {
-		t.Errorf("a moment before its end: %s", got)
+		t.Errorf("a moment before its end: got %s, want ZhangSan", got)
 	}
 	clock.move(time.Millisecond)
 	if got := user(issuer, token); got != "error-011" {
-		t.Errorf("at its end: %s", got)
+		t.Errorf("at its end: got %s, want error-011", got)
 	}
 	token, _, _ = issuer.Issue(ctx, "zhangsan")
 	if err := db.RevokeTokens(ctx, "zhangsan"); err != nil {
 		t.Fatal(err)
 	}
 	if got := user(issuer, token); got != "error-011" {
-		t.Errorf("revoked: %s", got)
+		t.Errorf("revoked: got %s, want error-011", got)
 	}
 	if token, _, _ = issuer.Issue(ctx, "zhangsan"); user(issuer, token) != "ZhangSan" {
 		t.Error("one made after the revocation does not hold")
@@ -139,10 +141,10 @@ func TestIssuer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := user(issuer, token); got != "error-011" {
-		t.Errorf("of who has left: %s", got)
+		t.Errorf("of who has left: got %s, want error-011", got)
 	}
 	if _, _, err := issuer.Issue(ctx, "left"); code(err) != protocol.NotAllowed {
-		t.Errorf("for who has left: %v", err)
+		t.Errorf("for who has left: %v, want %v", err, protocol.NotAllowed)
 	}
 }
 
@@ -162,10 +164,10 @@ func TestIssuerWithoutDatabase(t *testing.T) {
 	}
 	broken := New(brokenTokens{db}, time.Hour, nil)
 	if _, _, err := broken.Issue(t.Context(), "zhangsan"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("issue: %v", err)
+		t.Errorf("issue: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	if _, err := broken.User(t.Context(), token); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("check: %v", err)
+		t.Errorf("check: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	// A key that somebody wrote by hand is named, and not used.
 	other := openStore(t)
@@ -173,7 +175,7 @@ func TestIssuerWithoutDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := New(other, time.Hour, nil).Issue(t.Context(), "zhangsan"); err == nil || !strings.Contains(err.Error(), "tlim_secret") || strings.Contains(err.Error(), "password") {
-		t.Errorf("a key that is none: %v", err)
+		t.Errorf("a key that is none: got %v, want an error, error with tlim_secret, without password", err)
 	}
 }
 
@@ -219,31 +221,33 @@ func TestDesk(t *testing.T) {
 	issuer := New(db, time.Hour, atStart)
 	from := "lisi@" + testServer + "/x[web]"
 	for _, c := range []struct{ typ, inner string }{{"get", askToken}, {"set", askCommand}, {"set", strings.Replace(askCommand, ` action="execute"`, "", 1)}} {
-		if payload, handled := d.Question(question(c.typ, from, c.inner)); payload != nil || !handled {
-			t.Fatalf("%s: %q %v", c.inner, payload, handled)
-		}
-		got := <-answers
-		if got.Name != "iq" || got.Type != "result" || got.ID != `q"1` || got.From != testComponent || got.To != from {
-			t.Errorf("answer: %+v", got)
-		}
-		token, expires := "", ""
-		if e, ok := got.Child("token", nsToken); ok {
-			token, expires = e.Text(), e.Attr("expires")
-		} else if cmd, ok := got.Child("command", nsCommands); ok && cmd.Attr("status") == "completed" && cmd.Attr("sessionid") != "" {
-			form, _ := cmd.Child("x", nsData)
-			for field := range form.Children() {
-				value, _ := field.Child("value", nsData)
-				switch field.Attr("var") {
-				case "token":
-					token = value.Text()
-				case "expires":
-					expires = value.Text()
+		t.Run(c.typ+" "+c.inner, func(t *testing.T) {
+			if payload, handled := d.Question(question(c.typ, from, c.inner)); payload != nil || !handled {
+				t.Fatalf("%s: got %q %v, want nil, handled", c.inner, payload, handled)
+			}
+			got := <-answers
+			if got.Name != "iq" || got.Type != "result" || got.ID != `q"1` || got.From != testComponent || got.To != from {
+				t.Errorf("answer: got %+v, want Name iq, Type result, ID %q, From %v, To %v", got, `q"1`, testComponent, from)
+			}
+			token, expires := "", ""
+			if e, ok := got.Child("token", nsToken); ok {
+				token, expires = e.Text(), e.Attr("expires")
+			} else if cmd, ok := got.Child("command", nsCommands); ok && cmd.Attr("status") == "completed" && cmd.Attr("sessionid") != "" {
+				form, _ := cmd.Child("x", nsData)
+				for field := range form.Children() {
+					value, _ := field.Child("value", nsData)
+					switch field.Attr("var") {
+					case "token":
+						token = value.Text()
+					case "expires":
+						expires = value.Text()
+					}
 				}
 			}
-		}
-		if user, err := issuer.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
-			t.Errorf("%s: token %q of %q, expires %s, %v", c.inner, token, user, expires, err)
-		}
+			if user, err := issuer.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
+				t.Errorf("%s: token %q of %q, expires %s, %v, want user lisi, no error, expires 1600003600000", c.inner, token, user, expires, err)
+			}
+		})
 	}
 }
 
@@ -269,9 +273,11 @@ func TestDeskRefuses(t *testing.T) {
 		"two questions":        question("get", from, askToken+askToken),
 		"nothing":              question("get", from, ""),
 	} {
-		if payload, handled := d.Question(st); payload != nil || handled {
-			t.Errorf("%s: %q %v", name, payload, handled)
-		}
+		t.Run(name, func(t *testing.T) {
+			if payload, handled := d.Question(st); payload != nil || handled {
+				t.Errorf("got %q %v, want nil, handled false", payload, handled)
+			}
+		})
 	}
 	select {
 	case st := <-answers:
@@ -284,7 +290,7 @@ func TestDeskRefuses(t *testing.T) {
 		t.Fatal("not taken")
 	}
 	if got := <-answers; got.Type != "error" || stanza.ErrorOf(&got).Condition != "resource-constraint" || stanza.ErrorOf(&got).Type != "wait" {
-		t.Errorf("without a database: %+v", got)
+		t.Errorf("without a database: got %+v, want Type error, Condition resource-constraint, Type wait", got)
 	}
 }
 
@@ -318,14 +324,16 @@ func TestDeskIsFound(t *testing.T) {
 		return string(payload)
 	}
 	if got := ask(nsItems, nsCommands); !strings.Contains(got, `jid="`+testComponent+`" node="urn:tlim:token"`) {
-		t.Errorf("the list of commands: %s", got)
+		t.Errorf("the list of commands: got %s, want with %q", got, `jid="`+testComponent+`" node="urn:tlim:token"`)
 	}
 	if got := ask(nsInfo, nsToken); !strings.Contains(got, `type="command-node"`) || !strings.Contains(got, nsData) {
-		t.Errorf("the command: %s", got)
+		t.Errorf("the command: got %s, want with %q, with %q", got, `type="command-node"`, nsData)
 	}
 	for _, node := range []string{nsToken, "urn:other"} {
-		if got := ask(nsItems, node); got != "" {
-			t.Errorf("items of %s: %s", node, got)
-		}
+		t.Run(node, func(t *testing.T) {
+			if got := ask(nsItems, node); got != "" {
+				t.Errorf(`items of %s: got %s, want ""`, node, got)
+			}
+		})
 	}
 }

@@ -21,15 +21,15 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 		add(id, "wangwu", int64(20+i))
 		o.Confirm("wangwu", "wangwu", id)
 		if at := o.Settled(1 << 40); at != 9 {
-			t.Fatalf("settled up to %d", at)
+			t.Fatalf("settled up to %d, want 9", at)
 		}
 	}
 	if len(o.order) > 2*keptDone {
-		t.Errorf("%d messages are kept", len(o.order))
+		t.Errorf("%d messages are kept, want at most %d", len(o.order), 2*keptDone)
 	}
 	o.Confirm("lisi", "lisi", "open")
 	if at := o.Settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {
-		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes", at, len(o.order), o.done, o.bytes)
+		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes, want at %d, no order, done 0, bytes 0", at, len(o.order), o.done, o.bytes, 1<<40)
 	}
 }
 
