@@ -146,7 +146,7 @@ func served(t testing.TB, l *lab) (document object, check validator.Validator) {
 		return v, in.DefaultSchema, err
 	}))
 	if len(errs) > 0 {
-		t.Fatalf("the document cannot be read: %v", errs)
+		t.Fatalf("the document cannot be read: got %v, want none", errs)
 	}
 	return document, check
 }

@@ -87,7 +87,7 @@ func TestSearchPages(t *testing.T) {
 	l := newLabOver(t, s)
 	all, total, next := found(t, l, "length=max")
 	if !slices.Equal(all, want) || total != len(want) || next != "" {
-		t.Errorf("all: %d of %d, total %d, next %q", len(all), len(want), total, next)
+		t.Errorf(`all: %d of %d, total %d, next %q, want all %v, next ""`, len(all), len(want), total, next, want)
 	}
 	if ids, total, next := found(t, l, "start=3&length=4"); !slices.Equal(ids, want[3:7]) || total != 7 || next == "" {
 		t.Errorf("from 3: got %v, total %d, next %q, want %v, total 7, a next", ids, total, next, want[3:7])
