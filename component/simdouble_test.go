@@ -275,6 +275,15 @@ func (l *simLink) take() (copies []simCopy, posts, faults []string, asked []*sim
 	return copies, posts, faults, asked, answers
 }
 
+// simLostCommit is what becomes of a COMMIT whose answer is lost.
+type simLostCommit string
+
+const (
+	simNoLoss  simLostCommit = ""
+	simHappens simLostCommit = "happens"
+	simFails   simLostCommit = "fails"
+)
+
 // simStore is the database as the process sees it.
 type simStore struct {
 	*store.Store
@@ -284,9 +293,9 @@ type simStore struct {
 	away      bool // nothing can be written
 	blind     bool // nothing can be read
 	dead      bool
-	poison    bool   // texts that say so cannot be stored
-	unknown   string // "happens" or "fails": the answer to the next COMMIT of an id is lost
-	doubt     int    // how often Committed cannot tell
+	poison    bool          // texts that say so cannot be stored
+	unknown   simLostCommit // the answer to the next COMMIT of an id is lost
+	doubt     int           // how often Committed cannot tell
 	committed map[store.IDKey]bool
 	last      map[string]int64 // newest time by conversation
 	log       []store.Change   // of this step
@@ -328,10 +337,10 @@ func (s *simStore) Apply(ctx context.Context, epoch int64, pos store.Positions, 
 	names := func(c store.Change) bool { return len(c.IDs)+len(c.SetIDs) > 0 && c.Message != nil }
 	s.mu.Lock()
 	var before, after func()
-	unknown := ""
+	unknown := simNoLoss
 	if slices.ContainsFunc(changes, names) {
 		before, after, unknown = s.before, s.after, s.unknown
-		s.before, s.after, s.unknown = nil, nil, ""
+		s.before, s.after, s.unknown = nil, nil, simNoLoss
 	}
 	poison := s.poison && slices.ContainsFunc(changes, func(c store.Change) bool { return c.Message != nil && strings.Contains(c.Message.Body, "poison") })
 	s.mu.Unlock()
@@ -347,13 +356,13 @@ func (s *simStore) Apply(ctx context.Context, epoch int64, pos store.Positions, 
 	case poison:
 		return store.ErrData
 	}
-	if unknown != "" {
+	if unknown != simNoLoss {
 		st, err := s.State(ctx)
 		if err != nil {
 			return err
 		}
 		lost := &store.UnknownError{Epoch: st.Epoch, Batch: st.Batch + 1<<40, Err: errors.New("connection reset")}
-		if unknown == "happens" {
+		if unknown == simHappens {
 			lost.Batch = st.Batch + 1
 			if err := s.commit(ctx, epoch, pos, changes); err != nil {
 				return err

@@ -17,8 +17,16 @@ type simGroup struct {
 	members         []string
 	formers         map[string]bool
 	ever            map[string]bool // who was to get something of it, at any time
-	state           string          // "", deleted or dissolved
+	state           simGroupState
 }
+
+type simGroupState string
+
+const (
+	simAlive     simGroupState = ""
+	simDeleted   simGroupState = "deleted"
+	simDissolved simGroupState = "dissolved"
+)
 
 // simMessage is what is remembered of a msg_id.
 type simMessage struct {
@@ -34,9 +42,19 @@ type simMessage struct {
 
 func (m *simMessage) pos() int64 { return protocol.ParseTime(m.Time) }
 
+// simState is where an entry of a queue is.
+type simState string
+
+const (
+	simUndecided   simState = ""
+	simRow         simState = "row"         // in the table
+	simUnconfirmed simState = "unconfirmed" // sent to a phone, kept in memory
+	simPerhaps     simState = "perhaps"     // a row, unconfirmed or gone: the story does not tell
+)
+
 // simEntry is a message in a user's queue.
 type simEntry struct {
-	state              byte // 'r' a row, 'o' owed in memory, '?' perhaps
+	state              simState
 	status             int  // -1 any
 	settle             bool // only a confirmation settles it
 	unsure             bool // or not: his first confirmation was in the same batch
@@ -97,13 +115,13 @@ func (m *simulation) age() {
 	now := m.clock.now()
 	for _, queue := range m.queues {
 		for _, e := range queue {
-			if e.state != 'o' || now.Sub(e.sent) < m.cfg.Grace {
+			if e.state != simUnconfirmed || now.Sub(e.sent) < m.cfg.Grace {
 				continue
 			}
 			if e.settle && !e.unsure {
-				e.state, e.fresh = 'r', true
+				e.state, e.fresh = simRow, true
 			} else if e.unsure || m.asof.After(e.sent) {
-				e.state, e.status = '?', -1
+				e.state, e.status = simPerhaps, -1
 			}
 		}
 	}
@@ -142,8 +160,8 @@ func (m *simulation) gone(d simDevice) {
 // lose makes rows of what is owed to a user.
 func (m *simulation) lose(user string) {
 	for _, e := range m.queues[user] {
-		if e.state == 'o' && len(e.asked) == 0 {
-			e.state, e.fresh = 'r', true
+		if e.state == simUnconfirmed && len(e.asked) == 0 {
+			e.state, e.fresh = simRow, true
 		}
 	}
 }
@@ -162,8 +180,8 @@ func (m *simulation) loseAll() {
 	maps.DeleteFunc(m.answers, func(_ simDevice, of int) bool { return of < life })
 	for _, queue := range m.queues {
 		for _, e := range queue {
-			if e.state == 'o' {
-				e.state, e.fresh = 'r', true
+			if e.state == simUnconfirmed {
+				e.state, e.fresh = simRow, true
 			}
 		}
 	}
@@ -212,7 +230,7 @@ func (m *simulation) plugged() {
 		}
 		r.unrouted = map[simCopy]bool{}
 		notice := r.Type == "MTS-107" && r.From == r.To
-		if r.group != nil && r.group.state == "dissolved" && !notice {
+		if r.group != nil && r.group.state == simDissolved && !notice {
 			r.row = false
 			continue
 		}
@@ -248,10 +266,10 @@ func (m *simulation) missed(d simDevice) {
 			}
 			if e := m.queues[d.user][of.id]; e == nil {
 				e := of.simEntry
-				e.state, e.status = '?', -1
+				e.state, e.status = simPerhaps, -1
 				m.queues[d.user][of.id] = &e
-			} else if e.state == 'o' {
-				e.state, e.status = '?', -1
+			} else if e.state == simUnconfirmed {
+				e.state, e.status = simPerhaps, -1
 			}
 		}
 	}
@@ -304,25 +322,25 @@ func (m *simulation) expect(c simCopy, least int) {
 // crashed is what a kill does: memory is gone.
 func (m *simulation) crashed() {
 	for c, e := range m.proven { // a row that a phone has confirmed, and that was not deleted yet
-		if e.state != 'r' || m.queues[c.jid][c.id] != nil || slices.ContainsFunc(m.log, func(change store.Change) bool {
+		if e.state != simRow || m.queues[c.jid][c.id] != nil || slices.ContainsFunc(m.log, func(change store.Change) bool {
 			return slices.Contains(change.DropOffline, store.OfflineKey{Owner: c.jid, MsgID: c.id})
 		}) {
 			continue
 		}
 		if e.status = -1; m.groups[e.session] != nil && m.above < len(simUsers) { // or not written yet
-			e.state = '?'
+			e.state = simPerhaps
 		}
 		m.queues[c.jid][c.id] = e
 	}
 	for _, queue := range m.queues {
 		for id, e := range queue {
-			if e.state == 'r' && m.groups[e.session] != nil && m.above < len(simUsers) { // it may not have been written yet
+			if e.state == simRow && m.groups[e.session] != nil && m.above < len(simUsers) { // it may not have been written yet
 				e.status = -1
 			}
-			if e.state == 'o' || e.state == 'r' && e.fresh {
-				e.state, e.status = 'r', -1
+			if e.state == simUnconfirmed || e.state == simRow && e.fresh {
+				e.state, e.status = simRow, -1
 				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had a receipt for it
-					e.state = '?'
+					e.state = simPerhaps
 				}
 			}
 		}
@@ -339,7 +357,7 @@ func (m *simulation) leaveAll(g *simGroup) {
 // dissolve is a group's end: its queues go, every member gets a notice.
 func (m *simulation) dissolve(g *simGroup) {
 	m.leaveAll(g)
-	g.state = "dissolved"
+	g.state = simDissolved
 	m.forgets(func(e *simRecent) bool { return e.session == g.id && e.typ != "MTS-107" })
 	for _, queue := range m.queues {
 		for id, e := range queue {
@@ -404,11 +422,11 @@ func (m *simulation) receive(user, id string, e *simEntry) {
 	}
 	switch {
 	case !mobile:
-		e.state = 'r'
+		e.state = simRow
 	case m.cfg.Confirm == ConfirmByPresence:
 		return
 	default:
-		e.state, e.sent = 'o', m.clock.now().Add(-m.late)
+		e.state, e.sent = simUnconfirmed, m.clock.now().Add(-m.late)
 		e.unsure = e.settle && m.first[user]
 		how := m.confirming[user]
 		e.settle = how == store.ConfirmsByPings || e.settle && (m.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
@@ -528,8 +546,8 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 	case m.owing && m.mode == sendsPerhaps && m.tight > 0: // the last copies were perhaps not sent into a link that was lost
 		for _, u := range simUsers {
 			for _, e := range m.queues[u] {
-				if e.state == 'o' {
-					e.state, e.status = '?', -1
+				if e.state == simUnconfirmed {
+					e.state, e.status = simPerhaps, -1
 				}
 			}
 		}
@@ -650,7 +668,7 @@ func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 	if g != nil {
 		conversation = g.id
 	}
-	alive := g != nil && g.state == ""
+	alive := g != nil && g.state == simAlive
 	key := store.IDKey{MsgID: it.id, Class: it.class()}
 
 	// Exactly once.
@@ -776,7 +794,7 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 	mobile, web := m.available(sender)
 	catchUp := func() { // the phone of a sender who is on the web only
 		e := row(sender)
-		e.state, e.status = 'r', 1
+		e.state, e.status = simRow, 1
 		if it.group == nil {
 			e.session = it.to
 		}
@@ -937,24 +955,24 @@ func (m *simulation) check() {
 			switch {
 			case e == nil:
 				m.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
-			case m.tight > 0 && m.linked && !m.ready && e.state == 'o': // a row when somebody has noticed
-			case e.state == 'r' && row.ID == "" && !(later > 0 && m.groups[e.session] != nil), e.state == 'o' && row.ID != "":
-				m.fault("%s in the queue of %s: row %q, want %c", row.MsgID, user, row.ID, e.state)
-			case e.status >= 0 && e.state != '?' && row.Status != e.status:
+			case m.tight > 0 && m.linked && !m.ready && e.state == simUnconfirmed: // a row when somebody has noticed
+			case e.state == simRow && row.ID == "" && !(later > 0 && m.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
+				m.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
+			case e.status >= 0 && e.state != simPerhaps && row.Status != e.status:
 				m.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
 			case row.SessionID != e.session || row.To != e.session || row.From != e.from || row.Type != e.typ || e.at != "" && row.Time != e.at:
 				m.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
 			}
 		}
 		for id, e := range m.queues[user] {
-			if !seen[id] && e.state != '?' {
-				m.fault("%s lacks %s in his queue (%c)", user, id, e.state)
+			if !seen[id] && e.state != simPerhaps {
+				m.fault("%s lacks %s in his queue (want %s)", user, id, e.state)
 			}
 		}
 	}
 	delivered := m.delivered.Load()
 	for _, r := range m.ids {
-		if r.row && r.pos() <= delivered && len(r.unrouted) > 0 && !(r.group != nil && r.group.state != "") {
+		if r.row && r.pos() <= delivered && len(r.unrouted) > 0 && !(r.group != nil && r.group.state != simAlive) {
 			m.fault("%s counts as delivered; the server has not routed %v", r.MsgID, r.unrouted)
 		}
 	}
@@ -982,7 +1000,7 @@ func (m *simulation) tables() {
 		switch {
 		case seen[key]:
 			m.fault("%s is stored twice", row.MsgID)
-		case r == nil || !r.row && !(r.group != nil && r.group.state == "dissolved" && !r.revoked):
+		case r == nil || !r.row && !(r.group != nil && r.group.state == simDissolved && !r.revoked):
 			m.fault("%s is in the history: %+v", row.MsgID, row)
 		case row != r.Message:
 			m.fault("%s is stored as %+v, want %+v", row.MsgID, row, r.Message)
@@ -991,11 +1009,11 @@ func (m *simulation) tables() {
 	}
 	var keys []store.ReceiptKey
 	for key, r := range m.ids {
-		if r.row && !seen[key] && !(r.group != nil && r.group.state == "dissolved") {
+		if r.row && !seen[key] && !(r.group != nil && r.group.state == simDissolved) {
 			m.fault("%s is not in the history", r.MsgID)
 		}
 		for _, u := range simUsers {
-			if key.Class == store.ClassMessage && !r.revoked && !(r.group != nil && r.group.state == "dissolved") {
+			if key.Class == store.ClassMessage && !r.revoked && !(r.group != nil && r.group.state == simDissolved) {
 				keys = append(keys, store.ReceiptKey{MsgID: key.MsgID, Reader: u})
 			}
 		}
@@ -1045,7 +1063,7 @@ func (m *simulation) tables() {
 			m.t.Fatal(err)
 		}
 		want := g.members
-		if g.state != "" {
+		if g.state != simAlive {
 			want = nil
 		}
 		var got []string
@@ -1085,11 +1103,11 @@ func (m *simulation) end() {
 	}
 	for _, r := range m.ids {
 		notice := r.Type == "MTS-107" && r.From == r.To
-		if !r.row || r.group != nil && r.group.state == "dissolved" && !notice {
+		if !r.row || r.group != nil && r.group.state == simDissolved && !notice {
 			continue
 		}
 		for _, u := range r.to {
-			if e := m.queues[u][r.MsgID]; m.got[u][r.MsgID] || e != nil && e.state != '?' || u == r.From && r.To != r.From {
+			if e := m.queues[u][r.MsgID]; m.got[u][r.MsgID] || e != nil && e.state != simPerhaps || u == r.From && r.To != r.From {
 				continue
 			}
 			rows, err := m.waits(u, "", 0)

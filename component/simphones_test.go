@@ -9,9 +9,22 @@ import (
 	"tlim/store"
 )
 
+// simManner is how a client takes pings.
+type simManner string
+
+const (
+	simAnswersResult simManner = "result"
+	simAnswersError  simManner = "an error of its own"
+	simMute          simManner = "mute"
+	simAnswersLate   simManner = "late"
+)
+
+// simManners has each manner as often as it is drawn.
+var simManners = []simManner{simAnswersResult, simAnswersResult, simAnswersResult, simAnswersResult, simAnswersResult, simAnswersError, simMute, simAnswersLate, simAnswersLate}
+
 // simPhone is a session at the server, as the server and its client are.
 type simPhone struct {
-	manner byte // how its client takes pings: 'r'esult, 'e'rror of its own, 'm'ute, 'l'ate
+	manner simManner
 	hung   bool // the server keeps it, for the client to resume it (XEP-0198): what is routed to it waits
 	copies []simCopy
 	pings  []simQuestion // not answered yet
@@ -55,7 +68,7 @@ var simAnswers = map[simHow]string{simProof: pong, simRepeat: goneRepeats, simBo
 // enter lets a device be there, with a session of its own; its show may only change.
 func (m *simulation) enter(d simDevice, show string) {
 	if _, there := m.real[d.user][d.resource]; !there {
-		manner := oneOf(m, []byte("rrrrremll"))
+		manner := oneOf(m, simManners)
 		m.link.set(func() { m.link.there[d] = &simPhone{manner: manner} })
 	}
 	m.real[d.user][d.resource] = show
@@ -108,11 +121,11 @@ func (l *simLink) pinged(p simQuestion) {
 		l.swap(p.to, p.copies)
 		l.pinged(p)
 		return
-	case phone != nil && (phone.hung || phone.manner == 'l'):
+	case phone != nil && (phone.hung || phone.manner == simAnswersLate):
 		phone.pings = append(phone.pings, p)
 		l.mu.Unlock()
 		return
-	case phone != nil && phone.manner == 'm':
+	case phone != nil && phone.manner == simMute:
 		l.mu.Unlock()
 		return
 	}
@@ -134,9 +147,9 @@ func (l *simLink) goneAs() simHow {
 // answersAs is how a client answers. One that knows no pings has two ways to say so.
 func (l *simLink) answersAs(phone *simPhone) simHow {
 	switch {
-	case phone.manner == 'e' && l.curt:
+	case phone.manner == simAnswersError && l.curt:
 		return simDoubt
-	case phone.manner == 'e':
+	case phone.manner == simAnswersError:
 		return simNone
 	}
 	return simProof
@@ -160,7 +173,7 @@ func (l *simLink) answer(p simQuestion, a simHow) {
 func (l *simLink) swap(d simDevice, copies []string) {
 	l.mu.Lock()
 	old := l.there[d]
-	l.there[d] = &simPhone{manner: 'r'}
+	l.there[d] = &simPhone{manner: simAnswersResult}
 	l.swapped = append(l.swapped, d)
 	for _, id := range copies {
 		l.lost[id+" "+d.full()] = true
@@ -229,7 +242,7 @@ func (m *simulation) phones() {
 		}
 		m.link.set(func() { phone.hung, phone.copies = false, nil })
 		m.answerLate(phone)
-	case phone.manner == 'l' && len(phone.pings) > 0:
+	case phone.manner == simAnswersLate && len(phone.pings) > 0:
 		m.tell("%s answers %d pings late", d.full(), len(phone.pings))
 		m.answerLate(phone)
 	case m.confirming[d.user] != store.ConfirmsNot && m.cfg.Confirm != ConfirmByPresence:
@@ -244,7 +257,7 @@ func (m *simulation) answerLate(phone *simPhone) {
 	pings := phone.pings
 	phone.pings = nil
 	l.mu.Unlock()
-	if phone.manner == 'm' {
+	if phone.manner == simMute {
 		return
 	}
 	for _, p := range pings {
@@ -270,10 +283,10 @@ func (m *simulation) proofs() {
 		m.underWay = append(m.underWay, p)
 		for _, id := range p.copies {
 			e := m.queues[p.to.user][id]
-			if e != nil && (e.state == 'o' || e.state == 'r' && e.old) {
+			if e != nil && (e.state == simUnconfirmed || e.state == simRow && e.old) {
 				e.asked = append(e.asked, p)
-			} else if e != nil && e.state == 'r' { // it came to the queue in this step, and may be sent to who came in this step
-				e.state, e.status = '?', -1
+			} else if e != nil && e.state == simRow { // it came to the queue in this step, and may be sent to who came in this step
+				e.state, e.status = simPerhaps, -1
 			}
 		}
 	}
@@ -304,10 +317,10 @@ func (m *simulation) proofs() {
 		if m.confirming[a.ping.to.user] != store.ConfirmsByPings {
 			m.confirming[a.ping.to.user] = store.ConfirmsByPings
 			for _, e := range queue {
-				if e.state == 'o' {
+				if e.state == simUnconfirmed {
 					e.settle, e.unsure = true, false
 					if m.clock.now().Sub(e.sent) >= m.cfg.Grace { // a row with the next tick
-						e.state, e.status = '?', -1
+						e.state, e.status = simPerhaps, -1
 					}
 				}
 			}
@@ -317,7 +330,7 @@ func (m *simulation) proofs() {
 		}
 		m.underWay = slices.Delete(m.underWay, i, i+1)
 		for id, e := range queue {
-			if slices.Contains(e.asked, a.ping) && e.state != '?' && !(e.state == 'r' && m.kindOf(e.typ).loose()) {
+			if slices.Contains(e.asked, a.ping) && e.state != simPerhaps && !(e.state == simRow && m.kindOf(e.typ).loose()) {
 				delete(queue, id)
 				m.proven[simCopy{id: id, jid: a.ping.to.user}] = e
 			}

@@ -97,7 +97,7 @@ type simulation struct {
 
 	// The step under way.
 	want      map[simCopy]*simCount // copies
-	mode      byte
+	mode      simMode
 	owing     bool // something new is owed
 	killed    bool
 	first     map[string]bool // who has confirmed for the first time
@@ -116,11 +116,13 @@ type simulation struct {
 	settledTo int64 // position of the start
 }
 
-// mode: what is accepted in a step is sent, perhaps, or not.
+// simMode says whether what is accepted in a step is sent.
+type simMode string
+
 const (
-	sends = iota
-	sendsPerhaps
-	sendsNothing
+	sends        simMode = ""
+	sendsPerhaps simMode = "perhaps"
+	sendsNothing simMode = "nothing"
 )
 
 type simDevice struct{ user, resource string }
@@ -472,14 +474,14 @@ func (m *simulation) begun() {
 		}
 		users := r.to
 		if r.group != nil && r.To == r.SessionID {
-			if r.group.state == "dissolved" {
+			if r.group.state == simDissolved {
 				continue
 			}
 			users = slices.AppendSeq(slices.Clone(users), maps.Keys(r.group.ever))
 		}
 		for _, u := range users {
 			if m.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From) {
-				m.queues[u][r.MsgID] = &simEntry{state: '?', status: -1, session: r.SessionID, typ: r.Type, from: r.From}
+				m.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: -1, session: r.SessionID, typ: r.Type, from: r.From}
 			}
 		}
 	}
@@ -503,7 +505,7 @@ func (m *simulation) talk() {
 	}
 	trouble, hook := "", (*simHook)(nil)
 	if m.chance(35) {
-		trouble = oneOf(m, []string{"away", "blind", "happens", "fails", "poison", "hook", "hook", "hook", "hook"})
+		trouble = oneOf(m, []string{"away", "blind", string(simHappens), string(simFails), "poison", "hook", "hook", "hook", "hook"})
 	}
 	if trouble == "hook" {
 		hook = m.newHook()
@@ -536,8 +538,8 @@ func (m *simulation) talk() {
 				m.disk.away = true
 			case "blind":
 				m.disk.blind = true
-			case "happens", "fails":
-				m.disk.unknown = trouble
+			case string(simHappens), string(simFails):
+				m.disk.unknown = simLostCommit(trouble)
 				if m.chance(20) {
 					m.disk.doubt = 1
 				}
@@ -747,7 +749,7 @@ func simIDs(list []string, group string) string {
 func (m *simulation) someMessage(fits func(*simMessage) bool) *simMessage {
 	var all, some []*simMessage
 	for _, r := range m.ids {
-		if strings.HasPrefix(r.MsgID, "m") && !r.revoked && !(r.group != nil && r.group.state == "dissolved") {
+		if strings.HasPrefix(r.MsgID, "m") && !r.revoked && !(r.group != nil && r.group.state == simDissolved) {
 			all = append(all, r)
 			if fits(r) {
 				some = append(some, r)
@@ -769,7 +771,7 @@ type simHook struct {
 	name, where string
 	act         func() // to the product
 	effect      func() // to the model
-	mode        byte
+	mode        simMode
 	fired       bool
 }
 
@@ -852,7 +854,7 @@ func (m *simulation) peek() {
 			m.disk.fault("queue of %s: %v", u, err)
 		}
 		for id, e := range m.queues[u] {
-			if (e.state == 'r' || e.state == 'o') && !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == id }) {
+			if (e.state == simRow || e.state == simUnconfirmed) && !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == id }) {
 				m.disk.fault("the queue of %s lacks %s while a batch is written", u, id)
 			}
 		}
@@ -916,7 +918,7 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		}
 		_, err := m.ModifyGroup(ctx, e)
 		m.tell("%s: add %v, remove %v: %v", g.name, e.Add, e.Remove, err)
-		if g.state != "" {
+		if g.state != simAlive {
 			return nil, m.must(err, protocol.NoSuchGroup, away)
 		}
 		return func(ok bool) {
@@ -942,9 +944,9 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		_, err := m.DeleteGroup(ctx, g.id)
 		m.tell("%s is deleted: %v", g.name, err)
 		return func(ok bool) {
-			if ok && g.state == "" {
+			if ok && g.state == simAlive {
 				m.leaveAll(g)
-				g.state = "deleted"
+				g.state = simDeleted
 			}
 		}, err
 	case n < 38:
@@ -952,7 +954,7 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		err := m.Dissolve(ctx, g.id)
 		m.tell("%s is dissolved: %v", g.name, err)
 		return func(ok bool) {
-			if ok && g.state == "" {
+			if ok && g.state == simAlive {
 				m.dissolve(g)
 			}
 		}, err
@@ -988,7 +990,7 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 				case clears && ok:
 					delete(m.queues[user], row.MsgID)
 				case clears && e != nil && row.ID == "":
-					e.state = '?'
+					e.state = simPerhaps
 				}
 			}
 		}, err
