@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -56,5 +57,71 @@ func TestTypesAreTheTables(t *testing.T) {
 	}
 	if got := typesNamed(t, "kinds.go", nil); len(got) < 10 {
 		t.Errorf("got %d types in the table, want all", len(got))
+	}
+}
+
+// documented are the types in a row's first cell: "MTS-001, 002, 003".
+func documented(cell string) (types []string) {
+	for name := range strings.SplitSeq(strings.TrimPrefix(cell, "other "), ", ") {
+		name = strings.TrimSuffix(name, "*")
+		if len(types) > 0 {
+			name = types[0][:len("MTT-")] + name
+		}
+		types = append(types, name)
+	}
+	return types
+}
+
+// The tables of PROTOCOL.md, "Message types", and the table of kinds say the same, and none lacks a row of the other.
+func TestProtocolDocumentsEveryKind(t *testing.T) {
+	text, err := os.ReadFile("PROTOCOL.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## 3. Message types\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	kinds := newKinds()
+	found := map[*Kind]bool{}
+	for row := range strings.SplitSeq(section, "\n") {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		if !strings.HasPrefix(row, "| ") || !strings.Contains(cells[0], "MT") {
+			continue
+		}
+		for _, name := range documented(cells[0]) {
+			k := kinds.named[name]
+			switch {
+			case k != nil:
+			case strings.HasPrefix(name, "MTB-"):
+				k = kinds.notice
+			default:
+				k = kinds.family[strings.TrimSuffix(name[:len("MTT-")], "-")]
+			}
+			if k == nil {
+				t.Errorf("%s is in the document and not in the table", name)
+				continue
+			}
+			found[k] = true
+			if len(cells) < 6 { // commands leave no trace
+				if k.Stored || k.Queued || k.Pushed {
+					t.Errorf("%s leaves a trace, and the document does not say so", name)
+				}
+				continue
+			}
+			for i, is := range []bool{k.Stored, k.Queued, k.Pushed} {
+				if says := cells[3+i] != "no"; says != is {
+					t.Errorf("%s: the document says %s in column %d, the table %v", name, cells[3+i], 4+i, is)
+				}
+			}
+		}
+	}
+	for name, k := range kinds.named {
+		if !found[k] {
+			t.Errorf("the document has no row on %s", name)
+		}
+	}
+	for name, k := range kinds.family {
+		if !found[k] && k.scope != scopeBusiness {
+			t.Errorf("the document has no row on the others of %s", name)
+		}
 	}
 }

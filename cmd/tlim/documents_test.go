@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // documents are those that describe the product to its users, from the top of the repository.
-var documents = []string{"README.md", "CHANGELOG.md", "deploy/README.md", "component/PROTOCOL.md", "httpapi/HTTP.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
+var documents = []string{"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "component/README.md", "deploy/README.md", "component/PROTOCOL.md", "httpapi/HTTP.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()
@@ -73,4 +74,53 @@ func TestConfigurationDocumentNamesEveryCommand(t *testing.T) {
 		}
 	}
 	look(rootCommand())
+}
+
+// A file and a function of it, as component/README.md has them: `revoke.go`, `decision.remove`.
+var placed = regexp.MustCompile("`([a-z./]+\\.go)`(?:, `([A-Za-z.]+)`)?")
+
+// lost lists the files and functions that a text names and that are not below folder.
+func lost(t *testing.T, folder, text string) (names []string) {
+	t.Helper()
+	for _, m := range placed.FindAllStringSubmatch(text, -1) {
+		source, err := os.ReadFile(filepath.Join(folder, m[1]))
+		if err != nil {
+			names = append(names, m[1])
+			continue
+		}
+		declared := "func " + m[2]
+		if receiver, method, is := strings.Cut(m[2], "."); is {
+			declared = `func \([a-z]+ \*?` + receiver + `\) ` + method
+		}
+		if m[2] != "" && !regexp.MustCompile(`(?m)^`+declared+`\(`).Match(source) {
+			names = append(names, m[1]+" "+m[2])
+		}
+	}
+	return names
+}
+
+// component/README.md names files and functions that are there, and every package.
+func TestComponentReadmeLeadsToTheCode(t *testing.T) {
+	const folder = "../../component"
+	text := readDocument(t, "component/README.md")
+	if names := lost(t, folder, text); len(names) > 0 {
+		t.Errorf("component/README.md names what is not there: %q", names)
+	}
+	if n := len(placed.FindAllString(text, -1)); n < 30 {
+		t.Errorf("got %d places, want all of the table", n)
+	}
+	if got, want := lost(t, folder, "`nothing.go`; `revoke.go`, `decision.nothing`; `revoke.go`, `revoke`"), []string{"nothing.go", "revoke.go decision.nothing"}; !slices.Equal(got, want) {
+		t.Errorf("of a made-up text: got %q, want %q", got, want)
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(text, "| package | is |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, e := range entries {
+		if e.IsDir() && e.Name() != "testdata" && !strings.Contains(table, "`"+e.Name()+"`") {
+			t.Errorf("the table of packages in component/README.md lacks %s", e.Name())
+		}
+	}
 }
