@@ -147,11 +147,11 @@ func TestInFlightBound(t *testing.T) {
 	h.clock.move(barrierSpacing)
 	server.routeAll(h)
 	if server.most.copies > bound || server.most.bytes > bound*boundBytes {
-		t.Errorf("in flight: %+v of %d copies", server.most, bound)
+		t.Errorf("in flight: %+v of %d copies, want bytes at most %v", server.most, bound, bound*boundBytes)
 	}
 	d, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
-		t.Errorf("refused: %s", refusals(posts))
+		t.Errorf("refused: got %s, want none refused", refusals(posts))
 	}
 	got := map[string][]string{}
 	for _, one := range d {
@@ -165,10 +165,10 @@ func TestInFlightBound(t *testing.T) {
 		}
 	}
 	if list := got["member0001@im.test/p"]; !slices.Equal(list, []string{"g0", "g1", "g2", "g3", "g4", "g5"}) {
-		t.Errorf("the sender got %v", list)
+		t.Errorf(`the sender got %v, want ["g0" "g1" "g2" "g3" "g4" "g5"]`, list)
 	}
 	if list := got["lisi@im.test"]; len(list) != 6 {
-		t.Errorf("lisi got %v", list)
+		t.Errorf("lisi got %v, want list of length 6", list)
 	}
 	if at := h.delivered.Load(); at < h.timeOf("g5") {
 		t.Errorf("all is routed, and the position is %d of %d", at, h.timeOf("g5"))
@@ -194,7 +194,7 @@ func TestPassesLargeFanOut(t *testing.T) {
 		}
 	}
 	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))) - sent; n > 2*bound {
-		t.Errorf("it waited for %d of %d copies", n, members)
+		t.Errorf("it waited for %d of %d copies, want at most %d", n, members, 2*bound)
 	}
 	if position := h.delivered.Load(); position >= h.timeOf("g0") {
 		t.Error("the group's message counts as delivered")
@@ -226,11 +226,11 @@ func TestBusyGroup(t *testing.T) {
 		if strings.Contains(p, "error-013: this group is too busy") {
 			busy++
 		} else if strings.Contains(p, `type="error"`) {
-			t.Errorf("refused: %s", p)
+			t.Errorf("refused: got %s, want none with %q", p, `type="error"`)
 		}
 	}
 	if busy == 0 || busy > written-waitLeast {
-		t.Errorf("%d of %d are refused", busy, written)
+		t.Errorf("%d of %d are refused, want more than 0, busy at most %d", busy, written, written-waitLeast)
 	}
 	if n := counter(t, h.metrics.busy.WithLabelValues(busyConversation)); int(n) != busy {
 		t.Errorf("%v counted, %d refused", n, busy)
@@ -245,13 +245,13 @@ func TestBusyGroup(t *testing.T) {
 		}
 	}
 	if accepted != written-busy || copies < accepted*members { // more: phones that came meanwhile catch up
-		t.Errorf("%d receipts and %d refused of %d, %d copies", accepted, busy, written, copies)
+		t.Errorf("%d receipts and %d refused of %d, %d copies, want %d, copies at least %d", accepted, busy, written, copies, written-busy, accepted*members)
 	}
 	stop := server.keepRouting()
 	h.halt()
 	stop()
 	if n := strings.Count(log.String(), "session_id="+g); n != 1 || !strings.Contains(log.String(), "members=150") {
-		t.Errorf("the log tells of it %d times:\n%s", n, log.String())
+		t.Errorf("the log tells of it %d times:\n%s\nwant 1, log with \"members=150\"", n, log.String())
 	}
 }
 
@@ -268,14 +268,14 @@ func TestDeafServer(t *testing.T) {
 	}
 	h.turns(5)
 	if server.most.copies > bound {
-		t.Errorf("%d in flight", server.most.copies)
+		t.Errorf("%d in flight, want at most %d", server.most.copies, bound)
 	}
 	most := int64(2*backlogBounds*bound + members + batchCost)
 	if n := h.conveyor.backlog.copies.Load(); n > most {
-		t.Errorf("%d copies wait", n)
+		t.Errorf("%d copies wait, want at most %d", n, most)
 	}
 	if n := h.intake.items.Load(); n > 500 {
-		t.Errorf("%d messages wait", n)
+		t.Errorf("%d messages wait, want at most 500", n)
 	}
 	_, posts := h.sender.take()
 	for _, name := range []string{"this group is too busy", "the server is too busy"} {
@@ -318,10 +318,10 @@ func TestCallWaitsForItsGroup(t *testing.T) {
 	server.routeAll(h)
 	_, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
-		t.Errorf("the message that came before was refused: %s", refusals(posts))
+		t.Errorf("the message that came before was refused: got %s, want none refused", refusals(posts))
 	}
 	if n := len(strings.Fields(copiesOfSome(h.sender, "g1"))); n != 0 {
-		t.Errorf("copies after they were taken: %d", n)
+		t.Errorf("copies after they were taken: got %d, want 0", n)
 	}
 }
 
@@ -335,7 +335,7 @@ func TestLossAmidFanOut(t *testing.T) {
 	h.turns(3)
 	first, _ := h.sender.take()
 	if n := copiesTo(first); n == 0 || n == members {
-		t.Fatalf("%d copies went out", n)
+		t.Fatalf("%d copies went out, want more than 0, n other than %d", n, members)
 	}
 	server.mu.Lock()
 	server.flight, server.now = nil, load{}
@@ -351,7 +351,7 @@ func TestLossAmidFanOut(t *testing.T) {
 		t.Errorf("%d of %d copies", n, members)
 	}
 	if server.most.copies > bound {
-		t.Errorf("%d in flight", server.most.copies)
+		t.Errorf("%d in flight, want at most %d", server.most.copies, bound)
 	}
 }
 
@@ -366,18 +366,18 @@ func TestGraceBeginsAtHandOver(t *testing.T) {
 	h.clock.move(time.Minute)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "" {
-		t.Errorf("a row for what was not sent: %q", got)
+		t.Errorf(`a row for what was not sent: got %q, want ""`, got)
 	}
 	server.routeAll(h)
 	h.clock.move(time.Second)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "" {
-		t.Errorf("a row a second after it was sent: %q", got)
+		t.Errorf(`a row a second after it was sent: got %q, want ""`, got)
 	}
 	h.clock.move(time.Minute)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "g0/0" {
-		t.Errorf("no row in the end: %q", got)
+		t.Errorf("no row in the end: got %q, want g0/0", got)
 	}
 }
 
@@ -397,7 +397,7 @@ func TestStopAmidFanOut(t *testing.T) {
 	}
 	h.run(nil)
 	if st := h.state(); st.Delivered != st.Clock {
-		t.Errorf("positions after an orderly end: %+v", st)
+		t.Errorf("positions after an orderly end: got %+v, want Delivered %v", st, st.Clock)
 	}
 }
 
@@ -507,7 +507,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 			}
 			h.turns(200)
 			if n := h.conveyor.backlog.copies.Load(); n > most {
-				t.Errorf("%d copies wait", n)
+				t.Errorf("%d copies wait, want at most %d", n, most)
 			}
 			h.post("lisi/p", text("it", "lisi", "zhaoliu", "x"))
 			h.turns(10)
@@ -533,13 +533,13 @@ func TestCatchUpThatWaited(t *testing.T) {
 	h.clock.move(10 * time.Hour)
 	h.turns(3)
 	if got := copiesOfSome(h.sender, "m0"); got != "" {
-		t.Fatalf("copies before there was room: %s", got)
+		t.Fatalf(`copies before there was room: got %s, want ""`, got)
 	}
 	server.routeAll(h)
 	h.turns(3)
 	server.routeAll(h)
 	if got := strings.Fields(copiesOfSome(h.sender, "m0")); !slices.Contains(got, "lisi@"+testServer+"/p") {
-		t.Errorf("copies %s", got)
+		t.Errorf("copies %s, want with %q", got, "lisi@"+testServer+"/p")
 	}
 }
 
@@ -559,12 +559,12 @@ func TestStopBeforeDeafServer(t *testing.T) {
 	h.post("zhangsan/p", envelopeOf("r0", "MTT-100", "zhangsan", "lisi", `[{"msg_id":"m0"}]`))
 	h.turns(3)
 	if got := h.queue("lisi"); got != "" {
-		t.Fatalf("rows before the stop: %q", got)
+		t.Fatalf(`rows before the stop: got %q, want ""`, got)
 	}
 	h.halt()
 	h.run(nil)
 	if got := h.queue("lisi"); got != "r0/0" {
-		t.Errorf("rows after it: %q", got)
+		t.Errorf("rows after it: got %q, want r0/0", got)
 	}
 }
 
@@ -587,7 +587,7 @@ func TestStopWritesAllRows(t *testing.T) {
 	h.halt()
 	h.run(nil)
 	if got := h.queue("zhangsan"); got != "last/0" {
-		t.Errorf("rows: %q", got)
+		t.Errorf("rows: got %q, want last/0", got)
 	}
 }
 
@@ -636,7 +636,7 @@ func TestBatchesAreBounded(t *testing.T) {
 	for _, n := range rows {
 		total += n
 		if n > batchRows+members {
-			t.Errorf("a batch of %d rows", n)
+			t.Errorf("a batch of %d rows, want at most %d", n, batchRows+members)
 		}
 	}
 	if want := len(groups) * members; total < want-len(groups) || total > want {
@@ -690,6 +690,6 @@ func TestPingBehindWhatWaited(t *testing.T) {
 	}
 	server.routeAll(h)
 	if _, behind := h.pinged(); behind != "lisi/p: m0 m1 m2" {
-		t.Errorf("pinged: %s", behind)
+		t.Errorf(`pinged: got %s, want "lisi/p: m0 m1 m2"`, behind)
 	}
 }

@@ -218,7 +218,7 @@ func BenchmarkGroup(b *testing.B) {
 			finish(b, s)
 			copies := sender.copies - before
 			if copies != 50*b.N {
-				b.Errorf("%d copies of %d messages", copies, b.N)
+				b.Errorf("%d copies of %d messages, want %d", copies, b.N, 50*b.N)
 			}
 			b.ReportMetric(float64((cpuTime(b)-cpu).Nanoseconds())/float64(copies), "cpu-ns/delivery")
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(copies), "ns/delivery")
@@ -352,7 +352,7 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			}
 			finish(b, s)
 			if copies := sender.copies - before; copies != 50*b.N {
-				b.Errorf("%d copies of %d messages", copies, b.N)
+				b.Errorf("%d copies of %d messages, want %d", copies, b.N, 50*b.N)
 			}
 			n := s.owed.Count()
 			left, bytes := n.Deferred, n.DeferredBytes

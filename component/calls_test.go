@@ -130,7 +130,7 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
 		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
-			t.Errorf("%+v: %q %v", n, id, err)
+			t.Errorf(`%+v: %q %v, want %v, CallID ""`, n, id, err, protocol.IDConflict)
 		}
 	}
 	h.each(1, []string{"lisi"})
@@ -201,17 +201,17 @@ func TestCallsForgotten(t *testing.T) {
 	for _, key := range []string{"old 0", fmt.Sprint("old ", 500+2)} {
 		n := asked(Notice{Key: key})
 		if row, found, err := h.db.CallByKey(t.Context(), n.key()); found || err != nil {
-			t.Errorf("%s is remembered: %+v %v", key, row, err)
+			t.Errorf("%s is remembered: %+v %v, want found false, no error", key, row, err)
 		}
 	}
 	if _, found, err := h.db.Call(t.Context(), young); !found || err != nil {
-		t.Errorf("the young call: %v %v", found, err)
+		t.Errorf("the young call: got %v %v, want found true, no error", found, err)
 	}
 	if _, found, err := h.db.Call(t.Context(), bare); found || err != nil {
-		t.Errorf("a call that nobody can repeat: %v %v", found, err)
+		t.Errorf("a call that nobody can repeat: got %v %v, want found false, no error", found, err)
 	}
 	if n, found, err := h.Notice(t.Context(), bare); n.Total != noticeSlice+1 || n.Open || !found || err != nil {
-		t.Errorf("it is tracked all the same: %+v %v %v", n, found, err)
+		t.Errorf("it is tracked all the same: %+v %v %v, want Total %v, Open false, found true, no error", n, found, err, noticeSlice+1)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestCallCutShort(t *testing.T) {
 				<-reached
 				h.kill()
 				if err := <-done; !errors.Is(err, protocol.ErrUnavailable) {
-					t.Fatalf("the first call: %v", err)
+					t.Fatalf("the first call: got %v, want %v", err, protocol.ErrUnavailable)
 				}
 
 				// 2. The next process finishes it, if it has begun at all.
@@ -267,7 +267,7 @@ func TestCallCutShort(t *testing.T) {
 					t.Errorf("answered %s and %s", id, again)
 				}
 				if notice, _, err := h.Notice(t.Context(), id); notice.Open || notice.Total != len(people) || err != nil {
-					t.Errorf("%+v %v", notice, err)
+					t.Errorf("%+v %v, want Open false, Total %v, no error", notice, err, len(people))
 				}
 			})
 		}
@@ -373,7 +373,7 @@ func TestCallsTogether(t *testing.T) {
 		got := h.served(call.Type, call.Receivers)
 		for _, user := range call.Receivers {
 			if got[user] != 1 {
-				t.Errorf("%s: %s has %d messages", name, user, got[user])
+				t.Errorf("%s: %s has %d messages, want 1", name, user, got[user])
 				break
 			}
 		}
@@ -399,7 +399,7 @@ func TestCallsTogether(t *testing.T) {
 	short, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := h.Notify(short, call); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("while the first is under way: %v", err)
+		t.Errorf("while the first is under way: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	close(release)
 	if err := <-done; err != nil {
@@ -464,7 +464,7 @@ func TestCallByBusiness(t *testing.T) {
 	second := h.notify(Notice{Body: task("b", "t", "corrected"), Receivers: []string{"WANGWU", "zhaoliu"}})
 	counts("1 1 1")
 	if n, _, err := h.Notice(t.Context(), second); n.Total != 1 || err != nil {
-		t.Errorf("the second call has served %d: %v", n.Total, err)
+		t.Errorf("the second call has served %d: %v, want Total 1, no error", n.Total, err)
 	}
 	if id := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi", "zhaoliu"}}); id != second || id == first {
 		t.Errorf("nothing to do, answered %s, want the newest, %s", id, second)
@@ -472,13 +472,13 @@ func TestCallByBusiness(t *testing.T) {
 	counts("1 1 1")
 	keyed := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}, Key: "k"})
 	if n, found, err := h.Notice(t.Context(), keyed); n.Total != 0 || !found || n.Open || err != nil {
-		t.Errorf("nothing to do under a key: %+v %v %v", n, found, err)
+		t.Errorf("nothing to do under a key: %+v %v %v, want Total 0, found true, Open false, no error", n, found, err)
 	}
 	counts("1 1 1")
 
 	// A message that was removed is not sent again.
 	if found, err := h.RemoveMessage(t.Context(), calls.MessageID(first, 1)); !found || err != nil {
-		t.Fatal(found, err)
+		t.Fatalf("got %v, %v, want found true, no error", found, err)
 	}
 	h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}})
 	counts("0 1 1")
@@ -491,7 +491,7 @@ func TestCallByBusiness(t *testing.T) {
 	counts("4 1 1")
 	h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}, Type: "MTB-001"})
 	if got := h.served("MTB-001", []string{"lisi"})["lisi"]; got != 1 {
-		t.Errorf("the answer to an approval was taken for the approval: %d", got)
+		t.Errorf("the answer to an approval was taken for the approval: got %d, want 1", got)
 	}
 	for range 2 { // without one of the ids nothing is known
 		h.notify(Notice{Body: task("b", "", "x"), Receivers: []string{"wangwu"}})
@@ -530,7 +530,7 @@ func TestCallUnstorable(t *testing.T) {
 	h.each(1, slices.DeleteFunc(people, func(p string) bool { return slices.Contains(guilty, p) }))
 	row, found, err := h.db.CallByKey(t.Context(), call.key())
 	if err != nil || !found || !row.Done || row.Body != "" {
-		t.Errorf("%+v %v", row, err)
+		t.Errorf(`%+v %v, want found true, Done true, Body "", no error`, row, err)
 	}
 	h.forgotten(row.ID)
 }

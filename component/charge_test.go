@@ -69,11 +69,11 @@ func TestNamesAtMost(t *testing.T) {
 		}
 	}
 	if tried != 5 {
-		t.Errorf("%d kinds name messages", tried)
+		t.Errorf("%d kinds name messages, want 5", tried)
 	}
 	h.send("zhangsan/p", envelopeOf("same", "MTT-100", "zhangsan", "lisi", "["+strings.Repeat(`{"msg_id":"x"},`, maxNamed)+`{"msg_id":"x"}]`))
 	if d, posts := h.sender.take(); len(d) != 1 || refusals(posts) != "receipt" {
-		t.Errorf("one message named %d times: %v", maxNamed+1, posts)
+		t.Errorf("one message named %d times: %v, want 1 delivery, answers receipt", maxNamed+1, posts)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestUnknownRevokeIsKept(t *testing.T) {
 	h.sender.take()
 	h.send("zhangsan/p", text("m199", "zhangsan", "lisi", "too late"))
 	if d, posts := h.sender.take(); len(d) != 0 || refusals(posts) != "receipt" {
-		t.Errorf("revoked before it came: %s %s", copiesOf(d), refusals(posts))
+		t.Errorf("revoked before it came: %s %s, want no deliveries, answers receipt", copiesOf(d), refusals(posts))
 	}
 }
 
@@ -154,14 +154,14 @@ func TestChargeOfAbsent(t *testing.T) {
 	h.send("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
 	d, _ := h.sender.take()
 	if copies := len(d[0].To); copies != 52 {
-		t.Errorf("%d copies", copies)
+		t.Errorf("%d copies, want 52", copies)
 	}
 	u, _ := h.intake.senders.Get("zhangsan")
 	if got := 10_000 - u.limiter.TokensAt(h.clock.now()); got != 1+(52+2549/50)/50 {
-		t.Errorf("it counts %v", got)
+		t.Errorf("it counts %v, want %v", got, 1+(52+2549/50)/50)
 	}
 	if cost := h.cost("zhangsan/p", groupText("g2", "zhangsan", g, "x")); cost != itemCost+52+2549/50 {
-		t.Errorf("it costs %d copies", cost)
+		t.Errorf("it costs %d copies, want %d", cost, itemCost+52+2549/50)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestChargedOnce(t *testing.T) {
 	})
 	u, _ := h.intake.senders.Get("zhangsan")
 	if got := 1000 - u.limiter.TokensAt(h.clock.now()); got != 4+4*3 {
-		t.Errorf("four messages, of which one is a retry, count %v", got)
+		t.Errorf("four messages, of which one is a retry, count %v, want %v", got, 4+4*3)
 	}
 }
 
@@ -226,18 +226,18 @@ func TestDebt(t *testing.T) {
 		answers[who+" "+refusals([]string{p})]++
 	}
 	if copies != 500 || answers["zhangsan error-013"] != 5 || answers["zhangsan receipt"] != 1 || answers["lisi receipt"] != 1 || addresses(d, "m2") == "" {
-		t.Errorf("%d copies, answers %v", copies, answers)
+		t.Errorf("%d copies, answers %v, want 500, zhangsan error-013 5, zhangsan receipt 1, lisi receipt 1, addresses", copies, answers)
 	}
 	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
 	h.clock.move(5 * time.Second)
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("before the debt is paid: %s", refusals(posts))
+		t.Errorf("before the debt is paid: got %s, want %s", refusals(posts), string(protocol.TryLater))
 	}
 	h.clock.move(2 * time.Second)
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("after it: %s", refusals(posts))
+		t.Errorf("after it: got %s, want receipt", refusals(posts))
 	}
 }
 
@@ -254,7 +254,7 @@ func TestDebtHoldsBack(t *testing.T) {
 		rows += len(c.SetIDs)
 	}
 	if _, posts := h.sender.take(); rows != maxNamed || strings.Count(refusals(posts), string(protocol.TryLater)) != 39 {
-		t.Errorf("%d rows, %s", rows, refusals(posts))
+		t.Errorf("%d rows, %s, want %d, 39 times %q", rows, refusals(posts), maxNamed, string(protocol.TryLater))
 	}
 }
 
@@ -285,7 +285,7 @@ func TestDebtOfLargeOnes(t *testing.T) {
 		refused := strings.Count(refusals(posts), string(protocol.TryLater))
 		u, _ := h.intake.senders.Get("zhangsan")
 		if debt := -u.limiter.TokensAt(h.clock.now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
-			t.Errorf("%s: %d copies, %d refused, a debt of %v", what, copies, refused, debt)
+			t.Errorf("%s: %d copies, %d refused, a debt of %v, want more than 0, copies at most %d, refused at least 27, debt at most 250", what, copies, refused, debt, 3*1000)
 		}
 	}
 }

@@ -19,13 +19,13 @@ func TestEveryDeviceOnce(t *testing.T) {
 	h.send("zhangsan/a[web]", text("m1", "zhangsan", "lisi", "nobody"))
 	d, posts := h.sender.take()
 	if got := addresses(d, "m1"); got != "zhangsan@im.test/b" {
-		t.Errorf("the receiver is absent: sent to %q", got)
+		t.Errorf("the receiver is absent: sent to %q, want zhangsan@im.test/b", got)
 	}
 	if len(d) != 1 || !strings.Contains(string(d[0].Payload), "<subject>ASYNC</subject>") {
-		t.Errorf("the sender's other device needs an ASYNC copy: %v", d)
+		t.Errorf(`the sender's other device needs an ASYNC copy: got %v, want 1 delivery, Payload with "<subject>ASYNC</subject>"`, d)
 	}
 	if len(posts) != 1 || !strings.Contains(posts[0], `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`) || !strings.Contains(posts[0], `to="zhangsan@im.test/a[web]"`) {
-		t.Errorf("server receipt: %v", posts)
+		t.Errorf("server receipt: got %v, want 1 post, posts with %q, with %q", posts, `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`, `to="zhangsan@im.test/a[web]"`)
 	}
 
 	h.online("lisi/phone")
@@ -59,11 +59,11 @@ func TestEveryDeviceOnce(t *testing.T) {
 		h.send("zhangsan/b", text(id, "zhangsan", "wangwu", "x"))
 		d, _ := h.sender.take()
 		if got, _, _ := strings.Cut(addresses(d, id), " "); got != "wangwu@im.test/p" {
-			t.Errorf("%s: sent to %q", presence, got)
+			t.Errorf("%s: sent to %q, want wangwu@im.test/p", presence, got)
 		}
 	}
 	if got := h.queue("wangwu"); got != "p1/0 p2/0" {
-		t.Errorf("queue %q: rows follow what is shown", got)
+		t.Errorf(`queue %q: rows follow what is shown, want "p1/0 p2/0"`, got)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestExactlyOnce(t *testing.T) {
 	h.send("zhangsan/q", strings.Replace(first, `"msg_time":"1"`, `"msg_time":"2"`, 1))
 	d, posts := h.sender.take()
 	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {
-		t.Errorf("delivered %d times", n)
+		t.Errorf("delivered %d times, want 1", n)
 	}
 	if len(posts) != 2 || !strings.Contains(posts[1], `\"msg_time\":\"1600000000000\"`) {
 		t.Errorf("the retry must get the receipt of the first: %v", posts)
@@ -117,12 +117,12 @@ func TestExactlyOnce(t *testing.T) {
 	} {
 		h.send("zhangsan/p", other)
 		if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-			t.Errorf("%s: %v", name, posts)
+			t.Errorf("%s: %v, want answers %v", name, posts, string(protocol.IDConflict))
 		}
 	}
 	h.send("lisi/p", text("m1", "lisi", "zhangsan", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-		t.Errorf("other sender: %v", posts)
+		t.Errorf("other sender: %v, want answers %v", posts, string(protocol.IDConflict))
 	}
 	// The memory survives a restart.
 	h.halt()
@@ -131,7 +131,7 @@ func TestExactlyOnce(t *testing.T) {
 	h.send("zhangsan/p", first)
 	d, posts = h.sender.take()
 	if strings.Contains(addresses(d, "m1"), "lisi") || refusals(posts) != "receipt" {
-		t.Errorf("after a restart: %v %v", d, posts)
+		t.Errorf("after a restart: %v %v, want addresses without lisi, answers receipt", d, posts)
 	}
 }
 
@@ -146,13 +146,13 @@ func TestOneBatch(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {
-		t.Errorf("delivered %d times", n)
+		t.Errorf("delivered %d times, want 1", n)
 	}
 	if got := refusals(posts); got != "error-014 receipt" {
-		t.Fatalf("answers: %s", got)
+		t.Fatalf(`answers: got %s, want "error-014 receipt"`, got)
 	}
 	if strings.Count(posts[1], `\"m1\"`) != 1 {
-		t.Errorf("one receipt names an id once: %s", posts[1])
+		t.Errorf("one receipt names an id once: got %s, want once %q", posts[1], `\"m1\"`)
 	}
 }
 
@@ -168,10 +168,10 @@ func TestRevokedInOneBatch(t *testing.T) {
 	})
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "v1", "v2"})
 	if err != nil || len(rows) != 2 || len(rows["v1"]) != 1 || len(rows["v2"]) != 1 {
-		t.Errorf("stored: %v %v", rows, err)
+		t.Errorf("stored: %v %v, want 2 rows, one v1, one v2, no error", rows, err)
 	}
 	if got := h.queue("lisi"); got != "v1/0 v2/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf(`queue %q, want "v1/0 v2/0"`, got)
 	}
 }
 
@@ -198,7 +198,7 @@ func TestListMovesOnce(t *testing.T) {
 		}
 	}
 	if messages != 9 || chats != 2 || groups != 1 {
-		t.Errorf("%d messages, %d list entries, %d groups written", messages, chats, groups)
+		t.Errorf("%d messages, %d list entries, %d groups written, want 9, chats 2, groups 1", messages, chats, groups)
 	}
 }
 
@@ -217,7 +217,7 @@ func TestReadTwiceInOneBatch(t *testing.T) {
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	rows, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key})
 	if err != nil || len(rows[key]) != 1 || rows[key][0].Status != 2 || rows[key][0].Sender != "zhangsan" {
-		t.Errorf("%+v %v", rows, err)
+		t.Errorf("%+v %v, want 1 row, Status 2, Sender zhangsan, no error", rows, err)
 	}
 }
 
@@ -236,7 +236,7 @@ func TestOneReceipt(t *testing.T) {
 	_, posts := h.sender.take()
 	want := [][]string{{`to="zhangsan@im.test/p"`, "m1", "m3", "m6"}, {`to="lisi@im.test/p"`, "m2"}, {`to="zhangsan@im.test/q"`, "m4"}}
 	if len(posts) != len(want) {
-		t.Fatalf("%d receipts: %v", len(posts), posts)
+		t.Fatalf("%d receipts: %v, want %d", len(posts), posts, len(want))
 	}
 	ids := regexp.MustCompile(`\\"msg_id\\":\\"(m\d)\\"`)
 	for i, words := range want {
@@ -267,10 +267,10 @@ func TestGuiltyAlone(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if got := refusals(posts); got != "receipt error-012 error-012 receipt" {
-		t.Errorf("answers: %s", got)
+		t.Errorf(`answers: got %s, want "receipt error-012 error-012 receipt"`, got)
 	}
 	if addresses(d, "m2") != "" || addresses(d, "m1") == "" || addresses(d, "m3") == "" {
-		t.Errorf("deliveries: %v", d)
+		t.Errorf(`deliveries: %v, want no addresses, addresses, addresses`, d)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestReadTwice(t *testing.T) {
 		h.sender.take()
 		h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"}]}`)
 		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, "r1") != "zhangsan@im.test/p" {
-			t.Errorf("%s, answers %v", copiesOf(d), posts)
+			t.Errorf("%s, answers %v, want answers receipt, addresses zhangsan@im.test/p", copiesOf(d), posts)
 		}
 	}
 }
@@ -357,23 +357,23 @@ func TestIdentity(t *testing.T) {
 	}
 	for _, c := range h.rec.take() {
 		if c.Message != nil && c.Message.Type != "MTT-000" && c.Message.Type != "MTT-9zZ" {
-			t.Errorf("stored as %s", c.Message.Type)
+			t.Errorf("stored as %s, want MTT-9zZ", c.Message.Type)
 		}
 	}
 	h.sendRaw("zhangsan/p", testComponent, "<body>a</body><body>b</body>")
 	h.sendRaw("zhangsan/p", testComponent, "")
 	if _, posts := h.sender.take(); refusals(posts) != "error-005 error-000" {
-		t.Errorf("two bodies, no body: %v", posts)
+		t.Errorf(`two bodies, no body: %v, want answers "error-005 error-000"`, posts)
 	}
 	h.sendRaw("zhangsan/p", testComponent, `<body>{}</body><subject>ASYNC</subject>`)
 	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<thread>t</thread><composing xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, posts := h.sender.take(); len(d)+len(posts) != 0 {
-		t.Errorf("copies and chat states are never answered: %v %v", d, posts)
+		t.Errorf("copies and chat states are never answered: %v %v, want 0", d, posts)
 	}
 	h.online("lisi/p")
 	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<composing xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, _ := h.sender.take(); addresses(d, "s1") != "lisi@im.test/p" || !strings.Contains(string(d[len(d)-1].Payload), "<composing") {
-		t.Errorf("a chat state goes to the known devices: %q", addresses(d, "s1"))
+		t.Errorf(`a chat state goes to the known devices: got %q, want lisi@im.test/p, Payload with "<composing"`, addresses(d, "s1"))
 	}
 }
 
@@ -393,7 +393,7 @@ func TestBodyByteForByte(t *testing.T) {
 	}
 	m := h.rec.take()[0].Message
 	if m.Body != `[{"text":"你好 😀 <b>&amp;]]>"}]` {
-		t.Errorf("stored body %s", m.Body)
+		t.Errorf("stored body %s, want %q", m.Body, `[{"text":"你好 😀 <b>&amp;]]>"}]`)
 	}
 }
 
@@ -404,7 +404,7 @@ func TestDatabaseAway(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `type="wait"`) {
-		t.Errorf("nothing may be forwarded that is not stored: %v %v", d, posts)
+		t.Errorf("nothing may be forwarded that is not stored: got %v %v, want no deliveries, answers %v, posts with %q", d, posts, string(protocol.TryLater), `type="wait"`)
 	}
 	if h.Ready() == nil {
 		t.Error("Ready must tell")

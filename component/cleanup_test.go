@@ -207,7 +207,7 @@ func TestCleanupRemembers(t *testing.T) {
 	}
 	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"revoked"}]}`)
 	if found, err := h.RemoveMessage(t.Context(), "removed"); !found || err != nil {
-		t.Fatal(found, err)
+		t.Fatalf("got %v, %v, want found true, no error", found, err)
 	}
 	// resend sends all of them again: each is receipted and goes nowhere.
 	resend := func(when, history string) {
@@ -219,11 +219,11 @@ func TestCleanupRemembers(t *testing.T) {
 		sent, posts := h.sender.take()
 		for _, d := range sent {
 			if d.ID != "new" {
-				t.Errorf("%s: %s is delivered", when, d.ID)
+				t.Errorf("%s: %s is delivered, want new", when, d.ID)
 			}
 		}
 		if got := refusals(posts); got != "receipt receipt receipt" {
-			t.Errorf("%s: %s", when, got)
+			t.Errorf(`%s: got %s, want "receipt receipt receipt"`, when, got)
 		}
 		if got := h.history("zhangsan", "lisi"); got != history {
 			t.Errorf("%s: the history is %q, want %q", when, got, history)
@@ -235,14 +235,14 @@ func TestCleanupRemembers(t *testing.T) {
 	h.clean(retention.Config{Days: 10, IDs: 30})
 	resend("messages are gone", "new")
 	if got := h.knows("plain", "revoked", "removed"); got != "plain revoked removed" {
-		t.Errorf("remembered: %s", got)
+		t.Errorf(`remembered: got %s, want "plain revoked removed"`, got)
 	}
 
 	// The memory ends: what is no longer there is a new message. That is what cleanup.ids promises, and no more.
 	h.clean(retention.Config{Days: 10, IDs: 15})
 	h.send("zhangsan/p", old[0])
 	if got := h.history("zhangsan", "lisi"); got != "plain new" && got != "new plain" {
-		t.Errorf("forgotten: %q", got)
+		t.Errorf(`forgotten: %q, want "new plain"`, got)
 	}
 }
 
@@ -263,10 +263,10 @@ func TestCleanupForgets(t *testing.T) {
 		h.send("wangwu/p", text("m1", "wangwu", "lisi", "another"))
 		sent, posts := h.sender.take()
 		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(protocol.IDConflict) {
-			t.Errorf("%s: %d deliveries, %s", when, len(sent), got)
+			t.Errorf("%s: %d deliveries, %s, want 0, %s", when, len(sent), got, "receipt "+string(protocol.IDConflict))
 		}
 		if got := h.history("zhangsan", "lisi"); got != "m2 m1" {
-			t.Errorf("%s: %s", when, got)
+			t.Errorf(`%s: got %s, want "m2 m1"`, when, got)
 		}
 	}
 	check("at once")
@@ -300,17 +300,17 @@ func TestCleanupOddTimes(t *testing.T) {
 	for range 2 {
 		done, err := c.Clean(t.Context())
 		if err != nil || done.OddMessages != len(times) || done.OddOffline != len(times) {
-			t.Errorf("%+v %v", done, err)
+			t.Errorf("%+v %v, want OddMessages %v, OddOffline %v, no error", done, err, len(times), len(times))
 		}
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofcustomoffline")); got != fmt.Sprint([]int{len(times) + 1, len(times) + 1}) {
 		t.Errorf("left: %s", got)
 	}
 	if got := h.history("zhangsan", "lisi"); got != "m2" {
-		t.Errorf("history: %s", got)
+		t.Errorf("history: got %s, want m2", got)
 	}
 	if n := strings.Count(log.String(), "are left alone by clean-up"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, &log)
+		t.Errorf("said %d times:\n%s\nwant 1", n, &log)
 	}
 	for _, table := range []string{"ofmessage", "ofcustomoffline"} {
 		if odd := gathered(t, metered, "tlim_cleanup_left_alone", table); odd != float64(len(times)) {
@@ -376,7 +376,7 @@ func TestCleanupStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := func(_ context.Context, d time.Duration) error {
 		if d != cleanPause {
-			t.Errorf("a pause of %s", d)
+			t.Errorf("a pause of %s, want %s", d, cleanPause)
 		}
 		cancel()
 		return context.Canceled
@@ -392,7 +392,7 @@ func TestCleanupStops(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[701 700 1201 1201]" {
-		t.Errorf("left: %s", got)
+		t.Errorf(`left: got %s, want "[701 700 1201 1201]"`, got)
 	}
 
 	// Offline rows cannot be removed now.
@@ -403,14 +403,14 @@ func TestCleanupStops(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	if !strings.Contains(log.String(), "did not come to its end") || gathered(t, metered, "tlim_cleanup_failures_total") != 1 {
-		t.Errorf("log: %s", &log)
+		t.Errorf(`log: got %s, want log with "did not come to its end", gathered 1`, &log)
 	}
 	h.rec.set(func(r *recordingStore) { r.pending = nil })
 	if done := h.clean(cfg); done != (retention.Removed{Offline: 1200}) {
 		t.Errorf("the rest: %+v", done)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[1 0 1 1]" {
-		t.Errorf("left: %s", got)
+		t.Errorf(`left: got %s, want "[1 0 1 1]"`, got)
 	}
 
 	// Another process took over: nothing more is touched.
@@ -423,7 +423,7 @@ func TestCleanupStops(t *testing.T) {
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "b")) // which it finds out by a write
 	if err := <-h.stopped; !errors.Is(err, store.ErrFenced) {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run: got %v, want %v", err, store.ErrFenced)
 	}
 	h.stopped <- nil
 }
@@ -450,21 +450,21 @@ func TestChatPassesCleanup(t *testing.T) {
 			gone += before[i] - after[i]
 		}
 		if gone < 1 || gone > 500 {
-			t.Errorf("one transaction removed %d rows", gone)
+			t.Errorf("one transaction removed %d rows, want at least 1, at most 500", gone)
 		}
 		n++
 		id := fmt.Sprint("new", n)
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "meanwhile"))
 		sent, posts := h.sender.take()
 		if addresses(sent, id) == "" || refusals(posts) != "receipt" {
-			t.Errorf("%s: %v %s", id, sent, refusals(posts))
+			t.Errorf("%s: %v %s, want addresses, answers receipt", id, sent, refusals(posts))
 		}
 		before = h.rows(tables...)
 		return nil
 	}
 	done, err := c.Clean(t.Context())
 	if err != nil || done.Messages != 3000 || done.Offline != 3000 || done.IDs != 3000 || n < 18 {
-		t.Errorf("%+v %v, %d messages meanwhile", done, err, n)
+		t.Errorf("%+v %v, %d messages meanwhile, want Messages 3000, Offline 3000, IDs 3000, at least 18, no error", done, err, n)
 	}
 	if list := strings.Fields(h.history("zhangsan", "lisi")); len(list) != n+1 {
 		t.Errorf("%d messages are left of %d", len(list), n+1)
@@ -512,7 +512,7 @@ func TestCleanupFiles(t *testing.T) {
 		t.Errorf("%+v %v", done, err)
 	}
 	if got := fmt.Sprint(h.rows("tlim_file"), len(bytes.there)); got != "[1] 2" {
-		t.Errorf("rows and bytes: %s", got)
+		t.Errorf(`rows and bytes: got %s, want "[1] 2"`, got)
 	}
 	bytes.fail = ""
 	if done, err := c.Clean(t.Context()); err != nil || done != (retention.Removed{}) {
@@ -574,7 +574,7 @@ func TestCleanupRuns(t *testing.T) {
 		t.Errorf("waited %v, want %v", waited, want)
 	}
 	if n := strings.Count(log.String(), "clean-up removed what was old"); n != 1 || !strings.Contains(log.String(), "messages=3 offline=0 ids=3 formers=0 files=0") {
-		t.Errorf("%d times:\n%s", n, &log)
+		t.Errorf("%d times:\n%s\nwant 1, log with \"messages=3 offline=0 ids=3 formers=0 files=0\"", n, &log)
 	}
 	const removed = "tlim_cleanup_removed_total"
 	if messages, ids := gathered(t, metered, removed, "messages"), gathered(t, metered, removed, "ids"); messages != 3 || ids != 3 || gathered(t, metered, "tlim_cleanup_failures_total") != 0 {

@@ -34,12 +34,12 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 	for range 2 {
 		h.send("wangwu/p", text("x ", "wangwu", "lisi", "two"))
 		if d, posts := h.sender.take(); refusals(posts) != "error-014" || len(d) != 0 {
-			t.Errorf("the other: %s, %d copies", refusals(posts), len(d))
+			t.Errorf("the other: got %s, %d copies, want error-014, no deliveries", refusals(posts), len(d))
 		}
 	}
 	h.send("zhangsan/p", text("x", "zhangsan", "lisi", "one"))
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the first again: %s", refusals(posts))
+		t.Errorf("the first again: got %s, want receipt", refusals(posts))
 	}
 	h.together(func() {
 		h.post("zhangsan/p", text("y", "zhangsan", "lisi", "three"))
@@ -47,7 +47,7 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 		h.post("zhaoliu/p", text("z", "zhaoliu", "lisi", "five"))
 	})
 	if _, posts := h.sender.take(); refusals(posts) != "receipt error-014 receipt" {
-		t.Errorf("a batch of both: %s", refusals(posts))
+		t.Errorf(`a batch of both: got %s, want "receipt error-014 receipt"`, refusals(posts))
 	}
 	if err := h.Ready(); err != nil {
 		t.Errorf("the database is not away: %v", err)

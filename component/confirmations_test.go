@@ -39,7 +39,7 @@ func TestConfirmationsAreFair(t *testing.T) {
 		for _, row := range c.take(everybody).rows {
 			if row.owner == "A" {
 				if row.msgID != fmt.Sprintf("a%d", seen) {
-					t.Fatalf("%s in the place of a%d", row.msgID, seen)
+					t.Fatalf("%s in the place of a%d, want %s", row.msgID, seen, fmt.Sprintf("a%d", seen))
 				}
 				seen++
 			}
@@ -66,7 +66,7 @@ func TestMarks(t *testing.T) {
 	want := []mark{{"a", store.ConfirmsByPings}, {"b", store.ConfirmsByPings}}
 	taken := c.take(everybody)
 	if !slices.Equal(taken.marks, want) {
-		t.Errorf("taken: %v", taken.marks)
+		t.Errorf("taken: got %v, want %v", taken.marks, want)
 	}
 	c.mark("a", store.ConfirmsByPings)
 	if c.waits() {
@@ -74,11 +74,11 @@ func TestMarks(t *testing.T) {
 	}
 	c.giveBack(taken)
 	if got := c.take(func(local string) bool { return local == "a" }).marks; !slices.Equal(got, want[1:]) {
-		t.Errorf("without a: %v", got)
+		t.Errorf("without a: got %v, want %v", got, want[1:])
 	}
 	c.unmark("a")
 	if got := c.take(everybody); got.len() != 0 || c.users.Confirms("a") != store.ConfirmsNot {
-		t.Errorf("once forgotten: %v", got)
+		t.Errorf("once forgotten: %v, want none, %v", got, store.ConfirmsNot)
 	}
 	for i := range marksInAll + 1 {
 		c.mark(fmt.Sprint(i), store.ConfirmsByReceipts)
@@ -100,12 +100,12 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	h.rec.set(func(r *recordingStore) { r.applied = func(c []store.Change) { written <- c } })
 	h.confirmations.drop("lisi", "m0")
 	if c := (<-written)[0]; len(c.DropOffline) != 1 {
-		t.Errorf("written: %+v", c)
+		t.Errorf("written: got %+v, want DropOffline of length 1", c)
 	}
 	h.confirmations.dropOf("stranger", "n0")
 	<-written
 	if got := h.queue("lisi") + h.queue("stranger"); got != "m1/0 m2/0" {
-		t.Errorf("queues: %q", got)
+		t.Errorf(`queues: got %q, want "m1/0 m2/0"`, got)
 	}
 
 	h.rec.breakWith(store.ErrUnavailable)
@@ -118,7 +118,7 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	}
 	users, err := h.db.UsersByJID(t.Context(), []string{"stranger"})
 	if err != nil || users["stranger"].Confirms != store.ConfirmsByPings {
-		t.Errorf("stranger: %+v %v", users, err)
+		t.Errorf("stranger: %+v %v, want %v, no error", users, err, store.ConfirmsByPings)
 	}
 }
 
@@ -144,16 +144,16 @@ func TestConfirmationThatCannotBeStored(t *testing.T) {
 		h.post("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
 	})
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the message: %v", refusals(posts))
+		t.Errorf("the message: got %v, want receipt", refusals(posts))
 	}
 	if got := h.queue("lisi"); got != "m4/0 n1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf(`queue %q, want "m4/0 n1/0"`, got)
 	}
 	if got := counter(t, h.metrics.ignoredConfirmations.WithLabelValues(ignoredRow)); got != 1 {
 		t.Errorf("%v were given up, want 1", got)
 	}
 	if users, err := h.db.UsersByJID(t.Context(), []string{"lisi"}); err != nil || users["lisi"].Confirms != store.ConfirmsByReceipts {
-		t.Errorf("lisi: %+v %v", users, err)
+		t.Errorf("lisi: %+v %v, want %v, no error", users, err, store.ConfirmsByReceipts)
 	}
 }
 
@@ -172,11 +172,11 @@ func TestConfirmationsOutliveTheStop(t *testing.T) {
 	h.halt()
 	h.run(nil)
 	if got := h.queue("lisi"); got != "" {
-		t.Errorf("queue %q", got)
+		t.Errorf(`queue %q, want ""`, got)
 	}
 	h.sync()
 	if got := h.users.Confirms("lisi"); got != store.ConfirmsByPings {
-		t.Errorf("after the restart lisi confirms %v", got)
+		t.Errorf("after the restart lisi confirms %v, want %v", got, store.ConfirmsByPings)
 	}
 }
 
@@ -193,10 +193,10 @@ func TestForgottenConfirms(t *testing.T) {
 	h.confirmations.mark("lisi", store.ConfirmsByPings)
 	h.sync()
 	if err := h.RegisterPush(t.Context(), "lisi", "code"); err != nil || confirms() != store.ConfirmsByPings {
-		t.Errorf("with a code: %v %v", confirms(), err)
+		t.Errorf("with a code: got %v %v, want confirms %v, no error", confirms(), err, store.ConfirmsByPings)
 	}
 	if err := h.RegisterPush(t.Context(), "lisi", ""); err != nil || confirms() != store.ConfirmsNot || h.users.Confirms("lisi") != store.ConfirmsNot {
-		t.Errorf("without: %v %v", confirms(), err)
+		t.Errorf("without: got %v %v, want confirms %v, %v, no error", confirms(), err, store.ConfirmsNot, store.ConfirmsNot)
 	}
 	// A mark that comes while that is decided is older than what it says.
 	done := make(chan error, 1)
@@ -210,6 +210,6 @@ func TestForgottenConfirms(t *testing.T) {
 	h.clock.move(time.Minute)
 	h.sync()
 	if got := confirms(); got != store.ConfirmsNot || h.users.Confirms("lisi") != got {
-		t.Errorf("in between: %v", got)
+		t.Errorf("in between: got %v, want %v", got, store.ConfirmsNot)
 	}
 }

@@ -43,7 +43,7 @@ func TestConfirmationsCostNobody(t *testing.T) {
 				h.send("zhangsan/p", text(fmt.Sprintf("n%d", i), "zhangsan", "lisi", "x"))
 			}
 			if _, posts := h.sender.take(); strings.Contains(refusals(posts), "error") {
-				t.Fatalf("the messages: %s", refusals(posts))
+				t.Fatalf("the messages: got %s, want none refused", refusals(posts))
 			}
 			h.together(func() {
 				for i := range messages {
@@ -52,21 +52,21 @@ func TestConfirmationsCostNobody(t *testing.T) {
 					h.post("lisi/p", fmt.Sprintf(`{"msg_id":"c%d","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":%q}]}`, i, id))
 				}
 				if got := owedIDs(t, h, "lisi"); got != "" {
-					t.Errorf("still owed: %s", got)
+					t.Errorf(`still owed: got %s, want ""`, got)
 				}
 				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
 			})
 			d, posts := h.sender.take()
 			if refusals(posts) != "receipt" || !strings.Contains(posts[0], "own") {
-				t.Errorf("answers: %s", refusals(posts))
+				t.Errorf("answers: got %s, want receipt, posts with own", refusals(posts))
 			}
 			for i := range messages {
 				if addresses(d, fmt.Sprintf("c%d", i)) != "zhangsan@im.test/p" {
-					t.Fatalf("confirmation %d went to %q", i, addresses(d, fmt.Sprintf("c%d", i)))
+					t.Fatalf("confirmation %d went to %q, want zhangsan@im.test/p", i, addresses(d, fmt.Sprintf("c%d", i)))
 				}
 			}
 			if got := h.ignored(ignoredUntrue) + h.ignored(ignoredPassing) + h.ignored(ignoredRow); got != 0 || h.queue("lisi") != "" {
-				t.Errorf("%v ignored, queue %q", got, h.queue("lisi"))
+				t.Errorf(`%v ignored, queue %q, want 0, queue ""`, got, h.queue("lisi"))
 			}
 			h.confirmations.mu.Lock()
 			defer h.confirmations.mu.Unlock()
@@ -121,12 +121,12 @@ func TestConfirmedInTrouble(t *testing.T) {
 			h.sender.take()
 			trouble(h)
 			if _, posts := h.sender.take(); len(posts) != 0 {
-				t.Errorf("answers: %s", refusals(posts))
+				t.Errorf("answers: %s, want none", refusals(posts))
 			}
 			h.rec.breakWith(nil)
 			h.rec.set(func(r *recordingStore) { r.users = nil })
 			if got := owedIDs(t, h, "lisi"); got != "" {
-				t.Errorf("still owed: %s", got)
+				t.Errorf(`still owed: got %s, want ""`, got)
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func TestUntrueConfirmations(t *testing.T) {
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
 	d, posts := h.sender.take()
 	if refusals(posts) != "receipt" || copiesOf(d) != "own>zhangsan@im.test/p" {
-		t.Errorf("%s, copies %s", refusals(posts), copiesOf(d))
+		t.Errorf(`got %s, copies %s, want receipt, copies "own>zhangsan@im.test/p"`, refusals(posts), copiesOf(d))
 	}
 	if got := h.ignored(ignoredUntrue); got != more+2 {
 		t.Errorf("%v were ignored, want %d", got, more+2)
@@ -188,7 +188,7 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 	h.clock.move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
 	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf("a second later: owed %q", got)
+		t.Errorf(`a second later: owed %q, want ""`, got)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestMalformedConfirmation(t *testing.T) {
 	}
 	h.send("lisi/p", envelopeOf("c3", "MTT-000", "lisi", "zhangsan", `[{"text":"MTC-000"}]`))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("a text that speaks of one: %q", refusals(posts))
+		t.Errorf("a text that speaks of one: got %q, want %q", refusals(posts), string(protocol.TryLater))
 	}
 }
 
@@ -225,14 +225,14 @@ func TestOddConfirmations(t *testing.T) {
 		h.sender.take()
 		h.send("lisi/p", strings.Replace(odd, `"n"`, `"`+id+`"`, 1))
 		if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
-			t.Errorf("%d: %v, %d copies, owed %q", i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
+			t.Errorf(`%d: %v, %d copies, owed %q, want no answers, 1 delivery, owed ""`, i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
 		}
 	}
 	h.send("zhangsan/p", text("n9", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.sendRaw("lisi/p", "zhangsan@"+testComponent, received("n9")+`<active xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, _ := h.sender.take(); len(d) != 1 || !strings.HasPrefix(string(d[0].Payload), "<active") || owedIDs(t, h, "lisi") != "" {
-		t.Errorf("with a chat state: %v", d)
+		t.Errorf(`with a chat state: got %v, want 1 delivery, Payload beginning with "<active", owed ""`, d)
 	}
 }
 
@@ -258,13 +258,13 @@ func TestPassingOnIsBounded(t *testing.T) {
 		}
 	}
 	if refusals(posts) != "receipt" || own < 0 || own > fairqueue.Quantum {
-		t.Errorf("%s; the message of the same two went out as number %d", refusals(posts), own)
+		t.Errorf("got %s; the message of the same two went out as number %d, want receipt, at least 0, at most %d", refusals(posts), own, fairqueue.Quantum)
 	}
 	if passed != passedPerUser || h.ignored(ignoredPassing) != 5 {
-		t.Errorf("%d were passed on, %v were not", passed, h.ignored(ignoredPassing))
+		t.Errorf("%d were passed on, %v were not, want %d, ignored 5", passed, h.ignored(ignoredPassing), passedPerUser)
 	}
 	if n := h.intake.passedBytes.Load(); n != 0 {
-		t.Errorf("%d bytes wait for ever", n)
+		t.Errorf("%d bytes wait for ever, want 0", n)
 	}
 }
 
@@ -299,13 +299,13 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			h.send("lisi/b[web]", read("r1", "lisi", "zhangsan", "m1"))
 		}
 		if _, posts := h.sender.take(); refusals(posts) != five {
-			t.Errorf("answers: %s", refusals(posts))
+			t.Errorf("answers: got %s, want %s", refusals(posts), five)
 		}
 		if got := h.queue("zhangsan"); got != "r1/0" {
-			t.Errorf("the author's queue: %q", got)
+			t.Errorf("the author's queue: got %q, want r1/0", got)
 		}
 		if got := h.queue("lisi"); got != "m1/0 r1/1" { // her phone catches up
-			t.Errorf("the reader's queue: %q", got)
+			t.Errorf(`the reader's queue: got %q, want "m1/0 r1/1"`, got)
 		}
 	})
 	t.Run("in one batch", func(t *testing.T) {
@@ -319,10 +319,10 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			}
 		})
 		if _, posts := h.sender.take(); refusals(posts) != "receipt" { // one names it once, for all of a batch
-			t.Errorf("answers: %s", refusals(posts))
+			t.Errorf("answers: got %s, want receipt", refusals(posts))
 		}
 		if got := h.queue("zhangsan"); got != "r1/0" {
-			t.Errorf("queue: %q", got)
+			t.Errorf("queue: got %q, want r1/0", got)
 		}
 	})
 	t.Run("who does not confirm", func(t *testing.T) {
@@ -334,7 +334,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
 		}
 		if got := owedIDs(t, h, "zhangsan"); got != "r1" {
-			t.Errorf("owed: %q", got)
+			t.Errorf("owed: got %q, want r1", got)
 		}
 		h.rec.failWhen(func(c store.Change) error { // the row waits in memory
 			if c.Message == nil && len(c.Offline) > 0 {
@@ -351,7 +351,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 		h.sync()
 		h.sync()
 		if got := h.queue("zhangsan"); got != "r1/0" {
-			t.Errorf("queue: %q", got)
+			t.Errorf("queue: got %q, want r1/0", got)
 		}
 	})
 	t.Run("in a group", func(t *testing.T) {
@@ -365,7 +365,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			h.send("lisi/p", envelopeOf("r1", "MTS-100", "lisi", g, `[{"session_id":"`+g+`","msg_id":"m1"},{"session_id":"`+g+`","msg_id":"m2"}]`))
 		}
 		if got := strings.Count(h.queue("zhangsan")+" "+h.queue("wangwu"), "r1/0"); got != 2 {
-			t.Errorf("queues: %q and %q", h.queue("zhangsan"), h.queue("wangwu"))
+			t.Errorf("queues: %q and %q, want 2", h.queue("zhangsan"), h.queue("wangwu"))
 		}
 	})
 	t.Run("under an id that others use", func(t *testing.T) {
@@ -380,7 +380,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			}
 		}
 		if got := h.queue("zhangsan"); got != "m3/0 m3/0 m3/0" {
-			t.Errorf("queue: %q", got)
+			t.Errorf(`queue: got %q, want "m3/0 m3/0 m3/0"`, got)
 		}
 	})
 }

@@ -30,7 +30,7 @@ func TestArrivalAtALostLink(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web] m2>zhangsan@im.test/z" {
-		t.Errorf("on the next connection: %s", copiesOf(d))
+		t.Errorf(`on the next connection: got %s, want "m2>lisi@im.test/w[web] m2>zhangsan@im.test/z"`, copiesOf(d))
 	}
 }
 
@@ -59,7 +59,7 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	h.sync() // it is routed
 	h.send("zhangsan/z[web]", text("p", "zhangsan", "wangwu", "carries the positions"))
 	if st := h.state(); st.Settled < dissolved {
-		t.Fatalf("not settled: %+v", st)
+		t.Fatalf("not settled: got %+v, want Settled at least %v", st, dissolved)
 	}
 	if err := h.purger.Purge(t.Context()); err != nil {
 		t.Fatal(err)
@@ -70,11 +70,11 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); !strings.Contains(copiesOf(d), ">lisi@im.test/w[web]") {
-		t.Errorf("on the next connection: %q, without the notice", copiesOf(d))
+		t.Errorf(`on the next connection: got %q, without the notice, want copies with ">lisi@im.test/w[web]"`, copiesOf(d))
 	}
 	look()
 	if list, err := h.db.Purges(t.Context()); err != nil || len(list) > 0 {
-		t.Errorf("after the next look there is still to be removed: %v, %v", list, err)
+		t.Errorf("after the next look there is still to be removed: %v, %v, want no list, no error", list, err)
 	}
 }
 
@@ -90,15 +90,15 @@ func TestLastLook(t *testing.T) {
 	h.clock.move(time.Second)
 	h.halt()
 	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/w[web]" {
-		t.Errorf("before the end: %s", copiesOf(d))
+		t.Errorf(`before the end: got %s, want "m1>lisi@im.test/w[web]"`, copiesOf(d))
 	}
 	h.run(nil)
 	if st := h.state(); min(st.Delivered, st.Settled) < st.Clock {
-		t.Errorf("positions after an orderly end: %+v", st)
+		t.Errorf("positions after an orderly end: %+v, want min at least %v", st, st.Clock)
 	}
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Errorf("delivered again: %s", copiesOf(d))
+		t.Errorf("delivered again: %s, want none", copiesOf(d))
 	}
 }

@@ -71,22 +71,22 @@ func TestRowsFollow(t *testing.T) {
 	h, g := absent(t)
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	if got := h.places(); got != "m1/0 m1+0 m1+0 m1+0 m1+0 m1+1" {
-		t.Errorf("at first: %s", got)
+		t.Errorf(`at first: got %s, want "m1/0 m1+0 m1+0 m1+0 m1+0 m1+1"`, got)
 	}
 	if unread, err := h.HasUnread(t.Context(), "member2"); err != nil || !unread {
-		t.Errorf("hasUnread: %v %v", unread, err)
+		t.Errorf("hasUnread: got %v %v, want unread true, no error", unread, err)
 	}
 	if list, err := h.Unread(t.Context(), "member2"); err != nil || len(list) != 1 || list[0].Count != 1 || list[0].SessionID != g {
-		t.Errorf("unread: %+v %v", list, err)
+		t.Errorf("unread: %+v %v, want list of length 1, Count 1, SessionID %v, no error", list, err, g)
 	}
 	if found := h.owed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
-		t.Errorf("open: %v", found)
+		t.Errorf(`open: got %v, want "map[{member2 m1}:true]"`, found)
 	}
 	h.clock.move(2 * idleWrite)
 	h.rec.breakWith(store.ErrUnavailable)
 	h.sync()
 	if got := h.following(); got != 5 {
-		t.Errorf("%d are left while the database is away", got)
+		t.Errorf("%d are left while the database is away, want 5", got)
 	}
 	at := h.state().Clock
 	h.rec.breakWith(nil)
@@ -94,13 +94,13 @@ func TestRowsFollow(t *testing.T) {
 	h.later()
 	h.send("zhangsan/p", text("t2", "zhangsan", "lisi", "a batch writes the positions"))
 	if got := h.places(); got != "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1" {
-		t.Errorf("at last: %s", got)
+		t.Errorf(`at last: got %s, want "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1"`, got)
 	}
 	if st := h.state(); at == 0 || st.Settled < at {
-		t.Errorf("settled %d, the message %d", st.Settled, at)
+		t.Errorf("settled %d, the message %d, want more than 0", st.Settled, at)
 	}
 	if n := h.owed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
-		t.Errorf("left: %+v", n)
+		t.Errorf("left: got %+v, want Deferred 0, DeferredBytes 0, Rosters 0", n)
 	}
 }
 
@@ -112,14 +112,14 @@ func TestFewRowsDoNotFollow(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	h.send("member1/p", envelopeOf("r1", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
 	if h.queue("member5") != "m1/0 r1/0" || h.following() != 0 {
-		t.Errorf("few: %s, %d follow", h.queue("member5"), h.following())
+		t.Errorf(`few: got %s, %d follow, want "m1/0 r1/0", following 0`, h.queue("member5"), h.following())
 	}
 	h.offline("member2/p")
 	h.offline("member3/p")
 	h.offline("member4/p")
 	h.send("member1/p", envelopeOf("r2", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
 	if !strings.HasSuffix(h.queue("member5"), "r2/0") || h.following() != 0 {
-		t.Errorf("a receipt: %s, %d follow", h.queue("member5"), h.following())
+		t.Errorf("a receipt: got %s, %d follow, want queue ending in r2/0, following 0", h.queue("member5"), h.following())
 	}
 }
 
@@ -179,7 +179,7 @@ func TestRemovedBeforeRows(t *testing.T) {
 			h.send("zhangsan/p", groupText("m2", "zhangsan", g, "x"))
 			h.rec.take()
 			if h.following() != 10 {
-				t.Fatalf("%d rows follow", h.following())
+				t.Fatalf("%d rows follow, want 10", h.following())
 			}
 			c.do(h, g)
 			h.later()
@@ -213,7 +213,7 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 				settled[user] = h.owed.Confirm(user, user, "m1")
 			}
 			if rows := h.owed.Following("member2", 0); len(rows) != 0 {
-				t.Errorf("it is in the queue still: %v", rows)
+				t.Errorf("it is in the queue still: got %v, want none", rows)
 			}
 			return commit()
 		}
@@ -223,7 +223,7 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 		t.Errorf("the rows are taken for such that will not be written: %v", settled)
 	}
 	if got := h.places(); got != "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1" {
-		t.Errorf("%s", got) // whoever confirmed has them deleted now
+		t.Errorf(`got %s, want "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1"`, got) // whoever confirmed has them deleted now
 	}
 }
 
@@ -236,7 +236,7 @@ func TestArrivesBeforeRow(t *testing.T) {
 	h.sender.take()
 	h.online("member2/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m0>member2@im.test/p m1>member2@im.test/p m2>member2@im.test/p" {
-		t.Errorf("sent: %s", copiesOf(d))
+		t.Errorf(`sent: got %s, want "m0>member2@im.test/p m1>member2@im.test/p m2>member2@im.test/p"`, copiesOf(d))
 	}
 }
 
@@ -266,7 +266,7 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 	h.send1("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	h.send1("zhangsan/p", text("t1", "zhangsan", "lisi", "x"))
 	if h.queue("lisi") != "t1/0" || h.queue("member3") != "m1/0" {
-		t.Errorf("others: %q, %q", h.queue("lisi"), h.queue("member3"))
+		t.Errorf("others: got %q, %q, want t1/0, queue m1/0", h.queue("lisi"), h.queue("member3"))
 	}
 	h.owed.Followed(full)
 	h.sync()
@@ -312,7 +312,7 @@ func TestRowsInOrder(t *testing.T) {
 			limit = len(want)
 		}
 		if !slices.Equal(got, want[:limit]) {
-			t.Errorf("limit %d: %v", limit, got)
+			t.Errorf("limit %d: got %v, want %v", limit, got, want[:limit])
 		}
 	}
 }
@@ -328,18 +328,18 @@ func TestSharedRoster(t *testing.T) {
 		}
 	}
 	if rosters() != 1 {
-		t.Errorf("%d rosters of one group", rosters())
+		t.Errorf("%d rosters of one group, want 1", rosters())
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Add: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.send("zhangsan/p", groupText("m3", "zhangsan", g, "x"))
 	if rosters() != 2 {
-		t.Errorf("%d rosters after a member has come", rosters())
+		t.Errorf("%d rosters after a member has come, want 2", rosters())
 	}
 	h.later()
 	if rosters() != 0 || h.queue("lisi") != "m3/0" || h.queue("member2") != "m0/0 m1/0 m2/0 m3/0" {
-		t.Errorf("%d rosters, lisi %q, member2 %q", rosters(), h.queue("lisi"), h.queue("member2"))
+		t.Errorf(`%d rosters, lisi %q, member2 %q, want 0, queue m3/0, queue "m0/0 m1/0 m2/0 m3/0"`, rosters(), h.queue("lisi"), h.queue("member2"))
 	}
 }
 
@@ -354,16 +354,16 @@ func TestDeferPace(t *testing.T) {
 		p.done(p.most, d, clock.now(), deferShare)
 	}
 	if p.most < 700 || p.most > 1250 {
-		t.Errorf("%d rows, of which 1,000 take the time of a transaction", p.most)
+		t.Errorf("%d rows, of which 1,000 take the time of a transaction, want at least 700, at most 1250", p.most)
 	}
 	if wait := p.next.Sub(clock.now()); wait < 4*deferTime || wait > 9*deferTime {
-		t.Errorf("the next may follow after %s", wait)
+		t.Errorf("the next may follow after %s, want at least %s, at most %s", wait, 4*deferTime, 9*deferTime)
 	}
 	for range 100 {
 		p.done(p.most, 10*deferTime, clock.now(), 1)
 	}
 	if p.most != deferLeast {
-		t.Errorf("a slow database gets %d rows", p.most)
+		t.Errorf("a slow database gets %d rows, want %d", p.most, deferLeast)
 	}
 	for range 100 {
 		p.committed(20 * deferTime)
@@ -372,7 +372,7 @@ func TestDeferPace(t *testing.T) {
 		p.done(p.most, 10*deferTime, clock.now(), 1)
 	}
 	if p.most != deferMost {
-		t.Errorf("where each commit is slow, %d rows", p.most)
+		t.Errorf("where each commit is slow, %d rows, want %d", p.most, deferMost)
 	}
 }
 
@@ -389,14 +389,14 @@ func TestErasedBeforeRows(t *testing.T) {
 		h.send("zhangsan/p", groupText(fmt.Sprint("z", i), "zhangsan", g, "x"))
 	}
 	if h.following() != 6*4 {
-		t.Fatalf("%d rows follow", h.following())
+		t.Fatalf("%d rows follow, want %d", h.following(), 6*4)
 	}
 	h.rec.take()
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"member6"}}); err != nil {
 		t.Fatal(err)
 	}
 	if h.following() != 3*4 || h.queue("member3") != "m0/0 m1/0 m2/0" {
-		t.Errorf("%d rows follow, of those that are written member3 has %q", h.following(), h.queue("member3"))
+		t.Errorf(`%d rows follow, of those that are written member3 has %q, want %d, queue "m0/0 m1/0 m2/0"`, h.following(), h.queue("member3"), 3*4)
 	}
 	h.kill()
 	h.run(purge)
@@ -404,7 +404,7 @@ func TestErasedBeforeRows(t *testing.T) {
 	h.sync()
 	h.later()
 	if got := h.queue("member3"); got != "m0/0 z0/0 m1/0 z1/0 m2/0 z2/0" {
-		t.Errorf("after a crash: %q", got)
+		t.Errorf(`after a crash: got %q, want "m0/0 z0/0 m1/0 z1/0 m2/0 z2/0"`, got)
 	}
 }
 
@@ -429,7 +429,7 @@ func TestErasedInSlices(t *testing.T) {
 	}
 	b := h.conveyor.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {
-		t.Errorf("%d messages, %d changes", n, len(b.changes))
+		t.Errorf("%d messages, %d changes, want 3, 3 changes", n, len(b.changes))
 	}
 }
 
@@ -449,6 +449,6 @@ func TestUnreadWhileRowsAreWritten(t *testing.T) {
 	})
 	list, err := h.Unread(t.Context(), "member2")
 	if err != nil || len(list) != 1 || list[0].Count != 5 || looked != 2 {
-		t.Errorf("unread: %+v %v, looked %d times", list, err, looked)
+		t.Errorf("unread: %+v %v, looked %d times, want list of length 1, Count 5, looked 2, no error", list, err, looked)
 	}
 }

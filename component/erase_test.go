@@ -49,25 +49,25 @@ func TestClearChat(t *testing.T) {
 		}
 	}
 	if got := h.history("zhangsan", "lisi"); got != "" {
-		t.Errorf("left: %s", got)
+		t.Errorf(`left: got %s, want ""`, got)
 	}
 	if got := h.history("zhangsan", "wangwu"); got != "m3" {
-		t.Errorf("another conversation: %q", got)
+		t.Errorf("another conversation: got %q, want m3", got)
 	}
 	if got := h.queue("lisi"); got != waits || got == "" {
-		t.Errorf("the queue was %q and is %q", waits, got)
+		t.Errorf("the queue was %q and is %q, want the same, not empty", waits, got)
 	}
 	if chats, err := h.db.ChatsOf(t.Context(), "zhangsan"); err != nil || len(chats) != 2 {
-		t.Errorf("list entries: %v %v", chats, err)
+		t.Errorf("list entries: %v %v, want 2 chats, no error", chats, err)
 	}
 	// What was cleared does not come back.
 	h.sender.take()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	if got, _ := h.sender.take(); len(got) != 0 || h.history("zhangsan", "lisi") != "" {
-		t.Errorf("a resent message: %v, %q", got, h.history("zhangsan", "lisi"))
+		t.Errorf(`a resent message: %v, %q, want none, history ""`, got, h.history("zhangsan", "lisi"))
 	}
 	if err := h.ClearChat(t.Context(), "zhangsan", " "); code(err) != protocol.UserIDInvalid {
-		t.Errorf("nobody: %v", err)
+		t.Errorf("nobody: %v, want %v", err, protocol.UserIDInvalid)
 	}
 }
 
@@ -107,17 +107,17 @@ func TestClearInSlices(t *testing.T) {
 		t.Errorf("slices of %s", got)
 	}
 	if got := h.history("zhangsan", "lisi"); got != "new" {
-		t.Errorf("left: %q", got)
+		t.Errorf("left: got %q, want new", got)
 	}
 
 	// Interrupted, it says so and goes on when it is repeated.
 	h.rec.failWhen(func(c store.Change) error { return store.ErrUnavailable })
 	if err := h.ClearChat(t.Context(), "zhangsan", "lisi"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("without a database: %v", err)
+		t.Errorf("without a database: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.rec.failWhen(nil)
 	if err := h.ClearChat(t.Context(), "zhangsan", "lisi"); err != nil || h.history("zhangsan", "lisi") != "" {
-		t.Errorf("repeated: %v, %q", err, h.history("zhangsan", "lisi"))
+		t.Errorf(`repeated: got %v, %q, want history "", no error`, err, h.history("zhangsan", "lisi"))
 	}
 }
 
@@ -140,15 +140,15 @@ func TestPurgeOnRemove(t *testing.T) {
 			want = 1
 		}
 		if err != nil || total != want || list[0].MsgID != "mine" {
-			t.Errorf("purge_on_remove %v: %d messages, %v", purge, total, err)
+			t.Errorf("purge_on_remove %v: %d messages, %v, want total %d, MsgID mine, no error", purge, total, err, want)
 		}
 		for _, c := range h.rec.take() {
 			if len(c.Erase) > eraseRows {
-				t.Errorf("a slice of %d", len(c.Erase))
+				t.Errorf("a slice of %d, want at most %d", len(c.Erase), eraseRows)
 			}
 		}
 		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {
-			t.Errorf("a group that is gone: %v", err)
+			t.Errorf("a group that is gone: %v, want %v", err, protocol.NoSuchGroup)
 		}
 	}
 }
@@ -163,27 +163,27 @@ func TestRemoveMessage(t *testing.T) {
 	h.send("wangwu/p", `{"msg_id":"r3","msg_type":"MTT-100","msg_from":"wangwu","msg_to":"zhangsan","body":[{"msg_id":"m3"}]}`)
 	for _, id := range []string{"m1", "m2", "m3", "m3"} { // clients repeat it
 		if found, err := h.RemoveMessage(t.Context(), id); !found || err != nil {
-			t.Errorf("%s: %v %v", id, found, err)
+			t.Errorf("%s: got %v %v, want found true, no error", id, found, err)
 		}
 	}
 	if found, err := h.RemoveMessage(t.Context(), "never"); found || err != nil {
-		t.Errorf("never: %v %v", found, err)
+		t.Errorf("never: got %v %v, want found false, no error", found, err)
 	}
 	h.offline("lisi/phone") // what is owed becomes rows
 	h.sync()
 	_, total, err := h.db.GroupHistory(t.Context(), g, store.Page{})
 	if got := h.history("zhangsan", "lisi") + h.history("zhangsan", "wangwu") + h.queue("lisi") + h.queue("wangwu"); got != "" || total != 0 || err != nil {
-		t.Errorf("left: %q, %d, %v", got, total, err)
+		t.Errorf(`left: got %q, %d, %v, want "", total 0, no error`, got, total, err)
 	}
 	if receipts, err := h.db.ReceiptsOf(t.Context(), "m3", "zhangsan"); len(receipts) != 0 || err != nil {
-		t.Errorf("receipts: %v %v", receipts, err)
+		t.Errorf("receipts: %v %v, want no receipts, no error", receipts, err)
 	}
 	// Sent again, it is acknowledged and goes nowhere.
 	h.sender.take()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", g, "b"))
 	if copies, posts := h.sender.take(); len(copies) != 0 || refusals(posts) != "receipt receipt" {
-		t.Errorf("resent: %v %s", copies, refusals(posts))
+		t.Errorf(`resent: %v %s, want no copies, answers "receipt receipt"`, copies, refusals(posts))
 	}
 	if h.history("zhangsan", "lisi") != "" {
 		t.Error("a resent message came back")
@@ -202,7 +202,7 @@ func TestSwitchGroup(t *testing.T) {
 	}
 	for _, want := range []int{1, 0, 1} {
 		if err := h.SwitchGroup(t.Context(), g, want); err != nil || valid() != want {
-			t.Errorf("switched to %d: %d %v", want, valid(), err)
+			t.Errorf("switched to %d: %d %v, want no error", want, valid(), err)
 		}
 	}
 	h.send("lisi/p", groupText("m", "lisi", g, "x"))
@@ -241,15 +241,15 @@ func TestUnread(t *testing.T) {
 		return b.String()
 	}
 	if got := unread("LiSi"); got != "zhangsan/MTT/3 G/MTS/1 admin/MTB/1 " && got != "G/MTS/1 zhangsan/MTT/3 admin/MTB/1 " {
-		t.Errorf("unread: %s", got)
+		t.Errorf(`unread: got %s, want "G/MTS/1 zhangsan/MTT/3 admin/MTB/1 "`, got)
 	}
 	h.offline("lisi/phone") // memory becomes rows: nothing counts twice
 	h.sync()
 	if got := unread("lisi"); !strings.Contains(got, "zhangsan/MTT/3") || !strings.Contains(got, "G/MTS/1") {
-		t.Errorf("unread after the phone went: %s", got)
+		t.Errorf("unread after the phone went: got %s, want with zhangsan/MTT/3, with G/MTS/1", got)
 	}
 	if got := unread("nobody"); got != "" {
-		t.Errorf("nobody: %s", got)
+		t.Errorf(`nobody: got %s, want ""`, got)
 	}
 }
 
@@ -262,17 +262,17 @@ func TestAnnouncements(t *testing.T) {
 	}
 	list, err := h.db.Announcements(t.Context(), g, "", 10)
 	if err != nil || len(list) != 1 || list[0].UserID != "zhangsan" || list[0].Time != "1600000000000" || list[0].ID == "" || list[0].Title != "放假" {
-		t.Fatalf("posted: %+v %v", list, err)
+		t.Fatalf("posted: %+v %v, want list of length 1, UserID zhangsan, Time 1600000000000, an ID, Title 放假, no error", list, err)
 	}
 	title := "改期"
 	if found, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: list[0].ID, Title: &title}); !found || err != nil {
-		t.Errorf("edit: %v %v", found, err)
+		t.Errorf("edit: got %v %v, want found true, no error", found, err)
 	}
 	if a, _, err := h.db.Announcement(t.Context(), list[0].ID); a.Title != title || a.Content != "明天" || err != nil {
-		t.Errorf("edited: %+v %v", a, err)
+		t.Errorf("edited: %+v %v, want Title %v, Content 明天, no error", a, err, title)
 	}
 	if found, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "gone", Title: &title}); found || err != nil {
-		t.Errorf("edit what is gone: %v %v", found, err)
+		t.Errorf("edit what is gone: got %v %v, want found false, no error", found, err)
 	}
 	for range 2 {
 		if err := h.DeletePost(t.Context(), list[0].ID); err != nil {
@@ -280,7 +280,7 @@ func TestAnnouncements(t *testing.T) {
 		}
 	}
 	if list, err := h.db.Announcements(t.Context(), g, "", 10); err != nil || len(list) != 0 {
-		t.Errorf("deleted: %+v %v", list, err)
+		t.Errorf("deleted: %+v %v, want no list, no error", list, err)
 	}
 
 	long, bad := strings.Repeat("长", protocol.MaxName+1), "\x01"
@@ -298,14 +298,14 @@ func TestAnnouncements(t *testing.T) {
 		}
 	}
 	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != protocol.TooLarge {
-		t.Errorf("huge: %v", err)
+		t.Errorf("huge: %v, want %v", err, protocol.TooLarge)
 	}
 	if _, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "x", Title: &long}); code(err) != protocol.TooLarge {
-		t.Errorf("long edit: %v", err)
+		t.Errorf("long edit: %v, want %v", err, protocol.TooLarge)
 	}
 	h.rec.breakWith(store.ErrUnavailable)
 	if err := h.Post(t.Context(), post, false); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("without a database: %v", err)
+		t.Errorf("without a database: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestSetStyle(t *testing.T) {
 		}
 	}
 	if list, err := h.db.StylesOf(t.Context(), "lisi"); err != nil || len(list) != 1 || list[0].Value != 2 || list[0].ID == "" {
-		t.Errorf("styles: %+v %v", list, err)
+		t.Errorf("styles: %+v %v, want list of length 1, Value 2, an ID, no error", list, err)
 	}
 	for want, y := range map[protocol.Code]store.Style{protocol.UserIDInvalid: {Name: "x"}, protocol.TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
 		if err := h.SetStyle(t.Context(), y, false); code(err) != want {

@@ -75,7 +75,7 @@ func FuzzEnvelope(f *testing.F) {
 			t.Fatalf("%q leaves as %q: %v", text, env.Text, err)
 		}
 		if again, _, err := protocol.ParseEnvelope(env.Text, kinds.rules, protocol.Limits{Body: 4096}); err != nil || again.Text != env.Text || again.Body != env.Body {
-			t.Fatalf("%q leaves as %q, and that as %+v, %v", text, env.Text, again, err)
+			t.Fatalf("%q leaves as %q, and that as %+v, %v, want Body %v, no error", text, env.Text, again, err, env.Body)
 		}
 		body, isString := fields["body"].(string)
 		if json.Valid([]byte(text)) && (!isString || env.Opaque || json.Valid([]byte(body))) && env.Text != text {

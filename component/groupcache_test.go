@@ -76,7 +76,7 @@ func TestGroupCacheIsBounded(t *testing.T) {
 		}
 		found, err := c.get(t.Context(), &tables{size: size}, ids)
 		if err != nil || len(found) != n {
-			t.Fatalf("%d of %d groups: %v", len(found), n, err)
+			t.Fatalf("%d of %d groups: got %v, want no error", len(found), n, err)
 		}
 		held := 0
 		for _, id := range c.lru.Keys() {
@@ -84,7 +84,7 @@ func TestGroupCacheIsBounded(t *testing.T) {
 			held += len(g.members)
 		}
 		if held != c.members || held > cachedMembers || c.lru.Len() > cachedGroups {
-			t.Errorf("%d groups with %d members, counted %d", c.lru.Len(), held, c.members)
+			t.Errorf("%d groups with %d members, counted %d, want held at most %d, Len at most %d", c.lru.Len(), held, c.members, cachedMembers, cachedGroups)
 		}
 	}
 	fill(6, 100_000)

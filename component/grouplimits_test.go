@@ -26,10 +26,10 @@ func TestGroupMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
-		t.Errorf("six of five: %v", err)
+		t.Errorf("six of five: got %v, want %v, error with limits.group_members", err, protocol.TooLarge)
 	}
 	if groups, err := h.db.GroupsOf(t.Context(), "u0"); err != nil || len(groups) != 0 {
-		t.Errorf("a refused group is there: %v %v", groups, err)
+		t.Errorf("a refused group is there: %v %v, want no groups, no error", groups, err)
 	}
 	id := h.makeGroup("zhangsan", append([]string{"nobody at all"}, ids[:5]...)...) // who is left out does not count
 	h.rec.take()
@@ -40,13 +40,13 @@ func TestGroupMembers(t *testing.T) {
 		t.Errorf("one too many: %v %v", err, refused)
 	}
 	if c := h.rec.take(); len(c) != 0 {
-		t.Errorf("and yet %+v", c)
+		t.Errorf("and yet %+v, want none", c)
 	}
 	edit := func(e GroupEdit, want string) {
 		t.Helper()
 		e.ID = id
 		if _, err := h.ModifyGroup(t.Context(), e); err != nil || h.members(id) != want {
-			t.Errorf("%+v: %v, %s", e, err, h.members(id))
+			t.Errorf("%+v: got %v, %s, want members %s, no error", e, err, h.members(id), want)
 		}
 	}
 	edit(GroupEdit{Add: []string{"u5", "u1"}, Remove: []string{"u0"}}, "u1 u2 u3 u4 u5")
@@ -62,12 +62,12 @@ func TestGroupMembers(t *testing.T) {
 	}
 	edit(GroupEdit{Add: []string{"u0", "u9"}}, "U9 u0 u1 u2 u3 u4 u5 u6 u7 u8 u9") // refreshed
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
-		t.Errorf("it grows: %v", err)
+		t.Errorf("it grows: %v, want %v", err, protocol.TooLarge)
 	}
 	edit(GroupEdit{Add: []string{"lisi"}, Remove: []string{"u9", "u8"}}, "lisi u0 u1 u2 u3 u4 u5 u6 u7")
 	h.send("u1/p", groupText("m1", "u1", id, "x"))
 	if d, posts := h.sender.take(); refusals(posts) != "receipt" || len(strings.Fields(addresses(d, "m1"))) != 9 {
-		t.Errorf("a message to a group that is too large: %s %s", addresses(d, "m1"), refusals(posts))
+		t.Errorf("a message to a group that is too large: %s %s, want answers receipt, 9 addresses", addresses(d, "m1"), refusals(posts))
 	}
 }
 
@@ -77,16 +77,16 @@ func TestFullGroupErasesNothing(t *testing.T) {
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("lisi/p", groupText("m1", "lisi", id, "x"))
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu", "zhaoliu"}, Remove: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
-		t.Errorf("three of two: %v", err)
+		t.Errorf("three of two: %v, want %v", err, protocol.TooLarge)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1"}); err != nil || len(rows["m1"]) != 1 {
-		t.Errorf("left: %v %v", rows, err)
+		t.Errorf("left: %v %v, want one m1, no error", rows, err)
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu"}, Remove: []string{"lisi"}}); err != nil {
 		t.Error(err)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1"}); err != nil || len(rows["m1"]) != 0 {
-		t.Errorf("left: %v %v", rows, err)
+		t.Errorf("left: %v %v, want no m1, no error", rows, err)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestGroupsPerUser(t *testing.T) {
 		t.Errorf("a system of the suite: %v", err)
 	}
 	if _, err := create("address 10.0.0.1", "zhangsan"); codeOf(err) != protocol.TooLarge {
-		t.Errorf("an old client without a token: %v", err)
+		t.Errorf("an old client without a token: %v, want %v", err, protocol.TooLarge)
 	}
 	if _, err := create("user lisi", "lisi"); err != nil {
 		t.Errorf("another user: %v", err)

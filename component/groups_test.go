@@ -76,7 +76,7 @@ func TestCreateGroup(t *testing.T) {
 		}
 		rows, err := h.db.Groups(t.Context(), []string{g.ID})
 		if err != nil || rows[g.ID] != g {
-			t.Errorf("%s: stored %+v, answered %+v, %v", name, rows[g.ID], g, err)
+			t.Errorf("%s: stored %+v, answered %+v, %v, want no error", name, rows[g.ID], g, err)
 		}
 	}
 	var users []store.User
@@ -90,7 +90,7 @@ func TestCreateGroup(t *testing.T) {
 	}
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Type: 1, Owner: "zhangsan", Members: ids})
 	if err != nil || len([]rune(g.Name)) != 200 || len(members.Taken) != 60 || g.Type != 1 {
-		t.Errorf("a long name: %d characters, %d members, %v", len([]rune(g.Name)), len(members.Taken), err)
+		t.Errorf("a long name: %d characters, %d members, %v, want 200, Taken of length 60, Type 1, no error", len([]rune(g.Name)), len(members.Taken), err)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestManyMembers(t *testing.T) {
 	defer cancel()
 	g, _, err := h.CreateGroup(ctx, GroupSpec{Owner: "zhangsan", Members: append(ids, "lisi", "zhangsan")})
 	if err != nil || h.members(g.ID) != "lisi zhangsan" {
-		t.Fatalf("members %q, %v", h.members(g.ID), err)
+		t.Fatalf(`members %q, %v, want members "lisi zhangsan", no error`, h.members(g.ID), err)
 	}
 
 	big := &group{rows: make([]store.Member, 300)}
@@ -114,14 +114,14 @@ func TestManyMembers(t *testing.T) {
 	}
 	cost := testing.AllocsPerRun(1, func() {
 		if found := big.find(ids[299:1000]); len(found) != 1 || found[0].UserID != ids[299] {
-			t.Errorf("found %v", found)
+			t.Errorf("found %v, want 1 found, UserID %v", found, ids[299])
 		}
 	})
 	if cost > 10*1000 {
-		t.Errorf("300 members and 700 names cost %v allocations", cost)
+		t.Errorf("300 members and 700 names cost %v allocations, want at most %v", cost, 10*1000)
 	}
 	if found := (&group{rows: []store.Member{{UserID: "@"}}}).find([]string{"", "lisi"}); len(found) != 0 {
-		t.Errorf("an id that cannot be one is found as %v", found)
+		t.Errorf("an id that cannot be one is found as %v, want none", found)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestModifyGroup(t *testing.T) {
 		h.clock.move(time.Second)
 		at, err := h.ModifyGroup(t.Context(), e)
 		if codeOf(err) != code || h.members(id) != members {
-			t.Errorf("%+v: %v, members %s", e, err, h.members(id))
+			t.Errorf("%+v: %v, members %s, want %v, members %s", e, err, h.members(id), code, members)
 		}
 		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != protocol.FormatTime(h.clock.now().UnixMilli())) {
 			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
@@ -150,14 +150,14 @@ func TestModifyGroup(t *testing.T) {
 	modify(GroupEdit{ID: id, Name: "a\u0001"}, protocol.GroupNameEmpty, "wangwu zhangsan")
 	rows, err := h.db.Groups(t.Context(), []string{id})
 	if err != nil || rows[id].Name != "新名字 😀" {
-		t.Errorf("%+v %v", rows, err)
+		t.Errorf(`%+v %v, want Name "新名字 😀", no error`, rows, err)
 	}
 	pic := "/pic/1.png"
 	if err := h.SetGroupPicture(t.Context(), id, pic); err != nil {
 		t.Error(err)
 	}
 	if rows, _ := h.db.Groups(t.Context(), []string{id}); rows[id].Pic != pic {
-		t.Errorf("%+v", rows)
+		t.Errorf("got %+v, want Pic %v", rows, pic)
 	}
 	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != protocol.TooLarge {
 		t.Error(err)
@@ -193,7 +193,7 @@ func TestAddRefreshes(t *testing.T) {
 	}
 	rows, err := h.db.Members(t.Context(), []string{id})
 	if err != nil || h.members(id) != "lisi zhangsan" {
-		t.Fatalf("members %s, %v", h.members(id), err)
+		t.Fatalf(`members %s, %v, want members "lisi zhangsan", no error`, h.members(id), err)
 	}
 	for _, m := range rows[id] {
 		if m.UserID == "lisi" && (m.UserName != "Lisi" || m.Login != "" || m.Pic != "" || m.Since != "1600000000000") {
@@ -217,22 +217,22 @@ func TestDeleteGroupTellsNobody(t *testing.T) {
 	}
 	h.sync()
 	if told, _ := h.sender.take(); len(told) != 0 {
-		t.Errorf("told: %v", told)
+		t.Errorf("told: got %v, want none", told)
 	}
 	if _, found, err := h.db.Group(t.Context(), id); found || err != nil || h.members(id) != "" {
-		t.Errorf("the group is there: %v, members %s, %v", found, h.members(id), err)
+		t.Errorf(`the group is there: got %v, members %s, %v, want found false, no error, members ""`, found, h.members(id), err)
 	}
 	if list, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 9}); err != nil || total != 1 || list[0].MsgID != "m1" {
-		t.Errorf("messages: %v, %v", list, err)
+		t.Errorf("messages: %v, %v, want total 1, MsgID m1, no error", list, err)
 	}
 	if purges, err := h.db.Purges(t.Context()); err != nil || len(purges) != 0 {
-		t.Errorf("what is to be purged: %v, %v", purges, err)
+		t.Errorf("what is to be purged: %v, %v, want no purges, no error", purges, err)
 	}
 	if got := h.queue("lisi"); got != waits || got == "" {
-		t.Errorf("the queue was %q and is %q", waits, got)
+		t.Errorf("the queue was %q and is %q, want the same, not empty", waits, got)
 	}
 	if posts, err := h.db.Announcements(t.Context(), id, "", 9); err != nil || len(posts) != 1 {
-		t.Errorf("announcements: %v, %v", posts, err)
+		t.Errorf("announcements: %v, %v, want 1 post, no error", posts, err)
 	}
 }
 
@@ -276,10 +276,10 @@ func TestMembershipInOneBatch(t *testing.T) {
 	h.sync()
 	d, posts := h.sender.take()
 	if got := addresses(d, "m1"); got != "wangwu@im.test zhangsan@im.test/p" {
-		t.Errorf("m1 went to %s", got)
+		t.Errorf(`m1 went to %s, want "wangwu@im.test zhangsan@im.test/p"`, got)
 	}
 	if got := refusals(posts); strings.Count(got, string(protocol.NotAllowed)) != 1 || strings.Contains(got, string(protocol.NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
-		t.Errorf("answers: %s", got)
+		t.Errorf("answers: got %s, want once %q, without %q, once %q", got, string(protocol.NotAllowed), string(protocol.NoSuchGroup), `\"m3\"`)
 	}
 }
 
@@ -302,10 +302,10 @@ func TestLateInOneBatch(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if got := refusals(posts); got != "error-011 error-009 receipt" || strings.Contains(posts[2], "m0") || strings.Contains(posts[2], "m1") {
-		t.Errorf("answers: %s %v", got, posts)
+		t.Errorf(`answers: got %s %v, want "error-011 error-009 receipt", posts without m0, without m1`, got, posts)
 	}
 	if got := copiesOf(d); got != "n0>zhangsan@im.test" {
-		t.Errorf("copies: %s", got)
+		t.Errorf(`copies: got %s, want "n0>zhangsan@im.test"`, got)
 	}
 }
 
@@ -321,12 +321,12 @@ func TestDissolvedInOneBatch(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if got := refusals(posts); got != "receipt error-009 receipt receipt" || len(d) != 3 {
-		t.Errorf("answers: %s, copies: %s", got, copiesOf(d))
+		t.Errorf(`answers: got %s, copies: %s, want "receipt error-009 receipt receipt", 3 deliveries`, got, copiesOf(d))
 	}
 	h.offline("lisi/p")
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 1 || rows[0].Type != "MTS-107" {
-		t.Errorf("queue: %+v %v", rows, err)
+		t.Errorf("queue: %+v %v, want 1 row, Type MTS-107, no error", rows, err)
 	}
 }
 
@@ -355,7 +355,7 @@ func TestDissolutionPurges(t *testing.T) {
 		return len(page)
 	}
 	if n := left(); n != 5 { // three, and a notice for each of two members
-		t.Errorf("%d rows before the purge", n)
+		t.Errorf("%d rows before the purge, want 5", n)
 	}
 	h.clock.move(time.Second)
 	h.sync() // a barrier proves it
@@ -367,16 +367,16 @@ func TestDissolutionPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := left(); n != 0 {
-		t.Errorf("%d rows after the purge", n)
+		t.Errorf("%d rows after the purge, want 0", n)
 	}
 	if list, err := h.db.Purges(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v %v", list, err)
+		t.Errorf("%v %v, want no list, no error", list, err)
 	}
 	if r, err := h.db.ReceiptsOf(t.Context(), "m0", "zhangsan"); err != nil || len(r) != 0 {
-		t.Errorf("receipts: %v %v", r, err)
+		t.Errorf("receipts: %v %v, want no r, no error", r, err)
 	}
 	if page, _, err := h.db.GroupHistory(t.Context(), other, store.Page{Length: 100}); err != nil || len(page) != 1 {
-		t.Errorf("the other group: %v %v", page, err)
+		t.Errorf("the other group: %v %v, want page of length 1, no error", page, err)
 	}
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 2 {
 		t.Errorf("the notice must stay in the queue: %q", got)
@@ -427,21 +427,21 @@ func TestAdoptedGroup(t *testing.T) {
 		t.Errorf("m1 to %q: each user once, by the address that he has", got)
 	}
 	if got := h.queue("\x01"); got != "m1/0" {
-		t.Errorf("an id that can be no address keeps its queue: %q", got)
+		t.Errorf("an id that can be no address keeps its queue: got %q, want m1/0", got)
 	}
 	exec(`DELETE FROM ofsubscriber WHERE user_id = 'lisi'`)
 	h.clock.move(groupAge)
 	h.send("zhangsan/p", groupText("m2", "zhangsan", "G", "x"))
 	d, _ = h.sender.take()
 	if got := addresses(d, "m2"); got != "zhangsan@im.test/p" {
-		t.Errorf("after another process removed a member: %q", got)
+		t.Errorf("after another process removed a member: got %q, want zhangsan@im.test/p", got)
 	}
 	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('wangwu', 'G', '2')`)
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"wangwu"}}); err != nil || strings.Contains(h.members("G"), "wangwu") {
-		t.Errorf("added by another process a moment ago, and not removed: %q %v", h.members("G"), err)
+		t.Errorf("added by another process a moment ago, and not removed: got %q %v, want members without wangwu, no error", h.members("G"), err)
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"zhangsan"}}); err != nil || h.members("G") != "\x01" {
-		t.Errorf("removed in one spelling, still there in another: %q %v", h.members("G"), err)
+		t.Errorf("removed in one spelling, still there in another: got %q %v, want members %q, no error", h.members("G"), err, "\x01")
 	}
 }
 
@@ -515,7 +515,7 @@ func TestNoticeReceivers(t *testing.T) {
 		}
 		slices.Sort(to)
 		if codeOf(err) != c.code || strings.Join(to, " ") != c.want {
-			t.Errorf("%s: %v, to %v", name, err, to)
+			t.Errorf("%s: %v, to %v, want %v, to %v", name, err, to, c.code, c.want)
 		}
 	}
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != protocol.NotJSON {
@@ -573,7 +573,7 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 	<-failed
 	leave()
 	if err := <-done; !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("the second slice failed: %v", err)
+		t.Errorf("the second slice failed: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != noticeSlice {
@@ -594,7 +594,7 @@ func TestUsers(t *testing.T) {
 		t.Helper()
 		err := h.AddUsers(t.Context(), []store.User{{ID: "fine"}, u})
 		if codeOf(err) != code {
-			t.Errorf("%+v: %v", u, err)
+			t.Errorf("%+v: %v, want %v", u, err, code)
 		}
 		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), protocol.Shorten(u.ID, protocol.MaxID)) {
 			t.Errorf("the error must name the user: %v", err)
@@ -611,15 +611,15 @@ func TestUsers(t *testing.T) {
 	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, protocol.TooLarge)
 	add(store.User{ID: "u", Pic: "\u0001"}, protocol.UserIDInvalid)
 	if id, err := h.CanonicalID(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
-		t.Errorf("before anybody knows: %q %v", id, err)
+		t.Errorf("before anybody knows: got %q %v, want id liuqi, no error", id, err)
 	}
 	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of him is out of date now
 
 	if id, err := h.CanonicalID(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
-		t.Errorf("%q %v", id, err)
+		t.Errorf("got %q %v, want id LiuQi, no error", id, err)
 	}
 	if id, err := h.CanonicalID(t.Context(), "NoBody"); err != nil || id != "nobody" {
-		t.Errorf("%q %v", id, err)
+		t.Errorf("got %q %v, want id nobody, no error", id, err)
 	}
 	if _, err := h.CanonicalID(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
 		t.Error(err)
@@ -631,24 +631,24 @@ func TestUsers(t *testing.T) {
 	h.sync()
 	found, err := h.db.UsersByJID(t.Context(), []string{"seen"})
 	if err != nil || !found["seen"].Learned || found["seen"].Name != "seen" {
-		t.Errorf("%+v %v", found, err)
+		t.Errorf("%+v %v, want Learned true, Name seen, no error", found, err)
 	}
 	g, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "seen", Members: []string{"seen"}})
 	if err != nil {
 		t.Error(err)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != protocol.UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
-		t.Errorf("an id that cannot be: %v", err)
+		t.Errorf("an id that cannot be: got %v, want %v, error with %q", err, protocol.UserIDInvalid, `\u00a0x`)
 	}
 	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
-		t.Errorf("refused, and removed all the same: %+v %v", found, err)
+		t.Errorf("refused, and removed all the same: %+v %v, want Left false, no error", found, err)
 	}
 	// Who left is no member any more by name, but his rows stay.
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
-		t.Errorf("a user who left was taken: %v", err)
+		t.Errorf("a user who left was taken: %v, want %v", err, protocol.GroupNotCreated)
 	}
 	if h.members(g.ID) != "seen" {
 		t.Error("nothing is deleted")
@@ -699,7 +699,7 @@ func TestPresenceAnswers(t *testing.T) {
 	}
 	check()
 	if list, err := h.Presence(t.Context(), "nowhere"); err != nil || list == nil || len(list) != 0 {
-		t.Errorf("a group that is gone: %v %v", list, err)
+		t.Errorf("a group that is gone: got %v %v, want a list that is empty, no error", list, err)
 	}
 }
 
@@ -734,7 +734,7 @@ func TestFreshLook(t *testing.T) {
 	h.server.mu.Unlock()
 	h.sync()
 	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/p" {
-		t.Errorf("delivered: %s", copiesOf(d))
+		t.Errorf(`delivered: got %s, want "m1>lisi@im.test/p"`, copiesOf(d))
 	}
 }
 
@@ -778,7 +778,7 @@ func TestCameBack(t *testing.T) {
 	h.presence.Merge(nil, asked)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m1/0", got)
 	}
 }
 
@@ -797,7 +797,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m1/0", got)
 	}
 	first, _ := h.sender.take()
 	if got := addresses(first, "m1"); got != "lisi@im.test zhangsan@im.test" || !strings.Contains(string(first[1].Payload), "ASYNC") {
@@ -807,7 +807,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.send("zhangsan/q", text("m2", "zhangsan", "lisi", "x"))
 	d, _ := h.sender.take()
 	if got := addresses(d, "m2"); got != "lisi@im.test/p zhangsan@im.test/p" {
-		t.Errorf("m2 went to %s", got)
+		t.Errorf(`m2 went to %s, want "lisi@im.test/p zhangsan@im.test/p"`, got)
 	}
 	h.clock.move(barrierSpacing)
 	h.sync() // it is known to be routed
@@ -816,7 +816,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: "lisi@im.test/p", To: testComponent})
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q: m2 was settled by the grace", got)
+		t.Errorf("queue %q: m2 was settled by the grace, want m1/0", got)
 	}
 	var err error
 	if _, err = h.waits("lisi", "", 0); err != nil { // asks for a snapshot that nobody answers
@@ -842,10 +842,10 @@ func TestFormerAuthors(t *testing.T) {
 		return copiesOf(d) + refusals(posts)
 	}
 	if got := read("r0", "m0"); got != "receipt" {
-		t.Errorf("of who was removed: %s", got)
+		t.Errorf("of who was removed: got %s, want receipt", got)
 	}
 	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
-		t.Errorf("of the owner: %s", got)
+		t.Errorf(`of the owner: got %s, want "r1>zhangsan@im.test/preceipt"`, got)
 	}
 	if rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.OfflineMessage) bool { return p.MsgID == "r0" }) {
 		t.Errorf("queued: %+v, %v", rows, err)
@@ -913,11 +913,11 @@ func TestFormersStayBehindTheComponent(t *testing.T) {
 		h.send("lisi/p", fmt.Sprintf(`{"msg_id":"late %s","msg_type":%q,"msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m0","user_id":"lisi","subscribers":[{"user_id":"lisi"}]}]}`, name, name, id, id))
 	}
 	if len(late) < 4 {
-		t.Fatalf("late kinds: %q", late)
+		t.Fatalf("late kinds: got %q, want late of length at least 4", late)
 	}
 	d, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
-		t.Errorf("answers: %v", posts)
+		t.Errorf("answers: %v, want none refused", posts)
 	}
 	from("late", d, late...)
 
@@ -949,12 +949,12 @@ func TestFormersInOldRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.members(id); strings.Contains(got, "LISI") || !strings.Contains(got, "lísi") || !strings.Contains(got, "lİsi") {
-		t.Errorf("members: %s", got)
+		t.Errorf("members: got %s, want without LISI, with lísi, with lİsi", got)
 	}
 	for from, want := range map[string]string{"lisi": "receipt", "wangwu": "error-011"} {
 		h.send(from+"/p", fmt.Sprintf(`{"msg_id":"n %s","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"user_id":%q}]}`, from, from, id, id, from))
 		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: %v", from, posts)
+			t.Errorf("%s: %v, want answers %v", from, posts, want)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func TestBusy(t *testing.T) {
 	want := func(what string, full bool) {
 		t.Helper()
 		if got := p.busy(); got != full {
-			t.Errorf("%s: full is %v", what, got)
+			t.Errorf("%s: full is %v, want %v", what, got, full)
 		}
 	}
 	p.sent(sender, load{copies: askCopies - 1})
@@ -34,7 +34,7 @@ func TestBusy(t *testing.T) {
 	p.sent(sender, load{copies: askCopies})
 	want("two", true)
 	if len(sender.asked) != 2 {
-		t.Fatalf("%d pings", len(sender.asked))
+		t.Fatalf("%d pings, want 2", len(sender.asked))
 	}
 	sender.asked[0](nil)
 	select {
@@ -73,7 +73,7 @@ func TestBusyLets(t *testing.T) {
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m1/0", got)
 	}
 	if !h.conveyor.inFlight.busy() {
 		t.Error("it is not full any more")
@@ -110,6 +110,6 @@ func TestBusyHolds(t *testing.T) {
 		s.intake.queue <- &task{}
 	}
 	if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
-		t.Errorf("a full batch waited: %d", len(items))
+		t.Errorf("a full batch waited: got %d, want %d", len(items), batchItems)
 	}
 }

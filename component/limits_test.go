@@ -51,13 +51,13 @@ func TestRate(t *testing.T) {
 	}
 	slices.Sort(codes)
 	if n := strings.Count(strings.Join(posts, ""), `type="wait"`); n != 2 || !slices.Contains(codes, "receipt") {
-		t.Errorf("answers: %v", codes)
+		t.Errorf("answers: got %v, want 2, codes with receipt", codes)
 	}
 	h.clock.move(500 * time.Millisecond) // one more
 	h.post("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
 	h.sync()
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("after half a second: %s", refusals(posts))
+		t.Errorf("after half a second: got %s, want receipt", refusals(posts))
 	}
 }
 
@@ -133,10 +133,10 @@ func TestDrain(t *testing.T) {
 	h.draining.Store(true)
 	h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("a call while draining: %v", err)
+		t.Errorf("a call while draining: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], "shutting down") {
-		t.Errorf("while draining: %v", posts)
+		t.Errorf(`while draining: got %v, want answers %v, posts with "shutting down"`, posts, string(protocol.TryLater))
 	}
 	if h.Ready() == nil {
 		t.Error("ready while draining")
@@ -145,11 +145,11 @@ func TestDrain(t *testing.T) {
 	h.halt()
 	d, posts := h.sender.take()
 	if copiesOf(d) != "m1>lisi@im.test m2>lisi@im.test" || refusals(posts) != "receipt receipt" {
-		t.Errorf("what was accepted: %s %s", copiesOf(d), refusals(posts))
+		t.Errorf(`what was accepted: got %s %s, want "m1>lisi@im.test m2>lisi@im.test", answers "receipt receipt"`, copiesOf(d), refusals(posts))
 	}
 	h.run(nil)
 	if st := h.state(); st.Delivered < 1_600_000_000_000 || st.Settled != st.Delivered || st.Clock != st.Delivered {
-		t.Errorf("positions after an orderly end: %+v", st)
+		t.Errorf("positions after an orderly end: got %+v, want Delivered at least 1600000000000, Settled %v, Clock %v", st, st.Delivered, st.Delivered)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestNotOurs(t *testing.T) {
 		}
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m"}); err != nil || len(rows["m"]) != 1 {
-		t.Errorf("stored: %v %v", rows, err)
+		t.Errorf("stored: %v %v, want m of length 1, no error", rows, err)
 	}
 }
 
@@ -212,7 +212,7 @@ func TestWhatWaitedComesFirst(t *testing.T) {
 	release()
 	d, _ := h.sender.take()
 	if got := copiesOf(d); got != "m1>lisi@im.test/p m2>lisi@im.test/p" {
-		t.Errorf("%s", got)
+		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test/p"`, got)
 	}
 	h.rec.breakWith(store.ErrUnavailable)
 	h.offline("lisi/p")
@@ -231,7 +231,7 @@ func TestWhatWaitedComesFirst(t *testing.T) {
 	h.sync()
 	d, _ = h.sender.take()
 	if got := copiesOf(d); got != "m4>lisi@im.test/p" {
-		t.Errorf("after the database came back: %s", got)
+		t.Errorf(`after the database came back: got %s, want "m4>lisi@im.test/p"`, got)
 	}
 }
 

@@ -30,12 +30,12 @@ func TestAdoptedTypes(t *testing.T) {
 	})
 	rows, err := h.waits("lisi", "", 10)
 	if err != nil || len(rows) != 3 || rows[0].Type != "X-MTT" || rows[1].Type != "MTB-MTT" || rows[2].Type != "" {
-		t.Errorf("the queue: %+v, %v", rows, err)
+		t.Errorf(`the queue: %+v, %v, want 3 rows, Type X-MTT, Type MTB-MTT, Type "", no error`, rows, err)
 	}
 	unread, err := h.Unread(t.Context(), "lisi")
 	slices.SortFunc(unread, func(a, b store.Unread) int { return b.Count - a.Count })
 	if err != nil || len(unread) != 2 || unread[0].Family != "" || unread[0].Count != 2 || unread[1].Family != store.FamilyBusiness {
-		t.Errorf("unread: %+v, %v", unread, err)
+		t.Errorf(`unread: %+v, %v, want unread of length 2, Family "", Count 2, Family %v, no error`, unread, err, store.FamilyBusiness)
 	}
 	h.forgetRecent()
 	h.online("lisi/p")
@@ -43,7 +43,7 @@ func TestAdoptedTypes(t *testing.T) {
 	d, _ := h.sender.take()
 	for _, id := range []string{"m1", "m2", "m3"} {
 		if addresses(d, id) != "lisi@im.test/p" {
-			t.Errorf("%s to the phone that came: %q", id, addresses(d, id))
+			t.Errorf("%s to the phone that came: got %q, want lisi@im.test/p", id, addresses(d, id))
 		}
 	}
 }

@@ -50,10 +50,10 @@ func TestOwedMemoryIsBounded(t *testing.T) {
 		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i+1), "zhangsan", "lisi", "x"))
 	}
 	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
-		t.Errorf("owed in memory: %q", got)
+		t.Errorf(`owed in memory: got %q, want "m1 m2"`, got)
 	}
 	if got := h.queue("lisi"); got != "m3/0 m4/0" {
-		t.Errorf("beyond the limit copies become rows at once: %q", got)
+		t.Errorf(`beyond the limit copies become rows at once: got %q, want "m3/0 m4/0"`, got)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestConfirmedWhileWaiting(t *testing.T) {
 	}
 	unread, err := h.HasUnread(t.Context(), "lisi")
 	if err != nil || !unread {
-		t.Errorf("hasUnread: %v %v", unread, err)
+		t.Errorf("hasUnread: got %v %v, want unread true, no error", unread, err)
 	}
 	h.send("lisi/p", confirms("lisi", "m1"))
 	h.rec.breakWith(nil)
@@ -97,14 +97,14 @@ func TestRevokedWhileWaiting(t *testing.T) {
 	h.sender.take()
 	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the revoke: %s", refusals(posts))
+		t.Errorf("the revoke: got %s, want receipt", refusals(posts))
 	}
 	h.rec.failWhen(nil)
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi"); got != "v1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want v1/0", got)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestLargeServer(t *testing.T) {
 	h.sender.take()
 	h.online("lisi/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
-		t.Errorf("delivered: %s", copiesOf(d))
+		t.Errorf(`delivered: got %s, want "m2>lisi@im.test/p"`, copiesOf(d))
 	}
 }
 
@@ -138,10 +138,10 @@ func TestReceiptWaits(t *testing.T) {
 	h.offline("zhangsan/p")
 	h.sync()
 	if got := owedIDs(t, h, "zhangsan"); got != "r1" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want r1", got)
 	}
 	if unread, err := h.HasUnread(t.Context(), "zhangsan"); err != nil || unread {
-		t.Errorf("hasUnread: %v %v", unread, err)
+		t.Errorf("hasUnread: got %v %v, want unread false, no error", unread, err)
 	}
 }
 
@@ -171,7 +171,7 @@ func TestQueueSeesRowsBeingWritten(t *testing.T) {
 	close(release)
 	<-done
 	if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "m1/0" {
-		t.Errorf("afterwards: %q", got)
+		t.Errorf("afterwards: got %q, want m1/0", got)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestClearOffline(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	answer, err := h.waits("lisi", "", 0)
 	if err != nil || len(answer) != 2 {
-		t.Fatalf("%v %v", answer, err)
+		t.Fatalf("%v %v, want answer of length 2, no error", answer, err)
 	}
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if err := h.ClearOffline(t.Context(), "LISI", answer); err != nil {
@@ -193,13 +193,13 @@ func TestClearOffline(t *testing.T) {
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m3/0" {
-		t.Errorf("queue %q: what came after the answer stays, and nothing else", got)
+		t.Errorf("queue %q: what came after the answer stays, and nothing else, want m3/0", got)
 	}
 	// An entry that was owed when it was answered may be a row by now.
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	answer, err = h.waits("lisi", "m4", 0)
 	if err != nil || len(answer) != 1 || answer[0].ID != "" {
-		t.Fatalf("%v %v", answer, err)
+		t.Fatalf(`%v %v, want answer of length 1, ID "", no error`, answer, err)
 	}
 	h.clock.move(h.cfg.Grace)
 	h.sync()
@@ -207,7 +207,7 @@ func TestClearOffline(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.queue("lisi"); got != "m3/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m3/0", got)
 	}
 }
 
@@ -239,7 +239,7 @@ func TestOfflinePages(t *testing.T) {
 		}
 	}
 	if _, err := h.waits("", "", 0); protocol.AsError(err).Code != protocol.UserIDInvalid {
-		t.Errorf("an impossible id: %v", err)
+		t.Errorf("an impossible id: %v, want %v", err, protocol.UserIDInvalid)
 	}
 }
 
@@ -274,17 +274,17 @@ func TestOfflineMerges(t *testing.T) {
 		tail = append(tail, e.MsgID+"/"+e.ID)
 	}
 	if got := strings.Join(tail, " "); len(list) != queuePage+4 || got != "a0999/row a0999 zz/row zz owed/ both/row both new/row new" {
-		t.Errorf("%d: %s", len(list), got)
+		t.Errorf(`%d: %s, want %d, "a0999/row a0999 zz/row zz owed/ both/row both new/row new"`, len(list), got, queuePage+4)
 	}
 	if list, err = h.waits("lisi", "", queuePage+2); err != nil || len(list) != queuePage+2 || list[queuePage+1].MsgID != "owed" {
-		t.Errorf("%d %v", len(list), err)
+		t.Errorf("got %d %v, want list of length %d, MsgID owed, no error", len(list), err, queuePage+2)
 	}
 	if list, err = h.waits("lisi", "both", 0); err != nil || len(list) != 2 || list[0].MsgID != "both" || list[1].MsgID != "new" { // owed is older
-		t.Errorf("since a message: %v %v", list, err)
+		t.Errorf("since a message: %v %v, want list of length 2, MsgID both, MsgID new, no error", list, err)
 	}
 	stop := errors.New("stop")
 	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.OfflineMessage) error { return stop }); !errors.Is(err, stop) {
-		t.Errorf("what visit says ends it: %v", err)
+		t.Errorf("what visit says ends it: got %v, want %v", err, stop)
 	}
 }
 
@@ -307,7 +307,7 @@ func TestLargeQueue(t *testing.T) {
 			pages++
 			for _, row := range page {
 				if row.MsgID != fmt.Sprintf("m%02d", got) {
-					t.Errorf("row %d is %s", got, row.MsgID)
+					t.Errorf("row %d is %s, want %s", got, row.MsgID, fmt.Sprintf("m%02d", got))
 				}
 				got++
 			}
@@ -331,7 +331,7 @@ func TestLinkLostWhileSending(t *testing.T) {
 	})
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m1/0", got)
 	}
 	if h.Ready() == nil {
 		t.Error("Ready must tell that the link is down")
@@ -352,12 +352,12 @@ func TestLinkLostWhileCommitting(t *testing.T) {
 	})
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if d, _ := h.sender.take(); addresses(d, "m1") != "" {
-		t.Errorf("sent into a lost link: %s", copiesOf(d))
+		t.Errorf(`sent into a lost link: %s, want no addresses`, copiesOf(d))
 	}
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q", got)
+		t.Errorf("queue %q, want m1/0", got)
 	}
 }
 
@@ -382,14 +382,14 @@ func TestShutdownWritesRows(t *testing.T) {
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	d, _ := h.sender.take()
 	if addresses(d, "m1") != "" {
-		t.Errorf("delivered again after an orderly end: %v", d)
+		t.Errorf(`delivered again after an orderly end: %v, want no addresses`, d)
 	}
 	h.online("lisi/p")
 	h.send("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0 m4/0 m5/0" {
-		t.Errorf("that lisi confirms is remembered: %q", got)
+		t.Errorf(`that lisi confirms is remembered: got %q, want "m1/0 m4/0 m5/0"`, got)
 	}
 }
 
@@ -426,6 +426,6 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 		noted += len(c.Confirming)
 	}
 	if noted != 1 || h.users.Confirms("lisi") != store.ConfirmsByReceipts {
-		t.Errorf("noted %d times, confirms: %v", noted, h.users.Confirms("lisi"))
+		t.Errorf("noted %d times, confirms: %v, want noted 1, %v", noted, h.users.Confirms("lisi"), store.ConfirmsByReceipts)
 	}
 }

@@ -23,10 +23,10 @@ func TestPostLimits(t *testing.T) {
 		}
 	}
 	if err := h.Post(t.Context(), post, true); code(err) != protocol.TooLarge {
-		t.Errorf("one announcement too many: %v", err)
+		t.Errorf("one announcement too many: %v, want %v", err, protocol.TooLarge)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s2", UserID: "lisi"}, true); code(err) != protocol.TooLarge {
-		t.Errorf("one setting too many: %v", err)
+		t.Errorf("one setting too many: %v, want %v", err, protocol.TooLarge)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s1", UserID: "lisi", Value: 7}, true); err != nil {
 		t.Errorf("a setting that is there: %v", err)
@@ -36,7 +36,7 @@ func TestPostLimits(t *testing.T) {
 	}
 	list, err := h.db.Announcements(t.Context(), g, "", 10)
 	if err != nil || len(list) != 2 {
-		t.Fatal(list, err)
+		t.Fatalf("got %v, %v, want no error, list of length 2", list, err)
 	}
 	if err := h.DeletePost(t.Context(), list[0].ID); err != nil {
 		t.Fatal(err)

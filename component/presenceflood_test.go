@@ -32,17 +32,17 @@ func TestPresenceFlood(t *testing.T) {
 	release()
 	for range 3 {
 		if d, _ := h.sender.take(); len(d) != maxComings {
-			t.Errorf("%d copies of what was missed: %s", len(d), copiesOf(d))
+			t.Errorf("%d copies of what was missed: %s, want %d", len(d), copiesOf(d), maxComings)
 		}
 		h.clock.move(time.Second)
 		h.sync()
 	}
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Errorf("copies twice: %s", copiesOf(d))
+		t.Errorf("copies twice: %s, want none", copiesOf(d))
 	}
 	h.send("zhangsan/p", text("m2", "zhangsan", "evil", "x"))
 	if d, _ := h.sender.take(); len(d) != 1 || len(d[0].To) != 30 {
-		t.Errorf("a message to all devices: %s", copiesOf(d))
+		t.Errorf("a message to all devices: %s, want 1 delivery, To of length 30", copiesOf(d))
 	}
 }
 
@@ -71,13 +71,13 @@ func TestSignalsAtMost(t *testing.T) {
 	h.Stanza(stanza.Stanza{Name: "message", ID: strings.Repeat("i", 200_000), From: "zhangsan@im.test/p", To: testComponent, Inner: []byte("<body>x</body>")})
 	h.sync()
 	if _, posts := h.sender.take(); len(posts) != 1 || len(posts[0]) > 1000 {
-		t.Errorf("an error of %d answers, %d bytes", len(posts), len(posts[0]))
+		t.Errorf("an error of %d answers, %d bytes, want 1 post of at most 1000 bytes", len(posts), len(posts[0]))
 	}
 	h.sendRaw("lisi/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="`+strings.Repeat("x", 200_000)+`"/>`)
 	for _, c := range h.rec.take() {
 		for _, key := range c.DropOffline {
 			if len(key.MsgID) > 4*protocol.MaxID {
-				t.Errorf("a key of %d bytes reaches the database", len(key.MsgID))
+				t.Errorf("a key of %d bytes reaches the database, want at most %d", len(key.MsgID), 4*protocol.MaxID)
 			}
 		}
 	}

@@ -68,7 +68,7 @@ func pinging(t *testing.T, change func(*Config)) *harness {
 	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
 	ids, behind := h.pinged()
 	if behind != "lisi/p: m0" {
-		t.Fatalf("pinged: %s", behind)
+		t.Fatalf(`pinged: got %s, want "lisi/p: m0"`, behind)
 	}
 	h.answerPing("lisi/p", ids[0], pong)
 	h.sender.take()
@@ -84,7 +84,7 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x")) // into that of the phone which is back
 	ids, behind := h.pinged()
 	if behind != "lisi/p: m2" {
-		t.Fatalf("pinged: %s", behind)
+		t.Fatalf(`pinged: got %s, want "lisi/p: m2"`, behind)
 	}
 	h.answerPing("lisi/p", ids[0], pong)
 	if got := owedIDs(t, h, "lisi"); got != "m1" {
@@ -93,11 +93,11 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue: %q", got)
+		t.Errorf("queue: got %q, want m1/0", got)
 	}
 	h.answerPing("lisi/p", lost[0], pong) // it was resumed after all
 	if got := h.queue("lisi"); got != "" {
-		t.Errorf("after the late answer: %q", got)
+		t.Errorf(`after the late answer: got %q, want ""`, got)
 	}
 	if h.answerPing("lisi/p", lost[0], pong) {
 		t.Error("a second answer is taken")
@@ -125,7 +125,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		h.clock.move(h.cfg.Grace)
 		h.sync()
 		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "" {
-			t.Errorf("after the grace: %q", got)
+			t.Errorf(`after the grace: got %q, want ""`, got)
 		}
 	})
 	t.Run("was not there", func(t *testing.T) {
@@ -188,7 +188,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	}
 	h.answerPing("lisi/p", front, pong) // by another thread of the client
 	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf("after both: owed %q", got)
+		t.Errorf(`after both: owed %q, want ""`, got)
 	}
 	h.clock.move(unconfirmed.RecentAnswer + 1)
 	front, behind = sends("m3")
@@ -196,20 +196,20 @@ func TestSuccessorInBetween(t *testing.T) {
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m3/0" {
-		t.Errorf("queue: %q", got)
+		t.Errorf("queue: got %q, want m3/0", got)
 	}
 	if h.answerPing("lisi/p", behind, pong) {
 		t.Error("a second answer is taken")
 	}
 	h.answerPing("lisi/p", front, pong) // it was there after all
 	if got := h.queue("lisi"); got != "" {
-		t.Errorf("after the late answer: %q", got)
+		t.Errorf(`after the late answer: got %q, want ""`, got)
 	}
 	h.clock.move(unconfirmed.RecentAnswer + 1)
 	front, _ = sends("m4")
 	h.answerPing("lisi/p", front, goneRepeats)
 	if got := h.queue("lisi"); got != "m4/0" {
-		t.Errorf("gone: %q", got)
+		t.Errorf("gone: got %q, want m4/0", got)
 	}
 }
 
@@ -237,16 +237,16 @@ func TestPingBehindABatch(t *testing.T) {
 	}
 	h.answerPing("wangwu/a", ids[1], pong)
 	if got := owedIDs(t, h, "wangwu") + "; " + owedIDs(t, h, "lisi"); got != "; g1 g2" {
-		t.Errorf("owed: %q", got)
+		t.Errorf(`owed: got %q, want "; g1 g2"`, got)
 	}
 	if how := h.users.Confirms("wangwu"); how != store.ConfirmsByPings {
-		t.Errorf("remembered of wangwu: %v", how)
+		t.Errorf("remembered of wangwu: got %v, want %v", how, store.ConfirmsByPings)
 	}
 	h.halt()
 	h.run(nil)
 	h.sync()
 	if how := h.users.Confirms("wangwu"); how != store.ConfirmsByPings {
-		t.Errorf("after a restart: %v", how)
+		t.Errorf("after a restart: got %v, want %v", how, store.ConfirmsByPings)
 	}
 }
 
@@ -259,14 +259,14 @@ func TestBounce(t *testing.T) {
 			ids, _ := h.pinged()
 			h.answerPing("lisi/p", ids[0], answer)
 			if got := h.queue("lisi"); got != "m1/0" {
-				t.Errorf("queue: %q", got)
+				t.Errorf("queue: got %q, want m1/0", got)
 			}
 			if d := h.presence.Devices("lisi"); len(d) > 0 {
-				t.Errorf("still known: %v", d)
+				t.Errorf("still known: got %v, want none", d)
 			}
 			h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 			if _, behind := h.pinged(); behind != "" || h.queue("lisi") != "m1/0 m2/0" {
-				t.Errorf("the next: pinged %q, queue %q", behind, h.queue("lisi"))
+				t.Errorf(`the next: pinged %q, queue %q, want nothing behind, queue "m1/0 m2/0"`, behind, h.queue("lisi"))
 			}
 		})
 	}
@@ -284,7 +284,7 @@ func TestUnansweredPing(t *testing.T) {
 	h.clock.move(time.Second)
 	h.snapshot()
 	if got := h.queue("lisi") + "; " + h.queue("wangwu"); got != "m1/0; " {
-		t.Errorf("queues: %q", got)
+		t.Errorf(`queues: got %q, want "m1/0; "`, got)
 	}
 	// The one that has never answered is asked for receipts now, and seldom pinged.
 	h.sender.take()
@@ -292,7 +292,7 @@ func TestUnansweredPing(t *testing.T) {
 		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
 	}
 	if _, behind := h.pinged(); behind != "wangwu/p: n0" {
-		t.Errorf("pinged: %q", behind)
+		t.Errorf(`pinged: got %q, want "wangwu/p: n0"`, behind)
 	}
 	d, _ := h.sender.take()
 	if !requests(d, "n0", "wangwu@"+testServer+"/p") {
@@ -365,7 +365,7 @@ func TestPingsNeverAnswered(t *testing.T) {
 		h.snapshot()
 	}
 	if n := h.owed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
-		t.Errorf("%d pings are remembered", n)
+		t.Errorf("%d pings are remembered, want at most %d", n, 2*(unconfirmed.MaxUnknown+1))
 	}
 }
 
@@ -380,11 +380,11 @@ func TestTwoPhones(t *testing.T) {
 		if behind == "lisi/q: m1, lisi/p: m1" {
 			slices.Reverse(ids)
 		} else if behind != "lisi/p: m1, lisi/q: m1" {
-			t.Fatalf("pinged: %s", behind)
+			t.Fatalf(`pinged: got %s, want "lisi/p: m1, lisi/q: m1"`, behind)
 		}
 		h.answerPing("lisi/p", ids[0], goneRepeats)
 		if got := owedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
-			t.Errorf("the other one may still answer: %q", got)
+			t.Errorf(`the other one may still answer: got %q, want "m1;"`, got)
 		}
 		want := ""
 		if both {
@@ -415,12 +415,12 @@ func TestPingsUnderWayAreBounded(t *testing.T) {
 		h.answerPing("lisi/p", id, pong)
 	}
 	if got := owedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
-		t.Errorf("owed: %q", got)
+		t.Errorf("owed: got %q, want 5", got)
 	}
 	h.clock.move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 5 {
-		t.Errorf("queue: %q", got)
+		t.Errorf("queue: got %q, want 5", got)
 	}
 	for i := range unconfirmed.MaxUnknown + 5 {
 		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
@@ -445,7 +445,7 @@ func TestClientThatBounces(t *testing.T) {
 		t.Error("it is still taken for gone")
 	}
 	if got := strings.Fields(h.queue("lisi")); len(got) >= unconfirmed.DeafBounces {
-		t.Errorf("rows: %v", got)
+		t.Errorf("rows: got %v, want less than %v", got, unconfirmed.DeafBounces)
 	}
 }
 
@@ -462,7 +462,7 @@ func TestPingsOfALostLink(t *testing.T) {
 	h.Down(nil)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Fatalf("queue: %q", got)
+		t.Fatalf("queue: got %q, want m1/0", got)
 	}
 	h.Up()
 	h.sync()
@@ -471,11 +471,11 @@ func TestPingsOfALostLink(t *testing.T) {
 	}
 	ids, behind := h.pinged()
 	if behind != "lisi/p: m1" {
-		t.Fatalf("pinged: %q", behind)
+		t.Fatalf(`pinged: got %q, want "lisi/p: m1"`, behind)
 	}
 	h.answerPing("lisi/p", ids[0], pong)
 	if got := h.queue("lisi"); got != "" {
-		t.Errorf("queue: %q", got)
+		t.Errorf(`queue: got %q, want ""`, got)
 	}
 }
 
@@ -493,7 +493,7 @@ func TestFirstAnswer(t *testing.T) {
 	h.clock.move(h.cfg.Grace)
 	h.snapshot()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue: %q", got)
+		t.Errorf("queue: got %q, want m1/0", got)
 	}
 }
 
@@ -503,13 +503,13 @@ func TestNoPings(t *testing.T) {
 	h.online("lisi/p", "lisi/w[web]")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if _, behind := h.pinged(); behind != "" {
-		t.Errorf("by presence: %s", behind)
+		t.Errorf(`by presence: got %s, want ""`, behind)
 	}
 	h = start(t, nil)
 	h.online("lisi/w[web]", "zhangsan/p", "zhangsan/q")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if _, behind := h.pinged(); behind != "" {
-		t.Errorf("pages, and the sender's other phones: %s", behind)
+		t.Errorf(`pages, and the sender's other phones: got %s, want ""`, behind)
 	}
 }
 
@@ -531,7 +531,7 @@ func TestLooseIDs(t *testing.T) {
 		h.answerPing("lisi/p", id, pong)
 	}
 	if got := h.queue("lisi"); !strings.Contains(got, "m1/0") {
-		t.Errorf("sent late (pinged %q): %q", behind, got)
+		t.Errorf("sent late (pinged %q): got %q, want with m1/0", behind, got)
 	}
 	h.clock.move(time.Minute)
 	h.send("zhaoliu/p", strings.ReplaceAll(forged, "wangwu", "zhaoliu"))

@@ -78,7 +78,7 @@ func TestStrictForm(t *testing.T) {
 		h.send("zhangsan/p", c.env)
 		d, posts := h.sender.take()
 		if refusals(posts) != "receipt" || len(d) == 0 {
-			t.Fatalf("%s: %v", id, posts)
+			t.Fatalf("%s: %v, want answers receipt, a delivery", id, posts)
 		}
 		if want := "<body>" + string(stanza.AppendEscaped(nil, c.text)) + "</body>"; !strings.HasPrefix(string(d[0].Payload), want) {
 			t.Errorf("%s goes on as %s\nwant %s", id, d[0].Payload, want)
@@ -90,12 +90,12 @@ func TestStrictForm(t *testing.T) {
 		}
 		h.send("zhangsan/p", c.env) // again, as a client without a receipt does
 		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, id) != "" {
-			t.Errorf("%s again: %v, %v", id, posts, d)
+			t.Errorf(`%s again: %v, %v, want answers receipt, no addresses`, id, posts, d)
 		}
 	}
 	h.send("zhangsan/p", `{msg_id:'large',msg_type:'MTT-001',msg_from:'zhangsan',msg_to:'lisi',body:"['`+strings.Repeat(`\u0001`, 20_000)+`']"}`) // 20 kB, which strict is 120
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {
-		t.Errorf("a body that grows: %v", posts)
+		t.Errorf("a body that grows: %v, want answers error-012", posts)
 	}
 }
 
@@ -121,11 +121,11 @@ func TestExtensionAnew(t *testing.T) {
 		}
 		_, after, _ := strings.Cut(string(d[0].Payload), "</body>")
 		if got, _, _ := strings.Cut(after, "<no-store"); got != want {
-			t.Errorf("%s goes on as %s", inner, got)
+			t.Errorf("%s goes on as %s, want %s", inner, got, want)
 		}
 	}
 	h.sendRaw("zhangsan/p", testComponent, `<tlim xmlns="im.itonglian.com" location="`+strings.Repeat("x", 257)+`"/>`+body)
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {
-		t.Errorf("a long attribute: %v", posts)
+		t.Errorf("a long attribute: %v, want answers error-012", posts)
 	}
 }

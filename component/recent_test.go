@@ -67,7 +67,7 @@ func TestArrivals(t *testing.T) {
 					}
 				}
 				if reads != 0 {
-					t.Errorf("%d reads of the queue", reads)
+					t.Errorf("%d reads of the queue, want 0", reads)
 				}
 
 				// It is there now: nothing comes twice, whoever looks.
@@ -75,7 +75,7 @@ func TestArrivals(t *testing.T) {
 				h.arrive("lisi/" + resource)
 				h.snapshot()
 				if d, _ := h.sender.take(); len(d) != 0 {
-					t.Errorf("again: %s", copiesOf(d))
+					t.Errorf("again: %s, want none", copiesOf(d))
 				}
 			})
 		}
@@ -98,7 +98,7 @@ func TestArrivalAfterRemoval(t *testing.T) {
 	h.online("lisi/p", "wangwu/p")
 	d, _ := h.sender.take()
 	if got := copiesOf(d); got != "m1>lisi@im.test/p m3>wangwu@im.test/p v1>wangwu@im.test/p" {
-		t.Errorf("%s", got)
+		t.Errorf(`got %s, want "m1>lisi@im.test/p m3>wangwu@im.test/p v1>wangwu@im.test/p"`, got)
 	}
 }
 
@@ -114,14 +114,14 @@ func TestArrivalWithoutLooks(t *testing.T) {
 	h.sender.take()
 	h.online("lisi/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
-		t.Errorf("the phone is sent %s", copiesOf(d))
+		t.Errorf(`the phone is sent %s, want "m2>lisi@im.test/p"`, copiesOf(d))
 	}
 	h.send("zhangsan/z", text("m3", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.clock.move(time.Second)
 	h.online("lisi/w[web]")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web]" {
-		t.Errorf("the web is sent %s", copiesOf(d))
+		t.Errorf(`the web is sent %s, want "m2>lisi@im.test/w[web]"`, copiesOf(d))
 	}
 }
 
@@ -134,7 +134,7 @@ func TestArrivalInBareMode(t *testing.T) {
 	h.online("lisi/q")
 	d, _ := h.sender.take()
 	if got := copiesOf(d); got != "m1>lisi@im.test/p m2>lisi@im.test m1>lisi@im.test/q" {
-		t.Errorf("%s", got)
+		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test m1>lisi@im.test/q"`, got)
 	}
 }
 
@@ -156,10 +156,10 @@ func TestRecentIsBounded(t *testing.T) {
 		want = append(want, fmt.Sprintf("m%d>lisi@im.test/p", i))
 	}
 	if got := copiesOf(d); got != strings.Join(want, " ") {
-		t.Errorf("%s", got)
+		t.Errorf("got %s, want %s", got, strings.Join(want, " "))
 	}
 	if n := valueOf(h.metrics.caughtUpByRows); n != 1 {
-		t.Errorf("%v reads", n)
+		t.Errorf("%v reads, want 1", n)
 	}
 }
 
@@ -182,7 +182,7 @@ func TestRecent(t *testing.T) {
 	var got []string
 	r.visit("lisi", "lisi@d/p", at(4992), func(m *sentMessage) { got = append(got, m.ID) })
 	if !slices.Equal(got, []string{"m4992", "m4993", "m4994", "m4996", "m4997", "m4998", "m4999"}) || len(r.sent) > 2100 {
-		t.Errorf("%v of %d", got, len(r.sent))
+		t.Errorf(`%v of %d, want ["m4992" "m4993" "m4994" "m4996" "m4997" "m4998" "m4999"], sent of length at most 2100`, got, len(r.sent))
 	}
 	if r.expire(at(6000)); r.bytes != 0 || !r.cut.IsZero() {
 		t.Errorf("%d bytes, cut %v", r.bytes, r.cut)
@@ -212,7 +212,7 @@ func BenchmarkArrival(b *testing.B) {
 		n := 0
 		r.visit("user999", "user999@im.test/phone", time.Unix(1, 0), func(*sentMessage) { n++ })
 		if n != 100 {
-			b.Fatal(n)
+			b.Fatalf("got %v, want 100", n)
 		}
 	}
 }

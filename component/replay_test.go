@@ -64,7 +64,7 @@ func TestKilled(t *testing.T) {
 		t.Errorf("delivered again: %s\nwant %s\nfirst %s", copiesOf(again), want, copiesOf(first))
 	}
 	if !strings.Contains(string(again[0].Payload), "not proven") || !strings.Contains(string(again[0].Payload), `\"text\"`) {
-		t.Errorf("payload: %s", again[0].Payload)
+		t.Errorf(`payload: got %s, want Payload with "not proven", with %q`, again[0].Payload, `\"text\"`)
 	}
 
 	// Once proven it is over.
@@ -74,10 +74,10 @@ func TestKilled(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Errorf("delivered a third time: %s", copiesOf(d))
+		t.Errorf("delivered a third time: %s, want none", copiesOf(d))
 	}
 	if got := h.queue("lisi"); got != "m1/0 m2/0 m3/0" {
-		t.Errorf("rows twice: %q", got)
+		t.Errorf(`rows twice: got %q, want "m1/0 m2/0 m3/0"`, got)
 	}
 }
 
@@ -98,14 +98,14 @@ func TestTimeAfterRestart(t *testing.T) {
 	}
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "m3"})
 	if err != nil || rows["m3"][0].Time <= rows["m1"][0].Time || rows["m3"][0].Time <= rows["m2"][0].Time {
-		t.Errorf("%v %v", rows, err)
+		t.Errorf("%v %v, want Time more than %v, Time more than %v, no error", rows, err, rows["m1"][0].Time, rows["m2"][0].Time)
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.arrive("lisi/p")
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); !strings.Contains(addresses(d, "m2"), "lisi@") {
-		t.Errorf("delivered again: %s", copiesOf(d))
+		t.Errorf("delivered again: %s, want addresses with lisi@", copiesOf(d))
 	}
 }
 
@@ -129,14 +129,14 @@ func TestKilledToOneself(t *testing.T) {
 	h.sync()
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 2 || rows[0].MsgID != "m1" || rows[1].Type != "MTS-107" || rows[1].SessionID != group || rows[1].To != group {
-		t.Errorf("rows: %+v %v", rows, err)
+		t.Errorf("rows: %+v %v, want 2 rows, MsgID m1, Type MTS-107, SessionID %v, To %v, no error", rows, err, group, group)
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.Up()
 	h.sync()
 	d, _ := h.sender.take()
 	if len(d) != 2 {
-		t.Fatalf("delivered again: %s", copiesOf(d))
+		t.Fatalf("delivered again: %s, want 2 deliveries", copiesOf(d))
 	}
 	for _, c := range d {
 		if got := addresses([]stanza.Delivery{c}, c.ID); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test/p,lisi@im.test/q") || strings.Contains(string(c.Payload), "ASYNC") {
@@ -176,7 +176,7 @@ func TestLinkLost(t *testing.T) {
 	must(h.Dissolve(t.Context(), dissolved))
 	h.send("zhangsan/p", fmt.Sprintf(`{"msg_id":"m5","msg_type":"MTS-103","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q,"subscribers":[{"user_id":"WangWu"}]}]}`, group, group))
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Fatalf("sent into a dead link: %s", copiesOf(d))
+		t.Fatalf("sent into a dead link: %s, want none", copiesOf(d))
 	}
 
 	h.sender.set(func(r *recordingSender) { r.down, r.hold = false, false })
@@ -191,7 +191,7 @@ func TestLinkLost(t *testing.T) {
 		t.Errorf("delivered again: %s\nwant %s and two notices", got, want)
 	}
 	if strings.Contains(got, "m4") {
-		t.Errorf("what a dissolved group had said goes with it: %s", got)
+		t.Errorf("what a dissolved group had said goes with it: got %s, want without m4", got)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)
@@ -234,7 +234,7 @@ func TestReplayGoesOn(t *testing.T) {
 	d, _ := h.sender.take()
 	got := slices.DeleteFunc(strings.Fields(copiesOf(d)), func(copied string) bool { return strings.Contains(copied, ">zhangsan@") }) // ASYNC copies
 	if strings.Join(got, " ") != "m1>lisi@im.test/p m2>lisi@im.test/p m3>lisi@im.test/p m4>lisi@im.test/p" {
-		t.Errorf("%s", got)
+		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test/p m3>lisi@im.test/p m4>lisi@im.test/p"`, got)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)
@@ -268,14 +268,14 @@ func TestAdopted(t *testing.T) {
 		}
 	})
 	if st := h.state(); st.Delivered < 1544602393126 || st.Delivered > 1_600_000_000_000 {
-		t.Fatalf("positions of the first start: %+v", st)
+		t.Fatalf("positions of the first start: got %+v, want Delivered at least 1544602393126, Delivered at most 1600000000000", st)
 	}
 	h.Down(errors.New("cut"))
 	h.sync()
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Fatalf("the past was delivered before anything was written: %s", copiesOf(d))
+		t.Fatalf("the past was delivered before anything was written: %s, want none", copiesOf(d))
 	}
 	send := func(env, want string) {
 		t.Helper()
@@ -287,14 +287,14 @@ func TestAdopted(t *testing.T) {
 	send(text("m1", "zhangsan", "lisi", "x"), "receipt")
 	send(text("m3", "zhangsan", "lisi", "of the future"), "receipt")
 	if c := h.rec.take(); len(c) != 0 {
-		t.Errorf("stored a second time: %+v", c)
+		t.Errorf("stored a second time: got %+v, want none", c)
 	}
 	send(text("m1", "zhangsan", "lisi", "y"), string(protocol.IDConflict))
 	send(text("m1", "zhangsan", "wangwu", "x"), string(protocol.IDConflict))
 	send(strings.Replace(text("m1", "zhangsan", "lisi", "x"), "MTT-000", "MTT-001", 1), string(protocol.IDConflict))
 	h.send("wangwu/p", text("m1", "wangwu", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-		t.Errorf("another sender: %s", refusals(posts))
+		t.Errorf("another sender: got %s, want %s", refusals(posts), string(protocol.IDConflict))
 	}
 	send(groupText("m2", "zhangsan", "G", "x"), "receipt")
 	send(text("new", "zhangsan", "lisi", "x"), "receipt")
@@ -303,24 +303,24 @@ func TestAdopted(t *testing.T) {
 	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "receipt")
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
 	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
-		t.Errorf("left of m4: %v %v", rows, err)
+		t.Errorf("left of m4: %v %v, want one m4, To wangwu, no error", rows, err)
 	}
 	// A message read twice, as old data may hold it: both rows say the same from now on.
 	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"of the old system"}]}`)
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 2 || read[key][0].Status+read[key][1].Status != 4 {
-		t.Errorf("receipts of m1: %v %v", read, err)
+		t.Errorf("receipts of m1: %v %v, want read of length 2, 4, no error", read, err)
 	}
 	// Nobody knows what the old system had: a receipt of what is not there is kept.
 	key = store.ReceiptKey{MsgID: "of the old system", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 1 || read[key][0].Sender != "zhangsan" {
-		t.Errorf("receipts of what is not there: %v %v", read, err)
+		t.Errorf("receipts of what is not there: %v %v, want read of length 1, Sender zhangsan, no error", read, err)
 	}
 	// A revoke under the id of its message is no second message of that id.
 	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")
 	send(text("m6", "zhangsan", "lisi", "x"), "receipt")
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m6"}); err != nil || len(rows["m6"]) != 1 || rows["m6"][0].Type != "MTT-101" {
-		t.Errorf("left of m6: %v %v", rows, err)
+		t.Errorf("left of m6: %v %v, want one m6, Type MTT-101, no error", rows, err)
 	}
 	h.kill()
 	h.run(nil)
@@ -328,7 +328,7 @@ func TestAdopted(t *testing.T) {
 	h.sync()
 	d, _ := h.sender.take()
 	if addresses(d, "m1")+addresses(d, "m2")+addresses(d, "m3") != "" {
-		t.Errorf("the past was delivered again: %s", copiesOf(d))
+		t.Errorf(`the past was delivered again: %s, want ""`, copiesOf(d))
 	}
 }
 
@@ -357,7 +357,7 @@ func TestOddTimeAmongOurs(t *testing.T) {
 			ids = append(ids, one.ID)
 		}
 		if got := strings.Join(ids, " "); got != "m1 odd m2" {
-			t.Errorf("%s: delivered again: %q", what, got)
+			t.Errorf(`%s: delivered again: got %q, want "m1 odd m2"`, what, got)
 		}
 	}
 	h.sender.answer(errors.New("lost"))
@@ -395,10 +395,10 @@ func TestOthersWroteMeanwhile(t *testing.T) {
 	h.sync()
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
-		t.Errorf("delivered again: %s", copiesOf(d))
+		t.Errorf(`delivered again: got %s, want "m2>lisi@im.test/p"`, copiesOf(d))
 	}
 	if got := h.queue("lisi"); got != "m1/0 m2/0" {
-		t.Errorf("queued: %s", got)
+		t.Errorf(`queued: got %s, want "m1/0 m2/0"`, got)
 	}
 }
 
@@ -416,18 +416,18 @@ func TestFence(t *testing.T) {
 	h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	err = <-h.stopped
 	if !errors.Is(err, store.ErrFenced) {
-		t.Fatalf("Run: %v", err)
+		t.Fatalf("Run: got %v, want %v", err, store.ErrFenced)
 	}
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("%v %v", d, posts)
+		t.Errorf("got %v %v, want no deliveries, answers %v", d, posts, string(protocol.TryLater))
 	}
 	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("a call after the end: %v", err)
+		t.Errorf("a call after the end: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("a message after the end: %v", posts)
+		t.Errorf("a message after the end: %v, want answers %v", posts, string(protocol.TryLater))
 	}
 	h.stop = nil
 	h.db.Close()
@@ -455,7 +455,7 @@ func TestReplayTroubleIsSaidOnce(t *testing.T) {
 		h.sync()
 	}
 	if n := log.count("was interrupted"); n != 1 {
-		t.Errorf("logged %d times", n)
+		t.Errorf("logged %d times, want 1", n)
 	}
 }
 

@@ -95,20 +95,20 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan",
 		Members: []string{"zhangsan", "NewComer", "newcomer", "Ghost", "zhaoliu", "admin", long}})
 	if err != nil || h.members(g.ID) != "newcomer zhangsan" || g.Name != "Zhangsan,newcomer" {
-		t.Errorf("%v, %q has %s", err, g.Name, h.members(g.ID))
+		t.Errorf(`got %v, %q has %s, want members "newcomer zhangsan", Name "Zhangsan,newcomer", no error`, err, g.Name, h.members(g.ID))
 	}
 	if got := listed(members.Skipped); got != "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown" {
-		t.Errorf("left out: %s", got)
+		t.Errorf("left out: got %s, want %s", got, "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown")
 	}
 	if got := server.questions(); got != "ghost newcomer" {
-		t.Errorf("asked about %s", got)
+		t.Errorf(`asked about %s, want "ghost newcomer"`, got)
 	}
 	if log.count("a call names users who were left out") != 1 || log.count("users=4") != 1 || log.count("Ghost (unknown), zhaoliu (left)") != 1 || log.count(g.ID) != 1 {
-		t.Errorf("the log: %s", log.buf.String())
+		t.Errorf("the log: got %s, want each line once", log.buf.String())
 	}
 	for reason, want := range map[protocol.SkipReason]float64{protocol.SkipUnknown: 2, protocol.SkipLeft: 1, protocol.SkipReserved: 1} {
 		if got := counter(t, h.metrics.skipped.WithLabelValues("group", string(reason))); got != want {
-			t.Errorf("%s: counted %v", reason, got)
+			t.Errorf("%s: counted %v, want %v", reason, got, want)
 		}
 	}
 
@@ -121,7 +121,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g.ID, "hello"))
 	d, _ := h.sender.take()
 	if !strings.Contains(copiesOf(d), "newcomer@im.test") {
-		t.Errorf("copies: %s", copiesOf(d))
+		t.Errorf("copies: got %s, want copies with newcomer@im.test", copiesOf(d))
 	}
 
 	edited, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g.ID, Add: []string{"newcomer", "wangwu", "ghost"}, Remove: []string{"nobody"}})
@@ -138,7 +138,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
 	h.clock.move(time.Minute) // that there is no account is not remembered for so long
 	if _, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
-		t.Errorf("an account that was made meanwhile: %v", err)
+		t.Errorf("an account that was made meanwhile: got %v, want Taken of length 1, no error", err)
 	}
 }
 
@@ -216,10 +216,10 @@ func TestNoticeToNobody(t *testing.T) {
 		}
 	}
 	if log.count("of=notice") != 4 {
-		t.Errorf("the log: %s", log.buf.String())
+		t.Errorf("the log: got %s, want count 4", log.buf.String())
 	}
 	if n := h.queued("quiet"); n != 1 { // stored and queued for whom nobody can tell of
-		t.Errorf("%d rows wait", n)
+		t.Errorf("%d rows wait, want 1", n)
 	}
 }
 
@@ -259,7 +259,7 @@ func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 		}
 		h.sync()
 		if n := h.queued("ghost"); n != 0 {
-			t.Errorf("ghost has %d rows", n)
+			t.Errorf("ghost has %d rows, want 0", n)
 		}
 	}
 }

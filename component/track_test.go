@@ -81,7 +81,7 @@ func TestTrack(t *testing.T) {
 
 	for _, unknown := range []string{"", "x", calls.NewID(h.clock.now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
 		if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
-			t.Errorf("%q: %+v %v", unknown, n, err)
+			t.Errorf("%q: %+v %v, want found false, no error", unknown, n, err)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestTrackOpen(t *testing.T) {
 	<-reached
 	row, found, err := h.db.CallByKey(t.Context(), call.key())
 	if !found || err != nil {
-		t.Fatal(found, err)
+		t.Fatalf("got %v, %v, want found true, no error", found, err)
 	}
 	want := func(stored int) string {
 		var lines []string
@@ -135,7 +135,7 @@ func TestTrackOpen(t *testing.T) {
 		answer = refusals(posts)
 	}
 	if answer != string(protocol.IDConflict) {
-		t.Errorf("the id of a later receiver: %s", answer)
+		t.Errorf("the id of a later receiver: got %s, want %s", answer, string(protocol.IDConflict))
 	}
 	h.rec.failWhen(nil)
 	if err := <-done; err != nil {

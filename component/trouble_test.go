@@ -48,7 +48,7 @@ func TestLostCommit(t *testing.T) {
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		d, posts = h.sender.take()
 		if refusals(posts) != "receipt" || (len(d) == 0) != happens {
-			t.Errorf("the retry, COMMIT happened: %v; deliveries %s, answers %s", happens, copiesOf(d), refusals(posts))
+			t.Errorf("the retry, COMMIT happened: %v; deliveries %s, answers %s, want answers receipt", happens, copiesOf(d), refusals(posts))
 		}
 		if err := h.Ready(); err != nil {
 			t.Error(err)
@@ -85,14 +85,14 @@ func TestLostCommitWhileAway(t *testing.T) {
 	}
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `to="lisi@im.test/p"`) {
-		t.Errorf("while nothing is known: %s %v", copiesOf(d), posts)
+		t.Errorf("while nothing is known: %s %v, want no deliveries, answers %v, posts with %q", copiesOf(d), posts, string(protocol.TryLater), `to="lisi@im.test/p"`)
 	}
 	close(back)
 	h.sender.await(1)
 	h.sync()
 	d, posts = h.sender.take()
 	if !strings.HasPrefix(copiesOf(d), "m1>") || refusals(posts) != "receipt" {
-		t.Errorf("once it is known: %s %s", copiesOf(d), refusals(posts))
+		t.Errorf(`once it is known: got %s %s, want copies beginning with "m1>", answers receipt`, copiesOf(d), refusals(posts))
 	}
 }
 
@@ -113,7 +113,7 @@ func TestStopWhileAway(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 	if _, posts := h.sender.take(); len(posts) != 0 {
-		t.Errorf("the sender was told: %v", posts)
+		t.Errorf("the sender was told: got %v, want none", posts)
 	}
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
@@ -124,11 +124,11 @@ func TestStopWhileAway(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/p" {
-		t.Errorf("after the restart: %s", copiesOf(d))
+		t.Errorf(`after the restart: got %s, want "m1>lisi@im.test/p"`, copiesOf(d))
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the retry: %s", refusals(posts))
+		t.Errorf("the retry: got %s, want receipt", refusals(posts))
 	}
 }
 
@@ -154,13 +154,13 @@ func TestUnstorableRow(t *testing.T) {
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi") + " " + h.queue("wangwu"); got != "m2/0 m4/0" {
-		t.Errorf("queues: %q", got)
+		t.Errorf(`queues: got %q, want "m2/0 m4/0"`, got)
 	}
 	if got := counter(t, h.metrics.unqueued); got != 2 {
 		t.Errorf("given up: %v, want 2", got)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m3"}); err != nil || len(rows) != 2 {
-		t.Errorf("messages: %v %v", rows, err)
+		t.Errorf("messages: %v %v, want 2 rows, no error", rows, err)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)
@@ -182,7 +182,7 @@ func TestGuiltyRevoke(t *testing.T) {
 		h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "poison"))
 	})
 	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), "error-012") || !strings.Contains(refusals(posts), "receipt") {
-		t.Fatalf("answers: %s", refusals(posts))
+		t.Fatalf("answers: got %s, want answers with error-012, with receipt", refusals(posts))
 	}
 	before := h.state().Clock
 	h.clock.move(h.cfg.Grace)
@@ -191,7 +191,7 @@ func TestGuiltyRevoke(t *testing.T) {
 		t.Errorf("queue %q: the revoked message must not come back", got)
 	}
 	if before < 1_600_000_000_000 {
-		t.Errorf("the clock of messages that were decided one by one is %d", before)
+		t.Errorf("the clock of messages that were decided one by one is %d, want at least 1600000000000", before)
 	}
 }
 
@@ -238,7 +238,7 @@ func TestReadsFail(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("%s %s", copiesOf(d), refusals(posts))
+		t.Errorf("%s %s, want no deliveries, answers %s", copiesOf(d), refusals(posts), string(protocol.TryLater))
 	}
 	for name, err := range map[string]error{
 		"Offline":  second(h.waits("lisi", "", 0)),
@@ -249,7 +249,7 @@ func TestReadsFail(t *testing.T) {
 		"Register": h.RegisterPush(t.Context(), "lisi", "code"),
 	} {
 		if !errors.Is(err, protocol.ErrUnavailable) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want %v", name, err, protocol.ErrUnavailable)
 		}
 	}
 	h.stop()

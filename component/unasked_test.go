@@ -126,7 +126,7 @@ func TestUnaskedLog(t *testing.T) {
 	log.Reset()
 	u.tell(now)
 	if got := log.String(); strings.Count(got, "(web)") != unaskedNames || !strings.Contains(got, "clients=100 messages=100") || !strings.Contains(got, `="u99 (web), u98`) {
-		t.Errorf("%s", got)
+		t.Errorf(`got %s, want %v times "(web)", with "clients=100 messages=100", with %q`, got, unaskedNames, `="u99 (web), u98`)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestUnaskedBounded(t *testing.T) {
 		u.note(fmt.Sprint("u", i), "res"+fmt.Sprint(i), i%2 == 0, now)
 	}
 	if u.known.Len() != knownClients || u.silent != knownClients/2 {
-		t.Errorf("%d known, %d silent", u.known.Len(), u.silent)
+		t.Errorf("%d known, %d silent, want %d, silent %d", u.known.Len(), u.silent, knownClients, knownClients/2)
 	}
 	if got, want := gauges(t, u.messages)+"; "+gauges(t, u.clients), fmt.Sprintf("other %d; other %d", knownClients+2, knownClients/2); got != want {
 		t.Errorf("%s, want %s", got, want)

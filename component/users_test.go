@@ -92,14 +92,14 @@ func TestSourceOfUsers(t *testing.T) {
 	h.online("new/x[ios]")
 	check(t, h.RegisterPush(t.Context(), "New", "c"))
 	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" || u.PushOS != "ios" || from.take() != "new=c" {
-		t.Errorf("the directory has %+v", u)
+		t.Errorf(`the directory has %+v, want PushCode c, PushOS ios, told "new=c"`, u)
 	}
 	from.failing(errors.New("read only"))
 	if err := h.RegisterPush(t.Context(), "new", "other"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("a source that cannot be written: %v", err)
+		t.Errorf("a source that cannot be written: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" {
-		t.Errorf("all or none: the directory has %+v", u)
+		t.Errorf("all or none: the directory has %+v, want PushCode c", u)
 	}
 	h.online("stranger/p")
 	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
@@ -142,20 +142,20 @@ func TestAccountsFollowTheLink(t *testing.T) {
 		begun = append(begun, <-server.asked)
 	}
 	if slices.Sort(begun); strings.Join(begun, " ") != "lisi wangwu zhangsan zhaoliu" {
-		t.Errorf("accounts of %q", begun)
+		t.Errorf(`accounts of %q, want begun "lisi wangwu zhangsan zhaoliu"`, begun)
 	}
 	check(t, h.RemoveUsers(t.Context(), []string{"lisi"}))
 	if got := <-server.asked; got != "no lisi" {
-		t.Errorf("got %s", got)
+		t.Errorf(`got %s, want "no lisi"`, got)
 	}
 	server.cut = func() { h.Down(errors.New("cut")) }
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "cut"}})) // it returns at the end of a round
 	if got := <-server.asked; got != "cut" || len(server.asked) > 0 {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want cut, no asked", got)
 	}
 	h.Up()
 	if got := <-server.asked; got != "cut" {
-		t.Errorf("got %s", got)
+		t.Errorf("got %s, want cut", got)
 	}
 }
 

@@ -19,7 +19,7 @@ func TestIDs(t *testing.T) {
 	for _, n := range []int{1, 255, MaxReceivers} {
 		got := MessageID(id, n)
 		if Number(got) != n || !strings.HasPrefix(got, id[:Stem]) || got < id[:Stem]+First || got > id[:Stem]+Last {
-			t.Errorf("message %d has the id %s, whose number is %d", n, got, Number(got))
+			t.Errorf("message %d has the id %s, whose number is %d, want beginning with %q, at least %s, at most %s", n, got, Number(got), id[:Stem], id[:Stem]+First, id[:Stem]+Last)
 		}
 		if ValidID(got) {
 			t.Errorf("%s is the id of a message, and is taken for a call's", got)

@@ -61,10 +61,10 @@ func TestAccountsAreMade(t *testing.T) {
 	h.server.have["there"] = "own"
 	check(t, h.works(fmt.Sprintf(`add anna "安娜" "a@x.cn", add b\20c %q "", add there "there" ""`, strings.Repeat("b", 100))))
 	if fmt.Sprint(h.server.have) != `map[anna:first b\20c:first there:own]` {
-		t.Errorf("the server has %v", h.server.have)
+		t.Errorf("the server has %v, want %q", h.server.have, `map[anna:first b\20c:first there:own]`)
 	}
 	if h.log.count(`made=2 found=1 removed=0 of_made="Anna b c"`) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	check(t, h.works("")) // once
 	h.remove("Anna")
@@ -81,7 +81,7 @@ func TestRandomPasswords(t *testing.T) {
 	h := startKeeping(t, Config{CreateAccounts: true}, store.User{ID: "a"}, store.User{ID: "b"})
 	check(t, h.works(`add a "a" "", add b "b" ""`))
 	if len(h.server.have["a"]) < 20 || len(h.server.have["b"]) < 20 || h.server.have["a"] == h.server.have["b"] {
-		t.Errorf("passwords %q and %q", h.server.have["a"], h.server.have["b"])
+		t.Errorf("passwords %q and %q, want a of length at least 20, b of length at least 20", h.server.have["a"], h.server.have["b"])
 	}
 	if h.log.count(h.server.have["a"])+h.log.count(h.server.have["b"]) > 0 {
 		t.Error("a password is in the log")
@@ -102,7 +102,7 @@ func TestAccountsAreRemovedWhenTold(t *testing.T) {
 	check(t, h.works("remove a"))
 	check(t, h.works(""))
 	if fmt.Sprint(h.server.have) != "map[b:p c:p]" {
-		t.Errorf("the server has %v", h.server.have)
+		t.Errorf(`the server has %v, want "map[b:p c:p]"`, h.server.have)
 	}
 	h.add(store.User{ID: "a"})
 	check(t, h.works(`add a "a" ""`)) // back, with a new account
@@ -153,7 +153,7 @@ func TestAccountsOfAnOldServer(t *testing.T) {
 	})
 	check(t, h.works(`add a "A😀" "", add b "B😀" "b@x.cn", add b "B" "b@x.cn"`))
 	if _, made := h.server.have["b"]; !made || len(h.accounts.failed) > 0 {
-		t.Errorf("the server has %v, put off are %v", h.server.have, h.accounts.failed)
+		t.Errorf("the server has %v, put off are %v, want made true, no failed", h.server.have, h.accounts.failed)
 	}
 }
 
@@ -243,7 +243,7 @@ func TestDryRunOfAccounts(t *testing.T) {
 	check(t, h.works(""))
 	check(t, h.works(""))
 	if h.log.count(`make=1 remove=1 of_make=a of_remove=b`) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.Directory.cfg.DryRun = false
 	check(t, h.works(`add a "a" "", remove b`))
@@ -298,6 +298,6 @@ func TestCallsWaitForAccounts(t *testing.T) {
 	began := time.Now()
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "last"}}))
 	if took := time.Since(began); took >= accountWait {
-		t.Errorf("a call was answered %v after the end", took)
+		t.Errorf("a call was answered %v after the end, want less than %v", took, accountWait)
 	}
 }

@@ -24,7 +24,7 @@ func TestLookupDuringAWrite(t *testing.T) {
 	before := must(h.Lookup(t.Context(), []string{"lisi"}))(t)["lisi"].Name
 	after := must(h.Lookup(t.Context(), []string{"lisi"}))(t)["lisi"].Name
 	if before != "old" || after != "new" {
-		t.Errorf("got %q, then %q", before, after)
+		t.Errorf("got %q, then %q, want before old, after new", before, after)
 	}
 }
 
@@ -66,7 +66,7 @@ func TestCanonical(t *testing.T) {
 	}
 	found, users, err := h.Known(t.Context(), []string{"gone", "nobody", "LISI", "\u00ad", "lisi"})
 	if err != nil || len(found) != 2 || len(users) != 1 || users[0].ID != "LiSi" {
-		t.Errorf("found %v, of whom are there %v, %v", found, users, err)
+		t.Errorf("found %v, of whom are there %v, %v, want 2 found, 1 user, ID LiSi, no error", found, users, err)
 	}
 }
 
@@ -85,7 +85,7 @@ func TestLearn(t *testing.T) {
 	<-h.Seen()
 	taken := append(h.TakeUnlearned(1), h.TakeUnlearned(10)...)
 	if slices.Sort(taken); strings.Join(taken, " ") != "a b" || len(h.TakeUnlearned(10)) != 0 {
-		t.Errorf("took %q", taken)
+		t.Errorf(`took %q, want taken "a b", no TakeUnlearned`, taken)
 	}
 	for i := range maxUnlearned + 10 {
 		h.Learn([]string{fmt.Sprint("u", i)})
@@ -104,7 +104,7 @@ func TestConfirms(t *testing.T) {
 	h.RaiseConfirms("lisi", store.ConfirmsByReceipts)
 	h.RaiseConfirms("wangwu", store.ConfirmsByReceipts)
 	if lisi, wangwu := h.Confirms("lisi"), h.Confirms("wangwu"); lisi != store.ConfirmsByPings || wangwu != store.ConfirmsByReceipts {
-		t.Errorf("got %v and %v", lisi, wangwu)
+		t.Errorf("got %v and %v, want lisi %v, wangwu %v", lisi, wangwu, store.ConfirmsByPings, store.ConfirmsByReceipts)
 	}
 	h.ForgetConfirms("lisi")
 	if got := h.Confirms("lisi"); got != store.ConfirmsNot {

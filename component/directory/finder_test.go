@@ -66,7 +66,7 @@ func TestFinderIsBounded(t *testing.T) {
 		took := time.Since(began)
 		asked := len(strings.Fields(server.questions()))
 		if took > findTime || server.highest != findPerAsker || asked < 1000 || len(verdicts) != asked {
-			t.Errorf("%d questions, %d answers, %d at once, in %v", asked, len(verdicts), server.highest, took)
+			t.Errorf("%d questions, %d answers, %d at once, in %v, want at most %v, highest %d, asked at least 1000", asked, len(verdicts), server.highest, took, findTime, findPerAsker)
 		}
 
 		server.set(func(r *registry) { r.highest = 0 })
@@ -76,7 +76,7 @@ func TestFinderIsBounded(t *testing.T) {
 		}
 		all.Wait()
 		if server.highest != findAtOnce {
-			t.Errorf("%d questions of all at once", server.highest)
+			t.Errorf("%d questions of all at once, want %d", server.highest, findAtOnce)
 		}
 		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != Missing || time.Since(began) > 10*time.Millisecond {
 			t.Error("one who waits for nobody waits")
@@ -98,20 +98,20 @@ func TestFinderBudget(t *testing.T) {
 			return told
 		}
 		if n := count("user eve", "a", findBurst+100); n != findBurst {
-			t.Errorf("told of %d", n)
+			t.Errorf("told of %d, want %d", n, findBurst)
 		}
 		if n := count("user eve", "a", findBurst); n != findBurst {
-			t.Errorf("of what is remembered told of %d", n)
+			t.Errorf("of what is remembered told of %d, want %d", n, findBurst)
 		}
 		if n := count("user eve", "b", 10); n != 0 {
-			t.Errorf("beyond the budget told of %d", n)
+			t.Errorf("beyond the budget told of %d, want 0", n)
 		}
 		if n := count("user lisi", "c", 10) + count("", "d", 2*findBurst); n != 10+2*findBurst {
-			t.Errorf("others were told of %d", n)
+			t.Errorf("others were told of %d, want %d", n, 10+2*findBurst)
 		}
 		time.Sleep(20 * time.Second / findRate)
 		if n := count("user eve", "e", 100); n != 20 {
-			t.Errorf("20 s later told of %d", n)
+			t.Errorf("20 s later told of %d, want 20", n)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestFinderForgetsWhoWasNotWaitedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if v := f.find(ctx, "", []string{"x"})["x"]; v != Untold {
-		t.Errorf("verdict %d", v)
+		t.Errorf("verdict %d, want %d", v, Untold)
 	}
 	if _, remembered := f.known.Get("x"); remembered {
 		t.Error("it is remembered")

@@ -47,7 +47,7 @@ func TestImport(t *testing.T) {
 	h.polled()
 	h.holds("first", "anna=Anna? elsewhere=elsewhere? here=here? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
 	if h.log.count(`users were learned from the server's tables" added=1 changed=1 left=0`) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.rec.take()
 	h.polled()
@@ -75,14 +75,14 @@ func TestImportOfWhoIsGone(t *testing.T) {
 	h.polled()
 	h.holds("nobody can tell", all)
 	if got := h.server.questions(); got != "a b c" {
-		t.Errorf("asked about %s", got)
+		t.Errorf(`asked about %s, want "a b c"`, got)
 	}
 	h.server.set(func(r *registry) { r.fail = nil })
 	h.clock.move(untoldAge)
 	h.polled()
 	h.holds("two are gone", "b=b? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
 	if h.log.count(`left=2 of_left="a c"`) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"d"}); err != nil {
 		t.Fatal(err)
@@ -120,20 +120,20 @@ func TestImportLosesNobody(t *testing.T) {
 			}
 		}
 		if h.listed() != before {
-			t.Errorf("%s: the directory holds %s", name, h.listed())
+			t.Errorf("%s: the directory holds %s, want %s", name, h.listed(), before)
 		}
 		if got := h.server.questions(); got != "" {
-			t.Errorf("%s: asked about %s", name, got)
+			t.Errorf(`%s: asked about %s, want ""`, name, got)
 		}
 		h.from.set(func(f *testSource) { f.fail = nil })
 	}
 	if n := h.log.count("they stay users"); n < 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: %s, want at least 1", h.log)
 	}
 	h.from.have(users[2:]...)
 	h.polled()
 	if got := h.listed(); strings.Contains(got, "u00") || strings.Contains(got, "u01") || !strings.Contains(got, "u02") {
-		t.Errorf("as many as may leave: %s", got)
+		t.Errorf("as many as may leave: got %s, want without u00, without u01, with u02", got)
 	}
 }
 
@@ -144,7 +144,7 @@ func TestImportDry(t *testing.T) {
 	h.polled()
 	h.wrote("a dry run", "")
 	if h.log.count(`directory.dry_run: a poll of the server's tables would do this" added=1 changed=0 left=0 of_added=anna`) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }
 

@@ -32,11 +32,11 @@ func TestPushCodesOfASource(t *testing.T) {
 
 	h.from.set(func(f *testSource) { f.failPush = errors.New("read only") })
 	if err := h.register("a", "other"); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("a source that cannot be written: %v", err)
+		t.Errorf("a source that cannot be written: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.holds("all or none", "a=a/ca b=b c=c")
 	if h.log.count("a push code could not be written back") != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestDeadRegistrationOfASource(t *testing.T) {
 	h.polled()
 	h.holds("dropped", "a=a b=b/cb")
 	if got := strings.Join(h.from.calledOver, ", "); got != "dead ca" {
-		t.Errorf("the source was told %q", got)
+		t.Errorf(`the source was told %q, want "dead ca"`, got)
 	}
 }
 
@@ -93,6 +93,6 @@ func TestSourceWithoutPushCodes(t *testing.T) {
 	h.polled()
 	h.holds("kept here", "a=a/ca b=b")
 	if len(h.from.calledOver) > 0 {
-		t.Errorf("the source was told %q", h.from.calledOver)
+		t.Errorf("the source was told %q, want none", h.from.calledOver)
 	}
 }

@@ -66,7 +66,7 @@ func TestNewNamesReachLists(t *testing.T) {
 	h.shows("longer than a list entry holds", "lisi", strings.Repeat("member "+long+"  "+strings.Repeat("p", 65)+", ", 2)+"chat of zhangsan "+long[:64*3]+" ")
 	h.shows("others", "zhangsan", "member Zhangsan  , chat of lisi Zhangsan ")
 	if left := must(h.db.StaleUsers(t.Context(), "", 10))(t); len(left) > 0 {
-		t.Errorf("still to be done: %v", left)
+		t.Errorf("still to be done: got %v, want none", left)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestNewNamesAfterAStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.shown("lisi"); got != "member L lisi " {
-		t.Error(got)
+		t.Errorf(`got %v, want "member L lisi "`, got)
 	}
 	h.rec.set(func(r *recorder) { r.refresh = nil })
 	h.restart(Config{Interval: time.Hour, MaxRemove: 100}, with{source: h.from})
@@ -106,9 +106,9 @@ func TestNamesThatOldTablesCannotHold(t *testing.T) {
 	h.shows("old", "lisi", "member Lisi  ")
 	h.shows("new", "wangwu", "member 王五  ")
 	if h.log.count("old tables: they do not hold its characters") == 0 || value(t, h.metrics.unrefreshed) == 0 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want count > 0, value > 0", h.log)
 	}
 	if left := must(h.db.StaleUsers(t.Context(), "", 10))(t); len(left) > 0 {
-		t.Errorf("tried for ever: %v", left)
+		t.Errorf("tried for ever: got %v, want none", left)
 	}
 }

@@ -32,7 +32,7 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.polled()
 	h.holds("another spelling is the same user", "anna=Anna b=B2 c=C d=d")
 	if h.log.count("another spelling of their id now") != 1 || h.log.count("users=1 some=anna") != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want each line once", h.log)
 	}
 	m := h.metrics
 	for what, want := range map[string]float64{"added": 5, "changed": 2, "left": 1} { // with the three of the begin
@@ -54,7 +54,7 @@ func TestPollTakesOnlyWhatCanBeAUser(t *testing.T) {
 	h.polled()
 	h.holds("the rest", "LiSi=upper emoji=😀 long="+strings.Repeat("名", 256)+" 张三=Z")
 	if h.log.count("users of the source are left out") != 1 || h.log.count("users=8") != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want each line once", h.log)
 	}
 	h.wrote("the rest", "put LiSi, put emoji, put long, put 张三")
 	h.polled()
@@ -131,12 +131,12 @@ func TestPollOfABrokenSource(t *testing.T) {
 	h.polled()
 	h.holds("whole again", "a=new b=b c=c d=d")
 	if h.log.count("the directory follows its source again") != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.rec.set(func(r *recorder) { r.fail = store.ErrUnavailable })
 	h.from.have("a=newer")
 	if err := h.poll(h.source); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("without a database: %v", err)
+		t.Errorf("without a database: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.rec.set(func(r *recorder) { r.fail = nil })
 }
@@ -157,12 +157,12 @@ func TestPollOfUnstorableUsers(t *testing.T) {
 	h.from.have("a", "b", "c=bad", "d", "e=bad", "f")
 	for range 2 {
 		if err := h.poll(h.source); err == nil || !strings.Contains(err.Error(), "2 users of the source cannot be stored") {
-			t.Errorf("%v", err)
+			t.Errorf(`got %v, want an error, error with "2 users of the source cannot be stored"`, err)
 		}
 	}
 	h.holds("the others", "a=a b=b d=d f=f")
 	if n := h.log.count("msg=\"the directory follows its source\""); n != 2 { // the begin, and the three
-		t.Errorf("said %d times", n)
+		t.Errorf("said %d times, want 2", n)
 	}
 }
 
@@ -197,7 +197,7 @@ func TestDryRunOfASource(t *testing.T) {
 	h.wrote("dry", "")
 	want := `msg="directory.dry_run: a poll would do this" added=2 changed=1 left=1 of_added="c d" of_changed=a of_left=b users=3 push_codes=1 respelt=0 of_respelt="" accounts_to_make=2 accounts_to_remove=1`
 	if h.log.count(want) != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	if err := h.register("a", "ca"); err != nil {
 		t.Fatal(err)
@@ -205,14 +205,14 @@ func TestDryRunOfASource(t *testing.T) {
 	h.holds("a registration", "a=a/ca b=b/cb")
 	h.Learn([]string{"newcomer"})
 	if taken := h.TakeUnlearned(10); len(taken) != 1 {
-		t.Errorf("users are those of no source, and %q are to be learned", taken)
+		t.Errorf("users are those of no source, and %q are to be learned, want taken of length 1", taken)
 	}
 	if len(h.from.calledOver) > 0 {
-		t.Errorf("written into the source: %q", h.from.calledOver)
+		t.Errorf("written into the source: got %q, want none", h.from.calledOver)
 	}
 	h.start()
 	if h.log.count("directory.dry_run is on") != 1 {
-		t.Errorf("the log: %s", h.log)
+		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }
 

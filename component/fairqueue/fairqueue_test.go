@@ -39,7 +39,7 @@ func TestFairShares(t *testing.T) {
 		}
 	}
 	if d := spent["large"] - spent["small"]; d > 2000+Quantum || d < -2000-Quantum {
-		t.Errorf("spent %v", spent)
+		t.Errorf("spent %v, want them at most %v apart", spent, 2000+Quantum)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestFairNewcomer(t *testing.T) {
 	drainQueue(q, 100)
 	q.Push("new", "new", 1)
 	if at := slices.Index(drainQueue(q, 1000), "new"); at < 0 || at > 10 {
-		t.Errorf("after %d others", at)
+		t.Errorf("after %d others, want between 0 and 10", at)
 	}
 }
 
@@ -107,11 +107,11 @@ func TestFairOrder(t *testing.T) {
 	}
 	for key := range pushed {
 		if !slices.Equal(pushed[key], taken[key]) {
-			t.Errorf("%s: other entries or another order", key)
+			t.Errorf("%s: other entries or another order, want pushed %v", key, taken[key])
 		}
 	}
 	if q.entries != 0 || q.ready != 0 || len(q.flows) != 0 || q.head != nil {
-		t.Errorf("something is left: %d", q.entries)
+		t.Errorf("something is left: got %d, want 0, ready 0, no flows, head nil", q.entries)
 	}
 }
 
@@ -136,11 +136,11 @@ func TestFairPark(t *testing.T) {
 		q.Park(2000)
 		q.Unpark(func(*Flow[string]) bool { return true })
 		if f := saved(); f.saved > 2000+Quantum {
-			t.Fatalf("it has saved %d", f.saved)
+			t.Fatalf("it has saved %d, want at most %d", f.saved, 2000+Quantum)
 		}
 	}
 	if n := before - q.entries; n > 2*100 {
-		t.Errorf("%d others had their turn while it was parked 100 times", n)
+		t.Errorf("%d others had their turn while it was parked 100 times, want at most %d", n, 2*100)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestFairMemory(t *testing.T) {
 		drainQueue(q, 1)
 	}
 	if n := cap(q.flows["k"].entries); n > 16 {
-		t.Errorf("%d entries for one that waits", n)
+		t.Errorf("%d entries for one that waits, want at most 16", n)
 	}
 }
 

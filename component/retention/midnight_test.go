@@ -66,7 +66,7 @@ func TestMidnight(t *testing.T) {
 		for next, n := time.Date(2009, 1, 1, 0, 0, 0, 0, zone), 0; n < 6000; n++ {
 			after := nextClean(next, next, day)
 			if gap := after.Sub(next); gap < 22*time.Hour || gap > 49*time.Hour {
-				t.Fatalf("%s: from %s to %s", name, next, after)
+				t.Fatalf("%s: from %s to %s, want at least %v, at most %v", name, next, after, 22*time.Hour, 49*time.Hour)
 			}
 			next = after
 		}
