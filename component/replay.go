@@ -66,6 +66,9 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 			return nil
 		}
 		for _, m := range page {
+			if !c.s.kindOf(m.Type).Queued {
+				continue
+			}
 			to, err := c.receiversOf(ctx, m, known)
 			if err != nil {
 				return err
@@ -169,7 +172,7 @@ func (c *conveyor) replay(ctx context.Context) error {
 			}
 			c.recent.add(sent)
 			if len(d.To) > 0 && from.Local != "" {
-				batch, ways = append(batch, d), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose(), Request: kind.confirm}})
+				batch, ways = append(batch, d), append(ways, way{Way: unconfirmed.Way{Rows: kind.Queued, Loose: kind.loose(), Request: kind.confirm}})
 			}
 			if kind.async && m.From != m.To {
 				own := stanza.Delivery{ID: m.MsgID, From: d.From, Payload: protocol.Payload(text, nil, true)}
@@ -179,7 +182,7 @@ func (c *conveyor) replay(ctx context.Context) error {
 				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true
 				c.recent.add(sent)
 				if len(own.To) > 0 {
-					batch, ways = append(batch, own), append(ways, way{Way: unconfirmed.Way{Rows: true, Loose: kind.loose()}})
+					batch, ways = append(batch, own), append(ways, way{Way: unconfirmed.Way{Rows: kind.Queued, Loose: kind.loose()}})
 				}
 			}
 			n++

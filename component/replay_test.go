@@ -30,6 +30,33 @@ func copiesOf(d []stanza.Delivery) string {
 	return strings.Join(list, " ")
 }
 
+// TestKilledWithoutQueue: a kind that is stored and waits for nobody is delivered again, and gets no rows.
+func TestKilledWithoutQueue(t *testing.T) {
+	h := newHarness(t)
+	h.tune = func(s *Service) {
+		s.kinds.named["MTT-150"] = &Kind{Name: "MTT-150", Stored: true, scope: scopeChat, confirm: true, act: actChat}
+	}
+	h.begin(nil)
+	h.online("lisi/p")
+	h.clock.move(time.Second)
+	h.sender.set(func(r *recordingSender) { r.hold = true })
+	h.send("zhangsan/p", strings.Replace(text("m1", "zhangsan", "lisi", "of the moment"), "MTT-000", "MTT-150", 1))
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "waits"))
+	h.sender.take()
+	h.kill()
+
+	h.run(nil)
+	h.Up()
+	h.sync()
+	if got := h.queue("lisi"); got != "m2/0" {
+		t.Errorf("rows: %q, want those of m2", got)
+	}
+	again, _ := h.sender.take()
+	if got, want := copiesOf(again), "m1>lisi@im.test/p m2>lisi@im.test/p"; got != want {
+		t.Errorf("delivered again: %s, want %s", got, want)
+	}
+}
+
 // TestKilled: after a kill everything above the proven position is delivered again, in order and under the same ids, and
 // everybody has a row of what was not settled.
 func TestKilled(t *testing.T) {
