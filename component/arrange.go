@@ -4,7 +4,9 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/cache"
 	"tlim/component/fairqueue"
+	"tlim/component/inflight"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 )
@@ -79,10 +81,10 @@ func (m message) classify(c *conveyor) place {
 	}
 	ids, copies := m.groupIDs(), 0
 	for _, id := range ids {
-		if g := c.groups.peek(id); g != nil {
+		if g := c.groups.Peek(id); g != nil {
 			p.key = id
-			p.absent = len(g.members) - c.there(g)
-			copies = deliveriesFor(g.there, p.absent)
+			p.absent = len(g.Members) - c.there(g)
+			copies = deliveriesFor(g.There, p.absent)
 			break
 		}
 	}
@@ -111,17 +113,17 @@ func (s signal) classify(*conveyor) place {
 }
 
 // there is how many members of a group are sent copies, as far as was seen a moment ago.
-func (c *conveyor) there(g *group) int {
-	if now := c.s.now(); g.counted.IsZero() || now.Sub(g.counted) > countedAge {
-		g.there, g.counted = 0, now
+func (c *conveyor) there(g *cache.Group) int {
+	if now := c.s.now(); g.Counted.IsZero() || now.Sub(g.Counted) > countedAge {
+		g.There, g.Counted = 0, now
 		fresh := c.s.presence.Fresh()
-		for _, p := range g.members {
+		for _, p := range g.Members {
 			if !fresh || len(c.s.presence.Devices(p.Local)) > 0 {
-				g.there++
+				g.There++
 			}
 		}
 	}
-	return g.there
+	return g.There
 }
 
 // countedAge is how long the number of members who are there is good.
@@ -134,7 +136,7 @@ func (c *conveyor) crowded(r request) error {
 	if f == nil || f.Len() < waitLeast {
 		return nil
 	}
-	_, bound := c.inFlight.counts()
+	_, bound := c.inFlight.Now()
 	free := int64(cap(c.s.intake.queue)) - c.s.intake.items.Load()
 	waits := max(f.Cost(), f.Len()*p.cost)                          // those that came when nobody knew the group's size cost as much as this one
 	if waits+p.cost <= waitBounds*bound && int64(f.Len()) <= free { // what one conversation may take shrinks with what is left
@@ -156,8 +158,8 @@ func (c *conveyor) tell(group string, f *fairqueue.Flow[request]) {
 	}
 	c.told.Add(group, now)
 	members := 0
-	if g := c.groups.peek(group); g != nil {
-		members = len(g.members)
+	if g := c.groups.Peek(group); g != nil {
+		members = len(g.Members)
 	}
 	last := ""
 	if m, ok := f.Back().(message); ok {
@@ -186,9 +188,9 @@ func (c *conveyor) backlogTakes(large bool) bool {
 	if c.backlog.empty() {
 		return true
 	}
-	_, bound := c.inFlight.counts()
+	_, bound := c.inFlight.Now()
 	most, waiting := backlogBounds*bound, c.backlog.waiting(large)
-	return waiting.copies < most && waiting.bytes < most*boundBytes
+	return waiting.Copies < most && waiting.Bytes < most*inflight.BoundBytes
 }
 
 // isLarge says whether a message, or a delivery of one, costs so much that it is held up apart from small ones.

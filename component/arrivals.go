@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component/cache"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -108,7 +109,7 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 			ids = append(ids, m.session)
 		}
 	})
-	groups, err := b.c.groups.get(ctx, s.store, ids)
+	groups, err := b.c.groups.Get(ctx, s.store, ids)
 	if err != nil {
 		return false
 	}
@@ -191,12 +192,12 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 }
 
 // groupsOf are the groups of queued messages, where their addresses depend on them.
-func (c *conveyor) groupsOf(ctx context.Context, rows []store.OfflineMessage) (map[string]*group, error) {
+func (c *conveyor) groupsOf(ctx context.Context, rows []store.OfflineMessage) (map[string]*cache.Group, error) {
 	var ids []string
 	for _, row := range rows {
 		if c.s.cfg.SenderAsUser && c.s.kindOf(row.Type).scope == scopeGroup {
 			ids = append(ids, row.SessionID)
 		}
 	}
-	return c.groups.get(ctx, c.s.store, ids)
+	return c.groups.Get(ctx, c.s.store, ids)
 }

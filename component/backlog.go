@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"tlim/component/fairqueue"
+	"tlim/component/inflight"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
 )
@@ -14,9 +15,9 @@ import (
 // again by replay when the link is lost before its last slice was handed over: position says so.
 type backlog struct {
 	queue        *fairqueue.Queue[*outgoing]
-	small, large load         // what waits, by the size of messages
-	copies       atomic.Int64 // of both, for the metrics
-	oldest       []*outgoing  // in the order of time; those that are done go from the front
+	small, large inflight.Load // what waits, by the size of messages
+	copies       atomic.Int64  // of both, for the metrics
+	oldest       []*outgoing   // in the order of time; those that are done go from the front
 }
 
 // outgoing is a delivery on its way to the sender.
@@ -59,7 +60,7 @@ func (b *backlog) holds(conversation string) bool { return b.queue.Of(conversati
 func (b *backlog) add(d stanza.Delivery, w way) {
 	o := &outgoing{Delivery: d, way: w}
 	o.large = w.large || isLarge(itemCost+len(d.To)*o.weight())
-	b.change(o.large, loadOf(&d), 1)
+	b.change(o.large, inflight.LoadOf(&d), 1)
 	b.queue.Push(w.conversation, o, 1)
 	if w.at > 0 {
 		b.oldest = append(b.oldest, o)
@@ -84,12 +85,12 @@ func (b *backlog) position(last int64) int64 {
 func (b *backlog) clear() {
 	b.queue.Clear()
 	b.oldest = nil
-	b.small, b.large = load{}, load{}
+	b.small, b.large = inflight.Load{}, inflight.Load{}
 	b.copies.Store(0)
 }
 
 // waiting is what waits of large messages, or of small ones.
-func (b *backlog) waiting(large bool) *load {
+func (b *backlog) waiting(large bool) *inflight.Load {
 	if large {
 		return &b.large
 	}
@@ -97,29 +98,29 @@ func (b *backlog) waiting(large bool) *load {
 }
 
 // change counts what came (sign 1) or went (sign -1).
-func (b *backlog) change(large bool, l load, sign int) {
+func (b *backlog) change(large bool, l inflight.Load, sign int) {
 	w := b.waiting(large)
-	w.copies += sign * l.copies
-	w.bytes += sign * l.bytes
-	b.copies.Store(int64(b.small.copies + b.large.copies))
+	w.Copies += sign * l.Copies
+	w.Bytes += sign * l.Bytes
+	b.copies.Store(int64(b.small.Copies + b.large.Copies))
 }
 
 // slice takes the next copies that fit, of the conversation whose turn it is; false when there are none, or none fit. done is
 // the delivery when they are its last.
-func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bool) {
+func (b *backlog) slice(r inflight.Room) (d stanza.Delivery, w way, done *outgoing, ok bool) {
 	f := b.queue.Turn(func(o *outgoing, _ int) int { return o.next() * o.weight() })
 	if f == nil {
 		return d, w, nil, false
 	}
 	o := f.Front()
-	n := r.fits(o.next(), sizeOf(&o.Delivery))
+	n := r.Fits(o.next(), inflight.SizeOf(&o.Delivery))
 	if n == 0 {
 		return d, w, nil, false
 	}
 	d, w = o.Delivery, o.way
 	d.To = o.To[:n]
 	o.To = o.To[n:]
-	b.change(o.large, loadOf(&d), -1)
+	b.change(o.large, inflight.LoadOf(&d), -1)
 	if len(o.To) > 0 {
 		f.Pay(n * o.weight())
 		return d, w, nil, true
@@ -130,15 +131,15 @@ func (b *backlog) slice(r room) (d stanza.Delivery, w way, done *outgoing, ok bo
 }
 
 // part takes all that fits, by turns of the conversations; done are the deliveries whose last copies are in it.
-func (b *backlog) part(r room) (list []stanza.Delivery, ways []way, whole load, done []*outgoing) {
+func (b *backlog) part(r inflight.Room) (list []stanza.Delivery, ways []way, whole inflight.Load, done []*outgoing) {
 	for {
-		d, w, last, ok := b.slice(r.take(whole))
+		d, w, last, ok := b.slice(r.Take(whole))
 		if !ok {
 			return list, ways, whole, done
 		}
-		l := loadOf(&d)
-		whole.copies += l.copies
-		whole.bytes += l.bytes
+		l := inflight.LoadOf(&d)
+		whole.Copies += l.Copies
+		whole.Bytes += l.Bytes
 		list, ways = append(list, d), append(ways, w)
 		if last != nil {
 			done = append(done, last)
@@ -152,13 +153,13 @@ func (c *conveyor) handOver(ctx context.Context, list []stanza.Delivery, ways []
 		c.pump(ctx)
 		return
 	}
-	var whole load
+	var whole inflight.Load
 	for i := range list {
-		l := loadOf(&list[i])
-		whole.copies += l.copies
-		whole.bytes += l.bytes
+		l := inflight.LoadOf(&list[i])
+		whole.Copies += l.Copies
+		whole.Bytes += l.Bytes
 	}
-	if room := c.inFlight.room(); c.backlog.empty() && whole.copies <= room.copies && whole.bytes <= room.bytes {
+	if room := c.inFlight.Room(); c.backlog.empty() && whole.Copies <= room.Copies && whole.Bytes <= room.Bytes {
 		c.deliver(ctx, list, ways, whole)
 		return
 	}
@@ -172,7 +173,7 @@ func (c *conveyor) handOver(ctx context.Context, list []stanza.Delivery, ways []
 }
 
 // deliver hands copies to the sender, with the pings behind them.
-func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l load) bool {
+func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l inflight.Load) bool {
 	if err := c.transmit(ctx, list, ways, l); err != nil {
 		c.ready = false // the next Up delivers again
 		c.backlog.clear()
@@ -181,18 +182,18 @@ func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []w
 	return true
 }
 
-func (c *conveyor) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l load) error {
+func (c *conveyor) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l inflight.Load) error {
 	runs := c.s.owed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, c.s.now())
 	if err := c.s.sender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
-	c.s.metrics.copies.Add(float64(l.copies))
+	c.s.metrics.copies.Add(float64(l.Copies))
 	for i := range runs { // to the server each ping is a stanza more
 		n := runs[i].Pings()
-		l.copies += n
-		l.bytes += n * pingSize
+		l.Copies += n
+		l.Bytes += n * pingSize
 	}
-	c.inFlight.sent(c.s.sender, l)
+	c.inFlight.Sent(c.s.sender, l)
 	return nil
 }
 
@@ -206,9 +207,9 @@ func (c *conveyor) pump(ctx context.Context) {
 			c.backlog.clear()
 			return
 		}
-		list, ways, whole, done := c.backlog.part(c.inFlight.room())
+		list, ways, whole, done := c.backlog.part(c.inFlight.Room())
 		if len(list) == 0 {
-			c.inFlight.full(c.s.sender)
+			c.inFlight.Full(c.s.sender)
 			return
 		}
 		if !c.deliver(ctx, list, ways, whole) {
@@ -228,7 +229,7 @@ func (c *conveyor) pump(ctx context.Context) {
 func (c *conveyor) flush(ctx context.Context) {
 	for c.pump(ctx); !c.backlog.empty(); c.pump(ctx) {
 		select {
-		case <-c.inFlight.wake:
+		case <-c.inFlight.Wake:
 		case <-ctx.Done():
 			return
 		}
@@ -239,9 +240,9 @@ func (c *conveyor) flush(ctx context.Context) {
 // while the server has no room.
 func (c *conveyor) deliverAll(ctx context.Context, list []stanza.Delivery, ways []way) error {
 	for len(list) > 0 {
-		room := c.inFlight.room()
+		room := c.inFlight.Room()
 		var part []stanza.Delivery
-		var whole load
+		var whole inflight.Load
 		var partWays []way
 		for len(list) > 0 {
 			d := list[0]
@@ -249,16 +250,16 @@ func (c *conveyor) deliverAll(ctx context.Context, list []stanza.Delivery, ways 
 				list, ways = list[1:], ways[1:]
 				continue
 			}
-			n := room.fits(len(d.To), sizeOf(&d))
+			n := room.Fits(len(d.To), inflight.SizeOf(&d))
 			if n == 0 {
 				break
 			}
 			d.To = d.To[:n]
 			part, partWays = append(part, d), append(partWays, ways[0])
-			l := loadOf(&d)
-			room = room.take(l)
-			whole.copies += l.copies
-			whole.bytes += l.bytes
+			l := inflight.LoadOf(&d)
+			room = room.Take(l)
+			whole.Copies += l.Copies
+			whole.Bytes += l.Bytes
 			if list[0].To = list[0].To[n:]; len(list[0].To) == 0 {
 				list, ways = list[1:], ways[1:]
 			}
@@ -272,9 +273,9 @@ func (c *conveyor) deliverAll(ctx context.Context, list []stanza.Delivery, ways 
 			}
 			continue
 		}
-		c.inFlight.full(c.s.sender)
+		c.inFlight.Full(c.s.sender)
 		select {
-		case <-c.inFlight.wake: // also when the link is lost
+		case <-c.inFlight.Wake: // also when the link is lost
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/inflight"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -21,12 +22,12 @@ type slowServer struct {
 	*recordingSender
 	mu     sync.Mutex
 	flight []flight
-	now    load // in flight
-	most   load
+	now    inflight.Load // in flight
+	most   inflight.Load
 }
 
 type flight struct {
-	load
+	inflight.Load
 	done func(error) // of a ping
 }
 
@@ -38,12 +39,12 @@ func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs .
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for i := range list {
-		l := loadOf(&list[i])
-		b.flight = append(b.flight, flight{load: l})
-		b.now.copies += l.copies
-		b.now.bytes += l.bytes
+		l := inflight.LoadOf(&list[i])
+		b.flight = append(b.flight, flight{Load: l})
+		b.now.Copies += l.Copies
+		b.now.Bytes += l.Bytes
 	}
-	b.most.copies, b.most.bytes = max(b.most.copies, b.now.copies), max(b.most.bytes, b.now.bytes)
+	b.most.Copies, b.most.Bytes = max(b.most.Copies, b.now.Copies), max(b.most.Bytes, b.now.Bytes)
 	return nil
 }
 
@@ -61,8 +62,8 @@ func (b *slowServer) route() bool {
 	b.mu.Unlock()
 	for _, f := range list {
 		b.mu.Lock()
-		b.now.copies -= f.copies
-		b.now.bytes -= f.bytes
+		b.now.Copies -= f.Copies
+		b.now.Bytes -= f.Bytes
 		b.mu.Unlock()
 		if f.done != nil {
 			f.done(nil)
@@ -101,7 +102,7 @@ func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*
 	server = &slowServer{recordingSender: h.sender}
 	h.link = server
 	h.tune = func(s *Service) {
-		s.conveyor.inFlight.min, s.conveyor.inFlight.bound, s.conveyor.inFlight.max = bound, bound, bound
+		s.conveyor.inFlight.Min, s.conveyor.inFlight.Bound, s.conveyor.inFlight.Max = bound, bound, bound
 	}
 	stop := func() {}
 	t.Cleanup(func() { stop() })
@@ -146,8 +147,8 @@ func TestInFlightBound(t *testing.T) {
 	server.routeAll(h)
 	h.clock.move(barrierSpacing)
 	server.routeAll(h)
-	if server.most.copies > bound || server.most.bytes > bound*boundBytes {
-		t.Errorf("in flight: %+v of %d copies, want bytes at most %v", server.most, bound, bound*boundBytes)
+	if server.most.Copies > bound || server.most.Bytes > bound*inflight.BoundBytes {
+		t.Errorf("in flight: %+v, want at most %d copies and %d bytes", server.most, bound, bound*inflight.BoundBytes)
 	}
 	d, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
@@ -267,8 +268,8 @@ func TestDeafServer(t *testing.T) {
 		}
 	}
 	h.turns(5)
-	if server.most.copies > bound {
-		t.Errorf("%d in flight, want at most %d", server.most.copies, bound)
+	if server.most.Copies > bound {
+		t.Errorf("%d in flight, want at most %d", server.most.Copies, bound)
 	}
 	most := int64(2*backlogBounds*bound + members + batchCost)
 	if n := h.conveyor.backlog.copies.Load(); n > most {
@@ -338,7 +339,7 @@ func TestLossAmidFanOut(t *testing.T) {
 		t.Fatalf("%d copies went out, want more than 0, n other than %d", n, members)
 	}
 	server.mu.Lock()
-	server.flight, server.now = nil, load{}
+	server.flight, server.now = nil, inflight.Load{}
 	server.mu.Unlock()
 	h.Down(io.EOF)
 	h.Up()
@@ -350,8 +351,8 @@ func TestLossAmidFanOut(t *testing.T) {
 	if n := copiesTo(again); n != members {
 		t.Errorf("%d of %d copies", n, members)
 	}
-	if server.most.copies > bound {
-		t.Errorf("%d in flight, want at most %d", server.most.copies, bound)
+	if server.most.Copies > bound {
+		t.Errorf("%d in flight, want at most %d", server.most.Copies, bound)
 	}
 }
 
@@ -545,7 +546,7 @@ func TestCatchUpThatWaited(t *testing.T) {
 
 // fillUp lets a message be in flight that takes all room there is.
 func (b *slowServer) fillUp(h *harness, bound int) {
-	h.conveyor.inFlight.sent(b, load{copies: bound})
+	h.conveyor.inFlight.Sent(b, inflight.Load{Copies: bound})
 }
 
 // TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt

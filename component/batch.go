@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/cache"
 	"tlim/component/directory"
 	"tlim/component/lenient"
 	"tlim/component/presence"
@@ -30,7 +31,7 @@ type batch struct {
 
 	ids      map[store.IDKey]store.ID
 	stored   map[string][]store.Message // by msg_id
-	groups   map[string]*group
+	groups   map[string]*cache.Group
 	formers  map[string]map[string]string // group, user id, when
 	receipts map[store.ReceiptKey][]store.Receipt
 	users    map[string]store.User              // by local part
@@ -98,7 +99,7 @@ type ack struct {
 }
 
 func (c *conveyor) newBatch(requests []request) *batch {
-	b := &batch{s: c.s, c: c, requests: requests, now: c.s.now(), clock: c.clock.last, moved: map[store.ChatKey]int64{}}
+	b := &batch{s: c.s, c: c, requests: requests, now: c.s.now(), clock: c.clock.Last, moved: map[store.ChatKey]int64{}}
 	b.person = func(local string) protocol.Person { return b.s.users.Person(local, b.users) }
 	for _, r := range requests {
 		if m, ok := r.(message); ok {
@@ -124,7 +125,7 @@ func (b *batch) look(ctx context.Context) error {
 	if b.users, err = s.users.Lookup(ctx, w.users); err != nil {
 		return err
 	}
-	if b.groups, err = b.c.groups.get(ctx, s.store, w.groups); err != nil {
+	if b.groups, err = b.c.groups.Get(ctx, s.store, w.groups); err != nil {
 		return err
 	}
 	b.optimistic = !b.lookup && !b.isolated && !s.legacy && b.now.After(b.c.lookupUntil)
@@ -292,7 +293,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 		}
 		from, to := b.s.users.Person(m.from.Local, b.users).ID, b.s.users.Person(local, b.users).ID
 		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
-			if _, known := b.c.chats.moved(key); !known {
+			if _, known := b.c.chats.Moved(key); !known {
 				keys = append(keys, key)
 			}
 		}
@@ -391,7 +392,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	delivered := s.delivered.Load()
 	settled := max(s.owed.Settled(delivered), b.c.persisted.Settled)
 	b.c.cover(b)
-	b.positions = store.Positions{Clock: b.c.clock.last, Delivered: s.from(), Settled: settled}
+	b.positions = store.Positions{Clock: b.c.clock.Last, Delivered: s.from(), Settled: settled}
 	idle := len(b.requests) == 0
 	b.force = idle && (b.positions != b.c.persisted && (s.draining.Load() || b.now.Sub(b.c.wrote) > idleWrite) ||
 		s.storeErr.Load() != nil || // a database that was away is tried until it is back
@@ -435,10 +436,10 @@ func (b *batch) finish(ctx context.Context) {
 
 	// 2. What was read before is read anew.
 	for key, t := range b.moved {
-		c.chats.note(key, t)
+		c.chats.Note(key, t)
 	}
 	for _, id := range b.stale {
-		c.groups.drop(id)
+		c.groups.Drop(id)
 	}
 	for _, local := range append(b.restale, b.unseen...) {
 		s.users.Drop(local)
@@ -552,7 +553,7 @@ func (b *batch) release() {
 
 // undo gives back what the batch had taken from memory.
 func (b *batch) undo() {
-	b.c.clock.back(b.clock)
+	b.c.clock.Back(b.clock)
 	if len(b.owedRows) > 0 {
 		b.s.owed.Untake()
 	}

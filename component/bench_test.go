@@ -76,7 +76,7 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.conveyor.inFlight.bound, s.conveyor.inFlight.max = 100_000, 100_000 // it is no server that can be busy
+	s.conveyor.inFlight.Bound, s.conveyor.inFlight.Max = 100_000, 100_000 // it is no server that can be busy
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
@@ -235,7 +235,8 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			fillOld(b, s, 20_000)
 			ctx, cancel := context.WithCancel(b.Context())
 			defer cancel()
-			c := retention.New(retention.Config{Days: 30, OfflineDays: 30, IDs: 30}, retention.Deps{Store: s.store, Epoch: func() int64 { return s.epoch },
+			database := s.store.(Database)
+			c := retention.New(retention.Config{Days: 30, OfflineDays: 30, IDs: 30}, retention.Deps{Store: database, Epoch: func() int64 { return s.epoch },
 				Forgetting: s.lookUpIDs, Log: slog.New(slog.DiscardHandler), Now: s.now})
 			done := make(chan retention.Removed, 1) // the one result
 			times := make([]time.Duration, 0, 1<<16)
@@ -250,7 +251,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 			}
 			for i := -1; ; i-- { // nothing is removed before the positions are there
 				send(i)
-				if st, err := s.store.State(ctx); err != nil {
+				if st, err := database.State(ctx); err != nil {
 					b.Fatal(err)
 				} else if st.Settled > 0 {
 					break

@@ -124,7 +124,7 @@ func deliveriesFor(there, absent int) int { return there + absent/absentPerDeliv
 // chargeRefused counts the members of a group in which the sender was refused: they were read to find that out.
 func (d *decision) chargeRefused() {
 	if d.group != nil {
-		d.count(len(d.group.members))
+		d.count(len(d.group.Members))
 	}
 }
 

@@ -30,7 +30,7 @@ func (d *decision) moveChat(partner, owner protocol.Person, now int64) {
 	if _, done := b.moved[key]; done {
 		return
 	}
-	last, known := d.b.c.chats.moved(key)
+	last, known := d.b.c.chats.Moved(key)
 	if known && now-last < listWrite {
 		return
 	}

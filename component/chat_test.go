@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/clock"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -290,10 +291,10 @@ func TestReadTwice(t *testing.T) {
 }
 
 func TestServerTime(t *testing.T) {
-	c := clock{last: 1000, floor: 1000}
+	c := clock.Clock{Last: 1000, Floor: 1000}
 	at := func(ms int64, conversation string, want int64) {
 		t.Helper()
-		if got := c.next(time.UnixMilli(ms), conversation); got != want {
+		if got := c.Next(time.UnixMilli(ms), conversation); got != want {
 			t.Errorf("at %d in %s: %d, want %d", ms, conversation, got, want)
 		}
 	}

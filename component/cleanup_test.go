@@ -33,7 +33,7 @@ func (h *harness) pass(days int) {
 
 // cleaning is the harness's cleaner with this configuration.
 func (h *harness) cleaning(cfg retention.Config, change ...func(*retention.Deps)) *retention.Cleaner {
-	deps := retention.Deps{Store: h.store, Epoch: func() int64 { return h.epoch }, Forgetting: h.lookUpIDs, Log: slog.New(slog.DiscardHandler), Now: h.now, Wait: prompt}
+	deps := retention.Deps{Store: h.rec, Epoch: func() int64 { return h.epoch }, Forgetting: h.lookUpIDs, Log: slog.New(slog.DiscardHandler), Now: h.now, Wait: prompt}
 	for _, c := range change {
 		c(&deps)
 	}

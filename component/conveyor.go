@@ -11,7 +11,10 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
+	"tlim/component/cache"
+	"tlim/component/clock"
 	"tlim/component/fairqueue"
+	"tlim/component/inflight"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -39,9 +42,9 @@ type conveyor struct {
 	impatient bool                          // a tick has passed: what waits is taken, however busy the server is
 
 	// What decisions rest on.
-	clock       clock
-	groups      *groupCache
-	chats       *chatCache
+	clock       clock.Clock
+	groups      *cache.Groups
+	chats       *cache.Chats
 	lookupUntil time.Time // until then ids are looked up before they are written
 
 	// What is written.
@@ -56,7 +59,7 @@ type conveyor struct {
 	readyOn     uint64 // the connection that this holds for
 	replayAgain bool   // it failed, and the next tick tries again
 	replaySaid  string // why, to log it once
-	inFlight    *inFlight
+	inFlight    *inflight.Window
 	backlog     *backlog
 	barrier     barrier
 
@@ -71,8 +74,8 @@ type conveyor struct {
 }
 
 func newConveyor(s *Service) *conveyor {
-	c := &conveyor{s: s, arranged: fairqueue.New[request](), groups: newGroupCache(s.now, s.cfg.Server), chats: newChatCache(),
-		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: newInFlight(s.now), backlog: newBacklog(),
+	c := &conveyor{s: s, arranged: fairqueue.New[request](), groups: cache.NewGroups(s.now, s.cfg.Server), chats: cache.NewChats(),
+		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: inflight.New(s.now), backlog: newBacklog(),
 		recent: newRecent(), spacing: catchUpSpacing, mostComings: maxComings}
 	c.told, _ = lru.New[string, time.Time](toldGroups) // these fail for a size below 1 only
 	c.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
@@ -127,7 +130,7 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 	for {
 		c.arrange()
 		c.arranged.Unpark(c.mayGo)
-		hold := !c.impatient && c.inFlight.busy() && c.arranged.Ready() < batchItems
+		hold := !c.impatient && c.inFlight.Busy() && c.arranged.Ready() < batchItems
 		if !hold {
 			if requests := c.fill(); len(requests) > 0 {
 				c.impatient = false
@@ -165,7 +168,7 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 			return nil, false
 		case <-c.s.users.Seen():
 			return nil, false
-		case <-c.inFlight.wake:
+		case <-c.inFlight.Wake:
 			c.pump(work)
 		case q := <-c.s.intake.queue:
 			c.arrangeOne(q)
@@ -207,7 +210,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	b.pushes(ctx)
 	if b.isolated {
 		b.positions = c.persisted
-		b.positions.Clock = c.clock.last
+		b.positions.Clock = c.clock.Last
 	} else {
 		b.housekeeping(ctx)
 	}
@@ -378,7 +381,7 @@ func (c *conveyor) linkChanged(ctx context.Context) {
 	c.ready, c.replayAgain = false, false
 	c.s.replayed.Store(false)
 	c.barrier.reset()
-	c.inFlight.reset()
+	c.inFlight.Reset()
 	c.backlog.clear()
 	c.recent.clear()
 	c.s.link.Lock()
@@ -447,7 +450,7 @@ func (c *conveyor) drain(ctx context.Context) error {
 	c.flush(patience)
 	if c.delivers() {
 		routed := make(chan error, 1)
-		at := c.backlog.position(c.clock.last)
+		at := c.backlog.position(c.clock.Last)
 		c.s.sender.Barrier(func(err error) { routed <- err })
 		select {
 		case err := <-routed:

@@ -182,7 +182,7 @@ func (d *decision) acknowledge(msgTime string) {
 func (d *decision) emit() {
 	b, kind := d.b, d.kind
 	if d.at == 0 {
-		d.at = d.b.c.clock.next(b.now, d.conversation)
+		d.at = d.b.c.clock.Next(b.now, d.conversation)
 	}
 	if kind.Stored {
 		d.store(protocol.FormatTime(d.at))

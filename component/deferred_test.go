@@ -323,7 +323,7 @@ func TestSharedRoster(t *testing.T) {
 	rosters := func() int { return h.owed.Count().Rosters }
 	for i := range 3 {
 		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
-		if err := h.do(context.Background(), &task{plan: func(_ context.Context, b *batch) error { b.c.groups.drop(g); return nil }}); err != nil {
+		if err := h.do(context.Background(), &task{plan: func(_ context.Context, b *batch) error { b.c.groups.Drop(g); return nil }}); err != nil {
 			t.Fatal(err)
 		}
 	}

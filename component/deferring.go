@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"tlim/component/inflight"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
 	"tlim/store"
@@ -46,8 +47,8 @@ func (d *deferPace) committed(took time.Duration) { d.batch += (took - d.batch) 
 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {
-	load, _ := c.inFlight.counts()
-	return c.s.storeErr.Load() == nil && c.arranged.Ready() == 0 && c.backlog.empty() && load.copies < askCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
+	load, _ := c.inFlight.Now()
+	return c.s.storeErr.Load() == nil && c.arranged.Ready() == 0 && c.backlog.empty() && load.Copies < inflight.AskCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
 }
 
 // writeDeferred writes some of the rows that follow their messages, if it is time for that. Its error is fatal.
@@ -115,13 +116,13 @@ func (c *conveyor) finishDeferred(ctx, work context.Context) error {
 // crash would lose them.
 func (d *decision) later() *unconfirmed.Later {
 	s := d.b.s
-	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.members) || s.owed.DeferBusy() {
+	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.Members) || s.owed.DeferBusy() {
 		return nil
 	}
-	if d.group.roster == nil {
-		d.group.roster = s.owed.RosterOf(d.group.ID, d.group.members)
+	if d.group.Roster == nil {
+		d.group.Roster = s.owed.RosterOf(d.group.ID, d.group.Members)
 	}
-	return unconfirmed.NewLater(d.group.roster)
+	return unconfirmed.NewLater(d.group.Roster)
 }
 
 // follow lets rows follow their message, if they are many. The first one does not: what the queue's table cannot hold is refused.

@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 
+	"tlim/component/cache"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -19,8 +20,8 @@ func (s *Service) fromAddress(p protocol.Person) string {
 
 // groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients answer the request for
 // an XEP-0184 receipt to that address, so who is in the group no more has none of the server's: he would learn who is.
-func (s *Service) groupAddress(p protocol.Person, g *group) string {
-	if s.cfg.SenderAsUser && g != nil && (g.has(p.Local) || p.Local == protocol.AdminID) {
+func (s *Service) groupAddress(p protocol.Person, g *cache.Group) string {
+	if s.cfg.SenderAsUser && g != nil && (g.Has(p.Local) || p.Local == protocol.AdminID) {
 		return p.Bare
 	}
 	return s.ourAddress(p)

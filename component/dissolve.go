@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/cache"
 	"tlim/component/lenient"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
@@ -31,7 +32,7 @@ func actDissolveNotice(m message, v *view) (effects, error) {
 	switch {
 	case err != nil || v.group == nil:
 		return effects{nowhere: true}, err
-	case former || v.sender.Local != v.group.owner.Local:
+	case former || v.sender.Local != v.group.OwnedBy.Local:
 		return effects{}, protocol.Refuse(protocol.NotAllowed, "only the owner may dissolve a session")
 	case m.env.Opaque: // its body is for the members alone
 		return v.toMembers(), nil
@@ -41,10 +42,10 @@ func actDissolveNotice(m message, v *view) (effects, error) {
 
 // dissolve removes a group, its members and its queues, and tells every member, all in one transaction. Messages, receipts
 // and announcements follow in batches.
-func (b *batch) dissolve(g *group) {
+func (b *batch) dissolve(g *cache.Group) {
 	s := b.s
-	now := protocol.FormatTime(b.c.clock.next(b.now, g.ID))
-	formers := g.formers(now)
+	now := protocol.FormatTime(b.c.clock.Next(b.now, g.ID))
+	formers := g.Formers(now)
 	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
 	b.stale = append(b.stale, g.ID)
 	delete(b.groups, g.ID) // what comes later in this batch finds it gone
@@ -52,10 +53,10 @@ func (b *batch) dissolve(g *group) {
 	for _, f := range formers {
 		b.formers[g.ID][f.UserID] = f.Time
 	}
-	for _, p := range g.members {
+	for _, p := range g.Members {
 		msgID := protocol.NewID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
-		at := b.c.clock.next(b.now, g.ID)
+		at := b.c.clock.Next(b.now, g.ID)
 		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 		t := &decision{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
 			env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
@@ -64,7 +65,7 @@ func (b *batch) dissolve(g *group) {
 		t.change.Message.To = p.ID // replay sends it to this one member
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
-	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(b.c.clock.last)}}})
+	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(b.c.clock.Last)}}})
 	b.gone = append(b.gone, unconfirmed.Removal{Group: g.ID, Except: dissolved})
 	b.after = append(b.after, s.purger.Wake)
 }

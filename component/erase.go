@@ -3,6 +3,7 @@ package component
 import (
 	"context"
 
+	"tlim/component/cache"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
 	"tlim/store"
@@ -13,7 +14,7 @@ const eraseRows = 500
 
 // SwitchGroup opens (0) or closes (1) a group in the web list; one that is gone is no error. The next message opens it.
 func (s *Service) SwitchGroup(ctx context.Context, id string, valid int) error {
-	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
+	return s.editGroup(ctx, id, func(*batch, *cache.Group) store.Change {
 		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Valid: &valid}}}
 	})
 }
@@ -33,9 +34,9 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 	since := int64(0)
 	return s.erase(ctx, protocol.ChatName(p.Local, q.Local), func(ctx context.Context, b *batch) ([]store.Erased, error) {
 		if since == 0 {
-			since = b.c.clock.last
+			since = b.c.clock.Last
 		}
-		return s.store.ChatRows(ctx, p.ID, q.ID, since, b.c.clock.last, eraseRows)
+		return s.queries.ChatRows(ctx, p.ID, q.ID, since, b.c.clock.Last, eraseRows)
 	})
 }
 
@@ -48,9 +49,9 @@ func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string
 			return nil, err
 		}
 		var rows []store.Erased
-		for _, m := range g.find(ids) {
+		for _, m := range g.Find(ids) {
 			if len(rows) < eraseRows {
-				some, err := s.store.AuthorRows(ctx, store.Author{SessionID: groupID, UserID: m.UserID}, eraseRows-len(rows))
+				some, err := s.queries.AuthorRows(ctx, store.Author{SessionID: groupID, UserID: m.UserID}, eraseRows-len(rows))
 				if err != nil {
 					return nil, err
 				}

@@ -78,7 +78,7 @@ func TestClearInSlices(t *testing.T) {
 	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		for i := range n {
 			b.changes = append(b.changes, store.Change{Message: &store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan",
-				To: "lisi", SessionID: "zhangsan", Body: "[]", Time: protocol.FormatTime(b.c.clock.next(b.now, "x"))}})
+				To: "lisi", SessionID: "zhangsan", Body: "[]", Time: protocol.FormatTime(b.c.clock.Next(b.now, "x"))}})
 		}
 		return nil
 	}}); err != nil {

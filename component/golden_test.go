@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/cache"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -219,7 +220,7 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "close": // the same, by another process
 		one := 1
 		p.must(t, p.db.Apply(t.Context(), p.epoch, store.Positions{}, []store.Change{{EditGroups: []store.GroupEdit{{ID: rest, Valid: &one}}}}))
-		p.clock.move(groupAge) // others write the table too, and are seen then
+		p.clock.move(cache.GroupAge) // others write the table too, and are seen then
 	case "notice": // TYPE RECEIVERS BODY
 		to, body, _ := strings.Cut(after, " ")
 		_, err := p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")})

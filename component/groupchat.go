@@ -44,7 +44,7 @@ func (v *view) mayPost() (former bool, err error) {
 		return true, nil
 	case v.group == nil:
 		return false, protocol.Refuse(protocol.NoSuchGroup, "there is no such session")
-	case v.group.has(v.sender.Local), v.sender.Local == protocol.AdminID:
+	case v.group.Has(v.sender.Local), v.sender.Local == protocol.AdminID:
 		return false, nil
 	case late && v.wasMember():
 		return true, nil
@@ -74,7 +74,7 @@ func actGroup(_ message, v *view) (effects, error) {
 }
 
 // toMembers addresses the message to every member and moves the group's list entry.
-func (v *view) toMembers() effects { return effects{to: v.group.members, moves: v.kind.Stored} }
+func (v *view) toMembers() effects { return effects{to: v.group.Members, moves: v.kind.Stored} }
 
 // moveGroup moves the group's list entry: at most once per batch and once a second.
 func (d *decision) moveGroup() {
@@ -83,7 +83,7 @@ func (d *decision) moveGroup() {
 	if _, done := b.moved[key]; done {
 		return
 	}
-	if last, known := b.c.chats.moved(key); known && now-last < listWrite && d.group.Valid == 0 {
+	if last, known := b.c.chats.Moved(key); known && now-last < listWrite && d.group.Valid == 0 {
 		return
 	}
 	d.change.TouchGroup = d.groupID
@@ -102,7 +102,7 @@ func actRemovedNotice(m message, v *view) (effects, error) {
 	e.to = slices.Clip(e.to) // it is the group's own list
 	names := m.env.Named()
 	for former := range v.formers {
-		if p := protocol.NewPerson(former, v.cfg.Server); names[p.Local] && !v.group.member(p.Local) {
+		if p := protocol.NewPerson(former, v.cfg.Server); names[p.Local] && !v.group.Member(p.Local) {
 			e.to = append(e.to, p)
 		}
 	}

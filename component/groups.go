@@ -3,11 +3,13 @@ package component
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"tlim/component/cache"
 	"tlim/component/directory"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -98,7 +100,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		if err != nil {
 			return err
 		}
-		now = protocol.FormatTime(b.c.clock.next(b.now, e.ID)) // after every message before, so that replay tells who was a member
+		now = protocol.FormatTime(b.c.clock.Next(b.now, e.ID)) // after every message before, so that replay tells who was a member
 		edit := store.GroupEdit{ID: e.ID, ModifyTime: &now}
 		if e.Name != "" {
 			edit.Name = &e.Name
@@ -109,7 +111,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 		if err != nil {
 			return err
 		}
-		removed := g.find(e.Remove)
+		removed := g.Find(e.Remove)
 		leaving := make(map[string]bool, len(removed))
 		for _, m := range removed {
 			leaving[m.UserID] = true
@@ -119,7 +121,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 				change.Members = append(change.Members, directory.Member(u, e.ID, now))
 			}
 		}
-		if err := s.mayGrow(g.members, added, removed); err != nil {
+		if err := s.mayGrow(g.Members, added, removed); err != nil {
 			return err
 		}
 		change.DropMembers = removed
@@ -148,46 +150,25 @@ func (s *Service) eraseLeaving(ctx context.Context, e GroupEdit, verdicts map[st
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		g := newGroup(store.Group{}, rows[e.ID], s.cfg.Server)
+		g := cache.NewGroup(store.Group{}, rows[e.ID], s.cfg.Server)
 		added, _, err := s.users.Admit(ctx, e.Add, verdicts)
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
-		if err := s.mayGrow(g.members, added, g.find(e.Remove)); err != nil {
+		if err := s.mayGrow(g.Members, added, g.Find(e.Remove)); err != nil {
 			return err
 		}
 	}
 	return s.eraseAuthors(ctx, e.ID, e.Remove)
 }
 
-// find returns the rows of those members that ids name, in any spelling.
-func (g *group) find(ids []string) []store.Member {
-	if len(ids) == 0 {
-		return nil
-	}
-	named := make(map[string]bool, 2*len(ids))
-	for _, id := range ids {
-		named[id] = true
-		if local, err := stanza.Localpart(id); err == nil {
-			named[local] = true
-		}
-	}
-	var rows []store.Member
-	for _, m := range g.rows {
-		if local := protocol.NewPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
-			rows = append(rows, m) // a legacy table may hold him in two spellings
-		}
-	}
-	return rows
-}
-
 // mustFind reads a group past the cache's age: a call changes what it looks at.
-func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
+func (b *batch) mustFind(ctx context.Context, id string) (*cache.Group, error) {
 	if id == "" {
 		return nil, protocol.Refuse(protocol.GroupIDEmpty, "session_id is empty")
 	}
-	b.c.groups.drop(id)
-	found, err := b.c.groups.get(ctx, b.s.store, []string{id})
+	b.c.groups.Drop(id)
+	found, err := b.c.groups.Get(ctx, b.s.store, []string{id})
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +179,7 @@ func (b *batch) mustFind(ctx context.Context, id string) (*group, error) {
 }
 
 // editGroup changes a group that may be gone already: clients repeat such calls, and then nothing happens.
-func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, g *group) store.Change) error {
+func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, g *cache.Group) store.Change) error {
 	return s.do(ctx, &task{alone: true, about: id, plan: func(ctx context.Context, b *batch) error {
 		g, err := b.mustFind(ctx, id)
 		if err != nil {
@@ -218,7 +199,7 @@ func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 	if utf8.RuneCountInString(pic) > protocol.MaxName {
 		return protocol.Refuse(protocol.TooLarge, "session_pic is longer than %d characters", protocol.MaxName)
 	}
-	return s.editGroup(ctx, id, func(*batch, *group) store.Change {
+	return s.editGroup(ctx, id, func(*batch, *cache.Group) store.Change {
 		return store.Change{EditGroups: []store.GroupEdit{{ID: id, Pic: &pic}}}
 	})
 }
@@ -227,20 +208,76 @@ func (s *Service) SetGroupPicture(ctx context.Context, id, pic string) error {
 // is gone is no error.
 func (s *Service) DeleteGroup(ctx context.Context, id string) (string, error) {
 	now := protocol.FormatTime(s.now().UnixMilli())
-	err := s.editGroup(ctx, id, func(b *batch, g *group) store.Change {
-		now = protocol.FormatTime(b.c.clock.next(b.now, id))
-		return store.Change{DropGroups: []string{id}, Formers: g.formers(now)}
+	err := s.editGroup(ctx, id, func(b *batch, g *cache.Group) store.Change {
+		now = protocol.FormatTime(b.c.clock.Next(b.now, id))
+		return store.Change{DropGroups: []string{id}, Formers: g.Formers(now)}
 	})
 	return now, err
 }
 
-// formers are the rows that let the members of a removed group send their late notices.
-func (g *group) formers(now string) []store.Former {
-	list := []store.Former{{SessionID: g.ID, UserID: g.owner.ID, Time: now}}
-	for _, m := range g.members {
-		if m.ID != g.owner.ID {
-			list = append(list, store.Former{SessionID: g.ID, UserID: m.ID, Time: now})
+// Each message of a group costs as much as it has members, and each group costs rows. limits.group_members bounds the growth
+// of a group: one that is larger already works on, and only grows no more. limits.groups_per_user bounds how many groups a user
+// owns who makes them without a key; a system of the suite, which has a key and makes groups for others, is not bounded.
+
+// mayOwn says, as an error, whether a caller without a key may make one more group for this owner. Of calls at the same moment
+// each counts what is there before it.
+func (s *Service) mayOwn(ctx context.Context, asker, owner string) error {
+	most := s.cfg.Limits.GroupsPerUser
+	if asker == "" || most == 0 {
+		return nil
+	}
+	p, err := s.users.Canonical(ctx, owner)
+	if err != nil {
+		return err
+	}
+	n, err := s.store.CountGroupsOwned(ctx, p.ID)
+	switch {
+	case err != nil:
+		return protocol.ErrUnavailable
+	case n >= most:
+		return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the user has %d sessions, at most %d are allowed (limits.groups_per_user); dissolve one first", n, most),
+			Chinese: fmt.Sprintf("该用户已创建 %d 个会话，最多允许 %d 个（limits.groups_per_user），请先解散不用的会话", n, most)}
+	}
+	return nil
+}
+
+// mayHold says, as an error, whether a new group may have so many members.
+func (s *Service) mayHold(members int) error {
+	if most := s.cfg.Limits.GroupMembers; most > 0 && members > most {
+		return tooManyMembers(members, most, nil)
+	}
+	return nil
+}
+
+// mayGrow says, as an error that names all who were to be added, whether these users may join a group that these members leave.
+func (s *Service) mayGrow(members []protocol.Person, joining []store.User, leaving []store.Member) error {
+	most := s.cfg.Limits.GroupMembers
+	if most == 0 || len(joining) == 0 {
+		return nil
+	}
+	stay := make(map[string]bool, len(members)) // people, whatever the spelling of their ids
+	for _, p := range members {
+		stay[cmp.Or(p.Local, p.ID)] = true
+	}
+	before := len(stay)
+	for _, m := range leaving {
+		delete(stay, cmp.Or(protocol.NewPerson(m.UserID, "").Local, m.UserID))
+	}
+	var refused []protocol.Skipped
+	for _, u := range joining {
+		if !stay[u.JID] {
+			stay[u.JID] = true
+			refused = append(refused, protocol.Skipped{UserID: u.ID, Reason: protocol.SkipFull})
 		}
 	}
-	return list
+	if after := len(stay); after > most && after > before {
+		return tooManyMembers(after, most, refused)
+	}
+	return nil
+}
+
+func tooManyMembers(n, most int, refused []protocol.Skipped) error {
+	return &protocol.Error{Code: protocol.TooLarge, Skipped: refused,
+		Text:    fmt.Sprintf("the session would have %d members, at most %d are allowed (limits.group_members); nothing was changed", n, most),
+		Chinese: fmt.Sprintf("会话将有 %d 名成员，最多允许 %d 名（limits.group_members），未做任何修改", n, most)}
 }

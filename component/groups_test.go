@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/cache"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -108,20 +109,20 @@ func TestManyMembers(t *testing.T) {
 		t.Fatalf(`members %q, %v, want members "lisi zhangsan", no error`, h.members(g.ID), err)
 	}
 
-	big := &group{rows: make([]store.Member, 300)}
-	for i := range big.rows {
-		big.rows[i].UserID = ids[i]
+	big := &cache.Group{Rows: make([]store.Member, 300)}
+	for i := range big.Rows {
+		big.Rows[i].UserID = ids[i]
 	}
 	cost := testing.AllocsPerRun(1, func() {
-		if found := big.find(ids[299:1000]); len(found) != 1 || found[0].UserID != ids[299] {
-			t.Errorf("found %v, want 1 found, UserID %v", found, ids[299])
+		if found := big.Find(ids[299:1000]); len(found) != 1 || found[0].UserID != ids[299] {
+			t.Errorf("found %v", found)
 		}
 	})
 	if cost > 10*1000 {
 		t.Errorf("300 members and 700 names cost %v allocations, want at most %v", cost, 10*1000)
 	}
-	if found := (&group{rows: []store.Member{{UserID: "@"}}}).find([]string{"", "lisi"}); len(found) != 0 {
-		t.Errorf("an id that cannot be one is found as %v, want none", found)
+	if found := (&cache.Group{Rows: []store.Member{{UserID: "@"}}}).Find([]string{"", "lisi"}); len(found) != 0 {
+		t.Errorf("an id that cannot be one is found as %v", found)
 	}
 }
 
@@ -430,7 +431,7 @@ func TestAdoptedGroup(t *testing.T) {
 		t.Errorf("an id that can be no address keeps its queue: got %q, want m1/0", got)
 	}
 	exec(`DELETE FROM ofsubscriber WHERE user_id = 'lisi'`)
-	h.clock.move(groupAge)
+	h.clock.move(cache.GroupAge)
 	h.send("zhangsan/p", groupText("m2", "zhangsan", "G", "x"))
 	d, _ = h.sender.take()
 	if got := addresses(d, "m2"); got != "zhangsan@im.test/p" {

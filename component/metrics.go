@@ -74,9 +74,9 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	}
 	gauge("queue_items", "Messages that wait to be stored, or are being stored.", func() float64 { return float64(s.intake.items.Load()) })
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
-	gauge("in_flight_copies", "Copies handed to the server that it is not known to have routed.", func() float64 { l, _ := s.conveyor.inFlight.counts(); return float64(l.copies) })
-	gauge("in_flight_bytes", "Bytes of them.", func() float64 { l, _ := s.conveyor.inFlight.counts(); return float64(l.bytes) })
-	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.conveyor.inFlight.counts(); return float64(bound) })
+	gauge("in_flight_copies", "Copies handed to the server that it is not known to have routed.", func() float64 { l, _ := s.conveyor.inFlight.Now(); return float64(l.Copies) })
+	gauge("in_flight_bytes", "Bytes of them.", func() float64 { l, _ := s.conveyor.inFlight.Now(); return float64(l.Bytes) })
+	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.conveyor.inFlight.Now(); return float64(bound) })
 	gauge("backlog_copies", "Copies of stored messages that wait for the server to route others.", func() float64 { return float64(s.conveyor.backlog.copies.Load()) })
 	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { return float64(s.owed.Count().Copies) })
 	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 {

@@ -22,10 +22,10 @@ type CallConfig struct {
 
 // CallStore is what notice calls, and questions about them, need of the database. *store.Store implements it.
 type CallStore interface {
-	calls.Store
 	Call(ctx context.Context, id string) (store.Call, bool, error)
 	CallByKey(ctx context.Context, key string) (store.Call, bool, error)
 	CallsAbout(ctx context.Context, business, since string) ([]string, error)
+	CallParts(ctx context.Context, id string, first, limit int) ([]store.CallPart, error)
 	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)
 	CountIDs(ctx context.Context, author, from, to string) (int, error)
 	MessageHeads(ctx context.Context, msgIDs []string) (map[string]store.Message, error)
@@ -97,7 +97,7 @@ func (s *Service) Notify(ctx context.Context, n Notice) (Noticed, error) {
 func (s *Service) prepare(ctx context.Context, u *calls.Underway, n Notice) (to []protocol.Person, answered Noticed, err error) {
 	since := calls.IDFrom(s.now().Add(-s.cfg.Calls.Window))
 	if u.Key != "" {
-		row, found, err := s.store.CallByKey(ctx, u.Key)
+		row, found, err := s.queries.CallByKey(ctx, u.Key)
 		switch {
 		case err != nil:
 			return nil, Noticed{}, protocol.ErrUnavailable
@@ -114,7 +114,7 @@ func (s *Service) prepare(ctx context.Context, u *calls.Underway, n Notice) (to 
 	if u.Business == "" {
 		return to, answered, nil
 	}
-	earlier, err := s.store.CallsAbout(ctx, u.Business, since)
+	earlier, err := s.queries.CallsAbout(ctx, u.Business, since)
 	if err != nil {
 		return nil, Noticed{}, protocol.ErrUnavailable
 	}
@@ -157,7 +157,7 @@ func (s *Service) repeated(ctx context.Context, u *calls.Underway, before store.
 func (s *Service) unserved(ctx context.Context, done store.Call, names []string) ([]protocol.Skipped, error) {
 	served, ids := map[string]bool{}, []string{done.ID}
 	if done.Business != "" {
-		about, err := s.store.CallsAbout(ctx, done.Business, calls.IDFrom(s.now().Add(-s.cfg.Calls.Window)))
+		about, err := s.queries.CallsAbout(ctx, done.Business, calls.IDFrom(s.now().Add(-s.cfg.Calls.Window)))
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +189,7 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
 func (s *Service) served(ctx context.Context, id string, set map[string]bool) error {
 	for from := id[:calls.Stem] + calls.First; ; {
-		page, err := s.store.IDsBetween(ctx, protocol.AdminID, from, id[:calls.Stem]+calls.Last, trackPage)
+		page, err := s.queries.IDsBetween(ctx, protocol.AdminID, from, id[:calls.Stem]+calls.Last, trackPage)
 		if err != nil {
 			return err
 		}
@@ -346,7 +346,7 @@ func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, 
 func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	s := b.s
 	conversation := protocol.ChatName(protocol.AdminID, to.ID)
-	at := b.c.clock.next(b.now, conversation)
+	at := b.c.clock.Next(b.now, conversation)
 	text := protocol.NewEnvelope(kind, msgID, protocol.AdminID, to.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
 	t := &decision{b: b, view: view{kind: s.kindOf(kind), sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation}, at: at,
 		env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}

@@ -34,7 +34,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	s.look()
 	since := ""
 	if sinceMsgID != "" {
-		if since, _, err = s.store.MessageTime(ctx, sinceMsgID); err != nil {
+		if since, _, err = s.queries.MessageTime(ctx, sinceMsgID); err != nil {
 			return protocol.ErrUnavailable
 		}
 	}
@@ -54,7 +54,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 	most := queuePage
 	for afterTime, afterID := "", ""; ; {
 		n := min(most, left)
-		rows, err := s.store.Offline(ctx, p.ID, since, afterTime, afterID, n)
+		rows, err := s.queries.Offline(ctx, p.ID, since, afterTime, afterID, n)
 		if err != nil {
 			return protocol.ErrUnavailable
 		}
@@ -171,7 +171,7 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 			return true, nil
 		}
 	}
-	unread, err := s.store.HasOffline(ctx, p.ID)
+	unread, err := s.queries.HasOffline(ctx, p.ID)
 	if err != nil {
 		return false, protocol.ErrUnavailable
 	}

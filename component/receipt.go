@@ -38,18 +38,18 @@ func actReadGroup(m message, v *view) (effects, error) {
 	}
 	known := len(authors) > 0
 	authors = slices.DeleteFunc(authors, func(p protocol.Person) bool { // who has left learns nothing of those who are there
-		return !v.group.has(p.Local)
+		return !v.group.Has(p.Local)
 	})
 	local, err := stanza.Localpart(m.env.To)
 	switch {
 	case v.cfg.GroupReceipts == GroupReceiptsToAll:
-		e.to = v.group.members
+		e.to = v.group.Members
 	case known:
 		e.to, e.others = authors, true
-	case err == nil && m.env.To != v.groupID && v.group.member(local) && local != v.sender.Local:
+	case err == nil && m.env.To != v.groupID && v.group.Member(local) && local != v.sender.Local:
 		e.to, e.others = []protocol.Person{v.person(local)}, true
 	default:
-		e.to = v.group.members
+		e.to = v.group.Members
 	}
 	return e, nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/cache"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -37,7 +38,7 @@ type sentMessage struct {
 	session      string // as queue rows name it
 	conversation string
 	sender       protocol.Person
-	group        *group            // all its members at that time; nil: people
+	group        *cache.Group      // all its members at that time; nil: people
 	people       []protocol.Person // read only; shared with the message
 	except       string            // the device that it was sent from, which needs no copy of it
 	late         []string          // devices that it was sent to after they had come
@@ -126,7 +127,7 @@ func (r *recent) note(m *sentMessage, full string) {
 
 func (m *sentMessage) isFor(local string) bool {
 	if m.group != nil {
-		return m.group.member(local)
+		return m.group.Member(local)
 	}
 	return slices.ContainsFunc(m.people, func(p protocol.Person) bool { return p.Local == local })
 }
@@ -145,7 +146,7 @@ func (d *decision) remember(delivery stanza.Delivery, to []protocol.Person, own 
 	if own {
 		m.except = d.arrival.from.String()
 	}
-	if g := d.group; g != nil && len(to) > 0 && len(to) == len(g.members) && &to[0] == &g.members[0] {
+	if g := d.group; g != nil && len(to) > 0 && len(to) == len(g.Members) && &to[0] == &g.Members[0] {
 		m.group, m.people = g, nil
 	}
 	d.b.sent = append(d.b.sent, m)

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/cache"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -192,9 +193,9 @@ func TestRecent(t *testing.T) {
 // BenchmarkArrival is a device that comes after a second of a busy server: 1,000 messages of which it is to get one in ten.
 func BenchmarkArrival(b *testing.B) {
 	r := newRecent()
-	g := &group{index: map[string]int{}}
+	g := &cache.Group{Index: map[string]int{}}
 	for i := range 1000 {
-		g.index[fmt.Sprint("user", i)] = i
+		g.Index[fmt.Sprint("user", i)] = i
 	}
 	var to []stanza.Target
 	for i := range 50 {

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 
+	"tlim/component/cache"
+	"tlim/component/clock"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -21,7 +23,7 @@ var errLinkLost = fmt.Errorf("the link was lost")
 // recover begins at the positions of the last process, and queues what a crash left unsettled: every message above the settled position gets rows for all who
 // were to receive it, but for those who have one. A copy too many is harmless; after an orderly stop there is nothing to do.
 func (c *conveyor) recover(ctx context.Context, state store.State) error {
-	c.clock = clock{last: state.Clock, floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
+	c.clock = clock.Clock{Last: state.Clock, Floor: max(state.Clock, state.Delivered)} // nobody knows which conversations have the last time
 	c.persisted = store.Positions{Clock: state.Clock, Delivered: state.Delivered, Settled: state.Settled}
 	first, err := c.s.store.MessagesAfter(ctx, "", "", 1)
 	if err != nil {
@@ -155,7 +157,7 @@ func (c *conveyor) replay(ctx context.Context) error {
 			from := protocol.NewPerson(m.From, c.s.cfg.Server)
 			address := c.s.fromAddress(from)
 			if c.s.cfg.SenderAsUser && kind.scope == scopeGroup {
-				groups, err := c.groups.get(ctx, c.s.store, []string{m.SessionID})
+				groups, err := c.groups.Get(ctx, c.s.store, []string{m.SessionID})
 				if err != nil {
 					return err
 				}
@@ -225,7 +227,7 @@ func (c *conveyor) receiversOf(ctx context.Context, m store.Message, known membe
 	if kind.scope != scopeGroup || m.To != m.SessionID {
 		return []protocol.Person{protocol.NewPerson(m.To, c.s.cfg.Server)}, nil
 	}
-	groups, err := c.groups.get(ctx, c.s.store, []string{m.SessionID})
+	groups, err := c.groups.Get(ctx, c.s.store, []string{m.SessionID})
 	if err != nil {
 		return nil, err
 	}
@@ -235,15 +237,15 @@ func (c *conveyor) receiversOf(ctx context.Context, m store.Message, known membe
 		if err != nil || slices.ContainsFunc(purges, func(p store.Purge) bool { return p.SessionID == m.SessionID }) {
 			return nil, err
 		}
-		g = &group{}
+		g = &cache.Group{}
 	}
 	at := protocol.ParseTime(m.Time)
 	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && !kind.told {
 		return k.list, nil
 	}
 	k := &membership{group: g, from: at, until: math.MaxInt64}
-	list := make([]protocol.Person, 0, len(g.rows))
-	for _, row := range g.rows {
+	list := make([]protocol.Person, 0, len(g.Rows))
+	for _, row := range g.Rows {
 		if since := protocol.ParseTime(row.Since); since <= at {
 			list = append(list, protocol.NewPerson(row.UserID, c.s.cfg.Server))
 		} else {
@@ -286,7 +288,7 @@ type memberships map[string]*membership
 
 // membership is for the messages of a group from a time on, until somebody has come or gone.
 type membership struct {
-	group       *group
+	group       *cache.Group
 	from, until int64
 	list        []protocol.Person
 }

@@ -27,7 +27,7 @@ func actRevokeGroup(m message, v *view) (effects, error) {
 	if err != nil || v.group == nil {
 		return effects{nowhere: true}, err
 	}
-	owner := !former && v.group.owner.Local == v.sender.Local
+	owner := !former && v.group.OwnedBy.Local == v.sender.Local
 	tombstones, err := revoke(m, v, func(m store.Message) bool { return m.SessionID == v.groupID }, owner)
 	if err != nil {
 		return effects{}, err

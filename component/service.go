@@ -63,31 +63,43 @@ type Store interface {
 	IDs(ctx context.Context, msgIDs []string) (map[store.IDKey]store.ID, error)
 	MessagesByID(ctx context.Context, msgIDs []string) (map[string][]store.Message, error)
 	Groups(ctx context.Context, ids []string) (map[string]store.Group, error)
-	CountAnnouncements(ctx context.Context, group string) (int, error)
-	StylesOf(ctx context.Context, user string) ([]store.Style, error)
-	CountGroupsOwned(ctx context.Context, user string) (int, error)
 	Members(ctx context.Context, groupIDs []string) (map[string][]store.Member, error)
 	Formers(ctx context.Context, groupIDs []string, since int64) ([]store.Former, error)
 	Receipts(ctx context.Context, keys []store.ReceiptKey) (map[store.ReceiptKey][]store.Receipt, error)
 	Chats(ctx context.Context, keys []store.ChatKey) (map[store.ChatKey]bool, error)
+	CountAnnouncements(ctx context.Context, group string) (int, error)
+	StylesOf(ctx context.Context, user string) ([]store.Style, error)
+	CountGroupsOwned(ctx context.Context, user string) (int, error)
+	Announcement(ctx context.Context, id string) (store.Announcement, bool, error)
 	MessagesAfter(ctx context.Context, time, id string, limit int) ([]store.Message, error)
 	OfflineOwners(ctx context.Context, msgIDs []string) (map[store.OfflineKey]bool, error)
 	OfflineMarks(ctx context.Context, msgIDs []string) (map[store.OfflineMark]bool, error)
 	RecentOffline(ctx context.Context, owner string, since int64, limit int) ([]store.OfflineMessage, error)
+	PushOwners(ctx context.Context, code string) ([]string, error)
+	Purges(ctx context.Context) ([]store.Purge, error)
+}
+
+// Queries are what calls of the API read of the database, and what they need beside the conveyor.
+type Queries interface {
 	Offline(ctx context.Context, owner, since, afterTime, afterID string, limit int) ([]store.OfflineMessage, error)
 	HasOffline(ctx context.Context, owner string) (bool, error)
 	MessageTime(ctx context.Context, msgID string) (string, bool, error)
-	Announcement(ctx context.Context, id string) (store.Announcement, bool, error)
 	UnreadCounts(ctx context.Context, owner string) ([]store.Unread, error)
 	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
+	DeletePushCodes(ctx context.Context, codes []string) error
+	CallStore
+}
+
+// Database is all that a Service needs of the database; each part is handed its own share. *store.Store implements it.
+type Database interface {
+	Store
+	Queries
+	calls.Store
 	directory.Store
+	outbox.Store
 	retention.Store
 	retention.PurgeStore
-	outbox.Store
-	DeletePushCodes(ctx context.Context, codes []string) error
-	PushOwners(ctx context.Context, code string) ([]string, error)
-	CallStore
 }
 
 // Sender takes what leaves for the server. stream.Links implements it.
@@ -114,7 +126,7 @@ type watcher interface {
 
 // Deps are the parts that a Service works with.
 type Deps struct {
-	Store     Store
+	Store     Database
 	Sender    Sender
 	Snapshots presence.Snapshotter // nil: presence is only what clients send
 	Source    directory.Source     // nil: the directory is what AddUsers says and what is seen on the wire
@@ -134,6 +146,7 @@ type Deps struct {
 type Service struct {
 	cfg       Config
 	store     Store
+	queries   Queries
 	sender    Sender
 	log       *slog.Logger
 	now       func() time.Time
@@ -184,7 +197,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Now = time.Now
 	}
 	s := &Service{
-		cfg: cfg, store: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
+		cfg: cfg, store: deps.Store, queries: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
 		kinds:      newKinds(),
 		presence:   presence.NewTable(cfg.Server, deps.Now),
 		linkEvents: trigger.New(),
@@ -373,4 +386,25 @@ func (s *Service) noteStore(err error) {
 	case s.storeErr.Swap(nil) != nil:
 		s.log.Info("the database is back")
 	}
+}
+
+// jobs makes what works beside the conveyor.
+func (s *Service) jobs(deps Deps) {
+	epoch := func() int64 { return s.epoch }
+	s.cleaner = retention.New(s.cfg.Cleanup, retention.Deps{Store: deps.Store, Files: deps.Files, Epoch: epoch, Forgetting: s.lookUpIDs,
+		Registry: deps.Registry, Log: s.log, Now: s.now})
+	s.purger = retention.NewPurger(deps.Store, epoch, s.from, s.log)
+}
+
+// startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so
+// they may be stopped anywhere.
+func (s *Service) startJobs(ctx context.Context) {
+	s.users.Start(ctx, &s.background)
+	s.background.Go(func() { s.cleaner.Run(ctx) })
+	s.background.Go(func() { s.calls.Run(ctx) })
+}
+
+// lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.
+func (s *Service) lookUpIDs(ctx context.Context) error {
+	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.legacy = true; return nil }})
 }

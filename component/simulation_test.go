@@ -249,7 +249,7 @@ func (m *simulation) open() {
 	m.conveyor.spacing, m.conveyor.mostComings = 0, 1<<20 // devices come and go at one time of the clock
 	m.conveyor.deferring.above, m.conveyor.deferring.most = m.above, 2
 	if m.tight > 0 {
-		m.conveyor.inFlight.min, m.conveyor.inFlight.bound, m.conveyor.inFlight.max = 1, m.tight, m.tight
+		m.conveyor.inFlight.Min, m.conveyor.inFlight.Bound, m.conveyor.inFlight.Max = 1, m.tight, m.tight
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	m.stop, m.stopped = cancel, make(chan error, 1)

@@ -38,7 +38,7 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 		return n, false, nil
 	}
 	n.CallID = callID
-	row, found, err := s.store.Call(ctx, callID)
+	row, found, err := s.queries.Call(ctx, callID)
 	if err != nil {
 		return n, false, protocol.ErrUnavailable
 	}
@@ -46,7 +46,7 @@ func (s *Service) Notice(ctx context.Context, callID string) (n NoticeState, fou
 		n.Total, n.Open = row.Receivers, !row.Done
 		return n, true, nil
 	}
-	if n.Total, err = s.store.CountIDs(ctx, protocol.AdminID, callID[:calls.Stem]+calls.First, callID[:calls.Stem]+calls.Last); err != nil {
+	if n.Total, err = s.queries.CountIDs(ctx, protocol.AdminID, callID[:calls.Stem]+calls.First, callID[:calls.Stem]+calls.Last); err != nil {
 		return n, false, protocol.ErrUnavailable
 	}
 	return n, n.Total > 0, nil
@@ -60,7 +60,7 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		return nil, nil
 	}
 	limit = min(limit, trackPage)
-	ids, err := s.store.IDsBetween(ctx, protocol.AdminID, calls.MessageID(n.CallID, after+1), n.CallID[:calls.Stem]+calls.Last, limit)
+	ids, err := s.queries.IDsBetween(ctx, protocol.AdminID, calls.MessageID(n.CallID, after+1), n.CallID[:calls.Stem]+calls.Last, limit)
 	if err != nil {
 		return nil, protocol.ErrUnavailable
 	}
@@ -76,7 +76,7 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		after = list[len(list)-1].Number
 	}
 	for from := max(0, after+2-noticeSlice); len(list) < limit; {
-		parts, err := s.store.CallParts(ctx, n.CallID, from, 2)
+		parts, err := s.queries.CallParts(ctx, n.CallID, from, 2)
 		if err != nil {
 			return nil, protocol.ErrUnavailable
 		}
@@ -114,11 +114,11 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 	if err != nil {
 		return nil, err
 	}
-	messages, err := s.store.MessageHeads(ctx, names)
+	messages, err := s.queries.MessageHeads(ctx, names)
 	if err != nil {
 		return nil, err
 	}
-	pushes, err := s.store.PushesOf(ctx, names)
+	pushes, err := s.queries.PushesOf(ctx, names)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []unconfirmed.Follower, err error) {
 	for range unreadTries {
 		following = s.owed.Following(p.ID, 0)
-		if list, err = s.store.UnreadCounts(ctx, p.ID); err != nil {
+		if list, err = s.queries.UnreadCounts(ctx, p.ID); err != nil {
 			return nil, nil, err
 		}
 		if s.owed.Still(p.ID, following) {

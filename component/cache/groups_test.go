@@ -1,4 +1,4 @@
-package component
+package cache
 
 import (
 	"context"
@@ -9,9 +9,8 @@ import (
 	"tlim/store"
 )
 
-// tables answers groups and members, and counts how often it is asked; nothing else is called.
+// tables answers groups and members, and counts how often it is asked.
 type tables struct {
-	Store
 	name  string
 	size  int // members of every group
 	asked int
@@ -39,10 +38,10 @@ func (s *tables) Members(_ context.Context, ids []string) (map[string][]store.Me
 func TestGroupsAge(t *testing.T) {
 	now := time.Unix(1700000000, 0)
 	rows := &tables{name: "before", size: 1}
-	c := newGroupCache(func() time.Time { return now }, "im.test")
+	c := NewGroups(func() time.Time { return now }, "im.test")
 	name := func() string {
 		t.Helper()
-		found, err := c.get(t.Context(), rows, []string{"g", "g"})
+		found, err := c.Get(t.Context(), rows, []string{"g", "g"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -56,32 +55,32 @@ func TestGroupsAge(t *testing.T) {
 	}
 	check("before 1")
 	rows.name = "after" // another process wrote
-	now = now.Add(groupAge - 1)
+	now = now.Add(GroupAge - 1)
 	check("before 1")
 	now = now.Add(1)
 	check("after 2")
 	rows.name = "ours"
-	c.drop("g") // we wrote
+	c.Drop("g") // we wrote
 	check("ours 3")
 }
 
 // TestGroupCacheIsBounded: in members, because one group of all staff weighs more than a thousand small ones, and in groups.
 func TestGroupCacheIsBounded(t *testing.T) {
-	c := newGroupCache(time.Now, "im.test")
+	c := NewGroups(time.Now, "im.test")
 	fill := func(n, size int) {
 		t.Helper()
 		ids := make([]string, n)
 		for i := range ids {
 			ids[i] = fmt.Sprint(size, "-", i)
 		}
-		found, err := c.get(t.Context(), &tables{size: size}, ids)
+		found, err := c.Get(t.Context(), &tables{size: size}, ids)
 		if err != nil || len(found) != n {
 			t.Fatalf("%d of %d groups: got %v, want no error", len(found), n, err)
 		}
 		held := 0
 		for _, id := range c.lru.Keys() {
 			g, _ := c.lru.Peek(id)
-			held += len(g.members)
+			held += len(g.Members)
 		}
 		if held != c.members || held > cachedMembers || c.lru.Len() > cachedGroups {
 			t.Errorf("%d groups with %d members, counted %d, want held at most %d, Len at most %d", c.lru.Len(), held, c.members, cachedMembers, cachedGroups)

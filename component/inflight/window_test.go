@@ -1,0 +1,61 @@
+package inflight
+
+import (
+	"errors"
+	"testing"
+	"time"
+)
+
+// heldSender keeps the answers to barriers until a test gives them.
+type heldSender struct {
+	asked []func(error)
+}
+
+func (s *heldSender) Barrier(done func(error)) { s.asked = append(s.asked, done) }
+
+func TestBusy(t *testing.T) {
+	p, sender := New(time.Now), &heldSender{}
+	want := func(what string, full bool) {
+		t.Helper()
+		if got := p.Busy(); got != full {
+			t.Errorf("%s: full is %v", what, got)
+		}
+	}
+	p.Sent(sender, Load{Copies: AskCopies - 1})
+	if len(sender.asked) != 0 {
+		t.Error("a ping behind few copies")
+	}
+	p.Sent(sender, Load{Copies: 2 * PaceCopies})
+	want("one batch, however large", false)
+	p.Sent(sender, Load{Copies: AskCopies})
+	want("two", true)
+	if len(sender.asked) != 2 {
+		t.Fatalf("%d pings", len(sender.asked))
+	}
+	sender.asked[0](nil)
+	select {
+	case <-p.Wake:
+	default:
+		t.Error("nobody is told that there is room")
+	}
+	want("the first is routed", false)
+
+	for range 3 {
+		p.Sent(sender, Load{Copies: PaceCopies / 3})
+	}
+	want("small ones add up", true)
+	sender.asked[1](nil)
+	want("it stays full", true)
+	sender.asked[2](nil)
+	want("until half is left", true)
+	sender.asked[3](errors.New("the link was lost"))
+	want("or the link is lost", false)
+
+	p.Sent(sender, Load{Copies: PaceCopies})
+	p.Reset()
+	for range 2 {
+		p.Sent(sender, Load{Copies: PaceCopies})
+	}
+	sender.asked[5](nil) // of the connection before
+	want("an answer that came late", true)
+}
