@@ -8,7 +8,7 @@
 //  2. The conveyor, one goroutine (conveyor.go), sorts what has come by conversation (arrange.go). What waits there is a request
 //     (request.go): a message, a signal without an envelope, or a task of the API.
 //  3. It takes a batch (batch.go) and decides about each message in order (decision.go). The row of the table of kinds (kinds.go)
-//     says what is special about a kind; its function gets a view and returns effects (effects.go).
+//     says what is special about a kind; its function gets a view and returns effects.
 //  4. The batch is one transaction of the store.
 //  5. After the commit, in batch.finish: caches, unconfirmed deliveries, acknowledgements, deliveries, pushes. Until
 //     then memory and metrics are as they were, or put back (batch.undo); only the sender's debt grows when a message is decided.
