@@ -31,40 +31,40 @@ type flight struct {
 	done func(error) // of a ping
 }
 
-func (b *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
-	if err := b.recordingSender.Deliver(ctx, list, runs...); err != nil {
+func (s *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
+	if err := s.recordingSender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
 	list = stanza.Joined(list, runs)
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range list {
 		l := inflight.LoadOf(&list[i])
-		b.flight = append(b.flight, flight{Load: l})
-		b.now.Copies += l.Copies
-		b.now.Bytes += l.Bytes
+		s.flight = append(s.flight, flight{Load: l})
+		s.now.Copies += l.Copies
+		s.now.Bytes += l.Bytes
 	}
-	b.most.Copies, b.most.Bytes = max(b.most.Copies, b.now.Copies), max(b.most.Bytes, b.now.Bytes)
+	s.most.Copies, s.most.Bytes = max(s.most.Copies, s.now.Copies), max(s.most.Bytes, s.now.Bytes)
 	return nil
 }
 
-func (b *slowServer) Barrier(done func(error)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.flight = append(b.flight, flight{done: done})
+func (s *slowServer) Barrier(done func(error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = append(s.flight, flight{done: done})
 }
 
 // route routes all that is in flight now, and says whether there was anything.
-func (b *slowServer) route() bool {
-	b.mu.Lock()
-	list := b.flight
-	b.flight = nil
-	b.mu.Unlock()
+func (s *slowServer) route() bool {
+	s.mu.Lock()
+	list := s.flight
+	s.flight = nil
+	s.mu.Unlock()
 	for _, f := range list {
-		b.mu.Lock()
-		b.now.Copies -= f.Copies
-		b.now.Bytes -= f.Bytes
-		b.mu.Unlock()
+		s.mu.Lock()
+		s.now.Copies -= f.Copies
+		s.now.Bytes -= f.Bytes
+		s.mu.Unlock()
 		if f.done != nil {
 			f.done(nil)
 		}
@@ -73,7 +73,7 @@ func (b *slowServer) route() bool {
 }
 
 // keepRouting routes until the returned function is called: while the conveyor waits for it.
-func (b *slowServer) keepRouting() (stop func()) {
+func (s *slowServer) keepRouting() (stop func()) {
 	end := make(chan struct{})
 	var work sync.WaitGroup
 	work.Go(func() {
@@ -82,7 +82,7 @@ func (b *slowServer) keepRouting() (stop func()) {
 			case <-end:
 				return
 			case <-time.After(time.Millisecond):
-				b.route()
+				s.route()
 			}
 		}
 	})
@@ -124,11 +124,11 @@ func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*
 }
 
 // routeAll routes until nothing waits any more.
-func (b *slowServer) routeAll(h *harness) {
+func (s *slowServer) routeAll(h *harness) {
 	h.t.Helper()
 	for quiet := 0; quiet < 3; {
 		h.turns(1)
-		if quiet++; b.route() || h.intake.items.Load() > 0 || h.conveyor.backlog.copies.Load() > 0 {
+		if quiet++; s.route() || h.intake.items.Load() > 0 || h.conveyor.backlog.copies.Load() > 0 {
 			quiet = 0
 		}
 	}
@@ -545,8 +545,8 @@ func TestCatchUpThatWaited(t *testing.T) {
 }
 
 // fillUp lets a message be in flight that takes all room there is.
-func (b *slowServer) fillUp(h *harness, bound int) {
-	h.conveyor.inFlight.Sent(b, inflight.Load{Copies: bound})
+func (s *slowServer) fillUp(h *harness, bound int) {
+	h.conveyor.inFlight.Sent(s, inflight.Load{Copies: bound})
 }
 
 // TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt

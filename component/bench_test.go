@@ -135,12 +135,12 @@ func BenchmarkChatPush(b *testing.B) {
 // countingVendor takes every push, and keeps nothing.
 type countingVendor struct{ ids, receivers atomic.Int64 }
 
-func (v *countingVendor) NewID(context.Context) (string, error) {
-	return strconv.FormatInt(v.ids.Add(1), 10), nil
+func (c *countingVendor) NewID(context.Context) (string, error) {
+	return strconv.FormatInt(c.ids.Add(1), 10), nil
 }
 
-func (v *countingVendor) Push(_ context.Context, n outbox.Note) (bool, error) {
-	v.receivers.Add(int64(len(n.To)))
+func (c *countingVendor) Push(_ context.Context, n outbox.Note) (bool, error) {
+	c.receivers.Add(int64(len(n.To)))
 	return false, nil
 }
 

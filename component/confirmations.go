@@ -33,11 +33,11 @@ type confirmations struct {
 // confirmedRow is a queue row to be deleted. Whoever has seen the row knows its owner as it is spelled there, else the directory says.
 type confirmedRow struct{ owner, local, msgID string }
 
-func (r confirmedRow) key() string {
-	if r.owner != "" {
-		return r.owner
+func (c confirmedRow) key() string {
+	if c.owner != "" {
+		return c.owner
 	}
-	return r.local
+	return c.local
 }
 
 // mark is a user whose phones confirm.

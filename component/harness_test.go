@@ -60,16 +60,16 @@ type testClock struct {
 	t  time.Time
 }
 
-func (c *testClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.t
+func (t *testClock) now() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.t
 }
 
-func (c *testClock) move(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.t = c.t.Add(d)
+func (t *testClock) move(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.t = t.t.Add(d)
 }
 
 // recordingSender keeps what would go to the server.

@@ -133,26 +133,26 @@ func newKinds() *kindTable {
 }
 
 // of finds the kind of a msg_type; nil when it is not valid (store.ValidType).
-func (t *kindTable) of(msgType string) *Kind {
-	if k := t.named[msgType]; k != nil {
-		return k
+func (k *kindTable) of(msgType string) *Kind {
+	if kind := k.named[msgType]; kind != nil {
+		return kind
 	}
 	if !store.ValidType(msgType) {
 		return nil
 	}
 	if strings.HasPrefix(msgType, acknowledgement) { // a client that compares beginnings would take it for one
-		return t.named[acknowledgement]
+		return k.named[acknowledgement]
 	}
-	return t.family[store.FamilyOf(msgType)]
+	return k.family[store.FamilyOf(msgType)]
 }
 
 // rules says how an envelope of a msg_type is read.
-func (t *kindTable) rules(msgType string) (protocol.Rules, bool) {
-	k := t.of(msgType)
-	if k == nil {
+func (k *kindTable) rules(msgType string) (protocol.Rules, bool) {
+	kind := k.of(msgType)
+	if kind == nil {
 		return protocol.Rules{}, false
 	}
-	return protocol.Rules{Objects: k.reads, Bare: k.bodyless, Group: k.scope == scopeGroup}, true
+	return protocol.Rules{Objects: kind.reads, Bare: kind.bodyless, Group: kind.scope == scopeGroup}, true
 }
 
 // The types that the component itself makes, or acts on before the table is asked.

@@ -53,25 +53,25 @@ type testVendor struct {
 	began  chan<- struct{} // not nil: calls say that they began, and hang until they are given up
 }
 
-func (v *testVendor) NewID(context.Context) (string, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.name != nil {
-		if err := v.name(); err != nil {
+func (t *testVendor) NewID(context.Context) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.name != nil {
+		if err := t.name(); err != nil {
 			return "", err
 		}
 	}
-	v.ids++
-	return fmt.Sprintf("call-%d", v.ids), nil
+	t.ids++
+	return fmt.Sprintf("call-%d", t.ids), nil
 }
 
-func (v *testVendor) Push(ctx context.Context, n outbox.Note) (bool, error) {
-	v.mu.Lock()
-	answer, began := v.answer, v.began
+func (t *testVendor) Push(ctx context.Context, n outbox.Note) (bool, error) {
+	t.mu.Lock()
+	answer, began := t.answer, t.began
 	if began == nil {
-		v.calls = append(v.calls, n)
+		t.calls = append(t.calls, n)
 	}
-	v.mu.Unlock()
+	t.mu.Unlock()
 	if began != nil {
 		began <- struct{}{}
 		<-ctx.Done()
@@ -83,24 +83,24 @@ func (v *testVendor) Push(ctx context.Context, n outbox.Note) (bool, error) {
 	return answer(n)
 }
 
-func (v *testVendor) set(answer func(outbox.Note) (bool, error)) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.answer = answer
+func (t *testVendor) set(answer func(outbox.Note) (bool, error)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answer = answer
 }
 
-func (v *testVendor) hang(began chan<- struct{}) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.began = began
+func (t *testVendor) hang(began chan<- struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.began = began
 }
 
 // take renders the calls since the last one, in the order of their text.
-func (v *testVendor) take() []string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
+func (t *testVendor) take() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	var list []string
-	for _, n := range v.calls {
+	for _, n := range t.calls {
 		var to []string
 		for _, r := range n.To {
 			to = append(to, r.User+"/"+r.Code)
@@ -111,16 +111,16 @@ func (v *testVendor) take() []string {
 		}
 		list = append(list, fmt.Sprintf("%s [%s] %s%s -> %s", n.Type, n.Title, n.Alert, platforms, strings.Join(to, " ")))
 	}
-	v.calls = nil
+	t.calls = nil
 	slices.Sort(list)
 	return list
 }
 
 // names lists the ids of the calls made since the last take.
-func (v *testVendor) names() (list []string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for _, n := range v.calls {
+func (t *testVendor) names() (list []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, n := range t.calls {
 		list = append(list, n.ID)
 	}
 	return list
@@ -206,80 +206,80 @@ func startPushingOf(t *testing.T, source directory.Source, change func(*Config),
 	return h
 }
 
-func (h *pushHarness) register(user, code string) {
-	h.t.Helper()
-	if err := h.RegisterPush(h.t.Context(), user, code); err != nil {
-		h.t.Fatal(err)
+func (p *pushHarness) register(user, code string) {
+	p.t.Helper()
+	if err := p.RegisterPush(p.t.Context(), user, code); err != nil {
+		p.t.Fatal(err)
 	}
 }
 
 // await waits until cond holds; it looks again whenever a worker has gone to sleep, and now and then.
-func (h *pushHarness) await(what string, cond func() bool) {
-	h.t.Helper()
+func (p *pushHarness) await(what string, cond func() bool) {
+	p.t.Helper()
 	limit := time.After(time.Minute)
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
 	for !cond() {
 		select {
-		case <-h.timers.idle:
+		case <-p.timers.idle:
 		case <-again.C:
 		case <-limit:
-			h.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, h.vendor.take(), h.log.buf.String())
+			p.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, p.vendor.take(), p.log.buf.String())
 		}
 	}
 }
 
 // drained waits until nothing waits in the outbox.
-func (h *pushHarness) drained() {
-	h.t.Helper()
-	h.await("an empty outbox", func() bool { return h.waitingRows() == 0 })
+func (p *pushHarness) drained() {
+	p.t.Helper()
+	p.await("an empty outbox", func() bool { return p.waitingRows() == 0 })
 }
 
 // asleep waits until a worker has gone to sleep for that long.
-func (h *pushHarness) asleep(d time.Duration) {
-	h.t.Helper()
+func (p *pushHarness) asleep(d time.Duration) {
+	p.t.Helper()
 	limit := time.After(time.Minute)
 	for {
 		select {
-		case got := <-h.timers.idle:
+		case got := <-p.timers.idle:
 			if got == d {
 				return
 			}
 		case <-limit:
-			h.t.Fatalf("no pause of %v; log: %s", d, h.log.buf.String())
+			p.t.Fatalf("no pause of %v; log: %s", d, p.log.buf.String())
 		}
 	}
 }
 
 // pushCount is how many pushes have had this outcome, by the metrics.
-func (h *pushHarness) pushCount(outcome string) float64 {
-	h.t.Helper()
-	return gathered(h.t, h.metered, "tlim_pushes_total", "test", outcome)
+func (p *pushHarness) pushCount(outcome string) float64 {
+	p.t.Helper()
+	return gathered(p.t, p.metered, "tlim_pushes_total", "test", outcome)
 }
 
-func (h *pushHarness) waitingRows() int {
-	n, err := h.db.CountPushes(h.t.Context(), "test")
+func (p *pushHarness) waitingRows() int {
+	n, err := p.db.CountPushes(p.t.Context(), "test")
 	if err != nil {
-		h.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	return n
 }
 
 // sent waits until the outbox is empty and compares the calls made since the last time.
-func (h *pushHarness) sent(want ...string) {
-	h.t.Helper()
-	h.drained()
-	if got := h.vendor.take(); !slices.Equal(got, want) {
-		h.t.Errorf("calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+func (p *pushHarness) sent(want ...string) {
+	p.t.Helper()
+	p.drained()
+	if got := p.vendor.take(); !slices.Equal(got, want) {
+		p.t.Errorf("calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
 // outcomes lists what became of a message's pushes.
-func (h *pushHarness) outcomes(msgID string) string {
-	h.t.Helper()
-	rows, err := h.db.PushesOf(h.t.Context(), []string{msgID})
+func (p *pushHarness) outcomes(msgID string) string {
+	p.t.Helper()
+	rows, err := p.db.PushesOf(p.t.Context(), []string{msgID})
 	if err != nil {
-		h.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	var list []string
 	for _, row := range rows[msgID] {
@@ -291,21 +291,21 @@ func (h *pushHarness) outcomes(msgID string) string {
 	return strings.Join(list, ", ")
 }
 
-func (h *pushHarness) code(user string) string {
-	h.t.Helper()
-	found, err := h.db.UsersByID(h.t.Context(), []string{user})
+func (p *pushHarness) code(user string) string {
+	p.t.Helper()
+	found, err := p.db.UsersByID(p.t.Context(), []string{user})
 	if err != nil {
-		h.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	return found[user].PushCode
 }
 
 // settledAs waits until a message's pushes have these outcomes.
-func (h *pushHarness) settledAs(msgID, want string) {
-	h.t.Helper()
-	h.drained()
-	if got := h.outcomes(msgID); got != want {
-		h.t.Errorf("%s: %s, want %s", msgID, got, want)
+func (p *pushHarness) settledAs(msgID, want string) {
+	p.t.Helper()
+	p.drained()
+	if got := p.outcomes(msgID); got != want {
+		p.t.Errorf("%s: %s, want %s", msgID, got, want)
 	}
 }
 
@@ -314,11 +314,11 @@ var errVendor = errors.New("vendor: status 503")
 func busy(outbox.Note) (bool, error) { return true, errVendor }
 
 // pushRowsOf is all rows of a message, whatever their state.
-func (h *pushHarness) pushRowsOf(msgID string) []store.Push {
-	h.t.Helper()
-	rows, err := h.db.PushesOf(h.t.Context(), []string{msgID})
+func (p *pushHarness) pushRowsOf(msgID string) []store.Push {
+	p.t.Helper()
+	rows, err := p.db.PushesOf(p.t.Context(), []string{msgID})
 	if err != nil {
-		h.t.Fatal(err)
+		p.t.Fatal(err)
 	}
 	return rows[msgID]
 }

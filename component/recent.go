@@ -56,10 +56,10 @@ func (r *recent) len() int { return len(r.sent) - r.first }
 func newRecent() *recent { return &recent{most: recentBytes} }
 
 // size is what an entry takes in memory, about.
-func (m *sentMessage) size() int {
-	n := 400 + len(m.Payload) + 24*len(m.To) + lateSize*len(m.late)
-	if m.group == nil {
-		n += 48 * len(m.people)
+func (s *sentMessage) size() int {
+	n := 400 + len(s.Payload) + 24*len(s.To) + lateSize*len(s.late)
+	if s.group == nil {
+		n += 48 * len(s.people)
 	}
 	return n
 }
@@ -125,15 +125,15 @@ func (r *recent) note(m *sentMessage, full string) {
 	r.bytes += lateSize
 }
 
-func (m *sentMessage) isFor(local string) bool {
-	if m.group != nil {
-		return m.group.Member(local)
+func (s *sentMessage) isFor(local string) bool {
+	if s.group != nil {
+		return s.group.Member(local)
 	}
-	return slices.ContainsFunc(m.people, func(p protocol.Person) bool { return p.Local == local })
+	return slices.ContainsFunc(s.people, func(p protocol.Person) bool { return p.Local == local })
 }
 
-func (m *sentMessage) reached(jid string) bool {
-	return slices.ContainsFunc(m.To, func(t stanza.Target) bool { return t.JID == jid }) || slices.Contains(m.late, jid)
+func (s *sentMessage) reached(jid string) bool {
+	return slices.ContainsFunc(s.To, func(t stanza.Target) bool { return t.JID == jid }) || slices.Contains(s.late, jid)
 }
 
 // remember notes a delivery of the decision for devices that become known; without targets nobody was there.

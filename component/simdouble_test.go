@@ -27,14 +27,14 @@ type simLooks struct {
 
 var errNotAsked = errors.New("the story looks when it wants to")
 
-func (l *simLooks) Snapshot(context.Context) ([]presence.Session, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.first {
+func (s *simLooks) Snapshot(context.Context) ([]presence.Session, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.first {
 		return nil, errNotAsked
 	}
-	l.first = false
-	return l.m.sessions(), nil
+	s.first = false
+	return s.m.sessions(), nil
 }
 
 // simLink is the server's end: it routes what it is sent at once, or when it wakes from a stall, or never.
@@ -66,88 +66,88 @@ type simLink struct {
 	lost       map[string]bool // in this step: msg_id and full JID of copies for the session before
 }
 
-func (l *simLink) open() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.dead, l.broken, l.stalled, l.flight = false, true, false, nil
-	l.life++
+func (s *simLink) open() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead, s.broken, s.stalled, s.flight = false, true, false, nil
+	s.life++
 }
 
-func (l *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
-	l.mu.Lock()
-	before, after := l.before, l.after
-	life, downs := l.life, l.downs // of the connection that this is meant for
-	l.before, l.after = nil, nil
-	l.delivering++
-	l.mu.Unlock()
-	defer l.set(func() { l.delivering-- }) // when its hooks are through
+func (s *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...stanza.Run) error {
+	s.mu.Lock()
+	before, after := s.before, s.after
+	life, downs := s.life, s.downs // of the connection that this is meant for
+	s.before, s.after = nil, nil
+	s.delivering++
+	s.mu.Unlock()
+	defer s.set(func() { s.delivering-- }) // when its hooks are through
 	if before != nil {
 		before()
 	}
 	if after != nil {
 		defer after()
 	}
-	l.mu.Lock()
-	if l.broken || l.dead {
-		l.mu.Unlock()
+	s.mu.Lock()
+	if s.broken || s.dead {
+		s.mu.Unlock()
 		return io.ErrClosedPipe
 	}
 	for i := range list {
-		if d := &list[i]; !l.m.disk.has(d.ID) {
-			l.faults = append(l.faults, fmt.Sprintf("%s was sent before it was committed", d.ID))
+		if d := &list[i]; !s.m.disk.has(d.ID) {
+			s.faults = append(s.faults, fmt.Sprintf("%s was sent before it was committed", d.ID))
 		}
 		for _, target := range list[i].To {
-			l.copy(&list[i], target)
+			s.copy(&list[i], target)
 		}
 	}
 	for _, r := range runs {
-		l.run(r, list, life, downs)
+		s.run(r, list, life, downs)
 	}
-	l.mu.Unlock()
-	l.work()
+	s.mu.Unlock()
+	s.work()
 	return nil
 }
 
-func (l *simLink) copy(d *stanza.Delivery, target stanza.Target) {
+func (s *simLink) copy(d *stanza.Delivery, target stanza.Target) {
 	c := simCopy{d.ID, target.JID, strings.Contains(string(d.Payload), "<subject>ASYNC</subject>")}
-	l.copies = append(l.copies, c)
-	l.flight = append(l.flight, func(err error) {
+	s.copies = append(s.copies, c)
+	s.flight = append(s.flight, func(err error) {
 		if err == nil {
-			l.set(func() { l.routed = append(l.routed, c) })
+			s.set(func() { s.routed = append(s.routed, c) })
 		}
 	})
 }
 
-func (l *simLink) Barrier(done func(error)) {
-	l.mu.Lock()
-	if l.broken || l.dead {
-		l.mu.Unlock()
+func (s *simLink) Barrier(done func(error)) {
+	s.mu.Lock()
+	if s.broken || s.dead {
+		s.mu.Unlock()
 		done(io.ErrClosedPipe)
 		return
 	}
-	l.flight = append(l.flight, done)
-	l.mu.Unlock()
-	l.work()
+	s.flight = append(s.flight, done)
+	s.mu.Unlock()
+	s.work()
 }
 
 // work routes what is in flight, or lets it be routed.
-func (l *simLink) work() {
-	if l.slow == nil {
-		l.route(func() {})
+func (s *simLink) work() {
+	if s.slow == nil {
+		s.route(func() {})
 		return
 	}
 	select {
-	case l.slow <- struct{}{}:
+	case s.slow <- struct{}{}:
 	default:
 	}
 }
 
 // crawl is a server that is busy: it routes one thing after the other.
-func (l *simLink) crawl(ctx context.Context) {
+func (s *simLink) crawl(ctx context.Context) {
 	for {
 		select {
-		case <-l.slow:
-			l.route(func() { time.Sleep(20 * time.Microsecond) })
+		case <-s.slow:
+			s.route(func() { time.Sleep(20 * time.Microsecond) })
 		case <-ctx.Done():
 			return
 		}
@@ -155,12 +155,12 @@ func (l *simLink) crawl(ctx context.Context) {
 }
 
 // disarm takes back the hooks that have not been called, and returns when those that have are through.
-func (l *simLink) disarm() {
+func (s *simLink) disarm() {
 	for {
-		l.mu.Lock()
-		l.before, l.after = nil, nil
-		delivering := l.delivering
-		l.mu.Unlock()
+		s.mu.Lock()
+		s.before, s.after = nil, nil
+		delivering := s.delivering
+		s.mu.Unlock()
 		if delivering == 0 {
 			return
 		}
@@ -169,84 +169,84 @@ func (l *simLink) disarm() {
 }
 
 // idle says whether nothing is in flight that would be routed.
-func (l *simLink) idle() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.stalled || l.broken || l.dead || len(l.flight) == 0 && !l.routing
+func (s *simLink) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stalled || s.broken || s.dead || len(s.flight) == 0 && !s.routing
 }
 
-func (l *simLink) route(pause func()) {
+func (s *simLink) route(pause func()) {
 	for {
-		l.mu.Lock()
-		if l.stalled || l.broken || len(l.flight) == 0 {
-			l.mu.Unlock()
+		s.mu.Lock()
+		if s.stalled || s.broken || len(s.flight) == 0 {
+			s.mu.Unlock()
 			return
 		}
-		next := l.flight[0]
-		l.flight = l.flight[1:]
-		l.routing = true
-		l.mu.Unlock()
+		next := s.flight[0]
+		s.flight = s.flight[1:]
+		s.routing = true
+		s.mu.Unlock()
 		next(nil)
-		l.set(func() { l.routing = false })
+		s.set(func() { s.routing = false })
 		pause()
 	}
 }
 
 // cut loses what is in flight.
-func (l *simLink) cut() {
-	l.mu.Lock()
-	l.broken = true
-	l.life++
-	lost := l.flight
-	l.flight = nil
-	l.mu.Unlock()
+func (s *simLink) cut() {
+	s.mu.Lock()
+	s.broken = true
+	s.life++
+	lost := s.flight
+	s.flight = nil
+	s.mu.Unlock()
 	for _, f := range lost {
 		f(io.ErrClosedPipe)
 	}
-	for l.slow != nil && l.atWork() {
+	for s.slow != nil && s.atWork() {
 		time.Sleep(20 * time.Microsecond)
 	}
 }
 
 // atWork says whether something is just being routed.
-func (l *simLink) atWork() (is bool) {
-	l.set(func() { is = l.routing })
+func (s *simLink) atWork() (is bool) {
+	s.set(func() { is = s.routing })
 	return is
 }
 
 // unplug loses the connection, and tells the process.
-func (m *simulation) unplug() {
-	m.link.cut()
-	m.link.set(func() { m.link.downs++ })
-	m.Down(io.EOF)
+func (s *simulation) unplug() {
+	s.link.cut()
+	s.link.set(func() { s.link.downs++ })
+	s.Down(io.EOF)
 }
 
-func (l *simLink) set(change func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *simLink) set(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	change()
 }
 
-func (l *simLink) Answer(_ string, b []byte) bool { return l.Post(b) }
+func (s *simLink) Answer(_ string, b []byte) bool { return s.Post(b) }
 
-func (l *simLink) Post(b []byte) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.dead {
+func (s *simLink) Post(b []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
 		return false
 	}
-	l.posts = append(l.posts, string(b))
+	s.posts = append(s.posts, string(b))
 	for _, entry := range simReceipt(string(b)) {
-		if !l.m.disk.has(entry[0]) {
-			l.faults = append(l.faults, fmt.Sprintf("%s was acknowledged before it was committed", entry[0]))
+		if !s.m.disk.has(entry[0]) {
+			s.faults = append(s.faults, fmt.Sprintf("%s was acknowledged before it was committed", entry[0]))
 		}
 	}
-	return !l.broken
+	return !s.broken
 }
 
 // done hands over what was routed.
-func (l *simLink) done() (list []simCopy) {
-	l.set(func() { list, l.routed = l.routed, nil })
+func (s *simLink) done() (list []simCopy) {
+	s.set(func() { list, s.routed = s.routed, nil })
 	return list
 }
 
@@ -267,11 +267,11 @@ func simReceipt(post string) (list [][2]string) {
 	return list
 }
 
-func (l *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	copies, posts, faults, asked, answers = l.copies, l.posts, l.faults, l.asked, l.answers
-	l.copies, l.posts, l.faults, l.asked, l.answers = nil, nil, nil, nil, nil
+func (s *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	copies, posts, faults, asked, answers = s.copies, s.posts, s.faults, s.asked, s.answers
+	s.copies, s.posts, s.faults, s.asked, s.answers = nil, nil, nil, nil, nil
 	return copies, posts, faults, asked, answers
 }
 

@@ -40,7 +40,7 @@ type simMessage struct {
 	unrouted     map[simCopy]bool // copies that the server has not routed yet
 }
 
-func (m *simMessage) pos() int64 { return protocol.ParseTime(m.Time) }
+func (s *simMessage) pos() int64 { return protocol.ParseTime(s.Time) }
 
 // simState is where an entry of a queue is.
 type simState string
@@ -90,37 +90,37 @@ type simRecent struct {
 }
 
 // sentTo remembers a message to a user, that was sent to the devices that are known, but for one that sent it.
-func (m *simulation) sentTo(user, id, session, typ string, async bool, except string, least int) {
-	if m.mode == sendsNothing {
+func (s *simulation) sentTo(user, id, session, typ string, async bool, except string, least int) {
+	if s.mode == sendsNothing {
 		return
 	}
-	e := &simRecent{user: user, id: id, session: session, typ: typ, async: async, from: m.clock.now().Add(-m.late), to: m.clock.now(),
-		reached: map[string]bool{except: true}, unsure: least == 0 || m.mode == sendsPerhaps || m.troubled}
-	for res := range m.known[user] {
+	e := &simRecent{user: user, id: id, session: session, typ: typ, async: async, from: s.clock.now().Add(-s.late), to: s.clock.now(),
+		reached: map[string]bool{except: true}, unsure: least == 0 || s.mode == sendsPerhaps || s.troubled}
+	for res := range s.known[user] {
 		e.reached[simDevice{user, res}.full()] = true
 	}
-	m.recent = append(m.recent, e)
+	s.recent = append(s.recent, e)
 }
 
 // forgets drops messages that were removed.
-func (m *simulation) forgets(gone func(*simRecent) bool) {
-	m.stepFrom -= len(slices.DeleteFunc(slices.Clone(m.recent[:m.stepFrom]), func(e *simRecent) bool { return !gone(e) }))
-	m.recent = slices.DeleteFunc(m.recent, gone)
+func (s *simulation) forgets(gone func(*simRecent) bool) {
+	s.stepFrom -= len(slices.DeleteFunc(slices.Clone(s.recent[:s.stepFrom]), func(e *simRecent) bool { return !gone(e) }))
+	s.recent = slices.DeleteFunc(s.recent, gone)
 }
 
 func simPair(a, b string) string { return min(a, b) + " and " + max(a, b) }
 
 // age settles what is old enough.
-func (m *simulation) age() {
-	now := m.clock.now()
-	for _, queue := range m.queues {
+func (s *simulation) age() {
+	now := s.clock.now()
+	for _, queue := range s.queues {
 		for _, e := range queue {
-			if e.state != simUnconfirmed || now.Sub(e.sent) < m.cfg.Grace {
+			if e.state != simUnconfirmed || now.Sub(e.sent) < s.cfg.Grace {
 				continue
 			}
 			if e.settle && !e.unsure {
 				e.state, e.fresh = simRow, true
-			} else if e.unsure || m.asof.After(e.sent) {
+			} else if e.unsure || s.asof.After(e.sent) {
 				e.state, e.status = simPerhaps, -1
 			}
 		}
@@ -128,38 +128,38 @@ func (m *simulation) age() {
 }
 
 // hear notes a device that we heard of; nil does not tell its show.
-func (m *simulation) hear(d simDevice, show *string) {
-	_, known := m.known[d.user][d.resource]
+func (s *simulation) hear(d simDevice, show *string) {
+	_, known := s.known[d.user][d.resource]
 	if show != nil {
-		m.known[d.user][d.resource] = *show
+		s.known[d.user][d.resource] = *show
 	} else if !known {
-		m.known[d.user][d.resource] = ""
+		s.known[d.user][d.resource] = ""
 	}
 	if !known {
-		m.came = append(m.came, simArrival{d, m.asof})
+		s.came = append(s.came, simArrival{d, s.asof})
 	}
 }
 
-func (m *simulation) gone(d simDevice) {
-	if _, known := m.known[d.user][d.resource]; !known {
+func (s *simulation) gone(d simDevice) {
+	if _, known := s.known[d.user][d.resource]; !known {
 		return
 	}
-	delete(m.known[d.user], d.resource)
-	delete(m.answers, d)
+	delete(s.known[d.user], d.resource)
+	delete(s.answers, d)
 	if simMobile(d.resource) {
-		m.underWay = slices.DeleteFunc(m.underWay, func(p *simPing) bool {
+		s.underWay = slices.DeleteFunc(s.underWay, func(p *simPing) bool {
 			if p.to == d {
-				m.unask(m.queues[d.user], p)
+				s.unask(s.queues[d.user], p)
 			}
 			return p.to == d
 		})
-		m.lose(d.user)
+		s.lose(d.user)
 	}
 }
 
 // lose makes rows of what is owed to a user.
-func (m *simulation) lose(user string) {
-	for _, e := range m.queues[user] {
+func (s *simulation) lose(user string) {
+	for _, e := range s.queues[user] {
 		if e.state == simUnconfirmed && len(e.asked) == 0 {
 			e.state, e.fresh = simRow, true
 		}
@@ -167,18 +167,18 @@ func (m *simulation) lose(user string) {
 }
 
 // loseAll makes rows of all that is owed: the link was lost, and with it all questions.
-func (m *simulation) loseAll() {
+func (s *simulation) loseAll() {
 	life := 0
-	m.link.set(func() { life = m.link.life })
-	m.underWay = slices.DeleteFunc(m.underWay, func(p *simPing) bool {
+	s.link.set(func() { life = s.link.life })
+	s.underWay = slices.DeleteFunc(s.underWay, func(p *simPing) bool {
 		old := p.life < life // the next connection may be there already
 		if old {
-			m.unask(m.queues[p.to.user], p)
+			s.unask(s.queues[p.to.user], p)
 		}
 		return old
 	})
-	maps.DeleteFunc(m.answers, func(_ simDevice, of int) bool { return of < life })
-	for _, queue := range m.queues {
+	maps.DeleteFunc(s.answers, func(_ simDevice, of int) bool { return of < life })
+	for _, queue := range s.queues {
 		for _, e := range queue {
 			if e.state == simUnconfirmed {
 				e.state, e.fresh = simRow, true
@@ -188,44 +188,44 @@ func (m *simulation) loseAll() {
 }
 
 // lookedAt takes a snapshot into the model.
-func (m *simulation) lookedAt(asked time.Time) {
+func (s *simulation) lookedAt(asked time.Time) {
 	for _, u := range simUsers {
 		for _, r := range simResources {
-			show, real := m.real[u][r]
+			show, real := s.real[u][r]
 			if real {
-				m.hear(simDevice{u, r}, &show)
+				s.hear(simDevice{u, r}, &show)
 			} else {
-				m.gone(simDevice{u, r})
+				s.gone(simDevice{u, r})
 			}
 		}
 	}
-	m.asof = asked
-	m.age()
+	s.asof = asked
+	s.age()
 }
 
 // down is what the loss of the link does.
-func (m *simulation) down() {
-	m.loseAll()
-	m.linked, m.ready, m.asof, m.came = false, false, time.Time{}, nil
+func (s *simulation) down() {
+	s.loseAll()
+	s.linked, s.ready, s.asof, s.came = false, false, time.Time{}, nil
 	for _, u := range simUsers {
-		m.known[u] = map[string]string{}
+		s.known[u] = map[string]string{}
 	}
 }
 
 // plugged is what the model expects of a new connection: what the server may have lost comes again.
-func (m *simulation) plugged() {
-	m.linked, m.ready, m.asof, m.came = true, true, m.clock.now(), nil
-	if m.mode == sends {
-		m.recent, m.stepFrom = nil, 0
+func (s *simulation) plugged() {
+	s.linked, s.ready, s.asof, s.came = true, true, s.clock.now(), nil
+	if s.mode == sends {
+		s.recent, s.stepFrom = nil, 0
 	}
-	for _, e := range m.recent { // what a link was lost amid may have been sent on it or on the next one
+	for _, e := range s.recent { // what a link was lost amid may have been sent on it or on the next one
 		e.unsure = true
 	}
 	for _, u := range simUsers {
-		m.known[u] = maps.Clone(m.real[u])
+		s.known[u] = maps.Clone(s.real[u])
 	}
-	for _, r := range m.ids {
-		if !r.row || r.pos() <= m.from {
+	for _, r := range s.ids {
+		if !r.row || r.pos() <= s.from {
 			continue
 		}
 		r.unrouted = map[simCopy]bool{}
@@ -235,56 +235,56 @@ func (m *simulation) plugged() {
 			continue
 		}
 		for _, u := range r.to {
-			m.copies(r, r.MsgID, r.SessionID, r.Type, u, 1)
+			s.copies(r, r.MsgID, r.SessionID, r.Type, u, 1)
 		}
 		if r.group != nil && !notice {
 			for u := range r.group.ever {
 				if !slices.Contains(r.to, u) {
-					m.copies(nil, r.MsgID, r.SessionID, r.Type, u, 0)
+					s.copies(nil, r.MsgID, r.SessionID, r.Type, u, 0)
 				}
 			}
 		}
 		if strings.HasPrefix(r.Type, "MTT-") && r.From != r.To {
-			for res := range m.known[r.From] {
-				m.expect(simCopy{r.MsgID, simDevice{r.From, res}.full(), true}, 0)
+			for res := range s.known[r.From] {
+				s.expect(simCopy{r.MsgID, simDevice{r.From, res}.full(), true}, 0)
 			}
-			m.sentTo(r.From, r.MsgID, r.SessionID, r.Type, true, "", 0)
+			s.sentTo(r.From, r.MsgID, r.SessionID, r.Type, true, "", 0)
 		}
 	}
 }
 
 // missed takes back that a device that was found to be gone amid a step must have been sent what came later in it: the copies of a step
 // may be decided in several batches.
-func (m *simulation) missed(d simDevice) {
-	if !m.several {
+func (s *simulation) missed(d simDevice) {
+	if !s.several {
 		return
 	}
-	if mobile, _ := m.available(d.user); !mobile { // what was decided without it are rows
-		for _, of := range m.decided {
+	if mobile, _ := s.available(d.user); !mobile { // what was decided without it are rows
+		for _, of := range s.decided {
 			if of.user != d.user {
 				continue
 			}
-			if e := m.queues[d.user][of.id]; e == nil {
+			if e := s.queues[d.user][of.id]; e == nil {
 				e := of.simEntry
 				e.state, e.status = simPerhaps, -1
-				m.queues[d.user][of.id] = &e
+				s.queues[d.user][of.id] = &e
 			} else if e.state == simUnconfirmed {
 				e.state, e.status = simPerhaps, -1
 			}
 		}
 	}
-	for c, n := range m.want {
+	for c, n := range s.want {
 		if c.jid != d.full() {
 			continue
 		}
 		n.least = 0
 		for _, class := range []store.Class{store.ClassMessage, store.ClassRevoke} {
-			if r := m.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil && !slices.Contains(m.copied, c) {
+			if r := s.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil && !slices.Contains(s.copied, c) {
 				delete(r.unrouted, c)
 			}
 		}
 	}
-	for _, e := range m.recent[m.stepFrom:] {
+	for _, e := range s.recent[s.stepFrom:] {
 		if e.user == d.user && e.reached[d.full()] {
 			delete(e.reached, d.full())
 			e.unsure = true
@@ -294,47 +294,47 @@ func (m *simulation) missed(d simDevice) {
 
 // copies expects a message at all known devices of a user; the snapshots of a story never grow old, so others are absent.
 // r is nil for what is not stored.
-func (m *simulation) copies(r *simMessage, id, session, typ, user string, least int) {
-	m.sentTo(user, id, session, typ, false, "", least)
-	for res := range m.known[user] {
+func (s *simulation) copies(r *simMessage, id, session, typ, user string, least int) {
+	s.sentTo(user, id, session, typ, false, "", least)
+	for res := range s.known[user] {
 		c := simCopy{id, simDevice{user, res}.full(), false}
-		m.expect(c, least)
+		s.expect(c, least)
 		if r != nil {
 			r.unrouted[c] = true
 		}
 	}
 }
 
-func (m *simulation) expect(c simCopy, least int) {
+func (s *simulation) expect(c simCopy, least int) {
 	switch {
-	case m.mode == sendsNothing:
+	case s.mode == sendsNothing:
 		return
-	case m.mode == sendsPerhaps:
+	case s.mode == sendsPerhaps:
 		least = 0
 	}
-	if m.want[c] == nil {
-		m.want[c] = &simCount{}
+	if s.want[c] == nil {
+		s.want[c] = &simCount{}
 	}
-	m.want[c].least += least
-	m.want[c].most++
+	s.want[c].least += least
+	s.want[c].most++
 }
 
 // crashed is what a kill does: memory is gone.
-func (m *simulation) crashed() {
-	for c, e := range m.proven { // a row that a phone has confirmed, and that was not deleted yet
-		if e.state != simRow || m.queues[c.jid][c.id] != nil || slices.ContainsFunc(m.log, func(change store.Change) bool {
+func (s *simulation) crashed() {
+	for c, e := range s.proven { // a row that a phone has confirmed, and that was not deleted yet
+		if e.state != simRow || s.queues[c.jid][c.id] != nil || slices.ContainsFunc(s.log, func(change store.Change) bool {
 			return slices.Contains(change.DropOffline, store.OfflineKey{Owner: c.jid, MsgID: c.id})
 		}) {
 			continue
 		}
-		if e.status = -1; m.groups[e.session] != nil && m.above < len(simUsers) { // or not written yet
+		if e.status = -1; s.groups[e.session] != nil && s.above < len(simUsers) { // or not written yet
 			e.state = simPerhaps
 		}
-		m.queues[c.jid][c.id] = e
+		s.queues[c.jid][c.id] = e
 	}
-	for _, queue := range m.queues {
+	for _, queue := range s.queues {
 		for id, e := range queue {
-			if e.state == simRow && m.groups[e.session] != nil && m.above < len(simUsers) { // it may not have been written yet
+			if e.state == simRow && s.groups[e.session] != nil && s.above < len(simUsers) { // it may not have been written yet
 				e.status = -1
 			}
 			if e.state == simUnconfirmed || e.state == simRow && e.fresh {
@@ -345,21 +345,21 @@ func (m *simulation) crashed() {
 			}
 		}
 	}
-	m.down()
+	s.down()
 }
 
-func (m *simulation) leaveAll(g *simGroup) {
+func (s *simulation) leaveAll(g *simGroup) {
 	for _, u := range append(slices.Clone(g.members), g.owner) {
 		g.formers[u], g.ever[u] = true, true
 	}
 }
 
 // dissolve is a group's end: its queues go, every member gets a notice.
-func (m *simulation) dissolve(g *simGroup) {
-	m.leaveAll(g)
+func (s *simulation) dissolve(g *simGroup) {
+	s.leaveAll(g)
 	g.state = simDissolved
-	m.forgets(func(e *simRecent) bool { return e.session == g.id && e.typ != "MTS-107" })
-	for _, queue := range m.queues {
+	s.forgets(func(e *simRecent) bool { return e.session == g.id && e.typ != "MTS-107" })
+	for _, queue := range s.queues {
 		for id, e := range queue {
 			if e.session == g.id {
 				delete(queue, id)
@@ -367,37 +367,37 @@ func (m *simulation) dissolve(g *simGroup) {
 		}
 	}
 	for _, u := range g.members {
-		i := slices.IndexFunc(m.log, func(c store.Change) bool {
+		i := slices.IndexFunc(s.log, func(c store.Change) bool {
 			return c.Message != nil && c.Message.Type == "MTS-107" && c.Message.SessionID == g.id && c.Message.From == u && c.Message.To == u
 		})
 		if i < 0 {
-			m.fault("no notice to %s that %s is dissolved", u, g.name)
+			s.fault("no notice to %s that %s is dissolved", u, g.name)
 			continue
 		}
-		m.noticed(*m.log[i].Message, g)
+		s.noticed(*s.log[i].Message, g)
 	}
 }
 
 // noticed is a message that the server made.
-func (m *simulation) noticed(msg store.Message, g *simGroup) {
+func (s *simulation) noticed(msg store.Message, g *simGroup) {
 	key := store.IDKey{MsgID: msg.MsgID, Class: store.ClassMessage}
-	msg.ID, msg.Time = "", m.timeOf(key)
+	msg.ID, msg.Time = "", s.timeOf(key)
 	if msg.Time == "" {
-		m.fault("%s was not stored", msg.MsgID)
+		s.fault("%s was not stored", msg.MsgID)
 		return
 	}
 	r := &simMessage{Message: msg, group: g, conversation: simPair(msg.From, msg.To), row: true, to: []string{msg.To}, unrouted: map[simCopy]bool{}}
 	if g != nil {
 		r.conversation = g.id
 	}
-	m.ids[key] = r
-	m.copies(r, r.MsgID, r.SessionID, r.Type, msg.To, 1)
-	m.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
+	s.ids[key] = r
+	s.copies(r, r.MsgID, r.SessionID, r.Type, msg.To, 1)
+	s.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
 }
 
 // timeOf is the msg_time under which an id was committed in this step.
-func (m *simulation) timeOf(key store.IDKey) string {
-	for _, c := range m.log {
+func (s *simulation) timeOf(key store.IDKey) string {
+	for _, c := range s.log {
 		for _, id := range slices.Concat(c.IDs, c.SetIDs) {
 			if id.MsgID == key.MsgID && id.Class == key.Class && id.State == store.Live {
 				return id.Time
@@ -414,29 +414,29 @@ type simDecision struct {
 }
 
 // receive decides about a receiver's queue.
-func (m *simulation) receive(user, id string, e *simEntry) {
-	m.decided = append(m.decided, simDecision{user, id, *e})
-	mobile, web := m.available(user)
+func (s *simulation) receive(user, id string, e *simEntry) {
+	s.decided = append(s.decided, simDecision{user, id, *e})
+	mobile, web := s.available(user)
 	if web {
 		e.status = 1
 	}
 	switch {
 	case !mobile:
 		e.state = simRow
-	case m.cfg.Confirm == ConfirmByPresence:
+	case s.cfg.Confirm == ConfirmByPresence:
 		return
 	default:
-		e.state, e.sent = simUnconfirmed, m.clock.now().Add(-m.late)
-		e.unsure = e.settle && m.first[user]
-		how := m.confirming[user]
-		e.settle = how == store.ConfirmsByPings || e.settle && (m.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
-		m.owing = true
+		e.state, e.sent = simUnconfirmed, s.clock.now().Add(-s.late)
+		e.unsure = e.settle && s.first[user]
+		how := s.confirming[user]
+		e.settle = how == store.ConfirmsByPings || e.settle && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
+		s.owing = true
 	}
-	m.queues[user][id] = e
+	s.queues[user][id] = e
 }
 
-func (m *simulation) available(user string) (mobile, web bool) {
-	for r, show := range m.known[user] {
+func (s *simulation) available(user string) (mobile, web bool) {
+	for r, show := range s.known[user] {
 		if show == "" {
 			mobile = mobile || simMobile(r)
 			web = web || !simMobile(r)
@@ -446,35 +446,35 @@ func (m *simulation) available(user string) (mobile, web bool) {
 }
 
 // settle holds what a step did against the model.
-func (m *simulation) settle(items []*simItem) {
-	m.mode = sends
-	if !m.ready {
-		m.mode = sendsNothing
+func (s *simulation) settle(items []*simItem) {
+	s.mode = sends
+	if !s.ready {
+		s.mode = sendsNothing
 	}
-	m.troubled, m.poisoned, m.several, m.late = false, false, false, 0
-	m.settleWith(items, nil)
+	s.troubled, s.poisoned, s.several, s.late = false, false, false, 0
+	s.settleWith(items, nil)
 }
 
-func (m *simulation) settleWith(items []*simItem, hook *simHook) {
-	m.collect()
+func (s *simulation) settleWith(items []*simItem, hook *simHook) {
+	s.collect()
 	confirms := slices.ContainsFunc(items, func(it *simItem) bool { return it.typ == "MTC-000" })
-	if hook == nil && !m.poisoned && !confirms { // else a confirmation may come before what it confirms comes again
-		m.arrived(1)
+	if hook == nil && !s.poisoned && !confirms { // else a confirmation may come before what it confirms comes again
+		s.arrived(1)
 	} else {
-		m.arrived(0)
+		s.arrived(0)
 	}
 	for _, it := range items {
-		if it.typ == "MTC-000" && simMobile(it.from.resource) && m.cfg.Confirm == ConfirmAuto && m.confirming[it.from.user] == store.ConfirmsNot {
-			m.first[it.from.user] = true // perhaps before what else comes for him
+		if it.typ == "MTC-000" && simMobile(it.from.resource) && s.cfg.Confirm == ConfirmAuto && s.confirming[it.from.user] == store.ConfirmsNot {
+			s.first[it.from.user] = true // perhaps before what else comes for him
 		}
 	}
-	posts := m.posts
+	posts := s.posts
 	refused := map[string]protocol.Code{}
 	receipts := map[string]map[string]string{} // device, msg_id
 	for _, p := range posts {
 		st, err := stanza.Parse([]byte(p))
 		if err != nil {
-			m.fault("%s: %v", p, err)
+			s.fault("%s: %v", p, err)
 			continue
 		}
 		if st.Type == "error" {
@@ -487,102 +487,102 @@ func (m *simulation) settleWith(items []*simItem, hook *simHook) {
 				receipts[st.To] = map[string]string{}
 			}
 			if slices.Contains(acknowledged, entry[0]) {
-				m.fault("%s is acknowledged twice in a receipt", entry[0])
+				s.fault("%s is acknowledged twice in a receipt", entry[0])
 			}
 			acknowledged = append(acknowledged, entry[0])
 			receipts[st.To][entry[0]] = entry[1]
 		}
 	}
 	for i, it := range items {
-		code, r, apply := m.judge(it)
+		code, r, apply := s.judge(it)
 		answer, key := refused[fmt.Sprintf("s%d", it.n)], store.IDKey{MsgID: it.id, Class: it.class()}
 		at := receipts[it.from.full()][it.id]
-		committed := m.timeOf(key)
+		committed := s.timeOf(key)
 		name := fmt.Sprintf("s%d %s", it.n, it.id)
 		isNew := code == "" && r == nil && it.stored()
-		poison := isNew && strings.Contains(it.body, "poison") && m.poisoned
+		poison := isNew && strings.Contains(it.body, "poison") && s.poisoned
 		switch {
 		case answer == protocol.TryLater:
-			if !m.troubled {
-				m.fault("%s is told to come later without a reason", name)
+			if !s.troubled {
+				s.fault("%s is told to come later without a reason", name)
 			}
 			if isNew && committed != "" && !slices.ContainsFunc(items[i+1:], func(next *simItem) bool { // one that came after it may be stored
 				return next.id == it.id && next.class() == it.class() && refused[fmt.Sprintf("s%d", next.n)] == ""
 			}) {
-				m.fault("%s is told to come later, and is stored", name)
+				s.fault("%s is told to come later, and is stored", name)
 			}
 			if it.typ == "MTC-000" {
-				m.fault("%s is a confirmation, and is refused", name)
+				s.fault("%s is a confirmation, and is refused", name)
 			}
 			continue
 		case poison:
 			if answer != protocol.TooLarge {
-				m.fault("%s cannot be stored, and is answered %q", name, answer)
+				s.fault("%s cannot be stored, and is answered %q", name, answer)
 			}
 			continue
-		case m.killed && answer == "" && at == "":
+		case s.killed && answer == "" && at == "":
 			if !isNew || committed == "" {
 				continue
 			}
 			at = committed
 		case answer != code:
-			m.fault("%s is answered %q, want %q", name, answer, code)
+			s.fault("%s is answered %q, want %q", name, answer, code)
 			continue
 		case code != "":
 			continue
 		case (it.stored() || it.typ == "MTT-100" || it.typ == "MTS-100") && at == "":
-			m.fault("%s has no receipt", name)
+			s.fault("%s has no receipt", name)
 			continue
 		case r != nil && r.Time != at && !r.early:
-			m.fault("%s has a receipt of %s, the first was of %s", name, at, r.Time)
+			s.fault("%s has a receipt of %s, the first was of %s", name, at, r.Time)
 		case isNew && committed != at:
-			m.fault("%s has a receipt of %s, and is stored with %q", name, at, committed)
+			s.fault("%s has a receipt of %s, and is stored with %q", name, at, committed)
 		}
 		if apply != nil {
 			apply(at)
 		}
 	}
 	switch {
-	case m.owing && m.mode == sendsPerhaps && m.tight > 0: // the last copies were perhaps not sent into a link that was lost
+	case s.owing && s.mode == sendsPerhaps && s.tight > 0: // the last copies were perhaps not sent into a link that was lost
 		for _, u := range simUsers {
-			for _, e := range m.queues[u] {
+			for _, e := range s.queues[u] {
 				if e.state == simUnconfirmed {
 					e.state, e.status = simPerhaps, -1
 				}
 			}
 		}
-	case m.owing && m.mode != sends: // sent into a link that was lost
-		m.loseAll()
+	case s.owing && s.mode != sends: // sent into a link that was lost
+		s.loseAll()
 	}
-	m.proofs()
+	s.proofs()
 	if hook != nil {
 		hook.effect()
 	}
-	m.finish()
+	s.finish()
 }
 
 // collect takes what the step left behind.
-func (m *simulation) collect() {
+func (s *simulation) collect() {
 	var faults, more []string
-	m.copied, m.posts, faults, m.pinged, m.answered = m.link.take()
-	m.log, more = m.disk.take()
+	s.copied, s.posts, faults, s.pinged, s.answered = s.link.take()
+	s.log, more = s.disk.take()
 	for _, f := range append(faults, more...) {
-		m.fault("%s", f)
+		s.fault("%s", f)
 	}
-	m.decided = nil
-	m.owing, m.first, m.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
+	s.decided = nil
+	s.owing, s.first, s.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
 }
 
 // arrived expects what devices have missed that have just become known.
-func (m *simulation) arrived(least int) {
-	mode := m.mode
-	m.mode = sends
-	defer func() { m.mode = mode }()
-	for _, d := range m.came {
-		if !m.ready {
+func (s *simulation) arrived(least int) {
+	mode := s.mode
+	s.mode = sends
+	defer func() { s.mode = mode }()
+	for _, d := range s.came {
+		if !s.ready {
 			break
 		}
-		for _, e := range m.recent {
+		for _, e := range s.recent {
 			if e.user != d.user || e.reached[d.full()] || e.to.Before(d.since) {
 				continue
 			}
@@ -590,7 +590,7 @@ func (m *simulation) arrived(least int) {
 			if e.unsure || e.from.Before(d.since) {
 				n = 0
 			}
-			m.expect(simCopy{e.id, d.full(), e.async}, n)
+			s.expect(simCopy{e.id, d.full(), e.async}, n)
 			if n == 0 { // it may have been sent, and then is not again
 				e.unsure = true
 			} else {
@@ -598,71 +598,71 @@ func (m *simulation) arrived(least int) {
 			}
 		}
 	}
-	m.came = nil
+	s.came = nil
 }
 
 // finish compares the copies, and shows to the phones what was routed.
-func (m *simulation) finish() {
-	if m.owing && m.mode == sendsNothing {
-		m.loseAll()
+func (s *simulation) finish() {
+	if s.owing && s.mode == sendsNothing {
+		s.loseAll()
 	}
-	m.proofs()
+	s.proofs()
 	counts := map[simCopy]int{}
-	for _, c := range m.copied {
+	for _, c := range s.copied {
 		counts[c]++
 	}
-	for c, w := range m.want {
+	for c, w := range s.want {
 		if n := counts[c]; n < w.least || n > w.most {
-			m.fault("%d copies %+v, want %d to %d", n, c, w.least, w.most)
+			s.fault("%d copies %+v, want %d to %d", n, c, w.least, w.most)
 		}
 		delete(counts, c)
 	}
 	for c, n := range counts {
-		m.fault("%d copies %+v that nobody was to get", n, c)
+		s.fault("%d copies %+v that nobody was to get", n, c)
 	}
-	m.want = map[simCopy]*simCount{}
-	if !m.troubled {
-		m.ordered()
+	s.want = map[simCopy]*simCount{}
+	if !s.troubled {
+		s.ordered()
 	}
-	for _, c := range m.link.done() {
+	for _, c := range s.link.done() {
 		for _, class := range []store.Class{store.ClassMessage, store.ClassRevoke} {
-			if r := m.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil {
+			if r := s.ids[store.IDKey{MsgID: c.id, Class: class}]; r != nil {
 				delete(r.unrouted, c)
 			}
 		}
 		user, resource, _ := strings.Cut(c.jid, "@"+testServer)
 		resource = strings.TrimPrefix(resource, "/")
-		for r := range m.real[user] {
-			if simMobile(r) && (resource == "" || r == resource) && m.link.reached(c, simDevice{user, r}) {
-				m.got[user][c.id] = true
+		for r := range s.real[user] {
+			if simMobile(r) && (resource == "" || r == resource) && s.link.reached(c, simDevice{user, r}) {
+				s.got[user][c.id] = true
 			}
 		}
 	}
-	m.link.set(func() { clear(m.link.lost) })
+	s.link.set(func() { clear(s.link.lost) })
 }
 
 // ordered says that every address got the messages of each conversation in their order.
-func (m *simulation) ordered() {
+func (s *simulation) ordered() {
 	type line struct{ jid, conversation string }
 	last := map[line]*simMessage{}
-	for _, c := range m.copied {
-		r := m.ids[store.IDKey{MsgID: c.id, Class: store.ClassMessage}]
+	for _, c := range s.copied {
+		r := s.ids[store.IDKey{MsgID: c.id, Class: store.ClassMessage}]
 		if r == nil {
-			r = m.ids[store.IDKey{MsgID: c.id, Class: store.ClassRevoke}]
+			r = s.ids[store.IDKey{MsgID: c.id, Class: store.ClassRevoke}]
 		}
 		if r == nil || !r.row {
 			continue
 		}
 		l := line{c.jid, r.conversation}
 		if before := last[l]; before != nil && before.pos() > r.pos() {
-			m.fault("%s gets %s before %s", c.jid, before.MsgID, r.MsgID)
+			s.fault("%s gets %s before %s", c.jid, before.MsgID, r.MsgID)
 		}
 		last[l] = r
 	}
 }
 
 // judge says what PROTOCOL.md wants of a message: an error, or a receipt again (of the message returned), or what it does.
-func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at string)) {
+func (s *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at string)) {
 	sender, g := it.from.user, it.group
 	conversation := simPair(sender, it.to)
 	if g != nil {
@@ -672,7 +672,7 @@ func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 	key := store.IDKey{MsgID: it.id, Class: it.class()}
 
 	// Exactly once.
-	if old := m.ids[key]; old != nil && it.stored() {
+	if old := s.ids[key]; old != nil && it.stored() {
 		mine := old.From == sender && old.conversation == conversation
 		switch {
 		case old.revoked && old.conversation == conversation && (mine || old.early && alive && old.From == g.owner):
@@ -692,7 +692,7 @@ func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 		late := slices.Contains([]string{"MTS-101", "MTS-103", "MTS-104", "MTS-106", "MTS-107"}, it.typ)
 		switch {
 		case !alive && late && g.formers[sender]:
-			return "", nil, func(at string) { m.remember(it, conversation, at, nil).row = false }
+			return "", nil, func(at string) { s.remember(it, conversation, at, nil).row = false }
 		case !alive:
 			return protocol.NoSuchGroup, nil, nil
 		case member || g.owner == sender:
@@ -707,40 +707,40 @@ func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 	case "MTC-100", "MTB-100":
 		return protocol.NotAllowed, nil, nil
 	case "MTC-001", "MTB-001":
-		return "", nil, func(string) { m.copies(nil, it.id, sender, it.typ, it.to, 1) }
+		return "", nil, func(string) { s.copies(nil, it.id, sender, it.typ, it.to, 1) }
 	case "MTC-000":
 		return "", nil, func(string) {
 			least := 1
-			if m.troubled { // it has settled, and may not be passed on
+			if s.troubled { // it has settled, and may not be passed on
 				least = 0
 			}
-			m.copies(nil, it.id, sender, it.typ, it.to, least)
-			if simMobile(it.from.resource) && m.cfg.Confirm != ConfirmByPresence {
-				m.first[sender] = m.first[sender] || m.confirming[sender] == store.ConfirmsNot && m.cfg.Confirm == ConfirmAuto
-				m.confirming[sender] = max(m.confirming[sender], store.ConfirmsByReceipts)
+			s.copies(nil, it.id, sender, it.typ, it.to, least)
+			if simMobile(it.from.resource) && s.cfg.Confirm != ConfirmByPresence {
+				s.first[sender] = s.first[sender] || s.confirming[sender] == store.ConfirmsNot && s.cfg.Confirm == ConfirmAuto
+				s.confirming[sender] = max(s.confirming[sender], store.ConfirmsByReceipts)
 				for _, id := range it.targets {
-					delete(m.queues[sender], id)
+					delete(s.queues[sender], id)
 				}
 			}
 		}
 	case "MTT-100", "MTS-100":
-		return m.judgeRead(it)
+		return s.judgeRead(it)
 	case "MTS-107":
 		if former || sender != g.owner {
 			return protocol.NotAllowed, nil, nil
 		}
 		return "", nil, func(at string) {
-			m.remember(it, conversation, at, nil).row = false
-			m.dissolve(g)
+			s.remember(it, conversation, at, nil).row = false
+			s.dissolve(g)
 		}
 	case "MTT-101", "MTS-101":
-		if code := m.judgeRevoke(it, conversation, alive && !former && g.owner == sender); code != "" {
+		if code := s.judgeRevoke(it, conversation, alive && !former && g.owner == sender); code != "" {
 			return code, nil, nil
 		}
 	}
 	return "", nil, func(at string) {
 		if it.class() == store.ClassRevoke {
-			m.revoke(it, conversation)
+			s.revoke(it, conversation)
 		}
 		to := []string{it.to}
 		if g != nil {
@@ -751,16 +751,16 @@ func (m *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 				}
 			}
 		}
-		r := m.remember(it, conversation, at, to)
-		m.deliver(it, r, to, g == nil && sender != it.to, true)
+		r := s.remember(it, conversation, at, to)
+		s.deliver(it, r, to, g == nil && sender != it.to, true)
 		if g == nil && sender != it.to {
-			m.chats[store.ChatKey{Partner: sender, Owner: it.to}], m.chats[store.ChatKey{Partner: it.to, Owner: sender}] = true, true
+			s.chats[store.ChatKey{Partner: sender, Owner: it.to}], s.chats[store.ChatKey{Partner: it.to, Owner: sender}] = true, true
 		}
 	}
 }
 
 // remember notes a stored message.
-func (m *simulation) remember(it *simItem, conversation, at string, to []string) *simMessage {
+func (s *simulation) remember(it *simItem, conversation, at string, to []string) *simMessage {
 	key := store.IDKey{MsgID: it.id, Class: it.class()}
 	r := &simMessage{conversation: conversation, group: it.group, row: true, to: to, unrouted: map[simCopy]bool{},
 		Message: store.Message{MsgID: it.id, Type: it.typ, From: it.from.user, To: it.to, Time: at, Body: it.body, SessionID: it.from.user}}
@@ -770,16 +770,16 @@ func (m *simulation) remember(it *simItem, conversation, at string, to []string)
 			it.group.ever[u] = true
 		}
 	}
-	if old := m.ids[key]; old != nil {
+	if old := s.ids[key]; old != nil {
 		r.early = old.early
 	}
-	m.ids[key] = r
+	s.ids[key] = r
 	return r
 }
 
 // deliver expects the copies of a client's message and what they do to the queues. async: the sender's other devices get a
 // copy of their own.
-func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, settle bool) {
+func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, settle bool) {
 	sender := it.from.user
 	row := func(user string) *simEntry {
 		e := &simEntry{settle: settle, session: sender, typ: it.typ, from: sender}
@@ -791,7 +791,7 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 		}
 		return e
 	}
-	mobile, web := m.available(sender)
+	mobile, web := s.available(sender)
 	catchUp := func() { // the phone of a sender who is on the web only
 		e := row(sender)
 		e.state, e.status = simRow, 1
@@ -799,34 +799,34 @@ func (m *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 			e.session = it.to
 		}
 		if !simMobile(it.from.resource) {
-			m.decided = append(m.decided, simDecision{sender, it.id, *e})
+			s.decided = append(s.decided, simDecision{sender, it.id, *e})
 		}
 		if web && !mobile && !simMobile(it.from.resource) {
-			m.queues[sender][it.id] = e
+			s.queues[sender][it.id] = e
 		}
 	}
 	for _, u := range to {
-		m.copies(r, it.id, row(u).session, it.typ, u, 1)
+		s.copies(r, it.id, row(u).session, it.typ, u, 1)
 		if u == sender && (it.group != nil || sender != it.to) {
 			catchUp()
 		} else {
-			m.receive(u, it.id, row(u))
+			s.receive(u, it.id, row(u))
 		}
 	}
 	if !async {
 		return
 	}
-	m.sentTo(sender, it.id, row(sender).session, it.typ, it.group == nil, it.from.full(), 1)
-	for res := range m.known[sender] {
+	s.sentTo(sender, it.id, row(sender).session, it.typ, it.group == nil, it.from.full(), 1)
+	for res := range s.known[sender] {
 		if res == it.from.resource {
 			continue
 		}
-		m.expect(simCopy{it.id, simDevice{sender, res}.full(), it.group == nil}, 1)
+		s.expect(simCopy{it.id, simDevice{sender, res}.full(), it.group == nil}, 1)
 	}
 	catchUp()
 }
 
-func (m *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(string)) {
+func (s *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(string)) {
 	sender := it.from.user
 	status := 1
 	if simMobile(it.from.resource) {
@@ -836,7 +836,7 @@ func (m *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(st
 	taken := map[string]string{} // message, author
 	own, foreign, unknown := 0, 0, 0
 	for _, id := range it.targets {
-		r := m.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
+		r := s.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		here := r != nil && (it.group == nil && r.To == sender || it.group != nil && r.SessionID == it.group.id)
 		switch {
 		case r == nil || r.revoked || !r.row: // it is not in the history, and gets no receipt
@@ -861,31 +861,31 @@ func (m *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(st
 		}
 		for id, author := range taken {
 			key := store.ReceiptKey{MsgID: id, Reader: sender}
-			old, ok := m.read[key]
+			old, ok := s.read[key]
 			if !ok {
 				old.Sender = author
 			}
 			old.Status = max(old.Status, status)
-			m.read[key] = old
+			s.read[key] = old
 		}
 		switch {
 		case it.group == nil && len(authors) == 0:
-			m.deliver(it, nil, []string{it.to}, sender != it.to, false)
+			s.deliver(it, nil, []string{it.to}, sender != it.to, false)
 		case it.group == nil:
-			m.deliver(it, nil, authors, sender != it.to, false)
+			s.deliver(it, nil, authors, sender != it.to, false)
 		case len(authors) > 0:
-			m.deliver(it, nil, slices.DeleteFunc(authors, func(u string) bool { // who has left learns nothing of those who are there
+			s.deliver(it, nil, slices.DeleteFunc(authors, func(u string) bool { // who has left learns nothing of those who are there
 				return !slices.Contains(it.group.members, u) && u != it.group.owner
 			}), true, false)
 		default:
-			m.deliver(it, nil, it.group.members, false, false)
+			s.deliver(it, nil, it.group.members, false, false)
 		}
 	}
 }
 
-func (m *simulation) judgeRevoke(it *simItem, conversation string, owner bool) protocol.Code {
+func (s *simulation) judgeRevoke(it *simItem, conversation string, owner bool) protocol.Code {
 	for _, id := range it.targets {
-		r := m.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
+		r := s.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		switch {
 		case r == nil || r.revoked && r.early:
 		case r.conversation != conversation:
@@ -897,31 +897,31 @@ func (m *simulation) judgeRevoke(it *simItem, conversation string, owner bool) p
 	return ""
 }
 
-func (m *simulation) revoke(it *simItem, conversation string) {
+func (s *simulation) revoke(it *simItem, conversation string) {
 	for _, id := range it.targets {
 		key := store.IDKey{MsgID: id, Class: store.ClassMessage}
-		r := m.ids[key]
+		r := s.ids[key]
 		if r == nil {
-			r = &simMessage{early: true, Message: store.Message{MsgID: id, Time: m.tombstone(key)}}
-			m.ids[key] = r
+			r = &simMessage{early: true, Message: store.Message{MsgID: id, Time: s.tombstone(key)}}
+			s.ids[key] = r
 		}
 		if r.revoked && r.early || r.From == "" {
 			r.From, r.conversation = it.from.user, conversation
 		}
 		r.revoked, r.row = true, false
-		m.forgets(func(e *simRecent) bool { return e.id == id })
+		s.forgets(func(e *simRecent) bool { return e.id == id })
 		for _, u := range simUsers {
-			if e := m.queues[u][id]; e != nil {
-				delete(m.queues[u], id)
+			if e := s.queues[u][id]; e != nil {
+				delete(s.queues[u], id)
 			}
-			delete(m.read, store.ReceiptKey{MsgID: id, Reader: u})
+			delete(s.read, store.ReceiptKey{MsgID: id, Reader: u})
 		}
 	}
 }
 
 // tombstone is the time of a revoke that came before its message.
-func (m *simulation) tombstone(key store.IDKey) string {
-	for _, c := range m.log {
+func (s *simulation) tombstone(key store.IDKey) string {
+	for _, c := range s.log {
 		for _, id := range c.SetIDs {
 			if id.MsgID == key.MsgID && id.Class == key.Class {
 				return id.Time
@@ -932,62 +932,62 @@ func (m *simulation) tombstone(key store.IDKey) string {
 }
 
 // check holds queues, tables and positions against the model.
-func (m *simulation) check() {
-	m.t.Helper()
-	later := m.owed.Count().Deferred
+func (s *simulation) check() {
+	s.t.Helper()
+	later := s.owed.Count().Deferred
 	for _, user := range simUsers {
-		rows, err := m.waits(user, "", 0)
+		rows, err := s.waits(user, "", 0)
 		if err != nil {
-			m.fault("queue of %s: %v", user, err)
+			s.fault("queue of %s: %v", user, err)
 		}
 		seen := map[string]bool{}
 		last := ""
 		for _, row := range rows {
 			if seen[row.MsgID] {
-				m.fault("%s has %s twice in his queue", user, row.MsgID)
+				s.fault("%s has %s twice in his queue", user, row.MsgID)
 			}
 			seen[row.MsgID] = true
 			if row.Time < last {
-				m.fault("the queue of %s is not in order", user)
+				s.fault("the queue of %s is not in order", user)
 			}
 			last = row.Time
-			e := m.queues[user][row.MsgID]
+			e := s.queues[user][row.MsgID]
 			switch {
 			case e == nil:
-				m.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
-			case m.tight > 0 && m.linked && !m.ready && e.state == simUnconfirmed: // a row when somebody has noticed
-			case e.state == simRow && row.ID == "" && !(later > 0 && m.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
-				m.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
+				s.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
+			case s.tight > 0 && s.linked && !s.ready && e.state == simUnconfirmed: // a row when somebody has noticed
+			case e.state == simRow && row.ID == "" && !(later > 0 && s.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
+				s.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
 			case e.status >= 0 && e.state != simPerhaps && row.Status != e.status:
-				m.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
+				s.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
 			case row.SessionID != e.session || row.To != e.session || row.From != e.from || row.Type != e.typ || e.at != "" && row.Time != e.at:
-				m.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
+				s.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
 			}
 		}
-		for id, e := range m.queues[user] {
+		for id, e := range s.queues[user] {
 			if !seen[id] && e.state != simPerhaps {
-				m.fault("%s lacks %s in his queue (want %s)", user, id, e.state)
+				s.fault("%s lacks %s in his queue (want %s)", user, id, e.state)
 			}
 		}
 	}
-	delivered := m.delivered.Load()
-	for _, r := range m.ids {
+	delivered := s.delivered.Load()
+	for _, r := range s.ids {
 		if r.row && r.pos() <= delivered && len(r.unrouted) > 0 && !(r.group != nil && r.group.state != simAlive) {
-			m.fault("%s counts as delivered; the server has not routed %v", r.MsgID, r.unrouted)
+			s.fault("%s counts as delivered; the server has not routed %v", r.MsgID, r.unrouted)
 		}
 	}
-	if m.rnd.IntN(5) == 0 {
-		m.tables()
+	if s.rnd.IntN(5) == 0 {
+		s.tables()
 	}
 }
 
 // tables holds the history, the receipts and the list entries against the model.
-func (m *simulation) tables() {
-	m.t.Helper()
-	ctx := m.t.Context()
-	rows, err := m.db.MessagesAfter(ctx, "", "", 10_000)
+func (s *simulation) tables() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	rows, err := s.db.MessagesAfter(ctx, "", "", 10_000)
 	if err != nil {
-		m.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	seen := map[store.IDKey]bool{}
 	for _, row := range rows {
@@ -995,22 +995,22 @@ func (m *simulation) tables() {
 		if row.Type == "MTT-101" || row.Type == "MTS-101" {
 			key.Class = store.ClassRevoke
 		}
-		r := m.ids[key]
+		r := s.ids[key]
 		row.ID = ""
 		switch {
 		case seen[key]:
-			m.fault("%s is stored twice", row.MsgID)
+			s.fault("%s is stored twice", row.MsgID)
 		case r == nil || !r.row && !(r.group != nil && r.group.state == simDissolved && !r.revoked):
-			m.fault("%s is in the history: %+v", row.MsgID, row)
+			s.fault("%s is in the history: %+v", row.MsgID, row)
 		case row != r.Message:
-			m.fault("%s is stored as %+v, want %+v", row.MsgID, row, r.Message)
+			s.fault("%s is stored as %+v, want %+v", row.MsgID, row, r.Message)
 		}
 		seen[key] = true
 	}
 	var keys []store.ReceiptKey
-	for key, r := range m.ids {
+	for key, r := range s.ids {
 		if r.row && !seen[key] && !(r.group != nil && r.group.state == simDissolved) {
-			m.fault("%s is not in the history", r.MsgID)
+			s.fault("%s is not in the history", r.MsgID)
 		}
 		for _, u := range simUsers {
 			if key.Class == store.ClassMessage && !r.revoked && !(r.group != nil && r.group.state == simDissolved) {
@@ -1018,15 +1018,15 @@ func (m *simulation) tables() {
 			}
 		}
 	}
-	read, err := m.db.Receipts(ctx, keys)
+	read, err := s.db.Receipts(ctx, keys)
 	if err != nil {
-		m.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	for _, key := range keys {
-		want, ok := m.read[key]
+		want, ok := s.read[key]
 		got := read[key]
 		if len(got) > 1 || len(got) == 1 != ok || ok && (got[0].Status != want.Status || got[0].Sender != want.Sender) {
-			m.fault("receipts of %v: %+v, want %+v", key, got, want)
+			s.fault("receipts of %v: %+v, want %+v", key, got, want)
 		}
 	}
 	var entries []store.ChatKey
@@ -1035,32 +1035,32 @@ func (m *simulation) tables() {
 			entries = append(entries, store.ChatKey{Partner: a, Owner: b})
 		}
 	}
-	chats, err := m.db.Chats(ctx, entries)
+	chats, err := s.db.Chats(ctx, entries)
 	if err != nil {
-		m.t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	for _, key := range entries {
-		if chats[key] != m.chats[key] {
-			m.fault("list entry %v: %v, want %v", key, chats[key], m.chats[key])
+		if chats[key] != s.chats[key] {
+			s.fault("list entry %v: %v, want %v", key, chats[key], s.chats[key])
 		}
 	}
 	for _, u := range simUsers {
 		owners := map[string]bool{}
-		list, err := m.db.ChatsWith(ctx, u, store.Chat{}, 100)
+		list, err := s.db.ChatsWith(ctx, u, store.Chat{}, 100)
 		if err != nil {
-			m.t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		for _, c := range list {
 			if owners[c.Owner] {
-				m.fault("list entry of %s for %s is there twice", c.Owner, u)
+				s.fault("list entry of %s for %s is there twice", c.Owner, u)
 			}
 			owners[c.Owner] = true
 		}
 	}
-	for _, g := range m.groups {
-		members, err := m.db.Members(ctx, []string{g.id})
+	for _, g := range s.groups {
+		members, err := s.db.Members(ctx, []string{g.id})
 		if err != nil {
-			m.t.Fatal(err)
+			s.t.Fatal(err)
 		}
 		want := g.members
 		if g.state != simAlive {
@@ -1071,51 +1071,51 @@ func (m *simulation) tables() {
 			got = append(got, row.UserID)
 		}
 		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-			m.fault("%s has members %v, want %v", g.name, got, want)
+			s.fault("%s has members %v, want %v", g.name, got, want)
 		}
 	}
 }
 
 // end lets all become well, and then every message must have reached each receiver, or wait for him.
-func (m *simulation) end() {
-	m.tell("the end")
-	for d, phone := range m.link.there { // no session is resumed any more
+func (s *simulation) end() {
+	s.tell("the end")
+	for d, phone := range s.link.there { // no session is resumed any more
 		if phone.hung {
-			m.exit(d)
+			s.exit(d)
 		}
 	}
-	if m.linked {
-		m.unplug()
-		m.down()
+	if s.linked {
+		s.unplug()
+		s.down()
 	}
-	m.up()
-	m.clock.move(time.Second)
-	m.quiet()
-	for rows := m.owed.Count().Deferred; rows > 0; rows = m.owed.Count().Deferred {
-		m.quiet()
+	s.up()
+	s.clock.move(time.Second)
+	s.quiet()
+	for rows := s.owed.Count().Deferred; rows > 0; rows = s.owed.Count().Deferred {
+		s.quiet()
 	}
-	m.age()
-	m.settle(nil)
-	m.check()
-	m.tables()
-	if m.cfg.Confirm == ConfirmByPresence {
+	s.age()
+	s.settle(nil)
+	s.check()
+	s.tables()
+	if s.cfg.Confirm == ConfirmByPresence {
 		return // what a phone loses that dies is lost, the old way
 	}
-	for _, r := range m.ids {
+	for _, r := range s.ids {
 		notice := r.Type == "MTS-107" && r.From == r.To
 		if !r.row || r.group != nil && r.group.state == simDissolved && !notice {
 			continue
 		}
 		for _, u := range r.to {
-			if e := m.queues[u][r.MsgID]; m.got[u][r.MsgID] || e != nil && e.state != simPerhaps || u == r.From && r.To != r.From {
+			if e := s.queues[u][r.MsgID]; s.got[u][r.MsgID] || e != nil && e.state != simPerhaps || u == r.From && r.To != r.From {
 				continue
 			}
-			rows, err := m.waits(u, "", 0)
+			rows, err := s.waits(u, "", 0)
 			if err != nil {
-				m.t.Fatal(err)
+				s.t.Fatal(err)
 			}
 			if !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == r.MsgID }) {
-				m.fault("%s was accepted, and is lost for %s", r.MsgID, u)
+				s.fault("%s was accepted, and is lost for %s", r.MsgID, u)
 			}
 		}
 	}

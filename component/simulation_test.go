@@ -127,7 +127,7 @@ const (
 
 type simDevice struct{ user, resource string }
 
-func (d simDevice) full() string { return d.user + "@" + testServer + "/" + d.resource }
+func (s simDevice) full() string { return s.user + "@" + testServer + "/" + s.resource }
 
 // simItem is a message of a client.
 type simItem struct {
@@ -141,19 +141,19 @@ type simItem struct {
 	named   []string
 }
 
-func (it *simItem) String() string {
-	return fmt.Sprintf("%s: %s %s to %s %s", it.from.full(), it.typ, it.id, it.to, it.body)
+func (s *simItem) String() string {
+	return fmt.Sprintf("%s: %s %s to %s %s", s.from.full(), s.typ, s.id, s.to, s.body)
 }
 
-func (it *simItem) class() store.Class {
-	if it.typ == "MTT-101" || it.typ == "MTS-101" {
+func (s *simItem) class() store.Class {
+	if s.typ == "MTT-101" || s.typ == "MTS-101" {
 		return store.ClassRevoke
 	}
 	return store.ClassMessage
 }
 
-func (it *simItem) stored() bool {
-	return !strings.HasPrefix(it.typ, "MTC-") && !strings.HasPrefix(it.typ, "MTB-") && it.typ != "MTT-100" && it.typ != "MTS-100"
+func (s *simItem) stored() bool {
+	return !strings.HasPrefix(s.typ, "MTC-") && !strings.HasPrefix(s.typ, "MTB-") && s.typ != "MTT-100" && s.typ != "MTS-100"
 }
 
 func simulate(t *testing.T, seed uint64) {
@@ -218,52 +218,52 @@ func simulate(t *testing.T, seed uint64) {
 }
 
 // fault is a violation of the model.
-func (m *simulation) fault(format string, args ...any) {
-	m.t.Helper()
-	m.t.Errorf(format, args...)
+func (s *simulation) fault(format string, args ...any) {
+	s.t.Helper()
+	s.t.Errorf(format, args...)
 }
 
-func (m *simulation) tell(format string, args ...any) {
-	m.story = append(m.story, fmt.Sprintf("%3d %s ", len(m.story), m.clock.now().UTC().Format("04:05.000"))+fmt.Sprintf(format, args...))
+func (s *simulation) tell(format string, args ...any) {
+	s.story = append(s.story, fmt.Sprintf("%3d %s ", len(s.story), s.clock.now().UTC().Format("04:05.000"))+fmt.Sprintf(format, args...))
 }
 
-func (m *simulation) chance(percent int) bool { return m.rnd.IntN(100) < percent }
+func (s *simulation) chance(percent int) bool { return s.rnd.IntN(100) < percent }
 
 func oneOf[T any](m *simulation, list []T) T { return list[m.rnd.IntN(len(list))] }
 
 // open starts the process.
-func (m *simulation) open() {
-	db, err := store.Open(m.t.Context(), store.Config{Driver: "sqlite", DSN: m.file(), Migrate: "auto", MaxOpen: 4, MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
+func (s *simulation) open() {
+	db, err := store.Open(s.t.Context(), store.Config{Driver: "sqlite", DSN: s.file(), Migrate: "auto", MaxOpen: 4, MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		m.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	m.db = db
-	m.settledTo = m.state().Settled
-	m.disk.open(db)
-	m.link.open()
-	m.metered = prometheus.NewRegistry()
-	m.Service, err = New(m.cfg, Deps{Store: m.disk, Sender: m.link, Snapshots: m.looks, Registry: m.metered, Log: slog.New(slog.DiscardHandler), Now: m.clock.now})
+	s.db = db
+	s.settledTo = s.state().Settled
+	s.disk.open(db)
+	s.link.open()
+	s.metered = prometheus.NewRegistry()
+	s.Service, err = New(s.cfg, Deps{Store: s.disk, Sender: s.link, Snapshots: s.looks, Registry: s.metered, Log: slog.New(slog.DiscardHandler), Now: s.clock.now})
 	if err != nil {
-		m.t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	m.conveyor.spacing, m.conveyor.mostComings = 0, 1<<20 // devices come and go at one time of the clock
-	m.conveyor.deferring.above, m.conveyor.deferring.most = m.above, 2
-	if m.tight > 0 {
-		m.conveyor.inFlight.Min, m.conveyor.inFlight.Bound, m.conveyor.inFlight.Max = 1, m.tight, m.tight
+	s.conveyor.spacing, s.conveyor.mostComings = 0, 1<<20 // devices come and go at one time of the clock
+	s.conveyor.deferring.above, s.conveyor.deferring.most = s.above, 2
+	if s.tight > 0 {
+		s.conveyor.inFlight.Min, s.conveyor.inFlight.Bound, s.conveyor.inFlight.Max = 1, s.tight, s.tight
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	m.stop, m.stopped = cancel, make(chan error, 1)
-	go func() { m.stopped <- m.Run(ctx) }()
-	m.quiet()
+	s.stop, s.stopped = cancel, make(chan error, 1)
+	go func() { s.stopped <- s.Run(ctx) }()
+	s.quiet()
 }
 
 // quiet returns when all that was begun is done.
-func (m *simulation) quiet() {
+func (s *simulation) quiet() {
 	for n := 0; n < 4; { // that many times in a row: what the conveyor is at between two looks is nowhere
-		if m.do(context.Background(), &task{plan: func(context.Context, *batch) error { return nil }}) != nil {
+		if s.do(context.Background(), &task{plan: func(context.Context, *batch) error { return nil }}) != nil {
 			continue // an answer to a COMMIT that is looked up keeps others away
 		}
-		if n++; m.intake.items.Load() > 0 || m.intake.passedBytes.Load() > 0 || m.confirmations.waits() || m.conveyor.backlog.copies.Load() > 0 || !m.link.idle() {
+		if n++; s.intake.items.Load() > 0 || s.intake.passedBytes.Load() > 0 || s.confirmations.waits() || s.conveyor.backlog.copies.Load() > 0 || !s.link.idle() {
 			n = 0
 		}
 	}
@@ -271,205 +271,205 @@ func (m *simulation) quiet() {
 
 func simMobile(resource string) bool { return resource != "w[web]" }
 
-func (m *simulation) sessions() (list []presence.Session) {
+func (s *simulation) sessions() (list []presence.Session) {
 	for _, u := range simUsers {
-		for _, r := range slices.Sorted(maps.Keys(m.real[u])) {
-			list = append(list, presence.Session{JID: stanza.JID{Local: u, Domain: testServer, Resource: r}, Show: m.real[u][r]})
+		for _, r := range slices.Sorted(maps.Keys(s.real[u])) {
+			list = append(list, presence.Session{JID: stanza.JID{Local: u, Domain: testServer, Resource: r}, Show: s.real[u][r]})
 		}
 	}
 	return list
 }
 
-func (m *simulation) step() {
-	m.stepFrom = len(m.recent)
-	for u := range m.queues {
-		for _, e := range m.queues[u] {
+func (s *simulation) step() {
+	s.stepFrom = len(s.recent)
+	for u := range s.queues {
+		for _, e := range s.queues[u] {
 			e.fresh, e.old = false, true
 		}
 	}
-	switch n := m.rnd.IntN(100); {
+	switch n := s.rnd.IntN(100); {
 	case n < 45:
-		m.talk()
+		s.talk()
 	case n < 60:
-		m.wait()
+		s.wait()
 	case n < 76:
-		m.move()
+		s.move()
 	case n < 84:
-		m.network()
+		s.network()
 	case n < 96:
-		m.call()
+		s.call()
 	default:
-		m.restart()
+		s.restart()
 	}
 }
 
 // wait lets time pass.
-func (m *simulation) wait() {
-	d := oneOf(m, []time.Duration{250 * time.Millisecond, time.Second, 3 * time.Second, m.cfg.Grace, 8 * time.Second})
-	away := m.chance(20)
-	m.tell("wait %s, the database away: %v", d, away)
-	m.disk.set(func() { m.disk.away = away })
-	m.clock.move(d)
-	m.sync()
-	m.disk.set(func() { m.disk.away = false })
-	m.quiet()
-	m.age()
-	m.settle(nil)
+func (s *simulation) wait() {
+	d := oneOf(s, []time.Duration{250 * time.Millisecond, time.Second, 3 * time.Second, s.cfg.Grace, 8 * time.Second})
+	away := s.chance(20)
+	s.tell("wait %s, the database away: %v", d, away)
+	s.disk.set(func() { s.disk.away = away })
+	s.clock.move(d)
+	s.sync()
+	s.disk.set(func() { s.disk.away = false })
+	s.quiet()
+	s.age()
+	s.settle(nil)
 }
 
 // move lets a device come, go, or change.
-func (m *simulation) move() {
-	d := simDevice{oneOf(m, simUsers), oneOf(m, simResources)}
-	switch n := m.rnd.IntN(13); {
+func (s *simulation) move() {
+	d := simDevice{oneOf(s, simUsers), oneOf(s, simResources)}
+	switch n := s.rnd.IntN(13); {
 	case n >= 10:
-		m.phones()
+		s.phones()
 	case n < 4:
-		show := oneOf(m, []string{"", "", "away", "dnd"})
-		m.tell("%s is there %s", d.full(), show)
-		m.appear(d, show)
-		if m.linked && m.chance(80) { // else nobody told us
-			m.presenceOf(d, show)
-			m.hear(d, &show)
+		show := oneOf(s, []string{"", "", "away", "dnd"})
+		s.tell("%s is there %s", d.full(), show)
+		s.appear(d, show)
+		if s.linked && s.chance(80) { // else nobody told us
+			s.presenceOf(d, show)
+			s.hear(d, &show)
 		}
 	case n < 6:
-		m.tell("%s leaves", d.full())
-		m.exit(d)
-		if m.linked {
-			m.leave(d)
-			m.gone(d)
+		s.tell("%s leaves", d.full())
+		s.exit(d)
+		if s.linked {
+			s.leave(d)
+			s.gone(d)
 		}
 	case n < 8:
-		m.tell("%s dies", d.full())
-		m.exit(d)
+		s.tell("%s dies", d.full())
+		s.exit(d)
 	default:
-		if !m.linked || m.link.stalled { // the answer would come behind what stalls
+		if !s.linked || s.link.stalled { // the answer would come behind what stalls
 			return
 		}
-		m.tell("a look at who is there")
-		asked := m.clock.now()
-		m.presence.Merge(m.sessions(), asked)
-		m.lookedAt(asked)
+		s.tell("a look at who is there")
+		asked := s.clock.now()
+		s.presence.Merge(s.sessions(), asked)
+		s.lookedAt(asked)
 	}
-	m.quiet()
-	m.settle(nil)
+	s.quiet()
+	s.settle(nil)
 }
 
 // appear lets a device connect. When it had died before anybody noticed, and has its old address now, nobody can tell that it
 // was away: so it asks for its queue, as clients do.
-func (m *simulation) appear(d simDevice, show string) {
-	_, known := m.known[d.user][d.resource]
-	if _, real := m.real[d.user][d.resource]; known && !real {
-		m.asksQueue(d)
+func (s *simulation) appear(d simDevice, show string) {
+	_, known := s.known[d.user][d.resource]
+	if _, real := s.real[d.user][d.resource]; known && !real {
+		s.asksQueue(d)
 	}
-	m.enter(d, show)
+	s.enter(d, show)
 }
 
 // asksQueue shows a device its queue.
-func (m *simulation) asksQueue(d simDevice) {
-	rows, err := m.waits(d.user, "", 0)
+func (s *simulation) asksQueue(d simDevice) {
+	rows, err := s.waits(d.user, "", 0)
 	if err != nil {
-		m.disk.fault("queue of %s: %v", d.user, err)
+		s.disk.fault("queue of %s: %v", d.user, err)
 	}
 	for _, row := range rows {
-		m.got[d.user][row.MsgID] = true
+		s.got[d.user][row.MsgID] = true
 	}
 }
 
-func (m *simulation) presenceOf(d simDevice, show string) {
+func (s *simulation) presenceOf(d simDevice, show string) {
 	inner := ""
 	if show != "" {
 		inner = "<show>" + show + "</show>"
 	}
-	m.Stanza(stanza.Stanza{Name: "presence", From: d.full(), To: testComponent, Inner: []byte(inner)})
+	s.Stanza(stanza.Stanza{Name: "presence", From: d.full(), To: testComponent, Inner: []byte(inner)})
 }
 
-func (m *simulation) leave(d simDevice) {
-	m.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: d.full(), To: testComponent})
+func (s *simulation) leave(d simDevice) {
+	s.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: d.full(), To: testComponent})
 }
 
 // network lets the link stall, work, break, and come back.
-func (m *simulation) network() {
-	switch n := m.rnd.IntN(10); {
-	case !m.linked:
-		m.tell("the link comes up")
-		m.up()
+func (s *simulation) network() {
+	switch n := s.rnd.IntN(10); {
+	case !s.linked:
+		s.tell("the link comes up")
+		s.up()
 		return
-	case n < 4 && m.tight > 0: // what a stall keeps back would come in a later step
+	case n < 4 && s.tight > 0: // what a stall keeps back would come in a later step
 		return
 	case n < 4:
-		m.link.set(func() { m.link.stalled = !m.link.stalled })
-		m.tell("the link stalls: %v", m.link.stalled)
-		m.link.work()
+		s.link.set(func() { s.link.stalled = !s.link.stalled })
+		s.tell("the link stalls: %v", s.link.stalled)
+		s.link.work()
 	case n < 5:
-		m.tell("the link breaks, and we do not know")
-		m.link.cut()
-		m.ready = false
+		s.tell("the link breaks, and we do not know")
+		s.link.cut()
+		s.ready = false
 	case n < 7:
-		m.tell("the link is lost")
-		m.unplug()
-		m.down()
+		s.tell("the link is lost")
+		s.unplug()
+		s.down()
 	default:
-		m.tell("the link is lost and comes up")
-		m.unplug()
-		m.down()
-		m.up()
+		s.tell("the link is lost and comes up")
+		s.unplug()
+		s.down()
+		s.up()
 		return
 	}
-	m.quiet()
-	m.settle(nil)
+	s.quiet()
+	s.settle(nil)
 }
 
 // up connects.
-func (m *simulation) up() {
-	m.plug()
-	m.quiet()
-	m.mode = sends
-	m.plugged()
-	m.settle(nil)
+func (s *simulation) up() {
+	s.plug()
+	s.quiet()
+	s.mode = sends
+	s.plugged()
+	s.settle(nil)
 }
 
-func (m *simulation) plug() {
-	m.link.set(func() { m.link.broken, m.link.stalled = false, false; m.link.life++ })
-	m.looks.mu.Lock()
-	m.looks.first = true
-	m.looks.mu.Unlock()
-	m.from = m.Service.from()
-	m.Up()
+func (s *simulation) plug() {
+	s.link.set(func() { s.link.broken, s.link.stalled = false, false; s.link.life++ })
+	s.looks.mu.Lock()
+	s.looks.first = true
+	s.looks.mu.Unlock()
+	s.from = s.Service.from()
+	s.Up()
 }
 
 // restart ends the process and starts it again.
-func (m *simulation) restart() {
-	if m.chance(60) {
-		m.tell("the process is killed")
-		m.die()
-		m.halt()
-		clear(m.proven)
-		m.crashed()
+func (s *simulation) restart() {
+	if s.chance(60) {
+		s.tell("the process is killed")
+		s.die()
+		s.halt()
+		clear(s.proven)
+		s.crashed()
 	} else {
-		m.tell("the process ends in order")
-		if m.link.stalled || m.chance(30) {
-			m.link.cut()
+		s.tell("the process ends in order")
+		if s.link.stalled || s.chance(30) {
+			s.link.cut()
 		}
-		m.halt()
-		m.link.set(func() { m.link.life++ })
-		m.down()
+		s.halt()
+		s.link.set(func() { s.link.life++ })
+		s.down()
 	}
-	m.begun()
+	s.begun()
 }
 
 // die lets nothing more reach the database or the server.
-func (m *simulation) die() {
-	m.disk.set(func() { m.disk.dead = true })
-	m.link.set(func() { m.link.dead = true; m.link.life++ })
+func (s *simulation) die() {
+	s.disk.set(func() { s.disk.dead = true })
+	s.link.set(func() { s.link.dead = true; s.link.life++ })
 }
 
 // begun starts the process again: what was not settled is queued for all who were to receive it.
-func (m *simulation) begun() {
-	clear(m.bounced)
-	m.settle(nil)
-	m.open()
-	for _, r := range m.ids {
-		if !r.row || r.pos() <= m.settledTo {
+func (s *simulation) begun() {
+	clear(s.bounced)
+	s.settle(nil)
+	s.open()
+	for _, r := range s.ids {
+		if !r.row || r.pos() <= s.settledTo {
 			continue
 		}
 		users := r.to
@@ -480,40 +480,40 @@ func (m *simulation) begun() {
 			users = slices.AppendSeq(slices.Clone(users), maps.Keys(r.group.ever))
 		}
 		for _, u := range users {
-			if m.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From) {
-				m.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: -1, session: r.SessionID, typ: r.Type, from: r.From}
+			if s.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From) {
+				s.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: -1, session: r.SessionID, typ: r.Type, from: r.From}
 			}
 		}
 	}
-	m.settle(nil)
-	if m.chance(70) {
-		m.tell("the link comes up")
-		m.up()
+	s.settle(nil)
+	if s.chance(70) {
+		s.tell("the link comes up")
+		s.up()
 	}
 }
 
 // talk lets clients send, perhaps while something goes wrong.
-func (m *simulation) talk() {
-	if !m.linked {
+func (s *simulation) talk() {
+	if !s.linked {
 		return
 	}
 	var items []*simItem
-	for range 1 + m.rnd.IntN(5) {
-		if it := m.newItem(); it != nil {
+	for range 1 + s.rnd.IntN(5) {
+		if it := s.newItem(); it != nil {
 			items = append(items, it)
 		}
 	}
 	trouble, hook := "", (*simHook)(nil)
-	if m.chance(35) {
-		trouble = oneOf(m, []string{"away", "blind", string(simHappens), string(simFails), "poison", "hook", "hook", "hook", "hook"})
+	if s.chance(35) {
+		trouble = oneOf(s, []string{"away", "blind", string(simHappens), string(simFails), "poison", "hook", "hook", "hook", "hook"})
 	}
 	if trouble == "hook" {
-		hook = m.newHook()
+		hook = s.newHook()
 		fresh := map[string]bool{}
 		items = slices.DeleteFunc(items, func(it *simItem) bool {
-			k := m.kinds.of(it.typ)
+			k := s.kinds.of(it.typ)
 			if hook.where == "before the commit" { // the first attempt to commit must be the one that counts
-				if fresh[it.id] || m.ids[store.IDKey{MsgID: it.id, Class: it.class()}] != nil {
+				if fresh[it.id] || s.ids[store.IDKey{MsgID: it.id, Class: it.class()}] != nil {
 					return true
 				}
 				fresh[it.id] = true
@@ -522,70 +522,70 @@ func (m *simulation) talk() {
 		})
 		trouble += ": " + hook.name + " " + hook.where
 	}
-	items = m.apart(items)
-	m.tell("messages %s", trouble)
+	items = s.apart(items)
+	s.tell("messages %s", trouble)
 	for _, it := range items {
-		m.serial++
-		it.n = m.serial
-		m.tell("    s%d %s", it.n, it)
-		m.sent = append(m.sent, it)
-		m.hear(it.from, nil)
+		s.serial++
+		it.n = s.serial
+		s.tell("    s%d %s", it.n, it)
+		s.sent = append(s.sent, it)
+		s.hear(it.from, nil)
 	}
-	m.gather(func() {
-		m.disk.set(func() {
+	s.gather(func() {
+		s.disk.set(func() {
 			switch trouble {
 			case "away":
-				m.disk.away = true
+				s.disk.away = true
 			case "blind":
-				m.disk.blind = true
+				s.disk.blind = true
 			case string(simHappens), string(simFails):
-				m.disk.unknown = simLostCommit(trouble)
-				if m.chance(20) {
-					m.disk.doubt = 1
+				s.disk.unknown = simLostCommit(trouble)
+				if s.chance(20) {
+					s.disk.doubt = 1
 				}
 			case "poison":
-				m.disk.poison = true
+				s.disk.poison = true
 			}
 		})
-		hook.arm(m)
-		m.link.set(func() { m.link.swaps = trouble == "" && m.odd.IntN(2) == 0 })
+		hook.arm(s)
+		s.link.set(func() { s.link.swaps = trouble == "" && s.odd.IntN(2) == 0 })
 		for _, it := range items {
-			m.hand(it)
+			s.hand(it)
 		}
 	})
-	m.sync()
-	m.disk.set(func() {
-		m.disk.away, m.disk.blind, m.disk.unknown, m.disk.poison, m.disk.before, m.disk.after = false, false, "", false, nil, nil
+	s.sync()
+	s.disk.set(func() {
+		s.disk.away, s.disk.blind, s.disk.unknown, s.disk.poison, s.disk.before, s.disk.after = false, false, "", false, nil, nil
 	})
-	m.link.disarm()
-	if m.killed {
-		m.halt()
+	s.link.disarm()
+	if s.killed {
+		s.halt()
 	} else {
-		m.quiet()
-		m.back()
+		s.quiet()
+		s.back()
 	}
-	m.troubled, m.poisoned, m.late = trouble != "" || m.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
-	m.several = m.tight > 0 || m.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return m.kinds.of(it.typ).first })
+	s.troubled, s.poisoned, s.late = trouble != "" || s.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
+	s.several = s.tight > 0 || s.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return s.kinds.of(it.typ).first })
 	if !hook.done() {
 		hook = nil
 	} else if hook.name == "clock" && strings.HasSuffix(hook.where, "copies") {
-		m.late = 6 * time.Second
+		s.late = 6 * time.Second
 	}
-	m.mode = sends
-	if hook != nil && (m.ready || hook.mode == sendsPerhaps) {
-		m.mode = hook.mode
-	} else if !m.ready {
-		m.mode = sendsNothing
+	s.mode = sends
+	if hook != nil && (s.ready || hook.mode == sendsPerhaps) {
+		s.mode = hook.mode
+	} else if !s.ready {
+		s.mode = sendsNothing
 	}
-	m.settleWith(items, hook)
-	if m.killed {
-		m.killed = false
-		m.begun()
+	s.settleWith(items, hook)
+	if s.killed {
+		s.killed = false
+		s.begun()
 	}
 }
 
 // apart leaves out items that would be judged by another one of the step in another conversation: those may be decided in any order.
-func (m *simulation) apart(items []*simItem) (list []*simItem) {
+func (s *simulation) apart(items []*simItem) (list []*simItem) {
 	where := map[string]string{}
 	for _, it := range items {
 		conversation := simPair(it.from.user, it.to)
@@ -604,18 +604,18 @@ func (m *simulation) apart(items []*simItem) (list []*simItem) {
 	return list
 }
 
-func (m *simulation) hand(it *simItem) {
+func (s *simulation) hand(it *simItem) {
 	env := fmt.Sprintf(`{"msg_id":%q,"msg_type":%q,"msg_from":%q,"msg_to":%q,"body":%s}`, it.id, it.typ, it.from.user, it.to, it.body)
-	m.Stanza(stanza.Stanza{Name: "message", Type: "chat", ID: fmt.Sprintf("s%d", it.n), From: it.from.full(), To: testComponent,
+	s.Stanza(stanza.Stanza{Name: "message", Type: "chat", ID: fmt.Sprintf("s%d", it.n), From: it.from.full(), To: testComponent,
 		Inner: append(stanza.AppendEscaped([]byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>`), env), "</body>"...)})
 }
 
 // gather lets what do posts wait until it is all there.
-func (m *simulation) gather(do func()) {
+func (s *simulation) gather(do func()) {
 	busy, release, done := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		once := sync.OnceFunc(func() { close(busy); <-release })
-		done <- m.do(context.Background(), &task{alone: true, plan: func(context.Context, *batch) error { once(); return nil }})
+		done <- s.do(context.Background(), &task{alone: true, plan: func(context.Context, *batch) error { once(); return nil }})
 	}()
 	<-busy
 	do()
@@ -624,60 +624,60 @@ func (m *simulation) gather(do func()) {
 }
 
 // newItem makes a message, or repeats one.
-func (m *simulation) newItem() *simItem {
+func (s *simulation) newItem() *simItem {
 	var there []simDevice
 	for _, u := range simUsers {
-		for _, r := range slices.Sorted(maps.Keys(m.real[u])) {
+		for _, r := range slices.Sorted(maps.Keys(s.real[u])) {
 			there = append(there, simDevice{u, r})
 		}
 	}
-	if len(there) == 0 || m.chance(5) {
-		d := simDevice{oneOf(m, simUsers), oneOf(m, simResources)}
-		if _, real := m.real[d.user][d.resource]; !real {
-			m.appear(d, "")
+	if len(there) == 0 || s.chance(5) {
+		d := simDevice{oneOf(s, simUsers), oneOf(s, simResources)}
+		if _, real := s.real[d.user][d.resource]; !real {
+			s.appear(d, "")
 			there = append(there, d)
 		}
 	}
-	it := &simItem{from: oneOf(m, there)}
-	if len(m.sent) > 0 && m.chance(25) {
-		old := *oneOf(m, m.sent[max(0, len(m.sent)-15):])
+	it := &simItem{from: oneOf(s, there)}
+	if len(s.sent) > 0 && s.chance(25) {
+		old := *oneOf(s, s.sent[max(0, len(s.sent)-15):])
 		devices := slices.DeleteFunc(slices.Clone(there), func(d simDevice) bool { return d.user != old.from.user })
 		switch {
-		case m.chance(15): // somebody else, under its id
+		case s.chance(15): // somebody else, under its id
 			old.from = it.from
 		case len(devices) == 0:
 			return nil
 		default:
-			old.from = oneOf(m, devices)
+			old.from = oneOf(s, devices)
 		}
-		if m.chance(10) && old.targets == nil {
+		if s.chance(10) && old.targets == nil {
 			old.body = strings.Replace(old.body, `"a"`, `"b"`, 1)
 		}
 		if old.typ == "MTC-000" {
 			return nil
 		}
 		if !old.stored() {
-			m.serial++
-			old.id = fmt.Sprintf("c%d", m.serial)
+			s.serial++
+			old.id = fmt.Sprintf("c%d", s.serial)
 		}
 		return &old
 	}
-	it.to = oneOf(m, simUsers)
-	m.serial++
-	it.id = fmt.Sprintf("m%d", m.serial)
-	if m.chance(8) {
-		it.id = fmt.Sprintf("m%d", 1+m.rnd.IntN(m.serial))
+	it.to = oneOf(s, simUsers)
+	s.serial++
+	it.id = fmt.Sprintf("m%d", s.serial)
+	if s.chance(8) {
+		it.id = fmt.Sprintf("m%d", 1+s.rnd.IntN(s.serial))
 	}
-	list := slices.SortedFunc(maps.Values(m.groups), func(a, b *simGroup) int { return strings.Compare(a.name, b.name) })
+	list := slices.SortedFunc(maps.Values(s.groups), func(a, b *simGroup) int { return strings.Compare(a.name, b.name) })
 	var g *simGroup
 	if len(list) > 0 {
-		g = oneOf(m, list[max(0, len(list)-4):])
+		g = oneOf(s, list[max(0, len(list)-4):])
 	}
-	n := m.rnd.IntN(100)
+	n := s.rnd.IntN(100)
 	if g == nil && n >= 35 && n < 65 {
 		n = 0
 	}
-	text := oneOf(m, []string{"a", "a", "a", "a", "poison"})
+	text := oneOf(s, []string{"a", "a", "a", "a", "poison"})
 	switch {
 	case n < 35:
 		it.typ, it.body = "MTT-000", fmt.Sprintf(`[{"text":%q}]`, text)
@@ -685,17 +685,17 @@ func (m *simulation) newItem() *simItem {
 		it.typ, it.group, it.to = "MTS-000", g, g.id
 		it.body = fmt.Sprintf(`[{"session_id":%q,"text":%q}]`, g.id, text)
 	case n < 65:
-		it.typ, it.group, it.to = oneOf(m, []string{"MTS-103", "MTS-104", "MTS-106", "MTS-107"}), g, g.id
-		it.named = []string{oneOf(m, simUsers)}
+		it.typ, it.group, it.to = oneOf(s, []string{"MTS-103", "MTS-104", "MTS-106", "MTS-107"}), g, g.id
+		it.named = []string{oneOf(s, simUsers)}
 		it.body = fmt.Sprintf(`[{"session_id":%q,"subscribers":[{"user_id":%q}]}]`, g.id, it.named[0])
 	case n < 75: // a revoke
-		r := m.someMessage(func(r *simMessage) bool { return r.From == it.from.user })
+		r := s.someMessage(func(r *simMessage) bool { return r.From == it.from.user })
 		if r == nil {
 			return nil
 		}
-		it.typ, it.id, it.targets = "MTT-101", fmt.Sprintf("r%d", m.serial), []string{r.MsgID}
-		if m.chance(5) {
-			it.targets = append(it.targets, fmt.Sprintf("m%d", m.serial+1+m.rnd.IntN(4)))
+		it.typ, it.id, it.targets = "MTT-101", fmt.Sprintf("r%d", s.serial), []string{r.MsgID}
+		if s.chance(5) {
+			it.targets = append(it.targets, fmt.Sprintf("m%d", s.serial+1+s.rnd.IntN(4)))
 		}
 		it.body = simIDs(it.targets, "")
 		if r.group != nil {
@@ -704,13 +704,13 @@ func (m *simulation) newItem() *simItem {
 			it.to = r.To
 		}
 	case n < 85: // a read receipt
-		r := m.someMessage(func(r *simMessage) bool { return slices.Contains(r.to, it.from.user) && r.From != it.from.user })
+		r := s.someMessage(func(r *simMessage) bool { return slices.Contains(r.to, it.from.user) && r.From != it.from.user })
 		if r == nil {
 			return nil
 		}
-		it.typ, it.id, it.to, it.targets = "MTT-100", fmt.Sprintf("c%d", m.serial), r.From, []string{r.MsgID}
-		if m.chance(30) {
-			it.targets = append(it.targets, m.someMessage(func(*simMessage) bool { return true }).MsgID)
+		it.typ, it.id, it.to, it.targets = "MTT-100", fmt.Sprintf("c%d", s.serial), r.From, []string{r.MsgID}
+		if s.chance(30) {
+			it.targets = append(it.targets, s.someMessage(func(*simMessage) bool { return true }).MsgID)
 			it.targets = slices.Compact(it.targets)
 		}
 		it.body = simIDs(it.targets, "")
@@ -721,14 +721,14 @@ func (m *simulation) newItem() *simItem {
 			it.to = it.from.user
 		}
 	case n < 97: // a confirmation
-		shown := slices.Sorted(maps.Keys(m.got[it.from.user]))
+		shown := slices.Sorted(maps.Keys(s.got[it.from.user]))
 		if len(shown) == 0 {
 			return nil
 		}
-		it.typ, it.id, it.targets = "MTC-000", fmt.Sprintf("c%d", m.serial), []string{oneOf(m, shown[max(0, len(shown)-8):])}
+		it.typ, it.id, it.targets = "MTC-000", fmt.Sprintf("c%d", s.serial), []string{oneOf(s, shown[max(0, len(shown)-8):])}
 		it.body = simIDs(it.targets, "")
 	default:
-		it.typ, it.id, it.body = oneOf(m, []string{"MTC-001", "MTC-100", "MTB-001", "MTB-100"}), fmt.Sprintf("c%d", m.serial), "[]"
+		it.typ, it.id, it.body = oneOf(s, []string{"MTC-001", "MTC-100", "MTB-001", "MTB-100"}), fmt.Sprintf("c%d", s.serial), "[]"
 	}
 	return it
 }
@@ -746,9 +746,9 @@ func simIDs(list []string, group string) string {
 }
 
 // someMessage picks one of the newest messages, mostly of those that fit.
-func (m *simulation) someMessage(fits func(*simMessage) bool) *simMessage {
+func (s *simulation) someMessage(fits func(*simMessage) bool) *simMessage {
 	var all, some []*simMessage
-	for _, r := range m.ids {
+	for _, r := range s.ids {
 		if strings.HasPrefix(r.MsgID, "m") && !r.revoked && !(r.group != nil && r.group.state == simDissolved) {
 			all = append(all, r)
 			if fits(r) {
@@ -756,14 +756,14 @@ func (m *simulation) someMessage(fits func(*simMessage) bool) *simMessage {
 			}
 		}
 	}
-	if m.chance(85) && len(some) > 0 {
+	if s.chance(85) && len(some) > 0 {
 		all = some
 	}
 	if len(all) == 0 {
 		return nil
 	}
 	slices.SortFunc(all, func(a, b *simMessage) int { return strings.Compare(a.Time+a.MsgID, b.Time+b.MsgID) })
-	return oneOf(m, all[max(0, len(all)-8):])
+	return oneOf(s, all[max(0, len(all)-8):])
 }
 
 // simHook is something that happens while a batch is on its way.
@@ -775,45 +775,45 @@ type simHook struct {
 	fired       bool
 }
 
-func (m *simulation) newHook() *simHook {
-	h := &simHook{where: oneOf(m, []string{"before the commit", "after the commit", "before the copies", "after the copies"}), effect: func() {}}
-	d := simDevice{oneOf(m, simUsers), oneOf(m, simResources)}
-	h.name = oneOf(m, []string{"leave", "arrive", "clock", "look", "cut", "down", "flap", "kill", "kill"})
-	if m.tight > 0 && h.name == "clock" { // copies that wait for the server are not sent yet
+func (s *simulation) newHook() *simHook {
+	h := &simHook{where: oneOf(s, []string{"before the commit", "after the commit", "before the copies", "after the copies"}), effect: func() {}}
+	d := simDevice{oneOf(s, simUsers), oneOf(s, simResources)}
+	h.name = oneOf(s, []string{"leave", "arrive", "clock", "look", "cut", "down", "flap", "kill", "kill"})
+	if s.tight > 0 && h.name == "clock" { // copies that wait for the server are not sent yet
 		h.name = "look"
 	}
 	switch h.name {
 	case "leave":
 		h.name += " " + d.full()
-		h.act = func() { m.exit(d); m.leave(d) }
-		h.effect = func() { m.gone(d) }
+		h.act = func() { s.exit(d); s.leave(d) }
+		h.effect = func() { s.gone(d) }
 	case "arrive":
 		h.name += " " + d.full()
-		h.act = func() { m.appear(d, ""); m.presenceOf(d, "") }
-		h.effect = func() { show := ""; m.hear(d, &show); m.arrived(0) }
+		h.act = func() { s.appear(d, ""); s.presenceOf(d, "") }
+		h.effect = func() { show := ""; s.hear(d, &show); s.arrived(0) }
 	case "clock":
-		h.act = func() { m.clock.move(6 * time.Second) }
-		h.effect = m.age
+		h.act = func() { s.clock.move(6 * time.Second) }
+		h.effect = s.age
 	case "look":
-		h.act = m.peek
+		h.act = s.peek
 	case "cut":
-		h.act = m.link.cut
-		h.effect = func() { m.ready = false }
+		h.act = s.link.cut
+		h.effect = func() { s.ready = false }
 	case "down":
-		h.act = m.unplug
-		h.effect = m.down
+		h.act = s.unplug
+		h.effect = s.down
 	case "flap":
-		h.act = func() { m.unplug(); m.plug() }
-		h.effect = func() { m.down(); m.mode = sendsPerhaps; m.plugged() }
+		h.act = func() { s.unplug(); s.plug() }
+		h.effect = func() { s.down(); s.mode = sendsPerhaps; s.plugged() }
 	case "kill":
-		h.act = func() { m.die(); m.killed = true }
-		h.effect = m.crashed
+		h.act = func() { s.die(); s.killed = true }
+		h.effect = s.crashed
 	}
 	switch h.name {
 	case "cut", "down", "kill":
 		h.mode = sendsNothing
 		switch {
-		case h.where == "after the copies" && m.tight > 0: // of which the first have gone
+		case h.where == "after the copies" && s.tight > 0: // of which the first have gone
 			h.mode = sendsPerhaps
 		case h.where == "after the copies":
 			h.mode = sends
@@ -825,13 +825,13 @@ func (m *simulation) newHook() *simHook {
 }
 
 // arm lets a hook happen once, with the commit of a message.
-func (h *simHook) arm(m *simulation) {
-	if h == nil {
+func (s *simHook) arm(m *simulation) {
+	if s == nil {
 		return
 	}
-	fire := func() { h.fired = true; h.act() }
+	fire := func() { s.fired = true; s.act() }
 	m.disk.set(func() {
-		switch h.where {
+		switch s.where {
 		case "before the commit":
 			m.disk.before = fire
 		case "after the commit":
@@ -844,82 +844,82 @@ func (h *simHook) arm(m *simulation) {
 	})
 }
 
-func (h *simHook) done() bool { return h != nil && h.fired }
+func (s *simHook) done() bool { return s != nil && s.fired }
 
 // peek looks at the queues while a batch is on its way: they may lack nothing. (Its messages remove nothing.)
-func (m *simulation) peek() {
+func (s *simulation) peek() {
 	for _, u := range simUsers {
-		rows, err := m.waits(u, "", 0)
+		rows, err := s.waits(u, "", 0)
 		if err != nil {
-			m.disk.fault("queue of %s: %v", u, err)
+			s.disk.fault("queue of %s: %v", u, err)
 		}
-		for id, e := range m.queues[u] {
+		for id, e := range s.queues[u] {
 			if (e.state == simRow || e.state == simUnconfirmed) && !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == id }) {
-				m.disk.fault("the queue of %s lacks %s while a batch is written", u, id)
+				s.disk.fault("the queue of %s lacks %s while a batch is written", u, id)
 			}
 		}
 	}
 }
 
 // call makes a call of the API.
-func (m *simulation) call() {
-	away := m.chance(15)
-	m.disk.set(func() { m.disk.away = away })
-	effect, err := m.callOne(away)
-	m.sync()
-	m.disk.set(func() { m.disk.away = false })
-	m.quiet()
-	m.troubled, m.poisoned, m.several, m.late = away, false, false, 0
-	m.mode = sends
-	if !m.ready {
-		m.mode = sendsNothing
+func (s *simulation) call() {
+	away := s.chance(15)
+	s.disk.set(func() { s.disk.away = away })
+	effect, err := s.callOne(away)
+	s.sync()
+	s.disk.set(func() { s.disk.away = false })
+	s.quiet()
+	s.troubled, s.poisoned, s.several, s.late = away, false, false, 0
+	s.mode = sends
+	if !s.ready {
+		s.mode = sendsNothing
 	}
 	if err != nil && !(away && errors.Is(err, protocol.ErrUnavailable)) {
-		m.fault("the call: %v", err)
+		s.fault("the call: %v", err)
 	}
-	m.collect()
-	m.arrived(1)
+	s.collect()
+	s.arrived(1)
 	if effect != nil {
 		effect(err == nil)
 	}
-	m.finish()
+	s.finish()
 }
 
-func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
-	ctx := m.t.Context()
-	user := oneOf(m, simUsers)
-	list := slices.SortedFunc(maps.Values(m.groups), func(a, b *simGroup) int { return strings.Compare(a.name, b.name) })
-	n := m.rnd.IntN(100)
+func (s *simulation) callOne(away bool) (effect func(ok bool), err error) {
+	ctx := s.t.Context()
+	user := oneOf(s, simUsers)
+	list := slices.SortedFunc(maps.Values(s.groups), func(a, b *simGroup) int { return strings.Compare(a.name, b.name) })
+	n := s.rnd.IntN(100)
 	switch {
 	case len(list) == 0 || n < 15: // create a group
-		members := slices.DeleteFunc(slices.Clone(simUsers), func(string) bool { return m.chance(30) })
+		members := slices.DeleteFunc(slices.Clone(simUsers), func(string) bool { return s.chance(30) })
 		if len(members) == 0 {
 			members = []string{user}
 		}
-		g, rows, err := m.CreateGroup(ctx, GroupSpec{Owner: user, Members: members})
-		sg := &simGroup{id: g.ID, name: fmt.Sprintf("g%03d", len(m.groups)), owner: user, members: members, formers: map[string]bool{}, ever: map[string]bool{}}
-		m.tell("%s makes %s (%s) of %v: %v", user, sg.name, g.ID, members, err)
+		g, rows, err := s.CreateGroup(ctx, GroupSpec{Owner: user, Members: members})
+		sg := &simGroup{id: g.ID, name: fmt.Sprintf("g%03d", len(s.groups)), owner: user, members: members, formers: map[string]bool{}, ever: map[string]bool{}}
+		s.tell("%s makes %s (%s) of %v: %v", user, sg.name, g.ID, members, err)
 		return func(ok bool) {
 			if ok {
-				m.groups[g.ID] = sg
+				s.groups[g.ID] = sg
 				if len(rows.Taken) != len(members) {
-					m.fault("%s has %d members", sg.name, len(rows.Taken))
+					s.fault("%s has %d members", sg.name, len(rows.Taken))
 				}
 			}
 		}, err
 	case n < 30: // change its members
-		g := oneOf(m, list)
-		e := GroupEdit{ID: g.id, Add: []string{oneOf(m, simUsers)}, Remove: []string{oneOf(m, simUsers)}}
-		switch m.rnd.IntN(3) {
+		g := oneOf(s, list)
+		e := GroupEdit{ID: g.id, Add: []string{oneOf(s, simUsers)}, Remove: []string{oneOf(s, simUsers)}}
+		switch s.rnd.IntN(3) {
 		case 0:
 			e.Add = nil
 		case 1:
 			e.Remove = nil
 		}
-		_, err := m.ModifyGroup(ctx, e)
-		m.tell("%s: add %v, remove %v: %v", g.name, e.Add, e.Remove, err)
+		_, err := s.ModifyGroup(ctx, e)
+		s.tell("%s: add %v, remove %v: %v", g.name, e.Add, e.Remove, err)
 		if g.state != simAlive {
-			return nil, m.must(err, protocol.NoSuchGroup, away)
+			return nil, s.must(err, protocol.NoSuchGroup, away)
 		}
 		return func(ok bool) {
 			if !ok {
@@ -940,90 +940,90 @@ func (m *simulation) callOne(away bool) (effect func(ok bool), err error) {
 			g.members = append(g.members, added...)
 		}, err
 	case n < 33:
-		g := oneOf(m, list)
-		_, err := m.DeleteGroup(ctx, g.id)
-		m.tell("%s is deleted: %v", g.name, err)
+		g := oneOf(s, list)
+		_, err := s.DeleteGroup(ctx, g.id)
+		s.tell("%s is deleted: %v", g.name, err)
 		return func(ok bool) {
 			if ok && g.state == simAlive {
-				m.leaveAll(g)
+				s.leaveAll(g)
 				g.state = simDeleted
 			}
 		}, err
 	case n < 38:
-		g := oneOf(m, list)
-		err := m.Dissolve(ctx, g.id)
-		m.tell("%s is dissolved: %v", g.name, err)
+		g := oneOf(s, list)
+		err := s.Dissolve(ctx, g.id)
+		s.tell("%s is dissolved: %v", g.name, err)
 		return func(ok bool) {
 			if ok && g.state == simAlive {
-				m.dissolve(g)
+				s.dissolve(g)
 			}
 		}, err
 	case n < 60: // a notice
-		to := slices.DeleteFunc(slices.Clone(simUsers), func(string) bool { return m.chance(50) })
+		to := slices.DeleteFunc(slices.Clone(simUsers), func(string) bool { return s.chance(50) })
 		if len(to) == 0 {
 			to = []string{user}
 		}
-		id, err := m.Notify(ctx, Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: to})
-		m.tell("a notice %s to %v: %v", id.CallID, to, err)
+		id, err := s.Notify(ctx, Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: to})
+		s.tell("a notice %s to %v: %v", id.CallID, to, err)
 		return func(ok bool) {
 			for i, u := range to {
 				if ok {
-					m.noticed(store.Message{MsgID: calls.MessageID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
+					s.noticed(store.Message{MsgID: calls.MessageID(id.CallID, i+1), Type: "MTB-100", From: protocol.AdminID, To: u, Body: `[{"title":"t"}]`, SessionID: protocol.AdminID}, nil)
 				}
 			}
 		}, err
 	case n < 90: // the queue
-		rows, err := m.waits(user, "", 0)
+		rows, err := s.waits(user, "", 0)
 		if err != nil {
-			m.fault("the queue of %s: %v", user, err)
+			s.fault("the queue of %s: %v", user, err)
 		}
-		clears := m.chance(60)
+		clears := s.chance(60)
 		if clears {
-			err = m.ClearOffline(ctx, user, rows)
+			err = s.ClearOffline(ctx, user, rows)
 		}
-		m.tell("%s reads %d entries of the queue, and clears %v: %v", user, len(rows), clears, err)
+		s.tell("%s reads %d entries of the queue, and clears %v: %v", user, len(rows), clears, err)
 		return func(ok bool) {
 			for _, row := range rows {
-				m.got[user][row.MsgID] = true
-				e := m.queues[user][row.MsgID]
+				s.got[user][row.MsgID] = true
+				e := s.queues[user][row.MsgID]
 				switch {
 				case clears && ok:
-					delete(m.queues[user], row.MsgID)
+					delete(s.queues[user], row.MsgID)
 				case clears && e != nil && row.ID == "":
 					e.state = simPerhaps
 				}
 			}
 		}, err
 	case n < 93:
-		if m.hangs(user) { // what it is sent then is lost, as of every client that confirms nothing
+		if s.hangs(user) { // what it is sent then is lost, as of every client that confirms nothing
 			return nil, nil
 		}
-		err := m.RegisterPush(ctx, user, "")
-		m.tell("%s unregisters: %v", user, err)
+		err := s.RegisterPush(ctx, user, "")
+		s.tell("%s unregisters: %v", user, err)
 		return func(ok bool) {
 			if ok {
-				delete(m.confirming, user)
+				delete(s.confirming, user)
 			}
 		}, err
 	default:
-		m.tell("what dissolved groups left is removed")
-		return nil, m.purgeNext(ctx)
+		s.tell("what dissolved groups left is removed")
+		return nil, s.purgeNext(ctx)
 	}
 }
 
 // purgeNext does what the purge does between two of its pauses.
-func (m *simulation) purgeNext(ctx context.Context) error {
-	list, err := m.db.Purges(ctx)
+func (s *simulation) purgeNext(ctx context.Context) error {
+	list, err := s.db.Purges(ctx)
 	for _, p := range list {
-		if err == nil && protocol.ParseTime(p.Time) <= m.Service.from() {
-			_, err = m.db.PurgeSome(ctx, m.epoch, p, 500)
+		if err == nil && protocol.ParseTime(p.Time) <= s.Service.from() {
+			_, err = s.db.PurgeSome(ctx, s.epoch, p, 500)
 		}
 	}
 	return err
 }
 
 // must is for a call that has to be refused.
-func (m *simulation) must(err error, code protocol.Code, away bool) error {
+func (s *simulation) must(err error, code protocol.Code, away bool) error {
 	if away && errors.Is(err, protocol.ErrUnavailable) || err != nil && protocol.AsError(err).Code == code {
 		return nil
 	}

@@ -224,8 +224,8 @@ type awayStore struct {
 	asked chan struct{}
 }
 
-func (s *awayStore) TakeOver(context.Context) (store.State, error) {
-	s.asked <- struct{}{}
+func (a *awayStore) TakeOver(context.Context) (store.State, error) {
+	a.asked <- struct{}{}
 	return store.State{}, store.ErrUnavailable
 }
 

@@ -24,55 +24,55 @@ type testSource struct {
 	told     []string // calls of SetPush and DeletePushCodes
 }
 
-func (f *testSource) Users(context.Context, string, int) (users []store.SourceUser, done bool, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, id := range f.users {
-		users = append(users, store.SourceUser{ID: id, PushCode: f.codes[id]})
+func (t *testSource) Users(context.Context, string, int) (users []store.SourceUser, done bool, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range t.users {
+		users = append(users, store.SourceUser{ID: id, PushCode: t.codes[id]})
 	}
 	return users, true, nil
 }
 
-func (f *testSource) OwnsAccounts() bool { return false }
-func (f *testSource) KeepsPush() bool    { return true }
+func (t *testSource) OwnsAccounts() bool { return false }
+func (t *testSource) KeepsPush() bool    { return true }
 
-func (f *testSource) SetPush(_ context.Context, id, code string) error {
-	return f.push(id+"="+code, func() {
-		if f.codes == nil {
-			f.codes = map[string]string{}
+func (t *testSource) SetPush(_ context.Context, id, code string) error {
+	return t.push(id+"="+code, func() {
+		if t.codes == nil {
+			t.codes = map[string]string{}
 		}
-		f.codes[id] = code
+		t.codes[id] = code
 	})
 }
 
-func (f *testSource) DeletePushCodes(_ context.Context, codes []string) error {
-	return f.push("dead "+strings.Join(codes, " "), func() {
-		maps.DeleteFunc(f.codes, func(_, code string) bool { return slices.Contains(codes, code) })
+func (t *testSource) DeletePushCodes(_ context.Context, codes []string) error {
+	return t.push("dead "+strings.Join(codes, " "), func() {
+		maps.DeleteFunc(t.codes, func(_, code string) bool { return slices.Contains(codes, code) })
 	})
 }
 
-func (f *testSource) push(what string, do func()) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.told = append(f.told, what)
-	if f.failPush == nil {
+func (t *testSource) push(what string, do func()) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = append(t.told, what)
+	if t.failPush == nil {
 		do()
 	}
-	return f.failPush
+	return t.failPush
 }
 
 // failing lets calls about push codes fail, and forgets those of before.
-func (f *testSource) failing(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failPush, f.told = err, nil
+func (t *testSource) failing(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.failPush, t.told = err, nil
 }
 
-func (f *testSource) take() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	list := f.told
-	f.told = nil
+func (t *testSource) take() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.told
+	t.told = nil
 	return strings.Join(list, ", ")
 }
 
@@ -113,19 +113,19 @@ type testAccounts struct {
 	cut   func() // called for the user "cut", whose account is then not made
 }
 
-func (a *testAccounts) AddAccount(_ context.Context, local, _, _, _ string) error {
-	a.asked <- local
-	if local == "cut" && a.cut != nil {
-		cut := a.cut
-		a.cut = nil
+func (t *testAccounts) AddAccount(_ context.Context, local, _, _, _ string) error {
+	t.asked <- local
+	if local == "cut" && t.cut != nil {
+		cut := t.cut
+		t.cut = nil
 		cut()
 		return errors.New("the link is down")
 	}
 	return nil
 }
 
-func (a *testAccounts) RemoveAccount(_ context.Context, local string) error {
-	a.asked <- "no " + local
+func (t *testAccounts) RemoveAccount(_ context.Context, local string) error {
+	t.asked <- "no " + local
 	return nil
 }
 

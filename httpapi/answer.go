@@ -69,26 +69,26 @@ func (a *API) responder(w http.ResponseWriter) *responder {
 }
 
 // answer writes what a handler returned. An error means that nothing was written, unless status is set.
-func (o *responder) answer(value any) error {
+func (r *responder) answer(value any) error {
 	switch v := value.(type) {
 	case *stream:
-		return o.stream(v)
+		return r.stream(v)
 	case bare:
-		return o.json(http.StatusOK, v.value)
+		return r.json(http.StatusOK, v.value)
 	case object:
-		return o.json(http.StatusOK, v.done(nil))
+		return r.json(http.StatusOK, v.done(nil))
 	case interface{ write(*responder) error }: // no JSON: a file, a text
-		return v.write(o)
+		return v.write(r)
 	}
 	return fmt.Errorf("a handler returned %T", value)
 }
 
 // failure writes f. Errors of the connection have nobody left to hear them.
-func (o *responder) failure(f *failure, rt *route, sessionID string) {
-	if o.status != 0 {
+func (r *responder) failure(f *failure, rt *route, sessionID string) {
+	if r.status != 0 {
 		panic(http.ErrAbortHandler) // inside a streamed answer: only a broken connection says that it is incomplete
 	}
-	h := o.w.Header()
+	h := r.w.Header()
 	if f.retry > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(f.retry/time.Second)))
 	}
@@ -98,11 +98,11 @@ func (o *responder) failure(f *failure, rt *route, sessionID string) {
 	if f.status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", `Bearer realm="tlim"`)
 	}
-	_ = o.json(f.status, o.failed(f, rt, sessionID))
+	_ = r.json(f.status, r.failed(f, rt, sessionID))
 }
 
 // failed is the object of a failure.
-func (o *responder) failed(f *failure, rt *route, sessionID string) object {
+func (r *responder) failed(f *failure, rt *route, sessionID string) object {
 	v := object{}
 	for _, name := range rt.zeros {
 		v[name] = 0
@@ -113,7 +113,7 @@ func (o *responder) failed(f *failure, rt *route, sessionID string) object {
 	if len(f.skipped) > 0 {
 		v[skippedName] = f.skipped
 	}
-	return v.done(&detail{f.result, f.text.in(o.api.cfg.Language, f.args)})
+	return v.done(&detail{f.result, f.text.in(r.api.cfg.Language, f.args)})
 }
 
 type detail struct {
@@ -122,48 +122,48 @@ type detail struct {
 }
 
 // done adds result and result_detail and drops fields without a value.
-func (v object) done(d *detail) object {
-	maps.DeleteFunc(v, func(_ string, field any) bool { return field == "" })
-	v["result"], v["result_detail"] = "ok", ""
+func (o object) done(d *detail) object {
+	maps.DeleteFunc(o, func(_ string, field any) bool { return field == "" })
+	o["result"], o["result_detail"] = "ok", ""
 	if d != nil {
-		v["result"], v["result_detail"] = d.result, d.sentence
+		o["result"], o["result_detail"] = d.result, d.sentence
 	}
-	return v
+	return o
 }
 
-func (o *responder) json(status int, v any) error {
+func (r *responder) json(status int, v any) error {
 	var buf bytes.Buffer
 	if err := encode(&buf, v); err != nil {
 		return err
 	}
 	if buf.Len() > largeAnswer {
-		give, ok := o.api.large.take(o.payer.name, o.payer.large)
+		give, ok := r.api.large.take(r.payer.name, r.payer.large)
 		if !ok {
 			return tooMany(time.Second)
 		}
 		defer give()
 	}
-	o.begin(status)
-	o.w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
-	o.w.WriteHeader(status)
-	if _, err := o.Write(buf.Bytes()); err != nil {
+	r.begin(status)
+	r.w.Header().Set("Content-Length", strconv.Itoa(buf.Len()))
+	r.w.WriteHeader(status)
+	if _, err := r.Write(buf.Bytes()); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
 	return nil
 }
 
-func (o *responder) begin(status int) {
-	o.status = status
-	o.w.Header().Set("Content-Type", "application/json;charset=utf-8")
+func (r *responder) begin(status int) {
+	r.status = status
+	r.w.Header().Set("Content-Type", "application/json;charset=utf-8")
 }
 
 // Write holds the caller to the minimum pace: a slow reader of a long answer is fine, one that stopped reading is not.
-func (o *responder) Write(p []byte) (n int, err error) {
+func (r *responder) Write(p []byte) (n int, err error) {
 	for first := true; first || n < len(p) && err == nil; first = false {
 		var wrote int
 		part := p[n:min(len(p), n+writeBuffer)]
-		o.paced(int64(len(part)), func() int64 {
-			wrote, err = o.w.Write(part)
+		r.paced(int64(len(part)), func() int64 {
+			wrote, err = r.w.Write(part)
 			return int64(wrote)
 		})
 		n += wrote
@@ -172,11 +172,11 @@ func (o *responder) Write(p []byte) (n int, err error) {
 }
 
 // paced does write, which writes at most n bytes, within the time for them.
-func (o *responder) paced(n int64, write func() int64) {
+func (r *responder) paced(n int64, write func() int64) {
 	start := time.Now()
-	_ = o.control.SetWriteDeadline(o.pace.until(start, n)) // a ResponseWriter of a test has none
+	_ = r.control.SetWriteDeadline(r.pace.until(start, n)) // a ResponseWriter of a test has none
 	wrote := write()
-	o.pace.moved(wrote, time.Since(start))
+	r.pace.moved(wrote, time.Since(start))
 }
 
 // encode writes JSON without a line end and without escaping < > &: shipped clients show bodies as they come.
@@ -193,12 +193,12 @@ func encode(w io.Writer, v any) error {
 
 // stream writes a list row by row. Nothing is written before the first row is there, so a read that fails at once is an
 // ordinary failure. The list's name sorts before "result": a read that fails later still ends in an honest result.
-func (o *responder) stream(s *stream) error {
-	out := bufio.NewWriterSize(o, writeBuffer)
+func (r *responder) stream(s *stream) error {
+	out := bufio.NewWriterSize(r, writeBuffer)
 	first := true
 	emit := func(row any) error {
 		if first {
-			o.begin(http.StatusOK)
+			r.begin(http.StatusOK)
 			_, _ = fmt.Fprintf(out, "{%q:[", s.list) // bufio keeps its error for the next call
 		} else {
 			_ = out.WriteByte(',')
@@ -214,15 +214,15 @@ func (o *responder) stream(s *stream) error {
 		return err
 	}
 	if first {
-		o.begin(http.StatusOK)
+		r.begin(http.StatusOK)
 		_, _ = fmt.Fprintf(out, "{%q:[", s.list)
 	}
 	_ = out.WriteByte(']')
 	rest := s.rest()
 	if err != nil {
 		f := failureOf(err)
-		o.api.log.Error("an HTTP answer ended early", "error", err)
-		rest = rest.done(&detail{f.result, f.text.in(o.api.cfg.Language, f.args)})
+		r.api.log.Error("an HTTP answer ended early", "error", err)
+		rest = rest.done(&detail{f.result, f.text.in(r.api.cfg.Language, f.args)})
 	} else {
 		rest = rest.done(nil)
 	}
@@ -233,7 +233,7 @@ func (o *responder) stream(s *stream) error {
 		}
 	}
 	_ = out.WriteByte('}')
-	if err := errors.Join(out.Flush(), o.control.Flush()); err != nil {
+	if err := errors.Join(out.Flush(), r.control.Flush()); err != nil {
 		return fmt.Errorf("%w: %w", errWrite, err)
 	}
 	if s.sent != nil && err == nil && s.ctx.Err() == nil {

@@ -107,9 +107,9 @@ func (a *API) elsewhere(r *request, path string, names []string) (any, error) {
 // redirect is an answer 302.
 type redirect string
 
-func (d redirect) write(o *responder) error {
+func (r redirect) write(o *responder) error {
 	o.status = http.StatusFound
-	o.w.Header().Set("Location", string(d))
+	o.w.Header().Set("Location", string(r))
 	o.w.WriteHeader(o.status)
 	return nil
 }
@@ -178,28 +178,28 @@ type fileWriter struct {
 const piece = 256 << 10
 
 // Header is the answer's header.
-func (w *fileWriter) Header() http.Header { return w.w.Header() }
+func (f *fileWriter) Header() http.Header { return f.w.Header() }
 
 // WriteHeader keeps the status for the metrics.
-func (w *fileWriter) WriteHeader(status int) {
-	w.status = status
+func (f *fileWriter) WriteHeader(status int) {
+	f.status = status
 	if status >= http.StatusBadRequest { // 412 and 416 are texts of net/http, which takes Cache-Control off its errors
-		w.Header().Set("Content-Type", "text/plain;charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
+		f.Header().Set("Content-Type", "text/plain;charset=utf-8")
+		f.Header().Set("Cache-Control", "no-store")
 	}
-	w.w.WriteHeader(status)
+	f.w.WriteHeader(status)
 }
 
 // Write sends a piece of a multipart/byteranges answer.
-func (w *fileWriter) Write(p []byte) (int, error) {
-	n, err := w.responder.Write(p)
-	w.sent += int64(n)
+func (f *fileWriter) Write(p []byte) (int, error) {
+	n, err := f.responder.Write(p)
+	f.sent += int64(n)
 	return n, err
 }
 
 // ReadFrom hands the file to net/http, which hands it to the kernel where it can (sendfile): that sees through one
 // io.LimitedReader, so there must not be two.
-func (w *fileWriter) ReadFrom(src io.Reader) (int64, error) {
+func (f *fileWriter) ReadFrom(src io.Reader) (int64, error) {
 	limited, ok := src.(*io.LimitedReader)
 	if !ok {
 		limited = &io.LimitedReader{R: src, N: math.MaxInt64}
@@ -209,11 +209,11 @@ func (w *fileWriter) ReadFrom(src io.Reader) (int64, error) {
 		want := min(limited.N, piece)
 		var n int64
 		var err error
-		w.paced(want, func() int64 {
-			n, err = io.Copy(w.w, &io.LimitedReader{R: limited.R, N: want})
+		f.paced(want, func() int64 {
+			n, err = io.Copy(f.w, &io.LimitedReader{R: limited.R, N: want})
 			return n
 		})
-		total, limited.N, w.sent = total+n, limited.N-n, w.sent+n
+		total, limited.N, f.sent = total+n, limited.N-n, f.sent+n
 		if err != nil || n < want {
 			return total, err
 		}

@@ -133,7 +133,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 
 type readerFunc func([]byte) (int, error)
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }
 
 // BenchmarkFiles moves 256 MiB: up, down, and as a plain copy on the same disk, synced, which is what both are measured by.
 func BenchmarkFiles(b *testing.B) {

@@ -49,37 +49,37 @@ type room struct {
 }
 
 // grow takes n more bytes, of a file that is expected to have so many more behind them.
-func (m *room) grow(ctx context.Context, n, expected int64) error {
-	first := m.taken == 0
-	m.taken += n
-	m.unlooked += n
+func (r *room) grow(ctx context.Context, n, expected int64) error {
+	first := r.taken == 0
+	r.taken += n
+	r.unlooked += n
 	// What is under way is counted before what is stored: an upload that ends in between counts twice and not never.
 	under := int64(0)
-	if m.limited {
-		under = m.a.quotas.add(m.owner, n)
+	if r.limited {
+		under = r.a.quotas.add(r.owner, n)
 	}
-	if first || m.unlooked >= roomStep {
-		m.unlooked = 0
-		if err := m.look(ctx, expected); err != nil {
+	if first || r.unlooked >= roomStep {
+		r.unlooked = 0
+		if err := r.look(ctx, expected); err != nil {
 			return err
 		}
 	}
-	if limit := m.a.cfg.Files.Quota; m.limited && m.owner != "" && m.stored+under+expected > limit {
-		m.a.metrics.unroomed.WithLabelValues(unroomedByQuota).Inc()
-		return &failure{status: http.StatusInsufficientStorage, result: protocol.TooLarge, text: textQuota, args: []any{m.owner, limit}}
+	if limit := r.a.cfg.Files.Quota; r.limited && r.owner != "" && r.stored+under+expected > limit {
+		r.a.metrics.unroomed.WithLabelValues(unroomedByQuota).Inc()
+		return &failure{status: http.StatusInsufficientStorage, result: protocol.TooLarge, text: textQuota, args: []any{r.owner, limit}}
 	}
 	return nil
 }
 
 // look asks what is stored and what is free.
-func (m *room) look(ctx context.Context, expected int64) error {
-	files := &m.a.cfg.Files
-	if m.limited {
-		stored, err := files.Rows.StoredBytes(ctx, m.owner)
+func (r *room) look(ctx context.Context, expected int64) error {
+	files := &r.a.cfg.Files
+	if r.limited {
+		stored, err := files.Rows.StoredBytes(ctx, r.owner)
 		if err != nil {
 			return err
 		}
-		m.stored = stored
+		r.stored = stored
 	}
 	if files.MinFree <= 0 {
 		return nil
@@ -89,32 +89,32 @@ func (m *room) look(ctx context.Context, expected int64) error {
 		return fmt.Errorf("%w: free space of the file store: %w", protocol.ErrUnavailable, err)
 	}
 	full := free-expected < files.MinFree
-	m.a.noteRoom(full, free)
+	r.a.noteRoom(full, free)
 	if full {
-		m.a.metrics.unroomed.WithLabelValues(unroomedBySpace).Inc()
+		r.a.metrics.unroomed.WithLabelValues(unroomedBySpace).Inc()
 		return &failure{status: http.StatusInsufficientStorage, result: protocol.TryLater, text: textNoRoom, retry: roomAgain}
 	}
 	return nil
 }
 
 // of names the owner, who may be known only behind the file, and looks whether all of it is within his quota.
-func (m *room) of(ctx context.Context, owner string) error {
-	if !m.limited || owner == "" {
+func (r *room) of(ctx context.Context, owner string) error {
+	if !r.limited || owner == "" {
 		return nil
 	}
-	if owner != m.owner {
-		m.a.quotas.add(m.owner, -m.taken)
-		m.a.quotas.add(owner, m.taken)
-		m.owner = owner
+	if owner != r.owner {
+		r.a.quotas.add(r.owner, -r.taken)
+		r.a.quotas.add(owner, r.taken)
+		r.owner = owner
 	}
-	m.unlooked = roomStep
-	return m.grow(ctx, 0, 0)
+	r.unlooked = roomStep
+	return r.grow(ctx, 0, 0)
 }
 
 // done is called when the file is a row, or is not to be.
-func (m *room) done() {
-	if m.limited {
-		m.a.quotas.add(m.owner, -m.taken)
+func (r *room) done() {
+	if r.limited {
+		r.a.quotas.add(r.owner, -r.taken)
 	}
 }
 

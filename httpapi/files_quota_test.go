@@ -14,10 +14,10 @@ import (
 )
 
 // send uploads so many bytes as a user, and returns the id of the file.
-func (l *fileLab) sendAs(t *testing.T, user string, size int) (id string, a answer) {
+func (f *fileLab) sendAs(t *testing.T, user string, size int) (id string, a answer) {
 	t.Helper()
 	text, media := body(t, part{"mFile", "a.bin", strings.Repeat("x", size)})
-	a = l.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", media, "Authorization", "Bearer "+l.token(t, user))
+	a = f.do(t, http.MethodPost, "/mobileHttpController/uploadForFileId", "", text, "Content-Type", media, "Authorization", "Bearer "+f.token(t, user))
 	return a.body, a
 }
 

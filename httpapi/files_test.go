@@ -63,9 +63,9 @@ func newFileLab(t testing.TB, change ...func(*Config)) *fileLab {
 }
 
 // left is every file in the folder.
-func (l *fileLab) left(t testing.TB) (names []string) {
+func (f *fileLab) left(t testing.TB) (names []string) {
 	t.Helper()
-	err := filepath.WalkDir(l.dir, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(f.dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
 			names = append(names, path)
 		}
@@ -107,16 +107,16 @@ func body(t testing.TB, parts ...part) (text, contentType string) {
 }
 
 // upload sends parts with the admin key.
-func (l *fileLab) upload(t testing.TB, path, query string, parts ...part) answer {
+func (f *fileLab) upload(t testing.TB, path, query string, parts ...part) answer {
 	t.Helper()
 	text, media := body(t, parts...)
-	return l.do(t, http.MethodPost, path, query, text, "Content-Type", media, "Authorization", "Bearer "+adminKey)
+	return f.do(t, http.MethodPost, path, query, text, "Content-Type", media, "Authorization", "Bearer "+adminKey)
 }
 
 // put uploads one file as zhangsan and returns its id.
-func (l *fileLab) put(t testing.TB, name, content string) string {
+func (f *fileLab) put(t testing.TB, name, content string) string {
 	t.Helper()
-	a := l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", name, content})
+	a := f.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", name, content})
 	if a.status != 200 || !blob.Valid(a.body) {
 		t.Fatalf("upload: got %d %s, want 200 and an id", a.status, a.body)
 	}
@@ -352,14 +352,14 @@ type slowBlobs struct {
 	wait func()
 }
 
-func (b slowBlobs) Put(ctx context.Context, id string, r io.Reader) (int64, error) {
+func (s slowBlobs) Put(ctx context.Context, id string, r io.Reader) (int64, error) {
 	first := make([]byte, 1000)
 	n, err := io.ReadFull(r, first)
 	if err != nil {
 		return 0, err
 	}
-	b.wait()
-	return b.Blobs.Put(ctx, id, io.MultiReader(bytes.NewReader(first[:n]), r))
+	s.wait()
+	return s.Blobs.Put(ctx, id, io.MultiReader(bytes.NewReader(first[:n]), r))
 }
 
 // TestSlowStore: the time that a store takes is not held against the caller, who could not go on meanwhile.

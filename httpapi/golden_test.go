@@ -158,10 +158,10 @@ func resultOf(body string) string {
 }
 
 // outcomes are the ends that a call of an endpoint can come to: success, and each failure of its own.
-func (rt route) outcomes() (all []string) {
-	e := described[rt.path]
+func (r route) outcomes() (all []string) {
+	e := described[r.path]
 	add := func(status int, result protocol.Code) {
-		all = append(all, fmt.Sprint(rt.path, " ", status, " ", result))
+		all = append(all, fmt.Sprint(r.path, " ", status, " ", result))
 	}
 	if e.tag == "dropped" {
 		add(http.StatusGone, resultFail)

@@ -308,13 +308,13 @@ type recorder struct {
 	askers   []string          // of calls that look for users
 }
 
-func (s *recorder) asked(by string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.askers = append(s.askers, by)
+func (r *recorder) asked(by string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.askers = append(r.askers, by)
 }
 
-func (s *recorder) note(name string, args ...any) {
+func (r *recorder) note(name string, args ...any) {
 	line := name
 	for _, a := range args {
 		text, err := json.Marshal(a)
@@ -323,24 +323,24 @@ func (s *recorder) note(name string, args ...any) {
 		}
 		line += " " + string(text)
 	}
-	s.mu.Lock()
-	s.calls = append(s.calls, line)
-	s.mu.Unlock()
-	if s.hook != nil {
-		s.hook(line)
+	r.mu.Lock()
+	r.calls = append(r.calls, line)
+	r.mu.Unlock()
+	if r.hook != nil {
+		r.hook(line)
 	}
 }
 
-func (s *recorder) taken() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	taken := s.calls
-	s.calls = nil
+func (r *recorder) taken() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	taken := r.calls
+	r.calls = nil
 	return taken
 }
 
-func (s *recorder) outcome(id string) error {
-	if s.away {
+func (r *recorder) outcome(id string) error {
+	if r.away {
 		return fmt.Errorf("apply: %w", protocol.ErrUnavailable)
 	}
 	switch id {
@@ -365,14 +365,14 @@ func (s *recorder) outcome(id string) error {
 	return nil
 }
 
-func (s *recorder) CreateGroup(_ context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error) {
-	s.note("CreateGroup", struct {
+func (r *recorder) CreateGroup(_ context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error) {
+	r.note("CreateGroup", struct {
 		Type    int
 		Owner   string
 		Members []string
 	}{g.Type, g.Owner, g.Members})
-	s.asked(g.Asker)
-	if err := s.outcome(g.Owner); err != nil {
+	r.asked(g.Asker)
+	if err := r.outcome(g.Owner); err != nil {
 		return store.Group{}, component.GroupMembers{}, err
 	}
 	var members component.GroupMembers
@@ -389,47 +389,47 @@ func (s *recorder) CreateGroup(_ context.Context, g component.GroupSpec) (store.
 	return store.Group{ID: "new", Type: g.Type, Name: "张三", CreateTime: "1600000000000", Owner: g.Owner}, members, nil
 }
 
-func (s *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (component.GroupEdited, error) {
-	s.note("ModifyGroup", struct {
+func (r *recorder) ModifyGroup(_ context.Context, e component.GroupEdit) (component.GroupEdited, error) {
+	r.note("ModifyGroup", struct {
 		ID, Name    string
 		Add, Remove []string
 	}{e.ID, e.Name, e.Add, e.Remove})
-	s.asked(e.Asker)
+	r.asked(e.Asker)
 	edited := component.GroupEdited{Time: "1600000000000"}
 	for _, m := range e.Add {
 		if m == "nobody" {
 			edited.Skipped = append(edited.Skipped, protocol.Skipped{UserID: m, Reason: protocol.SkipUnknown})
 		}
 	}
-	return edited, s.outcome(e.ID)
+	return edited, r.outcome(e.ID)
 }
 
-func (s *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
-	s.note("DeleteGroup", id)
-	if err := s.outcome(id); err != nil {
+func (r *recorder) DeleteGroup(_ context.Context, id string) (string, error) {
+	r.note("DeleteGroup", id)
+	if err := r.outcome(id); err != nil {
 		return "", err
 	}
 	return "1600000000001", nil
 }
 
-func (s *recorder) SetGroupPicture(_ context.Context, id, pic string) error {
-	s.note("SetGroupPicture", id, pic)
-	return s.outcome(id)
+func (r *recorder) SetGroupPicture(_ context.Context, id, pic string) error {
+	r.note("SetGroupPicture", id, pic)
+	return r.outcome(id)
 }
 
-func (s *recorder) Dissolve(_ context.Context, id string) error {
-	s.note("Dissolve", id)
-	return s.outcome(id)
+func (r *recorder) Dissolve(_ context.Context, id string) error {
+	r.note("Dissolve", id)
+	return r.outcome(id)
 }
 
 // Notify knows everybody but nobody.
-func (s *recorder) Notify(_ context.Context, n component.Notice) (component.Noticed, error) {
-	s.note("Notify", struct {
+func (r *recorder) Notify(_ context.Context, n component.Notice) (component.Noticed, error) {
+	r.note("Notify", struct {
 		Type, Body  string
 		Receivers   []string
 		Caller, Key string
 	}{n.Type, n.Body, n.Receivers, n.Caller, n.Key})
-	s.asked(n.Asker)
+	r.asked(n.Asker)
 	if n.Key == "used" {
 		return component.Noticed{}, &protocol.Error{Code: protocol.IDConflict, Text: "the key was used"}
 	}
@@ -442,14 +442,14 @@ func (s *recorder) Notify(_ context.Context, n component.Notice) (component.Noti
 	if len(skipped) == len(n.Receivers) {
 		return component.Noticed{}, &protocol.Error{Code: protocol.UserIDInvalid, Text: "nobody", Skipped: skipped}
 	}
-	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(allCanonical(n.Receivers), s.outcome(n.Receivers[0]))
+	return component.Noticed{CallID: testCall, Skipped: skipped}, cmp.Or(allCanonical(n.Receivers), r.outcome(n.Receivers[0]))
 }
 
 const testCall = "01753ab9-4400-7000-8000-00000c000000"
 
-func (s *recorder) Notice(_ context.Context, id string) (component.NoticeState, bool, error) {
-	s.note("Notice", id)
-	return component.NoticeState{CallID: id, Open: true, Total: 600}, id == testCall || id == "torn", s.outcome(id)
+func (r *recorder) Notice(_ context.Context, id string) (component.NoticeState, bool, error) {
+	r.note("Notice", id)
+	return component.NoticeState{CallID: id, Open: true, Total: 600}, id == testCall || id == "torn", r.outcome(id)
 }
 
 // TrackNotice knows 600 receivers, the last of whom waits, and answers at most 500 at once.
@@ -473,15 +473,15 @@ func (s *recorder) TrackNotice(_ context.Context, n component.NoticeState, after
 	return list, nil
 }
 
-func (s *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {
-	s.note("Offline", user, since, limit)
-	if err := s.outcome(user); err != nil {
+func (r *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {
+	r.note("Offline", user, since, limit)
+	if err := r.outcome(user); err != nil {
 		return err
 	}
 	if limit == 0 {
-		limit = len(s.pending)
+		limit = len(r.pending)
 	}
-	for page := range slices.Chunk(s.pending[:min(len(s.pending), limit)], 100) {
+	for page := range slices.Chunk(r.pending[:min(len(r.pending), limit)], 100) {
 		if err := visit(page); err != nil {
 			return err
 		}
@@ -489,86 +489,86 @@ func (s *recorder) Offline(_ context.Context, user, since string, limit int, vis
 	return nil
 }
 
-func (s *recorder) ClearOffline(_ context.Context, user string, rows []store.OfflineMessage) error {
+func (r *recorder) ClearOffline(_ context.Context, user string, rows []store.OfflineMessage) error {
 	var names []string
 	for _, p := range rows {
 		names = append(names, p.ID+"/"+p.Owner+"/"+p.MsgID)
 	}
-	s.note("ClearOffline", user, names)
-	return cmp.Or(s.clearErr, s.outcome(user))
+	r.note("ClearOffline", user, names)
+	return cmp.Or(r.clearErr, r.outcome(user))
 }
 
-func (s *recorder) HasUnread(_ context.Context, user string) (bool, error) {
-	s.note("HasUnread", user)
-	return user == "lisi", s.outcome(user)
+func (r *recorder) HasUnread(_ context.Context, user string) (bool, error) {
+	r.note("HasUnread", user)
+	return user == "lisi", r.outcome(user)
 }
 
-func (s *recorder) RegisterPush(_ context.Context, user, code string) error {
-	s.note("RegisterPush", user, code)
-	return s.outcome(user)
+func (r *recorder) RegisterPush(_ context.Context, user, code string) error {
+	r.note("RegisterPush", user, code)
+	return r.outcome(user)
 }
 
-func (s *recorder) AddUsers(_ context.Context, users []store.User) error {
-	s.note("AddUsers", users)
+func (r *recorder) AddUsers(_ context.Context, users []store.User) error {
+	r.note("AddUsers", users)
 	var ids []string
 	for _, u := range users {
 		ids = append(ids, u.ID)
 	}
-	return cmp.Or(allCanonical(ids), s.outcome(users[0].ID))
+	return cmp.Or(allCanonical(ids), r.outcome(users[0].ID))
 }
 
-func (s *recorder) RemoveUsers(_ context.Context, ids []string) error {
-	s.note("RemoveUsers", ids)
-	return cmp.Or(allCanonical(ids), s.outcome(ids[0]))
+func (r *recorder) RemoveUsers(_ context.Context, ids []string) error {
+	r.note("RemoveUsers", ids)
+	return cmp.Or(allCanonical(ids), r.outcome(ids[0]))
 }
 
-func (s *recorder) SwitchGroup(_ context.Context, id string, valid int) error {
-	s.note("SwitchGroup", id, valid)
-	return s.outcome(id)
+func (r *recorder) SwitchGroup(_ context.Context, id string, valid int) error {
+	r.note("SwitchGroup", id, valid)
+	return r.outcome(id)
 }
 
-func (s *recorder) RemoveMessage(_ context.Context, id string) (bool, error) {
-	s.note("RemoveMessage", id)
-	return id != "nope", s.outcome(id)
+func (r *recorder) RemoveMessage(_ context.Context, id string) (bool, error) {
+	r.note("RemoveMessage", id)
+	return id != "nope", r.outcome(id)
 }
 
-func (s *recorder) ClearChat(_ context.Context, user, other string) error {
-	s.note("ClearChat", user, other)
-	return s.outcome(other)
+func (r *recorder) ClearChat(_ context.Context, user, other string) error {
+	r.note("ClearChat", user, other)
+	return r.outcome(other)
 }
 
-func (s *recorder) Unread(_ context.Context, user string) ([]store.Unread, error) {
-	s.note("Unread", user)
-	if err := s.outcome(user); user != "lisi" || err != nil {
+func (r *recorder) Unread(_ context.Context, user string) ([]store.Unread, error) {
+	r.note("Unread", user)
+	if err := r.outcome(user); user != "lisi" || err != nil {
 		return nil, err
 	}
 	return []store.Unread{{SessionID: "g2", Family: "MTS", Count: 3, Newest: "1544602393040"}, {SessionID: "zhangsan", Family: "MTT", Count: 2, Newest: "1544602393024"},
 		{SessionID: "admin", Family: "MTB", Count: 1, Newest: "1544602393001"}, {SessionID: "gone-group", Family: "MTS", Count: 1}}, nil
 }
 
-func (s *recorder) Post(_ context.Context, a store.Announcement, _ bool) error {
-	s.note("Post", a)
-	return s.outcome(a.SessionID)
+func (r *recorder) Post(_ context.Context, a store.Announcement, _ bool) error {
+	r.note("Post", a)
+	return r.outcome(a.SessionID)
 }
 
-func (s *recorder) EditPost(_ context.Context, e store.AnnouncementEdit) (bool, error) {
-	s.note("EditPost", e)
-	return e.ID != "nope", s.outcome(e.ID)
+func (r *recorder) EditPost(_ context.Context, e store.AnnouncementEdit) (bool, error) {
+	r.note("EditPost", e)
+	return e.ID != "nope", r.outcome(e.ID)
 }
 
-func (s *recorder) DeletePost(_ context.Context, id string) error {
-	s.note("DeletePost", id)
-	return s.outcome(id)
+func (r *recorder) DeletePost(_ context.Context, id string) error {
+	r.note("DeletePost", id)
+	return r.outcome(id)
 }
 
-func (s *recorder) SetStyle(_ context.Context, y store.Style, _ bool) error {
-	s.note("SetStyle", y)
-	return s.outcome(y.UserID)
+func (r *recorder) SetStyle(_ context.Context, y store.Style, _ bool) error {
+	r.note("SetStyle", y)
+	return r.outcome(y.UserID)
 }
 
-func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPresence, error) {
-	s.note("Presence", id)
-	if err := s.outcome(id); err != nil {
+func (r *recorder) Presence(_ context.Context, id string) ([]component.MemberPresence, error) {
+	r.note("Presence", id)
+	if err := r.outcome(id); err != nil {
 		return nil, err
 	}
 	if id == "g1" {
@@ -578,7 +578,7 @@ func (s *recorder) Presence(_ context.Context, id string) ([]component.MemberPre
 }
 
 // CanonicalID knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
-func (s *recorder) CanonicalID(_ context.Context, id string) (string, error) {
+func (r *recorder) CanonicalID(_ context.Context, id string) (string, error) {
 	if id == "" || strings.TrimSpace(id) != id || strings.Contains(id, "\u00a0") {
 		return "", &protocol.Error{Code: protocol.UserIDInvalid, Text: "cannot be part of an address"}
 	}
@@ -602,16 +602,16 @@ type safeBuffer struct {
 	buf bytes.Buffer
 }
 
-func (b *safeBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
 }
 
-func (b *safeBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
 }
 
 // serveOnce calls the handler without a network, as an admin. GET has the form in its URL.

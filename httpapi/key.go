@@ -87,13 +87,13 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 }
 
 // find compares with every key, always, so that the time taken says nothing.
-func (ring keyring) find(secret string) (ringKey, bool) {
+func (k keyring) find(secret string) (ringKey, bool) {
 	digest := sha256.Sum256([]byte(secret))
 	var hit ringKey
 	found := false
-	for _, k := range ring {
-		if subtle.ConstantTimeCompare(digest[:], k.digest[:]) == 1 {
-			hit, found = k, true
+	for _, key := range k {
+		if subtle.ConstantTimeCompare(digest[:], key.digest[:]) == 1 {
+			hit, found = key, true
 		}
 	}
 	return hit, found

@@ -70,14 +70,14 @@ type remains struct {
 }
 
 // Read reads on.
-func (b *remains) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+func (r *remains) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
 	switch err {
 	case nil:
 	case io.EOF:
-		b.ended.Store(true)
+		r.ended.Store(true)
 	default: // cut, not well formed, or too slow
-		b.broken.Store(true)
+		r.broken.Store(true)
 	}
 	return n, err
 }

@@ -21,8 +21,8 @@ const (
 )
 
 // weight is what a call of the endpoint costs, beside what it turns out to hold and to answer.
-func (rt *route) weight() int {
-	if rt.effect == writes {
+func (r *route) weight() int {
+	if r.effect == writes {
 		return writeWeight
 	}
 	return readWeight

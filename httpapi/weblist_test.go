@@ -14,7 +14,7 @@ type oldChats struct {
 	chats []store.Chat
 }
 
-func (r oldChats) ChatsOf(context.Context, string) ([]store.Chat, error) { return r.chats, nil }
+func (o oldChats) ChatsOf(context.Context, string) ([]store.Chat, error) { return o.chats, nil }
 
 // TestPartnersOfOldTables: a partner is one row, in the place of his first, with the times of the one that moved last.
 func TestPartnersOfOldTables(t *testing.T) {

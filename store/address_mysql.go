@@ -89,7 +89,7 @@ var setByUs = []string{"charset", "collation", "loc", "timeout", "strict"}
 
 // read sorts the parameters. Those of JDBC have capital letters; what they say besides user, password and TLS is set by tlim
 // or means nothing to it.
-func (a *mysqlParts) read(text string) error {
+func (m *mysqlParts) read(text string) error {
 	for pair := range strings.SplitSeq(text, "&") {
 		name, raw, _ := strings.Cut(pair, "=")
 		value, err := url.QueryUnescape(raw)
@@ -97,28 +97,28 @@ func (a *mysqlParts) read(text string) error {
 		case pair == "":
 		case err != nil:
 			return errors.New(`holds a parameter with a "%" that begins no escape: it is written %25`)
-		case a.url && strings.EqualFold(name, "user"):
-			a.user = value
-		case a.url && strings.EqualFold(name, "password"):
-			a.password = value
+		case m.url && strings.EqualFold(name, "user"):
+			m.user = value
+		case m.url && strings.EqualFold(name, "password"):
+			m.password = value
 		case strings.EqualFold(name, "sslMode"), strings.EqualFold(name, "useSSL"), strings.EqualFold(name, "requireSSL"):
 			mode, known := tlsOfJDBC[strings.ToLower(value)]
 			if !known {
 				return errors.New("has a value of sslMode or useSSL that is not known: use VERIFY_IDENTITY, REQUIRED, PREFERRED or DISABLED")
 			}
-			if a.params.Get("tls") == "" || strings.EqualFold(name, "sslMode") {
-				a.params.Set("tls", mode)
+			if m.params.Get("tls") == "" || strings.EqualFold(name, "sslMode") {
+				m.params.Set("tls", mode)
 			}
 		case slices.Contains(driverParameters, name):
-			a.params.Set(name, value)
-		case slices.Contains(setByUs, name), jdbcName.MatchString(name), a.url:
+			m.params.Set(name, value)
+		case slices.Contains(setByUs, name), jdbcName.MatchString(name), m.url:
 		case strings.EqualFold(name, "user"), strings.EqualFold(name, "password"):
 			return fmt.Errorf("has user or password as a parameter: they stand in front, as %s", mysqlForm)
 		case !variableName.MatchString(name) || !variable.MatchString(value):
 			return errors.New("has a parameter that is neither one of the driver nor a session variable with a number, a word or a 'quoted' value; " +
 				`a "/" of the database's name is written %2F`)
 		default:
-			a.params.Set(name, value)
+			m.params.Set(name, value)
 		}
 	}
 	return nil
@@ -132,14 +132,14 @@ var tlsOfJDBC = map[string]string{
 }
 
 // config checks each part and makes the driver's configuration of them.
-func (a *mysqlParts) config() (*mysql.Config, error) {
-	switch a.network {
+func (m *mysqlParts) config() (*mysql.Config, error) {
+	switch m.network {
 	case "tcp":
-		m := hostAndPort.FindStringSubmatch(a.address)
-		if m == nil {
+		match := hostAndPort.FindStringSubmatch(m.address)
+		if match == nil {
 			return nil, errors.New("has something else than host and port in its address, like tcp(db.example.com:3306)")
 		}
-		host, port := strings.Trim(m[1], "[]"), m[2]
+		host, port := strings.Trim(match[1], "[]"), match[2]
 		if host == "" {
 			host = "127.0.0.1"
 		}
@@ -147,40 +147,40 @@ func (a *mysqlParts) config() (*mysql.Config, error) {
 			port = "3306"
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return nil, errors.New("has a port that is no number from 1 to 65535")
+			return nil, errors.New("has m port that is no number from 1 to 65535")
 		}
-		a.address = net.JoinHostPort(host, port)
+		m.address = net.JoinHostPort(host, port)
 	case "unix":
-		if a.address == "" {
-			a.address = "/tmp/mysql.sock"
+		if m.address == "" {
+			m.address = "/tmp/mysql.sock"
 		}
-		if !strings.HasPrefix(a.address, "/") || strings.ContainsAny(a.address, "@?") {
-			return nil, errors.New("has something else than a path in unix(…), like unix(/run/mysqld/mysqld.sock)")
+		if !strings.HasPrefix(m.address, "/") || strings.ContainsAny(m.address, "@?") {
+			return nil, errors.New("has something else than m path in unix(…), like unix(/run/mysqld/mysqld.sock)")
 		}
 	default:
 		return nil, fmt.Errorf("has neither tcp(…) nor unix(…): write it as %s", mysqlForm)
 	}
-	if a.database == "" {
+	if m.database == "" {
 		return nil, fmt.Errorf("names no database (expected %s)", mysqlForm)
 	}
-	name, err := url.PathUnescape(a.database)
+	name, err := url.PathUnescape(m.database)
 	if err != nil || !databaseName.MatchString(name) {
-		return nil, fmt.Errorf("has a name of a database that none has (expected %s)", mysqlForm)
+		return nil, fmt.Errorf("has m name of m database that none has (expected %s)", mysqlForm)
 	}
-	if a.url && a.user == "" {
+	if m.url && m.user == "" {
 		return nil, fmt.Errorf("names no user; openfire.xml has username and password beside serverURL: write it as %s", mysqlForm)
 	}
-	prefix := a.network + "(" + a.address + ")/?"
-	c, err := mysql.ParseDSN(prefix + a.params.Encode())
-	for name := range a.params {
-		if _, wrong := mysql.ParseDSN(prefix + url.Values{name: a.params[name]}.Encode()); wrong != nil {
-			return nil, fmt.Errorf("has a parameter %s with a value that it does not take", name)
+	prefix := m.network + "(" + m.address + ")/?"
+	c, err := mysql.ParseDSN(prefix + m.params.Encode())
+	for name := range m.params {
+		if _, wrong := mysql.ParseDSN(prefix + url.Values{name: m.params[name]}.Encode()); wrong != nil {
+			return nil, fmt.Errorf("has m parameter %s with m value that it does not take", name)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("is no address of a MySQL server: write it as %s", mysqlForm)
+		return nil, fmt.Errorf("is no address of m MySQL server: write it as %s", mysqlForm)
 	}
-	c.User, c.Passwd, c.DBName = a.user, a.password, name
+	c.User, c.Passwd, c.DBName = m.user, m.password, name
 	return c, nil
 }
 

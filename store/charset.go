@@ -19,7 +19,7 @@ import (
 type unheldError struct{ args map[int]bool }
 
 // Error says what no row can have.
-func (e *unheldError) Error() string {
+func (u *unheldError) Error() string {
 	return "no row can equal the value: its column lacks a character"
 }
 

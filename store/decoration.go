@@ -17,28 +17,28 @@ const (
 )
 
 // decorate is a text as column i of the table can hold it, as far as that can be told without the database: see surely.
-func (sh *shape) decorate(i int, text string) string {
+func (s *shape) decorate(i int, text string) string {
 	whole := text
 	if !utf8.ValidString(text) {
 		text = strings.ToValidUTF8(text, "?")
 	}
-	if slices.Contains(plane, sh.charsets[i]) {
+	if slices.Contains(plane, s.charsets[i]) {
 		text = withoutBeyond(text, lastOfPlane)
 	}
-	if limit := sh.limits[i]; limit > 0 && len(text) > limit {
+	if limit := s.limits[i]; limit > 0 && len(text) > limit {
 		if r := []rune(text); len(r) > limit {
 			text = string(r[:limit])
 		}
 	}
-	if text != whole && sh.kinds[i] == leaveOut {
+	if text != whole && s.kinds[i] == leaveOut {
 		return ""
 	}
 	return text
 }
 
 // surely says whether the character set of column i is sure to hold a text that was decorated.
-func (sh *shape) surely(i int, text string) bool {
-	set := sh.charsets[i]
+func (s *shape) surely(i int, text string) bool {
+	set := s.charsets[i]
 	return set == "" || slices.Contains(plane, set) || plain(text)
 }
 

@@ -134,12 +134,12 @@ type sessionConnector struct {
 }
 
 // Connect opens a connection and sets it up.
-func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
-	conn, err := c.Connector.Connect(ctx)
+func (s sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := s.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, c.setup, nil); err != nil {
+	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, s.setup, nil); err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
@@ -149,7 +149,7 @@ func (c sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 type mysqlLog struct{ log *slog.Logger }
 
 // Print logs at debug level.
-func (l mysqlLog) Print(v ...any) { l.log.Debug("mysql driver", "says", fmt.Sprint(v...)) }
+func (m mysqlLog) Print(v ...any) { m.log.Debug("mysql driver", "says", fmt.Sprint(v...)) }
 
 // explainMySQL says which rights are wanted: the server names the first that lacks, of a dozen statements.
 func explainMySQL(_ Config, err error) error {

@@ -40,12 +40,12 @@ type UnknownError struct {
 }
 
 // Error names the batch in doubt.
-func (e *UnknownError) Error() string {
-	return fmt.Sprintf("batch %d: the answer to its COMMIT was lost: %v", e.Batch, e.Err)
+func (u *UnknownError) Error() string {
+	return fmt.Sprintf("batch %d: the answer to its COMMIT was lost: %v", u.Batch, u.Err)
 }
 
 // Unwrap returns how the answer was lost.
-func (e *UnknownError) Unwrap() error { return e.Err }
+func (u *UnknownError) Unwrap() error { return u.Err }
 
 // fail translates an error of the driver into one of the sentinels, once, where it leaves this package. The driver's own error
 // stays in the chain, so that the log shows what the database said.

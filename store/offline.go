@@ -30,10 +30,10 @@ func scanOffline(p *OfflineMessage) []any {
 type intColumn struct{ to *int }
 
 // Scan implements sql.Scanner.
-func (c intColumn) Scan(v any) error {
+func (i intColumn) Scan(v any) error {
 	var n number
 	err := n.Scan(v)
-	*c.to = int(n)
+	*i.to = int(n)
 	return err
 }
 

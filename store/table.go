@@ -110,17 +110,17 @@ func shapeOf(t table) *shape {
 
 // number leaves the first column to the database: tables of before 2018-11-26 have `id_ int auto_increment` on
 // MySQL, and SQL Server's have an identity to this day.
-func (sh *shape) number() {
-	if !sh.numbered {
-		sh.names, sh.limits, sh.charsets, sh.kinds, sh.numbered = sh.names[1:], sh.limits[1:], sh.charsets[1:], sh.kinds[1:], true
+func (s *shape) number() {
+	if !s.numbered {
+		s.names, s.limits, s.charsets, s.kinds, s.numbered = s.names[1:], s.limits[1:], s.charsets[1:], s.kinds[1:], true
 	}
 }
 
 // limit is what a column holds in characters; 0 is no limit that is worth a check.
-func (sh *shape) limit(column string) int {
-	for i, name := range sh.names {
+func (s *shape) limit(column string) int {
+	for i, name := range s.names {
 		if name == column {
-			return sh.limits[i]
+			return s.limits[i]
 		}
 	}
 	return 0

@@ -163,27 +163,27 @@ func (l *limited) wake() {
 }
 
 // Close gives the connection's place back.
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() {
-		l := c.l
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.open--
-		if l.of[c.of]--; l.of[c.of] == 0 {
-			delete(l.of, c.of)
+func (l *limitedConn) Close() error {
+	err := l.Conn.Close()
+	l.once.Do(func() {
+		listener := l.l
+		listener.mu.Lock()
+		defer listener.mu.Unlock()
+		listener.open--
+		if listener.of[l.of]--; listener.of[l.of] == 0 {
+			delete(listener.of, l.of)
 		}
-		if c.at != nil {
-			l.idle.Remove(c.at)
-			c.at = nil
+		if l.at != nil {
+			listener.idle.Remove(l.at)
+			l.at = nil
 		}
-		l.wake()
+		listener.wake()
 	})
 	return err
 }
 
 // ReadFrom lets the kernel send files.
-func (c *limitedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(c.Conn, r) }
+func (l *limitedConn) ReadFrom(r io.Reader) (int64, error) { return io.Copy(l.Conn, r) }
 
 // Close ends Accept.
 func (l *limited) Close() error {

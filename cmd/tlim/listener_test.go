@@ -75,8 +75,8 @@ func (c *testConn) answer(t *testing.T) {
 	}
 }
 
-func (c *testConn) closed() bool {
-	_, err := c.r.ReadByte()
+func (t *testConn) closed() bool {
+	_, err := t.r.ReadByte()
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 

@@ -68,13 +68,13 @@ func NewGroups(now func() time.Time, domain string) *Groups {
 }
 
 // Get returns the groups that exist among ids, from the cache where it is fresh.
-func (c *Groups) Get(ctx context.Context, s Reader, ids []string) (map[string]*Group, error) {
+func (g *Groups) Get(ctx context.Context, s Reader, ids []string) (map[string]*Group, error) {
 	found := make(map[string]*Group, len(ids))
 	var missing []string
-	oldest := c.now().Add(-GroupAge)
+	oldest := g.now().Add(-GroupAge)
 	for _, id := range ids {
-		if g, ok := c.lru.Get(id); ok && g.loaded.After(oldest) {
-			found[id] = g
+		if group, ok := g.lru.Get(id); ok && group.loaded.After(oldest) {
+			found[id] = group
 		} else if !slices.Contains(missing, id) {
 			missing = append(missing, id)
 		}
@@ -91,23 +91,23 @@ func (c *Groups) Get(ctx context.Context, s Reader, ids []string) (map[string]*G
 		return nil, err
 	}
 	for id, row := range rows {
-		g := NewGroup(row, members[id], c.domain)
-		g.loaded = c.now()
-		c.Drop(id)
-		c.lru.Add(id, g)
-		c.members += len(g.Members)
-		for c.members > cachedMembers && c.lru.Len() > 1 {
-			c.lru.RemoveOldest()
+		group := NewGroup(row, members[id], g.domain)
+		group.loaded = g.now()
+		g.Drop(id)
+		g.lru.Add(id, group)
+		g.members += len(group.Members)
+		for g.members > cachedMembers && g.lru.Len() > 1 {
+			g.lru.RemoveOldest()
 		}
-		found[id] = g
+		found[id] = group
 	}
 	return found, nil
 }
 
 // Peek returns a group from the cache, however old it is there; nil when it is not.
-func (c *Groups) Peek(id string) *Group {
-	g, _ := c.lru.Peek(id)
-	return g
+func (g *Groups) Peek(id string) *Group {
+	group, _ := g.lru.Peek(id)
+	return group
 }
 
 // NewGroup puts a group and its members together. Of two rows of one person the first counts as the member.
@@ -129,7 +129,7 @@ func NewGroup(row store.Group, members []store.Member, domain string) *Group {
 }
 
 // Drop forgets a group that we have written to.
-func (c *Groups) Drop(id string) { c.lru.Remove(id) }
+func (g *Groups) Drop(id string) { g.lru.Remove(id) }
 
 // Find returns the rows of those members that ids name, in any spelling.
 func (g *Group) Find(ids []string) []store.Member {

@@ -16,19 +16,19 @@ type tables struct {
 	asked int
 }
 
-func (s *tables) Groups(_ context.Context, ids []string) (map[string]store.Group, error) {
-	s.asked++
+func (t *tables) Groups(_ context.Context, ids []string) (map[string]store.Group, error) {
+	t.asked++
 	found := map[string]store.Group{}
 	for _, id := range ids {
-		found[id] = store.Group{ID: id, Name: s.name}
+		found[id] = store.Group{ID: id, Name: t.name}
 	}
 	return found, nil
 }
 
-func (s *tables) Members(_ context.Context, ids []string) (map[string][]store.Member, error) {
+func (t *tables) Members(_ context.Context, ids []string) (map[string][]store.Member, error) {
 	found := map[string][]store.Member{}
 	for _, id := range ids {
-		for i := range s.size {
+		for i := range t.size {
 			found[id] = append(found[id], store.Member{SessionID: id, UserID: fmt.Sprint("u", i)})
 		}
 	}

@@ -27,17 +27,17 @@ type accountRound struct {
 	strikes int          // failures in a row
 }
 
-func (r *accountRound) run(ctx context.Context) error {
+func (a *accountRound) run(ctx context.Context) error {
 	var last error
 	for after := ""; ; {
-		users, err := r.list(ctx, after, accountPage)
+		users, err := a.list(ctx, after, accountPage)
 		if err != nil {
 			return err
 		}
-		inStep, err := r.page(ctx, users, &last)
+		inStep, err := a.page(ctx, users, &last)
 		// What was done is noted even when the round was cut short.
 		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
-		noted := r.k.d.setAccount(keep, inStep, r.state)
+		noted := a.k.d.setAccount(keep, inStep, a.state)
 		cancel()
 		if err = errors.Join(err, noted); err != nil {
 			return err
@@ -51,10 +51,10 @@ func (r *accountRound) run(ctx context.Context) error {
 
 // page works on some users and returns the ids of those whose accounts are in step. Its error ends the round; one user's failure does
 // not, and stands in last.
-func (r *accountRound) page(ctx context.Context, users []store.User, last *error) (inStep []string, err error) {
-	k := r.k
+func (a *accountRound) page(ctx context.Context, users []store.User, last *error) (inStep []string, err error) {
+	k := a.k
 	for _, u := range users {
-		if early := r.early != nil && r.early(u); early || u.JID == "" || u.JID == protocol.AdminID {
+		if early := a.early != nil && a.early(u); early || u.JID == "" || u.JID == protocol.AdminID {
 			continue
 		}
 		if f := k.failed[u.JID]; f != nil && k.d.deps.Now().Before(f.next) {
@@ -69,20 +69,20 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 			continue
 		}
 		one, cancel := context.WithTimeout(ctx, accountTime)
-		err = r.do(one, u)
+		err = a.do(one, u)
 		cancel()
 		switch {
 		case err == nil, errors.Is(err, ErrAccountExists):
 			inStep = append(inStep, u.ID)
 			delete(k.failed, u.JID)
-			r.strikes = 0
+			a.strikes = 0
 			if err == nil {
-				if r.done++; len(r.some) <= namedUsers {
-					r.some = append(r.some, u)
+				if a.done++; len(a.some) <= namedUsers {
+					a.some = append(a.some, u)
 				}
-				k.d.metrics.accounts.WithLabelValues(r.metric).Inc()
+				k.d.metrics.accounts.WithLabelValues(a.metric).Inc()
 			} else {
-				r.found++
+				a.found++
 				k.d.metrics.accounts.WithLabelValues("found").Inc()
 			}
 		case ctx.Err() != nil:
@@ -95,7 +95,7 @@ func (r *accountRound) page(ctx context.Context, users []store.User, last *error
 			k.d.metrics.accounts.WithLabelValues("failed").Inc()
 			k.fail(u.JID)
 			*last = err
-			if r.strikes++; r.strikes >= accountStrikes {
+			if a.strikes++; a.strikes >= accountStrikes {
 				return inStep, err
 			}
 		}

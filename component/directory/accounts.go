@@ -66,53 +66,53 @@ func newAccountKeeper(d *Directory, server Accounts) *accountKeeper {
 		health: health{failing: "accounts could not be made or removed; it is tried again", again: "accounts are in step again"}}
 }
 
-func (k *accountKeeper) keeps() bool {
-	return k.server != nil && (k.d.cfg.CreateAccounts || k.d.cfg.RemoveAccounts)
+func (a *accountKeeper) keeps() bool {
+	return a.server != nil && (a.d.cfg.CreateAccounts || a.d.cfg.RemoveAccounts)
 }
 
-func (k *accountKeeper) run(ctx context.Context) {
-	if !k.keeps() {
+func (a *accountKeeper) run(ctx context.Context) {
+	if !a.keeps() {
 		return
 	}
-	if k.d.cfg.CreateAccounts && k.d.cfg.Password == "" {
-		k.d.log.Warn("directory.initial_password is empty: each new account gets a random password that nobody knows, and can be used once an administrator has set another")
+	if a.d.cfg.CreateAccounts && a.d.cfg.Password == "" {
+		a.d.log.Warn("directory.initial_password is empty: each new account gets a random password that nobody knows, and can be used once an administrator has set another")
 	}
-	if k.d.cfg.DryRun {
-		k.d.log.Warn("directory.dry_run is on: accounts are neither made nor removed")
+	if a.d.cfg.DryRun {
+		a.d.log.Warn("directory.dry_run is on: accounts are neither made nor removed")
 	}
-	k.trigger.Loop(ctx, k.d.cfg.Interval, func(ctx context.Context) {
-		for _, done := range k.rounds.begin() {
+	a.trigger.Loop(ctx, a.d.cfg.Interval, func(ctx context.Context) {
+		for _, done := range a.rounds.begin() {
 			defer close(done)
 		}
-		if !k.d.deps.LinkUp() {
+		if !a.d.deps.LinkUp() {
 			return // LinkReady triggers
 		}
-		if err := k.work(ctx); ctx.Err() == nil && k.d.deps.LinkUp() {
-			k.health.note(k.d.log, err)
+		if err := a.work(ctx); ctx.Err() == nil && a.d.deps.LinkUp() {
+			a.health.note(a.d.log, err)
 		}
 	})
 }
 
 // work does all that is to be done now. Its error is the last failure, when there was one.
-func (k *accountKeeper) work(ctx context.Context) error {
-	if k.d.cfg.DryRun {
-		return k.sayDryRun(ctx)
+func (a *accountKeeper) work(ctx context.Context) error {
+	if a.d.cfg.DryRun {
+		return a.sayDryRun(ctx)
 	}
 	var made, removed accountRound
 	var err error
-	if k.d.cfg.CreateAccounts {
-		made = accountRound{k: k, list: k.d.deps.Store.AccountsWanted, do: k.add, state: store.AccountThere, metric: "made"}
+	if a.d.cfg.CreateAccounts {
+		made = accountRound{k: a, list: a.d.deps.Store.AccountsWanted, do: a.add, state: store.AccountThere, metric: "made"}
 		err = made.run(ctx)
 	}
-	if k.d.cfg.RemoveAccounts && ctx.Err() == nil && !errors.Is(err, ErrNoAccounts) {
+	if a.d.cfg.RemoveAccounts && ctx.Err() == nil && !errors.Is(err, ErrNoAccounts) {
 		left := map[string]time.Time{}
-		removed = accountRound{k: k, list: k.d.deps.Store.AccountsUnwanted, do: k.remove, state: store.AccountGone, metric: "removed",
-			early: func(u store.User) bool { return k.early(u, left) }}
+		removed = accountRound{k: a, list: a.d.deps.Store.AccountsUnwanted, do: a.remove, state: store.AccountGone, metric: "removed",
+			early: func(u store.User) bool { return a.early(u, left) }}
 		err = errors.Join(err, removed.run(ctx))
-		k.left = left
+		a.left = left
 	}
 	if made.done+removed.done > 0 {
-		k.d.log.Info("accounts follow the directory", "made", made.done, "found", made.found, "removed", removed.done,
+		a.d.log.Info("accounts follow the directory", "made", made.done, "found", made.found, "removed", removed.done,
 			"of_made", names(made.some), "of_removed", names(removed.some))
 	}
 	return err
@@ -121,32 +121,32 @@ func (k *accountKeeper) work(ctx context.Context) error {
 // early says whether a user's account is to stay for now. A source may lack a user for the moment of one poll, in the middle of
 // somebody's deleting and inserting them, and their account would be gone with all that the server has of them. So the account goes
 // when they are still away an interval later. left collects those who are away.
-func (k *accountKeeper) early(u store.User, left map[string]time.Time) bool {
-	if k.d.source == nil || k.d.deps.Source.OwnsAccounts() {
+func (a *accountKeeper) early(u store.User, left map[string]time.Time) bool {
+	if a.d.source == nil || a.d.deps.Source.OwnsAccounts() {
 		return false // somebody said so, or has done it
 	}
-	since, seen := k.left[u.JID]
+	since, seen := a.left[u.JID]
 	if !seen {
-		since = k.d.deps.Now()
+		since = a.d.deps.Now()
 	}
 	left[u.JID] = since
-	return k.d.deps.Now().Sub(since) < k.d.cfg.Interval
+	return a.d.deps.Now().Sub(since) < a.d.cfg.Interval
 }
 
 // fail puts a user off, longer each time, so that some who cannot have an account do not keep it from the others.
-func (k *accountKeeper) fail(local string) {
-	f := k.failed[local]
+func (a *accountKeeper) fail(local string) {
+	f := a.failed[local]
 	if f == nil {
 		f = &accountFailure{wait: accountRetry}
-		k.failed[local] = f
+		a.failed[local] = f
 	} else {
 		f.wait = min(2*f.wait, accountLongest)
 	}
-	f.next = k.d.deps.Now().Add(f.wait)
+	f.next = a.d.deps.Now().Add(f.wait)
 }
 
-func (k *accountKeeper) add(ctx context.Context, u store.User) error {
-	password := k.d.cfg.Password
+func (a *accountKeeper) add(ctx context.Context, u store.User) error {
+	password := a.d.cfg.Password
 	if password == "" {
 		password = rand.Text() // 128 bits; not kept and not logged
 	}
@@ -162,22 +162,22 @@ func (k *accountKeeper) add(ctx context.Context, u store.User) error {
 	}, name)
 	if plain != name {
 		first, cancel := context.WithTimeout(ctx, accountTry)
-		err := k.server.AddAccount(first, u.JID, password, name, email)
+		err := a.server.AddAccount(first, u.JID, password, name, email)
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 			return err
 		}
 		// On a utf8mb3 database Openfire does not even answer to a name with an emoji (measured).
 	}
-	return k.server.AddAccount(ctx, u.JID, password, plain, email)
+	return a.server.AddAccount(ctx, u.JID, password, plain, email)
 }
 
-func (k *accountKeeper) remove(ctx context.Context, u store.User) error {
-	return k.server.RemoveAccount(ctx, u.JID)
+func (a *accountKeeper) remove(ctx context.Context, u store.User) error {
+	return a.server.RemoveAccount(ctx, u.JID)
 }
 
 // sayDryRun counts what a round would do, and logs it when it has changed.
-func (k *accountKeeper) sayDryRun(ctx context.Context) error {
+func (a *accountKeeper) sayDryRun(ctx context.Context) error {
 	count := func(on bool, list func(context.Context, string, int) ([]store.User, error)) (n int, some []store.User, err error) {
 		if !on {
 			return 0, nil, nil
@@ -189,16 +189,16 @@ func (k *accountKeeper) sayDryRun(ctx context.Context) error {
 		})
 		return n, some, err
 	}
-	made, add, err := count(k.d.cfg.CreateAccounts, k.d.deps.Store.AccountsWanted)
+	made, add, err := count(a.d.cfg.CreateAccounts, a.d.deps.Store.AccountsWanted)
 	if err != nil {
 		return err
 	}
-	removed, drop, err := count(k.d.cfg.RemoveAccounts, k.d.deps.Store.AccountsUnwanted)
+	removed, drop, err := count(a.d.cfg.RemoveAccounts, a.d.deps.Store.AccountsUnwanted)
 	if err != nil {
 		return err
 	}
-	if made+removed > 0 && k.dry.changes(fmt.Sprint(made, removed)) {
-		k.d.log.Info("directory.dry_run: accounts would be made (where there is none) and removed", "make", made, "remove", removed, "of_make", names(add), "of_remove", names(drop))
+	if made+removed > 0 && a.dry.changes(fmt.Sprint(made, removed)) {
+		a.d.log.Info("directory.dry_run: accounts would be made (where there is none) and removed", "make", made, "remove", removed, "of_make", names(add), "of_remove", names(drop))
 	}
 	return nil
 }

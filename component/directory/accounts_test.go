@@ -28,29 +28,29 @@ func startKeeping(t *testing.T, cfg Config, users ...store.User) *keeping {
 }
 
 // add is AddUsers, and remove RemoveUsers, that do not wait for accounts: a test says when the keeper works.
-func (h *keeping) add(users ...store.User) {
-	h.t.Helper()
-	h.unwaited(func() error { return h.AddUsers(h.t.Context(), users) })
+func (k *keeping) add(users ...store.User) {
+	k.t.Helper()
+	k.unwaited(func() error { return k.AddUsers(k.t.Context(), users) })
 }
 
-func (h *keeping) remove(ids ...string) {
-	h.t.Helper()
-	h.unwaited(func() error { return h.RemoveUsers(h.t.Context(), ids) })
+func (k *keeping) remove(ids ...string) {
+	k.t.Helper()
+	k.unwaited(func() error { return k.RemoveUsers(k.t.Context(), ids) })
 }
 
-func (h *keeping) unwaited(call func() error) {
-	h.t.Helper()
-	down := h.down.Swap(true)
-	check(h.t, call())
-	h.down.Store(down)
+func (k *keeping) unwaited(call func() error) {
+	k.t.Helper()
+	down := k.down.Swap(true)
+	check(k.t, call())
+	k.down.Store(down)
 }
 
 // works is one round, and what it asked of the server.
-func (h *keeping) works(want string) error {
-	h.t.Helper()
-	err := h.accounts.work(h.t.Context())
-	if got := h.server.take(); got != want {
-		h.t.Errorf("asked %s\nwant %s", got, want)
+func (k *keeping) works(want string) error {
+	k.t.Helper()
+	err := k.accounts.work(k.t.Context())
+	if got := k.server.take(); got != want {
+		k.t.Errorf("asked %s\nwant %s", got, want)
 	}
 	return err
 }

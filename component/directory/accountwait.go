@@ -36,18 +36,18 @@ func (r *rounds) begin() []chan struct{} {
 
 // await lets a caller wait until accounts follow the directory, so that a user who was added can log in when the call is
 // answered, and one who was removed cannot. It gives up after accountWait; it does not wait where nothing can be done now.
-func (k *accountKeeper) await(ctx context.Context) {
-	if !k.keeps() || k.d.cfg.DryRun || !k.d.deps.LinkUp() || k.d.source != nil && !k.d.deps.Source.OwnsAccounts() {
+func (a *accountKeeper) await(ctx context.Context) {
+	if !a.keeps() || a.d.cfg.DryRun || !a.d.deps.LinkUp() || a.d.source != nil && !a.d.deps.Source.OwnsAccounts() {
 		return
 	}
-	done := k.rounds.next()
-	k.trigger.Fire()
+	done := a.rounds.next()
+	a.trigger.Fire()
 	timer := time.NewTimer(accountWait)
 	defer timer.Stop()
 	select {
 	case <-done:
 	case <-timer.C:
 	case <-ctx.Done():
-	case <-k.d.deps.Ended:
+	case <-a.d.deps.Ended:
 	}
 }

@@ -24,36 +24,36 @@ type testSource struct {
 	calledOver []string // calls of SetPush and DeletePushCodes
 }
 
-func (f *testSource) Users(_ context.Context, after string, _ int) ([]store.SourceUser, bool, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	i := slices.IndexFunc(f.users, func(u store.SourceUser) bool { return u.ID > after })
+func (t *testSource) Users(_ context.Context, after string, _ int) ([]store.SourceUser, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := slices.IndexFunc(t.users, func(u store.SourceUser) bool { return u.ID > after })
 	switch {
-	case after != "" && f.fail != nil:
-		return nil, false, f.fail
-	case i < 0 || i == len(f.users)-1:
-		if f.during != nil {
-			f.mu.Unlock()
-			f.during()
-			f.mu.Lock()
+	case after != "" && t.fail != nil:
+		return nil, false, t.fail
+	case i < 0 || i == len(t.users)-1:
+		if t.during != nil {
+			t.mu.Unlock()
+			t.during()
+			t.mu.Lock()
 		}
-		return slices.Clone(f.users[max(0, len(f.users)-1):]), true, nil
+		return slices.Clone(t.users[max(0, len(t.users)-1):]), true, nil
 	}
-	return slices.Clone(f.users[i : i+1]), false, nil
+	return slices.Clone(t.users[i : i+1]), false, nil
 }
 
-func (f *testSource) OwnsAccounts() bool { return f.owns }
-func (f *testSource) KeepsPush() bool    { return !f.keepsNone }
+func (t *testSource) OwnsAccounts() bool { return t.owns }
+func (t *testSource) KeepsPush() bool    { return !t.keepsNone }
 
-func (f *testSource) SetPush(_ context.Context, id, code string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calledOver = append(f.calledOver, id+"="+code)
-	if f.failPush != nil {
-		return f.failPush
+func (t *testSource) SetPush(_ context.Context, id, code string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calledOver = append(t.calledOver, id+"="+code)
+	if t.failPush != nil {
+		return t.failPush
 	}
-	for i := range f.users {
-		switch u := &f.users[i]; {
+	for i := range t.users {
+		switch u := &t.users[i]; {
 		case u.ID == id:
 			u.PushCode = code
 		case u.PushCode == code:
@@ -63,29 +63,29 @@ func (f *testSource) SetPush(_ context.Context, id, code string) error {
 	return nil
 }
 
-func (f *testSource) DeletePushCodes(_ context.Context, codes []string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calledOver = append(f.calledOver, "dead "+strings.Join(codes, " "))
-	for i := range f.users {
-		if slices.Contains(codes, f.users[i].PushCode) {
-			f.users[i].PushCode = ""
+func (t *testSource) DeletePushCodes(_ context.Context, codes []string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calledOver = append(t.calledOver, "dead "+strings.Join(codes, " "))
+	for i := range t.users {
+		if slices.Contains(codes, t.users[i].PushCode) {
+			t.users[i].PushCode = ""
 		}
 	}
-	return f.failPush
+	return t.failPush
 }
 
 // set changes what the source does.
-func (f *testSource) set(change func(*testSource)) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	change(f)
-	slices.SortFunc(f.users, func(a, b store.SourceUser) int { return strings.Compare(a.ID, b.ID) })
+func (t *testSource) set(change func(*testSource)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	change(t)
+	slices.SortFunc(t.users, func(a, b store.SourceUser) int { return strings.Compare(a.ID, b.ID) })
 }
 
 // have makes it hold these users: "id" or "id=name" or "id=name/push code".
-func (f *testSource) have(list ...string) {
-	f.set(func(f *testSource) {
+func (t *testSource) have(list ...string) {
+	t.set(func(f *testSource) {
 		f.users = nil
 		for _, text := range list {
 			text, code, _ := strings.Cut(text, "/")
@@ -103,47 +103,47 @@ type testAccounts struct {
 	log    []string
 }
 
-func (a *testAccounts) AddAccount(_ context.Context, local, password, name, email string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.log = append(a.log, fmt.Sprintf("add %s %q %q", local, name, email))
-	if a.answer != nil {
-		if err := a.answer(local, name); err != nil {
+func (t *testAccounts) AddAccount(_ context.Context, local, password, name, email string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log = append(t.log, fmt.Sprintf("add %s %q %q", local, name, email))
+	if t.answer != nil {
+		if err := t.answer(local, name); err != nil {
 			return err
 		}
 	}
-	if _, there := a.have[local]; there {
+	if _, there := t.have[local]; there {
 		return ErrAccountExists
 	}
-	a.have[local] = password
+	t.have[local] = password
 	return nil
 }
 
-func (a *testAccounts) RemoveAccount(_ context.Context, local string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.log = append(a.log, "remove "+local)
-	if a.answer != nil {
-		if err := a.answer(local, ""); err != nil {
+func (t *testAccounts) RemoveAccount(_ context.Context, local string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log = append(t.log, "remove "+local)
+	if t.answer != nil {
+		if err := t.answer(local, ""); err != nil {
 			return err
 		}
 	}
-	delete(a.have, local)
+	delete(t.have, local)
 	return nil
 }
 
-func (a *testAccounts) take() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	list := a.log
-	a.log = nil
+func (t *testAccounts) take() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := t.log
+	t.log = nil
 	return strings.Join(list, ", ")
 }
 
-func (a *testAccounts) set(answer func(local, name string) error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.answer = answer
+func (t *testAccounts) set(answer func(local, name string) error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.answer = answer
 }
 
 // registry is a server that tells of accounts. It keeps what it was asked.

@@ -30,9 +30,9 @@ func startImporting(t *testing.T, change func(*Config), users ...string) *import
 	return h
 }
 
-func (h *importing) polled() {
-	h.t.Helper()
-	check(h.t, h.poll(h.imports))
+func (i *importing) polled() {
+	i.t.Helper()
+	check(i.t, i.poll(i.imports))
 }
 
 // The server's tables add users and name those who were only seen; whom somebody has spoken of keeps the name that they were given.

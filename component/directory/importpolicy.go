@@ -18,13 +18,13 @@ type importPolicy struct {
 	kept int // users who were kept at the last poll, to log it once; of the one goroutine that polls
 }
 
-func (p *importPolicy) ours(ctx context.Context) (*known, error) {
+func (i *importPolicy) ours(ctx context.Context) (*known, error) {
 	k := &known{}
-	err := p.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
+	err := i.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
 	return k, err
 }
 
-func (p *importPolicy) compare(ctx context.Context, ours *known, theirs map[string]store.User) (*difference, error) {
+func (i *importPolicy) compare(ctx context.Context, ours *known, theirs map[string]store.User) (*difference, error) {
 	d := &difference{known: len(ours.users), listed: len(theirs)}
 
 	// 1. Whom the directory has.
@@ -34,7 +34,7 @@ func (p *importPolicy) compare(ctx context.Context, ours *known, theirs map[stri
 		delete(missing, u.JID)
 		switch {
 		case !u.Learned: // somebody has said who they are
-		case !listed && p.d.deps.Online(u.JID):
+		case !listed && i.d.deps.Online(u.JID):
 		case !listed:
 			d.left = append(d.left, u)
 		case u.Name != their.Name || u.Login != their.Login || u.Email != their.Email:
@@ -44,11 +44,11 @@ func (p *importPolicy) compare(ctx context.Context, ours *known, theirs map[stri
 
 	// 2. Whom it does not have, or who have left it.
 	for locals := range slices.Chunk(slices.Sorted(maps.Keys(missing)), walkPage) {
-		left, err := p.d.deps.Store.UsersByJID(ctx, locals)
+		left, err := i.d.deps.Store.UsersByJID(ctx, locals)
 		if err != nil {
 			return nil, err
 		}
-		gone, err := p.d.deps.Store.AccountsGone(ctx, locals)
+		gone, err := i.d.deps.Store.AccountsGone(ctx, locals)
 		if err != nil {
 			return nil, err
 		}
@@ -71,20 +71,20 @@ func asLearned(id string, their store.User) store.User {
 
 // limit lets those leave of whom the server says that they have no account. It does not even ask when the tables are empty, or lack more
 // users than may leave at once: the server may read its users elsewhere, or is being restored.
-func (p *importPolicy) limit(ctx context.Context, d *difference) (refused, err error) {
-	allowed := int(math.Ceil(float64(d.known) * p.d.cfg.MaxRemove / 100))
+func (i *importPolicy) limit(ctx context.Context, d *difference) (refused, err error) {
+	allowed := int(math.Ceil(float64(d.known) * i.d.cfg.MaxRemove / 100))
 	kept := 0
 	if len(d.left) > allowed || d.listed == 0 {
 		kept = len(d.left)
 		d.left = nil
 	}
-	if kept != p.kept {
-		p.d.log.Info("users who were seen are not in the server's tables, and more of them than directory.max_remove lets leave at once: they stay users", "users", kept)
+	if kept != i.kept {
+		i.d.log.Info("users who were seen are not in the server's tables, and more of them than directory.max_remove lets leave at once: they stay users", "users", kept)
 	}
-	p.kept = kept
+	i.kept = kept
 	verdicts := map[string]Verdict{}
 	for slice := range slices.Chunk(localsOf(d.left), writeSlice) {
-		maps.Copy(verdicts, p.d.finder.find(ctx, "", slice))
+		maps.Copy(verdicts, i.d.finder.find(ctx, "", slice))
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -93,7 +93,7 @@ func (p *importPolicy) limit(ctx context.Context, d *difference) (refused, err e
 	return nil, nil
 }
 
-func (p *importPolicy) change(users []store.User, known bool) store.Change {
+func (i *importPolicy) change(users []store.User, known bool) store.Change {
 	if known {
 		return store.Change{Relearn: users}
 	}
@@ -101,8 +101,8 @@ func (p *importPolicy) change(users []store.User, known bool) store.Change {
 }
 
 // accountsGone is true: the server has said so, see limit.
-func (p *importPolicy) accountsGone() bool { return true }
+func (i *importPolicy) accountsGone() bool { return true }
 
-func (p *importPolicy) words() words {
+func (i *importPolicy) words() words {
 	return words{whose: "the server's tables", wrote: "users were learned from the server's tables", dry: "directory.dry_run: a poll of the server's tables would do this"}
 }

@@ -22,23 +22,23 @@ type sourcePolicy struct {
 
 // ours also says who is in the middle of coming or going. Where the accounts are the source and we make them, a user whom AddUsers has just
 // named is not in it yet; where we remove them, one whom RemoveUsers has named is still there.
-func (p *sourcePolicy) ours(ctx context.Context) (*known, error) {
-	db, cfg := p.d.deps.Store, p.d.cfg
+func (s *sourcePolicy) ours(ctx context.Context) (*known, error) {
+	db, cfg := s.d.deps.Store, s.d.cfg
 	k := &known{coming: map[string]bool{}, going: map[string]bool{}}
-	err := p.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
-	if err == nil && p.source.OwnsAccounts() && cfg.CreateAccounts {
+	err := s.d.Everybody(ctx, func(u store.User) { k.users = append(k.users, u) })
+	if err == nil && s.source.OwnsAccounts() && cfg.CreateAccounts {
 		err = walk(ctx, db.AccountsWanted, func(u store.User) { k.coming[u.JID] = true })
 	}
-	if err == nil && p.source.OwnsAccounts() && cfg.RemoveAccounts {
+	if err == nil && s.source.OwnsAccounts() && cfg.RemoveAccounts {
 		err = walk(ctx, db.AccountsUnwanted, func(u store.User) { k.going[u.JID] = true })
 	}
 	return k, err
 }
 
-func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string]store.User) (*difference, error) {
+func (s *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string]store.User) (*difference, error) {
 	d := &difference{listed: len(theirs)}
 	codes := map[string]string{}
-	if p.source.KeepsPush() {
+	if s.source.KeepsPush() {
 		codes = ownersOfCodes(theirs, ours.users)
 	}
 	here := make(map[string]bool, len(ours.users))
@@ -58,7 +58,7 @@ func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 			if u.ID != their.ID {
 				d.respelt = append(d.respelt, their)
 			}
-			if p.source.KeepsPush() && u.PushCode != codes[u.JID] {
+			if s.source.KeepsPush() && u.PushCode != codes[u.JID] {
 				their.PushCode = codes[u.JID]
 				d.push = append(d.push, their)
 			}
@@ -81,7 +81,7 @@ func (p *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 			u.PushCode = code
 			d.push = append(d.push, u)
 		}
-		if p.source.OwnsAccounts() && p.d.cfg.CreateAccounts {
+		if s.source.OwnsAccounts() && s.d.cfg.CreateAccounts {
 			d.withAccount = append(d.withAccount, u)
 		}
 	}
@@ -119,39 +119,39 @@ func ownersOfCodes(theirs map[string]store.User, ours []store.User) map[string]s
 
 // limit removes nobody when more are missing than may leave at once. Once it has refused, users who are added do not raise the limit: only a
 // source that has them again, or another configuration, does.
-func (p *sourcePolicy) limit(_ context.Context, d *difference) (refused, err error) {
-	allowed := int(math.Ceil(float64(d.known) * p.d.cfg.MaxRemove / 100))
-	if p.held {
-		allowed = min(allowed, p.allowed)
+func (s *sourcePolicy) limit(_ context.Context, d *difference) (refused, err error) {
+	allowed := int(math.Ceil(float64(d.known) * s.d.cfg.MaxRemove / 100))
+	if s.held {
+		allowed = min(allowed, s.allowed)
 	}
-	p.held, p.allowed = len(d.left) > allowed, allowed
-	if !p.held {
-		p.d.metrics.held.Set(0)
+	s.held, s.allowed = len(d.left) > allowed, allowed
+	if !s.held {
+		s.d.metrics.held.Set(0)
 		return nil, nil
 	}
-	p.d.metrics.held.Set(float64(len(d.left)))
+	s.d.metrics.held.Set(float64(len(d.left)))
 	refused = fmt.Errorf("%d of %d users are no longer in the source (%s), and directory.max_remove lets %d leave at once: nobody was removed; is the source whole? If it is, raise max_remove until they are gone",
 		len(d.left), d.known, names(d.left), allowed)
 	d.left = nil
 	return refused, nil
 }
 
-func (p *sourcePolicy) change(users []store.User, _ bool) store.Change {
+func (s *sourcePolicy) change(users []store.User, _ bool) store.Change {
 	return store.Change{Users: users}
 }
 
-func (p *sourcePolicy) accountsGone() bool {
-	return p.source.OwnsAccounts() && p.d.cfg.RemoveAccounts
+func (s *sourcePolicy) accountsGone() bool {
+	return s.source.OwnsAccounts() && s.d.cfg.RemoveAccounts
 }
 
-func (p *sourcePolicy) words() words {
+func (s *sourcePolicy) words() words {
 	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this",
 		dryMore: func(d *difference) []any {
 			attrs := []any{"users", d.listed, "push_codes", len(d.push), "respelt", len(d.respelt), "of_respelt", names(d.respelt)}
-			if p.d.cfg.CreateAccounts && !p.source.OwnsAccounts() {
+			if s.d.cfg.CreateAccounts && !s.source.OwnsAccounts() {
 				attrs = append(attrs, "accounts_to_make", len(d.added)) // at most: some may be there
 			}
-			if p.d.cfg.RemoveAccounts && !p.source.OwnsAccounts() {
+			if s.d.cfg.RemoveAccounts && !s.source.OwnsAccounts() {
 				attrs = append(attrs, "accounts_to_remove", len(d.left))
 			}
 			return attrs

@@ -86,99 +86,99 @@ func (r Room) Take(l Load) Room {
 }
 
 // Room is how much more may be handed over. A caller that has more than that is told by wake when to look again.
-func (f *Window) Room() Room {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return Room{Load{f.Bound - f.copies, f.Bound*BoundBytes - f.bytes}, f.copies == 0}
+func (w *Window) Room() Room {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Room{Load{w.Bound - w.copies, w.Bound*BoundBytes - w.bytes}, w.copies == 0}
 }
 
 // Sent notes what was handed to the sender, and asks it to tell when that is routed.
-func (f *Window) Sent(sender Sender, l Load) {
-	f.mu.Lock()
-	f.copies += l.Copies
-	f.bytes += l.Bytes
-	f.unasked.Copies += l.Copies
-	f.unasked.Bytes += l.Bytes
-	if f.unasked.Copies < AskCopies && f.unasked.Bytes < askBytes {
-		f.mu.Unlock()
+func (w *Window) Sent(sender Sender, l Load) {
+	w.mu.Lock()
+	w.copies += l.Copies
+	w.bytes += l.Bytes
+	w.unasked.Copies += l.Copies
+	w.unasked.Bytes += l.Bytes
+	if w.unasked.Copies < AskCopies && w.unasked.Bytes < askBytes {
+		w.mu.Unlock()
 		return
 	}
-	f.ask(sender)
+	w.ask(sender)
 }
 
 // Full notes that there was more to hand over than room: the answer to a ping will tell of room, so one must be under way.
-func (f *Window) Full(sender Sender) {
-	f.mu.Lock()
-	f.short = true
-	if f.batches > 0 || f.unasked.Copies == 0 {
-		f.mu.Unlock()
+func (w *Window) Full(sender Sender) {
+	w.mu.Lock()
+	w.short = true
+	if w.batches > 0 || w.unasked.Copies == 0 {
+		w.mu.Unlock()
 		return
 	}
-	f.ask(sender)
+	w.ask(sender)
 }
 
 // ask sends a ping behind what was handed over. It is called with the lock held, and gives it up.
-func (f *Window) ask(sender Sender) {
-	asked, life, at := f.unasked, f.life, f.now()
-	f.unasked = Load{}
-	f.batches++
-	f.mu.Unlock()
+func (w *Window) ask(sender Sender) {
+	asked, life, at := w.unasked, w.life, w.now()
+	w.unasked = Load{}
+	w.batches++
+	w.mu.Unlock()
 	sender.Barrier(func(err error) { // a lost link has nothing on its way either
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		if f.life != life {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.life != life {
 			return
 		}
-		f.copies -= asked.Copies
-		f.bytes -= asked.Bytes
-		f.batches--
+		w.copies -= asked.Copies
+		w.bytes -= asked.Bytes
+		w.batches--
 		if err == nil {
-			f.adapt(at, asked.Copies)
+			w.adapt(at, asked.Copies)
 		}
-		f.Wake.Fire()
+		w.Wake.Fire()
 	})
 }
 
 // adapt moves the bound: down by a quarter when an answer was slow, once for all that was on its way by then, and up by a part of what
 // was routed in time while the bound kept something back.
-func (f *Window) adapt(asked time.Time, copies int) {
-	now := f.now()
+func (w *Window) adapt(asked time.Time, copies int) {
+	now := w.now()
 	switch {
 	case now.Sub(asked) > slowAnswer:
-		if asked.After(f.slowed) {
-			f.Bound, f.slowed = max(f.Min, f.Bound*3/4), now
+		if asked.After(w.slowed) {
+			w.Bound, w.slowed = max(w.Min, w.Bound*3/4), now
 		}
-	case f.short:
-		f.Bound = min(f.Max, f.Bound+max(1, copies/8))
-		f.short = false
+	case w.short:
+		w.Bound = min(w.Max, w.Bound+max(1, copies/8))
+		w.short = false
 	}
 }
 
 // Busy says whether the server has enough to do: from paceCopies on, until half of them are left.
-func (f *Window) Busy() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (w *Window) Busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	most := PaceCopies
-	if f.held {
+	if w.held {
 		most /= 2
 	}
-	f.held = f.batches >= 2 && f.copies >= most
-	return f.held
+	w.held = w.batches >= 2 && w.copies >= most
+	return w.held
 }
 
 // Reset forgets what was sent on a connection that is gone. The bound stays: it is the same server, mostly.
-func (f *Window) Reset() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.life++
-	f.copies, f.bytes, f.batches, f.unasked, f.held = 0, 0, 0, Load{}, false
+func (w *Window) Reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.life++
+	w.copies, w.bytes, w.batches, w.unasked, w.held = 0, 0, 0, Load{}, false
 }
 
 // Now are for the metrics, and for how much may wait.
-func (f *Window) Now() (now Load, bound int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return Load{f.copies, f.bytes}, f.Bound
+func (w *Window) Now() (now Load, bound int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return Load{w.copies, w.bytes}, w.Bound
 }
 
 // copyHead is what a copy has around its payload, about, in bytes.

@@ -11,7 +11,7 @@ type heldSender struct {
 	asked []func(error)
 }
 
-func (s *heldSender) Barrier(done func(error)) { s.asked = append(s.asked, done) }
+func (h *heldSender) Barrier(done func(error)) { h.asked = append(h.asked, done) }
 
 func TestBusy(t *testing.T) {
 	p, sender := New(time.Now), &heldSender{}

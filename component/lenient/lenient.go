@@ -38,8 +38,8 @@ type SyntaxError struct {
 	Problem   string
 }
 
-func (e *SyntaxError) Error() string {
-	return fmt.Sprintf("%s at character %d", e.Problem, e.Character)
+func (s *SyntaxError) Error() string {
+	return fmt.Sprintf("%s at character %d", s.Problem, s.Character)
 }
 
 var errNotUTF8 = errors.New("not UTF-8")

@@ -52,14 +52,14 @@ const (
 )
 
 // next is the pause after a link that was open for so long.
-func (p *copyPauses) next(one bool, open time.Duration) time.Duration {
+func (c *copyPauses) next(one bool, open time.Duration) time.Duration {
 	switch {
 	case !one:
-		p.last = copyPause
-	case p.last == 0 || open >= copyPause:
-		p.last = copyFloodPause
+		c.last = copyPause
+	case c.last == 0 || open >= copyPause:
+		c.last = copyFloodPause
 	default:
-		p.last = min(2*p.last, copyPause)
+		c.last = min(2*c.last, copyPause)
 	}
-	return p.last
+	return c.last
 }

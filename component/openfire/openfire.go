@@ -88,7 +88,7 @@ func (s *Server) cancel(ctx context.Context, node, session string) {
 // NoteError is a command's own word that it failed; its text is in the server's language.
 type NoteError struct{ Text string }
 
-func (e *NoteError) Error() string { return "the server refused: " + e.Text }
+func (n *NoteError) Error() string { return "the server refused: " + n.Text }
 
 func (s *Server) stage(ctx context.Context, payload []byte) (stanza.Child, error) {
 	answer, err := s.ask.IQ(ctx, "set", s.domain, payload)

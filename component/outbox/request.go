@@ -90,9 +90,9 @@ func (w *worker) requests(rows []*row) (list []*request, left bool) {
 }
 
 // takes says whether a row may join: a device that is to be told of two messages with the same text is told twice.
-func (q *request) takes(r *row, open []int) bool {
-	return len(q.note.To)+len(open) <= MaxReceivers &&
-		!slices.ContainsFunc(open, func(i int) bool { return q.codes[r.To[i].Code] })
+func (r *request) takes(added *row, open []int) bool {
+	return len(r.note.To)+len(open) <= MaxReceivers &&
+		!slices.ContainsFunc(open, func(i int) bool { return r.codes[added.To[i].Code] })
 }
 
 // name gives new calls their names and writes them down.
@@ -125,8 +125,8 @@ func (w *worker) name(ctx context.Context, requests []*request) error {
 // storeError tells the database's trouble from the vendor's.
 type storeError struct{ err error }
 
-func (e *storeError) Error() string { return e.err.Error() }
-func (e *storeError) Unwrap() error { return e.err }
+func (s *storeError) Error() string { return s.err.Error() }
+func (s *storeError) Unwrap() error { return s.err }
 
 // deliver makes the calls. Once the vendor has said when to come again, those not begun yet are left for then.
 func (w *worker) deliver(ctx context.Context, requests []*request) {
@@ -209,15 +209,15 @@ func (w *worker) call(ctx context.Context, q *request, id string, at []int) {
 }
 
 // end notes an outcome.
-func (q *request) end(at []int, outcome string) {
+func (r *request) end(at []int, outcome string) {
 	for _, k := range at {
-		q.ended[k] = outcome
+		r.ended[k] = outcome
 	}
 }
 
 // fail keeps the first fault.
-func (q *request) fail(err error) {
-	if q.fault == nil {
-		q.fault = err
+func (r *request) fail(err error) {
+	if r.fault == nil {
+		r.fault = err
 	}
 }

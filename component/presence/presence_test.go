@@ -284,9 +284,9 @@ func (discard) Observe(float64) {}
 // answeringServer needs a second for each answer; the first is none.
 type answeringServer struct{ asked int }
 
-func (s *answeringServer) Snapshot(context.Context) ([]Session, error) {
+func (a *answeringServer) Snapshot(context.Context) ([]Session, error) {
 	time.Sleep(time.Second) // in the test's own time
-	if s.asked++; s.asked == 1 {
+	if a.asked++; a.asked == 1 {
 		return nil, context.DeadlineExceeded
 	}
 	return nil, nil
@@ -334,12 +334,12 @@ const domain = "im.test"
 // fakeClock goes when it is told to.
 type fakeClock struct{ t time.Time }
 
-func (c *fakeClock) now() time.Time       { return c.t }
-func (c *fakeClock) move(d time.Duration) { c.t = c.t.Add(d) }
+func (f *fakeClock) now() time.Time       { return f.t }
+func (f *fakeClock) move(d time.Duration) { f.t = f.t.Add(d) }
 
 // listServer has these sessions.
 type listServer struct{ sessions map[string]Session }
 
-func (f *listServer) Snapshot(context.Context) ([]Session, error) {
-	return slices.Collect(maps.Values(f.sessions)), nil
+func (l *listServer) Snapshot(context.Context) ([]Session, error) {
+	return slices.Collect(maps.Values(l.sessions)), nil
 }

@@ -66,10 +66,10 @@ type presentUser struct {
 }
 
 // find says where a device is in the list; -1: nowhere.
-func (u *presentUser) find(jid stanza.JID) int {
+func (p *presentUser) find(jid stanza.JID) int {
 	head := len(jid.Local) + len(jid.Domain) + 2 // all have this user's bare JID
-	for i := range u.list {
-		if u.list[i].Full[head:] == jid.Resource {
+	for i := range p.list {
+		if p.list[i].Full[head:] == jid.Resource {
 			return i
 		}
 	}
@@ -77,17 +77,17 @@ func (u *presentUser) find(jid stanza.JID) int {
 }
 
 // mark notes that the snapshot has device i; false when it was noted before.
-func (u *presentUser) mark(i int) bool {
+func (p *presentUser) mark(i int) bool {
 	bit := uint64(1) << (i % 64)
-	if u.has[i/64]&bit != 0 {
+	if p.has[i/64]&bit != 0 {
 		return false
 	}
-	u.has[i/64] |= bit
+	p.has[i/64] |= bit
 	return true
 }
 
 // marked says whether the snapshot has device i.
-func (u *presentUser) marked(i int) bool { return u.has[i/64]&(1<<(i%64)) != 0 }
+func (p *presentUser) marked(i int) bool { return p.has[i/64]&(1<<(i%64)) != 0 }
 
 // Change tells the conveyor that a device came, or that a mobile went.
 type Change struct {
@@ -106,47 +106,47 @@ func NewTable(domain string, now func() time.Time) *Table {
 func IsMobile(resource string) bool { return !strings.Contains(resource, "[web]") }
 
 // Devices returns the known devices of a user; the caller must not change the list.
-func (p *Table) Devices(local string) []Device {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.list(local)
+func (t *Table) Devices(local string) []Device {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.list(local)
 }
 
 // list is devices; the caller holds mu.
-func (p *Table) list(local string) []Device {
-	if u := p.users[local]; u != nil {
+func (t *Table) list(local string) []Device {
+	if u := t.users[local]; u != nil {
 		return u.list
 	}
 	return nil
 }
 
 // Known says whether the absence of a device means anything.
-func (p *Table) Known() bool {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.complete
+func (t *Table) Known() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.complete
 }
 
 // Fresh says whether a user of whom no device is known has none: a snapshot tells, which is not older than three questions that
 // came too late. A question that the server is at counts as answered for a while: when it is slow it needs no copies for the absent.
-func (p *Table) Fresh() bool {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	now := p.now()
-	if !p.asking.IsZero() && now.Sub(p.asking) < askedPatience {
-		now = p.asking
+func (t *Table) Fresh() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	now := t.now()
+	if !t.asking.IsZero() && now.Sub(t.asking) < askedPatience {
+		now = t.asking
 	}
-	return p.complete && now.Sub(p.asked) < 3*p.period+time.Second
+	return t.complete && now.Sub(t.asked) < 3*t.period+time.Second
 }
 
 // askedPatience is for how long a question that has no answer yet does not make the last snapshot an old one.
 const askedPatience = 5 * time.Second
 
 // Count is the number of known devices.
-func (p *Table) Count() int {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.total
+func (t *Table) Count() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.total
 }
 
 // Available sums up what the offline rule looks at.
@@ -169,52 +169,52 @@ const maxDevices = 100
 const maxHeard = 16
 
 // Heard notes a device that sent us a stanza. show is nil when the stanza does not tell.
-func (p *Table) Heard(jid stanza.JID, show *string, priority int) {
-	if jid.Resource == "" || jid.Domain != p.domain || jid.Local == "" {
+func (t *Table) Heard(jid stanza.JID, show *string, priority int) {
+	if jid.Resource == "" || jid.Domain != t.domain || jid.Local == "" {
 		return
 	}
-	now := p.now()
+	now := t.now()
 	d := Device{Full: jid.String(), Mobile: IsMobile(jid.Resource), Priority: priority, Seen: now, Heard: now}
 	if show != nil {
 		d.Show = *show
 	}
-	for _, old := range p.Devices(jid.Local) {
+	for _, old := range t.Devices(jid.Local) {
 		if old.Full != d.Full {
 			continue
 		}
 		if show == nil {
 			d.Show, d.Priority = old.Show, old.Priority
 		}
-		if p.Known() && old.Show == d.Show && old.Priority == d.Priority {
+		if t.Known() && old.Show == d.Show && old.Priority == d.Priority {
 			return
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.put(jid.Local, d, true) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.put(jid.Local, d, true) {
 		return
 	}
-	if list := p.list(jid.Local); !p.complete && len(list) > maxHeard {
+	if list := t.list(jid.Local); !t.complete && len(list) > maxHeard {
 		silent := slices.MinFunc(list, func(a, b Device) int { return a.Heard.Compare(b.Heard) }).Full
-		p.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == silent })
+		t.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == silent })
 	}
 }
 
 // lastAbsent is when a device that becomes known now was absent, as far as anybody can tell. The caller holds mu.
-func (p *Table) lastAbsent() time.Time {
-	if p.asked.IsZero() {
-		return p.began
+func (t *Table) lastAbsent() time.Time {
+	if t.asked.IsZero() {
+		return t.began
 	}
-	return p.asked
+	return t.asked
 }
 
 // put adds or replaces a device; false when its user has too many. news says whether a new one is told to the conveyor. The caller
 // holds mu.
-func (p *Table) put(local string, d Device, news bool) bool {
-	u := p.users[local]
+func (t *Table) put(local string, d Device, news bool) bool {
+	u := t.users[local]
 	if u == nil {
 		u = &presentUser{}
-		p.users[local] = u
+		t.users[local] = u
 	}
 	at := slices.IndexFunc(u.list, func(old Device) bool { return old.Full == d.Full })
 	if at < 0 && len(u.list) >= maxDevices {
@@ -226,9 +226,9 @@ func (p *Table) put(local string, d Device, news bool) bool {
 		fresh[at] = d
 	} else {
 		fresh = append(fresh, d)
-		p.total++
+		t.total++
 		if news {
-			p.changed(Change{Local: local, Came: &d, Since: p.lastAbsent()})
+			t.changed(Change{Local: local, Came: &d, Since: t.lastAbsent()})
 		}
 	}
 	u.list = fresh
@@ -236,16 +236,16 @@ func (p *Table) put(local string, d Device, news bool) bool {
 }
 
 // Gone removes a device that said so.
-func (p *Table) Gone(jid stanza.JID) {
+func (t *Table) Gone(jid stanza.JID) {
 	full := jid.String()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == full })
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.remove(jid.Local, func(_ int, d *Device) bool { return d.Full == full })
 }
 
 // remove drops the devices that match; the caller holds mu.
-func (p *Table) remove(local string, match func(i int, d *Device) bool) {
-	list := p.list(local)
+func (t *Table) remove(local string, match func(i int, d *Device) bool) {
+	list := t.list(local)
 	var kept []Device
 	mobile, left := false, 0
 	for i := range list {
@@ -264,58 +264,58 @@ func (p *Table) remove(local string, match func(i int, d *Device) bool) {
 	if left == 0 {
 		return
 	}
-	p.total -= left
+	t.total -= left
 	if mobile {
-		p.changed(Change{Local: local})
+		t.changed(Change{Local: local})
 	}
 	if len(kept) == 0 {
-		delete(p.users, local)
+		delete(t.users, local)
 	} else {
-		p.users[local].list = kept
+		t.users[local].list = kept
 	}
 }
 
 // changed notes a change once until it is taken, however often it happens: nothing bounds how often a client comes and goes. The
 // caller holds mu.
-func (p *Table) changed(c Change) {
+func (t *Table) changed(c Change) {
 	key := c.Local
 	if c.Came != nil {
 		key = c.Came.Full
 	}
-	if _, twice := p.queued[key]; twice { // the first one is absent since earlier
+	if _, twice := t.queued[key]; twice { // the first one is absent since earlier
 		return
 	}
-	p.queued[key] = struct{}{}
-	p.changes = append(p.changes, c)
-	p.Wake.Fire()
+	t.queued[key] = struct{}{}
+	t.changes = append(t.changes, c)
+	t.Wake.Fire()
 }
 
 // TakeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
 // when the newest snapshot was asked for; where there is none, when the connection began.
-func (p *Table) TakeChanges() (changes []Change, later time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	taken := p.changes
-	p.changes = nil
-	clear(p.queued)
-	return taken, p.lastAbsent()
+func (t *Table) TakeChanges() (changes []Change, later time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	taken := t.changes
+	t.changes = nil
+	clear(t.queued)
+	return taken, t.lastAbsent()
 }
 
 // GiveBack puts changes back that could not be acted on.
-func (p *Table) GiveBack(changes []Change) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (t *Table) GiveBack(changes []Change) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, c := range changes {
-		if !slices.ContainsFunc(p.list(c.Local), func(d Device) bool { return d.Full == c.Came.Full }) {
+		if !slices.ContainsFunc(t.list(c.Local), func(d Device) bool { return d.Full == c.Came.Full }) {
 			continue
 		}
-		if _, again := p.queued[c.Came.Full]; !again {
-			p.queued[c.Came.Full] = struct{}{}
-			p.changes = append(p.changes, c)
+		if _, again := t.queued[c.Came.Full]; !again {
+			t.queued[c.Came.Full] = struct{}{}
+			t.changes = append(t.changes, c)
 			continue
 		}
-		for i := range p.changes {
-			if now := &p.changes[i]; now.Came != nil && now.Came.Full == c.Came.Full {
+		for i := range t.changes {
+			if now := &t.changes[i]; now.Came != nil && now.Came.Full == c.Came.Full {
 				now.Since = c.Since
 			}
 		}
@@ -323,14 +323,14 @@ func (p *Table) GiveBack(changes []Change) {
 }
 
 // Forget drops everything: after the link was down nobody knows who left meanwhile. Unknown counts as offline.
-func (p *Table) Forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.users, p.total = map[string]*presentUser{}, 0
-	p.changes = nil
-	clear(p.queued)
-	p.complete = false
-	p.asked, p.asking, p.began = time.Time{}, time.Time{}, p.now()
+func (t *Table) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.users, t.total = map[string]*presentUser{}, 0
+	t.changes = nil
+	clear(t.queued)
+	t.complete = false
+	t.asked, t.asking, t.began = time.Time{}, time.Time{}, t.now()
 }
 
 // Merge takes a snapshot that was asked for at asked. It says which users have more than maxDevices in it: those that are known stay
@@ -338,22 +338,22 @@ func (p *Table) Forget() {
 // lacks it: the snapshot may be older. The devices of a connection's first snapshot are no news: replay serves them.
 //
 // Snapshots come several times a second, and next to nothing changes between two: what is as it was costs no memory.
-func (p *Table) Merge(sessions []Session, asked time.Time) (crowded, came []string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (t *Table) Merge(sessions []Session, asked time.Time) (crowded, came []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 
 	// 1. What is known and there; the rest is put aside.
-	p.merges++
+	t.merges++
 	listed := 0
 	var other []*Session
 	for i := range sessions {
 		s := &sessions[i]
-		if s.JID.Domain != p.domain || s.JID.Local == "" || s.JID.Resource == "" {
+		if s.JID.Domain != t.domain || s.JID.Local == "" || s.JID.Resource == "" {
 			continue
 		}
-		if u := p.users[s.JID.Local]; u != nil {
-			if u.merge != p.merges {
-				u.merge, u.has = p.merges, [len(u.has)]uint64{}
+		if u := t.users[s.JID.Local]; u != nil {
+			if u.merge != t.merges {
+				u.merge, u.has = t.merges, [len(u.has)]uint64{}
 			}
 			if at := u.find(s.JID); at >= 0 {
 				if u.mark(at) {
@@ -368,10 +368,10 @@ func (p *Table) Merge(sessions []Session, asked time.Time) (crowded, came []stri
 	}
 
 	// 2. Who has gone.
-	if listed < p.total {
-		for local, u := range p.users {
-			p.remove(local, func(i int, d *Device) bool {
-				return (u.merge != p.merges || !u.marked(i)) && !d.Seen.After(asked)
+	if listed < t.total {
+		for local, u := range t.users {
+			t.remove(local, func(i int, d *Device) bool {
+				return (u.merge != t.merges || !u.marked(i)) && !d.Seen.After(asked)
 			})
 		}
 	}
@@ -379,43 +379,43 @@ func (p *Table) Merge(sessions []Session, asked time.Time) (crowded, came []stri
 	// 3. Who has come or changed.
 	for _, s := range other {
 		local := s.JID.Local
-		if p.users[local] == nil {
+		if t.users[local] == nil {
 			came = append(came, local)
 		}
 		d := Device{Full: s.JID.String(), Mobile: IsMobile(s.JID.Resource), Show: s.Show, Priority: s.Priority, Seen: asked}
-		if !p.put(local, d, p.complete) && (len(crowded) == 0 || crowded[len(crowded)-1] != local) {
+		if !t.put(local, d, t.complete) && (len(crowded) == 0 || crowded[len(crowded)-1] != local) {
 			crowded = append(crowded, local)
 		}
 	}
-	p.complete, p.asked, p.asking = true, asked, time.Time{}
+	t.complete, t.asked, t.asking = true, asked, time.Time{}
 	slices.Sort(crowded)
 	return slices.Compact(crowded), came
 }
 
 // ask notes when the question was asked that is under way; the zero time: none is.
-func (p *Table) ask(asked time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.asking = asked
+func (t *Table) ask(asked time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asking = asked
 }
 
 // SetPeriod sets the time between two snapshots, by which [Table.Fresh] judges their age.
-func (p *Table) SetPeriod(period time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.period = period
+func (t *Table) SetPeriod(period time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.period = period
 }
 
 // locals are all users of whom a device is known.
-func (p *Table) locals() []string {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return slices.Collect(maps.Keys(p.users))
+func (t *Table) locals() []string {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return slices.Collect(maps.Keys(t.users))
 }
 
 // LookedAt is when the newest snapshot was asked for; zero when there is none.
-func (p *Table) LookedAt() time.Time {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.asked
+func (t *Table) LookedAt() time.Time {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.asked
 }

@@ -328,7 +328,7 @@ func TestPusherHangs(t *testing.T) {
 
 type transport func(*http.Request) (*http.Response, error)
 
-func (f transport) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 // A redirect is not followed: neither texts nor credentials go to a place that nobody configured.
 func TestPusherRedirects(t *testing.T) {

@@ -26,15 +26,15 @@ type IQError struct {
 }
 
 // Error names condition and text.
-func (e *IQError) Error() string {
-	condition := e.Condition
+func (i *IQError) Error() string {
+	condition := i.Condition
 	if condition == "" {
 		condition = "no condition"
 	}
-	if e.Text == "" {
-		return fmt.Sprintf("error answer: %s (%s)", condition, e.Type)
+	if i.Text == "" {
+		return fmt.Sprintf("error answer: %s (%s)", condition, i.Type)
 	}
-	return fmt.Sprintf("error answer: %s (%s): %s", condition, e.Type, e.Text)
+	return fmt.Sprintf("error answer: %s (%s): %s", condition, i.Type, i.Text)
 }
 
 // ErrorOf reads the error of a stanza of type error.

@@ -14,8 +14,8 @@ var errNotStable = errors.New("characters that change each time they are prepare
 // unknownRune is the error for a character that Unicode 3.2 does not know, or knows otherwise.
 type unknownRune rune
 
-func (r unknownRune) Error() string {
-	return fmt.Sprintf("the character %U, which Unicode 3.2 does not know or knows otherwise", rune(r))
+func (u unknownRune) Error() string {
+	return fmt.Sprintf("the character %U, which Unicode 3.2 does not know or knows otherwise", rune(u))
 }
 
 // normalize is NFKC of Unicode 3.2 (RFC 3454 section 4), but for what [corrected] and [ambiguous] name. A code point that was

@@ -50,45 +50,45 @@ func render(payload any) string {
 }
 
 // answerIQ answers a question: the known ones, then the product's own, and all others with service-unavailable.
-func (k *link) answerIQ(st *stanza.Stanza) {
+func (l *link) answerIQ(st *stanza.Stanza) {
 	if st.From == "" { // there is nobody to answer to
 		return
 	}
 	for c := range st.Children() {
-		content, known := k.s.l.answers[c.Space]
+		content, known := l.s.l.answers[c.Space]
 		if !known || st.Type != "get" {
 			break
 		}
 		if c.Attr("node") != "" {
-			if !k.hooked(st) {
-				k.reply(st, "error", itemNotFound)
+			if !l.hooked(st) {
+				l.reply(st, "error", itemNotFound)
 			}
 			return
 		}
-		k.reply(st, "result", content)
+		l.reply(st, "result", content)
 		return
 	}
-	if !k.hooked(st) {
-		k.reply(st, "error", unavailable)
+	if !l.hooked(st) {
+		l.reply(st, "error", unavailable)
 	}
 }
 
 // hooked lets the product answer, now or later.
-func (k *link) hooked(st *stanza.Stanza) bool {
-	hook := k.s.l.cfg.IQ
-	if hook == nil || k != k.s.intake() {
+func (l *link) hooked(st *stanza.Stanza) bool {
+	hook := l.s.l.cfg.IQ
+	if hook == nil || l != l.s.intake() {
 		return false
 	}
 	payload, handled := hook(*st)
 	if handled && payload != nil {
-		k.reply(st, "result", string(payload))
+		l.reply(st, "result", string(payload))
 	}
 	return handled
 }
 
 // reply sends a stanza back the way it came. It never blocks: what there is no room for, or what is over its sender's budget, is
 // not answered, and counted.
-func (k *link) reply(st *stanza.Stanza, typ, content string) {
+func (l *link) reply(st *stanza.Stanza, typ, content string) {
 	b := make([]byte, 0, 256+len(content))
 	if st.Name == "iq" {
 		b = appendIQ(b, typ, st.ID, st.To, st.From, []byte(content))
@@ -109,7 +109,7 @@ func (k *link) reply(st *stanza.Stanza, typ, content string) {
 		b = append(b, st.Name...)
 		b = append(b, '>')
 	}
-	if !k.answer(st.From, b) {
-		k.s.l.metrics.unanswered.Inc()
+	if !l.answer(st.From, b) {
+		l.s.l.metrics.unanswered.Inc()
 	}
 }

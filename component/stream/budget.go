@@ -97,21 +97,21 @@ const overLogs = time.Minute
 
 // answer queues an answer to an address without blocking. One over its sender's budget is counted and dropped: handled. Not
 // handled means that there is no room.
-func (k *link) answer(to string, b []byte) (handled bool) {
-	l := k.s.l
-	sender := senderOf(to, l.cfg.Server)
-	queued, within := k.out.answer(sender, b)
+func (l *link) answer(to string, b []byte) (handled bool) {
+	links := l.s.l
+	sender := senderOf(to, links.cfg.Server)
+	queued, within := l.out.answer(sender, b)
 	switch {
 	case queued:
-		l.metrics.out.Inc()
+		links.metrics.out.Inc()
 		return true
 	case within:
 		return false
 	}
-	l.metrics.overBudget.Inc()
+	links.metrics.overBudget.Inc()
 	now := time.Now().UnixNano()
-	if last := l.overLogged.Load(); now-last > int64(overLogs) && l.overLogged.CompareAndSwap(last, now) {
-		l.log.Warn("a sender provokes more errors and answers than one may have; those beyond are dropped", "sender", sender)
+	if last := links.overLogged.Load(); now-last > int64(overLogs) && links.overLogged.CompareAndSwap(last, now) {
+		links.log.Warn("a sender provokes more errors and answers than one may have; those beyond are dropped", "sender", sender)
 	}
 	return true
 }

@@ -71,32 +71,32 @@ func (s *session) front(ctx context.Context, r *stanza.Run) error {
 }
 
 // run appends what one device gets, in one piece.
-func (k *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *stanza.Run) error {
-	if err := k.out.acquire(ctx); err != nil {
+func (l *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *stanza.Run) error {
+	if err := l.out.acquire(ctx); err != nil {
 		return err
 	}
 	stanzas := 0
-	if !k.s.l.cfg.Multicast {
+	if !l.s.l.cfg.Multicast {
 		if r.Front != "" {
-			k.out.buf = appendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
+			l.out.buf = appendIQ(l.out.buf, "get", r.Front, l.domain, r.JID, []byte(pingPayload))
 			stanzas++
 		}
 		for _, c := range r.Of {
 			if heads[c.Delivery] == nil {
 				heads[c.Delivery] = d[c.Delivery].AppendHead(make([]byte, 0, headRoom))
 			}
-			k.out.buf = d[c.Delivery].AppendCopy(k.out.buf, heads[c.Delivery], c.Target)
+			l.out.buf = d[c.Delivery].AppendCopy(l.out.buf, heads[c.Delivery], c.Target)
 		}
 		stanzas += len(r.Of)
 	}
 	if r.Ping != "" {
-		k.out.buf = appendIQ(k.out.buf, "get", r.Ping, k.domain, r.JID, []byte(pingPayload))
+		l.out.buf = appendIQ(l.out.buf, "get", r.Ping, l.domain, r.JID, []byte(pingPayload))
 		stanzas++
 	}
-	k.out.stanzas += stanzas
-	k.out.release()
-	k.s.l.metrics.out.Add(float64(stanzas))
-	k.mark()
+	l.out.stanzas += stanzas
+	l.out.release()
+	l.s.l.metrics.out.Add(float64(stanzas))
+	l.mark()
 	return nil
 }
 
@@ -134,7 +134,7 @@ func place(jid string, links int) uint8 {
 }
 
 // copies appends the copies for the targets that are at this place; no places means all.
-func (k *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, places []uint8, at uint8) error {
+func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, places []uint8, at uint8) error {
 	here := len(d.To)
 	if places != nil {
 		here = 0
@@ -147,50 +147,50 @@ func (k *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 	if here == 0 {
 		return nil
 	}
-	if err := k.out.acquire(ctx); err != nil {
+	if err := l.out.acquire(ctx); err != nil {
 		return err
 	}
 	var one *multicast
-	if k.s.l.cfg.Multicast && here >= multicastFrom {
-		one = &multicast{d: d, head: head, server: k.s.l.cfg.Server, kind: mostOf(d.To)}
+	if l.s.l.cfg.Multicast && here >= multicastFrom {
+		one = &multicast{d: d, head: head, server: l.s.l.cfg.Server, kind: mostOf(d.To)}
 	}
 	stanzas := 0
 	for i := range d.To {
 		if places != nil && places[i] != at {
 			continue
 		}
-		if k.out.full() || k.out.stanzas >= pingStanzas {
-			k.out.release()
-			k.mark()
-			if err := k.out.acquire(ctx); err != nil {
+		if l.out.full() || l.out.stanzas >= pingStanzas {
+			l.out.release()
+			l.mark()
+			if err := l.out.acquire(ctx); err != nil {
 				return err
 			}
 		}
 		if one != nil && one.takes(d.To[i]) {
 			if len(one.to) == multicastMost {
-				one.appendTo(k.out)
+				one.appendTo(l.out)
 				stanzas++
 			}
 			continue
 		}
-		k.out.buf = d.AppendCopy(k.out.buf, head, d.To[i])
-		k.out.stanzas++
+		l.out.buf = d.AppendCopy(l.out.buf, head, d.To[i])
+		l.out.stanzas++
 		stanzas++
 	}
 	if one != nil && len(one.to) > 0 {
-		one.appendTo(k.out)
+		one.appendTo(l.out)
 		stanzas++
 	}
-	k.out.release()
-	k.s.l.metrics.out.Add(float64(stanzas))
-	k.mark()
+	l.out.release()
+	l.s.l.metrics.out.Add(float64(stanzas))
+	l.mark()
 	return nil
 }
 
 // mark pings when much was appended since the last one.
-func (k *link) mark() {
-	if k.out.due() {
-		k.ping(nil) // when it is not taken, so many are under way that this one is not needed
+func (l *link) mark() {
+	if l.out.due() {
+		l.ping(nil) // when it is not taken, so many are under way that this one is not needed
 	}
 }
 

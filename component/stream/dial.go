@@ -95,14 +95,14 @@ func (s *session) connect(ctx context.Context, domain string) (*link, error) {
 }
 
 // handshake is XEP-0114 section 3. Openfire 4.2 wants the header on one line and stays silent otherwise (measured).
-func (k *link) handshake(secret string) error {
+func (l *link) handshake(secret string) error {
 	header := []byte(`<stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" to="`)
-	header = stanza.AppendAttr(header, k.domain)
+	header = stanza.AppendAttr(header, l.domain)
 	header = append(header, `">`...)
-	if _, err := k.conn.Write(header); err != nil {
+	if _, err := l.conn.Write(header); err != nil {
 		return err
 	}
-	frame, err := k.framer.Next()
+	frame, err := l.framer.Next()
 	switch {
 	case errors.Is(err, io.EOF):
 		return errNoHeader
@@ -113,24 +113,24 @@ func (k *link) handshake(secret string) error {
 	case frame.Kind == stanza.KindEnd:
 		return errNoHeader
 	case frame.Stanza.ID == "": // refused, perhaps with a reason behind it
-		return k.refusal(errNoID)
+		return l.refusal(errNoID)
 	}
 
-	if name := ownName(frame.Stanza.From, k.domain); name != "" {
-		return &domainError{name, fmt.Errorf("the server registers %s as %s", k.domain, strings.ToLower(frame.Stanza.From))}
+	if name := ownName(frame.Stanza.From, l.domain); name != "" {
+		return &domainError{name, fmt.Errorf("the server registers %s as %s", l.domain, strings.ToLower(frame.Stanza.From))}
 	}
 
 	digest := sha1.Sum([]byte(frame.Stanza.ID + secret))
-	if _, err := k.conn.Write([]byte("<handshake>" + hex.EncodeToString(digest[:]) + "</handshake>")); err != nil {
+	if _, err := l.conn.Write([]byte("<handshake>" + hex.EncodeToString(digest[:]) + "</handshake>")); err != nil {
 		return err
 	}
-	return k.refusal(io.ErrUnexpectedEOF)
+	return l.refusal(io.ErrUnexpectedEOF)
 }
 
 // refusal reads what follows a header: nil is the end of the handshake. silent is the error for a stream that just ends.
-func (k *link) refusal(silent error) error {
+func (l *link) refusal(silent error) error {
 	for {
-		frame, err := k.framer.Next()
+		frame, err := l.framer.Next()
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			return silent

@@ -102,28 +102,28 @@ func appendIQ(b []byte, typ, id, from, to string, payload []byte) []byte {
 }
 
 // takeIQ sorts what came: answers to whom they are for, questions to those who know.
-func (k *link) takeIQ(st stanza.Stanza) {
+func (l *link) takeIQ(st stanza.Stanza) {
 	switch st.Type {
 	case "result", "error":
-		if !k.takeAnswer(st) {
-			k.s.l.metrics.stray.Inc()
+		if !l.takeAnswer(st) {
+			l.s.l.metrics.stray.Inc()
 		}
 	case "get", "set":
-		k.answerIQ(&st)
+		l.answerIQ(&st)
 	}
 }
 
 // takeAnswer is false for an answer that nobody waits for, and for one from somebody else than was asked.
-func (k *link) takeAnswer(st stanza.Stanza) bool {
+func (l *link) takeAnswer(st stanza.Stanza) bool {
 	from, err := stanza.ParsePrepared(st.From)
 	if err != nil {
 		return false
 	}
-	server := from == stanza.JID{Domain: k.s.l.cfg.Server}
-	if server && k.answered(st.ID) {
+	server := from == stanza.JID{Domain: l.s.l.cfg.Server}
+	if server && l.answered(st.ID) {
 		return true
 	}
-	asks := &k.s.asks
+	asks := &l.s.asks
 	asks.mu.Lock()
 	q, ok := asks.waiting[st.ID]
 	ok = ok && q.to == from
@@ -132,10 +132,10 @@ func (k *link) takeAnswer(st stanza.Stanza) bool {
 	}
 	asks.mu.Unlock()
 	if !ok {
-		return k.s.l.handler.Answered(st, from)
+		return l.s.l.handler.Answered(st, from)
 	}
-	if server && k == k.s.intake() {
-		k.pings.proven()
+	if server && l == l.s.intake() {
+		l.pings.proven()
 	}
 	q.answer <- st
 	return true

@@ -30,15 +30,15 @@ type link struct {
 const lastWords = time.Second
 
 // read takes what the server sends until the stream ends. It never waits for anything else than the server.
-func (k *link) read() error {
-	m := k.s.l.metrics
+func (l *link) read() error {
+	m := l.s.l.metrics
 	var end error // what the server said about the end
 	for {
-		frame, err := k.next()
+		frame, err := l.next()
 		switch {
 		case err == nil:
-		case k.out.isFinished():
-			return k.endedInOrder(err)
+		case l.out.isFinished():
+			return l.endedInOrder(err)
 		case end != nil:
 			return end
 		default:
@@ -47,30 +47,30 @@ func (k *link) read() error {
 		said := error(nil)
 		switch frame.Kind {
 		case stanza.KindStanza:
-			k.garbled.Store(false)
-			k.take(frame.Stanza)
+			l.garbled.Store(false)
+			l.take(frame.Stanza)
 		case stanza.KindEnd:
 			said = errStreamEnd
 		case stanza.KindStreamError:
 			said = streamErrorOf(&frame.Stanza)
 		case stanza.KindBroken:
-			k.garbled.Store(true)
-			k.broken("something that is no XMPP")
+			l.garbled.Store(true)
+			l.broken("something that is no XMPP")
 		default:
 			m.unknown.Inc()
 		}
 		switch {
-		case said != nil && k.out.isFinished():
-			return k.endedInOrder(said)
+		case said != nil && l.out.isFinished():
+			return l.endedInOrder(said)
 		case said != nil && end == nil:
 			end = said
-			if err := k.conn.SetReadDeadline(time.Now().Add(lastWords)); err != nil {
+			if err := l.conn.SetReadDeadline(time.Now().Add(lastWords)); err != nil {
 				return end
 			}
 		case said == nil && end != nil: // it goes on, so it was no end: a client made the server say so
-			k.broken(end.Error())
+			l.broken(end.Error())
 			end = nil
-			if err := k.conn.SetReadDeadline(time.Time{}); err != nil {
+			if err := l.conn.SetReadDeadline(time.Time{}); err != nil {
 				return err
 			}
 		}
@@ -78,13 +78,13 @@ func (k *link) read() error {
 }
 
 // next is what was held, then what comes.
-func (k *link) next() (stanza.Frame, error) {
-	if len(k.held) == 0 {
-		return k.framer.Next()
+func (l *link) next() (stanza.Frame, error) {
+	if len(l.held) == 0 {
+		return l.framer.Next()
 	}
-	frame := k.held[0]
-	if k.held = k.held[1:]; len(k.held) == 0 {
-		k.held = nil
+	frame := l.held[0]
+	if l.held = l.held[1:]; len(l.held) == 0 {
+		l.held = nil
 	}
 	return frame, nil
 }
@@ -94,68 +94,68 @@ const brokenLogs = time.Minute
 
 // broken notes that the server sent what it would not have sent by itself (stanza/resync.go). The stream goes on with the next
 // answer, so a question is asked at once.
-func (k *link) broken(what string) {
-	k.s.l.metrics.broken.Inc()
-	if now := time.Now(); now.Sub(k.brokenLogged) > brokenLogs {
-		k.brokenLogged = now
-		k.s.l.log.Warn("a client made the server send what it should not: Openfire 4.2 does not escape namespaces, so its users can write into "+
+func (l *link) broken(what string) {
+	l.s.l.metrics.broken.Inc()
+	if now := time.Now(); now.Sub(l.brokenLogged) > brokenLogs {
+		l.brokenLogged = now
+		l.s.l.log.Warn("a client made the server send what it should not: Openfire 4.2 does not escape namespaces, so its users can write into "+
 			"each other's streams and in each other's names; the stream goes on", "sent", what)
 	}
-	k.ping(nil)
+	l.ping(nil)
 }
 
 // endedInOrder reports the end of the server's stream: the answer to ours, or else a loss.
-func (k *link) endedInOrder(err error) error {
-	if !k.out.isFinished() {
+func (l *link) endedInOrder(err error) error {
+	if !l.out.isFinished() {
 		return err
 	}
-	close(k.ended)
+	close(l.ended)
 	return nil
 }
 
 // take passes a stanza to whom it concerns.
-func (k *link) take(st stanza.Stanza) {
-	m := k.s.l.metrics
+func (l *link) take(st stanza.Stanza) {
+	m := l.s.l.metrics
 	m.in.WithLabelValues(st.Name).Inc()
 	if st.Oversize {
 		m.oversize.Inc()
 	}
 	switch {
 	case st.Name == "iq":
-		k.takeIQ(st)
-	case k == k.s.intake():
-		k.s.l.handler.Stanza(st)
+		l.takeIQ(st)
+	case l == l.s.intake():
+		l.s.l.handler.Stanza(st)
 	case st.Name == "message" && st.Type != "error" && st.From != "": // nobody reads here; the sender shall know
-		k.reply(&st, "error", unavailable)
+		l.reply(&st, "error", unavailable)
 	}
 }
 
 // watch pings when there was no proof for a while that the server works off what we send, and ends the session when a ping
 // is not answered. What comes in is no such proof: a deaf stream still gets stanzas.
-func (k *link) watch() {
-	cfg := &k.s.l.cfg
+func (l *link) watch() {
+	cfg := &l.s.l.cfg
 	ticker := time.NewTicker(max(time.Millisecond, min(cfg.PingAfter, cfg.PingTimeout)/8))
 	defer ticker.Stop()
 	for {
 		select {
-		case <-k.s.down:
+		case <-l.s.down:
 			return
 		case <-ticker.C:
 		}
 		now := time.Now()
-		switch silent, asked := k.pings.look(now, k.out.written()); {
+		switch silent, asked := l.pings.look(now, l.out.written()); {
 		case asked && silent >= cfg.PingTimeout:
-			k.s.fail(k, errDeaf)
+			l.s.fail(l, errDeaf)
 			return
 		case !asked && silent >= cfg.PingAfter:
-			k.ping(nil)
+			l.ping(nil)
 		}
 	}
 }
 
 // closeNow breaks the connection off. TLS would first wait to say so.
-func (k *link) closeNow() {
-	conn := k.conn
+func (l *link) closeNow() {
+	conn := l.conn
 	if secure, ok := conn.(*tls.Conn); ok {
 		conn = secure.NetConn()
 	}

@@ -71,44 +71,44 @@ const pingPayload = `<ping xmlns="urn:xmpp:ping"/>`
 
 // ping queues a ping; false when the link takes nothing more. It may go over the limits of the buffer: it is short, and
 // bounded by maxPings.
-func (k *link) ping(done func(error)) bool {
-	p := &ping{id: k.s.l.newID(), done: done}
+func (l *link) ping(done func(error)) bool {
+	p := &ping{id: l.s.l.newID(), done: done}
 	b := make([]byte, 0, 192)
 	b = append(b, `<iq type="get" id="`...)
 	b = append(b, p.id...)
 	b = append(b, `" from="`...)
-	b = stanza.AppendAttr(b, k.domain)
+	b = stanza.AppendAttr(b, l.domain)
 	b = append(b, `" to="`...)
-	b = stanza.AppendAttr(b, k.s.l.cfg.Server)
+	b = stanza.AppendAttr(b, l.s.l.cfg.Server)
 	b = append(b, `">`+pingPayload+`</iq>`...)
 
-	k.pings.mu.Lock()
-	defer k.pings.mu.Unlock()
-	if k.pings.closed || len(k.pings.waiting) >= maxPings {
+	l.pings.mu.Lock()
+	defer l.pings.mu.Unlock()
+	if l.pings.closed || len(l.pings.waiting) >= maxPings {
 		return false
 	}
 	var ok bool
-	if p.pos, ok = k.out.ping(b); !ok {
+	if p.pos, ok = l.out.ping(b); !ok {
 		return false
 	}
-	k.pings.waiting = append(k.pings.waiting, p)
-	k.s.l.metrics.out.Inc()
+	l.pings.waiting = append(l.pings.waiting, p)
+	l.s.l.metrics.out.Inc()
 	return true
 }
 
 // answered takes the answer to a ping; false when the id is none's. An error is an answer too: the server worked it off. So it did
 // with all pings before, whatever became of their answers.
-func (k *link) answered(id string) bool {
-	k.pings.mu.Lock()
-	at := slices.IndexFunc(k.pings.waiting, func(p *ping) bool { return p.id == id })
+func (l *link) answered(id string) bool {
+	l.pings.mu.Lock()
+	at := slices.IndexFunc(l.pings.waiting, func(p *ping) bool { return p.id == id })
 	if at < 0 {
-		k.pings.mu.Unlock()
+		l.pings.mu.Unlock()
 		return false
 	}
-	done := slices.Clone(k.pings.waiting[:at+1])
-	k.pings.waiting = slices.Delete(k.pings.waiting, 0, at+1)
-	k.pings.proof = time.Now()
-	k.pings.mu.Unlock()
+	done := slices.Clone(l.pings.waiting[:at+1])
+	l.pings.waiting = slices.Delete(l.pings.waiting, 0, at+1)
+	l.pings.proof = time.Now()
+	l.pings.mu.Unlock()
 	for _, p := range done {
 		if p.done != nil {
 			p.done(nil)

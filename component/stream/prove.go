@@ -39,14 +39,14 @@ type domainError struct {
 	err   error
 }
 
-func (e *domainError) Error() string {
-	if e.calls == "" {
-		return e.err.Error()
+func (d *domainError) Error() string {
+	if d.calls == "" {
+		return d.err.Error()
 	}
-	return fmt.Sprintf("%v; the server calls itself %s", e.err, e.calls)
+	return fmt.Sprintf("%v; the server calls itself %s", d.err, d.calls)
 }
 
-func (e *domainError) Unwrap() error { return e.err }
+func (d *domainError) Unwrap() error { return d.err }
 
 // ownName is the domain of a server that has appended it to ours: Openfire up to 4.7 does so to what is no subdomain of its own.
 func ownName(header, ours string) string {
@@ -97,10 +97,10 @@ func (s *session) prove(ctx context.Context) error {
 }
 
 // await reads until the answer to the first ping; nil is the proof.
-func (k *link) await(id string, calls *naming) error {
+func (l *link) await(id string, calls *naming) error {
 	size := 0
 	for {
-		frame, err := k.framer.Next()
+		frame, err := l.framer.Next()
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return errStreamEnd
 		}
@@ -115,24 +115,24 @@ func (k *link) await(id string, calls *naming) error {
 			return streamErrorOf(st)
 		case stanza.KindStanza:
 			from, err := stanza.ParseJID(st.From)
-			if st.Name == "iq" && st.ID == id && err == nil && from == (stanza.JID{Domain: k.s.l.cfg.Server}) {
-				return k.verdict(st, calls)
+			if st.Name == "iq" && st.ID == id && err == nil && from == (stanza.JID{Domain: l.s.l.cfg.Server}) {
+				return l.verdict(st, calls)
 			}
 			// Openfire asks each new component, in the name of its own part for them.
-			if server, ok := strings.CutPrefix(from.Domain, "component."); ok && err == nil && st.Type == "get" && from == (stanza.JID{Domain: from.Domain}) && server != k.s.l.cfg.Server {
+			if server, ok := strings.CutPrefix(from.Domain, "component."); ok && err == nil && st.Type == "get" && from == (stanza.JID{Domain: from.Domain}) && server != l.s.l.cfg.Server {
 				calls.set(server)
 			}
 		}
 		if size += len(st.Inner) + 1<<10; size > heldBytes {
 			return errFlooded
 		}
-		k.held = append(k.held, frame)
+		l.held = append(l.held, frame)
 	}
 }
 
 // verdict judges the answer. An error is an answer too, of a server that knows no pings, unless it says that the domain is foreign.
-func (k *link) verdict(st *stanza.Stanza, calls *naming) error {
-	k.s.l.metrics.in.WithLabelValues(st.Name).Inc()
+func (l *link) verdict(st *stanza.Stanza, calls *naming) error {
+	l.s.l.metrics.in.WithLabelValues(st.Name).Inc()
 	if st.Type != "error" {
 		return nil
 	}

@@ -88,7 +88,7 @@ var (
 // streamError is a <stream:error/> by its condition.
 type streamError string
 
-func (e streamError) Error() string { return "stream error: " + string(e) }
+func (s streamError) Error() string { return "stream error: " + string(s) }
 
 func streamErrorOf(st *stanza.Stanza) error {
 	for c := range st.Children() {

@@ -250,4 +250,4 @@ func (upOnly) Stanza(stanza.Stanza) {}
 func (upOnly) Down(error)           {}
 
 func (upOnly) Answered(stanza.Stanza, stanza.JID) bool { return false }
-func (h upOnly) Up()                                   { close(h.up) }
+func (u upOnly) Up()                                   { close(u.up) }

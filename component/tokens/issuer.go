@@ -54,26 +54,26 @@ const secretName = "token-1"
 
 // Issue makes a token for the user with this prepared local part, whom the server has authenticated. Errors: error-011 for a
 // user who left the directory, ErrUnavailable.
-func (t *Issuer) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
-	key, err := t.secret(ctx)
+func (i *Issuer) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
+	key, err := i.secret(ctx)
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	st, err := t.store.TokenState(ctx, local)
+	st, err := i.store.TokenState(ctx, local)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	}
 	if st.Left {
 		return "", time.Time{}, protocol.Refuse(protocol.NotAllowed, "the user has left the directory")
 	}
-	expires = t.now().Add(t.life).Truncate(time.Millisecond)
+	expires = i.now().Add(i.life).Truncate(time.Millisecond)
 	signed := fmt.Sprintf("%s%s.%d.%d", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
 	return signed + "." + sign(key, signed), expires, nil
 }
 
 // User says whose token this is, in the directory's spelling. Errors: error-011 for one that is not ours, has ended or was
 // revoked; ErrUnavailable.
-func (t *Issuer) User(ctx context.Context, token string) (string, error) {
+func (i *Issuer) User(ctx context.Context, token string) (string, error) {
 	bad := protocol.Refuse(protocol.NotAllowed, "the token is not valid")
 	if len(token) > maxToken {
 		return "", bad
@@ -82,7 +82,7 @@ func (t *Issuer) User(ctx context.Context, token string) (string, error) {
 	if cut < 0 || !strings.HasPrefix(token, Prefix) {
 		return "", bad
 	}
-	key, err := t.secret(ctx)
+	key, err := i.secret(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -102,10 +102,10 @@ func (t *Issuer) User(ctx context.Context, token string) (string, error) {
 	switch {
 	case errors.Join(err1, err2, err3, err4) != nil, local != string(raw):
 		return "", bad
-	case t.now().UnixMilli() >= ends:
+	case i.now().UnixMilli() >= ends:
 		return "", protocol.Refuse(protocol.NotAllowed, "the token has ended, ask for a new one")
 	}
-	st, err := t.store.TokenState(ctx, local)
+	st, err := i.store.TokenState(ctx, local)
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
@@ -125,15 +125,15 @@ func sign(key []byte, signed string) string {
 }
 
 // secret reads the key, once; the first process of a site makes it.
-func (t *Issuer) secret(ctx context.Context) ([]byte, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.key != nil {
-		return t.key, nil
+func (i *Issuer) secret(ctx context.Context) ([]byte, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.key != nil {
+		return i.key, nil
 	}
 	fresh := make([]byte, sha256.Size)
 	rand.Read(fresh) // never fails
-	text, err := t.store.Secret(ctx, secretName, hex.EncodeToString(fresh))
+	text, err := i.store.Secret(ctx, secretName, hex.EncodeToString(fresh))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
 	}
@@ -141,6 +141,6 @@ func (t *Issuer) secret(ctx context.Context) ([]byte, error) {
 	if err != nil || len(key) < sha256.Size {
 		return nil, fmt.Errorf("tlim_secret: %s is not the key of %d hex digits that was written there", secretName, 2*sha256.Size)
 	}
-	t.key = key
+	i.key = key
 	return key, nil
 }

@@ -23,8 +23,8 @@ const (
 // testClock is moved by hand.
 type testClock struct{ t time.Time }
 
-func (c *testClock) now() time.Time       { return c.t }
-func (c *testClock) move(d time.Duration) { c.t = c.t.Add(d) }
+func (t *testClock) now() time.Time       { return t.t }
+func (t *testClock) move(d time.Duration) { t.t = t.t.Add(d) }
 
 func atStart() time.Time { return time.UnixMilli(1_600_000_000_000) }
 

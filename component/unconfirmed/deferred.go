@@ -218,8 +218,8 @@ func (d *deferred) of(owner string, visit func(f *Deferral, status int8, writing
 	}
 }
 
-func (f *Deferral) status(member int) int8 {
-	if f.web != nil && f.web.has(member) {
+func (d *Deferral) status(member int) int8 {
+	if d.web != nil && d.web.has(member) {
 		return 1
 	}
 	return 0
@@ -456,20 +456,20 @@ type bitSet []uint64
 
 func newBitSet(n int) bitSet { return make(bitSet, (n+63)/64) }
 
-func (s bitSet) has(i int) bool { return s[i/64]>>(i%64)&1 != 0 }
-func (s bitSet) set(i int)      { s[i/64] |= 1 << (i % 64) }
-func (s bitSet) clear(i int)    { s[i/64] &^= 1 << (i % 64) }
+func (b bitSet) has(i int) bool { return b[i/64]>>(i%64)&1 != 0 }
+func (b bitSet) set(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b bitSet) clear(i int)    { b[i/64] &^= 1 << (i % 64) }
 
-func (s bitSet) count() (n int) {
-	for _, word := range s {
+func (b bitSet) count() (n int) {
+	for _, word := range b {
 		n += bits.OnesCount64(word)
 	}
 	return n
 }
 
 // first is the smallest that is in it; it must not be empty.
-func (s bitSet) first() int {
-	for w, word := range s {
+func (b bitSet) first() int {
+	for w, word := range b {
 		if word != 0 {
 			return 64*w + bits.TrailingZeros64(word)
 		}
@@ -478,8 +478,8 @@ func (s bitSet) first() int {
 }
 
 // each visits those that are in it, in their order.
-func (s bitSet) each(visit func(i int)) {
-	for w, word := range s {
+func (b bitSet) each(visit func(i int)) {
+	for w, word := range b {
 		for ; word != 0; word &= word - 1 {
 			visit(64*w + bits.TrailingZeros64(word))
 		}

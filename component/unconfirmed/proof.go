@@ -456,8 +456,8 @@ func (t *Table) proven(proof *proof) {
 }
 
 // rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
-func (u *ownerState) rowMade(m *Message) {
-	for _, p := range u.phones {
+func (o *ownerState) rowMade(m *Message) {
+	for _, p := range o.phones {
 		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
 				if i := slices.Index(proof.messages, m); i >= 0 {

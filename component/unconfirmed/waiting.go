@@ -25,7 +25,7 @@ type waitingRow struct {
 // RowKey names a copy: the owner as rows name them, and the message.
 type RowKey struct{ Owner, MsgID string }
 
-func (r waitingRow) key() RowKey { return RowKey{r.owner, r.message.Row.MsgID} }
+func (w waitingRow) key() RowKey { return RowKey{w.owner, w.message.Row.MsgID} }
 
 // queue makes a copy one of those that wait.
 func (w *waiting) queue(m *Message, owner string, status int8) {

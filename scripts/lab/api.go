@@ -23,7 +23,7 @@ type HTTPError struct {
 	Body   string
 }
 
-func (e *HTTPError) Error() string { return fmt.Sprintf("status %d: %s", e.Status, e.Body) }
+func (h *HTTPError) Error() string { return fmt.Sprintf("status %d: %s", h.Status, h.Body) }
 
 // Get calls an endpoint by GET ("findSessions", below /plugins/tlim/, or a path that begins with a slash) with the admin key, and returns
 // the decoded answer. An answer whose result is not "ok" is no error: tests look at it. Another status than 200 is an *HTTPError.

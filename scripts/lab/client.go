@@ -42,12 +42,12 @@ var (
 // StreamError is the condition with which the server broke the stream ("conflict").
 type StreamError string
 
-func (e StreamError) Error() string { return "stream error " + string(e) }
+func (s StreamError) Error() string { return "stream error " + string(s) }
 
 // IQError is an IQ's answer of type error.
 type IQError struct{ Condition string }
 
-func (e *IQError) Error() string { return "iq error " + e.Condition }
+func (i *IQError) Error() string { return "iq error " + i.Condition }
 
 // Client is one logged-in XMPP session. Its methods may be used from several goroutines. It answers pings (WithPings), and refuses other requests.
 type Client struct {

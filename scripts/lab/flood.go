@@ -47,9 +47,9 @@ type FloodResult struct {
 }
 
 // Slowest is the longest that a message of the pair took; a message that never came counts as a minute.
-func (r *FloodResult) Slowest() time.Duration {
+func (f *FloodResult) Slowest() time.Duration {
 	slowest := time.Duration(0)
-	for _, w := range r.Waits {
+	for _, w := range f.Waits {
 		if w == 0 {
 			w = time.Minute
 		}
@@ -59,9 +59,9 @@ func (r *FloodResult) Slowest() time.Duration {
 }
 
 // FullestHeap is the highest share of the old generation that was in use.
-func (r *FloodResult) FullestHeap() float64 {
+func (f *FloodResult) FullestHeap() float64 {
 	fullest := 0.0
-	for _, h := range r.Heap {
+	for _, h := range f.Heap {
 		fullest = max(fullest, h.Old)
 	}
 	return fullest
@@ -197,23 +197,23 @@ func (f *flood) numberAt(b []byte) (int, bool) {
 }
 
 // stanza is called by the client's reader.
-func (m *floodMember) stanza(raw []byte) {
+func (f *floodMember) stanza(raw []byte) {
 	head := raw[:bytes.IndexByte(raw, '>')+1]
 	i := bytes.Index(head, []byte(floodMark))
 	switch {
 	case i >= 0 && bytes.Contains(head, []byte(`type="error"`)):
-		if n, ok := m.f.numberAt(head[i:]); ok {
-			m.f.answer(n, floodRefused)
-			m.f.mu.Lock()
-			m.f.refused[text(child(child(raw, "error", ""), "text", ""))]++
-			m.f.mu.Unlock()
+		if n, ok := f.f.numberAt(head[i:]); ok {
+			f.f.answer(n, floodRefused)
+			f.f.mu.Lock()
+			f.f.refused[text(child(child(raw, "error", ""), "text", ""))]++
+			f.f.mu.Unlock()
 		}
 	case i >= 0:
-		if n, ok := m.f.numberAt(head[i:]); ok {
-			m.mu.Lock()
-			m.got = append(m.got, int32(n))
-			m.last = time.Now()
-			m.mu.Unlock()
+		if n, ok := f.f.numberAt(head[i:]); ok {
+			f.mu.Lock()
+			f.got = append(f.got, int32(n))
+			f.last = time.Now()
+			f.mu.Unlock()
 		}
 	case bytes.Contains(raw, []byte("MTC-100")):
 		for rest := raw; ; {
@@ -222,8 +222,8 @@ func (m *floodMember) stanza(raw []byte) {
 				return
 			}
 			rest = rest[i:]
-			if n, ok := m.f.numberAt(rest); ok {
-				m.f.answer(n, floodTaken)
+			if n, ok := f.f.numberAt(rest); ok {
+				f.f.answer(n, floodTaken)
 			}
 			rest = rest[len(floodMark):]
 		}
@@ -328,22 +328,22 @@ func (f Flood) dialPair(ctx context.Context) (*floodPair, error) {
 	return p, err
 }
 
-func (p *floodPair) close() {
-	p.one.Kill()
-	p.two.Kill()
+func (f *floodPair) close() {
+	f.one.Kill()
+	f.two.Kill()
 }
 
-func (p *floodPair) talk(ctx context.Context) error {
+func (f *floodPair) talk(ctx context.Context) error {
 	ticker := time.NewTicker(pairEvery)
 	defer ticker.Stop()
 	for {
-		p.mu.Lock()
-		n := len(p.sent)
-		p.sent, p.arrived = append(p.sent, time.Now()), append(p.arrived, time.Time{})
-		p.mu.Unlock()
+		f.mu.Lock()
+		n := len(f.sent)
+		f.sent, f.arrived = append(f.sent, time.Now()), append(f.arrived, time.Time{})
+		f.mu.Unlock()
 		id := fmt.Sprintf("%s%d-%s", pairMark, n, NewID()[:8])
-		if err := p.one.SendMessage(p.f.Component, id, Text(p.f.Pair[0], p.f.Pair[1], id, "hello")); err != nil {
-			return fmt.Errorf("%s: %w", p.one.JID, err)
+		if err := f.one.SendMessage(f.f.Component, id, Text(f.f.Pair[0], f.f.Pair[1], id, "hello")); err != nil {
+			return fmt.Errorf("%s: %w", f.one.JID, err)
 		}
 		select {
 		case <-ctx.Done():
@@ -353,7 +353,7 @@ func (p *floodPair) talk(ctx context.Context) error {
 	}
 }
 
-func (p *floodPair) stanza(raw []byte) {
+func (f *floodPair) stanza(raw []byte) {
 	head := raw[:bytes.IndexByte(raw, '>')+1]
 	_, rest, ok := bytes.Cut(head, []byte(pairMark))
 	if !ok {
@@ -361,20 +361,20 @@ func (p *floodPair) stanza(raw []byte) {
 	}
 	number, _, _ := bytes.Cut(rest, []byte("-"))
 	n, err := strconv.Atoi(string(number))
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err == nil && n < len(p.arrived) && p.arrived[n].IsZero() {
-		p.arrived[n] = time.Now()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil && n < len(f.arrived) && f.arrived[n].IsZero() {
+		f.arrived[n] = time.Now()
 	}
 }
 
-func (p *floodPair) waits() []time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	list := make([]time.Duration, len(p.sent))
-	for i, at := range p.arrived {
+func (f *floodPair) waits() []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	list := make([]time.Duration, len(f.sent))
+	for i, at := range f.arrived {
 		if !at.IsZero() {
-			list[i] = at.Sub(p.sent[i])
+			list[i] = at.Sub(f.sent[i])
 		}
 	}
 	return list

@@ -24,65 +24,65 @@ type numbered[T any] struct {
 }
 
 // put says false when the inbox is full.
-func (b *inbox[T]) put(item T) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if len(b.items) >= inboxSize {
+func (i *inbox[T]) put(item T) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if len(i.items) >= inboxSize {
 		return false
 	}
-	b.last++
-	b.items = append(b.items, numbered[T]{b.last, item})
-	b.wake()
+	i.last++
+	i.items = append(i.items, numbered[T]{i.last, item})
+	i.wake()
 	return true
 }
 
 // close makes waiting end with err once nothing wanted is left.
-func (b *inbox[T]) close(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.err = err
-	b.wake()
+func (i *inbox[T]) close(err error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.err = err
+	i.wake()
 }
 
-func (b *inbox[T]) wake() {
-	if b.arrived != nil {
-		close(b.arrived)
-		b.arrived = nil
+func (i *inbox[T]) wake() {
+	if i.arrived != nil {
+		close(i.arrived)
+		i.arrived = nil
 	}
 }
 
 // take waits for the first item that wanted accepts.
-func (b *inbox[T]) take(ctx context.Context, wanted func(T) bool) (T, error) {
+func (i *inbox[T]) take(ctx context.Context, wanted func(T) bool) (T, error) {
 	var none T
 	refused := 0 // all up to this number
 	for {
-		b.mu.Lock()
-		for i := sort.Search(len(b.items), func(i int) bool { return b.items[i].number > refused }); i < len(b.items); i++ {
-			item := b.items[i].item
+		i.mu.Lock()
+		for at := sort.Search(len(i.items), func(at int) bool { return i.items[at].number > refused }); at < len(i.items); at++ {
+			item := i.items[at].item
 			if !wanted(item) {
 				continue
 			}
-			if i == 0 {
-				b.items[0].item = none // not kept alive by the array
-				b.items = b.items[1:]
+			if at == 0 {
+				i.items[0].item = none // not kept alive by the array
+				i.items = i.items[1:]
 			} else {
-				b.items = append(b.items[:i], b.items[i+1:]...)
+				i.items = append(i.items[:at], i.items[at+1:]...)
 			}
-			b.mu.Unlock()
+			i.mu.Unlock()
 			return item, nil
 		}
-		refused = b.last
-		others := len(b.items)
-		if b.err != nil {
-			err := b.err
-			b.mu.Unlock()
+		refused = i.last
+		others := len(i.items)
+		if i.err != nil {
+			err := i.err
+			i.mu.Unlock()
 			return none, err
 		}
-		if b.arrived == nil {
-			b.arrived = make(chan struct{})
+		if i.arrived == nil {
+			i.arrived = make(chan struct{})
 		}
-		arrived := b.arrived
-		b.mu.Unlock()
+		arrived := i.arrived
+		i.mu.Unlock()
 
 		select {
 		case <-arrived:
@@ -92,13 +92,13 @@ func (b *inbox[T]) take(ctx context.Context, wanted func(T) bool) (T, error) {
 	}
 }
 
-func (b *inbox[T]) drain() []T {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	items := make([]T, len(b.items))
-	for i, n := range b.items {
-		items[i] = n.item
+func (i *inbox[T]) drain() []T {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	items := make([]T, len(i.items))
+	for at, n := range i.items {
+		items[at] = n.item
 	}
-	b.items = nil
+	i.items = nil
 	return items
 }

@@ -61,16 +61,16 @@ func (c *Client) pinged(answers []byte, p ping) []byte {
 	return c.pings.answer(answers, p)
 }
 
-func (s *pings) answer(answers []byte, p ping) []byte {
-	switch s.how {
+func (p *pings) answer(answers []byte, question ping) []byte {
+	switch p.how {
 	case AnswerPings:
-		return append(answers, pong(p)...)
+		return append(answers, pong(question)...)
 	case RefusePings:
-		return append(answers, refusal(` to="`+Escape(p.from)+`"`, p.id, "feature-not-implemented")...)
+		return append(answers, refusal(` to="`+Escape(question.from)+`"`, question.id, "feature-not-implemented")...)
 	case DenyPings:
-		return append(answers, refusal(` to="`+Escape(p.from)+`"`, p.id, "service-unavailable")...)
+		return append(answers, refusal(` to="`+Escape(question.from)+`"`, question.id, "service-unavailable")...)
 	case HoldPings:
-		s.held = append(s.held, p)
+		p.held = append(p.held, question)
 	}
 	return answers
 }

@@ -203,37 +203,37 @@ func (s *Smack) Phone(name string, each func(m Message, at time.Time)) *SmackPho
 }
 
 // Connect logs in on a new connection, as an app does that was started again. What the one before has read still comes.
-func (p *SmackPhone) Connect(ctx context.Context, o SmackLogin) error {
+func (s *SmackPhone) Connect(ctx context.Context, o SmackLogin) error {
 	host, port, err := net.SplitHostPort(o.Addr)
 	if err != nil {
-		return fmt.Errorf("connect %s: %w", p.name, err)
+		return fmt.Errorf("connect %s: %w", s.name, err)
 	}
 	number, err := strconv.Atoi(port)
 	if err != nil {
-		return fmt.Errorf("connect %s: %w", p.name, err)
+		return fmt.Errorf("connect %s: %w", s.name, err)
 	}
-	line, err := p.s.do(ctx, p.name, "connect", map[string]any{
+	line, err := s.s.do(ctx, s.name, "connect", map[string]any{
 		"host": host, "port": number, "domain": o.Domain, "user": o.User, "password": o.Password, "resource": o.Resource,
 		"sm": o.SM, "resume": o.Resume, "receipts": o.Receipts, "carbons": o.Carbons,
 	})
-	p.JID = line.JID
+	s.JID = line.JID
 	return err
 }
 
 // Reconnect logs in once more with the connection that broke, as an app does that lives on: the library resumes where it can.
 // It waits until the library has noticed that its connection is broken.
-func (p *SmackPhone) Reconnect(ctx context.Context) (resumed bool, err error) {
-	line, err := p.s.do(ctx, p.name, "reconnect", nil)
-	p.JID = line.JID
+func (s *SmackPhone) Reconnect(ctx context.Context) (resumed bool, err error) {
+	line, err := s.s.do(ctx, s.name, "reconnect", nil)
+	s.JID = line.JID
 	return line.Resumed, err
 }
 
 // Broken waits until the connection breaks, unless it has since the last call.
-func (p *SmackPhone) Broken(ctx context.Context) (why error, err error) {
+func (s *SmackPhone) Broken(ctx context.Context) (why error, err error) {
 	select {
-	case why := <-p.broken:
+	case why := <-s.broken:
 		return why, nil
-	case <-p.s.exited:
+	case <-s.s.exited:
 		return nil, errors.New("the Java process has ended")
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -241,8 +241,8 @@ func (p *SmackPhone) Broken(ctx context.Context) (why error, err error) {
 }
 
 // Send sends a chat message, with ack asking for tlim's server receipt. It returns when the library has taken it.
-func (p *SmackPhone) Send(ctx context.Context, to, id, body string, ack bool) error {
-	_, err := p.s.do(ctx, p.name, "send", map[string]any{"to": to, "id": id, "body": body, "ack": ack})
+func (s *SmackPhone) Send(ctx context.Context, to, id, body string, ack bool) error {
+	_, err := s.s.do(ctx, s.name, "send", map[string]any{"to": to, "id": id, "body": body, "ack": ack})
 	return err
 }
 

@@ -30,22 +30,22 @@ func newContact(w *world, options ...lab.Option) *contact {
 	return p
 }
 
-func (p *contact) comes(resource string, more ...lab.Option) {
-	p.t.Helper()
-	check(p.t, p.phone.come(within(p.t, soon), resource, more...))
-	client := p.phone.client
-	p.t.Cleanup(client.Kill)
-	check(p.t, client.Send(`<message type="chat" to="`+p.from+"@"+p.component+`"><active xmlns="http://jabber.org/protocol/chatstates"/></message>`))
-	check(p.t, client.Ping(within(p.t, soon), p.component))
+func (c *contact) comes(resource string, more ...lab.Option) {
+	c.t.Helper()
+	check(c.t, c.phone.come(within(c.t, soon), resource, more...))
+	client := c.phone.client
+	c.t.Cleanup(client.Kill)
+	check(c.t, client.Send(`<message type="chat" to="`+c.from+"@"+c.component+`"><active xmlns="http://jabber.org/protocol/chatstates"/></message>`))
+	check(c.t, client.Ping(within(c.t, soon), c.component))
 }
 
 // sends sends n messages to the phone's user, one after another, and returns when all have their receipts.
-func (p *contact) sends(n int) []string {
-	p.t.Helper()
+func (c *contact) sends(n int) []string {
+	c.t.Helper()
 	var ids []string
 	for i := range n {
 		id := lab.NewID()
-		p.send(p.sender, id, lab.Text(p.from, p.phone.user, id, fmt.Sprint(i)))
+		c.send(c.sender, id, lab.Text(c.from, c.phone.user, id, fmt.Sprint(i)))
 		ids = append(ids, id)
 	}
 	return ids
@@ -53,27 +53,27 @@ func (p *contact) sends(n int) []string {
 
 // routed returns when the server has put what was sent before where it belongs: it works off a link's stanzas in order, also the answer to
 // this.
-func (p *contact) routed() {
-	p.t.Helper()
-	check(p.t, p.sender.Ping(within(p.t, soon), p.component))
+func (c *contact) routed() {
+	c.t.Helper()
+	check(c.t, c.sender.Ping(within(c.t, soon), c.component))
 }
 
 // losesNone says that the phone has seen these, or finds them in its queue.
-func (p *contact) losesNone(t *testing.T, ids []string) {
+func (c *contact) losesNone(t *testing.T, ids []string) {
 	t.Helper()
-	if lost := p.phone.missing(p.world, ids); len(lost) > 0 {
+	if lost := c.phone.missing(c.world, ids); len(lost) > 0 {
 		t.Errorf("LOST %d of %d", len(lost), len(ids))
 	}
 }
 
-func (p *contact) sees(ids []string) {
-	p.t.Helper()
-	ctx := within(p.t, soon)
-	await(p.t, ctx, "the phone to see all", func() (bool, error) {
-		p.phone.mu.Lock()
-		defer p.phone.mu.Unlock()
+func (c *contact) sees(ids []string) {
+	c.t.Helper()
+	ctx := within(c.t, soon)
+	await(c.t, ctx, "the phone to see all", func() (bool, error) {
+		c.phone.mu.Lock()
+		defer c.phone.mu.Unlock()
 		for _, id := range ids {
-			if p.phone.live[id] == 0 {
+			if c.phone.live[id] == 0 {
 				return false, fmt.Errorf("it lacks %s", id)
 			}
 		}
@@ -82,31 +82,31 @@ func (p *contact) sees(ids []string) {
 }
 
 // settled returns when no copy is owed to anybody.
-func (p *contact) settled() {
-	p.t.Helper()
-	ctx := within(p.t, soon)
-	await(p.t, ctx, "all copies to be settled", func() (bool, error) {
-		m, err := p.tlim.Metrics(ctx)
+func (c *contact) settled() {
+	c.t.Helper()
+	ctx := within(c.t, soon)
+	await(c.t, ctx, "all copies to be settled", func() (bool, error) {
+		m, err := c.tlim.Metrics(ctx)
 		return err == nil && lab.Sum(m, "tlim_owed_copies") == 0 && lab.Sum(m, "tlim_owed_rows") == 0, err
 	})
 }
 
 // confirms sends the phone something that it sees and confirms, before any time-out.
-func (p *contact) confirms() {
-	p.t.Helper()
-	ids := p.sends(3)
-	p.sees(ids)
-	p.settled()
-	p.queues(nil)
+func (c *contact) confirms() {
+	c.t.Helper()
+	ids := c.sends(3)
+	c.sees(ids)
+	c.settled()
+	c.queues(nil)
 }
 
 // queues waits until just these wait for the phone, in any order.
-func (p *contact) queues(ids []string) {
-	p.t.Helper()
+func (c *contact) queues(ids []string) {
+	c.t.Helper()
 	want := slices.Sorted(slices.Values(ids))
-	ctx := within(p.t, soon)
-	await(p.t, ctx, fmt.Sprintf("a queue of %d", len(ids)), func() (bool, error) {
-		got := p.queue(p.phone.user).ids()
+	ctx := within(c.t, soon)
+	await(c.t, ctx, fmt.Sprintf("a queue of %d", len(ids)), func() (bool, error) {
+		got := c.queue(c.phone.user).ids()
 		slices.Sort(got)
 		return slices.Equal(got, want), fmt.Errorf("%d wait", len(got))
 	})

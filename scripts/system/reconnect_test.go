@@ -137,19 +137,19 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 }
 
 // introduce makes the phone one of which tlim remembers that it answers pings.
-func (p *commuter) introduce(friend *lab.Client, name string) {
-	w := p.w
+func (c *commuter) introduce(friend *lab.Client, name string) {
+	w := c.w
 	w.t.Helper()
 	ctx := within(w.t, soon)
-	check(w.t, p.come(ctx, "0[android]"))
-	check(w.t, p.client.Send(`<message type="chat" to="`+name+"@"+w.component+`"><active xmlns="http://jabber.org/protocol/chatstates"/></message>`))
-	check(w.t, p.client.Ping(ctx, w.component))
+	check(w.t, c.come(ctx, "0[android]"))
+	check(w.t, c.client.Send(`<message type="chat" to="`+name+"@"+w.component+`"><active xmlns="http://jabber.org/protocol/chatstates"/></message>`))
+	check(w.t, c.client.Ping(ctx, w.component))
 	id := lab.NewID()
-	w.send(friend, id, lab.Text(name, p.user, id, "hello"))
-	check(w.t, p.client.AwaitPings(ctx, 1))
-	check(w.t, p.client.Ping(ctx, w.component)) // its answer is read before this
-	check(w.t, p.client.Close())
-	p.reader.Wait()
+	w.send(friend, id, lab.Text(name, c.user, id, "hello"))
+	check(w.t, c.client.AwaitPings(ctx, 1))
+	check(w.t, c.client.Ping(ctx, w.component)) // its answer is read before this
+	check(w.t, c.client.Close())
+	c.reader.Wait()
 }
 
 // commute comes and goes n times.

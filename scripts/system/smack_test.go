@@ -41,18 +41,18 @@ func newSmackPhone(w *world, s *lab.Smack, user string, l *ledger, login lab.Sma
 }
 
 // fetch is what apps do when they have logged in, some at each login and some only when they are started.
-func (p *smackPhone) fetch() {
-	p.w.t.Helper()
-	for _, id := range p.w.takeQueue(p.user).ids() {
-		p.fetched[id]++
+func (s *smackPhone) fetch() {
+	s.w.t.Helper()
+	for _, id := range s.w.takeQueue(s.user).ids() {
+		s.fetched[id]++
 	}
 }
 
 // lacks lists which of these messages its app has neither seen nor fetched, and does not find in the queue either.
-func (p *smackPhone) lacks(ids []string) []string {
-	p.w.t.Helper()
-	queued := p.w.queue(p.user).ids()
-	return slices.DeleteFunc(p.got.lacks(ids, false), func(id string) bool { return p.fetched[id] > 0 || slices.Contains(queued, id) })
+func (s *smackPhone) lacks(ids []string) []string {
+	s.w.t.Helper()
+	queued := s.w.queue(s.user).ids()
+	return slices.DeleteFunc(s.got.lacks(ids, false), func(id string) bool { return s.fetched[id] > 0 || slices.Contains(queued, id) })
 }
 
 // reconnection is how a phone comes back.
@@ -126,15 +126,15 @@ type smackCase struct {
 	lossy   bool // it confirms nothing: what it loses is only told
 }
 
-func (r smackCase) String() string {
-	kind := string(r.pings)
-	if r.receipts == "always" {
+func (s smackCase) String() string {
+	kind := string(s.pings)
+	if s.receipts == "always" {
 		kind = "receipts"
 	}
-	if r.fetches {
+	if s.fetches {
 		kind += ", fetching"
 	}
-	return fmt.Sprintf("%s, %s, %s", r.version, kind, r.reconnection)
+	return fmt.Sprintf("%s, %s, %s", s.version, kind, s.reconnection)
 }
 
 const (
@@ -268,23 +268,23 @@ func spans(order, ids []string) string {
 }
 
 // settled waits until nothing is owed to the phone any more and lists which of these messages its app does not have.
-func (p *smackPhone) settled(ids []string) []string {
-	t := p.w.t
+func (s *smackPhone) settled(ids []string) []string {
+	t := s.w.t
 	t.Helper()
-	p.w.nothingOwed() // getOffline answers what is owed too
+	s.w.nothingOwed() // getOffline answers what is owed too
 	// What is on its way to it now comes within a moment; what does not come then is lost.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
-	lost := p.lacks(ids)
+	lost := s.lacks(ids)
 	for len(lost) > 0 {
 		select {
 		case <-ctx.Done():
 			return lost
 		case <-ticker.C:
 		}
-		lost = p.lacks(ids)
+		lost = s.lacks(ids)
 	}
 	return lost
 }
@@ -328,10 +328,10 @@ func (w *world) chat(l *ledger, from *lab.Client, to string, n int) []string {
 }
 
 // sees waits until the phone was given all these messages live.
-func (p *smackPhone) sees(ids []string) {
-	p.w.t.Helper()
-	await(p.w.t, within(p.w.t, smackPatience), fmt.Sprintf("%s to see all of %d messages", p.got.name, len(ids)), func() (bool, error) {
-		lack := p.got.lacks(ids, false)
+func (s *smackPhone) sees(ids []string) {
+	s.w.t.Helper()
+	await(s.w.t, within(s.w.t, smackPatience), fmt.Sprintf("%s to see all of %d messages", s.got.name, len(ids)), func() (bool, error) {
+		lack := s.got.lacks(ids, false)
 		return len(lack) == 0, fmt.Errorf("it lacks %d", len(lack))
 	})
 }

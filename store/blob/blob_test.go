@@ -269,7 +269,7 @@ func TestBrokenPut(t *testing.T) {
 
 type readerFunc func([]byte) (int, error)
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+func (r readerFunc) Read(p []byte) (int, error) { return r(p) }
 
 func TestHostileIDs(t *testing.T) {
 	everywhere(t, func(t *testing.T, p place) {

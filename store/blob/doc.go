@@ -78,7 +78,7 @@ const copyBuffer = 512 << 10
 type readError struct{ error }
 
 // Unwrap returns the reader's own error.
-func (e readError) Unwrap() error { return e.error }
+func (r readError) Unwrap() error { return r.error }
 
 // source remembers how its reader failed: an S3 client wraps that beyond recognition.
 type source struct {

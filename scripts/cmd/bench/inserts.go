@@ -70,9 +70,9 @@ func openInserts(ctx context.Context, d database, callers int) (b *inserts, err 
 }
 
 // statement inserts so many rows.
-func (t *insertTable) statement(rows int) string {
-	row := "(" + strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",") + ")"
-	return "INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(row+",", rows), ",")
+func (i *insertTable) statement(rows int) string {
+	row := "(" + strings.TrimSuffix(strings.Repeat("?,", len(i.columns)), ",") + ")"
+	return "INSERT INTO " + i.name + " (" + strings.Join(i.columns, ", ") + ") VALUES " + strings.TrimSuffix(strings.Repeat(row+",", rows), ",")
 }
 
 // insertRow are the values of one receiver's rows, in the order of the tables. All ids ascend, as tlim's do for what it writes
@@ -87,20 +87,20 @@ func insertRow(receiver, at, body string) [][]any {
 }
 
 // commit writes the rows of these receivers in one transaction. Several may run at once.
-func (b *inserts) commit(ctx context.Context, receivers []string, at, body string) (err error) {
-	values := make([][]any, len(b.tables))
+func (i *inserts) commit(ctx context.Context, receivers []string, at, body string) (err error) {
+	values := make([][]any, len(i.tables))
 	for _, receiver := range receivers {
-		for i, row := range insertRow(receiver, at, body) {
-			values[i] = append(values[i], row...)
+		for n, row := range insertRow(receiver, at, body) {
+			values[n] = append(values[n], row...)
 		}
 	}
-	tx, err := b.db.BeginTx(ctx, nil)
+	tx, err := i.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("bare inserts: %w", err)
 	}
-	for i := range b.tables {
-		if err := b.tables[i].insert(ctx, tx, values[i]); err != nil {
-			return errors.Join(fmt.Errorf("bare inserts: %s: %w", b.tables[i].name, err), tx.Rollback())
+	for n := range i.tables {
+		if err := i.tables[n].insert(ctx, tx, values[n]); err != nil {
+			return errors.Join(fmt.Errorf("bare inserts: %s: %w", i.tables[n].name, err), tx.Rollback())
 		}
 	}
 	if err := tx.Commit(); err != nil {
@@ -110,11 +110,11 @@ func (b *inserts) commit(ctx context.Context, receivers []string, at, body strin
 }
 
 // insert writes rows, as many to a statement as go.
-func (t *insertTable) insert(ctx context.Context, tx *sql.Tx, values []any) error {
+func (i *insertTable) insert(ctx context.Context, tx *sql.Tx, values []any) error {
 	for len(values) > 0 {
-		n := len(t.columns)
+		n := len(i.columns)
 		rows := insertSizes[slices.IndexFunc(insertSizes, func(size int) bool { return size*n <= len(values) })]
-		if _, err := tx.StmtContext(ctx, t.ready[rows]).ExecContext(ctx, values[:rows*n]...); err != nil {
+		if _, err := tx.StmtContext(ctx, i.ready[rows]).ExecContext(ctx, values[:rows*n]...); err != nil {
 			return err
 		}
 		values = values[rows*n:]

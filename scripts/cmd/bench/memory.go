@@ -92,8 +92,8 @@ func watchMemory(pid int, every time.Duration) *memoryWatch {
 }
 
 // stop ends the watch and returns what it saw, MiB; the first value is from its beginning. It is called once.
-func (w *memoryWatch) stop() ([]float64, error) {
-	close(w.quit)
-	<-w.done
-	return w.resident, w.err
+func (m *memoryWatch) stop() ([]float64, error) {
+	close(m.quit)
+	<-m.done
+	return m.resident, m.err
 }

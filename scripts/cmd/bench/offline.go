@@ -81,7 +81,7 @@ func waiting(owner string, at int64) store.OfflineMessage {
 }
 
 // drain is how many rows the calls of one caller in one round take.
-func (s offlineSize) drain() int { return s.calls / offlineCallers * offlinePage }
+func (o offlineSize) drain() int { return o.calls / offlineCallers * offlinePage }
 
 // turns are the modes; the first is what the others of this database are compared with.
 func (q *queues) turns() []turn {

@@ -24,7 +24,7 @@ type presenceSize struct {
 	window   time.Duration
 }
 
-func (s presenceSize) most() int { return slices.Max(s.sessions) }
+func (p presenceSize) most() int { return slices.Max(p.sessions) }
 
 const (
 	// presenceHeap is the server's: 10,000 sessions take more than the 512 MiB of the other parts.

@@ -117,8 +117,8 @@ func startMeter(component, server int) (*cpuMeter, error) {
 	return m, err
 }
 
-func (m *cpuMeter) read() (now [3]float64, err error) {
-	for i, pid := range m.pids {
+func (c *cpuMeter) read() (now [3]float64, err error) {
+	for i, pid := range c.pids {
 		if pid == 0 {
 			continue
 		}
@@ -130,8 +130,8 @@ func (m *cpuMeter) read() (now [3]float64, err error) {
 }
 
 // stop writes what was used into the sample.
-func (m *cpuMeter) stop(s *Sample) error {
-	end, err := m.read()
-	s.CPU, s.Java, s.Driver = end[0]-m.begin[0], end[1]-m.begin[1], end[2]-m.begin[2]
+func (c *cpuMeter) stop(s *Sample) error {
+	end, err := c.read()
+	s.CPU, s.Java, s.Driver = end[0]-c.begin[0], end[1]-c.begin[1], end[2]-c.begin[2]
 	return err
 }
