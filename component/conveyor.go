@@ -224,14 +224,14 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	case err == nil:
 		c.s.noteStore(nil)
 		b.finish(ctx)
-	case errors.Is(err, store.ErrFenced):
-		refuseAll(c.s, requests, err)
-		return err
 	case errors.As(err, new(*store.UnknownError)): // nobody may be told either way; who repeats finds out
 		for _, r := range requests {
 			r.lost(err)
 		}
 		b.release()
+		return err
+	case errors.Is(err, store.ErrFenced):
+		refuseAll(c.s, requests, err)
 		return err
 	case errors.Is(err, store.ErrDuplicate) && b.optimistic:
 		c.lookupUntil = b.now.Add(lookupTime)
@@ -341,7 +341,7 @@ func (c *conveyor) apply(ctx context.Context, b *batch) error {
 		cancel()
 		switch {
 		case errors.Is(lookErr, store.ErrFenced):
-			return lookErr
+			return fmt.Errorf("%w, before it could tell: %w", lookErr, err)
 		case lookErr == nil && happened:
 			c.s.log.Info("the lost COMMIT had happened", "batch", unknown.Batch)
 			return nil

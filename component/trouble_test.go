@@ -132,6 +132,25 @@ func TestStopWhileAway(t *testing.T) {
 	}
 }
 
+// TestTakenOverWhileAway: another process takes the database over while it is asked what became of a COMMIT. It may have happened, so nobody is
+// told an error.
+func TestTakenOverWhileAway(t *testing.T) {
+	h := start(t, nil)
+	h.lostAnswer(true)
+	h.rec.set(func(r *recordingStore) { r.committed = func() error { return store.ErrFenced } })
+	h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.stop = nil // it ends by itself
+	if err := <-h.stopped; !errors.Is(err, store.ErrFenced) {
+		t.Errorf("Run: got %v, want ErrFenced", err)
+	}
+	if _, posts := h.sender.take(); len(posts) != 0 {
+		t.Errorf("the sender was told: got %v, want none", posts)
+	}
+	if err := h.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUnstorableRow: what only the queue's table cannot hold (an old latin1 one) is given up there; the message and all other
 // rows are kept.
 func TestUnstorableRow(t *testing.T) {
