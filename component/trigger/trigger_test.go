@@ -2,6 +2,7 @@ package trigger
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,18 +29,19 @@ func TestTriggerHasRoomForOne(t *testing.T) {
 func TestLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		trigger, runs := New(), 0
-		go trigger.Loop(ctx, time.Hour, func(context.Context) { runs++ })
+		trigger := New()
+		var runs atomic.Int64
+		go trigger.Loop(ctx, time.Hour, func(context.Context) { runs.Add(1) })
 		synctest.Wait()
 		trigger.Fire()
 		synctest.Wait()
-		if runs != 2 {
-			t.Errorf("got %d runs, want one at once and one for the signal", runs)
+		if n := runs.Load(); n != 2 {
+			t.Errorf("got %d runs, want one at once and one for the signal", n)
 		}
 		time.Sleep(90 * time.Minute)
 		synctest.Wait()
-		if runs != 3 {
-			t.Errorf("got %d runs after the period, want 3", runs)
+		if n := runs.Load(); n != 3 {
+			t.Errorf("got %d runs after the period, want 3", n)
 		}
 		cancel()
 	})
