@@ -39,34 +39,34 @@ type batch struct {
 	chats    map[store.ChatKey]bool
 	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
 
-	changes    []store.Change
-	positions  store.Positions
-	accepted   []request
-	refused    []refusal
-	deliver    []stanza.Delivery
-	ways       []way         // of deliver, one for each
-	sent       []sentMessage // what its messages are for devices that become known later
-	rows       int           // queue rows that its messages make
-	cost       int           // that they make, in cost
-	owe        []owing
-	acks       []ack
-	moved      map[store.ChatKey]int64 // list entries and groups touched by this batch
-	stale      []string                // groups that this batch writes to
-	restale    []string                // users likewise, by local part
-	after      []func()                // on the conveyor, after the commit
-	owedRows   []store.OfflineMessage
-	confirmed  confirmed
-	unseen     []string
-	came       []presence.Change       // devices whose queues are in deliver
-	gone       []unconfirmed.Removal   // from the queues
-	deferrals  []*unconfirmed.Deferral // rows that follow their messages
-	isolated   bool                    // one request alone, without housekeeping, because the database refused something of its batch
-	optimistic bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	lookup     bool                    // they are, because an optimistic batch failed
-	wakers     []*decision             // messages that phones are to be woken for
-	outgoing   []store.Push            // the outbox rows of that
-	force      bool                    // write the positions although nothing else changes
-	counts     []count                 // what is counted with the commit
+	changes     []store.Change
+	positions   store.Positions
+	accepted    []request
+	refused     []refusal
+	deliver     []stanza.Delivery
+	ways        []way         // of deliver, one for each
+	sent        []sentMessage // what its messages are for devices that become known later
+	rows        int           // queue rows that its messages make
+	cost        int           // of its decisions and deliveries, in small copies
+	owe         []owing
+	acks        []ack
+	moved       map[store.ChatKey]int64 // list entries and groups touched by this batch
+	staleGroups []string                // to be read anew after the commit: this batch writes to them
+	staleUsers  []string                // likewise, by local part
+	after       []func()                // on the conveyor, after the commit
+	owedRows    []store.OfflineMessage
+	confirmed   confirmed
+	unlearned   []string                // local parts of users whom it learns
+	came        []presence.Change       // devices that are sent what they have missed
+	gone        []unconfirmed.Removal   // what it removes from the queues
+	deferrals   []*unconfirmed.Deferral // rows that follow their messages
+	isolated    bool                    // one request alone, without housekeeping, because the database refused something of its batch
+	optimistic  bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	lookup      bool                    // they are, because an optimistic batch failed
+	wakers      []*decision             // those with a push
+	outgoing    []store.Push            // the outbox rows of these
+	force       bool                    // write the positions although nothing else changes
+	counts      []count                 // what is counted with the commit
 }
 
 // count is what a batch adds to a metric.
@@ -376,10 +376,10 @@ func (b *batch) housekeeping(ctx context.Context) {
 		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
 	b.c.rowsWait = s.owed.Count().Rows
-	if b.unseen = s.users.TakeUnlearned(learnUsers); len(b.unseen) > 0 {
+	if b.unlearned = s.users.TakeUnlearned(learnUsers); len(b.unlearned) > 0 {
 		var learn []store.User
-		known, err := s.users.Lookup(ctx, b.unseen)
-		for _, local := range b.unseen {
+		known, err := s.users.Lookup(ctx, b.unlearned)
+		for _, local := range b.unlearned {
 			if _, ok := known[local]; !ok && err == nil && utf8.RuneCountInString(local) <= protocol.MaxID {
 				learn = append(learn, directory.Learned(local))
 			}
@@ -438,10 +438,10 @@ func (b *batch) finish(ctx context.Context) {
 	for key, t := range b.moved {
 		c.chats.Note(key, t)
 	}
-	for _, id := range b.stale {
+	for _, id := range b.staleGroups {
 		c.groups.Drop(id)
 	}
-	for _, local := range append(b.restale, b.unseen...) {
+	for _, local := range append(b.staleUsers, b.unlearned...) {
 		s.users.Drop(local)
 	}
 	for _, f := range b.after {
@@ -560,5 +560,5 @@ func (b *batch) undo() {
 	b.s.confirmations.giveBack(b.confirmed)
 	b.confirmed = confirmed{}
 	b.s.presence.GiveBack(b.came)
-	b.s.users.Learn(b.unseen)
+	b.s.users.Learn(b.unlearned)
 }

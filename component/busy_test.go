@@ -14,7 +14,7 @@ func TestBusyLets(t *testing.T) {
 	h := start(t, nil)
 	stuck := &heldSender{}
 	for range 2 {
-		h.conveyor.inFlight.Sent(stuck, inflight.Load{Copies: inflight.PaceCopies})
+		h.conveyor.inFlight.Sent(stuck, inflight.Load{Copies: inflight.BusyCopies})
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
 	if got := h.queue("lisi"); got != "m1/0" {
@@ -38,7 +38,7 @@ func TestBusyHolds(t *testing.T) {
 	s.conveyor = newConveyor(s)
 	stuck := &heldSender{}
 	for range 2 {
-		s.conveyor.inFlight.Sent(stuck, inflight.Load{Copies: inflight.PaceCopies})
+		s.conveyor.inFlight.Sent(stuck, inflight.Load{Copies: inflight.BusyCopies})
 	}
 	tick := make(chan time.Time, 1)
 	for range 20 { // a choice among two that are ready is random

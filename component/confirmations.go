@@ -177,7 +177,7 @@ func (c *confirmations) giveBack(taken confirmed) {
 // waits to be written is then left out.
 func (b *batch) takeConfirmed(ctx context.Context) {
 	s := b.s
-	taken := s.confirmations.take(func(local string) bool { return slices.Contains(b.restale, local) }) // the batch writes to their row
+	taken := s.confirmations.take(func(local string) bool { return slices.Contains(b.staleUsers, local) }) // the batch writes to their row
 	if taken.len() == 0 {
 		return
 	}

@@ -23,7 +23,7 @@ import (
 
 const (
 	batchItems = 128     // beyond, multi-row statements gain little
-	batchBytes = 1 << 20 //
+	batchBytes = 1 << 20 // of their stanzas
 	owedRows   = 1000    // rows that one batch takes over from memory, or twice that
 	learnUsers = 500     // users that one batch learns
 	tickPeriod = 250 * time.Millisecond
@@ -238,7 +238,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		return c.again(ctx, b)
 	case (errors.Is(err, store.ErrData) || errors.Is(err, store.ErrDuplicate)) && (len(b.accepted) > 1 || !b.isolated):
 		// Something of the batch cannot be stored. Decided anew one by one, only the guilty message gets its error, and one
-		// that counted on it does not get a receipt for what is not there.
+		// that counted on it does not get an acknowledgement for what is not there.
 		b.undo()
 		for _, r := range requests {
 			single := c.newBatch([]request{r})

@@ -47,7 +47,7 @@ func (b *batch) dissolve(g *cache.Group) {
 	now := protocol.FormatTime(b.c.clock.Next(b.now, g.ID))
 	formers := g.Formers(now)
 	b.changes = append(b.changes, store.Change{DropGroups: []string{g.ID}, DropQueues: []string{g.ID}, Formers: formers})
-	b.stale = append(b.stale, g.ID)
+	b.staleGroups = append(b.staleGroups, g.ID)
 	delete(b.groups, g.ID) // what comes later in this batch finds it gone
 	b.formers[g.ID] = map[string]string{}
 	for _, f := range formers {
@@ -58,11 +58,11 @@ func (b *batch) dissolve(g *cache.Group) {
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
 		at := b.c.clock.Next(b.now, g.ID)
 		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-		t := &decision{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
+		d := &decision{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
 			env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
-		t.effects, t.payload = effects{to: []protocol.Person{p}}, protocol.Payload(text, nil, false)
-		t.emit()
-		t.change.Message.To = p.ID // replay sends it to this one member
+		d.effects, d.payload = effects{to: []protocol.Person{p}}, protocol.Payload(text, nil, false)
+		d.emit()
+		d.change.Message.To = p.ID // replay sends it to this one member
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(b.c.clock.Last)}}})

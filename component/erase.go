@@ -115,7 +115,7 @@ func (b *batch) writeFollowers(list []*unconfirmed.Deferral) {
 }
 
 // RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is
-// receipted and goes nowhere. found is false when no message of this id was ever seen; one that is removed already is found.
+// acknowledged and goes nowhere. found is false when no message of this id was ever seen; one that is removed already is found.
 func (s *Service) RemoveMessage(ctx context.Context, msgID string) (found bool, err error) {
 	err = s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
 		// 1. What there is of it.

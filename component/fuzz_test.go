@@ -200,7 +200,7 @@ func FuzzStanza(f *testing.F) {
 			return
 		}
 		d := stanza.Delivery{ID: id, From: "a@" + testComponent, Payload: protocol.Payload(it.env.Text, it.ext, true)}
-		sent := d.AppendTo(nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true})
+		sent := d.AppendCopy(d.AppendHead(nil), nil, stanza.Target{JID: "lisi@im.test/" + id, Private: true})
 		var read struct {
 			ID   string `xml:"id,attr"`
 			To   string `xml:"to,attr"`

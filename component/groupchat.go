@@ -89,7 +89,7 @@ func (d *decision) moveGroup() {
 	d.change.TouchGroup = d.groupID
 	b.moved[key] = now
 	if d.group.Valid != 0 { // a new message opens a closed list entry
-		b.stale = append(b.stale, d.groupID)
+		b.staleGroups = append(b.staleGroups, d.groupID)
 	}
 }
 

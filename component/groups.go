@@ -64,7 +64,7 @@ func (s *Service) CreateGroup(ctx context.Context, n GroupSpec) (store.Group, Gr
 		}
 		g.Name = protocol.Shorten(strings.Join(names, ","), maxGroupName)
 		b.changes = append(b.changes, store.Change{Groups: []store.Group{g}, Members: members.Taken})
-		b.stale = append(b.stale, g.ID)
+		b.staleGroups = append(b.staleGroups, g.ID)
 		return nil
 	}})
 	if err == nil {
@@ -133,7 +133,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 			}
 		}
 		b.changes = append(b.changes, change)
-		b.stale = append(b.stale, e.ID)
+		b.staleGroups = append(b.staleGroups, e.ID)
 		return nil
 	}})
 	if err != nil {
@@ -189,7 +189,7 @@ func (s *Service) editGroup(ctx context.Context, id string, plan func(b *batch, 
 			return err
 		}
 		b.changes = append(b.changes, plan(b, g))
-		b.stale = append(b.stale, id)
+		b.staleGroups = append(b.staleGroups, id)
 		return nil
 	}})
 }

@@ -22,7 +22,7 @@ type content struct {
 	env       *protocol.Envelope
 	kind      *Kind    // of env
 	ext       []byte   // the tlim extension, as every copy carries it
-	ack       bool     // it asks for a server receipt
+	ack       bool     // it asks for an acknowledgement
 	received  bool     // it holds an XEP-0184 <received/>
 	confirmed []string // the message id of that
 	signal    []byte   // a chat state or marker to pass on

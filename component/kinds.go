@@ -152,7 +152,7 @@ func (k *kindTable) rules(msgType string) (protocol.Rules, bool) {
 	if kind == nil {
 		return protocol.Rules{}, false
 	}
-	return protocol.Rules{Objects: kind.reads, Bare: kind.bodyless, Group: kind.scope == scopeGroup}, true
+	return protocol.Rules{Objects: kind.reads, Bodyless: kind.bodyless, Group: kind.scope == scopeGroup}, true
 }
 
 // The types that the component itself makes, or acts on before the table is asked.

@@ -348,11 +348,11 @@ func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
 	conversation := protocol.ChatName(protocol.AdminID, to.ID)
 	at := b.c.clock.Next(b.now, conversation)
 	text := protocol.NewEnvelope(kind, msgID, protocol.AdminID, to.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-	t := &decision{b: b, view: view{kind: s.kindOf(kind), sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation}, at: at,
+	d := &decision{b: b, view: view{kind: s.kindOf(kind), sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation}, at: at,
 		env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}
-	t.effects, t.payload = effects{to: []protocol.Person{to}}, protocol.Payload(text, nil, false)
-	b.count(s.metrics.messages.WithLabelValues(t.kind.Name), 1)
-	t.emit()
+	d.effects, d.payload = effects{to: []protocol.Person{to}}, protocol.Payload(text, nil, false)
+	b.count(s.metrics.messages.WithLabelValues(d.kind.Name), 1)
+	d.emit()
 }
 
 // serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change

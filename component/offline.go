@@ -15,7 +15,7 @@ import (
 	"tlim/store"
 )
 
-// Look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online.
+// look asks for a fresh snapshot: a client that fetches its queue or registers for pushes has just come online.
 func (s *Service) look() {
 	if s.watcher != nil {
 		s.watcher.Refresh()
@@ -215,7 +215,7 @@ func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 			b.after = append(b.after, func() { s.confirmations.unmark(p.Local) })
 		}
 		b.changes = append(b.changes, change)
-		b.restale = append(append(b.restale, p.Local), before...)
+		b.staleUsers = append(append(b.staleUsers, p.Local), before...)
 		return nil
 	}})
 }

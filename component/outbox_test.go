@@ -411,7 +411,7 @@ func TestPushToMany(t *testing.T) {
 	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		b.changes = append(b.changes, store.Change{SetPush: users})
 		for _, u := range users {
-			b.restale = append(b.restale, u.JID)
+			b.staleUsers = append(b.staleUsers, u.JID)
 		}
 		return nil
 	}}); err != nil {

@@ -84,7 +84,7 @@ type barrier struct {
 
 const barrierSpacing = 50 * time.Millisecond
 
-// ask sends a barrier when one is due. All messages up to c.clock.last must have been handed to the sender or to the backlog. It
+// ask sends a barrier when one is due. All messages up to c.clock.Last must have been handed to the sender or to the backlog. It
 // belongs to the conveyor.
 func (b *barrier) ask(c *conveyor, sent bool) {
 	s := c.s

@@ -28,9 +28,9 @@ func (b *batch) pushes(ctx context.Context) {
 		return
 	}
 	var locals []string
-	for _, t := range b.wakers {
-		for _, p := range t.to {
-			if t.wakes(p) {
+	for _, d := range b.wakers {
+		for _, p := range d.to {
+			if d.wakes(p) {
 				locals = append(locals, p.Local)
 			}
 		}
@@ -42,8 +42,8 @@ func (b *batch) pushes(ctx context.Context) {
 		b.s.outbox.Unwritten(len(b.wakers), err, b.count)
 		return
 	}
-	for _, t := range b.wakers {
-		b.outgoing = append(b.outgoing, t.pushRows(users)...)
+	for _, d := range b.wakers {
+		b.outgoing = append(b.outgoing, d.pushRows(users)...)
 	}
 	if len(b.outgoing) > 0 {
 		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})

@@ -97,7 +97,7 @@ func (a *arrival) bounded() bool { return a.passing == nil && !a.copied }
 func (a *arrival) lost(error) {} // who repeats finds out
 
 // refuse answers a sender with an error stanza. It never blocks; when even the reserve of the link is full the sender,
-// who has no receipt, finds out by its own time-out, and a metric counts it.
+// who has no acknowledgement, finds out by its own time-out, and a metric counts it.
 func (a *arrival) refuse(s *Service, err error) {
 	refusal := protocol.AsError(err)
 	if a.passing != nil && refusal.Code == protocol.TryLater { // it has settled, and nobody has to repeat it

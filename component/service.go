@@ -17,43 +17,12 @@ import (
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
-	"tlim/component/protocol"
 	"tlim/component/retention"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
 	"tlim/component/unconfirmed"
 	"tlim/store"
 )
-
-// Config is what the product's behaviour depends on; the names follow CONFIG.md.
-type Config struct {
-	Server    string // D, the server's domain
-	Component string // C, ours
-
-	Copies          bool // messages to the server's own domain come too, late
-	SenderAsUser    bool // copies come from user@D instead of user@C
-	Delivery        DeliveryMode
-	ServerReceipts  ServerReceiptMode
-	GroupReceipts   GroupReceiptMode
-	ArrayBodies     bool // bodies of server-made messages are arrays instead of strings
-	Confirm         ConfirmMode
-	Grace           time.Duration // until an unconfirmed copy becomes a row
-	RevokeWindow    time.Duration // 0: no limit
-	PurgeOnRemove   bool
-	PushHidden      bool // pushes show nothing of a message, nor of its sender and group
-	SnapshotPeriod  time.Duration
-	Limits          protocol.Limits
-	UserRate        float64 // messages a second of one sender; 0: no limit
-	UserBurst       int
-	UserInflight    int // messages of one sender that wait
-	Inflight        int // messages that wait in all
-	InflightBytes   int64
-	OwedPerUser     int // copies owed to one user in memory
-	Directory       directory.Config
-	Cleanup         retention.Config
-	Calls           CallConfig
-	ShutdownTimeout time.Duration // bounds the last writes
-}
 
 // Store is what the conveyor needs of the database. *store.Store implements it; the promises are documented there.
 type Store interface {

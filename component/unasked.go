@@ -10,7 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
-// unasked counts clients that send without asking for a server receipt (receipts.server: requested): what is lost before it
+// unasked counts clients that send without asking for an acknowledgement (receipts.server: requested): what is lost before it
 // is stored they cannot know of, nor repeat. Metrics name classes of clients, the log names some users. It belongs to the
 // conveyor.
 type unasked struct {

@@ -27,7 +27,7 @@ func (s *Service) writeUsers(ctx context.Context, plan directory.Plan) error {
 			return err
 		}
 		b.changes = append(b.changes, w.Changes...)
-		b.restale = append(b.restale, w.Users...)
+		b.staleUsers = append(b.staleUsers, w.Users...)
 		return nil
 	}})
 }

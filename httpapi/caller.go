@@ -24,8 +24,8 @@ func ReservedName(name string) bool { return name == anonymousName || name == to
 
 // Tokens says whose user token a text is. *tokens.Issuer implements it.
 type Tokens interface {
-	// User returns the user in the directory's spelling. Errors are a [component.Error] for a token that does not hold, or
-	// [component.ErrUnavailable].
+	// User returns the user in the directory's spelling. Errors are a [protocol.Error] for a token that does not hold, or
+	// [protocol.ErrUnavailable].
 	User(ctx context.Context, token string) (string, error)
 }
 

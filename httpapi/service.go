@@ -8,7 +8,7 @@ import (
 )
 
 // Service does what changes a conversation, and answers what is only known in memory. Its methods return after the
-// commit. Errors are [component.Error] for a refusal that changed nothing, [component.ErrUnavailable] when repeating the call
+// commit. Errors are [protocol.Error] for a refusal that changed nothing, [protocol.ErrUnavailable] when repeating the call
 // later is right; anything else is a fault of ours.
 type Service interface {
 	CreateGroup(ctx context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error)

@@ -60,7 +60,7 @@ func (s *Store) MessageTime(ctx context.Context, msgID string) (string, bool, er
 }
 
 // MessagesAfter reads at most limit messages behind the position (msg_time, id_), in its order, for the replay; without an id those
-// above the time. The position is that of a row, whose time can be any text where the row was adopted. Messages above the clock of
+// above the time. The position is that of a row, whose time can be any text in a legacy row. Messages above the clock of
 // tlim_state are left out, because no process of ours wrote them: legacy rows of a clock that ran ahead, or with a date for a time.
 // Before the first write, when the clock is 0, none is left out.
 func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) ([]Message, error) {

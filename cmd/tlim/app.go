@@ -33,7 +33,7 @@ type App struct {
 	// Set by Start before parts is, and not changed afterwards.
 	store   *store.Store
 	links   *stream.Links
-	service *component.Service
+	service interface{ Ready() error }
 	api     *httpapi.API
 	cert    *certificate // nil: plain HTTP
 	users   string       // where they come from, in a word
@@ -106,7 +106,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	in.Service = service
+	in.Handler = service
 	callers := httpConfig(a.cfg)
 	callers.Tokens = issuer
 	callers.Files = fileConfig(a.cfg, blobs, db, a.log)

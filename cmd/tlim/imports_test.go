@@ -1,10 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +46,7 @@ var rules = []rule{
 	{"clock knows nobody", []string{"tlim/component/clock"}, nil, []string{"tlim/..."}, nil},
 	{"inflight knows deliveries, not messages", []string{"tlim/component/inflight"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/stanza", "tlim/component/trigger"}},
-	{"trigger knows nobody", []string{"tlim/component/trigger"}, nil, []string{"tlim/..."}, nil},
+	{"stanza and lenient know nobody", []string{"tlim/component/stanza", "tlim/component/lenient"}, nil, []string{"tlim/..."}, nil},
 	{"trigger, pause and fairqueue know nobody", []string{"tlim/component/trigger", "tlim/component/pause", "tlim/component/fairqueue"}, nil, []string{"tlim/..."}, nil},
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream"}},
@@ -111,6 +117,11 @@ func TestImportsPointOneWay(t *testing.T) {
 		seen[p.ImportPath] = true
 		for _, line := range broken(rules, p.ImportPath, p.Imports) {
 			t.Error(line)
+		}
+	}
+	for path := range seen {
+		if strings.HasPrefix(path, "tlim/component/") && !slices.ContainsFunc(rules, func(r rule) bool { return slices.Contains(r.in, path) }) {
+			t.Errorf("no rule says what %s may import", path)
 		}
 	}
 	for _, must := range []string{"tlim/cmd/tlim", "tlim/cmd/tlim/config", "tlim/component", "tlim/component/stanza", "tlim/component/stream", "tlim/component/openfire", "tlim/component/push", "tlim/httpapi", "tlim/store"} {
@@ -191,5 +202,44 @@ func TestModulesThatShip(t *testing.T) {
 	delete(ships, "github.com/spf13/viper")
 	if list := foreignModules(mod, ships); !slices.Equal(list, []string{"github.com/spf13/viper", "github.com/dop251/goja"}) {
 		t.Errorf(`two wrong ones: got %q, want ["github.com/spf13/viper" "github.com/dop251/goja"]`, list)
+	}
+}
+
+// The package component is the way of a message and nothing else: what grows beyond this is a package of its own. Nobody else holds its Service, but
+// for the wiring, which makes it.
+func TestWallsOfComponent(t *testing.T) {
+	files, err := filepath.Glob("../../component/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	if len(files) < 20 || len(files) > 40 {
+		t.Errorf("component has %d files, want at most 40", len(files))
+	}
+	parsed, err := parser.ParseFile(token.NewFileSet(), "../../component/service.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	methods := -1
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == "Store" {
+			methods = spec.Type.(*ast.InterfaceType).Methods.NumFields()
+		}
+		return true
+	})
+	if methods < 1 || methods > 25 {
+		t.Errorf("its Store has %d methods, want at most 25", methods)
+	}
+	err = filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." && path != "../.." {
+			return cmp.Or(err, filepath.SkipDir)
+		}
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && strings.Contains(readText(t, path), "*component.Service") {
+			t.Errorf("%s holds a *component.Service", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -134,7 +134,7 @@ func prefixes(ranges []config.CIDR) []netip.Prefix {
 
 // switchboard is the handler of the links. The service needs the links to send and the links need it to receive: it is set
 // between making the two and running them.
-type switchboard struct{ *component.Service }
+type switchboard struct{ stream.Handler }
 
 // snapshots asks Openfire who is online, in the component's own words.
 type snapshots struct{ server *openfire.Server }

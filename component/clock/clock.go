@@ -7,7 +7,7 @@ import "time"
 type Clock struct {
 	Last  int64               // highest ever given out, over restarts
 	Floor int64               // delivered position; after a start, the highest given out before
-	given map[string]struct{} // conversations that have last already
+	given map[string]struct{} // conversations that have Last already
 }
 
 // Next gives the time of a conversation's next message, in epoch milliseconds.
@@ -24,7 +24,7 @@ func (c *Clock) Next(now time.Time, conversation string) int64 {
 	return t
 }
 
-// Back takes back what was given out since last was the highest: none of it was stored. Without it, batches that fail drive the
+// Back takes back what was given out since Last was the highest: none of it was stored. Without it, batches that fail drive the
 // clock ahead of the server's.
 func (c *Clock) Back(last int64) {
 	if c.Last > last {

@@ -172,7 +172,7 @@ func (q *Queue[T]) Take(paid int) T {
 	return e.value
 }
 
-// Park lets the conversation whose turn it is wait for unpark. It keeps what its first entry costs, or those that have to save for long would
+// Park lets the conversation whose turn it is wait for Unpark. It keeps what its first entry costs, or those that have to save for long would
 // never be the first to use the room that there is then. It cannot save more meanwhile.
 func (q *Queue[T]) Park(cost int) {
 	f := q.unlink()

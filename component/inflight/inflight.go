@@ -12,12 +12,12 @@ import (
 // bound, and a busy group would fill its heap within seconds (measured). An XEP-0199 ping behind them proves that they were routed. It does two
 // things with that count.
 //
-// It bounds it: no more than room says may be handed over. The bound follows the server's speed, by the time that its answers take, so
+// It bounds it: no more than Room says may be handed over. The bound follows the server's speed, by the time that its answers take, so
 // that what was handed over is routed within about slowAnswer: whatever comes next waits no longer than that.
 //
 // And it keeps batches from becoming small just when the server is busy. A conveyor that is faster than the server takes each message
 // alone, and pays a commit for it that the server's own work then lacks (two cores: 400 commits for 600 group messages a second). So
-// while the copies of two or more batches, and paceCopies in all, are on their way, what comes waits, and the next batch takes it
+// while the copies of two or more batches, and BusyCopies in all, are on their way, what comes waits, and the next batch takes it
 // together. The server always has a batch to work on meanwhile.
 type Window struct {
 	now func() time.Time
@@ -46,7 +46,7 @@ type Sender interface {
 type Load struct{ Copies, Bytes int }
 
 const (
-	PaceCopies = 500 // about 14 ms of Openfire 4.2 (measured); fewer than that never wait
+	BusyCopies = 500 // about 14 ms of Openfire 4.2 (measured); fewer than that never wait
 	AskCopies  = 100 // between two pings: one costs the server about as much as a copy
 	askBytes   = 128 << 10
 
@@ -85,7 +85,7 @@ func (r Room) Take(l Load) Room {
 	return Room{Load{r.Copies - l.Copies, r.Bytes - l.Bytes}, r.idle && l.Copies == 0}
 }
 
-// Room is how much more may be handed over. A caller that has more than that is told by wake when to look again.
+// Room is how much more may be handed over. A caller that has more than that is told by Wake when to look again.
 func (w *Window) Room() Room {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -154,11 +154,11 @@ func (w *Window) adapt(asked time.Time, copies int) {
 	}
 }
 
-// Busy says whether the server has enough to do: from paceCopies on, until half of them are left.
+// Busy says whether the server has enough to do: from BusyCopies on, until half of them are left.
 func (w *Window) Busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	most := PaceCopies
+	most := BusyCopies
 	if w.held {
 		most /= 2
 	}

@@ -25,7 +25,7 @@ func TestBusy(t *testing.T) {
 	if len(sender.asked) != 0 {
 		t.Error("a ping behind few copies")
 	}
-	p.Sent(sender, Load{Copies: 2 * PaceCopies})
+	p.Sent(sender, Load{Copies: 2 * BusyCopies})
 	want("one batch, however large", false)
 	p.Sent(sender, Load{Copies: AskCopies})
 	want("two", true)
@@ -41,7 +41,7 @@ func TestBusy(t *testing.T) {
 	want("the first is routed", false)
 
 	for range 3 {
-		p.Sent(sender, Load{Copies: PaceCopies / 3})
+		p.Sent(sender, Load{Copies: BusyCopies / 3})
 	}
 	want("small ones add up", true)
 	sender.asked[1](nil)
@@ -51,10 +51,10 @@ func TestBusy(t *testing.T) {
 	sender.asked[3](errors.New("the link was lost"))
 	want("or the link is lost", false)
 
-	p.Sent(sender, Load{Copies: PaceCopies})
+	p.Sent(sender, Load{Copies: BusyCopies})
 	p.Reset()
 	for range 2 {
-		p.Sent(sender, Load{Copies: PaceCopies})
+		p.Sent(sender, Load{Copies: BusyCopies})
 	}
 	sender.asked[5](nil) // of the connection before
 	want("an answer that came late", true)

@@ -59,9 +59,9 @@ var innerLimits = map[string]int{
 
 // Rules are what the reading of an envelope depends on, by its msg_type.
 type Rules struct {
-	Objects bool // the server acts on ids in the body objects
-	Bare    bool // the type says all: the body may be missing
-	Group   bool // it belongs to a group, which an opaque body may name
+	Objects  bool // the server acts on ids in the body objects
+	Bodyless bool // the type says all: the body may be missing
+	Group    bool // it belongs to a group, which an opaque body may name
 }
 
 // ParseEnvelope reads the text of a message body. rules is false for a msg_type that is not valid. The second value counts inner fields longer than documented.
@@ -177,11 +177,11 @@ func (e *Envelope) readBody(body gjson.Result, lim Limits) (long int, err error)
 		e.Body = body.Str
 	case body.IsArray() || e.Opaque && body.Exists():
 		e.Body = body.Raw
-	case body.Type == gjson.Null && e.rules.Bare:
+	case body.Type == gjson.Null && e.rules.Bodyless:
 	default:
 		return 0, Refuse(NotArray, "body is not an array")
 	}
-	if e.rules.Bare && e.Body == "" {
+	if e.rules.Bodyless && e.Body == "" {
 		e.Body = "[]"
 		return 0, nil
 	}

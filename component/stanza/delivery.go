@@ -66,13 +66,8 @@ const (
 	copyRequest = `<request xmlns="urn:xmpp:receipts"/>`
 )
 
-// AppendTo renders the copy for one target. Attributes are double-quoted: a quote of the other kind inside of single quotes
-// makes Openfire 4.2 stop reading without an error (measured).
-func (d Delivery) AppendTo(dst []byte, t Target) []byte {
-	return d.AppendCopy(d.AppendHead(dst), nil, t)
-}
-
-// AppendHead renders what all copies begin with. With it, AppendCopy escapes no more than the address of each.
+// AppendHead renders what all copies begin with. Attributes are double-quoted: a quote of the other kind inside of single quotes makes Openfire 4.2
+// stop reading without an error (measured). With it, AppendCopy escapes no more than the address of each.
 func (d Delivery) AppendHead(dst []byte) []byte {
 	dst = append(dst, copyBegin...)
 	dst = AppendAttr(dst, d.ID)

@@ -173,11 +173,11 @@ func TestErrorOf(t *testing.T) {
 
 func TestDelivery(t *testing.T) {
 	d := Delivery{ID: `1"2`, From: "a&b@tlim.im.test", Payload: []byte(`<body>x</body>`)}
-	got := string(d.AppendTo([]byte("before "), Target{JID: "c@im.test/we<b\n]"}))
+	got := string(d.AppendCopy(d.AppendHead([]byte("before ")), nil, Target{JID: "c@im.test/we<b\n]"}))
 	if want := `before <message type="chat" id="1&quot;2" from="a&amp;b@tlim.im.test" to="c@im.test/we&lt;b&#10;]"><body>x</body></message>`; got != want {
 		t.Errorf("copy %s\nwant %s", got, want)
 	}
-	got = string(d.AppendTo(nil, Target{JID: "c@im.test/web", Private: true}))
+	got = string(d.AppendCopy(d.AppendHead(nil), nil, Target{JID: "c@im.test/web", Private: true}))
 	if want := `<message type="chat" id="1&quot;2" from="a&amp;b@tlim.im.test" to="c@im.test/web"><body>x</body><private xmlns="urn:xmpp:carbons:2"/></message>`; got != want {
 		t.Errorf("copy %s\nwant %s", got, want)
 	}

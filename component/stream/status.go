@@ -22,7 +22,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonConnecting  Reason = "connecting"   // the first attempt is under way
-	ReasonUp          Reason = "up"           //
+	ReasonUp          Reason = "up"           // all links are ready
 	ReasonRefused     Reason = "refused"      // nobody listens on the port
 	ReasonDNS         Reason = "dns"          // the address has no such host
 	ReasonUnreachable Reason = "unreachable"  // no connection, or no answer to the handshake, in time

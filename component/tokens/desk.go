@@ -13,7 +13,7 @@ import (
 
 // Desk answers a client's question for a token: IQ get <token xmlns="urn:tlim:token"/>, or the ad-hoc command
 // urn:tlim:token (XEP-0050), from a full JID of the server to our bare domain. The link's reader asks and must not wait for
-// the database, so the answer comes from a goroutine of its own, [TokenDesk.Run].
+// the database, so the answer comes from a goroutine of its own, [Desk.Run].
 type Desk struct {
 	tokens            *Issuer
 	server, component string

@@ -12,7 +12,7 @@ import (
 // deferred are the queue rows that follow their message: those of the absent members of large groups. A message to a thousand of whom
 // fifty are there would write 950 rows in its own transaction, which cost more than its fifty copies do. Until they are written they
 // are a bit each. A crash loses none of them: the settled position stays below their messages, so that the next start finds what is
-// missing (see recover). It is guarded by the lock of [Table].
+// missing (see component/replay.go). It is guarded by the lock of [Table].
 type deferred struct {
 	order   []*Deferral // by the place of their messages; those that are done go from the front
 	byID    map[string]*Deferral
@@ -336,7 +336,7 @@ func (t *Table) RowsOf(list []*Deferral) (rows []store.OfflineMessage) {
 	defer t.mu.Unlock()
 	for _, f := range list {
 		if f.rows > 0 {
-			f.left.each(func(i int) { rows = append(rows, f.message.pending(f.roster.ids[i], f.status(i))) })
+			f.left.each(func(i int) { rows = append(rows, f.message.offline(f.roster.ids[i], f.status(i))) })
 		}
 	}
 	return rows
@@ -371,7 +371,7 @@ func (t *Table) DeferDue(now int64) bool {
 	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.Time >= DeferWait.Milliseconds() || len(d.order[0].roster.list) >= deferTogether)
 }
 
-// TakeDeferred hands over about n rows to be written. Until writtenDeferred or untakeDeferred they are still seen.
+// TakeDeferred hands over about n rows to be written. Until WrittenDeferred or UntakeDeferred they are still seen.
 func (t *Table) TakeDeferred(n int) (rows []store.OfflineMessage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -388,7 +388,7 @@ func (t *Table) TakeDeferred(n int) (rows []store.OfflineMessage) {
 		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < deferBytes; s.to++ {
 			for _, f := range s.list {
 				if f.rows > 0 && f.left.has(s.to) {
-					rows = append(rows, f.message.pending(members[s.to], f.status(s.to)))
+					rows = append(rows, f.message.offline(members[s.to], f.status(s.to)))
 					bytes += len(f.message.Row.Body)
 				}
 			}

@@ -129,7 +129,7 @@ type Owner struct {
 	Confirm bool   // only a confirmation settles it
 }
 
-func (m *Message) pending(owner string, status int8) store.OfflineMessage {
+func (m *Message) offline(owner string, status int8) store.OfflineMessage {
 	row := m.Row
 	row.Owner, row.Status = owner, int(status)
 	return row
@@ -301,7 +301,7 @@ type Entry struct {
 }
 
 // Row is the row of the queue that says it.
-func (e Entry) Row(owner string) store.OfflineMessage { return e.Message.pending(owner, e.status) }
+func (e Entry) Row(owner string) store.OfflineMessage { return e.Message.offline(owner, e.status) }
 
 // Time is its msg_time.
 func (e Entry) Time() string { return e.Message.Row.Time }

@@ -67,7 +67,7 @@ func (w *waiting) of(owner string) (list []Entry) {
 }
 
 // Take hands over copies that are to be written as rows, n of them, or up to twice that of many that wait, but for those that not says
-// no to. Until the next take, written, untake or giveBack they are still seen by pending.
+// no to. Until the next Take, Written, Untake or GiveBack, [Table.Queue] still shows them.
 func (t *Table) Take(n int, not func(store.OfflineMessage) bool) (list []store.OfflineMessage) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -86,7 +86,7 @@ func (t *Table) Take(n int, not func(store.OfflineMessage) bool) (list []store.O
 			continue
 		}
 		t.taken = append(t.taken, r)
-		list = append(list, r.message.pending(r.owner, r.status))
+		list = append(list, r.message.offline(r.owner, r.status))
 	}
 	if rest := t.rows[n:]; len(kept) == 0 {
 		t.rows = rest

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,12 +15,15 @@ import (
 // sweptBlobs has one orphan, or what fails.
 type sweptBlobs struct {
 	Blobs
+	mu      sync.Mutex
 	before  []time.Time // of each sweep
 	removed []string
 	failure error
 }
 
 func (s *sweptBlobs) Remove(_ context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.removed = append(s.removed, id)
 	return nil
 }
@@ -29,6 +33,8 @@ func (s *sweptBlobs) list(_ context.Context, _ time.Time, page func(ids []string
 }
 
 func (s *sweptBlobs) clear(_ context.Context, before time.Time) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.before = append(s.before, before)
 	return 0, s.failure
 }
@@ -36,24 +42,28 @@ func (s *sweptBlobs) clear(_ context.Context, before time.Time) (int, error) {
 // A sweep at once, and one a day after it; one that fails ends nothing and is logged.
 func TestSweeper(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
+		log := &lockedLog{}
 		b := &sweptBlobs{failure: errors.New("no disk")}
 		known := func(context.Context, []string) (map[string]bool, error) { return map[string]bool{"kept": true}, nil }
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		begin := time.Now()
-		go func() { ended <- NewSweeper(b, known, slog.New(slog.NewTextHandler(&log, nil))).Run(ctx) }()
+		go func() { ended <- NewSweeper(b, known, slog.New(slog.NewTextHandler(log, nil))).Run(ctx) }()
 
 		synctest.Wait()
+		b.mu.Lock()
 		if len(b.before) != 1 || len(b.removed) != 0 || strings.Count(log.String(), "no disk") != 1 {
 			t.Fatalf(`got %d sweeps, removed %q, log %s, want before of length 1, no removed, once "no disk"`, len(b.before), b.removed, log.String())
 		}
 		b.failure = nil
+		b.mu.Unlock()
 		time.Sleep(24 * time.Hour)
 		synctest.Wait()
+		b.mu.Lock()
 		if len(b.before) != 2 || !b.before[1].Equal(begin) || len(b.removed) != 1 || b.removed[0] != "orphan" {
 			t.Errorf("a day later: got sweeps %v, removed %q, want the orphan of before %v", b.before, b.removed, begin)
 		}
+		b.mu.Unlock()
 		if !strings.Contains(log.String(), "orphans=1") {
 			t.Errorf(`the log does not say what was removed: got %s, want log with "orphans=1"`, log.String())
 		}
@@ -62,4 +72,22 @@ func TestSweeper(t *testing.T) {
 			t.Errorf("Run returned %v, want %v", err, context.Canceled)
 		}
 	})
+}
+
+// lockedLog keeps what is logged by another goroutine.
+type lockedLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *lockedLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
