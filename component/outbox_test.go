@@ -200,7 +200,7 @@ func TestPushRefused(t *testing.T) {
 	h.await("the rest", func() bool { h.timers.move(20 * time.Second); return h.waitingRows() == 0 })
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
 	h.await("the good news", func() bool { return h.log.count("pushes work again") == 1 })
-	if h.log.count("401") != 1 {
+	if h.log.count("status 401") != 1 {
 		t.Errorf("log: got %s, want one such line", h.log.buf.String())
 	}
 }

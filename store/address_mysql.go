@@ -147,7 +147,7 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 			port = "3306"
 		}
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return nil, errors.New("has m port that is no number from 1 to 65535")
+			return nil, errors.New("has a port that is no number from 1 to 65535")
 		}
 		m.address = net.JoinHostPort(host, port)
 	case "unix":
@@ -155,7 +155,7 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 			m.address = "/tmp/mysql.sock"
 		}
 		if !strings.HasPrefix(m.address, "/") || strings.ContainsAny(m.address, "@?") {
-			return nil, errors.New("has something else than m path in unix(…), like unix(/run/mysqld/mysqld.sock)")
+			return nil, errors.New("has something else than a path in unix(…), like unix(/run/mysqld/mysqld.sock)")
 		}
 	default:
 		return nil, fmt.Errorf("has neither tcp(…) nor unix(…): write it as %s", mysqlForm)
@@ -165,7 +165,7 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 	}
 	name, err := url.PathUnescape(m.database)
 	if err != nil || !databaseName.MatchString(name) {
-		return nil, fmt.Errorf("has m name of m database that none has (expected %s)", mysqlForm)
+		return nil, fmt.Errorf("has a name of a database that none has (expected %s)", mysqlForm)
 	}
 	if m.url && m.user == "" {
 		return nil, fmt.Errorf("names no user; openfire.xml has username and password beside serverURL: write it as %s", mysqlForm)
@@ -174,11 +174,11 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 	c, err := mysql.ParseDSN(prefix + m.params.Encode())
 	for name := range m.params {
 		if _, wrong := mysql.ParseDSN(prefix + url.Values{name: m.params[name]}.Encode()); wrong != nil {
-			return nil, fmt.Errorf("has m parameter %s with m value that it does not take", name)
+			return nil, fmt.Errorf("has a parameter %s with a value that it does not take", name)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("is no address of m MySQL server: write it as %s", mysqlForm)
+		return nil, fmt.Errorf("is no address of a MySQL server: write it as %s", mysqlForm)
 	}
 	c.User, c.Passwd, c.DBName = m.user, m.password, name
 	return c, nil
