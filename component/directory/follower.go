@@ -49,10 +49,11 @@ type policy interface {
 
 // words are a follower's own in the log.
 type words struct {
-	whose   string                  // "the source"
-	wrote   string                  // after a poll that changed something
-	dry     string                  // of a dry run
-	dryMore func(*difference) []any // what else that says
+	whose    string                  // "the source"
+	wrote    string                  // after a poll that changed something
+	dry      string                  // of a dry run
+	dryLists bool                    // that counts the users, push codes and spellings of the source
+	dryMore  func(*difference) []any // what else it says
 }
 
 // known is the directory before a poll.
@@ -151,8 +152,11 @@ func (f *follower) reportInvalid(ids []string) {
 // sayDryRun logs what a poll would do, when that has changed.
 func (f *follower) sayDryRun(d *difference) {
 	w := f.policy.words()
-	attrs := []any{"added", len(d.added), "changed", len(d.changed), "left", len(d.left),
-		"of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left)}
+	attrs := []any{"added", len(d.added), "changed", len(d.changed), "left", len(d.left)}
+	if w.dryLists { // of the whole directory, not only of whom it lacks
+		attrs = slices.Concat([]any{"users", d.listed}, attrs, []any{"push_codes", len(d.push), "respelt", len(d.respelt)})
+	}
+	attrs = append(attrs, "of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left))
 	if w.dryMore != nil {
 		attrs = append(attrs, w.dryMore(d)...)
 	}

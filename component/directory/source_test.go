@@ -195,7 +195,7 @@ func TestDryRunOfASource(t *testing.T) {
 	h.polled()
 	h.polled()
 	h.wrote("dry", "")
-	want := `msg="directory.dry_run: a poll would do this" added=2 changed=1 left=1 of_added="c d" of_changed=a of_left=b users=3 push_codes=1 respelt=0 of_respelt="" accounts_to_make=2 accounts_to_remove=1`
+	want := `msg="directory.dry_run: a poll would do this" users=3 added=2 changed=1 left=1 push_codes=1 respelt=0 of_added="c d" of_changed=a of_left=b of_respelt="" accounts_to_make=2 accounts_to_remove=1`
 	if h.log.count(want) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}

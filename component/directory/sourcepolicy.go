@@ -145,9 +145,9 @@ func (s *sourcePolicy) accountsGone() bool {
 }
 
 func (s *sourcePolicy) words() words {
-	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this",
+	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this", dryLists: true,
 		dryMore: func(d *difference) []any {
-			attrs := []any{"users", d.listed, "push_codes", len(d.push), "respelt", len(d.respelt), "of_respelt", names(d.respelt)}
+			attrs := []any{"of_respelt", names(d.respelt)}
 			if s.d.cfg.CreateAccounts && !s.source.OwnsAccounts() {
 				attrs = append(attrs, "accounts_to_make", len(d.added)) // at most: some may be there
 			}
