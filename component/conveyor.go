@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -16,7 +15,7 @@ import (
 	"tlim/component/fairqueue"
 	"tlim/component/inflight"
 	"tlim/component/protocol"
-	"tlim/component/stanza"
+	"tlim/component/unasked"
 	"tlim/component/unconfirmed"
 	"tlim/store"
 )
@@ -46,6 +45,9 @@ type conveyor struct {
 	groups      *cache.Groups
 	chats       *cache.Chats
 	lookupUntil time.Time // until then ids are looked up before they are written
+	legacy      bool      // the tables hold messages that tlim_id does not know
+
+	unasked *unasked.Clients // nil: acknowledgements are not for those who ask
 
 	// What is written.
 	persisted store.Positions
@@ -419,100 +421,4 @@ func (c *conveyor) linkChanged(ctx context.Context) {
 	c.replaySaid = ""
 	c.ready = true
 	c.s.replayed.Store(c.s.connection.Load() == connection)
-}
-
-// drain finishes what was accepted when the process stops.
-func (c *conveyor) drain(ctx context.Context) error {
-	c.s.draining.Store(true)
-	writing, cancel := context.WithTimeout(ctx, c.s.cfg.ShutdownTimeout*3/4)
-	defer cancel()
-	for {
-		c.arrange()
-		requests := c.fill()
-		if len(requests) == 0 {
-			break
-		}
-		if err := c.process(ctx, requests); err != nil {
-			return err
-		}
-	}
-
-	// What was delivered must be known to have been routed before the position says so.
-	patience, cancel := context.WithTimeout(ctx, c.s.cfg.ShutdownTimeout/2) // the rest is for the last writes
-	defer cancel()
-	if c.delivers() {
-		if c.lastLook(patience); c.s.storeErr.Load() == nil {
-			if err := c.process(ctx, nil); err != nil { // who has come is sent what was missed
-				return err
-			}
-		}
-	}
-	c.flush(patience)
-	if c.delivers() {
-		routed := make(chan error, 1)
-		at := c.backlog.position(c.clock.Last)
-		c.s.sender.Barrier(func(err error) { routed <- err })
-		select {
-		case err := <-routed:
-			if err == nil {
-				c.s.delivered.Store(max(c.s.delivered.Load(), at))
-				c.covered.ended = true
-				c.s.covered.Store(math.MaxInt64) // the next start delivers nothing again
-			}
-		case <-patience.Done():
-		}
-	}
-	for ctx.Err() == nil && c.s.confirmations.waits() && c.s.storeErr.Load() == nil {
-		if err := c.process(ctx, nil); err != nil {
-			return err
-		}
-	}
-	c.s.owed.LinkLost()
-	for ctx.Err() == nil && c.s.owed.Waits() {
-		if err := c.writeRows(ctx, c.s.owed.Take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
-			return err
-		}
-		if c.s.storeErr.Load() != nil {
-			c.s.log.Error("what is owed to phones could not be written; the next start queues it")
-			break
-		}
-	}
-	if err := c.finishDeferred(writing, ctx); err != nil {
-		return err
-	}
-	if rows := c.s.owed.Count().Deferred; rows > 0 {
-		c.s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
-	}
-	return c.process(ctx, nil) // the last positions
-}
-
-// refuseRest answers what waits, at the end.
-func (c *conveyor) refuseRest() {
-	c.arranged.Each(func(r request) { refuseAll(c.s, []request{r}, protocol.ErrUnavailable) })
-	c.arranged.Clear()
-	for {
-		select {
-		case q := <-c.s.intake.queue:
-			refuseAll(c.s, []queued{q}, protocol.ErrUnavailable)
-		case a := <-c.s.intake.passed:
-			refuseAll(c.s, []queued{a}, protocol.ErrUnavailable)
-		default:
-			return
-		}
-	}
-}
-
-// acknowledgementStanza is an MTC-100 (PROTOCOL.md section 4): one for all messages of a sender's batch.
-func (s *Service) acknowledgementStanza(id, full, userID string, now int64, body []byte) []byte {
-	text := protocol.NewEnvelope(acknowledgement, id, protocol.AdminID, userID, protocol.FormatTime(now), string(body), s.cfg.ArrayBodies)
-	b := make([]byte, 0, len(text)+256)
-	b = append(b, `<message type="chat" id="`...)
-	b = append(b, id...)
-	b = append(b, `" from="`...)
-	b = append(b, s.cfg.Component...)
-	b = append(b, `" to="`...)
-	b = stanza.AppendAttr(b, full)
-	b = append(b, `"><body>`...)
-	b = stanza.AppendEscaped(b, text)
-	return append(b, `</body><no-store xmlns="urn:xmpp:hints"/><private xmlns="urn:xmpp:carbons:2"/></message>`...)
 }

@@ -39,7 +39,7 @@ func (b *batch) meet(from stanza.JID) protocol.Person {
 // view is what the batch knows for a message of some kind and sender. Where it belongs is added by address.
 func (b *batch) view(kind *Kind, sender protocol.Person) view {
 	return view{cfg: &b.s.cfg, now: b.now, kind: kind, sender: sender, ids: b.ids, messages: b.stored, receipts: b.receipts,
-		keepsUnknown: b.s.keepsUnknown(), person: b.person}
+		keepsUnknown: b.c.keepsUnknown(), person: b.person}
 }
 
 func (m message) decide(_ context.Context, b *batch) error {
@@ -126,7 +126,7 @@ func (d *decision) known() (bool, error) {
 	if ok && d.b.optimistic {
 		return false, errLookup
 	}
-	if !ok && !d.b.s.legacy {
+	if !ok && !d.b.c.legacy {
 		return false, nil
 	}
 	if !ok || old.State == store.Live && old.Digest == "" { // the latter: somebody had revoked it before it came, in vain

@@ -69,9 +69,6 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	for _, of := range []string{"group", "notice"} {
 		m.skipped.WithLabelValues(of, string(protocol.SkipUnknown)) // is there from the start: see the guide's alarms
 	}
-	if s.cfg.ServerReceipts == ServerReceiptsRequested {
-		s.unasked = newUnasked(reg, s.log)
-	}
 	gauge("queue_items", "Messages that wait to be stored, or are being stored.", func() float64 { return float64(s.intake.items.Load()) })
 	gauge("queue_bytes", "Bytes of messages that wait.", func() float64 { return float64(s.intake.bytes.Load()) })
 	gauge("in_flight_copies", "Copies handed to the server that it is not known to have routed.", func() float64 { l, _ := s.conveyor.inFlight.Now(); return float64(l.Copies) })

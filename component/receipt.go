@@ -108,7 +108,7 @@ func read(m message, v *view, received func(store.Message) bool) (e effects, aut
 // keepsUnknown says whether a receipt is written for a message that is not in ofmessage. Where all messages are ours that one
 // was revoked, cleaned up, or never there: nobody can ask for its receipts, and no clean-up would find them. Of the old
 // system's messages nobody knows what there was; and a packet copy comes up to 5 s late, when it may have been read.
-func (s *Service) keepsUnknown() bool { return s.legacy || s.cfg.Copies }
+func (c *conveyor) keepsUnknown() bool { return c.legacy || c.s.cfg.Copies }
 
 // receipt is one ofstatus row, new or raised from web to mobile; it never goes back. changes is false when it is there.
 func (v *view) receipt(msgID, author string, status int) (r store.Receipt, changes bool) {

@@ -34,7 +34,7 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 		if err != nil {
 			return err
 		}
-		c.s.legacy = len(ids) == 0
+		c.legacy = len(ids) == 0
 	}
 	if err := c.s.users.LoadConfirms(ctx); err != nil {
 		return err

@@ -129,8 +129,8 @@ func (a *arrival) release(in *intake) {
 }
 
 func (m message) committed(s *Service, at time.Time) {
-	if s.unasked != nil && m.kind.Stored {
-		s.unasked.note(m.from.Local, m.from.Resource, m.ack, at)
+	if u := s.conveyor.unasked; u != nil && m.kind.Stored {
+		u.Note(m.from.Local, m.from.Resource, m.ack, at)
 	}
 }
 

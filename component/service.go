@@ -20,6 +20,7 @@ import (
 	"tlim/component/retention"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
+	"tlim/component/unasked"
 	"tlim/component/unconfirmed"
 	"tlim/store"
 )
@@ -128,7 +129,6 @@ type Service struct {
 	intake    *intake
 	strangers rate.Sometimes // bounds what is logged about them
 	outbox    *outbox.Outbox // nil: no pushes
-	unasked   *unasked       // nil: receipts are not for those who ask
 	calls     *calls.Table
 
 	confirmations *confirmations
@@ -136,7 +136,6 @@ type Service struct {
 
 	conveyor  *conveyor
 	epoch     int64        // of this process, once it has taken the database over
-	legacy    bool         // the tables hold messages that tlim_id does not know; likewise
 	delivered atomic.Int64 // position that a barrier proved routed
 	covered   atomic.Int64 // position up to which no device has missed a message unnoticed
 
@@ -178,6 +177,9 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s.strangers.Interval = strangerPause
 	s.conveyor = newConveyor(s)
+	if cfg.ServerReceipts == ServerReceiptsRequested {
+		s.conveyor.unasked = unasked.New(deps.Registry, deps.Log)
+	}
 	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Window: s.cfg.Calls.Window,
 		Ended: s.ended, Log: deps.Log, Now: deps.Now})
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
@@ -375,5 +377,5 @@ func (s *Service) startJobs(ctx context.Context) {
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.
 func (s *Service) lookUpIDs(ctx context.Context) error {
-	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.s.legacy = true; return nil }})
+	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.c.legacy = true; return nil }})
 }
