@@ -27,7 +27,7 @@ func TestInFlightBound(t *testing.T) {
 		h.post("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
 	}
 	server.routeAll(h)
-	h.clock.move(barrierSpacing)
+	h.clock.Move(barrierSpacing)
 	server.routeAll(h)
 	if server.most.Copies > bound || server.most.Bytes > bound*inflight.BoundBytes {
 		t.Errorf("in flight: %+v, want at most %d copies and %d bytes", server.most, bound, bound*inflight.BoundBytes)
@@ -246,18 +246,18 @@ func TestGraceBeginsAtHandOver(t *testing.T) {
 	server.routeAll(h)
 	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
 	h.turns(3)
-	h.clock.move(time.Minute)
+	h.clock.Move(time.Minute)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "" {
 		t.Errorf(`a row for what was not sent: got %q, want ""`, got)
 	}
 	server.routeAll(h)
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "" {
 		t.Errorf(`a row a second after it was sent: got %q, want ""`, got)
 	}
-	h.clock.move(time.Minute)
+	h.clock.Move(time.Minute)
 	h.turns(3)
 	if got := h.queue("member0299"); got != "g0/0" {
 		t.Errorf("no row in the end: got %q, want g0/0", got)
@@ -371,7 +371,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 					for i := range users {
 						p := protocol.NewPerson(users[i].ID, testServer)
 						h.conveyor.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
-							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
+							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.Now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
 							conversation: protocol.ChatName("lisi", p.Local), sender: protocol.NewPerson("lisi", testServer), people: []protocol.Person{p}})
 					}
 					return nil
@@ -414,7 +414,7 @@ func TestCatchUpThatWaited(t *testing.T) {
 	h.turns(3)
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@" + testServer + "/p", To: testComponent})
 	h.turns(3)
-	h.clock.move(10 * time.Hour)
+	h.clock.Move(10 * time.Hour)
 	h.turns(3)
 	if got := copiesOfSome(h.sender, "m0"); got != "" {
 		t.Fatalf(`copies before there was room: got %s, want ""`, got)

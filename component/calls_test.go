@@ -172,11 +172,11 @@ func TestCallRepeated(t *testing.T) {
 	if again := h.notify(first); again != id {
 		t.Errorf("after a restart: %s, %s", id, again)
 	}
-	h.clock.move(24*time.Hour - time.Millisecond)
+	h.clock.Move(24*time.Hour - time.Millisecond)
 	if again := h.notify(first); again != id {
 		t.Errorf("at the end of the window: %s, %s", id, again)
 	}
-	h.clock.move(2 * time.Millisecond)
+	h.clock.Move(2 * time.Millisecond)
 	if again := h.notify(first); again == id {
 		t.Error("after the window")
 	}
@@ -193,7 +193,7 @@ func TestCallsForgotten(t *testing.T) {
 		h.notify(Notice{Receivers: []string{"lisi"}, Key: fmt.Sprint("old ", i)})
 	}
 	bare := h.notify(Notice{Receivers: staff(noticeSlice + 1)})
-	h.clock.move(time.Hour + time.Millisecond)
+	h.clock.Move(time.Hour + time.Millisecond)
 	young := h.notify(Notice{Receivers: []string{"lisi"}, Key: "young"})
 	if err := h.calls.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
@@ -460,7 +460,7 @@ func TestCallByBusiness(t *testing.T) {
 	}
 	first := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi", "wangwu"}})
 	counts("1 1 0")
-	h.clock.move(time.Millisecond)
+	h.clock.Move(time.Millisecond)
 	second := h.notify(Notice{Body: task("b", "t", "corrected"), Receivers: []string{"WANGWU", "zhaoliu"}})
 	counts("1 1 1")
 	if n, _, err := h.Notice(t.Context(), second); n.Total != 1 || err != nil {
@@ -504,7 +504,7 @@ func TestCallByBusiness(t *testing.T) {
 	h.notify(Notice{Body: task("many", "t", "x"), Receivers: people[10:]})
 	h.notify(Notice{Body: task("many", "t", "x"), Receivers: people})
 	h.each(1, people)
-	h.clock.move(time.Hour + time.Millisecond)
+	h.clock.Move(time.Hour + time.Millisecond)
 	h.notify(Notice{Body: task("many", "t", "x"), Receivers: people[:1]})
 	h.each(2, people[:1])
 }

@@ -126,7 +126,7 @@ func TestCharge(t *testing.T) {
 		local, _, _ := strings.Cut(c.device, "/")
 		tokens := func() float64 {
 			if u, ok := h.intake.senders.Get(local); ok {
-				return u.limiter.TokensAt(h.clock.now())
+				return u.limiter.TokensAt(h.clock.Now())
 			}
 			return 10_000
 		}
@@ -157,7 +157,7 @@ func TestChargeOfAbsent(t *testing.T) {
 		t.Errorf("%d copies, want 52", copies)
 	}
 	u, _ := h.intake.senders.Get("zhangsan")
-	if got := 10_000 - u.limiter.TokensAt(h.clock.now()); got != 1+(52+2549/50)/50 {
+	if got := 10_000 - u.limiter.TokensAt(h.clock.Now()); got != 1+(52+2549/50)/50 {
 		t.Errorf("it counts %v, want %v", got, 1+(52+2549/50)/50)
 	}
 	if cost := h.cost("zhangsan/p", groupText("g2", "zhangsan", g, "x")); cost != itemCost+52+2549/50 {
@@ -180,7 +180,7 @@ func TestChargedOnce(t *testing.T) {
 		h.post("zhangsan/p", groupText("g3", "zhangsan", g, "x")) // and which is then taken one by one
 	})
 	u, _ := h.intake.senders.Get("zhangsan")
-	if got := 1000 - u.limiter.TokensAt(h.clock.now()); got != 4+4*3 {
+	if got := 1000 - u.limiter.TokensAt(h.clock.Now()); got != 4+4*3 {
 		t.Errorf("four messages, of which one is a retry, count %v, want %v", got, 4+4*3)
 	}
 }
@@ -229,12 +229,12 @@ func TestDebt(t *testing.T) {
 		t.Errorf("%d copies, answers %v, want 500, zhangsan error-013 5, zhangsan receipt 1, lisi receipt 1, addresses", copies, answers)
 	}
 	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
-	h.clock.move(5 * time.Second)
+	h.clock.Move(5 * time.Second)
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
 		t.Errorf("before the debt is paid: got %s, want %s", refusals(posts), string(protocol.TryLater))
 	}
-	h.clock.move(2 * time.Second)
+	h.clock.Move(2 * time.Second)
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
 		t.Errorf("after it: got %s, want receipt", refusals(posts))
@@ -284,7 +284,7 @@ func TestDebtOfLargeOnes(t *testing.T) {
 		}
 		refused := strings.Count(refusals(posts), string(protocol.TryLater))
 		u, _ := h.intake.senders.Get("zhangsan")
-		if debt := -u.limiter.TokensAt(h.clock.now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
+		if debt := -u.limiter.TokensAt(h.clock.Now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
 			t.Errorf("%s: %d copies, %d refused, a debt of %v, want more than 0, copies at most %d, refused at least 27, debt at most 250", what, copies, refused, debt, 3*1000)
 		}
 	}

@@ -102,7 +102,7 @@ func TestExactlyOnce(t *testing.T) {
 	h.blind()
 	first := text("m1", "zhangsan", "lisi", "x")
 	h.send("zhangsan/p", first)
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/q", strings.Replace(first, `"msg_time":"1"`, `"msg_time":"2"`, 1))
 	d, posts := h.sender.take()
 	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {

@@ -23,7 +23,7 @@ func prompt(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 // pass lets days and a minute go by, asks who is online, and has the positions written down.
 func (h *harness) pass(days int) {
 	h.t.Helper()
-	h.clock.move(time.Duration(days)*day + time.Minute)
+	h.clock.Move(time.Duration(days)*day + time.Minute)
 	h.snapshot()
 	if err := h.do(h.t.Context(), &task{plan: func(_ context.Context, b *batch) error { b.changes = append(b.changes, store.Change{}); return nil }}); err != nil {
 		h.t.Fatal(err)
@@ -48,7 +48,7 @@ const cleanPause = 100 * time.Millisecond
 // clean counts first, cleans up then, and wants both to say the same.
 func (h *harness) clean(cfg retention.Config) retention.Removed {
 	h.t.Helper()
-	counted, err := retention.Count(h.t.Context(), h.db, cfg, h.clock.now())
+	counted, err := retention.Count(h.t.Context(), h.db, cfg, h.clock.Now())
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -491,7 +491,7 @@ func TestCleanupFiles(t *testing.T) {
 	for i, age := range []int{40, 30, 10} {
 		id := fmt.Sprintf("%032x", i)
 		bytes.there[id] = true
-		if err := h.db.AddFile(t.Context(), store.File{ID: id, Time: protocol.FormatTime(h.clock.now().AddDate(0, 0, -age).UnixMilli() - 1)}); err != nil {
+		if err := h.db.AddFile(t.Context(), store.File{ID: id, Time: protocol.FormatTime(h.clock.Now().AddDate(0, 0, -age).UnixMilli() - 1)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -500,7 +500,7 @@ func TestCleanupFiles(t *testing.T) {
 			t.Errorf("%+v: %+v", cfg, done)
 		}
 	}
-	counted, err := retention.Count(t.Context(), h.db, retention.Config{FilesDays: 30}, h.clock.now())
+	counted, err := retention.Count(t.Context(), h.db, retention.Config{FilesDays: 30}, h.clock.Now())
 	if err != nil || counted != (retention.Removed{Files: 2}) || len(bytes.there) != 3 {
 		t.Errorf("counted %+v %v", counted, err)
 	}
@@ -527,13 +527,13 @@ func TestCleanupFormers(t *testing.T) {
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: group, Remove: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(protocol.FormerTime - time.Minute)
+	h.clock.Move(protocol.FormerTime - time.Minute)
 	h.send("zhangsan/p", groupText("g1", "zhangsan", group, "x"))
 	h.pass(0)
 	if done := h.clean(retention.Config{}); done != (retention.Removed{}) {
 		t.Errorf("too early: %+v", done)
 	}
-	h.clock.move(2 * time.Minute)
+	h.clock.Move(2 * time.Minute)
 	h.send("zhangsan/p", groupText("g2", "zhangsan", group, "x"))
 	h.pass(0)
 	if done := h.clean(retention.Config{}); done != (retention.Removed{Formers: 1}) {
@@ -558,14 +558,14 @@ func TestCleanupRuns(t *testing.T) {
 				return nil
 			}
 			waited = append(waited, d)
-			h.clock.move(d)
+			h.clock.Move(d)
 			if len(waited) > 2 {
 				return context.Canceled
 			}
 			return nil
 		}
 	}
-	begin := h.clock.now()
+	begin := h.clock.Now()
 	h.cleaning(cfg, change).Run(t.Context())
 	midnight := func(days int) time.Time {
 		return time.Date(begin.Year(), begin.Month(), begin.Day()+days, 0, 0, 0, 0, begin.Location())

@@ -207,7 +207,7 @@ func TestForgottenConfirms(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(time.Minute)
+	h.clock.Move(time.Minute)
 	h.sync()
 	if got := confirms(); got != store.ConfirmsNot || h.users.Confirms("lisi") != got {
 		t.Errorf("in between: got %v, want %v", got, store.ConfirmsNot)

@@ -39,7 +39,7 @@ func TestConfirmationsCostNobody(t *testing.T) {
 				c.Grace = time.Hour
 			})
 			for i := range messages {
-				h.clock.move(time.Second)
+				h.clock.Move(time.Second)
 				h.send("zhangsan/p", text(fmt.Sprintf("n%d", i), "zhangsan", "lisi", "x"))
 			}
 			if _, posts := h.sender.take(); strings.Contains(refusals(posts), "error") {
@@ -162,7 +162,7 @@ func TestUntrueConfirmations(t *testing.T) {
 	if looks != untrueBurst {
 		t.Errorf("%d were looked for, want %d", looks, untrueBurst)
 	}
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	for i := range untrueRate*10 + 1 {
 		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("later%d", i)))
 	}
@@ -185,7 +185,7 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(protocol.TryLater)) {
 		t.Errorf("answers: %q, want some refused as messages", refusals(posts))
 	}
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
 	if got := owedIDs(t, h, "lisi"); got != "" {
 		t.Errorf(`a second later: owed %q, want ""`, got)
@@ -342,12 +342,12 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			}
 			return nil
 		})
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
 		h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
 		h.rec.failWhen(nil)
 		h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
 		h.sync()
 		if got := h.queue("zhangsan"); got != "r1/0" {

@@ -12,14 +12,14 @@ import (
 func TestArrivalAtALostLink(t *testing.T) {
 	h := start(t, nil)
 	h.online("zhangsan/z")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "before the look"))
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	h.snapshot()
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "lisi's web is there by now, and nobody knows"))
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	if h.delivered.Load() < h.timeOf("m2") {
 		t.Fatal("it is not routed")
@@ -40,11 +40,11 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	h.online("zhangsan/z[web]") // a phone would hold the purge by what it is owed
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	look := func() {
-		h.clock.move(time.Second)
+		h.clock.Move(time.Second)
 		h.sync()
 		h.snapshot()
 		h.sync()
-		h.clock.move(time.Second)
+		h.clock.Move(time.Second)
 		if err := h.purger.Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	if err := h.Dissolve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(2 * idleWrite)
+	h.clock.Move(2 * idleWrite)
 	dissolved := h.state().Clock
 	h.sync() // it is routed
 	h.send("zhangsan/z[web]", text("p", "zhangsan", "wangwu", "carries the positions"))
@@ -87,7 +87,7 @@ func TestLastLook(t *testing.T) {
 	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.arrive("lisi/w[web]")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.halt()
 	if d, _ := h.sender.take(); copiesOf(d) != "m1>lisi@im.test/w[web]" {
 		t.Errorf(`before the end: got %s, want "m1>lisi@im.test/w[web]"`, copiesOf(d))

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/component/unconfirmed"
 	"tlim/store"
@@ -53,7 +54,7 @@ func (h *harness) places() string {
 // later lets the time pass after which rows follow.
 func (h *harness) later() {
 	h.t.Helper()
-	h.clock.move(unconfirmed.DeferWait + 10*time.Millisecond) // the last messages may be ahead of the clock
+	h.clock.Move(unconfirmed.DeferWait + 10*time.Millisecond) // the last messages may be ahead of the clock
 	for range 10 {
 		if h.sync(); h.following() == 0 {
 			break
@@ -82,7 +83,7 @@ func TestRowsFollow(t *testing.T) {
 	if found := h.owed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
 		t.Errorf(`open: got %v, want "map[{member2 m1}:true]"`, found)
 	}
-	h.clock.move(2 * idleWrite)
+	h.clock.Move(2 * idleWrite)
 	h.rec.breakWith(store.ErrUnavailable)
 	h.sync()
 	if got := h.following(); got != 5 {
@@ -297,7 +298,7 @@ func TestRowsInOrder(t *testing.T) {
 		if i == 10 {
 			h.later()
 		}
-		h.clock.move(time.Millisecond)
+		h.clock.Move(time.Millisecond)
 	}
 	for _, limit := range []int{0, 1, 7, 39, 40} {
 		rows, err := h.waits("member3", "", limit)
@@ -346,21 +347,21 @@ func TestSharedRoster(t *testing.T) {
 // TestDeferPace: the time that a transaction of rows takes is that of a batch, and they have a part of the time.
 func TestDeferPace(t *testing.T) {
 	p := deferPace{most: deferLeast}
-	clock := &testClock{}
+	clock := &doubles.Clock{}
 	perRow := deferTime / 1000
 	for range 100 {
 		d := perRow * time.Duration(p.most)
-		clock.move(d)
-		p.done(p.most, d, clock.now(), deferShare)
+		clock.Move(d)
+		p.done(p.most, d, clock.Now(), deferShare)
 	}
 	if p.most < 700 || p.most > 1250 {
 		t.Errorf("%d rows, of which 1,000 take the time of a transaction, want at least 700, at most 1250", p.most)
 	}
-	if wait := p.next.Sub(clock.now()); wait < 4*deferTime || wait > 9*deferTime {
+	if wait := p.next.Sub(clock.Now()); wait < 4*deferTime || wait > 9*deferTime {
 		t.Errorf("the next may follow after %s, want at least %s, at most %s", wait, 4*deferTime, 9*deferTime)
 	}
 	for range 100 {
-		p.done(p.most, 10*deferTime, clock.now(), 1)
+		p.done(p.most, 10*deferTime, clock.Now(), 1)
 	}
 	if p.most != deferLeast {
 		t.Errorf("a slow database gets %d rows, want %d", p.most, deferLeast)
@@ -369,7 +370,7 @@ func TestDeferPace(t *testing.T) {
 		p.committed(20 * deferTime)
 	}
 	for range 100 {
-		p.done(p.most, 10*deferTime, clock.now(), 1)
+		p.done(p.most, 10*deferTime, clock.Now(), 1)
 	}
 	if p.most != deferMost {
 		t.Errorf("where each commit is slow, %d rows, want %d", p.most, deferMost)

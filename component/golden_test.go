@@ -174,14 +174,14 @@ func (p *player) run(t *testing.T, name, rest string) {
 		delete(p.server.sessions, local+"@"+testServer+"/"+resource)
 		p.server.mu.Unlock()
 	case "snapshot":
-		p.clock.move(tickPeriod)
+		p.clock.Move(tickPeriod)
 		p.snapshot()
 	case "clock":
 		d, err := time.ParseDuration(rest)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.clock.move(d)
+		p.clock.Move(d)
 	case "group": // NAME OWNER MEMBER...
 		id := p.makeGroup(words[1], words[2:]...)
 		p.names[id] = "$" + words[0]
@@ -220,7 +220,7 @@ func (p *player) run(t *testing.T, name, rest string) {
 	case "close": // the same, by another process
 		one := 1
 		p.must(t, p.db.Apply(t.Context(), p.epoch, store.Positions{}, []store.Change{{EditGroups: []store.GroupEdit{{ID: rest, Valid: &one}}}}))
-		p.clock.move(cache.GroupAge) // others write the table too, and are seen then
+		p.clock.Move(cache.GroupAge) // others write the table too, and are seen then
 	case "notice": // TYPE RECEIVERS BODY
 		to, body, _ := strings.Cut(after, " ")
 		_, err := p.Notify(t.Context(), Notice{Type: first, Body: body, Receivers: strings.Split(to, ",")})

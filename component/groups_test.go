@@ -131,12 +131,12 @@ func TestModifyGroup(t *testing.T) {
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	modify := func(e GroupEdit, code protocol.Code, members string) {
 		t.Helper()
-		h.clock.move(time.Second)
+		h.clock.Move(time.Second)
 		at, err := h.ModifyGroup(t.Context(), e)
 		if codeOf(err) != code || h.members(id) != members {
 			t.Errorf("%+v: %v, members %s, want %v, members %s", e, err, h.members(id), code, members)
 		}
-		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != protocol.FormatTime(h.clock.now().UnixMilli())) {
+		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != protocol.FormatTime(h.clock.Now().UnixMilli())) {
 			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
 		}
 	}
@@ -184,7 +184,7 @@ func TestModifyGroup(t *testing.T) {
 func TestAddRefreshes(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	old := store.Member{SessionID: id, UserID: "lisi", UserName: "old", Login: "old", Pic: "/old.png", Since: "1"} // as legacy
 	if err := h.db.Apply(t.Context(), h.epoch, store.Positions{}, []store.Change{{Members: []store.Member{old}}}); err != nil {
 		t.Fatal(err)
@@ -341,7 +341,7 @@ func TestDissolutionPurges(t *testing.T) {
 	h.send("zhangsan/p", groupText("other", "zhangsan", other, "x"))
 	h.send("lisi/p", fmt.Sprintf(`{"msg_id":"r","msg_type":"MTS-100","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m0"}]}`, id, id))
 	h.offline("lisi/p")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	if err := h.Dissolve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
@@ -358,11 +358,11 @@ func TestDissolutionPurges(t *testing.T) {
 	if n := left(); n != 5 { // three, and a notice for each of two members
 		t.Errorf("%d rows before the purge, want 5", n)
 	}
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync() // a barrier proves it
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.snapshot()
-	h.clock.move(2 * idleWrite)
+	h.clock.Move(2 * idleWrite)
 	h.send("zhangsan/p", text("p", "zhangsan", "wangwu", "carries the positions"))
 	if err := h.purger.Purge(t.Context()); err != nil {
 		t.Fatal(err)
@@ -390,14 +390,14 @@ func TestDissolutionForgetsOwed(t *testing.T) {
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
 	h.rec.breakWith(store.ErrUnavailable)
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync() // m1 waits to be written
 	h.rec.breakWith(nil)
 	h.send("zhangsan/p", groupText("m2", "zhangsan", id, "x"))
 	if err := h.Dissolve(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi"); strings.Contains(got, "m2") || len(strings.Fields(got)) > 1+strings.Count(got, "m1") {
@@ -431,7 +431,7 @@ func TestAdoptedGroup(t *testing.T) {
 		t.Errorf("an id that can be no address keeps its queue: got %q, want m1/0", got)
 	}
 	exec(`DELETE FROM ofsubscriber WHERE user_id = 'lisi'`)
-	h.clock.move(cache.GroupAge)
+	h.clock.Move(cache.GroupAge)
 	h.send("zhangsan/p", groupText("m2", "zhangsan", "G", "x"))
 	d, _ = h.sender.take()
 	if got := addresses(d, "m2"); got != "zhangsan@im.test/p" {
@@ -742,8 +742,8 @@ func TestFreshLook(t *testing.T) {
 // TestSnapshotIsOld: an answer says nothing of a device that was heard of after the question; of all others it is the truth.
 func TestSnapshotIsOld(t *testing.T) {
 	h := start(t, nil)
-	asked := h.clock.now()
-	h.clock.move(time.Millisecond)
+	asked := h.clock.Now()
+	h.clock.Move(time.Millisecond)
 	h.online("lisi/p", "wangwu/p:away")
 	there := func(want string) {
 		t.Helper()
@@ -762,7 +762,7 @@ func TestSnapshotIsOld(t *testing.T) {
 	wangwu := stanza.JID{Local: "wangwu", Domain: testServer, Resource: "p"}
 	other, bare := wangwu, wangwu
 	other.Domain, bare.Resource = "evil.test", ""
-	h.presence.Merge([]presence.Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.now())
+	h.presence.Merge([]presence.Session{{JID: wangwu}, {JID: other, Show: "x"}, {JID: bare, Show: "x"}}, h.clock.Now())
 	there("wangwu@im.test/p")
 }
 
@@ -772,9 +772,9 @@ func TestCameBack(t *testing.T) {
 	h := start(t, nil)
 	h.online("lisi/p")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	h.clock.move(time.Millisecond)
-	asked := h.clock.now()
-	h.clock.move(time.Millisecond)
+	h.clock.Move(time.Millisecond)
+	asked := h.clock.Now()
+	h.clock.Move(time.Millisecond)
 	h.online("lisi/p:away")
 	h.presence.Merge(nil, asked)
 	h.sync()
@@ -810,9 +810,9 @@ func TestWithoutSnapshots(t *testing.T) {
 	if got := addresses(d, "m2"); got != "lisi@im.test/p zhangsan@im.test/p" {
 		t.Errorf(`m2 went to %s, want "lisi@im.test/p zhangsan@im.test/p"`, got)
 	}
-	h.clock.move(barrierSpacing)
+	h.clock.Move(barrierSpacing)
 	h.sync() // it is known to be routed
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: "lisi@im.test/p", To: testComponent})
 	h.sync()
@@ -900,7 +900,7 @@ func TestFormersStayBehindTheComponent(t *testing.T) {
 	d, _ := h.sender.take()
 	from("then", d, "m0", "m1", "z0")
 
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}

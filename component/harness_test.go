@@ -17,6 +17,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"tlim/component/directory"
+	"tlim/component/doubles"
 	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -36,7 +37,7 @@ type harness struct {
 	db      *store.Store
 	rec     *recordingStore
 	sender  *recordingSender
-	clock   *testClock
+	clock   *doubles.Clock
 	server  *fakeServer
 	looks   bool // calls may ask it for snapshots; they come when they come, so else only the first does, and what a test takes itself
 	dir     string
@@ -52,24 +53,6 @@ type harness struct {
 	after   func(time.Duration) <-chan time.Time // of the outbox
 	link    Sender                               // nil: sender
 	tune    func(*Service)                       // before it runs
-}
-
-// testClock stands still until it is moved.
-type testClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (t *testClock) now() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.t
-}
-
-func (t *testClock) move(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.t = t.t.Add(d)
 }
 
 // recordingSender keeps what would go to the server.
@@ -393,7 +376,7 @@ func startOn(t *testing.T, change func(*Config), prepare func(file string)) *har
 }
 
 func newHarness(t *testing.T) *harness {
-	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
+	h := &harness{t: t, dir: t.TempDir(), clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), sender: &recordingSender{},
 		server: &fakeServer{sessions: map[string]presence.Session{}}}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
 	return h
@@ -440,7 +423,7 @@ func (h *harness) run(change func(*Config)) {
 	if link == nil {
 		link = h.sender
 	}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.now, After: h.after})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.Now, After: h.after})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -579,7 +562,7 @@ func (h *harness) offline(device string) {
 func (h *harness) blind() {
 	h.t.Helper()
 	sessions, _ := h.server.Snapshot(h.t.Context())
-	h.presence.Merge(sessions, h.clock.now().Add(-24*time.Hour))
+	h.presence.Merge(sessions, h.clock.Now().Add(-24*time.Hour))
 }
 
 // forgetRecent drops what was sent in the last moments, as if it had taken too much memory: devices that come get rows.
@@ -587,7 +570,7 @@ func (h *harness) forgetRecent() {
 	h.t.Helper()
 	if err := h.do(h.t.Context(), &task{plan: func(context.Context, *batch) error {
 		h.conveyor.recent.clear()
-		h.conveyor.recent.cut = h.clock.now()
+		h.conveyor.recent.cut = h.clock.Now()
 		return nil
 	}}); err != nil {
 		h.t.Fatal(err)
@@ -612,7 +595,7 @@ func (r *recordingSender) nobody() string {
 func (h *harness) snapshot() {
 	h.t.Helper()
 	sessions, _ := h.server.Snapshot(h.t.Context())
-	h.presence.Merge(sessions, h.clock.now())
+	h.presence.Merge(sessions, h.clock.Now())
 	h.sync()
 }
 

@@ -53,7 +53,7 @@ func TestRate(t *testing.T) {
 	if n := strings.Count(strings.Join(posts, ""), `type="wait"`); n != 2 || !slices.Contains(codes, "receipt") {
 		t.Errorf("answers: got %v, want 2, codes with receipt", codes)
 	}
-	h.clock.move(500 * time.Millisecond) // one more
+	h.clock.Move(500 * time.Millisecond) // one more
 	h.post("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
 	h.sync()
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
@@ -221,7 +221,7 @@ func TestWhatWaitedComesFirst(t *testing.T) {
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	// A batch that fails must not swallow that the phone came.
-	h.clock.move(catchUpSpacing)
+	h.clock.Move(catchUpSpacing)
 	h.rec.breakWith(store.ErrUnavailable)
 	release = h.busy()
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
@@ -258,9 +258,9 @@ func TestComesAndGoes(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	h.online("lisi/p")
 	want("and has missed something", "")
-	h.clock.move(catchUpSpacing)
+	h.clock.Move(catchUpSpacing)
 	want("a second later", "m2>lisi@im.test/p")
-	h.clock.move(catchUpSpacing)
+	h.clock.Move(catchUpSpacing)
 	want("and then no more", "")
 	h.offline("lisi/p")
 	h.online("lisi/p")

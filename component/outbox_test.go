@@ -151,8 +151,8 @@ func TestPushRetries(t *testing.T) {
 		t.Errorf("repeated under other names: got %q, want 11 names, length 1", names)
 	}
 	h.settledAs("m1", "lisi sent")
-	h.await("the good news", func() bool { return h.log.count("pushes work again") == 1 })
-	if n := h.log.count("pushes fail"); n != 1 {
+	h.await("the good news", func() bool { return h.log.Count("pushes work again") == 1 })
+	if n := h.log.Count("pushes fail"); n != 1 {
 		t.Errorf("logged %d times, want 1", n)
 	}
 }
@@ -192,16 +192,16 @@ func TestPushRefused(t *testing.T) {
 	h.vendor.mu.Unlock()
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
 	// The worker may not sleep yet: its timer would then begin after the move.
-	h.await("a second reason", func() bool { h.timers.move(pushFirstWait); return h.log.count("name a call") == 1 })
+	h.await("a second reason", func() bool { h.timers.move(pushFirstWait); return h.log.Count("name a call") == 1 })
 	h.vendor.mu.Lock()
 	h.vendor.name = nil
 	h.vendor.mu.Unlock()
 	h.vendor.take()
 	h.await("the rest", func() bool { h.timers.move(20 * time.Second); return h.waitingRows() == 0 })
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
-	h.await("the good news", func() bool { return h.log.count("pushes work again") == 1 })
-	if h.log.count("status 401") != 1 {
-		t.Errorf("log: got %s, want one such line", h.log.buf.String())
+	h.await("the good news", func() bool { return h.log.Count("pushes work again") == 1 })
+	if h.log.Count("status 401") != 1 {
+		t.Errorf("log: got %s, want one such line", h.log.String())
 	}
 }
 
@@ -241,7 +241,7 @@ func TestPushExpires(t *testing.T) {
 	if got := h.pushCount(outbox.Expired); got != 1 {
 		t.Errorf("%v counted, want 1", got)
 	}
-	h.await("the log to say so", func() bool { return h.log.count("pushes were given up") == 1 })
+	h.await("the log to say so", func() bool { return h.log.Count("pushes were given up") == 1 })
 }
 
 // A dead registration is dropped, once the vendor has shown that it knows the app at all.
@@ -267,7 +267,7 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.settledAs("m1", "lisi dead")
 	h.send("zhangsan/p", text("m1b", "zhangsan", "lisi", "again"))
 	h.settledAs("m1b", "lisi dead")
-	if h.code("lisi") != "cl" || h.log.count("another app's") != 1 {
+	if h.code("lisi") != "cl" || h.log.Count("another app's") != 1 {
 		t.Errorf("dropped although nothing ever went out: got %q, want cl, one such line", h.code("lisi"))
 	}
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
@@ -283,8 +283,8 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.vendor.set(nil)
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "hi"))
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl2")
-	if h.log.count("pushes fail") != 0 {
-		t.Errorf("dead phones are no trouble of the vendor's: got %s, want no such line", h.log.buf.String())
+	if h.log.Count("pushes fail") != 0 {
+		t.Errorf("dead phones are no trouble of the vendor's: got %s, want no such line", h.log.String())
 	}
 }
 
@@ -302,8 +302,8 @@ func TestPushDeadForAnotherReason(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.settledAs("m1", "lisi unmeant")
 	h.offline("lisi/i[ios]")
-	if h.code("lisi") != "cl" || h.log.count("another app's") != 0 {
-		t.Errorf("code %q, log: %s, want code cl, no such line", h.code("lisi"), h.log.buf.String())
+	if h.code("lisi") != "cl" || h.log.Count("another app's") != 0 {
+		t.Errorf("code %q, log: %s, want code cl, no such line", h.code("lisi"), h.log.String())
 	}
 	for _, id := range []string{"m2", "m3"} { // the second when something has gone out
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "hi"))
@@ -360,7 +360,7 @@ func TestPushCallsStayWhole(t *testing.T) {
 	})
 	write := func(alert string, n int) {
 		t.Helper()
-		now := h.clock.now().UnixMilli()
+		now := h.clock.Now().UnixMilli()
 		rows := make([]store.Push, n)
 		for i := range rows {
 			name := fmt.Sprint(alert, i)
@@ -585,8 +585,8 @@ func TestPushStop(t *testing.T) {
 	}
 	h.halt()
 	h.vendor.hang(nil)
-	if h.log.count("pushes fail") != 0 {
-		t.Errorf("a stop is no trouble of the vendor's: got %s, want no such line", h.log.buf.String())
+	if h.log.Count("pushes fail") != 0 {
+		t.Errorf("a stop is no trouble of the vendor's: got %s, want no such line", h.log.String())
 	}
 	h.run(nil)
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> lisi/cl")
@@ -619,8 +619,8 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
 	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "hi"))
 	deliveries, _ = h.sender.take()
-	if addresses(deliveries, "m3") == "" || len(h.pushRowsOf("m3")) != 0 || h.log.count("too many pushes") != 1 {
-		t.Errorf("delivered %q, rows %v, log %s, want addresses, no pushRowsOf, one such line", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.buf.String())
+	if addresses(deliveries, "m3") == "" || len(h.pushRowsOf("m3")) != 0 || h.log.Count("too many pushes") != 1 {
+		t.Errorf("delivered %q, rows %v, log %s, want addresses, no pushRowsOf, one such line", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.String())
 	}
 	if got := h.pushCount(outbox.Overflow); got != 2 {
 		t.Errorf("%v counted, want 2", got)

@@ -63,7 +63,7 @@ func TestConfirmedWhileWaiting(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	h.rec.breakWith(store.ErrUnavailable)
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
 		t.Fatalf("what could not be written must still be seen: %q", got)
@@ -92,7 +92,7 @@ func TestRevokedWhileWaiting(t *testing.T) {
 		}
 		return nil
 	})
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync() // m1 waits to be written
 	h.sender.take()
 	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
@@ -100,7 +100,7 @@ func TestRevokedWhileWaiting(t *testing.T) {
 		t.Errorf("the revoke: got %s, want receipt", refusals(posts))
 	}
 	h.rec.failWhen(nil)
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi"); got != "v1/0" {
@@ -113,10 +113,10 @@ func TestRevokedWhileWaiting(t *testing.T) {
 func TestLargeServer(t *testing.T) {
 	h := start(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	h.clock.move(1)
+	h.clock.Move(1)
 	h.snapshot()
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
-	h.clock.move(20 * h.cfg.SnapshotPeriod)
+	h.clock.Move(20 * h.cfg.SnapshotPeriod)
 	h.sender.take()
 	h.online("lisi/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
@@ -158,7 +158,7 @@ func TestQueueSeesRowsBeingWritten(t *testing.T) {
 			return commit()
 		}
 	})
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -179,7 +179,7 @@ func TestQueueSeesRowsBeingWritten(t *testing.T) {
 func TestClearOffline(t *testing.T) {
 	h := confirming(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync() // m1 is a row
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	answer, err := h.waits("lisi", "", 0)
@@ -190,7 +190,7 @@ func TestClearOffline(t *testing.T) {
 	if err := h.ClearOffline(t.Context(), "LISI", answer); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m3/0" {
 		t.Errorf("queue %q: what came after the answer stays, and nothing else, want m3/0", got)
@@ -201,7 +201,7 @@ func TestClearOffline(t *testing.T) {
 	if err != nil || len(answer) != 1 || answer[0].ID != "" {
 		t.Fatalf(`%v %v, want answer of length 1, ID "", no error`, answer, err)
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if err := h.ClearOffline(t.Context(), "lisi", answer); err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func TestLinkLostWhileCommitting(t *testing.T) {
 	if d, _ := h.sender.take(); addresses(d, "m1") != "" {
 		t.Errorf(`sent into a lost link: %s, want no addresses`, copiesOf(d))
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q, want m1/0", got)
@@ -365,7 +365,7 @@ func TestLinkLostWhileCommitting(t *testing.T) {
 func TestShutdownWritesRows(t *testing.T) {
 	h := confirming(t, nil)
 	h.online("wangwu/p")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
 	h.send("zhangsan/p", text("m3", "zhangsan", "zhaoliu", "x"))
@@ -386,7 +386,7 @@ func TestShutdownWritesRows(t *testing.T) {
 	}
 	h.online("lisi/p")
 	h.send("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0 m4/0 m5/0" {
 		t.Errorf(`that lisi confirms is remembered: got %q, want "m1/0 m4/0 m5/0"`, got)
@@ -396,12 +396,12 @@ func TestShutdownWritesRows(t *testing.T) {
 // TestSettledPosition: it follows the oldest copy that is not settled.
 func TestSettledPosition(t *testing.T) {
 	h := confirming(t, nil)
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	m1 := h.clock.now().UnixMilli()
-	h.clock.move(time.Second)
+	m1 := h.clock.Now().UnixMilli()
+	h.clock.Move(time.Second)
 	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	h.snapshot()
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))

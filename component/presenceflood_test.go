@@ -34,7 +34,7 @@ func TestPresenceFlood(t *testing.T) {
 		if d, _ := h.sender.take(); len(d) != maxComings {
 			t.Errorf("%d copies of what was missed: %s, want %d", len(d), copiesOf(d), maxComings)
 		}
-		h.clock.move(time.Second)
+		h.clock.Move(time.Second)
 		h.sync()
 	}
 	if d, _ := h.sender.take(); len(d) != 0 {

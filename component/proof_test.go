@@ -90,7 +90,7 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	if got := owedIDs(t, h, "lisi"); got != "m1" {
 		t.Errorf("owed: %q, want what only the lost session got", got)
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue: got %q, want m1/0", got)
@@ -109,9 +109,9 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 func TestAnswerInDoubt(t *testing.T) {
 	doubtful := func(t *testing.T) (h *harness, ids []string) {
 		h = pinging(t, func(cfg *Config) { cfg.SenderAsUser = true })
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
-		h.clock.move(time.Second)
+		h.clock.Move(time.Second)
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		ids, _ = h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
@@ -122,7 +122,7 @@ func TestAnswerInDoubt(t *testing.T) {
 	}
 	t.Run("stays", func(t *testing.T) {
 		h, _ := doubtful(t)
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
 		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "" {
 			t.Errorf(`after the grace: got %q, want ""`, got)
@@ -130,7 +130,7 @@ func TestAnswerInDoubt(t *testing.T) {
 	})
 	t.Run("was not there", func(t *testing.T) {
 		h, _ := doubtful(t)
-		h.clock.move(time.Millisecond)
+		h.clock.Move(time.Millisecond)
 		h.offline("lisi/p")
 		h.snapshot()
 		if got := h.queue("lisi"); got != "m1/0" {
@@ -139,9 +139,9 @@ func TestAnswerInDoubt(t *testing.T) {
 	})
 	t.Run("is seen", func(t *testing.T) {
 		h, _ := doubtful(t)
-		h.clock.move(time.Millisecond)
+		h.clock.Move(time.Millisecond)
 		h.snapshot()
-		h.clock.move(time.Millisecond)
+		h.clock.Move(time.Millisecond)
 		h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 		ids, _ := h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
@@ -151,11 +151,11 @@ func TestAnswerInDoubt(t *testing.T) {
 	})
 	t.Run("late", func(t *testing.T) {
 		h, _ := doubtful(t)
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
 		h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 		ids, _ := h.pinged()
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.sync()
 		h.answerPing("lisi/p", ids[0], pong)
 		if got := h.queue("lisi"); got != "m2/0" {
@@ -181,7 +181,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "" {
 		t.Errorf("right behind an answer: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
 	}
-	h.clock.move(unconfirmed.RecentAnswer + 1)
+	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind := sends("m2")
 	if front == "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "m2" {
 		t.Errorf("the one behind alone: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
@@ -190,10 +190,10 @@ func TestSuccessorInBetween(t *testing.T) {
 	if got := owedIDs(t, h, "lisi"); got != "" {
 		t.Errorf(`after both: owed %q, want ""`, got)
 	}
-	h.clock.move(unconfirmed.RecentAnswer + 1)
+	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind = sends("m3")
 	h.answerPing("lisi/p", behind, pong)
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m3/0" {
 		t.Errorf("queue: got %q, want m3/0", got)
@@ -205,7 +205,7 @@ func TestSuccessorInBetween(t *testing.T) {
 	if got := h.queue("lisi"); got != "" {
 		t.Errorf(`after the late answer: got %q, want ""`, got)
 	}
-	h.clock.move(unconfirmed.RecentAnswer + 1)
+	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, _ = sends("m4")
 	h.answerPing("lisi/p", front, goneRepeats)
 	if got := h.queue("lisi"); got != "m4/0" {
@@ -279,9 +279,9 @@ func TestUnansweredPing(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("m2", "zhangsan", "wangwu", "x"))
 	late, _ := h.pinged()
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.snapshot()
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.snapshot()
 	if got := h.queue("lisi") + "; " + h.queue("wangwu"); got != "m1/0; " {
 		t.Errorf(`queues: got %q, want "m1/0; "`, got)
@@ -361,7 +361,7 @@ func TestPingsNeverAnswered(t *testing.T) {
 	h.online("lisi/p")
 	for i := range 3 * unconfirmed.MaxUnknown {
 		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
-		h.clock.move(h.cfg.Grace)
+		h.clock.Move(h.cfg.Grace)
 		h.snapshot()
 	}
 	if n := h.owed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
@@ -417,7 +417,7 @@ func TestPingsUnderWayAreBounded(t *testing.T) {
 	if got := owedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
 		t.Errorf("owed: got %q, want 5", got)
 	}
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 5 {
 		t.Errorf("queue: got %q, want 5", got)
@@ -452,7 +452,7 @@ func TestClientThatBounces(t *testing.T) {
 // With the link the questions are gone: what is sent again is asked about again, and its rows go with the answer.
 func TestPingsOfALostLink(t *testing.T) {
 	h := pinging(t, nil)
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	h.snapshot()
 	h.sender.set(func(r *recordingSender) { r.hold = true }) // nothing is known to be routed
@@ -490,7 +490,7 @@ func TestFirstAnswer(t *testing.T) {
 		t.Error("a phone of which nothing is known is not asked for receipts")
 	}
 	h.answerPing("lisi/p", ids[1], pong)
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.snapshot()
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue: got %q, want m1/0", got)
@@ -520,9 +520,9 @@ func TestLooseIDs(t *testing.T) {
 	h := pinging(t, nil)
 	h.offline("lisi/p")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	h.clock.move(time.Minute)
+	h.clock.Move(time.Minute)
 	h.snapshot()
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.snapshot()
 	h.send("wangwu/p", forged)
 	h.online("lisi/p") // it gets what came after the last look: the receipt
@@ -533,10 +533,10 @@ func TestLooseIDs(t *testing.T) {
 	if got := h.queue("lisi"); !strings.Contains(got, "m1/0") {
 		t.Errorf("sent late (pinged %q): got %q, want with m1/0", behind, got)
 	}
-	h.clock.move(time.Minute)
+	h.clock.Move(time.Minute)
 	h.send("zhaoliu/p", strings.ReplaceAll(forged, "wangwu", "zhaoliu"))
 	late, behind := h.pinged()
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	for _, id := range late {
 		h.answerPing("lisi/p", id, pong)

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"tlim/component/directory"
+	"tlim/component/doubles"
 	"tlim/component/outbox"
 	"tlim/store"
 )
@@ -21,26 +21,7 @@ type pushHarness struct {
 	*harness
 	vendor *testVendor
 	timers *testTimers
-	log    lines
-}
-
-// lines is a log that may be read while it is written.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// count says how many lines hold a text.
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), text)
+	log    doubles.Log
 }
 
 // testVendor is a Pusher that answers as told.
@@ -142,7 +123,7 @@ const (
 
 // testTimers are timers that fire when the test's clock has moved far enough.
 type testTimers struct {
-	clock *testClock
+	clock *doubles.Clock
 	mu    sync.Mutex
 	list  []testTimer
 	idle  chan time.Duration // what each sleeper waits for; the tests' signal that a worker has done what it could
@@ -154,7 +135,7 @@ type testTimer struct {
 }
 
 func (t *testTimers) after(d time.Duration) <-chan time.Time {
-	timer := testTimer{t.clock.now().Add(d), make(chan time.Time, 1)}
+	timer := testTimer{t.clock.Now().Add(d), make(chan time.Time, 1)}
 	if d == pushPause || d == time.Millisecond { // for other writers, who do not go by this clock; and for a row that was written during the pass
 		timer.c <- timer.at
 		return timer.c
@@ -171,8 +152,8 @@ func (t *testTimers) move(d time.Duration) {
 	for len(t.idle) > 0 {
 		<-t.idle
 	}
-	t.clock.move(d)
-	now := t.clock.now()
+	t.clock.Move(d)
+	now := t.clock.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.list = slices.DeleteFunc(t.list, func(timer testTimer) bool {
@@ -224,7 +205,7 @@ func (p *pushHarness) await(what string, cond func() bool) {
 		case <-p.timers.idle:
 		case <-again.C:
 		case <-limit:
-			p.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, p.vendor.take(), p.log.buf.String())
+			p.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, p.vendor.take(), p.log.String())
 		}
 	}
 }
@@ -246,7 +227,7 @@ func (p *pushHarness) asleep(d time.Duration) {
 				return
 			}
 		case <-limit:
-			p.t.Fatalf("no pause of %v; log: %s", d, p.log.buf.String())
+			p.t.Fatalf("no pause of %v; log: %s", d, p.log.String())
 		}
 	}
 }

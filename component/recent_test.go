@@ -27,7 +27,7 @@ func TestArrivals(t *testing.T) {
 				group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 				h.online("zhangsan/z", "lisi/old")
 				h.send("zhangsan/z", text("m0", "zhangsan", "lisi", "before the look"))
-				h.clock.move(time.Second)
+				h.clock.Move(time.Second)
 				h.snapshot()
 				h.sender.take()
 				h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
@@ -47,7 +47,7 @@ func TestArrivals(t *testing.T) {
 				switch how {
 				case "look":
 					h.arrive("lisi/" + resource)
-					h.clock.move(time.Second)
+					h.clock.Move(time.Second)
 					h.snapshot()
 				case "presence":
 					h.online("lisi/" + resource)
@@ -72,7 +72,7 @@ func TestArrivals(t *testing.T) {
 				}
 
 				// It is there now: nothing comes twice, whoever looks.
-				h.clock.move(time.Second)
+				h.clock.Move(time.Second)
 				h.arrive("lisi/" + resource)
 				h.snapshot()
 				if d, _ := h.sender.take(); len(d) != 0 {
@@ -109,9 +109,9 @@ func TestArrivalWithoutLooks(t *testing.T) {
 	h.server.err = presence.ErrNoSnapshots
 	h.begin(nil)
 	h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
-	h.clock.move(unheardTime + 1)
+	h.clock.Move(unheardTime + 1)
 	h.send("zhangsan/z", text("m2", "zhangsan", "lisi", "x"))
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sender.take()
 	h.online("lisi/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
@@ -119,7 +119,7 @@ func TestArrivalWithoutLooks(t *testing.T) {
 	}
 	h.send("zhangsan/z", text("m3", "zhangsan", "lisi", "x"))
 	h.sender.take()
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.online("lisi/w[web]")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web]" {
 		t.Errorf(`the web is sent %s, want "m2>lisi@im.test/w[web]"`, copiesOf(d))

@@ -12,6 +12,7 @@ import (
 
 	_ "modernc.org/sqlite"
 
+	"tlim/component/doubles"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -38,7 +39,7 @@ func TestKilledWithoutQueue(t *testing.T) {
 	}
 	h.begin(nil)
 	h.online("lisi/p")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sender.set(func(r *recordingSender) { r.hold = true })
 	h.send("zhangsan/p", strings.Replace(text("m1", "zhangsan", "lisi", "of the moment"), "MTT-000", "MTT-150", 1))
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "waits"))
@@ -63,9 +64,9 @@ func TestKilled(t *testing.T) {
 	h := start(t, nil)
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	h.online("lisi/p", "wangwu/p", "wangwu/w[web]")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "proven"))
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync() // a barrier proves m1
 	h.snapshot()
 	h.sender.set(func(r *recordingSender) { r.hold = true })
@@ -141,7 +142,7 @@ func TestKilledToOneself(t *testing.T) {
 	h := start(t, nil)
 	group := h.makeGroup("zhangsan", "lisi")
 	h.online("lisi/p", "lisi/q")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	h.sender.set(func(r *recordingSender) { r.hold = true })
 	h.send("lisi/p", text("m1", "lisi", "lisi", "x"))
@@ -178,7 +179,7 @@ func TestLinkLost(t *testing.T) {
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	deleted := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	dissolved := h.makeGroup("zhangsan", "zhangsan", "lisi")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sync()
 	h.sender.set(func(r *recordingSender) { r.hold = true })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
@@ -236,7 +237,7 @@ func sameCopy(a, b string) bool {
 func TestReplayGoesOn(t *testing.T) {
 	h := start(t, nil)
 	h.arrive("lisi/p")
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.sender.set(func(r *recordingSender) { r.down = true })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // Deliver fails; the link has not told yet
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
@@ -366,7 +367,7 @@ func TestOddTimeAmongOurs(t *testing.T) {
 	h.sender.set(func(r *recordingSender) { r.hold = true })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	first := h.state().Clock
-	h.clock.move(time.Second)
+	h.clock.Move(time.Second)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if _, err := h.raw().Exec(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
 		VALUES ('odd', 'odd', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, protocol.FormatTime(first)+"x"); err != nil {
@@ -403,12 +404,12 @@ func TestOthersWroteMeanwhile(t *testing.T) {
 	h := start(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.halt()
-	h.clock.move(time.Hour)
+	h.clock.Move(time.Hour)
 	if _, err := h.raw().Exec(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
-		VALUES ('old', 'old', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, protocol.FormatTime(h.clock.now().UnixMilli())); err != nil {
+		VALUES ('old', 'old', 'MTT-000', 'zhangsan', 'lisi', ?, '[]', 'zhangsan')`, protocol.FormatTime(h.clock.Now().UnixMilli())); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.move(time.Hour)
+	h.clock.Move(time.Hour)
 	h.run(nil)
 	h.Up()
 	h.sync()
@@ -462,8 +463,8 @@ func TestFence(t *testing.T) {
 
 // TestReplayTroubleIsSaidOnce: a database that is away when the link comes up is asked at each tick, and logged once.
 func TestReplayTroubleIsSaidOnce(t *testing.T) {
-	var log lines
-	h := &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, sender: &recordingSender{},
+	var log doubles.Log
+	h := &harness{t: t, dir: t.TempDir(), clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), sender: &recordingSender{},
 		server: &fakeServer{sessions: map[string]presence.Session{}}, logged: &log}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
 	h.begin(nil)
@@ -481,7 +482,7 @@ func TestReplayTroubleIsSaidOnce(t *testing.T) {
 	for h.Ready() != nil {
 		h.sync()
 	}
-	if n := log.count("was interrupted"); n != 1 {
+	if n := log.Count("was interrupted"); n != 1 {
 		t.Errorf("logged %d times, want 1", n)
 	}
 }
@@ -499,10 +500,10 @@ func TestTimeAfterFailures(t *testing.T) {
 		})
 	}
 	h.rec.breakWith(nil)
-	h.clock.move(time.Millisecond)
+	h.clock.Move(time.Millisecond)
 	h.send("zhangsan/p", groupText("m", "zhangsan", group, "x"))
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m"})
-	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != protocol.FormatTime(h.clock.now().UnixMilli()) {
-		t.Errorf("%v %v at %d", rows, err, h.clock.now().UnixMilli())
+	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != protocol.FormatTime(h.clock.Now().UnixMilli()) {
+		t.Errorf("%v %v at %d", rows, err, h.clock.Now().UnixMilli())
 	}
 }

@@ -94,7 +94,7 @@ func (s *simulation) sentTo(user, id, session, typ string, async bool, except st
 	if s.mode == sendsNothing {
 		return
 	}
-	e := &simRecent{user: user, id: id, session: session, typ: typ, async: async, from: s.clock.now().Add(-s.late), to: s.clock.now(),
+	e := &simRecent{user: user, id: id, session: session, typ: typ, async: async, from: s.clock.Now().Add(-s.late), to: s.clock.Now(),
 		reached: map[string]bool{except: true}, unsure: least == 0 || s.mode == sendsPerhaps || s.troubled}
 	for res := range s.known[user] {
 		e.reached[simDevice{user, res}.full()] = true
@@ -112,7 +112,7 @@ func simPair(a, b string) string { return min(a, b) + " and " + max(a, b) }
 
 // age settles what is old enough.
 func (s *simulation) age() {
-	now := s.clock.now()
+	now := s.clock.Now()
 	for _, queue := range s.queues {
 		for _, e := range queue {
 			if e.state != simUnconfirmed || now.Sub(e.sent) < s.cfg.Grace {
@@ -214,7 +214,7 @@ func (s *simulation) down() {
 
 // plugged is what the model expects of a new connection: what the server may have lost comes again.
 func (s *simulation) plugged() {
-	s.linked, s.ready, s.asof, s.came = true, true, s.clock.now(), nil
+	s.linked, s.ready, s.asof, s.came = true, true, s.clock.Now(), nil
 	if s.mode == sends {
 		s.recent, s.stepFrom = nil, 0
 	}
@@ -426,7 +426,7 @@ func (s *simulation) receive(user, id string, e *simEntry) {
 	case s.cfg.Confirm == ConfirmByPresence:
 		return
 	default:
-		e.state, e.sent = simUnconfirmed, s.clock.now().Add(-s.late)
+		e.state, e.sent = simUnconfirmed, s.clock.Now().Add(-s.late)
 		e.unsure = e.settle && s.first[user]
 		how := s.confirming[user]
 		e.settle = how == store.ConfirmsByPings || e.settle && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
@@ -1089,7 +1089,7 @@ func (s *simulation) end() {
 		s.down()
 	}
 	s.up()
-	s.clock.move(time.Second)
+	s.clock.Move(time.Second)
 	s.quiet()
 	for rows := s.owed.Count().Deferred; rows > 0; rows = s.owed.Count().Deferred {
 		s.quiet()

@@ -319,7 +319,7 @@ func (s *simulation) proofs() {
 			for _, e := range queue {
 				if e.state == simUnconfirmed {
 					e.settle, e.unsure = true, false
-					if s.clock.now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
+					if s.clock.Now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
 						e.state, e.status = simPerhaps, -1
 					}
 				}

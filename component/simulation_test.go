@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component/calls"
+	"tlim/component/doubles"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -158,7 +159,7 @@ func (s *simItem) stored() bool {
 
 func simulate(t *testing.T, seed uint64) {
 	m := &simulation{
-		harness: &harness{t: t, dir: t.TempDir(), clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}},
+		harness: &harness{t: t, dir: t.TempDir(), clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000))},
 		rnd:     rand.New(rand.NewPCG(seed, 1)), odd: rand.New(rand.NewPCG(seed, 2)),
 		real: map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
 		groups: map[string]*simGroup{}, ids: map[store.IDKey]*simMessage{}, queues: map[string]map[string]*simEntry{},
@@ -224,7 +225,7 @@ func (s *simulation) fault(format string, args ...any) {
 }
 
 func (s *simulation) tell(format string, args ...any) {
-	s.story = append(s.story, fmt.Sprintf("%3d %s ", len(s.story), s.clock.now().UTC().Format("04:05.000"))+fmt.Sprintf(format, args...))
+	s.story = append(s.story, fmt.Sprintf("%3d %s ", len(s.story), s.clock.Now().UTC().Format("04:05.000"))+fmt.Sprintf(format, args...))
 }
 
 func (s *simulation) chance(percent int) bool { return s.rnd.IntN(100) < percent }
@@ -242,7 +243,7 @@ func (s *simulation) open() {
 	s.disk.open(db)
 	s.link.open()
 	s.metered = prometheus.NewRegistry()
-	s.Service, err = New(s.cfg, Deps{Store: s.disk, Sender: s.link, Snapshots: s.looks, Registry: s.metered, Log: slog.New(slog.DiscardHandler), Now: s.clock.now})
+	s.Service, err = New(s.cfg, Deps{Store: s.disk, Sender: s.link, Snapshots: s.looks, Registry: s.metered, Log: slog.New(slog.DiscardHandler), Now: s.clock.Now})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -309,7 +310,7 @@ func (s *simulation) wait() {
 	away := s.chance(20)
 	s.tell("wait %s, the database away: %v", d, away)
 	s.disk.set(func() { s.disk.away = away })
-	s.clock.move(d)
+	s.clock.Move(d)
 	s.sync()
 	s.disk.set(func() { s.disk.away = false })
 	s.quiet()
@@ -346,7 +347,7 @@ func (s *simulation) move() {
 			return
 		}
 		s.tell("a look at who is there")
-		asked := s.clock.now()
+		asked := s.clock.Now()
 		s.presence.Merge(s.sessions(), asked)
 		s.lookedAt(asked)
 	}
@@ -792,7 +793,7 @@ func (s *simulation) newHook() *simHook {
 		h.act = func() { s.appear(d, ""); s.presenceOf(d, "") }
 		h.effect = func() { show := ""; s.hear(d, &show); s.arrived(0) }
 	case "clock":
-		h.act = func() { s.clock.move(6 * time.Second) }
+		h.act = func() { s.clock.Move(6 * time.Second) }
 		h.effect = s.age
 	case "look":
 		h.act = s.peek

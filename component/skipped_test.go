@@ -1,67 +1,19 @@
 package component
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"tlim/component/directory"
+	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
-
-// registry is a server that tells of accounts. It keeps what it was asked.
-type registry struct {
-	mu     sync.Mutex
-	there  []string
-	fail   error    // of all others, instead of that there is none
-	silent []string // of whom it says nothing
-	asked  []string
-	now    int // questions that wait
-}
-
-func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
-	r.mu.Lock()
-	r.asked = append(r.asked, local)
-	r.now++
-	there, fail, silent := slices.Contains(r.there, local), r.fail, slices.Contains(r.silent, local)
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		r.now--
-		r.mu.Unlock()
-	}()
-	switch {
-	case silent:
-		<-ctx.Done()
-		return false, ctx.Err()
-	case there:
-		return true, nil
-	}
-	return false, fail
-}
-
-// questions are those since the last look.
-func (r *registry) questions() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slices.Sort(r.asked)
-	list := strings.Join(r.asked, " ")
-	r.asked = nil
-	return list
-}
-
-func (r *registry) set(change func(*registry)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(r)
-}
 
 func mustUsers(t *testing.T, h *harness, locals ...string) map[string]store.User {
 	t.Helper()
@@ -78,8 +30,8 @@ func listed(skipped []protocol.Skipped) string {
 }
 
 // asking starts with a server that has these accounts.
-func asking(t *testing.T, there ...string) (*harness, *registry, *lines) {
-	h, server, log := newHarness(t), &registry{there: there}, &lines{}
+func asking(t *testing.T, there ...string) (*harness, *doubles.Finder, *doubles.Log) {
+	h, server, log := newHarness(t), &doubles.Finder{There: there}, &doubles.Log{}
 	h.asked, h.logged = server, log
 	return h.begin(nil), server, log
 }
@@ -100,11 +52,11 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	if got := listed(members.Skipped); got != "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown" {
 		t.Errorf("left out: got %s, want %s", got, "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown")
 	}
-	if got := server.questions(); got != "ghost newcomer" {
+	if got := server.Questions(); got != "ghost newcomer" {
 		t.Errorf(`asked about %s, want "ghost newcomer"`, got)
 	}
-	if log.count("a call names users who were left out") != 1 || log.count("users=4") != 1 || log.count("Ghost (unknown), zhaoliu (left)") != 1 || log.count(g.ID) != 1 {
-		t.Errorf("the log: got %s, want each line once", log.buf.String())
+	if log.Count("a call names users who were left out") != 1 || log.Count("users=4") != 1 || log.Count("Ghost (unknown), zhaoliu (left)") != 1 || log.Count(g.ID) != 1 {
+		t.Errorf("the log: got %s, want each line once", log.String())
 	}
 	for reason, want := range map[protocol.SkipReason]float64{protocol.SkipUnknown: 2, protocol.SkipLeft: 1, protocol.SkipReserved: 1} {
 		if got := counter(t, h.metrics.skipped.WithLabelValues("group", string(reason))); got != want {
@@ -135,8 +87,8 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Code != protocol.GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
 		t.Errorf("%v, %+v", err, members)
 	}
-	server.set(func(r *registry) { r.there = append(r.there, "ghost") })
-	h.clock.move(time.Minute) // that there is no account is not remembered for so long
+	server.Set(func(r *doubles.Finder) { r.There = append(r.There, "ghost") })
+	h.clock.Move(time.Minute) // that there is no account is not remembered for so long
 	if _, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
 		t.Errorf("an account that was made meanwhile: got %v, want Taken of length 1, no error", err)
 	}
@@ -146,7 +98,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 func TestChatDoesNotWaitForQuestions(t *testing.T) {
 	h, server, _ := asking(t)
 	h.online("lisi/p")
-	server.set(func(r *registry) { r.silent = []string{"quiet"} })
+	server.Set(func(r *doubles.Finder) { r.Silent = []string{"quiet"} })
 	done := make(chan error, 1)
 	go func() {
 		_, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"quiet"}})
@@ -155,14 +107,14 @@ func TestChatDoesNotWaitForQuestions(t *testing.T) {
 		}
 		done <- err
 	}()
-	for server.questionsNow() == 0 {
+	for server.Waiting() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "meanwhile"))
 	if d, _ := h.sender.take(); len(d) == 0 {
 		t.Error("a message waited for a question")
 	}
-	if server.questionsNow() == 0 {
+	if server.Waiting() == 0 {
 		t.Error("the question was over before the message")
 	}
 	if err := <-done; err != nil {
@@ -170,17 +122,11 @@ func TestChatDoesNotWaitForQuestions(t *testing.T) {
 	}
 }
 
-func (r *registry) questionsNow() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.now
-}
-
 // A notice goes to everybody who may exist, and names who does not. One that goes to nobody is no success.
 func TestNoticeToNobody(t *testing.T) {
 	h, server, log := asking(t, "newcomer", "back")
 	h.blind()
-	server.set(func(r *registry) { r.silent = []string{"quiet"} })
+	server.Set(func(r *doubles.Finder) { r.Silent = []string{"quiet"} })
 	if err := h.AddUsers(t.Context(), []store.User{{ID: "back"}, {ID: "gone"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -215,8 +161,8 @@ func TestNoticeToNobody(t *testing.T) {
 			t.Errorf("%s: %v, to %q, left out %q", name, err, receiversOf(d), listed(skipped))
 		}
 	}
-	if log.count("of=notice") != 4 {
-		t.Errorf("the log: got %s, want count 4", log.buf.String())
+	if log.Count("of=notice") != 4 {
+		t.Errorf("the log: got %s, want count 4", log.String())
 	}
 	if n := h.queued("quiet"); n != 1 { // stored and queued for whom nobody can tell of
 		t.Errorf("%d rows wait, want 1", n)
@@ -240,7 +186,7 @@ func TestNoticeToAllOfNobody(t *testing.T) {
 func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 	for _, byBusiness := range []bool{false, true} {
 		h := newHarness(t)
-		server := &registry{}
+		server := &doubles.Finder{}
 		h.asked = server
 		h.begin(func(c *Config) { c.Calls.ByBusinessID = byBusiness })
 		if byBusiness {
@@ -251,8 +197,8 @@ func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 		if err != nil || listed(first.Skipped) != "Ghost unknown" {
 			t.Fatalf("%v, left out %s", err, listed(first.Skipped))
 		}
-		server.set(func(r *registry) { r.there = []string{"ghost"} })
-		h.clock.move(time.Minute)
+		server.Set(func(r *doubles.Finder) { r.There = []string{"ghost"} })
+		h.clock.Move(time.Minute)
 		again, err := h.Notify(t.Context(), call)
 		if err != nil || again.CallID != first.CallID || listed(again.Skipped) != "Ghost unknown" {
 			t.Errorf("by business %v: %v, %v, left out %s", byBusiness, err, again.CallID == first.CallID, listed(again.Skipped))
@@ -266,11 +212,11 @@ func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 
 // Where a suite says who is a user, its word counts: accounts have other spellings.
 func TestSuiteDecides(t *testing.T) {
-	h, server := newHarness(t), &registry{there: []string{"stranger"}}
+	h, server := newHarness(t), &doubles.Finder{There: []string{"stranger"}}
 	h.origin, h.asked = &testSource{users: []string{"zhangsan", "lisi", "wangwu", "zhaoliu"}}, server
 	h.begin(func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
 	_, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
-	if err != nil || listed(members.Skipped) != "stranger unknown" || server.questions() != "" {
+	if err != nil || listed(members.Skipped) != "stranger unknown" || server.Questions() != "" {
 		t.Errorf("%v, left out %s", err, listed(members.Skipped))
 	}
 	if noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"stranger", "ghost"}})); err != nil || listed(noticed.Skipped) != "ghost unknown" {
@@ -281,7 +227,7 @@ func TestSuiteDecides(t *testing.T) {
 // Of whom nobody can tell is taken, and is no user because of that.
 func TestNobodyCanTell(t *testing.T) {
 	h := newHarness(t)
-	h.asked = &registry{fail: errors.New("no such thing")}
+	h.asked = &doubles.Finder{Fail: errors.New("no such thing")}
 	h.begin(nil)
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || h.members(g.ID) != "lisi stranger" || members.Skipped != nil {

@@ -44,7 +44,7 @@ func TestTrack(t *testing.T) {
 	h.send("lisi/p", confirms("lisi", "m0")) // lisi's phone confirms, wangwu's does not
 	h.sent("MTT-000 [] Zhangsan:x -> lisi/cl")
 	h.sender.set(func(r *recordingSender) { r.hold = true })
-	h.clock.move(1000)
+	h.clock.Move(1000)
 	id := h.notify(Notice{Receivers: []string{"lisi", "wangwu", "zhaoliu", "zhangsan", "stranger"}})
 	is := func(want ...string) {
 		t.Helper()
@@ -59,9 +59,9 @@ func TestTrack(t *testing.T) {
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.sender.answer(nil)
 	h.send("lisi/p", confirms("lisi", calls.MessageID(id, 1)))
-	h.clock.move(h.cfg.Grace + 1)
+	h.clock.Move(h.cfg.Grace + 1)
 	h.snapshot()
-	h.clock.move(h.cfg.Grace + 1)
+	h.clock.Move(h.cfg.Grace + 1)
 	h.snapshot()
 	h.sync()
 	is("lisi stored confirmed sent 0", "wangwu stored routed sent 0", "zhaoliu stored queued  0", "zhangsan stored queued sent 0", "stranger stored queued  0")
@@ -79,7 +79,7 @@ func TestTrack(t *testing.T) {
 	}
 	is("lisi stored confirmed sent 2", "wangwu stored routed sent 0", "zhaoliu stored routed  0", "zhangsan stored queued sent 0", "stranger removed   0")
 
-	for _, unknown := range []string{"", "x", calls.NewID(h.clock.now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
+	for _, unknown := range []string{"", "x", calls.NewID(h.clock.Now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
 		if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
 			t.Errorf("%q: %+v %v, want found false, no error", unknown, n, err)
 		}

@@ -169,7 +169,7 @@ func TestUnstorableRow(t *testing.T) {
 		}
 		return nil
 	})
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi") + " " + h.queue("wangwu"); got != "m2/0 m4/0" {
@@ -204,7 +204,7 @@ func TestGuiltyRevoke(t *testing.T) {
 		t.Fatalf("answers: got %s, want answers with error-012, with receipt", refusals(posts))
 	}
 	before := h.state().Clock
-	h.clock.move(h.cfg.Grace)
+	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "v1/0" {
 		t.Errorf("queue %q: the revoked message must not come back", got)
@@ -219,7 +219,7 @@ func TestAwayAtStart(t *testing.T) {
 	h := start(t, nil)
 	h.halt()
 	away := &awayStore{recordingStore: h.rec, asked: make(chan struct{}, 1000)}
-	s, err := New(testConfig(), Deps{Store: away, Sender: h.sender, Log: h.log, Now: h.clock.now})
+	s, err := New(testConfig(), Deps{Store: away, Sender: h.sender, Log: h.log, Now: h.clock.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

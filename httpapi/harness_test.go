@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component"
+	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/component/tokens"
 	"tlim/store"
@@ -47,7 +48,7 @@ type lab struct {
 	registry *prometheus.Registry
 	svc      *recorder
 	store    *store.Store
-	log      *safeBuffer
+	log      *doubles.Log
 	file     string      // of a whole: its tables
 	over     chan string // paths of the calls that are over; more than its room are not remembered
 }
@@ -80,7 +81,7 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 	for _, c := range change {
 		c(&cfg)
 	}
-	l := &lab{store: s, registry: prometheus.NewRegistry(), log: &safeBuffer{}, over: make(chan string, 64)}
+	l := &lab{store: s, registry: prometheus.NewRegistry(), log: &doubles.Log{}, over: make(chan string, 64)}
 	var err error
 	l.API, err = New(cfg, svc, s, l.registry, slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
@@ -594,24 +595,6 @@ func allCanonical(ids []string) error {
 		}
 	}
 	return nil
-}
-
-// safeBuffer is a log that a test can read while a server writes.
-type safeBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (s *safeBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.Write(p)
-}
-
-func (s *safeBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.buf.String()
 }
 
 // serveOnce calls the handler without a network, as an admin. GET has the form in its URL.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/doubles"
 	"tlim/store"
 )
 
@@ -46,7 +47,7 @@ func TestStoredClockAhead(t *testing.T) {
 	cfg := unlinked(t, dir, "")
 	look := func() (h health, log string) {
 		t.Helper()
-		var said lockedBuffer
+		var said doubles.Log
 		app := New(cfg, slog.New(slog.NewTextHandler(&said, nil)))
 		if err := app.Start(t.Context()); err != nil {
 			t.Fatal(err)

@@ -43,6 +43,8 @@ var rules = []rule{
 		[]string{"tlim/...", "net/...", "context"}, []string{"tlim/component/presence", "tlim/component/protocol", "tlim/component/stanza", "tlim/store"}},
 	{"cache knows groups, not messages", []string{"tlim/component/cache"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/protocol", "tlim/component/stanza", "tlim/component/unconfirmed", "tlim/store"}},
+	{"doubles are for tests alone", []string{"tlim/..."}, nil, []string{"tlim/component/doubles"}, nil},
+	{"doubles know nobody", []string{"tlim/component/doubles"}, nil, []string{"tlim/..."}, []string{"tlim/component/pause"}},
 	{"clock and unasked know nobody", []string{"tlim/component/clock", "tlim/component/unasked"}, nil, []string{"tlim/..."}, nil},
 	{"inflight knows deliveries, not messages", []string{"tlim/component/inflight"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/stanza", "tlim/component/trigger"}},

@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"tlim/cmd/tlim/config"
+	"tlim/component/doubles"
 )
 
 // hush is a part of every secret of these tests, and of no output. It is like no key of tlim.
@@ -230,7 +230,7 @@ func outputOf(t *testing.T, file string, args []string) string {
 	stop := time.AfterFunc(50*time.Millisecond, func() { signals <- syscall.SIGTERM })
 	defer stop.Stop()
 	done := make(chan error, 1) // serve's one result
-	locked := &lockedBuffer{}
+	locked := &doubles.Log{}
 	go func() { done <- serve(config.Sources{File: file}, locked, signals) }()
 	select {
 	case err := <-done:
@@ -239,22 +239,4 @@ func outputOf(t *testing.T, file string, args []string) string {
 		t.Fatalf("serve does not end:\n%s", locked.String())
 		return ""
 	}
-}
-
-// lockedBuffer is written by the goroutines of a process that is looked at.
-type lockedBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -63,7 +63,7 @@ func TestAccountsAreMade(t *testing.T) {
 	if fmt.Sprint(h.server.have) != `map[anna:first b\20c:first there:own]` {
 		t.Errorf("the server has %v, want %q", h.server.have, `map[anna:first b\20c:first there:own]`)
 	}
-	if h.log.count(`made=2 found=1 removed=0 of_made="Anna b c"`) != 1 {
+	if h.log.Count(`made=2 found=1 removed=0 of_made="Anna b c"`) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	check(t, h.works("")) // once
@@ -83,7 +83,7 @@ func TestRandomPasswords(t *testing.T) {
 	if len(h.server.have["a"]) < 20 || len(h.server.have["b"]) < 20 || h.server.have["a"] == h.server.have["b"] {
 		t.Errorf("passwords %q and %q, want a of length at least 20, b of length at least 20", h.server.have["a"], h.server.have["b"])
 	}
-	if h.log.count(h.server.have["a"])+h.log.count(h.server.have["b"]) > 0 {
+	if h.log.Count(h.server.have["a"])+h.log.Count(h.server.have["b"]) > 0 {
 		t.Error("a password is in the log")
 	}
 }
@@ -125,18 +125,18 @@ func TestAccountsOfASource(t *testing.T) {
 	h.from.have("b")
 	h.polled()
 	works("just left", "")
-	h.clock.move(cfg.Interval - 1)
+	h.clock.Move(cfg.Interval - 1)
 	works("a little later", "")
 	h.from.have("a", "b")
 	h.polled()
 	works("back", "")
 	h.from.have("b")
 	h.polled()
-	h.clock.move(1)
+	h.clock.Move(1)
 	works("left again", "")
-	h.clock.move(cfg.Interval - 1)
+	h.clock.Move(cfg.Interval - 1)
 	works("a little later", "")
-	h.clock.move(1)
+	h.clock.Move(1)
 	works("away", "remove a")
 	works("once", "")
 }
@@ -170,23 +170,23 @@ func TestFailingAccounts(t *testing.T) {
 		t.Error(err)
 	}
 	check(t, h.works(""))
-	h.clock.move(accountRetry)
+	h.clock.Move(accountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
 		t.Error("b succeeds")
 	}
-	h.clock.move(accountRetry)
+	h.clock.Move(accountRetry)
 	check(t, h.works(""))
-	h.clock.move(accountRetry)
+	h.clock.Move(accountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
 		t.Error("b succeeds")
 	}
 	for range 20 {
-		h.clock.move(accountLongest)
+		h.clock.Move(accountLongest)
 		if err := h.works(`add b "b" ""`); err == nil {
 			t.Error("b succeeds")
 		}
 	}
-	h.clock.move(accountLongest)
+	h.clock.Move(accountLongest)
 	h.server.set(nil)
 	check(t, h.works(`add b "b" ""`))
 	check(t, h.works(""))
@@ -242,7 +242,7 @@ func TestDryRunOfAccounts(t *testing.T) {
 	h.remove("b")
 	check(t, h.works(""))
 	check(t, h.works(""))
-	if h.log.count(`make=1 remove=1 of_make=a of_remove=b`) != 1 {
+	if h.log.Count(`make=1 remove=1 of_make=a of_remove=b`) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.Directory.cfg.DryRun = false

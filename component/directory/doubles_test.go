@@ -6,9 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
-	"tlim/component/pause"
 	"tlim/store"
 )
 
@@ -144,56 +142,4 @@ func (t *testAccounts) set(answer func(local, name string) error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.answer = answer
-}
-
-// registry is a server that tells of accounts. It keeps what it was asked.
-type registry struct {
-	mu      sync.Mutex
-	there   []string
-	fail    error         // of all others, instead of that there is none
-	silent  []string      // of whom it says nothing
-	takes   time.Duration // for an answer
-	asked   []string
-	now     int // questions that wait,
-	highest int // and how many of them did at most
-}
-
-func (r *registry) HasAccount(ctx context.Context, local string) (bool, error) {
-	r.mu.Lock()
-	r.asked = append(r.asked, local)
-	r.now++
-	r.highest = max(r.highest, r.now)
-	there, fail, silent, takes := slices.Contains(r.there, local), r.fail, slices.Contains(r.silent, local), r.takes
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		r.now--
-		r.mu.Unlock()
-	}()
-	switch {
-	case silent:
-		<-ctx.Done()
-		return false, ctx.Err()
-	case takes > 0 && pause.For(ctx, takes) != nil:
-		return false, ctx.Err()
-	case there:
-		return true, nil
-	}
-	return false, fail
-}
-
-// questions are those since the last look.
-func (r *registry) questions() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	slices.Sort(r.asked)
-	list := strings.Join(r.asked, " ")
-	r.asked = nil
-	return list
-}
-
-func (r *registry) set(change func(*registry)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(r)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"tlim/component/doubles"
 )
 
 func numbered(name string, n int) (list []string) {
@@ -21,15 +23,15 @@ func numbered(name string, n int) (list []string) {
 // An answer is remembered for as long as it is likely to hold; what says nothing of the account is not.
 func TestFinderRemembers(t *testing.T) {
 	for name, c := range map[string]struct {
-		server *registry
+		server *doubles.Finder
 		want   Verdict
 		age    time.Duration // 0: it asks again at once
 	}{
-		"there":         {&registry{there: []string{"x"}}, Found, foundAge},
-		"not there":     {&registry{}, Missing, missingAge},
-		"does not tell": {&registry{fail: fmt.Errorf("ask: %w", ErrUntold)}, Untold, untoldAge},
-		"silent":        {&registry{silent: []string{"x"}}, Untold, silentAge},
-		"link down":     {&registry{fail: io.ErrClosedPipe}, Untold, 0},
+		"there":         {&doubles.Finder{There: []string{"x"}}, Found, foundAge},
+		"not there":     {&doubles.Finder{}, Missing, missingAge},
+		"does not tell": {&doubles.Finder{Fail: fmt.Errorf("ask: %w", ErrUntold)}, Untold, untoldAge},
+		"silent":        {&doubles.Finder{Silent: []string{"x"}}, Untold, silentAge},
+		"link down":     {&doubles.Finder{Fail: io.ErrClosedPipe}, Untold, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -39,7 +41,7 @@ func TestFinderRemembers(t *testing.T) {
 					if got := f.find(t.Context(), "", []string{"x"})["x"]; got != c.want {
 						t.Errorf("%d, want %d", got, c.want)
 					}
-					if asked := c.server.questions(); asked != want {
+					if asked := c.server.Questions(); asked != want {
 						t.Errorf("asked %q, want %q", asked, want)
 					}
 				}
@@ -59,24 +61,24 @@ func TestFinderRemembers(t *testing.T) {
 // the server never has more than it may.
 func TestFinderIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &registry{takes: 10 * time.Millisecond}
+		server := &doubles.Finder{Takes: 10 * time.Millisecond}
 		f := newFinder(server, time.Now)
 		began := time.Now()
 		verdicts := f.find(t.Context(), "", numbered("u", 10_000))
 		took := time.Since(began)
-		asked := len(strings.Fields(server.questions()))
-		if took > findTime || server.highest != findPerAsker || asked < 1000 || len(verdicts) != asked {
-			t.Errorf("%d questions, %d answers, %d at once, in %v, want at most %v, highest %d, asked at least 1000", asked, len(verdicts), server.highest, took, findTime, findPerAsker)
+		asked := len(strings.Fields(server.Questions()))
+		highest := server.TakeHighest()
+		if took > findTime || highest != findPerAsker || asked < 1000 || len(verdicts) != asked {
+			t.Errorf("%d questions, %d answers, %d at once, in %v, want at most %v, highest %d, asked at least 1000", asked, len(verdicts), highest, took, findTime, findPerAsker)
 		}
 
-		server.set(func(r *registry) { r.highest = 0 })
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() { f.find(t.Context(), fmt.Sprint("user ", i%10), numbered(fmt.Sprint(i, "-"), 100)) })
 		}
 		all.Wait()
-		if server.highest != findAtOnce {
-			t.Errorf("%d questions of all at once, want %d", server.highest, findAtOnce)
+		if highest := server.TakeHighest(); highest != findAtOnce {
+			t.Errorf("%d questions of all at once, want %d", highest, findAtOnce)
 		}
 		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != Missing || time.Since(began) > 10*time.Millisecond {
 			t.Error("one who waits for nobody waits")
@@ -87,7 +89,7 @@ func TestFinderIsBounded(t *testing.T) {
 // Who has no key learns about so many accounts; of more nobody can tell, and what is known already is not counted.
 func TestFinderBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		server := &registry{}
+		server := &doubles.Finder{}
 		f := newFinder(server, time.Now)
 		count := func(caller, name string, n int) (told int) {
 			for _, v := range f.find(t.Context(), caller, numbered(name, n)) {
@@ -118,7 +120,7 @@ func TestFinderBudget(t *testing.T) {
 
 // A caller who goes away says nothing of the account.
 func TestFinderForgetsWhoWasNotWaitedFor(t *testing.T) {
-	server := &registry{silent: []string{"x"}}
+	server := &doubles.Finder{Silent: []string{"x"}}
 	f := newFinder(server, time.Now)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
+	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -28,8 +28,8 @@ type harness struct {
 	db     *store.Store
 	rec    *recorder
 	epoch  int64
-	clock  *testClock
-	log    *lines
+	clock  *doubles.Clock
+	log    *doubles.Log
 	down   atomic.Bool // the link is
 	online map[string]bool
 	order  sync.Mutex
@@ -40,11 +40,11 @@ type harness struct {
 type with struct {
 	source, imports *testSource
 	accounts        *testAccounts
-	registry        *registry
+	registry        *doubles.Finder
 }
 
 func newHarness(t *testing.T, cfg Config, w with) *harness {
-	h := &harness{t: t, clock: &testClock{t: time.UnixMilli(1_600_000_000_000)}, log: &lines{}, online: map[string]bool{}, ended: make(chan struct{})}
+	h := &harness{t: t, clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), log: &doubles.Log{}, online: map[string]bool{}, ended: make(chan struct{})}
 	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
@@ -60,7 +60,7 @@ func newHarness(t *testing.T, cfg Config, w with) *harness {
 func (h *harness) restart(cfg Config, w with) {
 	deps := Deps{Store: h.rec, Domain: "im.test", Write: h.write, Epoch: func() int64 { return h.epoch }, LinkUp: func() bool { return !h.down.Load() },
 		Ended: h.ended, Online: func(local string) bool { return h.online[local] }, PushOS: func(local string) string { return "os of " + local },
-		Log: slog.New(slog.NewTextHandler(h.log, nil)), Now: h.clock.now}
+		Log: slog.New(slog.NewTextHandler(h.log, nil)), Now: h.clock.Now}
 	if w.source != nil {
 		deps.Source = w.source
 	}
@@ -237,49 +237,6 @@ func (r *recorder) take() []store.Change {
 	c := r.changes
 	r.changes = nil
 	return c
-}
-
-// testClock stands still until it is moved.
-type testClock struct {
-	mu sync.Mutex
-	t  time.Time
-}
-
-func (t *testClock) now() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.t
-}
-
-func (t *testClock) move(d time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.t = t.t.Add(d)
-}
-
-// lines is a log.
-type lines struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// count says how often the log holds a text.
-func (l *lines) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), text)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
 }
 
 func check(t *testing.T, err error) {

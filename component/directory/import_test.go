@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/doubles"
 	"tlim/store"
 )
 
@@ -14,12 +15,12 @@ import (
 type importing struct {
 	*harness
 	from   *testSource
-	server *registry
+	server *doubles.Finder
 }
 
 // startImporting starts with four users whom somebody has named.
 func startImporting(t *testing.T, change func(*Config), users ...string) *importing {
-	h := &importing{from: &testSource{keepsNone: true, owns: true}, server: &registry{}}
+	h := &importing{from: &testSource{keepsNone: true, owns: true}, server: &doubles.Finder{}}
 	cfg := Config{Interval: time.Hour, MaxRemove: 100}
 	if change != nil {
 		change(&cfg)
@@ -41,12 +42,12 @@ func TestImport(t *testing.T) {
 	if err := h.RemoveUsers(t.Context(), []string{"zhaoliu"}); err != nil {
 		t.Fatal(err)
 	}
-	h.server.set(func(r *registry) { r.there = []string{"elsewhere"} })
+	h.server.Set(func(r *doubles.Finder) { r.There = []string{"elsewhere"} })
 	h.change(store.Change{Learn: []store.User{Learned("seen"), Learned("elsewhere"), Learned("here")}}, "seen", "elsewhere", "here")
 	h.online["here"] = true
 	h.polled()
 	h.holds("first", "anna=Anna? elsewhere=elsewhere? here=here? lisi=Lisi seen=李四? wangwu=Wangwu zhangsan=Zhangsan")
-	if h.log.count(`users were learned from the server's tables" added=1 changed=1 left=0`) != 1 {
+	if h.log.Count(`users were learned from the server's tables" added=1 changed=1 left=0`) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.rec.take()
@@ -66,22 +67,22 @@ func TestImport(t *testing.T) {
 // Who was learned leaves when the tables and the server say so, both, and comes back. Nobody else ever leaves.
 func TestImportOfWhoIsGone(t *testing.T) {
 	h := startImporting(t, nil, "a", "b", "c", "d")
-	h.server.there, h.server.silent = []string{"b"}, nil
+	h.server.There, h.server.Silent = []string{"b"}, nil
 	h.polled()
 	all := "a=a? b=b? c=c? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu"
 	h.holds("begin", all)
-	h.server.set(func(r *registry) { r.fail = fmt.Errorf("ask: %w", ErrUntold) })
+	h.server.Set(func(r *doubles.Finder) { r.Fail = fmt.Errorf("ask: %w", ErrUntold) })
 	h.from.have("d")
 	h.polled()
 	h.holds("nobody can tell", all)
-	if got := h.server.questions(); got != "a b c" {
+	if got := h.server.Questions(); got != "a b c" {
 		t.Errorf(`asked about %s, want "a b c"`, got)
 	}
-	h.server.set(func(r *registry) { r.fail = nil })
-	h.clock.move(untoldAge)
+	h.server.Set(func(r *doubles.Finder) { r.Fail = nil })
+	h.clock.Move(untoldAge)
 	h.polled()
 	h.holds("two are gone", "b=b? d=d? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
-	if h.log.count(`left=2 of_left="a c"`) != 1 {
+	if h.log.Count(`left=2 of_left="a c"`) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"d"}); err != nil {
@@ -122,12 +123,12 @@ func TestImportLosesNobody(t *testing.T) {
 		if h.listed() != before {
 			t.Errorf("%s: the directory holds %s, want %s", name, h.listed(), before)
 		}
-		if got := h.server.questions(); got != "" {
+		if got := h.server.Questions(); got != "" {
 			t.Errorf(`%s: asked about %s, want ""`, name, got)
 		}
 		h.from.set(func(f *testSource) { f.fail = nil })
 	}
-	if n := h.log.count("they stay users"); n < 1 {
+	if n := h.log.Count("they stay users"); n < 1 {
 		t.Errorf("the log: %s, want at least 1", h.log)
 	}
 	h.from.have(users[2:]...)
@@ -143,7 +144,7 @@ func TestImportDry(t *testing.T) {
 	h.polled()
 	h.polled()
 	h.wrote("a dry run", "")
-	if h.log.count(`directory.dry_run: a poll of the server's tables would do this" added=1 changed=0 left=0 of_added=anna`) != 1 {
+	if h.log.Count(`directory.dry_run: a poll of the server's tables would do this" added=1 changed=0 left=0 of_added=anna`) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }

@@ -35,7 +35,7 @@ func TestPushCodesOfASource(t *testing.T) {
 		t.Errorf("a source that cannot be written: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.holds("all or none", "a=a/ca b=b c=c")
-	if h.log.count("a push code could not be written back") != 1 {
+	if h.log.Count("a push code could not be written back") != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }

@@ -105,7 +105,7 @@ func TestNamesThatOldTablesCannotHold(t *testing.T) {
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "lisi", Name: "😀"}, {ID: "wangwu", Name: "王五"}}))
 	h.shows("old", "lisi", "member Lisi  ")
 	h.shows("new", "wangwu", "member 王五  ")
-	if h.log.count("old tables: they do not hold its characters") == 0 || value(t, h.metrics.unrefreshed) == 0 {
+	if h.log.Count("old tables: they do not hold its characters") == 0 || value(t, h.metrics.unrefreshed) == 0 {
 		t.Errorf("the log: got %s, want count > 0, value > 0", h.log)
 	}
 	if left := must(h.db.StaleUsers(t.Context(), "", 10))(t); len(left) > 0 {

@@ -31,7 +31,7 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.from.have("anna=Anna", "b=B2", "c=C", "d")
 	h.polled()
 	h.holds("another spelling is the same user", "anna=Anna b=B2 c=C d=d")
-	if h.log.count("another spelling of their id now") != 1 || h.log.count("users=1 some=anna") != 1 {
+	if h.log.Count("another spelling of their id now") != 1 || h.log.Count("users=1 some=anna") != 1 {
 		t.Errorf("the log: got %s, want each line once", h.log)
 	}
 	m := h.metrics
@@ -53,13 +53,13 @@ func TestPollTakesOnlyWhatCanBeAUser(t *testing.T) {
 	})
 	h.polled()
 	h.holds("the rest", "LiSi=upper emoji=😀 long="+strings.Repeat("名", 256)+" 张三=Z")
-	if h.log.count("users of the source are left out") != 1 || h.log.count("users=8") != 1 {
+	if h.log.Count("users of the source are left out") != 1 || h.log.Count("users=8") != 1 {
 		t.Errorf("the log: got %s, want each line once", h.log)
 	}
 	h.wrote("the rest", "put LiSi, put emoji, put long, put 张三")
 	h.polled()
 	h.wrote("again", "")
-	if h.log.count("users of the source are left out") != 1 {
+	if h.log.Count("users of the source are left out") != 1 {
 		t.Error("said twice")
 	}
 }
@@ -84,7 +84,7 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 			}
 			err := h.poll(h.source)
 			again := h.poll(h.source) // its total is another one, so it is said again
-			said := h.log.count("the directory does not follow its source")
+			said := h.log.Count("the directory does not follow its source")
 			h.poll(h.source)
 			left := 0
 			for _, id := range all[:c.missing] {
@@ -103,7 +103,7 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 			if c.missing < 20 && !strings.Contains(h.listed(), "u99=new") {
 				t.Error("who is new is kept out")
 			}
-			if n := h.log.count("the directory does not follow its source"); n != said || c.refused != (said > 0) {
+			if n := h.log.Count("the directory does not follow its source"); n != said || c.refused != (said > 0) {
 				t.Errorf("said %d times, then %d", said, n)
 			}
 			if held := value(t, h.metrics.held); c.refused != (held == float64(c.missing)) {
@@ -124,13 +124,13 @@ func TestPollOfABrokenSource(t *testing.T) {
 		}
 	}
 	h.wrote("half a source", "")
-	if h.log.count("the directory does not follow its source") != 1 {
+	if h.log.Count("the directory does not follow its source") != 1 {
 		t.Error("a trouble that lasts is said once")
 	}
 	h.from.set(func(f *testSource) { f.fail = nil })
 	h.polled()
 	h.holds("whole again", "a=new b=b c=c d=d")
-	if h.log.count("the directory follows its source again") != 1 {
+	if h.log.Count("the directory follows its source again") != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	h.rec.set(func(r *recorder) { r.fail = store.ErrUnavailable })
@@ -161,7 +161,7 @@ func TestPollOfUnstorableUsers(t *testing.T) {
 		}
 	}
 	h.holds("the others", "a=a b=b d=d f=f")
-	if n := h.log.count("msg=\"the directory follows its source\""); n != 2 { // the begin, and the three
+	if n := h.log.Count("msg=\"the directory follows its source\""); n != 2 { // the begin, and the three
 		t.Errorf("said %d times, want 2", n)
 	}
 }
@@ -196,7 +196,7 @@ func TestDryRunOfASource(t *testing.T) {
 	h.polled()
 	h.wrote("dry", "")
 	want := `msg="directory.dry_run: a poll would do this" users=3 added=2 changed=1 left=1 push_codes=1 respelt=0 of_added="c d" of_changed=a of_left=b of_respelt="" accounts_to_make=2 accounts_to_remove=1`
-	if h.log.count(want) != 1 {
+	if h.log.Count(want) != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 	if err := h.register("a", "ca"); err != nil {
@@ -211,7 +211,7 @@ func TestDryRunOfASource(t *testing.T) {
 		t.Errorf("written into the source: got %q, want none", h.from.calledOver)
 	}
 	h.start()
-	if h.log.count("directory.dry_run is on") != 1 {
+	if h.log.Count("directory.dry_run is on") != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/doubles"
 	"tlim/component/stanza"
 )
 
@@ -50,15 +51,15 @@ func TestLostSnapshot(t *testing.T) {
 // TestDevicesWithoutSnapshots: where nobody tells of those that leave, the devices that were silent for longest are forgotten; one
 // that speaks stays, with what it last showed. Where there are snapshots all that they list stay.
 func TestDevicesWithoutSnapshots(t *testing.T) {
-	clock := &fakeClock{t: time.UnixMilli(1_600_000_000_000)}
-	p := NewTable(domain, clock.now)
+	clock := doubles.NewClock(time.UnixMilli(1_600_000_000_000))
+	p := NewTable(domain, clock.Now)
 	jid := func(n int) stanza.JID {
 		return stanza.JID{Local: "lisi", Domain: domain, Resource: fmt.Sprint(n)}
 	}
 	away := "away"
 	p.Heard(jid(0), &away, 5)
 	for n := range 100 {
-		clock.move(time.Minute)
+		clock.Move(time.Minute)
 		p.Heard(jid(n+1), nil, 0)
 		p.Heard(jid(0), nil, 0)
 	}
@@ -71,7 +72,7 @@ func TestDevicesWithoutSnapshots(t *testing.T) {
 	for n := range 2 * maxHeard {
 		sessions = append(sessions, Session{JID: jid(n)})
 	}
-	p.Merge(sessions, clock.now())
+	p.Merge(sessions, clock.Now())
 	p.Heard(jid(2*maxHeard), nil, 0)
 	if n := p.Count(); n < 2*maxHeard+1 {
 		t.Errorf("%d devices after a snapshot of %d and one more, want at least %d", n, 2*maxHeard, 2*maxHeard+1)
@@ -119,26 +120,26 @@ func (s *slowLooks) Snapshot(context.Context) ([]Session, error) {
 
 // TestFresh: a snapshot tells who is absent for three periods and a second, and a little longer while the server is at the next one.
 func TestFresh(t *testing.T) {
-	clock := &fakeClock{t: time.UnixMilli(1_600_000_000_000)}
-	p := NewTable(domain, clock.now)
+	clock := doubles.NewClock(time.UnixMilli(1_600_000_000_000))
+	p := NewTable(domain, clock.Now)
 	p.SetPeriod(time.Second)
 	if p.Fresh() {
 		t.Error("fresh without a snapshot")
 	}
-	p.Merge(nil, clock.now())
-	clock.move(4*time.Second - 1)
+	p.Merge(nil, clock.Now())
+	clock.Move(4*time.Second - 1)
 	if !p.Fresh() {
 		t.Error("not fresh after 4 s")
 	}
-	p.ask(clock.now())
-	clock.move(askedPatience - 1)
+	p.ask(clock.Now())
+	clock.Move(askedPatience - 1)
 	if !p.Fresh() {
 		t.Error("not fresh while the server is at the next one")
 	}
-	if clock.move(1); p.Fresh() {
+	if clock.Move(1); p.Fresh() {
 		t.Error("fresh although there was no answer for long")
 	}
-	p.Merge(nil, clock.now())
+	p.Merge(nil, clock.Now())
 	if !p.Fresh() {
 		t.Error("not fresh after an answer")
 	}
@@ -150,14 +151,14 @@ func TestFresh(t *testing.T) {
 // TestMerge: random snapshots, with devices that speak and go between them, are what the table has after each.
 func TestMerge(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))
-	clock := &fakeClock{t: time.UnixMilli(1_600_000_000_000)}
-	p := NewTable(domain, clock.now)
+	clock := doubles.NewClock(time.UnixMilli(1_600_000_000_000))
+	p := NewTable(domain, clock.Now)
 	jid := func() stanza.JID {
 		return stanza.JID{Local: fmt.Sprint("u", rnd.IntN(20)), Domain: domain, Resource: fmt.Sprint("r", rnd.IntN(90))}
 	}
 	for range 500 {
-		asked := clock.now()
-		clock.move(time.Second)
+		asked := clock.Now()
+		clock.Move(time.Second)
 		want := map[string]Device{}
 		for range rnd.IntN(3) { // after the question
 			j := jid()
@@ -197,7 +198,7 @@ func TestMerge(t *testing.T) {
 		if n != len(want) || p.Count() != n {
 			t.Fatalf("%d devices, counted %d, want %d", n, p.Count(), len(want))
 		}
-		clock.move(time.Second)
+		clock.Move(time.Second)
 		for range rnd.IntN(3) {
 			p.Gone(jid())
 		}
@@ -228,8 +229,8 @@ func BenchmarkMerge(b *testing.B) {
 
 // TestDevicesAtMost: a user who logs in without end is sent no more copies for it; who is known stays known.
 func TestDevicesAtMost(t *testing.T) {
-	clock := &fakeClock{t: time.UnixMilli(1_600_000_000_000)}
-	p := NewTable(domain, clock.now)
+	clock := doubles.NewClock(time.UnixMilli(1_600_000_000_000))
+	p := NewTable(domain, clock.Now)
 	session := func(local string, i int) Session {
 		return Session{JID: stanza.JID{Local: local, Domain: domain, Resource: fmt.Sprintf("r%04d", i)}}
 	}
@@ -242,7 +243,7 @@ func TestDevicesAtMost(t *testing.T) {
 		for i := from; i < to; i++ {
 			source.sessions[fmt.Sprint(i)] = session("evil", i)
 		}
-		clock.move(time.Second)
+		clock.Move(time.Second)
 		if _, err := w.ask(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -330,12 +331,6 @@ func TestFlood(t *testing.T) {
 }
 
 const domain = "im.test"
-
-// fakeClock goes when it is told to.
-type fakeClock struct{ t time.Time }
-
-func (f *fakeClock) now() time.Time       { return f.t }
-func (f *fakeClock) move(d time.Duration) { f.t = f.t.Add(d) }
 
 // listServer has these sessions.
 type listServer struct{ sessions map[string]Session }

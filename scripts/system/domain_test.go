@@ -1,7 +1,6 @@
 package system
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,11 +9,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"tlim/component/doubles"
 	"tlim/scripts/lab"
 )
 
@@ -43,7 +42,7 @@ func TestWrongDomain(t *testing.T) {
 			check(t, os.WriteFile(file, fmt.Appendf(nil, "xmpp: {server: '%s', domain: %s, component: '%s', secret: %s}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '%s'}\nlog: {format: json}\n",
 				s.Component, c.domain, component, s.Secret, metrics), 0o600))
 			binary := must[string](t)(lab.Build(within(t, patience)))
-			var log lockedLog
+			var log doubles.Log
 			tlim := exec.Command(binary, "serve", "--config", file)
 			tlim.Stderr = &log
 			check(t, tlim.Start())
@@ -98,22 +97,4 @@ func logged(log, text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("no line with %s", text)
-}
-
-// lockedLog is the standard error of a process under way.
-type lockedLog struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
