@@ -98,7 +98,7 @@ func TestRowsFollow(t *testing.T) {
 		t.Errorf(`at last: got %s, want "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1"`, got)
 	}
 	if st := h.state(); at == 0 || st.Settled < at {
-		t.Errorf("settled %d, the message %d, want more than 0", st.Settled, at)
+		t.Errorf("settled up to %d, want the place of the message, %d, at least", st.Settled, at)
 	}
 	if n := h.owed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
 		t.Errorf("left: got %+v, want Deferred 0, DeferredBytes 0, Rosters 0", n)

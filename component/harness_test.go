@@ -45,7 +45,6 @@ type harness struct {
 	stopped chan error
 	push    []outbox.Channel
 	origin  directory.Source   // of users
-	imports directory.Source   // of users as well
 	login   directory.Accounts // on the server
 	asked   directory.Finder   // nil: nobody can tell, but of nobody
 	logged  io.Writer
@@ -181,7 +180,6 @@ type recordingStore struct {
 	applied   func([]store.Change)            // after a commit
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
-	refresh   func([]store.Member) error      // before Refresh writes
 	pending   func() error                    // before DeleteOffline writes
 	messages  func() error                    // before MessagesAfter answers
 	recent    func()                          // before RecentOffline answers
@@ -218,18 +216,6 @@ func (r *recordingStore) UnreadCounts(ctx context.Context, owner string) ([]stor
 		counted()
 	}
 	return list, err
-}
-
-func (r *recordingStore) Refresh(ctx context.Context, epoch int64, members []store.Member, chats []store.Chat) error {
-	r.mu.Lock()
-	ask := r.refresh
-	r.mu.Unlock()
-	if ask != nil {
-		if err := ask(members); err != nil {
-			return err
-		}
-	}
-	return r.Store.Refresh(ctx, epoch, members, chats)
 }
 
 func (r *recordingStore) DeleteOffline(ctx context.Context, epoch int64, rows []store.Old) error {
@@ -423,7 +409,7 @@ func (h *harness) run(change func(*Config)) {
 	if link == nil {
 		link = h.sender
 	}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Imports: h.imports, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.Now, After: h.after})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.Now, After: h.after})
 	if err != nil {
 		h.t.Fatal(err)
 	}

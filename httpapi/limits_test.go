@@ -86,7 +86,7 @@ func TestManyReceivers(t *testing.T) {
 			}
 			for i, row := range rows {
 				if r := row.(map[string]any); r["user_id"] != receivers[start+i] || r["stored"] != "stored" {
-					t.Fatalf("receiver %d: got %v, want user_id %v, stored true", start+i, r, receivers[start+i])
+					t.Fatalf("receiver %d: got %v, want user_id %v, and how it is stored", start+i, r, receivers[start+i])
 				}
 			}
 		})

@@ -101,7 +101,7 @@ func TestLists(t *testing.T) {
 				}
 			}
 			if described := f.kind.list; described != refusing[rt.path+" "+f.name] {
-				t.Errorf("%s: the document says of %s that it is a list: got %v, and too many entries are refused: %v, want %v", rt.path, f.name, described, !described, refusing[rt.path+" "+f.name])
+				t.Errorf("%s: the document says that %s is a list: %v; too many entries in it are refused: %v; want the same", rt.path, f.name, described, refusing[rt.path+" "+f.name])
 			}
 		}
 	}

@@ -100,7 +100,7 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			if compact.String() != string(answer) {
-				t.Errorf("answers\n%s\nthe document says\n%s\nwant %s", answer, compact.String(), string(answer))
+				t.Errorf("answers\n%s\nwant, as the document says,\n%s", answer, compact.String())
 			}
 		})
 	}

@@ -107,7 +107,7 @@ func TestEveryRouteIsJudged(t *testing.T) {
 	text, media := body(t, uploader, part{"mFile", "a", "x"})
 	for _, rt := range l.allRoutes() {
 		for what, header := range map[string][]string{"another site": {"Origin", "https://evil.example.com"}, "no word": page(firefox), "a rebound name": {"Host", "evil.example.com:9595"}} {
-			t.Run(what, func(t *testing.T) {
+			t.Run(rt.path+" for "+what, func(t *testing.T) {
 				query, kind := strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan"), "application/x-www-form-urlencoded"
 				if described[rt.path].uploads() {
 					query, kind = text, media
@@ -119,7 +119,7 @@ func TestEveryRouteIsJudged(t *testing.T) {
 				a := l.doFor(t, http.MethodPost, path, query, append([]string{"Content-Type", kind}, header...)...)
 				calls := l.svc.taken()
 				if open := rt.callers.scopes&scopeAnybody != 0; (a.status == 403) == open || len(calls) > 0 {
-					t.Errorf("%s for %s: %d %s after %q, want other than %v, no calls", rt.path, what, a.status, a.body, calls, open)
+					t.Errorf("%s for %s, open to anybody: %v: got %d %s after the calls %q, want 403 unless it is open, and no calls", rt.path, what, open, a.status, a.body, calls)
 				}
 			})
 		}

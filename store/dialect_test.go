@@ -90,7 +90,7 @@ func TestEveryEngineHasTheSameTables(t *testing.T) {
 		for _, tab := range allTables() {
 			text := made["table "+tab.name]
 			if text == "" {
-				t.Errorf("%s: no table %s, want a text", name, tab.name)
+				t.Errorf("%s: the schema makes no table %s", name, tab.name)
 			}
 			for _, c := range tab.columns {
 				want := c.name

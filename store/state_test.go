@@ -119,7 +119,7 @@ func TestReadersSeeWholeBatches(t *testing.T) {
 					}
 					_, total, err := s.GroupHistory(ctx, "g", store.Page{Length: 10})
 					if err != nil || total%batch != 0 || total < last {
-						t.Errorf("%d messages after %d: got %v, want 0, no error", total, last, err)
+						t.Errorf("%d messages after %d, %v, want whole batches of %d, not fewer than before, and no error", total, last, err, batch)
 						return
 					}
 					last = total

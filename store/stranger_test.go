@@ -446,7 +446,7 @@ func TestStrangersGetNothing(t *testing.T) {
 				after := dump(t, kind.e, raw)
 				for row, n := range before {
 					if after[row] < n {
-						t.Errorf("%s of %q changed: %s, want after at least %v", what, twin.user, row, n)
+						t.Errorf("%s of %q changed a row of another: %s: there are %d, want %d", what, twin.user, row, after[row], n)
 					}
 				}
 			}

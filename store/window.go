@@ -20,7 +20,7 @@ func (s *Store) MessagesTo(ctx context.Context, user, time, after string, window
 	if after != "" {
 		where, args = oldestFirst.behind(s.dialect, []string{time, after})
 	}
-	_, err = s.onePage(ctx, `SELECT msg_time, id_ FROM ofmessage WHERE `+where+``+oldestFirst.order(), args, int64(window-1),
+	_, err = s.onePage(ctx, `SELECT msg_time, id_ FROM ofmessage WHERE `+where+oldestFirst.order(), args, int64(window-1),
 		func(scan scanner) error { return scan((*text)(&end.Time), (*text)(&end.ID)) })
 	if err != nil {
 		return nil, Place{}, err

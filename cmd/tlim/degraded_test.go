@@ -29,7 +29,7 @@ func TestDegraded(t *testing.T) {
 		t.Run(fmt.Sprintf("%+v", c.state), func(t *testing.T) {
 			got := degraded(report, c.state, now)
 			if !slices.Equal(got[:2], report.Degraded) || (len(got) == 3) != c.ahead || len(report.Degraded) != 2 {
-				t.Errorf("%+v: got %q, want %v, %v, Degraded of length 2", c.state, got, report.Degraded, c.ahead)
+				t.Errorf("%+v: got %q, want %q and, %v, that the clock is ahead", c.state, got, report.Degraded, c.ahead)
 			}
 			if c.ahead && (!strings.Contains(got[2], "3h0m0s ahead of this machine's (2025-11-24 16:00:00)") || !strings.Contains(got[2], "UPDATE tlim_state SET clock = 1764000000000,")) {
 				t.Errorf("%q", got[2])

@@ -104,7 +104,7 @@ func TestServeOnOpenfire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lab.Sum(samples, "tlim_build_info") != 1 || lab.Sum(samples, "tlim_receipts_total") < 1 || lab.Sum(samples, "process_cpu_seconds_total") == 0 {
-			t.Errorf("%v, want sum 1, sum at least 1, sum > 0", samples)
+			t.Errorf("tlim_build_info is %v, want 1; tlim_receipts_total %v, want 1 at least; process_cpu_seconds_total %v, want more than 0", lab.Sum(samples, "tlim_build_info"), lab.Sum(samples, "tlim_receipts_total"), lab.Sum(samples, "process_cpu_seconds_total"))
 		}
 	})
 

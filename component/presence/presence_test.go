@@ -92,14 +92,14 @@ func TestRequestedSnapshot(t *testing.T) {
 		w.Refresh()
 		synctest.Wait()
 		if n := len(server.asked); n != 2 || time.Since(server.asked[1]) != 0 {
-			t.Fatalf("asked at %v, want 2, 0", server.asked)
+			t.Fatalf("asked at %v, want twice, the second time now", server.asked)
 		}
 		time.Sleep(server.took)
 		w.Refresh()
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if len(server.asked) != 3 || server.asked[2].Sub(server.asked[1]) != server.took+stretch*server.took {
-			t.Errorf("asked at %v, want asked of length 3, %v", server.asked, server.took+stretch*server.took)
+			t.Errorf("asked at %v, want a third time, %v after the second", server.asked, server.took+stretch*server.took)
 		}
 		stop()
 		time.Sleep(server.took) // the answer that is on its way

@@ -222,7 +222,7 @@ func TestLosses(t *testing.T) {
 				r.expect("up")
 				r.quiet()
 				if r.lines("link is down") != 1 || r.lines("link is up") != 2 {
-					t.Errorf("log:\n%s\nwant lines 1, lines 2", r.log)
+					t.Errorf("log:\n%s\nwant \"link is down\" once, \"link is up\" twice", r.log)
 				}
 			})
 		})

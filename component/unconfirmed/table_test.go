@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -74,5 +75,27 @@ func TestSettledWaits(t *testing.T) {
 		}
 		o.Take(2, nil)
 		o.Written()
+	}
+}
+
+// TestNothingIsKeptOfWhatFollowed: of rows that have been written nothing stays in memory.
+func TestNothingIsKeptOfWhatFollowed(t *testing.T) {
+	o := New(time.Second, 10, Hooks{})
+	roster := o.RosterOf("group", []protocol.Person{{ID: "a"}, {ID: "b"}})
+	for _, id := range []string{"m1", "m2", "m2"} { // a revoke may have the id of a message
+		rows := NewLater(roster)
+		rows.Take(0, "a", 0)
+		rows.Take(1, "b", 1)
+		o.Follow([]*Deferral{NewDeferral(&Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id}}, Time: 1}, rows)})
+	}
+	if n := o.Count(); n.Deferred != 6 || n.Rosters != 1 {
+		t.Fatalf("got %+v, want 6 rows of one roster", n)
+	}
+	for len(o.TakeDeferred(1)) > 0 {
+		o.WrittenDeferred()
+	}
+	d := &o.deferred
+	if d.rows != 0 || d.bytes != 0 || len(d.order)+len(d.rosters)+len(d.newest)+len(d.byID) != 0 {
+		t.Errorf("left: %+v", d)
 	}
 }

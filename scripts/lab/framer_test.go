@@ -45,7 +45,7 @@ func TestFramerGrows(t *testing.T) {
 	}
 	for range 2 {
 		if got, err := f.next(); err != nil || string(got) != long {
-			t.Fatalf("%d bytes, %v, want %v, no error", len(got), err, long)
+			t.Fatalf("got %d bytes, %v, want the element of %d", len(got), err, len(long))
 		}
 	}
 	if _, err := f.next(); !errors.Is(err, io.EOF) {

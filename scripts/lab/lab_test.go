@@ -537,7 +537,7 @@ func TestOwner(t *testing.T) {
 	var pid int
 	i := bytes.Index(out, []byte("PID "))
 	if i < 0 {
-		t.Fatalf("no server: %s, want at least 0", out)
+		t.Fatalf("no server: %s", out)
 	}
 	if _, err := fmt.Sscanf(string(out[i:]), "PID %d", &pid); err != nil {
 		t.Fatalf("no server: %s", out)

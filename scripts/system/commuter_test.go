@@ -24,6 +24,8 @@ type commuter struct {
 	queued map[string]int // rows
 	count  int            // of copies, in all
 	diary  []string       // what it did, with times, for the report of a loss
+
+	forgotten int // logins that the server did not answer
 }
 
 func newCommuter(w *world, user string, options ...lab.Option) *commuter {
@@ -66,6 +68,7 @@ func (c *commuter) dial(ctx context.Context, resource string, more ...lab.Option
 	client, err := c.w.dial(first, c.user, resource, options...)
 	if err != nil && first.Err() != nil && ctx.Err() == nil {
 		c.notes("gets no answer, and comes again: %v", err)
+		c.forgotten++
 		return c.w.dial(ctx, c.user, resource, options...)
 	}
 	return client, err

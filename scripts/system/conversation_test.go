@@ -84,7 +84,7 @@ func TestReadReceipts(t *testing.T) {
 			read[o.(map[string]any)["msg_id"]] = o.(map[string]any)["readNum"]
 		}
 		if len(read) != 2 || read[first] != float64(1) || read[second] != float64(1) {
-			t.Errorf("findSessionRead: %v, want read of length 2, read 1, read 1", list)
+			t.Errorf("findSessionRead: %v, want the two messages, read by one each", list)
 		}
 	})
 	t.Run("absent author", func(t *testing.T) {

@@ -107,6 +107,7 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 	c.ledger.faultless(t)
 
 	var sum tally
+	forgotten := 0
 	for _, p := range commuters {
 		// As an app that is opened once more.
 		check(t, p.come(within(t, soon), "last[android]"))
@@ -118,6 +119,7 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 		}
 		one := p.whole(t, ids)
 		sum = sum.plus(one)
+		forgotten += p.forgotten
 		if one.lost > 0 {
 			var lost []string
 			for _, id := range p.lacks(ids) {
@@ -133,7 +135,11 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 	if sum.lost > 0 {
 		t.Errorf("LOST %d of %d", sum.lost, sum.messages)
 	}
-	t.Logf("%d reconnects in %.1f s under %.0f messages/s; %s", n/phones*phones, took.Seconds(), float64(len(c.ledger.order))/took.Seconds(), sum)
+	if forgotten > 1+n/100 {
+		t.Errorf("the server did not answer %d of %d logins, want one in a hundred at most", forgotten, n)
+	}
+	t.Logf("%d reconnects (%d logins without an answer) in %.1f s under %.0f messages/s; %s",
+		n/phones*phones, forgotten, took.Seconds(), float64(len(c.ledger.order))/took.Seconds(), sum)
 }
 
 // introduce makes the phone one of which tlim remembers that it answers pings.

@@ -200,7 +200,7 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 	close(crew.begin)
 	await(t, within(t, smackPatience), "a message to be seen", func() (bool, error) { return p.got.count() > 0, nil })
 
-	resumed := 0
+	var resumed []int // how many messages were acknowledged then
 	for i := range smackReconnects {
 		crew.more(smackRate / 3)
 		if i%2 == 0 {
@@ -215,7 +215,8 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 			again, err := p.Reconnect(within(t, smackPatience))
 			check(t, err)
 			if again {
-				resumed++
+				acked, _ := l.receipts()
+				resumed = append(resumed, acked)
 			}
 		} else {
 			if c.another {
@@ -240,12 +241,48 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 			seenAndFetched++
 		}
 	}
-	// Openfire 4.2 itself may lose what it routes in the moment in which a session is resumed (README, What a client is promised).
-	if len(lost) > resumed && !c.lossy {
-		t.Errorf("LOST %d of %d: %s", len(lost), len(order), spans(order, lost))
+	if wrong := unexplained(order, lost, resumed); len(wrong) > 0 && !c.lossy {
+		t.Errorf("LOST %d of %d: %s, of which the moments of resumption explain all but %d", len(lost), len(order), spans(order, lost), len(wrong))
 	}
 	t.Logf("%d reconnects (%d resumed), %d messages, %d lost, %d live more than once, %d live and fetched",
-		smackReconnects, resumed, len(order), len(lost), twice, seenAndFetched)
+		smackReconnects, len(resumed), len(order), len(lost), twice, seenAndFetched)
+}
+
+// unexplained are those of lost that Openfire 4.2 did not lose itself: of what it routes in the moment in which a session is resumed it may lose one
+// message (README, What a client is promised). resumed is how many messages were acknowledged by then.
+func unexplained(order, lost []string, resumed []int) []string {
+	const moment = smackRate / 2 // messages before and after it, with those that are under way
+	wrong := slices.Clone(lost)
+	for _, at := range resumed {
+		near := order[min(max(0, at-moment), len(order)):min(at+moment, len(order))]
+		if i := slices.IndexFunc(wrong, func(id string) bool { return slices.Contains(near, id) }); i >= 0 {
+			wrong = slices.Delete(wrong, i, i+1)
+		}
+	}
+	return wrong
+}
+
+func TestUnexplained(t *testing.T) {
+	var order []string
+	for i := range 1000 {
+		order = append(order, fmt.Sprint(i))
+	}
+	for _, c := range []struct {
+		name string
+		lost []string
+		want string
+	}{
+		{"none", nil, "[]"},
+		{"one in each moment", []string{"310", "695"}, "[]"},
+		{"two in one", []string{"310", "311"}, "[311]"},
+		{"one at another time", []string{"500"}, "[500]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := fmt.Sprint(unexplained(order, c.lost, []int{300, 700})); got != c.want {
+				t.Errorf("got %s, want %s", got, c.want)
+			}
+		})
+	}
 }
 
 // spans says where in an order some ids are: "3 to 17, 40".

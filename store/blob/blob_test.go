@@ -443,7 +443,7 @@ func TestStoreTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("over connections that break every 100 KiB: %d bytes, %v, want %v, no error", len(got), err, want)
+		t.Errorf("over connections that break every 100 KiB: got %d bytes, %v, want the %d that were put", len(got), err, len(want))
 	}
 	mode.Store("dead")
 	if _, err := file.Seek(5, io.SeekStart); err != nil {
