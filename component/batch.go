@@ -199,7 +199,7 @@ func (b *batch) send(d stanza.Delivery, w way) {
 // writes says whether there is anything to commit.
 func (b *batch) writes() bool { return len(b.changes) > 0 || b.force }
 
-// finish is what follows the commit. Nothing in memory and no metric knew of the batch before.
+// finish is what follows the commit. No metric counted the batch before, and what it had taken from memory could be given back (undo).
 func (b *batch) finish(ctx context.Context) {
 	c, s := b.c, b.s
 	sent := s.now()

@@ -30,8 +30,9 @@ const (
 	firstLook  = 12 * time.Second
 )
 
-// conveyor is the one goroutine that decides about messages, and all that no other goroutine touches. What it shares with readers of
-// the link, callers of the API and jobs is the [Service]'s.
+// conveyor is the one goroutine that decides about messages, and what no other goroutine touches, but for inFlight, the backlog's count of copies
+// and the answers to barriers, which take care of themselves. What it shares with readers of the link, callers of the API and jobs is the
+// [Service]'s.
 type conveyor struct {
 	s *Service
 
@@ -262,11 +263,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		b.undo()
 		c.s.metrics.unstorable.Inc()
 		c.s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
-		if _, isTask := requests[0].(*task); isTask {
-			b.refuse(protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start"))
-		} else {
-			b.refuse(protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message"))
-		}
+		b.refuse(requests[0].mistaken())
 	default:
 		b.undo()
 		if !errors.Is(err, store.ErrDuplicate) { // a key that another writer took meanwhile: the retry finds it

@@ -33,7 +33,7 @@ func (b *batch) meet(from stanza.JID) protocol.Person {
 	if _, ok := b.users[from.Local]; !ok {
 		b.s.users.Learn([]string{from.Local})
 	}
-	return b.s.users.Person(from.Local, b.users)
+	return b.person(from.Local)
 }
 
 // view is what the batch knows for a message of some kind and sender. Where it belongs is added by address.
@@ -44,6 +44,16 @@ func (b *batch) view(kind *Kind, sender protocol.Person) view {
 
 func (m message) decide(_ context.Context, b *batch) error {
 	return (&decision{b: b, arrival: m.arrival, env: m.env, view: b.view(m.kind, b.meet(m.from))}).decide()
+}
+
+// speak adds a message that the server makes, to one receiver.
+func (b *batch) speak(v view, msgType, msgID, body string, to protocol.Person) {
+	at := b.c.clock.Next(b.now, v.conversation)
+	text := protocol.NewEnvelope(msgType, msgID, v.sender.ID, to.ID, protocol.FormatTime(at), body, b.s.cfg.ArrayBodies)
+	d := &decision{b: b, view: v, at: at,
+		env: &protocol.Envelope{Type: msgType, MsgID: msgID, From: v.sender.ID, To: to.ID, Body: body, Text: text}}
+	d.effects, d.payload = effects{to: []protocol.Person{to}}, protocol.Payload(text, nil, false)
+	d.emit()
 }
 
 // decide takes a client's message through the phases that all kinds share; act is the kind's own.
@@ -242,6 +252,9 @@ func (d *decision) store(msgTime string) {
 		Body: env.Body, SessionID: d.sender.ID, Flags: env.Flags}
 	if d.groupID != "" {
 		m.To, m.SessionID = d.groupID, d.groupID
+	}
+	if d.kind.each && d.arrival == nil { // replay sends it to this one member
+		m.To = d.to[0].ID
 	}
 	key := d.idKey()
 	id := store.ID{MsgID: key.MsgID, Class: key.Class, From: d.sender.ID, Conversation: d.conversation, Time: msgTime, Digest: d.digest(), State: store.Live}

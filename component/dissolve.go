@@ -31,7 +31,7 @@ func actDissolveNotice(m message, v *view) (effects, error) {
 	former, err := v.mayPost()
 	switch {
 	case err != nil || v.group == nil:
-		return effects{nowhere: true}, err
+		return effects{}, err
 	case former || v.sender.Local != v.group.OwnedBy.Local:
 		return effects{}, protocol.Refuse(protocol.NotAllowed, "only the owner may dissolve a session")
 	case m.env.Opaque: // its body is for the members alone
@@ -56,13 +56,7 @@ func (b *batch) dissolve(g *cache.Group) {
 	for _, p := range g.Members {
 		msgID := protocol.NewID()
 		body := `[{"session_id":` + lenient.String(g.ID) + `}]`
-		at := b.c.clock.Next(b.now, g.ID)
-		text := protocol.NewEnvelope(dissolved, msgID, p.ID, p.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-		d := &decision{b: b, view: view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, at: at,
-			env: &protocol.Envelope{Type: dissolved, MsgID: msgID, From: p.ID, To: p.ID, Body: body, Text: text}}
-		d.effects, d.payload = effects{to: []protocol.Person{p}}, protocol.Payload(text, nil, false)
-		d.emit()
-		d.change.Message.To = p.ID // replay sends it to this one member
+		b.speak(view{kind: s.kindOf(dissolved), sender: p, group: g, groupID: g.ID, conversation: g.ID}, dissolved, msgID, body, p)
 	}
 	// Everything of the group up to here goes, once it is known that the notices were delivered.
 	b.changes = append(b.changes, store.Change{Purges: []store.Purge{{SessionID: g.ID, Time: protocol.FormatTime(b.c.clock.Last)}}})

@@ -380,7 +380,7 @@ func (p *player) normal(text string) string {
 		}
 		return p.names[id]
 	})
-	return times.ReplaceAllStringFunc(text, func(ms string) string { return fmt.Sprintf("T+%d", protocol.ParseTime(ms)-1_600_000_000_000) })
+	return times.ReplaceAllStringFunc(text, func(ms string) string { return fmt.Sprintf("T+%d", protocol.TimeOrZero(ms)-1_600_000_000_000) })
 }
 
 // writeChange renders the rows of a change.

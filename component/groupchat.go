@@ -68,7 +68,7 @@ func (v *view) wasMember() bool {
 // actGroup forwards a message to all members.
 func actGroup(_ message, v *view) (effects, error) {
 	if _, err := v.mayPost(); err != nil || v.group == nil {
-		return effects{nowhere: true}, err
+		return effects{}, err
 	}
 	return v.toMembers(), nil
 }

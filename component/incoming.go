@@ -79,7 +79,11 @@ func (s *Service) decode(a *arrival) error {
 		m.ignore = true
 		return nil
 	}
-	env, long, err := protocol.ParseEnvelope(text, s.kinds.rules, s.cfg.Limits)
+	var kind *Kind
+	env, long, err := protocol.ParseEnvelope(text, func(msgType string) (protocol.Rules, bool) {
+		kind = s.kinds.of(msgType)
+		return kind.rules()
+	}, s.cfg.Limits)
 	if a.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()
@@ -89,7 +93,7 @@ func (s *Service) decode(a *arrival) error {
 		return err
 	}
 	s.metrics.longFields.Add(float64(long))
-	m.env, m.kind = env, s.kinds.of(env.Type)
+	m.env, m.kind = env, kind
 	m.toUser = addressedTo(a.st.To)
 	if m.kind.names != namesNothing && !env.Opaque {
 		ids := env.MsgIDs()

@@ -146,14 +146,16 @@ func (k *kindTable) of(msgType string) *Kind {
 	return k.family[store.FamilyOf(msgType)]
 }
 
-// rules says how an envelope of a msg_type is read.
-func (k *kindTable) rules(msgType string) (protocol.Rules, bool) {
-	kind := k.of(msgType)
-	if kind == nil {
+// rules says how an envelope of this kind is read; false for no kind.
+func (k *Kind) rules() (protocol.Rules, bool) {
+	if k == nil {
 		return protocol.Rules{}, false
 	}
-	return protocol.Rules{Objects: kind.reads, Bodyless: kind.bodyless, Group: kind.scope == scopeGroup}, true
+	return protocol.Rules{Objects: k.reads, Bodyless: k.bodyless, Group: k.scope == scopeGroup}, true
 }
+
+// rules are those of a msg_type.
+func (k *kindTable) rules(msgType string) (protocol.Rules, bool) { return k.of(msgType).rules() }
 
 // The types that the component itself makes, or acts on before the table is asked.
 const (
@@ -210,6 +212,7 @@ type effects struct {
 
 // apply makes a kind's effects a part of the batch: later messages of it see them.
 func (d *decision) apply(e effects) {
+	e.nowhere = e.nowhere || d.kind.scope == scopeGroup && d.group == nil // a late notice of a group that is gone
 	d.effects = e
 	b := d.b
 	for _, r := range e.receipts {

@@ -119,7 +119,7 @@ func (b *batch) receiptKeys() (keys []store.ReceiptKey) {
 		if m.kind.names != namesRead {
 			continue
 		}
-		reader := b.s.users.Person(m.from.Local, b.users).ID
+		reader := b.person(m.from.Local).ID
 		for _, id := range m.targets {
 			keys = append(keys, store.ReceiptKey{MsgID: id, Reader: reader})
 		}
@@ -191,7 +191,7 @@ func (b *batch) lookChats(ctx context.Context) error {
 		if err != nil || local == m.from.Local {
 			continue
 		}
-		from, to := b.s.users.Person(m.from.Local, b.users).ID, b.s.users.Person(local, b.users).ID
+		from, to := b.person(m.from.Local).ID, b.person(local).ID
 		for _, key := range [...]store.ChatKey{{Partner: from, Owner: to}, {Partner: to, Owner: from}} {
 			if _, known := b.c.chats.Moved(key); !known {
 				keys = append(keys, key)

@@ -343,16 +343,11 @@ func (s *Service) membersOf(ctx context.Context, group string) ([]store.Member, 
 }
 
 // notice makes a message from admin to one user.
-func (b *batch) notice(kind, body, msgID string, to protocol.Person) {
+func (b *batch) notice(msgType, body, msgID string, to protocol.Person) {
 	s := b.s
-	conversation := protocol.ChatName(protocol.AdminID, to.ID)
-	at := b.c.clock.Next(b.now, conversation)
-	text := protocol.NewEnvelope(kind, msgID, protocol.AdminID, to.ID, protocol.FormatTime(at), body, s.cfg.ArrayBodies)
-	d := &decision{b: b, view: view{kind: s.kindOf(kind), sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: conversation}, at: at,
-		env: &protocol.Envelope{Type: kind, MsgID: msgID, From: protocol.AdminID, To: to.ID, Body: body, Text: text}}
-	d.effects, d.payload = effects{to: []protocol.Person{to}}, protocol.Payload(text, nil, false)
-	b.count(s.metrics.messages.WithLabelValues(d.kind.Name), 1)
-	d.emit()
+	kind := s.kindOf(msgType)
+	b.speak(view{kind: kind, sender: protocol.NewPerson(protocol.AdminID, s.cfg.Server), peer: to, conversation: protocol.ChatName(protocol.AdminID, to.ID)}, msgType, msgID, body, to)
+	b.count(s.metrics.messages.WithLabelValues(kind.Name), 1)
 }
 
 // serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change

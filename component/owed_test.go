@@ -254,7 +254,7 @@ func TestOfflineMerges(t *testing.T) {
 	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
 	at := map[string]int64{}
 	for _, e := range h.Service.owed.Entries("lisi", "lisi", false) {
-		at[e.Message.Row.MsgID] = protocol.ParseTime(e.Time())
+		at[e.Message.Row.MsgID] = protocol.TimeOrZero(e.Time())
 	}
 	for i := range queuePage { // a page whose last row is older than what is owed, by a millisecond
 		row(fmt.Sprintf("a%04d", i), at["owed"]-queuePage+int64(i))

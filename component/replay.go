@@ -117,7 +117,7 @@ func (c *conveyor) followLate(ctx context.Context, m store.Message, to []protoco
 	}
 	row := c.s.lateRow(m, protocol.Person{})
 	row.ID = ""
-	c.s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.ParseTime(m.Time), Loose: c.s.kindOf(m.Type).loose()}, late)})
+	c.s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.TimeOrZero(m.Time), Loose: c.s.kindOf(m.Type).loose()}, late)})
 	for c.s.owed.DeferBusy() {
 		if n, err := c.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
@@ -239,14 +239,14 @@ func (c *conveyor) receiversOf(ctx context.Context, m store.Message, known membe
 		}
 		g = &cache.Group{}
 	}
-	at := protocol.ParseTime(m.Time)
+	at := protocol.TimeOrZero(m.Time)
 	if k := known[m.SessionID]; k != nil && k.group == g && k.from <= at && at < k.until && !kind.told {
 		return k.list, nil
 	}
 	k := &membership{group: g, from: at, until: math.MaxInt64}
 	list := make([]protocol.Person, 0, len(g.Rows))
 	for _, row := range g.Rows {
-		if since := protocol.ParseTime(row.Since); since <= at {
+		if since := protocol.TimeOrZero(row.Since); since <= at {
 			list = append(list, protocol.NewPerson(row.UserID, c.s.cfg.Server))
 		} else {
 			k.until = min(k.until, since)
@@ -268,7 +268,7 @@ func (c *conveyor) receiversOf(ctx context.Context, m store.Message, known membe
 	}
 	for _, f := range formers {
 		p := protocol.NewPerson(f.UserID, c.s.cfg.Server)
-		left := protocol.ParseTime(f.Time)
+		left := protocol.TimeOrZero(f.Time)
 		if left > at {
 			k.until = min(k.until, left)
 		}

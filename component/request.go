@@ -34,6 +34,8 @@ type request interface {
 	decide(ctx context.Context, b *batch) error
 	// committed is called once, with the commit that it is a part of.
 	committed(s *Service, at time.Time)
+	// mistaken is what its sender is to be told when the database takes an id of it for another one.
+	mistaken() error
 	// lost is called instead when nobody can tell whether it is committed.
 	lost(err error)
 }
@@ -95,6 +97,10 @@ func (a *arrival) place() *place { return &a.waits }
 func (a *arrival) bounded() bool { return a.passing == nil && !a.copied }
 
 func (a *arrival) lost(error) {} // who repeats finds out
+
+func (a *arrival) mistaken() error {
+	return protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message")
+}
 
 // refuse answers a sender with an error stanza. It never blocks; when even the reserve of the link is full the sender,
 // who has no acknowledgement, finds out by its own time-out, and a metric counts it.
@@ -162,6 +168,10 @@ func (t *task) decide(ctx context.Context, b *batch) error { return t.plan(ctx, 
 
 func (t *task) committed(*Service, time.Time) { t.over(nil) }
 func (t *task) lost(err error)                { t.over(err) }
+
+func (t *task) mistaken() error {
+	return protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start")
+}
 
 func (t *task) refuse(_ *Service, err error) {
 	if !errors.As(err, new(*protocol.Error)) {

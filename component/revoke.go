@@ -25,7 +25,7 @@ func actRevokeChat(m message, v *view) (effects, error) {
 func actRevokeGroup(m message, v *view) (effects, error) {
 	former, err := v.mayPost()
 	if err != nil || v.group == nil {
-		return effects{nowhere: true}, err
+		return effects{}, err
 	}
 	owner := !former && v.group.OwnedBy.Local == v.sender.Local
 	tombstones, err := revoke(m, v, func(m store.Message) bool { return m.SessionID == v.groupID }, owner)
@@ -102,6 +102,6 @@ func (d *decision) remove(tombstones []store.ID) {
 
 func (v *view) tooLate(msgTime string) bool {
 	window := v.cfg.RevokeWindow
-	at := protocol.ParseTime(msgTime)
+	at := protocol.TimeOrZero(msgTime)
 	return window > 0 && at > 0 && v.now.UnixMilli()-at > window.Milliseconds()
 }

@@ -395,7 +395,7 @@ func (s *simStore) commit(ctx context.Context, epoch int64, pos store.Positions,
 			if id.State != store.Live {
 				continue
 			}
-			if at := protocol.ParseTime(id.Time); at <= s.last[id.Conversation] {
+			if at := protocol.TimeOrZero(id.Time); at <= s.last[id.Conversation] {
 				s.faults = append(s.faults, fmt.Sprintf("msg_time %d of %s is not above %d", at, id.MsgID, s.last[id.Conversation]))
 			} else {
 				s.last[id.Conversation] = at

@@ -40,7 +40,7 @@ type simMessage struct {
 	unrouted     map[simCopy]bool // copies that the server has not routed yet
 }
 
-func (s *simMessage) pos() int64 { return protocol.ParseTime(s.Time) }
+func (s *simMessage) pos() int64 { return protocol.TimeOrZero(s.Time) }
 
 // simState is where an entry of a queue is.
 type simState string

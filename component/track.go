@@ -139,7 +139,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 			switch {
 			case rows[store.OfflineKey{Owner: r.User, MsgID: r.MsgID}]:
 				r.Delivered = "queued"
-			case owed[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.ParseTime(id.Time) > delivered:
+			case owed[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.TimeOrZero(id.Time) > delivered:
 				r.Delivered = "sent"
 			case s.cfg.Confirm != ConfirmByPresence && s.users.Confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"

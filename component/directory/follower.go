@@ -49,11 +49,11 @@ type policy interface {
 
 // words are a follower's own in the log.
 type words struct {
-	whose    string                  // "the source"
-	wrote    string                  // after a poll that changed something
-	dry      string                  // of a dry run
-	dryLists bool                    // that counts the users, push codes and spellings of the source
-	dryMore  func(*difference) []any // what else it says
+	whose   string                  // "the source"
+	wrote   string                  // after a poll that changed something
+	dry     string                  // of a dry run
+	whole   bool                    // these speak of all that the source has, push codes too
+	dryMore func(*difference) []any // what else it says
 }
 
 // known is the directory before a poll.
@@ -153,7 +153,7 @@ func (f *follower) reportInvalid(ids []string) {
 func (f *follower) sayDryRun(d *difference) {
 	w := f.policy.words()
 	attrs := []any{"added", len(d.added), "changed", len(d.changed), "left", len(d.left)}
-	if w.dryLists { // of the whole directory, not only of whom it lacks
+	if w.whole {
 		attrs = slices.Concat([]any{"users", d.listed}, attrs, []any{"push_codes", len(d.push), "respelt", len(d.respelt)})
 	}
 	attrs = append(attrs, "of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left))
@@ -182,11 +182,11 @@ func (f *follower) write(ctx context.Context, d *difference) error {
 	}
 	w := f.policy.words()
 	if n.added+n.changed+n.left > 0 {
-		attrs := []any{"added", n.added, "changed", n.changed, "left", n.left, "of_left", names(d.left[:n.left])}
-		if f.source.KeepsPush() {
+		attrs := []any{"added", n.added, "changed", n.changed, "left", n.left}
+		if w.whole {
 			attrs = append(attrs, "push_codes", n.push)
 		}
-		f.d.log.Info(w.wrote, attrs...)
+		f.d.log.Info(w.wrote, append(attrs, "of_left", names(d.left[:n.left]))...)
 		f.d.refresh.trigger.Fire()
 	}
 	switch {

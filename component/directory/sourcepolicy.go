@@ -145,7 +145,7 @@ func (s *sourcePolicy) accountsGone() bool {
 }
 
 func (s *sourcePolicy) words() words {
-	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this", dryLists: true,
+	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this", whole: true,
 		dryMore: func(d *difference) []any {
 			attrs := []any{"of_respelt", names(d.respelt)}
 			if s.d.cfg.CreateAccounts && !s.source.OwnsAccounts() {

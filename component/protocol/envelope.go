@@ -124,7 +124,7 @@ func checkLengths(e *Envelope, msgTime, compress, encrypt, version string) error
 		if len(f.value) > f.max && utf8.RuneCountInString(f.value) > f.max {
 			return Refuse(TooLarge, "%s is longer than %d characters", f.name, f.max)
 		}
-		if strings.ContainsFunc(f.value, OddInID) {
+		if strings.ContainsFunc(f.value, oddInID) {
 			return Refuse(NotJSON, "%s holds a control character, or one that XML forbids", f.name)
 		}
 	}
@@ -328,7 +328,7 @@ func (o *Object) read(element gjson.Result) error {
 		if len(id) > MaxID && utf8.RuneCountInString(id) > MaxID {
 			return Refuse(TooLarge, "an id in the body is longer than %d characters", MaxID)
 		}
-		if strings.ContainsFunc(id, OddInID) {
+		if strings.ContainsFunc(id, oddInID) {
 			return Refuse(NotJSON, "an id in the body holds a control character, or one that XML forbids")
 		}
 	}

@@ -12,9 +12,9 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 // AdminID is the reserved user in whose name the server speaks.
 const AdminID = "admin"
 
-// OddInID says whether a character can be in no id. Half a surrogate reads as U+FFFD here and as itself in a JavaScript client: two
+// oddInID says whether a character can be in no id. Half a surrogate reads as U+FFFD here and as itself in a JavaScript client: two
 // ids to one of them, one to the other.
-func OddInID(c rune) bool {
+func oddInID(c rune) bool {
 	return c < ' ' || c == 0x7F || c == utf8.RuneError || c == 0xFFFE || c == 0xFFFF
 }
 

@@ -14,7 +14,7 @@ import (
 // instead of the string that shipped clients expect.
 func NewEnvelope(kind, msgID, from, to, msgTime, body string, asArray bool) string {
 	m := store.Message{MsgID: msgID, Type: kind, From: from, To: to, Time: msgTime, Body: body}
-	return WriteEnvelope(m, "0", "0", "2.0.0", asArray)
+	return writeEnvelope(m, "0", "0", "2.0.0", asArray)
 }
 
 // Rebuild makes an envelope for a stored message whose own text is gone: when it is delivered again after a crash.
@@ -24,11 +24,11 @@ func Rebuild(m store.Message, asArray bool) string {
 		compress, encrypt, version = flags[0], flags[1], flags[2]
 	}
 	asArray = asArray && compress == "0" && encrypt == "0" && stanza.ValidXML(m.Body) && gjson.Valid(m.Body)
-	return WriteEnvelope(m, compress, encrypt, version, asArray)
+	return writeEnvelope(m, compress, encrypt, version, asArray)
 }
 
-// WriteEnvelope writes the envelope of a stored message. asArray makes its body a real array instead of the string that shipped clients expect.
-func WriteEnvelope(m store.Message, compress, encrypt, version string, asArray bool) string {
+// writeEnvelope writes the envelope of a stored message. asArray makes its body a real array instead of the string that shipped clients expect.
+func writeEnvelope(m store.Message, compress, encrypt, version string, asArray bool) string {
 	b := make([]byte, 0, len(m.Body)+len(m.Body)/8+240)
 	b = append(b, `{"body":`...)
 	if asArray {

@@ -5,8 +5,8 @@ import "strconv"
 // FormatTime is the decimal text that tables and wire hold.
 func FormatTime(t int64) string { return strconv.FormatInt(t, 10) }
 
-// ParseTime reads it; 0 for what is not a number, as old rows may hold.
-func ParseTime(text string) int64 {
+// TimeOrZero reads it; 0 for what is not a number, as old rows may hold.
+func TimeOrZero(text string) int64 {
 	t, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
 		return 0

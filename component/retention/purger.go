@@ -58,7 +58,7 @@ func (p *Purger) Purge(ctx context.Context) error {
 		return err
 	}
 	for _, left := range list {
-		if protocol.ParseTime(left.Time) > p.delivered() {
+		if protocol.TimeOrZero(left.Time) > p.delivered() {
 			continue // the notices are still to be delivered, perhaps by replay
 		}
 		for done := false; !done; {

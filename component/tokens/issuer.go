@@ -38,7 +38,7 @@ type Issuer struct {
 	key []byte // nil until it was read
 }
 
-// New makes Tokens whose tokens live for life. now nil is time.Now.
+// New makes an Issuer whose tokens live for life. now nil is time.Now.
 func New(s Store, life time.Duration, now func() time.Time) *Issuer {
 	if now == nil {
 		now = time.Now

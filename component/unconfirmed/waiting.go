@@ -153,7 +153,7 @@ func (t *Table) GiveBack(rows []store.OfflineMessage) {
 	defer t.mu.Unlock()
 	t.taken = nil
 	for _, row := range rows {
-		m := &Message{Row: row, Time: protocol.ParseTime(row.Time)}
+		m := &Message{Row: row, Time: protocol.TimeOrZero(row.Time)}
 		m.Row.ID = "" // it is no row
 		t.queue(m, row.Owner, int8(row.Status))
 	}
