@@ -306,10 +306,16 @@ type floodPair struct {
 	mu      sync.Mutex
 	sent    []time.Time
 	arrived []time.Time
+	came    int // how many of them arrived
 }
 
-// pairEvery is how far two messages of the pair lie apart.
-const pairEvery = 100 * time.Millisecond
+const (
+	// pairEvery is how far two messages of the pair lie apart.
+	pairEvery = 100 * time.Millisecond
+	// maxPairAhead is how many of them may be on their way: fewer than limits.per_user_inflight lets wait, or on a slow machine
+	// the pair is refused, and what was refused never comes.
+	maxPairAhead = 32
+)
 
 const pairMark = "pair-"
 
@@ -337,13 +343,11 @@ func (f *floodPair) talk(ctx context.Context) error {
 	ticker := time.NewTicker(pairEvery)
 	defer ticker.Stop()
 	for {
-		f.mu.Lock()
-		n := len(f.sent)
-		f.sent, f.arrived = append(f.sent, time.Now()), append(f.arrived, time.Time{})
-		f.mu.Unlock()
-		id := fmt.Sprintf("%s%d-%s", pairMark, n, NewID()[:8])
-		if err := f.one.SendMessage(f.f.Component, id, Text(f.f.Pair[0], f.f.Pair[1], id, "hello")); err != nil {
-			return fmt.Errorf("%s: %w", f.one.JID, err)
+		if n, ok := f.next(); ok {
+			id := fmt.Sprintf("%s%d-%s", pairMark, n, NewID()[:8])
+			if err := f.one.SendMessage(f.f.Component, id, Text(f.f.Pair[0], f.f.Pair[1], id, "hello")); err != nil {
+				return fmt.Errorf("%s: %w", f.one.JID, err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -351,6 +355,17 @@ func (f *floodPair) talk(ctx context.Context) error {
 		case <-ticker.C:
 		}
 	}
+}
+
+// next notes that a message is sent, and is its number; false while too many are on their way.
+func (f *floodPair) next() (n int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.sent)-f.came >= maxPairAhead {
+		return 0, false
+	}
+	f.sent, f.arrived = append(f.sent, time.Now()), append(f.arrived, time.Time{})
+	return len(f.sent) - 1, true
 }
 
 func (f *floodPair) stanza(raw []byte) {
@@ -365,6 +380,7 @@ func (f *floodPair) stanza(raw []byte) {
 	defer f.mu.Unlock()
 	if err == nil && n < len(f.arrived) && f.arrived[n].IsZero() {
 		f.arrived[n] = time.Now()
+		f.came++
 	}
 }
 
