@@ -51,7 +51,7 @@ var rules = []rule{
 	{"stanza and lenient know nobody", []string{"tlim/component/stanza", "tlim/component/lenient"}, nil, []string{"tlim/..."}, nil},
 	{"trigger, pause and fairqueue know nobody", []string{"tlim/component/trigger", "tlim/component/pause", "tlim/component/fairqueue"}, nil, []string{"tlim/..."}, nil},
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
-		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream"}},
+		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream", "tlim/component/trigger"}},
 	{"push knows notes, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component/outbox"}},
 	{"the outbox knows neither messages nor vendors", []string{"tlim/component/outbox"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/pause", "tlim/component/protocol", "tlim/component/trigger", "tlim/store"}},

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"tlim/cmd/tlim/config"
+	"tlim/component/trigger"
 	"tlim/httpapi"
 	"tlim/store"
 )
@@ -27,15 +28,15 @@ type limited struct {
 	mu   sync.Mutex
 	open int
 	of   map[netip.Addr]int
-	idle *list.List    // of *limitedConn, the longest idle first
-	room chan struct{} // room for one: a connection was closed, or is idle
-	over chan struct{} // the listener is closed
+	idle *list.List      // of *limitedConn, the longest idle first
+	room trigger.Trigger // a connection was closed, or is idle
+	over chan struct{}   // the listener is closed
 	once sync.Once
 }
 
 func limit(l net.Listener, most, each int) *limited {
 	return &limited{Listener: l, most: most, each: each, of: map[netip.Addr]int{}, idle: list.New(),
-		room: make(chan struct{}, 1), over: make(chan struct{})}
+		room: trigger.New(), over: make(chan struct{})}
 }
 
 // limitedConn is one of its connections.
@@ -151,14 +152,7 @@ func (l *limited) state(conn net.Conn, s http.ConnState) {
 	}
 	if s == http.StateIdle {
 		c.at = l.idle.PushBack(c)
-		l.wake()
-	}
-}
-
-func (l *limited) wake() {
-	select {
-	case l.room <- struct{}{}:
-	default:
+		l.room.Fire()
 	}
 }
 
@@ -177,7 +171,7 @@ func (l *limitedConn) Close() error {
 			listener.idle.Remove(l.at)
 			l.at = nil
 		}
-		listener.wake()
+		listener.room.Fire()
 	})
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"tlim/component/trigger"
 )
 
 // writer is the way out of one link: callers fill one buffer while the other one is on its way.
@@ -20,16 +22,16 @@ type writer struct {
 	budget  *budget // of answers
 
 	mu       sync.Mutex
-	buf      []byte // being filled
-	spare    []byte // the other one: on its way, or written
-	taken    uint64 // bytes of the stream that were taken out of buf
-	sent     uint64 // bytes of the stream that were written
-	finished bool   // the stream's end is in the buffer: nothing more is taken
-	closed   bool   // nothing more is taken, what is there is lost
-	stanzas  int    // appended since the last ping
-	marked   uint64 // end of that ping in the stream
-	room     chan struct{}
-	wake     chan struct{} // room for one: there is something in buf
+	buf      []byte          // being filled
+	spare    []byte          // the other one: on its way, or written
+	taken    uint64          // bytes of the stream that were taken out of buf
+	sent     uint64          // bytes of the stream that were written
+	finished bool            // the stream's end is in the buffer: nothing more is taken
+	closed   bool            // nothing more is taken, what is there is lost
+	stanzas  int             // appended since the last ping
+	marked   uint64          // end of that ping in the stream
+	room     chan struct{}   // closed when something was written, as any number of callers may wait
+	wake     trigger.Trigger // there is something in buf
 }
 
 const (
@@ -46,7 +48,7 @@ const (
 
 func newWriter(conn net.Conn, cfg *Config, down <-chan struct{}, m *metrics) *writer {
 	return &writer{conn: conn, timeout: cfg.WriteTimeout, limit: cfg.BufferBytes, reserve: cfg.ReserveBytes, down: down, metrics: m,
-		budget: newBudget(cfg), wake: make(chan struct{}, 1)}
+		budget: newBudget(cfg), wake: trigger.New()}
 }
 
 // run writes until the connection fails. nil means that the stream's end was written.
@@ -161,10 +163,7 @@ func (w *writer) progress(ctx context.Context) error {
 // release gives the lock back and gets the buffer written.
 func (w *writer) release() {
 	w.mu.Unlock()
-	select {
-	case w.wake <- struct{}{}:
-	default:
-	}
+	w.wake.Fire()
 }
 
 // full says whether the holder of the lock should wait for room. It is called while the lock is held.
