@@ -20,6 +20,8 @@ type chatMode struct {
 	pid     int
 	service *service
 	writers []*writer
+
+	before *chatMode // the same of the version that is measured against, if there is one
 }
 
 func (r *rig) chatModes() []*chatMode {
@@ -33,6 +35,10 @@ func (r *rig) chatModes() []*chatMode {
 	modes := []*chatMode{mode(r.sqlite.mode, r.sqlite.address, r.sqlite.PID(), r.sqlite)}
 	if r.mysql != nil {
 		modes = append(modes, mode(r.mysql.mode, r.mysql.address, r.mysql.PID(), r.mysql))
+	}
+	for i, s := range r.before {
+		modes[i].before = mode(s.mode, s.address, s.PID(), s)
+		modes = append(modes, modes[i].before)
 	}
 	if r.bare != nil {
 		modes = append([]*chatMode{mode("bare component, unstored", r.bareAddress, r.barePID(), nil)}, modes...)

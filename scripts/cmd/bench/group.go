@@ -21,6 +21,8 @@ type groupMode struct {
 	service *service // nil for what is not tlim
 	window  int64    // messages under way at once
 	owing   bool     // all copies are confirmed, and a round ends when they are
+
+	before *groupMode // the same of the version that is measured against, if there is one
 }
 
 func newGroupMode(part, name string, members []*member, address, stanzaType, session string) *groupMode {
@@ -52,8 +54,17 @@ func (r *rig) groupModes() []*groupMode {
 		newGroupMode("group", "the server's MUC, unstored", r.plain, r.roomAddress, "groupchat", r.sqlite.groups[ofPlain]),
 		ours(r.mysql, pings, r.plain, ofPlain, true),
 	}
-	for _, s := range r.before {
-		list = append(list, ours(s, none, r.mute, ofMute, false), ours(s, receipts, r.confirming, ofConfirming, false))
+	if r.beforeSilent != nil {
+		// In the order of ours: what the server's JVM does after one way belongs to the next.
+		list[1].before = ours(r.beforeSilent, none, r.mute, ofMute, false)
+		list[2].before = ours(r.before[0], pings, r.plain, ofPlain, true)
+		list[3].before = ours(r.before[0], receipts, r.confirming, ofConfirming, true)
+		list[5].before = ours(r.before[1], pings, r.plain, ofPlain, true)
+		for _, m := range list[:6] {
+			if m.before != nil {
+				list = append(list, m.before)
+			}
+		}
 	}
 	return list
 }

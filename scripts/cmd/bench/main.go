@@ -142,6 +142,9 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 	return nil
 }
 
+// beforeGoal is for a change that must not cost speed: one within 3 % of the version that is measured against.
+const beforeGoal = "0.97 of before"
+
 func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
 	modes := r.groupModes()
 	turns := make([]turn, len(modes))
@@ -158,6 +161,11 @@ func measureGroup(ctx context.Context, r *rig, p plan, report *report) error {
 	report.goal(ours, atLeast("0.95 of bare", ours.ratio(bare), 0.95))
 	report.goal(pings, atLeast("0.8 of bare", pings.ratio(bare), 0.8))
 	report.goal(pings, atMost(cpuGoal, pings.perItem(cpuOf), 10))
+	for _, m := range modes {
+		if m.before != nil {
+			report.goal(m.series, atLeast(beforeGoal, m.series.ratio(m.before.series), 0.97))
+		}
+	}
 	if !p.profile {
 		return nil
 	}
@@ -179,6 +187,11 @@ func measureChat(ctx context.Context, r *rig, p plan, report *report, c *commits
 		report.add(t.series, bare, commit.series)
 	}
 	report.goal(ours, atLeast("0.7 of the lower", ours.ratio(bare, commit.series), 0.7))
+	for _, m := range modes {
+		if m.before != nil {
+			report.goal(m.series, atLeast(beforeGoal, m.series.ratio(m.before.series), 0.97))
+		}
+	}
 	if !p.profile {
 		return nil
 	}

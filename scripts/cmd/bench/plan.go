@@ -45,7 +45,7 @@ func readPlan(args []string) (plan, error) {
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
 	only := flags.String("only", "", "one part: "+strings.Join(slices.Concat(partNames, handParts), ", "))
 	quick := flags.Bool("quick", false, "short rounds, few messages, small files: does it run at all")
-	flags.StringVar(&p.against, "against", "", "the `binary` of another tlim: rows of it beside ours in group and absent")
+	flags.StringVar(&p.against, "against", "", "the `binary` of another tlim: rows of it beside ours in group, absent and chat")
 	flags.BoolVar(&p.profile, "profile", false, "a round more of each of ours, with CPU and heap profiles into .run/bench")
 	if err := flags.Parse(args); err != nil {
 		return p, flag.ErrHelp

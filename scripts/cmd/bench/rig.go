@@ -40,6 +40,7 @@ type rig struct {
 	sqlite, mysql                    *service
 	silent                           *service          // on SQLite, for those that confirm nothing: what is owed to them is owed to nobody else
 	before                           []*service        // on both databases, of the version that is measured against
+	beforeSilent                     *service          // of that version, like silent
 	users                            map[string]string // all accounts: name to password
 	bareAddress, roomAddress, domain string
 }
@@ -169,7 +170,7 @@ func (r *rig) startServices(ctx context.Context, p plan, groups map[crowd][]stri
 			return err
 		}
 	}
-	if p.against == "" || !p.has("group", "absent") {
+	if p.against == "" || !p.has("group", "absent", "chat") {
 		return nil
 	}
 	lite, err := r.startService(ctx, "tlim-before", "before, SQLite", groups, lab.TlimOptions{Binary: p.against})
@@ -177,7 +178,13 @@ func (r *rig) startServices(ctx context.Context, p plan, groups map[crowd][]stri
 		return err
 	}
 	maria, err := r.startMariaDBService(ctx, "tlim-before-m", "before, MariaDB", groups, p.against)
+	if err != nil {
+		return err
+	}
 	r.before = []*service{lite, maria}
+	if p.has("group") {
+		r.beforeSilent, err = r.startService(ctx, "tlim-before-q", "before, SQLite", map[crowd][]string{ofMute: groups[ofMute]}, lab.TlimOptions{Binary: p.against})
+	}
 	return err
 }
 
