@@ -14,6 +14,7 @@ import (
 	"tlim/component/clock"
 	"tlim/component/fairqueue"
 	"tlim/component/inflight"
+	"tlim/component/logged"
 	"tlim/component/protocol"
 	"tlim/component/unasked"
 	"tlim/component/unconfirmed"
@@ -58,10 +59,10 @@ type conveyor struct {
 	deferring deferPace
 
 	// What goes to the server.
-	ready       bool   // replay is done: batches are delivered
-	readyOn     uint64 // the connection that this holds for
-	replayAgain bool   // it failed, and the next tick tries again
-	replaySaid  string // why, to log it once
+	ready       bool        // replay is done: batches are delivered
+	readyOn     uint64      // the connection that this holds for
+	replayAgain bool        // it failed, and the next tick tries again
+	replaySaid  logged.Text // why
 	inFlight    *inflight.Window
 	backlog     *backlog
 	barrier     barrier
@@ -409,9 +410,8 @@ func (c *conveyor) linkChanged(ctx context.Context) {
 			return
 		}
 		c.replayAgain = true
-		if text := err.Error(); text != c.replaySaid { // it is tried at each tick
+		if c.replaySaid.Changes(err.Error()) { // it is tried at each tick
 			c.s.log.Warn("delivering again what the server may have lost was interrupted; it is tried again", "error", err)
-			c.replaySaid = text
 		}
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tlim/cmd/tlim/config"
 	"tlim/component"
+	"tlim/component/logged"
 	"tlim/component/openfire"
 	"tlim/component/pause"
 	"tlim/component/stream"
@@ -177,12 +178,12 @@ func flush(ctx context.Context, links *stream.Links) error {
 // password, missing tables) is for an administrator to mend, at once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 	const longest = 5 * time.Second
+	health := logged.Health{Failing: "waiting for the database", Again: "the database is there"}
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, longest) {
 		db, err := store.Open(ctx, storeConfig(a.cfg, a.log))
 		if err == nil {
-			if a.storeWait.Swap(nil) != nil {
-				a.log.Info("the database is there")
-			}
+			a.storeWait.Store(nil)
+			health.Note(a.log, nil)
 			return db, nil
 		}
 		var network *net.OpError
@@ -190,9 +191,8 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 			return nil, err
 		}
 		text := err.Error()
-		if old := a.storeWait.Swap(&text); old == nil || *old != text {
-			a.log.Error("waiting for the database", "error", err)
-		}
+		a.storeWait.Store(&text)
+		health.Note(a.log, err)
 		if pause.For(ctx, wait) != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/logged"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
 	"tlim/store"
@@ -52,8 +53,8 @@ type accountKeeper struct {
 	// Of the one goroutine that works.
 	failed map[string]*accountFailure // by local part
 	left   map[string]time.Time       // local parts of users whose accounts are to go, and when that was first seen
-	health health
-	dry    lastText // what a dry run would do
+	health logged.Health
+	dry    logged.Text // what a dry run would do
 }
 
 type accountFailure struct {
@@ -63,7 +64,7 @@ type accountFailure struct {
 
 func newAccountKeeper(d *Directory, server Accounts) *accountKeeper {
 	return &accountKeeper{d: d, server: server, trigger: trigger.New(), failed: map[string]*accountFailure{},
-		health: health{failing: "accounts could not be made or removed; it is tried again", again: "accounts are in step again"}}
+		health: logged.Health{Failing: "accounts could not be made or removed; it is tried again", Again: "accounts are in step again"}}
 }
 
 func (a *accountKeeper) keeps() bool {
@@ -88,7 +89,7 @@ func (a *accountKeeper) run(ctx context.Context) {
 			return // LinkReady triggers
 		}
 		if err := a.work(ctx); ctx.Err() == nil && a.d.deps.LinkUp() {
-			a.health.note(a.d.log, err)
+			a.health.Note(a.d.log, err)
 		}
 	})
 }
@@ -197,7 +198,7 @@ func (a *accountKeeper) sayDryRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if made+removed > 0 && a.dry.changes(fmt.Sprint(made, removed)) {
+	if made+removed > 0 && a.dry.Changes(fmt.Sprint(made, removed)) {
 		a.d.log.Info("directory.dry_run: accounts would be made (where there is none) and removed", "make", made, "remove", removed, "of_make", names(add), "of_remove", names(drop))
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"tlim/component/logged"
 	"tlim/component/trigger"
 	"tlim/store"
 )
@@ -20,9 +21,9 @@ type follower struct {
 	fresh   registrations
 
 	// Of the one goroutine that polls.
-	health  health
-	invalid lastText // ids that cannot be users
-	dry     lastText // what a dry run would do
+	health  logged.Health
+	invalid logged.Text // ids that cannot be users
+	dry     logged.Text // what a dry run would do
 }
 
 // policy is what a list of users may do to the directory.
@@ -77,7 +78,7 @@ type difference struct {
 
 func newFollower(d *Directory, source Source, p policy) *follower {
 	return &follower{d: d, source: source, policy: p, trigger: trigger.New(),
-		health: health{failing: "the directory does not follow its source; it is tried again", again: "the directory follows its source again"}}
+		health: logged.Health{Failing: "the directory does not follow its source; it is tried again", Again: "the directory follows its source again"}}
 }
 
 // run polls until ctx ends: at once, at each interval, and when triggered. It calls then after each poll.
@@ -98,7 +99,7 @@ func (f *follower) note(err error) {
 		f.d.metrics.polls.WithLabelValues("ok").Inc()
 		f.d.metrics.synced.Set(float64(f.d.deps.Now().Unix()))
 	}
-	f.health.note(f.d.log, err)
+	f.health.Note(f.d.log, err)
 }
 
 // poll reads the list, compares and writes. Its error is protocol.ErrUnavailable or one of the source; what was written stays, and the
@@ -144,7 +145,7 @@ func (f *follower) poll(ctx context.Context) error {
 func (f *follower) reportInvalid(ids []string) {
 	f.d.metrics.invalid.Set(float64(len(ids)))
 	text := strings.Join(ids[:min(len(ids), namedUsers)], " ")
-	if f.invalid.changes(text) && text != "" {
+	if f.invalid.Changes(text) && text != "" {
 		f.d.log.Warn("users of the source are left out: their ids cannot be addresses, or a field is too long", "users", len(ids), "some", text)
 	}
 }
@@ -160,7 +161,7 @@ func (f *follower) sayDryRun(d *difference) {
 	if w.dryMore != nil {
 		attrs = append(attrs, w.dryMore(d)...)
 	}
-	if f.dry.changes(fmt.Sprint(attrs...)) {
+	if f.dry.Changes(fmt.Sprint(attrs...)) {
 		f.d.log.Info(w.dry, attrs...)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/logged"
 	"tlim/component/pause"
 	"tlim/component/protocol"
 	"tlim/component/trigger"
@@ -21,7 +22,7 @@ import (
 type refresher struct {
 	d       *Directory
 	trigger trigger.Trigger
-	said    lastText
+	said    logged.Text
 
 	one sync.Mutex // of two rounds at once the slower could write an older name last
 }
@@ -43,7 +44,7 @@ func (r *refresher) run(ctx context.Context) {
 		if err != nil {
 			text = err.Error()
 		}
-		if r.said.changes(text) && err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
+		if r.said.Changes(text) && err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
 			r.d.log.Warn("new names of users could not reach members' lists; it is tried again", "error", err)
 		}
 	})

@@ -211,9 +211,8 @@ func (w *worker) judge(now time.Time, sent int, counts map[string]int, fault err
 		w.failing.Store(false)
 	case fault != nil:
 		w.lost += lost
-		if text := fault.Error(); text != w.trouble {
+		if w.trouble.Changes(fault.Error()) {
 			w.log.Warn("pushes fail", "given_up", w.lost, "error", fault)
-			w.trouble = text
 		}
 		w.failing.Store(true)
 		wait = max(wait, backOff(w.fails))

@@ -9,6 +9,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"tlim/component/logged"
 	"tlim/component/trigger"
 	"tlim/store"
 )
@@ -31,13 +32,13 @@ type worker struct {
 	recent  *lru.Cache[pushed, time.Time]
 	unsaved []store.PushUpdate // what was sent and could not be written down yet
 	swept   time.Time
-	most    int       // rows that the next pass takes: texts that all differ fill its calls with fewer
-	works   bool      // something has gone out since the start
-	foreign bool      // nothing has, and the vendor knew none of the registrations: it was logged
-	trouble string    // why nothing goes out, as it was logged
-	lost    int       // pushes given up since then
-	fails   int       // passes in a row without success
-	until   time.Time // the vendor is left alone
+	most    int         // rows that the next pass takes: texts that all differ fill its calls with fewer
+	works   bool        // something has gone out since the start
+	foreign bool        // nothing has, and the vendor knew none of the registrations: it was logged
+	trouble logged.Text // why nothing goes out
+	lost    int         // pushes given up since then
+	fails   int         // passes in a row without success
+	until   time.Time   // the vendor is left alone
 }
 
 // room says whether another row may wait.

@@ -1,0 +1,21 @@
+package directory
+
+import (
+	"strings"
+
+	"tlim/store"
+)
+
+const namedUsers = 10 // ids that a log line gives as examples
+
+// names gives a few ids as examples.
+func names(users []store.User) string {
+	var some []string
+	for _, u := range users[:min(len(users), namedUsers)] {
+		some = append(some, u.ID)
+	}
+	if len(users) > namedUsers {
+		some = append(some, "...")
+	}
+	return strings.Join(some, " ")
+}
