@@ -44,17 +44,17 @@ func TestInFlightBound(t *testing.T) {
 	}
 	for i := range members {
 		if list := got[fmt.Sprintf("member%04d@im.test", i)]; i != 1 && !slices.Equal(list, []string{"g0", "g1", "g2", "g3", "g4", "g5"}) {
-			t.Fatalf("member %d got %v", i, list)
+			t.Fatalf(`member %d got %v, want ["g0" "g1" "g2" "g3" "g4" "g5"]`, i, list)
 		}
 	}
 	if list := got["member0001@im.test/p"]; !slices.Equal(list, []string{"g0", "g1", "g2", "g3", "g4", "g5"}) {
 		t.Errorf(`the sender got %v, want ["g0" "g1" "g2" "g3" "g4" "g5"]`, list)
 	}
 	if list := got["lisi@im.test"]; len(list) != 6 {
-		t.Errorf("lisi got %v, want list of length 6", list)
+		t.Errorf("lisi got %v, want 6 messages", list)
 	}
 	if at := h.delivered.Load(); at < h.timeOf("g5") {
-		t.Errorf("all is routed, and the position is %d of %d", at, h.timeOf("g5"))
+		t.Errorf("all is routed: position %d, want at least %d", at, h.timeOf("g5"))
 	}
 }
 
@@ -84,7 +84,7 @@ func TestPassesLargeFanOut(t *testing.T) {
 	}
 	server.routeAll(h)
 	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))); n != members {
-		t.Errorf("%d of %d copies", n, members)
+		t.Errorf("got %d copies, want %d", n, members)
 	}
 }
 
@@ -109,14 +109,14 @@ func TestBusyGroup(t *testing.T) {
 		if strings.Contains(p, "error-013: this group is too busy") {
 			busy++
 		} else if strings.Contains(p, `type="error"`) {
-			t.Errorf("refused: got %s, want none with %q", p, `type="error"`)
+			t.Errorf(`refused: got %s, want no type="error"`, p)
 		}
 	}
 	if busy == 0 || busy > written-waitLeast {
-		t.Errorf("%d of %d are refused, want more than 0, busy at most %d", busy, written, written-waitLeast)
+		t.Errorf("%d of %d messages are refused, want 1 to %d", busy, written, written-waitLeast)
 	}
 	if n := counter(t, h.metrics.busy.WithLabelValues(busyConversation)); int(n) != busy {
-		t.Errorf("%v counted, %d refused", n, busy)
+		t.Errorf("got %v refusals counted, want %d", n, busy)
 	}
 	server.routeAll(h)
 	d, more := h.sender.take()
@@ -128,13 +128,13 @@ func TestBusyGroup(t *testing.T) {
 		}
 	}
 	if accepted != written-busy || copies < accepted*members { // more: phones that came meanwhile catch up
-		t.Errorf("%d receipts and %d refused of %d, %d copies, want %d, copies at least %d", accepted, busy, written, copies, written-busy, accepted*members)
+		t.Errorf("of %d messages: %d receipts, %d refused, %d copies; want %d receipts, at least %d copies", written, accepted, busy, copies, written-busy, accepted*members)
 	}
 	stop := server.keepRouting()
 	h.halt()
 	stop()
 	if n := strings.Count(log.String(), "session_id="+g); n != 1 || !strings.Contains(log.String(), "members=150") {
-		t.Errorf("the log tells of it %d times:\n%s\nwant 1, log with \"members=150\"", n, log.String())
+		t.Errorf("the log tells of the busy group %d times, want once, with members=150:\n%s", n, log.String())
 	}
 }
 
@@ -163,7 +163,7 @@ func TestDeafServer(t *testing.T) {
 	_, posts := h.sender.take()
 	for _, name := range []string{"this group is too busy", "the server is too busy"} {
 		if !strings.Contains(strings.Join(posts, ""), name) {
-			t.Errorf("nobody is told that %s", name)
+			t.Errorf("nobody is told that %s; want an error to its sender", name)
 		}
 	}
 	server.routeAll(h)
@@ -218,7 +218,7 @@ func TestLossAmidFanOut(t *testing.T) {
 	h.turns(3)
 	first, _ := h.sender.take()
 	if n := copiesTo(first); n == 0 || n == members {
-		t.Fatalf("%d copies went out, want more than 0, n other than %d", n, members)
+		t.Fatalf("%d copies went out before the loss, want more than 0, less than %d", n, members)
 	}
 	server.mu.Lock()
 	server.flight, server.now = nil, inflight.Load{}
@@ -231,7 +231,7 @@ func TestLossAmidFanOut(t *testing.T) {
 	server.routeAll(h)
 	again, _ := h.sender.take()
 	if n := copiesTo(again); n != members {
-		t.Errorf("%d of %d copies", n, members)
+		t.Errorf("got %d copies, want %d", n, members)
 	}
 	if server.most.Copies > bound {
 		t.Errorf("%d in flight, want at most %d", server.most.Copies, bound)
@@ -276,7 +276,7 @@ func TestStopAmidFanOut(t *testing.T) {
 	stop()
 	d, _ := h.sender.take()
 	if n := copiesTo(d); n != 2*members {
-		t.Errorf("%d of %d copies", n, 2*members)
+		t.Errorf("got %d copies, want %d", n, 2*members)
 	}
 	h.run(nil)
 	if st := h.state(); st.Delivered != st.Clock {
@@ -331,13 +331,13 @@ func TestOverloadOfOneSize(t *testing.T) {
 			// Its turn comes after some turns of each of the others, and on a slow machine a round takes few of them.
 			for rounds := 0; h.timeOf("it") == 0; rounds++ {
 				if rounds == 200 {
-					t.Fatal("it never gets its turn")
+					t.Fatal("the other message was not chosen in 200 rounds")
 				}
 				round()
 			}
 			for rounds := 0; copiesOfSome(h.sender, "it") == ""; rounds++ {
 				if rounds == 200 {
-					t.Fatal("it never goes out")
+					t.Fatal("the large message was not chosen in 200 rounds")
 				}
 				round()
 			}
@@ -386,7 +386,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 			}
 			for n := 0; h.conveyor.backlog.copies.Load() < int64(bound); n++ {
 				if n == 100_000 {
-					t.Fatalf("%d copies wait, and no more come", h.conveyor.backlog.copies.Load())
+					t.Fatalf("%d copies wait and no more come, want %d", h.conveyor.backlog.copies.Load(), 100_000)
 				}
 				h.turns(1)
 			}
@@ -424,7 +424,7 @@ func TestCatchUpThatWaited(t *testing.T) {
 	h.turns(3)
 	server.routeAll(h)
 	if got := strings.Fields(copiesOfSome(h.sender, "m0")); !slices.Contains(got, "lisi@"+testServer+"/p") {
-		t.Errorf("copies %s, want with %q", got, "lisi@"+testServer+"/p")
+		t.Errorf("got copies %q, want one to %s", got, "lisi@"+testServer+"/p")
 	}
 }
 

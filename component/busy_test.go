@@ -21,13 +21,13 @@ func TestBusyLets(t *testing.T) {
 		t.Errorf("queue %q, want m1/0", got)
 	}
 	if !h.conveyor.inFlight.Busy() {
-		t.Error("it is not full any more")
+		t.Error("not busy with a full window, want busy")
 	}
 	stuck.asked[0](nil)
 	stuck.asked[1](nil)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if h.conveyor.inFlight.Busy() {
-		t.Error("it is full for ever")
+		t.Error("still busy when all is routed, want not busy")
 	}
 }
 
@@ -48,7 +48,7 @@ func TestBusyHolds(t *testing.T) {
 			t.Fatal("a message was taken while the server had enough to do")
 		}
 		if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != 1 {
-			t.Fatal("none was taken after a tick")
+			t.Fatal("no message was taken after a tick, want 1")
 		}
 	}
 	for range batchItems {

@@ -108,7 +108,7 @@ func (h *harness) forgotten(id string) {
 	parts, err := h.db.CallParts(h.t.Context(), id, 0, 10)
 	open, openErr := h.db.OpenCalls(h.t.Context())
 	if err != nil || openErr != nil || len(parts)+len(open) > 0 {
-		h.t.Errorf("left of the call: %d parts, %d open: %v %v", len(parts), len(open), err, openErr)
+		h.t.Errorf("left of the call: got %d parts, %d open (errors %v, %v), want none", len(parts), len(open), err, openErr)
 	}
 }
 
@@ -117,10 +117,10 @@ func TestCallRepeated(t *testing.T) {
 	first := Notice{Receivers: []string{"lisi"}, Key: "order 1"}
 	id := h.notify(first)
 	if !calls.ValidID(id) {
-		t.Errorf("call id %q", id)
+		t.Errorf("got call id %q, want a valid one", id)
 	}
 	if again := h.notify(first); again != id {
-		t.Errorf("the repeat is another call: %s, %s", id, again)
+		t.Errorf("the repeat: got call %s, want %s", again, id)
 	}
 	h.each(1, []string{"lisi"})
 
@@ -130,7 +130,7 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
 		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
-			t.Errorf(`%+v: %q %v, want %v, CallID ""`, n, id, err, protocol.IDConflict)
+			t.Errorf(`%+v: got call %q, %v, want no call, %v`, n, id, err, protocol.IDConflict)
 		}
 	}
 	h.each(1, []string{"lisi"})
@@ -139,7 +139,7 @@ func TestCallRepeated(t *testing.T) {
 	seen := map[string]bool{id: true}
 	answer := h.notify(Notice{Receivers: []string{"lisi"}, Key: "order 1", Type: "MTB-001"}) // to an approval, about the same order
 	if seen[answer] || h.served("MTB-001", []string{"lisi"})["lisi"] != 1 {
-		t.Error("of another kind: taken for the same call")
+		t.Error("of another kind: got the first call or no message, want a call of its own")
 	}
 	for i, n := range []Notice{
 		{Receivers: []string{"lisi"}, Key: "order 1", Caller: "crm"},
@@ -151,7 +151,7 @@ func TestCallRepeated(t *testing.T) {
 	} {
 		id := h.notify(n)
 		if seen[id] {
-			t.Errorf("%+v is taken for another call", n)
+			t.Errorf("%+v: got the id of another call, want a new one", n)
 		}
 		seen[id] = true
 		h.each(2+i, []string{"lisi"})
@@ -170,15 +170,15 @@ func TestCallRepeated(t *testing.T) {
 	h.kill()
 	h.run(nil)
 	if again := h.notify(first); again != id {
-		t.Errorf("after a restart: %s, %s", id, again)
+		t.Errorf("the repeat after a restart: got call %s, want %s", again, id)
 	}
 	h.clock.Move(24*time.Hour - time.Millisecond)
 	if again := h.notify(first); again != id {
-		t.Errorf("at the end of the window: %s, %s", id, again)
+		t.Errorf("the repeat at the end of the window: got call %s, want %s", again, id)
 	}
 	h.clock.Move(2 * time.Millisecond)
 	if again := h.notify(first); again == id {
-		t.Error("after the window")
+		t.Error("the repeat after the window: got the first call, want a new one")
 	}
 	h.each(8, []string{"lisi"})
 	if got := counter(t, h.metrics.calls.WithLabelValues(callRepeated)); got != 2 {
@@ -201,17 +201,17 @@ func TestCallsForgotten(t *testing.T) {
 	for _, key := range []string{"old 0", fmt.Sprint("old ", 500+2)} {
 		n := asked(Notice{Key: key})
 		if row, found, err := h.db.CallByKey(t.Context(), n.key()); found || err != nil {
-			t.Errorf("%s is remembered: %+v %v, want found false, no error", key, row, err)
+			t.Errorf("%s: got %+v (error %v), want it forgotten", key, row, err)
 		}
 	}
 	if _, found, err := h.db.Call(t.Context(), young); !found || err != nil {
-		t.Errorf("the young call: got %v %v, want found true, no error", found, err)
+		t.Errorf("the young call: got found %v, %v, want true, no error", found, err)
 	}
 	if _, found, err := h.db.Call(t.Context(), bare); found || err != nil {
-		t.Errorf("a call that nobody can repeat: got %v %v, want found false, no error", found, err)
+		t.Errorf("a call that nobody can repeat: got found %v, %v, want false, no error", found, err)
 	}
 	if n, found, err := h.Notice(t.Context(), bare); n.Total != noticeSlice+1 || n.Open || !found || err != nil {
-		t.Errorf("it is tracked all the same: %+v %v %v, want Total %v, Open false, found true, no error", n, found, err, noticeSlice+1)
+		t.Errorf("a call that nobody can repeat: got tracked %+v, found %v, %v, want %d messages, closed", n, found, err, noticeSlice+1)
 	}
 }
 
@@ -264,10 +264,10 @@ func TestCallCutShort(t *testing.T) {
 				h.each(1, people)
 				h.forgotten(id)
 				if again := h.notify(call); again != id {
-					t.Errorf("answered %s and %s", id, again)
+					t.Errorf("the repeat: got call %s, want %s", again, id)
 				}
 				if notice, _, err := h.Notice(t.Context(), id); notice.Open || notice.Total != len(people) || err != nil {
-					t.Errorf("%+v %v, want Open false, Total %v, no error", notice, err, len(people))
+					t.Errorf("got %+v, %v, want a closed call with %d messages", notice, err, len(people))
 				}
 			})
 		}
@@ -314,10 +314,10 @@ func TestCallAnswerLost(t *testing.T) {
 						h.stop()
 						h.stop = nil
 						if err := <-h.stopped; err == nil {
-							t.Error("Run must say that it did not know")
+							t.Error("Run: got no error, want the one of the COMMIT without an answer")
 						}
 						if err := <-done; err == nil {
-							t.Error("answered ok without knowing")
+							t.Error("the call: got ok, want an error: nobody knows whether it is stored")
 						}
 						if err := h.db.Close(); err != nil {
 							t.Fatal(err)
@@ -367,7 +367,7 @@ func TestCallsTogether(t *testing.T) {
 		first := <-ids
 		for range callers - 1 {
 			if id := <-ids; id != first {
-				t.Errorf("%s: answered %s and %s", name, first, id)
+				t.Errorf("%s: got call %s, want %s", name, id, first)
 			}
 		}
 		got := h.served(call.Type, call.Receivers)
@@ -430,7 +430,7 @@ func TestCallLeft(t *testing.T) {
 			}
 			leave()
 			if err := <-done; err == nil {
-				t.Error("answered before the commit")
+				t.Error("got ok before the commit, want an error")
 			}
 			go func() {
 				_, err := h.Notify(t.Context(), asked(call))
@@ -464,21 +464,21 @@ func TestCallByBusiness(t *testing.T) {
 	second := h.notify(Notice{Body: task("b", "t", "corrected"), Receivers: []string{"WANGWU", "zhaoliu"}})
 	counts("1 1 1")
 	if n, _, err := h.Notice(t.Context(), second); n.Total != 1 || err != nil {
-		t.Errorf("the second call has served %d: %v, want Total 1, no error", n.Total, err)
+		t.Errorf("the second call: got %d messages, %v, want 1, no error", n.Total, err)
 	}
 	if id := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi", "zhaoliu"}}); id != second || id == first {
-		t.Errorf("nothing to do, answered %s, want the newest, %s", id, second)
+		t.Errorf("a call with nothing to do: got id %s, want the newest, %s", id, second)
 	}
 	counts("1 1 1")
 	keyed := h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}, Key: "k"})
 	if n, found, err := h.Notice(t.Context(), keyed); n.Total != 0 || !found || n.Open || err != nil {
-		t.Errorf("nothing to do under a key: %+v %v %v, want Total 0, found true, Open false, no error", n, found, err)
+		t.Errorf("a call under a key with nothing to do: got %+v, found %v, %v, want 0 messages, closed, found", n, found, err)
 	}
 	counts("1 1 1")
 
 	// A message that was removed is not sent again.
 	if found, err := h.RemoveMessage(t.Context(), calls.MessageID(first, 1)); !found || err != nil {
-		t.Fatalf("got %v, %v, want found true, no error", found, err)
+		t.Fatalf("remove message: got found %v, %v, want true, no error", found, err)
 	}
 	h.notify(Notice{Body: task("b", "t", "x"), Receivers: []string{"lisi"}})
 	counts("0 1 1")
@@ -530,7 +530,7 @@ func TestCallUnstorable(t *testing.T) {
 	h.each(1, slices.DeleteFunc(people, func(p string) bool { return slices.Contains(guilty, p) }))
 	row, found, err := h.db.CallByKey(t.Context(), call.key())
 	if err != nil || !found || !row.Done || row.Body != "" {
-		t.Errorf(`%+v %v, want found true, Done true, Body "", no error`, row, err)
+		t.Errorf(`got %+v, %v, want a row that is done, without a body`, row, err)
 	}
 	h.forgotten(row.ID)
 }

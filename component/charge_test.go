@@ -64,7 +64,7 @@ func TestNamesAtMost(t *testing.T) {
 				t.Errorf("%s naming %d: %q, want %q", name, n, got, want)
 			}
 			if want != "" && len(d)+len(changes) > 0 {
-				t.Errorf("%s naming %d was refused, and did %v %v", name, n, copiesOf(d), changes)
+				t.Errorf("%s naming %d was refused, and did %v %v; want no copies, no changes", name, n, copiesOf(d), changes)
 			}
 		}
 	}
@@ -73,7 +73,7 @@ func TestNamesAtMost(t *testing.T) {
 	}
 	h.send("zhangsan/p", envelopeOf("same", "MTT-100", "zhangsan", "lisi", "["+strings.Repeat(`{"msg_id":"x"},`, maxNamed)+`{"msg_id":"x"}]`))
 	if d, posts := h.sender.take(); len(d) != 1 || refusals(posts) != "receipt" {
-		t.Errorf("one message named %d times: %v, want 1 delivery, answers receipt", maxNamed+1, posts)
+		t.Errorf("one message named %d times: got %d deliveries, %v, want 1, a receipt", maxNamed+1, len(d), posts)
 	}
 }
 
@@ -84,7 +84,7 @@ func TestUnknownRevokeIsKept(t *testing.T) {
 	h.sender.take()
 	h.send("zhangsan/p", text("m199", "zhangsan", "lisi", "too late"))
 	if d, posts := h.sender.take(); len(d) != 0 || refusals(posts) != "receipt" {
-		t.Errorf("revoked before it came: %s %s, want no deliveries, answers receipt", copiesOf(d), refusals(posts))
+		t.Errorf("revoked before it came: got copies %q, answers %q, want no copies, a receipt", copiesOf(d), refusals(posts))
 	}
 }
 
@@ -226,7 +226,7 @@ func TestDebt(t *testing.T) {
 		answers[who+" "+refusals([]string{p})]++
 	}
 	if copies != 500 || answers["zhangsan error-013"] != 5 || answers["zhangsan receipt"] != 1 || answers["lisi receipt"] != 1 || addresses(d, "m2") == "" {
-		t.Errorf("%d copies, answers %v, want 500, zhangsan error-013 5, zhangsan receipt 1, lisi receipt 1, addresses", copies, answers)
+		t.Errorf("%d copies, answers %v, want 500 copies, m2 delivered, and for zhangsan 5 times error-013, 1 receipt, for lisi 1 receipt", copies, answers)
 	}
 	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
 	h.clock.Move(5 * time.Second)
@@ -254,7 +254,7 @@ func TestDebtHoldsBack(t *testing.T) {
 		rows += len(c.SetIDs)
 	}
 	if _, posts := h.sender.take(); rows != maxNamed || strings.Count(refusals(posts), string(protocol.TryLater)) != 39 {
-		t.Errorf("%d rows, %s, want %d, 39 times %q", rows, refusals(posts), maxNamed, string(protocol.TryLater))
+		t.Errorf("%d rows, answers %s, want %d rows, 39 times %s", rows, refusals(posts), maxNamed, protocol.TryLater)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestDebtOfLargeOnes(t *testing.T) {
 		refused := strings.Count(refusals(posts), string(protocol.TryLater))
 		u, _ := h.intake.senders.Get("zhangsan")
 		if debt := -u.limiter.TokensAt(h.clock.Now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
-			t.Errorf("%s: %d copies, %d refused, a debt of %v, want more than 0, copies at most %d, refused at least 27, debt at most 250", what, copies, refused, debt, 3*1000)
+			t.Errorf("%s: %d copies, %d refused, a debt of %v; want 1 to %d copies, at least 27 refused, a debt of at most 250", what, copies, refused, debt, 3*1000)
 		}
 	}
 }

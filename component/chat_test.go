@@ -23,10 +23,10 @@ func TestEveryDeviceOnce(t *testing.T) {
 		t.Errorf("the receiver is absent: sent to %q, want zhangsan@im.test/b", got)
 	}
 	if len(d) != 1 || !strings.Contains(string(d[0].Payload), "<subject>ASYNC</subject>") {
-		t.Errorf(`the sender's other device needs an ASYNC copy: got %v, want 1 delivery, Payload with "<subject>ASYNC</subject>"`, d)
+		t.Errorf(`the sender's other device: got %v, want 1 delivery with <subject>ASYNC</subject>`, d)
 	}
 	if len(posts) != 1 || !strings.Contains(posts[0], `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`) || !strings.Contains(posts[0], `to="zhangsan@im.test/a[web]"`) {
-		t.Errorf("server receipt: got %v, want 1 post, posts with %q, with %q", posts, `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`, `to="zhangsan@im.test/a[web]"`)
+		t.Errorf(`server receipt: got %v, want 1, of m1 at 1600000000000, to zhangsan@im.test/a[web]`, posts)
 	}
 
 	h.online("lisi/phone")
@@ -41,10 +41,10 @@ func TestEveryDeviceOnce(t *testing.T) {
 		t.Errorf("two devices known: sent to %q, want both full JIDs", got)
 	}
 	if !d[len(d)-2].To[0].Private {
-		t.Error("copies to full JIDs must be private, or the server makes carbons")
+		t.Error("a copy to a full JID: got none that is private, want it private, or the server makes carbons")
 	}
 	if strings.Contains(string(d[len(d)-2].Payload), "ASYNC") {
-		t.Error("the receiver's copy is a plain one")
+		t.Error("the receiver's copy: got an ASYNC one, want a plain one")
 	}
 
 	// Whatever they show, and whatever their priority.
@@ -109,7 +109,7 @@ func TestExactlyOnce(t *testing.T) {
 		t.Errorf("delivered %d times, want 1", n)
 	}
 	if len(posts) != 2 || !strings.Contains(posts[1], `\"msg_time\":\"1600000000000\"`) {
-		t.Errorf("the retry must get the receipt of the first: %v", posts)
+		t.Errorf("the retry: got %v, want 2 receipts, the second with the time of the first, 1600000000000", posts)
 	}
 	for name, other := range map[string]string{
 		"other body":         text("m1", "zhangsan", "lisi", "y"),
@@ -118,12 +118,12 @@ func TestExactlyOnce(t *testing.T) {
 	} {
 		h.send("zhangsan/p", other)
 		if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-			t.Errorf("%s: %v, want answers %v", name, posts, string(protocol.IDConflict))
+			t.Errorf("%s: got %v, want %s", name, posts, protocol.IDConflict)
 		}
 	}
 	h.send("lisi/p", text("m1", "lisi", "zhangsan", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-		t.Errorf("other sender: %v, want answers %v", posts, string(protocol.IDConflict))
+		t.Errorf("other sender: got %v, want %s", posts, protocol.IDConflict)
 	}
 	// The memory survives a restart.
 	h.halt()
@@ -132,7 +132,7 @@ func TestExactlyOnce(t *testing.T) {
 	h.send("zhangsan/p", first)
 	d, posts = h.sender.take()
 	if strings.Contains(addresses(d, "m1"), "lisi") || refusals(posts) != "receipt" {
-		t.Errorf("after a restart: %v %v, want addresses without lisi, answers receipt", d, posts)
+		t.Errorf("after a restart: got %v, %v, want no copy to lisi, a receipt", d, posts)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestOneBatch(t *testing.T) {
 		t.Fatalf(`answers: got %s, want "error-014 receipt"`, got)
 	}
 	if strings.Count(posts[1], `\"m1\"`) != 1 {
-		t.Errorf("one receipt names an id once: got %s, want once %q", posts[1], `\"m1\"`)
+		t.Errorf("the receipt: got %s, want m1 named once", posts[1])
 	}
 }
 
@@ -169,7 +169,7 @@ func TestRevokedInOneBatch(t *testing.T) {
 	})
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "v1", "v2"})
 	if err != nil || len(rows) != 2 || len(rows["v1"]) != 1 || len(rows["v2"]) != 1 {
-		t.Errorf("stored: %v %v, want 2 rows, one v1, one v2, no error", rows, err)
+		t.Errorf("stored: got %v, %v, want v1 and v2, each once", rows, err)
 	}
 	if got := h.queue("lisi"); got != "v1/0 v2/0" {
 		t.Errorf(`queue %q, want "v1/0 v2/0"`, got)
@@ -199,7 +199,7 @@ func TestListMovesOnce(t *testing.T) {
 		}
 	}
 	if messages != 9 || chats != 2 || groups != 1 {
-		t.Errorf("%d messages, %d list entries, %d groups written, want 9, chats 2, groups 1", messages, chats, groups)
+		t.Errorf("got %d messages, %d list entries, %d groups written, want 9, 2, 1", messages, chats, groups)
 	}
 }
 
@@ -218,7 +218,7 @@ func TestReadTwiceInOneBatch(t *testing.T) {
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	rows, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key})
 	if err != nil || len(rows[key]) != 1 || rows[key][0].Status != 2 || rows[key][0].Sender != "zhangsan" {
-		t.Errorf("%+v %v, want 1 row, Status 2, Sender zhangsan, no error", rows, err)
+		t.Errorf("got %+v, %v, want 1 row, of zhangsan, with status 2", rows, err)
 	}
 }
 
@@ -237,7 +237,7 @@ func TestOneReceipt(t *testing.T) {
 	_, posts := h.sender.take()
 	want := [][]string{{`to="zhangsan@im.test/p"`, "m1", "m3", "m6"}, {`to="lisi@im.test/p"`, "m2"}, {`to="zhangsan@im.test/q"`, "m4"}}
 	if len(posts) != len(want) {
-		t.Fatalf("%d receipts: %v, want %d", len(posts), posts, len(want))
+		t.Fatalf("got %d receipts, want %d: %v", len(posts), len(want), posts)
 	}
 	ids := regexp.MustCompile(`\\"msg_id\\":\\"(m\d)\\"`)
 	for i, words := range want {
@@ -246,7 +246,7 @@ func TestOneReceipt(t *testing.T) {
 			named = append(named, match[1])
 		}
 		if !strings.Contains(posts[i], words[0]) || !slices.Equal(named, words[1:]) {
-			t.Errorf("receipt %d: %s, want %q", i, posts[i], words)
+			t.Errorf("receipt %d: got %s, want one of %q that names %q", i, posts[i], words[0], words[1:])
 		}
 	}
 }
@@ -271,7 +271,7 @@ func TestGuiltyAlone(t *testing.T) {
 		t.Errorf(`answers: got %s, want "receipt error-012 error-012 receipt"`, got)
 	}
 	if addresses(d, "m2") != "" || addresses(d, "m1") == "" || addresses(d, "m3") == "" {
-		t.Errorf(`deliveries: %v, want no addresses, addresses, addresses`, d)
+		t.Errorf(`deliveries: got %v, want m1 and m3, not m2`, d)
 	}
 }
 
@@ -285,7 +285,7 @@ func TestReadTwice(t *testing.T) {
 		h.sender.take()
 		h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"}]}`)
 		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, "r1") != "zhangsan@im.test/p" {
-			t.Errorf("%s, answers %v, want answers receipt, addresses zhangsan@im.test/p", copiesOf(d), posts)
+			t.Errorf("got %s, answers %v, want r1 to zhangsan@im.test/p, a receipt", copiesOf(d), posts)
 		}
 	}
 }
@@ -364,17 +364,17 @@ func TestIdentity(t *testing.T) {
 	h.sendRaw("zhangsan/p", testComponent, "<body>a</body><body>b</body>")
 	h.sendRaw("zhangsan/p", testComponent, "")
 	if _, posts := h.sender.take(); refusals(posts) != "error-005 error-000" {
-		t.Errorf(`two bodies, no body: %v, want answers "error-005 error-000"`, posts)
+		t.Errorf(`two bodies, no body: got %v, want error-005, error-000`, posts)
 	}
 	h.sendRaw("zhangsan/p", testComponent, `<body>{}</body><subject>ASYNC</subject>`)
 	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<thread>t</thread><composing xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, posts := h.sender.take(); len(d)+len(posts) != 0 {
-		t.Errorf("copies and chat states are never answered: %v %v, want 0", d, posts)
+		t.Errorf("copies and chat states: got %d deliveries, %v, want no answer", len(d), posts)
 	}
 	h.online("lisi/p")
 	h.sendRaw("zhangsan/p", "lisi@"+testComponent, `<composing xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, _ := h.sender.take(); addresses(d, "s1") != "lisi@im.test/p" || !strings.Contains(string(d[len(d)-1].Payload), "<composing") {
-		t.Errorf(`a chat state goes to the known devices: got %q, want lisi@im.test/p, Payload with "<composing"`, addresses(d, "s1"))
+		t.Errorf(`a chat state: sent to %q, want <composing to lisi@im.test/p`, addresses(d, "s1"))
 	}
 }
 
@@ -394,7 +394,7 @@ func TestBodyByteForByte(t *testing.T) {
 	}
 	m := h.rec.take()[0].Message
 	if m.Body != `[{"text":"你好 😀 <b>&amp;]]>"}]` {
-		t.Errorf("stored body %s, want %q", m.Body, `[{"text":"你好 😀 <b>&amp;]]>"}]`)
+		t.Errorf("got stored body %s, want %s", m.Body, `[{"text":"你好 😀 <b>&amp;]]>"}]`)
 	}
 }
 
@@ -405,16 +405,16 @@ func TestDatabaseAway(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `type="wait"`) {
-		t.Errorf("nothing may be forwarded that is not stored: got %v %v, want no deliveries, answers %v, posts with %q", d, posts, string(protocol.TryLater), `type="wait"`)
+		t.Errorf("without a database: got %v, %v, want nothing forwarded, %s of the type wait", d, posts, protocol.TryLater)
 	}
 	if h.Ready() == nil {
-		t.Error("Ready must tell")
+		t.Error("Ready: got no error, want that of the database")
 	}
 	h.rec.breakWith(nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts = h.sender.take()
 	if addresses(d, "m1") != "lisi@im.test" && !strings.HasPrefix(addresses(d, "m1"), "lisi@im.test") || refusals(posts) != "receipt" {
-		t.Errorf("after it is back: %v %v", d, posts)
+		t.Errorf("after the database is back: got %v, %v, want m1 to lisi, a receipt", d, posts)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)

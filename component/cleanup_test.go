@@ -58,7 +58,7 @@ func (h *harness) clean(cfg retention.Config) retention.Removed {
 	}
 	counted.Receipts = 0
 	if counted != done {
-		h.t.Errorf("counted %+v, removed %+v", counted, done)
+		h.t.Errorf("removed %+v, want what was counted before, %+v", done, counted)
 	}
 	return done
 }
@@ -119,7 +119,7 @@ func TestCleanupRetention(t *testing.T) {
 			h.pass(11)
 			h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "third"))
 			if h.readers("m1") != 1 {
-				t.Fatal("m1 has no receipt")
+				t.Fatalf("m1 has %d receipts, want 1", h.readers("m1"))
 			}
 			h.pass(0)
 			before := h.rows("ofmessage", "ofcustomoffline")
@@ -143,10 +143,10 @@ func TestCleanupRetention(t *testing.T) {
 			// What it says is what it did.
 			after := h.rows("ofmessage", "ofcustomoffline")
 			if before[0]-after[0] != done.Messages || before[1]-after[1] != done.Offline {
-				t.Errorf("%v became %v, and it says %+v", before, after, done)
+				t.Errorf("rows before %v, after %v, want a difference as in %+v", before, after, done)
 			}
 			if again := h.clean(c.cfg); again != (retention.Removed{}) {
-				t.Errorf("again: %+v", again)
+				t.Errorf("again: got %+v removed, want nothing", again)
 			}
 		})
 	}
@@ -207,7 +207,7 @@ func TestCleanupRemembers(t *testing.T) {
 	}
 	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"revoked"}]}`)
 	if found, err := h.RemoveMessage(t.Context(), "removed"); !found || err != nil {
-		t.Fatalf("got %v, %v, want found true, no error", found, err)
+		t.Fatalf("remove message: got found %v, %v, want true, no error", found, err)
 	}
 	// resend sends all of them again: each is receipted and goes nowhere.
 	resend := func(when, history string) {
@@ -242,7 +242,7 @@ func TestCleanupRemembers(t *testing.T) {
 	h.clean(retention.Config{Days: 10, IDs: 15})
 	h.send("zhangsan/p", old[0])
 	if got := h.history("zhangsan", "lisi"); got != "plain new" && got != "new plain" {
-		t.Errorf(`forgotten: %q, want "new plain"`, got)
+		t.Errorf(`forgotten: got history %q, want "new plain"`, got)
 	}
 }
 
@@ -254,7 +254,7 @@ func TestCleanupForgets(t *testing.T) {
 	h.pass(20)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
 	if done := h.clean(retention.Config{IDs: 10}); done != (retention.Removed{IDs: 1}) {
-		t.Fatalf("%+v", done)
+		t.Fatalf("removed %+v, want 1 id", done)
 	}
 	check := func(when string) {
 		t.Helper()
@@ -263,7 +263,7 @@ func TestCleanupForgets(t *testing.T) {
 		h.send("wangwu/p", text("m1", "wangwu", "lisi", "another"))
 		sent, posts := h.sender.take()
 		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(protocol.IDConflict) {
-			t.Errorf("%s: %d deliveries, %s, want 0, %s", when, len(sent), got, "receipt "+string(protocol.IDConflict))
+			t.Errorf("%s: got %d deliveries, %s, want none, receipt %s", when, len(sent), got, protocol.IDConflict)
 		}
 		if got := h.history("zhangsan", "lisi"); got != "m2 m1" {
 			t.Errorf(`%s: got %s, want "m2 m1"`, when, got)
@@ -300,26 +300,26 @@ func TestCleanupOddTimes(t *testing.T) {
 	for range 2 {
 		done, err := c.Clean(t.Context())
 		if err != nil || done.OddMessages != len(times) || done.OddOffline != len(times) {
-			t.Errorf("%+v %v, want OddMessages %v, OddOffline %v, no error", done, err, len(times), len(times))
+			t.Errorf("got %+v, %v, want %d odd messages, %d odd offline messages", done, err, len(times), len(times))
 		}
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofcustomoffline")); got != fmt.Sprint([]int{len(times) + 1, len(times) + 1}) {
-		t.Errorf("left: %s", got)
+		t.Errorf("rows left: got %s, want %d in each table", got, len(times)+1)
 	}
 	if got := h.history("zhangsan", "lisi"); got != "m2" {
 		t.Errorf("history: got %s, want m2", got)
 	}
 	if n := strings.Count(log.String(), "are left alone by clean-up"); n != 1 {
-		t.Errorf("said %d times:\n%s\nwant 1", n, &log)
+		t.Errorf("said %d times, want once:\n%s", n, &log)
 	}
 	for _, table := range []string{"ofmessage", "ofcustomoffline"} {
 		if odd := gathered(t, metered, "tlim_cleanup_left_alone", table); odd != float64(len(times)) {
-			t.Errorf("%s: counted %v, want %d", table, odd, len(times))
+			t.Errorf("%s: got %v left alone, want %d", table, odd, len(times))
 		}
 	}
 	// Where nothing is ever removed nobody needs to know.
 	if done := h.clean(retention.Config{}); done != (retention.Removed{}) {
-		t.Errorf("without retention: %+v", done)
+		t.Errorf("without retention: got %+v removed, want nothing", done)
 	}
 }
 
@@ -332,13 +332,13 @@ func TestCleanupUnsettled(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
 	h.pass(100)
 	if done := h.clean(retention.Config{Days: 10, IDs: 10, OfflineDays: 10}); done != (retention.Removed{Messages: 1, IDs: 1, Offline: 1}) || h.history("zhangsan", "lisi") != "m2" {
-		t.Errorf("%+v, left %s", done, h.history("zhangsan", "lisi"))
+		t.Errorf("got %+v removed, %s left; want 1 message, 1 id, 1 offline message, and m2 left", done, h.history("zhangsan", "lisi"))
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.sender.answer(nil)
 	h.pass(1)
 	if done := h.clean(retention.Config{Days: 10, IDs: 10, OfflineDays: 10}); done != (retention.Removed{Messages: 1, IDs: 1, Offline: 1}) {
-		t.Errorf("settled: %+v", done)
+		t.Errorf("settled: got %+v removed, want 1 message, 1 id, 1 offline message", done)
 	}
 }
 
@@ -376,7 +376,7 @@ func TestCleanupStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	wait := func(_ context.Context, d time.Duration) error {
 		if d != cleanPause {
-			t.Errorf("a pause of %s, want %s", d, cleanPause)
+			t.Errorf("got a pause of %s, want %s", d, cleanPause)
 		}
 		cancel()
 		return context.Canceled
@@ -389,7 +389,7 @@ func TestCleanupStops(t *testing.T) {
 	})
 	done, err := c.Clean(ctx)
 	if !errors.Is(err, context.Canceled) || done != (retention.Removed{Messages: 500}) {
-		t.Errorf("%+v %v", done, err)
+		t.Errorf("got %+v, %v, want 500 messages, %v", done, err, context.Canceled)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[701 700 1201 1201]" {
 		t.Errorf(`left: got %s, want "[701 700 1201 1201]"`, got)
@@ -400,14 +400,14 @@ func TestCleanupStops(t *testing.T) {
 	wait = prompt
 	done, err = c.Clean(t.Context())
 	if !errors.Is(err, store.ErrUnavailable) || done != (retention.Removed{Messages: 700, IDs: 1200}) {
-		t.Errorf("%+v %v", done, err)
+		t.Errorf("got %+v, %v, want 700 messages, 1200 ids, %v", done, err, store.ErrUnavailable)
 	}
 	if !strings.Contains(log.String(), "did not come to its end") || gathered(t, metered, "tlim_cleanup_failures_total") != 1 {
-		t.Errorf(`log: got %s, want log with "did not come to its end", gathered 1`, &log)
+		t.Errorf(`log: got %s, want "did not come to its end", and 1 failure counted`, &log)
 	}
 	h.rec.set(func(r *recordingStore) { r.pending = nil })
 	if done := h.clean(cfg); done != (retention.Removed{Offline: 1200}) {
-		t.Errorf("the rest: %+v", done)
+		t.Errorf("the rest: got %+v, want 1200 offline messages", done)
 	}
 	if got := fmt.Sprint(h.rows("ofmessage", "ofstatus", "ofcustomoffline", "tlim_id")); got != "[1 0 1 1]" {
 		t.Errorf(`left: got %s, want "[1 0 1 1]"`, got)
@@ -419,7 +419,7 @@ func TestCleanupStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	if done, err := c.Clean(t.Context()); !errors.Is(err, store.ErrFenced) || done != (retention.Removed{}) {
-		t.Errorf("deposed: %+v %v", done, err)
+		t.Errorf("deposed: got %+v, %v, want nothing removed, %v", done, err, store.ErrFenced)
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "b")) // which it finds out by a write
 	if err := <-h.stopped; !errors.Is(err, store.ErrFenced) {
@@ -450,24 +450,24 @@ func TestChatPassesCleanup(t *testing.T) {
 			gone += before[i] - after[i]
 		}
 		if gone < 1 || gone > 500 {
-			t.Errorf("one transaction removed %d rows, want at least 1, at most 500", gone)
+			t.Errorf("one transaction removed %d rows, want 1 to 500", gone)
 		}
 		n++
 		id := fmt.Sprint("new", n)
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "meanwhile"))
 		sent, posts := h.sender.take()
 		if addresses(sent, id) == "" || refusals(posts) != "receipt" {
-			t.Errorf("%s: %v %s, want addresses, answers receipt", id, sent, refusals(posts))
+			t.Errorf("%s: got %v, %s, want a delivery, a receipt", id, sent, refusals(posts))
 		}
 		before = h.rows(tables...)
 		return nil
 	}
 	done, err := c.Clean(t.Context())
 	if err != nil || done.Messages != 3000 || done.Offline != 3000 || done.IDs != 3000 || n < 18 {
-		t.Errorf("%+v %v, %d messages meanwhile, want Messages 3000, Offline 3000, IDs 3000, at least 18, no error", done, err, n)
+		t.Errorf("got %+v, %v, %d messages meanwhile; want 3000 messages, offline messages and ids, at least 18 messages meanwhile", done, err, n)
 	}
 	if list := strings.Fields(h.history("zhangsan", "lisi")); len(list) != n+1 {
-		t.Errorf("%d messages are left of %d", len(list), n+1)
+		t.Errorf("%d messages are left, want %d", len(list), n+1)
 	}
 }
 
@@ -497,26 +497,26 @@ func TestCleanupFiles(t *testing.T) {
 	}
 	for _, cfg := range []retention.Config{{FilesDays: 0}, {FilesDays: 365}} {
 		if done := h.clean(cfg); done != (retention.Removed{}) {
-			t.Errorf("%+v: %+v", cfg, done)
+			t.Errorf("%+v: got %+v removed, want nothing", cfg, done)
 		}
 	}
 	counted, err := retention.Count(t.Context(), h.db, retention.Config{FilesDays: 30}, h.clock.Now())
 	if err != nil || counted != (retention.Removed{Files: 2}) || len(bytes.there) != 3 {
-		t.Errorf("counted %+v %v", counted, err)
+		t.Errorf("counted %+v, %v, and %d files are there; want 2 files, and all 3 still there", counted, err, len(bytes.there))
 	}
 	// Bytes that cannot be removed leave an orphan, no broken link: the row went first.
 	c := h.cleaning(retention.Config{FilesDays: 30}, func(d *retention.Deps) { d.Files = bytes })
 	bytes.fail = fmt.Sprintf("%032x", 1)
 	done, err := c.Clean(t.Context())
 	if err == nil || !strings.Contains(err.Error(), bytes.fail) || done != (retention.Removed{Files: 2}) {
-		t.Errorf("%+v %v", done, err)
+		t.Errorf("got %+v, %v, want 2 files, and the error of the third", done, err)
 	}
 	if got := fmt.Sprint(h.rows("tlim_file"), len(bytes.there)); got != "[1] 2" {
 		t.Errorf(`rows and bytes: got %s, want "[1] 2"`, got)
 	}
 	bytes.fail = ""
 	if done, err := c.Clean(t.Context()); err != nil || done != (retention.Removed{}) {
-		t.Errorf("again: %+v %v", done, err)
+		t.Errorf("again: got %+v, %v, want nothing", done, err)
 	}
 }
 
@@ -531,13 +531,13 @@ func TestCleanupFormers(t *testing.T) {
 	h.send("zhangsan/p", groupText("g1", "zhangsan", group, "x"))
 	h.pass(0)
 	if done := h.clean(retention.Config{}); done != (retention.Removed{}) {
-		t.Errorf("too early: %+v", done)
+		t.Errorf("too early: got %+v removed, want nothing", done)
 	}
 	h.clock.Move(2 * time.Minute)
 	h.send("zhangsan/p", groupText("g2", "zhangsan", group, "x"))
 	h.pass(0)
 	if done := h.clean(retention.Config{}); done != (retention.Removed{Formers: 1}) {
-		t.Errorf("%+v", done)
+		t.Errorf("got %+v removed, want 1 former member", done)
 	}
 }
 
@@ -574,7 +574,7 @@ func TestCleanupRuns(t *testing.T) {
 		t.Errorf("waited %v, want %v", waited, want)
 	}
 	if n := strings.Count(log.String(), "clean-up removed what was old"); n != 1 || !strings.Contains(log.String(), "messages=3 offline=0 ids=3 formers=0 files=0") {
-		t.Errorf("%d times:\n%s\nwant 1, log with \"messages=3 offline=0 ids=3 formers=0 files=0\"", n, &log)
+		t.Errorf("logged %d times, want once, with messages=3 offline=0 ids=3 formers=0 files=0:\n%s", n, &log)
 	}
 	const removed = "tlim_cleanup_removed_total"
 	if messages, ids := gathered(t, metered, removed, "messages"), gathered(t, metered, removed, "ids"); messages != 3 || ids != 3 || gathered(t, metered, "tlim_cleanup_failures_total") != 0 {
@@ -587,6 +587,6 @@ func TestCleanupRuns(t *testing.T) {
 	cfg.Enabled, waited, metered = false, nil, prometheus.NewRegistry()
 	h.cleaning(cfg, change).Run(t.Context())
 	if len(waited) != 0 {
-		t.Error("it runs while it is off")
+		t.Errorf("got %d pauses while it is off, want none", len(waited))
 	}
 }

@@ -34,7 +34,7 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 	for range 2 {
 		h.send("wangwu/p", text("x ", "wangwu", "lisi", "two"))
 		if d, posts := h.sender.take(); refusals(posts) != "error-014" || len(d) != 0 {
-			t.Errorf("the other: got %s, %d copies, want error-014, no deliveries", refusals(posts), len(d))
+			t.Errorf("the other: got %s, %d copies, want error-014, no copies", refusals(posts), len(d))
 		}
 	}
 	h.send("zhangsan/p", text("x", "zhangsan", "lisi", "one"))
@@ -50,7 +50,7 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 		t.Errorf(`a batch of both: got %s, want "receipt error-014 receipt"`, refusals(posts))
 	}
 	if err := h.Ready(); err != nil {
-		t.Errorf("the database is not away: %v", err)
+		t.Errorf("Ready: got %v, want no error: the database is there", err)
 	}
 
 	// A call hears it as well, once and for all.
@@ -66,6 +66,6 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 	}
 	_, err = h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Add: []string{"Anna"}})
 	if !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid {
-		t.Errorf("a member: %v", err)
+		t.Errorf("a member: got %v, want %v", err, protocol.UserIDInvalid)
 	}
 }

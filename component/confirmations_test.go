@@ -31,7 +31,7 @@ func TestConfirmationsAreFair(t *testing.T) {
 	}
 	taken := c.take(everybody)
 	if len(taken.rows) != confirmedRows || !slices.Contains(taken.rows, confirmedRow{local: "b", msgID: "b0"}) {
-		t.Errorf("the first %d do not hold the other user's", len(taken.rows))
+		t.Errorf("the first %d rows lack the other user's, want b0 among %d", len(taken.rows), confirmedRows)
 	}
 	c.giveBack(taken)
 	seen := 0
@@ -39,14 +39,14 @@ func TestConfirmationsAreFair(t *testing.T) {
 		for _, row := range c.take(everybody).rows {
 			if row.owner == "A" {
 				if row.msgID != fmt.Sprintf("a%d", seen) {
-					t.Fatalf("%s in the place of a%d, want %s", row.msgID, seen, fmt.Sprintf("a%d", seen))
+					t.Fatalf(`got %s, want a%d`, row.msgID, seen)
 				}
 				seen++
 			}
 		}
 	}
 	if seen != confirmedPerUser {
-		t.Errorf("%d of %d", seen, confirmedPerUser)
+		t.Errorf("got %d rows of one user, want %d", seen, confirmedPerUser)
 	}
 	for i := range confirmedInAll + 1 {
 		c.drop(fmt.Sprint(i/confirmedPerUser), "m")
@@ -70,7 +70,7 @@ func TestMarks(t *testing.T) {
 	}
 	c.mark("a", store.ConfirmsByPings)
 	if c.waits() {
-		t.Error("what is known waits again")
+		t.Error("a mark that is known waits again, want nothing waiting")
 	}
 	c.giveBack(taken)
 	if got := c.take(func(local string) bool { return local == "a" }).marks; !slices.Equal(got, want[1:]) {
@@ -78,13 +78,13 @@ func TestMarks(t *testing.T) {
 	}
 	c.unmark("a")
 	if got := c.take(everybody); got.len() != 0 || c.users.Confirms("a") != store.ConfirmsNot {
-		t.Errorf("once forgotten: %v, want none, %v", got, store.ConfirmsNot)
+		t.Errorf("once forgotten: got %v, want no marks, %v", got, store.ConfirmsNot)
 	}
 	for i := range marksInAll + 1 {
 		c.mark(fmt.Sprint(i), store.ConfirmsByReceipts)
 	}
 	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.Confirms(fmt.Sprint(marksInAll)) != store.ConfirmsNot {
-		t.Errorf("%v were given up, want 1, which is said again", got)
+		t.Errorf("got %v given up, want 1, said again later", got)
 	}
 }
 
@@ -100,7 +100,7 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	h.rec.set(func(r *recordingStore) { r.applied = func(c []store.Change) { written <- c } })
 	h.confirmations.drop("lisi", "m0")
 	if c := (<-written)[0]; len(c.DropOffline) != 1 {
-		t.Errorf("written: got %+v, want DropOffline of length 1", c)
+		t.Errorf("written: got %+v, want 1 offline message dropped", c)
 	}
 	h.confirmations.dropOf("stranger", "n0")
 	<-written
@@ -118,7 +118,7 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	}
 	users, err := h.db.UsersByJID(t.Context(), []string{"stranger"})
 	if err != nil || users["stranger"].Confirms != store.ConfirmsByPings {
-		t.Errorf("stranger: %+v %v, want %v, no error", users, err, store.ConfirmsByPings)
+		t.Errorf("stranger: got %+v, %v, want one who confirms by %v", users, err, store.ConfirmsByPings)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestConfirmationThatCannotBeStored(t *testing.T) {
 		t.Errorf("%v were given up, want 1", got)
 	}
 	if users, err := h.db.UsersByJID(t.Context(), []string{"lisi"}); err != nil || users["lisi"].Confirms != store.ConfirmsByReceipts {
-		t.Errorf("lisi: %+v %v, want %v, no error", users, err, store.ConfirmsByReceipts)
+		t.Errorf("lisi: got %+v, %v, want one who confirms by %v", users, err, store.ConfirmsByReceipts)
 	}
 }
 
@@ -176,7 +176,7 @@ func TestConfirmationsOutliveTheStop(t *testing.T) {
 	}
 	h.sync()
 	if got := h.users.Confirms("lisi"); got != store.ConfirmsByPings {
-		t.Errorf("after the restart lisi confirms %v, want %v", got, store.ConfirmsByPings)
+		t.Errorf("after the restart: lisi confirms %v, want %v", got, store.ConfirmsByPings)
 	}
 }
 
@@ -193,10 +193,10 @@ func TestForgottenConfirms(t *testing.T) {
 	h.confirmations.mark("lisi", store.ConfirmsByPings)
 	h.sync()
 	if err := h.RegisterPush(t.Context(), "lisi", "code"); err != nil || confirms() != store.ConfirmsByPings {
-		t.Errorf("with a code: got %v %v, want confirms %v, no error", confirms(), err, store.ConfirmsByPings)
+		t.Errorf("with a code: got confirms %v, %v, want %v, no error", confirms(), err, store.ConfirmsByPings)
 	}
 	if err := h.RegisterPush(t.Context(), "lisi", ""); err != nil || confirms() != store.ConfirmsNot || h.users.Confirms("lisi") != store.ConfirmsNot {
-		t.Errorf("without: got %v %v, want confirms %v, %v, no error", confirms(), err, store.ConfirmsNot, store.ConfirmsNot)
+		t.Errorf("without a code: got confirms %v in the database, %v in memory, error %v, want %v", confirms(), h.users.Confirms("lisi"), err, store.ConfirmsNot)
 	}
 	// A mark that comes while that is decided is older than what it says.
 	done := make(chan error, 1)

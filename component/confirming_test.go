@@ -58,7 +58,7 @@ func TestConfirmationsCostNobody(t *testing.T) {
 			})
 			d, posts := h.sender.take()
 			if refusals(posts) != "receipt" || !strings.Contains(posts[0], "own") {
-				t.Errorf("answers: got %s, want receipt, posts with own", refusals(posts))
+				t.Errorf("answers: got %s, want a receipt of own", posts)
 			}
 			for i := range messages {
 				if addresses(d, fmt.Sprintf("c%d", i)) != "zhangsan@im.test/p" {
@@ -66,12 +66,12 @@ func TestConfirmationsCostNobody(t *testing.T) {
 				}
 			}
 			if got := h.ignored(ignoredUntrue) + h.ignored(ignoredPassing) + h.ignored(ignoredRow); got != 0 || h.queue("lisi") != "" {
-				t.Errorf(`%v ignored, queue %q, want 0, queue ""`, got, h.queue("lisi"))
+				t.Errorf(`got %v ignored, queue %q, want none, an empty queue`, got, h.queue("lisi"))
 			}
 			h.confirmations.mu.Lock()
 			defer h.confirmations.mu.Unlock()
 			if h.confirmations.rows.Len() != 0 {
-				t.Error("rows are looked for of what was settled")
+				t.Errorf("got %d rows to be looked for, want none: all was settled", h.confirmations.rows.Len())
 			}
 		})
 	}
@@ -104,11 +104,11 @@ func TestConfirmedInTrouble(t *testing.T) {
 				h.sender.take()
 				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
 				if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
-					h.t.Errorf("a message: %q", refusals(posts))
+					h.t.Errorf("a message: got %q, want %s", refusals(posts), protocol.TryLater)
 				}
 				confirm(h)
 				if _, posts := h.sender.take(); len(posts) != 0 {
-					h.t.Errorf("answers: %s", refusals(posts))
+					h.t.Errorf("answers: got %s, want none", refusals(posts))
 				}
 			})
 			h.sender.take()
@@ -150,7 +150,7 @@ func TestUntrueConfirmations(t *testing.T) {
 		t.Errorf(`got %s, copies %s, want receipt, copies "own>zhangsan@im.test/p"`, refusals(posts), copiesOf(d))
 	}
 	if got := h.ignored(ignoredUntrue); got != more+2 {
-		t.Errorf("%v were ignored, want %d", got, more+2)
+		t.Errorf("got %v ignored, want %d", got, more+2)
 	}
 	for h.confirmations.waits() {
 		h.turns(1)
@@ -160,14 +160,14 @@ func TestUntrueConfirmations(t *testing.T) {
 		looks += len(c.DropOffline)
 	}
 	if looks != untrueBurst {
-		t.Errorf("%d were looked for, want %d", looks, untrueBurst)
+		t.Errorf("got %d looked for, want %d", looks, untrueBurst)
 	}
 	h.clock.Move(time.Second)
 	for i := range untrueRate*10 + 1 {
 		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("later%d", i)))
 	}
 	if got := h.ignored(ignoredUntrue); got != more+3 {
-		t.Errorf("a second later %v are ignored, want %d", got, more+3)
+		t.Errorf("a second later: got %v ignored, want %d", got, more+3)
 	}
 }
 
@@ -183,12 +183,12 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 	}
 	h.sync()
 	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(protocol.TryLater)) {
-		t.Errorf("answers: %q, want some refused as messages", refusals(posts))
+		t.Errorf("answers: got %q, want %s for some", refusals(posts), protocol.TryLater)
 	}
 	h.clock.Move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
 	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf(`a second later: owed %q, want ""`, got)
+		t.Errorf(`a second later: got %q owed, want ""`, got)
 	}
 }
 
@@ -203,7 +203,7 @@ func TestMalformedConfirmation(t *testing.T) {
 	} {
 		h.send("lisi/p", envelope)
 		if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
-			t.Errorf("%q, want %q", refusals(posts), want)
+			t.Errorf("got %q, %d copies, want %q, none", refusals(posts), len(d), want)
 		}
 	}
 	h.send("lisi/p", envelopeOf("c3", "MTT-000", "lisi", "zhangsan", `[{"text":"MTC-000"}]`))
@@ -225,14 +225,14 @@ func TestOddConfirmations(t *testing.T) {
 		h.sender.take()
 		h.send("lisi/p", strings.Replace(odd, `"n"`, `"`+id+`"`, 1))
 		if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
-			t.Errorf(`%d: %v, %d copies, owed %q, want no answers, 1 delivery, owed ""`, i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
+			t.Errorf(`%d: got answers %v, %d copies, owed %q, want no answers, 1 copy, nothing owed`, i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
 		}
 	}
 	h.send("zhangsan/p", text("n9", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.sendRaw("lisi/p", "zhangsan@"+testComponent, received("n9")+`<active xmlns="http://jabber.org/protocol/chatstates"/>`)
 	if d, _ := h.sender.take(); len(d) != 1 || !strings.HasPrefix(string(d[0].Payload), "<active") || owedIDs(t, h, "lisi") != "" {
-		t.Errorf(`with a chat state: got %v, want 1 delivery, Payload beginning with "<active", owed ""`, d)
+		t.Errorf(`with a chat state: got %v, want 1 delivery that begins with <active, and nothing owed`, d)
 	}
 }
 
@@ -258,13 +258,13 @@ func TestPassingOnIsBounded(t *testing.T) {
 		}
 	}
 	if refusals(posts) != "receipt" || own < 0 || own > fairqueue.Quantum {
-		t.Errorf("got %s; the message of the same two went out as number %d, want receipt, at least 0, at most %d", refusals(posts), own, fairqueue.Quantum)
+		t.Errorf("got %s, the message of the same two as number %d; want receipt, 0 to %d", refusals(posts), own, fairqueue.Quantum)
 	}
 	if passed != passedPerUser || h.ignored(ignoredPassing) != 5 {
-		t.Errorf("%d were passed on, %v were not, want %d, ignored 5", passed, h.ignored(ignoredPassing), passedPerUser)
+		t.Errorf("got %d passed on, %v not, want %d, 5", passed, h.ignored(ignoredPassing), passedPerUser)
 	}
 	if n := h.intake.passedBytes.Load(); n != 0 {
-		t.Errorf("%d bytes wait for ever, want 0", n)
+		t.Errorf("got %d bytes waiting for ever, want 0", n)
 	}
 }
 
@@ -273,14 +273,14 @@ func TestProvedOnce(t *testing.T) {
 	p := newProved()
 	p.note("lisi", "m1")
 	if p.once("wangwu", "m1") || !p.once("lisi", "m1") || p.once("lisi", "m1") {
-		t.Error("it is not once")
+		t.Error("a proof: got it taken never or twice, want once")
 	}
 	for i := range provedLately {
 		p.note("lisi", fmt.Sprint(i))
 	}
 	p.note("lisi", "last")
 	if p.once("lisi", "0") || !p.once("lisi", "1") || !p.once("lisi", "last") || len(p.order) != provedLately {
-		t.Error("the oldest is not the one that is forgotten")
+		t.Errorf("got %d proofs kept, or not the youngest; want the oldest of %d forgotten", len(p.order), provedLately)
 	}
 }
 
@@ -365,7 +365,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			h.send("lisi/p", envelopeOf("r1", "MTS-100", "lisi", g, `[{"session_id":"`+g+`","msg_id":"m1"},{"session_id":"`+g+`","msg_id":"m2"}]`))
 		}
 		if got := strings.Count(h.queue("zhangsan")+" "+h.queue("wangwu"), "r1/0"); got != 2 {
-			t.Errorf("queues: %q and %q, want 2", h.queue("zhangsan"), h.queue("wangwu"))
+			t.Errorf(`queues: got %q and %q, want r1/0 twice in all`, h.queue("zhangsan"), h.queue("wangwu"))
 		}
 	})
 	t.Run("under an id that others use", func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestArrivalAtALostLink(t *testing.T) {
 	h.clock.Move(time.Second)
 	h.sync()
 	if h.delivered.Load() < h.timeOf("m2") {
-		t.Fatal("it is not routed")
+		t.Fatalf("delivered up to %d, want at least m2 at %d", h.delivered.Load(), h.timeOf("m2"))
 	}
 	h.sender.take()
 	h.arrive("lisi/w[web]")
@@ -59,7 +59,7 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	h.sync() // it is routed
 	h.send("zhangsan/z[web]", text("p", "zhangsan", "wangwu", "carries the positions"))
 	if st := h.state(); st.Settled < dissolved {
-		t.Fatalf("not settled: got %+v, want Settled at least %v", st, dissolved)
+		t.Fatalf("got position %+v, want settled up to at least %v", st, dissolved)
 	}
 	if err := h.purger.Purge(t.Context()); err != nil {
 		t.Fatal(err)
@@ -70,11 +70,11 @@ func TestPurgeAfterTheLook(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); !strings.Contains(copiesOf(d), ">lisi@im.test/w[web]") {
-		t.Errorf(`on the next connection: got %q, without the notice, want copies with ">lisi@im.test/w[web]"`, copiesOf(d))
+		t.Errorf(`on the next connection: got %q, want the notice to lisi@im.test/w[web]`, copiesOf(d))
 	}
 	look()
 	if list, err := h.db.Purges(t.Context()); err != nil || len(list) > 0 {
-		t.Errorf("after the next look there is still to be removed: %v, %v, want no list, no error", list, err)
+		t.Errorf("after the next look: got purges %v, %v, want none, no error", list, err)
 	}
 }
 
@@ -94,7 +94,7 @@ func TestLastLook(t *testing.T) {
 	}
 	h.run(nil)
 	if st := h.state(); min(st.Delivered, st.Settled) < st.Clock {
-		t.Errorf("positions after an orderly end: %+v, want min at least %v", st, st.Clock)
+		t.Errorf("positions after an orderly end: got %+v, want delivered and settled up to the clock", st)
 	}
 	h.Up()
 	h.sync()

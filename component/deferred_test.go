@@ -75,19 +75,19 @@ func TestRowsFollow(t *testing.T) {
 		t.Errorf(`at first: got %s, want "m1/0 m1+0 m1+0 m1+0 m1+0 m1+1"`, got)
 	}
 	if unread, err := h.HasUnread(t.Context(), "member2"); err != nil || !unread {
-		t.Errorf("hasUnread: got %v %v, want unread true, no error", unread, err)
+		t.Errorf("hasUnread: got %v, %v, want true, no error", unread, err)
 	}
 	if list, err := h.Unread(t.Context(), "member2"); err != nil || len(list) != 1 || list[0].Count != 1 || list[0].SessionID != g {
-		t.Errorf("unread: %+v %v, want list of length 1, Count 1, SessionID %v, no error", list, err, g)
+		t.Errorf("unread: got %+v, %v, want 1 entry, of %v, with the count 1", list, err, g)
 	}
 	if found := h.owed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
-		t.Errorf(`open: got %v, want "map[{member2 m1}:true]"`, found)
+		t.Errorf(`open: got %v, want map[{member2 m1}:true]`, found)
 	}
 	h.clock.Move(2 * idleWrite)
 	h.rec.breakWith(store.ErrUnavailable)
 	h.sync()
 	if got := h.following(); got != 5 {
-		t.Errorf("%d are left while the database is away, want 5", got)
+		t.Errorf("got %d rows left while the database is away, want 5", got)
 	}
 	at := h.state().Clock
 	h.rec.breakWith(nil)
@@ -98,10 +98,10 @@ func TestRowsFollow(t *testing.T) {
 		t.Errorf(`at last: got %s, want "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1"`, got)
 	}
 	if st := h.state(); at == 0 || st.Settled < at {
-		t.Errorf("settled up to %d, want the place of the message, %d, at least", st.Settled, at)
+		t.Errorf("settled up to %d, want at least %d, the place of the message", st.Settled, at)
 	}
 	if n := h.owed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
-		t.Errorf("left: got %+v, want Deferred 0, DeferredBytes 0, Rosters 0", n)
+		t.Errorf("left in memory: got %+v, want no deferred rows, bytes or rosters", n)
 	}
 }
 
@@ -113,14 +113,14 @@ func TestFewRowsDoNotFollow(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	h.send("member1/p", envelopeOf("r1", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
 	if h.queue("member5") != "m1/0 r1/0" || h.following() != 0 {
-		t.Errorf(`few: got %s, %d follow, want "m1/0 r1/0", following 0`, h.queue("member5"), h.following())
+		t.Errorf(`few rows: got queue %q, %d follow, want "m1/0 r1/0", none`, h.queue("member5"), h.following())
 	}
 	h.offline("member2/p")
 	h.offline("member3/p")
 	h.offline("member4/p")
 	h.send("member1/p", envelopeOf("r2", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"m1"}]`))
 	if !strings.HasSuffix(h.queue("member5"), "r2/0") || h.following() != 0 {
-		t.Errorf("a receipt: got %s, %d follow, want queue ending in r2/0, following 0", h.queue("member5"), h.following())
+		t.Errorf("a receipt: got queue %q, %d follow, want r2/0 at the end, none", h.queue("member5"), h.following())
 	}
 }
 
@@ -158,7 +158,7 @@ func TestRemovedBeforeRows(t *testing.T) {
 				h.t.Error(err)
 			}
 			if changes := h.rec.take(); slices.ContainsFunc(changes, func(c store.Change) bool { return len(c.DropOffline) > 0 }) {
-				h.t.Errorf("the database is asked for rows that are not there")
+				h.t.Errorf("got offline messages dropped in %+v, want none: no rows are there", changes)
 			}
 		}, "m1/0,m2/0  m1/0,m2/0 m1/0,m2/0 m1/0,m2/0 m1/1,m2/1"},
 		"the process ends": {func(h *harness, g string) {
@@ -180,12 +180,12 @@ func TestRemovedBeforeRows(t *testing.T) {
 			h.send("zhangsan/p", groupText("m2", "zhangsan", g, "x"))
 			h.rec.take()
 			if h.following() != 10 {
-				t.Fatalf("%d rows follow, want 10", h.following())
+				t.Fatalf("got %d rows following, want 10", h.following())
 			}
 			c.do(h, g)
 			h.later()
 			if got := h.places(); got != c.want {
-				t.Errorf("%s\nwant %s", got, c.want)
+				t.Errorf("got %s\nwant %s", got, c.want)
 			}
 		})
 	}
@@ -197,7 +197,7 @@ func TestRemovedBeforeRows(t *testing.T) {
 		}
 		h.later()
 		if got := h.places(); strings.Contains(got, "m1") || strings.Count(got, "/") != 6 {
-			t.Errorf("%s, want the notices", got)
+			t.Errorf("got %s, want the notices alone", got)
 		}
 	})
 }
@@ -214,14 +214,14 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 				settled[user] = h.owed.Confirm(user, user, "m1")
 			}
 			if rows := h.owed.Following("member2", 0); len(rows) != 0 {
-				t.Errorf("it is in the queue still: got %v, want none", rows)
+				t.Errorf("still in the queue: got %v, want nothing", rows)
 			}
 			return commit()
 		}
 	})
 	h.later()
 	if settled["member2"] || settled["member3"] {
-		t.Errorf("the rows are taken for such that will not be written: %v", settled)
+		t.Errorf("settled: got %v, want neither member2 nor member3: their rows will be written", settled)
 	}
 	if got := h.places(); got != "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1" {
 		t.Errorf(`got %s, want "m1/0 m1/0 m1/0 m1/0 m1/0 m1/1"`, got) // whoever confirmed has them deleted now
@@ -262,17 +262,17 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 	h.post("zhangsan/p", groupText("l1", "zhangsan", large, "x"))
 	h.turns(2)
 	if h.intake.items.Load() != 1 {
-		t.Errorf("a message to a thousand does not wait")
+		t.Errorf("got %d messages waiting, want the one to a thousand", h.intake.items.Load())
 	}
 	h.send1("zhangsan/p", groupText("m1", "zhangsan", g, "x"))
 	h.send1("zhangsan/p", text("t1", "zhangsan", "lisi", "x"))
 	if h.queue("lisi") != "t1/0" || h.queue("member3") != "m1/0" {
-		t.Errorf("others: got %q, %q, want t1/0, queue m1/0", h.queue("lisi"), h.queue("member3"))
+		t.Errorf(`others: got queues %q and %q, want t1/0 and m1/0`, h.queue("lisi"), h.queue("member3"))
 	}
 	h.owed.Followed(full)
 	h.sync()
 	if h.intake.items.Load() != 0 {
-		t.Errorf("it still waits")
+		t.Errorf("got %d messages waiting, want none", h.intake.items.Load())
 	}
 }
 
@@ -329,18 +329,18 @@ func TestSharedRoster(t *testing.T) {
 		}
 	}
 	if rosters() != 1 {
-		t.Errorf("%d rosters of one group, want 1", rosters())
+		t.Errorf("got %d rosters of one group, want 1", rosters())
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Add: []string{"lisi"}}); err != nil {
 		t.Fatal(err)
 	}
 	h.send("zhangsan/p", groupText("m3", "zhangsan", g, "x"))
 	if rosters() != 2 {
-		t.Errorf("%d rosters after a member has come, want 2", rosters())
+		t.Errorf("got %d rosters after a member has come, want 2", rosters())
 	}
 	h.later()
 	if rosters() != 0 || h.queue("lisi") != "m3/0" || h.queue("member2") != "m0/0 m1/0 m2/0 m3/0" {
-		t.Errorf(`%d rosters, lisi %q, member2 %q, want 0, queue m3/0, queue "m0/0 m1/0 m2/0 m3/0"`, rosters(), h.queue("lisi"), h.queue("member2"))
+		t.Errorf(`got %d rosters, lisi %q, member2 %q, want none, "m3/0", "m0/0 m1/0 m2/0 m3/0"`, rosters(), h.queue("lisi"), h.queue("member2"))
 	}
 }
 
@@ -355,16 +355,16 @@ func TestDeferPace(t *testing.T) {
 		p.done(p.most, d, clock.Now(), deferShare)
 	}
 	if p.most < 700 || p.most > 1250 {
-		t.Errorf("%d rows, of which 1,000 take the time of a transaction, want at least 700, at most 1250", p.most)
+		t.Errorf("got %d rows when 1,000 take the time of a transaction, want 700 to 1250", p.most)
 	}
 	if wait := p.next.Sub(clock.Now()); wait < 4*deferTime || wait > 9*deferTime {
-		t.Errorf("the next may follow after %s, want at least %s, at most %s", wait, 4*deferTime, 9*deferTime)
+		t.Errorf("got a wait of %s, want %s to %s", wait, 4*deferTime, 9*deferTime)
 	}
 	for range 100 {
 		p.done(p.most, 10*deferTime, clock.Now(), 1)
 	}
 	if p.most != deferLeast {
-		t.Errorf("a slow database gets %d rows, want %d", p.most, deferLeast)
+		t.Errorf("a slow database: got %d rows, want %d", p.most, deferLeast)
 	}
 	for range 100 {
 		p.committed(20 * deferTime)
@@ -373,7 +373,7 @@ func TestDeferPace(t *testing.T) {
 		p.done(p.most, 10*deferTime, clock.Now(), 1)
 	}
 	if p.most != deferMost {
-		t.Errorf("where each commit is slow, %d rows, want %d", p.most, deferMost)
+		t.Errorf("where each commit is slow: got %d rows, want %d", p.most, deferMost)
 	}
 }
 
@@ -390,14 +390,14 @@ func TestErasedBeforeRows(t *testing.T) {
 		h.send("zhangsan/p", groupText(fmt.Sprint("z", i), "zhangsan", g, "x"))
 	}
 	if h.following() != 6*4 {
-		t.Fatalf("%d rows follow, want %d", h.following(), 6*4)
+		t.Fatalf("got %d rows following, want %d", h.following(), 6*4)
 	}
 	h.rec.take()
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"member6"}}); err != nil {
 		t.Fatal(err)
 	}
 	if h.following() != 3*4 || h.queue("member3") != "m0/0 m1/0 m2/0" {
-		t.Errorf(`%d rows follow, of those that are written member3 has %q, want %d, queue "m0/0 m1/0 m2/0"`, h.following(), h.queue("member3"), 3*4)
+		t.Errorf(`got %d rows following, member3's written ones %q, want %d, "m0/0 m1/0 m2/0"`, h.following(), h.queue("member3"), 3*4)
 	}
 	h.kill()
 	h.run(purge)
@@ -430,7 +430,7 @@ func TestErasedInSlices(t *testing.T) {
 	}
 	b := h.conveyor.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {
-		t.Errorf("%d messages, %d changes, want 3, 3 changes", n, len(b.changes))
+		t.Errorf("got %d messages, %d changes, want 3, 3", n, len(b.changes))
 	}
 }
 
@@ -450,6 +450,6 @@ func TestUnreadWhileRowsAreWritten(t *testing.T) {
 	})
 	list, err := h.Unread(t.Context(), "member2")
 	if err != nil || len(list) != 1 || list[0].Count != 5 || looked != 2 {
-		t.Errorf("unread: %+v %v, looked %d times, want list of length 1, Count 5, looked 2, no error", list, err, looked)
+		t.Errorf("unread: got %+v, %v after %d looks, want 1 entry with the count 5 after 2", list, err, looked)
 	}
 }

@@ -55,16 +55,16 @@ func TestClearChat(t *testing.T) {
 		t.Errorf("another conversation: got %q, want m3", got)
 	}
 	if got := h.queue("lisi"); got != waits || got == "" {
-		t.Errorf("the queue was %q and is %q, want the same, not empty", waits, got)
+		t.Errorf("the queue: got %q, want %q as before, not empty", got, waits)
 	}
 	if chats, err := h.db.ChatsOf(t.Context(), "zhangsan"); err != nil || len(chats) != 2 {
-		t.Errorf("list entries: %v %v, want 2 chats, no error", chats, err)
+		t.Errorf("list entries: got %v, %v, want 2", chats, err)
 	}
 	// What was cleared does not come back.
 	h.sender.take()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	if got, _ := h.sender.take(); len(got) != 0 || h.history("zhangsan", "lisi") != "" {
-		t.Errorf(`a resent message: %v, %q, want none, history ""`, got, h.history("zhangsan", "lisi"))
+		t.Errorf(`a resent message: got deliveries %v, history %q, want none`, got, h.history("zhangsan", "lisi"))
 	}
 	if err := h.ClearChat(t.Context(), "zhangsan", " "); code(err) != protocol.UserIDInvalid {
 		t.Errorf("nobody: %v, want %v", err, protocol.UserIDInvalid)
@@ -104,7 +104,7 @@ func TestClearInSlices(t *testing.T) {
 		}
 	}
 	if got := fmt.Sprint(slices); got != fmt.Sprint([]int{eraseRows, eraseRows, 3}) {
-		t.Errorf("slices of %s", got)
+		t.Errorf("slices: got %s, want %v", got, []int{eraseRows, eraseRows, 3})
 	}
 	if got := h.history("zhangsan", "lisi"); got != "new" {
 		t.Errorf("left: got %q, want new", got)
@@ -117,7 +117,7 @@ func TestClearInSlices(t *testing.T) {
 	}
 	h.rec.failWhen(nil)
 	if err := h.ClearChat(t.Context(), "zhangsan", "lisi"); err != nil || h.history("zhangsan", "lisi") != "" {
-		t.Errorf(`repeated: got %v, %q, want history "", no error`, err, h.history("zhangsan", "lisi"))
+		t.Errorf(`repeated: got %v, history %q, want no error, an empty history`, err, h.history("zhangsan", "lisi"))
 	}
 }
 
@@ -140,11 +140,11 @@ func TestPurgeOnRemove(t *testing.T) {
 			want = 1
 		}
 		if err != nil || total != want || list[0].MsgID != "mine" {
-			t.Errorf("purge_on_remove %v: %d messages, %v, want total %d, MsgID mine, no error", purge, total, err, want)
+			t.Errorf("purge_on_remove %v: got %d messages, %v, want %d, the first of them mine", purge, total, err, want)
 		}
 		for _, c := range h.rec.take() {
 			if len(c.Erase) > eraseRows {
-				t.Errorf("a slice of %d, want at most %d", len(c.Erase), eraseRows)
+				t.Errorf("got a slice of %d, want at most %d", len(c.Erase), eraseRows)
 			}
 		}
 		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {
@@ -163,30 +163,30 @@ func TestRemoveMessage(t *testing.T) {
 	h.send("wangwu/p", `{"msg_id":"r3","msg_type":"MTT-100","msg_from":"wangwu","msg_to":"zhangsan","body":[{"msg_id":"m3"}]}`)
 	for _, id := range []string{"m1", "m2", "m3", "m3"} { // clients repeat it
 		if found, err := h.RemoveMessage(t.Context(), id); !found || err != nil {
-			t.Errorf("%s: got %v %v, want found true, no error", id, found, err)
+			t.Errorf("%s: got found %v, %v, want true, no error", id, found, err)
 		}
 	}
 	if found, err := h.RemoveMessage(t.Context(), "never"); found || err != nil {
-		t.Errorf("never: got %v %v, want found false, no error", found, err)
+		t.Errorf("never stored: got found %v, %v, want false, no error", found, err)
 	}
 	h.offline("lisi/phone") // what is owed becomes rows
 	h.sync()
 	_, total, err := h.db.GroupHistory(t.Context(), g, store.Page{})
 	if got := h.history("zhangsan", "lisi") + h.history("zhangsan", "wangwu") + h.queue("lisi") + h.queue("wangwu"); got != "" || total != 0 || err != nil {
-		t.Errorf(`left: got %q, %d, %v, want "", total 0, no error`, got, total, err)
+		t.Errorf("left: got %q, %d in all, %v, want nothing", got, total, err)
 	}
 	if receipts, err := h.db.ReceiptsOf(t.Context(), "m3", "zhangsan"); len(receipts) != 0 || err != nil {
-		t.Errorf("receipts: %v %v, want no receipts, no error", receipts, err)
+		t.Errorf("receipts: got %v, %v, want none", receipts, err)
 	}
 	// Sent again, it is acknowledged and goes nowhere.
 	h.sender.take()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", g, "b"))
 	if copies, posts := h.sender.take(); len(copies) != 0 || refusals(posts) != "receipt receipt" {
-		t.Errorf(`resent: %v %s, want no copies, answers "receipt receipt"`, copies, refusals(posts))
+		t.Errorf(`resent: got copies %v, answers %s, want no copies, "receipt receipt"`, copies, refusals(posts))
 	}
 	if h.history("zhangsan", "lisi") != "" {
-		t.Error("a resent message came back")
+		t.Errorf("resent: got history %q, want none", h.history("zhangsan", "lisi"))
 	}
 }
 
@@ -202,15 +202,15 @@ func TestSwitchGroup(t *testing.T) {
 	}
 	for _, want := range []int{1, 0, 1} {
 		if err := h.SwitchGroup(t.Context(), g, want); err != nil || valid() != want {
-			t.Errorf("switched to %d: %d %v, want no error", want, valid(), err)
+			t.Errorf("switch to %d: got %d, %v", want, valid(), err)
 		}
 	}
 	h.send("lisi/p", groupText("m", "lisi", g, "x"))
 	if valid() != 0 {
-		t.Error("a message does not open a closed session")
+		t.Errorf("after a message the session is valid=%d, want 0: it stays closed", valid())
 	}
 	if err := h.SwitchGroup(t.Context(), "gone", 1); err != nil {
-		t.Errorf("gone: %v", err)
+		t.Errorf("a group that is gone: got %v, want no error", err)
 	}
 }
 
@@ -246,7 +246,7 @@ func TestUnread(t *testing.T) {
 	h.offline("lisi/phone") // memory becomes rows: nothing counts twice
 	h.sync()
 	if got := unread("lisi"); !strings.Contains(got, "zhangsan/MTT/3") || !strings.Contains(got, "G/MTS/1") {
-		t.Errorf("unread after the phone went: got %s, want with zhangsan/MTT/3, with G/MTS/1", got)
+		t.Errorf("unread after the phone went: got %s, want zhangsan/MTT/3 and G/MTS/1 in it", got)
 	}
 	if got := unread("nobody"); got != "" {
 		t.Errorf(`nobody: got %s, want ""`, got)
@@ -262,17 +262,17 @@ func TestAnnouncements(t *testing.T) {
 	}
 	list, err := h.db.Announcements(t.Context(), g, "", 10)
 	if err != nil || len(list) != 1 || list[0].UserID != "zhangsan" || list[0].Time != "1600000000000" || list[0].ID == "" || list[0].Title != "放假" {
-		t.Fatalf("posted: %+v %v, want list of length 1, UserID zhangsan, Time 1600000000000, an ID, Title 放假, no error", list, err)
+		t.Fatalf("posted: got %+v, %v, want one 放假 of zhangsan at 1600000000000, with an id", list, err)
 	}
 	title := "改期"
 	if found, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: list[0].ID, Title: &title}); !found || err != nil {
-		t.Errorf("edit: got %v %v, want found true, no error", found, err)
+		t.Errorf("edit: got found %v, %v, want true, no error", found, err)
 	}
 	if a, _, err := h.db.Announcement(t.Context(), list[0].ID); a.Title != title || a.Content != "明天" || err != nil {
-		t.Errorf("edited: %+v %v, want Title %v, Content 明天, no error", a, err, title)
+		t.Errorf("edited: got %+v, %v, want the title %q, the content 明天", a, err, title)
 	}
 	if found, err := h.EditPost(t.Context(), store.AnnouncementEdit{ID: "gone", Title: &title}); found || err != nil {
-		t.Errorf("edit what is gone: got %v %v, want found false, no error", found, err)
+		t.Errorf("edit what is gone: got found %v, %v, want false, no error", found, err)
 	}
 	for range 2 {
 		if err := h.DeletePost(t.Context(), list[0].ID); err != nil {
@@ -280,7 +280,7 @@ func TestAnnouncements(t *testing.T) {
 		}
 	}
 	if list, err := h.db.Announcements(t.Context(), g, "", 10); err != nil || len(list) != 0 {
-		t.Errorf("deleted: %+v %v, want no list, no error", list, err)
+		t.Errorf("deleted: got %+v, %v, want none", list, err)
 	}
 
 	long, bad := strings.Repeat("长", protocol.MaxName+1), "\x01"
@@ -294,7 +294,7 @@ func TestAnnouncements(t *testing.T) {
 		protocol.NotJSON:       {Title: bad, UserID: "lisi", SessionID: g},
 	} {
 		if err := h.Post(t.Context(), a, false); code(err) != want {
-			t.Errorf("%s: %v", want, err)
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != protocol.TooLarge {
@@ -317,11 +317,11 @@ func TestSetStyle(t *testing.T) {
 		}
 	}
 	if list, err := h.db.StylesOf(t.Context(), "lisi"); err != nil || len(list) != 1 || list[0].Value != 2 || list[0].ID == "" {
-		t.Errorf("styles: %+v %v, want list of length 1, Value 2, an ID, no error", list, err)
+		t.Errorf("styles: got %+v, %v, want 1 with an id and the value 2", list, err)
 	}
 	for want, y := range map[protocol.Code]store.Style{protocol.UserIDInvalid: {Name: "x"}, protocol.TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
 		if err := h.SetStyle(t.Context(), y, false); code(err) != want {
-			t.Errorf("%s: %v", want, err)
+			t.Errorf("got %v, want %s", err, want)
 		}
 	}
 }

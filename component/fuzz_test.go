@@ -63,7 +63,7 @@ func FuzzEnvelope(f *testing.F) {
 		env, _, err := protocol.ParseEnvelope(text, kinds.rules, protocol.Limits{Body: 4096, Strict: len(text)%2 == 0})
 		if err != nil {
 			if refusal := (*protocol.Error)(nil); !errors.As(err, &refusal) || protocol.Conditions[refusal.Code][0] == "" {
-				t.Fatalf("not a refusal: %v", err)
+				t.Fatalf("got %v, want a refusal", err)
 			}
 			return
 		}
@@ -72,17 +72,17 @@ func FuzzEnvelope(f *testing.F) {
 		decoder := json.NewDecoder(strings.NewReader(env.Text))
 		decoder.UseNumber()
 		if err := decoder.Decode(&fields); err != nil || decoder.More() {
-			t.Fatalf("%q leaves as %q: %v", text, env.Text, err)
+			t.Fatalf("%q leaves as %q, want one JSON object: %v", text, env.Text, err)
 		}
 		if again, _, err := protocol.ParseEnvelope(env.Text, kinds.rules, protocol.Limits{Body: 4096}); err != nil || again.Text != env.Text || again.Body != env.Body {
-			t.Fatalf("%q leaves as %q, and that as %+v, %v, want Body %v, no error", text, env.Text, again, err, env.Body)
+			t.Fatalf("%q leaves as %q, and that as %+v, %v; want the same text, and the body %q", text, env.Text, again, err, env.Body)
 		}
 		body, isString := fields["body"].(string)
 		if json.Valid([]byte(text)) && (!isString || env.Opaque || json.Valid([]byte(body))) && env.Text != text {
-			t.Errorf("%q was strict and leaves as %q", text, env.Text)
+			t.Errorf("%q was strict and leaves as %q, want it unchanged", text, env.Text)
 		}
 		if !env.Opaque && !kinds.of(env.Type).bodyless && !json.Valid([]byte(env.Body)) {
-			t.Errorf("the body %q is stored", env.Body)
+			t.Errorf("got the body %q stored, want JSON", env.Body)
 		}
 
 		// 2. Go and JavaScript read in it what the server does.
@@ -92,14 +92,14 @@ func FuzzEnvelope(f *testing.F) {
 				want = fmt.Sprint(fields[name])
 			}
 			if got != want {
-				t.Errorf("%s: %q, encoding/json reads %q", name, got, want)
+				t.Errorf("%s: got %q, want %q as encoding/json reads it", name, got, want)
 			}
 		}
 		if read, err := javaScript(goja.Undefined(), machine.ToValue(env.Text)); err == nil { // else numbers beyond all bounds
 			read := read.Export().(map[string]any)
 			for name, got := range map[string]string{"msg_id": env.MsgID, "msg_type": env.Type, "msg_from": env.From, "msg_to": env.To} {
 				if read[name] != got {
-					t.Errorf("%s: %q, JavaScript reads %q in %s", name, got, read[name], env.Text)
+					t.Errorf("%s: got %q, want %q as JavaScript reads it in %s", name, got, read[name], env.Text)
 				}
 			}
 			if !env.Opaque && kinds.of(env.Type).reads {
@@ -108,15 +108,15 @@ func FuzzEnvelope(f *testing.F) {
 					groups = append(groups, o.GroupID)
 				}
 				if got := strings.Join(groups, "\n"); read["groups"] != got {
-					t.Errorf("groups %q, JavaScript reads %q in %s", got, read["groups"], env.Text)
+					t.Errorf("groups: got %q, want %q as JavaScript reads them in %s", got, read["groups"], env.Text)
 				}
 			}
 		}
 		if isString && env.Body != body && (env.Body != "[]" || body != "") {
-			t.Errorf("body %q, encoding/json reads %q", env.Body, body)
+			t.Errorf("body: got %q, want %q as encoding/json reads it", env.Body, body)
 		}
 		if kinds.of(env.Type) == nil || len(env.Body) > 4096 {
-			t.Errorf("%+v", env)
+			t.Errorf("got %+v, want a known kind and at most 4096 bytes of body", env)
 		}
 		if env.Opaque {
 			return
@@ -125,15 +125,15 @@ func FuzzEnvelope(f *testing.F) {
 		decoder = json.NewDecoder(strings.NewReader(env.Body))
 		decoder.UseNumber()
 		if decoder.Decode(&array) != nil || len(array) != len(env.Objects) && len(env.Objects) > 0 {
-			t.Fatalf("body %q with %d objects", env.Body, len(env.Objects))
+			t.Fatalf("body %q: got %d objects, want one for each of the array", env.Body, len(env.Objects))
 		}
 		for i, o := range env.Objects {
 			object, _ := array[i].(map[string]any)
 			if want, ok := object["session_id"].(string); kinds.of(env.Type).reads && ok && o.GroupID != want {
-				t.Errorf("session_id %q, encoding/json reads %q", o.GroupID, want)
+				t.Errorf("session_id: got %q, want %q as encoding/json reads it", o.GroupID, want)
 			}
 			if want, ok := object["msg_id"].(string); kinds.of(env.Type).reads && ok && o.MsgID != want {
-				t.Errorf("msg_id %q, encoding/json reads %q", o.MsgID, want)
+				t.Errorf("msg_id: got %q, want %q as encoding/json reads it", o.MsgID, want)
 			}
 		}
 	})
@@ -189,12 +189,12 @@ func FuzzStanza(f *testing.F) {
 		it := &arrival{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
 		if err := s.decode(it); err != nil {
 			if answer := protocol.ErrorStanza(&it.st, protocol.AsError(err)); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
-				t.Errorf("error %s", answer)
+				t.Errorf("the error: got %s, want well-formed XML without a body", answer)
 			}
 			return
 		}
 		if it.signal != nil && !wellFormed(it.signal) {
-			t.Errorf("signal %s", it.signal)
+			t.Errorf("the signal: got %s, want well-formed XML", it.signal)
 		}
 		if it.env == nil {
 			return
@@ -207,7 +207,7 @@ func FuzzStanza(f *testing.F) {
 			Body string `xml:"body"`
 		}
 		if err := xml.Unmarshal(sent, &read); err != nil || !wellFormed(sent) || read.ID != id || read.To != "lisi@im.test/"+id || read.Body != it.env.Text {
-			t.Errorf("%s: %v, read %+v", sent, err, read)
+			t.Errorf("sent %s: got %v, read as %+v, want what was given", sent, err, read)
 		}
 	})
 }

@@ -30,7 +30,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata/ki
 func TestKinds(t *testing.T) {
 	files, err := filepath.Glob("testdata/kinds/*.txt")
 	if err != nil || len(files) == 0 {
-		t.Fatalf("no scripts: got %v, want some files, no error", err)
+		t.Fatalf("scripts: got none (error %v), want some", err)
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {

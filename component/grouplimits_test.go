@@ -26,10 +26,10 @@ func TestGroupMembers(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: ids[:6]}); codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.group_members") {
-		t.Errorf("six of five: got %v, want %v, error with limits.group_members", err, protocol.TooLarge)
+		t.Errorf("six of five: got %v, want %s with limits.group_members", err, protocol.TooLarge)
 	}
 	if groups, err := h.db.GroupsOf(t.Context(), "u0"); err != nil || len(groups) != 0 {
-		t.Errorf("a refused group is there: %v %v, want no groups, no error", groups, err)
+		t.Errorf("a refused group: got %v, %v, want no groups", groups, err)
 	}
 	id := h.makeGroup("zhangsan", append([]string{"nobody at all"}, ids[:5]...)...) // who is left out does not count
 	h.rec.take()
@@ -37,16 +37,16 @@ func TestGroupMembers(t *testing.T) {
 	_, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Name: "new", Add: []string{"u4", "u5", "U6"}, Remove: []string{"u0"}})
 	if !errors.As(err, &refused) || refused.Code != protocol.TooLarge || refused.Chinese == "" ||
 		!slices.Equal(refused.Skipped, []protocol.Skipped{{UserID: "u5", Reason: protocol.SkipFull}, {UserID: "u6", Reason: protocol.SkipFull}}) {
-		t.Errorf("one too many: %v %v", err, refused)
+		t.Errorf("one too many: got %v with %v, want %s in Chinese too, u5 and u6 left out because the group is full", err, refused, protocol.TooLarge)
 	}
 	if c := h.rec.take(); len(c) != 0 {
-		t.Errorf("and yet %+v, want none", c)
+		t.Errorf("a refused change: got %+v written, want nothing", c)
 	}
 	edit := func(e GroupEdit, want string) {
 		t.Helper()
 		e.ID = id
 		if _, err := h.ModifyGroup(t.Context(), e); err != nil || h.members(id) != want {
-			t.Errorf("%+v: got %v, %s, want members %s, no error", e, err, h.members(id), want)
+			t.Errorf("%+v: got %v, members %s, want members %s", e, err, h.members(id), want)
 		}
 	}
 	edit(GroupEdit{Add: []string{"u5", "u1"}, Remove: []string{"u0"}}, "u1 u2 u3 u4 u5")
@@ -62,12 +62,12 @@ func TestGroupMembers(t *testing.T) {
 	}
 	edit(GroupEdit{Add: []string{"u0", "u9"}}, "U9 u0 u1 u2 u3 u4 u5 u6 u7 u8 u9") // refreshed
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
-		t.Errorf("it grows: %v, want %v", err, protocol.TooLarge)
+		t.Errorf("a group that is too large grows: got %v, want %v", err, protocol.TooLarge)
 	}
 	edit(GroupEdit{Add: []string{"lisi"}, Remove: []string{"u9", "u8"}}, "lisi u0 u1 u2 u3 u4 u5 u6 u7")
 	h.send("u1/p", groupText("m1", "u1", id, "x"))
 	if d, posts := h.sender.take(); refusals(posts) != "receipt" || len(strings.Fields(addresses(d, "m1"))) != 9 {
-		t.Errorf("a message to a group that is too large: %s %s, want answers receipt, 9 addresses", addresses(d, "m1"), refusals(posts))
+		t.Errorf("a message to a group that is too large: got addresses %q, answers %q, want 9, a receipt", addresses(d, "m1"), refusals(posts))
 	}
 }
 
@@ -80,13 +80,13 @@ func TestFullGroupErasesNothing(t *testing.T) {
 		t.Errorf("three of two: %v, want %v", err, protocol.TooLarge)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1"}); err != nil || len(rows["m1"]) != 1 {
-		t.Errorf("left: %v %v, want one m1, no error", rows, err)
+		t.Errorf("left: got %v, %v, want m1", rows, err)
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Add: []string{"wangwu"}, Remove: []string{"lisi"}}); err != nil {
 		t.Error(err)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1"}); err != nil || len(rows["m1"]) != 0 {
-		t.Errorf("left: %v %v, want no m1, no error", rows, err)
+		t.Errorf("left: got %v, %v, want m1 erased", rows, err)
 	}
 }
 
@@ -106,17 +106,17 @@ func TestGroupsPerUser(t *testing.T) {
 	}
 	for _, asker := range []string{"", "user zhangsan"} {
 		if _, err := create(asker, "ZhangSan"); asker == "" && err != nil || asker != "" && (codeOf(err) != protocol.TooLarge || !strings.Contains(err.Error(), "limits.groups_per_user")) {
-			t.Errorf("by %q: %v", asker, err)
+			t.Errorf("by %q: got %v, want %s with limits.groups_per_user, or no error without a caller", asker, err, protocol.TooLarge)
 		}
 	}
 	if _, err := create("", "zhangsan"); err != nil {
-		t.Errorf("a system of the suite: %v", err)
+		t.Errorf("a system of the suite: got %v, want no error", err)
 	}
 	if _, err := create("address 10.0.0.1", "zhangsan"); codeOf(err) != protocol.TooLarge {
 		t.Errorf("an old client without a token: %v, want %v", err, protocol.TooLarge)
 	}
 	if _, err := create("user lisi", "lisi"); err != nil {
-		t.Errorf("another user: %v", err)
+		t.Errorf("another user: got %v, want no error", err)
 	}
 	groups, err := h.db.WebGroupsOf(t.Context(), "zhangsan", 0)
 	if err != nil {
@@ -130,6 +130,6 @@ func TestGroupsPerUser(t *testing.T) {
 		}
 	}
 	if _, err := create("user zhangsan", "zhangsan"); err != nil {
-		t.Errorf("after two are gone: %v", err)
+		t.Errorf("after two are gone: got %v, want no error", err)
 	}
 }

@@ -67,17 +67,17 @@ func TestCreateGroup(t *testing.T) {
 	} {
 		g, members, err := h.CreateGroup(t.Context(), c.group)
 		if codeOf(err) != c.code {
-			t.Errorf("%s: %v, want %s", name, err, c.code)
+			t.Errorf("%s: got %v, want %s", name, err, c.code)
 		}
 		if err != nil {
 			continue
 		}
 		if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members.Taken) != len(strings.Fields(c.members)) {
-			t.Errorf("%s: %+v, members %s", name, g, h.members(g.ID))
+			t.Errorf("%s: got %+v, members %s, %d taken; want owner %s, name %s, members %s, all of them taken", name, g, h.members(g.ID), len(members.Taken), c.owner, c.called, c.members)
 		}
 		rows, err := h.db.Groups(t.Context(), []string{g.ID})
 		if err != nil || rows[g.ID] != g {
-			t.Errorf("%s: stored %+v, answered %+v, %v, want no error", name, rows[g.ID], g, err)
+			t.Errorf("%s: stored %+v, %v, want %+v as answered", name, rows[g.ID], err, g)
 		}
 	}
 	var users []store.User
@@ -91,7 +91,7 @@ func TestCreateGroup(t *testing.T) {
 	}
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Type: 1, Owner: "zhangsan", Members: ids})
 	if err != nil || len([]rune(g.Name)) != 200 || len(members.Taken) != 60 || g.Type != 1 {
-		t.Errorf("a long name: %d characters, %d members, %v, want 200, Taken of length 60, Type 1, no error", len([]rune(g.Name)), len(members.Taken), err)
+		t.Errorf("a long name: got %d characters, %d members, type %v, %v, want 200, 60, 1, no error", len([]rune(g.Name)), len(members.Taken), g.Type, err)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestManyMembers(t *testing.T) {
 	defer cancel()
 	g, _, err := h.CreateGroup(ctx, GroupSpec{Owner: "zhangsan", Members: append(ids, "lisi", "zhangsan")})
 	if err != nil || h.members(g.ID) != "lisi zhangsan" {
-		t.Fatalf(`members %q, %v, want members "lisi zhangsan", no error`, h.members(g.ID), err)
+		t.Fatalf(`got members %q, %v, want "lisi zhangsan", no error`, h.members(g.ID), err)
 	}
 
 	big := &cache.Group{Rows: make([]store.Member, 300)}
@@ -115,14 +115,14 @@ func TestManyMembers(t *testing.T) {
 	}
 	cost := testing.AllocsPerRun(1, func() {
 		if found := big.Find(ids[299:1000]); len(found) != 1 || found[0].UserID != ids[299] {
-			t.Errorf("found %v", found)
+			t.Errorf("found: got %v, want %s alone", found, ids[299])
 		}
 	})
 	if cost > 10*1000 {
 		t.Errorf("300 members and 700 names cost %v allocations, want at most %v", cost, 10*1000)
 	}
 	if found := (&cache.Group{Rows: []store.Member{{UserID: "@"}}}).Find([]string{"", "lisi"}); len(found) != 0 {
-		t.Errorf("an id that cannot be one is found as %v", found)
+		t.Errorf("an id that cannot be one: got %v, want nothing found", found)
 	}
 }
 
@@ -134,10 +134,10 @@ func TestModifyGroup(t *testing.T) {
 		h.clock.Move(time.Second)
 		at, err := h.ModifyGroup(t.Context(), e)
 		if codeOf(err) != code || h.members(id) != members {
-			t.Errorf("%+v: %v, members %s, want %v, members %s", e, err, h.members(id), code, members)
+			t.Errorf("%+v: got %v, members %s, want %v, members %s", e, err, h.members(id), code, members)
 		}
 		if rows, err := h.db.Groups(t.Context(), []string{id}); err != nil || code == "" && (rows[id].ModifyTime != at.Time || at.Time != protocol.FormatTime(h.clock.Now().UnixMilli())) {
-			t.Errorf("%+v: modified at %s, answered %s, %v", e, rows[id].ModifyTime, at, err)
+			t.Errorf("%+v: got modified at %s, answered %s, %v, want both to be now, no error", e, rows[id].ModifyTime, at, err)
 		}
 	}
 	modify(GroupEdit{ID: id, Name: "新名字 😀"}, "", "lisi zhangsan")
@@ -151,14 +151,14 @@ func TestModifyGroup(t *testing.T) {
 	modify(GroupEdit{ID: id, Name: "a\u0001"}, protocol.GroupNameEmpty, "wangwu zhangsan")
 	rows, err := h.db.Groups(t.Context(), []string{id})
 	if err != nil || rows[id].Name != "新名字 😀" {
-		t.Errorf(`%+v %v, want Name "新名字 😀", no error`, rows, err)
+		t.Errorf(`got %+v, %v, want the name "新名字 😀"`, rows, err)
 	}
 	pic := "/pic/1.png"
 	if err := h.SetGroupPicture(t.Context(), id, pic); err != nil {
 		t.Error(err)
 	}
 	if rows, _ := h.db.Groups(t.Context(), []string{id}); rows[id].Pic != pic {
-		t.Errorf("got %+v, want Pic %v", rows, pic)
+		t.Errorf("got %+v, want the picture %v", rows, pic)
 	}
 	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != protocol.TooLarge {
 		t.Error(err)
@@ -176,7 +176,7 @@ func TestModifyGroup(t *testing.T) {
 		}
 	}
 	if h.members(id) != "" {
-		t.Error("members of a deleted group")
+		t.Errorf("members of a deleted group: got %s, want none", h.members(id))
 	}
 }
 
@@ -194,11 +194,11 @@ func TestAddRefreshes(t *testing.T) {
 	}
 	rows, err := h.db.Members(t.Context(), []string{id})
 	if err != nil || h.members(id) != "lisi zhangsan" {
-		t.Fatalf(`members %s, %v, want members "lisi zhangsan", no error`, h.members(id), err)
+		t.Fatalf(`got members %q, %v, want "lisi zhangsan", no error`, h.members(id), err)
 	}
 	for _, m := range rows[id] {
 		if m.UserID == "lisi" && (m.UserName != "Lisi" || m.Login != "" || m.Pic != "" || m.Since != "1600000000000") {
-			t.Errorf("refreshed: %+v", m)
+			t.Errorf("refreshed: got %+v, want the name Lisi, no login, no picture, since 1600000000000", m)
 		}
 	}
 }
@@ -221,19 +221,19 @@ func TestDeleteGroupTellsNobody(t *testing.T) {
 		t.Errorf("told: got %v, want none", told)
 	}
 	if _, found, err := h.db.Group(t.Context(), id); found || err != nil || h.members(id) != "" {
-		t.Errorf(`the group is there: got %v, members %s, %v, want found false, no error, members ""`, found, h.members(id), err)
+		t.Errorf(`the group: got found %v, members %q, %v, want it gone`, found, h.members(id), err)
 	}
 	if list, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 9}); err != nil || total != 1 || list[0].MsgID != "m1" {
-		t.Errorf("messages: %v, %v, want total 1, MsgID m1, no error", list, err)
+		t.Errorf("messages: got %v, %v, want m1 alone", list, err)
 	}
 	if purges, err := h.db.Purges(t.Context()); err != nil || len(purges) != 0 {
-		t.Errorf("what is to be purged: %v, %v, want no purges, no error", purges, err)
+		t.Errorf("still to be purged: got %v, %v, want nothing", purges, err)
 	}
 	if got := h.queue("lisi"); got != waits || got == "" {
-		t.Errorf("the queue was %q and is %q, want the same, not empty", waits, got)
+		t.Errorf("the queue: got %q, want %q as before, not empty", got, waits)
 	}
 	if posts, err := h.db.Announcements(t.Context(), id, "", 9); err != nil || len(posts) != 1 {
-		t.Errorf("announcements: %v, %v, want 1 post, no error", posts, err)
+		t.Errorf("announcements: got %v, %v, want 1", posts, err)
 	}
 }
 
@@ -280,7 +280,7 @@ func TestMembershipInOneBatch(t *testing.T) {
 		t.Errorf(`m1 went to %s, want "wangwu@im.test zhangsan@im.test/p"`, got)
 	}
 	if got := refusals(posts); strings.Count(got, string(protocol.NotAllowed)) != 1 || strings.Contains(got, string(protocol.NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
-		t.Errorf("answers: got %s, want once %q, without %q, once %q", got, string(protocol.NotAllowed), string(protocol.NoSuchGroup), `\"m3\"`)
+		t.Errorf("answers: got %s (%s), want %s once, no %s, one receipt of m3", got, posts, protocol.NotAllowed, protocol.NoSuchGroup)
 	}
 }
 
@@ -303,7 +303,7 @@ func TestLateInOneBatch(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if got := refusals(posts); got != "error-011 error-009 receipt" || strings.Contains(posts[2], "m0") || strings.Contains(posts[2], "m1") {
-		t.Errorf(`answers: got %s %v, want "error-011 error-009 receipt", posts without m0, without m1`, got, posts)
+		t.Errorf(`answers: got %s %v, want "error-011 error-009 receipt", the receipt without m0 and m1`, got, posts)
 	}
 	if got := copiesOf(d); got != "n0>zhangsan@im.test" {
 		t.Errorf(`copies: got %s, want "n0>zhangsan@im.test"`, got)
@@ -322,12 +322,12 @@ func TestDissolvedInOneBatch(t *testing.T) {
 	})
 	d, posts := h.sender.take()
 	if got := refusals(posts); got != "receipt error-009 receipt receipt" || len(d) != 3 {
-		t.Errorf(`answers: got %s, copies: %s, want "receipt error-009 receipt receipt", 3 deliveries`, got, copiesOf(d))
+		t.Errorf("answers: got %s, copies %s, want receipt error-009 receipt receipt, 3 deliveries", got, copiesOf(d))
 	}
 	h.offline("lisi/p")
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 1 || rows[0].Type != "MTS-107" {
-		t.Errorf("queue: %+v %v, want 1 row, Type MTS-107, no error", rows, err)
+		t.Errorf("queue: got %+v, %v, want 1 row of the type MTS-107", rows, err)
 	}
 }
 
@@ -346,7 +346,7 @@ func TestDissolutionPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.queue("lisi"); !strings.HasPrefix(got, "other/0 ") || len(strings.Fields(got)) != 2 {
-		t.Errorf("queue %q, want the other group's message and the notice", got)
+		t.Errorf("queue: got %q, want the other group's message and the notice", got)
 	}
 	left := func() (n int) {
 		page, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 100})
@@ -356,7 +356,7 @@ func TestDissolutionPurges(t *testing.T) {
 		return len(page)
 	}
 	if n := left(); n != 5 { // three, and a notice for each of two members
-		t.Errorf("%d rows before the purge, want 5", n)
+		t.Errorf("got %d rows before the purge, want 5", n)
 	}
 	h.clock.Move(time.Second)
 	h.sync() // a barrier proves it
@@ -368,19 +368,19 @@ func TestDissolutionPurges(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := left(); n != 0 {
-		t.Errorf("%d rows after the purge, want 0", n)
+		t.Errorf("got %d rows after the purge, want 0", n)
 	}
 	if list, err := h.db.Purges(t.Context()); err != nil || len(list) != 0 {
-		t.Errorf("%v %v, want no list, no error", list, err)
+		t.Errorf("still to be purged: got %v, %v, want nothing", list, err)
 	}
 	if r, err := h.db.ReceiptsOf(t.Context(), "m0", "zhangsan"); err != nil || len(r) != 0 {
-		t.Errorf("receipts: %v %v, want no r, no error", r, err)
+		t.Errorf("receipts: got %v, %v, want none", r, err)
 	}
 	if page, _, err := h.db.GroupHistory(t.Context(), other, store.Page{Length: 100}); err != nil || len(page) != 1 {
-		t.Errorf("the other group: %v %v, want page of length 1, no error", page, err)
+		t.Errorf("the other group: got %v, %v, want 1 message", page, err)
 	}
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 2 {
-		t.Errorf("the notice must stay in the queue: %q", got)
+		t.Errorf("the queue: got %q, want 2: the notice stays", got)
 	}
 }
 
@@ -401,7 +401,7 @@ func TestDissolutionForgetsOwed(t *testing.T) {
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi"); strings.Contains(got, "m2") || len(strings.Fields(got)) > 1+strings.Count(got, "m1") {
-		t.Errorf("queue %q", got)
+		t.Errorf("the queue: got %q, want no m2, and m1 or nothing beside the notice", got)
 	}
 }
 
@@ -425,7 +425,7 @@ func TestAdoptedGroup(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", "G", "x"))
 	d, _ := h.sender.take()
 	if got := addresses(d, "m1"); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test,zhangsan@im.test/p") {
-		t.Errorf("m1 to %q: each user once, by the address that he has", got)
+		t.Errorf(`m1 went to %q, want "lisi@im.test zhangsan@im.test/p": each user once, by the address that they have`, got)
 	}
 	if got := h.queue("\x01"); got != "m1/0" {
 		t.Errorf("an id that can be no address keeps its queue: got %q, want m1/0", got)
@@ -439,10 +439,10 @@ func TestAdoptedGroup(t *testing.T) {
 	}
 	exec(`INSERT INTO ofsubscriber (user_id, session_id, ts) VALUES ('wangwu', 'G', '2')`)
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"wangwu"}}); err != nil || strings.Contains(h.members("G"), "wangwu") {
-		t.Errorf("added by another process a moment ago, and not removed: got %q %v, want members without wangwu, no error", h.members("G"), err)
+		t.Errorf("added by another process a moment ago: got members %q, %v, want wangwu removed", h.members("G"), err)
 	}
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "G", Remove: []string{"zhangsan"}}); err != nil || h.members("G") != "\x01" {
-		t.Errorf("removed in one spelling, still there in another: got %q %v, want members %q, no error", h.members("G"), err, "\x01")
+		t.Errorf(`removed in one spelling: got members %q, %v, want %q`, h.members("G"), err, "\x01")
 	}
 }
 
@@ -463,12 +463,12 @@ func TestNotices(t *testing.T) {
 		h.sync()
 		d, _ := h.sender.take()
 		if len(d) != n {
-			t.Errorf("%d receivers: %d copies", n, len(d))
+			t.Errorf("%d receivers: got %d copies, want %d", n, len(d), n)
 		}
 		var batches int
 		h.rec.set(func(r *recordingStore) { batches = r.batches })
 		if want := (n + noticeSlice - 1) / noticeSlice; batches != want {
-			t.Errorf("%d receivers: %d transactions, want %d", n, batches, want)
+			t.Errorf("%d receivers: got %d transactions, want %d", n, batches, want)
 		}
 		messages, queued := 0, map[string]bool{}
 		for _, c := range h.rec.take() {
@@ -480,7 +480,7 @@ func TestNotices(t *testing.T) {
 			}
 		}
 		if messages != n || len(queued) != n {
-			t.Errorf("%d receivers: %d messages, %d queues", n, messages, len(queued))
+			t.Errorf("%d receivers: got %d messages, %d queues, want %d of each", n, messages, len(queued), n)
 		}
 	}
 }
@@ -516,7 +516,7 @@ func TestNoticeReceivers(t *testing.T) {
 		}
 		slices.Sort(to)
 		if codeOf(err) != c.code || strings.Join(to, " ") != c.want {
-			t.Errorf("%s: %v, to %v, want %v, to %v", name, err, to, c.code, c.want)
+			t.Errorf("%s: got %v, to %v, want %v, to %v", name, err, to, c.code, c.want)
 		}
 	}
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != protocol.NotJSON {
@@ -554,7 +554,7 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 	d, _ := h.sender.take()
 	at := slices.IndexFunc(d, func(copied stanza.Delivery) bool { return copied.ID == "m1" })
 	if len(d) != 2*noticeSlice+1 || at != noticeSlice {
-		t.Errorf("%d copies, the chat message is number %d, want it between the slices", len(d), at)
+		t.Errorf("got %d copies, the chat message as number %d, want it between the slices", len(d), at)
 	}
 
 	ctx, leave := context.WithCancel(t.Context())
@@ -578,14 +578,14 @@ func TestNoticeSlicesLetChatPass(t *testing.T) {
 	}
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != noticeSlice {
-		t.Errorf("%d copies, want those of the first slice", len(d))
+		t.Errorf("got %d copies, want those of the first slice", len(d))
 	}
 	u := h.calls.Next()
 	h.rec.failWhen(nil) // the database is back, and nobody asks again
 	<-u.Over()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != noticeSlice || u.Err() != nil {
-		t.Errorf("%d copies, want those of the second slice: %v", len(d), u.Err())
+		t.Errorf("got %d copies (error %v), want those of the second slice", len(d), u.Err())
 	}
 }
 
@@ -595,14 +595,14 @@ func TestUsers(t *testing.T) {
 		t.Helper()
 		err := h.AddUsers(t.Context(), []store.User{{ID: "fine"}, u})
 		if codeOf(err) != code {
-			t.Errorf("%+v: %v, want %v", u, err, code)
+			t.Errorf("%+v: got %v, want %v", u, err, code)
 		}
 		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), protocol.Shorten(u.ID, protocol.MaxID)) {
-			t.Errorf("the error must name the user: %v", err)
+			t.Errorf("got %v, want an error that names the user", err)
 		}
 		found, err := h.db.UsersByJID(t.Context(), []string{"fine"})
 		if err != nil || (found["fine"].ID == "") != (code != "") {
-			t.Errorf("%+v: all or none: %v %v", u, found, err)
+			t.Errorf("%+v: got %v, %v, want all users or none", u, found, err)
 		}
 	}
 	add(store.User{ID: ""}, protocol.UserIDInvalid)
@@ -612,15 +612,15 @@ func TestUsers(t *testing.T) {
 	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, protocol.TooLarge)
 	add(store.User{ID: "u", Pic: "\u0001"}, protocol.UserIDInvalid)
 	if id, err := h.CanonicalID(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
-		t.Errorf("before anybody knows: got %q %v, want id liuqi, no error", id, err)
+		t.Errorf("before anybody knows: got %q, %v, want liuqi", id, err)
 	}
 	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of him is out of date now
 
 	if id, err := h.CanonicalID(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
-		t.Errorf("got %q %v, want id LiuQi, no error", id, err)
+		t.Errorf("got %q, %v, want LiuQi", id, err)
 	}
 	if id, err := h.CanonicalID(t.Context(), "NoBody"); err != nil || id != "nobody" {
-		t.Errorf("got %q %v, want id nobody, no error", id, err)
+		t.Errorf("got %q, %v, want nobody", id, err)
 	}
 	if _, err := h.CanonicalID(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
 		t.Error(err)
@@ -632,27 +632,27 @@ func TestUsers(t *testing.T) {
 	h.sync()
 	found, err := h.db.UsersByJID(t.Context(), []string{"seen"})
 	if err != nil || !found["seen"].Learned || found["seen"].Name != "seen" {
-		t.Errorf("%+v %v, want Learned true, Name seen, no error", found, err)
+		t.Errorf("got %+v, %v, want seen, learned", found, err)
 	}
 	g, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "seen", Members: []string{"seen"}})
 	if err != nil {
 		t.Error(err)
 	}
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != protocol.UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
-		t.Errorf("an id that cannot be: got %v, want %v, error with %q", err, protocol.UserIDInvalid, `\u00a0x`)
+		t.Errorf(`an id that cannot be: got %v, want %v with "\u00a0x"`, err, protocol.UserIDInvalid)
 	}
 	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
-		t.Errorf("refused, and removed all the same: %+v %v, want Left false, no error", found, err)
+		t.Errorf("after a refused removal: got %+v, %v, want seen, who has not left", found, err)
 	}
 	// Who left is no member any more by name, but his rows stay.
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
-		t.Errorf("a user who left was taken: %v, want %v", err, protocol.GroupNotCreated)
+		t.Errorf("a group with a user who left: got %v, want %v", err, protocol.GroupNotCreated)
 	}
 	if h.members(g.ID) != "seen" {
-		t.Error("nothing is deleted")
+		t.Errorf("members: got %s, want seen: nothing is deleted", h.members(g.ID))
 	}
 }
 
@@ -683,7 +683,7 @@ func TestPresenceAnswers(t *testing.T) {
 		}
 		for _, m := range list {
 			if m.Status != want[m.UserID] {
-				t.Errorf("%s is %q, want %q", m.UserID, m.Status, want[m.UserID])
+				t.Errorf("%s: got status %q, want %q", m.UserID, m.Status, want[m.UserID])
 			}
 		}
 	}
@@ -700,7 +700,7 @@ func TestPresenceAnswers(t *testing.T) {
 	}
 	check()
 	if list, err := h.Presence(t.Context(), "nowhere"); err != nil || list == nil || len(list) != 0 {
-		t.Errorf("a group that is gone: got %v %v, want a list that is empty, no error", list, err)
+		t.Errorf("a group that is gone: got %v, %v, want an empty list that is not nil", list, err)
 	}
 }
 
@@ -727,7 +727,7 @@ func TestFreshLook(t *testing.T) {
 		select {
 		case <-asked:
 		case <-time.After(time.Minute): // the next look by itself is after an hour
-			t.Fatalf("%s asked nobody", name)
+			t.Fatalf("%s: nobody was asked in a minute, want one question", name)
 		}
 	}
 	h.server.mu.Lock() // the second answer is on its way, so the first was taken
@@ -794,7 +794,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.Up()
 	h.sync()
 	if h.presence.Known() {
-		t.Fatal("no snapshot can have been taken")
+		t.Fatal("presence is known, want it unknown: no snapshot can have been taken")
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if got := h.queue("lisi"); got != "m1/0" {
@@ -802,7 +802,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	}
 	first, _ := h.sender.take()
 	if got := addresses(first, "m1"); got != "lisi@im.test zhangsan@im.test" || !strings.Contains(string(first[1].Payload), "ASYNC") {
-		t.Errorf("m1 went to %s: nobody can know the sender's other devices, so his bare JID gets the ASYNC copy", got)
+		t.Errorf(`m1 went to %s, want "lisi@im.test zhangsan@im.test", the latter as ASYNC: nobody can know the sender's other devices`, got)
 	}
 	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
 	h.send("zhangsan/q", text("m2", "zhangsan", "lisi", "x"))
@@ -817,7 +817,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	h.Stanza(stanza.Stanza{Name: "presence", Type: "unavailable", From: "lisi@im.test/p", To: testComponent})
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0" {
-		t.Errorf("queue %q: m2 was settled by the grace, want m1/0", got)
+		t.Errorf("queue %q, want m1/0: m2 was settled by the grace", got)
 	}
 	var err error
 	if _, err = h.waits("lisi", "", 0); err != nil { // asks for a snapshot that nobody answers
@@ -843,13 +843,13 @@ func TestFormerAuthors(t *testing.T) {
 		return copiesOf(d) + refusals(posts)
 	}
 	if got := read("r0", "m0"); got != "receipt" {
-		t.Errorf("of who was removed: got %s, want receipt", got)
+		t.Errorf("a receipt to who was removed: got %s, want receipt", got)
 	}
 	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
-		t.Errorf(`of the owner: got %s, want "r1>zhangsan@im.test/preceipt"`, got)
+		t.Errorf(`a receipt to the owner: got %s, want "r1>zhangsan@im.test/preceipt"`, got)
 	}
 	if rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.OfflineMessage) bool { return p.MsgID == "r0" }) {
-		t.Errorf("queued: %+v, %v", rows, err)
+		t.Errorf("queued: got %+v, %v, want no r0", rows, err)
 	}
 }
 
@@ -914,7 +914,7 @@ func TestFormersStayBehindTheComponent(t *testing.T) {
 		h.send("lisi/p", fmt.Sprintf(`{"msg_id":"late %s","msg_type":%q,"msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q,"msg_id":"m0","user_id":"lisi","subscribers":[{"user_id":"lisi"}]}]}`, name, name, id, id))
 	}
 	if len(late) < 4 {
-		t.Fatalf("late kinds: got %q, want late of length at least 4", late)
+		t.Fatalf("late kinds: got %q, want at least 4", late)
 	}
 	d, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
@@ -950,12 +950,12 @@ func TestFormersInOldRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := h.members(id); strings.Contains(got, "LISI") || !strings.Contains(got, "lísi") || !strings.Contains(got, "lİsi") {
-		t.Errorf("members: got %s, want without LISI, with lísi, with lİsi", got)
+		t.Errorf("members: got %s, want lísi and lİsi, not LISI", got)
 	}
 	for from, want := range map[string]string{"lisi": "receipt", "wangwu": "error-011"} {
 		h.send(from+"/p", fmt.Sprintf(`{"msg_id":"n %s","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"user_id":%q}]}`, from, from, id, id, from))
 		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: %v, want answers %v", from, posts, want)
+			t.Errorf("%s: got %v, want answers %v", from, posts, want)
 		}
 	}
 }
