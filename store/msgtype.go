@@ -17,6 +17,9 @@ const (
 	mtb = ` AND family(msg_type, MTB)`
 )
 
+// notReceipt is all that counts as unread: receipts of reading do not.
+const notReceipt = ` AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
+
 // familyRange is every type that begins with the family and its dash, for engines that sort "-" and "." as characters. It stands in the
 // text of each statement because partial indexes (SQLite) serve only queries that repeat their condition.
 func familyRange(column, family string) string {

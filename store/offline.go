@@ -8,7 +8,7 @@ const (
 	offlineAll    = `SELECT ` + offlineColumns + ` FROM ofcustomoffline WHERE delete_user == ?`
 	offlineSince  = offlineAll + ` AND msg_time >= ?`
 	offlinePlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ == ?`
-	offlineUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ? AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
+	offlineUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ?` + notReceipt
 	offlineOwners = `SELECT DISTINCT exact(delete_user), exact(msg_id) FROM ofcustomoffline WHERE msg_id == (?*)`
 
 	offlineMarks = `SELECT DISTINCT exact(delete_user), exact(msg_id), exact(msg_from), exact(msg_type) FROM ofcustomoffline WHERE msg_id == (?*)`

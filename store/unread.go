@@ -10,9 +10,9 @@ type Unread struct {
 	Newest    string // msg_time of the newest
 }
 
-// Receipts do not count, and neither do messages that users wrote themselves: those wait for their phone only.
-const offlineCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?
-	AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100' AND (msg_from IS NULL OR msg_from !== delete_user)
+// Messages that users wrote themselves do not count: those wait for their phone only.
+const offlineCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?` + notReceipt + `
+	AND (msg_from IS NULL OR msg_from !== delete_user)
 	GROUP BY exact(session_id), msg_type ORDER BY exact(session_id), msg_type`
 
 // UnreadCounts counts what waits for owner, by conversation.
