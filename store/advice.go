@@ -12,34 +12,58 @@ import (
 // no advice.
 func (d *dialect) conversions(have catalogue) []string {
 	var advice []string
-	mixed := map[string]bool{}
 	for _, t := range allTables() {
-		info := have[t.name]
-		if info == nil {
-			continue
-		}
-		collations := info.collations()
-		if isDeployed(t) {
-			for _, c := range collations {
-				mixed[c] = true
-			}
-		}
 		var faults []string
-		if charset := info.narrowest(); charset != "" {
-			faults = append(faults, fmt.Sprintf("has the character set %s: %s", charset, loses(t, charset)))
-		}
-		if loose := slices.DeleteFunc(collations, d.exactCollation); len(loose) > 0 {
-			faults = append(faults, fmt.Sprintf("has the collation %s, which takes lísi for lisi: ids that differ in no more cannot both be in it, and other programs find one by the other", strings.Join(loose, " and ")))
+		for _, fault := range []string{charsetFault(t, have[t.name]), d.collationFault(have[t.name])} {
+			if fault != "" {
+				faults = append(faults, fault)
+			}
 		}
 		if len(faults) > 0 {
 			advice = append(advice, fmt.Sprintf("%s %s (%s)", t.name, strings.Join(faults, ", and "), d.convert(t.name)))
 		}
 	}
-	if len(mixed) > 1 {
-		advice = append(advice, fmt.Sprintf("the tables have different collations (%s): other programs that join them get an error, or read without an index; convert all to %s",
-			strings.Join(slices.Sorted(maps.Keys(mixed)), ", "), d.collation))
+	if mixed := mixedCollations(have); len(mixed) > 1 {
+		advice = append(advice, fmt.Sprintf("%s; convert all to %s", mixture(mixed), d.collation))
 	}
 	return advice
+}
+
+// charsetFault is what a table loses by its character set; "" where it loses nothing or is not there.
+func charsetFault(t table, info *tableInfo) string {
+	if info == nil || info.narrowest() == "" {
+		return ""
+	}
+	return fmt.Sprintf("has the character set %s: %s", info.narrowest(), loses(t, info.narrowest()))
+}
+
+// collationFault is what a table takes for equal although it is not; "" where that is nothing, or it is not there.
+func (d *dialect) collationFault(info *tableInfo) string {
+	if info == nil {
+		return ""
+	}
+	loose := slices.DeleteFunc(info.collations(), d.exactCollation)
+	if len(loose) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("has the collation %s, which takes lísi for lisi: ids that differ in no more cannot both be in it, and other programs find one by the other", strings.Join(loose, " and "))
+}
+
+// mixedCollations are those of the deployed tables, each once.
+func mixedCollations(have catalogue) []string {
+	mixed := map[string]bool{}
+	for _, t := range deployedTables {
+		if have[t.name] != nil {
+			for _, c := range have[t.name].collations() {
+				mixed[c] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(mixed))
+}
+
+func mixture(collations []string) string {
+	return fmt.Sprintf("the tables have different collations (%s): other programs that join them get an error, or read without an index", strings.Join(collations, ", "))
 }
 
 func isDeployed(t table) bool {

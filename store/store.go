@@ -24,6 +24,8 @@ type Config struct {
 	Migrate string // auto (default), check or off: CONFIG.md
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now; dates what adoption writes
+
+	readOnly bool // nothing is to be changed: see Examine
 }
 
 // Store is an open database. Its methods return the errors of this package; see [Store.Apply] for what a write

@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{"serve --config " + broken, 2, "", "broken.yaml:1: is no YAML here or in the next line: "},
 		{"config check --config " + dir + "/none.yaml", 2, "", "tlim: read the configuration: " + dir + "/none.yaml: no such file"},
 		{"serve --confg x", 2, "", "unknown flag --confg; the nearest one is --config"},
-		{"doctor", 2, "", "unknown command; tlim has " + strings.Join(commandNames(), ", ")},
+		{"enrol", 2, "", "unknown command; tlim has " + strings.Join(commandNames(), ", ")},
 		{"config check x", 2, "", "wrong arguments; write: tlim config check [flags]"},
 		{"serve x", 2, "", "wrong arguments; write: tlim serve [flags]"},
 	} {

@@ -39,6 +39,7 @@ func New(cfg Config, h Handler) *Links {
 	cfg = cfg.withDefaults()
 	l := &Links{cfg: cfg, handler: h, log: cfg.Log, answers: ownAnswers(cfg), idPrefix: randomID()}
 	l.metrics = newMetrics(cfg.Registerer, l)
+	l.state.settled = make(chan struct{})
 	l.state.status = Status{Since: time.Now(), Reason: ReasonConnecting, Text: "connecting to " + cfg.Address}
 	return l
 }

@@ -209,3 +209,20 @@ func TestFloodBeforeTheProof(t *testing.T) {
 		r.quiet()
 	})
 }
+
+// Settled waits for what becomes of the first attempt, and not for the proof that does not come.
+func TestSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{}).start()
+		p := r.half(asks("chat.example"))
+		p.next()
+		began := time.Now()
+		s := r.Settled(t.Context())
+		if took := time.Since(began); s.Reason != ReasonDomain || took != nameAfter {
+			t.Errorf("got %+v after %v, want Reason %v after %v", s, took, ReasonDomain, nameAfter)
+		}
+		p.closed()
+		r.up("").drain()
+		r.expect("up")
+	})
+}

@@ -170,8 +170,10 @@ type Status struct {
 
 // state holds the status and logs its changes.
 type state struct {
-	mu     sync.Mutex
-	status Status
+	mu      sync.Mutex
+	status  Status
+	settled chan struct{} // closed when the first attempt has come to something
+	first   sync.Once
 }
 
 // Status tells whether the links are up and since when, and if not, why.
@@ -179,6 +181,16 @@ func (l *Links) Status() Status {
 	l.state.mu.Lock()
 	defer l.state.mu.Unlock()
 	return l.state.status
+}
+
+// Settled waits until the first attempt has come to something, a wrong domain included that is named before the server has kept silent for
+// long, or until ctx ends, and returns the status. It is for those who want to know what is wrong, and not to be linked.
+func (l *Links) Settled(ctx context.Context) Status {
+	select {
+	case <-l.state.settled:
+	case <-ctx.Done():
+	}
+	return l.Status()
 }
 
 // note takes a new state over; nil is up. It is logged when it differs from the one before: an outage of hours is one line.
@@ -206,6 +218,7 @@ func (l *Links) note(err *Error) {
 	}
 	l.state.status = status
 	l.state.mu.Unlock()
+	l.state.first.Do(func() { close(l.state.settled) })
 
 	switch {
 	case !changed:

@@ -1,0 +1,103 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"syscall"
+	"time"
+)
+
+// hostChecks are about this host: the configuration and the process that serves.
+func (s *Site) hostChecks() []Check {
+	return []Check{
+		{ID: configuration, Name: "the configuration", Run: s.checkConfiguration},
+		{ID: "process", Name: "tlim serve", Run: s.checkProcess},
+	}
+}
+
+func (s *Site) checkConfiguration(context.Context) []Finding {
+	var found []Finding
+	for _, problem := range s.Problems {
+		found = append(found, Finding{Failure, problem, "correct the key; cmd/tlim/CONFIG.md says what it takes"})
+	}
+	if len(found) > 0 {
+		return found
+	}
+	return ok("every value is one that its key takes")
+}
+
+// process is a tlim that serves, as its /readyz tells.
+type process struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons"`
+	Link    struct {
+		OK    bool      `json:"ok"`
+		State string    `json:"state"`
+		Text  string    `json:"text"`
+		Since time.Time `json:"since"`
+	} `json:"link"`
+	Messages struct {
+		OK    bool   `json:"ok"`
+		State string `json:"state"`
+		Text  string `json:"text"`
+	} `json:"messages"`
+}
+
+const (
+	askProcess = 5 * time.Second
+	maxReady   = 1 << 20
+)
+
+var httpClient = &http.Client{
+	Transport:     &http.Transport{DisableKeepAlives: true},
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+func (s *Site) checkProcess(ctx context.Context) []Finding {
+	address := s.Config.Metrics.Listen
+	ctx, cancel := context.WithTimeout(ctx, askProcess)
+	defer cancel()
+	body, err := get(ctx, s.Metrics+"/readyz", maxReady)
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return ok("none runs that listens on metrics.listen (%s): this command links to the server itself, for a moment", address)
+	case err != nil:
+		return failure("is metrics.listen the address of this tlim? See what listens there: ss -ltnp", "metrics.listen %s does not answer as a tlim: %v", address, err)
+	}
+	p := &process{}
+	if err := json.Unmarshal(body, p); err != nil || p.Link.State == "" {
+		return failure("give metrics.listen an address of its own, or stop the other program", "what answers on metrics.listen (%s) is not a tlim", address)
+	}
+	keep(s, &s.process, p)
+	switch {
+	case p.Ready:
+		return ok("one runs, and takes and delivers messages")
+	case !p.Messages.OK && p.Messages.Text != "":
+		return failure("its log says more; each reason goes when its part is mended", "one runs, and takes no messages: %s", p.Messages.Text)
+	case len(p.Reasons) > 0:
+		return warning("see the parts below", "one runs and is not ready: %s", p.Reasons[0])
+	}
+	return warning("wait, and look again", "one runs and is not ready: it starts or stops")
+}
+
+// get reads an answer of any status.
+func get(ctx context.Context, url string, limit int64) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := httpClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err == nil && int64(len(body)) > limit {
+		err = fmt.Errorf("the answer has more than %d bytes", limit)
+	}
+	return body, err
+}

@@ -1,0 +1,147 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"tlim/component/stanza"
+	"tlim/component/stream"
+)
+
+// externalComponents is where Openfire keeps what it wants to know of components.
+const externalComponents = "Openfire's console: Server > Server Settings > External Components"
+
+// linkChecks are about the stream to the server.
+func (s *Site) linkChecks() []Check {
+	return []Check{
+		{ID: "openfire.port", Name: "the component port", Needs: []string{"process"}, Run: s.checkPort},
+		{ID: "openfire.secret", Name: "the component's name and secret", Needs: []string{"openfire.port"}, Run: s.checkSecret},
+		{ID: "openfire.domain", Name: "the server's domain", Needs: []string{"openfire.secret"}, Run: s.checkDomain},
+	}
+}
+
+// portReasons keep a stream from being begun at all.
+var portReasons = []stream.Reason{stream.ReasonConnecting, stream.ReasonRefused, stream.ReasonDNS, stream.ReasonUnreachable, stream.ReasonTLS,
+	stream.ReasonNoComponent, stream.ReasonSyntax, stream.ReasonLost, stream.ReasonDeaf, stream.ReasonStalled, stream.ReasonClosed, stream.ReasonStreamEnd}
+
+// checkPort makes the one attempt whose outcome it and the two checks behind it judge, unless a process has the link.
+func (s *Site) checkPort(ctx context.Context) []Finding {
+	if s.Config.XMPP.Domain == "" {
+		return failure("set it to the XMPP Domain Name that the first page of Openfire's console shows", "xmpp.domain is not set")
+	}
+	status, by := stream.Status{}, "this command"
+	if p := kept(s, &s.process); p != nil {
+		status, by = stream.Status{Up: p.Link.OK, Reason: stream.Reason(p.Link.State), Text: strings.TrimPrefix(p.Link.Text, "link: ")}, "the process that serves"
+	} else {
+		if s.Config.XMPP.Secret.Reveal() == "" {
+			return skipped("this command has no xmpp.secret, so it cannot link: give it as the process gets it (TLIM_XMPP_SECRET_FILE)")
+		}
+		cfg, err := s.Link()
+		if err != nil {
+			return failure("correct the file that xmpp.ca_file names", "%v", err)
+		}
+		var own *linked
+		own, status = connect(ctx, cfg)
+		keep(s, &s.own, own)
+	}
+	keep(s, &s.attempt, status)
+	for _, reason := range portReasons {
+		if !status.Up && status.Reason == reason {
+			return s.because(status)
+		}
+	}
+	return ok("%s answers as a component port, seen by %s", s.Config.XMPP.Server, by)
+}
+
+// because makes a failure of a status, whose text says what is wrong and, behind a colon, what to do.
+func (s *Site) because(status stream.Status) []Finding {
+	seen, remedy, _ := strings.Cut(status.Text, ": ")
+	var more string
+	if said, found := errors.AsType[*stream.Error](status.Err); found {
+		more = fmt.Sprintf(" (%v)", said.Err)
+	}
+	switch status.Reason {
+	case stream.ReasonRefused, stream.ReasonUnreachable, stream.ReasonNoComponent, stream.ReasonSecret, stream.ReasonConflict, stream.ReasonHostUnknown, stream.ReasonStreamError:
+		remedy += "; " + externalComponents
+	}
+	return failure(remedy, "%s%s", seen, more)
+}
+
+func (s *Site) checkSecret(context.Context) []Finding {
+	switch status := kept(s, &s.attempt); {
+	case status.Up, status.Reason == stream.ReasonDomain:
+		return ok("the server takes %s with this secret", s.Config.XMPP.Component)
+	case status.Reason == stream.ReasonStreamError:
+		// Openfire 4.2 answers so where no secret is set at all.
+		status.Text = "the server ends the stream at the handshake: set a secret, or allow the subdomain with one of its own"
+		return s.because(status)
+	default:
+		return s.because(status)
+	}
+}
+
+func (s *Site) checkDomain(context.Context) []Finding {
+	if status := kept(s, &s.attempt); !status.Up {
+		return s.because(status)
+	}
+	return ok("the server answers for %s", s.Config.XMPP.Domain)
+}
+
+// linked is a link of ours that is up.
+type linked struct {
+	*stream.Links
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// dialTime bounds connecting, and the handshake again.
+const dialTime = 3 * time.Second
+
+// connect links once, and says what came of it; the link is nil unless it is up.
+func connect(ctx context.Context, cfg stream.Config) (*linked, stream.Status) {
+	cfg.DialTimeout, cfg.Connections, cfg.Multicast = dialTime, 1, false
+	bounce := &bouncer{}
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends by close
+	l := &linked{stream.New(cfg, bounce), cancel, make(chan struct{})}
+	bounce.links = l.Links
+	go func() { // close waits for it
+		defer close(l.done)
+		_ = l.Run(running) // it has no error
+	}()
+	status := l.Settled(ctx)
+	if !status.Up {
+		l.close()
+		return nil, status
+	}
+	return l, status
+}
+
+func (l *linked) close() {
+	l.cancel()
+	<-l.done
+}
+
+// bouncer gives back what clients send to the component while this command has its name: their messages would be lost
+// without a sign otherwise.
+type bouncer struct{ links *stream.Links }
+
+var unavailable = string(stanza.AppendError(nil, "wait", "service-unavailable"))
+
+func (b *bouncer) Stanza(st stanza.Stanza) {
+	if st.Name != "message" || st.Type == "error" || st.From == "" {
+		return
+	}
+	answer := append([]byte(`<message type="error" id="`), stanza.AppendAttr(nil, st.ID)...)
+	answer = append(stanza.AppendAttr(append(answer, `" from="`...), st.To), `" to="`...)
+	answer = append(append(stanza.AppendAttr(answer, st.From), `">`...), unavailable...)
+	_ = b.links.Answer(st.From, append(answer, `</message>`...)) // without a link there is nobody to tell
+}
+
+func (b *bouncer) Answered(stanza.Stanza, stanza.JID) bool { return false }
+
+func (b *bouncer) Up() {}
+
+func (b *bouncer) Down(error) {}

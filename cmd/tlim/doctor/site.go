@@ -1,0 +1,77 @@
+package doctor
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"tlim/cmd/tlim/config"
+	"tlim/component/stream"
+	"tlim/store"
+)
+
+// Site is what is looked at. It is used for one [Site.Checks], and closed after them.
+type Site struct {
+	Config   config.Config
+	Problems []string // what is wrong with Config; then nothing else is looked at
+	Link     func() (stream.Config, error)
+	Store    store.Config
+	Metrics  string // where the process that serves answers: http://host:port
+	// ClockAhead says what a stored clock means that runs ahead of the time; "" when it does not.
+	ClockAhead func(state store.State, now time.Time) string
+	// CanListen says whether the address of a key can be listened on.
+	CanListen func(key, address string) error
+
+	// What checks got and later ones need. A check that was left behind may still write.
+	mu      sync.Mutex
+	process *process      // that serves; nil: none does
+	own     *linked       // our link in the component's own name; nil: there is none
+	attempt stream.Status // what became of it
+	db      *store.Examination
+}
+
+// Checks are all questions, in the order in which people read them.
+func (s *Site) Checks() []Check {
+	var checks []Check
+	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.databaseChecks()} {
+		checks = append(checks, part...)
+	}
+	for i := range checks {
+		if checks[i].ID != configuration {
+			checks[i].Needs = append([]string{configuration}, checks[i].Needs...)
+		}
+	}
+	return checks
+}
+
+const configuration = "configuration"
+
+// Close ends what the checks have opened.
+func (s *Site) Close() error {
+	s.mu.Lock()
+	own, db := s.own, s.db
+	s.mu.Unlock()
+	var errs []error
+	if own != nil {
+		own.close()
+	}
+	if db != nil {
+		errs = append(errs, db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Serving says whether a process serves with this configuration. It is known after the checks.
+func (s *Site) Serving() bool { return kept(s, &s.process) != nil }
+
+func keep[T any](s *Site, where *T, what T) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*where = what
+}
+
+func kept[T any](s *Site, where *T) T {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *where
+}

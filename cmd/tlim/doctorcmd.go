@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"tlim/cmd/tlim/config"
+	"tlim/cmd/tlim/doctor"
+	"tlim/component/stream"
+)
+
+func doctorCommand(from *config.Sources) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check Openfire, database and host, and say of each fault what to do",
+		Long: "Check Openfire's settings, the database and this host, and print a line for each check: ok, warning or failure with the remedy, or skipped " +
+			"and why. It changes nothing, works beside a process that serves, and ends within 30 seconds. The exit code is 0 when there is no failure, else 1.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return examine(cmd.Context(), cmd.OutOrStdout(), *from, asJSON)
+		},
+	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
+}
+
+// examine makes all checks and prints what they found.
+func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON bool) error {
+	cfg, err := config.LoadForOperator(from)
+	var problems config.Problems
+	if err != nil && !errors.As(err, &problems) {
+		return exitError{err, exitUsage}
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	site := &doctor.Site{
+		Config: cfg, Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
+		Link:       func() (stream.Config, error) { return streamConfig(cfg, nil, quiet) },
+		ClockAhead: clockAhead, CanListen: checkListen,
+	}
+	results := doctor.Run(ctx, site.Checks())
+	report := doctor.Conclude(version(), site.Serving(), results)
+	printed := report.Print
+	if asJSON {
+		printed = report.PrintJSON
+	}
+	if err := errors.Join(printed(out), site.Close()); err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return exitError{errors.New("the configuration is wrong, so nothing else was looked at"), exitUsage}
+	}
+	if report.Failures > 0 {
+		return fmt.Errorf("%d of %d checks failed", report.Failures, len(results))
+	}
+	return nil
+}
