@@ -474,7 +474,7 @@ func (h *harness) halt() {
 	h.t.Helper()
 	h.stop()
 	if err := <-h.stopped; err != nil {
-		h.t.Errorf("Run: %v", err)
+		h.t.Errorf("Run: got %v, want no error", err)
 	}
 	h.stop = nil
 	if err := h.db.Close(); err != nil {

@@ -97,31 +97,31 @@ func TestProtocolDocumentsEveryKind(t *testing.T) {
 				k = kinds.family[strings.TrimSuffix(name[:len("MTT-")], "-")]
 			}
 			if k == nil {
-				t.Errorf("%s is in the document and not in the table", name)
+				t.Errorf("%s is in the document, want it in the table too", name)
 				continue
 			}
 			found[k] = true
 			if len(cells) < 6 { // commands leave no trace
 				if k.Stored || k.Queued || k.Pushed {
-					t.Errorf("%s leaves a trace, and the document does not say so", name)
+					t.Errorf("%s leaves a trace, want the document to say so", name)
 				}
 				continue
 			}
 			for i, is := range []bool{k.Stored, k.Queued, k.Pushed} {
 				if says := cells[3+i] != "no"; says != is {
-					t.Errorf("%s: the document says %s in column %d, the table %v", name, cells[3+i], 4+i, is)
+					t.Errorf("%s: the document says %s in column %d, want what the table says, %v", name, cells[3+i], 4+i, is)
 				}
 			}
 		}
 	}
 	for name, k := range kinds.named {
 		if !found[k] {
-			t.Errorf("the document has no row on %s", name)
+			t.Errorf("the document has no row on %s, want one", name)
 		}
 	}
 	for name, k := range kinds.family {
 		if !found[k] && k.scope != scopeBusiness {
-			t.Errorf("the document has no row on the others of %s", name)
+			t.Errorf("the document has no row on the others of %s, want one", name)
 		}
 	}
 }

@@ -51,7 +51,7 @@ func TestRate(t *testing.T) {
 	}
 	slices.Sort(codes)
 	if n := strings.Count(strings.Join(posts, ""), `type="wait"`); n != 2 || !slices.Contains(codes, "receipt") {
-		t.Errorf("answers: got %v, want 2, codes with receipt", codes)
+		t.Errorf("answers: got %v, want the type wait twice, and a receipt", codes)
 	}
 	h.clock.Move(500 * time.Millisecond) // one more
 	h.post("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
@@ -86,12 +86,12 @@ func TestFull(t *testing.T) {
 				}
 				_, posts := h.sender.take()
 				if n := strings.Count(refusals(posts), string(protocol.TryLater)); n != c.refuse || n != len(posts) {
-					t.Errorf("refused while nothing moved: %s, want %d", refusals(posts), c.refuse)
+					t.Errorf("refused while nothing moved: got %s, want %d times %s alone", refusals(posts), c.refuse, protocol.TryLater)
 				}
 				release()
 				_, posts = h.sender.take()
 				if n := strings.Count(strings.Join(posts, ""), `\"msg_id\"`); n != 10-c.refuse || strings.Contains(refusals(posts), "error") {
-					t.Errorf("taken: %d, want %d: %s", n, 10-c.refuse, refusals(posts))
+					t.Errorf("taken: got %d (%s), want %d, none refused", n, refusals(posts), 10-c.refuse)
 				}
 			}
 		})
@@ -109,7 +109,7 @@ func TestCopyTooLarge(t *testing.T) {
 		h.send("zhangsan/p", strings.Replace(text(id, "zhangsan", "lisi", "x"), "{", `{"new":"`+c.unknown+`",`, 1))
 		d, posts := h.sender.take()
 		if refusals(posts) != c.want || (len(d) == 0) != (c.want == "error-012") {
-			t.Errorf("%d characters: %s, %d copies", len(c.unknown), refusals(posts), len(d))
+			t.Errorf("%d characters: got %s, %d copies, want %q, copies unless it is error-012", len(c.unknown), refusals(posts), len(d), c.want)
 		}
 	}
 }
@@ -136,20 +136,20 @@ func TestDrain(t *testing.T) {
 		t.Errorf("a call while draining: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], "shutting down") {
-		t.Errorf(`while draining: got %v, want answers %v, posts with "shutting down"`, posts, string(protocol.TryLater))
+		t.Errorf(`while draining: got %v, want %v with "shutting down"`, posts, protocol.TryLater)
 	}
 	if h.Ready() == nil {
-		t.Error("ready while draining")
+		t.Error("Ready while draining: got no error, want one")
 	}
 	close(end)
 	h.halt()
 	d, posts := h.sender.take()
 	if copiesOf(d) != "m1>lisi@im.test m2>lisi@im.test" || refusals(posts) != "receipt receipt" {
-		t.Errorf(`what was accepted: got %s %s, want "m1>lisi@im.test m2>lisi@im.test", answers "receipt receipt"`, copiesOf(d), refusals(posts))
+		t.Errorf(`what was accepted: got %s, %s, want "m1>lisi@im.test m2>lisi@im.test", "receipt receipt"`, copiesOf(d), refusals(posts))
 	}
 	h.run(nil)
 	if st := h.state(); st.Delivered < 1_600_000_000_000 || st.Settled != st.Delivered || st.Clock != st.Delivered {
-		t.Errorf("positions after an orderly end: got %+v, want Delivered at least 1600000000000, Settled %v, Clock %v", st, st.Delivered, st.Delivered)
+		t.Errorf("positions after an orderly end: got %+v, want all three the same, at least 1600000000000", st)
 	}
 }
 
@@ -178,11 +178,11 @@ func TestNotOurs(t *testing.T) {
 		h.Stanza(c.st)
 		h.sync()
 		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("%s: %v, want %q", name, posts, c.want)
+			t.Errorf("%s: got %v, want %q", name, posts, c.want)
 		}
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m"}); err != nil || len(rows["m"]) != 1 {
-		t.Errorf("stored: %v %v, want m of length 1, no error", rows, err)
+		t.Errorf("stored: got %v, %v, want m once", rows, err)
 	}
 }
 
@@ -196,7 +196,7 @@ func TestGoodbyeAfterMessage(t *testing.T) {
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	release()
 	if got := h.queue("lisi"); got != "m2/0" {
-		t.Errorf("queue %q, want a row: nobody is there", got)
+		t.Errorf("queue: got %q, want m2/0: nobody is there", got)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestComesAndGoes(t *testing.T) {
 		t.Helper()
 		h.sync()
 		if d, _ := h.sender.take(); copiesOf(d) != copies {
-			t.Errorf("%s: %q, want %q", what, copiesOf(d), copies)
+			t.Errorf("%s: got %q, want %q", what, copiesOf(d), copies)
 		}
 	}
 	h.online("lisi/p")
@@ -284,7 +284,7 @@ func TestClearable(t *testing.T) {
 		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + clearNamed},
 	} {
 		if got := clearable(c.rows); got != c.want {
-			t.Errorf("%d entries: %d, want %d", len(c.rows), got, c.want)
+			t.Errorf("%d entries: got %d, want %d", len(c.rows), got, c.want)
 		}
 	}
 }

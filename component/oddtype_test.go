@@ -30,12 +30,12 @@ func TestAdoptedTypes(t *testing.T) {
 	})
 	rows, err := h.waits("lisi", "", 10)
 	if err != nil || len(rows) != 3 || rows[0].Type != "X-MTT" || rows[1].Type != "MTB-MTT" || rows[2].Type != "" {
-		t.Errorf(`the queue: %+v, %v, want 3 rows, Type X-MTT, Type MTB-MTT, Type "", no error`, rows, err)
+		t.Errorf(`the queue: got %+v, %v, want the types X-MTT, MTB-MTT and none`, rows, err)
 	}
 	unread, err := h.Unread(t.Context(), "lisi")
 	slices.SortFunc(unread, func(a, b store.Unread) int { return b.Count - a.Count })
 	if err != nil || len(unread) != 2 || unread[0].Family != "" || unread[0].Count != 2 || unread[1].Family != store.FamilyBusiness {
-		t.Errorf(`unread: %+v, %v, want unread of length 2, Family "", Count 2, Family %v, no error`, unread, err, store.FamilyBusiness)
+		t.Errorf(`unread: got %+v, %v, want 2 without a family, then one of %v`, unread, err, store.FamilyBusiness)
 	}
 	h.forgetRecent()
 	h.online("lisi/p")

@@ -121,7 +121,7 @@ func TestPushSameTextTwice(t *testing.T) {
 	h.drained()
 	got := h.vendor.take()
 	if len(got) != 2 || strings.Count(strings.Join(got, " "), "lisi/cl") != 2 || strings.Count(strings.Join(got, " "), "wangwu/cw") != 1 {
-		t.Errorf("calls %q, want 2, 2 times lisi/cl, once wangwu/cw", got)
+		t.Errorf("got calls %q, want 2, with lisi/cl twice, wangwu/cw once", got)
 	}
 }
 
@@ -133,12 +133,12 @@ func TestPushRetries(t *testing.T) {
 	for i, wait := range []time.Duration{2, 4, 8, 16, 32, 64, 128, 256, 300, 300} {
 		h.asleep(wait * time.Second)
 		if got := len(h.vendor.names()); got != i+1 {
-			t.Fatalf("%d calls before pause %d, want %d", got, i, i+1)
+			t.Fatalf("got %d calls before pause %d, want %d", got, i, i+1)
 		}
 		h.timers.move(wait*time.Second - time.Millisecond)
 		h.sync()
 		if got := len(h.vendor.names()); got != i+1 {
-			t.Fatalf("%d calls before the pause %d was over, want %d", got, i, i+1)
+			t.Fatalf("got %d calls before pause %d was over, want %d", got, i, i+1)
 		}
 		if i == 9 {
 			h.vendor.set(nil)
@@ -148,7 +148,7 @@ func TestPushRetries(t *testing.T) {
 	h.drained()
 	names := h.vendor.names()
 	if len(names) != 11 || len(slices.Compact(names)) != 1 {
-		t.Errorf("repeated under other names: got %q, want 11 names, length 1", names)
+		t.Errorf("got names %q, want 11 that are the same", names)
 	}
 	h.settledAs("m1", "lisi sent")
 	h.await("the good news", func() bool { return h.log.Count("pushes work again") == 1 })
@@ -167,7 +167,7 @@ func TestPushRateLimit(t *testing.T) {
 	h.timers.move(40*time.Second - time.Millisecond)
 	h.sync()
 	if got := h.vendor.names(); len(got) != 1 {
-		t.Fatalf("%d calls while the vendor takes none, want 1", len(got))
+		t.Fatalf("got %d calls while the vendor takes none, want 1", len(got))
 	}
 	h.vendor.set(nil)
 	h.vendor.take()
@@ -175,7 +175,7 @@ func TestPushRateLimit(t *testing.T) {
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> wangwu/cw")
 	for _, id := range []string{"m1", "m2"} {
 		if rows := h.pushRowsOf(id); len(rows) != 1 || rows[0].Tries != 0 || rows[0].Alert != "" {
-			t.Errorf(`%s: got %+v: a limit is no failure, and a settled row keeps no text, want 1 row, Tries 0, Alert ""`, id, rows)
+			t.Errorf(`%s: got %+v, want 1 row without tries or text: a limit is no failure, and a settled row keeps no text`, id, rows)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func TestPushRefused(t *testing.T) {
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
 	h.await("the good news", func() bool { return h.log.Count("pushes work again") == 1 })
 	if h.log.Count("status 401") != 1 {
-		t.Errorf("log: got %s, want one such line", h.log.String())
+		t.Errorf("log: got %s, want status 401 once", h.log.String())
 	}
 }
 
@@ -222,7 +222,7 @@ func TestPushWithdrawn(t *testing.T) {
 	h.drained()
 	got := strings.Join(h.vendor.take(), "\n")
 	if strings.Contains(got, "Zhangsan:hi") || strings.Count(got, "wangwu/cw") != 1 || !strings.Contains(got, "Zhangsan:ho") || !strings.Contains(got, "Zhangsan撤回了一条消息") {
-		t.Errorf("calls\n%s\nwant without \"Zhangsan:hi\", once wangwu/cw, with \"Zhangsan:ho\", with Zhangsan撤回了一条消息", got)
+		t.Errorf("got calls\n%s\nwant wangwu/cw once, with \"Zhangsan:ho\" and Zhangsan撤回了一条消息, without \"Zhangsan:hi\"", got)
 	}
 	h.settledAs("read", "lisi withdrawn, wangwu sent")
 	h.settledAs("gone", "lisi withdrawn")
@@ -239,7 +239,7 @@ func TestPushExpires(t *testing.T) {
 	h.timers.move(pushLife + time.Millisecond)
 	h.settledAs("m1", "lisi expired")
 	if got := h.pushCount(outbox.Expired); got != 1 {
-		t.Errorf("%v counted, want 1", got)
+		t.Errorf("got %v counted, want 1", got)
 	}
 	h.await("the log to say so", func() bool { return h.log.Count("pushes were given up") == 1 })
 }
@@ -268,13 +268,13 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.send("zhangsan/p", text("m1b", "zhangsan", "lisi", "again"))
 	h.settledAs("m1b", "lisi dead")
 	if h.code("lisi") != "cl" || h.log.Count("another app's") != 1 {
-		t.Errorf("dropped although nothing ever went out: got %q, want cl, one such line", h.code("lisi"))
+		t.Errorf("got code %q, want cl, not dropped although nothing ever went out, and another app's logged once: %s", h.code("lisi"), h.log.String())
 	}
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
 	h.settledAs("m2", "lisi dead, wangwu sent")
 	if h.code("lisi") != "" || h.code("wangwu") != "cw" {
-		t.Errorf(`codes %q and %q, want code "", code cw`, h.code("lisi"), h.code("wangwu"))
+		t.Errorf(`got codes %q and %q, want "", "cw"`, h.code("lisi"), h.code("wangwu"))
 	}
 	h.vendor.take()
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi")) // at once: the directory's memory knows as well
@@ -284,7 +284,7 @@ func TestPushDeadRegistrations(t *testing.T) {
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "hi"))
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl2")
 	if h.log.Count("pushes fail") != 0 {
-		t.Errorf("dead phones are no trouble of the vendor's: got %s, want no such line", h.log.String())
+		t.Errorf("log: got %s, want no failed push: dead phones are no trouble of the vendor's", h.log.String())
 	}
 }
 
@@ -303,14 +303,14 @@ func TestPushDeadForAnotherReason(t *testing.T) {
 	h.settledAs("m1", "lisi unmeant")
 	h.offline("lisi/i[ios]")
 	if h.code("lisi") != "cl" || h.log.Count("another app's") != 0 {
-		t.Errorf("code %q, log: %s, want code cl, no such line", h.code("lisi"), h.log.String())
+		t.Errorf("got code %q, log %s, want cl, nothing of another app's", h.code("lisi"), h.log.String())
 	}
 	for _, id := range []string{"m2", "m3"} { // the second when something has gone out
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "hi"))
 		h.settledAs(id, "lisi sent")
 	}
 	if h.code("lisi") != "cl" || h.code("wangwu") != "cw" {
-		t.Errorf("codes %q and %q, want code cl, code cw", h.code("lisi"), h.code("wangwu"))
+		t.Errorf("got codes %q and %q, want cl, cw", h.code("lisi"), h.code("wangwu"))
 	}
 }
 
@@ -325,7 +325,7 @@ func TestPushDeadInTheSource(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
 	h.settledAs("m2", "lisi dead")
 	if h.code("lisi") != "cl" {
-		t.Error("dropped here although the source still has it")
+		t.Errorf("got code %q, want cl: the source still has it", h.code("lisi"))
 	}
 	if told := from.take(); told != "dead cl" {
 		t.Errorf(`the source was told %q, want "dead cl"`, told)
@@ -334,7 +334,7 @@ func TestPushDeadInTheSource(t *testing.T) {
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi"))
 	h.settledAs("m3", "lisi dead")
 	if h.code("lisi") != "" || from.take() != "dead cl" {
-		t.Errorf(`code %q is left, or the source was not told, want code "", told "dead cl"`, h.code("lisi"))
+		t.Errorf(`got code %q, want it dropped, and the source told "dead cl"`, h.code("lisi"))
 	}
 }
 
@@ -387,11 +387,11 @@ func TestPushCallsStayWhole(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	if len(seen) != 2 || len(got) != pushRows+100 {
-		t.Errorf("%d calls reached %d phones, want %d", len(seen), len(got), pushRows+100)
+		t.Errorf("got %d calls to %d phones, want 2 to %d", len(seen), len(got), pushRows+100)
 	}
 	for code, n := range got {
 		if n != 1 {
-			t.Errorf("%s: %d pushes, want 1", code, n)
+			t.Errorf("%s: got %d pushes, want 1", code, n)
 		}
 	}
 }
@@ -436,7 +436,7 @@ func TestPushToMany(t *testing.T) {
 	defer mu.Unlock()
 	slices.Sort(sizes)
 	if fmt.Sprint(sizes) != fmt.Sprint([]int{1, outbox.MaxReceivers}) || len(got) != len(users) {
-		t.Errorf("calls with %v receivers reached %d phones of %d", sizes, len(got), len(users))
+		t.Errorf("got calls with %v receivers, %d phones, want 1 and %d receivers, %d phones", sizes, len(got), outbox.MaxReceivers, len(users))
 	}
 }
 
@@ -473,7 +473,7 @@ func TestPushLongest(t *testing.T) {
 	h.drained()
 	calls := h.vendor.take()
 	if len(calls) != 1 || !strings.Contains(calls[0], long+"(😀😀😀😀😀😀...):"+strings.Repeat("长", 30)+"... -> lisi/") {
-		t.Errorf("calls %q, want 1 call, calls with %q", calls, long+"(😀😀😀😀😀😀...):"+strings.Repeat("长", 30)+"... -> lisi/")
+		t.Errorf("got calls %q, want one with %q", calls, long+"(😀😀😀😀😀😀...):"+strings.Repeat("长", 30)+"... -> lisi/")
 	}
 }
 
@@ -493,7 +493,7 @@ func TestPushSplit(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
 	h.settledAs("m1", "lisi sent, wangwu sent, zhaoliu refused")
 	if names := h.vendor.names(); len(names) > 5 || len(slices.Compact(slices.Sorted(slices.Values(names)))) != len(names) {
-		t.Errorf("calls %q: each part needs a name of its own, want at most 5 names, length %v", names, len(names))
+		t.Errorf("got calls %q, want at most 5, each of another name", names)
 	}
 	// A part that failed for a while is repeated, and no other.
 	h.vendor.take()
@@ -517,7 +517,7 @@ func TestPushSplit(t *testing.T) {
 	h.await("the repeated part", func() bool { h.timers.move(pushFirstWait); return h.waitingRows() == 0 })
 	h.settledAs("m2", "lisi sent, wangwu sent, zhaoliu sent")
 	if got := h.vendor.take(); len(got) != 1 || !strings.HasSuffix(got[0], "-> wangwu/cw") {
-		t.Errorf(`repeated %q, want 1, ending in "-> wangwu/cw"`, got)
+		t.Errorf(`got %q repeated, want one call, to wangwu/cw`, got)
 	}
 }
 
@@ -558,14 +558,14 @@ func TestPushSurvivesTheProcess(t *testing.T) {
 	h.asleep(pushStoreWait)
 	first := h.vendor.names()
 	if len(first) != 1 {
-		t.Errorf("calls %q: what cannot be recorded must not be sent again by the same process", first)
+		t.Errorf("got calls %q, want 1: what cannot be recorded is not sent again by the same process", first)
 	}
 	h.kill()
 	h.vendor.take()
 	h.run(nil)
 	h.await("the repetition", func() bool { return len(h.vendor.names()) == 1 })
 	if got := h.vendor.names(); !slices.Equal(got, first) {
-		t.Errorf("repeated as %q, was %q", got, first)
+		t.Errorf("repeated: got %q, want %q", got, first)
 	}
 	h.settledAs("m1", "lisi sent")
 }
@@ -581,12 +581,12 @@ func TestPushStop(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "ho")) // and delivery does not wait for it either
 	deliveries, _ := h.sender.take()
 	if addresses(deliveries, "m1") == "" || addresses(deliveries, "m2") == "" {
-		t.Errorf("delivered %v, want addresses, addresses", deliveries)
+		t.Errorf("got deliveries %v, want m1 and m2", deliveries)
 	}
 	h.halt()
 	h.vendor.hang(nil)
 	if h.log.Count("pushes fail") != 0 {
-		t.Errorf("a stop is no trouble of the vendor's: got %s, want no such line", h.log.String())
+		t.Errorf("log: got %s, want no failed push: a stop is no trouble of the vendor's", h.log.String())
 	}
 	h.run(nil)
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl", "MTT-000 [] Zhangsan:ho -> lisi/cl")
@@ -608,10 +608,10 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
 	deliveries, posts := h.sender.take()
 	if addresses(deliveries, "m1") == "" || refusals(posts) != "receipt" {
-		t.Errorf("delivered %q, answered %q, want addresses, answers receipt", addresses(deliveries, "m1"), posts)
+		t.Errorf("got m1 delivered to %q, answers %q, want it delivered, a receipt", addresses(deliveries, "m1"), posts)
 	}
 	if got := h.pushCount(outbox.Unwritten); got != 1 {
-		t.Errorf("%v counted, want 1", got)
+		t.Errorf("got %v counted, want 1", got)
 	}
 	h.rec.set(func(r *recordingStore) { r.users = nil })
 
@@ -620,10 +620,10 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "hi"))
 	deliveries, _ = h.sender.take()
 	if addresses(deliveries, "m3") == "" || len(h.pushRowsOf("m3")) != 0 || h.log.Count("too many pushes") != 1 {
-		t.Errorf("delivered %q, rows %v, log %s, want addresses, no pushRowsOf, one such line", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.String())
+		t.Errorf("got m3 delivered to %q, rows %v, log %s, want it delivered, no rows, too many pushes once", addresses(deliveries, "m3"), h.pushRowsOf("m3"), h.log.String())
 	}
 	if got := h.pushCount(outbox.Overflow); got != 2 {
-		t.Errorf("%v counted, want 2", got)
+		t.Errorf("got %v counted, want 2", got)
 	}
 	h.halt() // the next process counts what is there
 	h.run(nil)
@@ -641,7 +641,7 @@ func TestPushSweep(t *testing.T) {
 	h.timers.move(pushKept)
 	h.asleep(pushSweep)
 	if len(h.pushRowsOf("m1")) != 1 {
-		t.Error("removed too early")
+		t.Errorf("got %d rows before the time, want 1", len(h.pushRowsOf("m1")))
 	}
 	h.await("the clean-up", func() bool { h.timers.move(pushSweep + time.Millisecond); return len(h.pushRowsOf("m1")) == 0 })
 
@@ -668,6 +668,6 @@ func TestNoPushes(t *testing.T) {
 		}
 	}
 	if channels, err := h.db.PushChannels(t.Context()); err != nil || len(channels) != 0 {
-		t.Errorf("%v, %v, want no channels, no error", channels, err)
+		t.Errorf("got channels %v, %v, want none", channels, err)
 	}
 }

@@ -66,18 +66,18 @@ func TestConfirmedWhileWaiting(t *testing.T) {
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
-		t.Fatalf("what could not be written must still be seen: %q", got)
+		t.Fatalf("queue: got %q, want m1 and m2: what could not be written is still seen", got)
 	}
 	unread, err := h.HasUnread(t.Context(), "lisi")
 	if err != nil || !unread {
-		t.Errorf("hasUnread: got %v %v, want unread true, no error", unread, err)
+		t.Errorf("hasUnread: got %v, %v, want true, no error", unread, err)
 	}
 	h.send("lisi/p", confirms("lisi", "m1"))
 	h.rec.breakWith(nil)
 	h.sync()
 	h.sync()
 	if got := h.queue("lisi"); got != "m2/0" {
-		t.Errorf("queue %q, want what was not confirmed", got)
+		t.Errorf("queue: got %q, want what was not confirmed", got)
 	}
 }
 
@@ -141,7 +141,7 @@ func TestReceiptWaits(t *testing.T) {
 		t.Errorf("queue %q, want r1", got)
 	}
 	if unread, err := h.HasUnread(t.Context(), "zhangsan"); err != nil || unread {
-		t.Errorf("hasUnread: got %v %v, want unread false, no error", unread, err)
+		t.Errorf("hasUnread: got %v, %v, want false, no error", unread, err)
 	}
 }
 
@@ -166,7 +166,7 @@ func TestQueueSeesRowsBeingWritten(t *testing.T) {
 	}()
 	<-committing
 	if got := owedIDs(t, h, "lisi"); got != "m1" {
-		t.Errorf("while the row is written the queue says %q", got)
+		t.Errorf("while the row is written: got queue %q, want m1", got)
 	}
 	close(release)
 	<-done
@@ -184,7 +184,7 @@ func TestClearOffline(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	answer, err := h.waits("lisi", "", 0)
 	if err != nil || len(answer) != 2 {
-		t.Fatalf("%v %v, want answer of length 2, no error", answer, err)
+		t.Fatalf("got %v, %v, want 2 rows", answer, err)
 	}
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if err := h.ClearOffline(t.Context(), "LISI", answer); err != nil {
@@ -193,13 +193,13 @@ func TestClearOffline(t *testing.T) {
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m3/0" {
-		t.Errorf("queue %q: what came after the answer stays, and nothing else, want m3/0", got)
+		t.Errorf("queue: got %q, want m3/0: what came after the answer stays, and nothing else", got)
 	}
 	// An entry that was owed when it was answered may be a row by now.
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	answer, err = h.waits("lisi", "m4", 0)
 	if err != nil || len(answer) != 1 || answer[0].ID != "" {
-		t.Fatalf(`%v %v, want answer of length 1, ID "", no error`, answer, err)
+		t.Fatalf(`got %v, %v, want 1 row without an id`, answer, err)
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
@@ -235,11 +235,11 @@ func TestOfflinePages(t *testing.T) {
 		{"", 0, "m0 m1 m2 m3 m4"}, {"", 2, "m0 m1"}, {"m3", 0, "m3 m4"}, {"m3", 1, "m3"}, {"unknown", 0, "m0 m1 m2 m3 m4"},
 	} {
 		if got := ids(c.since, c.limit); got != c.want {
-			t.Errorf("since %q limit %d: %q, want %q", c.since, c.limit, got, c.want)
+			t.Errorf("since %q, limit %d: got %q, want %q", c.since, c.limit, got, c.want)
 		}
 	}
 	if _, err := h.waits("", "", 0); protocol.AsError(err).Code != protocol.UserIDInvalid {
-		t.Errorf("an impossible id: %v, want %v", err, protocol.UserIDInvalid)
+		t.Errorf("an impossible id: got %v, want %v", err, protocol.UserIDInvalid)
 	}
 }
 
@@ -274,17 +274,17 @@ func TestOfflineMerges(t *testing.T) {
 		tail = append(tail, e.MsgID+"/"+e.ID)
 	}
 	if got := strings.Join(tail, " "); len(list) != queuePage+4 || got != "a0999/row a0999 zz/row zz owed/ both/row both new/row new" {
-		t.Errorf(`%d: %s, want %d, "a0999/row a0999 zz/row zz owed/ both/row both new/row new"`, len(list), got, queuePage+4)
+		t.Errorf(`got %d rows, %s, want %d, "a0999/row a0999 zz/row zz owed/ both/row both new/row new"`, len(list), got, queuePage+4)
 	}
 	if list, err = h.waits("lisi", "", queuePage+2); err != nil || len(list) != queuePage+2 || list[queuePage+1].MsgID != "owed" {
-		t.Errorf("got %d %v, want list of length %d, MsgID owed, no error", len(list), err, queuePage+2)
+		t.Errorf("got %d rows, %v, want %d, the last of them owed", len(list), err, queuePage+2)
 	}
 	if list, err = h.waits("lisi", "both", 0); err != nil || len(list) != 2 || list[0].MsgID != "both" || list[1].MsgID != "new" { // owed is older
-		t.Errorf("since a message: %v %v, want list of length 2, MsgID both, MsgID new, no error", list, err)
+		t.Errorf("since a message: got %v, %v, want both, new", list, err)
 	}
 	stop := errors.New("stop")
 	if err := h.Offline(t.Context(), "lisi", "", 0, func([]store.OfflineMessage) error { return stop }); !errors.Is(err, stop) {
-		t.Errorf("what visit says ends it: got %v, want %v", err, stop)
+		t.Errorf("got %v, want %v, by which visit ends it", err, stop)
 	}
 }
 
@@ -307,14 +307,14 @@ func TestLargeQueue(t *testing.T) {
 			pages++
 			for _, row := range page {
 				if row.MsgID != fmt.Sprintf("m%02d", got) {
-					t.Errorf("row %d is %s, want %s", got, row.MsgID, fmt.Sprintf("m%02d", got))
+					t.Errorf(`row %d: got %s, want m%02d`, got, row.MsgID, got)
 				}
 				got++
 			}
 			return nil
 		})
 		if err != nil || got != cmp.Or(limit, n) || pages < 2 {
-			t.Errorf("limit %d: %d in %d pages, %v", limit, got, pages, err)
+			t.Errorf("limit %d: got %d rows in %d pages, %v, want %d in at least 2", limit, got, pages, err, cmp.Or(limit, n))
 		}
 	}
 }
@@ -334,7 +334,7 @@ func TestLinkLostWhileSending(t *testing.T) {
 		t.Errorf("queue %q, want m1/0", got)
 	}
 	if h.Ready() == nil {
-		t.Error("Ready must tell that the link is down")
+		t.Error("Ready: got no error, want that of the link")
 	}
 }
 
@@ -352,7 +352,7 @@ func TestLinkLostWhileCommitting(t *testing.T) {
 	})
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	if d, _ := h.sender.take(); addresses(d, "m1") != "" {
-		t.Errorf(`sent into a lost link: %s, want no addresses`, copiesOf(d))
+		t.Errorf(`sent into a lost link: got %s, want nothing`, copiesOf(d))
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
@@ -375,21 +375,21 @@ func TestShutdownWritesRows(t *testing.T) {
 	h.sync()
 	for user, want := range map[string]string{"lisi": "m1/0", "wangwu": "m2/0", "zhaoliu": "m3/0", "zhangsan": ""} {
 		if got := h.queue(user); got != want {
-			t.Errorf("%s: %q, want %q", user, got, want)
+			t.Errorf("queue of %s: got %q, want %q", user, got, want)
 		}
 	}
 	h.sender.take()
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	d, _ := h.sender.take()
 	if addresses(d, "m1") != "" {
-		t.Errorf(`delivered again after an orderly end: %v, want no addresses`, d)
+		t.Errorf(`delivered again after an orderly end: got %v, want nothing`, d)
 	}
 	h.online("lisi/p")
 	h.send("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "m1/0 m4/0 m5/0" {
-		t.Errorf(`that lisi confirms is remembered: got %q, want "m1/0 m4/0 m5/0"`, got)
+		t.Errorf(`queue: got %q, want "m1/0 m4/0 m5/0": that lisi confirms is remembered`, got)
 	}
 }
 
@@ -406,12 +406,12 @@ func TestSettledPosition(t *testing.T) {
 	h.snapshot()
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))
 	if st := h.state(); st.Settled >= m1 || st.Delivered <= m1 {
-		t.Errorf("with m1 owed: %+v, m1 at %d", st, m1)
+		t.Errorf("with m1 owed: got %+v, want settled before m1, delivered after it (m1 is at %d)", st, m1)
 	}
 	h.send("lisi/p", confirms("lisi", "m1"))
 	h.send("zhangsan/p", text("m4", "zhangsan", "wangwu", "x"))
 	if st := h.state(); st.Settled < m1 {
-		t.Errorf("with nothing owed: %+v, m1 at %d", st, m1)
+		t.Errorf("with nothing owed: got %+v, want settled up to at least m1 at %d", st, m1)
 	}
 }
 
@@ -426,6 +426,6 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 		noted += len(c.Confirming)
 	}
 	if noted != 1 || h.users.Confirms("lisi") != store.ConfirmsByReceipts {
-		t.Errorf("noted %d times, confirms: %v, want noted 1, %v", noted, h.users.Confirms("lisi"), store.ConfirmsByReceipts)
+		t.Errorf("noted %d times, confirms by %v, want once, %v", noted, h.users.Confirms("lisi"), store.ConfirmsByReceipts)
 	}
 }

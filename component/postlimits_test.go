@@ -23,31 +23,31 @@ func TestPostLimits(t *testing.T) {
 		}
 	}
 	if err := h.Post(t.Context(), post, true); code(err) != protocol.TooLarge {
-		t.Errorf("one announcement too many: %v, want %v", err, protocol.TooLarge)
+		t.Errorf("one announcement too many: got %v, want %v", err, protocol.TooLarge)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s2", UserID: "lisi"}, true); code(err) != protocol.TooLarge {
-		t.Errorf("one setting too many: %v, want %v", err, protocol.TooLarge)
+		t.Errorf("one setting too many: got %v, want %v", err, protocol.TooLarge)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s1", UserID: "lisi", Value: 7}, true); err != nil {
-		t.Errorf("a setting that is there: %v", err)
+		t.Errorf("a setting that is there: got %v, want no error", err)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s2", UserID: "zhangsan"}, true); err != nil {
-		t.Errorf("another user: %v", err)
+		t.Errorf("another user: got %v, want no error", err)
 	}
 	list, err := h.db.Announcements(t.Context(), g, "", 10)
 	if err != nil || len(list) != 2 {
-		t.Fatalf("got %v, %v, want no error, list of length 2", list, err)
+		t.Fatalf("got %v, %v, want 2 announcements", list, err)
 	}
 	if err := h.DeletePost(t.Context(), list[0].ID); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Post(t.Context(), post, true); err != nil {
-		t.Errorf("room again: %v", err)
+		t.Errorf("room again: got %v, want no error", err)
 	}
 	if err := h.Post(t.Context(), post, false); err != nil {
-		t.Errorf("a key: %v", err)
+		t.Errorf("a key: got %v, want no error", err)
 	}
 	if err := h.SetStyle(t.Context(), store.Style{Name: "s3", UserID: "lisi"}, false); err != nil {
-		t.Errorf("a key: %v", err)
+		t.Errorf("a key: got %v, want no error", err)
 	}
 }

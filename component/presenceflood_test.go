@@ -32,17 +32,17 @@ func TestPresenceFlood(t *testing.T) {
 	release()
 	for range 3 {
 		if d, _ := h.sender.take(); len(d) != maxComings {
-			t.Errorf("%d copies of what was missed: %s, want %d", len(d), copiesOf(d), maxComings)
+			t.Errorf("got %d copies of what was missed (%s), want %d", len(d), copiesOf(d), maxComings)
 		}
 		h.clock.Move(time.Second)
 		h.sync()
 	}
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Errorf("copies twice: %s, want none", copiesOf(d))
+		t.Errorf("copies twice: got %s, want none", copiesOf(d))
 	}
 	h.send("zhangsan/p", text("m2", "zhangsan", "evil", "x"))
 	if d, _ := h.sender.take(); len(d) != 1 || len(d[0].To) != 30 {
-		t.Errorf("a message to all devices: %s, want 1 delivery, To of length 30", copiesOf(d))
+		t.Errorf("a message to all devices: got %s, want 1 delivery to 30", copiesOf(d))
 	}
 }
 
@@ -65,19 +65,19 @@ func TestSignalsAtMost(t *testing.T) {
 		h.sync()
 		d, _ := h.sender.take()
 		if len(d) != 1 || len(d[0].Payload) > c.most || len(d[0].ID) > maxStanzaID || !bytes.Contains(d[0].Payload, []byte("composing")) {
-			t.Errorf("%s: %d deliveries, %.400s", name, len(d), fmt.Sprint(d))
+			t.Errorf("%s: got %d deliveries, want 1 of at most %d bytes with composing: %.400s", name, len(d), c.most, fmt.Sprint(d))
 		}
 	}
 	h.Stanza(stanza.Stanza{Name: "message", ID: strings.Repeat("i", 200_000), From: "zhangsan@im.test/p", To: testComponent, Inner: []byte("<body>x</body>")})
 	h.sync()
 	if _, posts := h.sender.take(); len(posts) != 1 || len(posts[0]) > 1000 {
-		t.Errorf("an error of %d answers, %d bytes, want 1 post of at most 1000 bytes", len(posts), len(posts[0]))
+		t.Errorf("got %d answers, the first of %d bytes, want 1 of at most 1000", len(posts), len(posts[0]))
 	}
 	h.sendRaw("lisi/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="`+strings.Repeat("x", 200_000)+`"/>`)
 	for _, c := range h.rec.take() {
 		for _, key := range c.DropOffline {
 			if len(key.MsgID) > 4*protocol.MaxID {
-				t.Errorf("a key of %d bytes reaches the database, want at most %d", len(key.MsgID), 4*protocol.MaxID)
+				t.Errorf("got a key of %d bytes in the database, want at most %d", len(key.MsgID), 4*protocol.MaxID)
 			}
 		}
 	}

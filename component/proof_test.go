@@ -88,7 +88,7 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	}
 	h.answerPing("lisi/p", ids[0], pong)
 	if got := owedIDs(t, h, "lisi"); got != "m1" {
-		t.Errorf("owed: %q, want what only the lost session got", got)
+		t.Errorf("owed: got %q, want m1: only the lost session got it", got)
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
@@ -100,7 +100,7 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 		t.Errorf(`after the late answer: got %q, want ""`, got)
 	}
 	if h.answerPing("lisi/p", lost[0], pong) {
-		t.Error("a second answer is taken")
+		t.Error("a second answer: got it taken, want it refused")
 	}
 }
 
@@ -116,7 +116,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		ids, _ = h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
 		if got := owedIDs(t, h, "lisi"); got != "m1" {
-			t.Fatalf("a phone that asks for its queue now gets %q, want m1", got)
+			t.Fatalf("a phone that asks for its queue now: got %q, want m1", got)
 		}
 		return h, ids
 	}
@@ -134,7 +134,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		h.offline("lisi/p")
 		h.snapshot()
 		if got := h.queue("lisi"); got != "m1/0" {
-			t.Errorf("queue: %q, want m1/0", got)
+			t.Errorf("queue: got %q, want m1/0", got)
 		}
 	})
 	t.Run("is seen", func(t *testing.T) {
@@ -146,7 +146,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		ids, _ := h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
 		if got := owedIDs(t, h, "lisi"); got != "m1" {
-			t.Errorf("owed: %q, want m1 without m2", got)
+			t.Errorf("owed: got %q, want m1 without m2", got)
 		}
 	})
 	t.Run("late", func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		h.sync()
 		h.answerPing("lisi/p", ids[0], pong)
 		if got := h.queue("lisi"); got != "m2/0" {
-			t.Errorf("queue: %q, want m2/0", got)
+			t.Errorf("queue: got %q, want m2/0", got)
 		}
 	})
 }
@@ -179,16 +179,16 @@ func TestSuccessorInBetween(t *testing.T) {
 		return front, ids[0]
 	}
 	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "" {
-		t.Errorf("right behind an answer: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
+		t.Errorf("right behind an answer: got %q pinged in front, owed %q, want only the ping behind, which settles all", front, owedIDs(t, h, "lisi"))
 	}
 	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind := sends("m2")
 	if front == "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "m2" {
-		t.Errorf("the one behind alone: %q in front, owed %q", front, owedIDs(t, h, "lisi"))
+		t.Errorf("the one behind alone: got %q pinged in front, owed %q, want a ping in front too, m2 owed", front, owedIDs(t, h, "lisi"))
 	}
 	h.answerPing("lisi/p", front, pong) // by another thread of the client
 	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf(`after both: owed %q, want ""`, got)
+		t.Errorf(`after both: got %q owed, want ""`, got)
 	}
 	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind = sends("m3")
@@ -199,7 +199,7 @@ func TestSuccessorInBetween(t *testing.T) {
 		t.Errorf("queue: got %q, want m3/0", got)
 	}
 	if h.answerPing("lisi/p", behind, pong) {
-		t.Error("a second answer is taken")
+		t.Error("a second answer: got it taken, want it refused")
 	}
 	h.answerPing("lisi/p", front, pong) // it was there after all
 	if got := h.queue("lisi"); got != "" {
@@ -227,13 +227,13 @@ func TestPingBehindABatch(t *testing.T) {
 	ids, behind := h.pinged()
 	want := "lisi/p: g1 g2, wangwu/a: g1 g2 r1"
 	if got := strings.Split(behind, ", "); strings.Join(slices.Sorted(slices.Values(got)), ", ") != want {
-		t.Fatalf("pinged: %s, want %s", behind, want)
+		t.Fatalf("pinged: got %s, want %s", behind, want)
 	}
 	if strings.HasPrefix(behind, "wangwu") {
 		slices.Reverse(ids)
 	}
 	if h.answerPing("wangwu/w[web]", ids[1], pong) || h.answerPing("zhangsan/p", ids[1], pong) || h.answerPing("lisi/p", ids[1], pong) {
-		t.Error("the answer of another one is taken")
+		t.Error("the answer of another one: got it taken, want it refused")
 	}
 	h.answerPing("wangwu/a", ids[1], pong)
 	if got := owedIDs(t, h, "wangwu") + "; " + owedIDs(t, h, "lisi"); got != "; g1 g2" {
@@ -266,7 +266,7 @@ func TestBounce(t *testing.T) {
 			}
 			h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 			if _, behind := h.pinged(); behind != "" || h.queue("lisi") != "m1/0 m2/0" {
-				t.Errorf(`the next: pinged %q, queue %q, want nothing behind, queue "m1/0 m2/0"`, behind, h.queue("lisi"))
+				t.Errorf(`the next: pinged %q, queue %q, want no ping, "m1/0 m2/0"`, behind, h.queue("lisi"))
 			}
 		})
 	}
@@ -296,13 +296,13 @@ func TestUnansweredPing(t *testing.T) {
 	}
 	d, _ := h.sender.take()
 	if !requests(d, "n0", "wangwu@"+testServer+"/p") {
-		t.Error("a phone that answers no pings is not asked for receipts")
+		t.Error("a phone that answers no pings: got no request of a receipt, want one")
 	}
 	// It answers late: it does answer.
 	h.answerPing("wangwu/p", late[1], pong)
 	h.send("zhangsan/p", text("n3", "zhangsan", "wangwu", "x"))
 	if d, _ := h.sender.take(); requests(d, "n3", "wangwu@"+testServer+"/p") {
-		t.Error("a phone that answers pings is asked for receipts")
+		t.Error("a phone that answers pings: got a request of a receipt, want none")
 	}
 }
 
@@ -331,10 +331,10 @@ func TestErrorOfTheClient(t *testing.T) {
 			}
 			asked := h.sender.nobody()
 			if h.answerPing("zhangsan/p", asked, goneRepeats) {
-				t.Error("a client answers how the server does")
+				t.Error("an answer of the server's shape: got it taken for the server's, want it taken for the client's")
 			}
 			if !h.answerPing("nobody/"+asked, asked, shape) {
-				t.Fatal("nobody was asked how the server answers for who is gone")
+				t.Fatal("the server's answer for who is gone: got no question for it, want one")
 			}
 			h.online("wangwu/p") // its errors say nothing of the server's
 			h.send("zhangsan/p", text("m0", "zhangsan", "wangwu", "x"))
@@ -348,7 +348,7 @@ func TestErrorOfTheClient(t *testing.T) {
 				want = ""
 			}
 			if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
-				t.Errorf("the server repeats: %v, answer %s: owed %q, want %q; queue %q", repeats, answer, got, want, h.queue("lisi"))
+				t.Errorf("the server repeats: %v, answer %s: got owed %q, queue %q, want %q, an empty queue, and the phone still there", repeats, answer, got, h.queue("lisi"), want)
 			}
 			h.halt()
 		}
@@ -365,7 +365,7 @@ func TestPingsNeverAnswered(t *testing.T) {
 		h.snapshot()
 	}
 	if n := h.owed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
-		t.Errorf("%d pings are remembered, want at most %d", n, 2*(unconfirmed.MaxUnknown+1))
+		t.Errorf("got %d pings remembered, want at most %d", n, 2*(unconfirmed.MaxUnknown+1))
 	}
 }
 
@@ -394,7 +394,7 @@ func TestTwoPhones(t *testing.T) {
 			h.answerPing("lisi/q", ids[1], pong)
 		}
 		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
-			t.Errorf("both gone %v: %q, want %q", both, got, want)
+			t.Errorf("both gone %v: got %q, want %q", both, got, want)
 		}
 		h.halt()
 	}
@@ -409,24 +409,24 @@ func TestPingsUnderWayAreBounded(t *testing.T) {
 	}
 	ids, _ := h.pinged()
 	if len(ids) != unconfirmed.MaxOpen {
-		t.Errorf("%d pings under way, want %d", len(ids), unconfirmed.MaxOpen)
+		t.Errorf("got %d pings under way, want %d", len(ids), unconfirmed.MaxOpen)
 	}
 	for _, id := range ids {
 		h.answerPing("lisi/p", id, pong)
 	}
 	if got := owedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
-		t.Errorf("owed: got %q, want 5", got)
+		t.Errorf("owed: got %q, want 5 messages", got)
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); len(strings.Fields(got)) != 5 {
-		t.Errorf("queue: got %q, want 5", got)
+		t.Errorf("queue: got %q, want 5 messages", got)
 	}
 	for i := range unconfirmed.MaxUnknown + 5 {
 		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
 	}
 	if ids, _ := h.pinged(); len(ids) != unconfirmed.MaxUnknown {
-		t.Errorf("%d pings under way to a phone that has never answered, want %d", len(ids), unconfirmed.MaxUnknown)
+		t.Errorf("got %d pings under way to a phone that has never answered, want %d", len(ids), unconfirmed.MaxUnknown)
 	}
 }
 
@@ -442,10 +442,10 @@ func TestClientThatBounces(t *testing.T) {
 		}
 	}
 	if len(h.presence.Devices("lisi")) == 0 {
-		t.Error("it is still taken for gone")
+		t.Error("got no devices, want the phone taken for being there")
 	}
 	if got := strings.Fields(h.queue("lisi")); len(got) >= unconfirmed.DeafBounces {
-		t.Errorf("rows: got %v, want less than %v", got, unconfirmed.DeafBounces)
+		t.Errorf("rows: got %v, want fewer than %v", got, unconfirmed.DeafBounces)
 	}
 }
 
@@ -467,7 +467,7 @@ func TestPingsOfALostLink(t *testing.T) {
 	h.Up()
 	h.sync()
 	if h.answerPing("lisi/p", old[0], pong) {
-		t.Error("an answer of the connection before is taken")
+		t.Error("an answer of the connection before: got it taken, want it refused")
 	}
 	ids, behind := h.pinged()
 	if behind != "lisi/p: m1" {
@@ -487,7 +487,7 @@ func TestFirstAnswer(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	ids, _ := h.pinged()
 	if d, _ := h.sender.take(); !requests(d, "m1", "lisi@"+testServer+"/p") {
-		t.Error("a phone of which nothing is known is not asked for receipts")
+		t.Error("a phone of which nothing is known: got no request of a receipt, want one")
 	}
 	h.answerPing("lisi/p", ids[1], pong)
 	h.clock.Move(h.cfg.Grace)
@@ -531,7 +531,7 @@ func TestLooseIDs(t *testing.T) {
 		h.answerPing("lisi/p", id, pong)
 	}
 	if got := h.queue("lisi"); !strings.Contains(got, "m1/0") {
-		t.Errorf("sent late (pinged %q): got %q, want with m1/0", behind, got)
+		t.Errorf("sent late (pinged %q): got %q, want m1/0 in it", behind, got)
 	}
 	h.clock.Move(time.Minute)
 	h.send("zhaoliu/p", strings.ReplaceAll(forged, "wangwu", "zhaoliu"))
@@ -543,6 +543,6 @@ func TestLooseIDs(t *testing.T) {
 	}
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 1000)
 	if err != nil || len(late) == 0 || !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == "m1" && row.From == "zhangsan" }) {
-		t.Errorf("answered late (pinged %q): %v %v", behind, rows, err)
+		t.Errorf("answered late (pinged %q): got %v, %v, want m1 of zhangsan", behind, rows, err)
 	}
 }

@@ -286,7 +286,7 @@ func (p *pushHarness) settledAs(msgID, want string) {
 	p.t.Helper()
 	p.drained()
 	if got := p.outcomes(msgID); got != want {
-		p.t.Errorf("%s: %s, want %s", msgID, got, want)
+		p.t.Errorf("%s: got %s, want %s", msgID, got, want)
 	}
 }
 

@@ -34,7 +34,7 @@ func TestOneReading(t *testing.T) {
 	} {
 		h.send("15748/p", c.env)
 		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("%s: %s, want %s", name, refusals(posts), c.want)
+			t.Errorf("%s: got %s, want %s", name, refusals(posts), c.want)
 		}
 	}
 
@@ -55,7 +55,7 @@ func TestOneReading(t *testing.T) {
 	} {
 		h.sendRaw("15748/p", g1+"@"+testComponent, `<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, c.env))+"</body>")
 		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("opaque, %s: %s, want %s", name, refusals(posts), c.want)
+			t.Errorf("opaque, %s: got %s, want %s", name, refusals(posts), c.want)
 		}
 	}
 }
@@ -78,24 +78,24 @@ func TestStrictForm(t *testing.T) {
 		h.send("zhangsan/p", c.env)
 		d, posts := h.sender.take()
 		if refusals(posts) != "receipt" || len(d) == 0 {
-			t.Fatalf("%s: %v, want answers receipt, a delivery", id, posts)
+			t.Fatalf("%s: got %v, want a receipt, a delivery", id, posts)
 		}
 		if want := "<body>" + string(stanza.AppendEscaped(nil, c.text)) + "</body>"; !strings.HasPrefix(string(d[0].Payload), want) {
 			t.Errorf("%s goes on as %s\nwant %s", id, d[0].Payload, want)
 		}
 		for _, change := range h.rec.take() {
 			if change.Message != nil && change.Message.Body != c.body {
-				t.Errorf("%s is stored as %s, want %s", id, change.Message.Body, c.body)
+				t.Errorf("%s: got %s stored, want %s", id, change.Message.Body, c.body)
 			}
 		}
 		h.send("zhangsan/p", c.env) // again, as a client without a receipt does
 		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, id) != "" {
-			t.Errorf(`%s again: %v, %v, want answers receipt, no addresses`, id, posts, d)
+			t.Errorf(`%s again: got %v, %v, want a receipt, no delivery`, id, posts, d)
 		}
 	}
 	h.send("zhangsan/p", `{msg_id:'large',msg_type:'MTT-001',msg_from:'zhangsan',msg_to:'lisi',body:"['`+strings.Repeat(`\u0001`, 20_000)+`']"}`) // 20 kB, which strict is 120
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {
-		t.Errorf("a body that grows: %v, want answers error-012", posts)
+		t.Errorf("a body that grows: got %v, want error-012", posts)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestExtensionAnew(t *testing.T) {
 		h.sendRaw("zhangsan/p", testComponent, inner+strings.Replace(body, "m%", id, 1))
 		d, posts := h.sender.take()
 		if addresses(d, id) == "" {
-			t.Fatalf("%s: %v", inner, posts)
+			t.Fatalf("%s: got no delivery, %v", inner, posts)
 		}
 		_, after, _ := strings.Cut(string(d[0].Payload), "</body>")
 		if got, _, _ := strings.Cut(after, "<no-store"); got != want {
@@ -126,6 +126,6 @@ func TestExtensionAnew(t *testing.T) {
 	}
 	h.sendRaw("zhangsan/p", testComponent, `<tlim xmlns="im.itonglian.com" location="`+strings.Repeat("x", 257)+`"/>`+body)
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {
-		t.Errorf("a long attribute: %v, want answers error-012", posts)
+		t.Errorf("a long attribute: got %v, want error-012", posts)
 	}
 }

@@ -64,11 +64,11 @@ func TestArrivals(t *testing.T) {
 				}
 				for _, one := range d {
 					if strings.Contains(string(one.Payload), "ASYNC") != (one.ID == "m3") {
-						t.Errorf("%s: %s", one.ID, one.Payload)
+						t.Errorf("%s: got %s, want it as ASYNC: %v", one.ID, one.Payload, one.ID == "m3")
 					}
 				}
 				if reads != 0 {
-					t.Errorf("%d reads of the queue, want 0", reads)
+					t.Errorf("got %d reads of the queue, want 0", reads)
 				}
 
 				// It is there now: nothing comes twice, whoever looks.
@@ -76,7 +76,7 @@ func TestArrivals(t *testing.T) {
 				h.arrive("lisi/" + resource)
 				h.snapshot()
 				if d, _ := h.sender.take(); len(d) != 0 {
-					t.Errorf("again: %s, want none", copiesOf(d))
+					t.Errorf("again: got %s, want nothing", copiesOf(d))
 				}
 			})
 		}
@@ -115,14 +115,14 @@ func TestArrivalWithoutLooks(t *testing.T) {
 	h.sender.take()
 	h.online("lisi/p")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/p" {
-		t.Errorf(`the phone is sent %s, want "m2>lisi@im.test/p"`, copiesOf(d))
+		t.Errorf(`the phone: got %s, want "m2>lisi@im.test/p"`, copiesOf(d))
 	}
 	h.send("zhangsan/z", text("m3", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.clock.Move(time.Second)
 	h.online("lisi/w[web]")
 	if d, _ := h.sender.take(); copiesOf(d) != "m2>lisi@im.test/w[web]" {
-		t.Errorf(`the web is sent %s, want "m2>lisi@im.test/w[web]"`, copiesOf(d))
+		t.Errorf(`the web: got %s, want "m2>lisi@im.test/w[web]"`, copiesOf(d))
 	}
 }
 
@@ -160,7 +160,7 @@ func TestRecentIsBounded(t *testing.T) {
 		t.Errorf("got %s, want %s", got, strings.Join(want, " "))
 	}
 	if n := valueOf(h.metrics.caughtUpByRows); n != 1 {
-		t.Errorf("%v reads, want 1", n)
+		t.Errorf("got %v reads, want 1", n)
 	}
 }
 
@@ -183,10 +183,10 @@ func TestRecent(t *testing.T) {
 	var got []string
 	r.visit("lisi", "lisi@d/p", at(4992), func(m *sentMessage) { got = append(got, m.ID) })
 	if !slices.Equal(got, []string{"m4992", "m4993", "m4994", "m4996", "m4997", "m4998", "m4999"}) || len(r.sent) > 2100 {
-		t.Errorf(`%v of %d, want ["m4992" "m4993" "m4994" "m4996" "m4997" "m4998" "m4999"], sent of length at most 2100`, got, len(r.sent))
+		t.Errorf(`got %v, %d kept, want ["m4992" "m4993" "m4994" "m4996" "m4997" "m4998" "m4999"], at most 2100`, got, len(r.sent))
 	}
 	if r.expire(at(6000)); r.bytes != 0 || !r.cut.IsZero() {
-		t.Errorf("%d bytes, cut %v", r.bytes, r.cut)
+		t.Errorf("expired: got %d bytes, cut at %v, want none, no cut", r.bytes, r.cut)
 	}
 }
 

@@ -50,11 +50,11 @@ func TestKilledWithoutQueue(t *testing.T) {
 	h.Up()
 	h.sync()
 	if got := h.queue("lisi"); got != "m2/0" {
-		t.Errorf("rows: %q, want those of m2", got)
+		t.Errorf("rows: got %q, want those of m2", got)
 	}
 	again, _ := h.sender.take()
 	if got, want := copiesOf(again), "m1>lisi@im.test/p m2>lisi@im.test/p"; got != want {
-		t.Errorf("delivered again: %s, want %s", got, want)
+		t.Errorf("delivered again: got %s, want %s", got, want)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestKilled(t *testing.T) {
 	h.sync()
 	for user, want := range map[string]string{"lisi": "m1/0 m2/0 m3/0", "wangwu": "m3/0", "zhaoliu": "m4/0", "zhangsan": ""} {
 		if got := h.queue(user); got != want {
-			t.Errorf("rows of %s: %q, want %q", user, got, want)
+			t.Errorf("rows of %s: got %q, want %q", user, got, want)
 		}
 	}
 	h.Up()
@@ -89,10 +89,10 @@ func TestKilled(t *testing.T) {
 	again, _ := h.sender.take()
 	want := []string{"m2>lisi@im.test/p", "m3>lisi@im.test/p,wangwu@im.test/p,wangwu@im.test/w[web]", "m4>lisi@im.test/p"} // nothing to zhaoliu, who is absent
 	if !slices.EqualFunc(strings.Fields(copiesOf(again)), want, sameCopy) {                                                // zhangsan is no session of the server: no ASYNC copy of m2
-		t.Errorf("delivered again: %s\nwant %s\nfirst %s", copiesOf(again), want, copiesOf(first))
+		t.Errorf("delivered again: got %s\nwant %s\nfirst %s", copiesOf(again), want, copiesOf(first))
 	}
 	if !strings.Contains(string(again[0].Payload), "not proven") || !strings.Contains(string(again[0].Payload), `\"text\"`) {
-		t.Errorf(`payload: got %s, want Payload with "not proven", with %q`, again[0].Payload, `\"text\"`)
+		t.Errorf(`payload: got %s, want "not proven" and "\"text\"" in it`, again[0].Payload)
 	}
 
 	// Once proven it is over.
@@ -102,7 +102,7 @@ func TestKilled(t *testing.T) {
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Errorf("delivered a third time: %s, want none", copiesOf(d))
+		t.Errorf("delivered a third time: got %s, want nothing", copiesOf(d))
 	}
 	if got := h.queue("lisi"); got != "m1/0 m2/0 m3/0" {
 		t.Errorf(`rows twice: got %q, want "m1/0 m2/0 m3/0"`, got)
@@ -126,14 +126,14 @@ func TestTimeAfterRestart(t *testing.T) {
 	}
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m2", "m3"})
 	if err != nil || rows["m3"][0].Time <= rows["m1"][0].Time || rows["m3"][0].Time <= rows["m2"][0].Time {
-		t.Errorf("%v %v, want Time more than %v, Time more than %v, no error", rows, err, rows["m1"][0].Time, rows["m2"][0].Time)
+		t.Errorf("got %+v, %v, want a time of m3 behind those of m1 and m2", rows, err)
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.arrive("lisi/p")
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); !strings.Contains(addresses(d, "m2"), "lisi@") {
-		t.Errorf("delivered again: %s, want addresses with lisi@", copiesOf(d))
+		t.Errorf("delivered again: got %s, want m2 to lisi", copiesOf(d))
 	}
 }
 
@@ -157,18 +157,18 @@ func TestKilledToOneself(t *testing.T) {
 	h.sync()
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)
 	if err != nil || len(rows) != 2 || rows[0].MsgID != "m1" || rows[1].Type != "MTS-107" || rows[1].SessionID != group || rows[1].To != group {
-		t.Errorf("rows: %+v %v, want 2 rows, MsgID m1, Type MTS-107, SessionID %v, To %v, no error", rows, err, group, group)
+		t.Errorf("rows: got %+v, %v, want m1, and an MTS-107 of and to %v", rows, err, group)
 	}
 	h.sender.set(func(r *recordingSender) { r.hold = false })
 	h.Up()
 	h.sync()
 	d, _ := h.sender.take()
 	if len(d) != 2 {
-		t.Fatalf("delivered again: %s, want 2 deliveries", copiesOf(d))
+		t.Fatalf("delivered again: got %s, want 2 deliveries", copiesOf(d))
 	}
 	for _, c := range d {
 		if got := addresses([]stanza.Delivery{c}, c.ID); !sameCopy(">"+strings.ReplaceAll(got, " ", ","), ">lisi@im.test/p,lisi@im.test/q") || strings.Contains(string(c.Payload), "ASYNC") {
-			t.Errorf("%s to %s: %s", c.ID, got, c.Payload)
+			t.Errorf(`%s to %s: got %s, want it plain, to "lisi@im.test/p lisi@im.test/q"`, c.ID, got, c.Payload)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestLinkLost(t *testing.T) {
 	must(h.Dissolve(t.Context(), dissolved))
 	h.send("zhangsan/p", fmt.Sprintf(`{"msg_id":"m5","msg_type":"MTS-103","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q,"subscribers":[{"user_id":"WangWu"}]}]}`, group, group))
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Fatalf("sent into a dead link: %s, want none", copiesOf(d))
+		t.Fatalf("sent into a dead link: got %s, want nothing", copiesOf(d))
 	}
 
 	h.sender.set(func(r *recordingSender) { r.down, r.hold = false, false })
@@ -216,10 +216,10 @@ func TestLinkLost(t *testing.T) {
 	words := slices.DeleteFunc(strings.Fields(got), func(copied string) bool { return len(copied) > 36 && copied[8] == '-' }) // the notices of the dissolution
 	want := []string{"m1>lisi@im.test/p", "m1>zhangsan@im.test/p", "m2>lisi@im.test/p,zhangsan@im.test/p,wangwu@im.test/p", "m3>lisi@im.test/p,zhangsan@im.test/p", "m5>lisi@im.test/p,zhaoliu@im.test/p,zhangsan@im.test/p,wangwu@im.test/p"}
 	if !slices.EqualFunc(words, want, sameCopy) || len(strings.Fields(got)) != len(want)+2 {
-		t.Errorf("delivered again: %s\nwant %s and two notices", got, want)
+		t.Errorf("delivered again: got %s\nwant %s and two notices", got, want)
 	}
 	if strings.Contains(got, "m4") {
-		t.Errorf("what a dissolved group had said goes with it: got %s, want without m4", got)
+		t.Errorf("delivered again: got %s, want no m4: what was said in a dissolved group goes with it", got)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)
@@ -242,13 +242,13 @@ func TestReplayGoesOn(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // Deliver fails; the link has not told yet
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if h.Down(nil); h.Ready() == nil {
-		t.Error("ready without a link")
+		t.Error("Ready without a link: got no error, want one")
 	}
 	h.Up()
 	h.sync()
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
 	if h.Ready() == nil {
-		t.Error("ready although the replay failed")
+		t.Error("Ready after a failed replay: got no error, want one")
 	}
 	again := make(chan struct{})
 	h.sender.set(func(r *recordingSender) {
@@ -296,20 +296,20 @@ func TestAdopted(t *testing.T) {
 		}
 	})
 	if st := h.state(); st.Delivered < 1544602393126 || st.Delivered > 1_600_000_000_000 {
-		t.Fatalf("positions of the first start: got %+v, want Delivered at least 1544602393126, Delivered at most 1600000000000", st)
+		t.Fatalf("positions of the first start: got %+v, want delivered up to 1544602393126 to 1600000000000", st)
 	}
 	h.Down(errors.New("cut"))
 	h.sync()
 	h.Up()
 	h.sync()
 	if d, _ := h.sender.take(); len(d) != 0 {
-		t.Fatalf("the past was delivered before anything was written: %s, want none", copiesOf(d))
+		t.Fatalf("delivered before anything was written: got %s, want nothing of the past", copiesOf(d))
 	}
 	send := func(env, want string) {
 		t.Helper()
 		h.send("zhangsan/p", env)
 		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: %s, want %s", env, refusals(posts), want)
+			t.Errorf("%s: got %s, want %s", env, refusals(posts), want)
 		}
 	}
 	send(text("m1", "zhangsan", "lisi", "x"), "receipt")
@@ -331,24 +331,24 @@ func TestAdopted(t *testing.T) {
 	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "receipt")
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
 	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
-		t.Errorf("left of m4: %v %v, want one m4, To wangwu, no error", rows, err)
+		t.Errorf("left of m4: got %v, %v, want the one to wangwu", rows, err)
 	}
 	// A message read twice, as old data may hold it: both rows say the same from now on.
 	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"of the old system"}]}`)
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 2 || read[key][0].Status+read[key][1].Status != 4 {
-		t.Errorf("receipts of m1: %v %v, want read of length 2, 4, no error", read, err)
+		t.Errorf("receipts of m1: got %v, %v, want 2, both read", read, err)
 	}
 	// Nobody knows what the old system had: a receipt of what is not there is kept.
 	key = store.ReceiptKey{MsgID: "of the old system", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 1 || read[key][0].Sender != "zhangsan" {
-		t.Errorf("receipts of what is not there: %v %v, want read of length 1, Sender zhangsan, no error", read, err)
+		t.Errorf("receipts of what is not there: got %v, %v, want 1, of zhangsan", read, err)
 	}
 	// A revoke under the id of its message is no second message of that id.
 	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")
 	send(text("m6", "zhangsan", "lisi", "x"), "receipt")
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m6"}); err != nil || len(rows["m6"]) != 1 || rows["m6"][0].Type != "MTT-101" {
-		t.Errorf("left of m6: %v %v, want one m6, Type MTT-101, no error", rows, err)
+		t.Errorf("left of m6: got %v, %v, want the one of the type MTT-101", rows, err)
 	}
 	h.kill()
 	h.run(nil)
@@ -356,7 +356,7 @@ func TestAdopted(t *testing.T) {
 	h.sync()
 	d, _ := h.sender.take()
 	if addresses(d, "m1")+addresses(d, "m2")+addresses(d, "m3") != "" {
-		t.Errorf(`the past was delivered again: %s, want ""`, copiesOf(d))
+		t.Errorf(`delivered again: got %s, want nothing of the past`, copiesOf(d))
 	}
 }
 
@@ -448,14 +448,14 @@ func TestFence(t *testing.T) {
 	}
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("got %v %v, want no deliveries, answers %v", d, posts, string(protocol.TryLater))
+		t.Errorf("got %v, %v, want no deliveries, %v", d, posts, protocol.TryLater)
 	}
 	if err := h.Dissolve(t.Context(), "any"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a call after the end: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("a message after the end: %v, want answers %v", posts, string(protocol.TryLater))
+		t.Errorf("a message after the end: got %v, want %v", posts, protocol.TryLater)
 	}
 	h.stop = nil
 	h.db.Close()
@@ -504,6 +504,6 @@ func TestTimeAfterFailures(t *testing.T) {
 	h.send("zhangsan/p", groupText("m", "zhangsan", group, "x"))
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m"})
 	if err != nil || len(rows["m"]) != 1 || rows["m"][0].Time != protocol.FormatTime(h.clock.Now().UnixMilli()) {
-		t.Errorf("%v %v at %d", rows, err, h.clock.Now().UnixMilli())
+		t.Errorf("got %v, %v, want m at %d", rows, err, h.clock.Now().UnixMilli())
 	}
 }

@@ -47,7 +47,7 @@ func TestGroupTakesWhoExists(t *testing.T) {
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan",
 		Members: []string{"zhangsan", "NewComer", "newcomer", "Ghost", "zhaoliu", "admin", long}})
 	if err != nil || h.members(g.ID) != "newcomer zhangsan" || g.Name != "Zhangsan,newcomer" {
-		t.Errorf(`got %v, %q has %s, want members "newcomer zhangsan", Name "Zhangsan,newcomer", no error`, err, g.Name, h.members(g.ID))
+		t.Errorf(`got %v, name %q, members %s, want no error, "Zhangsan,newcomer", "newcomer zhangsan"`, err, g.Name, h.members(g.ID))
 	}
 	if got := listed(members.Skipped); got != "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown" {
 		t.Errorf("left out: got %s, want %s", got, "Ghost unknown, zhaoliu left, admin reserved, "+long+" unknown")
@@ -56,41 +56,41 @@ func TestGroupTakesWhoExists(t *testing.T) {
 		t.Errorf(`asked about %s, want "ghost newcomer"`, got)
 	}
 	if log.Count("a call names users who were left out") != 1 || log.Count("users=4") != 1 || log.Count("Ghost (unknown), zhaoliu (left)") != 1 || log.Count(g.ID) != 1 {
-		t.Errorf("the log: got %s, want each line once", log.String())
+		t.Errorf("the log: got %s, want one line with the group, 4 users, and each who was left out", log.String())
 	}
 	for reason, want := range map[protocol.SkipReason]float64{protocol.SkipUnknown: 2, protocol.SkipLeft: 1, protocol.SkipReserved: 1} {
 		if got := counter(t, h.metrics.skipped.WithLabelValues("group", string(reason))); got != want {
-			t.Errorf("%s: counted %v, want %v", reason, got, want)
+			t.Errorf("%s: got %v counted, want %v", reason, got, want)
 		}
 	}
 
 	// Who exists is a user from now on, and gets what is sent.
 	h.sync()
 	if u := mustUsers(t, h, "newcomer")["newcomer"]; !u.Learned {
-		t.Errorf("the directory has %+v", u)
+		t.Errorf("newcomer: got %+v, want one who is learned", u)
 	}
 	h.online("newcomer/p")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", g.ID, "hello"))
 	d, _ := h.sender.take()
 	if !strings.Contains(copiesOf(d), "newcomer@im.test") {
-		t.Errorf("copies: got %s, want copies with newcomer@im.test", copiesOf(d))
+		t.Errorf("copies: got %s, want one to newcomer@im.test", copiesOf(d))
 	}
 
 	edited, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g.ID, Add: []string{"newcomer", "wangwu", "ghost"}, Remove: []string{"nobody"}})
 	if err != nil || listed(edited.Skipped) != "ghost unknown" || h.members(g.ID) != "newcomer wangwu zhangsan" {
-		t.Errorf("%v, left out %s, members %s", err, listed(edited.Skipped), h.members(g.ID))
+		t.Errorf("got %v, left out %s, members %s, want no error, ghost unknown, newcomer wangwu zhangsan", err, listed(edited.Skipped), h.members(g.ID))
 	}
 
 	// Nobody else: nothing is made.
 	_, members, err = h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost", "zhaoliu"}})
 	var refused *protocol.Error
 	if !errors.As(err, &refused) || refused.Code != protocol.GroupNotCreated || listed(refused.Skipped) != "ghost unknown, zhaoliu left" || members.Taken != nil {
-		t.Errorf("%v, %+v", err, members)
+		t.Errorf("got %v, %+v, want %v, ghost unknown, zhaoliu left, and nobody taken", err, members, protocol.GroupNotCreated)
 	}
 	server.Set(func(r *doubles.Finder) { r.There = append(r.There, "ghost") })
 	h.clock.Move(time.Minute) // that there is no account is not remembered for so long
 	if _, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "zhangsan", Members: []string{"ghost"}}); err != nil || len(members.Taken) != 1 {
-		t.Errorf("an account that was made meanwhile: got %v, want Taken of length 1, no error", err)
+		t.Errorf("an account that was made meanwhile: got %v, want no error, 1 member", err)
 	}
 }
 
@@ -112,10 +112,10 @@ func TestChatDoesNotWaitForQuestions(t *testing.T) {
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "meanwhile"))
 	if d, _ := h.sender.take(); len(d) == 0 {
-		t.Error("a message waited for a question")
+		t.Error("got no delivery while a question is open, want the message")
 	}
 	if server.Waiting() == 0 {
-		t.Error("the question was over before the message")
+		t.Error("got no open question behind the message, want one")
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -158,14 +158,14 @@ func TestNoticeToNobody(t *testing.T) {
 			skipped = refused.Skipped
 		}
 		if codeOf(err) != c.code || receiversOf(d) != c.got || listed(skipped) != c.listed || (noticed.CallID == "") != (err != nil) {
-			t.Errorf("%s: %v, to %q, left out %q", name, err, receiversOf(d), listed(skipped))
+			t.Errorf("%s: got %v, to %q, left out %q, call %q; want %q, to %q, left out %q, a call if no error", name, err, receiversOf(d), listed(skipped), noticed.CallID, c.code, c.got, c.listed)
 		}
 	}
 	if log.Count("of=notice") != 4 {
-		t.Errorf("the log: got %s, want count 4", log.String())
+		t.Errorf("the log: got %s, want of=notice 4 times", log.String())
 	}
 	if n := h.queued("quiet"); n != 1 { // stored and queued for whom nobody can tell of
-		t.Errorf("%d rows wait, want 1", n)
+		t.Errorf("quiet: got %d rows, want 1", n)
 	}
 }
 
@@ -195,17 +195,17 @@ func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 		call := asked(Notice{Receivers: []string{"lisi", "Ghost", "ghost", "wangwu"}, Body: `[{"bizId":"1","taskId":"2"}]`, Key: "k"})
 		first, err := h.Notify(t.Context(), call)
 		if err != nil || listed(first.Skipped) != "Ghost unknown" {
-			t.Fatalf("%v, left out %s", err, listed(first.Skipped))
+			t.Fatalf("got %v, left out %s, want no error, Ghost unknown", err, listed(first.Skipped))
 		}
 		server.Set(func(r *doubles.Finder) { r.There = []string{"ghost"} })
 		h.clock.Move(time.Minute)
 		again, err := h.Notify(t.Context(), call)
 		if err != nil || again.CallID != first.CallID || listed(again.Skipped) != "Ghost unknown" {
-			t.Errorf("by business %v: %v, %v, left out %s", byBusiness, err, again.CallID == first.CallID, listed(again.Skipped))
+			t.Errorf("by business %v: got %v, the same call %v, left out %s, want no error, the same call, Ghost unknown", byBusiness, err, again.CallID == first.CallID, listed(again.Skipped))
 		}
 		h.sync()
 		if n := h.queued("ghost"); n != 0 {
-			t.Errorf("ghost has %d rows, want 0", n)
+			t.Errorf("ghost: got %d rows, want 0", n)
 		}
 	}
 }
@@ -217,10 +217,10 @@ func TestSuiteDecides(t *testing.T) {
 	h.begin(func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
 	_, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || listed(members.Skipped) != "stranger unknown" || server.Questions() != "" {
-		t.Errorf("%v, left out %s", err, listed(members.Skipped))
+		t.Errorf("got %v, left out %s, want no error, stranger unknown, and no questions", err, listed(members.Skipped))
 	}
 	if noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"stranger", "ghost"}})); err != nil || listed(noticed.Skipped) != "ghost unknown" {
-		t.Errorf("%v, left out %s", err, listed(noticed.Skipped))
+		t.Errorf("got %v, left out %s, want no error, ghost unknown", err, listed(noticed.Skipped))
 	}
 }
 
@@ -231,11 +231,11 @@ func TestNobodyCanTell(t *testing.T) {
 	h.begin(nil)
 	g, members, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"lisi", "stranger"}})
 	if err != nil || h.members(g.ID) != "lisi stranger" || members.Skipped != nil {
-		t.Errorf("%v, members %q, left out %v", err, h.members(g.ID), members.Skipped)
+		t.Errorf("got %v, members %q, left out %v, want no error, lisi stranger, nobody", err, h.members(g.ID), members.Skipped)
 	}
 	h.sync()
 	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
-		t.Error("the directory has learned somebody of whom nobody knows")
+		t.Error("stranger is learned, want that not: nobody knows them")
 	}
 }
 

@@ -17,11 +17,11 @@ func TestDisguised(t *testing.T) {
 		for _, claimed := range []string{local, "lisi"} {
 			h.send(local+"/p", text("forged", claimed, "wangwu", "x"))
 			if d, posts := h.sender.take(); refusals(posts) != "error-011" || addresses(d, "forged") != "" {
-				t.Errorf(`%+q as %+q: got %s, %v, want error-011, no addresses`, local, claimed, refusals(posts), d)
+				t.Errorf(`%+q as %+q: got %s, %v, want error-011, no delivery`, local, claimed, refusals(posts), d)
 			}
 		}
 		if devices := h.presence.Devices("lisi"); len(devices) != 0 {
-			t.Errorf("%+q is seen as lisi: got %v, want none", local, devices)
+			t.Errorf("%+q is seen as lisi: got %v, want no devices", local, devices)
 		}
 	}
 	for _, id := range []string{"ᴸisi", "lᵢsi"} { // each other door
@@ -30,11 +30,11 @@ func TestDisguised(t *testing.T) {
 			t.Errorf("to %+q: got %s, want error-008", id, refusals(posts))
 		}
 		if spelling, err := h.CanonicalID(t.Context(), id); err == nil {
-			t.Errorf("%+q is spelled %q, want an error", id, spelling)
+			t.Errorf("%+q: got the canonical id %q, want an error", id, spelling)
 		}
 		if _, handled := tokens.NewDesk(nil, testServer, testComponent, nil).Question(stanza.Stanza{Name: "iq", Type: "get", ID: "1",
 			From: id + "@" + testServer + "/p", To: testComponent, Inner: []byte(`<token xmlns="urn:tlim:token"/>`)}); handled {
-			t.Errorf("%+q gets a token", id)
+			t.Errorf("%+q: got a token, want none", id)
 		}
 	}
 	h.sendRaw("li\u00ADsi/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="m1"/>`)
@@ -42,7 +42,7 @@ func TestDisguised(t *testing.T) {
 		Inner: []byte("<body>" + text("copied", "lisi", "wangwu", "x") + "</body>")})
 	h.sync()
 	if d, posts := h.sender.take(); addresses(d, "copied") != "" || len(posts) != 1 || !strings.Contains(posts[0], "prepared") {
-		t.Errorf(`a confirmation and a copy: got %v, %v, want no addresses, 1 post, posts with prepared`, posts, d)
+		t.Errorf(`a confirmation and a copy: got %v, %v, want the receipt of prepared alone, no delivery`, posts, d)
 	}
 	for _, local := range []string{"李四", "élodie", "иван"} { // accounts as they are everywhere
 		h.send(local+"/手机", text("from "+local, local, "wangwu", "x"))

@@ -16,7 +16,7 @@ func (h *harness) tracked(id string, page int) string {
 	h.t.Helper()
 	n, found, err := h.Notice(h.t.Context(), id)
 	if err != nil || !found {
-		h.t.Fatalf("call %s: %v %v", id, found, err)
+		h.t.Fatalf("call %s: got found %v, %v, want true, no error", id, found, err)
 	}
 	var lines []string
 	for after := 0; ; {
@@ -29,7 +29,7 @@ func (h *harness) tracked(id string, page int) string {
 		}
 		for _, r := range list {
 			if r.MsgID != calls.MessageID(id, r.Number) || (r.Time == "") != (r.Stored == "waiting") || r.Number != after+1 {
-				h.t.Errorf("%+v", r)
+				h.t.Errorf("got %+v, want the message id of its number, a time only if stored, the number %d", r, after+1)
 			}
 			lines = append(lines, strings.TrimSpace(fmt.Sprintln(r.User, r.Stored, r.Delivered, r.Pushed, r.Read)))
 			after = r.Number
@@ -81,7 +81,7 @@ func TestTrack(t *testing.T) {
 
 	for _, unknown := range []string{"", "x", calls.NewID(h.clock.Now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
 		if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
-			t.Errorf("%q: %+v %v, want found false, no error", unknown, n, err)
+			t.Errorf("%q: got %+v, %v, want it not found", unknown, n, err)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func TestTrackOpen(t *testing.T) {
 	<-reached
 	row, found, err := h.db.CallByKey(t.Context(), call.key())
 	if !found || err != nil {
-		t.Fatalf("got %v, %v, want found true, no error", found, err)
+		t.Fatalf("got found %v, %v, want true, no error", found, err)
 	}
 	want := func(stored int) string {
 		var lines []string
@@ -122,7 +122,7 @@ func TestTrackOpen(t *testing.T) {
 	}
 	for _, page := range []int{7, trackPage, 10_000} {
 		if got := h.tracked(row.ID, page); got != want(noticeSlice) {
-			t.Errorf("pages of %d:\n%s", page, got)
+			t.Errorf("pages of %d: got\n%s\nwant\n%s", page, got, want(noticeSlice))
 		}
 	}
 	// Who has read his message knows the ids of the later ones, and takes none of them away.
@@ -143,6 +143,6 @@ func TestTrackOpen(t *testing.T) {
 	}
 	h.send(people[0]+"/p", text(row.ID[:calls.Stem]+"0000011", people[0], "lisi", "x")) // a message of his own, by now
 	if got := h.tracked(row.ID, 100); got != want(len(people)) {
-		t.Errorf("at the end:\n%s", got)
+		t.Errorf("at the end: got\n%s\nwant\n%s", got, want(len(people)))
 	}
 }

@@ -43,12 +43,12 @@ func TestLostCommit(t *testing.T) {
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		d, posts := h.sender.take()
 		if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
-			t.Errorf("COMMIT happened: %v; deliveries %s, answers %s", happens, copiesOf(d), refusals(posts))
+			t.Errorf("COMMIT happened: %v; got deliveries %s, answers %s, want m1 and a receipt if it did, else nothing and %s", happens, copiesOf(d), refusals(posts), protocol.TryLater)
 		}
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		d, posts = h.sender.take()
 		if refusals(posts) != "receipt" || (len(d) == 0) != happens {
-			t.Errorf("the retry, COMMIT happened: %v; deliveries %s, answers %s, want answers receipt", happens, copiesOf(d), refusals(posts))
+			t.Errorf("the retry, COMMIT happened: %v; got deliveries %s, answers %s, want a receipt, and deliveries if it did not", happens, copiesOf(d), refusals(posts))
 		}
 		if err := h.Ready(); err != nil {
 			t.Error(err)
@@ -81,18 +81,18 @@ func TestLostCommitWhileAway(t *testing.T) {
 	h.post("lisi/p", text("m2", "lisi", "zhangsan", "x"))
 	h.sender.await(1)
 	if h.Ready() == nil {
-		t.Error("Ready must tell")
+		t.Error("Ready: got no error, want one while the answer is missing")
 	}
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) || !strings.Contains(posts[0], `to="lisi@im.test/p"`) {
-		t.Errorf("while nothing is known: %s %v, want no deliveries, answers %v, posts with %q", copiesOf(d), posts, string(protocol.TryLater), `to="lisi@im.test/p"`)
+		t.Errorf("while nothing is known: got %s, %v, want no deliveries, %v to lisi@im.test/p", copiesOf(d), posts, protocol.TryLater)
 	}
 	close(back)
 	h.sender.await(1)
 	h.sync()
 	d, posts = h.sender.take()
 	if !strings.HasPrefix(copiesOf(d), "m1>") || refusals(posts) != "receipt" {
-		t.Errorf(`once it is known: got %s %s, want copies beginning with "m1>", answers receipt`, copiesOf(d), refusals(posts))
+		t.Errorf(`once it is known: got %s, %s, want m1 first, a receipt`, copiesOf(d), refusals(posts))
 	}
 }
 
@@ -110,10 +110,10 @@ func TestStopWhileAway(t *testing.T) {
 	h.stop = nil
 	var unknown *store.UnknownError
 	if err := <-h.stopped; !errors.As(err, &unknown) {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run: got %v, want the error that the answer is unknown", err)
 	}
 	if _, posts := h.sender.take(); len(posts) != 0 {
-		t.Errorf("the sender was told: got %v, want none", posts)
+		t.Errorf("the sender: got %v, want no answer", posts)
 	}
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
@@ -144,7 +144,7 @@ func TestTakenOverWhileAway(t *testing.T) {
 		t.Errorf("Run: got %v, want ErrFenced", err)
 	}
 	if _, posts := h.sender.take(); len(posts) != 0 {
-		t.Errorf("the sender was told: got %v, want none", posts)
+		t.Errorf("the sender: got %v, want no answer", posts)
 	}
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
@@ -176,10 +176,10 @@ func TestUnstorableRow(t *testing.T) {
 		t.Errorf(`queues: got %q, want "m2/0 m4/0"`, got)
 	}
 	if got := counter(t, h.metrics.unqueued); got != 2 {
-		t.Errorf("given up: %v, want 2", got)
+		t.Errorf("given up: got %v, want 2", got)
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m1", "m3"}); err != nil || len(rows) != 2 {
-		t.Errorf("messages: %v %v, want 2 rows, no error", rows, err)
+		t.Errorf("messages: got %v, %v, want m1 and m3", rows, err)
 	}
 	if err := h.Ready(); err != nil {
 		t.Error(err)
@@ -201,16 +201,16 @@ func TestGuiltyRevoke(t *testing.T) {
 		h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "poison"))
 	})
 	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), "error-012") || !strings.Contains(refusals(posts), "receipt") {
-		t.Fatalf("answers: got %s, want answers with error-012, with receipt", refusals(posts))
+		t.Fatalf("answers: got %s, want error-012 and receipt among them", refusals(posts))
 	}
 	before := h.state().Clock
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
 	if got := h.queue("lisi"); got != "v1/0" {
-		t.Errorf("queue %q: the revoked message must not come back", got)
+		t.Errorf("queue: got %q, want v1/0: the revoked message does not come back", got)
 	}
 	if before < 1_600_000_000_000 {
-		t.Errorf("the clock of messages that were decided one by one is %d, want at least 1600000000000", before)
+		t.Errorf("the clock of messages that were decided one by one: got %d, want at least 1600000000000", before)
 	}
 }
 
@@ -229,7 +229,7 @@ func TestAwayAtStart(t *testing.T) {
 	<-away.asked
 	<-away.asked
 	if s.Ready() == nil {
-		t.Error("ready without a database")
+		t.Error("Ready without a database: got no error, want one")
 	}
 	cancel()
 	if err := <-ended; err != nil {
@@ -257,7 +257,7 @@ func TestReadsFail(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts := h.sender.take()
 	if len(d) != 0 || refusals(posts) != string(protocol.TryLater) {
-		t.Errorf("%s %s, want no deliveries, answers %s", copiesOf(d), refusals(posts), string(protocol.TryLater))
+		t.Errorf("got %s, %s, want no deliveries, answers %s", copiesOf(d), refusals(posts), string(protocol.TryLater))
 	}
 	for name, err := range map[string]error{
 		"Offline":  second(h.waits("lisi", "", 0)),
@@ -298,7 +298,7 @@ func TestRefusedForNothing(t *testing.T) {
 		})
 		want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 receipt"}[name]
 		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: %s, want %s", name, refusals(posts), want)
+			t.Errorf("%s: got %s, want %s", name, refusals(posts), want)
 		}
 	}
 }

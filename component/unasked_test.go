@@ -45,10 +45,10 @@ func TestUnasked(t *testing.T) {
 	check := func(when, messages, clients string) {
 		t.Helper()
 		if got := gauges(t, h.metered, "tlim_unasked_total"); got != messages {
-			t.Errorf("%s: messages %q, want %q", when, got, messages)
+			t.Errorf("%s: got messages %q, want %q", when, got, messages)
 		}
 		if got := gauges(t, h.metered, "tlim_unasking_clients"); got != clients {
-			t.Errorf("%s: clients %q, want %q", when, got, clients)
+			t.Errorf("%s: got clients %q, want %q", when, got, clients)
 		}
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
@@ -81,7 +81,7 @@ func TestUnaskedElsewhere(t *testing.T) {
 		h := start(t, func(c *Config) { c.ServerReceipts = how })
 		h.silently("lisi/p", text("m1", "lisi", "zhangsan", "a"))
 		if h.conveyor.unasked != nil {
-			t.Errorf("%s: counted", how)
+			t.Errorf("%s: got it counted, want not", how)
 		}
 	}
 }

@@ -92,18 +92,18 @@ func TestSourceOfUsers(t *testing.T) {
 	h.online("new/x[ios]")
 	check(t, h.RegisterPush(t.Context(), "New", "c"))
 	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" || u.PushOS != "ios" || from.take() != "new=c" {
-		t.Errorf(`the directory has %+v, want PushCode c, PushOS ios, told "new=c"`, u)
+		t.Errorf(`the directory has %+v, want the code c of ios, and the source told "new=c"`, u)
 	}
 	from.failing(errors.New("read only"))
 	if err := h.RegisterPush(t.Context(), "new", "other"); !errors.Is(err, protocol.ErrUnavailable) {
 		t.Errorf("a source that cannot be written: got %v, want %v", err, protocol.ErrUnavailable)
 	}
 	if u := mustUsers(t, h, "new")["new"]; u.PushCode != "c" {
-		t.Errorf("all or none: the directory has %+v, want PushCode c", u)
+		t.Errorf("the directory has %+v, want the code c: all or none", u)
 	}
 	h.online("stranger/p")
 	if _, known := mustUsers(t, h, "stranger")["stranger"]; known {
-		t.Error("the source says who is a user, and somebody was learned")
+		t.Error("stranger is learned, want that not: the source says who is a user")
 	}
 }
 
@@ -142,7 +142,7 @@ func TestAccountsFollowTheLink(t *testing.T) {
 		begun = append(begun, <-server.asked)
 	}
 	if slices.Sort(begun); strings.Join(begun, " ") != "lisi wangwu zhangsan zhaoliu" {
-		t.Errorf(`accounts of %q, want begun "lisi wangwu zhangsan zhaoliu"`, begun)
+		t.Errorf(`got accounts of %q begun, want "lisi wangwu zhangsan zhaoliu"`, begun)
 	}
 	check(t, h.RemoveUsers(t.Context(), []string{"lisi"}))
 	if got := <-server.asked; got != "no lisi" {
@@ -151,7 +151,7 @@ func TestAccountsFollowTheLink(t *testing.T) {
 	server.cut = func() { h.Down(errors.New("cut")) }
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "cut"}})) // it returns at the end of a round
 	if got := <-server.asked; got != "cut" || len(server.asked) > 0 {
-		t.Errorf("got %s, want cut, no asked", got)
+		t.Errorf("got %s, want cut, and nothing else asked", got)
 	}
 	h.Up()
 	if got := <-server.asked; got != "cut" {
