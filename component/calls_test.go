@@ -130,7 +130,7 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
 		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
-			t.Errorf(`%+v: got call %q, %v, want no call, %v`, n, id, err, protocol.IDConflict)
+			t.Errorf(`%+v: got call %q, %v, want no call, %v`, n, noticed.CallID, err, protocol.IDConflict)
 		}
 	}
 	h.each(1, []string{"lisi"})
@@ -353,30 +353,32 @@ func TestCallsTogether(t *testing.T) {
 		"business, a slice":  {Receivers: staff(3), Body: body, Type: "MTB-100"},
 		"business and a key": {Receivers: staff(noticeSlice + 1), Body: body, Key: "c", Type: "MTB-200"},
 	} {
-		const callers = 8
-		ids := make(chan string, callers)
-		for range callers {
-			go func() {
-				id, err := h.Notify(t.Context(), asked(call))
-				if err != nil {
-					t.Errorf("%s: %v", name, err)
+		t.Run(name, func(t *testing.T) {
+			const callers = 8
+			ids := make(chan string, callers)
+			for range callers {
+				go func() {
+					id, err := h.Notify(t.Context(), asked(call))
+					if err != nil {
+						t.Error(err)
+					}
+					ids <- id.CallID
+				}()
+			}
+			first := <-ids
+			for range callers - 1 {
+				if id := <-ids; id != first {
+					t.Errorf("got call %s, want %s", id, first)
 				}
-				ids <- id.CallID
-			}()
-		}
-		first := <-ids
-		for range callers - 1 {
-			if id := <-ids; id != first {
-				t.Errorf("%s: got call %s, want %s", name, id, first)
 			}
-		}
-		got := h.served(call.Type, call.Receivers)
-		for _, user := range call.Receivers {
-			if got[user] != 1 {
-				t.Errorf("%s: %s has %d messages, want 1", name, user, got[user])
-				break
+			got := h.served(call.Type, call.Receivers)
+			for _, user := range call.Receivers {
+				if got[user] != 1 {
+					t.Errorf("%s has %d messages, want 1", user, got[user])
+					break
+				}
 			}
-		}
+		})
 	}
 
 	// One that cannot wait as long as it takes is told to come again.
@@ -412,36 +414,38 @@ func TestCallsTogether(t *testing.T) {
 // TestCallLeft: a caller who has left before the commit, and comes again before it too, makes no second message.
 func TestCallLeft(t *testing.T) {
 	for _, call := range []Notice{{Receivers: []string{"lisi"}, Key: "k"}, {Receivers: []string{"lisi"}, Body: `[{"bizId":"1","taskId":"2"}]`}} {
-		h := start(t, func(c *Config) { c.Calls.ByBusinessID = true })
-		repeat := make(chan error, 1)
-		h.together(func() { // the conveyor stands
-			ctx, leave := context.WithCancel(t.Context())
-			done := make(chan error, 1)
-			go func() {
-				_, err := h.Notify(ctx, asked(call))
-				done <- err
-			}()
-			for len(h.intake.queue) == 0 { // it waits for its turn
-				select {
-				case err := <-done:
-					t.Fatal(err)
-				default:
+		t.Run(fmt.Sprintf("key %q", call.Key), func(t *testing.T) {
+			h := start(t, func(c *Config) { c.Calls.ByBusinessID = true })
+			repeat := make(chan error, 1)
+			h.together(func() { // the conveyor stands
+				ctx, leave := context.WithCancel(t.Context())
+				done := make(chan error, 1)
+				go func() {
+					_, err := h.Notify(ctx, asked(call))
+					done <- err
+				}()
+				for len(h.intake.queue) == 0 { // it waits for its turn
+					select {
+					case err := <-done:
+						t.Fatal(err)
+					default:
+					}
 				}
+				leave()
+				if err := <-done; err == nil {
+					t.Error("got ok before the commit, want an error")
+				}
+				go func() {
+					_, err := h.Notify(t.Context(), asked(call))
+					repeat <- err
+				}()
+			})
+			if err := <-repeat; err != nil {
+				t.Error(err)
 			}
-			leave()
-			if err := <-done; err == nil {
-				t.Error("got ok before the commit, want an error")
-			}
-			go func() {
-				_, err := h.Notify(t.Context(), asked(call))
-				repeat <- err
-			}()
+			h.notify(call)
+			h.each(1, []string{"lisi"})
 		})
-		if err := <-repeat; err != nil {
-			t.Error(err)
-		}
-		h.notify(call)
-		h.each(1, []string{"lisi"})
 	}
 }
 

@@ -57,15 +57,17 @@ func TestNamesAtMost(t *testing.T) {
 			to = g
 		}
 		for n, want := range map[int]string{maxNamed: "", maxNamed + 1: string(protocol.TooLarge)} {
-			h.send("zhangsan/p", envelopeOf(fmt.Sprint(name, n), name, "zhangsan", to, naming(name, n, g)))
-			d, posts := h.sender.take()
-			changes := h.rec.take()
-			if got := strings.ReplaceAll(refusals(posts), "receipt", ""); got != want {
-				t.Errorf("%s naming %d: %q, want %q", name, n, got, want)
-			}
-			if want != "" && len(d)+len(changes) > 0 {
-				t.Errorf("%s naming %d was refused, and did %v %v; want no copies, no changes", name, n, copiesOf(d), changes)
-			}
+			t.Run(fmt.Sprint(name, " naming ", n), func(t *testing.T) {
+				h.send("zhangsan/p", envelopeOf(fmt.Sprint(name, n), name, "zhangsan", to, naming(name, n, g)))
+				d, posts := h.sender.take()
+				changes := h.rec.take()
+				if got := strings.ReplaceAll(refusals(posts), "receipt", ""); got != want {
+					t.Errorf("got %q, want %q", got, want)
+				}
+				if want != "" && len(d)+len(changes) > 0 {
+					t.Errorf("refused: got copies %v, changes %v, want none", copiesOf(d), changes)
+				}
+			})
 		}
 	}
 	if tried != 5 {
@@ -269,24 +271,26 @@ func TestDebtOfLargeOnes(t *testing.T) {
 			return envelopeOf(fmt.Sprint("v", i), "MTS-101", "zhangsan", g, naming(fmt.Sprint("x", i), 2*idsPerCount, g))
 		},
 	} {
-		h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 100 })
-		g := h.crowd(1000)
-		h.blind()
-		h.together(func() {
-			for i := range 30 {
-				h.post("zhangsan/p", message(g, i))
+		t.Run(what, func(t *testing.T) {
+			h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 100 })
+			g := h.crowd(1000)
+			h.blind()
+			h.together(func() {
+				for i := range 30 {
+					h.post("zhangsan/p", message(g, i))
+				}
+			})
+			d, posts := h.sender.take()
+			copies := 0
+			for i := range d {
+				copies += len(d[i].To)
+			}
+			refused := strings.Count(refusals(posts), string(protocol.TryLater))
+			u, _ := h.intake.senders.Get("zhangsan")
+			if debt := -u.limiter.TokensAt(h.clock.Now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
+				t.Errorf("%d copies, %d refused, a debt of %v; want 1 to %d copies, at least 27 refused, a debt of at most 250", copies, refused, debt, 3*1000)
 			}
 		})
-		d, posts := h.sender.take()
-		copies := 0
-		for i := range d {
-			copies += len(d[i].To)
-		}
-		refused := strings.Count(refusals(posts), string(protocol.TryLater))
-		u, _ := h.intake.senders.Get("zhangsan")
-		if debt := -u.limiter.TokensAt(h.clock.Now()); copies == 0 || copies > 3*1000 || refused < 27 || debt > 250 {
-			t.Errorf("%s: %d copies, %d refused, a debt of %v; want 1 to %d copies, at least 27 refused, a debt of at most 250", what, copies, refused, debt, 3*1000)
-		}
 	}
 }
 

@@ -55,13 +55,15 @@ func TestEveryDeviceOnce(t *testing.T) {
 		"<priority>many</priority>",
 		`<priority xmlns="x">-1</priority><show xmlns="x">away</show>`,
 	} {
-		h.Stanza(stanza.Stanza{Name: "presence", From: "wangwu@im.test/p", To: testComponent, Inner: []byte(presence)})
-		id := fmt.Sprintf("p%d", i)
-		h.send("zhangsan/b", text(id, "zhangsan", "wangwu", "x"))
-		d, _ := h.sender.take()
-		if got, _, _ := strings.Cut(addresses(d, id), " "); got != "wangwu@im.test/p" {
-			t.Errorf("%s: sent to %q, want wangwu@im.test/p", presence, got)
-		}
+		t.Run(presence, func(t *testing.T) {
+			h.Stanza(stanza.Stanza{Name: "presence", From: "wangwu@im.test/p", To: testComponent, Inner: []byte(presence)})
+			id := fmt.Sprintf("p%d", i)
+			h.send("zhangsan/b", text(id, "zhangsan", "wangwu", "x"))
+			d, _ := h.sender.take()
+			if got, _, _ := strings.Cut(addresses(d, id), " "); got != "wangwu@im.test/p" {
+				t.Errorf("sent to %q, want wangwu@im.test/p", got)
+			}
+		})
 	}
 	if got := h.queue("wangwu"); got != "p1/0 p2/0" {
 		t.Errorf(`queue %q: rows follow what is shown, want "p1/0 p2/0"`, got)
@@ -116,10 +118,12 @@ func TestExactlyOnce(t *testing.T) {
 		"other conversation": text("m1", "zhangsan", "wangwu", "x"),
 		"other kind":         strings.Replace(first, "MTT-000", "MTT-001", 1),
 	} {
-		h.send("zhangsan/p", other)
-		if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
-			t.Errorf("%s: got %v, want %s", name, posts, protocol.IDConflict)
-		}
+		t.Run(name, func(t *testing.T) {
+			h.send("zhangsan/p", other)
+			if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
+				t.Errorf("got %v, want %s", posts, protocol.IDConflict)
+			}
+		})
 	}
 	h.send("lisi/p", text("m1", "lisi", "zhangsan", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
@@ -351,10 +355,12 @@ func TestIdentity(t *testing.T) {
 		"unquoted keys":       {"zhangsan/p", `{msg_id:'m9',msg_type:'MTT-000',msg_from:'zhangsan',msg_to:'lisi',msg_time:1599218283837,body:[{text:'x',},],}`, "receipt"},
 		"3000 characters":     {"zhangsan/p", text("m10", "zhangsan", "lisi", strings.Repeat("你", 2999)+"😀"), "receipt"},
 	} {
-		h.send(c.device, c.env)
-		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("%s: %s, want %s", name, refusals(posts), c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			h.send(c.device, c.env)
+			if _, posts := h.sender.take(); refusals(posts) != c.want {
+				t.Errorf("got %s, want %s", refusals(posts), c.want)
+			}
+		})
 	}
 	for _, c := range h.rec.take() {
 		if c.Message != nil && c.Message.Type != "MTT-000" && c.Message.Type != "MTT-9zZ" {

@@ -201,10 +201,12 @@ func TestMalformedConfirmation(t *testing.T) {
 		protocol.TooLarge:   envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
 		protocol.NotAllowed: envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
 	} {
-		h.send("lisi/p", envelope)
-		if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
-			t.Errorf("got %q, %d copies, want %q, none", refusals(posts), len(d), want)
-		}
+		t.Run(string(want), func(t *testing.T) {
+			h.send("lisi/p", envelope)
+			if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
+				t.Errorf("got %q, %d copies, want %q, none", refusals(posts), len(d), want)
+			}
+		})
 	}
 	h.send("lisi/p", envelopeOf("c3", "MTT-000", "lisi", "zhangsan", `[{"text":"MTC-000"}]`))
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) {
@@ -216,17 +218,18 @@ func TestMalformedConfirmation(t *testing.T) {
 // comes with a receipt goes its way.
 func TestOddConfirmations(t *testing.T) {
 	h := confirming(t, nil)
-	for i, odd := range []string{
-		strings.Repeat(" ", readConfirmation) + confirms("lisi", "n"),
-		strings.Replace(confirms("lisi", "n"), "MTC-", `MTC\u002d`, 1),
+	for name, odd := range map[string]struct{ id, text string }{
+		"too large to read at once": {"n0", strings.Repeat(" ", readConfirmation) + confirms("lisi", "n0")},
+		"its type by an escape":     {"n1", strings.Replace(confirms("lisi", "n1"), "MTC-", `MTC\u002d`, 1)},
 	} {
-		id := fmt.Sprintf("n%d", i)
-		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "x"))
-		h.sender.take()
-		h.send("lisi/p", strings.Replace(odd, `"n"`, `"`+id+`"`, 1))
-		if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
-			t.Errorf(`%d: got answers %v, %d copies, owed %q, want no answers, 1 copy, nothing owed`, i, refusals(posts), len(d), owedIDs(t, h, "lisi"))
-		}
+		t.Run(name, func(t *testing.T) {
+			h.send("zhangsan/p", text(odd.id, "zhangsan", "lisi", "x"))
+			h.sender.take()
+			h.send("lisi/p", odd.text)
+			if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
+				t.Errorf(`got answers %v, %d copies, owed %q, want no answers, 1 copy, nothing owed`, refusals(posts), len(d), owedIDs(t, h, "lisi"))
+			}
+		})
 	}
 	h.send("zhangsan/p", text("n9", "zhangsan", "lisi", "x"))
 	h.sender.take()

@@ -301,20 +301,22 @@ func TestRowsInOrder(t *testing.T) {
 		h.clock.Move(time.Millisecond)
 	}
 	for _, limit := range []int{0, 1, 7, 39, 40} {
-		rows, err := h.waits("member3", "", limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []string
-		for _, row := range rows {
-			got = append(got, row.MsgID)
-		}
-		if limit == 0 {
-			limit = len(want)
-		}
-		if !slices.Equal(got, want[:limit]) {
-			t.Errorf("limit %d: got %v, want %v", limit, got, want[:limit])
-		}
+		t.Run(fmt.Sprint("limit ", limit), func(t *testing.T) {
+			rows, err := h.waits("member3", "", limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, row := range rows {
+				got = append(got, row.MsgID)
+			}
+			if limit == 0 {
+				limit = len(want)
+			}
+			if !slices.Equal(got, want[:limit]) {
+				t.Errorf("got %v, want %v", got, want[:limit])
+			}
+		})
 	}
 }
 

@@ -123,33 +123,35 @@ func TestClearInSlices(t *testing.T) {
 
 func TestPurgeOnRemove(t *testing.T) {
 	for _, purge := range []bool{true, false} {
-		h := start(t, func(c *Config) { c.PurgeOnRemove = purge })
-		g := h.makeGroup("zhangsan", "zhangsan", "lisi")
-		for i := range eraseRows + 1 {
-			h.post("lisi/p", groupText(fmt.Sprint("m", i), "lisi", g, "x"))
-		}
-		h.sync()
-		h.send("zhangsan/p", groupText("mine", "zhangsan", g, "x"))
-		h.rec.take()
-		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"LISI", "nobody"}}); err != nil {
-			t.Fatal(err)
-		}
-		list, total, err := h.db.GroupHistory(t.Context(), g, store.Page{Length: 1})
-		want := int64(eraseRows + 2)
-		if purge {
-			want = 1
-		}
-		if err != nil || total != want || list[0].MsgID != "mine" {
-			t.Errorf("purge_on_remove %v: got %d messages, %v, want %d, the first of them mine", purge, total, err, want)
-		}
-		for _, c := range h.rec.take() {
-			if len(c.Erase) > eraseRows {
-				t.Errorf("got a slice of %d, want at most %d", len(c.Erase), eraseRows)
+		t.Run(fmt.Sprint("purge_on_remove ", purge), func(t *testing.T) {
+			h := start(t, func(c *Config) { c.PurgeOnRemove = purge })
+			g := h.makeGroup("zhangsan", "zhangsan", "lisi")
+			for i := range eraseRows + 1 {
+				h.post("lisi/p", groupText(fmt.Sprint("m", i), "lisi", g, "x"))
 			}
-		}
-		if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {
-			t.Errorf("a group that is gone: %v, want %v", err, protocol.NoSuchGroup)
-		}
+			h.sync()
+			h.send("zhangsan/p", groupText("mine", "zhangsan", g, "x"))
+			h.rec.take()
+			if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: g, Remove: []string{"LISI", "nobody"}}); err != nil {
+				t.Fatal(err)
+			}
+			list, total, err := h.db.GroupHistory(t.Context(), g, store.Page{Length: 1})
+			want := int64(eraseRows + 2)
+			if purge {
+				want = 1
+			}
+			if err != nil || total != want || list[0].MsgID != "mine" {
+				t.Errorf("got %d messages, %v, want %d, the first of them mine", total, err, want)
+			}
+			for _, c := range h.rec.take() {
+				if len(c.Erase) > eraseRows {
+					t.Errorf("got a slice of %d, want at most %d", len(c.Erase), eraseRows)
+				}
+			}
+			if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {
+				t.Errorf("a group that is gone: %v, want %v", err, protocol.NoSuchGroup)
+			}
+		})
 	}
 }
 
@@ -293,9 +295,11 @@ func TestAnnouncements(t *testing.T) {
 		protocol.TooLarge:      {Title: long, UserID: "lisi", SessionID: g},
 		protocol.NotJSON:       {Title: bad, UserID: "lisi", SessionID: g},
 	} {
-		if err := h.Post(t.Context(), a, false); code(err) != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
+		t.Run(string(want), func(t *testing.T) {
+			if err := h.Post(t.Context(), a, false); code(err) != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
 	}
 	if err := h.Post(t.Context(), store.Announcement{Content: huge, UserID: "lisi", SessionID: g}, false); code(err) != protocol.TooLarge {
 		t.Errorf("huge: %v, want %v", err, protocol.TooLarge)
@@ -320,8 +324,10 @@ func TestSetStyle(t *testing.T) {
 		t.Errorf("styles: got %+v, %v, want 1 with an id and the value 2", list, err)
 	}
 	for want, y := range map[protocol.Code]store.Style{protocol.UserIDInvalid: {Name: "x"}, protocol.TooLarge: {Name: strings.Repeat("x", 65), UserID: "lisi"}} {
-		if err := h.SetStyle(t.Context(), y, false); code(err) != want {
-			t.Errorf("got %v, want %s", err, want)
-		}
+		t.Run(string(want), func(t *testing.T) {
+			if err := h.SetStyle(t.Context(), y, false); code(err) != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+		})
 	}
 }

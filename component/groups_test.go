@@ -65,20 +65,22 @@ func TestCreateGroup(t *testing.T) {
 		"no owner":             {GroupSpec{Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
 		"impossible owner":     {GroupSpec{Owner: "\u0001", Members: []string{"lisi"}}, protocol.GroupOwnerInvalid, "", "", ""},
 	} {
-		g, members, err := h.CreateGroup(t.Context(), c.group)
-		if codeOf(err) != c.code {
-			t.Errorf("%s: got %v, want %s", name, err, c.code)
-		}
-		if err != nil {
-			continue
-		}
-		if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members.Taken) != len(strings.Fields(c.members)) {
-			t.Errorf("%s: got %+v, members %s, %d taken; want owner %s, name %s, members %s, all of them taken", name, g, h.members(g.ID), len(members.Taken), c.owner, c.called, c.members)
-		}
-		rows, err := h.db.Groups(t.Context(), []string{g.ID})
-		if err != nil || rows[g.ID] != g {
-			t.Errorf("%s: stored %+v, %v, want %+v as answered", name, rows[g.ID], err, g)
-		}
+		t.Run(name, func(t *testing.T) {
+			g, members, err := h.CreateGroup(t.Context(), c.group)
+			if codeOf(err) != c.code {
+				t.Errorf("got %v, want %s", err, c.code)
+			}
+			if err != nil {
+				return
+			}
+			if g.Owner != c.owner || g.Name != c.called || h.members(g.ID) != c.members || len(members.Taken) != len(strings.Fields(c.members)) {
+				t.Errorf("got %+v, members %s, %d taken; want owner %s, name %s, members %s, all of them taken", g, h.members(g.ID), len(members.Taken), c.owner, c.called, c.members)
+			}
+			rows, err := h.db.Groups(t.Context(), []string{g.ID})
+			if err != nil || rows[g.ID] != g {
+				t.Errorf("stored %+v, %v, want %+v as answered", rows[g.ID], err, g)
+			}
+		})
 	}
 	var users []store.User
 	var ids []string
@@ -450,38 +452,40 @@ func TestNotices(t *testing.T) {
 	h := start(t, nil)
 	h.blind()
 	for _, n := range []int{1, 500, 1200} {
-		var ids []string
-		for i := range n {
-			ids = append(ids, fmt.Sprintf("staff%04d", i))
-		}
-		ids = append(ids, "STAFF0000", ids[0]) // duplicates
-		h.rec.set(func(r *recordingStore) { r.batches = 0 })
-		h.rec.take()
-		if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: ids}); err != nil {
-			t.Fatal(err)
-		}
-		h.sync()
-		d, _ := h.sender.take()
-		if len(d) != n {
-			t.Errorf("%d receivers: got %d copies, want %d", n, len(d), n)
-		}
-		var batches int
-		h.rec.set(func(r *recordingStore) { batches = r.batches })
-		if want := (n + noticeSlice - 1) / noticeSlice; batches != want {
-			t.Errorf("%d receivers: got %d transactions, want %d", n, batches, want)
-		}
-		messages, queued := 0, map[string]bool{}
-		for _, c := range h.rec.take() {
-			if c.Message != nil {
-				messages++
+		t.Run(fmt.Sprint(n, " receivers"), func(t *testing.T) {
+			var ids []string
+			for i := range n {
+				ids = append(ids, fmt.Sprintf("staff%04d", i))
 			}
-			for _, row := range c.Offline {
-				queued[row.Owner] = true
+			ids = append(ids, "STAFF0000", ids[0]) // duplicates
+			h.rec.set(func(r *recordingStore) { r.batches = 0 })
+			h.rec.take()
+			if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: ids}); err != nil {
+				t.Fatal(err)
 			}
-		}
-		if messages != n || len(queued) != n {
-			t.Errorf("%d receivers: got %d messages, %d queues, want %d of each", n, messages, len(queued), n)
-		}
+			h.sync()
+			d, _ := h.sender.take()
+			if len(d) != n {
+				t.Errorf("got %d copies, want %d", len(d), n)
+			}
+			var batches int
+			h.rec.set(func(r *recordingStore) { batches = r.batches })
+			if want := (n + noticeSlice - 1) / noticeSlice; batches != want {
+				t.Errorf("got %d transactions, want %d", batches, want)
+			}
+			messages, queued := 0, map[string]bool{}
+			for _, c := range h.rec.take() {
+				if c.Message != nil {
+					messages++
+				}
+				for _, row := range c.Offline {
+					queued[row.Owner] = true
+				}
+			}
+			if messages != n || len(queued) != n {
+				t.Errorf("got %d messages, %d queues, want %d of each", messages, len(queued), n)
+			}
+		})
 	}
 }
 
@@ -505,19 +509,21 @@ func TestNoticeReceivers(t *testing.T) {
 		"empty":          {[]string{"lisi", ""}, "", protocol.UserIDInvalid},
 		"impossible":     {[]string{"\u0001"}, "", protocol.UserIDInvalid},
 	} {
-		h.sender.take()
-		_, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
-		h.sync()
-		d, _ := h.sender.take()
-		var to []string
-		for _, copied := range d {
-			local, _, _ := strings.Cut(copied.To[0].JID, "@")
-			to = append(to, local)
-		}
-		slices.Sort(to)
-		if codeOf(err) != c.code || strings.Join(to, " ") != c.want {
-			t.Errorf("%s: got %v, to %v, want %v, to %v", name, err, to, c.code, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			h.sender.take()
+			_, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `[{}]`, Receivers: c.to})
+			h.sync()
+			d, _ := h.sender.take()
+			var to []string
+			for _, copied := range d {
+				local, _, _ := strings.Cut(copied.To[0].JID, "@")
+				to = append(to, local)
+			}
+			slices.Sort(to)
+			if codeOf(err) != c.code || strings.Join(to, " ") != c.want {
+				t.Errorf("got %v, to %v, want %v, to %v", err, to, c.code, c.want)
+			}
+		})
 	}
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != protocol.NotJSON {
 		t.Error(err)
@@ -721,14 +727,16 @@ func TestFreshLook(t *testing.T) {
 		"getOffline":          func() error { return second(h.waits("lisi", "", 0)) },
 		"registerAppPushCode": func() error { return h.RegisterPush(t.Context(), "lisi", "code") },
 	} {
-		if err := call(); err != nil {
-			t.Fatal(err)
-		}
-		select {
-		case <-asked:
-		case <-time.After(time.Minute): // the next look by itself is after an hour
-			t.Fatalf("%s: nobody was asked in a minute, want one question", name)
-		}
+		t.Run(name, func(t *testing.T) {
+			if err := call(); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-asked:
+			case <-time.After(time.Minute): // the next look by itself is after an hour
+				t.Fatal("nobody was asked in a minute, want one question")
+			}
+		})
 	}
 	h.server.mu.Lock() // the second answer is on its way, so the first was taken
 	h.server.asked = nil
@@ -953,9 +961,11 @@ func TestFormersInOldRows(t *testing.T) {
 		t.Errorf("members: got %s, want lísi and lİsi, not LISI", got)
 	}
 	for from, want := range map[string]string{"lisi": "receipt", "wangwu": "error-011"} {
-		h.send(from+"/p", fmt.Sprintf(`{"msg_id":"n %s","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"user_id":%q}]}`, from, from, id, id, from))
-		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: got %v, want answers %v", from, posts, want)
-		}
+		t.Run(from, func(t *testing.T) {
+			h.send(from+"/p", fmt.Sprintf(`{"msg_id":"n %s","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"user_id":%q}]}`, from, from, id, id, from))
+			if _, posts := h.sender.take(); refusals(posts) != want {
+				t.Errorf("got %v, want answers %v", posts, want)
+			}
+		})
 	}
 }

@@ -106,11 +106,13 @@ func TestCopyTooLarge(t *testing.T) {
 		unknown string
 		want    string
 	}{"m1": {strings.Repeat(">", 100_000), "receipt"}, "m2": {strings.Repeat(">", 140_000), "error-012"}} {
-		h.send("zhangsan/p", strings.Replace(text(id, "zhangsan", "lisi", "x"), "{", `{"new":"`+c.unknown+`",`, 1))
-		d, posts := h.sender.take()
-		if refusals(posts) != c.want || (len(d) == 0) != (c.want == "error-012") {
-			t.Errorf("%d characters: got %s, %d copies, want %q, copies unless it is error-012", len(c.unknown), refusals(posts), len(d), c.want)
-		}
+		t.Run(fmt.Sprint(len(c.unknown), " characters"), func(t *testing.T) {
+			h.send("zhangsan/p", strings.Replace(text(id, "zhangsan", "lisi", "x"), "{", `{"new":"`+c.unknown+`",`, 1))
+			d, posts := h.sender.take()
+			if refusals(posts) != c.want || (len(d) == 0) != (c.want == "error-012") {
+				t.Errorf("got %s, %d copies, want %q, copies unless it is error-012", refusals(posts), len(d), c.want)
+			}
+		})
 	}
 }
 
@@ -174,12 +176,14 @@ func TestNotOurs(t *testing.T) {
 		"type normal":      {stanza.Stanza{Type: "normal", From: "zhangsan@im.test/p"}, ""},
 		"without resource": {stanza.Stanza{From: "zhangsan@im.test"}, ""},
 	} {
-		c.st.Name, c.st.To, c.st.Inner = "message", testComponent, body
-		h.Stanza(c.st)
-		h.sync()
-		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("%s: got %v, want %q", name, posts, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			c.st.Name, c.st.To, c.st.Inner = "message", testComponent, body
+			h.Stanza(c.st)
+			h.sync()
+			if _, posts := h.sender.take(); refusals(posts) != c.want {
+				t.Errorf("got %v, want %q", posts, c.want)
+			}
+		})
 	}
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m"}); err != nil || len(rows["m"]) != 1 {
 		t.Errorf("stored: got %v, %v, want m once", rows, err)
@@ -283,8 +287,10 @@ func TestClearable(t *testing.T) {
 		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(clearNamed, ""), clearNamed}, {entries(clearNamed+1, ""), clearNamed},
 		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + clearNamed},
 	} {
-		if got := clearable(c.rows); got != c.want {
-			t.Errorf("%d entries: got %d, want %d", len(c.rows), got, c.want)
-		}
+		t.Run(fmt.Sprint(len(c.rows), " entries"), func(t *testing.T) {
+			if got := clearable(c.rows); got != c.want {
+				t.Errorf("got %d, want %d", got, c.want)
+			}
+		})
 	}
 }

@@ -234,9 +234,11 @@ func TestOfflinePages(t *testing.T) {
 	}{
 		{"", 0, "m0 m1 m2 m3 m4"}, {"", 2, "m0 m1"}, {"m3", 0, "m3 m4"}, {"m3", 1, "m3"}, {"unknown", 0, "m0 m1 m2 m3 m4"},
 	} {
-		if got := ids(c.since, c.limit); got != c.want {
-			t.Errorf("since %q, limit %d: got %q, want %q", c.since, c.limit, got, c.want)
-		}
+		t.Run(fmt.Sprintf("since %q limit %d", c.since, c.limit), func(t *testing.T) {
+			if got := ids(c.since, c.limit); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
 	}
 	if _, err := h.waits("", "", 0); protocol.AsError(err).Code != protocol.UserIDInvalid {
 		t.Errorf("an impossible id: got %v, want %v", err, protocol.UserIDInvalid)
@@ -302,20 +304,22 @@ func TestLargeQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, limit := range []int{0, 30} {
-		pages, got := 0, 0
-		err := h.Offline(t.Context(), "lisi", "", limit, func(page []store.OfflineMessage) error {
-			pages++
-			for _, row := range page {
-				if row.MsgID != fmt.Sprintf("m%02d", got) {
-					t.Errorf(`row %d: got %s, want m%02d`, got, row.MsgID, got)
+		t.Run(fmt.Sprint("limit ", limit), func(t *testing.T) {
+			pages, got := 0, 0
+			err := h.Offline(t.Context(), "lisi", "", limit, func(page []store.OfflineMessage) error {
+				pages++
+				for _, row := range page {
+					if row.MsgID != fmt.Sprintf("m%02d", got) {
+						t.Errorf(`row %d: got %s, want m%02d`, got, row.MsgID, got)
+					}
+					got++
 				}
-				got++
+				return nil
+			})
+			if err != nil || got != cmp.Or(limit, n) || pages < 2 {
+				t.Errorf("got %d rows in %d pages, %v, want %d in at least 2", got, pages, err, cmp.Or(limit, n))
 			}
-			return nil
 		})
-		if err != nil || got != cmp.Or(limit, n) || pages < 2 {
-			t.Errorf("limit %d: got %d rows in %d pages, %v, want %d in at least 2", limit, got, pages, err, cmp.Or(limit, n))
-		}
 	}
 }
 

@@ -323,34 +323,36 @@ func requests(list []stanza.Delivery, id, jid string) bool {
 func TestErrorOfTheClient(t *testing.T) {
 	for _, repeats := range []bool{true, false} {
 		for _, answer := range []string{unknownPing, unavailable} {
-			h := start(t, nil)
-			h.online("lisi/p")
-			shape := unavailable
-			if repeats {
-				shape = goneRepeats
-			}
-			asked := h.sender.nobody()
-			if h.answerPing("zhangsan/p", asked, goneRepeats) {
-				t.Error("an answer of the server's shape: got it taken for the server's, want it taken for the client's")
-			}
-			if !h.answerPing("nobody/"+asked, asked, shape) {
-				t.Fatal("the server's answer for who is gone: got no question for it, want one")
-			}
-			h.online("wangwu/p") // its errors say nothing of the server's
-			h.send("zhangsan/p", text("m0", "zhangsan", "wangwu", "x"))
-			odd, _ := h.pinged()
-			h.answerPing("wangwu/p", odd[0], goneRepeats)
-			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-			ids, _ := h.pinged()
-			h.answerPing("lisi/p", ids[0], answer)
-			want := "m1"
-			if repeats || answer == unknownPing {
-				want = ""
-			}
-			if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
-				t.Errorf("the server repeats: %v, answer %s: got owed %q, queue %q, want %q, an empty queue, and the phone still there", repeats, answer, got, h.queue("lisi"), want)
-			}
-			h.halt()
+			t.Run(fmt.Sprintf("the server repeats %v, the phone answers %s", repeats, answer), func(t *testing.T) {
+				h := start(t, nil)
+				h.online("lisi/p")
+				shape := unavailable
+				if repeats {
+					shape = goneRepeats
+				}
+				asked := h.sender.nobody()
+				if h.answerPing("zhangsan/p", asked, goneRepeats) {
+					t.Error("an answer of the server's shape: got it taken for the server's, want it taken for the client's")
+				}
+				if !h.answerPing("nobody/"+asked, asked, shape) {
+					t.Fatal("the server's answer for who is gone: got no question for it, want one")
+				}
+				h.online("wangwu/p") // its errors say nothing of the server's
+				h.send("zhangsan/p", text("m0", "zhangsan", "wangwu", "x"))
+				odd, _ := h.pinged()
+				h.answerPing("wangwu/p", odd[0], goneRepeats)
+				h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+				ids, _ := h.pinged()
+				h.answerPing("lisi/p", ids[0], answer)
+				want := "m1"
+				if repeats || answer == unknownPing {
+					want = ""
+				}
+				if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
+					t.Errorf("got owed %q, queue %q, want %q, an empty queue, and the phone still there", got, h.queue("lisi"), want)
+				}
+				h.halt()
+			})
 		}
 	}
 }
@@ -372,31 +374,33 @@ func TestPingsNeverAnswered(t *testing.T) {
 // Of two phones one is enough; when both are gone what was sent to them is a row.
 func TestTwoPhones(t *testing.T) {
 	for _, both := range []bool{false, true} {
-		h := pinging(t, nil)
-		h.online("lisi/q")
-		h.pinged()
-		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-		ids, behind := h.pinged()
-		if behind == "lisi/q: m1, lisi/p: m1" {
-			slices.Reverse(ids)
-		} else if behind != "lisi/p: m1, lisi/q: m1" {
-			t.Fatalf(`pinged: got %s, want "lisi/p: m1, lisi/q: m1"`, behind)
-		}
-		h.answerPing("lisi/p", ids[0], goneRepeats)
-		if got := owedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
-			t.Errorf(`the other one may still answer: got %q, want "m1;"`, got)
-		}
-		want := ""
-		if both {
-			h.answerPing("lisi/q", ids[1], goneRepeats)
-			want = "m1/0"
-		} else {
-			h.answerPing("lisi/q", ids[1], pong)
-		}
-		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
-			t.Errorf("both gone %v: got %q, want %q", both, got, want)
-		}
-		h.halt()
+		t.Run(fmt.Sprint("both gone ", both), func(t *testing.T) {
+			h := pinging(t, nil)
+			h.online("lisi/q")
+			h.pinged()
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			ids, behind := h.pinged()
+			if behind == "lisi/q: m1, lisi/p: m1" {
+				slices.Reverse(ids)
+			} else if behind != "lisi/p: m1, lisi/q: m1" {
+				t.Fatalf(`pinged: got %s, want "lisi/p: m1, lisi/q: m1"`, behind)
+			}
+			h.answerPing("lisi/p", ids[0], goneRepeats)
+			if got := owedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
+				t.Errorf(`the other one may still answer: got %q, want "m1;"`, got)
+			}
+			want := ""
+			if both {
+				h.answerPing("lisi/q", ids[1], goneRepeats)
+				want = "m1/0"
+			} else {
+				h.answerPing("lisi/q", ids[1], pong)
+			}
+			if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			h.halt()
+		})
 	}
 }
 

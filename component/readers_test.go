@@ -32,10 +32,12 @@ func TestOneReading(t *testing.T) {
 		"no group's id":     {`{"msg_id":"c","msg_type":"MTS-000","msg_from":"15748","msg_to":"undefined","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "receipt"},
 		"a receipt's":       {`{"msg_id":"d","msg_type":"MTS-100","msg_from":"15748","msg_to":"lisi","body":[{"session_id":"` + g1 + `","msg_id":"m"}]}`, "receipt"},
 	} {
-		h.send("15748/p", c.env)
-		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("%s: got %s, want %s", name, refusals(posts), c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			h.send("15748/p", c.env)
+			if _, posts := h.sender.take(); refusals(posts) != c.want {
+				t.Errorf("got %s, want %s", refusals(posts), c.want)
+			}
+		})
 	}
 
 	// An opaque group message is routed by its address: what it says otherwise must say the same.
@@ -53,10 +55,12 @@ func TestOneReading(t *testing.T) {
 		"twice":              {opaque("o8", g1, `[{"session_id":"`+g1+`","session_id":"`+g2+`"}]`), "error-005"},
 		"the same":           {opaque("o9", g1, `[{"session_id":"`+g1+`"}]`), "receipt"},
 	} {
-		h.sendRaw("15748/p", g1+"@"+testComponent, `<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, c.env))+"</body>")
-		if _, posts := h.sender.take(); refusals(posts) != c.want {
-			t.Errorf("opaque, %s: got %s, want %s", name, refusals(posts), c.want)
-		}
+		t.Run("opaque, "+name, func(t *testing.T) {
+			h.sendRaw("15748/p", g1+"@"+testComponent, `<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, c.env))+"</body>")
+			if _, posts := h.sender.take(); refusals(posts) != c.want {
+				t.Errorf("got %s, want %s", refusals(posts), c.want)
+			}
+		})
 	}
 }
 
@@ -74,24 +78,26 @@ func TestStrictForm(t *testing.T) {
 		"s4": {`{msg_id:"s4","encrypt":1,"msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":'[{opaque:"'}`,
 			`{"msg_id":"s4","encrypt":1,"msg_type":"MTT-000","msg_from":"zhangsan","msg_to":"lisi","body":"[{opaque:\""}`, `[{opaque:"`},
 	} {
-		h.rec.take()
-		h.send("zhangsan/p", c.env)
-		d, posts := h.sender.take()
-		if refusals(posts) != "receipt" || len(d) == 0 {
-			t.Fatalf("%s: got %v, want a receipt, a delivery", id, posts)
-		}
-		if want := "<body>" + string(stanza.AppendEscaped(nil, c.text)) + "</body>"; !strings.HasPrefix(string(d[0].Payload), want) {
-			t.Errorf("%s goes on as %s\nwant %s", id, d[0].Payload, want)
-		}
-		for _, change := range h.rec.take() {
-			if change.Message != nil && change.Message.Body != c.body {
-				t.Errorf("%s: got %s stored, want %s", id, change.Message.Body, c.body)
+		t.Run(id, func(t *testing.T) {
+			h.rec.take()
+			h.send("zhangsan/p", c.env)
+			d, posts := h.sender.take()
+			if refusals(posts) != "receipt" || len(d) == 0 {
+				t.Fatalf("got %v, want a receipt, a delivery", posts)
 			}
-		}
-		h.send("zhangsan/p", c.env) // again, as a client without a receipt does
-		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, id) != "" {
-			t.Errorf(`%s again: got %v, %v, want a receipt, no delivery`, id, posts, d)
-		}
+			if want := "<body>" + string(stanza.AppendEscaped(nil, c.text)) + "</body>"; !strings.HasPrefix(string(d[0].Payload), want) {
+				t.Errorf("it goes on as %s\nwant %s", d[0].Payload, want)
+			}
+			for _, change := range h.rec.take() {
+				if change.Message != nil && change.Message.Body != c.body {
+					t.Errorf("got %s stored, want %s", change.Message.Body, c.body)
+				}
+			}
+			h.send("zhangsan/p", c.env) // again, as a client without a receipt does
+			if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, id) != "" {
+				t.Errorf(`again: got %v, %v, want a receipt, no delivery`, posts, d)
+			}
+		})
 	}
 	h.send("zhangsan/p", `{msg_id:'large',msg_type:'MTT-001',msg_from:'zhangsan',msg_to:'lisi',body:"['`+strings.Repeat(`\u0001`, 20_000)+`']"}`) // 20 kB, which strict is 120
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {
@@ -112,17 +118,19 @@ func TestExtensionAnew(t *testing.T) {
 		`<tlim xmlns="im.itonglian.com"><received xmlns="urn:xmpp:receipts" id="m1"/></tlim>`:                              `<tlim xmlns="im.itonglian.com"/>`,
 		`<tlim xmlns="im.itonglian.com" from="admin" onclick="x()" xmlns:a="urn:a" a:ack="1" location='web'><a:x/></tlim>`: `<tlim xmlns="im.itonglian.com" location="web"/>`,
 	} {
-		n++
-		id := "m" + string(rune('0'+n))
-		h.sendRaw("zhangsan/p", testComponent, inner+strings.Replace(body, "m%", id, 1))
-		d, posts := h.sender.take()
-		if addresses(d, id) == "" {
-			t.Fatalf("%s: got no delivery, %v", inner, posts)
-		}
-		_, after, _ := strings.Cut(string(d[0].Payload), "</body>")
-		if got, _, _ := strings.Cut(after, "<no-store"); got != want {
-			t.Errorf("%s goes on as %s, want %s", inner, got, want)
-		}
+		t.Run(inner, func(t *testing.T) {
+			n++
+			id := "m" + string(rune('0'+n))
+			h.sendRaw("zhangsan/p", testComponent, inner+strings.Replace(body, "m%", id, 1))
+			d, posts := h.sender.take()
+			if addresses(d, id) == "" {
+				t.Fatalf("got no delivery, %v", posts)
+			}
+			_, after, _ := strings.Cut(string(d[0].Payload), "</body>")
+			if got, _, _ := strings.Cut(after, "<no-store"); got != want {
+				t.Errorf("it goes on as %s, want %s", got, want)
+			}
+		})
 	}
 	h.sendRaw("zhangsan/p", testComponent, `<tlim xmlns="im.itonglian.com" location="`+strings.Repeat("x", 257)+`"/>`+body)
 	if _, posts := h.sender.take(); refusals(posts) != "error-012" {

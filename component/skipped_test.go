@@ -148,18 +148,20 @@ func TestNoticeToNobody(t *testing.T) {
 		"group and ghost": {[]string{"@session:" + empty, "ghost"}, "", "@session:" + empty + " empty, ghost unknown", protocol.UserIDInvalid},
 		"admin":           {[]string{"admin"}, "admin", "", ""},
 	} {
-		h.sender.take()
-		noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: c.to}))
-		h.sync()
-		d, _ := h.sender.take()
-		skipped := noticed.Skipped
-		var refused *protocol.Error
-		if errors.As(err, &refused) {
-			skipped = refused.Skipped
-		}
-		if codeOf(err) != c.code || receiversOf(d) != c.got || listed(skipped) != c.listed || (noticed.CallID == "") != (err != nil) {
-			t.Errorf("%s: got %v, to %q, left out %q, call %q; want %q, to %q, left out %q, a call if no error", name, err, receiversOf(d), listed(skipped), noticed.CallID, c.code, c.got, c.listed)
-		}
+		t.Run(name, func(t *testing.T) {
+			h.sender.take()
+			noticed, err := h.Notify(t.Context(), asked(Notice{Receivers: c.to}))
+			h.sync()
+			d, _ := h.sender.take()
+			skipped := noticed.Skipped
+			var refused *protocol.Error
+			if errors.As(err, &refused) {
+				skipped = refused.Skipped
+			}
+			if codeOf(err) != c.code || receiversOf(d) != c.got || listed(skipped) != c.listed || (noticed.CallID == "") != (err != nil) {
+				t.Errorf("got %v, to %q, left out %q, call %q; want %q, to %q, left out %q, a call if no error", err, receiversOf(d), listed(skipped), noticed.CallID, c.code, c.got, c.listed)
+			}
+		})
 	}
 	if log.Count("of=notice") != 4 {
 		t.Errorf("the log: got %s, want of=notice 4 times", log.String())
@@ -185,28 +187,30 @@ func TestNoticeToAllOfNobody(t *testing.T) {
 // A repeated call names those whom the first left out, whether or not they have an account by then.
 func TestRepeatedNoticeNamesTheSame(t *testing.T) {
 	for _, byBusiness := range []bool{false, true} {
-		h := newHarness(t)
-		server := &doubles.Finder{}
-		h.asked = server
-		h.begin(func(c *Config) { c.Calls.ByBusinessID = byBusiness })
-		if byBusiness {
-			h.notify(Notice{Receivers: []string{"lisi"}, Body: `[{"bizId":"1","taskId":"2"}]`})
-		}
-		call := asked(Notice{Receivers: []string{"lisi", "Ghost", "ghost", "wangwu"}, Body: `[{"bizId":"1","taskId":"2"}]`, Key: "k"})
-		first, err := h.Notify(t.Context(), call)
-		if err != nil || listed(first.Skipped) != "Ghost unknown" {
-			t.Fatalf("got %v, left out %s, want no error, Ghost unknown", err, listed(first.Skipped))
-		}
-		server.Set(func(r *doubles.Finder) { r.There = []string{"ghost"} })
-		h.clock.Move(time.Minute)
-		again, err := h.Notify(t.Context(), call)
-		if err != nil || again.CallID != first.CallID || listed(again.Skipped) != "Ghost unknown" {
-			t.Errorf("by business %v: got %v, the same call %v, left out %s, want no error, the same call, Ghost unknown", byBusiness, err, again.CallID == first.CallID, listed(again.Skipped))
-		}
-		h.sync()
-		if n := h.queued("ghost"); n != 0 {
-			t.Errorf("ghost: got %d rows, want 0", n)
-		}
+		t.Run(fmt.Sprint("by business ", byBusiness), func(t *testing.T) {
+			h := newHarness(t)
+			server := &doubles.Finder{}
+			h.asked = server
+			h.begin(func(c *Config) { c.Calls.ByBusinessID = byBusiness })
+			if byBusiness {
+				h.notify(Notice{Receivers: []string{"lisi"}, Body: `[{"bizId":"1","taskId":"2"}]`})
+			}
+			call := asked(Notice{Receivers: []string{"lisi", "Ghost", "ghost", "wangwu"}, Body: `[{"bizId":"1","taskId":"2"}]`, Key: "k"})
+			first, err := h.Notify(t.Context(), call)
+			if err != nil || listed(first.Skipped) != "Ghost unknown" {
+				t.Fatalf("got %v, left out %s, want no error, Ghost unknown", err, listed(first.Skipped))
+			}
+			server.Set(func(r *doubles.Finder) { r.There = []string{"ghost"} })
+			h.clock.Move(time.Minute)
+			again, err := h.Notify(t.Context(), call)
+			if err != nil || again.CallID != first.CallID || listed(again.Skipped) != "Ghost unknown" {
+				t.Errorf("got %v, the same call %v, left out %s, want no error, the same call, Ghost unknown", err, again.CallID == first.CallID, listed(again.Skipped))
+			}
+			h.sync()
+			if n := h.queued("ghost"); n != 0 {
+				t.Errorf("ghost: got %d rows, want 0", n)
+			}
+		})
 	}
 }
 

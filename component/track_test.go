@@ -80,9 +80,11 @@ func TestTrack(t *testing.T) {
 	is("lisi stored confirmed sent 2", "wangwu stored routed sent 0", "zhaoliu stored routed  0", "zhangsan stored queued sent 0", "stranger removed   0")
 
 	for _, unknown := range []string{"", "x", calls.NewID(h.clock.Now()), calls.MessageID(id, 1), strings.ToUpper(id), id + "0", "{" + id + "}"} {
-		if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
-			t.Errorf("%q: got %+v, %v, want it not found", unknown, n, err)
-		}
+		t.Run(fmt.Sprintf("%q", unknown), func(t *testing.T) {
+			if n, found, err := h.Notice(t.Context(), unknown); found || err != nil {
+				t.Errorf("got %+v, %v, want it not found", n, err)
+			}
+		})
 	}
 }
 
@@ -121,9 +123,11 @@ func TestTrackOpen(t *testing.T) {
 		return strings.Join(lines, "\n")
 	}
 	for _, page := range []int{7, trackPage, 10_000} {
-		if got := h.tracked(row.ID, page); got != want(noticeSlice) {
-			t.Errorf("pages of %d: got\n%s\nwant\n%s", page, got, want(noticeSlice))
-		}
+		t.Run(fmt.Sprint("pages of ", page), func(t *testing.T) {
+			if got := h.tracked(row.ID, page); got != want(noticeSlice) {
+				t.Errorf("got\n%s\nwant\n%s", got, want(noticeSlice))
+			}
+		})
 	}
 	// Who has read his message knows the ids of the later ones, and takes none of them away.
 	taken := calls.MessageID(row.ID, len(people))

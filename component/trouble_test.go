@@ -37,22 +37,24 @@ func (h *harness) lostAnswer(happens bool) {
 
 func TestLostCommit(t *testing.T) {
 	for _, happens := range []bool{true, false} {
-		h := start(t, nil)
-		h.blind()
-		h.lostAnswer(happens)
-		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-		d, posts := h.sender.take()
-		if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
-			t.Errorf("COMMIT happened: %v; got deliveries %s, answers %s, want m1 and a receipt if it did, else nothing and %s", happens, copiesOf(d), refusals(posts), protocol.TryLater)
-		}
-		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-		d, posts = h.sender.take()
-		if refusals(posts) != "receipt" || (len(d) == 0) != happens {
-			t.Errorf("the retry, COMMIT happened: %v; got deliveries %s, answers %s, want a receipt, and deliveries if it did not", happens, copiesOf(d), refusals(posts))
-		}
-		if err := h.Ready(); err != nil {
-			t.Error(err)
-		}
+		t.Run(fmt.Sprint("COMMIT happened ", happens), func(t *testing.T) {
+			h := start(t, nil)
+			h.blind()
+			h.lostAnswer(happens)
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			d, posts := h.sender.take()
+			if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
+				t.Errorf("got deliveries %s, answers %s, want m1 and a receipt if the COMMIT happened, else nothing and %s", copiesOf(d), refusals(posts), protocol.TryLater)
+			}
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			d, posts = h.sender.take()
+			if refusals(posts) != "receipt" || (len(d) == 0) != happens {
+				t.Errorf("the retry: got deliveries %s, answers %s, want a receipt, and deliveries if the COMMIT did not happen", copiesOf(d), refusals(posts))
+			}
+			if err := h.Ready(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -267,9 +269,11 @@ func TestReadsFail(t *testing.T) {
 		"Notify":   second(h.Notify(t.Context(), Notice{Type: "MTB-100", Body: "[]", Receivers: []string{"nobody"}})),
 		"Register": h.RegisterPush(t.Context(), "lisi", "code"),
 	} {
-		if !errors.Is(err, protocol.ErrUnavailable) {
-			t.Errorf("%s: got %v, want %v", name, err, protocol.ErrUnavailable)
-		}
+		t.Run(name, func(t *testing.T) {
+			if !errors.Is(err, protocol.ErrUnavailable) {
+				t.Errorf("got %v, want %v", err, protocol.ErrUnavailable)
+			}
+		})
 	}
 	h.stop()
 	h.stop = nil
@@ -283,23 +287,25 @@ func second[T any](_ T, err error) error { return err }
 // TestRefusedForNothing: a message that is refused for what an earlier one of its batch does is not, when that is not written.
 func TestRefusedForNothing(t *testing.T) {
 	for name, fail := range map[string]error{"away": store.ErrUnavailable, "unstorable": store.ErrData} {
-		h := start(t, nil)
-		group := h.makeGroup("zhangsan", "zhangsan", "lisi")
-		h.sender.take()
-		h.together(func() {
-			h.rec.failWhen(func(c store.Change) error {
-				if len(c.DropGroups) > 0 {
-					return fail
-				}
-				return nil
+		t.Run(name, func(t *testing.T) {
+			h := start(t, nil)
+			group := h.makeGroup("zhangsan", "zhangsan", "lisi")
+			h.sender.take()
+			h.together(func() {
+				h.rec.failWhen(func(c store.Change) error {
+					if len(c.DropGroups) > 0 {
+						return fail
+					}
+					return nil
+				})
+				h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, group, group))
+				h.post("lisi/p", groupText("m1", "lisi", group, "x"))
 			})
-			h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, group, group))
-			h.post("lisi/p", groupText("m1", "lisi", group, "x"))
+			want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 receipt"}[name]
+			if _, posts := h.sender.take(); refusals(posts) != want {
+				t.Errorf("got %s, want %s", refusals(posts), want)
+			}
 		})
-		want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 receipt"}[name]
-		if _, posts := h.sender.take(); refusals(posts) != want {
-			t.Errorf("%s: got %s, want %s", name, refusals(posts), want)
-		}
 	}
 }
 
