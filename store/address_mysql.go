@@ -77,6 +77,7 @@ var (
 	databaseName = regexp.MustCompile(`^[^@:;=&\s]+$`)
 	jdbcName     = regexp.MustCompile(`^[a-z]+[A-Z][A-Za-z0-9]*$`)
 	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	joined       = regexp.MustCompile(`[/;=,|：；＝，＠\s]`)
 	variable     = regexp.MustCompile(`^('[\w.:,+ -]*'|[\w.:,+-]*)$`)
 )
 
@@ -170,6 +171,10 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 	if m.url && m.user == "" {
 		return nil, fmt.Errorf("names no user; openfire.xml has username and password beside serverURL: write it as %s", mysqlForm)
 	}
+	if m.password == "" && joined.MatchString(m.user) {
+		// The server's refusal would quote the user, with the password in it.
+		return nil, fmt.Errorf(`has no ":" between user and password: write it as %s`, mysqlForm)
+	}
 	prefix := m.network + "(" + m.address + ")/?"
 	c, err := mysql.ParseDSN(prefix + m.params.Encode())
 	for name := range m.params {
@@ -187,10 +192,14 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 // shownUser is the name of a user that is surely no password.
 var shownUser = regexp.MustCompile(`^[\w.-]{1,32}$`)
 
+// endless finds in what stands before the last address an address of its own or parameters: nobody can tell where the password
+// ends then.
+var endless = regexp.MustCompile(`@(tcp|unix)?\(|[;?&]\s*[\w ]+=`)
+
 // maskMySQL shows an address without password and parameters.
 func maskMySQL(dsn string) (shown string, ok bool) {
 	c, err := mysqlAddress(dsn)
-	if err != nil {
+	if err != nil || endless.MatchString(c.User+":"+c.Passwd) {
 		return "", false
 	}
 	user, password := "", ""

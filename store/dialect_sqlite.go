@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -174,22 +175,37 @@ func sqliteURI(dsn string) (string, error) {
 // sqliteForm is what errors name as the right form.
 const sqliteForm = "a file name such as tlim.db"
 
-// serverLike is what no name of a file looks like.
-var serverLike = regexp.MustCompile(`(?is)^[a-z][a-z0-9+.-]+://|^[^/]*:.*@|(^|[;?&\s])(password|passwd|pwd|user|user id|uid|server|host)\s*=`)
+// serverLike is what no name of a file looks like, and addressSign what no name has that is not marked as a path: such a name is a
+// mistake, and then all of it may be a password.
+var (
+	serverLike  = regexp.MustCompile(`(?is)^[a-z][a-z0-9+.-]+://|^[^/]*:.*@|^//.*@|(^|[;?&\s])(password|passwd|pwd|user|user id|uid|server|host)\s*=`)
+	addressSign = regexp.MustCompile(`[:;=?&|(){}<>\[\]'"，；：＝？＆＠（）“”‘’]|^-|/.*@`)
+	markedPath  = regexp.MustCompile(`^\.{0,2}/`)
+	endOfName   = regexp.MustCompile(`\.(db|sqlite|sqlite3)$`)
+)
 
 // sqliteName says whether an address can be a file.
 func sqliteName(dsn string) error {
 	if err := checkForm("sqlite", dsn); err != nil {
 		return err
 	}
-	if !strings.HasPrefix(dsn, "file:") && serverLike.MatchString(dsn) {
+	name, uri := strings.CutPrefix(dsn, "file:")
+	if uri {
+		name, _, _ = strings.Cut(name, "?")
+		name = strings.TrimPrefix(name, "//")
+	}
+	switch {
+	case strings.HasPrefix(name, ":memory:"): // refused where it is opened
+	case serverLike.MatchString(name):
 		return errors.New("is no file, it looks like the address of a server: " + rightForms())
+	case !markedPath.MatchString(name) && filepath.VolumeName(name) == "" && (addressSign.MatchString(name) || strings.Contains(name, "@") && !endOfName.MatchString(name)):
+		return errors.New("is no file, it looks like the address of a server: " + rightForms() + "; where it is one, write ./ before its name")
 	}
 	return nil
 }
 
 // fileName is what is surely the name of a file, and not a password that stands alone.
-var fileName = regexp.MustCompile(`^[^:="'{}\[\]]*(/[^:="'{}\[\]]*|\.(db|sqlite|sqlite3))$`)
+var fileName = regexp.MustCompile(`/|\.(db|sqlite|sqlite3)$`)
 
 // maskSQLite shows the name of a file without parameters.
 func maskSQLite(dsn string) (shown string, ok bool) {

@@ -42,7 +42,7 @@ func showConfig(out io.Writer, from config.Sources) error {
 	fmt.Fprintf(out, "# %s, the environment and the defaults; secrets are masked\n", named(path))
 	enc := yaml.NewEncoder(out)
 	enc.SetIndent(2)
-	if err := enc.Encode(cfg); err != nil {
+	if err := enc.Encode(cfg.Shown()); err != nil {
 		return fmt.Errorf("print the configuration: %w", err)
 	}
 	if err := enc.Close(); err != nil {

@@ -151,16 +151,25 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	// 4. paths
 	for _, k := range keys {
 		if p, ok := root.FieldByIndex(k.field).Addr().Interface().(*Path); ok {
-			*p = Path(absolute(dir, string(*p)))
+			*p = r.path(*p, k)
 		}
 	}
 	if isLocal(cfg.Store.Driver) {
-		cfg.Store.DSN = DSN{absoluteFile(dir, cfg.Store.DSN.text)}
+		cfg.Store.DSN = DSN{absoluteFile(dir, cfg.Store.Driver, cfg.Store.DSN.text)}
 	}
-	if cfg.Directory.DSN.text != "" && isLocal(store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver)) {
-		cfg.Directory.DSN = DSN{absoluteFile(dir, cfg.Directory.DSN.text)}
+	if engine := store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver); cfg.Directory.DSN.text != "" && isLocal(engine) {
+		cfg.Directory.DSN = DSN{absoluteFile(dir, engine, cfg.Directory.DSN.text)}
 	}
 	return cfg, r.Problems
+}
+
+// path is a path made absolute. What looks like the address of a database, which stands in the wrong key, is not: paths are shown.
+func (r *reader) path(p Path, k key) Path {
+	if !filepath.IsAbs(string(p)) && (DSN{string(p)}).private() {
+		r.add("%s: is no path, it looks like an address with a password; where it is one, write ./ before it", r.origin(k.name, k.env))
+		return ""
+	}
+	return Path(absolute(r.dir, string(p)))
 }
 
 // isLocal says whether an engine keeps its database in a file of this machine.
@@ -176,8 +185,12 @@ func absolute(dir, path string) string {
 	return filepath.Join(dir, path)
 }
 
-// absoluteFile does it for tlim.db, file:tlim.db?query and leaves file:///abs, file://host/ and :memory: alone.
-func absoluteFile(dir, dsn string) string {
+// absoluteFile does it for tlim.db, file:tlim.db?query and leaves file:///abs, file://host/ and :memory: alone, and what is no name of
+// a file, which a folder in front would make one that is shown.
+func absoluteFile(dir, engine, dsn string) string {
+	if store.CheckDSN(engine, dsn) != nil {
+		return dsn
+	}
 	scheme, name := "", dsn
 	if rest, ok := strings.CutPrefix(dsn, "file:"); ok {
 		scheme, name = "file:", rest

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -64,8 +65,10 @@ func (d DSN) LogValue() slog.Value { return slog.StringValue(d.String()) }
 // MarshalText hides it from every encoder.
 func (d DSN) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
-// private says whether the address holds a password. A file's name does not.
-func (d DSN) private() bool { return passwordInDSN.MatchString(d.text) }
+// private says whether the address holds a password, or can hold one. A file's name does not.
+func (d DSN) private() bool {
+	return passwordInDSN.MatchString(d.text) || strings.ContainsAny(d.text, "@＠") && d.String() == masked
+}
 
 var passwordInDSN = regexp.MustCompile(`(?is):.*@|(password|passwd|pwd|_auth_pass|key)\s*=`)
 
@@ -132,8 +135,40 @@ func maskURL(text string) string {
 
 // quoted shows a value of a key that holds no secret by itself. What looks as if it came from another key is not shown.
 func quoted(value string) string {
-	if len(value) > 100 || strings.ContainsAny(value, "@?=\n") {
+	if foreignValue(value) {
 		return "the value"
 	}
 	return strconv.Quote(value)
+}
+
+// foreignValue finds what a plain value never has and an address with a password may have.
+func foreignValue(value string) bool {
+	return len(value) > 100 || strings.ContainsAny(value, "@＠?=\n")
+}
+
+// Shown is the configuration as it may be printed: secrets hide themselves, and so does what stands in the wrong key and may be one.
+func (c Config) Shown() Config {
+	hide(reflect.ValueOf(&c).Elem())
+	return c
+}
+
+func hide(v reflect.Value) {
+	switch {
+	case v.Type() == reflect.TypeFor[Path](): // Load has looked at it
+	case v.Kind() == reflect.String:
+		if foreignValue(v.String()) {
+			v.SetString(masked)
+		}
+	case v.Kind() == reflect.Slice:
+		shown := reflect.MakeSlice(v.Type(), v.Len(), v.Len()) // the caller keeps theirs
+		reflect.Copy(shown, v)
+		for i := range shown.Len() {
+			hide(shown.Index(i))
+		}
+		v.Set(shown)
+	case isSection(v.Type()):
+		for _, f := range v.Fields() {
+			hide(f)
+		}
+	}
 }
