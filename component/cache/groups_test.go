@@ -50,7 +50,7 @@ func TestGroupsAge(t *testing.T) {
 	check := func(want string) {
 		t.Helper()
 		if got := name(); got != want {
-			t.Errorf("%s, want %s", got, want)
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 	check("before 1")
@@ -75,7 +75,7 @@ func TestGroupCacheIsBounded(t *testing.T) {
 		}
 		found, err := c.Get(t.Context(), &tables{size: size}, ids)
 		if err != nil || len(found) != n {
-			t.Fatalf("%d of %d groups: got %v, want no error", len(found), n, err)
+			t.Fatalf("got %d of %d groups, %v, want all", len(found), n, err)
 		}
 		held := 0
 		for _, id := range c.lru.Keys() {
@@ -83,7 +83,7 @@ func TestGroupCacheIsBounded(t *testing.T) {
 			held += len(g.Members)
 		}
 		if held != c.members || held > cachedMembers || c.lru.Len() > cachedGroups {
-			t.Errorf("%d groups with %d members, counted %d, want held at most %d, Len at most %d", c.lru.Len(), held, c.members, cachedMembers, cachedGroups)
+			t.Errorf("got %d groups with %d members, %d counted; want all members counted, at most %d groups, %d members", c.lru.Len(), held, c.members, cachedGroups, cachedMembers)
 		}
 	}
 	fill(6, 100_000)

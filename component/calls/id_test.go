@@ -11,18 +11,18 @@ func TestIDs(t *testing.T) {
 	now := time.UnixMilli(1_600_000_000_000)
 	id := NewID(now)
 	if !ValidID(id) {
-		t.Errorf("%s is not valid", id)
+		t.Errorf("%s is not valid, want a valid id", id)
 	}
 	if from, after := IDFrom(now), IDFrom(now.Add(time.Millisecond)); id < from || id >= after {
-		t.Errorf("%s is not from %s on and below %s", id, from, after)
+		t.Errorf("got id %s, want one from %s on and below %s", id, from, after)
 	}
 	for _, n := range []int{1, 255, MaxReceivers} {
 		got := MessageID(id, n)
 		if Number(got) != n || !strings.HasPrefix(got, id[:Stem]) || got < id[:Stem]+First || got > id[:Stem]+Last {
-			t.Errorf("message %d has the id %s, whose number is %d, want beginning with %q, at least %s, at most %s", n, got, Number(got), id[:Stem], id[:Stem]+First, id[:Stem]+Last)
+			t.Errorf("message %d: got id %s of number %d, want one from %s to %s of its number", n, got, Number(got), id[:Stem]+First, id[:Stem]+Last)
 		}
 		if ValidID(got) {
-			t.Errorf("%s is the id of a message, and is taken for a call's", got)
+			t.Errorf("message %d: got id %s taken for a call's, want a message's", n, got)
 		}
 	}
 }

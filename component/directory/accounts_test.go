@@ -71,7 +71,7 @@ func TestAccountsAreMade(t *testing.T) {
 	check(t, h.works("")) // removed only when told
 	for what, want := range map[string]float64{"made": 2, "found": 1, "removed": 0, "failed": 0} {
 		if got := value(t, h.metrics.accounts.WithLabelValues(what)); got != want {
-			t.Errorf("%s: counted %v, want %v", what, got, want)
+			t.Errorf("%s: got %v counted, want %v", what, got, want)
 		}
 	}
 }
@@ -81,10 +81,10 @@ func TestRandomPasswords(t *testing.T) {
 	h := startKeeping(t, Config{CreateAccounts: true}, store.User{ID: "a"}, store.User{ID: "b"})
 	check(t, h.works(`add a "a" "", add b "b" ""`))
 	if len(h.server.have["a"]) < 20 || len(h.server.have["b"]) < 20 || h.server.have["a"] == h.server.have["b"] {
-		t.Errorf("passwords %q and %q, want a of length at least 20, b of length at least 20", h.server.have["a"], h.server.have["b"])
+		t.Errorf("got passwords %q and %q, want two of at least 20 characters", h.server.have["a"], h.server.have["b"])
 	}
 	if h.log.Count(h.server.have["a"])+h.log.Count(h.server.have["b"]) > 0 {
-		t.Error("a password is in the log")
+		t.Error("the log holds a password, want none in it")
 	}
 }
 
@@ -102,7 +102,7 @@ func TestAccountsAreRemovedWhenTold(t *testing.T) {
 	check(t, h.works("remove a"))
 	check(t, h.works(""))
 	if fmt.Sprint(h.server.have) != "map[b:p c:p]" {
-		t.Errorf(`the server has %v, want "map[b:p c:p]"`, h.server.have)
+		t.Errorf(`got accounts %v, want map[b:p c:p]`, h.server.have)
 	}
 	h.add(store.User{ID: "a"})
 	check(t, h.works(`add a "a" ""`)) // back, with a new account
@@ -153,7 +153,7 @@ func TestAccountsOfAnOldServer(t *testing.T) {
 	})
 	check(t, h.works(`add a "A😀" "", add b "B😀" "b@x.cn", add b "B" "b@x.cn"`))
 	if _, made := h.server.have["b"]; !made || len(h.accounts.failed) > 0 {
-		t.Errorf("the server has %v, put off are %v, want made true, no failed", h.server.have, h.accounts.failed)
+		t.Errorf("got accounts %v, put off %v, want b, nothing put off", h.server.have, h.accounts.failed)
 	}
 }
 
@@ -172,18 +172,18 @@ func TestFailingAccounts(t *testing.T) {
 	check(t, h.works(""))
 	h.clock.Move(accountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
-		t.Error("b succeeds")
+		t.Error("add b: got no error, want the server's")
 	}
 	h.clock.Move(accountRetry)
 	check(t, h.works(""))
 	h.clock.Move(accountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
-		t.Error("b succeeds")
+		t.Error("add b: got no error, want the server's")
 	}
 	for range 20 {
 		h.clock.Move(accountLongest)
 		if err := h.works(`add b "b" ""`); err == nil {
-			t.Error("b succeeds")
+			t.Error("add b: got no error, want the server's")
 		}
 	}
 	h.clock.Move(accountLongest)
@@ -230,7 +230,7 @@ func TestAccountsWithoutALink(t *testing.T) {
 		return errors.New("the link is down")
 	})
 	if err := h.works(`add a "a" ""`); err == nil {
-		t.Error("the round goes on")
+		t.Error("add a: got no error, want the end of the round")
 	}
 	h.server.set(nil)
 	h.down.Store(false)
@@ -298,6 +298,6 @@ func TestCallsWaitForAccounts(t *testing.T) {
 	began := time.Now()
 	check(t, h.AddUsers(t.Context(), []store.User{{ID: "last"}}))
 	if took := time.Since(began); took >= accountWait {
-		t.Errorf("a call was answered %v after the end, want less than %v", took, accountWait)
+		t.Errorf("a call after the end: answered after %v, want less than %v", took, accountWait)
 	}
 }

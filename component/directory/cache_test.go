@@ -38,7 +38,7 @@ func TestLookupReadsOnce(t *testing.T) {
 		t.Helper()
 		found := must(h.Lookup(t.Context(), []string{"lisi", "nobody", "lisi"}))(t)
 		if len(found) != 1 || found["lisi"].ID != "LiSi" || reads != want {
-			t.Errorf("%s: found %v after %d reads, want LiSi after %d", what, found, reads, want)
+			t.Errorf("%s: got %v after %d reads, want LiSi after %d", what, found, reads, want)
 		}
 	}
 	look("first", 1)
@@ -62,11 +62,11 @@ func TestCanonical(t *testing.T) {
 	}
 	var refused *protocol.Error
 	if _, err := h.Canonical(t.Context(), ""); !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid {
-		t.Errorf("an empty id: %v", err)
+		t.Errorf("an empty id: got %v, want %v", err, protocol.UserIDInvalid)
 	}
 	found, users, err := h.Known(t.Context(), []string{"gone", "nobody", "LISI", "\u00ad", "lisi"})
 	if err != nil || len(found) != 2 || len(users) != 1 || users[0].ID != "LiSi" {
-		t.Errorf("found %v, of whom are there %v, %v, want 2 found, 1 user, ID LiSi, no error", found, users, err)
+		t.Errorf("got %v, of whom are there %v, %v, want 2, of whom LiSi is", found, users, err)
 	}
 }
 
@@ -78,20 +78,20 @@ func TestLearn(t *testing.T) {
 	h.Learn([]string{"lisi", "admin"})
 	select {
 	case <-h.Seen():
-		t.Error("told of nobody")
+		t.Error("told of a user, want nothing: nobody was seen")
 	default:
 	}
 	h.Learn([]string{"a", "b", "lisi", "a"})
 	<-h.Seen()
 	taken := append(h.TakeUnlearned(1), h.TakeUnlearned(10)...)
 	if slices.Sort(taken); strings.Join(taken, " ") != "a b" || len(h.TakeUnlearned(10)) != 0 {
-		t.Errorf(`took %q, want taken "a b", no TakeUnlearned`, taken)
+		t.Errorf(`got %q, want "a b", and nobody left`, taken)
 	}
 	for i := range maxUnlearned + 10 {
 		h.Learn([]string{fmt.Sprint("u", i)})
 	}
 	if n := len(h.TakeUnlearned(2 * maxUnlearned)); n != maxUnlearned {
-		t.Errorf("%d users wait, want %d", n, maxUnlearned)
+		t.Errorf("got %d users who wait, want %d", n, maxUnlearned)
 	}
 }
 
@@ -104,10 +104,10 @@ func TestConfirms(t *testing.T) {
 	h.RaiseConfirms("lisi", store.ConfirmsByReceipts)
 	h.RaiseConfirms("wangwu", store.ConfirmsByReceipts)
 	if lisi, wangwu := h.Confirms("lisi"), h.Confirms("wangwu"); lisi != store.ConfirmsByPings || wangwu != store.ConfirmsByReceipts {
-		t.Errorf("got %v and %v, want lisi %v, wangwu %v", lisi, wangwu, store.ConfirmsByPings, store.ConfirmsByReceipts)
+		t.Errorf("got lisi %v, wangwu %v, want %v, %v", lisi, wangwu, store.ConfirmsByPings, store.ConfirmsByReceipts)
 	}
 	h.ForgetConfirms("lisi")
 	if got := h.Confirms("lisi"); got != store.ConfirmsNot {
-		t.Errorf("got %v after it was forgotten", got)
+		t.Errorf("after it was forgotten: got %v, want %v", got, store.ConfirmsNot)
 	}
 }

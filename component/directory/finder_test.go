@@ -39,7 +39,7 @@ func TestFinderRemembers(t *testing.T) {
 				ask := func(want string) {
 					t.Helper()
 					if got := f.find(t.Context(), "", []string{"x"})["x"]; got != c.want {
-						t.Errorf("%d, want %d", got, c.want)
+						t.Errorf("got %d, want %d", got, c.want)
 					}
 					if asked := c.server.Questions(); asked != want {
 						t.Errorf("asked %q, want %q", asked, want)
@@ -69,7 +69,7 @@ func TestFinderIsBounded(t *testing.T) {
 		asked := len(strings.Fields(server.Questions()))
 		highest := server.TakeHighest()
 		if took > findTime || highest != findPerAsker || asked < 1000 || len(verdicts) != asked {
-			t.Errorf("%d questions, %d answers, %d at once, in %v, want at most %v, highest %d, asked at least 1000", asked, len(verdicts), highest, took, findTime, findPerAsker)
+			t.Errorf("got %d questions, %d answers, %d at once, in %v; want at least 1000 questions, as many answers, %d at once, at most %v", asked, len(verdicts), highest, took, findPerAsker, findTime)
 		}
 
 		var all sync.WaitGroup
@@ -78,10 +78,10 @@ func TestFinderIsBounded(t *testing.T) {
 		}
 		all.Wait()
 		if highest := server.TakeHighest(); highest != findAtOnce {
-			t.Errorf("%d questions of all at once, want %d", highest, findAtOnce)
+			t.Errorf("got %d questions at once of all, want %d", highest, findAtOnce)
 		}
 		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != Missing || time.Since(began) > 10*time.Millisecond {
-			t.Error("one who waits for nobody waits")
+			t.Error("one with nobody to ask about waits, want the answer at once")
 		}
 	})
 }
@@ -103,17 +103,17 @@ func TestFinderBudget(t *testing.T) {
 			t.Errorf("told of %d, want %d", n, findBurst)
 		}
 		if n := count("user eve", "a", findBurst); n != findBurst {
-			t.Errorf("of what is remembered told of %d, want %d", n, findBurst)
+			t.Errorf("what is remembered: told of %d, want %d", n, findBurst)
 		}
 		if n := count("user eve", "b", 10); n != 0 {
-			t.Errorf("beyond the budget told of %d, want 0", n)
+			t.Errorf("beyond the budget: told of %d, want 0", n)
 		}
 		if n := count("user lisi", "c", 10) + count("", "d", 2*findBurst); n != 10+2*findBurst {
-			t.Errorf("others were told of %d, want %d", n, 10+2*findBurst)
+			t.Errorf("others: told of %d, want %d", n, 10+2*findBurst)
 		}
 		time.Sleep(20 * time.Second / findRate)
 		if n := count("user eve", "e", 100); n != 20 {
-			t.Errorf("20 s later told of %d, want 20", n)
+			t.Errorf("20 s later: told of %d, want 20", n)
 		}
 	})
 }
@@ -125,9 +125,9 @@ func TestFinderForgetsWhoWasNotWaitedFor(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if v := f.find(ctx, "", []string{"x"})["x"]; v != Untold {
-		t.Errorf("verdict %d, want %d", v, Untold)
+		t.Errorf("got verdict %d, want %d", v, Untold)
 	}
 	if _, remembered := f.known.Get("x"); remembered {
-		t.Error("it is remembered")
+		t.Error("x is remembered, want it forgotten")
 	}
 }

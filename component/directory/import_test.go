@@ -117,7 +117,7 @@ func TestImportLosesNobody(t *testing.T) {
 		h.from.set(change)
 		for range 2 {
 			if err := h.poll(h.imports); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
-				t.Errorf("%s: %v", name, err)
+				t.Errorf("%s: got %v, want the error of the source if it is broken, else none", name, err)
 			}
 		}
 		if h.listed() != before {
@@ -129,12 +129,12 @@ func TestImportLosesNobody(t *testing.T) {
 		h.from.set(func(f *testSource) { f.fail = nil })
 	}
 	if n := h.log.Count("they stay users"); n < 1 {
-		t.Errorf("the log: %s, want at least 1", h.log)
+		t.Errorf("got log %s, want \"they stay users\" at least once", h.log)
 	}
 	h.from.have(users[2:]...)
 	h.polled()
 	if got := h.listed(); strings.Contains(got, "u00") || strings.Contains(got, "u01") || !strings.Contains(got, "u02") {
-		t.Errorf("as many as may leave: got %s, want without u00, without u01, with u02", got)
+		t.Errorf("as many as may leave: got %s, want u02, without u00 and u01", got)
 	}
 }
 

@@ -27,7 +27,7 @@ func (h *harness) shows(what, user, want string) {
 	h.t.Helper()
 	check(h.t, h.refresh.round(h.t.Context()))
 	if got := h.shown(user); got != want {
-		h.t.Errorf("%s: %s\nwant %s", what, got, want)
+		h.t.Errorf("%s: got %s\nwant %s", what, got, want)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestNamesThatOldTablesCannotHold(t *testing.T) {
 	h.shows("old", "lisi", "member Lisi  ")
 	h.shows("new", "wangwu", "member 王五  ")
 	if h.log.Count("old tables: they do not hold its characters") == 0 || value(t, h.metrics.unrefreshed) == 0 {
-		t.Errorf("the log: got %s, want count > 0, value > 0", h.log)
+		t.Errorf("got log %s, want the characters that old tables do not hold said and counted", h.log)
 	}
 	if left := must(h.db.StaleUsers(t.Context(), "", 10))(t); len(left) > 0 {
 		t.Errorf("tried for ever: got %v, want none", left)

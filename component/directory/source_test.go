@@ -25,7 +25,7 @@ func TestPollFollowsTheSource(t *testing.T) {
 	h.wrote("back", "put c")
 	h.holds("back", "Anna=Anna b=B2 c=C d=d")
 	if found := must(h.db.UsersByID(t.Context(), []string{"c"}))(t); found["c"].Left {
-		t.Error("who is back has still left")
+		t.Error("c has left, want c back")
 	}
 
 	h.from.have("anna=Anna", "b=B2", "c=C", "d")
@@ -37,7 +37,7 @@ func TestPollFollowsTheSource(t *testing.T) {
 	m := h.metrics
 	for what, want := range map[string]float64{"added": 5, "changed": 2, "left": 1} { // with the three of the begin
 		if got := value(t, m.changes.WithLabelValues(what)); got != want {
-			t.Errorf("%s: counted %v, want %v", what, got, want)
+			t.Errorf("%s: got %v counted, want %v", what, got, want)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestPollTakesOnlyWhatCanBeAUser(t *testing.T) {
 	h.polled()
 	h.wrote("again", "")
 	if h.log.Count("users of the source are left out") != 1 {
-		t.Error("said twice")
+		t.Error("the users that are left out: not logged once, want once")
 	}
 }
 
@@ -94,20 +94,20 @@ func TestPollRemovesFewAtOnce(t *testing.T) {
 			}
 			switch {
 			case c.refused != (err != nil) || c.refused != (again != nil):
-				t.Errorf("refused: %v, then %v", err, again)
+				t.Errorf("got %v, then %v, want a refusal both times or never", err, again)
 			case c.refused && (left != 0 || !strings.Contains(err.Error(), fmt.Sprintf("%d of 2", c.missing))):
-				t.Errorf("%d left, %v", left, err)
+				t.Errorf("refused: got %d left, %v, want none, an error with %d of 2…", left, err, c.missing)
 			case !c.refused && left != c.missing:
-				t.Errorf("%d left of %d", left, c.missing)
+				t.Errorf("got %d left, want %d", left, c.missing)
 			}
 			if c.missing < 20 && !strings.Contains(h.listed(), "u99=new") {
-				t.Error("who is new is kept out")
+				t.Errorf("got %s, want who is new in it", h.listed())
 			}
 			if n := h.log.Count("the directory does not follow its source"); n != said || c.refused != (said > 0) {
-				t.Errorf("said %d times, then %d", said, n)
+				t.Errorf("logged %d times, then %d, want no more at the second time, and only a refusal", said, n)
 			}
 			if held := value(t, h.metrics.held); c.refused != (held == float64(c.missing)) {
-				t.Errorf("%v are held", held)
+				t.Errorf("got %v held, want %d if refused", held, c.missing)
 			}
 		})
 	}
@@ -125,7 +125,7 @@ func TestPollOfABrokenSource(t *testing.T) {
 	}
 	h.wrote("half a source", "")
 	if h.log.Count("the directory does not follow its source") != 1 {
-		t.Error("a trouble that lasts is said once")
+		t.Error("a trouble that lasts: not logged once, want once")
 	}
 	h.from.set(func(f *testSource) { f.fail = nil })
 	h.polled()
@@ -157,12 +157,12 @@ func TestPollOfUnstorableUsers(t *testing.T) {
 	h.from.have("a", "b", "c=bad", "d", "e=bad", "f")
 	for range 2 {
 		if err := h.poll(h.source); err == nil || !strings.Contains(err.Error(), "2 users of the source cannot be stored") {
-			t.Errorf(`got %v, want an error, error with "2 users of the source cannot be stored"`, err)
+			t.Errorf(`got %v, want an error with "2 users of the source cannot be stored"`, err)
 		}
 	}
 	h.holds("the others", "a=a b=b d=d f=f")
 	if n := h.log.Count("msg=\"the directory follows its source\""); n != 2 { // the begin, and the three
-		t.Errorf("said %d times, want 2", n)
+		t.Errorf("logged %d times, want 2", n)
 	}
 }
 
@@ -184,7 +184,7 @@ func TestUsersSeenBeforeTheSource(t *testing.T) {
 
 	h.Learn([]string{"newcomer"})
 	if taken := h.TakeUnlearned(10); len(taken) > 0 {
-		t.Errorf("the source says who is a user, and %q are to be learned", taken)
+		t.Errorf("got %q to be learned, want nobody: the source says who is a user", taken)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestDryRunOfASource(t *testing.T) {
 	h.holds("a registration", "a=a/ca b=b/cb")
 	h.Learn([]string{"newcomer"})
 	if taken := h.TakeUnlearned(10); len(taken) != 1 {
-		t.Errorf("users are those of no source, and %q are to be learned, want taken of length 1", taken)
+		t.Errorf("got %q to be learned, want one: there is no source", taken)
 	}
 	if len(h.from.calledOver) > 0 {
 		t.Errorf("written into the source: got %q, want none", h.from.calledOver)
@@ -226,7 +226,7 @@ func TestSourceHasTheLastWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(h.source.trigger) != 1 || len(h.accounts.trigger) != 0 {
-		t.Error("a call asks the source, before accounts follow")
+		t.Error("got accounts asked before the source, or neither, want the source alone")
 	}
 	h.holds("until the next poll", "x=x")
 	h.polled()

@@ -39,7 +39,7 @@ func TestFairShares(t *testing.T) {
 		}
 	}
 	if d := spent["large"] - spent["small"]; d > 2000+Quantum || d < -2000-Quantum {
-		t.Errorf("spent %v, want them at most %v apart", spent, 2000+Quantum)
+		t.Errorf("spent %v, want at most %v apart", spent, 2000+Quantum)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestFairNewcomer(t *testing.T) {
 	drainQueue(q, 100)
 	q.Push("new", "new", 1)
 	if at := slices.Index(drainQueue(q, 1000), "new"); at < 0 || at > 10 {
-		t.Errorf("after %d others, want between 0 and 10", at)
+		t.Errorf("got its turn after %d others, want 0 to 10", at)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestFairOrder(t *testing.T) {
 			}
 		}
 		if ready != q.ready || all != q.entries {
-			t.Fatalf("%d and %d wait, counted %d and %d", ready, all, q.ready, q.entries)
+			t.Fatalf("got %d ready of %d, want %d of %d", q.ready, q.entries, ready, all)
 		}
 	}
 	q.Unpark(func(*Flow[string]) bool { return true })
@@ -107,11 +107,11 @@ func TestFairOrder(t *testing.T) {
 	}
 	for key := range pushed {
 		if !slices.Equal(pushed[key], taken[key]) {
-			t.Errorf("%s: other entries or another order, want pushed %v", key, taken[key])
+			t.Errorf("%s: got %v, want %v", key, taken[key], pushed[key])
 		}
 	}
 	if q.entries != 0 || q.ready != 0 || len(q.flows) != 0 || q.head != nil {
-		t.Errorf("something is left: got %d, want 0, ready 0, no flows, head nil", q.entries)
+		t.Errorf("left at the end: got %d entries, %d ready, %d flows, want none", q.entries, q.ready, len(q.flows))
 	}
 }
 
@@ -153,7 +153,7 @@ func TestFairMemory(t *testing.T) {
 		drainQueue(q, 1)
 	}
 	if n := cap(q.flows["k"].entries); n > 16 {
-		t.Errorf("%d entries for one that waits, want at most 16", n)
+		t.Errorf("room for %d entries of one that waits, want at most 16", n)
 	}
 }
 

@@ -18,25 +18,25 @@ func TestBusy(t *testing.T) {
 	want := func(what string, full bool) {
 		t.Helper()
 		if got := p.Busy(); got != full {
-			t.Errorf("%s: full is %v", what, got)
+			t.Errorf("%s: got busy %v, want %v", what, got, full)
 		}
 	}
 	p.Sent(sender, Load{Copies: AskCopies - 1})
 	if len(sender.asked) != 0 {
-		t.Error("a ping behind few copies")
+		t.Errorf("got %d pings behind few copies, want none", len(sender.asked))
 	}
 	p.Sent(sender, Load{Copies: 2 * BusyCopies})
 	want("one batch, however large", false)
 	p.Sent(sender, Load{Copies: AskCopies})
 	want("two", true)
 	if len(sender.asked) != 2 {
-		t.Fatalf("%d pings", len(sender.asked))
+		t.Fatalf("got %d pings, want 2", len(sender.asked))
 	}
 	sender.asked[0](nil)
 	select {
 	case <-p.Wake:
 	default:
-		t.Error("nobody is told that there is room")
+		t.Error("not told that there is room, want it told")
 	}
 	want("the first is routed", false)
 

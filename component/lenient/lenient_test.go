@@ -102,7 +102,7 @@ func TestRefusals(t *testing.T) {
 			}
 			var where *SyntaxError
 			if !errors.Is(err, errNotUTF8) && (!errors.As(err, &where) || where.Character < 1 || where.Character > len(in)+1) {
-				t.Errorf("JSON(%q): the error is %v", in, err)
+				t.Errorf("JSON(%q): got %v, want an error that says where, or %v", in, err, errNotUTF8)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(in, func(t *testing.T) {
 			if _, err := JSON(in); err == nil || err.Error() != want {
-				t.Errorf("JSON(%q): %v, want %s", in, err, want)
+				t.Errorf("JSON(%q): got %v, want %s", in, err, want)
 			}
 		})
 	}
@@ -123,21 +123,21 @@ func TestDepth(t *testing.T) {
 		t.Run(fmt.Sprintf("%q", before), func(t *testing.T) {
 			deep := before + strings.Repeat("[", 100_000) + strings.Repeat("]", 100_000)
 			if out, err := JSON(deep); !errors.Is(err, ErrDepth) {
-				t.Errorf("%s and 100,000 brackets: %.20q, %v, want %v", before, out, err, ErrDepth)
+				t.Errorf("%s and 100,000 brackets: got %.20q, %v, want %v", before, out, err, ErrDepth)
 			}
 			objects := before + strings.Repeat("{a:", 100_000)
 			if out, err := JSON(objects); !errors.Is(err, ErrDepth) {
-				t.Errorf("%s and 100,000 braces: %.20q, %v, want %v", before, out, err, ErrDepth)
+				t.Errorf("%s and 100,000 braces: got %.20q, %v, want %v", before, out, err, ErrDepth)
 			}
 			inner := maxDepth - strings.Count(before, "[")
 			flat := before + strings.Repeat("[", inner) + strings.Repeat("]", maxDepth)
 			if out, err := JSON(flat); err != nil || strings.Count(out, "[") != maxDepth {
-				t.Errorf(`%s and %d brackets: %.40q, %v, want %v times "[", no error`, before, inner, out, err, maxDepth)
+				t.Errorf("%s and %d brackets: got %.40q, %v, want %d brackets, no error", before, inner, out, err, maxDepth)
 			}
 		})
 	}
 	if out, err := JSON(`['` + strings.Repeat("[", 100) + `',"` + strings.Repeat("{", 100) + `"]`); err != nil {
-		t.Errorf("brackets in strings: %s, %v", out, err)
+		t.Errorf("brackets in strings: got %s, %v, want no error", out, err)
 	}
 }
 
@@ -164,7 +164,7 @@ func TestCost(t *testing.T) {
 					part, whole = cost(size/4), cost(size)
 				}
 				if slow() {
-					t.Fatalf("%d bytes of %q took %v, a quarter of them %v", size, piece, whole, part)
+					t.Fatalf("%d bytes of %q took %v, a quarter of them %v; want at most ten times as long", size, piece, whole, part)
 				}
 			}
 		})
@@ -185,21 +185,21 @@ func TestText(t *testing.T) {
 			}
 			text, ok := Text(gjson.Parse(number))
 			if exponent := strings.ContainsAny(number, "eE"); text != number || ok != (value.String() == number && !exponent) {
-				t.Errorf("%s is %q, %v; JavaScript reads %s", number, text, ok, value)
+				t.Errorf("%s: got %q, %v, want what JavaScript reads, %s, unless it has an exponent", number, text, ok, value)
 			}
 		})
 	}
 	for in, want := range map[string]string{`"a\u0062"`: "ab", `null`: "", `"1e3"`: "1e3"} {
 		t.Run(in, func(t *testing.T) {
 			if text, ok := Text(gjson.Parse(in)); !ok || text != want {
-				t.Errorf("%s is %q, %v, want ok, text %q", in, text, ok, want)
+				t.Errorf("%s: got %q, %v, want %q", in, text, ok, want)
 			}
 		})
 	}
 	for _, in := range []string{"true", "{}", "[]", "false"} {
 		t.Run(in, func(t *testing.T) {
 			if text, ok := Text(gjson.Parse(in)); ok {
-				t.Errorf("%s is %q", in, text)
+				t.Errorf("%s: got %q, want it to be no text", in, text)
 			}
 		})
 	}
@@ -229,10 +229,10 @@ func FuzzJSON(f *testing.F) {
 			return
 		}
 		if gjson.Valid(in) && out != in {
-			t.Fatalf("%q was strict and became %q", in, out)
+			t.Fatalf("%q was strict and became %q, want it unchanged", in, out)
 		}
 		if again, err := JSON(out); err != nil || again != out {
-			t.Fatalf("%q gave %q, and that %q, %v, want no error", in, out, again, err)
+			t.Fatalf("%q gave %q, and that %q, %v, want it unchanged the second time", in, out, again, err)
 		}
 		if len(out) > 6*len(in) {
 			t.Fatalf("%d bytes became %d, want at most %d", len(in), len(out), 6*len(in))
@@ -241,17 +241,17 @@ func FuzzJSON(f *testing.F) {
 		d := json.NewDecoder(strings.NewReader(out))
 		d.UseNumber()
 		if err := d.Decode(&want); err != nil || d.More() {
-			t.Fatalf("%q gave %q: %v", in, out, err)
+			t.Fatalf("%q gave %q, want one JSON value: %v", in, out, err)
 		}
 		if overflows(want) { // an infinity to JavaScript, an error to the engine that plays it here
 			return
 		}
 		got, err := javaScript(goja.Undefined(), machine.ToValue(out))
 		if err != nil {
-			t.Fatalf("%q gave %q: %v", in, out, err)
+			t.Fatalf("%q gave %q, want JavaScript to read it: %v", in, out, err)
 		}
 		if !alike(want, got.Export()) {
-			t.Fatalf("%q gave %q, which is %v to Go and %v to JavaScript", in, out, want, got)
+			t.Fatalf("%q gave %q, which Go reads as %v and JavaScript as %v; want the same", in, out, want, got)
 		}
 	})
 }

@@ -19,7 +19,7 @@ func TestTwice(t *testing.T) {
 	} {
 		t.Run(in, func(t *testing.T) {
 			if key, twice := Twice(gjson.Parse(in)); twice != (want != "" || in == `{"":1,"":2}`) || twice && key != want {
-				t.Errorf("%.60s: %q, %v", in, key, twice)
+				t.Errorf("%.60s: got %q, %v, want %q, a name that comes twice if there is one", in, key, twice, want)
 			}
 		})
 	}

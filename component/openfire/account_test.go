@@ -17,7 +17,7 @@ type account struct {
 
 func (a account) IQ(_ context.Context, typ, to string, payload []byte) (stanza.Stanza, error) {
 	if typ != "get" || to != `a\20b@im.test` || string(payload) != `<query xmlns="http://jabber.org/protocol/disco#info"/>` {
-		a.t.Errorf("asked %s %s %s", typ, to, payload)
+		a.t.Errorf(`asked %s %s %s, want a disco#info get of a\20b@im.test`, typ, to, payload)
 	}
 	if a.err != nil {
 		return stanza.Stanza{}, a.err
@@ -52,7 +52,7 @@ func TestHasUser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			there, err := New(account{t, c.answer, c.err}, "im.test").HasUser(t.Context(), stanza.JID{Local: `a\20b`, Domain: "im.test"})
 			if there != c.there || (err == nil) != (c.want == nil) || c.want != nil && !errors.Is(err, c.want) && err.Error() != "look for account a\\20b@im.test: "+c.want.Error() {
-				t.Errorf("%v, %v", there, err)
+				t.Errorf("got %v, %v, want %v, %v", there, err, c.there, c.want)
 			}
 		})
 	}

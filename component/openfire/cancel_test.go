@@ -22,7 +22,7 @@ func (s *script) IQ(ctx context.Context, _, _ string, payload []byte) (stanza.St
 	s.expired = ctx.Err() != nil
 	s.asked = append(s.asked, string(payload))
 	if len(s.answers) == 0 {
-		s.t.Fatalf("one question too many: %s", payload)
+		s.t.Fatalf("got one question more, %s, want none", payload)
 	}
 	answer := s.answers[0]
 	s.answers = s.answers[1:]
@@ -59,17 +59,17 @@ func TestCancel(t *testing.T) {
 			cancel()
 			err := New(s, "im.test").SubscribeCopies(ctx)
 			if (err == nil) != (name == "done" || name == "an answer without a form") {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v, want one unless the command is done or has no form", err)
 			}
 			if len(s.answers) != 0 {
-				t.Errorf("only %d questions were asked", len(s.asked))
+				t.Errorf("%d answers were not asked for, want none left", len(s.answers))
 			}
 			last := s.asked[len(s.asked)-1]
 			if cancelled := strings.Contains(last, `action="cancel"`); cancelled != c.cancels {
-				t.Errorf("last question %s, want cancelled %v", last, c.cancels)
+				t.Errorf("got last question %s, want it to cancel: %v", last, c.cancels)
 			}
 			if c.cancels && (s.expired || !strings.Contains(last, `sessionid="A&quot;C"`)) {
-				t.Errorf("cancelled by %s, too late: %v", last, s.expired)
+				t.Errorf("cancelled by %s, too late: %v, want the same session in time", last, s.expired)
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestOtherCopies(t *testing.T) {
 				t.Fatal(err)
 			}
 			if inner, ok := Copy(st, "im.test"); ok {
-				t.Errorf("%s was unpacked as %+v", s, inner)
+				t.Errorf("%s was unpacked as %+v, want it refused", s, inner)
 			}
 		})
 	}

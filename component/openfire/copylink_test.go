@@ -74,11 +74,11 @@ func TestCopyLinkClosesItselfAboveItsRate(t *testing.T) {
 	now = now.Add(copyPeriod)
 	burst(10)
 	if ctx.Err() != nil || len(taken.ids) != 20 {
-		t.Fatalf("two bursts of the allowed rate: %d taken, %v, want 20 ids, no error", len(taken.ids), context.Cause(ctx))
+		t.Fatalf("two bursts of the allowed rate: got %d copies, %v, want 20, no error", len(taken.ids), context.Cause(ctx))
 	}
 	burst(1)
 	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 20 {
-		t.Errorf("above the rate: %d taken, %v, want cause %v, 20 ids", len(taken.ids), context.Cause(ctx), errTooManyCopies)
+		t.Errorf("above the rate: got %d copies, %v, want 20, %v", len(taken.ids), context.Cause(ctx), errTooManyCopies)
 	}
 }
 
@@ -106,18 +106,18 @@ func TestCopyFloodHasAName(t *testing.T) {
 		flood(30)
 	}
 	if ctx.Err() != nil || strings.Count(log.String(), "sender=evil@im.test copies=26") != 1 {
-		t.Errorf(`half of what is allowed: %v, %s, want once "sender=evil@im.test copies=26", no error`, context.Cause(ctx), &log)
+		t.Errorf(`half of what is allowed: got %v, %s, want no error, "sender=evil@im.test copies=26" once in the log`, context.Cause(ctx), &log)
 	}
 	now = now.Add(copyPeriod)
 	flood(100)
 	if !errors.Is(context.Cause(ctx), errTooManyCopies) || len(taken.ids) != 23+3*33+50 {
-		t.Fatalf("%d taken, %v, want cause %v, %d ids", len(taken.ids), context.Cause(ctx), errTooManyCopies, 23+3*33+50)
+		t.Fatalf("got %d copies, %v, want %d, %v", len(taken.ids), context.Cause(ctx), 23+3*33+50, errTooManyCopies)
 	}
 	log.Reset()
 	pauses := &copyPauses{}
 	for i, want := range []time.Duration{copyFloodPause, 2 * copyFloodPause, 4 * copyFloodPause, 8 * copyFloodPause, copyPause, copyPause} {
 		if got := c.overloaded(pauses, time.Minute); got != want {
-			t.Errorf("pause %d is %s, want %s", i, got, want)
+			t.Errorf("pause %d: got %s, want %s", i, got, want)
 		}
 	}
 	if got := c.overloaded(pauses, copyPause); got != copyFloodPause {
@@ -125,7 +125,7 @@ func TestCopyFloodHasAName(t *testing.T) {
 	}
 	for _, want := range []string{`senders="evil@im.test: 100, user0@im.test: 1, user1@im.test: 1"`, "closed_for=30s", "lock the account"} {
 		if !strings.Contains(log.String(), want) {
-			t.Errorf("the log lacks %s: %s", want, &log)
+			t.Errorf("got log %s, want %s in it", &log, want)
 		}
 	}
 }
@@ -137,6 +137,6 @@ func TestCopyOverloadOfMany(t *testing.T) {
 		c.Stanza(copyOf("im.test", fmt.Sprintf("user%d@im.test/phone", i), "b@im.test", "x"))
 	}
 	if ctx.Err() == nil || c.overloaded(&copyPauses{}, time.Hour) != copyPause {
-		t.Errorf("%v", context.Cause(ctx))
+		t.Errorf("the longest pause: got %v, want the end of the link and %v", context.Cause(ctx), copyPause)
 	}
 }

@@ -20,7 +20,7 @@ type double struct {
 
 func (d *double) IQ(_ context.Context, typ, to string, payload []byte) (stanza.Stanza, error) {
 	if typ != "set" || to != "im.test" {
-		d.t.Errorf("asked %s %s", typ, to)
+		d.t.Errorf("asked %s %s, want set im.test", typ, to)
 	}
 	d.payload = append(d.payload, string(payload))
 	if d.refuse != nil {
@@ -49,7 +49,7 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	if !strings.Contains(d.payload[1], `<field var="max_items"><value>none</value></field>`) || !strings.Contains(d.payload[1], `sessionid="AbC" action="complete"`) {
-		t.Errorf("second stage: got %s, want payload with %q, with %q", d.payload[1], `<field var="max_items"><value>none</value></field>`, `sessionid="AbC" action="complete"`)
+		t.Errorf("second stage: got %s, want max_items none, and to complete session AbC", d.payload[1])
 	}
 }
 
@@ -68,10 +68,10 @@ func TestSnapshotsDiffer(t *testing.T) {
 		d.result = `<x xmlns="jabber:x:data" type="result"><field var="activeuserpresences">` + value("not xml") + list.String() + `</field></x>`
 		sessions, err := server.Snapshot(t.Context())
 		if err != nil || fmt.Sprint(sessions) != "["+strings.Join(want, " ")+"]" {
-			t.Fatalf("round %d: %v %v, want %v, no error", round, sessions, err, "["+strings.Join(want, " ")+"]")
+			t.Fatalf("round %d: got %v, %v, want %v", round, sessions, err, want)
 		}
 		if n := len(server.snapshots.known); n > 301+301/8+forgetfulness {
-			t.Errorf("%d stanzas are remembered, want at most %d", n, 301+301/8+forgetfulness)
+			t.Errorf("got %d stanzas remembered, want at most %d", n, 301+301/8+forgetfulness)
 		}
 	}
 }
@@ -87,12 +87,12 @@ func TestErrors(t *testing.T) {
 		})
 	}
 	if _, err := New(&double{t: t, refuse: &stanza.IQError{Condition: "internal-server-error"}}, "im.test").Snapshot(t.Context()); err == nil || errors.Is(err, ErrUnsupported) {
-		t.Errorf("a passing fault is not a missing command: %v", err)
+		t.Errorf("a passing fault: got %v, want an error that is not %v", err, ErrUnsupported)
 	}
 	d := &double{t: t, result: `<note type="error">User already exists.</note>`}
 	var note *NoteError
 	if err := New(d, "im.test").AddUser(t.Context(), stanza.JID{Local: "lisi", Domain: "im.test"}, "p<w", "李四", ""); !errors.As(err, &note) || note.Text != "User already exists." {
-		t.Errorf("add-user: %v", err)
+		t.Errorf("add-user: got %v, want User already exists.", err)
 	}
 	if !strings.Contains(d.payload[1], `<field var="password-verify"><value>p&lt;w</value></field>`) {
 		t.Errorf("form: got %s, want payload with %q", d.payload[1], `<field var="password-verify"><value>p&lt;w</value></field>`)
@@ -115,13 +115,13 @@ func TestCopy(t *testing.T) {
 	inner, ok := Copy(st, "im.test")
 	body, _ := inner.Child("body", "")
 	if !ok || inner.From != "zhangsan@im.test/w" || inner.To != "lisi@im.test" || inner.ID != "7" || body.Text() != "你好 <b> & 😀" {
-		t.Errorf(`copy: %+v %q, want ok, From zhangsan@im.test/w, To lisi@im.test, ID 7, Text "你好 <b> & 😀"`, inner, body.Text())
+		t.Errorf("got copy %+v %q, want 7 from zhangsan@im.test/w to lisi@im.test, 你好 <b> & 😀", inner, body.Text())
 	}
 	for _, from := range []string{"zhangsan@im.test/w", "im.test/x", "other.test"} {
 		t.Run(from, func(t *testing.T) {
 			st, _ := stanza.Parse(fmt.Appendf(nil, text, from))
 			if _, ok := Copy(st, "im.test"); ok {
-				t.Errorf("a look-alike from %s counts", from)
+				t.Errorf("a look-alike from %s: got it taken for a copy, want it refused", from)
 			}
 		})
 	}
@@ -137,7 +137,7 @@ func BenchmarkSnapshot10000(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if sessions, err := server.Snapshot(b.Context()); err != nil || len(sessions) != 10_000 {
-			b.Fatalf("got %v, %v, want no error, 10000 sessions", len(sessions), err)
+			b.Fatalf("got %d sessions, %v, want 10000", len(sessions), err)
 		}
 	}
 }

@@ -40,10 +40,10 @@ func TestLostSnapshot(t *testing.T) {
 		defer stop()
 		w.Run(ctx, make(chan struct{}))
 		if len(server.asked) < 3 || server.asked[1].Sub(server.asked[0]) != snapshotTimeout+stretch*unansweredCost {
-			t.Fatalf("asked at %v, want asked of length at least 3, %v", server.asked, snapshotTimeout+stretch*unansweredCost)
+			t.Fatalf("asked at %v, want at least 3 times, the second after %v", server.asked, snapshotTimeout+stretch*unansweredCost)
 		}
 		if server.asked[2].Sub(server.asked[1]) != w.interval {
-			t.Errorf("after an answer it asks at %v, want %v", server.asked[2], w.interval)
+			t.Errorf("asked at %v, want %v after an answer", server.asked[2], w.interval)
 		}
 	})
 }
@@ -66,7 +66,7 @@ func TestDevicesWithoutSnapshots(t *testing.T) {
 	devices := p.Devices("lisi")
 	if len(devices) != maxHeard || devices[0].Full != jid(0).String() || devices[0].Show != away || devices[0].Priority != 5 ||
 		devices[maxHeard-1].Full != jid(100).String() {
-		t.Errorf("%d devices: %+v", len(devices), devices)
+		t.Errorf("got %d devices (%+v), want %d, the first heard away with priority 5, the last one the newest", len(devices), devices, maxHeard)
 	}
 	var sessions []Session
 	for n := range 2 * maxHeard {
@@ -75,7 +75,7 @@ func TestDevicesWithoutSnapshots(t *testing.T) {
 	p.Merge(sessions, clock.Now())
 	p.Heard(jid(2*maxHeard), nil, 0)
 	if n := p.Count(); n < 2*maxHeard+1 {
-		t.Errorf("%d devices after a snapshot of %d and one more, want at least %d", n, 2*maxHeard, 2*maxHeard+1)
+		t.Errorf("got %d devices after a snapshot of %d and one more, want at least %d", n, 2*maxHeard, 2*maxHeard+1)
 	}
 }
 
@@ -124,27 +124,27 @@ func TestFresh(t *testing.T) {
 	p := NewTable(domain, clock.Now)
 	p.SetPeriod(time.Second)
 	if p.Fresh() {
-		t.Error("fresh without a snapshot")
+		t.Error("fresh without a snapshot, want not")
 	}
 	p.Merge(nil, clock.Now())
 	clock.Move(4*time.Second - 1)
 	if !p.Fresh() {
-		t.Error("not fresh after 4 s")
+		t.Error("not fresh after 4 s, want fresh")
 	}
 	p.ask(clock.Now())
 	clock.Move(askedPatience - 1)
 	if !p.Fresh() {
-		t.Error("not fresh while the server is at the next one")
+		t.Error("not fresh while the server is at the next one, want fresh")
 	}
 	if clock.Move(1); p.Fresh() {
-		t.Error("fresh although there was no answer for long")
+		t.Error("fresh although there was no answer for long, want not")
 	}
 	p.Merge(nil, clock.Now())
 	if !p.Fresh() {
-		t.Error("not fresh after an answer")
+		t.Error("not fresh after an answer, want fresh")
 	}
 	if p.Forget(); p.Fresh() {
-		t.Error("fresh on a new connection")
+		t.Error("fresh on a new connection, want not")
 	}
 }
 
@@ -183,7 +183,7 @@ func TestMerge(t *testing.T) {
 		_, came := p.Merge(sessions, asked)
 		for _, local := range came {
 			if len(p.Devices(local)) == 0 {
-				t.Fatalf("%s has come, and is not there", local)
+				t.Fatalf("%s has come: got no devices, want one", local)
 			}
 		}
 		n := 0
@@ -191,12 +191,12 @@ func TestMerge(t *testing.T) {
 			for _, d := range p.Devices(local) {
 				n++
 				if w, ok := want[d.Full]; !ok || w.Show != d.Show || w.Priority != d.Priority {
-					t.Fatalf("%+v, want %+v %v", d, w, ok)
+					t.Fatalf("got %+v, want %+v (known: %v)", d, w, ok)
 				}
 			}
 		}
 		if n != len(want) || p.Count() != n {
-			t.Fatalf("%d devices, counted %d, want %d", n, p.Count(), len(want))
+			t.Fatalf("got %d devices, %d counted, want %d", n, p.Count(), len(want))
 		}
 		clock.Move(time.Second)
 		for range rnd.IntN(3) {
@@ -251,24 +251,24 @@ func TestDevicesAtMost(t *testing.T) {
 	look(1000, 1000+maxDevices)
 	first := fmt.Sprint(p.Devices("evil"))
 	if n := len(p.Devices("evil")); n != maxDevices || log.Len() != 0 {
-		t.Errorf("%d devices known, %s, want %d, an empty log", n, &log, maxDevices)
+		t.Errorf("got %d devices, log %s, want %d, an empty log", n, &log, maxDevices)
 	}
 	p.TakeChanges()
 	look(0, 3000)
 	if got := fmt.Sprint(p.Devices("evil")); got != first || len(changesOf(p)) != 0 {
-		t.Errorf("others are known now: got %s, want %s, no changesOf", got, first)
+		t.Errorf("others are known now: got %s, want %s, and no changes", got, first)
 	}
 	look(0, 3000)
 	if n := strings.Count(log.String(), `example"=evil`); n != 1 || len(p.Devices("lisi")) != 1 {
-		t.Errorf("said %d times: %s, want 1, 1 Device", n, &log)
+		t.Errorf("logged %d times (%s), want once, and lisi's one device still known", n, &log)
 	}
 	p.Heard(session("evil", 9999).JID, nil, 0)
 	if n := len(p.Devices("evil")); n != maxDevices {
-		t.Errorf("%d devices after one more was heard, want %d", n, maxDevices)
+		t.Errorf("got %d devices after one more was heard, want %d", n, maxDevices)
 	}
 	look(1000+maxDevices/2, 1000+2*maxDevices)
 	if n := len(p.Devices("evil")); n != maxDevices {
-		t.Errorf("%d devices after half of them left, want %d", n, maxDevices)
+		t.Errorf("got %d devices after half of them left, want %d", n, maxDevices)
 	}
 }
 
@@ -308,7 +308,7 @@ func TestSnapshotTime(t *testing.T) {
 			t.Fatal(err)
 		}
 		if h := families[0].GetMetric()[0].GetHistogram(); h.GetSampleCount() != 2 || h.GetSampleSum() != 2 {
-			t.Errorf("%d answers in %v s, want 2, GetSampleSum 2", h.GetSampleCount(), h.GetSampleSum())
+			t.Errorf("got %d answers in %v s, want 2 in 2 s", h.GetSampleCount(), h.GetSampleSum())
 		}
 	})
 }

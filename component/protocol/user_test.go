@@ -24,7 +24,7 @@ func TestSameUser(t *testing.T) {
 	} {
 		t.Run(test.a+" and "+test.b, func(t *testing.T) {
 			if got := SameUser(test.a, test.b); got != test.same || SameUser(test.b, test.a) != got || test.a != "" && (UserKey(test.a) == UserKey(test.b)) != got {
-				t.Errorf("%+q and %+q: %v", test.a, test.b, got)
+				t.Errorf("%+q and %+q: got the same %v, want %v both ways, and by their keys", test.a, test.b, got, test.same)
 			}
 		})
 	}
@@ -68,7 +68,7 @@ func TestPeopleAreComparedInOneWay(t *testing.T) {
 			return err
 		})
 		if err != nil || len(names) < 20 {
-			t.Fatalf("got %v, %v, want no error, at least 20 names", names, err)
+			t.Fatalf("got %d files, %v, want at least 20", len(names), err)
 		}
 		for _, file := range names {
 			if strings.HasSuffix(file, "_test.go") {
@@ -114,7 +114,7 @@ func TestPeopleAreComparedInOneWay(t *testing.T) {
 	}
 	for use := range foldings {
 		if !found[use] {
-			t.Errorf("%s is no longer there", use)
+			t.Errorf("%s is no longer there, want it, or take it from this list", use)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func jpushNote(t *testing.T, p *JPush, codes ...string) outbox.Note {
 func checkJPush(t *testing.T, d *jpush.Double, err error) outbox.Error {
 	t.Helper()
 	if err != nil && (strings.Contains(err.Error(), d.Key) || strings.Contains(err.Error(), d.Secret) || strings.Contains(err.Error(), "1a00")) {
-		t.Errorf("an error that says too much: %v", err)
+		t.Errorf("an error that says too much: %v, want no key, secret or code in it", err)
 	}
 	return failure(err)
 }
@@ -53,12 +53,12 @@ func TestJPushCall(t *testing.T) {
 	n := jpushNote(t, p, "1a0018970a1", "1a0018970b2")
 	n.Title, n.Alert = "项目组", "张三(项目组):<b>\"hi\"😀"
 	if retry, err := p.Push(t.Context(), n); retry || err != nil {
-		t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+		t.Fatalf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 	n = jpushNote(t, p, "1a0018970c3")
 	n.Android = true
 	if retry, err := p.Push(t.Context(), n); retry || err != nil {
-		t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+		t.Fatalf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 	var got []string
 	for _, r := range d.Rang() {
@@ -110,10 +110,10 @@ func TestJPushErrors(t *testing.T) {
 			got := checkJPush(t, d, err)
 			if err == nil || retry != c.retry || got.Wait != c.wait || got.Split != c.split || len(got.Dead) > 0 || !strings.Contains(err.Error(), fmt.Sprintf("status %d, code %d", c.status, c.code)) ||
 				!strings.Contains(err.Error(), c.says) {
-				t.Errorf("retry %v, wait %v, split %v, dead %v: %v, want an error, retry %v, Wait %v, Split %v, no Dead, error with %q, with %q", retry, got.Wait, got.Split, got.Dead, err, c.retry, c.wait, c.split, fmt.Sprintf("status %d, code %d", c.status, c.code), c.says)
+				t.Errorf("got retry %v, wait %v, split %v, dead %v, %v; want retry %v, wait %v, split %v, nobody dead, status %d, code %d, %q", retry, got.Wait, got.Split, got.Dead, err, c.retry, c.wait, c.split, c.status, c.code, c.says)
 			}
 			if retry, err = p.Push(t.Context(), n); retry || err != nil { // the vendor is well again, and had taken nothing
-				t.Errorf("got %v, %v, want retry false, no error", retry, err)
+				t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 			}
 			if got := fmt.Sprint(d.Counts()); got != "map[a 张三:hi:1 b 张三:hi:1]" {
 				t.Errorf(`rang %s, want "map[a 张三:hi:1 b 张三:hi:1]"`, got)
@@ -130,7 +130,7 @@ func TestJPushAccount(t *testing.T) {
 		p := NewJPush(cfg)
 		retry, err := p.Push(t.Context(), jpushNote(t, p, "a"))
 		if got := checkJPush(t, d, err); err == nil || !retry || got.Wait != accountPause || len(got.Dead) > 0 {
-			t.Errorf("%d %v: retry %v, %v, want an error, retry, Wait %v, no Dead", len(cfg.AppKey), err, retry, got, accountPause)
+			t.Errorf("%d %v: got retry %v, %v, want a retry after %v, nobody dead", len(cfg.AppKey), err, retry, got, accountPause)
 		}
 	}
 	if rang := d.Rang(); len(rang) > 0 {
@@ -148,18 +148,18 @@ func TestJPushDeadRegistrations(t *testing.T) {
 	// 1011: nobody of them is there.
 	retry, err := p.Push(t.Context(), jpushNote(t, p, "dead1", "dead2"))
 	if got := checkJPush(t, d, err); retry || got.Err == nil || fmt.Sprint(got.Dead) != "[dead1 dead2]" || got.Split {
-		t.Errorf(`retry %v, dead %v, %v, want retry false, an error, "[dead1 dead2]", Split false`, retry, got.Dead, err)
+		t.Errorf(`got retry %v, dead %v, %v, want no retry, an error, [dead1 dead2], no split`, retry, got.Dead, err)
 	}
 	// Among others they are not noticed, and cost them nothing.
 	if retry, err := p.Push(t.Context(), jpushNote(t, p, "dead1", "alive")); retry || err != nil {
-		t.Errorf("got %v, %v, want retry false, no error", retry, err)
+		t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 	// An iPhone in a note for Android: the outbox, which knows what it asked, makes nothing of the answer.
 	n := jpushNote(t, p, "iphone")
 	n.Android = true
 	retry, err = p.Push(t.Context(), n)
 	if got := checkJPush(t, d, err); retry || fmt.Sprint(got.Dead) != "[iphone]" {
-		t.Errorf(`retry %v, dead %v, %v, want retry false, "[iphone]"`, retry, got.Dead, err)
+		t.Errorf(`got retry %v, dead %v, %v, want no retry, [iphone]`, retry, got.Dead, err)
 	}
 	if got := fmt.Sprint(d.Counts()); got != "map[alive 张三:hi:1]" {
 		t.Errorf(`rang %s, want "map[alive 张三:hi:1]"`, got)
@@ -177,13 +177,13 @@ func TestJPushDeadRegistrations(t *testing.T) {
 			d.Fail(jpush.Fault{Status: 400, Text: text})
 			retry, err := p.Push(t.Context(), jpushNote(t, p, "bad-1", "bad-2", "good"))
 			if got := checkJPush(t, d, err); retry || got.Err == nil || fmt.Sprint(got.Dead) != dead || !got.Split {
-				t.Errorf("retry %v, dead %v, split %v, %v, want retry false, an error, %v, Split true", retry, got.Dead, got.Split, err, dead)
+				t.Errorf("got retry %v, dead %v, split %v, %v, want no retry, an error, %v, a split", retry, got.Dead, got.Split, err, dead)
 			}
 		})
 	}
 	d.Fail(jpush.Fault{Status: 400, Code: 1003, Text: "invalid"})
 	if retry, err := p.Push(t.Context(), jpushNote(t, p, "one")); retry || failure(err).Split || len(failure(err).Dead) > 0 {
-		t.Errorf("nothing to split, and nobody named: retry %v, %v, want retry false, Split false, no Dead", retry, err)
+		t.Errorf("nothing to split, and nobody named: got retry %v, %v, want no retry, no split, nobody dead", retry, err)
 	}
 }
 
@@ -196,15 +196,15 @@ func TestJPushRepeats(t *testing.T) {
 			n := jpushNote(t, p, "a")
 			for range 2 {
 				if retry, err := p.Push(t.Context(), n); !retry || err == nil {
-					t.Errorf("retry %v, %v, want retry, an error", retry, err)
+					t.Errorf("got retry %v, %v, want a retry, an error", retry, err)
 				}
 			}
 			again := NewJPush(JPushConfig{AppKey: d.Key, MasterSecret: d.Secret, BaseURL: d.URL}) // after kill -9
 			if retry, err := again.Push(t.Context(), n); retry || err != nil {
-				t.Errorf("got %v, %v, want retry false, no error", retry, err)
+				t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 			}
 			if calls, repeated := d.Calls(); calls != 3 || repeated != 2 || len(d.Rang()) != 1 {
-				t.Errorf("got %d calls, %d repeated, rang %v, want 3, repeated 2, Rang of length 1", calls, repeated, d.Rang())
+				t.Errorf("got %d calls, %d repeated, rang %v, want 3, 2, once", calls, repeated, d.Rang())
 			}
 		})
 	}
@@ -219,15 +219,15 @@ func TestJPushGarbage(t *testing.T) {
 			n := jpushNote(t, p, "a")
 			retry, err := p.Push(t.Context(), n)
 			if checkJPush(t, d, err); !retry || err == nil {
-				t.Errorf("retry %v, %v, want retry, an error", retry, err)
+				t.Errorf("got retry %v, %v, want a retry, an error", retry, err)
 			}
 			nameless := n
 			nameless.ID = "0190"
 			if retry, err := p.Push(t.Context(), nameless); retry || err == nil {
-				t.Errorf("%q without a cid: retry %v, %v, want retry false, an error", text, retry, err)
+				t.Errorf("%q without a cid: got retry %v, %v, want no retry, an error", text, retry, err)
 			}
 			if retry, err := p.Push(t.Context(), n); retry || err != nil || len(d.Rang()) != 1 {
-				t.Errorf("got %v, %v, %v, want retry false, no error, Rang of length 1", retry, err, d.Rang())
+				t.Errorf("got retry %v, %v, rang %v, want no retry, no error, once", retry, err, d.Rang())
 			}
 		})
 	}
@@ -236,13 +236,13 @@ func TestJPushGarbage(t *testing.T) {
 		t.Run(text, func(t *testing.T) {
 			d.Fail(jpush.Fault{Status: 200, Text: text})
 			if retry, err := p.Push(t.Context(), jpushNote(t, p, "a")); retry || err != nil {
-				t.Errorf("retry %v, %v, want retry false, no error", retry, err)
+				t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 			}
 		})
 	}
 	d.Fail(jpush.Fault{Status: 200, Code: 1003}) // never seen, and no success
 	if retry, err := p.Push(t.Context(), jpushNote(t, p, "a")); retry || err == nil {
-		t.Errorf("an error with 200: retry %v, %v, want retry false, an error", retry, err)
+		t.Errorf("an error with 200: got retry %v, %v, want no retry, an error", retry, err)
 	}
 }
 
@@ -253,13 +253,13 @@ func TestJPushLimit(t *testing.T) {
 	first, second, third := jpushNote(t, p, "a"), jpushNote(t, p, "b"), jpushNote(t, p, "c")
 	for _, n := range []outbox.Note{first, second} {
 		if retry, err := p.Push(t.Context(), n); retry || err != nil {
-			t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+			t.Fatalf("got retry %v, %v, want no retry, no error", retry, err)
 		}
 	}
 	c.t = c.t.Add(2 * time.Second)
 	retry, err := p.Push(t.Context(), third)
 	if got := failure(err); !retry || got.Wait != 40*time.Second {
-		t.Errorf("retry %v, wait %v, want retry, Wait %v", retry, got.Wait, 40*time.Second)
+		t.Errorf("got retry %v, wait %v, want a retry after %v", retry, got.Wait, 40*time.Second)
 	}
 	if calls, _ := d.Calls(); calls != 2 {
 		t.Errorf("%d calls, want 2", calls)
@@ -270,19 +270,19 @@ func TestJPushLimit(t *testing.T) {
 	d.Limit(0, 17)
 	retry, err = p.Push(t.Context(), third)
 	if got := failure(err); !retry || got.Wait != 17*time.Second {
-		t.Errorf("retry %v, wait %v: %v, want retry, Wait %v", retry, got.Wait, err, 17*time.Second)
+		t.Errorf("got retry %v, wait %v, %v, want a retry after %v", retry, got.Wait, err, 17*time.Second)
 	}
 	fresh := NewJPush(JPushConfig{AppKey: d.Key, MasterSecret: d.Secret, BaseURL: d.URL, Now: c.now})
 	if _, err := fresh.NewID(t.Context()); failure(err).Wait != 17*time.Second {
-		t.Errorf("a name while there are no calls: %v, want Wait %v", err, 17*time.Second)
+		t.Errorf("a name while there are no calls: got %v, want a wait of %v", err, 17*time.Second)
 	}
 	if _, err := fresh.NewID(t.Context()); failure(err).Wait != 17*time.Second {
-		t.Errorf("and again: %v, want Wait %v", err, 17*time.Second)
+		t.Errorf("and again: got %v, want a wait of %v", err, 17*time.Second)
 	}
 	c.t = c.t.Add(17 * time.Second)
 	d.Limit(600, 60)
 	if retry, err := p.Push(t.Context(), third); retry || err != nil {
-		t.Errorf("got %v, %v, want retry false, no error", retry, err)
+		t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 
 	// Without the header a limit is a minute.
@@ -291,7 +291,7 @@ func TestJPushLimit(t *testing.T) {
 		jpush.Fault{Status: 429, Header: map[string]string{"X-Rate-Limit-Reset": "-3"}}, jpush.Fault{Status: 429, Header: map[string]string{"X-Rate-Limit-Reset": "31"}})
 	for _, want := range []time.Duration{defaultPause, 9 * time.Second, defaultPause, 31 * time.Second} {
 		if retry, err := p.Push(t.Context(), third); !retry || failure(err).Wait != want {
-			t.Errorf("retry %v, %v, wait %v, want %v", retry, err, failure(err).Wait, want)
+			t.Errorf("got retry %v, %v, wait %v, want a retry after %v", retry, err, failure(err).Wait, want)
 		}
 	}
 }
@@ -312,14 +312,14 @@ func TestJPushNames(t *testing.T) {
 		seen[name()] = true
 	}
 	if len(seen) != 15 {
-		t.Errorf("%d names of 15, want 15", len(seen))
+		t.Errorf("got %d names, want 15", len(seen))
 	}
 	if id := name(); !strings.HasSuffix(id, "16") { // the vendor has given 20
-		t.Errorf("name %s, want id ending in 16", id)
+		t.Errorf("got name %s, want one that ends in 16", id)
 	}
 	c.t = c.t.Add(cidLife + time.Second)
 	if id := name(); !strings.HasSuffix(id, "21") {
-		t.Errorf("name %s: the old ones are too old, want id ending in 21", id)
+		t.Errorf("got name %s, want one that ends in 21: the old ones are too old", id)
 	}
 
 	// Trouble of the moment is waited for.
@@ -330,11 +330,11 @@ func TestJPushNames(t *testing.T) {
 		id, err := p.NewID(t.Context())
 		d.Mend()
 		if checkJPush(t, d, err); err == nil {
-			t.Errorf("%+v: name %q, want an error", f, id)
+			t.Errorf("%+v: got name %q, want an error", f, id)
 		}
 	}
 	if id := name(); !strings.HasSuffix(id, "31") {
-		t.Errorf("name %s, want id ending in 31", id)
+		t.Errorf("got name %s, want one that ends in 31", id)
 	}
 
 	// Whatever else he says instead of names: calls go without, and he is asked again after a while.
@@ -346,24 +346,24 @@ func TestJPushNames(t *testing.T) {
 			d.Fail(f)
 			first, second := name(), name()
 			if strings.HasPrefix(first, d.Key) || strings.HasPrefix(second, d.Key) || first == second {
-				t.Errorf("%+v: names %s and %s, want first not beginning with %q, second not beginning with %q", f, first, second, d.Key, d.Key)
+				t.Errorf("%+v: got names %s and %s, want two that do not begin with %q", f, first, second, d.Key)
 			}
 			before := len(d.Rang())
 			if retry, err := p.Push(t.Context(), outbox.Note{ID: first, Alert: "hi", To: []outbox.Receiver{{Code: "a"}}}); retry || err != nil {
-				t.Errorf("got %v, %v, want retry false, no error", retry, err)
+				t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 			}
 			if rang := d.Rang(); len(rang) != before+1 || rang[before].CID != "" {
-				t.Errorf(`%+v: rang %+v, want rang of length %v, CID ""`, f, rang[before:], before+1)
+				t.Errorf("%+v: got rang %+v, want once more, without a name", f, rang[before:])
 			}
 			c.t = c.t.Add(cidRetry + time.Second)
 			if id := name(); !strings.HasPrefix(id, d.Key) {
-				t.Errorf("%+v: the vendor was not asked again: got %s, want id beginning with %q", f, id, d.Key)
+				t.Errorf("%+v: got name %s, want one that begins with %q: the vendor is asked again", f, id, d.Key)
 			}
 		})
 	}
 	// A name of another app's, in a row that was written before the key changed.
 	if retry, err := p.Push(t.Context(), outbox.Note{ID: "0123456789abcdef01234567-1", Alert: "hi", To: []outbox.Receiver{{Code: "a"}}}); retry || err != nil {
-		t.Errorf("got %v, %v, want retry false, no error", retry, err)
+		t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 }
 
@@ -377,7 +377,7 @@ func TestJPushDefaults(t *testing.T) {
 		return w.Result(), nil
 	})}})
 	if retry, err := p.Push(t.Context(), jpushNote(t, p, "a")); retry || err != nil {
-		t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+		t.Fatalf("got retry %v, %v, want no retry, no error", retry, err)
 	}
 	if got := strings.Join(asked, "\n"); got != "GET https://api.jpush.cn/v3/push/cid?count=100 k s\nPOST https://api.jpush.cn/v3/push k s" {
 		t.Errorf("asked\n%s\nwant %q", got, "GET https://api.jpush.cn/v3/push/cid?count=100 k s\nPOST https://api.jpush.cn/v3/push k s")

@@ -78,7 +78,7 @@ func onVendors(t *testing.T, answer http.HandlerFunc, test func(t *testing.T, v 
 				switch {
 				case v.answers(w, r):
 				case r.URL.Path != v.path || r.Method != http.MethodPost:
-					t.Errorf("got %s %s, want Path %s, Method %s", r.Method, r.URL.Path, v.path, http.MethodPost)
+					t.Errorf("got %s %s, want %s %s", r.Method, r.URL.Path, http.MethodPost, v.path)
 				default:
 					answer(w, r)
 				}
@@ -107,7 +107,7 @@ func discreet(t *testing.T, err error) {
 	}
 	for _, word := range []string{secret, appKey, deadCode, "1a0018970bbbb", "lisi", "项目组", "Basic "} {
 		if strings.Contains(err.Error(), word) {
-			t.Errorf("an error that names %q: %v", word, err)
+			t.Errorf("got an error that names %q: %v, want it not named", word, err)
 		}
 	}
 }
@@ -128,7 +128,7 @@ func TestPusherNames(t *testing.T) {
 		for range 25 {
 			id, err := p.NewID(t.Context())
 			if err != nil || id == "" || len(id) > 128 || seen[id] {
-				t.Fatalf("name %q, %v", id, err)
+				t.Fatalf("got name %q, %v, want a new one of at most 128 characters", id, err)
 			}
 			seen[id] = true
 		}
@@ -183,7 +183,7 @@ func TestPusherAnswers(t *testing.T) {
 					retry, err := p.Push(t.Context(), note(p, t))
 					discreet(t, err)
 					if got := failure(err); (err == nil) != (c.status == 200) || retry != c.retry || got.Wait != c.wait || len(got.Dead) > 0 || got.Split {
-						t.Errorf("retry %v, wait %v: %v", retry, got.Wait, err)
+						t.Errorf("got retry %v, wait %v, %v, want retry %v, wait %v, nobody dead, no split", retry, got.Wait, err, c.retry, c.wait)
 					}
 				})
 			}
@@ -215,11 +215,11 @@ func TestPusherRepeats(t *testing.T) {
 			n := note(first, t)
 			for _, p := range []outbox.Pusher{first, first, v.make(server.URL, nil, nil)} { // the last is another process
 				if retry, err := p.Push(t.Context(), n); retry || err != nil {
-					t.Errorf("got %v, %v, want retry false, no error", retry, err)
+					t.Errorf("got retry %v, %v, want no retry, no error", retry, err)
 				}
 			}
 			if len(calls) != 3 || calls[0] != calls[1] || calls[0] != calls[2] || calls[0].header != "application/json" {
-				t.Errorf("calls %q, want 3 calls, calls %v, calls %v, header application/json", calls, calls[1], calls[2])
+				t.Errorf("got calls %q, want 3 that are the same, of application/json", calls)
 			}
 			if names[0] != n.ID || names[2] != n.ID {
 				t.Errorf("names %q, want %q", names, n.ID)
@@ -241,7 +241,7 @@ func TestPusherDeadRegistrations(t *testing.T) {
 			retry, err := p.Push(t.Context(), note(p, t))
 			discreet(t, err)
 			if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != "["+deadCode+"]" {
-				t.Errorf("retry %v, dead %q, %v, want retry false, no error, %v", retry, got.Dead, err, "["+deadCode+"]")
+				t.Errorf("got retry %v, dead %q, %v, want no retry, no error, [%s]", retry, got.Dead, err, deadCode)
 			}
 		})
 	}
@@ -272,7 +272,7 @@ func TestPusherNetwork(t *testing.T) {
 					retry, err := p.Push(t.Context(), n)
 					discreet(t, err)
 					if !retry || err == nil {
-						t.Errorf("retry %v, %v, want retry, an error", retry, err)
+						t.Errorf("got retry %v, %v, want a retry, an error", retry, err)
 					}
 				}
 			})
@@ -286,7 +286,7 @@ func TestPusherNetwork(t *testing.T) {
 			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
 			discreet(t, err)
 			if !retry || err == nil || !strings.Contains(err.Error(), v.name+": dial: ") || strings.Contains(err.Error(), "127.0.0.1") {
-				t.Errorf("retry %v, %v, want retry, an error, error with %q, without 127.0.0.1", retry, err, v.name+": dial: ")
+				t.Errorf("got retry %v, %v, want a retry, an error with %q, without the address", retry, err, v.name+": dial: ")
 			}
 		}
 	})
@@ -309,7 +309,7 @@ func TestPusherHangs(t *testing.T) {
 		retry, err := p.Push(ctx, n)
 		discreet(t, err)
 		if !retry || !errors.Is(err, context.Canceled) {
-			t.Errorf("retry %v, %v, want retry, error %v", retry, err, context.Canceled)
+			t.Errorf("got retry %v, %v, want a retry, %v", retry, err, context.Canceled)
 		}
 
 		var left time.Duration
@@ -321,7 +321,7 @@ func TestPusherHangs(t *testing.T) {
 			return nil, context.DeadlineExceeded
 		})}, nil)
 		if retry, err := p.Push(t.Context(), n); !retry || !errors.Is(err, context.DeadlineExceeded) || left <= 0 || left > callTime {
-			t.Errorf("retry %v, %v; the call could take %v, want retry, error %v, left more than 0, left at most %v", retry, err, left, context.DeadlineExceeded, callTime)
+			t.Errorf("got retry %v, %v, %v left for the call, want a retry, %v, at most %v left", retry, err, left, context.DeadlineExceeded, callTime)
 		}
 	})
 }
@@ -343,13 +343,13 @@ func TestPusherRedirects(t *testing.T) {
 					retry, err := p.Push(t.Context(), note(p, t))
 					discreet(t, err)
 					if retry || err == nil {
-						t.Errorf("%d: retry %v, %v, want retry false, an error", status, retry, err)
+						t.Errorf("%d: got retry %v, %v, want no retry, an error", status, retry, err)
 					}
 				})
 		})
 	}
 	if n := astray.Load(); n > 0 {
-		t.Errorf("%d calls went elsewhere, want 0", n)
+		t.Errorf("got %d calls elsewhere, want 0", n)
 	}
 }
 
@@ -409,7 +409,7 @@ func TestPusherInParallel(t *testing.T) {
 			}
 			all.Wait()
 			if len(seen) != 80 {
-				t.Errorf("%d names for 80 calls, want 80", len(seen))
+				t.Errorf("got %d names for 80 calls, want 80", len(seen))
 			}
 		})
 	}

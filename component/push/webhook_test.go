@@ -31,7 +31,7 @@ func site(t *testing.T, answer string) (*httptest.Server, *received) {
 		}
 		got = received{r.Header.Get("X-Tlim-Id"), r.Header.Get("X-Tlim-Timestamp"), r.Header.Get("X-Tlim-Signature"), string(body)}
 		if r.Header.Get("Authorization") != "" || r.Header.Get("Cookie") != "" {
-			t.Errorf(`headers %v, want Authorization "", Cookie ""`, r.Header)
+			t.Errorf(`got headers %v, want neither Authorization nor Cookie`, r.Header)
 		}
 		io.WriteString(w, answer)
 	}))
@@ -52,7 +52,7 @@ func TestWebhookCall(t *testing.T) {
 		t.Run(c.platforms, func(t *testing.T) {
 			n.Android = c.android
 			if retry, err := p.Push(t.Context(), n); retry || err != nil {
-				t.Fatalf("got %v, %v, want retry false, no error", retry, err)
+				t.Fatalf("got retry %v, %v, want no retry, no error", retry, err)
 			}
 			var body any
 			if err := json.Unmarshal([]byte(got.body), &body); err != nil {
@@ -68,24 +68,24 @@ func TestWebhookCall(t *testing.T) {
 				t.Errorf("body %s\nwant %s", got.body, want)
 			}
 			if got.id != "call-1" || got.timestamp != "1777636800" {
-				t.Errorf("headers %+v, want id call-1, timestamp 1777636800", got)
+				t.Errorf("got headers %+v, want id call-1, timestamp 1777636800", got)
 			}
 			mac := hmac.New(sha256.New, []byte(secret))
 			mac.Write([]byte(got.timestamp + "." + got.body))
 			if got.signature != "sha256="+hex.EncodeToString(mac.Sum(nil)) {
-				t.Errorf("signature %q", got.signature)
+				t.Errorf("got signature %q, want %q", got.signature, "sha256="+hex.EncodeToString(mac.Sum(nil)))
 			}
 		})
 	}
 	if strings.Contains(got.body, secret) {
-		t.Error("the secret is in the body")
+		t.Error("the secret is in the body, want it not")
 	}
 	body := got.body
 	for name, wrong := range map[string]string{"secret": Sign("another", got.timestamp, []byte(body)), "time": Sign(secret, "1777636801", []byte(body)),
 		"body": Sign(secret, got.timestamp, []byte(body+" "))} {
 		t.Run(name, func(t *testing.T) {
 			if wrong == got.signature {
-				t.Errorf("the signature does not depend on the %s", name)
+				t.Errorf("got the same signature with another %s, want another one", name)
 			}
 		})
 	}
@@ -118,7 +118,7 @@ func TestWebhookAnswers(t *testing.T) {
 			p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
 			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi", To: []outbox.Receiver{{Code: "c1"}, {Code: "c2"}}})
 			if got := failure(err); retry || got.Err != nil || fmt.Sprint(got.Dead) != dead {
-				t.Errorf("%.60s: retry %v, %v, dead %v, want %s", answer, retry, err, got.Dead, dead)
+				t.Errorf("%.60s: got retry %v, %v, dead %v, want no retry, no error, %s", answer, retry, err, got.Dead, dead)
 			}
 		})
 	}
@@ -132,7 +132,7 @@ func TestWebhookRefuses(t *testing.T) {
 			p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret})
 			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
 			if got := failure(err); retry != again || got.Wait != 0 || err.Error() != fmt.Sprintf("webhook: status %d", status) {
-				t.Errorf("%d: retry %v, wait %v, %v, want retry %v, Wait 0, error %v", status, retry, got.Wait, err, again, fmt.Sprintf("webhook: status %d", status))
+				t.Errorf("%d: got retry %v, wait %v, %v, want retry %v, no wait, webhook: status %d", status, retry, got.Wait, err, again, status)
 			}
 			server.Close()
 		})
@@ -144,6 +144,6 @@ func TestWebhookBadURL(t *testing.T) {
 	retry, err := p.Push(t.Context(), outbox.Note{ID: "x"})
 	discreet(t, err)
 	if retry || err == nil || !strings.Contains(err.Error(), "push.webhook.url") {
-		t.Errorf("retry %v, %v, want retry false, an error, error with push.webhook.url", retry, err)
+		t.Errorf("got retry %v, %v, want no retry, an error with push.webhook.url", retry, err)
 	}
 }

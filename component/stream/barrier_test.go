@@ -38,23 +38,23 @@ func TestBarrier(t *testing.T) {
 			st := p.next()
 			for ; !isPing(st); st = p.next() {
 				if st.ID == "behind" {
-					t.Error("a later delivery came before the barrier")
+					t.Error("a later delivery came before the barrier, want it behind")
 				}
 				before++
 			}
 			if st.From != p.domain {
-				t.Errorf("the ping on %s comes from %s", p.domain, st.From)
+				t.Errorf("the ping on %s comes from %s, want %s", p.domain, st.From, p.domain)
 			}
 			pings = append(pings, st)
 		}
 		if before != 20 {
-			t.Errorf("%d of 20 copies came before the barrier, want 20", before)
+			t.Errorf("got %d copies before the barrier, want 20", before)
 		}
 		sending.answer(pings[0], "result", "im.test", "")
 		synctest.Wait()
 		select {
 		case err := <-done:
-			t.Errorf("the barrier passed with one of two answers: %v", err)
+			t.Errorf("the barrier passed with one of two answers: %v, want it to wait", err)
 		default:
 		}
 		intake.answer(pings[1], "result", "im.test", "")
@@ -66,7 +66,7 @@ func TestBarrier(t *testing.T) {
 		synctest.Wait()
 		select {
 		case err := <-done:
-			t.Errorf("the barrier was told twice: %v", err)
+			t.Errorf("the barrier was told twice: %v, want once", err)
 		default:
 		}
 	})
@@ -107,7 +107,7 @@ func TestBarrierUnanswered(t *testing.T) {
 		p.next()
 		r.expect("barrier true", "down deaf")
 		if took := time.Since(began); took < 10*time.Second || took > 13*time.Second {
-			t.Errorf("found after %v, want at least %v, at most %v", took, 10*time.Second, 13*time.Second)
+			t.Errorf("found after %v, want %v to %v", took, 10*time.Second, 13*time.Second)
 		}
 	})
 }
@@ -140,7 +140,7 @@ func TestBarrierWaitsInTheBuffer(t *testing.T) {
 		r.quiet()
 		select {
 		case err := <-done:
-			t.Errorf("barrier: %v", err)
+			t.Errorf("barrier: %v, want it to wait", err)
 		default:
 		}
 		r.expect("down deaf")
@@ -197,7 +197,7 @@ func TestBusyServerIsAlive(t *testing.T) {
 				p.answer(st, "result", "im.test", "")
 			case err := <-done:
 				if passed = true; err != nil || time.Since(began) < 50*time.Second {
-					t.Errorf("after %v: %v, want at least %v, no error", time.Since(began), err, 50*time.Second)
+					t.Errorf("after %v: got %v, want no error, after at least %v", time.Since(began), err, 50*time.Second)
 				}
 			}
 		}
@@ -280,7 +280,7 @@ func TestPingsLieBetween(t *testing.T) {
 					}
 				}
 				if pings < 9 || most > 1100 {
-					t.Errorf("%d pings, at most %d stanzas between two, want at least 9, most at most 1100", pings, most)
+					t.Errorf("got %d pings, at most %d stanzas between two, want at least 9, at most 1100", pings, most)
 				}
 				p.drain()
 			})

@@ -25,7 +25,7 @@ func TestBroken(t *testing.T) {
 				p.send(poison)
 				ping := p.next()
 				if _, ok := ping.Child("ping", "urn:xmpp:ping"); !ok {
-					t.Fatalf("no ping: %+v", ping)
+					t.Fatalf("got %+v, want a ping", ping)
 				}
 				p.send(`<iq type="result" id="` + ping.ID + `" from="im.test" to="tlim.im.test"/><message id="after"/>`)
 				p.drain()
@@ -39,7 +39,7 @@ func TestBroken(t *testing.T) {
 				pass(3 * lastWords)
 				r.quiet()
 				if !r.Status().Up || r.lines("what it should not") != 1 {
-					t.Errorf("got %+v\n%s\nwant Up true, lines 1", r.Status(), r.log)
+					t.Errorf("got %+v\n%s\nwant the link up, and what is broken logged once", r.Status(), r.log)
 				}
 			})
 		})

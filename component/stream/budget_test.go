@@ -30,7 +30,7 @@ func stalled(t *testing.T, r *rig) *peer {
 	go func() { _ = r.Deliver(t.Context(), []stanza.Delivery{d}) }() // the test ends the link
 	synctest.Wait()
 	if r.current.Load().intake().out.waiting() < r.cfg.BufferBytes {
-		t.Fatal("the buffer is not full")
+		t.Fatal("the buffer has room, want it full")
 	}
 	return p
 }
@@ -67,10 +67,10 @@ func TestOneSenderDoesNotFillTheReserve(t *testing.T) {
 		synctest.Wait()
 		dropped := int(metric(t, reg, "tlim_link_answers_over_budget_total"))
 		if n := metric(t, reg, "tlim_link_unanswered_total"); n != 0 || dropped < 1900 {
-			t.Errorf("%v found no room, %d were over the budget, want 0, dropped at least 1900", n, dropped)
+			t.Errorf("got %v without room, %d over the budget, want 0, at least 1900", n, dropped)
 		}
 		if n := r.lines("sender=evil@im.test"); n != 1 || r.lines("sender=good@im.test") != 0 {
-			t.Errorf("the log names the sender %d times: %s, want 1, lines 0", n, r.log)
+			t.Errorf("the log names the sender %d times, want once, and nobody else: %s", n, r.log)
 		}
 
 		// Hundreds of senders can fill their part, and no more.
@@ -80,7 +80,7 @@ func TestOneSenderDoesNotFillTheReserve(t *testing.T) {
 		synctest.Wait()
 		refused := metric(t, reg, "tlim_link_unanswered_total")
 		if refused < 100 {
-			t.Errorf("%v of a crowd's answers found no room, want at least 100", refused)
+			t.Errorf("got %v of a crowd's answers without room, want at least 100", refused)
 		}
 		ack := []byte(`<message id="ack" type="chat" to="good@im.test/r">` + strings.Repeat("x", 400) + `</message>`)
 		acks := 0
@@ -88,15 +88,15 @@ func TestOneSenderDoesNotFillTheReserve(t *testing.T) {
 			acks++
 		}
 		if bytes := acks * len(ack); bytes < 30<<10 {
-			t.Errorf("%d bytes of acknowledgements had room, want at least %d", bytes, 30<<10)
+			t.Errorf("got room for %d bytes of acknowledgements, want at least %d", bytes, 30<<10)
 		}
 
 		got := p.rest(2002 - dropped + 2000 - int(refused) + acks)
 		if got["good@im.test/r result"] != 1 || got["good@im.test/r error"] != 1 || got["good@im.test/r chat"] != acks {
-			t.Errorf("the other sender got %v, want good@im.test/r result 1, good@im.test/r error 1, good@im.test/r chat %v", got, acks)
+			t.Errorf("the other sender got %v, want 1 result, 1 error, %d messages", got, acks)
 		}
 		if n := got["evil@im.test/r result"] + got["evil@im.test/other error"]; n != 2000-dropped || n < 2 {
-			t.Errorf("the sender who floods got %d answers, want n %d, n at least 2", n, 2000-dropped)
+			t.Errorf("the sender who floods got %d answers, want %d, at least 2", n, 2000-dropped)
 		}
 
 		// What was written is no burden any more.
@@ -134,20 +134,20 @@ func TestAnswerRate(t *testing.T) {
 		}
 		evil := func(i int) string { return fmt.Sprintf("evil@im.test/r%d", i) }
 		if n := answered(30, evil); n != 2*budgetBurst {
-			t.Errorf("%d of 30 questions of one user were answered, want %d", n, 2*budgetBurst)
+			t.Errorf("got %d of 30 questions of one user answered, want %d", n, 2*budgetBurst)
 		}
 		pass(5 * time.Second)
 		if n := answered(30, evil); n != 10 {
-			t.Errorf("%d answers after 5 s, want 10", n)
+			t.Errorf("got %d answers after 5 s, want 10", n)
 		}
 		if n := answered(30, func(i int) string { return fmt.Sprintf("user%d@elsewhere.test/r", i) }); n != 2*budgetBurst {
-			t.Errorf("%d answers to users of another server, want %d", n, 2*budgetBurst)
+			t.Errorf("got %d answers to users of another server, want %d", n, 2*budgetBurst)
 		}
 		if n := answered(30, func(i int) string { return fmt.Sprintf("user%d@im.test/r", i) }); n != 30 {
-			t.Errorf("%d answers to 30 users, want 30", n)
+			t.Errorf("got %d answers to 30 users, want 30", n)
 		}
 		if n := metric(t, reg, "tlim_link_answers_over_budget_total"); n != 10+20+10 {
-			t.Errorf("%v dropped, want %v", n, 10+20+10)
+			t.Errorf("got %v dropped, want %v", n, 10+20+10)
 		}
 		p.drain()
 	})

@@ -33,7 +33,7 @@ func TestDeliver(t *testing.T) {
 			"message chat a@tlim.im.test>u@im.test 3|<body>3</body>",
 		} {
 			if got := p.text(); got != want {
-				t.Errorf("copy %s\nwant %s", got, want)
+				t.Errorf("got copy %s\nwant %s", got, want)
 			}
 		}
 		p.drain()
@@ -94,7 +94,7 @@ func TestMembersAreBound(t *testing.T) {
 			}
 		}
 		if total != members {
-			t.Errorf("%d members were reached, want %d", total, members)
+			t.Errorf("got %d members reached, want %d", total, members)
 		}
 		for _, p := range peers {
 			p.drain()
@@ -125,7 +125,7 @@ func TestMulticast(t *testing.T) {
 			stanza.Target{JID: "@im.test"}, stanza.Target{JID: "h i@im.test"}, stanza.Target{JID: "j@im.test/<"}, stanza.Target{JID: "im.test"})...)
 		for _, to := range []string{"f@im.test/x", "g@other.test", "@im.test", "h i@im.test", "j@im.test/<", "im.test"} {
 			if got := p.next(); got.To != to || bytes.Contains(got.Inner, []byte("<addresses")) || !bytes.HasPrefix(got.Inner, []byte("<body>x</body>")) {
-				t.Errorf("alone: %s", line(got))
+				t.Errorf("alone: got %s, want <body>x</body> to %s without addresses", line(got), to)
 			}
 		}
 		want := `message chat a@tlim.im.test>im.test 1|<addresses xmlns="http://jabber.org/protocol/address">`
@@ -149,13 +149,13 @@ func TestMulticast(t *testing.T) {
 			here := 0
 			for a := range addresses.Children() {
 				if a.Attr("jid") != many[n].JID || a.Attr("type") != "bcc" {
-					t.Fatalf("address %d is %s, want Attr %v, Attr bcc", n, a.Raw, many[n].JID)
+					t.Fatalf("address %d: got %s, want bcc %s", n, a.Raw, many[n].JID)
 				}
 				n++
 				here++
 			}
 			if here != size {
-				t.Errorf("%d addresses in one stanza, want %d", here, size)
+				t.Errorf("got %d addresses in one stanza, want %d", here, size)
 			}
 		}
 		<-sent
@@ -178,37 +178,37 @@ func TestFullBuffer(t *testing.T) {
 		synctest.Wait()
 		waiting := r.current.Load().intake().out.waiting()
 		if waiting < 2000 || waiting > 2200 {
-			t.Errorf("%d bytes wait, want at least 2000, waiting at most 2200", waiting)
+			t.Errorf("got %d bytes waiting, want 2000 to 2200", waiting)
 		}
 		posted := 0
 		for r.Post([]byte(`<presence id="posted" to="im.test"/>`)) {
 			posted++
 		}
 		if posted < 5 || posted > 20 {
-			t.Errorf("%d stanzas fit the reserve, want at least 5, posted at most 20", posted)
+			t.Errorf("got %d stanzas into the reserve, want 5 to 20", posted)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := r.Deliver(ctx, one("late", "u@im.test")); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a deliverer whose time is up got %v, want %v", err, context.DeadlineExceeded)
+			t.Errorf("Deliver whose time is up: got %v, want %v", err, context.DeadlineExceeded)
 		}
 		if _, err := r.IQ(ctx, "get", "im.test", nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a question whose time is up got %v, want %v", err, context.DeadlineExceeded)
+			t.Errorf("IQ whose time is up: got %v, want %v", err, context.DeadlineExceeded)
 		}
 		select {
 		case err := <-done:
-			t.Fatalf("Deliver did not wait: %v", err)
+			t.Fatalf("Deliver did not wait: %v, want it to", err)
 		default:
 		}
 		copies := 0
 		for copies < 100 {
 			if st := p.work(); st.Name == "message" {
 				if st.To != fmt.Sprintf("u%d@im.test", copies) {
-					t.Fatalf("copy %d is for %s, want %s", copies, st.To, fmt.Sprintf("u%d@im.test", copies))
+					t.Fatalf("copy %d is for %s, want u%d@im.test", copies, st.To, copies)
 				}
 				copies++
 			} else if posted--; posted < 0 {
-				t.Fatalf("too many posted: %s, want posted at least 0", line(st))
+				t.Fatalf("got more than what was posted: %s", line(st))
 			}
 		}
 		if err := <-done; err != nil {

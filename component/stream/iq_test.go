@@ -42,7 +42,7 @@ func TestIQ(t *testing.T) {
 		done := r.askAsync(t.Context())
 		q := p.next()
 		if got := line(q); !strings.HasPrefix(got, "iq set tlim.im.test>im.test ") || !strings.HasSuffix(got, "|<command/>") || len(q.ID) < 16 {
-			t.Errorf(`question %s, want beginning with "iq set tlim.im.test>im.test ", ending in "|<command/>", ID of length at least 16`, got)
+			t.Errorf(`got question %s, want "iq set tlim.im.test>im.test …|<command/>" with an id of at least 16 characters`, got)
 		}
 		// What any user can send, and what is for somebody else, changes nothing.
 		for _, from := range []string{"mallory@im.test/x", "im.test/x", "tlim.im.test", "", "a b@im.test", "conference.im.test"} {
@@ -52,17 +52,17 @@ func TestIQ(t *testing.T) {
 		p.answer(q, "result", "im.test", "<true/>")
 		p.answer(q, "result", "im.test", "<twice/>")
 		if got := <-done; got.err != nil || string(got.st.Inner) != "<true/>" {
-			t.Errorf(`answer %+v, want Inner "<true/>", no error`, got)
+			t.Errorf(`got answer %+v, want "<true/>", no error`, got)
 		}
 
 		done = r.askAsync(t.Context())
 		p.answer(p.next(), "error", "im.test", `<error type="auth"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`)
 		got := <-done
 		if e, ok := errors.AsType[*stanza.IQError](got.err); !ok || e.Condition != "forbidden" {
-			t.Errorf("error answer %+v, want ok true, Condition forbidden", got)
+			t.Errorf("got answer %+v, want the error forbidden", got)
 		}
 		if n := metric(t, reg, "tlim_link_stray_answers_total"); n != 8 {
-			t.Errorf("%v stray answers counted, want 8", n)
+			t.Errorf("got %v stray answers counted, want 8", n)
 		}
 		r.quiet() // an IQ is never the handler's
 		p.drain()
@@ -77,7 +77,7 @@ func TestIQWithoutAnAnswer(t *testing.T) {
 		p.drain()
 		began := time.Now()
 		if _, err := r.IQ(t.Context(), "get", "im.test", nil); !errors.Is(err, context.DeadlineExceeded) || time.Since(began) != questionTimeout {
-			t.Errorf("after %v: %v, want %v, %v", time.Since(began), err, context.DeadlineExceeded, questionTimeout)
+			t.Errorf("after %v: got %v, want %v after %v", time.Since(began), err, context.DeadlineExceeded, questionTimeout)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -85,7 +85,7 @@ func TestIQWithoutAnAnswer(t *testing.T) {
 			t.Errorf("with a deadline: got %v, want %v", err, context.DeadlineExceeded)
 		}
 		if _, err := r.IQ(t.Context(), "get", "@", nil); err == nil {
-			t.Error("a question to no address was asked")
+			t.Error("a question to no address was asked, want an error")
 		}
 		done := r.askAsync(t.Context())
 		synctest.Wait()
@@ -95,7 +95,7 @@ func TestIQWithoutAnAnswer(t *testing.T) {
 			t.Errorf("at the loss: got %v, want %v", got.err, ErrDown)
 		}
 		if n := len(r.asksOf()); n != 0 {
-			t.Errorf("%d questions are kept, want 0", n)
+			t.Errorf("got %d questions kept, want 0", n)
 		}
 	})
 }
@@ -120,7 +120,7 @@ func TestLargeAnswers(t *testing.T) {
 			done := r.askAsync(t.Context())
 			p.answer(p.next(), "result", "im.test", strings.Repeat("x", size))
 			if got := <-done; !errors.Is(got.err, want) || want == nil && len(got.st.Inner) != size {
-				t.Errorf("%d bytes: %d, %v", size, len(got.st.Inner), got.err)
+				t.Errorf("%d bytes: got %d, %v, want %v", size, len(got.st.Inner), got.err, want)
 			}
 		}
 		r.quiet()
@@ -165,7 +165,7 @@ func TestAnswers(t *testing.T) {
 			intake.send(`<iq type="` + c.typ + `" id="q&quot;1" from="a@im.test/r&lt;" to="` + c.to + `">` + c.content + `</iq>`)
 			got := intake.next()
 			if got.Type+"|"+string(got.Inner) != c.want || got.From != c.to || got.To != "a@im.test/r<" || got.ID != `q"1` {
-				t.Errorf(`%s %s: %s, want %v, From %v, To "a@im.test/r<", ID %q`, c.typ, c.content, line(got), c.want, c.to, `q"1`)
+				t.Errorf("%s %s: got %s, want %s from %s to a@im.test/r<, with its id", c.typ, c.content, line(got), c.want, c.to)
 			}
 		}
 		// What the hook answers later is not answered here; nor are these. The ping behind them is the next that is said.
@@ -174,18 +174,18 @@ func TestAnswers(t *testing.T) {
 			`<iq type="odd" id="1" from="a@im.test/r" to="tlim.im.test"/><iq type="get" id="1" to="tlim.im.test"/>` +
 			`<iq type="get" id="behind" from="a@im.test/r" to="tlim.im.test"><ping xmlns="urn:xmpp:ping"/></iq>`)
 		if got := intake.next(); got.ID != "behind" {
-			t.Errorf("answered: %s, want ID behind", line(got))
+			t.Errorf("got an answer to %s, want it to behind", line(got))
 		}
 
 		// A sending link answers for itself; a message to it is told that nobody reads there, an error is not answered.
 		sending.send(`<iq type="get" id="1" from="im.test" to="tlim-2.im.test"><query xmlns="jabber:iq:version"/></iq>`)
 		if got := sending.next(); got.Type != "result" || got.From != "tlim-2.im.test" {
-			t.Errorf("a sending link answered %s, want Type result, From tlim-2.im.test", line(got))
+			t.Errorf("a sending link: got answer %s, want a result from tlim-2.im.test", line(got))
 		}
 		sending.send(`<message type="error" id="2" from="a@im.test/r" to="tlim-2.im.test"/><presence from="a@im.test/r" to="tlim-2.im.test"/>` +
 			`<message id="3" from="a@im.test/r" to="x@tlim-2.im.test"><body>lost?</body></message>`)
 		if got := line(sending.next()); got != "message error x@tlim-2.im.test>a@im.test/r 3|"+missing {
-			t.Errorf("a sending link answered %s, want %s", got, "message error x@tlim-2.im.test>a@im.test/r 3|"+missing)
+			t.Errorf("a sending link: got answer %s, want %s", got, "message error x@tlim-2.im.test>a@im.test/r 3|"+missing)
 		}
 		r.quiet()
 		sending.drain()
@@ -206,7 +206,7 @@ func TestAnswersNeverBlock(t *testing.T) {
 		p.send(`<message id="read"/>`)
 		r.expect("message read ")
 		if n := metric(t, reg, "tlim_link_unanswered_total"); n < 10 || n > 45 {
-			t.Errorf("%v unanswered, want at least 10, at most 45", n)
+			t.Errorf("got %v unanswered, want 10 to 45", n)
 		}
 		p.drain()
 	})

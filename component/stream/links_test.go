@@ -22,7 +22,7 @@ func TestUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}).start()
 		if s := r.Status(); s.Up || s.Reason != ReasonConnecting {
-			t.Errorf("status %+v before the first attempt, want Up false, Reason %v", s, ReasonConnecting)
+			t.Errorf("before the first attempt: got status %+v, want down, %v", s, ReasonConnecting)
 		}
 		p := r.up(`<message id="1" from="a@im.test/r" to="tlim.im.test"><body>你好</body></message><presence id="2"/>`)
 		if p.domain != "tlim.im.test" {
@@ -30,7 +30,7 @@ func TestUp(t *testing.T) {
 		}
 		r.expect("up", "message 1 <body>你好</body>", "presence 2 ")
 		if s := r.Status(); !s.Up || s.Reason != ReasonUp || s.Err != nil || s.Text == "" {
-			t.Errorf("status %+v, want Up true, Reason %v, no error, a Text", s, ReasonUp)
+			t.Errorf("got status %+v, want up, %v, a text, no error", s, ReasonUp)
 		}
 		p.drain()
 	})
@@ -115,13 +115,13 @@ func TestRefusals(t *testing.T) {
 				pass(2 * time.Minute)
 				s := r.Status()
 				if s.Up || s.Reason != c.reason || s.Err == nil || time.Since(s.Since) < time.Minute {
-					t.Errorf("status %+v, want %s", s, c.reason)
+					t.Errorf("got status %+v, want down, %s, an error, since a minute", s, c.reason)
 				}
 				if strings.ContainsAny(s.Text, "{}%") || len(s.Text) < 20 {
-					t.Errorf("text %q", s.Text)
+					t.Errorf("got text %q, want at least 20 characters, all filled in", s.Text)
 				}
 				if n := r.lines("link is down"); n != 1 {
-					t.Errorf("%d lines in the log for one outage:\n%s\nwant 1", n, r.log)
+					t.Errorf("logged %d times for one outage, want once:\n%s", n, r.log)
 				}
 				r.quiet()
 
@@ -148,7 +148,7 @@ func TestBackoff(t *testing.T) {
 		for i, w := range want {
 			gap, w := tries[i+1].Sub(tries[i]), w*time.Millisecond
 			if gap < w*3/4 || gap > w*5/4 {
-				t.Errorf("pause %d was %v, want %v and a quarter", i, gap, w)
+				t.Errorf("pause %d: got %v, want %v and a quarter", i, gap, w)
 			}
 		}
 	})
@@ -167,7 +167,7 @@ func TestBackoffAfterALife(t *testing.T) {
 			r.expect("down lost")
 			last = time.Now()
 			if i == 7 && gap < 3*time.Second {
-				t.Errorf("the eighth attempt at once came after %v, want at least %v", gap, 3*time.Second)
+				t.Errorf("the eighth attempt at once: got it after %v, want at least %v", gap, 3*time.Second)
 			}
 		}
 		p := r.up("")
@@ -178,7 +178,7 @@ func TestBackoffAfterALife(t *testing.T) {
 		r.expect("down lost")
 		r.up("").drain()
 		if gap := time.Since(last); gap > 200*time.Millisecond {
-			t.Errorf("after a life of 6 s the next attempt came after %v, want at most %v", gap, 200*time.Millisecond)
+			t.Errorf("after a life of 6 s: got the next attempt after %v, want at most %v", gap, 200*time.Millisecond)
 		}
 		r.expect("up")
 	})
@@ -213,16 +213,16 @@ func TestLosses(t *testing.T) {
 				}
 				r.expect(events...)
 				if s := r.Status(); s.Up || s.Reason != c.reason {
-					t.Errorf("status %+v, want Up false, Reason %v", s, c.reason)
+					t.Errorf("got status %+v, want down, %v", s, c.reason)
 				}
 				if p.closed() {
-					t.Error("a stream that is lost was ended in order")
+					t.Error("a stream that is lost was ended in order, want it cut")
 				}
 				r.up("").drain()
 				r.expect("up")
 				r.quiet()
 				if r.lines("link is down") != 1 || r.lines("link is up") != 2 {
-					t.Errorf("log:\n%s\nwant \"link is down\" once, \"link is up\" twice", r.log)
+					t.Errorf("got log:\n%s\nwant \"link is down\" once, \"link is up\" twice", r.log)
 				}
 			})
 		})
@@ -256,10 +256,10 @@ func TestDeaf(t *testing.T) {
 		select {
 		case <-gone:
 		default:
-			t.Error("the new connection came before the old one was closed")
+			t.Error("the new connection came before the old one was closed, want it behind")
 		}
 		if took := time.Since(began); took < 18*time.Second || took > 24*time.Second {
-			t.Errorf("found after %v, want 8 s and 10 s", took)
+			t.Errorf("found after %v, want 18 s to 24 s", took)
 		}
 		for {
 			if e := <-r.events; e != "message x " {
@@ -324,17 +324,17 @@ func TestStall(t *testing.T) {
 			err = r.Deliver(t.Context(), d)
 		}
 		if !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver returned %v, want %v", err, ErrDown)
+			t.Errorf("Deliver: got %v, want %v", err, ErrDown)
 		}
 		if took := time.Since(began); took < 10*time.Second || took > 11*time.Second || n > 15 {
-			t.Errorf("after %v and %d deliveries, want at least %v, at most %v, at most 15", took, n, 10*time.Second, 11*time.Second)
+			t.Errorf("got the end after %v and %d deliveries, want after %v to %v, at most 15", took, n, 10*time.Second, 11*time.Second)
 		}
 		r.expect("down stalled")
 		if err := r.Deliver(t.Context(), d); !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver without a link returned %v, want %v", err, ErrDown)
+			t.Errorf("Deliver without a link: got %v, want %v", err, ErrDown)
 		}
 		if r.Post([]byte("<presence/>")) {
-			t.Error("Post without a link took a stanza")
+			t.Error("Post without a link took a stanza, want it refused")
 		}
 	})
 }
@@ -354,7 +354,7 @@ func TestSlowReaderIsAlive(t *testing.T) {
 			pass(9 * time.Second)
 			n, err := p.conn.Read(buf)
 			if err != nil {
-				t.Fatalf("the link broke off after %d bytes: %v", got, err)
+				t.Fatalf("the link broke off after %d bytes, want it to stay: %v", got, err)
 			}
 			got += n
 		}
@@ -376,7 +376,7 @@ func TestOrderlyStop(t *testing.T) {
 		r.cancel()
 		synctest.Wait() // the server has not read yet
 		if err := r.Deliver(t.Context(), []stanza.Delivery{{ID: "late", To: []stanza.Target{{JID: "b@im.test"}}}}); !errors.Is(err, ErrDown) {
-			t.Errorf("Deliver during the stop returned %v, want %v", err, ErrDown)
+			t.Errorf("Deliver during the stop: got %v, want %v", err, ErrDown)
 		}
 		// What still comes in is still taken.
 		intake.send(`<message id="last"/>`)
@@ -388,7 +388,7 @@ func TestOrderlyStop(t *testing.T) {
 				for {
 					frame, err := p.framer.Next()
 					if err != nil {
-						t.Errorf("%s ended with %v", p.domain, err)
+						t.Errorf("%s ended with %v, want the end of the stream", p.domain, err)
 					}
 					if err != nil || frame.Kind == stanza.KindEnd {
 						break
@@ -400,12 +400,12 @@ func TestOrderlyStop(t *testing.T) {
 			}()
 		}
 		if n := <-counts + <-counts; n != 20 {
-			t.Errorf("%d of 20 copies left before the end of the streams, want 20", n)
+			t.Errorf("got %d copies before the end of the streams, want 20", n)
 		}
 		<-r.ended
 		r.expect("down closed")
 		if s := r.Status(); s.Reason != ReasonClosed || s.Up {
-			t.Errorf("status %+v, want Reason %v, Up false", s, ReasonClosed)
+			t.Errorf("got status %+v, want down, %v", s, ReasonClosed)
 		}
 	})
 }
@@ -424,7 +424,7 @@ func TestStopIsBounded(t *testing.T) {
 				r.cancel()
 				<-r.ended
 				if took := time.Since(began); took != defaultCloseTimeout {
-					t.Errorf("the stop took %v, want %v", took, defaultCloseTimeout)
+					t.Errorf("the stop: got it after %v, want %v", took, defaultCloseTimeout)
 				}
 				r.expect("down closed")
 			})
@@ -444,7 +444,7 @@ func TestStopWhileDown(t *testing.T) {
 				<-r.ended
 				r.quiet()
 				if s := r.Status(); s.Reason != ReasonClosed {
-					t.Errorf("status %+v, want Reason %v", s, ReasonClosed)
+					t.Errorf("got status %+v, want %v", s, ReasonClosed)
 				}
 			})
 		})
@@ -460,7 +460,7 @@ func TestStopDuringTheHandshake(t *testing.T) {
 		r.cancel()
 		<-r.ended
 		if time.Since(began) != 0 {
-			t.Errorf("the stop waited %v for the handshake, want 0", time.Since(began))
+			t.Errorf("the stop waited %v for the handshake, want not", time.Since(began))
 		}
 	})
 }
@@ -471,17 +471,17 @@ func TestOneOfSeveralLost(t *testing.T) {
 		r := newRig(t, Config{Connections: 3}).start()
 		third, second, intake := r.up(""), r.up(""), r.up("")
 		if third.domain != "tlim-3.im.test" || second.domain != "tlim-2.im.test" || intake.domain != "tlim.im.test" {
-			t.Errorf("links %s, %s, %s: the intake must come last", third.domain, second.domain, intake.domain)
+			t.Errorf("got links %s, %s, %s, want the intake last", third.domain, second.domain, intake.domain)
 		}
 		r.expect("up")
 		_ = second.conn.Close()
 		if intake.closed() || third.closed() {
-			t.Error("a link was ended in order")
+			t.Error("a link was ended in order, want all cut")
 		}
 		r.expect("down lost")
 		r.quiet()
 		if e, ok := errors.AsType[*Error](r.Status().Err); !ok || e.Domain != "tlim-2.im.test" {
-			t.Errorf("lost: %v, want ok true, Domain tlim-2.im.test", r.Status().Err)
+			t.Errorf("lost: got %v, want the error of tlim-2.im.test", r.Status().Err)
 		}
 		for range 3 {
 			r.up("").drain()
@@ -499,11 +499,11 @@ func TestOneOfSeveralRefused(t *testing.T) {
 		intake.header("")
 		_ = intake.conn.Close()
 		if sending.closed() {
-			t.Error("the other link was ended in order")
+			t.Error("the other link was ended in order, want it cut")
 		}
 		r.quiet()
 		if s := r.Status(); s.Reason != ReasonConflict {
-			t.Errorf("status %+v, want Reason %v", s, ReasonConflict)
+			t.Errorf("got status %+v, want %v", s, ReasonConflict)
 		}
 	})
 }
@@ -520,7 +520,7 @@ func TestUnknownAndOversize(t *testing.T) {
 			"tlim_link_unknown_elements_total": 1, "tlim_link_oversize_total": 1, "tlim_link_up": 1, "tlim_link_queued_bytes": 0, "tlim_link_stanzas_in_total": 3,
 		} {
 			if got := metric(t, reg, name); got != want {
-				t.Errorf("%s is %v, want %v", name, got, want)
+				t.Errorf("%s: got %v, want %v", name, got, want)
 			}
 		}
 		p.drain()
@@ -569,7 +569,7 @@ func TestDeliverFromUp(t *testing.T) {
 		r := newRig(t, Config{})
 		r.onUp = func() {
 			if !r.Post([]byte(`<presence id="first" to="im.test" from="tlim.im.test"/>`)) {
-				t.Error("Post from Up was refused")
+				t.Error("Post from Up was refused, want it taken")
 			}
 		}
 		r.start()
@@ -585,12 +585,12 @@ func TestFlushed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Config{}).start()
 		if err := r.Flushed(t.Context()); err != nil {
-			t.Errorf("without a link: %v", err)
+			t.Errorf("without a link: got %v, want no error", err)
 		}
 		p := r.up("")
 		r.expect("up")
 		if err := r.Flushed(t.Context()); err != nil {
-			t.Errorf("with nothing to wait for: %v", err)
+			t.Errorf("with nothing to wait for: got %v, want no error", err)
 		}
 		r.Post([]byte(`<message id="1"/>`))
 		r.Post([]byte(`<message id="2"/>`))
@@ -599,7 +599,7 @@ func TestFlushed(t *testing.T) {
 		synctest.Wait()
 		select {
 		case err := <-done:
-			t.Errorf("flushed before the server read: %v", err)
+			t.Errorf("flushed before the server read: %v, want it to wait", err)
 		default:
 		}
 		p.next()

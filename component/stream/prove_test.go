@@ -26,10 +26,10 @@ func (r *rig) domainIsWrong(text string) {
 	r.t.Helper()
 	synctest.Wait()
 	if s := r.Status(); s.Up || s.Reason != ReasonDomain || !strings.Contains(s.Text, text) || !strings.Contains(s.Text, "im.test") || strings.Contains(s.Text, "{") {
-		r.t.Errorf("status %+v, want %q in its text", s, text)
+		r.t.Errorf("got status %+v, want down, %v, with %q and im.test in its text", s, ReasonDomain, text)
 	}
 	if r.lines("link is down") != 1 || r.lines("link is up") != 0 {
-		r.t.Errorf("log\n%s", r.log)
+		r.t.Errorf("got log\n%s\nwant \"link is down\" once, \"link is up\" never", r.log)
 	}
 	r.quiet() // the handler never hears of it: nothing is delivered to a foreign domain
 }
@@ -47,7 +47,7 @@ func TestWrongDomain(t *testing.T) {
 			}
 			p.send(`<stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" from="tlim.im.test.chat.example" id="7n9">`)
 			if p.closed() {
-				r.t.Error("the stream was ended in order")
+				r.t.Error("the stream was ended in order, want it cut")
 			}
 		}, "calls itself chat.example, and xmpp.domain says im.test: set xmpp.domain to chat.example"},
 		"not found, and a question in its own name, Openfire": {func(r *rig) {
@@ -88,14 +88,14 @@ func TestDomainWithoutAnAnswer(t *testing.T) {
 		p.next()
 		pass(900 * time.Millisecond)
 		if s := r.Status(); s.Up || s.Reason != ReasonConnecting {
-			t.Errorf("status %+v, want Up false, Reason %v", s, ReasonConnecting)
+			t.Errorf("got status %+v, want down, %v", s, ReasonConnecting)
 		}
 		pass(200 * time.Millisecond)
 		r.domainIsWrong("calls itself chat.example")
 		began := time.Now()
 		p.closed()
 		if took := time.Since(began); took < 8*time.Second || took > 10*time.Second {
-			t.Errorf("given up after %v, want at least %v, at most %v", took, 8*time.Second, 10*time.Second)
+			t.Errorf("given up after %v, want %v to %v", took, 8*time.Second, 10*time.Second)
 		}
 		r.domainIsWrong("calls itself chat.example")
 		// The server is still busy with the first one: the reason stays.
@@ -106,7 +106,7 @@ func TestDomainWithoutAnAnswer(t *testing.T) {
 		r.up("").drain()
 		r.expect("up")
 		if s := r.Status(); !s.Up || r.lines("link is up") != 1 {
-			t.Errorf("status %+v\n%s\nwant Up true, lines 1", s, r.log)
+			t.Errorf("got status %+v\n%s\nwant up, logged once", s, r.log)
 		}
 	})
 }
@@ -128,7 +128,7 @@ func TestProof(t *testing.T) {
 				p := r.half(asks("im.test") + more.String())
 				ping := p.next()
 				if !isPing(ping) || ping.From != "tlim.im.test" {
-					t.Fatalf("the first stanza is %s", line(ping))
+					t.Fatalf("got %s first, want a ping from tlim.im.test", line(ping))
 				}
 				p.answer(ping, "result", "mallory@im.test/x", "")
 				p.answer(ping, "result", "", "")
@@ -137,7 +137,7 @@ func TestProof(t *testing.T) {
 				r.domainIsWrong("does not answer for im.test") // as far as one can tell
 				go p.answer(ping, answer[0], "im.test", answer[1])
 				if st := p.work(); st.ID != "893-1" || st.Type != "result" {
-					t.Errorf("the question is answered by %s, want ID 893-1, Type result", line(st))
+					t.Errorf("got %s, want the result of 893-1", line(st))
 				}
 				r.expect("up")
 				for i := range 20 {
@@ -146,7 +146,7 @@ func TestProof(t *testing.T) {
 				p.send(`<message id="later"/>`)
 				r.expect("message later ")
 				if s := r.Status(); !s.Up {
-					t.Errorf("status %+v", s)
+					t.Errorf("got status %+v, want up", s)
 				}
 				p.drain()
 			})
@@ -164,7 +164,7 @@ func TestEndBeforeTheProof(t *testing.T) {
 		r.cancel()
 		<-r.ended
 		if time.Since(began) > 0 {
-			t.Errorf("the end took %v, want 0", time.Since(began))
+			t.Errorf("the end took %v, want it at once", time.Since(began))
 		}
 		r.quiet()
 	})
@@ -181,7 +181,7 @@ func TestEndBeforeTheProof(t *testing.T) {
 				_ = p.conn.Close()
 				synctest.Wait()
 				if s := r.Status(); s.Reason != reason {
-					t.Errorf("status %+v, want Reason %v", s, reason)
+					t.Errorf("got status %+v, want %v", s, reason)
 				}
 				r.quiet()
 			})
@@ -204,7 +204,7 @@ func TestFloodBeforeTheProof(t *testing.T) {
 		}
 		synctest.Wait()
 		if s := r.Status(); s.Reason != ReasonDeaf || sent < heldBytes/10*9 || sent >= 2*heldBytes {
-			t.Errorf("after %d bytes: status %+v, want Reason %v, sent at least %d, sent less than %d", sent, s, ReasonDeaf, heldBytes/10*9, 2*heldBytes)
+			t.Errorf("after %d bytes: got status %+v, want %v after %d to %d bytes", sent, s, ReasonDeaf, heldBytes/10*9, 2*heldBytes)
 		}
 		r.quiet()
 	})

@@ -44,7 +44,7 @@ func TestQuickAck(t *testing.T) {
 	turn(server, conn)
 	quickAck(conn)()
 	if !quick(t, conn) {
-		t.Error("the kernel delays its acknowledgements")
+		t.Error("the kernel delays its acknowledgements, want them at once")
 	}
 }
 

@@ -79,11 +79,11 @@ func TestRuns(t *testing.T) {
 						}
 					}
 					if found != 1 {
-						t.Errorf("on %d links stands what is for %s:\n%s\nin\n%s\nwant 1", found, who, lines, strings.Join(texts, "\n"))
+						t.Errorf("what is for %s stands on %d links, want 1:\n%s\nin\n%s", who, found, lines, strings.Join(texts, "\n"))
 					}
 				}
 				if n := strings.Count(strings.Join(texts, ""), "\n"); n != 8 {
-					t.Errorf("%d stanzas, want 8", n)
+					t.Errorf("got %d stanzas, want 8", n)
 				}
 
 				// The answer goes to the handler, whoever sends it: it knows whom it has asked. What it does not know is stray.
@@ -130,7 +130,7 @@ func TestRunsByMulticast(t *testing.T) {
 			n++
 		}
 		if n != 6 || !strings.HasSuffix(line(together), `<body>1</body><private xmlns="urn:xmpp:carbons:2"/>`) {
-			t.Errorf("%d together: %s, want 6, line ending in %q", n, line(together), `<body>1</body><private xmlns="urn:xmpp:carbons:2"/>`)
+			t.Errorf("got %d together: %s, want 6, without a ping or a request", n, line(together))
 		}
 		for i := range 6 {
 			if got := line(p.next()); !strings.HasPrefix(got, fmt.Sprintf("iq get tlim.im.test>u%d@im.test/p p%d|", i, i)) {

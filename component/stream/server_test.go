@@ -55,7 +55,7 @@ func (r *rig) start() *rig {
 	go func() {
 		defer close(r.ended)
 		if err := r.Run(ctx); err != nil {
-			r.t.Errorf("Run returned %v", err)
+			r.t.Errorf("Run: got %v, want no error", err)
 		}
 	}()
 	r.t.Cleanup(func() {
@@ -116,7 +116,7 @@ func (r *rig) Up() {
 func (r *rig) Down(err error) {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
-		r.t.Errorf("Down got %v, no *Error", err)
+		r.t.Errorf("Down: got %v, want an *Error", err)
 		return
 	}
 	r.events <- "down " + string(e.Reason)
@@ -156,7 +156,7 @@ func (r *rig) accept() *peer {
 		r.t.Cleanup(func() { _ = p.conn.Close() })
 		return p
 	case <-time.After(time.Hour):
-		r.t.Fatal("no connection")
+		r.t.Fatal("got no connection, want one")
 		return nil
 	}
 }
@@ -183,7 +183,7 @@ func (p *peer) header(id string) {
 	p.t.Helper()
 	frame, err := p.framer.Next()
 	if err != nil || frame.Kind != stanza.KindHeader {
-		p.t.Fatalf("no header: %+v, %v", frame, err)
+		p.t.Fatalf("got %+v, %v, want a header", frame, err)
 	}
 	p.domain = frame.Stanza.To
 	attr := ""
@@ -208,7 +208,7 @@ func (p *peer) take(more string) {
 	digest := sha1.Sum([]byte("7n9nd2351p" + "s3cret"))
 	frame, err := p.framer.Next()
 	if err != nil || frame.Kind != stanza.KindHandshake || string(frame.Stanza.Inner) != hex.EncodeToString(digest[:]) {
-		p.t.Fatalf("no handshake: %+v, %v", frame, err)
+		p.t.Fatalf("got %+v, %v, want the handshake", frame, err)
 	}
 	p.send(`<handshake></handshake>` + more)
 }
@@ -225,7 +225,7 @@ func (p *peer) next() stanza.Stanza {
 	p.t.Helper()
 	frame, err := p.framer.Next()
 	if err != nil || frame.Kind != stanza.KindStanza {
-		p.t.Fatalf("the server got %+v, %v instead of a stanza", frame, err)
+		p.t.Fatalf("the server got %+v, %v, want a stanza", frame, err)
 	}
 	return frame.Stanza
 }
@@ -263,7 +263,7 @@ func (p *peer) pong() {
 	p.t.Helper()
 	st := p.next()
 	if !isPing(st) {
-		p.t.Fatalf("the server got %s instead of a ping", line(st))
+		p.t.Fatalf("the server got %s, want a ping", line(st))
 	}
 	p.answer(st, "result", "im.test", "")
 }

@@ -87,7 +87,7 @@ func TestTCPRefused(t *testing.T) {
 	r.start()
 	<-noted
 	if s := r.Status(); s.Reason != ReasonRefused {
-		t.Errorf("status %+v, want Reason %v", s, ReasonRefused)
+		t.Errorf("got status %+v, want %v", s, ReasonRefused)
 	}
 	r.cancel()
 	<-r.ended
@@ -155,7 +155,7 @@ func TestTLSRefused(t *testing.T) {
 			}()
 			links := New(Config{Address: l.Addr().String(), Domain: "tlim.im.test", Server: "im.test", Secret: "s", TLS: c.config, Log: slog.New(slog.DiscardHandler)}, nil)
 			if _, err := links.dial(t.Context()); err == nil || err.Reason != ReasonTLS {
-				t.Errorf("reason %v, want an error, Reason %v", err, ReasonTLS)
+				t.Errorf("got %v, want an error of %v", err, ReasonTLS)
 			}
 			<-served
 		})

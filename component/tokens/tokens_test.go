@@ -64,7 +64,7 @@ func TestIssuer(t *testing.T) {
 	issuer := New(db, time.Hour, clock.now)
 	token, expires, err := issuer.Issue(ctx, "zhangsan")
 	if err != nil || expires.UnixMilli() != 1_600_003_600_000 || !strings.HasPrefix(token, Prefix) {
-		t.Fatalf("got %s %v %v, want expires 1600003600000, token beginning with %q, no error", token, expires, err, Prefix)
+		t.Fatalf("got %s, %v, %v, want a token that begins with %q and ends at 1600003600000", token, expires, err, Prefix)
 	}
 	user := func(issuer *Issuer, token string) string {
 		id, err := issuer.User(ctx, token)
@@ -134,7 +134,7 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("revoked: got %s, want error-011", got)
 	}
 	if token, _, _ = issuer.Issue(ctx, "zhangsan"); user(issuer, token) != "ZhangSan" {
-		t.Error("one made after the revocation does not hold")
+		t.Error("a token made after the revocation: got it refused, want zhangsan's")
 	}
 	token, _, _ = issuer.Issue(ctx, "left")
 	if err := db.Apply(ctx, state.Epoch, store.Positions{}, []store.Change{{DropUsers: []string{"left"}}}); err != nil {
@@ -144,7 +144,7 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("of who has left: got %s, want error-011", got)
 	}
 	if _, _, err := issuer.Issue(ctx, "left"); code(err) != protocol.NotAllowed {
-		t.Errorf("for who has left: %v, want %v", err, protocol.NotAllowed)
+		t.Errorf("for who has left: got %v, want %v", err, protocol.NotAllowed)
 	}
 }
 
@@ -175,7 +175,7 @@ func TestIssuerWithoutDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := New(other, time.Hour, nil).Issue(t.Context(), "zhangsan"); err == nil || !strings.Contains(err.Error(), "tlim_secret") || strings.Contains(err.Error(), "password") {
-		t.Errorf("a key that is none: got %v, want an error, error with tlim_secret, without password", err)
+		t.Errorf("a key that is none: got %v, want an error with tlim_secret, without password", err)
 	}
 }
 
@@ -189,7 +189,7 @@ func desk(t *testing.T, s Store) (*Desk, chan stanza.Stanza) {
 			t.Errorf("%v in %s", err, b)
 		}
 		if st.To != to {
-			t.Errorf("an answer to %s is counted for %s", st.To, to)
+			t.Errorf("got an answer to %s counted for %s, want for its receiver", st.To, to)
 		}
 		answers <- st
 		return true
@@ -223,11 +223,11 @@ func TestDesk(t *testing.T) {
 	for _, c := range []struct{ typ, inner string }{{"get", askToken}, {"set", askCommand}, {"set", strings.Replace(askCommand, ` action="execute"`, "", 1)}} {
 		t.Run(c.typ+" "+c.inner, func(t *testing.T) {
 			if payload, handled := d.Question(question(c.typ, from, c.inner)); payload != nil || !handled {
-				t.Fatalf("%s: got %q %v, want nil, handled", c.inner, payload, handled)
+				t.Fatalf("%s: got %q, handled %v, want nothing yet, true", c.inner, payload, handled)
 			}
 			got := <-answers
 			if got.Name != "iq" || got.Type != "result" || got.ID != `q"1` || got.From != testComponent || got.To != from {
-				t.Errorf("answer: got %+v, want Name iq, Type result, ID %q, From %v, To %v", got, `q"1`, testComponent, from)
+				t.Errorf("got answer %+v, want the result of q\"1 from %s to %s", got, testComponent, from)
 			}
 			token, expires := "", ""
 			if e, ok := got.Child("token", nsToken); ok {
@@ -245,7 +245,7 @@ func TestDesk(t *testing.T) {
 				}
 			}
 			if user, err := issuer.User(t.Context(), token); user != "lisi" || err != nil || expires != "1600003600000" {
-				t.Errorf("%s: token %q of %q, expires %s, %v, want user lisi, no error, expires 1600003600000", c.inner, token, user, expires, err)
+				t.Errorf("%s: got token %q of %q until %s, %v, want lisi's until 1600003600000", c.inner, token, user, expires, err)
 			}
 		})
 	}
@@ -275,22 +275,22 @@ func TestDeskRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if payload, handled := d.Question(st); payload != nil || handled {
-				t.Errorf("got %q %v, want nil, handled false", payload, handled)
+				t.Errorf("got %q, handled %v, want nothing, false", payload, handled)
 			}
 		})
 	}
 	select {
 	case st := <-answers:
-		t.Errorf("answered: %+v", st)
+		t.Errorf("got answer %+v, want none", st)
 	default:
 	}
 
 	broken, answers := desk(t, brokenTokens{openStore(t)})
 	if _, handled := broken.Question(question("get", from, askToken)); !handled {
-		t.Fatal("not taken")
+		t.Fatal("the question: got it not handled, want it handled")
 	}
 	if got := <-answers; got.Type != "error" || stanza.ErrorOf(&got).Condition != "resource-constraint" || stanza.ErrorOf(&got).Type != "wait" {
-		t.Errorf("without a database: got %+v, want Type error, Condition resource-constraint, Type wait", got)
+		t.Errorf("without a database: got %+v, want the error resource-constraint, wait", got)
 	}
 }
 
@@ -303,14 +303,14 @@ func TestDeskBounds(t *testing.T) {
 	}
 	for n := range maxQuestions {
 		if !ask(n) {
-			t.Fatalf("question %d is turned away", n)
+			t.Fatalf("question %d is turned away, want it taken", n)
 		}
 		if n == 0 && ask(0) {
-			t.Error("a second question of one user is taken")
+			t.Error("a second question of one user is taken, want it turned away")
 		}
 	}
 	if ask(maxQuestions) {
-		t.Error("a full desk takes more")
+		t.Error("a full desk takes more, want it turned away")
 	}
 }
 
@@ -319,7 +319,7 @@ func TestDeskIsFound(t *testing.T) {
 	ask := func(space, node string) string {
 		payload, handled := d.Question(question("get", "lisi@"+testServer+"/x", `<query xmlns="`+space+`" node="`+node+`"/>`))
 		if handled != (payload != nil) {
-			t.Errorf("%s %s: handled %v with %q", space, node, handled, payload)
+			t.Errorf("%s %s: got handled %v, payload %q, want a payload if handled", space, node, handled, payload)
 		}
 		return string(payload)
 	}
@@ -327,12 +327,12 @@ func TestDeskIsFound(t *testing.T) {
 		t.Errorf("the list of commands: got %s, want with %q", got, `jid="`+testComponent+`" node="urn:tlim:token"`)
 	}
 	if got := ask(nsInfo, nsToken); !strings.Contains(got, `type="command-node"`) || !strings.Contains(got, nsData) {
-		t.Errorf("the command: got %s, want with %q, with %q", got, `type="command-node"`, nsData)
+		t.Errorf("the command: got %s, want a command-node and %q in it", got, nsData)
 	}
 	for _, node := range []string{nsToken, "urn:other"} {
 		t.Run(node, func(t *testing.T) {
 			if got := ask(nsItems, node); got != "" {
-				t.Errorf(`items of %s: got %s, want ""`, node, got)
+				t.Errorf(`items of %s: got %q, want none`, node, got)
 			}
 		})
 	}

@@ -22,7 +22,7 @@ func TestTriggerHasRoomForOne(t *testing.T) {
 	trigger.Clear()
 	trigger.Clear()
 	if len(trigger) != 0 {
-		t.Error("a signal is left after Clear")
+		t.Error("a signal is left after Clear, want none")
 	}
 }
 

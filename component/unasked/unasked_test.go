@@ -22,7 +22,7 @@ func TestTell(t *testing.T) {
 		u.Tell(now)
 		_, got, _ := strings.Cut(log.String(), "clients=")
 		if strings.TrimSpace(got) != want {
-			t.Errorf("%s, want %q", &log, want)
+			t.Errorf("got %s, want %q", &log, want)
 		}
 	}
 	tell("")
@@ -61,10 +61,10 @@ func TestBounded(t *testing.T) {
 		u.Note(fmt.Sprint("u", i), "res"+fmt.Sprint(i), i%2 == 0, now)
 	}
 	if u.known.Len() != maxClients || u.silent != maxClients/2 {
-		t.Errorf("%d known, %d silent, want %d, silent %d", u.known.Len(), u.silent, maxClients, maxClients/2)
+		t.Errorf("got %d known, %d silent, want %d, %d", u.known.Len(), u.silent, maxClients, maxClients/2)
 	}
 	messages, clients := testutil.ToFloat64(u.messages), testutil.ToFloat64(u.clients) // of the one class that there is
 	if messages != maxClients+2 || clients != maxClients/2 {
-		t.Errorf("counted %.0f messages of %.0f clients, want %d of %d", messages, clients, maxClients+2, maxClients/2)
+		t.Errorf("got %.0f messages of %.0f clients counted, want %d of %d", messages, clients, maxClients+2, maxClients/2)
 	}
 }

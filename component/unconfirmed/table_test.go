@@ -26,11 +26,11 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 		}
 	}
 	if len(o.order) > 2*keptDone {
-		t.Errorf("%d messages are kept, want at most %d", len(o.order), 2*keptDone)
+		t.Errorf("got %d messages kept, want at most %d", len(o.order), 2*keptDone)
 	}
 	o.Confirm("lisi", "lisi", "open")
 	if at := o.Settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {
-		t.Errorf("at the end: up to %d, %d kept, %d done, %d bytes, want at %d, no order, done 0, bytes 0", at, len(o.order), o.done, o.bytes, 1<<40)
+		t.Errorf("at the end: got up to %d, %d kept, %d done, %d bytes, want %d, nothing kept", at, len(o.order), o.done, o.bytes, 1<<40)
 	}
 }
 
@@ -45,7 +45,7 @@ func TestConfirmsSinceTheFirstAnswer(t *testing.T) {
 	o.Add(&Message{Time: 100}, to, sent)
 	o.Tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
 	if rows := o.Count().Rows; rows != 1 {
-		t.Errorf("%d rows of a copy that nobody confirmed, want 1", rows)
+		t.Errorf("got %d rows of a copy that nobody confirmed, want 1", rows)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestSettledWaits(t *testing.T) {
 	}
 	for _, want := range []int64{99, 99, 500} { // the lowest of what ever waited together, until nothing does
 		if got := o.Settled(500); got != want {
-			t.Errorf("settled at %d, want %d", got, want)
+			t.Errorf("settled up to %d, want %d", got, want)
 		}
 		o.Take(2, nil)
 		o.Written()
@@ -96,6 +96,6 @@ func TestNothingIsKeptOfWhatFollowed(t *testing.T) {
 	}
 	d := &o.deferred
 	if d.rows != 0 || d.bytes != 0 || len(d.order)+len(d.rosters)+len(d.newest)+len(d.byID) != 0 {
-		t.Errorf("left: %+v", d)
+		t.Errorf("left: got %+v, want nothing", d)
 	}
 }
