@@ -17,7 +17,7 @@ import (
 // sender gets an acknowledgement.
 type decision struct {
 	b       *batch
-	arrival *arrival // nil for messages that the server makes
+	arrival *arrival // nil: see serverMade
 	env     *protocol.Envelope
 	view
 	at int64 // its place in the order, which is the msg_time of stored kinds; given by emit at the latest
@@ -27,6 +27,10 @@ type decision struct {
 	effects
 	reached int // of to and toOnly, those who are sent anything
 }
+
+// serverMade says whether no client sent the message: a notice, or a dissolution's word to a member. It was made by speak, goes to one
+// receiver, and nobody waits for an answer.
+func (d *decision) serverMade() bool { return d.arrival == nil }
 
 // meet is who has sent a stanza. Who is not known yet is learned.
 func (b *batch) meet(from stanza.JID) protocol.Person {
@@ -173,7 +177,7 @@ func (d *decision) knownLegacy(key store.IDKey) (bool, error) {
 
 // acknowledge notes an acknowledgement, where the sender or the configuration wants one.
 func (d *decision) acknowledge(msgTime string) {
-	if d.arrival == nil {
+	if d.serverMade() {
 		return
 	}
 	switch d.b.s.cfg.ServerReceipts {
@@ -253,7 +257,7 @@ func (d *decision) store(msgTime string) {
 	if d.groupID != "" {
 		m.To, m.SessionID = d.groupID, d.groupID
 	}
-	if d.kind.each && d.arrival == nil { // replay sends it to this one member
+	if d.kind.each && d.serverMade() { // replay sends it to this one member
 		m.To = d.to[0].ID
 	}
 	key := d.idKey()
@@ -312,7 +316,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 			status = 1
 		}
 		switch {
-		case p.Local == d.sender.Local && d.arrival != nil && d.sender.Local != d.peer.Local:
+		case p.Local == d.sender.Local && !d.serverMade() && d.sender.Local != d.peer.Local:
 			if web && !mobile && !presence.IsMobile(d.arrival.from.Resource) {
 				d.queue(row, p, 1)
 			}
@@ -359,13 +363,13 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 
 // way is how its copies go.
 func (d *decision) way(owed *unconfirmed.Message) way {
-	w := way{conversation: d.groupID, at: d.at, large: d.arrival == nil, Way: unconfirmed.Way{Message: owed, Request: d.kind.confirm}}
+	w := way{conversation: d.groupID, at: d.at, large: d.serverMade(), Way: unconfirmed.Way{Message: owed, Request: d.kind.confirm}}
 	switch {
 	case d.groupID != "":
-	case d.arrival != nil:
-		w.conversation = d.arrival.waits.key
-	default:
+	case d.serverMade():
 		w.conversation = protocol.ChatName(d.sender.Local, d.peer.Local)
+	default:
+		w.conversation = d.arrival.waits.key
 	}
 	return w
 }
@@ -373,7 +377,7 @@ func (d *decision) way(owed *unconfirmed.Message) way {
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
 // addressed to him, and he has no second device that the server leaves out.
 func (d *decision) deliveredByServer(p protocol.Person, devices []presence.Device) bool {
-	return d.arrival != nil && d.arrival.copied && d.kind.scope != scopeGroup && d.arrival.toUser == p.Local && len(devices) <= 1
+	return !d.serverMade() && d.arrival.copied && d.kind.scope != scopeGroup && d.arrival.toUser == p.Local && len(devices) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
@@ -433,7 +437,7 @@ func (d *decision) otherDevices(own []presence.Device) []stanza.Target {
 
 // stanzaID is the id attribute of the copies.
 func (d *decision) stanzaID() string {
-	if d.env.MsgID == "" && d.arrival != nil && stanza.ValidXML(d.arrival.st.ID) {
+	if d.env.MsgID == "" && !d.serverMade() && stanza.ValidXML(d.arrival.st.ID) {
 		return d.arrival.st.ID
 	}
 	return d.env.MsgID

@@ -53,7 +53,7 @@ func (b *batch) pushes(ctx context.Context) {
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a
 // user's name, as a dissolution's notices are, has no such sender.
 func (d *decision) wakes(p protocol.Person) bool {
-	return p.Local != "" && (d.arrival == nil || p.Local != d.sender.Local)
+	return p.Local != "" && (d.serverMade() || p.Local != d.sender.Local)
 }
 
 // pushRows makes the outbox rows of one message.
