@@ -85,7 +85,7 @@ func (a *API) bodyBytes(body io.Reader, req *request, kind bodyType) (string, er
 	}
 	content, err := io.ReadAll(io.LimitReader(body, smallBody))
 	if err == nil && len(content) == smallBody {
-		if !req.caller.keyed || req.caller.user != "" {
+		if !req.payer.keyed {
 			slot, err := a.bodies.take(req.payer, req.payer.bodies)
 			if err != nil {
 				return "", err

@@ -49,6 +49,14 @@ func bearer(r *http.Request) string {
 	return strings.TrimSpace(secret)
 }
 
+// credential returns the credential of a call, as far as it is there by now; "" for none.
+func credential(r *http.Request, f form) string {
+	if secret := bearer(r); secret != "" {
+		return secret
+	}
+	return f.first("access_token")
+}
+
 // identify says who the holder of a credential is. Until that is known its address pays for the look.
 func (a *API) identify(r *http.Request, secret string) (caller, error) {
 	if a.cfg.Tokens != nil && strings.HasPrefix(secret, tokens.Prefix) {
@@ -68,10 +76,7 @@ func (a *API) keyed(secret string) (caller, error) {
 	if k.limiter == nil {
 		return c, nil
 	}
-	now := a.cfg.Clock()
-	reservation := k.limiter.ReserveN(now, 1)
-	if wait := reservation.DelayFrom(now); wait > 0 {
-		reservation.CancelAt(now)
+	if wait := takeOf(k.limiter, a.cfg.Clock(), 1); wait > 0 {
 		return c, tooMany(wait)
 	}
 	return c, nil
@@ -118,6 +123,14 @@ func (a *API) admit(r *http.Request, rt *route, c caller) error {
 		a.keyless.seen(clientAddr(r, a.cfg.TrustedProxies).String(), rt.path, err == nil)
 	}
 	return err
+}
+
+// allow says whether a caller may call rt and is heard, as an error.
+func (a *API) allow(r *http.Request, rt *route, c caller) error {
+	if err := a.admit(r, rt, c); err != nil {
+		return err
+	}
+	return a.judge(r, rt, c)
 }
 
 // clientAddr is the address that a request comes from. X-Forwarded-For counts as far as trusted proxies wrote it: from

@@ -175,10 +175,7 @@ func (u *uploading) transfer() error {
 
 // identify looks at the credential as soon as it is there; the first counts.
 func (u *uploading) identify() (err error) {
-	secret := bearer(u.r)
-	if secret == "" {
-		secret = u.req.form.first("access_token")
-	}
+	secret := credential(u.r, u.req.form)
 	delete(u.req.form, "access_token") // from here on nothing can show it
 	if secret != "" && u.secret == "" {
 		u.secret, u.may = secret, false
@@ -198,10 +195,7 @@ func (u *uploading) admit() error {
 	if u.secret == "" {
 		u.req.caller = u.a.anonymous(u.r)
 	}
-	if err := u.a.admit(u.r, u.rt, u.req.caller); err != nil {
-		return err
-	}
-	if err := u.a.judge(u.r, u.rt, u.req.caller); err != nil {
+	if err := u.a.allow(u.r, u.rt, u.req.caller); err != nil {
 		return err
 	}
 	if err := u.transfer(); err != nil {
@@ -220,8 +214,7 @@ func (u *uploading) put(part *multipart.Part, name string) error {
 		return badRequest(textTwoFiles)
 	}
 	f := store.File{ID: blob.NewID(), Name: fileName(name)}
-	caller := u.req.caller
-	u.room = &room{a: u.a, owner: caller.user, limited: u.a.cfg.Files.Quota > 0 && (!caller.keyed || caller.user != "")}
+	u.room = &room{a: u.a, owner: u.req.caller.user, limited: u.a.cfg.Files.Quota > 0 && !u.req.payer.keyed}
 	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New(), grow: func(n, have int64) error {
 		// Of what is announced, all but the other parts is still to come.
 		return u.room.grow(u.req.reading(u.r.Context()), n, max(0, u.r.ContentLength-uploadSlack-have))

@@ -52,11 +52,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 	known := false
 	identify := func() (err error) {
-		secret := bearer(r)
-		if secret == "" {
-			secret = req.form.first("access_token")
-		}
-		if secret != "" && !known {
+		if secret := credential(r, req.form); secret != "" && !known {
 			known = true
 			req.caller, err = a.identify(r, secret)
 		}
@@ -82,10 +78,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	}
 
 	// 2. Rights.
-	if err := a.admit(r, rt, req.caller); err != nil {
-		return nil, err
-	}
-	if err := a.judge(r, rt, req.caller); err != nil {
+	if err := a.allow(r, rt, req.caller); err != nil {
 		return nil, err
 	}
 
@@ -104,10 +97,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	ctx, cancel := context.WithTimeout(req.reading(r.Context()), a.cfg.Limits.WorkTime)
 	defer cancel()
 	req.ctx = ctx
-	req.charge = func(weight int) { a.rates.owe(req.caller.user, a.cfg.Clock(), weight) }
-	if req.caller.user == "" {
-		req.charge = func(int) {}
-	}
+	req.charge = func(weight int) { a.charge(req.caller, weight) }
 	if rt.effect == writes {
 		turn, err := a.turns.wait(ctx, req.payer.name, req.payer.writes)
 		if err != nil {

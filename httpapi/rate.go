@@ -76,7 +76,11 @@ func (r *rates) take(name string, now time.Time, weight int) (wait time.Duration
 	if r.limit <= 0 {
 		return 0
 	}
-	l := r.limiter(name, now)
+	return takeOf(r.limiter(name, now), now, weight)
+}
+
+// takeOf takes what a call weighs of one limiter, or nothing when there is not so much yet.
+func takeOf(l *rate.Limiter, now time.Time, weight int) (wait time.Duration) {
 	reservation := l.ReserveN(now, min(weight, l.Burst()))
 	if wait = reservation.DelayFrom(now); wait > 0 {
 		reservation.CancelAt(now)
@@ -93,13 +97,18 @@ func (r *rates) owe(name string, now time.Time, weight int) (wait time.Duration)
 	return l.ReserveN(now, min(weight, l.Burst())).DelayFrom(now)
 }
 
+// charge charges a user for what a call turned out to weigh, and says how long that takes; others have no such rate.
+func (a *API) charge(c caller, weight int) (wait time.Duration) {
+	if c.user == "" {
+		return 0
+	}
+	return a.rates.owe(c.user, a.cfg.Clock(), weight)
+}
+
 // pay charges a user for a further part of an answer and waits until his rate allows it: a long answer comes slower instead
 // of not at all.
 func (a *API) pay(ctx context.Context, c caller, weight int) error {
-	if c.user == "" {
-		return nil
-	}
-	if wait := a.rates.owe(c.user, a.cfg.Clock(), weight); wait > 0 {
+	if wait := a.charge(c, weight); wait > 0 {
 		return pause.For(ctx, wait)
 	}
 	return nil
