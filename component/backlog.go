@@ -229,7 +229,7 @@ func (c *conveyor) pump(ctx context.Context) {
 func (c *conveyor) flush(ctx context.Context) {
 	for c.pump(ctx); !c.backlog.empty(); c.pump(ctx) {
 		select {
-		case <-c.inFlight.Wake:
+		case <-c.inFlight.Wake():
 		case <-ctx.Done():
 			return
 		}
@@ -275,7 +275,7 @@ func (c *conveyor) deliverAll(ctx context.Context, list []stanza.Delivery, ways 
 		}
 		c.inFlight.Full(c.s.sender)
 		select {
-		case <-c.inFlight.Wake: // also when the link is lost
+		case <-c.inFlight.Wake(): // also when the link is lost
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -166,13 +166,13 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 			return nil, false
 		case <-hurry:
 			c.impatient = true
-		case <-c.s.presence.Wake:
+		case <-c.s.presence.Wake():
 			return nil, false
 		case <-confirmed:
 			return nil, false
 		case <-c.s.users.Seen():
 			return nil, false
-		case <-c.inFlight.Wake:
+		case <-c.inFlight.Wake():
 			c.pump(work)
 		case q := <-c.s.intake.queue:
 			c.arrangeOne(q)

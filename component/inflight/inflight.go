@@ -34,7 +34,7 @@ type Window struct {
 	slowed  time.Time // answers to questions from before do not lower the bound again
 	held    bool
 	life    uint64
-	Wake    trigger.Trigger // room for one: some were routed
+	wake    trigger.Trigger // some were routed
 }
 
 // Sender tells when the server has routed what was queued; done must not block.
@@ -62,7 +62,7 @@ const (
 
 // New makes a window with nothing in it.
 func New(now func() time.Time) *Window {
-	return &Window{now: now, Min: minBound, Bound: firstBound, Max: maxBound, Wake: trigger.New()}
+	return &Window{now: now, Min: minBound, Bound: firstBound, Max: maxBound, wake: trigger.New()}
 }
 
 // Room is how much more may be handed over.
@@ -84,6 +84,9 @@ func (r Room) Fits(copies, size int) int {
 func (r Room) Take(l Load) Room {
 	return Room{Load{r.Copies - l.Copies, r.Bytes - l.Bytes}, r.idle && l.Copies == 0}
 }
+
+// Wake tells one goroutine that some of what was handed over was routed, or that the link is lost.
+func (w *Window) Wake() <-chan struct{} { return w.wake }
 
 // Room is how much more may be handed over. A caller that has more than that is told by Wake when to look again.
 func (w *Window) Room() Room {
@@ -135,7 +138,7 @@ func (w *Window) ask(sender Sender) {
 		if err == nil {
 			w.adapt(at, asked.Copies)
 		}
-		w.Wake.Fire()
+		w.wake.Fire()
 	})
 }
 

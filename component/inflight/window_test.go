@@ -34,7 +34,7 @@ func TestBusy(t *testing.T) {
 	}
 	sender.asked[0](nil)
 	select {
-	case <-p.Wake:
+	case <-p.Wake():
 	default:
 		t.Error("not told that there is room, want it told")
 	}

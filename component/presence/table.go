@@ -55,7 +55,7 @@ type Table struct {
 	changes  []Change
 	queued   map[string]struct{} // what is in changes: a full JID that came, a local part of which one went
 	began    time.Time           // of the connection
-	Wake     trigger.Trigger     // room for one: something is in changes
+	wake     trigger.Trigger     // something is in changes
 }
 
 // presentUser are the devices of one user, and which of them the snapshot has that is being merged.
@@ -99,7 +99,7 @@ type Change struct {
 // NewTable makes an empty table of the users of a server's domain.
 func NewTable(domain string, now func() time.Time) *Table {
 	return &Table{domain: domain, now: now, users: map[string]*presentUser{}, queued: map[string]struct{}{}, began: now(),
-		Wake: trigger.New()}
+		wake: trigger.New()}
 }
 
 // IsMobile says whether a resource is a phone's: web is what holds "[web]", everything else is mobile.
@@ -287,8 +287,11 @@ func (t *Table) changed(c Change) {
 	}
 	t.queued[key] = struct{}{}
 	t.changes = append(t.changes, c)
-	t.Wake.Fire()
+	t.wake.Fire()
 }
+
+// Wake tells one goroutine that there is something to take.
+func (t *Table) Wake() <-chan struct{} { return t.wake }
 
 // TakeChanges hands over what came and went since the last call, in order, and what the later ones are absent since at the earliest:
 // when the newest snapshot was asked for; where there is none, when the connection began.
