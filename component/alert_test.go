@@ -63,8 +63,8 @@ func TestAlerts(t *testing.T) {
 		t.Errorf("what the server cannot read: got %q, want %q", got, alertHidden)
 	}
 	long := alertOf(&protocol.Envelope{Type: "MTT-000", Body: `[{"text":"` + strings.Repeat("x", 3000) + `"}]`}, strings.Repeat("名", 1000), "")
-	if n := utf8.RuneCountInString(long); n != alertLength {
-		t.Errorf("a name of 1000 characters makes %d, want %d", n, alertLength)
+	if n := utf8.RuneCountInString(long); n != maxAlert {
+		t.Errorf("a name of 1000 characters makes %d, want %d", n, maxAlert)
 	}
 }
 

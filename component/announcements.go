@@ -29,13 +29,13 @@ func (s *Service) Post(ctx context.Context, a store.Announcement, bounded bool) 
 		if _, err := b.mustFind(ctx, a.SessionID); err != nil {
 			return err
 		}
-		if most := s.cfg.Limits.GroupPosts; bounded && most > 0 {
+		if maxPosts := s.cfg.Limits.GroupPosts; bounded && maxPosts > 0 {
 			switch n, err := s.store.CountAnnouncements(ctx, a.SessionID); {
 			case err != nil:
 				return err
-			case n >= most:
-				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the session has %d announcements, at most %d are allowed (limits.announcements_per_group); delete one first", n, most),
-					Chinese: fmt.Sprintf("该会话已有 %d 条公告，最多允许 %d 条（limits.announcements_per_group），请先删除旧公告", n, most)}
+			case n >= maxPosts:
+				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the session has %d announcements, at most %d are allowed (limits.announcements_per_group); delete one first", n, maxPosts),
+					Chinese: fmt.Sprintf("该会话已有 %d 条公告，最多允许 %d 条（limits.announcements_per_group），请先删除旧公告", n, maxPosts)}
 			}
 		}
 		a.ID, a.UserID, a.Time = protocol.NewID(), p.ID, protocol.FormatTime(b.now.UnixMilli())
@@ -96,14 +96,14 @@ func (s *Service) SetStyle(ctx context.Context, y store.Style, bounded bool) err
 	}
 	y.UserID = p.ID
 	return s.do(ctx, &task{alone: true, plan: func(ctx context.Context, b *batch) error {
-		if most := s.cfg.Limits.UserStyles; bounded && most > 0 {
+		if maxStyles := s.cfg.Limits.UserStyles; bounded && maxStyles > 0 {
 			styles, err := s.store.StylesOf(ctx, p.ID)
 			if err != nil {
 				return err
 			}
-			if len(styles) >= most && !slices.ContainsFunc(styles, func(have store.Style) bool { return have.Name == y.Name }) {
-				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the user has %d settings, at most %d are allowed (limits.styles_per_user)", len(styles), most),
-					Chinese: fmt.Sprintf("该用户已有 %d 项显示设置，最多允许 %d 项（limits.styles_per_user）", len(styles), most)}
+			if len(styles) >= maxStyles && !slices.ContainsFunc(styles, func(have store.Style) bool { return have.Name == y.Name }) {
+				return &protocol.Error{Code: protocol.TooLarge, Text: fmt.Sprintf("the user has %d settings, at most %d are allowed (limits.styles_per_user)", len(styles), maxStyles),
+					Chinese: fmt.Sprintf("该用户已有 %d 项显示设置，最多允许 %d 项（limits.styles_per_user）", len(styles), maxStyles)}
 			}
 		}
 		y.ID = protocol.NewID()

@@ -14,23 +14,23 @@ import (
 const (
 	// itemCost is what a message costs beside its copies: to be decided and stored.
 	itemCost = 4
-	// batchCost bounds what a batch costs, unless its first message alone costs more: a full batch of messages to groups of fifty does not.
-	batchCost = 7000
-	// waitBounds is how much of one conversation may wait before its senders are told to come later, in bounds of what is in flight: so it is
+	// maxBatchCost bounds what a batch costs, unless its first message alone costs more: a full batch of messages to groups of fifty does not.
+	maxBatchCost = 7000
+	// maxWaitBounds is how much of one conversation may wait before its senders are told to come later, in bounds of what is in flight: so it is
 	// about a second of the server's work, however fast that is.
-	waitBounds = 8
-	waitLeast  = 4 // messages that may wait whatever they cost
-	// backlogBounds is how much of large messages may wait for the server, in the same measure, before more of them wait for their commit; and
+	maxWaitBounds = 8
+	minWaiting    = 4 // messages that may wait whatever they cost
+	// maxBacklogBounds is how much of large messages may wait for the server, in the same measure, before more of them wait for their commit; and
 	// as much of small ones. Neither takes the other's room, so that however many there are of one kind, the other goes on.
-	backlogBounds = 4
-	smallCost     = 16
+	maxBacklogBounds = 4
+	smallCost        = 16
 	// maxRowsWait is how many unconfirmed copies may wait to become queue rows before large messages wait: the database does not keep up.
 	maxRowsWait = 100_000
 	// aboutNotices is what calls that push notices are about: one of them is served after the other, and what they make is no conversation's.
 	aboutNotices = "\x00notices"
 
-	toldGroups = 1000
-	toldEvery  = time.Minute
+	maxToldGroups = 1000
+	toldEvery     = time.Minute
 )
 
 // arrange sorts what has come by conversation. What has no room there is answered: its own conversation is too busy.
@@ -133,13 +133,13 @@ const countedAge = 250 * time.Millisecond
 func (c *conveyor) crowded(r request) error {
 	p := r.place()
 	f := c.arranged.Of(p.key)
-	if f == nil || f.Len() < waitLeast {
+	if f == nil || f.Len() < minWaiting {
 		return nil
 	}
 	_, bound := c.inFlight.Now()
 	free := int64(cap(c.s.intake.queue)) - c.s.intake.items.Load()
-	waits := max(f.Cost(), f.Len()*p.cost)                          // those that came when nobody knew the group's size cost as much as this one
-	if waits+p.cost <= waitBounds*bound && int64(f.Len()) <= free { // what one conversation may take shrinks with what is left
+	waits := max(f.Cost(), f.Len()*p.cost)                             // those that came when nobody knew the group's size cost as much as this one
+	if waits+p.cost <= maxWaitBounds*bound && int64(f.Len()) <= free { // what one conversation may take shrinks with what is left
 		return nil
 	}
 	c.s.metrics.busy.WithLabelValues(busyConversation).Inc()
@@ -189,8 +189,8 @@ func (c *conveyor) backlogTakes(large bool) bool {
 		return true
 	}
 	_, bound := c.inFlight.Now()
-	most, waiting := backlogBounds*bound, c.backlog.waiting(large)
-	return waiting.Copies < most && waiting.Bytes < most*inflight.BoundBytes
+	maxWaiting, waiting := maxBacklogBounds*bound, c.backlog.waiting(large)
+	return waiting.Copies < maxWaiting && waiting.Bytes < maxWaiting*inflight.BytesPerCopy
 }
 
 // isLarge says whether a message, or a delivery of one, costs so much that it is held up apart from small ones.
@@ -203,14 +203,14 @@ func (c *conveyor) fill() []request {
 	q.Unpark(c.mayGo)
 	var requests []request
 	bytes, cost := int64(0), 0
-	for len(requests) < batchItems && bytes < batchBytes {
+	for len(requests) < maxBatchItems && bytes < maxBatchBytes {
 		f := q.Turn(func(_ request, cost int) int { return cost })
 		if f == nil {
 			break
 		}
 		r := f.Front()
 		p := r.place()
-		if len(requests) > 0 && (p.first || cost+p.cost > batchCost) {
+		if len(requests) > 0 && (p.first || cost+p.cost > maxBatchCost) {
 			break
 		}
 		if !c.mayGo(f) {
@@ -219,7 +219,7 @@ func (c *conveyor) fill() []request {
 		}
 		q.Take(p.cost)
 		if requests == nil {
-			requests = make([]request, 0, min(batchItems, q.Ready()+1))
+			requests = make([]request, 0, min(maxBatchItems, q.Ready()+1))
 		}
 		requests = append(requests, r)
 		bytes += p.bytes

@@ -24,7 +24,7 @@ func (b *batch) comings(ctx context.Context) {
 	}
 	seen, ofUser := map[string]bool{}, map[string]int{}
 	room := b.c.backlogTakes(true)
-	most := max(1, min(catchUpDevices, catchUpVisits/max(1, b.c.recent.len())))
+	maxCame := max(1, min(maxCatchUpDevices, maxCatchUpVisits/max(1, b.c.recent.len())))
 	var later []presence.Change
 	for _, change := range changes {
 		if change.Came == nil {
@@ -41,7 +41,7 @@ func (b *batch) comings(ctx context.Context) {
 		}
 		last, before := b.c.caughtUp.Get(full)
 		comings := b.c.comingsOf(change.Local, b.now)
-		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.mostComings || len(b.came) >= most || b.cost >= batchCost || !room ||
+		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.maxComings || len(b.came) >= maxCame || b.cost >= maxBatchCost || !room ||
 			!b.catchUp(ctx, change, !looks) {
 			later = append(later, change)
 			continue
@@ -61,11 +61,11 @@ func (b *batch) comings(ctx context.Context) {
 const (
 	// catchUpSpacing lies between two times that a device is sent what it has missed: each is up to a batch of copies, and a client can
 	// come and go a thousand times a second.
-	catchUpSpacing = time.Second
-	caughtUp       = 10_000  // devices that are remembered for it, and users
-	catchUpDevices = 100     // in one batch: a whole company comes at nine
-	catchUpVisits  = 500_000 // entries of what was sent of late that one batch looks through for them: minutes of it, where looks fail
-	maxComings     = 10      // of one user in a second; others of his have to wait
+	catchUpSpacing    = time.Second
+	maxCaughtUp       = 10_000  // devices that are remembered for it, and users
+	maxCatchUpDevices = 100     // in one batch: a whole company comes at nine
+	maxCatchUpVisits  = 500_000 // entries of what was sent of late that one batch looks through for them: minutes of it, where looks fail
+	maxComings        = 10      // of one user in a second; others of his have to wait
 )
 
 // comings is how many devices of a user were sent what they have missed in a second.
@@ -139,7 +139,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	since := change.Since.Add(-storeTime).UnixMilli()
 	owner := s.users.Person(change.Local, found).ID
 	later := s.owed.Following(owner, since)
-	rows, err := s.store.RecentOffline(ctx, owner, since, batchItems)
+	rows, err := s.store.RecentOffline(ctx, owner, since, maxBatchItems)
 	if err != nil {
 		return false
 	}
@@ -149,12 +149,12 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 			entries = append(entries, e.Entry)
 		}
 		slices.SortStableFunc(entries, func(a, b unconfirmed.Entry) int { return strings.Compare(a.Time(), b.Time()) })
-		whole := len(rows) < batchItems
+		whole := len(rows) < maxBatchItems
 		rows, entries = mergeOwed(owner, rows, entries)
 		if whole {
-			rows = append(rows, entryRows(owner, entries[:min(len(entries), batchItems)])...)
+			rows = append(rows, entryRows(owner, entries[:min(len(entries), maxBatchItems)])...)
 		}
-		rows = rows[:min(len(rows), batchItems)]
+		rows = rows[:min(len(rows), maxBatchItems)]
 	}
 	groups, err := b.c.groupsOf(ctx, rows)
 	if err != nil {
@@ -162,7 +162,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	}
 	b.count(s.metrics.caughtUpByRows, 1)
 	b.c.cuts.Do(func() {
-		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", b.c.recent.most)
+		s.log.Warn("what was sent in the last moments took more memory than it may: devices that come get what is queued for them instead", "bytes", b.c.recent.maxBytes)
 	})
 	for _, row := range rows {
 		from := protocol.NewPerson(row.From, s.cfg.Server)

@@ -35,11 +35,11 @@ type way struct {
 	large bool // it counts as large whatever it costs: it is one of many that come at once
 }
 
-// sliceCopies is how many copies of one message others wait for; fewer, if they are large.
-const sliceCopies = 100
+// maxSliceCopies is how many copies of one message others wait for; fewer, if they are large.
+const maxSliceCopies = 100
 
 // next is how many copies the next slice has, at most.
-func (o *outgoing) next() int { return min(len(o.To), max(1, sliceCopies/o.weight())) }
+func (o *outgoing) next() int { return min(len(o.To), max(1, maxSliceCopies/o.weight())) }
 
 // weight is what one copy costs the server, in small copies.
 func (o *outgoing) weight() int { return weightOf(len(o.Payload)) }

@@ -27,10 +27,10 @@ func TestInFlightBound(t *testing.T) {
 		h.post("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "x"))
 	}
 	server.routeAll(h)
-	h.clock.Move(barrierSpacing)
+	h.clock.Move(minBarrierSpacing)
 	server.routeAll(h)
-	if server.most.Copies > bound || server.most.Bytes > bound*inflight.BoundBytes {
-		t.Errorf("in flight: %+v, want at most %d copies and %d bytes", server.most, bound, bound*inflight.BoundBytes)
+	if server.highest.Copies > bound || server.highest.Bytes > bound*inflight.BytesPerCopy {
+		t.Errorf("in flight: %+v, want at most %d copies and %d bytes", server.highest, bound, bound*inflight.BytesPerCopy)
 	}
 	d, posts := h.sender.take()
 	if strings.Contains(refusals(posts), "error") {
@@ -112,8 +112,8 @@ func TestBusyGroup(t *testing.T) {
 			t.Errorf(`refused: got %s, want no type="error"`, p)
 		}
 	}
-	if busy == 0 || busy > written-waitLeast {
-		t.Errorf("%d of %d messages are refused, want 1 to %d", busy, written, written-waitLeast)
+	if busy == 0 || busy > written-minWaiting {
+		t.Errorf("%d of %d messages are refused, want 1 to %d", busy, written, written-minWaiting)
 	}
 	if n := counter(t, h.metrics.busy.WithLabelValues(busyConversation)); int(n) != busy {
 		t.Errorf("got %v refusals counted, want %d", n, busy)
@@ -150,12 +150,12 @@ func TestDeafServer(t *testing.T) {
 		}
 	}
 	h.turns(5)
-	if server.most.Copies > bound {
-		t.Errorf("%d in flight, want at most %d", server.most.Copies, bound)
+	if server.highest.Copies > bound {
+		t.Errorf("%d in flight, want at most %d", server.highest.Copies, bound)
 	}
-	most := int64(2*backlogBounds*bound + members + batchCost)
-	if n := h.conveyor.backlog.copies.Load(); n > most {
-		t.Errorf("%d copies wait, want at most %d", n, most)
+	maxWaiting := int64(2*maxBacklogBounds*bound + members + maxBatchCost)
+	if n := h.conveyor.backlog.copies.Load(); n > maxWaiting {
+		t.Errorf("%d copies wait, want at most %d", n, maxWaiting)
 	}
 	if n := h.intake.items.Load(); n > 500 {
 		t.Errorf("%d messages wait, want at most 500", n)
@@ -233,8 +233,8 @@ func TestLossAmidFanOut(t *testing.T) {
 	if n := copiesTo(again); n != members {
 		t.Errorf("got %d copies, want %d", n, members)
 	}
-	if server.most.Copies > bound {
-		t.Errorf("%d in flight, want at most %d", server.most.Copies, bound)
+	if server.highest.Copies > bound {
+		t.Errorf("%d in flight, want at most %d", server.highest.Copies, bound)
 	}
 }
 
@@ -350,7 +350,7 @@ func TestOverloadOfOneSize(t *testing.T) {
 // nothing, and leave the room for messages of two people alone.
 func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 	const bound, members = 100, 6000
-	most := int64(backlogBounds*bound + members/2) // half of them at once at most
+	maxWaiting := int64(maxBacklogBounds*bound + members/2) // half of them at once at most
 	for _, what := range []string{"notice", "phones"} {
 		t.Run(what, func(t *testing.T) {
 			h, server, _ := busyStart(t, bound, 2, nil, nil)
@@ -391,8 +391,8 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 				h.turns(1)
 			}
 			h.turns(200)
-			if n := h.conveyor.backlog.copies.Load(); n > most {
-				t.Errorf("%d copies wait, want at most %d", n, most)
+			if n := h.conveyor.backlog.copies.Load(); n > maxWaiting {
+				t.Errorf("%d copies wait, want at most %d", n, maxWaiting)
 			}
 			h.post("lisi/p", text("it", "lisi", "zhaoliu", "x"))
 			h.turns(10)
@@ -457,7 +457,7 @@ func TestStopWritesAllRows(t *testing.T) {
 		row.Owner = "zhangsan"
 		h.owed.GiveBack([]store.OfflineMessage{row})
 	}
-	for i := range 20 * owedRows {
+	for i := range 20 * maxUnconfirmedRows {
 		owe(fmt.Sprint("r", i))
 		h.owed.ConfirmWaiting("zhangsan", fmt.Sprint("r", i))
 	}
@@ -515,8 +515,8 @@ func TestBatchesAreBounded(t *testing.T) {
 	total := 0
 	for _, n := range rows {
 		total += n
-		if n > batchRows+members {
-			t.Errorf("a batch of %d rows, want at most %d", n, batchRows+members)
+		if n > maxBatchRows+members {
+			t.Errorf("a batch of %d rows, want at most %d", n, maxBatchRows+members)
 		}
 	}
 	if want := len(groups) * members; total < want-len(groups) || total > want {

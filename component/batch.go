@@ -112,7 +112,7 @@ func (c *conveyor) newBatch(requests []request) *batch {
 // decide asks the kinds, in order. errLookup, in an optimistic batch, says that all of it has to be decided anew.
 func (b *batch) decide(ctx context.Context) error {
 	for i, r := range b.requests {
-		if i > 0 && !b.isolated && (b.rows >= batchRows || b.cost >= batchCost) { // more than it was taken for
+		if i > 0 && !b.isolated && (b.rows >= maxBatchRows || b.cost >= maxBatchCost) { // more than it was taken for
 			b.c.giveBack(b.requests[i:])
 			b.requests = b.requests[:i]
 			return nil
@@ -129,8 +129,8 @@ func (b *batch) decide(ctx context.Context) error {
 	return nil
 }
 
-// batchRows bounds the queue rows of a batch, unless its first message alone makes more.
-const batchRows = 2000
+// maxBatchRows bounds the queue rows of a batch, unless its first message alone makes more.
+const maxBatchRows = 2000
 
 // errLookup: an optimistic batch has met an id twice, or would refuse what may be a retry.
 var errLookup = errors.New("the id has to be looked up")
@@ -153,14 +153,14 @@ func (b *batch) housekeeping(ctx context.Context) {
 			return slices.ContainsFunc(b.gone, func(gone unconfirmed.Removal) bool { return gone.Matches(row) })
 		}
 	}
-	if b.owedRows = s.owed.Take(owedRows, not); len(b.owedRows) > 0 {
+	if b.owedRows = s.owed.Take(maxUnconfirmedRows, not); len(b.owedRows) > 0 {
 		for i := range b.owedRows {
 			b.owedRows[i].ID = protocol.NewID()
 		}
 		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
 	}
 	b.c.rowsWait = s.owed.Count().Rows
-	if b.unlearned = s.users.TakeUnlearned(learnUsers); len(b.unlearned) > 0 {
+	if b.unlearned = s.users.TakeUnlearned(maxLearnedUsers); len(b.unlearned) > 0 {
 		var learn []store.User
 		known, err := s.users.Lookup(ctx, b.unlearned)
 		for _, local := range b.unlearned {

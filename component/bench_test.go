@@ -68,9 +68,9 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	if err != nil {
 		b.Fatal(err)
 	}
-	sender := &renderingSender{done: make(chan struct{}, 4*batchItems)} // so many messages wait at most: batches are full
+	sender := &renderingSender{done: make(chan struct{}, 4*maxBatchItems)} // so many messages wait at most: batches are full
 	cfg := testConfig()
-	cfg.Inflight = 8 * batchItems
+	cfg.Inflight = 8 * maxBatchItems
 	cfg.OwedPerUser = 1 << 20
 	s, err := New(cfg, Deps{Store: db, Sender: sender, Push: channels, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -256,7 +256,7 @@ func BenchmarkChatDuringCleanup(b *testing.B) {
 				} else if st.Settled > 0 {
 					break
 				}
-				_ = pause.For(ctx, barrierSpacing)
+				_ = pause.For(ctx, minBarrierSpacing)
 			}
 			times = times[:0]
 			if cleaning {

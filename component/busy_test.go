@@ -34,7 +34,7 @@ func TestBusyLets(t *testing.T) {
 // TestBusyHolds: what waits is not taken while the server has enough to do, unless it fills a batch or a tick has passed.
 func TestBusyHolds(t *testing.T) {
 	s := &Service{now: time.Now, presence: &presence.Table{}, users: directory.New(directory.Config{}, directory.Deps{}), confirmations: &confirmations{}}
-	s.intake = &intake{s: s, queue: make(chan queued, batchItems)}
+	s.intake = &intake{s: s, queue: make(chan queued, maxBatchItems)}
 	s.conveyor = newConveyor(s)
 	stuck := &heldSender{}
 	for range 2 {
@@ -51,11 +51,11 @@ func TestBusyHolds(t *testing.T) {
 			t.Fatal("no message was taken after a tick, want 1")
 		}
 	}
-	for range batchItems {
+	for range maxBatchItems {
 		s.intake.queue <- &task{}
 	}
-	if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != batchItems {
-		t.Errorf("a full batch waited: got %d, want %d", len(items), batchItems)
+	if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != maxBatchItems {
+		t.Errorf("a full batch waited: got %d, want %d", len(items), maxBatchItems)
 	}
 }
 

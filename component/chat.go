@@ -11,8 +11,8 @@ func actChat(_ message, v *view) (effects, error) {
 	return effects{to: []protocol.Person{v.peer}, async: v.sender.Local != v.peer.Local, moves: true}, nil
 }
 
-// listWrite is how often a list entry is written at most, in milliseconds.
-const listWrite = 1000
+// minListInterval is the shortest time between two writes of a list entry, in milliseconds.
+const minListInterval = 1000
 
 // moveChats keeps the pair of ofchat rows of a 1:1 conversation: at most once per batch and once a second.
 func (d *decision) moveChats() {
@@ -31,7 +31,7 @@ func (d *decision) moveChat(partner, owner protocol.Person, now int64) {
 		return
 	}
 	last, known := d.b.c.chats.Moved(key)
-	if known && now-last < listWrite {
+	if known && now-last < minListInterval {
 		return
 	}
 	c := store.Chat{Partner: key.Partner, Owner: key.Owner, ModifyTime: protocol.FormatTime(now)}

@@ -47,11 +47,11 @@ type mark struct {
 }
 
 const (
-	confirmedPerUser = 5_000   // rows of one user that wait: what his phone has confirmed in some seconds
-	confirmedInAll   = 200_000 // about 30 MB
-	marksInAll       = 100_000 // users
-	confirmedRows    = 300     // that one batch deletes: each is looked for, and messages wait meanwhile
-	confirmedMarks   = 100     // that one batch writes
+	maxConfirmedPerUser = 5_000   // rows of one user that wait: what his phone has confirmed in some seconds
+	maxConfirmed        = 200_000 // about 30 MB
+	maxMarks            = 100_000 // users
+	maxConfirmedRows    = 300     // that one batch deletes: each is looked for, and messages wait meanwhile
+	maxConfirmedMarks   = 100     // that one batch writes
 )
 
 func newConfirmations(users *directory.Cache, ignored *prometheus.CounterVec) *confirmations {
@@ -71,7 +71,7 @@ func (c *confirmations) add(row confirmedRow) {
 	}
 	c.mu.Lock()
 	f := c.rows.Of(row.key())
-	full := c.rows.Len() >= confirmedInAll || f != nil && f.Len() >= confirmedPerUser
+	full := c.rows.Len() >= maxConfirmed || f != nil && f.Len() >= maxConfirmedPerUser
 	if !full {
 		c.rows.Push(row.key(), row, 1)
 	}
@@ -90,7 +90,7 @@ func (c *confirmations) mark(local string, how store.Confirms) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.order) >= marksInAll { // they say so again
+	if len(c.order) >= maxMarks { // they say so again
 		c.ignored.WithLabelValues(ignoredMark).Inc()
 		return
 	}
@@ -139,10 +139,10 @@ func (c *confirmed) halves() [2]confirmed {
 func (c *confirmations) take(not func(local string) bool) (taken confirmed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(taken.rows) < confirmedRows && c.rows.Turn(func(confirmedRow, int) int { return 1 }) != nil {
+	for len(taken.rows) < maxConfirmedRows && c.rows.Turn(func(confirmedRow, int) int { return 1 }) != nil {
 		taken.rows = append(taken.rows, c.rows.Take(1))
 	}
-	n := min(len(c.order), confirmedMarks)
+	n := min(len(c.order), maxConfirmedMarks)
 	kept := 0
 	for _, local := range c.order[:n] {
 		how, wanted := c.marks[local]

@@ -21,7 +21,7 @@ func testConfirmations() *confirmations {
 // TestConfirmationsAreFair: one user's thousands keep nobody's waiting, and take a bounded room.
 func TestConfirmationsAreFair(t *testing.T) {
 	c := testConfirmations()
-	for i := range confirmedPerUser + 7 {
+	for i := range maxConfirmedPerUser + 7 {
 		c.drop("A", fmt.Sprintf("a%d", i))
 	}
 	c.dropOf("b", "b0")
@@ -30,8 +30,8 @@ func TestConfirmationsAreFair(t *testing.T) {
 		t.Errorf("%v were given up, want 7", got)
 	}
 	taken := c.take(everybody)
-	if len(taken.rows) != confirmedRows || !slices.Contains(taken.rows, confirmedRow{local: "b", msgID: "b0"}) {
-		t.Errorf("the first %d rows lack the other user's, want b0 among %d", len(taken.rows), confirmedRows)
+	if len(taken.rows) != maxConfirmedRows || !slices.Contains(taken.rows, confirmedRow{local: "b", msgID: "b0"}) {
+		t.Errorf("the first %d rows lack the other user's, want b0 among %d", len(taken.rows), maxConfirmedRows)
 	}
 	c.giveBack(taken)
 	seen := 0
@@ -45,11 +45,11 @@ func TestConfirmationsAreFair(t *testing.T) {
 			}
 		}
 	}
-	if seen != confirmedPerUser {
-		t.Errorf("got %d rows of one user, want %d", seen, confirmedPerUser)
+	if seen != maxConfirmedPerUser {
+		t.Errorf("got %d rows of one user, want %d", seen, maxConfirmedPerUser)
 	}
-	for i := range confirmedInAll + 1 {
-		c.drop(fmt.Sprint(i/confirmedPerUser), "m")
+	for i := range maxConfirmed + 1 {
+		c.drop(fmt.Sprint(i/maxConfirmedPerUser), "m")
 	}
 	if got := counter(t, c.ignored.WithLabelValues(ignoredRow)); got != 8 {
 		t.Errorf("%v were given up in all, want 8", got)
@@ -80,10 +80,10 @@ func TestMarks(t *testing.T) {
 	if got := c.take(everybody); got.len() != 0 || c.users.Confirms("a") != store.ConfirmsNot {
 		t.Errorf("once forgotten: got %v, want no marks, %v", got, store.ConfirmsNot)
 	}
-	for i := range marksInAll + 1 {
+	for i := range maxMarks + 1 {
 		c.mark(fmt.Sprint(i), store.ConfirmsByReceipts)
 	}
-	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.Confirms(fmt.Sprint(marksInAll)) != store.ConfirmsNot {
+	if got := counter(t, c.ignored.WithLabelValues(ignoredMark)); got != 1 || c.users.Confirms(fmt.Sprint(maxMarks)) != store.ConfirmsNot {
 		t.Errorf("got %v given up, want 1, said again later", got)
 	}
 }
@@ -162,7 +162,7 @@ func TestConfirmationsOutliveTheStop(t *testing.T) {
 	h := start(t, nil)
 	h.send("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
 	h.together(func() {
-		for i := range 3 * confirmedRows {
+		for i := range 3 * maxConfirmedRows {
 			h.confirmations.drop("lisi", fmt.Sprintf("none%d", i))
 		}
 		h.confirmations.drop("lisi", "m0")

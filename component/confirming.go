@@ -17,9 +17,9 @@ import (
 // came with the receipt: a message without a charge, with bounds and a turn of its own.
 
 const (
-	// readConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger goes the
+	// maxReadConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger goes the
 	// way of messages.
-	readConfirmation = 64 << 10
+	maxReadConfirmation = 64 << 10
 	// readingBytes is how many bytes of them a user has read there in a second, and readingBurst at once: the worst JSON takes 0.13 s for a
 	// MiB, and nobody's stanza is taken meanwhile. What is beyond goes the way of messages as well.
 	readingBytes = 512 << 10
@@ -28,11 +28,11 @@ const (
 	// of it. Beyond them they may make untrueRate times the rate of their messages: each is a look into the database.
 	untrueBurst = 2000
 	untrueRate  = 4
-	// passedPerUser and the others bound what waits to be passed on: it is as much as a phone can have got at once.
-	passedPerUser      = 2000
-	passedInAll        = 20_000
-	passedPerUserBytes = 2 << 20
-	passedInAllBytes   = 32 << 20
+	// maxPassedPerUser and the others bound what waits to be passed on: it is as much as a phone can have got at once.
+	maxPassedPerUser      = 2000
+	maxPassed             = 20_000
+	maxPassedBytesPerUser = 2 << 20
+	maxPassedBytes        = 32 << 20
 )
 
 // confirmingRate bounds the confirmations of one user that settle nothing.
@@ -62,7 +62,7 @@ var (
 // confirming takes a stanza that confirms messages. It is false for any other.
 func (s *Service) confirming(a *arrival) bool {
 	inner := a.st.Inner
-	if len(inner) > readConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
+	if len(inner) > maxReadConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
 		return false
 	}
 	sender := s.intake.sender(a.from.Local)
@@ -139,7 +139,7 @@ func (i *intake) pass(a *arrival, sender *senderState) bool {
 	sender.passed.Add(1)
 	sender.passedBytes.Add(a.size)
 	i.passedBytes.Add(a.size)
-	if sender.passed.Load() <= passedPerUser && sender.passedBytes.Load() <= passedPerUserBytes && i.passedBytes.Load() <= passedInAllBytes {
+	if sender.passed.Load() <= maxPassedPerUser && sender.passedBytes.Load() <= maxPassedBytesPerUser && i.passedBytes.Load() <= maxPassedBytes {
 		select {
 		case i.passed <- a:
 			return true
@@ -163,11 +163,11 @@ type proved struct {
 	next  int
 }
 
-// provedLately is how many confirmations are remembered, in 2 MB: those of some seconds.
-const provedLately = 1 << 16
+// maxProved is how many confirmations are remembered, in 2 MB: those of some seconds.
+const maxProved = 1 << 16
 
 func newProved() *proved {
-	return &proved{seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, order: make([]uint64, 0, provedLately)}
+	return &proved{seed: maphash.MakeSeed(), known: map[uint64]struct{}{}, order: make([]uint64, 0, maxProved)}
 }
 
 // note remembers that a phone of the user has confirmed a message.
@@ -176,13 +176,13 @@ func (p *proved) note(local, msgID string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.known[h] = struct{}{}
-	if len(p.order) < provedLately {
+	if len(p.order) < maxProved {
 		p.order = append(p.order, h)
 		return
 	}
 	delete(p.known, p.order[p.next])
 	p.order[p.next] = h
-	p.next = (p.next + 1) % provedLately
+	p.next = (p.next + 1) % maxProved
 }
 
 // once says whether a message was confirmed of late, and forgets it.

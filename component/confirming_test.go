@@ -219,7 +219,7 @@ func TestMalformedConfirmation(t *testing.T) {
 func TestOddConfirmations(t *testing.T) {
 	h := confirming(t, nil)
 	for name, odd := range map[string]struct{ id, text string }{
-		"too large to read at once": {"n0", strings.Repeat(" ", readConfirmation) + confirms("lisi", "n0")},
+		"too large to read at once": {"n0", strings.Repeat(" ", maxReadConfirmation) + confirms("lisi", "n0")},
 		"its type by an escape":     {"n1", strings.Replace(confirms("lisi", "n1"), "MTC-", `MTC\u002d`, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -245,7 +245,7 @@ func TestPassingOnIsBounded(t *testing.T) {
 	h := start(t, nil)
 	h.online("lisi/p", "zhangsan/p")
 	h.together(func() {
-		for i := range passedPerUser + 5 {
+		for i := range maxPassedPerUser + 5 {
 			h.post("lisi/x[web]", fmt.Sprintf(`{"msg_id":"c%d","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m"}]}`, i))
 		}
 		h.post("lisi/p", text("own", "lisi", "zhangsan", "x"))
@@ -263,8 +263,8 @@ func TestPassingOnIsBounded(t *testing.T) {
 	if refusals(posts) != "receipt" || own < 0 || own > fairqueue.Quantum {
 		t.Errorf("got %s, the message of the same two as number %d; want receipt, 0 to %d", refusals(posts), own, fairqueue.Quantum)
 	}
-	if passed != passedPerUser || h.ignored(ignoredPassing) != 5 {
-		t.Errorf("got %d passed on, %v not, want %d, 5", passed, h.ignored(ignoredPassing), passedPerUser)
+	if passed != maxPassedPerUser || h.ignored(ignoredPassing) != 5 {
+		t.Errorf("got %d passed on, %v not, want %d, 5", passed, h.ignored(ignoredPassing), maxPassedPerUser)
 	}
 	if n := h.intake.passedBytes.Load(); n != 0 {
 		t.Errorf("got %d bytes waiting for ever, want 0", n)
@@ -278,12 +278,12 @@ func TestProvedOnce(t *testing.T) {
 	if p.once("wangwu", "m1") || !p.once("lisi", "m1") || p.once("lisi", "m1") {
 		t.Error("a proof: got it taken never or twice, want once")
 	}
-	for i := range provedLately {
+	for i := range maxProved {
 		p.note("lisi", fmt.Sprint(i))
 	}
 	p.note("lisi", "last")
-	if p.once("lisi", "0") || !p.once("lisi", "1") || !p.once("lisi", "last") || len(p.order) != provedLately {
-		t.Errorf("got %d proofs kept, or not the youngest; want the oldest of %d forgotten", len(p.order), provedLately)
+	if p.once("lisi", "0") || !p.once("lisi", "1") || !p.once("lisi", "last") || len(p.order) != maxProved {
+		t.Errorf("got %d proofs kept, or not the youngest; want the oldest of %d forgotten", len(p.order), maxProved)
 	}
 }
 

@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	batchItems = 128     // beyond, multi-row statements gain little
-	batchBytes = 1 << 20 // of their stanzas
-	owedRows   = 1000    // rows that one batch takes over from memory, or twice that
-	learnUsers = 500     // users that one batch learns
-	tickPeriod = 250 * time.Millisecond
-	storeTime  = 5 * time.Second // of one read or write; the queue holds what comes meanwhile
-	firstLook  = 12 * time.Second
+	maxBatchItems      = 128     // beyond, multi-row statements gain little
+	maxBatchBytes      = 1 << 20 // of their stanzas
+	maxUnconfirmedRows = 1000    // rows that one batch takes over from memory, or twice that
+	maxLearnedUsers    = 500     // users that one batch learns
+	tickPeriod         = 250 * time.Millisecond
+	storeTime          = 5 * time.Second // of one read or write; the queue holds what comes meanwhile
+	firstLook          = 12 * time.Second
 )
 
 // conveyor is the one goroutine that decides about messages, and what no other goroutine touches, but for inFlight, the backlog's count of copies
@@ -68,22 +68,22 @@ type conveyor struct {
 	barrier     barrier
 
 	// What devices that come have missed.
-	covered     covered
-	recent      *recent
-	cuts        rate.Sometimes                    // bounds what is logged about it
-	caughtUp    *simplelru.LRU[string, time.Time] // when a device was last sent what it had missed
-	comings     *simplelru.LRU[string, comings]   // how many of a user were, in this second
-	spacing     time.Duration                     // catchUpSpacing, but in tests
-	mostComings int                               // maxComings, but in tests
+	covered    covered
+	recent     *recent
+	cuts       rate.Sometimes                    // bounds what is logged about it
+	caughtUp   *simplelru.LRU[string, time.Time] // when a device was last sent what it had missed
+	comings    *simplelru.LRU[string, comings]   // how many of a user were, in this second
+	spacing    time.Duration                     // catchUpSpacing, but in tests
+	maxComings int                               // maxComings, but in tests
 }
 
 func newConveyor(s *Service) *conveyor {
 	c := &conveyor{s: s, arranged: fairqueue.New[request](), groups: cache.NewGroups(s.now, s.cfg.Server), chats: cache.NewChats(),
-		deferring: deferPace{above: unconfirmed.DeferAbove, most: deferLeast}, inFlight: inflight.New(s.now), backlog: newBacklog(),
-		recent: newRecent(), spacing: catchUpSpacing, mostComings: maxComings}
-	c.told, _ = lru.New[string, time.Time](toldGroups) // these fail for a size below 1 only
-	c.comings, _ = simplelru.NewLRU[string, comings](caughtUp, nil)
-	c.caughtUp, _ = simplelru.NewLRU[string, time.Time](caughtUp, nil)
+		deferring: deferPace{above: unconfirmed.DeferAbove, maxRows: minDeferRows}, inFlight: inflight.New(s.now), backlog: newBacklog(),
+		recent: newRecent(), spacing: catchUpSpacing, maxComings: maxComings}
+	c.told, _ = lru.New[string, time.Time](maxToldGroups) // these fail for a size below 1 only
+	c.comings, _ = simplelru.NewLRU[string, comings](maxCaughtUp, nil)
+	c.caughtUp, _ = simplelru.NewLRU[string, time.Time](maxCaughtUp, nil)
 	c.cuts.Interval = strangerPause
 	return c
 }
@@ -134,7 +134,7 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 	for {
 		c.arrange()
 		c.arranged.Unpark(c.mayGo)
-		hold := !c.impatient && c.inFlight.Busy() && c.arranged.Ready() < batchItems
+		hold := !c.impatient && c.inFlight.Busy() && c.arranged.Ready() < maxBatchItems
 		if !hold {
 			if requests := c.fill(); len(requests) > 0 {
 				c.impatient = false
@@ -145,7 +145,7 @@ func (c *conveyor) collect(ctx, work context.Context, tick <-chan time.Time) (re
 			defer timer.Stop()
 			hurry = timer.C
 		}
-		if c.rowsWait > 2*owedRows && c.s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
+		if c.rowsWait > 2*maxUnconfirmedRows && c.s.storeErr.Load() == nil && ctx.Err() == nil { // nobody else needs the database now
 			return nil, false
 		}
 		var spare <-chan struct{}
@@ -254,7 +254,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		if err := c.writeConfirmed(ctx, c.s.confirmations.take(func(string) bool { return false })); err != nil {
 			return err
 		}
-		return c.writeRows(ctx, c.s.owed.Take(owedRows, nil))
+		return c.writeRows(ctx, c.s.owed.Take(maxUnconfirmedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
 		c.s.metrics.unstorable.Inc()

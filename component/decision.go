@@ -289,11 +289,11 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 	}
 	later := d.later()
 	fresh := s.presence.Fresh()
-	most := len(d.to) + len(d.toOnly)
+	maxTargets := len(d.to) + len(d.toOnly)
 	if fresh && d.group != nil {
-		most = min(most, d.b.c.there(d.group)) // of a large group most are not there, and the list is kept for those who come
+		maxTargets = min(maxTargets, d.b.c.there(d.group)) // of a large group most are not there, and the list is kept for those who come
 	}
-	targets := make([]stanza.Target, 0, most+4)
+	targets := make([]stanza.Target, 0, maxTargets+4)
 	byServer := false
 	var owe []unconfirmed.Owner
 	for i, p := range d.to {

@@ -348,34 +348,34 @@ func TestSharedRoster(t *testing.T) {
 
 // TestDeferPace: the time that a transaction of rows takes is that of a batch, and they have a part of the time.
 func TestDeferPace(t *testing.T) {
-	p := deferPace{most: deferLeast}
+	p := deferPace{maxRows: minDeferRows}
 	clock := &doubles.Clock{}
 	perRow := deferTime / 1000
 	for range 100 {
-		d := perRow * time.Duration(p.most)
+		d := perRow * time.Duration(p.maxRows)
 		clock.Move(d)
-		p.done(p.most, d, clock.Now(), deferShare)
+		p.done(p.maxRows, d, clock.Now(), deferShare)
 	}
-	if p.most < 700 || p.most > 1250 {
-		t.Errorf("got %d rows when 1,000 take the time of a transaction, want 700 to 1250", p.most)
+	if p.maxRows < 700 || p.maxRows > 1250 {
+		t.Errorf("got %d rows when 1,000 take the time of a transaction, want 700 to 1250", p.maxRows)
 	}
 	if wait := p.next.Sub(clock.Now()); wait < 4*deferTime || wait > 9*deferTime {
 		t.Errorf("got a wait of %s, want %s to %s", wait, 4*deferTime, 9*deferTime)
 	}
 	for range 100 {
-		p.done(p.most, 10*deferTime, clock.Now(), 1)
+		p.done(p.maxRows, 10*deferTime, clock.Now(), 1)
 	}
-	if p.most != deferLeast {
-		t.Errorf("a slow database: got %d rows, want %d", p.most, deferLeast)
+	if p.maxRows != minDeferRows {
+		t.Errorf("a slow database: got %d rows, want %d", p.maxRows, minDeferRows)
 	}
 	for range 100 {
 		p.committed(20 * deferTime)
 	}
 	for range 100 {
-		p.done(p.most, 10*deferTime, clock.Now(), 1)
+		p.done(p.maxRows, 10*deferTime, clock.Now(), 1)
 	}
-	if p.most != deferMost {
-		t.Errorf("where each commit is slow: got %d rows, want %d", p.most, deferMost)
+	if p.maxRows != maxDeferRows {
+		t.Errorf("where each commit is slow: got %d rows, want %d", p.maxRows, maxDeferRows)
 	}
 }
 
@@ -422,10 +422,10 @@ func TestErasedInSlices(t *testing.T) {
 			h.post("zhangsan/p", groupText(id, "zhangsan", g, "x"))
 		}
 	})
-	wide := unconfirmed.NewRoster(g, make([]protocol.Person, batchRows/4))
+	wide := unconfirmed.NewRoster(g, make([]protocol.Person, maxBatchRows/4))
 	for i := range 20 {
 		rows := unconfirmed.NewLater(wide)
-		for member := range batchRows / 4 {
+		for member := range maxBatchRows / 4 {
 			rows.Take(member, "", 0)
 		}
 		h.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, rows)})

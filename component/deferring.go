@@ -15,17 +15,17 @@ import (
 // A message that comes meanwhile waits for one of them, so each takes about as long as a batch does; and while messages are under way
 // they have a part of the time only. It belongs to the conveyor.
 type deferPace struct {
-	above int           // rows that a message may write itself
-	most  int           // rows of the next transaction
-	batch time.Duration // that the commit of a batch takes, lately
-	next  time.Time     // not before, while messages are under way
-	turn  bool          // nobody else needs the database now
+	above   int           // rows that a message may write itself
+	maxRows int           // rows of the next transaction
+	batch   time.Duration // that the commit of a batch takes, lately
+	next    time.Time     // not before, while messages are under way
+	turn    bool          // nobody else needs the database now
 }
 
 const (
-	deferTime  = 4 * time.Millisecond // of one transaction, or what a batch takes if that is more
-	deferLeast = 100                  // rows of a transaction
-	deferMost  = 4000
+	deferTime    = 4 * time.Millisecond // of one transaction, or what a batch takes if that is more
+	minDeferRows = 100                  // rows of a transaction
+	maxDeferRows = 4000
 	// What part of the time they have while messages are under way: one eighth, and half once half of their memory is full.
 	deferShare   = 8
 	deferPressed = 2
@@ -33,11 +33,11 @@ const (
 
 // done learns from a transaction that has been written.
 func (d *deferPace) done(rows int, took time.Duration, now time.Time, share int) {
-	switch most := max(deferTime, d.batch); {
-	case took > most:
-		d.most = max(deferLeast, d.most*3/4)
-	case rows >= d.most && took < most*3/4:
-		d.most = min(deferMost, d.most*5/4)
+	switch maxTime := max(deferTime, d.batch); {
+	case took > maxTime:
+		d.maxRows = max(minDeferRows, d.maxRows*3/4)
+	case rows >= d.maxRows && took < maxTime*3/4:
+		d.maxRows = min(maxDeferRows, d.maxRows*5/4)
 	}
 	d.next = now.Add(time.Duration(share-1) * took)
 }
@@ -74,7 +74,7 @@ func (c *conveyor) writeDeferred(ctx context.Context) error {
 
 // writeSlice writes the next rows, and says how many. What could not be written now is tried again. Its error is fatal.
 func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
-	rows := c.s.owed.TakeDeferred(c.deferring.most)
+	rows := c.s.owed.TakeDeferred(c.deferring.maxRows)
 	if len(rows) == 0 {
 		return 0, nil
 	}
@@ -102,7 +102,7 @@ func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
 
 // finishDeferred writes all of them, until ctx ends. Its error is fatal.
 func (c *conveyor) finishDeferred(ctx, work context.Context) error {
-	c.deferring.most = deferMost // nobody waits
+	c.deferring.maxRows = maxDeferRows // nobody waits
 	for ctx.Err() == nil {
 		n, err := c.writeSlice(work)
 		if err != nil || n == 0 {

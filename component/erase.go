@@ -9,8 +9,8 @@ import (
 	"tlim/store"
 )
 
-// eraseRows is how many messages one transaction erases; chat may pass between two.
-const eraseRows = 500
+// maxEraseRows is how many messages one transaction erases; chat may pass between two.
+const maxEraseRows = 500
 
 // SwitchGroup opens (0) or closes (1) a group in the web list; one that is gone is no error. The next message opens it.
 func (s *Service) SwitchGroup(ctx context.Context, id string, valid int) error {
@@ -36,7 +36,7 @@ func (s *Service) ClearChat(ctx context.Context, user, other string) error {
 		if since == 0 {
 			since = b.c.clock.Last
 		}
-		return s.queries.ChatRows(ctx, p.ID, q.ID, since, b.c.clock.Last, eraseRows)
+		return s.queries.ChatRows(ctx, p.ID, q.ID, since, b.c.clock.Last, maxEraseRows)
 	})
 }
 
@@ -50,8 +50,8 @@ func (s *Service) eraseAuthors(ctx context.Context, groupID string, ids []string
 		}
 		var rows []store.Erased
 		for _, m := range g.Find(ids) {
-			if len(rows) < eraseRows {
-				some, err := s.queries.AuthorRows(ctx, store.Author{SessionID: groupID, UserID: m.UserID}, eraseRows-len(rows))
+			if len(rows) < maxEraseRows {
+				some, err := s.queries.AuthorRows(ctx, store.Author{SessionID: groupID, UserID: m.UserID}, maxEraseRows-len(rows))
 				if err != nil {
 					return nil, err
 				}
@@ -73,7 +73,7 @@ func (s *Service) erase(ctx context.Context, about string, next func(context.Con
 				return err
 			}
 			n := b.keepQueued(rows)
-			last = len(rows) < eraseRows && n == len(rows)
+			last = len(rows) < maxEraseRows && n == len(rows)
 			b.changes = append(b.changes, store.Change{Erase: rows[:n]})
 			return nil
 		}})
@@ -93,7 +93,7 @@ func (b *batch) keepQueued(rows []store.Erased) int {
 			continue
 		}
 		written += s.owed.CountRows(list)
-		if i > 0 && written > batchRows {
+		if i > 0 && written > maxBatchRows {
 			return i
 		}
 		b.writeFollowers(list)

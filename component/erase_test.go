@@ -71,10 +71,10 @@ func TestClearChat(t *testing.T) {
 	}
 }
 
-// TestClearInSlices: a long history goes in transactions of eraseRows, chat passes between them, and what comes meanwhile stays.
+// TestClearInSlices: a long history goes in transactions of maxEraseRows, chat passes between them, and what comes meanwhile stays.
 func TestClearInSlices(t *testing.T) {
 	h := start(t, nil)
-	const n = 2*eraseRows + 3
+	const n = 2*maxEraseRows + 3
 	if err := h.do(t.Context(), &task{alone: true, plan: func(_ context.Context, b *batch) error {
 		for i := range n {
 			b.changes = append(b.changes, store.Change{Message: &store.Message{ID: protocol.NewID(), MsgID: fmt.Sprint("old", i), Type: "MTT-000", From: "zhangsan",
@@ -103,8 +103,8 @@ func TestClearInSlices(t *testing.T) {
 			slices = append(slices, len(c.Erase))
 		}
 	}
-	if got := fmt.Sprint(slices); got != fmt.Sprint([]int{eraseRows, eraseRows, 3}) {
-		t.Errorf("slices: got %s, want %v", got, []int{eraseRows, eraseRows, 3})
+	if got := fmt.Sprint(slices); got != fmt.Sprint([]int{maxEraseRows, maxEraseRows, 3}) {
+		t.Errorf("slices: got %s, want %v", got, []int{maxEraseRows, maxEraseRows, 3})
 	}
 	if got := h.history("zhangsan", "lisi"); got != "new" {
 		t.Errorf("left: got %q, want new", got)
@@ -126,7 +126,7 @@ func TestPurgeOnRemove(t *testing.T) {
 		t.Run(fmt.Sprint("purge_on_remove ", purge), func(t *testing.T) {
 			h := start(t, func(c *Config) { c.PurgeOnRemove = purge })
 			g := h.makeGroup("zhangsan", "zhangsan", "lisi")
-			for i := range eraseRows + 1 {
+			for i := range maxEraseRows + 1 {
 				h.post("lisi/p", groupText(fmt.Sprint("m", i), "lisi", g, "x"))
 			}
 			h.sync()
@@ -136,7 +136,7 @@ func TestPurgeOnRemove(t *testing.T) {
 				t.Fatal(err)
 			}
 			list, total, err := h.db.GroupHistory(t.Context(), g, store.Page{Length: 1})
-			want := int64(eraseRows + 2)
+			want := int64(maxEraseRows + 2)
 			if purge {
 				want = 1
 			}
@@ -144,8 +144,8 @@ func TestPurgeOnRemove(t *testing.T) {
 				t.Errorf("got %d messages, %v, want %d, the first of them mine", total, err, want)
 			}
 			for _, c := range h.rec.take() {
-				if len(c.Erase) > eraseRows {
-					t.Errorf("got a slice of %d, want at most %d", len(c.Erase), eraseRows)
+				if len(c.Erase) > maxEraseRows {
+					t.Errorf("got a slice of %d, want at most %d", len(c.Erase), maxEraseRows)
 				}
 			}
 			if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: "gone", Remove: []string{"lisi"}}); code(err) != protocol.NoSuchGroup {

@@ -83,7 +83,7 @@ func (d *decision) moveGroup() {
 	if _, done := b.moved[key]; done {
 		return
 	}
-	if last, known := b.c.chats.Moved(key); known && now-last < listWrite && d.group.Valid == 0 {
+	if last, known := b.c.chats.Moved(key); known && now-last < minListInterval && d.group.Valid == 0 {
 		return
 	}
 	d.change.TouchGroup = d.groupID

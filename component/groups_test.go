@@ -818,7 +818,7 @@ func TestWithoutSnapshots(t *testing.T) {
 	if got := addresses(d, "m2"); got != "lisi@im.test/p zhangsan@im.test/p" {
 		t.Errorf(`m2 went to %s, want "lisi@im.test/p zhangsan@im.test/p"`, got)
 	}
-	h.clock.Move(barrierSpacing)
+	h.clock.Move(minBarrierSpacing)
 	h.sync() // it is known to be routed
 	h.clock.Move(h.cfg.Grace)
 	h.sync()

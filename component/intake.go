@@ -11,8 +11,8 @@ import (
 	"tlim/component/stanza"
 )
 
-// knownSenders bounds the memory for rate limits: a user forgotten early only gets a full bucket again.
-const knownSenders = 100_000
+// maxSenders bounds the memory for rate limits: a user forgotten early only gets a full bucket again.
+const maxSenders = 100_000
 
 // intake is the bounded queue in front of the conveyor. Whatever is full is answered at once: the server would swallow
 // megabytes for a reader that waits, and lose them (measured: 55,000 messages).
@@ -28,8 +28,8 @@ type intake struct {
 }
 
 func newIntake(s *Service) *intake {
-	senders, _ := lru.New[string, *senderState](knownSenders) // fails for a size below 1 only
-	return &intake{s: s, queue: make(chan queued, max(1, s.cfg.Inflight)), passed: make(chan *arrival, passedInAll), senders: senders}
+	senders, _ := lru.New[string, *senderState](maxSenders) // fails for a size below 1 only
+	return &intake{s: s, queue: make(chan queued, max(1, s.cfg.Inflight)), passed: make(chan *arrival, maxPassed), senders: senders}
 }
 
 // Stanza takes a message or presence from the link's reader. It never blocks: what does not fit is answered with error-013.

@@ -284,8 +284,8 @@ func TestClearable(t *testing.T) {
 		rows []store.OfflineMessage
 		want int
 	}{
-		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(clearNamed, ""), clearNamed}, {entries(clearNamed+1, ""), clearNamed},
-		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + clearNamed},
+		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(maxClearNamed, ""), maxClearNamed}, {entries(maxClearNamed+1, ""), maxClearNamed},
+		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + maxClearNamed},
 	} {
 		t.Run(fmt.Sprint(len(c.rows), " entries"), func(t *testing.T) {
 			if got := clearable(c.rows); got != c.want {

@@ -51,9 +51,9 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 		return visit(page)
 	}
-	most := queuePage
+	maxRows := queuePage
 	for afterTime, afterID := "", ""; ; {
-		n := min(most, left)
+		n := min(maxRows, left)
 		rows, err := s.queries.Offline(ctx, p.ID, since, afterTime, afterID, n)
 		if err != nil {
 			return protocol.ErrUnavailable
@@ -77,7 +77,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 		end := rows[len(rows)-1]
 		afterTime, afterID = end.Time, end.ID
-		most = min(queuePage, 2*len(rows)) // what is behind the end of a page of large bodies was read for nothing
+		maxRows = min(queuePage, 2*len(rows)) // what is behind the end of a page of large bodies was read for nothing
 	}
 }
 
@@ -139,8 +139,8 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 	return nil
 }
 
-// clearNamed is how many entries without a row id one transaction clears: each is looked for, and messages wait meanwhile.
-const clearNamed = 100
+// maxClearNamed is how many entries without a row id one transaction clears: each is looked for, and messages wait meanwhile.
+const maxClearNamed = 100
 
 // clearable is how many of the entries one transaction clears.
 func clearable(rows []store.OfflineMessage) int {
@@ -149,7 +149,7 @@ func clearable(rows []store.OfflineMessage) int {
 		if row.ID == "" {
 			named++
 		}
-		if i == queuePage || named > clearNamed {
+		if i == queuePage || named > maxClearNamed {
 			return i
 		}
 	}

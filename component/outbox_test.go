@@ -615,7 +615,7 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	}
 	h.rec.set(func(r *recordingStore) { r.users = nil })
 
-	h.outbox.Committed(slices.Repeat([]store.Push{{Channel: "test"}}, pushMost))
+	h.outbox.Committed(slices.Repeat([]store.Push{{Channel: "test"}}, pushMaxRemembered))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
 	h.send("zhangsan/p", groupText("m3", "zhangsan", group, "hi"))
 	deliveries, _ = h.sender.take()

@@ -25,14 +25,14 @@ type coverMark struct {
 }
 
 const (
-	coverSpacing = 10 * time.Millisecond // between two marks; less often, more is sent again than need be
-	coverMarks   = 2000
+	minCoverSpacing = 10 * time.Millisecond // between two marks; less often, more is sent again than need be
+	maxCoverMarks   = 2000
 )
 
 // cover notes what was committed before a batch, and moves on with the newest look.
 func (c *conveyor) cover(b *batch) {
 	marks := c.covered.marks
-	if n := len(marks); n == 0 || n < coverMarks && b.now.Sub(marks[n-1].when) >= coverSpacing {
+	if n := len(marks); n == 0 || n < maxCoverMarks && b.now.Sub(marks[n-1].when) >= minCoverSpacing {
 		marks = append(marks, coverMark{b.now, b.clock})
 		c.covered.marks = marks
 	}
@@ -82,7 +82,7 @@ type barrier struct {
 	life    uint64 // of the connection that it belongs to
 }
 
-const barrierSpacing = 50 * time.Millisecond
+const minBarrierSpacing = 50 * time.Millisecond
 
 // ask sends a barrier when one is due. All messages up to c.clock.Last must have been handed to the sender or to the backlog. It
 // belongs to the conveyor.
@@ -91,7 +91,7 @@ func (b *barrier) ask(c *conveyor, sent bool) {
 	now := s.now()
 	b.mu.Lock()
 	b.dirty = b.dirty || sent
-	if !b.dirty || b.waiting || now.Sub(b.asked) < barrierSpacing {
+	if !b.dirty || b.waiting || now.Sub(b.asked) < minBarrierSpacing {
 		b.mu.Unlock()
 		return
 	}

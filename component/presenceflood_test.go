@@ -53,8 +53,8 @@ func TestSignalsAtMost(t *testing.T) {
 	state := `<composing xmlns="http://jabber.org/protocol/chatstates"/>`
 	marker := `<displayed xmlns="urn:xmpp:chat-markers:0" id="m1"/>`
 	for name, c := range map[string]struct {
-		inner string
-		most  int
+		inner    string
+		maxBytes int
 	}{
 		"both":          {state + marker, 300},
 		"many":          {strings.Repeat(state, 4000), maxSignal + 100},
@@ -65,8 +65,8 @@ func TestSignalsAtMost(t *testing.T) {
 			h.Stanza(stanza.Stanza{Name: "message", ID: strings.Repeat("i", 200_000), From: "zhangsan@im.test/p", To: "lisi@" + testComponent, Inner: []byte(c.inner)})
 			h.sync()
 			d, _ := h.sender.take()
-			if len(d) != 1 || len(d[0].Payload) > c.most || len(d[0].ID) > maxStanzaID || !bytes.Contains(d[0].Payload, []byte("composing")) {
-				t.Errorf("got %d deliveries, want 1 of at most %d bytes with composing: %.400s", len(d), c.most, fmt.Sprint(d))
+			if len(d) != 1 || len(d[0].Payload) > c.maxBytes || len(d[0].ID) > maxStanzaID || !bytes.Contains(d[0].Payload, []byte("composing")) {
+				t.Errorf("got %d deliveries, want 1 of at most %d bytes with composing: %.400s", len(d), c.maxBytes, fmt.Sprint(d))
 			}
 		})
 	}

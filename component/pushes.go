@@ -120,10 +120,10 @@ func (s *Service) dropPushCodes(ctx context.Context, codes, users []string) erro
 }
 
 const (
-	alertTextLength = 30  // characters of a message's text that a push shows
-	alertGroup      = 6   // of the group's name beside it
-	alertLength     = 400 // of the whole, which is what the outbox holds: names can be long
-	alertHidden     = "收到了一条新消息"
+	maxAlertText  = 30  // characters of a message's text that a push shows
+	maxAlertGroup = 6   // of the group's name beside it
+	maxAlert      = 400 // of the whole, which is what the outbox holds: names can be long
+	alertHidden   = "收到了一条新消息"
 )
 
 // alert makes the text that a phone shows for a message (PROTOCOL.md section 9); "" when nothing can be told of it. Approvals,
@@ -144,7 +144,7 @@ func alertText(env *protocol.Envelope, sender string) string {
 	if !ok {
 		return ""
 	}
-	return tidy(sender + ":" + cutMarked(strings.ReplaceAll(text, "<br>", ""), alertTextLength))
+	return tidy(sender + ":" + cutMarked(strings.ReplaceAll(text, "<br>", ""), maxAlertText))
 }
 
 // alertCleared tells how somebody has answered the wish to clear a conversation.
@@ -163,7 +163,7 @@ func alertSender(sender, group string) string {
 	if group == "" {
 		return sender
 	}
-	return sender + "(" + cutMarked(group, alertGroup) + ")"
+	return sender + "(" + cutMarked(group, maxAlertGroup) + ")"
 }
 
 // firstField reads a field of the first body object; false when the body is not the server's to read or lacks it.
@@ -195,5 +195,5 @@ func tidy(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, ""))
-	return protocol.Shorten(text, alertLength)
+	return protocol.Shorten(text, maxAlert)
 }

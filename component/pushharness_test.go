@@ -109,16 +109,16 @@ func (t *testVendor) names() (list []string) {
 
 // The outbox's times and bounds, as an administrator meets them.
 const (
-	pushLife      = time.Hour
-	pushKept      = 24 * time.Hour
-	pushSpacing   = 3 * time.Minute
-	pushMost      = 100_000
-	pushRows      = 500
-	pushSweep     = 10 * time.Minute
-	pushFirstWait = 2 * time.Second
-	pushLongWait  = 5 * time.Minute
-	pushPause     = 50 * time.Millisecond
-	pushStoreWait = 2 * time.Second
+	pushLife          = time.Hour
+	pushKept          = 24 * time.Hour
+	pushSpacing       = 3 * time.Minute
+	pushMaxRemembered = 100_000
+	pushRows          = 500
+	pushSweep         = 10 * time.Minute
+	pushFirstWait     = 2 * time.Second
+	pushLongWait      = 5 * time.Minute
+	pushPause         = 50 * time.Millisecond
+	pushStoreWait     = 2 * time.Second
 )
 
 // testTimers are timers that fire when the test's clock has moved far enough.

@@ -22,11 +22,11 @@ import (
 // A phone that look 2 finds has come after look 1 was asked for, so m, committed later than that, may have been too late for its
 // getOffline and too early for the table of devices.
 type recent struct {
-	sent  []sentMessage // from first on, oldest first
-	first int
-	bytes int
-	most  int       // that they may take
-	cut   time.Time // of the newest one that went because all took too much; what is as old as that may be missing
+	sent     []sentMessage // from first on, oldest first
+	first    int
+	bytes    int
+	maxBytes int       // that they may take
+	cut      time.Time // of the newest one that went because all took too much; what is as old as that may be missing
 }
 
 // sentMessage is a delivery with those for whom it was, whether or not they were there.
@@ -45,15 +45,15 @@ type sentMessage struct {
 	own          bool              // it is for the sender's other devices
 }
 
-// recentBytes bounds what is kept. The age bounds it first: with a look every 0.2 s a busy server has a few hundred messages here.
-const recentBytes = 64 << 20
+// maxRecentBytes bounds what is kept. The age bounds it first: with a look every 0.2 s a busy server has a few hundred messages here.
+const maxRecentBytes = 64 << 20
 
 // unheardTime is for how long what was sent to a bare JID is kept where no look tells how long a device has been there.
 const unheardTime = 4 * time.Second
 
 func (r *recent) len() int { return len(r.sent) - r.first }
 
-func newRecent() *recent { return &recent{most: recentBytes} }
+func newRecent() *recent { return &recent{maxBytes: maxRecentBytes} }
 
 // size is what an entry takes in memory, about.
 func (s *sentMessage) size() int {
@@ -66,7 +66,7 @@ func (s *sentMessage) size() int {
 
 func (r *recent) add(m sentMessage) {
 	r.sent = append(r.sent, m)
-	for r.bytes += m.size(); r.bytes > r.most; {
+	for r.bytes += m.size(); r.bytes > r.maxBytes; {
 		r.cut = r.sent[r.first].at
 		r.drop()
 	}
@@ -93,7 +93,7 @@ func (r *recent) expire(before time.Time) {
 }
 
 // clear forgets all: a new connection begins, and replay delivers.
-func (r *recent) clear() { *r = recent{most: r.most} }
+func (r *recent) clear() { *r = recent{maxBytes: r.maxBytes} }
 
 // forget drops messages that were removed.
 func (r *recent) forget(gone unconfirmed.Removal) {

@@ -143,7 +143,7 @@ func TestArrivalInBareMode(t *testing.T) {
 // the queue, and no more than that a second time.
 func TestRecentIsBounded(t *testing.T) {
 	h := newHarness(t)
-	h.tune = func(s *Service) { s.conveyor.recent.most = 5000 }
+	h.tune = func(s *Service) { s.conveyor.recent.maxBytes = 5000 }
 	h.begin(nil)
 	for i := range 20 {
 		h.send("zhangsan/z", text(fmt.Sprint("m", i), "zhangsan", "lisi", strings.Repeat("x", 300)))

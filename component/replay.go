@@ -56,9 +56,9 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 			return err
 		}
 		var rows []store.OfflineMessage
-		write := func(least int) error {
-			for len(rows) > least {
-				k := min(len(rows), owedRows)
+		write := func(maxLeft int) error {
+			for len(rows) > maxLeft {
+				k := min(len(rows), maxUnconfirmedRows)
 				if err := c.writeRows(ctx, rows[:k]); err != nil {
 					return err
 				}
@@ -92,7 +92,7 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 			for _, i := range missing {
 				rows = append(rows, c.s.lateRow(m, to[i]))
 			}
-			if err := write(owedRows); err != nil {
+			if err := write(maxUnconfirmedRows); err != nil {
 				return err
 			}
 		}

@@ -247,8 +247,8 @@ func (s *simulation) open() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.conveyor.spacing, s.conveyor.mostComings = 0, 1<<20 // devices come and go at one time of the clock
-	s.conveyor.deferring.above, s.conveyor.deferring.most = s.above, 2
+	s.conveyor.spacing, s.conveyor.maxComings = 0, 1<<20 // devices come and go at one time of the clock
+	s.conveyor.deferring.above, s.conveyor.deferring.maxRows = s.above, 2
 	if s.tight > 0 {
 		s.conveyor.inFlight.Min, s.conveyor.inFlight.Bound, s.conveyor.inFlight.Max = 1, s.tight, s.tight
 	}
@@ -565,7 +565,7 @@ func (s *simulation) talk() {
 		s.quiet()
 		s.back()
 	}
-	s.troubled, s.poisoned, s.late = trouble != "" || s.tight > 0 && len(items) > waitLeast, trouble == "poison", 0
+	s.troubled, s.poisoned, s.late = trouble != "" || s.tight > 0 && len(items) > minWaiting, trouble == "poison", 0
 	s.several = s.tight > 0 || s.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return s.kinds.of(it.typ).first })
 	if !hook.done() {
 		hook = nil

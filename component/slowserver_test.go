@@ -16,10 +16,10 @@ import (
 // slowServer routes what it was sent when a test says so, and notes the most that was in flight.
 type slowServer struct {
 	*recordingSender
-	mu     sync.Mutex
-	flight []flight
-	now    inflight.Load // in flight
-	most   inflight.Load
+	mu      sync.Mutex
+	flight  []flight
+	now     inflight.Load // in flight
+	highest inflight.Load
 }
 
 type flight struct {
@@ -40,7 +40,7 @@ func (s *slowServer) Deliver(ctx context.Context, list []stanza.Delivery, runs .
 		s.now.Copies += l.Copies
 		s.now.Bytes += l.Bytes
 	}
-	s.most.Copies, s.most.Bytes = max(s.most.Copies, s.now.Copies), max(s.most.Bytes, s.now.Bytes)
+	s.highest.Copies, s.highest.Bytes = max(s.highest.Copies, s.now.Copies), max(s.highest.Bytes, s.now.Bytes)
 	return nil
 }
 

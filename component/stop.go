@@ -55,7 +55,7 @@ func (c *conveyor) drain(ctx context.Context) error {
 	}
 	c.s.owed.LinkLost()
 	for ctx.Err() == nil && c.s.owed.Waits() {
-		if err := c.writeRows(ctx, c.s.owed.Take(owedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
+		if err := c.writeRows(ctx, c.s.owed.Take(maxUnconfirmedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
 			return err
 		}
 		if c.s.storeErr.Load() != nil {

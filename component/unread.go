@@ -61,7 +61,7 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 // unread reads the counts of the table, and the rows that are to follow their messages: there may be very many, which are not looked for
 // in the table one by one. When some of them were written meanwhile both are read again.
 func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []unconfirmed.Follower, err error) {
-	for range unreadTries {
+	for range maxUnreadTries {
 		following = s.owed.Following(p.ID, 0)
 		if list, err = s.queries.UnreadCounts(ctx, p.ID); err != nil {
 			return nil, nil, err
@@ -73,5 +73,5 @@ func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.U
 	return list, following, nil
 }
 
-// unreadTries is how often both are read. After that some messages may be counted twice.
-const unreadTries = 4
+// maxUnreadTries is how often both are read. After that some messages may be counted twice.
+const maxUnreadTries = 4

@@ -55,7 +55,7 @@ func (s *Service) RemoveUsers(ctx context.Context, ids []string) error {
 	return s.users.RemoveUsers(ctx, ids)
 }
 
-const namedUsers = 10 // whom a log line gives as examples
+const maxNamedUsers = 10 // whom a log line gives as examples
 
 // tellSkipped writes down whom a call has left out. what is "group" or "notice".
 func (s *Service) tellSkipped(what, id string, skipped []protocol.Skipped) {
@@ -65,7 +65,7 @@ func (s *Service) tellSkipped(what, id string, skipped []protocol.Skipped) {
 	var some []string
 	for _, one := range skipped {
 		s.metrics.skipped.WithLabelValues(what, string(one.Reason)).Inc()
-		if len(some) < namedUsers {
+		if len(some) < maxNamedUsers {
 			some = append(some, protocol.Shorten(one.UserID, protocol.MaxID)+" ("+string(one.Reason)+")")
 		}
 	}

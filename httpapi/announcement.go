@@ -10,15 +10,15 @@ import (
 // postPage is how many announcements one read takes.
 const postPage = 200
 
-// contentLength bounds an announcement's text in characters; the component has the last word, in bytes.
-const contentLength = 64 << 10
+// maxContent bounds an announcement's text in characters; the component has the last word, in bytes.
+const maxContent = 64 << 10
 
 func (a *API) addPubact(ctx context.Context, r *request) (any, error) {
 	post := store.Announcement{
 		SessionID: r.id("session_id", protocol.GroupIDEmpty),
 		UserID:    r.user("user_id"),
-		Title:     r.text("title", nameLength),
-		Content:   r.text("content", contentLength),
+		Title:     r.text("title", maxName),
+		Content:   r.text("content", maxContent),
 	}
 	if post.Title == "" && post.Content == "" {
 		r.refuse(refusal(protocol.BodyEmpty, textMissing, "title"))
@@ -73,7 +73,7 @@ func (a *API) findPubactList(ctx context.Context, r *request) (any, error) {
 // modifyPubact changes what is sent: a parameter that is absent leaves its field.
 func (a *API) modifyPubact(ctx context.Context, r *request) (any, error) {
 	edit := store.AnnouncementEdit{ID: r.announcement("id_")}
-	title, content := r.text("title", nameLength), r.text("content", contentLength)
+	title, content := r.text("title", maxName), r.text("content", maxContent)
 	if r.has("title") {
 		edit.Title = &title
 	}
@@ -103,7 +103,7 @@ func (a *API) deletePubact(ctx context.Context, r *request) (any, error) {
 
 // announcement is the id of one.
 func (r *request) announcement(name string) string {
-	id := r.text(name, idLength)
+	id := r.text(name, maxID)
 	if id == "" {
 		r.refuse(badRequest(textMissing, name))
 	}

@@ -107,7 +107,7 @@ func (r *responder) failed(f *failure, rt *route, sessionID string) object {
 	for _, name := range rt.zeros {
 		v[name] = 0
 	}
-	if len(sessionID) <= 4*idLength {
+	if len(sessionID) <= 4*maxID {
 		v["session_id"] = sessionID
 	}
 	if len(f.skipped) > 0 {

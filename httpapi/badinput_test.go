@@ -319,7 +319,7 @@ func TestBadFileInput(t *testing.T) {
 			send("nobody", 400, file)
 			send("an empty user", 400, file, part{"user_id", "", ""})
 		}
-		for _, v := range slices.Concat(unreadable, notOfKind["user"], []string{strings.Repeat("长", idLength+1), strings.Repeat("x", 10<<10), strings.Repeat("x", 1<<20)}) {
+		for _, v := range slices.Concat(unreadable, notOfKind["user"], []string{strings.Repeat("长", maxID+1), strings.Repeat("x", 10<<10), strings.Repeat("x", 1<<20)}) {
 			send(fmt.Sprintf("user %.40q behind the file", v), 400, file, part{"user_id", "", v})
 			send(fmt.Sprintf("user %.40q before it", v), 400, part{"user_id", "", v}, file)
 		}

@@ -46,8 +46,8 @@ type kind struct {
 
 // The kinds of parameters. What is over a maxLength is error-012.
 var (
-	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}, wrong: protocol.UserIDInvalid}
-	oneID   = kind{schema: object{"type": "string", "minLength": 1, "maxLength": idLength}}
+	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": maxID}, wrong: protocol.UserIDInvalid}
+	oneID   = kind{schema: object{"type": "string", "minLength": 1, "maxLength": maxID}}
 	count   = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, wrong: resultFail}
 	length  = kind{schema: object{"type": "string", "pattern": "^([0-9]{1,10}|[Mm][Aa][Xx])$"}, wrong: resultFail}
 	int32s  = kind{schema: object{"type": "integer", "format": "int32"}, wrong: resultFail}

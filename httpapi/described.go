@@ -30,7 +30,7 @@ var (
 	startField  = field{name: "start", kind: count, text: "How many rows to skip. Absent or empty is 0."}
 	lengthField = field{name: "length", kind: length, text: "How many rows to answer, or max for all. Absent, empty or 0 answers none, and the total."}
 	beforeField = field{name: "before", kind: place, text: "Instead of start: only messages before <msg_time>,<msg_id>, from the last row of the page before. Costs the same at any depth."}
-	searchField = field{name: "text", kind: chars(searchLength), text: "Only messages that hold this text, in any letter case. One call looks at a bounded number of messages; when next is answered, send it as before to go on."}
+	searchField = field{name: "text", kind: chars(maxSearch), text: "Only messages that hold this text, in any letter case. One call looks at a bounded number of messages; when next is answered, send it as before to go on."}
 )
 
 func group(text string) field {

@@ -47,8 +47,8 @@ var describedBusiness = map[string]endpoint{
 	"addUser": {tag: "business", summary: "Adds users to the directory, or changes them", text: "All or none. Where the component may administer Openfire, accounts are made as well.",
 		params: []field{{name: "userList", kind: objects, missing: protocol.NotArray, text: "The users, at least one.", of: []field{
 			{name: "user_id", kind: userID, missing: protocol.UserIDInvalid, text: "User id; admin is reserved."}, userIDOld,
-			{name: "user_name", kind: chars(nameLength), text: "Name."}, {name: "acct_login", kind: chars(idLength), text: "Login name."},
-			{name: "user_email", kind: chars(nameLength), text: "Mail address."}, {name: "pic_url", kind: chars(nameLength), text: "Address of the picture."}}}}},
+			{name: "user_name", kind: chars(maxName), text: "Name."}, {name: "acct_login", kind: chars(maxID), text: "Login name."},
+			{name: "user_email", kind: chars(maxName), text: "Mail address."}, {name: "pic_url", kind: chars(maxName), text: "Address of the picture."}}}}},
 	"removeUser": {tag: "business", summary: "Removes users from the directory", text: "One that is gone already is ok.",
 		params: []field{{name: "userList", kind: objects, missing: protocol.NotArray, text: "The users, at least one.", of: []field{
 			{name: "user_id", kind: userID, missing: protocol.UserIDInvalid, text: "User id."}, userIDOld}}}},

@@ -12,8 +12,8 @@ var memberRows = field{name: "subscribers", kind: rows, text: "The members.", of
 }}
 
 var postFields = []field{
-	{name: "title", kind: chars(nameLength), text: "Title; may be empty when there is a content."},
-	{name: "content", kind: chars(contentLength), text: "Text; may be empty when there is a title."},
+	{name: "title", kind: chars(maxName), text: "Title; may be empty when there is a content."},
+	{name: "content", kind: chars(maxContent), text: "Text; may be empty when there is a title."},
 }
 
 var postID = field{name: "id_", kind: oneID, missing: resultFail, text: "Id of the announcement."}
@@ -33,10 +33,10 @@ var describedGroups = map[string]endpoint{
 	"modifySession": {tag: "groups", summary: "Renames a group, adds and removes members",
 		text: "Either session_name or subscribers has to say what to change. A user to be added whom the directory does not have is looked for as addSession does; skipped names those left out. A call by which a group would grow beyond limits.group_members is refused (error-012) and changes nothing. To remove somebody who is no member is ok.",
 		params: []field{group("Id of the group."),
-			{name: "session_name", kind: chars(nameLength), text: "New name."},
+			{name: "session_name", kind: chars(maxName), text: "New name."},
 			{name: "subscribers", kind: objects, text: "Members to add and to remove; of several entries for one user the last one counts.", of: []field{
 				{name: "user_id", kind: userID, text: "User id."}, userIDOld,
-				{name: "type", kind: chars(nameLength), text: "add or del. del removes the member, not its messages."}}},
+				{name: "type", kind: chars(maxName), text: "add or del. del removes the member, not its messages."}}},
 		},
 		answer: []field{groupID, groupMoved, skippedField(skippedOfEdits)},
 		codes:  []protocol.Code{protocol.GroupNameEmpty, protocol.NoSuchGroup}},
@@ -48,7 +48,7 @@ var describedGroups = map[string]endpoint{
 		text:   "The members are told; its messages, receipts and announcements are removed afterwards. One that is gone already is ok.",
 		params: []field{group("Id of the group.")}, answer: []field{groupID}},
 	"updateSessionPic": {tag: "groups", summary: "Sets the picture of a group",
-		params: []field{group("Id of the group."), {name: "session_pic", kind: chars(nameLength), text: "Address of the picture; empty removes it."}},
+		params: []field{group("Id of the group."), {name: "session_pic", kind: chars(maxName), text: "Address of the picture; empty removes it."}},
 		answer: []field{groupID, groupPic}},
 	"switchSession": {tag: "groups", summary: "Opens or closes a group in the web list",
 		params: []field{group("Id of the group."), {name: "session_valid", kind: bit, text: "0 opens (also when absent), 1 closes."}}},

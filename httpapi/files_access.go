@@ -12,9 +12,9 @@ import (
 	"tlim/store/blob"
 )
 
-// fileMessages is how many of the messages that name a file are asked who may read it; a file that was passed on more often
+// maxFileMessages is how many of the messages that name a file are asked who may read it; a file that was passed on more often
 // is readable by those of the first thousand.
-const fileMessages = 1000
+const maxFileMessages = 1000
 
 // fileFor finds a file that this caller may read, or errNoFile. pic is set when it is asked for as a session's picture.
 func (a *API) fileFor(ctx context.Context, r *request, id, pic string) (store.File, error) {
@@ -55,7 +55,7 @@ func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, err
 	if user == "" || protocol.SameUser(user, f.Owner) {
 		return user != "", nil
 	}
-	messages, err := a.cfg.Files.Rows.FileMessages(ctx, f.ID, fileMessages)
+	messages, err := a.cfg.Files.Rows.FileMessages(ctx, f.ID, maxFileMessages)
 	if err != nil {
 		return false, fmt.Errorf("who was sent file %s: %w", f.ID, err)
 	}
@@ -102,7 +102,7 @@ func filesIn(pic string) []string {
 // that way himself.
 func showable(name string) rule {
 	return rule{"with files.access strict, a file that " + name + " names is one that the token's user may read", func(ctx context.Context, a *API, _ *route, r *request) error {
-		pic := r.text(name, nameLength)
+		pic := r.text(name, maxName)
 		if r.err != nil || !a.cfg.Files.Strict || a.cfg.Files.Blobs == nil {
 			return r.err
 		}

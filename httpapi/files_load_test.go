@@ -81,7 +81,7 @@ func fetchFile(l *fileLab, id string) (int64, error) {
 // TestMemoryStaysFlat: twenty uploads of 100 MiB at once, and their downloads, cost their buffers and not their bytes. Client
 // and server share this process, so both are in the figure.
 func TestMemoryStaysFlat(t *testing.T) {
-	const uploads, size, most = 20, 100 << 20, 64 << 20
+	const uploads, size, maxHeap = 20, 100 << 20, 64 << 20
 	l := newFileLab(t)
 	heap := func() uint64 {
 		var m runtime.MemStats
@@ -126,8 +126,8 @@ func TestMemoryStaysFlat(t *testing.T) {
 	group.Wait()
 	grown := int64(highest) - int64(before)
 	t.Logf("%d uploads of %d MiB at once: the heap grew from %.1f to %.1f MiB at most", uploads, size>>20, float64(before)/(1<<20), float64(highest)/(1<<20))
-	if highest == 0 || grown > most {
-		t.Errorf("the heap grew by %d MiB, %d are allowed", grown>>20, most>>20)
+	if highest == 0 || grown > maxHeap {
+		t.Errorf("the heap grew by %d MiB, %d are allowed", grown>>20, maxHeap>>20)
 	}
 }
 

@@ -26,13 +26,13 @@ func fileName(name string) string {
 		return r
 	}, name)
 	name = strings.Trim(name, " .")
-	const most = nameLength - 1
-	if utf8.RuneCountInString(name) > most {
+	const maxStored = maxName - 1
+	if utf8.RuneCountInString(name) > maxStored {
 		stem, end := []rune(strings.TrimSuffix(name, path.Ext(name))), []rune(path.Ext(name))
 		if len(end) > 16 {
 			stem, end = []rune(name), nil
 		}
-		name = string(stem[:most-len(end)]) + string(end)
+		name = string(stem[:maxStored-len(end)]) + string(end)
 	}
 	if name == "" {
 		return "file"

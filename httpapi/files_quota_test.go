@@ -114,12 +114,12 @@ func TestQuotaTogether(t *testing.T) {
 
 // TestMinFree: uploads stop before the disk is full, in the middle if need be, and go on when there is room again.
 func TestMinFree(t *testing.T) {
-	const least = 1 << 30
+	const minFree = 1 << 30
 	var free atomic.Int64
-	free.Store(least + 20<<20)
+	free.Store(minFree + 20<<20)
 	var broken atomic.Bool
 	l := newFileLab(t, func(c *Config) {
-		c.Files.MinFree = least
+		c.Files.MinFree = minFree
 		c.Files.Free = func() (int64, error) {
 			if broken.Load() {
 				return 0, errors.New("disk on fire")
@@ -141,13 +141,13 @@ func TestMinFree(t *testing.T) {
 	}
 	_, a := l.sendAs(t, "lisi", 21<<20)
 	refused("a file larger than what is free", a)
-	free.Store(least - 1)
+	free.Store(minFree - 1)
 	_, a = l.sendAs(t, "lisi", 1)
 	refused("a full disk", a)
 	refused("a key", l.upload(t, "/mobileHttpController/uploadForFileId", "", uploader, part{"mFile", "a", "x"}))
 
 	// Somebody else fills the disk meanwhile.
-	free.Store(least + 20<<20)
+	free.Store(minFree + 20<<20)
 	reader := readerFunc(func(p []byte) (int, error) {
 		free.Add(-int64(len(p)))
 		return (&noise{}).Read(p)
@@ -158,7 +158,7 @@ func TestMinFree(t *testing.T) {
 	if got := len(l.left(t)); got != 1 {
 		t.Errorf("%d files are left, want 1", got)
 	}
-	free.Store(least + 20<<20)
+	free.Store(minFree + 20<<20)
 	if id, a := l.sendAs(t, "lisi", 1); a.status != 200 || len(id) != 32 {
 		t.Errorf("room again: got %d %s, want 200, id of length 32", a.status, a.body)
 	}

@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	uploadParts = 32       // parts of one upload; shipped clients send two
-	uploadField = 4 << 10  // bytes of a field; an id has 64 characters, a token some hundreds
-	uploadSlack = 64 << 10 // bytes of a body that are not the file
+	maxUploadParts = 32       // parts of one upload; shipped clients send two
+	maxUploadField = 4 << 10  // bytes of a field; an id has 64 characters, a token some hundreds
+	maxUploadSlack = 64 << 10 // bytes of a body that are not the file
 
 	bodyBuffer = 64 << 10
 
-	// unknownBytes is what a caller may send within Limits.BodyTime before it is known who that is.
-	unknownBytes = 64 << 10
+	// maxUnknownBytes is what a caller may send within Limits.BodyTime before it is known who that is.
+	maxUnknownBytes = 64 << 10
 )
 
 // upload is the way of an upload, instead of [API.call]: its body is not a form in memory but a file on its way to the disk.
@@ -77,14 +77,14 @@ func (u *uploading) run() (store.File, error) {
 		return store.File{}, err
 	}
 	limit := u.a.cfg.Files.MaxSize
-	if u.r.ContentLength > limit+uploadSlack {
+	if u.r.ContentLength > limit+maxUploadSlack {
 		return store.File{}, u.tooLarge()
 	}
 	if u.r.Header.Get("Content-Encoding") != "" {
 		return store.File{}, badRequest(textContentEncoding)
 	}
-	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+uploadSlack)
-	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: unknownBytes, pace: newPace(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.Pace)}
+	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+maxUploadSlack)
+	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: maxUnknownBytes, pace: newPace(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.Pace)}
 	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
 	boundary := boundary(u.r.Header.Get("Content-Type"))
 	if boundary == "" {
@@ -129,8 +129,8 @@ func (u *uploading) parts(parts *multipart.Reader) error {
 			return nil
 		case err != nil:
 			return u.broken(err)
-		case n == uploadParts:
-			return badRequest(textTooManyParameters, uploadParts)
+		case n == maxUploadParts:
+			return badRequest(textTooManyParameters, maxUploadParts)
 		}
 		if field, file := partNames(part); file != "" || field == "mFile" {
 			err = u.put(part, file)
@@ -145,14 +145,14 @@ func (u *uploading) parts(parts *multipart.Reader) error {
 
 // field is a parameter in a part of its own.
 func (u *uploading) field(part *multipart.Part, name string) error {
-	value, err := io.ReadAll(io.LimitReader(part, uploadField+1))
+	value, err := io.ReadAll(io.LimitReader(part, maxUploadField+1))
 	if err != nil {
 		return u.broken(err)
 	}
 	switch {
 	case !stanza.ValidXML(name):
 		return badRequest(textBadName)
-	case len(value) > uploadField:
+	case len(value) > maxUploadField:
 		return badRequest(textLongField, name)
 	case !stanza.ValidXML(string(value)):
 		return badRequest(textBadCharacters, name)
@@ -217,7 +217,7 @@ func (u *uploading) put(part *multipart.Part, name string) error {
 	u.room = &room{a: u.a, owner: u.req.caller.user, limited: u.a.cfg.Files.Quota > 0 && !u.req.payer.keyed}
 	in := &measured{r: part, left: u.a.cfg.Files.MaxSize, sum: sha256.New(), grow: func(n, have int64) error {
 		// Of what is announced, all but the other parts is still to come.
-		return u.room.grow(u.req.reading(u.r.Context()), n, max(0, u.r.ContentLength-uploadSlack-have))
+		return u.room.grow(u.req.reading(u.r.Context()), n, max(0, u.r.ContentLength-maxUploadSlack-have))
 	}}
 	size, err := u.a.cfg.Files.Blobs.Put(u.r.Context(), f.ID, in)
 	u.a.metrics.fileBytes.WithLabelValues("up").Add(float64(in.size))

@@ -72,7 +72,7 @@ func noList(err error) error {
 }
 
 func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
-	e := component.GroupEdit{ID: r.id("session_id", protocol.GroupIDEmpty), Name: r.text("session_name", nameLength), Asker: a.asker(r)}
+	e := component.GroupEdit{ID: r.id("session_id", protocol.GroupIDEmpty), Name: r.text("session_name", maxName), Asker: a.asker(r)}
 	_, objects := r.array("subscribers")
 	// The entries were carried out one after the other in the old system: of several for one user the last one counts.
 	type entry struct{ user, what string }
@@ -80,7 +80,7 @@ func (a *API) modifySession(ctx context.Context, r *request) (any, error) {
 	var out leftOut
 	last := map[string]int{}
 	for i, o := range objects {
-		at := entry{r.member("subscribers", o), r.field("subscribers", o, "type", nameLength)}
+		at := entry{r.member("subscribers", o), r.field("subscribers", o, "type", maxName)}
 		out.note(r, "subscribers", o, at.user)
 		entries = append(entries, at)
 		if at.what == "add" || at.what == "del" {
@@ -140,7 +140,7 @@ func (a *API) dissolved(ctx context.Context, r *request) (any, error) {
 }
 
 func (a *API) updateSessionPic(ctx context.Context, r *request) (any, error) {
-	id, pic := r.id("session_id", protocol.GroupIDEmpty), r.text("session_pic", nameLength)
+	id, pic := r.id("session_id", protocol.GroupIDEmpty), r.text("session_pic", maxName)
 	if r.err != nil {
 		return nil, r.err
 	}

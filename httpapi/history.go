@@ -17,7 +17,7 @@ const historyPage = 1000
 type fetch func(ctx context.Context, p store.Page) ([]store.Message, int64, error)
 
 func (a *API) findSessionHistory(ctx context.Context, r *request) (any, error) {
-	id, page, text := r.id("session_id", protocol.GroupIDEmpty), r.page(), r.text("text", searchLength)
+	id, page, text := r.id("session_id", protocol.GroupIDEmpty), r.page(), r.text("text", maxSearch)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -61,7 +61,7 @@ func (a *API) readable(ctx context.Context, id string) error {
 }
 
 func (a *API) findChatHistory(ctx context.Context, r *request) (any, error) {
-	partner, user, page, text := r.user("session_id"), r.user("user_id"), r.page(), r.text("text", searchLength)
+	partner, user, page, text := r.user("session_id"), r.user("user_id"), r.page(), r.text("text", maxSearch)
 	if r.err != nil {
 		return nil, r.err
 	}
@@ -78,7 +78,7 @@ func (a *API) findChatHistory(ctx context.Context, r *request) (any, error) {
 
 func (a *API) findSystemHistory(ctx context.Context, r *request) (any, error) {
 	user, page := r.user("msg_to"), r.page()
-	kind := r.text("type", timeLength)
+	kind := r.text("type", maxTime)
 	switch kind {
 	case "":
 		kind = component.NoticeSystem
@@ -117,8 +117,8 @@ func history(fields object, page store.Page, read fetch) *stream {
 // missing msg_ids, which no (time, id) cursor gets past without skipping or repeating. Rows without any time come last and
 // are beyond the reach of a keyset: they are fetched by offset.
 func walk(ctx context.Context, page store.Page, read fetch, give func(store.Message) error) (int64, error) {
-	most, given := historyPage, 0
-	piece := func(given int) int { return min(most, page.Length-given) }
+	maxRows, given := historyPage, 0
+	piece := func(given int) int { return min(maxRows, page.Length-given) }
 	giveAll := func(rows []store.Message) error {
 		for _, m := range rows {
 			if err := give(m); err != nil {
@@ -145,7 +145,7 @@ func walk(ctx context.Context, page store.Page, read fetch, give func(store.Mess
 			}
 			break
 		}
-		most = min(historyPage, max(128, 2*len(rows))) // what is behind the end of a piece of large bodies was read for nothing
+		maxRows = min(historyPage, max(128, 2*len(rows))) // what is behind the end of a piece of large bodies was read for nothing
 		keep := len(rows)
 		for keep > 0 && rows[keep-1].Time == last.Time {
 			keep--

@@ -25,8 +25,8 @@ type Key struct {
 	Rate   float64  // calls per second, with a burst of one second's worth; 0 is no limit
 }
 
-// shortKey is the length below which a key is worth a warning: 16 characters of hex are 64 bits.
-const shortKey = 16
+// minKey is the length below which a key is worth a warning: 16 characters of hex are 64 bits.
+const minKey = 16
 
 // keyring is what is compared against: digests, so that neither length nor content of a key shows in the time taken.
 type keyring []ringKey
@@ -70,8 +70,8 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 			errs = append(errs, fmt.Errorf("%s: rate %v is not a number of calls per second", where, k.Rate))
 		}
 		names[k.Name], digests[r.digest] = true, true
-		if len(k.Key) < shortKey {
-			log.Warn("an HTTP key is short enough to be guessed", "key", k.Name, "characters", len(k.Key), "at_least", shortKey)
+		if len(k.Key) < minKey {
+			log.Warn("an HTTP key is short enough to be guessed", "key", k.Name, "characters", len(k.Key), "at_least", minKey)
 		}
 		if r.rate > 0 {
 			r.limiter = rate.NewLimiter(rate.Limit(r.rate), max(1, int(math.Ceil(r.rate))))

@@ -318,7 +318,7 @@ func TestShares(t *testing.T) {
 		text, media := body(t, part{"user_id", "", "lisi"}, part{"mFile", "a", "x"})
 		return l.do(t, http.MethodPost, "/mobileHttpController/uploadForUrl", "", text, "Content-Type", media, "Authorization", lisi)
 	}
-	for range perUser + 1 { // each is given back
+	for range maxPerUser + 1 { // each is given back
 		if a, b := call(lisi), up(); a.status != 200 || b.status != 200 {
 			t.Fatalf("got %d %s and %d %s, want 200 twice", a.status, a.body, b.status, b.body)
 		}
@@ -326,15 +326,15 @@ func TestShares(t *testing.T) {
 
 	var entered sync.WaitGroup
 	leave := make(chan struct{})
-	entered.Add(perUser)
+	entered.Add(maxPerUser)
 	l.svc.hook = func(call string) {
 		if strings.HasPrefix(call, `HasUnread "lisi"`) {
 			entered.Done()
 			<-leave
 		}
 	}
-	over := make(chan answer, perUser)
-	for range perUser {
+	over := make(chan answer, maxPerUser)
+	for range maxPerUser {
 		go func() { over <- call(lisi) }()
 	}
 	entered.Wait()
@@ -350,7 +350,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("a key: got %d %s, want 200", a.status, a.body)
 	}
 	close(leave)
-	for range perUser {
+	for range maxPerUser {
 		if a := <-over; a.status != 200 {
 			t.Errorf("got %d %s, want 200", a.status, a.body)
 		}

@@ -10,13 +10,13 @@ import (
 // What is read of a body that nobody wants any more, after its answer was written. Java's and Python's clients look for an
 // answer only when they have sent all: a connection that is closed before is an error without a word for them.
 const (
-	lingerBytes  = 64 << 20
-	lingerTime   = 10 * time.Second
-	lingerQuiet  = 2 * time.Second        // without a byte
-	lingerLast   = 500 * time.Millisecond // for who is not, or not any more, read on
-	lingerBuffer = 32 << 10
-	maxLingering = 64 // connections at once; beyond, they are closed as they are
-	perLingering = 8  // of one address
+	maxLingerBytes         = 64 << 20
+	maxLingerTime          = 10 * time.Second
+	maxLingerQuiet         = 2 * time.Second        // without a byte
+	lingerLast             = 500 * time.Millisecond // for who is not, or not any more, read on
+	lingerBuffer           = 32 << 10
+	maxLingering           = 64 // connections at once; beyond, they are closed as they are
+	maxLingeringPerAddress = 8  // of one address
 )
 
 // lingering serves next. Of a request whose body was not read to its end the answer says that the connection ends, and the
@@ -42,11 +42,11 @@ func (a *API) linger(w http.ResponseWriter, r *http.Request, body *remains) {
 	// Errors: a ResponseWriter of a test has neither.
 	control := http.NewResponseController(w)
 	_ = control.Flush()
-	end := time.Now().Add(lingerTime)
-	if leave, err := a.lingerers.take(payer{name: clientAddr(r, a.cfg.TrustedProxies).String()}, perLingering); err == nil {
+	end := time.Now().Add(maxLingerTime)
+	if leave, err := a.lingerers.take(payer{name: clientAddr(r, a.cfg.TrustedProxies).String()}, maxLingeringPerAddress); err == nil {
 		buffer := make([]byte, lingerBuffer)
-		for left := lingerBytes; left > 0 && !a.stopping.Load(); {
-			soon := time.Now().Add(lingerQuiet)
+		for left := maxLingerBytes; left > 0 && !a.stopping.Load(); {
+			soon := time.Now().Add(maxLingerQuiet)
 			if soon.After(end) {
 				soon = end
 			}

@@ -155,10 +155,10 @@ func TestLingeringIsBounded(t *testing.T) {
 	}
 	// 1. As many as may, of one address; nobody's slots are taken.
 	var conns []io.ReadWriter
-	for range perLingering {
+	for range maxLingeringPerAddress {
 		conns = append(conns, begin())
 	}
-	until(t, "as many as may are read on", func() bool { return len(l.lingerers.slots) == perLingering })
+	until(t, "as many as may are read on", func() bool { return len(l.lingerers.slots) == maxLingeringPerAddress })
 	if held := [3]int{len(l.transfers.slots), len(l.bodies.slots), len(l.inflight.slots)}; held != [3]int{} {
 		t.Errorf("held: got %d transfers, bodies, calls, want none", held)
 	}
@@ -178,13 +178,13 @@ func TestLingeringIsBounded(t *testing.T) {
 	endless := begin()
 	chunk := append(fmt.Appendf(nil, "%x\r\n", 1<<20), append(bytes.Repeat([]byte("x"), 1<<20), "\r\n"...)...)
 	sent := 0
-	for ; sent < 4*lingerBytes; sent += 1 << 20 {
+	for ; sent < 4*maxLingerBytes; sent += 1 << 20 {
 		if _, err := endless.Write(chunk); err != nil {
 			break
 		}
 	}
-	if sent >= 2*lingerBytes {
-		t.Errorf("%d MiB were taken, want sent less than %v", sent>>20, 2*lingerBytes)
+	if sent >= 2*maxLingerBytes {
+		t.Errorf("%d MiB were taken, want sent less than %v", sent>>20, 2*maxLingerBytes)
 	}
 	// 5. A stop does not wait for them.
 	last := begin()

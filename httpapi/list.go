@@ -24,11 +24,11 @@ var maxEntries = map[string]int{
 
 // maxOf is how many entries a list parameter may hold.
 func maxOf(name string) int {
-	most, ok := maxEntries[name]
+	maxLength, ok := maxEntries[name]
 	if !ok {
 		panic("list parameter " + name + " has no maximum")
 	}
-	return most
+	return maxLength
 }
 
 func (r *request) tooMany(name string) {
@@ -39,12 +39,12 @@ func (r *request) tooMany(name string) {
 // once, without the blanks around it. wrong is the error for an entry of an array that is no text.
 func (r *request) list(name string, wrong protocol.Code) []string {
 	var entries []string
-	seen, most := map[string]bool{"": true}, maxOf(name)
+	seen, maxLength := map[string]bool{"": true}, maxOf(name)
 	add := func(entry string) bool {
 		if entry = strings.TrimSpace(entry); seen[entry] {
 			return true
 		}
-		if len(entries) == most {
+		if len(entries) == maxLength {
 			r.tooMany(name)
 			return false
 		}
@@ -119,14 +119,14 @@ func (r *request) array(name string) (strict string, objects []gjson.Result) {
 		r.refuse(refusal(protocol.NotArray, textNotArray, name))
 		return "", nil
 	}
-	most := maxOf(name)
+	maxLength := maxOf(name)
 	objects = []gjson.Result{}
 	list.ForEach(func(_, o gjson.Result) bool {
 		switch {
 		case !o.IsObject():
 			r.refuse(refusal(protocol.NotArray, textNotArray, name))
 			return false
-		case len(objects) == most:
+		case len(objects) == maxLength:
 			r.tooMany(name)
 			return false
 		}

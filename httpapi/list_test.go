@@ -31,12 +31,12 @@ func hugeLists(name string, n int) map[string]string {
 }
 
 // elements is the length of the longest array in what the Service was asked.
-func elements(calls []string) (most int) {
+func elements(calls []string) (longest int) {
 	var in func(v any)
 	in = func(v any) {
 		switch v := v.(type) {
 		case []any:
-			most = max(most, len(v))
+			longest = max(longest, len(v))
 			for _, e := range v {
 				in(e)
 			}
@@ -57,7 +57,7 @@ func elements(calls []string) (most int) {
 			in(v)
 		}
 	}
-	return most
+	return longest
 }
 
 // TestLists sends every parameter of every endpoint as a list of as many entries as a request can hold. Whoever reads it as a
@@ -90,8 +90,8 @@ func TestLists(t *testing.T) {
 				if cost := after.TotalAlloc - before.TotalAlloc; cost > memory {
 					t.Errorf("%s: %d MiB allocated, want cost at most %v", what, cost>>20, memory)
 				}
-				if most := elements(calls); most > max(3, maxEntries[f.name]) { // the rest of the call names some
-					t.Errorf("%s: the component was asked about %d at once; the maximum is %d", what, most, maxEntries[f.name])
+				if longest := elements(calls); longest > max(3, maxEntries[f.name]) { // the rest of the call names some
+					t.Errorf("%s: the component was asked about %d at once; the maximum is %d", what, longest, maxEntries[f.name])
 				}
 				if a.status >= 500 {
 					t.Errorf("%s: got %d %.200s, want less than 500", what, a.status, a.body)

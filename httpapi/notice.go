@@ -45,9 +45,9 @@ func (a *API) notice(kind string) func(context.Context, *request) (any, error) {
 
 // Where an idempotency key may stand: integrators that can only build URLs have no headers.
 const (
-	keyHeader    = "Idempotency-Key"
-	keyParameter = "idempotency_key"
-	keyLength    = 255
+	keyHeader         = "Idempotency-Key"
+	keyParameter      = "idempotency_key"
+	maxIdempotencyKey = 255
 )
 
 // idempotencyKey is what a repeated call has in common with the first; "" without one.
@@ -56,8 +56,8 @@ func (r *request) idempotencyKey() (key string) {
 	for _, given := range append(slices.Clone(r.http.Header.Values(keyHeader)), r.values(keyParameter)...) {
 		switch {
 		case given == "": // as absent: one key for all calls of an integrator whose variable is not set would lose them
-		case len(given) > keyLength, strings.Trim(given, " ") != given, strings.ContainsFunc(given, odd), key != "" && given != key:
-			r.refuse(badRequest(textBadKeyText, keyHeader, keyParameter, keyLength))
+		case len(given) > maxIdempotencyKey, strings.Trim(given, " ") != given, strings.ContainsFunc(given, odd), key != "" && given != key:
+			r.refuse(badRequest(textBadKeyText, keyHeader, keyParameter, maxIdempotencyKey))
 		default:
 			key = given
 		}
@@ -67,7 +67,7 @@ func (r *request) idempotencyKey() (key string) {
 
 // findNotice says what became of a call that pushed a notice, receiver by receiver.
 func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
-	id := r.text("call_id", idLength)
+	id := r.text("call_id", maxID)
 	if id == "" {
 		r.refuse(badRequest(textMissing, "call_id"))
 	}
@@ -127,7 +127,7 @@ func (r *request) receivers() (all, users []string) {
 		all = append(all, id)
 		switch group, isGroup := strings.CutPrefix(id, "@session:"); {
 		case isGroup:
-			r.fits(name, group, idLength)
+			r.fits(name, group, maxID)
 			if group == "" {
 				r.refuse(refusal(protocol.GroupIDEmpty, textBadUser, name, id))
 			}
@@ -137,7 +137,7 @@ func (r *request) receivers() (all, users []string) {
 		case !stanza.ValidXML(id):
 			r.refuse(badRequest(textBadCharacters, name))
 		default:
-			r.fits(name, id, idLength)
+			r.fits(name, id, maxID)
 			users = append(users, id)
 		}
 		if r.err != nil {
@@ -152,8 +152,8 @@ func (r *request) receivers() (all, users []string) {
 
 // shortened keeps an answer from echoing a megabyte.
 func shortened(s string) string {
-	if runes := []rune(s); len(runes) > idLength {
-		return string(runes[:idLength]) + "..."
+	if runes := []rune(s); len(runes) > maxID {
+		return string(runes[:maxID]) + "..."
 	}
 	return s
 }

@@ -13,11 +13,11 @@ const clearTime = 30 * time.Second
 
 // getOffline answers a user's queue and, unless it is to be kept, clears exactly what it answered, after that was written.
 func (a *API) getOffline(ctx context.Context, r *request) (any, error) {
-	user, since, limit := r.user("user_id"), r.text("msg_id", idLength), r.count("limit")
+	user, since, limit := r.user("user_id"), r.text("msg_id", maxID), r.count("limit")
 	keep := r.first("getThenClear") == "1"
 	var had []store.OfflineMessage
 	for _, id := range r.list("clear", protocol.IDConflict) {
-		r.fits("clear", id, idLength)
+		r.fits("clear", id, maxID)
 		had = append(had, store.OfflineMessage{Message: store.Message{MsgID: id}, Owner: user})
 	}
 	if r.err != nil {

@@ -6,12 +6,14 @@ import "time"
 // time it needs; who stops, or goes slower than so many bytes a second all the while, is cut. So n bytes take at most the
 // allowance and n/rate.
 type pace struct {
-	most  time.Duration // the allowance at the beginning, and what can be saved up
-	rate  int64         // bytes a second
-	spare time.Duration
+	maxSpare time.Duration // the allowance at the beginning, and what can be saved up
+	rate     int64         // bytes a second
+	spare    time.Duration
 }
 
-func newPace(most time.Duration, rate int64) pace { return pace{most: most, rate: rate, spare: most} }
+func newPace(maxSpare time.Duration, rate int64) pace {
+	return pace{maxSpare: maxSpare, rate: rate, spare: maxSpare}
+}
 
 func (p *pace) worth(n int64) time.Duration {
 	return time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
@@ -22,5 +24,5 @@ func (p *pace) until(now time.Time, n int64) time.Time { return now.Add(p.spare 
 
 // moved says that n bytes took so long.
 func (p *pace) moved(n int64, took time.Duration) {
-	p.spare = min(p.most, p.spare-took+p.worth(n))
+	p.spare = min(p.maxSpare, p.spare-took+p.worth(n))
 }

@@ -100,10 +100,10 @@ func unhex(c byte) byte {
 
 // LogValue names the parameters and not their values: this is what may be logged.
 func (f form) LogValue() slog.Value {
-	const most = 50
-	names := make([]string, 0, min(len(f), most))
+	const maxNames = 50
+	names := make([]string, 0, min(len(f), maxNames))
 	for name := range f {
-		if len(names) == most {
+		if len(names) == maxNames {
 			break
 		}
 		names = append(names, fmt.Sprintf("%.40q", name))

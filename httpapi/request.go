@@ -19,10 +19,10 @@ import (
 
 // The lengths of the tables' columns, in characters.
 const (
-	idLength   = 64
-	timeLength = 20
-	nameLength = 256
-	codeLength = 128 // push codes; a JPush registration id has 19
+	maxID   = 64
+	maxTime = 20
+	maxName = 256
+	maxCode = 128 // push codes; a JPush registration id has 19
 )
 
 // request is a call as its handler sees it. The decoders below keep their first failure in err and answer zero values after
@@ -93,7 +93,7 @@ func (r *request) fits(name, value string, max int) {
 
 // id is an id that has to be there; code is the error when it is not.
 func (r *request) id(name string, code protocol.Code) string {
-	v := r.text(name, idLength)
+	v := r.text(name, maxID)
 	if v == "" {
 		r.refuse(refusal(code, textMissing, name))
 	}
@@ -114,7 +114,7 @@ func (r *request) canonical(name, id string) string {
 }
 
 func (r *request) canonicalAs(name, id string, code protocol.Code) string {
-	r.fits(name, id, idLength)
+	r.fits(name, id, maxID)
 	if r.err != nil {
 		return ""
 	}
@@ -177,7 +177,7 @@ func (r *request) page() store.Page {
 	if before := r.first("before"); before != "" {
 		var ok bool
 		p.BeforeTime, p.BeforeID, ok = strings.Cut(before, ",")
-		if !ok || p.BeforeTime == "" || len(p.BeforeTime) > timeLength || utf8.RuneCountInString(p.BeforeID) > idLength {
+		if !ok || p.BeforeTime == "" || len(p.BeforeTime) > maxTime || utf8.RuneCountInString(p.BeforeID) > maxID {
 			r.refuse(badRequest(textBadBefore))
 		}
 		if p.Start != 0 {

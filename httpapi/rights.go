@@ -135,7 +135,7 @@ func editor(name string) rule {
 		}
 		_, objects := r.array("subscribers")
 		for _, o := range objects {
-			if r.field("subscribers", o, "type", nameLength) == "del" && r.member("subscribers", o) != r.caller.user {
+			if r.field("subscribers", o, "type", maxName) == "del" && r.member("subscribers", o) != r.caller.user {
 				return false, r.err
 			}
 		}

@@ -13,12 +13,12 @@ import (
 // A search has no index to go by: it reads a conversation, newest first. One call looks so far and no further; where it
 // stopped, its answer holds `next`, which the client sends as `before` to go on.
 const (
-	searchLength = 100              // characters of what is looked for
-	searchWindow = 2000             // messages that one read looks at
-	searchRows   = 500              // messages that one read answers
-	searchReads  = 20               // reads of one call
-	searchTime   = 10 * time.Second // of one call
-	searchWeight = 2                // of one read
+	maxSearch      = 100              // characters of what is looked for
+	searchWindow   = 2000             // messages that one read looks at
+	maxSearchRows  = 500              // messages that one read answers
+	maxSearchReads = 20               // reads of one call
+	maxSearchTime  = 10 * time.Second // of one call
+	searchWeight   = 2                // of one read
 )
 
 // look is one read of a search, see [store.Store.SearchGroup].
@@ -30,7 +30,7 @@ func (a *API) search(fields object, page store.Page, text string, read look) *st
 	s.run = func(ctx context.Context, emit func(any) error) error {
 		fields["total"] = 0
 		found, began := 0, a.cfg.Clock()
-		p := store.Page{Length: searchRows, BeforeTime: page.BeforeTime, BeforeID: page.BeforeID}
+		p := store.Page{Length: maxSearchRows, BeforeTime: page.BeforeTime, BeforeID: page.BeforeID}
 		for reads := 1; page.Length > 0; reads++ {
 			ctx, cancel := s.page(ctx, searchWeight)
 			messages, end, err := read(ctx, p, searchWindow)
@@ -53,7 +53,7 @@ func (a *API) search(fields object, page store.Page, text string, read look) *st
 					return nil
 				}
 			}
-			if len(messages) == searchRows { // there may be more before end
+			if len(messages) == maxSearchRows { // there may be more before end
 				last := messages[len(messages)-1]
 				end = store.Place{Time: last.Time, ID: last.MsgID}
 			}
@@ -61,7 +61,7 @@ func (a *API) search(fields object, page store.Page, text string, read look) *st
 				return nil
 			}
 			p.BeforeTime, p.BeforeID = end.Time, end.ID
-			if reads == searchReads || a.cfg.Clock().Sub(began) > searchTime {
+			if reads == maxSearchReads || a.cfg.Clock().Sub(began) > maxSearchTime {
 				fields["next"] = cursor(end)
 				return nil
 			}

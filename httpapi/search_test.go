@@ -116,8 +116,8 @@ func TestSearchIsBounded(t *testing.T) {
 	looks := 0
 	endless := func(_ context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
 		looks++
-		if window != searchWindow || p.Length != searchRows {
-			t.Errorf("a look at %d for %d, want window %d, Length %d", window, p.Length, searchWindow, searchRows)
+		if window != searchWindow || p.Length != maxSearchRows {
+			t.Errorf("a look at %d for %d, want window %d, Length %d", window, p.Length, searchWindow, maxSearchRows)
 		}
 		return nil, store.Place{Time: strconv.Itoa(9999 - looks), ID: "m"}, nil
 	}
@@ -130,12 +130,12 @@ func TestSearchIsBounded(t *testing.T) {
 		}
 		return st.rest()
 	}
-	if v := run(); looks != searchReads || v["next"] != fmt.Sprintf("%d,m", 9999-searchReads) || v["total"] != 0 {
-		t.Errorf("by count: %d looks, %v, want %d, next %v, total 0", looks, v, searchReads, fmt.Sprintf("%d,m", 9999-searchReads))
+	if v := run(); looks != maxSearchReads || v["next"] != fmt.Sprintf("%d,m", 9999-maxSearchReads) || v["total"] != 0 {
+		t.Errorf("by count: %d looks, %v, want %d, next %v, total 0", looks, v, maxSearchReads, fmt.Sprintf("%d,m", 9999-maxSearchReads))
 	}
 	now := testTime
 	l.cfg.Clock = func() time.Time {
-		now = now.Add(searchTime / 2)
+		now = now.Add(maxSearchTime / 2)
 		return now
 	}
 	if v := run(); looks != 3 || v["next"] != "9996,m" {

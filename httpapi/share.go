@@ -33,13 +33,13 @@ type allowance struct {
 // has a key was given it by an administrator.
 var (
 	keyAllowance     = allowance{reads: 4}
-	userAllowance    = allowance{calls: perUser, bodies: 8, transfers: 16, large: 4, writes: 2, reads: 2}
+	userAllowance    = allowance{calls: maxPerUser, bodies: 8, transfers: 16, large: 4, writes: 2, reads: 2}
 	addressAllowance = allowance{calls: 192, bodies: 24, transfers: 96, large: 16, writes: 16, reads: 4}
 )
 
 const (
-	// perUser is how many calls one user may have under way.
-	perUser = 32
+	// maxPerUser is how many calls one user may have under way.
+	maxPerUser = 32
 
 	// A connection to IPv6 has a network of 2^64 addresses to call from.
 	hostBits6 = 64
@@ -113,14 +113,14 @@ type share struct {
 	users int // who has or awaits a slot; none: the share is forgotten
 }
 
-func (s *shares) open(name string, most int) (sh *share, forget func()) {
+func (s *shares) open(name string, maxSlots int) (sh *share, forget func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.of == nil {
 		s.of = map[string]*share{}
 	}
 	if sh = s.of[name]; sh == nil {
-		sh = &share{slots: make(chan struct{}, most)}
+		sh = &share{slots: make(chan struct{}, maxSlots)}
 		s.of[name] = sh
 	}
 	sh.users++
@@ -134,11 +134,11 @@ func (s *shares) open(name string, most int) (sh *share, forget func()) {
 }
 
 // take takes one of the most slots of a name, if there is one; most 0 is no limit.
-func (s *shares) take(name string, most int) (give func(), ok bool) {
-	if most == 0 {
+func (s *shares) take(name string, maxSlots int) (give func(), ok bool) {
+	if maxSlots == 0 {
 		return func() {}, true
 	}
-	sh, forget := s.open(name, most)
+	sh, forget := s.open(name, maxSlots)
 	select {
 	case sh.slots <- struct{}{}:
 		return func() { <-sh.slots; forget() }, true
@@ -149,14 +149,14 @@ func (s *shares) take(name string, most int) (give func(), ok bool) {
 }
 
 // wait is take for who has the time, until ctx ends.
-func (s *shares) wait(ctx context.Context, name string, most int) (give func(), err error) {
-	if most == 0 {
+func (s *shares) wait(ctx context.Context, name string, maxSlots int) (give func(), err error) {
+	if maxSlots == 0 {
 		return func() {}, nil
 	}
-	if give, ok := s.take(name, most); ok {
+	if give, ok := s.take(name, maxSlots); ok {
 		return give, nil
 	}
-	sh, forget := s.open(name, most)
+	sh, forget := s.open(name, maxSlots)
 	select {
 	case sh.slots <- struct{}{}:
 		return func() { <-sh.slots; forget() }, nil
@@ -179,8 +179,8 @@ func newPool(size int) *pool {
 }
 
 // take takes a slot: first one of the payer's own, of which there are most, then one of all.
-func (p *pool) take(who payer, most int) (give func(), err error) {
-	own, ok := p.own.take(who.name, most)
+func (p *pool) take(who payer, maxSlots int) (give func(), err error) {
+	own, ok := p.own.take(who.name, maxSlots)
 	if !ok {
 		return nil, tooMany(time.Second)
 	}

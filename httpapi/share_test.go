@@ -90,18 +90,18 @@ func TestTrickle(t *testing.T) {
 		return l.do(t, http.MethodPost, "findSessions", "", large, header...).status
 	}
 	for name, c := range map[string]struct {
-		most   int
-		same   []string
-		others [][]string
+		maxBodies int
+		same      []string
+		others    [][]string
 	}{
 		"a user":     {userAllowance.bodies, []string{"Authorization", lisi}, [][]string{{"Authorization", zhangsan}, {"X-Forwarded-For", "10.0.0.1"}}},
 		"an address": {addressAllowance.bodies, []string{"X-Forwarded-For", "10.0.0.1"}, [][]string{{"X-Forwarded-For", "10.0.0.2"}, {"Authorization", zhangsan}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			hold := trickle(t, l, c.most, c.same...)
-			until(t, "the bodies to be begun", func() bool { return len(l.bodies.slots) == c.most })
+			hold := trickle(t, l, c.maxBodies, c.same...)
+			until(t, "the bodies to be begun", func() bool { return len(l.bodies.slots) == c.maxBodies })
 			if got := call(c.same...); got != http.StatusTooManyRequests {
-				t.Errorf("%s with %d bodies under way begins another: got %d, want 429", name, c.most, got)
+				t.Errorf("%s with %d bodies under way begins another: got %d, want 429", name, c.maxBodies, got)
 			}
 			for _, other := range append(c.others, []string{"Authorization", "Bearer " + adminKey}) {
 				if got := call(other...); got != http.StatusOK {
@@ -239,7 +239,7 @@ func TestLargeAnswers(t *testing.T) {
 func TestTurns(t *testing.T) {
 	l := newLab(t)
 	var mu sync.Mutex
-	now, most := 0, 0
+	now, highest := 0, 0
 	entered, leave := make(chan struct{}, 100), make(chan struct{})
 	l.svc.hook = func(call string) {
 		if !strings.HasPrefix(call, `SetStyle {"ID":"","Name":"slow"`) {
@@ -247,7 +247,7 @@ func TestTurns(t *testing.T) {
 		}
 		mu.Lock()
 		now++
-		most = max(most, now)
+		highest = max(highest, now)
 		mu.Unlock()
 		entered <- struct{}{}
 		<-leave
@@ -278,8 +278,8 @@ func TestTurns(t *testing.T) {
 			t.Errorf("got %d %s, want 200", a.status, a.body)
 		}
 	}
-	if most != userAllowance.writes {
-		t.Errorf("%d at once, %d are allowed", most, userAllowance.writes)
+	if highest != userAllowance.writes {
+		t.Errorf("%d at once, %d are allowed", highest, userAllowance.writes)
 	}
 }
 

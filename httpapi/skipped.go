@@ -75,7 +75,7 @@ func (l *leftOut) tell(a *API, r *request) {
 	if len(l.before) == 0 || r.err != nil {
 		return
 	}
-	named := l.before[:min(len(l.before), skippedNamed)]
+	named := l.before[:min(len(l.before), maxSkippedNamed)]
 	some := make([]string, len(named))
 	for i, s := range named {
 		some[i] = s.UserID + " (" + string(s.Reason) + ")"
@@ -83,8 +83,8 @@ func (l *leftOut) tell(a *API, r *request) {
 	a.log.Info("entries of a call's list are not for anybody", "endpoint", r.path, "caller", r.caller.name, "entries", len(l.before), "some", strings.Join(some, ", "))
 }
 
-// skippedNamed is how many a log line gives as examples.
-const skippedNamed = 10
+// maxSkippedNamed is how many a log line gives as examples.
+const maxSkippedNamed = 10
 
 // refused makes a refusal that says that there was nobody else, or no room for some, name them.
 func (l *leftOut) refused(err error) error {

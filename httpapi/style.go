@@ -9,7 +9,7 @@ import (
 )
 
 func (a *API) addStyle(ctx context.Context, r *request) (any, error) {
-	style := store.Style{UserID: r.user("user_id"), Name: r.text("style_name", idLength), Value: r.integer("style_value")}
+	style := store.Style{UserID: r.user("user_id"), Name: r.text("style_name", maxID), Value: r.integer("style_value")}
 	if style.Name == "" {
 		r.refuse(badRequest(textMissing, "style_name"))
 	}

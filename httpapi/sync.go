@@ -33,10 +33,10 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 	}
 	s := &stream{list: "messageList", rest: func() object { return object{} }}
 	s.run = func(ctx context.Context, emit func(any) error) error {
-		most := historyPage
+		maxRows := historyPage
 		for time, after := since, ""; time != ""; {
 			ctx, cancel := s.page(ctx, syncWeight)
-			messages, end, err := a.reads.MessagesTo(ctx, user, time, after, syncWindow, most)
+			messages, end, err := a.reads.MessagesTo(ctx, user, time, after, syncWindow, maxRows)
 			cancel()
 			if err != nil {
 				return err
@@ -52,7 +52,7 @@ func (a *API) syncMessage(ctx context.Context, r *request) (any, error) {
 			}
 			time, after = end.Time, end.ID
 			if n := len(messages); n > 0 {
-				most = min(historyPage, 2*n) // what is behind the end of a page of large bodies was read for nothing
+				maxRows = min(historyPage, 2*n) // what is behind the end of a page of large bodies was read for nothing
 			}
 		}
 		return nil

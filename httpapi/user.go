@@ -19,10 +19,10 @@ func (a *API) addUser(ctx context.Context, r *request) (any, error) {
 	for _, o := range r.users() {
 		users = append(users, store.User{
 			ID:    r.userID(o), // as it is given: it becomes the directory's spelling
-			Name:  r.field("userList", o, "user_name", nameLength),
-			Login: r.field("userList", o, "acct_login", idLength),
-			Email: r.field("userList", o, "user_email", nameLength),
-			Pic:   r.field("userList", o, "pic_url", nameLength),
+			Name:  r.field("userList", o, "user_name", maxName),
+			Login: r.field("userList", o, "acct_login", maxID),
+			Email: r.field("userList", o, "user_email", maxName),
+			Pic:   r.field("userList", o, "pic_url", maxName),
 		})
 		ids = append(ids, users[len(users)-1].ID)
 	}
@@ -61,13 +61,13 @@ func (r *request) userID(o gjson.Result) string {
 	if !stanza.ValidXML(id) {
 		r.refuse(badRequest(textBadCharacters, "userList"))
 	}
-	r.fits("userList.user_id", id, idLength)
+	r.fits("userList.user_id", id, maxID)
 	return id
 }
 
 // registerAppPushCode: an empty registrationId unregisters; a missing one is a mistake that must not.
 func (a *API) registerAppPushCode(ctx context.Context, r *request) (any, error) {
-	user, code := r.user("user_id"), r.text("registrationId", codeLength)
+	user, code := r.user("user_id"), r.text("registrationId", maxCode)
 	if !r.has("registrationId") {
 		r.refuse(badRequest(textMissing, "registrationId"))
 	}

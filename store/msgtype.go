@@ -41,8 +41,8 @@ func FamilyOf(msgType string) string {
 }
 
 const (
-	familyLength  = 3
-	longestSuffix = 16 // behind the dash; the column holds 20
+	familyLength = 3
+	maxSuffix    = 16 // behind the dash; the column holds 20
 )
 
 // ValidType says whether a new message may be of this type: a family, a dash, and 1 to 16 ASCII letters or digits. What else
@@ -52,7 +52,7 @@ func ValidType(msgType string) bool {
 		return false
 	}
 	suffix := msgType[familyLength+1:]
-	return suffix != "" && len(suffix) <= longestSuffix && strings.Trim(suffix, alphanumeric) == ""
+	return suffix != "" && len(suffix) <= maxSuffix && strings.Trim(suffix, alphanumeric) == ""
 }
 
 const alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -172,7 +172,7 @@ func TestEveryQueryIsListed(t *testing.T) {
 // know, compare with ” (NULL on Oracle), or take more values than SQL Server does.
 func TestStatementsArePortable(t *testing.T) {
 	foreign := regexp.MustCompile("(?i)\\b(LIMIT|OFFSET|RETURNING|ON CONFLICT|ON DUPLICATE|IGNORE|REPLACE|IFNULL|TRUE|FALSE|AUTOINCREMENT|ROWID|REGEXP|GLOB)\\b|''|\"|`|\\|\\||\\) *(<|>|=|IN) *\\(\\?")
-	const most = 2098 // of SQL Server
+	const maxValues = 2098 // of SQL Server
 	for _, q := range append(everyQuery(), walks...) {
 		if found := foreign.FindString(q); found != "" {
 			t.Errorf(`%q in: %s, want ""`, found, q)
@@ -188,13 +188,13 @@ func TestStatementsArePortable(t *testing.T) {
 		if strings.Contains(q, ")*") {
 			n = strings.Count(alternatives(q, slices.Max(pairSizes)), "?")
 		}
-		if n > most {
-			t.Errorf("%d values in: %s, want at most %d", n, q, most)
+		if n > maxValues {
+			t.Errorf("%d values in: %s, want at most %d", n, q, maxValues)
 		}
 	}
 	for _, tab := range allTables() {
-		if n := len(tab.columns) * slices.Max(rowSizes); n > most {
-			t.Errorf("%d values in an insert into %s, want at most %d", n, tab.name, most)
+		if n := len(tab.columns) * slices.Max(rowSizes); n > maxValues {
+			t.Errorf("%d values in an insert into %s, want at most %d", n, tab.name, maxValues)
 		}
 	}
 	for name := range dialects {

@@ -289,9 +289,9 @@ type Page struct {
 	NoTotal bool
 }
 
-// pageBytes is what the bodies of one page hold together, and the one that is over it: a thousand messages of the largest size
+// maxPageBytes is what the bodies of one page hold together, and the one that is over it: a thousand messages of the largest size
 // would be 64 MiB, for each of some hundred slow readers.
-const pageBytes = 1 << 20
+const maxPageBytes = 1 << 20
 
 // More says whether rows may follow those of a page that asked for n: it ends with its n-th, or before, when its bodies are large.
 func More[T interface{ size() int }](page []T, n int) bool {
@@ -299,12 +299,12 @@ func More[T interface{ size() int }](page []T, n int) bool {
 	for i := range page {
 		size += page[i].size()
 	}
-	return len(page) >= n || size >= pageBytes
+	return len(page) >= n || size >= maxPageBytes
 }
 
 // paged makes of row, which says how large a row was, the reading of a page that ends by size.
 func paged(row func(scanner) (size int, err error)) func(scanner) error {
-	left := pageBytes
+	left := maxPageBytes
 	return func(scan scanner) error {
 		size, err := row(scan)
 		if left -= size; err == nil && left <= 0 {

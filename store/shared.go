@@ -7,8 +7,8 @@ import (
 
 // share says for whom a read is.
 type share struct {
-	name string
-	most int
+	name     string
+	maxReads int
 }
 
 type shareKey struct{}
@@ -16,8 +16,8 @@ type shareKey struct{}
 // Shared marks the reads under ctx as those of one of many callers: at most most of those with this name run at once, and those
 // of all names together leave three of four reading connections to everything that is not marked, which is messages. A read that
 // has to wait does so until ctx ends, and before that time counts as MaxWait.
-func Shared(ctx context.Context, name string, most int) context.Context {
-	return context.WithValue(ctx, shareKey{}, share{name, most})
+func Shared(ctx context.Context, name string, maxReads int) context.Context {
+	return context.WithValue(ctx, shareKey{}, share{name, maxReads})
 }
 
 // sharedReads hands out turns to the reads that [Shared] marks. A caller waits for a turn of its own first: whoever asks for
@@ -47,7 +47,7 @@ func (s *sharedReads) enter(ctx context.Context) (leave func(), err error) {
 	s.mu.Lock()
 	o := s.own[of.name]
 	if o == nil {
-		o = &ownReads{turns: make(chan struct{}, max(1, of.most))}
+		o = &ownReads{turns: make(chan struct{}, max(1, of.maxReads))}
 		s.own[of.name] = o
 	}
 	o.users++

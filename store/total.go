@@ -13,7 +13,7 @@ import (
 const (
 	longHistory = 10_000 // messages; counting fewer costs as little as looking here
 	totalLife   = time.Minute
-	totalsKept  = 1000 // histories
+	maxTotals   = 1000 // histories
 )
 
 // totals are the remembered counts. The zero value is ready.
@@ -49,7 +49,7 @@ func (t *totals) put(history string, c counted, deletions uint64) {
 	if t.deleting || t.deletions != deletions {
 		return // it may have counted what is gone
 	}
-	if t.known == nil || len(t.known) >= totalsKept {
+	if t.known == nil || len(t.known) >= maxTotals {
 		t.known = map[string]counted{}
 	}
 	t.known[history] = c

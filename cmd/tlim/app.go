@@ -177,9 +177,9 @@ func flush(ctx context.Context, links *stream.Links) error {
 // openStore waits for a database server that cannot be reached, because one that boots later is no mistake; all else (a wrong
 // password, missing tables) is for an administrator to mend, at once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
-	const longest = 5 * time.Second
+	const maxWait = 5 * time.Second
 	health := logged.Health{Failing: "waiting for the database", Again: "the database is there"}
-	for wait := 200 * time.Millisecond; ; wait = min(2*wait, longest) {
+	for wait := 200 * time.Millisecond; ; wait = min(2*wait, maxWait) {
 		db, err := store.Open(ctx, storeConfig(a.cfg, a.log))
 		if err == nil {
 			a.storeWait.Store(nil)

@@ -7,16 +7,16 @@ import (
 	"tlim/store"
 )
 
-// aheadMost is how far the stored clock may be ahead of this machine's: a burst in one conversation takes a millisecond a message, and
+// maxAhead is how far the stored clock may be ahead of this machine's: a burst in one conversation takes a millisecond a message, and
 // time servers step a clock back by seconds.
-const aheadMost = time.Minute
+const maxAhead = time.Minute
 
 // clockAhead says what a stored clock means that runs ahead of this machine's; "" when it does not. Times of messages never go back, so
 // until then all messages get times of the future.
 func clockAhead(state store.State, now time.Time) string {
 	stored := time.UnixMilli(max(state.Clock, state.Delivered, state.Settled))
 	ahead := stored.Sub(now)
-	if ahead <= aheadMost {
+	if ahead <= maxAhead {
 		return ""
 	}
 	at := now.UnixMilli()

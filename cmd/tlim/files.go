@@ -49,7 +49,7 @@ func fileConfig(cfg config.Config, blobs httpapi.Blobs, db *store.Store, log *sl
 	if cfg.Files.MinFree == 0 || len(folders) == 0 {
 		return files
 	}
-	free := func() (int64, error) { return leastFree(folders) }
+	free := func() (int64, error) { return minFree(folders) }
 	if _, err := free(); err != nil {
 		log.Warn("free space cannot be looked at, so files.min_free does nothing", "folders", folders, "error", err)
 		return files
@@ -70,15 +70,15 @@ func diskFolders(cfg config.Config, database string) (folders []string) {
 	return folders
 }
 
-// leastFree is what is free on the fullest of the folders' disks.
-func leastFree(folders []string) (int64, error) {
-	least := int64(math.MaxInt64)
+// minFree is what is free on the fullest of the folders' disks.
+func minFree(folders []string) (int64, error) {
+	lowest := int64(math.MaxInt64)
 	for _, folder := range folders {
 		free, err := blob.Free(folder)
 		if err != nil {
 			return 0, fmt.Errorf("free space of %s: %w", folder, err)
 		}
-		least = min(least, free)
+		lowest = min(lowest, free)
 	}
-	return least, nil
+	return lowest, nil
 }

@@ -32,12 +32,12 @@ func TestDiskFolders(t *testing.T) {
 
 func TestLeastFree(t *testing.T) {
 	dir := t.TempDir()
-	free, err := leastFree([]string{dir, filepath.Dir(dir)})
+	free, err := minFree([]string{dir, filepath.Dir(dir)})
 	one, errOne := blob.Free(dir)
 	if err != nil || errOne != nil || free <= 0 || free > 2*one {
 		t.Errorf("got %d, %d, %v, %v, want errOne nil, free more than 0, free at most %d, no error", free, one, err, errOne, 2*one)
 	}
-	if _, err := leastFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
+	if _, err := minFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
 		t.Error("a folder that is not there has free space")
 	}
 }

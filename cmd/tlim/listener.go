@@ -21,9 +21,9 @@ import (
 // its own is closed, else the new one. Its server has to have ConnState set to [limited.state].
 type limited struct {
 	net.Listener
-	most, each int
-	shared     func(netip.Addr) bool // whether many callers come from an address, which has no part then; nil: none is
-	refused    func()                // hears of a connection that was closed at once; nil: nobody
+	maxOpen, maxEach int
+	shared           func(netip.Addr) bool // whether many callers come from an address, which has no part then; nil: none is
+	refused          func()                // hears of a connection that was closed at once; nil: nobody
 
 	mu   sync.Mutex
 	open int
@@ -34,8 +34,8 @@ type limited struct {
 	once sync.Once
 }
 
-func limit(l net.Listener, most, each int) *limited {
-	return &limited{Listener: l, most: most, each: each, of: map[netip.Addr]int{}, idle: list.New(),
+func limit(l net.Listener, maxOpen, maxEach int) *limited {
+	return &limited{Listener: l, maxOpen: maxOpen, maxEach: maxEach, of: map[netip.Addr]int{}, idle: list.New(),
 		room: trigger.New(), over: make(chan struct{})}
 }
 
@@ -105,7 +105,7 @@ func (l *limited) enter(c *limitedConn) bool {
 	l.mu.Lock()
 	l.open++
 	l.of[c.of]++
-	over := l.of[c.of] > l.each && !shared
+	over := l.of[c.of] > l.maxEach && !shared
 	l.mu.Unlock()
 	return !over || l.closeIdle(func(other *limitedConn) bool { return other.of == c.of })
 }
@@ -113,7 +113,7 @@ func (l *limited) enter(c *limitedConn) bool {
 // fits says whether no more connections are open than may be, which it sees to where one is idle.
 func (l *limited) fits() bool {
 	l.mu.Lock()
-	over := l.open > l.most
+	over := l.open > l.maxOpen
 	l.mu.Unlock()
 	return !over || l.closeIdle(func(*limitedConn) bool { return true })
 }
@@ -186,13 +186,13 @@ func (l *limited) Close() error {
 }
 
 const (
-	// adminConnections are for operators: a scraper, a probe, a browser.
-	adminConnections = 32
+	// maxAdminConnections are for operators: a scraper, a probe, a browser.
+	maxAdminConnections = 32
 	// otherDescriptors are for what is not counted one by one: links, logs, listeners, pushes, sources of users.
 	otherDescriptors = 192
-	// fewConnections is what the API needs to be of use; manyConnections is enough for any process.
-	fewConnections  = 64
-	manyConnections = 16 << 10
+	// minConnections is what the API needs to be of use; maxConnections is enough for any process.
+	minConnections = 64
+	maxConnections = 16 << 10
 )
 
 // httpConnections is how many connections the API may have open where a process may have so many descriptors; enough is false
@@ -202,8 +202,8 @@ func httpConnections(cfg config.Config, descriptors int) (n int, enough bool) {
 	if engine, _ := store.EngineNamed(cfg.Store.Driver); engine.Local {
 		database *= 3 // the file, its log and its index
 	}
-	n = descriptors - database - fileTransfers - adminConnections - otherDescriptors
-	return max(fewConnections, min(n, manyConnections)), n >= fewConnections
+	n = descriptors - database - fileTransfers - maxAdminConnections - otherDescriptors
+	return max(minConnections, min(n, maxConnections)), n >= minConnections
 }
 
 // fileTransfers is how many files are open at once: those of the API's transfers.

@@ -17,13 +17,13 @@ import (
 )
 
 // limitedServer answers behind a limited listener; a call of /slow waits for release.
-func limitedServer(t *testing.T, most, each int, change ...func(*limited)) (l *limited, addr string, release chan struct{}) {
+func limitedServer(t *testing.T, maxOpen, maxEach int, change ...func(*limited)) (l *limited, addr string, release chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = limit(listener, most, each)
+	l = limit(listener, maxOpen, maxEach)
 	for _, c := range change {
 		c(l)
 	}
@@ -166,10 +166,10 @@ func TestHTTPConnections(t *testing.T) {
 		n           int
 		enough      bool
 	}{
-		{256, "sqlite", fewConnections, false},
+		{256, "sqlite", minConnections, false},
 		{1024, "sqlite", 1024 - 3*34 - 256 - 32 - 192, true},
 		{1024, "mysql", 1024 - 34 - 256 - 32 - 192, true},
-		{65536, "mysql", manyConnections, true},
+		{65536, "mysql", maxConnections, true},
 	} {
 		t.Run(fmt.Sprintf("%d descriptors, %s", c.descriptors, c.driver), func(t *testing.T) {
 			cfg := config.Default()

@@ -27,7 +27,7 @@ func (a *App) startAdmin() error {
 	a.adminAddr.Store(listener.Addr().String())
 	server := &http.Server{Handler: adminHandler(a.registry, a.health), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
-	limited := limit(listener, adminConnections, adminConnections)
+	limited := limit(listener, maxAdminConnections, maxAdminConnections)
 	server.ConnState = limited.state
 	a.serve("metrics", server, limited, 0)
 	if !loopback(listener.Addr()) {
@@ -44,9 +44,9 @@ func (a *App) startHTTP() error {
 	}
 	a.httpAddr.Store(listener.Addr().String())
 	allowed := descriptors()
-	most, enough := httpConnections(a.cfg, allowed)
+	maxOpen, enough := httpConnections(a.cfg, allowed)
 	if !enough {
-		a.log.Warn("the process may have few open files: HTTP connections can take those of the database", "limit", allowed, "connections", most,
+		a.log.Warn("the process may have few open files: HTTP connections can take those of the database", "limit", allowed, "connections", maxOpen,
 			"remedy", "raise LimitNOFILE of the unit, or ulimit -n, to 4096 or more; or lower store.max_open")
 	}
 	refused := prometheus.NewCounter(prometheus.CounterOpts{Name: "tlim_http_connections_refused_total",
@@ -54,7 +54,7 @@ func (a *App) startHTTP() error {
 	if err := a.registry.Register(refused); err != nil {
 		return err
 	}
-	limited := limit(listener, most, most/2)
+	limited := limit(listener, maxOpen, maxOpen/2)
 	limited.shared, limited.refused = trusted(a.cfg.HTTP.TrustedProxies), refused.Inc
 	server := a.api.Server()
 	server.ConnState = limited.state

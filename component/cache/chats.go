@@ -12,12 +12,12 @@ type Chats struct {
 	lru *simplelru.LRU[store.ChatKey, int64]
 }
 
-const cachedChats = 200_000
+const maxChats = 200_000
 
 // NewChats makes an empty cache.
 func NewChats() *Chats {
 	c := &Chats{}
-	c.lru, _ = simplelru.NewLRU[store.ChatKey, int64](cachedChats, nil) // fails for a size below 1 only
+	c.lru, _ = simplelru.NewLRU[store.ChatKey, int64](maxChats, nil) // fails for a size below 1 only
 	return c
 }
 

@@ -41,9 +41,9 @@ func (g *Group) Has(local string) bool {
 }
 
 const (
-	cachedGroups  = 20_000
-	cachedMembers = 500_000          // in all cached groups together
-	GroupAge      = 10 * time.Second // others write these tables too
+	maxGroups  = 20_000
+	maxMembers = 500_000          // in all cached groups together
+	GroupAge   = 10 * time.Second // others write these tables too
 )
 
 // Reader reads groups from the database. *store.Store implements it.
@@ -63,7 +63,7 @@ type Groups struct {
 // NewGroups makes an empty cache. domain is that of the users' addresses.
 func NewGroups(now func() time.Time, domain string) *Groups {
 	c := &Groups{now: now, domain: domain}
-	c.lru, _ = simplelru.NewLRU(cachedGroups, func(_ string, g *Group) { c.members -= len(g.Members) }) // fails for a size below 1 only
+	c.lru, _ = simplelru.NewLRU(maxGroups, func(_ string, g *Group) { c.members -= len(g.Members) }) // fails for a size below 1 only
 	return c
 }
 
@@ -96,7 +96,7 @@ func (g *Groups) Get(ctx context.Context, s Reader, ids []string) (map[string]*G
 		g.Drop(id)
 		g.lru.Add(id, group)
 		g.members += len(group.Members)
-		for g.members > cachedMembers && g.lru.Len() > 1 {
+		for g.members > maxMembers && g.lru.Len() > 1 {
 			g.lru.RemoveOldest()
 		}
 		found[id] = group

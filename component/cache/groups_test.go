@@ -82,10 +82,10 @@ func TestGroupCacheIsBounded(t *testing.T) {
 			g, _ := c.lru.Peek(id)
 			held += len(g.Members)
 		}
-		if held != c.members || held > cachedMembers || c.lru.Len() > cachedGroups {
-			t.Errorf("got %d groups with %d members, %d counted; want all members counted, at most %d groups, %d members", c.lru.Len(), held, c.members, cachedGroups, cachedMembers)
+		if held != c.members || held > maxMembers || c.lru.Len() > maxGroups {
+			t.Errorf("got %d groups with %d members, %d counted; want all members counted, at most %d groups, %d members", c.lru.Len(), held, c.members, maxGroups, maxMembers)
 		}
 	}
 	fill(6, 100_000)
-	fill(cachedGroups+10, 1)
+	fill(maxGroups+10, 1)
 }

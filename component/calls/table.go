@@ -23,10 +23,10 @@ type Store interface {
 }
 
 const (
-	sweepPeriod = 10 * time.Minute // between two looks for calls that need not be remembered any more
-	sweepRows   = 500
-	sweepPause  = 50 * time.Millisecond // between two transactions of it; and the first wait for the database, doubled up to
-	maxPause    = 5 * time.Second
+	sweepPeriod  = 10 * time.Minute // between two looks for calls that need not be remembered any more
+	maxSweepRows = 500
+	sweepPause   = 50 * time.Millisecond // between two transactions of it; and the first wait for the database, doubled up to
+	maxPause     = 5 * time.Second
 )
 
 // Deps are the parts that calls work with.
@@ -228,8 +228,8 @@ func (t *Table) Run(ctx context.Context) {
 // Sweep forgets the calls whose window is over.
 func (t *Table) Sweep(ctx context.Context) error {
 	for {
-		n, err := t.Store.DeleteCalls(ctx, t.Epoch(), IDFrom(t.Now().Add(-t.Window)), sweepRows)
-		if err != nil || n < sweepRows {
+		n, err := t.Store.DeleteCalls(ctx, t.Epoch(), IDFrom(t.Now().Add(-t.Window)), maxSweepRows)
+		if err != nil || n < maxSweepRows {
 			return err
 		}
 		if pause.For(ctx, sweepPause) != nil {

@@ -77,7 +77,7 @@ func (a *accountRound) page(ctx context.Context, users []store.User, last *error
 			delete(k.failed, u.JID)
 			a.strikes = 0
 			if err == nil {
-				if a.done++; len(a.some) <= namedUsers {
+				if a.done++; len(a.some) <= maxNamedUsers {
 					a.some = append(a.some, u)
 				}
 				k.d.metrics.accounts.WithLabelValues(a.metric).Inc()
@@ -95,7 +95,7 @@ func (a *accountRound) page(ctx context.Context, users []store.User, last *error
 			k.d.metrics.accounts.WithLabelValues("failed").Inc()
 			k.fail(u.JID)
 			*last = err
-			if a.strikes++; a.strikes >= accountStrikes {
+			if a.strikes++; a.strikes >= maxAccountFailures {
 				return inStep, err
 			}
 		}

@@ -32,14 +32,14 @@ var (
 )
 
 const (
-	accountPage    = 50                    // accounts whose making or removal is noted in one write
-	accountPause   = 20 * time.Millisecond // at most 50 a second: each costs the server a key derivation and a write
-	accountTime    = 10 * time.Second      // for one account
-	accountTry     = 2 * time.Second       // of which for a name that an old database of the server does not take
-	accountStrikes = 5                     // failures in a row that end a round: it is the server, not the users
-	accountRetry   = time.Minute           // before a user's second try, doubled to accountLongest
-	accountLongest = time.Hour
-	accountField   = 100 // characters of Openfire's name and email columns
+	accountPage        = 50                    // accounts whose making or removal is noted in one write
+	accountPause       = 20 * time.Millisecond // at most 50 a second: each costs the server a key derivation and a write
+	accountTime        = 10 * time.Second      // for one account
+	accountTry         = 2 * time.Second       // of which for a name that an old database of the server does not take
+	maxAccountFailures = 5                     // failures in a row that end a round: it is the server, not the users
+	minAccountRetry    = time.Minute           // before a user's second try, doubled to maxAccountRetry
+	maxAccountRetry    = time.Hour
+	maxAccountField    = 100 // characters of Openfire's name and email columns
 )
 
 // accountKeeper makes accounts for the users of the directory and removes those of users who left, one after the other. What
@@ -138,10 +138,10 @@ func (a *accountKeeper) early(u store.User, left map[string]time.Time) bool {
 func (a *accountKeeper) fail(local string) {
 	f := a.failed[local]
 	if f == nil {
-		f = &accountFailure{wait: accountRetry}
+		f = &accountFailure{wait: minAccountRetry}
 		a.failed[local] = f
 	} else {
-		f.wait = min(2*f.wait, accountLongest)
+		f.wait = min(2*f.wait, maxAccountRetry)
 	}
 	f.next = a.d.deps.Now().Add(f.wait)
 }
@@ -151,8 +151,8 @@ func (a *accountKeeper) add(ctx context.Context, u store.User) error {
 	if password == "" {
 		password = rand.Text() // 128 bits; not kept and not logged
 	}
-	name, email := protocol.Shorten(u.Name, accountField), u.Email
-	if utf8.RuneCountInString(email) > accountField {
+	name, email := protocol.Shorten(u.Name, maxAccountField), u.Email
+	if utf8.RuneCountInString(email) > maxAccountField {
 		email = ""
 	}
 	plain := strings.Map(func(r rune) rune {
@@ -184,7 +184,7 @@ func (a *accountKeeper) sayDryRun(ctx context.Context) error {
 			return 0, nil, nil
 		}
 		err = walk(ctx, list, func(u store.User) {
-			if n++; len(some) <= namedUsers { // one more than are named
+			if n++; len(some) <= maxNamedUsers { // one more than are named
 				some = append(some, u)
 			}
 		})

@@ -170,23 +170,23 @@ func TestFailingAccounts(t *testing.T) {
 		t.Error(err)
 	}
 	check(t, h.works(""))
-	h.clock.Move(accountRetry)
+	h.clock.Move(minAccountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
 		t.Error("add b: got no error, want the server's")
 	}
-	h.clock.Move(accountRetry)
+	h.clock.Move(minAccountRetry)
 	check(t, h.works(""))
-	h.clock.Move(accountRetry)
+	h.clock.Move(minAccountRetry)
 	if err := h.works(`add b "b" ""`); err == nil {
 		t.Error("add b: got no error, want the server's")
 	}
 	for range 20 {
-		h.clock.Move(accountLongest)
+		h.clock.Move(maxAccountRetry)
 		if err := h.works(`add b "b" ""`); err == nil {
 			t.Error("add b: got no error, want the server's")
 		}
 	}
-	h.clock.Move(accountLongest)
+	h.clock.Move(maxAccountRetry)
 	h.server.set(nil)
 	check(t, h.works(`add b "b" ""`))
 	check(t, h.works(""))
@@ -215,11 +215,11 @@ func TestServerThatMakesNoAccounts(t *testing.T) {
 	}
 	broken := errors.New("internal-server-error")
 	h.server.set(func(string, string) error { return broken })
-	if err := h.works(strings.Join(all[1:1+accountStrikes], ", ") + ", remove gone"); !errors.Is(err, broken) {
+	if err := h.works(strings.Join(all[1:1+maxAccountFailures], ", ") + ", remove gone"); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	h.server.set(nil)
-	check(t, h.works(strings.Join(all[1+accountStrikes:], ", ")))
+	check(t, h.works(strings.Join(all[1+maxAccountFailures:], ", ")))
 }
 
 // The loss of the link is nobody's fault.

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	cachedUsers  = 100_000
+	maxUsers     = 100_000
 	userAge      = 30 * time.Second // what another process, or SQL by hand, says of a user is seen after this
 	maxUnlearned = 10_000           // users seen and not yet written; more are seen again
 	lookupSlice  = 500              // users of one read
@@ -38,7 +38,7 @@ type Cache struct {
 
 // NewCache makes a Cache of users who have addresses at a domain.
 func NewCache(s Store, domain string) *Cache {
-	return &Cache{store: s, domain: domain, users: expirable.NewLRU[string, store.User](cachedUsers, nil, userAge),
+	return &Cache{store: s, domain: domain, users: expirable.NewLRU[string, store.User](maxUsers, nil, userAge),
 		unlearned: map[string]struct{}{}, seen: trigger.New(), confirming: map[string]store.Confirms{}}
 }
 

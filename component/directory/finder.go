@@ -21,17 +21,17 @@ type Finder interface {
 var ErrUntold = errors.New("the server does not say whether there is an account")
 
 const (
-	findTime     = 3 * time.Second  // for all users of one call: some servers are silent about an account that they do not have
-	findAtOnce   = 32               // questions on their way to the server
-	findPerAsker = 8                // of which for one caller
-	findBurst    = 500              // questions that a caller without a key has in hand,
-	findRate     = 1                // and gets back a second: the answers say who has an account
-	findAskers   = 10_000           // callers who are remembered for that
-	findCached   = 50_000           // answers that are remembered,
-	foundAge     = 5 * time.Minute  // for so long; the directory learns who is there, and has them from then on,
-	missingAge   = 5 * time.Second  // but an administrator makes an account and tries again,
-	untoldAge    = 5 * time.Minute  // a server that does not tell rarely begins to,
-	silentAge    = 30 * time.Second // and one that is silent may have been busy
+	findTime           = 3 * time.Second  // for all users of one call: some servers are silent about an account that they do not have
+	maxFinding         = 32               // questions on their way to the server
+	maxFindingPerAsker = 8                // of which for one caller
+	findBurst          = 500              // questions that a caller without a key has in hand,
+	findRate           = 1                // and gets back a second: the answers say who has an account
+	maxFindAskers      = 10_000           // callers who are remembered for that
+	maxFindCached      = 50_000           // answers that are remembered,
+	foundAge           = 5 * time.Minute  // for so long; the directory learns who is there, and has them from then on,
+	missingAge         = 5 * time.Second  // but an administrator makes an account and tries again,
+	untoldAge          = 5 * time.Minute  // a server that does not tell rarely begins to,
+	silentAge          = 30 * time.Second // and one that is silent may have been busy
 )
 
 // Verdict is what is known of an account.
@@ -67,9 +67,9 @@ type asker struct {
 }
 
 func newFinder(server Finder, now func() time.Time) *finder {
-	f := &finder{server: server, now: now, slots: make(chan struct{}, findAtOnce)}
-	f.askers, _ = lru.New[string, *asker](findAskers) // fails for a size below 1 only
-	f.known, _ = lru.New[string, answered](findCached)
+	f := &finder{server: server, now: now, slots: make(chan struct{}, maxFinding)}
+	f.askers, _ = lru.New[string, *asker](maxFindAskers) // fails for a size below 1 only
+	f.known, _ = lru.New[string, answered](maxFindCached)
 	return f
 }
 
@@ -148,7 +148,7 @@ func (f *finder) share(caller string) *asker {
 	defer f.mu.Unlock()
 	a, ok := f.askers.Get(caller)
 	if !ok {
-		a = &asker{slots: make(chan struct{}, findPerAsker)}
+		a = &asker{slots: make(chan struct{}, maxFindingPerAsker)}
 		if caller != "" {
 			a.budget = rate.NewLimiter(findRate, findBurst)
 		}

@@ -68,8 +68,8 @@ func TestFinderIsBounded(t *testing.T) {
 		took := time.Since(began)
 		asked := len(strings.Fields(server.Questions()))
 		highest := server.TakeHighest()
-		if took > findTime || highest != findPerAsker || asked < 1000 || len(verdicts) != asked {
-			t.Errorf("got %d questions, %d answers, %d at once, in %v; want at least 1000 questions, as many answers, %d at once, at most %v", asked, len(verdicts), highest, took, findPerAsker, findTime)
+		if took > findTime || highest != maxFindingPerAsker || asked < 1000 || len(verdicts) != asked {
+			t.Errorf("got %d questions, %d answers, %d at once, in %v; want at least 1000 questions, as many answers, %d at once, at most %v", asked, len(verdicts), highest, took, maxFindingPerAsker, findTime)
 		}
 
 		var all sync.WaitGroup
@@ -77,8 +77,8 @@ func TestFinderIsBounded(t *testing.T) {
 			all.Go(func() { f.find(t.Context(), fmt.Sprint("user ", i%10), numbered(fmt.Sprint(i, "-"), 100)) })
 		}
 		all.Wait()
-		if highest := server.TakeHighest(); highest != findAtOnce {
-			t.Errorf("got %d questions at once of all, want %d", highest, findAtOnce)
+		if highest := server.TakeHighest(); highest != maxFinding {
+			t.Errorf("got %d questions at once of all, want %d", highest, maxFinding)
 		}
 		if began := time.Now(); f.find(t.Context(), "", []string{"u00000", "u00001"})["u00001"] != Missing || time.Since(began) > 10*time.Millisecond {
 			t.Error("one with nobody to ask about waits, want the answer at once")

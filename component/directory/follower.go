@@ -144,7 +144,7 @@ func (f *follower) poll(ctx context.Context) error {
 // reportInvalid counts the ids that cannot be users, and logs them when they are others than before.
 func (f *follower) reportInvalid(ids []string) {
 	f.d.metrics.invalid.Set(float64(len(ids)))
-	text := strings.Join(ids[:min(len(ids), namedUsers)], " ")
+	text := strings.Join(ids[:min(len(ids), maxNamedUsers)], " ")
 	if f.invalid.Changes(text) && text != "" {
 		f.d.log.Warn("users of the source are left out: their ids cannot be addresses, or a field is too long", "users", len(ids), "some", text)
 	}

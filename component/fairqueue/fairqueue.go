@@ -33,8 +33,8 @@ type entry[T any] struct {
 
 const (
 	// Quantum is what one conversation may spend in its turn: some messages of one to one, or one to a group of fifty.
-	Quantum    = 64
-	spareFlows = 256 // kept for the next conversations: a flow lives as long as one message, mostly
+	Quantum       = 64
+	maxSpareFlows = 256 // kept for the next conversations: a flow lives as long as one message, mostly
 )
 
 // New makes an empty Queue.
@@ -165,7 +165,7 @@ func (q *Queue[T]) Take(paid int) T {
 		q.unlink()
 		delete(q.flows, f.Key)
 		*f = Flow[T]{entries: f.entries[:0]}
-		if len(q.spare) < spareFlows && cap(f.entries) <= Quantum {
+		if len(q.spare) < maxSpareFlows && cap(f.entries) <= Quantum {
 			q.spare = append(q.spare, f)
 		}
 	}

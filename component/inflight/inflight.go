@@ -52,17 +52,17 @@ const (
 
 	// The bound, in copies: what an Openfire 4.2 routes in 100 ms when it shares a busy machine, when it has just begun, and when it has two
 	// cores for itself.
-	minBound   = 300
-	firstBound = 500
-	maxBound   = 6000
-	BoundBytes = 1 << 10 // for each copy of the bound: an envelope of 350 bytes makes a copy of 700
+	minBound     = 300
+	initialBound = 500
+	maxBound     = 6000
+	BytesPerCopy = 1 << 10 // for each copy of the bound: an envelope of 350 bytes makes a copy of 700
 	// slowAnswer is how long the answer to a ping may take before less is handed over: other conversations' messages wait for what was.
 	slowAnswer = 120 * time.Millisecond
 )
 
 // New makes a window with nothing in it.
 func New(now func() time.Time) *Window {
-	return &Window{now: now, Min: minBound, Bound: firstBound, Max: maxBound, wake: trigger.New()}
+	return &Window{now: now, Min: minBound, Bound: initialBound, Max: maxBound, wake: trigger.New()}
 }
 
 // Room is how much more may be handed over.
@@ -92,7 +92,7 @@ func (w *Window) Wake() <-chan struct{} { return w.wake }
 func (w *Window) Room() Room {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return Room{Load{w.Bound - w.copies, w.Bound*BoundBytes - w.bytes}, w.copies == 0}
+	return Room{Load{w.Bound - w.copies, w.Bound*BytesPerCopy - w.bytes}, w.copies == 0}
 }
 
 // Sent notes what was handed to the sender, and asks it to tell when that is routed.
@@ -161,11 +161,11 @@ func (w *Window) adapt(asked time.Time, copies int) {
 func (w *Window) Busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	most := BusyCopies
+	maxCopies := BusyCopies
 	if w.held {
-		most /= 2
+		maxCopies /= 2
 	}
-	w.held = w.batches >= 2 && w.copies >= most
+	w.held = w.batches >= 2 && w.copies >= maxCopies
 	return w.held
 }
 

@@ -265,7 +265,7 @@ func (r *reader) date() error {
 	if err := r.integer(); err != nil {
 		return err
 	}
-	if len(r.out)-from > longestDate {
+	if len(r.out)-from > maxDate {
 		return r.unexpected("milliseconds")
 	}
 	if err := r.skip(blank); err != nil {
@@ -278,5 +278,5 @@ func (r *reader) date() error {
 	return nil
 }
 
-// longestDate is as many digits as every reader reads exactly.
-const longestDate = 15
+// maxDate is as many digits as every reader reads exactly.
+const maxDate = 15

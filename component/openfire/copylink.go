@@ -26,14 +26,14 @@ import (
 // rate closes itself for a while. The server cannot be told to leave a sender out, so one who floods ends the copies of everybody:
 // the log says who it was. Make it with [NewCopyLink].
 type CopyLink struct {
-	stream stream.Config
-	taker  CopyTaker
-	domain string // D
-	most   int    // copies of one period
-	log    *slog.Logger
-	taken  prometheus.Counter
-	closed prometheus.Counter
-	up     prometheus.Gauge
+	stream    stream.Config
+	taker     CopyTaker
+	domain    string // D
+	maxCopies int    // copies of one period
+	log       *slog.Logger
+	taken     prometheus.Counter
+	closed    prometheus.Counter
+	up        prometheus.Gauge
 
 	links  *stream.Links // of this connection
 	trip   context.CancelCauseFunc
@@ -55,9 +55,9 @@ const MaxCopyRate = 330
 const (
 	// copyPeriod is how often Openfire hands out what has gathered, all of it at once: a shorter period would count a burst.
 	copyPeriod = 5 * time.Second
-	// copyWarn lies between two lines about one sender, and copyWarned bounds the memory for it.
-	copyWarn   = time.Minute
-	copyWarned = 1000
+	// copyWarn lies between two lines about one sender, and maxCopyWarned bounds the memory for it.
+	copyWarn      = time.Minute
+	maxCopyWarned = 1000
 	// copyAsk bounds the subscription; it is tried again after copyRetry.
 	copyAsk   = 10 * time.Second
 	copyRetry = 30 * time.Second
@@ -75,7 +75,7 @@ func NewCopyLink(cfg stream.Config, rate int, taker CopyTaker) *CopyLink {
 	cfg.Multicast = false
 	cfg.Registerer = nil // the names are those of the messages' link
 	return &CopyLink{
-		stream: cfg, taker: taker, domain: cfg.Server, most: rate * int(copyPeriod/time.Second), log: cfg.Log, now: time.Now, warned: map[string]time.Time{},
+		stream: cfg, taker: taker, domain: cfg.Server, maxCopies: rate * int(copyPeriod/time.Second), log: cfg.Log, now: time.Now, warned: map[string]time.Time{},
 		taken:  f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_total", Help: "Packet copies of messages that clients sent to the server's own domain."}),
 		closed: f.NewCounter(prometheus.CounterOpts{Name: "tlim_packet_copies_closed_total", Help: "How often the copy link closed itself because copies came faster than xmpp.copies_max."}),
 		up:     f.NewGauge(prometheus.GaugeOpts{Name: "tlim_packet_copies_up", Help: "1 while packet copies are subscribed to."}),
@@ -115,7 +115,7 @@ func (c *CopyLink) overloaded(pauses *copyPauses, open time.Duration) time.Durat
 		remedy = "the first of the senders makes most of it: find out what he sends, and lock the account if need be"
 	}
 	c.log.Error("packet copies come faster than xmpp.copies_max: the copy link is closed before it harms the server; messages sent to the server's own domain are missed meanwhile",
-		"copies_max", c.most/int(copyPeriod/time.Second), "copies", c.count.total, "within", copyPeriod, "senders", senders, "closed_for", closed, "remedy", remedy)
+		"copies_max", c.maxCopies/int(copyPeriod/time.Second), "copies", c.count.total, "within", copyPeriod, "senders", senders, "closed_for", closed, "remedy", remedy)
 	return closed
 }
 
@@ -152,12 +152,12 @@ func (c *CopyLink) warn(sender string, now time.Time) {
 	if now.Sub(c.warned[sender]) < copyWarn {
 		return
 	}
-	if len(c.warned) >= copyWarned {
+	if len(c.warned) >= maxCopyWarned {
 		clear(c.warned)
 	}
 	c.warned[sender] = now
 	c.log.Warn("one sender makes more than half of the packet copies that xmpp.copies_max allows; beyond it the copy link closes, for everybody",
-		"sender", sender, "copies", c.most/2+1, "within", copyPeriod)
+		"sender", sender, "copies", c.maxCopies/2+1, "within", copyPeriod)
 }
 
 // Down ends the subscription's tries.
@@ -181,11 +181,11 @@ func (c *CopyLink) Stanza(st stanza.Stanza) {
 	now := c.now()
 	sender, _, _ := strings.Cut(inner.From, "/")
 	own := c.count.add(sender, now)
-	if c.count.total > c.most {
-		c.trip(fmt.Errorf("%w: more than %d in %s", errTooManyCopies, c.most, copyPeriod))
+	if c.count.total > c.maxCopies {
+		c.trip(fmt.Errorf("%w: more than %d in %s", errTooManyCopies, c.maxCopies, copyPeriod))
 		return
 	}
-	if own == c.most/2+1 {
+	if own == c.maxCopies/2+1 {
 		c.warn(sender, now)
 	}
 	from, err := stanza.ParsePrepared(inner.From)

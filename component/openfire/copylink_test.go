@@ -27,11 +27,11 @@ func copyOf(outer, from, to, id string) stanza.Stanza {
 	return stanza.Stanza{Name: "message", From: outer, To: "tlim-copies.im.test", Inner: []byte(inner)}
 }
 
-func testCopyLink(t *testing.T, most int) (*CopyLink, *recorder, context.Context) {
+func testCopyLink(t *testing.T, maxRate int) (*CopyLink, *recorder, context.Context) {
 	t.Helper()
 	taken := &recorder{}
 	cfg := stream.Config{Domain: "tlim.im.test", Server: "im.test", Registerer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}
-	c := NewCopyLink(cfg, most, taken)
+	c := NewCopyLink(cfg, maxRate, taken)
 	if c.stream.Domain != "tlim-copies.im.test" {
 		t.Errorf("the copy link is %s, want tlim-copies.im.test", c.stream.Domain)
 	}

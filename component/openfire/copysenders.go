@@ -26,8 +26,8 @@ func (c *copyCount) add(sender string, now time.Time) (own int) {
 	return c.by[sender]
 }
 
-// namedSenders is how many senders the log names, the busiest first.
-const namedSenders = 3
+// maxNamedSenders is how many senders the log names, the busiest first.
+const maxNamedSenders = 3
 
 // busiest names those who sent most, and says whether one of them sent more than all others together.
 func (c *copyCount) busiest() (names string, one bool) {
@@ -35,7 +35,7 @@ func (c *copyCount) busiest() (names string, one bool) {
 		return cmp.Or(c.by[b]-c.by[a], strings.Compare(a, b))
 	})
 	var list []string
-	for _, sender := range senders[:min(len(senders), namedSenders)] {
+	for _, sender := range senders[:min(len(senders), maxNamedSenders)] {
 		list = append(list, fmt.Sprintf("%s: %d", sender, c.by[sender]))
 	}
 	return strings.Join(list, ", "), len(senders) > 0 && 2*c.by[senders[0]] > c.total

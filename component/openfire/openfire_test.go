@@ -70,8 +70,8 @@ func TestSnapshotsDiffer(t *testing.T) {
 		if err != nil || fmt.Sprint(sessions) != "["+strings.Join(want, " ")+"]" {
 			t.Fatalf("round %d: got %v, %v, want %v", round, sessions, err, want)
 		}
-		if n := len(server.snapshots.known); n > 301+301/8+forgetfulness {
-			t.Errorf("got %d stanzas remembered, want at most %d", n, 301+301/8+forgetfulness)
+		if n := len(server.snapshots.known); n > 301+301/8+minRemembered {
+			t.Errorf("got %d stanzas remembered, want at most %d", n, 301+301/8+minRemembered)
 		}
 	}
 }

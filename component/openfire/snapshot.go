@@ -76,14 +76,14 @@ func (s *snapshots) read(form stanza.Child) []Session {
 			}
 		}
 	}
-	if s.last = n; len(s.known) > n+n/8+forgetfulness { // many have changed or gone
+	if s.last = n; len(s.known) > n+n/8+minRemembered { // many have changed or gone
 		maps.DeleteFunc(s.known, func(_ string, r *remembered) bool { return r.turn != s.turn })
 	}
 	return list
 }
 
 // forgetfulness is how many stanzas that are no more are remembered in any case.
-const forgetfulness = 100
+const minRemembered = 100
 
 // readPresence reads one escaped presence stanza. Its users decide what the status says, so only the outer element's
 // attributes and its own children count.

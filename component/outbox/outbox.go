@@ -17,20 +17,20 @@ import (
 )
 
 const (
-	life        = time.Hour // a note that could not be sent for so long helps nobody
-	kept        = 24 * time.Hour
-	spacing     = 3 * time.Minute // one push per message and device within this
-	remembered  = 100_000         // pushes that are remembered for it
-	maxWaiting  = 100_000         // rows of a channel that wait: a vendor that is down for long may not fill the disk
-	maxRows     = 500             // rows that one pass takes at most
-	maxCalls    = 64              // vendor calls that one pass makes
-	maxParallel = 8               // of them at the same time
-	sweepPeriod = 10 * time.Minute
-	sweepRows   = 500
-	firstWait   = 2 * time.Second // doubled with every failure
-	longWait    = 5 * time.Minute
-	maxWait     = 15 * time.Minute // whatever a vendor says
-	lastWrite   = 3 * time.Second  // for writing down what was sent when the process stops
+	life          = time.Hour // a note that could not be sent for so long helps nobody
+	kept          = 24 * time.Hour
+	spacing       = 3 * time.Minute // one push per message and device within this
+	maxRemembered = 100_000         // pushes that are remembered for it
+	maxWaiting    = 100_000         // rows of a channel that wait: a vendor that is down for long may not fill the disk
+	maxRows       = 500             // rows that one pass takes at most
+	maxCalls      = 64              // vendor calls that one pass makes
+	maxParallel   = 8               // of them at the same time
+	sweepPeriod   = 10 * time.Minute
+	maxSweepRows  = 500
+	minRetryWait  = 2 * time.Second // doubled with every failure
+	maxRetryWait  = 5 * time.Minute
+	maxVendorWait = 15 * time.Minute // whatever a vendor says
+	lastWrite     = 3 * time.Second  // for writing down what was sent when the process stops
 )
 
 // What became of a push, as rows and metrics have it.
@@ -94,8 +94,8 @@ func New(cfg Config) *Outbox {
 	}
 	o := &Outbox{Config: cfg}
 	for _, c := range cfg.Channels {
-		recent, _ := lru.New[pushed, time.Time](remembered) // fails for a size below 1 only
-		o.workers = append(o.workers, &worker{Channel: c, o: o, log: cfg.Log.With("channel", c.Name), wake: trigger.New(), recent: recent, most: maxRows})
+		recent, _ := lru.New[pushed, time.Time](maxRemembered) // fails for a size below 1 only
+		o.workers = append(o.workers, &worker{Channel: c, o: o, log: cfg.Log.With("channel", c.Name), wake: trigger.New(), recent: recent, maxRows: maxRows})
 	}
 	o.register()
 	return o
@@ -135,7 +135,7 @@ func (o *Outbox) Open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rows, err := o.Store.SettledPushes(ctx, w.Name, o.Now().Add(-spacing).UnixMilli(), remembered/10)
+		rows, err := o.Store.SettledPushes(ctx, w.Name, o.Now().Add(-spacing).UnixMilli(), maxRemembered/10)
 		if err != nil {
 			return err
 		}
@@ -185,8 +185,8 @@ func (o *Outbox) deleteOrphans(ctx context.Context) error {
 		known[w.Name] = true
 	}
 	for _, name := range names {
-		for n := sweepRows; !known[name] && n == sweepRows; {
-			if n, err = o.Store.DeleteChannel(ctx, name, sweepRows); err != nil {
+		for n := maxSweepRows; !known[name] && n == maxSweepRows; {
+			if n, err = o.Store.DeleteChannel(ctx, name, maxSweepRows); err != nil {
 				return err
 			}
 		}

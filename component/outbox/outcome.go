@@ -126,9 +126,9 @@ const mixedOutcomes = "mixed"
 // backOff is the pause after so many failures.
 func backOff(tries int) time.Duration {
 	if tries > 10 {
-		return longWait
+		return maxRetryWait
 	}
-	return min(firstWait<<tries, longWait)
+	return min(minRetryWait<<tries, maxRetryWait)
 }
 
 // mergeSteps makes one statement of equal steps.
@@ -197,7 +197,7 @@ func (w *worker) drop(ctx context.Context, rows []*row, dead []string) {
 // judge keeps the worker's picture of its vendor: it logs when pushes begin to fail and when they work again, once each, and
 // leaves a vendor alone that is not well or has said when to come again.
 func (w *worker) judge(now time.Time, sent int, counts map[string]int, fault error, wait time.Duration) {
-	wait = min(wait, maxWait)
+	wait = min(wait, maxVendorWait)
 	lost := counts[Refused] + counts[Expired]
 	switch {
 	case sent > 0:

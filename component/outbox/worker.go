@@ -32,7 +32,7 @@ type worker struct {
 	recent  *lru.Cache[pushed, time.Time]
 	unsaved []store.PushUpdate // what was sent and could not be written down yet
 	swept   time.Time
-	most    int         // rows that the next pass takes: texts that all differ fill its calls with fewer
+	maxRows int         // rows that the next pass takes: texts that all differ fill its calls with fewer
 	works   bool        // something has gone out since the start
 	foreign bool        // nothing has, and the vendor knew none of the registrations: it was logged
 	trouble logged.Text // why nothing goes out
@@ -82,7 +82,7 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 	if err := w.save(ctx, nil); err != nil {
 		return w.storeAway(err)
 	}
-	due, err := w.o.Store.DuePushes(ctx, w.Name, now.UnixMilli(), w.most)
+	due, err := w.o.Store.DuePushes(ctx, w.Name, now.UnixMilli(), w.maxRows)
 	if err != nil {
 		return w.storeAway(err)
 	}
@@ -119,9 +119,9 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 	// 3. calls, and their names written down before any is made
 	requests, left := w.requests(rows)
 	if left {
-		w.most = maxCalls
+		w.maxRows = maxCalls
 	} else {
-		w.most = min(2*w.most, maxRows)
+		w.maxRows = min(2*w.maxRows, maxRows)
 	}
 	if err := w.name(ctx, requests); err != nil {
 		if ctx.Err() != nil {
@@ -226,8 +226,8 @@ func (w *worker) sweep(ctx context.Context, now time.Time) (more bool) {
 	if now.Sub(w.swept) < sweepPeriod {
 		return false
 	}
-	n, err := w.o.Store.DeletePushes(ctx, w.Name, now.Add(-kept).UnixMilli(), sweepRows)
-	if err == nil && n == sweepRows {
+	n, err := w.o.Store.DeletePushes(ctx, w.Name, now.Add(-kept).UnixMilli(), maxSweepRows)
+	if err == nil && n == maxSweepRows {
 		return true
 	}
 	w.swept = now

@@ -39,8 +39,8 @@ func TestLostSnapshot(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		w.Run(ctx, make(chan struct{}))
-		if len(server.asked) < 3 || server.asked[1].Sub(server.asked[0]) != snapshotTimeout+stretch*unansweredCost {
-			t.Fatalf("asked at %v, want at least 3 times, the second after %v", server.asked, snapshotTimeout+stretch*unansweredCost)
+		if len(server.asked) < 3 || server.asked[1].Sub(server.asked[0]) != snapshotTimeout+stretch*maxUnansweredCost {
+			t.Fatalf("asked at %v, want at least 3 times, the second after %v", server.asked, snapshotTimeout+stretch*maxUnansweredCost)
 		}
 		if server.asked[2].Sub(server.asked[1]) != w.interval {
 			t.Errorf("asked at %v, want %v after an answer", server.asked[2], w.interval)

@@ -30,19 +30,19 @@ type Watcher struct {
 
 const (
 	// crowdedPause lies between two lines about users with too many devices.
-	crowdedPause = 10 * time.Minute
-	crowdedNames = 20
+	crowdedPause    = 10 * time.Minute
+	maxCrowdedNames = 20
 	// learnPause lies between two times that everybody who is there is told to learn, not only who has come: it takes so many at once.
 	learnPause = time.Minute
 	// snapshotTimeout bounds one question: a server of 10,000 sessions answers in well under a second.
 	snapshotTimeout = 10 * time.Second
 	// stretch keeps the question's cost below a twentieth of one of the server's cores.
 	stretch = 20
-	// unansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
+	// maxUnansweredCost is what a question counts for that got no answer, at most: nothing is known of what an answer would cost, and one
 	// that was lost must not blind the table for minutes.
-	unansweredCost = time.Second
-	// leastPause lies between two snapshots, however cheap they are.
-	leastPause = 200 * time.Millisecond
+	maxUnansweredCost = time.Second
+	// minPause lies between two snapshots, however cheap they are.
+	minPause = 200 * time.Millisecond
 )
 
 // NewWatcher makes a watcher of a table. learn is told of users who have come, and must not block.
@@ -58,11 +58,11 @@ func (w *Watcher) Run(ctx context.Context, first chan<- struct{}) {
 	took, err := w.ask(ctx)
 	close(first)
 	for err == nil || !errors.Is(err, ErrNoSnapshots) {
-		least := max(leastPause, stretch*took) // a request does not shorten it
-		if pause.For(ctx, least) != nil {
+		minimum := max(minPause, stretch*took) // a request does not shorten it
+		if pause.For(ctx, minimum) != nil {
 			return
 		}
-		if rest := w.interval - least; rest > 0 {
+		if rest := w.interval - minimum; rest > 0 {
 			timer := time.NewTimer(rest)
 			select {
 			case <-ctx.Done():
@@ -94,11 +94,11 @@ func (w *Watcher) ask(ctx context.Context) (time.Duration, error) {
 		}
 		crowded, came := w.table.Merge(sessions, asked)
 		took = w.table.now().Sub(asked)
-		w.table.SetPeriod(took + max(w.interval, leastPause, stretch*took))
+		w.table.SetPeriod(took + max(w.interval, minPause, stretch*took))
 		if len(crowded) > 0 && asked.Sub(w.crowded) >= crowdedPause {
 			w.crowded = asked
 			w.log.Warn("users have more sessions than messages are copied to; those beyond get nothing", "most", maxDevices, "users", len(crowded),
-				"for example", strings.Join(crowded[:min(len(crowded), crowdedNames)], ", "))
+				"for example", strings.Join(crowded[:min(len(crowded), maxCrowdedNames)], ", "))
 		}
 		if asked.Sub(w.learned) >= learnPause {
 			w.learned, came = asked, w.table.locals()
@@ -108,7 +108,7 @@ func (w *Watcher) ask(ctx context.Context) (time.Duration, error) {
 		w.log.Info("this server gives no presence snapshots: users count as offline until they send the component a stanza", "reason", err)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 	default:
-		took = min(took, unansweredCost)
+		took = min(took, maxUnansweredCost)
 		if !w.failed {
 			w.log.Warn("presence snapshot failed; the last one stands", "error", err)
 			w.failed = true

@@ -21,8 +21,8 @@ import (
 // callTime bounds one call, its answer included.
 const callTime = 15 * time.Second
 
-// answerLimit bounds what is read of an answer; vendors say what they have to in a line, or name a thousand registrations.
-const answerLimit = 256 << 10
+// maxAnswer bounds what is read of an answer; vendors say what they have to in a line, or name a thousand registrations.
+const maxAnswer = 256 << 10
 
 // newClient makes a client that follows no redirects: credentials and texts go to the address that was configured only.
 func newClient() *http.Client {
@@ -44,7 +44,7 @@ func do(ctx context.Context, client *http.Client, req *http.Request) (*http.Resp
 		return nil, nil, plain(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return nil, nil, plain(err)
 	}

@@ -55,10 +55,10 @@ func NewJPush(cfg JPushConfig) *JPush {
 }
 
 const (
-	cidCount  = 100            // an app without a contract gets 10, whatever it asks for
-	cidLife   = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
-	cidRetry  = 10 * time.Minute
-	cidLength = 128 // that the outbox holds; the vendor's have 61
+	cidCount     = 100            // an app without a contract gets 10, whatever it asks for
+	cidLife      = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
+	cidRetry     = 10 * time.Minute
+	maxCIDLength = 128 // that the outbox holds; the vendor's have 61
 )
 
 // NewID gives a cid: JPush answers a call with a cid that it has seen as it answered the first, and pushes nothing. Where the
@@ -109,7 +109,7 @@ func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
 
 // cid is the name of a call when the vendor gave it to this app, else "": with another one he refuses the call.
 func (j *JPush) cid(id string) string {
-	if strings.HasPrefix(id, j.cfg.AppKey+"-") && len(id) <= cidLength {
+	if strings.HasPrefix(id, j.cfg.AppKey+"-") && len(id) <= maxCIDLength {
 		return id
 	}
 	return ""

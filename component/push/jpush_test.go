@@ -339,7 +339,7 @@ func TestJPushNames(t *testing.T) {
 
 	// Whatever else he says instead of names: calls go without, and he is asked again after a while.
 	for _, f := range []jpush.Fault{{Status: 400, Code: 1003}, {Status: 404}, {Status: 401, Code: 1004}, {Status: 200, Text: "<html>"}, {Status: 200, Text: `{"cidlist":[]}`},
-		{Status: 200, Text: `{"cidlist":["another-app"]}`}, {Status: 200, Text: `{"cidlist":["` + d.Key + "-" + strings.Repeat("x", cidLength) + `"]}`}, {Status: 302}} {
+		{Status: 200, Text: `{"cidlist":["another-app"]}`}, {Status: 200, Text: `{"cidlist":["` + d.Key + "-" + strings.Repeat("x", maxCIDLength) + `"]}`}, {Status: 302}} {
 		t.Run(fmt.Sprintf("%+.60v", f), func(t *testing.T) {
 			c.t = c.t.Add(cidLife + time.Second)
 			f.Path = "/v3/push/cid"

@@ -111,7 +111,7 @@ func TestWebhookAnswers(t *testing.T) {
 		`{"dead":["c1"]`:                 "[]",
 		`{"dead":["c1"]}`:                "[c1]",
 		`{"dead":["c1","c2"],"more":{}}`: "[c1 c2]",
-		`{"dead":["` + strings.Repeat("x", answerLimit) + `"]}`: "[]", // longer than is read
+		`{"dead":["` + strings.Repeat("x", maxAnswer) + `"]}`: "[]", // longer than is read
 	} {
 		t.Run(fmt.Sprintf("%.60q", answer), func(t *testing.T) {
 			server, _ := site(t, answer)

@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	purgeRows   = 500 // of one transaction
-	purgePeriod = 30 * time.Second
-	purgePause  = 50 * time.Millisecond // lets other writers in
+	maxPurgeRows = 500 // of one transaction
+	purgePeriod  = 30 * time.Second
+	purgePause   = 50 * time.Millisecond // lets other writers in
 )
 
 // PurgeStore is what a Purger needs of the database. *store.Store implements it.
@@ -62,7 +62,7 @@ func (p *Purger) Purge(ctx context.Context) error {
 			continue // the notices are still to be delivered, perhaps by replay
 		}
 		for done := false; !done; {
-			if done, err = p.store.PurgeSome(ctx, p.epoch(), left, purgeRows); err != nil {
+			if done, err = p.store.PurgeSome(ctx, p.epoch(), left, maxPurgeRows); err != nil {
 				return err
 			}
 			if err := pause.For(ctx, purgePause); err != nil {

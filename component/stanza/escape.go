@@ -130,12 +130,12 @@ func unescape(s string, attribute bool) string {
 	return b.String()
 }
 
-// longestReference bounds the search for the semicolon: "#x0010FFFF" and some leading zeros.
-const longestReference = 16
+// maxReference bounds the search for the semicolon: "#x0010FFFF" and some leading zeros.
+const maxReference = 16
 
 // reference reads what follows an ampersand and returns its text and length; "&", 0 when it is none.
 func reference(s string) (string, int) {
-	end := strings.IndexByte(s[:min(len(s), longestReference)], ';')
+	end := strings.IndexByte(s[:min(len(s), maxReference)], ';')
 	if end < 2 {
 		return "&", 0
 	}

@@ -50,7 +50,7 @@ const (
 	// A buffer that grew beyond this is not kept after the element that it grew for.
 	largeBuffer = 1 << 20
 	// A reader that returns nothing so often is broken.
-	emptyReads = 100
+	maxEmptyReads = 100
 )
 
 // ErrSyntax is wrapped by the errors of a Framer about bytes that cannot be an XMPP stream. The stream is lost then, unless Limits.Own finds
@@ -410,7 +410,7 @@ func (f *Framer) fill() error {
 		f.sync.shift(f.start)
 		f.start = 0
 	}
-	for range emptyReads {
+	for range maxEmptyReads {
 		n, err := f.r.Read(f.buf[f.end:])
 		f.end += n
 		if n > 0 {

@@ -260,12 +260,12 @@ func TestPingsLieBetween(t *testing.T) {
 					}
 					r.Barrier(func(err error) { done <- err })
 				}()
-				pings, most, since := 0, 0, 0
+				pings, worst, since := 0, 0, 0
 				for running := true; running; {
 					st := p.next()
 					if !isPing(st) {
 						since++
-						most = max(most, since)
+						worst = max(worst, since)
 						continue
 					}
 					pings, since = pings+1, 0
@@ -279,8 +279,8 @@ func TestPingsLieBetween(t *testing.T) {
 					default:
 					}
 				}
-				if pings < 9 || most > 1100 {
-					t.Errorf("got %d pings, at most %d stanzas between two, want at least 9, at most 1100", pings, most)
+				if pings < 9 || worst > 1100 {
+					t.Errorf("got %d pings, at most %d stanzas between two, want at least 9, at most 1100", pings, worst)
 				}
 				p.drain()
 			})

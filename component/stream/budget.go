@@ -36,13 +36,13 @@ const (
 	budgetShare = 32
 	// budgetBurst is for how many seconds' answers a sender is in credit who has provoked none.
 	budgetBurst = 10
-	// knownSenders bounds the memory. One who is forgotten has a full budget again.
-	knownSenders = 10_000
+	// maxSenders bounds the memory. One who is forgotten has a full budget again.
+	maxSenders = 10_000
 )
 
 func newBudget(cfg *Config) *budget {
 	b := &budget{limit: cfg.BufferBytes / budgetShare, reserved: cfg.ReserveBytes / budgetShare, rate: cfg.AnswerRate}
-	b.accounts, _ = simplelru.NewLRU[string, *account](knownSenders, nil) // fails for a size below 1 only
+	b.accounts, _ = simplelru.NewLRU[string, *account](maxSenders, nil) // fails for a size below 1 only
 	return b
 }
 
@@ -57,11 +57,11 @@ func (b *budget) take(sender string, size int, end uint64, scarce bool) bool {
 		}
 		b.accounts.Add(sender, a)
 	}
-	most := b.limit
+	maxBytes := b.limit
 	if scarce {
-		most = b.reserved
+		maxBytes = b.reserved
 	}
-	if a.waiting > 0 && a.waiting+size > most || a.limiter != nil && !a.limiter.AllowN(time.Now(), 1) {
+	if a.waiting > 0 && a.waiting+size > maxBytes || a.limiter != nil && !a.limiter.AllowN(time.Now(), 1) {
 		return false
 	}
 	a.waiting += size

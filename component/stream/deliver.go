@@ -10,9 +10,9 @@ import (
 
 const (
 	// From this many targets on, one XEP-0033 stanza is cheaper than copies.
-	multicastFrom = 5
+	minMulticast = 5
 	// Addresses of one such stanza: 21,000 were accepted once, but the server holds a stanza whole, to 1 MiB.
-	multicastMost = 1000
+	maxMulticast = 1000
 	// Room for what all copies of a delivery begin with; a longer one is allocated.
 	headRoom = 512
 	// Targets of one delivery whose links are computed without allocating.
@@ -151,7 +151,7 @@ func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 		return err
 	}
 	var one *multicast
-	if l.s.l.cfg.Multicast && here >= multicastFrom {
+	if l.s.l.cfg.Multicast && here >= minMulticast {
 		one = &multicast{d: d, head: head, server: l.s.l.cfg.Server, kind: mostOf(d.To)}
 	}
 	stanzas := 0
@@ -159,7 +159,7 @@ func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 		if places != nil && places[i] != at {
 			continue
 		}
-		if l.out.full() || l.out.stanzas >= pingStanzas {
+		if l.out.full() || l.out.stanzas >= maxPingStanzas {
 			l.out.release()
 			l.mark()
 			if err := l.out.acquire(ctx); err != nil {
@@ -167,7 +167,7 @@ func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 			}
 		}
 		if one != nil && one.takes(d.To[i]) {
-			if len(one.to) == multicastMost {
+			if len(one.to) == maxMulticast {
 				one.appendTo(l.out)
 				stanzas++
 			}

@@ -21,8 +21,8 @@ const (
 	// nameAfter is the silence after which the domain is named as what is probably wrong. A server that works answers at once,
 	// and one that is busy in its seconds.
 	nameAfter = time.Second
-	// heldBytes bounds what clients send before the server has answered: seconds of what a server can hand over.
-	heldBytes = 64 << 20
+	// maxHeldBytes bounds what clients send before the server has answered: seconds of what a server can hand over.
+	maxHeldBytes = 64 << 20
 )
 
 var (
@@ -123,7 +123,7 @@ func (l *link) await(id string, calls *naming) error {
 				calls.set(server)
 			}
 		}
-		if size += len(st.Inner) + 1<<10; size > heldBytes {
+		if size += len(st.Inner) + 1<<10; size > maxHeldBytes {
 			return errFlooded
 		}
 		l.held = append(l.held, frame)

@@ -197,14 +197,14 @@ func TestFloodBeforeTheProof(t *testing.T) {
 		p.next()
 		flood := `<message id="1"><body>` + strings.Repeat("x", 200_000) + `</body></message>`
 		sent := 0
-		for ; sent < 2*heldBytes; sent += len(flood) {
+		for ; sent < 2*maxHeldBytes; sent += len(flood) {
 			if _, err := p.conn.Write([]byte(flood)); err != nil {
 				break
 			}
 		}
 		synctest.Wait()
-		if s := r.Status(); s.Reason != ReasonDeaf || sent < heldBytes/10*9 || sent >= 2*heldBytes {
-			t.Errorf("after %d bytes: got status %+v, want %v after %d to %d bytes", sent, s, ReasonDeaf, heldBytes/10*9, 2*heldBytes)
+		if s := r.Status(); s.Reason != ReasonDeaf || sent < maxHeldBytes/10*9 || sent >= 2*maxHeldBytes {
+			t.Errorf("after %d bytes: got status %+v, want %v after %d to %d bytes", sent, s, ReasonDeaf, maxHeldBytes/10*9, 2*maxHeldBytes)
 		}
 		r.quiet()
 	})

@@ -39,11 +39,11 @@ const (
 	chunk = 64 << 10
 	// How far pings lie apart at most: what the server has to work off in the time for one answer. A busy 4.2 routes 1,200 copies
 	// a second (measured); with one ping behind 12,000 it counted as dead.
-	pingStanzas = 1000
-	pingBytes   = 256 << 10
+	maxPingStanzas = 1000
+	maxPingBytes   = 256 << 10
 	// Buffers that together grew beyond this are given back when there is nothing left to write. Two batches of group messages
 	// to 50 are 1 MiB: given back and grown anew for each they were half of all that the process allocated (measured).
-	keptBuffer = 4 << 20
+	maxKeptBuffer = 4 << 20
 )
 
 func newWriter(conn net.Conn, cfg *Config, down <-chan struct{}, m *metrics) *writer {
@@ -86,7 +86,7 @@ func (w *writer) idle() bool {
 	for {
 		w.mu.Lock()
 		some := len(w.buf) > 0 || w.finished
-		if !some && cap(w.buf)+cap(w.spare) > keptBuffer {
+		if !some && cap(w.buf)+cap(w.spare) > maxKeptBuffer {
 			w.buf, w.spare = nil, nil
 		}
 		w.mu.Unlock()
@@ -176,7 +176,7 @@ func (w *writer) pending() int { return int(w.taken-w.sent) + len(w.buf) }
 func (w *writer) due() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.stanzas >= pingStanzas || w.taken+uint64(len(w.buf))-w.marked >= pingBytes
+	return w.stanzas >= maxPingStanzas || w.taken+uint64(len(w.buf))-w.marked >= maxPingBytes
 }
 
 // post appends without waiting, out of the reserve when there is no other room.

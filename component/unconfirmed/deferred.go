@@ -53,12 +53,12 @@ type deferredSlice struct {
 }
 
 const (
-	DeferAbove    = 50                     // rows of a message in its own transaction
-	DeferWait     = 250 * time.Millisecond // for more of the same group to be written together
-	deferTogether = 64                     // messages whose rows are written together
-	deferBytes    = 2 << 20                // of the bodies of rows that are written together, about
-	deferSize     = 300                    // bytes of a deferral without its bits, about
-	rosterSize    = 120                    // bytes of a member in a roster, about
+	DeferAbove       = 50                     // rows of a message in its own transaction
+	DeferWait        = 250 * time.Millisecond // for more of the same group to be written together
+	maxDeferTogether = 64                     // messages whose rows are written together
+	maxDeferBytes    = 2 << 20                // of the bodies of rows that are written together, about
+	deferSize        = 300                    // bytes of a deferral without its bits, about
+	rosterSize       = 120                    // bytes of a member in a roster, about
 	// MaxDeferred bounds the memory for rows to come: some 80,000 messages of usual length. Beyond it messages to large groups wait.
 	MaxDeferred = 64 << 20
 )
@@ -368,7 +368,7 @@ func (t *Table) DeferDue(now int64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	d := &t.deferred
-	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.Time >= DeferWait.Milliseconds() || len(d.order[0].roster.list) >= deferTogether)
+	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.Time >= DeferWait.Milliseconds() || len(d.order[0].roster.list) >= maxDeferTogether)
 }
 
 // TakeDeferred hands over about n rows to be written. Until WrittenDeferred or UntakeDeferred they are still seen.
@@ -385,7 +385,7 @@ func (t *Table) TakeDeferred(n int) (rows []store.OfflineMessage) {
 		}
 		members := s.list[0].roster.ids
 		bytes := 0
-		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < deferBytes; s.to++ {
+		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < maxDeferBytes; s.to++ {
 			for _, f := range s.list {
 				if f.rows > 0 && f.left.has(s.to) {
 					rows = append(rows, f.message.offline(members[s.to], f.status(s.to)))
@@ -405,7 +405,7 @@ func (d *deferred) begin() bool {
 	}
 	for _, f := range d.order[0].roster.list {
 		if f.rows > 0 {
-			if d.slice.list = append(d.slice.list, f); len(d.slice.list) == deferTogether {
+			if d.slice.list = append(d.slice.list, f); len(d.slice.list) == maxDeferTogether {
 				break
 			}
 		}

@@ -83,13 +83,13 @@ const (
 	MaxOpen = 128
 	// MaxUnknown is the same for one that has not answered yet: most that never will are found out with it.
 	MaxUnknown = 8
-	// lateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
+	// maxLateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
 	// has never answered there are as few as may be under way: ten thousand old clients would take a gigabyte.
-	lateProofs = 256
+	maxLateProofs = 256
 	// DeafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
 	// they are its client's.
-	DeafBounces  = 5
-	knownBounces = 10_000
+	DeafBounces     = 5
+	maxKnownBounces = 10_000
 	// idlePhone is after what time a phone is forgotten to which nothing was sent, in case nobody told that it went.
 	idlePhone = time.Hour
 )
@@ -109,8 +109,8 @@ type Hooks struct {
 
 func newProofs(hooks Hooks) proofs {
 	var b [6]byte
-	_, _ = rand.Read(b[:])                                         // never fails
-	bounced, _ := simplelru.NewLRU[string, int](knownBounces, nil) // fails for a size below 1 only
+	_, _ = rand.Read(b[:])                                            // never fails
+	bounced, _ := simplelru.NewLRU[string, int](maxKnownBounces, nil) // fails for a size below 1 only
 	return proofs{hooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced,
 		prefix: hex.EncodeToString(b[:]) + "-p", seed: maphash.MakeSeed()}
 }
@@ -129,8 +129,8 @@ func (p *proofs) newID() string {
 	return p.prefix + strconv.FormatUint(p.serial, 36) + "-" + strconv.FormatUint(maphash.Comparable(p.seed, p.serial), 36)
 }
 
-// most is how many pings may be under way to a phone.
-func (p *phone) most() int {
+// maxPings is how many pings may be under way to a phone.
+func (p *phone) maxPings() int {
 	switch p.answers {
 	case answersPings:
 		return MaxOpen
@@ -227,7 +227,7 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 	proofs := make([]*proof, len(order))
 	for i, p := range order {
 		runs[i].JID, runs[i].Of, copies = p.full, copies[:0:p.copies], copies[p.copies:]
-		if len(p.open) < p.most() {
+		if len(p.open) < p.maxPings() {
 			proofs[i] = &proof{phone: p, sent: now, asof: asof}
 		}
 	}
@@ -499,7 +499,7 @@ func (t *Table) expire(u *ownerState, now time.Time) {
 			proof.messages = slices.DeleteFunc(proof.messages, func(m *Message) bool {
 				return !slices.ContainsFunc(u.copies, func(c openCopy) bool { return c.message == m })
 			})
-			if p.late = append(p.late, proof); len(p.late) > lateProofs || p.answers != answersPings && len(p.late) > MaxUnknown {
+			if p.late = append(p.late, proof); len(p.late) > maxLateProofs || p.answers != answersPings && len(p.late) > MaxUnknown {
 				t.giveUp(p.late[0])
 				p.late = slices.Delete(p.late, 0, 1)
 			}

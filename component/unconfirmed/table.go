@@ -68,8 +68,8 @@ type Table struct {
 // whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
 const maxBytes = 128 << 20
 
-// keptDone is how many settled messages may stand behind one that is not.
-const keptDone = 1000
+// maxKeptDone is how many settled messages may stand behind one that is not.
+const maxKeptDone = 1000
 
 // New makes an empty table. A copy becomes a row when it is not confirmed for grace, or when its user has perUser copies already.
 func New(grace time.Duration, perUser int, hooks Hooks) *Table {
@@ -281,7 +281,7 @@ func (t *Table) Settled(delivered int64) int64 {
 		t.order = t.order[1:]
 		t.done--
 	}
-	if t.done > keptDone && t.done > len(t.order)/2 { // one copy may stay open for minutes, as long as no look succeeds
+	if t.done > maxKeptDone && t.done > len(t.order)/2 { // one copy may stay open for minutes, as long as no look succeeds
 		t.order = slices.DeleteFunc(t.order, func(m *Message) bool { return m.open == 0 })
 		t.done = 0
 	}

@@ -17,7 +17,7 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 		o.Add(&Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id}}, Time: at}, []Owner{{Local: user, ID: user}}, time.UnixMilli(at))
 	}
 	add("open", "lisi", 10)
-	for i := range 5 * keptDone {
+	for i := range 5 * maxKeptDone {
 		id := fmt.Sprint("m", i)
 		add(id, "wangwu", int64(20+i))
 		o.Confirm("wangwu", "wangwu", id)
@@ -25,8 +25,8 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 			t.Fatalf("settled up to %d, want 9", at)
 		}
 	}
-	if len(o.order) > 2*keptDone {
-		t.Errorf("got %d messages kept, want at most %d", len(o.order), 2*keptDone)
+	if len(o.order) > 2*maxKeptDone {
+		t.Errorf("got %d messages kept, want at most %d", len(o.order), 2*maxKeptDone)
 	}
 	o.Confirm("lisi", "lisi", "open")
 	if at := o.Settled(1 << 40); at != 1<<40 || len(o.order) != 0 || o.done != 0 || o.bytes != 0 {

@@ -101,8 +101,8 @@ type floodMember struct {
 // was thrown out; what the clients saw is for the caller to judge.
 func (f Flood) Run(ctx context.Context) (result *FloodResult, err error) {
 	r := &flood{Flood: f, run: NewID()[:8], refused: map[string]int{}}
-	most := int(float64(f.Writers)*f.Rate*f.Time.Seconds()) + f.Writers
-	r.answers = make([]atomic.Int32, most)
+	maxMessages := int(float64(f.Writers)*f.Rate*f.Time.Seconds()) + f.Writers
+	r.answers = make([]atomic.Int32, maxMessages)
 	defer func() {
 		for _, m := range r.members {
 			m.client.Kill()

@@ -10,7 +10,7 @@ import (
 const (
 	firstBuffer = 64 << 10
 	// The largest element that a client of ours takes: snapshots of big servers have some MiB.
-	largestElement = 32 << 20
+	maxElement = 32 << 20
 )
 
 var errStreamEnd = errors.New("the server ended the stream")
@@ -120,8 +120,8 @@ func (f *framer) more() error {
 		f.from, f.to = 0, f.to-f.from
 	}
 	if f.to == len(f.buf) {
-		if f.to >= largestElement {
-			return fmt.Errorf("an element of more than %d bytes", largestElement)
+		if f.to >= maxElement {
+			return fmt.Errorf("an element of more than %d bytes", maxElement)
 		}
 		f.buf = append(f.buf, make([]byte, len(f.buf))...)
 	}

@@ -40,7 +40,7 @@ func (s *Server) watchHeap(ctx context.Context) func() ([]HeapUse, error) {
 }
 
 func heapOf(ctx context.Context, pid int) ([]HeapUse, error) {
-	most, err := oldMost(ctx, pid)
+	capacity, err := oldCapacity(ctx, pid)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func heapOf(ctx context.Context, pid int) ([]HeapUse, error) {
 			parseErr = err
 			break
 		}
-		list = append(list, HeapUse{At: time.Now(), Old: values["OU"] / most, Full: int(values["FGC"]), GC: time.Duration(values["GCT"] * float64(time.Second))})
+		list = append(list, HeapUse{At: time.Now(), Old: values["OU"] / capacity, Full: int(values["FGC"]), GC: time.Duration(values["GCT"] * float64(time.Second))})
 	}
 	if err := cmd.Wait(); err != nil && ctx.Err() == nil {
 		parseErr = errors.Join(parseErr, fmt.Errorf("jstat: %w", err))
@@ -74,8 +74,8 @@ func heapOf(ctx context.Context, pid int) ([]HeapUse, error) {
 	return list, parseErr
 }
 
-// oldMost is how large the old generation may become, in KiB.
-func oldMost(ctx context.Context, pid int) (float64, error) {
+// oldCapacity is how large the old generation may become, in KiB.
+func oldCapacity(ctx context.Context, pid int) (float64, error) {
 	out, err := exec.CommandContext(ctx, "jstat", "-gccapacity", strconv.Itoa(pid)).Output()
 	if err != nil {
 		return 0, fmt.Errorf("jstat -gccapacity: %w", err)

@@ -42,7 +42,7 @@ func Root() (string, error) {
 
 // Ports below the kernel's usual range for outgoing connections (32768 and up): a port from that range could be
 // taken by somebody's connection while its server is being restarted.
-const lowestPort, highestPort = 10000, 32000
+const minPort, maxPort = 10000, 32000
 
 // FreePort returns a port of 127.0.0.1 on which nothing listens, and which neither it nor a script of ours gives to anybody else while this
 // process lives: packages are tested side by side. It stays free of outgoing connections, so it can be listened on, left and listened on again.
@@ -52,7 +52,7 @@ func FreePort() (int, error) {
 		return 0, err
 	}
 	for range 1000 {
-		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		port := strconv.Itoa(minPort + rand.IntN(maxPort-minPort))
 		claim, err := os.OpenFile(filepath.Join(claims, port), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 		if errors.Is(err, fs.ErrExist) {
 			continue
@@ -71,7 +71,7 @@ func FreePort() (int, error) {
 		number, err := strconv.Atoi(port)
 		return number, errors.Join(err, l.Close())
 	}
-	return 0, fmt.Errorf("no free port between %d and %d", lowestPort, highestPort)
+	return 0, fmt.Errorf("no free port between %d and %d", minPort, maxPort)
 }
 
 // portClaims is the folder in which scripts/lab/server.sh claims ports as well: a file is a port, its content the process that has it. Claims of

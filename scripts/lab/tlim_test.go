@@ -196,7 +196,7 @@ func TestFreePort(t *testing.T) {
 	given := map[int]bool{}
 	for range 50 {
 		port := must[int](t)(FreePort())
-		if given[port] || port < lowestPort || port >= highestPort {
+		if given[port] || port < minPort || port >= maxPort {
 			t.Errorf("port %d", port)
 		}
 		given[port] = true

@@ -494,8 +494,8 @@ func TestBucketConfig(t *testing.T) {
 // TestPutMemory: twenty Puts at once cost their buffers.
 func TestPutMemory(t *testing.T) {
 	for name, test := range map[string]struct {
-		open func(testing.TB) place
-		most uint64 // bytes
+		open    func(testing.TB) place
+		maxHeap uint64 // bytes
 	}{"folder": {folder, 32 << 20}, "s3": {func(t testing.TB) place { return s3(t, nil) }, 320 << 20}} { // 20 parts of 5 MiB with their first pieces, and as much until the collector has run; 1,280 MiB pass through
 		t.Run(name, func(t *testing.T) {
 			p := test.open(t)
@@ -531,8 +531,8 @@ func TestPutMemory(t *testing.T) {
 			}
 			group.Wait()
 			t.Logf("20 Puts of 64 MiB at once: a heap of %d MiB at most", highest.Load()>>20)
-			if puts.Load() != 20 || highest.Load() == 0 || highest.Load() > test.most {
-				t.Errorf("the heap had %d MiB, %d are allowed", highest.Load()>>20, test.most>>20)
+			if puts.Load() != 20 || highest.Load() == 0 || highest.Load() > test.maxHeap {
+				t.Errorf("the heap had %d MiB, %d are allowed", highest.Load()>>20, test.maxHeap>>20)
 			}
 		})
 	}

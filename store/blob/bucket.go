@@ -29,7 +29,7 @@ type Bucket struct {
 	client  minio.Core
 	bucket  string
 	buffers sync.Pool
-	large   chan struct{} // one slot per Put in parts, largePuts of them; a Put waits while all are taken
+	large   chan struct{} // one slot per Put in parts, maxLargePuts of them; a Put waits while all are taken
 }
 
 const (
@@ -42,11 +42,11 @@ const (
 	// partSize is the buffer of a larger file, the least that S3 takes; 10,000 parts of it are 48 GiB.
 	partSize = 5 << 20
 
-	// largePuts bounds the memory of Puts in parts: 160 MiB of buffers, and as much until the collector has run.
-	largePuts = 32
+	// maxLargePuts bounds the memory of Puts in parts: 160 MiB of buffers, and as much until the collector has run.
+	maxLargePuts = 32
 
 	// s3Retries bounds how long a caller waits for a store that is away: the client's own ten take minutes.
-	s3Retries = 3
+	maxS3Retries = 3
 )
 
 // errEndpoint does not quote the endpoint, which may hold a password.
@@ -70,12 +70,12 @@ func OpenBucket(cfg BucketConfig) (*Bucket, error) {
 	transport.ResponseHeaderTimeout = 30 * time.Second
 	core, err := minio.NewCore(u.Host, &minio.Options{
 		Creds: credentials.NewStaticV4(cfg.AccessKey, cfg.SecretKey, ""), Secure: secure, Region: cfg.Region,
-		Transport: transport, MaxRetries: s3Retries,
+		Transport: transport, MaxRetries: maxS3Retries,
 	})
 	if err != nil {
 		return nil, errEndpoint // what else the client may refuse is the host
 	}
-	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, largePuts), buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
+	return &Bucket{client: *core, bucket: cfg.Bucket, large: make(chan struct{}, maxLargePuts), buffers: sync.Pool{New: func() any { return new([smallFile]byte) }}}, nil
 }
 
 // Put sends a small file in one request, a larger one in parts; an object is there whole or not at all.

@@ -23,8 +23,8 @@ const (
 	// than one of sweepShare of all files is another database, or a folder or bucket that two share.
 	sweepFew   = 1000
 	sweepShare = 20
-	// sweepMost bounds what one sweep removes; the rest is for the next.
-	sweepMost = 10_000
+	// maxSwept bounds what one sweep removes; the rest is for the next.
+	maxSwept = 10_000
 )
 
 // Sweep removes what was put before t and which known denies: known is asked with a few hundred ids at a time and says
@@ -66,7 +66,7 @@ func findOrphans(ctx context.Context, b Blobs, t time.Time, known func(context.C
 			if all++; have[id] {
 				continue
 			}
-			if denied++; denied <= sweepMost {
+			if denied++; denied <= maxSwept {
 				orphans = append(orphans, id)
 			}
 		}

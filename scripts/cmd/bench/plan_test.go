@@ -29,7 +29,7 @@ func TestPlan(t *testing.T) {
 	if p.has("presence") {
 		t.Error("presence runs by itself")
 	}
-	if p, err = readPlan([]string{"-only", "presence", "-against", os.Args[0]}); err != nil || !p.has("presence") || p.presence.most() != 10_000 || p.against != os.Args[0] {
+	if p, err = readPlan([]string{"-only", "presence", "-against", os.Args[0]}); err != nil || !p.has("presence") || p.presence.maxSessions() != 10_000 || p.against != os.Args[0] {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for _, bad := range [][]string{{"-rounds", "0"}, {"-only", "all"}, {"group"}, {"-against", "no/such/file"}} {

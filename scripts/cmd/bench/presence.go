@@ -24,7 +24,7 @@ type presenceSize struct {
 	window   time.Duration
 }
 
-func (p presenceSize) most() int { return slices.Max(p.sessions) }
+func (p presenceSize) maxSessions() int { return slices.Max(p.sessions) }
 
 const (
 	// presenceHeap is the server's: 10,000 sessions take more than the 512 MiB of the other parts.
@@ -56,10 +56,10 @@ type presenceWay struct {
 
 // measurePresence logs more and more users in, each with one session, as a site has them.
 func measurePresence(ctx context.Context, r *rig, p plan, report *report) error {
-	if err := enoughFiles(p.presence.most()); err != nil {
+	if err := enoughFiles(p.presence.maxSessions()); err != nil {
 		return err
 	}
-	users := presenceUsers(p.presence.most())
+	users := presenceUsers(p.presence.maxSessions())
 	var clients []*lab.Client
 	defer func() {
 		for _, c := range clients {

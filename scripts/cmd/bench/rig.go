@@ -103,7 +103,7 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	heap := ""
 	if p.has("presence") {
 		heap = presenceHeap
-		for _, user := range presenceUsers(p.presence.most()) {
+		for _, user := range presenceUsers(p.presence.maxSessions()) {
 			r.users[user] = password
 		}
 	}
