@@ -177,7 +177,7 @@ func (c *conveyor) mayGo(f *fairqueue.Flow[request]) bool {
 	if p.free || c.s.draining.Load() {
 		return true
 	}
-	if isLarge(p.cost) && c.rowsWait > maxRowsWait || p.absent > c.deferring.above && isLarge(p.cost) && c.s.owed.DeferBusy() || c.backlog.holds(f.Key) {
+	if isLarge(p.cost) && c.rowsWait > maxRowsWait || p.absent > c.deferring.above && isLarge(p.cost) && c.s.unconfirmed.DeferBusy() || c.backlog.holds(f.Key) {
 		return false
 	}
 	return c.backlogTakes(isLarge(p.cost))

@@ -28,7 +28,7 @@ func (b *batch) comings(ctx context.Context) {
 	var later []presence.Change
 	for _, change := range changes {
 		if change.Came == nil {
-			s.owed.DeviceGone(change.Local, s.presence.Devices(change.Local))
+			s.unconfirmed.DeviceGone(change.Local, s.presence.Devices(change.Local))
 			continue
 		}
 		full := change.Came.Full
@@ -138,7 +138,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 	}
 	since := change.Since.Add(-storeTime).UnixMilli()
 	owner := s.users.Person(change.Local, found).ID
-	later := s.owed.Following(owner, since)
+	later := s.unconfirmed.Following(owner, since)
 	rows, err := s.store.RecentOffline(ctx, owner, since, maxBatchItems)
 	if err != nil {
 		return false
@@ -150,7 +150,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 		}
 		slices.SortStableFunc(entries, func(a, b unconfirmed.Entry) int { return strings.Compare(a.Time(), b.Time()) })
 		whole := len(rows) < maxBatchItems
-		rows, entries = mergeOwed(owner, rows, entries)
+		rows, entries = mergeUnconfirmed(owner, rows, entries)
 		if whole {
 			rows = append(rows, entryRows(owner, entries[:min(len(entries), maxBatchItems)])...)
 		}

@@ -165,7 +165,7 @@ func (c *conveyor) handOver(ctx context.Context, list []stanza.Delivery, ways []
 	}
 	for i := range list {
 		if m := ways[i].Message; m != nil {
-			c.s.owed.Hold(m)
+			c.s.unconfirmed.Hold(m)
 		}
 		c.backlog.add(list[i], ways[i])
 	}
@@ -183,7 +183,7 @@ func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []w
 }
 
 func (c *conveyor) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l inflight.Load) error {
-	runs := c.s.owed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, c.s.now())
+	runs := c.s.unconfirmed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, c.s.now())
 	if err := c.s.sender.Deliver(ctx, list, runs...); err != nil {
 		return err
 	}
@@ -213,12 +213,12 @@ func (c *conveyor) pump(ctx context.Context) {
 			return
 		}
 		if !c.deliver(ctx, list, ways, whole) {
-			c.s.owed.LinkLost() // noted long ago, some of it, and not sent
+			c.s.unconfirmed.LinkLost() // noted long ago, some of it, and not sent
 			return
 		}
 		for _, o := range done {
 			if m := o.Message; m != nil {
-				c.s.owed.HandedOver(m, c.s.now())
+				c.s.unconfirmed.HandedOver(m, c.s.now())
 			}
 		}
 		c.barrier.ask(c, true)

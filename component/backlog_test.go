@@ -452,16 +452,16 @@ func TestStopBeforeDeafServer(t *testing.T) {
 func TestStopWritesAllRows(t *testing.T) {
 	h := start(t, nil)
 	release := h.busy()
-	owe := func(id string) {
+	add := func(id string) {
 		row := store.OfflineMessage{Message: store.Message{MsgID: id, Type: "MTT-100", From: "lisi", To: "lisi", SessionID: "lisi", Time: "1"}}
 		row.Owner = "zhangsan"
-		h.owed.GiveBack([]store.OfflineMessage{row})
+		h.unconfirmed.GiveBack([]store.OfflineMessage{row})
 	}
 	for i := range 20 * maxUnconfirmedRows {
-		owe(fmt.Sprint("r", i))
-		h.owed.ConfirmWaiting("zhangsan", fmt.Sprint("r", i))
+		add(fmt.Sprint("r", i))
+		h.unconfirmed.ConfirmWaiting("zhangsan", fmt.Sprint("r", i))
 	}
-	owe("last")
+	add("last")
 	h.stop()
 	release()
 	h.halt()

@@ -39,34 +39,34 @@ type batch struct {
 	chats    map[store.ChatKey]bool
 	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
 
-	changes     []store.Change
-	positions   store.Positions
-	accepted    []request
-	refused     []refusal
-	deliver     []stanza.Delivery
-	ways        []way         // of deliver, one for each
-	sent        []sentMessage // what its messages are for devices that become known later
-	rows        int           // queue rows that its messages make
-	cost        int           // of its decisions and deliveries, in small copies
-	owe         []owing
-	acks        []ack
-	moved       map[store.ChatKey]int64 // list entries and groups touched by this batch
-	staleGroups []string                // to be read anew after the commit: this batch writes to them
-	staleUsers  []string                // likewise, by local part
-	after       []func()                // on the conveyor, after the commit
-	owedRows    []store.OfflineMessage
-	confirmed   confirmed
-	unlearned   []string                // local parts of users whom it learns
-	came        []presence.Change       // devices that are sent what they have missed
-	gone        []unconfirmed.Removal   // what it removes from the queues
-	deferrals   []*unconfirmed.Deferral // rows that follow their messages
-	isolated    bool                    // one request alone, without housekeeping, because the database refused something of its batch
-	optimistic  bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	lookup      bool                    // they are, because an optimistic batch failed
-	wakers      []*decision             // those with a push
-	outgoing    []store.Push            // the outbox rows of these
-	force       bool                    // write the positions although nothing else changes
-	counts      []count                 // what is counted with the commit
+	changes         []store.Change
+	positions       store.Positions
+	accepted        []request
+	refused         []refusal
+	deliver         []stanza.Delivery
+	ways            []way         // of deliver, one for each
+	sent            []sentMessage // what its messages are for devices that become known later
+	rows            int           // queue rows that its messages make
+	cost            int           // of its decisions and deliveries, in small copies
+	unconfirmed     []unconfirmedMessage
+	acks            []ack
+	moved           map[store.ChatKey]int64 // list entries and groups touched by this batch
+	staleGroups     []string                // to be read anew after the commit: this batch writes to them
+	staleUsers      []string                // likewise, by local part
+	after           []func()                // on the conveyor, after the commit
+	unconfirmedRows []store.OfflineMessage
+	confirmed       confirmed
+	unlearned       []string                // local parts of users whom it learns
+	came            []presence.Change       // devices that are sent what they have missed
+	gone            []unconfirmed.Removal   // what it removes from the queues
+	deferrals       []*unconfirmed.Deferral // rows that follow their messages
+	isolated        bool                    // one request alone, without housekeeping, because the database refused something of its batch
+	optimistic      bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	lookup          bool                    // they are, because an optimistic batch failed
+	wakers          []*decision             // those with a push
+	outgoing        []store.Push            // the outbox rows of these
+	force           bool                    // write the positions although nothing else changes
+	counts          []count                 // what is counted with the commit
 }
 
 // count is what a batch adds to a metric.
@@ -80,7 +80,8 @@ func (b *batch) count(counter prometheus.Counter, n int) {
 	b.counts = append(b.counts, count{counter, n})
 }
 
-type owing struct {
+// unconfirmedMessage is a message and whose phones have to confirm it.
+type unconfirmedMessage struct {
 	message *unconfirmed.Message
 	to      []unconfirmed.Owner
 }
@@ -143,7 +144,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof := s.presence.LookedAt()
 	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.requests) == 0 {
-		s.owed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
+		s.unconfirmed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
 		b.c.ticked = b.now
 	}
 	b.takeConfirmed(ctx)
@@ -153,13 +154,13 @@ func (b *batch) housekeeping(ctx context.Context) {
 			return slices.ContainsFunc(b.gone, func(gone unconfirmed.Removal) bool { return gone.Matches(row) })
 		}
 	}
-	if b.owedRows = s.owed.Take(maxUnconfirmedRows, not); len(b.owedRows) > 0 {
-		for i := range b.owedRows {
-			b.owedRows[i].ID = protocol.NewID()
+	if b.unconfirmedRows = s.unconfirmed.Take(maxUnconfirmedRows, not); len(b.unconfirmedRows) > 0 {
+		for i := range b.unconfirmedRows {
+			b.unconfirmedRows[i].ID = protocol.NewID()
 		}
-		b.changes = append(b.changes, store.Change{Offline: b.owedRows})
+		b.changes = append(b.changes, store.Change{Offline: b.unconfirmedRows})
 	}
-	b.c.rowsWait = s.owed.Count().Rows
+	b.c.rowsWait = s.unconfirmed.Count().Rows
 	if b.unlearned = s.users.TakeUnlearned(maxLearnedUsers); len(b.unlearned) > 0 {
 		var learn []store.User
 		known, err := s.users.Lookup(ctx, b.unlearned)
@@ -174,7 +175,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 	}
 
 	delivered := s.delivered.Load()
-	settled := max(s.owed.Settled(delivered), b.c.persisted.Settled)
+	settled := max(s.unconfirmed.Settled(delivered), b.c.persisted.Settled)
 	b.c.cover(b)
 	b.positions = store.Positions{Clock: b.c.clock.Last, Delivered: s.from(), Settled: settled}
 	idle := len(b.requests) == 0
@@ -208,8 +209,8 @@ func (b *batch) finish(ctx context.Context) {
 	if b.writes() {
 		c.persisted, c.wrote = b.positions, b.now
 	}
-	if len(b.owedRows) > 0 {
-		s.owed.Written()
+	if len(b.unconfirmedRows) > 0 {
+		s.unconfirmed.Written()
 	}
 	if b.confirmed.len() > 0 && s.confirmations.waits() {
 		s.confirmations.wake.Fire()
@@ -249,12 +250,12 @@ func (b *batch) finish(ctx context.Context) {
 
 	// 4. What phones have to confirm, before anybody hears of it: a queue that is asked for then has it.
 	for _, gone := range b.gone {
-		s.owed.Forget(gone)
+		s.unconfirmed.Forget(gone)
 		c.recent.forget(gone)
 	}
-	s.owed.Follow(b.deferrals)
-	for _, o := range b.owe {
-		s.owed.Add(o.message, o.to, sent)
+	s.unconfirmed.Follow(b.deferrals)
+	for _, m := range b.unconfirmed {
+		s.unconfirmed.Add(m.message, m.to, sent)
 	}
 
 	// 5. Answers.
@@ -276,8 +277,8 @@ func (b *batch) finish(ctx context.Context) {
 			c.barrier.ask(c, len(b.deliver) > 0 || len(b.changes) > 0)
 		}
 	}
-	if len(b.owe) > 0 && !c.delivers() {
-		s.owed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
+	if len(b.unconfirmed) > 0 && !c.delivers() {
+		s.unconfirmed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
 	}
 
 	// 7. Pushes.
@@ -338,8 +339,8 @@ func (b *batch) release() {
 // undo gives back what the batch had taken from memory.
 func (b *batch) undo() {
 	b.c.clock.Back(b.clock)
-	if len(b.owedRows) > 0 {
-		b.s.owed.Untake()
+	if len(b.unconfirmedRows) > 0 {
+		b.s.unconfirmed.Untake()
 	}
 	b.s.confirmations.giveBack(b.confirmed)
 	b.confirmed = confirmed{}

@@ -71,7 +71,7 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	sender := &renderingSender{done: make(chan struct{}, 4*maxBatchItems)} // so many messages wait at most: batches are full
 	cfg := testConfig()
 	cfg.Inflight = 8 * maxBatchItems
-	cfg.OwedPerUser = 1 << 20
+	cfg.UnconfirmedPerUser = 1 << 20
 	s, err := New(cfg, Deps{Store: db, Sender: sender, Push: channels, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
@@ -355,7 +355,7 @@ func BenchmarkGroupAbsent(b *testing.B) {
 			if copies := sender.copies - before; copies != 50*b.N {
 				b.Errorf("got %d copies, want %d", copies, 50*b.N)
 			}
-			n := s.owed.Count()
+			n := s.unconfirmed.Count()
 			left, bytes := n.Deferred, n.DeferredBytes
 			b.ReportMetric((cpuTime(b)-cpu).Seconds()*1e6/float64(b.N), "cpu-us/message")
 			b.ReportMetric(float64((members-50)*b.N-left), "rows")

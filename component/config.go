@@ -13,29 +13,29 @@ type Config struct {
 	Server    string // D, the server's domain
 	Component string // C, ours
 
-	Copies          bool // messages to the server's own domain come too, late
-	SenderAsUser    bool // copies come from user@D instead of user@C
-	Delivery        DeliveryMode
-	ServerReceipts  ServerReceiptMode
-	GroupReceipts   GroupReceiptMode
-	ArrayBodies     bool // bodies of server-made messages are arrays instead of strings
-	Confirm         ConfirmMode
-	Grace           time.Duration // until an unconfirmed copy becomes a row
-	RevokeWindow    time.Duration // 0: no limit
-	PurgeOnRemove   bool
-	PushHidden      bool // pushes show nothing of a message, nor of its sender and group
-	SnapshotPeriod  time.Duration
-	Limits          protocol.Limits
-	UserRate        float64 // messages a second of one sender; 0: no limit
-	UserBurst       int
-	UserInflight    int // messages of one sender that wait
-	Inflight        int // messages that wait in all
-	InflightBytes   int64
-	OwedPerUser     int // copies owed to one user in memory
-	Directory       directory.Config
-	Cleanup         retention.Config
-	Calls           CallConfig
-	ShutdownTimeout time.Duration // bounds the last writes
+	Copies             bool // messages to the server's own domain come too, late
+	SenderAsUser       bool // copies come from user@D instead of user@C
+	Delivery           DeliveryMode
+	ServerReceipts     ServerReceiptMode
+	GroupReceipts      GroupReceiptMode
+	ArrayBodies        bool // bodies of server-made messages are arrays instead of strings
+	Confirm            ConfirmMode
+	Grace              time.Duration // until an unconfirmed copy becomes a row
+	RevokeWindow       time.Duration // 0: no limit
+	PurgeOnRemove      bool
+	PushHidden         bool // pushes show nothing of a message, nor of its sender and group
+	SnapshotPeriod     time.Duration
+	Limits             protocol.Limits
+	UserRate           float64 // messages a second of one sender; 0: no limit
+	UserBurst          int
+	UserInflight       int // messages of one sender that wait
+	Inflight           int // messages that wait in all
+	InflightBytes      int64
+	UnconfirmedPerUser int // unconfirmed copies to one user, in memory
+	Directory          directory.Config
+	Cleanup            retention.Config
+	Calls              CallConfig
+	ShutdownTimeout    time.Duration // bounds the last writes
 }
 
 // The types of options that have names for values. The values are those of the configuration (CONFIG.md).

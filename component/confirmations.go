@@ -212,7 +212,7 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 		if row.owner == "" {
 			row.owner = s.users.Person(row.local, found).ID
 		}
-		if s.owed.ConfirmWaiting(row.owner, row.msgID) {
+		if s.unconfirmed.ConfirmWaiting(row.owner, row.msgID) {
 			continue
 		}
 		change.DropOffline = append(change.DropOffline, store.OfflineKey{Owner: row.owner, MsgID: row.msgID})

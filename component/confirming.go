@@ -97,7 +97,7 @@ func (s *Service) confirming(a *arrival) bool {
 	return true
 }
 
-// settle settles what a stanza confirms. What is owed no more may have become a row, which goes. It is false when the sender has confirmed
+// settle settles what a stanza confirms. What is not unconfirmed any more may have become a row, which goes. It is false when the sender has confirmed
 // too much that nobody asked about: then nothing more is done for it.
 func (s *Service) settle(a *arrival, sender *senderState) bool {
 	ids := a.targets
@@ -109,7 +109,7 @@ func (s *Service) settle(a *arrival, sender *senderState) bool {
 	}
 	local := a.from.Local
 	s.confirmations.mark(local, store.ConfirmsByReceipts)
-	missed := s.owed.ConfirmAll(local, ids, s.proved.note)
+	missed := s.unconfirmed.ConfirmAll(local, ids, s.proved.note)
 	some := len(missed) < len(ids)
 	for _, id := range missed {
 		switch {

@@ -51,8 +51,8 @@ func TestConfirmationsCostNobody(t *testing.T) {
 					h.postRaw("lisi/p", "zhangsan@"+testComponent, received(id))
 					h.post("lisi/p", fmt.Sprintf(`{"msg_id":"c%d","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":%q}]}`, i, id))
 				}
-				if got := owedIDs(t, h, "lisi"); got != "" {
-					t.Errorf(`still owed: got %s, want ""`, got)
+				if got := unconfirmedIDs(t, h, "lisi"); got != "" {
+					t.Errorf(`still unconfirmed: got %s, want ""`, got)
 				}
 				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
 			})
@@ -125,8 +125,8 @@ func TestConfirmedInTrouble(t *testing.T) {
 			}
 			h.rec.breakWith(nil)
 			h.rec.set(func(r *recordingStore) { r.users = nil })
-			if got := owedIDs(t, h, "lisi"); got != "" {
-				t.Errorf(`still owed: got %s, want ""`, got)
+			if got := unconfirmedIDs(t, h, "lisi"); got != "" {
+				t.Errorf(`still unconfirmed: got %s, want ""`, got)
 			}
 		})
 	}
@@ -187,8 +187,8 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 	}
 	h.clock.Move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
-	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf(`a second later: got %q owed, want ""`, got)
+	if got := unconfirmedIDs(t, h, "lisi"); got != "" {
+		t.Errorf(`a second later: got %q unconfirmed, want ""`, got)
 	}
 }
 
@@ -226,16 +226,16 @@ func TestOddConfirmations(t *testing.T) {
 			h.send("zhangsan/p", text(odd.id, "zhangsan", "lisi", "x"))
 			h.sender.take()
 			h.send("lisi/p", odd.text)
-			if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || owedIDs(t, h, "lisi") != "" {
-				t.Errorf(`got answers %v, %d copies, owed %q, want no answers, 1 copy, nothing owed`, refusals(posts), len(d), owedIDs(t, h, "lisi"))
+			if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 1 || unconfirmedIDs(t, h, "lisi") != "" {
+				t.Errorf(`got answers %v, %d copies, unconfirmed %q, want no answers, 1 copy, nothing unconfirmed`, refusals(posts), len(d), unconfirmedIDs(t, h, "lisi"))
 			}
 		})
 	}
 	h.send("zhangsan/p", text("n9", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	h.sendRaw("lisi/p", "zhangsan@"+testComponent, received("n9")+`<active xmlns="http://jabber.org/protocol/chatstates"/>`)
-	if d, _ := h.sender.take(); len(d) != 1 || !strings.HasPrefix(string(d[0].Payload), "<active") || owedIDs(t, h, "lisi") != "" {
-		t.Errorf(`with a chat state: got %v, want 1 delivery that begins with <active, and nothing owed`, d)
+	if d, _ := h.sender.take(); len(d) != 1 || !strings.HasPrefix(string(d[0].Payload), "<active") || unconfirmedIDs(t, h, "lisi") != "" {
+		t.Errorf(`with a chat state: got %v, want 1 delivery that begins with <active, and nothing unconfirmed`, d)
 	}
 }
 
@@ -336,8 +336,8 @@ func TestRepeatedReadReceipt(t *testing.T) {
 		for range 3 {
 			h.send("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
 		}
-		if got := owedIDs(t, h, "zhangsan"); got != "r1" {
-			t.Errorf("owed: got %q, want r1", got)
+		if got := unconfirmedIDs(t, h, "zhangsan"); got != "r1" {
+			t.Errorf("unconfirmed: got %q, want r1", got)
 		}
 		h.rec.failWhen(func(c store.Change) error { // the row waits in memory
 			if c.Message == nil && len(c.Offline) > 0 {

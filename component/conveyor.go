@@ -254,7 +254,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		if err := c.writeConfirmed(ctx, c.s.confirmations.take(func(string) bool { return false })); err != nil {
 			return err
 		}
-		return c.writeRows(ctx, c.s.owed.Take(maxUnconfirmedRows, nil))
+		return c.writeRows(ctx, c.s.unconfirmed.Take(maxUnconfirmedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
 		c.s.metrics.unstorable.Inc()
@@ -295,7 +295,7 @@ func (c *conveyor) writeRows(ctx context.Context, rows []store.OfflineMessage) e
 	err := c.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		c.s.owed.Written()
+		c.s.unconfirmed.Written()
 		return nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return err
@@ -312,7 +312,7 @@ func (c *conveyor) writeRows(ctx context.Context, rows []store.OfflineMessage) e
 		return nil
 	}
 	c.s.noteStore(err)
-	c.s.owed.GiveBack(rows)
+	c.s.unconfirmed.GiveBack(rows)
 	return nil
 }
 
@@ -401,7 +401,7 @@ func (c *conveyor) linkChanged(ctx context.Context) {
 		return
 	}
 	c.readyOn = connection
-	err := c.s.sender.Deliver(ctx, nil, c.s.owed.AskNobody(c.s.cfg.Server))
+	err := c.s.sender.Deliver(ctx, nil, c.s.unconfirmed.AskNobody(c.s.cfg.Server))
 	if err == nil {
 		err = c.replay(ctx)
 	}

@@ -37,7 +37,7 @@ func TestArrivalAtALostLink(t *testing.T) {
 // TestPurgeAfterTheLook: what a dissolved group leaves stays until no device can have missed the notices.
 func TestPurgeAfterTheLook(t *testing.T) {
 	h := start(t, nil)
-	h.online("zhangsan/z[web]") // a phone would hold the purge by what it is owed
+	h.online("zhangsan/z[web]") // a phone would hold the purge by what it has not confirmed
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	look := func() {
 		h.clock.Move(time.Second)

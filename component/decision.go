@@ -295,7 +295,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 	}
 	targets := make([]stanza.Target, 0, maxTargets+4)
 	byServer := false
-	var owe []unconfirmed.Owner
+	var owners []unconfirmed.Owner
 	for i, p := range d.to {
 		devices := s.presence.Devices(p.Local)
 		switch n := len(targets); {
@@ -326,7 +326,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 			}
 		case s.cfg.Confirm != ConfirmByPresence:
 			how := s.users.Confirms(p.Local)
-			owe = append(owe, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status,
+			owners = append(owners, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status,
 				Confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
 		}
 	}
@@ -342,10 +342,10 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 		d.ownRow(row, own)
 	}
 	m := &unconfirmed.Message{Row: row, Time: at, Loose: d.kind.loose()}
-	var owed *unconfirmed.Message
-	if len(owe) > 0 {
-		owed = m
-		b.owe = append(b.owe, owing{message: owed, to: owe})
+	var entry *unconfirmed.Message
+	if len(owners) > 0 {
+		entry = m
+		b.unconfirmed = append(b.unconfirmed, unconfirmedMessage{message: entry, to: owners})
 	}
 	d.follow(m, later)
 	delivery := stanza.Delivery{ID: d.stanzaID(), From: d.from(), Payload: d.payload, To: targets}
@@ -357,13 +357,13 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 		d.remember(delivery, to, false)
 	}
 	if len(targets) > 0 {
-		b.send(delivery, d.way(owed))
+		b.send(delivery, d.way(entry))
 	}
 }
 
 // way is how its copies go.
-func (d *decision) way(owed *unconfirmed.Message) way {
-	w := way{conversation: d.groupID, at: d.at, large: d.serverMade(), Way: unconfirmed.Way{Message: owed, Request: d.kind.confirm}}
+func (d *decision) way(entry *unconfirmed.Message) way {
+	w := way{conversation: d.groupID, at: d.at, large: d.serverMade(), Way: unconfirmed.Way{Message: entry, Request: d.kind.confirm}}
 	switch {
 	case d.groupID != "":
 	case d.serverMade():
@@ -396,7 +396,7 @@ func (d *decision) waits(row *store.OfflineMessage, p protocol.Person) bool {
 		return false
 	}
 	mark := store.OfflineMark{Owner: p.ID, MsgID: row.MsgID, From: row.From, Type: row.Type}
-	if d.b.marks[mark] || d.b.s.owed.Owes(p.Local, mark) {
+	if d.b.marks[mark] || d.b.s.unconfirmed.Has(p.Local, mark) {
 		return true
 	}
 	d.b.marks[mark] = true

@@ -63,7 +63,7 @@ func (h *harness) later() {
 }
 
 func (h *harness) following() int {
-	rows := h.owed.Count().Deferred
+	rows := h.unconfirmed.Count().Deferred
 	return rows
 }
 
@@ -80,7 +80,7 @@ func TestRowsFollow(t *testing.T) {
 	if list, err := h.Unread(t.Context(), "member2"); err != nil || len(list) != 1 || list[0].Count != 1 || list[0].SessionID != g {
 		t.Errorf("unread: got %+v, %v, want 1 entry, of %v, with the count 1", list, err, g)
 	}
-	if found := h.owed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
+	if found := h.unconfirmed.Open(map[unconfirmed.RowKey]string{{Owner: "member2", MsgID: "m1"}: "member2", {Owner: "member2", MsgID: "m2"}: "member2", {Owner: "zhangsan", MsgID: "m1"}: "zhangsan"}); fmt.Sprint(found) != "map[{member2 m1}:true]" {
 		t.Errorf(`open: got %v, want map[{member2 m1}:true]`, found)
 	}
 	h.clock.Move(2 * idleWrite)
@@ -100,7 +100,7 @@ func TestRowsFollow(t *testing.T) {
 	if st := h.state(); at == 0 || st.Settled < at {
 		t.Errorf("settled up to %d, want at least %d, the place of the message", st.Settled, at)
 	}
-	if n := h.owed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
+	if n := h.unconfirmed.Count(); n.Deferred != 0 || n.DeferredBytes != 0 || n.Rosters != 0 {
 		t.Errorf("left in memory: got %+v, want no deferred rows, bytes or rosters", n)
 	}
 }
@@ -211,9 +211,9 @@ func TestConfirmedWhileRowIsWritten(t *testing.T) {
 		r.commit = func(commit func() error) error {
 			r.set(func(r *recordingStore) { r.commit = nil })
 			for _, user := range []string{"member2", "member3"} {
-				settled[user] = h.owed.Confirm(user, user, "m1")
+				settled[user] = h.unconfirmed.Confirm(user, user, "m1")
 			}
-			if rows := h.owed.Following("member2", 0); len(rows) != 0 {
+			if rows := h.unconfirmed.Following("member2", 0); len(rows) != 0 {
 				t.Errorf("still in the queue: got %v, want nothing", rows)
 			}
 			return commit()
@@ -258,7 +258,7 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 	crowd := unconfirmed.NewLater(unconfirmed.NewRoster("other", []protocol.Person{{ID: "other"}}))
 	crowd.Take(0, "other", 0)
 	full := []*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: "other", Body: strings.Repeat("x", unconfirmed.MaxDeferred)}}, Time: math.MaxInt64}, crowd)}
-	h.owed.Follow(full)
+	h.unconfirmed.Follow(full)
 	h.post("zhangsan/p", groupText("l1", "zhangsan", large, "x"))
 	h.turns(2)
 	if h.intake.items.Load() != 1 {
@@ -269,7 +269,7 @@ func TestDeferredMemoryIsBounded(t *testing.T) {
 	if h.queue("lisi") != "t1/0" || h.queue("member3") != "m1/0" {
 		t.Errorf(`others: got queues %q and %q, want t1/0 and m1/0`, h.queue("lisi"), h.queue("member3"))
 	}
-	h.owed.Followed(full)
+	h.unconfirmed.Followed(full)
 	h.sync()
 	if h.intake.items.Load() != 0 {
 		t.Errorf("got %d messages waiting, want none", h.intake.items.Load())
@@ -323,7 +323,7 @@ func TestRowsInOrder(t *testing.T) {
 // TestSharedRoster: a group that is read again shares the roster of before while its members are the same.
 func TestSharedRoster(t *testing.T) {
 	h, g := absent(t)
-	rosters := func() int { return h.owed.Count().Rosters }
+	rosters := func() int { return h.unconfirmed.Count().Rosters }
 	for i := range 3 {
 		h.send("zhangsan/p", groupText(fmt.Sprint("m", i), "zhangsan", g, "x"))
 		if err := h.do(context.Background(), &task{plan: func(_ context.Context, b *batch) error { b.c.groups.Drop(g); return nil }}); err != nil {
@@ -428,7 +428,7 @@ func TestErasedInSlices(t *testing.T) {
 		for member := range maxBatchRows / 4 {
 			rows.Take(member, "", 0)
 		}
-		h.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, rows)})
+		h.unconfirmed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: store.OfflineMessage{Message: store.Message{MsgID: fmt.Sprint("m", i)}}}, rows)})
 	}
 	b := h.conveyor.newBatch(nil)
 	if n := b.keepQueued(rows); n != 3 || len(b.changes) != 3 {

@@ -48,7 +48,7 @@ func (d *deferPace) committed(took time.Duration) { d.batch += (took - d.batch) 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {
 	load, _ := c.inFlight.Now()
-	return c.s.storeErr.Load() == nil && c.arranged.Ready() == 0 && c.backlog.empty() && load.Copies < inflight.AskCopies && c.s.owed.DeferDue(c.s.now().UnixMilli())
+	return c.s.storeErr.Load() == nil && c.arranged.Ready() == 0 && c.backlog.empty() && load.Copies < inflight.AskCopies && c.s.unconfirmed.DeferDue(c.s.now().UnixMilli())
 }
 
 // writeDeferred writes some of the rows that follow their messages, if it is time for that. Its error is fatal.
@@ -56,11 +56,11 @@ func (c *conveyor) writeDeferred(ctx context.Context) error {
 	idle := c.deferring.turn
 	c.deferring.turn = false
 	now := c.s.now()
-	if c.s.storeErr.Load() != nil || !idle && now.Before(c.deferring.next) || !c.s.owed.DeferDue(now.UnixMilli()) {
+	if c.s.storeErr.Load() != nil || !idle && now.Before(c.deferring.next) || !c.s.unconfirmed.DeferDue(now.UnixMilli()) {
 		return nil
 	}
 	share := deferShare
-	if bytes := c.s.owed.Count().DeferredBytes; idle {
+	if bytes := c.s.unconfirmed.Count().DeferredBytes; idle {
 		share = 1
 	} else if bytes >= unconfirmed.MaxDeferred/2 {
 		share = deferPressed
@@ -74,7 +74,7 @@ func (c *conveyor) writeDeferred(ctx context.Context) error {
 
 // writeSlice writes the next rows, and says how many. What could not be written now is tried again. Its error is fatal.
 func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
-	rows := c.s.owed.TakeDeferred(c.deferring.maxRows)
+	rows := c.s.unconfirmed.TakeDeferred(c.deferring.maxRows)
 	if len(rows) == 0 {
 		return 0, nil
 	}
@@ -84,7 +84,7 @@ func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
 	err := c.apply(ctx, &batch{changes: []store.Change{{Offline: rows}}})
 	switch {
 	case err == nil:
-		c.s.owed.WrittenDeferred()
+		c.s.unconfirmed.WrittenDeferred()
 		return len(rows), nil
 	case errors.Is(err, store.ErrFenced), errors.As(err, new(*store.UnknownError)):
 		return 0, err
@@ -92,11 +92,11 @@ func (c *conveyor) writeSlice(ctx context.Context) (int, error) {
 		if err := c.writeRows(ctx, rows); err != nil {
 			return 0, err
 		}
-		c.s.owed.WrittenDeferred()
+		c.s.unconfirmed.WrittenDeferred()
 		return len(rows), nil
 	}
 	c.s.noteStore(err)
-	c.s.owed.UntakeDeferred()
+	c.s.unconfirmed.UntakeDeferred()
 	return 0, nil
 }
 
@@ -116,11 +116,11 @@ func (c *conveyor) finishDeferred(ctx, work context.Context) error {
 // crash would lose them.
 func (d *decision) later() *unconfirmed.Later {
 	s := d.b.s
-	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.Members) || s.owed.DeferBusy() {
+	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.Members) || s.unconfirmed.DeferBusy() {
 		return nil
 	}
 	if d.group.Roster == nil {
-		d.group.Roster = s.owed.RosterOf(d.group.ID, d.group.Members)
+		d.group.Roster = s.unconfirmed.RosterOf(d.group.ID, d.group.Members)
 	}
 	return unconfirmed.NewLater(d.group.Roster)
 }

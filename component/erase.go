@@ -88,11 +88,11 @@ func (s *Service) erase(ctx context.Context, about string, next func(context.Con
 func (b *batch) keepQueued(rows []store.Erased) int {
 	s, written := b.s, 0
 	for i, row := range rows {
-		list := s.owed.Followers(row.MsgID)
+		list := s.unconfirmed.Followers(row.MsgID)
 		if len(list) == 0 {
 			continue
 		}
-		written += s.owed.CountRows(list)
+		written += s.unconfirmed.CountRows(list)
 		if i > 0 && written > maxBatchRows {
 			return i
 		}
@@ -106,12 +106,12 @@ func (b *batch) writeFollowers(list []*unconfirmed.Deferral) {
 	if len(list) == 0 {
 		return
 	}
-	rows := b.s.owed.RowsOf(list)
+	rows := b.s.unconfirmed.RowsOf(list)
 	for i := range rows {
 		rows[i].ID = protocol.NewID()
 	}
 	b.changes = append(b.changes, store.Change{Offline: rows})
-	b.after = append(b.after, func() { b.s.owed.Followed(list) })
+	b.after = append(b.after, func() { b.s.unconfirmed.Followed(list) })
 }
 
 // RemoveMessage deletes a message with its receipts and queue rows, as a revoke does, but tells nobody. Sent again, it is

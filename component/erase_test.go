@@ -158,7 +158,7 @@ func TestPurgeOnRemove(t *testing.T) {
 func TestRemoveMessage(t *testing.T) {
 	h := start(t, nil)
 	g := h.makeGroup("zhangsan", "zhangsan", "lisi")
-	h.online("lisi/phone") // what is sent to it is owed
+	h.online("lisi/phone") // what is sent to it is unconfirmed
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", g, "b"))
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "c"))
@@ -171,7 +171,7 @@ func TestRemoveMessage(t *testing.T) {
 	if found, err := h.RemoveMessage(t.Context(), "never"); found || err != nil {
 		t.Errorf("never stored: got found %v, %v, want false, no error", found, err)
 	}
-	h.offline("lisi/phone") // what is owed becomes rows
+	h.offline("lisi/phone") // what is unconfirmed becomes rows
 	h.sync()
 	_, total, err := h.db.GroupHistory(t.Context(), g, store.Page{})
 	if got := h.history("zhangsan", "lisi") + h.history("zhangsan", "wangwu") + h.queue("lisi") + h.queue("wangwu"); got != "" || total != 0 || err != nil {

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "rewrite the golden files in testdata/ki
 
 // TestKinds plays every script in testdata/kinds: one file per kind and case. A line that begins with ": " is set-up and its
 // effects are not shown, one that begins with "> " is followed by everything it did: rows written (+), copies (->), answers to
-// the sender (<-) and what is owed to phones from then on (?). "#" is prose. Ids that the server makes and times are
+// the sender (<-) and what is unconfirmed from then on (?; the golden files say "owed", as the metrics do). "#" is prose. Ids that the server makes and times are
 // normalised.
 func TestKinds(t *testing.T) {
 	files, err := filepath.Glob("testdata/kinds/*.txt")
@@ -72,11 +72,11 @@ func diff(want, got string) string {
 // player runs the commands of one script.
 type player struct {
 	*harness
-	out   strings.Builder
-	names map[string]string // of ids that the server made
-	made  int               // of those that are not groups
-	sent  string            // the envelope of the command
-	owing string
+	out             strings.Builder
+	names           map[string]string // of ids that the server made
+	made            int               // of those that are not groups
+	sent            string            // the envelope of the command
+	lastUnconfirmed string
 }
 
 func play(t *testing.T, script string) string {
@@ -312,9 +312,9 @@ func (p *player) effects() string {
 	for _, post := range posts {
 		fmt.Fprintf(&b, "  <- %s\n", p.payload([]byte(post)))
 	}
-	if owing := p.owes(); owing != p.owing {
-		p.owing = owing
-		fmt.Fprintf(&b, "  ? owed: %s\n", cmp.Or(owing, "nothing"))
+	if now := p.unconfirmedCopies(); now != p.lastUnconfirmed {
+		p.lastUnconfirmed = now
+		fmt.Fprintf(&b, "  ? owed: %s\n", cmp.Or(now, "nothing"))
 	}
 	return p.normal(b.String())
 }
@@ -329,9 +329,9 @@ func byDevice(behind string) string {
 	return strings.Join(slices.Sorted(maps.Keys(devices)), ", ")
 }
 
-func (p *player) owes() string {
+func (p *player) unconfirmedCopies() string {
 	var list []string
-	p.owed.List(func(c unconfirmed.Copy) {
+	p.unconfirmed.List(func(c unconfirmed.Copy) {
 		entry := fmt.Sprintf("%s %s/%d", c.Local, c.MsgID, c.Status)
 		if c.Confirm {
 			entry += " until confirmed"

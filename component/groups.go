@@ -129,7 +129,7 @@ func (s *Service) ModifyGroup(ctx context.Context, e GroupEdit) (GroupEdited, er
 			change.Formers = append(change.Formers, store.Former{SessionID: e.ID, UserID: m.UserID, Time: now})
 			if s.cfg.PurgeOnRemove {
 				change.DropAuthors = append(change.DropAuthors, store.Author{SessionID: e.ID, UserID: m.UserID})
-				b.writeFollowers(s.owed.FollowersBy(e.ID, m.UserID)) // of what came since the call began
+				b.writeFollowers(s.unconfirmed.FollowersBy(e.ID, m.UserID)) // of what came since the call began
 			}
 		}
 		b.changes = append(b.changes, change)

@@ -386,8 +386,8 @@ func TestDissolutionPurges(t *testing.T) {
 	}
 }
 
-// TestDissolutionForgetsOwed: what the group had said and a phone had not yet confirmed does not become a row afterwards.
-func TestDissolutionForgetsOwed(t *testing.T) {
+// TestDissolutionForgetsUnconfirmed: what the group had said and a phone had not yet confirmed does not become a row afterwards.
+func TestDissolutionForgetsUnconfirmed(t *testing.T) {
 	h := confirming(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))

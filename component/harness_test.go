@@ -346,7 +346,7 @@ func (f *fakeServer) Snapshot(context.Context) ([]presence.Session, error) {
 func testConfig() Config {
 	return Config{Server: testServer, Component: testComponent, Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
 		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10},
-		UserBurst: 1, Inflight: 2000, InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
+		UserBurst: 1, Inflight: 2000, InflightBytes: 64 << 20, UnconfirmedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
 }
 
 // start runs a Service on a fresh database with the users zhangsan, lisi, wangwu and zhaoliu in its directory.

@@ -175,7 +175,7 @@ func (b *batch) lookMarks(ctx context.Context) error {
 	}
 	var err error
 	if b.marks, err = b.s.store.OfflineMarks(ctx, ids); err == nil && len(ids) > 0 {
-		b.s.owed.Marks(ids, b.marks)
+		b.s.unconfirmed.Marks(ids, b.marks)
 	}
 	return err
 }

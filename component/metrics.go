@@ -75,12 +75,13 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	gauge("in_flight_bytes", "Bytes of them.", func() float64 { l, _ := s.conveyor.inFlight.Now(); return float64(l.Bytes) })
 	gauge("in_flight_bound", "Copies that may be in flight; it follows the server's speed.", func() float64 { _, bound := s.conveyor.inFlight.Now(); return float64(bound) })
 	gauge("backlog_copies", "Copies of stored messages that wait for the server to route others.", func() float64 { return float64(s.conveyor.backlog.copies.Load()) })
-	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { return float64(s.owed.Count().Copies) })
+	// What is unconfirmed was once called owed; sites graph these two names, so they stay.
+	gauge("owed_copies", "Copies sent to phones and not settled.", func() float64 { return float64(s.unconfirmed.Count().Copies) })
 	gauge("owed_rows", "Copies that are about to become queue rows.", func() float64 {
-		n := s.owed.Count()
+		n := s.unconfirmed.Count()
 		return float64(n.Rows + n.Deferred)
 	})
-	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { return float64(s.owed.Count().DeferredBytes) })
+	gauge("deferred_bytes", "Memory for the queue rows of absent members of large groups that follow their messages; they are among tlim_owed_rows.", func() float64 { return float64(s.unconfirmed.Count().DeferredBytes) })
 	gauge("notice_calls_open", "Calls that push notices to many, begun and not finished.", func() float64 { return float64(s.calls.Count()) })
 	gauge("devices", "Devices known to be available.", func() float64 { return float64(s.presence.Count()) })
 	return m

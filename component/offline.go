@@ -22,7 +22,7 @@ func (s *Service) look() {
 	}
 }
 
-// Offline reads a user's queue, oldest first, and gives it to visit in pages: rows, and what is owed to his phones in memory
+// Offline reads a user's queue, oldest first, and gives it to visit in pages: rows, and what their phones have not confirmed, in memory
 // (such entries have no ID). A sinceMsgID that the database knows leaves out what is older than it. At most limit entries,
 // all when it is 0. The caller clears what it has delivered by ClearOffline. Its errors are an *Error, ErrUnavailable, or
 // what visit returned, which ends the reading.
@@ -39,8 +39,8 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then met there instead of not at all.
-	owed := s.owed.Queue(p)
-	owed = slices.DeleteFunc(owed, func(e unconfirmed.Entry) bool { return e.Time() < since })
+	entries := s.unconfirmed.Queue(p)
+	entries = slices.DeleteFunc(entries, func(e unconfirmed.Entry) bool { return e.Time() < since })
 
 	left := cmp.Or(limit, math.MaxInt)
 	give := func(page []store.OfflineMessage) error {
@@ -60,14 +60,14 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		}
 		last := !store.More(rows, n)
 		page := rows
-		if len(owed) > 0 {
-			page, owed = mergeOwed(p.ID, rows, owed)
+		if len(entries) > 0 {
+			page, entries = mergeUnconfirmed(p.ID, rows, entries)
 		}
 		if err := give(page); err != nil {
 			return err
 		}
-		for last && left > 0 && len(owed) > 0 { // there may be a hundred thousand of them
-			page, owed = entryRows(p.ID, owed[:min(len(owed), queuePage)]), owed[min(len(owed), queuePage):]
+		for last && left > 0 && len(entries) > 0 { // there may be a hundred thousand of them
+			page, entries = entryRows(p.ID, entries[:min(len(entries), queuePage)]), entries[min(len(entries), queuePage):]
 			if err := give(page); err != nil {
 				return err
 			}
@@ -89,22 +89,22 @@ func entryRows(owner string, list []unconfirmed.Entry) []store.OfflineMessage {
 	return rows
 }
 
-// mergeOwed puts what is owed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
+// mergeUnconfirmed puts what is unconfirmed between the rows of a page, in the order of time, leaving out what is a row by now, and returns
 // what belongs behind the page. Of equal times the rows come first, so that each is known when its entry's turn has come.
-func mergeOwed(owner string, rows []store.OfflineMessage, owed []unconfirmed.Entry) (page []store.OfflineMessage, rest []unconfirmed.Entry) {
+func mergeUnconfirmed(owner string, rows []store.OfflineMessage, entries []unconfirmed.Entry) (page []store.OfflineMessage, rest []unconfirmed.Entry) {
 	have := make(map[string]bool, len(rows))
 	for _, row := range rows {
 		have[row.MsgID] = true
 	}
-	owed = slices.DeleteFunc(owed, func(e unconfirmed.Entry) bool { return have[e.Message.Row.MsgID] })
+	entries = slices.DeleteFunc(entries, func(e unconfirmed.Entry) bool { return have[e.Message.Row.MsgID] })
 	page = make([]store.OfflineMessage, 0, len(rows))
 	for _, row := range rows {
-		for len(owed) > 0 && owed[0].Time() < row.Time {
-			page, owed = append(page, owed[0].Row(owner)), owed[1:]
+		for len(entries) > 0 && entries[0].Time() < row.Time {
+			page, entries = append(page, entries[0].Row(owner)), entries[1:]
 		}
 		page = append(page, row)
 	}
-	return page, owed
+	return page, entries
 }
 
 const queuePage = 1000
@@ -122,7 +122,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 			var change store.Change
 			for _, row := range slice {
 				key := store.OfflineKey{Owner: p.ID, MsgID: row.MsgID, RowID: row.ID}
-				if row.ID == "" && s.owed.Confirm(p.Local, p.ID, row.MsgID) {
+				if row.ID == "" && s.unconfirmed.Confirm(p.Local, p.ID, row.MsgID) {
 					continue
 				}
 				change.DropOffline = append(change.DropOffline, key)
@@ -162,8 +162,8 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	list := s.owed.Entries(p.Local, p.ID, true)
-	for _, e := range s.owed.Following(p.ID, 0) {
+	list := s.unconfirmed.Entries(p.Local, p.ID, true)
+	for _, e := range s.unconfirmed.Following(p.ID, 0) {
 		list = append(list, e.Entry)
 	}
 	for _, e := range list {

@@ -87,8 +87,8 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 		t.Fatalf(`pinged: got %s, want "lisi/p: m2"`, behind)
 	}
 	h.answerPing("lisi/p", ids[0], pong)
-	if got := owedIDs(t, h, "lisi"); got != "m1" {
-		t.Errorf("owed: got %q, want m1: only the lost session got it", got)
+	if got := unconfirmedIDs(t, h, "lisi"); got != "m1" {
+		t.Errorf("unconfirmed: got %q, want m1: only the lost session got it", got)
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
@@ -115,7 +115,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		ids, _ = h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
-		if got := owedIDs(t, h, "lisi"); got != "m1" {
+		if got := unconfirmedIDs(t, h, "lisi"); got != "m1" {
 			t.Fatalf("a phone that asks for its queue now: got %q, want m1", got)
 		}
 		return h, ids
@@ -124,7 +124,7 @@ func TestAnswerInDoubt(t *testing.T) {
 		h, _ := doubtful(t)
 		h.clock.Move(h.cfg.Grace)
 		h.sync()
-		if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "" {
+		if got := unconfirmedIDs(t, h, "lisi") + h.queue("lisi"); got != "" {
 			t.Errorf(`after the grace: got %q, want ""`, got)
 		}
 	})
@@ -145,8 +145,8 @@ func TestAnswerInDoubt(t *testing.T) {
 		h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 		ids, _ := h.pinged()
 		h.answerPing("lisi/p", ids[0], pong)
-		if got := owedIDs(t, h, "lisi"); got != "m1" {
-			t.Errorf("owed: got %q, want m1 without m2", got)
+		if got := unconfirmedIDs(t, h, "lisi"); got != "m1" {
+			t.Errorf("unconfirmed: got %q, want m1 without m2", got)
 		}
 	})
 	t.Run("late", func(t *testing.T) {
@@ -178,17 +178,17 @@ func TestSuccessorInBetween(t *testing.T) {
 		delete(h.sender.fronts, ids[0]) // answered by itself
 		return front, ids[0]
 	}
-	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "" {
-		t.Errorf("right behind an answer: got %q pinged in front, owed %q, want only the ping behind, which settles all", front, owedIDs(t, h, "lisi"))
+	if front, behind := sends("m1"); front != "" || !h.answerPing("lisi/p", behind, pong) || unconfirmedIDs(t, h, "lisi") != "" {
+		t.Errorf("right behind an answer: got %q pinged in front, unconfirmed %q, want only the ping behind, which settles all", front, unconfirmedIDs(t, h, "lisi"))
 	}
 	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind := sends("m2")
-	if front == "" || !h.answerPing("lisi/p", behind, pong) || owedIDs(t, h, "lisi") != "m2" {
-		t.Errorf("the one behind alone: got %q pinged in front, owed %q, want a ping in front too, m2 owed", front, owedIDs(t, h, "lisi"))
+	if front == "" || !h.answerPing("lisi/p", behind, pong) || unconfirmedIDs(t, h, "lisi") != "m2" {
+		t.Errorf("the one behind alone: got %q pinged in front, unconfirmed %q, want a ping in front too, m2 unconfirmed", front, unconfirmedIDs(t, h, "lisi"))
 	}
 	h.answerPing("lisi/p", front, pong) // by another thread of the client
-	if got := owedIDs(t, h, "lisi"); got != "" {
-		t.Errorf(`after both: got %q owed, want ""`, got)
+	if got := unconfirmedIDs(t, h, "lisi"); got != "" {
+		t.Errorf(`after both: got %q unconfirmed, want ""`, got)
 	}
 	h.clock.Move(unconfirmed.RecentAnswer + 1)
 	front, behind = sends("m3")
@@ -236,8 +236,8 @@ func TestPingBehindABatch(t *testing.T) {
 		t.Error("the answer of another one: got it taken, want it refused")
 	}
 	h.answerPing("wangwu/a", ids[1], pong)
-	if got := owedIDs(t, h, "wangwu") + "; " + owedIDs(t, h, "lisi"); got != "; g1 g2" {
-		t.Errorf(`owed: got %q, want "; g1 g2"`, got)
+	if got := unconfirmedIDs(t, h, "wangwu") + "; " + unconfirmedIDs(t, h, "lisi"); got != "; g1 g2" {
+		t.Errorf(`unconfirmed: got %q, want "; g1 g2"`, got)
 	}
 	if how := h.users.Confirms("wangwu"); how != store.ConfirmsByPings {
 		t.Errorf("remembered of wangwu: got %v, want %v", how, store.ConfirmsByPings)
@@ -348,8 +348,8 @@ func TestErrorOfTheClient(t *testing.T) {
 				if repeats || answer == unknownPing {
 					want = ""
 				}
-				if got := owedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
-					t.Errorf("got owed %q, queue %q, want %q, an empty queue, and the phone still there", got, h.queue("lisi"), want)
+				if got := unconfirmedIDs(t, h, "lisi"); got != want || h.queue("lisi") != "" || len(h.presence.Devices("lisi")) == 0 {
+					t.Errorf("got unconfirmed %q, queue %q, want %q, an empty queue, and the phone still there", got, h.queue("lisi"), want)
 				}
 				h.halt()
 			})
@@ -366,7 +366,7 @@ func TestPingsNeverAnswered(t *testing.T) {
 		h.clock.Move(h.cfg.Grace)
 		h.snapshot()
 	}
-	if n := h.owed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
+	if n := h.unconfirmed.Count().Questions; n > 2*(unconfirmed.MaxUnknown+1) {
 		t.Errorf("got %d pings remembered, want at most %d", n, 2*(unconfirmed.MaxUnknown+1))
 	}
 }
@@ -386,7 +386,7 @@ func TestTwoPhones(t *testing.T) {
 				t.Fatalf(`pinged: got %s, want "lisi/p: m1, lisi/q: m1"`, behind)
 			}
 			h.answerPing("lisi/p", ids[0], goneRepeats)
-			if got := owedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
+			if got := unconfirmedIDs(t, h, "lisi") + ";" + h.queue("lisi"); got != "m1;" {
 				t.Errorf(`the other one may still answer: got %q, want "m1;"`, got)
 			}
 			want := ""
@@ -396,7 +396,7 @@ func TestTwoPhones(t *testing.T) {
 			} else {
 				h.answerPing("lisi/q", ids[1], pong)
 			}
-			if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
+			if got := unconfirmedIDs(t, h, "lisi") + h.queue("lisi"); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
 			h.halt()
@@ -418,8 +418,8 @@ func TestPingsUnderWayAreBounded(t *testing.T) {
 	for _, id := range ids {
 		h.answerPing("lisi/p", id, pong)
 	}
-	if got := owedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
-		t.Errorf("owed: got %q, want 5 messages", got)
+	if got := unconfirmedIDs(t, h, "lisi"); len(strings.Fields(got)) != 5 {
+		t.Errorf("unconfirmed: got %q, want 5 messages", got)
 	}
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
@@ -501,7 +501,7 @@ func TestFirstAnswer(t *testing.T) {
 	}
 }
 
-// Nobody is pinged where nothing is owed.
+// Nobody is pinged where nothing is unconfirmed.
 func TestNoPings(t *testing.T) {
 	h := start(t, func(c *Config) { c.Confirm = ConfirmByPresence })
 	h.online("lisi/p", "lisi/w[web]")

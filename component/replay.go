@@ -45,7 +45,7 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 	n, later := 0, 0
 	known := memberships{}
 	rosters := map[string]*unconfirmed.Roster{}
-	c.s.owed.Recovering()
+	c.s.unconfirmed.Recovering()
 	err = c.walk(ctx, state.Settled, func(page []store.Message) error {
 		var ids []string
 		for _, m := range page {
@@ -117,8 +117,8 @@ func (c *conveyor) followLate(ctx context.Context, m store.Message, to []protoco
 	}
 	row := c.s.lateRow(m, protocol.Person{})
 	row.ID = ""
-	c.s.owed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.TimeOrZero(m.Time), Loose: c.s.kindOf(m.Type).loose()}, late)})
-	for c.s.owed.DeferBusy() {
+	c.s.unconfirmed.Follow([]*unconfirmed.Deferral{unconfirmed.NewDeferral(&unconfirmed.Message{Row: row, Time: protocol.TimeOrZero(m.Time), Loose: c.s.kindOf(m.Type).loose()}, late)})
+	for c.s.unconfirmed.DeferBusy() {
 		if n, err := c.writeSlice(ctx); err != nil || n == 0 {
 			return cmp.Or(err, store.ErrUnavailable)
 		}

@@ -360,7 +360,7 @@ func TestAdopted(t *testing.T) {
 	}
 }
 
-// TestOddTimeAmongOurs: a row that another program wrote, whose time is no number, lies among messages that are owed. Replay and
+// TestOddTimeAmongOurs: a row that another program wrote, whose time is no number, lies among messages that are unconfirmed. Replay and
 // recovery pass it once and come to their end.
 func TestOddTimeAmongOurs(t *testing.T) {
 	h := start(t, nil)

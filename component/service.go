@@ -114,22 +114,22 @@ type Deps struct {
 // Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
 // [New], run it with [Service.Run].
 type Service struct {
-	cfg       Config
-	store     Store
-	queries   Queries
-	sender    Sender
-	log       *slog.Logger
-	now       func() time.Time
-	metrics   *metrics
-	kinds     *kindTable
-	presence  *presence.Table
-	watcher   watcher // nil: no snapshots
-	owed      *unconfirmed.Table
-	users     *directory.Directory
-	intake    *intake
-	strangers rate.Sometimes // bounds what is logged about them
-	outbox    *outbox.Outbox // nil: no pushes
-	calls     *calls.Table
+	cfg         Config
+	store       Store
+	queries     Queries
+	sender      Sender
+	log         *slog.Logger
+	now         func() time.Time
+	metrics     *metrics
+	kinds       *kindTable
+	presence    *presence.Table
+	watcher     watcher // nil: no snapshots
+	unconfirmed *unconfirmed.Table
+	users       *directory.Directory
+	intake      *intake
+	strangers   rate.Sometimes // bounds what is logged about them
+	outbox      *outbox.Outbox // nil: no pushes
+	calls       *calls.Table
 
 	confirmations *confirmations
 	proved        *proved
@@ -188,7 +188,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
-	s.owed = unconfirmed.New(cfg.Grace, cfg.OwedPerUser, unconfirmed.Hooks{
+	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
 		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.Confirms, Drop: s.confirmations.dropOf,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
@@ -202,7 +202,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 }
 
 // Run takes the database over and works until ctx ends; then it refuses what still comes with error-013, finishes what it
-// has, writes down what is owed, and returns nil, after ShutdownTimeout at the latest. Any other return is fatal:
+// has, writes down what is unconfirmed, and returns nil, after ShutdownTimeout at the latest. Any other return is fatal:
 // store.ErrFenced means that another process owns the database now. It can be called once.
 func (s *Service) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -236,7 +236,7 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
-// takeOver makes the database ours and queues what was owed at the last end. It waits for the database: a process that
+// takeOver makes the database ours and queues what was unconfirmed at the last end. It waits for the database: a process that
 // starts before it is better than one that must be started again.
 func (s *Service) takeOver(ctx context.Context) error {
 	for wait := 200 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
@@ -258,7 +258,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if min(state.Delivered, state.Settled) >= state.Clock { // nothing of ours is owed, and what others wrote since is not ours to deliver
+	if min(state.Delivered, state.Settled) >= state.Clock { // nothing of ours is unconfirmed, and what others wrote since is not ours to deliver
 		before := s.now().UnixMilli() - 1
 		state.Delivered, state.Settled = max(state.Delivered, before), max(state.Settled, before)
 	}
@@ -307,13 +307,13 @@ func (s *Service) Down(error) {
 	s.link.Unlock()
 	s.replayed.Store(false)
 	s.presence.Forget()
-	s.owed.LinkLost()
+	s.unconfirmed.LinkLost()
 	s.linkEvent()
 }
 
 // Answered takes what answers a ping that went behind copies to a phone. It is false for what was not asked.
 func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
-	known, gone := s.owed.Answered(&st, from.String())
+	known, gone := s.unconfirmed.Answered(&st, from.String())
 	if gone { // long before a snapshot says so
 		s.presence.Gone(from)
 		if s.watcher != nil {

@@ -157,7 +157,7 @@ func (s *simulation) gone(d simDevice) {
 	}
 }
 
-// lose makes rows of what is owed to a user.
+// lose makes rows of what a user's phones have not confirmed.
 func (s *simulation) lose(user string) {
 	for _, e := range s.queues[user] {
 		if e.state == simUnconfirmed && len(e.asked) == 0 {
@@ -166,7 +166,7 @@ func (s *simulation) lose(user string) {
 	}
 }
 
-// loseAll makes rows of all that is owed: the link was lost, and with it all questions.
+// loseAll makes rows of all that is unconfirmed: the link was lost, and with it all questions.
 func (s *simulation) loseAll() {
 	life := 0
 	s.link.set(func() { life = s.link.life })
@@ -430,7 +430,7 @@ func (s *simulation) receive(user, id string, e *simEntry) {
 		e.unsure = e.settle && s.first[user]
 		how := s.confirming[user]
 		e.settle = how == store.ConfirmsByPings || e.settle && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
-		s.owing = true
+		s.newUnconfirmed = true
 	}
 	s.queues[user][id] = e
 }
@@ -543,7 +543,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 		}
 	}
 	switch {
-	case s.owing && s.mode == sendsPerhaps && s.tight > 0: // the last copies were perhaps not sent into a link that was lost
+	case s.newUnconfirmed && s.mode == sendsPerhaps && s.tight > 0: // the last copies were perhaps not sent into a link that was lost
 		for _, u := range simUsers {
 			for _, e := range s.queues[u] {
 				if e.state == simUnconfirmed {
@@ -551,7 +551,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 				}
 			}
 		}
-	case s.owing && s.mode != sends: // sent into a link that was lost
+	case s.newUnconfirmed && s.mode != sends: // sent into a link that was lost
 		s.loseAll()
 	}
 	s.proofs()
@@ -570,7 +570,7 @@ func (s *simulation) collect() {
 		s.fault("%s", f)
 	}
 	s.decided = nil
-	s.owing, s.first, s.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
+	s.newUnconfirmed, s.first, s.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
 }
 
 // arrived expects what devices have missed that have just become known.
@@ -603,7 +603,7 @@ func (s *simulation) arrived(least int) {
 
 // finish compares the copies, and shows to the phones what was routed.
 func (s *simulation) finish() {
-	if s.owing && s.mode == sendsNothing {
+	if s.newUnconfirmed && s.mode == sendsNothing {
 		s.loseAll()
 	}
 	s.proofs()
@@ -934,7 +934,7 @@ func (s *simulation) tombstone(key store.IDKey) string {
 // check holds queues, tables and positions against the model.
 func (s *simulation) check() {
 	s.t.Helper()
-	later := s.owed.Count().Deferred
+	later := s.unconfirmed.Count().Deferred
 	for _, user := range simUsers {
 		rows, err := s.waits(user, "", 0)
 		if err != nil {
@@ -1091,7 +1091,7 @@ func (s *simulation) end() {
 	s.up()
 	s.clock.Move(time.Second)
 	s.quiet()
-	for rows := s.owed.Count().Deferred; rows > 0; rows = s.owed.Count().Deferred {
+	for rows := s.unconfirmed.Count().Deferred; rows > 0; rows = s.unconfirmed.Count().Deferred {
 		s.quiet()
 	}
 	s.age()

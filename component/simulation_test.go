@@ -97,24 +97,24 @@ type simulation struct {
 	serial int
 
 	// The step under way.
-	want      map[simCopy]*simCount // copies
-	mode      simMode
-	owing     bool // something new is owed
-	killed    bool
-	first     map[string]bool // who has confirmed for the first time
-	log       []store.Change
-	troubled  bool
-	poisoned  bool
-	decided   []simDecision // about queues
-	several   bool          // batches, perhaps
-	late      time.Duration // how long ago copies went out
-	copied    []simCopy
-	pinged    []*simPing
-	answered  []simAnswer
-	proven    map[simCopy]*simEntry // what left the queues by that
-	posts     []string
-	from      int64 // position of the replay
-	settledTo int64 // position of the start
+	want           map[simCopy]*simCount // copies
+	mode           simMode
+	newUnconfirmed bool // something new is unconfirmed
+	killed         bool
+	first          map[string]bool // who has confirmed for the first time
+	log            []store.Change
+	troubled       bool
+	poisoned       bool
+	decided        []simDecision // about queues
+	several        bool          // batches, perhaps
+	late           time.Duration // how long ago copies went out
+	copied         []simCopy
+	pinged         []*simPing
+	answered       []simAnswer
+	proven         map[simCopy]*simEntry // what left the queues by that
+	posts          []string
+	from           int64 // position of the replay
+	settledTo      int64 // position of the start
 }
 
 // simMode says whether what is accepted in a step is sent.

@@ -53,9 +53,9 @@ func (c *conveyor) drain(ctx context.Context) error {
 			return err
 		}
 	}
-	c.s.owed.LinkLost()
-	for ctx.Err() == nil && c.s.owed.Waits() {
-		if err := c.writeRows(ctx, c.s.owed.Take(maxUnconfirmedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
+	c.s.unconfirmed.LinkLost()
+	for ctx.Err() == nil && c.s.unconfirmed.Waits() {
+		if err := c.writeRows(ctx, c.s.unconfirmed.Take(maxUnconfirmedRows, nil)); err != nil { // it may take none: those that were confirmed meanwhile
 			return err
 		}
 		if c.s.storeErr.Load() != nil {
@@ -66,7 +66,7 @@ func (c *conveyor) drain(ctx context.Context) error {
 	if err := c.finishDeferred(writing, ctx); err != nil {
 		return err
 	}
-	if rows := c.s.owed.Count().Deferred; rows > 0 {
+	if rows := c.s.unconfirmed.Count().Deferred; rows > 0 {
 		c.s.log.Warn("not all that waits for absent members could be written in time; the next start goes on", "rows", rows)
 	}
 	return c.process(ctx, nil) // the last positions

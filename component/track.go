@@ -108,7 +108,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 		users[i] = protocol.NewPerson(protocol.ChatPeer(id.Conversation, protocol.AdminID), s.cfg.Server)
 		copies[unconfirmed.RowKey{Owner: users[i].ID, MsgID: id.MsgID}] = users[i].Local
 	}
-	owed := s.owed.Open(copies)
+	inMemory := s.unconfirmed.Open(copies)
 	delivered := s.delivered.Load()
 	rows, err := s.store.OfflineOwners(ctx, names)
 	if err != nil {
@@ -139,7 +139,7 @@ func (s *Service) tracked(ctx context.Context, ids []store.ID) ([]NoticeReceiver
 			switch {
 			case rows[store.OfflineKey{Owner: r.User, MsgID: r.MsgID}]:
 				r.Delivered = "queued"
-			case owed[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.TimeOrZero(id.Time) > delivered:
+			case inMemory[unconfirmed.RowKey{Owner: r.User, MsgID: r.MsgID}] || protocol.TimeOrZero(id.Time) > delivered:
 				r.Delivered = "sent"
 			case s.cfg.Confirm != ConfirmByPresence && s.users.Confirms(users[i].Local) != store.ConfirmsNot:
 				r.Delivered = "confirmed"

@@ -29,7 +29,7 @@ func confirming(t *testing.T, change func(*Config)) *harness {
 	return h
 }
 
-func owedIDs(t *testing.T, h *harness, user string) string {
+func unconfirmedIDs(t *testing.T, h *harness, user string) string {
 	t.Helper()
 	rows, err := h.waits(user, "", 0)
 	if err != nil {
@@ -44,13 +44,13 @@ func owedIDs(t *testing.T, h *harness, user string) string {
 	return strings.Join(list, " ")
 }
 
-func TestOwedMemoryIsBounded(t *testing.T) {
-	h := confirming(t, func(c *Config) { c.OwedPerUser = 2 })
+func TestUnconfirmedMemoryIsBounded(t *testing.T) {
+	h := confirming(t, func(c *Config) { c.UnconfirmedPerUser = 2 })
 	for i := range 4 {
 		h.send("zhangsan/p", text(fmt.Sprintf("m%d", i+1), "zhangsan", "lisi", "x"))
 	}
-	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
-		t.Errorf(`owed in memory: got %q, want "m1 m2"`, got)
+	if got := unconfirmedIDs(t, h, "lisi"); got != "m1 m2" {
+		t.Errorf(`unconfirmed in memory: got %q, want "m1 m2"`, got)
 	}
 	if got := h.queue("lisi"); got != "m3/0 m4/0" {
 		t.Errorf(`beyond the limit copies become rows at once: got %q, want "m3/0 m4/0"`, got)
@@ -65,7 +65,7 @@ func TestConfirmedWhileWaiting(t *testing.T) {
 	h.rec.breakWith(store.ErrUnavailable)
 	h.clock.Move(h.cfg.Grace)
 	h.sync()
-	if got := owedIDs(t, h, "lisi"); got != "m1 m2" {
+	if got := unconfirmedIDs(t, h, "lisi"); got != "m1 m2" {
 		t.Fatalf("queue: got %q, want m1 and m2: what could not be written is still seen", got)
 	}
 	unread, err := h.HasUnread(t.Context(), "lisi")
@@ -137,7 +137,7 @@ func TestReceiptWaits(t *testing.T) {
 	})
 	h.offline("zhangsan/p")
 	h.sync()
-	if got := owedIDs(t, h, "zhangsan"); got != "r1" {
+	if got := unconfirmedIDs(t, h, "zhangsan"); got != "r1" {
 		t.Errorf("queue %q, want r1", got)
 	}
 	if unread, err := h.HasUnread(t.Context(), "zhangsan"); err != nil || unread {
@@ -165,12 +165,12 @@ func TestQueueSeesRowsBeingWritten(t *testing.T) {
 		h.sync()
 	}()
 	<-committing
-	if got := owedIDs(t, h, "lisi"); got != "m1" {
+	if got := unconfirmedIDs(t, h, "lisi"); got != "m1" {
 		t.Errorf("while the row is written: got queue %q, want m1", got)
 	}
 	close(release)
 	<-done
-	if got := owedIDs(t, h, "lisi") + h.queue("lisi"); got != "m1/0" {
+	if got := unconfirmedIDs(t, h, "lisi") + h.queue("lisi"); got != "m1/0" {
 		t.Errorf("afterwards: got %q, want m1/0", got)
 	}
 }
@@ -195,7 +195,7 @@ func TestClearOffline(t *testing.T) {
 	if got := h.queue("lisi"); got != "m3/0" {
 		t.Errorf("queue: got %q, want m3/0: what came after the answer stays, and nothing else", got)
 	}
-	// An entry that was owed when it was answered may be a row by now.
+	// An entry that was unconfirmed when it was answered may be a row by now.
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
 	answer, err = h.waits("lisi", "m4", 0)
 	if err != nil || len(answer) != 1 || answer[0].ID != "" {
@@ -245,7 +245,7 @@ func TestOfflinePages(t *testing.T) {
 	}
 }
 
-// TestOfflineMerges puts what is owed between the pages of rows, each message once.
+// TestOfflineMerges puts what is unconfirmed between the pages of rows, each message once.
 func TestOfflineMerges(t *testing.T) {
 	h := confirming(t, nil)
 	var rows []store.OfflineMessage
@@ -255,10 +255,10 @@ func TestOfflineMerges(t *testing.T) {
 	h.send("zhangsan/p", text("owed", "zhangsan", "lisi", "x"))
 	h.send("zhangsan/p", text("both", "zhangsan", "lisi", "x"))
 	at := map[string]int64{}
-	for _, e := range h.Service.owed.Entries("lisi", "lisi", false) {
+	for _, e := range h.Service.unconfirmed.Entries("lisi", "lisi", false) {
 		at[e.Message.Row.MsgID] = protocol.TimeOrZero(e.Time())
 	}
-	for i := range queuePage { // a page whose last row is older than what is owed, by a millisecond
+	for i := range queuePage { // a page whose last row is older than what is unconfirmed, by a millisecond
 		row(fmt.Sprintf("a%04d", i), at["owed"]-queuePage+int64(i))
 	}
 	row("zz", at["owed"]) // of the same time, on the next page
@@ -279,9 +279,9 @@ func TestOfflineMerges(t *testing.T) {
 		t.Errorf(`got %d rows, %s, want %d, "a0999/row a0999 zz/row zz owed/ both/row both new/row new"`, len(list), got, queuePage+4)
 	}
 	if list, err = h.waits("lisi", "", queuePage+2); err != nil || len(list) != queuePage+2 || list[queuePage+1].MsgID != "owed" {
-		t.Errorf("got %d rows, %v, want %d, the last of them owed", len(list), err, queuePage+2)
+		t.Errorf("got %d rows, %v, want %d, the last of them unconfirmed", len(list), err, queuePage+2)
 	}
-	if list, err = h.waits("lisi", "both", 0); err != nil || len(list) != 2 || list[0].MsgID != "both" || list[1].MsgID != "new" { // owed is older
+	if list, err = h.waits("lisi", "both", 0); err != nil || len(list) != 2 || list[0].MsgID != "both" || list[1].MsgID != "new" { // unconfirmed is older
 		t.Errorf("since a message: got %v, %v, want both, new", list, err)
 	}
 	stop := errors.New("stop")
@@ -410,12 +410,12 @@ func TestSettledPosition(t *testing.T) {
 	h.snapshot()
 	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))
 	if st := h.state(); st.Settled >= m1 || st.Delivered <= m1 {
-		t.Errorf("with m1 owed: got %+v, want settled before m1, delivered after it (m1 is at %d)", st, m1)
+		t.Errorf("with m1 unconfirmed: got %+v, want settled before m1, delivered after it (m1 is at %d)", st, m1)
 	}
 	h.send("lisi/p", confirms("lisi", "m1"))
 	h.send("zhangsan/p", text("m4", "zhangsan", "wangwu", "x"))
 	if st := h.state(); st.Settled < m1 {
-		t.Errorf("with nothing owed: got %+v, want settled up to at least m1 at %d", st, m1)
+		t.Errorf("with nothing unconfirmed: got %+v, want settled up to at least m1 at %d", st, m1)
 	}
 }
 

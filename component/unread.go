@@ -18,7 +18,7 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 		return nil, err
 	}
 	// Memory first: what becomes a row meanwhile is counted twice for a moment instead of not at all.
-	waiting := s.owed.Entries(p.Local, p.ID, true)
+	waiting := s.unconfirmed.Entries(p.Local, p.ID, true)
 	ids := make([]string, 0, len(waiting))
 	for _, e := range waiting {
 		ids = append(ids, e.Message.Row.MsgID)
@@ -62,11 +62,11 @@ func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, erro
 // in the table one by one. When some of them were written meanwhile both are read again.
 func (s *Service) unread(ctx context.Context, p protocol.Person) (list []store.Unread, following []unconfirmed.Follower, err error) {
 	for range maxUnreadTries {
-		following = s.owed.Following(p.ID, 0)
+		following = s.unconfirmed.Following(p.ID, 0)
 		if list, err = s.queries.UnreadCounts(ctx, p.ID); err != nil {
 			return nil, nil, err
 		}
-		if s.owed.Still(p.ID, following) {
+		if s.unconfirmed.Still(p.ID, following) {
 			break
 		}
 	}

@@ -24,7 +24,7 @@ type Service interface {
 	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)
 	TrackNotice(ctx context.Context, n component.NoticeState, after, limit int) ([]component.NoticeReceiver, error)
 
-	// Offline gives visit, in pages, what waits for a user's phone, oldest first: rows, and what is still owed in memory. At
+	// Offline gives visit, in pages, what waits for a user's phone, oldest first: rows, and what is unconfirmed, in memory. At
 	// most limit of them, all when it is 0.
 	Offline(ctx context.Context, user, sinceMsgID string, limit int, visit func([]store.OfflineMessage) error) error
 	// ClearOffline removes exactly these. A row without an ID stands for everything of its Owner and MsgID.

@@ -62,7 +62,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	// 2. The component.
 	svc, err := component.New(component.Config{Server: "d.example", Component: "tlim.d.example", Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
 		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10}, UserBurst: 1, Inflight: 1000,
-		InflightBytes: 64 << 20, OwedPerUser: 1000, ShutdownTimeout: 10 * time.Second},
+		InflightBytes: 64 << 20, UnconfirmedPerUser: 1000, ShutdownTimeout: 10 * time.Second},
 		component.Deps{Store: s, Sender: nowhere{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }})
 	if err != nil {
 		t.Fatal(err)

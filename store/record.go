@@ -140,7 +140,7 @@ type State struct {
 	Batch     int64 // number of the last committed write transaction
 	Clock     int64 // highest msg_time ever given out
 	Delivered int64 // everything up to this msg_time is known to have been routed
-	Settled   int64 // nothing up to this msg_time is owed to a mobile
+	Settled   int64 // nothing up to this msg_time is unconfirmed
 }
 
 // Purge is a row of tlim_purge: a dissolved group whose messages, receipts and announcements are still to be removed.

@@ -91,7 +91,7 @@ type tracedMessage struct {
 	Bytes   int    `json:"bytes"`
 	Body    string `json:"body,omitempty"`
 	Routed  bool   `json:"routed"`  // the server proved it
-	Settled bool   `json:"settled"` // nothing is owed in memory only
+	Settled bool   `json:"settled"` // nothing is unconfirmed in memory only
 	Foreign bool   `json:"foreign"` // another program stored it: its time is none that was given out here
 }
 

@@ -48,7 +48,7 @@ func componentConfig(cfg config.Config) component.Config {
 		Limits: protocol.Limits{Body: int(l.Body), Strict: l.Strict, ClientNotices: l.ClientNotices,
 			GroupMembers: l.GroupMembers, GroupsPerUser: l.GroupsPerUser, GroupPosts: l.GroupPosts, UserStyles: l.UserStyles},
 		UserRate: l.PerUserRate, UserBurst: l.PerUserBurst, UserInflight: l.PerUserInflight,
-		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), OwedPerUser: l.PendingPerUser,
+		Inflight: l.Inflight, InflightBytes: int64(l.InflightBytes), UnconfirmedPerUser: l.PendingPerUser,
 		Calls:     component.CallConfig{Window: time.Duration(cfg.Idempotency.Window), ByBusinessID: cfg.Idempotency.ByBusinessID},
 		Directory: directoryConfig(cfg.Directory), Cleanup: cleanupConfig(cfg.Cleanup), ShutdownTimeout: time.Duration(cfg.ShutdownTimeout) / 2,
 	}

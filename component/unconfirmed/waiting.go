@@ -112,8 +112,8 @@ func (t *Table) Marks(msgIDs []string, found map[store.OfflineMark]bool) {
 	}
 }
 
-// Owes says whether a user has an unconfirmed copy of a message.
-func (t *Table) Owes(local string, mark store.OfflineMark) bool {
+// Has says whether a user has an unconfirmed copy of a message.
+func (t *Table) Has(local string, mark store.OfflineMark) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	u := t.users[local]

@@ -104,7 +104,7 @@ func TestPhoneKilled(t *testing.T) {
 				c.settle(within(t, soon))
 				order := c.ledger.judge(t, "the history", w.chatHistory(sender, p.user), c.ledger.in(between(sender, p.user)))
 
-				// The server says at once that it is gone, and then all that is owed to it becomes rows.
+				// The server says at once that it is gone, and then all that it has not confirmed becomes rows.
 				lost := p.missing(w, order)
 				await(t, within(t, soon), "the queue to be complete", func() (bool, error) {
 					lost = p.missing(w, order)

@@ -81,7 +81,7 @@ func (c *contact) sees(ids []string) {
 	})
 }
 
-// settled returns when no copy is owed to anybody.
+// settled returns when no copy is unconfirmed.
 func (c *contact) settled() {
 	c.t.Helper()
 	ctx := within(c.t, soon)

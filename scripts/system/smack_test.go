@@ -304,11 +304,11 @@ func spans(order, ids []string) string {
 	return strings.Join(list, ", ")
 }
 
-// settled waits until nothing is owed to the phone any more and lists which of these messages its app does not have.
+// settled waits until nothing sent to the phone is unconfirmed any more and lists which of these messages its app does not have.
 func (s *smackPhone) settled(ids []string) []string {
 	t := s.w.t
 	t.Helper()
-	s.w.nothingOwed() // getOffline answers what is owed too
+	s.w.noneUnconfirmed() // getOffline answers what is unconfirmed too
 	// What is on its way to it now comes within a moment; what does not come then is lost.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -339,8 +339,8 @@ func (w *world) present(user string) {
 	})
 }
 
-// nothingOwed waits until each copy is confirmed, or a row, or given up.
-func (w *world) nothingOwed() {
+// noneUnconfirmed waits until each copy is confirmed, or a row, or given up.
+func (w *world) noneUnconfirmed() {
 	w.t.Helper()
 	ctx := within(w.t, time.Minute) // others may be sending still
 	await(w.t, ctx, "tlim to settle all copies", func() (bool, error) {
@@ -393,7 +393,7 @@ func TestSmackDetached(t *testing.T) {
 		w.present(p.user)
 		sender := w.online(users[0], "2[android]")
 		p.sees(w.chat(l, sender, p.user, 10))
-		w.nothingOwed()
+		w.noneUnconfirmed()
 		p.fetch() // what came before its first answer may stand there too
 		return p, l, sender
 	}
@@ -407,7 +407,7 @@ func TestSmackDetached(t *testing.T) {
 		p, l, sender := begin(t, w, s)
 		check(t, s.Kill())
 		ids := w.chat(l, sender, p.user, 30)
-		w.nothingOwed()
+		w.noneUnconfirmed()
 		w.exactly(p.user, ids)
 	})
 
@@ -418,7 +418,7 @@ func TestSmackDetached(t *testing.T) {
 			p, l, sender := begin(t, w, smack(t, "4.4.8", answers))
 			lose(p.network)
 			ids := w.chat(l, sender, p.user, 30)
-			w.nothingOwed()
+			w.noneUnconfirmed()
 			w.exactly(p.user, ids)
 			if resumed, err := p.Reconnect(within(t, smackPatience)); err != nil || !resumed {
 				t.Fatalf("not resumed: got %v, want no error, resumed true", err)
@@ -482,12 +482,12 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 	ids := send(10)
 	p.sees(ids)
 	told(ids[:1], confirmed, "receipts of the phone") // of the first: one that answers pings is not asked for more
-	w.nothingOwed()
+	w.noneUnconfirmed()
 	w.exactly(p.user, nil)
 
 	p.network.strand()
 	ids = send(20)
-	w.nothingOwed()
+	w.noneUnconfirmed()
 	w.exactly(p.user, ids)
 }
 

@@ -13,14 +13,14 @@ const groupWindow = 20
 
 // groupMode is one way to get a message to 50 clients.
 type groupMode struct {
-	series  *Series
-	members []*member
-	writer  *writer
-	acks    bool     // the sender gets a receipt for each message
-	pid     int      // of the component; 0: the server does it itself
-	service *service // nil for what is not tlim
-	window  int64    // messages under way at once
-	owing   bool     // all copies are confirmed, and a round ends when they are
+	series         *Series
+	members        []*member
+	writer         *writer
+	acks           bool     // the sender gets a receipt for each message
+	pid            int      // of the component; 0: the server does it itself
+	service        *service // nil for what is not tlim
+	window         int64    // messages under way at once
+	untilConfirmed bool     // all copies are confirmed, and a round ends when they are
 
 	before *groupMode // the same of the version that is measured against, if there is one
 }
@@ -41,9 +41,9 @@ func newServiceMode(part, how string, members []*member, s *service, to crowd) *
 func (r *rig) groupModes() []*groupMode {
 	bare := newGroupMode("group", "bare component, unstored", r.plain, r.bareAddress, "chat", r.sqlite.groups[ofPlain])
 	bare.acks, bare.pid = true, r.barePID()
-	ours := func(s *service, how string, members []*member, to crowd, owing bool) *groupMode {
+	ours := func(s *service, how string, members []*member, to crowd, untilConfirmed bool) *groupMode {
 		m := newServiceMode("group", how, members, s, to)
-		m.owing = owing
+		m.untilConfirmed = untilConfirmed
 		return m
 	}
 	const none, pings, receipts = ", nobody confirms", ", all confirm by pings", ", all confirm by receipts"
@@ -130,8 +130,8 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 	if err == nil && g.service != nil { // it has read what its clients answered
 		err = g.members[0].client.Ping(ctx, g.service.address)
 	}
-	if err == nil && g.owing {
-		err = awaitNothingOwed(ctx, g.service.Tlim)
+	if err == nil && g.untilConfirmed {
+		err = awaitNoneUnconfirmed(ctx, g.service.Tlim)
 	}
 	if err != nil {
 		return sample, err
@@ -152,11 +152,11 @@ func (g *groupMode) answers(ctx context.Context) (int, error) {
 	return int(samples[`tlim_link_stanzas_in_total{name="iq"}`] + samples[`tlim_link_stanzas_in_total{name="message"}`]), err
 }
 
-// awaitNothingOwed returns when tlim waits for no confirmation any more.
-func awaitNothingOwed(ctx context.Context, t *lab.Tlim) error {
-	owed, err := awaitMetric(ctx, t, "tlim_owed_copies", func(v float64) bool { return v == 0 })
+// awaitNoneUnconfirmed returns when tlim waits for no confirmation any more.
+func awaitNoneUnconfirmed(ctx context.Context, t *lab.Tlim) error {
+	unconfirmed, err := awaitMetric(ctx, t, "tlim_owed_copies", func(v float64) bool { return v == 0 })
 	if err != nil {
-		return fmt.Errorf("%.0f copies are still owed: %w", owed, err)
+		return fmt.Errorf("%.0f copies are still unconfirmed: %w", unconfirmed, err)
 	}
 	return nil
 }

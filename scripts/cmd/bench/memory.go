@@ -9,7 +9,7 @@ import (
 const (
 	memoryMessages = 100_000
 	// memoryRate is messages a second. Below what the machine can do, so that the run is longer than the seconds for
-	// which copies are owed: memory for those belongs to the rate, and must not grow with the number of messages.
+	// which copies are unconfirmed: memory for those belongs to the rate, and must not grow with the number of messages.
 	memoryRate    = 5000
 	memorySamples = 40
 )

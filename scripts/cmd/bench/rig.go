@@ -38,7 +38,7 @@ type rig struct {
 	sites      []*lab.Tlim
 
 	sqlite, mysql                    *service
-	silent                           *service          // on SQLite, for those that confirm nothing: what is owed to them is owed to nobody else
+	silent                           *service          // on SQLite, for those that confirm nothing: what is unconfirmed there is only theirs
 	before                           []*service        // on both databases, of the version that is measured against
 	beforeSilent                     *service          // of that version, like silent
 	users                            map[string]string // all accounts: name to password
