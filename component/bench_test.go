@@ -63,7 +63,7 @@ func (r *renderingSender) Barrier(done func(error)) { done(nil) }
 
 // benchService runs a Service over SQLite whose sender only renders.
 func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderingSender) {
-	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
+	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: store.MigrateAuto, MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)

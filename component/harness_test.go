@@ -398,7 +398,7 @@ func (h *harness) run(change func(*Config)) {
 	if change != nil {
 		change(&cfg)
 	}
-	db, err := store.Open(h.t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: "auto", MaxOpen: 4,
+	db, err := store.Open(h.t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: store.MigrateAuto, MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		h.t.Fatal(err)

@@ -433,7 +433,7 @@ func TestOthersWroteMeanwhile(t *testing.T) {
 // TestFence: a second process takes over, the first stops, and its senders are told to repeat.
 func TestFence(t *testing.T) {
 	h := start(t, nil)
-	other, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: "check", MaxOpen: 2, MaxIdle: 2, MaxWait: time.Minute})
+	other, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: h.file(), Migrate: store.MigrateCheck, MaxOpen: 2, MaxIdle: 2, MaxWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -234,7 +234,7 @@ func oneOf[T any](m *simulation, list []T) T { return list[m.rnd.IntN(len(list))
 
 // open starts the process.
 func (s *simulation) open() {
-	db, err := store.Open(s.t.Context(), store.Config{Driver: "sqlite", DSN: s.file(), Migrate: "auto", MaxOpen: 4, MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
+	db, err := store.Open(s.t.Context(), store.Config{Driver: "sqlite", DSN: s.file(), Migrate: store.MigrateAuto, MaxOpen: 4, MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		s.t.Fatal(err)
 	}

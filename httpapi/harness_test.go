@@ -273,7 +273,7 @@ func emptyStore(t testing.TB) *store.Store {
 
 func openStore(t testing.TB, file string) *store.Store {
 	t.Helper()
-	s, err := store.Open(context.Background(), store.Config{Driver: "sqlite", DSN: file, Migrate: "auto",
+	s, err := store.Open(context.Background(), store.Config{Driver: "sqlite", DSN: file, Migrate: store.MigrateAuto,
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

@@ -271,7 +271,7 @@ func TestStatementBinlog(t *testing.T) {
 	if strings.Contains(cfg.DSN, "?") {
 		statement.DSN = cfg.DSN + "&binlog_format=STATEMENT"
 	}
-	for _, mode := range []string{"auto", "check", "off"} {
+	for _, mode := range []store.MigrateMode{store.MigrateAuto, store.MigrateCheck, store.MigrateOff} {
 		statement.Migrate = mode
 		_, err := store.Open(ctx, statement)
 		if err == nil || !strings.Contains(err.Error(), "binlog_format is STATEMENT") || !strings.Contains(err.Error(), "SET GLOBAL binlog_format = 'ROW'") || strings.Contains(err.Error(), "\n") {
@@ -281,7 +281,7 @@ func TestStatementBinlog(t *testing.T) {
 	equal(t, "tables", len(tableNames(t, raw, "SHOW TABLES")), 0)
 	for _, format := range []string{"MIXED", "ROW"} {
 		statement.DSN = strings.Replace(statement.DSN, "STATEMENT", format, 1)
-		statement.Migrate = "auto"
+		statement.Migrate = store.MigrateAuto
 		s, epoch := owned(t, statement)
 		apply(t, s, epoch, tell(len(format), "a", "b"))
 		statement.DSN = strings.Replace(statement.DSN, format, "STATEMENT", 1)
@@ -383,14 +383,14 @@ func TestMigrateModes(t *testing.T) {
 
 		cfg := e.fresh(t, "CREATE TABLE another (id int)")
 		check := cfg
-		check.Migrate = "check"
+		check.Migrate = store.MigrateCheck
 		refused("check on nothing", check, "table ofmessage is missing", "table tlim_state is missing", "set it to auto")
 		r, err := open2(cfg)
 		equal(t, "auto on nothing", fmt.Sprint(len(r.Created), len(r.Missing), err), "20 0 <nil>")
 		r, err = open2(check)
 		equal(t, "check after auto", fmt.Sprint(len(r.Created), len(r.Missing), err), "0 0 <nil>")
 		off := cfg
-		off.Migrate = "off"
+		off.Migrate = store.MigrateOff
 		if _, err := open2(off); err != nil {
 			t.Error("off:", err)
 		}
@@ -404,7 +404,7 @@ func TestMigrateModes(t *testing.T) {
 		old := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8mb4"), "ALTER TABLE ofsession DROP COLUMN session_pic")...)
 		refused("a column is missing", old, "column ofsession.session_pic is missing")
 		check = e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4")...)
-		check.Migrate = "check"
+		check.Migrate = store.MigrateCheck
 		refused("check on old tables", check, "column ofmessage.flags is missing", "table tlim_id is missing")
 		check.Migrate = ""
 		r, err = open2(check)
@@ -463,8 +463,8 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 // TestCheckMakesNoFile: a command that names the wrong file must not leave one there.
 func TestCheckMakesNoFile(t *testing.T) {
 	file := t.TempDir() + "/none.db"
-	for _, mode := range []string{"check", "off"} {
-		t.Run(mode, func(t *testing.T) {
+	for _, mode := range []store.MigrateMode{store.MigrateCheck, store.MigrateOff} {
+		t.Run(string(mode), func(t *testing.T) {
 			_, err := store.Open(ctx, store.Config{DSN: file, Migrate: mode})
 			if err == nil || !strings.Contains(err.Error(), "open "+file+": no such file") {
 				t.Errorf("got %v, want an error, error with %q", err, "open "+file+": no such file")

@@ -77,7 +77,7 @@ func openSQLite(cfg Config) (*pools, error) {
 	}
 	if cfg.readOnly && !strings.Contains(base, "mode=") {
 		base += "mode=ro&"
-	} else if cfg.Migrate != "auto" && !strings.Contains(base, "mode=") {
+	} else if cfg.Migrate != MigrateAuto && !strings.Contains(base, "mode=") {
 		base += "mode=rw&" // who makes no tables makes no file either, where a name is misspelt
 	}
 	busy := fmt.Sprintf("_pragma=busy_timeout(%d)&", cfg.MaxWait.Milliseconds())

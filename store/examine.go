@@ -30,7 +30,7 @@ const examineConns = 4
 // there, and holds no secret. Close the Examination after use.
 func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	cfg = cfg.withDefaults()
-	cfg.Migrate, cfg.readOnly = "off", true
+	cfg.Migrate, cfg.readOnly = MigrateOff, true
 	cfg.MaxOpen, cfg.MaxIdle = examineConns, examineConns
 	d, err := dialectOf(cfg.Driver)
 	if err != nil {
@@ -72,7 +72,7 @@ func (e *Examination) Tables() (names []string) {
 
 // Schema says what keeps the tables from being adopted. Tables and columns that the first start makes by itself are no fault, unless
 // store.migrate keeps it from it.
-func (e *Examination) Schema(ctx context.Context, migrate string) ([]Advice, error) {
+func (e *Examination) Schema(ctx context.Context, migrate MigrateMode) ([]Advice, error) {
 	parts, err := schema(e.s.dialect.name)
 	if err != nil {
 		return nil, err
@@ -92,20 +92,20 @@ func (e *Examination) Schema(ctx context.Context, migrate string) ([]Advice, err
 	}
 	made := map[string]bool{} // what a start makes by itself
 	for _, p := range parts {
-		made[p.table+"."+p.name] = p.kind == "column" && migrate == "auto"
+		made[p.table+"."+p.name] = p.kind == "column" && migrate == MigrateAuto
 	}
 	for _, t := range allTables() {
 		info := e.have[t.name]
 		if info == nil {
-			if migrate != "auto" {
-				advice = append(advice, Advice{true, "table " + t.name + " is missing, and store.migrate is " + migrate, "set store.migrate: auto for one start"})
+			if migrate != MigrateAuto {
+				advice = append(advice, Advice{true, "table " + t.name + " is missing, and store.migrate is " + string(migrate), "set store.migrate: auto for one start"})
 			}
 			continue
 		}
 		for _, c := range t.columns {
 			if _, there := info.columns[c.name]; !there && !made[t.name+"."+c.name] {
 				remedy := "is store.dsn the right database? Else add the column as store/SCHEMA.md has it"
-				if migrate != "auto" {
+				if migrate != MigrateAuto {
 					remedy = "set store.migrate: auto for one start"
 				}
 				advice = append(advice, Advice{true, "column " + t.name + "." + c.name + " is missing", remedy})
@@ -179,7 +179,7 @@ func (e *Examination) Mixture() []Advice {
 
 // Indexes names the missing ones by the statements that make them. What a start makes by itself, on empty tables and on our own, is
 // not among them.
-func (e *Examination) Indexes(ctx context.Context, migrate string) ([]Advice, error) {
+func (e *Examination) Indexes(ctx context.Context, migrate MigrateMode) ([]Advice, error) {
 	parts, err := schema(e.s.dialect.name)
 	if err != nil {
 		return nil, err
@@ -187,14 +187,14 @@ func (e *Examination) Indexes(ctx context.Context, migrate string) ([]Advice, er
 	var advice []Advice
 	for _, p := range parts {
 		info := e.have[p.table]
-		if p.kind != "index" || info == nil || info.serves(p.columns) || migrate == "auto" && !isDeployed(table{name: p.table}) {
+		if p.kind != "index" || info == nil || info.serves(p.columns) || migrate == MigrateAuto && !isDeployed(table{name: p.table}) {
 			continue
 		}
 		some, err := e.someRow(ctx, p.table)
 		if err != nil {
 			return nil, err
 		}
-		if some || migrate != "auto" {
+		if some || migrate != MigrateAuto {
 			advice = append(advice, Advice{false, fmt.Sprintf("%s has no index on (%s): reads of it take longer the more rows there are", p.table, strings.Join(p.columns, ", ")),
 				"in a quiet hour, " + strings.Replace(p.sql, "UNIQUE ", "", 1)})
 		}

@@ -80,7 +80,7 @@ func schema(engine string) ([]part, error) {
 func (s *Store) migrate(ctx context.Context) error {
 	s.report.Engine = s.dialect.name
 	switch s.cfg.Migrate {
-	case "auto", "check", "off":
+	case MigrateAuto, MigrateCheck, MigrateOff:
 	default:
 		return fmt.Errorf("store.migrate %q is not known, use auto, check or off", s.cfg.Migrate)
 	}
@@ -88,7 +88,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.fail(err)
 	}
-	m := &migration{s: s, conn: conn, auto: s.cfg.Migrate == "auto", off: s.cfg.Migrate == "off"}
+	m := &migration{s: s, conn: conn, auto: s.cfg.Migrate == MigrateAuto, off: s.cfg.Migrate == MigrateOff}
 	err = m.run(ctx)
 	// Closed by hand and not deferred: SQLite has one writing connection, and the next statement wants it.
 	err = errors.Join(err, conn.Close())

@@ -100,7 +100,7 @@ func NewSource(s *Store, cfg SourceConfig) (*Source, error) {
 	}
 	own := s.cfg
 	own.DSN, own.MaxOpen, own.MaxIdle = cfg.DSN, sourceConns, 1
-	own.Migrate = "off" // a misspelt name must not make a file
+	own.Migrate = MigrateOff // a misspelt name must not make a file
 	p, err := d.open(own)
 	if err != nil {
 		return nil, fmt.Errorf("directory.dsn: %w", err)

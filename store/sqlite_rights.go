@@ -22,7 +22,7 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 		return nil, err
 	}
 	_, query, _ := strings.Cut(base, "?")
-	if cfg.Migrate == "auto" && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
+	if cfg.Migrate == MigrateAuto && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
 		switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
 		case err == nil:
 			return nil, f.Close()

@@ -83,7 +83,7 @@ func TestRightsOfTheFile(t *testing.T) {
 // Whoever makes no tables makes no file.
 func TestNoFileWithoutTables(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing.db")
-	for _, cfg := range []Config{{DSN: path, Migrate: "check"}, {DSN: path, Migrate: "off"}, {DSN: "file:" + path + "?mode=rw"}} {
+	for _, cfg := range []Config{{DSN: path, Migrate: MigrateCheck}, {DSN: path, Migrate: MigrateOff}, {DSN: "file:" + path + "?mode=rw"}} {
 		t.Run(fmt.Sprintf("%+v", cfg), func(t *testing.T) {
 			if _, err := Open(t.Context(), cfg); err == nil {
 				t.Errorf("%+v: opened, want an error", cfg)

@@ -21,12 +21,21 @@ type Config struct {
 	MaxLifetime      time.Duration // of a connection to a server; 10 minutes
 	MaxWait          time.Duration // the longest wait for a lock, a connection or an answer; 10 seconds
 
-	Migrate string // auto (default), check or off: CONFIG.md
+	Migrate MigrateMode // MigrateAuto is the default
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now; dates what adoption writes
 
 	readOnly bool // nothing is to be changed: see Examine
 }
+
+// MigrateMode says what becomes of tables, columns and indexes that are missing. The values are those of the configuration (CONFIG.md).
+type MigrateMode string
+
+const (
+	MigrateAuto  MigrateMode = "auto"  // they are made; indexes of large tables that others keep are only named, see Report
+	MigrateCheck MigrateMode = "check" // nothing is made: Open fails for tables and columns, and names indexes
+	MigrateOff   MigrateMode = "off"   // nothing is made, and nobody looks
+)
 
 // Store is an open database. Its methods return the errors of this package; see [Store.Apply] for what a write
 // guarantees.
@@ -115,7 +124,7 @@ func (c Config) withDefaults() Config {
 		c.Driver = defaultEngine
 	}
 	if c.Migrate == "" {
-		c.Migrate = "auto"
+		c.Migrate = MigrateAuto
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -120,7 +120,7 @@ func TestUncheckedTables(t *testing.T) {
 	e := mysqlEngine
 	cfg := e.fresh(t, oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8")...)
 	open(t, cfg)
-	cfg.Migrate = "off"
+	cfg.Migrate = store.MigrateOff
 	s, epoch := owned(t, cfg)
 	equal(t, "report", fmt.Sprint(s.Report().Created, s.Report().Added, s.Report().Missing), "[] [] []")
 	apply(t, s, epoch, say(1, "z", "g", "[]"))
@@ -131,11 +131,11 @@ func TestUncheckedTables(t *testing.T) {
 	}
 
 	cfg = e.fresh(t, oldTables(e, "int NOT NULL", " CHARACTER SET utf8")...)
-	cfg.Migrate = "off"
+	cfg.Migrate = store.MigrateOff
 	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "ofstyle.style_id is int and does not number itself") {
 		t.Errorf(`warnings: got %s, want warnings with "ofstyle.style_id is int and does not number itself"`, w)
 	}
-	cfg.Migrate = "auto"
+	cfg.Migrate = store.MigrateAuto
 	if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) || !strings.Contains(fmt.Sprint(err), "MODIFY id_ varchar(64) NOT NULL") {
 		t.Errorf(`ids that take no text: got %v, want %v, text with "MODIFY id_ varchar(64) NOT NULL"`, err, store.ErrSchema)
 	}
@@ -165,7 +165,7 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 		t.Cleanup(func() { run(t, raw, fmt.Sprint("SET GLOBAL innodb_flush_log_at_trx_commit = ", flush)) })
 		for value, want := range []bool{true, false, true} {
 			run(t, raw, fmt.Sprint("SET GLOBAL innodb_flush_log_at_trx_commit = ", value))
-			for _, mode := range []string{"auto", "check", "off"} {
+			for _, mode := range []store.MigrateMode{store.MigrateAuto, store.MigrateCheck, store.MigrateOff} {
 				var log bytes.Buffer
 				cfg.Migrate, cfg.Log = mode, slog.New(slog.NewTextHandler(&log, nil))
 				open(t, cfg)

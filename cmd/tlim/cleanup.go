@@ -62,7 +62,7 @@ func cleanupDryRun(ctx context.Context, out io.Writer, from config.Sources, asJS
 // withStore opens the database beside a process that serves, for a command that makes no tables.
 func withStore(ctx context.Context, cfg config.Config, use func(*store.Store) error) error {
 	opened := storeConfig(cfg, slog.New(slog.DiscardHandler))
-	opened.Migrate = "check"
+	opened.Migrate = store.MigrateCheck
 	db, err := store.Open(ctx, opened)
 	if err != nil {
 		return err

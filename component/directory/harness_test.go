@@ -45,7 +45,7 @@ type with struct {
 
 func newHarness(t *testing.T, cfg Config, w with) *harness {
 	h := &harness{t: t, clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), log: &doubles.Log{}, online: map[string]bool{}, ended: make(chan struct{})}
-	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: "auto", MaxOpen: 4,
+	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: store.MigrateAuto, MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })

@@ -13,7 +13,7 @@ import (
 
 // problems lists what makes a configuration unfit to run, one line each.
 func (c *Config) problems() (p Problems) {
-	c.notYet(&p)
+	c.checkDriver(&p)
 	c.checkChoices(&p)
 	c.checkXMPP(&p)
 	c.checkStore(&p)
@@ -27,29 +27,29 @@ func (c *Config) problems() (p Problems) {
 	return p
 }
 
-// notYet refuses what this release does not do.
-func (c *Config) notYet(p *Problems) {
-	if engine, known := store.EngineNamed(c.Store.Driver); known && engine.Later {
+// checkDriver takes the engines of this release.
+func (c *Config) checkDriver(p *Problems) {
+	engine, known := store.EngineNamed(c.Store.Driver)
+	switch {
+	case !known:
+		var drivers []string
+		for _, e := range store.Engines() {
+			drivers = append(drivers, e.Name)
+		}
+		p.addChoice("store.driver", c.Store.Driver, drivers)
+	case engine.Later:
 		p.add("store.driver: %s", engine.Refusal())
 	}
 }
 
 func (c *Config) checkChoices(p *Problems) {
-	var drivers []string
-	for _, e := range store.Engines() {
-		drivers = append(drivers, e.Name)
-	}
-	if engine, known := store.EngineNamed(c.Store.Driver); known && engine.Later {
-		drivers = append(drivers, engine.Name) // refused by notYet
-	}
 	for _, choice := range []struct {
 		key, value string
 		allowed    []string
 	}{
 		{"xmpp.delivery", string(c.XMPP.Delivery), []string{"auto", "bare", "resources"}},
 		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
-		{"store.driver", c.Store.Driver, drivers},
-		{"store.migrate", c.Store.Migrate, []string{"auto", "check", "off"}},
+		{"store.migrate", string(c.Store.Migrate), []string{"auto", "check", "off"}},
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
 		{"files.access", c.Files.Access, []string{"link", "strict"}},
@@ -63,9 +63,14 @@ func (c *Config) checkChoices(p *Problems) {
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {
 		if !slices.Contains(choice.allowed, choice.value) {
-			p.add("%s: %s is none of %s", choice.key, quoted(choice.value), strings.Join(choice.allowed, ", "))
+			p.addChoice(choice.key, choice.value, choice.allowed)
 		}
 	}
+}
+
+// addChoice is a value that is none of those that there are.
+func (p *Problems) addChoice(key, value string, allowed []string) {
+	p.add("%s: %s is none of %s", key, quoted(value), strings.Join(allowed, ", "))
 }
 
 // noSecret does not keep LoadForOperator from its work.

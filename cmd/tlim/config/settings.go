@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"tlim/component"
+	"tlim/store"
 	"tlim/store/blob"
 )
 
@@ -56,13 +57,13 @@ type Presence struct {
 
 // Store is the database.
 type Store struct {
-	Driver      string   `yaml:"driver"`
-	DSN         DSN      `yaml:"dsn"`
-	MaxOpen     int      `yaml:"max_open"`
-	MaxIdle     int      `yaml:"max_idle"`
-	MaxLifetime Duration `yaml:"max_lifetime"`
-	MaxWait     Duration `yaml:"max_wait"`
-	Migrate     string   `yaml:"migrate"`
+	Driver      string            `yaml:"driver"`
+	DSN         DSN               `yaml:"dsn"`
+	MaxOpen     int               `yaml:"max_open"`
+	MaxIdle     int               `yaml:"max_idle"`
+	MaxLifetime Duration          `yaml:"max_lifetime"`
+	MaxWait     Duration          `yaml:"max_wait"`
+	Migrate     store.MigrateMode `yaml:"migrate"`
 }
 
 // HTTP is the API that integrators and clients call.
@@ -237,7 +238,7 @@ func Default() Config {
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
 		Presence: Presence{Interval: Duration(200 * time.Millisecond)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
-			MaxWait: Duration(10 * time.Second), Migrate: "auto"},
+			MaxWait: Duration(10 * time.Second), Migrate: store.MigrateAuto},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},

@@ -77,7 +77,7 @@ func (r *rig) startHistory(ctx context.Context, size historySize) (h *history, e
 		return nil, err
 	}
 	h.caller = newCaller(site, 1)
-	h.store, err = store.Open(ctx, store.Config{Driver: db.driver, DSN: db.dsn, Migrate: "check"})
+	h.store, err = store.Open(ctx, store.Config{Driver: db.driver, DSN: db.dsn, Migrate: store.MigrateCheck})
 	return h, err
 }
 
