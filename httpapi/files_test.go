@@ -269,12 +269,14 @@ func TestBrokenUpload(t *testing.T) {
 		return fmt.Sprintf("POST /mobileHttpController/uploadForUrl HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", adminKey, media, length)
 	}
 	for _, at := range []int{0, 10, 150, 300, 5000, 300_000, len(text) - 40, len(text) - 1} {
-		conn := dial(t, l.lab)
-		if _, err := io.WriteString(conn, head(len(text))+text[:at]); err != nil {
-			t.Fatal(err)
-		}
-		conn.Close()
-		wait(t, l.over)
+		t.Run(fmt.Sprint("at ", at), func(t *testing.T) {
+			conn := dial(t, l.lab)
+			if _, err := io.WriteString(conn, head(len(text))+text[:at]); err != nil {
+				t.Fatal(err)
+			}
+			conn.Close()
+			wait(t, l.over)
+		})
 	}
 	// One that only holds its connection is told so.
 	hasty := newFileLab(t, func(c *Config) { c.Limits.BodyTime = 100 * time.Millisecond })

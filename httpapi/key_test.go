@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -46,9 +47,11 @@ func TestKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for secret, want := range map[string]int{key: 401, "another-key-0123456789": 200} {
-		if a := again.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer "+secret); a.status != want {
-			t.Errorf("after a reload: %d, want %d", a.status, want)
-		}
+		t.Run(strconv.Itoa(want), func(t *testing.T) {
+			if a := again.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer "+secret); a.status != want {
+				t.Errorf("after a reload: got %d, want %d", a.status, want)
+			}
+		})
 	}
 	// Open to others: a warning.
 	if err := os.Chmod(path, 0o644); err != nil {

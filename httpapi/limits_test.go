@@ -339,9 +339,11 @@ func TestShares(t *testing.T) {
 	}
 	entered.Wait()
 	for what, a := range map[string]answer{"one too many": l.do(t, http.MethodGet, "findSessions", "user_id=lisi", "", "Authorization", lisi), "a file": up()} {
-		if a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
-			t.Errorf("%s: got %d %s, want 429, Retry-After 1, error-013", what, a.status, a.body)
-		}
+		t.Run(what, func(t *testing.T) {
+			if a.status != 429 || a.header.Get("Retry-After") != "1" || a.object(t)["result"] != "error-013" {
+				t.Errorf("got %d %s, want 429, Retry-After 1, error-013", a.status, a.body)
+			}
+		})
 	}
 	if a := call(zhangsan); a.status != 200 {
 		t.Errorf("another user: got %d %s, want 200", a.status, a.body)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,34 +52,36 @@ func TestRefusalsAreRead(t *testing.T) {
 	for _, c := range list {
 		t.Run(c.what, func(t *testing.T) {
 			for _, chunked := range []bool{false, true} {
-				if chunked && c.what == "a form of nobody" {
-					continue // without a length it is the parameters that are missed first
-				}
-				var req bytes.Buffer
-				fmt.Fprintf(&req, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", c.path, c.media)
-				if c.key != "" {
-					fmt.Fprintf(&req, "Authorization: Bearer %s\r\n", c.key)
-				}
-				if chunked {
-					fmt.Fprintf(&req, "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(c.body), c.body)
-				} else {
-					fmt.Fprintf(&req, "Content-Length: %d\r\n\r\n%s", len(c.body), c.body)
-				}
-				conn := dial(t, l.lab)
-				if _, err := conn.Write(req.Bytes()); err != nil {
-					t.Errorf("%s, chunked %v: sending fails: %v", c.what, chunked, err)
-					continue
-				}
-				resp, err := http.ReadResponse(newReader(conn), nil)
-				if err != nil {
-					t.Errorf("%s, chunked %v: %v", c.what, chunked, err)
-					continue
-				}
-				content, err := io.ReadAll(resp.Body)
-				if err != nil || resp.StatusCode != c.status || !resp.Close || !strings.Contains(string(content), `"result_detail":"`) {
-					t.Errorf("%s, chunked %v: got %d %s, close %v, %v, want %d with a result_detail, close true", c.what, chunked, resp.StatusCode, content, resp.Close, err, c.status)
-				}
-				conn.Close()
+				t.Run(fmt.Sprintf("%s, chunked %v", c.what, chunked), func(t *testing.T) {
+					if chunked && c.what == "a form of nobody" {
+						return // without a length it is the parameters that are missed first
+					}
+					var req bytes.Buffer
+					fmt.Fprintf(&req, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n", c.path, c.media)
+					if c.key != "" {
+						fmt.Fprintf(&req, "Authorization: Bearer %s\r\n", c.key)
+					}
+					if chunked {
+						fmt.Fprintf(&req, "Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(c.body), c.body)
+					} else {
+						fmt.Fprintf(&req, "Content-Length: %d\r\n\r\n%s", len(c.body), c.body)
+					}
+					conn := dial(t, l.lab)
+					if _, err := conn.Write(req.Bytes()); err != nil {
+						t.Errorf("sending fails: %v", err)
+						return
+					}
+					resp, err := http.ReadResponse(newReader(conn), nil)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					content, err := io.ReadAll(resp.Body)
+					if err != nil || resp.StatusCode != c.status || !resp.Close || !strings.Contains(string(content), `"result_detail":"`) {
+						t.Errorf("got %d %s, close %v, %v, want %d with a result_detail, close true", resp.StatusCode, content, resp.Close, err, c.status)
+					}
+					conn.Close()
+				})
 			}
 		})
 	}
@@ -120,14 +123,16 @@ func TestExpect(t *testing.T) {
 	l := newLingerLab(t)
 	_, media := refusals(t)
 	for key, want := range map[string]int{"nonsense": 401, adminKey: 413} {
-		conn := dial(t, l.lab)
-		fmt.Fprintf(conn, "POST /mobileHttpController/uploadForUrl HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", media, key, 2*refusedBody)
-		resp, err := http.ReadResponse(newReader(conn), nil)
-		if err != nil || resp.StatusCode != want || !resp.Close {
-			t.Errorf("%q: got %+v, %v, want %d, close true", key, resp, err, want)
-		}
-		conn.Close()
-		wait(t, l.over)
+		t.Run(strconv.Itoa(want), func(t *testing.T) {
+			conn := dial(t, l.lab)
+			fmt.Fprintf(conn, "POST /mobileHttpController/uploadForUrl HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", media, key, 2*refusedBody)
+			resp, err := http.ReadResponse(newReader(conn), nil)
+			if err != nil || resp.StatusCode != want || !resp.Close {
+				t.Errorf("got %+v, %v, want %d, close true", resp, err, want)
+			}
+			conn.Close()
+			wait(t, l.over)
+		})
 	}
 }
 

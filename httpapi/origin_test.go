@@ -257,16 +257,18 @@ func TestCORS(t *testing.T) {
 				"one by key": c.lab.do(t, "GET", "findSessions", "user_id=lisi", "", "Origin", c.origin, "Authorization", "Bearer "+adminKey),
 				"no path":    c.lab.do(t, "GET", "nothing", "", "", "Origin", c.origin),
 			} {
-				if got := a.header.Get("Access-Control-Allow-Origin"); got != c.want {
-					t.Errorf("%s, %s: allowed is %q, want %q", c.what, what, got, c.want)
-				}
-				if got := strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin"); got != varies {
-					t.Errorf("%s, %s: Vary %q, want %v", c.what, what, a.header.Values("Vary"), varies)
-				}
-				if a.header.Get("Access-Control-Allow-Credentials") != "" {
-					t.Errorf(`%s, %s: got credentials, want no Access-Control-Allow-Credentials`, c.what, what)
-				}
-				unstored(t, c.what, a)
+				t.Run(c.what+", "+what, func(t *testing.T) {
+					if got := a.header.Get("Access-Control-Allow-Origin"); got != c.want {
+						t.Errorf("got allowed %q, want %q", got, c.want)
+					}
+					if got := strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin"); got != varies {
+						t.Errorf("got Vary %q, want Origin in it: %v", a.header.Values("Vary"), varies)
+					}
+					if a.header.Get("Access-Control-Allow-Credentials") != "" {
+						t.Error("got credentials, want no Access-Control-Allow-Credentials")
+					}
+					unstored(t, c.what, a)
+				})
 			}
 			if warned := strings.Contains(c.lab.log.String(), "* in http.cors_origins stands for no origin"); warned != strings.Contains(c.what, ", *") && c.lab.cfg.AllowAnonymous != AnonymousNone {
 				t.Errorf("got a warning %v, want %v", warned, !warned)

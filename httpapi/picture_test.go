@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,11 +65,13 @@ func TestPictures(t *testing.T) {
 				},
 				"a stranger": func() answer { return open.do(t, http.MethodPost, "updateSessionPic", "", form) },
 			} {
-				a := call()
-				calls := len(l.svc.taken()) + len(open.svc.taken())
-				if a.status != want || (want == 200) != (calls == 1) || want == 403 && a.object(t)["result"] != "error-011" {
-					t.Errorf("%q by %s: got %d %s, %d calls, want %d (200: one call, 403: error-011)", pic, who, a.status, a.body, calls, want)
-				}
+				t.Run(fmt.Sprintf("%q by %s", pic, who), func(t *testing.T) {
+					a := call()
+					calls := len(l.svc.taken()) + len(open.svc.taken())
+					if a.status != want || (want == 200) != (calls == 1) || want == 403 && a.object(t)["result"] != "error-011" {
+						t.Errorf("got %d %s, %d calls, want %d (200: one call, 403: error-011)", a.status, a.body, calls, want)
+					}
+				})
 			}
 			if a := l.post(t, "updateSessionPic", form); a.status != 200 {
 				t.Errorf("%q by a key: got %d %s, want 200", pic, a.status, a.body)

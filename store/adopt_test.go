@@ -198,9 +198,11 @@ func TestMixedCollations(t *testing.T) {
 
 	const join = `SELECT g.session_id FROM ofsession g JOIN ofsubscriber m ON g.session_id = m.session_id WHERE m.user_id == ? AND g.session_name == ?`
 	for _, args := range [][]any{{"Z", "G"}, {"Z", "张三,李四"}} {
-		if n, err := store.Read(ctx, s, join, args...); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "convert the tables") {
-			t.Errorf(`%v: %d rows, %v, want error %v, text with "convert the tables"`, args, n, err, store.ErrUnavailable)
-		}
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			if n, err := store.Read(ctx, s, join, args...); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "convert the tables") {
+				t.Errorf(`%v: %d rows, %v, want error %v, text with "convert the tables"`, args, n, err, store.ErrUnavailable)
+			}
+		})
 	}
 	const update = `UPDATE ofsession SET session_name = ? WHERE session_id == ? AND session_id IN (SELECT session_id FROM ofsubscriber WHERE user_id == ?)`
 	if n, err := store.Write(ctx, s, update, "😀", "G", "Z"); !errors.Is(err, store.ErrUnavailable) {
@@ -210,9 +212,11 @@ func TestMixedCollations(t *testing.T) {
 	// Of an argument that its column cannot hold there is nothing, also where others are in the statement.
 	const held = `SELECT session_id FROM ofsession WHERE session_id == ? AND session_name == ?`
 	for _, args := range [][]any{{"G", "😀"}, {"😀", "张三,李四"}} {
-		if n, err := store.Read(ctx, s, held, args...); n != 0 || err != nil {
-			t.Errorf("%v: %d rows, %v, want 0, no error", args, n, err)
-		}
+		t.Run(fmt.Sprint(args), func(t *testing.T) {
+			if n, err := store.Read(ctx, s, held, args...); n != 0 || err != nil {
+				t.Errorf("%v: %d rows, %v, want 0, no error", args, n, err)
+			}
+		})
 	}
 	if n, err := store.Write(ctx, s, `UPDATE ofsession SET session_name = ? WHERE session_id == ?`, "x", "😀"); n != 0 || err != nil {
 		t.Errorf("an update of nothing: %d rows, %v, want 0, no error", n, err)
@@ -272,11 +276,13 @@ func TestStatementBinlog(t *testing.T) {
 		statement.DSN = cfg.DSN + "&binlog_format=STATEMENT"
 	}
 	for _, mode := range []store.MigrateMode{store.MigrateAuto, store.MigrateCheck, store.MigrateOff} {
-		statement.Migrate = mode
-		_, err := store.Open(ctx, statement)
-		if err == nil || !strings.Contains(err.Error(), "binlog_format is STATEMENT") || !strings.Contains(err.Error(), "SET GLOBAL binlog_format = 'ROW'") || strings.Contains(err.Error(), "\n") {
-			t.Errorf(`%s: got %v, want an error, error with "binlog_format is STATEMENT", with "SET GLOBAL binlog_format = 'ROW'", without %q`, mode, err, "\n")
-		}
+		t.Run(string(mode), func(t *testing.T) {
+			statement.Migrate = mode
+			_, err := store.Open(ctx, statement)
+			if err == nil || !strings.Contains(err.Error(), "binlog_format is STATEMENT") || !strings.Contains(err.Error(), "SET GLOBAL binlog_format = 'ROW'") || strings.Contains(err.Error(), "\n") {
+				t.Errorf(`got %v, want an error, error with "binlog_format is STATEMENT", with "SET GLOBAL binlog_format = 'ROW'", without %q`, err, "\n")
+			}
+		})
 	}
 	equal(t, "tables", len(tableNames(t, raw, "SHOW TABLES")), 0)
 	for _, format := range []string{"MIXED", "ROW"} {

@@ -20,13 +20,15 @@ var oddTypes = []string{
 func TestValidType(t *testing.T) {
 	pattern := regexp.MustCompile(`^MT[TSBC]-[0-9A-Za-z]{1,16}$`)
 	for _, odd := range oddTypes {
-		valid := pattern.MatchString(odd)
-		if got := store.ValidType(odd); got != valid {
-			t.Errorf("%q is valid: got %v, want %v", odd, got, valid)
-		}
-		if family := store.FamilyOf(odd); valid && family != odd[:3] || family != "" && !strings.HasPrefix(odd, family+"-") {
-			t.Errorf("%q is of the family %q", odd, family)
-		}
+		t.Run(fmt.Sprintf("%q", odd), func(t *testing.T) {
+			valid := pattern.MatchString(odd)
+			if got := store.ValidType(odd); got != valid {
+				t.Errorf("%q is valid: got %v, want %v", odd, got, valid)
+			}
+			if family := store.FamilyOf(odd); valid && family != odd[:3] || family != "" && !strings.HasPrefix(odd, family+"-") {
+				t.Errorf("%q is of the family %q", odd, family)
+			}
+		})
 	}
 }
 

@@ -166,12 +166,14 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 		for value, want := range []bool{true, false, true} {
 			run(t, raw, fmt.Sprint("SET GLOBAL innodb_flush_log_at_trx_commit = ", value))
 			for _, mode := range []store.MigrateMode{store.MigrateAuto, store.MigrateCheck, store.MigrateOff} {
-				var log bytes.Buffer
-				cfg.Migrate, cfg.Log = mode, slog.New(slog.NewTextHandler(&log, nil))
-				open(t, cfg)
-				if got := strings.Contains(log.String(), fmt.Sprintf("innodb_flush_log_at_trx_commit is %d", value)); got != want {
-					t.Errorf("%d with migrate %s, warned of: got %v, want %v", value, mode, got, want)
-				}
+				t.Run(fmt.Sprintf("%d with migrate %s", value, mode), func(t *testing.T) {
+					var log bytes.Buffer
+					cfg.Migrate, cfg.Log = mode, slog.New(slog.NewTextHandler(&log, nil))
+					open(t, cfg)
+					if got := strings.Contains(log.String(), fmt.Sprintf("innodb_flush_log_at_trx_commit is %d", value)); got != want {
+						t.Errorf("warned of: got %v, want %v", got, want)
+					}
+				})
 			}
 		}
 	})

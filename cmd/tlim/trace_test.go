@@ -162,14 +162,18 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 	}
 
 	for _, id := range []string{"never", "M1", "m1 ", "m%", "' OR 1=1 --", "😀"} {
-		if code, out, errs := runCommand(t, "trace", id, "--config", config); code != exitFailed || out != "" || !strings.Contains(errs, "nothing is known of") {
-			t.Errorf(`%q: got %d %s %s, want %d, out "", errs with "nothing is known of"`, id, code, out, errs, exitFailed)
-		}
+		t.Run(fmt.Sprintf("%q", id), func(t *testing.T) {
+			if code, out, errs := runCommand(t, "trace", id, "--config", config); code != exitFailed || out != "" || !strings.Contains(errs, "nothing is known of") {
+				t.Errorf(`got %d, output %q, errors %q, want %d, no output, "nothing is known of"`, code, out, errs, exitFailed)
+			}
+		})
 	}
 	for _, args := range [][]string{{}, {"a", "b"}, {""}, {"m1", "--yaml"}} {
-		if code, _, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...); code != exitUsage || errs == "" {
-			t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
-		}
+		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
+			if code, _, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...); code != exitUsage || errs == "" {
+				t.Errorf("got %d, errors %q, want %d, an error", code, errs, exitUsage)
+			}
+		})
 	}
 }
 
@@ -223,8 +227,10 @@ cleanup.enabled is false: nothing of this is removed
 		t.Errorf("%d messages are left: %v, want 6 left, no error", len(left), err)
 	}
 	for _, args := range [][]string{{"cleanup", "now"}, {"cleanup", "dry-run", "x"}, {"cleanup", "dry-run", "--set", "cleanup.days=-1"}} {
-		if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
-			t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
-		}
+		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
+			if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
+				t.Errorf("got %d, errors %q, want %d, an error", code, errs, exitUsage)
+			}
+		})
 	}
 }

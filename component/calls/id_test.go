@@ -1,6 +1,7 @@
 package calls
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -17,12 +18,14 @@ func TestIDs(t *testing.T) {
 		t.Errorf("got id %s, want one from %s on and below %s", id, from, after)
 	}
 	for _, n := range []int{1, 255, MaxReceivers} {
-		got := MessageID(id, n)
-		if Number(got) != n || !strings.HasPrefix(got, id[:Stem]) || got < id[:Stem]+First || got > id[:Stem]+Last {
-			t.Errorf("message %d: got id %s of number %d, want one from %s to %s of its number", n, got, Number(got), id[:Stem]+First, id[:Stem]+Last)
-		}
-		if ValidID(got) {
-			t.Errorf("message %d: got id %s taken for a call's, want a message's", n, got)
-		}
+		t.Run(fmt.Sprint("message ", n), func(t *testing.T) {
+			got := MessageID(id, n)
+			if Number(got) != n || !strings.HasPrefix(got, id[:Stem]) || got < id[:Stem]+First || got > id[:Stem]+Last {
+				t.Errorf("got id %s of number %d, want one from %s to %s of its number", got, Number(got), id[:Stem]+First, id[:Stem]+Last)
+			}
+			if ValidID(got) {
+				t.Errorf("got id %s taken for a call's, want a message's", got)
+			}
+		})
 	}
 }

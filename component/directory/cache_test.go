@@ -56,9 +56,11 @@ func TestCanonical(t *testing.T) {
 		"NoBody": {ID: "nobody", Local: "nobody", Bare: "nobody@im.test"},
 		"GONE":   {ID: "gone", Local: "gone", Bare: "gone@im.test"},
 	} {
-		if got, err := h.Canonical(t.Context(), id); got != want || err != nil {
-			t.Errorf("%s: got %+v, %v, want %+v", id, got, err, want)
-		}
+		t.Run(id, func(t *testing.T) {
+			if got, err := h.Canonical(t.Context(), id); got != want || err != nil {
+				t.Errorf("got %+v, %v, want %+v", got, err, want)
+			}
+		})
 	}
 	var refused *protocol.Error
 	if _, err := h.Canonical(t.Context(), ""); !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid {

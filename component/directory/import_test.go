@@ -113,20 +113,22 @@ func TestImportLosesNobody(t *testing.T) {
 		"many missing":  func(f *testSource) { f.users = f.users[3:] },
 		"broken":        func(f *testSource) { f.users, f.fail = f.users[28:], errors.New("connection lost") },
 	} {
-		h.from.have(users...)
-		h.from.set(change)
-		for range 2 {
-			if err := h.poll(h.imports); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
-				t.Errorf("%s: got %v, want the error of the source if it is broken, else none", name, err)
+		t.Run(name, func(t *testing.T) {
+			h.from.have(users...)
+			h.from.set(change)
+			for range 2 {
+				if err := h.poll(h.imports); (err != nil) != (name == "broken") || err != nil && !strings.Contains(fmt.Sprint(err), "connection lost") {
+					t.Errorf("got %v, want the error of the source if it is broken, else none", err)
+				}
 			}
-		}
-		if h.listed() != before {
-			t.Errorf("%s: the directory holds %s, want %s", name, h.listed(), before)
-		}
-		if got := h.server.Questions(); got != "" {
-			t.Errorf(`%s: asked about %s, want ""`, name, got)
-		}
-		h.from.set(func(f *testSource) { f.fail = nil })
+			if h.listed() != before {
+				t.Errorf("the directory holds %s, want %s", h.listed(), before)
+			}
+			if got := h.server.Questions(); got != "" {
+				t.Errorf(`asked about %s, want ""`, got)
+			}
+			h.from.set(func(f *testSource) { f.fail = nil })
+		})
 	}
 	if n := h.log.Count("they stay users"); n < 1 {
 		t.Errorf("got log %s, want \"they stay users\" at least once", h.log)

@@ -325,13 +325,15 @@ func TestJPushNames(t *testing.T) {
 	// Trouble of the moment is waited for.
 	c.t = c.t.Add(cidLife + time.Second)
 	for _, f := range []jpush.Fault{{Status: 503}, {Status: 429, Header: map[string]string{"X-Rate-Limit-Reset": "5"}}, {Cut: true}} {
-		f.Path = "/v3/push/cid"
-		d.Fail(f, f) // a GET on a connection that was idle is made again by net/http
-		id, err := p.NewID(t.Context())
-		d.Mend()
-		if checkJPush(t, d, err); err == nil {
-			t.Errorf("%+v: got name %q, want an error", f, id)
-		}
+		t.Run(fmt.Sprintf("%+v", f), func(t *testing.T) {
+			f.Path = "/v3/push/cid"
+			d.Fail(f, f) // a GET on a connection that was idle is made again by net/http
+			id, err := p.NewID(t.Context())
+			d.Mend()
+			if checkJPush(t, d, err); err == nil {
+				t.Errorf("got name %q, want an error", id)
+			}
+		})
 	}
 	if id := name(); !strings.HasSuffix(id, "31") {
 		t.Errorf("got name %s, want one that ends in 31", id)

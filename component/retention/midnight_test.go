@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"fmt"
 	"testing"
 	"time"
 	_ "time/tzdata" // the zones below must be there on every machine
@@ -32,43 +33,49 @@ func TestMidnight(t *testing.T) {
 		// A whole day is left out.
 		{"Pacific/Apia", "2011-12-28 12:00:00 -10", day, []string{"2011-12-29 00:00:00 -10"}},
 	} {
-		zone, err := time.LoadLocation(c.zone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		now, err := time.ParseInLocation(layout, c.now, zone)
-		if err != nil {
-			t.Fatal(err)
-		}
-		next := firstClean(now.In(zone))
-		for i, want := range c.want {
-			if i > 0 {
-				next = nextClean(next, next, c.interval)
+		t.Run(c.zone+" "+c.now, func(t *testing.T) {
+			zone, err := time.LoadLocation(c.zone)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got := next.Format(layout); got != want {
-				t.Errorf("%s, from %s, %d: %s, want %s", c.zone, c.now, i, got, want)
+			now, err := time.ParseInLocation(layout, c.now, zone)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			next := firstClean(now.In(zone))
+			for i, want := range c.want {
+				if i > 0 {
+					next = nextClean(next, next, c.interval)
+				}
+				if got := next.Format(layout); got != want {
+					t.Errorf("%d: got %s, want %s", i, got, want)
+				}
+			}
+		})
 	}
 	// A machine that slept over some leaves them out.
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, interval := range []time.Duration{day, 12 * time.Hour} {
-		if got, want := nextClean(begin, begin.Add(3*day+time.Minute), interval), begin.Add(3*day+interval); !got.Equal(want) {
-			t.Errorf("every %s: %s, want %s", interval, got, want)
-		}
+		t.Run(fmt.Sprint("every ", interval), func(t *testing.T) {
+			if got, want := nextClean(begin, begin.Add(3*day+time.Minute), interval), begin.Add(3*day+interval); !got.Equal(want) {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
 	}
 	// No zone and no day has it stand still.
 	for _, name := range []string{"Pacific/Apia", "America/Havana", "Asia/Tehran", "Africa/Cairo", "Antarctica/Troll"} {
-		zone, err := time.LoadLocation(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for next, n := time.Date(2009, 1, 1, 0, 0, 0, 0, zone), 0; n < 6000; n++ {
-			after := nextClean(next, next, day)
-			if gap := after.Sub(next); gap < 22*time.Hour || gap > 49*time.Hour {
-				t.Fatalf("%s: from %s to %s, want at least %v, at most %v", name, next, after, 22*time.Hour, 49*time.Hour)
+		t.Run(name, func(t *testing.T) {
+			zone, err := time.LoadLocation(name)
+			if err != nil {
+				t.Fatal(err)
 			}
-			next = after
-		}
+			for next, n := time.Date(2009, 1, 1, 0, 0, 0, 0, zone), 0; n < 6000; n++ {
+				after := nextClean(next, next, day)
+				if gap := after.Sub(next); gap < 22*time.Hour || gap > 49*time.Hour {
+					t.Fatalf("from %s to %s, want %v to %v", next, after, 22*time.Hour, 49*time.Hour)
+				}
+				next = after
+			}
+		})
 	}
 }

@@ -49,29 +49,31 @@ func readers(doc string) map[string]io.Reader {
 // An answer to our own question is found whatever came before it, and so is all that follows.
 func TestResync(t *testing.T) {
 	for _, poison := range poisons {
-		for way, r := range readers(header + `<message id="before"/>` + poison + pong + after + poison + poison + pong + pong + after + `</stream:stream>`) {
-			f := NewFramer(r, Limits{Stanza: 250, Own: secret})
-			count := map[string]int{}
-			broken := 0
-			for {
-				frame, err := f.Next()
-				if errors.Is(err, io.EOF) {
-					break
+		t.Run(poison, func(t *testing.T) {
+			for way, r := range readers(header + `<message id="before"/>` + poison + pong + after + poison + poison + pong + pong + after + `</stream:stream>`) {
+				f := NewFramer(r, Limits{Stanza: 250, Own: secret})
+				count := map[string]int{}
+				broken := 0
+				for {
+					frame, err := f.Next()
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err != nil {
+						t.Fatalf("%s: %v", way, err)
+					}
+					switch frame.Kind {
+					case KindBroken:
+						broken++
+					case KindStanza:
+						count[frame.Stanza.ID]++
+					}
 				}
-				if err != nil {
-					t.Fatalf("%s, %s: %v", way, poison, err)
-				}
-				switch frame.Kind {
-				case KindBroken:
-					broken++
-				case KindStanza:
-					count[frame.Stanza.ID]++
+				if count["before"] != 1 || count[secret+"7"] != 3 || count["after"] != 2 || broken < 2 {
+					t.Errorf("%s: got %v, broken %d times, want before once, the ping 3 times, after twice, broken at least twice", way, count, broken)
 				}
 			}
-			if count["before"] != 1 || count[secret+"7"] != 3 || count["after"] != 2 || broken < 2 {
-				t.Errorf("%s, %s: got %v, broken %d times, want before 1, count 3, after 2, broken at least 2", way, poison, count, broken)
-			}
-		}
+		})
 	}
 }
 

@@ -85,10 +85,12 @@ func TestIssuer(t *testing.T) {
 
 	// One for a name that preparation would make another's, as a process of another version could have signed it.
 	for _, local := range []string{"ZhangSan", "zhangsa\u207F"} {
-		signed := fmt.Sprintf("%s%s.%d.0", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
-		if got := user(issuer, signed+"."+sign(issuer.key, signed)); got != "error-011" {
-			t.Errorf("of %q: got %s, want error-011", local, got)
-		}
+		t.Run(local, func(t *testing.T) {
+			signed := fmt.Sprintf("%s%s.%d.0", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli())
+			if got := user(issuer, signed+"."+sign(issuer.key, signed)); got != "error-011" {
+				t.Errorf("got %s, want error-011", got)
+			}
+		})
 	}
 
 	// Every other text is none: any character changed, parts exchanged, cut or grown.

@@ -296,12 +296,14 @@ func pinged(t *testing.T, s *Server) {
 	a := login(t, s, "zhangsan", "a", WithPresence("", 0))
 	b := login(t, s, "lisi", "b", WithPresence("", 0), WithConfirm())
 	for how, want := range map[PingAnswer]string{AnswerPings: "", RefusePings: "feature-not-implemented", DenyPings: "service-unavailable"} {
-		b.SetPings(how)
-		err := a.Ping(ctx, b.JID)
-		var refused *IQError
-		if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Condition != want) {
-			t.Errorf("asked for %q: %v", want, err)
-		}
+		t.Run(fmt.Sprint(how), func(t *testing.T) {
+			b.SetPings(how)
+			err := a.Ping(ctx, b.JID)
+			var refused *IQError
+			if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Condition != want) {
+				t.Errorf("asked for %q: %v", want, err)
+			}
+		})
 	}
 	asked := 3
 	later := func(ctx context.Context) <-chan error {

@@ -344,10 +344,12 @@ func TestApproval(t *testing.T) {
 		t.Errorf("findSystemHistory: got %v, want Total 1, Type MTB-000", list)
 	}
 	for _, bad := range []string{``, `{`, `[]`, `hello`, `[{a:"\u0001`} {
-		answer := must[map[string]any](t)(w.tlim.Get(within(t, soon), "approval", pairs("params", bad, "msgTo", here)))
-		if answer["result"] == "ok" {
-			t.Errorf("params %q: got %v, want other than ok", bad, answer)
-		}
+		t.Run(fmt.Sprintf("params %q", bad), func(t *testing.T) {
+			answer := must[map[string]any](t)(w.tlim.Get(within(t, soon), "approval", pairs("params", bad, "msgTo", here)))
+			if answer["result"] == "ok" {
+				t.Errorf("params %q: got %v, want other than ok", bad, answer)
+			}
+		})
 	}
 }
 

@@ -243,13 +243,15 @@ func TestBrokenPut(t *testing.T) {
 		broken := errors.New("the line went dead")
 		for _, end := range []error{io.ErrUnexpectedEOF, broken, io.ErrClosedPipe} {
 			for _, n := range []int{0, 100, 512 << 10, 600 << 10, 5<<20 + 1, 11 << 20} {
-				id := blob.NewID()
-				if _, err := p.Put(ctx, id, &dribble{content(n), end}); !errors.Is(err, end) {
-					t.Errorf("%v after %d bytes: %v", end, n, err)
-				}
-				if _, err := p.Open(ctx, id, int64(n)); !errors.Is(err, blob.ErrNotFound) {
-					t.Errorf("%v after %d bytes: it can be read: got %v, want %v", end, n, err, blob.ErrNotFound)
-				}
+				t.Run(fmt.Sprintf("%v after %d bytes", end, n), func(t *testing.T) {
+					id := blob.NewID()
+					if _, err := p.Put(ctx, id, &dribble{content(n), end}); !errors.Is(err, end) {
+						t.Errorf("%v after %d bytes: %v", end, n, err)
+					}
+					if _, err := p.Open(ctx, id, int64(n)); !errors.Is(err, blob.ErrNotFound) {
+						t.Errorf("%v after %d bytes: it can be read: got %v, want %v", end, n, err, blob.ErrNotFound)
+					}
+				})
 			}
 		}
 		// A context that ends in the middle.

@@ -15,16 +15,18 @@ func TestPlaces(t *testing.T) {
 		h.note(depth, store.Message{MsgID: "id" + strconv.Itoa(depth), Time: strconv.Itoa(rows - depth)})
 	}
 	for _, from := range []int{shallow, deep} {
-		if len(h.places[from]) != historySpread {
-			t.Fatalf("%d places at %d, want %d", len(h.places[from]), from, historySpread)
-		}
-		for i, at := range h.places[from] {
-			depth := from + i
-			want := place{depth, strconv.Itoa(rows - depth), "id" + strconv.Itoa(depth), "id" + strconv.Itoa(depth+1)}
-			if at != want {
-				t.Errorf("place %d of %d is %+v, want %+v", i, from, at, want)
+		t.Run(strconv.Itoa(from), func(t *testing.T) {
+			if len(h.places[from]) != historySpread {
+				t.Fatalf("%d places at %d, want %d", len(h.places[from]), from, historySpread)
 			}
-		}
+			for i, at := range h.places[from] {
+				depth := from + i
+				want := place{depth, strconv.Itoa(rows - depth), "id" + strconv.Itoa(depth), "id" + strconv.Itoa(depth+1)}
+				if at != want {
+					t.Errorf("place %d of %d is %+v, want %+v", i, from, at, want)
+				}
+			}
+		})
 	}
 	if last := deep + historySpread - 1; last+historyPage >= rows {
 		t.Errorf("the last page goes beyond the oldest message")
