@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component/clock"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -292,23 +291,6 @@ func TestReadTwice(t *testing.T) {
 			t.Errorf("got %s, answers %v, want r1 to zhangsan@im.test/p, a receipt", copiesOf(d), posts)
 		}
 	}
-}
-
-func TestServerTime(t *testing.T) {
-	c := clock.Clock{Last: 1000, Floor: 1000}
-	at := func(ms int64, conversation string, want int64) {
-		t.Helper()
-		if got := c.Next(time.UnixMilli(ms), conversation); got != want {
-			t.Errorf("at %d in %s: %d, want %d", ms, conversation, got, want)
-		}
-	}
-	at(900, "a", 1001) // the host's clock went back over a restart; 1000 counts as delivered
-	at(900, "b", 1001)
-	at(900, "a", 1002)
-	at(900, "b", 1002)
-	at(2000, "a", 2000)
-	at(2000, "a", 2001)
-	at(1999, "b", 2001)
 }
 
 // typed is a 1:1 envelope of some type.
