@@ -167,7 +167,7 @@ func TestBadInput(t *testing.T) {
 	}
 	carriedOnly(t, l.file)
 	if log := l.log.String(); strings.Contains(log, "level=ERROR") || strings.Contains(log, "panic") {
-		t.Errorf(`the log has faults: got %.2000s, want log without "level=ERROR", without panic`, log)
+		t.Errorf(`got log %.2000s, want no error and no panic in it`, log)
 	}
 
 	// 2. The refused ones, both ways, over tables that stay as they are.
@@ -183,12 +183,12 @@ func TestBadInput(t *testing.T) {
 				}
 				again++
 				if got := l.ends(t, method, rt, b, documented); got != b.want {
-					t.Errorf("%s by %s: %s, before %s", b.what, method, got, b.want)
+					t.Errorf("%s by %s: got %s, want %s as before", b.what, method, got, b.want)
 				}
 			}
 		}
 		if after := tables(t, l.file); after != before {
-			t.Errorf("%s: refused calls have changed\n%s\nto\n%s", rt.path, without(before, after), without(after, before))
+			t.Errorf("%s: refused calls have changed\n%s\nto\n%s\nwant all as it was", rt.path, without(before, after), without(after, before))
 			before = after
 		}
 	}
@@ -225,7 +225,7 @@ func TestBadCredentials(t *testing.T) {
 		}
 	}
 	if after := tables(t, l.file); after != before {
-		t.Errorf("refused calls have changed\n%s\nto\n%s", without(before, after), without(after, before))
+		t.Errorf("refused calls have changed\n%s\nto\n%s\nwant all as it was", without(before, after), without(after, before))
 	}
 }
 
@@ -240,16 +240,16 @@ func (l *lab) ends(t *testing.T, method string, rt route, b bad, documented []st
 	end := fmt.Sprint(a.status, " ", v["result"])
 	known := slices.Contains(documented, rt.path+" "+end) || end == "400 fail" || end == "413 error-012"
 	if !known {
-		t.Errorf("%s: %s %.300s: the document has no such end", b.what, method, a.body)
+		t.Errorf("%s: got %s %.300s, want an end that the document has", b.what, method, a.body)
 	}
 	if detail, _ := v["result_detail"].(string); (detail == "") != (v["result"] == "ok") {
-		t.Errorf("%s: %s: result_detail is %q", b.what, end, detail)
+		t.Errorf("%s: %s: got result_detail %q, want one unless it is ok", b.what, end, detail)
 	}
 	if v["result"] != "ok" && (len(a.body) > 8<<10 || strings.Contains(a.body, ".go:") || strings.Contains(a.body, "goroutine") || strings.Contains(a.body, "SQL")) {
 		t.Errorf("%s: got %.300s (%d bytes), want at most 8 KiB, without paths, goroutines and SQL", b.what, a.body, len(a.body))
 	}
 	if len(a.header["Set-Cookie"]) > 0 {
-		t.Errorf("%s: sets a cookie", b.what)
+		t.Errorf("%s: got a cookie, want none", b.what)
 	}
 	return end
 }
@@ -278,7 +278,7 @@ func TestBadFileInput(t *testing.T) {
 			t.Errorf("%s: got %d %.300s, want %d (0: any 4xx)", what, w.Code, w.Body, want)
 		}
 		if document["paths"].(map[string]any)[r.URL.Path] == nil {
-			t.Fatalf("%s is not in the document", r.URL.Path)
+			t.Fatalf("%s is not in the document, want it there", r.URL.Path)
 		}
 		if ok, problems := check.ValidateHttpResponse(r, w.Result()); !ok {
 			t.Errorf("%s: %d %.300s: %s", what, w.Code, w.Body, explain(problems))
@@ -328,7 +328,7 @@ func TestBadFileInput(t *testing.T) {
 		}
 	}
 	if after := tables(t, l.file); after != before {
-		t.Errorf("refused calls have added\n%s", without(after, before))
+		t.Errorf("refused calls have added\n%s\nwant nothing", without(after, before))
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
@@ -379,7 +379,7 @@ func eachRow(t *testing.T, file string, do func(table string, row []any)) {
 	defer db.Close()
 	names := query(t, db, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
 	if len(names) < 10 {
-		t.Fatalf("only %d tables", len(names))
+		t.Fatalf("got %d tables, want at least 10", len(names))
 	}
 	for _, name := range names {
 		for _, row := range query(t, db, fmt.Sprintf("SELECT * FROM %q", name[0])) {

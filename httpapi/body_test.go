@@ -82,7 +82,7 @@ func TestBodyTypes(t *testing.T) {
 				continue
 			}
 			if got := l.do(t, http.MethodPost, rt.path, query, "{}", append([]string{"Content-Type", media}, header...)...); got.status != want.status || got.body != want.body {
-				t.Errorf("%s with %s: %d %s, as a form %d %s", rt.path, media, got.status, got.body, want.status, want.body)
+				t.Errorf("%s with %s: got %d %s, want %d %s as of a form", rt.path, media, got.status, got.body, want.status, want.body)
 			}
 		}
 	}

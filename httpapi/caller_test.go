@@ -90,7 +90,7 @@ func TestRights(t *testing.T) {
 	for _, rt := range none.routes() {
 		query, ok := rightsQuery[rt.path]
 		if !ok {
-			t.Errorf("%s is not in the test", rt.path)
+			t.Errorf("%s is not in the test, want it there", rt.path)
 		}
 		fmt.Fprintf(&table, "%-20s", rt.path)
 		for _, c := range columns {
@@ -106,7 +106,7 @@ func TestRights(t *testing.T) {
 				t.Errorf("%s by %s: got %d %s after %q, want refused %v (error-011 and no call) or else ok", rt.path, c.name, a.status, a.body, calls, refused)
 			}
 			if a.status == 401 && a.header.Get("WWW-Authenticate") == "" {
-				t.Errorf("%s by %s: 401 without WWW-Authenticate", rt.path, c.name)
+				t.Errorf("%s by %s: got 401 without WWW-Authenticate, want it", rt.path, c.name)
 			}
 		}
 		table.WriteString("\n")
@@ -151,7 +151,7 @@ func TestKeyInParameter(t *testing.T) {
 	}
 	log := l.log.String()
 	if !strings.Contains(log, "caller=root") || strings.Contains(log, adminKey) || strings.Contains(log, "nonsense-token") || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log is\n%s\nwant log with \"caller=root\", without %q, without nonsense-token, without zhangsan", log, adminKey)
+		t.Errorf("got log\n%s\nwant caller=root in it, without %q, nonsense-token and zhangsan", log, adminKey)
 	}
 }
 

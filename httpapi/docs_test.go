@@ -17,12 +17,12 @@ func TestDocsPage(t *testing.T) {
 		t.Fatalf("got %d, loads %v, want 200, 4 loads", page.status, loads)
 	}
 	if strings.Contains(page.body, "<style") || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(page.body) {
-		t.Error("the page has scripts or styles of its own, which its policy forbids")
+		t.Error("got scripts or styles of the page's own, want none: its policy forbids them")
 	}
 	pages := map[string]string{"docs/": "text/html;charset=utf-8", "openapi.json": "application/json;charset=utf-8"}
 	for _, load := range loads {
 		if strings.Contains(load[1], ":") || strings.HasPrefix(load[1], "/") {
-			t.Errorf("%s is not of this page", load[1])
+			t.Errorf("got %s loaded, want what is of this page", load[1])
 		}
 		pages["docs/"+load[1]] = ""
 	}
@@ -59,6 +59,6 @@ func TestDocsPage(t *testing.T) {
 		t.Errorf("parameters change the page: %d %s, want %s", a.status, a.body, page.body)
 	}
 	if strings.Contains(l.do(t, http.MethodGet, "openapi.json", "", "").body, "key-0123456789") {
-		t.Error("the document holds a key")
+		t.Error("got a key in the document, want none")
 	}
 }

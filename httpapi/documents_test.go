@@ -23,15 +23,15 @@ func TestDocumentNamesEveryEndpoint(t *testing.T) {
 		paths = append(paths, rt.path)
 	}
 	if len(paths) < 40 {
-		t.Errorf("%d endpoints were looked for", len(paths))
+		t.Errorf("got %d endpoints, want at least 40", len(paths))
 	}
 	for _, path := range paths {
 		if !hasRow(string(text), path) {
-			t.Errorf("no table of HTTP.md has a row on %s", path)
+			t.Errorf("no table of HTTP.md has a row on %s, want one", path)
 		}
 	}
 	if hasRow(string(text), "findNothing") || hasRow("| f | [findNotice](#x) | a |\n| findNotice | who may |\n| another | who may |\n", "findNotice") {
-		t.Error("a row was found on what has none")
+		t.Error("got a row on what has none")
 	}
 }
 

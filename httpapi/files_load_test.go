@@ -127,7 +127,7 @@ func TestMemoryStaysFlat(t *testing.T) {
 	grown := int64(highest) - int64(before)
 	t.Logf("%d uploads of %d MiB at once: the heap grew from %.1f to %.1f MiB at most", uploads, size>>20, float64(before)/(1<<20), float64(highest)/(1<<20))
 	if highest == 0 || grown > maxHeap {
-		t.Errorf("the heap grew by %d MiB, %d are allowed", grown>>20, maxHeap>>20)
+		t.Errorf("the heap grew by %d MiB, want at most %d", grown>>20, maxHeap>>20)
 	}
 }
 

@@ -160,11 +160,11 @@ func TestMinFree(t *testing.T) {
 	}
 	free.Store(minFree + 20<<20)
 	if id, a := l.sendAs(t, "lisi", 1); a.status != 200 || len(id) != 32 {
-		t.Errorf("room again: got %d %s, want 200, id of length 32", a.status, a.body)
+		t.Errorf("room again: got %d %s, want 200, an id", a.status, a.body)
 	}
 	for _, want := range []string{"uploads are refused", "uploads are taken again"} {
 		if !strings.Contains(l.log.String(), want) {
-			t.Errorf("the log does not say %q", want)
+			t.Errorf("got log %s, want %q in it", l.log.String(), want)
 		}
 	}
 	broken.Store(true)

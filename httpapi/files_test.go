@@ -231,7 +231,7 @@ func TestUploadRefused(t *testing.T) {
 		t.Errorf("left behind: got %q, want none", left)
 	}
 	if log := l.log.String(); strings.Contains(log, adminKey) || strings.Contains(log, "nonsense") || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log tells\n%s\nwant log without %q, without nonsense, without zhangsan", log, adminKey)
+		t.Errorf("got log\n%s\nwant neither %q, nonsense nor zhangsan in it", log, adminKey)
 	}
 	if a := l.do(t, http.MethodGet, "/mobileHttpController/uploadForUrl", "", ""); a.header.Get("Allow") != "POST, OPTIONS" {
 		t.Errorf(`Allow %q, want "POST, OPTIONS"`, a.header.Get("Allow"))
@@ -545,7 +545,7 @@ func TestFileNames(t *testing.T) {
 	// As browsers and some clients send them: raw UTF-8 in quotes.
 	id := l.put(t, "年报 😀.txt", "x")
 	if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Name != "年报 😀.txt" {
-		t.Errorf(`stored as %q, %v, want Name "年报 😀.txt", no error`, row.Name, err)
+		t.Errorf(`got %q, %v stored, want "年报 😀.txt"`, row.Name, err)
 	}
 }
 
@@ -558,7 +558,7 @@ func FuzzFileName(f *testing.F) {
 			t.Errorf("%q becomes %q, want the name of a file: no folder, no control character, at most 255 characters", given, name)
 		}
 		if again := fileName(name); again != name {
-			t.Errorf("%q becomes %q and then %q", given, name, again)
+			t.Errorf("%q becomes %q and then %q, want the same", given, name, again)
 		}
 	})
 }
@@ -619,7 +619,7 @@ func TestFallback(t *testing.T) {
 			path, query, _ := strings.Cut(from, "?")
 			a := l.do(t, http.MethodGet, "/cap-aco/"+path, query, "")
 			if a.status != 302 || a.header.Get("Location") != want {
-				t.Errorf("%s: %d to %q, want 302, Location %q", from, a.status, a.header.Get("Location"), want)
+				t.Errorf("%s: got %d to %q, want 302 to %q", from, a.status, a.header.Get("Location"), want)
 			}
 			unstored(t, from, a)
 		})
@@ -698,7 +698,7 @@ func TestFilesOfUsers(t *testing.T) {
 	}
 	for _, id := range []string{named.body, own.body} {
 		if row, _, err := l.store.GetFile(t.Context(), id); err != nil || row.Owner != "zhangsan" {
-			t.Errorf("the uploader is %q, %v, want Owner zhangsan, no error", row.Owner, err)
+			t.Errorf("got the uploader %q, %v, want zhangsan", row.Owner, err)
 		}
 	}
 	pic := "/uploader/loadImg?pic=" + own.body
@@ -905,12 +905,12 @@ func TestFilesConfig(t *testing.T) {
 	for _, bad := range []Files{{Prefixes: []string{"cap-aco"}}, {Prefixes: []string{"/x/"}}, {Prefixes: []string{"/{id}"}}, {Prefixes: []string{"/*"}}, {FallbackURL: "javascript:alert(1)"}, {FallbackURL: "/x"}, {BaseURL: "http://x?y"}} {
 		t.Run(fmt.Sprintf("%+v", bad), func(t *testing.T) {
 			if _, err := bad.withDefaults(); err == nil {
-				t.Errorf("%+v is taken", bad)
+				t.Errorf("%+v is taken, want it refused", bad)
 			}
 		})
 	}
 	f, err := Files{Prefixes: []string{"/a", "/a/b-c"}, FallbackURL: "http://x/y", BaseURL: "https://x"}.withDefaults()
 	if err != nil || f.MaxSize != 100<<20 || !slices.Equal(f.Prefixes, []string{"/a", "/a/b-c"}) {
-		t.Errorf(`%+v, %v, want MaxSize %v, Prefixes ["/a" "/a/b-c"], no error`, f, err, 100<<20)
+		t.Errorf(`got %+v, %v, want at most %v bytes, and the prefixes ["/a" "/a/b-c"]`, f, err, 100<<20)
 	}
 }

@@ -48,7 +48,7 @@ func TestFormerMembers(t *testing.T) {
 	for _, path := range []string{"findSessions", "findWebSessions", "findUnread"} {
 		t.Run(path, func(t *testing.T) {
 			if a := send(path, "user_id=lisi&valid=1"); strings.Contains(a.body, `"g1"`) {
-				t.Errorf("got %s, want body without %q", a.body, `"g1"`)
+				t.Errorf("got %s, want no %q in it", a.body, `"g1"`)
 			}
 		})
 	}

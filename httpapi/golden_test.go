@@ -134,7 +134,7 @@ func TestGolden(t *testing.T) {
 
 			posted := l.send(t, http.MethodPost, endpoint, want)
 			if calls := l.svc.taken(); posted.status != got.status || posted.body != got.body || !reflect.DeepEqual(calls, want.Calls) {
-				t.Errorf("POST differs from GET: %d %s\n%q", posted.status, posted.body, calls)
+				t.Errorf("got %d %s by POST, want the same as by GET\n%q", posted.status, posted.body, calls)
 			}
 			seen[fmt.Sprint(endpoint, " ", got.status, " ", resultOf(got.body))] = true
 		})
@@ -142,7 +142,7 @@ func TestGolden(t *testing.T) {
 	for _, rt := range newLab(t).routes() {
 		for _, want := range rt.outcomes() {
 			if !seen[want] {
-				t.Errorf("no golden file for %s", want)
+				t.Errorf("got no golden file for %s, want one", want)
 			}
 		}
 	}
@@ -208,7 +208,7 @@ func alphabetical(t *testing.T, body string) {
 			for d.More() {
 				key, _ := d.Token()
 				if key.(string) <= last {
-					t.Errorf("key %q comes after %q in %s", key, last, body)
+					t.Errorf("key %q comes after %q, want the alphabet's order in %s", key, last, body)
 				}
 				last = key.(string)
 				walk()
@@ -255,7 +255,7 @@ func TestHeaders(t *testing.T) {
 		t.Errorf(`PUT: got %d, Allow %q, want 405, Allow "GET, POST, OPTIONS"`, a.status, a.header.Get("Allow"))
 	}
 	if a := l.do(t, http.MethodHead, "getOffline", "user_id=lisi", "", "Authorization", "Bearer "+adminKey); a.status != 405 || len(l.svc.taken()) != 0 {
-		t.Errorf("HEAD: %d: it would clear a queue that nobody saw", a.status)
+		t.Errorf("HEAD: got %d, want 405: it would clear a queue that nobody saw", a.status)
 	}
 }
 

@@ -64,11 +64,11 @@ func TestHistoryStreams(t *testing.T) {
 	last := "9"
 	for i, row := range answer.List {
 		if row.Time > last {
-			t.Fatalf("row %d: %s comes after %s", i, row.Time, last)
+			t.Fatalf("row %d: %s comes after %s, want the newest first", i, row.Time, last)
 		}
 		last = row.Time
 		if !dated[row.ID] && !timeless[row.ID] {
-			t.Fatalf("row %s comes twice, or from nowhere", row.ID)
+			t.Fatalf("row %s comes twice, or from nowhere, want each once", row.ID)
 		}
 		if timeless[row.ID] != (i >= len(answer.List)-n/500-1) {
 			t.Fatalf("row %d is %q, want timeless %v", i, row, (i >= len(answer.List)-n/500-1))
@@ -120,7 +120,7 @@ func TestHistoryByKeyset(t *testing.T) {
 			row := r.(map[string]any)
 			id := row["msg_id"].(string)
 			if seen[id] {
-				t.Fatalf("%s comes twice", id)
+				t.Fatalf("%s comes twice, want once", id)
 			}
 			seen[id] = true
 			before = "&before=" + row["msg_time"].(string) + "," + id
@@ -140,7 +140,7 @@ func TestWalkEndsHonestly(t *testing.T) {
 	a := l.get(t, "findSessionHistory", "session_id=g1&length=max")
 	v := a.object(t)
 	if a.status != 200 || v["result"] != "error-013" || len(v["message_list"].([]any)) != historyPage-1 || v["total"] != float64(5000) {
-		t.Errorf("got %d, %d rows, %.200s, want 200, error-013, message_list of length %d, total 5000", a.status, len(v["message_list"].([]any)), a.body[len(a.body)-200:], historyPage-1)
+		t.Errorf("got %d, %d rows, %.200s, want 200, error-013, %d rows of 5000", a.status, len(v["message_list"].([]any)), a.body[len(a.body)-200:], historyPage-1)
 	}
 	// Before the first row it is a plain failure.
 	reads.calls = 1

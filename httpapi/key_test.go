@@ -28,7 +28,7 @@ func TestKeyFile(t *testing.T) {
 		t.Errorf("left behind: %v %v, want 1 entry, no error", entries, err)
 	}
 	if log := l.log.String(); !strings.Contains(log, path) || strings.Contains(log, key) {
-		t.Errorf("the log is %s, want log with %q, without %q", log, path, key)
+		t.Errorf("got log %s, want %q in it, not %q", log, path, key)
 	}
 	if a := l.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer "+key); a.status != 200 {
 		t.Errorf("the new key: got %d, want 200", a.status)
@@ -58,14 +58,14 @@ func TestKeyFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := again.ReloadKeys(nil); err != nil || !strings.Contains(again.log.String(), "chmod 600") {
-		t.Errorf(`a file that others can read: got %v, log %s, want log with "chmod 600", no error`, err, again.log.String())
+		t.Errorf(`a file that others can read: got %v, log %s, want no error, "chmod 600"`, err, again.log.String())
 	}
 	// Empty: nobody gets in by an empty key, and the keys of before stay.
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := again.ReloadKeys(nil); err == nil {
-		t.Error("an empty key file is taken")
+		t.Error("an empty key file is taken, want an error")
 	}
 	if a := again.do(t, "GET", "findSessions", "user_id=x", "", "Authorization", "Bearer another-key-0123456789"); a.status != 200 {
 		t.Errorf("after a failed reload: got %d, want 200", a.status)
@@ -93,7 +93,7 @@ func TestKeyFileMadeOnce(t *testing.T) {
 		}
 	}
 	if _, err := fileKeys(filepath.Join(path, "below-a-file"), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("a file that cannot be made is no error")
+		t.Error("a file that cannot be made: got no error, want one")
 	}
 }
 

@@ -246,7 +246,7 @@ func TestSlowReader(t *testing.T) {
 	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)
 	wait(t, l.over)
 	if calls := l.svc.taken(); len(calls) != 1 || !strings.HasPrefix(calls[0], "Offline ") {
-		t.Errorf("calls are %q: a queue that nobody read must stay", calls)
+		t.Errorf("got calls %q, want the one of Offline: a queue that nobody read stays", calls)
 	}
 }
 
@@ -383,11 +383,11 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %d with Retry-After %q, want a Retry-After with 503 alone", a.status, a.header.Get("Retry-After"))
 			}
 			if strings.Contains(a.body, "hunter2") || strings.Contains(a.body, ".go") || strings.Contains(a.body, "goroutine") {
-				t.Errorf(`%s tells %s, want body without hunter2, without ".go", without goroutine`, id, a.body)
+				t.Errorf(`%s tells %s, want neither hunter2, ".go" nor goroutine`, id, a.body)
 			}
 		})
 	}
 	if log := l.log.String(); !strings.Contains(log, "disk on fire") || !strings.Contains(log, "panicked") || strings.Contains(log, "disco") {
-		t.Errorf(`the log is %s, want log with "disk on fire", with panicked, without disco`, log)
+		t.Errorf(`got log %s, want "disk on fire" and panicked in it, not disco`, log)
 	}
 }

@@ -91,7 +91,7 @@ func TestLists(t *testing.T) {
 					t.Errorf("%s: %d MiB allocated, want cost at most %v", what, cost>>20, memory)
 				}
 				if longest := elements(calls); longest > max(3, maxEntries[f.name]) { // the rest of the call names some
-					t.Errorf("%s: the component was asked about %d at once; the maximum is %d", what, longest, maxEntries[f.name])
+					t.Errorf("%s: the component was asked about %d at once, want at most %d", what, longest, maxEntries[f.name])
 				}
 				if a.status >= 500 {
 					t.Errorf("%s: got %d %.200s, want less than 500", what, a.status, a.body)
@@ -107,7 +107,7 @@ func TestLists(t *testing.T) {
 	}
 	for name := range maxEntries {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(refusing)), func(at string) bool { return strings.HasSuffix(at, " "+name) }) {
-			t.Errorf("%s has a maximum, and no endpoint reads it as a list", name)
+			t.Errorf("%s has a maximum, want an endpoint that reads it as a list", name)
 		}
 	}
 }

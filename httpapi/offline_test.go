@@ -89,7 +89,7 @@ func TestOfflineClearFails(t *testing.T) {
 		t.Errorf("got %d %s, want 200, ok", a.status, a.body)
 	}
 	if !strings.Contains(l.log.String(), "could not be cleared") {
-		t.Errorf(`the log is %s, want log with "could not be cleared"`, l.log.String())
+		t.Errorf(`got log %s, want "could not be cleared" in it`, l.log.String())
 	}
 	// What the client names itself is cleared before the answer, so there a failure is one.
 	if a := l.get(t, "getOffline", "user_id=lisi&clear=m1"); a.status != 500 || a.object(t)["result"] != "fail" {

@@ -197,7 +197,7 @@ func TestDocument(t *testing.T) {
 			switch {
 			case method != http.MethodGet && method != http.MethodPost, strings.HasPrefix(path, "/cap-aco/"), strings.HasPrefix(path, base+"docs"), path == base+"openapi.json":
 			case !documented[key]:
-				t.Errorf("%s is served and not in the document", key)
+				t.Errorf("%s is served, want it in the document", key)
 			default:
 				delete(documented, key)
 			}
@@ -208,7 +208,7 @@ func TestDocument(t *testing.T) {
 	}
 	for path := range described {
 		if !slices.ContainsFunc(l.allRoutes(), func(rt route) bool { return rt.path == path }) {
-			t.Errorf("%s is described and no route", path)
+			t.Errorf("%s is described, want a route", path)
 		}
 	}
 	ids := map[any]bool{}
@@ -216,7 +216,7 @@ func TestDocument(t *testing.T) {
 		for _, operation := range item.(map[string]any) {
 			id := operation.(map[string]any)["operationId"]
 			if ids[id] {
-				t.Errorf("operationId %v is there twice", id)
+				t.Errorf("operationId %v is there twice, want once", id)
 			}
 			ids[id] = true
 		}
@@ -300,7 +300,7 @@ func TestDocumentedAnswers(t *testing.T) {
 		w := &http.Response{StatusCode: c.answer.status, Header: c.answer.header, Body: io.NopCloser(strings.NewReader(c.answer.body)), Request: r}
 		item := document["paths"].(map[string]any)[c.path].(map[string]any)[strings.ToLower(c.method)].(map[string]any)
 		if item["responses"].(map[string]any)[strconv.Itoa(c.answer.status)] == nil {
-			t.Errorf("%s: %s %s answers %d, which the document does not name", c.what, c.method, c.path, c.answer.status)
+			t.Errorf("%s: %s %s answers %d, want what the document names", c.what, c.method, c.path, c.answer.status)
 		}
 		if !strings.HasPrefix(c.answer.header.Get("Content-Type"), "application/json") {
 			return
@@ -336,13 +336,13 @@ func TestDocumentedParameters(t *testing.T) {
 				continue // a part, which TestExamples sends
 			}
 			if !read[path+" "+f.name] {
-				t.Errorf("%s: the document names %s, which nobody reads", path, f.name)
+				t.Errorf("%s: the document names %s, which nobody reads, want it read", path, f.name)
 			}
 			delete(read, path+" "+f.name)
 			for _, inner := range f.of {
 				key := path + " " + f.name + "." + inner.name
 				if !read[key] && f.name != "params" { // which is passed on as it is
-					t.Errorf("%s: the document names %s in %s, which nobody reads", path, inner.name, f.name)
+					t.Errorf("%s: the document names %s in %s, which nobody reads, want it read", path, inner.name, f.name)
 				}
 				delete(read, key)
 			}
@@ -400,7 +400,7 @@ func TestFailureExamples(t *testing.T) {
 	}
 	shared := document["components"].(map[string]any)["responses"].(map[string]any)
 	if len(shared) != len(got) {
-		t.Errorf("%d shared failures, %d tried", len(shared), len(got))
+		t.Errorf("got %d shared failures tried, want %d", len(got), len(shared))
 	}
 	for status, a := range got {
 		t.Run(fmt.Sprintf("%.60q", status), func(t *testing.T) {
@@ -417,12 +417,12 @@ func TestFailureExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			if strconv.Itoa(a.status) != status || string(answered) != string(want) {
-				t.Errorf("%d %s\nthe document says %s %s", a.status, answered, status, want)
+				t.Errorf("got %d %s\nwant %s %s as the document says", a.status, answered, status, want)
 			}
 			headers, _ := response["headers"].(map[string]any)
 			for name := range headers {
 				if a.header.Get(name) == "" {
-					t.Errorf("%s comes without %s", status, name)
+					t.Errorf("%s comes without %s, want it", status, name)
 				}
 			}
 		})

@@ -89,14 +89,14 @@ func TestCrossSite(t *testing.T) {
 						t.Errorf("%s %s with %q: %d, want %d", method, path, c.header, a.status, c.want)
 					}
 					if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
-						t.Errorf("%q was refused after it was done", c.header)
+						t.Errorf("%q was refused after it was done, want nothing done", c.header)
 					}
 				}
 			}
 		})
 	}
 	if log := open.log.String(); strings.Count(log, `page="\"https://evil.example.com\""`) != 1 || !strings.Contains(log, "http.cors_origins") {
-		t.Errorf("a refused origin is to be logged once, with the remedy:\n%.3000s", log)
+		t.Errorf("a refused origin: want it logged once, with the remedy, got\n%.3000s", log)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestHosts(t *testing.T) {
 		})
 	}
 	if log := direct.log.String(); strings.Count(log, `host="\"evil.example.com:9595\""`) != 1 || !strings.Contains(log, "http.hosts") {
-		t.Errorf("a refused name is to be logged once, with the remedy:\n%.3000s", log)
+		t.Errorf("a refused name: want it logged once, with the remedy, got\n%.3000s", log)
 	}
 	old := exchange(t, dial(t, direct), []byte("GET "+base+"findSessions?user_id=lisi HTTP/1.0\r\n\r\n"), http.MethodGet)
 	if old.status != 200 {

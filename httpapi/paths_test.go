@@ -145,12 +145,12 @@ func TestPathForms(t *testing.T) {
 					l := labs[c.lab]
 					want, wantCalls := call(l, method, at.path, at.query, c.header)
 					if method == http.MethodPost && strings.HasPrefix(want, "404") && !strings.Contains(want, textNoSuchFile.en) {
-						t.Fatalf("%s is not served: %s", at.path, want)
+						t.Fatalf("%s is not served, want it: %s", at.path, want)
 					}
 					for _, of := range pathForms {
 						count++
 						if got, calls := call(l, method, of(at.path), at.query, c.header); got != want || !slices.Equal(calls, wantCalls) {
-							t.Errorf("%s %s by %s: %s does %q, %s\nplain %q, %s", method, at.path, c.name, of(at.path), calls, got, wantCalls, want)
+							t.Errorf("%s %s by %s: %s does %q, %s\nwant as the plain path: %q, %s", method, at.path, c.name, of(at.path), calls, got, wantCalls, want)
 						}
 					}
 					for form, of := range strangePaths {
@@ -177,14 +177,14 @@ func TestPathForms(t *testing.T) {
 			for _, m := range f.GetMetric() {
 				for _, label := range m.GetLabel() {
 					if label.GetName() == "endpoint" && !slices.Contains(names, label.GetValue()) {
-						t.Errorf("%s counts endpoint %q", f.GetName(), label.GetValue())
+						t.Errorf("%s counts endpoint %q, want a path of the list", f.GetName(), label.GetValue())
 					}
 				}
 			}
 		}
 		for _, m := range regexp.MustCompile(`endpoint=(\S+)`).FindAllStringSubmatch(l.log.String(), -1) {
 			if !slices.Contains(names, m[1]) {
-				t.Fatalf("the log names endpoint %q", m[1])
+				t.Fatalf("the log names endpoint %q, want a path of the list", m[1])
 			}
 		}
 	}

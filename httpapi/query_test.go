@@ -42,7 +42,7 @@ func TestFormAdd(t *testing.T) {
 		strings.Repeat("a&", maxPairs+1)} {
 		t.Run(fmt.Sprintf("%.60q", query), func(t *testing.T) {
 			if err := (form{}).add(query); err == nil {
-				t.Errorf("%.20q is taken", query)
+				t.Errorf("%.20q is taken, want it refused", query)
 			}
 		})
 	}
@@ -61,7 +61,7 @@ func FuzzFormAdd(f *testing.F) {
 		for name, values := range got {
 			for _, v := range append(values, name) {
 				if !stanza.ValidXML(v) {
-					t.Fatalf("%q lets %q pass", query, v)
+					t.Fatalf("%q lets %q pass, want it refused", query, v)
 				}
 			}
 			pairs += len(values)
@@ -73,11 +73,11 @@ func FuzzFormAdd(f *testing.F) {
 			}
 		}
 		if pairs != wanted {
-			t.Fatalf("%q: %d pairs of %d", query, pairs, wanted)
+			t.Fatalf("%q: got %d pairs, want %d", query, pairs, wanted)
 		}
 		// What net/url reads without dropping anything, both read alike.
 		if std, err := url.ParseQuery(query); err == nil && !reflect.DeepEqual(form(std), got) {
-			t.Fatalf("%q is %q, net/url says %q", query, got, std)
+			t.Fatalf("%q: got %q, want %q as net/url says", query, got, std)
 		}
 	})
 }

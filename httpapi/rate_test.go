@@ -90,7 +90,7 @@ func TestRatesAreForgotten(t *testing.T) {
 		r.take(fmt.Sprint("v", i), now, 1)
 	}
 	if r.take("greedy", now, 1) == 0 {
-		t.Error("a used up rate was forgotten")
+		t.Error("a used up rate was forgotten, want it kept")
 	}
 }
 
@@ -117,6 +117,6 @@ func TestUploadRate(t *testing.T) {
 		up(token)
 	}
 	if took, least := time.Since(begin), time.Duration(4*size-uploadBytes)*time.Second/uploadBytes*9/10; took < least {
-		t.Errorf("%d MiB took %v, less than %v", 4*size>>20, took, least)
+		t.Errorf("%d MiB took %v, want at least %v", 4*size>>20, took, least)
 	}
 }

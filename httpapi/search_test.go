@@ -117,7 +117,7 @@ func TestSearchIsBounded(t *testing.T) {
 	endless := func(_ context.Context, p store.Page, window int) ([]store.Message, store.Place, error) {
 		looks++
 		if window != searchWindow || p.Length != maxSearchRows {
-			t.Errorf("a look at %d for %d, want window %d, Length %d", window, p.Length, searchWindow, maxSearchRows)
+			t.Errorf("got a window of %d, a page of %d, want %d, %d", window, p.Length, searchWindow, maxSearchRows)
 		}
 		return nil, store.Place{Time: strconv.Itoa(9999 - looks), ID: "m"}, nil
 	}

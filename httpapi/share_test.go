@@ -40,7 +40,7 @@ func TestPayers(t *testing.T) {
 				r.Header.Set("X-Forwarded-For", c.forwards)
 			}
 			if got := l.payerOf(r, c.caller); got.name != c.want || got.keyed != (c.caller.keyed && c.caller.user == "") {
-				t.Errorf("%+v from %s for %q: %+v", c.caller, c.remote, c.forwards, got)
+				t.Errorf("%+v from %s for %q: got %+v, want %v", c.caller, c.remote, c.forwards, got, c.want)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestKeysGetThrough(t *testing.T) {
 				t.Errorf("%s, a user later: got %d, want 200", name, got)
 			}
 			if len(c.pool.slots) != 0 || len(c.pool.open) != 0 || len(c.pool.own.of) != 0 {
-				t.Errorf("%d, %d, %v are not given back", len(c.pool.slots), len(c.pool.open), c.pool.own.of)
+				t.Errorf("got %d, %d, %v not given back, want none", len(c.pool.slots), len(c.pool.open), c.pool.own.of)
 			}
 		})
 	}
@@ -217,7 +217,7 @@ func TestLargeAnswers(t *testing.T) {
 	for range userAllowance.large {
 		g, ok := l.large.take(lisi.name, lisi.large)
 		if !ok {
-			t.Fatal("not so many")
+			t.Fatal("got no file so large, want one")
 		}
 		give = append(give, g)
 	}
@@ -279,7 +279,7 @@ func TestTurns(t *testing.T) {
 		}
 	}
 	if highest != userAllowance.writes {
-		t.Errorf("%d at once, %d are allowed", highest, userAllowance.writes)
+		t.Errorf("got %d at once, want %d", highest, userAllowance.writes)
 	}
 }
 
@@ -328,7 +328,7 @@ func TestTricklingReader(t *testing.T) {
 	}()
 	wait(t, l.over)
 	if calls := l.svc.taken(); len(calls) != 1 || !strings.HasPrefix(calls[0], "Offline ") {
-		t.Errorf("calls are %q: a queue that was not read must stay", calls)
+		t.Errorf("got calls %q, want the one of Offline: a queue that was not read stays", calls)
 	}
 	conn.Close()
 	<-done

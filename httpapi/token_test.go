@@ -128,7 +128,7 @@ func TestTokenEnds(t *testing.T) {
 	}
 	log := l.log.String()
 	if !strings.Contains(log, "caller=user") || strings.Contains(log, token) || strings.Contains(log, "zhangsan") {
-		t.Errorf("the log is\n%s\nwant log with \"caller=user\", without %q, without zhangsan", log, token)
+		t.Errorf("got log\n%s\nwant caller=user in it, without %q and zhangsan", log, token)
 	}
 }
 

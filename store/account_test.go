@@ -42,7 +42,7 @@ func TestAccounts(t *testing.T) {
 				both = append(both, wanted+" / "+unwanted)
 			}
 			if both[0] != both[1] || both[1] != both[2] {
-				t.Errorf("pages of 1, 2 and 100 differ: %q", both)
+				t.Errorf("pages of 1, 2 and 100: got %q, want the same", both)
 			}
 			return both[0]
 		}

@@ -47,7 +47,7 @@ func TestNoPasswordIsShown(t *testing.T) {
 	say := func(what, driver, address, text string) {
 		if strings.Contains(text, marker) && !seen[what+driver+address] {
 			seen[what+driver+address] = true
-			t.Errorf("%s of %s by %s shows the password:\n%s", what, address, driver, text)
+			t.Errorf("%s of %s by %s shows the password, want it hidden:\n%s", what, address, driver, text)
 		}
 	}
 	drivers := []string{"", "sqlite", "mysql", "sqlserver", "oracle", "mysq"}

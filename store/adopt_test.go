@@ -134,7 +134,7 @@ func TestAdoptedTables(t *testing.T) {
 			t.Run(what, func(t *testing.T) {
 				err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c})
 				if e.name == "mysql" && !errors.Is(err, store.ErrData) {
-					t.Errorf("%s too long: %v", what, err)
+					t.Errorf("%s too long: got %v, want %v", what, err, store.ErrData)
 				}
 			})
 		}
@@ -155,11 +155,11 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	s, epoch := owned(t, cfg)
 	if w := fmt.Sprint(s.Report().Warnings); !strings.Contains(w, "ofmessage has the character set utf8") ||
 		!strings.Contains(w, "ofcustomoffline has the character set latin1: messages with Chinese") {
-		t.Errorf(`warnings: got %s, want warnings with "ofmessage has the character set utf8", with "ofcustomoffline has the character set latin1: messages with Chinese"`, w)
+		t.Errorf(`got warnings %s, want the character sets of ofmessage and ofcustomoffline in them`, w)
 	}
 	if d := s.Report().Degraded; len(d) != 1 || !strings.HasPrefix(d[0], "ofcustomoffline has the character set latin1: every Chinese message to somebody whose phone is away is refused") ||
 		!strings.Contains(d[0], "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin") {
-		t.Errorf("degraded: %q", d)
+		t.Errorf("got degraded %q, want one line, of ofcustomoffline, with what to do", d)
 	}
 	chinese := say(1, "z", "g", "汉字")
 	chinese.Offline = []store.OfflineMessage{waiting(chinese.Message, "l")}
@@ -239,7 +239,7 @@ func TestConversions(t *testing.T) {
 			warnings := open(t, cfg).Report().Warnings
 			for _, w := range want {
 				if !slices.ContainsFunc(warnings, func(got string) bool { return strings.Contains(strings.ReplaceAll(got, "utf8_", "utf8mb3_"), w) }) {
-					t.Errorf("no warning says %q:\n%s", w, strings.Join(warnings, "\n"))
+					t.Errorf("got no warning that says %q:\n%s", w, strings.Join(warnings, "\n"))
 				}
 			}
 			raw := e.raw(t, cfg)
@@ -257,7 +257,7 @@ func TestConversions(t *testing.T) {
 	open(t, cfg)
 	run(t, e.raw(t, cfg), "ALTER TABLE tlim_id CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
 	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "tlim_id has the collation utf8mb4_general_ci") || strings.Contains(w, "different") {
-		t.Errorf(`got %v, want warnings with "tlim_id has the collation utf8mb4_general_ci", warnings without different`, w)
+		t.Errorf(`got warnings %v, want "tlim_id has the collation utf8mb4_general_ci" in them, nothing that is different`, w)
 	}
 }
 
@@ -382,7 +382,7 @@ func TestMigrateModes(t *testing.T) {
 			}
 			for _, n := range names {
 				if !strings.Contains(fmt.Sprint(err), n) || strings.Contains(fmt.Sprint(err), "\n") {
-					t.Errorf("%s: %q does not say %q in one line", what, err, n)
+					t.Errorf("%s: got %q, want %q in it, in one line", what, err, n)
 				}
 			}
 		}

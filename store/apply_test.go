@@ -147,10 +147,10 @@ func TestDeletionsOfAllChangesComeBeforeInsertions(t *testing.T) {
 		apply(t, s, epoch, again, gone)
 		got := must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))["g"]
 		if len(got) != 1 || got[0].UserName != "new" || got[0].Since != clock(9) {
-			t.Errorf("members: %+v", got)
+			t.Errorf("members: got %+v, want the new row alone", got)
 		}
 		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].ID != "second row" {
-			t.Errorf(`offline: got %+v, want p of length 1, ID "second row"`, p)
+			t.Errorf(`offline: got %+v, want "second row" alone`, p)
 		}
 	})
 }
@@ -378,7 +378,7 @@ func TestIdsAreComparedExactly(t *testing.T) {
 		apply(t, s, epoch, upper, lower) // no duplicate
 		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{Owner: "l", MsgID: "m1"}}})
 		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
-			t.Errorf("offline: got %+v, want p of length 1, MsgID M1", p)
+			t.Errorf("offline: got %+v, want M1 alone", p)
 		}
 		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
 			t.Error(when, ok, err)
@@ -478,14 +478,14 @@ func TestPurge(t *testing.T) {
 		}
 		for range 3 {
 			if done := must[bool](t)(s.PurgeSome(ctx, epoch, p, 10)); done {
-				t.Fatal("done too early")
+				t.Fatal("purged: got done, want more to do")
 			}
 		}
 		equal(t, "the notice is not settled", count("SELECT COUNT(*) FROM ofmessage WHERE session_id = 'g'"), 1)
 		equal(t, "no receipts", count("SELECT COUNT(*) FROM ofstatus"), 0)
 		batch := must[store.State](t)(s.State(ctx)).Batch
 		if done := must[bool](t)(s.PurgeSome(ctx, epoch, p, 10)); done {
-			t.Fatal("purged what is not settled")
+			t.Fatal("purged: got done, want the notices left, which are not settled")
 		}
 		equal(t, "nothing to do, nothing written", must[store.State](t)(s.State(ctx)).Batch, batch)
 

@@ -55,7 +55,7 @@ func TestInsertIsBounded(t *testing.T) {
 			t.Errorf("%d bytes in one statement, want at most %d", bytes, maxStatementBytes)
 		}
 		if got := strings.Count(text(), "?"); got != len(args) {
-			t.Errorf("%d placeholders, %d values", got, len(args))
+			t.Errorf("got %d placeholders for %d values, want as many", got, len(args))
 		}
 		sent = append(sent, fmt.Sprint(n))
 		return int64(n), nil
@@ -73,7 +73,7 @@ func TestInsertIsBounded(t *testing.T) {
 		r.add("", "", "", "", "", "", strings.Repeat("x", 100<<10), "", "")
 	}
 	if err := insertValues(t.Context(), exec, r); err != nil || len(sent) != 20 {
-		t.Errorf("got %v, %v, want no error, sent of length 20", sent, err)
+		t.Errorf("got %d statements, %v, want 20", len(sent), err)
 	}
 }
 
@@ -90,7 +90,7 @@ func TestEveryEngineHasTheSameTables(t *testing.T) {
 		for _, tab := range allTables() {
 			text := made["table "+tab.name]
 			if text == "" {
-				t.Errorf("%s: the schema makes no table %s", name, tab.name)
+				t.Errorf("%s: the schema makes no table %s, want it made", name, tab.name)
 			}
 			for _, c := range tab.columns {
 				want := c.name
@@ -98,7 +98,7 @@ func TestEveryEngineHasTheSameTables(t *testing.T) {
 					want = fmt.Sprintf("%s varchar(%d)", c.name, c.limit)
 				}
 				if !strings.Contains(text, want) {
-					t.Errorf("%s: table %s has no %q", name, tab.name, want)
+					t.Errorf("%s: table %s has no %q, want it", name, tab.name, want)
 				}
 			}
 		}
@@ -129,17 +129,17 @@ func TestErrorsOfTheDrivers(t *testing.T) {
 			}
 			for _, other := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
 				if !errors.Is(test.want, other) && errors.Is(got, other) {
-					t.Errorf("it is %v as well", other)
+					t.Errorf("it is %v as well, want %v alone", other, test.want)
 				}
 			}
 		})
 	}
 	if s.fail(nil) != nil {
-		t.Error("nil fails")
+		t.Error("of nil: got an error, want none")
 	}
 	unknown := s.fail(fmt.Errorf("apply: %w", &UnknownError{Batch: 1, Err: mysql.ErrInvalidConn}))
 	if errors.Is(unknown, ErrUnavailable) {
-		t.Error("an unknown outcome must not look like nothing written")
+		t.Errorf("an unknown outcome: got %v too, want it not to look like nothing written", ErrUnavailable)
 	}
 	for err, want := range map[error]bool{&mysql.MySQLError{Number: 1213}: true, driver.ErrBadConn: true, mysql.ErrInvalidConn: false, &mysql.MySQLError{Number: 1180}: false} {
 		t.Run("COMMIT: "+err.Error(), func(t *testing.T) {

@@ -53,7 +53,7 @@ func TestCommands(t *testing.T) {
 				t.Errorf("compared with %q, want %q", c.compared, test.compared)
 			}
 			if got, want := len(c.arrange(make([]any, len(test.compared)))), strings.Count(test.text, "?")+strings.Count(test.text, "@p"); got != want {
-				t.Errorf("%d arguments for %d placeholders", got, want)
+				t.Errorf("got %d arguments, want %d, one for each placeholder", got, want)
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func TestEveryComparisonOfAnIDIsExact(t *testing.T) {
 	} {
 		t.Run(wrong, func(t *testing.T) {
 			if len(unequal(text, ids)) == 0 {
-				t.Errorf("%q is taken", text)
+				t.Errorf("%q is taken, want it refused", text)
 			}
 		})
 	}
@@ -152,11 +152,11 @@ func TestEveryComparisonOfAnIDIsExact(t *testing.T) {
 			statements++
 		}
 		for _, wrong := range unequal(text, ids) {
-			t.Errorf("%s: %q compares by the column's collation, in: %s", files.Position(expr.Pos()), wrong, text)
+			t.Errorf("%s: %q compares by the column's collation, want it exact, in: %s", files.Position(expr.Pos()), wrong, text)
 		}
 	}
 	if statements < 150 {
-		t.Errorf("only %d statements found", statements)
+		t.Errorf("got %d statements, want at least 150", statements)
 	}
 }
 

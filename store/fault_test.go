@@ -15,7 +15,7 @@ func putOff(t *testing.T, s *store.Store, before store.State, err error) {
 	t.Helper()
 	var unknown *store.UnknownError
 	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrData) || errors.As(err, &unknown) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want %v alone", err, store.ErrUnavailable)
 	}
 	equal(t, "state", must[store.State](t)(s.State(ctx)), before)
 	equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m2"}))), 0)
@@ -40,7 +40,7 @@ func TestFullDisk(t *testing.T) {
 	err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{big})
 	putOff(t, s, before, err)
 	if !strings.Contains(fmt.Sprint(err), "full") {
-		t.Errorf("the log does not say why: got %v, want text with full", err)
+		t.Errorf("got %v, want why, full, in it", err)
 	}
 	apply(t, s, epoch, say(3, "z", "g", "[]")) // it fits
 
@@ -99,7 +99,7 @@ func TestDeadlock(t *testing.T) {
 	}
 	putOff(t, s, before, err)
 	if !strings.Contains(fmt.Sprint(err), "Deadlock") {
-		t.Errorf("no deadlock: got %v, want text with Deadlock", err)
+		t.Errorf("got %v, want Deadlock in it", err)
 	}
 	apply(t, s, epoch, touched)
 }

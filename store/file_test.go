@@ -30,7 +30,7 @@ func TestFiles(t *testing.T) {
 			}
 		}
 		if got, found, err := s.GetFile(ctx, fileID(3)); err != nil || found || got != (store.File{}) {
-			t.Errorf("a file that is not there: %v, %v, %v", got, found, err)
+			t.Errorf("a file that is not there: got %v, %v, %v, want nothing, false, no error", got, found, err)
 		}
 
 		equal(t, "stored by zhangsan", must[int64](t)(s.StoredBytes(ctx, "zhangsan")), 5<<30)

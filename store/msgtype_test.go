@@ -26,7 +26,7 @@ func TestValidType(t *testing.T) {
 				t.Errorf("%q is valid: got %v, want %v", odd, got, valid)
 			}
 			if family := store.FamilyOf(odd); valid && family != odd[:3] || family != "" && !strings.HasPrefix(odd, family+"-") {
-				t.Errorf("%q is of the family %q", odd, family)
+				t.Errorf("%q: got the family %q, want what stands before the dash", odd, family)
 			}
 		})
 	}
@@ -77,7 +77,7 @@ func TestFamilies(t *testing.T) {
 		// Nothing of it is lost to those who ask by id.
 		for i, odd := range oddTypes {
 			if found, err := s.MessagesByID(ctx, []string{fmt.Sprint("m", i)}); err != nil || len(found) == 0 && len(odd) <= 20 && !strings.Contains(odd, "\x00") {
-				t.Errorf("%q is not found: %v", odd, err)
+				t.Errorf("%q: got it not found (%v), want it found", odd, err)
 			}
 		}
 	})

@@ -37,7 +37,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 			steps++
 			// Duplicates of equal time are few; a sort of them is not a walk.
 			if strings.HasPrefix(step, "SCAN") || step == "USE TEMP B-TREE FOR ORDER BY" && strings.Contains(q, "DESC") {
-				t.Errorf("%s\n  in: %s", step, q)
+				t.Errorf("got %s, want an index\n  in: %s", step, q)
 			}
 			return nil
 		})
@@ -157,14 +157,14 @@ func TestEveryQueryIsListed(t *testing.T) {
 			}
 			if text, ok := first.(*ast.BasicLit); ok && regexp.MustCompile("^`(SELECT|UPDATE|DELETE|INSERT) ").MatchString(text.Value) {
 				if found++; !listed[spec.Names[0].Name] {
-					t.Errorf("%s: %s is in none of the lists", name, spec.Names[0].Name)
+					t.Errorf("%s: %s is in none of the lists, want it in one", name, spec.Names[0].Name)
 				}
 			}
 			return true
 		})
 	}
 	if found < 100 {
-		t.Errorf("only %d queries found", found)
+		t.Errorf("got %d queries, want at least 100", found)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestStatementsArePortable(t *testing.T) {
 		}
 		// Columns of two character sets: MySQL walks one of the tables, SQL Server refuses.
 		if strings.Contains(q, " tlim_") && regexp.MustCompile(` of[a-z]+\b`).MatchString(q) {
-			t.Errorf("compares a table of ours with a legacy one: %s", q)
+			t.Errorf("compares a table of ours with a legacy one, want not: %s", q)
 		}
 		n := strings.Count(q, "?")
 		if strings.Contains(q, "?*") {

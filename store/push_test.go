@@ -171,7 +171,7 @@ func TestPushStepsAreOneTransaction(t *testing.T) {
 		raw := e.raw(t, cfg)
 		run(t, raw, "ALTER TABLE tlim_push RENAME COLUMN tries TO tried") // the second step fails
 		if err := s.UpdatePushes(ctx, steps); err == nil {
-			t.Error("no error")
+			t.Error("got no error, want one")
 		}
 		run(t, raw, "ALTER TABLE tlim_push RENAME COLUMN tried TO tries")
 		equal(t, "after a failure", due(t, s), "p1 p2")

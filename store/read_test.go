@@ -74,7 +74,7 @@ func TestHistoryPages(t *testing.T) {
 		}
 		bare, _, err := s.GroupHistory(ctx, "g", store.Page{Length: 1, BeforeTime: clock(100)})
 		if err != nil || len(bare) != 1 || bare[0].Time != clock(99) {
-			t.Errorf("before a time: %+v %v", bare, err)
+			t.Errorf("before a time: got %+v, %v, want the one message of 99", bare, err)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func TestSharedReads(t *testing.T) {
 		go func() { late <- enter(Shared(t.Context(), "late", 2)) }()
 		synctest.Wait()
 		if len(late) != 0 {
-			t.Error("a fifth read of callers runs")
+			t.Error("a fifth read of callers runs, want it to wait")
 		}
 		enter(t.Context())() // messages
 		for range cap(waiting) {
@@ -63,7 +63,7 @@ func TestSharedReads(t *testing.T) {
 			leave()
 		}
 		if len(s.all) != 0 || len(s.own) != 0 {
-			t.Errorf("%d turns are not given back, %d names are kept", len(s.all), len(s.own))
+			t.Errorf("got %d turns not given back, %d names kept, want none", len(s.all), len(s.own))
 		}
 	})
 }
@@ -85,7 +85,7 @@ func TestSharedReadsWait(t *testing.T) {
 		t.Errorf("a read beyond the share: got %v, want %v", err, ErrUnavailable)
 	}
 	if _, _, err := s.Group(t.Context(), "g"); err != nil {
-		t.Errorf("a read of nobody's: %v", err)
+		t.Errorf("a read of nobody's: got %v, want no error", err)
 	}
 	leave()
 }

@@ -154,7 +154,7 @@ func TestSourceOfTwoCollations(t *testing.T) {
 	cfg := mysqlEngine.fresh(t, append(append(sourceTables(mysqlEngine, " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"), sourceRows...),
 		"ALTER TABLE isc_user_info CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")...)
 	if list := walkSource(t, newSource(t, open(t, cfg), "isc", ""), 3); len(list) != 7 {
-		t.Errorf("got %v, want list of length 7", list)
+		t.Errorf("got %d users, want 7: %v", len(list), list)
 	}
 }
 
@@ -170,7 +170,7 @@ func TestSourceSaysWhatIsMissing(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := store.NewSource(s, store.SourceConfig{Kind: "ldap"}); err == nil {
-			t.Error("a source of no known kind")
+			t.Error("a source of no known kind: got no error, want one")
 		}
 	})
 }
@@ -184,7 +184,7 @@ func TestSourceOfItsOwn(t *testing.T) {
 		must[any](t)(nil, source.Check(ctx))
 		must[any](t)(nil, source.SetPush(ctx, "z", "code-z"))
 		if list := walkSource(t, source, 3); len(list) != 7 || !slices.Contains(list, "z|Z|z|||code-z") {
-			t.Errorf(`got %v, want list of length 7, list with "z|Z|z|||code-z"`, list)
+			t.Errorf(`got %v, want 7 with "z|Z|z|||code-z"`, list)
 		}
 		must[any](t)(nil, source.Close())
 		if _, _, err := source.Users(ctx, "", 1); !errors.Is(err, store.ErrUnavailable) {
@@ -207,7 +207,7 @@ func TestSourceAddresses(t *testing.T) {
 	// A misspelt file is not made, and a bad address is named by its own key.
 	missing := filepath.Join(t.TempDir(), "nosuch.db")
 	if err := newSource(t, s, "openfire", missing).Check(ctx); err == nil {
-		t.Error("a file that is not there")
+		t.Error("a file that is not there: got no error, want one")
 	}
 	if found, err := filepath.Glob(missing + "*"); err != nil || found != nil {
 		t.Errorf("a misspelt name made a file: got %v, %v, want no error, found nil", found, err)
@@ -236,11 +236,11 @@ func TestSourceInOtherLetterCase(t *testing.T) {
 		must[any](t)(nil, accounts.Check(ctx))
 		must[any](t)(nil, suite.SetPush(ctx, "z", "code-z")) // nobody has looked before
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||code-z") {
-			t.Errorf(`got %v, want list with "z|Z|z|||code-z"`, list)
+			t.Errorf(`got %v, want "z|Z|z|||code-z" in it`, list)
 		}
 		must[any](t)(nil, suite.DeletePushCodes(ctx, []string{"code-z"}))
 		if list := walkSource(t, suite, 3); !slices.Contains(list, "z|Z|z|||") {
-			t.Errorf(`got %v, want list with "z|Z|z|||"`, list)
+			t.Errorf(`got %v, want "z|Z|z|||" in it`, list)
 		}
 	})
 }
@@ -269,7 +269,7 @@ func TestSourceHasUsers(t *testing.T) {
 		over, end := context.WithCancel(ctx)
 		end()
 		if has, err := newSource(t, s, "openfire", "").HasUsers(over, "admin"); err == nil {
-			t.Errorf("nobody could look, and it says %v", has)
+			t.Errorf("nobody could look: got %v, want an error", has)
 		}
 	})
 }

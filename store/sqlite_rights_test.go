@@ -71,7 +71,7 @@ func TestRightsOfTheFile(t *testing.T) {
 					}
 					for i := range got {
 						if !strings.Contains(got[i], was.said[i]) {
-							t.Errorf("%v: got %q, want with %q", was.mode, got, was.said[i])
+							t.Errorf("%v: got %q, want %q in it", was.mode, got, was.said[i])
 						}
 					}
 				}
@@ -92,7 +92,7 @@ func TestNoFileWithoutTables(t *testing.T) {
 				t.Error(err)
 			}
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
-				t.Errorf("%+v: %v", cfg, err)
+				t.Errorf("%+v: got %v, want no file", cfg, err)
 			}
 		})
 	}

@@ -90,7 +90,7 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 		err = s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
 		var unknown *store.UnknownError
 		if !errors.Is(err, store.ErrUnavailable) || errors.As(err, &unknown) {
-			t.Errorf("locked: %v", err)
+			t.Errorf("locked: got %v, want %v", err, store.ErrUnavailable)
 		}
 		// Somebody moved the number of the batch meanwhile: that is noticed, not mistaken for a fence.
 		if _, err := raw.ExecContext(ctx, "COMMIT"); err != nil {
@@ -137,7 +137,7 @@ func TestReadersSeeWholeBatches(t *testing.T) {
 		wg.Wait()
 		for r, n := range reads {
 			if n == 0 {
-				t.Errorf("reader %d never read", r)
+				t.Errorf("reader %d never read, want it to", r)
 			}
 		}
 	})
@@ -270,7 +270,7 @@ func TestLostAnswerToCommit(t *testing.T) {
 			err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(n, "z", "g", "[]")})
 			var unknown *store.UnknownError
 			if !errors.As(err, &unknown) || errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("apply: %v", err)
+				t.Fatalf("apply: got %v, want an unknown outcome", err)
 			}
 			done := make(chan struct{})
 			go func() {

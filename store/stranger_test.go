@@ -375,7 +375,7 @@ func TestStrangersGetNothing(t *testing.T) {
 	}
 	for method := range reflect.TypeFor[*store.Store]().Methods() {
 		if !known[method.Name] {
-			t.Errorf("Store.%s is in none of the lists", method.Name)
+			t.Errorf("Store.%s is in none of the lists, want it in one", method.Name)
 		}
 	}
 	inserted := reflect.ValueOf(rowsOf(ours))
@@ -388,7 +388,7 @@ func TestStrangersGetNothing(t *testing.T) {
 				return renamed(c)
 			}
 		} else if changes[name] == nil {
-			t.Errorf("Change.%s is in none of the lists", name)
+			t.Errorf("Change.%s is in none of the lists, want it in one", name)
 		}
 	}
 	for name, probe := range changes {
@@ -605,10 +605,10 @@ func TestExactnessKeepsTheIndex(t *testing.T) {
 		}
 		compared++
 		if got, want := plan(exact[i]), plan(loose[i]); got != want {
-			t.Errorf("%s instead of %s: %s", got, want, exact[i])
+			t.Errorf("got plan %s, want %s as of the loose one: %s", got, want, exact[i])
 		}
 	}
 	if !regexp.MustCompile(`^1\d\d$`).MatchString(fmt.Sprint(compared)) {
-		t.Errorf("%d statements compared", compared)
+		t.Errorf("got %d statements compared, want 100 to 199", compared)
 	}
 }

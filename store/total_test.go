@@ -31,7 +31,7 @@ func TestTotalOfLongHistory(t *testing.T) {
 			t.Helper()
 			for range 2 {
 				if _, got, err := s.GroupHistory(ctx, "g", store.Page{Length: 1, BeforeTime: clock(5)}); got != want || err != nil {
-					t.Errorf("%s: %d instead of %d, %v", what, got, want, err)
+					t.Errorf("%s: got %d, %v, want %d", what, got, err, want)
 				}
 			}
 		}

@@ -133,7 +133,7 @@ func TestUncheckedTables(t *testing.T) {
 	cfg = e.fresh(t, oldTables(e, "int NOT NULL", " CHARACTER SET utf8")...)
 	cfg.Migrate = store.MigrateOff
 	if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "ofstyle.style_id is int and does not number itself") {
-		t.Errorf(`warnings: got %s, want warnings with "ofstyle.style_id is int and does not number itself"`, w)
+		t.Errorf(`got warnings %s, want "ofstyle.style_id is int and does not number itself" in them`, w)
 	}
 	cfg.Migrate = store.MigrateAuto
 	if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) || !strings.Contains(fmt.Sprint(err), "MODIFY id_ varchar(64) NOT NULL") {
@@ -152,7 +152,7 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 		// A file system without shared memory cannot have WAL; unix-dotfile stands for one.
 		cfg.DSN = "file:" + path + "2?vfs=unix-dotfile"
 		if w := fmt.Sprint(open(t, cfg).Report().Warnings); !strings.Contains(w, "journal_mode delete") {
-			t.Errorf(`warnings: got %s, want warnings with "journal_mode delete"`, w)
+			t.Errorf(`got warnings %s, want "journal_mode delete" in them`, w)
 		}
 	})
 	t.Run("mysql", func(t *testing.T) {

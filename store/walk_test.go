@@ -121,6 +121,6 @@ func TestOrderOfNullsCanBeSpelled(t *testing.T) {
 		}
 	}
 	if ordered == 0 {
-		t.Error("no query has an order")
+		t.Error("got no query with an order, want some")
 	}
 }

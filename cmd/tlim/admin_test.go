@@ -21,7 +21,7 @@ func TestAdminPaths(t *testing.T) {
 	var state health
 	h := adminHandler(reg, func(ctx context.Context) health {
 		if _, bounded := ctx.Deadline(); !bounded {
-			t.Error("/readyz may hang for ever")
+			t.Error("/readyz may hang for ever, want a deadline")
 		}
 		state.conclude()
 		return state
@@ -100,7 +100,7 @@ func TestAlarmsSeeTheFirstEvent(t *testing.T) {
 					want += " " + label + " " + value
 				}
 				if !have[want] {
-					t.Errorf("there is no series %q", want)
+					t.Errorf("got no series %q, want it", want)
 				}
 			}
 		}

@@ -20,11 +20,11 @@ http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "hush") {
-		t.Errorf("a secret is shown:\n%s\nwant out without hush", out.String())
+		t.Errorf("a secret is shown, want it masked:\n%s", out.String())
 	}
 	for _, want := range []string{"secret: '********'", "dsn: tlim:********@tcp(10.0.0.1:3306)/im", "body: 64KiB", "max_lifetime: 10m", "max_remove: 5%", "token_life: 1h"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("%s is missing in\n%s", want, out.String())
+			t.Errorf("%s is missing, want it in\n%s", want, out.String())
 		}
 	}
 }

@@ -32,7 +32,7 @@ func TestDegraded(t *testing.T) {
 				t.Errorf("%+v: got %q, want %q and, %v, that the clock is ahead", c.state, got, report.Degraded, c.ahead)
 			}
 			if c.ahead && (!strings.Contains(got[2], "3h0m0s ahead of this machine's (2025-11-24 16:00:00)") || !strings.Contains(got[2], "UPDATE tlim_state SET clock = 1764000000000,")) {
-				t.Errorf("%q", got[2])
+				t.Errorf("got %q, want by how much the clock is ahead, and what to do", got[2])
 			}
 		})
 	}
@@ -71,23 +71,23 @@ func TestStoredClockAhead(t *testing.T) {
 	}
 	const named = "the stored clock runs ahead of this machine's"
 	if h, log := look(); h.Degraded || len(h.Warnings) > 0 || strings.Contains(log, named) {
-		t.Fatalf("a new database: %+v\n%s\nwant Degraded false, no Warnings, log without %q", h, log, named)
+		t.Fatalf("a new database: got %+v\n%s\nwant no warning, and no %q in the log", h, log, named)
 	}
 	future := time.Now().Add(90 * 24 * time.Hour).UnixMilli()
 	run(fmt.Sprintf("UPDATE tlim_state SET clock = %d, delivered = %d, settled = %d", future, future, future))
 	run(fmt.Sprintf("INSERT INTO ofmessage (id_, msg_id, msg_time) VALUES ('1', 'm1', '%d')", future))
 	h, log := look()
 	if !h.Degraded || len(h.Warnings) != 1 || !h.Database.OK || strings.Count(log, named) != 1 || !days90.MatchString(h.Warnings[0]) {
-		t.Fatalf("%+v\n%s", h, log)
+		t.Fatalf("got %+v\n%s\nwant it degraded, with one warning of 90 days, logged once", h, log)
 	}
 	_, advice, found := strings.Cut(h.Warnings[0], "stop tlim and run: ")
 	if !found {
-		t.Fatalf("got %v, want found true", h.Warnings)
+		t.Fatalf("got warnings %v, want the one of the clock", h.Warnings)
 	}
 	for statement := range strings.SplitSeq(advice, "; ") {
 		run(statement)
 	}
 	if h, log := look(); h.Degraded || strings.Contains(log, named) {
-		t.Errorf("after what was advised: %+v\n%s\nwant Degraded false, log without %q", h, log, named)
+		t.Errorf("after what was advised: got %+v\n%s\nwant it not degraded, and no %q in the log", h, log, named)
 	}
 }

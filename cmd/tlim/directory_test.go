@@ -42,10 +42,10 @@ func TestOpenUsers(t *testing.T) {
 			var log bytes.Buffer
 			u, err := openUsers(t.Context(), c.cfg, db, slog.New(slog.NewTextHandler(&log, nil)))
 			if (u.source != nil) != c.source || u.imports != nil || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
-				t.Errorf("%v, %v", u.source, err)
+				t.Errorf("got source %v, %v, want a source %v, error %q", u.source, err, c.source, c.failure)
 			}
 			if !strings.Contains(log.String(), c.logged) || c.logged == "" && log.Len() > 0 || strings.Contains(log.String(), "hush") {
-				t.Errorf("log: %s", log.String())
+				t.Errorf("got log %s, want %q in it, without the password", log.String(), c.logged)
 			}
 			if err == nil {
 				if err := u.close(); err != nil {
@@ -96,7 +96,7 @@ func TestUsersByThemselves(t *testing.T) {
 			var log bytes.Buffer
 			u, err := openUsers(t.Context(), config.Default().Directory, db, slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil || u.source != nil || (u.imports != nil) != (c.from == "ofUser") || u.from != c.from {
-				t.Errorf("%+v, %v", u, err)
+				t.Errorf("got %+v, %v, want users of %q", u, err, c.from)
 			}
 			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), "from="+c.from) || !strings.Contains(log.String(), c.said) {
 				t.Errorf("log: got %s, want once %q, log with %q, with %q", log.String(), "\n", "from="+c.from, c.said)
@@ -152,14 +152,14 @@ func TestAccountsOfAServer(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := accounts{openfire.New(&c.server, "im.test"), "im.test"}
 			if err := a.AddAccount(t.Context(), "lisi", "p", "L", ""); !c.add(err) {
-				t.Errorf("add: %v", err)
+				t.Errorf("add: got %v, want another end", err)
 			}
 			if err := a.RemoveAccount(t.Context(), "lisi"); !c.remove(err) {
-				t.Errorf("remove: %v", err)
+				t.Errorf("remove: got %v, want another end", err)
 			}
 		})
 	}
 	if accountsOf(config.Default(), nil) != nil {
-		t.Error("accounts are kept without being told")
+		t.Error("accounts are kept without being told, want them not")
 	}
 }

@@ -36,7 +36,7 @@ func TestChangelogHasEachHeadingOnce(t *testing.T) {
 				at++
 			}
 			if at++; at > len(want) {
-				t.Errorf("%.20s: the heading %s is unknown, doubled, or not in its place", release, heading)
+				t.Errorf("%.20s: the heading %s is unknown, doubled, or not in its place, want each once in order", release, heading)
 			}
 		}
 	}
@@ -49,7 +49,7 @@ func TestDocumentsNameFilesThatAreThere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, file := range local.FindAllString(readDocument(t, name), -1) {
 				if _, err := os.Stat(filepath.Join("../..", file)); err != nil {
-					t.Errorf("%s names %s, which is not there", name, file)
+					t.Errorf("%s names %s, want a file that is there", name, file)
 				}
 			}
 		})
@@ -65,7 +65,7 @@ func TestConfigurationDocumentNamesEveryCommand(t *testing.T) {
 			look(sub)
 		}
 		if !c.HasSubCommands() && !strings.Contains(text, "\n| `"+c.CommandPath()+"`") && !strings.Contains(text, "\n| `"+c.CommandPath()+" ") {
-			t.Errorf("the table of commands in CONFIG.md lacks %s", c.CommandPath())
+			t.Errorf("the table of commands in CONFIG.md lacks %s, want it", c.CommandPath())
 		}
 	}
 	look(rootCommand())
@@ -99,7 +99,7 @@ func TestComponentReadmeLeadsToTheCode(t *testing.T) {
 	const folder = "../../component"
 	text := readDocument(t, "component/README.md")
 	if names := lost(t, folder, text); len(names) > 0 {
-		t.Errorf("component/README.md names what is not there: %q", names)
+		t.Errorf("component/README.md names %q, want what is there", names)
 	}
 	if n := len(placed.FindAllString(text, -1)); n < 30 {
 		t.Errorf("got %d places, want all of the table", n)
@@ -115,7 +115,7 @@ func TestComponentReadmeLeadsToTheCode(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n\n")
 	for _, e := range entries {
 		if e.IsDir() && e.Name() != "testdata" && !strings.Contains(table, "`"+e.Name()+"`") {
-			t.Errorf("the table of packages in component/README.md lacks %s", e.Name())
+			t.Errorf("the table of packages in component/README.md lacks %s, want it", e.Name())
 		}
 	}
 }

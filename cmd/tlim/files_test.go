@@ -38,6 +38,6 @@ func TestLeastFree(t *testing.T) {
 		t.Errorf("got %d, %d, %v, %v, want errOne nil, free more than 0, free at most %d, no error", free, one, err, errOne, 2*one)
 	}
 	if _, err := minFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
-		t.Error("a folder that is not there has free space")
+		t.Error("a folder that is not there: got free space, want an error")
 	}
 }

@@ -125,12 +125,12 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 	for path := range seen {
 		if strings.HasPrefix(path, "tlim/component/") && !slices.ContainsFunc(rules, func(r rule) bool { return slices.Contains(r.in, path) }) {
-			t.Errorf("no rule says what %s may import", path)
+			t.Errorf("no rule says what %s may import, want one", path)
 		}
 	}
 	for _, must := range []string{"tlim/cmd/tlim", "tlim/cmd/tlim/config", "tlim/component", "tlim/component/stanza", "tlim/component/stream", "tlim/component/openfire", "tlim/component/push", "tlim/httpapi", "tlim/store"} {
 		if !seen[must] {
-			t.Errorf("%s was not looked at", must)
+			t.Errorf("%s was not looked at, want it looked at", must)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func TestRulesCanBreak(t *testing.T) {
 	} {
 		t.Run(c.path+" imports "+c.imports, func(t *testing.T) {
 			if len(broken(rules, c.path, []string{c.imports})) == 0 {
-				t.Errorf("no rule forbids %s to import %s", c.path, c.imports)
+				t.Errorf("no rule forbids %s to import %s, want one", c.path, c.imports)
 			}
 		})
 	}
@@ -240,7 +240,7 @@ func TestWallsOfComponent(t *testing.T) {
 			return cmp.Or(err, filepath.SkipDir)
 		}
 		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && strings.Contains(readText(t, path), "*component.Service") {
-			t.Errorf("%s holds a *component.Service", path)
+			t.Errorf("%s holds a *component.Service, want it not", path)
 		}
 		return nil
 	})

@@ -23,7 +23,7 @@ func TestStepsEndInReverse(t *testing.T) {
 		t.Errorf(`got %v %v, want order ["c" "b" "a"], no error`, order, err)
 	}
 	if err := l.stop(time.Minute); err != nil || len(order) != 3 {
-		t.Errorf("the second stop did something: %v %v, want order of length 3, no error", order, err)
+		t.Errorf("the second stop: got %v, %v, want nothing done", order, err)
 	}
 }
 
@@ -48,7 +48,7 @@ func TestHangingStepIsLeftBehind(t *testing.T) {
 			t.Errorf("took %s, want %s", took, 18*time.Second+overdue)
 		}
 		if text := log.String(); !strings.Contains(text, "part=hanging") || !strings.Contains(text, "part=failing") {
-			t.Errorf(`the log does not name the parts: got %s, want text with "part=hanging", with "part=failing"`, text)
+			t.Errorf(`got log %s, want "part=hanging" and "part=failing" in it`, text)
 		}
 		close(release)
 	})
@@ -62,7 +62,7 @@ func TestLateStepEndsAtOnce(t *testing.T) {
 	var cancelled bool
 	l.onStop("late", func(ctx context.Context) error { cancelled = ctx.Err() != nil; return nil })
 	if !cancelled {
-		t.Error("a step registered after the stop was kept")
+		t.Error("a step registered after the stop was kept, want it ended")
 	}
 }
 
@@ -74,7 +74,7 @@ func TestPartThatEndsByItselfIsReported(t *testing.T) {
 		t.Errorf(`reported %v, want error %v, error beginning with "part: "`, err, broken)
 	}
 	if err := l.stop(time.Second); err != nil {
-		t.Errorf("reported a second time: %v", err)
+		t.Errorf("reported a second time: got %v, want no error", err)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestPartThatEndsWhileItDrains(t *testing.T) {
 	}
 	select {
 	case err := <-l.failed:
-		t.Errorf("reported as failed: %v", err)
+		t.Errorf("reported as failed: %v, want it not", err)
 	default:
 	}
 }

@@ -103,7 +103,7 @@ func TestIdleConnectionsGoFirst(t *testing.T) {
 	fourth.ask(t, "/")
 	fourth.answer(t)
 	if !conns[1].closed() {
-		t.Error("the longest idle connection is not closed")
+		t.Error("the longest idle connection is there, want it closed")
 	}
 	close(release)
 	conns[0].answer(t)
@@ -129,7 +129,7 @@ func TestConnectionsWait(t *testing.T) {
 	}()
 	poll(t, t.Context(), func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.open == 3 })
 	if served.Load() {
-		t.Error("a third connection is served")
+		t.Error("a third connection is served, want it to wait")
 	}
 	close(release)
 	<-done
@@ -150,7 +150,7 @@ func TestAddressHasAPart(t *testing.T) {
 	third := dialTest(t, addr)
 	<-refused
 	if !third.closed() {
-		t.Error("a third connection of one address stays")
+		t.Error("a third connection of one address stays, want it closed")
 	}
 	proxy.Store(true)
 	c := dialTest(t, addr)

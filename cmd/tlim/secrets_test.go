@@ -130,13 +130,13 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		for _, command := range commands {
 			tried++
 			if out := outputOf(t, file, command); strings.Contains(out, hush) {
-				t.Errorf("%s: tlim %s says\n%s\nwant out without %q", what, strings.Join(command, " "), out, hush)
+				t.Errorf("%s: tlim %s says\n%s\nwant no %q in it", what, strings.Join(command, " "), out, hush)
 			}
 		}
 	}
 	keys := keysOf(reflect.TypeFor[config.Config](), "")
 	if len(keys) < 80 {
-		t.Fatalf("only %d keys found", len(keys))
+		t.Fatalf("got %d keys, want at least 80", len(keys))
 	}
 	for _, k := range keys {
 		forms := slices.Clone(wrongForms[k.kind])
@@ -164,7 +164,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 			t.Setenv(k.env, "")
 			out := outputOf(t, file, []string{"config", "check", "--set", k.name + "=" + plain})
 			if strings.Contains(out, hush) {
-				t.Errorf("--set %s=%s says %s", k.name, plain, out)
+				t.Errorf("--set %s=%s: got %s, want it hidden", k.name, plain, out)
 			}
 			if !k.fromFile() {
 				continue
@@ -215,7 +215,7 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		all(t, strings.Join(args, " "), good, [][]string{args})
 	}
 	if tried < 1000 {
-		t.Errorf("only %d outputs were looked at", tried)
+		t.Errorf("got %d outputs, want at least 1000", tried)
 	}
 }
 

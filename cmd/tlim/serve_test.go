@@ -104,7 +104,7 @@ func TestServeOnOpenfire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lab.Sum(samples, "tlim_build_info") != 1 || lab.Sum(samples, "tlim_receipts_total") < 1 || lab.Sum(samples, "process_cpu_seconds_total") == 0 {
-			t.Errorf("tlim_build_info is %v, want 1; tlim_receipts_total %v, want 1 at least; process_cpu_seconds_total %v, want more than 0", lab.Sum(samples, "tlim_build_info"), lab.Sum(samples, "tlim_receipts_total"), lab.Sum(samples, "process_cpu_seconds_total"))
+			t.Errorf("got tlim_build_info %v, tlim_receipts_total %v, process_cpu_seconds_total %v, want 1, at least 1, above 0", lab.Sum(samples, "tlim_build_info"), lab.Sum(samples, "tlim_receipts_total"), lab.Sum(samples, "process_cpu_seconds_total"))
 		}
 	})
 
@@ -143,7 +143,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		text, err := tlim.AwaitUnready(ctx)
 		if err != nil || !strings.Contains(text, `"link: `) {
-			t.Fatalf("got %v %s, want text with %q, no error", err, text, `"link: `)
+			t.Fatalf("got %v, %s, want no error, %q in it", err, text, `"link: `)
 		}
 		if err := server.Start(ctx); err != nil {
 			t.Fatal(err)
@@ -163,12 +163,12 @@ func TestServeOnOpenfire(t *testing.T) {
 		log := readText(t, tlim.Log)
 		for _, want := range []string{"msg=started", "msg=stopping signal=terminated", "msg=stopped"} {
 			if !strings.Contains(log, want) {
-				t.Errorf("the log lacks %q:\n%s", want, log)
+				t.Errorf("got no %q in the log, want it:\n%s", want, log)
 			}
 		}
 		for _, never := range []string{server.Secret, "你好", "did not end well"} {
 			if strings.Contains(log, never) {
-				t.Errorf("the log holds %q", never)
+				t.Errorf("got %q in the log, want it not", never)
 			}
 		}
 		if err := tlim.Start(ctx); err != nil {
@@ -314,7 +314,7 @@ func TestSecondSignalAborts(t *testing.T) {
 	close(release)
 	var exit exitError
 	if !errors.As(err, &exit) || exit.code != exitAbort {
-		t.Errorf("ended with %v", err)
+		t.Errorf("got the end %v, want exit code %d", err, exitAbort)
 	}
 }
 

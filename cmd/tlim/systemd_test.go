@@ -82,7 +82,7 @@ func TestLongStartIsNotGivenUp(t *testing.T) {
 	expect(t, states, "WATCHDOG=1")
 	for range 3 {
 		if got := <-states; got == more {
-			t.Error("more time is asked for after the start")
+			t.Error("more time is asked for after the start, want it not")
 		}
 	}
 	cancel()
@@ -118,7 +118,7 @@ func TestWatchdogBeatsOnlyWhileAlive(t *testing.T) {
 	defer quiet.Stop()
 	select {
 	case state := <-states:
-		t.Errorf("told %q while it hangs", state)
+		t.Errorf("told %q while it hangs, want nothing", state)
 	case <-quiet.C:
 	}
 	close(hang)

@@ -95,7 +95,7 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 		t.Errorf("keys usage: got %d %s %s, want 0, out with user, with findSessions", code, out, errs)
 	}
 	if log := readText(t, tlim.Log); strings.Contains(log, plain.Token.Text) {
-		t.Error("the log holds a token")
+		t.Error("got a token in the log, want none")
 	}
 }
 
@@ -140,7 +140,7 @@ func TestTokenRevoke(t *testing.T) {
 	for _, args := range [][]string{{"token", "revoke"}, {"token", "revoke", "a", "b"}, {"token", "revoke", "a@b@c\u00a0"}, {"token", "nonsense"}} {
 		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {
 			if code, _, errs := runCommand(t, append(args, "--config", config)...); code != exitUsage || errs == "" {
-				t.Errorf("%q: got %d %s, want %d, an errs", args, code, errs, exitUsage)
+				t.Errorf("%q: got %d %s, want %d, an error", args, code, errs, exitUsage)
 			}
 		})
 	}

@@ -128,7 +128,7 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 		t.Errorf("\n%s\nwant\n%s", out, want)
 	}
 	if full, _ := ask("m1"); !strings.Contains(full, time.UnixMilli(traceTime).Format("2006-01-02 15:04:05.000")) {
-		t.Errorf("no time: %s", full)
+		t.Errorf("got %s, want the time in it", full)
 	}
 	for _, args := range [][]string{{"m1"}, {"m1", "--json"}} {
 		if full, _ := ask(args...); strings.Contains(full, secret) || strings.Contains(full, "registration-id") {
@@ -150,11 +150,11 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 	out, _ = ask("late\x1b[2J")
 	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != traceRows {
-		t.Errorf(`got %.600s, want out with "not proved yet", with "only the first 1000 of receipts", without %q, %v times "read by"`, out, "\x1b", traceRows)
+		t.Errorf(`got %.600s, want "not proved yet" and "only the first 1000 of receipts" in it, no %q, and %v times "read by"`, out, "\x1b", traceRows)
 	}
 	_, out = ask("gone")
 	if !strings.Contains(out, "stored no: revoked, removed or cleaned up") || !strings.Contains(out, "remembered message, revoked, ") {
-		t.Errorf(`revoked: got %s, want out with "stored no: revoked, removed or cleaned up", with "remembered message, revoked, "`, out)
+		t.Errorf(`revoked: got %s, want "stored      no: revoked, removed or cleaned up" and "remembered  message, revoked, " in it`, out)
 	}
 	full, _ = ask("gone", "--json")
 	if !strings.Contains(full, `"messages": []`) || !strings.Contains(full, `"pushes": []`) {

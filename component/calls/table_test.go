@@ -183,7 +183,7 @@ func TestOneOfAKey(t *testing.T) {
 func TestSweep(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		d.old = 2*sweepRows + 1
+		d.old = 2*maxSweepRows + 1
 		want := IDFrom(time.Now().Add(-time.Hour + 2*sweepPause))
 		if err := d.Sweep(t.Context()); err != nil || d.old != 0 || d.before != want {
 			t.Errorf("got %v, %d left, those before %s, want none left before %s", err, d.old, d.before, want)

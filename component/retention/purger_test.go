@@ -49,7 +49,7 @@ func TestPurge(t *testing.T) {
 		if err := p.Purge(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		each := fmt.Sprint("g 7 ", purgeRows)
+		each := fmt.Sprint("g 7 ", maxPurgeRows)
 		if got, want := strings.Join(l.asked, ", "), strings.Join([]string{each, each, each}, ", "); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

@@ -72,7 +72,7 @@ func TestParseMessage(t *testing.T) {
 		`<x xmlns='urn:x'><body>not this</body></x><subject>ASYNC</subject><body>{&quot;a&quot;:&apos;&#x1F600;&#20320;&amp;&unknown;</body>` +
 		`<request xmlns='urn:xmpp:receipts'/></message>`))
 	if m.From != "g1@tlim.im.test" || m.To != "a@im.test/w[web]" || m.ID != "<1>" || m.Type != "chat" || m.Subject != "ASYNC" {
-		t.Errorf(`attributes: got %+v, want From g1@tlim.im.test, To "a@im.test/w[web]", ID "<1>", Type chat, Subject ASYNC`, m)
+		t.Errorf(`attributes: got %+v, want <1>, a chat message with ASYNC from g1@tlim.im.test to a@im.test/w[web]`, m)
 	}
 	if m.Body != `{"a":'`+"\U0001f600\u4f60"+`&&unknown;` {
 		t.Errorf("body %q, want %q", m.Body, `{"a":'`+"\U0001f600\u4f60"+`&&unknown;`)
@@ -81,7 +81,7 @@ func TestParseMessage(t *testing.T) {
 		t.Error("children")
 	}
 	if m := parseMessage([]byte(`<message/>`)); m.Body != "" || m.From != "" {
-		t.Errorf(`empty: got %+v, want Body "", From ""`, m)
+		t.Errorf(`empty: got %+v, want no body and no sender`, m)
 	}
 	if m := parseMessage([]byte(`<message><body>a<![CDATA[<&amp;>]]>b<i>no</i>c</body></message>`)); m.Body != "a<&amp;>bc" {
 		t.Errorf(`CDATA: got %q, want "a<&amp;>bc"`, m.Body)

@@ -132,7 +132,7 @@ func TestOpenfire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
-			t.Errorf("before %+v, after %+v, want C2S %v, Component %v, Secret %v, PID other than %v", before, *s, before.C2S, before.Component, before.Secret, before.PID)
+			t.Errorf("got %+v, want a new process at the addresses of %+v", *s, before)
 		}
 		login(t, s, "lisi", "a")
 	})
@@ -146,7 +146,7 @@ func TestProsody(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.C2S != before.C2S || s.Component != before.Component || s.Secret != before.Secret || s.PID == before.PID {
-		t.Errorf("before %+v, after %+v, want C2S %v, Component %v, Secret %v, PID other than %v", before, *s, before.C2S, before.Component, before.Secret, before.PID)
+		t.Errorf("got %+v, want a new process at the addresses of %+v", *s, before)
 	}
 	login(t, s, "lisi", "a")
 }
@@ -170,7 +170,7 @@ func clients(t *testing.T, s *Server) {
 		}
 		m = must[Message](t)(a.Recv(ctx))
 		if m.Confirms() != "id-1" || m.From != b.JID {
-			t.Errorf("confirmation: got %s, want Confirms id-1, From %v", m.Raw, b.JID)
+			t.Errorf("confirmation: got %s, want one of id-1 from %v", m.Raw, b.JID)
 		}
 	})
 	t.Run("order and counting", func(t *testing.T) {
@@ -208,7 +208,7 @@ func clients(t *testing.T, s *Server) {
 		ctx := within(t, 20*time.Second)
 		for _, id := range []string{"2", "3", "1"} {
 			if m := must[Message](t)(b.WaitFor(ctx, func(m Message) bool { return m.ID == id })); m.Body != id {
-				t.Errorf("waited for %s, got %s", id, m.Raw)
+				t.Errorf("got %s, want the body %s", m.Raw, id)
 			}
 		}
 		soon, cancel := context.WithCancel(ctx)
@@ -223,17 +223,17 @@ func clients(t *testing.T, s *Server) {
 		b := must[*Client](t)(Dial(ctx, s.C2S, s.Domain, "lisi", "secret-lisi", "b", WithPresence("away", 3), WithDirected(a.JID)))
 		from := func(p Presence) bool { return p.From == b.JID }
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "" || p.Show != "away" || p.Priority != 3 {
-			t.Errorf(`available: got %s, want Type "", Show away, Priority 3`, p.Raw)
+			t.Errorf(`available: got %s, want away with priority 3`, p.Raw)
 		}
 		if err := b.Presence(ctx, Presence{To: a.JID, Show: "dnd"}); err != nil {
 			t.Fatal(err)
 		}
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Show != "dnd" {
-			t.Errorf("changed: got %s, want Show dnd", p.Raw)
+			t.Errorf("changed: got %s, want dnd", p.Raw)
 		}
 		b.Kill()
 		if p := must[Presence](t)(a.WaitForPresence(ctx, from)); p.Type != "unavailable" {
-			t.Errorf("killed: got %s, want Type unavailable", p.Raw)
+			t.Errorf("killed: got %s, want unavailable", p.Raw)
 		}
 		if err := b.Send("<presence/>"); !errors.Is(err, ErrClosed) {
 			t.Errorf("sending on a killed client: got %v, want %v", err, ErrClosed)
@@ -301,7 +301,7 @@ func pinged(t *testing.T, s *Server) {
 			err := a.Ping(ctx, b.JID)
 			var refused *IQError
 			if want == "" && err != nil || want != "" && (!errors.As(err, &refused) || refused.Condition != want) {
-				t.Errorf("asked for %q: %v", want, err)
+				t.Errorf("got %v, want %q", err, want)
 			}
 		})
 	}
@@ -440,7 +440,7 @@ func TestMariaDB(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.DSN != before.DSN || s.PID == before.PID {
-		t.Errorf("before %+v, after %+v, want DSN %v, PID other than %v", before, *s, before.DSN, before.PID)
+		t.Errorf("got %+v, want a new process of the same database as %+v", *s, before)
 	}
 	again := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
 	defer again.Close()
@@ -487,7 +487,7 @@ func TestOpenfireOnMariaDB(t *testing.T) {
 	}
 	b := login(t, s, "lisi", "b", WithPresence("", 0))
 	if m := must[Message](t)(b.Recv(ctx)); m.Body != "\U0001f600" {
-		t.Errorf(`from the offline store: got %s, want Body "😀"`, m.Raw)
+		t.Errorf(`from the offline store: got %s, want the body 😀`, m.Raw)
 	}
 }
 

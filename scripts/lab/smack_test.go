@@ -58,7 +58,7 @@ func TestSmack(t *testing.T) {
 			}
 			m := must[Message](t)(us.WaitFor(ctx, func(m Message) bool { return m.ID == "its own" }))
 			if m.Body != words || attribute(m.Child("tlim", tlimNS), "ack") != "1" {
-				t.Errorf("it sent %s, want Body %v, attribute 1", m.Raw, words)
+				t.Errorf("it sent %s, want the body %v with ack=1", m.Raw, words)
 			}
 
 			// Another app of the same user takes its address, and its library notices.

@@ -179,7 +179,7 @@ func TestStartTlimFails(t *testing.T) {
 		o.Unready = true
 		tl := must[*Tlim](t)(startDouble(t, ctx, o))
 		if text, err := tl.AwaitUnready(ctx); err != nil || !strings.Contains(text, "link down") {
-			t.Errorf(`got %q %v, want text with "link down", no error`, text, err)
+			t.Errorf(`got %q, %v, want "link down" in it`, text, err)
 		}
 	})
 	t.Run("bad end", func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestDatabaseAway(t *testing.T) {
 			check(t, fault.begin())
 			text, err := w.tlim.AwaitUnready(within(t, soon))
 			if err != nil || !strings.Contains(text, `"database: `) {
-				t.Errorf("/readyz: got %s %v, want text with %q, no error", text, err, `"database: `)
+				t.Errorf("/readyz: got %s, %v, want %q in it", text, err, `"database: `)
 			}
 			c.told(100)
 			check(t, fault.end())

@@ -51,7 +51,7 @@ func TestQueueThatRefusesChinese(t *testing.T) {
 	check(t, w.tlim.Stop())
 	check(t, w.tlim.Start(within(t, patience)))
 	if _, text, err = w.tlim.Ready(within(t, soon)); err != nil || !strings.Contains(text, `"degraded": false`) {
-		t.Errorf("after what was advised: got %v %s, want text with %q, no error", err, text, `"degraded": false`)
+		t.Errorf("after what was advised: got %v, %s, want %q in it", err, text, `"degraded": false`)
 	}
 	again := w.online(sender, "2")
 	id = lab.NewID()

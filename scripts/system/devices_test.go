@@ -56,7 +56,7 @@ func everyDeviceOnce(t *testing.T, w *world, low bool, options []lab.Option) {
 		t.Helper()
 		for _, id := range ids {
 			if m := w.receive(device, id); m.Subject != subject {
-				t.Errorf("%s: got %s, want Subject %v", device.JID, m.Raw, subject)
+				t.Errorf("%s: got %s, want the subject %q", device.JID, m.Raw, subject)
 			}
 		}
 	}

@@ -31,7 +31,7 @@ func TestFlood(t *testing.T) {
 		r.Sent, r.Accepted, r.Copies, 100*r.FullestHeap(), r.Slowest().Round(time.Millisecond), r.Refused)
 
 	if r.Accepted == 0 || r.Missing > 0 || r.Disorder > 0 {
-		t.Errorf("of %d accepted messages %d copies did not arrive, %d members got them in another order, want Accepted > 0, Missing 0, Disorder 0", r.Accepted, r.Missing, r.Disorder)
+		t.Errorf("of %d accepted messages %d copies did not arrive, %d members got them in another order; want some accepted, all there, in order", r.Accepted, r.Missing, r.Disorder)
 	}
 	if r.Silent > 0 {
 		t.Errorf("%d messages have no answer, want 0", r.Silent)
@@ -42,7 +42,7 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	if r.FullestHeap() > 0.7 {
-		t.Errorf("the server's old generation was full to %.0f %%, want FullestHeap at most 0.7", 100*r.FullestHeap())
+		t.Errorf("the server's old generation was full to %.0f %%, want at most 70 %%", 100*r.FullestHeap())
 	}
 	if r.Slowest() > slowest {
 		t.Errorf("another pair's message took %s, want at most %s", r.Slowest(), slowest)

@@ -175,7 +175,7 @@ func TestHostileClient(t *testing.T) {
 			for _, m := range after(t, h.name) {
 				_, _, code := m.Failure()
 				if m.Type != "error" || m.ID != id || m.Body != "" || got != silence {
-					t.Errorf(`it got: %.500s, want Type error, ID %v, Body "", %v`, m.Raw, id, silence)
+					t.Errorf(`got %.500s (%v), want an error of %v without a body, and %v`, m.Raw, got, id, silence)
 				}
 				got = code
 			}
@@ -254,7 +254,7 @@ func TestPoisonPasses(t *testing.T) {
 			// What HTTP answers is what the receiver reads.
 			stored := w.rows("findChatHistory", "session_id", friend, "user_id", me, "start", "0", "length", "1")
 			if len(stored.List) != 1 || stored.List[0].ID != id || stored.List[0].Body != `[{"text":`+c.text+`}]` {
-				t.Errorf("stored: got %v, want List of length 1, ID %v, Body %v", stored.List, id, `[{"text":`+c.text+`}]`)
+				t.Errorf("stored: got %v, want %v alone, with the body %v", stored.List, id, `[{"text":`+c.text+`}]`)
 			}
 		})
 	}

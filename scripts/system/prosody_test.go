@@ -32,7 +32,7 @@ func TestProsody(t *testing.T) {
 	for device, subject := range map[*lab.Client]string{qianPhone: "", qianWeb: "", zhaoWeb: "ASYNC"} {
 		for _, id := range chats {
 			if m := w.receive(device, id); m.Subject != subject {
-				t.Errorf("%s: got %s, want Subject %v", device.JID, m.Raw, subject)
+				t.Errorf("%s: got %s, want the subject %q", device.JID, m.Raw, subject)
 			}
 		}
 	}
@@ -59,7 +59,7 @@ func TestProsody(t *testing.T) {
 	w.send(zhaoPhone, id, lab.Text(zhao, qian, id, "are you there"))
 	w.receive(qianWeb, id)
 	if queue := w.queue(qian); len(queue.List) != 1 || queue.List[0].Status != 1 {
-		t.Errorf("queue of %s: got %+v, want List of length 1, Status 1", qian, queue.List)
+		t.Errorf("queue of %s: got %+v, want one row of status 1", qian, queue.List)
 	}
 
 	read, revoke := lab.NewID(), lab.NewID()

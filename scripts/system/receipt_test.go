@@ -70,7 +70,7 @@ func TestConfirmationsAreNeverRefused(t *testing.T) {
 					for n := 0; n < senders*each; n++ {
 						m := must[lab.Message](t)(phone.Recv(within(t, soon)))
 						if m.Type == "error" {
-							t.Fatalf("after %d messages: got %s, want Type other than error", n, m.Raw)
+							t.Fatalf("after %d messages: got the error %s, want none", n, m.Raw)
 						}
 						if commands {
 							id := lab.NewID()
@@ -84,7 +84,7 @@ func TestConfirmationsAreNeverRefused(t *testing.T) {
 					check(t, phone.Ping(within(t, soon), w.component))
 					for _, m := range phone.Drain() {
 						if m.Type == "error" {
-							t.Errorf("refused: got %s, want Type other than error", m.Raw)
+							t.Errorf("got the error %s, want none", m.Raw)
 						}
 					}
 					if got := w.queue(user).ids(); len(got) > 0 {

@@ -55,7 +55,7 @@ func TestQuestionsAndSignals(t *testing.T) {
 			}
 			for _, m := range sender.Drain() {
 				if m.Type == "error" {
-					t.Errorf("answered: got %s, want Type other than error", m.Raw)
+					t.Errorf("got the error %s, want none", m.Raw)
 				}
 			}
 			if rows := w.chatHistory(zhao, qian).ids(); len(rows) != 1 {

@@ -85,7 +85,7 @@ func TestTexts(t *testing.T) {
 				}
 				check(t, w.tlim.Call(within(t, soon), "GET", "findSessionHistory", pairs("session_id", session, "start", "0", "length", "1"), &answer))
 				if len(answer.List) != 1 || answer.List[0]["body"] != "H4sIAAA=😀" || answer.List[0]["compress"] != "1" || answer.List[0]["encrypt"] != "1" {
-					t.Errorf(`history: got %v, want List of length 1, body "H4sIAAA=😀", compress 1, encrypt 1`, answer.List)
+					t.Errorf(`history: got %v, want one row with the body "H4sIAAA=😀", compressed and encrypted`, answer.List)
 				}
 			})
 		})

@@ -191,11 +191,11 @@ func TestPutAndRead(t *testing.T) {
 				}
 				file, err := p.Open(ctx, id, size)
 				if err != nil {
-					t.Fatalf("%d bytes: %v", n, err)
+					t.Fatalf("%d bytes: got %v, want no error", n, err)
 				}
 				got, err := io.ReadAll(file)
 				if err != nil || sha256.Sum256(got) != sha256.Sum256(want) {
-					t.Fatalf("%d bytes came back as %d: %v", n, len(got), err)
+					t.Fatalf("%d bytes came back as %d, %v, want the same bytes", n, len(got), err)
 				}
 				// Anywhere, forwards and backwards.
 				for _, at := range []int{n / 2, n - 1, 0, n, n / 3} {
@@ -220,7 +220,7 @@ func TestPutAndRead(t *testing.T) {
 					t.Errorf("a file that lost a byte opens: got %v, want %v", err, blob.ErrUnavailable)
 				}
 				if err := errors.Join(p.Remove(ctx, id), p.Remove(ctx, id)); err != nil {
-					t.Errorf("remove, twice: %v", err)
+					t.Errorf("remove, twice: got %v, want no error", err)
 				}
 				if _, err := p.Open(ctx, id, size); !errors.Is(err, blob.ErrNotFound) {
 					t.Errorf("a removed file: got %v, want %v", err, blob.ErrNotFound)
@@ -246,7 +246,7 @@ func TestBrokenPut(t *testing.T) {
 				t.Run(fmt.Sprintf("%v after %d bytes", end, n), func(t *testing.T) {
 					id := blob.NewID()
 					if _, err := p.Put(ctx, id, &dribble{content(n), end}); !errors.Is(err, end) {
-						t.Errorf("%v after %d bytes: %v", end, n, err)
+						t.Errorf("%v after %d bytes: got %v, want the first", end, n, err)
 					}
 					if _, err := p.Open(ctx, id, int64(n)); !errors.Is(err, blob.ErrNotFound) {
 						t.Errorf("%v after %d bytes: it can be read: got %v, want %v", end, n, err, blob.ErrNotFound)
@@ -280,7 +280,7 @@ func TestHostileIDs(t *testing.T) {
 			"../" + good[3:], good[:29] + "/..", good[:31] + "\x00", strings.Repeat("é", 16), "C:\\Windows\\win.ini", "incoming", "file:///etc/passwd", "http://127.0.0.1/"} {
 			t.Run(fmt.Sprintf("%.60q", id), func(t *testing.T) {
 				if blob.Valid(id) {
-					t.Errorf("%q is valid", id)
+					t.Errorf("%q is valid, want not", id)
 				}
 				if _, err := p.Put(ctx, id, strings.NewReader("x")); !errors.Is(err, blob.ErrNotFound) {
 					t.Errorf("put %q: got %v, want %v", id, err, blob.ErrNotFound)
@@ -289,7 +289,7 @@ func TestHostileIDs(t *testing.T) {
 					t.Errorf("open %q: got %v, want %v", id, err, blob.ErrNotFound)
 				}
 				if err := p.Remove(ctx, id); err != nil {
-					t.Errorf("remove %q: %v", id, err)
+					t.Errorf("remove %q: got %v, want no error", id, err)
 				}
 			})
 		}
@@ -301,7 +301,7 @@ func TestHostileIDs(t *testing.T) {
 	for range 1000 {
 		id := blob.NewID()
 		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || !blob.Valid(id) || seen[id] {
-			t.Fatalf("id %q", id)
+			t.Fatalf("got id %q, want a new one of 16 bytes", id)
 		}
 		seen[id] = true
 	}
@@ -325,7 +325,7 @@ func TestLinkLeadsNowhere(t *testing.T) {
 	}
 	if file, err := f.Open(ctx, id, 6); err == nil {
 		file.Close()
-		t.Error("the link was followed")
+		t.Error("the link was followed, want an error")
 	}
 }
 
@@ -356,12 +356,12 @@ func TestSweep(t *testing.T) {
 
 		// 1. What is young is left alone: its row may be on the way.
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(-time.Hour), known); err != nil || swept != (blob.Swept{}) {
-			t.Errorf("young files: %v, %v", swept, err)
+			t.Errorf("young files: got %v, %v, want nothing swept", swept, err)
 		}
 		// 2. A database that is away makes nobody an orphan.
 		away := errors.New("away")
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(-time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); swept.Orphans != 0 {
-			t.Errorf("no database: got %v, %v, want Orphans 0", swept, err)
+			t.Errorf("no database: got %v, %v, want nothing swept", swept, err)
 		}
 		if left := p.left(); !slices.Equal(left, before) {
 			t.Fatalf("left %q, want %q", left, before)
@@ -371,7 +371,7 @@ func TestSweep(t *testing.T) {
 		}
 		// 3. The rest.
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), known); err != nil || swept != (blob.Swept{Orphans: len(orphans)}) {
-			t.Errorf("swept %v, %v", swept, err)
+			t.Errorf("got %v, %v, want %d orphans", swept, err, len(orphans))
 		}
 		left := p.left()
 		if len(left) != len(kept)+1 || !slices.Contains(left, "foreign.txt") {
@@ -408,7 +408,7 @@ func TestSweepOfAnotherDatabase(t *testing.T) {
 			}
 			swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), func(context.Context, []string) (map[string]bool, error) { return rows, nil })
 			if errors.Is(err, blob.ErrForeign) != (c.removed == 0) || swept.Orphans != c.removed {
-				t.Errorf("%v, %v", swept, err)
+				t.Errorf("got %v, %v, want all orphans or a foreign database", swept, err)
 			}
 			if left := len(p.left()); left != c.known+c.unknown-c.removed {
 				t.Errorf("%d files are left, want %d", left, c.known+c.unknown-c.removed)
@@ -534,7 +534,7 @@ func TestPutMemory(t *testing.T) {
 			group.Wait()
 			t.Logf("20 Puts of 64 MiB at once: a heap of %d MiB at most", highest.Load()>>20)
 			if puts.Load() != 20 || highest.Load() == 0 || highest.Load() > test.maxHeap {
-				t.Errorf("the heap had %d MiB, %d are allowed", highest.Load()>>20, test.maxHeap>>20)
+				t.Errorf("the heap had %d MiB, want at most %d", highest.Load()>>20, test.maxHeap>>20)
 			}
 		})
 	}

@@ -53,7 +53,7 @@ func TestSweeper(t *testing.T) {
 		synctest.Wait()
 		b.mu.Lock()
 		if len(b.before) != 1 || len(b.removed) != 0 || strings.Count(log.String(), "no disk") != 1 {
-			t.Fatalf(`got %d sweeps, removed %q, log %s, want before of length 1, no removed, once "no disk"`, len(b.before), b.removed, log.String())
+			t.Fatalf(`got %d sweeps, removed %q, log %s, want one, nothing removed, "no disk" once`, len(b.before), b.removed, log.String())
 		}
 		b.failure = nil
 		b.mu.Unlock()
@@ -65,7 +65,7 @@ func TestSweeper(t *testing.T) {
 		}
 		b.mu.Unlock()
 		if !strings.Contains(log.String(), "orphans=1") {
-			t.Errorf(`the log does not say what was removed: got %s, want log with "orphans=1"`, log.String())
+			t.Errorf(`got log %s, want "orphans=1" in it`, log.String())
 		}
 		cancel()
 		if err := <-ended; !errors.Is(err, context.Canceled) {

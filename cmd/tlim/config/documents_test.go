@@ -19,14 +19,14 @@ func TestConfigurationDocumentIsTheDefaults(t *testing.T) {
 	got, problems := parse([]byte(block), "CONFIG.md", dir, nil, nil)
 	want, _ := parse(nil, "CONFIG.md", dir, nil, nil)
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("the document says\n%+v\nthe defaults are\n%+v", got, want)
+		t.Errorf("got from the document\n%+v\nwant the defaults\n%+v", got, want)
 	}
 	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
 		t.Errorf("the document's block has problems besides its missing domain and secret: got %q, want 2 problems, problems %v, problems %v", problems, noDomain, noSecret)
 	}
 	for _, k := range keys {
 		if word := regexp.MustCompile(`\b` + regexp.QuoteMeta(last(k.name)) + `\b`); !word.MatchString(block) {
-			t.Errorf("CONFIG.md lacks %s", k.name)
+			t.Errorf("CONFIG.md lacks %s, want it", k.name)
 		}
 	}
 }
@@ -54,7 +54,7 @@ func TestReadmeNamesKnownKeys(t *testing.T) {
 				known = known || k.name == name || strings.HasPrefix(k.name, name+".")
 			}
 			if !known {
-				t.Errorf("the README's table names %s, which is no key", name)
+				t.Errorf("the README's table names %s, want keys alone", name)
 			}
 			rows++
 		}

@@ -57,7 +57,7 @@ func TestDefaultsOfAnEmptyFile(t *testing.T) {
 		t.Fatalf("got %v, want none", problems)
 	}
 	if cfg.XMPP.Component != "tlim.im.test" || cfg.XMPP.Secret.Reveal() != "s3cret" || cfg.Limits.Body != 64<<10 {
-		t.Errorf("got %+v, want Component tlim.im.test, secret s3cret, Body %v", cfg, 64<<10)
+		t.Errorf("got %+v, want the component tlim.im.test, its secret, a body of %v", cfg, 64<<10)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 	cfg, problems := parse(data, example, dir, nil, nil)
 	want, _ := parse(nil, example, dir, nil, nil)
 	if !reflect.DeepEqual(cfg, want) {
-		t.Errorf("the example says\n%+v\nthe defaults are\n%+v", cfg, want)
+		t.Errorf("got from the example\n%+v\nwant the defaults\n%+v", cfg, want)
 	}
 	if len(problems) != 2 || problems[0] != noDomain || problems[1] != noSecret {
 		t.Errorf("the example has the problems %q, want these alone: %q, %q", problems, noDomain, noSecret)
@@ -80,7 +80,7 @@ func TestExampleFileIsTheDefaults(t *testing.T) {
 	r.readFile(data)
 	for _, k := range keys {
 		if r.lines[k.name] == 0 {
-			t.Errorf("the example lacks %s", k.name)
+			t.Errorf("the example lacks %s, want it", k.name)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestSourcesOverrideEachOther(t *testing.T) {
 		t.Fatalf("got %v, want none", problems)
 	}
 	if cfg.XMPP.Ping != Duration(9*time.Second) || cfg.XMPP.Connections != 2 || cfg.Log.Level != "debug" || cfg.Log.Format != "json" {
-		t.Errorf("got %+v %+v", cfg.XMPP, cfg.Log)
+		t.Errorf("got %+v %+v, want ping 9s, 2 connections, debug in JSON", cfg.XMPP, cfg.Log)
 	}
 }
 
@@ -119,13 +119,13 @@ http:
 		t.Errorf("the secret 0123 became %s, want 0123", got)
 	}
 	if cfg.XMPP.TLS || !cfg.XMPP.Multicast || !cfg.XMPP.Copies || Switch(!cfg.Limits.Strict) {
-		t.Errorf("switches: %+v", cfg.XMPP)
+		t.Errorf("got switches %+v, want no TLS, multicast, copies, strict limits", cfg.XMPP)
 	}
 	if cfg.Limits.Body != 32<<10 || cfg.Limits.InflightBytes != 1<<20 || cfg.Limits.PerUserRate != 2.5 {
-		t.Errorf("limits: got %+v, want Body %v, InflightBytes %v, PerUserRate 2.5", cfg.Limits, 32<<10, 1<<20)
+		t.Errorf("limits: got %+v, want body %v, inflight %v, rate 2.5", cfg.Limits, 32<<10, 1<<20)
 	}
 	if p := cfg.HTTP.TrustedProxies; len(p) != 2 || p[0].String() != "10.0.0.0/8" || p[1].String() != "192.168.1.7/32" {
-		t.Errorf("trusted_proxies: got %v, want p of length 2, p 10.0.0.0/8, p 192.168.1.7/32", p)
+		t.Errorf("trusted_proxies: got %v, want 10.0.0.0/8, 192.168.1.7/32", p)
 	}
 	want := []Key{
 		{Name: "crm", Key: Secret{"0123456789abcdef0123"}, Scopes: []string{"business"}, Rate: 10},
@@ -163,10 +163,10 @@ func TestRelativePaths(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := strings.ReplaceAll(cfg.Store.DSN.Reveal(), dir, "DIR"); got != c.want {
-				t.Errorf("store.dsn %s became %s, not %s", c.dsn, got, c.want)
+				t.Errorf("store.dsn %s: got %s, want %s", c.dsn, got, c.want)
 			}
 			if cfg.HTTP.KeyFile != Path(dir+"/keys/admin") {
-				t.Errorf("http.key_file became %s", cfg.HTTP.KeyFile)
+				t.Errorf("http.key_file: got %s, want keys/admin beside the file", cfg.HTTP.KeyFile)
 			}
 		})
 	}
@@ -189,7 +189,7 @@ func TestDirectoryAddress(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := strings.ReplaceAll(cfg.Directory.DSN.Reveal(), dir, "DIR"); got != c.want {
-				t.Errorf("directory.dsn %s became %s, not %s", c.dsn, got, c.want)
+				t.Errorf("directory.dsn %s: got %s, want %s", c.dsn, got, c.want)
 			}
 		})
 	}
@@ -207,7 +207,7 @@ func TestSecretSources(t *testing.T) {
 	t.Setenv("TLIM_XMPP_SECRET_FILE", dir+"/a")
 	_, _, err = Load(Sources{File: path})
 	if got := problemsOf(t, err, dir); !slices.ContainsFunc(got, func(s string) bool { return strings.Contains(s, "which one counts?") }) {
-		t.Errorf("both in one source: %q", got)
+		t.Errorf("both in one source: got %q, want \"which one counts?\" in it", got)
 	}
 }
 
@@ -357,7 +357,7 @@ func TestNamesAreUnique(t *testing.T) {
 	seen := map[string]string{}
 	for _, k := range keys {
 		if serviceVariable.MatchString(k.env) {
-			t.Errorf("%s looks like a variable of Kubernetes", k.env)
+			t.Errorf("%s looks like a variable of Kubernetes, want not", k.env)
 		}
 		names := []string{k.env}
 		if k.secret() {
@@ -365,13 +365,13 @@ func TestNamesAreUnique(t *testing.T) {
 		}
 		for _, n := range names {
 			if other, twice := seen[n]; twice {
-				t.Errorf("%s and %s are both %s", k.name, other, n)
+				t.Errorf("%s and %s are both %s, want different ones", k.name, other, n)
 			}
 			seen[n] = k.name
 		}
 	}
 	if len(keys) < 80 {
-		t.Errorf("only %d keys found", len(keys))
+		t.Errorf("got %d keys, want at least 80", len(keys))
 	}
 }
 
@@ -393,7 +393,7 @@ func FuzzConfig(f *testing.F) {
 		cfg, problems := parse(data, "tlim.yaml", "/etc", nil, nil)
 		for _, p := range problems {
 			if strings.TrimSpace(p) == "" {
-				t.Error("an empty problem")
+				t.Error("got an empty problem")
 			}
 		}
 		if slices.ContainsFunc(problems, func(p string) bool { return p != noSecret && p != noDomain }) {
@@ -412,7 +412,7 @@ func FuzzConfig(f *testing.F) {
 			return c
 		}
 		if !reflect.DeepEqual(hide(cfg), hide(again)) {
-			t.Errorf("shown as\n%s\nwhich reads as\n%+v\nand was\n%+v\n%v", shown, again, cfg, problems)
+			t.Errorf("shown as\n%s\nwhich reads as\n%+v, want\n%+v\n%v", shown, again, cfg, problems)
 		}
 	})
 }

@@ -45,7 +45,7 @@ func TestEverySecretIsMasked(t *testing.T) {
 		root.FieldByIndex(k.field).Addr().Interface().(secretValue).reveal(text)
 	}
 	if hidden < 9 {
-		t.Errorf("only %d secrets found", hidden)
+		t.Errorf("got %d secrets, want at least 9", hidden)
 	}
 	cfg.HTTP.Keys = []Key{{Name: "crm", Key: Secret{"hush-0123456789abcdef"}}}
 
@@ -61,7 +61,7 @@ func TestEverySecretIsMasked(t *testing.T) {
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "database", cfg.Store.DSN, "secret", cfg.XMPP.Secret, "all", cfg)
 	for _, text := range []string{string(shown), string(asJSON), log.String(), fmt.Sprint(cfg), fmt.Sprintf("%+v", cfg), fmt.Sprintf("%#v", cfg)} {
 		if strings.Contains(text, "hush") || !strings.Contains(text, masked) {
-			t.Errorf("a secret is shown:\n%s\nwant text without hush, with %q", text, masked)
+			t.Errorf("a secret is shown:\n%s\nwant %[2]q in its place", text, masked)
 		}
 	}
 }
@@ -85,7 +85,7 @@ func TestMaskedURL(t *testing.T) {
 	} {
 		t.Run(text, func(t *testing.T) {
 			if got := maskURL(text); got != want {
-				t.Errorf("%s is shown as %s, not %s", text, got, want)
+				t.Errorf("%s: got %s, want %s", text, got, want)
 			}
 		})
 	}

@@ -64,14 +64,14 @@ func TestBareGroup(t *testing.T) {
 	original := parse(t, []byte(sent))[0]
 	receipt, copies := got[0], got[1:]
 	if receipt.To != "m00@im.test/phone" || !strings.Contains(receipt.Body, "MTC-100") || !strings.Contains(receipt.Body, original.ID) {
-		t.Errorf("receipt %+v, want To m00@im.test/phone, Body with MTC-100, with %q", receipt, original.ID)
+		t.Errorf("got receipt %+v, want an MTC-100 of %q to m00@im.test/phone", receipt, original.ID)
 	}
 	for i, c := range copies {
 		if c.To != b.members[i] || c.From != "m00@bare.im.test" || c.ID != original.ID || c.Body != original.Body || c.Type != "chat" {
-			t.Errorf("copy %+v of %+v, want To %v, From m00@bare.im.test, ID %v, Body %v, Type chat", c, original, b.members[i], original.ID, original.Body)
+			t.Errorf("got copy %+v of %+v, want the same from m00@bare.im.test to %v", c, original, b.members[i])
 		}
 		if len(c.Children) != 3 || c.Children[0].Ack != "1" || c.Children[1].XMLName.Local != "no-store" || c.Children[2].XMLName.Local != "request" {
-			t.Errorf("children %+v, want Children of length 3, Ack 1, Local no-store, Local request", c.Children)
+			t.Errorf("got children %+v, want tlim with ack, no-store, request", c.Children)
 		}
 	}
 }
@@ -170,7 +170,7 @@ func TestBareHandshake(t *testing.T) {
 			}
 			// sha1("abcsecret")
 			if !strings.Contains(got, "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>") || !strings.Contains(got, `to="m01@im.test"`) {
-				t.Errorf(`written: got %s, want with "<handshake>de0a408ef519cd62e7379039634152874895c50c</handshake>", with %q`, got, `to="m01@im.test"`)
+				t.Errorf(`written: got %s, want the handshake, and %q in it`, got, `to="m01@im.test"`)
 			}
 		})
 	}

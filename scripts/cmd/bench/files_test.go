@@ -27,7 +27,7 @@ func TestMultipartFrame(t *testing.T) {
 		}
 		text, err := io.ReadAll(part)
 		if got := [3]string{part.FormName(), part.FileName(), string(text)}; got != want || err != nil {
-			t.Errorf("%q instead of %q, %v", got, want, err)
+			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
 	if _, err := r.NextPart(); err != io.EOF {
@@ -50,7 +50,7 @@ func TestDiscard(t *testing.T) {
 	write(f.stored("ab01"), "12345")
 	kept, err := f.keep()
 	if err != nil || len(kept) != 1 {
-		t.Fatalf("%v, %v, want kept of length 1, no error", kept, err)
+		t.Fatalf("got %v kept, %v, want 1", kept, err)
 	}
 	for _, c := range []struct {
 		name  string
@@ -72,7 +72,7 @@ func TestDiscard(t *testing.T) {
 				t.Error(err)
 			}
 			if now, err := f.keep(); err != nil || len(now) != 1 {
-				t.Errorf("got %v are left, %v, want now of length 1, no error", now, err)
+				t.Errorf("got %v left, %v, want 1", now, err)
 			}
 		})
 	}

@@ -122,6 +122,6 @@ func TestFill(t *testing.T) {
 		t.Errorf("%d rows, %v, want %d found, Time less than %v, no error", len(found), err, rows, found[rows-1].Time)
 	}
 	if state, err := s.State(t.Context()); err != nil || state.Clock != newest || state.Delivered != newest || state.Settled != newest {
-		t.Errorf("%+v, %v, want Clock %v, Delivered %v, Settled %v, no error", state, err, newest, newest, newest)
+		t.Errorf("got %+v, %v, want all three at %v", state, err, newest)
 	}
 }

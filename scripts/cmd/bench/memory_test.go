@@ -9,7 +9,7 @@ import (
 func TestMemoryWatch(t *testing.T) {
 	resident, err := watchMemory(os.Getpid(), time.Hour).stop()
 	if err != nil || len(resident) != 1 || resident[0] <= 1 {
-		t.Errorf("%v, %v, want resident of length 1, resident more than 1, no error", resident, err)
+		t.Errorf("got %v, %v, want 1 above 1", resident, err)
 	}
 	if _, err := watchMemory(0, time.Hour).stop(); err == nil {
 		t.Error("no process has memory")

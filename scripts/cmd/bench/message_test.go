@@ -28,10 +28,10 @@ func TestWriter(t *testing.T) {
 		}
 		seen[m.ID] = true
 		if envelope.Type != "MTS-000" || envelope.From != "m00" || envelope.To != "s1" || envelope.Body[0]["session_id"] != "s1" || len(envelope.Body[0]["text"]) != 100 {
-			t.Errorf("envelope %+v, want Type MTS-000, From m00, To s1, session_id s1, text of length 100", envelope)
+			t.Errorf("got %+v, want an MTS-000 of m00 to s1 with 100 characters", envelope)
 		}
 		if m.To != "tlim.im.test" || m.Type != "chat" {
-			t.Errorf("stanza %+v, want To tlim.im.test, Type chat", m)
+			t.Errorf("got %+v, want a chat message to tlim.im.test", m)
 		}
 	}
 	if other := newGroupWriter("m00", "tlim.im.test", "chat", "s1", true); other.run == w.run {

@@ -37,11 +37,11 @@ func TestReport(t *testing.T) {
 		"memory 30.0 20.0 - 31.0 MiB -",
 	} {
 		if got := strings.Join(rows[i], " "); !strings.Contains(got, want) {
-			t.Errorf("row %d is %q, without %q", i, got, want)
+			t.Errorf("row %d: got %q, want %q in it", i, got, want)
 		}
 	}
 	if !strings.Contains(out.String(), "0.95 of bare: met (1.50); CPU: MISSED (19,333)") {
-		t.Errorf("goals:\n%s\nwant out with \"0.95 of bare: met (1.50); CPU: MISSED (19,333)\"", out.String())
+		t.Errorf("got goals\n%s\nwant \"0.95 of bare: met (1.50); CPU: MISSED (19,333)\" in them", out.String())
 	}
 
 	path := filepath.Join(t.TempDir(), "result.json")
