@@ -1,12 +1,10 @@
 package unconfirmed
 
 import (
-	"math/bits"
 	"slices"
 	"time"
 
 	"tlim/component/protocol"
-	"tlim/store"
 )
 
 // deferred are the queue rows that follow their message: those of the absent members of large groups. A message to a thousand of whom
@@ -225,36 +223,6 @@ func (d *Deferral) status(member int) int8 {
 	return 0
 }
 
-// Following lists the rows that are to follow their messages for an owner, with a msg_time from since on, in no order.
-func (t *Table) Following(owner string, since int64) (list []Follower) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.deferred.of(owner, func(f *Deferral, status int8, writing bool) {
-		if f.message.Time >= since {
-			list = append(list, Follower{Entry{f.message, status}, f, writing})
-		}
-	})
-	return list
-}
-
-// Follower is a row that is to follow its message.
-type Follower struct {
-	Entry
-	deferral *Deferral
-	writing  bool // it is on its way into the database
-}
-
-// Still says whether these were to follow all the time since they were listed, and not written.
-func (t *Table) Still(owner string, list []Follower) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !slices.ContainsFunc(list, func(e Follower) bool {
-		f := e.deferral
-		i := f.roster.at[owner]
-		return e.writing || f.rows == 0 || !f.left.has(i) || t.deferred.writes(f, i)
-	})
-}
-
 // writes says whether a transaction is writing a row.
 func (d *deferred) writes(f *Deferral, member int) bool {
 	return d.slice.from <= member && member < d.slice.to && slices.Contains(d.slice.list, f)
@@ -302,186 +270,6 @@ func (d *deferred) forget(gone Removal) {
 			if f.rows > 0 && gone.Matches(f.message.Row) {
 				d.drop(f)
 			}
-		}
-	}
-}
-
-// Followers are those of a message id of which rows are to follow.
-func (t *Table) Followers(msgID string) (list []*Deferral) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for f := t.deferred.byID[msgID]; f != nil; f = f.twin {
-		list = append(list, f)
-	}
-	return list
-}
-
-// FollowersBy are those of an author in a group.
-func (t *Table) FollowersBy(group, author string) (list []*Deferral) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, r := range t.deferred.rosters {
-		for _, f := range r.list {
-			if r.group == group && f.rows > 0 && f.message.Row.From == author {
-				list = append(list, f)
-			}
-		}
-	}
-	return list
-}
-
-// RowsOf lists the rows that are to follow messages.
-func (t *Table) RowsOf(list []*Deferral) (rows []store.OfflineMessage) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range list {
-		if f.rows > 0 {
-			f.left.each(func(i int) { rows = append(rows, f.message.offline(f.roster.ids[i], f.status(i))) })
-		}
-	}
-	return rows
-}
-
-// CountRows says how many rows are to follow messages.
-func (t *Table) CountRows(list []*Deferral) (n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range list {
-		n += f.rows
-	}
-	return n
-}
-
-// Followed forgets rows that have been written.
-func (t *Table) Followed(list []*Deferral) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range list {
-		if f.rows > 0 {
-			t.deferred.drop(f)
-		}
-	}
-}
-
-// DeferDue says whether rows should be written: when they have waited, or are many enough to be written together.
-func (t *Table) DeferDue(now int64) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	d := &t.deferred
-	return len(d.order) > 0 && (len(d.slice.list) > 0 || now-d.order[0].message.Time >= DeferWait.Milliseconds() || len(d.order[0].roster.list) >= maxDeferTogether)
-}
-
-// TakeDeferred hands over about n rows to be written. Until WrittenDeferred or UntakeDeferred they are still seen.
-func (t *Table) TakeDeferred(n int) (rows []store.OfflineMessage) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	d := &t.deferred
-	s := &d.slice
-	for len(rows) == 0 {
-		if len(s.list) == 0 || s.to >= len(s.list[0].roster.ids) {
-			if !d.begin() {
-				return nil
-			}
-		}
-		members := s.list[0].roster.ids
-		bytes := 0
-		for s.from = s.to; s.to < len(members) && len(rows) < n && bytes < maxDeferBytes; s.to++ {
-			for _, f := range s.list {
-				if f.rows > 0 && f.left.has(s.to) {
-					rows = append(rows, f.message.offline(members[s.to], f.status(s.to)))
-					bytes += len(f.message.Row.Body)
-				}
-			}
-		}
-	}
-	return rows
-}
-
-// begin starts with the next messages: the oldest one, and others of its group.
-func (d *deferred) begin() bool {
-	d.slice = deferredSlice{}
-	if len(d.order) == 0 {
-		return false
-	}
-	for _, f := range d.order[0].roster.list {
-		if f.rows > 0 {
-			if d.slice.list = append(d.slice.list, f); len(d.slice.list) == maxDeferTogether {
-				break
-			}
-		}
-	}
-	return true
-}
-
-// WrittenDeferred says that what was taken is in the database.
-func (t *Table) WrittenDeferred() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	d := &t.deferred
-	s := d.slice
-	d.slice.from = s.to
-	for _, f := range s.list {
-		for i := s.from; i < s.to && f.rows > 0; i++ {
-			if f.left.has(i) {
-				d.done(f, i)
-			}
-		}
-	}
-	if len(s.list) > 0 && s.to >= len(s.list[0].roster.ids) {
-		d.slice = deferredSlice{}
-	}
-}
-
-// UntakeDeferred says that nothing was written.
-func (t *Table) UntakeDeferred() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.deferred.slice.to = t.deferred.slice.from
-}
-
-// Removal is what a batch removes from the queues.
-type Removal struct {
-	IDs    map[string]bool // messages of these ids; there may be thousands, and each unconfirmed copy is held against them
-	Group  string          // or all messages of a group
-	Except string          // but those of this msg_type: the notices that it is gone
-}
-
-// Matches says whether a row is among what is removed.
-func (r Removal) Matches(row store.OfflineMessage) bool {
-	return r.IDs[row.MsgID] || r.Group != "" && row.SessionID == r.Group && row.Type != r.Except
-}
-
-// bitSet is a set of small numbers.
-type bitSet []uint64
-
-func newBitSet(n int) bitSet { return make(bitSet, (n+63)/64) }
-
-func (b bitSet) has(i int) bool { return b[i/64]>>(i%64)&1 != 0 }
-func (b bitSet) set(i int)      { b[i/64] |= 1 << (i % 64) }
-func (b bitSet) clear(i int)    { b[i/64] &^= 1 << (i % 64) }
-
-func (b bitSet) count() (n int) {
-	for _, word := range b {
-		n += bits.OnesCount64(word)
-	}
-	return n
-}
-
-// first is the smallest that is in it; it must not be empty.
-func (b bitSet) first() int {
-	for w, word := range b {
-		if word != 0 {
-			return 64*w + bits.TrailingZeros64(word)
-		}
-	}
-	return -1
-}
-
-// each visits those that are in it, in their order.
-func (b bitSet) each(visit func(i int)) {
-	for w, word := range b {
-		for ; word != 0; word &= word - 1 {
-			visit(64*w + bits.TrailingZeros64(word))
 		}
 	}
 }
