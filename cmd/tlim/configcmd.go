@@ -14,7 +14,7 @@ import (
 func configCommand(from *config.Sources) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "config",
-		Short: "Show or check the configuration",
+		Short: "Show or check the configuration, or make one of Openfire's",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	command.AddCommand(
@@ -28,6 +28,7 @@ func configCommand(from *config.Sources) *cobra.Command {
 			Short: "Say whether the configuration is fit to run, and all that is wrong with it",
 			RunE:  func(cmd *cobra.Command, _ []string) error { return checkConfig(cmd.OutOrStdout(), *from) },
 		},
+		importCommand(from),
 	)
 	return command
 }

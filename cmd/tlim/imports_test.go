@@ -70,6 +70,8 @@ var rules = []rule{
 		[]string{"tlim/...", "net/http", "database/sql"}, []string{"tlim/component", "tlim/component/openfire", "tlim/component/push", "tlim/component/stanza", "tlim/httpapi", "tlim/store", "tlim/store/blob"}},
 	{"the doctor looks at the world from outside, and runs no part of the product", []string{"tlim/cmd/tlim/doctor"}, nil,
 		[]string{"tlim/...", "database/sql"}, []string{"tlim/cmd/tlim/config", "tlim/component/openfire", "tlim/component/stanza", "tlim/component/stream", "tlim/store", "tlim/store/blob"}},
+	{"takeover reads and writes texts", []string{"tlim/cmd/tlim/takeover"}, nil,
+		[]string{"tlim/...", "database/sql", "net/http", "os"}, []string{"tlim/store"}},
 	{"SQL is the store's", []string{"tlim/..."}, []string{"tlim/store/...", "tlim/scripts/..."},
 		[]string{"database/sql/...", "github.com/jmoiron/sqlx/...", "github.com/go-sql-driver/mysql/...", "modernc.org/sqlite/..."}, nil},
 	{"gosrc's types stay in the packages that speak XMPP", []string{"tlim/..."}, []string{"tlim/component/stream", "tlim/component/openfire", "tlim/component/stanza", "tlim/scripts/..."},
@@ -149,6 +151,7 @@ func TestRulesCanBreak(t *testing.T) {
 		{"tlim/httpapi", "github.com/spf13/viper"}, {"tlim/component", "github.com/jmoiron/sqlx"}, {"tlim/cmd/tlim", "modernc.org/sqlite"},
 		{"tlim/cmd/tlim", "database/sql/driver"}, {"tlim/cmd/tlim", "gosrc.io/xmpp/stanza"},
 		{"tlim/cmd/tlim", "github.com/spf13/viper"}, {"tlim/cmd/tlim/config", "github.com/spf13/cobra"}, {"tlim/cmd/tlim/config", "tlim/component/stream"}, {"tlim/cmd/tlim/config", "net/http"},
+		{"tlim/cmd/tlim/takeover", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/takeover", "os"},
 		{"tlim/cmd/tlim/doctor", "tlim/component"}, {"tlim/cmd/tlim/doctor", "tlim/httpapi"}, {"tlim/cmd/tlim/doctor", "github.com/spf13/cobra"},
 	} {
 		t.Run(c.path+" imports "+c.imports, func(t *testing.T) {

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// site is an openfire.xml of a site that the plugin served, with a password.
+const site = `<?xml version="1.0" encoding="UTF-8"?>
+<jive>
+  <connectionProvider><className>org.jivesoftware.database.DefaultConnectionProvider</className></connectionProvider>
+  <database><defaultProvider>
+    <driver>com.mysql.jdbc.Driver</driver>
+    <serverURL>jdbc:mysql://127.0.0.1:1/openfire?useUnicode=true&amp;characterEncoding=UTF-8</serverURL>
+    <username>openfire</username><password>` + hush + `</password>
+  </defaultProvider></database>
+  <xmpp><domain>im.test</domain><component><defaultSecret>` + hush + `</defaultSecret></component></xmpp>
+  <tlim><userAsync>false</userAsync><appKey>` + hush + `</appKey><masterSecret>` + hush + `</masterSecret><druid><testOnBorrow>true</testOnBorrow></druid></tlim>
+</jive>
+`
+
+func TestImport(t *testing.T) {
+	dir := t.TempDir()
+	from, to := write(t, dir, "openfire.xml", site), filepath.Join(dir, "tlim.yaml")
+	code, stdout, stderr := runCommand(t, "config", "import", from, "--output", to)
+	if code != 0 || stderr != "" || strings.Contains(stdout, hush) || strings.Contains(stdout, "to do") || !strings.Contains(stdout, to+" is written, mode 0600") {
+		t.Errorf("exit code %d\n%s%s\nwant 0, nothing to do and no secret", code, stdout, stderr)
+	}
+	if info, err := os.Stat(to); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file: got %v %v, want mode 0600", info, err)
+	}
+	if code, stdout, stderr := runCommand(t, "config", "check", "--config", to); code != 0 {
+		t.Errorf("config check: exit code %d\n%s%s\n%s", code, stdout, stderr, readText(t, to))
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".tlim-import-*")); len(left) > 0 || err != nil {
+		t.Errorf("left behind: %v %v, want nothing", left, err)
+	}
+
+	// what is there stays, unless it is said
+	if err := os.WriteFile(to, []byte("mine"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr = runCommand(t, "config", "import", from, "--output", to)
+	if code != exitUsage || !strings.Contains(stderr, "--force writes over it") || readText(t, to) != "mine" {
+		t.Errorf("over a file: exit code %d, %s, and the file is %q; want %d and it as it was", code, stderr, readText(t, to), exitUsage)
+	}
+	code, stdout, stderr = runCommand(t, "config", "import", from, "--output", to, "--force")
+	if info, err := os.Stat(to); code != 0 || err != nil || info.Mode().Perm() != 0o600 || !strings.Contains(readText(t, to), "im.test") {
+		t.Errorf("--force: exit code %d\n%s%s%v %v, want 0 and a new file of mode 0600", code, stdout, stderr, info, err)
+	}
+	code, _, stderr = runCommand(t, "config", "import", from, "--output", from, "--force")
+	if code != exitFailed || !strings.Contains(stderr, "it is the file that is imported") || readText(t, from) != site {
+		t.Errorf("over itself: exit code %d, %s; want %d and the file as it was", code, stderr, exitFailed)
+	}
+}
+
+// TestImportRefuses: what is wrong is one line, without a secret, and nothing is written.
+func TestImportRefuses(t *testing.T) {
+	dir := t.TempDir()
+	from := write(t, dir, "openfire.xml", site)
+	password := write(t, dir, "password", hush+"\n")
+	encrypted := write(t, dir, "encrypted.xml", strings.NewReplacer("<password>", `<password encrypted="true">`).Replace(site))
+	embedded := write(t, dir, "embedded.xml", "<jive><connectionProvider><className>org.jivesoftware.database.EmbeddedConnectionProvider</className></connectionProvider></jive>")
+	to := filepath.Join(dir, "tlim.yaml")
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says string // a part of it
+		made bool
+	}{
+		"no file named":        {nil, exitUsage, "wrong arguments; write: tlim config import OPENFIRE_XML [flags]", false},
+		"two files":            {[]string{from, hush}, exitUsage, "wrong arguments", false},
+		"no such file":         {[]string{dir + "/none.xml"}, exitUsage, dir + "/none.xml: no such file", false},
+		"a folder":             {[]string{dir}, exitUsage, "is a directory", false},
+		"no XML":               {[]string{password}, exitUsage, "it is no openfire.xml", false},
+		"broken":               {[]string{write(t, dir, "broken.xml", strings.Replace(site, "</password>", "&"+hush+"</password>", 1))}, exitUsage, "broken.xml: is no XML in or near line 7", false},
+		"an unknown engine":    {[]string{write(t, dir, "pg.xml", strings.Replace(site, "jdbc:mysql", "jdbc:postgresql", 1))}, exitUsage, "pg.xml: serverURL is of a database called postgresql", false},
+		"an unknown flag":      {[]string{from, "--output_file=" + hush}, exitUsage, "unknown flag", false},
+		"a configuration":      {[]string{from, "--config", from}, exitUsage, "--output names the file", false},
+		"a key":                {[]string{from, "--set", "xmpp.domain=im.test"}, exitUsage, "--output names the file", false},
+		"a user alone":         {[]string{from, "--user", "u"}, exitUsage, "go together", false},
+		"no password file":     {[]string{from, "--user", "u", "--password-file", hush}, exitUsage, "--password-file: the file cannot be opened", false},
+		"two passwords":        {[]string{from, "--user", "u", "--password-file", from}, exitUsage, "in one line", false},
+		"no folder":            {[]string{from, "--output", dir + "/none/tlim.yaml"}, exitFailed, "write " + dir + "/none/tlim.yaml: no such file", false},
+		"the database is away": {[]string{from, "--db"}, exitFailed, "--db: open the mysql database", false},
+		"encrypted":            {[]string{encrypted}, 0, "to do: openfire.xml has user or password of it encrypted", true},
+		"encrypted, --db":      {[]string{encrypted, "--db"}, 0, "the database was not read: user and password of the database are not known: give --user and --password-file", true},
+		"a login":              {[]string{encrypted, "--user", "u", "--password-file", password}, 0, "is written", true},
+		"embedded, --db":       {[]string{embedded, "--db"}, 0, "the database was not read: Openfire's embedded database cannot be read by another process", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"config", "import"}, c.args...)
+			if !strings.Contains(strings.Join(args, " "), "--output ") {
+				args = append(args, "--output", to)
+			}
+			code, stdout, stderr := runCommand(t, args...)
+			if said := stdout + stderr; code != c.code || !strings.Contains(said, c.says) || strings.Contains(said, hush) {
+				t.Errorf("exit code %d, %s\nwant %d, %q and no secret", code, said, c.code, c.says)
+			}
+			if !c.made && strings.Count(stderr, "\n") != 1 {
+				t.Errorf("got %q, want one line", stderr)
+			}
+			if err := os.Remove(to); (err == nil) != c.made {
+				t.Errorf("the file: %v; written: want %v", err, c.made)
+			}
+		})
+	}
+}
+
+// TestImportShowsNoSecret: whatever stands in openfire.xml in the place of a password, the terminal shows nothing of it.
+func TestImportShowsNoSecret(t *testing.T) {
+	dir := t.TempDir()
+	to := filepath.Join(dir, "tlim.yaml")
+	tried := 0
+	for _, inside := range []string{"%", "a%", "%@b", "%/b", "a:%", "a#%", "%%zz", "a;%", "'%", "&quot;%", "a&lt;%", "{%}", "密%码", "a：%", "<![CDATA[%<&]]>", "<b>%</b>", "<%>x</%>", "&%;", "<", "%\x01", "\n%\n"} {
+		text := strings.ReplaceAll(inside, "%", hush)
+		for _, place := range []string{"<password>", "<username>", "<defaultSecret>", "<appKey>", "<driver>", "<serverURL>", "<domain>", "jdbc:", "jdbc:mysql://", "127.0.0.1", "/openfire", "/openfire?", "Encoding=",
+			"<testOnBorrow>", "<testOnBorrow", "<druid>", "<tlim>", "<jive>", "<?xml", "<"} {
+			before, after, found := strings.Cut(site, place)
+			if !found {
+				t.Fatalf("%s is not in the file", place)
+			}
+			from := write(t, dir, "openfire.xml", before+place+text+after)
+			for _, more := range [][]string{nil, {"--db"}} {
+				if more != nil && (place == "jdbc:mysql://" || place == "127.0.0.1") {
+					continue // it is the host's name then, and looked up
+				}
+				tried++
+				_, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to, "--force"}, more...)...)
+				if strings.Contains(stdout+stderr, hush) {
+					t.Errorf("%s behind %s %s: it says\n%s%s", inside, place, more, stdout, stderr)
+				}
+			}
+		}
+	}
+	if tried < 700 {
+		t.Errorf("only %d files were tried", tried)
+	}
+}

@@ -1,0 +1,117 @@
+package takeover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// File is a tlim.yaml in the making.
+type File struct {
+	head    []string
+	entries []entry
+	dropped []string
+
+	// ToDo is what an administrator has to do before tlim can run, Notes what may be news to them. Neither holds a secret.
+	ToDo, Notes []string
+}
+
+// entry is a key with what is said of it.
+type entry struct {
+	key   string
+	value string // as YAML has it
+	off   bool   // the key is written as a comment
+	notes []string
+}
+
+// Taken counts the keys that the file sets.
+func (f *File) Taken() (n int) {
+	for _, e := range f.entries {
+		if !e.off {
+			n++
+		}
+	}
+	return n
+}
+
+// Dropped counts the settings that have no place in it.
+func (f *File) Dropped() int { return len(f.dropped) }
+
+// set gives a key a text, a number or a switch. The notes say where it comes from.
+func (f *File) set(key string, value any, notes ...string) {
+	f.entries = append(f.entries, entry{key, scalar(value), false, notes})
+}
+
+// leave writes a key as a comment, for an administrator to fill in.
+func (f *File) leave(key string, value any, notes ...string) {
+	f.entries = append(f.entries, entry{key, scalar(value), true, notes})
+}
+
+func (f *File) drop(name, why string) {
+	f.dropped = append(f.dropped, name+": "+why)
+}
+
+func (f *File) todo(format string, args ...any) {
+	f.ToDo = append(f.ToDo, fmt.Sprintf(format, args...))
+}
+
+func (f *File) note(format string, args ...any) {
+	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
+}
+
+// scalar is a value in one line.
+func scalar(value any) string {
+	if text, ok := value.(string); ok {
+		value = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) || strings.Contains(text, "${") {
+			value.(*yaml.Node).Style = yaml.DoubleQuotedStyle
+		}
+	}
+	text, err := yaml.Marshal(value)
+	if err != nil {
+		panic(err) // of a text, a number or a switch: cannot be
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// Text is the file.
+func (f *File) Text() []byte {
+	var b strings.Builder
+	for _, line := range f.head {
+		fmt.Fprintf(&b, "# %s\n", line)
+	}
+	var open []string // sections of the entry before
+	for _, e := range f.entries {
+		parts := strings.Split(e.key, ".")
+		sections := parts[:len(parts)-1]
+		same := 0
+		for same < len(open) && same < len(sections) && open[same] == sections[same] {
+			same++
+		}
+		if same == 0 {
+			b.WriteByte('\n')
+		}
+		for i, s := range sections[same:] {
+			fmt.Fprintf(&b, "%s%s:\n", strings.Repeat("  ", same+i), s)
+		}
+		open = slices.Clone(sections)
+		indent := strings.Repeat("  ", len(sections))
+		for _, note := range e.notes {
+			fmt.Fprintf(&b, "%s# %s\n", indent, note)
+		}
+		mark := ""
+		if e.off {
+			mark = "# "
+		}
+		fmt.Fprintf(&b, "%s%s%s: %s\n", indent, mark, parts[len(parts)-1], e.value)
+	}
+	if len(f.dropped) > 0 {
+		b.WriteString("\n# Dropped:\n")
+		for _, line := range f.dropped {
+			fmt.Fprintf(&b, "# - %s\n", line)
+		}
+	}
+	return []byte(b.String())
+}

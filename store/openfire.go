@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// OpenfireSettings are what Openfire keeps in its database for components and for the Java plugin.
+type OpenfireSettings struct {
+	Properties map[string]OpenfireProperty  // of ofProperty, those of components and of the plugin alone
+	Components map[string]OpenfireComponent // of ofExtComponentConf, by subdomain
+	Suite      bool                         // the business suite's tables of users are there
+}
+
+// OpenfireProperty is a row of ofProperty.
+type OpenfireProperty struct {
+	Value     string
+	Encrypted bool // by Openfire's key
+}
+
+// OpenfireComponent is what an administrator said of one external component.
+type OpenfireComponent struct {
+	Secret  string
+	Allowed bool
+}
+
+// Openfire reads the settings. ErrSchema: it is not Openfire's database.
+func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
+	properties, components := e.have["ofproperty"], e.have["ofextcomponentconf"]
+	if properties == nil {
+		return nil, fmt.Errorf("%w: the database has no table ofProperty, so it is not Openfire's", ErrSchema)
+	}
+	s := &OpenfireSettings{Properties: map[string]OpenfireProperty{}, Components: map[string]OpenfireComponent{},
+		Suite: e.have["isc_user"] != nil && e.have["isc_user_info"] != nil}
+	encrypted := "0"
+	if _, there := properties.columns["encrypted"]; there {
+		encrypted = "encrypted"
+	}
+	// Of the others some are passwords, which are none of our business.
+	err := each(ctx, e.s.pools.reader, `SELECT name, propValue, `+encrypted+` FROM `+properties.names[0]+
+		` WHERE name LIKE 'tlim.%' OR name LIKE 'xmpp.%' OR name = 'route.all-resources'`, func(scan scanner) error {
+		var name, value text
+		var secret flag
+		if err := scan(&name, &value, &secret); err != nil {
+			return err
+		}
+		s.Properties[string(name)] = OpenfireProperty{string(value), bool(secret)}
+		return nil
+	})
+	if err == nil && components != nil {
+		err = each(ctx, e.s.pools.reader, `SELECT subdomain, secret, permission FROM `+components.names[0], func(scan scanner) error {
+			var subdomain, secret, permission text
+			if err := scan(&subdomain, &secret, &permission); err != nil {
+				return err
+			}
+			s.Components[strings.ToLower(string(subdomain))] = OpenfireComponent{string(secret), strings.EqualFold(string(permission), "allowed")}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Openfire's settings: %w", e.s.fail(err))
+	}
+	return s, nil
+}
