@@ -52,12 +52,33 @@ const (
 	simPerhaps     simState = "perhaps"     // a row, unconfirmed or gone: the story does not tell
 )
 
+// What msg_status of an entry of a queue is, beside 0: nobody was there.
+const (
+	simSeenOnWeb = 1  // a web page was there when it was written
+	simAnyStatus = -1 // the story does not tell
+)
+
+// What a receipt says of its reader.
+const (
+	simReadOnWeb   = 1
+	simReadOnPhone = 2
+)
+
+// simSettling says what settles an entry that is unconfirmed.
+type simSettling string
+
+const (
+	simByGrace        simSettling = ""
+	simByConfirmation simSettling = "confirmation"
+	simByEither       simSettling = "either" // the user's first confirmation was in the same batch
+)
+
 // simEntry is a message in a user's queue.
 type simEntry struct {
 	state              simState
-	status             int  // -1 any
-	settle             bool // only a confirmation settles it
-	unsure             bool // or not: his first confirmation was in the same batch
+	status             int
+	confirmable        bool // phones may confirm it by receipts
+	settles            simSettling
 	sent               time.Time
 	at                 string // msg_time, "" for receipts
 	fresh              bool   // became a row in this step
@@ -118,10 +139,10 @@ func (s *simulation) age() {
 			if e.state != simUnconfirmed || now.Sub(e.sent) < s.cfg.Grace {
 				continue
 			}
-			if e.settle && !e.unsure {
+			if e.settles == simByConfirmation {
 				e.state, e.fresh = simRow, true
-			} else if e.unsure || s.asof.After(e.sent) {
-				e.state, e.status = simPerhaps, -1
+			} else if e.settles == simByEither || s.asof.After(e.sent) {
+				e.state, e.status = simPerhaps, simAnyStatus
 			}
 		}
 	}
@@ -206,7 +227,7 @@ func (s *simulation) lookedAt(asked time.Time) {
 // down is what the loss of the link does.
 func (s *simulation) down() {
 	s.loseAll()
-	s.linked, s.ready, s.asof, s.came = false, false, time.Time{}, nil
+	s.connection, s.asof, s.came = simDown, time.Time{}, nil
 	for _, u := range simUsers {
 		s.known[u] = map[string]string{}
 	}
@@ -214,7 +235,7 @@ func (s *simulation) down() {
 
 // plugged is what the model expects of a new connection: what the server may have lost comes again.
 func (s *simulation) plugged() {
-	s.linked, s.ready, s.asof, s.came = true, true, s.clock.Now(), nil
+	s.connection, s.asof, s.came = simUp, s.clock.Now(), nil
 	if s.mode == sends {
 		s.recent, s.stepFrom = nil, 0
 	}
@@ -266,10 +287,10 @@ func (s *simulation) missed(d simDevice) {
 			}
 			if e := s.queues[d.user][of.id]; e == nil {
 				e := of.simEntry
-				e.state, e.status = simPerhaps, -1
+				e.state, e.status = simPerhaps, simAnyStatus
 				s.queues[d.user][of.id] = &e
 			} else if e.state == simUnconfirmed {
-				e.state, e.status = simPerhaps, -1
+				e.state, e.status = simPerhaps, simAnyStatus
 			}
 		}
 	}
@@ -327,7 +348,7 @@ func (s *simulation) crashed() {
 		}) {
 			continue
 		}
-		if e.status = -1; s.groups[e.session] != nil && s.above < len(simUsers) { // or not written yet
+		if e.status = simAnyStatus; s.groups[e.session] != nil && s.above < len(simUsers) { // or not written yet
 			e.state = simPerhaps
 		}
 		s.queues[c.jid][c.id] = e
@@ -335,10 +356,10 @@ func (s *simulation) crashed() {
 	for _, queue := range s.queues {
 		for id, e := range queue {
 			if e.state == simRow && s.groups[e.session] != nil && s.above < len(simUsers) { // it may not have been written yet
-				e.status = -1
+				e.status = simAnyStatus
 			}
 			if e.state == simUnconfirmed || e.state == simRow && e.fresh {
-				e.state, e.status = simRow, -1
+				e.state, e.status = simRow, simAnyStatus
 				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had a receipt for it
 					e.state = simPerhaps
 				}
@@ -392,7 +413,7 @@ func (s *simulation) noticed(msg store.Message, g *simGroup) {
 	}
 	s.ids[key] = r
 	s.copies(r, r.MsgID, r.SessionID, r.Type, msg.To, 1)
-	s.receive(msg.To, r.MsgID, &simEntry{settle: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
+	s.receive(msg.To, r.MsgID, &simEntry{confirmable: true, at: msg.Time, session: msg.SessionID, typ: msg.Type, from: msg.From})
 }
 
 // timeOf is the msg_time under which an id was committed in this step.
@@ -418,7 +439,7 @@ func (s *simulation) receive(user, id string, e *simEntry) {
 	s.decided = append(s.decided, simDecision{user, id, *e})
 	mobile, web := s.available(user)
 	if web {
-		e.status = 1
+		e.status = simSeenOnWeb
 	}
 	switch {
 	case !mobile:
@@ -427,9 +448,12 @@ func (s *simulation) receive(user, id string, e *simEntry) {
 		return
 	default:
 		e.state, e.sent = simUnconfirmed, s.clock.Now().Add(-s.late)
-		e.unsure = e.settle && s.first[user]
-		how := s.confirming[user]
-		e.settle = how == store.ConfirmsByPings || e.settle && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot)
+		switch how := s.confirming[user]; {
+		case e.confirmable && s.first[user]:
+			e.settles = simByEither
+		case how == store.ConfirmsByPings || e.confirmable && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot):
+			e.settles = simByConfirmation
+		}
 		s.newUnconfirmed = true
 	}
 	s.queues[user][id] = e
@@ -448,7 +472,7 @@ func (s *simulation) available(user string) (mobile, web bool) {
 // settle holds what a step did against the model.
 func (s *simulation) settle(items []*simItem) {
 	s.mode = sends
-	if !s.ready {
+	if s.connection != simUp {
 		s.mode = sendsNothing
 	}
 	s.troubled, s.poisoned, s.several, s.late = false, false, false, 0
@@ -547,7 +571,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 		for _, u := range simUsers {
 			for _, e := range s.queues[u] {
 				if e.state == simUnconfirmed {
-					e.state, e.status = simPerhaps, -1
+					e.state, e.status = simPerhaps, simAnyStatus
 				}
 			}
 		}
@@ -579,7 +603,7 @@ func (s *simulation) arrived(least int) {
 	s.mode = sends
 	defer func() { s.mode = mode }()
 	for _, d := range s.came {
-		if !s.ready {
+		if s.connection != simUp {
 			break
 		}
 		for _, e := range s.recent {
@@ -779,10 +803,10 @@ func (s *simulation) remember(it *simItem, conversation, at string, to []string)
 
 // deliver expects the copies of a client's message and what they do to the queues. async: the sender's other devices get a
 // copy of their own.
-func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, settle bool) {
+func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, confirmable bool) {
 	sender := it.from.user
 	row := func(user string) *simEntry {
-		e := &simEntry{settle: settle, session: sender, typ: it.typ, from: sender}
+		e := &simEntry{confirmable: confirmable, session: sender, typ: it.typ, from: sender}
 		if r != nil {
 			e.at = r.Time
 		}
@@ -794,7 +818,7 @@ func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 	mobile, web := s.available(sender)
 	catchUp := func() { // the phone of a sender who is on the web only
 		e := row(sender)
-		e.state, e.status = simRow, 1
+		e.state, e.status = simRow, simSeenOnWeb
 		if it.group == nil {
 			e.session = it.to
 		}
@@ -828,9 +852,9 @@ func (s *simulation) deliver(it *simItem, r *simMessage, to []string, async, set
 
 func (s *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(string)) {
 	sender := it.from.user
-	status := 1
+	status := simReadOnWeb
 	if simMobile(it.from.resource) {
-		status = 2
+		status = simReadOnPhone
 	}
 	var authors []string
 	taken := map[string]string{} // message, author
@@ -955,10 +979,10 @@ func (s *simulation) check() {
 			switch {
 			case e == nil:
 				s.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
-			case s.tight > 0 && s.linked && !s.ready && e.state == simUnconfirmed: // a row when somebody has noticed
+			case s.tight > 0 && s.connection == simBroken && e.state == simUnconfirmed: // a row when somebody has noticed
 			case e.state == simRow && row.ID == "" && !(later > 0 && s.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
 				s.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
-			case e.status >= 0 && e.state != simPerhaps && row.Status != e.status:
+			case e.status != simAnyStatus && e.state != simPerhaps && row.Status != e.status:
 				s.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
 			case row.SessionID != e.session || row.To != e.session || row.From != e.from || row.Type != e.typ || e.at != "" && row.Time != e.at:
 				s.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
@@ -1084,7 +1108,7 @@ func (s *simulation) end() {
 			s.exit(d)
 		}
 	}
-	if s.linked {
+	if s.connection != simDown {
 		s.unplug()
 		s.down()
 	}

@@ -51,7 +51,6 @@ type simAnswer struct {
 	answer simHow
 }
 
-// simAnswers are what answers look like.
 // simHow is how a ping is answered.
 type simHow int
 
@@ -63,6 +62,19 @@ const (
 	simNone                 // by the client, with an error of its own
 )
 
+// String is what a story says of it.
+func (s simHow) String() string {
+	switch s {
+	case simProof, simNone:
+		return "it has them"
+	case simBounce, simRepeat:
+		return "gone"
+	default:
+		return "unavailable"
+	}
+}
+
+// simAnswers are what answers look like.
 var simAnswers = map[simHow]string{simProof: pong, simRepeat: goneRepeats, simBounce: notResumed, simDoubt: unavailable, simNone: unknownPing}
 
 // enter lets a device be there, with a session of its own; its show may only change.
@@ -223,7 +235,7 @@ func (s *simulation) phones() {
 			}
 		}
 	}
-	if len(some) == 0 || !s.ready || s.link.stalled {
+	if len(some) == 0 || s.connection != simUp || s.link.stalled {
 		return
 	}
 	d := oneOf(s, some)
@@ -286,12 +298,12 @@ func (s *simulation) proofs() {
 			if e != nil && (e.state == simUnconfirmed || e.state == simRow && e.old) {
 				e.asked = append(e.asked, p)
 			} else if e != nil && e.state == simRow { // it came to the queue in this step, and may be sent to who came in this step
-				e.state, e.status = simPerhaps, -1
+				e.state, e.status = simPerhaps, simAnyStatus
 			}
 		}
 	}
 	for _, a := range s.answered {
-		s.tell("    an answer of %s about %v: %s", a.ping.to.full(), a.ping.copies, []string{"it has them", "gone", "gone", "unavailable", "it has them"}[a.answer])
+		s.tell("    an answer of %s about %v: %s", a.ping.to.full(), a.ping.copies, a.answer)
 		i := slices.Index(s.underWay, a.ping)
 		if i < 0 { // the phone is known to be gone, or the link was lost
 			continue
@@ -318,9 +330,9 @@ func (s *simulation) proofs() {
 			s.confirming[a.ping.to.user] = store.ConfirmsByPings
 			for _, e := range queue {
 				if e.state == simUnconfirmed {
-					e.settle, e.unsure = true, false
+					e.settles = simByConfirmation
 					if s.clock.Now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
-						e.state, e.status = simPerhaps, -1
+						e.state, e.status = simPerhaps, simAnyStatus
 					}
 				}
 			}

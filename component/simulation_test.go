@@ -77,21 +77,21 @@ type simulation struct {
 	got  map[string]map[string]bool   // user, msg_id: what his phones and getOffline have shown him
 
 	// The model.
-	linked, ready bool
-	asof          time.Time                    // of the newest snapshot
-	known         map[string]map[string]string // as real, as far as we were told
-	came          []simArrival                 // devices that have just become known
-	recent        []*simRecent                 // what was sent on this connection
-	stepFrom      int                          // where that of the step begins
-	groups        map[string]*simGroup
-	ids           map[store.IDKey]*simMessage
-	queues        map[string]map[string]*simEntry // owner, msg_id
-	read          map[store.ReceiptKey]store.Receipt
-	confirming    map[string]store.Confirms
-	underWay      []*simPing        // under way, of phones that are known
-	answers       map[simDevice]int // phones that have answered one, and on which connection
-	bounced       map[simDevice]int // how many were sent back in a row
-	chats         map[store.ChatKey]bool
+	connection simConnection
+	asof       time.Time                    // of the newest snapshot
+	known      map[string]map[string]string // as real, as far as we were told
+	came       []simArrival                 // devices that have just become known
+	recent     []*simRecent                 // what was sent on this connection
+	stepFrom   int                          // where that of the step begins
+	groups     map[string]*simGroup
+	ids        map[store.IDKey]*simMessage
+	queues     map[string]map[string]*simEntry // owner, msg_id
+	read       map[store.ReceiptKey]store.Receipt
+	confirming map[string]store.Confirms
+	underWay   []*simPing        // under way, of phones that are known
+	answers    map[simDevice]int // phones that have answered one, and on which connection
+	bounced    map[simDevice]int // how many were sent back in a row
+	chats      map[store.ChatKey]bool
 
 	sent   []*simItem // for repetitions
 	serial int
@@ -115,6 +115,22 @@ type simulation struct {
 	posts          []string
 	from           int64 // position of the replay
 	settledTo      int64 // position of the start
+}
+
+// simConnection is what the model knows of the link.
+type simConnection string
+
+const (
+	simDown   simConnection = ""
+	simUp     simConnection = "up"
+	simBroken simConnection = "broken" // and nobody has noticed
+)
+
+// breaks is the loss of a link that nobody notices.
+func (s *simulation) breaks() {
+	if s.connection == simUp {
+		s.connection = simBroken
+	}
 }
 
 // simMode says whether what is accepted in a step is sent.
@@ -328,14 +344,14 @@ func (s *simulation) move() {
 		show := oneOf(s, []string{"", "", "away", "dnd"})
 		s.tell("%s is there %s", d.full(), show)
 		s.appear(d, show)
-		if s.linked && s.chance(80) { // else nobody told us
+		if s.connection != simDown && s.chance(80) { // else nobody told us
 			s.presenceOf(d, show)
 			s.hear(d, &show)
 		}
 	case n < 6:
 		s.tell("%s leaves", d.full())
 		s.exit(d)
-		if s.linked {
+		if s.connection != simDown {
 			s.leave(d)
 			s.gone(d)
 		}
@@ -343,7 +359,7 @@ func (s *simulation) move() {
 		s.tell("%s dies", d.full())
 		s.exit(d)
 	default:
-		if !s.linked || s.link.stalled { // the answer would come behind what stalls
+		if s.connection == simDown || s.link.stalled { // the answer would come behind what stalls
 			return
 		}
 		s.tell("a look at who is there")
@@ -391,7 +407,7 @@ func (s *simulation) leave(d simDevice) {
 // network lets the link stall, work, break, and come back.
 func (s *simulation) network() {
 	switch n := s.rnd.IntN(10); {
-	case !s.linked:
+	case s.connection == simDown:
 		s.tell("the link comes up")
 		s.up()
 		return
@@ -404,7 +420,7 @@ func (s *simulation) network() {
 	case n < 5:
 		s.tell("the link breaks, and we do not know")
 		s.link.cut()
-		s.ready = false
+		s.breaks()
 	case n < 7:
 		s.tell("the link is lost")
 		s.unplug()
@@ -482,7 +498,7 @@ func (s *simulation) begun() {
 		}
 		for _, u := range users {
 			if s.queues[u][r.MsgID] == nil && (u != r.From || r.To == r.From) {
-				s.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: -1, session: r.SessionID, typ: r.Type, from: r.From}
+				s.queues[u][r.MsgID] = &simEntry{state: simPerhaps, status: simAnyStatus, session: r.SessionID, typ: r.Type, from: r.From}
 			}
 		}
 	}
@@ -495,7 +511,7 @@ func (s *simulation) begun() {
 
 // talk lets clients send, perhaps while something goes wrong.
 func (s *simulation) talk() {
-	if !s.linked {
+	if s.connection == simDown {
 		return
 	}
 	var items []*simItem
@@ -573,9 +589,9 @@ func (s *simulation) talk() {
 		s.late = 6 * time.Second
 	}
 	s.mode = sends
-	if hook != nil && (s.ready || hook.mode == sendsPerhaps) {
+	if hook != nil && (s.connection == simUp || hook.mode == sendsPerhaps) {
 		s.mode = hook.mode
-	} else if !s.ready {
+	} else if s.connection != simUp {
 		s.mode = sendsNothing
 	}
 	s.settleWith(items, hook)
@@ -799,7 +815,7 @@ func (s *simulation) newHook() *simHook {
 		h.act = s.peek
 	case "cut":
 		h.act = s.link.cut
-		h.effect = func() { s.ready = false }
+		h.effect = s.breaks
 	case "down":
 		h.act = s.unplug
 		h.effect = s.down
@@ -872,7 +888,7 @@ func (s *simulation) call() {
 	s.quiet()
 	s.troubled, s.poisoned, s.several, s.late = away, false, false, 0
 	s.mode = sends
-	if !s.ready {
+	if s.connection != simUp {
 		s.mode = sendsNothing
 	}
 	if err != nil && !(away && errors.Is(err, protocol.ErrUnavailable)) {
