@@ -91,7 +91,7 @@ func (s *Service) read(a *arrival) error {
 		a.ownDebt = a.sender.debt.Load()
 	}
 	if m := &a.content; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.names == namesConfirmed) { // one that was too large, or hid its type
-		s.settle(a, a.sender)
+		s.confirm(a, a.sender)
 	}
 	return err
 }

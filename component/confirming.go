@@ -87,7 +87,7 @@ func (s *Service) confirming(a *arrival) bool {
 		}
 		return true
 	}
-	settled := s.settle(a, sender)
+	settled := s.confirm(a, sender)
 	if m.env == nil && (m.signal == nil || m.toUser == "") || !settled {
 		return true
 	}
@@ -97,9 +97,9 @@ func (s *Service) confirming(a *arrival) bool {
 	return true
 }
 
-// settle settles what a stanza confirms. What is not unconfirmed any more may have become a row, which goes. It is false when the sender has confirmed
+// confirm settles what a stanza confirms. What is not unconfirmed any more may have become a row, which goes. It is false when the sender has confirmed
 // too much that nobody asked about: then nothing more is done for it.
-func (s *Service) settle(a *arrival, sender *senderState) bool {
+func (s *Service) confirm(a *arrival, sender *senderState) bool {
 	ids := a.targets
 	if a.env == nil {
 		ids = a.confirmed

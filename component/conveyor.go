@@ -56,7 +56,7 @@ type conveyor struct {
 	wrote     time.Time // when positions were last written
 	ticked    time.Time
 	rowsWait  int // copies that wait to become rows, as of the last batch
-	deferring deferPace
+	deferring deferThrottle
 
 	// What goes to the server.
 	ready       bool        // replay is done: batches are delivered
@@ -79,7 +79,7 @@ type conveyor struct {
 
 func newConveyor(s *Service) *conveyor {
 	c := &conveyor{s: s, arranged: fairqueue.New[request](), groups: cache.NewGroups(s.now, s.cfg.Server), chats: cache.NewChats(),
-		deferring: deferPace{above: unconfirmed.DeferAbove, maxRows: minDeferRows}, inFlight: inflight.New(s.now), backlog: newBacklog(),
+		deferring: deferThrottle{above: unconfirmed.DeferAbove, maxRows: minDeferRows}, inFlight: inflight.New(s.now), backlog: newBacklog(),
 		recent: newRecent(), spacing: catchUpSpacing, maxComings: maxComings}
 	c.told, _ = lru.New[string, time.Time](maxToldGroups) // these fail for a size below 1 only
 	c.comings, _ = simplelru.NewLRU[string, comings](maxCaughtUp, nil)

@@ -346,9 +346,9 @@ func TestSharedRoster(t *testing.T) {
 	}
 }
 
-// TestDeferPace: the time that a transaction of rows takes is that of a batch, and they have a part of the time.
-func TestDeferPace(t *testing.T) {
-	p := deferPace{maxRows: minDeferRows}
+// TestDeferThrottle: the time that a transaction of rows takes is that of a batch, and they have a part of the time.
+func TestDeferThrottle(t *testing.T) {
+	p := deferThrottle{maxRows: minDeferRows}
 	clock := &doubles.Clock{}
 	perRow := deferTime / 1000
 	for range 100 {

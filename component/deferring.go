@@ -11,10 +11,10 @@ import (
 	"tlim/store"
 )
 
-// deferPace says when and how many of the rows that follow their messages are written: between two batches, in transactions of their own.
+// deferThrottle says when and how many of the rows that follow their messages are written: between two batches, in transactions of their own.
 // A message that comes meanwhile waits for one of them, so each takes about as long as a batch does; and while messages are under way
 // they have a part of the time only. It belongs to the conveyor.
-type deferPace struct {
+type deferThrottle struct {
 	above   int           // rows that a message may write itself
 	maxRows int           // rows of the next transaction
 	batch   time.Duration // that the commit of a batch takes, lately
@@ -32,7 +32,7 @@ const (
 )
 
 // done learns from a transaction that has been written.
-func (d *deferPace) done(rows int, took time.Duration, now time.Time, share int) {
+func (d *deferThrottle) done(rows int, took time.Duration, now time.Time, share int) {
 	switch maxTime := max(deferTime, d.batch); {
 	case took > maxTime:
 		d.maxRows = max(minDeferRows, d.maxRows*3/4)
@@ -43,7 +43,7 @@ func (d *deferPace) done(rows int, took time.Duration, now time.Time, share int)
 }
 
 // committed learns from the commit of a batch.
-func (d *deferPace) committed(took time.Duration) { d.batch += (took - d.batch) / 8 }
+func (d *deferThrottle) committed(took time.Duration) { d.batch += (took - d.batch) / 8 }
 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {

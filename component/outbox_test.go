@@ -340,7 +340,7 @@ func TestPushDeadInTheSource(t *testing.T) {
 
 // A call that is repeated has all its receivers, also when the rows of a pass are too many: the vendor, who knows the call
 // again, would push to none who were missing.
-func TestPushCallsStayWhole(t *testing.T) {
+func TestPushRequestsStayWhole(t *testing.T) {
 	h := startPushing(t, nil)
 	var mu sync.Mutex
 	down, seen, got := true, map[string]bool{}, map[string]int{}

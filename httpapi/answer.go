@@ -45,7 +45,7 @@ func (s *stream) page(ctx context.Context, weight int) (context.Context, context
 	return context.WithTimeout(ctx, s.pageTime)
 }
 
-// writeBuffer is the piece in which an answer is written, each within the time that the caller's pace leaves it.
+// writeBuffer is the piece in which an answer is written, each within the time that the caller's budget leaves it.
 const writeBuffer = 32 << 10
 
 // largeAnswer is the size of an answer of which one payer may have few waiting for a slow line: they lie in memory.
@@ -59,13 +59,13 @@ type responder struct {
 	api     *API
 	w       http.ResponseWriter
 	control *http.ResponseController
-	pace    pace
+	budget  timeBudget
 	payer   payer
 	status  int
 }
 
 func (a *API) responder(w http.ResponseWriter) *responder {
-	return &responder{api: a, w: w, control: http.NewResponseController(w), pace: newPace(a.cfg.Limits.WriteTime, a.cfg.Limits.Pace)}
+	return &responder{api: a, w: w, control: http.NewResponseController(w), budget: newTimeBudget(a.cfg.Limits.WriteTime, a.cfg.Limits.MinRate)}
 }
 
 // answer writes what a handler returned. An error means that nothing was written, unless status is set.
@@ -157,12 +157,12 @@ func (r *responder) begin(status int) {
 	r.w.Header().Set("Content-Type", "application/json;charset=utf-8")
 }
 
-// Write holds the caller to the minimum pace: a slow reader of a long answer is fine, one that stopped reading is not.
+// Write holds the caller to the minimum rate: a slow reader of a long answer is fine, one that stopped reading is not.
 func (r *responder) Write(p []byte) (n int, err error) {
 	for first := true; first || n < len(p) && err == nil; first = false {
 		var wrote int
 		part := p[n:min(len(p), n+writeBuffer)]
-		r.paced(int64(len(part)), func() int64 {
+		r.inTime(int64(len(part)), func() int64 {
 			wrote, err = r.w.Write(part)
 			return int64(wrote)
 		})
@@ -171,12 +171,12 @@ func (r *responder) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// paced does write, which writes at most n bytes, within the time for them.
-func (r *responder) paced(n int64, write func() int64) {
+// inTime does write, which writes at most n bytes, within the time for them.
+func (r *responder) inTime(n int64, write func() int64) {
 	start := time.Now()
-	_ = r.control.SetWriteDeadline(r.pace.until(start, n)) // a ResponseWriter of a test has none
+	_ = r.control.SetWriteDeadline(r.budget.until(start, n)) // a ResponseWriter of a test has none
 	wrote := write()
-	r.pace.moved(wrote, time.Since(start))
+	r.budget.moved(wrote, time.Since(start))
 }
 
 // encode writes JSON without a line end and without escaping < > &: shipped clients show bodies as they come.

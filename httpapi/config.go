@@ -39,10 +39,10 @@ type Limits struct {
 	Header    int           // bytes of the request's head, URL included (256 KiB: a message body of 64 KiB, escaped, fits); only [API.Server] can enforce it
 	Body      int64         // bytes of a form (1 MiB: 10,000 receivers fit)
 	HeadTime  time.Duration // for the whole head (10 s); only [API.Server]
-	BodyTime  time.Duration // for the whole body of a form; that an upload may be behind Pace (30 s)
+	BodyTime  time.Duration // for the whole body of a form; that an upload may be behind MinRate (30 s)
 	WorkTime  time.Duration // for a handler to answer, and for each page of a streamed answer (60 s)
-	WriteTime time.Duration // that a caller who takes an answer may be behind Pace (30 s)
-	Pace      int64         // bytes a second that a file, and any answer, has to move (8 KiB)
+	WriteTime time.Duration // that a caller who takes an answer may be behind MinRate (30 s)
+	MinRate   int64         // bytes a second that a file, and any answer, has to move (8 KiB)
 	IdleTime  time.Duration // between two requests of a connection (60 s); only [API.Server]
 	Inflight  int           // requests in handlers at once, 503 beyond (512)
 }
@@ -63,8 +63,8 @@ func (l Limits) withDefaults() Limits {
 	if l.Body == 0 {
 		l.Body = 1 << 20
 	}
-	if l.Pace == 0 {
-		l.Pace = 8 << 10
+	if l.MinRate == 0 {
+		l.MinRate = 8 << 10
 	}
 	orTime(&l.HeadTime, 10*time.Second)
 	orTime(&l.BodyTime, 30*time.Second)

@@ -209,7 +209,7 @@ func (f *fileWriter) ReadFrom(src io.Reader) (int64, error) {
 		want := min(limited.N, piece)
 		var n int64
 		var err error
-		f.paced(want, func() int64 {
+		f.inTime(want, func() int64 {
 			n, err = io.Copy(f.w, &io.LimitedReader{R: limited.R, N: want})
 			return n
 		})

@@ -84,8 +84,8 @@ func (u *uploading) run() (store.File, error) {
 		return store.File{}, badRequest(textContentEncoding)
 	}
 	u.r.Body = http.MaxBytesReader(u.w, u.r.Body, limit+maxUploadSlack)
-	paced := &paced{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: maxUnknownBytes, pace: newPace(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.Pace)}
-	u.r.Body = buffered{bufio.NewReaderSize(paced, bodyBuffer), paced}
+	body := &timedBody{ReadCloser: u.r.Body, u: u, control: http.NewResponseController(u.w), left: maxUnknownBytes, budget: newTimeBudget(u.a.cfg.Limits.BodyTime, u.a.cfg.Limits.MinRate)}
+	u.r.Body = buffered{bufio.NewReaderSize(body, bodyBuffer), body}
 	boundary := boundary(u.r.Header.Get("Content-Type"))
 	if boundary == "" {
 		return store.File{}, badRequest(textNoMultipart)
@@ -326,30 +326,30 @@ type buffered struct {
 	io.Closer
 }
 
-// paced is a body that has to keep its pace.
-type paced struct {
+// timedBody is a body that has to keep the minimum rate.
+type timedBody struct {
 	io.ReadCloser
 	u       *uploading
 	control *http.ResponseController
 	left    int // bytes that may come before it is known from whom
-	pace    pace
+	budget  timeBudget
 }
 
 // Read reads on. Only the time in here counts: while a store takes its part, nobody reads and the caller is not to blame.
-func (p *paced) Read(b []byte) (int, error) {
+func (p *timedBody) Read(b []byte) (int, error) {
 	if p.left <= 0 && !p.u.slot {
 		p.u.err = forbidden(http.StatusUnauthorized, textNoCaller)
 		return 0, p.u.err
 	}
 	start := time.Now()
-	_ = p.control.SetReadDeadline(p.pace.until(start, 0)) // a ResponseWriter of a test has none
+	_ = p.control.SetReadDeadline(p.budget.until(start, 0)) // a ResponseWriter of a test has none
 	n, err := p.ReadCloser.Read(b)
 	p.left -= n
 	moved := int64(n)
 	if !p.u.slot { // this time is the only one
 		moved = 0
 	}
-	p.pace.moved(moved, time.Since(start))
+	p.budget.moved(moved, time.Since(start))
 	if err == nil && p.u.slot && !p.u.req.payer.keyed {
 		if wait := p.u.a.uploads.owe(p.u.req.payer.name, time.Now(), n); wait > 0 {
 			err = pause.For(p.u.r.Context(), wait)

@@ -237,7 +237,7 @@ func TestSlowHead(t *testing.T) {
 
 // TestSlowReader: a caller that stops reading its answer is cut, and its queue stays.
 func TestSlowReader(t *testing.T) {
-	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.Pace = 50*time.Millisecond, 1<<30 })
+	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.MinRate = 50*time.Millisecond, 1<<30 })
 	body := strings.Repeat("x", 64<<10)
 	for range 400 { // 25 MiB: more than the buffers of both ends of a TCP connection hold
 		l.svc.pending = append(l.svc.pending, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: body}, Owner: "lisi"})

@@ -283,17 +283,17 @@ func TestTurns(t *testing.T) {
 	}
 }
 
-// TestPace: a line that goes on has all the time it needs, and one that falls behind is cut.
-func TestPace(t *testing.T) {
+// TestTimeBudget: a line that goes on has all the time it needs, and one that falls behind is cut.
+func TestTimeBudget(t *testing.T) {
 	now := time.Unix(0, 0)
-	p := newPace(10*time.Second, 1000)
+	p := newTimeBudget(10*time.Second, 1000)
 	p.moved(1_000_000, 0) // nothing is saved up by being fast
 	if got := p.until(now, 0); got != now.Add(10*time.Second) {
 		t.Errorf("after a fast part: got %v, want %v", got, now.Add(10*time.Second))
 	}
-	for range 100 { // at the pace for ever
+	for range 100 { // at the minimum rate for ever
 		if got := p.until(now, 2000); got != now.Add(12*time.Second) {
-			t.Fatalf("at the pace: got %v, want %v", got, now.Add(12*time.Second))
+			t.Fatalf("at the minimum rate: got %v, want %v", got, now.Add(12*time.Second))
 		}
 		p.moved(2000, 2*time.Second)
 	}
@@ -301,14 +301,14 @@ func TestPace(t *testing.T) {
 		p.moved(500, time.Second+500*time.Millisecond)
 	}
 	if got := p.until(now, 0); got != now.Add(time.Second) {
-		t.Errorf("at half the pace: got %v, want %v", got, now.Add(time.Second))
+		t.Errorf("at half of it: got %v, want %v", got, now.Add(time.Second))
 	}
 }
 
 // TestTricklingReader: who takes an answer byte by byte is cut, however regularly he does.
 func TestTricklingReader(t *testing.T) {
-	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.Pace = 300*time.Millisecond, 64<<20 })
-	for range 400 { // 25 MiB, for which the pace leaves 0.7 s
+	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.MinRate = 300*time.Millisecond, 64<<20 })
+	for range 400 { // 25 MiB, for which the rate leaves 0.7 s
 		l.svc.pending = append(l.svc.pending, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: strings.Repeat("x", 64<<10)}, Owner: "lisi"})
 	}
 	conn := dial(t, l)

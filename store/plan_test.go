@@ -64,7 +64,7 @@ func everyQuery() []string {
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
 		chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
-		pushDue, pushOfCalls, pushNext, pushSettled, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushSettle, userPushDead, userPushOwner,
+		pushDue, pushOfRequests, pushNext, pushDone, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushOutcome, userPushDead, userPushOwner,
 		idDelete, formerDelete, oddMessages,
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, traceOffline, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,

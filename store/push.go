@@ -9,27 +9,27 @@ import (
 const (
 	pushColumns = `push_id, channel, msg_id, msg_type, platforms, title, alert, receivers, made, due, tries, call_id, done, outcome`
 
-	pushDue      = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND due <= ? ORDER BY due, push_id`
-	pushNext     = `SELECT due FROM tlim_push WHERE channel = ? AND done = 0 ORDER BY due`
-	pushSettled  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 1 AND due >= ? ORDER BY due DESC`
-	pushOfCalls  = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND call_id == (?*) ORDER BY due, push_id`
-	pushOf       = `SELECT ` + pushColumns + ` FROM tlim_push WHERE msg_id == (?*)`
-	pushCount    = `SELECT COUNT(*) FROM tlim_push WHERE channel = ? AND done = 0`
-	pushChannels = `SELECT DISTINCT channel FROM tlim_push`
-	pushBefore   = `SELECT push_id FROM tlim_push WHERE channel = ? AND done = 1 AND due < ?`
-	pushOrphans  = `SELECT push_id FROM tlim_push WHERE channel = ?`
-	pushDelete   = `DELETE FROM tlim_push WHERE push_id == (?*)`
+	pushDue        = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND due <= ? ORDER BY due, push_id`
+	pushNext       = `SELECT due FROM tlim_push WHERE channel = ? AND done = 0 ORDER BY due`
+	pushDone       = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 1 AND due >= ? ORDER BY due DESC`
+	pushOfRequests = `SELECT ` + pushColumns + ` FROM tlim_push WHERE channel = ? AND done = 0 AND call_id == (?*) ORDER BY due, push_id`
+	pushOf         = `SELECT ` + pushColumns + ` FROM tlim_push WHERE msg_id == (?*)`
+	pushCount      = `SELECT COUNT(*) FROM tlim_push WHERE channel = ? AND done = 0`
+	pushChannels   = `SELECT DISTINCT channel FROM tlim_push`
+	pushBefore     = `SELECT push_id FROM tlim_push WHERE channel = ? AND done = 1 AND due < ?`
+	pushOrphans    = `SELECT push_id FROM tlim_push WHERE channel = ?`
+	pushDelete     = `DELETE FROM tlim_push WHERE push_id == (?*)`
 
 	pushClaim     = `UPDATE tlim_push SET call_id = ? WHERE done = 0 AND push_id == (?*)`
 	pushDelay     = `UPDATE tlim_push SET due = ?, tries = tries + 1 WHERE done = 0 AND push_id == (?*)`
-	pushSettle    = `UPDATE tlim_push SET done = 1, due = ?, outcome = ?, title = NULL, alert = NULL WHERE push_id == (?*)`
+	pushOutcome   = `UPDATE tlim_push SET done = 1, due = ?, outcome = ?, title = NULL, alert = NULL WHERE push_id == (?*)`
 	pushReceivers = `UPDATE tlim_push SET receivers = ? WHERE push_id == (?*)`
 	userPushOwner = `SELECT jid FROM tlim_user WHERE push_code == ?`
 	userPushDead  = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == (?*)`
 )
 
 // Push is a row of tlim_push, the outbox of pushes: one text for the phones of up to a thousand users. It is written in the
-// transaction of its message, and kept without its text for a while after it was settled.
+// transaction of its message, and kept without its text for a while after it has its outcome.
 type Push struct {
 	ID        string // of the row
 	Channel   string // which pusher is to send it
@@ -40,11 +40,11 @@ type Push struct {
 	Alert     string
 	To        []PushTo
 	Made      int64  // when it was written, epoch milliseconds
-	Due       int64  // when it is to be sent; once settled, when that was
+	Due       int64  // when it is to be sent; once done, when that was
 	Tries     int    // failed so far
-	Call      string // the name of the vendor call that it goes out with; "" = in none yet
+	Request   string // the name of the request to the vendor that it goes out with; "" = in none yet
 	Done      bool
-	Outcome   string // of a settled row, for the receivers without one of their own
+	Outcome   string // of a row that is done, for the receivers without one of their own
 }
 
 // PushTo is one receiver of a push.
@@ -54,19 +54,19 @@ type PushTo struct {
 	Outcome string `json:"o,omitempty"` // when it differs from the row's
 }
 
-// PushUpdate is one step in the life of rows that are not settled yet. At most one of Call, Delay and Outcome is given.
+// PushUpdate is one step in the life of rows that are not done yet. At most one of Call, Delay and Outcome is given.
 type PushUpdate struct {
 	IDs     []string
-	Call    string   // they belong to this vendor call
+	Request string   // they belong to this request to the vendor
 	Delay   bool     // they failed, and are due again at At
-	Outcome string   // they are settled; their text goes
+	Outcome string   // they are done; their text goes
 	At      int64    // epoch milliseconds
 	To      []PushTo // replaces the receivers of the one row in IDs, with what became of each; nil: they stay
 }
 
 func scanPush(p *Push, receivers *text) []any {
 	return []any{(*text)(&p.ID), (*text)(&p.Channel), (*text)(&p.MsgID), (*text)(&p.Type), (*text)(&p.Platforms), (*text)(&p.Title), (*text)(&p.Alert),
-		receivers, (*number)(&p.Made), (*number)(&p.Due), intColumn{&p.Tries}, (*text)(&p.Call), (*flag)(&p.Done), (*text)(&p.Outcome)}
+		receivers, (*number)(&p.Made), (*number)(&p.Due), intColumn{&p.Tries}, (*text)(&p.Request), (*flag)(&p.Done), (*text)(&p.Outcome)}
 }
 
 func pushRow(add func(Push)) func(scanner) error {
@@ -94,10 +94,10 @@ func (s *Store) DuePushes(ctx context.Context, channel string, now int64, limit 
 	return found, err
 }
 
-// PushesOfCalls reads the rows of a channel that wait and belong to these calls, whenever they are due.
-func (s *Store) PushesOfCalls(ctx context.Context, channel string, calls []string) ([]Push, error) {
+// PushesOfRequests reads the rows of a channel that wait and belong to these requests, whenever they are due.
+func (s *Store) PushesOfRequests(ctx context.Context, channel string, requests []string) ([]Push, error) {
 	found := []Push{}
-	err := s.in(ctx, pushOfCalls, []any{channel}, calls, nil, pushRow(func(p Push) { found = append(found, p) }))
+	err := s.in(ctx, pushOfRequests, []any{channel}, requests, nil, pushRow(func(p Push) { found = append(found, p) }))
 	return found, err
 }
 
@@ -107,10 +107,10 @@ func (s *Store) NextPush(ctx context.Context, channel string) (due int64, waits 
 	return due, waits, err
 }
 
-// SettledPushes reads at most limit rows of a channel that were settled at since (epoch milliseconds) or later, newest first.
-func (s *Store) SettledPushes(ctx context.Context, channel string, since int64, limit int) ([]Push, error) {
+// DonePushes reads at most limit rows of a channel that got their outcome at since (epoch milliseconds) or later, newest first.
+func (s *Store) DonePushes(ctx context.Context, channel string, since int64, limit int) ([]Push, error) {
 	found := []Push{}
-	err := s.page(ctx, pushSettled, []any{channel, millis(since)}, int64(limit), 0, pushRow(func(p Push) { found = append(found, p) }))
+	err := s.page(ctx, pushDone, []any{channel, millis(since)}, int64(limit), 0, pushRow(func(p Push) { found = append(found, p) }))
 	return found, err
 }
 
@@ -166,12 +166,12 @@ func (t *tx) updatePush(ctx context.Context, u *PushUpdate) error {
 		}
 	}
 	switch {
-	case u.Call != "":
-		return t.doIn(ctx, pushClaim, u.IDs, u.Call)
+	case u.Request != "":
+		return t.doIn(ctx, pushClaim, u.IDs, u.Request)
 	case u.Delay:
 		return t.doIn(ctx, pushDelay, u.IDs, millis(u.At))
 	case u.Outcome != "":
-		return t.doIn(ctx, pushSettle, u.IDs, millis(u.At), u.Outcome)
+		return t.doIn(ctx, pushOutcome, u.IDs, millis(u.At), u.Outcome)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (t *tx) addPushes(ctx context.Context, pushes []Push) error {
 			return err
 		}
 		r.add(p.ID, p.Channel, p.MsgID, p.Type, p.Platforms, p.Title, p.Alert, string(receivers), millis(p.Made), millis(p.Due),
-			int64(p.Tries), p.Call, bit(p.Done), p.Outcome)
+			int64(p.Tries), p.Request, bit(p.Done), p.Outcome)
 	}
 	return t.insert(ctx, r)
 }

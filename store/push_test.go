@@ -119,18 +119,18 @@ func TestPushesAreDueInOrder(t *testing.T) {
 		equal(t, "due", due(t, s), "p3 p1")
 		next("c", "1700000000003 true <nil>")
 		count("c", 2)
-		update(t, s, store.PushUpdate{IDs: []string{"p2", "p1"}, Delay: true, At: 1700000000010}, store.PushUpdate{IDs: []string{"p2"}, Call: "late"})
-		settled := must[[]store.Push](t)(s.SettledPushes(ctx, "c", 1700000000005, 9))
+		update(t, s, store.PushUpdate{IDs: []string{"p2", "p1"}, Delay: true, At: 1700000000010}, store.PushUpdate{IDs: []string{"p2"}, Request: "late"})
+		settled := must[[]store.Push](t)(s.DonePushes(ctx, "c", 1700000000005, 9))
 		want := wake(2, "l")
 		want.Title, want.Alert, want.Due, want.Done, want.Outcome = "", "", 1700000000005, true, "sent"
 		equal(t, "settled", settled, []store.Push{want})
-		equal(t, "settled later", pushIDs(must[[]store.Push](t)(s.SettledPushes(ctx, "c", 1700000000006, 9))), "")
+		equal(t, "settled later", pushIDs(must[[]store.Push](t)(s.DonePushes(ctx, "c", 1700000000006, 9))), "")
 		list := must[[]store.Push](t)(s.DuePushes(ctx, "c", later, 9))
 		equal(t, "tries", fmt.Sprint(list[0].Tries, list[1].Tries, list[1].Due), "0 2 1700000000010")
 	})
 }
 
-func TestPushCalls(t *testing.T) {
+func TestPushRequests(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		s, epoch := owned(t, e.fresh(t))
 		var rows []store.Push
@@ -139,10 +139,10 @@ func TestPushCalls(t *testing.T) {
 		}
 		rows[5].Channel = "d"
 		apply(t, s, epoch, store.Change{Pushes: rows})
-		update(t, s, store.PushUpdate{IDs: []string{"p0", "p3", "p5"}, Call: "A"}, store.PushUpdate{IDs: []string{"p1"}, Call: "B"})
+		update(t, s, store.PushUpdate{IDs: []string{"p0", "p3", "p5"}, Request: "A"}, store.PushUpdate{IDs: []string{"p1"}, Request: "B"})
 		calls := func(names ...string) string {
 			t.Helper()
-			return pushIDs(must[[]store.Push](t)(s.PushesOfCalls(ctx, "c", names)))
+			return pushIDs(must[[]store.Push](t)(s.PushesOfRequests(ctx, "c", names)))
 		}
 		equal(t, "A", calls("A"), "p0 p3")
 		equal(t, "A and B", calls("A", "x", "B"), "p0 p1 p3")
@@ -178,7 +178,7 @@ func TestPushStepsAreOneTransaction(t *testing.T) {
 		update(t, s, steps[0])
 		update(t, s, steps[0])
 		equal(t, "after it went through twice", due(t, s), "p2")
-		equal(t, "settled", pushIDs(must[[]store.Push](t)(s.SettledPushes(ctx, "c", 1700000000005, 9))), "p1")
+		equal(t, "settled", pushIDs(must[[]store.Push](t)(s.DonePushes(ctx, "c", 1700000000005, 9))), "p1")
 	})
 }
 

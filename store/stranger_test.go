@@ -115,7 +115,7 @@ func rowsOf(n names) store.Change {
 		Announcements: []store.Announcement{{ID: n.thing, Title: "t", Content: "c", UserID: n.user, Time: "1", SessionID: n.group}},
 		Styles:        []store.Style{{ID: "row-6", Name: "theme", Value: 1, UserID: n.user}},
 		FileUses:      []store.FileUse{{FileID: n.thing, MsgID: n.msg}},
-		Pushes:        []store.Push{{ID: n.thing, Channel: "c", MsgID: n.msg, Call: n.thing, Due: 1, To: []store.PushTo{{User: n.user, Code: n.thing}}}},
+		Pushes:        []store.Push{{ID: n.thing, Channel: "c", MsgID: n.msg, Request: n.thing, Due: 1, To: []store.PushTo{{User: n.user, Code: n.thing}}}},
 		Calls:         []store.Call{{ID: n.thing, Key: n.thing, Business: n.thing, Type: "MTB-000", Made: 1, Done: true}},
 		CallParts:     []store.CallPart{{CallID: n.thing, First: 1, To: []string{n.user}}},
 	}
@@ -228,7 +228,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	"KnownFiles":    func(s *store.Store, n names) (any, error) { return s.KnownFiles(ctx, []string{n.thing}) },
 	"FileMessages":  func(s *store.Store, n names) (any, error) { return s.FileMessages(ctx, n.thing, 9) },
 	"PushesOf":      func(s *store.Store, n names) (any, error) { return s.PushesOf(ctx, []string{n.msg}) },
-	"PushesOfCalls": func(s *store.Store, n names) (any, error) { return s.PushesOfCalls(ctx, "c", []string{n.thing}) },
+	"PushesOfCalls": func(s *store.Store, n names) (any, error) { return s.PushesOfRequests(ctx, "c", []string{n.thing}) },
 	"Call": func(s *store.Store, n names) (any, error) {
 		c, ok, err := s.Call(ctx, n.thing)
 		return fmt.Sprint(c, ok), err
@@ -284,7 +284,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 		return s.AddFile(ctx, store.File{ID: n.thing, Owner: n.user, Time: clock(1)})
 	},
 	"UpdatePushes": func(s *store.Store, _ int64, n names) error {
-		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Call: "c2"}, {IDs: []string{n.thing}, Delay: true}})
+		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Request: "c2"}, {IDs: []string{n.thing}, Delay: true}})
 	},
 	"DeletePushCodes": func(s *store.Store, _ int64, n names) error { return s.DeletePushCodes(ctx, []string{n.thing}) },
 }

@@ -9,7 +9,7 @@ import (
 
 // Note is one push: the same text for the phones of all its receivers.
 type Note struct {
-	ID      string // of the call, by NewID. A repeated note has the same: who has seen it leaves it at that
+	ID      string // of the request, by NewID. A repeated note has the same: who has seen it leaves it at that
 	Type    string // of the message: MTT-000 ...
 	Title   string // the group's name; "" for 1:1
 	Alert   string
@@ -27,15 +27,15 @@ type Receiver struct {
 // Pusher hands notes to a vendor. Its methods may be called from several goroutines, return when ctx ends, and name neither
 // registration ids nor secrets in their errors.
 type Pusher interface {
-	// NewID names the next call. It may ask the vendor for a name; an error means that the call has to wait, and can be a
+	// NewID names the next request. It may ask the vendor for a name; an error means that the request has to wait, and can be a
 	// *Error that says how long.
 	NewID(ctx context.Context) (string, error)
-	// Push makes one call, for at most MaxReceivers. After an error retry says whether the same note can succeed later; the
+	// Push makes one request, for at most MaxReceivers. After an error retry says whether the same note can succeed later; the
 	// error can be a *Error that says more.
 	Push(ctx context.Context, n Note) (retry bool, err error)
 }
 
-// MaxReceivers is how many registration ids JPush takes in one call.
+// MaxReceivers is how many registration ids JPush takes in one request.
 const MaxReceivers = 1000
 
 // Channel is a way by which pushes leave. Notes go out by every channel that takes their type.

@@ -23,7 +23,7 @@ const (
 	maxRemembered = 100_000         // pushes that are remembered for it
 	maxWaiting    = 100_000         // rows of a channel that wait: a vendor that is down for long may not fill the disk
 	maxRows       = 500             // rows that one pass takes at most
-	maxCalls      = 64              // vendor calls that one pass makes
+	maxRequests   = 64              // requests to the vendor that one pass makes
 	maxParallel   = 8               // of them at the same time
 	sweepPeriod   = 10 * time.Minute
 	maxSweepRows  = 500
@@ -49,9 +49,9 @@ const (
 // Store is what the outbox needs of the database. *store.Store implements it.
 type Store interface {
 	DuePushes(ctx context.Context, channel string, now int64, limit int) ([]store.Push, error)
-	PushesOfCalls(ctx context.Context, channel string, calls []string) ([]store.Push, error)
+	PushesOfRequests(ctx context.Context, channel string, requests []string) ([]store.Push, error)
 	NextPush(ctx context.Context, channel string) (due int64, waits bool, err error)
-	SettledPushes(ctx context.Context, channel string, since int64, limit int) ([]store.Push, error)
+	DonePushes(ctx context.Context, channel string, since int64, limit int) ([]store.Push, error)
 	CountPushes(ctx context.Context, channel string) (int, error)
 	PushChannels(ctx context.Context) ([]string, error)
 	UpdatePushes(ctx context.Context, steps []store.PushUpdate) error
@@ -81,7 +81,7 @@ type Outbox struct {
 	Config
 	workers []*worker
 	pushes  *prometheus.CounterVec
-	calls   *prometheus.HistogramVec
+	seconds *prometheus.HistogramVec
 }
 
 // New makes an Outbox; it is nil without channels. Nothing is read or sent yet.
@@ -105,7 +105,7 @@ func New(cfg Config) *Outbox {
 func (o *Outbox) register() {
 	f := promauto.With(o.Registry)
 	o.pushes = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_pushes_total", Help: "Pushes to devices, by channel and what became of them."}, []string{"channel", "outcome"})
-	o.calls = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
+	o.seconds = f.NewHistogramVec(prometheus.HistogramOpts{Name: "tlim_push_call_seconds", Help: "Time of one call of a push vendor.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}}, []string{"channel"})
 	for _, w := range o.workers {
 		for _, outcome := range []string{Sent, Withdrawn, Dead, Refused, Expired, Overflow, Unwritten} {
@@ -135,7 +135,7 @@ func (o *Outbox) Open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rows, err := o.Store.SettledPushes(ctx, w.Name, o.Now().Add(-spacing).UnixMilli(), maxRemembered/10)
+		rows, err := o.Store.DonePushes(ctx, w.Name, o.Now().Add(-spacing).UnixMilli(), maxRemembered/10)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func OutcomeOf(row *store.Push, to store.PushTo) string {
 	return row.Outcome
 }
 
-// Run sends until ctx ends, and returns when its calls and writes have ended. A nil Outbox has nothing to send.
+// Run sends until ctx ends, and returns when its requests and writes have ended. A nil Outbox has nothing to send.
 func (o *Outbox) Run(ctx context.Context) {
 	if o == nil {
 		return

@@ -9,7 +9,7 @@ import (
 	"tlim/store"
 )
 
-// conclude writes down what became of a pass, and says when the next is worth while. fault is why no call was made at all.
+// conclude writes down what became of a pass, and says when the next is worth while. fault is why no request was made at all.
 func (w *worker) conclude(ctx context.Context, rows []*row, requests []*request, fault error) time.Duration {
 	now := w.o.Now()
 	if ctx.Err() != nil { // what was sent is still to be written down

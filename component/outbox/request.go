@@ -13,7 +13,7 @@ import (
 	"tlim/store"
 )
 
-// request is one vendor call: receivers of one or more rows that show the same text.
+// request is what a vendor is asked in one HTTP request: receivers of one or more rows that show the same text.
 type request struct {
 	id    string
 	rows  []*row
@@ -53,10 +53,10 @@ func (r *row) end(outcome string) {
 	}
 }
 
-// requests puts rows with the same text into one call. A row that was in a call before stays in that one, so that the vendor
-// sees the same call again. What is too much for one pass is left for the next.
+// requests puts rows with the same text into one request. A row that was in a request before stays in that one, so that the vendor
+// sees the same request again. What is too much for one pass is left for the next.
 func (w *worker) requests(rows []*row) (list []*request, left bool) {
-	type content struct{ call, kind, title, alert, platforms string }
+	type content struct{ request, kind, title, alert, platforms string }
 	byContent := map[content]*request{}
 	for _, r := range rows {
 		open := r.open()
@@ -64,16 +64,16 @@ func (w *worker) requests(rows []*row) (list []*request, left bool) {
 			continue
 		}
 		as := content{kind: r.Type, title: r.Title, alert: r.Alert, platforms: r.Platforms}
-		if r.Call != "" {
-			as = content{call: r.Call}
+		if r.Request != "" {
+			as = content{request: r.Request}
 		}
 		q := byContent[as]
-		if q == nil || r.Call == "" && !q.takes(r, open) {
-			if len(list) == maxCalls {
+		if q == nil || r.Request == "" && !q.takes(r, open) {
+			if len(list) == maxRequests {
 				left = true
 				continue
 			}
-			q = &request{id: r.Call, codes: map[string]bool{}, note: Note{ID: r.Call, Type: r.Type, Title: r.Title, Alert: r.Alert, Android: r.Platforms == platformsAndroid}}
+			q = &request{id: r.Request, codes: map[string]bool{}, note: Note{ID: r.Request, Type: r.Type, Title: r.Title, Alert: r.Alert, Android: r.Platforms == platformsAndroid}}
 			byContent[as] = q
 			list = append(list, q)
 		}
@@ -95,7 +95,7 @@ func (r *request) takes(added *row, open []int) bool {
 		!slices.ContainsFunc(open, func(i int) bool { return r.codes[added.To[i].Code] })
 }
 
-// name gives new calls their names and writes them down.
+// name gives new requests their names and writes them down.
 func (w *worker) name(ctx context.Context, requests []*request) error {
 	var steps []store.PushUpdate
 	for _, q := range requests {
@@ -106,7 +106,7 @@ func (w *worker) name(ctx context.Context, requests []*request) error {
 		if err != nil {
 			return fmt.Errorf("name a call: %w", err)
 		}
-		step := store.PushUpdate{Call: id}
+		step := store.PushUpdate{Request: id}
 		for _, r := range q.rows {
 			step.IDs = append(step.IDs, r.ID)
 		}
@@ -128,32 +128,32 @@ type storeError struct{ err error }
 func (s *storeError) Error() string { return s.err.Error() }
 func (s *storeError) Unwrap() error { return s.err }
 
-// deliver makes the calls. Once the vendor has said when to come again, those not begun yet are left for then.
+// deliver makes the requests. Once the vendor has said when to come again, those not begun yet are left for then.
 func (w *worker) deliver(ctx context.Context, requests []*request) {
 	var told atomic.Bool
-	var calls errgroup.Group
-	calls.SetLimit(maxParallel)
+	var group errgroup.Group
+	group.SetLimit(maxParallel)
 	for _, q := range requests {
 		if told.Load() || ctx.Err() != nil {
 			break
 		}
-		calls.Go(func() error {
+		group.Go(func() error {
 			all := make([]int, len(q.note.To))
 			for i := range all {
 				all[i] = i
 			}
-			if w.call(ctx, q, q.id, all); q.wait > 0 {
+			if w.send(ctx, q, q.id, all); q.wait > 0 {
 				told.Store(true)
 			}
 			return nil
 		})
 	}
-	_ = calls.Wait() // what went wrong stands in the requests
+	_ = group.Wait() // what went wrong stands in the requests
 }
 
-// call makes one call to the receivers that at lists, and notes what became of each. Where one of several is at fault it tries
+// send makes one request for the receivers that at lists, and notes what became of each. Where one of several is at fault it tries
 // the others, or the halves, under names of their own: the vendor has taken nothing under the old one.
-func (w *worker) call(ctx context.Context, q *request, id string, at []int) {
+func (w *worker) send(ctx context.Context, q *request, id string, at []int) {
 	n := q.note
 	n.ID, n.To = id, make([]Receiver, len(at))
 	for i, k := range at {
@@ -161,7 +161,7 @@ func (w *worker) call(ctx context.Context, q *request, id string, at []int) {
 	}
 	began := w.o.Now()
 	retry, err := w.Pusher.Push(ctx, n)
-	w.o.calls.WithLabelValues(w.Name).Observe(w.o.Now().Sub(began).Seconds())
+	w.o.seconds.WithLabelValues(w.Name).Observe(w.o.Now().Sub(began).Seconds())
 	if err != nil && ctx.Err() != nil {
 		return // the stop cut it off: the next start repeats it
 	}
@@ -198,7 +198,7 @@ func (w *worker) call(ctx context.Context, q *request, id string, at []int) {
 				q.fail(err)
 				return
 			}
-			w.call(ctx, q, id, part)
+			w.send(ctx, q, id, part)
 		}
 	default:
 		q.fail(more.Err)

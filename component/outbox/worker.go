@@ -17,8 +17,8 @@ import (
 // pushed is a device that had a push for a message.
 type pushed struct{ msgID, code string }
 
-// worker sends the pushes of one channel: one goroutine takes the rows that are due, names the vendor calls that they go out with, writes the
-// names down, makes the calls and writes the outcomes down.
+// worker sends the pushes of one channel: one goroutine takes the rows that are due, names the requests to the vendor that they go out with, writes the
+// names down, makes the requests and writes the outcomes down.
 type worker struct {
 	Channel
 	o       *Outbox
@@ -32,7 +32,7 @@ type worker struct {
 	recent  *lru.Cache[pushed, time.Time]
 	unsaved []store.PushUpdate // what was sent and could not be written down yet
 	swept   time.Time
-	maxRows int         // rows that the next pass takes: texts that all differ fill its calls with fewer
+	maxRows int         // rows that the next pass takes: texts that all differ fill its requests with fewer
 	works   bool        // something has gone out since the start
 	foreign bool        // nothing has, and the vendor knew none of the registrations: it was logged
 	trouble logged.Text // why nothing goes out
@@ -99,7 +99,7 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 		}
 		return max(time.Millisecond, min(time.UnixMilli(next).Sub(now), sweepPeriod))
 	}
-	if due, err = w.wholeCalls(ctx, due); err != nil {
+	if due, err = w.wholeRequests(ctx, due); err != nil {
 		return w.storeAway(err)
 	}
 	rows := make([]*row, len(due))
@@ -116,10 +116,10 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 		return w.storeAway(err)
 	}
 
-	// 3. calls, and their names written down before any is made
+	// 3. requests, and their names written down before any is made
 	requests, left := w.requests(rows)
 	if left {
-		w.maxRows = maxCalls
+		w.maxRows = maxRequests
 	} else {
 		w.maxRows = min(2*w.maxRows, maxRows)
 	}
@@ -135,23 +135,23 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 	return w.conclude(ctx, rows, requests, nil)
 }
 
-// wholeCalls adds what a limit left out of calls that were begun before. The vendor takes the repetition of a call for the first
+// wholeRequests adds what a limit left out of requests that were begun before. The vendor takes the repetition of a request for the first
 // one, whomever it names: a receiver who is missing from it would never get his push. What is too much for one pass waits.
-func (w *worker) wholeCalls(ctx context.Context, rows []store.Push) ([]store.Push, error) {
-	var calls []string
+func (w *worker) wholeRequests(ctx context.Context, rows []store.Push) ([]store.Push, error) {
+	var requests []string
 	var fresh []store.Push
 	for i := range rows {
-		switch call := rows[i].Call; {
-		case call == "":
+		switch id := rows[i].Request; {
+		case id == "":
 			fresh = append(fresh, rows[i])
-		case len(calls) < maxCalls && !slices.Contains(calls, call):
-			calls = append(calls, call)
+		case len(requests) < maxRequests && !slices.Contains(requests, id):
+			requests = append(requests, id)
 		}
 	}
-	if len(calls) == 0 {
+	if len(requests) == 0 {
 		return rows, nil
 	}
-	begun, err := w.o.Store.PushesOfCalls(ctx, w.Name, calls)
+	begun, err := w.o.Store.PushesOfRequests(ctx, w.Name, requests)
 	return append(begun, fresh...), err
 }
 

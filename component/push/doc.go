@@ -1,7 +1,7 @@
 // Package push hands notes to those who wake phones: [JPush], the service of the shipped apps, and [Webhook], a sender of the
 // site's own. Both implement outbox.Pusher; package outbox decides what goes out, when, and again.
 //
-// A pusher makes one HTTP call and judges the answer: whether the same note can succeed later, when that is, and which
+// A pusher makes one HTTP request and judges the answer: whether the same note can succeed later, when that is, and which
 // registrations are dead. It keeps nothing but what the vendor said of its limits, and names no secret and no registration in
 // an error.
 package push
@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// callTime bounds one call, its answer included.
-const callTime = 15 * time.Second
+// requestTime bounds one request, its answer included.
+const requestTime = 15 * time.Second
 
 // maxAnswer bounds what is read of an answer; vendors say what they have to in a line, or name a thousand registrations.
 const maxAnswer = 256 << 10
@@ -27,13 +27,13 @@ const maxAnswer = 256 << 10
 // newClient makes a client that follows no redirects: credentials and texts go to the address that was configured only.
 func newClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = 16 // the outbox has eight calls under way at most
+	transport.MaxIdleConnsPerHost = 16 // the outbox has eight requests under way at most
 	return &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// do makes a call and reads the answer. Its error is the network's, without the address, which may hold a token.
+// do makes a request and reads the answer. Its error is the network's, without the address, which may hold a token.
 func do(ctx context.Context, client *http.Client, req *http.Request) (*http.Response, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTime)
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
 	defer cancel()
 	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
@@ -51,7 +51,7 @@ func do(ctx context.Context, client *http.Client, req *http.Request) (*http.Resp
 	return resp, body, nil
 }
 
-// plain leaves out the ports of a network's error: they differ from call to call, and a fault that lasts is logged once.
+// plain leaves out the ports of a network's error: they differ from request to request, and a fault that lasts is logged once.
 func plain(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) {

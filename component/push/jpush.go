@@ -33,9 +33,9 @@ type JPush struct {
 	client *http.Client
 
 	mu     sync.Mutex
-	cids   []string  // names for calls, from the vendor
+	cids   []string  // names for requests, from the vendor
 	asked  time.Time // when they were fetched
-	spent  time.Time // until then the calls of this minute are used up
+	spent  time.Time // until then the requests of this minute are used up
 	noCIDs bool      // this vendor gives none
 }
 
@@ -56,13 +56,13 @@ func NewJPush(cfg JPushConfig) *JPush {
 
 const (
 	cidCount     = 100            // an app without a contract gets 10, whatever it asks for
-	cidLife      = 12 * time.Hour // of the day that a cid is good for; the rest is for the call and its repetitions
+	cidLife      = 12 * time.Hour // of the day that a cid is good for; the rest is for the request and its repetitions
 	cidRetry     = 10 * time.Minute
 	maxCIDLength = 128 // that the outbox holds; the vendor's have 61
 )
 
-// NewID gives a cid: JPush answers a call with a cid that it has seen as it answered the first, and pushes nothing. Where the
-// vendor refuses to give one, calls go without: what is wrong, if anything, the push itself is told.
+// NewID gives a cid: JPush answers a request with a cid that it has seen as it answered the first, and pushes nothing. Where the
+// vendor refuses to give one, requests go without: what is wrong, if anything, the push itself is told.
 func (j *JPush) NewID(ctx context.Context) (string, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -107,7 +107,7 @@ func (j *JPush) fetchCIDs(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// cid is the name of a call when the vendor gave it to this app, else "": with another one he refuses the call.
+// cid is the name of a request when the vendor gave it to this app, else "": with another one it refuses the request.
 func (j *JPush) cid(id string) string {
 	if strings.HasPrefix(id, j.cfg.AppKey+"-") && len(id) <= maxCIDLength {
 		return id
@@ -145,7 +145,7 @@ type appleNote struct {
 	Badge string `json:"badge"`
 }
 
-// Push makes one call. It makes none while the calls of this minute are used up.
+// Push makes one request. It makes none while the requests of this minute are used up.
 func (j *JPush) Push(ctx context.Context, n outbox.Note) (retry bool, err error) {
 	now := j.cfg.Now()
 	j.mu.Lock()
@@ -181,7 +181,7 @@ func (j *JPush) Push(ctx context.Context, n outbox.Note) (retry bool, err error)
 	return j.judge(resp, answer, &n, now)
 }
 
-// errSpent stands for a call that was not made because the vendor would refuse it.
+// errSpent stands for a request that was not made because the vendor would refuse it.
 var errSpent = fmt.Errorf("jpush: the calls of this minute are used up")
 
 func (j *JPush) request(ctx context.Context, method, path string, body []byte) (*http.Response, []byte, error) {
@@ -199,7 +199,7 @@ func (j *JPush) request(ctx context.Context, method, path string, body []byte) (
 	return resp, answer, nil
 }
 
-// limits notes that the calls of this minute are used up (X-Rate-Limit-Remaining, -Reset: seconds). It wants mu.
+// limits notes that the requests of this minute are used up (X-Rate-Limit-Remaining, -Reset: seconds). It wants mu.
 func (j *JPush) limits(h http.Header, now time.Time) {
 	if h.Get("X-Rate-Limit-Remaining") == "0" {
 		j.spent = now.Add(seconds(h.Get("X-Rate-Limit-Reset")))
@@ -212,7 +212,7 @@ const (
 	codeApp      = 1008 // the app key is not valid
 	codeNobody   = 1011 // nobody is meant: the registrations are unknown, of another platform, or 255 days without a sign of life
 	codeHTTPS    = 1020 // base_url begins with http
-	codeTooMany  = 2002 // more calls than the app may make in a minute
+	codeTooMany  = 2002 // more requests than the app may make in a minute
 	defaultPause = time.Minute
 	accountPause = 5 * time.Minute // what is wrong with the app takes a person to mend
 )
@@ -244,7 +244,7 @@ func (j *JPush) judge(resp *http.Response, body []byte, n *outbox.Note, now time
 	switch {
 	case resp.StatusCode/100 != 2 || code != 0:
 	case len(answer.MsgID) == 0:
-		// Somebody else's answer. Only a call with a cid may be made again: it cannot ring twice.
+		// Somebody else's answer. Only a request with a cid may be made again: it cannot ring twice.
 		return j.cid(n.ID) != "", fmt.Errorf("jpush: status %d without a msg_id: it is not the vendor who answers", resp.StatusCode)
 	case len(answer.Illegal) > 0:
 		return false, &outbox.Error{Dead: answer.Illegal}

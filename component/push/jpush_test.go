@@ -48,7 +48,7 @@ func checkJPush(t *testing.T, d *jpush.Double, err error) outbox.Error {
 }
 
 // The bodies, field by field as PROTOCOL.md section 9 and the vendor have them.
-func TestJPushCall(t *testing.T) {
+func TestJPushRequest(t *testing.T) {
 	d, p, _ := startJPush(t)
 	n := jpushNote(t, p, "1a0018970a1", "1a0018970b2")
 	n.Title, n.Alert = "项目组", "张三(项目组):<b>\"hi\"😀"

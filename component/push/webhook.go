@@ -17,9 +17,9 @@ import (
 	"tlim/component/outbox"
 )
 
-// The headers of a webhook call.
+// The headers of a webhook request.
 const (
-	HeaderID        = "X-Tlim-Id"        // the call's name: a repeated call has the same
+	HeaderID        = "X-Tlim-Id"        // the request's name: a repeated request has the same
 	HeaderTimestamp = "X-Tlim-Timestamp" // seconds since 1970: a receiver refuses what is old
 	HeaderSignature = "X-Tlim-Signature" // sha256=<hex of HMAC-SHA-256 over timestamp, a dot, and the body>
 )
@@ -27,7 +27,7 @@ const (
 // WebhookConfig says where notes go.
 type WebhookConfig struct {
 	URL    string
-	Secret string           // signs every call
+	Secret string           // signs every request
 	Client *http.Client     // nil: one of its own
 	Now    func() time.Time // nil: time.Now
 }
@@ -49,8 +49,8 @@ func NewWebhook(cfg WebhookConfig) *Webhook {
 	return &Webhook{cfg: cfg, client: cfg.Client}
 }
 
-// webhookCall is the body of a call.
-type webhookCall struct {
+// webhookRequest is the body of a request.
+type webhookRequest struct {
 	ID        string            `json:"id"`
 	Type      string            `json:"msg_type"`
 	Title     string            `json:"title"`
@@ -68,18 +68,18 @@ type webhookReceiver struct {
 // NewID gives a random name.
 func (w *Webhook) NewID(context.Context) (string, error) { return uuid.NewString(), nil }
 
-// Push makes one call. 2xx takes the note; its answer may be {"dead":["registration id"]}. 408, 429, 5xx and a broken network
+// Push makes one request. 2xx takes the note; its answer may be {"dead":["registration id"]}. 408, 429, 5xx and a broken network
 // are tried again, after Retry-After where it is given; anything else refuses the note.
 func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err error) {
-	call := webhookCall{ID: n.ID, Type: n.Type, Title: n.Title, Alert: n.Alert, Platforms: []string{"android", "ios"},
+	content := webhookRequest{ID: n.ID, Type: n.Type, Title: n.Title, Alert: n.Alert, Platforms: []string{"android", "ios"},
 		Receivers: make([]webhookReceiver, len(n.To))}
 	if n.Android {
-		call.Platforms = call.Platforms[:1]
+		content.Platforms = content.Platforms[:1]
 	}
 	for i, to := range n.To {
-		call.Receivers[i] = webhookReceiver(to)
+		content.Receivers[i] = webhookReceiver(to)
 	}
-	body, err := json.Marshal(call)
+	body, err := json.Marshal(content)
 	if err != nil {
 		return false, fmt.Errorf("webhook: %w", err)
 	}
@@ -114,7 +114,7 @@ func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err erro
 	return false, failed
 }
 
-// Sign is the signature of a call: what a receiver computes from the shared secret, the timestamp header and the body as it
+// Sign is the signature of a request: what a receiver computes from the shared secret, the timestamp header and the body as it
 // came, and compares.
 func Sign(secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, []byte(secret))

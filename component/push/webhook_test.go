@@ -39,7 +39,7 @@ func site(t *testing.T, answer string) (*httptest.Server, *received) {
 	return server, &got
 }
 
-func TestWebhookCall(t *testing.T) {
+func TestWebhookRequest(t *testing.T) {
 	server, got := site(t, "")
 	at := time.Date(2026, 5, 1, 12, 0, 0, 500, time.UTC)
 	p := NewWebhook(WebhookConfig{URL: server.URL, Secret: secret, Now: func() time.Time { return at }})

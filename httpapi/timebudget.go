@@ -2,27 +2,27 @@ package httpapi
 
 import "time"
 
-// pace is a line's allowance of time: what it moves adds to it, what it takes is taken off. A bad line that goes on has all the
+// timeBudget is a line's allowance of time: what it moves adds to it, what it takes is taken off. A bad line that goes on has all the
 // time it needs; who stops, or goes slower than so many bytes a second all the while, is cut. So n bytes take at most the
 // allowance and n/rate.
-type pace struct {
+type timeBudget struct {
 	maxSpare time.Duration // the allowance at the beginning, and what can be saved up
 	rate     int64         // bytes a second
 	spare    time.Duration
 }
 
-func newPace(maxSpare time.Duration, rate int64) pace {
-	return pace{maxSpare: maxSpare, rate: rate, spare: maxSpare}
+func newTimeBudget(maxSpare time.Duration, rate int64) timeBudget {
+	return timeBudget{maxSpare: maxSpare, rate: rate, spare: maxSpare}
 }
 
-func (p *pace) worth(n int64) time.Duration {
+func (p *timeBudget) worth(n int64) time.Duration {
 	return time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
 }
 
 // until is when n bytes that are moved from now on have to be through.
-func (p *pace) until(now time.Time, n int64) time.Time { return now.Add(p.spare + p.worth(n)) }
+func (p *timeBudget) until(now time.Time, n int64) time.Time { return now.Add(p.spare + p.worth(n)) }
 
 // moved says that n bytes took so long.
-func (p *pace) moved(n int64, took time.Duration) {
+func (p *timeBudget) moved(n int64, took time.Duration) {
 	p.spare = min(p.maxSpare, p.spare-took+p.worth(n))
 }
