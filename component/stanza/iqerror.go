@@ -58,3 +58,21 @@ func ErrorOf(st *Stanza) *IQError {
 	}
 	return e
 }
+
+// AppendIQ appends an iq; its payload is XML.
+func AppendIQ(b []byte, typ, id, from, to string, payload []byte) []byte {
+	b = append(b, `<iq type="`...)
+	b = append(b, typ...)
+	b = append(b, `" id="`...)
+	b = AppendAttr(b, id)
+	b = append(b, `" from="`...)
+	b = AppendAttr(b, from)
+	b = append(b, `" to="`...)
+	b = AppendAttr(b, to)
+	if len(payload) == 0 {
+		return append(b, `"/>`...)
+	}
+	b = append(b, `">`...)
+	b = append(b, payload...)
+	return append(b, `</iq>`...)
+}

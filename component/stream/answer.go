@@ -91,7 +91,7 @@ func (l *link) hooked(st *stanza.Stanza) bool {
 func (l *link) reply(st *stanza.Stanza, typ, content string) {
 	b := make([]byte, 0, 256+len(content))
 	if st.Name == "iq" {
-		b = appendIQ(b, typ, st.ID, st.To, st.From, []byte(content))
+		b = stanza.AppendIQ(b, typ, st.ID, st.To, st.From, []byte(content))
 	} else {
 		b = append(b, '<')
 		b = append(b, st.Name...)

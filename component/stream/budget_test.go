@@ -99,7 +99,8 @@ func TestOneSenderDoesNotFillTheReserve(t *testing.T) {
 			t.Errorf("the sender who floods got %d answers, want %d, at least 2", n, 2000-dropped)
 		}
 
-		// What was written is no burden any more.
+		// What was written is no burden any more, once the writer has seen that it was.
+		synctest.Wait()
 		p.send(ask("evil@im.test/r"))
 		if got := p.rest(1); got["evil@im.test/r result"] != 1 {
 			t.Errorf("after the flood: got %v, want evil@im.test/r result 1", got)

@@ -63,7 +63,7 @@ func (s *session) front(ctx context.Context, r *stanza.Run) error {
 	if err := k.out.acquire(ctx); err != nil {
 		return err
 	}
-	k.out.buf = appendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
+	k.out.buf = stanza.AppendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
 	k.out.stanzas++
 	k.out.release()
 	k.s.l.metrics.out.Add(1)
@@ -78,7 +78,7 @@ func (l *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *
 	stanzas := 0
 	if !l.s.l.cfg.Multicast {
 		if r.Front != "" {
-			l.out.buf = appendIQ(l.out.buf, "get", r.Front, l.domain, r.JID, []byte(pingPayload))
+			l.out.buf = stanza.AppendIQ(l.out.buf, "get", r.Front, l.domain, r.JID, []byte(pingPayload))
 			stanzas++
 		}
 		for _, c := range r.Of {
@@ -90,7 +90,7 @@ func (l *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *
 		stanzas += len(r.Of)
 	}
 	if r.Ping != "" {
-		l.out.buf = appendIQ(l.out.buf, "get", r.Ping, l.domain, r.JID, []byte(pingPayload))
+		l.out.buf = stanza.AppendIQ(l.out.buf, "get", r.Ping, l.domain, r.JID, []byte(pingPayload))
 		stanzas++
 	}
 	l.out.stanzas += stanzas

@@ -70,7 +70,7 @@ func (s *session) ask(ctx context.Context, typ string, to stanza.JID, payload []
 	if err := out.acquire(ctx); err != nil {
 		return stanza.Stanza{}, err
 	}
-	out.buf = appendIQ(out.buf, typ, id, s.l.cfg.Domain, to.String(), payload)
+	out.buf = stanza.AppendIQ(out.buf, typ, id, s.l.cfg.Domain, to.String(), payload)
 	out.release()
 	s.l.metrics.out.Inc()
 
@@ -82,23 +82,6 @@ func (s *session) ask(ctx context.Context, typ string, to stanza.JID, payload []
 	case <-s.down:
 		return stanza.Stanza{}, ErrDown
 	}
-}
-
-func appendIQ(b []byte, typ, id, from, to string, payload []byte) []byte {
-	b = append(b, `<iq type="`...)
-	b = append(b, typ...)
-	b = append(b, `" id="`...)
-	b = stanza.AppendAttr(b, id)
-	b = append(b, `" from="`...)
-	b = stanza.AppendAttr(b, from)
-	b = append(b, `" to="`...)
-	b = stanza.AppendAttr(b, to)
-	if len(payload) == 0 {
-		return append(b, `"/>`...)
-	}
-	b = append(b, `">`...)
-	b = append(b, payload...)
-	return append(b, `</iq>`...)
 }
 
 // takeIQ sorts what came: answers to whom they are for, questions to those who know.

@@ -67,7 +67,7 @@ func (s *session) prove(ctx context.Context) error {
 		return err
 	}
 	id := s.l.newID()
-	if _, err := k.conn.Write(appendIQ(nil, "get", id, k.domain, cfg.Server, []byte(pingPayload))); err != nil {
+	if _, err := k.conn.Write(stanza.AppendIQ(nil, "get", id, k.domain, cfg.Server, []byte(pingPayload))); err != nil {
 		return err
 	}
 	s.l.metrics.out.Inc()

@@ -146,14 +146,5 @@ func (d *Desk) answer(ctx context.Context, st stanza.Stanza) {
 			`<field var="token" type="text-single" label="token"><value>` + token + `</value></field>` +
 			`<field var="expires" type="text-single" label="expires"><value>` + ends + `</value></field></x></command>`
 	}
-	b := append([]byte(`<iq type="`), typ...)
-	b = append(b, `" id="`...)
-	b = stanza.AppendAttr(b, st.ID)
-	b = append(b, `" from="`...)
-	b = stanza.AppendAttr(b, st.To)
-	b = append(b, `" to="`...)
-	b = stanza.AppendAttr(b, st.From)
-	b = append(b, `">`...)
-	b = append(b, payload...)
-	d.answerTo(st.From, append(b, `</iq>`...))
+	d.answerTo(st.From, stanza.AppendIQ(nil, typ, st.ID, st.To, st.From, []byte(payload)))
 }
