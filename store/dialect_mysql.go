@@ -61,6 +61,7 @@ var mysqlDialect = dialect{
 		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table"
 	},
 	advise: adviseMySQL,
+	looks:  looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
 }
 
 // openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.
@@ -281,33 +282,10 @@ func refuseMySQL(ctx context.Context, db querier) (why string, err error) {
 }
 
 func adviseMySQL(ctx context.Context, db querier) ([]string, error) {
-	var flush, binlog sql.NullInt64
-	if err := db.QueryRowContext(ctx, "SELECT @@innodb_flush_log_at_trx_commit, IF(@@log_bin, @@sync_binlog, 1)").Scan(&flush, &binlog); err != nil {
-		return nil, err
+	advice, err := durabilityMySQL(ctx, db)
+	var sentences []string
+	for _, a := range advice {
+		sentences = append(sentences, a.Seen+" ("+a.Remedy+")")
 	}
-	var advice []string
-	if flush.Int64 != 1 {
-		advice = append(advice, fmt.Sprintf("innodb_flush_log_at_trx_commit is %d: messages that were acknowledged can be lost in a power cut, set it to 1", flush.Int64))
-	}
-	if binlog.Int64 != 1 {
-		advice = append(advice, fmt.Sprintf("sync_binlog is %d: after a power cut a replica can lack messages that were acknowledged, set it to 1", binlog.Int64))
-	}
-	// A server of MySQL's early days made the old tables by MyISAM.
-	ours := map[string]bool{}
-	for _, t := range allTables() {
-		ours[t.name] = true
-	}
-	err := each(ctx, db, `SELECT table_name, engine FROM information_schema.tables
-		WHERE table_schema = DATABASE() AND engine <> 'InnoDB' ORDER BY table_name`, func(scan scanner) error {
-		var table, engine text
-		if err := scan(&table, &engine); err != nil {
-			return err
-		}
-		if name := strings.ToLower(string(table)); ours[name] {
-			advice = append(advice, fmt.Sprintf("%s is kept by %s, which has no transactions: a crash can lose or double what was acknowledged (ALTER TABLE %s ENGINE=InnoDB, which locks the table)",
-				name, engine, name))
-		}
-		return nil
-	})
-	return advice, err
+	return sentences, err
 }

@@ -61,9 +61,12 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 func (e *Examination) Close() error { return e.s.Close() }
 
 // Tables lists those of ours that are there.
-func (e *Examination) Tables() (names []string) {
+func (e *Examination) Tables() []string { return e.have.ours() }
+
+// ours are the tables of ours that are there.
+func (c catalogue) ours() (names []string) {
 	for _, t := range allTables() {
-		if e.have[t.name] != nil {
+		if c[t.name] != nil {
 			names = append(names, t.name)
 		}
 	}
@@ -279,4 +282,42 @@ func (e *Examination) Durability(ctx context.Context) ([]Advice, error) {
 		advice = append(advice, Advice{false, withoutRemedy(sentence), remedyIn(sentence)})
 	}
 	return advice, e.s.fail(err)
+}
+
+// headroom is the part of its numbers that a table may have used before it is said, and before it is severe.
+const (
+	headroomWarn   = 0.5
+	headroomSevere = 0.9
+)
+
+// ranges are the largest numbers of the types that a legacy table can number its rows by.
+var ranges = map[string]int64{"tinyint": 1<<7 - 1, "smallint": 1<<15 - 1, "mediumint": 1<<23 - 1, "int": 1<<31 - 1, "integer": 1<<31 - 1, "bigint": 1<<63 - 1}
+
+// Headroom names the tables that number their rows themselves and come to the end of their numbers: then no row can be added.
+func (e *Examination) Headroom(ctx context.Context) ([]Advice, error) {
+	if e.s.dialect.looks.numbers == nil {
+		return nil, nil
+	}
+	next, err := e.s.dialect.looks.numbers(ctx, e.s.pools.reader)
+	if err != nil {
+		return nil, e.s.fail(err)
+	}
+	var advice []Advice
+	for _, t := range deployedTables {
+		info := e.have[t.name]
+		if info == nil {
+			continue
+		}
+		for _, c := range info.columns {
+			most := ranges[c.kind]
+			if !c.numbered || most == 0 {
+				continue
+			}
+			if used := float64(next[t.name]) / float64(most); used >= headroomWarn {
+				advice = append(advice, Advice{used >= headroomSevere, fmt.Sprintf("%s.%s is %s and its next number is %d of %d: at the end no row can be added", t.name, c.name, c.kind, next[t.name], most),
+					"in a quiet hour, ALTER TABLE " + t.name + " MODIFY " + c.name + " bigint NOT NULL AUTO_INCREMENT, which locks the table"})
+			}
+		}
+	}
+	return advice, nil
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
 	"go.yaml.in/yaml/v3"
 
 	"tlim/scripts/lab"
@@ -142,33 +144,127 @@ func doctored(t *testing.T, s *lab.Server) map[string]any {
 // Each fault of a database is named by its check, on the real one.
 func TestDoctorDatabase(t *testing.T) {
 	server := must[*lab.Server](t)(mariadb())
+	const message = "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES "
+	const row = message + "('1', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"
+	const receipts = "INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES "
 	for _, c := range []struct {
 		name                     string
-		plant                    []string
+		plant, undo              []string
+		grant                    string            // the rights of a user of its own, whom tlim is then
+		address                  map[string]string // what is another in store.dsn
+		key                      string            // and another key than its default
+		value                    any
 		id, status, seen, remedy string
 	}{
-		{"nothing is wrong", nil, "database.charsets", "ok", "every table holds every character", ""},
-		{"a queue of latin1", []string{"ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET latin1"},
-			"database.charsets", "failure", "ofcustomoffline has the character set latin1", "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4"},
-		{"messages of utf8", []string{"ALTER TABLE ofmessage CONVERT TO CHARACTER SET utf8 COLLATE utf8_bin"},
-			"database.charsets", "warning", "ofmessage has the character set utf8", "ALTER TABLE ofmessage CONVERT TO CHARACTER SET utf8mb4"},
-		{"a column is missing", []string{"ALTER TABLE ofsession DROP COLUMN session_pic"},
-			"database.schema", "failure", "column ofsession.session_pic is missing", "store.dsn"},
+		{name: "nothing is wrong", id: "database", status: "ok", seen: "mysql answers"},
+		{name: "nothing is wrong with rows", plant: []string{row}, id: "rows.ofmessage", status: "ok", seen: "nothing odd; all 1 rows"},
+
+		{name: "nobody listens", address: map[string]string{"addr": "127.0.0.1:1"}, id: "database", status: "failure", seen: "connection refused", remedy: "start the database"},
+		{name: "another password", address: map[string]string{"password": "wrong"}, id: "database", status: "failure", seen: "Access denied", remedy: "store.dsn"},
+		{name: "another database", address: map[string]string{"name": "nowhere"}, id: "database", status: "failure", seen: "Unknown database", remedy: "store.dsn"},
+		{name: "may only read", grant: "SELECT", id: "database.rights", status: "failure", seen: "lacks INSERT on ofmessage", remedy: "GRANT SELECT, INSERT, UPDATE, DELETE ON `"},
+		{name: "may not delete", grant: "SELECT, INSERT, UPDATE, CREATE, ALTER, INDEX", id: "database.rights", status: "failure", seen: "lacks DELETE on ofmessage", remedy: "GRANT SELECT"},
+		{name: "may make no table", grant: "SELECT, INSERT, UPDATE, DELETE", id: "database.rights", status: "warning", seen: "lacks CREATE, ALTER, INDEX", remedy: "GRANT CREATE, ALTER, INDEX ON `"},
+		{name: "may make no table, and lacks one", plant: []string{"DROP TABLE tlim_call"}, grant: "SELECT, INSERT, UPDATE, DELETE", id: "database.rights", status: "failure", seen: "lacks CREATE, ALTER, INDEX", remedy: "GRANT CREATE"},
+		{name: "a replica", plant: []string{"SET GLOBAL read_only = ON"}, undo: []string{"SET GLOBAL read_only = OFF"}, id: "database.rights", status: "failure", seen: "read-only", remedy: "SET GLOBAL read_only = OFF"},
+
+		{name: "a column is missing", plant: []string{"ALTER TABLE ofsession DROP COLUMN session_pic"}, id: "database.schema", status: "failure", seen: "column ofsession.session_pic is missing", remedy: "store.dsn"},
+		{name: "a table is missing, and may not be made", plant: []string{"DROP TABLE tlim_call"}, key: "store.migrate", value: "check", id: "database.schema", status: "failure", seen: "table tlim_call is missing", remedy: "store.migrate: auto"},
+		{name: "tables of a newer tlim", plant: []string{"UPDATE tlim_schema SET version = 99"}, id: "database.schema", status: "failure", seen: "made by a newer tlim", remedy: "the tlim that made them"},
+		{name: "a short body", plant: []string{"ALTER TABLE ofmessage MODIFY body varchar(3920)"}, id: "database.schema", status: "warning", seen: "ofmessage.body holds 3920 characters", remedy: "ALTER TABLE ofmessage MODIFY body mediumtext"},
+		{name: "a key that takes no text", plant: []string{"ALTER TABLE ofmessage MODIFY id_ int NOT NULL"}, id: "database.schema", status: "failure", seen: "ofmessage.id_ is int", remedy: "ALTER TABLE ofmessage MODIFY id_ varchar(64)"},
+		{name: "a queue of latin1", plant: []string{"ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET latin1"}, id: "database.charsets", status: "failure", seen: "ofcustomoffline has the character set latin1", remedy: "ALTER TABLE ofcustomoffline CONVERT TO CHARACTER SET utf8mb4"},
+		{name: "messages of utf8", plant: []string{"ALTER TABLE ofmessage CONVERT TO CHARACTER SET utf8 COLLATE utf8_bin"}, id: "database.charsets", status: "warning", seen: "ofmessage has the character set utf8", remedy: "ALTER TABLE ofmessage CONVERT TO CHARACTER SET utf8mb4"},
+		{name: "a loose collation", plant: []string{"ALTER TABLE ofchat CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, id: "database.collations", status: "warning", seen: "ofchat has the collation utf8mb4_general_ci", remedy: "ALTER TABLE ofchat CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
+		{name: "mixed collations", plant: []string{"ALTER TABLE ofsubscriber CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"}, id: "database.mixture", status: "warning", seen: "utf8mb4_bin, utf8mb4_unicode_ci", remedy: "ALTER TABLE ofsubscriber CONVERT"},
+		{name: "power cuts", plant: []string{"SET GLOBAL innodb_flush_log_at_trx_commit = 2"}, undo: []string{"SET GLOBAL innodb_flush_log_at_trx_commit = 1"}, id: "database.durability", status: "warning", seen: "innodb_flush_log_at_trx_commit is 2", remedy: "SET GLOBAL innodb_flush_log_at_trx_commit = 1"},
+		{name: "no transactions", plant: []string{"ALTER TABLE ofstatus ENGINE=MyISAM"}, id: "database.durability", status: "warning", seen: "ofstatus is kept by MyISAM", remedy: "ALTER TABLE ofstatus ENGINE=InnoDB"},
+		{name: "numbers near their end", plant: []string{"ALTER TABLE ofstatus DROP PRIMARY KEY, DROP COLUMN id_", "ALTER TABLE ofstatus ADD COLUMN id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST, AUTO_INCREMENT = 2100000000"}, id: "database.headroom", status: "failure", seen: "its next number is 2100000000 of 2147483647", remedy: "bigint"},
+		{name: "numbers half used", plant: []string{"ALTER TABLE ofstatus DROP PRIMARY KEY, DROP COLUMN id_", "ALTER TABLE ofstatus ADD COLUMN id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST, AUTO_INCREMENT = 1200000000"}, id: "database.headroom", status: "warning", seen: "its next number is 1200000000", remedy: "bigint"},
+		{name: "an index is missing", plant: []string{row, "DROP INDEX tlim_message_id ON ofmessage"}, id: "database.indexes", status: "warning", seen: "ofmessage has no index on (msg_id)", remedy: "CREATE INDEX tlim_message_id ON ofmessage (msg_id)"},
+		{name: "the database's clock", plant: []string{"SET GLOBAL init_connect = 'SET timestamp = 1600000000'"}, undo: []string{"SET GLOBAL init_connect = ''"}, grant: "ALL", id: "clock.database", status: "warning", seen: "behind this machine's", remedy: "time server"},
+		{name: "the stored clock", plant: []string{"UPDATE tlim_state SET clock = 4000000000000"}, id: "clock.stored", status: "failure", seen: "ahead of this machine's", remedy: "UPDATE tlim_state SET clock"},
+
+		{name: "a message twice", plant: []string{row, message + "('2', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `1 values of (msg_id) that stand more than once, such as "m1"`, remedy: "GROUP BY msg_id"},
+		{name: "a receipt twice", plant: []string{row, "ALTER TABLE ofstatus DROP INDEX tlim_receipt_reader", receipts + "('1', 'm1', 'z', 'l', 1), ('2', 'm1', 'z', 'l', 2)"}, id: "rows.ofstatus", status: "warning", seen: `(msg_id, reader) that stand more than once, such as "m1 l"`, remedy: "GROUP BY msg_id, reader"},
+		{name: "a chat twice", plant: []string{"ALTER TABLE ofchat DROP INDEX tlim_chat_pair", "INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z', 'l'), ('2', 'z', 'l')"}, id: "rows.ofchat", status: "warning", seen: `(chat_user, chat_other) that stand more than once, such as "z l"`, remedy: "GROUP BY chat_user, chat_other"},
+		{name: "an orphan receipt", plant: []string{receipts + "('1', 'gone', 'z', 'l', 1)"}, id: "rows.ofstatus", status: "warning", seen: `1 values of msg_id that no row of ofmessage has, such as "gone"`, remedy: "NOT IN"},
+		{name: "a member of no group", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('z', 'nowhere')"}, id: "rows.ofsubscriber", status: "warning", seen: `no row of ofsession has, such as "nowhere"`, remedy: "NOT IN"},
+		{name: "NULLs", plant: []string{message + "('8', 'm8', 'MTT-000', 'z', NULL, NULL, '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `1 rows without msg_time, such as msg_id "m8"`, remedy: "IS NULL"},
+		{name: "an id that is too long", plant: []string{"ALTER TABLE ofmessage MODIFY msg_to varchar(255)", message + "('9', 'm9', 'MTT-000', 'z', REPEAT('l', 70), '1544602393123', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: "values of msg_to with more than 64 characters", remedy: "shorten"},
+		{name: "a date", plant: []string{message + "('10', 'd', 'MTT-000', 'z', 'l', '2018-12-12 16:13:13', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are dates, or no times at all, such as "2018-12-12`, remedy: "13 digits"},
+		{name: "seconds", plant: []string{message + "('11', 's', 'MTT-000', 'z', 'l', '1544602393', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are seconds, such as "1544602393"`, remedy: "13 digits"},
+		{name: "the future", plant: []string{message + "('12', 'f', 'MTT-000', 'z', 'l', '4000000000000', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are in the future, such as "4000000000000"`, remedy: "13 digits"},
+		{name: "capitals", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('LiSi', 'g')"}, id: "rows.ofsubscriber", status: "warning", seen: `users in user_id with capitals, such as "LiSi"`, remedy: "LOWER"},
+		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "TRIM"},
+		{name: "a body that is encoded", plant: []string{message + "('13', 'e', 'MTT-000', 'z', 'l', '1540000000000', '%5B%7B%22text%22%3A%22geheim%22%7D%5D', 'l')"}, id: "rows.ofmessage", status: "warning", seen: `body that are URL-encoded, such as msg_id "e"`, remedy: "clients"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dsn := newDatabase(t, server)
 			check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{Driver: "mysql", DSN: dsn})).Close())
 			db := must[*sql.DB](t)(sql.Open("mysql", dsn))
 			defer db.Close()
-			for _, statement := range c.plant {
-				_, err := db.ExecContext(within(t, soon), statement)
-				check(t, err)
+			exec := func(statements ...string) {
+				t.Helper()
+				for _, statement := range statements {
+					if _, err := db.ExecContext(within(t, soon), statement); err != nil {
+						t.Fatal(err, statement)
+					}
+				}
 			}
-			d, _, _ := doctor(t, map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "x", "xmpp.server": "127.0.0.1:1",
-				"metrics.listen": must[string](t)(lab.FreeAddr()), "store.driver": "mysql", "store.dsn": dsn})
+			defer exec(c.undo...)
+			exec(c.plant...)
+			address := must[*mysql.Config](t)(mysql.ParseDSN(dsn))
+			if c.grant != "" {
+				address.User, address.Passwd = "doc"+address.DBName, "s3cret-of-doc"
+				user := "'" + address.User + "'@'127.0.0.1'"
+				exec("CREATE USER "+user+" IDENTIFIED BY '"+address.Passwd+"'", "GRANT "+c.grant+" ON "+address.DBName+".* TO "+user)
+				defer exec("DROP USER " + user)
+			}
+			for what, value := range c.address {
+				*map[string]*string{"addr": &address.Addr, "password": &address.Passwd, "name": &address.DBName}[what] = value
+			}
+			config := map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "x", "xmpp.server": "127.0.0.1:1",
+				"metrics.listen": must[string](t)(lab.FreeAddr()), "store.driver": "mysql", "store.dsn": address.FormatDSN()}
+			if c.key != "" {
+				config[c.key] = c.value
+			}
+			before := checksums(t, db)
+			d, _, _ := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
+			if strings.HasPrefix(c.name, "nothing") && strings.Contains(d.lines("database"), " failure") {
+				t.Errorf("got\n%s", d.lines("database"))
+			}
+			if all := d.lines(""); strings.Contains(all, address.Passwd) || strings.Contains(all, "geheim") {
+				t.Errorf("a secret or a text is shown:\n%s", all)
+			}
+			if after := checksums(t, db); after != before {
+				t.Errorf("the database was %s and is %s", before, after)
+			}
 		})
 	}
+}
+
+// checksums tell what stands in all tables of a database.
+func checksums(t *testing.T, db *sql.DB) string {
+	t.Helper()
+	var tables []string
+	rows := must[*sql.Rows](t)(db.QueryContext(within(t, soon), "SHOW TABLES"))
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		check(t, rows.Scan(&name))
+		tables = append(tables, name)
+	}
+	check(t, rows.Err())
+	var all strings.Builder
+	for _, table := range tables {
+		var name string
+		var sum sql.NullInt64
+		check(t, db.QueryRowContext(within(t, soon), "CHECKSUM TABLE "+table).Scan(&name, &sum))
+		fmt.Fprintln(&all, name, sum.Int64)
+	}
+	return all.String()
 }
 
 // listen is a port that takes connections and says nothing.

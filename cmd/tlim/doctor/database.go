@@ -6,22 +6,131 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"time"
 
 	"tlim/store"
 )
 
 // databaseChecks are about the database of store.dsn.
 func (s *Site) databaseChecks() []Check {
-	needs := []string{"database"}
-	return []Check{
-		{ID: "database", Name: "the database", Run: s.checkDatabase},
-		{ID: "database.schema", Name: "tables and columns", Needs: needs, Run: s.asked("all tables and columns are there, or are made at the next start",
-			func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
-				return db.Schema(ctx, s.Config.Store.Migrate)
-			})},
-		{ID: "database.charsets", Name: "character sets", Needs: needs, Run: s.asked("every table holds every character",
-			func(_ context.Context, db *store.Examination) ([]store.Advice, error) { return db.Charsets(), nil })},
+	check := func(id, name, fine string, look func(context.Context, *store.Examination) ([]store.Advice, error)) Check {
+		return Check{ID: "database." + id, Name: name, Needs: []string{"database"}, Run: s.asked(fine, look)}
 	}
+	migrate := s.Config.Store.Migrate
+	checks := []Check{
+		{ID: "database", Name: "the database", Run: s.checkDatabase},
+		check("schema", "tables and columns", "all tables and columns are there, or are made at the next start", func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Schema(ctx, migrate)
+		}),
+		{ID: "database.rights", Name: "rights of its user", Needs: []string{"database"}, Run: s.checkRights},
+		check("charsets", "character sets", "every table holds every character", func(_ context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Charsets(), nil
+		}),
+		check("collations", "collations", "every table tells all ids apart", func(_ context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Collations(), nil
+		}),
+		check("mixture", "one collation for all", "the tables have one collation", func(_ context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Mixture(), nil
+		}),
+		check("binlog", "the format of the binary log", "rows can be logged", func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Logging(ctx)
+		}),
+		check("durability", "power cuts", "what was acknowledged survives a power cut", func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Durability(ctx)
+		}),
+		check("headroom", "numbers of rows", "no table is near the end of its numbers", func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Headroom(ctx)
+		}),
+		check("indexes", "indexes", "none is missing", func(ctx context.Context, db *store.Examination) ([]store.Advice, error) {
+			return db.Indexes(ctx, migrate)
+		}),
+		{ID: "clock.database", Name: "the database's clock", Needs: []string{"database"}, Run: s.checkDatabaseClock},
+		{ID: "clock.stored", Name: "the stored clock", Needs: []string{"database"}, Run: s.checkStoredClock},
+	}
+	for _, table := range store.DirtTables() {
+		checks = append(checks, Check{ID: "rows." + table, Name: "rows of " + table, Needs: []string{"database"}, Run: func(ctx context.Context) []Finding { return s.checkRows(ctx, table) }})
+	}
+	return checks
+}
+
+// checkRows looks for what other programs left in a table.
+func (s *Site) checkRows(ctx context.Context, table string) []Finding {
+	dirt, err := kept(s, &s.db).Dirt(ctx, table, time.Now())
+	if err != nil {
+		return unanswered(err)
+	}
+	which := fmt.Sprintf("all %d rows", dirt.Looked)
+	if dirt.Part {
+		which = fmt.Sprintf("%d rows of more", dirt.Looked)
+	}
+	var found []Finding
+	for _, a := range dirt.Advice {
+		found = append(found, Finding{Warning, a.Seen + " (" + which + " were looked at)", a.Remedy})
+	}
+	for _, unseen := range dirt.Unseen {
+		found = append(found, Finding{Skipped, unseen, ""})
+	}
+	if len(dirt.Advice) == 0 {
+		found = append(ok("nothing odd; %s were looked at", which), found...)
+	}
+	return found
+}
+
+func (s *Site) checkRights(ctx context.Context) []Finding {
+	told := true
+	return s.asked("the user of store.dsn may do all that is needed", func(ctx context.Context, db *store.Examination) (advice []store.Advice, err error) {
+		advice, told, err = db.Rights(ctx)
+		if err == nil && !told {
+			return nil, errNotSeen
+		}
+		return advice, err
+	})(ctx)
+}
+
+// errNotSeen is a question that this engine has no answer to.
+var errNotSeen = errors.New("this engine does not tell")
+
+// clockMost is how far two clocks may be apart: time servers keep them closer by far.
+const clockMost = 5 * time.Second
+
+const setClock = "let a time server set both (chrony, systemd-timesyncd)"
+
+func (s *Site) checkDatabaseClock(ctx context.Context) []Finding {
+	before := time.Now()
+	there, told, err := kept(s, &s.db).Now(ctx)
+	now := before.Add(time.Since(before) / 2) // when the server looked at its own
+	switch apart := there.Sub(now); {
+	case err != nil:
+		return unanswered(err)
+	case !told:
+		return ok("it is this machine's")
+	case apart.Abs() > clockMost:
+		return warning(setClock, "the database's clock is %v %s this machine's; messages get times of this machine", apart.Abs().Round(time.Second), direction(apart))
+	default:
+		return ok("%v apart from this machine's", apart.Abs().Round(time.Millisecond))
+	}
+}
+
+func direction(d time.Duration) string {
+	if d > 0 {
+		return "ahead of"
+	}
+	return "behind"
+}
+
+func (s *Site) checkStoredClock(ctx context.Context) []Finding {
+	state, there, err := kept(s, &s.db).State(ctx)
+	if err != nil {
+		return unanswered(err)
+	}
+	if !there {
+		return ok("nothing is stored yet")
+	}
+	if text := s.ClockAhead(state, time.Now()); text != "" {
+		seen, remedy, _ := strings.Cut(text, ". ")
+		return failure(remedy, "%s", seen)
+	}
+	return ok("it is not ahead of this machine's")
 }
 
 func (s *Site) checkDatabase(ctx context.Context) []Finding {
@@ -43,6 +152,9 @@ func (s *Site) checkDatabase(ctx context.Context) []Finding {
 func (s *Site) asked(fine string, look func(context.Context, *store.Examination) ([]store.Advice, error)) func(context.Context) []Finding {
 	return func(ctx context.Context) []Finding {
 		advice, err := look(ctx, kept(s, &s.db))
+		if errors.Is(err, errNotSeen) {
+			return skipped("%v", err)
+		}
 		if err != nil {
 			return unanswered(err)
 		}
