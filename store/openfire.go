@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,10 @@ import (
 type OpenfireSettings struct {
 	Properties map[string]OpenfireProperty  // of ofProperty, those of components and of the plugin alone
 	Components map[string]OpenfireComponent // of ofExtComponentConf, by subdomain
+	Servers    map[string]bool              // of ofRemoteServerConf, by domain: whether it is allowed
 	Suite      bool                         // the business suite's tables of users are there
+	// OfflineCharset is the character set of Openfire's own offline store where that does not hold everything.
+	OfflineCharset string
 }
 
 // OpenfireProperty is a row of ofProperty.
@@ -31,7 +35,7 @@ func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
 	if properties == nil {
 		return nil, fmt.Errorf("%w: the database has no table ofProperty, so it is not Openfire's", ErrSchema)
 	}
-	s := &OpenfireSettings{Properties: map[string]OpenfireProperty{}, Components: map[string]OpenfireComponent{},
+	s := &OpenfireSettings{Properties: map[string]OpenfireProperty{}, Components: map[string]OpenfireComponent{}, Servers: map[string]bool{},
 		Suite: e.have["isc_user"] != nil && e.have["isc_user_info"] != nil}
 	encrypted := "0"
 	if _, there := properties.columns["encrypted"]; there {
@@ -39,7 +43,7 @@ func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
 	}
 	// Of the others some are passwords, which are none of our business.
 	err := each(ctx, e.s.pools.reader, `SELECT name, propValue, `+encrypted+` FROM `+properties.names[0]+
-		` WHERE name LIKE 'tlim.%' OR name LIKE 'xmpp.%' OR name = 'route.all-resources'`, func(scan scanner) error {
+		` WHERE name LIKE 'tlim.%' OR name LIKE 'xmpp.%' OR name = 'route.all-resources' OR name = 'session.stalled.cap'`, func(scan scanner) error {
 		var name, value text
 		var secret flag
 		if err := scan(&name, &value, &secret); err != nil {
@@ -57,6 +61,14 @@ func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
 			s.Components[strings.ToLower(string(subdomain))] = OpenfireComponent{string(secret), strings.EqualFold(string(permission), "allowed")}
 			return nil
 		})
+	}
+	if servers := e.have["ofremoteserverconf"]; err == nil && servers != nil {
+		err = e.pairs(ctx, `SELECT xmppDomain, permission, 0 FROM `+servers.names[0], func(domain, permission, _ string) {
+			s.Servers[strings.ToLower(domain)] = strings.EqualFold(permission, "allowed")
+		})
+	}
+	if offline := e.have["ofoffline"]; offline != nil && !slices.Contains(whole, offline.columns["stanza"].charset) {
+		s.OfflineCharset = offline.columns["stanza"].charset
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read Openfire's settings: %w", e.s.fail(err))

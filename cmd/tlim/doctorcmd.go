@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +42,9 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 		Config: cfg, Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
 		Link:       func() (stream.Config, error) { return streamConfig(cfg, nil, quiet) },
 		ClockAhead: clockAhead, CanListen: checkListen,
+	}
+	if host, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil {
+		site.Consoles = []string{net.JoinHostPort(host, "9090"), net.JoinHostPort(host, consolePort)}
 	}
 	results := doctor.Run(ctx, site.Checks())
 	report := doctor.Conclude(version(), site.Serving(), results)

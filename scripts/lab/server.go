@@ -30,6 +30,8 @@ type Options struct {
 	DB string
 	// Heap is Openfire's, as Java's -Xmx has it. Empty: 512m.
 	Heap string
+	// LogBin makes MariaDB write a binary log, as a primary does.
+	LogBin bool
 }
 
 // Server is a server that a script of ours started. Its addresses do not change over Restart.
@@ -94,6 +96,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	if s.options.Heap != "" {
 		args = append(args, "--heap", s.options.Heap)
+	}
+	if s.options.LogBin {
+		args = append(args, "--log-bin", "yes")
 	}
 	values, err := script(ctx, s.Kind, args...)
 	if err != nil {

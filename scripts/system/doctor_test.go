@@ -40,7 +40,11 @@ func doctor(t *testing.T, config map[string]any) (d diagnosis, code int, took ti
 	file := filepath.Join(dir, "tlim.yaml")
 	nested := map[string]any{"http": map[string]any{"listen": "127.0.0.1:0"}}
 	for key, value := range config {
-		section, name, _ := strings.Cut(key, ".")
+		section, name, inside := strings.Cut(key, ".")
+		if !inside {
+			nested[section] = value
+			continue
+		}
 		if nested[section] == nil {
 			nested[section] = map[string]any{}
 		}
@@ -134,6 +138,94 @@ func TestDoctorLink(t *testing.T) {
 	}
 }
 
+// ownServer is a server for one test, which sets it wrong.
+func ownServer(t *testing.T, start func(context.Context, lab.Options) (*lab.Server, error), o lab.Options) *lab.Server {
+	t.Helper()
+	o.Dir = t.TempDir()
+	s := must[*lab.Server](t)(start(within(t, patience), o))
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// Each wrong setting of Openfire is named by its check: it is set wrong on a real one, whose database is tlim's too.
+func TestDoctorOpenfire(t *testing.T) {
+	s := ownServer(t, lab.StartOpenfire, lab.Options{DB: "mariadb", Properties: map[string]string{
+		"xmpp.component.permission": "whitelist", "xmpp.server.socket.active": "false", "xmpp.component.idle": "10000", "session.stalled.cap": "1000000"}})
+	check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{Driver: "mysql", DSN: s.DSN})).Close())
+	db := must[*sql.DB](t)(sql.Open("mysql", s.DSN))
+	defer db.Close()
+	exec := func(statements ...string) {
+		t.Helper()
+		for _, statement := range statements {
+			if _, err := db.ExecContext(within(t, soon), statement); err != nil {
+				t.Fatal(err, statement)
+			}
+		}
+	}
+	allow := func(subdomain, permission string) string {
+		return "REPLACE INTO ofExtComponentConf (subdomain, wildcard, secret, permission) VALUES ('" + subdomain + "', 0, '" + s.Secret + "', '" + permission + "')"
+	}
+	property := func(name, value string) string {
+		return "REPLACE INTO ofProperty (name, propValue, encrypted) VALUES ('" + name + "', '" + value + "', 0)"
+	}
+	now := fmt.Sprint(time.Now().UnixMilli())
+	for _, c := range []struct {
+		name                     string
+		plant, undo              []string
+		key                      string
+		value                    any
+		id, status, seen, remedy string
+	}{
+		{name: "as far as it is right", id: "openfire.domain", status: "ok", seen: "answers for im.test"},
+		{name: "its settings are seen", id: "openfire.settings", status: "ok", seen: "which is Openfire's own"},
+		{name: "the name is given back", id: "openfire.leaving", status: "ok", seen: "no message came meanwhile"},
+		{name: "snapshots", id: "openfire.snapshots", status: "ok", seen: "0 sessions"},
+		{name: "accounts", id: "openfire.accounts", status: "ok", seen: "lets components keep accounts"},
+		{name: "server-to-server is off", id: "openfire.federation", status: "failure", seen: "server-to-server is off, with Openfire before 4.5", remedy: "Server to Server"},
+		{name: "and so it is configured", id: "openfire.s2s", status: "warning", seen: "xmpp.server.socket.active is false", remedy: "Server to Server"},
+		{name: "the version", id: "openfire.version", status: "warning", seen: "Openfire 4.2.0 does not escape namespaces", remedy: "4.9.0"},
+		{name: "idles out between pings", id: "openfire.idle", status: "failure", seen: "xmpp.component.idle is 10000 ms: Openfire closes the link", remedy: "xmpp.component.idle = 60000"},
+		{name: "idles out late", plant: []string{"DELETE FROM ofProperty WHERE name = 'xmpp.component.idle'"}, undo: []string{property("xmpp.component.idle", "10000")}, id: "openfire.idle", status: "warning", seen: "360000 (the default)", remedy: "System Properties"},
+		{name: "idles out never", plant: []string{property("xmpp.component.idle", "-1")}, undo: []string{property("xmpp.component.idle", "10000")}, id: "openfire.idle", status: "warning", seen: "for ever", remedy: "System Properties"},
+		{name: "little may wait", id: "openfire.stalled", status: "warning", seen: "session.stalled.cap is 1000000 bytes", remedy: "session.stalled.cap = 52428800"},
+		{name: "one device gets it", key: "xmpp.delivery", value: "bare", id: "openfire.routing", status: "failure", seen: "route.all-resources is false (the default) and xmpp.delivery is bare", remedy: "route.all-resources = true"},
+		{name: "the service is off", plant: []string{property("xmpp.component.socket.active", "false")}, undo: []string{property("xmpp.component.socket.active", "true")}, id: "openfire.service", status: "failure", seen: "the component service is off", remedy: "External Components"},
+		{name: "not listed", plant: []string{"DELETE FROM ofExtComponentConf"}, id: "openfire.secret", status: "failure", seen: "the server does not know tlim.im.test", remedy: "External Components"},
+		{name: "not listed, by the settings", plant: []string{"DELETE FROM ofExtComponentConf"}, id: "openfire.subdomains", status: "failure", seen: "tlim is not listed", remedy: "allow the subdomain tlim"},
+		{name: "the whole domain is listed", plant: []string{"DELETE FROM ofExtComponentConf", allow("tlim.im.test", "allowed")}, id: "openfire.subdomains", status: "failure", seen: "Openfire compares the subdomain alone", remedy: "enter tlim instead"},
+		{name: "blocked", plant: []string{allow("tlim", "blocked")}, id: "openfire.subdomains", status: "failure", seen: "the subdomain tlim is blocked", remedy: "External Components"},
+		{name: "another secret of the subdomain", plant: []string{"UPDATE ofExtComponentConf SET secret = 'other'"}, id: "openfire.secret", status: "failure", seen: "does not accept the secret", remedy: "External Components"},
+		{name: "more links", key: "xmpp.connections", value: 3, plant: []string{allow("tlim-2", "allowed")}, id: "openfire.links", status: "failure", seen: "takes no link of tlim-3.im.test", remedy: "allow the subdomain tlim-3"},
+		{name: "a link for copies", key: "xmpp.copies", value: "on", id: "openfire.links", status: "failure", seen: "takes no link of tlim-copies.im.test", remedy: "allow the subdomain tlim-copies"},
+		{name: "copies", key: "xmpp.copies", value: "on", id: "openfire.copies", status: "warning", seen: "packet copies are on", remedy: "xmpp.copies: off"},
+		{name: "emoji in its offline store", plant: []string{"ALTER TABLE ofOffline CONVERT TO CHARACTER SET utf8"}, undo: []string{"ALTER TABLE ofOffline CONVERT TO CHARACTER SET utf8mb4"}, id: "openfire.offline", status: "warning", seen: "ofOffline has the character set utf8", remedy: "ALTER TABLE ofOffline"},
+		{name: "another Openfire's database", plant: []string{property("xmpp.domain", "chat.example")}, undo: []string{property("xmpp.domain", "im.test")}, id: "openfire.settings", status: "failure", seen: "its xmpp.domain is chat.example", remedy: "store.dsn"},
+		{name: "the old plugin writes", plant: []string{"INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('1', 'theirs', 'MTT-000', 'z', 'l', '" + now + "', '[]', 'z')"}, undo: []string{"DELETE FROM ofmessage"}, id: "openfire.writers", status: "failure", seen: `another program writes messages`, remedy: "Plugins"},
+		{name: "everybody's password", key: "directory", value: map[string]any{"create_accounts": true, "initial_password": "123", "source": "openfire"}, id: "openfire.accounts", status: "warning", seen: "the old plugin's", remedy: "directory.initial_password"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			exec("DELETE FROM ofExtComponentConf", allow("tlim", "allowed"))
+			exec(c.plant...)
+			defer exec(c.undo...)
+			config := doctored(t, s)
+			config["store.driver"], config["store.dsn"] = "mysql", s.DSN
+			if c.key != "" {
+				config[c.key] = c.value
+			}
+			d, _, took := doctor(t, config)
+			d.finds(t, c.id, c.status, c.seen, c.remedy)
+			if strings.Contains(d.lines(""), s.Secret) {
+				t.Errorf("the secret is shown:\n%s", d.lines(""))
+			}
+			t.Logf("%v", took)
+		})
+	}
+}
+
 // doctored is the configuration of a tlim on s with nothing wrong, of which no process runs.
 func doctored(t *testing.T, s *lab.Server) map[string]any {
 	t.Helper()
@@ -143,7 +235,7 @@ func doctored(t *testing.T, s *lab.Server) map[string]any {
 
 // Each fault of a database is named by its check, on the real one.
 func TestDoctorDatabase(t *testing.T) {
-	server := must[*lab.Server](t)(mariadb())
+	server := ownServer(t, lab.StartMariaDB, lab.Options{LogBin: true}) // its settings are changed
 	const message = "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES "
 	const row = message + "('1', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"
 	const receipts = "INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES "
@@ -178,6 +270,8 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "a loose collation", plant: []string{"ALTER TABLE ofchat CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"}, id: "database.collations", status: "warning", seen: "ofchat has the collation utf8mb4_general_ci", remedy: "ALTER TABLE ofchat CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
 		{name: "mixed collations", plant: []string{"ALTER TABLE ofsubscriber CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci"}, id: "database.mixture", status: "warning", seen: "utf8mb4_bin, utf8mb4_unicode_ci", remedy: "ALTER TABLE ofsubscriber CONVERT"},
 		{name: "power cuts", plant: []string{"SET GLOBAL innodb_flush_log_at_trx_commit = 2"}, undo: []string{"SET GLOBAL innodb_flush_log_at_trx_commit = 1"}, id: "database.durability", status: "warning", seen: "innodb_flush_log_at_trx_commit is 2", remedy: "SET GLOBAL innodb_flush_log_at_trx_commit = 1"},
+		{name: "replicas lack messages", plant: []string{"SET GLOBAL sync_binlog = 0"}, undo: []string{"SET GLOBAL sync_binlog = 1"}, id: "database.durability", status: "warning", seen: "sync_binlog is 0", remedy: "SET GLOBAL sync_binlog = 1"},
+		{name: "statements are logged", plant: []string{"SET GLOBAL binlog_format = 'STATEMENT'"}, undo: []string{"SET GLOBAL binlog_format = 'ROW'"}, id: "database.binlog", status: "failure", seen: "binlog_format is STATEMENT", remedy: "SET GLOBAL binlog_format = 'ROW'"},
 		{name: "no transactions", plant: []string{"ALTER TABLE ofstatus ENGINE=MyISAM"}, id: "database.durability", status: "warning", seen: "ofstatus is kept by MyISAM", remedy: "ALTER TABLE ofstatus ENGINE=InnoDB"},
 		{name: "numbers near their end", plant: []string{"ALTER TABLE ofstatus DROP PRIMARY KEY, DROP COLUMN id_", "ALTER TABLE ofstatus ADD COLUMN id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST, AUTO_INCREMENT = 2100000000"}, id: "database.headroom", status: "failure", seen: "its next number is 2100000000 of 2147483647", remedy: "bigint"},
 		{name: "numbers half used", plant: []string{"ALTER TABLE ofstatus DROP PRIMARY KEY, DROP COLUMN id_", "ALTER TABLE ofstatus ADD COLUMN id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY FIRST, AUTO_INCREMENT = 1200000000"}, id: "database.headroom", status: "warning", seen: "its next number is 1200000000", remedy: "bigint"},

@@ -45,8 +45,10 @@ func warning(remedy, format string, args ...any) []Finding {
 type Check struct {
 	ID   string // for programs; its first part says of what it is
 	Name string // for people
-	// Needs are the ids of checks, above this one in the list, without which it cannot be made.
+	// Needs are the ids of checks without which it cannot be made.
 	Needs []string
+	// After are the ids of checks that are waited for, whatever they find.
+	After []string
 	// Run answers, with one Finding at least, by the end of ctx.
 	Run func(ctx context.Context) []Finding
 }
@@ -89,6 +91,9 @@ func run(ctx context.Context, checks []Check, limit, each time.Duration) []Resul
 					results[i] = conclude(c, skipped("%s (%s) comes first", need, r.Name))
 					return
 				}
+			}
+			for _, other := range c.After {
+				<-done[other]
 			}
 			results[i] = conclude(c, bounded(ctx, c, each))
 		}()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"tlim/component/stanza"
@@ -93,6 +94,8 @@ func (s *Site) checkDomain(context.Context) []Finding {
 // linked is a link of ours that is up.
 type linked struct {
 	*stream.Links
+	*bouncer
+	since  time.Time
 	cancel context.CancelFunc
 	done   chan struct{}
 }
@@ -105,7 +108,7 @@ func connect(ctx context.Context, cfg stream.Config) (*linked, stream.Status) {
 	cfg.DialTimeout, cfg.Connections, cfg.Multicast = dialTime, 1, false
 	bounce := &bouncer{}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends by close
-	l := &linked{stream.New(cfg, bounce), cancel, make(chan struct{})}
+	l := &linked{stream.New(cfg, bounce), bounce, time.Now(), cancel, make(chan struct{})}
 	bounce.links = l.Links
 	go func() { // close waits for it
 		defer close(l.done)
@@ -126,7 +129,10 @@ func (l *linked) close() {
 
 // bouncer gives back what clients send to the component while this command has its name: their messages would be lost
 // without a sign otherwise.
-type bouncer struct{ links *stream.Links }
+type bouncer struct {
+	links   *stream.Links
+	bounced atomic.Int64
+}
 
 var unavailable = string(stanza.AppendError(nil, "wait", "service-unavailable"))
 
@@ -134,6 +140,7 @@ func (b *bouncer) Stanza(st stanza.Stanza) {
 	if st.Name != "message" || st.Type == "error" || st.From == "" {
 		return
 	}
+	b.bounced.Add(1)
 	answer := append([]byte(`<message type="error" id="`), stanza.AppendAttr(nil, st.ID)...)
 	answer = append(stanza.AppendAttr(append(answer, `" from="`...), st.To), `" to="`...)
 	answer = append(append(stanza.AppendAttr(answer, st.From), `">`...), unavailable...)

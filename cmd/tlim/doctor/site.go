@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tlim/cmd/tlim/config"
+	"tlim/component/openfire"
 	"tlim/component/stream"
 	"tlim/store"
 )
@@ -19,6 +20,8 @@ type Site struct {
 	Metrics  string // where the process that serves answers: http://host:port
 	// ClockAhead says what a stored clock means that runs ahead of the time; "" when it does not.
 	ClockAhead func(state store.State, now time.Time) string
+	// Consoles are where the old plugin may answer, as host:port: the ports of Openfire's own console.
+	Consoles []string
 	// CanListen says whether the address of a key can be listened on.
 	CanListen func(key, address string) error
 
@@ -27,13 +30,17 @@ type Site struct {
 	process *process      // that serves; nil: none does
 	own     *linked       // our link in the component's own name; nil: there is none
 	attempt stream.Status // what became of it
+	beside  *linked       // one in another name, where the component's is taken
+	asker   *openfire.Server
+	version version
 	db      *store.Examination
+	console *store.OpenfireSettings // nil: they cannot be seen
 }
 
 // Checks are all questions, in the order in which people read them.
 func (s *Site) Checks() []Check {
 	var checks []Check
-	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.databaseChecks()} {
+	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.serverChecks(), s.databaseChecks(), s.consoleChecks()} {
 		checks = append(checks, part...)
 	}
 	for i := range checks {
@@ -49,11 +56,13 @@ const configuration = "configuration"
 // Close ends what the checks have opened.
 func (s *Site) Close() error {
 	s.mu.Lock()
-	own, db := s.own, s.db
+	links, db := []*linked{s.own, s.beside}, s.db
 	s.mu.Unlock()
 	var errs []error
-	if own != nil {
-		own.close()
+	for _, l := range links {
+		if l != nil {
+			l.close()
+		}
 	}
 	if db != nil {
 		errs = append(errs, db.Close())
