@@ -144,7 +144,7 @@ func (l *dirtLook) scan(ctx context.Context) error {
 	}
 	names := make([]string, len(columns))
 	for i, c := range columns {
-		names[i] = l.e.s.dialect.quote(c.name)
+		names[i] = c.name
 	}
 	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.spelt(l.name), nil, dirtRows+1, 0)
 	values, into := make([]nullable, len(columns)), make([]any, len(columns))

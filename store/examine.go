@@ -321,3 +321,20 @@ func (e *Examination) Headroom(ctx context.Context) ([]Advice, error) {
 	}
 	return advice, nil
 }
+
+// KnownFiles are those of the ids that have a row; told is false before the first start.
+func (e *Examination) KnownFiles(ctx context.Context, ids []string) (known map[string]bool, told bool, err error) {
+	known = map[string]bool{}
+	if e.have[tFile.name] == nil || len(ids) == 0 {
+		return known, e.have[tFile.name] != nil, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	err = e.pairs(ctx, list(`SELECT file_id, 0, 0 FROM tlim_file WHERE file_id IN (?*)`, len(args)), func(id, _, _ string) { known[id] = true }, args...)
+	return known, err == nil, e.s.fail(err)
+}
+
+// File is the file that the database lies in; "" when it is a server.
+func (e *Examination) File() string { return e.s.File() }

@@ -12,6 +12,7 @@ import (
 
 	"tlim/cmd/tlim/config"
 	"tlim/cmd/tlim/doctor"
+	"tlim/component/push"
 	"tlim/component/stream"
 )
 
@@ -42,6 +43,11 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 		Config: cfg, Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
 		Link:       func() (stream.Config, error) { return streamConfig(cfg, nil, quiet) },
 		ClockAhead: clockAhead, CanListen: checkListen,
+		Keyless: func(ctx context.Context) ([]string, error) { return keyless(ctx, cfg.Metrics.Listen) },
+		PushKey: func(ctx context.Context) error {
+			j := cfg.Push.JPush
+			return push.NewJPush(push.JPushConfig{AppKey: j.AppKey.Reveal(), MasterSecret: j.MasterSecret.Reveal(), BaseURL: j.BaseURL.Reveal()}).Check(ctx)
+		},
 	}
 	if host, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil {
 		site.Consoles = []string{net.JoinHostPort(host, "9090"), net.JoinHostPort(host, consolePort)}

@@ -43,28 +43,46 @@ func keysCommand(from *config.Sources) *cobra.Command {
 // usageTime bounds the question to the process that serves.
 const usageTime = 10 * time.Second
 
-// keysUsage asks the metrics of the process that listens on address.
+// keysUsage prints what the process that listens on address counted.
 func keysUsage(ctx context.Context, out io.Writer, address string) error {
+	families, err := scrape(ctx, address)
+	if err != nil {
+		return err
+	}
+	return printUsage(out, families)
+}
+
+// scrape asks the metrics of the process that listens on address.
+func scrape(ctx context.Context, address string) (map[string]*dto.MetricFamily, error) {
 	ctx, cancel := context.WithTimeout(ctx, usageTime)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(address)+"/metrics", nil)
 	if err != nil {
-		return fmt.Errorf("metrics.listen: %w", err)
+		return nil, fmt.Errorf("metrics.listen: %w", err)
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("does tlim serve run, with this metrics.listen? %w", err)
+		return nil, fmt.Errorf("does tlim serve run, with this metrics.listen? %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("metrics.listen: %s answers %s", address, response.Status)
+		return nil, fmt.Errorf("metrics.listen: %s answers %s", address, response.Status)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(response.Body)
 	if err != nil {
-		return fmt.Errorf("metrics.listen: what %s answers are no metrics: %w", address, err)
+		return nil, fmt.Errorf("metrics.listen: what %s answers are no metrics: %w", address, err)
 	}
-	return printUsage(out, families)
+	return families, nil
+}
+
+// keyless names who called without a key: address, endpoint and how often.
+func keyless(ctx context.Context, address string) (callers []string, err error) {
+	families, err := scrape(ctx, address)
+	for _, row := range counted(families["tlim_http_keyless_total"], "address", "endpoint") {
+		callers = append(callers, strings.ReplaceAll(row, "\t", " "))
+	}
+	return callers, err
 }
 
 // reachable is where something that listens on address is reached from this host.

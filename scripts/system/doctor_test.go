@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +110,8 @@ func TestDoctorLink(t *testing.T) {
 		id, status, seen, remedy string
 	}{
 		{"nothing is wrong", "xmpp.server", s.Component, "openfire.domain", "ok", "answers for im.test", ""},
+		{"server-to-server is on", "xmpp.server", s.Component, "openfire.federation", "ok", "it is on", ""},
+		{"further links", "xmpp.connections", 2, "openfire.links", "ok", "takes tlim-2.im.test", ""},
 		{"nobody listens", "xmpp.server", nobody, "openfire.port", "failure", "refuses connections", components},
 		{"a port that swallows", "xmpp.server", silent, "openfire.port", "failure", "does not answer in time", "firewall"},
 		{"no such host", "xmpp.server", "nowhere.invalid:5275", "openfire.port", "failure", "has no address", "xmpp.server"},
@@ -223,6 +227,133 @@ func TestDoctorOpenfire(t *testing.T) {
 			}
 			t.Logf("%v", took)
 		})
+	}
+}
+
+// Each fault of the host is named by its check. Nothing of it needs Openfire.
+func TestDoctorHost(t *testing.T) {
+	silent := listen(t)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
+	defer other.Close()
+	vendor := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, secret, _ := r.BasicAuth(); r.Method != http.MethodGet || user != "app" || secret != "master" {
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"error":{"code":1004,"message":"Authen failed"}}`)
+			return
+		}
+		fmt.Fprint(w, `{"cidlist":["app-1"]}`)
+	}))
+	defer vendor.Close()
+	jpush := func(secret string) map[string]any {
+		return map[string]any{"jpush": map[string]any{"enabled": true, "app_key": "app", "master_secret": secret, "base_url": vendor.URL}}
+	}
+	for _, c := range []struct {
+		name                     string
+		plant                    func(dir string) error // dir holds database, files and key
+		key                      string
+		value                    any
+		id, status, seen, remedy string
+		code                     int
+	}{
+		{name: "the port of the API is taken", key: "http.listen", value: silent, id: "http.listen", status: "failure", seen: "another process listens on " + silent, remedy: "ss -ltnp", code: 1},
+		{name: "and by whom", key: "http.listen", value: silent, id: "http.listen", status: "failure", seen: fmt.Sprintf("process %d", os.Getpid()), remedy: "choose another port", code: 1},
+		{name: "the port of operators is taken", key: "metrics.listen", value: other.Listener.Addr().String(), id: "process", status: "failure", seen: "is not a tlim", remedy: "metrics.listen", code: 1},
+		{name: "and says nothing", key: "metrics.listen", value: silent, id: "process", status: "failure", seen: "does not answer as a tlim", remedy: "ss -ltnp", code: 1},
+		{name: "an address that is not this machine's", key: "http.listen", value: "192.0.2.1:9595", id: "http.listen", status: "failure", seen: "has no address 192.0.2.1", remedy: "take one", code: 1},
+		{name: "files.dir is a file", plant: func(dir string) error { return os.WriteFile(dir+"/files", nil, 0o600) }, id: "files", status: "failure", seen: "is no folder", remedy: "files.dir", code: 1},
+		{name: "files.dir is everybody's", plant: func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/files", 0o755), os.Chmod(dir+"/files", 0o755))
+		}, id: "files", status: "warning", seen: "every user of this machine can look into", remedy: "chmod o=", code: 1},
+		{name: "files of another tlim", plant: func(dir string) error {
+			if err := os.MkdirAll(dir+"/files/ab", 0o700); err != nil {
+				return err
+			}
+			for i := range 20 {
+				if err := os.WriteFile(fmt.Sprintf("%s/files/ab/ab%030x", dir, i), nil, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, id: "files.rows", status: "failure", seen: "of 20 uploads that were looked at, 20 have no row", remedy: "store.dsn", code: 1},
+		{name: "the disk is full", key: "files.min_free", value: "1000000GiB", id: "files.space", status: "failure", seen: "uploads are refused", remedy: "files.min_free", code: 1},
+		{name: "a bucket that is away", key: "files.s3", value: map[string]any{"endpoint": "http://127.0.0.1:1", "bucket": "b", "access_key": "a", "secret_key": "s"}, id: "files", status: "failure", remedy: "", code: 1},
+		{name: "a database that everybody reads", plant: func(dir string) error { return os.Chmod(dir+"/tlim.db", 0o644) }, id: "database.file", status: "warning", seen: "every user of this machine can read", remedy: "chmod 600", code: 1},
+		{name: "a database that is broken", plant: func(dir string) error {
+			return os.WriteFile(dir+"/tlim.db", []byte("this is no database, but it is long enough to look like one at first"), 0o600)
+		}, id: "database", status: "failure", seen: "not a database", remedy: "store.dsn", code: 1},
+		{name: "a key that everybody reads", plant: func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/tlim.key", []byte("k"), 0o644), os.Chmod(dir+"/tlim.key", 0o644))
+		}, id: "http.key_file", status: "warning", seen: "others than its owner can read", remedy: "chmod 600", code: 1},
+		{name: "a push key that is right", key: "push", value: jpush("master"), id: "push", status: "ok", seen: "takes app_key", code: 1},
+		{name: "a push key that is wrong", key: "push", value: jpush("wrong"), id: "push", status: "failure", seen: "do not belong together", remedy: "master_secret", code: 1},
+		{name: "anybody may call", key: "http.allow_anonymous", value: "all", id: "http.callers", status: "warning", seen: "http.allow_anonymous is all", remedy: "tlim keys usage", code: 1},
+		{name: "a key that is misspelt", key: "xmpp.sercet", value: "s", id: "configuration", status: "failure", seen: "the nearest known one is xmpp.secret", remedy: "CONFIG.md", code: 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "tlim.db")
+			check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{DSN: file})).Close())
+			if c.plant != nil {
+				check(t, c.plant(dir))
+			}
+			config := map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "x", "xmpp.server": "127.0.0.1:1", "metrics.listen": must[string](t)(lab.FreeAddr()),
+				"store.dsn": file, "http.key_file": filepath.Join(dir, "tlim.key")}
+			if c.key != "files.s3" {
+				config["files.dir"] = filepath.Join(dir, "files")
+			}
+			if c.key != "" {
+				config[c.key] = c.value
+			}
+			before := must[[]byte](t)(os.ReadFile(file))
+			d, code, took := doctor(t, config)
+			d.finds(t, c.id, c.status, c.seen, c.remedy)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if after := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(before, after) {
+				t.Error("the database's file was changed")
+			}
+			if took > 30*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// Beside a process that serves, the link stays that process's, and what hinders it is said by its word.
+func TestDoctorBesideServe(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	w := newWorld(t, openfire, map[string]any{"http.allow_anonymous": "all"})
+	config := lab.ServerConfig(s)
+	config["xmpp.component"] = w.component
+	config["store.dsn"] = filepath.Join(w.tlim.Dir, "tlim.db")
+	config["http.listen"], config["metrics.listen"] = strings.TrimPrefix(w.tlim.URL, "http://"), strings.TrimPrefix(w.tlim.MetricsURL, "http://")
+	config["http.allow_anonymous"] = "all"
+	response := must[*http.Response](t)(http.Get(w.tlim.URL + "/plugins/tlim/findSessions?user_id=lisi"))
+	check(t, response.Body.Close())
+	d, code, took := doctor(t, config)
+	if code != 0 || !d.Serving || d.Failures > 0 {
+		t.Errorf("exit code %d, serving %v:\n%s", code, d.Serving, d.lines(""))
+	}
+	t.Logf("%v", took)
+	d.finds(t, "process", "ok", "takes and delivers messages", "")
+	d.finds(t, "openfire.secret", "ok", "takes "+w.component, "")
+	d.finds(t, "openfire.asking", "ok", "asked as "+strings.Replace(w.component, ".", "-doctor.", 1), "")
+	d.finds(t, "openfire.federation", "ok", "it is on", "")
+	d.finds(t, "http.listen", "ok", fmt.Sprintf("process %d", w.tlim.PID()), "")
+	d.finds(t, "http.callers", "warning", "127.0.0.1 findSessions", "http.keys")
+	if status, text, err := w.tlim.Ready(within(t, soon)); err != nil || status != http.StatusOK || strings.Contains(logTail(w.tlim.Log), "link is down") {
+		t.Errorf("/readyz: got %d %s %v, want %d; the log\n%s", status, text, err, http.StatusOK, logTail(w.tlim.Log))
+	}
+
+	// 1. a second configuration of the same name cannot link
+	config["metrics.listen"] = must[string](t)(lab.FreeAddr())
+	d, _, _ = doctor(t, config)
+	d.finds(t, "openfire.secret", "failure", "another connection has this name", "External Components")
+	d.finds(t, "http.listen", "failure", "another process listens", "ss -ltnp")
+	d.finds(t, "openfire.snapshots", "ok", "the server gives them", "")
+	if status, text, err := w.tlim.Ready(within(t, soon)); err != nil || status != http.StatusOK || strings.Contains(logTail(w.tlim.Log), "link is down") {
+		t.Errorf("/readyz: got %d %s %v, want %d", status, text, err, http.StatusOK)
 	}
 }
 

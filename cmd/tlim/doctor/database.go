@@ -80,7 +80,7 @@ func (s *Site) checkRights(ctx context.Context) []Finding {
 	told := true
 	return s.asked("the user of store.dsn may do all that is needed", func(ctx context.Context, db *store.Examination) (advice []store.Advice, err error) {
 		advice, told, err = db.Rights(ctx)
-		if err == nil && !told {
+		if err == nil && !told && db.File() == "" {
 			return nil, errNotSeen
 		}
 		return advice, err

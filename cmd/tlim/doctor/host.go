@@ -16,6 +16,10 @@ func (s *Site) hostChecks() []Check {
 	return []Check{
 		{ID: configuration, Name: "the configuration", Run: s.checkConfiguration},
 		{ID: "process", Name: "tlim serve", Run: s.checkProcess},
+		{ID: "http.listen", Name: "the port of the API", After: []string{"process"}, Run: s.checkListener("http.listen", s.Config.HTTP.Listen)},
+		{ID: "metrics.listen", Name: "the port of operators", Needs: []string{"process"}, Run: s.checkListener("metrics.listen", s.Config.Metrics.Listen)},
+		{ID: "http.callers", Name: "who calls without a key", After: []string{"process"}, Run: s.checkCallers},
+		{ID: "push", Name: "the key of pushes", Run: s.checkPush},
 	}
 }
 
@@ -66,11 +70,11 @@ func (s *Site) checkProcess(ctx context.Context) []Finding {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ok("none runs that listens on metrics.listen (%s): this command links to the server itself, for a moment", address)
 	case err != nil:
-		return failure("is metrics.listen the address of this tlim? See what listens there: ss -ltnp", "metrics.listen %s does not answer as a tlim: %v", address, err)
+		return failure("is metrics.listen the address of this tlim? See what listens there: ss -ltnp", "metrics.listen (%s) does not answer as a tlim: %v%s", address, err, holder(portOf(address)))
 	}
 	p := &process{}
 	if err := json.Unmarshal(body, p); err != nil || p.Link.State == "" {
-		return failure("give metrics.listen an address of its own, or stop the other program", "what answers on metrics.listen (%s) is not a tlim", address)
+		return failure("give metrics.listen an address of its own, or stop the other program", "what answers on metrics.listen (%s) is not a tlim%s", address, holder(portOf(address)))
 	}
 	keep(s, &s.process, p)
 	switch {

@@ -79,6 +79,10 @@ func (s *Site) checkSecret(context.Context) []Finding {
 		// Openfire 4.2 answers so where no secret is set at all.
 		status.Text = "the server ends the stream at the handshake: set a secret, or allow the subdomain with one of its own"
 		return s.because(status)
+	case status.Reason == stream.ReasonConflict:
+		// Openfire from 4.8 on says of none of these which it is.
+		return failure("see who has it (Openfire's console: Sessions > Component Sessions) and stop that one; after a crash it goes within xmpp.component.idle. Else allow the name, with the secret; "+externalComponents,
+			"the server refuses %s: another connection has this name, or it is not allowed, or no secret is set (%v)", s.Config.XMPP.Component, status.Err)
 	default:
 		return s.because(status)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 )
@@ -15,7 +14,7 @@ const removePlugin = "remove it; Openfire's console: Plugins. Its row `tlim` in 
 func (s *Site) checkPlugin(ctx context.Context) []Finding {
 	var tried []string
 	for _, address := range s.Consoles {
-		if s.Serving() && sameAddress(address, s.Config.HTTP.Listen) {
+		if s.Serving() && portOf(address) == portOf(s.Config.HTTP.Listen) {
 			continue // our own
 		}
 		tried = append(tried, address)
@@ -40,13 +39,6 @@ func answersAsPlugin(ctx context.Context, base string) bool {
 	}
 	description, err := get(ctx, base+"/plugins/tlim/openapi.json", 16<<20)
 	return err != nil || !strings.Contains(string(description), `"openapi"`)
-}
-
-// sameAddress says whether a listener's address is that of a host and port.
-func sameAddress(address, listen string) bool {
-	_, port, _ := net.SplitHostPort(address)
-	_, ours, _ := net.SplitHostPort(listen)
-	return port == ours
 }
 
 // checkStrange looks for messages that somebody else stores.

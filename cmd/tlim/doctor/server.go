@@ -134,7 +134,7 @@ var faults = []fault{
 	{version{4, 8, 0}, version{4, 8, 2}, Failure, "corrupts or cuts streams where a Chinese character is split across two TCP reads (OF-2814)", "Openfire 4.9.0 or later"},
 	{version{4, 8, 2}, version{4, 9, 0}, Warning, "can still corrupt what is split across two TCP reads (OF-2872)", "Openfire 4.9.0 or later"},
 	{version{4, 0, 0}, version{4, 8, 0}, Warning, "does not escape namespaces: its users can write stanzas in other users' names into each other's streams", "Openfire 4.9.0 or later; tlim reads on, and its log names nobody's text"},
-	{version{4, 0, 0}, version{4, 4, 0}, Warning, "knows one component connection badly in a cluster (OF-1700, OF-1701, OF-1707)", "in a cluster, Openfire 4.9.0 or later"},
+	{version{4, 0, 0}, version{4, 4, 0}, Warning, "loses components in a cluster when one of its nodes leaves (OF-1700, OF-1701, OF-1707)", "in a cluster, Openfire 4.9.0 or later"},
 }
 
 // faultsOf are those of one version.

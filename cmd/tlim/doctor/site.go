@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -24,6 +25,10 @@ type Site struct {
 	Consoles []string
 	// CanListen says whether the address of a key can be listened on.
 	CanListen func(key, address string) error
+	// Keyless are the callers without a key since the start of the process that serves.
+	Keyless func(ctx context.Context) ([]string, error)
+	// PushKey says why the vendor of pushes does not take the key.
+	PushKey func(ctx context.Context) error
 
 	// What checks got and later ones need. A check that was left behind may still write.
 	mu      sync.Mutex
@@ -40,7 +45,7 @@ type Site struct {
 // Checks are all questions, in the order in which people read them.
 func (s *Site) Checks() []Check {
 	var checks []Check
-	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.serverChecks(), s.databaseChecks(), s.consoleChecks()} {
+	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.serverChecks(), s.consoleChecks(), s.databaseChecks(), s.fileChecks()} {
 		checks = append(checks, part...)
 	}
 	for i := range checks {
