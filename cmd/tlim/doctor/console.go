@@ -53,6 +53,15 @@ func (s *Site) checkSettings(ctx context.Context) []Finding {
 			"the database is that of another Openfire: its xmpp.domain is %s, and tlim's is %s", domain.Value, s.Config.XMPP.Domain)
 	}
 	keep(s, &s.console, found)
+	var unread []string
+	for _, name := range []string{propIdle, propStalled, propRouting, propActive, propPolicy, propFederate} {
+		if found.Properties[name].Encrypted {
+			unread = append(unread, name)
+		}
+	}
+	if unread != nil {
+		return warning("look at them yourself; "+properties, "these are encrypted and are taken for their defaults below: %s", strings.Join(unread, ", "))
+	}
 	return ok("read from the database, which is Openfire's own")
 }
 
