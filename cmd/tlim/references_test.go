@@ -95,8 +95,8 @@ func anchorOf(title string) string {
 var (
 	// lineBreak is a break within a sentence, with what begins the next line of a comment.
 	lineBreak = regexp.MustCompile(`[ \t]*\n[ \t]*(?:(?://|#|--)[ \t]*)?`)
-	// mention is a document's name, and what may follow it: a section's number, or its heading.
-	mention = regexp.MustCompile(`(?:^|[^/A-Za-z0-9._-])((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9_-]+\.md)\b(?:(?:,? sections? ([0-9]+(?:\.[0-9]+)*)(?: and ([0-9]+(?:\.[0-9]+)*))?)|,? "([^"]+)")?`)
+	// mention is a document's name, in backticks (\x60) or not, and what may follow it: a section's number, or its heading.
+	mention = regexp.MustCompile(`(?:^|[^/A-Za-z0-9._-])((?:[A-Za-z0-9._-]+/)*[A-Za-z0-9_-]+\.md)\b\x60?(?:(?:,? sections? ([0-9]+(?:\.[0-9]+)*)(?: and ([0-9]+(?:\.[0-9]+)*))?)|,? "([^"]+)")?`)
 	// short is a reference that this test could not follow.
 	short = regexp.MustCompile(`\b(?:PROTOCOL|SCHEMA|CONFIG) [0-9]+`)
 	// link is a link of Markdown that stays in the repository.
@@ -205,6 +205,9 @@ func TestDanglingReferencesAreFound(t *testing.T) {
 		{"heading", "x/x.go", "// see RULES.md, \"First things\"", ""},
 		{"heading with code", "x/x.sh", "# see a/RULES.md, \"What holds, and why\"", ""},
 		{"no heading", "x/x.yaml", "key: 1 # RULES.md, \"Last things\"", `a/RULES.md has no heading "Last things"`},
+		{"after a backtick", "x/x.md", "`a/RULES.md`, \"First things\"", ""},
+		{"no heading after a backtick", "x/x.md", "`a/RULES.md`, \"Last things\"", `a/RULES.md has no heading "Last things"`},
+		{"no section after a backtick", "x/x.md", "`a/RULES.md` section 7", "a/RULES.md has no section 7"},
 		{"short form", "x/x.go", "// see PROTOCOL 4", "PROTOCOL 4: write the document's name with .md, and its heading"},
 		{"no document", "x/x.go", "// see NOTHING.md", "NOTHING.md is no document, or several"},
 		{"one of two", "x/x.go", "// see README.md", "README.md is no document, or several"},
