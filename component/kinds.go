@@ -24,7 +24,7 @@ const (
 type Kind struct {
 	Name   string // MTT-000; a name that ends in - stands for all others of its family
 	Stored bool   // a row in ofmessage, exactly once by msg_id, an acknowledgement
-	Queued bool   // rows for absent phones, unconfirmed deliveries to present ones
+	Queued bool   // rows for absent phones, unconfirmed copies to present ones
 	Pushed bool
 
 	scope    scope
