@@ -1,0 +1,42 @@
+package doctor
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// What a check waits for is there and waits for nobody who waits for it, and CONFIG.md has every check.
+func TestChecksFitTogether(t *testing.T) {
+	config, err := os.ReadFile("../CONFIG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(config), "\n### tlim doctor\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	checks := map[string]Check{}
+	for _, c := range (&Site{}).Checks() {
+		if _, twice := checks[c.ID]; twice || c.Name == "" {
+			t.Errorf("%s: stands twice, or has no name", c.ID)
+		}
+		checks[c.ID] = c
+		part, rest, inside := strings.Cut(c.ID, ".")
+		listed := strings.Contains(section, "`"+c.ID+"`") || inside && strings.Contains(section, "`."+rest+"`") || part == "rows" && strings.Contains(section, "`rows.<table>`")
+		if !listed && c.ID != "openfire.asking" && c.ID != "openfire.leaving" { // these two tell of the command itself
+			t.Errorf("CONFIG.md, tlim doctor: lacks %s", c.ID)
+		}
+	}
+	var follow func(id string, way []string)
+	follow = func(id string, way []string) {
+		c, there := checks[id]
+		if !there || len(way) > len(checks) {
+			t.Fatalf("%s waits for itself, or for what is not there: %q", id, way)
+		}
+		for _, next := range append(append([]string{}, c.Needs...), c.After...) {
+			follow(next, append(way, id))
+		}
+	}
+	for id := range checks {
+		follow(id, nil)
+	}
+}

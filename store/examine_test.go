@@ -1,0 +1,40 @@
+package store_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// Of a large table a part is read, and said to be one: what stands twice is found along its index, or not looked for without.
+func TestDirtOfALargeTable(t *testing.T) {
+	e := sqliteEngine
+	cfg := e.fresh(t)
+	must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+	raw := e.raw(t, cfg)
+	run(t, raw, `INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)
+		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50010) SELECT i, 'm' || printf('%06d', i / 2 * 2), 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z' FROM n`,
+		`INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES ('1', 'm000002', 'z', 'l', 1), ('2', 'gone', 'z', 'l', 1)`)
+	look := func(table string) store.Dirt {
+		t.Helper()
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		defer x.Close()
+		return must[store.Dirt](t)(x.Dirt(ctx, table, time.Now()))
+	}
+	d := look("ofmessage")
+	if !d.Part || d.Looked != 50000 || len(d.Advice) != 1 || !strings.Contains(d.Advice[0].Seen, "(msg_id) that stand more than once") || len(d.Unseen) != 0 {
+		t.Errorf("with an index: got %+v, want part of it, and values that stand more than once", d)
+	}
+	if d := look("ofstatus"); d.Part || len(d.Advice) != 1 || !strings.Contains(d.Advice[0].Seen, `1 values of msg_id that no row of ofmessage has, such as "gone"`) {
+		t.Errorf("references with an index: got %+v, want the one that leads nowhere", d)
+	}
+	run(t, raw, "DROP INDEX tlim_message_id")
+	if d := look("ofmessage"); !d.Part || len(d.Advice) != 0 || len(d.Unseen) != 1 || !strings.Contains(d.Unseen[0], "has no index") {
+		t.Errorf("without an index: got %+v, want it to say that nothing was looked for", d)
+	}
+	if d := look("ofstatus"); len(d.Advice) != 0 || len(d.Unseen) != 1 || !strings.Contains(d.Unseen[0], "is large and has no index") {
+		t.Errorf("references without an index: got %+v, want it to say that nothing was looked for", d)
+	}
+}
