@@ -26,16 +26,15 @@ func oldTables(e engine, id, charset string) []string {
 	if charset != "" {
 		offline = " CHARACTER SET latin1" // the script forgot its clause, and the server's default was latin1
 	}
-	return []string{
-		"CREATE TABLE ofmessage (id_ " + id + " PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64))" + charset,
-		"CREATE TABLE ofcustomoffline (id_ " + id + " PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64), msg_status int, delete_user varchar(64))" + offline,
-		"CREATE TABLE ofsession (session_id varchar(64) NOT NULL PRIMARY KEY, session_type int, session_name varchar(256), session_create_time varchar(20), session_modify_time varchar(20), session_delete_time varchar(20), session_valid int, session_user varchar(64), session_pic varchar(256))" + charset,
-		"CREATE TABLE ofsubscriber (user_id varchar(64) NOT NULL, user_name varchar(256), acct_login varchar(64), pic varchar(128), session_id varchar(64) NOT NULL, ts varchar(20), PRIMARY KEY (user_id, session_id))" + charset,
-		"CREATE TABLE ofstatus (id_ " + id + " PRIMARY KEY, msg_id varchar(64), sender varchar(64), reader varchar(64), status int)" + charset,
-		"CREATE TABLE ofchat (chat_id varchar(64) NOT NULL PRIMARY KEY, chat_name varchar(64), chat_user varchar(64), chat_other varchar(64), chat_create_time varchar(64), chat_modify_time varchar(64), chat_pic varchar(64))" + charset,
-		"CREATE TABLE ofpubact (id_ " + id + " PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))" + charset,
-		"CREATE TABLE ofstyle (style_id " + id + " PRIMARY KEY, style_name varchar(64), style_value int, user_id varchar(64))" + charset,
-	}
+	return e.form(
+		"CREATE TABLE ofmessage (id_ "+id+" PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64))"+charset,
+		"CREATE TABLE ofcustomoffline (id_ "+id+" PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(64), msg_status int, delete_user varchar(64))"+offline,
+		"CREATE TABLE ofsession (session_id varchar(64) NOT NULL PRIMARY KEY, session_type int, session_name varchar(256), session_create_time varchar(20), session_modify_time varchar(20), session_delete_time varchar(20), session_valid int, session_user varchar(64), session_pic varchar(256))"+charset,
+		"CREATE TABLE ofsubscriber (user_id varchar(64) NOT NULL, user_name varchar(256), acct_login varchar(64), pic varchar(128), session_id varchar(64) NOT NULL, ts varchar(20), PRIMARY KEY (user_id, session_id))"+charset,
+		"CREATE TABLE ofstatus (id_ "+id+" PRIMARY KEY, msg_id varchar(64), sender varchar(64), reader varchar(64), status int)"+charset,
+		"CREATE TABLE ofchat (chat_id varchar(64) NOT NULL PRIMARY KEY, chat_name varchar(64), chat_user varchar(64), chat_other varchar(64), chat_create_time varchar(64), chat_modify_time varchar(64), chat_pic varchar(64))"+charset,
+		"CREATE TABLE ofpubact (id_ "+id+" PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))"+charset,
+		"CREATE TABLE ofstyle (style_id "+id+" PRIMARY KEY, style_name varchar(64), style_value int, user_id varchar(64))"+charset)
 }
 
 // oldRows are such as the old system left: duplicates, NULLs, old forms.

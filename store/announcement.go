@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 )
 
 // Announcement is a row of ofpubact: what a member posted for a whole group.
@@ -81,8 +80,8 @@ func (t *tx) editAnnouncements(ctx context.Context, edits []AnnouncementEdit) er
 			if field.value == nil {
 				continue
 			}
-			if err := fits(*field.value, t.s.shapes[tAnnouncement.name].limit(field.column)); err != nil {
-				return fmt.Errorf("%w: ofpubact.%s: %w", ErrData, field.column, err)
+			if err := t.fits(ctx, tAnnouncement, field.column, *field.value); err != nil {
+				return err
 			}
 			if _, err := t.do(ctx, field.query, *field.value, e.ID); err != nil {
 				return err

@@ -82,11 +82,7 @@ func (t *tx) moveChats(ctx context.Context, chats []*Chat) error {
 			set = append(set, c.Partner, c.Owner, c.ModifyTime)
 			where = append(where, c.Partner, c.Owner)
 		}
-		text := func() string {
-			return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN chat_user == ? AND chat_other == ? THEN ?`, size) +
-				` ELSE chat_modify_time END WHERE ` + strings.TrimSuffix(strings.Repeat(`(chat_user == ? AND chat_other == ?) OR `, size), " OR ")
-		}
-		_, err := t.exec(ctx, "move ofchat", size, text, append(set, where...))
+		_, err := t.exec(ctx, "move ofchat", size, func() string { return chatMove(size) }, append(set, where...))
 		if errors.As(err, new(*unheldError)) { // no list entry has that name; the others are moved one by one
 			err = nil
 			for i := 0; take > 1 && i < take && err == nil; i++ {
@@ -99,6 +95,12 @@ func (t *tx) moveChats(ctx context.Context, chats []*Chat) error {
 		chats = chats[take:]
 	}
 	return nil
+}
+
+// chatMove sets the time of n list entries, each its own.
+func chatMove(n int) string {
+	return `UPDATE ofchat SET chat_modify_time = CASE` + strings.Repeat(` WHEN chat_user == ? AND chat_other == ? THEN ?`, n) +
+		` ELSE chat_modify_time END WHERE ` + strings.TrimSuffix(strings.Repeat(`(chat_user == ? AND chat_other == ?) OR `, n), " OR ")
 }
 
 // chatSizes are the row counts of moveChats; the comparisons grow with the square.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -15,7 +16,8 @@ import (
 //	a == ?        the same characters; so is a == (?*), a list, and a == b, another column
 //	a !== ?       not the same characters, and not NULL
 //	family(a, f)  a, a msg_type, begins with f and a dash
-//	exact(a)      a in the form in which the engine's own operators, GROUP BY and DISTINCT tell all of them apart
+//	exact(a)      a in the form in which the engine's own operators, GROUP BY and DISTINCT tell all of them apart; it is not to be
+//	              read: of a group that it makes, MIN(a) is the text
 //
 // They mean what == means of two strings in Go, on every engine and collation. Order is the engine's: a walk that continues
 // behind a row compares by < and > alone, so that it agrees with its ORDER BY. Only of NULL the order is ours: below everything.
@@ -32,13 +34,14 @@ type command struct {
 	// compared are the columns that the statement's arguments are compared with; "" for those that are not.
 	compared []string
 	tables   []string
+	value    func(any) any // see dialect
 }
 
 var tableName = regexp.MustCompile(`\b(?:FROM|JOIN|UPDATE|INTO) (\w+)`)
 
 // command makes the engine's form of a statement of ours: operators, placeholders and quoting.
 func (d *dialect) command(query string) *command {
-	c := &command{}
+	c := &command{value: d.value}
 	form := func(column string) string {
 		if d.loose {
 			return d.exact(column)
@@ -87,7 +90,10 @@ func (d *dialect) command(query string) *command {
 		switch {
 		case count == 0:
 			exact = form(with)
-		case with != "?":
+		case d.loose && d.exactValue != nil:
+			exact = strings.ReplaceAll(with, "?", d.exactValue("?"))
+		}
+		if count > 0 && with != "?" {
 			sign = " IN "
 		}
 		switch {
@@ -155,14 +161,22 @@ func (d *dialect) assumingLoose() *dialect {
 // text is the engine's form of a statement that compares no ids.
 func (d *dialect) text(query string) string { return d.command(query).text }
 
-// arrange puts the arguments of the statement in the order of the engine's placeholders.
+// arrange puts the arguments of the statement in the order of the engine's placeholders, and in the form of its driver.
 func (c *command) arrange(args []any) []any {
-	if c.args == nil {
+	if c.args == nil && c.value == nil {
 		return args
 	}
-	placed := make([]any, len(c.args))
-	for i, n := range c.args {
-		placed[i] = args[n]
+	placed := slices.Clone(args)
+	if c.args != nil {
+		placed = make([]any, len(c.args))
+		for i, n := range c.args {
+			placed[i] = args[n]
+		}
+	}
+	if c.value != nil {
+		for i, v := range placed {
+			placed[i] = c.value(v)
+		}
 	}
 	return placed
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -25,9 +26,11 @@ func (s *shape) decorate(i int, text string) string {
 	if slices.Contains(plane, s.charsets[i]) {
 		text = withoutBeyond(text, lastOfPlane)
 	}
-	if limit := s.limits[i]; limit > 0 && len(text) > limit {
-		if r := []rune(text); len(r) > limit {
-			text = string(r[:limit])
+	if n, limit := s.beyond(i, text); n > limit {
+		r := []rune(text)
+		for r = r[:min(len(r), limit)]; n > limit; r = r[:len(r)-1] {
+			text = string(r)
+			n, limit = s.beyond(i, text)
 		}
 	}
 	if text != whole && s.kinds[i] == leaveOut {
@@ -46,7 +49,11 @@ func (s *shape) surely(i int, text string) bool {
 func (t *tx) redecorate(ctx context.Context, r *rows) error {
 	for _, at := range r.odd {
 		i := at % len(r.shape.names)
-		text, err := t.redecorated(ctx, r.shape, i, r.args[at].(string))
+		whole := r.args[at].(string)
+		text, err := t.redecorated(ctx, r.shape, i, whole)
+		if err == nil && text != whole && r.shape.kinds[i] == "" {
+			err = fmt.Errorf("%w: %s.%s has the character set %s, which lacks a character", ErrData, r.table, r.shape.names[i], r.shape.charsets[i])
+		}
 		if err != nil {
 			return err
 		}
@@ -67,6 +74,26 @@ func (t *tx) redecorated(ctx context.Context, sh *shape, i int, text string) (st
 		return "", nil
 	}
 	return held, nil
+}
+
+// fits says what is wrong with a text that an UPDATE sets and that may not be changed.
+func (t *tx) fits(ctx context.Context, of table, column, text string) error {
+	sh := t.s.shapes[of.name]
+	i := slices.Index(sh.names, column)
+	err := sh.fits(i, text)
+	if err == nil && sh.replaces && !sh.surely(i, text) {
+		held, failed := t.s.heldBy(ctx, sh.charsets[i], text)
+		if failed != nil {
+			return failed
+		}
+		if held != text {
+			err = fmt.Errorf("its character set %s lacks a character", sh.charsets[i])
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s.%s: %w", ErrData, of.name, column, err)
+	}
+	return nil
 }
 
 // decoration is a text as a column that an UPDATE sets can hold it.

@@ -34,6 +34,12 @@ type dialect struct {
 	loose bool
 	exact func(column string) string
 
+	// exactValue is the form of a placeholder that exact is compared with. nil: as it is.
+	exactValue func(placeholder string) string
+
+	// value is an argument as the driver is to have it. nil: as it is.
+	value func(any) any
+
 	// local says that the database is a file of this machine. Statements cannot hang in a network then, so writes do not watch the
 	// context for its end, which costs a goroutine per statement in modernc's driver.
 	local bool
@@ -78,8 +84,12 @@ type dialect struct {
 	unmatched func(error) bool
 
 	// held makes of a text what a character set can hold, with a "?" for each character that it lacks. It may be nil where columns
-	// have no character set.
-	held func(ctx context.Context, db querier, charset, text string) (string, error)
+	// have no character set. replaces says that the engine stores such a "?" without a word, so texts are looked at before.
+	held     func(ctx context.Context, db querier, charset, text string) (string, error)
+	replaces bool
+
+	// width is how much of a column's length a text takes. nil: as much as it has characters.
+	width func(charset, text string) int
 
 	// uncommitted says that a COMMIT which answered with this error did certainly not happen.
 	uncommitted func(error) bool

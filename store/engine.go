@@ -26,7 +26,6 @@ const defaultEngine = "sqlite"
 
 // laterEngines are refused by their names. One whose dialect is there counts no more here.
 var laterEngines = []Engine{
-	{Name: "sqlserver", aliases: []string{"mssql"}, server: "a SQL Server", address: regexp.MustCompile(`(?i)^jdbc:(sqlserver|jtds|microsoft):|^(sqlserver|mssql)://`), Later: true},
 	{Name: "oracle", server: "an Oracle server", address: regexp.MustCompile(`(?i)^jdbc:oracle:|^oracle://`), Later: true},
 }
 

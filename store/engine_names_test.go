@@ -45,7 +45,7 @@ func TestAnEngineRegistersItself(t *testing.T) {
 		err  error
 		want string
 	}{
-		"its own":    {checkForm("zebra", "Server=x;Stripes=y"), "<nil>"},
+		"its own":    {checkForm("zebra", "Herd=x;Stripes=y"), "<nil>"},
 		"of mysql":   {checkForm("zebra", "mysql://u:p@h/d"), "store.driver is zebra: set store.driver: mysql"},
 		"elsewhere":  {checkForm("sqlite", "zebra://h"), "set store.driver: zebra"},
 		"of nobody":  {checkForm("zebra", "postgres://h"), "write it as zebra://user:password@host"},

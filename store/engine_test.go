@@ -16,6 +16,8 @@ type engine struct {
 	fresh func(t testing.TB, statements ...string) store.Config
 	// raw opens it without tlim.
 	raw func(t testing.TB, cfg store.Config) *sql.DB
+	// own makes the engine's form of a statement of the tests, where it has another one. nil: as it is.
+	own func(statement string) string
 	// lock begins a transaction that may write, in raw.
 	lock string
 	// later says that the first tlim had no such engine: nobody upgrades from there.
@@ -24,6 +26,18 @@ type engine struct {
 
 // engines are those of the conformance suite. A file engine_<name>_test.go adds its own.
 var engines []engine
+
+// form is the engine's form of statements of the tests.
+func (e engine) form(statements ...string) []string {
+	if e.own == nil {
+		return statements
+	}
+	var own []string
+	for _, s := range statements {
+		own = append(own, e.own(s))
+	}
+	return own
+}
 
 func opened(t testing.TB, driver, dsn string) *sql.DB {
 	t.Helper()

@@ -43,7 +43,7 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	s := &Store{cfg: cfg, log: cfg.Log, dialect: d, pools: p, shapes: map[string]*shape{}, turn: make(chan struct{}, 1),
 		writers: map[statement]*prepared{}, wanted: map[statement]*command{}}
 	for _, t := range allTables() {
-		s.shapes[t.name] = shapeOf(t)
+		s.shapes[t.name] = d.shapeOf(t)
 	}
 	e := &Examination{s: s}
 	if e.have, err = d.catalogue(ctx, p.reader); err != nil {

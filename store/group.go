@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 )
 
@@ -125,17 +124,16 @@ func (t *tx) editGroups(ctx context.Context, edits []GroupEdit) error {
 }
 
 func (t *tx) editGroup(ctx context.Context, e GroupEdit) error {
-	set := func(query, field string, limit int, value *string) error {
+	set := func(query, field string, value *string) error {
 		if value == nil {
 			return nil
 		}
-		if err := fits(*value, limit); err != nil {
-			return fmt.Errorf("%w: ofsession.%s: %w", ErrData, field, err)
+		if err := t.fits(ctx, tGroup, field, *value); err != nil {
+			return err
 		}
 		_, err := t.do(ctx, query, *value, e.ID)
 		return err
 	}
-	limits := t.s.shapes[tGroup.name].limits
 	if e.Name != nil {
 		name, err := t.decoration(ctx, tGroup, "session_name", *e.Name)
 		if err == nil {
@@ -146,7 +144,7 @@ func (t *tx) editGroup(ctx context.Context, e GroupEdit) error {
 		}
 	}
 	// Its picture is all that a call about it wants.
-	if err := set(groupSetPic, "session_pic", limits[8], e.Pic); err != nil {
+	if err := set(groupSetPic, "session_pic", e.Pic); err != nil {
 		return err
 	}
 	// A message moves the time and opens the group: the frequent one is one statement.
@@ -154,7 +152,7 @@ func (t *tx) editGroup(ctx context.Context, e GroupEdit) error {
 		_, err := t.do(ctx, groupTouch, *e.ModifyTime, int64(*e.Valid), e.ID)
 		return err
 	}
-	if err := set(groupSetTime, "session_modify_time", limits[4], e.ModifyTime); err != nil {
+	if err := set(groupSetTime, "session_modify_time", e.ModifyTime); err != nil {
 		return err
 	}
 	if e.Valid != nil {

@@ -35,13 +35,17 @@ func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message
 	if err != nil || p.beyond(total) {
 		return []Message{}, total, err
 	}
-	// Each direction is read from its own end of the index, no further than the page can reach, and the database merges
-	// the two. (An OR over both makes SQLite walk the whole index and MySQL sort the whole history.)
-	var union string
-	var args []any
+	keys, args := s.dialect.chatKeys(a, b, p)
+	found, err := s.messagesOf(ctx, keys, args)
+	return found, total, err
+}
+
+// chatKeys finds the keys of a page of both directions. Each is read from its own end of the index, no further than the page can
+// reach, and the database merges the two. (An OR over both makes SQLite walk the whole index and MySQL sort the whole history.)
+func (d *dialect) chatKeys(a, b string, p Page) (union string, args []any) {
 	for i, side := range [][]any{{a, b}, {b, a}} {
 		where, sideArgs, q := keyset(chatWhere, side, p)
-		key, sideArgs := s.dialect.page(`SELECT id_ AS k, msg_time AS t, msg_id AS m FROM ofmessage WHERE `+where+newestFirst,
+		key, sideArgs := d.page(`SELECT id_ AS k, msg_time AS t, msg_id AS m FROM ofmessage WHERE `+where+newestFirst,
 			sideArgs, q.length()+int64(q.Start), 0)
 		if i == 1 {
 			union += ` UNION ALL `
@@ -50,9 +54,7 @@ func (s *Store) ChatHistory(ctx context.Context, a, b string, p Page) ([]Message
 		args = append(args, sideArgs...)
 		p.Start = q.Start
 	}
-	union, args = s.dialect.page(union+` ORDER BY t DESC, m DESC`, args, p.length(), int64(p.Start))
-	found, err := s.messagesOf(ctx, union, args)
-	return found, total, err
+	return d.page(union+` ORDER BY t DESC, m DESC`, args, p.length(), int64(p.Start))
 }
 
 // NoticeHistory reads a page of the business messages to a user that are of a type ("" = MTB-* of any), and how many there
@@ -85,10 +87,14 @@ func (p Page) beyond(total int64) bool {
 	return p.Length <= 0 || total >= 0 && int64(p.Start) >= total
 }
 
+func messagesOfKeys(keys string) string {
+	return `SELECT ` + messageColumns + ` FROM ofmessage JOIN (` + keys + `) p ON p.k = id_` + newestFirst
+}
+
 // messagesOf reads the messages whose id_ a query names as k, newest first.
 func (s *Store) messagesOf(ctx context.Context, keys string, args []any) ([]Message, error) {
 	found := []Message{}
-	err := s.all(ctx, `SELECT `+messageColumns+` FROM ofmessage JOIN (`+keys+`) p ON p.k = id_`+newestFirst, args, paged(func(scan scanner) (int, error) {
+	err := s.all(ctx, messagesOfKeys(keys), args, paged(func(scan scanner) (int, error) {
 		found = append(found, Message{})
 		m := &found[len(found)-1]
 		return scanSized(scan, scanMessage(m), m)
@@ -112,7 +118,7 @@ func keyset(where string, args []any, p Page) (string, []any, Page) {
 	return where + before, append(args[:len(args):len(args)], t, t, t, p.BeforeID), p
 }
 
-const readCount = `SELECT exact(msg_id), COUNT(DISTINCT exact(reader)) FROM ofstatus WHERE sender == ? AND msg_id == (?*) GROUP BY exact(msg_id)`
+const readCount = `SELECT MIN(msg_id), COUNT(DISTINCT exact(reader)) FROM ofstatus WHERE sender == ? AND msg_id == (?*) GROUP BY exact(msg_id)`
 
 // GroupHeads is [Store.GroupHistory] with Time and MsgID alone, which the index holds.
 func (s *Store) GroupHeads(ctx context.Context, group string, p Page) ([]Message, int64, error) {

@@ -39,7 +39,8 @@ type part struct {
 var (
 	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(`)
 	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD (?:COLUMN )?\(?(\w+) `)
-	createIndex = regexp.MustCompile(`(?s)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) \(([\w, ]+)\)`)
+	createIndex = regexp.MustCompile(`(?s)^CREATE (?:UNIQUE )?INDEX (\w+) ON (\w+) \(([\w,\[\]" ]+)\)`)
+	quotes      = strings.NewReplacer("[", "", "]", "", `"`, "", " ", "")
 )
 
 // schema reads the statements of an engine, in the order tables, columns, indexes.
@@ -66,7 +67,7 @@ func schema(engine string) ([]part, error) {
 			} else if m := addColumn.FindStringSubmatch(stmt); m != nil {
 				p.kind, p.table, p.name = "column", m[1], m[2]
 			} else if m := createIndex.FindStringSubmatch(stmt); m != nil {
-				p.kind, p.name, p.table, p.columns = "index", m[1], m[2], strings.Split(strings.ReplaceAll(m[3], " ", ""), ",")
+				p.kind, p.name, p.table, p.columns = "index", m[1], m[2], strings.Split(strings.ToLower(quotes.Replace(m[3])), ",")
 			} else {
 				return nil, fmt.Errorf("schema/%s/%s: not a statement of a known form: %s", engine, file, stmt)
 			}
@@ -267,7 +268,10 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		if !slices.Contains(whole, have.charset) {
 			sh.charsets[i] = have.charset
 		}
-		if have.length > 0 && (c.limit == 0 || have.length < c.limit) {
+		switch {
+		case sh.width != nil:
+			sh.sizes[i] = have.length
+		case have.length > 0 && (c.limit == 0 || have.length < c.limit):
 			sh.limits[i] = have.length
 		}
 		if c.name == "body" && have.length > 0 {

@@ -9,9 +9,10 @@ const (
 	offlineSince  = offlineAll + ` AND msg_time >= ?`
 	offlinePlace  = `SELECT msg_id FROM ofcustomoffline WHERE id_ == ?`
 	offlineUnread = `SELECT id_ FROM ofcustomoffline WHERE delete_user == ?` + notReceipt
-	offlineOwners = `SELECT DISTINCT exact(delete_user), exact(msg_id) FROM ofcustomoffline WHERE msg_id == (?*)`
+	offlineOwners = `SELECT MIN(delete_user), MIN(msg_id) FROM ofcustomoffline WHERE msg_id == (?*) GROUP BY exact(delete_user), exact(msg_id)`
 
-	offlineMarks = `SELECT DISTINCT exact(delete_user), exact(msg_id), exact(msg_from), exact(msg_type) FROM ofcustomoffline WHERE msg_id == (?*)`
+	offlineMarks = `SELECT MIN(delete_user), MIN(msg_id), MIN(msg_from), MIN(msg_type) FROM ofcustomoffline WHERE msg_id == (?*)
+		GROUP BY exact(delete_user), exact(msg_id), exact(msg_from), exact(msg_type)`
 
 	offlineOfMessage = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id == (?*)`
 	offlineOfPair    = `SELECT id_, msg_id FROM ofcustomoffline WHERE (delete_user == ? AND msg_id == ?)*`

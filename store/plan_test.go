@@ -139,7 +139,7 @@ func TestEveryQueryIsListed(t *testing.T) {
 	}
 	found := 0
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "dialect_") { // what a dialect asks its server is no query of ours
 			continue
 		}
 		file, err := parser.ParseFile(files, name, nil, 0)

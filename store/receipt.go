@@ -10,7 +10,7 @@ const (
 	receiptUpdate  = `UPDATE ofstatus SET status = ? WHERE msg_id == ? AND reader == ?`
 
 	receiptOwner  = `SELECT id_, msg_id, sender FROM ofstatus WHERE msg_id == (?*)`
-	receiptCount  = `SELECT exact(msg_id), COUNT(*) FROM ofstatus WHERE msg_id == (?*) GROUP BY exact(msg_id)`
+	receiptCount  = `SELECT MIN(msg_id), COUNT(*) FROM ofstatus WHERE msg_id == (?*) GROUP BY exact(msg_id)`
 	receiptDelete = `DELETE FROM ofstatus WHERE id_ == (?*)`
 )
 

@@ -81,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		shared:  newSharedReads(p.reader.Stats().MaxOpenConnections),
 	}
 	for _, t := range allTables() {
-		s.shapes[t.name] = shapeOf(t)
+		s.shapes[t.name] = d.shapeOf(t)
 	}
 	if err := s.start(ctx); err != nil {
 		if d.explain != nil {

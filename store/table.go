@@ -93,17 +93,20 @@ var uniqueKeys = map[string][][]string{
 type shape struct {
 	names    []string // the columns that an insert names
 	limits   []int    // characters, parallel to names; 0: no check
+	sizes    []int    // of the columns that stand there, as the engine counts them, parallel to names; 0: no check
 	charsets []string // of the columns, parallel to names; "" lacks nothing
 	kinds    []decoration
-	numbered bool // the first column is an identity that the database fills: an insert leaves it out
+	numbered bool                           // the first column is an identity that the database fills: an insert leaves it out
+	replaces bool                           // of the dialect
+	width    func(charset, text string) int // of the dialect
 }
 
 // shapeOf is the table as this version creates it.
-func shapeOf(t table) *shape {
-	sh := &shape{}
+func (d *dialect) shapeOf(t table) *shape {
+	sh := &shape{replaces: d.replaces, width: d.width}
 	for _, c := range t.columns {
 		sh.names, sh.limits = append(sh.names, c.name), append(sh.limits, c.limit)
-		sh.charsets, sh.kinds = append(sh.charsets, ""), append(sh.kinds, c.decoration)
+		sh.sizes, sh.charsets, sh.kinds = append(sh.sizes, 0), append(sh.charsets, ""), append(sh.kinds, c.decoration)
 	}
 	return sh
 }
@@ -112,18 +115,9 @@ func shapeOf(t table) *shape {
 // MySQL, and SQL Server's have an identity to this day.
 func (s *shape) number() {
 	if !s.numbered {
-		s.names, s.limits, s.charsets, s.kinds, s.numbered = s.names[1:], s.limits[1:], s.charsets[1:], s.kinds[1:], true
+		s.names, s.limits, s.sizes, s.charsets, s.kinds = s.names[1:], s.limits[1:], s.sizes[1:], s.charsets[1:], s.kinds[1:]
+		s.numbered = true
 	}
-}
-
-// limit is what a column holds in characters; 0 is no limit that is worth a check.
-func (s *shape) limit(column string) int {
-	for i, name := range s.names {
-		if name == column {
-			return s.limits[i]
-		}
-	}
-	return 0
 }
 
 // rows collects the values of a multi-row insert into one table.
@@ -133,7 +127,7 @@ type rows struct {
 	args  []any
 	count int
 	done  int   // of them, those that insert has written
-	odd   []int // places in args of decoration of which only the database knows what its column holds
+	odd   []int // places in args of texts of which has to be asked whether the column's character set holds them
 	err   error // the first value that does not fit
 }
 
@@ -160,8 +154,10 @@ func (r *rows) add(values ...any) {
 				r.odd = append(r.odd, len(r.args))
 			}
 			v = text
-		} else if err := fits(text, r.shape.limits[i]); err != nil && r.err == nil {
+		} else if err := r.shape.fits(i, text); err != nil && r.err == nil {
 			r.err = fmt.Errorf("%w: %s.%s: %w", ErrData, r.table, r.shape.names[i], err)
+		} else if r.shape.replaces && !r.shape.surely(i, text) {
+			r.odd = append(r.odd, len(r.args))
 		}
 		if text == "" {
 			v = nil
@@ -171,18 +167,31 @@ func (r *rows) add(values ...any) {
 	r.count++
 }
 
-// fits says what is wrong with a text for a column of limit characters.
-func fits(text string, limit int) error {
-	if limit > 0 && len(text) > limit {
-		if n := utf8.RuneCountInString(text); n > limit {
-			return fmt.Errorf("%d characters, %d fit", n, limit)
-		}
+// fits says what is wrong with a text for a column.
+func (s *shape) fits(i int, text string) error {
+	if n, limit := s.beyond(i, text); n > limit {
+		return fmt.Errorf("%d characters, %d fit", n, limit)
 	}
 	// SQLite stores any bytes as text; the other engines refuse them (MySQL 1366). One behaviour is better than two.
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("not UTF-8")
 	}
 	return nil
+}
+
+// beyond says how long a text is and how long it may be, where it is too long for its column; else 0, 0.
+func (s *shape) beyond(i int, text string) (n, limit int) {
+	if limit = s.limits[i]; limit > 0 && len(text) > limit {
+		if n = utf8.RuneCountInString(text); n > limit {
+			return n, limit
+		}
+	}
+	if limit = s.sizes[i]; limit > 0 && len(text) > limit { // no width is larger than that of UTF-8
+		if n = s.width(s.charsets[i], text); n > limit {
+			return n, limit
+		}
+	}
+	return 0, 0
 }
 
 // insert writes the collected rows. A key that is there is ErrDuplicate, one that the database takes for another's ErrCollation.

@@ -11,7 +11,7 @@ type Unread struct {
 }
 
 // Messages that users wrote themselves do not count: those wait for their phone only.
-const offlineCounts = `SELECT exact(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?` + notReceipt + `
+const offlineCounts = `SELECT MIN(session_id), msg_type, COUNT(DISTINCT exact(msg_id)), MAX(msg_time) FROM ofcustomoffline WHERE delete_user == ?` + notReceipt + `
 	AND (msg_from IS NULL OR msg_from !== delete_user)
 	GROUP BY exact(session_id), msg_type ORDER BY exact(session_id), msg_type`
 

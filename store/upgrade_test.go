@@ -191,7 +191,7 @@ func TestOldPluginGoesOn(t *testing.T) {
 		apply(t, s, epoch, c)
 		raw := e.raw(t, cfg)
 		run(t, raw, s.Report().Missing...)
-		run(t, raw,
+		run(t, raw, e.form(
 			`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('p1', 'm1', 'MTT-000', 'Z', 'L', '1', '[]', 'Z')`,
 			`INSERT INTO ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, msg_status, delete_user) VALUES ('p1', 'm1', 'MTT-000', 'Z', 'Z', '1', '[]', 'Z', 0, 'L')`,
 			`INSERT INTO ofsession (session_id, session_type, session_name, session_create_time, session_valid, session_user) VALUES ('p', 0, '', '1', 0, 'Z')`,
@@ -200,7 +200,7 @@ func TestOldPluginGoesOn(t *testing.T) {
 			`INSERT INTO ofchat (chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_pic) VALUES ('p', NULL, 'Z', 'L', '1', NULL)`,
 			`INSERT INTO ofpubact (id_, title, content, user_id, ts, session_id) VALUES ('p', NULL, NULL, 'Z', '1', 'g')`,
 			`INSERT INTO ofstyle (style_id, style_name, style_value, user_id) VALUES ('p', 'theme', 1, 'Z')`,
-			`UPDATE ofsession SET session_modify_time = '2' WHERE session_id = 'p'`)
+			`UPDATE ofsession SET session_modify_time = '2' WHERE session_id = 'p'`)...)
 		rows := 0
 		found, err := raw.Query(`SELECT * FROM ofmessage WHERE msg_from = 'Z' AND msg_to = 'L' UNION SELECT * FROM ofmessage WHERE msg_from = 'L' AND msg_to = 'Z'`)
 		if err != nil {

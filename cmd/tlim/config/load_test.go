@@ -302,8 +302,8 @@ func TestProblems(t *testing.T) {
 		{"JDBC's address", "store: {driver: MariaDB, dsn: 'jdbc:mysql://root:geheim@db:3306/openfire'}", nil, nil},
 		{"an address without its driver", "store: {dsn: 'root:geheim@tcp(db:3306)/openfire'}", nil, []string{
 			"store.dsn: is the address of a MySQL or MariaDB server, and store.driver is sqlite: set store.driver: mysql"}},
-		{"a source of another engine", "directory: {source: openfire, dsn: 'jdbc:jtds:sqlserver://db/openfire'}", nil, []string{
-			"directory.dsn: is the address of a SQL Server, which is " + notInThisRelease}},
+		{"a source of another engine", "directory: {source: openfire, dsn: 'jdbc:oracle:thin:@db:1521:openfire'}", nil, []string{
+			"directory.dsn: is the address of an Oracle server, which is " + notInThisRelease}},
 		{"no domain", "xmpp: {domain: ''}", nil, []string{noDomain}},
 		{"in memory", "store: {dsn: ':memory:'}", nil, []string{"store.dsn: is a database in memory, which has one connection and dies with it: give a file name"}},
 		{"no database", "directory: {source: isc, dsn: 'root@tcp(db)/'}", nil, []string{

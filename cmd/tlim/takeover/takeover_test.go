@@ -61,9 +61,8 @@ func TestDatabases(t *testing.T) {
 		{"jdbc:jtds:sqlserver://db/im;user=a;password=b", "sa", "p", "sqlserver", "sqlserver://a:b@db:1433?database=im", ""},
 		{"jdbc:sqlserver://db:1433;databaseName=im;encrypt=true;trustServerCertificate=true;sendStringParametersAsUnicode=false", "sa", "p", "sqlserver", "sqlserver://sa:p@db:1433?database=im&encrypt=true&trustservercertificate=true", "sendStringParametersAsUnicode"},
 		{`jdbc:sqlserver://db\SQLEXPRESS;database=im`, "sa", "p", "sqlserver", "sqlserver://sa:p@db/SQLEXPRESS?database=im", ""},
-		{`jdbc:sqlserver://;serverName=::1;portNumber=1435;databaseName={i;m};user=a;password={b;}}c}`, "sa", "p", "sqlserver", "sqlserver://a:b;%7Dc@[::1]:1435?database=i%3Bm", ""},
+		{`jdbc:sqlserver://;serverName=::1;portNumber=1435;databaseName={im};user=a;password={b;}}c}`, "sa", "p", "sqlserver", "sqlserver://a:b;%7Dc@[::1]:1435?database=im", ""},
 		{"jdbc:microsoft:sqlserver://db:1433;DatabaseName=im", "sa", "p", "sqlserver", "sqlserver://sa:p@db:1433?database=im", ""},
-		{"jdbc:sqlserver://db", "sa", "p", "sqlserver", "sqlserver://sa:p@db:1433", "names no database"},
 		{"jdbc:hsqldb:/opt/openfire/embedded-db/openfire", "sa", "", "sqlite", "tlim.db", "embedded database"},
 	} {
 		t.Run(c.url, func(t *testing.T) {
@@ -118,6 +117,7 @@ func TestWrongFiles(t *testing.T) {
 		"LDAP":                 {provided("jdbc:oracle:thin:@ldap://h:7777/"+hush+",cn=x", "u", hush, ""), "directory (LDAP)"},
 		"half a descriptor":    {provided("jdbc:oracle:thin:u/"+hush+"@(DESCRIPTION=(ADDRESS=(HOST=a)", "", "", ""), "is not whole"},
 		"no Oracle server":     {provided("jdbc:oracle:thin:"+hush, "u", hush, ""), "is no URL like jdbc:oracle:thin:@host:1521:SID"},
+		"no SQL database":      {provided("jdbc:sqlserver://db", "u", hush, ""), "names no database"},
 		"no SQL Server":        {provided("jdbc:sqlserver:db;password="+hush, "u", hush, ""), "is no URL like jdbc:sqlserver"},
 		"JNDI":                 {jive("<connectionProvider><className>org.jivesoftware.database.JNDIDataSourceProvider</className></connectionProvider>"), "JNDI data source"},
 		"encrypted URL":        {strings.Replace(provided("ab12", "u", hush, ""), "<serverURL>", `<serverURL encrypted="true">`, 1), "has serverURL encrypted"},

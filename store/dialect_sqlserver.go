@@ -1,0 +1,440 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"github.com/jmoiron/sqlx"
+	mssql "github.com/microsoft/go-mssqldb"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
+	"golang.org/x/text/encoding/korean"
+	"golang.org/x/text/encoding/simplifiedchinese"
+	"golang.org/x/text/encoding/traditionalchinese"
+)
+
+func init() { register(&sqlserverDialect) }
+
+var sqlserverDialect = dialect{
+	name:    "sqlserver",
+	aliases: []string{"mssql"},
+	title:   "sqlserver",
+	address: sqlserverServer,
+	server:  "a SQL Server",
+	form:    sqlserverForm,
+	mask:    maskSQLServer,
+
+	quote: func(name string) string { return "[" + name + "]" },
+	bind:  sqlx.AT,
+	loose: true,
+	// Bytes, because a binary collation still ignores blanks at the end; of nvarchar, because those of varchar are of its code page.
+	exact:      sqlserverBytes,
+	exactValue: sqlserverBytes,
+	value:      sqlserverValue,
+	open:       openSQLServer,
+	page:       offsetFetch,
+
+	// The collations of Windows sort "-" as if it was not there, so a range would be another one.
+	family:    func(column, family string) string { return column + " LIKE '" + family + "-%'" },
+	wildcards: "%_[",
+
+	explain:     explainSQLServer,
+	insert:      insertValues,
+	classify:    classifySQLServer,
+	unmatched:   func(error) bool { return false },
+	held:        heldSQLServer,
+	replaces:    true,
+	width:       widthSQLServer,
+	uncommitted: uncommittedSQLServer,
+	catalogue:   catalogueSQLServer,
+	lock:        lockSQLServer,
+	refuse:      refuseSQLServer,
+	integers:    []string{"int", "bigint", "smallint", "tinyint", "numeric", "decimal"},
+	exactCollation: func(name string) bool {
+		return name == "" || strings.HasSuffix(name, "_BIN2") || strings.HasSuffix(name, "_BIN")
+	},
+	collation: "Latin1_General_100_BIN2",
+	widenBody: func(table string) string { return "ALTER TABLE " + table + " ALTER COLUMN body nvarchar(max) NULL" },
+	widenKey: func(table, column string) string {
+		return "make the table anew with " + column + " nvarchar(64) NOT NULL"
+	},
+	convert: convertSQLServer,
+	advise:  adviseSQLServer,
+}
+
+func sqlserverBytes(text string) string {
+	return "CAST(CAST(" + text + " AS nvarchar(256)) AS varbinary(512))"
+}
+
+// sqlserverValue: the driver sends a string as nvarchar, and a varchar column of the old tables is then converted row by row instead of
+// looked up in its index. A text that is the same in every code page goes as varchar, which suits both kinds of columns.
+func sqlserverValue(v any) any {
+	if text, ok := v.(string); ok && plain(text) {
+		return mssql.VarChar(text)
+	}
+	return v
+}
+
+// offsetFetch is the clause of SQL Server 2012 and newer, which wants an order and at least one row.
+func offsetFetch(query string, args []any, length, offset int64) (string, []any) {
+	if length < 1 {
+		return "SELECT * FROM (" + query + ") nothing WHERE 1 = 0", args
+	}
+	if !strings.Contains(query, " ORDER BY ") {
+		query += " ORDER BY (SELECT NULL)"
+	}
+	return query + " OFFSET ? ROWS FETCH NEXT ? ROWS ONLY", append(args, offset, length)
+}
+
+// openSQLServer takes an address, a user and a database; what a session needs to be is set here.
+func openSQLServer(cfg Config) (*pools, error) {
+	base, err := sqlserverAddress(cfg.DSN)
+	if err != nil {
+		return nil, err
+	}
+	make := func(patience time.Duration) *sql.DB {
+		c := *base
+		c.AppName = "tlim"
+		c.DialTimeout, c.ConnTimeout = 10*time.Second, patience
+		connector := mssql.NewConnectorConfig(c)
+		connector.SessionInitSQL = sqlserverSession(cfg.MaxWait)
+		db := sql.OpenDB(connector)
+		db.SetConnMaxLifetime(cfg.MaxLifetime)
+		return db
+	}
+	// A reader may have to answer a page of a table without an index, so it is more patient than a client is.
+	p := &pools{reader: make(cfg.MaxWait + 5*time.Second), writer: make(cfg.MaxWait + 5*time.Second), admin: make(0)}
+	p.reader.SetMaxOpenConns(cfg.MaxOpen)
+	p.reader.SetMaxIdleConns(cfg.MaxIdle)
+	p.writer.SetMaxOpenConns(1)
+	p.writer.SetMaxIdleConns(1)
+	p.admin.SetMaxOpenConns(2)
+	return p, nil
+}
+
+// sqlserverSession is what each session begins with. Filtered indexes want the ANSI settings, which a server's defaults may turn off. A
+// statement that fails must not end the transaction behind the driver's back: the next one would be committed alone.
+func sqlserverSession(wait time.Duration) string {
+	return fmt.Sprintf("SET ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, CONCAT_NULL_YIELDS_NULL, QUOTED_IDENTIFIER ON; "+
+		"SET NUMERIC_ROUNDABORT, XACT_ABORT, IMPLICIT_TRANSACTIONS OFF; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCK_TIMEOUT %d", wait.Milliseconds())
+}
+
+// sqlserverNumber is the number of the first error of an answer: those behind it say what followed from it.
+func sqlserverNumber(err error) int32 {
+	var e mssql.Error
+	if !errors.As(err, &e) {
+		return 0
+	}
+	if len(e.All) > 0 {
+		return e.All[0].Number
+	}
+	return e.Number
+}
+
+// explainSQLServer says which rights are wanted, in one line.
+func explainSQLServer(_ Config, err error) error {
+	switch sqlserverNumber(err) {
+	case 229, 230, 262, 1088, 2760, 4902, 15247:
+		return fmt.Errorf("%w; the user of store.dsn needs SELECT, INSERT, UPDATE and DELETE on its database, and CREATE TABLE and ALTER on its schema at the first start of a new version", oneLine{err})
+	}
+	return oneLine{err}
+}
+
+// oneLine is an error whose text the driver has written in several lines.
+type oneLine struct{ error }
+
+// Error joins the lines.
+func (o oneLine) Error() string { return strings.ReplaceAll(o.error.Error(), "\n", "; ") }
+
+// Unwrap returns the error itself.
+func (o oneLine) Unwrap() error { return o.error }
+
+func classifySQLServer(err error) error {
+	switch sqlserverNumber(err) {
+	case 2627, 2601: // a key or a unique index
+		return ErrDuplicate
+	case 8152, 2628, // would be cut
+		515,            // NULL where none may be
+		245, 248, 8114, // no number
+		220, 232, // too large a number
+		1946, 1105: // an index entry that is too long
+		if sqlserverNumber(err) != 1105 { // 1105 is a full disk
+			return ErrData
+		}
+	}
+	return nil
+}
+
+// uncommittedSQLServer: the victim of a deadlock and one that waited too long for a lock are rolled back. Of its connection the driver
+// says ErrBadConn itself before it has sent anything; an error that only stands for it (mssql.RetryableError) comes after that.
+func uncommittedSQLServer(err error) bool {
+	n := sqlserverNumber(err)
+	return n == 1205 || n == 1222 || err == driver.ErrBadConn //nolint:errorlint // see above: errors.Is would say yes of both
+}
+
+// sqlserverCharsets are the code pages of varchar columns, by the names that MySQL has for them.
+var sqlserverCharsets = []struct {
+	page    int
+	name    string
+	charset encoding.Encoding
+}{
+	{936, "gbk", simplifiedchinese.GBK}, {950, "big5", traditionalchinese.Big5}, {932, "cp932", japanese.ShiftJIS}, {949, "euckr", korean.EUCKR},
+	{1252, "latin1", charmap.Windows1252}, {1250, "cp1250", charmap.Windows1250}, {1251, "cp1251", charmap.Windows1251},
+	{1253, "cp1253", charmap.Windows1253}, {1254, "cp1254", charmap.Windows1254}, {1255, "cp1255", charmap.Windows1255},
+	{1256, "cp1256", charmap.Windows1256}, {1257, "cp1257", charmap.Windows1257}, {1258, "cp1258", charmap.Windows1258},
+	{874, "cp874", charmap.Windows874}, {437, "cp437", charmap.CodePage437}, {850, "cp850", charmap.CodePage850},
+}
+
+// sqlserverUTF8 is the character set of a varchar column with a collation of UTF-8: it lacks nothing, and counts bytes.
+const sqlserverUTF8 = "utf8mb4"
+
+// heldSQLServer asks nobody: the server would answer with characters that look alike.
+func heldSQLServer(_ context.Context, _ querier, charset, value string) (string, error) {
+	for _, c := range sqlserverCharsets {
+		if c.name != charset {
+			continue
+		}
+		encoder := c.charset.NewEncoder()
+		var held strings.Builder
+		for _, r := range value {
+			if _, err := encoder.String(string(r)); err != nil {
+				r = '?'
+			}
+			held.WriteRune(r)
+		}
+		return held.String(), nil
+	}
+	return strings.Map(func(r rune) rune { // a code page that nobody knows has what all have
+		if r > 0x7f {
+			return '?'
+		}
+		return r
+	}, value), nil
+}
+
+// widthSQLServer: nvarchar counts units of UTF-16, varchar bytes.
+func widthSQLServer(charset, value string) int {
+	switch charset {
+	case "":
+		n := 0
+		for _, r := range value {
+			n += max(1, utf16.RuneLen(r))
+		}
+		return n
+	case sqlserverUTF8:
+		return len(value)
+	}
+	n := 0
+	for _, r := range value {
+		n++
+		if r > 0x7f && slices.Contains([]string{"gbk", "big5", "cp932", "euckr"}, charset) {
+			n++
+		}
+	}
+	return n
+}
+
+// What the server knows of the tables. Only those of the user's own schema are the ones that a name without one means.
+const (
+	sqlserverColumns = `SELECT t.name, c.name, y.name, c.max_length, c.collation_name, CAST(COLLATIONPROPERTY(c.collation_name, 'CodePage') AS int), CAST(c.is_identity AS int)
+		FROM sys.tables t JOIN sys.columns c ON c.object_id = t.object_id JOIN sys.types y ON y.user_type_id = c.user_type_id
+		WHERE t.schema_id = SCHEMA_ID()`
+	sqlserverIndexes = `SELECT t.name, i.name, c.name
+		FROM sys.tables t JOIN sys.indexes i ON i.object_id = t.object_id
+		JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
+		JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
+		WHERE t.schema_id = SCHEMA_ID() AND k.is_included_column = 0 AND i.is_disabled = 0 ORDER BY t.name, i.name, k.key_ordinal`
+	sqlserverIdentities = `SELECT t.name, c.name, y.name, c.precision, CAST(c.last_value AS bigint), p.name
+		FROM sys.tables t JOIN sys.identity_columns c ON c.object_id = t.object_id JOIN sys.types y ON y.user_type_id = c.user_type_id
+		LEFT JOIN sys.key_constraints p ON p.parent_object_id = t.object_id AND p.type = 'PK'
+		WHERE t.schema_id = SCHEMA_ID() ORDER BY t.name`
+	sqlserverSettings = `SELECT CAST(is_read_committed_snapshot_on AS int) FROM sys.databases WHERE database_id = DB_ID()`
+	sqlserverDelayed  = `SELECT delayed_durability FROM sys.databases WHERE database_id = DB_ID()`
+	sqlserverLock     = `DECLARE @got int; EXEC @got = sp_getapplock @Resource = 'tlim_migrate', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 60000; SELECT @got`
+	sqlserverUnlock   = `EXEC sp_releaseapplock @Resource = 'tlim_migrate', @LockOwner = 'Session'`
+)
+
+func catalogueSQLServer(ctx context.Context, db querier) (catalogue, error) {
+	c := catalogue{}
+	err := each(ctx, db, sqlserverColumns, func(scan scanner) error {
+		var table, name, kind, collation text
+		var length, page, identity number
+		if err := scan(&table, &name, &kind, &length, &collation, &page, &identity); err != nil {
+			return err
+		}
+		info := columnInfo{name: string(name), kind: string(kind), collation: string(collation), numbered: identity != 0}
+		switch kind {
+		case "nvarchar", "nchar":
+			info.length = max(0, int(length)/2) // max is -1
+		case "varchar", "char", "text":
+			if kind != "text" {
+				info.length = max(0, int(length))
+			}
+			info.charset = codePage(int(page))
+		}
+		c.column(string(table), info)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, db, sqlserverIndexes, func(scan scanner) error {
+		var table, index, col text
+		if err := scan(&table, &index, &col); err != nil {
+			return err
+		}
+		c.index(string(table), string(index), string(col))
+		return nil
+	})
+	return c, err
+}
+
+// codePage is the name of a code page's character set.
+func codePage(page int) string {
+	if page == 65001 {
+		return sqlserverUTF8
+	}
+	for _, c := range sqlserverCharsets {
+		if c.page == page {
+			return c.name
+		}
+	}
+	return fmt.Sprintf("cp%d", page)
+}
+
+func lockSQLServer(ctx context.Context, conn *sql.Conn) (func() error, error) {
+	var got number
+	if err := conn.QueryRowContext(ctx, sqlserverLock).Scan(&got); err != nil {
+		return nil, err
+	}
+	if got < 0 {
+		return nil, errors.New("another process has been changing the tables for 60 seconds")
+	}
+	return func() error {
+		conn.ExecContext(context.WithoutCancel(ctx), sqlserverUnlock) // a connection that is lost has none
+		return nil
+	}, nil
+}
+
+// identity is a column that numbers the rows of an old table, as far as it has come.
+type identity struct {
+	table, column, key string
+	used               float64 // of its range
+}
+
+// The old tables number their rows by numeric(6): the millionth insert fails, however many rows were deleted.
+const (
+	identityRefused = 0.9
+	identityWarned  = 0.5
+)
+
+func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err error) {
+	err = each(ctx, db, sqlserverIdentities, func(scan scanner) error {
+		var table, column, kind, key text
+		var precision, last number
+		if err := scan(&table, &column, &kind, &precision, &last, &key); err != nil {
+			return err
+		}
+		end := math.Pow10(int(precision)) - 1
+		switch kind {
+		case "int":
+			end = math.MaxInt32
+		case "bigint":
+			end = math.MaxInt64
+		case "smallint":
+			end = math.MaxInt16
+		case "tinyint":
+			end = math.MaxUint8
+		}
+		name := strings.ToLower(string(table))
+		if isDeployedName(name) {
+			list = append(list, identity{name, string(column), string(key), float64(last) / end})
+		}
+		return nil
+	})
+	return list, err
+}
+
+func isDeployedName(name string) bool { return isDeployed(table{name: name}) }
+
+// remedy widens the column, which the server does with a locked table and without its key.
+func (i identity) remedy() string {
+	drop, add := "", ""
+	if i.key != "" {
+		drop = fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT [%s]; ", i.table, i.key)
+		add = fmt.Sprintf("; ALTER TABLE %s ADD CONSTRAINT [%s] PRIMARY KEY NONCLUSTERED (%s)", i.table, i.key, i.column)
+	}
+	return fmt.Sprintf("%sALTER TABLE %s ALTER COLUMN %s numeric(18) NOT NULL%s", drop, i.table, i.column, add)
+}
+
+func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
+	list, err := identitiesSQLServer(ctx, db)
+	for _, i := range list {
+		if i.used > identityRefused {
+			return fmt.Sprintf("%s.%s has used %.0f %% of its numbers, and at their end every insert fails; in a quiet hour, because it locks the table: %s",
+				i.table, i.column, 100*i.used, i.remedy()), nil
+		}
+	}
+	return "", err
+}
+
+func adviseSQLServer(ctx context.Context, db querier) ([]string, error) {
+	list, err := identitiesSQLServer(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	var advice []string
+	for _, i := range list {
+		if i.used > identityWarned {
+			advice = append(advice, fmt.Sprintf("%s.%s has used %.0f %% of its numbers; above 90 tlim does not start (%s, which locks the table)",
+				i.table, i.column, 100*i.used, i.remedy()))
+		}
+	}
+	var snapshot, delayed number
+	if err := db.QueryRowContext(ctx, sqlserverSettings).Scan(&snapshot); err != nil {
+		return nil, err
+	}
+	if snapshot == 0 {
+		advice = append(advice, "READ_COMMITTED_SNAPSHOT is off: reads wait for writes, and writes for reads (ALTER DATABASE CURRENT SET READ_COMMITTED_SNAPSHOT ON, with nobody else connected)")
+	}
+	err = db.QueryRowContext(ctx, sqlserverDelayed).Scan(&delayed)
+	switch {
+	case sqlserverNumber(err) == 207: // SQL Server 2012 has no such thing
+	case err != nil:
+		return nil, err
+	case delayed == 2:
+		advice = append(advice, "DELAYED_DURABILITY is FORCED: messages that were acknowledged can be lost in a power cut (ALTER DATABASE CURRENT SET DELAYED_DURABILITY = DISABLED)")
+	}
+	return advice, nil
+}
+
+// convertSQLServer has the columns outside of the key: those in it want the key dropped first.
+func convertSQLServer(name string) string {
+	var statements []string
+	for _, t := range allTables() {
+		if t.name != name {
+			continue
+		}
+		for i, c := range t.columns {
+			long := c.name == "body" || c.name == "content" || c.name == "receivers"
+			if i == 0 || c.limit == 0 && !long || slices.ContainsFunc(uniqueKeys[name], func(k []string) bool { return slices.Contains(k, c.name) }) {
+				continue
+			}
+			size := "max"
+			if !long {
+				size = fmt.Sprint(c.limit)
+			}
+			statements = append(statements, fmt.Sprintf("ALTER TABLE %s ALTER COLUMN [%s] nvarchar(%s) COLLATE Latin1_General_100_BIN2 NULL", name, c.name, size))
+		}
+	}
+	return strings.Join(statements, "; ") + "; each locks the table, and an index of the column has to be dropped before"
+}

@@ -1,0 +1,434 @@
+package store
+
+import (
+	"bufio"
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mssql "github.com/microsoft/go-mssqldb"
+)
+
+// H2 stands for servers that no registry has: SQL Server here. It takes their SQL, as far as it knows it, in databases in memory
+// (scripts/h2, scripts/lab/h2/Door.java). An address is "<engine>://h2@<host:port>/<database>"; the dialect and its statements are those of
+// the real engine, and errors come as those of its driver.
+
+// IsH2 says whether an address is one of H2.
+func IsH2(dsn string) bool { return strings.Contains(dsn, "://h2@") }
+
+// h2Unsaid is what H2 cannot say of an engine's SQL, with what it gets instead and why.
+type h2Unsaid struct {
+	why  string
+	says *regexp.Regexp
+	as   string                    // with $1
+	form func(found string) string // instead of as
+}
+
+var h2Modes = map[string][]h2Unsaid{
+	"MSSQLServer": {
+		{why: "columns have no collation of their own; H2 compares all texts exactly", says: regexp.MustCompile(` COLLATE Latin1_General_100_BIN2`), as: ""},
+		{why: "no filtered indexes; NULL is not one value in its unique ones", says: regexp.MustCompile(`(CREATE (?:UNIQUE )?INDEX .*\)) WHERE .*`), as: "$1"},
+		{why: "no included columns", says: regexp.MustCompile(` INCLUDE \(id_\)`), as: ""},
+		{why: "\"[\" is no wildcard of LIKE, and what is none may not be escaped: request takes the escape away", says: regexp.MustCompile(` LIKE `), as: " LIKE "},
+		{why: "what is grouped by has to be a column, or to be read", says: regexp.MustCompile(`(?s)\sGROUP BY .*`), form: func(found string) string {
+			return regexp.MustCompile(`CAST\(CAST\((\w+) AS nvarchar\(256\)\) AS varbinary\(512\)\)`).ReplaceAllString(found, "$1")
+		}},
+		{why: "the catalogue sys: columns", says: exactly(sqlserverColumns), as: `SELECT table_name, column_name,
+			CASE data_type WHEN 'CHARACTER VARYING' THEN 'nvarchar' WHEN 'CHARACTER LARGE OBJECT' THEN 'nvarchar' WHEN 'INTEGER' THEN 'int' ELSE LOWER(data_type) END,
+			CASE data_type WHEN 'CHARACTER VARYING' THEN CASE WHEN character_maximum_length > 4000 THEN -1 ELSE 2 * character_maximum_length END ELSE -1 END,
+			NULL, NULL, CASE is_identity WHEN 'YES' THEN 1 ELSE 0 END
+			FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA()`},
+		{why: "the catalogue sys: indexes", says: exactly(sqlserverIndexes), as: `SELECT table_name, index_name, column_name FROM INFORMATION_SCHEMA.index_columns
+			WHERE table_schema = SCHEMA() ORDER BY table_name, index_name, ordinal_position`},
+		{why: "the catalogue sys: identities", says: exactly(sqlserverIdentities), as: `SELECT table_name, column_name, CASE data_type WHEN 'INTEGER' THEN 'int' ELSE LOWER(data_type) END,
+			numeric_precision, identity_base - 1, 'pk' FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA() AND is_identity = 'YES' ORDER BY table_name`},
+		{why: "settings of a database", says: exactly(sqlserverSettings), as: `SELECT 1`},
+		{why: "delayed durability", says: exactly(sqlserverDelayed), as: `SELECT 0`},
+		{why: "application locks, which the driver below has", says: exactly(sqlserverLock), as: `SELECT 0`},
+		{why: "application locks", says: exactly(sqlserverUnlock), as: `SELECT 0`},
+		{why: "parameters have numbers and not names", says: regexp.MustCompile(`@p(\d+)`), as: "?$1"},
+	},
+}
+
+func exactly(statement string) *regexp.Regexp {
+	return regexp.MustCompile("^" + regexp.QuoteMeta(statement) + "$")
+}
+
+func init() {
+	server := sqlserverDialect.open
+	sqlserverDialect.open = func(cfg Config) (*pools, error) {
+		if !IsH2(cfg.DSN) {
+			return server(cfg)
+		}
+		make := func(n int) *sql.DB {
+			db := openH2(cfg.DSN, cfg.MaxWait)
+			db.SetMaxOpenConns(n)
+			db.SetMaxIdleConns(n)
+			return db
+		}
+		return &pools{reader: make(cfg.MaxOpen), writer: make(1), admin: make(2)}, nil
+	}
+}
+
+// OpenH2 opens an address of H2 without tlim.
+func OpenH2(dsn string) *sql.DB { return openH2(dsn, 10*time.Second) }
+
+func openH2(dsn string, wait time.Duration) *sql.DB {
+	engine, rest, _ := strings.Cut(dsn, "://h2@")
+	address, name, _ := strings.Cut(rest, "/")
+	mode, null := "MSSQLServer", "LOW"
+	if engine == "oracle" {
+		mode, null = "Oracle", "HIGH"
+	}
+	return sql.OpenDB(&h2Connector{address: address, name: name, mode: mode,
+		url: "jdbc:h2:mem:" + name + ";MODE=" + mode + ";DEFAULT_NULL_ORDERING=" + null +
+			";DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;NON_KEYWORDS=VALUE;DB_CLOSE_DELAY=-1;LOCK_TIMEOUT=" + fmt.Sprint(wait.Milliseconds())})
+}
+
+type h2Connector struct{ address, name, mode, url string }
+
+func (c *h2Connector) Driver() driver.Driver { return nil }
+
+func (c *h2Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+	if err != nil {
+		return nil, err
+	}
+	conn := &h2Conn{c: c, socket: socket, in: bufio.NewReader(socket), out: bufio.NewWriter(socket)}
+	conn.text(c.url)
+	if _, err := conn.answer(ctx); err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return conn, nil
+}
+
+// h2Locks are the application locks, by database.
+var h2Locks sync.Map
+
+type h2Conn struct {
+	c      *h2Connector
+	socket net.Conn
+	in     *bufio.Reader
+	out    *bufio.Writer
+	broken error
+	locked bool
+}
+
+// translate makes H2's form of a statement.
+func (c *h2Conn) translate(query string) string {
+	for _, u := range h2Modes[c.c.mode] {
+		if u.form != nil {
+			query = u.says.ReplaceAllStringFunc(query, u.form)
+		} else {
+			query = u.says.ReplaceAllString(query, u.as)
+		}
+	}
+	return query
+}
+
+// TestUnsaidByH2: each entry is about a statement of ours, so none outlives it.
+func TestUnsaidByH2(t *testing.T) {
+	for _, c := range []struct {
+		mode  string
+		d     *dialect
+		asked []string
+	}{
+		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverSettings, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
+	} {
+		statements := append(statementsOf(t, c.d), c.asked...)
+		parts, err := schema(c.d.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range parts {
+			statements = append(statements, p.sql)
+		}
+		for _, u := range h2Modes[c.mode] {
+			t.Run(c.mode+" "+u.why, func(t *testing.T) {
+				if !slices.ContainsFunc(statements, u.says.MatchString) {
+					t.Error("no statement says it any more: take the entry away")
+				}
+			})
+		}
+	}
+}
+
+func (c *h2Conn) request(ctx context.Context, verb byte, query string, args []driver.NamedValue) (*h2Rows, error) {
+	if c.broken != nil {
+		return nil, driver.ErrBadConn
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	like := strings.Contains(query, " LIKE ")
+	switch query {
+	case sqlserverLock:
+		turn, _ := h2Locks.LoadOrStore(c.c.name, make(chan struct{}, 1))
+		select {
+		case turn.(chan struct{}) <- struct{}{}:
+			c.locked = true
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	case sqlserverUnlock:
+		c.unlock()
+	}
+	if query == "SHUTDOWN" {
+		verb = 'D'
+	}
+	c.out.WriteByte(verb)
+	c.text(c.translate(query))
+	binary.Write(c.out, binary.BigEndian, int32(len(args)))
+	for _, a := range args {
+		switch v := a.Value.(type) {
+		case nil:
+			c.out.WriteByte('N')
+		case int64:
+			c.out.WriteByte('I')
+			binary.Write(c.out, binary.BigEndian, v)
+		case string:
+			if c.out.WriteByte('S'); like {
+				v = strings.ReplaceAll(v, "![", "[")
+			}
+			c.text(v)
+		default:
+			return nil, fmt.Errorf("an argument of type %T", v)
+		}
+	}
+	return c.answer(ctx)
+}
+
+func (c *h2Conn) unlock() {
+	if turn, ok := h2Locks.Load(c.c.name); ok && c.locked {
+		c.locked = false
+		<-turn.(chan struct{})
+	}
+}
+
+func (c *h2Conn) text(s string) {
+	binary.Write(c.out, binary.BigEndian, int32(len(s)))
+	c.out.WriteString(s)
+}
+
+type h2Rows struct {
+	columns []string
+	rows    [][]driver.Value
+	changed int64
+}
+
+// answer reads a whole answer. A context that ends cuts the connection.
+func (c *h2Conn) answer(ctx context.Context) (r *h2Rows, err error) {
+	stop := context.AfterFunc(ctx, func() { c.socket.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if !stop() && err != nil {
+			err = ctx.Err()
+		}
+	}()
+	if err := c.out.Flush(); err != nil {
+		return nil, c.lost(err)
+	}
+	kind, err := c.in.ReadByte()
+	if err != nil {
+		return nil, c.lost(err)
+	}
+	r = &h2Rows{}
+	switch kind {
+	case 'U':
+		err = binary.Read(c.in, binary.BigEndian, &r.changed)
+	case 'E':
+		var code int32
+		var message string
+		if err = binary.Read(c.in, binary.BigEndian, &code); err == nil {
+			message, err = c.readText()
+		}
+		if err == nil {
+			return nil, h2Error(c.c.mode, code, message)
+		}
+	case 'R':
+		err = c.readRows(r)
+	default:
+		err = fmt.Errorf("an answer of kind %q", kind)
+	}
+	if err != nil {
+		return nil, c.lost(err)
+	}
+	return r, nil
+}
+
+func (c *h2Conn) lost(err error) error {
+	c.broken = err
+	c.unlock()
+	return err
+}
+
+func (c *h2Conn) readRows(r *h2Rows) error {
+	var width int32
+	if err := binary.Read(c.in, binary.BigEndian, &width); err != nil {
+		return err
+	}
+	for range width {
+		label, err := c.readText()
+		if err != nil {
+			return err
+		}
+		r.columns = append(r.columns, label)
+	}
+	for {
+		kind, err := c.in.ReadByte()
+		if err != nil || kind == '.' {
+			return err
+		}
+		row := make([]driver.Value, width)
+		for i := range row {
+			if row[i], err = c.readValue(); err != nil {
+				return err
+			}
+		}
+		r.rows = append(r.rows, row)
+	}
+}
+
+func (c *h2Conn) readValue() (driver.Value, error) {
+	kind, err := c.in.ReadByte()
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case 'N':
+		return nil, nil
+	case 'I':
+		var n int64
+		err = binary.Read(c.in, binary.BigEndian, &n)
+		return n, err
+	case 'S':
+		return c.readText()
+	case 'B':
+		text, err := c.readText()
+		return []byte(text), err
+	}
+	return nil, fmt.Errorf("a value of kind %q", kind)
+}
+
+func (c *h2Conn) readText() (string, error) {
+	var n int32
+	if err := binary.Read(c.in, binary.BigEndian, &n); err != nil {
+		return "", err
+	}
+	if n < 0 || n > math.MaxInt32/2 {
+		return "", fmt.Errorf("a text of %d bytes", n)
+	}
+	b := make([]byte, n)
+	_, err := io.ReadFull(c.in, b)
+	return string(b), err
+}
+
+// h2Error is H2's error as the driver of the engine would say it.
+func h2Error(mode string, code int32, message string) error {
+	number := map[int32]int32{
+		23505: 2627, // duplicate key
+		22001: 2628, // too long
+		23502: 515,  // NULL
+		22018: 8114, // no number
+		22003: 220,  // out of range
+		40001: 1205, // deadlock
+		50200: 1222, // lock time-out
+		90131: 1205, // concurrent update
+		42102: 208,  // no such table
+		42104: 208,
+	}[code]
+	return mssql.Error{Number: number, Class: 14, Message: fmt.Sprintf("%s (H2 %d)", message, code)}
+}
+
+func (c *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
+	if text, ok := v.Value.(mssql.VarChar); ok {
+		v.Value = string(text)
+		return nil
+	}
+	value, err := driver.DefaultParameterConverter.ConvertValue(v.Value)
+	v.Value = value
+	return err
+}
+
+func (c *h2Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	r, err := c.request(ctx, 'X', query, args)
+	if err != nil {
+		return nil, err
+	}
+	return driver.RowsAffected(r.changed), nil
+}
+
+func (c *h2Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	r, err := c.request(ctx, 'X', query, args)
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (c *h2Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if _, err := c.request(ctx, 'P', query, nil); err != nil {
+		return nil, err
+	}
+	return &h2Stmt{c, query}, nil
+}
+
+func (c *h2Conn) Prepare(query string) (driver.Stmt, error) {
+	return c.PrepareContext(context.Background(), query)
+}
+
+func (c *h2Conn) Begin() (driver.Tx, error) {
+	_, err := c.request(context.Background(), 'B', "", nil)
+	return c, err
+}
+
+func (c *h2Conn) Commit() error { _, err := c.request(context.Background(), 'C', "", nil); return err }
+func (c *h2Conn) Rollback() error {
+	_, err := c.request(context.Background(), 'R', "", nil)
+	return err
+}
+func (c *h2Conn) IsValid() bool { return c.broken == nil }
+
+func (c *h2Conn) Close() error {
+	c.unlock()
+	return c.socket.Close()
+}
+
+type h2Stmt struct {
+	c     *h2Conn
+	query string
+}
+
+func (s *h2Stmt) Close() error                               { return nil }
+func (s *h2Stmt) NumInput() int                              { return -1 }
+func (s *h2Stmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
+func (s *h2Stmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
+func (s *h2Stmt) CheckNamedValue(v *driver.NamedValue) error { return s.c.CheckNamedValue(v) }
+func (s *h2Stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return s.c.ExecContext(ctx, s.query, args)
+}
+func (s *h2Stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return s.c.QueryContext(ctx, s.query, args)
+}
+
+func (r *h2Rows) Columns() []string { return r.columns }
+func (r *h2Rows) Close() error      { return nil }
+func (r *h2Rows) Next(dest []driver.Value) error {
+	if len(r.rows) == 0 {
+		return io.EOF
+	}
+	copy(dest, r.rows[0])
+	r.rows = r.rows[1:]
+	return nil
+}
