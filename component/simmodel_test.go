@@ -399,6 +399,25 @@ func (s *simulation) dissolve(g *simGroup) {
 	}
 }
 
+// purged takes out of the history what is no longer there of dissolved groups: how much of it one purge removes depends on what was
+// settled, and who reads a message of it from then on names one that nobody knows.
+func (s *simulation) purged() {
+	s.t.Helper()
+	rows, err := s.db.MessagesAfter(s.t.Context(), "", "", 10_000)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	there := map[string]bool{}
+	for _, row := range rows {
+		there[row.MsgID] = true
+	}
+	for _, r := range s.ids {
+		if r.group != nil && r.group.state == simDissolved && !there[r.MsgID] {
+			r.row = false
+		}
+	}
+}
+
 // noticed is a message that the server made.
 func (s *simulation) noticed(msg store.Message, g *simGroup) {
 	key := store.IDKey{MsgID: msg.MsgID, Class: store.ClassMessage}

@@ -1024,7 +1024,7 @@ func (s *simulation) callOne(away bool) (effect func(ok bool), err error) {
 		}, err
 	default:
 		s.tell("what dissolved groups left is removed")
-		return nil, s.purgeNext(ctx)
+		return func(bool) { s.purged() }, s.purgeNext(ctx)
 	}
 }
 
