@@ -88,7 +88,7 @@ func TestImportRefuses(t *testing.T) {
 		"encrypted":            {[]string{encrypted}, 0, "to do: openfire.xml has user or password of it encrypted", true},
 		"encrypted, --db":      {[]string{encrypted, "--db"}, 0, "the database was not read: user and password of the database are not known: give --user and --password-file", true},
 		"a login":              {[]string{encrypted, "--user", "u", "--password-file", password}, 0, "is written", true},
-		"embedded, --db":       {[]string{embedded, "--db"}, 0, "the database was not read: Openfire's embedded database cannot be read by another process", true},
+		"embedded, --db":       {[]string{embedded, "--db"}, 0, "the database was not read: the embedded database of Openfire cannot be read by another process", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"config", "import"}, c.args...)

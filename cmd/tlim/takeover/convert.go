@@ -51,6 +51,8 @@ func (d *Document) Database(login Login) (*Database, error) {
 	user, password := d.value(provider+"username"), d.value(provider+"password")
 	if p.user != "" {
 		user, password = Value{p.user, false}, Value{p.password, false}
+	} else if p.password != "" {
+		password = Value{p.password, false}
 	}
 	hidden := user.Encrypted || password.Encrypted
 	if login.User != "" {
@@ -68,7 +70,7 @@ func (d *Document) Database(login Login) (*Database, error) {
 		}
 		db.DSN = p.address("USER", "PASSWORD")
 		db.notes = append(db.notes, why+": one line of the file named here is "+db.DSN)
-		db.todo = append(db.todo, why+": import again with --user and --password-file, or write the file that store.dsn_file names, mode 0600, with one line: "+db.DSN)
+		db.todo = append(db.todo, why+": import again with --user and --password-file, or write the file that store.dsn_file names, mode 0600, with the one line that stands in the comment there")
 		return db, nil
 	}
 	db.DSN = p.address(user.Text, password.Text)
@@ -88,7 +90,7 @@ func embeddedDatabase() *Database {
 func (db *Database) Readable() error {
 	switch e, _ := store.EngineNamed(db.Driver); {
 	case db.Embedded:
-		return errors.New("Openfire's embedded database cannot be read by another process")
+		return errors.New("the embedded database of Openfire cannot be read by another process")
 	case e.Later:
 		return errors.New(e.Refusal())
 	case !db.Complete:

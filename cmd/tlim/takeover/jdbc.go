@@ -40,7 +40,7 @@ func placeOf(text string) (*place, error) {
 	if m := subprotocol.FindStringSubmatch(text); m != nil {
 		return nil, fmt.Errorf("is of a database called %s, which tlim does not have: it has MySQL, MariaDB, SQL Server, Oracle and SQLite", strings.ToLower(m[1]))
 	}
-	return nil, errors.New("is no JDBC URL, which begins with jdbc:")
+	return nil, errors.New("is no JDBC URL, like jdbc:mysql://host:3306/database")
 }
 
 var (
@@ -62,6 +62,9 @@ func mysqlPlace(text string) (*place, bool, error) {
 	}
 	if m[3] == "" {
 		return nil, true, errors.New("names no database, as in jdbc:mysql://host:3306/database")
+	}
+	if !databaseForm.MatchString(m[3]) {
+		return nil, true, errors.New(`has a name of a database that none has: the parameters stand behind a "?"`)
 	}
 	p := &place{engine: "mysql"}
 	servers := m[2]
@@ -167,6 +170,7 @@ func hostPort(text string) (host, port string, err error) {
 
 var (
 	hostPortForm = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::([0-9]{1,5}))?$`)
+	databaseForm = regexp.MustCompile(`^[^;&=@:]*$`)
 	hostForm     = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
@@ -264,8 +268,11 @@ func sqlserverPlace(text string) (*place, bool, error) {
 	if err != nil {
 		return nil, true, err
 	}
+	if !databaseForm.MatchString(s.instance) {
+		return nil, true, errors.New(`has a name of an instance that none has: the parameters stand behind a ";"`)
+	}
 	if s.database == "" {
-		p.notes = append(p.notes, "serverURL names no database, so it is the one that the server gives this user")
+		return nil, true, errors.New("names no database: write ;databaseName= and its name behind it, in a copy of the file")
 	}
 	if s.windows {
 		p.notes = append(p.notes, "serverURL logs in by Windows, which tlim does not: make a login of SQL Server and give it by --user and --password-file")

@@ -46,6 +46,7 @@ func TestDatabases(t *testing.T) {
 		{"jdbc:mysql://a:1,b:2,[::1]:3/im?autoReconnect=true", "u", "p", "mysql", "u:p@tcp(a:1)/im", "names 3 servers"},
 		{"jdbc:mysql:replication://a,b/im", "u", "p", "mysql", "u:p@tcp(a:3306)/im", "names 2 servers"},
 		{"jdbc:mysql:loadbalance://a/im", "u", "p", "mysql", "u:p@tcp(a:3306)/im", "one server"},
+		{"jdbc:mysql://db/im?password=q", "u", "", "mysql", "u:q@tcp(db:3306)/im", ""},
 		{"jdbc:mysql://root:a%40b@db/im", "u", "p", "mysql", "root:a@b@tcp(db:3306)/im", ""},
 		{"jdbc:mysql://db/im?user=root&password=a%26b&useSSL=maybe", "u", "p", "mysql", "root:a&b@tcp(db:3306)/im", "useSSL"},
 		{"jdbc:oracle:thin:@db:1521:ORCL", "u", "p@/:#%", "oracle", "oracle://u:p%40%2F%3A%23%25@db:1521/?SID=ORCL", ""},
@@ -121,7 +122,9 @@ func TestWrongFiles(t *testing.T) {
 		"no SQL Server":        {provided("jdbc:sqlserver:db;password="+hush, "u", hush, ""), "is no URL like jdbc:sqlserver"},
 		"JNDI":                 {jive("<connectionProvider><className>org.jivesoftware.database.JNDIDataSourceProvider</className></connectionProvider>"), "JNDI data source"},
 		"encrypted URL":        {strings.Replace(provided("ab12", "u", hush, ""), "<serverURL>", `<serverURL encrypted="true">`, 1), "has serverURL encrypted"},
-		"the password's break": {provided("jdbc:mysql://db/im?password=a%0A"+hush, "u", "", "<x/>"), ""}, // of a URL without user it is not used
+		"JDBC of SQL Server":   {provided("jdbc:mysql://db/im;password="+hush, "u", hush, ""), "a name of a database that none has"},
+		"a password in a name": {provided("jdbc:sqlserver://db\\x&password="+hush, "u", hush, ""), "a name of an instance that none has"},
+		"no database at all":   {provided("jdbc:sqlserver://db;user=u;password="+hush, "u", hush, ""), "names no database"},
 		"a control character":  {provided("jdbc:mysql://db/im?user=u&password=a%0A"+hush, "", "", ""), "a control character"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -260,7 +263,7 @@ func TestSites(t *testing.T) {
 		"no isc_user":          {plain, with(func(r *store.OpenfireSettings) { r.Suite = false }), "# - tlim.userAsync: the database has no tables isc_user", ""},
 		"push of the makers":   {plain, rows(), "# enabled: true", ""},
 		"encrypted":            {encrypted, rows(), "dsn_file: store.dsn\n", "import again with --user and --password-file"},
-		"encrypted, the form":  {encrypted, rows(), "USER:PASSWORD@tcp(db:3306)/openfire", "USER:PASSWORD@tcp(db:3306)/openfire"},
+		"encrypted, the form":  {encrypted, rows(), "USER:PASSWORD@tcp(db:3306)/openfire", "stands in the comment there"},
 		"no user":              {provided("jdbc:mysql://db/openfire", "", "", ""), rows(), "dsn_file: store.dsn\n", "names no user"},
 		"own secret": {plain, with(func(r *store.OpenfireSettings) {
 			r.Components["tlim"] = store.OpenfireComponent{Secret: "own", Allowed: true}
