@@ -105,7 +105,7 @@ func TestErrorsOfSQLServer(t *testing.T) {
 		t.Run(fmt.Sprintf("%T %v", c.err, c.err), func(t *testing.T) {
 			got := s.fail(fmt.Errorf("insert: %w", c.err))
 			for _, kind := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
-				if errors.Is(got, kind) != (kind == c.want) {
+				if errors.Is(got, kind) != errors.Is(c.want, kind) {
 					t.Errorf("%v: is it %v? got %v", got, kind, errors.Is(got, kind))
 				}
 			}
