@@ -383,6 +383,7 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "nothing is wrong with rows", plant: []string{row}, id: "rows.ofmessage", status: "ok", seen: "nothing odd; all 1 rows"},
 
 		{name: "nobody listens", address: map[string]string{"addr": "127.0.0.1:1"}, id: "database", status: "failure", seen: "connection refused", remedy: "start the database"},
+		{name: "a port that swallows", address: map[string]string{"addr": listen(t)}, id: "database", status: "failure", seen: "open the mysql database", remedy: "start the database"},
 		{name: "another password", address: map[string]string{"password": "wrong"}, id: "database", status: "failure", seen: "Access denied", remedy: "store.dsn"},
 		{name: "another database", address: map[string]string{"name": "nowhere"}, id: "database", status: "failure", seen: "Unknown database", remedy: "store.dsn"},
 		{name: "may only read", grant: "SELECT", id: "database.rights", status: "failure", seen: "lacks INSERT on ofmessage", remedy: "GRANT SELECT, INSERT, UPDATE, DELETE ON `"},
@@ -455,8 +456,11 @@ func TestDoctorDatabase(t *testing.T) {
 				config[c.key] = c.value
 			}
 			before := checksums(t, db)
-			d, _, _ := doctor(t, config)
+			d, _, took := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
+			if took > 30*time.Second {
+				t.Errorf("took %v", took)
+			}
 			if strings.HasPrefix(c.name, "nothing") && strings.Contains(d.lines("database"), " failure") {
 				t.Errorf("got\n%s", d.lines("database"))
 			}

@@ -133,8 +133,15 @@ func (s *Site) checkStoredClock(ctx context.Context) []Finding {
 	return ok("it is not ahead of this machine's")
 }
 
+// databaseWait ends a wait for the database before the check's time is over, so that its own words are told.
+const databaseWait = 3 * time.Second
+
 func (s *Site) checkDatabase(ctx context.Context) []Finding {
-	db, err := store.Examine(ctx, s.Store)
+	cfg := s.Store
+	cfg.MaxWait = databaseWait
+	connecting, cancel := context.WithTimeout(ctx, 2*databaseWait)
+	defer cancel()
+	db, err := store.Examine(connecting, cfg)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return skipped("the file of store.dsn is not there yet: the first start makes it (%v)", err)
