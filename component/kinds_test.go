@@ -8,25 +8,32 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"tlim/store"
 )
 
-// singleType matches a string that is one message type, and what begins several of them.
-var singleType = regexp.MustCompile(`^MT[TSBC]-[0-9]{1,3}$`)
+var (
+	// singleType matches a string that is one message type, and what begins several of them. What documents say of types is free.
+	singleType = regexp.MustCompile(`^MT[TSBC]-[0-9]{1,3}$`)
+	// typeInSQL matches them wherever they stand in a string.
+	typeInSQL = regexp.MustCompile(`MT[TSBC]-[0-9]{1,3}`)
+)
 
-// typesNamed lists the string literals of a Go file that are message types.
-func typesNamed(t *testing.T, path string, source any) (list []string) {
+// typesNamed lists the message types in the string literals of a Go file.
+func typesNamed(t *testing.T, path string, types *regexp.Regexp) (list []string) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), path, source, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-			if text, err := strconv.Unquote(literal.Value); err == nil && singleType.MatchString(text) {
-				list = append(list, text)
+			if text, err := strconv.Unquote(literal.Value); err == nil {
+				list = append(list, types.FindAllString(text, -1)...)
 			}
 		}
 		return true
@@ -34,16 +41,19 @@ func typesNamed(t *testing.T, path string, source any) (list []string) {
 	return list
 }
 
+// ofStatements is the one other file that names types: those by which SQL selects. TestStatementsAgreeWithKinds holds it against the table.
+const ofStatements = "../store/msgtype.go"
+
 // TestTypesAreTheTables: what is special about a message type says its row of the table, and nobody else asks for the type.
 func TestTypesAreTheTables(t *testing.T) {
 	files := 0
-	for _, folder := range []string{".", "../httpapi", "../cmd"} {
+	for folder, types := range map[string]*regexp.Regexp{".": singleType, "../httpapi": singleType, "../cmd": singleType, "../store": typeInSQL} {
 		err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "kinds.go" {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || path == "kinds.go" || path == ofStatements {
 				return err
 			}
 			files++
-			for _, name := range typesNamed(t, path, nil) {
+			for _, name := range typesNamed(t, path, types) {
 				t.Errorf("%s asks for %s: say in the row of component/kinds.go what is special about it", path, name)
 			}
 			return nil
@@ -53,10 +63,37 @@ func TestTypesAreTheTables(t *testing.T) {
 		}
 	}
 	if files < 100 {
-		t.Errorf("got %d files, want all of component, httpapi and cmd", files)
+		t.Errorf("got %d files, want all of component, httpapi, cmd and store", files)
 	}
-	if got := typesNamed(t, "kinds.go", nil); len(got) < 10 {
+	if got := typesNamed(t, "kinds.go", singleType); len(got) < 10 {
 		t.Errorf("got %d types in the table, want all", len(got))
+	}
+}
+
+// TestStatementsAgreeWithKinds: the database counts as unread what the table counts, and no statement asks for a type that the table does not know.
+func TestStatementsAgreeWithKinds(t *testing.T) {
+	var uncounted []string
+	for name, k := range newKinds().named {
+		if !k.counted() {
+			uncounted = append(uncounted, name)
+		}
+	}
+	slices.Sort(uncounted)
+	if want := []string{store.TypeReadGroup, store.TypeReadChat}; !slices.Equal(uncounted, want) {
+		t.Errorf("the table does not count %v as unread, the statements of store do not count %v", uncounted, want)
+	}
+	for name, k := range newKinds().family {
+		if !k.counted() {
+			t.Errorf("the table does not count %s- as unread, want a condition in %s", name, ofStatements)
+		}
+	}
+	if store.TypeSystemNotice != NoticeSystem {
+		t.Errorf("got %s as the system notice of store, want %s", store.TypeSystemNotice, NoticeSystem)
+	}
+	got := typesNamed(t, ofStatements, typeInSQL)
+	slices.Sort(got)
+	if want := []string{store.TypeSystemNotice, store.TypeReadGroup, store.TypeReadChat}; !slices.Equal(got, want) {
+		t.Errorf("%s names %v, want %v, which this test compares", ofStatements, got, want)
 	}
 }
 

@@ -13,7 +13,7 @@ const (
 	messageAbove = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time > ?`
 	messageTimed = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_time IS NOT NULL`
 	messageUntil = ` AND msg_time <= ?`
-	noticeNewest = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_to == ?` + mtb + ` AND msg_type = 'MTB-100' ORDER BY msg_time DESC, msg_id DESC`
+	noticeNewest = `SELECT ` + messageColumns + ` FROM ofmessage WHERE msg_to == ?` + mtb + ` AND msg_type = '` + TypeSystemNotice + `' ORDER BY msg_time DESC, msg_id DESC`
 
 	messageConversation = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id FROM ofmessage WHERE msg_id == (?*)`
 	messageDelete       = `DELETE FROM ofmessage WHERE id_ == (?*)`
@@ -79,7 +79,7 @@ func (s *Store) MessagesAfter(ctx context.Context, time, id string, limit int) (
 	return s.messages(ctx, query, args, Page{Length: limit})
 }
 
-// NewestNotice reads the user's newest MTB-100.
+// NewestNotice reads the user's newest system notice, MTB-100.
 func (s *Store) NewestNotice(ctx context.Context, user string) (Message, bool, error) {
 	found, err := s.messages(ctx, noticeNewest, []any{user}, Page{Length: 1})
 	if err != nil || len(found) == 0 {

@@ -17,8 +17,15 @@ const (
 	mtb = ` AND family(msg_type, MTB)`
 )
 
+// The single types that statements ask for. What else is special about them says component's table of kinds; a test there compares the two.
+const (
+	TypeReadChat     = "MTT-100" // a receipt of reading, 1:1
+	TypeReadGroup    = "MTS-100" // the same in a group
+	TypeSystemNotice = "MTB-100" // a system notice: who asks for it gets the newest
+)
+
 // notReceipt is all that counts as unread: receipts of reading do not.
-const notReceipt = ` AND msg_type <> 'MTT-100' AND msg_type <> 'MTS-100'`
+const notReceipt = ` AND msg_type <> '` + TypeReadChat + `' AND msg_type <> '` + TypeReadGroup + `'`
 
 // familyRange is every type that begins with the family and its dash, for engines that sort "-" and "." as characters. It stands in the
 // text of each statement because partial indexes (SQLite) serve only queries that repeat their condition.
