@@ -87,7 +87,7 @@ func sqlserverValue(v any) any {
 // offsetFetch is the clause of SQL Server 2012 and newer, which wants an order and at least one row.
 func offsetFetch(query string, args []any, length, offset int64) (string, []any) {
 	if length < 1 {
-		return "SELECT * FROM (" + query + ") nothing WHERE 1 = 0", args
+		return strings.Replace(query, "SELECT ", "SELECT TOP (0) ", 1), args
 	}
 	if !strings.Contains(query, " ORDER BY ") {
 		query += " ORDER BY (SELECT NULL)"

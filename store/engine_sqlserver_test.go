@@ -53,6 +53,14 @@ var sqlserverEngine = engine{
 	},
 }
 
+// A page of no rows is no error, although the clause takes no 0.
+func TestEmptyPageOfSQLServer(t *testing.T) {
+	s, epoch := owned(t, sqlserverEngine.fresh(t))
+	apply(t, s, epoch, store.Change{Learn: []store.User{{ID: "a", JID: "a"}}})
+	equal(t, "none", len(must[[]store.User](t)(s.ListUsers(ctx, "", 0))), 0)
+	equal(t, "one", len(must[[]store.User](t)(s.ListUsers(ctx, "", 1))), 1)
+}
+
 // The old tables number their rows by numeric(6): tlim works with that, and does not start when the numbers come to their end.
 func TestNumbersOfSQLServer(t *testing.T) {
 	e := sqlserverEngine

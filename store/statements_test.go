@@ -63,6 +63,8 @@ func statementsOf(t *testing.T, d *dialect) (lines []string) {
 		paged, _ := d.page(q, nil, 10, 0)
 		render(paged)
 	}
+	nothing, _ := d.page(receiptReaders, nil, 0, 0)
+	render(nothing)
 	deep, _ := d.page(`SELECT id_ AS k FROM ofmessage WHERE `+groupWhere+newestFirst, nil, 10, 2000)
 	render(messagesOfKeys(deep))
 	both, _ := d.chatKeys("a", "b", Page{Length: 10, BeforeTime: "1", BeforeID: "m"})
