@@ -65,7 +65,7 @@ const (
 	maxCaughtUp       = 10_000  // devices that are remembered for it, and users
 	maxCatchUpDevices = 100     // in one batch: a whole company comes at nine
 	maxCatchUpVisits  = 500_000 // entries of what was sent of late that one batch looks through for them: minutes of it, where looks fail
-	maxComings        = 10      // of one user in a second; others of his have to wait
+	maxComings        = 10      // of one user in a second; others of theirs have to wait
 )
 
 // comings is how many devices of a user were sent what they have missed in a second.

@@ -47,7 +47,7 @@ func asked(n Notice) Notice {
 	return n
 }
 
-// served counts the messages of the type to each user, and wants everybody to have as many rows in his queue.
+// served counts the messages of the type to each user, and wants everybody to have as many rows in their queue.
 func (h *harness) served(kind string, users []string) map[string]int {
 	h.t.Helper()
 	counts := map[string]int{}
@@ -73,7 +73,7 @@ func (h *harness) served(kind string, users []string) map[string]int {
 			}
 			counts[m.To]++
 			if !queued[store.OfflineKey{Owner: m.To, MsgID: m.MsgID}] {
-				h.t.Errorf("%s to %s does not wait for his phone", m.MsgID, m.To)
+				h.t.Errorf("%s to %s does not wait for their phone", m.MsgID, m.To)
 			}
 		}
 		last := page[len(page)-1]

@@ -17,7 +17,7 @@ import (
 //	1 for each 50 receivers, times 1 + the KiB of the stanza: what the server routes costs it by the byte (measured:
 //	9 kB to 1,000 hold it up for 1 to 2 s)
 //
-// A receiver who is not there, and is sent nothing, counts a fiftieth of one who is: what his queue row costs is borne by those who are idle.
+// A receiver who is not there, and is sent nothing, counts a fiftieth of one who is: what their queue row costs is borne by those who are idle.
 //
 // So an ordinary group message to 200 counts 5, and 9 kB to 1,000 count 200, which is all that a sender has at once. A debit may take the sender into debt. What was decided is never refused for it: while
 // a sender is in debt the next messages are, also those that wait already. What a phone confirms counts nothing, see confirming.

@@ -12,7 +12,7 @@ import (
 	"tlim/store"
 )
 
-// crowd makes a group of zhangsan with n members, him included, of whom nobody is there.
+// crowd makes a group of zhangsan with n members, them included, of whom nobody is there.
 func (h *harness) crowd(n int) string {
 	h.t.Helper()
 	members := []string{"zhangsan"}

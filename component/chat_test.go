@@ -206,7 +206,7 @@ func TestListMovesOnce(t *testing.T) {
 	}
 }
 
-// TestReadTwiceInOneBatch: one row of ofstatus for a message and a reader, whoever of his devices says it first.
+// TestReadTwiceInOneBatch: one row of ofstatus for a message and a reader, whichever of their devices says it first.
 func TestReadTwiceInOneBatch(t *testing.T) {
 	h := start(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))

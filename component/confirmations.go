@@ -47,7 +47,7 @@ type mark struct {
 }
 
 const (
-	maxConfirmedPerUser = 5_000   // rows of one user that wait: what his phone has confirmed in some seconds
+	maxConfirmedPerUser = 5_000   // rows of one user that wait: what their phone has confirmed in some seconds
 	maxConfirmed        = 200_000 // about 30 MB
 	maxMarks            = 100_000 // users
 	maxConfirmedRows    = 300     // that one batch deletes: each is looked for, and messages wait meanwhile

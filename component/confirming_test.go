@@ -132,7 +132,7 @@ func TestConfirmedInTrouble(t *testing.T) {
 	}
 }
 
-// TestUntrueConfirmations: what a user makes up buys him neither work of the database nor copies, costs him no message of his own, and
+// TestUntrueConfirmations: what a user makes up buys them neither work of the database nor copies, costs them no message of their own, and
 // is not answered.
 func TestUntrueConfirmations(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 10, 10 })
@@ -307,7 +307,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 		if got := h.queue("zhangsan"); got != "r1/0" {
 			t.Errorf("the author's queue: got %q, want r1/0", got)
 		}
-		if got := h.queue("lisi"); got != "m1/0 r1/1" { // her phone catches up
+		if got := h.queue("lisi"); got != "m1/0 r1/1" { // their phone catches up
 			t.Errorf(`the reader's queue: got %q, want "m1/0 r1/1"`, got)
 		}
 	})

@@ -151,7 +151,7 @@ func (d *decision) known() (bool, error) {
 	case old.State == store.Revoked && old.Conversation == d.conversation && (sameSender || old.Digest == "" && d.group != nil && old.From == d.group.Owner):
 		d.acknowledge(old.Time)
 		return true, nil
-	case old.State == store.Revoked && old.Digest == "": // somebody's word about a message he did not write
+	case old.State == store.Revoked && old.Digest == "": // somebody's word about a message they did not write
 		return false, nil
 	case sameSender && old.Digest == d.digest():
 		d.acknowledge(old.Time)
@@ -374,13 +374,13 @@ func (d *decision) way(entry *unconfirmed.Message) way {
 	return w
 }
 
-// deliveredByServer says whether a message to one user that was seen as a packet copy has reached him without us: it was
-// addressed to him, and he has no second device that the server leaves out.
+// deliveredByServer says whether a message to one user that was seen as a packet copy has reached them without us: it was
+// addressed to them, and they have no second device that the server leaves out.
 func (d *decision) deliveredByServer(p protocol.Person, devices []presence.Device) bool {
 	return !d.serverMade() && d.arrival.copied && d.kind.scope != scopeGroup && d.arrival.toUser == p.Local && len(devices) <= 1
 }
 
-// row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as he sees it.
+// row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as they see it.
 func (d *decision) row(at int64) store.OfflineMessage {
 	session := d.sender.ID
 	if d.groupID != "" {
@@ -420,7 +420,7 @@ func (d *decision) ownRow(row store.OfflineMessage, own []presence.Device) {
 	}
 }
 
-// otherDevices are the sender's devices but the sending one; his bare JID where others may be there that nobody knows.
+// otherDevices are the sender's devices but the sending one; their bare JID where others may be there that nobody knows.
 func (d *decision) otherDevices(own []presence.Device) []stanza.Target {
 	var targets []stanza.Target
 	s, sending := d.b.s, d.arrival.from.String()

@@ -28,7 +28,7 @@ func absent(t *testing.T) (h *harness, group string) {
 	return h, group
 }
 
-// places says for each member where what waits for him is: m1+ is in memory, m1/0 a row of msg_status 0.
+// places says for each member where what waits for them is: m1+ is in memory, m1/0 a row of msg_status 0.
 func (h *harness) places() string {
 	h.t.Helper()
 	var list []string
@@ -379,7 +379,7 @@ func TestDeferThrottle(t *testing.T) {
 	}
 }
 
-// TestErasedBeforeRows: what an author wrote is erased with him, and what waits for phones stays, also when the process dies then.
+// TestErasedBeforeRows: what an author wrote is erased with them, and what waits for phones stays, also when the process dies then.
 func TestErasedBeforeRows(t *testing.T) {
 	h := newHarness(t)
 	h.tune = func(s *Service) { s.conveyor.deferring.above = 2 }

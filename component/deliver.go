@@ -18,8 +18,8 @@ func (s *Service) fromAddress(p protocol.Person) string {
 	return s.ourAddress(p)
 }
 
-// groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients answer the request for
-// an XEP-0184 receipt to that address, so who is in the group no more has none of the server's: he would learn who is.
+// groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients send
+// their XEP-0184 receipts to that address: a former member has one of ours there, else receipts would tell them who the members are.
 func (s *Service) groupAddress(p protocol.Person, g *cache.Group) string {
 	if s.cfg.SenderAsUser && g != nil && (g.Has(p.Local) || p.Local == protocol.AdminID) {
 		return p.Bare

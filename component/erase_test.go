@@ -221,7 +221,7 @@ func TestUnread(t *testing.T) {
 	g := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "b"))
-	h.send("lisi/x[web]", groupText("m3", "lisi", g, "his own"))
+	h.send("lisi/x[web]", groupText("m3", "lisi", g, "their own"))
 	h.send("zhangsan/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"x"}]}`)
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[{}]", Receivers: []string{"lisi"}}); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func (v *view) wasMember() bool {
 	if _, was := v.formers[v.sender.ID]; was {
 		return true
 	}
-	for id := range v.formers { // legacy rows hold him in another spelling
+	for id := range v.formers { // legacy rows hold them in another spelling
 		if protocol.UserKey(id) == v.sender.Local {
 			return true
 		}

@@ -620,7 +620,7 @@ func TestUsers(t *testing.T) {
 	if id, err := h.CanonicalID(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
 		t.Errorf("before anybody knows: got %q, %v, want liuqi", id, err)
 	}
-	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of him is out of date now
+	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of them is out of date now
 
 	if id, err := h.CanonicalID(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
 		t.Errorf("got %q, %v, want LiuQi", id, err)
@@ -650,7 +650,7 @@ func TestUsers(t *testing.T) {
 	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
 		t.Errorf("after a refused removal: got %+v, %v, want seen, who has not left", found, err)
 	}
-	// Who left is no member any more by name, but his rows stay.
+	// Who left is no member any more by name, but their rows stay.
 	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
 		t.Fatal(err)
 	}
@@ -710,7 +710,7 @@ func TestPresenceAnswers(t *testing.T) {
 	}
 }
 
-// TestFreshLook: who fetches his queue or registers for pushes has just come, so the server is asked at once who is there. The
+// TestFreshLook: who fetches their queue or registers for pushes has just come, so the server is asked at once who is there. The
 // phone that it then names gets what waited for it.
 func TestFreshLook(t *testing.T) {
 	h := newHarness(t)
@@ -791,7 +791,7 @@ func TestCameBack(t *testing.T) {
 	}
 }
 
-// TestWithoutSnapshots: a server that cannot tell who is there. Nobody is known until he says something, and the grace alone
+// TestWithoutSnapshots: a server that cannot tell who is there. Nobody is known until they say something, and the grace alone
 // decides what a phone has received.
 func TestWithoutSnapshots(t *testing.T) {
 	h := start(t, nil)
@@ -833,12 +833,12 @@ func TestWithoutSnapshots(t *testing.T) {
 	}
 }
 
-// TestFormerAuthors: who has left a group does not hear who reads there what he wrote; its owner does, member or not.
+// TestFormerAuthors: who has left a group does not hear who reads there what they wrote; its owner does, member or not.
 func TestFormerAuthors(t *testing.T) {
 	h := start(t, nil)
 	h.blind()
 	id := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
-	h.send("wangwu/p", groupText("w", "wangwu", id, "x")) // from now on his phone is known
+	h.send("wangwu/p", groupText("w", "wangwu", id, "x")) // from now on their phone is known
 	h.send("lisi/p", groupText("m0", "lisi", id, "x"))
 	h.send("zhangsan/p", groupText("m1", "zhangsan", id, "x"))
 	if _, err := h.ModifyGroup(t.Context(), GroupEdit{ID: id, Remove: []string{"lisi", "zhangsan"}}); err != nil {
@@ -878,7 +878,7 @@ func TestFormerAuthorsOwnRow(t *testing.T) {
 }
 
 // TestFormersStayBehindTheComponent: where copies come from users, those of who has left the group do not: clients answer to that
-// address, and would tell him who they are. No kind that he may still send, no phone that comes later and no replay is different.
+// address, and would tell them who the members are. No kind that they may still send, no phone that comes later and no replay is different.
 func TestFormersStayBehindTheComponent(t *testing.T) {
 	asUser := func(c *Config) { c.SenderAsUser = true }
 	h := start(t, asUser)
@@ -945,7 +945,7 @@ func TestFormersStayBehindTheComponent(t *testing.T) {
 	from("again", d, append(late, "z1")...)
 }
 
-// TestFormersInOldRows: a member whom a legacy row spells otherwise may send his late notices, as others may.
+// TestFormersInOldRows: a member whom a legacy row spells otherwise may send their late notices, as others may.
 func TestFormersInOldRows(t *testing.T) {
 	h := start(t, nil)
 	id := h.makeGroup("zhangsan", "zhangsan")

@@ -178,7 +178,7 @@ func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	return unread, nil
 }
 
-// RegisterPush stores where a user's pushes go; an empty code unregisters, and forgets that his phones confirm.
+// RegisterPush stores where a user's pushes go; an empty code unregisters, and forgets that their phones confirm.
 func (s *Service) RegisterPush(ctx context.Context, user, code string) error {
 	if utf8.RuneCountInString(code) > directory.MaxPushCode {
 		return protocol.Refuse(protocol.TooLarge, "registrationId is longer than %d characters", directory.MaxPushCode)
@@ -233,7 +233,7 @@ func (s *Service) pushOS(local string) string {
 	return ""
 }
 
-// Presence says of each member of a group what his best device shows. A group without members, or that is gone, has none.
+// Presence says of each member of a group what their best device shows. A group without members, or that is gone, has none.
 func (s *Service) Presence(ctx context.Context, groupID string) ([]MemberPresence, error) {
 	members, err := s.store.Members(ctx, []string{groupID})
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // covered is the position up to which no device can have missed a message unnoticed: all up to it were committed before the newest
-// look was asked for, and whoever that look did not have came later, and has them by his getOffline. What is above it is sent from
+// look was asked for, and whoever that look did not have came later, and has them by their getOffline. What is above it is sent from
 // memory to devices that become known, but memory and table end with the connection: so replay begins here and not at what was routed.
 // Without looks nobody would ever be found so, and it holds nothing back.
 //

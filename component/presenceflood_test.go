@@ -12,7 +12,7 @@ import (
 )
 
 // TestPresenceFlood: who comes and goes while the conveyor is busy leaves as many changes as devices, not as stanzas, and is sent what
-// he has missed a few times a second.
+// they have missed a few times a second.
 func TestPresenceFlood(t *testing.T) {
 	h := start(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "evil", "x"))

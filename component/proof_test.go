@@ -518,7 +518,7 @@ func TestNoPings(t *testing.T) {
 }
 
 // TestLooseIDs: a read receipt may have any msg_id, also one of a message that waits for its receiver. That message's row stays, whatever
-// his phone answers.
+// their phone answers.
 func TestLooseIDs(t *testing.T) {
 	forged := `{"msg_id":"m1","msg_type":"MTT-100","msg_from":"wangwu","msg_to":"lisi","body":[{"msg_id":"gone"}]}`
 	h := pinging(t, nil)

@@ -101,7 +101,7 @@ func read(m message, v *view, received func(store.Message) bool) (e effects, aut
 	if refused && taken == 0 {
 		return effects{}, nil, protocol.Refuse(protocol.NotAllowed, "the message was not sent to this reader")
 	}
-	e.nowhere = own > 0 && own == len(m.targets) // nobody is told that he has read what he wrote himself
+	e.nowhere = own > 0 && own == len(m.targets) // nobody is told that they have read what they wrote themselves
 	return e, authors, nil
 }
 

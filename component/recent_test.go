@@ -32,7 +32,7 @@ func TestArrivals(t *testing.T) {
 				h.sender.take()
 				h.send("zhangsan/z", text("m1", "zhangsan", "lisi", "x"))
 				h.send("zhangsan/z", groupText("m2", "zhangsan", group, "x"))
-				h.send("lisi/old", text("m3", "lisi", "zhangsan", "his own"))
+				h.send("lisi/old", text("m3", "lisi", "zhangsan", "their own"))
 				h.send("zhangsan/z", `{"msg_id":"c1","msg_type":"MTC-001","msg_from":"zhangsan","msg_to":"lisi","body":[]}`)
 				h.send("zhangsan/z", text("m4", "zhangsan", "wangwu", "for another"))
 				if _, err := h.Notify(t.Context(), Notice{Type: "MTB-100", Body: `[{"title":"t"}]`, Receivers: []string{"lisi"}}); err != nil {

@@ -137,7 +137,7 @@ func TestTimeAfterRestart(t *testing.T) {
 	}
 }
 
-// TestKilledToOneself: what somebody wrote to himself, and the server to him in his own name, is his to get like any other.
+// TestKilledToOneself: what somebody wrote to themselves, and the server to them in their own name, is theirs to get like any other.
 func TestKilledToOneself(t *testing.T) {
 	h := start(t, nil)
 	group := h.makeGroup("zhangsan", "lisi")

@@ -21,7 +21,7 @@ func actRevokeChat(m message, v *view) (effects, error) {
 	return e, err
 }
 
-// actRevokeGroup takes MTS-101. The group's owner may revoke what others wrote; a former member what he wrote himself.
+// actRevokeGroup takes MTS-101. The group's owner may revoke what others wrote; a former member what they wrote themselves.
 func actRevokeGroup(m message, v *view) (effects, error) {
 	former, err := v.mayPost()
 	if err != nil || v.group == nil {

@@ -101,7 +101,7 @@ type simArrival struct {
 	since time.Time
 }
 
-// simRecent is a message to one user, for devices of his that become known.
+// simRecent is a message to one user, for devices of theirs that become known.
 type simRecent struct {
 	user, id, session, typ string
 	async                  bool
@@ -508,7 +508,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 	}
 	for _, it := range items {
 		if it.typ == "MTC-000" && simMobile(it.from.resource) && s.cfg.Confirm == ConfirmAuto && s.confirming[it.from.user] == store.ConfirmsNot {
-			s.first[it.from.user] = true // perhaps before what else comes for him
+			s.first[it.from.user] = true // perhaps before what else comes for them
 		}
 	}
 	posts := s.posts
@@ -987,7 +987,7 @@ func (s *simulation) check() {
 		last := ""
 		for _, row := range rows {
 			if seen[row.MsgID] {
-				s.fault("%s has %s twice in his queue", user, row.MsgID)
+				s.fault("%s has %s twice in their queue", user, row.MsgID)
 			}
 			seen[row.MsgID] = true
 			if row.Time < last {
@@ -997,7 +997,7 @@ func (s *simulation) check() {
 			e := s.queues[user][row.MsgID]
 			switch {
 			case e == nil:
-				s.fault("%s has %s in his queue (%+v)", user, row.MsgID, row)
+				s.fault("%s has %s in their queue (%+v)", user, row.MsgID, row)
 			case s.tight > 0 && s.connection == simBroken && e.state == simUnconfirmed: // a row when somebody has noticed
 			case e.state == simRow && row.ID == "" && !(later > 0 && s.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
 				s.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
@@ -1009,7 +1009,7 @@ func (s *simulation) check() {
 		}
 		for id, e := range s.queues[user] {
 			if !seen[id] && e.state != simPerhaps {
-				s.fault("%s lacks %s in his queue (want %s)", user, id, e.state)
+				s.fault("%s lacks %s in their queue (want %s)", user, id, e.state)
 			}
 		}
 	}
@@ -1119,7 +1119,7 @@ func (s *simulation) tables() {
 	}
 }
 
-// end lets all become well, and then every message must have reached each receiver, or wait for him.
+// end lets all become well, and then every message must have reached each receiver, or wait for them.
 func (s *simulation) end() {
 	s.tell("the end")
 	for d, phone := range s.link.there { // no session is resumed any more

@@ -36,7 +36,7 @@ var (
 // TestSimulation plays stories: clients that send, repeat, confirm, read, revoke, come and go, calls of the API, a link that
 // stalls and breaks, a database that is away or loses the answer to a COMMIT, kills at any step of the way. After each step
 // the tables, queues, answers and copies are held against a small model of PROTOCOL.md, and at the end every message must
-// have reached a phone of each receiver, or wait for him. A story is its seed: -run TestSimulation -sim.seed N plays it again,
+// have reached a phone of each receiver, or wait for them. A story is its seed: -run TestSimulation -sim.seed N plays it again,
 // -sim.runs N plays many.
 func TestSimulation(t *testing.T) {
 	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 32, 4391, 4451, 20034, 20264, 1049, 20025} // from 32 on they have found a fault of the product or of the model
@@ -74,7 +74,7 @@ type simulation struct {
 
 	// The world.
 	real map[string]map[string]string // user, resource, show: who is at the server
-	got  map[string]map[string]bool   // user, msg_id: what his phones and getOffline have shown him
+	got  map[string]map[string]bool   // user, msg_id: what their phones and getOffline have shown them
 
 	// The model.
 	connection simConnection

@@ -24,8 +24,8 @@ type NoticeReceiver struct {
 	MsgID     string
 	Time      string // msg_time; "" while Stored is waiting
 	Stored    string // waiting, stored, or removed (revoked, or cleaned up)
-	Delivered string // queued for his phone, sent, routed by the server, confirmed by the phone; "" while Stored is not stored
-	Pushed    string // what became of his phone's push: waiting, or an outcome as in tlim_push; "" when there was none
+	Delivered string // queued for their phone, sent, routed by the server, confirmed by the phone; "" while Stored is not stored
+	Pushed    string // what became of their phone's push: waiting, or an outcome as in tlim_push; "" when there was none
 	Read      int    // 0, 1 on the web, 2 on a phone
 }
 

@@ -129,7 +129,7 @@ func TestTrackOpen(t *testing.T) {
 			}
 		})
 	}
-	// Who has read his message knows the ids of the later ones, and takes none of them away.
+	// Who has read their message knows the ids of the later ones, and takes none of them away.
 	taken := calls.MessageID(row.ID, len(people))
 	answer := string(protocol.TryLater)
 	for answer == string(protocol.TryLater) && t.Context().Err() == nil { // in one batch with the call's next try it fails with it
@@ -145,7 +145,7 @@ func TestTrackOpen(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	h.send(people[0]+"/p", text(row.ID[:calls.Stem]+"0000011", people[0], "lisi", "x")) // a message of his own, by now
+	h.send(people[0]+"/p", text(row.ID[:calls.Stem]+"0000011", people[0], "lisi", "x")) // a message of their own, by now
 	if got := h.tracked(row.ID, 100); got != want(len(people)) {
 		t.Errorf("at the end: got\n%s\nwant\n%s", got, want(len(people)))
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Unread says for each conversation how many messages wait for a user's phone, the newest conversation first: rows of the
-// queue, and copies that no phone has confirmed yet. Receipts do not count, nor what he wrote himself.
+// queue, and copies that no phone has confirmed yet. Receipts do not count, nor what they wrote themselves.
 func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, error) {
 	p, err := s.users.Canonical(ctx, user)
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 
 // readBody adds the parameters of a form body to those of the URL. A body that is no form is read past when the URL has
 // parameters, as a servlet's getParameter did: integrators send JSON, text or nothing with them. A body that takes too long
-// costs its connection. The holder of a key may send as many as he likes.
+// costs its connection. The holder of a key may send as many as they like.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil

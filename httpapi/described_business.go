@@ -6,7 +6,7 @@ const receiversText = "User ids of the receivers: separated by commas, repeated,
 
 func notice(summary string, content ...field) endpoint {
 	return endpoint{tag: "business", summary: summary,
-		text: "Sent from admin, stored, queued for who is offline, and pushed. A call that has an idempotency key may be repeated when its answer was lost or was no ok: whoever has his message gets no second one, and the answer is that of the first. What is to be finished is finished, also after a crash, whether it is repeated or not.",
+		text: "Sent from admin, stored, queued for who is offline, and pushed. A call that has an idempotency key may be repeated when its answer was lost or was no ok: whoever has their message gets no second one, and the answer is that of the first. What is to be finished is finished, also after a crash, whether it is repeated or not.",
 		params: []field{
 			{name: "params", kind: objects, missing: protocol.NotArray, text: "The content: at least one object, passed on as it is.", of: content},
 			{name: "msgTo", kind: ids, missing: protocol.UserIDInvalid, text: receiversText},
@@ -36,10 +36,10 @@ var describedBusiness = map[string]endpoint{
 		answer: []field{totalField,
 			{name: "state", kind: words, text: "open while some receivers are still to be served, else done."},
 			{name: "receivers", kind: rows, text: "The receivers, in the order of the call.", of: []field{
-				{name: "delivered", kind: words, text: "queued: waits for his phone; sent: on its way; routed: the server has given it to his devices; confirmed: his phone has said so, or has fetched it. Absent for a message that is not stored."},
-				{name: "msg_id", kind: words, text: "Id of his message."},
+				{name: "delivered", kind: words, text: "queued: waits for their phone; sent: on its way; routed: the server has given it to their devices; confirmed: their phone has said so, or has fetched it. Absent for a message that is not stored."},
+				{name: "msg_id", kind: words, text: "Id of their message."},
 				{name: "msg_time", kind: millis, text: "When it was stored, in epoch milliseconds."},
-				{name: "pushed", kind: words, text: "His phone's push: waiting, sent, withdrawn, repeated, dead, refused or expired; absent when there was none, or a day after it."},
+				{name: "pushed", kind: words, text: "Their phone's push: waiting, sent, withdrawn, repeated, dead, refused or expired; absent when there was none, or a day after it."},
 				{name: "read", kind: number, text: "0, 1 read on the web, 2 read on a phone."},
 				{name: "stored", kind: words, text: "waiting: still to be served; stored; removed: revoked, or cleaned up."},
 				{name: "user_id", kind: words, text: "The receiver."}}}},

@@ -49,7 +49,7 @@ func (a *API) fileFor(ctx context.Context, r *request, id, pic string) (store.Fi
 }
 
 // mayRead says whether a user uploaded a file or was sent it: as the partner of a 1:1 message that names it, or as a member
-// of the group of one. A message counts only when its sender could read the file himself, so that knowing an id is no
+// of the group of one. A message counts only when its sender could read the file themselves, so that knowing an id is no
 // way to open the file for others.
 func (a *API) mayRead(ctx context.Context, user string, f store.File) (bool, error) {
 	if user == "" || protocol.SameUser(user, f.Owner) {
@@ -99,7 +99,7 @@ func filesIn(pic string) []string {
 }
 
 // showable: the parameter is a picture that the caller may show. Whoever could show others a file by its bare id would see it
-// that way himself.
+// that way themselves.
 func showable(name string) rule {
 	return rule{"with files.access strict, a file that " + name + " names is one that the token's user may read", func(ctx context.Context, a *API, _ *route, r *request) error {
 		pic := r.text(name, maxName)
@@ -130,7 +130,7 @@ func showable(name string) rule {
 }
 
 // showsPicture says whether a file is the picture of a group to which both the user and the file's uploader belong. Only who
-// may read it himself has made it one, see [showable].
+// may read it themselves has made it one, see [showable].
 func (a *API) showsPicture(ctx context.Context, user string, f store.File) (bool, error) {
 	if f.Owner == "" {
 		return false, nil

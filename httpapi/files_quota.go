@@ -97,7 +97,7 @@ func (r *room) look(ctx context.Context, expected int64) error {
 	return nil
 }
 
-// of names the owner, who may be known only behind the file, and looks whether all of it is within his quota.
+// of names the owner, who may be known only behind the file, and looks whether all of it is within their quota.
 func (r *room) of(ctx context.Context, owner string) error {
 	if !r.limited || owner == "" {
 		return nil

@@ -725,7 +725,7 @@ func TestFilesOfUsers(t *testing.T) {
 	}
 }
 
-// TestPicturesOpenNothing: a group with the uploader in it, which anybody can make, and an id that was passed on do not make his
+// TestPicturesOpenNothing: a group with the uploader in it, which anybody can make, and an id that was passed on do not make their
 // file its picture.
 func TestPicturesOpenNothing(t *testing.T) {
 	l := newFileLab(t, func(c *Config) { c.Files.Strict = true })
@@ -857,7 +857,7 @@ func TestTransfersAreApart(t *testing.T) {
 	}
 }
 
-// TestStrangersHoldNothing: whoever has not said who he is has no file transfer, and soon no connection.
+// TestStrangersHoldNothing: whoever has not said who they are has no file transfer, and soon no connection.
 func TestStrangersHoldNothing(t *testing.T) {
 	l := newFileLab(t, func(c *Config) { c.Files.Transfers, c.Limits.BodyTime = 1, 200*time.Millisecond })
 	const path = "/mobileHttpController/uploadForUrl"
@@ -896,7 +896,7 @@ func TestStrangersHoldNothing(t *testing.T) {
 	giveBack()
 	for range maxBodies + 1 { // each gives its slots back
 		if a := l.do(t, http.MethodPost, path, "", text, "Content-Type", media); a.status != 200 {
-			t.Fatalf("a stranger who says who he is: got %d %s, want 200", a.status, a.body)
+			t.Fatalf("a stranger who says who they are: got %d %s, want 200", a.status, a.body)
 		}
 	}
 }

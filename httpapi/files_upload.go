@@ -93,7 +93,7 @@ func (u *uploading) run() (store.File, error) {
 	var err error
 	if u.secret != "" || u.a.anonymous(u.r).may(u.rt) == nil {
 		err = u.transfer()
-	} else { // not known yet: who does not say soon who he is holds no transfer up
+	} else { // not known yet: who does not say soon who they are holds no transfer up
 		var slot func()
 		if slot, err = u.a.bodies.take(u.req.payer, u.req.payer.bodies); err == nil {
 			u.req.release = slot

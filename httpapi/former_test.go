@@ -7,14 +7,14 @@ import (
 )
 
 // TestFormerMembers: who was removed from a group learns nothing of who is in it now, on no path: not by reading it, not by who has
-// read or not read what he wrote there, and he changes nothing there either.
+// read or not read what they wrote there, and they change nothing there either.
 func TestFormerMembers(t *testing.T) {
 	l := newWhole(t)
 	lisi := []string{"Authorization", "Bearer " + l.token(t, "lisi")}
 	calls := map[string]string{
 		"findStatusList":          "msg_id=m2&sender=lisi",
 		"findStatusList?unread=1": "msg_id=m2&sender=lisi&unread=1",
-		"modifyPubact":            "id_=a1&title=z", // which he posted
+		"modifyPubact":            "id_=a1&title=z", // which they posted
 	}
 	for _, rt := range l.routes() {
 		for _, rule := range rt.callers.user {
@@ -52,7 +52,7 @@ func TestFormerMembers(t *testing.T) {
 			}
 		})
 	}
-	// Of 1:1 messages, and of a group that is gone, he learns what is his.
+	// Of 1:1 messages, and of a group that is gone, they learn what is theirs.
 	if a := l.do(t, http.MethodPost, "findStatusList", "", "msg_id=c1&sender=zhangsan", "Authorization", "Bearer "+l.token(t, "zhangsan")); a.status != 200 || !strings.Contains(a.body, `"lisi"`) {
 		t.Errorf("a 1:1 message: got %d %s, want 200, body with %q", a.status, a.body, `"lisi"`)
 	}

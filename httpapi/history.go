@@ -35,7 +35,7 @@ func (a *API) findSessionHistory(ctx context.Context, r *request) (any, error) {
 }
 
 // readable says whether a group's messages may be read: while it exists; when it was deleted (its messages stay), but not
-// when it was dissolved. ofmessage.session_id of a 1:1 message is its sender: a user's id must not open his messages here.
+// when it was dissolved. ofmessage.session_id of a 1:1 message is its sender: a user's id must not open their messages here.
 func (a *API) readable(ctx context.Context, id string) error {
 	if _, ok, err := a.reads.Group(ctx, id); ok || err != nil {
 		return err

@@ -301,7 +301,7 @@ func TestInflight(t *testing.T) {
 	}
 }
 
-// TestShares: one user cannot hold all there is, and gives back what he has.
+// TestShares: one user cannot hold all there is, and gives back what they have.
 func TestShares(t *testing.T) {
 	l := newFileLab(t)
 	lisi, zhangsan := "Bearer "+l.token(t, "lisi"), "Bearer "+l.token(t, "zhangsan")

@@ -118,7 +118,7 @@ func TestKeptConnections(t *testing.T) {
 	}
 }
 
-// TestExpect: who asks first is refused without a word that he should go on.
+// TestExpect: who asks first is refused without a word that they should go on.
 func TestExpect(t *testing.T) {
 	l := newLingerLab(t)
 	_, media := refusals(t)

@@ -47,7 +47,7 @@ func userRates(limit float64) *rates {
 	return newRates(limit, max(writeWeight, int(limit*burstTime)))
 }
 
-// uploadBytes is what one caller without a key can upload a second, in all his uploads together: a hundred megabit line's worth and a little.
+// uploadBytes is what one caller without a key can upload a second, in all their uploads together: a hundred megabit line's worth and a little.
 // More fills disks faster than they take it, and commits of messages wait for the same disk.
 const uploadBytes = 16 << 20
 
@@ -105,7 +105,7 @@ func (a *API) charge(c caller, weight int) (wait time.Duration) {
 	return a.rates.owe(c.user, a.cfg.Clock(), weight)
 }
 
-// pay charges a user for a further part of an answer and waits until his rate allows it: a long answer comes slower instead
+// pay charges a user for a further part of an answer and waits until their rate allows it: a long answer comes slower instead
 // of not at all.
 func (a *API) pay(ctx context.Context, c caller, weight int) error {
 	if wait := a.charge(c, weight); wait > 0 {

@@ -57,7 +57,7 @@ var (
 // users makes a cell of rules that a user token has to satisfy, all of them.
 func users(rules ...rule) rights { return rights{byClients.scopes, rules} }
 
-// own: the parameter names the caller himself.
+// own: the parameter names the caller.
 func own(name string) rule { return ownAs(name, protocol.UserIDInvalid) }
 
 // ownAs is own with another error for an id that is missing or cannot be.
@@ -128,7 +128,7 @@ func (a *API) belongs(ctx context.Context, g store.Group, user string) (bool, er
 
 // editor: a member may rename the group, invite, and leave it; only the owner removes others.
 func editor(name string) rule {
-	const says = ": a member renames, adds and removes himself, only the owner removes others"
+	const says = ": members rename, add and remove themselves, only the owner removes others"
 	return ofGroup(name, "the token's user is a member or the owner of "+name+says, func(ctx context.Context, a *API, r *request, g store.Group) (bool, error) {
 		if protocol.SameUser(g.Owner, r.caller.user) {
 			return true, nil
@@ -146,7 +146,7 @@ func editor(name string) rule {
 	})
 }
 
-// poster: the parameter names an announcement of a group that the caller owns, or that he posted and is still a member of.
+// poster: the parameter names an announcement of a group that the caller owns, or that they posted and are still a member of.
 func poster(name string) rule {
 	return rule{"the token's user owns the group of " + name + ", or posted it and is a member still", func(ctx context.Context, a *API, _ *route, r *request) error {
 		id := r.announcement(name)

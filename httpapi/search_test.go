@@ -197,7 +197,7 @@ func TestSyncInWindows(t *testing.T) {
 	}
 }
 
-// TestSyncOfGroups: whoever was a member knows a group's id, and where accounts can be registered he may take it for a name.
+// TestSyncOfGroups: whoever was a member knows a group's id, and where accounts can be registered they may take it for a name.
 func TestSyncOfGroups(t *testing.T) {
 	l := newLab(t)
 	for _, name := range []string{"g1", "G1"} {

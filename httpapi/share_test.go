@@ -114,7 +114,7 @@ func TestTrickle(t *testing.T) {
 	}
 }
 
-// TestAddressShare: whatever a stranger holds open, the share is his address's, taken before the body is read.
+// TestAddressShare: whatever a stranger holds open, the share is their address's, taken before the body is read.
 func TestAddressShare(t *testing.T) {
 	l := newLab(t, proxied)
 	var all held
@@ -136,7 +136,7 @@ func TestAddressShare(t *testing.T) {
 	if a := l.do(t, http.MethodPost, "findSessions", "", "user_id=x", "X-Forwarded-For", "10.0.0.2"); a.status != 401 {
 		t.Errorf("another address: got %d, want 401", a.status)
 	}
-	// Who is known pays for himself, wherever he calls from.
+	// Who is known pays for themselves, wherever they call from.
 	for _, key := range []string{"Bearer " + adminKey, "Bearer " + l.token(t, "x")} {
 		if a := l.do(t, http.MethodPost, "findSessions", "", "user_id=x", "X-Forwarded-For", "10.0.0.1", "Authorization", key); a.status != 200 {
 			t.Errorf("a known caller from there: got %d %s, want 200", a.status, a.body)
@@ -235,7 +235,7 @@ func TestLargeAnswers(t *testing.T) {
 	}
 }
 
-// TestTurns: a user changes two things at once; his other calls that change something wait, and nobody else does.
+// TestTurns: a user changes two things at once; their other calls that change something wait, and nobody else does.
 func TestTurns(t *testing.T) {
 	l := newLab(t)
 	var mu sync.Mutex
@@ -305,7 +305,7 @@ func TestTimeBudget(t *testing.T) {
 	}
 }
 
-// TestTricklingReader: who takes an answer byte by byte is cut, however regularly he does.
+// TestTricklingReader: who takes an answer byte by byte is cut, however regularly they do.
 func TestTricklingReader(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.MinRate = 300*time.Millisecond, 64<<20 })
 	for range 400 { // 25 MiB, for which the rate leaves 0.7 s

@@ -17,7 +17,7 @@ var (
 )
 
 // TestTwins walks over every rule about a group, with the caller in its rows under each spelling: what is the same account
-// to the server has his rights, and nobody else has, however alike the names are to a database or to Unicode.
+// to the server has their rights, and nobody else has, however alike the names are to a database or to Unicode.
 func TestTwins(t *testing.T) {
 	l := newLab(t)
 	names := append(slices.Clone(lisis), twins...)
@@ -58,7 +58,7 @@ func TestTwins(t *testing.T) {
 						continue
 					case group[0] == 'o' && strings.Contains(form, "-msg"):
 						continue
-					case group[0] == 'j' && rt.path == "modifySession": // a member removes himself only
+					case group[0] == 'j' && rt.path == "modifySession": // members remove only themselves
 						form = "session_id=" + group + "&session_name=x"
 					}
 					if a := l.do(t, http.MethodPost, rt.path, "", form, header...); a.status != want {

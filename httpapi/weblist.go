@@ -27,8 +27,8 @@ type webSession struct {
 	Valid      int    `json:"session_valid"`
 }
 
-// findWebSessions lists a user's groups that are open (valid=0) or closed (1), with the open ones also his 1:1 partners,
-// and one row for the notices to him.
+// findWebSessions lists a user's groups that are open (valid=0) or closed (1), with the open ones also their 1:1 partners,
+// and one row for the notices to them.
 func (a *API) findWebSessions(ctx context.Context, r *request) (any, error) {
 	user, valid := r.user("user_id"), r.bit("valid")
 	if r.err != nil {

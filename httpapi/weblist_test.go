@@ -16,7 +16,7 @@ type oldChats struct {
 
 func (o oldChats) ChatsOf(context.Context, string) ([]store.Chat, error) { return o.chats, nil }
 
-// TestPartnersOfOldTables: a partner is one row, in the place of his first, with the times of the one that moved last.
+// TestPartnersOfOldTables: a partner is one row, in the place of their first, with the times of the one that moved last.
 func TestPartnersOfOldTables(t *testing.T) {
 	l := newLab(t)
 	chat := func(partner, created, moved string) store.Chat {

@@ -67,7 +67,7 @@ func TestAccounts(t *testing.T) {
 	})
 }
 
-// A user whom the directory has written is stale until his rows were looked at, and again when he was written meanwhile.
+// A user whom the directory has written is stale until their rows were looked at, and again when they were written meanwhile.
 func TestStaleUsers(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		s, epoch := owned(t, e.fresh(t))

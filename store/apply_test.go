@@ -226,14 +226,14 @@ func TestUsers(t *testing.T) {
 		learn.Learned = true
 		equal(t, "learned", get("bob"), learn)
 
-		// The directory names him, with its own spelling; what he had stays his.
+		// The directory names them, with its own spelling; what they had stays theirs.
 		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "bob", PushCode: "code", PushOS: "android"}}, Confirming: []store.Confirming{{UserID: "bob", How: store.ConfirmsByReceipts}}})
 		apply(t, s, epoch, store.Change{Users: []store.User{{ID: "Bob", JID: "bob", Name: "Robert"}}})
 		bob := store.User{ID: "Bob", JID: "bob", Name: "Robert", PushCode: "code", PushOS: "android", Confirms: store.ConfirmsByReceipts}
 		equal(t, "named", get("Bob"), bob)
 		equal(t, "old spelling", get("bob"), store.User{})
 
-		// His device is given to somebody whom we had not seen.
+		// Their device is given to somebody whom we had not seen.
 		apply(t, s, epoch, store.Change{SetPush: []store.User{{ID: "new", JID: "new", PushCode: "code", PushOS: "ios"}}})
 		bob.PushCode, bob.PushOS = "", ""
 		equal(t, "robbed", get("Bob"), bob)

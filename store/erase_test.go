@@ -98,10 +98,10 @@ func TestEraseAuthor(t *testing.T) {
 		// Several changes of one call are one batch.
 		apply(t, s, epoch, store.Change{DropAuthors: []store.Author{z}, DropMembers: []store.Member{{SessionID: "g", UserID: "z"}}},
 			store.Change{DropAuthors: []store.Author{{SessionID: "other", UserID: "nobody"}}})
-		equal(t, "nothing of his is left", must[[]store.Erased](t)(s.AuthorRows(ctx, z, 7)), []store.Erased{})
+		equal(t, "nothing of theirs is left", must[[]store.Erased](t)(s.AuthorRows(ctx, z, 7)), []store.Erased{})
 		_, total, err = s.GroupHistory(ctx, "g", store.Page{})
 		equal(t, "the others' stays", fmt.Sprint(total, err), "550 <nil>")
-		equal(t, "his elsewhere", len(must[[]store.Erased](t)(s.AuthorRows(ctx, store.Author{SessionID: "other", UserID: "z"}, 7))), 1)
+		equal(t, "theirs elsewhere", len(must[[]store.Erased](t)(s.AuthorRows(ctx, store.Author{SessionID: "other", UserID: "z"}, 7))), 1)
 		equal(t, "receipts", fmt.Sprint(len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m0", "z"))), len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "l")))), "0 1")
 	})
 }
@@ -161,8 +161,8 @@ func TestStyles(t *testing.T) {
 		s, epoch := owned(t, e.fresh(t))
 		apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "1", Name: "theme", Value: 3, UserID: "z"}, {ID: "2", Name: "font", Value: -1, UserID: "z"}}},
 			store.Change{Styles: []store.Style{{ID: "3", Name: "theme", Value: 4, UserID: "z"}, {ID: "4", Name: "theme", Value: 5, UserID: "l"}}})
-		equal(t, "his", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{"2", "font", -1, "z"}, {"1", "theme", 4, "z"}})
-		equal(t, "hers", must[[]store.Style](t)(s.StylesOf(ctx, "l")), []store.Style{{"4", "theme", 5, "l"}})
+		equal(t, "z's", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{"2", "font", -1, "z"}, {"1", "theme", 4, "z"}})
+		equal(t, "l's", must[[]store.Style](t)(s.StylesOf(ctx, "l")), []store.Style{{"4", "theme", 5, "l"}})
 		equal(t, "nobody's", must[[]store.Style](t)(s.StylesOf(ctx, "x")), []store.Style{})
 	})
 }

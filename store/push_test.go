@@ -223,6 +223,6 @@ func TestPushCodes(t *testing.T) {
 		must[any](t)(nil, s.DeletePushCodes(ctx, nil))
 		equal(t, "owners", owners("cz")+"/"+owners("cl")+"/"+owners("CL"), "z//w")
 		l := must[map[string]store.User](t)(s.UsersByID(ctx, []string{"l"}))["l"]
-		equal(t, "his code", l.PushCode+l.PushOS, "")
+		equal(t, "their code", l.PushCode+l.PushOS, "")
 	})
 }

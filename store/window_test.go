@@ -16,7 +16,7 @@ func TestUnreadCounts(t *testing.T) {
 		for i, row := range []struct{ id, kind, from, session, owner string }{
 			{"m1", "MTT-000", "z", "z", "l"}, {"m2", "MTT-001", "z", "z", "l"}, {"m2", "MTT-001", "z", "z", "l"}, // twice, as the old plugin left it
 			{"m3", "MTT-100", "z", "z", "l"}, {"m4", "MTS-100", "z", "g", "l"}, // receipts
-			{"m5", "MTS-000", "z", "g", "l"}, {"m6", "MTS-000", "w", "g", "l"}, {"m7", "MTS-000", "l", "g", "l"}, // his own
+			{"m5", "MTS-000", "z", "g", "l"}, {"m6", "MTS-000", "w", "g", "l"}, {"m7", "MTS-000", "l", "g", "l"}, // their own
 			{"m8", "MTB-100", "admin", "admin", "l"}, {"m9", "MTT-000", "admin", "admin", "l"}, {"m10", "MTT-000", "l", "w", "w"},
 		} {
 			c.Offline = append(c.Offline, store.OfflineMessage{Message: store.Message{ID: fmt.Sprint("p", i), MsgID: row.id, Type: row.kind, From: row.from,
@@ -169,7 +169,7 @@ func TestSearchInWindows(t *testing.T) {
 			})
 		}
 		one, end, err := s.SearchChat(ctx, "z", "z", "word", store.Page{Length: 5}, 10)
-		equal(t, "with himself", fmt.Sprint(one, end, err), "[] { } <nil>")
+		equal(t, "with themselves", fmt.Sprint(one, end, err), "[] { } <nil>")
 	})
 }
 

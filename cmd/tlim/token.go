@@ -20,7 +20,7 @@ func tokenCommand(from *config.Sources) *cobra.Command {
 	}
 	token.AddCommand(&cobra.Command{
 		Use:   "revoke USER",
-		Short: "End all tokens of a user at once; his clients ask for new ones over XMPP",
+		Short: "End all tokens of a user at once; their clients ask for new ones over XMPP",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return revokeTokens(cmd.Context(), cmd.OutOrStdout(), *from, args[0])

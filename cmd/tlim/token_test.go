@@ -75,7 +75,7 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 	}
 	for _, token := range []string{plain.Token.Text, command.Fields[0].Value} {
 		if code := status(token, "user_id=zhangsan"); code != http.StatusOK {
-			t.Errorf("his own sessions: got %d, want 200", code)
+			t.Errorf("their own sessions: got %d, want 200", code)
 		}
 		if code := status(token, "user_id=lisi"); code != http.StatusForbidden {
 			t.Errorf("another's sessions: got %d, want 403", code)

@@ -146,7 +146,7 @@ func (g *Group) Find(ids []string) []store.Member {
 	var rows []store.Member
 	for _, m := range g.Rows {
 		if local := protocol.NewPerson(m.UserID, "").Local; named[m.UserID] || local != "" && named[local] {
-			rows = append(rows, m) // a legacy table may hold him in two spellings
+			rows = append(rows, m) // a legacy table may hold them in two spellings
 		}
 	}
 	return rows

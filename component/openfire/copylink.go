@@ -112,7 +112,7 @@ func (c *CopyLink) overloaded(pauses *copyPauses, open time.Duration) time.Durat
 	senders, one := c.count.busiest()
 	closed, remedy := pauses.next(one, open), "let clients send to the component"
 	if one {
-		remedy = "the first of the senders makes most of it: find out what he sends, and lock the account if need be"
+		remedy = "the first of the senders makes most of it: find out what they send, and lock the account if need be"
 	}
 	c.log.Error("packet copies come faster than xmpp.copies_max: the copy link is closed before it harms the server; messages sent to the server's own domain are missed meanwhile",
 		"copies_max", c.maxCopies/int(copyPeriod/time.Second), "copies", c.count.total, "within", copyPeriod, "senders", senders, "closed_for", closed, "remedy", remedy)

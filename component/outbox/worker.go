@@ -136,7 +136,7 @@ func (w *worker) pass(ctx context.Context) time.Duration {
 }
 
 // wholeRequests adds what a limit left out of requests that were begun before. The vendor takes the repetition of a request for the first
-// one, whomever it names: a receiver who is missing from it would never get his push. What is too much for one pass waits.
+// one, whomever it names: a receiver who is missing from it would never get their push. What is too much for one pass waits.
 func (w *worker) wholeRequests(ctx context.Context, rows []store.Push) ([]store.Push, error) {
 	var requests []string
 	var fresh []store.Push

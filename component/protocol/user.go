@@ -23,7 +23,7 @@ func SameUser(a, b string) bool {
 	return a != "" && (a == b || UserKey(a) == UserKey(b))
 }
 
-// Person is a user as rows name him and as the server addresses him.
+// Person is a user as rows name them and as the server addresses them.
 type Person struct {
 	ID    string // the one spelling in tables
 	Local string // prepared JID local part; "" when the id cannot be one (legacy rows): rows are written, nothing is sent

@@ -296,7 +296,7 @@ func TestJPushLimit(t *testing.T) {
 	}
 }
 
-// Names come from the vendor ten at a time, live half a day, and are missed rather than waited for when he gives none.
+// Names come from the vendor ten at a time, live half a day, and are missed rather than waited for when it gives none.
 func TestJPushNames(t *testing.T) {
 	d, p, c := startJPush(t)
 	name := func() string {
@@ -339,7 +339,7 @@ func TestJPushNames(t *testing.T) {
 		t.Errorf("got name %s, want one that ends in 31", id)
 	}
 
-	// Whatever else he says instead of names: calls go without, and he is asked again after a while.
+	// Whatever else it says instead of names: calls go without, and it is asked again after a while.
 	for _, f := range []jpush.Fault{{Status: 400, Code: 1003}, {Status: 404}, {Status: 401, Code: 1004}, {Status: 200, Text: "<html>"}, {Status: 200, Text: `{"cidlist":[]}`},
 		{Status: 200, Text: `{"cidlist":["another-app"]}`}, {Status: 200, Text: `{"cidlist":["` + d.Key + "-" + strings.Repeat("x", maxCIDLength) + `"]}`}, {Status: 302}} {
 		t.Run(fmt.Sprintf("%+.60v", f), func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // budget bounds the answers (errors, results of questions) that one sender provokes on a link, in what may wait there and in
 // what may be said in a second. Without it a sender who floods fills the reserve, and answers of others are lost; and one who
-// does not read what he provokes fills the server's memory. It belongs to a writer, whose lock is held.
+// does not read what they provoke fills the server's memory. It belongs to a writer, whose lock is held.
 type budget struct {
 	limit    int     // bytes to one sender that may wait while there is room for everybody
 	reserved int     // and while answers live on the reserve

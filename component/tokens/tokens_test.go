@@ -74,7 +74,7 @@ func TestIssuer(t *testing.T) {
 		return id
 	}
 	if got := user(issuer, token); got != "ZhangSan" {
-		t.Errorf("his own: got %s, want ZhangSan", got)
+		t.Errorf("their own: got %s, want ZhangSan", got)
 	}
 	if got := user(New(db, time.Minute, clock.now), token); got != "ZhangSan" {
 		t.Errorf("after a restart: got %s, want ZhangSan", got)
@@ -108,8 +108,8 @@ func TestIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine, his := strings.Split(token, "."), strings.Split(other, ".")
-	mine[1] = his[1]
+	mine, theirs := strings.Split(token, "."), strings.Split(other, ".")
+	mine[1] = theirs[1]
 	for _, text := range []string{"", ".", strings.Join(mine, "."), token + "x", token + "." + mine[4], Prefix + strings.Repeat("A", 5000) + ".1.0.x",
 		Prefix + base64.RawURLEncoding.EncodeToString([]byte("zhangsan")) + ".9999999999999.0."} {
 		t.Run(fmt.Sprintf("%.60q", text), func(t *testing.T) {

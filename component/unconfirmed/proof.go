@@ -123,7 +123,7 @@ func (p *proofs) clear() {
 	p.repeats = false // the next connection may be another server's
 }
 
-// newID makes the id of a ping. Who knows his own cannot guess those of others.
+// newID makes the id of a ping. Who knows their own cannot guess those of others.
 func (p *proofs) newID() string {
 	p.serial++
 	return p.prefix + strconv.FormatUint(p.serial, 36) + "-" + strconv.FormatUint(maphash.Comparable(p.seed, p.serial), 36)

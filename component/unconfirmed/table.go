@@ -179,7 +179,7 @@ func (t *Table) trim(u *ownerState) {
 	}
 }
 
-// DeviceGone turns what is unconfirmed of a user into rows, because a mobile of his went away: all but what another one, of those that are there, was
+// DeviceGone turns what is unconfirmed of a user into rows, because a mobile of theirs went away: all but what another one, of those that are there, was
 // asked about.
 func (t *Table) DeviceGone(local string, there []presence.Device) {
 	t.mu.Lock()

@@ -54,7 +54,7 @@ func (t *Table) ConfirmWaiting(owner, msgID string) bool {
 	return t.deferred.confirm(owner, msgID)
 }
 
-// of lists what waits for an owner, and what is being written for him.
+// of lists what waits for an owner, and what is being written for them.
 func (w *waiting) of(owner string) (list []Entry) {
 	for _, rows := range [...][]waitingRow{w.taken, w.rows} {
 		for _, r := range rows {

@@ -37,8 +37,8 @@ func (w *world) arrive(c *lab.Client, chat, group string) (chats, groups []strin
 	return chats, groups
 }
 
-// Who is absent costs the server no stanza, in a group and alone, and has all in his queue. On a server without snapshots nobody can tell who
-// is absent: each costs one, and so does the sender's bare JID, for his other devices.
+// Who is absent costs the server no stanza, in a group and alone, and has all in their queue. On a server without snapshots nobody can tell who
+// is absent: each costs one, and so does the sender's bare JID, for their other devices.
 func TestAbsent(t *testing.T) {
 	const members, n = 60, 10
 	for name, c := range map[string]struct {

@@ -29,7 +29,7 @@ const (
 	abusedQueue    = 5_000
 )
 
-// abuse is a call, as dear as it may be, that one user makes as fast as he can.
+// abuse is a call, as dear as it may be, that one user makes as fast as they can.
 type abuse struct {
 	name, path string
 	form       func(i int) url.Values
@@ -37,7 +37,7 @@ type abuse struct {
 	header     http.Header
 }
 
-// TestCaller: whatever one user does by HTTP with his token, the messages of others keep moving.
+// TestCaller: whatever one user does by HTTP with their token, the messages of others keep moving.
 func TestCaller(t *testing.T) {
 	for name, config := range map[string]func(*testing.T) map[string]any{
 		"SQLite":  func(*testing.T) map[string]any { return map[string]any{} },

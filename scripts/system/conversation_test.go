@@ -398,7 +398,7 @@ func TestQueueClearsExactly(t *testing.T) {
 	}
 }
 
-// findPresence says of each member what his best device shows, also of clients that never heard of tlim.
+// findPresence says of each member what their best device shows, also of clients that never heard of tlim.
 func TestPresence(t *testing.T) {
 	w := newWorld(t, openfire, nil)
 	users := people(t, 5)

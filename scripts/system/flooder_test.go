@@ -40,8 +40,8 @@ func (w *world) stanza(body string) string {
 	return `<message type="chat" id="` + lab.NewID() + `" to="` + w.component + `"><body>` + lab.Escape(body) + `</body></message>`
 }
 
-// A user who floods, by everything that costs more than a message, is held up himself; another pair's chat goes on, and the
-// database holds no more of him than his rate allows.
+// A user who floods, by everything that costs more than a message, is held up themselves; another pair's chat goes on, and the
+// database holds no more of them than their rate allows.
 func TestFloodLeavesOthersAlone(t *testing.T) {
 	w := newWorld(t, openfire, map[string]any{"limits.per_user_rate": 20, "limits.per_user_burst": 40, "limits.per_user_inflight": 64})
 	names := people(t, 3)

@@ -162,10 +162,10 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	} {
 		w.as(token, q[0], q[1:]...)
 	}
-	// Her own chat goes, whatever keys are taken by lisi's rows.
-	hers, revoke := lab.NewID(), lab.NewID()
-	check(t, other.SendMessage(w.component, hers, lab.Text("lísi", "wang", hers, "hello")))
-	w.receive(wang, hers)
+	// Their own chat goes, whatever keys are taken by lisi's rows.
+	theirs, revoke := lab.NewID(), lab.NewID()
+	check(t, other.SendMessage(w.component, theirs, lab.Text("lísi", "wang", theirs, "hello")))
+	w.receive(wang, theirs)
 	check(t, other.SendMessage(w.component, revoke, lab.NewEnvelope("MTT-101", "lísi", "zhao", revoke, []map[string]any{{"msg_id": "m-1"}})))
 	if after := has(); after != before {
 		t.Errorf("what lisi has was\n%s\nand is\n%s", before, after)

@@ -50,9 +50,9 @@ func TestServerAway(t *testing.T) {
 	}
 }
 
-// complete fails the test unless everything with a receipt that others sent came to a phone of each user, or waits in his queue:
-// there is one queue for all his phones (PROTOCOL.md section 5), and one that logs in a moment after another has missed what
-// came between. What a user sent from a phone is never queued for himself.
+// complete fails the test unless everything with a receipt that others sent came to a phone of each user, or waits in their queue:
+// there is one queue for all their phones (PROTOCOL.md section 5), and one that logs in a moment after another has missed what
+// came between. What a user sent from a phone is never queued for themselves.
 func (c *cast) complete() {
 	t := c.t
 	t.Helper()

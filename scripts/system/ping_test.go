@@ -215,7 +215,7 @@ func TestPings(t *testing.T) {
 					p.settled()
 					p.queues(ids)
 
-					// Another device of his is asked, and the one that is detached has nothing by it.
+					// Another device of theirs is asked, and the one that is detached has nothing by it.
 					p.comes("2[android]")
 					more := p.sends(n)
 					p.sees(more)

@@ -53,7 +53,7 @@ func TestProsody(t *testing.T) {
 	}
 	await(t, within(t, soon), "the confirmations of "+qian, func() (bool, error) { return len(w.queue(qian).List) == 0, nil })
 
-	// Who was there by directed presence is gone with his session.
+	// Who was there by directed presence is gone with their session.
 	check(t, qianPhone.Close())
 	id := lab.NewID()
 	w.send(zhaoPhone, id, lab.Text(zhao, qian, id, "are you there"))
@@ -67,7 +67,7 @@ func TestProsody(t *testing.T) {
 	w.receive(zhaoPhone, read)
 	w.send(zhaoPhone, revoke, lab.Revoke(zhao, qian, revoke, id))
 	w.receive(qianWeb, revoke)
-	if got := w.queue(qian).ids(); fmt.Sprint(got) != fmt.Sprint([]string{read, revoke}) { // his own receipt too, for his phone
+	if got := w.queue(qian).ids(); fmt.Sprint(got) != fmt.Sprint([]string{read, revoke}) { // their own receipt too, for their phone
 		t.Errorf("queue of %s: %v", qian, got)
 	}
 	w.get("approval", "params", `[{docTitle:'x'}]`, "msgTo", zhao)

@@ -50,7 +50,7 @@ func run(ctx context.Context, once bool) (err error) {
 		{"a group message reaches the member who is there", d.group},
 		{"the absent member finds it in the offline queue", d.queue},
 		{"the reader's receipt reaches the author and is counted", d.receipt},
-		{"an approval pushed with curl reaches its receiver, and its tracking says that his phone confirmed it", d.approval},
+		{"an approval pushed with curl reaches its receiver, and its tracking says that their phone confirmed it", d.approval},
 		{"a file uploaded with curl comes by a message, and whole after a break", d.file},
 	} {
 		stepCtx, cancel := context.WithTimeout(ctx, stepTime)

@@ -140,7 +140,7 @@ func (d *Double) hold(more int) {
 	d.held += more
 }
 
-// guarded is what comes before both calls: who calls, how often he may, and what is to go wrong.
+// guarded is what comes before both calls: who calls, how often they may, and what is to go wrong.
 func (d *Double) guarded(handle func(*http.Request, []byte) (status int, body string)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
