@@ -67,6 +67,7 @@ type batch struct {
 	outgoing        []store.Push            // the outbox rows of these
 	force           bool                    // write the positions although nothing else changes
 	counts          []count                 // what is counted with the commit
+	debits          map[*senderState]int    // what its senders are debited for receivers then, see decision.count
 }
 
 // count is what a batch adds to a metric.
@@ -143,6 +144,7 @@ const lookupTime = 10 * time.Second
 func (b *batch) housekeeping(ctx context.Context) {
 	s := b.s
 	asof := s.presence.LookedAt()
+	// The table of unconfirmed messages follows the time, whatever becomes of the batch: so it is not undone, nor is rowsWait, its count.
 	if b.now.Sub(b.c.ticked) >= tickPeriod || len(b.requests) == 0 {
 		s.unconfirmed.Tick(b.now, asof, s.presence.Known(), s.delivered.Load())
 		b.c.ticked = b.now
@@ -200,7 +202,8 @@ func (b *batch) send(d stanza.Delivery, w way) {
 // writes says whether there is anything to commit.
 func (b *batch) writes() bool { return len(b.changes) > 0 || b.force }
 
-// finish is what follows the commit. No metric counted the batch before, and what it had taken from memory could be given back (undo).
+// finish is what follows the commit. Before it no metric counted the batch, nobody paid for it, and what it had taken from memory could be
+// given back (undo).
 func (b *batch) finish(ctx context.Context) {
 	c, s := b.c, b.s
 	sent := s.now()
@@ -218,6 +221,7 @@ func (b *batch) finish(ctx context.Context) {
 	for _, count := range b.counts {
 		count.counter.Add(float64(count.n))
 	}
+	b.debit()
 
 	// 2. What was read before is read anew.
 	for key, t := range b.moved {

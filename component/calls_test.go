@@ -449,6 +449,28 @@ func TestCallLeft(t *testing.T) {
 	}
 }
 
+// TestOverlapCountedOnce: a call that fails and is repeated overlaps once.
+func TestOverlapCountedOnce(t *testing.T) {
+	h := start(t, func(c *Config) { c.Calls = CallConfig{Window: time.Hour, ByBusinessID: true} })
+	body := `[{"bizId":"b","taskId":"t"}]`
+	h.notify(Notice{Body: body, Receivers: []string{"lisi"}})
+	h.clock.Move(time.Millisecond)
+	both := asked(Notice{Body: body, Receivers: []string{"lisi", "wangwu"}})
+	h.rec.breakWith(store.ErrUnavailable)
+	if _, err := h.Notify(t.Context(), both); !errors.Is(err, protocol.ErrUnavailable) {
+		t.Fatalf("got %v, want %v", err, protocol.ErrUnavailable)
+	}
+	h.rec.breakWith(nil)
+	h.notify(both)
+	if got := counter(t, h.metrics.calls.WithLabelValues(callOverlapping)); got != 1 {
+		t.Errorf("got %v overlapping calls, want 1", got)
+	}
+	h.notify(Notice{Body: body, Receivers: []string{"wangwu"}}) // nothing is left to do
+	if got := counter(t, h.metrics.calls.WithLabelValues(callOverlapping)); got != 2 {
+		t.Errorf("got %v overlapping calls, want 2", got)
+	}
+}
+
 func TestCallByBusiness(t *testing.T) {
 	h := start(t, func(c *Config) { c.Calls = CallConfig{Window: time.Hour, ByBusinessID: true} })
 	task := func(biz, task, title string) string {

@@ -71,6 +71,15 @@ func (s *senderState) debit(now time.Time, n int) {
 	}
 }
 
+// debtWith is until when the sender is in debt, in nanoseconds since the epoch, if n more are counted now.
+func (s *senderState) debtWith(now time.Time, n int) int64 {
+	missing := float64(n) - s.limiter.TokensAt(now)
+	if n == 0 || missing <= 0 {
+		return s.debt.Load()
+	}
+	return now.Add(time.Duration(missing / float64(s.limiter.Limit()) * float64(time.Second))).UnixNano()
+}
+
 // indebted says whether the sender still pays for what was decided before.
 func (s *senderState) indebted(now func() time.Time) bool {
 	until := s.debt.Load()
@@ -96,17 +105,21 @@ func (s *Service) read(a *arrival) error {
 	return err
 }
 
-// afford refuses a message whose sender went into debt by those that were decided before it. What it was debited itself does not
-// refuse it, nor does anything when the batch is decided again.
+// afford refuses a message whose sender went into debt by those that were decided before it, also in this batch. What it was debited
+// itself does not refuse it.
 func (d *decision) afford() error {
 	a := d.arrival
-	if a.sender == nil || a.charged || a.sender.debt.Load() <= a.ownDebt || !a.sender.indebted(d.b.s.now) {
+	if a.sender == nil {
+		return nil
+	}
+	now := d.b.s.now()
+	if until := a.sender.debtWith(now, d.b.debits[a.sender]); until <= a.ownDebt || until <= now.UnixNano() {
 		return nil
 	}
 	return protocol.Refuse(protocol.TryLater, tooFast)
 }
 
-// charge counts the receivers of a message that was accepted, once: a batch may be decided again.
+// charge counts the receivers of a message that was accepted.
 func (d *decision) charge() {
 	n := deliveriesFor(d.reached, len(d.to)+len(d.toOnly)-d.reached)
 	if d.kind.late {
@@ -128,11 +141,21 @@ func (d *decision) chargeRefused() {
 	}
 }
 
+// count notes what people cost. The sender is debited once it is known what becomes of the batch: until then it may be decided again.
 func (d *decision) count(people int) {
 	a := d.arrival
-	if a.sender == nil || a.charged || people < receiversPerCount {
+	if a.sender == nil || a.sender.limiter.Limit() == rate.Inf || people < receiversPerCount {
 		return
 	}
-	a.charged = true
-	a.sender.debit(d.b.s.now(), (1+int(a.size/bytesPerDelivery))*people/receiversPerCount)
+	if d.b.debits == nil {
+		d.b.debits = map[*senderState]int{}
+	}
+	d.b.debits[a.sender] += (1 + int(a.size/bytesPerDelivery)) * people / receiversPerCount
+}
+
+// debit debits the senders. A batch that failed for no fault of theirs is not debited: they repeat it.
+func (b *batch) debit() {
+	for sender, n := range b.debits {
+		sender.debit(b.s.now(), n)
+	}
 }

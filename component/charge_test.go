@@ -187,6 +187,42 @@ func TestChargedOnce(t *testing.T) {
 	}
 }
 
+// TestFailedCommitChargesNothing: who repeats what the database did not take pays for it once; of what it cannot hold every try counts.
+func TestFailedCommitChargesNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail error
+		want float64
+	}{
+		"the database is away": {store.ErrUnavailable, 1 + 1 + 4},
+		"it cannot hold it":    {store.ErrData, 2 * (1 + 4)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1000 })
+			g := h.crowd(200)
+			h.blind()
+			h.rec.failWhen(func(change store.Change) error {
+				if change.Message == nil {
+					return nil
+				}
+				return c.fail
+			})
+			h.send("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
+			if _, posts := h.sender.take(); !strings.HasPrefix(refusals(posts), "error") {
+				t.Fatalf("got %s, want an error", refusals(posts))
+			}
+			h.rec.failWhen(nil)
+			h.send("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
+			if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+				t.Fatalf("repeated: got %s, want a receipt", refusals(posts))
+			}
+			u, _ := h.intake.senders.Get("zhangsan")
+			if got := 1000 - u.limiter.TokensAt(h.clock.Now()); got != c.want {
+				t.Errorf("the message and its repetition count %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 // failWhenFirst lets the next write fail.
 func (h *harness) failWhenFirst(err error) {
 	failed := false

@@ -257,11 +257,13 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		return c.writeRows(ctx, c.s.unconfirmed.Take(maxUnconfirmedRows, nil))
 	case errors.Is(err, store.ErrData):
 		b.undo()
+		b.debit()
 		c.s.metrics.unstorable.Inc()
 		c.s.log.Error("the database cannot hold a message; its sender was told", "error", err)
 		b.refuse(protocol.Refuse(protocol.TooLarge, "the database cannot hold this message"))
 	case errors.Is(err, store.ErrCollation):
 		b.undo()
+		b.debit()
 		c.s.metrics.unstorable.Inc()
 		c.s.log.Warn("the database takes an id for another one; its sender was told", "error", err)
 		b.refuse(requests[0].mistaken())

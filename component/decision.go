@@ -32,7 +32,7 @@ type decision struct {
 // receiver, and nobody waits for an answer.
 func (d *decision) serverMade() bool { return d.arrival == nil }
 
-// meet is who has sent a stanza. Who is not known yet is learned.
+// meet is who has sent a stanza. Who is not known yet is learned, by the same batch: that they were seen is true whatever becomes of it.
 func (b *batch) meet(from stanza.JID) protocol.Person {
 	if _, ok := b.users[from.Local]; !ok {
 		b.s.users.Learn([]string{from.Local})

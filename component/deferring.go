@@ -119,7 +119,7 @@ func (d *decision) later() *unconfirmed.Later {
 	if d.group == nil || !d.kind.Stored || !d.kind.Queued || len(d.to) <= d.b.c.deferring.above || len(d.to) < len(d.group.Members) || s.unconfirmed.DeferBusy() {
 		return nil
 	}
-	if d.group.Roster == nil {
+	if d.group.Roster == nil { // made of the members alone, so it holds if the batch fails, too
 		d.group.Roster = s.unconfirmed.RosterOf(d.group.ID, d.group.Members)
 	}
 	return unconfirmed.NewLater(d.group.Roster)

@@ -126,11 +126,10 @@ func (s *Service) prepare(ctx context.Context, u *calls.Underway, n Notice) (to 
 	}
 	before := len(to)
 	to = slices.DeleteFunc(to, func(p protocol.Person) bool { return served[protocol.ChatName(protocol.AdminID, p.ID)] })
-	if len(to) < before {
-		s.metrics.calls.WithLabelValues(callOverlapping).Inc()
-	}
+	u.Overlaps = len(to) < before
 	if len(to) == 0 && u.Key == "" {
 		answered.CallID = earlier[len(earlier)-1]
+		s.metrics.calls.WithLabelValues(callOverlapping).Inc()
 	}
 	return to, answered, nil
 }
@@ -229,6 +228,9 @@ func (s *Service) begin(ctx context.Context, u *calls.Underway, to []protocol.Pe
 	err := s.serve(ctx, u, 1, first, change, func(err error) {
 		if err == nil {
 			s.metrics.calls.WithLabelValues(callNew).Inc()
+			if u.Overlaps {
+				s.metrics.calls.WithLabelValues(callOverlapping).Inc()
+			}
 		}
 		if err != nil || u.Done {
 			s.calls.End(u, err)

@@ -59,7 +59,6 @@ type arrival struct {
 	copied  bool         // a packet copy of a message to D: no answers, and the server delivered it itself
 	sender  *senderState // while it has a place in the intake
 	ownDebt int64        // until when its sender was in debt once it was debited itself, see senderState
-	charged bool         // its receivers were counted
 	passing *senderState // whose confirmation it is that is passed on; nil for messages
 
 	decoded bool // content is filled, or unfit says why not

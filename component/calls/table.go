@@ -46,20 +46,21 @@ type Deps struct {
 // here, one after the other, by one goroutine: whether their callers wait or not, and those of a process that crashed as well.
 type Table struct {
 	Deps
-	wake trigger.Trigger // room for one: queue is not empty
+	wake trigger.Trigger // fires when a call joins the queue
 
 	mu      sync.Mutex
-	claimed map[string]*Underway // by Key and Business: so no two calls of one are under way
-	queue   []*Underway          // begun and not finished, oldest first
+	claimed map[string]*Underway // the calls under way by their Keys and Businesses: two with the same one wait for each other
+	queue   []*Underway          // calls that are begun and not finished, oldest first
 }
 
 // Underway is a call from its claim to its end.
 type Underway struct {
 	store.Call
-	keys    []string      // Key and Business, those that it has
-	Expired string        // ID of a row to be removed because its Key is used again
-	over    chan struct{} // closed at the end
-	err     error         // how it ended; set before
+	keys     []string      // its Key and its Business, as far as it has them
+	Expired  string        // ID of a row to be removed because its Key is used again
+	Overlaps bool          // an earlier call about the same business has served some of its receivers
+	over     chan struct{} // closed when the call is over
+	err      error         // how the call ended; set before over is closed
 }
 
 // Keyed says whether another call can be known as a repeat of this one, or as one about the same business.
