@@ -324,15 +324,10 @@ func (e *Examination) Headroom(ctx context.Context) ([]Advice, error) {
 
 // KnownFiles are those of the ids that have a row; told is false before the first start.
 func (e *Examination) KnownFiles(ctx context.Context, ids []string) (known map[string]bool, told bool, err error) {
-	known = map[string]bool{}
 	if e.have[tFile.name] == nil || len(ids) == 0 {
-		return known, e.have[tFile.name] != nil, nil
+		return map[string]bool{}, e.have[tFile.name] != nil, nil
 	}
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	err = e.pairs(ctx, list(`SELECT file_id, 0, 0 FROM tlim_file WHERE file_id IN (?*)`, len(args)), func(id, _, _ string) { known[id] = true }, args...)
+	known, err = e.known(ctx, fileKnown, ids)
 	return known, err == nil, e.s.fail(err)
 }
 

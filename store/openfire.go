@@ -41,15 +41,17 @@ func (e *Examination) Openfire(ctx context.Context) (*OpenfireSettings, error) {
 	if _, there := properties.columns["encrypted"]; there {
 		encrypted = "encrypted"
 	}
-	// Of the others some are passwords, which are none of our business.
-	err := each(ctx, e.s.pools.reader, `SELECT name, propValue, `+encrypted+` FROM `+properties.names[0]+
-		` WHERE name LIKE 'tlim.%' OR name LIKE 'xmpp.%' OR name = 'route.all-resources' OR name = 'session.stalled.cap'`, func(scan scanner) error {
+	// Chosen here and not by the database, which may take other letters for these. Of the others some are passwords, which are none of our
+	// business.
+	err := each(ctx, e.s.pools.reader, `SELECT name, propValue, `+encrypted+` FROM `+properties.names[0], func(scan scanner) error {
 		var name, value text
 		var secret flag
 		if err := scan(&name, &value, &secret); err != nil {
 			return err
 		}
-		s.Properties[string(name)] = OpenfireProperty{string(value), bool(secret)}
+		if n := string(name); strings.HasPrefix(n, "tlim.") || strings.HasPrefix(n, "xmpp.") || n == "route.all-resources" || n == "session.stalled.cap" {
+			s.Properties[n] = OpenfireProperty{string(value), bool(secret)}
+		}
 		return nil
 	})
 	if err == nil && components != nil {

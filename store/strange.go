@@ -15,6 +15,18 @@ func (e *Examination) pairs(ctx context.Context, query string, row func(a, b, c 
 	}, args...)
 }
 
+// known are those of the ids that a query with a list of them finds.
+func (e *Examination) known(ctx context.Context, query string, ids []string) (map[string]bool, error) {
+	known := map[string]bool{}
+	err := e.s.in(ctx, query, nil, ids, nil, func(scan scanner) error {
+		var id text
+		err := scan(&id)
+		known[string(id)] = true
+		return err
+	})
+	return known, err
+}
+
 // Strange are the newest messages that no tlim has stored: some other program writes. told is false where that cannot be seen, without
 // an index on their time or before the first start.
 func (e *Examination) Strange(ctx context.Context, since string) (ids []string, told bool, err error) {
@@ -31,24 +43,18 @@ func (e *Examination) Strange(ctx context.Context, since string) (ids []string, 
 	}, args...); err != nil || len(ids) == 0 {
 		return nil, err == nil, e.s.fail(err)
 	}
-	args = make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
-	ours := map[string]bool{}
-	err = e.pairs(ctx, list(`SELECT msg_id, class, 0 FROM tlim_id WHERE msg_id IN (?*)`, len(args)), func(id, _, _ string) { ours[id] = true }, args...)
+	ours, err := e.known(ctx, `SELECT msg_id FROM tlim_id WHERE msg_id == (?*)`, ids)
 	ids = slices.DeleteFunc(ids, func(id string) bool { return ours[id] })
 	if err != nil || len(ids) == 0 || e.have[tCall.name] == nil {
 		return ids, err == nil, e.s.fail(err)
 	}
 	// Messages of a call have no row of their own: their ids are the call's but for the last digits.
 	const stem, end = 30, "000000"
-	args = args[:0]
+	var stems []string
 	for _, id := range ids {
-		args = append(args, id[:min(stem, len(id))]+end)
+		stems = append(stems, id[:min(stem, len(id))]+end)
 	}
-	calls := map[string]bool{}
-	err = e.pairs(ctx, list(`SELECT call_id, 0, 0 FROM tlim_call WHERE call_id IN (?*)`, len(args)), func(id, _, _ string) { calls[id] = true }, args...)
+	calls, err := e.known(ctx, `SELECT call_id FROM tlim_call WHERE call_id == (?*)`, stems)
 	ids = slices.DeleteFunc(ids, func(id string) bool { return calls[id[:min(stem, len(id))]+end] })
 	return ids, err == nil, e.s.fail(err)
 }

@@ -225,10 +225,10 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 		f, ok, err := s.GetFile(ctx, n.thing)
 		return fmt.Sprint(f, ok), err
 	},
-	"KnownFiles":    func(s *store.Store, n names) (any, error) { return s.KnownFiles(ctx, []string{n.thing}) },
-	"FileMessages":  func(s *store.Store, n names) (any, error) { return s.FileMessages(ctx, n.thing, 9) },
-	"PushesOf":      func(s *store.Store, n names) (any, error) { return s.PushesOf(ctx, []string{n.msg}) },
-	"PushesOfCalls": func(s *store.Store, n names) (any, error) { return s.PushesOfRequests(ctx, "c", []string{n.thing}) },
+	"KnownFiles":       func(s *store.Store, n names) (any, error) { return s.KnownFiles(ctx, []string{n.thing}) },
+	"FileMessages":     func(s *store.Store, n names) (any, error) { return s.FileMessages(ctx, n.thing, 9) },
+	"PushesOf":         func(s *store.Store, n names) (any, error) { return s.PushesOf(ctx, []string{n.msg}) },
+	"PushesOfRequests": func(s *store.Store, n names) (any, error) { return s.PushesOfRequests(ctx, "c", []string{n.thing}) },
 	"Call": func(s *store.Store, n names) (any, error) {
 		c, ok, err := s.Call(ctx, n.thing)
 		return fmt.Sprint(c, ok), err
@@ -291,7 +291,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
 var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
-	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret SettledPushes StaleUsers
+	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
 	State TakeOver WalkFormers WalkIDs WalkOffline`)
 
 // changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
