@@ -19,55 +19,66 @@ import (
 	"tlim/store"
 )
 
-// batch is what one transaction and its deliveries are made of. The maps are the view that kinds decide by: what the
-// database says, and what earlier messages of the batch add to it.
+// batch is what one transaction and its deliveries are made of. Its fields stand by phases.
 type batch struct {
-	s        *Service
-	c        *conveyor
+	s *Service
+	c *conveyor
+
+	// What it is made of.
 	requests []request
-	messages []message // of them
+	messages []message // those of the requests that are messages
 	now      time.Time
-	clock    int64 // the highest msg_time before it
+	clock    int64 // the highest msg_time before the batch, to which undo goes back
 
-	ids      map[store.IDKey]store.ID
-	stored   map[string][]store.Message // by msg_id
-	groups   map[string]*cache.Group
-	formers  map[string]map[string]string // group, user id, when
-	receipts map[store.ReceiptKey][]store.Receipt
-	users    map[string]store.User              // by local part
-	person   func(local string) protocol.Person // by users
-	chats    map[store.ChatKey]bool
-	marks    map[store.OfflineMark]bool // what waits of messages that may be repeated and are not stored
+	// How it is decided.
+	isolated   bool // it holds one request, without housekeeping, because the database refused something of a larger batch
+	optimistic bool // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
+	lookup     bool // ids are looked up because an optimistic batch of the same requests failed
 
-	changes         []store.Change
-	positions       store.Positions
-	accepted        []request
-	refused         []refusal
-	deliver         []stanza.Delivery
-	ways            []way         // of deliver, one for each
-	sent            []sentMessage // what its messages are for devices that become known later
-	rows            int           // queue rows that its messages make
-	cost            int           // of its decisions and deliveries, in small copies
-	unconfirmed     []unconfirmedMessage
-	acks            []ack
-	moved           map[store.ChatKey]int64 // list entries and groups touched by this batch
-	staleGroups     []string                // to be read anew after the commit: this batch writes to them
-	staleUsers      []string                // likewise, by local part
-	after           []func()                // on the conveyor, after the commit
-	unconfirmedRows []store.OfflineMessage
-	confirmed       confirmed
-	unlearned       []string                // local parts of users whom it learns
-	came            []presence.Change       // devices that are sent what they have missed
-	gone            []unconfirmed.Removal   // what it removes from the queues
-	deferrals       []*unconfirmed.Deferral // rows that follow their messages
-	isolated        bool                    // one request alone, without housekeeping, because the database refused something of its batch
-	optimistic      bool                    // ids are not looked up: nearly all are new, and the key of tlim_id tells of those that are not
-	lookup          bool                    // they are, because an optimistic batch failed
-	wakers          []*decision             // those with a push
-	outgoing        []store.Push            // the outbox rows of these
-	force           bool                    // write the positions although nothing else changes
-	counts          []count                 // what is counted with the commit
-	debits          map[*senderState]int    // what its senders are debited for receivers then, see decision.count
+	// The view that kinds decide by: what the database says, and what earlier messages of the batch add to it.
+	ids      map[store.IDKey]store.ID             // rows of tlim_id
+	stored   map[string][]store.Message           // rows of ofmessage, by msg_id
+	groups   map[string]*cache.Group              // the groups that messages name, by id
+	formers  map[string]map[string]string         // who has left a group, and when: by group and user id
+	receipts map[store.ReceiptKey][]store.Receipt // what readers have read already
+	users    map[string]store.User                // by local part
+	person   func(local string) protocol.Person   // looks into users
+	chats    map[store.ChatKey]bool               // the 1:1 list entries that exist
+	marks    map[store.OfflineMark]bool           // what waits of messages that may be repeated and are not stored
+
+	// What was decided about each request.
+	accepted []request // requests that hear of the commit
+	refused  []refusal // requests that are told an error after it
+	acks     []ack     // what their senders are told
+	rows     int       // queue rows that the batch makes
+	cost     int       // of its decisions and deliveries, in small copies
+
+	// What is written.
+	changes         []store.Change         // of all requests, then of housekeeping
+	unconfirmedRows []store.OfflineMessage // rows of earlier messages that no phone has confirmed in time, taken from memory
+	confirmed       confirmed              // what phones have confirmed, taken from memory: its rows are deleted
+	unlearned       []string               // local parts of users whom the batch learns, taken from memory
+	positions       store.Positions        // of the clock, and of what is delivered and settled
+	force           bool                   // the positions are written although nothing else changes
+	wakers          []*decision            // messages that are pushed
+	outgoing        []store.Push           // rows of the outbox, made of wakers
+
+	// What is sent after the commit.
+	deliver []stanza.Delivery // to devices, in order
+	ways    []way             // how each of deliver goes, at the same place
+	sent    []sentMessage     // its messages, for devices that become known later
+	came    []presence.Change // devices that are sent what they have missed
+
+	// What changes in memory after the commit.
+	counts      []count                 // added to metrics
+	debits      map[*senderState]int    // what senders are debited for receivers, see decision.count
+	unconfirmed []unconfirmedMessage    // messages that phones have to confirm
+	deferrals   []*unconfirmed.Deferral // rows that follow their messages
+	gone        []unconfirmed.Removal   // what the batch removes from the queues
+	moved       map[store.ChatKey]int64 // list entries and groups that the batch touches, and when
+	staleGroups []string                // ids of groups that the batch writes to: they are read anew
+	staleUsers  []string                // local parts of users that it writes to, likewise
+	after       []func()                // further work of the conveyor
 }
 
 // count is what a batch adds to a metric.

@@ -149,12 +149,14 @@ func TestCallRepeated(t *testing.T) {
 		{Receivers: []string{"lisi"}},
 		{Receivers: []string{"lisi"}},
 	} {
-		id := h.notify(n)
-		if seen[id] {
-			t.Errorf("%+v: got the id of another call, want a new one", n)
-		}
-		seen[id] = true
-		h.each(2+i, []string{"lisi"})
+		t.Run(fmt.Sprintf("new: caller %q, key %q, %d", n.Caller, n.Key, i), func(t *testing.T) {
+			id := h.notify(n)
+			if seen[id] {
+				t.Error("got the id of another call, want a new one")
+			}
+			seen[id] = true
+			h.each(2+i, []string{"lisi"})
+		})
 	}
 
 	// A call that failed is not remembered.

@@ -125,23 +125,25 @@ func TestCharge(t *testing.T) {
 		{"a notice that names 400", "zhangsan/p", envelopeOf("n1", "MTS-106", "zhangsan", g,
 			`[{"session_id":"`+g+`","subscribers":[`+strings.Repeat(`{"user_id":"x"},`, 399)+`{"user_id":"x"}]}]`), "", 1 + 7*(400+200)/50},
 	} {
-		local, _, _ := strings.Cut(c.device, "/")
-		tokens := func() float64 {
-			if u, ok := h.intake.senders.Get(local); ok {
-				return u.limiter.TokensAt(h.clock.Now())
+		t.Run(c.what, func(t *testing.T) {
+			local, _, _ := strings.Cut(c.device, "/")
+			tokens := func() float64 {
+				if u, ok := h.intake.senders.Get(local); ok {
+					return u.limiter.TokensAt(h.clock.Now())
+				}
+				return 10_000
 			}
-			return 10_000
-		}
-		before := tokens()
-		if c.raw != "" {
-			h.sendRaw(c.device, "lisi@"+testComponent, c.raw)
-		} else {
-			h.send(c.device, c.envelope)
-		}
-		if got := before - tokens(); got != c.want {
-			_, posts := h.sender.take()
-			t.Errorf("%s counts %v, want %v: %s", c.what, got, c.want, refusals(posts))
-		}
+			before := tokens()
+			if c.raw != "" {
+				h.sendRaw(c.device, "lisi@"+testComponent, c.raw)
+			} else {
+				h.send(c.device, c.envelope)
+			}
+			if got := before - tokens(); got != c.want {
+				_, posts := h.sender.take()
+				t.Errorf("it counts %v, want %v: %s", got, c.want, refusals(posts))
+			}
+		})
 	}
 }
 

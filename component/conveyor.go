@@ -329,7 +329,7 @@ func (c *conveyor) apply(ctx context.Context, b *batch) error {
 	took := c.s.now().Sub(began)
 	c.s.metrics.commit.Observe(took.Seconds())
 	if len(b.requests) > 0 {
-		c.deferring.committed(took)
+		c.deferring.timed(took)
 	}
 	var unknown *store.UnknownError
 	if !errors.As(err, &unknown) {

@@ -369,7 +369,7 @@ func TestDeferThrottle(t *testing.T) {
 		t.Errorf("a slow database: got %d rows, want %d", p.maxRows, minDeferRows)
 	}
 	for range 100 {
-		p.committed(20 * deferTime)
+		p.timed(20 * deferTime)
 	}
 	for range 100 {
 		p.done(p.maxRows, 10*deferTime, clock.Now(), 1)

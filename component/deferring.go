@@ -42,8 +42,8 @@ func (d *deferThrottle) done(rows int, took time.Duration, now time.Time, share 
 	d.next = now.Add(time.Duration(share-1) * took)
 }
 
-// committed learns from the commit of a batch.
-func (d *deferThrottle) committed(took time.Duration) { d.batch += (took - d.batch) / 8 }
+// timed learns how long the commit of a batch took, whether or not it succeeded.
+func (d *deferThrottle) timed(took time.Duration) { d.batch += (took - d.batch) / 8 }
 
 // deferIdle says whether rows may be written because nobody else needs the database, nor the server the machine.
 func (c *conveyor) deferIdle() bool {

@@ -29,13 +29,14 @@ func (b *batch) look(ctx context.Context) error {
 		return err
 	}
 	b.optimistic = !b.lookup && !b.isolated && !b.c.legacy && b.now.After(b.c.lookupUntil)
+	ids := w.targets
 	if !b.optimistic {
-		w.targets = append(w.targets, w.ids...)
+		ids = append(ids, w.ids...)
 	}
-	if b.ids, err = s.store.IDs(ctx, w.targets); err != nil {
+	if b.ids, err = s.store.IDs(ctx, ids); err != nil {
 		return err
 	}
-	for _, id := range w.targets {
+	for _, id := range ids {
 		known, ok := b.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		if !ok && b.c.legacy || ok && known.State == store.Live && known.Digest == "" {
 			w.messages = append(w.messages, id)
@@ -75,7 +76,11 @@ func (b *batch) ready() {
 
 // wanted gathers keys.
 type wanted struct {
-	ids, targets, messages, groups, users []string // targets are the ids that revokes name
+	ids      []string // msg_ids of the messages themselves
+	targets  []string // msg_ids that revokes name
+	messages []string // msg_ids whose rows of ofmessage are needed
+	groups   []string
+	users    []string // local parts
 }
 
 func (s signal) want(w *wanted) {
@@ -153,7 +158,8 @@ func (a *arrival) groupIDs() []string {
 	return ids
 }
 
-// alsoNamed are what else a message can call its group: a client may go by it. A receipt names an author there.
+// alsoNamed are the other ids that a client may take for the group's: msg_to, and what the body hints at. Only stored kinds have them: the
+// msg_to of a read receipt is an author.
 func (a *arrival) alsoNamed() []string {
 	env := a.env
 	switch {

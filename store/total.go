@@ -24,7 +24,7 @@ type totals struct {
 	deletions uint64 // how many such transactions there were
 }
 
-// counted says that n messages have no time above until.
+// counted says that n messages of a history are not newer than until, as counted at the time at.
 type counted struct {
 	n     int64
 	until string

@@ -50,18 +50,18 @@ type policy interface {
 
 // words are a follower's own in the log.
 type words struct {
-	whose   string                  // "the source"
-	wrote   string                  // after a poll that changed something
-	dry     string                  // of a dry run
-	whole   bool                    // these speak of all that the source has, push codes too
-	dryMore func(*difference) []any // what else it says
+	whose   string                  // what the log calls the origin of the users: "the source"
+	wrote   string                  // the line after a poll that changed something
+	dry     string                  // the line of a dry run
+	whole   bool                    // both lines count push codes, too
+	dryMore func(*difference) []any // further attributes of the line of a dry run
 }
 
 // known is the directory before a poll.
 type known struct {
 	users  []store.User    // who have not left
-	coming map[string]bool // local parts of users whose accounts are still to be made,
-	going  map[string]bool // and to be removed; both only where the accounts are the source and we keep them
+	coming map[string]bool // local parts of users whose accounts are still to be made; only where the accounts are the source and we keep them
+	going  map[string]bool // local parts of users whose accounts are still to be removed; likewise
 }
 
 // difference is what one poll changes, each list ordered by id.
