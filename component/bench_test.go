@@ -116,7 +116,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkChat is a 1:1 message with a server receipt, stored, among 100 users who are all online on their phones.
+// BenchmarkChat is a 1:1 message with an acknowledgement, stored, among 100 users who are all online on their phones.
 func BenchmarkChat(b *testing.B) { benchChat(b, false) }
 
 // BenchmarkChatPush is BenchmarkChat beside a vendor that takes every push at once: for users without a registration, for users

@@ -25,7 +25,7 @@ func TestEveryDeviceOnce(t *testing.T) {
 		t.Errorf(`the sender's other device: got %v, want 1 delivery with <subject>ASYNC</subject>`, d)
 	}
 	if len(posts) != 1 || !strings.Contains(posts[0], `{\"msg_id\":\"m1\",\"msg_time\":\"1600000000000\"}`) || !strings.Contains(posts[0], `to="zhangsan@im.test/a[web]"`) {
-		t.Errorf(`server receipt: got %v, want 1, of m1 at 1600000000000, to zhangsan@im.test/a[web]`, posts)
+		t.Errorf(`acknowledgement: got %v, want 1, of m1 at 1600000000000, to zhangsan@im.test/a[web]`, posts)
 	}
 
 	h.online("lisi/phone")
@@ -225,7 +225,7 @@ func TestReadTwiceInOneBatch(t *testing.T) {
 	}
 }
 
-// TestOneReceipt: a device gets one server receipt for all that it sent in a batch, another device its own, who did not ask none.
+// TestOneReceipt: a device gets one acknowledgement for all that it sent in a batch, another device its own, who did not ask none.
 func TestOneReceipt(t *testing.T) {
 	h := start(t, nil)
 	h.together(func() {

@@ -396,7 +396,7 @@ func TestCleanupStops(t *testing.T) {
 	}
 
 	// Offline rows cannot be removed now.
-	h.rec.set(func(r *recordingStore) { r.pending = func() error { return store.ErrUnavailable } })
+	h.rec.set(func(r *recordingStore) { r.deleting = func() error { return store.ErrUnavailable } })
 	wait = prompt
 	done, err = c.Clean(t.Context())
 	if !errors.Is(err, store.ErrUnavailable) || done != (retention.Removed{Messages: 700, IDs: 1200}) {
@@ -405,7 +405,7 @@ func TestCleanupStops(t *testing.T) {
 	if !strings.Contains(log.String(), "did not come to its end") || gathered(t, metered, "tlim_cleanup_failures_total") != 1 {
 		t.Errorf(`log: got %s, want "did not come to its end", and 1 failure counted`, &log)
 	}
-	h.rec.set(func(r *recordingStore) { r.pending = nil })
+	h.rec.set(func(r *recordingStore) { r.deleting = nil })
 	if done := h.clean(cfg); done != (retention.Removed{Offline: 1200}) {
 		t.Errorf("the rest: got %+v, want 1200 offline messages", done)
 	}

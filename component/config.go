@@ -16,7 +16,7 @@ type Config struct {
 	Copies             bool // messages to the server's own domain come too, late
 	SenderAsUser       bool // copies come from user@D instead of user@C
 	Delivery           DeliveryMode
-	ServerReceipts     ServerReceiptMode
+	Acknowledgements   AcknowledgementMode
 	GroupReceipts      GroupReceiptMode
 	ArrayBodies        bool // bodies of server-made messages are arrays instead of strings
 	Confirm            ConfirmMode
@@ -49,13 +49,13 @@ const (
 	DeliverToResources DeliveryMode = "resources" // each device that is known, and no others
 )
 
-// ServerReceiptMode says who gets the acknowledgement that a message is stored (MTC-100).
-type ServerReceiptMode string
+// AcknowledgementMode says who gets the acknowledgement that a message is stored (MTC-100).
+type AcknowledgementMode string
 
 const (
-	ServerReceiptsRequested ServerReceiptMode = "requested" // who asks for it in the message
-	ServerReceiptsAlways    ServerReceiptMode = "always"    // every sender
-	ServerReceiptsNever     ServerReceiptMode = "never"     // nobody
+	AcknowledgementsRequested AcknowledgementMode = "requested" // who asks for it in the message
+	AcknowledgementsAlways    AcknowledgementMode = "always"    // every sender
+	AcknowledgementsNever     AcknowledgementMode = "never"     // nobody
 )
 
 // GroupReceiptMode says who gets the read receipts of a group's messages.

@@ -180,10 +180,10 @@ func (d *decision) acknowledge(msgTime string) {
 	if d.serverMade() {
 		return
 	}
-	switch d.b.s.cfg.ServerReceipts {
-	case ServerReceiptsNever:
+	switch d.b.s.cfg.Acknowledgements {
+	case AcknowledgementsNever:
 		return
-	case ServerReceiptsAlways:
+	case AcknowledgementsAlways:
 	default:
 		if !d.arrival.ack {
 			return

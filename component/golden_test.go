@@ -135,7 +135,7 @@ func config(t *testing.T, text string) func(*Config) {
 			case "delivery":
 				c.Delivery = DeliveryMode(value)
 			case "receipts":
-				c.ServerReceipts = ServerReceiptMode(value)
+				c.Acknowledgements = AcknowledgementMode(value)
 			case "group_fanout":
 				c.GroupReceipts = GroupReceiptMode(value)
 			case "copies":

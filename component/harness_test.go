@@ -180,7 +180,7 @@ type recordingStore struct {
 	applied   func([]store.Change)            // after a commit
 	users     func([]string) error            // before UsersByJID answers
 	updating  func([]store.PushUpdate) error  // before UpdatePushes writes
-	pending   func() error                    // before DeleteOffline writes
+	deleting  func() error                    // before DeleteOffline writes
 	messages  func() error                    // before MessagesAfter answers
 	recent    func()                          // before RecentOffline answers
 	counted   func()                          // after UnreadCounts has read
@@ -220,7 +220,7 @@ func (r *recordingStore) UnreadCounts(ctx context.Context, owner string) ([]stor
 
 func (r *recordingStore) DeleteOffline(ctx context.Context, epoch int64, rows []store.Old) error {
 	r.mu.Lock()
-	ask := r.pending
+	ask := r.deleting
 	r.mu.Unlock()
 	if ask != nil {
 		if err := ask(); err != nil {
@@ -344,7 +344,7 @@ func (f *fakeServer) Snapshot(context.Context) ([]presence.Session, error) {
 }
 
 func testConfig() Config {
-	return Config{Server: testServer, Component: testComponent, Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
+	return Config{Server: testServer, Component: testComponent, Delivery: "auto", Acknowledgements: "requested", GroupReceipts: "author",
 		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10},
 		UserBurst: 1, Inflight: 2000, InflightBytes: 64 << 20, UnconfirmedPerUser: 1000, ShutdownTimeout: 10 * time.Second}
 }

@@ -168,7 +168,7 @@ func (a *arrival) alsoNamed() []string {
 	case env.To == "" || env.To == env.From || len(env.To) > 4*protocol.MaxID:
 		return env.Hinted
 	}
-	return append(env.Hinted, env.To)
+	return slices.Concat(env.Hinted, []string{env.To})
 }
 
 // lookMarks finds out what waits for phones of the read receipts in the batch: one that is repeated is not queued again.

@@ -42,7 +42,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 		busy:           vec("busy_total", "what", "Messages refused with error-013 because too much waited: of their conversation, of their user, or in all (server)."),
 		ignored:        vec("ignored_total", "reason", "Stanzas that are not ours to answer, by reason."),
 		copies:         counter("copies_total", "Copies handed to the server."),
-		acknowledged:   counter("receipts_total", "Messages acknowledged by a server receipt."),
+		acknowledged:   counter("receipts_total", "Messages acknowledged by an acknowledgement."),
 		replayed:       counter("replayed_total", "Messages delivered again after a start or reconnect."),
 		unanswered:     counter("unanswered_total", "Answers to senders that the link had no room for; the senders repeat."),
 		unstorable:     counter("unstorable_total", "Messages that the database cannot hold."),

@@ -177,7 +177,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	}
 	s.strangers.Interval = strangerPause
 	s.conveyor = newConveyor(s)
-	if cfg.ServerReceipts == ServerReceiptsRequested {
+	if cfg.Acknowledgements == AcknowledgementsRequested {
 		s.conveyor.unasked = unasked.New(deps.Registry, deps.Log)
 	}
 	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Window: s.cfg.Calls.Window,
@@ -266,7 +266,7 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	s.delivered.Store(state.Delivered)
 	s.covered.Store(state.Delivered)
 	if err := s.conveyor.recover(ctx, state); err != nil {
-		return fmt.Errorf("queue what was owed at the last end: %w", err)
+		return fmt.Errorf("queue what was unconfirmed at the last end: %w", err)
 	}
 	if err := s.outbox.Open(ctx); err != nil {
 		return fmt.Errorf("look into the outbox: %w", err)

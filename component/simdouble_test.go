@@ -250,7 +250,7 @@ func (s *simLink) done() (list []simCopy) {
 	return list
 }
 
-// simReceipt reads msg_id and msg_time of the entries of a server receipt.
+// simReceipt reads msg_id and msg_time of the entries of an acknowledgement.
 func simReceipt(post string) (list [][2]string) {
 	st, err := stanza.Parse([]byte(post))
 	if err != nil {

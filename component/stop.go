@@ -59,7 +59,7 @@ func (c *conveyor) drain(ctx context.Context) error {
 			return err
 		}
 		if c.s.storeErr.Load() != nil {
-			c.s.log.Error("what is owed to phones could not be written; the next start queues it")
+			c.s.log.Error("what phones have not confirmed could not be written; the next start queues it")
 			break
 		}
 	}

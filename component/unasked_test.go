@@ -77,9 +77,9 @@ func TestUnasked(t *testing.T) {
 
 // TestUnaskedElsewhere: where nobody needs to ask, or it does not help, nobody is counted.
 func TestUnaskedElsewhere(t *testing.T) {
-	for _, how := range []ServerReceiptMode{ServerReceiptsAlways, ServerReceiptsNever} {
+	for _, how := range []AcknowledgementMode{AcknowledgementsAlways, AcknowledgementsNever} {
 		t.Run(fmt.Sprint(how), func(t *testing.T) {
-			h := start(t, func(c *Config) { c.ServerReceipts = how })
+			h := start(t, func(c *Config) { c.Acknowledgements = how })
 			h.silently("lisi/p", text("m1", "lisi", "zhangsan", "a"))
 			if h.conveyor.unasked != nil {
 				t.Error("got it counted, want not")

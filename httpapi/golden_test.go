@@ -67,7 +67,7 @@ func goldenLabs(t *testing.T) map[labKind]*lab {
 				c.Limits.WorkTime = time.Nanosecond
 			}
 		})
-		l.svc.pending, l.svc.away = goldenOffline, kind.away
+		l.svc.offline, l.svc.away = goldenOffline, kind.away
 		labs[kind] = l
 	}
 	return labs

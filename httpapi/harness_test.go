@@ -301,7 +301,7 @@ func apply(t testing.TB, s *store.Store, changes []store.Change) {
 type recorder struct {
 	mu      sync.Mutex
 	calls   []string
-	pending []store.OfflineMessage
+	offline []store.OfflineMessage
 
 	away     bool              // everything that an id or nobody would make fail does: the database is away
 	clearErr error             // of ClearOffline
@@ -480,9 +480,9 @@ func (r *recorder) Offline(_ context.Context, user, since string, limit int, vis
 		return err
 	}
 	if limit == 0 {
-		limit = len(r.pending)
+		limit = len(r.offline)
 	}
-	for page := range slices.Chunk(r.pending[:min(len(r.pending), limit)], 100) {
+	for page := range slices.Chunk(r.offline[:min(len(r.offline), limit)], 100) {
 		if err := visit(page); err != nil {
 			return err
 		}

@@ -240,7 +240,7 @@ func TestSlowReader(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.MinRate = 50*time.Millisecond, 1<<30 })
 	body := strings.Repeat("x", 64<<10)
 	for range 400 { // 25 MiB: more than the buffers of both ends of a TCP connection hold
-		l.svc.pending = append(l.svc.pending, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: body}, Owner: "lisi"})
+		l.svc.offline = append(l.svc.offline, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: body}, Owner: "lisi"})
 	}
 	conn := dial(t, l)
 	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)

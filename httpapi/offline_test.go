@@ -25,7 +25,7 @@ func queue(n int) []store.OfflineMessage {
 // TestOfflineClearsWhatItAnswered: after the answer, before its end: who has read it whole finds the queue cleared.
 func TestOfflineClearsWhatItAnswered(t *testing.T) {
 	l := newLab(t)
-	l.svc.pending = queue(500)
+	l.svc.offline = queue(500)
 	conn := dial(t, l)
 	cleared, goOn := make(chan struct{}), make(chan struct{})
 	l.svc.hook = func(call string) {
@@ -64,7 +64,7 @@ func TestOfflineClearsWhatItAnswered(t *testing.T) {
 // TestOfflineKeepsWhatWasNotTaken: the caller's connection breaks while the answer is written.
 func TestOfflineKeepsWhatWasNotTaken(t *testing.T) {
 	l := newLab(t)
-	l.svc.pending = queue(30_000) // 30 MB: more than a TCP connection holds
+	l.svc.offline = queue(30_000) // 30 MB: more than a TCP connection holds
 	conn := dial(t, l)
 	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)
 	if _, err := io.CopyN(io.Discard, conn, 10_000); err != nil {
@@ -83,7 +83,7 @@ func TestOfflineKeepsWhatWasNotTaken(t *testing.T) {
 // TestOfflineClearFails: the rows were answered, so the answer stays ok; they will come again, and the log says so.
 func TestOfflineClearFails(t *testing.T) {
 	l := newLab(t)
-	l.svc.pending = queue(1)
+	l.svc.offline = queue(1)
 	l.svc.clearErr = io.ErrUnexpectedEOF
 	if a := l.get(t, "getOffline", "user_id=lisi"); a.status != 200 || a.object(t)["result"] != "ok" {
 		t.Errorf("got %d %s, want 200, ok", a.status, a.body)

@@ -118,7 +118,7 @@ func (r *request) canonicalAs(name, id string, code protocol.Code) string {
 	if r.err != nil {
 		return ""
 	}
-	spelling, err := r.canonicalID(r.ctx, id)
+	canonical, err := r.canonicalID(r.ctx, id)
 	var refused *protocol.Error
 	switch {
 	case errors.As(err, &refused) && refused.Code == protocol.UserIDInvalid:
@@ -126,7 +126,7 @@ func (r *request) canonicalAs(name, id string, code protocol.Code) string {
 	case err != nil:
 		r.refuse(err)
 	}
-	return spelling
+	return canonical
 }
 
 // culprit names the user id that made a call over many ids fail with error-008. The ids are looked up one by one only here:
@@ -137,8 +137,8 @@ func (r *request) culprit(name string, ids []string, err error) error {
 		return err
 	}
 	for _, id := range ids {
-		spelling := r.canonical(name, id)
-		if spelling == reservedUser {
+		canonical := r.canonical(name, id)
+		if canonical == reservedUser {
 			r.refuse(refusal(protocol.UserIDInvalid, textReserved, id))
 		}
 		if r.err != nil {

@@ -189,7 +189,7 @@ func TestKeysGetThrough(t *testing.T) {
 func TestWritingHoldsNoSlot(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Limits.Inflight = 1 })
 	for range 400 {
-		l.svc.pending = append(l.svc.pending, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: strings.Repeat("x", 64<<10)}, Owner: "lisi"})
+		l.svc.offline = append(l.svc.offline, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: strings.Repeat("x", 64<<10)}, Owner: "lisi"})
 	}
 	conn := dial(t, l)
 	fmt.Fprintf(conn, "GET %sgetOffline?user_id=lisi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", base, adminKey)
@@ -309,7 +309,7 @@ func TestTimeBudget(t *testing.T) {
 func TestTricklingReader(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Limits.WriteTime, c.Limits.MinRate = 300*time.Millisecond, 64<<20 })
 	for range 400 { // 25 MiB, for which the rate leaves 0.7 s
-		l.svc.pending = append(l.svc.pending, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: strings.Repeat("x", 64<<10)}, Owner: "lisi"})
+		l.svc.offline = append(l.svc.offline, store.OfflineMessage{Message: store.Message{ID: "p", MsgID: "m", Body: strings.Repeat("x", 64<<10)}, Owner: "lisi"})
 	}
 	conn := dial(t, l)
 	if err := conn.(*net.TCPConn).SetReadBuffer(16 << 10); err != nil {

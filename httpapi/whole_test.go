@@ -25,7 +25,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	t.Helper()
 	// 1. The tables, and what seeded leaves out.
 	s, file := seededFile(t)
-	pending := func(id string) store.OfflineMessage {
+	queued := func(id string) store.OfflineMessage {
 		found, err := s.MessagesByID(t.Context(), []string{id})
 		if err != nil || len(found[id]) != 1 {
 			t.Fatalf("message %s: %v, %v, want 1 found, no error", id, found, err)
@@ -34,7 +34,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	}
 	apply(t, s, []store.Change{{
 		Users:   []store.User{{ID: "zhangsan", JID: "zhangsan", Name: "张三"}, {ID: "wangwu", JID: "wangwu", Name: "王五"}},
-		Offline: []store.OfflineMessage{pending("c1"), pending("n2")},
+		Offline: []store.OfflineMessage{queued("c1"), queued("n2")},
 	}})
 	notice := &store.Message{ID: "row-t", MsgID: testCall[:30] + "000001", Type: "MTB-000", From: "admin", To: "wangwu", Time: "1544602393041", Body: `[{"bizId":"1024"}]`, SessionID: "admin"}
 	apply(t, s, []store.Change{{ // what became of a call to wangwu
@@ -60,7 +60,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	}
 
 	// 2. The component.
-	svc, err := component.New(component.Config{Server: "d.example", Component: "tlim.d.example", Delivery: "auto", ServerReceipts: "requested", GroupReceipts: "author",
+	svc, err := component.New(component.Config{Server: "d.example", Component: "tlim.d.example", Delivery: "auto", Acknowledgements: "requested", GroupReceipts: "author",
 		Confirm: "auto", Grace: 5 * time.Second, SnapshotPeriod: time.Hour, Limits: protocol.Limits{Body: 64 << 10}, UserBurst: 1, Inflight: 1000,
 		InflightBytes: 64 << 20, UnconfirmedPerUser: 1000, ShutdownTimeout: 10 * time.Second},
 		component.Deps{Store: s, Sender: nowhere{}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return testTime }})

@@ -146,7 +146,7 @@ func (l *dirtLook) scan(ctx context.Context) error {
 	for i, c := range columns {
 		names[i] = c.name
 	}
-	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.spelt(l.name), nil, dirtRows+1, 0)
+	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.tableName(l.name), nil, dirtRows+1, 0)
 	values, into := make([]nullable, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
@@ -277,7 +277,7 @@ func (l *dirtLook) twice(ctx context.Context) error {
 			return nil
 		}
 		names := strings.Join(l.key, ", ")
-		query, args := l.e.s.dialect.page(`SELECT `+names+` FROM `+l.e.spelt(l.name)+` ORDER BY `+names, nil, dirtRows, 0)
+		query, args := l.e.s.dialect.page(`SELECT `+names+` FROM `+l.e.tableName(l.name)+` ORDER BY `+names, nil, dirtRows, 0)
 		values, into := make([]nullable, len(l.key)), make([]any, len(l.key))
 		for i := range values {
 			into[i] = &values[i]
@@ -351,7 +351,7 @@ func (l *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 		for i, v := range chunk {
 			args[i] = v
 		}
-		query := list(`SELECT DISTINCT `+ref.key+` FROM `+l.e.spelt(ref.table)+` WHERE `+ref.key+` IN (?*)`, len(args))
+		query := list(`SELECT DISTINCT `+ref.key+` FROM `+l.e.tableName(ref.table)+` WHERE `+ref.key+` IN (?*)`, len(args))
 		err := each(ctx, l.e.s.pools.reader, l.e.s.dialect.text(query), func(scan scanner) error {
 			var v text
 			err := scan(&v)
@@ -374,11 +374,11 @@ func (l *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 // large says whether a table has more rows than are looked at.
 func (e *Examination) large(ctx context.Context, table string) (bool, error) {
 	if look := e.s.dialect.looks.rows; look != nil {
-		n, err := look(ctx, e.s.pools.reader, e.spelt(table))
+		n, err := look(ctx, e.s.pools.reader, e.tableName(table))
 		return n > dirtRows, err
 	}
 	more := false
-	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.spelt(table), nil, 1, dirtRows)
+	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.tableName(table), nil, 1, dirtRows)
 	err := each(ctx, e.s.pools.reader, e.s.dialect.text(query), func(scanner) error { more = true; return errEnough }, args...)
 	return more, err
 }

@@ -207,13 +207,13 @@ func (e *Examination) Indexes(ctx context.Context, migrate MigrateMode) ([]Advic
 
 // someRow says whether a table has any row.
 func (e *Examination) someRow(ctx context.Context, table string) (some bool, err error) {
-	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.spelt(table), nil, 1, 0)
+	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.tableName(table), nil, 1, 0)
 	err = each(ctx, e.s.pools.reader, e.s.dialect.text(query), func(scanner) error { some = true; return nil }, args...)
 	return some, e.s.fail(err)
 }
 
-// spelt is a table's name as the database spells it.
-func (e *Examination) spelt(table string) string {
+// tableName is a table's name as the database has it.
+func (e *Examination) tableName(table string) string {
 	info := e.have[strings.ToLower(table)]
 	if info == nil || slices.Contains(info.names, table) {
 		return table

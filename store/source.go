@@ -167,10 +167,10 @@ func (s *Source) Check(ctx context.Context) error {
 		s.kind.name, ErrSchema, strings.Join(missing, ", "))
 }
 
-// spelled is a query with the tables' names as the database spells them: MySQL may tell letter case apart, and a dump of a
+// named is a query with the tables' names as the database has them: MySQL may tell letter case apart, and a dump of a
 // server that does not, as on Windows, has them all in lower case. It asks for them when nobody could yet; where it cannot, the
 // query fails by itself.
-func (s *Source) spelled(ctx context.Context, query string) string {
+func (s *Source) named(ctx context.Context, query string) string {
 	s.mu.Lock()
 	names := s.names
 	s.mu.Unlock()
@@ -244,13 +244,13 @@ func (s *Source) users(ctx context.Context, after string, limit int) (users []So
 		}
 		return nil
 	}
-	err = s.db.walk(ctx, s.spelled(ctx, s.kind.users), nil, s.kind.by, []string{after}, limit, row)
+	err = s.db.walk(ctx, s.named(ctx, s.kind.users), nil, s.kind.by, []string{after}, limit, row)
 	done = n < limit
 	if err == nil && !done && last != "" {
 		// The column's collation may take two ids for equal, as e and é. Where the page ends between them, the next page would
 		// leave out the second.
 		end := last
-		err = s.db.all(ctx, s.spelled(ctx, s.kind.same), []any{end, end}, row)
+		err = s.db.all(ctx, s.named(ctx, s.kind.same), []any{end, end}, row)
 		last = end
 	}
 	if err == nil && s.kind.infos != "" {
@@ -269,7 +269,7 @@ func (s *Source) withInfos(ctx context.Context, users []SourceUser) ([]SourceUse
 		}
 	}
 	infos := make(map[string][]SourceUser, len(ids))
-	err := s.db.in(ctx, s.spelled(ctx, s.kind.infos), nil, ids, nil, func(scan scanner) error {
+	err := s.db.in(ctx, s.named(ctx, s.kind.infos), nil, ids, nil, func(scan scanner) error {
 		var u SourceUser
 		err := scan((*text)(&u.ID), (*text)(&u.Email), (*text)(&u.Pic))
 		infos[u.ID] = append(infos[u.ID], u)
@@ -300,7 +300,7 @@ func (s *Source) SetPush(ctx context.Context, id, code string) error {
 	if !s.KeepsPush() {
 		return nil
 	}
-	taken, set := s.spelled(ctx, s.kind.pushTaken), s.spelled(ctx, s.kind.pushSet)
+	taken, set := s.named(ctx, s.kind.pushTaken), s.named(ctx, s.kind.pushSet)
 	err := s.db.unfenced(ctx, func(ctx context.Context, t *tx) error {
 		if code != "" {
 			if _, err := t.do(ctx, taken, code, id); err != nil {
@@ -322,7 +322,7 @@ func (s *Source) DeletePushCodes(ctx context.Context, codes []string) error {
 	if !s.KeepsPush() {
 		return nil
 	}
-	dead := s.spelled(ctx, s.kind.pushDead)
+	dead := s.named(ctx, s.kind.pushDead)
 	err := s.db.unfenced(ctx, func(ctx context.Context, t *tx) error { return t.doIn(ctx, dead, codes) })
 	if err != nil {
 		return fmt.Errorf("drop %d push codes in %s: %w", len(codes), s.kind.name, s.db.fail(err))

@@ -41,7 +41,7 @@ func componentConfig(cfg config.Config) component.Config {
 	return component.Config{
 		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component,
 		Copies: bool(cfg.XMPP.Copies), SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
-		ServerReceipts: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
+		Acknowledgements: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),
 		RevokeWindow: time.Duration(cfg.Revoke.Window), PurgeOnRemove: cfg.Sessions.PurgeOnRemove, PushHidden: cfg.Push.Content == "hidden",
 		SnapshotPeriod: time.Duration(cfg.Presence.Interval),

@@ -68,7 +68,7 @@ type known struct {
 type difference struct {
 	added       []store.User // new, or back
 	changed     []store.User
-	respelt     []store.User // of changed: with the id in another spelling
+	newIDs      []store.User // of changed: with the id in another spelling
 	push        []store.User // with another PushCode
 	left        []store.User
 	withAccount []store.User // whose accounts the directory does not know of
@@ -155,7 +155,7 @@ func (f *follower) sayDryRun(d *difference) {
 	w := f.policy.words()
 	attrs := []any{"added", len(d.added), "changed", len(d.changed), "left", len(d.left)}
 	if w.whole {
-		attrs = slices.Concat([]any{"users", d.listed}, attrs, []any{"push_codes", len(d.push), "respelt", len(d.respelt)})
+		attrs = slices.Concat([]any{"users", d.listed}, attrs, []any{"push_codes", len(d.push), "respelt", len(d.newIDs)})
 	}
 	attrs = append(attrs, "of_added", names(d.added), "of_changed", names(d.changed), "of_left", names(d.left))
 	if w.dryMore != nil {
@@ -193,8 +193,8 @@ func (f *follower) write(ctx context.Context, d *difference) error {
 	switch {
 	case err != nil:
 		return err
-	case len(d.respelt) > 0:
-		f.d.log.Warn("users have another spelling of their id now; the database may not find groups and messages of the old one", "users", len(d.respelt), "some", names(d.respelt))
+	case len(d.newIDs) > 0:
+		f.d.log.Warn("users have another spelling of their id now; the database may not find groups and messages of the old one", "users", len(d.newIDs), "some", names(d.newIDs))
 	}
 	if n.unstorable > 0 {
 		return fmt.Errorf("%d users of %s cannot be stored: the database does not hold their names (character set?)", n.unstorable, w.whose)

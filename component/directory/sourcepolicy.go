@@ -56,7 +56,7 @@ func (s *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 				d.changed = append(d.changed, their)
 			}
 			if u.ID != their.ID {
-				d.respelt = append(d.respelt, their)
+				d.newIDs = append(d.newIDs, their)
 			}
 			if s.source.KeepsPush() && u.PushCode != codes[u.JID] {
 				their.PushCode = codes[u.JID]
@@ -147,7 +147,7 @@ func (s *sourcePolicy) accountsGone() bool {
 func (s *sourcePolicy) words() words {
 	return words{whose: "the source", wrote: "the directory follows its source", dry: "directory.dry_run: a poll would do this", whole: true,
 		dryMore: func(d *difference) []any {
-			attrs := []any{"of_respelt", names(d.respelt)}
+			attrs := []any{"of_respelt", names(d.newIDs)}
 			if s.d.cfg.CreateAccounts && !s.source.OwnsAccounts() {
 				attrs = append(attrs, "accounts_to_make", len(d.added)) // at most: some may be there
 			}

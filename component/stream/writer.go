@@ -133,7 +133,7 @@ func (w *writer) acquire(ctx context.Context) error {
 			w.mu.Unlock()
 			return ErrDown
 		}
-		if w.pending() < w.limit {
+		if w.unsent() < w.limit {
 			return nil
 		}
 		if err := w.progress(ctx); err != nil {
@@ -167,10 +167,10 @@ func (w *writer) release() {
 }
 
 // full says whether the holder of the lock should wait for room. It is called while the lock is held.
-func (w *writer) full() bool { return w.pending() >= w.limit }
+func (w *writer) full() bool { return w.unsent() >= w.limit }
 
-// pending is what waits and what is on its way. It is called while the lock is held.
-func (w *writer) pending() int { return int(w.taken-w.sent) + len(w.buf) }
+// unsent is what waits and what is on its way. It is called while the lock is held.
+func (w *writer) unsent() int { return int(w.taken-w.sent) + len(w.buf) }
 
 // due says whether it is time for a ping, so that the server's progress can be seen.
 func (w *writer) due() bool {
@@ -182,7 +182,7 @@ func (w *writer) due() bool {
 // post appends without waiting, out of the reserve when there is no other room.
 func (w *writer) post(b []byte) bool {
 	w.mu.Lock()
-	if w.closed || w.finished || w.pending()+len(b) > w.limit+w.reserve {
+	if w.closed || w.finished || w.unsent()+len(b) > w.limit+w.reserve {
 		w.mu.Unlock()
 		return false
 	}
@@ -196,12 +196,12 @@ func (w *writer) post(b []byte) bool {
 // room. within is false for one over the sender's budget.
 func (w *writer) answer(sender string, b []byte) (queued, within bool) {
 	w.mu.Lock()
-	if w.closed || w.finished || w.pending()+len(b) > w.limit+w.reserve/2 {
+	if w.closed || w.finished || w.unsent()+len(b) > w.limit+w.reserve/2 {
 		w.mu.Unlock()
 		return false, true
 	}
 	end := w.taken + uint64(len(w.buf)+len(b))
-	if !w.budget.take(sender, len(b), end, w.pending()+len(b) > w.limit) {
+	if !w.budget.take(sender, len(b), end, w.unsent()+len(b) > w.limit) {
 		w.mu.Unlock()
 		return false, false
 	}
@@ -259,7 +259,7 @@ func (w *writer) written() uint64 {
 func (w *writer) waiting() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.pending()
+	return w.unsent()
 }
 
 // flushed waits until what was appended up to now is written.

@@ -43,9 +43,9 @@ func New(reg prometheus.Registerer, log *slog.Logger) *Clients {
 	f := promauto.With(reg)
 	c := &Clients{log: log,
 		messages: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_unasked_total",
-			Help: "Stored messages whose senders did not ask for a server receipt, by class of client: web, android, ios, other."}, []string{"client"}),
+			Help: "Stored messages whose senders did not ask for an acknowledgement, by class of client: web, android, ios, other."}, []string{"client"}),
 		clients: f.NewGaugeVec(prometheus.GaugeOpts{Name: "tlim_unasking_clients",
-			Help: "Users whose client of this class has sent since the start and never asked for a server receipt."}, []string{"client"})}
+			Help: "Users whose client of this class has sent since the start and never asked for an acknowledgement."}, []string{"client"})}
 	c.known, _ = lru.NewWithEvict(maxClients, func(one client, asked bool) { // fails for a size below 1 only
 		if !asked {
 			c.count(one, -1)

@@ -118,7 +118,7 @@ func (c *Client) Send(raw string) error {
 }
 
 // SendMessage sends a chat message with that id and body, and raw XML as further children. A client of the option
-// WithAck adds the tlim extension that asks for a server receipt.
+// WithAck adds the tlim extension that asks for an acknowledgement.
 func (c *Client) SendMessage(to, id, body string, ext ...string) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<message type="chat" to="%s" id="%s">`, Escape(to), Escape(id))

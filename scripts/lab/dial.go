@@ -49,7 +49,7 @@ func WithCarbons() Option { return func(o *dialOptions) { o.carbons = true } }
 // WithConfirm makes the client answer every message that carries an XEP-0184 <request/> with <received/>, at once.
 func WithConfirm() Option { return func(o *dialOptions) { o.confirm = true } }
 
-// WithAck makes SendMessage ask for tlim's server receipt (MTC-100).
+// WithAck makes SendMessage ask for tlim's acknowledgement (MTC-100).
 func WithAck() Option { return func(o *dialOptions) { o.ack = true } }
 
 // WithEach is for benchmarks: each is called on the reader's goroutine with every message stanza, whose bytes are valid during the call only, and

@@ -34,7 +34,7 @@ type Flood struct {
 // FloodResult is what the clients of a flood saw.
 type FloodResult struct {
 	Sent     int
-	Accepted int             // messages with a server receipt
+	Accepted int             // messages with an acknowledgement
 	Refused  map[string]int  // others, by the text of their error
 	Silent   int             // messages without an answer
 	Copies   int             // of accepted messages, that arrived

@@ -73,7 +73,7 @@ func (m Message) Is(kind, id string) bool {
 	return err == nil && e.Type == kind && (id == "" || e.ID == id)
 }
 
-// Acknowledges says whether the message is a server receipt (MTC-100) that names msg_id id, and returns the
+// Acknowledges says whether the message is an acknowledgement (MTC-100) that names msg_id id, and returns the
 // stored msg_time that it tells.
 func (m Message) Acknowledges(id string) (msgTime string, yes bool) {
 	e, err := m.Envelope()

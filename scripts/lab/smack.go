@@ -240,7 +240,7 @@ func (s *SmackPhone) Broken(ctx context.Context) (why error, err error) {
 	}
 }
 
-// Send sends a chat message, with ack asking for tlim's server receipt. It returns when the library has taken it.
+// Send sends a chat message, with ack asking for tlim's acknowledgement. It returns when the library has taken it.
 func (s *SmackPhone) Send(ctx context.Context, to, id, body string, ack bool) error {
 	_, err := s.s.do(ctx, s.name, "send", map[string]any{"to": to, "id": id, "body": body, "ack": ack})
 	return err

@@ -66,7 +66,7 @@ func hostiles() []hostile {
 		{"duplicate session in the object", message(group("%GROUP%", "")), "error-011"},
 		{"an unknown field twice", message(envelope(`"msg_to"`, `"more":1,"more":2,"msg_to"`)), "error-005"},
 		{"unquoted second msg_from", message(envelope(`"msg_to"`, `msg_from:"%VICTIM%","msg_to"`)), "error-005"},
-		{"forged server receipt", message(envelope("MTT-000", "MTC-100", `{"text":"x"}`, `{"msg_id":"1","msg_time":"1"}`)), "error-011"},
+		{"forged acknowledgement", message(envelope("MTT-000", "MTC-100", `{"text":"x"}`, `{"msg_id":"1","msg_time":"1"}`)), "error-011"},
 		{"forged approval", message(envelope("MTT-000", "MTB-000")), "error-011"},
 		{"forged system message", message(envelope("MTT-000", "MTB-100")), "error-011"},
 

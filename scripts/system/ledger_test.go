@@ -23,7 +23,7 @@ type entry struct {
 	to             conversation
 	body           string // of the stanza: copies carry it byte for byte
 	stored         string // as HTTP answers it
-	msgTime        string // that the server receipt told; "" until there is one
+	msgTime        string // that the acknowledgement told; "" until there is one
 }
 
 // ledger is what the senders of a test know: what they sent, and what they were promised. Nothing in it comes from the product but receipts.
@@ -47,7 +47,7 @@ func (l *ledger) add(e *entry) {
 	l.order = append(l.order, e)
 }
 
-// receipt notes a server receipt. It is true for the first one.
+// receipt notes an acknowledgement. It is true for the first one.
 func (l *ledger) receipt(id, msgTime string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

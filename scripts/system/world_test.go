@@ -127,7 +127,7 @@ func (w *world) known(users ...string) {
 	check(w.t, w.tlim.AddUsers(within(w.t, soon), names))
 }
 
-// send sends an envelope to the component and waits for its server receipt, whose time it returns.
+// send sends an envelope to the component and waits for its acknowledgement, whose time it returns.
 func (w *world) send(c *lab.Client, id, body string) string {
 	w.t.Helper()
 	check(w.t, c.SendMessage(w.component, id, body))

@@ -159,8 +159,8 @@ type Webhook struct {
 
 // Receipts is who gets server and read receipts.
 type Receipts struct {
-	Server      component.ServerReceiptMode `yaml:"server"`
-	GroupFanout component.GroupReceiptMode  `yaml:"group_fanout"`
+	Server      component.AcknowledgementMode `yaml:"server"`
+	GroupFanout component.GroupReceiptMode    `yaml:"group_fanout"`
 }
 
 // Envelope is the form of server-made messages.
@@ -244,7 +244,7 @@ func Default() Config {
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
-		Receipts:    Receipts{Server: component.ServerReceiptsRequested, GroupFanout: component.GroupReceiptsToAuthor},
+		Receipts:    Receipts{Server: component.AcknowledgementsRequested, GroupFanout: component.GroupReceiptsToAuthor},
 		Envelope:    Envelope{Body: "string"},
 		Offline:     Offline{Confirm: component.ConfirmAuto, Grace: Duration(5 * time.Second)},
 		Idempotency: Idempotency{Window: 24 * hour},

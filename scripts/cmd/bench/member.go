@@ -16,7 +16,7 @@ type member struct {
 	user   string
 	client *lab.Client
 
-	copies, acks, receipts atomic.Int64 // since its login: messages, server receipts by message, stanzas that brought them
+	copies, acks, receipts atomic.Int64 // since its login: messages, acknowledgements by message, stanzas that brought them
 	failure                atomic.Pointer[string]
 	watch                  atomic.Pointer[progress]
 }

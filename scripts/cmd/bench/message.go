@@ -13,7 +13,7 @@ const mark = "benchmark "
 var text = mark + strings.Repeat("x", 100-len(mark))
 
 // writer makes the message stanzas of one sender to one address. All modes send the same stanza, but for its address and
-// type: the extension, which asks for the server receipt, and the envelope of a current client.
+// type: the extension, which asks for the acknowledgement, and the envelope of a current client.
 type writer struct {
 	head, afterID, afterMsgID string
 	run                       uint64

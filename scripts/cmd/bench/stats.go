@@ -15,7 +15,7 @@ type Sample struct {
 	CPU     float64 `json:"cpu"`     // seconds of the component's process; 0 where there is none
 	Java    float64 `json:"java"`    // seconds of the server's process
 	Driver  float64 `json:"driver"`  // seconds of this process: clients, and the bare commits
-	// Receipts is how many stanzas carried the server receipts of the round.
+	// Receipts is how many stanzas carried the acknowledgements of the round.
 	Receipts int `json:"receipts,omitempty"`
 	// Answers is how many stanzas came back to tlim for the copies: answers to pings, and confirmations; its own link's pings are among them.
 	Answers int `json:"answers,omitempty"`

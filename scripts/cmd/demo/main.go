@@ -151,7 +151,7 @@ func (d *demo) direct(ctx context.Context) error {
 
 func (d *demo) acknowledged(ctx context.Context, id string) error {
 	if _, err := d.zhangsan.WaitFor(ctx, func(m lab.Message) bool { _, yes := m.Acknowledges(id); return yes }); err != nil {
-		return fmt.Errorf("the server receipt: %w", err)
+		return fmt.Errorf("the acknowledgement: %w", err)
 	}
 	return nil
 }
