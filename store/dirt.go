@@ -13,8 +13,8 @@ import (
 // examples, so that somebody can decide what becomes of them. Nothing here rewrites one.
 
 const (
-	// dirtRows is how many rows of a table are looked at: some seconds of reading.
-	dirtRows = 50_000
+	// maxDirtRows is how many rows of a table are looked at: some seconds of reading.
+	maxDirtRows = 50_000
 	// dirtTime ends the looking before the asker's time does.
 	dirtTime = 6 * time.Second
 	// dirtRefs is how many different references of a table are looked up, dirtChunk of them in one statement.
@@ -146,13 +146,13 @@ func (l *dirtLook) scan(ctx context.Context) error {
 	for i, c := range columns {
 		names[i] = c.name
 	}
-	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.tableName(l.name), nil, dirtRows+1, 0)
+	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.tableName(l.name), nil, maxDirtRows+1, 0)
 	values, into := make([]nullable, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
 	}
 	return each(ctx, l.e.s.pools.reader, l.e.s.dialect.text(query), func(scan scanner) error {
-		if l.Looked == dirtRows || time.Now().After(l.until) {
+		if l.Looked == maxDirtRows || time.Now().After(l.until) {
 			l.Part = true
 			return errEnough
 		}
@@ -277,7 +277,7 @@ func (l *dirtLook) twice(ctx context.Context) error {
 			return nil
 		}
 		names := strings.Join(l.key, ", ")
-		query, args := l.e.s.dialect.page(`SELECT `+names+` FROM `+l.e.tableName(l.name)+` ORDER BY `+names, nil, dirtRows, 0)
+		query, args := l.e.s.dialect.page(`SELECT `+names+` FROM `+l.e.tableName(l.name)+` ORDER BY `+names, nil, maxDirtRows, 0)
 		values, into := make([]nullable, len(l.key)), make([]any, len(l.key))
 		for i := range values {
 			into[i] = &values[i]
@@ -375,10 +375,10 @@ func (l *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 func (e *Examination) large(ctx context.Context, table string) (bool, error) {
 	if look := e.s.dialect.looks.rows; look != nil {
 		n, err := look(ctx, e.s.pools.reader, e.tableName(table))
-		return n > dirtRows, err
+		return n > maxDirtRows, err
 	}
 	more := false
-	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.tableName(table), nil, 1, dirtRows)
+	query, args := e.s.dialect.page(`SELECT 1 FROM `+e.tableName(table), nil, 1, maxDirtRows)
 	err := each(ctx, e.s.pools.reader, e.s.dialect.text(query), func(scanner) error { more = true; return errEnough }, args...)
 	return more, err
 }

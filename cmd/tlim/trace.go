@@ -37,8 +37,8 @@ func traceCommand(from *config.Sources) *cobra.Command {
 
 type traceOptions struct{ json, body bool }
 
-// traceRows bounds the receipts and the offline rows that are listed, each.
-const traceRows = 1000
+// maxTraceRows bounds the receipts and the offline rows that are listed, each.
+const maxTraceRows = 1000
 
 func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string, how traceOptions) error {
 	if msgID == "" {
@@ -50,7 +50,7 @@ func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string
 	}
 	var found store.Trace
 	err = withStore(ctx, cfg, func(db *store.Store) (err error) {
-		found, err = db.Trace(ctx, msgID, traceRows+1)
+		found, err = db.Trace(ctx, msgID, maxTraceRows+1)
 		return err
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string
 	return t.print(out)
 }
 
-// traced is a trace as it is shown. Lists that were cut at traceRows say so in Cut.
+// traced is a trace as it is shown. Lists that were cut at maxTraceRows say so in Cut.
 type traced struct {
 	MsgID      string          `json:"msg_id"`
 	Messages   []tracedMessage `json:"messages"`   // several only in tables of the old system
@@ -174,11 +174,11 @@ func newTraced(f store.Trace, body bool) traced {
 
 // cut bounds a list of t and notes that there is more.
 func cut[T any](t *traced, name string, list []T) []T {
-	if len(list) <= traceRows {
+	if len(list) <= maxTraceRows {
 		return list
 	}
 	t.Cut = append(t.Cut, name)
-	return list[:traceRows]
+	return list[:maxTraceRows]
 }
 
 func (t *traced) known() bool {
@@ -237,7 +237,7 @@ func (t *traced) print(out io.Writer) error {
 		line("file", "%s", id)
 	}
 	for _, what := range t.Cut {
-		line("more", "only the first %d of %s are shown", traceRows, what)
+		line("more", "only the first %d of %s are shown", maxTraceRows, what)
 	}
 	return w.Flush()
 }

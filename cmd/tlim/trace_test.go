@@ -82,7 +82,7 @@ func traces(t *testing.T, db *store.Store, epoch int64, config string) {
 	other := m
 	other.ID, other.MsgID, other.Time = "row2", "late\x1b[2J", fmt.Sprint(traceTime+5000)
 	receipts := []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2}}
-	for i := range traceRows + 1 {
+	for i := range maxTraceRows + 1 {
 		receipts = append(receipts, store.Receipt{ID: fmt.Sprint("many", i), MsgID: other.MsgID, Sender: "zhangsan", Reader: fmt.Sprint("u", i), Status: 1})
 	}
 	err := db.Apply(t.Context(), epoch, store.Positions{Clock: traceTime + 9000, Delivered: traceTime + 1, Settled: traceTime - 1}, []store.Change{
@@ -149,8 +149,8 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 	}
 
 	out, _ = ask("late\x1b[2J")
-	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != traceRows {
-		t.Errorf(`got %.600s, want "not proved yet" and "only the first 1000 of receipts" in it, no %q, and %v times "read by"`, out, "\x1b", traceRows)
+	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != maxTraceRows {
+		t.Errorf(`got %.600s, want "not proved yet" and "only the first 1000 of receipts" in it, no %q, and %v times "read by"`, out, "\x1b", maxTraceRows)
 	}
 	_, out = ask("gone")
 	if !strings.Contains(out, "stored no: revoked, removed or cleaned up") || !strings.Contains(out, "remembered message, revoked, ") {

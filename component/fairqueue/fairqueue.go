@@ -1,5 +1,3 @@
-// Package fairqueue shares a bounded resource between conversations: a [Queue] keeps what waits in order within each, and lets each in turn spend
-// the same. It never blocks, and belongs to one goroutine.
 package fairqueue
 
 // Queue holds what waits, by conversation: in order within each, and fair between them by deficit round robin (Shreedhar and

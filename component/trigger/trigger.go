@@ -1,4 +1,3 @@
-// Package trigger wakes goroutines.
 package trigger
 
 import (

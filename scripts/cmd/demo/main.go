@@ -1,4 +1,3 @@
-// Command demo shows the product's main job on a real Openfire; see scripts/demo.
 package main
 
 import (

@@ -1,0 +1,2 @@
+// Package trigger wakes goroutines.
+package trigger
