@@ -9,6 +9,7 @@ import (
 // health says which parts are ready. It asks the database, within the time of ctx.
 func (a *App) health(ctx context.Context) (h health) {
 	defer h.conclude()
+	h.Component = a.cfg.XMPP.Component
 	if !a.parts.Load() {
 		text := "starting"
 		if wait := a.storeWait.Load(); wait != nil {

@@ -359,8 +359,8 @@ func TestServeWaitsForDatabase(t *testing.T) {
 			var body bytes.Buffer
 			_, _ = body.ReadFrom(resp.Body)
 			_ = resp.Body.Close()
-			if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body.String(), nowhere) {
-				t.Errorf("/readyz: got %d %s, want 503, body with %q", resp.StatusCode, &body, nowhere)
+			if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body.String(), nowhere) || !strings.Contains(body.String(), `"component": "tlim.im.test"`) {
+				t.Errorf("/readyz: got %d %s, want 503, body with %q and whose it is", resp.StatusCode, &body, nowhere)
 			}
 			if err := p.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)

@@ -357,6 +357,67 @@ func TestDoctorBesideServe(t *testing.T) {
 	}
 }
 
+// Beside a process that has no link, the command looks itself: what keeps the process from it is named as without one, and the name is
+// left to that process.
+func TestDoctorBesideServeWithoutLink(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	nobody := must[string](t)(lab.FreeAddr())
+	for _, c := range []struct {
+		name                     string
+		serve, here              map[string]any // what the process has, and what this command has besides
+		id, status, seen, remedy string
+		linked                   bool
+	}{
+		{"the server is away", map[string]any{"xmpp.server": nobody}, nil, "openfire.port", "failure", nobody + " refuses connections", "External Components", false},
+		{"another secret", map[string]any{"xmpp.secret": "wrong"}, nil, "openfire.secret", "failure", "does not accept the secret", "External Components", false},
+		{"by the process's word", map[string]any{"xmpp.secret": "wrong"}, map[string]any{"xmpp.secret": ""}, "openfire.secret", "failure", "does not accept the secret", "External Components", false},
+		{"only the process has another secret", map[string]any{"xmpp.secret": "wrong"}, map[string]any{"xmpp.secret": s.Secret}, "process.link", "failure", "the process that serves cannot: the server does not accept the secret", "restart it", true},
+		{"the process says why", map[string]any{"xmpp.secret": "wrong"}, nil, "process", "failure", "takes no messages: link: the server does not accept the secret", "the checks below", false},
+		{"its ports are its own", map[string]any{"xmpp.secret": "wrong"}, nil, "metrics.listen", "ok", "is the process's that serves", "", false},
+		{"further links are tried", map[string]any{"xmpp.secret": "wrong", "xmpp.connections": 2}, map[string]any{"xmpp.secret": s.Secret}, "openfire.links", "ok", "the server takes", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config := settings(s, newComponent(s), c.serve)
+			tl := startTlim(t, lab.TlimOptions{Unready: true, Config: config})
+			for key, value := range c.here {
+				config[key] = value
+			}
+			config["store.dsn"] = filepath.Join(tl.Dir, "tlim.db")
+			config["http.listen"], config["metrics.listen"] = strings.TrimPrefix(tl.URL, "http://"), strings.TrimPrefix(tl.MetricsURL, "http://")
+			for { // its first attempt has come to something
+				_, text, err := tl.Ready(within(t, soon))
+				check(t, err)
+				if !strings.Contains(text, `"connecting"`) && !strings.Contains(text, `"starting"`) {
+					break
+				}
+			}
+			d, code, _ := doctor(t, config)
+			d.finds(t, c.id, c.status, c.seen, c.remedy)
+			if code != 1 || !d.Serving {
+				t.Errorf("exit code %d, serving %v, want 1 beside a process", code, d.Serving)
+			}
+			if c.linked {
+				d.finds(t, "openfire.asking", "ok", "-doctor.", "")
+			}
+		})
+	}
+}
+
+// A tlim of another component on metrics.listen is not believed to be ours.
+func TestDoctorBesideAnotherTlim(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	w := newWorld(t, openfire, nil)
+	config := doctored(t, s)
+	config["xmpp.component"], config["xmpp.secret"] = newComponent(s), "wrong"
+	config["metrics.listen"] = strings.TrimPrefix(w.tlim.MetricsURL, "http://")
+	d, code, _ := doctor(t, config)
+	d.finds(t, "process", "failure", "is the tlim of "+w.component, "metrics.listen")
+	d.finds(t, "openfire.secret", "failure", "does not accept the secret", "External Components")
+	if code != 1 || d.Serving {
+		t.Errorf("exit code %d, serving %v, want 1 and no process of this component", code, d.Serving)
+	}
+}
+
 // doctored is the configuration of a tlim on s with nothing wrong, of which no process runs.
 func doctored(t *testing.T, s *lab.Server) map[string]any {
 	t.Helper()

@@ -4,6 +4,6 @@
 // a bounded time, and all of them end within [Limit], whatever does not answer. A check that needs what another one could not get is
 // skipped and says why.
 //
-// Beside a process that serves, the link is that process's: a second connection of the same name is refused by Openfire, and would
-// get the first one's messages where it is not.
+// Beside a process that serves and is linked, the link is that process's: a second connection of the same name is refused by Openfire,
+// and would get the first one's messages where it is not. Beside one without a link nobody has the name, and the doctor tries it.
 package doctor

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,7 @@ func (s *Site) hostChecks() []Check {
 		{ID: configuration, Name: "the configuration", Run: s.checkConfiguration},
 		{ID: "process", Name: "tlim serve", Run: s.checkProcess},
 		{ID: "http.listen", Name: "the port of the API", After: []string{"process"}, Run: s.checkListener("http.listen", s.Config.HTTP.Listen)},
-		{ID: "metrics.listen", Name: "the port of operators", Needs: []string{"process"}, Run: s.checkListener("metrics.listen", s.Config.Metrics.Listen)},
+		{ID: "metrics.listen", Name: "the port of operators", After: []string{"process"}, Run: s.checkListener("metrics.listen", s.Config.Metrics.Listen)},
 		{ID: "http.callers", Name: "who calls without a key", After: []string{"process"}, Run: s.checkCallers},
 		{ID: "push", Name: "the key of pushes", Run: s.checkPush},
 	}
@@ -36,9 +37,10 @@ func (s *Site) checkConfiguration(context.Context) []Finding {
 
 // process is a tlim that serves, as its /readyz tells.
 type process struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons"`
-	Link    struct {
+	Component string   `json:"component"` // "" where an earlier version serves
+	Ready     bool     `json:"ready"`
+	Reasons   []string `json:"reasons"`
+	Link      struct {
 		OK    bool      `json:"ok"`
 		State string    `json:"state"`
 		Text  string    `json:"text"`
@@ -70,18 +72,24 @@ func (s *Site) checkProcess(ctx context.Context) []Finding {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ok("none runs that listens on metrics.listen (%s): this command links to the server itself, for a moment", address)
 	case err != nil:
+		keep(s, &s.mute, true)
 		return failure("is metrics.listen the address of this tlim? See what listens there: ss -ltnp", "metrics.listen (%s) does not answer as a tlim: %v%s", address, err, holder(portOf(address)))
 	}
 	p := &process{}
 	if err := json.Unmarshal(body, p); err != nil || p.Link.State == "" {
+		keep(s, &s.foreign, true)
 		return failure("give metrics.listen an address of its own, or stop the other program", "what answers on metrics.listen (%s) is not a tlim%s", address, holder(portOf(address)))
+	}
+	if own := s.Config.XMPP.Component; p.Component != "" && own != "" && p.Component != own {
+		keep(s, &s.foreign, true)
+		return failure("give metrics.listen an address of its own, or the one at which "+own+" serves", "what answers on metrics.listen (%s) is the tlim of %s, and this configuration is that of %s%s", address, p.Component, own, holder(portOf(address)))
 	}
 	keep(s, &s.process, p)
 	switch {
 	case p.Ready:
 		return ok("one runs, and takes and delivers messages")
-	case !p.Messages.OK && p.Messages.Text != "":
-		return failure("its log says more; each reason goes when its part is mended", "one runs, and takes no messages: %s", p.Messages.Text)
+	case !p.Messages.OK && len(p.Reasons) > 0:
+		return failure("mend what the checks below name; it goes on by itself then", "one runs, and takes no messages: %s", strings.Join(p.Reasons, "; "))
 	case len(p.Reasons) > 0:
 		return warning("see the parts below", "one runs and is not ready: %s", p.Reasons[0])
 	}

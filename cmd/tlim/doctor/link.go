@@ -18,9 +18,10 @@ const externalComponents = "Openfire's console: Server > Server Settings > Exter
 // linkChecks are about the stream to the server.
 func (s *Site) linkChecks() []Check {
 	return []Check{
-		{ID: "openfire.port", Name: "the component port", Needs: []string{"process"}, Run: s.checkPort},
+		{ID: "openfire.port", Name: "the component port", After: []string{"process"}, Run: s.checkPort},
 		{ID: "openfire.secret", Name: "the component's name and secret", Needs: []string{"openfire.port"}, Run: s.checkSecret},
 		{ID: "openfire.domain", Name: "the server's domain", Needs: []string{"openfire.secret"}, Run: s.checkDomain},
+		{ID: "process.link", Name: "the link of tlim serve", After: []string{"process", "openfire.port"}, Run: s.checkProcessLink},
 	}
 }
 
@@ -28,24 +29,32 @@ func (s *Site) linkChecks() []Check {
 var portReasons = []stream.Reason{stream.ReasonConnecting, stream.ReasonRefused, stream.ReasonDNS, stream.ReasonUnreachable, stream.ReasonTLS,
 	stream.ReasonNoComponent, stream.ReasonSyntax, stream.ReasonLost, stream.ReasonDeaf, stream.ReasonStalled, stream.ReasonClosed, stream.ReasonStreamEnd}
 
-// checkPort makes the one attempt whose outcome it and the two checks behind it judge, unless a process has the link.
+// checkPort makes the one attempt whose outcome it and the two checks behind it judge, unless a process has the link. Beside a process
+// without one the name is given back at once: that process tries to get it.
 func (s *Site) checkPort(ctx context.Context) []Finding {
 	if s.Config.XMPP.Domain == "" {
 		return failure("set it to the XMPP Domain Name that the first page of Openfire's console shows", "xmpp.domain is not set")
 	}
+	if kept(s, &s.mute) {
+		return skipped("process (tlim serve) comes first: what has metrics.listen may be the process that has the link")
+	}
 	status, by := stream.Status{}, "this command"
-	if p := kept(s, &s.process); p != nil {
-		status, by = stream.Status{Up: p.Link.OK, Reason: stream.Reason(p.Link.State), Text: strings.TrimPrefix(p.Link.Text, "link: ")}, "the process that serves"
-	} else {
-		if s.Config.XMPP.Secret.Reveal() == "" {
-			return skipped("this command has no xmpp.secret, so it cannot link: give it as the process gets it (TLIM_XMPP_SECRET_FILE)")
-		}
+	p, secret := kept(s, &s.process), s.Config.XMPP.Secret.Reveal()
+	switch {
+	case s.linkedProcess(), p != nil && secret == "" && p.Link.Text != "":
+		status, by = p.status(), "the process that serves"
+	case secret == "":
+		return skipped("this command has no xmpp.secret, so it cannot link: give it as the process gets it (TLIM_XMPP_SECRET_FILE)")
+	default:
 		cfg, err := s.Link()
 		if err != nil {
 			return failure("correct the file that xmpp.ca_file names", "%v", err)
 		}
 		var own *linked
 		own, status = connect(ctx, cfg)
+		if own != nil && p != nil {
+			own.close()
+		}
 		keep(s, &s.own, own)
 	}
 	keep(s, &s.attempt, status)
@@ -55,6 +64,30 @@ func (s *Site) checkPort(ctx context.Context) []Finding {
 		}
 	}
 	return ok("%s answers as a component port, seen by %s", s.Config.XMPP.Server, by)
+}
+
+// checkProcessLink compares what this command saw with the word of the process that serves, which may have been started with something else.
+func (s *Site) checkProcessLink(context.Context) []Finding {
+	p, seen := kept(s, &s.process), kept(s, &s.attempt)
+	switch {
+	case p == nil:
+		return ok("no process serves")
+	case p.Link.OK:
+		return ok("it is linked as %s", s.Config.XMPP.Component)
+	case seen.Up:
+		return failure("it tries again by itself; where it goes on saying so, restart it: it has another xmpp.server, xmpp.domain, xmpp.secret or xmpp.connections than this command, or a further link is refused (openfire.links)",
+			"this command can link as %s, and the process that serves cannot: %s", s.Config.XMPP.Component, p.status().Text)
+	}
+	return failure("mend what the checks above name", "it has no link: %s", p.status().Text)
+}
+
+// status is the process's word on its link.
+func (p *process) status() stream.Status {
+	text := strings.TrimPrefix(p.Link.Text, "link: ")
+	if text == "" {
+		text = "it starts"
+	}
+	return stream.Status{Up: p.Link.OK, Reason: stream.Reason(p.Link.State), Text: text}
 }
 
 // because makes a failure of a status, whose text says what is wrong and, behind a colon, what to do.
@@ -81,8 +114,12 @@ func (s *Site) checkSecret(context.Context) []Finding {
 		return s.because(status)
 	case status.Reason == stream.ReasonConflict:
 		// Openfire from 4.8 on says of none of these which it is.
+		var said string
+		if status.Err != nil { // a process's word has none
+			said = fmt.Sprintf(" (%v)", status.Err)
+		}
 		return failure("see who has it (Openfire's console: Sessions > Component Sessions) and stop that one; after a crash it goes within xmpp.component.idle. Else allow the name, with the secret; "+externalComponents,
-			"the server refuses %s: another connection has this name, or it is not allowed, or no secret is set (%v)", s.Config.XMPP.Component, status.Err)
+			"the server refuses %s: another connection has this name, or it is not allowed, or no secret is set%s", s.Config.XMPP.Component, said)
 	default:
 		return s.because(status)
 	}
@@ -100,8 +137,9 @@ type linked struct {
 	*stream.Links
 	*bouncer
 	since  time.Time
+	held   time.Duration // the link; known when done is closed
 	cancel context.CancelFunc
-	done   chan struct{}
+	done   chan struct{} // closed when the name is given back
 }
 
 // dialTime bounds connecting, and the handshake again.
@@ -112,11 +150,12 @@ func connect(ctx context.Context, cfg stream.Config) (*linked, stream.Status) {
 	cfg.DialTimeout, cfg.Connections, cfg.Multicast = dialTime, 1, false
 	bounce := &bouncer{}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it ends by close
-	l := &linked{stream.New(cfg, bounce), bounce, time.Now(), cancel, make(chan struct{})}
+	l := &linked{Links: stream.New(cfg, bounce), bouncer: bounce, since: time.Now(), cancel: cancel, done: make(chan struct{})}
 	bounce.links = l.Links
 	go func() { // close waits for it
 		defer close(l.done)
 		_ = l.Run(running) // it has no error
+		l.held = time.Since(l.since)
 	}()
 	status := l.Settled(ctx)
 	if !status.Up {
@@ -129,6 +168,15 @@ func connect(ctx context.Context, cfg stream.Config) (*linked, stream.Status) {
 func (l *linked) close() {
 	l.cancel()
 	<-l.done
+}
+
+func (l *linked) closed() bool {
+	select {
+	case <-l.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // bouncer gives back what clients send to the component while this command has its name: their messages would be lost

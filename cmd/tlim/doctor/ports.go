@@ -13,6 +13,9 @@ import (
 // checkListener: its address is free, or a process serves and has it.
 func (s *Site) checkListener(key, address string) func(context.Context) []Finding {
 	return func(context.Context) []Finding {
+		if key == "metrics.listen" && (kept(s, &s.mute) || kept(s, &s.foreign)) {
+			return skipped("process (tlim serve) comes first")
+		}
 		who := holder(portOf(address))
 		if s.Serving() {
 			return ok("%s (%s) is the process's that serves%s", key, address, who)

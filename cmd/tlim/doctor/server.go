@@ -36,10 +36,10 @@ func (s *Site) checkAsking(ctx context.Context) []Finding {
 	link := kept(s, &s.own)
 	status := kept(s, &s.attempt)
 	switch {
-	case link != nil:
+	case link != nil && !link.closed():
 	case s.Config.XMPP.Secret.Reveal() == "":
 		return skipped("this command has no xmpp.secret, so it cannot link: give it as the process gets it (TLIM_XMPP_SECRET_FILE)")
-	case status.Up, status.Reason == stream.ReasonConflict:
+	case status.Up, status.Reason == stream.ReasonConflict: // another has the name, or is to get it
 		cfg, err := s.Link()
 		if err != nil {
 			return skipped("%v", err)
@@ -77,7 +77,7 @@ func (s *Site) checkLinks(ctx context.Context) []Finding {
 	if len(names) == 0 {
 		return ok("none is needed: xmpp.connections is 1 and xmpp.copies is off")
 	}
-	if kept(s, &s.process) != nil {
+	if s.linkedProcess() {
 		return ok("the process that serves has its links: %s", strings.Join(names, ", "))
 	}
 	var found []Finding
@@ -266,7 +266,7 @@ func (s *Site) checkLeaving(context.Context) []Finding {
 		return ok("%s was left to the process that has it", s.Config.XMPP.Component)
 	}
 	own.close()
-	held := time.Since(own.since).Round(time.Millisecond)
+	held := own.held.Round(time.Millisecond)
 	if n := own.bounced.Load(); n > 0 {
 		return warning("start tlim", "clients sent %d messages within the %v in which this command had the name %s; they were given back with an error", n, held, s.Config.XMPP.Component)
 	}

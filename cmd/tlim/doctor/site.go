@@ -33,6 +33,8 @@ type Site struct {
 	// What checks got and later ones need. A check that was left behind may still write.
 	mu      sync.Mutex
 	process *process      // that serves; nil: none does
+	mute    bool          // something has metrics.listen and says nothing: it may be the process that serves
+	foreign bool          // something else has metrics.listen
 	own     *linked       // our link in the component's own name; nil: there is none
 	attempt stream.Status // what became of it
 	beside  *linked       // one in another name, where the component's is taken
@@ -73,6 +75,12 @@ func (s *Site) Close() error {
 		errs = append(errs, db.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// linkedProcess says whether a process serves and has the link.
+func (s *Site) linkedProcess() bool {
+	p := kept(s, &s.process)
+	return p != nil && p.Link.OK
 }
 
 // Serving says whether a process serves with this configuration. It is known after the checks.
