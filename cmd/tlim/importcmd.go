@@ -9,7 +9,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +46,12 @@ func importCommand(from *config.Sources) *cobra.Command {
 			return importConfig(cmd.Context(), cmd.OutOrStdout(), i)
 		},
 	}
+	command.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		for _, name := range []string{"config", "set"} { // which it does not take
+			cmd.InheritedFlags().Lookup(name).Hidden = true
+		}
+		cmd.Parent().HelpFunc()(cmd, args)
+	})
 	command.Flags().BoolVar(&i.db, "db", false, "read Openfire's database as well")
 	command.Flags().StringVar(&i.to, "output", "tlim.yaml", "file to write")
 	command.Flags().BoolVar(&i.force, "force", false, "write over a file that is there")
@@ -51,8 +61,8 @@ func importCommand(from *config.Sources) *cobra.Command {
 }
 
 func importConfig(ctx context.Context, out io.Writer, i importing) error {
-	if _, err := os.Lstat(i.to); err == nil && !i.force {
-		return exitError{fmt.Errorf("%s is there already: --force writes over it, --output names another file", i.to), exitUsage}
+	if err := i.target(); err != nil {
+		return exitError{err, exitUsage}
 	}
 	login, err := i.login()
 	if err != nil {
@@ -74,7 +84,7 @@ func importConfig(ctx context.Context, out io.Writer, i importing) error {
 	if i.db && why != "" {
 		fmt.Fprintf(out, "the database was not read: %s\n", why)
 	}
-	for _, line := range file.ToDo {
+	for _, line := range append(file.ToDo, i.unfit(file.ToDo)...) {
 		fmt.Fprintf(out, "to do: %s\n", line)
 	}
 	for _, line := range file.Notes {
@@ -84,7 +94,56 @@ func importConfig(ctx context.Context, out io.Writer, i importing) error {
 	return nil
 }
 
-// login is the one of the command line. Errors do not name the password's file: it may be the password.
+// target says why the file cannot be written there. A device would be replaced by a file, and a link by what it does not name.
+func (i importing) target() error {
+	switch i.to {
+	case "":
+		return errors.New("--output has no name of a file")
+	case "-":
+		return errors.New("--output -: the passwords go into a file alone, whose mode is 0600; write ./- for a file of this name")
+	}
+	info, err := os.Lstat(i.to)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("write %s: %w", i.to, withoutPath(err))
+	case info.Mode()&fs.ModeSymlink != 0:
+		to, err := os.Readlink(i.to)
+		if err != nil {
+			return fmt.Errorf("write %s: %w", i.to, withoutPath(err))
+		}
+		return fmt.Errorf("%s is a symbolic link to %s: --output has to name the file itself", i.to, to)
+	case info.IsDir():
+		return fmt.Errorf("%s is a folder: --output has to name a file, like %s", i.to, filepath.Join(i.to, "tlim.yaml"))
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is a device, a pipe or a socket: --output has to name a file", i.to)
+	case !i.force:
+		return fmt.Errorf("%s is there already: --force writes over it, --output names another file", i.to)
+	}
+	return nil
+}
+
+// unfit is what config check finds in the file that was written, without what is to do already.
+func (i importing) unfit(todo []string) []string {
+	_, _, err := config.Load(config.Sources{File: i.to})
+	if err == nil {
+		return nil
+	}
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return []string{err.Error()}
+	}
+	return slices.DeleteFunc(problems, func(p string) bool {
+		key := configKey.FindString(strings.TrimPrefix(p, i.to))
+		return key != "" && slices.ContainsFunc(todo, func(line string) bool { return strings.Contains(line, key) })
+	})
+}
+
+// configKey is the key with which a line of config check begins, behind the file and its line.
+var configKey = regexp.MustCompile(`\b[a-z0-9_]+(\.[a-z0-9_]+)+\b`)
+
+// login is the one of the command line. Errors do not name a file that is not there: it may be the password.
 func (i importing) login() (login takeover.Login, err error) {
 	if (i.user == "") != (i.passwordFile == "") {
 		return login, errors.New("--user and --password-file go together")
@@ -92,21 +151,55 @@ func (i importing) login() (login takeover.Login, err error) {
 	if i.user == "" {
 		return login, nil
 	}
-	const longest = 4096
+	if !utf8.ValidString(i.user) || strings.ContainsFunc(i.user, unicode.IsControl) {
+		return login, errors.New("--user holds a control character, or bytes that are no UTF-8, as GBK text has them: write it in UTF-8")
+	}
 	f, err := os.Open(i.passwordFile)
 	if err != nil {
-		return login, errors.New("--password-file: the file cannot be opened")
+		return login, fmt.Errorf("--password-file: %w", i.unopened(err))
 	}
 	defer f.Close()
+	const longest = 4096
 	data, err := io.ReadAll(io.LimitReader(f, longest+1))
-	password := strings.TrimRight(strings.TrimPrefix(string(data), "\ufeff"), "\r\n")
-	if err != nil || len(data) > longest || password == "" || strings.ContainsAny(password, "\r\n") {
-		return login, errors.New("--password-file: the file has to have the password alone, in one line")
+	if err != nil {
+		return login, fmt.Errorf("--password-file %s: %w", i.passwordFile, withoutPath(err))
+	}
+	if len(data) > longest {
+		return login, fmt.Errorf("--password-file %s: it is larger than %d bytes; it has to have the password alone, in one line", i.passwordFile, longest)
+	}
+	password, err := config.SecretText(data)
+	if err != nil {
+		return login, fmt.Errorf("--password-file %s: %w", i.passwordFile, err)
 	}
 	return takeover.Login{User: i.user, Password: password}, nil
 }
 
+// unopened says where the password's file was looked for. Only a folder that is there is named.
+func (i importing) unopened(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		if _, there := os.Lstat(i.passwordFile); there == nil {
+			return fmt.Errorf("%s: %w", i.passwordFile, withoutPath(err))
+		}
+		return errors.New("the file cannot be opened")
+	}
+	folder, wrong := filepath.Abs(filepath.Dir(i.passwordFile))
+	if wrong != nil {
+		return errors.New("there is no such file")
+	}
+	if _, wrong := os.Stat(folder); wrong != nil {
+		return errors.New("there is no such file, and no such folder")
+	}
+	return fmt.Errorf("there is no such file in the folder %s", folder)
+}
+
 func readOpenfire(path string, login takeover.Login) (*takeover.Document, *takeover.Database, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil, withoutPath(err)
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() { // a pipe without a writer would never answer
+		return nil, nil, errors.New("is a device, a pipe or a socket: name the file itself, or a copy of it")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, withoutPath(err)
@@ -161,13 +254,16 @@ func (i importing) write(text []byte) error {
 	_, err = f.Write(text)
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
+		err = i.target() // what is there may be another since
+	}
+	if err == nil {
 		if i.force {
 			err = os.Rename(f.Name(), i.to)
 		} else {
 			err = os.Link(f.Name(), i.to) // fails where somebody has made it meanwhile
 		}
 	}
-	if !i.force || err != nil {
+	if !i.force || err != nil { // of a rename nothing is left
 		err = errors.Join(err, os.Remove(f.Name()))
 	}
 	return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,18 +82,27 @@ func TestImportRefuses(t *testing.T) {
 		"a configuration":      {[]string{from, "--config", from}, exitUsage, "--output names the file", false},
 		"a key":                {[]string{from, "--set", "xmpp.domain=im.test"}, exitUsage, "--output names the file", false},
 		"a user alone":         {[]string{from, "--user", "u"}, exitUsage, "go together", false},
-		"no password file":     {[]string{from, "--user", "u", "--password-file", hush}, exitUsage, "--password-file: the file cannot be opened", false},
-		"two passwords":        {[]string{from, "--user", "u", "--password-file", from}, exitUsage, "in one line", false},
+		"no password file":     {[]string{from, "--user", "u", "--password-file", hush}, exitUsage, "--password-file: there is no such file in the folder", false},
+		"two passwords":        {[]string{from, "--user", "u", "--password-file", from}, exitUsage, "more than one line; a secret is one line", false},
 		"no folder":            {[]string{from, "--output", dir + "/none/tlim.yaml"}, exitFailed, "write " + dir + "/none/tlim.yaml: no such file", false},
 		"the database is away": {[]string{from, "--db"}, exitFailed, "--db: open the mysql database", false},
 		"encrypted":            {[]string{encrypted}, 0, "to do: openfire.xml has user or password of it encrypted", true},
 		"encrypted, --db":      {[]string{encrypted, "--db"}, 0, "the database was not read: user and password of the database are not known: give --user and --password-file", true},
+		"a password in GBK":    {[]string{encrypted, "--user", "u", "--password-file", write(t, dir, "gbk", "\xc3\xdc\xc2\xeb"+hush)}, exitUsage, "--password-file " + dir + "/gbk: the file holds bytes that are no UTF-8", false},
+		"a user in GBK":        {[]string{encrypted, "--user", "u\xff", "--password-file", password}, exitUsage, "--user holds a control character, or bytes that are no UTF-8", false},
+		"a URL in GBK":         {[]string{write(t, dir, "url.xml", strings.Replace(site, "/openfire?", "/openfire?user=u&amp;password="+hush+"%C3%DC&amp;", 1))}, 0, "is written", true},
+		"a URL in GBK alone":   {[]string{write(t, dir, "url2.xml", strings.NewReplacer("/openfire?", "/openfire?user=u&amp;password="+hush+"%C3%DC&amp;", "<username>openfire</username><password>"+hush+"</password>", "").Replace(site))}, exitUsage, "holds bytes that are no UTF-8", false},
+		"a password's folder":  {[]string{from, "--user", "u", "--password-file", dir}, exitUsage, "--password-file " + dir + ": is a directory", false},
+		"a UTF-16 password":    {[]string{encrypted, "--user", "u", "--password-file", write(t, dir, "wide", "\xff\xfep\x00w\x00\r\x00\n\x00")}, 0, "is written", true},
+		"a broken key":         {[]string{write(t, dir, "colon.xml", strings.Replace(site, "<appKey>", "<appKey>aaaa: ", 1))}, 0, "to do: push.jpush.app_key: holds a colon", true},
+		"no name":              {[]string{from, "--output="}, exitUsage, "--output has no name of a file", false},
+		"standard output":      {[]string{from, "--output=-"}, exitUsage, "write ./- for a file of this name", false},
 		"a login":              {[]string{encrypted, "--user", "u", "--password-file", password}, 0, "is written", true},
 		"embedded, --db":       {[]string{embedded, "--db"}, 0, "the database was not read: the embedded database of Openfire cannot be read by another process", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			args := append([]string{"config", "import"}, c.args...)
-			if !strings.Contains(strings.Join(args, " "), "--output ") {
+			if !strings.Contains(strings.Join(args, " "), "--output") {
 				args = append(args, "--output", to)
 			}
 			code, stdout, stderr := runCommand(t, args...)
@@ -137,5 +147,52 @@ func TestImportShowsNoSecret(t *testing.T) {
 	}
 	if tried < 700 {
 		t.Errorf("only %d files were tried", tried)
+	}
+}
+
+// TestImportTargets: what is no plain file is left as it is, with and without --force.
+func TestImportTargets(t *testing.T) {
+	dir := t.TempDir()
+	from := write(t, dir, "openfire.xml", site)
+	other := write(t, dir, "other", "mine")
+	for name, c := range map[string]struct {
+		made func(path string) error
+		says string
+	}{
+		"link":          {func(path string) error { return os.Symlink(other, path) }, "link is a symbolic link to " + other},
+		"dangling link": {func(path string) error { return os.Symlink(dir+"/none", path) }, "is a symbolic link to " + dir + "/none"},
+		"folder":        {func(path string) error { return os.Mkdir(path, 0o700) }, "is a folder: --output has to name a file, like " + dir + "/folder/tlim.yaml"},
+		"socket": {func(path string) error {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+			if err == nil {
+				t.Cleanup(func() { l.Close() })
+			}
+			return err
+		}, "is a device, a pipe or a socket"},
+	} {
+		to := filepath.Join(dir, name)
+		if err := c.made(to); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, more := range [][]string{nil, {"--force"}} {
+			code, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to}, more...)...)
+			after, err := os.Lstat(to)
+			if code != exitUsage || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "--force writes") || err != nil || !os.SameFile(before, after) {
+				t.Errorf("%s %s: exit code %d, %s%s, %v %v; want %d, %q and it as it was", name, more, code, stdout, stderr, after, err, exitUsage, c.says)
+			}
+		}
+	}
+	if got := readText(t, other); got != "mine" {
+		t.Errorf("what the link names: got %q, want it as it was", got)
+	}
+	if code, _, stderr := runCommand(t, "config", "import", dir+"/socket"); code != exitUsage || !strings.Contains(stderr, "is a device, a pipe or a socket") {
+		t.Errorf("import of a socket: exit code %d, %s", code, stderr)
+	}
+	if code, stdout, _ := runCommand(t, "config", "import", "--help"); code != 0 || strings.Contains(stdout, "--set") || !strings.Contains(stdout, "--output") {
+		t.Errorf("--help: exit code %d\n%s\nwant its own flags alone", code, stdout)
 	}
 }

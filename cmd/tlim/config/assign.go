@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"errors"
 	"fmt"
@@ -29,20 +30,31 @@ func (r *reader) secretFile(origin, path string) string {
 		r.add("%s: the file cannot be read: %v", origin, err)
 		return ""
 	}
-	data, wrong := decodeText(data)
-	if wrong != nil {
-		r.add("%s: in the file, %v", origin, wrong)
-		return ""
+	text, err := SecretText(data)
+	if err != nil {
+		r.add("%s: %v", origin, err)
+	}
+	return text
+}
+
+// SecretText reads the text of a file that has one secret, in one line. Errors show nothing of it.
+func SecretText(data []byte) (string, error) {
+	wide := bytes.HasPrefix(data, []byte{0xFF, 0xFE}) || bytes.HasPrefix(data, []byte{0xFE, 0xFF})
+	if !wide && !utf8.Valid(data) {
+		return "", errors.New("the file " + notUTF8)
+	}
+	data, err := decodeText(data)
+	if err != nil {
+		return "", fmt.Errorf("in the file, %w", err)
 	}
 	text := unwrapped(string(data))
 	switch {
 	case text == "":
-		r.add("%s: the file is empty", origin)
+		return "", errors.New("the file is empty")
 	case strings.ContainsAny(text, "\r\n"):
-		r.add("%s: the file has more than one line; a secret is one line", origin)
-		return ""
+		return "", errors.New("the file has more than one line; a secret is one line")
 	}
-	return text
+	return text, nil
 }
 
 // assign reads a text, a list of texts or a list of keys into a field.

@@ -2,10 +2,12 @@ package config
 
 import (
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"tlim/component/openfire"
 	"tlim/store"
@@ -13,6 +15,7 @@ import (
 
 // problems lists what makes a configuration unfit to run, one line each.
 func (c *Config) problems() (p Problems) {
+	c.checkSecrets(&p)
 	c.checkDriver(&p)
 	c.checkChoices(&p)
 	c.checkXMPP(&p)
@@ -25,6 +28,19 @@ func (c *Config) problems() (p Problems) {
 	c.checkIdempotency(&p)
 	c.checkNumbers(&p)
 	return p
+}
+
+// checkSecrets finds line breaks, which headers and logins cannot carry. xmpp.secret has a rule of its own.
+func (c *Config) checkSecrets(p *Problems) {
+	root := reflect.ValueOf(c).Elem()
+	for _, k := range keys {
+		if k.kind != reflect.TypeFor[Secret]() || k.name == "xmpp.secret" {
+			continue
+		}
+		if secret := root.FieldByIndex(k.field).Interface().(Secret); strings.ContainsFunc(secret.Reveal(), unicode.IsControl) {
+			p.add("%s: holds a line break or another control character", k.name)
+		}
+	}
 }
 
 // checkDriver takes the engines of this release.

@@ -266,6 +266,8 @@ func TestProblems(t *testing.T) {
 			"cleanup.offline_days: 40000 is not between 0 and 36500; days, 0 for never", "cleanup.files_days: -2 is not between 0 and 36500; days, 0 for never",
 			"cleanup.ids: -3 is not between 0 and 36500; days, 0 for never"}},
 		{"clean-up of everything", "cleanup: {enabled: true, interval: 1h, days: 36500, offline_days: 1, files_days: 1, ids: 1}", nil, nil},
+		{"line breaks in secrets", "push: {jpush: {enabled: true, app_key: \"a\\tb\", master_secret: \"a\\nb\"}}", nil, []string{
+			"push.jpush.app_key: holds a line break or another control character", "push.jpush.master_secret: holds a line break or another control character"}},
 		{"push", "push: {content: some, jpush: {enabled: true, app_key: 'a:b', base_url: 'http://push.test'}, webhook: {url: push.test, secret: short, kinds: [MTB-, MTC-000]}}", nil, []string{
 			`push.content: "some" is none of shown, hidden`,
 			"push.jpush.master_secret: is missing while push.jpush.enabled is true",

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"tlim/store"
 )
@@ -18,10 +19,16 @@ type Login struct{ User, Password string }
 // Database is Openfire's own, as tlim opens it.
 type Database struct {
 	Driver, DSN string
-	Complete    bool // the DSN has user and password
-	Embedded    bool // it is Openfire's embedded one, and Driver and DSN are of a file instead
-	notes       []string
+	Complete    bool     // the DSN has user and password
+	Embedded    bool     // it is Openfire's embedded one, and Driver and DSN are of a file instead
+	notes       []string // which stand in the file
+	said        []string // those that are printed besides
 	todo        []string
+}
+
+// warn is a note that is printed too.
+func (db *Database) warn(text string) {
+	db.notes, db.said = append(db.notes, text), append(db.said, text)
 }
 
 const provider = "database.defaultProvider."
@@ -49,18 +56,29 @@ func (d *Document) Database(login Login) (*Database, error) {
 	}
 	db := &Database{Driver: p.engine, notes: p.notes}
 	user, password := d.value(provider+"username"), d.value(provider+"password")
-	if p.user != "" {
-		user, password = Value{p.user, false}, Value{p.password, false}
-	} else if p.password != "" {
+	// The Java drivers let what is given beside the URL count.
+	differ := func(inURL string, beside Value) bool {
+		return inURL != "" && beside.Text != "" && (beside.Encrypted || inURL != beside.Text)
+	}
+	if differ(p.user, user) || differ(p.password, password) {
+		db.warn("serverURL names another user or password than <username> and <password>, which count, as in the Java drivers: where those of serverURL are meant, give --user and --password-file")
+	}
+	if user.Text == "" {
+		user = Value{p.user, false}
+	}
+	if password.Text == "" {
 		password = Value{p.password, false}
 	}
-	hidden := user.Encrypted || password.Encrypted
+	hidden, from := user.Encrypted || password.Encrypted, "has a user or a password, in serverURL or in <username> and <password>, that"
 	if login.User != "" {
-		user, password, hidden = Value{login.User, false}, Value{login.Password, false}, false
+		user, password, hidden, from = Value{login.User, false}, Value{login.Password, false}, false, "is fine, but --user or --password-file"
 		db.notes = append(db.notes, "user and password are those of --user and --password-file")
 	}
 	if strings.ContainsFunc(user.Text+password.Text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return nil, errors.New("has a user or a password with a control character")
+		return nil, errors.New(from + " holds a line break or another control character")
+	}
+	if !utf8.ValidString(user.Text + password.Text) {
+		return nil, errors.New(from + " holds bytes that are no UTF-8, as %xx of GBK are: give --user and --password-file in UTF-8")
 	}
 	db.Complete = !hidden && user.Text != ""
 	if !db.Complete {
@@ -147,6 +165,7 @@ func Convert(file *Document, db *Database, rows *store.OpenfireSettings, why str
 	f.cleanup(s)
 	f.rest(s)
 	f.ToDo = append(f.ToDo, db.todo...)
+	f.Notes = append(f.Notes, db.said...)
 	return f
 }
 

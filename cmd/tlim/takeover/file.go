@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -39,8 +40,15 @@ func (f *File) Taken() (n int) {
 // Dropped counts the settings that have no place in it.
 func (f *File) Dropped() int { return len(f.dropped) }
 
-// set gives a key a text, a number or a switch. The notes say where it comes from.
+// set gives a key a text, a number or a switch. The notes say where it comes from. A text that is no UTF-8, which no YAML can hold, is
+// to be written by hand.
 func (f *File) set(key string, value any, notes ...string) {
+	if text, ok := value.(string); ok && !utf8.ValidString(text) {
+		const why = "what Openfire has holds bytes that are no UTF-8"
+		f.leave(key, "", append(notes, why)...)
+		f.todo("write %s: %s", key, why)
+		return
+	}
 	f.entries = append(f.entries, entry{key, scalar(value), false, notes})
 }
 
@@ -71,7 +79,7 @@ func scalar(value any) string {
 	}
 	text, err := yaml.Marshal(value)
 	if err != nil {
-		panic(err) // of a text, a number or a switch: cannot be
+		panic(err) // of a valid text, a number or a switch: cannot be
 	}
 	return strings.TrimSuffix(string(text), "\n")
 }
