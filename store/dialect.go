@@ -26,6 +26,9 @@ type dialect struct {
 	// file names the file that the database lies in. It is nil for servers.
 	file func(cfg Config) string
 
+	// inFolder puts a folder in front of an address that is a relative name. It is nil for servers.
+	inFolder func(dsn, folder string) string
+
 	quote func(name string) string
 	bind  int // how placeholders are written, of sqlx: QUESTION, AT, NAMED
 

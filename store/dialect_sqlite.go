@@ -20,12 +20,13 @@ import (
 func init() { register(&sqliteDialect) }
 
 var sqliteDialect = dialect{
-	name:    "sqlite",
-	aliases: []string{"sqlite3"},
-	title:   "sqlite",
-	form:    sqliteForm,
-	mask:    maskSQLite,
-	file:    sqliteFile,
+	name:     "sqlite",
+	aliases:  []string{"sqlite3"},
+	title:    "sqlite",
+	form:     sqliteForm,
+	mask:     maskSQLite,
+	file:     sqliteFile,
+	inFolder: inSQLiteFolder,
 
 	quote: func(name string) string { return `"` + name + `"` },
 	bind:  sqlx.QUESTION,
@@ -142,6 +143,19 @@ const sqliteRetry = 10 * time.Millisecond
 // sqliteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a
 // library that reads from the page cache.
 const sqliteReaders = 8
+
+// inSQLiteFolder does it for tlim.db and file:tlim.db?query, and leaves file:///abs, file://host/ and :memory: alone.
+func inSQLiteFolder(dsn, folder string) string {
+	name, uri := strings.CutPrefix(dsn, "file:")
+	if strings.HasPrefix(name, ":memory:") || strings.HasPrefix(name, "//") || strings.HasPrefix(name, "?") || filepath.IsAbs(name) {
+		return dsn
+	}
+	name = filepath.Join(folder, name)
+	if uri {
+		return "file:" + name
+	}
+	return name
+}
 
 // sqliteURI is the file: URI of a DSN, ready for parameters.
 func sqliteURI(dsn string) (string, error) {

@@ -109,6 +109,16 @@ func CheckDSN(driver, dsn string) error {
 	return p.close()
 }
 
+// InFolder is an address as it is to be taken where relative names of files are those in folder. What is no address of a file, or wrong,
+// stays as it is.
+func InFolder(driver, dsn, folder string) string {
+	d, err := dialectOf(driver)
+	if err != nil || d.inFolder == nil || CheckDSN(driver, dsn) != nil { // a folder would make a name of it, and names are shown
+		return dsn
+	}
+	return d.inFolder(dsn, folder)
+}
+
 func (c Config) withDefaults() Config {
 	orInt := func(v *int, d int) {
 		if *v <= 0 {

@@ -154,11 +154,11 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 			*p = r.path(*p, k)
 		}
 	}
-	if isLocal(cfg.Store.Driver) {
-		cfg.Store.DSN = DSN{absoluteFile(dir, cfg.Store.Driver, cfg.Store.DSN.text)}
+	if cfg.Store.DSN.text != "" {
+		cfg.Store.DSN = DSN{store.InFolder(cfg.Store.Driver, cfg.Store.DSN.text, dir)}
 	}
-	if engine := store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver); cfg.Directory.DSN.text != "" && isLocal(engine) {
-		cfg.Directory.DSN = DSN{absoluteFile(dir, engine, cfg.Directory.DSN.text)}
+	if engine := store.DriverOf(cfg.Directory.DSN.text, cfg.Store.Driver); cfg.Directory.DSN.text != "" {
+		cfg.Directory.DSN = DSN{store.InFolder(engine, cfg.Directory.DSN.text, dir)}
 	}
 	return cfg, r.Problems
 }
@@ -172,33 +172,11 @@ func (r *reader) path(p Path, k key) Path {
 	return Path(absolute(r.dir, string(p)))
 }
 
-// isLocal says whether an engine keeps its database in a file of this machine.
-func isLocal(driver string) bool {
-	engine, known := store.EngineNamed(driver)
-	return known && engine.Local
-}
-
 func absolute(dir, path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path
 	}
 	return filepath.Join(dir, path)
-}
-
-// absoluteFile does it for tlim.db, file:tlim.db?query and leaves file:///abs, file://host/ and :memory: alone, and what is no name of
-// a file, which a folder in front would make one that is shown.
-func absoluteFile(dir, engine, dsn string) string {
-	if store.CheckDSN(engine, dsn) != nil {
-		return dsn
-	}
-	scheme, name := "", dsn
-	if rest, ok := strings.CutPrefix(dsn, "file:"); ok {
-		scheme, name = "file:", rest
-	}
-	if strings.HasPrefix(name, ":memory:") || strings.HasPrefix(name, "//") || strings.HasPrefix(name, "?") {
-		return dsn
-	}
-	return scheme + absolute(dir, name)
 }
 
 // reader gathers values and problems.
