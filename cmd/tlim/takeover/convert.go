@@ -3,11 +3,13 @@ package takeover
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"tlim/store"
@@ -74,7 +76,7 @@ func (d *Document) Database(login Login) (*Database, error) {
 		user, password, hidden, from = Value{login.User, false}, Value{login.Password, false}, false, "is fine, but --user or --password-file"
 		db.notes = append(db.notes, "user and password are those of --user and --password-file")
 	}
-	if strings.ContainsFunc(user.Text+password.Text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if strings.ContainsFunc(user.Text+password.Text, unicode.IsControl) {
 		return nil, errors.New(from + " holds a line break or another control character")
 	}
 	if !utf8.ValidString(user.Text + password.Text) {
@@ -194,11 +196,23 @@ func (f *File) link(s source) {
 		f.todo("%s is false: enable the service, Server > Server Settings > External Components", at)
 	}
 
-	if v, at := s.openfire("xmpp.domain"); v.Text != "" && !v.Encrypted && domainForm(strings.ToLower(v.Text)) {
+	const console = "Openfire's console shows it as XMPP Domain Name on its first page"
+	switch v, at := s.openfire("xmpp.domain"); {
+	case v.Text == "":
+		f.leave("xmpp.domain", "im.example.com", console+"; --db reads it")
+		f.todo("write xmpp.domain: %s", console)
+	case v.Encrypted:
+		f.leave("xmpp.domain", "im.example.com", at+" is encrypted, by a key that is Openfire's")
+		f.todo("write xmpp.domain: %s is encrypted, by a key that is Openfire's; %s", at, console)
+	case domainForm(strings.ToLower(v.Text)):
 		f.set("xmpp.domain", strings.ToLower(v.Text), at)
-	} else {
-		f.leave("xmpp.domain", "im.example.com", "Openfire's console shows it as XMPP Domain Name on its first page; --db reads it")
-		f.todo("write xmpp.domain: Openfire's console shows it as XMPP Domain Name on its first page")
+	case strings.ContainsFunc(v.Text, func(r rune) bool { return r > '~' }):
+		const form = "its xn-- form is needed, which each of its labels in another script has"
+		f.leave("xmpp.domain", "xn--….example.com", at+" has letters of another script: "+form)
+		f.todo("write xmpp.domain: %s was found and has letters of another script: %s", at, form)
+	default:
+		f.leave("xmpp.domain", "im.example.com", at+" is no domain")
+		f.todo("write xmpp.domain: %s was found and is no domain; %s", at, console)
 	}
 	f.secret(s)
 	if v, at := s.openfire("route.all-resources"); v.Text != "" {
@@ -353,6 +367,10 @@ func (f *File) number(s source, name string, low, high int) (n int, at string, o
 var taken = []string{"tlim.userAsync", "tlim.userAsyncInterval", "tlim.jpush", "tlim.appKey", "tlim.masterSecret", "tlim.cleanUp", "tlim.cleanUpInterval",
 	"tlim.cleanUpHowmanydays", "tlim.druid.maxActive", "tlim.druid.minIdle", "tlim.druid.maxWait", "tlim.druid.maxEvictableIdleTimeMillis"}
 
+// known are those of Openfire's that are read.
+var known = []string{"connectionProvider.className", provider + "driver", provider + "serverURL", provider + "username", provider + "password", "xmpp.domain",
+	"xmpp.component.socket.port", "xmpp.component.socket.active", "xmpp.component.defaultSecret", "xmpp.component.permission"}
+
 // without are those that have none, by the beginnings of their names.
 var without = []struct{ name, why string }{
 	{"tlim.druid.removeAbandoned", "tlim gives every connection back, and ends a statement after store.max_wait"},
@@ -389,6 +407,11 @@ func (f *File) rest(s source) {
 			name = "a setting below tlim whose name is no plain one"
 		}
 		f.drop(name, without[at].why)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.file.twice)) {
+		if s.file.twice[name] && (slices.Contains(taken, name) || slices.Contains(known, name)) {
+			f.note("openfire.xml has %s more than once, or in an element that it has more than once: the first counts, as in Openfire", name)
+		}
 	}
 	f.drop("all else of openfire.xml", "it is Openfire's own, and stays there")
 	for _, name := range []string{"adminConsole.port", "adminConsole.securePort"} {

@@ -325,7 +325,7 @@ func (s *sqlserver) pairs(p *place, list []string) {
 	var dropped []string
 	for _, pair := range list {
 		name, value, _ := strings.Cut(pair, "=")
-		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+		name, value = trimmed(name), strings.Trim(value, " \t\r\n")
 		switch lower := strings.ToLower(name); lower {
 		case "":
 		case "databasename", "database":

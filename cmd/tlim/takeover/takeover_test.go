@@ -2,10 +2,13 @@ package takeover
 
 import (
 	"fmt"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/encoding/unicode"
 
 	"tlim/cmd/tlim/config"
 	"tlim/store"
@@ -96,43 +99,56 @@ const hush = "q7VXK2wz9marker"
 func TestWrongFiles(t *testing.T) {
 	bomb := `<!DOCTYPE jive [<!ENTITY a "` + hush + `"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>`
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":                {"", "is empty or no XML"},
-		"no XML":               {hush, "is empty or no XML"},
-		"YAML":                 {"xmpp: {secret: " + hush + "}", "is empty or no XML"},
-		"binary":               {"\x00\x01" + hush, "is no XML in or near line 1"},
-		"another XML":          {"<server><password>" + hush + "</password></server>", "the root of an openfire.xml is <jive>"},
-		"two roots":            {jive("") + "<server>" + hush + "</server>", "the root of an openfire.xml is <jive>"},
-		"an ampersand":         {jive("<a>\n<password>a&" + hush + ";b</password></a>"), `is no XML in or near line 2: between elements "&" is written &amp;`},
-		"a less-than sign":     {jive("<password>a<" + hush + "</password>"), "is no XML in or near line 1"},
-		"not closed":           {"<jive><password>" + hush, "is no XML in or near line 1"},
-		"entities":             {bomb + jive("<a>&b;</a>"), "has a <!…> declaration"},
-		"an external entity":   {`<!DOCTYPE jive SYSTEM "file:///etc/passwd">` + jive(""), "has a <!…> declaration"},
-		"huge":                 {jive("<a>" + strings.Repeat(hush, 1<<17) + "</a>"), "is larger than"},
-		"deep":                 {jive(strings.Repeat("<a>", 100_000)), "elements inside each other"},
-		"character set":        {`<?xml version="1.0" encoding="EBCDIC"?><jive/>`, "character set"},
-		"no database":          {jive("<setup>false</setup>"), "names no database"},
-		"no URL":               {provided("", "u", hush, ""), "names no database"},
-		"not JDBC":             {provided("mysql://u:"+hush+"@db/im", "", "", ""), "is no JDBC URL"},
-		"unknown driver":       {provided("jdbc:postgresql://db/im?password="+hush, "u", hush, ""), "a database called postgresql, which tlim does not have"},
-		"a name of a DNS":      {provided("jdbc:mysql+srv://"+hush+"/im", "u", hush, ""), "is no URL like jdbc:mysql"},
-		"no database in it":    {provided("jdbc:mysql://db:3306?password="+hush, "u", hush, ""), "names no database"},
-		"no host":              {provided("jdbc:mysql://"+hush+" x/im", "u", hush, ""), "something else than host and port"},
-		"a pipe":               {provided("jdbc:mysql://address=(protocol=pipe)(path="+hush+")/im", "u", hush, ""), "otherwise than by host and port"},
-		"tnsnames":             {provided("jdbc:oracle:thin:u/"+hush+"@IMPROD", "", "", ""), "tnsnames.ora"},
-		"LDAP":                 {provided("jdbc:oracle:thin:@ldap://h:7777/"+hush+",cn=x", "u", hush, ""), "directory (LDAP)"},
-		"half a descriptor":    {provided("jdbc:oracle:thin:u/"+hush+"@(DESCRIPTION=(ADDRESS=(HOST=a)", "", "", ""), "is not whole"},
-		"no Oracle server":     {provided("jdbc:oracle:thin:"+hush, "u", hush, ""), "is no URL like jdbc:oracle:thin:@host:1521:SID"},
-		"no SQL database":      {provided("jdbc:sqlserver://db", "u", hush, ""), "names no database"},
-		"no SQL Server":        {provided("jdbc:sqlserver:db;password="+hush, "u", hush, ""), "is no URL like jdbc:sqlserver"},
-		"JNDI":                 {jive("<connectionProvider><className>org.jivesoftware.database.JNDIDataSourceProvider</className></connectionProvider>"), "JNDI data source"},
-		"encrypted URL":        {strings.Replace(provided("ab12", "u", hush, ""), "<serverURL>", `<serverURL encrypted="true">`, 1), "has serverURL encrypted"},
-		"JDBC of SQL Server":   {provided("jdbc:mysql://db/im;password="+hush, "u", hush, ""), "a name of a database that none has"},
-		"a password in a name": {provided("jdbc:sqlserver://db\\x&password="+hush, "u", hush, ""), "a name of an instance that none has"},
-		"no database at all":   {provided("jdbc:sqlserver://db;user=u;password="+hush, "u", hush, ""), "names no database"},
-		"a control character":  {provided("jdbc:mysql://db/im?user=u&password=a%0A"+hush, "", "", ""), "another control character"},
-		"percents of GBK":      {provided("jdbc:mysql://db/im?user=u&password=%C3%DC"+hush, "", "", ""), "bytes that are no UTF-8"},
-		"a user in GBK":        {provided("mysql://u:%C3%DC"+hush+"@db/im", "", "", ""), "is no JDBC URL"},
-		"user-info in GBK":     {provided("jdbc:mysql://u:%C3%DC"+hush+"@db/im", "", "", ""), "bytes that are no UTF-8"},
+		"empty":                            {"", "is empty or no XML"},
+		"no XML":                           {hush, "is empty or no XML"},
+		"YAML":                             {"xmpp: {secret: " + hush + "}", "is empty or no XML"},
+		"binary":                           {"\x00\x01" + hush, "has NUL bytes"},
+		"another XML":                      {"<server><password>" + hush + "</password></server>", "the root of an openfire.xml is <jive>"},
+		"two roots":                        {jive("") + "\n<server>" + hush + "</server>", "has something behind </jive>, in or near line 2"},
+		"junk behind it":                   {jive("") + "\n" + hush, "has something behind </jive>, in or near line 2"},
+		"an ampersand":                     {jive("<a>\n<password>a&" + hush + ";b</password></a>"), `is no XML in or near line 2: between elements "&" is written &amp;`},
+		"a less-than sign":                 {jive("<password>a<" + hush + "</password>"), "is no XML in or near line 1"},
+		"not closed":                       {"<jive>\n<password>" + hush, "ends too early, in line 2"},
+		"entities":                         {bomb + jive("<a>&b;</a>"), "has a <!…> declaration"},
+		"an external entity":               {`<!DOCTYPE jive SYSTEM "file:///etc/passwd">` + jive(""), "has a <!…> declaration"},
+		"huge":                             {jive("<a>" + strings.Repeat(hush, 1<<17) + "</a>"), "is larger than"},
+		"deep":                             {jive(strings.Repeat("<a>", 100_000)), "elements inside each other"},
+		"character set":                    {`<?xml version="1.0" encoding="EBCDIC"?><jive/>`, "character set"},
+		"UTF-16, no mark":                  {wide(t, unicode.LittleEndian, unicode.IgnoreBOM, jive("")), "is UTF-16 without a byte order mark: save it as UTF-8"},
+		"UTF-16, no mark, high byte first": {wide(t, unicode.BigEndian, unicode.IgnoreBOM, jive("")), "is UTF-16 without a byte order mark: save it as UTF-8"},
+		"half UTF-16":                      {wide(t, unicode.LittleEndian, unicode.UseBOM, jive("")) + "x", "half a character"},
+		"UTF-32":                           {"<\x00\x00\x00?\x00\x00\x00", "is UTF-32: save it as UTF-8"},
+		"UTF-32 with a mark":               {"\xff\xfe\x00\x00<\x00\x00\x00", "is UTF-32: save it as UTF-8"},
+		"GBK, not declared":                {jive("\n<a>\xc3\xdc" + hush + "</a>"), "has bytes that are no UTF-8 in line 2: save it as UTF-8"},
+		"no GBK":                           {`<?xml version="1.0" encoding="GBK"?><jive><a>` + "\xff\xff</a></jive>", "not of the character set in its first line"},
+		"said to be UTF-16":                {`<?xml version="1.0" encoding="UTF-16"?><jive/>`, `write encoding="UTF-8" there`},
+		"gzip":                             {"\x1f\x8b\x08" + hush, "is a compressed file"},
+		"zip":                              {"PK\x03\x04" + hush, "is a compressed file"},
+		"an element in a text":             {provided("jdbc:mysql://db/im", "u", "p", "<tlim>\n<appKey>Sekr<b>"+hush+"</b>y</appKey></tlim>"), "has an element within the text of a setting, in or near line 3"},
+		"a C1 line break":                  {provided("jdbc:mysql://db/im", "u", "a\u0085"+hush, ""), "another control character"},
+		"no database":                      {jive("<setup>false</setup>"), "names no database"},
+		"no URL":                           {provided("", "u", hush, ""), "names no database"},
+		"not JDBC":                         {provided("mysql://u:"+hush+"@db/im", "", "", ""), "is no JDBC URL"},
+		"unknown driver":                   {provided("jdbc:postgresql://db/im?password="+hush, "u", hush, ""), "a database called postgresql, which tlim does not have"},
+		"a name of a DNS":                  {provided("jdbc:mysql+srv://"+hush+"/im", "u", hush, ""), "is no URL like jdbc:mysql"},
+		"no database in it":                {provided("jdbc:mysql://db:3306?password="+hush, "u", hush, ""), "names no database"},
+		"no host":                          {provided("jdbc:mysql://"+hush+" x/im", "u", hush, ""), "something else than host and port"},
+		"a pipe":                           {provided("jdbc:mysql://address=(protocol=pipe)(path="+hush+")/im", "u", hush, ""), "otherwise than by host and port"},
+		"tnsnames":                         {provided("jdbc:oracle:thin:u/"+hush+"@IMPROD", "", "", ""), "tnsnames.ora"},
+		"LDAP":                             {provided("jdbc:oracle:thin:@ldap://h:7777/"+hush+",cn=x", "u", hush, ""), "directory (LDAP)"},
+		"half a descriptor":                {provided("jdbc:oracle:thin:u/"+hush+"@(DESCRIPTION=(ADDRESS=(HOST=a)", "", "", ""), "is not whole"},
+		"no Oracle server":                 {provided("jdbc:oracle:thin:"+hush, "u", hush, ""), "is no URL like jdbc:oracle:thin:@host:1521:SID"},
+		"no SQL database":                  {provided("jdbc:sqlserver://db", "u", hush, ""), "names no database"},
+		"no SQL Server":                    {provided("jdbc:sqlserver:db;password="+hush, "u", hush, ""), "is no URL like jdbc:sqlserver"},
+		"JNDI":                             {jive("<connectionProvider><className>org.jivesoftware.database.JNDIDataSourceProvider</className></connectionProvider>"), "JNDI data source"},
+		"encrypted URL":                    {strings.Replace(provided("ab12", "u", hush, ""), "<serverURL>", `<serverURL encrypted="true">`, 1), "has serverURL encrypted"},
+		"JDBC of SQL Server":               {provided("jdbc:mysql://db/im;password="+hush, "u", hush, ""), "a name of a database that none has"},
+		"a password in a name":             {provided("jdbc:sqlserver://db\\x&password="+hush, "u", hush, ""), "a name of an instance that none has"},
+		"no database at all":               {provided("jdbc:sqlserver://db;user=u;password="+hush, "u", hush, ""), "names no database"},
+		"a control character":              {provided("jdbc:mysql://db/im?user=u&password=a%0A"+hush, "", "", ""), "another control character"},
+		"percents of GBK":                  {provided("jdbc:mysql://db/im?user=u&password=%C3%DC"+hush, "", "", ""), "bytes that are no UTF-8"},
+		"a user in GBK":                    {provided("mysql://u:%C3%DC"+hush+"@db/im", "", "", ""), "is no JDBC URL"},
+		"user-info in GBK":                 {provided("jdbc:mysql://u:%C3%DC"+hush+"@db/im", "", "", ""), "bytes that are no UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, err := Read(strings.NewReader(c.text))
@@ -150,18 +166,59 @@ func TestWrongFiles(t *testing.T) {
 // TestForms: what editors and Openfire itself make of the file is read.
 func TestForms(t *testing.T) {
 	for name, text := range map[string]string{
-		"byte order mark": "\ufeff" + jive("<tlim><a>张三</a></tlim>"),
-		"GBK":             "<?xml version=\"1.0\" encoding=\"GBK\"?><jive><tlim><a>\xd5\xc5\xc8\xfd</a></tlim></jive>",
-		"blanks":          jive("\r\n <tlim> \r\n <a>\r\n 张三 \r\n</a> </tlim>"),
-		"CDATA":           jive("<tlim><a><![CDATA[张三]]></a></tlim>"),
-		"twice":           jive("<tlim><a>张三</a><a>李四</a></tlim><tlim><a>王五</a></tlim>"),
-		"comment":         jive("<!-- <tlim><a>李四</a></tlim> --><tlim><a>张<!-- x -->三</a></tlim>"),
+		"byte order mark":         "\ufeff" + jive("<tlim><a>张三</a></tlim>"),
+		"GBK":                     "<?xml version=\"1.0\" encoding=\"GBK\"?><jive><tlim><a>\xd5\xc5\xc8\xfd</a></tlim></jive>",
+		"UTF-16":                  wide(t, unicode.LittleEndian, unicode.UseBOM, strings.Replace(jive("<tlim><a>张三</a></tlim>"), "UTF-8", "UTF-16", 1)),
+		"UTF-16, high byte first": wide(t, unicode.BigEndian, unicode.UseBOM, jive("<tlim><a>张三</a></tlim>")),
+		"blanks":                  jive("\r\n <tlim> \r\n <a>\r\n 张三 \r\n</a> </tlim>"),
+		"CDATA":                   jive("<tlim><a><![CDATA[张三]]></a></tlim>"),
+		"twice":                   jive("<tlim><a>张三</a><a>李四</a></tlim><tlim><a>王五</a></tlim>"),
+		"comment":                 jive("<!-- <tlim><a>李四</a></tlim> --><tlim><a>张<!-- x -->三</a></tlim>"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := read(t, text).value("tlim.a"); got.Text != "张三" || got.Encrypted {
 				t.Errorf("got %+v, want 张三 in plain", got)
 			}
 		})
+	}
+}
+
+// wide is a text in UTF-16.
+func wide(t *testing.T, order unicode.Endianness, mark unicode.BOMPolicy, text string) string {
+	t.Helper()
+	text, err := unicode.UTF16(order, mark).NewEncoder().String(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestBlanks: ASCII blanks around a password are the editor's, all others are part of it, in the file that is written too.
+func TestBlanks(t *testing.T) {
+	for _, password := range []string{"a\u3000b", "a\u3000", "\u00a0a", "\u2028a", "\u2003a\u200b", "\ufeffa"} {
+		f := convert(t, provided("jdbc:mysql://db/im", "u", "\r\n "+password+"\t ", whole), rows())
+		cfg, err := load(t, f)
+		if want := "u:" + password + "@tcp(db:3306)/im"; err != nil || cfg.Store.DSN.Reveal() != want {
+			t.Errorf("%q: got %q, %v; want %q", password, cfg.Store.DSN.Reveal(), err, want)
+		}
+		db, err := read(t, provided("jdbc:sqlserver://db;databaseName=im;user=u;password="+password, "", "", "")).Database(Login{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := neturl.UserPassword("u", password).String() + "@db"; !strings.Contains(db.DSN, want) {
+			t.Errorf("%q in the URL: got %q, want %q in it", password, db.DSN, want)
+		}
+	}
+}
+
+// TestTwice: of two settings of a name the first counts, which is said of those that are read.
+func TestTwice(t *testing.T) {
+	f := convert(t, strings.Replace(provided("jdbc:mysql://db/im", "u", "p", "<tlim><cleanUp>true</cleanUp></tlim><tlim><appKey>"+hush+"</appKey><"+hush+">1</"+hush+"></tlim>"),
+		"<username>", "<serverURL>jdbc:mysql://other/im</serverURL><username>", 1), rows())
+	said := strings.Join(f.Notes, "\n")
+	if !strings.Contains(said, "has database.defaultProvider.serverURL more than once") || !strings.Contains(said, "has tlim.appKey more than once") || strings.Contains(said, hush) ||
+		!strings.Contains(string(f.Text()), "tcp(db:3306)") {
+		t.Errorf("got %q and\n%s", said, f.Text())
 	}
 }
 
@@ -293,8 +350,14 @@ func TestSites(t *testing.T) {
 			r.Properties["xmpp.component.socket.port"] = store.OpenfireProperty{Value: "x"}
 		}), ":5275\n", "is no port"},
 		"odd domain": {plain, with(func(r *store.OpenfireSettings) {
-			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "信.com\nx: y"}
-		}), "# domain: ", "write xmpp.domain"},
+			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "a b.com\nx: y"}
+		}), "# domain: ", "write xmpp.domain: xmpp.domain of ofProperty was found and is no domain"},
+		"a domain in Chinese": {plain, with(func(r *store.OpenfireSettings) {
+			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "im.例子.com"}
+		}), "# domain: xn--", "xmpp.domain of ofProperty was found and has letters of another script: its xn-- form is needed"},
+		"an encrypted domain": {plain, with(func(r *store.OpenfireSettings) {
+			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "ab12", Encrypted: true}
+		}), "# domain: ", "write xmpp.domain: xmpp.domain of ofProperty is encrypted"},
 		"odd numbers": {provided("jdbc:mysql://db/openfire", "u", "p", "<tlim><druid><maxActive>"+hush+"</maxActive><minIdle>0</minIdle></druid><cleanUpInterval>9999999999999</cleanUpInterval></tlim>"),
 			rows(), "# - tlim.druid.maxActive of openfire.xml: is no number from 1 to 10000", ""},
 		"no UTF-8": {provided("jdbc:mysql://db/openfire", "u", "p", ""), with(func(r *store.OpenfireSettings) {
