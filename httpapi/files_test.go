@@ -38,11 +38,11 @@ type fileRows struct {
 	fail error
 }
 
-func (r *fileRows) AddFile(ctx context.Context, f store.File) error {
-	if r.fail != nil {
-		return r.fail
+func (f *fileRows) AddFile(ctx context.Context, file store.File) error {
+	if f.fail != nil {
+		return f.fail
 	}
-	return r.Store.AddFile(ctx, f)
+	return f.Store.AddFile(ctx, file)
 }
 
 func newFileLab(t testing.TB, change ...func(*Config)) *fileLab {

@@ -454,22 +454,22 @@ func (r *recorder) Notice(_ context.Context, id string) (component.NoticeState, 
 }
 
 // TrackNotice knows 600 receivers, the last of whom waits, and answers at most 500 at once.
-func (s *recorder) TrackNotice(_ context.Context, n component.NoticeState, after, limit int) (list []component.NoticeReceiver, err error) {
-	s.note("TrackNotice", n.CallID, after, limit)
+func (r *recorder) TrackNotice(_ context.Context, n component.NoticeState, after, limit int) (list []component.NoticeReceiver, err error) {
+	r.note("TrackNotice", n.CallID, after, limit)
 	if n.CallID == "torn" {
-		return nil, s.outcome("away")
+		return nil, r.outcome("away")
 	}
 	for i := after + 1; i <= n.Total && len(list) < min(limit, 500); i++ {
-		r := component.NoticeReceiver{Number: i, User: fmt.Sprint("u", i), MsgID: fmt.Sprint("m", i), Time: "1544602393031", Stored: "stored", Delivered: "confirmed", Pushed: "sent", Read: 2}
+		receiver := component.NoticeReceiver{Number: i, User: fmt.Sprint("u", i), MsgID: fmt.Sprint("m", i), Time: "1544602393031", Stored: "stored", Delivered: "confirmed", Pushed: "sent", Read: 2}
 		switch i {
 		case 2:
-			r.Delivered, r.Pushed, r.Read = "queued", "", 0
+			receiver.Delivered, receiver.Pushed, receiver.Read = "queued", "", 0
 		case 3:
-			r.Stored, r.Delivered, r.Pushed, r.Read = "removed", "", "withdrawn", 0
+			receiver.Stored, receiver.Delivered, receiver.Pushed, receiver.Read = "removed", "", "withdrawn", 0
 		case n.Total:
-			r = component.NoticeReceiver{Number: i, User: r.User, MsgID: r.MsgID, Stored: "waiting"}
+			receiver = component.NoticeReceiver{Number: i, User: receiver.User, MsgID: receiver.MsgID, Stored: "waiting"}
 		}
-		list = append(list, r)
+		list = append(list, receiver)
 	}
 	return list, nil
 }

@@ -35,7 +35,7 @@ func TestLeastFree(t *testing.T) {
 	free, err := minFree([]string{dir, filepath.Dir(dir)})
 	one, errOne := blob.Free(dir)
 	if err != nil || errOne != nil || free <= 0 || free > 2*one {
-		t.Errorf("got %d, %d, %v, %v, want errOne nil, free more than 0, free at most %d, no error", free, one, err, errOne, 2*one)
+		t.Errorf("got %d bytes free, %v, and %d, %v for one folder, want more than 0 and at most %d, and no error", free, err, one, errOne, 2*one)
 	}
 	if _, err := minFree([]string{dir, filepath.Join(dir, "none")}); err == nil {
 		t.Error("a folder that is not there: got free space, want an error")

@@ -39,12 +39,12 @@ func limitedServer(t *testing.T, maxOpen, maxEach int, change ...func(*limited))
 	return l, listener.Addr().String(), release
 }
 
-type testConn struct {
+type clientConn struct {
 	net.Conn
 	r *bufio.Reader
 }
 
-func dialTest(t *testing.T, addr string) *testConn {
+func dialTest(t *testing.T, addr string) *clientConn {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -54,17 +54,17 @@ func dialTest(t *testing.T, addr string) *testConn {
 	if err := conn.SetDeadline(time.Now().Add(testTime)); err != nil {
 		t.Fatal(err)
 	}
-	return &testConn{conn, bufio.NewReader(conn)}
+	return &clientConn{conn, bufio.NewReader(conn)}
 }
 
-func (c *testConn) ask(t *testing.T, path string) {
+func (c *clientConn) ask(t *testing.T, path string) {
 	t.Helper()
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (c *testConn) answer(t *testing.T) {
+func (c *clientConn) answer(t *testing.T) {
 	t.Helper()
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
@@ -75,8 +75,8 @@ func (c *testConn) answer(t *testing.T) {
 	}
 }
 
-func (t *testConn) closed() bool {
-	_, err := t.r.ReadByte()
+func (c *clientConn) closed() bool {
+	_, err := c.r.ReadByte()
 	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
@@ -89,7 +89,7 @@ func (l *limited) idleNow() int {
 // TestIdleConnectionsGoFirst: the longest idle one makes room for a new one, and one that works does not.
 func TestIdleConnectionsGoFirst(t *testing.T) {
 	l, addr, release := limitedServer(t, 3, 3)
-	var conns []*testConn
+	var conns []*clientConn
 	for i := range 3 {
 		c := dialTest(t, addr)
 		c.ask(t, "/")
@@ -114,7 +114,7 @@ func TestIdleConnectionsGoFirst(t *testing.T) {
 // TestConnectionsWait: without an idle one a new one waits, and is served as soon as another ends.
 func TestConnectionsWait(t *testing.T) {
 	l, addr, release := limitedServer(t, 2, 3)
-	busy := []*testConn{dialTest(t, addr), dialTest(t, addr)}
+	busy := []*clientConn{dialTest(t, addr), dialTest(t, addr)}
 	for _, c := range busy {
 		c.ask(t, "/slow")
 	}

@@ -34,14 +34,14 @@ func TestValidXML(t *testing.T) {
 	for _, s := range []string{"", "a\t\n\r", "\x7f\u0080\u0085", "你好😀\U0010FFFF", "\uFFFD", "\uE000"} {
 		t.Run(s, func(t *testing.T) {
 			if !ValidXML(s) {
-				t.Errorf("%q is refused", s)
+				t.Errorf("ValidXML refuses %q, want it taken", s)
 			}
 		})
 	}
 	for _, s := range []string{"\x00", "a\x0b", "\x1f", "\uFFFE", "a\uFFFF", "\xff", "\xed\xa0\x80", "a\xc3", "\xf4\x90\x80\x80", "\xc0\x80"} {
 		t.Run(s, func(t *testing.T) {
 			if ValidXML(s) {
-				t.Errorf("%q is taken", s)
+				t.Errorf("ValidXML takes %q, want it refused", s)
 			}
 		})
 	}
@@ -64,7 +64,7 @@ func FuzzEscape(f *testing.F) {
 			Text string `xml:",chardata"`
 		}
 		if err := xml.Unmarshal(doc, &got); err != nil {
-			t.Fatalf("%q: %v", doc, err)
+			t.Fatalf("%q is not well-formed: %v, want the escaped text readable", doc, err)
 		}
 		var clean strings.Builder
 		for i := 0; i < len(s); {
@@ -78,18 +78,18 @@ func FuzzEscape(f *testing.F) {
 		}
 		want := clean.String()
 		if ValidXML(s) != (want == s) {
-			t.Fatalf("ValidXML(%q) is %v", s, ValidXML(s))
+			t.Fatalf("ValidXML(%q) is %v, want %v", s, ValidXML(s), want == s)
 		}
 		if got.B != want || got.Text != want {
-			t.Fatalf("%q is read as %q and %q, want B %q, Text %q", s, got.B, got.Text, want, want)
+			t.Fatalf("%q is read as the attribute %q and the text %q, want both %q", s, got.B, got.Text, want)
 		}
 		st, err := Parse(doc)
 		if err != nil || st.Name != "a" {
-			t.Fatalf("%q: %+v, %v, want Name a, no error", doc, st, err)
+			t.Fatalf("%q: %+v, %v, want an element a and no error", doc, st, err)
 		}
 		c := Child{Inner: st.Inner, tag: doc[1:bytes.IndexByte(doc, '>')]}
 		if c.Text() != want || c.Attr("b") != want {
-			t.Fatalf("%q is read as %q and %q by Child, want Text %q, Attr %q", s, c.Text(), c.Attr("b"), want, want)
+			t.Fatalf("Child reads %q as the text %q and the attribute %q, want both %q", s, c.Text(), c.Attr("b"), want)
 		}
 	})
 }

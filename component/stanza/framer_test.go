@@ -218,7 +218,7 @@ func TestFramerGivesContentAway(t *testing.T) {
 	}
 	f := NewFramer(strings.NewReader(in.String()), Limits{})
 	if frame, err := f.Next(); err != nil || frame.Kind != KindHeader {
-		t.Fatal(frame, err)
+		t.Fatalf("got %+v, %v, want the header and no error", frame, err)
 	}
 	var all []Stanza
 	for range want {

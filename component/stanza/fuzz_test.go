@@ -28,10 +28,10 @@ func FuzzFramer(f *testing.F) {
 		got, err := collect(strings.NewReader(doc), limits)
 		slow, slowErr := collect(iotest.OneByteReader(strings.NewReader(doc)), limits)
 		if fmt.Sprint(got) != fmt.Sprint(slow) || fmt.Sprint(err) != fmt.Sprint(slowErr) {
-			t.Fatalf("at once %+v, %v\nbyte by byte %+v, %v\nwant %v, %v", got, err, slow, slowErr, fmt.Sprint(slow), fmt.Sprint(slowErr))
+			t.Fatalf("at once %+v, %v\nbyte by byte %+v, %v\nwant the same both ways", got, err, slow, slowErr)
 		}
 		if _, err := collect(strings.NewReader(doc), Limits{Stanza: 64, Answer: 64}); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, ErrSyntax) {
-			t.Fatalf("with a low limit: %v", err)
+			t.Fatalf("with a low limit: got %v, want the end, %v or %v", err, io.ErrUnexpectedEOF, ErrSyntax)
 		}
 		for _, st := range got {
 			walk(st.Children(), 0)
@@ -41,7 +41,7 @@ func FuzzFramer(f *testing.F) {
 			return
 		}
 		if err != nil {
-			t.Fatalf("%q is refused: %v", s, err)
+			t.Fatalf("%q is refused: %v, want it taken, as encoding/xml does", s, err)
 		}
 		if len(got) != len(want) {
 			t.Fatalf("%d elements, want %d: %+v", len(got), len(want), got)
@@ -180,7 +180,7 @@ func compare(t *testing.T, got Stanza, want xmlElement) {
 	for c := range got.Children() {
 		children = append(children, c.Name+" "+c.Text())
 		if !bytes.HasPrefix(c.Raw, []byte("<")) || !bytes.HasSuffix(c.Raw, []byte(">")) {
-			t.Fatalf("raw child %q", c.Raw)
+			t.Fatalf("raw child %q, want the whole element from < to >", c.Raw)
 		}
 	}
 	if fmt.Sprintf("%q", children) != fmt.Sprintf("%q", want.children) {

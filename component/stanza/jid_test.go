@@ -33,7 +33,7 @@ func TestParseJID(t *testing.T) {
 			}
 			again, err := ParseJID(got.String())
 			if err != nil || again != got {
-				t.Errorf("%q prepared again is %+v, %v, want again %+v, no error", got.String(), again, err, got)
+				t.Errorf("%q prepared again is %+v, %v, want %+v as before and no error", got.String(), again, err, got)
 			}
 		})
 	}
@@ -46,7 +46,7 @@ func TestParseJID(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
 			if got, err := ParseJID(in); err == nil {
-				t.Errorf("%q is taken as %+v", in, got)
+				t.Errorf("%q is taken as %+v, want it refused", in, got)
 			}
 		})
 	}
@@ -61,7 +61,7 @@ func TestJIDString(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%+v", c.jid), func(t *testing.T) {
 			if c.jid.Bare() != c.bare || c.jid.String() != c.full {
-				t.Errorf("%+v is %q and %q, want Bare %q, jid %q", c.jid, c.jid.Bare(), c.jid.String(), c.bare, c.full)
+				t.Errorf("%+v is %q and in full %q, want %q and %q", c.jid, c.jid.Bare(), c.jid.String(), c.bare, c.full)
 			}
 		})
 	}
@@ -85,10 +85,10 @@ func TestLocalpart(t *testing.T) {
 				return
 			}
 			if again, err := Localpart(got); err != nil || again != got {
-				t.Errorf("%q escaped again is %q, %v, want no error", got, again, err)
+				t.Errorf("%q escaped again is %q, %v, want it unchanged and no error", got, again, err)
 			}
 			if j, err := ParseJID(got + "@im.test"); err != nil || j.Local != got {
-				t.Errorf("%q as an address is %+v, %v, want no error", got, j, err)
+				t.Errorf("%q as an address is %+v, %v, want it as the local part and no error", got, j, err)
 			}
 		})
 	}
@@ -98,7 +98,7 @@ func TestLocalpart(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.60q", in), func(t *testing.T) {
 			if got, err := Localpart(in); err == nil {
-				t.Errorf("%q is taken as %q", in, got)
+				t.Errorf("%q is taken as %q, want it refused", in, got)
 			}
 		})
 	}
@@ -118,15 +118,15 @@ func FuzzJID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		if j, err := ParseJID(s); err == nil {
 			if j.Domain == "" || strings.ContainsAny(j.Local, ` "&'/:<>@`) || strings.ContainsAny(j.Domain, "@/ ") {
-				t.Fatalf("%q is %+v", s, j)
+				t.Fatalf("%q is %+v, want a domain, and no separator in a part", s, j)
 			}
 			if again, err := ParseJID(j.String()); err != nil || again != j {
-				t.Fatalf("%q is %+v, and again %+v, %v, want no error", s, j, again, err)
+				t.Fatalf("%q is %+v, and prepared again %+v, %v, want the same and no error", s, j, again, err)
 			}
 		}
 		if local, err := Localpart(s); err == nil {
 			if j, err := ParseJID(local + "@d"); err != nil || j.Domain != "d" || j.Resource != "" {
-				t.Fatalf(`user id %q is %q, which is %+v, %v, want Domain d, Resource "", no error`, s, local, j, err)
+				t.Fatalf("the user id %q is %q, which makes the address %+v, %v, want a bare one of the domain d and no error", s, local, j, err)
 			}
 		}
 	})

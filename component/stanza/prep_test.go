@@ -70,7 +70,7 @@ func checkPrepared(t *testing.T, before, middle, after, want string) {
 	got, err := nodeprep(in)
 	switch {
 	case refused && err == nil:
-		t.Errorf("%+q is taken as %+q", in, got)
+		t.Errorf("%+q is taken as %+q, want it refused", in, got)
 	case refused:
 	case err != nil:
 		t.Errorf("%+q is refused: %v; want %+q", in, err, want)
@@ -84,24 +84,24 @@ func checkPrepared(t *testing.T, before, middle, after, want string) {
 // checkStable: what is prepared stays what it is, as an id, as an address, and as what the server vouches for.
 func checkStable(t *testing.T, in, local string) {
 	if again, err := nodeprep(local); err != nil || again != local {
-		t.Errorf("%+q becomes %+q and then %+q, %v, want no error", in, local, again, err)
+		t.Errorf("%+q becomes %+q and then %+q, %v, want it unchanged the second time and no error", in, local, again, err)
 	}
 	if again, err := Localpart(local); err != nil || again != local {
 		if !strings.HasPrefix(local, `\20`) {
-			t.Errorf("%+q becomes %+q and as an id %+q, %v, want local beginning with %q", in, local, again, err, `\20`)
+			t.Errorf("%+q becomes %+q and as an id %+q, %v, want it unchanged and no error", in, local, again, err)
 		}
 	}
 	if j, err := ParsePrepared(local + "@im.test"); err != nil || j.Local != local {
-		t.Errorf("%+q becomes %+q and that is %+v, %v from the server, want no error", in, local, j, err)
+		t.Errorf("%+q becomes %+q and that is %+v, %v from the server, want it unchanged and no error", in, local, j, err)
 	}
 	if in != local {
 		if j, err := ParsePrepared(in + "@im.test"); err == nil {
-			t.Errorf("%+q is taken from the server as %+v", in, j)
+			t.Errorf("%+q is taken from the server as %+v, want it refused", in, j)
 		}
 	}
 	for _, r := range in {
 		if r >= utf8.RuneSelf && norm.NFKC.String(string(r)) != string(r) && local == in {
-			t.Errorf("%+q stays although Unicode would change it", in)
+			t.Errorf("%+q stays as it is, want it changed as Unicode does, or refused", in)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func TestForeignPreparation(t *testing.T) {
 	} {
 		t.Run(from, func(t *testing.T) {
 			if j, err := ParsePrepared(from); err == nil {
-				t.Errorf("the server's %+q is taken as %+v", from, j)
+				t.Errorf("the server's %+q is taken as %+v, want it refused", from, j)
 			}
 		})
 	}
@@ -146,7 +146,7 @@ func TestForeignPreparation(t *testing.T) {
 		t.Run(from, func(t *testing.T) {
 			j, err := ParsePrepared(from)
 			if err != nil || !strings.EqualFold(j.String(), from) {
-				t.Errorf("the server's %q is %+v, %v", from, j, err)
+				t.Errorf("the server's %q is %+v, %v, want the same address and no error", from, j, err)
 			}
 		})
 	}

@@ -60,7 +60,7 @@ func TestResync(t *testing.T) {
 						break
 					}
 					if err != nil {
-						t.Fatalf("%s: %v", way, err)
+						t.Fatalf("read in %s: got %v, want frames until %v", way, err, io.EOF)
 					}
 					switch frame.Kind {
 					case KindBroken:

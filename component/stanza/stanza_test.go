@@ -9,7 +9,7 @@ func parse(t testing.TB, s string) Stanza {
 	t.Helper()
 	st, err := Parse([]byte(s))
 	if err != nil {
-		t.Fatalf("%s: %v", s, err)
+		t.Fatalf("%s: got %v, want it parsed", s, err)
 	}
 	return st
 }
@@ -56,7 +56,7 @@ func TestChildrenOfWideTag(t *testing.T) {
 		}
 	})
 	if n != 1000 || allocs > 100 {
-		t.Errorf("%d children cost %v allocations, want 1000, allocs at most 100", n, allocs)
+		t.Errorf("%d children cost %v allocations, want 1000 at the cost of at most 100", n, allocs)
 	}
 }
 
@@ -71,7 +71,7 @@ func TestChildrenMalformed(t *testing.T) {
 			n := 0
 			for c := range st.Children() {
 				if n++; c.Name != "body" || c.Text() != "1" {
-					t.Errorf("child %q %q, want Name body, Text 1", c.Name, c.Text())
+					t.Errorf("child %q %q, want a body of 1", c.Name, c.Text())
 				}
 			}
 			if n != 1 {
@@ -107,11 +107,11 @@ func TestNestedChildren(t *testing.T) {
 	st := parse(t, `<iq><p:command xmlns:p="urn:cmd" xmlns="urn:data"><x type="form"><field var="a"><value>1</value><value>2</value></field></x></p:command></iq>`)
 	command, ok := st.Child("command", "urn:cmd")
 	if !ok {
-		t.Fatal("no command")
+		t.Fatalf("no command of urn:cmd in %s, want one", st.Inner)
 	}
 	x, ok := command.Child("x", "urn:data")
 	if !ok || x.Attr("type") != "form" {
-		t.Fatalf("no form in: got %v, want ok true, Attr form", string(command.Inner))
+		t.Fatalf("in %s: found %v, type %q, want a form", command.Inner, ok, x.Attr("type"))
 	}
 	field, _ := x.Child("field", "urn:data")
 	var values string
@@ -122,7 +122,7 @@ func TestNestedChildren(t *testing.T) {
 		t.Errorf(`values %q, want "1urn:data2urn:data"`, values)
 	}
 	if _, ok := x.Child("field", ""); ok {
-		t.Error("a field of another namespace was found")
+		t.Error("a field without a namespace was found, want none: it is of urn:data")
 	}
 }
 
@@ -132,24 +132,24 @@ func TestChildStanza(t *testing.T) {
 	copied, _ := st.Child("copy", "urn:copy")
 	inner, ok := copied.Child("message", "")
 	if !ok {
-		t.Fatal("no message inside")
+		t.Fatalf("no message in %s, want one", copied.Inner)
 	}
 	got := inner.Stanza()
 	if got.Name != "message" || got.From != "a@im.test/r" || got.To != "b@im.test" || got.ID != "1&2" || got.Type != "chat" {
-		t.Errorf(`stanza %+v, want Name message, From a@im.test/r, To b@im.test, ID "1&2", Type chat`, got)
+		t.Errorf(`stanza %+v, want a chat message "1&2" from a@im.test/r to b@im.test`, got)
 	}
 	if body, ok := got.Child("body", ""); !ok || body.Text() != "hi" {
-		t.Error("no body")
+		t.Errorf(`body %q, found %v, want "hi"`, body.Text(), ok)
 	}
 	if _, ok := got.Child("y", "urn:x"); !ok {
-		t.Error("the outer prefix is lost")
+		t.Errorf("no y of urn:x in %s, want the prefix that was declared outside kept", got.Inner)
 	}
 }
 
 func TestParse(t *testing.T) {
 	st := parse(t, " \n<presence from='a@im.test/r'><show>away</show></presence>\n")
 	if st.Name != "presence" || st.From != "a@im.test/r" || string(st.Inner) != "<show>away</show>" {
-		t.Errorf(`stanza %+v, want Name presence, From a@im.test/r, Inner "<show>away</show>"`, st)
+		t.Errorf(`stanza %+v, want a presence from a@im.test/r with "<show>away</show>" inside`, st)
 	}
 	for _, s := range []string{"", "x", "<a>", "<a/><b/>", "<a/>x", "</a>", "<!-- c -->", "<a></b>"} {
 		t.Run(s, func(t *testing.T) {
@@ -163,11 +163,11 @@ func TestParse(t *testing.T) {
 func TestErrorOf(t *testing.T) {
 	st := parse(t, `<iq type="error"><command xmlns="http://jabber.org/protocol/commands"/><error code="403" type="auth"><forbidden xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">no &amp; no</text><forged xmlns="urn:x"/></error></iq>`)
 	if e := ErrorOf(&st); *e != (IQError{Condition: "forbidden", Type: "auth", Text: "no & no"}) {
-		t.Errorf("error %+v", e)
+		t.Errorf(`error %+v, want forbidden, type auth, "no & no"`, *e)
 	}
 	st = parse(t, `<iq type="error"/>`)
 	if e := ErrorOf(&st); *e != (IQError{}) || e.Error() == "" {
-		t.Errorf("error %+v", e)
+		t.Errorf("error %+v with the text %q, want empty fields and some text", *e, e.Error())
 	}
 }
 

@@ -159,7 +159,7 @@ func (c *commuter) introduce(friend *lab.Client, name string) {
 }
 
 // commute comes and goes n times.
-func (p *commuter) commute(ctx context.Context, c *crew, n int, how commute) error {
+func (c *commuter) commute(ctx context.Context, senders *crew, n int, how commute) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(n)*soon)
 	defer cancel()
 	sessions, resource := 0, ""
@@ -169,44 +169,44 @@ func (p *commuter) commute(ctx context.Context, c *crew, n int, how commute) err
 			sessions++
 			resource = fmt.Sprintf("%d[android]", sessions)
 		}
-		if err := p.come(ctx, resource); err != nil {
+		if err := c.come(ctx, resource); err != nil {
 			return err
 		}
 		if old != nil {
 			old.Kill() // the server has replaced it
 			old = nil
 		}
-		if err := p.fetch(ctx); err != nil {
+		if err := c.fetch(ctx); err != nil {
 			return err
 		}
-		copies := p.copies() + 40
-		if err := c.sends(ctx, 200, func() bool { return p.copies() >= copies }); err != nil {
+		copies := c.copies() + 40
+		if err := senders.sends(ctx, 200, func() bool { return c.copies() >= copies }); err != nil {
 			return err
 		}
 		switch {
 		case i < n-1 && how.hung(i) && how.same(i+1):
-			old = p.client
+			old = c.client
 			old.Pause()
-			p.notes("hangs")
-			if err := c.sends(ctx, 100, nil); err != nil {
+			c.notes("hangs")
+			if err := senders.sends(ctx, 100, nil); err != nil {
 				return err
 			}
 		case i%3 == 2: // in order
-			p.notes("closes")
-			if err := p.client.Close(); err != nil {
+			c.notes("closes")
+			if err := c.client.Close(); err != nil {
 				return err
 			}
 		default:
-			p.notes("dies")
-			p.client.Kill()
+			c.notes("dies")
+			c.client.Kill()
 		}
 		if i%4 == 3 { // away for a while
-			if err := c.sends(ctx, 50, nil); err != nil {
+			if err := senders.sends(ctx, 50, nil); err != nil {
 				return err
 			}
 		}
 	}
-	p.reader.Wait()
+	c.reader.Wait()
 	return nil
 }
 

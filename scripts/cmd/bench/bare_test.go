@@ -31,7 +31,7 @@ func parse(t *testing.T, b []byte) []received {
 		Messages []received `xml:"message"`
 	}
 	if err := xml.Unmarshal([]byte("<stream>"+string(b)+"</stream>"), &all); err != nil {
-		t.Fatalf("not well-formed: %v\n%s", err, b)
+		t.Fatalf("got %v, want well-formed XML:\n%s", err, b)
 	}
 	return all.Messages
 }
@@ -59,7 +59,7 @@ func TestBareGroup(t *testing.T) {
 	b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m00@im.test", "m01@im.test", "m02@im.test"}}
 	got := parse(t, feed(b, text, 1))
 	if len(got) != 4 {
-		t.Fatalf("%d stanzas instead of a receipt and three copies", len(got))
+		t.Fatalf("got %d stanzas, want a receipt and three copies", len(got))
 	}
 	original := parse(t, []byte(sent))[0]
 	receipt, copies := got[0], got[1:]
@@ -97,7 +97,7 @@ func TestBareChat(t *testing.T) {
 				}
 			}
 			if copies["m10@im.test"] != 3 || copies["m11@im.test"] != 3 || acks["m00@im.test/a"] != 3 || acks["m01@im.test/b"] != 3 || len(copies)+len(acks) != 4 {
-				t.Errorf("in %d pieces: copies %v, receipts %v, want m10@im.test 3, m11@im.test 3, m00@im.test/a 3, m01@im.test/b 3, 4", pieces, copies, acks)
+				t.Errorf("in %d pieces: copies %v, messages acknowledged %v, want 3 of each for m10, m11, m00 and m01, and for nobody else", pieces, copies, acks)
 			}
 			if pieces == 1 && receipts != 2 {
 				t.Errorf("%d receipts for two devices, want 2", receipts)
@@ -110,7 +110,7 @@ func TestBareAsksNoReceiptNobodyWants(t *testing.T) {
 	w := newGroupWriter("m00", "bare.im.test", "chat", "s1", false)
 	b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m01@im.test"}}
 	if got := parse(t, feed(b, asServer(w.batch(2), "m00@im.test/phone"), 1)); len(got) != 2 {
-		t.Errorf("%d stanzas instead of two copies", len(got))
+		t.Errorf("got %d stanzas, want two copies and no receipt", len(got))
 	}
 }
 

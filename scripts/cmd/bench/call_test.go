@@ -27,13 +27,13 @@ func TestCaller(t *testing.T) {
 	form := url.Values{"user_id": {"m00"}}
 	body, err := c.get(t.Context(), "ok", form)
 	if err != nil || rowsIn(body) != 2 || firstID(body) != "a1" {
-		t.Errorf("get: %d messages from %q, %v, want rowsIn 2, firstID a1, no error", rowsIn(body), firstID(body), err)
+		t.Errorf("get: got %d messages from %q on, %v, want 2 from a1 on and no error", rowsIn(body), firstID(body), err)
 	}
 	if _, err := c.post(t.Context(), "ok", form); err != nil {
-		t.Errorf("post: %v", err)
+		t.Errorf("post: got %v, want no error", err)
 	}
 	if _, err := c.get(t.Context(), "refused", form); err == nil {
-		t.Error("an answer that is not ok is taken for one")
+		t.Error("an answer that is not ok is taken for one, want an error")
 	}
 	if _, err := c.get(t.Context(), "ok", nil); err == nil || !strings.Contains(err.Error(), "status 403") {
 		t.Errorf(`an answer 403: got %v, want an error, error with "status 403"`, err)

@@ -69,7 +69,7 @@ func TestDiscard(t *testing.T) {
 			}
 			err := f.discard(kept)
 			if c.wrong == "" && err != nil || c.wrong != "" && (err == nil || !strings.Contains(err.Error(), c.wrong)) {
-				t.Error(err)
+				t.Errorf("got the error %v, want %q", err, c.wrong)
 			}
 			if now, err := f.keep(); err != nil || len(now) != 1 {
 				t.Errorf("got %v left, %v, want 1", now, err)

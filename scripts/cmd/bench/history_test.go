@@ -29,6 +29,6 @@ func TestPlaces(t *testing.T) {
 		})
 	}
 	if last := deep + historySpread - 1; last+historyPage >= rows {
-		t.Errorf("the last page goes beyond the oldest message")
+		t.Errorf("the last page begins at depth %d, want it to end before the oldest message, at %d", last, rows-1)
 	}
 }

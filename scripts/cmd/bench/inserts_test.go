@@ -59,7 +59,7 @@ func TestInserts(t *testing.T) {
 		t.Errorf("commit without a table: got %v, want an error, error with ofcustomoffline", err)
 	}
 	if again, err := wrote(t.Context(), b.db, b.tables[:2]); err != nil || again[0] != got[0] || again[1] != got[1] {
-		t.Errorf("%v, %v, want again %v, again %v, no error", again, err, got[0], got[1])
+		t.Errorf("after the failed commit: got %v, %v, want %v as before and no error", again, err, got[:2])
 	}
 }
 
@@ -78,7 +78,7 @@ func TestAlike(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			err := alike(c.ours, c.oursN, c.bare, c.bareN)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
-				t.Error(err)
+				t.Errorf("got the error %v, want %q", err, c.want)
 			}
 		})
 	}
@@ -119,7 +119,7 @@ func TestFill(t *testing.T) {
 	defer s.Close()
 	found, err := s.Offline(t.Context(), "m00", "", "", "", rows+1)
 	if err != nil || len(found) != rows || found[0].Time >= found[rows-1].Time {
-		t.Errorf("%d rows, %v, want %d found, Time less than %v, no error", len(found), err, rows, found[rows-1].Time)
+		t.Errorf("got %d rows, %v, want %d, the oldest first, and no error", len(found), err, rows)
 	}
 	if state, err := s.State(t.Context()); err != nil || state.Clock != newest || state.Delivered != newest || state.Settled != newest {
 		t.Errorf("got %+v, %v, want all three at %v", state, err, newest)

@@ -19,7 +19,7 @@ func TestMemberCounts(t *testing.T) {
 	}
 	m.stanza([]byte(`<message type="groupchat" from="bench@conference.im.test"><subject></subject></message>`))
 	if m.copies.Load() != 2 || m.acks.Load() != 2 || m.receipts.Load() != 1 || p.copies.Load() != 2 || p.acks.Load() != 2 {
-		t.Errorf("%d copies, %d receipts in %d stanzas, want 2, acks 2, receipts 1, copies 2, acks 2", m.copies.Load(), m.acks.Load(), m.receipts.Load())
+		t.Errorf("got %d copies, %d messages acknowledged in %d stanzas, in all %d and %d, want 2 and 2 in 1, in all 2 and 2", m.copies.Load(), m.acks.Load(), m.receipts.Load(), p.copies.Load(), p.acks.Load())
 	}
 	if err := p.until(t.Context(), func() bool { return p.copies.Load() == 2 }); err != nil {
 		t.Error(err)
@@ -31,10 +31,10 @@ func TestMemberCounts(t *testing.T) {
 		t.Errorf("until: got %v, want an error, error with %q", err, "m00 got <message type=\"error\"")
 	}
 	if m.copies.Load() != 2 || m.failure.Load() == nil {
-		t.Error("an error counts as a copy")
+		t.Errorf("got %d copies, failure %v after an error, want 2 copies as before, and the failure kept", m.copies.Load(), m.failure.Load())
 	}
 	if _, err := begin([]*member{m}, p); err == nil {
-		t.Error("a round begins after an error")
+		t.Error("a round begins after an error, want it refused")
 	}
 }
 

@@ -21,10 +21,10 @@ func TestWriter(t *testing.T) {
 			Body []map[string]string `json:"body"`
 		}
 		if err := json.Unmarshal([]byte(m.Body), &envelope); err != nil {
-			t.Fatalf("%v: %s", err, m.Body)
+			t.Fatalf("got %v, want JSON in the body: %s", err, m.Body)
 		}
 		if seen[m.ID] || envelope.ID != m.ID || len(m.ID) != 36 {
-			t.Errorf("id %q, msg_id %q", m.ID, envelope.ID)
+			t.Errorf("got id %q with msg_id %q, want the same new id of 36 characters in both", m.ID, envelope.ID)
 		}
 		seen[m.ID] = true
 		if envelope.Type != "MTS-000" || envelope.From != "m00" || envelope.To != "s1" || envelope.Body[0]["session_id"] != "s1" || len(envelope.Body[0]["text"]) != 100 {
@@ -35,6 +35,6 @@ func TestWriter(t *testing.T) {
 		}
 	}
 	if other := newGroupWriter("m00", "tlim.im.test", "chat", "s1", true); other.run == w.run {
-		t.Error("two writers make the same ids")
+		t.Errorf("two writers make ids of the same run %v, want different ones", w.run)
 	}
 }

@@ -14,7 +14,7 @@ func TestParseStat(t *testing.T) {
 	for _, bad := range []string{"", "42 (a) S 1 2", "42 (a) S 1 42 42 0 -1 4194560 1000 0 5 0 x 350 7 8"} {
 		t.Run(bad, func(t *testing.T) {
 			if _, err := parseStat([]byte(bad)); err == nil {
-				t.Errorf("%q is taken for a stat line", bad)
+				t.Errorf("%q is taken for a stat line, want an error", bad)
 			}
 		})
 	}
@@ -47,15 +47,15 @@ func TestProc(t *testing.T) {
 		t.Fatal(err)
 	}
 	if all, err := cpuSeconds(os.Getpid()); err != nil || worked < 0.02 || worked > all+0.02 {
-		t.Errorf("%v s of %v, %v, want worked at least 0.02, worked at most %v, no error", worked, all, err, all+0.02)
+		t.Errorf("got %v s of work in %v s of CPU time, %v, want 0.02 s to %v s and no error", worked, all, err, all+0.02)
 	}
 	if mib, err := residentMiB(os.Getpid()); err != nil || mib < 1 || mib > 1<<14 {
-		t.Errorf("got %v MiB, %v, want mib at least 1, mib at most %v, no error", mib, err, 1<<14)
+		t.Errorf("got %v MiB, %v, want 1 to %v and no error", mib, err, 1<<14)
 	}
 	if _, err := workSeconds(1 << 30); err == nil {
-		t.Error("a process that there is not has worked")
+		t.Error("a process that there is not has worked, want an error")
 	}
 	if _, err := cpuSeconds(1 << 30); err == nil {
-		t.Error("a process that there is not has a CPU time")
+		t.Error("a process that there is not has a CPU time, want an error")
 	}
 }
