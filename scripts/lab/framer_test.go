@@ -78,7 +78,7 @@ func TestParseMessage(t *testing.T) {
 		t.Errorf("body %q, want %q", m.Body, `{"a":'`+"\U0001f600\u4f60"+`&&unknown;`)
 	}
 	if !m.Has("request", receiptsNS) || m.Has("request", "urn:other") || m.Has("body2", "") {
-		t.Error("children")
+		t.Errorf("got %s, want a child request of %s, and no other", m.Raw, receiptsNS)
 	}
 	if m := parseMessage([]byte(`<message/>`)); m.Body != "" || m.From != "" {
 		t.Errorf(`empty: got %+v, want no body and no sender`, m)
@@ -100,24 +100,24 @@ func TestEnvelope(t *testing.T) {
 	m := Message{Body: GroupText("a", "s1", "id1", "\u4f60\U0001f600 <&>\"'")}
 	e, err := m.Envelope()
 	if err != nil || !m.Is("MTS-000", "id1") || e.To != "s1" {
-		t.Fatalf("%+v %v", e, err)
+		t.Fatalf("got %+v, %v, want the MTS-000 id1 to s1 and no error", e, err)
 	}
 	objects, err := e.Objects()
 	if err != nil || objects[0]["text"] != "\u4f60\U0001f600 <&>\"'" || objects[0]["session_id"] != "s1" {
-		t.Errorf("%v %v, want text %q, session_id s1, no error", objects, err, "\u4f60\U0001f600 <&>\"'")
+		t.Errorf("got %v, %v, want the text %q in the session s1 and no error", objects, err, "\u4f60\U0001f600 <&>\"'")
 	}
 	m = Message{Body: `{"msg_type":"MTC-100","body":"[{\"msg_id\":\"a\",\"msg_time\":\"1\"},{\"msg_id\":\"b\",\"msg_time\":\"2\"}]"}`}
 	if at, yes := m.Acknowledges("b"); !yes || at != "2" {
 		t.Errorf("receipt in a string: got %q %v, want yes, at 2", at, yes)
 	}
 	if _, yes := m.Acknowledges("c"); yes {
-		t.Error("acknowledges what it does not name")
+		t.Error("it acknowledges c, want a and b alone")
 	}
 }
 
 func TestSamples(t *testing.T) {
 	got, err := samples([]byte("# HELP a b\na_total{kind=\"x y\"} 3\na_total{kind=\"z\"} 1e3\nb 0.5\n"))
 	if err != nil || Sum(got, "a_total") != 1003 || got["b"] != 0.5 || len(got) != 3 {
-		t.Errorf("%v %v, want sum 1003, b 0.5, 3, no error", got, err)
+		t.Errorf("got %v, %v, want 3 samples, a_total 1003 in all, b 0.5, and no error", got, err)
 	}
 }

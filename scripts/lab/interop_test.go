@@ -63,12 +63,12 @@ func TestInterop(t *testing.T) {
 	}
 	m, ok := <-got
 	if !ok {
-		t.Fatal("the component got no message")
+		t.Fatal("the component got no message, want the client's")
 	}
 	e := must[Envelope](t)(m.Envelope())
 	objects, err := e.Objects()
 	if err != nil || objects[0]["text"] != "\u4f60\U0001f600" || e.From != "zhangsan" || e.To != "lisi" || attribute(m.Child("tlim", tlimNS), "ack") != "1" {
-		t.Errorf(`sent: %s, want text "你😀", From zhangsan, To lisi, attribute 1, no error`, m.Raw)
+		t.Errorf(`the client sent %s, want the text "你😀" from zhangsan to lisi with ack="1"`, m.Raw)
 	}
 }
 

@@ -46,7 +46,7 @@ func stopped(t *testing.T, s *Server) *Server {
 			t.Error(err)
 		}
 		if alive(pid) {
-			t.Errorf("%s is still there after Stop", s.Kind)
+			t.Errorf("the process of %s is still there after Stop, want it gone", s.Kind)
 		}
 	})
 	return s
@@ -58,7 +58,7 @@ func notRunning(t *testing.T, kind, dir string) {
 	_, err := script(context.Background(), kind, "status", "--dir", dir)
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) || exit.ExitCode() != 3 {
-		t.Errorf("scripts/%s status after the end: %v", kind, err)
+		t.Errorf("scripts/%s status after the end: got %v, want exit code 3", kind, err)
 	}
 }
 
@@ -123,7 +123,7 @@ func TestOpenfire(t *testing.T) {
 		}
 		notRunning(t, "openfire", s.Dir)
 		if err := c.Close(); err != nil {
-			t.Errorf("closing what is over: %v", err)
+			t.Errorf("closing what is over: got %v, want no error", err)
 		}
 		if _, err := net.Dial("tcp", s.C2S); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("dialling a killed server: got %v, want %v", err, syscall.ECONNREFUSED)
@@ -166,7 +166,7 @@ func clients(t *testing.T, s *Server) {
 		ctx := within(t, 20*time.Second)
 		m := must[Message](t)(b.Recv(ctx))
 		if m.Body != body || m.ID != "id-1" || m.From != a.JID || m.Type != "chat" || !m.Has("tlim", tlimNS) {
-			t.Errorf("arrived: %s", m.Raw)
+			t.Errorf("got %s, want the chat message id-1 from %s, its body unchanged, with a tlim extension", m.Raw, a.JID)
 		}
 		m = must[Message](t)(a.Recv(ctx))
 		if m.Confirms() != "id-1" || m.From != b.JID {
@@ -268,7 +268,7 @@ func clients(t *testing.T, s *Server) {
 		a := login(t, s, "zhangsan", "a")
 		var refused *IQError
 		if _, err := a.IQ(ctx, "get", "nobody@im.test/x", `<query xmlns="jabber:iq:version"/>`); !errors.As(err, &refused) {
-			t.Errorf("iq to nobody: %v", err)
+			t.Errorf("an IQ to nobody: got %v, want a refusal", err)
 		}
 		gone, cancel := context.WithCancel(ctx)
 		cancel()
@@ -286,7 +286,7 @@ func clients(t *testing.T, s *Server) {
 		}
 		var broken StreamError
 		if _, err := a.Recv(t.Context()); !errors.As(err, &broken) || broken != "conflict" {
-			t.Errorf("after the end: %v", err)
+			t.Errorf("after the end: got %v, want the stream error conflict", err)
 		}
 	})
 }
@@ -323,7 +323,7 @@ func pinged(t *testing.T, s *Server) {
 		}
 		select {
 		case err := <-answer:
-			t.Errorf("answered: %v", err)
+			t.Errorf("the ping got its answer (%v), want it to wait", err)
 		default:
 		}
 		return answer
@@ -332,14 +332,14 @@ func pinged(t *testing.T, s *Server) {
 	answer := later(ctx)
 	b.SetPings(AnswerPings)
 	if err := <-answer; err != nil {
-		t.Errorf("held: %v", err)
+		t.Errorf("a ping that was held: got %v, want it answered in the end", err)
 	}
 	b.SetPings(IgnorePings)
 	short, cancel := context.WithCancel(ctx)
 	answer = later(short)
 	b.SetPings(AnswerPings)
 	if err := a.Ping(ctx, b.JID); err != nil {
-		t.Error(err)
+		t.Errorf("a ping after an ignored one: got %v, want it answered", err)
 	}
 	cancel()
 	if err := <-answer; !errors.Is(err, context.Canceled) {
@@ -357,7 +357,7 @@ func managed(t *testing.T, s *Server) {
 	receive := func(id string) {
 		t.Helper()
 		if m := must[Message](t)(b.Recv(ctx)); m.ID != id {
-			t.Errorf("wants %s, got %s", id, m.Raw)
+			t.Errorf("got %s, want the message %q", m.Raw, id)
 		}
 	}
 	send := func(id string) {
@@ -372,7 +372,7 @@ func managed(t *testing.T, s *Server) {
 	send("read")
 	receive("read")
 	if _, err := dial(WithResumption(b)); err == nil || errors.Is(err, ErrNotResumed) {
-		t.Errorf("resuming what is in use: %v", err)
+		t.Errorf("resuming what is in use: got %v, want an error other than %v", err, ErrNotResumed)
 	}
 	for round := range 3 {
 		if round == 1 { // dies with what it was sent unread
@@ -392,7 +392,7 @@ func managed(t *testing.T, s *Server) {
 		receive(fmt.Sprint("unread ", round))
 		receive(fmt.Sprint("behind ", round))
 		if err := <-answer; err != nil {
-			t.Errorf("a ping while it was away: %v", err)
+			t.Errorf("a ping while it was away: got %v, want it answered after the resumption", err)
 		}
 	}
 	if err := b.Close(); err != nil {
@@ -416,9 +416,9 @@ func arrived(t *testing.T, ctx context.Context, c *Client, n int64) {
 		select {
 		case <-ticker.C:
 		case <-c.Done():
-			t.Fatalf("%d of %d messages, then %v", got, n, c.Err())
+			t.Fatalf("got %d messages and then the end, %v, want %d", got, c.Err(), n)
 		case <-ctx.Done():
-			t.Fatalf("%d of %d messages arrived", got, n)
+			t.Fatalf("got %d messages in time, want %d", got, n)
 		}
 	}
 }
@@ -513,7 +513,7 @@ func TestInterruptedStart(t *testing.T) {
 		select {
 		case <-ticker.C:
 		case err := <-done:
-			t.Fatalf("it ended before it was interrupted: %v", err)
+			t.Fatalf("the start ended before it was interrupted: %v, want it under way", err)
 		}
 	}
 	cancel()
@@ -521,7 +521,7 @@ func TestInterruptedStart(t *testing.T) {
 		t.Errorf("interrupted start: got %v, want %v", err, context.Canceled)
 	}
 	if alive(pid) {
-		t.Errorf("process %d is left behind", pid)
+		t.Errorf("process %d is left behind, want it gone", pid)
 	}
 }
 
@@ -539,10 +539,10 @@ func TestOwner(t *testing.T) {
 	var pid int
 	i := bytes.Index(out, []byte("PID "))
 	if i < 0 {
-		t.Fatalf("no server: %s", out)
+		t.Fatalf("the owner said %q, want the PID of its server", out)
 	}
 	if _, err := fmt.Sscanf(string(out[i:]), "PID %d", &pid); err != nil {
-		t.Fatalf("no server: %s", out)
+		t.Fatalf("the owner said %q, want the PID of its server", out)
 	}
 	ctx := within(t, 20*time.Second)
 	ticker := time.NewTicker(20 * time.Millisecond)
@@ -551,7 +551,7 @@ func TestOwner(t *testing.T) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatalf("process %d outlives its owner", pid)
+			t.Fatalf("process %d outlives its owner, want it gone", pid)
 		}
 	}
 }

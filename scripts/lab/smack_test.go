@@ -35,7 +35,7 @@ func TestSmack(t *testing.T) {
 				t.Errorf("logged in as %s, want %s", one.JID, want)
 			}
 			if _, err := us.IQ(ctx, "get", one.JID, `<ping xmlns="urn:xmpp:ping"/>`); err != nil {
-				t.Errorf("a ping: %v", err)
+				t.Errorf("a ping: got %v, want it answered", err)
 			}
 
 			id, words := NewID(), "你好 \U0001f600 <&>\"'"
@@ -45,13 +45,13 @@ func TestSmack(t *testing.T) {
 			select {
 			case m := <-got:
 				if m.ID != id || m.Body != words || m.From != us.JID || m.Delayed() {
-					t.Errorf("it got %s", m.Raw)
+					t.Errorf("the phone got %s, want %s from %s with the body %q, not delayed", m.Raw, id, us.JID, words)
 				}
 			case <-ctx.Done():
-				t.Fatal("it gets nothing")
+				t.Fatalf("the phone got nothing, want %s", id)
 			}
 			if _, err := us.WaitFor(ctx, func(m Message) bool { return m.Confirms() == id }); err != nil {
-				t.Errorf("no receipt: %v", err)
+				t.Errorf("got %v, want the phone's receipt for %s", err, id)
 			}
 			if err := one.Send(ctx, us.JID, "its own", words, true); err != nil {
 				t.Fatal(err)
@@ -66,7 +66,7 @@ func TestSmack(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := one.Broken(ctx); err != nil {
-				t.Errorf("its connection does not break: %v", err)
+				t.Errorf("got %v, want the phone to see its connection break", err)
 			}
 
 			// Without the part that answers pings.

@@ -114,12 +114,12 @@ func TestStartTlim(t *testing.T) {
 	tl.Key = "wrong"
 	var refused *HTTPError
 	if _, err := tl.Get(ctx, "findSessions", nil); !errors.As(err, &refused) || refused.Status != http.StatusUnauthorized {
-		t.Errorf("wrong key: %v", err)
+		t.Errorf("a wrong key: got %v, want status 401", err)
 	}
 	tl.Key = key
 	before := must[map[string]float64](t)(tl.Metrics(ctx))
 	if Sum(before, "a") != 5 || int(before["pid"]) != tl.PID() {
-		t.Errorf("metrics %v", before)
+		t.Errorf("got the metrics %v, want a 5 in all, pid %d", before, tl.PID())
 	}
 
 	address := tl.URL
@@ -127,19 +127,19 @@ func TestStartTlim(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := tl.Start(ctx); err == nil {
-		t.Error("started twice")
+		t.Error("it started twice, want an error")
 	}
 	if err := tl.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	if alive(int(before["pid"])) || alive(tl.PID()) {
-		t.Error("left behind")
+		t.Errorf("the process %v or %d is left behind, want both gone", before["pid"], tl.PID())
 	}
 	if err := tl.Stop(); err != nil {
-		t.Errorf("stopping what was killed: %v", err)
+		t.Errorf("stopping what was killed: got %v, want no error", err)
 	}
 	if err := tl.Start(ctx); err != nil || tl.URL != address {
-		t.Fatalf("got %v, %s is now %s, want no error", err, address, tl.URL)
+		t.Fatalf("started again: got %v, the address %s, want no error, %s as before", err, tl.URL, address)
 	}
 	if err := tl.AwaitReady(ctx); err != nil {
 		t.Error(err)
@@ -197,7 +197,7 @@ func TestFreePort(t *testing.T) {
 	for range 50 {
 		port := must[int](t)(FreePort())
 		if given[port] || port < minPort || port >= maxPort {
-			t.Errorf("port %d", port)
+			t.Errorf("got the port %d, want a new one from %d to %d", port, minPort, maxPort-1)
 		}
 		given[port] = true
 	}

@@ -24,7 +24,7 @@ func TestPhoneBound(t *testing.T) {
 			check(t, p.phone.client.Presence(within(t, soon), lab.Presence{}))
 			check(t, p.phone.fetch(within(t, soon)))
 			if lost := p.phone.lacks(ids); len(lost) > 0 {
-				t.Errorf("LOST %d of %d", len(lost), len(ids))
+				t.Errorf("LOST %d of %d messages: %v, want each live or in the queue", len(lost), len(ids), lost)
 			}
 		})
 	}

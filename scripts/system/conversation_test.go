@@ -48,7 +48,7 @@ func TestReadReceipts(t *testing.T) {
 		check(t, web.SendMessage(w.component, receipt, lab.ReadReceipt(qian, zhao, receipt, id)))
 		got := w.receive(author, receipt)
 		if !got.Is("MTT-100", receipt) || got.Has("request", "urn:xmpp:receipts") {
-			t.Errorf("%s", got.Raw)
+			t.Errorf("the author got %s, want an MTT-100 that asks for no confirmation", got.Raw)
 		}
 		if m := w.receive(phone, receipt); m.Subject != "ASYNC" {
 			t.Errorf("the reader's other device: got %s, want it as ASYNC", m.Raw)
@@ -76,7 +76,7 @@ func TestReadReceipts(t *testing.T) {
 		}
 		check(t, web.SendMessage(w.component, receipt, lab.GroupReadReceipt(qian, session, receipt, first, second)))
 		if got := w.receive(author, receipt); !got.Is("MTS-100", receipt) {
-			t.Errorf("%s", got.Raw)
+			t.Errorf("the author got %s, want the MTS-100 %s", got.Raw, receipt)
 		}
 		list, _ := w.get("findSessionRead", "session_id", session, "sender", zhao, "start", "0", "length", "10")["messageReadList"].([]any)
 		read := map[any]any{}
@@ -99,7 +99,7 @@ func TestReadReceipts(t *testing.T) {
 		check(t, web.SendMessage(w.component, receipt, lab.ReadReceipt(qian, sun, receipt, id)))
 		await(t, within(t, soon), "the receipt in the queue", func() (bool, error) { return slices.Contains(w.queue(sun).ids(), receipt), nil })
 		if w.unread(sun) {
-			t.Error("a receipt counts as unread")
+			t.Error("a read receipt alone counts as unread, want nothing unread")
 		}
 	})
 	t.Run("not the reader's", func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestRevoke(t *testing.T) {
 		id, revoke := lab.NewID(), lab.NewID()
 		w.send(author, id, lab.Text(zhao, absent, id, "oops"))
 		if !slices.Contains(w.queue(absent).ids(), id) {
-			t.Fatal("not queued")
+			t.Fatalf("queue: got %v, want %q in it", w.queue(absent).ids(), id)
 		}
 		w.send(author, revoke, lab.Revoke(zhao, absent, revoke, id))
 		if got := w.queue(absent).ids(); slices.Contains(got, id) || !slices.Contains(got, revoke) {
@@ -143,7 +143,7 @@ func TestRevoke(t *testing.T) {
 		// Sent again by a client that missed the receipt: told so, and not brought back to life.
 		w.send(author, id, lab.Text(zhao, absent, id, "oops"))
 		if got := w.chatHistory(zhao, absent).ids(); slices.Contains(got, id) {
-			t.Error("a revoked message is back")
+			t.Errorf("history after it was sent again: got %v, want the revoked %q not in it", got, id)
 		}
 	})
 	t.Run("group, by its owner", func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestRevoke(t *testing.T) {
 			t.Errorf("code %s %s, want error-011, condition forbidden", code, condition)
 		}
 		if got := w.groupHistory(session).ids(); !slices.Contains(got, id) {
-			t.Error("it is gone")
+			t.Errorf("history: got %v, want %q in it still", got, id)
 		}
 	})
 	t.Run("revoke first", func(t *testing.T) {
@@ -187,7 +187,7 @@ func TestRevoke(t *testing.T) {
 		w.receive(reader, after)
 		for _, m := range reader.Drain() {
 			if m.ID == id {
-				t.Errorf("a message came after its revoke: %s, want %v not to", m.Raw, id)
+				t.Errorf("the receiver got %s after its revoke, want nothing", m.Raw)
 			}
 		}
 	})
@@ -252,7 +252,7 @@ func TestDissolve(t *testing.T) {
 			for _, device := range []*lab.Client{boss, worker} {
 				for _, m := range device.Drain() {
 					if m.ID == late || m.Is("MTS-107", "") {
-						t.Errorf("%s got: %s", device.JID, m.Raw)
+						t.Errorf("%s got %s, want neither a late notice nor a second MTS-107", device.JID, m.Raw)
 					}
 				}
 			}
@@ -295,7 +295,7 @@ func TestLateNotices(t *testing.T) {
 	w.receive(gone, ping)
 	for _, m := range gone.Drain() {
 		if m.ID == after {
-			t.Errorf("a removed member gets %s, want %v not", m.Raw, after)
+			t.Errorf("a removed member got %s, want nothing of the group", m.Raw)
 		}
 	}
 	if got := w.groupHistory(session).ids(); slices.Contains(got, mine) || !slices.Contains(got, left) {
@@ -322,12 +322,12 @@ func TestApproval(t *testing.T) {
 		}
 		var text string
 		if json.Unmarshal(env.Body, &text) != nil {
-			t.Errorf("shipped clients expect the body as a string: %s", env.Body)
+			t.Errorf("got the body %s, want it as a string, as shipped clients expect it", env.Body)
 		}
 		ids[env.ID] = true
 	}
 	if len(ids) != 2 {
-		t.Error("two receivers, one msg_id")
+		t.Errorf("two receivers got the msg_ids %v, want one for each", ids)
 	}
 	for user, status := range map[string]int{absent: 0, web: 1} {
 		queue := w.queue(user)
@@ -336,7 +336,7 @@ func TestApproval(t *testing.T) {
 			t.Errorf(`queue of %s: got %+v, want one row of status %v, an MTB-000 of admin with docTitle "请假 A; [ {& 😀"`, user, queue.List, status)
 		}
 		if !w.unread(user) {
-			t.Errorf("%s has nothing unread", user)
+			t.Errorf("%s has nothing unread, want the approval unread", user)
 		}
 	}
 	list := w.rows("findSystemHistory", "msg_to", absent, "type", "MTB", "start", "0", "length", "max")
@@ -372,7 +372,7 @@ func TestQueueClearsExactly(t *testing.T) {
 	}
 	queue := w.queue(absent)
 	if fmt.Sprint(queue.ids()) != fmt.Sprint(ids) || !w.unread(absent) {
-		t.Fatalf("queue %v, sent %v", queue.ids(), ids)
+		t.Fatalf("queue: got %v, unread %v, want %v, unread", queue.ids(), w.unread(absent), ids)
 	}
 	for _, m := range queue.List {
 		if m.Owner != absent || m.Group != sender || m.To != sender || m.Status != 0 {
@@ -388,13 +388,13 @@ func TestQueueClearsExactly(t *testing.T) {
 	}
 	sixth := add()
 	if got := w.rows("getOffline", "user_id", absent, "getThenClear", "1", "clear", ids[0]).ids(); fmt.Sprint(got) != fmt.Sprint([]string{ids[1], sixth}) {
-		t.Errorf("after naming the first: %v", got)
+		t.Errorf("after naming the first: got %v, want %v", got, []string{ids[1], sixth})
 	}
 	if got := w.takeQueue(absent).ids(); fmt.Sprint(got) != fmt.Sprint([]string{ids[1], sixth}) {
-		t.Errorf("the rest: %v", got)
+		t.Errorf("asked once more: got %v, want %v", got, []string{ids[1], sixth})
 	}
 	if got := w.takeQueue(absent).ids(); len(got) != 0 || w.unread(absent) {
-		t.Errorf("cleared, and yet: %v", got)
+		t.Errorf("after all was taken: got %v, unread %v, want none and nothing unread", got, w.unread(absent))
 	}
 }
 

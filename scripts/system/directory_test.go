@@ -159,7 +159,7 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("the server has %s\nwant %s", got, want)
 		}
 		if !w.logsIn("new-user", "Erstes Wort 1") || !w.logsIn("lisi", password("lisi")) || w.logsIn("lisi", "Erstes Wort 1") || w.logsIn("new-user", "123") {
-			t.Error("new accounts have the initial password, those of before their own")
+			t.Error("a wrong password logs in or a right one does not, want the initial password for the new account alone, and lisi's as before")
 		}
 		fresh := must[*lab.Client](t)(lab.Dial(within(t, soon), w.server.C2S, w.server.Domain, "new-user", "Erstes Wort 1", "1", lab.WithPresence("", 0), lab.WithDirected(w.component), lab.WithAck()))
 		defer fresh.Kill()
@@ -169,20 +169,20 @@ func TestDirectory(t *testing.T) {
 
 		w.get("removeUser", "userList", `[{user_id:"New-User"},{user_id:"plain"},{user_id:"nobody"}]`)
 		if w.logsIn("new-user", "Erstes Wort 1") {
-			t.Error("a removed user logs in")
+			t.Error("a removed user logs in, want them refused")
 		}
 		if got, want := s.accounts(t), `a\20b=a b admin=admin lisi=李四 😀 zhangsan=zhangsan`; got != want {
 			t.Errorf("the server has %s\nwant %s", got, want)
 		}
 		w.get("addUser", "userList", `[{user_id:"New-User"}]`)
 		if !w.logsIn("new-user", "Erstes Wort 1") {
-			t.Error("who is back does not log in")
+			t.Error("a user who is back is refused, want them to log in")
 		}
 		if n := w.metric(`tlim_accounts_total{what="failed"}`); n != 0 {
 			t.Errorf("%v failures: %s, want 0", n, w.log())
 		}
 		if strings.Contains(w.log(), "Erstes") {
-			t.Error("the initial password is in the log")
+			t.Error("the log has the initial password, want no trace of it")
 		}
 	})
 
@@ -193,7 +193,7 @@ func TestDirectory(t *testing.T) {
 		w.get("removeUser", "userList", `[{user_id:"ghost"}]`)
 		w.logs("of_removed=ghost")
 		if n := w.metric(`tlim_accounts_total{what="failed"}`); n != 0 || s.accounts(t) != before {
-			t.Errorf("%v failures; the server has %s, want 0, accounts %s", n, s.accounts(t), before)
+			t.Errorf("got %v failures and the accounts %s, want 0 and %s", n, s.accounts(t), before)
 		}
 	})
 
@@ -204,14 +204,14 @@ func TestDirectory(t *testing.T) {
 		w.logs("of_made=secretive")
 		for _, guess := range []string{"123", "secretive", "password"} {
 			if w.logsIn("secretive", guess) {
-				t.Errorf("it is %s", guess)
+				t.Errorf("the password %q logs in, want one that nobody guesses", guess)
 			}
 		}
 		w.become("secretive=secretive zhangsan=zhangsan", "secretive", "zhangsan") // and stays a user of the source
 		w.get("removeUser", "userList", `[{user_id:"secretive"}]`)
 		w.become("secretive=secretive zhangsan=zhangsan", "secretive", "zhangsan") // accounts are not removed: the source has the last word
 		if strings.Contains(w.log(), "removed=1") {
-			t.Error("an account was removed without being told")
+			t.Error("the log says that an account was removed, want none removed unless the configuration says so")
 		}
 	})
 
@@ -219,7 +219,7 @@ func TestDirectory(t *testing.T) {
 		config := settings(s.server, newComponent(s.server), map[string]any{"directory.source": "isc", "directory.dsn": s.server.DSN})
 		_, err := lab.StartTlim(within(t, soon), lab.TlimOptions{Dir: t.TempDir(), Config: config})
 		if err == nil || !strings.Contains(err.Error(), "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info; directory.dsn says where they are") {
-			t.Errorf("it starts, or says %v", err)
+			t.Errorf("the start: got the error %v, want one that names the missing tables and directory.dsn", err)
 		}
 	})
 
@@ -238,7 +238,7 @@ func TestDirectory(t *testing.T) {
 		}
 		w.logs("of_made=015748A9")
 		if !w.logsIn("015748a9", "Erstes Wort 1") || !strings.Contains(s.accounts(t), "015748a9=张三") || strings.Contains(s.accounts(t), "gone") {
-			t.Error("accounts follow the source")
+			t.Errorf("the server has %s, want 015748a9=张三 with the initial password, and no account \"gone\"", s.accounts(t))
 		}
 	})
 
@@ -249,7 +249,7 @@ func TestDirectory(t *testing.T) {
 		w.get("addUser", "userList", `[{user_id:"emoji",user_name:"新😀人"}]`)
 		w.logs("of_made=emoji")
 		if !w.logsIn("emoji", "Erstes Wort 1") || !strings.Contains(s.accounts(t), "emoji=新人") {
-			t.Errorf("the server has %s", s.accounts(t))
+			t.Errorf("the server has %s, want emoji=新人 with the initial password", s.accounts(t))
 		}
 	})
 }

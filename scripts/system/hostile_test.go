@@ -160,7 +160,7 @@ func TestHostileClient(t *testing.T) {
 		for _, d := range []*lab.Client{target, other} {
 			w.receive(d, id)
 			for _, m := range d.Drain() {
-				t.Errorf("%s got: %.500s", d.JID, m.Raw)
+				t.Errorf("%s got %.500s, want nothing but what passed", d.JID, m.Raw)
 			}
 		}
 		return attacker.Drain()
@@ -190,7 +190,7 @@ func TestHostileClient(t *testing.T) {
 				_, err := attacker.IQ(within(t, soon), q[0], to, q[1])
 				var refused *lab.IQError
 				if err != nil && !errors.As(err, &refused) {
-					t.Errorf("no answer: %v", err)
+					t.Errorf("got %v, want an answer or a refusal", err)
 				}
 				after(t, name)
 			})
@@ -200,7 +200,7 @@ func TestHostileClient(t *testing.T) {
 		t.Errorf("the link was lost %v times, want now %v", now-losses, losses)
 	}
 	if w.metric("tlim_link_up") != 1 {
-		t.Error("the link is down")
+		t.Error("the link is down, want it up")
 	}
 	history := w.chatHistory(victim, me)
 	for _, m := range history.List {
@@ -246,10 +246,10 @@ func TestPoisonPasses(t *testing.T) {
 			w.acknowledged(sender, id)
 			got := w.receive(receiver, id)
 			if got.Body != body {
-				t.Errorf("sent\n%s\ngot\n%s", body, got.Body)
+				t.Errorf("got the body\n%s\nwant it as it was sent\n%s", got.Body, body)
 			}
 			if !got.Has("tlim", "im.itonglian.com") {
-				t.Errorf("without its extension: %s", got.Raw)
+				t.Errorf("got %s, want it with its tlim extension", got.Raw)
 			}
 			// What HTTP answers is what the receiver reads.
 			stored := w.rows("findChatHistory", "session_id", friend, "user_id", me, "start", "0", "length", "1")
@@ -288,7 +288,7 @@ func TestPoisonedExtension(t *testing.T) {
 			check(t, sender.Send(`<message type="chat" id="`+id+`" to="`+w.component+`">`+ext+`<body>`+lab.Escape(lab.Text(me, friend, id, c.name))+`</body></message>`))
 			w.acknowledged(sender, id)
 			if got := w.receive(receiver, id); !got.Has("tlim", "im.itonglian.com") {
-				t.Errorf("without its extension: %s", got.Raw)
+				t.Errorf("got %s, want it with a tlim extension", got.Raw)
 			}
 			check(t, sender.Sync(within(t, soon)))
 			if now := w.metric("tlim_link_losses_total"); now != losses {
@@ -316,10 +316,10 @@ func TestTooLarge(t *testing.T) {
 			check(t, doomed.SendMessage(w.component, id, lab.Text(me, friend, id, strings.Repeat("y", size))))
 			m, err := doomed.Recv(within(t, soon))
 			if _, _, code := m.Failure(); err == nil && code != "error-012" {
-				t.Errorf("it got %.300s", m.Raw)
+				t.Errorf("the sender got %.300s, want error-012", m.Raw)
 			}
 			if err != nil && doomed.Err() == nil { // a server that closes with bytes unread resets, which its last words may not survive
-				t.Errorf("neither refused nor closed: %v", err)
+				t.Errorf("got %v, want a refusal or the end of the stream", err)
 			}
 			t.Logf("code or end: %v %v", m.Type, err)
 			sender := w.online(me, "3")

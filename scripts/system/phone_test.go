@@ -160,7 +160,7 @@ func TestPhoneVanishes(t *testing.T) {
 			p.die()
 			lost := p.missing(w, order)
 			if how != never && len(lost) > 0 {
-				t.Errorf("LOST %d of %d", len(lost), len(order))
+				t.Errorf("LOST %d of %d messages, want each read or in the queue", len(lost), len(order))
 			}
 			t.Logf("%d messages, %d read, %d in the queue, %d lost", len(order), p.count(), len(w.queue(p.user).List), len(lost))
 		})

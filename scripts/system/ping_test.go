@@ -62,7 +62,7 @@ func (c *contact) routed() {
 func (c *contact) losesNone(t *testing.T, ids []string) {
 	t.Helper()
 	if lost := c.phone.missing(c.world, ids); len(lost) > 0 {
-		t.Errorf("LOST %d of %d", len(lost), len(ids))
+		t.Errorf("LOST %d of %d messages: %v, want each live or in the queue", len(lost), len(ids), lost)
 	}
 }
 

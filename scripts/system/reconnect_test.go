@@ -133,7 +133,7 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 		p.reader.Wait()
 	}
 	if sum.lost > 0 {
-		t.Errorf("LOST %d of %d", sum.lost, sum.messages)
+		t.Errorf("LOST %d of %d messages, want each live or in the queue", sum.lost, sum.messages)
 	}
 	if forgotten > 1+n/100 {
 		t.Errorf("the server did not answer %d of %d logins, want one in a hundred at most", forgotten, n)

@@ -242,7 +242,7 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 		}
 	}
 	if wrong := unexplained(order, lost, resumed); len(wrong) > 0 && !c.lossy {
-		t.Errorf("LOST %d of %d: %s, of which the moments of resumption explain all but %d", len(lost), len(order), spans(order, lost), len(wrong))
+		t.Errorf("LOST %d of %d: %s, of which the moments of resumption explain all but %d, want all explained", len(lost), len(order), spans(order, lost), len(wrong))
 	}
 	t.Logf("%d reconnects (%d resumed), %d messages, %d lost, %d live more than once, %d live and fetched",
 		smackReconnects, len(resumed), len(order), len(lost), twice, seenAndFetched)
@@ -580,7 +580,7 @@ func TestSmackSender(t *testing.T) {
 						send(e)
 					}
 				case <-ctx.Done():
-					t.Fatalf("%d messages have no receipt", len(waiting()))
+					t.Fatalf("%d messages have no receipt after a minute, want one for each", len(waiting()))
 				}
 			}
 			order := l.judge(t, "the history", w.chatHistory(users[0], users[1]), l.in(between(users[0], users[1])))

@@ -46,7 +46,7 @@ func TestTexts(t *testing.T) {
 					stored = strings.ReplaceAll(stored, "%", session)
 					w.send(sender, id, body)
 					if got := w.receive(receiver, id); got.Body != body {
-						t.Errorf("sent\n%s\ngot\n%s", body, got.Body)
+						t.Errorf("got the body\n%s\nwant it as it was sent\n%s", got.Body, body)
 					}
 					row := w.rows("findSessionHistory", "session_id", session, "start", "0", "length", "1")
 					if len(row.List) != 1 || row.List[0].ID != id || row.List[0].Body != stored {
@@ -69,7 +69,7 @@ func TestTexts(t *testing.T) {
 				}
 				row := w.rows("findSessionHistory", "session_id", session, "start", "0", "length", "1")
 				if len(row.List) != 1 || row.List[0].ID != id || !json.Valid([]byte(row.List[0].Body)) || objects(t, row.List[0].Body)[0]["text"] != "it's 😀\n" {
-					t.Errorf("history: %+v", row.List)
+					t.Errorf(`history: got %+v, want %q alone, in strict JSON, with the text "it's 😀" and a newline`, row.List, id)
 				}
 			})
 			t.Run("opaque", func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestTexts(t *testing.T) {
 				body := `{"compress":"1","encrypt":"1","version":"2.1.0","msg_id":"` + id + `","msg_type":"MTS-000","msg_from":"` + me + `","msg_to":"` + session + `","msg_time":"1","body":"H4sIAAA=😀"}`
 				w.send(sender, id, body)
 				if got := w.receive(receiver, id); got.Body != body {
-					t.Errorf("sent\n%s\ngot\n%s", body, got.Body)
+					t.Errorf("got the body\n%s\nwant it as it was sent\n%s", got.Body, body)
 				}
 				var answer struct {
 					List []map[string]any `json:"message_list"`
