@@ -204,7 +204,7 @@ func TestSwitchGroup(t *testing.T) {
 	}
 	for _, want := range []int{1, 0, 1} {
 		if err := h.SwitchGroup(t.Context(), g, want); err != nil || valid() != want {
-			t.Errorf("switch to %d: got %d, %v", want, valid(), err)
+			t.Errorf("switch to %d: got valid=%d, %v, want valid=%d and no error", want, valid(), err, want)
 		}
 	}
 	h.send("lisi/p", groupText("m", "lisi", g, "x"))

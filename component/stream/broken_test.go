@@ -33,7 +33,7 @@ func TestBroken(t *testing.T) {
 					switch got = <-r.events; got {
 					case "message p ", "message after ":
 					default:
-						t.Fatalf("event %q", got)
+						t.Fatalf("got the event %q, want messages p and after alone", got)
 					}
 				}
 				pass(3 * lastWords)

@@ -143,7 +143,7 @@ func TestComesBetweenLooks(t *testing.T) {
 			})
 			for _, device := range []*lab.Client{came, own} {
 				for _, m := range device.Drain() {
-					t.Errorf("%s got once more: %s", device.JID, m.Raw)
+					t.Errorf("%s got %s once more, want nothing", device.JID, m.Raw)
 				}
 			}
 		})
@@ -181,7 +181,7 @@ func TestComesWithoutLooks(t *testing.T) {
 				}
 				return
 			}
-			t.Error("the machine is too slow to tell")
+			t.Errorf("the device came later than %s five times, want it once in time: the machine is too slow to tell", moments)
 		})
 	}
 }

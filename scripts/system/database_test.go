@@ -69,12 +69,12 @@ func TestCommitAnswerLost(t *testing.T) {
 			select {
 			case <-p.cutCommits(cut.times, cut.before):
 			case <-within(t, soon).Done():
-				t.Fatal("no COMMIT came by")
+				t.Fatal("no COMMIT came by, want one to cut")
 			}
 			c.more(50)
 			// A COMMIT that happened is no error to anybody, however long it takes to find out.
 			if _, now := c.ledger.tries(); !cut.before && cut.times == 1 && now != waits {
-				t.Errorf("%d senders were told to wait, although the COMMIT had happened", now-waits)
+				t.Errorf("%d senders were told to wait, want none: the COMMIT had happened", now-waits)
 			}
 		})
 	}
@@ -83,7 +83,7 @@ func TestCommitAnswerLost(t *testing.T) {
 	log := string(must[[]byte](t)(os.ReadFile(w.tlim.Log)))
 	for _, line := range []string{"the lost COMMIT had happened", "the lost COMMIT had not happened"} {
 		if !strings.Contains(log, line) {
-			t.Errorf("never logged: %s", line)
+			t.Errorf("the log does not say %q, want it said", line)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func TestQueueThatRefusesChinese(t *testing.T) {
 	}
 	log := logTail(w.tlim.Log)
 	if at := strings.Index(log, "database: "); at < 0 || !strings.HasPrefix(log[at+len("database: "):], first) {
-		t.Errorf("what the log says first of the database:\n%s", log)
+		t.Errorf("got the log\n%s\nwant it to say first of the database %q", log, first)
 	}
 
 	// and it is so: what waits for a phone is refused by name, what arrives is not

@@ -68,7 +68,7 @@ func everyDeviceOnce(t *testing.T, w *world, low bool, options []lab.Option) {
 		for _, m := range device.Drain() {
 			_, receipt := m.Acknowledges(last)
 			if !receipt && !ownCarbon(m) {
-				t.Errorf("%s got once more: %s", device.JID, m.Raw)
+				t.Errorf("%s got %s once more, want nothing", device.JID, m.Raw)
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func TestFlood(t *testing.T) {
 	}
 	for text := range r.Refused {
 		if !strings.HasPrefix(text, "error-013: this group is too busy") && !strings.HasPrefix(text, "error-013: too many messages of this user wait") {
-			t.Errorf("refused: %s", text)
+			t.Errorf("got the refusal %q, want only error-013 for a busy group or for messages that wait", text)
 		}
 	}
 	if r.FullestHeap() > 0.7 {
@@ -48,6 +48,6 @@ func TestFlood(t *testing.T) {
 		t.Errorf("another pair's message took %s, want at most %s", r.Slowest(), slowest)
 	}
 	if len(r.Heap) == 0 {
-		t.Error("nobody has looked at the heap")
+		t.Error("got no look at the heap, want some")
 	}
 }

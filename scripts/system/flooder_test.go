@@ -98,7 +98,7 @@ func TestFloodLeavesOthersAlone(t *testing.T) {
 		taken += w.metric(`tlim_messages_total{kind="` + kind + `"}`)
 	}
 	if most := (40+20*lasted.Seconds())/12 + 1; taken > most {
-		t.Errorf("%v of what costs much was taken in %s, at most %.0f are allowed", taken, lasted, most)
+		t.Errorf("%v of what costs much were taken in %s, want at most %.0f", taken, lasted, most)
 	}
 	refused, named := w.metric(`tlim_refused_total{code="error-013"}`), w.metric(`tlim_refused_total{code="error-012"}`)
 	if refused < rounds || named == 0 {

@@ -49,7 +49,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	exec := func(query string, args ...any) {
 		t.Helper()
 		if _, err := db.ExecContext(within(t, soon), query, args...); err != nil {
-			t.Fatal(err, query)
+			t.Fatalf("got %v, want it done: %s", err, query)
 		}
 	}
 	for _, table := range strings.Split(oldScript, ";\n") {
@@ -144,7 +144,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	token := w.token(other)
 	for _, q := range questions("lísi") {
 		if got := w.as(token, q[0], q[1:]...); strings.Contains(got, "for lisi") || strings.Contains(got, "theme") || !strings.Contains(got, "error-011") && (strings.Contains(got, session) || strings.Contains(got, "old-group")) || strings.Contains(got, chat) {
-			t.Errorf("%v answers %s", q, got)
+			t.Errorf("%v answers %s, want nothing of lisi's", q, got)
 		}
 	}
 	for _, q := range [][]string{
@@ -168,7 +168,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	w.receive(wang, theirs)
 	check(t, other.SendMessage(w.component, revoke, lab.NewEnvelope("MTT-101", "lísi", "zhao", revoke, []map[string]any{{"msg_id": "m-1"}})))
 	if after := has(); after != before {
-		t.Errorf("what lisi has was\n%s\nand is\n%s", before, after)
+		t.Errorf("lisi now has\n%s\nwant it as before\n%s", after, before)
 	}
 	var code string
 	check(t, db.QueryRowContext(within(t, soon), "SELECT app_push_code FROM isc_user WHERE BINARY user_id = 'lisi'").Scan(&code))

@@ -29,7 +29,7 @@ func TestImport(t *testing.T) {
 		out, err := exec.CommandContext(within(t, time.Minute), binary, args...).CombinedOutput()
 		for _, secret := range []string{server.Secret, login.Passwd} {
 			if strings.Contains(string(out), secret) {
-				t.Errorf("tlim %s shows a secret:\n%s", args[1], out)
+				t.Errorf("tlim %s shows a secret, want none:\n%s", args[1], out)
 			}
 		}
 		return string(out), err
@@ -39,14 +39,14 @@ func TestImport(t *testing.T) {
 		t.Helper()
 		out, err := tlim(append([]string{"config", "import", from, "--output", to, "--force"}, more...)...)
 		if err != nil {
-			t.Fatalf("%s: %v\n%s", what, err, out)
+			t.Fatalf("%s: config import says %v, want no error\n%s", what, err, out)
 		}
 		return out
 	}
 	fit := func(what string) string {
 		t.Helper()
 		if out, err := tlim("config", "check", "--config", to); err != nil {
-			t.Errorf("%s: config check says %v\n%s", what, err, out)
+			t.Errorf("%s: config check says %v, want no error\n%s", what, err, out)
 		}
 		return string(must[[]byte](t)(os.ReadFile(to)))
 	}
@@ -67,7 +67,7 @@ func TestImport(t *testing.T) {
 	check(t, os.WriteFile(filepath.Join(server.Dir, "conf", "security.xml"), []byte(encryptedList), 0o600))
 	check(t, server.Restart(within(t, patience)))
 	if text := string(must[[]byte](t)(os.ReadFile(from))); strings.Contains(text, login.Passwd) {
-		t.Fatalf("Openfire has encrypted nothing:\n%s", text)
+		t.Fatalf("Openfire has left the password in plain, want it encrypted:\n%s", text)
 	}
 	out := imported("encrypted", "--db")
 	if _, err := tlim("config", "check", "--config", to); err == nil || !strings.Contains(out, "to do: openfire.xml has user or password of it encrypted") {

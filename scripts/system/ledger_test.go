@@ -127,7 +127,7 @@ func (l *ledger) judge(t *testing.T, name string, history rows, sent map[string]
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if history.Total != len(history.List) {
-		t.Errorf("%s: total %d, %d rows", name, history.Total, len(history.List))
+		t.Errorf("%s: got the total %d with %d rows, want the same number", name, history.Total, len(history.List))
 	}
 	var order []string
 	seen := map[string]bool{}
@@ -136,17 +136,17 @@ func (l *ledger) judge(t *testing.T, name string, history rows, sent map[string]
 		e := sent[m.ID]
 		switch {
 		case e == nil:
-			t.Errorf("%s: holds %s, which nobody sent there", name, m.ID)
+			t.Errorf("%s holds %s, want only what somebody sent there", name, m.ID)
 			continue
 		case seen[m.ID]:
-			t.Errorf("%s: %s is stored twice", name, m.ID)
+			t.Errorf("%s: %s is stored twice, want it once", name, m.ID)
 			continue
 		case m.From != e.from || m.Type != e.kind || m.Body != e.stored:
-			t.Errorf("%s: %s was sent as %s %s %q and is stored as %s %s %q", name, m.ID, e.from, e.kind, e.stored, m.From, m.Type, m.Body)
+			t.Errorf("%s: %s is stored as %s %s %q, want it as it was sent, %s %s %q", name, m.ID, m.From, m.Type, m.Body, e.from, e.kind, e.stored)
 		case e.msgTime != "" && e.msgTime != m.Time:
-			t.Errorf("%s: the receipt of %s told %s, stored is %s", name, m.ID, e.msgTime, m.Time)
+			t.Errorf("%s: %s is stored with the time %s, want %s as its acknowledgement told", name, m.ID, m.Time, e.msgTime)
 		case len(m.Time) == len(before) && m.Time <= before:
-			t.Errorf("%s: %s has time %s after %s", name, m.ID, m.Time, before)
+			t.Errorf("%s: %s has the time %s, want it later than %s, which stands before it", name, m.ID, m.Time, before)
 		}
 		before = m.Time
 		seen[m.ID] = true
@@ -154,7 +154,7 @@ func (l *ledger) judge(t *testing.T, name string, history rows, sent map[string]
 	}
 	for _, e := range sent {
 		if e.msgTime != "" && !seen[e.id] {
-			t.Errorf("%s: LOST %s, which got its receipt", name, e.id)
+			t.Errorf("%s: LOST %s, want it stored: it was acknowledged", name, e.id)
 		}
 	}
 	return order
@@ -267,13 +267,13 @@ func (a *arrivals) inOrder(t *testing.T, order []string) {
 		seen[id] = true
 		if at < last {
 			if wrong++; wrong <= 3 {
-				t.Errorf("%s: %s (the %d.) came after the %d.", a.name, id, at, last)
+				t.Errorf("%s got message %d (%s) after message %d, want them in order", a.name, at, id, last)
 			}
 		}
 		last = max(last, at)
 	}
 	if wrong > 3 {
-		t.Errorf("%s: %d out of order, want at most 3", a.name, wrong)
+		t.Errorf("%s got %d messages out of order, want none", a.name, wrong)
 	}
 }
 
@@ -288,7 +288,7 @@ func (a *arrivals) storedFirst(t *testing.T, l *ledger) {
 	defer a.mu.Unlock()
 	for id, when := range a.when {
 		if at, err := strconv.ParseInt(l.sent[id].msgTime, 10, 64); err == nil && when+ahead < at {
-			t.Errorf("%s: %s came %d ms before it was stored", a.name, id, at-when)
+			t.Errorf("%s got %s %d ms before it was stored, want at most %d ms", a.name, id, at-when, ahead)
 		}
 	}
 }
@@ -314,19 +314,19 @@ func once(t *testing.T, name string, queue rows, ids []string) {
 	have := map[string]int{}
 	for _, m := range queue.List {
 		if have[m.ID]++; have[m.ID] == 2 {
-			t.Errorf("%s: %s is queued twice", name, m.ID)
+			t.Errorf("%s: %s is queued twice, want it once", name, m.ID)
 		}
 	}
 	missing := 0
 	for _, id := range ids {
 		if have[id] == 0 {
 			if missing++; missing <= 3 {
-				t.Errorf("%s: LOST %s", name, id)
+				t.Errorf("%s: LOST %s, want it queued", name, id)
 			}
 		}
 	}
 	if missing > 3 {
-		t.Errorf("%s: LOST %d of %d, want at most 3", name, missing, len(ids))
+		t.Errorf("%s: LOST %d of %d, want none", name, missing, len(ids))
 	}
 }
 

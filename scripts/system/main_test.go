@@ -135,7 +135,7 @@ func await(t *testing.T, ctx context.Context, what string, ready func() (bool, e
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s: %v", what, err)
+			t.Fatalf("waited in vain for %s, got %v", what, err)
 		case <-ticker.C:
 		}
 	}

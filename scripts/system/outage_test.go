@@ -43,7 +43,7 @@ func TestServerAway(t *testing.T) {
 			c.verdict(false)
 			c.complete()
 			if w.tlim.PID() != pid {
-				t.Error("it is another process")
+				t.Errorf("tlim is now process %d, want it to have stayed %d", w.tlim.PID(), pid)
 			}
 			t.Logf("ready %s after the server's return, 300 receipts after %s", ready.Round(time.Millisecond), first.Sub(back).Round(time.Millisecond))
 		})

@@ -42,13 +42,13 @@ func TestProsody(t *testing.T) {
 		}
 		for _, m := range device.Drain() {
 			if _, receipt := m.Acknowledges(last); !receipt && !ownCarbon(m) {
-				t.Errorf("%s got once more: %s", device.JID, m.Raw)
+				t.Errorf("%s got %s once more, want nothing", device.JID, m.Raw)
 			}
 		}
 	}
 	for _, user := range []string{silent, absent} { // unknown counts as offline
 		if got := w.queue(user).ids(); fmt.Sprint(got) != fmt.Sprint(groups) {
-			t.Errorf("queue of %s: %d rows, want %d", user, len(got), len(groups))
+			t.Errorf("queue of %s: got %v, want %v", user, got, groups)
 		}
 	}
 	await(t, within(t, soon), "the confirmations of "+qian, func() (bool, error) { return len(w.queue(qian).List) == 0, nil })
@@ -68,11 +68,11 @@ func TestProsody(t *testing.T) {
 	w.send(zhaoPhone, revoke, lab.Revoke(zhao, qian, revoke, id))
 	w.receive(qianWeb, revoke)
 	if got := w.queue(qian).ids(); fmt.Sprint(got) != fmt.Sprint([]string{read, revoke}) { // their own receipt too, for their phone
-		t.Errorf("queue of %s: %v", qian, got)
+		t.Errorf("queue of %s: got %v, want the read receipt %s and the revoke %s", qian, got, read, revoke)
 	}
 	w.get("approval", "params", `[{docTitle:'x'}]`, "msgTo", zhao)
 	if _, err := zhaoWeb.WaitFor(within(t, soon), func(m lab.Message) bool { return m.Is("MTB-000", "") }); err != nil {
-		t.Error(err)
+		t.Errorf("got %v, want an approval", err)
 	}
 	forged := lab.NewID()
 	check(t, zhaoPhone.SendMessage(w.component, forged, lab.Text(qian, zhao, forged, "not me")))
@@ -121,7 +121,7 @@ func TestInterop(t *testing.T) {
 				case r := <-done:
 					return m, r
 				case <-within(t, soon).Done():
-					t.Fatal("the client does not end")
+					t.Fatal("the client does not end, want it to when it has its answer")
 				}
 				return m, result{}
 			}
@@ -135,7 +135,7 @@ func TestInterop(t *testing.T) {
 					check(t, r.err)
 					body, err := must[lab.Envelope](t)(m.Envelope()).Objects()
 					if err != nil || !m.Is(way, m.ID) || body[0]["text"] != "你好 😀 <&>\"'" {
-						t.Errorf("it sent: %s", m.Raw)
+						t.Errorf("the client sent %s, want an %s with its text unchanged", m.Raw, way)
 					}
 					kinds := []string{}
 					for _, e := range r.events {
@@ -143,7 +143,7 @@ func TestInterop(t *testing.T) {
 					}
 					for _, want := range []string{"received MTC-100", "received MTT-000", "done <nil>"} {
 						if !slices.Contains(kinds, want) {
-							t.Errorf("it saw %q, not %s", kinds, want)
+							t.Errorf("the client saw %q, want %q among it", kinds, want)
 						}
 					}
 				})

@@ -90,7 +90,7 @@ func TestPush(t *testing.T) {
 				t.Errorf("the site's own sender got %v, want %v", got, want)
 			}
 		case <-within(t, soon).Done():
-			t.Error("the site's own sender got nothing")
+			t.Error("the site's own sender got nothing, want the group's message")
 		}
 	})
 
@@ -140,7 +140,7 @@ func TestPush(t *testing.T) {
 			t.Errorf("%v withdrawn, want 2", n)
 		}
 		if p.metric("tlim_pushes_failing") != 0 || p.metric("tlim_pushes_waiting") != 0 {
-			t.Error("the metrics do not say that pushes work again")
+			t.Errorf("got %v pushes failing, %v waiting, want none of both: they work again", p.metric("tlim_pushes_failing"), p.metric("tlim_pushes_waiting"))
 		}
 	})
 
@@ -162,17 +162,17 @@ func TestPush(t *testing.T) {
 
 	select {
 	case got := <-own.calls:
-		t.Errorf("the site's own sender got more: %v", got)
+		t.Errorf("the site's own sender got %v too, want the one message of a group alone", got)
 	default:
 	}
 	log := string(must[[]byte](t)(os.ReadFile(w.tlim.Log)))
 	for _, secret := range []string{d.Secret, d.Key, own.secret, code(absent), code(dead), "Basic ", "killed before", "nobody hears"} {
 		if strings.Contains(log, secret) {
-			t.Errorf("the log has %q", secret)
+			t.Errorf("the log has %q, want no trace of it", secret)
 		}
 	}
 	if n := strings.Count(log, "pushes fail"); n == 0 || strings.Count(log, "pushes work again") != 1 {
-		t.Errorf("the log tells %d times that pushes fail, and not once that they work again:\n%s\nwant n > 0, once \"pushes work again\"", n, logTail(w.tlim.Log))
+		t.Errorf("the log says %d times that pushes fail, %d times that they work again, want some and one:\n%s", n, strings.Count(log, "pushes work again"), logTail(w.tlim.Log))
 	}
 }
 
@@ -201,7 +201,7 @@ func newOwnSender(t *testing.T) *ownSender {
 		switch {
 		case err != nil, !hmac.Equal([]byte("sha256="+hex.EncodeToString(mac.Sum(nil))), []byte(r.Header.Get("X-Tlim-Signature"))),
 			time.Since(time.Unix(seconds, 0)).Abs() > 5*time.Minute, r.Header.Get("X-Tlim-Id") == "", json.Unmarshal(body, &call) != nil:
-			t.Errorf("a call that is not signed as documented: %v %s", r.Header, body)
+			t.Errorf("got a call with %v, %s, want it signed and timed as documented", r.Header, body)
 			w.WriteHeader(http.StatusForbidden)
 		default:
 			o.calls <- call

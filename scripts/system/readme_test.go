@@ -26,7 +26,7 @@ func TestReadme(t *testing.T) {
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatalf("got %v, want no error: %s", err, out)
 	}
 	answers := map[string]map[string]any{}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
@@ -53,11 +53,11 @@ func TestReadme(t *testing.T) {
 	}
 	if size("findSessions", "sessions") != 1 || size("findSubscribers", "subscribers") != 3 || size("getOffline", "message_list") != 2 ||
 		answers["findSubscribers"]["session_name"] != "项目组" || answers["findSessionHistory"]["total"] != 0.0 {
-		t.Errorf("%s, want size 1, size 3, size 2, session_name 项目组, total 0", out)
+		t.Errorf("got %s, want 1 session with 3 members, 2 messages in the queue, the name 项目组 and an empty history", out)
 	}
 	for _, documented := range []string{"modifySession", "deleteSession", "updateSessionPic", "approval", "systemMessage", "registerAppPushCode", "addUser", "removeUser"} {
 		if !slices.Contains(calls, documented) {
-			t.Errorf("the README does not show %s", documented)
+			t.Errorf("the document shows %v, want %s among them", calls, documented)
 		}
 	}
 }

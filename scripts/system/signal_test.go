@@ -25,7 +25,7 @@ func TestQuestionsAndSignals(t *testing.T) {
 			} {
 				answer, err := sender.IQ(within(t, soon), "get", w.component, question)
 				if err != nil || !strings.Contains(strings.ReplaceAll(string(answer), `'`, `"`), want) {
-					t.Errorf("%s: %s %v, want answer with %q, no error", question, answer, err, want)
+					t.Errorf("%s: got %s, %v, want an answer with %q and no error", question, answer, err, want)
 				}
 			}
 
@@ -39,7 +39,7 @@ func TestQuestionsAndSignals(t *testing.T) {
 				for _, device := range []*lab.Client{phone, web} {
 					m := w.receive(device, id)
 					if m.From != zhao+"@"+w.component || m.Body != "" || m.Has("received", "") || !m.Has("no-store", "") {
-						t.Errorf("%s: %s", id, m.Raw)
+						t.Errorf("%s: got %s, want the signal alone, from %s, with no-store", id, m.Raw, zhao+"@"+w.component)
 					}
 				}
 			}
@@ -50,7 +50,7 @@ func TestQuestionsAndSignals(t *testing.T) {
 			for _, device := range []*lab.Client{phone, web} {
 				w.receive(device, last)
 				for _, m := range device.Drain() {
-					t.Errorf("%s got: %s", device.JID, m.Raw)
+					t.Errorf("%s got %s, want nothing", device.JID, m.Raw)
 				}
 			}
 			for _, m := range sender.Drain() {

@@ -35,7 +35,7 @@ func TestStopUnderLoad(t *testing.T) {
 	c.verdict(true)
 	t.Logf("%d stops, the longest took %s, senders were told %d times to wait", stops, longest.Round(time.Millisecond), waits)
 	if waits == 0 {
-		t.Error("no sender was told")
+		t.Errorf("no sender was told to wait in %d stops, want some", stops)
 	}
 }
 
@@ -63,10 +63,10 @@ func TestLinkStates(t *testing.T) {
 				return strings.Contains(text, `"state": "`+c.state+`"`), errors.Join(err, errors.New(text))
 			})
 			if !strings.Contains(text, c.text) {
-				t.Errorf("/readyz does not say %q: %s", c.text, text)
+				t.Errorf("/readyz says %s, want %q in it", text, c.text)
 			}
 			if log := string(must[[]byte](t)(os.ReadFile(tl.Log))); !strings.Contains(log, "reason="+c.state) {
-				t.Errorf("the log does not say reason=%s:\n%s", c.state, log)
+				t.Errorf("got the log\n%s\nwant reason=%s in it", log, c.state)
 			}
 		})
 	}
@@ -138,14 +138,14 @@ func TestFenced(t *testing.T) {
 			case err := <-ended:
 				var exit *exec.ExitError
 				if !errors.As(err, &exit) || exit.ExitCode() <= 0 {
-					t.Errorf("the fenced process ended with %v", err)
+					t.Errorf("the fenced process ended with %v, want an exit code above 0", err)
 				}
 				t.Logf("%v %s after the message", err, time.Since(began).Round(time.Millisecond))
 			case <-within(t, soon).Done():
-				t.Fatal("the fenced process goes on")
+				t.Fatal("the fenced process goes on, want it ended")
 			}
 			if !strings.Contains(log.String(), "another process") {
-				t.Errorf("its log does not say why:\n%s", log.String())
+				t.Errorf("the log of the fenced process is\n%s\nwant \"another process\" in it", log.String())
 			}
 			check(t, second.AwaitReady(within(t, soon)))
 
@@ -154,13 +154,13 @@ func TestFenced(t *testing.T) {
 			check(t, sender.Sync(within(t, soon))) // what the first one said last has come
 			for _, m := range sender.Drain() {
 				if _, yes := m.Acknowledges(id); yes {
-					t.Error("the fenced process acknowledged a message")
+					t.Errorf("the fenced process acknowledged %s, want it not to: it did not store it", id)
 				}
 			}
 			w.send(sender, id, lab.Text(users[0], users[1], id, "whose?"))
 			w.receive(receiver, id)
 			if got := w.chatHistory(users[0], users[1]).ids(); len(got) != 2 || got[0] != id || got[1] != before {
-				t.Errorf("history: got %v, want 2, %v, %v", got, id, before)
+				t.Errorf("history: got %v, want %v", got, []string{id, before})
 			}
 		})
 	}

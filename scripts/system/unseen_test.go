@@ -40,7 +40,7 @@ func TestUnseenColleague(t *testing.T) {
     "ok": true,
     "state": "api"
   }`) {
-				t.Errorf("/readyz says %s, %v", state, err)
+				t.Errorf(`/readyz says %s, %v, want ok users with the state "api" and no error`, state, err)
 			}
 			w.logs("directory.source auto: where users come from")
 
@@ -72,7 +72,7 @@ func TestUnseenColleague(t *testing.T) {
 			}
 			alone := must[map[string]any](t)(w.tlim.Get(within(t, soon), "systemMessage", pairs("params", `[{title:"x"}]`, "msgTo", "no-such-user")))
 			if result := alone["result"]; result != "error-008" && c.tells || result != "ok" && !c.tells || leftOut(alone) != none("no-such-user unknown") {
-				t.Errorf("a notice to nobody: %v", alone)
+				t.Errorf("a notice to nobody: got %v, want error-008 where the server tells who is known (it does: %v), else ok", alone, c.tells)
 			}
 		})
 	}
@@ -89,7 +89,7 @@ func TestUsersOfTheServersDatabase(t *testing.T) {
 	w.logs("from=ofUser")
 	w.become("gone=Gone lisi=李四 😀 zhangsan=zhangsan", all...)
 	if _, state, err := w.tlim.Ready(within(t, soon)); err != nil || !strings.Contains(state, `"state": "ofUser"`) {
-		t.Errorf("/readyz says %s, %v", state, err)
+		t.Errorf(`/readyz says %s, %v, want the state "ofUser" and no error`, state, err)
 	}
 	w.get("addUser", "userList", `[{user_id:"zhangsan",user_name:"张三"},{user_id:"robot",user_name:"OA"}]`)
 	w.get("removeUser", "userList", `[{user_id:"gone"}]`)

@@ -310,7 +310,7 @@ func objects(t *testing.T, body string) []map[string]any {
 	t.Helper()
 	var list []map[string]any
 	if err := json.Unmarshal([]byte(body), &list); err != nil {
-		t.Fatalf("body %q: %v", body, err)
+		t.Fatalf("got the body %q, %v, want a list of objects", body, err)
 	}
 	return list
 }
