@@ -74,6 +74,9 @@ type dialect struct {
 	// explain adds to an error of the start what the engine's own words leave open. It may be nil.
 	explain func(cfg Config, err error) error
 
+	// remedy says what to do about an error that only this engine has; "" for every other one. It may be nil. See [Remedy].
+	remedy func(cfg Config, err error) string
+
 	// page appends the engine's clause for "length rows after the first offset", and its arguments.
 	page func(query string, args []any, length, offset int64) (string, []any)
 

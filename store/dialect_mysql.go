@@ -40,6 +40,7 @@ var mysqlDialect = dialect{
 	wildcards: "%_",
 
 	explain:     explainMySQL,
+	remedy:      remedyMySQL,
 	insert:      insertValues,
 	classify:    classifyMySQL,
 	unmatched:   unmatchedMySQL,
@@ -159,6 +160,39 @@ func explainMySQL(_ Config, err error) error {
 		err = fmt.Errorf("%w; the user of store.dsn needs SELECT, INSERT, UPDATE and DELETE on its database, and CREATE, ALTER and INDEX at the first start of a new version", err)
 	}
 	return err
+}
+
+// grantee is the user as an error of rights names it, which is how a GRANT does.
+var grantee = regexp.MustCompile(`for user ('[^']*'@'[^']*')`)
+
+func remedyMySQL(cfg Config, err error) string {
+	database, user := "<database>", "'<user>'@'<host>'"
+	if base, failed := mysqlAddress(cfg.DSN); failed == nil && base.DBName != "" {
+		database = base.DBName
+	}
+	if m := grantee.FindStringSubmatch(fmt.Sprint(err)); m != nil {
+		user = m[1]
+	}
+	switch mysqlNumber(err) {
+	case 1045, 1698, 1251, 1862:
+		return "correct user and password in store.dsn; the server may know this user for another host only: SELECT user, host FROM mysql.user"
+	case 1044, 1142, 1143, 1227:
+		return "is " + database + " the right database? Then GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON `" + database + "`.* TO " + user
+	case 1049:
+		return "correct the database's name in store.dsn, or CREATE DATABASE `" + database + "` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+	case 1130:
+		return "make the user of store.dsn for this host as well: CREATE USER"
+	case 1129:
+		return "have the server forget this host's failures: mysqladmin flush-hosts"
+	case 1040, 1203, 1226:
+		return "raise the server's max_connections or the user's own bound, or lower store.max_open of who else connects"
+	case 3159:
+		return "add tls=true to the parameters of store.dsn: the server takes no connection without"
+	}
+	if errors.Is(err, mysql.ErrInvalidConn) || errors.Is(err, mysql.ErrMalformPkt) || errors.Is(err, mysql.ErrOldProtocol) {
+		return noEngine("MySQL or MariaDB")
+	}
+	return ""
 }
 
 func mysqlNumber(err error) uint16 {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -43,6 +44,7 @@ var sqliteDialect = dialect{
 	connect:        connectSQLite,
 	prepare:        prepareSQLite,
 	explain:        explainSQLite,
+	remedy:         remedySQLite,
 	insert:         insertValues,
 	classify:       classifySQLite,
 	unmatched:      func(error) bool { return false },
@@ -119,6 +121,36 @@ func explainSQLite(cfg Config, err error) error {
 		err = fmt.Errorf("%w: %w", err, why)
 	}
 	return err
+}
+
+func remedySQLite(cfg Config, err error) string {
+	file := sqliteFile(cfg)
+	var irregular *errIrregular
+	if errors.As(err, &irregular) {
+		return "give store.dsn the name of a file; the first start makes it"
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return "let the user that tlim runs as read and write " + file + " and its folder"
+	}
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_NOTADB:
+		return "give store.dsn the right file, or a name that is free: this one is another program's, encrypted or overwritten; then restore a backup"
+	case sqlite3.SQLITE_CORRUPT:
+		return "stop tlim, keep a copy of " + file + " with its -wal, and restore a backup, or take what can be read: sqlite3 " + file + " .recover"
+	case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH:
+		return "let the user that tlim runs as read and write " + file + " and its folder"
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return "another program holds " + file + ": end it, or wait for it (fuser " + file + ")"
+	case sqlite3.SQLITE_FULL:
+		return "make room on the disk of " + file
+	case sqlite3.SQLITE_IOERR:
+		return "look at the disk of " + file + ", its free space and the kernel's log (dmesg)"
+	}
+	return ""
 }
 
 // connectSQLite opens the file, which may change it to WAL. Two processes that do so at once do not wait for each other as they do

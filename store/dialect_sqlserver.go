@@ -48,6 +48,7 @@ var sqlserverDialect = dialect{
 	wildcards: "%_[",
 
 	explain:     explainSQLServer,
+	remedy:      remedySQLServer,
 	insert:      insertValues,
 	classify:    classifySQLServer,
 	unmatched:   func(error) bool { return false },
@@ -147,6 +148,18 @@ func explainSQLServer(_ Config, err error) error {
 		return fmt.Errorf("%w; the user of store.dsn needs SELECT, INSERT, UPDATE and DELETE on its database, and CREATE TABLE and ALTER on its schema at the first start of a new version", oneLine{err})
 	}
 	return oneLine{err}
+}
+
+func remedySQLServer(_ Config, err error) string {
+	switch sqlserverNumber(err) {
+	case 18456, 18452, 18470, 18487, 18488:
+		return "correct user and password in store.dsn; a login of SQL Server itself is wanted where the server takes Windows' alone"
+	case 4060, 911, 916:
+		return "correct the database's name in store.dsn, or make it and a user in it for this login"
+	case 229, 230, 262, 1088, 2760, 4902, 15247:
+		return "let the user of store.dsn SELECT, INSERT, UPDATE and DELETE in its database, CREATE TABLE, and ALTER its schema"
+	}
+	return ""
 }
 
 // oneLine is an error whose text the driver has written in several lines.

@@ -46,7 +46,7 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 		s.shapes[t.name] = d.shapeOf(t)
 	}
 	e := &Examination{s: s}
-	if e.have, err = d.catalogue(ctx, p.reader); err != nil {
+	if e.have, err = s.catalogueWithin(ctx); err != nil {
 		err = s.fail(err)
 		if d.explain != nil {
 			err = d.explain(cfg, err)
@@ -55,6 +55,35 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	}
 	s.dialect = d.exactly(e.have)
 	return e, nil
+}
+
+// catalogueWithin reads the catalogue. Not every driver comes back with its context, and who opens a pipe waits for ever.
+func (s *Store) catalogueWithin(ctx context.Context) (catalogue, error) {
+	if file := s.File(); file != "" {
+		if err := regular(file); err != nil {
+			return nil, err
+		}
+	}
+	type answer struct {
+		have catalogue
+		err  error
+	}
+	came := make(chan answer, 1) // nobody takes it after the time
+	go func() {
+		have, err := s.dialect.catalogue(ctx, s.pools.reader)
+		came <- answer{have, err}
+	}()
+	select {
+	case a := <-came:
+		return a.have, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-came: // it gave up itself, and knows more
+		return a.have, a.err
+	case <-time.After(s.cfg.MaxWait / 10):
+		return nil, fmt.Errorf("no answer: %w", ctx.Err())
+	}
 }
 
 // Close ends the connections.

@@ -21,6 +21,9 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := regular(path); err != nil {
+		return nil, err
+	}
 	_, query, _ := strings.Cut(base, "?")
 	if cfg.Migrate == MigrateAuto && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
 		switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {

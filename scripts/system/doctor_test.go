@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -280,7 +281,25 @@ func TestDoctorHost(t *testing.T) {
 		{name: "a database that everybody reads", plant: func(dir string) error { return os.Chmod(dir+"/tlim.db", 0o644) }, id: "database.file", status: "warning", seen: "every user of this machine can read", remedy: "chmod 600", code: 1},
 		{name: "a database that is broken", plant: func(dir string) error {
 			return os.WriteFile(dir+"/tlim.db", []byte("this is no database, but it is long enough to look like one at first"), 0o600)
-		}, id: "database", status: "failure", seen: "not a database", remedy: "store.dsn", code: 1},
+		}, id: "database", status: "failure", seen: "not a database", remedy: "another program's", code: 1},
+		{name: "a folder for a database", plant: func(dir string) error {
+			return inItsPlace(dir, func(file string) error { return os.Mkdir(file, 0o700) })
+		}, id: "database", status: "failure", seen: "is a folder, no database", remedy: "the name of a file", code: 1},
+		{name: "a pipe for a database", plant: func(dir string) error {
+			return inItsPlace(dir, func(file string) error { return syscall.Mkfifo(file, 0o600) })
+		}, id: "database", status: "failure", seen: "is a pipe, no database", remedy: "the name of a file", code: 1},
+		{name: "a database that is damaged", plant: func(dir string) error {
+			text, err := os.ReadFile(dir + "/tlim.db")
+			if err != nil {
+				return err
+			}
+			for i := 100; i < len(text); i++ { // the header stays
+				text[i] = 0xff
+			}
+			return os.WriteFile(dir+"/tlim.db", text, 0o600)
+		}, id: "database", status: "failure", seen: "malformed", remedy: ".recover", code: 1},
+		{name: "SQL Server that says nothing", key: "store", value: map[string]any{"driver": "sqlserver", "dsn": "sqlserver://u:p@" + silent + "?database=d"}, id: "database", status: "failure", seen: "open the sqlserver database", remedy: "a firewall swallows", code: 1},
+		{name: "SQL Server that is another's", key: "store", value: map[string]any{"driver": "sqlserver", "dsn": "sqlserver://u:p@" + talker(t) + "?database=d"}, id: "database", status: "failure", seen: "open the sqlserver database", remedy: "what listens there is no sqlserver", code: 1},
 		{name: "a key that everybody reads", plant: func(dir string) error {
 			return errors.Join(os.WriteFile(dir+"/tlim.key", []byte("k"), 0o644), os.Chmod(dir+"/tlim.key", 0o644))
 		}, id: "http.key_file", status: "warning", seen: "others than its owner can read", remedy: "chmod 600", code: 1},
@@ -304,20 +323,33 @@ func TestDoctorHost(t *testing.T) {
 			if c.key != "" {
 				config[c.key] = c.value
 			}
-			before := must[[]byte](t)(os.ReadFile(file))
+			if c.key == "store" {
+				delete(config, "store.dsn")
+			}
+			var before []byte
+			if must[os.FileInfo](t)(os.Stat(file)).Mode().IsRegular() { // reading a pipe would wait
+				before = must[[]byte](t)(os.ReadFile(file))
+			}
 			d, code, took := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
-			if after := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(before, after) {
-				t.Error("the database's file was changed")
+			if before != nil {
+				if after := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(before, after) {
+					t.Error("the database's file was changed")
+				}
 			}
 			if took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 		})
 	}
+}
+
+// inItsPlace puts something else where the database is.
+func inItsPlace(dir string, put func(file string) error) error {
+	return errors.Join(os.Remove(dir+"/tlim.db"), put(dir+"/tlim.db"))
 }
 
 // Beside a process that serves, the link stays that process's, and what hinders it is said by its word.
@@ -444,9 +476,12 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "nothing is wrong with rows", plant: []string{row}, id: "rows.ofmessage", status: "ok", seen: "nothing odd; all 1 rows"},
 
 		{name: "nobody listens", address: map[string]string{"addr": "127.0.0.1:1"}, id: "database", status: "failure", seen: "connection refused", remedy: "start the database"},
-		{name: "a port that swallows", address: map[string]string{"addr": listen(t)}, id: "database", status: "failure", seen: "open the mysql database", remedy: "start the database"},
-		{name: "another password", address: map[string]string{"password": "wrong"}, id: "database", status: "failure", seen: "Access denied", remedy: "store.dsn"},
-		{name: "another database", address: map[string]string{"name": "nowhere"}, id: "database", status: "failure", seen: "Unknown database", remedy: "store.dsn"},
+		{name: "a port that swallows", address: map[string]string{"addr": listen(t)}, id: "database", status: "failure", seen: "open the mysql database", remedy: "a firewall swallows"},
+		{name: "another program's port", address: map[string]string{"addr": talker(t)}, id: "database", status: "failure", seen: "open the mysql database", remedy: "what listens there is no MySQL"},
+		{name: "no such host", address: map[string]string{"addr": "nowhere.invalid:3306"}, id: "database", status: "failure", seen: "no such host", remedy: "correct the host in store.dsn"},
+		{name: "another password", address: map[string]string{"password": "wrong"}, id: "database", status: "failure", seen: "Access denied", remedy: "correct user and password in store.dsn"},
+		{name: "no right at all", grant: "USAGE", id: "database", status: "failure", seen: "Access denied", remedy: "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON `"},
+		{name: "another database", address: map[string]string{"name": "nowhere"}, id: "database", status: "failure", seen: "Unknown database", remedy: "CREATE DATABASE `nowhere`"},
 		{name: "may only read", grant: "SELECT", id: "database.rights", status: "failure", seen: "lacks INSERT on ofmessage", remedy: "GRANT SELECT, INSERT, UPDATE, DELETE ON `"},
 		{name: "may not delete", grant: "SELECT, INSERT, UPDATE, CREATE, ALTER, INDEX", id: "database.rights", status: "failure", seen: "lacks DELETE on ofmessage", remedy: "GRANT SELECT"},
 		{name: "may make no table", grant: "SELECT, INSERT, UPDATE, DELETE", id: "database.rights", status: "warning", seen: "lacks CREATE, ALTER, INDEX", remedy: "GRANT CREATE, ALTER, INDEX ON `"},
@@ -555,6 +590,66 @@ func checksums(t *testing.T, db *sql.DB) string {
 		fmt.Fprintln(&all, name, sum.Int64)
 	}
 	return all.String()
+}
+
+// Who follows the remedies of missing rights, to the word, has a tlim that starts.
+func TestDoctorRights(t *testing.T) {
+	server := must[*lab.Server](t)(mariadb())
+	for _, granted := range []string{"USAGE", "SELECT", "SELECT, INSERT, UPDATE, DELETE", "CREATE, ALTER, INDEX"} {
+		t.Run(granted, func(t *testing.T) {
+			address := must[*mysql.Config](t)(mysql.ParseDSN(newDatabase(t, server)))
+			db := must[*sql.DB](t)(sql.Open("mysql", address.FormatDSN()))
+			defer db.Close()
+			exec := func(statement string) {
+				t.Helper()
+				if _, err := db.ExecContext(within(t, soon), statement); err != nil {
+					t.Fatal(err, statement)
+				}
+			}
+			address.User, address.Passwd = "rgt"+address.DBName, "s3cret"
+			user := "'" + address.User + "'@'127.0.0.1'"
+			exec("CREATE USER " + user + " IDENTIFIED BY '" + address.Passwd + "'")
+			defer exec("DROP USER " + user)
+			exec("GRANT " + granted + " ON " + address.DBName + ".* TO " + user)
+			config := map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "x", "xmpp.server": "127.0.0.1:1",
+				"metrics.listen": must[string](t)(lab.FreeAddr()), "store.driver": "mysql", "store.dsn": address.FormatDSN()}
+			d, _, _ := doctor(t, config)
+			followed := 0
+			for _, c := range d.Checks {
+				for _, f := range c.Findings {
+					if _, grant, told := strings.Cut(f.Remedy, "GRANT "); told && f.Status == "failure" {
+						exec("GRANT " + grant)
+						followed++
+					}
+				}
+			}
+			if followed == 0 {
+				t.Errorf("no GRANT is advised:\n%s", d.lines("database"))
+			}
+			check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{Driver: "mysql", DSN: address.FormatDSN()})).Close())
+			d, _, _ = doctor(t, config)
+			d.finds(t, "database.rights", "ok", "may do all that is needed", "")
+		})
+	}
+}
+
+// talker is a port that says what no database says, and closes.
+func talker(t *testing.T) string {
+	t.Helper()
+	var config net.ListenConfig
+	l := must[net.Listener](t)(config.Listen(context.Background(), "tcp", "127.0.0.1:0"))
+	t.Cleanup(func() { l.Close() })
+	go func() { // ends with the listener
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("220 mail.example ESMTP ready\r\n")) // who has hung up hears nothing
+			_ = conn.Close()
+		}
+	}()
+	return l.Addr().String()
 }
 
 // listen is a port that takes connections and says nothing.

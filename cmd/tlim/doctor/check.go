@@ -120,7 +120,7 @@ func bounded(ctx context.Context, c Check, limit time.Duration) []Finding {
 		return f
 	case <-time.After(limit / 20):
 	}
-	return failure("find out what does not answer: the checks above say more", "no answer within %v", limit)
+	return failure("what is asked hangs: cmd/tlim/CONFIG.md (tlim doctor) says what "+c.ID+" asks; see that it answers from this host, and look again", "%s gave no answer within %v", c.Name, limit)
 }
 
 // conclude makes a result of what a check found.

@@ -58,7 +58,7 @@ func TestLimit(t *testing.T) {
 		if took := time.Since(began); took > Limit {
 			t.Errorf("took %v, want at most %v", took, Limit)
 		}
-		if got := results[0]; got.Status != Failure || !strings.Contains(got.Findings[0].Seen, "no answer within 10s") {
+		if got := results[0]; got.Status != Failure || !strings.Contains(got.Findings[0].Seen, "gave no answer within 10s") {
 			t.Errorf("got %+v, want a failure that says so", got)
 		}
 		if got := results[1].Status; got != Skipped {

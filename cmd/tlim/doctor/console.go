@@ -46,7 +46,7 @@ func (s *Site) checkSettings(ctx context.Context) []Finding {
 	case errors.Is(err, store.ErrSchema):
 		return skipped("store.dsn is not Openfire's own database: %s, %s, %s and the allowed subdomains cannot be seen from here; %s", propIdle, propStalled, propRouting, properties)
 	case err != nil:
-		return unanswered(err)
+		return s.unanswered(err)
 	}
 	if domain := found.Properties[propDomain]; !domain.Encrypted && domain.Value != "" && s.Config.XMPP.Domain != "" && !strings.EqualFold(domain.Value, s.Config.XMPP.Domain) {
 		return failure("set xmpp.domain to "+domain.Value+", or store.dsn to the database of the right Openfire",

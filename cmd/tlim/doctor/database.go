@@ -57,7 +57,7 @@ func (s *Site) databaseChecks() []Check {
 func (s *Site) checkRows(ctx context.Context, table string) []Finding {
 	dirt, err := kept(s, &s.db).Dirt(ctx, table, time.Now())
 	if err != nil {
-		return unanswered(err)
+		return s.unanswered(err)
 	}
 	which := fmt.Sprintf("all %d rows", dirt.Looked)
 	if dirt.Part {
@@ -101,7 +101,7 @@ func (s *Site) checkDatabaseClock(ctx context.Context) []Finding {
 	now := before.Add(time.Since(before) / 2) // when the server looked at its own
 	switch apart := there.Sub(now); {
 	case err != nil:
-		return unanswered(err)
+		return s.unanswered(err)
 	case !told:
 		return ok("it is this machine's")
 	case apart.Abs() > clockMost:
@@ -121,7 +121,7 @@ func direction(d time.Duration) string {
 func (s *Site) checkStoredClock(ctx context.Context) []Finding {
 	state, there, err := kept(s, &s.db).State(ctx)
 	if err != nil {
-		return unanswered(err)
+		return s.unanswered(err)
 	}
 	if !there {
 		return ok("nothing is stored yet")
@@ -146,7 +146,7 @@ func (s *Site) checkDatabase(ctx context.Context) []Finding {
 	case errors.Is(err, fs.ErrNotExist):
 		return skipped("the file of store.dsn is not there yet: the first start makes it (%v)", err)
 	case err != nil:
-		return failure("start the database, or correct store.dsn; the user needs SELECT, INSERT, UPDATE and DELETE on it", "%v", err)
+		return failure(store.Remedy(cfg, err), "%v", err)
 	}
 	keep(s, &s.db, db)
 	if tables := db.Tables(); len(tables) > 0 {
@@ -163,7 +163,7 @@ func (s *Site) asked(fine string, look func(context.Context, *store.Examination)
 			return skipped("%v", err)
 		}
 		if err != nil {
-			return unanswered(err)
+			return s.unanswered(err)
 		}
 		var found []Finding
 		for _, a := range advice {
@@ -181,6 +181,6 @@ func (s *Site) asked(fine string, look func(context.Context, *store.Examination)
 }
 
 // unanswered is a question to the database that failed.
-func unanswered(err error) []Finding {
-	return failure("is the database busy, or may its user not read this?", "not seen: %s", strings.TrimSpace(fmt.Sprint(err)))
+func (s *Site) unanswered(err error) []Finding {
+	return failure(store.Remedy(s.Store, err), "not seen: %s", strings.TrimSpace(fmt.Sprint(err)))
 }

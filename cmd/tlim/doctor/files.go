@@ -105,7 +105,7 @@ func (s *Site) checkFileRows(ctx context.Context) []Finding {
 	known, told, err := kept(s, &s.db).KnownFiles(ctx, ids)
 	switch {
 	case err != nil:
-		return unanswered(err)
+		return s.unanswered(err)
 	case len(ids) == 0:
 		return ok("there are none yet")
 	case !told || len(ids) >= fewFiles && len(known) < len(ids)/2:

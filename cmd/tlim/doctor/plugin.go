@@ -47,7 +47,7 @@ func (s *Site) checkStrange(ctx context.Context) []Finding {
 	ids, told, err := kept(s, &s.db).Strange(ctx, fmt.Sprintf("%013d", time.Now().Add(-period).UnixMilli()))
 	switch {
 	case err != nil:
-		return unanswered(err)
+		return s.unanswered(err)
 	case !told:
 		return skipped("ofmessage has no index on msg_time, or no start of tlim has made its tables yet")
 	case len(ids) > 0:
