@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -27,10 +28,11 @@ type importing struct {
 	from, to           string
 	db, force          bool
 	user, passwordFile string
+	wait               time.Duration // for the database
 }
 
 func importCommand(from *config.Sources) *cobra.Command {
-	var i importing
+	i := importing{wait: 10 * time.Second}
 	command := &cobra.Command{
 		Use:   "import OPENFIRE_XML",
 		Short: "Make a tlim.yaml of Openfire's conf/openfire.xml, in which the old plugin's settings are",
@@ -230,15 +232,59 @@ func (i importing) rows(ctx context.Context, db *takeover.Database) (rows *store
 	if err := db.Readable(); err != nil {
 		return nil, err.Error(), nil
 	}
-	e, err := store.Examine(ctx, store.Config{Driver: db.Driver, DSN: db.DSN, Log: slog.New(slog.DiscardHandler)})
+	ctx, cancel := context.WithTimeoutCause(ctx, i.wait, noAnswer(i.wait))
+	defer cancel()
+	type answer struct {
+		rows *store.OpenfireSettings
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // a driver that logs in does not look at the context; what it has left ends with the process
+		rows, err := readSettings(ctx, store.Config{Driver: db.Driver, DSN: db.DSN, MaxWait: i.wait, Log: slog.New(slog.DiscardHandler)})
+		answers <- answer{rows, err}
+	}()
+	var got answer
+	select {
+	case got = <-answers:
+	case <-ctx.Done():
+		got.err = context.Cause(ctx)
+	}
+	if got.err != nil {
+		return nil, "", unread(ctx, db.Driver, got.err)
+	}
+	return got.rows, "", nil
+}
+
+func readSettings(ctx context.Context, cfg store.Config) (*store.OpenfireSettings, error) {
+	e, err := store.Examine(ctx, cfg)
 	if err != nil {
-		return nil, "", fmt.Errorf("--db: %w; without --db what the file alone says is written", err)
+		return nil, err
 	}
-	rows, err = e.Openfire(ctx)
-	if err = errors.Join(err, e.Close()); err != nil {
-		return nil, "", fmt.Errorf("--db: %w", err)
+	rows, err := e.Openfire(ctx)
+	return rows, errors.Join(err, e.Close())
+}
+
+// noAnswer is the error of a database that was waited for.
+type noAnswer time.Duration
+
+func (wait noAnswer) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(wait)) }
+
+// refusal is what engines say to a wrong login: MySQL, SQL Server, Oracle.
+var refusal = regexp.MustCompile(`(?i)access denied|login failed|ORA-01017|Error 1045|Error 1044`)
+
+// unread says why --db could not read, and what to do about it.
+func unread(ctx context.Context, driver string, err error) error {
+	var late noAnswer
+	remedy := fmt.Sprintf("see that host and port of serverURL are those of a %s database, and that it runs and can be reached from here", driver)
+	switch {
+	case errors.Is(err, store.ErrSchema):
+		remedy = "see that serverURL names the database in which Openfire has its tables"
+	case refusal.MatchString(err.Error()):
+		remedy = "give a user who may log in from this host and SELECT there, by --user and --password-file"
+	case errors.As(context.Cause(ctx), &late):
+		err = fmt.Errorf("the %s database: %w", driver, late)
 	}
-	return rows, "", nil
+	return fmt.Errorf("--db: %w; nothing is written. Remedy: %s; or leave --db away, and the file is made of openfire.xml alone", err, remedy)
 }
 
 // write makes the file whole or not at all. One that is there is replaced by a new one, so that nobody who may read the old one may

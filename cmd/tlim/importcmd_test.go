@@ -1,11 +1,18 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"tlim/store"
 )
 
 // site is an openfire.xml of a site that the plugin served, with a password.
@@ -85,7 +92,7 @@ func TestImportRefuses(t *testing.T) {
 		"no password file":     {[]string{from, "--user", "u", "--password-file", hush}, exitUsage, "--password-file: there is no such file in the folder", false},
 		"two passwords":        {[]string{from, "--user", "u", "--password-file", from}, exitUsage, "more than one line; a secret is one line", false},
 		"no folder":            {[]string{from, "--output", dir + "/none/tlim.yaml"}, exitFailed, "write " + dir + "/none/tlim.yaml: no such file", false},
-		"the database is away": {[]string{from, "--db"}, exitFailed, "--db: open the mysql database", false},
+		"the database is away": {[]string{from, "--db"}, exitFailed, "nothing is written. Remedy: see that host and port of serverURL are those of a mysql database", false},
 		"encrypted":            {[]string{encrypted}, 0, "to do: openfire.xml has user or password of it encrypted", true},
 		"encrypted, --db":      {[]string{encrypted, "--db"}, 0, "the database was not read: user and password of the database are not known: give --user and --password-file", true},
 		"a password in GBK":    {[]string{encrypted, "--user", "u", "--password-file", write(t, dir, "gbk", "\xc3\xdc\xc2\xeb"+hush)}, exitUsage, "--password-file " + dir + "/gbk: the file holds bytes that are no UTF-8", false},
@@ -194,5 +201,48 @@ func TestImportTargets(t *testing.T) {
 	}
 	if code, stdout, _ := runCommand(t, "config", "import", "--help"); code != 0 || strings.Contains(stdout, "--set") || !strings.Contains(stdout, "--output") {
 		t.Errorf("--help: exit code %d\n%s\nwant its own flags alone", code, stdout)
+	}
+}
+
+// TestImportUnread: each reason why the database cannot be read has its remedy, and no text reads as if the file was written.
+func TestImportUnread(t *testing.T) {
+	late, cancel := context.WithTimeoutCause(t.Context(), 0, noAnswer(10*time.Second))
+	defer cancel()
+	<-late.Done()
+	for _, c := range []struct {
+		ctx  context.Context
+		err  error
+		want string
+	}{
+		{t.Context(), errors.New("open the mysql database: Error 1045 (28000): Access denied for user 'u'@'h'"), "a user who may log in from this host and SELECT"},
+		{t.Context(), errors.New("login error: Login failed for user 'sa'"), "a user who may log in from this host and SELECT"},
+		{t.Context(), fmt.Errorf("%w: no table", store.ErrSchema), "the database in which Openfire has its tables"},
+		{t.Context(), errors.New("invalid packet size, it is shorter than header size"), "those of a mysql database"},
+		{late, errors.New("invalid connection"), "the mysql database: no answer within 10s; nothing is written. Remedy: see that host and port"},
+	} {
+		if got := unread(c.ctx, "mysql", c.err).Error(); !strings.Contains(got, c.want) || !strings.Contains(got, "nothing is written") || !strings.Contains(got, "leave --db away") {
+			t.Errorf("of %v: got %q, want %q in it", c.err, got, c.want)
+		}
+	}
+}
+
+// TestImportWaits: what listens and says nothing ends within the time that is said.
+func TestImportWaits(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	dir := t.TempDir()
+	for name, url := range map[string]string{"mysql": "jdbc:mysql://" + l.Addr().String() + "/openfire", "sqlserver": "jdbc:sqlserver://" + l.Addr().String() + ";databaseName=openfire"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from := write(t, dir, name+".xml", strings.Replace(site, "jdbc:mysql://127.0.0.1:1/openfire?useUnicode=true&amp;characterEncoding=UTF-8", url, 1))
+			begin := time.Now()
+			err := importConfig(t.Context(), io.Discard, importing{from: from, to: filepath.Join(dir, name+".yaml"), db: true, wait: 300 * time.Millisecond})
+			if took := time.Since(begin); !strings.Contains(fmt.Sprint(err), "the "+name+" database: no answer within 300ms; nothing is written") || took > 8*time.Second {
+				t.Errorf("after %s: %v", took, err)
+			}
+		})
 	}
 }

@@ -56,7 +56,7 @@ func (d *Document) Database(login Login) (*Database, error) {
 	if p.address == nil {
 		return embeddedDatabase(), nil
 	}
-	db := &Database{Driver: p.engine, notes: p.notes}
+	db := &Database{Driver: p.engine, notes: append(p.notes, p.todo...), todo: p.todo}
 	user, password := d.value(provider+"username"), d.value(provider+"password")
 	// The Java drivers let what is given beside the URL count.
 	differ := func(inURL string, beside Value) bool {
@@ -82,10 +82,14 @@ func (d *Document) Database(login Login) (*Database, error) {
 	if !utf8.ValidString(user.Text + password.Text) {
 		return nil, errors.New(from + " holds bytes that are no UTF-8, as %xx of GBK are: give --user and --password-file in UTF-8")
 	}
-	db.Complete = !hidden && user.Text != ""
+	foreign := p.foreign != "" && login.User == ""
+	db.Complete = !hidden && !foreign && user.Text != ""
 	if !db.Complete {
 		why := "openfire.xml names no user of it"
-		if hidden {
+		switch {
+		case foreign:
+			why = "serverURL logs in " + p.foreign + ", which tlim does not: make a login of the database's own"
+		case hidden:
 			why = "openfire.xml has user or password of it encrypted, by a key that is Openfire's (conf/security.xml)"
 		}
 		db.DSN = p.address("USER", "PASSWORD")
@@ -302,6 +306,9 @@ func (f *File) users(s source, db *Database) {
 	case suite:
 		f.set("directory.source", "isc", from, "without tables isc_user and isc_user_info in the database of store.dsn tlim does not start: auto then, or directory.dsn")
 		f.set("directory.dry_run", true, dry)
+		if s.rows == nil {
+			f.todo("directory.source is isc, unseen: see that the database has tables isc_user and isc_user_info, or import again with --db, which looks. Where it has none write auto")
+		}
 	default:
 		f.set("directory.source", "openfire", from, "Openfire's accounts alone are users")
 		f.set("directory.dry_run", true, dry)

@@ -22,6 +22,22 @@ type place struct {
 	user, password string                             // that the URL names
 	address        func(user, password string) string // as store.dsn has it; nil: of an engine that keeps a file
 	notes          []string                           // what of the URL is otherwise, and why
+	todo           []string                           // what an administrator has to see to before tlim runs as Openfire does
+	foreign        string                             // how the URL logs in, where tlim cannot: the user of the URL is of no use
+}
+
+// javaStores are parameters that name keys, certificates or their passwords for Java.
+var javaStores = regexp.MustCompile(`(?i)keystore|truststore|sslcert|clientcert|clientkey|serverrsapublickeyfile|servercertificate|hostnameincertificate`)
+
+// drop names parameters that are not taken.
+func (p *place) drop(names []string, why string) {
+	if len(names) == 0 {
+		return
+	}
+	p.notes = append(p.notes, "dropped of serverURL, because "+why+": "+strings.Join(names, ", "))
+	if keys := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !javaStores.MatchString(name) }); len(keys) > 0 {
+		p.todo = append(p.todo, "serverURL names keys or certificates for Java, which tlim does not read ("+strings.Join(keys, ", ")+"): make the authority of the database's certificate known to this system")
+	}
 }
 
 // jdbcKinds read the URLs of one engine each; ok is false for others.
@@ -78,7 +94,7 @@ func mysqlPlace(text string) (*place, bool, error) {
 		return nil, true, err
 	}
 	if n := len(list); n > 1 {
-		p.notes = append(p.notes, fmt.Sprintf("serverURL names %d servers, and this is the first: tlim connects to one. For fail-over put a virtual address or a proxy here", n))
+		p.todo = append(p.todo, fmt.Sprintf("serverURL names %d servers, and store.dsn has the first: tlim connects to one. For fail-over write a virtual address or a proxy there", n))
 	} else if m[1] != "" {
 		p.notes = append(p.notes, "tlim connects to one server: how serverURL chooses among several is dropped")
 	}
@@ -97,9 +113,7 @@ func mysqlPlace(text string) (*place, bool, error) {
 			dropped = append(dropped, name)
 		}
 	}
-	if len(dropped) > 0 {
-		p.notes = append(p.notes, "dropped of serverURL, because tlim sets character set, time-outs and the like itself: "+strings.Join(dropped, ", "))
-	}
+	p.drop(dropped, "tlim sets character set, time-outs and the like itself")
 	tail := "/" + m[3]
 	if len(kept) > 0 {
 		tail += "?" + strings.Join(kept, "&")
@@ -192,7 +206,7 @@ func unescaped(text string) string {
 var (
 	oracleJDBC    = regexp.MustCompile(`(?is)^jdbc:oracle:(thin|oci8?):(?:([^/@]*)/(.*))?@(.+)$`)
 	oracleService = regexp.MustCompile(`^(?://)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?/([A-Za-z0-9._$#-]+)(?::[A-Za-z]+)?(?:/[A-Za-z0-9._$#-]+)?$`)
-	oracleSID     = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5}):([A-Za-z0-9._$#-]+)$`)
+	oracleSID     = regexp.MustCompile(`^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5}):([A-Za-z0-9._$#-]+?)(?i::(?:shared|dedicated|pooled))?$`)
 )
 
 func oraclePlace(text string) (*place, bool, error) {
@@ -226,12 +240,15 @@ func oraclePlace(text string) (*place, bool, error) {
 	case oracleService.MatchString(target):
 		m := oracleService.FindStringSubmatch(target)
 		p.address = address(m[1] + ":" + cmp.Or(m[2], "1521") + "/" + m[3])
+	case strings.HasPrefix(strings.ToLower(target), "tcp"):
+		return nil, true, errors.New("names its server by tcp:// or tcps://: write (DESCRIPTION=(ADDRESS=(PROTOCOL=tcps)(HOST=host)(PORT=2484))(CONNECT_DATA=(SERVICE_NAME=service))) there, " +
+			"with tcp and 1521 where it has no TLS, in a copy of the file")
 	case strings.HasPrefix(strings.ToLower(target), "ldap"):
 		return nil, true, errors.New("looks its server up in a directory (LDAP), which tlim does not: write host, port and service there, in a copy of the file")
 	case hostForm.MatchString(target):
 		return nil, true, errors.New("names its server by an entry of tnsnames.ora, which tlim does not read: write what stands behind its = there, (DESCRIPTION=…), in a copy of the file")
 	default:
-		return nil, true, errors.New("has no server like host:1521:SID or //host:1521/service")
+		return nil, true, errors.New("has no server that is known: write it as host:1521:SID, //host:1521/service or (DESCRIPTION=…), in a copy of the file")
 	}
 	return p, true, nil
 }
@@ -274,10 +291,6 @@ func sqlserverPlace(text string) (*place, bool, error) {
 	if s.database == "" {
 		return nil, true, errors.New("names no database: write ;databaseName= and its name behind it, in a copy of the file")
 	}
-	if s.windows {
-		p.notes = append(p.notes, "serverURL logs in by Windows, which tlim does not: make a login of SQL Server and give it by --user and --password-file")
-		p.user, p.password = "", ""
-	}
 	at := cmp.Or(s.host, "localhost")
 	if strings.Contains(at, ":") {
 		at = "[" + at + "]"
@@ -304,7 +317,6 @@ func portOf(port string) string {
 type sqlserver struct {
 	host, port, instance, database string
 	encrypt, trust                 string
-	windows                        bool
 }
 
 func (s *sqlserver) query() string {
@@ -340,10 +352,23 @@ func (s *sqlserver) pairs(p *place, list []string) {
 			p.user = value
 		case "password":
 			p.password = value
-		case "integratedsecurity", "authenticationscheme":
-			s.windows = s.windows || !strings.EqualFold(value, "false")
+		case "integratedsecurity":
+			if !strings.EqualFold(value, "false") {
+				p.foreign = "by Windows"
+			}
+		case "authenticationscheme", "usentlmv2": // they say how integratedSecurity and domain log in
 		case "domain": // of jTDS
-			s.windows = value != ""
+			if value != "" {
+				p.foreign = "by Windows"
+			}
+		case "authentication":
+			if !strings.EqualFold(value, "SqlPassword") && !strings.EqualFold(value, "NotSpecified") {
+				p.foreign = "by a directory (the parameter authentication)"
+			}
+		case "accesstoken", "accesstokencallbackclass":
+			p.foreign = "by a token"
+		case "failoverpartner":
+			p.todo = append(p.todo, "serverURL names a fail-over partner, and store.dsn has the server alone: tlim connects to one. For fail-over write the listener's name or a virtual address there")
 		case "encrypt":
 			if truth.MatchString(value) {
 				s.encrypt = strings.ToLower(value)
@@ -365,9 +390,7 @@ func (s *sqlserver) pairs(p *place, list []string) {
 			}
 		}
 	}
-	if len(dropped) > 0 {
-		p.notes = append(p.notes, "dropped of serverURL, because it is the Java driver's: "+strings.Join(dropped, ", "))
-	}
+	p.drop(dropped, "it is the Java driver's")
 }
 
 // braced cuts at semicolons; a value that has one stands in braces, in which }} is a brace.

@@ -57,6 +57,7 @@ func TestDatabases(t *testing.T) {
 		{"jdbc:mysql://db/im?user=u&password=q", "u", "p", "mysql", "u:p@tcp(db:3306)/im", "names another user or password"},
 		{"jdbc:mysql://db/im?user=root&password=a%26b&useSSL=maybe", "", "", "mysql", "root:a&b@tcp(db:3306)/im", "useSSL"},
 		{"jdbc:oracle:thin:@db:1521:ORCL", "u", "p@/:#%", "oracle", "oracle://u:p%40%2F%3A%23%25@db:1521/?SID=ORCL", ""},
+		{"jdbc:oracle:thin:@db:1521:ORCL:SHARED", "u", "p", "oracle", "oracle://u:p@db:1521/?SID=ORCL", ""},
 		{"jdbc:oracle:thin:@//db:1522/im.example.com", "u", "p", "oracle", "oracle://u:p@db:1522/im.example.com", ""},
 		{"jdbc:oracle:thin:@db/im", "u", "p", "oracle", "oracle://u:p@db:1521/im", ""},
 		{"jdbc:oracle:thin:@[::1]:1521:ORCL", "u", "p", "oracle", "oracle://u:p@[::1]:1521/?SID=ORCL", ""},
@@ -134,6 +135,7 @@ func TestWrongFiles(t *testing.T) {
 		"no database in it":                {provided("jdbc:mysql://db:3306?password="+hush, "u", hush, ""), "names no database"},
 		"no host":                          {provided("jdbc:mysql://"+hush+" x/im", "u", hush, ""), "something else than host and port"},
 		"a pipe":                           {provided("jdbc:mysql://address=(protocol=pipe)(path="+hush+")/im", "u", hush, ""), "otherwise than by host and port"},
+		"tcps":                             {provided("jdbc:oracle:thin:u/"+hush+"@tcps://db:2484/im", "", "", ""), "(PROTOCOL=tcps)(HOST=host)"},
 		"tnsnames":                         {provided("jdbc:oracle:thin:u/"+hush+"@IMPROD", "", "", ""), "tnsnames.ora"},
 		"LDAP":                             {provided("jdbc:oracle:thin:@ldap://h:7777/"+hush+",cn=x", "u", hush, ""), "directory (LDAP)"},
 		"half a descriptor":                {provided("jdbc:oracle:thin:u/"+hush+"@(DESCRIPTION=(ADDRESS=(HOST=a)", "", "", ""), "is not whole"},
@@ -368,7 +370,15 @@ func TestSites(t *testing.T) {
 		"embedded by": {jive("<connectionProvider><className>org.jivesoftware.database.EmbeddedConnectionProvider</className></connectionProvider>"), nil, "SQLite file of its own", "write xmpp.domain"},
 		"SQL Server":  {provided("jdbc:jtds:sqlserver://db/im", "sa", hush, ""), rows(), "driver: sqlserver", later("sqlserver")},
 		"Oracle":      {provided("jdbc:oracle:thin:@db:1521:im", "u", hush, ""), rows(), "driver: oracle", later("oracle")},
-		"Windows":     {provided("jdbc:jtds:sqlserver://db/im;domain=CORP", "", "", ""), rows(), "by Windows", "names no user"},
+		"Windows":     {provided("jdbc:jtds:sqlserver://db/im;domain=CORP;useNTLMv2=true", "u", hush, ""), rows(), "dsn_file: store.dsn\n", "logs in by Windows, which tlim does not: make a login of the database's own: import again with --user"},
+		"integrated":  {provided("jdbc:sqlserver://db;databaseName=im;integratedSecurity=true", "", "", ""), rows(), "dsn_file: store.dsn\n", "by Windows"},
+		"a directory": {provided("jdbc:sqlserver://db;databaseName=im;authentication=ActiveDirectoryPassword", "u", hush, ""), rows(), "dsn_file: store.dsn\n", "by a directory"},
+		"SQL login":   {provided("jdbc:sqlserver://db;databaseName=im;authentication=SqlPassword;integratedSecurity=false", "u", hush, ""), rows(), "\n  dsn: ", ""},
+		"a partner":   {provided("jdbc:sqlserver://db;databaseName=im;failoverPartner=b", "u", hush, ""), rows(), "\n  dsn: ", "names a fail-over partner"},
+		"key stores":  {provided("jdbc:sqlserver://db;databaseName=im;trustStore=/x;trustStorePassword="+hush, "u", hush, ""), rows(), "\n  dsn: ", "keys or certificates for Java, which tlim does not read (trustStore, trustStorePassword)"},
+		"MySQL's":     {provided("jdbc:mysql://db/im?trustCertificateKeyStoreUrl=file:/x&trustCertificateKeyStorePassword="+hush, "u", hush, ""), rows(), "\n  dsn: ", "keys or certificates for Java"},
+		"two servers": {provided("jdbc:mysql://a,b/im", "u", hush, ""), rows(), "tcp(a:3306)", "names 2 servers"},
+		"isc, unseen": {plain, nil, "source: isc\n", "directory.source is isc, unseen"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := convert(t, c.text, c.rows)
