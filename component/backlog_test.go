@@ -73,14 +73,14 @@ func TestPassesLargeFanOut(t *testing.T) {
 		h.turns(3)
 		server.route()
 		if n > members {
-			t.Fatal("it never passes")
+			t.Fatalf("m0 has no copy after %d rounds, want it to pass between those of the large group", n)
 		}
 	}
 	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))) - sent; n > 2*bound {
 		t.Errorf("it waited for %d of %d copies, want at most %d", n, members, 2*bound)
 	}
 	if position := h.delivered.Load(); position >= h.timeOf("g0") {
-		t.Error("the group's message counts as delivered")
+		t.Errorf("got the position %d, want it before %d: the group's message is not delivered yet", position, h.timeOf("g0"))
 	}
 	server.routeAll(h)
 	if n := len(strings.Fields(copiesOfSome(h.sender, "g0"))); n != members {
@@ -331,13 +331,13 @@ func TestOverloadOfOneSize(t *testing.T) {
 			// Its turn comes after some turns of each of the others, and on a slow machine a round takes few of them.
 			for rounds := 0; h.timeOf("it") == 0; rounds++ {
 				if rounds == 200 {
-					t.Fatal("the other message was not chosen in 200 rounds")
+					t.Fatal("the other message was not chosen in 200 rounds, want it stored after some")
 				}
 				round()
 			}
 			for rounds := 0; copiesOfSome(h.sender, "it") == ""; rounds++ {
 				if rounds == 200 {
-					t.Fatal("the large message was not chosen in 200 rounds")
+					t.Fatal("the large message was not chosen in 200 rounds, want copies after some")
 				}
 				round()
 			}
@@ -397,7 +397,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 			h.post("lisi/p", text("it", "lisi", "zhaoliu", "x"))
 			h.turns(10)
 			if h.timeOf("it") == 0 {
-				t.Error("a message between two waits for it")
+				t.Error("a message between two waits for the large one, want it stored at once")
 			}
 			server.routeAll(h)
 		})

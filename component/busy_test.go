@@ -45,7 +45,7 @@ func TestBusyHolds(t *testing.T) {
 		s.intake.queue <- &task{}
 		tick <- time.Time{}
 		if items, _ := s.conveyor.collect(t.Context(), t.Context(), tick); len(items) != 0 {
-			t.Fatal("a message was taken while the server had enough to do")
+			t.Fatalf("took %d messages while the server had enough to do, want none", len(items))
 		}
 		if items, _ := s.conveyor.collect(t.Context(), t.Context(), nil); len(items) != 1 {
 			t.Fatal("no message was taken after a tick, want 1")

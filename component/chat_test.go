@@ -405,6 +405,6 @@ func TestDatabaseAway(t *testing.T) {
 		t.Errorf("after the database is back: got %v, %v, want m1 to lisi, a receipt", d, posts)
 	}
 	if err := h.Ready(); err != nil {
-		t.Error(err)
+		t.Errorf("Ready: got %v, want no error", err)
 	}
 }

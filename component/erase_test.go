@@ -278,7 +278,7 @@ func TestAnnouncements(t *testing.T) {
 	}
 	for range 2 {
 		if err := h.DeletePost(t.Context(), list[0].ID); err != nil {
-			t.Errorf("delete: %v", err)
+			t.Errorf("delete: got %v, want no error, also the second time", err)
 		}
 	}
 	if list, err := h.db.Announcements(t.Context(), g, "", 10); err != nil || len(list) != 0 {

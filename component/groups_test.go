@@ -163,7 +163,7 @@ func TestModifyGroup(t *testing.T) {
 		t.Errorf("got %+v, want the picture %v", rows, pic)
 	}
 	if err := h.SetGroupPicture(t.Context(), id, strings.Repeat("p", 257)); codeOf(err) != protocol.TooLarge {
-		t.Error(err)
+		t.Errorf("a picture of 257 characters: got %v, want %v", err, protocol.TooLarge)
 	}
 	// What is gone is no error: clients repeat these calls.
 	for range 2 {
@@ -353,7 +353,7 @@ func TestDissolutionPurges(t *testing.T) {
 	left := func() (n int) {
 		page, total, err := h.db.GroupHistory(t.Context(), id, store.Page{Length: 100})
 		if err != nil || int(total) != len(page) {
-			t.Fatal(total, len(page), err)
+			t.Fatalf("got a total of %d with %d rows, %v, want the same number and no error", total, len(page), err)
 		}
 		return len(page)
 	}
@@ -526,10 +526,10 @@ func TestNoticeReceivers(t *testing.T) {
 		})
 	}
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: "[\"\u0001\"]", Receivers: []string{"lisi"}}); codeOf(err) != protocol.NotJSON {
-		t.Error(err)
+		t.Errorf("a control character: got %v, want %v", err, protocol.NotJSON)
 	}
 	if _, err := h.Notify(t.Context(), Notice{Type: "MTB-000", Body: `["` + strings.Repeat("x", 65536) + `"]`, Receivers: []string{"lisi"}}); codeOf(err) != protocol.TooLarge {
-		t.Error(err)
+		t.Errorf("a body that is too large: got %v, want %v", err, protocol.TooLarge)
 	}
 }
 
@@ -629,7 +629,7 @@ func TestUsers(t *testing.T) {
 		t.Errorf("got %q, %v, want nobody", id, err)
 	}
 	if _, err := h.CanonicalID(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
-		t.Error(err)
+		t.Errorf("an empty id: got %v, want %v", err, protocol.UserIDInvalid)
 	}
 
 	// Seen users are learned once, and addUser says better.
@@ -685,7 +685,7 @@ func TestPresenceAnswers(t *testing.T) {
 		t.Helper()
 		list, err := h.Presence(t.Context(), id)
 		if err != nil || len(list) != len(want) {
-			t.Fatal(list, err)
+			t.Fatalf("got %v, %v, want %d members and no error", list, err, len(want))
 		}
 		for _, m := range list {
 			if m.Status != want[m.UserID] {

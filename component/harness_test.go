@@ -714,7 +714,7 @@ func gathered(t *testing.T, from prometheus.Gatherer, name string, labels ...str
 			}
 		}
 	}
-	t.Fatalf("no series %s%q", name, labels)
+	t.Fatalf("got no series %s%q, want one", name, labels)
 	return 0
 }
 

@@ -16,10 +16,10 @@ func TestPostLimits(t *testing.T) {
 	post := store.Announcement{SessionID: g, UserID: "lisi", Title: "x"}
 	for i, bounded := range []bool{true, true} {
 		if err := h.Post(t.Context(), post, bounded); err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("post %d: got %v, want no error", i+1, err)
 		}
 		if err := h.SetStyle(t.Context(), store.Style{Name: fmt.Sprint("s", i), UserID: "lisi"}, bounded); err != nil {
-			t.Fatal(i, err)
+			t.Fatalf("style %d: got %v, want no error", i+1, err)
 		}
 	}
 	if err := h.Post(t.Context(), post, true); code(err) != protocol.TooLarge {

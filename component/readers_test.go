@@ -124,7 +124,7 @@ func TestExtensionAnew(t *testing.T) {
 			h.sendRaw("zhangsan/p", testComponent, inner+strings.Replace(body, "m%", id, 1))
 			d, posts := h.sender.take()
 			if addresses(d, id) == "" {
-				t.Fatalf("got no delivery, %v", posts)
+				t.Fatalf("got no delivery of %s but %v, want one", id, posts)
 			}
 			_, after, _ := strings.Cut(string(d[0].Payload), "</body>")
 			if got, _, _ := strings.Cut(after, "<no-store"); got != want {

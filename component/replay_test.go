@@ -222,7 +222,7 @@ func TestLinkLost(t *testing.T) {
 		t.Errorf("delivered again: got %s, want no m4: what was said in a dissolved group goes with it", got)
 	}
 	if err := h.Ready(); err != nil {
-		t.Error(err)
+		t.Errorf("Ready: got %v, want no error", err)
 	}
 }
 
@@ -265,7 +265,7 @@ func TestReplayGoesOn(t *testing.T) {
 		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test/p m3>lisi@im.test/p m4>lisi@im.test/p"`, got)
 	}
 	if err := h.Ready(); err != nil {
-		t.Error(err)
+		t.Errorf("Ready: got %v, want no error", err)
 	}
 }
 

@@ -180,7 +180,7 @@ func TestNoticeToAllOfNobody(t *testing.T) {
 	_, err := h.Notify(t.Context(), asked(Notice{Receivers: []string{"@all"}}))
 	var refused *protocol.Error
 	if !errors.As(err, &refused) || refused.Code != protocol.UserIDInvalid || listed(refused.Skipped) != "@all empty" {
-		t.Error(err)
+		t.Errorf("got %v, want %v that leaves out @all and the empty id", err, protocol.UserIDInvalid)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestLostCommit(t *testing.T) {
 				t.Errorf("the retry: got deliveries %s, answers %s, want a receipt, and deliveries if the COMMIT did not happen", copiesOf(d), refusals(posts))
 			}
 			if err := h.Ready(); err != nil {
-				t.Error(err)
+				t.Errorf("Ready: got %v, want no error", err)
 			}
 		})
 	}
@@ -184,7 +184,7 @@ func TestUnstorableRow(t *testing.T) {
 		t.Errorf("messages: got %v, %v, want m1 and m3", rows, err)
 	}
 	if err := h.Ready(); err != nil {
-		t.Error(err)
+		t.Errorf("Ready: got %v, want no error", err)
 	}
 }
 
@@ -235,7 +235,7 @@ func TestAwayAtStart(t *testing.T) {
 	}
 	cancel()
 	if err := <-ended; err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run: got %v, want no error", err)
 	}
 	h.stop = nil
 }
@@ -278,7 +278,7 @@ func TestReadsFail(t *testing.T) {
 	h.stop()
 	h.stop = nil
 	if err := <-h.stopped; err != nil {
-		t.Errorf("Run: %v", err)
+		t.Errorf("Run: got %v, want no error", err)
 	}
 }
 

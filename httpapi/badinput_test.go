@@ -281,7 +281,7 @@ func TestBadFileInput(t *testing.T) {
 			t.Fatalf("%s is not in the document, want it there", r.URL.Path)
 		}
 		if ok, problems := check.ValidateHttpResponse(r, w.Result()); !ok {
-			t.Errorf("%s: %d %.300s: %s", what, w.Code, w.Body, explain(problems))
+			t.Errorf("%s: got %d %.300s, want it as the document says: %s", what, w.Code, w.Body, explain(problems))
 		}
 	}
 	values := slices.Concat(hostile, unreadable, []string{strings.Repeat("f", 32), knownFile + "\x00", knownFile + "/../x", "/upload/download?fileId=../x", "http://127.0.0.1:1/", "file:///etc/passwd"})

@@ -31,7 +31,7 @@ func TestDocumentNamesEveryEndpoint(t *testing.T) {
 		}
 	}
 	if hasRow(string(text), "findNothing") || hasRow("| f | [findNotice](#x) | a |\n| findNotice | who may |\n| another | who may |\n", "findNotice") {
-		t.Error("got a row on what has none")
+		t.Error("got a row on what has none, want it found missing")
 	}
 }
 

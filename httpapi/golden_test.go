@@ -195,7 +195,7 @@ func alphabetical(t *testing.T, body string) {
 	walk = func() {
 		token, err := d.Token()
 		if err != nil {
-			t.Fatalf("%v in %s", err, body)
+			t.Fatalf("got %v, want JSON in %s", err, body)
 		}
 		switch token {
 		case json.Delim('['):

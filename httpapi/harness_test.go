@@ -116,7 +116,7 @@ func (a answer) object(t testing.TB) map[string]any {
 	t.Helper()
 	var v map[string]any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
-		t.Fatalf("answer %d %q: %v", a.status, a.body, err)
+		t.Fatalf("got %d %q: %v, want a JSON object", a.status, a.body, err)
 	}
 	return v
 }
@@ -161,12 +161,12 @@ func exchange(t testing.TB, conn net.Conn, request []byte, method string) answer
 	_, writeErr := conn.Write(request)
 	resp, err := http.ReadResponse(newReader(conn), &http.Request{Method: method})
 	if err != nil {
-		t.Fatalf("no answer: %v (write: %v)", err, writeErr)
+		t.Fatalf("got no answer: %v (write: %v), want one", err, writeErr)
 	}
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
-		t.Fatalf("answer cut: %v", err)
+		t.Fatalf("got a part of the answer and %v, want the whole", err)
 	}
 	return answer{resp.StatusCode, resp.Header, string(content)}
 }

@@ -255,7 +255,7 @@ func wait[T any](t *testing.T, done <-chan T) {
 	select {
 	case <-done:
 	case <-time.After(patience):
-		t.Fatal("it does not end")
+		t.Fatalf("what the test waits for goes on after %s, want its end", patience)
 	}
 }
 

@@ -68,7 +68,7 @@ func TestRefusalsAreRead(t *testing.T) {
 					}
 					conn := dial(t, l.lab)
 					if _, err := conn.Write(req.Bytes()); err != nil {
-						t.Errorf("sending fails: %v", err)
+						t.Errorf("sending: got %v, want no error", err)
 						return
 					}
 					resp, err := http.ReadResponse(newReader(conn), nil)
@@ -235,7 +235,7 @@ func readsRefusals(t *testing.T, program string, args ...string) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %s%s", err, out, &stderr)
+		t.Fatalf("got %v, want no error: %s%s", err, out, &stderr)
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) != 2*len(list) {

@@ -47,7 +47,7 @@ func TestOfflineClearsWhatItAnswered(t *testing.T) {
 	}
 	for !strings.HasSuffix(got.String(), end) {
 		if _, err := io.CopyN(&got, resp.Body, 1); err != nil {
-			t.Fatalf("%v after ...%s", err, got.String()[got.Len()-100:])
+			t.Fatalf("got %v after ...%s, want %q at the end", err, got.String()[max(0, got.Len()-100):], end)
 		}
 	}
 	wait(t, cleared) // all rows are here, and the answer's end is not

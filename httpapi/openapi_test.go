@@ -167,7 +167,7 @@ func TestDocument(t *testing.T) {
 	l := newWhole(t)
 	document, check := served(t, l)
 	if ok, problems := check.ValidateDocument(); !ok {
-		t.Fatalf("not valid: %s", explain(problems))
+		t.Fatalf("the document: got %s, want it valid", explain(problems))
 	}
 	if document["openapi"] != "3.1.0" {
 		t.Errorf("openapi is %v, want 3.1.0", document["openapi"])
@@ -306,7 +306,7 @@ func TestDocumentedAnswers(t *testing.T) {
 			return
 		}
 		if ok, problems := check.ValidateHttpResponse(r, w); !ok {
-			t.Errorf("%s: %s %s?%s answers %d %s: %s", c.what, c.method, c.path, c.query, c.answer.status, c.answer.body, explain(problems))
+			t.Errorf("%s: %s %s?%s answers %d %s, want it as the document says: %s", c.what, c.method, c.path, c.query, c.answer.status, c.answer.body, explain(problems))
 		}
 		var v any
 		if err := json.Unmarshal([]byte(c.answer.body), &v); err != nil {
@@ -373,7 +373,7 @@ func TestExampleRequests(t *testing.T) {
 		for _, r := range []*http.Request{get, post} {
 			r.Header.Set("Authorization", "Bearer "+adminKey)
 			if ok, problems := check.ValidateHttpRequest(r); !ok {
-				t.Errorf("%s %s?%s: %s", r.Method, rt.path, e.Query, explain(problems))
+				t.Errorf("%s %s?%s: got %s, want the example as the document says", r.Method, rt.path, e.Query, explain(problems))
 			}
 		}
 	}

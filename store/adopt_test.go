@@ -238,7 +238,7 @@ func TestConversions(t *testing.T) {
 			warnings := open(t, cfg).Report().Warnings
 			for _, w := range want {
 				if !slices.ContainsFunc(warnings, func(got string) bool { return strings.Contains(strings.ReplaceAll(got, "utf8_", "utf8mb3_"), w) }) {
-					t.Errorf("got no warning that says %q:\n%s", w, strings.Join(warnings, "\n"))
+					t.Errorf("got the warnings\n%s\nwant one that says %q", strings.Join(warnings, "\n"), w)
 				}
 			}
 			raw := e.raw(t, cfg)
@@ -397,11 +397,11 @@ func TestMigrateModes(t *testing.T) {
 		off := cfg
 		off.Migrate = store.MigrateOff
 		if _, err := open2(off); err != nil {
-			t.Error("off:", err)
+			t.Errorf("off: got %v, want no error", err)
 		}
 		off.Migrate = "yes"
 		if _, err := open2(off); err == nil || !strings.Contains(err.Error(), `"yes"`) {
-			t.Error("unknown mode:", err)
+			t.Errorf(`an unknown mode: got %v, want an error that names "yes"`, err)
 		}
 		run(t, e.raw(t, cfg), "UPDATE tlim_schema SET version = 99")
 		refused("a newer tlim's", cfg, "version 99")

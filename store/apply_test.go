@@ -381,7 +381,7 @@ func TestIdsAreComparedExactly(t *testing.T) {
 			t.Errorf("offline: got %+v, want M1 alone", p)
 		}
 		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
-			t.Error(when, ok, err)
+			t.Errorf("the time of m1: got %s, %v, %v, want %s and no error", when, ok, err, clock(1))
 		}
 		if _, ok, err := s.MessageTime(ctx, "m1 "); ok || err != nil {
 			t.Errorf("an id with a blank was found: got %v, want ok false, no error", err)

@@ -22,7 +22,7 @@ func walked(t *testing.T, limit int, next func(store.Old, int) ([]store.Old, err
 			return found
 		}
 		if len(found) > 1000 {
-			t.Fatal("a walk without an end")
+			t.Fatalf("the walk goes on after %d rows, want its end", len(found))
 		}
 	}
 }
@@ -178,7 +178,7 @@ func TestCleanupOfReceipts(t *testing.T) {
 			steps = append(steps, fmt.Sprintf("%d messages, %d receipts left", n, total))
 			rows = rows[n:]
 			if len(steps) > 10 {
-				t.Fatal("no end")
+				t.Fatalf("the purge goes on after %d steps, want its end", len(steps))
 			}
 		}
 		equal(t, "steps", steps, []string{"2 messages, 2701 receipts left", "1 messages, 2501 receipts left", "0 messages, 1501 receipts left",

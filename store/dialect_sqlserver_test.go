@@ -46,7 +46,7 @@ func TestSQLServerAddresses(t *testing.T) {
 				t.Errorf("it is taken for %s, want sqlserver", engine)
 			}
 			if shown := MaskDSN(c.dsn); !strings.HasPrefix(shown, "sqlserver://sa:********@") || strings.Contains(shown, got.Password+"@") {
-				t.Errorf("it is shown as %s", shown)
+				t.Errorf("the DSN is shown as %s, want its password masked", shown)
 			}
 		})
 	}
@@ -82,7 +82,7 @@ func TestSQLServerAddresses(t *testing.T) {
 				t.Errorf("got %v, want %q in one line, without HUSH", err, want)
 			}
 			if shown := MaskDSN(dsn); strings.Contains(shown, "HUSH") {
-				t.Errorf("it is shown as %s", shown)
+				t.Errorf("the DSN is shown as %s, want no HUSH in it", shown)
 			}
 		})
 	}
@@ -106,7 +106,7 @@ func TestErrorsOfSQLServer(t *testing.T) {
 			got := s.fail(fmt.Errorf("insert: %w", c.err))
 			for _, kind := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
 				if errors.Is(got, kind) != errors.Is(c.want, kind) {
-					t.Errorf("%v: is it %v? got %v", got, kind, errors.Is(got, kind))
+					t.Errorf("%v is %v: got %v, want %v", got, kind, errors.Is(got, kind), errors.Is(c.want, kind))
 				}
 			}
 		})
@@ -225,7 +225,7 @@ func TestNoStatementIsTooLarge(t *testing.T) {
 				c := d.command(query)
 				n := max(len(c.args), len(c.compared))
 				if most = max(most, n); n > 2098 {
-					t.Errorf("%d parameters: %s", n, query[:80])
+					t.Errorf("got %d parameters, want at most 2098: %s", n, query[:80])
 				}
 			}
 			for _, q := range append(everyQuery(), walks...) {

@@ -36,7 +36,7 @@ var sqlserverEngine = engine{
 		})
 		at, err := url.Parse(server)
 		if err != nil {
-			t.Fatal("TLIM_TEST_SQLSERVER_DSN is no URL")
+			t.Fatal("TLIM_TEST_SQLSERVER_DSN is not a URL, want one")
 		}
 		query := at.Query()
 		query.Set("database", name)

@@ -53,7 +53,7 @@ func run(t testing.TB, db *sql.DB, statements ...string) {
 	t.Helper()
 	for _, s := range statements {
 		if _, err := db.Exec(s); err != nil {
-			t.Fatalf("%v in: %s", err, s)
+			t.Fatalf("got %v, want no error from: %s", err, s)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func TestDeadlock(t *testing.T) {
 		}
 		select {
 		case err := <-done:
-			t.Fatal("did not wait for the group:", err)
+			t.Fatalf("the call ended with %v, want it to wait for the group", err)
 		default:
 		}
 	}
@@ -131,7 +131,7 @@ func TestConnectionLostInABatch(t *testing.T) {
 		err = raw.QueryRow(`SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'UPDATE ofsession SET session_modify_time%'`).Scan(&id)
 		select {
 		case early := <-done:
-			t.Fatal("did not wait for the group:", early)
+			t.Fatalf("the call ended with %v, want it to wait for the group", early)
 		default:
 		}
 	}

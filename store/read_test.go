@@ -235,7 +235,7 @@ func TestLargePages(t *testing.T) {
 				for p := (store.Page{Length: limit}); ; {
 					page, total, err := s.ChatHistory(ctx, "z", "l", p)
 					if err != nil || p.BeforeTime == "" && total != n {
-						t.Fatal(total, err)
+						t.Fatalf("got a total of %d, %v, want %d and no error", total, err, n)
 					}
 					if !fits(page, limit) {
 						break
@@ -440,7 +440,7 @@ func TestQuotesAreData(t *testing.T) {
 		_, total, err = s.NoticeHistory(ctx, "l", "MTB%", store.Page{})
 		equal(t, "notices", fmt.Sprint(total, err), "0 <nil>")
 		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrDuplicate) || strings.Contains(err.Error(), "syntax") {
-			t.Error(err)
+			t.Errorf("got %v, want %v and no error of syntax", err, store.ErrDuplicate)
 		}
 	})
 }
@@ -463,7 +463,7 @@ func TestLongHistoriesStayInTheIndex(t *testing.T) {
 	for _, query := range store.InTheIndex {
 		plan, err := raw.Query("EXPLAIN " + store.MySQLText(query, values))
 		if err != nil {
-			t.Fatal(err, query)
+			t.Fatalf("got %v, want a plan of: %s", err, query)
 		}
 		columns := must[[]string](t)(plan.Columns())
 		steps := 0

@@ -54,7 +54,7 @@ func TestSharedReads(t *testing.T) {
 		enter(t.Context())() // messages
 		for range cap(waiting) {
 			if err := <-waiting; !errors.Is(err, context.DeadlineExceeded) {
-				t.Error(err)
+				t.Errorf("got %v, want %v", err, context.DeadlineExceeded)
 			}
 		}
 		leaves[2]()

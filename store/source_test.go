@@ -167,7 +167,7 @@ func TestSourceSaysWhatIsMissing(t *testing.T) {
 			t.Errorf("%v, want %s", err, want)
 		}
 		if err := newSource(t, s, "openfire", "").Check(ctx); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "missing are table ofUser") {
-			t.Error(err)
+			t.Errorf("got %v, want %v that names the missing ofUser", err, store.ErrSchema)
 		}
 		if _, err := store.NewSource(s, store.SourceConfig{Kind: "ldap"}); err == nil {
 			t.Error("a source of no known kind: got no error, want one")

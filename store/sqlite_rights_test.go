@@ -89,7 +89,7 @@ func TestNoFileWithoutTables(t *testing.T) {
 				t.Errorf("%+v: opened, want an error", cfg)
 			}
 			if err := CheckDSN("sqlite", cfg.DSN); err != nil {
-				t.Error(err)
+				t.Errorf("CheckDSN: got %v, want no error", err)
 			}
 			if _, err := os.Stat(path); !os.IsNotExist(err) {
 				t.Errorf("%+v: got %v, want no file", cfg, err)

@@ -31,7 +31,7 @@ func TestStatements(t *testing.T) {
 				}
 			}
 			if len(got) != len(want) {
-				t.Errorf("%s is longer than what is rendered", file)
+				t.Errorf("got %d bytes rendered, want %d as in %s", len(got), len(want), file)
 			}
 		})
 	}

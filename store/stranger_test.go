@@ -419,7 +419,7 @@ func TestStrangersGetNothing(t *testing.T) {
 					answer := func(n names) string {
 						v, err := read(s, n)
 						if err != nil {
-							t.Fatalf("%s of %q: %v", name, n.user, err)
+							t.Fatalf("%s of %q: got %v, want no error", name, n.user, err)
 						}
 						text := fmt.Sprintf("%+v", v)
 						for _, name := range []string{n.user, n.other, n.msg, n.group, n.thing} {
@@ -429,7 +429,7 @@ func TestStrangersGetNothing(t *testing.T) {
 					}
 					nothing := answer(nobody)
 					if answer(ours) == nothing {
-						t.Errorf("%s answers nothing of what is there: the probe proves nothing", name)
+						t.Errorf("%s answers nothing, want what is there: the probe proves nothing", name)
 					}
 					for _, twin := range twins {
 						if got := answer(twin); got != nothing {
@@ -453,13 +453,13 @@ func TestStrangersGetNothing(t *testing.T) {
 			for _, twin := range twins {
 				for name, write := range writes {
 					if err := write(s, epoch, twin); err != nil && !errors.Is(err, store.ErrDuplicate) && !errors.Is(err, store.ErrData) {
-						t.Errorf("%s of %q: %v", name, twin.user, err)
+						t.Errorf("%s of %q: got %v, want no error or a refusal of the key or the text", name, twin.user, err)
 					}
 				}
 				for name, probe := range probes {
 					err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{probe(twin)})
 					if err != nil && !errors.Is(err, store.ErrDuplicate) && !errors.Is(err, store.ErrData) {
-						t.Errorf("%s of %q: %v", name, twin.user, err)
+						t.Errorf("%s of %q: got %v, want no error or a refusal of the key or the text", name, twin.user, err)
 					}
 				}
 				unchanged("a write", twin)
@@ -577,7 +577,7 @@ func TestExactnessKeepsTheIndex(t *testing.T) {
 	plan := func(query string) string {
 		rows, err := raw.Query("EXPLAIN " + query)
 		if err != nil {
-			t.Fatal(err, query)
+			t.Fatalf("got %v, want a plan of: %s", err, query)
 		}
 		defer rows.Close()
 		columns := must[[]string](t)(rows.Columns())

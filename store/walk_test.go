@@ -107,7 +107,7 @@ func TestOrderOfNullsCanBeSpelled(t *testing.T) {
 		}
 		c, err := prepare(t.Context(), s.pools.writer, spelled.command(q))
 		if err != nil {
-			t.Errorf("%v: %s", err, q)
+			t.Errorf("got %v, want it prepared: %s", err, q)
 			continue
 		}
 		c.stmt.Close()

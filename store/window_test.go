@@ -65,7 +65,7 @@ func TestMessagesTo(t *testing.T) {
 					}
 					time, after = end.Time, end.ID
 					if looks > 100 {
-						t.Fatal("no end")
+						t.Fatalf("the walk goes on after %d looks, want its end", looks)
 					}
 				}
 				if !slices.Equal(got, want) {
@@ -158,7 +158,7 @@ func TestSearchInWindows(t *testing.T) {
 						}
 						p.BeforeTime, p.BeforeID = end.Time, end.ID
 						if looks > 200 {
-							t.Fatal("no end")
+							t.Fatalf("the walk goes on after %d looks, want its end", looks)
 						}
 					}
 					// What has no time comes last and is beyond the reach of a keyset.

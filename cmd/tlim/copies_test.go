@@ -31,10 +31,10 @@ func TestCopiesOnOpenfire(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := clients["lisi"].WaitFor(ctx, func(m lab.Message) bool { return m.Is("MTT-000", id) }); err != nil {
-		t.Error(err)
+		t.Errorf("lisi got nothing: %v, want the message %s", err, id)
 	}
 	if _, err := clients["zhangsan"].WaitFor(ctx, func(m lab.Message) bool { _, yes := m.Acknowledges(id); return yes }); err != nil {
-		t.Error(err)
+		t.Errorf("zhangsan got nothing: %v, want the acknowledgement of %s", err, id)
 	}
 	if err := tlim.Stop(); err != nil {
 		t.Error(err)

@@ -66,7 +66,7 @@ func TestStoredClockAhead(t *testing.T) {
 		}
 		defer db.Close()
 		if _, err := db.ExecContext(context.WithoutCancel(t.Context()), statement); err != nil {
-			t.Fatalf("%s: %v", statement, err)
+			t.Fatalf("%s: got %v, want no error", statement, err)
 		}
 	}
 	const named = "the stored clock runs ahead of this machine's"

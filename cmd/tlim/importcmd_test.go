@@ -40,7 +40,7 @@ func TestImport(t *testing.T) {
 		t.Errorf("the file: got %v %v, want mode 0600", info, err)
 	}
 	if code, stdout, stderr := runCommand(t, "config", "check", "--config", to); code != 0 {
-		t.Errorf("config check: exit code %d\n%s%s\n%s", code, stdout, stderr, readText(t, to))
+		t.Errorf("config check: got the exit code %d, want 0\n%s%s\n%s", code, stdout, stderr, readText(t, to))
 	}
 	if left, err := filepath.Glob(filepath.Join(dir, ".tlim-import-*")); len(left) > 0 || err != nil {
 		t.Errorf("left behind: %v %v, want nothing", left, err)
@@ -137,7 +137,7 @@ func TestImportShowsNoSecret(t *testing.T) {
 			"<testOnBorrow>", "<testOnBorrow", "<druid>", "<tlim>", "<jive>", "<?xml", "<"} {
 			before, after, found := strings.Cut(site, place)
 			if !found {
-				t.Fatalf("%s is not in the file", place)
+				t.Fatalf("got no %s in the file, want it there", place)
 			}
 			from := write(t, dir, "openfire.xml", before+place+text+after)
 			for _, more := range [][]string{nil, {"--db"}} {
@@ -147,13 +147,13 @@ func TestImportShowsNoSecret(t *testing.T) {
 				tried++
 				_, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to, "--force"}, more...)...)
 				if strings.Contains(stdout+stderr, hush) {
-					t.Errorf("%s behind %s %s: it says\n%s%s", inside, place, more, stdout, stderr)
+					t.Errorf("%s behind %s %s: got, with the secret,\n%s%s\nwant no secret", inside, place, more, stdout, stderr)
 				}
 			}
 		}
 	}
 	if tried < 700 {
-		t.Errorf("only %d files were tried", tried)
+		t.Errorf("%d files were tried, want at least 700", tried)
 	}
 }
 

@@ -82,10 +82,10 @@ func TestServeOnOpenfire(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := zhangsan.WaitFor(ctx, func(m lab.Message) bool { _, yes := m.Acknowledges(id); return yes }); err != nil {
-			t.Fatalf("%s: no receipt: %v", text, err)
+			t.Fatalf("%s: got %v, want the acknowledgement of %s", text, err, id)
 		}
 		if _, err := lisi.WaitFor(ctx, func(m lab.Message) bool { return m.Is("MTT-000", id) }); err != nil {
-			t.Fatalf("%s: not delivered: %v", text, err)
+			t.Fatalf("%s: got %v, want %s delivered to lisi", text, err, id)
 		}
 		return id
 	}
@@ -245,7 +245,7 @@ func poll(t *testing.T, ctx context.Context, so func() bool) {
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			t.Fatal("it never came to be so")
+			t.Fatal("what the test waits for did not come to be so, want it in time")
 		}
 	}
 }
@@ -415,6 +415,6 @@ func TestPortOfTheOldConsole(t *testing.T) {
 	}
 	err = checkListen("http.listen", "127.0.0.1:"+consolePort)
 	if err == nil || !strings.Contains(err.Error(), "Openfire's console had this port") || strings.Contains(err.Error(), "\n") {
-		t.Error(err)
+		t.Errorf("got %v, want one line that tells of Openfire's console", err)
 	}
 }

@@ -26,7 +26,7 @@ func tokenLives(t *testing.T, ctx context.Context, tlim *lab.Tlim, zhangsan *lab
 			err = xml.Unmarshal(got, answer)
 		}
 		if err != nil {
-			t.Fatalf("%s: %v in %s", payload, err, got)
+			t.Fatalf("%s: got %s, %v, want an answer that can be read", payload, got, err)
 		}
 	}
 	status := func(token, query string) int {

@@ -145,7 +145,7 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 	}
 	if len(v.Messages) != 1 || v.Messages[0].Body != m.Body || !v.Messages[0].Routed || v.Messages[0].Settled || len(v.Pushes) != 2 || len(v.Receipts) != 1 ||
 		v.Offline[0] != (tracedOffline{"lisi", 1, "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || v.Cut != nil {
-		t.Errorf("%s", full)
+		t.Errorf("got %s\nwant the message routed and not settled, 2 pushes, 1 receipt, lisi's row in the queue, 1 live id, 1 file and nothing cut", full)
 	}
 
 	out, _ = ask("late\x1b[2J")

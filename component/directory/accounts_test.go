@@ -167,7 +167,7 @@ func TestFailingAccounts(t *testing.T) {
 		return nil
 	})
 	if err := h.works(`add a "a" "", add b "b" "", add c "c" ""`); err == nil || !strings.Contains(err.Error(), "no answer for b") {
-		t.Error(err)
+		t.Errorf(`got %v, want an error with "no answer for b"`, err)
 	}
 	check(t, h.works(""))
 	h.clock.Move(minAccountRetry)
@@ -211,12 +211,12 @@ func TestServerThatMakesNoAccounts(t *testing.T) {
 		return nil
 	})
 	if err := h.works(strings.Join(all[:2], ", ")); !errors.Is(err, ErrNoAccounts) {
-		t.Error(err)
+		t.Errorf("got %v, want %v", err, ErrNoAccounts)
 	}
 	broken := errors.New("internal-server-error")
 	h.server.set(func(string, string) error { return broken })
 	if err := h.works(strings.Join(all[1:1+maxAccountFailures], ", ") + ", remove gone"); !errors.Is(err, broken) {
-		t.Error(err)
+		t.Errorf("got %v, want %v", err, broken)
 	}
 	h.server.set(nil)
 	check(t, h.works(strings.Join(all[1+maxAccountFailures:], ", ")))

@@ -165,7 +165,7 @@ func TestImportOfWhatCannotBeStored(t *testing.T) {
 		}
 	})
 	if err := h.poll(h.imports); err == nil || !strings.Contains(err.Error(), "1 users of the server's tables cannot be stored") {
-		t.Error(err)
+		t.Errorf("got %v, want an error that one user cannot be stored", err)
 	}
 	h.holds("the others", "anna=anna? cleo=cleo? lisi=Lisi wangwu=Wangwu zhangsan=Zhangsan zhaoliu=Zhaoliu")
 }

@@ -31,7 +31,7 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %s %s %v, want Openfire 4.2.0", name, version, err)
 	}
 	if _, _, err := New(&answering{answer: `<iq type="result"/>`}, "im.test").Version(t.Context()); err == nil {
-		t.Error("an empty answer: got no error")
+		t.Error("an empty answer: got no error, want one")
 	}
 }
 

@@ -388,6 +388,6 @@ func TestJPushDefaults(t *testing.T) {
 	_, err := p.NewID(t.Context())
 	discreet(t, err)
 	if err == nil || !strings.Contains(err.Error(), "base_url") {
-		t.Error(err)
+		t.Errorf("got %v, want an error that names base_url", err)
 	}
 }

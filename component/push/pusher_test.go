@@ -435,6 +435,6 @@ func TestCheckURL(t *testing.T) {
 func TestPlain(t *testing.T) {
 	err := plain(&net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: 40001}, Addr: &net.TCPAddr{Port: 443}, Err: errors.New("connection reset by peer")})
 	if err.Error() != "read: connection reset by peer" {
-		t.Error(err)
+		t.Errorf(`got %q, want "read: connection reset by peer" without addresses`, err)
 	}
 }

@@ -208,7 +208,7 @@ func TestFullBuffer(t *testing.T) {
 				}
 				copies++
 			} else if posted--; posted < 0 {
-				t.Fatalf("got more than what was posted: %s", line(st))
+				t.Fatalf("got %s, want no more than what was posted", line(st))
 			}
 		}
 		if err := <-done; err != nil {

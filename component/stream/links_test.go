@@ -542,7 +542,7 @@ func metric(t *testing.T, reg *prometheus.Registry, name string) (sum float64) {
 			return sum
 		}
 	}
-	t.Fatalf("no metric %s", name)
+	t.Fatalf("got no metric %s, want one", name)
 	return 0
 }
 

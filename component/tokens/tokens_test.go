@@ -188,7 +188,7 @@ func desk(t *testing.T, s Store) (*Desk, chan stanza.Stanza) {
 	d := NewDesk(New(s, time.Hour, atStart), testServer, testComponent, func(to string, b []byte) bool {
 		st, err := stanza.Parse(append([]byte(nil), b...))
 		if err != nil {
-			t.Errorf("%v in %s", err, b)
+			t.Errorf("the desk sent %s: %v, want a stanza", b, err)
 		}
 		if st.To != to {
 			t.Errorf("got an answer to %s counted for %s, want for its receiver", st.To, to)

@@ -28,7 +28,7 @@ func TestServerAway(t *testing.T) {
 			check(t, end(own))
 			gone := time.NewTimer(away) // the length of the outage is what is tested
 			if text, err := w.tlim.AwaitUnready(within(t, soon)); err != nil {
-				t.Error(err)
+				t.Errorf("got %q, %v, want /readyz to say that the link is down", text, err)
 			} else {
 				t.Logf("/readyz: %s", text)
 			}
