@@ -80,6 +80,9 @@ func openSQLite(cfg Config) (*pools, error) {
 	}
 	if cfg.readOnly && !strings.Contains(base, "mode=") {
 		base += "mode=ro&"
+		if path, err := sqlitePath(base); err == nil && unopened(path) {
+			base += "immutable=1&" // else SQLite makes -wal and -shm to read with, and leaves them
+		}
 	} else if cfg.Migrate != MigrateAuto && !strings.Contains(base, "mode=") {
 		base += "mode=rw&" // who makes no tables makes no file either, where a name is misspelt
 	}
@@ -100,6 +103,18 @@ func openSQLite(cfg Config) (*pools, error) {
 	p.reader.SetMaxIdleConns(min(cfg.MaxIdle, sqliteReaders))
 	p.admin = p.writer
 	return p, nil
+}
+
+// unopened says that nothing beside a database's file tells of a process that has it open, or had when it was killed. One that opens it
+// later is not seen: who reads then may get an error, or what was there before.
+func unopened(path string) bool {
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} {
+		info, err := os.Stat(path + suffix)
+		if err == nil && (info.Size() > 0 || suffix == "-shm") || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
 }
 
 // explainSQLite names the file, and why the system does not open it: SQLite says neither.
@@ -351,14 +366,27 @@ func lockSQLite(ctx context.Context, conn *sql.Conn) (func() error, error) {
 }
 
 // adviseSQLite reads what the file was opened with: a file system without shared memory leaves WAL out without an error.
+// walHeader says whether a file is one in WAL mode by its own word: opened as immutable SQLite calls it another.
+func walHeader(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var versions [2]byte // to write and to read
+	_, err = f.ReadAt(versions[:], 18)
+	return err == nil && versions == [2]byte{2, 2}
+}
+
 func adviseSQLite(ctx context.Context, db querier) ([]string, error) {
-	var journal string
+	var journal, file string
 	var safety int
-	if err := db.QueryRowContext(ctx, "SELECT j.journal_mode, s.synchronous FROM pragma_journal_mode j, pragma_synchronous s").Scan(&journal, &safety); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT j.journal_mode, s.synchronous, d.file FROM pragma_journal_mode j, pragma_synchronous s, pragma_database_list d WHERE d.name = 'main'").
+		Scan(&journal, &safety, &file); err != nil {
 		return nil, err
 	}
 	var advice []string
-	if journal != "wal" {
+	if journal != "wal" && !walHeader(file) {
 		advice = append(advice, fmt.Sprintf("the SQLite file is in journal_mode %s: reads wait for writes, put it on a local disk, where it can be wal", journal))
 	}
 	if safety < 2 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -219,12 +220,12 @@ func (l *dirtLook) row(row map[string]nullable) {
 	}
 	for _, c := range append(slices.Clone(l.users), l.others...) {
 		if v := string(row[c].text); v != strings.TrimSpace(v) {
-			l.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found; UPDATE %s SET %s = TRIM(%s)", l.name, c, c))
+			l.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = TRIM(%s) WHERE %s LIKE ' %%' OR %s LIKE '%% '", l.name, c, c, c, c))
 		}
 	}
 	for _, c := range l.users {
 		if v := string(row[c].text); v != strings.ToLower(v) {
-			l.found("users in "+c+" with capitals", fmt.Sprintf("%.64q", v), fmt.Sprintf("ids are compared byte for byte: such a row is that of a user whom directory.source spells so, and nobody's else; UPDATE %s SET %s = LOWER(%s) where the directory has them in lower case", l.name, c, c))
+			l.found("users in "+c+" with capitals", fmt.Sprintf("%.64q", v), fmt.Sprintf("ids are compared byte for byte: such a row is that of a user whom directory.source spells so, and nobody's else. For each user whom it spells in lower case: UPDATE %s SET %s = LOWER(%s) WHERE %s = '%s'", l.name, c, c, c, sqlText(v)))
 		}
 	}
 	if v := string(row[l.time].text); l.time != "" && v != "" {
@@ -235,6 +236,14 @@ func (l *dirtLook) row(row map[string]nullable) {
 	if v := strings.ToLower(string(row[l.body].text)); l.body != "" && (strings.HasPrefix(v, "%5b") || strings.HasPrefix(v, "%7b")) {
 		l.found("values of "+l.body+" that are URL-encoded", l.named(row), "they are served as they are, and clients decode them or show them so")
 	}
+}
+
+// sqlText is an id for people to put between quotes of a statement; one of another program that is no id of ours is left to them.
+func sqlText(v string) string {
+	if len(v) > 64 || strings.ContainsAny(v, "'\\\"") || strings.ContainsFunc(v, unicode.IsControl) {
+		return "<the id>"
+	}
+	return v
 }
 
 // oddTime says in what other form than ours a time is.

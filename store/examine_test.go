@@ -1,6 +1,10 @@
 package store_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,4 +41,50 @@ func TestDirtOfALargeTable(t *testing.T) {
 	if d := look("ofstatus"); len(d.Advice) != 0 || len(d.Unseen) != 1 || !strings.Contains(d.Unseen[0], "is large and has no index") {
 		t.Errorf("references without an index: got %+v, want it to say that nothing was looked for", d)
 	}
+}
+
+// A look leaves the files as they are, and sees what a killed process had not copied back.
+func TestExamineLeavesFilesAlone(t *testing.T) {
+	e := sqliteEngine
+	for name, c := range map[string]struct {
+		left string // of the files beside
+		mode os.FileMode
+	}{"closed in order": {"", 0}, "an empty log": {"-wal", 0o400}} {
+		t.Run(name, func(t *testing.T) {
+			cfg := e.fresh(t)
+			must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+			if c.left != "" {
+				must[any](t)(nil, os.WriteFile(cfg.DSN+c.left, nil, c.mode))
+			}
+			files := func() (list []string) {
+				for _, f := range must[[]os.DirEntry](t)(os.ReadDir(filepath.Dir(cfg.DSN))) {
+					info := must[os.FileInfo](t)(f.Info())
+					list = append(list, fmt.Sprint(f.Name(), info.Mode(), info.Size(), info.ModTime()))
+				}
+				return list
+			}
+			before := files()
+			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+			if _, found, err := x.State(ctx); !found || err != nil {
+				t.Errorf("State: got %v %v, want the row", found, err)
+			}
+			if advice, err := x.Durability(ctx); len(advice) > 0 || err != nil {
+				t.Errorf("Durability: got %v %v, want nothing", advice, err)
+			}
+			must[any](t)(nil, x.Close())
+			if after := files(); !slices.Equal(before, after) {
+				t.Errorf("got %v, want %v", after, before)
+			}
+		})
+	}
+	t.Run("beside a writer", func(t *testing.T) {
+		cfg := e.fresh(t)
+		s := must[*store.Store](t)(store.Open(ctx, cfg))
+		defer s.Close()
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		defer x.Close()
+		if len(x.Tables()) == 0 {
+			t.Error("got no tables, want those that stand in the log alone")
+		}
+	})
 }

@@ -44,7 +44,7 @@ func cleanupCommand(from *config.Sources) *cobra.Command {
 }
 
 func cleanupDryRun(ctx context.Context, out io.Writer, from config.Sources, asJSON bool) error {
-	cfg, err := config.LoadForOperator(from)
+	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}

@@ -33,14 +33,14 @@ func doctorCommand(from *config.Sources) *cobra.Command {
 
 // examine makes all checks and prints what they found.
 func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON bool) error {
-	cfg, err := config.LoadForOperator(from)
+	cfg, path, err := config.LoadForOperator(from)
 	var problems config.Problems
 	if err != nil && !errors.As(err, &problems) {
 		return exitError{err, exitUsage}
 	}
 	quiet := slog.New(slog.DiscardHandler)
 	site := &doctor.Site{
-		Config: cfg, Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
+		Config: cfg, File: path, Places: config.Places(), Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
 		Link:       func() (stream.Config, error) { return streamConfig(cfg, nil, quiet) },
 		ClockAhead: clockAhead, CanListen: checkListen,
 		Keyless: func(ctx context.Context) ([]string, error) { return keyless(ctx, cfg.Metrics.Listen) },

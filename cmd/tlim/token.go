@@ -31,7 +31,7 @@ func tokenCommand(from *config.Sources) *cobra.Command {
 
 // revokeTokens works on the database, beside a process that serves: that one looks at every call.
 func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user string) error {
-	cfg, err := config.LoadForOperator(from)
+	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}

@@ -44,7 +44,7 @@ func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string
 	if msgID == "" {
 		return exitError{fmt.Errorf("the message id is empty"), exitUsage}
 	}
-	cfg, err := config.LoadForOperator(from)
+	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
 	}

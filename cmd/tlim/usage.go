@@ -30,7 +30,7 @@ func keysCommand(from *config.Sources) *cobra.Command {
 		Use:   "usage",
 		Short: "Count the calls of each key since the process started, and name who still calls without one",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := config.LoadForOperator(*from)
+			cfg, _, err := config.LoadForOperator(*from)
 			if err != nil {
 				return err
 			}

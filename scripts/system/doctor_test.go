@@ -306,7 +306,8 @@ func TestDoctorHost(t *testing.T) {
 		{name: "a push key that is right", key: "push", value: jpush("master"), id: "push", status: "ok", seen: "takes app_key", code: 1},
 		{name: "a push key that is wrong", key: "push", value: jpush("wrong"), id: "push", status: "failure", seen: "do not belong together", remedy: "master_secret", code: 1},
 		{name: "anybody may call", key: "http.allow_anonymous", value: "all", id: "http.callers", status: "warning", seen: "http.allow_anonymous is all", remedy: "tlim keys usage", code: 1},
-		{name: "a key that is misspelt", key: "xmpp.sercet", value: "s", id: "configuration", status: "failure", seen: "the nearest known one is xmpp.secret", remedy: "CONFIG.md", code: 2},
+		{name: "a key that is misspelt", key: "xmpp.sercet", value: "s", id: "configuration", status: "failure", seen: "the nearest known one is xmpp.secret", remedy: "tlim.yaml, the environment or --set; cmd/tlim/CONFIG.md", code: 2},
+		{name: "nothing is wrong with the configuration", id: "configuration", status: "ok", seen: "tlim.yaml was read", code: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -334,6 +335,9 @@ func TestDoctorHost(t *testing.T) {
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			if left := must[[]string](t)(filepath.Glob(dir + "/tlim.db-*")); len(left) > 0 && c.plant == nil {
+				t.Errorf("the command left %v beside the database", left)
 			}
 			if before != nil {
 				if after := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(before, after) {
@@ -517,8 +521,8 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "a date", plant: []string{message + "('10', 'd', 'MTT-000', 'z', 'l', '2018-12-12 16:13:13', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are dates, or no times at all, such as "2018-12-12`, remedy: "13 digits"},
 		{name: "seconds", plant: []string{message + "('11', 's', 'MTT-000', 'z', 'l', '1544602393', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are seconds, such as "1544602393"`, remedy: "13 digits"},
 		{name: "the future", plant: []string{message + "('12', 'f', 'MTT-000', 'z', 'l', '4000000000000', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are in the future, such as "4000000000000"`, remedy: "13 digits"},
-		{name: "capitals", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('LiSi', 'g')"}, id: "rows.ofsubscriber", status: "warning", seen: `users in user_id with capitals, such as "LiSi"`, remedy: "LOWER"},
-		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "TRIM"},
+		{name: "capitals", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('LiSi', 'g')"}, id: "rows.ofsubscriber", status: "warning", seen: `users in user_id with capitals, such as "LiSi"`, remedy: "UPDATE ofsubscriber SET user_id = LOWER(user_id) WHERE user_id = 'LiSi'"},
+		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "= TRIM(chat_user) WHERE chat_user LIKE ' %' OR chat_user LIKE '% '"},
 		{name: "a body that is encoded", plant: []string{message + "('13', 'e', 'MTT-000', 'z', 'l', '1540000000000', '%5B%7B%22text%22%3A%22geheim%22%7D%5D', 'l')"}, id: "rows.ofmessage", status: "warning", seen: `body that are URL-encoded, such as msg_id "e"`, remedy: "clients"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

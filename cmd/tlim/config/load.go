@@ -60,16 +60,27 @@ func Load(from Sources) (Config, string, error) {
 
 // LoadForOperator is Load for a command that works beside the process that serves: the component's secret, which a unit may
 // hand to that process alone, may be missing, and so may the server's domain.
-func LoadForOperator(from Sources) (Config, error) {
-	cfg, _, err := Load(from)
+func LoadForOperator(from Sources) (Config, string, error) {
+	cfg, path, err := Load(from)
 	var problems Problems
 	if !errors.As(err, &problems) {
-		return cfg, err
+		return cfg, path, err
 	}
 	if problems = slices.DeleteFunc(problems, func(p string) bool { return p == noSecret || p == noDomain }); len(problems) > 0 {
-		return cfg, problems
+		return cfg, path, problems
 	}
-	return cfg, nil
+	return cfg, path, nil
+}
+
+// Places are where a configuration file is looked for when none is named, from the working directory.
+func Places() []string {
+	places := slices.Clone(configFiles)
+	for i, name := range places {
+		if whole, err := filepath.Abs(name); err == nil { // else there is no working directory, and the short name says enough
+			places[i] = whole
+		}
+	}
+	return places
 }
 
 // maxConfigFile bounds what is read; the whole example with its comments has 10 KiB.

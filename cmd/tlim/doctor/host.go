@@ -27,12 +27,33 @@ func (s *Site) hostChecks() []Check {
 func (s *Site) checkConfiguration(context.Context) []Finding {
 	var found []Finding
 	for _, problem := range s.Problems {
-		found = append(found, Finding{Failure, problem, "correct the key; cmd/tlim/CONFIG.md says what it takes"})
+		found = append(found, Finding{Failure, problem, "correct the key" + s.where() + "; cmd/tlim/CONFIG.md says what it takes"})
 	}
-	if len(found) > 0 {
+	switch {
+	case len(found) > 0:
 		return found
+	case s.File != "":
+		return ok("%s was read, and every value is one that its key takes", s.File)
+	case s.Config.XMPP.Domain == "":
+		return warning("run this where the file is, or give --config FILE as tlim serve gets it", "no configuration file was read: %s not there, and what follows is of the defaults", s.missing())
 	}
-	return ok("every value is one that its key takes")
+	return ok("no configuration file was read (%s not there); every value of the environment and --set is one that its key takes", s.missing())
+}
+
+// where says in which file a key stands, or that none was read.
+func (s *Site) where() string {
+	if s.File == "" {
+		return " in the environment or --set (no configuration file was read: " + s.missing() + " not there)"
+	}
+	return " in " + s.File + ", the environment or --set"
+}
+
+// missing names the places of a configuration file.
+func (s *Site) missing() string {
+	if len(s.Places) == 1 {
+		return s.Places[0] + " is"
+	}
+	return strings.Join(s.Places, " and ") + " are"
 }
 
 // process is a tlim that serves, as its /readyz tells.

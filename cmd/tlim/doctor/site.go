@@ -15,6 +15,8 @@ import (
 // Site is what is looked at. It is used for one [Site.Checks], and closed after them.
 type Site struct {
 	Config   config.Config
+	File     string   // from which Config was read; "": there is none
+	Places   []string // in which one was looked for then
 	Problems []string // what is wrong with Config; then nothing else is looked at
 	Link     func() (stream.Config, error)
 	Store    store.Config
