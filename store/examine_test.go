@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,4 +88,24 @@ func TestExamineLeavesFilesAlone(t *testing.T) {
 			t.Error("got no tables, want those that stand in the log alone")
 		}
 	})
+}
+
+// What is no file is refused by name, at a start as well.
+func TestOpenRefusesWhatIsNoFile(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "socket.db")
+	var listen net.ListenConfig
+	l := must[net.Listener](t)(listen.Listen(ctx, "unix", socket))
+	defer l.Close()
+	for name, want := range map[string]string{dir: "is a folder, no database", socket: "is a device or a socket, no database"} {
+		_, opened := store.Open(ctx, store.Config{DSN: name})
+		_, examined := store.Examine(ctx, store.Config{DSN: name})
+		for what, err := range map[string]error{"Open": opened, "Examine": examined} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got the error %v, want %q", what, err, want)
+			} else if remedy := store.Remedy(store.Config{DSN: name}, err); !strings.Contains(remedy, "the name of a file") {
+				t.Errorf("%s: got the remedy %q, want a file's name", what, remedy)
+			}
+		}
+	}
 }
