@@ -451,7 +451,7 @@ func TestDownload(t *testing.T) {
 		})
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") != "10000" || a.header.Get("ETag") != etag {
-		t.Errorf(`HEAD: got %d %v, want 200, body "", Content-Length 10000, ETag %v`, a.status, a.header, etag)
+		t.Errorf(`HEAD: got %d %v, want 200 without a body, Content-Length 10000, ETag %v`, a.status, a.header, etag)
 	}
 	if a := l.do(t, http.MethodHead, "/upload/download", "fileId="+id, "", "Range", "bytes=0-1"); a.status != 200 || a.header.Get("Content-Length") != "10000" {
 		t.Errorf("HEAD of a range: got %d %v, want 200, Content-Length 10000", a.status, a.header)

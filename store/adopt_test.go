@@ -178,7 +178,7 @@ func TestAdoptedCharacterSets(t *testing.T) {
 	equal(t, "neighbours", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"😀", "x", "m1", "😀😀", "y"}))["m1"]), 1)
 	equal(t, "pairs", len(must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{{MsgID: "😀", Reader: "l"}, {MsgID: "x", Reader: "l"}}))), 0)
 	if _, ok, err := s.MessageTime(ctx, "😀"); ok || err != nil {
-		t.Errorf("one id: got %v, %v, want ok false, no error", ok, err)
+		t.Errorf("one id: got %v, %v, want none and no error", ok, err)
 	}
 	equal(t, "latin1", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "张三", "", "", "", 10))), 0)
 	// Its collation takes M1 for m1; we do not.

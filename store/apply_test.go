@@ -189,7 +189,7 @@ func TestUpdates(t *testing.T) {
 
 		apply(t, s, epoch, store.Change{DropGroups: []string{"g"}})
 		if g, ok, err := s.Group(ctx, "g"); ok || err != nil {
-			t.Errorf("dropped group: %+v %v, want ok false, no error", g, err)
+			t.Errorf("dropped group: %+v %v, want none and no error", g, err)
 		}
 		equal(t, "members gone", len(must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))), 0)
 	})
@@ -384,7 +384,7 @@ func TestIdsAreComparedExactly(t *testing.T) {
 			t.Errorf("the time of m1: got %s, %v, %v, want %s and no error", when, ok, err, clock(1))
 		}
 		if _, ok, err := s.MessageTime(ctx, "m1 "); ok || err != nil {
-			t.Errorf("an id with a blank was found: got %v, want ok false, no error", err)
+			t.Errorf("an id with a blank was found: got %v, want none and no error", err)
 		}
 	})
 }

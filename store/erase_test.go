@@ -129,7 +129,7 @@ func TestAnnouncements(t *testing.T) {
 		for _, id := range []string{"A1", "a1 ", "gone", ""} {
 			t.Run(id, func(t *testing.T) {
 				if _, ok, err := s.Announcement(ctx, id); ok || err != nil {
-					t.Errorf("got %v %v, want ok false, no error", ok, err)
+					t.Errorf("got %v %v, want none and no error", ok, err)
 				}
 			})
 		}
@@ -148,7 +148,7 @@ func TestNumberedAnnouncements(t *testing.T) {
 		`INSERT INTO ofpubact (id_, title, session_id) VALUES (12, 'old', 'g')`)
 	s, epoch := owned(t, cfg)
 	if _, ok, err := s.Announcement(ctx, "12abc"); ok || err != nil {
-		t.Errorf("12abc: got %v, %v, want ok false, no error", ok, err)
+		t.Errorf("12abc: got %v, %v, want none and no error", ok, err)
 	}
 	got, ok, err := s.Announcement(ctx, "12")
 	equal(t, "12", fmt.Sprint(got, ok, err), fmt.Sprint(store.Announcement{ID: "12", Title: "old", SessionID: "g"}, true, nil))

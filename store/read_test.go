@@ -136,10 +136,10 @@ func TestChatAndNoticeHistory(t *testing.T) {
 
 		newest, ok, err := s.NewestNotice(ctx, "l")
 		if err != nil || !ok || newest.MsgID != "m8" {
-			t.Errorf("newest notice: got %v, %v, %v, want no error, ok true, MsgID m8", newest, ok, err)
+			t.Errorf("newest notice: got %v, %v, %v, want m8 and no error", newest, ok, err)
 		}
 		if _, ok, err := s.NewestNotice(ctx, "z"); ok || err != nil {
-			t.Errorf("a notice for z: got %v, want ok false, no error", err)
+			t.Errorf("a notice for z: got %v, want none and no error", err)
 		}
 	})
 }

@@ -210,7 +210,7 @@ func TestSourceAddresses(t *testing.T) {
 		t.Error("a file that is not there: got no error, want one")
 	}
 	if found, err := filepath.Glob(missing + "*"); err != nil || found != nil {
-		t.Errorf("a misspelt name made a file: got %v, %v, want no error, found nil", found, err)
+		t.Errorf("a misspelt name made a file: got %v, %v, want no file and no error", found, err)
 	}
 	for _, dsn := range []string{"u:p@tcp(db:3306)/", "u:p@tcp(db:3306", ":memory:"} {
 		t.Run(dsn, func(t *testing.T) {

@@ -34,7 +34,7 @@ func TestAdminPaths(t *testing.T) {
 	for path, want := range map[string]string{"/metrics": "tlim_probe 0", "/healthz": "ok", "/debug/pprof/": "goroutine", "/debug/pprof/goroutine?debug=1": "goroutine profile"} {
 		t.Run(path, func(t *testing.T) {
 			if rec := get(path); rec.Code != 200 || !strings.Contains(rec.Body.String(), want) {
-				t.Errorf("got %d %s, want 200, Body with %q", rec.Code, rec.Body, want)
+				t.Errorf("got %d %s, want 200 with %q in the body", rec.Code, rec.Body, want)
 			}
 		})
 	}
@@ -49,11 +49,11 @@ func TestAdminPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	if rec.Code != 503 || got.Ready || strings.Join(got.Reasons, "; ") != "link: port <5275> refused; messages: replaying" {
-		t.Errorf(`got %d %+v, want 503, Ready false, Reasons "link: port <5275> refused; messages: replaying"`, rec.Code, got)
+		t.Errorf(`got %d %+v, want 503, not ready because of "link: port <5275> refused; messages: replaying"`, rec.Code, got)
 	}
 	state.Link, state.Messages = partState{OK: true}, partState{OK: true}
 	if rec := get("/readyz"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"ready": true`) {
-		t.Errorf("got %d %s, want 200, Body with %q", rec.Code, rec.Body, `"ready": true`)
+		t.Errorf("got %d %s, want 200 with %q in the body", rec.Code, rec.Body, `"ready": true`)
 	}
 }
 

@@ -197,7 +197,7 @@ func TestImportTargets(t *testing.T) {
 		t.Errorf("what the link names: got %q, want it as it was", got)
 	}
 	if code, _, stderr := runCommand(t, "config", "import", dir+"/socket"); code != exitUsage || !strings.Contains(stderr, "is a device, a pipe or a socket") {
-		t.Errorf("import of a socket: exit code %d, %s", code, stderr)
+		t.Errorf(`import of a socket: got the exit code %d, %s, want %d and "is a device, a pipe or a socket"`, code, stderr, exitUsage)
 	}
 	if code, stdout, _ := runCommand(t, "config", "import", "--help"); code != 0 || strings.Contains(stdout, "--set") || !strings.Contains(stdout, "--output") {
 		t.Errorf("--help: exit code %d\n%s\nwant its own flags alone", code, stdout)
@@ -241,7 +241,7 @@ func TestImportWaits(t *testing.T) {
 			begin := time.Now()
 			err := importConfig(t.Context(), io.Discard, importing{from: from, to: filepath.Join(dir, name+".yaml"), db: true, wait: 300 * time.Millisecond})
 			if took := time.Since(begin); !strings.Contains(fmt.Sprint(err), "the "+name+" database: no answer within 300ms; nothing is written") || took > 8*time.Second {
-				t.Errorf("after %s: %v", took, err)
+				t.Errorf("after %s: got %v, want no answer of the %s database within 300ms told, at most 8 s later", took, err, name)
 			}
 		})
 	}

@@ -104,7 +104,7 @@ func TestTokenRevoke(t *testing.T) {
 	dir := t.TempDir()
 	config := write(t, dir, "tlim.yaml", "")
 	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
-		t.Errorf(`without a database: got %d %s, want %d, errs with "tlim.db: no such file"`, code, errs, exitFailed)
+		t.Errorf(`without a database: got %d %s, want %d and the error "tlim.db: no such file"`, code, errs, exitFailed)
 	}
 	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
 	if err != nil {
@@ -126,7 +126,7 @@ func TestTokenRevoke(t *testing.T) {
 	}
 	code, out, errs := runCommand(t, "token", "revoke", "LiSi", "--config", config)
 	if code != 0 || !strings.HasPrefix(out, "the tokens of lisi have ended\n") || !strings.Contains(out, "is it spelled right") || errs != "" {
-		t.Errorf(`got %d %s %s, want 0, out beginning with %q, out with "is it spelled right", errs ""`, code, out, errs, "the tokens of lisi have ended\n")
+		t.Errorf(`got %d %s %s, want 0, an output that begins with %q and asks "is it spelled right", and no errors`, code, out, errs, "the tokens of lisi have ended\n")
 	}
 	if user, err := issuer.User(t.Context(), token); err == nil {
 		t.Errorf("a revoked token is still that of %s, want an error", user)

@@ -101,7 +101,7 @@ func traces(t *testing.T, db *store.Store, epoch int64, config string) {
 		t.Helper()
 		code, out, errs := runCommand(t, append([]string{"trace", "--config", config}, args...)...)
 		if code != 0 || errs != "" {
-			t.Errorf(`%q: got %d %s, want 0, errs ""`, args, code, errs)
+			t.Errorf(`%q: got %d %s, want 0 and no errors`, args, code, errs)
 		}
 		return out, regexp.MustCompile(` +`).ReplaceAllString(regexp.MustCompile(`\d{4}-\d\d-\d\d [0-9:.]+ [-+]\d{4} `).ReplaceAllString(out, ""), " ")
 	}
@@ -217,7 +217,7 @@ cleanup.enabled is false: nothing of this is removed
 		Tables  []cleanedTable
 	}
 	if err := json.Unmarshal([]byte(out), &v); code != 0 || err != nil || errs != "" || !v.Enabled {
-		t.Fatalf(`got %d %v %s %s, want 0, no error, errs "", Enabled true`, code, err, out, errs)
+		t.Fatalf(`got %d %v %s %s, want 0, no error, nothing on the error output, and the cleaning enabled`, code, err, out, errs)
 	}
 	if got, want := fmt.Sprint(v.Tables), "[{ofmessage for ever 0 0} {ofstatus with the message 0 0} {ofcustomoffline 60 days 2 1} {tlim_id for ever 0 0} {tlim_former 24 hours 3 0} {tlim_file 10 days 3 0}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)

@@ -59,10 +59,10 @@ WITHOUT A KEY, FROM  ENDPOINT      ALLOWED  CALLS
 	}
 	body = "<html>"
 	if code, _, errs = runCommand(t, "keys", "usage", "--config", config); code != exitFailed || !strings.Contains(errs, "are no metrics") {
-		t.Errorf(`a web page: got %d %s, want %d, errs with "are no metrics"`, code, errs, exitFailed)
+		t.Errorf(`a web page: got %d %s, want %d and the error "are no metrics"`, code, errs, exitFailed)
 	}
 	server.Close()
 	if code, _, errs = runCommand(t, "keys", "usage", "--config", config); code != exitFailed || !strings.Contains(errs, "does tlim serve run") {
-		t.Errorf(`nobody: got %d %s, want %d, errs with "does tlim serve run"`, code, errs, exitFailed)
+		t.Errorf(`nobody: got %d %s, want %d and the error "does tlim serve run"`, code, errs, exitFailed)
 	}
 }

@@ -62,7 +62,7 @@ func TestWrongDomain(t *testing.T) {
 			for range 3 { // it stays so, whatever is tried meanwhile
 				ready, text := readiness(t, ctx, metrics)
 				if ready || !strings.Contains(text, c.text) || !strings.Contains(text, `"state": "domain"`) {
-					t.Errorf("/readyz: got %v %s, want ready false, text with %q, with %q", ready, text, c.text, `"state": "domain"`)
+					t.Errorf("/readyz: got %v %s, want it not ready, with %q and %q in the text", ready, text, c.text, `"state": "domain"`)
 				}
 				pause := time.NewTimer(2500 * time.Millisecond)
 				select {

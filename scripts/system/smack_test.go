@@ -421,7 +421,7 @@ func TestSmackDetached(t *testing.T) {
 			w.noneUnconfirmed()
 			w.exactly(p.user, ids)
 			if resumed, err := p.Reconnect(within(t, smackPatience)); err != nil || !resumed {
-				t.Fatalf("not resumed: got %v, want no error, resumed true", err)
+				t.Fatalf("not resumed: got %v, want the session resumed and no error", err)
 			}
 			p.sees(ids)
 			await(t, within(t, smackPatience), "its late answers to delete the rows", func() (bool, error) { return len(w.queue(p.user).List) == 0, nil })

@@ -367,7 +367,7 @@ func TestSweep(t *testing.T) {
 			t.Fatalf("left %q, want %q", left, before)
 		}
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), func(context.Context, []string) (map[string]bool, error) { return nil, away }); !errors.Is(err, away) || swept.Orphans != 0 || swept.Broken != 1 {
-			t.Errorf("no database: %v, %v, want error %v, Orphans 0, Broken 1", swept, err, away)
+			t.Errorf("no database: %v, %v, want %v, no orphans and one broken", swept, err, away)
 		}
 		// 3. The rest.
 		if swept, err := blob.Sweep(ctx, p, time.Now().Add(time.Hour), known); err != nil || swept != (blob.Swept{Orphans: len(orphans)}) {

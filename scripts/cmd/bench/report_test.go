@@ -57,6 +57,6 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(back.Lines) != 3 || back.Lines[1].Samples[2].Value != 3000 || !back.Lines[1].Goals[0].Met || back.Lines[1].Goals[1].Met {
-		t.Errorf("read back: %s, want 3 Lines, Value 3000, Met true, Met false", text)
+		t.Errorf("read back: %s, want 3 lines, the value 3000, one goal met and one not", text)
 	}
 }
