@@ -211,9 +211,9 @@ func (f *File) link(s source) {
 	case domainForm(strings.ToLower(v.Text)):
 		f.set("xmpp.domain", strings.ToLower(v.Text), at)
 	case strings.ContainsFunc(v.Text, func(r rune) bool { return r > '~' }):
-		const form = "its xn-- form is needed, which each of its labels in another script has"
+		const form = "write its xn-- form, as name service has it"
 		f.leave("xmpp.domain", "xn--….example.com", at+" has letters of another script: "+form)
-		f.todo("write xmpp.domain: %s was found and has letters of another script: %s", at, form)
+		f.todo("write xmpp.domain: %s was found and has letters of another script; %s", at, form)
 	default:
 		f.leave("xmpp.domain", "im.example.com", at+" is no domain")
 		f.todo("write xmpp.domain: %s was found and is no domain; %s", at, console)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
@@ -69,11 +70,16 @@ func (f *File) note(format string, args ...any) {
 	f.Notes = append(f.Notes, fmt.Sprintf(format, args...))
 }
 
+// broken says whether a character ends a line for YAML, or is not seen: it is written as an escape.
+func broken(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Cf)
+}
+
 // scalar is a value in one line.
 func scalar(value any) string {
 	if text, ok := value.(string); ok {
 		value = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-		if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' }) || strings.Contains(text, "${") {
+		if strings.ContainsFunc(text, broken) || strings.Contains(text, "${") {
 			value.(*yaml.Node).Style = yaml.DoubleQuotedStyle
 		}
 	}

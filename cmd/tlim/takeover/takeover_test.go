@@ -197,11 +197,14 @@ func wide(t *testing.T, order unicode.Endianness, mark unicode.BOMPolicy, text s
 
 // TestBlanks: ASCII blanks around a password are the editor's, all others are part of it, in the file that is written too.
 func TestBlanks(t *testing.T) {
-	for _, password := range []string{"a\u3000b", "a\u3000", "\u00a0a", "\u2028a", "\u2003a\u200b", "\ufeffa"} {
+	for _, password := range []string{"a\u3000b", "a\u3000", "\u00a0a", "\u2028a", "a\u2028", "a\u2028b\u2029 c", "\u2003a\u200b", "\ufeffa"} {
 		f := convert(t, provided("jdbc:mysql://db/im", "u", "\r\n "+password+"\t ", whole), rows())
 		cfg, err := load(t, f)
 		if want := "u:" + password + "@tcp(db:3306)/im"; err != nil || cfg.Store.DSN.Reveal() != want {
 			t.Errorf("%q: got %q, %v; want %q", password, cfg.Store.DSN.Reveal(), err, want)
+		}
+		if strings.ContainsAny(string(f.Text()), "\u2028\u2029\ufeff") {
+			t.Errorf("%q: a character that ends lines or is not seen stands in\n%q", password, f.Text())
 		}
 		db, err := read(t, provided("jdbc:sqlserver://db;databaseName=im;user=u;password="+password, "", "", "")).Database(Login{})
 		if err != nil {
@@ -356,7 +359,7 @@ func TestSites(t *testing.T) {
 		}), "# domain: ", "write xmpp.domain: xmpp.domain of ofProperty was found and is no domain"},
 		"a domain in Chinese": {plain, with(func(r *store.OpenfireSettings) {
 			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "im.例子.com"}
-		}), "# domain: xn--", "xmpp.domain of ofProperty was found and has letters of another script: its xn-- form is needed"},
+		}), "# domain: xn--", "xmpp.domain of ofProperty was found and has letters of another script; write its xn-- form"},
 		"an encrypted domain": {plain, with(func(r *store.OpenfireSettings) {
 			r.Properties["xmpp.domain"] = store.OpenfireProperty{Value: "ab12", Encrypted: true}
 		}), "# domain: ", "write xmpp.domain: xmpp.domain of ofProperty is encrypted"},
