@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,15 +18,22 @@ import (
 
 // leftovers are what dissolved groups left: so many transactions are needed for each.
 type leftovers struct {
+	mu    sync.Mutex
 	list  []store.Purge
 	need  map[string]int
 	asked []string
 	fail  error
 }
 
-func (l *leftovers) Purges(context.Context) ([]store.Purge, error) { return slices.Clone(l.list), nil }
+func (l *leftovers) Purges(context.Context) ([]store.Purge, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.list), nil
+}
 
 func (l *leftovers) PurgeSome(_ context.Context, epoch int64, p store.Purge, limit int) (bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.asked = append(l.asked, fmt.Sprint(p.SessionID, " ", epoch, " ", limit))
 	if l.fail != nil {
 		return false, l.fail
@@ -79,14 +87,20 @@ func TestPurgerIsWoken(t *testing.T) {
 			close(ended)
 		}()
 		synctest.Wait()
+		l.mu.Lock()
 		l.list = []store.Purge{{SessionID: "g", Time: "1"}}
+		l.mu.Unlock()
 		p.Wake()
 		synctest.Wait()
+		l.mu.Lock()
 		if len(l.asked) != 1 || log.Count("deadlock") != 1 {
 			t.Errorf("after Wake: asked %q, log %s, want once, the error", l.asked, log.String())
 		}
 		l.fail = nil
+		l.mu.Unlock()
 		time.Sleep(purgePeriod + time.Second)
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		if len(l.list) != 0 {
 			t.Errorf("after %v: got %v left, want nothing", purgePeriod, l.list)
 		}
