@@ -336,27 +336,27 @@ type timedBody struct {
 }
 
 // Read reads on. Only the time in here counts: while a store takes its part, nobody reads and the caller is not to blame.
-func (p *timedBody) Read(b []byte) (int, error) {
-	if p.left <= 0 && !p.u.slot {
-		p.u.err = forbidden(http.StatusUnauthorized, textNoCaller)
-		return 0, p.u.err
+func (t *timedBody) Read(b []byte) (int, error) {
+	if t.left <= 0 && !t.u.slot {
+		t.u.err = forbidden(http.StatusUnauthorized, textNoCaller)
+		return 0, t.u.err
 	}
 	start := time.Now()
-	_ = p.control.SetReadDeadline(p.budget.until(start, 0)) // a ResponseWriter of a test has none
-	n, err := p.ReadCloser.Read(b)
-	p.left -= n
+	_ = t.control.SetReadDeadline(t.budget.until(start, 0)) // a ResponseWriter of a test has none
+	n, err := t.ReadCloser.Read(b)
+	t.left -= n
 	moved := int64(n)
-	if !p.u.slot { // this time is the only one
+	if !t.u.slot { // this time is the only one
 		moved = 0
 	}
-	p.budget.moved(moved, time.Since(start))
-	if err == nil && p.u.slot && !p.u.req.payer.keyed {
-		if wait := p.u.a.uploads.owe(p.u.req.payer.name, time.Now(), n); wait > 0 {
-			err = pause.For(p.u.r.Context(), wait)
+	t.budget.moved(moved, time.Since(start))
+	if err == nil && t.u.slot && !t.u.req.payer.keyed {
+		if wait := t.u.a.uploads.owe(t.u.req.payer.name, time.Now(), n); wait > 0 {
+			err = pause.For(t.u.r.Context(), wait)
 		}
 	}
 	if err != nil && err != io.EOF {
-		p.u.err = err
+		t.u.err = err
 	}
 	return n, err
 }

@@ -15,14 +15,14 @@ func newTimeBudget(maxSpare time.Duration, rate int64) timeBudget {
 	return timeBudget{maxSpare: maxSpare, rate: rate, spare: maxSpare}
 }
 
-func (p *timeBudget) worth(n int64) time.Duration {
-	return time.Duration(float64(n) / float64(p.rate) * float64(time.Second))
+func (t *timeBudget) worth(n int64) time.Duration {
+	return time.Duration(float64(n) / float64(t.rate) * float64(time.Second))
 }
 
 // until is when n bytes that are moved from now on have to be through.
-func (p *timeBudget) until(now time.Time, n int64) time.Time { return now.Add(p.spare + p.worth(n)) }
+func (t *timeBudget) until(now time.Time, n int64) time.Time { return now.Add(t.spare + t.worth(n)) }
 
 // moved says that n bytes took so long.
-func (p *timeBudget) moved(n int64, took time.Duration) {
-	p.spare = min(p.maxSpare, p.spare-took+p.worth(n))
+func (t *timeBudget) moved(n int64, took time.Duration) {
+	t.spare = min(t.maxSpare, t.spare-took+t.worth(n))
 }

@@ -58,23 +58,23 @@ func sqlserverAddress(dsn string) (*msdsn.Config, error) {
 	return a.config()
 }
 
-func (a *sqlserverParts) url(dsn string) error {
+func (s *sqlserverParts) url(dsn string) error {
 	u, err := url.Parse(dsn)
 	if err != nil || !sqlserverInstance.MatchString(u.Path) || u.Fragment != "" {
 		return fmt.Errorf(`is no URL: a "/", "?", "#", "@" or "%%" of the password is written %%2F, %%3F, %%23, %%40, %%25 (%s)`, sqlserverForm)
 	}
-	a.user = u.User.Username()
-	a.password, _ = u.User.Password()
-	if err := a.server(u.Host); err != nil {
+	s.user = u.User.Username()
+	s.password, _ = u.User.Password()
+	if err := s.server(u.Host); err != nil {
 		return err
 	}
-	a.instance = strings.Trim(u.Path, "/")
+	s.instance = strings.Trim(u.Path, "/")
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
 		return errors.New(`holds a parameter with a "%" that begins no escape: it is written %25`)
 	}
 	for name, list := range values {
-		if err := a.set(name, list[0]); err != nil {
+		if err := s.set(name, list[0]); err != nil {
 			return err
 		}
 	}
@@ -82,7 +82,7 @@ func (a *sqlserverParts) url(dsn string) error {
 }
 
 // pairs reads name=value;name=value, where a value with a semicolon stands in quotation marks or braces.
-func (a *sqlserverParts) pairs(text string) error {
+func (s *sqlserverParts) pairs(text string) error {
 	for text = strings.TrimLeft(text, "; \t"); text != ""; text = strings.TrimLeft(text, "; \t") {
 		name, rest, ok := strings.Cut(text, "=")
 		if !ok {
@@ -99,7 +99,7 @@ func (a *sqlserverParts) pairs(text string) error {
 			value, rest, _ = strings.Cut(rest, ";")
 			value = strings.TrimSpace(value)
 		}
-		if err := a.set(strings.TrimSpace(name), value); err != nil {
+		if err := s.set(strings.TrimSpace(name), value); err != nil {
 			return err
 		}
 		text = rest
@@ -141,20 +141,20 @@ var encryptions = map[string]string{
 	"false": "false", "no": "false", "optional": "false", "request": "false", "disable": "disable", "off": "disable",
 }
 
-func (a *sqlserverParts) set(name, value string) error {
+func (s *sqlserverParts) set(name, value string) error {
 	switch name = strings.ToLower(name); name {
 	case "server", "data source", "addr", "address", "network address", "servername":
-		return a.server(value)
+		return s.server(value)
 	case "port", "portnumber":
-		a.port = value
+		s.port = value
 	case "instancename", "instance":
-		a.instance = value
+		s.instance = value
 	case "database", "initial catalog", "databasename":
-		a.database = value
+		s.database = value
 	case "user id", "uid", "user", "username":
-		a.user = value
+		s.user = value
 	case "password", "pwd":
-		a.password = value
+		s.password = value
 	case "integrated security", "trusted_connection", "integratedsecurity":
 		if v := strings.ToLower(value); v == "true" || v == "yes" || v == "sspi" {
 			return fmt.Errorf("asks for the login of Windows, which tlim has not: give a login of SQL Server, as %s", sqlserverForm)
@@ -169,63 +169,63 @@ func (a *sqlserverParts) set(name, value string) error {
 				return errors.New("has a value of encrypt that is not known: use true, false, strict or disable")
 			}
 		}
-		a.params.Set(known, value)
+		s.params.Set(known, value)
 	}
 	return nil
 }
 
 // server reads host, instance and port.
-func (a *sqlserverParts) server(text string) error {
+func (s *sqlserverParts) server(text string) error {
 	m := sqlserverHost.FindStringSubmatch(strings.TrimSpace(text))
 	if m == nil {
 		return errors.New("has something else than host and port in its address, like db.example.com:1433")
 	}
-	if a.host = strings.Trim(m[1], "[]"); a.host == "." || strings.EqualFold(a.host, "(local)") || a.host == "" {
-		a.host = "localhost"
+	if s.host = strings.Trim(m[1], "[]"); s.host == "." || strings.EqualFold(s.host, "(local)") || s.host == "" {
+		s.host = "localhost"
 	}
 	if m[2] != "" {
-		a.instance = m[2]
+		s.instance = m[2]
 	}
 	if m[3] != "" {
-		a.port = m[3]
+		s.port = m[3]
 	}
 	return nil
 }
 
 // config checks the parts and makes the driver's configuration of them.
-func (a *sqlserverParts) config() (*msdsn.Config, error) {
+func (s *sqlserverParts) config() (*msdsn.Config, error) {
 	switch {
-	case a.host == "":
+	case s.host == "":
 		return nil, fmt.Errorf("names no server (expected %s)", sqlserverForm)
-	case a.database == "":
+	case s.database == "":
 		return nil, fmt.Errorf("names no database (expected %s)", sqlserverForm)
-	case !databaseName.MatchString(a.database):
+	case !databaseName.MatchString(s.database):
 		return nil, fmt.Errorf("has a name of a database that none has (expected %s)", sqlserverForm)
-	case a.user == "":
+	case s.user == "":
 		return nil, fmt.Errorf("names no user; openfire.xml has username and password beside serverURL: write it as %s", sqlserverForm)
 	}
-	u := url.URL{Scheme: "sqlserver", Host: a.host, Path: a.instance}
-	if strings.Contains(a.host, ":") {
-		u.Host = "[" + a.host + "]"
+	u := url.URL{Scheme: "sqlserver", Host: s.host, Path: s.instance}
+	if strings.Contains(s.host, ":") {
+		u.Host = "[" + s.host + "]"
 	}
-	if a.port != "" {
-		if n, err := strconv.Atoi(a.port); err != nil || n < 1 || n > 65535 {
+	if s.port != "" {
+		if n, err := strconv.Atoi(s.port); err != nil || n < 1 || n > 65535 {
 			return nil, errors.New("has a port that is no number from 1 to 65535")
 		}
-		u.Host = net.JoinHostPort(a.host, a.port)
+		u.Host = net.JoinHostPort(s.host, s.port)
 	}
-	for name, value := range a.params {
+	for name, value := range s.params {
 		u.RawQuery = url.Values{name: value}.Encode()
 		if _, err := msdsn.Parse(u.String()); err != nil {
 			return nil, fmt.Errorf("has a parameter %s with a value that it does not take", name)
 		}
 	}
-	u.RawQuery = a.params.Encode()
+	u.RawQuery = s.params.Encode()
 	c, err := msdsn.Parse(u.String())
 	if err != nil {
 		return nil, fmt.Errorf("is no address of a SQL Server: write it as %s", sqlserverForm)
 	}
-	c.User, c.Password, c.Database = a.user, a.password, a.database
+	c.User, c.Password, c.Database = s.user, s.password, s.database
 	return &c, nil
 }
 

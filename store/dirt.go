@@ -115,11 +115,11 @@ type dirtKind struct {
 }
 
 // found counts a fault; its text stands behind the count.
-func (l *dirtLook) found(what, example, remedy string) {
-	k := l.kinds[what]
+func (d *dirtLook) found(what, example, remedy string) {
+	k := d.kinds[what]
 	if k == nil {
 		k = &dirtKind{remedy: remedy}
-		l.kinds[what], l.order = k, append(l.order, what)
+		d.kinds[what], d.order = k, append(d.order, what)
 	}
 	k.count++
 	if len(k.examples) < dirtExamples && !slices.Contains(k.examples, example) {
@@ -127,18 +127,18 @@ func (l *dirtLook) found(what, example, remedy string) {
 	}
 }
 
-func (l *dirtLook) conclude() {
-	for _, what := range l.order {
-		k := l.kinds[what]
-		l.Advice = append(l.Advice, Advice{false, fmt.Sprintf("%s: %d %s, such as %s", l.name, k.count, what, strings.Join(k.examples, ", ")), k.remedy})
+func (d *dirtLook) conclude() {
+	for _, what := range d.order {
+		k := d.kinds[what]
+		d.Advice = append(d.Advice, Advice{false, fmt.Sprintf("%s: %d %s, such as %s", d.name, k.count, what, strings.Join(k.examples, ", ")), k.remedy})
 	}
 }
 
 // scan reads the rows once, in whatever order is the cheapest.
-func (l *dirtLook) scan(ctx context.Context) error {
+func (d *dirtLook) scan(ctx context.Context) error {
 	var columns []column
-	info := l.e.have[l.name]
-	for _, c := range l.columns {
+	info := d.e.have[d.name]
+	for _, c := range d.columns {
 		if _, there := info.columns[c.name]; there {
 			columns = append(columns, c)
 		}
@@ -147,26 +147,26 @@ func (l *dirtLook) scan(ctx context.Context) error {
 	for i, c := range columns {
 		names[i] = c.name
 	}
-	query, args := l.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+l.e.tableName(l.name), nil, maxDirtRows+1, 0)
+	query, args := d.e.s.dialect.page(`SELECT `+strings.Join(names, ", ")+` FROM `+d.e.tableName(d.name), nil, maxDirtRows+1, 0)
 	values, into := make([]nullable, len(columns)), make([]any, len(columns))
 	for i := range values {
 		into[i] = &values[i]
 	}
-	return each(ctx, l.e.s.pools.reader, l.e.s.dialect.text(query), func(scan scanner) error {
-		if l.Looked == maxDirtRows || time.Now().After(l.until) {
-			l.Part = true
+	return each(ctx, d.e.s.pools.reader, d.e.s.dialect.text(query), func(scan scanner) error {
+		if d.Looked == maxDirtRows || time.Now().After(d.until) {
+			d.Part = true
 			return errEnough
 		}
 		if err := scan(into...); err != nil {
 			return err
 		}
-		l.Looked++
+		d.Looked++
 		row := map[string]nullable{}
 		for i, c := range columns {
 			row[c.name] = values[i]
-			l.cell(c, values[i], row)
+			d.cell(c, values[i], row)
 		}
-		l.row(row)
+		d.row(row)
 		return nil
 	}, args...)
 }
@@ -184,8 +184,8 @@ func (n *nullable) Scan(v any) error {
 }
 
 // named says which row it is.
-func (l *dirtLook) named(row map[string]nullable) string {
-	for _, c := range append(slices.Clone(l.key), l.columns[0].name) {
+func (d *dirtLook) named(row map[string]nullable) string {
+	for _, c := range append(slices.Clone(d.key), d.columns[0].name) {
 		if v := row[c]; v.text != "" {
 			return fmt.Sprintf("%s %.64q", c, string(v.text))
 		}
@@ -193,48 +193,48 @@ func (l *dirtLook) named(row map[string]nullable) string {
 	return "a row without a name"
 }
 
-func (l *dirtLook) cell(c column, v nullable, row map[string]nullable) {
+func (d *dirtLook) cell(c column, v nullable, row map[string]nullable) {
 	switch {
-	case v.text == "" && slices.Contains(l.required, c.name):
-		l.found("rows without "+c.name, l.named(row), fmt.Sprintf("they are served without it; see them: SELECT * FROM %s WHERE %s IS NULL", l.name, c.name))
+	case v.text == "" && slices.Contains(d.required, c.name):
+		d.found("rows without "+c.name, d.named(row), fmt.Sprintf("they are served without it; see them: SELECT * FROM %s WHERE %s IS NULL", d.name, c.name))
 	case c.limit > 0 && utf8.RuneCountInString(string(v.text)) > c.limit:
-		l.found(fmt.Sprintf("values of %s with more than %d characters", c.name, c.limit), fmt.Sprintf("%.20q...", string(v.text)),
+		d.found(fmt.Sprintf("values of %s with more than %d characters", c.name, c.limit), fmt.Sprintf("%.20q...", string(v.text)),
 			"they are read, and none of this length can be written; shorten them, or leave them to clean-up")
 	}
 }
 
 // row looks at what is between or inside of the columns.
-func (l *dirtLook) row(row map[string]nullable) {
-	if len(l.key) > 0 {
-		if key, whole := keyOf(l.key, row); whole {
-			l.keys[key]++
+func (d *dirtLook) row(row map[string]nullable) {
+	if len(d.key) > 0 {
+		if key, whole := keyOf(d.key, row); whole {
+			d.keys[key]++
 		}
 	}
-	for _, ref := range l.refs {
-		if v := string(row[ref.column].text); v != "" && len(l.refers[ref.column]) < dirtRefs {
-			if l.refers[ref.column] == nil {
-				l.refers[ref.column] = map[string]bool{}
+	for _, ref := range d.refs {
+		if v := string(row[ref.column].text); v != "" && len(d.refers[ref.column]) < dirtRefs {
+			if d.refers[ref.column] == nil {
+				d.refers[ref.column] = map[string]bool{}
 			}
-			l.refers[ref.column][v] = true
+			d.refers[ref.column][v] = true
 		}
 	}
-	for _, c := range append(slices.Clone(l.users), l.others...) {
+	for _, c := range append(slices.Clone(d.users), d.others...) {
 		if v := string(row[c].text); v != strings.TrimSpace(v) {
-			l.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = TRIM(%s) WHERE %s LIKE ' %%' OR %s LIKE '%% '", l.name, c, c, c, c))
+			d.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = TRIM(%s) WHERE %s LIKE ' %%' OR %s LIKE '%% '", d.name, c, c, c, c))
 		}
 	}
-	for _, c := range l.users {
+	for _, c := range d.users {
 		if v := string(row[c].text); v != strings.ToLower(v) {
-			l.found("users in "+c+" with capitals", fmt.Sprintf("%.64q", v), fmt.Sprintf("ids are compared byte for byte: such a row is that of a user whom directory.source spells so, and nobody's else. For each user whom it spells in lower case: UPDATE %s SET %s = LOWER(%s) WHERE %s = '%s'", l.name, c, c, c, sqlText(v)))
+			d.found("users in "+c+" with capitals", fmt.Sprintf("%.64q", v), fmt.Sprintf("ids are compared byte for byte: such a row is that of a user whom directory.source spells so, and nobody's else. For each user whom it spells in lower case: UPDATE %s SET %s = LOWER(%s) WHERE %s = '%s'", d.name, c, c, c, sqlText(v)))
 		}
 	}
-	if v := string(row[l.time].text); l.time != "" && v != "" {
-		if what := l.oddTime(v); what != "" {
-			l.found("values of "+l.time+" that are "+what, fmt.Sprintf("%.20q (%s)", v, l.named(row)), "they are answered as they are, in an order of their own, and clean-up leaves them alone; milliseconds of 13 digits are the right form")
+	if v := string(row[d.time].text); d.time != "" && v != "" {
+		if what := d.oddTime(v); what != "" {
+			d.found("values of "+d.time+" that are "+what, fmt.Sprintf("%.20q (%s)", v, d.named(row)), "they are answered as they are, in an order of their own, and clean-up leaves them alone; milliseconds of 13 digits are the right form")
 		}
 	}
-	if v := strings.ToLower(string(row[l.body].text)); l.body != "" && (strings.HasPrefix(v, "%5b") || strings.HasPrefix(v, "%7b")) {
-		l.found("values of "+l.body+" that are URL-encoded", l.named(row), "they are served as they are, and clients decode them or show them so")
+	if v := strings.ToLower(string(row[d.body].text)); d.body != "" && (strings.HasPrefix(v, "%5b") || strings.HasPrefix(v, "%7b")) {
+		d.found("values of "+d.body+" that are URL-encoded", d.named(row), "they are served as they are, and clients decode them or show them so")
 	}
 }
 
@@ -247,10 +247,10 @@ func sqlText(v string) string {
 }
 
 // oddTime says in what other form than ours a time is.
-func (l *dirtLook) oddTime(v string) string {
+func (d *dirtLook) oddTime(v string) string {
 	ms, ours := ParseTime(v)
 	switch {
-	case ours && time.UnixMilli(ms).Sub(l.now) > time.Minute:
+	case ours && time.UnixMilli(ms).Sub(d.now) > time.Minute:
 		return "in the future"
 	case ours:
 		return ""
@@ -275,35 +275,35 @@ func keyOf(key []string, row map[string]nullable) (joined string, whole bool) {
 
 // twice looks for keys that stand more than once. Of a table that was read in part it reads the beginning of an index instead, in
 // which those that are equal stand side by side.
-func (l *dirtLook) twice(ctx context.Context) error {
-	if len(l.key) == 0 {
+func (d *dirtLook) twice(ctx context.Context) error {
+	if len(d.key) == 0 {
 		return nil
 	}
-	if l.Part {
-		clear(l.keys)
-		if !l.e.have[l.name].serves(l.key) {
-			l.Unseen = append(l.Unseen, fmt.Sprintf("whether (%s) stands twice: the table is large and has no index on it", strings.Join(l.key, ", ")))
+	if d.Part {
+		clear(d.keys)
+		if !d.e.have[d.name].serves(d.key) {
+			d.Unseen = append(d.Unseen, fmt.Sprintf("whether (%s) stands twice: the table is large and has no index on it", strings.Join(d.key, ", ")))
 			return nil
 		}
-		names := strings.Join(l.key, ", ")
-		query, args := l.e.s.dialect.page(`SELECT `+names+` FROM `+l.e.tableName(l.name)+` ORDER BY `+names, nil, maxDirtRows, 0)
-		values, into := make([]nullable, len(l.key)), make([]any, len(l.key))
+		names := strings.Join(d.key, ", ")
+		query, args := d.e.s.dialect.page(`SELECT `+names+` FROM `+d.e.tableName(d.name)+` ORDER BY `+names, nil, maxDirtRows, 0)
+		values, into := make([]nullable, len(d.key)), make([]any, len(d.key))
 		for i := range values {
 			into[i] = &values[i]
 		}
-		err := each(ctx, l.e.s.pools.reader, l.e.s.dialect.text(query), func(scan scanner) error {
-			if time.Now().After(l.until.Add(dirtTime / 6)) {
+		err := each(ctx, d.e.s.pools.reader, d.e.s.dialect.text(query), func(scan scanner) error {
+			if time.Now().After(d.until.Add(dirtTime / 6)) {
 				return errEnough
 			}
 			if err := scan(into...); err != nil {
 				return err
 			}
 			row := map[string]nullable{}
-			for i, c := range l.key {
+			for i, c := range d.key {
 				row[c] = values[i]
 			}
-			if key, whole := keyOf(l.key, row); whole {
-				l.keys[key]++
+			if key, whole := keyOf(d.key, row); whole {
+				d.keys[key]++
 			}
 			return nil
 		}, args...)
@@ -312,45 +312,45 @@ func (l *dirtLook) twice(ctx context.Context) error {
 		}
 	}
 	var doubled []string
-	for key, n := range l.keys {
+	for key, n := range d.keys {
 		if n > 1 {
 			doubled = append(doubled, key)
 		}
 	}
 	slices.Sort(doubled) // the examples are the same each time
-	names := strings.Join(l.key, ", ")
+	names := strings.Join(d.key, ", ")
 	for _, key := range doubled {
-		l.found("values of ("+names+") that stand more than once", fmt.Sprintf("%.140q", strings.ReplaceAll(key, "\x00", " ")),
-			fmt.Sprintf("tlim works with them: each is read, and named by all that names it; see them: SELECT %s, COUNT(*) FROM %s GROUP BY %s HAVING COUNT(*) > 1", names, l.name, names))
+		d.found("values of ("+names+") that stand more than once", fmt.Sprintf("%.140q", strings.ReplaceAll(key, "\x00", " ")),
+			fmt.Sprintf("tlim works with them: each is read, and named by all that names it; see them: SELECT %s, COUNT(*) FROM %s GROUP BY %s HAVING COUNT(*) > 1", names, d.name, names))
 	}
 	return nil
 }
 
 // orphans looks for values that refer to no row.
-func (l *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
-	target := l.e.have[ref.table]
-	if target == nil || len(l.refers[ref.column]) == 0 {
+func (d *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
+	target := d.e.have[ref.table]
+	if target == nil || len(d.refers[ref.column]) == 0 {
 		return nil
 	}
 	if !target.serves([]string{ref.key}) {
-		large, err := l.e.large(ctx, ref.table)
+		large, err := d.e.large(ctx, ref.table)
 		if err != nil {
 			return err
 		}
 		if large {
-			l.Unseen = append(l.Unseen, fmt.Sprintf("whether the rows that %s names are there: %s is large and has no index on %s", ref.column, ref.table, ref.key))
+			d.Unseen = append(d.Unseen, fmt.Sprintf("whether the rows that %s names are there: %s is large and has no index on %s", ref.column, ref.table, ref.key))
 			return nil
 		}
 	}
 	var values []string
-	for v := range l.refers[ref.column] {
+	for v := range d.refers[ref.column] {
 		values = append(values, v)
 	}
 	slices.Sort(values)
 	there := map[string]bool{}
 	for chunk := range slices.Chunk(values, dirtChunk) {
-		if time.Now().After(l.until.Add(dirtTime / 3)) {
-			l.Unseen = append(l.Unseen, "some of the rows that "+ref.column+" names: time was over")
+		if time.Now().After(d.until.Add(dirtTime / 3)) {
+			d.Unseen = append(d.Unseen, "some of the rows that "+ref.column+" names: time was over")
 			for _, v := range chunk {
 				there[v] = true
 			}
@@ -360,21 +360,21 @@ func (l *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 		for i, v := range chunk {
 			args[i] = v
 		}
-		query := list(`SELECT DISTINCT `+ref.key+` FROM `+l.e.tableName(ref.table)+` WHERE `+ref.key+` IN (?*)`, len(args))
-		err := each(ctx, l.e.s.pools.reader, l.e.s.dialect.text(query), func(scan scanner) error {
+		query := list(`SELECT DISTINCT `+ref.key+` FROM `+d.e.tableName(ref.table)+` WHERE `+ref.key+` IN (?*)`, len(args))
+		err := each(ctx, d.e.s.pools.reader, d.e.s.dialect.text(query), func(scan scanner) error {
 			var v text
 			err := scan(&v)
 			there[string(v)] = true
 			return err
 		}, args...)
-		if err != nil && !l.e.s.dialect.unmatched(err) { // what a column cannot hold is in no row of it
+		if err != nil && !d.e.s.dialect.unmatched(err) { // what a column cannot hold is in no row of it
 			return err
 		}
 	}
 	for _, v := range values {
 		if !there[v] {
-			l.found(fmt.Sprintf("values of %s that no row of %s has", ref.column, ref.table), fmt.Sprintf("%.64q", v),
-				fmt.Sprintf("nothing has to be done: they are shown to nobody but by their own id; see them: SELECT * FROM %s WHERE %s NOT IN (SELECT %s FROM %s)", l.name, ref.column, ref.key, ref.table))
+			d.found(fmt.Sprintf("values of %s that no row of %s has", ref.column, ref.table), fmt.Sprintf("%.64q", v),
+				fmt.Sprintf("nothing has to be done: they are shown to nobody but by their own id; see them: SELECT * FROM %s WHERE %s NOT IN (SELECT %s FROM %s)", d.name, ref.column, ref.key, ref.table))
 		}
 	}
 	return nil

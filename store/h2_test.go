@@ -99,15 +99,15 @@ func openH2(dsn string, wait time.Duration) *sql.DB {
 
 type h2Connector struct{ address, name, mode, url string }
 
-func (c *h2Connector) Driver() driver.Driver { return nil }
+func (h *h2Connector) Driver() driver.Driver { return nil }
 
-func (c *h2Connector) Connect(ctx context.Context) (driver.Conn, error) {
-	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
+func (h *h2Connector) Connect(ctx context.Context) (driver.Conn, error) {
+	socket, err := (&net.Dialer{}).DialContext(ctx, "tcp", h.address)
 	if err != nil {
 		return nil, err
 	}
-	conn := &h2Conn{c: c, socket: socket, in: bufio.NewReader(socket), out: bufio.NewWriter(socket)}
-	conn.text(c.url)
+	conn := &h2Conn{c: h, socket: socket, in: bufio.NewReader(socket), out: bufio.NewWriter(socket)}
+	conn.text(h.url)
 	if _, err := conn.answer(ctx); err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
@@ -127,8 +127,8 @@ type h2Conn struct {
 }
 
 // translate makes H2's form of a statement.
-func (c *h2Conn) translate(query string) string {
-	for _, u := range h2Modes[c.c.mode] {
+func (h *h2Conn) translate(query string) string {
+	for _, u := range h2Modes[h.c.mode] {
 		if u.form != nil {
 			query = u.says.ReplaceAllStringFunc(query, u.form)
 		} else {
@@ -165,8 +165,8 @@ func TestUnsaidByH2(t *testing.T) {
 	}
 }
 
-func (c *h2Conn) request(ctx context.Context, verb byte, query string, args []driver.NamedValue) (*h2Rows, error) {
-	if c.broken != nil {
+func (h *h2Conn) request(ctx context.Context, verb byte, query string, args []driver.NamedValue) (*h2Rows, error) {
+	if h.broken != nil {
 		return nil, driver.ErrBadConn
 	}
 	if err := ctx.Err(); err != nil {
@@ -175,51 +175,51 @@ func (c *h2Conn) request(ctx context.Context, verb byte, query string, args []dr
 	like := strings.Contains(query, " LIKE ")
 	switch query {
 	case sqlserverLock:
-		turn, _ := h2Locks.LoadOrStore(c.c.name, make(chan struct{}, 1))
+		turn, _ := h2Locks.LoadOrStore(h.c.name, make(chan struct{}, 1))
 		select {
 		case turn.(chan struct{}) <- struct{}{}:
-			c.locked = true
+			h.locked = true
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	case sqlserverUnlock:
-		c.unlock()
+		h.unlock()
 	}
 	if query == "SHUTDOWN" {
 		verb = 'D'
 	}
-	c.out.WriteByte(verb)
-	c.text(c.translate(query))
-	binary.Write(c.out, binary.BigEndian, int32(len(args)))
+	h.out.WriteByte(verb)
+	h.text(h.translate(query))
+	binary.Write(h.out, binary.BigEndian, int32(len(args)))
 	for _, a := range args {
 		switch v := a.Value.(type) {
 		case nil:
-			c.out.WriteByte('N')
+			h.out.WriteByte('N')
 		case int64:
-			c.out.WriteByte('I')
-			binary.Write(c.out, binary.BigEndian, v)
+			h.out.WriteByte('I')
+			binary.Write(h.out, binary.BigEndian, v)
 		case string:
-			if c.out.WriteByte('S'); like {
+			if h.out.WriteByte('S'); like {
 				v = strings.ReplaceAll(v, "![", "[")
 			}
-			c.text(v)
+			h.text(v)
 		default:
 			return nil, fmt.Errorf("an argument of type %T", v)
 		}
 	}
-	return c.answer(ctx)
+	return h.answer(ctx)
 }
 
-func (c *h2Conn) unlock() {
-	if turn, ok := h2Locks.Load(c.c.name); ok && c.locked {
-		c.locked = false
+func (h *h2Conn) unlock() {
+	if turn, ok := h2Locks.Load(h.c.name); ok && h.locked {
+		h.locked = false
 		<-turn.(chan struct{})
 	}
 }
 
-func (c *h2Conn) text(s string) {
-	binary.Write(c.out, binary.BigEndian, int32(len(s)))
-	c.out.WriteString(s)
+func (h *h2Conn) text(s string) {
+	binary.Write(h.out, binary.BigEndian, int32(len(s)))
+	h.out.WriteString(s)
 }
 
 type h2Rows struct {
@@ -229,70 +229,70 @@ type h2Rows struct {
 }
 
 // answer reads a whole answer. A context that ends cuts the connection.
-func (c *h2Conn) answer(ctx context.Context) (r *h2Rows, err error) {
-	stop := context.AfterFunc(ctx, func() { c.socket.SetDeadline(time.Unix(1, 0)) })
+func (h *h2Conn) answer(ctx context.Context) (r *h2Rows, err error) {
+	stop := context.AfterFunc(ctx, func() { h.socket.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() && err != nil {
 			err = ctx.Err()
 		}
 	}()
-	if err := c.out.Flush(); err != nil {
-		return nil, c.lost(err)
+	if err := h.out.Flush(); err != nil {
+		return nil, h.lost(err)
 	}
-	kind, err := c.in.ReadByte()
+	kind, err := h.in.ReadByte()
 	if err != nil {
-		return nil, c.lost(err)
+		return nil, h.lost(err)
 	}
 	r = &h2Rows{}
 	switch kind {
 	case 'U':
-		err = binary.Read(c.in, binary.BigEndian, &r.changed)
+		err = binary.Read(h.in, binary.BigEndian, &r.changed)
 	case 'E':
 		var code int32
 		var message string
-		if err = binary.Read(c.in, binary.BigEndian, &code); err == nil {
-			message, err = c.readText()
+		if err = binary.Read(h.in, binary.BigEndian, &code); err == nil {
+			message, err = h.readText()
 		}
 		if err == nil {
-			return nil, h2Error(c.c.mode, code, message)
+			return nil, h2Error(h.c.mode, code, message)
 		}
 	case 'R':
-		err = c.readRows(r)
+		err = h.readRows(r)
 	default:
 		err = fmt.Errorf("an answer of kind %q", kind)
 	}
 	if err != nil {
-		return nil, c.lost(err)
+		return nil, h.lost(err)
 	}
 	return r, nil
 }
 
-func (c *h2Conn) lost(err error) error {
-	c.broken = err
-	c.unlock()
+func (h *h2Conn) lost(err error) error {
+	h.broken = err
+	h.unlock()
 	return err
 }
 
-func (c *h2Conn) readRows(r *h2Rows) error {
+func (h *h2Conn) readRows(r *h2Rows) error {
 	var width int32
-	if err := binary.Read(c.in, binary.BigEndian, &width); err != nil {
+	if err := binary.Read(h.in, binary.BigEndian, &width); err != nil {
 		return err
 	}
 	for range width {
-		label, err := c.readText()
+		label, err := h.readText()
 		if err != nil {
 			return err
 		}
 		r.columns = append(r.columns, label)
 	}
 	for {
-		kind, err := c.in.ReadByte()
+		kind, err := h.in.ReadByte()
 		if err != nil || kind == '.' {
 			return err
 		}
 		row := make([]driver.Value, width)
 		for i := range row {
-			if row[i], err = c.readValue(); err != nil {
+			if row[i], err = h.readValue(); err != nil {
 				return err
 			}
 		}
@@ -300,8 +300,8 @@ func (c *h2Conn) readRows(r *h2Rows) error {
 	}
 }
 
-func (c *h2Conn) readValue() (driver.Value, error) {
-	kind, err := c.in.ReadByte()
+func (h *h2Conn) readValue() (driver.Value, error) {
+	kind, err := h.in.ReadByte()
 	if err != nil {
 		return nil, err
 	}
@@ -310,27 +310,27 @@ func (c *h2Conn) readValue() (driver.Value, error) {
 		return nil, nil
 	case 'I':
 		var n int64
-		err = binary.Read(c.in, binary.BigEndian, &n)
+		err = binary.Read(h.in, binary.BigEndian, &n)
 		return n, err
 	case 'S':
-		return c.readText()
+		return h.readText()
 	case 'B':
-		text, err := c.readText()
+		text, err := h.readText()
 		return []byte(text), err
 	}
 	return nil, fmt.Errorf("a value of kind %q", kind)
 }
 
-func (c *h2Conn) readText() (string, error) {
+func (h *h2Conn) readText() (string, error) {
 	var n int32
-	if err := binary.Read(c.in, binary.BigEndian, &n); err != nil {
+	if err := binary.Read(h.in, binary.BigEndian, &n); err != nil {
 		return "", err
 	}
 	if n < 0 || n > math.MaxInt32/2 {
 		return "", fmt.Errorf("a text of %d bytes", n)
 	}
 	b := make([]byte, n)
-	_, err := io.ReadFull(c.in, b)
+	_, err := io.ReadFull(h.in, b)
 	return string(b), err
 }
 
@@ -351,7 +351,7 @@ func h2Error(mode string, code int32, message string) error {
 	return mssql.Error{Number: number, Class: 14, Message: fmt.Sprintf("%s (H2 %d)", message, code)}
 }
 
-func (c *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
+func (h *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
 	if text, ok := v.Value.(mssql.VarChar); ok {
 		v.Value = string(text)
 		return nil
@@ -361,48 +361,48 @@ func (c *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
 	return err
 }
 
-func (c *h2Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	r, err := c.request(ctx, 'X', query, args)
+func (h *h2Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	r, err := h.request(ctx, 'X', query, args)
 	if err != nil {
 		return nil, err
 	}
 	return driver.RowsAffected(r.changed), nil
 }
 
-func (c *h2Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	r, err := c.request(ctx, 'X', query, args)
+func (h *h2Conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	r, err := h.request(ctx, 'X', query, args)
 	if err != nil {
 		return nil, err
 	}
 	return r, nil
 }
 
-func (c *h2Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	if _, err := c.request(ctx, 'P', query, nil); err != nil {
+func (h *h2Conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	if _, err := h.request(ctx, 'P', query, nil); err != nil {
 		return nil, err
 	}
-	return &h2Stmt{c, query}, nil
+	return &h2Stmt{h, query}, nil
 }
 
-func (c *h2Conn) Prepare(query string) (driver.Stmt, error) {
-	return c.PrepareContext(context.Background(), query)
+func (h *h2Conn) Prepare(query string) (driver.Stmt, error) {
+	return h.PrepareContext(context.Background(), query)
 }
 
-func (c *h2Conn) Begin() (driver.Tx, error) {
-	_, err := c.request(context.Background(), 'B', "", nil)
-	return c, err
+func (h *h2Conn) Begin() (driver.Tx, error) {
+	_, err := h.request(context.Background(), 'B', "", nil)
+	return h, err
 }
 
-func (c *h2Conn) Commit() error { _, err := c.request(context.Background(), 'C', "", nil); return err }
-func (c *h2Conn) Rollback() error {
-	_, err := c.request(context.Background(), 'R', "", nil)
+func (h *h2Conn) Commit() error { _, err := h.request(context.Background(), 'C', "", nil); return err }
+func (h *h2Conn) Rollback() error {
+	_, err := h.request(context.Background(), 'R', "", nil)
 	return err
 }
-func (c *h2Conn) IsValid() bool { return c.broken == nil }
+func (h *h2Conn) IsValid() bool { return h.broken == nil }
 
-func (c *h2Conn) Close() error {
-	c.unlock()
-	return c.socket.Close()
+func (h *h2Conn) Close() error {
+	h.unlock()
+	return h.socket.Close()
 }
 
 type h2Stmt struct {
@@ -410,25 +410,25 @@ type h2Stmt struct {
 	query string
 }
 
-func (s *h2Stmt) Close() error                               { return nil }
-func (s *h2Stmt) NumInput() int                              { return -1 }
-func (s *h2Stmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
-func (s *h2Stmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
-func (s *h2Stmt) CheckNamedValue(v *driver.NamedValue) error { return s.c.CheckNamedValue(v) }
-func (s *h2Stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return s.c.ExecContext(ctx, s.query, args)
+func (h *h2Stmt) Close() error                               { return nil }
+func (h *h2Stmt) NumInput() int                              { return -1 }
+func (h *h2Stmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
+func (h *h2Stmt) Query([]driver.Value) (driver.Rows, error)  { return nil, driver.ErrSkip }
+func (h *h2Stmt) CheckNamedValue(v *driver.NamedValue) error { return h.c.CheckNamedValue(v) }
+func (h *h2Stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return h.c.ExecContext(ctx, h.query, args)
 }
-func (s *h2Stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return s.c.QueryContext(ctx, s.query, args)
+func (h *h2Stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return h.c.QueryContext(ctx, h.query, args)
 }
 
-func (r *h2Rows) Columns() []string { return r.columns }
-func (r *h2Rows) Close() error      { return nil }
-func (r *h2Rows) Next(dest []driver.Value) error {
-	if len(r.rows) == 0 {
+func (h *h2Rows) Columns() []string { return h.columns }
+func (h *h2Rows) Close() error      { return nil }
+func (h *h2Rows) Next(dest []driver.Value) error {
+	if len(h.rows) == 0 {
 		return io.EOF
 	}
-	copy(dest, r.rows[0])
-	r.rows = r.rows[1:]
+	copy(dest, h.rows[0])
+	h.rows = h.rows[1:]
 	return nil
 }

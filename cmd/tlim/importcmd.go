@@ -267,7 +267,7 @@ func readSettings(ctx context.Context, cfg store.Config) (*store.OpenfireSetting
 // noAnswer is the error of a database that was waited for.
 type noAnswer time.Duration
 
-func (wait noAnswer) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(wait)) }
+func (n noAnswer) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(n)) }
 
 // refusal is what engines say to a wrong login: MySQL, SQL Server, Oracle.
 var refusal = regexp.MustCompile(`(?i)access denied|login failed|ORA-01017|Error 1045|Error 1044`)

@@ -29,8 +29,8 @@ type Database struct {
 }
 
 // warn is a note that is printed too.
-func (db *Database) warn(text string) {
-	db.notes, db.said = append(db.notes, text), append(db.said, text)
+func (d *Database) warn(text string) {
+	d.notes, d.said = append(d.notes, text), append(d.said, text)
 }
 
 const provider = "database.defaultProvider."
@@ -111,13 +111,13 @@ func embeddedDatabase() *Database {
 }
 
 // Readable says whether --db can read the database, and if not, why.
-func (db *Database) Readable() error {
-	switch e, _ := store.EngineNamed(db.Driver); {
-	case db.Embedded:
+func (d *Database) Readable() error {
+	switch e, _ := store.EngineNamed(d.Driver); {
+	case d.Embedded:
 		return errors.New("the embedded database of Openfire cannot be read by another process")
 	case e.Later:
 		return errors.New(e.Refusal())
-	case !db.Complete:
+	case !d.Complete:
 		return errors.New("user and password of the database are not known: give --user and --password-file")
 	}
 	return nil
