@@ -174,3 +174,70 @@ func check(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func TestUsers(t *testing.T) {
+	h := start(t, nil)
+	add := func(u store.User, code protocol.Code) {
+		t.Helper()
+		err := h.AddUsers(t.Context(), []store.User{{ID: "fine"}, u})
+		if codeOf(err) != code {
+			t.Errorf("%+v: got %v, want %v", u, err, code)
+		}
+		if err != nil && u.ID != "" && u.ID != "\u0001" && u.ID != "ADMIN" && !strings.Contains(err.Error(), protocol.Shorten(u.ID, protocol.MaxID)) {
+			t.Errorf("got %v, want an error that names the user", err)
+		}
+		found, err := h.db.UsersByJID(t.Context(), []string{"fine"})
+		if err != nil || (found["fine"].ID == "") != (code != "") {
+			t.Errorf("%+v: got %v, %v, want all users or none", u, found, err)
+		}
+	}
+	add(store.User{ID: ""}, protocol.UserIDInvalid)
+	add(store.User{ID: "\u0001"}, protocol.UserIDInvalid)
+	add(store.User{ID: "ADMIN"}, protocol.UserIDInvalid)
+	add(store.User{ID: strings.Repeat("u", 65)}, protocol.TooLarge)
+	add(store.User{ID: "u", Name: strings.Repeat("n", 257)}, protocol.TooLarge)
+	add(store.User{ID: "u", Pic: "\u0001"}, protocol.UserIDInvalid)
+	if id, err := h.CanonicalID(t.Context(), "LiuQi"); err != nil || id != "liuqi" {
+		t.Errorf("before anybody knows: got %q, %v, want liuqi", id, err)
+	}
+	add(store.User{ID: "LiuQi", Name: "刘七"}, "") // what was remembered of them is out of date now
+
+	if id, err := h.CanonicalID(t.Context(), "liuqi"); err != nil || id != "LiuQi" {
+		t.Errorf("got %q, %v, want LiuQi", id, err)
+	}
+	if id, err := h.CanonicalID(t.Context(), "NoBody"); err != nil || id != "nobody" {
+		t.Errorf("got %q, %v, want nobody", id, err)
+	}
+	if _, err := h.CanonicalID(t.Context(), ""); codeOf(err) != protocol.UserIDInvalid {
+		t.Errorf("an empty id: got %v, want %v", err, protocol.UserIDInvalid)
+	}
+
+	// Seen users are learned once, and addUser says better.
+	h.online("seen/p")
+	h.snapshot()
+	h.sync()
+	found, err := h.db.UsersByJID(t.Context(), []string{"seen"})
+	if err != nil || !found["seen"].Learned || found["seen"].Name != "seen" {
+		t.Errorf("got %+v, %v, want seen, learned", found, err)
+	}
+	g, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "seen", Members: []string{"seen"}})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "\u00a0x"}); codeOf(err) != protocol.UserIDInvalid || !strings.Contains(err.Error(), `\u00a0x`) {
+		t.Errorf(`an id that cannot be: got %v, want %v with "\u00a0x"`, err, protocol.UserIDInvalid)
+	}
+	if found, err := h.db.UsersByJID(t.Context(), []string{"seen"}); err != nil || found["seen"].Left {
+		t.Errorf("after a refused removal: got %+v, %v, want seen, who has not left", found, err)
+	}
+	// Who left is no member any more by name, but their rows stay.
+	if err := h.RemoveUsers(t.Context(), []string{"SEEN", "nobody"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.CreateGroup(t.Context(), GroupSpec{Owner: "lisi", Members: []string{"seen"}}); codeOf(err) != protocol.GroupNotCreated {
+		t.Errorf("a group with a user who left: got %v, want %v", err, protocol.GroupNotCreated)
+	}
+	if h.members(g.ID) != "seen" {
+		t.Errorf("members: got %s, want seen: nothing is deleted", h.members(g.ID))
+	}
+}
