@@ -70,7 +70,6 @@ func (l *Links) connected(ctx context.Context, wait *backoff) *Error {
 		return err
 	}
 	began := time.Now()
-	l.note(nil)
 	err = s.run(ctx)
 	if time.Since(began) >= stable {
 		wait.reset()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -576,6 +577,40 @@ func TestDeliverFromUp(t *testing.T) {
 		p := r.up("")
 		if got := p.text(); got != "presence  tlim.im.test>im.test first|" {
 			t.Errorf(`the server got %s, want "presence  tlim.im.test>im.test first|"`, got)
+		}
+		p.drain()
+	})
+}
+
+// writerFunc is a log that is listened to.
+type writerFunc func(line []byte)
+
+func (f writerFunc) Write(line []byte) (int, error) {
+	f(line)
+	return len(line), nil
+}
+
+// Who hears that the link is up can use it.
+func TestUpIsUsable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{})
+		heard := false
+		r.Links.log = slog.New(slog.NewTextHandler(writerFunc(func(line []byte) {
+			if !strings.Contains(string(line), "link is up") {
+				return
+			}
+			heard = true
+			if s := r.Settled(t.Context()); !s.Up || !r.Post([]byte(`<presence id="first" to="im.test" from="tlim.im.test"/>`)) {
+				t.Errorf("got status %+v and Post refused, want it up and taken", s)
+			}
+		}), nil))
+		r.start()
+		p := r.up("")
+		if got := p.text(); got != "presence  tlim.im.test>im.test first|" {
+			t.Errorf(`the server got %s, want "presence  tlim.im.test>im.test first|"`, got)
+		}
+		if !heard {
+			t.Error(`the log has no "link is up"`)
 		}
 		p.drain()
 	})

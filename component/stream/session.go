@@ -32,6 +32,7 @@ func (s *session) run(ctx context.Context) *Error {
 		work.Go(func() { s.fail(k, k.out.run()) })
 	}
 	l.current.Store(s)
+	l.note(nil) // who waited for it may ask at once
 	l.handler.Up()
 	for _, k := range s.links {
 		work.Go(func() { s.fail(k, k.read()) })
