@@ -128,8 +128,9 @@ type dialect struct {
 	// advise names settings of the server with which acknowledged messages can be lost.
 	advise func(ctx context.Context, db querier) ([]string, error)
 
-	// looks are for [Examination] alone.
+	// looks are for [Examination] alone, moves for [Migrator].
 	looks looks
+	moves moves
 }
 
 // pools are the connections of a store. The writer has one connection at most: writes take turns anyway, and a second

@@ -62,6 +62,7 @@ var mysqlDialect = dialect{
 		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table"
 	},
 	advise: adviseMySQL,
+	moves:  mysqlMoves,
 	looks:  looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
 }
 
@@ -108,8 +109,8 @@ func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration
 		return nil, err
 	}
 	c.ParseTime, c.InterpolateParams, c.MultiStatements, c.AllowAllFiles = false, false, false, false
-	c.ClientFoundRows = true // an UPDATE that changes nothing has found its row all the same
-	c.RejectReadOnly = true  // after a fail-over to a replica: leave that connection
+	c.ClientFoundRows = true                         // an UPDATE that changes nothing has found its row all the same
+	c.RejectReadOnly = patience > 0 && !cfg.readOnly // after a fail-over to a replica: leave that connection
 	c.Timeout, c.ReadTimeout, c.WriteTimeout = 10*time.Second, patience, patience
 	c.Logger = mysqlLog{cfg.Log}
 	if c.Params == nil {

@@ -58,6 +58,7 @@ var sqliteDialect = dialect{
 	widenKey:       func(_, column string) string { return "make the table anew with " + column + " varchar(64)" },
 	convert:        func(string) string { return "make the table anew without COLLATE" },
 	advise:         adviseSQLite,
+	moves:          sqliteMoves,
 }
 
 // What a SQLite file is opened with.

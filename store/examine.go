@@ -40,11 +40,7 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, dialect: d, pools: p, shapes: map[string]*shape{}, turn: make(chan struct{}, 1),
-		writers: map[statement]*prepared{}, wanted: map[statement]*command{}}
-	for _, t := range allTables() {
-		s.shapes[t.name] = d.shapeOf(t)
-	}
+	s := unstarted(cfg, d, p)
 	e := &Examination{s: s}
 	if e.have, err = s.catalogueWithin(ctx); err != nil {
 		err = s.fail(err)
@@ -55,6 +51,16 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	}
 	s.dialect = d.exactly(e.have)
 	return e, nil
+}
+
+// unstarted is a store that nothing was asked of yet.
+func unstarted(cfg Config, d *dialect, p *pools) *Store {
+	s := &Store{cfg: cfg, log: cfg.Log, dialect: d, pools: p, shapes: map[string]*shape{}, turn: make(chan struct{}, 1),
+		writers: map[statement]*prepared{}, wanted: map[statement]*command{}}
+	for _, t := range allTables() {
+		s.shapes[t.name] = d.shapeOf(t)
+	}
+	return s
 }
 
 // catalogueWithin reads the catalogue. Not every driver comes back with its context, and who opens a pipe waits for ever.

@@ -120,7 +120,8 @@ type migration struct {
 	off   bool // nothing is compared: only what inserts must know of legacy columns is read
 	have  catalogue
 	parts []part
-	wrong []string // differences that nothing here may or can mend
+	wrong []string          // differences that nothing here may or can mend
+	slow  func(what string) // hears of a statement that may take its time, before it; may be nil
 }
 
 // run refuses a server on which no row can be written. Then it compares (1), and goes through the tables (2), the columns (3), the
@@ -250,6 +251,9 @@ func (m *migration) columns(ctx context.Context) error {
 		}
 		if _, there := m.have[p.table].columns[p.name]; there {
 			continue
+		}
+		if m.slow != nil {
+			m.slow("column " + p.name + " of " + p.table)
 		}
 		m.s.log.Info("adding a column; a server without instant ones copies the table, which takes its time", "column", p.table+"."+p.name)
 		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
