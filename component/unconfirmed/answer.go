@@ -2,6 +2,7 @@ package unconfirmed
 
 import (
 	"slices"
+	"time"
 
 	"tlim/component/stanza"
 	"tlim/store"
@@ -107,7 +108,7 @@ func (t *Table) answers(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	p.answers, p.request = answersPings, false
 	if proof.sent.After(p.alive) {
-		if proof.sent.Sub(p.alive) > RecentAnswer {
+		if proof.sent.Sub(p.alive) > maxGap {
 			p.since = proof.sent
 		}
 		p.alive = proof.sent
@@ -123,42 +124,53 @@ func (t *Table) answers(proof *proof) {
 
 // both ends a proof of which both pings are answered.
 func (t *Table) both(proof *proof) {
-	switch {
-	case !t.doubts(proof):
-		t.proven(proof)
-	case slices.Contains(proof.phone.open, proof):
-		proof.held = true
-		for c := range proof.copies() {
-			c.held = true
-		}
-	default: // what it stood for is rows by now, and they stay
-		if i := slices.Index(proof.phone.late, proof); i >= 0 {
-			proof.phone.late = slices.Delete(proof.phone.late, i, i+1)
-		}
-		t.giveUp(proof)
+	p := proof.phone
+	if i := slices.Index(p.late, proof); i >= 0 {
+		p.late = slices.Delete(p.late, i, i+1)
 		t.hooks.Note(PingLate)
+		if t.doubt(proof) > SettleTime { // what it stood for is rows by now, and they stay
+			t.giveUp(proof)
+		} else {
+			t.settle(proof)
+		}
+		return
 	}
-}
-
-// doubts says whether answers may be those of a session that was not available yet. Openfire routes a component's pings to a session that is
-// bound, and a message from a user's address only to one that has sent its presence (measured): for one that replaces another under the same
-// resource all copies in between are lost, and all pings answered. So what a phone answers counts at once only when a snapshot has seen it
-// after the first of its answers without a gap. Else the copies stay unconfirmed until the grace is over: the queue that such a phone asks for when it
-// is there has them, and when it is not seen in a snapshot they become rows.
-func (t *Table) doubts(proof *proof) bool {
-	return t.hooks.ByUser && !proof.asof.After(proof.phone.since)
-}
-
-// proven settles what a phone has got for certain.
-func (t *Table) proven(proof *proof) {
-	p, u := proof.phone, proof.phone.user
 	if i := slices.Index(p.open, proof); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
 		t.hooks.Note(PingAnswered)
-	} else if i := slices.Index(p.late, proof); i >= 0 {
-		p.late = slices.Delete(p.late, i, i+1)
-		t.hooks.Note(PingLate)
 	}
+	switch doubt := t.doubt(proof); {
+	case doubt == 0:
+		t.settle(proof)
+	case len(p.held) >= maxHeldProofs:
+		t.giveUp(proof)
+	default:
+		proof.due = proof.sent.Add(doubt)
+		p.held = append(p.held, proof)
+		for c := range proof.copies() {
+			c.held = true
+		}
+	}
+}
+
+// doubt is for how long after the pings were sent answers may be those of a session that was not available yet. Openfire routes a component's
+// pings to a session that is bound, and a message from a user's address only to one that has sent its presence (measured): for one that replaces
+// another under the same resource all copies in between are lost, and all pings answered. So what a phone answers counts soon only when a
+// snapshot has seen it after the first of its answers without a gap. Else the copies stay unconfirmed until the grace is over: the queue that such a
+// phone asks for when it is there has them, and when it is not seen in a snapshot they become rows.
+func (t *Table) doubt(proof *proof) time.Duration {
+	switch {
+	case !t.hooks.ByUser:
+		return 0
+	case proof.asof.After(proof.phone.since):
+		return min(SettleTime, t.grace)
+	}
+	return t.grace
+}
+
+// settle closes what a phone has got for certain.
+func (t *Table) settle(proof *proof) {
+	u := proof.phone.user
 	at := 0
 	for _, m := range proof.messages { // in the order of the copies, mostly
 		for n := range u.copies {

@@ -43,6 +43,7 @@ type phone struct {
 	answers answering
 	request bool     // it is asked for receipts
 	open    []*proof // under way, oldest first
+	held    []*proof // answered, and in doubt; see [Table.doubt]
 	late    []*proof // not answered in time, oldest first
 	used    time.Time
 	alive   time.Time // when the last of its pings was sent that it has answered
@@ -68,16 +69,18 @@ type proof struct {
 	phone    *phone
 	sent     time.Time
 	asof     time.Time // when the newest snapshot was asked for then
-	held     bool      // both are answered, and it is in doubt; see [proofs.doubts]
+	due      time.Time // when it is believed, once it is held
 	messages []*Message
 	rows     []string // msg_ids of its copies that are queue rows of the user, perhaps
 }
 
 const (
-	// RecentAnswer is for how long after a ping that was answered the session counts as the one to which copies are sent: they have no ping in
-	// front. A phone that comes back needs longer for a new session. So under load, when pings follow each other closely, each is the front of
-	// the next.
-	RecentAnswer = 20 * time.Millisecond
+	// maxGap is how far apart pings may be sent whose answers follow each other without a gap. A phone mostly needs longer for a new session;
+	// one beside the server needs 4 ms, which [SettleTime] is for.
+	maxGap = 20 * time.Millisecond
+	// SettleTime is for how long the answers of a session without a gap are in doubt: who binds a session within maxGap asks for the queue
+	// long before that is over.
+	SettleTime = time.Second
 	// MaxOpen is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
 	// them. A phone with an answer time of a second gets that many batches.
 	MaxOpen = 128
@@ -86,6 +89,8 @@ const (
 	// maxLateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
 	// has never answered there are as few as may be under way: ten thousand old clients would take a gigabyte.
 	maxLateProofs = 256
+	// maxHeldProofs is how many are in doubt at most for a phone: what they stand for beyond it becomes rows when the grace is over.
+	maxHeldProofs = 4096
 	// DeafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
 	// they are its client's.
 	DeafBounces     = 5
@@ -255,14 +260,9 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 		if proof == nil || len(proof.messages)+len(proof.rows) == 0 {
 			continue
 		}
-		if now.Sub(proof.phone.alive) > RecentAnswer {
-			proof.front = t.newID()
-			runs[i].Front = proof.front
-			t.asked[proof.front] = proof
-		}
-		proof.behind = t.newID()
-		runs[i].Ping = proof.behind
-		t.asked[proof.behind] = proof
+		proof.front, proof.behind = t.newID(), t.newID()
+		runs[i].Front, runs[i].Ping = proof.front, proof.behind
+		t.asked[proof.front], t.asked[proof.behind] = proof, proof
 		proof.phone.open = append(proof.phone.open, proof)
 	}
 	return runs
@@ -287,7 +287,7 @@ func (p *proof) cover(id string, w *Way) {
 // rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
 func (o *ownerState) rowMade(m *Message) {
 	for _, p := range o.phones {
-		for _, list := range [...][]*proof{p.open, p.late} {
+		for _, list := range [...][]*proof{p.open, p.held, p.late} {
 			for _, proof := range list {
 				if i := slices.Index(proof.messages, m); i >= 0 {
 					proof.messages = slices.Delete(proof.messages, i, i+1)
@@ -301,16 +301,16 @@ func (o *ownerState) rowMade(m *Message) {
 	}
 }
 
-// ripen settles what was answered and in doubt, for the grace.
+// ripen settles what was answered and in doubt, when its time has come.
 func (t *Table) ripen(u *ownerState, now time.Time) {
 	for _, p := range u.phones {
-		for i := 0; i < len(p.open) && now.Sub(p.open[i].sent) >= t.grace; {
-			if p.open[i].held {
-				t.proven(p.open[i])
-			} else {
-				i++
+		p.held = slices.DeleteFunc(p.held, func(proof *proof) bool {
+			if now.Before(proof.due) {
+				return false
 			}
-		}
+			t.settle(proof)
+			return true
+		})
 	}
 }
 
@@ -333,10 +333,10 @@ func (t *Table) expire(u *ownerState, now time.Time) {
 				p.late = slices.Delete(p.late, 0, 1)
 			}
 		}
-		idle = idle || len(p.open) == 0 && now.Sub(p.used) > idlePhone
+		idle = idle || len(p.open)+len(p.held) == 0 && now.Sub(p.used) > idlePhone
 	}
 	if idle {
-		t.dropPhones(u, func(p *phone) bool { return len(p.open) == 0 && now.Sub(p.used) > idlePhone })
+		t.dropPhones(u, func(p *phone) bool { return len(p.open)+len(p.held) == 0 && now.Sub(p.used) > idlePhone })
 	}
 }
 
@@ -369,7 +369,7 @@ func (t *Table) dropPhones(u *ownerState, gone func(*phone) bool) {
 		if !gone(p) {
 			return false
 		}
-		for _, list := range [...][]*proof{p.open, p.late} {
+		for _, list := range [...][]*proof{p.open, p.held, p.late} {
 			for _, proof := range list {
 				t.giveUp(proof)
 			}
