@@ -3,6 +3,7 @@ package system
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -28,6 +29,10 @@ const (
 	abusedChats    = 20_000
 	abusedQueue    = 5_000
 )
+
+// abused is how long each call of TestCaller is made. Shares and rates show in the first second, when they are full:
+// go test ./scripts/system -run TestCaller -v -abused 5s
+var abused = flag.Duration("abused", 2*time.Second, "how long each call of TestCaller is made")
 
 // abuse is a call, as dear as it may be, that one user makes as fast as they can.
 type abuse struct {
@@ -96,7 +101,7 @@ func testCaller(t *testing.T, config map[string]any) {
 	} {
 		t.Run(a.name, func(t *testing.T) {
 			w := w.in(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), *abused)
 			defer cancel()
 			statuses := w.abuse(ctx, a, token)
 			var took []time.Duration

@@ -31,6 +31,7 @@ func TestWrongDomain(t *testing.T) {
 		{"its parent, Prosody", prosody, "test", "tlim.%s", "does not answer for test: its domain is probably not what xmpp.domain says"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel() // each waits for most of its time
 			s := must[*lab.Server](t)(c.server())
 			metrics := must[string](t)(lab.FreeAddr())
 			component := c.component

@@ -15,6 +15,7 @@ func TestServerAway(t *testing.T) {
 	const away = 10 * time.Second
 	for name, end := range map[string]func(*lab.Server) error{"stopped": (*lab.Server).Stop, "killed": (*lab.Server).Kill} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for most of its time
 			own := must[*lab.Server](t)(lab.StartOpenfire(within(t, patience), lab.Options{Dir: t.TempDir(), Users: users()}))
 			t.Cleanup(func() {
 				if err := own.Stop(); err != nil {
