@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -33,6 +35,8 @@ type command struct {
 	args []int
 	// compared are the columns that the statement's arguments are compared with; "" for those that are not.
 	compared []string
+	ordered  []bool // with which of them by < or >
+	numbers  []bool // which of them the database numbers; nil: none
 	tables   []string
 	value    func(any) any // see dialect
 }
@@ -80,6 +84,7 @@ func (d *dialect) command(query string) *command {
 			these = append(these, n)
 			n++
 			c.compared = append(c.compared, column+other)
+			c.ordered = append(c.ordered, other != "" && strings.ContainsAny(query[m[0]:m[1]], "<>"))
 		}
 		c.args = append(c.args, these...)
 		if column == "" {
@@ -163,6 +168,14 @@ func (d *dialect) text(query string) string { return d.command(query).text }
 
 // arrange puts the arguments of the statement in the order of the engine's placeholders, and in the form of its driver.
 func (c *command) arrange(args []any) []any {
+	if c.numbers != nil {
+		args = slices.Clone(args)
+		for i, number := range c.numbers {
+			if text, ok := args[i].(string); ok && number {
+				args[i] = asNumber(text, c.ordered[i])
+			}
+		}
+	}
 	if c.args == nil && c.value == nil {
 		return args
 	}
@@ -179,6 +192,39 @@ func (c *command) arrange(args []any) []any {
 		}
 	}
 	return placed
+}
+
+// command is the dialect's, for the tables as they stand in this database.
+func (s *Store) command(query string) *command {
+	c := s.dialect.command(query)
+	for i, column := range c.compared {
+		name := column[strings.LastIndex(column, ".")+1:]
+		for _, table := range c.tables {
+			if sh := s.shapes[table]; sh != nil && sh.numbered && name == sh.first {
+				if c.numbers == nil {
+					c.numbers = make([]bool, len(c.compared))
+				}
+				c.numbers[i] = true
+			}
+		}
+	}
+	return c
+}
+
+// asNumber is an id as it is compared with a column that the database numbers. A text that is no number there is an error of SQL Server
+// and Oracle, and MySQL takes it for another number; it equals no row, and one in the order of which rows are read sorts as it does
+// beside digits.
+func asNumber(text string, ordered bool) any {
+	n, err := strconv.ParseInt(text, 10, 64)
+	switch {
+	case err == nil && strconv.FormatInt(n, 10) == text:
+		return n
+	case !ordered:
+		return nil
+	case text < "0":
+		return int64(math.MinInt64)
+	}
+	return int64(math.MaxInt64)
 }
 
 // prepared is a command that the database knows.

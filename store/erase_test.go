@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -142,18 +143,69 @@ func TestAnnouncements(t *testing.T) {
 	})
 }
 
-// A legacy table can number its rows: MySQL takes "12abc" for 12 there.
-func TestNumberedAnnouncements(t *testing.T) {
-	cfg := mysqlEngine.fresh(t, `CREATE TABLE ofpubact (id_ int NOT NULL AUTO_INCREMENT PRIMARY KEY, title varchar(256), content varchar(3920), user_id varchar(64), ts varchar(64), session_id varchar(64))`,
-		`INSERT INTO ofpubact (id_, title, session_id) VALUES (12, 'old', 'g')`)
-	s, epoch := owned(t, cfg)
-	if _, ok, err := s.Announcement(ctx, "12abc"); ok || err != nil {
-		t.Errorf("12abc: got %v, %v, want none and no error", ok, err)
+// Old tables can number their rows. What is no number is the id of none: SQL Server would answer with an error, and MySQL takes "12abc" for 12.
+func TestIDsThatAreNoNumbers(t *testing.T) {
+	for _, c := range []struct {
+		e  engine
+		id string
+	}{{mysqlEngine, "int auto_increment"}, {sqlserverEngine, "numeric(6) identity"}} {
+		t.Run(c.e.name, func(t *testing.T) {
+			cfg := c.e.fresh(t, oldTables(c.e, c.id, "")...)
+			s, epoch := owned(t, cfg)
+			change := say(1, "z", "g", "[]")
+			change.Offline = []store.OfflineMessage{waiting(change.Message, "l")}
+			change.Receipts = []store.Receipt{{ID: "r", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
+			change.Announcements = []store.Announcement{{ID: "ours", Title: "t", SessionID: "g"}}
+			apply(t, s, epoch, change)
+			row := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))[0]
+			equal(t, "numbered", row.ID, "1")
+			there := func(what string) {
+				t.Helper()
+				equal(t, what, fmt.Sprint(must[[]store.Announcement](t)(s.Announcements(ctx, "g", "", 10))), "[{1 t    g}]")
+				equal(t, what, len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))), 1)
+				equal(t, what, ids(must[[]store.Message](t)(s.MessagesAfter(ctx, "0", "", 10))), []string{"m1"})
+			}
+			for _, id := range []string{"abc", "12abc", "1abc", "1.0", "1e0", "+1", " 1", "01", "-", "张三", "0x1", "1000000", "12345678901", "99999999999999999999"} {
+				t.Run(id, func(t *testing.T) {
+					if _, ok, err := s.Announcement(ctx, id); ok || err != nil {
+						t.Errorf("announcement: got %v, %v, want none and no error", ok, err)
+					}
+					title := "changed"
+					apply(t, s, epoch, store.Change{EditAnnouncements: []store.AnnouncementEdit{{ID: id, Title: &title, Content: &title}}, DropAnnouncements: []string{id}})
+					apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{RowID: id}}})
+					if err := s.DeleteOffline(ctx, epoch, []store.Old{{Key: id}}); err != nil {
+						t.Error(err)
+					}
+					if n, err := s.DeleteMessages(ctx, epoch, []store.Old{{Key: id}}); n != 1 || err != nil {
+						t.Errorf("messages: got %d, %v, want 1 asked for and no error", n, err)
+					}
+					there("nothing changed")
+					equal(t, "a row that is gone", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", row.Time, id, 10))), 1)
+
+					// What sorts below the digits is below all rows, everything else behind them.
+					rest := 0
+					if id < "0" {
+						rest = 1
+					}
+					after := store.Old{Time: row.Time, Key: id}
+					found, _, err := s.MessagesTo(ctx, "g", row.Time, id, 10, 10)
+					equal(t, "messages to", fmt.Sprint(len(found), err), fmt.Sprint(rest, nil))
+					equal(t, "announcements", len(must[[]store.Announcement](t)(s.Announcements(ctx, "g", id, 10))), rest)
+					equal(t, "messages", len(must[[]store.Message](t)(s.MessagesAfter(ctx, row.Time, id, 10))), rest)
+					equal(t, "an earlier time", len(must[[]store.Message](t)(s.MessagesAfter(ctx, "0", id, 10))), 1)
+					equal(t, "old messages", len(must[[]store.Old](t)(s.OldMessages(ctx, math.MaxInt32*1000, after, 10))), rest)
+					equal(t, "queue", len(must[[]store.Old](t)(s.WalkOffline(ctx, store.Old{Key: id}, 10))), rest)
+				})
+			}
+			// Among others, the ids of rows that are there are found.
+			if a, ok, err := s.Announcement(ctx, "1"); !ok || err != nil || a.Title != "t" {
+				t.Errorf("announcement 1: got %+v, %v, %v, want it", a, ok, err)
+			}
+			apply(t, s, epoch, store.Change{DropAnnouncements: []string{"abc", "1"}, DropOffline: []store.OfflineKey{{RowID: "12345678901"}, {RowID: "1"}}})
+			equal(t, "announcements", len(must[[]store.Announcement](t)(s.Announcements(ctx, "g", "", 10))), 0)
+			equal(t, "queue", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10))), 0)
+		})
 	}
-	got, ok, err := s.Announcement(ctx, "12")
-	equal(t, "12", fmt.Sprint(got, ok, err), fmt.Sprint(store.Announcement{ID: "12", Title: "old", SessionID: "g"}, true, nil))
-	apply(t, s, epoch, store.Change{Announcements: []store.Announcement{{ID: "ours", Title: "new", SessionID: "g"}}})
-	equal(t, "numbered", fmt.Sprint(must[[]store.Announcement](t)(s.Announcements(ctx, "g", "12", 10))), "[{13 new    g}]")
 }
 
 func TestStyles(t *testing.T) {

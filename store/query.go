@@ -128,7 +128,7 @@ func (s *Store) reader(ctx context.Context, st statement, text func() string) (*
 	if v, ok := s.readers.Load(st); ok {
 		return v.(*prepared), nil
 	}
-	p, err := prepare(ctx, s.pools.reader, s.dialect.command(text()))
+	p, err := prepare(ctx, s.pools.reader, s.command(text()))
 	if err != nil {
 		return nil, err
 	}

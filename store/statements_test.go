@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,26 +15,71 @@ func TestStatements(t *testing.T) {
 	for _, d := range engines() {
 		t.Run(d.name, func(t *testing.T) {
 			got := strings.Join(statementsOf(t, d), "\n")
-			file := filepath.Join("testdata", "statements", d.name+".sql")
-			if updating() {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatalf("%v: write it by go test ./store -run TestStatements -update", err)
-			}
-			lines := strings.Split(string(want), "\n")
-			for i, line := range strings.Split(got, "\n") {
-				if i >= len(lines) || lines[i] != line {
-					t.Fatalf("%s:%d: got %s\nwant %s\n(-update writes it anew: read the diff)", file, i+1, line, slices.Concat(lines, []string{"nothing"})[min(i, len(lines))])
-				}
-			}
-			if len(got) != len(want) {
-				t.Errorf("got %d bytes rendered, want %d as in %s", len(got), len(want), file)
-			}
+			golden(t, filepath.Join("testdata", "statements", d.name+".sql"), got)
 		})
+	}
+}
+
+// TestNumberedStatements renders all statements of SQL Server that compare an id with the numbers of an old table, and what stands in
+// the place of an id: no text, which would be converted and be an error.
+func TestNumberedStatements(t *testing.T) {
+	s := &Store{dialect: &sqlserverDialect, shapes: map[string]*shape{}}
+	for _, of := range allTables() {
+		s.shapes[of.name] = s.dialect.shapeOf(of)
+		if of.columns[0].name == "id_" {
+			s.shapes[of.name].number()
+		}
+	}
+	var lines []string
+	for _, q := range append(everyQuery(), walks...) {
+		if strings.Contains(q, "?*") {
+			q = list(q, 2)
+		}
+		c := s.command(q)
+		if c.numbers == nil || slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, c.text+"; --") }) {
+			continue
+		}
+		line := c.text + "; --"
+		for _, id := range []string{"", "x", "05", "5"} {
+			args := make([]any, len(c.compared))
+			for i := range args {
+				args[i] = id
+			}
+			line += fmt.Sprintf(" %q:", id)
+			for place, v := range c.arrange(args) {
+				n := place
+				if c.args != nil {
+					n = c.args[place]
+				}
+				if c.numbers[n] {
+					line += fmt.Sprintf(" @p%d %v,", place+1, v)
+				}
+			}
+		}
+		lines = append(lines, strings.TrimSuffix(line, ","))
+	}
+	golden(t, filepath.Join("testdata", "numbers.sql"), strings.Join(lines, "\n")+"\n")
+}
+
+// golden compares with a file, or writes it.
+func golden(t *testing.T, file, got string) {
+	if updating() {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatalf("%v: write it by go test ./store -run Statements -update", err)
+	}
+	lines := strings.Split(string(want), "\n")
+	for i, line := range strings.Split(got, "\n") {
+		if i >= len(lines) || lines[i] != line {
+			t.Fatalf("%s:%d: got %s\nwant %s\n(-update writes it anew: read the diff)", file, i+1, line, slices.Concat(lines, []string{"nothing"})[min(i, len(lines))])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("got %d bytes rendered, want %d as in %s", len(got), len(want), file)
 	}
 }
 

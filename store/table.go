@@ -96,14 +96,15 @@ type shape struct {
 	sizes    []int    // of the columns that stand there, as the engine counts them, parallel to names; 0: no check
 	charsets []string // of the columns, parallel to names; "" lacks nothing
 	kinds    []decoration
-	numbered bool                           // the first column is an identity that the database fills: an insert leaves it out
+	first    string                         // the name of the first column
+	numbered bool                           // it is an identity that the database fills: an insert leaves it out
 	replaces bool                           // of the dialect
 	width    func(charset, text string) int // of the dialect
 }
 
 // shapeOf is the table as this version creates it.
 func (d *dialect) shapeOf(t table) *shape {
-	sh := &shape{replaces: d.replaces, width: d.width}
+	sh := &shape{first: t.columns[0].name, replaces: d.replaces, width: d.width}
 	for _, c := range t.columns {
 		sh.names, sh.limits = append(sh.names, c.name), append(sh.limits, c.limit)
 		sh.sizes, sh.charsets, sh.kinds = append(sh.sizes, 0), append(sh.charsets, ""), append(sh.kinds, c.decoration)

@@ -132,7 +132,7 @@ func (t *tx) exec(ctx context.Context, name string, n int, text func() string, a
 		c = p.command
 		res, err = t.tx.StmtContext(ctx, p.stmt).ExecContext(ctx, p.arrange(args)...)
 	} else {
-		c = t.s.dialect.command(text())
+		c = t.s.command(text())
 		if res, err = t.tx.ExecContext(ctx, c.text, c.arrange(args)...); err == nil {
 			t.s.wanted[st] = c
 		}
@@ -207,7 +207,7 @@ func (t *tx) query(ctx context.Context, st statement, text func() string, args [
 		c = p.command
 		found, err = t.tx.StmtContext(ctx, p.stmt).QueryContext(ctx, p.arrange(args)...)
 	} else {
-		c = t.s.dialect.command(text())
+		c = t.s.command(text())
 		if found, err = t.tx.QueryContext(ctx, c.text, c.arrange(args)...); err == nil {
 			t.s.wanted[st] = c
 		}
