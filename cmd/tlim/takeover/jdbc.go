@@ -29,6 +29,23 @@ type place struct {
 // javaStores are parameters that name keys, certificates or their passwords for Java.
 var javaStores = regexp.MustCompile(`(?i)keystore|truststore|sslcert|clientcert|clientkey|serverrsapublickeyfile|servercertificate|hostnameincertificate`)
 
+// dottedParam are names of the drivers' and Java's own properties, which can stand in a URL too.
+var dottedParam = regexp.MustCompile(`^[A-Za-z_]{2,20}(?:\.[A-Za-z_][A-Za-z0-9_]{0,40}){1,6}$`)
+
+// unnamed stands for parameters whose names may be pieces of a password.
+const unnamed = "one or more whose names are no plain words"
+
+// dropped is how a parameter that is not taken is named, in a list without doubles.
+func dropped(list []string, name string, valued bool) []string {
+	if !plainParam.MatchString(name) && (!valued || !dottedParam.MatchString(name)) {
+		name = unnamed
+	}
+	if slices.Contains(list, name) {
+		return list
+	}
+	return append(list, name)
+}
+
 // drop names parameters that are not taken.
 func (p *place) drop(names []string, why string) {
 	if len(names) == 0 {
@@ -98,9 +115,9 @@ func mysqlPlace(text string) (*place, bool, error) {
 	} else if m[1] != "" {
 		p.notes = append(p.notes, "tlim connects to one server: how serverURL chooses among several is dropped")
 	}
-	var kept, dropped []string
+	var kept, left []string
 	for pair := range strings.SplitSeq(m[4], "&") {
-		name, value, _ := strings.Cut(pair, "=")
+		name, value, valued := strings.Cut(pair, "=")
 		switch lower := strings.ToLower(name); {
 		case pair == "":
 		case lower == "user":
@@ -109,11 +126,11 @@ func mysqlPlace(text string) (*place, bool, error) {
 			p.password = unescaped(value)
 		case slices.Contains(mysqlTLS, lower) && store.CheckDSN("mysql", "u@tcp(h)/d?"+pair) == nil:
 			kept = append(kept, pair)
-		case plainParam.MatchString(name):
-			dropped = append(dropped, name)
+		default:
+			left = dropped(left, name, valued)
 		}
 	}
-	p.drop(dropped, "tlim sets character set, time-outs and the like itself")
+	p.drop(left, "tlim sets character set, time-outs and the like itself")
 	tail := "/" + m[3]
 	if len(kept) > 0 {
 		tail += "?" + strings.Join(kept, "&")
@@ -226,7 +243,14 @@ func oraclePlace(text string) (*place, bool, error) {
 			return "oracle://" + url.UserPassword(user, password).String() + "@" + rest
 		}
 	}
-	target := strings.TrimSpace(m[4])
+	target, params, _ := strings.Cut(strings.TrimSpace(m[4]), "?")
+	var left []string
+	for pair := range strings.SplitSeq(params, "&") {
+		if name, _, valued := strings.Cut(pair, "="); pair != "" {
+			left = dropped(left, name, valued)
+		}
+	}
+	p.drop(left, "it is the Java driver's")
 	switch {
 	case strings.HasPrefix(target, "("):
 		flat := strings.Join(strings.Fields(target), "")
@@ -334,9 +358,9 @@ var truth = regexp.MustCompile(`(?i)^(true|false|yes|no|strict|optional|mandator
 
 // pairs sorts name=value pairs of both drivers.
 func (s *sqlserver) pairs(p *place, list []string) {
-	var dropped []string
+	var left []string
 	for _, pair := range list {
-		name, value, _ := strings.Cut(pair, "=")
+		name, value, valued := strings.Cut(pair, "=")
 		name, value = trimmed(name), strings.Trim(value, " \t\r\n")
 		switch lower := strings.ToLower(name); lower {
 		case "":
@@ -385,12 +409,10 @@ func (s *sqlserver) pairs(p *place, list []string) {
 				s.encrypt = "true"
 			}
 		default:
-			if plainParam.MatchString(name) {
-				dropped = append(dropped, name)
-			}
+			left = dropped(left, name, valued)
 		}
 	}
-	p.drop(dropped, "it is the Java driver's")
+	p.drop(left, "it is the Java driver's")
 }
 
 // braced cuts at semicolons; a value that has one stands in braces, in which }} is a brace.

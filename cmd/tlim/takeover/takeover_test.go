@@ -72,6 +72,11 @@ func TestDatabases(t *testing.T) {
 		{`jdbc:sqlserver://db\SQLEXPRESS;database=im`, "sa", "p", "sqlserver", "sqlserver://sa:p@db/SQLEXPRESS?database=im", ""},
 		{`jdbc:sqlserver://;serverName=::1;portNumber=1435;databaseName={im};user=a;password={b;}}c}`, "", "", "sqlserver", "sqlserver://a:b;%7Dc@[::1]:1435?database=im", ""},
 		{"jdbc:microsoft:sqlserver://db:1433;DatabaseName=im", "sa", "p", "sqlserver", "sqlserver://sa:p@db:1433?database=im", ""},
+		{"jdbc:sqlserver://db;databaseName=im;javax.net.ssl.trustStore=/k;com.example.Pool.size=5;a1-b=c;2=3", "sa", "p", "sqlserver", "sqlserver://sa:p@db:1433?database=im",
+			"because it is the Java driver's: javax.net.ssl.trustStore, com.example.Pool.size, one or more whose names are no plain words; serverURL"},
+		{"jdbc:mysql://db/im?oracle.net.x_1=2&x.y.z&" + hush, "u", "p", "mysql", "u:p@tcp(db:3306)/im", "tlim sets character set, time-outs and the like itself: oracle.net.x_1, one or more whose names are no plain words"},
+		{"jdbc:oracle:thin:@//db:1521/im?oracle.net.encryption_client=REQUIRED&oracle.jdbc.ReadTimeout=6000&wallet", "u", "p", "oracle", "oracle://u:p@db:1521/im",
+			"because it is the Java driver's: oracle.net.encryption_client, oracle.jdbc.ReadTimeout, wallet"},
 		{"jdbc:hsqldb:/opt/openfire/embedded-db/openfire", "sa", "", "sqlite", "tlim.db", "embedded database"},
 	} {
 		t.Run(c.url, func(t *testing.T) {
