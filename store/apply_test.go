@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 
@@ -53,55 +51,6 @@ func equal(t testing.TB, what string, got, want any) {
 	if g, w := fmt.Sprintf("%+v", got), fmt.Sprintf("%+v", want); g != w {
 		t.Errorf("%s:\n got %s\nwant %s", what, g, w)
 	}
-}
-
-func TestEverythingComesBackAsItWasWritten(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		cfg := e.fresh(t)
-		s, epoch := owned(t, cfg)
-		body := `[{"text":"` + strings.Repeat("汉", 3000) + ` 😀🏽 tail ' \" \\ % _ ; -- \u0000 ` + "\x00" + `"}]`
-		c := say(1, "z", "g", body)
-		c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
-		c.Groups = []store.Group{{ID: "g", Type: 1, Name: "张三,李四 😀", CreateTime: clock(0), Owner: "z"}}
-		c.Members = []store.Member{{UserID: "z", UserName: "张三", Login: "zhang", Pic: "/z.png", SessionID: "g", Since: clock(0)},
-			{UserID: "l", SessionID: "g", Since: clock(1)}}
-		c.Formers = []store.Former{{SessionID: "g", UserID: "w", Time: clock(5)}}
-		c.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
-		c.Chats = []store.Chat{{ID: "c1", Name: "李四", Partner: "l", Owner: "z", CreateTime: clock(1), Pic: "/l.png"}}
-		c.Users = []store.User{{ID: "Z", JID: "z", Name: "张三", Login: "zhang", Email: "z@x.cn", Pic: "/z.png"}}
-		c.SetPush = []store.User{{ID: "Z", PushCode: "code", PushOS: "ios"}}
-		c.Confirming = []store.Confirming{{UserID: "Z", How: store.ConfirmsByPings}}
-		c.Purges = []store.Purge{{SessionID: "old", Time: clock(2)}}
-		if err := s.Apply(ctx, epoch, store.Positions{Clock: 7, Delivered: 5, Settled: 3}, []store.Change{c}); err != nil {
-			t.Fatal(err)
-		}
-
-		// A second process reads what the first wrote.
-		s = open(t, cfg)
-		equal(t, "messages", must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1", "x"})), map[string][]store.Message{"m1": {*c.Message}})
-		equal(t, "offline", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 10)), c.Offline)
-		equal(t, "offline marks", must[map[store.OfflineMark]bool](t)(s.OfflineMarks(ctx, []string{"m1", "x"})),
-			map[store.OfflineMark]bool{{Owner: "l", MsgID: "m1", From: "z", Type: c.Offline[0].Type}: true})
-		equal(t, "ids", must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "x"})), map[store.IDKey]store.ID{{MsgID: "m1", Class: "m"}: c.IDs[0]})
-		equal(t, "groups", must[map[string]store.Group](t)(s.Groups(ctx, []string{"g", "x"})), map[string]store.Group{"g": c.Groups[0]})
-		equal(t, "members", must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"})), map[string][]store.Member{"g": c.Members})
-		equal(t, "formers", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 1700000000005)), c.Formers)
-		equal(t, "formers, later", must[[]store.Former](t)(s.Formers(ctx, []string{"g"}, 1700000000006)), []store.Former{})
-		k := store.ReceiptKey{MsgID: "m1", Reader: "l"}
-		equal(t, "receipts", must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{k, {MsgID: "m1", Reader: "x"}})),
-			map[store.ReceiptKey][]store.Receipt{k: c.Receipts})
-		equal(t, "receipts of", must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z")), c.Receipts)
-		equal(t, "chats", must[map[store.ChatKey]bool](t)(s.Chats(ctx, []store.ChatKey{{Partner: "l", Owner: "z"}, {Partner: "z", Owner: "l"}})),
-			map[store.ChatKey]bool{{Partner: "l", Owner: "z"}: true})
-		equal(t, "chats of", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), c.Chats)
-		u := c.Users[0]
-		u.PushCode, u.PushOS, u.Confirms = "code", "ios", store.ConfirmsByPings
-		equal(t, "by jid", must[map[string]store.User](t)(s.UsersByJID(ctx, []string{"z"})), map[string]store.User{"z": u})
-		equal(t, "by id", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"Z"})), map[string]store.User{"Z": u})
-		equal(t, "purges", must[[]store.Purge](t)(s.Purges(ctx)), c.Purges)
-		st := must[store.State](t)(s.State(ctx))
-		equal(t, "state", st, store.State{Epoch: epoch, Batch: 2, Clock: 7, Delivered: 5, Settled: 3})
-	})
 }
 
 func TestNoKeysNoQuery(t *testing.T) {
@@ -192,27 +141,6 @@ func TestUpdates(t *testing.T) {
 			t.Errorf("dropped group: %+v %v, want none and no error", g, err)
 		}
 		equal(t, "members gone", len(must[map[string][]store.Member](t)(s.Members(ctx, []string{"g"}))), 0)
-	})
-}
-
-func TestManyChatsMoveEachToItsOwnTime(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		var made, moved store.Change
-		for i := range 203 { // several statements of each prepared size, and a rest
-			p := fmt.Sprintf("u%d", i)
-			made.Chats = append(made.Chats, store.Chat{ID: p, Partner: p, Owner: "z", CreateTime: clock(0)})
-			moved.Chats = append(moved.Chats, store.Chat{Partner: p, Owner: "z", ModifyTime: clock(i)})
-		}
-		apply(t, s, epoch, made)
-		apply(t, s, epoch, moved)
-		got := must[[]store.Chat](t)(s.ChatsOf(ctx, "z"))
-		equal(t, "rows", len(got), 203)
-		for _, c := range got {
-			var i int
-			fmt.Sscanf(c.Partner, "u%d", &i)
-			equal(t, c.Partner, c.ModifyTime, clock(i))
-		}
 	})
 }
 
@@ -318,134 +246,6 @@ func TestRelearn(t *testing.T) {
 		equal(t, "rows show the new names", stale(), []string{"Told", "gone", "named", "seen"})
 		apply(t, s, epoch, store.Change{Relearn: []store.User{{ID: "seen", JID: "seen", Name: strings.Repeat("名", 257)}}})
 		equal(t, "a long name", get("seen").Name, strings.Repeat("名", 256))
-	})
-}
-
-func TestDropOnlyTheConversationThatIsNamed(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		// The same id in three conversations, as legacy tables can hold it.
-		chat, other, group := tell(1, "z", "l"), tell(1, "x", "y"), say(1, "z", "g", "[]")
-		other.IDs, group.IDs = nil, nil
-		other.Message.ID, group.Message.ID = "other", "group"
-		chat.Offline = []store.OfflineMessage{waiting(chat.Message, "l")}
-		other.Offline = []store.OfflineMessage{waiting(other.Message, "y")}
-		group.Offline = []store.OfflineMessage{waiting(group.Message, "l")}
-		chat.Offline[0].To = "z" // as shipped clients see it
-		chat.Receipts = []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "z", Reader: "l", Status: 1}}
-		other.Receipts = []store.Receipt{{ID: "r2", MsgID: "m1", Sender: "x", Reader: "y", Status: 1}}
-		apply(t, s, epoch, chat, other, group)
-
-		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "y", To: "x"}}})
-		left := func() []string {
-			var rows []string
-			for _, m := range must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))["m1"] {
-				rows = append(rows, m.ID)
-			}
-			return slices.Sorted(slices.Values(rows))
-		}
-		owners := func() []string {
-			var rows []string
-			for k := range must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"})) {
-				rows = append(rows, k.Owner)
-			}
-			return slices.Sorted(slices.Values(rows))
-		}
-		equal(t, "messages", left(), []string{"group", "row-m1"})
-		equal(t, "owners", owners(), []string{"l"})
-		equal(t, "receipts of x", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "x"))), 0)
-		equal(t, "receipts of z", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 1)
-
-		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "z", To: "nobody"}, {MsgID: "m1", SessionID: "h"}, {MsgID: "M1", SessionID: "g"}}})
-		equal(t, "wrong conversations", left(), []string{"group", "row-m1"})
-		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", From: "l", To: "z"}}})
-		equal(t, "the group's stays", left(), []string{"group"})
-		equal(t, "its row stays", len(must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9))), 1)
-		equal(t, "receipts of an author who has another of that id", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 1)
-		apply(t, s, epoch, store.Change{DropMessages: []store.Drop{{MsgID: "m1", SessionID: "g"}}})
-		equal(t, "none", left(), []string(nil))
-		equal(t, "no receipts", len(must[[]store.Receipt](t)(s.ReceiptsOf(ctx, "m1", "z"))), 0)
-	})
-}
-
-func TestIdsAreComparedExactly(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		upper := say(1, "z", "g", "[]")
-		upper.Message.MsgID, upper.Message.ID, upper.IDs[0].MsgID = "M1", "upper", "M1"
-		lower := say(1, "z", "g", "[]")
-		upper.Offline, lower.Offline = []store.OfflineMessage{waiting(upper.Message, "l")}, []store.OfflineMessage{waiting(lower.Message, "l")}
-		apply(t, s, epoch, upper, lower) // no duplicate
-		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{Owner: "l", MsgID: "m1"}}})
-		if p := must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", "", "", "", 9)); len(p) != 1 || p[0].MsgID != "M1" {
-			t.Errorf("offline: got %+v, want M1 alone", p)
-		}
-		if when, ok, err := s.MessageTime(ctx, "m1"); !ok || when != clock(1) || err != nil {
-			t.Errorf("the time of m1: got %s, %v, %v, want %s and no error", when, ok, err, clock(1))
-		}
-		if _, ok, err := s.MessageTime(ctx, "m1 "); ok || err != nil {
-			t.Errorf("an id with a blank was found: got %v, want none and no error", err)
-		}
-	})
-}
-
-func TestFaultyChangeLeavesNothing(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		apply(t, s, epoch, say(1, "z", "g", "[]"))
-		before := must[store.State](t)(s.State(ctx))
-		long := say(4, strings.Repeat("汉", 65), "g", "[]")
-		broken := say(5, "z", "g", "not UTF-8 \xff")
-		nameless := say(6, "z", "g", "[]")
-		nameless.IDs[0].MsgID = ""
-		id := strings.Repeat("n", 65)
-		for what, test := range map[string]struct {
-			change store.Change
-			want   error
-		}{
-			"duplicate id":       {say(1, "z", "g", "[]"), store.ErrDuplicate},
-			"duplicate row":      {store.Change{Message: say(1, "z", "g", "[]").Message}, store.ErrDuplicate},
-			"duplicate in batch": {say(2, "z", "g", "[]"), store.ErrDuplicate},
-			"too long":           {long, store.ErrData},
-			"not UTF-8":          {broken, store.ErrData},
-			"key missing":        {nameless, store.ErrData},
-			"member too long":    {store.Change{Members: []store.Member{{UserID: id, SessionID: "g"}}}, store.ErrData},
-			"group edit":         {store.Change{EditGroups: []store.GroupEdit{{ID: "g", ModifyTime: &id}}}, store.ErrData},
-			"user too long":      {store.Change{Users: []store.User{{ID: id, JID: "u"}}}, store.ErrData},
-		} {
-			t.Run(what, func(t *testing.T) {
-				err := s.Apply(ctx, epoch, store.Positions{Clock: 99}, []store.Change{say(2, "z", "g", "[]"), test.change, say(3, "z", "g", "[]")})
-				if !errors.Is(err, test.want) {
-					t.Errorf("got %v, want %v", err, test.want)
-				}
-				equal(t, what+": state", must[store.State](t)(s.State(ctx)), before)
-			})
-		}
-		ids := must[map[store.IDKey]store.ID](t)(s.IDs(ctx, []string{"m1", "m2", "m3"}))
-		equal(t, "ids", slices.Collect(maps.Keys(ids)), []store.IDKey{{MsgID: "m1", Class: "m"}})
-		// 64 characters of three bytes each do fit, and the store goes on.
-		ok := say(4, strings.Repeat("汉", 64), "g", "[]")
-		apply(t, s, epoch, ok)
-	})
-}
-
-func TestLargeBatch(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		// 500 receivers of 64 KiB: 32 MiB in one transaction, more than any packet.
-		body := `[{"text":"` + strings.Repeat("a", 64<<10-14) + `"}]`
-		c := say(1, "z", "g", body)
-		var keys []store.OfflineKey
-		for i := range 500 {
-			c.Offline = append(c.Offline, waiting(c.Message, fmt.Sprintf("u%03d", i)))
-			keys = append(keys, store.OfflineKey{Owner: fmt.Sprintf("u%03d", i), MsgID: "m1"})
-		}
-		apply(t, s, epoch, c)
-		equal(t, "rows", len(must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"}))), 500)
-		apply(t, s, epoch, store.Change{DropOffline: keys[:499]})
-		equal(t, "left", must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"})), map[store.OfflineKey]bool{keys[499]: true})
-		apply(t, s, epoch, store.Change{DropOffline: []store.OfflineKey{{RowID: c.Offline[499].ID}}})
-		equal(t, "none", len(must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{"m1"}))), 0)
 	})
 }
 

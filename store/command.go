@@ -119,7 +119,7 @@ func (d *dialect) command(query string) *command {
 	for _, m := range tableName.FindAllStringSubmatch(query, -1) {
 		c.tables = append(c.tables, strings.ToLower(m[1]))
 	}
-	c.text = sqlx.Rebind(d.bind, reserved.ReplaceAllStringFunc(text.String(), d.quote))
+	c.text = d.named(sqlx.Rebind(d.bind, reserved.ReplaceAllStringFunc(text.String(), d.quote)))
 	return c
 }
 

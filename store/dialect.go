@@ -29,6 +29,9 @@ type dialect struct {
 	// inFolder puts a folder in front of an address that is a relative name. It is nil for servers.
 	inFolder func(dsn, folder string) string
 
+	// prefix stands in front of the names of all tables and indexes: see under.
+	prefix string
+
 	quote func(name string) string
 	bind  int // how placeholders are written, of sqlx: QUESTION, AT, NAMED
 
@@ -127,6 +130,10 @@ type dialect struct {
 
 	// advise names settings of the server with which acknowledged messages can be lost.
 	advise func(ctx context.Context, db querier) ([]string, error)
+
+	// version asks for the version of the server, or the library. session asks for the number of a session, and kill ends one, from
+	// another; they are "" where there are none.
+	version, session, kill string
 
 	// looks are for [Examination] alone, moves for [Migrator].
 	looks looks

@@ -61,9 +61,12 @@ var mysqlDialect = dialect{
 	convert: func(table string) string {
 		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin, which locks the table"
 	},
-	advise: adviseMySQL,
-	moves:  mysqlMoves,
-	looks:  looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
+	advise:  adviseMySQL,
+	version: "SELECT VERSION()",
+	session: "SELECT CONNECTION_ID()",
+	kill:    "KILL %d",
+	moves:   mysqlMoves,
+	looks:   looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
 }
 
 // openMySQL takes an address, a user and a database; the rest of the DSN's settings are made here, whatever it says.

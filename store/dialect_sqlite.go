@@ -59,6 +59,7 @@ var sqliteDialect = dialect{
 	convert:        func(string) string { return "make the table anew without COLLATE" },
 	advise:         adviseSQLite,
 	moves:          sqliteMoves,
+	version:        "SELECT sqlite_version()",
 }
 
 // What a SQLite file is opened with.

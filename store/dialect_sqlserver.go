@@ -70,6 +70,9 @@ var sqlserverDialect = dialect{
 	},
 	convert: convertSQLServer,
 	advise:  adviseSQLServer,
+	version: sqlserverVersion,
+	session: sqlserverOwnID,
+	kill:    "KILL %d",
 }
 
 func sqlserverBytes(text string) string {
@@ -271,6 +274,8 @@ const (
 		LEFT JOIN sys.key_constraints p ON p.parent_object_id = t.object_id AND p.type = 'PK'
 		WHERE t.schema_id = SCHEMA_ID() ORDER BY t.name`
 	sqlserverSettings = `SELECT CAST(is_read_committed_snapshot_on AS int) FROM sys.databases WHERE database_id = DB_ID()`
+	sqlserverVersion  = `SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))`
+	sqlserverOwnID    = `SELECT CAST(@@SPID AS int)`
 	sqlserverDelayed  = `SELECT delayed_durability FROM sys.databases WHERE database_id = DB_ID()`
 	sqlserverLock     = `DECLARE @got int; EXEC @got = sp_getapplock @Resource = 'tlim_migrate', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 60000; SELECT @got`
 	sqlserverUnlock   = `EXEC sp_releaseapplock @Resource = 'tlim_migrate', @LockOwner = 'Session'`

@@ -207,14 +207,3 @@ func TestIDsThatAreNoNumbers(t *testing.T) {
 		})
 	}
 }
-
-func TestStyles(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		apply(t, s, epoch, store.Change{Styles: []store.Style{{ID: "1", Name: "theme", Value: 3, UserID: "z"}, {ID: "2", Name: "font", Value: -1, UserID: "z"}}},
-			store.Change{Styles: []store.Style{{ID: "3", Name: "theme", Value: 4, UserID: "z"}, {ID: "4", Name: "theme", Value: 5, UserID: "l"}}})
-		equal(t, "z's", must[[]store.Style](t)(s.StylesOf(ctx, "z")), []store.Style{{"2", "font", -1, "z"}, {"1", "theme", 4, "z"}})
-		equal(t, "l's", must[[]store.Style](t)(s.StylesOf(ctx, "l")), []store.Style{{"4", "theme", 5, "l"}})
-		equal(t, "nobody's", must[[]store.Style](t)(s.StylesOf(ctx, "x")), []store.Style{})
-	})
-}

@@ -55,6 +55,8 @@ var h2Modes = map[string][]h2Unsaid{
 		{why: "the catalogue sys: identities", says: exactly(sqlserverIdentities), as: `SELECT table_name, column_name, CASE data_type WHEN 'INTEGER' THEN 'int' ELSE LOWER(data_type) END,
 			numeric_precision, identity_base - 1, 'pk' FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA() AND is_identity = 'YES' ORDER BY table_name`},
 		{why: "settings of a database", says: exactly(sqlserverSettings), as: `SELECT 1`},
+		{why: "the version of a server", says: exactly(sqlserverVersion), as: `SELECT 'H2 ' || H2VERSION()`},
+		{why: "a session that waits cannot be ended: the answer is an error, which says so", says: exactly(sqlserverOwnID), as: `SELECT CAST('H2 ends no session that waits' AS int)`},
 		{why: "delayed durability", says: exactly(sqlserverDelayed), as: `SELECT 0`},
 		{why: "application locks, which the driver below has", says: exactly(sqlserverLock), as: `SELECT 0`},
 		{why: "application locks", says: exactly(sqlserverUnlock), as: `SELECT 0`},
@@ -145,7 +147,7 @@ func TestUnsaidByH2(t *testing.T) {
 		d     *dialect
 		asked []string
 	}{
-		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverSettings, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
+		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
 	} {
 		statements := append(statementsOf(t, c.d), c.asked...)
 		parts, err := schema(c.d.name)

@@ -130,6 +130,9 @@ func (m *migration) run(ctx context.Context) (err error) {
 	if m.parts, err = schema(m.s.dialect.name); err != nil {
 		return err
 	}
+	for i := range m.parts {
+		m.parts[i].sql = m.s.dialect.named(m.parts[i].sql)
+	}
 	if m.s.dialect.refuse != nil {
 		why, err := m.s.dialect.refuse(ctx, m.conn)
 		if err == nil && why != "" {
@@ -176,7 +179,7 @@ func (m *migration) version(ctx context.Context) error {
 		return nil
 	}
 	var version number
-	err := m.conn.QueryRowContext(ctx, `SELECT version FROM tlim_schema WHERE id = 1`).Scan(&version)
+	err := m.conn.QueryRowContext(ctx, m.s.dialect.text(`SELECT version FROM tlim_schema WHERE id = 1`)).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -371,7 +374,7 @@ func (m *migration) rows(ctx context.Context) error {
 
 func (m *migration) rowOnce(ctx context.Context, table string, insert func() error) error {
 	found := false
-	err := each(ctx, m.conn, `SELECT id FROM `+table+` WHERE id = 1`, func(scanner) error { found = true; return nil })
+	err := each(ctx, m.conn, m.s.dialect.text(`SELECT id FROM `+table+` WHERE id = 1`), func(scanner) error { found = true; return nil })
 	if err == nil && !found {
 		err = insert()
 	}

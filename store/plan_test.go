@@ -139,7 +139,8 @@ func TestEveryQueryIsListed(t *testing.T) {
 	}
 	found := 0
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "dialect_") { // what a dialect asks its server is no query of ours
+		// What a dialect asks its server is no query of ours, and the marker of a Scratch has one row.
+		if strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "dialect_") || name == "scratch.go" {
 			continue
 		}
 		file, err := parser.ParseFile(files, name, nil, 0)

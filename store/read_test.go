@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,129 +18,6 @@ func ids(list []store.Message) []string {
 		out = append(out, m.MsgID)
 	}
 	return out
-}
-
-func TestHistoryPages(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		// 1,300 messages of a group, seven of each time, and neighbours that must not show.
-		const n = 1300
-		var changes []store.Change
-		var want []string
-		for i := range n {
-			c := say(i, "z", "g", "[]")
-			c.Message.MsgID = fmt.Sprintf("m%04d", i)
-			c.Message.Time, c.IDs = clock(i/7), nil
-			changes = append(changes, c)
-			want = append(want, c.Message.MsgID)
-		}
-		slices.Reverse(want)
-		stranger := tell(9000, "g", "z") // a user named like the group
-		changes = append(changes, stranger, say(9001, "z", "other", "[]"))
-		apply(t, s, epoch, changes...)
-
-		whole, total, err := s.GroupHistory(ctx, "g", store.Page{Length: math.MaxInt})
-		if err != nil || total != n || !slices.Equal(ids(whole), want) {
-			t.Fatalf("whole: %d of %d, %v, want total %d, ids %v, no error", len(whole), total, err, n, want)
-		}
-		for _, test := range []struct{ start, length, from, to int }{
-			{0, 10, 0, 10}, {5, 1, 5, 6}, {0, 0, 0, 0}, {1295, 10, 1295, 1300}, {1300, 5, 0, 0}, {5000, 5, 0, 0},
-			{1100, 50, 1100, 1150}, {1290, math.MaxInt, 1290, 1300}, // deep: by the index first
-		} {
-			t.Run(fmt.Sprintf("start %d length %d", test.start, test.length), func(t *testing.T) {
-				got, total, err := s.GroupHistory(ctx, "g", store.Page{Start: test.start, Length: test.length})
-				if err != nil || total != n || !slices.Equal(ids(got), want[test.from:test.to]) {
-					t.Errorf("start %d length %d: %v of %d, %v, want total %d, ids %v, no error", test.start, test.length, ids(got), total, err, n, want[test.from:test.to])
-				}
-			})
-		}
-		// By keyset: pages of 10 over times of 7 neither skip nor repeat.
-		var got []string
-		for p := (store.Page{Length: 10}); ; {
-			page, _, err := s.GroupHistory(ctx, "g", p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(page) == 0 {
-				break
-			}
-			got = append(got, ids(page)...)
-			last := page[len(page)-1]
-			p.BeforeTime, p.BeforeID = last.Time, last.MsgID
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("keyset: %d messages of %d, want %v", len(got), n, want)
-		}
-		bare, _, err := s.GroupHistory(ctx, "g", store.Page{Length: 1, BeforeTime: clock(100)})
-		if err != nil || len(bare) != 1 || bare[0].Time != clock(99) {
-			t.Errorf("before a time: got %+v, %v, want the one message of 99", bare, err)
-		}
-	})
-}
-
-func TestChatAndNoticeHistory(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		there, back, self, third := tell(1, "z", "l"), tell(2, "l", "z"), tell(3, "z", "z"), tell(4, "z", "w")
-		group := say(5, "z", "l", "[]") // a group named like a user
-		notice, item, later := tell(6, "admin", "l"), tell(7, "admin", "l"), tell(8, "admin", "l")
-		notice.Message.Type, item.Message.Type, later.Message.Type = "MTB-100", "MTB-000", "MTB-100"
-		apply(t, s, epoch, there, back, self, third, group, notice, item, later)
-		all := store.Page{Length: 10}
-		for _, test := range []struct {
-			what string
-			list func() ([]store.Message, int64, error)
-			want []string
-		}{
-			{"both directions", func() ([]store.Message, int64, error) { return s.ChatHistory(ctx, "l", "z", all) }, []string{"m2", "m1"}},
-			{"with oneself", func() ([]store.Message, int64, error) { return s.ChatHistory(ctx, "z", "z", all) }, []string{"m3"}},
-			{"page", func() ([]store.Message, int64, error) {
-				list, total, err := s.ChatHistory(ctx, "z", "l", store.Page{Start: 1, Length: 1})
-				return list, total - 1, err
-			}, []string{"m1"}},
-			{"system", func() ([]store.Message, int64, error) { return s.NoticeHistory(ctx, "l", "MTB-100", all) }, []string{"m8", "m6"}},
-			{"business", func() ([]store.Message, int64, error) { return s.NoticeHistory(ctx, "l", "", all) }, []string{"m8", "m7", "m6"}},
-			{"group", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "l", all) }, []string{"m5"}},
-			{"nobody", func() ([]store.Message, int64, error) { return s.GroupHistory(ctx, "x", all) }, []string{}},
-		} {
-			t.Run(test.what, func(t *testing.T) {
-				got, total, err := test.list()
-				if err != nil || !slices.Equal(ids(got), test.want) || total != int64(len(test.want)) {
-					t.Errorf("got %v of %d, want %v; %v", ids(got), total, test.want, err)
-				}
-			})
-		}
-		// Pages of one over both directions, by start and by keyset, give the whole, equal times included.
-		var long []store.Change
-		for i := range 30 {
-			c := tell(100+i, []string{"p", "q"}[i%2], []string{"q", "p"}[i%2])
-			c.Message.Time = clock(100 + i/4)
-			long = append(long, c)
-		}
-		apply(t, s, epoch, long...)
-		whole, total, err := s.ChatHistory(ctx, "p", "q", store.Page{Length: math.MaxInt})
-		equal(t, "whole chat", fmt.Sprint(len(whole), total, err, whole[0].MsgID, " ", whole[29].MsgID), "30 30 <nil>m129 m100")
-		last := store.Message{}
-		for i := range whole {
-			by, _, err := s.ChatHistory(ctx, "q", "p", store.Page{Start: i, Length: 1})
-			if err != nil || len(by) != 1 || by[0] != whole[i] {
-				t.Errorf("start %d: %v %v, want %s", i, ids(by), err, whole[i].MsgID)
-			}
-			by, _, err = s.ChatHistory(ctx, "p", "q", store.Page{Length: 1, BeforeTime: last.Time, BeforeID: last.MsgID})
-			if err != nil || len(by) != 1 || by[0] != whole[i] {
-				t.Errorf("behind %s: %v %v, want %s", last.MsgID, ids(by), err, whole[i].MsgID)
-			}
-			last = whole[i]
-		}
-
-		newest, ok, err := s.NewestNotice(ctx, "l")
-		if err != nil || !ok || newest.MsgID != "m8" {
-			t.Errorf("newest notice: got %v, %v, %v, want m8 and no error", newest, ok, err)
-		}
-		if _, ok, err := s.NewestNotice(ctx, "z"); ok || err != nil {
-			t.Errorf("a notice for z: got %v, want none and no error", err)
-		}
-	})
 }
 
 func TestReadCounts(t *testing.T) {
@@ -174,33 +50,6 @@ func TestReadCounts(t *testing.T) {
 		equal(t, "other way", heads(s.ChatHeads(ctx, "l", "z", store.Page{Length: 10})), "[] 0 <nil>")
 		equal(t, "readers", must[map[string]int](t)(s.ReadCounts(ctx, "z", []string{"m1", "m2", "m3", "m4", "m5"})), map[string]int{"m1": 1, "m2": 2, "m5": 1})
 		equal(t, "of nobody", must[map[string]int](t)(s.ReadCounts(ctx, "z", nil)), map[string]int{})
-	})
-}
-
-func TestGroupsOfAUser(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		var c store.Change
-		for _, g := range []store.Group{{ID: "open", CreateTime: clock(2)}, {ID: "closed", Valid: 1, CreateTime: clock(1)}, {ID: "hidden", Type: 99, CreateTime: clock(3)},
-			{ID: "foreign", CreateTime: clock(4)}, {ID: "older", CreateTime: clock(1)}} {
-			c.Groups = append(c.Groups, g)
-			if g.ID != "foreign" {
-				c.Members = append(c.Members, store.Member{UserID: "z", SessionID: g.ID, Since: clock(1)})
-			}
-		}
-		apply(t, s, epoch, c)
-		names := func(list []store.Group, err error) (out []string) {
-			if err != nil {
-				t.Error(err)
-			}
-			for _, g := range list {
-				out = append(out, g.ID)
-			}
-			return out
-		}
-		equal(t, "open", names(s.GroupsOf(ctx, "z")), []string{"older", "open"})
-		equal(t, "closed", names(s.WebGroupsOf(ctx, "z", 1)), []string{"closed"})
-		equal(t, "nobody's", names(s.GroupsOf(ctx, "x")), []string(nil))
 	})
 }
 
@@ -403,45 +252,6 @@ func TestNullsRead(t *testing.T) {
 		equal(t, "receipts", len(must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, []store.ReceiptKey{{MsgID: "m", Reader: "l"}}))), 1)
 		equal(t, "chat", must[[]store.Chat](t)(s.ChatsOf(ctx, "z")), []store.Chat{{ID: "1", Owner: "z"}})
 		equal(t, "user", must[map[string]store.User](t)(s.UsersByID(ctx, []string{"z"})), map[string]store.User{"z": {ID: "z"}})
-	})
-}
-
-func TestManyKeys(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		var changes []store.Change
-		var keys []string
-		var read []store.ReceiptKey
-		for i := range 1201 { // over two full lists and a rest
-			c := store.Change{IDs: say(i, "z", "g", "[]").IDs}
-			c.Receipts = []store.Receipt{{ID: fmt.Sprint(i), MsgID: fmt.Sprintf("m%d", i), Reader: "l", Status: 1}}
-			changes = append(changes, c)
-			keys = append(keys, c.IDs[0].MsgID)
-			read = append(read, store.ReceiptKey{MsgID: fmt.Sprintf("m%d", i), Reader: "l"})
-		}
-		apply(t, s, epoch, changes...)
-		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(s.IDs(ctx, append(keys, "x", "m1")))), 1201)
-		got := must[map[store.ReceiptKey][]store.Receipt](t)(s.Receipts(ctx, append(read, read[0])))
-		equal(t, "receipts", len(got), 1201)
-		equal(t, "a key given twice", len(got[read[0]]), 1)
-	})
-}
-
-func TestQuotesAreData(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		hostile := `'"; DROP TABLE ofmessage; -- %_?*` + "\\`\n"
-		c := tell(1, hostile, "l")
-		c.IDs[0].MsgID, c.Message.MsgID = hostile, hostile
-		apply(t, s, epoch, c)
-		equal(t, "found", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{hostile}))[hostile]), 1)
-		_, total, err := s.ChatHistory(ctx, "l", hostile, store.Page{})
-		equal(t, "history", fmt.Sprint(total, err), "1 <nil>")
-		_, total, err = s.NoticeHistory(ctx, "l", "MTB%", store.Page{})
-		equal(t, "notices", fmt.Sprint(total, err), "0 <nil>")
-		if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{c}); !errors.Is(err, store.ErrDuplicate) || strings.Contains(err.Error(), "syntax") {
-			t.Errorf("got %v, want %v and no error of syntax", err, store.ErrDuplicate)
-		}
 	})
 }
 

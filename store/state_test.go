@@ -15,63 +15,6 @@ import (
 	"tlim/store"
 )
 
-func TestDeposedProcessWritesNothing(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		cfg := e.fresh(t)
-		first, old := owned(t, cfg)
-		apply(t, first, old, say(1, "z", "g", "[]"))
-		second, epoch := owned(t, cfg)
-		if epoch != old+1 {
-			t.Errorf("epoch %d after %d, want %d", epoch, old, old+1)
-		}
-		for _, call := range []struct{ epoch int64 }{{old}, {0}, {epoch + 1}} {
-			t.Run(fmt.Sprintf("epoch %d", call.epoch), func(t *testing.T) {
-				err := first.Apply(ctx, call.epoch, store.Positions{Clock: 9}, []store.Change{say(2, "z", "g", "[]")})
-				if !errors.Is(err, store.ErrFenced) {
-					t.Errorf("epoch %d: got %v, want %v", call.epoch, err, store.ErrFenced)
-				}
-			})
-		}
-		apply(t, second, epoch, say(3, "z", "g", "[]"))
-		st := must[store.State](t)(second.State(ctx))
-		equal(t, "state", st, store.State{Epoch: epoch, Batch: 4}) // two epochs, two batches
-		equal(t, "ids", len(must[map[store.IDKey]store.ID](t)(second.IDs(ctx, []string{"m1", "m2", "m3"}))), 2)
-		if _, err := first.Committed(ctx, &store.UnknownError{Epoch: old, Batch: 2}); !errors.Is(err, store.ErrFenced) {
-			t.Errorf("the batch of a deposed process: got %v, want %v", err, store.ErrFenced)
-		}
-	})
-}
-
-func TestPositionsGrow(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		for _, step := range []struct{ give, want store.Positions }{
-			{store.Positions{Clock: 10, Delivered: 5, Settled: 1}, store.Positions{Clock: 10, Delivered: 5, Settled: 1}},
-			{store.Positions{}, store.Positions{Clock: 10, Delivered: 5, Settled: 1}},
-			{store.Positions{Clock: 9, Delivered: 6}, store.Positions{Clock: 10, Delivered: 6, Settled: 1}},
-		} {
-			if err := s.Apply(ctx, epoch, step.give, nil); err != nil {
-				t.Fatal(err)
-			}
-			st := must[store.State](t)(s.State(ctx))
-			equal(t, fmt.Sprint(step.give), store.Positions{Clock: st.Clock, Delivered: st.Delivered, Settled: st.Settled}, step.want)
-		}
-	})
-}
-
-func TestCancelledWriteIsNotWritten(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		gone, cancel := context.WithCancel(ctx)
-		cancel()
-		err := s.Apply(gone, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
-		if !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("cancelled: got %v, want %v", err, store.ErrUnavailable)
-		}
-		apply(t, s, epoch, say(1, "z", "g", "[]"))
-	})
-}
-
 func TestLockedDatabaseIsUnavailable(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t)
@@ -97,49 +40,6 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 			t.Fatal(err)
 		}
 		apply(t, s, epoch, say(1, "z", "g", "[]"))
-	})
-}
-
-func TestReadersSeeWholeBatches(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		const batch, batches, readers = 16, 20, 3
-		s, epoch := owned(t, e.fresh(t))
-		stop := make(chan struct{})
-		var wg sync.WaitGroup
-		reads := make([]int, readers)
-		for r := range readers {
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				for last := int64(0); ; reads[r]++ {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					_, total, err := s.GroupHistory(ctx, "g", store.Page{Length: 10})
-					if err != nil || total%batch != 0 || total < last {
-						t.Errorf("%d messages after %d, %v, want whole batches of %d, not fewer than before, and no error", total, last, err, batch)
-						return
-					}
-					last = total
-				}
-			}()
-		}
-		for b := range batches {
-			var changes []store.Change
-			for i := range batch {
-				changes = append(changes, say(b*batch+i, "z", "g", "[]"))
-			}
-			apply(t, s, epoch, changes...)
-		}
-		close(stop)
-		wg.Wait()
-		for r, n := range reads {
-			if n == 0 {
-				t.Errorf("reader %d never read, want it to", r)
-			}
-		}
 	})
 }
 

@@ -25,7 +25,8 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now; dates what adoption writes
 
-	readOnly bool // nothing is to be changed: see Examine
+	readOnly bool   // nothing is to be changed: see Examine
+	prefix   string // of the tables' names: see OpenScratch
 }
 
 // MigrateMode says what becomes of tables, columns and indexes that are missing. The values are those of the configuration (CONFIG.md).
@@ -72,6 +73,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
+	d = d.under(cfg.prefix)
 	s := &Store{
 		cfg: cfg, log: cfg.Log, dialect: d, pools: p,
 		shapes:  map[string]*shape{},

@@ -9,26 +9,6 @@ import (
 	"tlim/store"
 )
 
-func TestUnreadCounts(t *testing.T) {
-	onEngines(t, func(t *testing.T, e engine) {
-		s, epoch := owned(t, e.fresh(t))
-		var c store.Change
-		for i, row := range []struct{ id, kind, from, session, owner string }{
-			{"m1", "MTT-000", "z", "z", "l"}, {"m2", "MTT-001", "z", "z", "l"}, {"m2", "MTT-001", "z", "z", "l"}, // twice, as the old plugin left it
-			{"m3", "MTT-100", "z", "z", "l"}, {"m4", "MTS-100", "z", "g", "l"}, // receipts
-			{"m5", "MTS-000", "z", "g", "l"}, {"m6", "MTS-000", "w", "g", "l"}, {"m7", "MTS-000", "l", "g", "l"}, // their own
-			{"m8", "MTB-100", "admin", "admin", "l"}, {"m9", "MTT-000", "admin", "admin", "l"}, {"m10", "MTT-000", "l", "w", "w"},
-		} {
-			c.Offline = append(c.Offline, store.OfflineMessage{Message: store.Message{ID: fmt.Sprint("p", i), MsgID: row.id, Type: row.kind, From: row.from,
-				To: row.session, SessionID: row.session, Time: clock(i)}, Owner: row.owner})
-		}
-		apply(t, s, epoch, c)
-		equal(t, "l", must[[]store.Unread](t)(s.UnreadCounts(ctx, "l")), []store.Unread{{"admin", "MTB", 1, clock(8)}, {"admin", "MTT", 1, clock(9)},
-			{"g", "MTS", 2, clock(6)}, {"z", "MTT", 2, clock(2)}})
-		equal(t, "nobody", must[[]store.Unread](t)(s.UnreadCounts(ctx, "x")), []store.Unread{})
-	})
-}
-
 func TestMessagesTo(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		s, epoch := owned(t, e.fresh(t))

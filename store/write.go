@@ -74,6 +74,9 @@ func (s *Store) unfenced(ctx context.Context, do func(context.Context, *tx) erro
 
 // take waits for the right to write.
 func (s *Store) take(ctx context.Context) error {
+	if err := ctx.Err(); err != nil { // where both could be, select may take the turn
+		return s.fail(err)
+	}
 	select {
 	case s.turn <- struct{}{}:
 		return nil

@@ -76,7 +76,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&from.File, "config", "", "configuration file (default: ./tlim.yaml, then /etc/tlim/tlim.yaml, if there)")
 	root.PersistentFlags().StringArrayVar(&from.Set, "set", nil, "KEY=VALUE, above file and environment; may be repeated")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitError{wrongFlag(cmd, err), exitUsage} })
-	root.AddCommand(serveCommand(&from), configCommand(&from), tokenCommand(&from), keysCommand(&from), cleanupCommand(&from), traceCommand(&from), doctorCommand(&from), migrateCommand(&from), versionCommand())
+	root.AddCommand(serveCommand(&from), configCommand(&from), tokenCommand(&from), keysCommand(&from), cleanupCommand(&from), traceCommand(&from), doctorCommand(&from), selftestCommand(&from), migrateCommand(&from), versionCommand())
 	usageErrors(root)
 	return root
 }
