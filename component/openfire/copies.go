@@ -3,6 +3,7 @@ package openfire
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"tlim/component/stanza"
 )
@@ -25,17 +26,24 @@ func (s *Server) SubscribeCopies(ctx context.Context) error {
 // Copy unpacks a packet copy. It counts only when it comes from exactly the server's bare domain: clients can send
 // look-alikes.
 func Copy(st stanza.Stanza, server string) (inner stanza.Stanza, ok bool) {
+	inner, _, ok = datedCopy(st, server)
+	return inner, ok
+}
+
+// datedCopy also says when the server got the message; the zero time where it does not tell.
+func datedCopy(st stanza.Stanza, server string) (inner stanza.Stanza, at time.Time, ok bool) {
 	if st.Name != "message" || st.From != server || st.Type == "error" {
-		return inner, false
+		return inner, at, false
 	}
 	wrapper, ok := st.Child("copy", nsPacket)
 	if !ok || wrapper.Attr("incoming") != "true" || wrapper.Attr("processed") != "false" {
-		return inner, false
+		return inner, at, false
 	}
 	for c := range wrapper.Children() {
 		if c.Name == "message" && c.Space == "" {
-			return c.Stanza(), true
+			at, _ = time.Parse(time.RFC3339, wrapper.Attr("date")) // left out where it is none
+			return c.Stanza(), at, true
 		}
 	}
-	return inner, false
+	return inner, at, false
 }

@@ -35,6 +35,9 @@ type CopyLink struct {
 	closed    prometheus.Counter
 	up        prometheus.Gauge
 
+	watcher CopyWatcher // nil: nobody
+	current atomic.Pointer[stream.Links]
+
 	links  *stream.Links // of this connection
 	trip   context.CancelCauseFunc
 	count  copyCount            // of the reader's goroutine alone while the link is open
@@ -43,6 +46,14 @@ type CopyLink struct {
 
 	asking atomic.Pointer[context.CancelFunc] // ends the subscription's tries when the link goes down
 	asked  sync.WaitGroup
+}
+
+// CopyWatcher follows the link beside the taker, to know which copies there can be. Its methods must not block.
+type CopyWatcher interface {
+	LinkUp()                               // the server answers questions
+	Subscribed()                           // from now on there are copies
+	LinkDown()                             // there are none, and what the server had gathered is lost
+	Copied(st stanza.Stanza, at time.Time) // a copy that the taker gets next, and when the server got the message
 }
 
 // CopyTaker takes the messages that clients sent to D. It is called by the link's reader: while it blocks, nothing is read.
@@ -55,6 +66,8 @@ const MaxCopyRate = 330
 const (
 	// copyPeriod is how often Openfire hands out what has gathered, all of it at once: a shorter period would count a burst.
 	copyPeriod = 5 * time.Second
+	// copyJitter is by how much sooner the next may come: two in one period would count double.
+	copyJitter = time.Second
 	// copyWarn lies between two lines about one sender, and maxCopyWarned bounds the memory for it.
 	copyWarn      = time.Minute
 	maxCopyWarned = 1000
@@ -82,6 +95,27 @@ func NewCopyLink(cfg stream.Config, rate int, taker CopyTaker) *CopyLink {
 	}
 }
 
+// Watch tells w of the link, from before Run.
+func (c *CopyLink) Watch(w CopyWatcher) { c.watcher = w }
+
+// IQ asks the server on this link, as [stream.Links.IQ] does.
+func (c *CopyLink) IQ(ctx context.Context, typ, to string, payload []byte) (stanza.Stanza, error) {
+	links := c.current.Load()
+	if links == nil {
+		return stanza.Stanza{}, stream.ErrDown
+	}
+	return links.IQ(ctx, typ, to, payload)
+}
+
+// Status tells of the link.
+func (c *CopyLink) Status() (stream.Status, bool) {
+	links := c.current.Load()
+	if links == nil {
+		return stream.Status{}, false
+	}
+	return links.Status(), true
+}
+
 // Run keeps the link open until ctx ends, with a pause after each overload.
 func (c *CopyLink) Run(ctx context.Context) error {
 	for pauses := (copyPauses{}); ; {
@@ -89,6 +123,7 @@ func (c *CopyLink) Run(ctx context.Context) error {
 		c.trip, c.count = trip, copyCount{}
 		opened := c.now()
 		c.links = stream.New(c.stream, c)
+		c.current.Store(c.links)
 		err := c.links.Run(run)
 		c.Down(nil)
 		c.asked.Wait()
@@ -123,6 +158,9 @@ func (c *CopyLink) overloaded(pauses *copyPauses, open time.Duration) time.Durat
 func (c *CopyLink) Up() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.asking.Store(&cancel)
+	if c.watcher != nil {
+		c.watcher.LinkUp()
+	}
 	c.asked.Go(func() { c.subscribe(ctx, New(c.links, c.domain)) })
 }
 
@@ -134,6 +172,9 @@ func (c *CopyLink) subscribe(ctx context.Context, server *Server) {
 		cancel()
 		if err == nil {
 			c.up.Set(1)
+			if c.watcher != nil {
+				c.watcher.Subscribed()
+			}
 			c.log.Info("packet copies are on: what clients send to the server's own domain is taken too, up to 5 s late")
 			return
 		}
@@ -165,6 +206,9 @@ func (c *CopyLink) Down(error) {
 	c.up.Set(0)
 	if cancel := c.asking.Swap(nil); cancel != nil {
 		(*cancel)()
+		if c.watcher != nil {
+			c.watcher.LinkDown()
+		}
 	}
 }
 
@@ -174,7 +218,7 @@ func (c *CopyLink) Answered(stanza.Stanza, stanza.JID) bool { return false }
 // Stanza takes copies of clients' messages to D. Copies bring all traffic of the server; of it, what goes to the component comes
 // directly as well, and what has no resource in from was not sent by a client but by a component, ours among them.
 func (c *CopyLink) Stanza(st stanza.Stanza) {
-	inner, ok := Copy(st, c.domain)
+	inner, at, ok := datedCopy(st, c.domain)
 	if !ok {
 		return
 	}
@@ -196,5 +240,8 @@ func (c *CopyLink) Stanza(st stanza.Stanza) {
 		return
 	}
 	c.taken.Inc()
+	if c.watcher != nil {
+		c.watcher.Copied(inner, at)
+	}
 	c.taker.CopiedMessage(inner)
 }

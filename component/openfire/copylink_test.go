@@ -71,7 +71,7 @@ func TestCopyLinkClosesItselfAboveItsRate(t *testing.T) {
 		}
 	}
 	burst(10)
-	now = now.Add(copyPeriod)
+	now = now.Add(copyPeriod - 20*time.Millisecond) // the server's timer is not exact
 	burst(10)
 	if ctx.Err() != nil || len(taken.ids) != 20 {
 		t.Fatalf("two bursts of the allowed rate: got %d copies, %v, want 20, no error", len(taken.ids), context.Cause(ctx))
@@ -138,5 +138,34 @@ func TestCopyOverloadOfMany(t *testing.T) {
 	}
 	if ctx.Err() == nil || c.overloaded(&copyPauses{}, time.Hour) != copyPause {
 		t.Errorf("the longest pause: got %v, want the end of the link and %v", context.Cause(ctx), copyPause)
+	}
+}
+
+// follower notes what it is told.
+type follower struct{ said []string }
+
+func (f *follower) LinkUp()     { f.said = append(f.said, "up") }
+func (f *follower) Subscribed() { f.said = append(f.said, "subscribed") }
+func (f *follower) LinkDown()   { f.said = append(f.said, "down") }
+func (f *follower) Copied(st stanza.Stanza, at time.Time) {
+	f.said = append(f.said, st.ID+" of "+at.UTC().Format(time.RFC3339Nano))
+}
+
+// Who watches is told of each copy that is taken, with the server's time, before the taker is; and of the link, once.
+func TestCopyLinkIsWatched(t *testing.T) {
+	c, taken, _ := testCopyLink(t, 100)
+	f := &follower{}
+	c.Watch(f)
+	c.Stanza(copyOf("im.test", "a@im.test/phone", "b@im.test", "m1"))
+	c.Stanza(copyOf("im.test", "a@im.test", "b@im.test", "NO: sent by a component"))
+	undated := copyOf("im.test", "a@im.test/phone", "b@im.test", "m2")
+	undated.Inner = []byte(strings.Replace(string(undated.Inner), `date="2026-11-23T20:13:22.924Z"`, `date="yesterday"`, 1))
+	c.Stanza(undated)
+	c.Down(nil) // of a link that was never up
+	if want := []string{"m1 of 2026-11-23T20:13:22.924Z", "m2 of 0001-01-01T00:00:00Z"}; !slices.Equal(f.said, want) || len(taken.ids) != 2 {
+		t.Errorf("got %q, %d taken, want %q, 2", f.said, len(taken.ids), want)
+	}
+	if _, err := c.IQ(t.Context(), "get", "im.test", nil); !errors.Is(err, stream.ErrDown) {
+		t.Errorf("a question before there is a link: got %v, want %v", err, stream.ErrDown)
 	}
 }

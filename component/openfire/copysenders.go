@@ -18,7 +18,7 @@ type copyCount struct {
 
 // add counts a copy, and says how many of the period are this sender's.
 func (c *copyCount) add(sender string, now time.Time) (own int) {
-	if now.Sub(c.period) >= copyPeriod {
+	if now.Sub(c.period) >= copyPeriod-copyJitter {
 		*c = copyCount{period: now, by: map[string]int{}}
 	}
 	c.total++
