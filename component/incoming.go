@@ -87,6 +87,7 @@ func (s *Service) decode(a *arrival) error {
 	if a.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()
+		a.judged(s, err)
 		return nil
 	}
 	if err = cmp.Or(err, badExtension); err != nil {

@@ -110,11 +110,19 @@ func (a *arrival) refuse(s *Service, err error) {
 		return
 	}
 	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
+	a.judged(s, refusal)
 	if a.copied {
 		return
 	}
 	if !s.sender.Answer(a.st.From, protocol.ErrorStanza(&a.st, refusal)) {
 		s.metrics.unanswered.Inc()
+	}
+}
+
+// judged tells what became of it.
+func (a *arrival) judged(s *Service, err error) {
+	if s.judged != nil {
+		s.judged(Verdict{Stanza: a.st, Envelope: a.env, Err: err})
 	}
 }
 
@@ -137,6 +145,7 @@ func (m message) committed(s *Service, at time.Time) {
 	if u := s.conveyor.unasked; u != nil && m.kind.Stored {
 		u.Note(m.from.Local, m.from.Resource, m.ack, at)
 	}
+	m.judged(s, nil)
 }
 
 func (signal) committed(*Service, time.Time) {}

@@ -17,6 +17,7 @@ import (
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
+	"tlim/component/protocol"
 	"tlim/component/retention"
 	"tlim/component/stanza"
 	"tlim/component/trigger"
@@ -105,10 +106,18 @@ type Deps struct {
 	Finder    directory.Finder     // nil: nobody can tell whether there is an account
 	Files     retention.Files      // nil: clean-up leaves files alone
 	Push      []outbox.Channel     // ways to wake phones; none: no pushes
+	Judged    func(Verdict)        // is told what became of each message; must not block. Nil: nobody
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
 	Now       func() time.Time                     // nil: time.Now
 	After     func(time.Duration) <-chan time.Time // the outbox's timers; nil: time.After
+}
+
+// Verdict is what became of a client's message.
+type Verdict struct {
+	Stanza   stanza.Stanza
+	Envelope *protocol.Envelope // nil: the body is none
+	Err      error              // why it was refused, or left alone; nil: it was taken, and what it changes is committed
 }
 
 // Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
@@ -118,6 +127,7 @@ type Service struct {
 	store       Store
 	queries     Queries
 	sender      Sender
+	judged      func(Verdict) // nil: nobody is told
 	log         *slog.Logger
 	now         func() time.Time
 	metrics     *metrics
@@ -165,7 +175,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		deps.Now = time.Now
 	}
 	s := &Service{
-		cfg: cfg, store: deps.Store, queries: deps.Store, sender: deps.Sender, log: deps.Log, now: deps.Now,
+		cfg: cfg, store: deps.Store, queries: deps.Store, sender: deps.Sender, judged: deps.Judged, log: deps.Log, now: deps.Now,
 		kinds:      newKinds(),
 		presence:   presence.NewTable(cfg.Server, deps.Now),
 		linkEvents: trigger.New(),
