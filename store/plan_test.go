@@ -65,7 +65,7 @@ func everyQuery() []string {
 		userByJID, userByID, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
 		chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfRequests, pushNext, pushDone, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushOutcome, userPushDead, userPushOwner,
-		idDelete, formerDelete, oddMessages,
+		idDelete, formerDelete, oddMessages, observedMessages, observedQueue, observedSince,
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, traceOffline, traceFiles,
 		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, idBetween, idCount, messageHead,
 		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,

@@ -66,6 +66,9 @@ SELECT jid FROM tlim_user WHERE (push_code = ? AND CAST(CONVERT(push_code USING 
 DELETE FROM tlim_id WHERE (((msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND class = ?) OR ((msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND class = ?));
 DELETE FROM tlim_former WHERE (((session_id = ? AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) = ?) AND (user_id = ? AND CAST(CONVERT(user_id USING utf8mb4) AS BINARY) = ?)) OR ((session_id = ? AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) = ?) AND (user_id = ? AND CAST(CONVERT(user_id USING utf8mb4) AS BINARY) = ?)));
 SELECT COUNT(*) FROM ofmessage WHERE msg_time IS NULL OR msg_time > ?;
+SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id FROM ofmessage WHERE (msg_id IN (?,?) AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT id_, msg_id, msg_type, msg_from, delete_user, body FROM ofcustomoffline WHERE (msg_id IN (?,?) AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT id_, msg_id, msg_type, msg_from, msg_to FROM ofmessage WHERE msg_time >= ? AND msg_time <= ?;
 SELECT MIN(msg_id), COUNT(*) FROM ofstatus WHERE (msg_id IN (?,?) AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) IN (?,?)) GROUP BY CAST(CONVERT(msg_id USING utf8mb4) AS BINARY);
 SELECT id_, msg_id, sender FROM ofstatus WHERE (msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?);
 SELECT file_id FROM tlim_file WHERE ts < ? ORDER BY ts;
