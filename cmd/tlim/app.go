@@ -59,7 +59,7 @@ func New(cfg config.Config, log *slog.Logger) *App {
 // tells. It blocks while the database server cannot be reached, until ctx ends. After an error, Stop ends what was begun.
 func (a *App) Start(ctx context.Context) error {
 	// 1. for operators, so that they see what the rest waits for
-	if err := a.startAdmin(); err != nil {
+	if err := a.startAdmin(a.health); err != nil {
 		return err
 	}
 	if err := checkListen("http.listen", a.cfg.HTTP.Listen); err != nil {
@@ -90,7 +90,7 @@ func (a *App) Start(ctx context.Context) error {
 	answering.IQ, answering.Features = desk.Question, tokens.Features()
 	links = stream.New(answering, in)
 	server := openfire.New(links, a.cfg.XMPP.Domain)
-	people, err := openUsers(ctx, a.cfg.Directory, db, a.log)
+	people, err := openUsers(ctx, a.cfg.Directory, sourcesOf(db), a.log)
 	if err != nil {
 		return err
 	}

@@ -30,17 +30,25 @@ type users struct {
 	close   func() error
 }
 
+// opener opens a source, with the connections of the store where it names no database of its own.
+type opener func(store.SourceConfig) (*store.Source, error)
+
+// sourcesOf opens them with a store's.
+func sourcesOf(db *store.Store) opener {
+	return func(cfg store.SourceConfig) (*store.Source, error) { return store.NewSource(db, cfg) }
+}
+
 // openUsers opens where users come from, as directory.source says. Tables that are not there end the start, unless the source is
 // auto; a database server of its own that is away does not, because messages do not need it.
-func openUsers(ctx context.Context, cfg config.Directory, db *store.Store, log *slog.Logger) (users, error) {
+func openUsers(ctx context.Context, cfg config.Directory, open opener, log *slog.Logger) (users, error) {
 	u := users{from: cfg.Source, close: func() error { return nil }}
 	switch cfg.Source {
 	case "api":
 		return u, nil
 	case "auto":
-		return automatic(ctx, db, log)
+		return automatic(ctx, open, log)
 	}
-	source, err := store.NewSource(db, store.SourceConfig{Kind: cfg.Source, DSN: cfg.DSN.Reveal()})
+	source, err := open(store.SourceConfig{Kind: cfg.Source, DSN: cfg.DSN.Reveal()})
 	if err != nil {
 		return u, err
 	}
@@ -58,9 +66,9 @@ func openUsers(ctx context.Context, cfg config.Directory, db *store.Store, log *
 
 // automatic looks whether the store's database is Openfire's own, and has its users: one that reads them elsewhere (LDAP) leaves
 // ofUser empty, or with the administrator alone. It is decided once, at the start.
-func automatic(ctx context.Context, db *store.Store, log *slog.Logger) (users, error) {
+func automatic(ctx context.Context, open opener, log *slog.Logger) (users, error) {
 	u := users{from: "api", close: func() error { return nil }}
-	source, err := store.NewSource(db, store.SourceConfig{Kind: "openfire"})
+	source, err := open(store.SourceConfig{Kind: "openfire"})
 	if err != nil {
 		return u, err
 	}

@@ -40,7 +40,7 @@ func TestOpenUsers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
-			u, err := openUsers(t.Context(), c.cfg, db, slog.New(slog.NewTextHandler(&log, nil)))
+			u, err := openUsers(t.Context(), c.cfg, sourcesOf(db), slog.New(slog.NewTextHandler(&log, nil)))
 			if (u.source != nil) != c.source || u.imports != nil || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
 				t.Errorf("got source %v, %v, want a source %v, error %q", u.source, err, c.source, c.failure)
 			}
@@ -94,7 +94,7 @@ func TestUsersByThemselves(t *testing.T) {
 				db.Close()
 			}
 			var log bytes.Buffer
-			u, err := openUsers(t.Context(), config.Default().Directory, db, slog.New(slog.NewTextHandler(&log, nil)))
+			u, err := openUsers(t.Context(), config.Default().Directory, sourcesOf(db), slog.New(slog.NewTextHandler(&log, nil)))
 			if err != nil || u.source != nil || (u.imports != nil) != (c.from == "ofUser") || u.from != c.from {
 				t.Errorf("got %+v, %v, want users of %q", u, err, c.from)
 			}

@@ -18,18 +18,31 @@ import (
 )
 
 func serveCommand(from *config.Sources) *cobra.Command {
-	return &cobra.Command{
+	how := shadowing{}
+	command := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the component and the HTTP API until SIGTERM or SIGINT",
 		Long: "Run the component and the HTTP API until SIGTERM or SIGINT: what was accepted is then finished, for at most shutdown_timeout; " +
-			"a second signal aborts. SIGHUP reads the keys of the HTTP API and its certificate again.",
+			"a second signal aborts. SIGHUP reads the keys of the HTTP API and its certificate again. " +
+			"With --shadow it runs beside the old plugin instead, compares what that stores with what tlim would have stored, and writes and sends nothing: " +
+			"the exit code is 1 when a difference is unexplained.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			signals := make(chan os.Signal, signalRoom)
 			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 			defer signal.Stop(signals)
+			if err := how.problem(); err != nil {
+				return err
+			}
+			if how.on {
+				return serveShadow(*from, cmd.OutOrStdout(), cmd.ErrOrStderr(), signals, how)
+			}
 			return serve(*from, cmd.ErrOrStderr(), signals)
 		},
 	}
+	command.Flags().BoolVar(&how.on, "shadow", false, "compare with the running old plugin by packet copies; write and send nothing")
+	command.Flags().BoolVar(&how.asJSON, "json", false, "of a shadow run: print the last report as JSON")
+	command.Flags().DurationVar(&how.every, "report", shadowEvery, "of a shadow run: how often the log has a report")
+	return command
 }
 
 // signalRoom holds the signals that come while one is acted upon; more of the same say nothing new.

@@ -18,14 +18,14 @@ import (
 	"tlim/cmd/tlim/config"
 )
 
-// startAdmin serves operators.
-func (a *App) startAdmin() error {
+// startAdmin serves operators; ready is the answer of /readyz.
+func (a *App) startAdmin(ready func(context.Context) health) error {
 	listener, err := listen("metrics.listen", a.cfg.Metrics.Listen)
 	if err != nil {
 		return err
 	}
 	a.adminAddr.Store(listener.Addr().String())
-	server := &http.Server{Handler: adminHandler(a.registry, a.health), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
+	server := &http.Server{Handler: adminHandler(a.registry, ready), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute,
 		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug)}
 	limited := limit(listener, maxAdminConnections, maxAdminConnections)
 	server.ConnState = limited.state
