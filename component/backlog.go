@@ -172,7 +172,7 @@ func (c *conveyor) handOver(ctx context.Context, list []stanza.Delivery, ways []
 	c.pump(ctx)
 }
 
-// deliver hands copies to the sender, with the pings behind them.
+// deliver hands copies to the sender, with the pings around them.
 func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []way, l inflight.Load) bool {
 	if err := c.transmit(ctx, list, ways, l); err != nil {
 		c.ready = false // the next Up delivers again

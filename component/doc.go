@@ -11,7 +11,7 @@
 //     says what is special about a kind; its function gets a view and returns effects.
 //  4. The batch is one transaction of the store.
 //  5. After the commit, in batch.finish: caches, unconfirmed copies, acknowledgements, deliveries, pushes. Until
-//     then memory and metrics are as they were, or put back (batch.undo); only the sender's debt grows when a message is decided.
+//     then memory and metrics are as they were, or put back (batch.undo).
 //
 // Commit, then acknowledge, then deliver. What was not committed gets error-013 and is the sender's to repeat; what was
 // committed is delivered, by [replay] if need be, after a restart or a reconnect.

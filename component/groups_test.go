@@ -404,8 +404,8 @@ func TestDissolutionForgetsUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestAdoptedGroup: members in several spellings, ids that can be no address, other processes that write the tables.
-func TestAdoptedGroup(t *testing.T) {
+// TestLegacyGroup: members in several spellings, ids that can be no address, other processes that write the tables.
+func TestLegacyGroup(t *testing.T) {
 	h := start(t, nil)
 	h.blind()
 	db, err := sql.Open("sqlite", "file:"+h.file()+"?_pragma=busy_timeout(10000)") // the Service writes too

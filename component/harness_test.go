@@ -310,7 +310,7 @@ func (h *harness) snapshot() {
 	h.sync()
 }
 
-// send lets a device send an envelope that asks for a receipt.
+// send lets a device send an envelope that asks for an acknowledgement.
 func (h *harness) send(device, envelope string) {
 	h.t.Helper()
 	h.sendRaw(device, testComponent, "<tlim xmlns=\"im.itonglian.com\" ack=\"1\"/><body>"+string(stanza.AppendEscaped(nil, envelope))+"</body>")

@@ -8,9 +8,9 @@ import (
 	"tlim/store"
 )
 
-// TestAdoptedTypes: what the old system queued under a type that is none now is still answered, counted, and sent to a phone
+// TestLegacyTypes: what the old system queued under a type that is none now is still answered, counted, and sent to a phone
 // that comes.
-func TestAdoptedTypes(t *testing.T) {
+func TestLegacyTypes(t *testing.T) {
 	h := startOn(t, nil, func(file string) {
 		db, err := sql.Open("sqlite", file)
 		if err != nil {

@@ -269,9 +269,9 @@ func TestReplayGoesOn(t *testing.T) {
 	}
 }
 
-// TestAdopted starts on tables that the old system has filled: nothing of the past is delivered, a message that it stored is
+// TestLegacyTables starts on tables that the old system has filled: nothing of the past is delivered, a message that it stored is
 // stored no second time.
-func TestAdopted(t *testing.T) {
+func TestLegacyTables(t *testing.T) {
 	h := startOn(t, nil, func(file string) {
 		db, err := sql.Open("sqlite", file)
 		if err != nil {

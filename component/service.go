@@ -321,7 +321,7 @@ func (s *Service) Down(error) {
 	s.linkEvent()
 }
 
-// Answered takes what answers a ping that went behind copies to a phone. It is false for what was not asked.
+// Answered takes what answers a ping around copies to a phone. It is false for what was not asked.
 func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
 	known, gone := s.unconfirmed.Answered(&st, from.String())
 	if gone { // long before a snapshot says so

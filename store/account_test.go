@@ -105,7 +105,7 @@ func TestStaleUsers(t *testing.T) {
 // The rows that show a user are found page by page, and written as far as legacy columns hold what is to be shown.
 func TestRefreshedRows(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
-		// Adopted: pic 128 in ofsubscriber, no emoji.
+		// Legacy: pic 128 in ofsubscriber, no emoji.
 		s, epoch := owned(t, e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"),
 			`INSERT INTO ofchat (chat_id, chat_name, chat_user, chat_other) VALUES ('c0', 'old', 'Z', 'o0'), ('c1', 'old', 'Z', 'o1'), ('c2', 'old', 'Z', 'o2'), ('c3', 'old', 'Z', 'o0'), ('c4', 'old', 'Z', 'o1'), ('x', 'old', 'o1', 'Z')`)...))
 		var change store.Change

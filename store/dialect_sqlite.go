@@ -101,8 +101,8 @@ func openSQLite(cfg Config) (*pools, error) {
 	// One connection stays open for the life of the store: reopening would lose its cache.
 	p.writer.SetMaxOpenConns(1)
 	p.writer.SetMaxIdleConns(1)
-	p.reader.SetMaxOpenConns(min(cfg.MaxOpen, sqliteReaders))
-	p.reader.SetMaxIdleConns(min(cfg.MaxIdle, sqliteReaders))
+	p.reader.SetMaxOpenConns(min(cfg.MaxOpen, maxSQLiteReaders))
+	p.reader.SetMaxIdleConns(min(cfg.MaxIdle, maxSQLiteReaders))
 	p.admin = p.writer
 	return p, nil
 }
@@ -189,9 +189,9 @@ func connectSQLite(ctx context.Context, writer *sql.DB) error {
 
 const sqliteRetry = 10 * time.Millisecond
 
-// sqliteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a
+// maxSQLiteReaders bounds the reading connections: each has a cache of its own, and more than the cores do not help a
 // library that reads from the page cache.
-const sqliteReaders = 8
+const maxSQLiteReaders = 8
 
 // inSQLiteFolder does it for tlim.db and file:tlim.db?query, and leaves file:///abs, file://host/ and :memory: alone.
 func inSQLiteFolder(dsn, folder string) string {

@@ -1,4 +1,4 @@
-// Package store keeps the tables of tlim, on SQLite and MySQL/MariaDB. All that differs between engines is in their dialects.
+// Package store keeps the tables of tlim, on SQLite, MySQL/MariaDB, SQL Server and Oracle. All that differs between engines is in their dialects.
 //
 // It knows records and verbs, not messages: what a message kind means is decided above. It guarantees three things.
 //
@@ -11,7 +11,8 @@
 // is written; one file per noun (message, offline, group, receipt, chat, user, id, purge) has that noun's SQL, reads
 // and writes; query.go is how everything is read, walk.go how it is read page by page; table.go how everything is inserted;
 // command.go explains the operators that our statements use; dialect.go and dialect_*.go hold all that differs between
-// engines; engine.go and address.go are the engines by name and by address; migrate.go creates and adopts the tables of schema/<engine>.
+// engines; engine.go and address.go are the engines by name and by address; migrate.go creates and adopts the tables of schema/<engine>
+// at a start, migrator.go at an administrator's word; examine.go looks and changes nothing.
 //
 // Times are epoch milliseconds. The wire and the tables hold them as decimal text of 13 digits, which sorts as numbers do
 // until the year 2286. Text that is absent is "" here and NULL in the tables, on every engine alike (Oracle knows no other

@@ -176,7 +176,7 @@ func (t *tx) updatePush(ctx context.Context, u *PushUpdate) error {
 	return nil
 }
 
-// DeletePushes removes at most limit rows of a channel that were settled before the time given (epoch milliseconds), and says
+// DeletePushes removes at most limit rows of a channel that ended before the time given (epoch milliseconds), and says
 // how many there were.
 func (s *Store) DeletePushes(ctx context.Context, channel string, before int64, limit int) (int, error) {
 	return s.deletePushes(ctx, pushBefore, []any{channel, millis(before)}, limit)

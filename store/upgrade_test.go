@@ -180,7 +180,7 @@ func TestDurabilityIsWarnedOf(t *testing.T) {
 }
 
 // TestOldPluginGoesOn: the statements of the old plugin, which name the columns they write and read all, work on tables that
-// tlim has adopted and written to.
+// tlim has taken over and written to.
 func TestOldPluginGoesOn(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)

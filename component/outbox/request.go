@@ -104,7 +104,7 @@ func (w *worker) name(ctx context.Context, requests []*request) error {
 		}
 		id, err := w.Pusher.NewID(ctx)
 		if err != nil {
-			return fmt.Errorf("name a call: %w", err)
+			return fmt.Errorf("name a request: %w", err)
 		}
 		step := store.PushUpdate{Request: id}
 		for _, r := range q.rows {

@@ -221,7 +221,7 @@ func (w *worker) withdraw(ctx context.Context, rows []*row, now time.Time) error
 	return nil
 }
 
-// sweep removes rows that were settled long ago, a part at a time: it says whether there may be more.
+// sweep removes rows that ended long ago, a part at a time: it says whether there may be more.
 func (w *worker) sweep(ctx context.Context, now time.Time) (more bool) {
 	if now.Sub(w.swept) < sweepPeriod {
 		return false

@@ -95,7 +95,7 @@ func (c *Clients) Tell(now time.Time) {
 				names = append(names, keys[i].String())
 			}
 		}
-		c.log.Warn("clients never ask for receipts: what is lost on the way to us they do not repeat",
+		c.log.Warn("clients never ask for an acknowledgement: what is lost on the way to us they do not repeat",
 			"clients", c.silent, "messages", c.since, "for example", strings.Join(names, ", "))
 	}
 	c.since, c.next = 0, now.Add(tellPeriod)

@@ -183,7 +183,7 @@ func (t *Table) phone(jid string, w *Way) *phone {
 	return p
 }
 
-// Ask prepares copies to be sent: those for phones of which something is unconfirmed become a run for each, with a ping behind it where one may be
+// Ask prepares copies to be sent: those for phones of which something is unconfirmed become a run for each, with pings around it where they may be
 // asked; list keeps the rest. It must be called before they are sent: an answer could come before its question is known.
 func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time) (runs []stanza.Run) {
 	if t.hooks.Off {

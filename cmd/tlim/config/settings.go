@@ -157,7 +157,7 @@ type Webhook struct {
 	Kinds  []string `yaml:"kinds"`
 }
 
-// Receipts is who gets server and read receipts.
+// Receipts is who gets acknowledgements and read receipts.
 type Receipts struct {
 	Server      component.AcknowledgementMode `yaml:"server"`
 	GroupFanout component.GroupReceiptMode    `yaml:"group_fanout"`

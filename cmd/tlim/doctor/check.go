@@ -62,15 +62,15 @@ type Result struct {
 }
 
 const (
-	// Limit is how long all checks together take at most.
-	Limit = 30 * time.Second
-	// checkLimit bounds one check; what others wait for must leave them time.
-	checkLimit = 10 * time.Second
+	// MaxTime is how long all checks together take at most.
+	MaxTime = 30 * time.Second
+	// maxCheckTime bounds one check; what others wait for must leave them time.
+	maxCheckTime = 10 * time.Second
 )
 
 // Run makes all checks and returns their results in the order of the list.
 func Run(ctx context.Context, checks []Check) []Result {
-	return run(ctx, checks, Limit-2*time.Second, checkLimit)
+	return run(ctx, checks, MaxTime-2*time.Second, maxCheckTime)
 }
 
 func run(ctx context.Context, checks []Check, limit, each time.Duration) []Result {

@@ -31,7 +31,7 @@ type absences struct {
 // absence is one of the groups, by how fast messages go through and by how long one takes.
 type absence struct {
 	mode    *groupMode
-	single  *groupMode // asks for no receipts, as those of the part latency
+	single  *groupMode // asks for no acknowledgement, as those of the part latency
 	latency *Series
 	rows    *Series // of those who are absent: how fast they are written, from the first message on until all are
 	sent    int     // messages since the start

@@ -15,20 +15,20 @@ import (
 
 // bare is the trivial component that the product is measured against: it stores nothing, checks nothing and knows nothing
 // but its list of members. Of each group message it writes one copy per member, of each 1:1 message one copy; senders get
-// their receipts as the product sends them, one stanza for all that was read together. Its copies have the same children as
+// their acknowledgements as the product sends them, one stanza for all that was read together. Its copies have the same children as
 // the product's. What one read brought goes out in one write.
 type bare struct {
 	name    string   // its domain
 	domain  string   // the server's
 	members []string // bare JIDs
 	in      []byte
-	out     []byte // receipts, then copies, as the product does it
+	out     []byte // acknowledgements, then copies, as the product does it
 	copied  []byte // copies, while they are gathered
 	acks    []bareAck
-	n       uint64 // of receipts, for their ids
+	n       uint64 // of acknowledgements, for their ids
 }
 
-// bareAck are the messages of one device that wait for their receipt.
+// bareAck are the messages of one device that wait for their acknowledgement.
 type bareAck struct {
 	full []byte
 	ids  [][]byte
@@ -143,7 +143,7 @@ func (b *bare) work() []byte {
 			b.message(stanza[start:])
 		}
 	}
-	b.receipts()
+	b.acknowledge()
 	b.out = append(b.out, b.copied...)
 	b.in = b.in[:copy(b.in, rest)]
 	return b.out
@@ -195,8 +195,8 @@ func (b *bare) note(full, id []byte) {
 	b.acks = append(b.acks, bareAck{full: full, ids: [][]byte{id}})
 }
 
-// receipts writes one receipt per device, with all its ids, as the product does.
-func (b *bare) receipts() {
+// acknowledge writes one acknowledgement per device, with all its ids, as the product does.
+func (b *bare) acknowledge() {
 	for _, a := range b.acks {
 		user, _, _ := bytes.Cut(a.full, []byte("@"))
 		b.n++

@@ -59,12 +59,12 @@ func TestBareGroup(t *testing.T) {
 	b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m00@im.test", "m01@im.test", "m02@im.test"}}
 	got := parse(t, feed(b, text, 1))
 	if len(got) != 4 {
-		t.Fatalf("got %d stanzas, want a receipt and three copies", len(got))
+		t.Fatalf("got %d stanzas, want an acknowledgement and three copies", len(got))
 	}
 	original := parse(t, []byte(sent))[0]
-	receipt, copies := got[0], got[1:]
-	if receipt.To != "m00@im.test/phone" || !strings.Contains(receipt.Body, "MTC-100") || !strings.Contains(receipt.Body, original.ID) {
-		t.Errorf("got receipt %+v, want an MTC-100 of %q to m00@im.test/phone", receipt, original.ID)
+	ack, copies := got[0], got[1:]
+	if ack.To != "m00@im.test/phone" || !strings.Contains(ack.Body, "MTC-100") || !strings.Contains(ack.Body, original.ID) {
+		t.Errorf("got %+v, want an MTC-100 of %q to m00@im.test/phone", ack, original.ID)
 	}
 	for i, c := range copies {
 		if c.To != b.members[i] || c.From != "m00@bare.im.test" || c.ID != original.ID || c.Body != original.Body || c.Type != "chat" {
@@ -76,7 +76,7 @@ func TestBareGroup(t *testing.T) {
 	}
 }
 
-// Receipts of what was read together are one stanza per device, and pieces lose nothing.
+// Acknowledgements of what was read together are one stanza per device, and pieces lose nothing.
 func TestBareChat(t *testing.T) {
 	first, second := newChatWriter("m00", "m10", "bare.im.test"), newChatWriter("m01", "m11", "bare.im.test")
 	var text string
@@ -87,10 +87,10 @@ func TestBareChat(t *testing.T) {
 		t.Run(fmt.Sprintf("pieces of %d", pieces), func(t *testing.T) {
 			b := &bare{name: "bare.im.test", domain: "im.test"}
 			got := parse(t, feed(b, text, pieces))
-			copies, acks, receipts := map[string]int{}, map[string]int{}, 0
+			copies, acks, stanzas := map[string]int{}, map[string]int{}, 0
 			for _, m := range got {
 				if strings.Contains(m.Body, "MTC-100") {
-					receipts++
+					stanzas++
 					acks[m.To] += strings.Count(m.Body, "msg_id") - 1
 				} else {
 					copies[m.To]++
@@ -99,18 +99,18 @@ func TestBareChat(t *testing.T) {
 			if copies["m10@im.test"] != 3 || copies["m11@im.test"] != 3 || acks["m00@im.test/a"] != 3 || acks["m01@im.test/b"] != 3 || len(copies)+len(acks) != 4 {
 				t.Errorf("in %d pieces: copies %v, messages acknowledged %v, want 3 of each for m10, m11, m00 and m01, and for nobody else", pieces, copies, acks)
 			}
-			if pieces == 1 && receipts != 2 {
-				t.Errorf("%d receipts for two devices, want 2", receipts)
+			if pieces == 1 && stanzas != 2 {
+				t.Errorf("got %d acknowledgements for two devices, want 2", stanzas)
 			}
 		})
 	}
 }
 
-func TestBareAsksNoReceiptNobodyWants(t *testing.T) {
+func TestBareAcknowledgesNothingUnasked(t *testing.T) {
 	w := newGroupWriter("m00", "bare.im.test", "chat", "s1", false)
 	b := &bare{name: "bare.im.test", domain: "im.test", members: []string{"m01@im.test"}}
 	if got := parse(t, feed(b, asServer(w.batch(2), "m00@im.test/phone"), 1)); len(got) != 2 {
-		t.Errorf("got %d stanzas, want two copies and no receipt", len(got))
+		t.Errorf("got %d stanzas, want two copies and no acknowledgement", len(got))
 	}
 }
 

@@ -13,7 +13,7 @@ const (
 	chatWindow = 100 // messages of one pair under way
 )
 
-// chatMode is one way to get 1:1 messages stored and receipted.
+// chatMode is one way to get 1:1 messages stored and acknowledged.
 type chatMode struct {
 	series  *Series
 	address string
@@ -46,7 +46,7 @@ func (r *rig) chatModes() []*chatMode {
 	return modes
 }
 
-// round lets all pairs send for d; a message is done when its receiver has it and its sender the receipt.
+// round lets all pairs send for d; a message is done when its receiver has it and its sender the acknowledgement.
 func (c *chatMode) round(ctx context.Context, r *rig, d time.Duration) (sample Sample, err error) {
 	end := time.Now().Add(d)
 	return c.run(ctx, r, d, func(int) bool { return time.Now().Before(end) })
@@ -89,7 +89,7 @@ func (c *chatMode) run(ctx context.Context, r *rig, d time.Duration, more func(s
 	sample = Sample{Seconds: time.Since(start).Seconds()}
 	for i := range chatPairs {
 		sample.Count += sent[i]
-		sample.Receipts += int(follow[i].receipts.Load())
+		sample.AckStanzas += int(follow[i].ackStanzas.Load())
 	}
 	sample.Value = float64(sample.Count) / sample.Seconds
 	if err := meter.stop(&sample); err != nil {

@@ -16,7 +16,7 @@ type groupMode struct {
 	series         *Series
 	members        []*member
 	writer         *writer
-	acks           bool     // the sender gets a receipt for each message
+	acks           bool     // the sender gets an acknowledgement for each message
 	pid            int      // of the component; 0: the server does it itself
 	service        *service // nil for what is not tlim
 	window         int64    // messages under way at once
@@ -120,7 +120,7 @@ func (g *groupMode) round(ctx context.Context, r *rig, d time.Duration) (sample 
 	if err := p.until(ctx, func() bool { return !g.acks || p.acks.Load() >= sent }); err != nil {
 		return sample, err
 	}
-	sample.Receipts = int(p.receipts.Load())
+	sample.AckStanzas = int(p.ackStanzas.Load())
 	err = before.end(ctx, func(i int) (copies, acks int) {
 		if i == 0 && g.acks {
 			acks = int(sent)

@@ -10,7 +10,7 @@ import (
 
 // latencies are the ways that take turns message by message.
 //
-// The goal's messages ask for no receipt. The sender is a member: with a receipt it gets two stanzas at once, and by default
+// The goal's messages ask for no acknowledgement. The sender is a member: with one it gets two stanzas at once, and by default
 // Openfire leaves Nagle's algorithm on (xmpp.socket.tcp-nodelay), so that the second one waits for the client's delayed
 // acknowledgement of the first, 40 ms on Linux, whatever the component does. What that costs is shown beside it.
 type latencies struct {
@@ -26,7 +26,7 @@ type latency struct {
 	every  int // takes part in every n-th turn: the slow ways would fill the run
 }
 
-// ackEvery is how rarely the ways with receipts take their turn.
+// ackEvery is how rarely the ways with acknowledgements take their turn.
 const ackEvery = 10
 
 func newSeries(name string) *Series { return &Series{Part: "latency", Mode: name, Unit: "ms, p50"} }
@@ -45,8 +45,8 @@ func (r *rig) latencies(c *commits) *latencies {
 		ways: []*latency{
 			way("bare component, write to last of 50", r.bareAddress, false),
 			way("tlim, SQLite, write to last of 50", r.sqlite.address, false),
-			way("bare component, sender gets a receipt too", r.bareAddress, true),
-			way("tlim, SQLite, sender gets a receipt too", r.sqlite.address, true),
+			way("bare component, sender is acknowledged too", r.bareAddress, true),
+			way("tlim, SQLite, sender is acknowledged too", r.sqlite.address, true),
 		},
 		commit: newSeries("one commit, SQLite"), commits: c,
 	}
@@ -85,7 +85,7 @@ func (l *latencies) round(ctx context.Context, n int) (samples []Sample, err err
 			copies++
 			if w.mode.acks {
 				acks++
-				// The receipt may come after the copies, and must not be in the way of the next message.
+				// The acknowledgement may come after the copies, and must not be in the way of the next message.
 				if err := p.until(ctx, func() bool { return p.acks.Load() >= int64(acks) }); err != nil {
 					return nil, fmt.Errorf("latency: %s: %w", w.series.Mode, err)
 				}

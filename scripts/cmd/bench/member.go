@@ -16,9 +16,9 @@ type member struct {
 	user   string
 	client *lab.Client
 
-	copies, acks, receipts atomic.Int64 // since its login: messages, acknowledgements by message, stanzas that brought them
-	failure                atomic.Pointer[string]
-	watch                  atomic.Pointer[progress]
+	copies, acks, ackStanzas atomic.Int64 // since its login: messages, acknowledgements by message, stanzas that brought them
+	failure                  atomic.Pointer[string]
+	watch                    atomic.Pointer[progress]
 }
 
 func dialMember(ctx context.Context, s *lab.Server, user string, opts ...lab.Option) (*member, error) {
@@ -54,9 +54,9 @@ func (m *member) stanza(raw []byte) {
 	case bytes.Contains(raw, ackBytes):
 		n := int64(bytes.Count(raw, idBytes) - 1) // the envelope has one of its own
 		m.acks.Add(n)
-		m.receipts.Add(1)
+		m.ackStanzas.Add(1)
 		if p != nil {
-			p.receipts.Add(1)
+			p.ackStanzas.Add(1)
 			p.acks.Add(n)
 			p.signal()
 		}
@@ -65,10 +65,10 @@ func (m *member) stanza(raw []byte) {
 
 // progress is what the clients of one round have got together.
 type progress struct {
-	copies, acks, receipts atomic.Int64
-	every                  int64 // copies of one message: the sender is woken for each whole message, and for each receipt
-	wake                   chan struct{}
-	failed                 chan error
+	copies, acks, ackStanzas atomic.Int64
+	every                    int64 // copies of one message: the sender is woken for each whole message, and for each acknowledgement
+	wake                     chan struct{}
+	failed                   chan error
 }
 
 func newProgress(every int64) *progress {
@@ -99,7 +99,7 @@ func (p *progress) until(ctx context.Context, done func() bool) error {
 		case err := <-p.failed:
 			return err
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %d copies and %d receipts: %w", errStall, p.copies.Load(), p.acks.Load(), context.Cause(ctx))
+			return fmt.Errorf("%w: %d copies and %d acknowledgements: %w", errStall, p.copies.Load(), p.acks.Load(), context.Cause(ctx))
 		}
 	}
 	return nil
@@ -129,7 +129,7 @@ func begin(members []*member, p *progress) (*tally, error) {
 	return t, nil
 }
 
-// end checks that everybody has exactly what was to come: wanted says how many copies and receipts for the i-th member. It
+// end checks that everybody has exactly what was to come: wanted says how many copies and acknowledgements for the i-th member. It
 // asks the server first, so that a copy too many has had its time to come.
 func (t *tally) end(ctx context.Context, wanted func(i int) (copies, acks int)) error {
 	for i, m := range t.members {
@@ -140,7 +140,7 @@ func (t *tally) end(ctx context.Context, wanted func(i int) (copies, acks int)) 
 		copies, acks := wanted(i)
 		gotCopies, gotAcks := m.copies.Load()-t.copies[i], m.acks.Load()-t.acks[i]
 		if gotCopies != int64(copies) || gotAcks != int64(acks) {
-			return fmt.Errorf("%s got %d copies and %d receipts instead of %d and %d", m.user, gotCopies, gotAcks, copies, acks)
+			return fmt.Errorf("%s got %d copies and %d acknowledgements instead of %d and %d", m.user, gotCopies, gotAcks, copies, acks)
 		}
 	}
 	return nil

@@ -25,7 +25,7 @@ func newGroupWriter(from, address, stanzaType, session string, ack bool) *writer
 	return newWriter(address, stanzaType, "MTS-000", from, session, `"session_id":"`+session+`",`, ack)
 }
 
-// newChatWriter writes 1:1 messages that ask for receipts.
+// newChatWriter writes 1:1 messages that ask for acknowledgements.
 func newChatWriter(from, to, address string) *writer {
 	return newWriter(address, "chat", "MTT-000", from, to, "", true)
 }

@@ -77,7 +77,7 @@ func (r *report) print(w io.Writer) error {
 	fmt.Fprintf(w, "tlim %s, %s, %d CPUs, load %s before the run; medians of %d rounds of %.1f s, %.0f s in all. CPU: us per delivery, message, row, approval, commit or MiB.\n\n",
 		r.Commit, r.Go, r.CPUs, r.Load, r.Rounds, r.Round, r.Took)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tBY CPU\tCPU OURS\tSERVER\tDRIVER\tRECEIPTS/MSG\tANSWERS/COPY\tGOAL")
+	fmt.Fprintln(t, "PART\tMODE\tMEDIAN\tMIN - MAX\tUNIT\tRATIO\tBY CPU\tCPU OURS\tSERVER\tDRIVER\tACKS/MSG\tANSWERS/COPY\tGOAL")
 	last := ""
 	for _, l := range r.Lines {
 		part := l.Part
@@ -91,17 +91,17 @@ func (r *report) print(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s - %s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", part, l.Mode, number(l.median()),
 			number(slices.Min(values)), number(slices.Max(values)), l.Unit, orDash(l.Ratio), orDash(l.Work), orDash(l.perItem(cpuOf)), orDash(l.perItem(javaOf)), orDash(l.perItem(driverOf)),
-			orDash(l.receipts()), orDash(l.answersPerItem()), l.verdicts())
+			orDash(l.acksPerItem()), orDash(l.answersPerItem()), l.verdicts())
 	}
 	return t.Flush()
 }
 
-// receipts is per message; a group message makes one delivery per member.
-func (l *line) receipts() float64 {
+// acksPerItem is per message; a group message makes one delivery per member.
+func (l *line) acksPerItem() float64 {
 	if l.Part == "group" || l.Part == "absent" {
-		return l.receiptsPerMessage() * groupSize
+		return l.ackStanzasPerMessage() * groupSize
 	}
-	return l.receiptsPerMessage()
+	return l.ackStanzasPerMessage()
 }
 
 func (l *line) verdicts() string {

@@ -15,8 +15,8 @@ type Sample struct {
 	CPU     float64 `json:"cpu"`     // seconds of the component's process; 0 where there is none
 	Java    float64 `json:"java"`    // seconds of the server's process
 	Driver  float64 `json:"driver"`  // seconds of this process: clients, and the bare commits
-	// Receipts is how many stanzas carried the acknowledgements of the round.
-	Receipts int `json:"receipts,omitempty"`
+	// AckStanzas is how many stanzas carried the acknowledgements of the round.
+	AckStanzas int `json:"ack_stanzas,omitempty"`
 	// Answers is how many stanzas came back to tlim for the copies: answers to pings, and confirmations; its own link's pings are among them.
 	Answers int `json:"answers,omitempty"`
 	// All are the single values behind a median: latencies in ms, memory in MiB.
@@ -61,14 +61,14 @@ func javaOf(s Sample) float64   { return s.Java }
 func driverOf(s Sample) float64 { return s.Driver }
 func cpuOfAll(s Sample) float64 { return s.CPU + s.Java + s.Driver }
 
-// receiptsPerMessage is how many receipt stanzas a message cost.
-func (s *Series) receiptsPerMessage() float64 {
-	receipts, count := 0, 0
+// ackStanzasPerMessage is how many stanzas with acknowledgements a message cost.
+func (s *Series) ackStanzasPerMessage() float64 {
+	stanzas, count := 0, 0
 	for _, one := range s.Samples {
-		receipts += one.Receipts
+		stanzas += one.AckStanzas
 		count += one.Count
 	}
-	return float64(receipts) / float64(max(count, 1))
+	return float64(stanzas) / float64(max(count, 1))
 }
 
 // answersPerItem is how many stanzas came back for each delivery.

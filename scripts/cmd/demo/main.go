@@ -45,7 +45,7 @@ func run(ctx context.Context, once bool) (err error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"a 1:1 message reaches the other client, the sender gets a receipt after the commit", d.direct},
+		{"a 1:1 message reaches the other client, the sender gets an acknowledgement after the commit", d.direct},
 		{"a group message reaches the member who is there", d.group},
 		{"the absent member finds it in the offline queue", d.queue},
 		{"the reader's receipt reaches the author and is counted", d.receipt},

@@ -69,7 +69,7 @@ var oldRows = []string{
 
 const varchar64 = "varchar(64) NOT NULL"
 
-func TestAdoptedTables(t *testing.T) {
+func TestLegacyTables(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
 		var log bytes.Buffer
@@ -140,7 +140,7 @@ func TestAdoptedTables(t *testing.T) {
 	})
 }
 
-func TestAdoptedCharacterSets(t *testing.T) {
+func TestLegacyCharacterSets(t *testing.T) {
 	e := mysqlEngine
 	cfg := e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8")...)
 	raw := e.raw(t, cfg)
@@ -309,7 +309,7 @@ func TestCharactersThatAColumnLacks(t *testing.T) {
 	}
 }
 
-func TestAdoptedEngines(t *testing.T) {
+func TestLegacyEngines(t *testing.T) {
 	e := mysqlEngine
 	w := fmt.Sprint(open(t, e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4 ENGINE=MyISAM")...)).Report().Warnings)
 	if strings.Count(w, "is kept by MyISAM") != 7 || !strings.Contains(w, "ALTER TABLE ofmessage ENGINE=InnoDB") || strings.Contains(w, "tlim_") { // the offline table has no clause
@@ -345,7 +345,7 @@ func TestRights(t *testing.T) {
 	apply(t, s, epoch, say(1, "z", "g", "[]"))
 }
 
-func TestAdoptedNumbers(t *testing.T) {
+func TestLegacyNumbers(t *testing.T) {
 	e := mysqlEngine
 	cfg := e.fresh(t, append(oldTables(e, "int NOT NULL AUTO_INCREMENT", " CHARACTER SET utf8mb4"), oldRows...)...)
 	s, epoch := owned(t, cfg)
