@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
 
 	"tlim/store"
 	"tlim/store/conformance"
@@ -62,4 +65,63 @@ func TestConformanceFindsFaults(t *testing.T) {
 			t.Log(strings.Join(failed, "\n"))
 		})
 	}
+}
+
+// TestScratchRights: who may not remove tables makes one at most, and is told so; who may, removes it.
+func TestScratchRights(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t)
+	server, err := mysql.ParseDSN(cfg.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, user := e.raw(t, cfg), "'"+server.DBName+"'@'%'"
+	run(t, raw, "CREATE USER "+user+" IDENTIFIED BY 'few'")
+	t.Cleanup(func() { run(t, raw, "DROP USER "+user) })
+	server.User, server.Passwd = server.DBName, "few"
+	few := cfg
+	few.DSN = server.FormatDSN()
+	const wanted = "the user of store.dsn needs CREATE, INDEX and DROP for the self-test"
+	for _, step := range []struct {
+		right  string
+		tables []string
+	}{{"SELECT, INSERT, UPDATE, DELETE", []string{}}, {"CREATE, INDEX", []string{"some_tlim_scratch"}}} {
+		run(t, raw, "GRANT "+step.right+" ON `"+server.DBName+"`.* TO "+user)
+		if _, err := store.OpenScratch(ctx, few, "some_"); err == nil || !strings.Contains(err.Error(), wanted) {
+			t.Errorf("with %s: got %v, want %q", step.right, err, wanted)
+		}
+		equal(t, "tables with "+step.right, tablesOf(t, raw), step.tables)
+	}
+	run(t, raw, "GRANT DROP ON `"+server.DBName+"`.* TO "+user)
+	x, err := store.OpenScratch(ctx, few, "some_")
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "removed", x.Removed(), []string{"some_tlim_scratch"})
+	must[*store.Store](t)(x.Open(ctx, 0))
+	if err := x.Close(); err != nil {
+		t.Error(err)
+	}
+	equal(t, "tables", tablesOf(t, raw), []string{})
+}
+
+func tablesOf(t *testing.T, db *sql.DB) []string {
+	t.Helper()
+	names := []string{}
+	rows, err := db.Query("SHOW TABLES")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

@@ -132,8 +132,8 @@ type dialect struct {
 	advise func(ctx context.Context, db querier) ([]string, error)
 
 	// version asks for the version of the server, or the library. session asks for the number of a session, and kill ends one, from
-	// another; they are "" where there are none.
-	version, session, kill string
+	// another; these two are "" where there are none. purge stands behind DROP TABLE where that keeps the table for a while.
+	version, session, kill, purge string
 
 	// looks are for [Examination] alone, moves for [Migrator].
 	looks looks

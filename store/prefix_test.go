@@ -13,6 +13,9 @@ import (
 func TestPrefixedStatements(t *testing.T) {
 	for _, d := range engines() {
 		t.Run(d.name, func(t *testing.T) {
+			if d.version == "" {
+				t.Error("it does not say how to ask for its version, want it to")
+			}
 			under := d.under("TLIMTEST_")
 			parts, err := schema(d.name)
 			if err != nil {
@@ -31,7 +34,7 @@ func TestPrefixedStatements(t *testing.T) {
 			}
 			named := 0
 			for _, s := range statements {
-				for _, name := range regexp.MustCompile(`\b(?:FROM|JOIN|UPDATE|INTO|TABLE|INDEX|ON)\s+([\w"\[\]`+"`"+`]+)`).FindAllStringSubmatch(s, -1) {
+				for _, name := range regexp.MustCompile(`\b(?:FROM|JOIN|UPDATE|INTO|TABLE|INDEX|CONSTRAINT|ON)\s+([\w"\[\]`+"`"+`]+)`).FindAllStringSubmatch(s, -1) {
 					if slices.Contains([]string{"isc_user", "isc_user_info", "ofUser"}, name[1]) { // of a source of users, which nothing behind a prefix reads
 						continue
 					}

@@ -91,8 +91,13 @@ func OpenScratch(ctx context.Context, cfg Config, prefix string) (*Scratch, erro
 	if x.pools, err = d.open(x.cfg); err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
-	if err := x.begin(ctx); err != nil {
-		err = errors.Join(x.explain(err), x.pools.close())
+	if err = x.connect(ctx); err != nil {
+		err = x.explain(err)
+	} else {
+		err = x.begin(ctx)
+	}
+	if err != nil {
+		err = errors.Join(err, x.pools.close())
 		if !errors.Is(err, ErrScratch) {
 			err = errors.Join(err, x.removeFile())
 		}
@@ -152,23 +157,30 @@ func (x *Scratch) explain(err error) error {
 	return fmt.Errorf("open the %s database: %w", x.all.name, err)
 }
 
-// begin connects (1), looks at what is behind the prefix (2), proves that a table can be removed before many are made (3), and makes the
-// marker (4).
-func (x *Scratch) begin(ctx context.Context) error {
-	first, cancel := context.WithTimeout(ctx, x.cfg.MaxWait)
+// connect makes the first connection, and asks for the version.
+func (x *Scratch) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, x.cfg.MaxWait)
 	defer cancel()
 	connect := x.all.connect
 	if connect == nil {
 		connect = func(ctx context.Context, writer *sql.DB) error { return writer.PingContext(ctx) }
 	}
-	if err := connect(first, x.pools.writer); err != nil {
+	if err := connect(ctx, x.pools.writer); err != nil {
 		return err
 	}
 	var version text
-	if err := x.pools.reader.QueryRowContext(first, x.all.version).Scan(&version); err != nil {
-		return err
+	if err := x.pools.reader.QueryRowContext(ctx, x.all.version).Scan(&version); err != nil {
+		return fmt.Errorf("its version: %w", err)
 	}
 	x.version = string(version)
+	return nil
+}
+
+// scratchRights is what the user of the address needs beyond what a process that serves does.
+const scratchRights = "the user of store.dsn needs CREATE, INDEX and DROP for the self-test"
+
+// begin looks at what is behind the prefix (1), proves that a table can be removed before many are made (2), and makes the marker (3).
+func (x *Scratch) begin(ctx context.Context) error {
 	if err := x.inherit(ctx); err != nil {
 		return err
 	}
@@ -178,10 +190,10 @@ func (x *Scratch) begin(ctx context.Context) error {
 	// A server may finish a statement whose client has gone: tables are made and removed to the end, whatever ctx says.
 	ctx = context.WithoutCancel(ctx)
 	if _, err := x.pools.admin.ExecContext(ctx, x.dialect.named(markerMake)); err != nil {
-		return fmt.Errorf("make %s: %w", x.dialect.named(markerName), err)
+		return fmt.Errorf("make %s: %w; %s", x.dialect.named(markerName), err, scratchRights)
 	}
 	if err := x.drop(ctx, markerName); err != nil {
-		return fmt.Errorf("%w; it is empty and stays: remove it by hand (DROP TABLE %s), and let the user of store.dsn drop tables", err, x.dialect.named(markerName))
+		return fmt.Errorf("%w; the table is empty and stays, until a run with that right removes it; %s", err, scratchRights)
 	}
 	if _, err := x.pools.admin.ExecContext(ctx, x.dialect.named(markerMake)); err != nil {
 		return fmt.Errorf("make %s: %w", x.dialect.named(markerName), err)
@@ -439,7 +451,7 @@ func (x *Scratch) left(err error) error {
 
 func (x *Scratch) drop(ctx context.Context, name string) error {
 	name = x.dialect.named(name)
-	if _, err := x.pools.admin.ExecContext(ctx, "DROP TABLE "+name); err != nil {
+	if _, err := x.pools.admin.ExecContext(ctx, "DROP TABLE "+name+x.all.purge); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil

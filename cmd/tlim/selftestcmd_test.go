@@ -136,19 +136,6 @@ func TestSelftest(t *testing.T) {
 			t.Errorf("the site's process: got %v, want it to write on", err)
 		}
 
-		t.Run("json", func(t *testing.T) {
-			var out bytes.Buffer
-			if err := selftest(t.Context(), &out, config.Sources{File: file}, "j_", true); err != nil {
-				t.Fatal(err)
-			}
-			var got selfTested
-			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
-				t.Fatal(err)
-			}
-			if len(got.Tested) != len(conformance.Behaviours()) || got.Failed != 0 || got.Passed+got.Skipped != len(got.Tested) || got.Database == "" || got.Prefix != "j_" {
-				t.Errorf("got %+v, want all behaviours and none failed", got)
-			}
-		})
 		t.Run("taken prefixes", func(t *testing.T) { takenPrefixes(t, s) })
 		t.Run("signals", func(t *testing.T) { signals(t, s, tables) })
 	})
@@ -241,9 +228,13 @@ func signals(t *testing.T, s seenSite, tables []string) {
 			if got := s.tables(t); !slices.Contains(got, "sig_ofmessage") {
 				t.Fatalf("got the tables %v, want some of the killed run", got)
 			}
-			again, err := exec.CommandContext(ctx, binary, "selftest", "--config", s.config, "--prefix", "sig_").CombinedOutput()
-			if err != nil || !strings.Contains(string(again), "\nremoved what a run that was killed had left: sig_ofchat, ") {
-				t.Errorf("got %v, want it to remove what was left, and to pass\n%s", err, again)
+			var got selfTested
+			again, err := exec.CommandContext(ctx, binary, "selftest", "--json", "--config", s.config, "--prefix", "sig_").Output()
+			if err = errors.Join(err, json.Unmarshal(again, &got)); err != nil || !slices.Contains(got.Removed, "sig_ofmessage") {
+				t.Errorf("got %v, want it to pass, and to name what it removed\n%s", err, again)
+			}
+			if len(got.Tested) != len(conformance.Behaviours()) || got.Failed != 0 || got.Passed+got.Skipped != len(got.Tested) || got.Database == "" || got.Prefix != "sig_" {
+				t.Errorf("got %s, want all behaviours and none failed", again)
 			}
 			if got := s.tables(t); !slices.Equal(got, tables) {
 				t.Errorf("got the tables %v, want %v", got, tables)
@@ -326,16 +317,26 @@ func TestSelftestBeforeTheFirstStart(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "tlim.db"), nil, 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}
-		var out, errs strings.Builder
-		if code := run([]string{"selftest", "--config", file}, &out, &errs); code != 0 {
-			t.Errorf("got %d %s\n%s, want 0", code, &errs, &out)
-		}
-		if !strings.Contains(out.String(), "\nremoved what a run that was killed had left: "+store.ScratchPrefix) {
-			t.Errorf("got\n%s\nwant it to say what it removed", &out)
-		}
-		if got := strings.Contains(out.String(), "which is removed with them"); got == began {
-			t.Errorf("a file of its own is spoken of: %v, want %v\n%s", got, !began, &out)
+			x, err := store.OpenScratch(ctx, storeConfig(cfg, nil), store.ScratchPrefix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(x.Removed(), killed) || x.File() != "" {
+				t.Errorf("got removed %v, the tables in %q, want %s removed and the tables in the database", x.Removed(), x.File(), killed)
+			}
+			if err := x.Close(); err != nil {
+				t.Error(err)
+			}
+		} else {
+			var out, errs strings.Builder
+			if code := run([]string{"selftest", "--config", file}, &out, &errs); code != 0 {
+				t.Errorf("got %d %s\n%s, want 0", code, &errs, &out)
+			}
+			for _, want := range []string{"\nremoved what a run that was killed had left: " + store.ScratchPrefix, " which is removed with them\n"} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("got\n%s\nwant it to hold %q", &out, want)
+				}
+			}
 		}
 		if got := left(); !slices.Equal(got, want) {
 			t.Errorf("got the files %v, want %v", got, want)

@@ -23,7 +23,7 @@ var writers = []Behaviour{
 // Times of the behaviours that have to wait. On SQLite nobody else can write meanwhile.
 const (
 	patience = time.Second            // of a store that waits for a lock
-	begun    = 300 * time.Millisecond // a statement that has not ended by then is taken to wait
+	begun    = 500 * time.Millisecond // a statement that has not ended by then is taken to wait
 )
 
 func largeBatch(c *check) {
@@ -68,18 +68,19 @@ func (c *check) nothing(what string, before store.State, id string) {
 
 func wholeBatches(c *check) {
 	const batch, writing, each, readers = 8, 4, 5, 3
-	ctx, stop := context.WithCancel(c.ctx)
-	defer stop()
+	written := make(chan struct{})
 	var reading, wrote sync.WaitGroup
 	faults := make(chan string, readers+writing)
 	var reads [readers]int
 	for r := range readers {
 		reading.Go(func() {
-			for last := int64(0); ctx.Err() == nil; reads[r]++ {
-				_, total, err := c.s.GroupHistory(ctx, "g", store.Page{Length: 10})
-				if ctx.Err() != nil {
+			for last := int64(0); ; reads[r]++ {
+				select {
+				case <-written:
 					return
+				default:
 				}
+				_, total, err := c.s.GroupHistory(c.ctx, "g", store.Page{Length: 10})
 				if err != nil || total%batch != 0 || total < last {
 					faults <- fmt.Sprintf("a reader: wanted whole batches of %d, not fewer than %d, came %d and the error %v", batch, last, total, err)
 					return
@@ -103,7 +104,7 @@ func wholeBatches(c *check) {
 		})
 	}
 	wrote.Wait()
-	stop()
+	close(written)
 	reading.Wait()
 	close(faults)
 	for f := range faults {
@@ -169,26 +170,26 @@ func (c *check) impatient() (*store.Store, store.State, bool) {
 const holdState = "UPDATE tlim_state SET batch = batch WHERE id = 1"
 
 func locked(c *check) {
-	s, st, ok := c.impatient()
-	if !ok {
-		return
-	}
-	write := func(id int) chan error {
+	write := func(s *store.Store, epoch int64, id int) chan error {
 		done := make(chan error, 1)
-		go func() { done <- s.Apply(c.ctx, st.Epoch, store.Positions{}, []store.Change{say(id, "z", "g", "[]")}) }()
+		go func() { done <- s.Apply(c.ctx, epoch, store.Positions{}, []store.Change{say(id, "z", "g", "[]")}) }()
 		return done
 	}
 	r := c.rival(holdState)
 	if r == nil {
 		return
 	}
-	done := write(1)
+	done := write(c.s, c.epoch, 1)
 	if !c.waits(done, r) {
 		return
 	}
 	c.is("the end of the other", r.End(), nil)
 	c.is("the write, then", <-done, nil)
 
+	s, st, ok := c.impatient()
+	if !ok {
+		return
+	}
 	if r = c.rival(holdState); r == nil {
 		return
 	}
@@ -196,10 +197,10 @@ func locked(c *check) {
 	if err != nil {
 		c.fault("the state, under another's lock: wanted no error, came %v", err)
 	}
-	c.late("a write that waits too long", <-write(2))
+	c.late("a write that waits too long", <-write(s, st.Epoch, 2))
 	c.is("the end of the other", r.End(), nil)
 	c.nothing("after it", before, "m2")
-	c.is("the write again", <-write(2), nil)
+	c.is("the write again", <-write(s, st.Epoch, 2), nil)
 	c.page("history", 2, "m2", "m1")(c.s.GroupHistory(c.ctx, "g", store.Page{Length: 9}))
 }
 
