@@ -7,13 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf16"
 
 	"github.com/jmoiron/sqlx"
 	mssql "github.com/microsoft/go-mssqldb"
+	"github.com/microsoft/go-mssqldb/msdsn"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
@@ -109,9 +112,7 @@ func openSQLServer(cfg Config) (*pools, error) {
 		c := *base
 		c.AppName = "tlim"
 		c.DialTimeout, c.ConnTimeout = 10*time.Second, patience
-		connector := mssql.NewConnectorConfig(c)
-		connector.SessionInitSQL = sqlserverSession(cfg.MaxWait)
-		db := sql.OpenDB(connector)
+		db := sql.OpenDB(&sqlserverConnector{c, sqlserverSession(cfg.MaxWait)})
 		db.SetConnMaxLifetime(cfg.MaxLifetime)
 		return db
 	}
@@ -123,6 +124,60 @@ func openSQLServer(cfg Config) (*pools, error) {
 	p.writer.SetMaxIdleConns(1)
 	p.admin.SetMaxOpenConns(2)
 	return p, nil
+}
+
+// sqlserverConnector connects within the time of the context, of which the driver thinks while it dials and not while it logs in.
+type sqlserverConnector struct {
+	config  msdsn.Config
+	session string
+}
+
+// Connect implements driver.Connector.
+func (s *sqlserverConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	connector := mssql.NewConnectorConfig(s.config)
+	connector.SessionInitSQL = s.session
+	dialer := &sqlserverDialer{ctx: ctx}
+	connector.Dialer = dialer
+	conn, err := connector.Connect(ctx)
+	if dialer.release() {
+		if err == nil {
+			conn.Close() // it is closed already, and the driver does not know
+		}
+		return nil, ctx.Err()
+	}
+	return conn, err
+}
+
+// Driver implements driver.Connector.
+func (s *sqlserverConnector) Driver() driver.Driver { return &mssql.Driver{} }
+
+// sqlserverDialer closes what it dialled when the context ends, until it is released.
+type sqlserverDialer struct {
+	ctx   context.Context
+	mu    sync.Mutex
+	stops []func() bool
+}
+
+// DialContext implements mssql.Dialer.
+func (s *sqlserverDialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stops = append(s.stops, context.AfterFunc(s.ctx, func() { conn.Close() }))
+	return conn, nil
+}
+
+// release leaves the connections to the driver. ended: it was too late for one of them.
+func (s *sqlserverDialer) release() (ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stop := range s.stops {
+		ended = !stop() || ended
+	}
+	return ended
 }
 
 // sqlserverSession is what each session begins with. Filtered indexes want the ANSI settings, which a server's defaults may turn off. A

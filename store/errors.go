@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
+	"time"
 )
 
 // Every error of a [Store] method is one of these (errors.Is), or a [*UnknownError].
@@ -46,6 +49,47 @@ func (u *UnknownError) Error() string {
 
 // Unwrap returns how the answer was lost.
 func (u *UnknownError) Unwrap() error { return u.Err }
+
+// lateError is a wait for the database that ended without an answer. The drivers' own words say neither who was asked nor for how long.
+type lateError struct {
+	asked  string // as it may be shown
+	waited time.Duration
+	err    error
+}
+
+// Error names both, in the place of the bare words where they stand alone.
+func (l *lateError) Error() string {
+	said := fmt.Sprintf("%s gave no answer within %v", l.asked, l.waited)
+	if text, bare := l.err.Error(), context.DeadlineExceeded.Error(); strings.Contains(text, bare) {
+		return strings.Replace(text, bare, said, 1)
+	}
+	return fmt.Sprintf("%s (%v)", said, l.err)
+}
+
+// Unwrap returns the error that ended the wait.
+func (l *lateError) Unwrap() error { return l.err }
+
+// Is says that it is a deadline, also where a driver has left no more of it than its text.
+func (l *lateError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// Late says of an error that ended a wait for the database of cfg what did not answer, and within which time; others stay as they are.
+func Late(cfg Config, err error, since time.Time) error {
+	var network net.Error
+	switch {
+	case err == nil, errors.As(err, new(*lateError)):
+		return err
+	case errors.As(err, &network) && network.Timeout(), strings.Contains(err.Error(), context.DeadlineExceeded.Error()):
+	default:
+		return err
+	}
+	waited := time.Since(since).Round(10 * time.Millisecond)
+	if waited > time.Second {
+		waited = waited.Round(100 * time.Millisecond)
+	}
+	return &lateError{"the database " + MaskDSN(cfg.DSN), waited, err}
+}
+
+func (s *Store) late(err error, since time.Time) error { return Late(s.cfg, err, since) }
 
 // fail translates an error of the driver into one of the sentinels, once, where it leaves this package. The driver's own error
 // stays in the chain, so that the log shows what the database said.

@@ -42,8 +42,9 @@ func Examine(ctx context.Context, cfg Config) (*Examination, error) {
 	}
 	s := unstarted(cfg, d, p)
 	e := &Examination{s: s}
+	began := time.Now()
 	if e.have, err = s.catalogueWithin(ctx); err != nil {
-		err = s.fail(err)
+		err = s.late(s.fail(err), began)
 		if d.explain != nil {
 			err = d.explain(cfg, err)
 		}
@@ -88,7 +89,7 @@ func (s *Store) catalogueWithin(ctx context.Context) (catalogue, error) {
 	case a := <-came: // it gave up itself, and knows more
 		return a.have, a.err
 	case <-time.After(s.cfg.MaxWait / 10):
-		return nil, fmt.Errorf("no answer: %w", ctx.Err())
+		return nil, ctx.Err()
 	}
 }
 

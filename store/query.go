@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // statement names a prepared statement: its text before expansion, and how often its list is repeated.
@@ -148,9 +149,10 @@ func (s *Store) read(ctx context.Context, st statement, text func() string, args
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
+	began := time.Now()
 	p, err := s.reader(ctx, st, text)
 	if err != nil {
-		return s.fail(err)
+		return s.fail(s.late(err, began))
 	}
 	rows, err := p.stmt.QueryContext(ctx, p.arrange(args)...)
 	if err == nil {
@@ -159,7 +161,7 @@ func (s *Store) read(ctx context.Context, st statement, text func() string, args
 	if err != nil && s.dialect.unmatched(err) {
 		err = s.unheld(ctx, p.command, args, err)
 	}
-	return s.fail(err)
+	return s.fail(s.late(err, began))
 }
 
 // all reads every row of one query.

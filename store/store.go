@@ -85,7 +85,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	for _, t := range allTables() {
 		s.shapes[t.name] = d.shapeOf(t)
 	}
+	began := time.Now()
 	if err := s.start(ctx); err != nil {
+		err = s.late(err, began)
 		if d.explain != nil {
 			err = d.explain(cfg, err)
 		}

@@ -5,13 +5,15 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // tx is the one write transaction under way.
 type tx struct {
-	s   *Store
-	tx  *sql.Tx
-	all *Change // the merged changes, see Apply
+	s     *Store
+	tx    *sql.Tx
+	began time.Time
+	all   *Change // the merged changes, see Apply
 }
 
 // write runs do in one fenced transaction: (1) wait for the turn, (2) begin, (3) tlim_state first, so that a deposed
@@ -67,7 +69,7 @@ func (s *Store) unfenced(ctx context.Context, do func(context.Context, *tx) erro
 		return t.rollback(err)
 	}
 	if err := t.tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", s.fail(err))
+		return fmt.Errorf("commit: %w", s.fail(s.late(err, t.began)))
 	}
 	return nil
 }
@@ -93,6 +95,7 @@ func (s *Store) release() {
 
 // begin prepares what the last transaction missed and starts the next.
 func (s *Store) begin(ctx context.Context) (*tx, error) {
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
 	for st, c := range s.wanted {
@@ -100,7 +103,7 @@ func (s *Store) begin(ctx context.Context) (*tx, error) {
 		p, err := prepare(ctx, s.pools.writer, c)
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil, fmt.Errorf("prepare: %w", s.fail(err))
+				return nil, fmt.Errorf("prepare: %w", s.fail(s.late(err, began)))
 			}
 			// A right or a table may be gone since it ran: that is for its own caller to hear, not for every other one.
 			s.log.Debug("prepare", "statement", firstWords(c.text), "err", err)
@@ -111,9 +114,9 @@ func (s *Store) begin(ctx context.Context) (*tx, error) {
 	// The context given here would roll the transaction back when it ends, and later statements would run outside of it.
 	opened, err := s.pools.writer.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return nil, fmt.Errorf("begin: %w", s.fail(err))
+		return nil, fmt.Errorf("begin: %w", s.fail(s.late(err, began)))
 	}
-	return &tx{s: s, tx: opened}, nil
+	return &tx{s: s, tx: opened, began: began}, nil
 }
 
 func (t *tx) context(ctx context.Context) context.Context {
@@ -236,7 +239,7 @@ func (t *tx) rollback(why error) error {
 		// The connection is gone, and the server rolls back what it held.
 		t.s.log.Debug("rollback", "err", err)
 	}
-	return t.s.fail(why)
+	return t.s.fail(t.s.late(why, t.began))
 }
 
 // commit ends the transaction. Only here can an outcome be unknown.
@@ -250,7 +253,7 @@ func (t *tx) commit(epoch, batch int64) error {
 	if t.s.dialect.uncommitted(err) {
 		return fmt.Errorf("commit: %w", t.s.fail(err))
 	}
-	return &UnknownError{Epoch: epoch, Batch: batch, Err: err}
+	return &UnknownError{Epoch: epoch, Batch: batch, Err: t.s.late(err, t.began)}
 }
 
 // firstWords names a statement in an error: its verb and table.

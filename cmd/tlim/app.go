@@ -174,7 +174,7 @@ func flush(ctx context.Context, links *stream.Links) error {
 	return nil // there is no link to write to; the next start delivers again
 }
 
-// openStore waits for a database server that cannot be reached, because one that boots later is no mistake; all else (a wrong
+// openStore waits for a database server that cannot be reached or does not answer, because one that boots later is no mistake; all else (a wrong
 // password, missing tables) is for an administrator to mend, at once.
 func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 	const maxWait = 5 * time.Second
@@ -187,7 +187,8 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 			return db, nil
 		}
 		var network *net.OpError
-		if ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) || !errors.As(err, &network) {
+		reached := !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded)
+		if ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) || reached {
 			return nil, err
 		}
 		text := err.Error()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"tlim/store"
 )
 
 // health says which parts are ready. It asks the database, within the time of ctx.
@@ -29,7 +31,7 @@ func (a *App) health(ctx context.Context) (h health) {
 		h.Link.Text = "link: " + status.Text
 	}
 	// 2. the database, asked now: one that went away while nothing was written is known to nobody yet
-	stored, err := a.store.State(ctx)
+	stored, err := a.askState(ctx)
 	if err != nil {
 		h.Database = partState{State: "away", Text: fmt.Sprintf("database: %v", err)}
 	} else {
@@ -51,6 +53,31 @@ func (a *App) health(ctx context.Context) (h health) {
 		h.Messages = partState{OK: true, State: "up"}
 	}
 	return h
+}
+
+// askState asks the database, within the time of ctx: a driver that gives a statement up can wait for the server to say so.
+func (a *App) askState(ctx context.Context) (store.State, error) {
+	type answer struct {
+		state store.State
+		err   error
+	}
+	began := time.Now()
+	came := make(chan answer, 1) // nobody takes it after the time
+	go func() {
+		state, err := a.store.State(ctx)
+		came <- answer{state, err}
+	}()
+	select {
+	case got := <-came:
+		return got.state, got.err
+	case <-ctx.Done():
+	}
+	select {
+	case got := <-came: // it gave up itself
+		return got.state, got.err
+	case <-time.After(readyTime / 20):
+		return store.State{}, fmt.Errorf("%w: %w", store.ErrUnavailable, store.Late(storeConfig(a.cfg, a.log), ctx.Err(), began))
+	}
 }
 
 // alive takes the locks of the links and the service and returns a line for `systemctl status`.

@@ -345,29 +345,46 @@ func TestServeWithoutServer(t *testing.T) {
 	}
 }
 
-// A start that waits for the database answers operators meanwhile, and ends by a signal.
+// A start that waits for the database answers operators meanwhile, and ends by a signal; also for one that takes connections and says nothing.
 func TestServeWaitsForDatabase(t *testing.T) {
-	ctx := testContext(t)
-	metrics, nowhere := freeAddr(t), freeAddr(t)
-	code, said := runServe(t, ctx, "xmpp: {domain: im.test, secret: x}\nstore: {driver: mysql, dsn: 'tlim:hush@tcp("+nowhere+")/tlim'}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
-		func(p *os.Process, said func() string) {
-			poll(t, ctx, func() bool { return strings.Contains(said(), "waiting for the database") })
-			resp, err := http.Get("http://" + metrics + "/readyz")
-			if err != nil {
-				t.Fatal(err)
-			}
-			var body bytes.Buffer
-			_, _ = body.ReadFrom(resp.Body)
-			_ = resp.Body.Close()
-			if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body.String(), nowhere) || !strings.Contains(body.String(), `"component": "tlim.im.test"`) {
-				t.Errorf("/readyz: got %d %s, want 503, body with %q and whose it is", resp.StatusCode, &body, nowhere)
-			}
-			if err := p.Signal(syscall.SIGTERM); err != nil {
-				t.Fatal(err)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { silent.Close() })
+	for name, c := range map[string]struct{ driver, dsn, address, want string }{
+		"not there":         {"mysql", "tlim:hush@tcp(%s)/tlim", freeAddr(t), "refused"},
+		"silent":            {"mysql", "tlim:hush@tcp(%s)/tlim", silent.Addr().String(), "gave no answer within"},
+		"silent SQL Server": {"sqlserver", "sqlserver://tlim:hush@%s?database=tlim", silent.Addr().String(), "gave no answer within"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := testContext(t)
+			metrics := freeAddr(t)
+			dsn := fmt.Sprintf(c.dsn, c.address)
+			code, said := runServe(t, ctx, "xmpp: {domain: im.test, secret: x}\nstore: {driver: "+c.driver+", dsn: '"+dsn+"', max_wait: 1s}\nhttp: {listen: '127.0.0.1:0'}\nmetrics: {listen: '"+metrics+"'}\n",
+				func(p *os.Process, said func() string) {
+					poll(t, ctx, func() bool { return strings.Contains(said(), "waiting for the database") })
+					resp, err := http.Get("http://" + metrics + "/readyz")
+					if err != nil {
+						t.Fatal(err)
+					}
+					var body bytes.Buffer
+					_, _ = body.ReadFrom(resp.Body)
+					_ = resp.Body.Close()
+					for _, want := range []string{c.address, c.want, `"component": "tlim.im.test"`} {
+						if resp.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body.String(), want) {
+							t.Errorf("/readyz: got %d %s, want 503, body with %q and whose it is", resp.StatusCode, &body, want)
+						}
+					}
+					if err := p.Signal(syscall.SIGTERM); err != nil {
+						t.Fatal(err)
+					}
+				})
+			if code != 0 || strings.Contains(said, "hush") || strings.Count(said, "waiting for the database") != 1 {
+				t.Errorf("exit code %d\n%s\nwant 0, said without hush, once \"waiting for the database\"", code, said)
 			}
 		})
-	if code != 0 || strings.Contains(said, "hush") || strings.Count(said, "waiting for the database") != 1 {
-		t.Errorf("exit code %d\n%s\nwant 0, said without hush, once \"waiting for the database\"", code, said)
 	}
 }
 

@@ -41,12 +41,13 @@ func (s *Site) consoleChecks() []Check {
 }
 
 func (s *Site) checkSettings(ctx context.Context) []Finding {
+	began := time.Now()
 	found, err := kept(s, &s.db).Openfire(ctx)
 	switch {
 	case errors.Is(err, store.ErrSchema):
 		return skipped("store.dsn is not Openfire's own database: %s, %s, %s and the allowed subdomains cannot be seen from here; %s", propIdle, propStalled, propRouting, properties)
 	case err != nil:
-		return s.unanswered(err)
+		return s.unanswered(err, began)
 	}
 	if domain := found.Properties[propDomain]; !domain.Encrypted && domain.Value != "" && s.Config.XMPP.Domain != "" && !strings.EqualFold(domain.Value, s.Config.XMPP.Domain) {
 		return failure("set xmpp.domain to "+domain.Value+", or store.dsn to the database of the right Openfire",

@@ -55,9 +55,10 @@ func (s *Site) databaseChecks() []Check {
 
 // checkRows looks for what other programs left in a table.
 func (s *Site) checkRows(ctx context.Context, table string) []Finding {
+	began := time.Now()
 	dirt, err := kept(s, &s.db).Dirt(ctx, table, time.Now())
 	if err != nil {
-		return s.unanswered(err)
+		return s.unanswered(err, began)
 	}
 	which := fmt.Sprintf("all %d rows", dirt.Looked)
 	if dirt.Part {
@@ -101,7 +102,7 @@ func (s *Site) checkDatabaseClock(ctx context.Context) []Finding {
 	now := before.Add(time.Since(before) / 2) // when the server looked at its own
 	switch apart := there.Sub(now); {
 	case err != nil:
-		return s.unanswered(err)
+		return s.unanswered(err, before)
 	case !told:
 		return ok("it is this machine's")
 	case apart.Abs() > clockMost:
@@ -119,9 +120,10 @@ func direction(d time.Duration) string {
 }
 
 func (s *Site) checkStoredClock(ctx context.Context) []Finding {
+	began := time.Now()
 	state, there, err := kept(s, &s.db).State(ctx)
 	if err != nil {
-		return s.unanswered(err)
+		return s.unanswered(err, began)
 	}
 	if !there {
 		return ok("nothing is stored yet")
@@ -158,12 +160,13 @@ func (s *Site) checkDatabase(ctx context.Context) []Finding {
 // asked makes a check of what a look at the database advises; fine is said when that is nothing.
 func (s *Site) asked(fine string, look func(context.Context, *store.Examination) ([]store.Advice, error)) func(context.Context) []Finding {
 	return func(ctx context.Context) []Finding {
+		began := time.Now()
 		advice, err := look(ctx, kept(s, &s.db))
 		if errors.Is(err, errNotSeen) {
 			return skipped("%v", err)
 		}
 		if err != nil {
-			return s.unanswered(err)
+			return s.unanswered(err, began)
 		}
 		var found []Finding
 		for _, a := range advice {
@@ -181,6 +184,6 @@ func (s *Site) asked(fine string, look func(context.Context, *store.Examination)
 }
 
 // unanswered is a question to the database that failed.
-func (s *Site) unanswered(err error) []Finding {
-	return failure(store.Remedy(s.Store, err), "not seen: %s", strings.TrimSpace(fmt.Sprint(err)))
+func (s *Site) unanswered(err error, began time.Time) []Finding {
+	return failure(store.Remedy(s.Store, err), "not seen: %s", strings.TrimSpace(fmt.Sprint(store.Late(s.Store, err, began))))
 }

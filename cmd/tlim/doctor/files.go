@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"tlim/store/blob"
 )
@@ -102,10 +103,11 @@ func (s *Site) checkFileRows(ctx context.Context) []Finding {
 	if err != nil {
 		return failure("let the user that tlim runs as read all of it", "uploads cannot be listed: %v", err)
 	}
+	began := time.Now()
 	known, told, err := kept(s, &s.db).KnownFiles(ctx, ids)
 	switch {
 	case err != nil:
-		return s.unanswered(err)
+		return s.unanswered(err, began)
 	case len(ids) == 0:
 		return ok("there are none yet")
 	case !told || len(ids) >= fewFiles && len(known) < len(ids)/2:

@@ -44,10 +44,11 @@ func answersAsPlugin(ctx context.Context, base string) bool {
 // checkStrange looks for messages that somebody else stores.
 func (s *Site) checkStrange(ctx context.Context) []Finding {
 	const period = time.Hour
+	began := time.Now()
 	ids, told, err := kept(s, &s.db).Strange(ctx, fmt.Sprintf("%013d", time.Now().Add(-period).UnixMilli()))
 	switch {
 	case err != nil:
-		return s.unanswered(err)
+		return s.unanswered(err, began)
 	case !told:
 		return skipped("ofmessage has no index on msg_time, or no start of tlim has made its tables yet")
 	case len(ids) > 0:
