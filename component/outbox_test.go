@@ -192,7 +192,7 @@ func TestPushRefused(t *testing.T) {
 	h.vendor.mu.Unlock()
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
 	// The worker may not sleep yet: its timer would then begin after the move.
-	h.await("a second reason", func() bool { h.timers.move(pushFirstWait); return h.log.Count("name a call") == 1 })
+	h.await("a second reason", func() bool { h.timers.move(pushFirstWait); return h.log.Count("name a request") == 1 })
 	h.vendor.mu.Lock()
 	h.vendor.name = nil
 	h.vendor.mu.Unlock()
