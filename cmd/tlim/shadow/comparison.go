@@ -3,6 +3,7 @@ package shadow
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ const (
 	lookPeriod    = time.Second
 	settleTime    = time.Second      // between a copy and the first look
 	maxWait       = 15 * time.Second // between a copy and the last look: the plugin writes on a pool of threads
+	lateWait      = 2 * time.Minute  // the same where rows are missing: a plugin that is behind writes them later
+	latePeriod    = 10 * time.Second // between two looks for those
 	equalLooks    = 3                // that find no difference end the looking, where there are rows: one too many comes with the others
 	copyDelay     = 7 * time.Second  // in which the server hands out the copy of a message; it does each 5 s
 	maxLook       = 5000             // messages of one look
@@ -44,25 +47,26 @@ type Comparison struct {
 	now      func() time.Time
 	metrics  *metrics
 
-	mu       sync.Mutex
-	sent     map[*byte]copied    // copies that are not decided, by the first byte of their content
-	open     map[string]*message // by msg_id
-	known    map[string]time.Time
-	closed   map[string]time.Time            // of those that were compared
-	memory   map[string]map[string]time.Time // who was a member of a group, by local part, and when that was read last
-	read     map[string]time.Time            // when its members were read last
-	revoked  map[string]time.Time            // ids that tlim knows as revoked
-	tally    tally
-	began    time.Time // of the copies
-	linkedAt time.Time // since when there have been copies without a break; zero: there are none now
-	gap      time.Time // when copies began anew last, after the first time
-	taken    int
-	losses   int
+	mu        sync.Mutex
+	sent      map[*byte]copied    // copies that are not decided, by the first byte of their content
+	open      map[string]*message // by msg_id
+	known     map[string]time.Time
+	closed    map[string]time.Time            // of those that were compared
+	memory    map[string]map[string]time.Time // who was a member of a group, by local part, and when that was read last
+	read      map[string]time.Time            // when its members were read last
+	revoked   map[string]time.Time            // ids that tlim knows as revoked
+	tally     tally
+	began     time.Time // of the copies
+	linkedAt  time.Time // since when there have been copies without a break; zero: there are none now
+	gap       time.Time // when copies began anew last, after the first time
+	taken     int
+	losses    int
+	finishing bool // nobody waits for what is late any more
 
-	revokedInVain map[string]bool // ids that a revoke named which tlim refuses
+	revokedInVain map[string]time.Time // ids that a revoke named which tlim refuses
 
 	scanning sync.Mutex
-	before   map[string]bool // id_ of rows that need no copy
+	before   map[string]bool // id_ of rows that the last scan has seen
 	baseline bool
 	uncopied map[string]*uncopied // by id_
 }
@@ -83,7 +87,7 @@ type uncopied struct {
 func New(site Site, p *Presence, m *Metrics, log *slog.Logger, now func() time.Time) *Comparison {
 	return &Comparison{site: site, presence: p, log: log, now: now, metrics: m.metrics,
 		sent: map[*byte]copied{}, open: map[string]*message{}, known: map[string]time.Time{}, closed: map[string]time.Time{},
-		memory: map[string]map[string]time.Time{}, read: map[string]time.Time{}, revoked: map[string]time.Time{}, revokedInVain: map[string]bool{},
+		memory: map[string]map[string]time.Time{}, read: map[string]time.Time{}, revoked: map[string]time.Time{}, revokedInVain: map[string]time.Time{},
 		tally: newTally(m.metrics), before: map[string]bool{}, uncopied: map[string]*uncopied{}}
 }
 
@@ -191,7 +195,7 @@ func (c *Comparison) Judged(v component.Verdict) {
 		m.code = protocol.AsError(v.Err).Code
 		if revokes(msgType) && v.Envelope != nil {
 			for _, named := range v.Envelope.MsgIDs() {
-				c.revokedInVain[named] = true
+				c.revokedInVain[named] = now
 			}
 		}
 	}
@@ -328,6 +332,9 @@ func (c *Comparison) Run(ctx context.Context, every time.Duration, tell func(Rep
 // Finish waits for the copies of what was sent until now, and for the plugin's rows, and has the last word. The link still runs.
 func (c *Comparison) Finish(ctx context.Context) Report {
 	c.scan(ctx)
+	c.mu.Lock()
+	c.finishing = true
+	c.mu.Unlock()
 	end := c.now().Add(copyDelay)
 	ticker := time.NewTicker(lookPeriod)
 	defer ticker.Stop()
@@ -364,9 +371,12 @@ func (c *Comparison) look(ctx context.Context) {
 	var ids []string
 	c.mu.Lock()
 	for id, m := range c.open {
-		if now.Sub(m.came) >= settleTime && len(ids) < maxLook {
-			ids = append(ids, id)
+		late := now.Sub(m.came) > maxWait && !c.finishing
+		if now.Sub(m.came) < settleTime || late && now.Sub(m.looked) < latePeriod || len(ids) == maxLook {
+			continue
 		}
+		m.looked = now
+		ids = append(ids, id)
 	}
 	c.mu.Unlock()
 	c.settleUncopied(false)
@@ -401,9 +411,13 @@ func (c *Comparison) compare(ctx context.Context, id string, rows []store.Messag
 		return
 	}
 	m.saw(rows, queue)
-	over := now.Sub(m.came) >= maxWait
 	findings := c.judgeMessage(m, answers{true, true})
 	owners, queued := c.judgeQueue(m, answers{true, true})
+	limit := maxWait
+	if !c.finishing && (lacks(findings) || lacks(queued)) {
+		limit = lateWait
+	}
+	over := now.Sub(m.came) >= limit
 	if len(findings)+len(queued) > 0 && !over {
 		m.equal = 0
 		c.mu.Unlock()
@@ -446,7 +460,7 @@ func (c *Comparison) forget(now time.Time) {
 			delete(c.sent, key)
 		}
 	}
-	for _, list := range []map[string]time.Time{c.known, c.closed, c.revoked} {
+	for _, list := range []map[string]time.Time{c.known, c.closed, c.revoked, c.revokedInVain} {
 		if len(list) < 1000 {
 			continue
 		}
@@ -482,12 +496,12 @@ func (c *Comparison) scan(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, siteTime)
 	defer cancel()
 	now, first := c.now(), !c.baseline
-	since := now.Add(-clockSkew)
+	since, seen := now.Add(-clockSkew), map[string]bool{}
 	more, err := c.site.StoredSince(ctx, since.UnixMilli(), now.Add(24*time.Hour).UnixMilli(), maxScan, func(row store.Message) {
+		seen[row.ID] = true
 		if c.before[row.ID] {
 			return
 		}
-		c.before[row.ID] = true
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if first {
@@ -506,7 +520,17 @@ func (c *Comparison) scan(ctx context.Context) {
 		c.mu.Unlock()
 		c.log.Warn("rows without a packet copy could not be looked for", "error", err, "more_than", maxScan, "remedy", "an index on ofmessage (msg_time)")
 	}
-	c.baseline = true
+	maps.Copy(seen, c.uncopiedIDs())
+	c.before, c.baseline = seen, true
+}
+
+// uncopiedIDs are the keys of rows that wait for their copies. The caller holds scanning.
+func (c *Comparison) uncopiedIDs() map[string]bool {
+	ids := make(map[string]bool, len(c.uncopied))
+	for id := range c.uncopied {
+		ids[id] = true
+	}
+	return ids
 }
 
 // settleUncopied counts rows whose copy would have come by now.

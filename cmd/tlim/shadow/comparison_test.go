@@ -158,6 +158,12 @@ func TestComparison(t *testing.T) {
 			b.plugin("m", "MTT-000", "lisi")
 			b.look(4)
 		}, "1/1 1/1 "},
+		"rows of a plugin that is far behind": {func(b *bench) {
+			b.copy("m", "MTT-000", 0, nil, "lisi")
+			b.look(100)
+			b.plugin("m", "MTT-000", "lisi")
+			b.look(39)
+		}, "1/1 1/1 "},
 		"a row that was fetched before the last look": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			b.plugin("m", "MTT-000", "lisi")
@@ -170,23 +176,23 @@ func TestComparison(t *testing.T) {
 			b.plugin("m", "MTT-000", "lisi")
 			b.look(2)
 			b.plugin("m", "MTT-000", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "0/1 0/1 1x message: twice in the table (), 1x offline message: twice in the table ()"},
 		"nothing": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
-			b.look(20)
+			b.look(140)
 		}, "0/1 0/1 1x message: missing in the table (), 1x offline message: missing in the table ()"},
 		"what the columns cannot hold": {func(b *bench) {
 			b.site.lacks = true
 			b.copy("m", "MTT-000", 0, nil, "lisi")
-			b.look(20)
+			b.look(140)
 		}, "0/1 0/1 1x message: missing in the table (8. Errors to the sender), 1x offline message: missing in the table (8. Errors to the sender)"},
 		"the receiver's phone has come since": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			b.plugin("m", "MTT-000")
 			b.look(7)
 			b.there.list = []presence.Session{on("lisi", "phone", "away")}
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 1x not: " + NotFetched},
 		"the receiver left before the copy came": {func(b *bench) {
 			b.there.list = []presence.Session{on("lisi", "phone", "")}
@@ -195,7 +201,7 @@ func TestComparison(t *testing.T) {
 			b.look(2)
 			b.copy("m", "MTT-000", 4*time.Second, nil, "lisi")
 			b.plugin("m", "MTT-000")
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 1x not: " + NotPresence},
 		"the receiver came before the copy did": {func(b *bench) {
 			b.look(4)
@@ -203,54 +209,54 @@ func TestComparison(t *testing.T) {
 			b.look(2)
 			b.copy("m", "MTT-000", 4*time.Second, nil)
 			b.plugin("m", "MTT-000", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 1x not: " + NotPresence},
 		"nobody knows who is there": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			b.plugin("m", "MTT-000")
 			b.LinkDown()
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 1x not: " + NotBlind},
 		"refused": {func(b *bench) {
 			b.copy("m", "MTS-000", 0, forbidden)
 			b.plugin("m", "MTS-000", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "0/1 0/1 1x message: in the table, refused by tlim (Groups), 1x offline message: in the table, and tlim makes none (Groups)"},
 		"refused, and not there either": {func(b *bench) {
 			b.copy("m", "MTS-000", 0, forbidden)
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 "},
 		"a late notice": {func(b *bench) {
 			b.copy("m", "MTS-104", 0, forbidden)
 			b.plugin("m", "MTS-104")
-			b.look(20)
+			b.look(140)
 		}, "0/0 0/0 1x not: " + NotFormer},
 		"revoked before it was compared": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			b.applied([]store.Change{{DropMessages: []store.Drop{{MsgID: "m"}}}})
 			b.site.queue["m"] = []store.OfflineMessage{{Message: store.Message{ID: "q", MsgID: "m"}, Owner: "lisi"}}
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/1 1x offline message: in the table, and tlim makes none (6. Revocation)"},
 		"revoked by who may not": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil)
 			st := stanza.Stanza{From: "evil@im.test/x", To: "lisi@im.test", Inner: []byte("<body/>")}
 			b.Judged(component.Verdict{Stanza: st, Err: forbidden, Envelope: &protocol.Envelope{MsgID: "r", Type: "MTT-101", From: "evil", Objects: []protocol.Object{{MsgID: "m"}}}})
 			b.plugin("r", "MTT-101")
-			b.look(20)
+			b.look(140)
 		}, "0/2 0/0 1x message: in the table, refused by tlim (6. Revocation), 1x message: missing in the table (6. Revocation)"},
 		"sent again at once": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			st := stanza.Stanza{From: "zhangsan@im.test/x[web]", To: "lisi@im.test", Inner: []byte("<body>again</body>")}
 			b.Judged(component.Verdict{Stanza: st, Envelope: &protocol.Envelope{MsgID: "m"}})
 			b.plugin("m", "MTT-000", "lisi", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/1 1x offline message: twice in the table (Exactly once)"},
 		"passed on to the administrators": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			st := stanza.Stanza{From: "zhangsan@im.test/x[web]", To: "admin@im.test", Inner: []byte("<body>again</body>")}
 			b.Judged(component.Verdict{Stanza: st, Envelope: &protocol.Envelope{MsgID: "m"}})
 			b.plugin("m", "MTT-000", "lisi", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/1 1x offline message: twice in the table ()"},
 		"sent again later": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil)
@@ -262,11 +268,11 @@ func TestComparison(t *testing.T) {
 		"not taken just then": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, protocol.ErrUnavailable)
 			b.plugin("m", "MTT-000", "lisi")
-			b.look(20)
+			b.look(140)
 		}, "0/0 0/0 1x not: " + NotTaken},
 		"made by tlim": {func(b *bench) {
 			b.applied([]store.Change{{Message: &store.Message{MsgID: "m", Type: "MTS-107"}}})
-			b.look(20)
+			b.look(140)
 		}, "0/0 0/0 1x message: made by tlim alone (7. Dissolving)"},
 		"the database is away for a while": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
@@ -283,12 +289,12 @@ func TestComparison(t *testing.T) {
 			b.clock.Move(time.Second)
 			b.members(map[string][]store.Member{"g": {{UserID: "lisi"}}})
 			b.plugin("m", "MTS-000")
-			b.look(20)
+			b.look(140)
 		}, "1/1 0/0 1x not: " + NotMember},
 		"members in another spelling": {func(b *bench) {
 			b.copy("m", "MTT-000", 0, nil, "lisi")
 			b.plugin("m", "MTT-000", "LiSi")
-			b.look(20)
+			b.look(140)
 		}, "1/1 1/1 "},
 	} {
 		t.Run(name, func(t *testing.T) {

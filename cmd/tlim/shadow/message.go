@@ -36,9 +36,10 @@ type message struct {
 	revoked bool           // by a later revoke, or one that came first
 
 	// What the plugin has written, in any look.
-	rows  map[string]store.Message        // by id_
-	queue map[string]store.OfflineMessage // by id_
-	equal int                             // looks in a row that found no difference
+	rows   map[string]store.Message        // by id_
+	queue  map[string]store.OfflineMessage // by id_
+	looked time.Time                       // the last time
+	equal  int                             // looks in a row that found no difference
 
 	before bool // its id was in the table before the copies began
 }
@@ -61,6 +62,11 @@ type finding struct {
 	rule   Rule
 	not    string // why it is not compared; "": it is a difference
 	detail string
+}
+
+// lacks says whether the plugin's rows are still missing.
+func lacks(list []finding) bool {
+	return slices.ContainsFunc(list, func(f finding) bool { return f.what == MessageMissing || f.what == QueueMissing })
 }
 
 // What differs.
@@ -122,7 +128,7 @@ func (c *Comparison) judgeMessage(m *message, site answers) []finding {
 		return []finding{{what: MessageGone, rule: RuleRevoke}}
 	case m.revoked:
 		return nil
-	case len(rows) == 0 && c.revokedInVain[m.id]:
+	case len(rows) == 0 && !c.revokedInVain[m.id].IsZero():
 		return []finding{{what: MessageMissing, rule: RuleRevoke, detail: "the plugin has taken it away for somebody who may not"}}
 	case len(rows) == 0 && !site.holdsMessage:
 		return []finding{{what: MessageMissing, rule: RuleErrors, detail: "its column cannot hold the body: tlim says error-012 until the tables are converted"}}

@@ -29,7 +29,7 @@ type available struct {
 }
 
 // presenceAge is how long changes are remembered: longer than a message waits for its rows.
-const presenceAge = 2 * time.Minute
+const presenceAge = 3 * time.Minute
 
 // NewPresence remembers what from answers.
 func NewPresence(from presence.Snapshotter, now func() time.Time) *Presence {
