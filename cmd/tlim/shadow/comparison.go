@@ -65,10 +65,11 @@ type Comparison struct {
 
 	revokedInVain map[string]time.Time // ids that a revoke named which tlim refuses
 
-	scanning sync.Mutex
-	before   map[string]bool // id_ of rows that the last scan has seen
-	baseline bool
-	uncopied map[string]*uncopied // by id_
+	scanning  sync.Mutex
+	before    map[string]bool      // id_ of rows that the last scan has seen
+	baseline  bool                 // there was a whole scan
+	nextFirst time.Time            // when the first is tried again
+	uncopied  map[string]*uncopied // by id_
 }
 
 // copied is a copy that waits for its decision.
@@ -477,7 +478,7 @@ func (c *Comparison) scanFirst(ctx context.Context) {
 	c.mu.Lock()
 	began := c.began
 	c.mu.Unlock()
-	if began.IsZero() || c.baseline {
+	if began.IsZero() || c.baseline || c.now().Before(c.nextFirst) {
 		return
 	}
 	c.scan(ctx)
@@ -514,11 +515,14 @@ func (c *Comparison) scan(ctx context.Context) {
 			c.uncopied[row.ID] = &uncopied{row: row, seen: now, gap: gap, early: now.Sub(began) < copyDelay}
 		}
 	})
+	c.nextFirst = now.Add(time.Minute)
 	if err != nil || more {
+		maps.Copy(c.before, seen)
 		c.mu.Lock()
 		c.tally.not(NotScanned, 1, "")
 		c.mu.Unlock()
 		c.log.Warn("rows without a packet copy could not be looked for", "error", err, "more_than", maxScan, "remedy", "an index on ofmessage (msg_time)")
+		return // without a first whole scan nobody knows which rows are of before
 	}
 	maps.Copy(seen, c.uncopiedIDs())
 	c.before, c.baseline = seen, true

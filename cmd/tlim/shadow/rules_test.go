@@ -2,6 +2,7 @@ package shadow
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -137,5 +138,25 @@ func TestFinish(t *testing.T) {
 	cancel()
 	if r := b.Finish(ctx); !r.Final || r.Messages.Compared != 0 || r.NotCompared != 1 || r.Reasons[0].Reason != NotUndecided || r.Waiting != 0 {
 		t.Errorf("got %+v, want one that was not decided", r)
+	}
+}
+
+// A first scan that fails tells of no row that it is new.
+func TestFirstScanFails(t *testing.T) {
+	b := newBench(t)
+	b.plugin("before", "MTT-000")
+	b.site.fail = errors.New("away")
+	b.look(5)
+	b.site.fail = nil
+	b.look(65)
+	b.plugin("lost", "MTT-000")
+	b.scan(t.Context())
+	b.site.fail = errors.New("away again")
+	b.scan(t.Context())
+	b.site.fail = nil
+	b.scan(t.Context())
+	b.look(20)
+	if r := b.Report(true); r.MissingAmongCopies != 1 || r.Uncopied[0].MsgID != "lost" || r.Reasons[0].Reason != NotScanned || r.Reasons[0].Count != 2 {
+		t.Errorf("got %+v, %+v, want the lost one, and two scans that failed", r.Uncopied, r.Reasons)
 	}
 }
