@@ -32,7 +32,7 @@ import (
 var shadowMessages = flag.Int("shadow.messages", 300, "messages of the shadow run, beside those with faults")
 
 // shadowRate is how many are sent in a second: the server loses copies above about 300, and two get copies here.
-const shadowRate = 120
+const shadowRate = 110
 
 // shadowReport is the document of `tlim serve --shadow --json`, as far as tests look at it.
 type shadowReport struct {
@@ -209,6 +209,7 @@ func newOldSite(t *testing.T, members []string) *oldSite {
 	s.readOnly = dsn.FormatDSN()
 	s.config = lab.ServerConfig(s.server)
 	s.config["store.driver"], s.config["store.dsn"] = "mysql", s.readOnly
+	s.config["xmpp.copies_max"] = 330 // of which the server's administrators take a share, see oldPlugin.CopiedMessage
 	return s
 }
 
