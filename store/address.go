@@ -25,16 +25,13 @@ var otherForms = []addressForm{
 	{"", "a server in the form of ADO", regexp.MustCompile(`(?i)(^|;)\s*(server|data source|addr|address|host|network address)\s*=`)},
 }
 
-// formOf is the first form that an address has: those of our engines, of later ones, and of others.
+// formOf is the first form that an address has: those of our engines, and of others.
 func formOf(dsn string) (form addressForm, found bool) {
 	var forms []addressForm
 	for _, d := range engines() {
 		if d.address != nil {
 			forms = append(forms, addressForm{d.name, d.server, d.address})
 		}
-	}
-	for _, e := range laterEngines {
-		forms = append(forms, addressForm{e.Name, e.server, e.address})
 	}
 	for _, f := range append(forms, otherForms...) {
 		if f.form.MatchString(dsn) {
@@ -68,8 +65,6 @@ func checkForm(driver, dsn string) error {
 	switch d := dialects[driver]; {
 	case dialects[f.engine] != nil:
 		return fmt.Errorf("is the address of %s, and store.driver is %s: set store.driver: %s", f.server, driver, f.engine)
-	case f.engine != "":
-		return fmt.Errorf("is the address of %s, which is %s", f.server, notInThisRelease())
 	case d != nil && !d.local:
 		return fmt.Errorf("is the address of %s: write it as %s", f.server, d.form)
 	}

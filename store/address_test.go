@@ -81,7 +81,7 @@ var wrongAddresses = []struct{ dsn, mysql, sqlite string }{
 	{"jdbc:sqlserver://db:1433;user=sa;password=HUSH", "set store.driver: sqlserver", "set store.driver: sqlserver"},
 	{"jdbc:jtds:sqlserver://db/im;user=sa;password=HUSH", "set store.driver: sqlserver", "set store.driver: sqlserver"},
 	{"sqlserver://sa:HUSH@db?database=im", "set store.driver: sqlserver", "set store.driver: sqlserver"},
-	{"jdbc:oracle:thin:u/HUSH@db:1521:im", "Oracle server, which is not in this release", "Oracle server, which is not in this release"},
+	{"jdbc:oracle:thin:u/HUSH@db:1521:im", "set store.driver: oracle", "set store.driver: oracle"},
 	{"jdbc:postgresql://u:HUSH@db/im", "another engine: write it as", "another engine; for sqlite it is"},
 	{"postgres://u:HUSH@db/im", "another engine: write it as", "another engine; for sqlite it is"},
 	{"Server=db;Database=im;Uid=u;Pwd=HUSH", "set store.driver: sqlserver", "set store.driver: sqlserver"},
@@ -132,9 +132,13 @@ func TestMaskedDSN(t *testing.T) {
 		"u:p@unix(/run/s)/d":                 "u:********@unix(/run/s)/d",
 		"jdbc:mysql://h/d?user=u&password=p": "u:********@tcp(h:3306)/d?********",
 		"sqlserver://sa:p@h?database=d":      "sqlserver://sa:********@h?database=d",
-		"server=h;Password={a;b};x=1":        "********",
-		"u:p@h/d":                            "********",
-		"p":                                  "********",
+		"oracle://u:p@h:1521/s":              "oracle://u:********@h:1521/s",
+		"oracle://u:p@h/?SID=X&TRACE+FILE=p": "oracle://u:********@h:1521/?SID=X",
+		"jdbc:oracle:thin:u/p@h:1521:X":      "oracle://u:********@h:1521/?SID=X",
+		"oracle://u:p@:0/?connStr=(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=h)(PORT=1522))(CONNECT_DATA=(SERVICE_NAME=s)))": "oracle://u:********@h:1522/s",
+		"server=h;Password={a;b};x=1": "********",
+		"u:p@h/d":                     "********",
+		"p":                           "********",
 	} {
 		t.Run(dsn, func(t *testing.T) {
 			if got := MaskDSN(dsn); got != want {

@@ -70,6 +70,8 @@ func isDeployed(t table) bool {
 	return slices.ContainsFunc(deployedTables, func(d table) bool { return d.name == t.name })
 }
 
+func isDeployedName(name string) bool { return isDeployed(table{name: name}) }
+
 // loses says what a table of ours cannot hold in a character set.
 func loses(t table, charset string) string {
 	lost := "Chinese and emoji"

@@ -80,7 +80,7 @@ func (s *Store) CallByKey(ctx context.Context, key string) (Call, bool, error) {
 // CallsAbout lists the calls about a business from the ID since on, oldest first.
 func (s *Store) CallsAbout(ctx context.Context, business, since string) ([]string, error) {
 	found := []string{}
-	err := s.all(ctx, callSame, []any{business, since}, func(scan scanner) error {
+	err := s.all(ctx, callSame, []any{business, s.dialect.atLeast(since)}, func(scan scanner) error {
 		found = append(found, "")
 		return scan((*text)(&found[len(found)-1]))
 	})
@@ -118,7 +118,7 @@ func (s *Store) CallParts(ctx context.Context, id string, first, limit int) ([]C
 // IDsBetween reads at most limit ids of an author's messages from one to the other, both included, in their order.
 func (s *Store) IDsBetween(ctx context.Context, author, from, to string, limit int) ([]ID, error) {
 	found := []ID{}
-	err := s.page(ctx, idBetween, []any{from, to, author}, int64(limit), 0, func(scan scanner) error {
+	err := s.page(ctx, idBetween, []any{s.dialect.atLeast(from), to, author}, int64(limit), 0, func(scan scanner) error {
 		found = append(found, ID{})
 		return scan(scanID(&found[len(found)-1])...)
 	})
@@ -128,7 +128,7 @@ func (s *Store) IDsBetween(ctx context.Context, author, from, to string, limit i
 // CountIDs counts what IDsBetween reads.
 func (s *Store) CountIDs(ctx context.Context, author, from, to string) (int, error) {
 	var n number
-	_, err := s.one(ctx, idCount, []any{from, to, author}, func(scan scanner) error { return scan(&n) })
+	_, err := s.one(ctx, idCount, []any{s.dialect.atLeast(from), to, author}, func(scan scanner) error { return scan(&n) })
 	return int(n), err
 }
 

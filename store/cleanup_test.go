@@ -48,7 +48,11 @@ func TestCleanupWalks(t *testing.T) {
 				run(t, db, fmt.Sprintf("INSERT INTO %s (id_, msg_time) VALUES ('odd%d', %s)", table, i, odd))
 			}
 		}
-		run(t, db, "INSERT INTO ofmessage (id_, msg_id, msg_time) VALUES ('', 'keyless', '"+clock(1)+"')")
+		keyless := ""
+		if e.name == "oracle" { // "" is NULL, which no key can be
+			keyless = "row-keyless"
+		}
+		run(t, db, "INSERT INTO ofmessage (id_, msg_id, msg_time) VALUES ('"+keyless+"', 'keyless', '"+clock(1)+"')")
 
 		for _, limit := range []int{1, 2, 3, 7, 100} {
 			t.Run(fmt.Sprintf("pages of %d", limit), func(t *testing.T) {
@@ -82,8 +86,12 @@ func TestCleanupWalks(t *testing.T) {
 				equal(t, "no id twice", len(slices.Compact(known)), 40)
 			})
 		}
-		// Those that the walk over messages cannot meet; '' sorts first, and is met.
-		equal(t, "odd", must[int](t)(s.OddMessages(ctx, 1700000000006)), 3)
+		// Those that the walk over messages cannot meet; '' sorts first, and is met, where it is not NULL.
+		odd := 3
+		if e.name == "oracle" {
+			odd = 4
+		}
+		equal(t, "odd", must[int](t)(s.OddMessages(ctx, 1700000000006)), odd)
 	})
 }
 

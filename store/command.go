@@ -39,13 +39,14 @@ type command struct {
 	numbers  []bool // which of them the database numbers; nil: none
 	tables   []string
 	value    func(any) any // see dialect
+	longest  int           // see dialect
 }
 
 var tableName = regexp.MustCompile(`\b(?:FROM|JOIN|UPDATE|INTO) (\w+)`)
 
 // command makes the engine's form of a statement of ours: operators, placeholders and quoting.
 func (d *dialect) command(query string) *command {
-	c := &command{value: d.value}
+	c := &command{value: d.value, longest: d.longest}
 	form := func(column string) string {
 		if d.loose {
 			return d.exact(column)
@@ -125,7 +126,7 @@ func (d *dialect) command(query string) *command {
 
 var ofFamily = regexp.MustCompile(`family\((\w+), (\w+)\)`)
 
-var orderBy = regexp.MustCompile(` ORDER BY [\w.()]+(?: DESC)?(?:, [\w.()]+(?: DESC)?)*`)
+var orderBy = regexp.MustCompile(` ORDER BY [\w.]+(?:\(\w+\))?(?: DESC)?(?:, [\w.]+(?:\(\w+\))?(?: DESC)?)*`)
 
 // order says of each column of an ORDER BY where its NULLs go.
 func (d *dialect) order(clause string) string {
@@ -188,6 +189,9 @@ func (c *command) arrange(args []any) []any {
 	}
 	if c.value != nil {
 		for i, v := range placed {
+			if text, ok := v.(string); ok && c.longest > 0 && len(text) > c.longest && c.comparesKey(i) {
+				v = strings.ToValidUTF8(text[:c.longest], "")
+			}
 			placed[i] = c.value(v)
 		}
 	}
@@ -225,6 +229,14 @@ func asNumber(text string, ordered bool) any {
 		return int64(math.MinInt64)
 	}
 	return int64(math.MaxInt64)
+}
+
+// comparesKey says whether a column that is no body is compared with the placeholder.
+func (c *command) comparesKey(i int) bool {
+	if c.args != nil {
+		i = c.args[i]
+	}
+	return c.compared[i] != "" && c.compared[i] != "body"
 }
 
 // prepared is a command that the database knows.

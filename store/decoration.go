@@ -42,7 +42,7 @@ func (s *shape) decorate(i int, text string) string {
 // surely says whether the character set of column i is sure to hold a text that was decorated.
 func (s *shape) surely(i int, text string) bool {
 	set := s.charsets[i]
-	return set == "" || slices.Contains(plane, set) || plain(text)
+	return set == "" || slices.Contains(plane, set) && !s.replaces || plain(text)
 }
 
 // redecorate asks the database about the rest.

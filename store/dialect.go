@@ -46,6 +46,9 @@ type dialect struct {
 	// value is an argument as the driver is to have it. nil: as it is.
 	value func(any) any
 
+	// longest is how many bytes of a text a comparison takes; no key is as long. 0: all.
+	longest int
+
 	// local says that the database is a file of this machine. Statements cannot hang in a network then, so writes do not watch the
 	// context for its end, which costs a goroutine per statement in modernc's driver.
 	local bool

@@ -17,12 +17,6 @@ import (
 	"github.com/jmoiron/sqlx"
 	mssql "github.com/microsoft/go-mssqldb"
 	"github.com/microsoft/go-mssqldb/msdsn"
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/japanese"
-	"golang.org/x/text/encoding/korean"
-	"golang.org/x/text/encoding/simplifiedchinese"
-	"golang.org/x/text/encoding/traditionalchinese"
 )
 
 func init() { register(&sqlserverDialect) }
@@ -55,7 +49,7 @@ var sqlserverDialect = dialect{
 	insert:      insertValues,
 	classify:    classifySQLServer,
 	unmatched:   func(error) bool { return false },
-	held:        heldSQLServer,
+	held:        heldByEncoding,
 	replaces:    true,
 	width:       widthSQLServer,
 	uncommitted: uncommittedSQLServer,
@@ -252,45 +246,14 @@ func uncommittedSQLServer(err error) bool {
 	return n == 1205 || n == 1222 || err == driver.ErrBadConn //nolint:errorlint // see above: errors.Is would say yes of both
 }
 
-// sqlserverCharsets are the code pages of varchar columns, by the names that MySQL has for them.
-var sqlserverCharsets = []struct {
-	page    int
-	name    string
-	charset encoding.Encoding
-}{
-	{936, "gbk", simplifiedchinese.GBK}, {950, "big5", traditionalchinese.Big5}, {932, "cp932", japanese.ShiftJIS}, {949, "euckr", korean.EUCKR},
-	{1252, "latin1", charmap.Windows1252}, {1250, "cp1250", charmap.Windows1250}, {1251, "cp1251", charmap.Windows1251},
-	{1253, "cp1253", charmap.Windows1253}, {1254, "cp1254", charmap.Windows1254}, {1255, "cp1255", charmap.Windows1255},
-	{1256, "cp1256", charmap.Windows1256}, {1257, "cp1257", charmap.Windows1257}, {1258, "cp1258", charmap.Windows1258},
-	{874, "cp874", charmap.Windows874}, {437, "cp437", charmap.CodePage437}, {850, "cp850", charmap.CodePage850},
+// sqlserverPages are the code pages of varchar columns, by the names that MySQL has for them.
+var sqlserverPages = map[int]string{
+	936: "gbk", 950: "big5", 932: "cp932", 949: "euckr", 1252: "latin1", 1250: "cp1250", 1251: "cp1251", 1253: "cp1253", 1254: "cp1254",
+	1255: "cp1255", 1256: "cp1256", 1257: "cp1257", 1258: "cp1258", 874: "cp874", 437: "cp437", 850: "cp850",
 }
 
 // sqlserverUTF8 is the character set of a varchar column with a collation of UTF-8: it lacks nothing, and counts bytes.
 const sqlserverUTF8 = "utf8mb4"
-
-// heldSQLServer asks nobody: the server would answer with characters that look alike.
-func heldSQLServer(_ context.Context, _ querier, charset, value string) (string, error) {
-	for _, c := range sqlserverCharsets {
-		if c.name != charset {
-			continue
-		}
-		encoder := c.charset.NewEncoder()
-		var held strings.Builder
-		for _, r := range value {
-			if _, err := encoder.String(string(r)); err != nil {
-				r = '?'
-			}
-			held.WriteRune(r)
-		}
-		return held.String(), nil
-	}
-	return strings.Map(func(r rune) rune { // a code page that nobody knows has what all have
-		if r > 0x7f {
-			return '?'
-		}
-		return r
-	}, value), nil
-}
 
 // widthSQLServer: nvarchar counts units of UTF-16, varchar bytes.
 func widthSQLServer(charset, value string) int {
@@ -304,14 +267,7 @@ func widthSQLServer(charset, value string) int {
 	case sqlserverUTF8:
 		return len(value)
 	}
-	n := 0
-	for _, r := range value {
-		n++
-		if r > 0x7f && slices.Contains([]string{"gbk", "big5", "cp932", "euckr"}, charset) {
-			n++
-		}
-	}
-	return n
+	return encodedLength(charset, value)
 }
 
 // What the server knows of the tables. Only those of the user's own schema are the ones that a name without one means.
@@ -376,10 +332,8 @@ func codePage(page int) string {
 	if page == 65001 {
 		return sqlserverUTF8
 	}
-	for _, c := range sqlserverCharsets {
-		if c.page == page {
-			return c.name
-		}
+	if name := sqlserverPages[page]; name != "" {
+		return name
 	}
 	return fmt.Sprintf("cp%d", page)
 }
@@ -436,8 +390,6 @@ func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err 
 	})
 	return list, err
 }
-
-func isDeployedName(name string) bool { return isDeployed(table{name: name}) }
 
 // remedy widens the column, which the server does with a locked table and without its key.
 func (i identity) remedy() string {

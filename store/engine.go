@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -15,19 +14,11 @@ type Engine struct {
 	Title   string // with what else it stands for
 	Form    string // how an address of it is written
 	Local   bool   // the database is a file of this machine
-	Later   bool   // it is known, but not in this release
 	aliases []string
-	server  string
-	address *regexp.Regexp
 }
 
 // defaultEngine is the one that needs no server.
 const defaultEngine = "sqlite"
-
-// laterEngines are refused by their names. One whose dialect is there counts no more here.
-var laterEngines = []Engine{
-	{Name: "oracle", server: "an Oracle server", address: regexp.MustCompile(`(?i)^jdbc:oracle:|^oracle://`), Later: true},
-}
 
 // dialects are the engines of this release by name. Each registers itself in the file of its dialect.
 var dialects = map[string]*dialect{}
@@ -65,28 +56,16 @@ func Engines() []Engine {
 	return list
 }
 
-// EngineNamed finds an engine by any of its names, in any letter case, also one that is not in this release.
+// EngineNamed finds an engine by any of its names, in any letter case.
 func EngineNamed(name string) (e Engine, known bool) {
 	name = strings.ToLower(name)
-	for _, e := range append(Engines(), laterEngines...) {
+	for _, e := range Engines() {
 		if e.Name == name || slices.Contains(e.aliases, name) {
 			return e, true
 		}
 	}
 	return Engine{}, false
 }
-
-// notInThisRelease names the engines that are.
-func notInThisRelease() string {
-	var titles []string
-	for _, e := range Engines() {
-		titles = append(titles, e.Title)
-	}
-	return "not in this release; " + enumerate(titles, "and") + " are"
-}
-
-// Refusal says of an engine that is not in this release which ones are.
-func (e Engine) Refusal() string { return e.Name + " is " + notInThisRelease() }
 
 // enumerate is "a, b and c".
 func enumerate(list []string, last string) string {

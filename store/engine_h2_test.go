@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/rand"
 	"database/sql"
 	"os"
 	"slices"
@@ -32,3 +33,5 @@ func rawH2(t testing.TB, cfg store.Config) *sql.DB {
 	t.Cleanup(func() { db.Close() })
 	return db
 }
+
+func freshName() string { return strings.ToLower(rand.Text()[:12]) }

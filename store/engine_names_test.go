@@ -2,6 +2,11 @@ package store
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -15,9 +20,6 @@ func TestEnginesByName(t *testing.T) {
 			if e.Name != want || known != (want != "") {
 				t.Errorf("got %q, known %v; want %q", e.Name, known, want)
 			}
-			if later := known && dialects[e.Name] == nil; e.Later != later {
-				t.Errorf("later: got %v, want %v", e.Later, later)
-			}
 		})
 	}
 }
@@ -29,9 +31,9 @@ func TestAnEngineRegistersItself(t *testing.T) {
 		form: "zebra://user:password@host", mask: func(string) (string, bool) { return "", false }})
 	t.Cleanup(func() { delete(dialects, "zebra") })
 
-	var names, titles []string
+	var names []string
 	for _, e := range append(before, Engine{Name: "zebra", Title: "zebra (stripes too)"}) {
-		names, titles = append(names, e.Name), append(titles, e.Title)
+		names = append(names, e.Name)
 	}
 	var got []string
 	for _, e := range Engines() {
@@ -60,26 +62,50 @@ func TestAnEngineRegistersItself(t *testing.T) {
 			}
 		})
 	}
-	if got, want := notInThisRelease(), "not in this release; "+enumerate(titles, "and")+" are"; got != want {
-		t.Errorf("of others people are told %q, want %q", got, want)
-	}
 	if got := DriverOf("zebra://h", "sqlite"); got != "zebra" {
 		t.Errorf("the driver of a zebra address is %s, want zebra", got)
 	}
 }
 
-// TestLaterEngineCounts: an engine that was refused by its name is there once it registers itself.
-func TestLaterEngineCounts(t *testing.T) {
-	for _, e := range laterEngines {
-		if _, there := dialects[e.Name]; there {
-			continue
+// What an engine has of its own stands in its files: its driver, and all that has its name.
+func TestNamesOfEnginesStayInTheirFiles(t *testing.T) {
+	drivers := map[string]string{"mysql": "go-sql-driver/mysql", "sqlite": "modernc.org/sqlite", "sqlserver": "microsoft/go-mssqldb", "oracle": "sijms/go-ora"}
+	shared := map[string]bool{"defaultEngine": true} // the one that needs no server
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for engine := range dialects {
+		if drivers[engine] == "" {
+			t.Errorf("%s has no driver here, want it named", engine)
 		}
-		t.Run(e.Name, func(t *testing.T) {
-			register(&dialect{name: e.Name, title: e.Name, aliases: e.aliases})
-			t.Cleanup(func() { delete(dialects, e.Name) })
-			if got, known := EngineNamed(e.Name); !known || got.Later {
-				t.Errorf("got known %v, later %v; want it in this release", known, got.Later)
+		own := 0
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") {
+				continue
 			}
-		})
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range file.Imports {
+				if strings.Contains(i.Path.Value, drivers[engine]) {
+					if own++; !strings.Contains(name, engine) {
+						t.Errorf("%s imports the driver of %s, want its own files alone to do so", name, engine)
+					}
+				}
+			}
+			ofAnEngine := slices.ContainsFunc(slices.Collect(maps.Keys(dialects)), func(engine string) bool { return strings.Contains(name, engine) })
+			ast.Inspect(file, func(n ast.Node) bool {
+				id, ok := n.(*ast.Ident)
+				if ok && !ofAnEngine && strings.Contains(strings.ToLower(id.Name), engine) && !shared[id.Name] {
+					t.Errorf("%s: %s has the name of %s, want it in a file of that engine", name, id.Name, engine)
+				}
+				return true
+			})
+		}
+		if own == 0 {
+			t.Errorf("no file imports the driver of %s, want one", engine)
+		}
 	}
 }

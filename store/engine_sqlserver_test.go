@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"net/url"
@@ -24,7 +23,7 @@ var sqlserverEngine = engine{
 	lock:  "BEGIN TRANSACTION",
 	own:   func(s string) string { return strings.ReplaceAll(s, "session_user", "[session_user]") },
 	fresh: func(t testing.TB, statements ...string) store.Config {
-		name := "tlim_test_" + strings.ToLower(rand.Text()[:12])
+		name := "tlim_test_" + freshName()
 		server := os.Getenv("TLIM_TEST_SQLSERVER_DSN")
 		if server == "" {
 			return freshH2(t, "sqlserver", name, statements)

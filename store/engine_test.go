@@ -18,7 +18,7 @@ type engine struct {
 	raw func(t testing.TB, cfg store.Config) *sql.DB
 	// own makes the engine's form of a statement of the tests, where it has another one. nil: as it is.
 	own func(statement string) string
-	// lock begins a transaction that may write, in raw.
+	// lock begins a transaction that may write, in raw. "": its driver begins it.
 	lock string
 	// later says that the first tlim had no such engine: nobody upgrades from there.
 	later bool
@@ -37,6 +37,28 @@ func (e engine) form(statements ...string) []string {
 		own = append(own, e.own(s))
 	}
 	return own
+}
+
+// locked writes in a transaction beside tlim, and returns what commits it.
+func (e engine) locked(t testing.TB, cfg store.Config, statement string) (commit func()) {
+	t.Helper()
+	raw := e.raw(t, cfg)
+	if e.lock == "" {
+		tx, err := raw.BeginTx(ctx, nil)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, statement)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func() { t.Helper(); must[any](t)(nil, tx.Commit()) }
+	}
+	conn := must[*sql.Conn](t)(raw.Conn(ctx))
+	t.Cleanup(func() { conn.Close() })
+	exec := func(q string) { t.Helper(); must[sql.Result](t)(conn.ExecContext(ctx, q)) }
+	exec(e.lock)
+	exec(statement)
+	return func() { t.Helper(); exec("COMMIT") }
 }
 
 func opened(t testing.TB, driver, dsn string) *sql.DB {

@@ -13,15 +13,18 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	mssql "github.com/microsoft/go-mssqldb"
+	ora "github.com/sijms/go-ora/v2"
+	"github.com/sijms/go-ora/v2/network"
 )
 
-// H2 stands for servers that no registry has: SQL Server here. It takes their SQL, as far as it knows it, in databases in memory
+// H2 stands for servers that no registry has, SQL Server and Oracle. It takes their SQL, as far as it knows it, in databases in memory
 // (scripts/h2, scripts/lab/h2/Door.java). An address is "<engine>://h2@<host:port>/<database>"; the dialect and its statements are those of
 // the real engine, and errors come as those of its driver.
 
@@ -62,6 +65,23 @@ var h2Modes = map[string][]h2Unsaid{
 		{why: "application locks", says: exactly(sqlserverUnlock), as: `SELECT 0`},
 		{why: "parameters have numbers and not names", says: regexp.MustCompile(`@p(\d+)`), as: "?$1"},
 	},
+	"Oracle": {
+		{why: "a character beyond U+FFFF counts twice", says: regexp.MustCompile(`VARCHAR2\((\d+) CHAR\)`), form: func(found string) string {
+			n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(found, "VARCHAR2("), " CHAR)"))
+			return fmt.Sprintf("VARCHAR2(%d CHAR)", 2*n)
+		}},
+		{why: "the dictionary: columns", says: exactly(oracleColumns), as: `SELECT UPPER(c.table_name), UPPER(c.column_name),
+			CASE c.data_type WHEN 'CHARACTER VARYING' THEN 'VARCHAR2' WHEN 'CHARACTER LARGE OBJECT' THEN 'CLOB' ELSE 'NUMBER' END,
+			CASE c.data_type WHEN 'CHARACTER VARYING' THEN LEAST(4 * c.character_maximum_length, 4000) ELSE 22 END,
+			CASE c.data_type WHEN 'CHARACTER VARYING' THEN c.character_maximum_length ELSE 0 END, CASE c.data_type WHEN 'CHARACTER VARYING' THEN 'C' END, 'AL32UTF8'
+			FROM INFORMATION_SCHEMA.columns c WHERE c.table_schema = SCHEMA()`},
+		{why: "the dictionary: indexes", says: exactly(oracleIndexes), as: `SELECT UPPER(table_name), index_name, UPPER(column_name) FROM INFORMATION_SCHEMA.index_columns
+			WHERE table_schema = SCHEMA() ORDER BY table_name, index_name, ordinal_position`},
+		{why: "the dictionary: names in quotation marks", says: exactly(oracleQuoted), as: `SELECT 'none' WHERE 1 = 0`},
+		{why: "the version of a server", says: exactly(oracleVersion), as: `SELECT 'H2 ' || H2VERSION()`},
+		{why: "locks of tables, which the driver below has", says: exactly(oracleLock), as: `SELECT 0`},
+		{why: "parameters have numbers and not names", says: regexp.MustCompile(`:arg(\d+)`), as: "?$1"},
+	},
 }
 
 func exactly(statement string) *regexp.Regexp {
@@ -69,18 +89,20 @@ func exactly(statement string) *regexp.Regexp {
 }
 
 func init() {
-	server := sqlserverDialect.open
-	sqlserverDialect.open = func(cfg Config) (*pools, error) {
-		if !IsH2(cfg.DSN) {
-			return server(cfg)
+	for _, d := range []*dialect{&sqlserverDialect, &oracleDialect} {
+		server := d.open
+		d.open = func(cfg Config) (*pools, error) {
+			if !IsH2(cfg.DSN) {
+				return server(cfg)
+			}
+			make := func(n int) *sql.DB {
+				db := openH2(cfg.DSN, cfg.MaxWait)
+				db.SetMaxOpenConns(n)
+				db.SetMaxIdleConns(n)
+				return db
+			}
+			return &pools{reader: make(cfg.MaxOpen), writer: make(1), admin: make(2)}, nil
 		}
-		make := func(n int) *sql.DB {
-			db := openH2(cfg.DSN, cfg.MaxWait)
-			db.SetMaxOpenConns(n)
-			db.SetMaxIdleConns(n)
-			return db
-		}
-		return &pools{reader: make(cfg.MaxOpen), writer: make(1), admin: make(2)}, nil
 	}
 }
 
@@ -148,6 +170,7 @@ func TestUnsaidByH2(t *testing.T) {
 		asked []string
 	}{
 		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
+		{"Oracle", &oracleDialect, []string{oracleColumns, oracleIndexes, oracleQuoted, oracleVersion, oracleLock}},
 	} {
 		statements := append(statementsOf(t, c.d), c.asked...)
 		parts, err := schema(c.d.name)
@@ -176,7 +199,7 @@ func (h *h2Conn) request(ctx context.Context, verb byte, query string, args []dr
 	}
 	like := strings.Contains(query, " LIKE ")
 	switch query {
-	case sqlserverLock:
+	case sqlserverLock, oracleLock:
 		turn, _ := h2Locks.LoadOrStore(h.c.name, make(chan struct{}, 1))
 		select {
 		case turn.(chan struct{}) <- struct{}{}:
@@ -234,8 +257,11 @@ type h2Rows struct {
 func (h *h2Conn) answer(ctx context.Context) (r *h2Rows, err error) {
 	stop := context.AfterFunc(ctx, func() { h.socket.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
-		if !stop() && err != nil {
-			err = ctx.Err()
+		if !stop() { // the deadline stands, also where the answer came first
+			h.lost(ctx.Err())
+			if err != nil {
+				err = ctx.Err()
+			}
 		}
 	}()
 	if err := h.out.Flush(); err != nil {
@@ -338,6 +364,21 @@ func (h *h2Conn) readText() (string, error) {
 
 // h2Error is H2's error as the driver of the engine would say it.
 func h2Error(mode string, code int32, message string) error {
+	if mode == "Oracle" {
+		return &network.OracleError{ErrMsg: fmt.Sprintf("%s (H2 %d)", message, code), ErrCode: map[int32]int{
+			23505: 1,     // duplicate key
+			22001: 12899, // too long
+			23502: 1400,  // NULL
+			22018: 1722,  // no number
+			22003: 1438,  // out of range
+			40001: 60,    // deadlock
+			50200: 30006, // lock time-out
+			90131: 8177,  // concurrent update
+			42101: 955,   // the table is there
+			42102: 942,   // no such table
+			42104: 942,
+		}[code]}
+	}
 	number := map[int32]int32{
 		23505: 2627, // duplicate key
 		22001: 2628, // too long
@@ -354,8 +395,14 @@ func h2Error(mode string, code int32, message string) error {
 }
 
 func (h *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
-	if text, ok := v.Value.(mssql.VarChar); ok {
-		v.Value = string(text)
+	switch value := v.Value.(type) {
+	case mssql.VarChar:
+		v.Value = string(value)
+		return nil
+	case ora.Clob:
+		v.Value = value.String
+		return nil
+	case []any: // an array, see ExecContext
 		return nil
 	}
 	value, err := driver.DefaultParameterConverter.ConvertValue(v.Value)
@@ -363,7 +410,28 @@ func (h *h2Conn) CheckNamedValue(v *driver.NamedValue) error {
 	return err
 }
 
+// beside is another session of the same kind.
+func (h *h2Conn) beside() *sql.DB { return sql.OpenDB(h.c) }
+
+// ExecContext runs a statement, once for each row of arrays. Those before one that fails stay, as they do on Oracle.
 func (h *h2Conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	if len(args) > 0 {
+		if first, is := args[0].Value.([]any); is {
+			changed := int64(0)
+			for i := range first {
+				row := make([]driver.NamedValue, len(args))
+				for n, a := range args {
+					row[n].Value = a.Value.([]any)[i]
+				}
+				r, err := h.request(ctx, 'X', query, row)
+				if err != nil {
+					return nil, err
+				}
+				changed += r.changed
+			}
+			return driver.RowsAffected(changed), nil
+		}
+	}
 	r, err := h.request(ctx, 'X', query, args)
 	if err != nil {
 		return nil, err
@@ -397,6 +465,9 @@ func (h *h2Conn) Begin() (driver.Tx, error) {
 
 func (h *h2Conn) Commit() error { _, err := h.request(context.Background(), 'C', "", nil); return err }
 func (h *h2Conn) Rollback() error {
+	if h.c.mode == "Oracle" { // its locks end with the transaction
+		h.unlock()
+	}
 	_, err := h.request(context.Background(), 'R', "", nil)
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -158,7 +159,7 @@ func (m *migration) run(ctx context.Context) (err error) {
 		return m.s.fail(err)
 	}
 	m.s.dialect = m.s.dialect.exactly(m.have)
-	steps := []func(context.Context) error{m.version, m.compare, m.tables, m.columns, m.indexes, m.rows, m.advise}
+	steps := []func(context.Context) error{m.version, m.compare, m.tables, m.made, m.columns, m.indexes, m.rows, m.advise}
 	if m.off {
 		steps = []func(context.Context) error{m.shapes, m.advise}
 	}
@@ -246,6 +247,27 @@ func (m *migration) tables(ctx context.Context) error {
 	return nil
 }
 
+// made learns the shapes of the tables that were made just now, where they have the character set of their database and the server does
+// not say what it lacks.
+func (m *migration) made(ctx context.Context) error {
+	if len(m.s.report.Created) == 0 || !m.s.dialect.replaces {
+		return nil
+	}
+	have, err := m.s.dialect.catalogue(ctx, m.conn)
+	if err != nil {
+		return m.s.fail(err)
+	}
+	maps.DeleteFunc(have, func(name string, _ *tableInfo) bool { return !slices.Contains(m.s.report.Created, name) })
+	for _, t := range allTables() {
+		if info := have[t.name]; info != nil {
+			m.adopt(t, info)
+		}
+	}
+	m.s.report.Degraded = append(m.s.report.Degraded, m.s.dialect.refusals(have)...)
+	m.s.report.Warnings = append(m.s.report.Warnings, m.s.dialect.conversions(have)...)
+	return nil
+}
+
 // columns adds those that may be added.
 func (m *migration) columns(ctx context.Context) error {
 	for _, p := range m.parts {
@@ -277,7 +299,9 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		}
 		switch {
 		case sh.width != nil:
-			sh.sizes[i] = have.length
+			if sh.sizes[i] = have.length; have.characters > 0 && (c.limit == 0 || have.characters < c.limit) {
+				sh.limits[i] = have.characters
+			}
 		case have.length > 0 && (c.limit == 0 || have.length < c.limit):
 			sh.limits[i] = have.length
 		}

@@ -34,6 +34,8 @@ func (t *text) Scan(v any) error {
 		*t = text(v)
 	case int64:
 		*t = text(strconv.FormatInt(v, 10))
+	case float64:
+		*t = text(strconv.FormatFloat(v, 'f', -1, 64))
 	default:
 		return fmt.Errorf("a %T in a text column", v)
 	}
@@ -52,6 +54,10 @@ func (n *number) Scan(v any) error {
 		*n = number(v)
 	case uint64:
 		*n = number(v)
+	case float64:
+		if *n = number(v); float64(*n) != v {
+			return fmt.Errorf("%v in a number column", v)
+		}
 	case []byte:
 		i, err := strconv.ParseInt(string(v), 10, 64)
 		*n = number(i)

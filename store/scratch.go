@@ -381,8 +381,11 @@ func (r *Rival) End() error {
 
 // Cutter ends the connection that a store writes by, as a network or a server does. why says why that cannot be done on this database.
 func (x *Scratch) Cutter(ctx context.Context, s *Store) (cut func(context.Context) error, why string) {
-	if x.all.kill == "" {
+	switch {
+	case x.all.local:
 		return nil, "a file has no connections"
+	case x.all.kill == "":
+		return nil, "on this engine it takes an administrator to end a session"
 	}
 	var id number
 	if err := s.pools.writer.QueryRowContext(ctx, x.all.session).Scan(&id); err != nil {

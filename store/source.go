@@ -54,7 +54,7 @@ const (
 	iscUsers = `SELECT user_id, user_name, acct_login, app_push_code FROM isc_user WHERE dr = 'N' AND user_id IS NOT NULL`
 	iscInfos = `SELECT user_id, user_email, pic_url FROM isc_user_info WHERE dr = 'N' AND user_id == (?*)`
 
-	openfireUsers = `SELECT username, name, username, NULL, email, NULL FROM ofUser`
+	openfireUsers = `SELECT username, name, username AS acct_login, NULL AS app_push_code, email, NULL AS pic_url FROM ofUser`
 )
 
 var sourceKinds = []sourceKind{

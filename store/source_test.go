@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -107,17 +108,18 @@ func TestSourcePushCodes(t *testing.T) {
 		cfg := e.fresh(t, append(sourceTables(e, " CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"), sourceRows...)...)
 		source, raw := newSource(t, open(t, cfg), "isc", ""), e.raw(t, cfg)
 		dump := func() string {
-			rows, err := raw.Query(`SELECT COALESCE(user_id, 'NULL'), COALESCE(user_name, ''), COALESCE(app_push_code, 'NULL') FROM isc_user ORDER BY user_id, user_name`)
+			rows, err := raw.Query(`SELECT COALESCE(user_id, 'NULL'), user_name, COALESCE(app_push_code, 'NULL') FROM isc_user ORDER BY user_id, user_name`)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer rows.Close()
 			var list []string
 			for rows.Next() {
-				var id, name, code string
+				var id, code string
+				var name sql.NullString
 				must[any](t)(nil, rows.Scan(&id, &name, &code))
 				if code != "NULL" {
-					list = append(list, id+"/"+name+"="+code)
+					list = append(list, id+"/"+name.String+"="+code)
 				}
 			}
 			must[any](t)(nil, rows.Err())

@@ -20,25 +20,14 @@ func TestLockedDatabaseIsUnavailable(t *testing.T) {
 		cfg := e.fresh(t)
 		cfg.MaxWait = 2 * time.Second // the last write has no more either
 		s, epoch := owned(t, cfg)
-		raw, err := e.raw(t, cfg).Conn(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer raw.Close()
-		for _, q := range []string{e.lock, "UPDATE tlim_state SET batch = batch + 1 WHERE id = 1"} {
-			if _, err := raw.ExecContext(ctx, q); err != nil {
-				t.Fatal(err)
-			}
-		}
-		err = s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
+		commit := e.locked(t, cfg, "UPDATE tlim_state SET batch = batch + 1 WHERE id = 1")
+		err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")})
 		var unknown *store.UnknownError
 		if !errors.Is(err, store.ErrUnavailable) || errors.As(err, &unknown) {
 			t.Errorf("locked: got %v, want %v", err, store.ErrUnavailable)
 		}
 		// Somebody moved the number of the batch meanwhile: that is noticed, not mistaken for a fence.
-		if _, err := raw.ExecContext(ctx, "COMMIT"); err != nil {
-			t.Fatal(err)
-		}
+		commit()
 		apply(t, s, epoch, say(1, "z", "g", "[]"))
 	})
 }

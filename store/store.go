@@ -13,7 +13,7 @@ import (
 // Config says where the database is. Zero values mean the defaults of CONFIG.md.
 type Config struct {
 	Driver string // one of [Engines]; sqlite is the default
-	// DSN is a file name for SQLite, user:password@tcp(host:port)/database, a mysql: URL or a JDBC URL for MySQL and MariaDB.
+	// DSN is a file name for SQLite, and for servers an address in one of the forms that CONFIG.md has.
 	// Character set, isolation, strictness, time-outs and durability are set here, whatever the DSN says of them.
 	DSN string
 

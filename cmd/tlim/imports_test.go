@@ -75,7 +75,7 @@ var rules = []rule{
 	{"takeover reads and writes texts", []string{"tlim/cmd/tlim/takeover"}, nil,
 		[]string{"tlim/...", "database/sql", "net/http", "os"}, []string{"tlim/store"}},
 	{"SQL is the store's", []string{"tlim/..."}, []string{"tlim/store/...", "tlim/scripts/..."},
-		[]string{"database/sql/...", "github.com/jmoiron/sqlx/...", "github.com/go-sql-driver/mysql/...", "github.com/microsoft/go-mssqldb/...", "modernc.org/sqlite/..."}, nil},
+		[]string{"database/sql/...", "github.com/jmoiron/sqlx/...", "github.com/go-sql-driver/mysql/...", "github.com/microsoft/go-mssqldb/...", "github.com/sijms/go-ora/...", "modernc.org/sqlite/..."}, nil},
 	{"gosrc's types stay in the packages that speak XMPP", []string{"tlim/..."}, []string{"tlim/component/stream", "tlim/component/openfire", "tlim/component/stanza", "tlim/scripts/..."},
 		[]string{"gosrc.io/xmpp/..."}, nil},
 }

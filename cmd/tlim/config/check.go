@@ -45,16 +45,12 @@ func (c *Config) checkSecrets(p *Problems) {
 
 // checkDriver takes the engines of this release.
 func (c *Config) checkDriver(p *Problems) {
-	engine, known := store.EngineNamed(c.Store.Driver)
-	switch {
-	case !known:
+	if _, known := store.EngineNamed(c.Store.Driver); !known {
 		var drivers []string
 		for _, e := range store.Engines() {
 			drivers = append(drivers, e.Name)
 		}
 		p.addChoice("store.driver", c.Store.Driver, drivers)
-	case engine.Later:
-		p.add("store.driver: %s", engine.Refusal())
 	}
 }
 
@@ -187,7 +183,7 @@ func (c *Config) checkStore(p *Problems) {
 
 // checkDSN wants the form of an engine's address; that store.driver is one of ours is checked elsewhere.
 func checkDSN(p *Problems, key, driver, dsn string) {
-	if engine, known := store.EngineNamed(driver); key == "store.dsn" && (!known || engine.Later) {
+	if _, known := store.EngineNamed(driver); key == "store.dsn" && !known {
 		return
 	}
 	if err := store.CheckDSN(driver, dsn); err != nil {

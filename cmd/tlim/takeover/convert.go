@@ -98,10 +98,8 @@ func (d *Document) Database(login Login) (*Database, error) {
 		return db, nil
 	}
 	db.DSN = p.address(user.Text, password.Text)
-	if e, known := store.EngineNamed(p.engine); known && !e.Later {
-		if err := store.CheckDSN(p.engine, db.DSN); err != nil {
-			return nil, fmt.Errorf("has a database whose address %w", err)
-		}
+	if err := store.CheckDSN(p.engine, db.DSN); err != nil {
+		return nil, fmt.Errorf("has a database whose address %w", err)
 	}
 	return db, nil
 }
@@ -112,11 +110,9 @@ func embeddedDatabase() *Database {
 
 // Readable says whether --db can read the database, and if not, why.
 func (d *Database) Readable() error {
-	switch e, _ := store.EngineNamed(d.Driver); {
+	switch {
 	case d.Embedded:
 		return errors.New("the embedded database of Openfire cannot be read by another process")
-	case e.Later:
-		return errors.New(e.Refusal())
 	case !d.Complete:
 		return errors.New("user and password of the database are not known: give --user and --password-file")
 	}
@@ -259,9 +255,6 @@ func (f *File) secret(s source) {
 
 func (f *File) store(s source, db *Database) {
 	f.set("store.driver", db.Driver, append([]string{provider + "driver and serverURL of openfire.xml"}, db.notes...)...)
-	if e, _ := store.EngineNamed(db.Driver); e.Later {
-		f.todo("store.driver: %s", e.Refusal())
-	}
 	if db.Complete {
 		f.set("store.dsn", db.DSN)
 	} else {

@@ -186,7 +186,7 @@ SELECT msg_id, class, msg_time FROM tlim_id;
 SELECT session_id, user_id, ts FROM tlim_former;
 SELECT user_id, user_name, acct_login, app_push_code FROM isc_user WHERE dr = 'N' AND user_id IS NOT NULL;
 SELECT user_id, user_email, pic_url FROM isc_user_info WHERE dr = 'N' AND user_id IN (?,?);
-SELECT username, name, username, NULL, email, NULL FROM ofUser;
+SELECT username, name, username AS acct_login, NULL AS app_push_code, email, NULL AS pic_url FROM ofUser;
 
 -- pages
 SELECT 1 FROM ofmessage LIMIT ? OFFSET ?;

@@ -186,7 +186,7 @@ SELECT msg_id, class, msg_time FROM tlim_id;
 SELECT session_id, user_id, ts FROM tlim_former;
 SELECT user_id, user_name, acct_login, app_push_code FROM isc_user WHERE dr = 'N' AND user_id IS NOT NULL;
 SELECT user_id, user_email, pic_url FROM isc_user_info WHERE dr = 'N' AND (user_id IN (@p1,@p2) AND CAST(CAST(user_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
-SELECT username, name, username, NULL, email, NULL FROM ofUser;
+SELECT username, name, username AS acct_login, NULL AS app_push_code, email, NULL AS pic_url FROM ofUser;
 
 -- pages
 SELECT 1 FROM ofmessage ORDER BY (SELECT NULL) OFFSET @p1 ROWS FETCH NEXT @p2 ROWS ONLY;

@@ -1,0 +1,6 @@
+-- What adoption adds to deployed tables: nullable, so that the old plugin still runs on them.
+ALTER TABLE ofmessage ADD (flags VARCHAR2(20 CHAR));
+ALTER TABLE ofcustomoffline ADD (flags VARCHAR2(20 CHAR));
+-- What tlim_user of an earlier tlim lacks.
+ALTER TABLE tlim_user ADD (account NUMBER(10) DEFAULT 0 NOT NULL);
+ALTER TABLE tlim_user ADD (stale NUMBER(19) DEFAULT 0 NOT NULL);
