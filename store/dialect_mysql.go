@@ -130,13 +130,17 @@ func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration
 		return nil, err
 	}
 	// Not a parameter: MariaDB 10 calls the variable tx_isolation, MySQL 8 transaction_isolation.
-	return sessionConnector{connector, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}, nil
+	setup := []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}
+	if patience > 0 && !cfg.readOnly {
+		setup = append(setup, "DO GET_LOCK("+fmt.Sprintf(openMySQLMark, "CONNECTION_ID()")+", 0)")
+	}
+	return sessionConnector{connector, setup}, nil
 }
 
-// sessionConnector runs one statement on each new connection.
+// sessionConnector runs some statements on each new connection.
 type sessionConnector struct {
 	driver.Connector
-	setup string
+	setup []string
 }
 
 // Connect opens a connection and sets it up.
@@ -145,8 +149,10 @@ func (s sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.(driver.ExecerContext).ExecContext(ctx, s.setup, nil); err != nil {
-		return nil, errors.Join(err, conn.Close())
+	for _, statement := range s.setup {
+		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, statement, nil); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	return conn, nil
 }
@@ -190,6 +196,8 @@ func remedyMySQL(cfg Config, err error) string {
 		return "have the server forget this host's failures: mysqladmin flush-hosts"
 	case 1040, 1203, 1226:
 		return "raise the server's max_connections or the user's own bound, or lower store.max_open of who else connects"
+	case 1205:
+		return "a session holds what is wanted by a transaction that takes its time: SHOW PROCESSLIST names it; end it, or wait, and try again"
 	case 3159:
 		return "add tls=true to the parameters of store.dsn: the server takes no connection without"
 	}

@@ -61,7 +61,7 @@ func rightsMySQL(ctx context.Context, db querier, have catalogue) ([]Advice, err
 			advice = append(advice, Advice{true, fmt.Sprintf("the user of store.dsn lacks %s on %s", right, some(tables)), granting("SELECT, INSERT, UPDATE, DELETE")})
 		}
 	}
-	ddl, told, err := ddlMySQL(ctx, db, string(database))
+	ddl, told, err := ddlMySQL(ctx, db, string(database), "CREATE", "ALTER", "INDEX")
 	if err == nil && told && len(ddl) > 0 {
 		severe := len(have.ours()) < len(allTables())
 		advice = append(advice, Advice{severe, fmt.Sprintf("the user of store.dsn lacks %s: the first start of a version cannot make what it needs", strings.Join(ddl, ", ")), granting("CREATE, ALTER, INDEX")})
@@ -72,8 +72,8 @@ func rightsMySQL(ctx context.Context, db querier, have catalogue) ([]Advice, err
 // grant is a line of SHOW GRANTS about a database or all of them.
 var grant = regexp.MustCompile("^GRANT (.+) ON (?:\\*|`((?:[^`]|``)+)`)\\.\\* TO ")
 
-// ddlMySQL lists the rights on tables themselves that the user lacks; told is false where a role may have them.
-func ddlMySQL(ctx context.Context, db querier, database string) (lacking []string, told bool, err error) {
+// ddlMySQL lists the wanted rights on tables themselves that the user lacks; told is false where a role may have them.
+func ddlMySQL(ctx context.Context, db querier, database string, wanted ...string) (lacking []string, told bool, err error) {
 	granted := map[string]bool{}
 	told = true
 	err = each(ctx, db, "SHOW GRANTS FOR CURRENT_USER()", func(scan scanner) error {
@@ -92,7 +92,7 @@ func ddlMySQL(ctx context.Context, db querier, database string) (lacking []strin
 		}
 		return nil
 	})
-	for _, right := range []string{"CREATE", "ALTER", "INDEX"} {
+	for _, right := range wanted {
 		if !granted[right] && !granted["ALL PRIVILEGES"] {
 			lacking = append(lacking, right)
 		}

@@ -11,9 +11,14 @@ import (
 // What a Migrator needs of MySQL and MariaDB.
 
 var mysqlMoves = moves{
-	open:          openMySQLMoves,
-	hold:          holdMySQL,
-	sizes:         sizesMySQL,
+	open:  openMySQLMoves,
+	hold:  holdMySQL,
+	users: usersMySQL,
+	sizes: sizesMySQL,
+	convert: func(table string) string {
+		return "ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+	},
+	unreadable:    unreadableMySQL,
 	online:        func(statement string) string { return statement + " ALGORITHM=INPLACE LOCK=NONE" },
 	onlineFor:     func(of size) bool { return of.engine == "" || strings.EqualFold(of.engine, "InnoDB") },
 	refusedOnline: func(err error) bool { n := mysqlNumber(err); return n == 1845 || n == 1846 }, // not supported, and why
@@ -26,6 +31,17 @@ var mysqlMoves = moves{
 	interrupt: func(ctx context.Context, db querier, connection int64) error {
 		_, err := db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", connection))
 		return err
+	},
+	undroppable: func(ctx context.Context, db querier) (string, error) {
+		var database text
+		if err := db.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&database); err != nil {
+			return "", err
+		}
+		lacking, told, err := ddlMySQL(ctx, db, string(database), "DROP")
+		if err != nil || !told || len(lacking) == 0 {
+			return "", err
+		}
+		return "the user of store.dsn lacks DROP. Remedy: GRANT DROP ON `" + string(database) + "`.* to them", nil
 	},
 	dropIndex: func(index, table string) string { return "DROP INDEX " + index + " ON " + table },
 }
@@ -49,10 +65,10 @@ func openMySQLMoves(cfg Config) (*sql.DB, error) {
 // it while it still works on the statement of a process that was killed.
 const mysqlMigrator = "LEFT(CONCAT('tlim_migrator ', DATABASE()), 64)"
 
-func holdMySQL(ctx context.Context, _ Config, db *sql.DB) (*sql.Conn, error) {
+func holdMySQL(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error) {
 	conn, err := db.Conn(ctx)
 	if err == nil {
-		if err = lockMigratorMySQL(ctx, conn); err != nil {
+		if err = lockMigratorMySQL(ctx, cfg, conn); err != nil {
 			err = errors.Join(err, conn.Close())
 		}
 	}
@@ -62,13 +78,13 @@ func holdMySQL(ctx context.Context, _ Config, db *sql.DB) (*sql.Conn, error) {
 	return conn, nil
 }
 
-func lockMigratorMySQL(ctx context.Context, conn *sql.Conn) error {
+func lockMigratorMySQL(ctx context.Context, cfg Config, conn *sql.Conn) error {
 	// While a statement waits for a table, everybody behind it waits too.
-	if _, err := conn.ExecContext(ctx, "SET SESSION lock_wait_timeout = 10"); err != nil {
+	if _, err := conn.ExecContext(ctx, fmt.Sprintf("SET SESSION lock_wait_timeout = %d", max(1, int(cfg.MaxWait.Seconds())))); err != nil {
 		return err
 	}
 	var got, holder sql.NullInt64
-	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+mysqlMigrator+", 0)").Scan(&got); err != nil {
+	if err := conn.QueryRowContext(ctx, fmt.Sprintf("SELECT GET_LOCK(%s, %d)", mysqlMigrator, int(holdTime.Seconds()))).Scan(&got); err != nil {
 		return err
 	}
 	if got.Int64 == 1 {
@@ -119,4 +135,42 @@ func progressMySQL(ctx context.Context, db querier, connection int64) float64 {
 		return 0
 	}
 	return (float64(stage-1) + percent/100) / float64(stages)
+}
+
+// openMySQLMark is a lock by which a connection of a store says what it is. The server forgets it with the connection.
+const openMySQLMark = "CONCAT('tlim_open ', %s)"
+
+// usersMySQL finds the marks. Of other users' connections the server tells only who has the right PROCESS.
+func usersMySQL(ctx context.Context, db querier) (who []string, err error) {
+	err = each(ctx, db, "SELECT id, user, host FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() AND IS_USED_LOCK("+fmt.Sprintf(openMySQLMark, "id")+") = id",
+		func(scan scanner) error {
+			var id number
+			var user, host text
+			err := scan(&id, &user, &host)
+			who = append(who, fmt.Sprintf("connection %d of the server, of %s from %s", id, user, host))
+			return err
+		})
+	return who, err
+}
+
+// unreadableMySQL counts the texts of a latin1 column that are UTF-8 by their bytes: a program wrote them without saying so. They are read
+// today as they are after the conversion, which is wrong both times.
+func unreadableMySQL(ctx context.Context, db querier, table string, have *tableInfo) (notes []string, err error) {
+	for _, c := range []string{"body", "content"} {
+		if have.columns[c].charset != "latin1" {
+			continue
+		}
+		const bytes, meant, read = "CONVERT(CAST(%s AS BINARY) USING utf8mb4)", "%[1]s <> CONVERT(%[2]s USING utf8mb4) AND %[1]s NOT LIKE '%%?%%'", "CONVERT(CAST(CONVERT(%s USING latin1) AS BINARY) USING utf8mb4)"
+		var n number
+		var example text
+		where := fmt.Sprintf(meant, fmt.Sprintf(bytes, c), c)
+		if err := db.QueryRowContext(ctx, "SELECT COUNT(*), MIN(id_) FROM "+table+" WHERE "+where).Scan(&n, &example); err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf("%d values of %s are UTF-8 that was written as latin1, such as that of id_ %.64q: they are misread today and stay so. After the conversion: UPDATE %s SET %s = %s WHERE id_ = …",
+				n, c, string(example), table, c, fmt.Sprintf(read, c)))
+		}
+	}
+	return notes, nil
 }

@@ -39,9 +39,6 @@ func openSQLiteMoves(cfg Config) (*sql.DB, error) {
 	return db, err
 }
 
-// holdTime is how long a look of another process, such as tlim doctor, is waited for.
-const holdTime = 2 * time.Second
-
 func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error) {
 	for until := time.Now().Add(holdTime); ; {
 		conn, err := db.Conn(ctx)

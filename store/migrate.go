@@ -175,12 +175,15 @@ func (m *migration) run(ctx context.Context) (err error) {
 }
 
 // version refuses tables of a newer tlim before anything is touched.
-func (m *migration) version(ctx context.Context) error {
+func (m *migration) version(ctx context.Context) error { return m.newer(ctx, m.conn) }
+
+// newer refuses tables of a newer tlim.
+func (m *migration) newer(ctx context.Context, db querier) error {
 	if m.have[tSchema.name] == nil {
 		return nil
 	}
 	var version number
-	err := m.conn.QueryRowContext(ctx, m.s.dialect.text(`SELECT version FROM tlim_schema WHERE id = 1`)).Scan(&version)
+	err := db.QueryRowContext(ctx, m.s.dialect.text(`SELECT version FROM tlim_schema WHERE id = 1`)).Scan(&version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

@@ -14,12 +14,15 @@ import (
 // ErrHeld says that another process works on the tables, or has the database open where that must not be; the text names it.
 var ErrHeld = errors.New("another process is at it")
 
+// ErrEngine says that the database's engine has no such thing; the text says why.
+var ErrEngine = errors.New("not with this engine")
+
 // moves are what a [Migrator] needs of an engine. open is nil where there is no Migrator for it.
 type moves struct {
 	// open connects without time-outs. Where a database is a file, nobody else has it open meanwhile.
 	open func(cfg Config) (*sql.DB, error)
 
-	// hold takes a connection, and keeps other Migrators away until it ends. Its error is ErrHeld with who is there.
+	// hold takes a connection, and keeps other Migrators away until it ends. For others it waits holdTime; then its error is ErrHeld with who is there.
 	hold func(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error)
 
 	// users are the other processes of tlim that have the database open. nil: hold has seen to it that there is none.
@@ -41,6 +44,14 @@ type moves struct {
 	// interrupt ends the statement of a connection, which the server would go on with after its client has left. It may be nil where a
 	// cancelled context does that.
 	interrupt func(ctx context.Context, db querier, connection int64) error
+
+	// convert is the statement by which a table gets columns that hold everything, and unreadable says what of its rows is not what it
+	// seems. Both are nil where columns have no character sets.
+	convert    func(table string) string
+	unreadable func(ctx context.Context, db querier, table string, have *tableInfo) ([]string, error)
+
+	// undroppable says why the user of the address may drop no table; "" where they may, or nobody can tell. It may be nil.
+	undroppable func(ctx context.Context, db querier) (string, error)
 
 	// dropIndex is the statement.
 	dropIndex func(index, table string) string
@@ -78,7 +89,7 @@ func NewMigrator(ctx context.Context, cfg Config, tell func(Progress)) (*Migrato
 		return nil, err
 	}
 	if d.moves.open == nil {
-		return nil, fmt.Errorf("this release changes no tables of %s by a command: tlim migrate status has the statements", d.name)
+		return nil, fmt.Errorf("%w: this release changes no tables of %s by a command; tlim migrate status has the statements", ErrEngine, d.name)
 	}
 	db, err := d.moves.open(cfg)
 	if err != nil {
@@ -101,7 +112,7 @@ func (m *Migrator) connect(ctx context.Context) (err error) {
 			return err
 		}
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no such file, tlim serve makes it: %w", fs.ErrNotExist)
+			return fmt.Errorf("there is no such file: %w", fs.ErrNotExist)
 		}
 	}
 	first, cancel := context.WithTimeout(ctx, m.s.cfg.MaxWait)
@@ -216,10 +227,15 @@ func (w *work) progress(i int, what string, part float64, step time.Time) Progre
 	p.Rows += int64(part * float64(w.size[w.steps[i].table].rows))
 	if took := time.Since(w.begun).Seconds(); p.Rows > 0 && took > 0 {
 		p.Rate = float64(p.Rows) / took
+	}
+	if p.Rows >= p.Total/minShare && p.Rate > 0 {
 		p.Left = time.Duration(float64(p.Total-p.Rows) / p.Rate * float64(time.Second))
 	}
 	return p
 }
+
+// minShare: of less than this part of the rows nobody can tell how long all of them take.
+const minShare = 50
 
 // build makes one index, without locking writers out where the engine can.
 func (m *Migrator) build(ctx context.Context, w *work, i int) error {
@@ -268,6 +284,7 @@ func (m *Migrator) watched(ctx context.Context, w *work, i int, what string, loc
 	}()
 	tick := time.NewTicker(progressTime)
 	defer tick.Stop()
+	furthest := 0.0
 	for {
 		select {
 		case err := <-ended:
@@ -283,14 +300,16 @@ func (m *Migrator) watched(ctx context.Context, w *work, i int, what string, loc
 				}
 			}
 		case <-tick.C:
-			part := 0.0
 			if ask := m.s.dialect.moves.progress; ask != nil {
-				part = ask(ctx, m.s.pools.reader, m.id)
+				furthest = max(furthest, ask(ctx, m.s.pools.reader, m.id)) // at its end a server says 0 again
 			}
-			tell(part)
+			tell(furthest)
 		}
 	}
 }
+
+// holdTime is how long others are waited for: a look such as tlim doctor's, and a server that takes a moment to see that one has left.
+const holdTime = 2 * time.Second
 
 // heldBy is ErrHeld with who is there; "" is not known.
 func heldBy(who string) error {

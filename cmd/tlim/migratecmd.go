@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os/signal"
 	"slices"
@@ -46,7 +47,7 @@ func migrateCommand(from *config.Sources) *cobra.Command {
 			return migrateUp(cmd.Context(), cmd.OutOrStdout(), *from)
 		},
 	}
-	migrate.AddCommand(status, up)
+	migrate.AddCommand(status, up, downCommand(from), convertCommand(from))
 	return migrate
 }
 
@@ -60,10 +61,14 @@ func database(from config.Sources) (cfg config.Config, opened store.Config, err 
 
 // withRemedy says of an error of opening or asking the database what to do about it.
 func withRemedy(cfg store.Config, err error) error {
-	if err == nil || errors.Is(err, store.ErrHeld) || errors.Is(err, store.ErrSchema) || errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "Remedy: ") {
+	if err == nil || errors.Is(err, store.ErrHeld) || errors.Is(err, store.ErrSchema) || errors.Is(err, store.ErrEngine) || errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "Remedy: ") {
 		return err
 	}
-	return fmt.Errorf("%w. Remedy: %s", err, store.Remedy(cfg, err))
+	remedy := store.Remedy(cfg, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		remedy = "give store.dsn the right file; tlim serve makes a new one"
+	}
+	return fmt.Errorf("%w. Remedy: %s", err, remedy)
 }
 
 // examined looks at the database and changes nothing.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,5 +88,53 @@ func TestMigrateRefuses(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none.db")); err == nil {
 		t.Error("none.db was made, want no file")
+	}
+}
+
+// What is not taken back is printed first, and done with --yes alone, while nobody serves.
+func TestMigrateDown(t *testing.T) {
+	dir, config := startedDatabase(t)
+	code, out, errs := runCommand(t, "migrate", "down", "--config", config)
+	if code != 0 || errs != "" || !strings.Contains(out, "would go: table tlim_state, 1 rows: where delivery stands") || !strings.HasSuffix(out, "nothing was changed; tlim migrate down --yes does it\n") {
+		t.Errorf("got %d, %s, %s, want what would go", code, out, errs)
+	}
+	if _, out, _ := runCommand(t, "migrate", "status", "--config", config); !strings.HasSuffix(out, "nothing is missing\n") {
+		t.Errorf("after the plan: got %s, want all as it was", out)
+	}
+	code, out, errs = runCommand(t, "migrate", "down", "--yes", "--config", config)
+	if code != 0 || errs != "" || !strings.Contains(out, "gone: column ofmessage.flags\n") || strings.Contains(out, "would") {
+		t.Errorf("got %d, %s, %s, want what went", code, out, errs)
+	}
+	if _, out, _ := runCommand(t, "migrate", "status", "--config", config); strings.Contains(out, "\ntlim_") || !strings.Contains(out, "missing: table tlim_state\n") {
+		t.Errorf("after it: got %s, want the plugin's tables alone", out)
+	}
+	if code, out, _ := runCommand(t, "migrate", "down", "--config", config); code != 0 || out != "nothing of tlim is there\n" {
+		t.Errorf("again: got %d, %s, want nothing to do", code, out)
+	}
+
+	// A process that serves is in the way, by its own word.
+	serving := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		h := health{Component: "tlim.im.test", Link: partState{State: "up", OK: true}}
+		if err := json.NewEncoder(w).Encode(h); err != nil {
+			t.Error(err)
+		}
+	}))
+	defer serving.Close()
+	served := write(t, dir, "served.yaml", "xmpp: {domain: im.test, secret: x}\nstore: {dsn: tlim.db}\nmetrics: {listen: '"+serving.Listener.Addr().String()+"'}\n")
+	for _, command := range []string{"down", "utf8mb4"} {
+		code, out, errs := runCommand(t, "migrate", command, "--yes", "--config", served)
+		if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "a tlim serves (metrics.listen") {
+			t.Errorf("%s: got %d, %s, %s, want one line that says who serves", command, code, out, errs)
+		}
+	}
+}
+
+func TestMigrateConvertElsewhere(t *testing.T) {
+	_, config := startedDatabase(t)
+	for _, args := range [][]string{{"migrate", "utf8mb4"}, {"migrate", "utf8mb4", "--yes"}} {
+		code, out, errs := runCommand(t, append(args, "--config", config)...)
+		if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "in sqlite there is nothing to convert") {
+			t.Errorf("%q: got %d, %s, %s, want one line", args, code, out, errs)
+		}
 	}
 }

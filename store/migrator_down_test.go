@@ -1,0 +1,308 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"tlim/store"
+)
+
+func down(t *testing.T, cfg store.Config) []string {
+	t.Helper()
+	m := migrator(t, cfg, nil)
+	defer m.Close()
+	return must[[]string](t)(m.Down(ctx))
+}
+
+// made is how the tables stand there: every column and index, in the engine's words.
+func made(t *testing.T, e engine, db *sql.DB) (text string) {
+	t.Helper()
+	query := "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+	if e.name == "mysql" {
+		query = `SELECT table_name, CONCAT_WS(' ', column_name, column_type, is_nullable, column_default, character_set_name, collation_name, extra, ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE()
+			UNION ALL SELECT table_name, CONCAT_WS(' ', index_name, non_unique, seq_in_index, column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2`
+	}
+	rows := must[*sql.Rows](t)(db.Query(query))
+	defer rows.Close()
+	for rows.Next() {
+		var name, how string
+		must[any](t)(nil, rows.Scan(&name, &how))
+		text += name + ": " + how + "\n"
+	}
+	must[any](t)(nil, rows.Err())
+	return text
+}
+
+// TestDown is a site that goes there and back: the plugin's day on its own tables and the same day on tables that tlim has adopted, used and
+// given back have the same answers and leave the same rows; what tlim stored is read by the plugin's statements; and tlim comes back to all
+// of it.
+func TestDown(t *testing.T) {
+	onMovable(t, func(t *testing.T, e engine) {
+		before := append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)
+		own := e.fresh(t, before...)
+		cfg := e.fresh(t, before...)
+		raw := e.raw(t, cfg)
+		stood, rows := made(t, e, raw), oldRowsOf(t, raw)
+		must[any](t)(nil, raw.Close())
+
+		// 1. There and back at once: nothing is left, and no row is another.
+		up(t, cfg)
+		gone := down(t, cfg)
+		equal(t, "what went", len(gone), 15+2+12)
+		raw = e.raw(t, cfg)
+		equal(t, "the tables", made(t, e, raw), stood)
+		equal(t, "the rows", oldRowsOf(t, raw), rows)
+		theirs := e.raw(t, own)
+		first, second := played(t, theirs, "a"), played(t, raw, "a")
+		equal(t, "the plugin's answers", second.answers, first.answers)
+		equal(t, "the rows after its day", oldRowsOf(t, raw), oldRowsOf(t, theirs))
+		equal(t, "statements played", len(first.played), 15+5+8+4+7+4+2+4)
+		must[any](t)(nil, raw.Close())
+		equal(t, "nothing is left to give back", down(t, cfg), []string(nil))
+
+		// 2. tlim works on them, and gives them back.
+		up(t, cfg)
+		s := must[*store.Store](t)(store.Open(ctx, cfg))
+		epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
+		var changes []store.Change
+		for i := 1; i <= 50; i++ {
+			c := say(i, "z", "g", "[]")
+			c.Offline = []store.OfflineMessage{waiting(c.Message, "phone")}
+			c.Receipts = []store.Receipt{{ID: fmt.Sprint("r", i), MsgID: c.Message.MsgID, Sender: "z", Reader: "l", Status: 1}}
+			changes = append(changes, c)
+		}
+		apply(t, s, epoch, changes...)
+		must[any](t)(nil, s.Close())
+		raw = e.raw(t, cfg)
+		with := oldRowsOf(t, raw)
+		equal(t, "rows of tlim", len(with), len(oldRowsOf(t, theirs))+3*50)
+		must[any](t)(nil, raw.Close())
+		down(t, cfg)
+		raw = e.raw(t, cfg)
+		equal(t, "the tables again", made(t, e, raw), stood)
+		equal(t, "the rows again", oldRowsOf(t, raw), with)
+		p := &oldPlugin{t: t, db: raw, played: map[string]bool{}}
+		p.ask("M3", `select * from ofmessage where session_id = ? order by msg_time desc limit 0, 99`, "g")
+		p.ask("O2", `select * from ofcustomoffline where delete_user = ? order by msg_time`, "phone")
+		p.ask("T5", `select * from ofstatus where msg_id = ? and sender = ?`, "m7", "z")
+		for i, of := range []string{"{17000000000", "{17000000000", "{m7 "} { // its collation takes g for G
+			equal(t, p.answers[i], strings.Count(p.answers[i], of), []int{50, 50, 1}[i])
+		}
+		played(t, raw, "b")
+		with = oldRowsOf(t, raw)
+		must[any](t)(nil, raw.Close())
+
+		// 3. And tlim comes back: every row is as the plugin left it, and nothing is delivered again.
+		up(t, cfg)
+		equal(t, "missing", layout(t, cfg).Missing, []store.Missing{})
+		equal(t, "the rows at last", oldRowsOf(t, e.raw(t, cfg)), with)
+		s, epoch = owned(t, cfg)
+		st := must[store.State](t)(s.State(ctx))
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000099}, []store.Change{say(99, "z", "g", "[]")}))
+		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, fmt.Sprint(st.Settled), "", 10))), []string{"m99"})
+	})
+}
+
+// What is in the way is said before anything goes.
+func TestDownRefuses(t *testing.T) {
+	refused := func(t *testing.T, cfg store.Config, want string) {
+		t.Helper()
+		m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
+		var gone []string
+		if err == nil {
+			gone, err = m.Down(ctx)
+			defer m.Close()
+		}
+		if text := fmt.Sprint(err); err == nil || len(gone) > 0 || !strings.Contains(text, want) || strings.Contains(text, "\n") || strings.Contains(text, "s3cret") {
+			t.Errorf("got %v, %v, want nothing gone and one line with %q", gone, err, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		before []string
+		want   string
+	}{
+		"the plugin would drop all": {[]string{"CREATE TABLE ofVersion (name varchar(50) NOT NULL PRIMARY KEY, version int NOT NULL)", "INSERT INTO ofVersion VALUES ('openfire', 25)"}, "INSERT INTO ofVersion (name, version) VALUES ('tlim', 1)"},
+		"another database":          {[]string{"DROP TABLE ofstyle"}, "there is no table ofstyle: is store.dsn the right database?"},
+		"a newer tlim":              {[]string{"UPDATE tlim_schema SET version = 99"}, "made by a newer tlim"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onMovable(t, func(t *testing.T, e engine) {
+				cfg := e.fresh(t)
+				must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+				raw := e.raw(t, cfg)
+				run(t, raw, c.before...)
+				stood := made(t, e, raw)
+				x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+				r := must[store.Return](t)(x.Return(ctx))
+				if !strings.Contains(fmt.Sprint(r.Refused), c.want) {
+					t.Errorf("the plan: got %q, want %q", r.Refused, c.want)
+				}
+				must[any](t)(nil, errors.Join(x.Close(), raw.Close()))
+				refused(t, cfg, c.want)
+				equal(t, "the tables", made(t, e, e.raw(t, cfg)), stood)
+			})
+		})
+	}
+	t.Run("a process that has the database open", func(t *testing.T) {
+		onMovable(t, func(t *testing.T, e engine) {
+			cfg := e.fresh(t)
+			s := must[*store.Store](t)(store.Open(ctx, cfg))
+			must[store.State](t)(s.State(ctx))
+			refused(t, cfg, "another process is at it")
+			must[store.State](t)(s.TakeOver(ctx))
+			must[any](t)(nil, s.Close())
+			down(t, cfg)
+		})
+	})
+	t.Run("no right to drop", func(t *testing.T) {
+		e := mysqlEngine
+		cfg := e.fresh(t)
+		must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+		raw := e.raw(t, cfg)
+		server := must[*mysql.Config](t)(mysql.ParseDSN(cfg.DSN))
+		name := "mig_" + server.DBName[len(server.DBName)-8:]
+		run(t, raw, "CREATE USER "+name+"@'%' IDENTIFIED BY 's3cret'", "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON "+server.DBName+".* TO "+name+"@'%'")
+		t.Cleanup(func() { run(t, raw, "DROP USER "+name+"@'%'") })
+		server.User, server.Passwd = name, "s3cret"
+		stood := made(t, e, raw)
+		refused(t, store.Config{Driver: "mysql", DSN: server.FormatDSN()}, "nothing was changed: the user of store.dsn lacks DROP")
+		equal(t, "the tables", made(t, e, raw), stood)
+	})
+}
+
+// A half of it, left by a kill, is completed; and a start goes on from it as well.
+func TestDownAfterHalf(t *testing.T) {
+	onMovable(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+		raw := e.raw(t, cfg)
+		stood, rows := made(t, e, raw), oldRowsOf(t, raw)
+		must[any](t)(nil, raw.Close())
+		half := func() {
+			t.Helper()
+			up(t, cfg)
+			raw := e.raw(t, cfg)
+			drop := "DROP INDEX tlim_message_id"
+			if e.name == "mysql" {
+				drop += " ON ofmessage"
+			}
+			run(t, raw, drop, "ALTER TABLE ofmessage DROP COLUMN flags", "DROP TABLE tlim_id", "DROP TABLE tlim_user")
+			must[any](t)(nil, raw.Close())
+		}
+		half()
+		s := must[*store.Store](t)(store.Open(ctx, cfg))
+		epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
+		apply(t, s, epoch, store.Change{Chats: []store.Chat{{Partner: "nobody", Owner: "nobody", ModifyTime: "9"}}})
+		must[any](t)(nil, s.Close())
+		half()
+		down(t, cfg)
+		raw = e.raw(t, cfg)
+		equal(t, "the tables", made(t, e, raw), stood)
+		equal(t, "the rows", oldRowsOf(t, raw), rows)
+	})
+}
+
+// Whoever still writes, though nobody saw them, is fenced before anything goes.
+func TestDownFences(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t)
+	cfg.MaxWait = time.Second
+	s := must[*store.Store](t)(store.Open(ctx, cfg))
+	epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
+	raw := e.raw(t, cfg)
+	m := migrator(t, cfg, nil)
+	defer m.Close()
+	// Its connections are cut, so that nothing tells of it.
+	for _, id := range tableNames(t, raw, "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID() AND IS_USED_LOCK(CONCAT('tlim_open ', id)) = id") {
+		run(t, raw, "KILL "+id)
+	}
+	lock := must[*sql.Tx](t)(raw.Begin())
+	must[sql.Result](t)(lock.Exec("INSERT INTO ofstyle (style_id) VALUES ('x')")) // keeps the last index from going
+	_, err := m.Down(ctx)
+	if err == nil {
+		t.Fatal("got no error, want that of a table that is held")
+	}
+	must[any](t)(nil, lock.Rollback())
+	if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")}); err == nil {
+		t.Error("a message was written in the middle of it")
+	}
+	must[any](t)(nil, s.Close())
+	must[[]string](t)(m.Down(ctx))
+}
+
+// The conversion is planned, and made in that order: the queue first. No character is another then.
+func TestConvert(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+	cfg.MaxWait = time.Second
+	raw := e.raw(t, cfg)
+	run(t, raw, "INSERT INTO ofcustomoffline (id_, body) VALUES ('umlaut', 'äöü€?')", "INSERT INTO ofcustomoffline (id_, body) VALUES ('misread', CONVERT(CONVERT('汉字' USING binary) USING latin1))",
+		"INSERT INTO ofmessage (id_, body) "+`SELECT CONCAT('k', seq), REPEAT('汉', 300) FROM seq_1_to_2000`, "ANALYZE TABLE ofmessage")
+	before := oldRowsOf(t, raw)
+	plan := func() []store.Conversion {
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		defer x.Close()
+		return must[[]store.Conversion](t)(x.Conversions(ctx))
+	}
+	var order []string
+	for _, c := range plan() {
+		order = append(order, c.Table)
+		if c.Time <= 0 || c.Disk <= c.Bytes || c.Bytes == 0 || len(c.Faults) != 2 {
+			t.Errorf("got %+v, want time, disk and what is wrong", c)
+		}
+		if note := fmt.Sprint(c.Notes); c.Table == "ofcustomoffline" && !strings.Contains(note, `1 values of body are UTF-8 that was written as latin1, such as that of id_ "misread"`) || c.Table != "ofcustomoffline" && note != "[]" {
+			t.Errorf("%s: got the notes %s, want the misread row", c.Table, note)
+		}
+	}
+	if len(order) != 8 || order[0] != "ofcustomoffline" || order[7] != "ofmessage" {
+		t.Errorf("got the order %v, want the queue first and the largest last", order)
+	}
+	s := must[*store.Store](t)(store.Open(ctx, cfg))
+	must[store.State](t)(s.State(ctx))
+	m := migrator(t, cfg, nil)
+	if _, err := m.Convert(ctx); !errors.Is(err, store.ErrHeld) {
+		t.Errorf("beside a process that serves: got %v, want %v", err, store.ErrHeld)
+	}
+	must[any](t)(nil, errors.Join(s.Close(), m.Close()))
+
+	// A table that somebody holds stays as it is, and so does what comes behind it; the next one goes on.
+	tx := must[*sql.Tx](t)(raw.Begin())
+	must[sql.Result](t)(tx.Exec("INSERT INTO ofmessage (id_) VALUES ('held')"))
+	m = migrator(t, cfg, nil)
+	done, err := m.Convert(ctx)
+	if err == nil || !strings.Contains(err.Error(), "ofmessage stays as it was") || len(done) != 7 {
+		t.Errorf("got %v, %v, want seven tables, and that ofmessage stays as it was", done, err)
+	}
+	must[any](t)(nil, errors.Join(tx.Rollback(), m.Close()))
+	equal(t, "what is left", len(plan()), 1)
+	m = migrator(t, cfg, nil)
+	done = must[[]string](t)(m.Convert(ctx))
+	must[any](t)(nil, m.Close())
+	equal(t, "the rest", done, []string{"ofmessage"})
+	equal(t, "nothing is left", len(plan()), 0)
+	equal(t, "the rows", oldRowsOf(t, raw), before)
+
+	s = must[*store.Store](t)(store.Open(ctx, cfg))
+	epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
+	c := say(1, "z", "g", "汉字 😀")
+	c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
+	apply(t, s, epoch, c)
+	must[any](t)(nil, s.Close())
+	down(t, cfg) // the plugin works on them
+	played(t, raw, "c")
+}
+
+// Elsewhere it is one line.
+func TestConvertElsewhere(t *testing.T) {
+	cfg := sqliteEngine.fresh(t, oldTables(sqliteEngine, varchar64, "")...)
+	m := migrator(t, cfg, nil)
+	defer m.Close()
+	if _, err := m.Convert(ctx); err == nil || !strings.Contains(err.Error(), "in sqlite there is nothing to convert") {
+		t.Errorf("got %v, want that there is nothing to convert", err)
+	}
+}

@@ -1,0 +1,151 @@
+package store_test
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// oldPlugin plays the statements of the old plugin, in its own words: it names the columns that it writes and reads all of a row. The
+// letters are those by which its statements are listed, table by table; on this engine it believes to be on MySQL.
+type oldPlugin struct {
+	t       *testing.T
+	db      *sql.DB
+	answers []string
+	played  map[string]bool
+}
+
+// do plays a write, and notes how many rows it found.
+func (p *oldPlugin) do(id, statement string, args ...any) {
+	p.t.Helper()
+	result, err := p.db.Exec(statement, args...)
+	if err != nil {
+		p.t.Fatalf("the old plugin's %s: got %v, want no error from: %s", id, err, statement)
+	}
+	n := must[int64](p.t)(result.RowsAffected())
+	p.note(id, fmt.Sprint(n))
+}
+
+// ask plays a read, and notes its answer. Where the plugin asked for no order the rows are noted in that of their texts.
+func (p *oldPlugin) ask(id, statement string, args ...any) {
+	p.t.Helper()
+	found, err := p.db.Query(statement, args...)
+	if err != nil {
+		p.t.Fatalf("the old plugin's %s: got %v, want no error from: %s", id, err, statement)
+	}
+	names := must[[]string](p.t)(found.Columns())
+	var rows []string
+	for found.Next() {
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := found.Scan(into...); err != nil {
+			p.t.Fatal(err)
+		}
+		rows = append(rows, fmt.Sprint(values))
+	}
+	if err := errors.Join(found.Err(), found.Close()); err != nil {
+		p.t.Fatal(err)
+	}
+	if !strings.Contains(strings.ToLower(statement), "order by") {
+		slices.Sort(rows)
+	}
+	p.note(id, strings.ToLower(strings.Join(names, ","))+"\n  "+strings.Join(rows, "\n  "))
+}
+
+func (p *oldPlugin) note(id, answer string) {
+	p.played[id] = true
+	p.answers = append(p.answers, id+": "+answer)
+}
+
+// work is a day of the plugin: it stores, lists, revokes, removes and cleans up. run tells its ids from those of another day.
+func (p *oldPlugin) work(run string) {
+	const message = `(id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id)`
+	m := func(n string) string { return run + n }
+	store := func(id, kind, from, to, at, body, session string) {
+		p.ask("M2", `select count(*) from ofmessage where msg_id = ?`, id)
+		p.do("M1", `insert into ofmessage `+message+` values (?, ?, ?, ?, ?, ?, ?, ?)`, "u-"+id, id, kind, from, to, at, body, session)
+	}
+	wait := func(n, id, kind, from, to, at, session string, status int, owner string) {
+		p.do("O1", `insert into ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, msg_status, delete_user) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			"q-"+run+n, id, kind, from, to, at, `[{"text":"ok"}]`, session, status, owner)
+	}
+	// A chat of two, a group, a notice.
+	store(m("1"), "MTT-000", "Z", "L", "1544602600001", `[{"text":"hi"}]`, "Z")
+	store(m("2"), "MTT-001", "L", "Z", "1544602600002", `[{"text":"hello"}]`, "L")
+	store(m("3"), "MTS-000", "Z", m("G"), "1544602600003", `[{"session_id":"G"}]`, m("G"))
+	store(m("4"), "MTB-100", "admin", "L", "1544602600004", `[{"title":"t"}]`, "admin")
+	wait("1", m("1"), "MTT-000", "Z", "Z", "1544602600001", "Z", 0, "L")
+	wait("2", m("3"), "MTS-000", "Z", m("G"), "1544602600003", m("G"), 1, "Z")
+	wait("3", m("3"), "MTS-000", "Z", m("G"), "1544602600003", m("G"), 1, "Z") // it asks nobody whether it did before
+	p.do("S1", `insert into ofsession (session_id, session_type, session_name, session_create_time, session_modify_time, session_delete_time, session_valid, session_user) values (?, 0, ?, '1544602600000', null, null, 0, 'Z')`, m("G"), "three")
+	for _, user := range []string{"Z", "L"} {
+		p.do("B2", `delete from ofsubscriber where user_id = ? and session_id = ?`, user, m("G"))
+		p.do("B1", `insert into ofsubscriber (user_id, user_name, acct_login, pic, session_id, ts) values (?, ?, null, null, ?, '1544602600000')`, user, "name", m("G"))
+	}
+	p.do("S7", `update ofsession set session_modify_time = '1544602600003' where session_id = ?`, m("G"))
+	p.do("S3", `update ofsession set session_name = 'renamed', session_modify_time = '1544602600009' where session_id = ?`, m("G"))
+	p.do("S6", `update ofsession set session_pic = null where session_id = ?`, m("G"))
+	p.do("S8", `update ofsession set session_valid = 0 where session_id = ?`, m("G"))
+	p.ask("S4", `select * from ofsession where session_id = ?`, m("G"))
+	p.ask("S5", `select s.* from ofsession s join ofsubscriber b on s.session_id = b.session_id where b.user_id = ? and s.session_valid = 0 and s.session_type <> 99`, "Z")
+	p.ask("B3", `select * from ofsubscriber where session_id = ?`, m("G"))
+	for _, pair := range [][2]string{{"Z", "L"}, {"L", "Z"}} {
+		p.ask("C2", `select count(*) from ofchat where chat_user = ? and chat_other = ?`, pair[0], pair[1])
+		p.do("C4", `update ofchat set chat_modify_time = '1544602600001' where chat_user = ? and chat_other = ?`, pair[0], pair[1])
+	}
+	p.do("C3", `insert into ofchat (chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_modify_time, chat_pic) values (?, 'W', ?, 'L', '1544602600001', null, null)`, m("c"), m("W"))
+	p.ask("C1", `select chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_modify_time from ofchat where chat_other = 'L'`)
+	// Receipts.
+	for i, reader := range []string{"L", "L", "W"} {
+		p.ask("T4", `select count(*) from ofstatus where msg_id = ? and reader = ?`, m("1"), reader)
+		if i == 1 {
+			p.do("T2", `update ofstatus set status = 2 where msg_id = ? and reader = ?`, m("1"), reader)
+		}
+		p.do("T1", `insert into ofstatus (id_, msg_id, sender, reader, status) values (?, ?, 'Z', ?, 1)`, fmt.Sprint("s-", run, i), m("1"), reader) // the second lost the race
+	}
+	p.ask("T5", `select * from ofstatus where msg_id = ? and sender = 'Z'`, m("1"))
+	p.ask("T6", `select msg_id, count(*) as readNum from ofstatus where msg_id in (select * from (select msg_id from ofmessage where session_id = 'Z' order by msg_time desc limit 0, 9) as page) and sender = 'Z' group by msg_id`)
+	p.ask("T7", `select msg_id, count(*) as readNum from ofstatus where msg_id in (select * from (select msg_id from ofmessage where msg_from = 'Z' and msg_to = 'L' order by msg_time desc limit 0, 9) as page) and sender = 'Z' group by msg_id`)
+	// Histories and queues.
+	p.ask("M3", `select * from ofmessage where session_id = ? order by msg_time desc limit 0, 5`, "G")
+	p.ask("M4", `select count(*) from ofmessage where session_id = ?`, "G")
+	const both = `(select * from ofmessage where msg_from = 'L' and msg_to = 'Z' and msg_type like '%MTT%' union select * from ofmessage where msg_from = 'Z' and msg_to = 'L' and msg_type like '%MTT%')`
+	p.ask("M5", `select * from `+both+` as chat order by msg_time desc, id_ limit 0, 50`)
+	p.ask("M6", `select count(*) from `+both+` as chat`)
+	p.ask("M10", `select msg_time from ofmessage where msg_id = ?`, m("1"))
+	p.ask("M11", `select msg_id, msg_type, msg_from, msg_to, msg_time, body from ofmessage where msg_to = 'L' and msg_time >= '1544602600000'`)
+	p.ask("M13", `select * from ofmessage where msg_type = 'MTB-100' and msg_to = 'L' order by msg_time desc limit 0, 1`)
+	p.ask("M14", `select count(*) from ofmessage where msg_type = 'MTB-100' and msg_to = 'L'`)
+	p.ask("O2", `select * from ofcustomoffline where delete_user = 'L' order by msg_time, id_`)
+	p.ask("O3", `select * from ofcustomoffline where delete_user = 'Z' and msg_time >= '1544602600000' order by msg_time, id_`)
+	// Announcements and styles.
+	p.do("P1", `insert into ofpubact (id_, title, content, user_id, ts, session_id) values (?, 'holidays', null, 'Z', '1544602600000', ?)`, m("p"), m("G"))
+	p.ask("P2", `select * from ofpubact where session_id = ?`, m("G"))
+	p.ask("Y1", `select count(*) from ofstyle where style_name = 'theme' and user_id = 'Z'`)
+	p.do("Y3", `insert into ofstyle (style_id, style_name, style_value, user_id) values (?, 'theme', 1, ?)`, m("y"), m("Z"))
+	p.do("Y4", `update ofstyle set style_value = 2 where style_name = 'theme' and user_id = ?`, m("Z"))
+	p.ask("Y2", `select * from ofstyle where user_id = ?`, m("Z"))
+	// Removals.
+	p.do("M12", `delete from ofmessage where msg_id = ?`, m("2"))
+	p.do("M7", `delete from ofmessage where session_id = ? and msg_from = ?`, m("Z"), m("Z"))
+	p.do("M15", `delete from ofmessage where msg_from = ? and msg_to = 'L'`, m("W"))
+	p.do("O4", `delete from ofcustomoffline where delete_user = ?`, m("W"))
+	p.ask("M9", `select msg_id, msg_type, msg_from, msg_to, msg_time, body from ofmessage where msg_time <= 1544602400000`)
+	p.do("T3", `delete from ofstatus where msg_id = ?`, m("1"))
+	p.do("M8", `delete from ofmessage where session_id = ?`, m("G"))
+	p.do("O5", `delete from ofcustomoffline where session_id = ?`, m("G"))
+	p.do("B4", `delete from ofsubscriber where session_id = ?`, m("G"))
+	p.do("S2", `delete from ofsession where session_id = ?`, m("G"))
+}
+
+func played(t *testing.T, db *sql.DB, run string) *oldPlugin {
+	t.Helper()
+	p := &oldPlugin{t: t, db: db, played: map[string]bool{}}
+	p.work(run)
+	return p
+}
