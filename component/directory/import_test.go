@@ -140,6 +140,20 @@ func TestImportLosesNobody(t *testing.T) {
 	}
 }
 
+// How many stay users although the tables lack them is told when it changes, while there are any.
+func TestImportTellsWhoStays(t *testing.T) {
+	users := []string{"a", "b", "c", "d", "e", "f"}
+	h := startImporting(t, func(d *Config) { d.MaxRemove = 5 }, users...)
+	h.polled()
+	for i, c := range []struct{ missing, told int }{{0, 0}, {3, 1}, {3, 1}, {4, 2}, {0, 2}, {0, 2}, {4, 3}} {
+		h.from.have(users[c.missing:]...)
+		h.polled()
+		if got := h.log.Count("they stay users"); got != c.told {
+			t.Errorf("step %d, %d missing: got %d lines, want %d of\n%s", i, c.missing, got, c.told, h.log)
+		}
+	}
+}
+
 func TestImportDry(t *testing.T) {
 	h := startImporting(t, func(d *Config) { d.DryRun = true }, "anna")
 	h.rec.take()

@@ -5,7 +5,9 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
+	"tlim/component/logged"
 	"tlim/store"
 )
 
@@ -15,7 +17,7 @@ import (
 // learned leaves only when they are no longer in the tables and the server says that there is no such account.
 type importPolicy struct {
 	d    *Directory
-	kept int // users who were kept at the last poll, to log it once; of the one goroutine that polls
+	kept logged.Text // users who were kept at the last poll; of the one goroutine that polls
 }
 
 func (i *importPolicy) ours(ctx context.Context) (*known, error) {
@@ -73,15 +75,17 @@ func asLearned(id string, their store.User) store.User {
 // users than may leave at once: the server may read its users elsewhere, or is being restored.
 func (i *importPolicy) limit(ctx context.Context, d *difference) (refused, err error) {
 	allowed := int(math.Ceil(float64(d.known) * i.d.cfg.MaxRemove / 100))
-	kept := 0
+	kept, text := 0, ""
 	if len(d.left) > allowed || d.listed == 0 {
 		kept = len(d.left)
 		d.left = nil
 	}
-	if kept != i.kept {
+	if kept > 0 {
+		text = strconv.Itoa(kept)
+	}
+	if i.kept.Changes(text) && kept > 0 {
 		i.d.log.Info("users who were seen are not in the server's tables, and more of them than directory.max_remove lets leave at once: they stay users", "users", kept)
 	}
-	i.kept = kept
 	verdicts := map[string]Verdict{}
 	for slice := range slices.Chunk(localsOf(d.left), writeSlice) {
 		maps.Copy(verdicts, i.d.finder.find(ctx, "", slice))
