@@ -30,15 +30,8 @@ type confirmations struct {
 	order []string // the keys of marks, those that came first in front
 }
 
-// confirmedRow is a queue row to be deleted. Whoever has seen the row knows its owner as it is spelled there, else the directory says.
-type confirmedRow struct{ owner, local, msgID string }
-
-func (c confirmedRow) key() string {
-	if c.owner != "" {
-		return c.owner
-	}
-	return c.local
-}
+// confirmedRow is a queue row to be deleted. How its owner is spelled there the directory says.
+type confirmedRow struct{ local, msgID string }
 
 // mark is a user whose phones confirm.
 type mark struct {
@@ -59,21 +52,16 @@ func newConfirmations(users *directory.Cache, ignored *prometheus.CounterVec) *c
 		marks: map[string]store.Confirms{}}
 }
 
-// drop has a queue row deleted if it is there; owner as rows have it.
-func (c *confirmations) drop(owner, msgID string) { c.add(confirmedRow{owner: owner, msgID: msgID}) }
-
-// dropOf is drop for a user of whom only the local part is known.
-func (c *confirmations) dropOf(local, msgID string) { c.add(confirmedRow{local: local, msgID: msgID}) }
-
-func (c *confirmations) add(row confirmedRow) {
-	if utf8.RuneCountInString(row.msgID) > protocol.MaxID { // there is no such row
+// drop has a queue row deleted if it is there.
+func (c *confirmations) drop(local, msgID string) {
+	if utf8.RuneCountInString(msgID) > protocol.MaxID { // there is no such row
 		return
 	}
 	c.mu.Lock()
-	f := c.rows.Of(row.key())
+	f := c.rows.Of(local)
 	full := c.rows.Len() >= maxConfirmed || f != nil && f.Len() >= maxConfirmedPerUser
 	if !full {
-		c.rows.Push(row.key(), row, 1)
+		c.rows.Push(local, confirmedRow{local, msgID}, 1)
 	}
 	c.mu.Unlock()
 	if full {
@@ -166,7 +154,7 @@ func (c *confirmations) giveBack(taken confirmed) {
 	defer c.mu.Unlock()
 	for i := len(taken.rows) - 1; i >= 0; i-- {
 		row := taken.rows[i]
-		c.rows.GiveBack(row.key(), row, 1)
+		c.rows.GiveBack(row.local, row, 1)
 	}
 	for _, m := range taken.marks {
 		c.note(m)
@@ -197,9 +185,7 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 	defer cancel()
 	var locals []string
 	for _, row := range taken.rows {
-		if row.owner == "" {
-			locals = append(locals, row.local)
-		}
+		locals = append(locals, row.local)
 	}
 	for _, m := range taken.marks {
 		locals = append(locals, m.local)
@@ -209,13 +195,11 @@ func (s *Service) confirmedChange(ctx context.Context, taken confirmed) (change 
 		return change, err
 	}
 	for _, row := range taken.rows {
-		if row.owner == "" {
-			row.owner = s.users.Person(row.local, found).ID
-		}
-		if s.unconfirmed.ConfirmWaiting(row.owner, row.msgID) {
+		owner := s.users.Person(row.local, found).ID
+		if s.unconfirmed.ConfirmWaiting(owner, row.msgID) {
 			continue
 		}
-		change.DropOffline = append(change.DropOffline, store.OfflineKey{Owner: row.owner, MsgID: row.msgID})
+		change.DropOffline = append(change.DropOffline, store.OfflineKey{Owner: owner, MsgID: row.msgID})
 	}
 	for _, m := range taken.marks {
 		if _, known := found[m.local]; !known {

@@ -24,20 +24,20 @@ func TestConfirmationsAreFair(t *testing.T) {
 	for i := range maxConfirmedPerUser + 7 {
 		c.drop("A", fmt.Sprintf("a%d", i))
 	}
-	c.dropOf("b", "b0")
+	c.drop("b", "b0")
 	c.drop("A", strings.Repeat("m", protocol.MaxID+1)) // no row has such an id
 	if got := counter(t, c.ignored.WithLabelValues(ignoredRow)); got != 7 {
 		t.Errorf("%v were given up, want 7", got)
 	}
 	taken := c.take(everybody)
-	if len(taken.rows) != maxConfirmedRows || !slices.Contains(taken.rows, confirmedRow{local: "b", msgID: "b0"}) {
+	if len(taken.rows) != maxConfirmedRows || !slices.Contains(taken.rows, confirmedRow{"b", "b0"}) {
 		t.Errorf("the first %d rows lack the other user's, want b0 among %d", len(taken.rows), maxConfirmedRows)
 	}
 	c.giveBack(taken)
 	seen := 0
 	for c.waits() {
 		for _, row := range c.take(everybody).rows {
-			if row.owner == "A" {
+			if row.local == "A" {
 				if row.msgID != fmt.Sprintf("a%d", seen) {
 					t.Fatalf(`got %s, want a%d`, row.msgID, seen)
 				}
@@ -102,7 +102,7 @@ func TestConfirmationsNeedNoTraffic(t *testing.T) {
 	if c := (<-written)[0]; len(c.DropOffline) != 1 {
 		t.Errorf("written: got %+v, want 1 offline message dropped", c)
 	}
-	h.confirmations.dropOf("stranger", "n0")
+	h.confirmations.drop("stranger", "n0")
 	<-written
 	if got := h.queue("lisi") + h.queue("stranger"); got != "m1/0 m2/0" {
 		t.Errorf(`queues: got %q, want "m1/0 m2/0"`, got)

@@ -117,7 +117,7 @@ func (s *Service) confirm(a *arrival, sender *senderState) bool {
 			some = true
 		case s.credits(sender):
 			some = true
-			s.confirmations.dropOf(local, id)
+			s.confirmations.drop(local, id)
 		}
 	}
 	return some

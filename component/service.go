@@ -199,7 +199,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
-		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.Confirms, Drop: s.confirmations.dropOf,
+		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.Confirms, Drop: s.confirmations.drop,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
