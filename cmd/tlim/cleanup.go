@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -98,9 +97,7 @@ func printDryRun(out io.Writer, c config.Cleanup, found retention.Removed, asJSO
 		{"tlim_file", days(c.FilesDays), found.Files, 0},
 	}
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return printJSON(out, struct {
 			Enabled bool           `json:"enabled"`
 			Tables  []cleanedTable `json:"tables"`
 		}{c.Enabled, tables})

@@ -28,19 +28,23 @@ func TestOpenUsers(t *testing.T) {
 	defer db.Close()
 	for _, c := range []struct {
 		name            string
-		cfg             config.Directory
+		directory       string // the section of the configuration
 		source          bool
 		failure, logged string
 	}{
-		{"the API", config.Directory{Source: "api"}, false, "", ""},
-		{"no tables", config.Directory{Source: "isc"}, false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
-		{"no file", config.Directory{Source: "openfire", DSN: config.NewDSN(filepath.Join(dir, "nosuch.db"))}, false, "directory.source openfire: ", ""},
-		{"no database", config.Directory{Source: "openfire", DSN: config.NewDSN("u:p@tcp(127.0.0.1:3306)/")}, false, "directory.dsn: names no database", ""},
-		{"a server that is away", config.Directory{Source: "openfire", DSN: config.NewDSN("u:hush@tcp(127.0.0.1:1)/openfire")}, true, "", "the source of users cannot be read now"},
+		{"the API", "{source: api}", false, "", ""},
+		{"no tables", "{source: isc}", false, "directory.source isc: the tables do not fit: missing are table isc_user, table isc_user_info", ""},
+		{"no file", "{source: openfire, dsn: nosuch.db}", false, "directory.source openfire: ", ""},
+		{"no database", "{source: openfire, dsn: 'u:p@tcp(127.0.0.1:3306)/'}", false, "directory.dsn: names no database", ""},
+		{"a server that is away", "{source: openfire, dsn: 'u:hush@tcp(127.0.0.1:1)/openfire'}", true, "", "the source of users cannot be read now"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			cfg, _, err := config.Load(config.Sources{File: write(t, dir, "tlim.yaml", "xmpp: {domain: im.test, secret: x}\ndirectory: "+c.directory+"\n")})
+			if err != nil && !errors.As(err, new(config.Problems)) { // an address that is wrong is read all the same
+				t.Fatal(err)
+			}
 			var log bytes.Buffer
-			u, err := openUsers(t.Context(), c.cfg, sourcesOf(db), slog.New(slog.NewTextHandler(&log, nil)))
+			u, err := openUsers(t.Context(), cfg.Directory, sourcesOf(db), slog.New(slog.NewTextHandler(&log, nil)))
 			if (u.source != nil) != c.source || u.imports != nil || (err == nil) != (c.failure == "") || err != nil && !strings.Contains(err.Error(), c.failure) {
 				t.Errorf("got source %v, %v, want a source %v, error %q", u.source, err, c.source, c.failure)
 			}

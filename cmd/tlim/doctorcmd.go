@@ -56,7 +56,7 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 	report := doctor.Conclude(version(), site.Serving(), results)
 	printed := report.Print
 	if asJSON {
-		printed = report.PrintJSON
+		printed = func(out io.Writer) error { return printJSON(out, report) }
 	}
 	if err := errors.Join(printed(out), site.Close()); err != nil {
 		return err

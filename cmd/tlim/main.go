@@ -8,6 +8,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -129,4 +130,12 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("unknown flag --%s; the nearest one is --%s", unknown.GetSpecifiedName(), near)
 	}
 	return fmt.Errorf("unknown flag: see %s --help", cmd.CommandPath())
+}
+
+// printJSON writes one document, for people to read as well.
+func printJSON(out io.Writer, document any) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(document)
 }

@@ -85,6 +85,13 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+func TestPrintJSON(t *testing.T) {
+	var out strings.Builder
+	if err := printJSON(&out, map[string]string{"remedy": "set <key> & start"}); err != nil || out.String() != "{\n  \"remedy\": \"set <key> & start\"\n}\n" {
+		t.Errorf("got %q, %v, want it indented, with < > & as they are", out.String(), err)
+	}
+}
+
 // commandNames are the first words of all commands, as people are told of them.
 func commandNames() (names []string) {
 	root := rootCommand()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -96,10 +95,7 @@ func selftest(ctx context.Context, out io.Writer, from config.Sources, prefix st
 		return interrupted(ctx, ran, "interrupted; its tables are removed")
 	}
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(t)
+		err = printJSON(out, t)
 	} else {
 		_, err = fmt.Fprintf(out, "%d behaviours on %s %s in %.1f s: %d passed, %d failed, %d skipped; no table behind %s is left\n",
 			len(t.Tested), t.Engine, t.Database, t.Seconds, t.Passed, t.Failed, t.Skipped, t.Prefix)

@@ -154,7 +154,7 @@ func serveShadow(from config.Sources, stdout, stderr io.Writer, signals <-chan o
 	err = errors.Join(failed, lookErr, run.Stop(limit))
 	printed := report.Print
 	if how.asJSON {
-		printed = report.PrintJSON
+		printed = func(out io.Writer) error { return printJSON(out, report) }
 	}
 	if err = errors.Join(err, printed(stdout)); err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -61,10 +60,7 @@ func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string
 		return fmt.Errorf("nothing is known of %q: it never came, was refused, is of a kind that is not stored, or was cleaned up", msgID)
 	}
 	if how.json {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(t)
+		return printJSON(out, t)
 	}
 	return t.print(out)
 }

@@ -47,9 +47,6 @@ func (s *Secret) reveal(text string) { s.text = text }
 // administrator must see that. It may be given as KEY_file as well.
 type DSN struct{ text string }
 
-// NewDSN makes an address of its text, which the engine judges when it is opened.
-func NewDSN(text string) DSN { return DSN{text} }
-
 // Reveal is the address with its password.
 func (d DSN) Reveal() string { return d.text }
 

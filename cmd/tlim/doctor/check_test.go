@@ -74,7 +74,7 @@ func TestLimit(t *testing.T) {
 // Both forms say the same.
 func TestReport(t *testing.T) {
 	r := Conclude("v1", true, []Result{conclude(Check{ID: "a.b", Name: "n"}, []Finding{{Failure, "seen\nthere", "do <this>"}, {Warning, "w", "r"}}), conclude(Check{ID: "c"}, ok("fine"))})
-	var text, document bytes.Buffer
+	var text bytes.Buffer
 	if err := r.Print(&text); err != nil {
 		t.Fatal(err)
 	}
@@ -82,11 +82,12 @@ func TestReport(t *testing.T) {
 	if text.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
 	}
-	if err := r.PrintJSON(&document); err != nil {
+	document, err := json.Marshal(r)
+	if err != nil {
 		t.Fatal(err)
 	}
 	var read Report
-	if err := json.Unmarshal(document.Bytes(), &read); err != nil || read.Failures != 1 || !read.Serving || len(read.Checks) != 2 || read.Checks[0].Findings[0].Remedy != "do <this>" {
-		t.Errorf("got %v %s", err, document.String())
+	if err := json.Unmarshal(document, &read); err != nil || read.Failures != 1 || !read.Serving || len(read.Checks) != 2 || read.Checks[0].Findings[0].Remedy != "do <this>" {
+		t.Errorf("got %v, %s, want 1 failure, a process that serves, 2 checks, the remedy \"do <this>\"", err, document)
 	}
 }

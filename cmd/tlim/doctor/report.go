@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 )
@@ -32,12 +31,4 @@ func (r Report) Print(out io.Writer) error {
 	}
 	_, err := fmt.Fprintf(out, "%d checks: %d failed, %d with warnings, %d skipped\n", len(r.Checks), r.Failures, r.Warnings, r.Skipped)
 	return err
-}
-
-// PrintJSON writes one document.
-func (r Report) PrintJSON(out io.Writer) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
 }

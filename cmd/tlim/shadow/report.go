@@ -2,7 +2,6 @@ package shadow
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -244,12 +243,4 @@ func some(list []Example) string {
 		texts = append(texts, strings.TrimSpace(e.MsgID+" "+e.Detail))
 	}
 	return ", as " + strings.Join(texts, "; ")
-}
-
-// PrintJSON writes one document.
-func (r Report) PrintJSON(out io.Writer) error {
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
 }

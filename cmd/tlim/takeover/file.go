@@ -38,9 +38,6 @@ func (f *File) Taken() (n int) {
 	return n
 }
 
-// Dropped counts the settings that have no place in it.
-func (f *File) Dropped() int { return len(f.dropped) }
-
 // set gives a key a text, a number or a switch. The notes say where it comes from. A text that is no UTF-8, which no YAML can hold, is
 // to be written by hand.
 func (f *File) set(key string, value any, notes ...string) {
