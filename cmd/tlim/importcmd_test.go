@@ -177,21 +177,23 @@ func TestImportTargets(t *testing.T) {
 			return err
 		}, "is a device, a pipe or a socket"},
 	} {
-		to := filepath.Join(dir, name)
-		if err := c.made(to); err != nil {
-			t.Fatal(err)
-		}
-		before, err := os.Lstat(to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, more := range [][]string{nil, {"--force"}} {
-			code, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to}, more...)...)
-			after, err := os.Lstat(to)
-			if code != exitUsage || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "--force writes") || err != nil || !os.SameFile(before, after) {
-				t.Errorf("%s %s: exit code %d, %s%s, %v %v; want %d, %q and it as it was", name, more, code, stdout, stderr, after, err, exitUsage, c.says)
+		t.Run(name, func(t *testing.T) {
+			to := filepath.Join(dir, name)
+			if err := c.made(to); err != nil {
+				t.Fatal(err)
 			}
-		}
+			before, err := os.Lstat(to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, more := range [][]string{nil, {"--force"}} {
+				code, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to}, more...)...)
+				after, err := os.Lstat(to)
+				if code != exitUsage || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "--force writes") || err != nil || !os.SameFile(before, after) {
+					t.Errorf("%s: got the exit code %d, %s%s, %v %v; want %d, %q and it as it was", more, code, stdout, stderr, after, err, exitUsage, c.says)
+				}
+			}
+		})
 	}
 	if got := readText(t, other); got != "mine" {
 		t.Errorf("what the link names: got %q, want it as it was", got)
@@ -209,20 +211,22 @@ func TestImportUnread(t *testing.T) {
 	late, cancel := context.WithTimeoutCause(t.Context(), 0, noAnswer(10*time.Second))
 	defer cancel()
 	<-late.Done()
-	for _, c := range []struct {
+	for name, c := range map[string]struct {
 		ctx  context.Context
 		err  error
 		want string
 	}{
-		{t.Context(), errors.New("open the mysql database: Error 1045 (28000): Access denied for user 'u'@'h'"), "a user who may log in from this host and SELECT"},
-		{t.Context(), errors.New("login error: Login failed for user 'sa'"), "a user who may log in from this host and SELECT"},
-		{t.Context(), fmt.Errorf("%w: no table", store.ErrSchema), "the database in which Openfire has its tables"},
-		{t.Context(), errors.New("invalid packet size, it is shorter than header size"), "those of a mysql database"},
-		{late, errors.New("invalid connection"), "the mysql database: no answer within 10s; nothing is written. Remedy: see that host and port"},
+		"login of mysql":     {t.Context(), errors.New("open the mysql database: Error 1045 (28000): Access denied for user 'u'@'h'"), "a user who may log in from this host and SELECT"},
+		"login of sqlserver": {t.Context(), errors.New("login error: Login failed for user 'sa'"), "a user who may log in from this host and SELECT"},
+		"no tables":          {t.Context(), fmt.Errorf("%w: no table", store.ErrSchema), "the database in which Openfire has its tables"},
+		"another server":     {t.Context(), errors.New("invalid packet size, it is shorter than header size"), "those of a mysql database"},
+		"no answer":          {late, errors.New("invalid connection"), "the mysql database: no answer within 10s; nothing is written. Remedy: see that host and port"},
 	} {
-		if got := unread(c.ctx, "mysql", c.err).Error(); !strings.Contains(got, c.want) || !strings.Contains(got, "nothing is written") || !strings.Contains(got, "leave --db away") {
-			t.Errorf("of %v: got %q, want %q in it", c.err, got, c.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			if got := unread(c.ctx, "mysql", c.err).Error(); !strings.Contains(got, c.want) || !strings.Contains(got, "nothing is written") || !strings.Contains(got, "leave --db away") {
+				t.Errorf("of %v: got %q, want %q, that nothing is written and the way without --db in it", c.err, got, c.want)
+			}
+		})
 	}
 }
 

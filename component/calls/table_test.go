@@ -140,43 +140,50 @@ func TestUnservable(t *testing.T) {
 
 // TestOneOfAKey: no two calls of a key, or about one business, are under way; those without are never in each other's way.
 func TestOneOfAKey(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d := newDesk(t)
-		first := NewUnderway(store.Call{ID: "1", Key: "k", Business: "b"})
-		if err := d.Claim(t.Context(), first); err != nil {
-			t.Fatal(err)
-		}
-		for name, other := range map[string]store.Call{"no key": {}, "another key": {Key: "K", Business: "B"}} {
-			if err := d.Claim(t.Context(), NewUnderway(other)); err != nil {
-				t.Errorf("%s: got %v, want no error", name, err)
-			}
-		}
-		for name, other := range map[string]store.Call{"the key": {Key: "k"}, "the business": {Business: "b"}} {
-			u := NewUnderway(other)
-			short, cancel := context.WithTimeout(t.Context(), time.Second)
-			if err := d.Claim(short, u); !errors.Is(err, protocol.ErrUnavailable) {
-				t.Errorf("%s, while it is under way: got %v, want %v", name, err, protocol.ErrUnavailable)
-			}
-			cancel()
-			claimed := make(chan error)
-			go func() { claimed <- d.Claim(t.Context(), u) }()
-			synctest.Wait()
-			select {
-			case err := <-claimed:
-				t.Errorf("%s, while it is under way: got %v, want it to wait", name, err)
-			default:
-			}
-			d.End(first, nil)
-			if err := <-claimed; err != nil {
-				t.Errorf("%s, after its end: got %v, want no error", name, err)
-			}
-			d.End(u, nil)
-			first = NewUnderway(first.Call)
-			if err := d.Claim(t.Context(), first); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
+	for name, c := range map[string]struct {
+		other store.Call
+		waits bool
+	}{
+		"no key": {store.Call{}, false}, "another key": {store.Call{Key: "K", Business: "B"}, false},
+		"the key": {store.Call{Key: "k"}, true}, "the business": {store.Call{Business: "b"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t)
+				first, u := NewUnderway(store.Call{ID: "1", Key: "k", Business: "b"}), NewUnderway(c.other)
+				if err := d.Claim(t.Context(), first); err != nil {
+					t.Fatal(err)
+				}
+				if !c.waits {
+					if err := d.Claim(t.Context(), u); err != nil {
+						t.Errorf("got %v, want no error", err)
+					}
+					return
+				}
+				short, cancel := context.WithTimeout(t.Context(), time.Second)
+				if err := d.Claim(short, u); !errors.Is(err, protocol.ErrUnavailable) {
+					t.Errorf("while it is under way: got %v, want %v", err, protocol.ErrUnavailable)
+				}
+				cancel()
+				claimed := make(chan error)
+				go func() { claimed <- d.Claim(t.Context(), u) }()
+				synctest.Wait()
+				select {
+				case err := <-claimed:
+					t.Errorf("while it is under way: got %v, want it to wait", err)
+				default:
+				}
+				d.End(first, nil)
+				if err := <-claimed; err != nil {
+					t.Errorf("after its end: got %v, want no error", err)
+				}
+				d.End(u, nil)
+				if err := d.Claim(t.Context(), NewUnderway(first.Call)); err != nil {
+					t.Errorf("when both are over: got %v, want no error", err)
+				}
+			})
+		})
+	}
 }
 
 // TestSweep: calls are forgotten when their window is over, a page after the other.

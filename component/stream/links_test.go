@@ -585,8 +585,8 @@ func TestDeliverFromUp(t *testing.T) {
 // writerFunc is a log that is listened to.
 type writerFunc func(line []byte)
 
-func (f writerFunc) Write(line []byte) (int, error) {
-	f(line)
+func (w writerFunc) Write(line []byte) (int, error) {
+	w(line)
 	return len(line), nil
 }
 
@@ -610,7 +610,7 @@ func TestUpIsUsable(t *testing.T) {
 			t.Errorf(`the server got %s, want "presence  tlim.im.test>im.test first|"`, got)
 		}
 		if !heard {
-			t.Error(`the log has no "link is up"`)
+			t.Error(`the log: got no "link is up", want it told`)
 		}
 		p.drain()
 	})

@@ -129,7 +129,7 @@ func TestDoctorLink(t *testing.T) {
 			d, code, took := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
 			if wrong := c.status == "failure"; wrong != (code == 1) || wrong != (d.Failures > 0) {
-				t.Errorf("exit code %d, %d failures\n%s", code, d.Failures, d.lines(""))
+				t.Errorf("got exit code %d and %d failures, want neither 0: %v; found\n%s", code, d.Failures, wrong, d.lines(""))
 			}
 			most := 20 * time.Second
 			if c.id == "openfire.domain" {
@@ -224,7 +224,7 @@ func TestDoctorOpenfire(t *testing.T) {
 			d, _, took := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
 			if strings.Contains(d.lines(""), s.Secret) {
-				t.Errorf("the secret is shown:\n%s", d.lines(""))
+				t.Errorf("got\n%s\nwant it without the secret", d.lines(""))
 			}
 			t.Logf("%v", took)
 		})
@@ -337,15 +337,15 @@ func TestDoctorHost(t *testing.T) {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
 			if left := must[[]string](t)(filepath.Glob(dir + "/tlim.db-*")); len(left) > 0 && c.plant == nil {
-				t.Errorf("the command left %v beside the database", left)
+				t.Errorf("beside the database: got %v, want nothing left there", left)
 			}
 			if before != nil {
 				if after := must[[]byte](t)(os.ReadFile(file)); !bytes.Equal(before, after) {
-					t.Error("the database's file was changed")
+					t.Errorf("the database's file: got %d other bytes, want the %d of before", len(after), len(before))
 				}
 			}
-			if took > 30*time.Second {
-				t.Errorf("took %v", took)
+			if most := 30 * time.Second; took > most {
+				t.Errorf("took %v, want at most %v", took, most)
 			}
 		})
 	}
@@ -369,7 +369,7 @@ func TestDoctorBesideServe(t *testing.T) {
 	check(t, response.Body.Close())
 	d, code, took := doctor(t, config)
 	if code != 0 || !d.Serving || d.Failures > 0 {
-		t.Errorf("exit code %d, serving %v:\n%s", code, d.Serving, d.lines(""))
+		t.Errorf("got exit code %d, serving %v, %d failures, want 0, true, none; found\n%s", code, d.Serving, d.Failures, d.lines(""))
 	}
 	t.Logf("%v", took)
 	d.finds(t, "process", "ok", "takes and delivers messages", "")
@@ -558,17 +558,17 @@ func TestDoctorDatabase(t *testing.T) {
 			before := checksums(t, db)
 			d, _, took := doctor(t, config)
 			d.finds(t, c.id, c.status, c.seen, c.remedy)
-			if took > 30*time.Second {
-				t.Errorf("took %v", took)
+			if most := 30 * time.Second; took > most {
+				t.Errorf("took %v, want at most %v", took, most)
 			}
 			if strings.HasPrefix(c.name, "nothing") && strings.Contains(d.lines("database"), " failure") {
-				t.Errorf("got\n%s", d.lines("database"))
+				t.Errorf("got\n%s\nwant no failure", d.lines("database"))
 			}
 			if all := d.lines(""); strings.Contains(all, address.Passwd) || strings.Contains(all, "geheim") {
-				t.Errorf("a secret or a text is shown:\n%s", all)
+				t.Errorf("got\n%s\nwant it without password and text", all)
 			}
 			if after := checksums(t, db); after != before {
-				t.Errorf("the database was %s and is %s", before, after)
+				t.Errorf("the database: got %s, want it as before, %s", after, before)
 			}
 		})
 	}
@@ -628,7 +628,7 @@ func TestDoctorRights(t *testing.T) {
 				}
 			}
 			if followed == 0 {
-				t.Errorf("no GRANT is advised:\n%s", d.lines("database"))
+				t.Errorf("got\n%s\nwant a GRANT advised", d.lines("database"))
 			}
 			check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{Driver: "mysql", DSN: address.FormatDSN()})).Close())
 			d, _, _ = doctor(t, config)

@@ -57,7 +57,7 @@ func TestImport(t *testing.T) {
 	made := fit("in plain")
 	for _, want := range []string{"server: " + server.Component + "\n", "domain: " + server.Domain + "\n", "secret: " + server.Secret + "\n", "enabled: true\n", "max_open: 40\n", "# - tlim.nettyServer: ", "driver: mysql\n"} {
 		if !strings.Contains(made, want) {
-			t.Errorf("the file lacks %q:\n%s", want, made)
+			t.Errorf("got\n%s\nwant %q in it", made, want)
 		}
 	}
 	// It is one that serves.

@@ -106,7 +106,7 @@ func TestApprovalCutShort(t *testing.T) {
 		want := fmt.Sprintf("%s%06x", call[:30], places[user]+1)
 		for _, again := range phone.Drain() { // a copy may come again, with its id
 			if id := must[lab.Envelope](t)(again.Envelope()).ID; approval(again) && id != want {
-				t.Errorf("%s got %s beside %s", user, id, want)
+				t.Errorf("%s, again: got the id %s, want %s", user, id, want)
 			}
 		}
 	}

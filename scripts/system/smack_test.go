@@ -464,7 +464,7 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 			case id := <-by:
 				wanted = slices.DeleteFunc(wanted, func(w string) bool { return w == id })
 			case <-ctx.Done():
-				t.Fatalf("the sender lacks %d of %d %s", len(wanted), len(ids), what)
+				t.Fatalf("the sender: got %d %s, want %d", len(ids)-len(wanted), what, len(ids))
 			}
 		}
 	}

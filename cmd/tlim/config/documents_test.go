@@ -13,7 +13,7 @@ func TestConfigurationDocumentIsTheDefaults(t *testing.T) {
 	_, block, found := strings.Cut(text, "```yaml\n")
 	block, _, ended := strings.Cut(block, "```\n")
 	if !found || !ended {
-		t.Fatal("CONFIG.md has no block of YAML")
+		t.Fatalf("CONFIG.md, a block of YAML: got begin %v, end %v, want both", found, ended)
 	}
 	dir := t.TempDir()
 	got, problems := parse([]byte(block), "CONFIG.md", dir, nil, nil)

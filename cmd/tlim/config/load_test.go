@@ -393,7 +393,7 @@ func FuzzConfig(f *testing.F) {
 		cfg, problems := parse(data, "tlim.yaml", "/etc", nil, nil)
 		for _, p := range problems {
 			if strings.TrimSpace(p) == "" {
-				t.Error("got an empty problem")
+				t.Errorf("got the problem %q in %q, want a text in each", p, problems)
 			}
 		}
 		if slices.ContainsFunc(problems, func(p string) bool { return p != noSecret && p != noDomain }) {

@@ -25,13 +25,13 @@ func FuzzImport(f *testing.F) {
 		}
 		if err != nil {
 			if strings.Contains(err.Error(), hush) || strings.Contains(err.Error(), "\n") {
-				t.Errorf("the error is %q", err)
+				t.Errorf("got the error %q, want one line without the password", err)
 			}
 			return
 		}
 		file := Convert(d, db, rows(), "")
 		if said := strings.Join(append(file.ToDo, file.Notes...), " "); strings.Contains(said, hush) {
-			t.Errorf("it says %q", said)
+			t.Errorf("what is to do: got %q, want it without the password", said)
 		}
 		path := filepath.Join(dir, "tlim.yaml")
 		if err := os.WriteFile(path, file.Text(), 0o600); err != nil {
@@ -39,7 +39,7 @@ func FuzzImport(f *testing.F) {
 		}
 		// A value that is wrong is for config import to find, which checks what it wrote.
 		if _, _, err := config.Load(config.Sources{File: path}); err != nil && strings.Contains(err.Error(), "YAML") {
-			t.Errorf("config check says %v of\n%s", err, file.Text())
+			t.Errorf("got %v of\n%s\nwant a file that YAML reads", err, file.Text())
 		}
 	})
 }

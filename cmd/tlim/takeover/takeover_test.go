@@ -207,7 +207,7 @@ func TestBlanks(t *testing.T) {
 			t.Errorf("%q: got %q, %v; want %q", password, cfg.Store.DSN.Reveal(), err, want)
 		}
 		if strings.ContainsAny(string(f.Text()), "\u2028\u2029\ufeff") {
-			t.Errorf("%q: a character that ends lines or is not seen stands in\n%q", password, f.Text())
+			t.Errorf("%q: got\n%q\nwant no character that ends lines or is not seen", password, f.Text())
 		}
 		db, err := read(t, provided("jdbc:sqlserver://db;databaseName=im;user=u;password="+password, "", "", "")).Database(Login{})
 		if err != nil {
@@ -226,7 +226,7 @@ func TestTwice(t *testing.T) {
 	said := strings.Join(f.Notes, "\n")
 	if !strings.Contains(said, "has database.defaultProvider.serverURL more than once") || !strings.Contains(said, "has tlim.appKey more than once") || strings.Contains(said, hush) ||
 		!strings.Contains(string(f.Text()), "tcp(db:3306)") {
-		t.Errorf("got %q and\n%s", said, f.Text())
+		t.Errorf("got %q and\n%s\nwant both names told and the first address, without the secret", said, f.Text())
 	}
 }
 
@@ -276,7 +276,10 @@ func TestWholeSite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ key, got, want any }{
+	for _, c := range []struct {
+		key       string
+		got, want any
+	}{
 		{"xmpp.server", cfg.XMPP.Server, "10.0.0.1:5999"}, {"xmpp.domain", cfg.XMPP.Domain, "im.example.com"}, {"xmpp.secret", cfg.XMPP.Secret.Reveal(), "0" + hush},
 		{"store.driver", cfg.Store.Driver, "mysql"}, {"store.dsn", cfg.Store.DSN.Reveal(), "u:p'\": #" + hush + "@tcp(db:3306)/openfire"},
 		{"store.max_open", cfg.Store.MaxOpen, 200}, {"store.max_idle", cfg.Store.MaxIdle, 200}, {"store.max_wait", text(t, cfg.Store.MaxWait), "8s"}, {"store.max_lifetime", text(t, cfg.Store.MaxLifetime), "10m"},
@@ -284,20 +287,22 @@ func TestWholeSite(t *testing.T) {
 		{"push.jpush.enabled", cfg.Push.JPush.Enabled, true}, {"app_key", cfg.Push.JPush.AppKey.Reveal(), "0123"}, {"master_secret", cfg.Push.JPush.MasterSecret.Reveal(), "true"},
 		{"cleanup.enabled", cfg.Cleanup.Enabled, true}, {"cleanup.interval", text(t, cfg.Cleanup.Interval), "12h"}, {"cleanup.days", cfg.Cleanup.Days, 90},
 	} {
-		if c.got != c.want {
-			t.Errorf("%v: got %v, want %v", c.key, c.got, c.want)
-		}
+		t.Run(c.key, func(t *testing.T) {
+			if c.got != c.want {
+				t.Errorf("got %v, want %v", c.got, c.want)
+			}
+		})
 	}
 	made := string(f.Text())
 	for _, want := range []string{"tlim.druid.initialSize", "tlim.druid.removeAbandonedTimeout", "tlim.druid.testOnBorrow", "tlim.nettyServer", "tlim.nettyServerPort", "tlim.threadPoolSize", "tlim.channelCode",
 		"tlim.httpObjectAggregatorValue", "tlim.optionSoBacklog", "tlim.dbPassword", "tlim.later", "route.all-resources of ofProperty", provider + "minConnections"} {
 		if !strings.Contains(made, "\n# - "+want) {
-			t.Errorf("the file does not say that %s was dropped:\n%s", want, made)
+			t.Errorf("got\n%s\nwant it to say that %s was dropped", made, want)
 		}
 	}
 	for _, line := range strings.Split(made, "\n") {
 		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "#") && strings.Contains(trimmed, hush) {
-			t.Errorf("a comment shows a secret: %s", line)
+			t.Errorf("got the comment %s, want it without the secret", line)
 		}
 	}
 	said := strings.Join(append(f.ToDo, f.Notes...), "\n")
