@@ -67,6 +67,7 @@ var sqlserverDialect = dialect{
 	},
 	convert: convertSQLServer,
 	advise:  adviseSQLServer,
+	looks:   looks{now: nowSQLServer, durability: durabilitySQLServer, headroom: headroomSQLServer},
 	version: sqlserverVersion,
 	session: sqlserverOwnID,
 	kill:    "KILL %d",
@@ -280,13 +281,15 @@ const (
 		JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
 		JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
 		WHERE t.schema_id = SCHEMA_ID() AND k.is_included_column = 0 AND i.is_disabled = 0 ORDER BY t.name, i.name, k.key_ordinal`
-	sqlserverIdentities = `SELECT t.name, c.name, y.name, c.precision, CAST(c.last_value AS bigint), p.name
+	sqlserverIdentities = `SELECT t.name, c.name, y.name, c.precision, CAST(c.last_value AS bigint), i.name, CAST(i.is_primary_key AS int), i.type_desc
 		FROM sys.tables t JOIN sys.identity_columns c ON c.object_id = t.object_id JOIN sys.types y ON y.user_type_id = c.user_type_id
-		LEFT JOIN sys.key_constraints p ON p.parent_object_id = t.object_id AND p.type = 'PK'
-		WHERE t.schema_id = SCHEMA_ID() ORDER BY t.name`
+		LEFT JOIN sys.index_columns k ON k.object_id = c.object_id AND k.column_id = c.column_id
+		LEFT JOIN sys.indexes i ON i.object_id = k.object_id AND i.index_id = k.index_id
+		WHERE t.schema_id = SCHEMA_ID() ORDER BY t.name, i.index_id`
 	sqlserverSettings = `SELECT CAST(is_read_committed_snapshot_on AS int) FROM sys.databases WHERE database_id = DB_ID()`
 	sqlserverVersion  = `SELECT CAST(SERVERPROPERTY('ProductVersion') AS nvarchar(128))`
 	sqlserverOwnID    = `SELECT CAST(@@SPID AS int)`
+	sqlserverNow      = `SELECT DATEDIFF(day, '19700101', n) * CAST(86400000 AS bigint) + DATEDIFF(ms, CAST(n AS date), n) FROM (SELECT SYSUTCDATETIME() AS n) clock`
 	sqlserverDelayed  = `SELECT delayed_durability FROM sys.databases WHERE database_id = DB_ID()`
 	sqlserverLock     = `DECLARE @got int; EXEC @got = sp_getapplock @Resource = 'tlim_migrate', @LockMode = 'Exclusive', @LockOwner = 'Session', @LockTimeout = 60000; SELECT @got`
 	sqlserverUnlock   = `EXEC sp_releaseapplock @Resource = 'tlim_migrate', @LockOwner = 'Session'`
@@ -354,8 +357,10 @@ func lockSQLServer(ctx context.Context, conn *sql.Conn) (func() error, error) {
 
 // identity is a column that numbers the rows of an old table, as far as it has come.
 type identity struct {
-	table, column, key string
-	used               float64 // of its range
+	table, column string
+	used          float64 // of its range
+	key, kind     string  // its primary key, CLUSTERED or not
+	indexes       []string
 }
 
 // The old tables number their rows by numeric(6): the millionth insert fails, however many rows were deleted.
@@ -366,9 +371,9 @@ const (
 
 func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err error) {
 	err = each(ctx, db, sqlserverIdentities, func(scan scanner) error {
-		var table, column, kind, key text
-		var precision, last number
-		if err := scan(&table, &column, &kind, &precision, &last, &key); err != nil {
+		var table, column, kind, index, clustered text
+		var precision, last, primary number
+		if err := scan(&table, &column, &kind, &precision, &last, &index, &primary, &clustered); err != nil {
 			return err
 		}
 		end := math.Pow10(int(precision)) - 1
@@ -382,23 +387,55 @@ func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err 
 		case "tinyint":
 			end = math.MaxUint8
 		}
-		name := strings.ToLower(string(table))
-		if isDeployedName(name) {
-			list = append(list, identity{name, string(column), string(key), float64(last) / end})
+		if !isDeployedName(strings.ToLower(string(table))) {
+			return nil
+		}
+		if n := len(list); n == 0 || list[n-1].table != string(table) {
+			list = append(list, identity{table: string(table), column: string(column), used: float64(last) / end})
+		}
+		i := &list[len(list)-1]
+		switch {
+		case primary != 0:
+			i.key, i.kind = string(index), string(clustered)
+		case index != "":
+			i.indexes = append(i.indexes, string(index))
 		}
 		return nil
 	})
 	return list, err
 }
 
-// remedy widens the column, which the server does with a locked table and without its key.
+// remedy widens the column, which the server does with a locked table and without its key and the indexes that hold it. All or nothing:
+// a table would be left without its key.
 func (i identity) remedy() string {
-	drop, add := "", ""
-	if i.key != "" {
-		drop = fmt.Sprintf("ALTER TABLE %s DROP CONSTRAINT [%s]; ", i.table, i.key)
-		add = fmt.Sprintf("; ALTER TABLE %s ADD CONSTRAINT [%s] PRIMARY KEY NONCLUSTERED (%s)", i.table, i.key, i.column)
+	statements := []string{"SET XACT_ABORT ON", "BEGIN TRANSACTION"}
+	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
+	for _, name := range i.indexes {
+		add("DROP INDEX [%s] ON %s", name, i.table)
 	}
-	return fmt.Sprintf("%sALTER TABLE %s ALTER COLUMN %s numeric(18) NOT NULL%s", drop, i.table, i.column, add)
+	if i.key != "" {
+		add("ALTER TABLE %s DROP CONSTRAINT [%s]", i.table, i.key)
+	}
+	add("ALTER TABLE %s ALTER COLUMN %s numeric(18) NOT NULL", i.table, i.column)
+	if i.key != "" {
+		add("ALTER TABLE %s ADD CONSTRAINT [%s] PRIMARY KEY %s (%s)", i.table, i.key, i.kind, i.column)
+	}
+	parts, err := schema("sqlserver")
+	var others []string
+	for _, name := range i.indexes {
+		at := slices.IndexFunc(parts, func(p part) bool { return err == nil && p.kind == "index" && p.name == name })
+		if at < 0 {
+			others = append(others, name)
+			continue
+		}
+		add("%s", strings.Replace(parts[at].sql, "UNIQUE ", "", 1)) // old rows can be there twice
+	}
+	add("COMMIT TRANSACTION")
+	said := strings.Join(statements, "; ")
+	if len(others) > 0 {
+		said += "; then make " + strings.Join(others, ", ") + " again, as your own scripts have it"
+	}
+	return said
 }
 
 func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
@@ -410,6 +447,32 @@ func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
 		}
 	}
 	return "", err
+}
+
+// headroomSQLServer is what a start says of the numbers, by table.
+func headroomSQLServer(ctx context.Context, db querier) (advice []Advice, err error) {
+	list, err := identitiesSQLServer(ctx, db)
+	for _, i := range list {
+		if i.used > identityWarned {
+			advice = append(advice, Advice{i.used > identityRefused, fmt.Sprintf("%s.%s has used %.0f %% of its numbers: at their end no row can be added, and above 90 tlim does not start", i.table, i.column, 100*i.used),
+				"in a quiet hour, because it locks the table: " + i.remedy()})
+		}
+	}
+	return advice, err
+}
+
+func nowSQLServer(ctx context.Context, db querier) (time.Time, error) {
+	var ms number
+	err := db.QueryRowContext(ctx, sqlserverNow).Scan(&ms)
+	return time.UnixMilli(int64(ms)), err
+}
+
+func durabilitySQLServer(ctx context.Context, db querier) (advice []Advice, err error) {
+	sentences, err := settingsSQLServer(ctx, db)
+	for _, sentence := range sentences {
+		advice = append(advice, Advice{false, withoutRemedy(sentence), remedyIn(sentence)})
+	}
+	return advice, err
 }
 
 func adviseSQLServer(ctx context.Context, db querier) ([]string, error) {
@@ -424,6 +487,11 @@ func adviseSQLServer(ctx context.Context, db querier) ([]string, error) {
 				i.table, i.column, 100*i.used, i.remedy()))
 		}
 	}
+	settings, err := settingsSQLServer(ctx, db)
+	return append(advice, settings...), err
+}
+
+func settingsSQLServer(ctx context.Context, db querier) (advice []string, err error) {
 	var snapshot, delayed number
 	if err := db.QueryRowContext(ctx, sqlserverSettings).Scan(&snapshot); err != nil {
 		return nil, err

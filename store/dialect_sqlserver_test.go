@@ -247,3 +247,30 @@ func TestNoStatementIsTooLarge(t *testing.T) {
 		})
 	}
 }
+
+// TestWidening: the server alters no column that its key or an index holds, also as an included one, and the table keeps the kind of its key.
+func TestWidening(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		i    identity
+		want string
+	}{
+		{"before the first start", identity{table: "ofMessage", column: "id_", key: "PK__of__1", kind: "NONCLUSTERED"},
+			"SET XACT_ABORT ON; BEGIN TRANSACTION; ALTER TABLE ofMessage DROP CONSTRAINT [PK__of__1]; ALTER TABLE ofMessage ALTER COLUMN id_ numeric(18) NOT NULL; " +
+				"ALTER TABLE ofMessage ADD CONSTRAINT [PK__of__1] PRIMARY KEY NONCLUSTERED (id_); COMMIT TRANSACTION"},
+		{"a heap", identity{table: "ofstatus", column: "id_"},
+			"SET XACT_ABORT ON; BEGIN TRANSACTION; ALTER TABLE ofstatus ALTER COLUMN id_ numeric(18) NOT NULL; COMMIT TRANSACTION"},
+		{"with indexes", identity{table: "ofmessage", column: "id_", key: "pk", kind: "CLUSTERED", indexes: []string{"tlim_message_group_all", "theirs"}},
+			"SET XACT_ABORT ON; BEGIN TRANSACTION; DROP INDEX [tlim_message_group_all] ON ofmessage; DROP INDEX [theirs] ON ofmessage; " +
+				"ALTER TABLE ofmessage DROP CONSTRAINT [pk]; ALTER TABLE ofmessage ALTER COLUMN id_ numeric(18) NOT NULL; " +
+				"ALTER TABLE ofmessage ADD CONSTRAINT [pk] PRIMARY KEY CLUSTERED (id_); " +
+				"CREATE INDEX tlim_message_group_all ON ofmessage (session_id, msg_time, msg_id, msg_type) INCLUDE (id_); COMMIT TRANSACTION; " +
+				"then make theirs again, as your own scripts have it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got := c.i.remedy(); got != c.want {
+				t.Errorf("got %s\nwant %s", got, c.want)
+			}
+		})
+	}
+}

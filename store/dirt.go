@@ -220,7 +220,7 @@ func (d *dirtLook) row(row map[string]nullable) {
 	}
 	for _, c := range append(slices.Clone(d.users), d.others...) {
 		if v := string(row[c].text); v != strings.TrimSpace(v) {
-			d.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = TRIM(%s) WHERE %s LIKE ' %%' OR %s LIKE '%% '", d.name, c, c, c, c))
+			d.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = LTRIM(RTRIM(%s)) WHERE %s LIKE ' %%' OR %s LIKE '%% '", d.name, c, c, c, c))
 		}
 	}
 	for _, c := range d.users {
@@ -361,12 +361,13 @@ func (d *dirtLook) orphans(ctx context.Context, ref dirtRef) error {
 			args[i] = v
 		}
 		query := list(`SELECT DISTINCT `+ref.key+` FROM `+d.e.tableName(ref.table)+` WHERE `+ref.key+` IN (?*)`, len(args))
-		err := each(ctx, d.e.s.pools.reader, d.e.s.dialect.text(query), func(scan scanner) error {
+		c := d.e.s.dialect.command(query)
+		err := each(ctx, d.e.s.pools.reader, c.text, func(scan scanner) error {
 			var v text
 			err := scan(&v)
 			there[string(v)] = true
 			return err
-		}, args...)
+		}, c.arrange(args)...)
 		if err != nil && !d.e.s.dialect.unmatched(err) { // what a column cannot hold is in no row of it
 			return err
 		}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/microsoft/go-mssqldb"
 
@@ -96,6 +98,17 @@ func TestNumbersOfSQLServer(t *testing.T) {
 				run(t, raw, fmt.Sprintf("ALTER TABLE ofmessage ALTER COLUMN id_ RESTART WITH %d", step.at+1))
 			} else {
 				run(t, raw, fmt.Sprintf("DBCC CHECKIDENT ('ofmessage', RESEED, %d)", step.at))
+			}
+			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+			t.Cleanup(func() { x.Close() })
+			if now, told, err := x.Now(ctx); err != nil || !told || time.Since(now).Abs() > time.Minute {
+				t.Errorf("the server's clock: got %v, %v, %v, want this machine's", now, told, err)
+			}
+			if a := must[[]store.Advice](t)(x.Headroom(ctx)); len(a) != 1 || a[0].Severe != step.refused || !strings.Contains(a[0].Seen, "of its numbers") || !strings.Contains(a[0].Remedy, "COMMIT TRANSACTION") {
+				t.Errorf("headroom: got %+v, want the numbers, severe: %v, and the remedy", a, step.refused)
+			}
+			if a := slices.Concat(must[[]store.Advice](t)(x.Logging(ctx)), must[[]store.Advice](t)(x.Durability(ctx))); strings.Contains(fmt.Sprint(a), "numbers") {
+				t.Errorf("elsewhere: got %+v, want nothing of numbers", a)
 			}
 			for _, mode := range []store.MigrateMode{"auto", "check", "off"} {
 				again := cfg

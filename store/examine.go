@@ -273,6 +273,7 @@ type looks struct {
 	durability func(ctx context.Context, db querier) ([]Advice, error)
 	numbers    func(ctx context.Context, db querier) (map[string]int64, error) // by table, the number that the next row gets
 	rows       func(ctx context.Context, db querier, table string) (int64, error)
+	headroom   func(ctx context.Context, db querier) ([]Advice, error) // instead of numbers; it says what refuse does
 }
 
 // Now is the server's clock; ok is false where the database has none but this machine's, or nobody knows how to ask for it.
@@ -295,7 +296,7 @@ func (e *Examination) Rights(ctx context.Context) (advice []Advice, ok bool, err
 
 // Logging says whether the server refuses every row for the way in which it logs.
 func (e *Examination) Logging(ctx context.Context) ([]Advice, error) {
-	if e.s.dialect.refuse == nil {
+	if e.s.dialect.refuse == nil || e.s.dialect.looks.headroom != nil {
 		return nil, nil
 	}
 	why, err := e.s.dialect.refuse(ctx, e.s.pools.reader)
@@ -331,6 +332,10 @@ var ranges = map[string]int64{"tinyint": 1<<7 - 1, "smallint": 1<<15 - 1, "mediu
 
 // Headroom names the tables that number their rows themselves and come to the end of their numbers: then no row can be added.
 func (e *Examination) Headroom(ctx context.Context) ([]Advice, error) {
+	if look := e.s.dialect.looks.headroom; look != nil {
+		advice, err := look(ctx, e.s.pools.reader)
+		return advice, e.s.fail(err)
+	}
 	if e.s.dialect.looks.numbers == nil {
 		return nil, nil
 	}

@@ -109,3 +109,35 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 		}
 	}
 }
+
+// What other programs left in a table is found on every engine.
+func TestDirtOnEveryEngine(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		long := strings.Repeat("x", 70)
+		rows := e.form(`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES
+			('1', 'a', 'MTT-000', 'z ', 'l', '1544602393123', '[]', 'z'), ('2', 'a', 'MTT-000', 'Z', 'l', '1544602393', '%5B%5D', 'z'),
+			('3', 'c', 'MTT-000', 'z', 'l', '2018-12-12 16:13:13', '[]', '`+long+`'), ('4', 'd', 'MTT-000', 'z', 'l', '1893456000000', NULL, 'z')`,
+			`INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES ('1', 'a', 'z', 'l', 1), ('2', '张三', 'z', 'l', 1)`)
+		cfg := e.fresh(t, append(slices.Concat(oldTables(e, varchar64, " CHARACTER SET utf8mb4"), e.form("DROP TABLE ofmessage",
+			"CREATE TABLE ofmessage (id_ varchar(64) NOT NULL PRIMARY KEY, msg_id varchar(64), msg_type varchar(20), msg_from varchar(64), msg_to varchar(64), msg_time varchar(20), body varchar(3920), session_id varchar(80))")), rows...)...)
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		t.Cleanup(func() { x.Close() })
+		for table, wanted := range map[string][]string{
+			"ofmessage": {"1 values of msg_from with blanks at an end", "1 users in msg_from with capitals", "1 values of session_id with more than 64 characters",
+				"1 values of msg_time that are seconds", "1 values of msg_time that are dates", "1 values of msg_time that are in the future",
+				"1 values of body that are URL-encoded", "1 rows without body", `1 values of (msg_id) that stand more than once, such as "a"`},
+			"ofstatus": {`1 values of msg_id that no row of ofmessage has, such as "张三"`},
+		} {
+			d := must[store.Dirt](t)(x.Dirt(ctx, table, time.UnixMilli(1700000000000)))
+			said := fmt.Sprint(d.Advice)
+			for _, want := range wanted {
+				if !strings.Contains(said, want) {
+					t.Errorf("%s: got %s, want %q", table, said, want)
+				}
+			}
+			if len(d.Advice) != len(wanted) || d.Part || len(d.Unseen) > 0 {
+				t.Errorf("%s: got %d findings, %+v, want %d of all rows", table, len(d.Advice), d, len(wanted))
+			}
+		}
+	})
+}

@@ -56,7 +56,8 @@ var h2Modes = map[string][]h2Unsaid{
 		{why: "the catalogue sys: indexes", says: exactly(sqlserverIndexes), as: `SELECT table_name, index_name, column_name FROM INFORMATION_SCHEMA.index_columns
 			WHERE table_schema = SCHEMA() ORDER BY table_name, index_name, ordinal_position`},
 		{why: "the catalogue sys: identities", says: exactly(sqlserverIdentities), as: `SELECT table_name, column_name, CASE data_type WHEN 'INTEGER' THEN 'int' ELSE LOWER(data_type) END,
-			numeric_precision, identity_base - 1, 'pk' FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA() AND is_identity = 'YES' ORDER BY table_name`},
+			numeric_precision, identity_base - 1, 'pk', 1, 'NONCLUSTERED' FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA() AND is_identity = 'YES' ORDER BY table_name`},
+		{why: "the clock as a number", says: exactly(sqlserverNow), as: `SELECT CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS bigint)`},
 		{why: "settings of a database", says: exactly(sqlserverSettings), as: `SELECT 1`},
 		{why: "the version of a server", says: exactly(sqlserverVersion), as: `SELECT 'H2 ' || H2VERSION()`},
 		{why: "a session that waits cannot be ended: the answer is an error, which says so", says: exactly(sqlserverOwnID), as: `SELECT CAST('H2 ends no session that waits' AS int)`},
@@ -169,7 +170,7 @@ func TestUnsaidByH2(t *testing.T) {
 		d     *dialect
 		asked []string
 	}{
-		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
+		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverNow, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
 		{"Oracle", &oracleDialect, []string{oracleColumns, oracleIndexes, oracleQuoted, oracleVersion, oracleLock}},
 	} {
 		statements := append(statementsOf(t, c.d), c.asked...)

@@ -522,7 +522,7 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "seconds", plant: []string{message + "('11', 's', 'MTT-000', 'z', 'l', '1544602393', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are seconds, such as "1544602393"`, remedy: "13 digits"},
 		{name: "the future", plant: []string{message + "('12', 'f', 'MTT-000', 'z', 'l', '4000000000000', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are in the future, such as "4000000000000"`, remedy: "13 digits"},
 		{name: "capitals", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('LiSi', 'g')"}, id: "rows.ofsubscriber", status: "warning", seen: `users in user_id with capitals, such as "LiSi"`, remedy: "UPDATE ofsubscriber SET user_id = LOWER(user_id) WHERE user_id = 'LiSi'"},
-		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "= TRIM(chat_user) WHERE chat_user LIKE ' %' OR chat_user LIKE '% '"},
+		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "= LTRIM(RTRIM(chat_user)) WHERE chat_user LIKE ' %' OR chat_user LIKE '% '"},
 		{name: "a body that is encoded", plant: []string{message + "('13', 'e', 'MTT-000', 'z', 'l', '1540000000000', '%5B%7B%22text%22%3A%22geheim%22%7D%5D', 'l')"}, id: "rows.ofmessage", status: "warning", seen: `body that are URL-encoded, such as msg_id "e"`, remedy: "clients"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
