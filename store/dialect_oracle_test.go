@@ -211,14 +211,14 @@ func TestHalfAnAnswerOfOracle(t *testing.T) {
 	client, server := net.Pipe()
 	o := &oracleConn{connector: &oracleConnector{}, socket: &oracleSocket{Conn: client}}
 	rows := &oracleRows{hungUp{}, o}
-	if err := rows.Next(nil); err != io.EOF { //nolint:errorlint // database/sql compares so, too
+	if err := rows.Next(nil); err != io.EOF { // database/sql compares so, too
 		t.Errorf("the end: got %v, want %v", err, io.EOF)
 	}
 	server.Close()
 	if _, err := o.socket.Read(make([]byte, 1)); err == nil {
 		t.Fatal("got no error of a closed socket")
 	}
-	if err := rows.Next(nil); !errors.Is(err, errNoAnswer) || err == io.EOF || o.IsValid() { //nolint:errorlint // see above
+	if err := rows.Next(nil); !errors.Is(err, errNoAnswer) || err == io.EOF || o.IsValid() {
 		t.Errorf("the server hung up: got %v, valid %v; want %v and the connection gone", err, o.IsValid(), errNoAnswer)
 	}
 }

@@ -30,9 +30,11 @@ var (
 	// written, and trying again later may help.
 	ErrUnavailable = errors.New("the database is not available")
 
-	// ErrSchema says that the tables are not what this version works with; the text names each difference. It comes
-	// from [Open] only.
+	// ErrSchema says that the tables are not what this version works with; the text names each difference.
 	ErrSchema = errors.New("the tables do not fit")
+
+	// ErrHeld says that another process works on the tables, or has the database open where that must not be; the text names it.
+	ErrHeld = errors.New("another process is at it")
 )
 
 // UnknownError says that a COMMIT was sent and its answer was lost: the batch may be written or not.
@@ -99,7 +101,7 @@ func (s *Store) fail(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &unknown),
-		errors.Is(err, ErrFenced), errors.Is(err, ErrDuplicate), errors.Is(err, ErrData), errors.Is(err, ErrUnavailable):
+		errors.Is(err, ErrFenced), errors.Is(err, ErrDuplicate), errors.Is(err, ErrData), errors.Is(err, ErrSchema), errors.Is(err, ErrHeld), errors.Is(err, ErrUnavailable):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

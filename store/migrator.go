@@ -11,9 +11,6 @@ import (
 	"time"
 )
 
-// ErrHeld says that another process works on the tables, or has the database open where that must not be; the text names it.
-var ErrHeld = errors.New("another process is at it")
-
 // ErrEngine says that the database's engine has no such thing; the text says why.
 var ErrEngine = errors.New("not with this engine")
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -90,10 +89,7 @@ func migrateStatus(ctx context.Context, out io.Writer, from config.Sources, asJS
 		return err
 	}
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetEscapeHTML(false)
-		enc.SetIndent("", "  ")
-		return enc.Encode(l)
+		return printJSON(out, l)
 	}
 	return printLayout(out, l)
 }
