@@ -123,7 +123,12 @@ func (s *Store) unreturnable(ctx context.Context, db querier, have catalogue) (w
 	if versions := have["ofversion"]; versions != nil {
 		found := false
 		name := s.dialect.quote(versions.names[0])
-		if err := each(ctx, db, `SELECT version FROM `+name+` WHERE name = 'tlim'`, func(scanner) error { found = true; return nil }); err != nil {
+		if err := each(ctx, db, `SELECT name FROM `+name, func(scan scanner) error {
+			var plugin text
+			err := scan(&plugin)
+			found = found || plugin == "tlim"
+			return err
+		}); err != nil {
 			return nil, err
 		}
 		if !found {
