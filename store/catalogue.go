@@ -45,6 +45,16 @@ func (c catalogue) index(table, index, column string) {
 	t.indexes[index] = append(t.indexes[index], strings.ToLower(column))
 }
 
+// indexRow reads a row of table, index and column, in the order of the columns.
+func (c catalogue) indexRow(scan scanner) error {
+	var table, index, col text
+	if err := scan(&table, &index, &col); err != nil {
+		return err
+	}
+	c.index(string(table), string(index), string(col))
+	return nil
+}
+
 // serves says whether some index begins with these columns.
 func (t *tableInfo) serves(columns []string) bool {
 	for _, have := range t.indexes {

@@ -284,14 +284,7 @@ func catalogueMySQL(ctx context.Context, db querier) (catalogue, error) {
 	}
 	err = each(ctx, db, `SELECT table_name, index_name, column_name FROM information_schema.statistics
 		WHERE table_schema = DATABASE() ORDER BY table_name, index_name, seq_in_index`,
-		func(scan scanner) error {
-			var table, index, col text
-			if err := scan(&table, &index, &col); err != nil {
-				return err
-			}
-			c.index(string(table), string(index), string(col))
-			return nil
-		})
+		c.indexRow)
 	return c, err
 }
 

@@ -344,14 +344,7 @@ func catalogueOracle(ctx context.Context, db querier) (catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, db, oracleIndexes, func(scan scanner) error {
-		var table, index, col text
-		if err := scan(&table, &index, &col); err != nil {
-			return err
-		}
-		c.index(string(table), string(index), string(col))
-		return nil
-	})
+	err = each(ctx, db, oracleIndexes, c.indexRow)
 	return c, err
 }
 

@@ -112,12 +112,7 @@ func TestErrorsOfOracle(t *testing.T) {
 		{&net.OpError{Op: "read", Err: errors.New("connection reset")}, ErrUnavailable},
 	} {
 		t.Run(fmt.Sprintf("%T %v", c.err, c.err), func(t *testing.T) {
-			got := s.fail(fmt.Errorf("insert: %w", c.err))
-			for _, kind := range []error{ErrDuplicate, ErrData, ErrUnavailable, ErrFenced} {
-				if errors.Is(got, kind) != errors.Is(c.want, kind) {
-					t.Errorf("%v is %v: got %v, want %v", got, kind, errors.Is(got, kind), errors.Is(c.want, kind))
-				}
-			}
+			failsAs(t, s, c.err, c.want)
 		})
 	}
 	for _, c := range []struct {

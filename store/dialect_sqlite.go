@@ -338,14 +338,7 @@ func catalogueSQLite(ctx context.Context, db querier) (catalogue, error) {
 	}
 	err = each(ctx, db, `SELECT m.name, il.name, ii.name FROM sqlite_master m, pragma_index_list(m.name) il, pragma_index_info(il.name) ii
 		WHERE m.type = 'table' ORDER BY m.name, il.name, ii.seqno`,
-		func(scan scanner) error {
-			var table, index, col text
-			if err := scan(&table, &index, &col); err != nil {
-				return err
-			}
-			c.index(string(table), string(index), string(col))
-			return nil
-		})
+		c.indexRow)
 	return c, err
 }
 

@@ -319,14 +319,7 @@ func catalogueSQLServer(ctx context.Context, db querier) (catalogue, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, db, sqlserverIndexes, func(scan scanner) error {
-		var table, index, col text
-		if err := scan(&table, &index, &col); err != nil {
-			return err
-		}
-		c.index(string(table), string(index), string(col))
-		return nil
-	})
+	err = each(ctx, db, sqlserverIndexes, c.indexRow)
 	return c, err
 }
 
