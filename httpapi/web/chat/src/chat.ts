@@ -1,0 +1,510 @@
+// What the page knows: the conversations of the user who is logged in. Components read it and call it; it calls tlim-client.
+import { type InjectionKey, inject, markRaw, reactive, ref, shallowReactive, shallowRef } from 'vue'
+import {
+  type Bodies, type Conversation as Listed, type Member, type Message, type OutgoingMessage, type Receipt, type State,
+  StropheStream, Timeline, TlimClient, TlimError, explain, isReceipt, same, systemConversation,
+} from 'tlim-client'
+import { type Config, base } from './config.ts'
+import { language, t } from './i18n.ts'
+import { counts } from './summary.ts'
+import { oneLine } from './text.ts'
+
+export interface Conversation {
+  readonly id: string
+  readonly group: boolean
+  type: number
+  name: string
+  picture: string
+  owner: string
+  modified: number
+  unread: number
+  last: Message | null
+  /** Rises with every change of the timeline, which Vue does not look into. */
+  version: number
+  readonly timeline: Timeline
+  /** fresh: the newest page was read since the last break. */
+  loaded: 'no' | 'loading' | 'fresh' | 'stale'
+  loadingOlder: boolean
+  error: string
+  draft: string
+  members: Member[] | null
+  presence: Map<string, string>
+  /** How many have read the user's own messages, by msg_id. */
+  readCounts: Map<string, number>
+  /** The group is gone, or the user is not in it any more. */
+  closed: boolean
+  /** Whether the list's preview was asked for. */
+  previewed: boolean
+  /** The last message that had been read when the conversation was opened: where the line "new" stands. */
+  newBehind: string
+}
+
+export interface Person { id: string; name: string }
+
+/** Up to which message a conversation was read, in this browser. */
+interface Marker { id: string; time: number }
+
+const pageLength = 50
+const previewLength = 20
+const previewsAtOnce = 3
+const maxText = 3000
+
+export interface Toast { id: number; text: string; kind: 'error' | 'info' }
+
+export class Chat {
+  readonly client: TlimClient
+  readonly config: Config
+  readonly me: string
+  readonly state = shallowRef<State>({ phase: 'out' })
+  readonly conversations = shallowReactive(new Map<string, Conversation>())
+  readonly current = ref('')
+  readonly names = reactive(new Map<string, string>())
+  readonly presence = reactive(new Map<string, string>())
+  readonly toasts = shallowReactive<Toast[]>([])
+  readonly listError = ref('')
+  readonly listed = ref(false)
+  #markers: Record<string, Marker>
+  #readers = new Map<string, Set<string>>()
+  #previews: Conversation[] = []
+  #previewing = 0
+  #toast = 0
+  #soon = 0
+  #stop: (() => void)[] = []
+
+  constructor(config: Config, user: string) {
+    this.config = config
+    this.me = user
+    const address = `${base}/${config.xmpp.path}`
+    this.client = new TlimClient({
+      domain: config.domain, component: config.component, base, store: outboxStore(config.domain, user),
+      stream: new StropheStream(config.xmpp.transport === 'websocket' ? { websocket: address.replace(/^http/, 'ws') } : { bosh: address }),
+    })
+    this.#markers = readJSON(this.#key('read'), {})
+    const c = this.client
+    c.on('state', (s) => (this.state.value = s))
+    c.on('online', () => void this.#refresh())
+    c.on('message', (m) => this.#message(m))
+    c.on('receipt', (r) => this.#receipt(r))
+    c.on('revoked', (r) => this.#revoked(r.conversation, r.ids))
+    c.on('acknowledged', ({ id, time }) => this.#settle(id, (m) => ((m.status = 'sent'), (m.stored = m.time = time))))
+    c.on('refused', ({ id, error }) => {
+      if (error.code === 'aborted') return
+      this.#settle(id, (m) => (m.status = 'failed'))
+      this.fail(error)
+    })
+    c.on('presence', ({ user: who, show }) => this.presence.set(who, show))
+    for (const m of c.restore(user)) if (!isReceipt(m.type)) this.#show(m)
+    const wake = () => this.#attend()
+    const back = () => c.retry()
+    document.addEventListener('visibilitychange', wake)
+    window.addEventListener('focus', wake)
+    window.addEventListener('online', back)
+    this.#stop.push(() => document.removeEventListener('visibilitychange', wake), () => window.removeEventListener('focus', wake), () => window.removeEventListener('online', back))
+  }
+
+  end(): void {
+    for (const stop of this.#stop) stop()
+    clearTimeout(this.#soon)
+    this.client.logout()
+  }
+
+  // --- names and words ---
+
+  nameOf = (id: string): string => this.names.get(id) ?? oneLine(id, 64)
+
+  titleOf(c: Conversation): string {
+    if (c.id === systemConversation) return t('systemMessages')
+    if (!c.group) return this.nameOf(c.id)
+    return oneLine(c.name, 200) || this.nameOf(c.id)
+  }
+
+  fail(e: unknown): void {
+    this.say(explain(e, language.value), 'error')
+  }
+
+  say(text: string, kind: Toast['kind'] = 'info'): void {
+    const id = ++this.#toast
+    this.toasts.push({ id, text, kind })
+    if (this.toasts.length > 3) this.toasts.shift()
+    setTimeout(() => this.dismiss(id), kind === 'error' ? 8000 : 3000)
+  }
+
+  dismiss(id: number): void {
+    const i = this.toasts.findIndex((x) => x.id === id)
+    if (i >= 0) this.toasts.splice(i, 1)
+  }
+
+  // --- conversations ---
+
+  conversation(id: string, group: boolean, seed: Partial<Listed> = {}): Conversation {
+    let c = this.conversations.get(id)
+    if (!c) {
+      c = shallowReactive({
+        id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
+        unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
+        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, previewed: false, newBehind: '',
+      })
+      this.conversations.set(id, c)
+      // Its name is in the server's list.
+      if (!seed.name && id !== systemConversation && !this.names.has(id)) this.#refreshSoon()
+    }
+    return c
+  }
+
+  #refreshSoon(): void {
+    clearTimeout(this.#soon)
+    this.#soon = window.setTimeout(() => this.client.state.phase === 'online' && void this.#list(), 1000)
+  }
+
+  async #refresh(): Promise<void> {
+    for (const c of this.conversations.values()) if (c.loaded === 'fresh') c.loaded = 'stale'
+    const open = this.conversations.get(this.current.value)
+    if (open) void this.#newest(open)
+    await this.#list()
+  }
+
+  async #list(): Promise<void> {
+    try {
+      const [list, unread] = await Promise.all([this.client.conversations(), this.client.unread()])
+      const waiting = new Map(unread.map((u) => [u.conversation, u]))
+      for (const item of list) {
+        const fresh = !this.conversations.has(item.id)
+        const c = this.conversation(item.id, item.group, item)
+        if (!fresh && item.modified > c.modified) c.previewed = false // something passed by
+        Object.assign(c, { name: item.name, picture: item.picture, owner: item.owner, type: item.type, modified: Math.max(c.modified, item.modified), closed: false })
+        if (item.type === 99 && item.name) this.names.set(item.id, oneLine(item.name, 80))
+        // Where this browser has no marker yet, what waits for the phone is what is new.
+        if (fresh && !this.#markers[item.id]) c.unread = waiting.get(item.id)?.count ?? 0
+      }
+      for (const u of unread) if (!this.conversations.has(u.conversation) && u.conversation === systemConversation) {
+        this.conversation(systemConversation, false, { type: 100, modified: u.newest }).unread = u.count
+      }
+      this.listError.value = ''
+      this.listed.value = true
+    } catch (e) {
+      this.listError.value = explain(e, language.value)
+      // The link is up, and tlim is not: it is asked again as long as this login lasts.
+      if (this.client.state.phase === 'online') setTimeout(() => this.client.state.phase === 'online' && void this.#list(), 5000)
+    }
+  }
+
+  /** preview is called for rows that are seen: the list has no texts by itself. */
+  preview(c: Conversation): void {
+    if (c.previewed) return
+    c.previewed = true
+    this.#previews.push(c)
+    this.#nextPreview()
+  }
+
+  #nextPreview(): void {
+    while (this.#previewing < previewsAtOnce) {
+      const c = this.#previews.shift()
+      if (!c) return
+      if (this.state.value.phase !== 'online') {
+        c.previewed = false
+        continue
+      }
+      this.#previewing++
+      this.client.history(c, { length: previewLength }).then((page) => {
+        const newest = page.messages[0]
+        if (newest && (!c.last || (c.last.stored ?? c.last.time) <= newest.stored!)) c.last = newest
+        if (newest) c.modified = Math.max(c.modified, newest.stored!)
+        if (this.#markers[c.id] && c.id !== this.current.value) c.unread = this.#unreadIn(c, page.messages).length
+      }).catch(() => (c.previewed = false)).finally(() => {
+        this.#previewing--
+        this.#nextPreview()
+      })
+    }
+  }
+
+  /** #unreadIn lists what of a page (newest first) lies behind the marker and was said by others. */
+  #unreadIn(c: Conversation, newestFirst: readonly Message[]): Message[] {
+    const marker = this.#markers[c.id]
+    const out: Message[] = []
+    for (const m of newestFirst) {
+      if (marker && (m.id === marker.id || (m.stored !== undefined && m.stored <= marker.time))) break
+      if (!marker && out.length >= c.unread) break
+      if (!m.mine && counts(m)) out.push(m)
+    }
+    return out
+  }
+
+  async open(c: Conversation): Promise<void> {
+    this.current.value = c.id
+    if (c.loaded === 'no' || c.loaded === 'stale') await this.#newest(c)
+    else this.#attend()
+  }
+
+  openWith(id: string): Promise<void> {
+    const c = this.conversation(id, false)
+    if (!c.modified) c.modified = Date.now()
+    return this.open(c)
+  }
+
+  /** findPeople searches the directory, and what the page knows where the directory is closed. An id that is typed whole can always be chosen. */
+  async findPeople(text: string): Promise<Person[]> {
+    const wanted = text.toLowerCase()
+    const found = new Map<string, Person>()
+    const add = (p: Person) => {
+      if (!found.has(p.id.toLowerCase())) found.set(p.id.toLowerCase(), p)
+    }
+    try {
+      for (const p of await this.client.findUsers(text)) {
+        this.names.set(p.id, oneLine(p.name, 80))
+        add(p)
+      }
+    } catch (e) {
+      if (!(e instanceof TlimError) || (e.code !== 'fail' && e.code !== 'error-011')) throw e
+    }
+    for (const [id, name] of this.names) if (!wanted || id.toLowerCase().includes(wanted) || name.toLowerCase().includes(wanted)) add({ id, name })
+    if (/^[^\s@/]{1,64}$/u.test(text)) add({ id: text, name: text })
+    return [...found.values()]
+  }
+
+  leave(): void {
+    this.current.value = ''
+  }
+
+  async #newest(c: Conversation): Promise<void> {
+    if (c.loaded === 'loading') return
+    const first = c.loaded === 'no'
+    c.loaded = 'loading'
+    const mark = c.timeline.mark()
+    try {
+      const page = await this.client.history(c, { length: pageLength })
+      if (first) {
+        const unread = this.#unreadIn(c, page.messages)
+        const oldest = unread[unread.length - 1]
+        const at = oldest ? page.messages.indexOf(oldest) : -1
+        c.newBehind = at >= 0 ? page.messages[at + 1]?.id ?? '' : ''
+      }
+      c.timeline.newest(page.messages, page.complete, mark)
+      c.loaded = 'fresh'
+      c.error = ''
+      c.last = [...c.timeline.messages].pop() ?? null
+      c.version++
+      this.#attend()
+      void this.#counts(c)
+      if (c.group && (first || !c.members)) void this.loadMembers(c)
+    } catch (e) {
+      c.loaded = first ? 'no' : 'stale'
+      this.#gone(c, e)
+      c.error = explain(e, language.value)
+    }
+  }
+
+  /** #gone notices that the user is not in a group any more. */
+  #gone(c: Conversation, e: unknown): void {
+    if (c.group && e instanceof TlimError && (e.code === 'error-009' || e.code === 'error-011')) c.closed = true
+  }
+
+  reload(c: Conversation): Promise<void> {
+    return this.#newest(c)
+  }
+
+  async older(c: Conversation): Promise<void> {
+    const before = c.timeline.oldest
+    if (c.loadingOlder || c.timeline.complete || !before || c.loaded !== 'fresh') return
+    c.loadingOlder = true
+    try {
+      const page = await this.client.history(c, { before, length: pageLength })
+      c.timeline.older(page.messages, page.complete)
+      c.version++
+      void this.#counts(c, before)
+    } catch (e) {
+      this.fail(e)
+    } finally {
+      c.loadingOlder = false
+    }
+  }
+
+  async #counts(c: Conversation, before?: string): Promise<void> {
+    if (c.id === systemConversation) return
+    try {
+      const found = await this.client.readCounts(c, { length: pageLength, ...(before ? { before } : {}) })
+      for (const [id, n] of found) c.readCounts.set(id, Math.max(n, c.readCounts.get(id) ?? 0))
+    } catch { /* the messages are shown without; the next page asks again */ }
+  }
+
+  async loadMembers(c: Conversation): Promise<void> {
+    try {
+      const g = await this.client.group(c.id)
+      c.members = g.members
+      c.name = g.name
+      c.owner = g.owner
+      for (const m of g.members) this.names.set(m.id, oneLine(m.name, 80))
+      c.presence = await this.client.presence(c.id)
+    } catch (e) {
+      this.#gone(c, e)
+    }
+  }
+
+  // --- what comes ---
+
+  #message(m: Message): void {
+    const c = this.#show(m)
+    if (!c) return
+    if (!m.mine && counts(m) && !this.#attended(c)) c.unread++
+    if (c.group && /^MTS-10[234567]$/.test(m.type)) void this.#changed(c, m)
+    this.#attend()
+  }
+
+  #show(m: Message): Conversation | null {
+    if (!m.conversation) return null
+    const c = this.conversation(m.conversation, m.group, { type: m.group ? 0 : m.conversation === systemConversation ? 100 : 99 })
+    if (!c.timeline.add(m)) return null
+    c.last = m
+    c.modified = Math.max(c.modified, m.time)
+    c.version++
+    if (m.group && !c.name && !c.members) void this.loadMembers(c)
+    return c
+  }
+
+  async #changed(c: Conversation, m: Message): Promise<void> {
+    if (m.type === 'MTS-107') {
+      c.closed = true
+      return
+    }
+    c.closed = false
+    await this.loadMembers(c)
+  }
+
+  #receipt(r: Receipt): void {
+    if (same(r.reader, this.me)) { // read on another device
+      const c = this.conversations.get(r.conversation)
+      if (!c) return
+      const last = r.ids.map((id) => c.timeline.get(id)).filter((m) => m !== undefined).pop()
+      c.unread = 0
+      this.#mark(c, last ?? c.last)
+      return
+    }
+    const c = r.group ? this.conversations.get(r.conversation) : this.conversations.get(r.reader) ?? this.conversations.get(r.conversation)
+    if (!c) return
+    for (const id of r.ids) {
+      const set = this.#readers.get(id) ?? new Set()
+      if (set.has(r.reader)) continue
+      set.add(r.reader)
+      this.#readers.set(id, set)
+      c.readCounts.set(id, Math.max((c.readCounts.get(id) ?? 0) + 1, set.size))
+    }
+  }
+
+  #revoked(conversation: string, ids: string[]): void {
+    const c = this.conversations.get(conversation)
+    if (!c) return
+    const unseen = ids.map((id) => c.timeline.get(id)).filter((m) => m && !m.mine && !this.#isRead(c, m)).length
+    if (c.timeline.remove(ids) > 0) c.version++
+    c.unread = Math.max(0, c.unread - unseen)
+  }
+
+  #isRead(c: Conversation, m: Message): boolean {
+    const all = c.timeline.messages
+    const marker = this.#markers[c.id]
+    const at = marker ? all.findIndex((x) => x.id === marker.id) : -1
+    return at >= 0 && all.indexOf(m) <= at
+  }
+
+  #settle(id: string, change: (m: Message) => void): void {
+    for (const c of this.conversations.values()) {
+      const m = c.timeline.get(id)
+      if (!m) continue
+      change(m)
+      c.modified = Math.max(c.modified, m.time)
+      c.version++
+    }
+  }
+
+  // --- reading ---
+
+  #attended(c: Conversation): boolean {
+    return c.id === this.current.value && document.visibilityState === 'visible' && document.hasFocus()
+  }
+
+  /** #attend tells that what is on the screen has been read. */
+  #attend(): void {
+    const c = this.conversations.get(this.current.value)
+    if (!c || c.loaded !== 'fresh' || !this.#attended(c)) return
+    const unread = this.#unreadIn(c, [...c.timeline.messages].reverse())
+    c.unread = 0
+    const last = [...c.timeline.messages].reverse().find((m) => m.status !== 'pending' && m.status !== 'failed')
+    this.#mark(c, last ?? null)
+    if (unread.length > 0) this.client.read(c, unread.map((m) => m.id)).catch(() => undefined) // refused says it
+  }
+
+  #mark(c: Conversation, m: Message | null): void {
+    if (!m || this.#markers[c.id]?.id === m.id) return
+    this.#markers[c.id] = { id: m.id, time: m.stored ?? this.#markers[c.id]?.time ?? 0 }
+    try {
+      localStorage.setItem(this.#key('read'), JSON.stringify(this.#markers))
+    } catch { /* a full or closed store: the marker lasts as long as the page */ }
+  }
+
+  #key(what: string): string {
+    return `tlim.${what}.${this.config.domain}.${this.me}`
+  }
+
+  // --- sending ---
+
+  /** say sends a text. It answers why not, or an empty string. */
+  text(c: Conversation, text: string): string {
+    if ([...text].length > maxText) return t('tooLong', { n: maxText })
+    this.#sent(this.client.text(c, text).message)
+    return ''
+  }
+
+  file(c: Conversation, as: 'picture' | 'file' | 'voice', body: Bodies['MTT-001']): void {
+    this.#sent(this.client.file(c, as, body).message)
+  }
+
+  revoke(c: Conversation, m: Message): void {
+    const { message, stored } = this.client.revoke(c, [m.id])
+    stored.then(() => {
+      this.#revoked(c.id, [m.id])
+      this.#sent({ ...message, status: 'sent' })
+    }, () => undefined)
+  }
+
+  /** again sends a message that was refused once more, as a new one. */
+  again(c: Conversation, m: Message): void {
+    c.timeline.remove([m.id])
+    this.#sent(this.client.send(m.type as 'MTT-000', c.id, m.body as never).message)
+  }
+
+  #sent(m: Message): void {
+    this.#show(m)
+  }
+}
+
+const chatKey: InjectionKey<Chat> = Symbol('chat')
+export { chatKey }
+
+export function useChat(): Chat {
+  const chat = inject(chatKey)
+  if (!chat) throw new Error('no chat above this component')
+  return chat
+}
+
+/** outboxStore keeps what is not acknowledged yet in the browser, one entry a message, so that two tabs do not overwrite each other. */
+function outboxStore(domain: string, user: string) {
+  const prefix = `tlim.out.${domain}.${user}.`
+  return {
+    load: () => Object.keys(localStorage).filter((k) => k.startsWith(prefix)).map((k) => readJSON<OutgoingMessage | null>(k, null))
+      .filter((m): m is OutgoingMessage => m !== null).sort((a, b) => when(a) - when(b)),
+    save: (m: OutgoingMessage) => {
+      try {
+        localStorage.setItem(prefix + m.id, JSON.stringify(m))
+      } catch { /* it is sent all the same, only not after a reload */ }
+    },
+    remove: (id: string) => localStorage.removeItem(prefix + id),
+  }
+}
+
+const when = (m: OutgoingMessage) => Number((JSON.parse(m.body) as { msg_time: string }).msg_time)
+
+function readJSON<T>(key: string, otherwise: T): T {
+  try {
+    return (JSON.parse(localStorage.getItem(key) ?? 'null') as T | null) ?? otherwise
+  } catch {
+    return otherwise
+  }
+}

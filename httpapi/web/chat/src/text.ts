@@ -1,0 +1,51 @@
+// Texts of others are shown as text, never as markup. What looks like a web address becomes a link, of which the address shown is the one that opens.
+export interface Piece { text: string; href?: string }
+
+const address = /\bhttps?:\/\/[^\s<>"'`\u0000-\u001f\u007f-\u009f\u00a0\u3000-\u303f\uff00-\uffef\u200b-\u200f\u202a-\u202e\u2060-\u2069]+/giu
+
+export function pieces(text: string): Piece[] {
+  const out: Piece[] = []
+  let end = 0
+  for (const match of text.matchAll(address)) {
+    const href = match[0].replace(/[.,;:!?)\]}]+$/u, '')
+    let url: URL
+    try {
+      url = new URL(href)
+    } catch {
+      continue
+    }
+    // A name in front of the host is there to deceive; letters beyond ASCII in the host may be.
+    if (url.username || url.password) continue
+    if (match.index > end) out.push({ text: text.slice(end, match.index) })
+    out.push({ text: href, href: url.href })
+    end = match.index + href.length
+  }
+  if (end < text.length) out.push({ text: text.slice(end) })
+  return out
+}
+
+/** safeLink is an address of a business message, if it may be opened. */
+export function safeLink(address: string): string | undefined {
+  try {
+    const url = new URL(address)
+    return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** oneLine is a text for a list: without line ends, without marks that turn the direction, cut. */
+export function oneLine(text: string, max = 120): string {
+  return text.slice(0, max * 2).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').replace(/\s+/gu, ' ').trim().slice(0, max)
+}
+
+const emoji = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\u200d\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s*){1,3}$/u
+export const onlyEmoji = (text: string) => text.length <= 30 && emoji.test(text)
+
+export function size(bytes: number): string {
+  if (!(bytes >= 0)) return ''
+  const units = ['B', 'KB', 'MB', 'GB']
+  let i = 0
+  while (bytes >= 1024 && i < units.length - 1) (bytes /= 1024), i++
+  return `${i === 0 || bytes >= 100 ? Math.round(bytes) : bytes.toFixed(1)} ${units[i]}`
+}
