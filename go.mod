@@ -2,6 +2,9 @@ module tlim
 
 go 1.26.0
 
+// What npm fetches for the pages can hold Go files.
+ignore ./httpapi/web/node_modules
+
 require (
 	github.com/coreos/go-systemd/v22 v22.7.0
 	github.com/go-sql-driver/mysql v1.10.1

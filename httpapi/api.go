@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/httpapi/web"
 )
 
 // API is the HTTP API. It is safe for concurrent use.
@@ -35,6 +37,7 @@ type API struct {
 	full      atomic.Bool // the last look found less than Files.MinFree
 	lingerers *pool       // connections whose body is read on after its answer
 	stopping  atomic.Bool // nobody is read on any more
+	proxy     *web.Proxy  // nil: no page is served
 
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
@@ -90,7 +93,12 @@ func (a *API) Server() *http.Server {
 		MaxHeaderBytes:    a.cfg.Limits.Header,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what strangers send is no event
 	}
-	server.RegisterOnShutdown(func() { a.stopping.Store(true) })
+	server.RegisterOnShutdown(func() {
+		a.stopping.Store(true)
+		if a.proxy != nil {
+			a.proxy.Stop()
+		}
+	})
 	return server
 }
 

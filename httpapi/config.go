@@ -30,6 +30,7 @@ type Config struct {
 	Limits         Limits
 	UserRate       float64 // calls a second of one user token's holder, limits.per_user_http; 0 is no limit
 	Files          Files
+	Web            Web
 	Tokens         Tokens           // nil: there are no user tokens
 	Clock          func() time.Time // nil is time.Now
 }

@@ -12,6 +12,7 @@ type metrics struct {
 	requests  *prometheus.CounterVec
 	seconds   *prometheus.HistogramVec
 	inflight  prometheus.Gauge
+	passing   prometheus.Gauge
 	fileBytes *prometheus.CounterVec
 	unroomed  *prometheus.CounterVec
 }
@@ -31,6 +32,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Help: "Time from the head of an HTTP call to the end of its answer.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 8)},
 			[]string{"endpoint"}),
 		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_http_inflight", Help: "HTTP calls in handlers."}),
+		passing: prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_web_xmpp_connections",
+			Help: "WebSockets and BOSH requests of web pages that are passed on to the XMPP server."}),
 		fileBytes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_file_bytes_total",
 			Help: "Bytes of files by direction: up (stored or not) and down."}, []string{"direction"}),
 		unroomed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "tlim_uploads_refused_total",
@@ -42,7 +45,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight), reg.Register(m.fileBytes), reg.Register(m.unroomed))
+	return m, errors.Join(reg.Register(m.requests), reg.Register(m.seconds), reg.Register(m.inflight), reg.Register(m.passing), reg.Register(m.fileBytes), reg.Register(m.unroomed))
 }
 
 // seen counts one finished call. All label values come from the route table and the configuration, so they are bounded.

@@ -154,10 +154,15 @@ func (a *API) recovered(thrown any, rt *route, out *responder, sessionID string)
 
 // refuse answers for a path that is no endpoint.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, f *failure) {
+	a.metrics.seen("other", a.answerFailure(w, r, f), "", 0)
+}
+
+// answerFailure answers with f outside of an endpoint, and returns the status.
+func (a *API) answerFailure(w http.ResponseWriter, r *http.Request, f *failure) int {
 	a.commonHeaders(w, r)
 	out := a.responder(w)
 	out.failure(f, &route{}, "")
-	a.metrics.seen("other", out.status, "", 0)
+	return out.status
 }
 
 func (a *API) commonHeaders(w http.ResponseWriter, r *http.Request) {

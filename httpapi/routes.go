@@ -100,6 +100,9 @@ func (a *API) mount() (paths, error) {
 	if err := a.mountDocument(p); err != nil {
 		return nil, err
 	}
+	if err := a.mountWeb(p); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

@@ -111,6 +111,9 @@ func (a *App) Start(ctx context.Context) error {
 	callers := httpConfig(a.cfg)
 	callers.Tokens = issuer
 	callers.Files = fileConfig(a.cfg, blobs, db, a.log)
+	if callers.Web, err = webConfig(a.cfg, passedConnections(a.cfg, descriptors())); err != nil {
+		return err
+	}
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
 		return err

@@ -195,14 +195,31 @@ const (
 	maxConnections = 16 << 10
 )
 
-// httpConnections is how many connections the API may have open where a process may have so many descriptors; enough is false
-// when that leaves it too few.
-func httpConnections(cfg config.Config, descriptors int) (n int, enough bool) {
+// spareDescriptors are those that callers can have where a process may have so many.
+func spareDescriptors(cfg config.Config, descriptors int) int {
 	database := cfg.Store.MaxOpen + 2
 	if engine, _ := store.EngineNamed(cfg.Store.Driver); engine.Local {
 		database *= 3 // the file, its log and its index
 	}
-	n = descriptors - database - fileTransfers - maxAdminConnections - otherDescriptors
+	return descriptors - database - fileTransfers - maxAdminConnections - otherDescriptors
+}
+
+// passedConnections is how many requests of pages can be passed on to the XMPP server at once: each is a connection of the API, and
+// takes one to the server.
+func passedConnections(cfg config.Config, descriptors int) int {
+	if !cfg.Web.Chat {
+		return 0
+	}
+	return max(minPassed, min(cfg.Web.XMPPConnections, spareDescriptors(cfg, descriptors)/3))
+}
+
+// minPassed is what a few pages need.
+const minPassed = 16
+
+// httpConnections is how many connections the API may have open where a process may have so many descriptors; enough is false
+// when that leaves it too few.
+func httpConnections(cfg config.Config, descriptors int) (n int, enough bool) {
+	n = spareDescriptors(cfg, descriptors) - passedConnections(cfg, descriptors)
 	return max(minConnections, min(n, maxConnections)), n >= minConnections
 }
 

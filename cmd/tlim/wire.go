@@ -116,6 +116,22 @@ func httpConfig(cfg config.Config) httpapi.Config {
 	}
 }
 
+// webConfig is the part of the API's configuration that is about pages; places is how many of their connections there can be.
+func webConfig(cfg config.Config, places int) (httpapi.Web, error) {
+	secure, err := clientTLS(cfg.XMPP)
+	if err != nil {
+		return httpapi.Web{}, err
+	}
+	if secure != nil { // the authorities are the same; the name is that of web.xmpp_url
+		secure.ServerName = ""
+	}
+	return httpapi.Web{
+		Chat: bool(cfg.Web.Chat), XMPP: cfg.Web.XMPPURL.Reveal(), TLS: secure, Connections: places,
+		Domain: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Version: version(), MaxBody: int64(cfg.Limits.Body), GroupMembers: cfg.Limits.GroupMembers,
+		RevokeWindow: time.Duration(cfg.Revoke.Window), Acknowledgements: string(cfg.Receipts.Server),
+	}, nil
+}
+
 func httpKeys(h config.HTTP) []httpapi.Key {
 	list := make([]httpapi.Key, 0, len(h.Keys))
 	for _, k := range h.Keys {

@@ -41,7 +41,8 @@ type Server struct {
 	Domain    string // of users; tlim's component is tlim.<Domain>
 	C2S       string // host:port for clients
 	Component string // host:port for components
-	HTTPBind  string // BOSH URL (Openfire)
+	HTTPBind  string // BOSH URL (Openfire, Prosody)
+	WebSocket string // URL (Openfire, Prosody)
 	Secret    string // of components
 	DSN       string // for go-sql-driver: MariaDB's, or that of Openfire's own database with DB mariadb
 	PID       int
@@ -110,6 +111,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.C2S = values[prefix+"C2S"]
 	s.Component = values[prefix+"COMPONENT"]
 	s.HTTPBind = values[prefix+"HTTPBIND"]
+	s.WebSocket = values[prefix+"WEBSOCKET"]
 	s.Secret = values[prefix+"SECRET"]
 	s.DSN = values[prefix+"DSN"]
 	if s.PID, err = strconv.Atoi(values[prefix+"PID"]); err != nil {

@@ -21,6 +21,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkXMPP(&p)
 	c.checkStore(&p)
 	c.checkHTTP(&p)
+	c.checkWeb(&p)
 	c.checkFiles(&p)
 	c.checkDirectory(&p)
 	c.checkPush(&p)

@@ -1,12 +1,14 @@
 package config
 
 import (
+	"net"
 	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"tlim/httpapi"
+	"tlim/httpapi/web"
 )
 
 // minKey keeps keys out that can be guessed.
@@ -73,6 +75,24 @@ func (c *Config) checkHTTP(p *Problems) {
 		if u, err := url.Parse(origin); origin != "*" && (err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin) {
 			p.add("http.cors_origins: %s is neither * nor an origin like https://chat.example.com", quoted(origin))
 		}
+	}
+}
+
+// checkWeb wants one address of the XMPP server, and not our own, which would pass on to itself without end.
+func (c *Config) checkWeb(p *Problems) {
+	if c.Web.XMPPConnections < 2 || c.Web.XMPPConnections > 100_000 {
+		p.add("web.xmpp_connections: %d is not between 2 and 100000", c.Web.XMPPConnections)
+	}
+	if c.Web.XMPPURL.Reveal() == "" { // there is no xmpp.server to make it of, which is said already
+		return
+	}
+	to, _, err := web.TransportOf(c.Web.XMPPURL.Reveal())
+	if err != nil {
+		p.add("web.xmpp_url: %v", err)
+		return
+	}
+	if host, port, err := net.SplitHostPort(c.HTTP.Listen); err == nil && to.Port() == port && (to.Hostname() == host || to.Hostname() == "localhost" || to.Hostname() == "127.0.0.1") {
+		p.add("web.xmpp_url: is http.listen, tlim itself; give the XMPP server's own WebSocket or BOSH")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,6 +19,9 @@ import (
 
 	"tlim/store"
 )
+
+// boshPort is where Openfire listens for BOSH, since 3.x and unless its administrator moved it.
+const boshPort = "7070"
 
 // Sources is where a configuration comes from. The environment of the process is read besides: TLIM_ and the key with _
 // for every dot.
@@ -156,6 +160,9 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	}
 	if cfg.XMPP.Component == "" && cfg.XMPP.Domain != "" {
 		cfg.XMPP.Component = "tlim." + cfg.XMPP.Domain
+	}
+	if host, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil && host != "" && cfg.Web.XMPPURL.text == "" {
+		cfg.Web.XMPPURL.text = "http://" + net.JoinHostPort(host, boshPort) + "/http-bind/"
 	}
 	r.Problems = append(r.Problems, cfg.problems()...)
 	r.explain()

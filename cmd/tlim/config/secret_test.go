@@ -71,6 +71,7 @@ func TestMaskedURL(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                    "",
 		"https://push.test/hook":              "https://push.test/hook",
+		"ws://im.test:7070/ws/":               "ws://im.test:7070/ws/",
 		"https://u:hush@push.test:8443/a%20b": "https://********@push.test:8443/a%20b",
 		"https://push.test/hook?token=hush#x": "https://push.test/hook?********#********",
 		"https://u:hu/hush@push.test/":        "********",

@@ -15,6 +15,7 @@ type Config struct {
 	Presence        Presence    `yaml:"presence"`
 	Store           Store       `yaml:"store"`
 	HTTP            HTTP        `yaml:"http"`
+	Web             Web         `yaml:"web"`
 	Files           Files       `yaml:"files"`
 	Directory       Directory   `yaml:"directory"`
 	Push            Push        `yaml:"push"`
@@ -80,6 +81,13 @@ type HTTP struct {
 	TokenLife      Duration `yaml:"token_life"`
 	CORSOrigins    []string `yaml:"cors_origins"`
 	Language       string   `yaml:"language"`
+}
+
+// Web is the chat page, and its way to the server.
+type Web struct {
+	Chat            Switch `yaml:"chat"`
+	XMPPURL         URL    `yaml:"xmpp_url"` // "" in a file; filled in by Load
+	XMPPConnections int    `yaml:"xmpp_connections"`
 }
 
 // HTTPTLS is the certificate of the API; empty for plain HTTP behind a proxy.
@@ -241,6 +249,7 @@ func Default() Config {
 			MaxWait: Duration(10 * time.Second), Migrate: store.MigrateAuto},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
+		Web:         Web{Chat: true, XMPPConnections: 1000},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
