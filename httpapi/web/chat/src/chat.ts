@@ -1,13 +1,13 @@
 // What the page knows: the conversations of the user who is logged in. Components read it and call it; it calls tlim-client.
 import { type InjectionKey, inject, markRaw, reactive, ref, shallowReactive, shallowRef } from 'vue'
 import {
-  type Bodies, type Conversation as Listed, type Member, type Message, type OutgoingMessage, type Receipt, type State,
-  StropheStream, Timeline, TlimClient, TlimError, explain, isReceipt, same, systemConversation,
+  type Conversation as Listed, type Member, type Message, type OutgoingMessage, type Receipt, type Skipped, type State,
+  StropheStream, Timeline, TlimClient, TlimError, explain, isReceipt, same, string, systemConversation,
 } from 'tlim-client'
 import { type Config, base } from './config.ts'
 import { language, t } from './i18n.ts'
 import { counts } from './summary.ts'
-import { oneLine } from './text.ts'
+import { oneLine, size } from './text.ts'
 
 export interface Conversation {
   readonly id: string
@@ -22,6 +22,7 @@ export interface Conversation {
   /** Rises with every change of the timeline, which Vue does not look into. */
   version: number
   readonly timeline: Timeline
+  readonly uploads: Upload[]
   /** fresh: the newest page was read since the last break. */
   loaded: 'no' | 'loading' | 'fresh' | 'stale'
   loadingOlder: boolean
@@ -41,6 +42,11 @@ export interface Conversation {
 
 export interface Person { id: string; name: string }
 
+export type FileKind = 'picture' | 'file' | 'voice'
+
+/** A file on its way up; it becomes a message when it is there. */
+export interface Upload { id: number; file: File; kind: FileKind; sent: number; error: string; stop: AbortController }
+
 /** Up to which message a conversation was read, in this browser. */
 interface Marker { id: string; time: number }
 
@@ -48,6 +54,8 @@ const pageLength = 50
 const previewLength = 20
 const previewsAtOnce = 3
 const maxText = 3000
+/** Pages that are read to get to a message that a search found. */
+const maxSeek = 40
 
 export interface Toast { id: number; text: string; kind: 'error' | 'info' }
 
@@ -141,7 +149,7 @@ export class Chat {
     if (!c) {
       c = shallowReactive({
         id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
-        unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
+        unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), uploads: shallowReactive<Upload[]>([]), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
         members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, previewed: false, newBehind: '',
       })
       this.conversations.set(id, c)
@@ -209,7 +217,7 @@ export class Chat {
         const newest = page.messages[0]
         if (newest && (!c.last || (c.last.stored ?? c.last.time) <= newest.stored!)) c.last = newest
         if (newest) c.modified = Math.max(c.modified, newest.stored!)
-        if (this.#markers[c.id] && c.id !== this.current.value) c.unread = this.#unreadIn(c, page.messages).length
+        if (c.id !== this.current.value) c.unread = this.#unreadIn(c, page.messages).length
       }).catch(() => (c.previewed = false)).finally(() => {
         this.#previewing--
         this.#nextPreview()
@@ -223,13 +231,15 @@ export class Chat {
     const out: Message[] = []
     for (const m of newestFirst) {
       if (marker && (m.id === marker.id || (m.stored !== undefined && m.stored <= marker.time))) break
-      if (!marker && out.length >= c.unread) break
+      if (!marker && (m.mine || out.length >= c.unread)) break
       if (!m.mine && counts(m)) out.push(m)
     }
     return out
   }
 
   async open(c: Conversation): Promise<void> {
+    const before = this.conversations.get(this.current.value)
+    if (before && before !== c) before.newBehind = ''
     this.current.value = c.id
     if (c.loaded === 'no' || c.loaded === 'stale') await this.#newest(c)
     else this.#attend()
@@ -345,6 +355,11 @@ export class Chat {
     const c = this.#show(m)
     if (!c) return
     if (!m.mine && counts(m) && !this.#attended(c)) c.unread++
+    if (m.type === 'MTT-201' && !m.mine && string(m.body[0]?.['status']) === '0') {
+      this.#cleared(c)
+      c.timeline.add(m)
+      c.version++
+    }
     if (c.group && /^MTS-10[234567]$/.test(m.type)) void this.#changed(c, m)
     this.#attend()
   }
@@ -452,8 +467,118 @@ export class Chat {
     return ''
   }
 
-  file(c: Conversation, as: 'picture' | 'file' | 'voice', body: Bodies['MTT-001']): void {
-    this.#sent(this.client.file(c, as, body).message)
+  /** upload sends files, one after the other; each is shown with its progress until it is a message. */
+  async upload(c: Conversation, files: File[], as?: FileKind): Promise<void> {
+    for (const file of files) {
+      const max = this.config.files.max_size
+      if (file.size > max) {
+        this.say(`${oneLine(file.name, 60)}：${t('tooLarge', { n: size(max) })}`, 'error')
+        continue
+      }
+      await this.#upload(c, shallowReactive({ id: ++this.#toast, file, kind: as ?? kindOf(file), sent: 0, error: '', stop: new AbortController() }))
+    }
+  }
+
+  async #upload(c: Conversation, u: Upload): Promise<void> {
+    c.uploads.push(u)
+    try {
+      const picture = u.kind === 'picture' ? await dimensions(u.file) : {}
+      const fileId = await this.client.upload(u.file, u.file.name, { signal: u.stop.signal, onProgress: (sent) => (u.sent = sent) })
+      this.#drop(c, u)
+      this.#sent(this.client.file(c, u.kind, { fileId, fileName: u.file.name, fileSize: u.file.size, ...picture }).message)
+    } catch (e) {
+      if (e instanceof TlimError && e.code === 'aborted') return this.#drop(c, u)
+      u.error = explain(e, language.value)
+    }
+  }
+
+  cancelUpload(c: Conversation, u: Upload): void {
+    u.stop.abort()
+    this.#drop(c, u)
+  }
+
+  retryUpload(c: Conversation, u: Upload): void {
+    this.#drop(c, u)
+    void this.#upload(c, shallowReactive({ ...u, sent: 0, error: '', stop: new AbortController() }))
+  }
+
+  #drop(c: Conversation, u: Upload): void {
+    const i = c.uploads.findIndex((x) => x.id === u.id)
+    if (i >= 0) c.uploads.splice(i, 1)
+  }
+
+  // --- groups ---
+
+  /** does runs what a button asks for, and says why it failed. */
+  async does<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work
+    } catch (e) {
+      this.fail(e)
+      return undefined
+    }
+  }
+
+  async createGroup(people: Person[], name: string): Promise<void> {
+    const made = await this.does(this.client.createGroup(people.map((p) => ({ user_id: p.id, user_name: p.name })), name))
+    if (!made) return
+    const c = this.conversation(made.id, true, { name: made.name, modified: Date.now(), owner: this.me })
+    this.#tellSkipped(made.skipped)
+    await this.open(c)
+  }
+
+  async invite(c: Conversation, people: Person[]): Promise<void> {
+    const skipped = await this.does(this.client.invite(c.id, people.map((p) => ({ user_id: p.id, user_name: p.name }))))
+    if (skipped) this.#tellSkipped(skipped)
+    await this.loadMembers(c)
+  }
+
+  #tellSkipped(skipped: Skipped[]): void {
+    if (skipped.length > 0) this.say(t('skipped', { names: skipped.map((s) => this.nameOf(s.user)).join(language.value === 'zh' ? '、' : ', ') }), 'error')
+  }
+
+  /** forget takes a group that the user is not in any more out of the list. */
+  forget(c: Conversation): void {
+    if (this.current.value === c.id) this.leave()
+    this.conversations.delete(c.id)
+  }
+
+  async leaveGroup(c: Conversation): Promise<void> {
+    if (await this.does(this.client.leave(c.id, this.nameOf(this.me)).then(() => true))) this.forget(c)
+  }
+
+  async dissolve(c: Conversation): Promise<void> {
+    if (await this.does(this.client.dissolve(c.id).then(() => true))) this.forget(c)
+  }
+
+  // --- clearing a history: one asks (MTT-200), the other one answers (MTT-201) ---
+
+  askToClear(c: Conversation): void {
+    this.#sent(this.client.send('MTT-200', c.id, [{ info: '' }]).message)
+  }
+
+  async answerClear(c: Conversation, agreed: boolean): Promise<void> {
+    if (agreed && !(await this.does(this.client.clearHistory(c.id)))) return
+    if (agreed) this.#cleared(c)
+    this.#sent(this.client.send('MTT-201', c.id, [{ status: agreed ? '0' : '1' }]).message)
+  }
+
+  #cleared(c: Conversation): void {
+    c.timeline.clear()
+    c.last = null
+    c.version++
+  }
+
+  /** seek loads older pages until a message is here; false when it is too far back. */
+  async seek(c: Conversation, id: string): Promise<boolean> {
+    for (let i = 0; i < maxSeek; i++) {
+      if (c.timeline.get(id)) return true
+      if (c.timeline.complete) return false
+      const before = c.timeline.oldest
+      await this.older(c)
+      if (c.timeline.oldest === before) return false
+    }
+    return false
   }
 
   revoke(c: Conversation, m: Message): void {
@@ -482,6 +607,20 @@ export function useChat(): Chat {
   const chat = inject(chatKey)
   if (!chat) throw new Error('no chat above this component')
   return chat
+}
+
+const kindOf = (file: File): FileKind => (/^image\/(png|jpeg|gif|webp|bmp|avif)$/.test(file.type) ? 'picture' : file.type.startsWith('audio/') ? 'voice' : 'file')
+
+/** dimensions lets a receiver keep the room of a picture before it has loaded. */
+async function dimensions(file: File): Promise<{ width?: number; height?: number }> {
+  try {
+    const picture = await createImageBitmap(file)
+    const { width, height } = picture
+    picture.close()
+    return { width, height }
+  } catch {
+    return {} // no picture that this browser knows; it is sent all the same
+  }
 }
 
 /** outboxStore keeps what is not acknowledged yet in the browser, one entry a message, so that two tabs do not overwrite each other. */
