@@ -138,9 +138,9 @@ type dialect struct {
 	// another; these two are "" where there are none. purge stands behind DROP TABLE where that keeps the table for a while.
 	version, session, kill, purge string
 
-	// looks are for [Examination] alone, moves for [Migrator].
+	// looks are for [Examination] alone, ddl for [Migrator].
 	looks looks
-	moves moves
+	ddl   ddl
 }
 
 // pools are the connections of a store. The writer has one connection at most: writes take turns anyway, and a second

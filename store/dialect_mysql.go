@@ -65,7 +65,7 @@ var mysqlDialect = dialect{
 	version: "SELECT VERSION()",
 	session: "SELECT CONNECTION_ID()",
 	kill:    "KILL %d",
-	moves:   mysqlMoves,
+	ddl:     mysqlDDL,
 	looks:   looks{now: nowMySQL, rights: rightsMySQL, durability: durabilityMySQL, numbers: numbersMySQL, rows: rowsMySQL},
 }
 
@@ -198,6 +198,18 @@ func remedyMySQL(cfg Config, err error) string {
 		return "raise the server's max_connections or the user's own bound, or lower store.max_open of who else connects"
 	case 1205:
 		return "a session holds what is wanted by a transaction that takes its time: SHOW PROCESSLIST names it; end it, or wait, and try again"
+	case 1832, 1833, 1834:
+		return "drop the foreign key that it names (ALTER TABLE … DROP FOREIGN KEY …), do it again, and make the key anew: neither tlim nor the old plugin needs it"
+	case 1071, 1709:
+		return "a key is too long for the table's row format: ALTER TABLE the table ROW_FORMAT=DYNAMIC, or shorten the column of that key"
+	case 1074:
+		return "make that column longer than a varchar can be: ALTER TABLE the table MODIFY the column mediumtext"
+	case 1021, 1114:
+		return noRoom
+	case 1005, 1026, 1030, 3:
+		if text := err.Error(); strings.Contains(text, "errno: 28") || strings.Contains(text, "error 28") || strings.Contains(text, "errno: 135") {
+			return noRoom
+		}
 	case 3159:
 		return "add tls=true to the parameters of store.dsn: the server takes no connection without"
 	}
@@ -206,6 +218,8 @@ func remedyMySQL(cfg Config, err error) string {
 	}
 	return ""
 }
+
+const noRoom = "make room on the disk where the server keeps its data (or its tmpdir): a table that is copied takes its own size and half of it again"
 
 func mysqlNumber(err error) uint16 {
 	var e *mysql.MySQLError

@@ -21,15 +21,13 @@ func nowMySQL(ctx context.Context, db querier) (time.Time, error) {
 // rightsMySQL lets the server explain a write of each table: it asks for the same rights as the write, which is not made. Of a table that
 // the first start makes it asks for them before it says that the table is not there.
 func rightsMySQL(ctx context.Context, db querier, have catalogue) ([]Advice, error) {
-	var user, database text
-	var readOnly number
-	if err := db.QueryRowContext(ctx, "SELECT CURRENT_USER(), DATABASE(), @@GLOBAL.read_only").Scan(&user, &database, &readOnly); err != nil {
+	account, err := accountMySQL(ctx, db)
+	if err != nil {
 		return nil, err
 	}
-	name, host, _ := strings.Cut(string(user), "@")
-	grantee := "'" + strings.ReplaceAll(name, "'", "''") + "'@'" + strings.ReplaceAll(host, "'", "''") + "'"
-	granting := func(rights string) string {
-		return "GRANT " + rights + " ON `" + string(database) + "`.* TO " + grantee
+	var readOnly number
+	if err := db.QueryRowContext(ctx, "SELECT @@GLOBAL.read_only").Scan(&readOnly); err != nil {
+		return nil, err
 	}
 	var advice []Advice
 	if readOnly != 0 {
@@ -58,15 +56,33 @@ func rightsMySQL(ctx context.Context, db querier, have catalogue) ([]Advice, err
 	}
 	for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
 		if tables := lacking[right]; len(tables) > 0 {
-			advice = append(advice, Advice{true, fmt.Sprintf("the user of store.dsn lacks %s on %s", right, some(tables)), granting("SELECT, INSERT, UPDATE, DELETE")})
+			advice = append(advice, Advice{true, fmt.Sprintf("the user of store.dsn lacks %s on %s", right, some(tables)), account.granting("SELECT, INSERT, UPDATE, DELETE")})
 		}
 	}
-	ddl, told, err := ddlMySQL(ctx, db, string(database), "CREATE", "ALTER", "INDEX")
-	if err == nil && told && len(ddl) > 0 {
+	lacks, told, err := ddlMySQL(ctx, db, account.database, "CREATE", "ALTER", "INDEX")
+	if err == nil && told && len(lacks) > 0 {
 		severe := len(have.ours()) < len(allTables())
-		advice = append(advice, Advice{severe, fmt.Sprintf("the user of store.dsn lacks %s: the first start of a version cannot make what it needs", strings.Join(ddl, ", ")), granting("CREATE, ALTER, INDEX")})
+		advice = append(advice, Advice{severe, fmt.Sprintf("the user of store.dsn lacks %s: the first start of a version cannot make what it needs", strings.Join(lacks, ", ")), account.granting("CREATE, ALTER, INDEX")})
 	}
 	return advice, err
+}
+
+// account is whom the server knows us as, and on which database.
+type account struct{ database, user string }
+
+func accountMySQL(ctx context.Context, db querier) (account, error) {
+	var user, database text
+	if err := db.QueryRowContext(ctx, "SELECT CURRENT_USER(), DATABASE()").Scan(&user, &database); err != nil {
+		return account{}, err
+	}
+	name, host, _ := strings.Cut(string(user), "@")
+	quoted := strings.NewReplacer("'", "''")
+	return account{string(database), "'" + quoted.Replace(name) + "'@'" + quoted.Replace(host) + "'"}, nil
+}
+
+// granting is the statement that gives the user rights.
+func (a account) granting(rights string) string {
+	return "GRANT " + rights + " ON `" + strings.ReplaceAll(a.database, "`", "``") + "`.* TO " + a.user
 }
 
 // grant is a line of SHOW GRANTS about a database or all of them.

@@ -58,7 +58,7 @@ var sqliteDialect = dialect{
 	widenKey:       func(_, column string) string { return "make the table anew with " + column + " varchar(64)" },
 	convert:        func(string) string { return "make the table anew without COLLATE" },
 	advise:         adviseSQLite,
-	moves:          sqliteMoves,
+	ddl:            sqliteDDL,
 	version:        "SELECT sqlite_version()",
 }
 
@@ -173,10 +173,14 @@ func remedySQLite(cfg Config, err error) string {
 // connectSQLite opens the file, which may change it to WAL. Two processes that do so at once do not wait for each other as they do
 // with every other lock: the second one gets an error at once, whatever its busy_timeout, and tries again here.
 func connectSQLite(ctx context.Context, writer *sql.DB) error {
+	return unbusy(ctx, func() error { return writer.PingContext(ctx) })
+}
+
+// unbusy tries until nobody holds the file, or ctx ends; its error is then that of the last try.
+func unbusy(ctx context.Context, try func() error) error {
 	for {
-		err := writer.PingContext(ctx)
-		var e *sqlite.Error
-		if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_BUSY {
+		err := try()
+		if !busySQLite(err) {
 			return err
 		}
 		select {
@@ -185,6 +189,11 @@ func connectSQLite(ctx context.Context, writer *sql.DB) error {
 		case <-time.After(sqliteRetry):
 		}
 	}
+}
+
+func busySQLite(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 const sqliteRetry = 10 * time.Millisecond

@@ -129,9 +129,9 @@ func (e *Examination) Schema(ctx context.Context, migrate MigrateMode) ([]Advice
 				"run the tlim that made them, or restore the backup of before"})
 		}
 	}
-	made := map[string]bool{} // what a start makes by itself
-	for _, p := range parts {
-		made[p.table+"."+p.name] = p.kind == "column" && migrate == MigrateAuto
+	adds, remedy := parts, "is store.dsn the right database? Else add the column as store/SCHEMA.md has it"
+	if migrate != MigrateAuto {
+		adds, remedy = nil, "set store.migrate: auto for one start"
 	}
 	for _, t := range allTables() {
 		info := e.have[t.name]
@@ -141,14 +141,8 @@ func (e *Examination) Schema(ctx context.Context, migrate MigrateMode) ([]Advice
 			}
 			continue
 		}
-		for _, c := range t.columns {
-			if _, there := info.columns[c.name]; !there && !made[t.name+"."+c.name] {
-				remedy := "is store.dsn the right database? Else add the column as store/SCHEMA.md has it"
-				if migrate != MigrateAuto {
-					remedy = "set store.migrate: auto for one start"
-				}
-				advice = append(advice, Advice{true, "column " + t.name + "." + c.name + " is missing", remedy})
-			}
+		for _, column := range lacking(t, adds, info) {
+			advice = append(advice, Advice{true, "column " + column + " is missing", remedy})
 		}
 		m.adopt(t, info)
 	}
@@ -224,9 +218,8 @@ func (e *Examination) Indexes(ctx context.Context, migrate MigrateMode) ([]Advic
 		return nil, err
 	}
 	var advice []Advice
-	for _, p := range parts {
-		info := e.have[p.table]
-		if p.kind != "index" || info == nil || info.serves(p.columns) || migrate == MigrateAuto && !isDeployed(table{name: p.table}) {
+	for _, p := range missing(parts, e.have) {
+		if p.kind != "index" || e.have[p.table] == nil || migrate == MigrateAuto && !isDeployed(table{name: p.table}) {
 			continue
 		}
 		some, err := e.someRow(ctx, p.table)
@@ -235,7 +228,7 @@ func (e *Examination) Indexes(ctx context.Context, migrate MigrateMode) ([]Advic
 		}
 		if some || migrate != MigrateAuto {
 			advice = append(advice, Advice{false, fmt.Sprintf("%s has no index on (%s): reads of it take longer the more rows there are", p.table, strings.Join(p.columns, ", ")),
-				"in a quiet hour, " + strings.Replace(p.sql, "UNIQUE ", "", 1)})
+				"in a quiet hour, " + p.repeatable()})
 		}
 	}
 	return advice, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // Layout is what stands in a database, and what this version of tlim would add.
@@ -17,14 +16,14 @@ type Layout struct {
 
 // TableLayout is a table of ours as it stands there.
 type TableLayout struct {
-	Name     string         `json:"name"` // as the database spells it
-	Deployed bool           `json:"deployed"`
-	Engine   string         `json:"engine,omitempty"` // of the server, such as InnoDB
-	Rows     int64          `json:"rows"`
-	About    bool           `json:"rows_estimated,omitempty"` // the rows are the server's estimate
-	Bytes    int64          `json:"bytes,omitempty"`          // with its indexes; 0: the engine does not say
-	Columns  []ColumnLayout `json:"columns"`
-	Indexes  []IndexLayout  `json:"indexes"` // keys too
+	Name      string         `json:"name"` // as the database spells it
+	Deployed  bool           `json:"deployed"`
+	Engine    string         `json:"engine,omitempty"` // of the server, such as InnoDB
+	Rows      int64          `json:"rows"`
+	Estimated bool           `json:"rows_estimated,omitempty"` // the rows are the server's guess
+	Bytes     int64          `json:"bytes,omitempty"`          // with its indexes; 0: the engine does not say
+	Columns   []ColumnLayout `json:"columns"`
+	Indexes   []IndexLayout  `json:"indexes"` // keys too
 }
 
 // ColumnLayout is a column. Foreign says that neither tlim nor the old plugin knows it.
@@ -67,13 +66,13 @@ func (e *Examination) Layout(ctx context.Context) (Layout, error) {
 		return Layout{}, err
 	}
 	l := Layout{Engine: e.s.dialect.name, Tables: []TableLayout{}, Missing: []Missing{}}
-	sizes, about, err := e.s.sizes(ctx, e.have)
+	sizes, estimated, err := e.s.sizes(ctx, e.patient(), e.have)
 	if err != nil {
 		return l, e.s.fail(err)
 	}
 	for _, t := range allTables() {
 		if e.have[t.name] != nil {
-			l.Tables = append(l.Tables, e.tableLayout(t, sizes[t.name], about))
+			l.Tables = append(l.Tables, e.tableLayout(t, sizes[t.name], estimated))
 		}
 	}
 	for _, p := range missing(parts, e.have) {
@@ -82,9 +81,9 @@ func (e *Examination) Layout(ctx context.Context) (Layout, error) {
 	return l, nil
 }
 
-func (e *Examination) tableLayout(t table, size size, about bool) TableLayout {
+func (e *Examination) tableLayout(t table, size size, estimated bool) TableLayout {
 	info := e.have[t.name]
-	l := TableLayout{Name: e.tableName(t.name), Deployed: isDeployed(t), Engine: size.engine, Rows: size.rows, About: about, Bytes: size.bytes, Columns: []ColumnLayout{}, Indexes: []IndexLayout{}}
+	l := TableLayout{Name: e.tableName(t.name), Deployed: isDeployed(t), Engine: size.engine, Rows: size.rows, Estimated: estimated, Bytes: size.bytes, Columns: []ColumnLayout{}, Indexes: []IndexLayout{}}
 	add := func(name string, foreign bool) {
 		if c, there := info.columns[name]; there {
 			l.Columns = append(l.Columns, ColumnLayout{name, c.kind, c.length, c.charset, c.collation, c.numbered, foreign})
@@ -106,35 +105,54 @@ func (e *Examination) tableLayout(t table, size size, about bool) TableLayout {
 	return l
 }
 
-// sizes are those of the tables that are there, by our names; about says that the rows are an estimate.
-func (s *Store) sizes(ctx context.Context, have catalogue) (sizes map[string]size, about bool, err error) {
-	if ask := s.dialect.moves.sizes; ask != nil {
-		sizes, err = ask(ctx, s.pools.reader)
+// sizes are those of the tables that are there, by our names; estimated says that the rows are not counted.
+func (s *Store) sizes(ctx context.Context, db querier, have catalogue) (sizes map[string]size, estimated bool, err error) {
+	if ask := s.dialect.ddl.sizes; ask != nil {
+		sizes, err = ask(ctx, db)
 		return sizes, true, err
 	}
-	sizes, err = countRows(ctx, s.pools.reader, have)
-	return sizes, false, err
-}
-
-// countRows counts the rows of the tables that are there.
-func countRows(ctx context.Context, db querier, have catalogue) (map[string]size, error) {
-	sizes := map[string]size{}
+	sizes = map[string]size{}
 	for _, t := range allTables() {
 		if have[t.name] == nil {
 			continue
 		}
-		var n number
-		if err := each(ctx, db, `SELECT COUNT(*) FROM `+t.name, func(scan scanner) error { return scan(&n) }); err != nil {
-			return nil, err
+		rows, err := countOf(ctx, db, "*", t.name)
+		if err != nil {
+			return nil, false, err
 		}
-		sizes[t.name] = size{rows: int64(n)}
+		sizes[t.name] = size{rows: rows}
 	}
-	return sizes, nil
+	return sizes, false, nil
+}
+
+// countOf is how many rows of a table have something in a column, or are there at all ("*").
+func countOf(ctx context.Context, db querier, column, table string) (rows int64, err error) {
+	err = each(ctx, db, `SELECT COUNT(`+column+`) FROM `+table, func(scan scanner) error { return scan((*number)(&rows)) })
+	return rows, err
+}
+
+// patient are connections for what reads whole tables, which takes as long as it takes.
+func (e *Examination) patient() querier {
+	if e.s.dialect.local { // no connection of it ends a read, and its others write
+		return e.s.pools.reader
+	}
+	return e.s.pools.admin
 }
 
 // online says whether an index is built while others write the table.
 func (s *Store) online(of size) bool {
-	return s.dialect.moves.online != nil && s.dialect.moves.onlineFor(of)
+	return s.dialect.ddl.online != nil && s.dialect.ddl.onlineFor(of)
+}
+
+// lacking are the columns of a table that is there which no start adds.
+func lacking(t table, parts []part, have *tableInfo) (columns []string) {
+	for _, c := range t.columns {
+		added := slices.ContainsFunc(parts, func(p part) bool { return p.kind == "column" && p.table == t.name && p.name == c.name })
+		if _, there := have.columns[c.name]; !there && !added {
+			columns = append(columns, t.name+"."+c.name)
+		}
+	}
+	return columns
 }
 
 // missing are the parts that are not there, each by the statement that adds it here. What stands in a CREATE TABLE is not named again.
@@ -153,7 +171,7 @@ func missing(parts []part, have catalogue) (list []part) {
 				continue
 			}
 		case p.kind == "index" && info != nil && isDeployed(table{name: p.table}):
-			p.sql = strings.Replace(p.sql, "UNIQUE ", "", 1)
+			p.sql = p.repeatable()
 		}
 		list = append(list, p)
 	}

@@ -37,6 +37,9 @@ type part struct {
 	sql     string
 }
 
+// repeatable is the statement of an index without uniqueness: the old plugin left duplicates.
+func (p part) repeatable() string { return strings.Replace(p.sql, "UNIQUE ", "", 1) }
+
 var (
 	createTable = regexp.MustCompile(`(?s)^CREATE TABLE (\w+) \(`)
 	addColumn   = regexp.MustCompile(`(?s)^ALTER TABLE (\w+) ADD (?:COLUMN )?\(?(\w+) `)
@@ -195,22 +198,19 @@ func (m *migration) newer(ctx context.Context, db querier) error {
 
 // compare refuses what nothing here may mend before anything is touched, and learns the shapes of legacy tables.
 func (m *migration) compare(ctx context.Context) error {
-	addable := map[string]bool{}
-	for _, p := range m.parts {
-		switch {
-		case p.kind == "column":
-			addable[p.table+"."+p.name] = m.auto
-		case p.kind == "table" && m.have[p.table] == nil && !m.auto:
-			m.wrong = append(m.wrong, "table "+p.table+" is missing")
-		}
+	adds := m.parts
+	if !m.auto {
+		adds = nil
 	}
 	for _, t := range allTables() {
-		if info := m.have[t.name]; info != nil {
-			for _, c := range t.columns {
-				if _, there := info.columns[c.name]; !there && !addable[t.name+"."+c.name] {
-					m.wrong = append(m.wrong, "column "+t.name+"."+c.name+" is missing")
-				}
+		if m.have[t.name] == nil {
+			if !m.auto {
+				m.wrong = append(m.wrong, "table "+t.name+" is missing")
 			}
+			continue
+		}
+		for _, column := range lacking(t, adds, m.have[t.name]) {
+			m.wrong = append(m.wrong, "column "+column+" is missing")
 		}
 	}
 	if err := m.shapes(ctx); err != nil {
@@ -238,8 +238,8 @@ func (m *migration) shapes(context.Context) error {
 }
 
 func (m *migration) tables(ctx context.Context) error {
-	for _, p := range m.parts {
-		if p.kind != "table" || m.have[p.table] != nil {
+	for _, p := range missing(m.parts, m.have) {
+		if p.kind != "table" {
 			continue
 		}
 		if _, err := m.conn.ExecContext(ctx, p.sql); err != nil {
@@ -273,11 +273,8 @@ func (m *migration) made(ctx context.Context) error {
 
 // columns adds those that may be added.
 func (m *migration) columns(ctx context.Context) error {
-	for _, p := range m.parts {
-		if p.kind != "column" || m.have[p.table] == nil { // made by us just now, with all of them
-			continue
-		}
-		if _, there := m.have[p.table].columns[p.name]; there {
+	for _, p := range missing(m.parts, m.have) {
+		if p.kind != "column" {
 			continue
 		}
 		if m.slow != nil {
@@ -352,10 +349,10 @@ func (m *migration) indexes(ctx context.Context) error {
 		}
 		statement := p.sql
 		if info := m.have[p.table]; info != nil && !m.s.dialect.tellApart(info, p.columns) && isDeployed(table{name: p.table}) {
-			statement = strings.Replace(statement, "UNIQUE ", "", 1) // it would take two ids for one
+			statement = p.repeatable() // it would take two ids for one
 		}
 		if !empty[p.table] {
-			m.s.report.Missing = append(m.s.report.Missing, strings.Replace(p.sql, "UNIQUE ", "", 1))
+			m.s.report.Missing = append(m.s.report.Missing, p.repeatable())
 			continue
 		}
 		if _, err := m.conn.ExecContext(ctx, statement); err != nil {

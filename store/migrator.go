@@ -8,14 +8,16 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // ErrEngine says that the database's engine has no such thing; the text says why.
 var ErrEngine = errors.New("not with this engine")
 
-// moves are what a [Migrator] needs of an engine. open is nil where there is no Migrator for it.
-type moves struct {
+// ddl is what a [Migrator] needs of an engine. open is nil where there is no Migrator for it.
+type ddl struct {
 	// open connects without time-outs. Where a database is a file, nobody else has it open meanwhile.
 	open func(cfg Config) (*sql.DB, error)
 
@@ -47,8 +49,8 @@ type moves struct {
 	convert    func(table string) string
 	unreadable func(ctx context.Context, db querier, table string, have *tableInfo) ([]string, error)
 
-	// undroppable says why the user of the address may drop no table; "" where they may, or nobody can tell. It may be nil.
-	undroppable func(ctx context.Context, db querier) (string, error)
+	// undroppable says why the user of the address may drop no table; nothing where they may, or nobody can tell. It may be nil.
+	undroppable func(ctx context.Context, db querier) ([]Advice, error)
 
 	// dropIndex is the statement.
 	dropIndex func(index, table string) string
@@ -59,7 +61,7 @@ type Progress struct {
 	Step, Steps int           // from 1
 	What        string        // such as index tlim_message_id of ofmessage
 	Locks       bool          // nobody can write the table meanwhile
-	Instant     bool          // done at once, but by servers that copy the table for it
+	Unmeasured  bool          // nobody can tell how far the step is: it is done at once, but by servers that copy the table for it
 	Done        bool          // of this step
 	Took        time.Duration // this step, so far
 	Rows, Total int64         // of all steps: a table counts once for each index
@@ -70,10 +72,30 @@ type Progress struct {
 // Migrator changes the tables of a database on an administrator's word. One at a time works on a database. Each step is whole or not
 // there, and looks before it acts: the next Migrator goes on where one was killed.
 type Migrator struct {
-	s    *Store
-	conn *sql.Conn
-	tell func(Progress)
-	id   int64 // of conn, where the engine numbers them
+	s       *Store
+	conn    *sql.Conn
+	telling sync.Mutex
+	listen  func(Progress)
+	id      int64 // of conn, where the engine numbers them
+}
+
+// tell says how far it is; one at a time is heard.
+func (m *Migrator) tell(p Progress) {
+	m.telling.Lock()
+	defer m.telling.Unlock()
+	m.listen(p)
+}
+
+// RefusedError is a change that was not begun, because of what is in the way. It has the remedies.
+type RefusedError struct{ InTheWay []Advice }
+
+// Error is one line.
+func (r *RefusedError) Error() string {
+	var said []string
+	for _, a := range r.InTheWay {
+		said = append(said, a.Seen+". Remedy: "+a.Remedy)
+	}
+	return "nothing was changed: " + strings.Join(said, "; ")
 }
 
 // NewMigrator connects and keeps others away; they get ErrHeld. Nothing is changed yet. Its error is one line and holds no secret. Close
@@ -85,14 +107,14 @@ func NewMigrator(ctx context.Context, cfg Config, tell func(Progress)) (*Migrato
 	if err != nil {
 		return nil, err
 	}
-	if d.moves.open == nil {
+	if d.ddl.open == nil {
 		return nil, fmt.Errorf("%w: this release changes no tables of %s by a command; tlim migrate status has the statements", ErrEngine, d.name)
 	}
-	db, err := d.moves.open(cfg)
+	db, err := d.ddl.open(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
 	}
-	m := &Migrator{s: unstarted(cfg, d, &pools{writer: db, reader: db, admin: db}), tell: tell}
+	m := &Migrator{s: unstarted(cfg, d, &pools{writer: db, reader: db, admin: db}), listen: tell}
 	if err := m.connect(ctx); err != nil {
 		err = m.s.fail(err)
 		if d.explain != nil && !errors.Is(err, ErrHeld) {
@@ -114,11 +136,11 @@ func (m *Migrator) connect(ctx context.Context) (err error) {
 	}
 	first, cancel := context.WithTimeout(ctx, m.s.cfg.MaxWait)
 	defer cancel()
-	if m.conn, err = m.s.dialect.moves.hold(first, m.s.cfg, m.s.pools.admin); err != nil {
+	if m.conn, err = m.s.dialect.ddl.hold(first, m.s.cfg, m.s.pools.admin); err != nil {
 		return err
 	}
-	if m.s.dialect.moves.connection != nil {
-		m.id, err = m.s.dialect.moves.connection(first, m.conn)
+	if m.s.dialect.ddl.connection != nil {
+		m.id, err = m.s.dialect.ddl.connection(first, m.conn)
 	}
 	return err
 }
@@ -129,18 +151,29 @@ func (m *Migrator) Close() error {
 	if m.conn != nil {
 		err = m.conn.Close()
 	}
+	if errors.Is(err, sql.ErrConnDone) { // a wait that was interrupted has ended it
+		err = nil
+	}
 	return errors.Join(err, m.s.Close())
 }
 
 // Up adds what is missing: tables and columns as a start does, and then every index, also those that a start only names. Its Report has
 // what was added; with an error it has what was added before.
 func (m *Migrator) Up(ctx context.Context) (Report, error) {
-	if err := m.writable(ctx); err != nil {
+	if err := m.possible(ctx, false); err != nil {
 		return Report{}, err
 	}
 	s := m.s
-	start := &migration{s: s, conn: m.conn, auto: true, slow: func(what string) { m.tell(Progress{Step: 1, Steps: 1, What: what, Instant: true}) }}
-	if err := start.run(ctx); err != nil {
+	var adding atomic.Pointer[columnAdded]
+	start := &migration{s: s, conn: m.conn, auto: true, slow: func(what string) {
+		adding.Store(&columnAdded{what, time.Now()})
+		m.tell(adding.Load().progress())
+	}}
+	if err := m.interruptibly(ctx, func() {
+		if column := adding.Load(); column != nil {
+			m.tell(column.progress())
+		}
+	}, start.run); err != nil {
 		return s.report, m.explained(err)
 	}
 	have, err := s.dialect.catalogue(ctx, m.conn)
@@ -168,28 +201,52 @@ func (m *Migrator) Up(ctx context.Context) (Report, error) {
 	return s.report, nil
 }
 
-// writable refuses what cannot be done before anything is.
-func (m *Migrator) writable(ctx context.Context) error {
-	look := m.s.dialect.looks.rights
-	if look == nil {
-		return nil
-	}
+// columnAdded is a column that is being added.
+type columnAdded struct {
+	what  string
+	begun time.Time
+}
+
+func (c *columnAdded) progress() Progress {
+	return Progress{Step: 1, Steps: 1, What: c.what, Took: time.Since(c.begun), Unmeasured: true}
+}
+
+// possible refuses what cannot be done before anything is.
+func (m *Migrator) possible(ctx context.Context, drop bool) error {
 	have, err := m.s.dialect.catalogue(ctx, m.conn)
 	if err != nil {
 		return m.explained(err)
 	}
-	advice, err := look(ctx, m.conn, have)
+	advice, err := m.s.hindrances(ctx, m.conn, have, drop)
 	if err != nil {
 		return m.explained(err)
 	}
-	for _, a := range advice {
-		return fmt.Errorf("nothing was changed: %s. Remedy: %s", a.Seen, a.Remedy)
+	if len(advice) > 0 {
+		return &RefusedError{advice}
 	}
 	return nil
 }
 
+// hindrances are what keeps the user of the address from changing tables, or from dropping some.
+func (s *Store) hindrances(ctx context.Context, db querier, have catalogue, drop bool) (advice []Advice, err error) {
+	if look := s.dialect.looks.rights; look != nil {
+		if advice, err = look(ctx, db, have); err != nil {
+			return nil, err
+		}
+	}
+	if look := s.dialect.ddl.undroppable; look != nil && drop {
+		more, err := look(ctx, db)
+		if err != nil {
+			return nil, err
+		}
+		advice = append(advice, more...)
+	}
+	return advice, nil
+}
+
+// explained adds to an error what the engine's own words leave open. It stays what it is: the database that refuses a statement is there.
 func (m *Migrator) explained(err error) error {
-	if err = m.s.fail(err); err != nil && m.s.dialect.explain != nil {
+	if err != nil && m.s.dialect.explain != nil {
 		err = m.s.dialect.explain(m.s.cfg, err)
 	}
 	return err
@@ -205,13 +262,8 @@ type work struct {
 }
 
 func (m *Migrator) indexWork(ctx context.Context, steps []part, have catalogue) (*work, error) {
-	w := &work{steps: steps, begun: time.Now()}
-	var err error
-	if m.s.dialect.moves.sizes != nil {
-		w.size, err = m.s.dialect.moves.sizes(ctx, m.conn)
-	} else {
-		w.size, err = countRows(ctx, m.conn, have)
-	}
+	sizes, _, err := m.s.sizes(ctx, m.conn, have)
+	w := &work{steps: steps, begun: time.Now(), size: sizes}
 	for _, p := range steps {
 		w.total += w.size[p.table].rows
 	}
@@ -236,15 +288,15 @@ const minShare = 50
 
 // build makes one index, without locking writers out where the engine can.
 func (m *Migrator) build(ctx context.Context, w *work, i int) error {
-	p, moves := w.steps[i], m.s.dialect.moves
+	p, ddl := w.steps[i], m.s.dialect.ddl
 	what := fmt.Sprintf("index %s of %s", p.name, p.table)
 	begun := time.Now()
 	statement, locks := p.sql, true
 	if m.s.online(w.size[p.table]) {
-		statement, locks = moves.online(p.sql), false
+		statement, locks = ddl.online(p.sql), false
 	}
 	err := m.watched(ctx, w, i, what, locks, statement)
-	if err != nil && !locks && moves.refusedOnline(err) {
+	if err != nil && !locks && ddl.refusedOnline(err) {
 		locks = true
 		err = m.watched(ctx, w, i, what, locks, p.sql)
 	}
@@ -270,18 +322,32 @@ func (m *Migrator) watched(ctx context.Context, w *work, i int, what string, loc
 		m.tell(p)
 	}
 	tell(0)
-	ended := make(chan error, 1)
-	interrupt, under, cancelled := m.s.dialect.moves.interrupt, ctx, ctx.Done()
+	furthest := 0.0
+	return m.interruptibly(ctx, func() {
+		if ask := m.s.dialect.ddl.progress; ask != nil {
+			furthest = max(furthest, ask(ctx, m.s.pools.reader, m.id)) // at its end a server says 0 again
+		}
+		tell(furthest)
+	}, func(ctx context.Context) error {
+		_, err := m.conn.ExecContext(ctx, statement)
+		return err
+	})
+}
+
+// interruptibly does what a server would go on with after its client has left: it has the server end it when ctx ends. Meanwhile it calls
+// tick each progressTime.
+func (m *Migrator) interruptibly(ctx context.Context, tick func(), do func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	interrupt, under, cancelled := m.s.dialect.ddl.interrupt, ctx, ctx.Done()
 	if interrupt != nil {
 		under = context.WithoutCancel(ctx)
 	}
-	go func() {
-		_, err := m.conn.ExecContext(under, statement)
-		ended <- err
-	}()
-	tick := time.NewTicker(progressTime)
-	defer tick.Stop()
-	furthest := 0.0
+	ended := make(chan error, 1)
+	go func() { ended <- do(under) }()
+	ticks := time.NewTicker(progressTime)
+	defer ticks.Stop()
 	for {
 		select {
 		case err := <-ended:
@@ -291,16 +357,19 @@ func (m *Migrator) watched(ctx context.Context, w *work, i int, what string, loc
 			return err
 		case <-cancelled:
 			cancelled = nil // once
-			if interrupt != nil {
-				if err := interrupt(under, m.s.pools.reader, m.id); err != nil {
-					return errors.Join(ctx.Err(), fmt.Errorf("the server may go on with it: %w", err))
-				}
+			ticks.Reset(holdPause)
+		case <-ticks.C:
+			if ctx.Err() == nil {
+				tick()
+				continue
 			}
-		case <-tick.C:
-			if ask := m.s.dialect.moves.progress; ask != nil {
-				furthest = max(furthest, ask(ctx, m.s.pools.reader, m.id)) // at its end a server says 0 again
+			if interrupt == nil {
+				continue
 			}
-			tell(furthest)
+			// Again and again: what it does may be many statements.
+			if err := interrupt(under, m.s.pools.reader, m.id); err != nil {
+				return errors.Join(ctx.Err(), fmt.Errorf("the server may go on with it: %w", err))
+			}
 		}
 	}
 }

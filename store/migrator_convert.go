@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,20 +27,23 @@ const ConversionRate = 8 << 20
 // Conversions lists the tables in the order in which they are converted: the one first without which phones that are away get no
 // Chinese message, then the small before the large. Its error says where there is nothing of the kind.
 func (e *Examination) Conversions(ctx context.Context) ([]Conversion, error) {
-	return e.s.planned(ctx, e.s.pools.reader, e.have)
+	return e.s.planned(ctx, e.patient(), e.have)
 }
 
 func (s *Store) planned(ctx context.Context, db querier, have catalogue) (list []Conversion, err error) {
-	moves := s.dialect.moves
-	if moves.convert == nil {
+	ddl := s.dialect.ddl
+	if ddl.convert == nil {
 		return nil, fmt.Errorf("%w: utf8mb4 is a character set of MySQL and MariaDB, in %s there is nothing to convert", ErrEngine, s.dialect.name)
 	}
-	sizes, err := moves.sizes(ctx, db)
+	if err := s.seen(have); err != nil {
+		return nil, err
+	}
+	sizes, _, err := s.sizes(ctx, db, have)
 	if err != nil {
 		return nil, s.fail(err)
 	}
 	for _, t := range allTables() {
-		c := Conversion{Table: t.name, Statement: moves.convert(t.name), Rows: sizes[t.name].rows, Bytes: sizes[t.name].bytes}
+		c := Conversion{Table: t.name, Statement: ddl.convert(t.name), Rows: sizes[t.name].rows, Bytes: sizes[t.name].bytes}
 		for _, fault := range []string{charsetFault(t, have[t.name]), s.dialect.collationFault(have[t.name])} {
 			if fault != "" {
 				c.Faults = append(c.Faults, fault)
@@ -50,7 +54,7 @@ func (s *Store) planned(ctx context.Context, db querier, have catalogue) (list [
 		}
 		c.Time = max(time.Second, time.Duration(float64(c.Bytes)/ConversionRate*float64(time.Second)))
 		c.Disk = c.Bytes + c.Bytes/2 // the copy, and its indexes while they are sorted
-		if c.Notes, err = moves.unreadable(ctx, db, t.name, have[t.name]); err != nil {
+		if c.Notes, err = ddl.unreadable(ctx, db, t.name, have[t.name]); err != nil {
 			return nil, s.fail(err)
 		}
 		list = append(list, c)
@@ -64,6 +68,26 @@ func (s *Store) planned(ctx context.Context, db querier, have catalogue) (list [
 	return list, nil
 }
 
+// seen is an error where nothing can be told of the tables, because they are elsewhere, or may not be read.
+func (s *Store) seen(have catalogue) error {
+	parts, err := schema(s.dialect.name)
+	if err != nil {
+		return err
+	}
+	const remedy = "is store.dsn the right database, and may its user read it?"
+	if len(have.ours()) == 0 {
+		return fmt.Errorf("%w: no table of the plugin's or of tlim's is seen: %s", ErrSchema, remedy)
+	}
+	for _, t := range allTables() {
+		if info := have[t.name]; info != nil {
+			if columns := lacking(t, parts, info); len(columns) > 0 {
+				return fmt.Errorf("%w: %s is not seen: %s", ErrSchema, some(columns), remedy)
+			}
+		}
+	}
+	return nil
+}
+
 // Convert makes the conversions, and returns the tables that are converted. A process that serves keeps it from it: it would refuse
 // messages meanwhile, and knows the columns of before.
 func (m *Migrator) Convert(ctx context.Context) (converted []string, err error) {
@@ -75,12 +99,14 @@ func (m *Migrator) Convert(ctx context.Context) (converted []string, err error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := m.writable(ctx); err != nil {
+	if err := m.possible(ctx, false); err != nil {
 		return nil, err
 	}
-	if err := m.alone(ctx); err != nil {
+	unlock, err := m.alone(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, m.explained(unlock())) }()
 	w := &work{begun: time.Now(), size: map[string]size{}}
 	for _, c := range list {
 		w.steps = append(w.steps, part{kind: "conversion", table: c.Table, sql: c.Statement})

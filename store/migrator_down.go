@@ -43,7 +43,7 @@ var lostTables = map[string]string{
 
 // Return says what [Migrator.Down] would take away.
 func (e *Examination) Return(ctx context.Context) (Return, error) {
-	r, err := e.s.returns(ctx, e.s.pools.reader, e.have)
+	r, err := e.s.returns(ctx, e.patient(), e.have)
 	return r, e.s.fail(err)
 }
 
@@ -54,10 +54,6 @@ func (s *Store) returns(ctx context.Context, db querier, have catalogue) (r Retu
 	parts, err := schema(s.dialect.name)
 	if err != nil {
 		return r, err
-	}
-	rows := func(query string) (n int64, err error) {
-		err = each(ctx, db, query, func(scan scanner) error { return scan((*number)(&n)) })
-		return n, err
 	}
 	for _, t := range deployedTables {
 		info := have[t.name]
@@ -73,7 +69,7 @@ func (s *Store) returns(ctx context.Context, db querier, have catalogue) (r Retu
 			if _, there := info.columns[p.name]; p.kind != "column" || p.table != t.name || !there {
 				continue
 			}
-			n, err := rows(`SELECT COUNT(` + p.name + `) FROM ` + t.name)
+			n, err := countOf(ctx, db, p.name, t.name)
 			if err != nil {
 				return r, err
 			}
@@ -82,7 +78,7 @@ func (s *Store) returns(ctx context.Context, db querier, have catalogue) (r Retu
 	}
 	for _, t := range returnedTables {
 		if have[t.name] != nil {
-			n, err := rows(`SELECT COUNT(*) FROM ` + t.name)
+			n, err := countOf(ctx, db, "*", t.name)
 			if err != nil {
 				return r, err
 			}
@@ -113,11 +109,8 @@ func (s *Store) unreturnable(ctx context.Context, db querier, have catalogue) (w
 			why = append(why, "there is no table "+t.name+": is store.dsn the right database?")
 			continue
 		}
-		for _, c := range t.columns {
-			ours := slices.ContainsFunc(parts, func(p part) bool { return p.kind == "column" && p.table == t.name && p.name == c.name })
-			if _, there := info.columns[c.name]; !there && !ours {
-				why = append(why, "the plugin's column "+t.name+"."+c.name+" is missing: is store.dsn the right database?")
-			}
+		for _, column := range lacking(t, parts, info) {
+			why = append(why, "the plugin's column "+column+" is missing: is store.dsn the right database?")
 		}
 	}
 	if versions := have["ofversion"]; versions != nil {
@@ -141,28 +134,19 @@ func (s *Store) unreturnable(ctx context.Context, db querier, have catalogue) (w
 // Down gives the tables back to the old plugin: indexes and columns of tlim on the plugin's tables go, then the tables of its own. It
 // returns what went. No row of the plugin's tables is changed. A process that serves keeps it from it.
 func (m *Migrator) Down(ctx context.Context) (gone []string, err error) {
-	if err := m.writable(ctx); err != nil {
+	if err := m.possible(ctx, true); err != nil {
 		return nil, err
 	}
-	if err := m.alone(ctx); err != nil {
-		return nil, err
-	}
-	if look := m.s.dialect.moves.undroppable; look != nil {
-		why, err := look(ctx, m.conn)
-		if err == nil && why != "" {
-			err = errors.New("nothing was changed: " + why)
-		}
-		if err != nil {
-			return nil, m.explained(err)
-		}
-	}
-	unlock, err := m.s.dialect.lock(ctx, m.conn) // from who starts now
+	unlock, err := m.alone(ctx)
 	if err != nil {
-		return nil, m.explained(err)
+		return nil, err
 	}
 	defer func() {
 		if failed := unlock(); failed != nil {
-			gone, err = nil, errors.Join(err, m.explained(failed))
+			gone = nil
+			if err == nil { // else that is why
+				err = m.explained(failed)
+			}
 		}
 	}()
 	have, err := m.s.dialect.catalogue(ctx, m.conn)
@@ -181,8 +165,16 @@ func (m *Migrator) Down(ctx context.Context) (gone []string, err error) {
 		// Whoever still writes, from wherever, is fenced before anything goes.
 		steps = slices.Insert(steps, 0, takeaway{"", stateTake})
 	}
-	for _, step := range steps {
-		if _, err := m.conn.ExecContext(ctx, step.statement); err != nil {
+	for i, step := range steps {
+		begun := time.Now()
+		tell := func() {
+			m.tell(Progress{Step: i + 1, Steps: len(steps), What: step.what, Took: time.Since(begun), Unmeasured: true})
+		}
+		tell()
+		if err := m.interruptibly(ctx, tell, func(ctx context.Context) error {
+			_, err := m.conn.ExecContext(ctx, step.statement)
+			return err
+		}); err != nil {
 			return gone, fmt.Errorf("%s: %w", step.statement, m.explained(err))
 		}
 		if step.what != "" {
@@ -197,7 +189,7 @@ type takeaway struct{ what, statement string }
 func (s *Store) takeaways(r Return) (list []takeaway) {
 	for _, i := range r.Indexes {
 		index, table, _ := strings.Cut(i, " of ")
-		list = append(list, takeaway{"index " + i, s.dialect.moves.dropIndex(index, table)})
+		list = append(list, takeaway{"index " + i, s.dialect.ddl.dropIndex(index, table)})
 	}
 	for _, c := range r.Columns {
 		table, column, _ := strings.Cut(c.Name, ".")
@@ -209,20 +201,31 @@ func (s *Store) takeaways(r Return) (list []takeaway) {
 	return list
 }
 
-// alone is ErrHeld where another tlim has the database open.
-func (m *Migrator) alone(ctx context.Context) error {
-	if m.s.dialect.moves.users == nil {
-		return nil
+// alone keeps others from starting until unlock, and is ErrHeld where another tlim has the database open.
+func (m *Migrator) alone(ctx context.Context) (unlock func() error, err error) {
+	if err := m.interruptibly(ctx, func() {}, func(ctx context.Context) (err error) {
+		unlock, err = m.s.dialect.lock(ctx, m.conn)
+		return err
+	}); err != nil {
+		return nil, m.explained(err)
 	}
+	if err := m.unused(ctx); err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	return unlock, nil
+}
+
+// unused is ErrHeld where another tlim has the database open.
+func (m *Migrator) unused(ctx context.Context) error {
 	for until := time.Now().Add(holdTime); ; {
-		who, err := m.s.dialect.moves.users(ctx, m.conn)
+		who, err := m.s.openers(ctx, m.conn)
 		switch {
 		case err != nil:
 			return m.explained(err)
-		case len(who) == 0:
+		case who == "":
 			return nil
 		case time.Now().After(until):
-			return fmt.Errorf("%w: a tlim has the database open (%s); stop it first, nothing was changed", ErrHeld, strings.Join(who, ", "))
+			return fmt.Errorf("%w: %s; nothing was changed", ErrHeld, who)
 		}
 		select {
 		case <-ctx.Done():
@@ -230,6 +233,34 @@ func (m *Migrator) alone(ctx context.Context) error {
 		case <-time.After(holdPause):
 		}
 	}
+}
+
+// openers says which other tlim has the database open; "" where none is seen.
+func (s *Store) openers(ctx context.Context, db querier) (string, error) {
+	if s.dialect.ddl.users == nil {
+		return "", nil
+	}
+	who, err := s.dialect.ddl.users(ctx, db)
+	if err != nil || len(who) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("a tlim has the database open (%s): stop it first", strings.Join(who, ", ")), nil
+}
+
+// InTheWay says what would keep a [Migrator] from changing the tables now, or from dropping some, with the remedies.
+func (e *Examination) InTheWay(ctx context.Context, drop bool) (why []string, err error) {
+	advice, err := e.s.hindrances(ctx, e.s.pools.reader, e.have, drop)
+	if err != nil {
+		return nil, e.s.fail(err)
+	}
+	for _, a := range advice {
+		why = append(why, a.Seen+". Remedy: "+a.Remedy)
+	}
+	who, err := e.s.openers(ctx, e.s.pools.reader)
+	if who != "" {
+		why = append(why, who)
+	}
+	return why, e.s.fail(err)
 }
 
 const holdPause = 50 * time.Millisecond

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -165,13 +166,8 @@ func TestDownRefuses(t *testing.T) {
 		cfg := e.fresh(t)
 		must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
 		raw := e.raw(t, cfg)
-		server := must[*mysql.Config](t)(mysql.ParseDSN(cfg.DSN))
-		name := "mig_" + server.DBName[len(server.DBName)-8:]
-		run(t, raw, "CREATE USER "+name+"@'%' IDENTIFIED BY 's3cret'", "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON "+server.DBName+".* TO "+name+"@'%'")
-		t.Cleanup(func() { run(t, raw, "DROP USER "+name+"@'%'") })
-		server.User, server.Passwd = name, "s3cret"
 		stood := made(t, e, raw)
-		refused(t, store.Config{Driver: "mysql", DSN: server.FormatDSN()}, "nothing was changed: the user of store.dsn lacks DROP")
+		refused(t, asUser(t, e, cfg, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX"), "nothing was changed: the user of store.dsn lacks DROP. Remedy: GRANT DROP ON ")
 		equal(t, "the tables", made(t, e, raw), stood)
 	})
 }
@@ -304,5 +300,127 @@ func TestConvertElsewhere(t *testing.T) {
 	defer m.Close()
 	if _, err := m.Convert(ctx); err == nil || !strings.Contains(err.Error(), "in sqlite there is nothing to convert") {
 		t.Errorf("got %v, want that there is nothing to convert", err)
+	}
+}
+
+// An interrupted step is ended on the server as well, and what was done before it stays.
+func TestDownInterrupted(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+	up(t, cfg)
+	raw := e.raw(t, cfg)
+	held := must[*sql.Tx](t)(raw.Begin())
+	must[sql.Result](t)(held.Exec("INSERT INTO ofstyle (style_id) VALUES ('held')"))
+	waiting, interrupt := context.WithCancel(ctx)
+	defer interrupt()
+	m := migrator(t, cfg, func(p store.Progress) {
+		if p.Took > 0 && strings.Contains(p.What, "ofstyle") && p.Took >= time.Second/2 {
+			interrupt()
+		}
+	})
+	gone, err := m.Down(waiting)
+	if !errors.Is(err, context.Canceled) || strings.Contains(fmt.Sprint(err), "not available") || len(gone) < 10 {
+		t.Errorf("got %v, %v, want what went before, and that it was interrupted", gone, err)
+	}
+	equal(t, "statements that the server goes on with", tableNames(t, raw, "SELECT info FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'DROP%'"), []string(nil))
+	must[any](t)(nil, errors.Join(m.Close(), held.Rollback()))
+	down(t, cfg)
+}
+
+// While tables are converted no tlim starts on them: it would know the columns of before.
+func TestNobodyStartsMeanwhile(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+	up(t, cfg)
+	tried := 0
+	start := func(p store.Progress) {
+		if p.Done || tried > 0 {
+			return
+		}
+		tried++
+		soon, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+		s, err := store.Open(soon, cfg)
+		if err == nil {
+			err = s.Close()
+			t.Errorf("a tlim started in the midst of it (%v)", err)
+		}
+	}
+	for _, what := range []string{"utf8mb4", "down"} {
+		tried = 0
+		m := migrator(t, cfg, start)
+		must[any](t)(nil, errors.Join(migrations[what](m), m.Close()))
+		equal(t, what+": starts tried", tried, 1)
+		must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+	}
+}
+
+// What cannot be seen is not said to be right.
+func TestConvertSeesNothing(t *testing.T) {
+	e := mysqlEngine
+	plan := func(cfg store.Config, want string) {
+		t.Helper()
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		defer x.Close()
+		if list, err := x.Conversions(ctx); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, %v, want %v with %q", list, err, store.ErrSchema, want)
+		}
+	}
+	plan(e.fresh(t), "no table of the plugin's or of tlim's is seen")
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+	lesser := asUser(t, e, cfg, "CREATE, ALTER, INDEX, DROP")
+	plan(lesser, "ofmessage.id_")
+}
+
+// asUser is a database for a user with some rights on it.
+func asUser(t *testing.T, e engine, cfg store.Config, rights string) store.Config {
+	t.Helper()
+	raw := e.raw(t, cfg)
+	server := must[*mysql.Config](t)(mysql.ParseDSN(cfg.DSN))
+	name := "mig_" + server.DBName[len(server.DBName)-8:]
+	run(t, raw, "CREATE USER "+name+"@'%' IDENTIFIED BY 's3cret'", "GRANT "+rights+" ON "+server.DBName+".* TO "+name+"@'%'")
+	t.Cleanup(func() { run(t, raw, "DROP USER "+name+"@'%'") })
+	server.User, server.Passwd = name, "s3cret"
+	return store.Config{Driver: "mysql", DSN: server.FormatDSN()}
+}
+
+// A plan says what is in the way of it, and an error of a change what to do.
+func TestWhatIsInTheWay(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+	up(t, cfg)
+	lesser := asUser(t, e, cfg, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX")
+	name := must[*mysql.Config](t)(mysql.ParseDSN(lesser.DSN)).User
+	database := must[*mysql.Config](t)(mysql.ParseDSN(lesser.DSN)).DBName
+	s := must[*store.Store](t)(store.Open(ctx, lesser))
+	must[store.State](t)(s.State(ctx))
+	x := must[*store.Examination](t)(store.Examine(ctx, lesser))
+	equal(t, "for a conversion", len(must[[]string](t)(x.InTheWay(ctx, false))), 1)
+	why := must[[]string](t)(x.InTheWay(ctx, true))
+	must[any](t)(nil, errors.Join(s.Close(), x.Close()))
+	equal(t, "in the way", why[0], "the user of store.dsn lacks DROP. Remedy: GRANT DROP ON `"+database+"`.* TO '"+name+"'@'%'")
+	if len(why) != 2 || !strings.HasPrefix(why[1], "a tlim has the database open (connection ") {
+		t.Errorf("got %q, want the right that is missing, and who has the database open", why)
+	}
+
+	raw := e.raw(t, cfg)
+	run(t, raw, "ALTER TABLE ofsubscriber ADD CONSTRAINT theirs FOREIGN KEY (session_id) REFERENCES ofsession (session_id)")
+	for table, c := range map[string]struct{ before, want string }{
+		"ofsession": {"", "drop the foreign key"},
+		"ofmessage": {"ALTER TABLE ofmessage MODIFY body varchar(20000)", "mediumtext"},
+		"ofchat":    {"ALTER TABLE ofchat ROW_FORMAT=COMPACT, MODIFY chat_pic varchar(255), ADD INDEX theirs (chat_pic)", "ROW_FORMAT=DYNAMIC"},
+	} {
+		if c.before != "" {
+			run(t, raw, c.before)
+		}
+		_, err := raw.Exec("ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+		if remedy := store.Remedy(cfg, err); err == nil || !strings.Contains(remedy, c.want) {
+			t.Errorf("%s: got %v, the remedy %q, want one with %q", table, err, remedy, c.want)
+		}
+	}
+	for number, message := range map[uint16]string{1114: "The table 'ofmessage' is full", 1005: "Can't create table `t` (errno: 135 \"No more room in record file\")", 1030: "Got error 28 \"No space left on device\" from storage engine InnoDB"} {
+		if remedy := store.Remedy(cfg, &mysql.MySQLError{Number: number, Message: message}); !strings.Contains(remedy, "make room on the disk") {
+			t.Errorf("%d: got %q, want that of a full disk", number, remedy)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func TestUp(t *testing.T) {
 		equal(t, "a table", fmt.Sprintf("%s %v %d %d %d", message.Name, message.Deployed, message.Rows, len(message.Columns), len(message.Indexes)), "ofmessage true 12 8 1")
 		if e.name == "mysql" {
 			equal(t, "a column", fmt.Sprintf("%v %s", message.Columns[1], message.Engine), "{msg_id varchar 64 utf8mb3 utf8mb3_general_ci false false} InnoDB")
-			if message.Bytes == 0 || !message.About {
+			if message.Bytes == 0 || !message.Estimated {
 				t.Errorf("got %+v, want its size, and that the rows are an estimate", message)
 			}
 		}
@@ -162,7 +163,7 @@ func TestUpAfterHalf(t *testing.T) {
 	}
 }
 
-// TestMain is a process of TestUpKilled, where that says so.
+// TestMain is a process of TestUpKilled and TestKilledAtEveryStatement, where they say so.
 func TestMain(m *testing.M) {
 	if dsn := os.Getenv("TLIM_MIGRATE_DSN"); dsn != "" {
 		os.Exit(migratorProcess(store.Config{Driver: os.Getenv("TLIM_MIGRATE_DRIVER"), DSN: dsn}))
@@ -170,17 +171,96 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// migrations are what a process is asked to do.
+var migrations = map[string]func(*store.Migrator) error{
+	"up":      func(m *store.Migrator) error { _, err := m.Up(ctx); return err },
+	"down":    func(m *store.Migrator) error { _, err := m.Down(ctx); return err },
+	"utf8mb4": func(m *store.Migrator) error { _, err := m.Convert(ctx); return err },
+}
+
+// migratorProcess dies at the beginning of a statement, where it is told which.
 func migratorProcess(cfg store.Config) int {
-	m, err := store.NewMigrator(ctx, cfg, func(p store.Progress) { fmt.Printf("step %d %v\n", p.Step, p.Done) })
+	last, _ := strconv.Atoi(os.Getenv("TLIM_MIGRATE_KILL"))
+	begun := 0
+	m, err := store.NewMigrator(ctx, cfg, func(p store.Progress) {
+		fmt.Printf("step %d %v\n", p.Step, p.Done)
+		if p.Done {
+			return
+		}
+		if begun++; begun == last {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			fmt.Fprintln(os.Stderr, "not killed:", err)
+			select {}
+		}
+	})
 	if err == nil {
 		defer m.Close()
-		_, err = m.Up(ctx)
+		err = migrations[os.Getenv("TLIM_MIGRATE")](m)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
+}
+
+func migratorCommand(cfg store.Config, what string, kill int) *exec.Cmd {
+	process := exec.Command(os.Args[0])
+	process.Env = append(os.Environ(), "TLIM_MIGRATE_DRIVER="+cfg.Driver, "TLIM_MIGRATE_DSN="+cfg.DSN, "TLIM_MIGRATE="+what, fmt.Sprint("TLIM_MIGRATE_KILL=", kill))
+	return process
+}
+
+// TestKilledAtEveryStatement: whichever statement of utf8mb4 and down a kill comes before, no row of the plugin's is another, and who goes on
+// comes to the same end as who was never killed. SQLite's down is one transaction, in which every third is tried.
+func TestKilledAtEveryStatement(t *testing.T) {
+	onMovable(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+		whole := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+		raw := e.raw(t, cfg)
+		rows := oldRowsOf(t, raw)
+		must[any](t)(nil, raw.Close())
+		up(t, whole)
+		up(t, cfg)
+		for _, what := range []string{"utf8mb4", "down"} {
+			if what == "utf8mb4" && e.name != "mysql" {
+				continue
+			}
+			m := migrator(t, whole, nil)
+			must[any](t)(nil, errors.Join(migrations[what](m), m.Close()))
+			raw := e.raw(t, whole)
+			want := made(t, e, raw)
+			must[any](t)(nil, raw.Close())
+
+			kills, before := 0, ""
+			for n := 1; ; kills++ {
+				said, err := migratorCommand(cfg, what, n).CombinedOutput()
+				raw := e.raw(t, cfg)
+				equal(t, fmt.Sprintf("%s: the rows after kill %d", what, kills), oldRowsOf(t, raw), rows)
+				stands := made(t, e, raw)
+				must[any](t)(nil, raw.Close())
+				if err == nil {
+					equal(t, what+": the tables", stands, want)
+					break
+				}
+				if !strings.HasPrefix(string(said), "step ") || strings.Contains(string(said), "not killed") || strings.Contains(string(said), "another process") {
+					t.Fatalf("%s, kill %d: got %v, %s, want it killed at a statement", what, kills, err, said)
+				}
+				switch {
+				case e.name == "sqlite":
+					n += 3
+				case stands == before: // the first that a process does changes nothing
+					n++
+				}
+				before = stands
+			}
+			if kills < 7 {
+				t.Errorf("%s: got %d kills, want one for each statement", what, kills)
+			}
+		}
+	})
 }
 
 // A kill in the middle leaves whole steps; the next one goes on behind them, and says who is there while the server still works.
@@ -201,8 +281,7 @@ func TestUpKilled(t *testing.T) {
 		before := oldRowsOf(t, raw)
 		must[any](t)(nil, raw.Close())
 
-		process := exec.Command(os.Args[0])
-		process.Env = append(os.Environ(), "TLIM_MIGRATE_DRIVER="+cfg.Driver, "TLIM_MIGRATE_DSN="+cfg.DSN)
+		process := migratorCommand(cfg, "up", 0)
 		out, err := process.StdoutPipe()
 		if err == nil {
 			err = process.Start()

@@ -19,14 +19,7 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 	}
 	defer s.Close()
 	for _, q := range everyQuery() {
-		text := q
-		if strings.Contains(text, "?*") {
-			text = list(text, 3)
-		}
-		if strings.Contains(text, ")*") {
-			text = alternatives(text, 3)
-		}
-		text = Literal(s.dialect, text, nil)
+		text := Literal(s.dialect, ofThree(q), nil)
 		steps := 0
 		err := each(t.Context(), s.pools.reader, "EXPLAIN QUERY PLAN "+text, func(scan scanner) error {
 			var id, parent, unused number
@@ -45,6 +38,25 @@ func TestEveryReadHasAnIndex(t *testing.T) {
 			t.Errorf("got %v, %d steps: %s, want steps > 0, no error", err, steps, q)
 		}
 	}
+}
+
+// ofThree is a query with its list expanded.
+func ofThree(query string) string {
+	if strings.Contains(query, "?*") {
+		query = list(query, 3)
+	}
+	if strings.Contains(query, ")*") {
+		query = alternatives(query, 3)
+	}
+	return query
+}
+
+// EveryQuery are those of everyQuery with their lists expanded.
+func EveryQuery() (queries []string) {
+	for _, q := range everyQuery() {
+		queries = append(queries, ofThree(q))
+	}
+	return queries
 }
 
 // everyQuery lists the queries that run while people wait, lists unexpanded.

@@ -60,8 +60,13 @@ func database(from config.Sources) (cfg config.Config, opened store.Config, err 
 
 // withRemedy says of an error of opening or asking the database what to do about it.
 func withRemedy(cfg store.Config, err error) error {
-	if err == nil || errors.Is(err, store.ErrHeld) || errors.Is(err, store.ErrSchema) || errors.Is(err, store.ErrEngine) || errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "Remedy: ") {
+	if err == nil || errors.As(err, new(*store.RefusedError)) {
 		return err
+	}
+	for _, told := range []error{store.ErrHeld, store.ErrSchema, store.ErrEngine, context.Canceled} {
+		if errors.Is(err, told) {
+			return err
+		}
 	}
 	remedy := store.Remedy(cfg, err)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,7 +102,7 @@ func migrateStatus(ctx context.Context, out io.Writer, from config.Sources, asJS
 func printLayout(out io.Writer, l store.Layout) error {
 	var b strings.Builder
 	for _, t := range l.Tables {
-		fmt.Fprintf(&b, "%s: %s", t.Name, rowsOf(t.Rows, t.About))
+		fmt.Fprintf(&b, "%s: %s", t.Name, rowsOf(t.Rows, t.Estimated))
 		if t.Bytes > 0 {
 			fmt.Fprintf(&b, ", %s", bytesOf(t.Bytes))
 		}
@@ -130,7 +135,7 @@ func printLayout(out io.Writer, l store.Layout) error {
 	if len(l.Missing) == 0 {
 		b.WriteString("nothing is missing\n")
 	}
-	about := slices.ContainsFunc(l.Tables, func(t store.TableLayout) bool { return t.About })
+	estimated := slices.ContainsFunc(l.Tables, func(t store.TableLayout) bool { return t.Estimated })
 	for _, m := range l.Missing {
 		fmt.Fprintf(&b, "missing: %s", m)
 		if m.Kind != "table" {
@@ -139,9 +144,9 @@ func printLayout(out io.Writer, l store.Layout) error {
 		switch {
 		case m.Kind != "index" || m.Rows == 0:
 		case m.Locks:
-			fmt.Fprintf(&b, " (%s; nobody writes the table meanwhile)", rowsOf(m.Rows, about))
+			fmt.Fprintf(&b, " (%s; nobody writes the table meanwhile)", rowsOf(m.Rows, estimated))
 		default:
-			fmt.Fprintf(&b, " (%s; others write meanwhile)", rowsOf(m.Rows, about))
+			fmt.Fprintf(&b, " (%s; others write meanwhile)", rowsOf(m.Rows, estimated))
 		}
 		b.WriteByte('\n')
 	}
@@ -152,8 +157,8 @@ func printLayout(out io.Writer, l store.Layout) error {
 	return err
 }
 
-func rowsOf(n int64, about bool) string {
-	if about {
+func rowsOf(n int64, estimated bool) string {
+	if estimated {
 		return fmt.Sprintf("about %d rows", n)
 	}
 	return fmt.Sprintf("%d rows", n)
@@ -170,24 +175,31 @@ func bytesOf(n int64) string {
 	return fmt.Sprintf("%.1f GiB", float64(n)/step/step/step)
 }
 
-// migrated works on the tables until it is done or a signal comes.
-func migrated(ctx context.Context, out io.Writer, cfg store.Config, work func(context.Context, *store.Migrator) error) error {
+// migrated works on the tables until it is done or a signal comes. line is what people read of progress; "" is nothing.
+func migrated(ctx context.Context, out io.Writer, cfg store.Config, line func(store.Progress) string, work func(context.Context, *store.Migrator) error) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	m, err := store.NewMigrator(ctx, cfg, func(p store.Progress) { fmt.Fprintln(out, progressLine(p)) })
+	m, err := store.NewMigrator(ctx, cfg, func(p store.Progress) {
+		if said := line(p); said != "" {
+			fmt.Fprintln(out, said)
+		}
+	})
 	if err != nil {
 		return withRemedy(cfg, err)
 	}
 	err = work(ctx, m)
-	if ctx.Err() != nil && err != nil {
+	if err != nil && errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("interrupted; what was done stays, and the same command goes on from there: %w", err)
 	}
 	return errors.Join(withRemedy(cfg, err), m.Close())
 }
 
 func progressLine(p store.Progress) string {
-	if p.Instant {
+	switch {
+	case p.Unmeasured && p.Took < time.Second:
 		return p.What + ": at once, but by a server that has to copy the table for it"
+	case p.Unmeasured:
+		return fmt.Sprintf("%s: for %v", p.What, p.Took.Round(time.Second))
 	}
 	line := fmt.Sprintf("%d of %d: %s", p.Step, p.Steps, p.What)
 	switch {
@@ -217,7 +229,7 @@ func migrateUp(ctx context.Context, out io.Writer, from config.Sources) error {
 		return err
 	}
 	var r store.Report
-	err = migrated(ctx, out, cfg, func(ctx context.Context, m *store.Migrator) (err error) {
+	err = migrated(ctx, out, cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
 		r, err = m.Up(ctx)
 		return err
 	})

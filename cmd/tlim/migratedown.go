@@ -91,7 +91,13 @@ func migrateDown(ctx context.Context, out io.Writer, from config.Sources, yes bo
 		return err
 	}
 	var gone []string
-	err = migrated(ctx, out, cfg, func(ctx context.Context, m *store.Migrator) (err error) {
+	slow := func(p store.Progress) string { // most of it is done at once
+		if p.Took < time.Second {
+			return ""
+		}
+		return progressLine(p)
+	}
+	err = migrated(ctx, out, cfg, slow, func(ctx context.Context, m *store.Migrator) (err error) {
 		gone, err = m.Down(ctx)
 		return err
 	})
@@ -113,15 +119,9 @@ const beforeThePlugin = "note: with tlim.userAsync (its default) the plugin dele
 
 func planDown(ctx context.Context, out io.Writer, site config.Config, cfg store.Config) error {
 	var r store.Return
-	if err := examined(ctx, cfg, func(e *store.Examination) (err error) { r, err = e.Return(ctx); return err }); err != nil {
-		return err
-	}
-	why, err := serves(ctx, site)
+	why, err := planned(ctx, site, cfg, true, func(e *store.Examination) (err error) { r, err = e.Return(ctx); return err })
 	if err != nil {
 		return err
-	}
-	if why != "" {
-		r.Refused = append(r.Refused, why)
 	}
 	for _, i := range r.Indexes {
 		fmt.Fprintf(out, "would go: index %s\n", i)
@@ -132,7 +132,7 @@ func planDown(ctx context.Context, out io.Writer, site config.Config, cfg store.
 	for _, t := range r.Tables {
 		fmt.Fprintf(out, "would go: table %s, %d rows%s\n", t.Name, t.Rows, meaning(t))
 	}
-	for _, why := range r.Refused {
+	for _, why := range append(r.Refused, why...) {
 		fmt.Fprintf(out, "in the way: %s\n", why)
 	}
 	if len(r.Indexes)+len(r.Columns)+len(r.Tables) == 0 {
@@ -143,6 +143,23 @@ func planDown(ctx context.Context, out io.Writer, site config.Config, cfg store.
 	fmt.Fprintln(out, beforeThePlugin)
 	fmt.Fprintln(out, "nothing was changed; tlim migrate down --yes does it")
 	return nil
+}
+
+// planned looks at the database for a plan, and says what is in the way of carrying it out.
+func planned(ctx context.Context, site config.Config, cfg store.Config, drop bool, look func(*store.Examination) error) (why []string, err error) {
+	if err := examined(ctx, cfg, func(e *store.Examination) (err error) {
+		if err = look(e); err == nil {
+			why, err = e.InTheWay(ctx, drop)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	serving, err := serves(ctx, site)
+	if serving != "" {
+		why = append(why, serving)
+	}
+	return why, err
 }
 
 // meaning is what is lost with rows; of none nothing is.
@@ -165,7 +182,7 @@ func migrateConvert(ctx context.Context, out io.Writer, from config.Sources, yes
 		return err
 	}
 	var converted []string
-	err = migrated(ctx, out, cfg, func(ctx context.Context, m *store.Migrator) (err error) {
+	err = migrated(ctx, out, cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
 		converted, err = m.Convert(ctx)
 		return err
 	})
@@ -182,7 +199,8 @@ const nothingToConvert = "every table holds every character and tells all ids ap
 
 func planConversion(ctx context.Context, out io.Writer, site config.Config, cfg store.Config) error {
 	var list []store.Conversion
-	if err := examined(ctx, cfg, func(e *store.Examination) (err error) { list, err = e.Conversions(ctx); return err }); err != nil {
+	why, err := planned(ctx, site, cfg, false, func(e *store.Examination) (err error) { list, err = e.Conversions(ctx); return err })
+	if err != nil {
 		return err
 	}
 	if len(list) == 0 {
@@ -204,11 +222,7 @@ func planConversion(ctx context.Context, out io.Writer, site config.Config, cfg 
 	}
 	fmt.Fprintf(out, "together about %v at %s a second, which is a guess; %s of free disk where the server keeps its data\n", locked.Round(time.Second), bytesOf(store.ConversionRate), bytesOf(disk))
 	fmt.Fprintln(out, "no character is lost: all of them are in utf8mb4; tables that the old plugin uses again may stay so")
-	why, err := serves(ctx, site)
-	if err != nil {
-		return err
-	}
-	if why != "" {
+	for _, why := range why {
 		fmt.Fprintf(out, "in the way: %s\n", why)
 	}
 	fmt.Fprintln(out, "nothing was changed; tlim migrate utf8mb4 --yes does it, in this order")

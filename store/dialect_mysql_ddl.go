@@ -10,8 +10,8 @@ import (
 
 // What a Migrator needs of MySQL and MariaDB.
 
-var mysqlMoves = moves{
-	open:  openMySQLMoves,
+var mysqlDDL = ddl{
+	open:  openMySQLDDL,
 	hold:  holdMySQL,
 	users: usersMySQL,
 	sizes: sizesMySQL,
@@ -32,22 +32,22 @@ var mysqlMoves = moves{
 		_, err := db.ExecContext(ctx, fmt.Sprintf("KILL QUERY %d", connection))
 		return err
 	},
-	undroppable: func(ctx context.Context, db querier) (string, error) {
-		var database text
-		if err := db.QueryRowContext(ctx, "SELECT DATABASE()").Scan(&database); err != nil {
-			return "", err
+	undroppable: func(ctx context.Context, db querier) ([]Advice, error) {
+		account, err := accountMySQL(ctx, db)
+		if err != nil {
+			return nil, err
 		}
-		lacking, told, err := ddlMySQL(ctx, db, string(database), "DROP")
+		lacking, told, err := ddlMySQL(ctx, db, account.database, "DROP")
 		if err != nil || !told || len(lacking) == 0 {
-			return "", err
+			return nil, err
 		}
-		return "the user of store.dsn lacks DROP. Remedy: GRANT DROP ON `" + string(database) + "`.* to them", nil
+		return []Advice{{true, "the user of store.dsn lacks DROP", account.granting("DROP")}}, nil
 	},
 	dropIndex: func(index, table string) string { return "DROP INDEX " + index + " ON " + table },
 }
 
-// openMySQLMoves makes one connection for the work and one that watches it.
-func openMySQLMoves(cfg Config) (*sql.DB, error) {
+// openMySQLDDL makes one connection for the work and one that watches it.
+func openMySQLDDL(cfg Config) (*sql.DB, error) {
 	base, err := mysqlAddress(cfg.DSN)
 	if err != nil {
 		return nil, err

@@ -9,22 +9,18 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // What a Migrator needs of SQLite. There a statement that changes tables keeps everybody from writing, so nobody else may have the file
 // open: a process that serves would refuse messages meanwhile.
 
-var sqliteMoves = moves{
-	open:      openSQLiteMoves,
+var sqliteDDL = ddl{
+	open:      openSQLiteDDL,
 	hold:      holdSQLite,
 	dropIndex: func(index, _ string) string { return "DROP INDEX " + index },
 }
 
-func openSQLiteMoves(cfg Config) (*sql.DB, error) {
+func openSQLiteDDL(cfg Config) (*sql.DB, error) {
 	base, err := sqliteURI(cfg.DSN)
 	if err != nil {
 		return nil, err
@@ -39,31 +35,30 @@ func openSQLiteMoves(cfg Config) (*sql.DB, error) {
 	return db, err
 }
 
-func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error) {
-	for until := time.Now().Add(holdTime); ; {
-		conn, err := db.Conn(ctx)
-		if err == nil {
-			if _, err = conn.ExecContext(ctx, "BEGIN EXCLUSIVE"); err == nil {
-				_, err = conn.ExecContext(ctx, "COMMIT") // the lock stays, by locking_mode
-			}
-			if err == nil {
-				return conn, nil
-			}
+func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (conn *sql.Conn, err error) {
+	wait, cancel := context.WithTimeout(ctx, holdTime)
+	defer cancel()
+	err = unbusy(wait, func() (err error) {
+		if conn, err = db.Conn(ctx); err != nil {
+			return err
+		}
+		if _, err = conn.ExecContext(ctx, "BEGIN EXCLUSIVE"); err == nil {
+			_, err = conn.ExecContext(ctx, "COMMIT") // the lock stays, by locking_mode
+		}
+		if err != nil {
 			err = errors.Join(err, conn.Close())
 		}
-		var e *sqlite.Error
-		if !errors.As(err, &e) || e.Code()&0xff != sqlite3.SQLITE_BUSY {
-			return nil, err
-		}
-		if time.Now().After(until) {
-			return nil, heldBy(openedBy(sqliteFile(cfg)))
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(sqliteRetry):
-		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case busySQLite(err):
+		return nil, heldBy(openedBy(sqliteFile(cfg)))
 	}
+	return nil, err
 }
 
 // openedBy names the other processes that have a file open, as far as this system and our rights tell.

@@ -1,0 +1,248 @@
+package store_test
+
+import (
+	"database/sql"
+	"flag"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+var sizeMessages = flag.Int("size.messages", 10_000, "how many messages TestSize makes in the plugin's tables, some 650 bytes each; the issue's are 10000000")
+
+// sizeSmall is the table that a large one is compared with.
+const sizeSmall = 10_000
+
+// site is a database as the plugin leaves it: messages from many users to each other and into many groups, one of them with a tenth of all, a
+// queue of a tenth as many rows, receipts, notices. The same every time.
+type site struct {
+	messages, queue, users, groups int
+}
+
+func siteOf(messages int) site {
+	return site{messages, messages / 10, max(50, messages/200), max(20, messages/500)}
+}
+
+// fill makes the rows in pieces, so that no transaction is large. Of the numbers i each statement makes those from first to last.
+func (w site) fill(t *testing.T, e engine, db *sql.DB) {
+	concat := func(parts ...string) string {
+		if e.name == "mysql" {
+			return "CONCAT(" + strings.Join(parts, ", ") + ")"
+		}
+		return strings.Join(parts, " || ")
+	}
+	digits := func(letter, number string, n int) string {
+		if e.name == "mysql" {
+			return fmt.Sprintf("CONCAT('%s', LPAD(%s, %d, '0'))", letter, number, n)
+		}
+		return fmt.Sprintf("printf('%s%%0%dd', %s)", letter, n, number)
+	}
+	user := func(number string) string { return digits("u", number, 5) }
+	whole := "/" // its result is a whole number
+	if e.name == "mysql" {
+		whole = "DIV"
+	}
+	of := func(n int) string { return fmt.Sprintf("(i * 2654435761 %s 7) %% %d", whole, n) }
+	group := "CASE WHEN i % 10 = 1 THEN 'g00000' ELSE " + digits("g", of(w.groups), 5) + " END"
+	at := "CAST(1500000000000 + i * 1000 AS char)"
+	from, to := user(of(w.users)), user("(i * 31) % "+strconv.Itoa(w.users))
+	// Of ten messages five are of groups, one of them of the large one; four of two users, a few of them of a pair that talks a lot; one is a notice.
+	kind := "CASE WHEN i % 10 < 5 THEN 'MTS-000' WHEN i % 10 = 9 THEN 'MTB-100' ELSE 'MTT-000' END"
+	body := concat(`'[{"text":"'`, `'Bitte bis morgen durchsehen, danke. 请查收 '`, "i", `'"}]'`)
+	pair := "i % 200 = 7"
+	message := []string{digits("r", "i", 23), digits("m", "i", 23), kind,
+		"CASE WHEN i % 10 = 9 THEN 'admin' WHEN " + pair + " THEN 'u00001' ELSE " + from + " END",
+		"CASE WHEN i % 10 < 5 THEN " + group + " WHEN " + pair + " THEN 'u00002' ELSE " + to + " END", at, body,
+		"CASE WHEN i % 10 < 5 THEN " + group + " WHEN i % 10 = 9 THEN 'admin' WHEN " + pair + " THEN 'u00001' ELSE " + from + " END"}
+	const piece = 100_000
+	insert := func(table string, n int, columns ...string) {
+		t.Helper()
+		for first := 0; first < n; first += piece {
+			last := min(first+piece, n) - 1
+			numbers := fmt.Sprintf("WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT %s FROM n", first, last, strings.Join(columns, ", "))
+			if e.name == "mysql" {
+				numbers = "SELECT " + strings.Join(columns, ", ") + fmt.Sprintf(" FROM (SELECT seq AS i FROM seq_%d_to_%d) n", first, last)
+			}
+			run(t, db, "INSERT INTO "+table+" "+numbers)
+		}
+	}
+	insert("ofmessage", w.messages, message...)
+	owner := "CASE WHEN i % 10 = 3 THEN 'u00002' ELSE " + user("i % "+strconv.Itoa(w.users)) + " END" // one who was away for long
+	insert("ofcustomoffline", w.queue, slices.Concat([]string{digits("q", "i", 23)}, message[1:5], []string{at, "'[]'", message[7], "i % 2", owner})...)
+	insert("ofstatus", w.queue, digits("s", "i", 23), digits("m", "i "+whole+" 4 * 10", 23), from, user("i % "+strconv.Itoa(w.users)), "1")
+	insert("ofsession", w.groups, digits("g", "i", 5), "0", "'项目组'", at, at, "NULL", "0", user("i % "+strconv.Itoa(w.users)), "NULL")
+	insert("ofsubscriber", 20*w.groups, user(fmt.Sprintf("((i %% %d) * 7 + (i %s %d) * 37) %% %d", w.groups, whole, w.groups, w.users)), "'李四'", "NULL", "NULL", digits("g", "i % "+strconv.Itoa(w.groups), 5), at)
+	insert("ofchat", 4*w.users, digits("c", "i", 23), "'张三'", user("i % "+strconv.Itoa(w.users)), user("i * 7 % "+strconv.Itoa(w.users)), at, at, "NULL")
+	insert("ofpubact", w.groups, digits("a", "i", 23), "'放假通知'", "'c'", user("i % "+strconv.Itoa(w.users)), at, digits("g", "i", 5))
+	insert("ofstyle", w.users, digits("y", "i", 23), "'theme'", "3", user("i"))
+}
+
+// measured are the answers that people wait for, and the cleaning.
+func (w site) measured() []struct {
+	name string
+	ask  func(*store.Store) (int, error)
+} {
+	half := fmt.Sprint(1500000000000 + w.messages/2*1000)
+	rows := func(list []store.Message, _ int64, err error) (int, error) { return len(list), err }
+	return []struct {
+		name string
+		ask  func(*store.Store) (int, error)
+	}{
+		{"a group's history, newest page", func(s *store.Store) (int, error) {
+			return rows(s.GroupHistory(ctx, "g00000", store.Page{Length: 50, NoTotal: true}))
+		}},
+		{"the same, a page in the middle by before=", func(s *store.Store) (int, error) {
+			return rows(s.GroupHistory(ctx, "g00000", store.Page{Length: 50, BeforeTime: half, NoTotal: true}))
+		}},
+		{"the same, the oldest page by before=", func(s *store.Store) (int, error) {
+			return rows(s.GroupHistory(ctx, "g00000", store.Page{Length: 50, BeforeTime: "1500000600000", NoTotal: true}))
+		}},
+		{"a history of two, newest page", func(s *store.Store) (int, error) {
+			return rows(s.ChatHistory(ctx, "u00001", "u00002", store.Page{Length: 50, NoTotal: true}))
+		}},
+		{"getOffline, a page", func(s *store.Store) (int, error) {
+			list, err := s.Offline(ctx, "u00002", "", "", "", 100)
+			return len(list), err
+		}},
+		{"findWebSessions", func(s *store.Store) (int, error) {
+			groups, err := s.WebGroupsOf(ctx, "u00003", 0)
+			if err != nil {
+				return 0, err
+			}
+			chats, err := s.ChatsOf(ctx, "u00003")
+			return len(groups) + len(chats), err
+		}},
+		{"findStatusList", func(s *store.Store) (int, error) {
+			counts, err := s.ReceiptCounts(ctx, []string{fmt.Sprintf("m%023d", 10), fmt.Sprintf("m%023d", 20), fmt.Sprintf("m%023d", 30)})
+			return len(counts), err
+		}},
+		{"hasUnread", func(s *store.Store) (int, error) {
+			found, err := s.HasOffline(ctx, "u00002")
+			return map[bool]int{true: 1}[found], err
+		}},
+		{"clean-up, a page", func(s *store.Store) (int, error) {
+			list, err := s.OldMessages(ctx, 1500000600000, store.Old{}, 500)
+			return len(list), err
+		}},
+	}
+}
+
+// TestSize makes a site in the plugin's tables, adopts it, and asks for what people wait for; no plan reads a table. With -size.messages it
+// prints figures beside those of a small site: README.md of deploy has them.
+func TestSize(t *testing.T) {
+	onMovable(t, func(t *testing.T, e engine) {
+		small := sized(t, e, siteOf(sizeSmall))
+		if *sizeMessages <= sizeSmall {
+			return
+		}
+		large := sized(t, e, siteOf(*sizeMessages))
+		for i, m := range siteOf(sizeSmall).measured() {
+			t.Logf("%s: %s: %.2f ms of %d messages, %.2f of %d: %.1f times", e.name, m.name, ms(large[i]), *sizeMessages, ms(small[i]), sizeSmall, float64(large[i])/float64(small[i]))
+		}
+	})
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func sized(t *testing.T, e engine, w site) (took []time.Duration) {
+	cfg := e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8mb4")...)
+	begun := time.Now()
+	lap := func(format string, args ...any) {
+		t.Logf("%s: %s: %v", e.name, fmt.Sprintf(format, args...), time.Since(begun).Round(time.Millisecond))
+		begun = time.Now()
+	}
+	raw := e.raw(t, cfg)
+	w.fill(t, e, raw)
+	lap("%d messages and the rest made", w.messages)
+	must[any](t)(nil, raw.Close())
+	must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
+	lap("the first start, which adds tables and columns")
+	m := migrator(t, cfg, func(p store.Progress) {
+		if p.Done {
+			t.Logf("%s: %s of %d rows: %v, writers wait: %v", e.name, p.What, p.Total, p.Took.Round(time.Millisecond), p.Locks)
+		}
+	})
+	r, err := m.Up(ctx)
+	must[any](t)(nil, err)
+	must[any](t)(nil, m.Close())
+	equal(t, "indexes", len(r.Added), 15)
+	lap("tlim migrate up")
+	analyze := "ANALYZE"
+	if e.name == "mysql" {
+		analyze = "ANALYZE TABLE ofmessage, ofcustomoffline, ofstatus, ofsession, ofsubscriber, ofchat"
+	}
+	raw = e.raw(t, cfg)
+	run(t, raw, analyze)
+	lap("statistics")
+	impatient := cfg
+	impatient.MaxWait = time.Second
+	x := must[*store.Examination](t)(store.Examine(ctx, impatient))
+	must[store.Return](t)(x.Return(ctx))
+	must[any](t)(nil, x.Close())
+	lap("the plan of tlim migrate down")
+	s := must[*store.Store](t)(store.Open(ctx, cfg))
+	lap("another start")
+	for _, m := range w.measured() {
+		var times []time.Duration
+		for range 21 {
+			begun := time.Now()
+			n, err := m.ask(s)
+			times = append(times, time.Since(begun))
+			if err != nil || n == 0 {
+				t.Fatalf("%s: got %d rows, %v, want some", m.name, n, err)
+			}
+		}
+		slices.Sort(times)
+		took = append(took, times[len(times)/2])
+	}
+	must[any](t)(nil, s.Close())
+	if e.name == "mysql" {
+		plans(t, raw, w)
+	}
+	must[any](t)(nil, raw.Close())
+	return took
+}
+
+// plans looks for statements that read a filled table, or a whole index of it. SQLite's are read by TestEveryReadHasAnIndex.
+func plans(t *testing.T, raw *sql.DB, w site) {
+	t.Helper()
+	values := map[string]string{"session_id": "g00003", "msg_from": "u00001", "msg_to": "u00002", "msg_type": "MTB-100", "delete_user": "u00003", "user_id": "u00003", "session_user": "u00003",
+		"chat_user": "u00003", "chat_other": "u00004", "sender": "u00003", "reader": "u00004"}
+	asked := 0
+	for _, query := range store.EveryQuery() {
+		if strings.Contains(query, "tlim_") { // empty here
+			continue
+		}
+		query = store.MySQLText(query, values)
+		if strings.Contains(query, " ORDER BY ") { // it is read by pages
+			query += " LIMIT 100"
+		}
+		rows, err := raw.Query("EXPLAIN " + query)
+		if err != nil {
+			t.Errorf("got %v, want a plan of: %s", err, query)
+			continue
+		}
+		asked++
+		columns := must[[]string](t)(rows.Columns())
+		for rows.Next() {
+			step, into := make([]sql.NullString, len(columns)), make([]any, len(columns))
+			for i := range step {
+				into[i] = &step[i]
+			}
+			must[any](t)(nil, rows.Scan(into...))
+			how, read := step[slices.Index(columns, "type")].String, step[slices.Index(columns, "rows")].String
+			if n, _ := strconv.Atoi(read); (how == "ALL" || how == "index") && n > w.messages/100 {
+				t.Errorf("got %s of %s rows, want an index\n  in: %s", how, read, query)
+			}
+		}
+		must[any](t)(nil, rows.Err())
+	}
+	if asked < 60 {
+		t.Errorf("got %d plans, want 60 and more", asked)
+	}
+}
