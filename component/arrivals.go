@@ -24,7 +24,8 @@ func (b *batch) comings(ctx context.Context) {
 	}
 	seen, ofUser := map[string]bool{}, map[string]int{}
 	room := b.c.backlogTakes(true)
-	maxCame := max(1, min(maxCatchUpDevices, maxCatchUpVisits/max(1, b.c.recent.len())))
+	maxAsked := max(1, min(maxCatchUpDevices, maxCatchUpVisits/max(1, b.c.recent.len())))
+	asked := 0 // for how many what was sent of late was looked through
 	var later []presence.Change
 	for _, change := range changes {
 		if change.Came == nil {
@@ -40,13 +41,19 @@ func (b *batch) comings(ctx context.Context) {
 			change.Since = change.Came.Seen.Add(-unheardTime)
 		}
 		last, before := b.c.caughtUp.Get(full)
-		comings := b.c.comingsOf(change.Local, b.now)
-		if before && b.now.Sub(last) < b.c.spacing || comings+ofUser[change.Local] >= b.c.maxComings || len(b.came) >= maxCame || b.cost >= maxBatchCost || !room ||
-			!b.catchUp(ctx, change, !looks) {
+		mayHave := room && b.cost < maxBatchCost && !(before && b.now.Sub(last) < b.c.spacing) && b.c.comingsOf(change.Local, b.now)+ofUser[change.Local] < b.c.maxComings
+		if asked >= maxAsked || change.Missed && !mayHave {
 			later = append(later, change)
 			continue
 		}
-		ofUser[change.Local]++
+		asked++
+		if !b.catchUp(ctx, &change, !looks, mayHave) {
+			later = append(later, change)
+			continue
+		}
+		if change.Missed {
+			ofUser[change.Local]++
+		}
 		b.came = append(b.came, change)
 	}
 	s.presence.GiveBack(later)
@@ -56,6 +63,7 @@ func (b *batch) comings(ctx context.Context) {
 		}
 	}
 	b.c.recent.expire(oldest)
+	b.absent = oldest
 }
 
 const (
@@ -93,8 +101,9 @@ func (c *conveyor) noteComing(local string, now time.Time) {
 }
 
 // catchUp sends a device that has become known what its user was sent since it was absent; without looks what went to the bare JID.
-// Queue rows of it stay until they are confirmed. It is false when the database could not be read, and is tried again.
-func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bool) bool {
+// Queue rows of it stay until they are confirmed. It is false when the database could not be read, or there is something and the device may
+// have nothing now, and is tried again.
+func (b *batch) catchUp(ctx context.Context, change *presence.Change, unlooked, mayHave bool) bool {
 	s, full := b.s, change.Came.Full
 	bare, _, _ := strings.Cut(full, "/")
 	var list []*sentMessage
@@ -109,11 +118,15 @@ func (b *batch) catchUp(ctx context.Context, change presence.Change, unlooked bo
 			ids = append(ids, m.session)
 		}
 	})
+	cut := !b.c.recent.cut.Before(change.Since)
+	if change.Missed = cut || len(list) > 0; change.Missed && !mayHave {
+		return false
+	}
 	groups, err := b.c.groups.Get(ctx, s.store, ids)
 	if err != nil {
 		return false
 	}
-	if !b.c.recent.cut.Before(change.Since) && !b.catchUpRows(ctx, change, list) {
+	if cut && !b.catchUpRows(ctx, *change, list) {
 		return false
 	}
 	for _, m := range list {

@@ -428,6 +428,64 @@ func TestCatchUpThatWaited(t *testing.T) {
 	}
 }
 
+// TestOrderForWhoCame: who came while the server had no room for what they missed gets nothing newer before it, on the web or a phone, and
+// replay would begin before it. Who missed nothing waits for nobody.
+func TestOrderForWhoCame(t *testing.T) {
+	for _, resource := range []string{"p", "w[web]"} {
+		t.Run(resource, func(t *testing.T) {
+			const bound, members = 100, 500
+			h, server, g := busyStart(t, bound, members, func(h *harness) { h.server.err = nil }, nil)
+			look := func() {
+				t.Helper()
+				h.clock.Move(time.Second)
+				h.presence.Merge(must(h.server.Snapshot(t.Context()))(t), h.clock.Now())
+				h.turns(3)
+			}
+			for i := range members {
+				h.arrive(fmt.Sprintf("member%04d/p", i))
+			}
+			h.arrive("zhangsan/p")
+			look()
+			server.routeAll(h)
+			h.clock.Move(time.Second)
+			h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+			h.turns(3)
+			server.fillUp(h, bound)
+			h.post("member0001/p", groupText("g", "member0001", g, "x"))
+			h.turns(3)
+			if h.conveyor.backlogTakes(true) {
+				t.Fatal("there is room for large messages, want none")
+			}
+			h.arrive("lisi/"+resource, "wangwu/"+resource)
+			h.clock.Move(time.Second)
+			look()
+			h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+			h.turns(3)
+			if len(h.presence.Served("wangwu")) != 1 {
+				t.Error("wangwu's device is not served, want it to be: it has missed nothing")
+			}
+			look()
+			if at := h.timeOf("m1"); h.covered.Load() >= at {
+				t.Errorf("covered up to %d, want less than m1 at %d", h.covered.Load(), at)
+			}
+			server.routeAll(h)
+			h.turns(3)
+			server.routeAll(h)
+			var got []string
+			d, _ := h.sender.take()
+			for _, one := range d {
+				if slices.ContainsFunc(one.To, func(to stanza.Target) bool { return to.JID == "lisi@"+testServer+"/"+resource }) {
+					got = append(got, one.ID)
+				}
+			}
+			if want := []string{"m1", "m2", "m3"}; !slices.Equal(got, want) {
+				t.Errorf("copies to lisi: got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // TestStopBeforeDeafServer: a server that routes nothing any more does not use up the time in which the last rows are written. A read receipt
 // is in no history: its row is all that there is of it.
 func TestStopBeforeDeafServer(t *testing.T) {

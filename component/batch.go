@@ -68,6 +68,7 @@ type batch struct {
 	ways    []way             // how each of deliver goes, at the same place
 	sent    []sentMessage     // its messages, for devices that become known later
 	came    []presence.Change // devices that are sent what they have missed
+	absent  time.Time         // since when the devices were absent at the earliest that are to be sent what they have missed, or may be found
 
 	// What changes in memory after the commit.
 	counts      []count                 // added to metrics
@@ -250,8 +251,10 @@ func (b *batch) finish(ctx context.Context) {
 
 	// 3. What devices are sent that come later. Without a link replay delivers it.
 	for _, change := range b.came {
-		c.caughtUp.Add(change.Came.Full, b.now)
-		c.noteComing(change.Local, b.now)
+		if change.Missed {
+			c.caughtUp.Add(change.Came.Full, b.now)
+			c.noteComing(change.Local, b.now)
+		}
 	}
 	if c.delivers() {
 		for _, change := range b.came {

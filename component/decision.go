@@ -205,7 +205,7 @@ func (d *decision) emit() {
 		d.acknowledge(protocol.FormatTime(d.at))
 	}
 	if !d.nowhere {
-		own := b.s.presence.Devices(d.sender.Local)
+		own := b.s.presence.Served(d.sender.Local)
 		d.deliver(d.at, own)
 		d.deliverOwn(own)
 		d.push()
@@ -297,9 +297,9 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 	byServer := false
 	var owners []unconfirmed.Owner
 	for i, p := range d.to {
-		devices := s.presence.Devices(p.Local)
+		devices := s.presence.Served(p.Local)
 		switch n := len(targets); {
-		case d.deliveredByServer(p, devices):
+		case d.deliveredByServer(p):
 			byServer = true
 		case fresh && len(devices) == 0:
 		default:
@@ -331,10 +331,10 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 		}
 	}
 	for _, p := range d.toOnly {
-		devices, n := s.presence.Devices(p.Local), len(targets)
-		if d.deliveredByServer(p, devices) {
+		n := len(targets)
+		if d.deliveredByServer(p) {
 			byServer = true
-		} else if targets = s.targets(targets, p, devices); len(targets) > n {
+		} else if targets = s.targets(targets, p, s.presence.Served(p.Local)); len(targets) > n {
 			d.reached++
 		}
 	}
@@ -376,8 +376,8 @@ func (d *decision) way(entry *unconfirmed.Message) way {
 
 // deliveredByServer says whether a message to one user that was seen as a packet copy has reached them without us: it was
 // addressed to them, and they have no second device that the server leaves out.
-func (d *decision) deliveredByServer(p protocol.Person, devices []presence.Device) bool {
-	return !d.serverMade() && d.arrival.copied && d.kind.scope != scopeGroup && d.arrival.toUser == p.Local && len(devices) <= 1
+func (d *decision) deliveredByServer(p protocol.Person) bool {
+	return !d.serverMade() && d.arrival.copied && d.kind.scope != scopeGroup && d.arrival.toUser == p.Local && len(d.b.s.presence.Devices(p.Local)) <= 1
 }
 
 // row is what a queue row of this message looks like to a receiver: session_id and msg_to are both the peer as they see it.

@@ -29,7 +29,8 @@ const (
 	maxCoverMarks   = 2000
 )
 
-// cover notes what was committed before a batch, and moves on with the newest look.
+// cover notes what was committed before a batch, and moves on with the newest look, but not past what a device has missed that was found
+// and not sent it yet.
 func (c *conveyor) cover(b *batch) {
 	marks := c.covered.marks
 	if n := len(marks); n == 0 || n < maxCoverMarks && b.now.Sub(marks[n-1].when) >= minCoverSpacing {
@@ -37,7 +38,6 @@ func (c *conveyor) cover(b *batch) {
 		c.covered.marks = marks
 	}
 	looks := c.s.presence.Known()
-	asked := c.s.presence.LookedAt()
 	switch {
 	case c.covered.ended, !c.delivers(): // what the connection before has left open is still to be delivered
 		return
@@ -46,7 +46,7 @@ func (c *conveyor) cover(b *batch) {
 		return
 	}
 	n := 0
-	for n < len(marks) && !marks[n].when.After(asked) {
+	for n < len(marks) && !marks[n].when.After(b.absent) {
 		n++
 	}
 	if n > 0 {

@@ -148,6 +148,42 @@ func TestFresh(t *testing.T) {
 	}
 }
 
+// TestServed: a device that came is served once its coming was taken and not given back; where no snapshot tells, at once.
+func TestServed(t *testing.T) {
+	clock := doubles.NewClock(time.UnixMilli(1_600_000_000_000))
+	p := NewTable(domain, clock.Now)
+	p.SetPeriod(time.Second)
+	jid := func(resource string) stanza.JID {
+		return stanza.JID{Local: "lisi", Domain: domain, Resource: resource}
+	}
+	want := func(when string, resources ...string) {
+		t.Helper()
+		var got []string
+		for _, d := range p.Served("lisi") {
+			got = append(got, strings.TrimPrefix(d.Full, "lisi@"+domain+"/"))
+		}
+		if !slices.Equal(got, resources) {
+			t.Errorf("%s: served are %q, want %q", when, got, resources)
+		}
+	}
+	p.Heard(jid("a"), nil, 0)
+	want("without a snapshot", "a")
+	p.TakeChanges()
+	p.Merge([]Session{{JID: jid("a")}, {JID: jid("b")}}, clock.Now())
+	want("in the first snapshot", "a", "b")
+	p.Merge([]Session{{JID: jid("a")}, {JID: jid("b")}, {JID: jid("c")}}, clock.Now())
+	want("came", "a", "b")
+	changes, _ := p.TakeChanges()
+	want("taken", "a", "b", "c")
+	p.GiveBack(changes)
+	want("given back", "a", "b")
+	if n := len(p.Devices("lisi")); n != 3 {
+		t.Errorf("got %d devices, want 3", n)
+	}
+	clock.Move(time.Minute)
+	want("the snapshot is old", "a", "b", "c")
+}
+
 // TestMerge: random snapshots, with devices that speak and go between them, are what the table has after each.
 func TestMerge(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 1))

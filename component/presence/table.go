@@ -91,9 +91,10 @@ func (p *presentUser) marked(i int) bool { return p.has[i/64]&(1<<(i%64)) != 0 }
 
 // Change tells the conveyor that a device came, or that a mobile went.
 type Change struct {
-	Local string
-	Came  *Device   // nil: one went away
-	Since time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
+	Local  string
+	Came   *Device   // nil: one went away
+	Since  time.Time // when it was absent last, as far as a snapshot tells: when that was asked for
+	Missed bool      // it has missed something: the conveyor notes it, before it gives back what there is no room for yet
 }
 
 // NewTable makes an empty table of the users of a server's domain.
@@ -110,6 +111,21 @@ func (t *Table) Devices(local string) []Device {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.list(local)
+}
+
+// Served returns the known devices of a user to which a new message goes at once. To a device that came and was not yet sent what it has
+// missed it would come before what is older: that device gets it with the rest ([Table.TakeChanges]). Without a fresh snapshot all are
+// served: a user without any device is then sent their messages by the bare JID, and those are not what a device has missed.
+// The caller must not change the list.
+func (t *Table) Served(local string) []Device {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	list := t.list(local)
+	waits := func(d Device) bool { _, waits := t.queued[d.Full]; return waits }
+	if len(t.queued) == 0 || !slices.ContainsFunc(list, waits) || !t.fresh() {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), waits)
 }
 
 // list is devices; the caller holds mu.
@@ -132,6 +148,11 @@ func (t *Table) Known() bool {
 func (t *Table) Fresh() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
+	return t.fresh()
+}
+
+// fresh is Fresh; the caller holds mu.
+func (t *Table) fresh() bool {
 	now := t.now()
 	if !t.asking.IsZero() && now.Sub(t.asking) < askedPatience {
 		now = t.asking
@@ -319,7 +340,7 @@ func (t *Table) GiveBack(changes []Change) {
 		}
 		for i := range t.changes {
 			if now := &t.changes[i]; now.Came != nil && now.Came.Full == c.Came.Full {
-				now.Since = c.Since
+				now.Since, now.Missed = c.Since, c.Missed
 			}
 		}
 	}
