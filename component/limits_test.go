@@ -204,6 +204,27 @@ func TestGoodbyeAfterMessage(t *testing.T) {
 	}
 }
 
+// TestWhatWaitedComesFirstAmidABatch: also before a message of the batch that was begun when nobody knew of the phone.
+func TestWhatWaitedComesFirstAmidABatch(t *testing.T) {
+	h := start(t, nil)
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	release := h.busy()
+	h.intake.queue <- &task{first: true, over: func(error) {}, plan: func(_ context.Context, b *batch) error {
+		if len(b.requests) != 2 {
+			t.Errorf("got a batch of %d, want it with the message", len(b.requests))
+		}
+		h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
+		return nil
+	}}
+	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+	release()
+	d, _ := h.sender.take()
+	if got := copiesOf(d); got != "m1>lisi@im.test/p m2>lisi@im.test/p" {
+		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test/p"`, got)
+	}
+}
+
 // TestWhatWaitedComesFirst: a phone that comes with a message in the batch gets what waited for it before that message.
 func TestWhatWaitedComesFirst(t *testing.T) {
 	h := start(t, nil)
