@@ -204,9 +204,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 		refuseAll(c.s, b.requests, err)
 		return nil
 	}
-	if !b.isolated {
-		b.comings(ctx)
-	}
+	b.comings(ctx)
 	if err := b.decide(ctx); err != nil {
 		return c.again(ctx, b)
 	}
