@@ -199,7 +199,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
 	s.proved = newProved()
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
-		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, LookedAt: s.presence.LookedAt, How: s.users.Confirms, Drop: s.confirmations.drop,
+		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
@@ -323,7 +323,7 @@ func (s *Service) Down(error) {
 
 // Answered takes what answers a ping around copies to a phone. It is false for what was not asked.
 func (s *Service) Answered(st stanza.Stanza, from stanza.JID) bool {
-	known, gone := s.unconfirmed.Answered(&st, from.String())
+	known, gone := s.unconfirmed.Answered(&st, from.String(), s.now())
 	if gone { // long before a snapshot says so
 		s.presence.Gone(from)
 		if s.watcher != nil {

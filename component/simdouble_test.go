@@ -59,6 +59,7 @@ type simLink struct {
 	there      map[simDevice]*simPhone
 	asked      []*simPing // in this step
 	answers    []simAnswer
+	refused    bool // in this step, to deliver
 	prosody    bool // how the server answers
 	curt       bool // how clients answer that know no pings
 	swaps      bool // clients come back in between a copy and the ping behind it
@@ -89,6 +90,7 @@ func (s *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...sta
 	}
 	s.mu.Lock()
 	if s.broken || s.dead {
+		s.refused = true
 		s.mu.Unlock()
 		return io.ErrClosedPipe
 	}
@@ -267,12 +269,13 @@ func simReceipt(post string) (list [][2]string) {
 	return list
 }
 
-func (s *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer) {
+func (s *simLink) take() (copies []simCopy, posts, faults []string, asked []*simPing, answers []simAnswer, refused bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	copies, posts, faults, asked, answers = s.copies, s.posts, s.faults, s.asked, s.answers
 	s.copies, s.posts, s.faults, s.asked, s.answers = nil, nil, nil, nil, nil
-	return copies, posts, faults, asked, answers
+	refused, s.refused = s.refused, false
+	return copies, posts, faults, asked, answers, refused
 }
 
 // simLostCommit is what becomes of a COMMIT whose answer is lost.

@@ -84,7 +84,14 @@ type simEntry struct {
 	fresh              bool   // became a row in this step
 	old                bool   // it was in the queue before this step
 	asked              []*simPing
+	held               []simHold
 	session, typ, from string
+}
+
+// simHold is a phone that has answered about a copy, which is not settled yet.
+type simHold struct {
+	ping *simPing
+	at   time.Time
 }
 
 // simCopy is a copy on the wire.
@@ -131,11 +138,22 @@ func (s *simulation) forgets(gone func(*simRecent) bool) {
 
 func simPair(a, b string) string { return min(a, b) + " and " + max(a, b) }
 
-// age settles what is old enough.
-func (s *simulation) age() {
+// age settles what is old enough; away is the database meanwhile.
+func (s *simulation) age(away bool) {
 	now := s.clock.Now()
 	for _, queue := range s.queues {
-		for _, e := range queue {
+		for id, e := range queue {
+			if len(e.held) > 0 {
+				switch {
+				case now.Sub(e.held[0].at) < s.cfg.Grace:
+				case away: // the tick may come after what happens next
+					e.state, e.status, e.held = simPerhaps, simAnyStatus, nil
+				default:
+					delete(queue, id)
+					s.proven[simCopy{id: id, jid: e.held[0].ping.to.user}] = e
+				}
+				continue
+			}
 			if e.state != simUnconfirmed || now.Sub(e.sent) < s.cfg.Grace {
 				continue
 			}
@@ -174,6 +192,9 @@ func (s *simulation) gone(d simDevice) {
 			}
 			return p.to == d
 		})
+		for _, e := range s.queues[d.user] {
+			e.held = slices.DeleteFunc(e.held, func(h simHold) bool { return h.ping.to == d })
+		}
 		s.lose(d.user)
 	}
 }
@@ -181,7 +202,7 @@ func (s *simulation) gone(d simDevice) {
 // lose makes rows of what a user's phones have not confirmed.
 func (s *simulation) lose(user string) {
 	for _, e := range s.queues[user] {
-		if e.state == simUnconfirmed && len(e.asked) == 0 {
+		if e.state == simUnconfirmed && len(e.asked) == 0 && len(e.held) == 0 {
 			e.state, e.fresh = simRow, true
 		}
 	}
@@ -201,6 +222,7 @@ func (s *simulation) loseAll() {
 	maps.DeleteFunc(s.answers, func(_ simDevice, of int) bool { return of < life })
 	for _, queue := range s.queues {
 		for _, e := range queue {
+			e.held = slices.DeleteFunc(e.held, func(h simHold) bool { return h.ping.life < life })
 			if e.state == simUnconfirmed {
 				e.state, e.fresh = simRow, true
 			}
@@ -221,7 +243,7 @@ func (s *simulation) lookedAt(asked time.Time) {
 		}
 	}
 	s.asof = asked
-	s.age()
+	s.age(false)
 }
 
 // down is what the loss of the link does.
@@ -607,7 +629,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 // collect takes what the step left behind.
 func (s *simulation) collect() {
 	var faults, more []string
-	s.copied, s.posts, faults, s.pinged, s.answered = s.link.take()
+	s.copied, s.posts, faults, s.pinged, s.answered, s.unsent = s.link.take()
 	s.log, more = s.disk.take()
 	for _, f := range append(faults, more...) {
 		s.fault("%s", f)
@@ -646,8 +668,17 @@ func (s *simulation) arrived(least int) {
 
 // finish compares the copies, and shows to the phones what was routed.
 func (s *simulation) finish() {
-	if s.newUnconfirmed && s.mode == sendsNothing {
+	switch {
+	case s.newUnconfirmed && s.mode == sendsNothing:
 		s.loseAll()
+	case s.unsent && s.connection == simBroken: // it may know by this that the link was lost, and then answers settle nothing
+		for _, queue := range s.queues {
+			for _, e := range queue {
+				if len(e.held) > 0 {
+					e.state, e.status, e.held = simPerhaps, simAnyStatus, nil
+				}
+			}
+		}
 	}
 	s.proofs()
 	counts := map[simCopy]int{}
@@ -1137,7 +1168,7 @@ func (s *simulation) end() {
 	for rows := s.unconfirmed.Count().Deferred; rows > 0; rows = s.unconfirmed.Count().Deferred {
 		s.quiet()
 	}
-	s.age()
+	s.age(false)
 	s.settle(nil)
 	s.check()
 	s.tables()

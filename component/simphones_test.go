@@ -3,6 +3,7 @@ package component
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
@@ -49,6 +50,7 @@ type simQuestion struct {
 type simAnswer struct {
 	ping   *simPing
 	answer simHow
+	at     time.Time
 }
 
 // simHow is how a ping is answered.
@@ -170,7 +172,7 @@ func (s *simLink) answersAs(phone *simPhone) simHow {
 // answer passes an answer on. It is called with the lock, and gives it up.
 func (s *simLink) answer(p simQuestion, a simHow) {
 	if p.to.user != "nobody" && p.downs == s.downs { // else nobody knows the question any more
-		s.answers = append(s.answers, simAnswer{p.simPing, a})
+		s.answers = append(s.answers, simAnswer{p.simPing, a, s.m.clock.Now()})
 	}
 	s.mu.Unlock()
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
@@ -341,10 +343,9 @@ func (s *simulation) proofs() {
 			continue
 		}
 		s.underWay = slices.Delete(s.underWay, i, i+1)
-		for id, e := range queue {
+		for _, e := range queue {
 			if slices.Contains(e.asked, a.ping) && e.state != simPerhaps && !(e.state == simRow && s.kindOf(e.typ).loose()) {
-				delete(queue, id)
-				s.proven[simCopy{id: id, jid: a.ping.to.user}] = e
+				e.held = append(e.held, simHold{a.ping, a.at})
 			}
 		}
 		s.unask(queue, a.ping)

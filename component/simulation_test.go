@@ -111,6 +111,7 @@ type simulation struct {
 	copied         []simCopy
 	pinged         []*simPing
 	answered       []simAnswer
+	unsent         bool                  // the link took no delivery
 	proven         map[simCopy]*simEntry // what left the queues by that
 	posts          []string
 	from           int64 // position of the replay
@@ -330,7 +331,7 @@ func (s *simulation) wait() {
 	s.sync()
 	s.disk.set(func() { s.disk.away = false })
 	s.quiet()
-	s.age()
+	s.age(away)
 	s.settle(nil)
 }
 
@@ -810,7 +811,7 @@ func (s *simulation) newHook() *simHook {
 		h.effect = func() { show := ""; s.hear(d, &show); s.arrived(0) }
 	case "clock":
 		h.act = func() { s.clock.Move(6 * time.Second) }
-		h.effect = s.age
+		h.effect = func() { s.age(true) }
 	case "look":
 		h.act = s.peek
 	case "cut":

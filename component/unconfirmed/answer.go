@@ -54,7 +54,7 @@ const (
 const nsPing = "urn:xmpp:ping"
 
 // Answered takes the answer to a ping from a full JID. known is false when that was not asked, gone says that the phone is not there any more.
-func (t *Table) Answered(st *stanza.Stanza, from string) (known, gone bool) {
+func (t *Table) Answered(st *stanza.Stanza, from string, now time.Time) (known, gone bool) {
 	id, a := st.ID, readAnswer(st)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -85,7 +85,7 @@ func (t *Table) Answered(st *stanza.Stanza, from string) (known, gone bool) {
 		}
 		t.answers(proof)
 		if proof.front == "" && proof.behind == "" {
-			t.both(proof)
+			t.hold(proof, now)
 		}
 	case answerBounce:
 		n, _ := t.bounced.Peek(from)
@@ -107,12 +107,6 @@ func (t *Table) Answered(st *stanza.Stanza, from string) (known, gone bool) {
 func (t *Table) answers(proof *proof) {
 	p, u := proof.phone, proof.phone.user
 	p.answers, p.request = answersPings, false
-	if proof.sent.After(p.alive) {
-		if proof.sent.Sub(p.alive) > maxGap {
-			p.since = proof.sent
-		}
-		p.alive = proof.sent
-	}
 	t.bounced.Remove(p.full)
 	if t.hooks.How(u.local) != store.ConfirmsByPings {
 		t.hooks.Mark(u.local)
@@ -122,70 +116,33 @@ func (t *Table) answers(proof *proof) {
 	}
 }
 
-// both ends a proof of which both pings are answered.
-func (t *Table) both(proof *proof) {
-	p := proof.phone
-	if i := slices.Index(p.late, proof); i >= 0 {
-		p.late = slices.Delete(p.late, i, i+1)
-		t.hooks.Note(PingLate)
-		if t.doubt(proof) > SettleTime { // what it stood for is rows by now, and they stay
-			t.giveUp(proof)
-		} else {
-			t.settle(proof)
-		}
-		return
-	}
+// hold ends a proof of which both pings are answered. It does not settle the copies: the answers may be those of two sessions, of which the
+// second has bound the resource of the first in between, and what went to the first is lost; with xmpp.sender user also those of one that was not
+// available yet, to which Openfire routes a component's pings and no user's messages (all measured). Who logs in asks for the queue, and has to
+// find the copies there. So they are settled when the grace is over and the phone is not gone.
+func (t *Table) hold(proof *proof, now time.Time) {
+	p, u, answered := proof.phone, proof.phone.user, now.UnixNano()
 	if i := slices.Index(p.open, proof); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
 		t.hooks.Note(PingAnswered)
+	} else if i := slices.Index(p.late, proof); i >= 0 {
+		p.late = slices.Delete(p.late, i, i+1)
+		t.hooks.Note(PingLate)
 	}
-	switch doubt := t.doubt(proof); {
-	case doubt == 0:
-		t.settle(proof)
-	case len(p.held) >= maxHeldProofs:
-		t.giveUp(proof)
-	default:
-		proof.due = proof.sent.Add(doubt)
-		p.held = append(p.held, proof)
-		for c := range proof.copies() {
-			c.held = true
-		}
-	}
-}
-
-// doubt is for how long after the pings were sent answers may be those of a session that was not available yet. Openfire routes a component's
-// pings to a session that is bound, and a message from a user's address only to one that has sent its presence (measured): for one that replaces
-// another under the same resource all copies in between are lost, and all pings answered. So what a phone answers counts soon only when a
-// snapshot has seen it after the first of its answers without a gap. Else the copies stay unconfirmed until the grace is over: the queue that such a
-// phone asks for when it is there has them, and when it is not seen in a snapshot they become rows.
-func (t *Table) doubt(proof *proof) time.Duration {
-	switch {
-	case !t.hooks.ByUser:
-		return 0
-	case proof.asof.After(proof.phone.since):
-		return min(SettleTime, t.grace)
-	}
-	return t.grace
-}
-
-// settle closes what a phone has got for certain.
-func (t *Table) settle(proof *proof) {
-	u := proof.phone.user
-	at := 0
-	for _, m := range proof.messages { // in the order of the copies, mostly
-		for n := range u.copies {
-			i := (at + n) % len(u.copies)
-			if u.copies[i].message == m {
-				t.close(&u.copies[i])
-				t.hooks.Proved(u.local, m.Row.MsgID)
-				at = i + 1
-				break
-			}
+	for _, at := range proof.copies {
+		c := u.at(at)
+		switch {
+		case c == nil:
+		case len(p.held) >= t.perUser: // it becomes a row when the grace is over
+			c.asked--
+		default:
+			c.held++
+			p.held = append(p.held, held{at, answered})
 		}
 	}
 	for _, id := range proof.rows {
-		t.hooks.Drop(u.local, id)
-		t.hooks.Proved(u.local, id)
+		if len(p.drops) < t.perUser {
+			p.drops = append(p.drops, drop{id, answered})
+		}
 	}
-	t.trim(u)
 }

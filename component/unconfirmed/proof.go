@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"hash/maphash"
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,12 +42,11 @@ type phone struct {
 	answers answering
 	request bool     // it is asked for receipts
 	open    []*proof // under way, oldest first
-	held    []*proof // answered, and in doubt; see [Table.doubt]
 	late    []*proof // not answered in time, oldest first
+	held    []held   // copies that its answers stand for, and that they do not settle yet; oldest first
+	drops   []drop   // likewise rows
 	used    time.Time
-	alive   time.Time // when the last of its pings was sent that it has answered
-	since   time.Time // when the first of them was that it has answered without a gap
-	round   uint64    // in which the following were set
+	round   uint64 // in which the following were set
 	run     int
 	copies  int
 }
@@ -64,23 +62,26 @@ const (
 
 // proof is what two pings stand around.
 type proof struct {
-	front    string // id of the ping in front; "" when there is none, or it was answered
-	behind   string // id of the ping behind; likewise
-	phone    *phone
-	sent     time.Time
-	asof     time.Time // when the newest snapshot was asked for then
-	due      time.Time // when it is believed, once it is held
-	messages []*Message
-	rows     []string // msg_ids of its copies that are queue rows of the user, perhaps
+	front  string // id of the ping in front; "" when there is none, or it was answered
+	behind string // id of the ping behind; likewise
+	phone  *phone
+	sent   time.Time
+	copies []place
+	rows   []string // msg_ids of its copies that are queue rows of the user, perhaps
+}
+
+// held is a copy that a phone has answered for, and drop a row.
+type held struct {
+	copy place
+	at   int64 // when it was answered, Unix nanoseconds
+}
+
+type drop struct {
+	msgID string
+	at    int64
 }
 
 const (
-	// maxGap is how far apart pings may be sent whose answers follow each other without a gap. A phone mostly needs longer for a new session;
-	// one beside the server needs 4 ms, which [SettleTime] is for.
-	maxGap = 20 * time.Millisecond
-	// SettleTime is for how long the answers of a session without a gap are in doubt: who binds a session within maxGap asks for the queue
-	// long before that is over.
-	SettleTime = time.Second
 	// MaxOpen is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
 	// them. A phone with an answer time of a second gets that many batches.
 	MaxOpen = 128
@@ -89,8 +90,6 @@ const (
 	// maxLateProofs is how many are remembered whose time is over: a phone that resumes its session (XEP-0198) answers all of them. Of one that
 	// has never answered there are as few as may be under way: ten thousand old clients would take a gigabyte.
 	maxLateProofs = 256
-	// maxHeldProofs is how many are in doubt at most for a phone: what they stand for beyond it becomes rows when the grace is over.
-	maxHeldProofs = 4096
 	// DeafBounces is after how many bounces in a row without a result a phone counts as one that does not answer: it is there each time, so
 	// they are its client's.
 	DeafBounces     = 5
@@ -101,13 +100,12 @@ const (
 
 // Hooks is what proofs need of others. None may block, or call the table.
 type Hooks struct {
-	Off      bool                              // nothing is kept, and nobody asked
-	ByUser   bool                              // copies come from users' own addresses
-	LookedAt func() time.Time                  // when the newest snapshot was asked for; zero: there is none
-	How      func(local string) store.Confirms // what is remembered of the user's phones
-	Mark     func(local string)                // a phone of the user has answered a ping
-	Drop     func(local, msgID string)         // a queue row of the user is not needed any more
-	Note     func(outcome string)              // of a ping, for the metrics
+	Off    bool                              // nothing is kept, and nobody asked
+	ByUser bool                              // copies come from users' own addresses
+	How    func(local string) store.Confirms // what is remembered of the user's phones
+	Mark   func(local string)                // a phone of the user has answered a ping
+	Drop   func(local, msgID string)         // a queue row of the user is not needed any more
+	Note   func(outcome string)              // of a ping, for the metrics
 
 	Proved func(local, msgID string) // a phone of the user has the message
 }
@@ -200,10 +198,6 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.round++
-	var asof time.Time
-	if t.hooks.ByUser {
-		asof = t.hooks.LookedAt()
-	}
 	targets := 0
 	for i := range list {
 		targets += len(list[i].To)
@@ -233,7 +227,7 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 	for i, p := range order {
 		runs[i].JID, runs[i].Of, copies = p.full, copies[:0:p.copies], copies[p.copies:]
 		if len(p.open) < p.maxPings() {
-			proofs[i] = &proof{phone: p, sent: now, asof: asof}
+			proofs[i] = &proof{phone: p, sent: now}
 		}
 	}
 	for i := range list {
@@ -257,7 +251,7 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 		d.To = rest
 	}
 	for i, proof := range proofs {
-		if proof == nil || len(proof.messages)+len(proof.rows) == 0 {
+		if proof == nil || len(proof.copies)+len(proof.rows) == 0 {
 			continue
 		}
 		proof.front, proof.behind = t.newID(), t.newID()
@@ -275,7 +269,7 @@ func (p *proof) cover(id string, w *Way) {
 		c := &u.copies[i]
 		if c.message != nil && (c.message == w.Message || w.Rows && c.message.Row.MsgID == id && c.message.Loose == w.Loose) {
 			c.asked++
-			p.messages = append(p.messages, c.message)
+			p.copies = append(p.copies, u.place(i))
 			return
 		}
 	}
@@ -285,12 +279,12 @@ func (p *proof) cover(id string, w *Way) {
 }
 
 // rowMade notes that a copy about which phones were asked has become a row: a late answer removes it.
-func (o *ownerState) rowMade(m *Message) {
+func (o *ownerState) rowMade(at place, m *Message) {
 	for _, p := range o.phones {
-		for _, list := range [...][]*proof{p.open, p.held, p.late} {
+		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
-				if i := slices.Index(proof.messages, m); i >= 0 {
-					proof.messages = slices.Delete(proof.messages, i, i+1)
+				if i := slices.Index(proof.copies, at); i >= 0 {
+					proof.copies = slices.Delete(proof.copies, i, i+1)
 					if !m.Loose {
 						proof.rows = append(proof.rows, m.Row.MsgID)
 					}
@@ -301,16 +295,31 @@ func (o *ownerState) rowMade(m *Message) {
 	}
 }
 
-// ripen settles what was answered and in doubt, when its time has come.
-func (t *Table) ripen(u *ownerState, now time.Time) {
+// ripen settles what was answered a grace ago. With copies from users' own addresses it waits for a snapshot, too, that was asked for after
+// the answer: it has no session that is not available.
+func (t *Table) ripen(u *ownerState, now, asof time.Time, snapshots bool) {
+	until := now.Add(-t.grace).UnixNano()
+	if t.hooks.ByUser && snapshots {
+		until = min(until, asof.UnixNano()-1)
+	}
 	for _, p := range u.phones {
-		p.held = slices.DeleteFunc(p.held, func(proof *proof) bool {
-			if now.Before(proof.due) {
-				return false
+		n := 0
+		for ; n < len(p.held) && p.held[n].at <= until; n++ {
+			if c := u.at(p.held[n].copy); c != nil {
+				t.hooks.Proved(u.local, c.message.Row.MsgID)
+				t.close(c)
 			}
-			t.settle(proof)
-			return true
-		})
+		}
+		p.held = p.held[n:]
+		n = 0
+		for ; n < len(p.drops) && p.drops[n].at <= until; n++ {
+			t.hooks.Drop(u.local, p.drops[n].msgID)
+			t.hooks.Proved(u.local, p.drops[n].msgID)
+		}
+		p.drops = p.drops[n:]
+		if len(p.held) == 0 && len(p.drops) == 0 {
+			p.held, p.drops = nil, nil
+		}
 	}
 }
 
@@ -325,19 +334,21 @@ func (t *Table) expire(u *ownerState, now time.Time) {
 			if p.answers == answersUnknown {
 				p.answers, p.request = answersNothing, true
 			}
-			proof.messages = slices.DeleteFunc(proof.messages, func(m *Message) bool {
-				return !slices.ContainsFunc(u.copies, func(c openCopy) bool { return c.message == m })
-			})
+			proof.copies = slices.DeleteFunc(proof.copies, func(c place) bool { return u.at(c) == nil })
 			if p.late = append(p.late, proof); len(p.late) > maxLateProofs || p.answers != answersPings && len(p.late) > MaxUnknown {
 				t.giveUp(p.late[0])
 				p.late = slices.Delete(p.late, 0, 1)
 			}
 		}
-		idle = idle || len(p.open)+len(p.held) == 0 && now.Sub(p.used) > idlePhone
+		idle = idle || p.idle(now)
 	}
 	if idle {
-		t.dropPhones(u, func(p *phone) bool { return len(p.open)+len(p.held) == 0 && now.Sub(p.used) > idlePhone })
+		t.dropPhones(u, func(p *phone) bool { return p.idle(now) })
 	}
+}
+
+func (p *phone) idle(now time.Time) bool {
+	return len(p.open)+len(p.held)+len(p.drops) == 0 && now.Sub(p.used) > idlePhone
 }
 
 // giveUp forgets a ping: nobody waits for its answer any more.
@@ -345,33 +356,29 @@ func (t *Table) giveUp(proof *proof) {
 	for _, id := range [...]string{proof.front, proof.behind} {
 		delete(t.asked, id)
 	}
-	for c := range proof.copies() {
-		c.asked--
-		c.held = false
-	}
-}
-
-// copies yields those of the user that it stands for and that are unconfirmed still.
-func (p *proof) copies() iter.Seq[*openCopy] {
-	return func(yield func(*openCopy) bool) {
-		u := p.phone.user
-		for _, m := range p.messages {
-			if i := slices.IndexFunc(u.copies, func(c openCopy) bool { return c.message == m }); i >= 0 && !yield(&u.copies[i]) {
-				return
-			}
+	for _, at := range proof.copies {
+		if c := proof.phone.user.at(at); c != nil {
+			c.asked--
 		}
 	}
 }
 
-// dropPhones forgets phones that are gone, and what they were asked.
+// dropPhones forgets phones that are gone, what they were asked, and what they have answered a moment ago: it may have been a successor that
+// did, for copies that were lost.
 func (t *Table) dropPhones(u *ownerState, gone func(*phone) bool) {
 	u.phones = slices.DeleteFunc(u.phones, func(p *phone) bool {
 		if !gone(p) {
 			return false
 		}
-		for _, list := range [...][]*proof{p.open, p.held, p.late} {
+		for _, list := range [...][]*proof{p.open, p.late} {
 			for _, proof := range list {
 				t.giveUp(proof)
+			}
+		}
+		for _, h := range p.held {
+			if c := u.at(h.copy); c != nil {
+				c.asked--
+				c.held--
 			}
 		}
 		delete(t.phones, p.full)

@@ -28,13 +28,13 @@ type openCopy struct {
 	message *Message // nil once settled
 	status  int8     // of the row it would become
 	confirm bool     // only a confirmation settles it
-	held    bool     // a phone has answered, and it is in doubt
-	asked   uint8    // phones that have been asked about it, and may still answer
+	asked   uint8    // phones that have been asked about it, and may still answer, or have
+	held    uint8    // those of them that have; see [Table.hold]
 }
 
 // Bytes that a copy and a message take in memory, about.
 const (
-	copySize    = 2 * 16 // lists grow by doubling
+	copySize    = 2 * (16 + 16) // with what a phone has answered for it; lists grow by doubling
 	messageSize = 350
 )
 
@@ -42,11 +42,26 @@ func (m *Message) size() int { return messageSize + len(m.Row.Body) }
 
 // ownerState is what is kept of one user.
 type ownerState struct {
-	local  string
-	id     string // as rows name the owner; "" while nothing was unconfirmed
-	copies []openCopy
-	phones []*phone
+	local   string
+	id      string // as rows name the owner; "" while nothing was unconfirmed
+	copies  []openCopy
+	trimmed int // copies that stood in front of these
+	phones  []*phone
 }
+
+// place names a copy of a user: how many there were before it, since the user's entry was made.
+type place int
+
+// at finds a copy, unless it is settled.
+func (o *ownerState) at(p place) *openCopy {
+	if i := int(p) - o.trimmed; i >= 0 && i < len(o.copies) && o.copies[i].message != nil {
+		return &o.copies[i]
+	}
+	return nil
+}
+
+// place is that of the i-th of its copies now.
+func (o *ownerState) place(i int) place { return place(o.trimmed + i) }
 
 // Table keeps the copies that were sent to mobiles until each is settled. Make it with [New].
 type Table struct {
@@ -172,6 +187,7 @@ func (t *Table) trim(u *ownerState) {
 	for n < len(u.copies) && u.copies[n].message == nil {
 		n++
 	}
+	u.trimmed += n
 	if u.copies = u.copies[n:]; len(u.copies) == 0 {
 		if u.copies = nil; len(u.phones) == 0 {
 			delete(t.users, u.local)
@@ -196,7 +212,7 @@ func (t *Table) DeviceGone(local string, there []presence.Device) {
 func (t *Table) unasked(u *ownerState) {
 	for i := range u.copies {
 		if c := &u.copies[i]; c.message != nil && c.asked == 0 {
-			t.toRow(u, c)
+			t.toRow(u, i)
 		}
 	}
 	t.trim(u)
@@ -210,8 +226,8 @@ func (t *Table) LinkLost() {
 	for _, u := range t.users {
 		u.phones = nil
 		for i := range u.copies {
-			if c := &u.copies[i]; c.message != nil {
-				t.toRow(u, c)
+			if u.copies[i].message != nil {
+				t.toRow(u, i)
 			}
 		}
 		t.trim(u)
@@ -219,11 +235,12 @@ func (t *Table) LinkLost() {
 }
 
 // toRow settles a copy by making it a row, unless its message was revoked.
-func (t *Table) toRow(u *ownerState, c *openCopy) {
+func (t *Table) toRow(u *ownerState, i int) {
+	c := &u.copies[i]
 	if !c.message.gone {
 		t.queue(c.message, u.id, c.status)
 		if c.asked > 0 {
-			u.rowMade(c.message)
+			u.rowMade(u.place(i), c.message)
 		}
 	}
 	t.close(c)
@@ -247,7 +264,7 @@ func (t *Table) Tick(now, asof time.Time, snapshots bool, delivered int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, u := range t.users {
-		t.ripen(u, now)
+		t.ripen(u, now, asof, snapshots)
 		for i := range u.copies {
 			c := &u.copies[i]
 			if c.message == nil {
@@ -260,9 +277,9 @@ func (t *Table) Tick(now, asof time.Time, snapshots bool, delivered int64) {
 				break
 			}
 			switch {
-			case c.held: // until [Table.ripen]
+			case c.held > 0: // until [Table.ripen]
 			case c.confirm:
-				t.toRow(u, c)
+				t.toRow(u, i)
 			case c.message.Time <= delivered && (!snapshots || asof.After(c.message.sent)):
 				t.close(c)
 			}
@@ -306,15 +323,15 @@ func (e Entry) Row(owner string) store.OfflineMessage { return e.Message.offline
 // Time is its msg_time.
 func (e Entry) Time() string { return e.Message.Row.Time }
 
-// Entries lists what is unconfirmed of a user, for getOffline; confirming restricts it to the copies that wait for a confirmation, for
-// hasUnread. Rows that are to follow their messages are not among it, see [Table.Following].
+// Entries lists what is unconfirmed of a user, for getOffline; confirming restricts it to the copies that wait for a confirmation
+// and have none, for hasUnread. Rows that are to follow their messages are not among it, see [Table.Following].
 func (t *Table) Entries(local, id string, confirming bool) []Entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	list := t.of(id)
 	if u := t.users[local]; u != nil {
 		for _, c := range u.copies {
-			if c.message != nil && !c.message.gone && (c.confirm || !confirming) {
+			if c.message != nil && !c.message.gone && (c.confirm && c.held == 0 || !confirming) {
 				list = append(list, Entry{c.message, c.status})
 			}
 		}

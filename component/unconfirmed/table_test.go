@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -97,5 +98,42 @@ func TestNothingIsKeptOfWhatFollowed(t *testing.T) {
 	d := &o.deferred
 	if d.rows != 0 || d.bytes != 0 || len(d.order)+len(d.rosters)+len(d.newest)+len(d.byID) != 0 {
 		t.Errorf("left: got %+v, want nothing", d)
+	}
+}
+
+// TestHeldIsBounded: of what a phone has answered as much is remembered as may be unconfirmed, also where receipts settle it meanwhile. What is
+// beyond becomes a row.
+func TestHeldIsBounded(t *testing.T) {
+	const perUser, phone = 2, "lisi@im.test/p"
+	ignore := func(string, string) {}
+	o := New(time.Second, perUser, Hooks{How: func(string) store.Confirms { return store.ConfirmsByPings }, Drop: ignore, Proved: ignore, Note: func(string) {}})
+	now := time.Unix(1_600_000_000, 0)
+	answered := func(id string) {
+		t.Helper()
+		m := &Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id}}, Time: 100}
+		o.Add(m, []Owner{{Local: "lisi", ID: "lisi"}}, now)
+		runs := o.Ask([]stanza.Delivery{{ID: id, To: []stanza.Target{{JID: phone}}}}, func(int) *Way { return &Way{Message: m} }, now)
+		for _, ping := range [...]string{runs[0].Front, runs[0].Ping} {
+			if known, _ := o.Answered(&stanza.Stanza{Name: "iq", Type: "result", ID: ping}, phone, now); !known {
+				t.Fatalf("%s: an answer is not known", id)
+			}
+		}
+	}
+	for i := range perUser {
+		id := fmt.Sprint("m", i)
+		answered(id)
+		o.Confirm("lisi", "lisi", id)
+	}
+	answered("beyond")
+	now = now.Add(time.Second)
+	o.Tick(now, now, true, 200)
+	if n := o.Count(); n.Copies != 0 || n.Rows != 1 {
+		t.Errorf("beyond %d: got %+v, want one row", perUser, n)
+	}
+	answered("m9")
+	now = now.Add(time.Second)
+	o.Tick(now, now, true, 200)
+	if n := o.Count(); n.Copies != 0 || n.Rows != 1 || o.bytes != 0 {
+		t.Errorf("a grace later: got %+v and %d bytes, want no more rows and nothing kept", n, o.bytes)
 	}
 }
