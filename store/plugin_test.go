@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // oldPlugin plays the statements of the old plugin, in its own words: it names the columns that it writes and reads all of a row. The
@@ -27,6 +29,27 @@ func (p *oldPlugin) do(id, statement string, args ...any) {
 	}
 	n := must[int64](p.t)(result.RowsAffected())
 	p.note(id, fmt.Sprint(n))
+}
+
+// try plays a write that may fail, as the plugin's does on some engines: it logs that, and goes on.
+func (p *oldPlugin) try(id, statement string, args ...any) {
+	p.t.Helper()
+	result, err := p.db.Exec(statement, args...)
+	if err != nil {
+		p.failed(id, err)
+		return
+	}
+	p.note(id, fmt.Sprint(must[int64](p.t)(result.RowsAffected())))
+}
+
+// failed notes an error, without the name of the database that MySQL's has.
+func (p *oldPlugin) failed(id string, err error) {
+	said := err.Error()
+	var numbered *mysql.MySQLError
+	if errors.As(err, &numbered) {
+		said = fmt.Sprint("error ", numbered.Number)
+	}
+	p.note(id, said)
 }
 
 // ask plays a read, and notes its answer. Where the plugin asked for no order the rows are noted in that of their texts.
@@ -60,6 +83,16 @@ func (p *oldPlugin) ask(id, statement string, args ...any) {
 func (p *oldPlugin) note(id, answer string) {
 	p.played[id] = true
 	p.answers = append(p.answers, id+": "+answer)
+}
+
+// userTables are those beside the plugin's that it reads and writes too.
+var userTables = []string{
+	"CREATE TABLE isc_user (user_id varchar(64), user_name varchar(256), acct_login varchar(64), app_push_code varchar(64), dr char(1))",
+	"CREATE TABLE isc_user_info (user_id varchar(64), user_email varchar(256), pic_url varchar(256), dr char(1))",
+	"CREATE TABLE ofUser (username varchar(64) NOT NULL PRIMARY KEY, storedKey varchar(32), name varchar(100), email varchar(100), creationDate char(15) NOT NULL, modificationDate char(15) NOT NULL)",
+	"INSERT INTO isc_user VALUES ('Z', 'z', 'zhangsan', '1a0018970a8', 'N'), ('L', 'l', 'lisi', NULL, 'N'), ('gone', 'g', NULL, NULL, 'Y')",
+	"INSERT INTO isc_user_info VALUES ('Z', 'z@x.cn', '/pic/z.png', 'N'), ('L', NULL, NULL, 'N'), ('gone', NULL, NULL, 'N')",
+	"INSERT INTO ofUser (username, name, creationDate, modificationDate) VALUES ('admin', 'Administrator', '001544602000000', '0'), ('old', 'o', '001544602000000', '0')",
 }
 
 // work is a day of the plugin: it stores, lists, revokes, removes and cleans up. run tells its ids from those of another day.
@@ -124,12 +157,36 @@ func (p *oldPlugin) work(run string) {
 	p.ask("O2", `select * from ofcustomoffline where delete_user = 'L' order by msg_time, id_`)
 	p.ask("O3", `select * from ofcustomoffline where delete_user = 'Z' and msg_time >= '1544602600000' order by msg_time, id_`)
 	// Announcements and styles.
+	const change, remove = `update ofpubact set title = 'moved', content = 'd' where id_ = ?`, `delete from ofpubact where id_ = ?`
+	p.try("P3", change, 1) // it takes the id for a number, which only old rows have
 	p.do("P1", `insert into ofpubact (id_, title, content, user_id, ts, session_id) values (?, 'holidays', null, 'Z', '1544602600000', ?)`, m("p"), m("G"))
 	p.ask("P2", `select * from ofpubact where session_id = ?`, m("G"))
+	p.try("P3", change, 1) // with other ids beside it MySQL refuses that, and the plugin logs it
+	p.try("P4", remove, 1)
+	p.ask("P2", `select * from ofpubact where session_id = ?`, "G")
 	p.ask("Y1", `select count(*) from ofstyle where style_name = 'theme' and user_id = 'Z'`)
 	p.do("Y3", `insert into ofstyle (style_id, style_name, style_value, user_id) values (?, 'theme', 1, ?)`, m("y"), m("Z"))
 	p.do("Y4", `update ofstyle set style_value = 2 where style_name = 'theme' and user_id = ?`, m("Z"))
 	p.ask("Y2", `select * from ofstyle where user_id = ?`, m("Z"))
+	// Users, of the suite and of Openfire. It spells ofUser in two ways.
+	const live = ` from isc_user u join isc_user_info i on u.user_id = i.user_id where u.dr = 'N' and i.dr = 'N'`
+	p.ask("U1", `select u.user_id, u.user_name, u.acct_login, u.app_push_code, i.user_email, i.pic_url`+live)
+	p.ask("U2", `select count(*)`+live)
+	p.do("U4", `update isc_user set app_push_code = ? where user_id = 'Z'`, m("code"))
+	p.ask("U3", `select app_push_code from isc_user where user_id = 'Z' and dr = 'N'`)
+	p.do("U5", `delete from ofUser where username <> 'admin'`)
+	for _, user := range []string{"z", "l"} {
+		p.do("U8", `insert into ofUser (username, name, email, creationDate, modificationDate) values (?, '张三', null, '001544602000000', '001544602000000')`, user)
+	}
+	p.do("U6", `delete from ofUser where username = ?`, "l")
+	p.ask("U8", `select * from ofUser`)
+	const lower = `select username, username, name from ofuser`
+	if found, err := p.db.Query(lower); err != nil {
+		p.failed("U7", err) // of a server that tells letter case apart
+	} else {
+		must[any](p.t)(nil, found.Close())
+		p.ask("U7", lower)
+	}
 	// Removals.
 	p.do("M12", `delete from ofmessage where msg_id = ?`, m("2"))
 	p.do("M7", `delete from ofmessage where session_id = ? and msg_from = ?`, m("Z"), m("Z"))
