@@ -16,8 +16,8 @@ const (
 	observedSince    = `SELECT id_, msg_id, msg_type, msg_from, msg_to FROM ofmessage WHERE msg_time >= ? AND msg_time <= ?`
 )
 
-// Observable says what keeps an Examination from reading what the old plugin writes.
-func (e *Examination) Observable() error {
+// Observable says what keeps an Examination from reading what the old plugin writes: tables, columns or rights.
+func (e *Examination) Observable(ctx context.Context) error {
 	for _, t := range []struct {
 		name    string
 		columns string
@@ -34,6 +34,9 @@ func (e *Examination) Observable() error {
 			if _, there := e.have[t.name].columns[column]; !there {
 				return fmt.Errorf("%w: column %s.%s is missing; is store.dsn the database in which the old plugin has its messages?", ErrSchema, t.name, column)
 			}
+		}
+		if _, err := e.someRow(ctx, t.name); err != nil {
+			return fmt.Errorf("read %s: %w. Remedy: %s", t.name, err, Remedy(e.s.cfg, err))
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ func TestObserve(t *testing.T) {
 		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
 		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
 		defer x.Close()
-		must[any](t)(nil, x.Observable())
+		must[any](t)(nil, x.Observable(ctx))
 		equal(t, "adopted", x.Adopted(), false)
 		equal(t, "columns without an index", x.Unindexed(), []string{"ofmessage.msg_id", "ofcustomoffline.msg_id", "ofmessage.msg_time"})
 
@@ -64,8 +64,19 @@ func TestObserveAnotherDatabase(t *testing.T) {
 	onEngines(t, func(t *testing.T, e engine) {
 		x := must[*store.Examination](t)(store.Examine(ctx, e.fresh(t, e.form("CREATE TABLE other (a varchar(64))")...)))
 		defer x.Close()
-		if err := x.Observable(); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "no table ofmessage") {
+		if err := x.Observable(ctx); !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "no table ofmessage") {
 			t.Errorf("got %v, want that there is no table ofmessage", err)
 		}
 	})
+}
+
+// A user who may not read the tables is told so before anything is compared.
+func TestObservableNeedsSelect(t *testing.T) {
+	e := mysqlEngine
+	cfg := e.fresh(t, oldTables(e, varchar64, " CHARACTER SET utf8")...)
+	x := must[*store.Examination](t)(store.Examine(ctx, asUser(t, e, cfg, "INSERT")))
+	defer x.Close()
+	if err := x.Observable(ctx); err == nil || !strings.Contains(err.Error(), "read ofmessage: ") || !strings.Contains(err.Error(), "Remedy: ") {
+		t.Errorf("got %v, want that the table cannot be read, and the remedy", err)
+	}
 }

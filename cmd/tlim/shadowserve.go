@@ -142,6 +142,7 @@ func serveShadow(from config.Sources, stdout, stderr io.Writer, signals <-chan o
 	// 3. the last word, for which copies and rows of what was sent until now are waited for
 	log.Info("stopping: waiting for the last copies, and for the plugin's rows; a second signal ends that at once")
 	systemd.stopping(limit + shadow.FinishTime)
+	why := run.linkText()
 	last := make(chan shadow.Report, 1) // one result
 	go func() { last <- run.comparison.Finish(ctx) }()
 	var report shadow.Report
@@ -158,6 +159,9 @@ func serveShadow(from config.Sources, stdout, stderr io.Writer, signals <-chan o
 	}
 	if err = errors.Join(err, printed(stdout)); err != nil {
 		return err
+	}
+	if report.Began.IsZero() {
+		return fmt.Errorf("nothing was compared: no packet copies came (%s)", why)
 	}
 	if report.Unexplained > 0 {
 		return fmt.Errorf("%d differences are unexplained", report.Unexplained)
@@ -182,7 +186,7 @@ func (r *shadowRun) begin(ctx context.Context) error {
 		return err
 	}
 	r.onStop("database", func(context.Context) error { return site.Close() })
-	if err := site.Observable(); err != nil {
+	if err := site.Observable(ctx); err != nil {
 		return fmt.Errorf("a shadow run compares with the old plugin's tables: %w", err)
 	}
 	if site.Adopted() {

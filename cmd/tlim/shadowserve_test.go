@@ -74,7 +74,7 @@ func TestShadowTakesOtherwise(t *testing.T) {
 	}
 }
 
-// A signal ends a run whose server never answers, with a report of nothing.
+// A signal ends a run whose server never answers, with a report of nothing, and that is no success.
 func TestShadowWithoutServer(t *testing.T) {
 	t.Setenv("TLIM_XMPP_SECRET", "s")
 	dir := t.TempDir()
@@ -92,10 +92,16 @@ func TestShadowWithoutServer(t *testing.T) {
 	ended := make(chan error, 1)
 	var out bytes.Buffer
 	go func() { ended <- serveShadow(from, &out, log, signals, shadowing{on: true, every: shadowEvery}) }()
-	poll(t, testContext(t), func() bool { return log.Count("msg=started") == 1 || len(ended) > 0 })
+	poll(t, testContext(t), func() bool {
+		return log.Count("msg=started") == 1 && log.Count("link is down") > 0 || len(ended) > 0
+	})
 	signals <- syscall.SIGTERM
-	if err := <-ended; err != nil || !strings.Contains(out.String(), "messages: 0 compared, 0 the same") {
-		t.Errorf("got %v, %s, want a report of nothing", err, out.String())
+	err = <-ended
+	if err == nil || !strings.Contains(err.Error(), "nothing was compared: no packet copies came (127.0.0.1:1 refuses connections") {
+		t.Errorf("got %v, want that nothing was compared, and why", err)
+	}
+	if !strings.HasPrefix(out.String(), "the server has handed out no packet copies until ") || !strings.Contains(out.String(), "messages: 0 compared, 0 the same") {
+		t.Errorf("got %s, want a report of nothing", out.String())
 	}
 	if text := log.String(); !strings.Contains(text, "packet copies load the server") || !strings.Contains(text, "a tlim has had these tables before") {
 		t.Errorf("got log %s, want what copies cost, and whose tables these are", text)

@@ -27,6 +27,8 @@ const (
 	keepTime      = clockSkew + 5*time.Minute
 	clockSlack    = time.Second      // between the server's clock and this one
 	presenceSlack = 5 * time.Second  // until a snapshot has told of who came or went
+	maxOpen       = 50_000           // messages that wait for their rows: more do only where the tables cannot be read
+	unreadLooks   = 3                // in a row that failed: what happened meanwhile is not known any more
 	siteTime      = 30 * time.Second // of one read
 )
 
@@ -60,6 +62,10 @@ type Comparison struct {
 	taken     int
 	losses    int
 	finishing bool // nobody waits for what is late any more
+	skew      skew
+	skewed    bool      // it was told
+	failed    int       // looks in a row
+	unread    time.Time // until when the tables could not be read, the last time
 
 	revokedInVain map[string]time.Time // ids that a revoke named which tlim refuses
 
@@ -125,7 +131,16 @@ func (c *Comparison) Copied(st stanza.Stanza, at time.Time) {
 	defer c.mu.Unlock()
 	c.taken++
 	now := c.now()
-	if at.IsZero() || at.After(now) {
+	if at.IsZero() {
+		at = now
+	}
+	apart := c.skew.of(now.Sub(at), now)
+	if told := apart.Abs() > copyDelay; told != c.skewed {
+		if c.skewed = told; told {
+			c.log.Warn("the server's clock is not this machine's: the times of its copies are put right by that", "behind", apart.Round(time.Second), "remedy", "let a time server set both")
+		}
+	}
+	if at = at.Add(apart); at.After(now) {
 		at = now
 	}
 	if len(st.Inner) > 0 {
@@ -163,8 +178,12 @@ func (c *Comparison) Judged(v component.Verdict) {
 		c.tally.not(NotAgain, 1, id)
 		return
 	}
-	m := c.message(id)
 	c.known[id] = now
+	if !c.room(id) {
+		c.tally.not(NotRead, 1, id)
+		return
+	}
+	m := c.message(id)
 	if m.copies > 0 && m.address != v.Stanza.To {
 		return // what clients address to the server alone it passes on to its administrators, and that has a copy too
 	}
@@ -220,6 +239,9 @@ func guess(st stanza.Stanza) (id, msgType, from string) {
 	return id, msgType, from
 }
 
+// room says whether a message can wait for its rows. The caller holds mu.
+func (c *Comparison) room(id string) bool { return c.open[id] != nil || len(c.open) < maxOpen }
+
 // message is the one of an id. The caller holds mu.
 func (c *Comparison) message(id string) *message {
 	m := c.open[id]
@@ -239,12 +261,12 @@ func (c *Comparison) applied(changes []store.Change) {
 	for i := range changes {
 		change := &changes[i]
 		if w := change.Message; w != nil {
-			if _, done := c.closed[w.MsgID]; !done {
+			if _, done := c.closed[w.MsgID]; !done && c.room(w.MsgID) {
 				c.message(w.MsgID).want = w
 			}
 		}
 		for _, row := range change.Offline {
-			if _, done := c.closed[row.MsgID]; !done {
+			if _, done := c.closed[row.MsgID]; !done && c.room(row.MsgID) {
 				c.message(row.MsgID).owners[localpart(row.Owner)]++
 			}
 		}
@@ -381,6 +403,13 @@ func (c *Comparison) look(ctx context.Context) {
 	if err == nil {
 		queue, err = c.site.QueueRows(ctx, ids)
 	}
+	c.mu.Lock()
+	if err == nil {
+		c.failed = 0
+	} else if c.failed++; c.failed >= unreadLooks {
+		c.unread = c.now()
+	}
+	c.mu.Unlock()
 	if err != nil {
 		if ctx.Err() == nil || ctx.Err() == context.DeadlineExceeded {
 			c.log.Warn("the plugin's tables could not be read; it is tried again", "error", err)
@@ -429,7 +458,15 @@ func (c *Comparison) compare(ctx context.Context, id string, rows []store.Messag
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	owners, queued = c.judgeQueue(m, site)
-	c.close(m, c.judgeMessage(m, site), owners, queued, now)
+	findings = c.judgeMessage(m, site)
+	if c.unread.After(m.sent) { // the plugin could not write either, and who came and went since is forgotten
+		for _, list := range [][]finding{findings, queued} {
+			for i := range list {
+				list[i] = finding{not: NotRead}
+			}
+		}
+	}
+	c.close(m, findings, owners, queued, now)
 }
 
 // close counts what was found. The caller holds mu.

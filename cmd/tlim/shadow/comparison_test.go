@@ -283,6 +283,43 @@ func TestComparison(t *testing.T) {
 			b.site.fail = nil
 			b.look(4)
 		}, "1/1 1/1 "},
+		"the database is away longer than changes are remembered": {func(b *bench) {
+			b.copy("m", "MTT-000", 0, nil, "lisi")
+			b.copy("lost", "MTT-000", 0, nil)
+			b.site.fail = errors.New("away")
+			b.look(60)
+			b.there.list = []presence.Session{on("lisi", "phone", "away")} // it has fetched what the plugin queued
+			b.look(300)
+			b.plugin("m", "MTT-000")
+			b.site.fail = nil
+			b.look(20)
+			b.copy("n", "MTT-000", 0, nil, "wangwu")
+			b.look(140)
+		}, "1/2 0/1 1x message: missing in the table (), 1x offline message: missing in the table (), 6x not: " + NotScanned + ", 2x not: " + NotRead},
+		"more than can wait while the database is away": {func(b *bench) {
+			b.site.fail = errors.New("away")
+			for i := range maxOpen + 2 {
+				b.copy(fmt.Sprint("m", i), "MTT-000", 0, nil)
+			}
+			if n := len(b.open); n != maxOpen {
+				b.t.Errorf("%d messages wait, want at most %d", n, maxOpen)
+			}
+		}, "0/0 0/0 2x not: " + NotRead},
+		"the server's clock is an hour behind": {func(b *bench) {
+			b.copy("m", "MTT-000", time.Hour, nil, "lisi")
+			b.plugin("m", "MTT-000")
+			b.look(140)
+		}, "1/1 0/1 1x offline message: missing in the table ()"},
+		"the server's clock is an hour ahead, and the receiver came before the copy did": {func(b *bench) {
+			b.copy("first", "MTT-000", -time.Hour, nil)
+			b.plugin("first", "MTT-000")
+			b.look(4)
+			b.there.list = []presence.Session{on("lisi", "phone", "")}
+			b.look(2)
+			b.copy("m", "MTT-000", -time.Hour+4*time.Second, nil)
+			b.plugin("m", "MTT-000", "lisi")
+			b.look(140)
+		}, "2/2 0/0 1x not: " + NotPresence},
 		"a member who was removed": {func(b *bench) {
 			b.members(map[string][]store.Member{"g": {{UserID: "lisi"}, {UserID: "wangwu"}}})
 			b.copy("m", "MTS-000", 0, nil, "wangwu")

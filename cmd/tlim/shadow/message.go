@@ -100,6 +100,7 @@ const (
 	NotHTTP      = "made by an HTTP call: no client has sent it"
 	NotBegun     = "sent before the copies began"
 	NotScanned   = "looking for rows without a copy took too long, or found too many"
+	NotRead      = "the plugin's tables could not be read for a while"
 	NotUndecided = "the run ended before it was decided"
 )
 

@@ -14,8 +14,8 @@ import (
 
 // Report is the document of --json.
 type Report struct {
-	Final              bool         `json:"final"` // false: it goes on
-	Began              time.Time    `json:"began"` // of the copies
+	Final              bool         `json:"final"`          // false: it goes on
+	Began              time.Time    `json:"began,omitzero"` // of the copies; left out: there were none
 	Until              time.Time    `json:"until"`
 	Copies             int          `json:"copies"` // packet copies of messages that clients sent
 	LinkLosses         int          `json:"link_losses"`
@@ -181,7 +181,7 @@ func (c *Comparison) Report(final bool) Report {
 	defer c.mu.Unlock()
 	t := &c.tally
 	r := Report{Final: final, Began: c.began, Until: c.now(), Copies: c.taken, LinkLosses: c.losses, Waiting: len(c.open), Messages: t.messages, OfflineMessages: t.rows,
-		Differences: []Difference{}, MissingInTable: t.missing, MissingAmongCopies: t.lostCount, Uncopied: slices.Concat([]Example{}, t.lost), Reasons: []Reason{}}
+		Differences: []Difference{}, MissingInTable: t.missing, MissingAmongCopies: t.lostCount, Uncopied: append([]Example{}, t.lost...), Reasons: []Reason{}}
 	for _, d := range t.differences {
 		if d.Rule == Unexplained {
 			r.Unexplained += d.Count
@@ -198,7 +198,7 @@ func (c *Comparison) Report(final bool) Report {
 	for _, reason := range t.reasons {
 		r.NotCompared += reason.Count
 		one := *reason
-		one.Examples = slices.Concat([]string{}, reason.Examples)
+		one.Examples = append([]string{}, reason.Examples...)
 		r.Reasons = append(r.Reasons, one)
 	}
 	slices.SortFunc(r.Reasons, func(a, b Reason) int { return strings.Compare(a.Reason, b.Reason) })
@@ -211,7 +211,11 @@ const printedExamples = 3
 // Print writes lines for people.
 func (r Report) Print(out io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "compared from %s to %s, on %d packet copies\n", r.Began.Format(time.DateTime), r.Until.Format(time.DateTime), r.Copies)
+	if r.Began.IsZero() {
+		fmt.Fprintf(&b, "the server has handed out no packet copies until %s\n", r.Until.Format(time.DateTime))
+	} else {
+		fmt.Fprintf(&b, "compared from %s to %s, on %d packet copies\n", r.Began.Format(time.DateTime), r.Until.Format(time.DateTime), r.Copies)
+	}
 	fmt.Fprintf(&b, "messages: %d compared, %d the same\n", r.Messages.Compared, r.Messages.Same)
 	fmt.Fprintf(&b, "offline messages: %d compared, %d the same\n", r.OfflineMessages.Compared, r.OfflineMessages.Same)
 	fmt.Fprintf(&b, "differences: %d unexplained, %d explained by rules of component/PROTOCOL.md\n", r.Unexplained, r.Explained)
