@@ -371,7 +371,7 @@ func TestManyAtOnceBeforeDeafServer(t *testing.T) {
 				err := h.do(t.Context(), &task{plan: func(context.Context, *batch) error { // each has missed something
 					for i := range users {
 						p := protocol.NewPerson(users[i].ID, testServer)
-						h.conveyor.recent.add(sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
+						h.conveyor.recent.add(&sentMessage{Delivery: stanza.Delivery{ID: "r" + p.ID, From: "lisi@" + testComponent, Payload: []byte("<body>x</body>"),
 							To: []stanza.Target{{JID: p.Bare}}}, at: h.clock.Now(), kind: h.kinds.of("MTT-000"), typ: "MTT-000", session: "lisi",
 							conversation: protocol.ChatName("lisi", p.Local), sender: protocol.NewPerson("lisi", testServer), people: []protocol.Person{p}})
 					}

@@ -66,7 +66,7 @@ type batch struct {
 	// What is sent after the commit.
 	deliver []stanza.Delivery // to devices, in order
 	ways    []way             // how each of deliver goes, at the same place
-	sent    []sentMessage     // its messages, for devices that become known later
+	sent    []*sentMessage    // its messages, for devices that become known later
 	came    []presence.Change // devices that are sent what they have missed
 	absent  time.Time         // since when the devices were absent at the earliest that are to be sent what they have missed, or may be found
 
@@ -114,6 +114,9 @@ type ack struct {
 
 func (c *conveyor) newBatch(requests []request) *batch {
 	b := &batch{s: c.s, c: c, requests: requests, now: c.s.now(), clock: c.clock.Last, moved: map[store.ChatKey]int64{}}
+	n := len(requests)
+	b.changes, b.sent = make([]store.Change, 0, n+3), make([]*sentMessage, 0, n) // the third are those of housekeeping
+	b.deliver, b.ways = make([]stanza.Delivery, 0, n), make([]way, 0, n)
 	b.person = func(local string) protocol.Person { return b.s.users.Person(local, b.users) }
 	for _, r := range requests {
 		if m, ok := r.(message); ok {

@@ -22,7 +22,7 @@ import (
 // A phone that look 2 finds has come after look 1 was asked for, so m, committed later than that, may have been too late for its
 // getOffline and too early for the table of devices.
 type recent struct {
-	sent     []sentMessage // from first on, oldest first
+	sent     []*sentMessage // from first on, oldest first
 	first    int
 	bytes    int
 	maxBytes int       // that they may take
@@ -64,7 +64,7 @@ func (s *sentMessage) size() int {
 	return n
 }
 
-func (r *recent) add(m sentMessage) {
+func (r *recent) add(m *sentMessage) {
 	r.sent = append(r.sent, m)
 	for r.bytes += m.size(); r.bytes > r.maxBytes; {
 		r.cut = r.sent[r.first].at
@@ -75,7 +75,7 @@ func (r *recent) add(m sentMessage) {
 // drop forgets the oldest.
 func (r *recent) drop() {
 	r.bytes -= r.sent[r.first].size()
-	r.sent[r.first] = sentMessage{}
+	r.sent[r.first] = nil
 	if r.first++; r.first == len(r.sent) {
 		r.sent, r.first = r.sent[:0], 0
 	} else if r.first > 1024 && r.first > len(r.sent)/2 {
@@ -97,7 +97,7 @@ func (r *recent) clear() { *r = recent{maxBytes: r.maxBytes} }
 
 // forget drops messages that were removed.
 func (r *recent) forget(gone unconfirmed.Removal) {
-	kept := slices.DeleteFunc(r.sent[r.first:], func(m sentMessage) bool {
+	kept := slices.DeleteFunc(r.sent[r.first:], func(m *sentMessage) bool {
 		if !gone.Matches(store.OfflineMessage{Message: store.Message{MsgID: m.ID, Type: m.typ, SessionID: m.session}}) {
 			return false
 		}
@@ -110,7 +110,7 @@ func (r *recent) forget(gone unconfirmed.Removal) {
 // visit shows what one device has missed: what was for its user since some time and was not sent to it.
 func (r *recent) visit(local, full string, since time.Time, see func(*sentMessage)) {
 	for i := r.first; i < len(r.sent); i++ {
-		if m := &r.sent[i]; !m.at.Before(since) && m.isFor(local) && m.except != full && !m.reached(full) {
+		if m := r.sent[i]; !m.at.Before(since) && m.isFor(local) && m.except != full && !m.reached(full) {
 			see(m)
 		}
 	}
@@ -138,7 +138,7 @@ func (s *sentMessage) reached(jid string) bool {
 
 // remember notes a delivery of the decision for devices that become known; without targets nobody was there.
 func (d *decision) remember(delivery stanza.Delivery, to []protocol.Person, own bool) {
-	m := sentMessage{Delivery: delivery, kind: d.kind, typ: d.env.Type, session: d.sender.ID, conversation: d.way(nil).conversation,
+	m := &sentMessage{Delivery: delivery, kind: d.kind, typ: d.env.Type, session: d.sender.ID, conversation: d.way(nil).conversation,
 		sender: d.sender, people: to, own: own}
 	if d.groupID != "" {
 		m.session = d.groupID

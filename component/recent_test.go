@@ -176,7 +176,7 @@ func TestRecent(t *testing.T) {
 	r := newRecent()
 	at := func(n int) time.Time { return time.UnixMilli(int64(n)) }
 	for i := range 5000 {
-		r.add(sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i)}, at: at(i), people: []protocol.Person{{Local: "lisi"}}, session: "s"})
+		r.add(&sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i)}, at: at(i), people: []protocol.Person{{Local: "lisi"}}, session: "s"})
 		r.expire(at(i - 10))
 	}
 	r.forget(unconfirmed.Removal{IDs: map[string]bool{"m4995": true}})
@@ -202,7 +202,7 @@ func BenchmarkArrival(b *testing.B) {
 		to = append(to, stanza.Target{JID: fmt.Sprintf("user%d@im.test/phone", i)})
 	}
 	for i := range 1000 {
-		m := sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i), To: to}, at: time.Unix(1, 0), people: []protocol.Person{{Local: "somebody"}}}
+		m := &sentMessage{Delivery: stanza.Delivery{ID: fmt.Sprint("m", i), To: to}, at: time.Unix(1, 0), people: []protocol.Person{{Local: "somebody"}}}
 		if i%10 == 0 {
 			m.group = g
 		}

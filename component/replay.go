@@ -168,7 +168,7 @@ func (c *conveyor) replay(ctx context.Context) error {
 			for _, p := range to {
 				d.To = c.s.targets(d.To, p, c.s.presence.Devices(p.Local))
 			}
-			sent := sentMessage{Delivery: d, at: c.s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
+			sent := &sentMessage{Delivery: d, at: c.s.now(), kind: kind, typ: m.Type, session: m.SessionID, conversation: m.SessionID, sender: from, people: to}
 			if kind.scope != scopeGroup && len(to) == 1 {
 				sent.conversation = protocol.ChatName(from.Local, to[0].Local)
 			}
@@ -181,8 +181,9 @@ func (c *conveyor) replay(ctx context.Context) error {
 				for _, device := range c.s.presence.Devices(from.Local) {
 					own.To = append(own.To, stanza.Target{JID: device.Full, Private: true})
 				}
-				sent.Delivery, sent.people, sent.own = own, []protocol.Person{from}, true
-				c.recent.add(sent)
+				mine := *sent
+				mine.Delivery, mine.people, mine.own = own, []protocol.Person{from}, true
+				c.recent.add(&mine)
 				if len(own.To) > 0 {
 					batch, ways = append(batch, own), append(ways, way{Way: unconfirmed.Way{Rows: kind.Queued, Loose: kind.loose()}})
 				}
