@@ -44,6 +44,7 @@ var rightsQuery = map[string]string{
 	"registerAppPushCode": `user_id=U&registrationId=1`,
 	"addStyle":            `user_id=U&style_name=x&style_value=1`,
 	"findStyleList":       `user_id=U`,
+	"findUsers":           `length=max`,
 	"approval":            `params=[{bizId:"1"}]&msgTo=U`,
 	"approvalBack":        `params=[{bizId:"1"}]&msgTo=U`,
 	"systemMessage":       `params=[{title:"1"}]&msgTo=U`,

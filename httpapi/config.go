@@ -28,6 +28,7 @@ type Config struct {
 	CORSOrigins    []string       // "*" (which is nobody where AllowAnonymous lets callers in) or origins; empty is none
 	Language       Language       // "" is Chinese
 	Limits         Limits
+	FindUsers      Finding // whom the holders of user tokens find; "" is all
 	UserRate       float64 // calls a second of one user token's holder, limits.per_user_http; 0 is no limit
 	Files          Files
 	Web            Web
@@ -84,6 +85,13 @@ func (c Config) withDefaults() (Config, error) {
 	case AnonymousNone, AnonymousClients, AnonymousAll:
 	default:
 		errs = append(errs, fmt.Errorf("http.allow_anonymous: %q is none of none, clients, all", c.AllowAnonymous))
+	}
+	switch c.FindUsers {
+	case "":
+		c.FindUsers = FindAll
+	case FindAll, FindGroups, FindOff:
+	default:
+		errs = append(errs, fmt.Errorf("http.find_users: %q is none of all, groups, off", c.FindUsers))
 	}
 	switch c.Language {
 	case "":

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"slices"
 
 	"tlim/component"
@@ -90,6 +91,16 @@ var describedDevices = map[string]endpoint{
 		params: []field{user("user_id", "Whose setting."),
 			{name: "style_name", kind: oneID, missing: resultFail, text: "Name of the setting."},
 			{name: "style_value", kind: int32s, text: "Its value. Absent or empty is 0."}}},
+	"findUsers": {tag: "devices", summary: "Lists and searches users",
+		text: "In the order of ids, without who has left. What the holder of a user token finds says http.find_users: everybody, or those with whom they share a group or a 1:1 conversation, or nobody (HTTP 403).",
+		params: []field{
+			{name: "text", kind: chars(maxSearch), text: "Only users whose name, id or login holds this text, in any letter case, or whose name's pinyin has these initials (zs: 张三). Absent or empty: all."},
+			{name: "after", kind: chars(maxID), text: "Only users behind this id: the next of the answer before."},
+			{name: "length", kind: length, text: fmt.Sprintf("How many users to answer, %d at most; max is as many. Absent, empty or 0 answers none.", maxFoundUsers)}},
+		answer: []field{{name: "next", kind: words, text: "Where this call stopped. Send it as after to go on; absent when it is at the end. One call looks at a bounded number of users, so that it may come with few of them, or none."},
+			{name: "users", kind: rows, text: "The users.", of: []field{
+				{name: "acct_login", kind: words, text: "Login name."}, {name: "pic", kind: words, text: "Address of the picture."},
+				{name: "user_id", kind: words, text: "User id."}, {name: "user_name", kind: words, text: "Name."}}}}},
 	"findStyleList": {tag: "devices", summary: "Lists the settings of a user's display",
 		params: []field{user("user_id", "Whose settings.")},
 		answer: []field{{name: "ofStyleList", kind: rows, text: "The settings.", of: []field{

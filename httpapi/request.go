@@ -163,11 +163,15 @@ func (r *request) count(name string) int {
 
 // window reads start and length (or max).
 func (r *request) window() (start, length int) {
-	start = r.count("start")
+	return r.count("start"), r.length()
+}
+
+// length is a number of rows, or max.
+func (r *request) length() int {
 	if strings.EqualFold(strings.TrimSpace(r.first("length")), "max") {
-		return start, math.MaxInt
+		return math.MaxInt
 	}
-	return start, r.count("length")
+	return r.count("length")
 }
 
 // page reads start, length and before.

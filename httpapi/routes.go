@@ -65,6 +65,7 @@ func (a *API) routes() []route {
 		{"registerAppPushCode", users(own("user_id")), writes, a.registerAppPushCode, nil},
 		{"addStyle", users(own("user_id")), writes, a.addStyle, nil},
 		{"findStyleList", users(own("user_id")), reads, a.findStyleList, nil},
+		{"findUsers", rights{scopes: scopeUser | scopeAdmin}, reads, a.findUsers, nil},
 		// the business suite
 		{"approval", byBusiness, writes, a.notice(component.NoticeApproval), nil},
 		{"approvalBack", byBusiness, writes, a.notice(component.NoticeApprovalBack), nil},

@@ -61,6 +61,7 @@ type Reads interface {
 	GroupsOf(ctx context.Context, user string) ([]store.Group, error)
 	WebGroupsOf(ctx context.Context, user string, valid int) ([]store.Group, error)
 	ChatsOf(ctx context.Context, owner string) ([]store.Chat, error)
+	ListUsers(ctx context.Context, after string, limit int) ([]store.User, error)
 	UsersByID(ctx context.Context, ids []string) (map[string]store.User, error)
 	Purges(ctx context.Context) ([]store.Purge, error)
 

@@ -66,6 +66,7 @@ var (
 	textHost              = text{"拒绝以主机名 %s 发起的匿名调用：请在 http.hosts 中列出该主机名，或使用凭证", "an anonymous call for the host name %s is refused: list the name in http.hosts, or call with a key"}
 	textBadToken          = text{"令牌无效、已过期或已撤销，请重新获取", "the token is not valid, has ended or was revoked: ask for a new one"}
 	textNotYours          = text{"只能操作自己的数据或所在的会话", "a user token is for one's own data and sessions"}
+	textFindOff           = text{"管理员未开放用户查找（http.find_users）", "the administrator has not opened the search for users (http.find_users)"}
 	textPlainType         = text{"用户令牌只能创建类型为 0 的会话", "a user token makes sessions of type 0 only"}
 	textPicture           = text{"参数 %s 只能为本系统的图片、http 或 https 地址", "parameter %s is neither a picture of this system nor an http or https address"}
 	textNotBit            = text{"参数 %s 只能为 0 或 1", "parameter %s is neither 0 nor 1"}

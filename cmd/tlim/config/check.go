@@ -64,6 +64,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"xmpp.sender", c.XMPP.Sender, []string{"component", "user"}},
 		{"store.migrate", string(c.Store.Migrate), []string{"auto", "check", "off"}},
 		{"http.allow_anonymous", c.HTTP.AllowAnonymous, []string{"none", "clients", "all"}},
+		{"http.find_users", c.HTTP.FindUsers, []string{"all", "groups", "off"}},
 		{"http.language", c.HTTP.Language, []string{"zh", "en"}},
 		{"files.access", c.Files.Access, []string{"link", "strict"}},
 		{"directory.source", c.Directory.Source, []string{"auto", "api", "isc", "openfire"}},

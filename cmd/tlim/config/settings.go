@@ -80,6 +80,7 @@ type HTTP struct {
 	KeyFile        Path     `yaml:"key_file"`
 	TokenLife      Duration `yaml:"token_life"`
 	CORSOrigins    []string `yaml:"cors_origins"`
+	FindUsers      string   `yaml:"find_users"`
 	Language       string   `yaml:"language"`
 }
 
@@ -248,7 +249,7 @@ func Default() Config {
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,
 			MaxWait: Duration(10 * time.Second), Migrate: store.MigrateAuto},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
-			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, Language: "zh"},
+			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, FindUsers: "all", Language: "zh"},
 		Web:         Web{Chat: true, XMPPConnections: 1000},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
