@@ -22,7 +22,7 @@ func texts(t *testing.T) map[string]string {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && (entry.Name() == ".git" || entry.Name() == ".run" || entry.Name() == "testdata"):
+		case entry.IsDir() && slices.Contains([]string{".git", ".run", ".build", "testdata", "node_modules", "dist"}, entry.Name()):
 			return fs.SkipDir
 		case !entry.Type().IsRegular(), entry.Name() == "references_test.go": // the references in here are made up
 			return nil

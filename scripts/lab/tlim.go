@@ -207,8 +207,8 @@ func (t *Tlim) Start(ctx context.Context) error {
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), t.options.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	// Not left behind when a test panics or is killed.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// Not left behind when a test panics or is killed; and a Ctrl-C is its starter's, who stops it in order.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start tlim: %w", err)
 	}

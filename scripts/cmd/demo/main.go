@@ -64,13 +64,18 @@ func run(ctx context.Context, once bool) (err error) {
 		fmt.Println("all steps seen")
 		return nil
 	}
+	for _, c := range []*lab.Client{d.zhangsan, d.lisi} { // the users are whoever logs in now
+		c.Close()
+	}
 	fmt.Printf(`
-All is running. XMPP clients: %s, domain %s, users zhangsan, lisi, wangwu, password "secret"; they send to tlim.%s
-HTTP API: %s/plugins/tlim/   key: %s
+All is running. Chat page: %s/   log in as zhangsan in one window and as lisi in a private one, password "secret" each
+XMPP clients: %s, domain %s, users zhangsan, lisi, wangwu, password "secret"; they send to tlim.%s
+BOSH: %s   through tlim: %s/xmpp/bosh
+HTTP API: %s/plugins/tlim/   documents: %s/plugins/tlim/docs   key: %s
   curl -H 'Authorization: Bearer %s' '%s/plugins/tlim/findSessions?user_id=zhangsan'
 Metrics:  %s/metrics   readiness: %s/readyz   log: %s
 Ctrl-C ends it.
-`, d.server.C2S, d.server.Domain, d.server.Domain, d.tlim.URL, d.tlim.Key, d.tlim.Key, d.tlim.URL, d.tlim.MetricsURL, d.tlim.MetricsURL, d.tlim.Log)
+`, d.tlim.URL, d.server.C2S, d.server.Domain, d.server.Domain, d.server.HTTPBind, d.tlim.URL, d.tlim.URL, d.tlim.URL, d.tlim.Key, d.tlim.Key, d.tlim.URL, d.tlim.MetricsURL, d.tlim.MetricsURL, d.tlim.Log)
 	<-ctx.Done()
 	return nil
 }
@@ -91,7 +96,9 @@ func (d *demo) start(ctx context.Context) (err error) {
 		return err
 	}
 	fmt.Println("building and starting tlim on SQLite ...")
-	if d.tlim, err = lab.StartTlim(ctx, lab.TlimOptions{Config: lab.ServerConfig(d.server)}); err != nil {
+	config := lab.ServerConfig(d.server)
+	config["web.xmpp_url"] = d.server.HTTPBind
+	if d.tlim, err = lab.StartTlim(ctx, lab.TlimOptions{Config: config}); err != nil {
 		return err
 	}
 	if err = d.tlim.AddUsers(ctx, map[string]string{"zhangsan": "张三", "lisi": "李四", "wangwu": "王五"}); err != nil {
