@@ -80,7 +80,7 @@ type Table struct {
 }
 
 // maxBytes bounds the memory for the copies of all users together; beyond it they become rows at once. A group of 50
-// whose phones do not confirm makes 60,000 copies a second (what Openfire routes), which are 15 MB in the grace of 5 s.
+// makes 60,000 copies a second (what Openfire routes), which are 20 MB in the grace of 5 s.
 const maxBytes = 128 << 20
 
 // maxKeptDone is how many settled messages may stand behind one that is not.
