@@ -211,14 +211,16 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 		_, err := p.Broken(within(t, smackPatience))
 		check(t, err)
 		crew.more(1 + i*smackRate/50) // it is away for a moment
-		if c.sm && !c.another && i%4 < 2 {
+		anew := !c.sm || c.another || i%4 >= 2
+		if !anew { // Openfire 4.2 may have miscounted, which the library refuses: then the app begins anew
 			again, err := p.Reconnect(within(t, smackPatience))
-			check(t, err)
 			if again {
 				acked, _ := l.receipts()
 				resumed = append(resumed, acked)
 			}
-		} else {
+			anew = err != nil
+		}
+		if anew {
 			if c.another {
 				p.login.Resource = fmt.Sprint(i+1, "[android]")
 			}
