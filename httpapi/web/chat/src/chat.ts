@@ -34,6 +34,8 @@ export interface Conversation {
   readCounts: Map<string, number>
   /** The group is gone, or the user is not in it any more. */
   closed: boolean
+  /** What came live and was not on the screen with somebody in front of it yet. */
+  readonly unseen: Set<string>
   /** Whether the list's preview was asked for. */
   previewed: boolean
   /** The last message that had been read when the conversation was opened: where the line "new" stands. */
@@ -150,7 +152,7 @@ export class Chat {
       c = shallowReactive({
         id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
         unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), uploads: shallowReactive<Upload[]>([]), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
-        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, previewed: false, newBehind: '',
+        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, unseen: new Set<string>(), previewed: false, newBehind: '',
       })
       this.conversations.set(id, c)
       // Its name is in the server's list.
@@ -168,7 +170,15 @@ export class Chat {
     for (const c of this.conversations.values()) if (c.loaded === 'fresh') c.loaded = 'stale'
     const open = this.conversations.get(this.current.value)
     if (open) void this.#newest(open)
-    await this.#list()
+    await Promise.all([this.#list(), this.names.has(this.me) ? undefined : this.#ownName()])
+  }
+
+  async #ownName(): Promise<void> {
+    try {
+      const found = await this.client.findUsers(this.me)
+      const me = found.users.find((u) => same(u.id, this.me))
+      if (me) this.names.set(this.me, oneLine(me.name, 80))
+    } catch { /* the directory may be closed: the id will do */ }
   }
 
   async #list(): Promise<void> {
@@ -259,9 +269,15 @@ export class Chat {
       if (!found.has(p.id.toLowerCase())) found.set(p.id.toLowerCase(), p)
     }
     try {
-      for (const p of await this.client.findUsers(text)) {
-        this.names.set(p.id, oneLine(p.name, 80))
-        add(p)
+      // A call that looked at many and found none says where to go on.
+      for (let after: string | undefined, calls = 0; calls < 5; calls++) {
+        const found = await this.client.findUsers(text, after ? { after } : {})
+        for (const p of found.users) {
+          this.names.set(p.id, oneLine(p.name, 80))
+          add(p)
+        }
+        after = found.next
+        if (!after || found.users.length > 0) break
       }
     } catch (e) {
       if (!(e instanceof TlimError) || (e.code !== 'fail' && e.code !== 'error-011')) throw e
@@ -354,7 +370,10 @@ export class Chat {
   #message(m: Message): void {
     const c = this.#show(m)
     if (!c) return
-    if (!m.mine && counts(m) && !this.#attended(c)) c.unread++
+    if (!m.mine && counts(m)) {
+      c.unseen.add(m.id)
+      if (!this.#attended(c)) c.unread++
+    }
     if (m.type === 'MTT-201' && !m.mine && string(m.body[0]?.['status']) === '0') {
       this.#cleared(c)
       c.timeline.add(m)
@@ -390,6 +409,7 @@ export class Chat {
       if (!c) return
       const last = r.ids.map((id) => c.timeline.get(id)).filter((m) => m !== undefined).pop()
       c.unread = 0
+      for (const id of r.ids) c.unseen.delete(id)
       this.#mark(c, last ?? c.last)
       return
     }
@@ -439,11 +459,13 @@ export class Chat {
   #attend(): void {
     const c = this.conversations.get(this.current.value)
     if (!c || c.loaded !== 'fresh' || !this.#attended(c)) return
-    const unread = this.#unreadIn(c, [...c.timeline.messages].reverse())
+    const unread = new Set(this.#unreadIn(c, [...c.timeline.messages].reverse()).map((m) => m.id))
+    for (const id of c.unseen) if (c.timeline.get(id)) unread.add(id)
+    c.unseen.clear()
     c.unread = 0
     const last = [...c.timeline.messages].reverse().find((m) => m.status !== 'pending' && m.status !== 'failed')
     this.#mark(c, last ?? null)
-    if (unread.length > 0) this.client.read(c, unread.map((m) => m.id)).catch(() => undefined) // refused says it
+    if (unread.size > 0) this.client.read(c, [...unread]).catch(() => undefined) // refused says it
   }
 
   #mark(c: Conversation, m: Message | null): void {

@@ -468,10 +468,12 @@ export class TlimClient {
     await this.http.call('switchSession', { session_id: id, session_valid: 1 })
   }
 
-  /** findUsers searches the directory by name or id. Who may see whom is a setting of the server. */
-  async findUsers(text: string, length = 50): Promise<Member[]> {
-    const answer = await this.http.call('findUsers', { text: text || undefined, start: 0, length })
-    return list(answer, 'users').map((u) => ({ id: string(u['user_id']), name: string(u['user_name']) || string(u['user_id']), picture: string(u['pic']) }))
+  /** findUsers searches the directory by name, id or initials of the pinyin. Who may see whom is a setting of the server; next goes on as after. */
+  async findUsers(text: string, options: { after?: string; length?: number } = {}): Promise<{ users: Member[]; next?: string }> {
+    const answer = await this.http.call('findUsers', { text: text || undefined, after: options.after, length: options.length ?? 50 })
+    const users = list(answer, 'users').map((u) => ({ id: string(u['user_id']), name: string(u['user_name']) || string(u['user_id']), picture: string(u['pic']) }))
+    const next = string(answer['next'])
+    return { users, ...(next ? { next } : {}) }
   }
 
   async presence(group: string): Promise<Map<string, string>> {

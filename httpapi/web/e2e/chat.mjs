@@ -1,0 +1,351 @@
+// Two and more people in real pages, on a real server. Started by scripts/system/web_test.go.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { Person, ask, call, run, step, until, world } from './world.mjs'
+
+const [zs, ls, ww] = world.users
+let zhang, li
+
+step('a wrong password is refused in words', async () => {
+  zhang = await Person.login(zs)
+  const page = zhang.page
+  await page.click('[aria-label="菜单"]')
+  await page.click('.menu-item:has-text("退出登录")')
+  await page.fill('input[name=password]', 'wrong')
+  await page.click('button[type=submit]')
+  await page.locator('.login-error', { hasText: '账号或密码不正确' }).waitFor()
+  await zhang.accessible('the login')
+  await zhang.shot('login')
+  await zhang.signIn()
+})
+
+step('a text goes both ways, is acknowledged, counted as unread and as read', async () => {
+  li = await Person.login(ls)
+  await zhang.startChat(ls)
+  await zhang.say('你好，今天的周报写好了吗？')
+  await zhang.page.locator('article.mine[data-status=sent]').waitFor()
+  await li.row('张三').locator('.badge').waitFor()
+  await li.go('张三')
+  await li.sees('今天的周报')
+  await zhang.page.locator('article.mine .seen', { hasText: '已读' }).waitFor()
+  await until('no badge is left', async () => (await li.page.locator('.badge').count()) === 0)
+  await li.say('还差最后一段，下午三点前发你。')
+  await zhang.sees('还差最后一段')
+  await zhang.shot('one-to-one')
+})
+
+if (!world.brief) {
+  step('the page answers pings', async () => {
+    await until('the address of the page', () => li.jid)
+    await ask(`ping/${encodeURIComponent(li.jid)}`)
+  })
+}
+
+const hostile = [
+  '<img src=x onerror="globalThis.xss=1"><script>globalThis.xss=2</script><b>bold</b>',
+  '"><svg onload=globalThis.xss=3> javascript:globalThis.xss=4 data:text/html,<script>globalThis.xss=5</script>',
+  '{{globalThis.xss=6}} ${globalThis.xss=7} [x](javascript:globalThis.xss=8) ]]> &lt;i&gt;',
+  '\u202e\u2066gnp.exe\u2069 https://oa.example.com/\u202egnp.exe https://user:pass@evil.example/',
+]
+
+step('a hostile message is text', async () => {
+  for (const text of hostile) await zhang.say(text)
+  await zhang.say('https://oa.example.com/report?id=1&x=<b>。')
+  await li.sees('report?id=1')
+  const texts = await li.texts()
+  for (const text of hostile) assert.ok(texts.includes(text), `it is shown as it was written: ${text}`)
+  for (const p of [zhang, li]) {
+    assert.equal(await p.page.locator('.messages script, .messages b, .messages i, .messages img, .messages svg[onload]').count(), 0)
+    assert.equal(await p.page.evaluate(() => globalThis.xss), undefined)
+  }
+  const links = await li.page.locator('.bubble a').evaluateAll((all) => all.map((a) => [a.href, a.textContent, a.rel, a.target]))
+  assert.deepEqual(links.map(([href]) => href), ['https://oa.example.com/', 'https://oa.example.com/report?id=1&x='])
+  for (const [href, text, rel, target] of links) {
+    assert.equal(new URL(text).href, href, 'what is shown is what opens')
+    assert.ok(rel.includes('noopener') && rel.includes('noreferrer') && target === '_blank')
+  }
+})
+
+step('a business message is a card; its hostile fields are text, its hostile link none', async () => {
+  const item = { title: '<img src=x onerror=globalThis.xss=9>九月工资条', content: '已发放 <script>globalThis.xss=10</script>\n' + '长'.repeat(20_000), ts: String(Date.now()), url: 'javascript:globalThis.xss=11', type: '3', typeName: '<b>工资条</b>' }
+  await call('systemMessage', { params: JSON.stringify([item]), msgTo: ls })
+  await call('systemMessage', { params: JSON.stringify([{ title: '十月工资条', content: '已发放', url: 'https://hr.example.com/1', type: '3' }]), msgTo: ls })
+  await call('approval', { params: JSON.stringify([{ bizId: '1', docTitle: '请假申请（年假 3 天）', taskId: '2' }]), msgTo: ls })
+  await li.row('系统消息').locator('.badge', { hasText: '3' }).waitFor()
+  await li.go('系统消息')
+  await li.sees('请假申请')
+  await li.sees('九月工资条')
+  assert.deepEqual(await li.page.locator('.card a').evaluateAll((all) => all.map((a) => a.href)), ['https://hr.example.com/1'])
+  assert.equal(await li.page.locator('.card img, .card script, .card b').count(), 0)
+  assert.equal(await li.page.evaluate(() => globalThis.xss), undefined)
+  await li.accessible('the system messages')
+  await li.shot('system')
+  await li.go('张三')
+})
+
+if (!world.brief) {
+  step('pictures, files and voice', async () => {
+    await zhang.page.setInputFiles('input[type=file] >> nth=0', path.join(world.shots, 'one-to-one.png'))
+    await zhang.page.setInputFiles('input[type=file] >> nth=1', { name: '路线图 <b>终稿</b>.pdf', mimeType: 'application/pdf', buffer: Buffer.alloc(300_000, 'x') })
+    await zhang.page.setInputFiles('input[type=file] >> nth=1', { name: '留言.wav', mimeType: 'audio/wav', buffer: silence() })
+    await li.page.locator('.picture img').waitFor()
+    await until('the picture is drawn', () => li.page.locator('.picture img').evaluate((img) => img.complete && img.naturalWidth > 0))
+    await li.page.click('.picture')
+    await li.page.locator('.lightbox img').waitFor()
+    await li.page.keyboard.press('Escape')
+    const [download] = await Promise.all([li.page.waitForEvent('download'), li.page.locator('.file-card', { hasText: '路线图' }).click()])
+    assert.equal(readFileSync(await download.path()).length, 300_000)
+    await li.page.locator('[aria-label="播放语音"]').click()
+    await li.page.locator('audio').waitFor()
+    assert.equal(await li.page.locator('.file-card b').count(), 0)
+    await li.shot('files')
+  })
+
+  step('a message is revoked, for both', async () => {
+    await zhang.say('这条发错了')
+    await li.sees('这条发错了')
+    const m = zhang.message('这条发错了')
+    await m.hover()
+    await m.locator('button', { hasText: '撤回' }).click()
+    await li.event('张三撤回了一条消息').waitFor()
+    await zhang.event('你撤回了一条消息').waitFor()
+    assert.equal(await li.message('这条发错了').count(), 0)
+    assert.equal(await zhang.message('这条发错了').count(), 0)
+  })
+
+  step('a group: made, written in, read by some, renamed, with an announcement', async () => {
+    const page = zhang.page
+    await page.click('[aria-label="发起聊天"]')
+    await page.click('.menu-item:has-text("创建群聊")')
+    await page.fill('dialog .field input', '产品研发周会')
+    for (const user of [ls, ww]) {
+      await page.fill('dialog input[type=search]', user)
+      await page.locator('dialog .person', { hasText: user }).first().click()
+    }
+    await zhang.accessible('the dialog')
+    await page.click('dialog button[type=submit]')
+    await page.locator('.chat-title h1', { hasText: '产品研发周会' }).waitFor()
+    await zhang.say('大家好，本周的版本计划请看一下。')
+    await li.go('产品研发周会')
+    await li.sees('本周的版本计划')
+    await li.say('收到 👍')
+    await zhang.sees('收到')
+    await page.locator('.read-count', { hasText: '1 人已读' }).first().click()
+    await page.locator('.readers section', { hasText: '已读 1' }).locator('bdi', { hasText: '李四' }).waitFor()
+    await page.locator('.readers section', { hasText: '未读 1' }).locator('bdi', { hasText: '王五' }).waitFor()
+    await page.keyboard.press('Escape')
+
+    await page.click('[aria-label="会话详情"]')
+    await page.click('text=修改群名称')
+    await page.fill('.rename input', '产品研发')
+    await page.keyboard.press('Enter')
+    await li.event('张三将群名称改为“产品研发”').waitFor()
+    await li.page.locator('.chat-title h1', { hasText: /^产品研发$/ }).waitFor()
+
+    await page.click('[aria-label="发布公告"]')
+    await page.fill('dialog input', '放假安排 <i>')
+    await page.fill('dialog textarea', '10 月 1 日至 7 日放假。')
+    await page.click('dialog button[type=submit]')
+    await page.locator('.announcement h4', { hasText: '放假安排 <i>' }).waitFor()
+
+    await page.fill('.details input[type=search]', '版本计划')
+    await page.keyboard.press('Enter')
+    await page.locator('.result', { hasText: '版本计划' }).click()
+    await page.locator('.row.found', { hasText: '版本计划' }).waitFor()
+    await zhang.accessible('a group with its details')
+    await zhang.shot('group')
+    await page.click('.details [aria-label="关闭"]')
+  })
+
+  step('a member leaves; the group is dissolved', async () => {
+    await li.page.click('[aria-label="会话详情"]')
+    await li.page.click('.ways-out button:has-text("退出群聊")')
+    await li.page.click('dialog .danger')
+    await until('it is gone from the list', async () => (await li.row('产品研发').count()) === 0)
+    await zhang.event('李四退出了群聊').waitFor()
+    await zhang.page.click('[aria-label="会话详情"]')
+    await zhang.page.locator('h3', { hasText: '2 位成员' }).waitFor()
+    await zhang.page.click('.ways-out button:has-text("解散群聊")')
+    await zhang.page.click('dialog .danger')
+    await until('it is gone from the list', async () => (await zhang.row('产品研发').count()) === 0)
+  })
+
+  step('another device of the same user has what this one writes and reads', async () => {
+    await zhang.go('李四')
+    await li.go('张三')
+    const other = await Person.login(zs, { viewport: { width: 390, height: 780 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 })
+    await other.go('李四')
+    await other.sees('还差最后一段')
+    await zhang.say('从电脑上发的')
+    await other.sees('从电脑上发的')
+    await other.say('从手机网页上发的')
+    await zhang.sees('从手机网页上发的')
+    await li.sees('从手机网页上发的')
+    await other.accessible('a narrow screen')
+    await other.shot('phone')
+    await other.page.goBack()
+    await other.page.locator('.sidebar').waitFor()
+    await other.shot('phone-list')
+    await other.end()
+  })
+
+  step('what came while nobody was there is unread at the next login, and the history pages backwards', async () => {
+    await li.end()
+    for (let i = 0; i < 130; i++) await zhang.say(`第 ${i} 条`)
+    await until('all are stored', async () => (await zhang.page.locator('article.mine:not([data-status=sent])').count()) === 0)
+    li = await Person.login(ls)
+    await li.row('张三').locator('.badge').waitFor()
+    await li.go('张三')
+    await li.sees('第 129 条')
+    const seen = new Set()
+    const box = li.page.locator('.messages')
+    await until('the first of them', async () => {
+      await box.evaluate((b) => b.scrollTo(0, 0))
+      for (const t of await li.texts()) if (/^第 \d+ 条$/.test(t)) seen.add(t)
+      return seen.has('第 0 条')
+    })
+  })
+
+  step('a token that was revoked is replaced by itself', async () => {
+    await ask(`revoke/${ls}`)
+    await li.page.click('[aria-label="会话详情"]')
+    await li.page.fill('.details input[type=search]', '第 77 条')
+    await li.page.keyboard.press('Enter')
+    await li.page.locator('.result', { hasText: '第 77 条' }).click()
+    await li.page.locator('.row.found', { hasText: '第 77 条' }).waitFor()
+    await li.page.click('.details [aria-label="关闭"]')
+    await li.page.click('.to-end')
+  })
+
+  step('tlim is killed and comes back: what was written in between arrives once', async () => {
+    await ask('kill/tlim')
+    await zhang.say('tlim 不在时写的')
+    await zhang.page.locator('article[data-status=pending]', { hasText: 'tlim 不在时写的' }).waitFor()
+    await ask('start/tlim')
+    await li.sees('tlim 不在时写的')
+    await zhang.page.locator('article[data-status=sent]', { hasText: 'tlim 不在时写的' }).waitFor()
+  })
+}
+
+step('the server is killed and comes back: it is said in words, and nothing is lost or doubled', async () => {
+  await zhang.say('断线之前')
+  await li.sees('断线之前')
+  await ask('kill/server')
+  await zhang.page.locator('.connection', { hasText: /重试|重新连接/ }).waitFor()
+  await zhang.say('断线时写的')
+  await zhang.page.locator('article[data-status=pending]', { hasText: '断线时写的' }).waitFor()
+  await zhang.shot('away')
+  await ask('start/server')
+  // By itself it would take half a minute at most; the browser says that the network is back.
+  for (const p of [zhang, li]) {
+    await until('the stream is up', async () => {
+      await p.page.evaluate(() => globalThis.dispatchEvent(new Event('online')))
+      return (await p.page.locator('.connection.shown').count()) === 0
+    })
+  }
+  await li.sees('断线时写的')
+  await zhang.page.locator('article[data-status=sent]', { hasText: '断线时写的' }).waitFor()
+  await li.say('我也回来了')
+  await zhang.sees('我也回来了')
+  for (const p of [zhang, li]) {
+    assert.deepEqual((await p.texts()).filter((t) => /断线|我也回来了/.test(t)), ['断线之前', '断线时写的', '我也回来了'])
+  }
+})
+
+if (!world.brief) {
+  step('a page that is closed while it cannot send sends at its next login', async () => {
+    await ask('kill/tlim')
+    await zhang.say('关闭页面之前写的')
+    await zhang.page.locator('article[data-status=pending]', { hasText: '关闭页面之前写的' }).waitFor()
+    await zhang.page.goto('about:blank')
+    await ask('start/tlim')
+    await zhang.page.goto(`${world.url}/`)
+    await zhang.signIn()
+    await li.sees('关闭页面之前写的')
+    await zhang.go('李四')
+    await zhang.page.locator('article[data-status=sent]', { hasText: '关闭页面之前写的' }).waitFor()
+    assert.equal(await zhang.message('关闭页面之前写的').count(), 1)
+  })
+
+  step('by keyboard alone, in English, dark', async () => {
+    const page = li.page
+    await page.click('[aria-label="菜单"]')
+    await page.click('.choice:has-text("English")')
+    await page.click('.choice:has-text("深色"), .choice:has-text("Dark")')
+    await page.keyboard.press('Escape')
+    await page.locator('[data-row="0"]').focus()
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    await page.locator('[data-row="1"][aria-current=true]').waitFor()
+    await page.keyboard.press('ArrowUp')
+    await page.keyboard.press('Enter')
+    await page.locator('[data-row="0"][aria-current=true]').waitFor()
+    await page.locator('textarea').focus()
+    await page.keyboard.type('typed')
+    await page.keyboard.press('Shift+Enter')
+    await page.keyboard.type('in two lines')
+    await page.keyboard.press('Enter')
+    await zhang.sees('typed\nin two lines')
+    await page.getByLabel('Write a message').waitFor()
+    await li.accessible('dark')
+    await li.shot('dark')
+  })
+
+  step('10,000 conversations and 100,000 messages scroll', async () => {
+    const page = zhang.page
+    const sessions = Array.from({ length: 10_000 }, (_, i) => ({ session_id: `many${i}`, session_name: `同事 ${i}`, session_type: 99, session_user: zs, session_modify_time: String(2e12 - i) }))
+    const list = Array.from({ length: 100_000 }, (_, i) => ({ msg_id: `h${i}`, msg_type: 'MTT-000', msg_from: i % 3 ? 'many0' : zs, msg_to: zs, msg_time: String(1.9e12 - i * 60_000), session_id: 'many0', body: JSON.stringify([{ text: `历史消息 ${i} ${'很长'.repeat(i % 40)}` }]) }))
+    const answer = (body) => (route) => route.fulfill({ json: { result: 'ok', result_detail: '', ...body } })
+    await page.route('**/findWebSessions', answer({ sessions }))
+    await page.route('**/findChatHistory', (route) => {
+      const asked = new URLSearchParams(route.request().postData())
+      return answer({ message_list: asked.get('session_id') === 'many0' && asked.get('length') === '50' ? list : [], total: list.length })(route)
+    })
+    await page.reload()
+    await zhang.signIn()
+    await zhang.row('同事 0').first().waitFor()
+    assert.ok((await page.locator('.conversation').count()) < 60, 'only the rows that are seen exist')
+    await page.locator('.conversations').evaluate((b) => b.scrollTo(0, b.scrollHeight))
+    await zhang.row('同事 9999').waitFor()
+    await page.locator('.conversations').evaluate((b) => b.scrollTo(0, 0))
+    await zhang.row('同事 0').first().click()
+    await zhang.sees('历史消息 0 ')
+    const frames = await page.locator('.messages').evaluate(async (b) => {
+      const times = []
+      const step = b.scrollHeight / 120
+      for (let i = 0; i < 120; i++) {
+        const t = performance.now()
+        b.scrollTop = b.scrollHeight - i * step
+        await new Promise((ok) => requestAnimationFrame(() => requestAnimationFrame(ok)))
+        times.push(performance.now() - t)
+      }
+      return times.sort((x, y) => x - y)
+    })
+    assert.ok((await page.locator('article.message').count()) < 120)
+    console.log(`     scrolling through 100,000 messages: median ${frames[60].toFixed(0)} ms for two frames, the slowest ${frames[119].toFixed(0)} ms`)
+    await page.locator('.messages').evaluate((b) => b.scrollTo(0, 0))
+    await zhang.sees('历史消息 99999 ')
+  })
+}
+
+/** silence is a WAV of a tenth of a second. */
+function silence() {
+  const samples = 800
+  const b = Buffer.alloc(44 + samples, 0x80)
+  b.write('RIFF', 0)
+  b.writeUInt32LE(36 + samples, 4)
+  b.write('WAVEfmt ', 8)
+  b.writeUInt32LE(16, 16)
+  b.writeUInt16LE(1, 20)
+  b.writeUInt16LE(1, 22)
+  b.writeUInt32LE(8000, 24)
+  b.writeUInt32LE(8000, 28)
+  b.writeUInt16LE(1, 32)
+  b.writeUInt16LE(8, 34)
+  b.write('data', 36)
+  b.writeUInt32LE(samples, 40)
+  return b
+}
+
+await run()

@@ -1,0 +1,135 @@
+//go:build web
+
+package system
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+// pageTime bounds a run of the pages; it takes half a minute on a quiet machine.
+const pageTime = 10 * time.Minute
+
+// TestWebChat runs with -tags web, because it needs node, Debian's chromium and the built pages. It has people use the chat page in a real browser, over BOSH on Openfire 4.2.0 and, in short, over WebSocket on Prosody. The steps are
+// httpapi/web/e2e/chat.mjs; their pictures stay below .run/web.
+func TestWebChat(t *testing.T) {
+	root := must[string](t)(lab.Root())
+	built := filepath.Join(root, "httpapi", "web", "dist", "chat", "index.html")
+	if _, err := os.Stat(built); err != nil {
+		t.Fatalf("the pages are not built (npm ci && npm run build in httpapi/web): %v", err)
+	}
+	chromium := must[string](t)(exec.LookPath("chromium"))
+	users := []string{"zhangsan", "lisi", "wangwu"}
+	options := lab.Options{Users: map[string]string{}}
+	for _, user := range users {
+		options.Users[user] = password(user)
+	}
+	for _, c := range []struct {
+		name    string
+		start   func(context.Context, lab.Options) (*lab.Server, error)
+		address func(*lab.Server) string
+		brief   bool
+	}{
+		{"openfire by BOSH", lab.StartOpenfire, func(s *lab.Server) string { return s.HTTPBind }, false},
+		{"prosody by WebSocket", lab.StartProsody, func(s *lab.Server) string { return s.WebSocket }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			// Its own, because it is killed.
+			server := must[*lab.Server](t)(c.start(within(t, patience), options))
+			t.Cleanup(func() { check(t, server.Stop()) })
+			config := map[string]any{"web.xmpp_url": c.address(server)}
+			tl := startTlim(t, lab.TlimOptions{Config: settings(server, "tlim."+server.Domain, config)})
+			check(t, tl.AddUsers(within(t, soon), map[string]string{"zhangsan": "张三", "lisi": "李四", "wangwu": "王五"}))
+			p := &pages{t: t, server: server, tlim: tl}
+			control := httptest.NewServer(http.HandlerFunc(p.control))
+			t.Cleanup(control.Close)
+			shots := filepath.Join(root, ".run", "web", server.Kind)
+			check(t, os.MkdirAll(shots, 0o755))
+			p.run(map[string]any{
+				"url": tl.URL, "key": adminKey, "users": users, "control": control.URL, "shots": shots, "chromium": chromium, "brief": c.brief,
+			}, filepath.Join(root, "httpapi", "web", "e2e", "chat.mjs"))
+		})
+	}
+}
+
+// pages are a run of browsers, which ask for what only their starter can do.
+type pages struct {
+	t      *testing.T
+	server *lab.Server
+	tlim   *lab.Tlim
+}
+
+func (p *pages) run(world map[string]any, script string) {
+	p.t.Helper()
+	text := must[[]byte](p.t)(json.Marshal(world))
+	ctx := within(p.t, pageTime)
+	cmd := exec.CommandContext(ctx, "node", script)
+	// A child of it may hold the pipe longer than it lives.
+	cmd.WaitDelay = soon
+	cmd.Env = append(os.Environ(), "TLIM_WEB_WORLD="+string(text))
+	out := must[io.ReadCloser](p.t)(cmd.StdoutPipe())
+	var failures strings.Builder
+	cmd.Stderr = &failures
+	check(p.t, cmd.Start())
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		p.t.Log(lines.Text())
+	}
+	if err := cmd.Wait(); err != nil {
+		p.t.Errorf("the pages: %v %s; pictures lie in %s", err, failures.String(), world["shots"])
+	}
+}
+
+// control does what a page asks for.
+func (p *pages) control(w http.ResponseWriter, r *http.Request) {
+	verb, what, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	ctx, cancel := context.WithTimeout(r.Context(), time.Minute)
+	defer cancel()
+	if err := p.do(ctx, verb, what); err != nil {
+		http.Error(w, fmt.Sprintf("%s %s: %v", verb, what, err), http.StatusInternalServerError)
+	}
+}
+
+func (p *pages) do(ctx context.Context, verb, what string) error {
+	switch verb + " " + what {
+	case "kill server":
+		return p.server.Kill()
+	case "start server":
+		return p.server.Start(ctx)
+	case "kill tlim":
+		return p.tlim.Kill()
+	case "start tlim":
+		return p.tlim.Start(ctx)
+	}
+	switch verb {
+	case "revoke":
+		return exec.CommandContext(ctx, must[string](p.t)(lab.Build(ctx)), "token", "revoke", what, "--config", filepath.Join(p.tlim.Dir, "tlim.yaml")).Run()
+	case "ping":
+		jid, err := url.PathUnescape(what)
+		if err != nil {
+			return err
+		}
+		// Available, because the server passes answers on to no others.
+		c, err := lab.Dial(ctx, p.server.C2S, p.server.Domain, "wangwu", password("wangwu"), "lab", lab.WithPresence("", 0))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return c.Ping(ctx, jid)
+	}
+	return fmt.Errorf("%s is not known here", verb)
+}
