@@ -349,7 +349,7 @@ func TestOverloadOfOneSize(t *testing.T) {
 // TestManyAtOnceBeforeDeafServer: a notice to everybody, and everybody's phone coming, put a bounded number of copies before a server that routes
 // nothing, and leave the room for messages of two people alone.
 func TestManyAtOnceBeforeDeafServer(t *testing.T) {
-	const bound, members = 100, 6000
+	const bound, members = 100, 3000
 	maxWaiting := int64(maxBacklogBounds*bound + members/2) // half of them at once at most
 	for _, what := range []string{"notice", "phones"} {
 		t.Run(what, func(t *testing.T) {

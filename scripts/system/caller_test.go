@@ -32,7 +32,7 @@ const (
 
 // abused is how long each call of TestCaller is made. Shares and rates show in the first second, when they are full:
 // go test ./scripts/system -run TestCaller -v -abused 5s
-var abused = flag.Duration("abused", 2*time.Second, "how long each call of TestCaller is made")
+var abused = flag.Duration("abused", time.Second, "how long each call of TestCaller is made")
 
 // abuse is a call, as dear as it may be, that one user makes as fast as they can.
 type abuse struct {

@@ -15,6 +15,7 @@ import (
 // The database goes away under load: senders are told to come later, nothing that is not stored is forwarded, and all goes
 // on when it is back.
 func TestDatabaseAway(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	own := must[*lab.Server](t)(lab.StartMariaDB(within(t, patience), lab.Options{Dir: t.TempDir()}))
 	t.Cleanup(func() {
 		if err := own.Stop(); err != nil {

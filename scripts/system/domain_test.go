@@ -19,6 +19,7 @@ import (
 
 // A tlim with a wrong xmpp.domain is never ready, and /readyz and the log say so: a server takes the component all the same.
 func TestWrongDomain(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	for _, c := range []struct {
 		name              string
 		server            func() (*lab.Server, error)

@@ -12,6 +12,7 @@ import (
 // The server is gone for ten seconds under load. Its clients lose their sessions as well; what was sent to them then waits in
 // their queues.
 func TestServerAway(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	const away = 10 * time.Second
 	for name, end := range map[string]func(*lab.Server) error{"stopped": (*lab.Server).Stop, "killed": (*lab.Server).Kill} {
 		t.Run(name, func(t *testing.T) {
@@ -92,6 +93,7 @@ func (c *cast) complete() {
 
 // Only the component's connection breaks; the clients stay where they are.
 func TestLinkLost(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	s := must[*lab.Server](t)(openfire())
 	p := newProxy(t, s.Component)
 	w := newWorld(t, openfire, map[string]any{"xmpp.server": p.addr, "xmpp.ping": "2s"})
