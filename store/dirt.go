@@ -196,7 +196,7 @@ func (d *dirtLook) named(row map[string]nullable) string {
 func (d *dirtLook) cell(c column, v nullable, row map[string]nullable) {
 	switch {
 	case v.text == "" && slices.Contains(d.required, c.name):
-		d.found("rows without "+c.name, d.named(row), fmt.Sprintf("they are served without it; see them: SELECT * FROM %s WHERE %s IS NULL", d.name, c.name))
+		d.found("rows without "+c.name, d.named(row), fmt.Sprintf("they are served without it; see them: SELECT * FROM %s WHERE %s IS NULL OR %s = ''", d.name, c.name, c.name))
 	case c.limit > 0 && utf8.RuneCountInString(string(v.text)) > c.limit:
 		d.found(fmt.Sprintf("values of %s with more than %d characters", c.name, c.limit), fmt.Sprintf("%.20q...", string(v.text)),
 			"they are read, and none of this length can be written; shorten them, or leave them to clean-up")
@@ -219,7 +219,13 @@ func (d *dirtLook) row(row map[string]nullable) {
 		}
 	}
 	for _, c := range append(slices.Clone(d.users), d.others...) {
-		if v := string(row[c].text); v != strings.TrimSpace(v) {
+		v := string(row[c].text)
+		switch trimmed := strings.Trim(v, " "); {
+		case trimmed != strings.TrimSpace(v):
+			first := d.columns[0].name
+			d.found("values of "+c+" with a tab, a line's end or another blank at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found, and TRIM leaves such blanks alone; for each: UPDATE %s SET %s = '%s' WHERE %s = '%s'",
+				d.name, c, sqlText(strings.TrimSpace(v)), first, sqlText(string(row[first].text))))
+		case trimmed != v:
 			d.found("values of "+c+" with blanks at an end", fmt.Sprintf("%.64q", v), fmt.Sprintf("such a row belongs to nobody and is not found: UPDATE %s SET %s = LTRIM(RTRIM(%s)) WHERE %s LIKE ' %%' OR %s LIKE '%% '", d.name, c, c, c, c))
 		}
 	}

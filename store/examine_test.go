@@ -44,6 +44,33 @@ func TestDirtOfALargeTable(t *testing.T) {
 	}
 }
 
+// What a remedy shows is what was counted, and what it writes mends it.
+func TestRemediesOfRows(t *testing.T) {
+	onMovable(t, func(t *testing.T, e engine) {
+		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8mb4"), `INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES
+			('1', 'a', 'MTT-000', 'z ', 'l', '1544602393123', '[]', 'z'), ('2', 'b', 'MTT-000', '	z', 'l', '1544602393123', '[]', 'z'),
+			('3', '', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z'), ('4', NULL, 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z'), ('5', 'e', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z　')`)...)
+		look := func() []store.Advice {
+			t.Helper()
+			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+			defer x.Close()
+			return must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000000000))).Advice
+		}
+		found := look()
+		raw := e.raw(t, cfg)
+		for _, a := range found {
+			if _, shown, ok := strings.Cut(a.Remedy, "see them: "); ok {
+				equal(t, a.Seen+": rows shown", len(tableNames(t, raw, strings.Replace(shown, "*", "id_", 1))), 2)
+			} else {
+				run(t, raw, a.Remedy[strings.Index(a.Remedy, "UPDATE"):])
+			}
+		}
+		must[any](t)(nil, raw.Close())
+		equal(t, "found", len(found), 4)
+		equal(t, "left", len(look()), 1)
+	})
+}
+
 // A look leaves the files as they are, and sees what a killed process had not copied back.
 func TestExamineLeavesFilesAlone(t *testing.T) {
 	e := sqliteEngine
