@@ -32,7 +32,7 @@ func selftestCommand(from *config.Sources) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			context.AfterFunc(ctx, stop) // a second signal ends it at once
+			context.AfterFunc(ctx, func() { time.AfterFunc(echoTime, stop) }) // then a second signal ends it at once
 			return selftest(ctx, cmd.OutOrStdout(), *from, prefix, asJSON)
 		},
 	}

@@ -27,9 +27,16 @@ func serveCommand(from *config.Sources) *cobra.Command {
 			"With --shadow it runs beside the old plugin instead, compares what that stores with what tlim would have stored, and writes and sends nothing: " +
 			"the exit code is 1 when a difference is unexplained.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			signals := make(chan os.Signal, signalRoom)
-			signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-			defer signal.Stop(signals)
+			notified, done := make(chan os.Signal, signalRoom), make(chan struct{})
+			signal.Notify(notified, syscall.SIGTERM, syscall.SIGINT)
+			if how.on {
+				signal.Ignore(syscall.SIGHUP) // there is nothing to be read again
+			} else {
+				signal.Notify(notified, syscall.SIGHUP)
+			}
+			defer signal.Stop(notified)
+			defer close(done)
+			signals := withoutEchoes(notified, done)
 			if err := how.problem(); err != nil {
 				return err
 			}

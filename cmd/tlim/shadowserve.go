@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"tlim/cmd/tlim/config"
@@ -127,14 +126,10 @@ func serveShadow(from config.Sources, stdout, stderr io.Writer, signals <-chan o
 		looked <- run.comparison.Run(looking, how.every, func(r shadow.Report) { tellShadow(log, r) })
 	}()
 	failed := error(nil)
-	for waiting := true; waiting; {
-		select {
-		case failed = <-run.Failed():
-			log.Error("a part failed; stopping", "error", failed)
-			waiting = false
-		case sig := <-signals:
-			waiting = sig == syscall.SIGHUP // there is nothing to be read again
-		}
+	select {
+	case failed = <-run.Failed():
+		log.Error("a part failed; stopping", "error", failed)
+	case <-signals:
 	}
 	stopLooking()
 	lookErr := <-looked
