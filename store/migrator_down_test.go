@@ -405,7 +405,7 @@ func TestWhatIsInTheWay(t *testing.T) {
 	}
 
 	raw := e.raw(t, cfg)
-	run(t, raw, "ALTER TABLE ofsubscriber ADD CONSTRAINT theirs FOREIGN KEY (session_id) REFERENCES ofsession (session_id)")
+	run(t, raw, "DELETE FROM ofsubscriber WHERE session_id = 'nosuch'", "ALTER TABLE ofsubscriber ADD CONSTRAINT theirs FOREIGN KEY (session_id) REFERENCES ofsession (session_id)")
 	for table, c := range map[string]struct{ before, want string }{
 		"ofsession": {"", "drop the foreign key"},
 		"ofmessage": {"ALTER TABLE ofmessage MODIFY body varchar(20000)", "mediumtext"},
