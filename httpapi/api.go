@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/httpapi/web"
@@ -20,24 +21,26 @@ type API struct {
 	reads Reads
 	log   *slog.Logger
 
-	ring      atomic.Pointer[keyring]
-	calls     shares // of each payer, all kinds of calls together
-	inflight  *pool  // one slot per request in a handler, Limits.Inflight of them; full: 503
-	transfers *pool  // one slot per file transfer, Files.Transfers of them; full: 503
-	bodies    *pool  // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
-	large     shares // of each payer, large answers that are being written
-	turns     shares // of each payer, to change something
-	rates     *rates // calls, by user
-	uploads   *rates // bytes, by payer
-	metrics   *metrics
-	keyless   *keyless
-	handler   http.Handler
-	unstored  atomic.Bool // the last file could not be stored
-	quotas    quotas
-	full      atomic.Bool // the last look found less than Files.MinFree
-	lingerers *pool       // connections whose body is read on after its answer
-	stopping  atomic.Bool // nobody is read on any more
-	proxy     *web.Proxy  // nil: no page is served
+	ring       atomic.Pointer[keyring]
+	calls      shares // of each payer, all kinds of calls together
+	inflight   *pool  // one slot per request in a handler, Limits.Inflight of them; full: 503
+	transfers  *pool  // one slot per file transfer, Files.Transfers of them; full: 503
+	bodies     *pool  // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
+	large      shares // of each payer, large answers that are being written
+	turns      shares // of each payer, to change something
+	rates      *rates // calls, by user
+	uploads    *rates // bytes, by payer
+	metrics    *metrics
+	keyless    *keyless
+	handler    http.Handler
+	unstored   atomic.Bool // the last file could not be stored
+	quotas     quotas
+	full       atomic.Bool   // the last look found less than Files.MinFree
+	lingerers  *pool         // connections whose body is read on after its answer
+	stopping   atomic.Bool   // nobody is read on any more
+	shrinking  chan struct{} // one slot: a small picture is being made
+	thumbnails *lru.Cache[thumbnailKey, thumbnail]
+	proxy      *web.Proxy // nil: no page is served
 
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
@@ -54,7 +57,10 @@ func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *s
 	}
 	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: newPool(cfg.Limits.Inflight),
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
-		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering)}
+		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
+	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {
+		return nil, err
+	}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,10 @@ func (a *API) download(oldPath string, names ...string) func(context.Context, *r
 		if id == "" {
 			return nil, badRequest(textMissing, "fileId")
 		}
+		size := r.size()
+		if r.err != nil {
+			return nil, r.err
+		}
 		f, err := a.fileFor(ctx, r, id, "")
 		if errors.Is(err, errNoFile) {
 			return a.elsewhere(r, oldPath, names)
@@ -30,7 +34,7 @@ func (a *API) download(oldPath string, names ...string) func(context.Context, *r
 		if err != nil {
 			return nil, err
 		}
-		return a.open(r, f)
+		return a.openSmall(ctx, r, f, size)
 	}
 }
 
@@ -48,6 +52,10 @@ func (a *API) loadImg(ctx context.Context, r *request) (any, error) {
 			id = inner.first("fileId")
 		}
 	}
+	size := r.size()
+	if r.err != nil {
+		return nil, r.err
+	}
 	f, err := a.fileFor(ctx, r, id, pic)
 	if err == nil && !strings.HasPrefix(f.Type, "image/") {
 		err = errNoFile
@@ -58,7 +66,7 @@ func (a *API) loadImg(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.open(r, f)
+	return a.openSmall(ctx, r, f, size)
 }
 
 // errNoFile says that there is no such file, or that it is not for this caller: nobody learns which.
@@ -69,8 +77,16 @@ func (a *API) open(r *request, f store.File) (any, error) {
 	if err := a.transfer(r); err != nil {
 		return nil, err
 	}
-	// Under the request's own context: the handler's ends with the handler.
-	content, err := a.cfg.Files.Blobs.Open(r.http.Context(), f.ID, f.Size)
+	content, err := a.blob(r.http.Context(), f) // the request's own context: the handler's ends with the handler
+	if err != nil {
+		return nil, err
+	}
+	return &fileAnswer{request: r.http, file: f, content: content}, nil
+}
+
+// blob opens the bytes of a file.
+func (a *API) blob(ctx context.Context, f store.File) (io.ReadSeekCloser, error) {
+	content, err := a.cfg.Files.Blobs.Open(ctx, f.ID, f.Size)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		a.log.Error("a file has lost its bytes", "file", f.ID, "error", err)
@@ -79,7 +95,7 @@ func (a *API) open(r *request, f store.File) (any, error) {
 		a.log.Error("a file cannot be read", "file", f.ID, "error", err)
 		return nil, errors.Join(protocol.ErrUnavailable, err)
 	}
-	return &fileAnswer{request: r.http, file: f, content: content}, nil
+	return content, nil
 }
 
 func noFile() *failure {
@@ -128,12 +144,8 @@ type fileAnswer struct {
 // write sends the file, or the ranges that were asked for.
 func (f *fileAnswer) write(o *responder) error {
 	defer f.content.Close()
-	h := o.w.Header()
-	h.Set("Content-Type", f.file.Type)
-	h.Set("Content-Disposition", attachment(f.file.Name))
-	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	h.Set("ETag", `"`+f.file.Digest+`"`)
-	h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Disposition, Content-Range, ETag")
+	o.api.fileHeaders(o.w.Header(), f.file, f.file.Type)
+	o.w.Header().Set("ETag", `"`+f.file.Digest+`"`)
 	var modified time.Time
 	if ms, err := strconv.ParseInt(f.file.Time, 10, 64); err == nil {
 		modified = time.UnixMilli(ms)
@@ -148,6 +160,18 @@ func (f *fileAnswer) write(o *responder) error {
 	http.ServeContent(w, &request, f.file.Name, modified, f.content)
 	o.api.metrics.fileBytes.WithLabelValues("down").Add(float64(w.sent))
 	return nil
+}
+
+// fileHeaders say what a file is. What pages show is kept by the browser, as an id's content never changes; not where every reader is
+// looked at: who uses the browser next has other rights.
+func (a *API) fileHeaders(h http.Header, f store.File, media string) {
+	h.Set("Content-Type", media)
+	h.Set("Content-Disposition", attachment(f.Name))
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	h.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Disposition, Content-Range, ETag")
+	if media != otherMedia && !a.cfg.Files.Strict {
+		h.Set("Cache-Control", "private, max-age=31536000, immutable")
+	}
 }
 
 // rangesFor makes of the ranges that a request asks for those that a file of so many bytes has; of many, and of those that a

@@ -344,6 +344,7 @@ func (e endpoint) responses(rt route, ex example) object {
 		all["304"] = object{"description": "Unchanged."}
 		all["404"] = object{"$ref": "#/components/responses/404"}
 		all["412"] = object{"description": "A condition does not hold."}
+		all["415"] = failed("No small picture can be made of this one: it has too many pixels, or is broken.", textNoThumbnail.en, protocol.TooLarge)
 		all["416"] = object{"description": "No such range."}
 	case e.tag == "files" && len(e.answer) == 0:
 		all["200"] = object{"description": "Done.", "content": object{"text/plain": object{"schema": object{"type": "string"}, "example": ex.Answer}}}
