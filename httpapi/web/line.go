@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type passing struct {
 	http.ResponseWriter
 	control    *http.ResponseController
 	idle, slow time.Duration
+	body       *timely // nil with a WebSocket
 }
 
 // Write passes a piece on.
@@ -77,6 +79,7 @@ var errBody = errors.New("the request did not come whole")
 type timely struct {
 	io.ReadCloser
 	control *http.ResponseController
+	whole   atomic.Bool
 }
 
 // Read reads on.
@@ -85,6 +88,7 @@ func (t *timely) Read(b []byte) (int, error) {
 	var large *http.MaxBytesError
 	switch {
 	case errors.Is(err, io.EOF):
+		t.whole.Store(true)
 		_ = t.control.SetReadDeadline(time.Time{}) // a ResponseWriter of a test has none
 	case err != nil && !errors.As(err, &large):
 		err = fmt.Errorf("%w: %w", errBody, err)

@@ -155,7 +155,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	out := &passing{ResponseWriter: w, control: http.NewResponseController(w), idle: p.cfg.Idle, slow: p.cfg.Slow}
 	if p.Transport == BOSH {
 		_ = out.control.SetReadDeadline(time.Now().Add(p.cfg.Slow)) // a ResponseWriter of a test has none
-		inner.Body = &timely{ReadCloser: http.MaxBytesReader(w, r.Body, p.cfg.Body), control: out.control}
+		out.body = &timely{ReadCloser: http.MaxBytesReader(w, r.Body, p.cfg.Body), control: out.control}
+		inner.Body = out.body
 	} else {
 		inner.Body, inner.ContentLength = http.NoBody, 0
 	}
@@ -222,6 +223,13 @@ func (p *Proxy) judge(r *http.Response) error {
 	return nil
 }
 
+// unfinished tells whether the request's body was still coming. net/http cancels a request whose body cannot be read, so that this is heard of before
+// the error of the body itself, or after.
+func unfinished(w http.ResponseWriter) bool {
+	out, ok := w.(*passing)
+	return ok && out.body != nil && !out.body.whole.Load()
+}
+
 // failed answers a request that was not passed on, or not answered.
 func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 	why := Unreachable
@@ -235,7 +243,7 @@ func (p *Proxy) failed(w http.ResponseWriter, r *http.Request, err error) {
 		why = Stopping
 	case errors.As(err, &large):
 		why = TooLarge
-	case errors.Is(err, errBody):
+	case errors.Is(err, errBody) || errors.Is(err, context.Canceled) && unfinished(w):
 		why = SlowBody
 	case errors.Is(err, errUnexpected):
 		why = Unexpected
