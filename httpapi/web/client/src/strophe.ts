@@ -50,6 +50,19 @@ export class StropheStream implements Stream {
       end('broken', 'timeout')
       c.disconnect('timeout')
     }, openTimeout)
+    // BOSH: strophe would try for half a minute to repeat a request that the server does not answer, and say nothing meanwhile. One that fails
+    // again after a second is a link that broke; the next stream loses nothing.
+    let failed = 0
+    for (const status of [0, 502, 503, 504]) {
+      c.addProtocolErrorHandler('HTTP', status, () => {
+        const now = Date.now()
+        if (now - failed < 30_000) {
+          end('broken', `HTTP ${status}`)
+          c.disconnect('broken')
+        }
+        failed = now
+      })
+    }
     const jid = `${Strophe.escapeNode(account.user)}@${account.domain}/${account.resource}`
     c.connect(jid, account.password, (status: number, condition?: string | null) => {
       if (this.#connection !== c) return
