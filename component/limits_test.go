@@ -211,14 +211,15 @@ func TestWhatWaitedComesFirstAmidABatch(t *testing.T) {
 	h.sender.take()
 	release := h.busy()
 	h.intake.queue <- &task{first: true, over: func(error) {}, plan: func(_ context.Context, b *batch) error {
-		if len(b.requests) != 2 {
-			t.Errorf("got a batch of %d, want it with the message", len(b.requests))
+		if len(b.requests) < 2 {
+			t.Error("got a batch of its own, want it with the message")
 		}
 		h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@im.test/p", To: testComponent})
 		return nil
 	}}
 	h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	release()
+	h.sync() // the phone's turn may be in the batch that release waits for
 	d, _ := h.sender.take()
 	if got := copiesOf(d); got != "m1>lisi@im.test/p m2>lisi@im.test/p" {
 		t.Errorf(`got %s, want "m1>lisi@im.test/p m2>lisi@im.test/p"`, got)
