@@ -252,12 +252,12 @@ func TestProxyWaitsForAnAnswer(t *testing.T) {
 			t.Errorf("the request: %v, want it whole", err)
 		}
 		select {
-		case <-time.After(500 * time.Millisecond): // ten times what the body may take
+		case <-time.After(2 * time.Second): // twice what the body may take
 			_, _ = io.WriteString(w, "late")
 		case <-r.Context().Done():
 		}
 	})
-	_, url := proxied(t, "http://"+to+"/", func(cfg *ProxyConfig) { cfg.Slow = 50 * time.Millisecond })
+	_, url := proxied(t, "http://"+to+"/", func(cfg *ProxyConfig) { cfg.Slow = time.Second })
 	r := httptest.NewRequest(http.MethodPost, url, strings.NewReader("x"))
 	r.RequestURI = ""
 	if code, body, _ := ask(t, r); code != 200 || body != "late" {
@@ -381,8 +381,8 @@ func TestProxyCutsWhoDoesNotRead(t *testing.T) {
 func TestProxyEndsWhatIsIdle(t *testing.T) {
 	to := upstream(t, echoing)
 	_, url := proxied(t, "ws://"+to+"/ws/", func(cfg *ProxyConfig) { cfg.Idle = 300 * time.Millisecond })
-	_, in := opened(t, url)
 	began := time.Now()
+	_, in := opened(t, url)
 	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) || time.Since(began) < 250*time.Millisecond {
 		t.Errorf("got %v after %s, want the end after the time", err, time.Since(began))
 	}
@@ -394,16 +394,16 @@ func TestProxyEndsWhatIsIdle(t *testing.T) {
 		}
 		defer conn.Close()
 		fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: xmpp\r\n\r\n")
-		for range 20 { // five times as long as it may be idle
-			time.Sleep(100 * time.Millisecond)
+		for range 12 { // half as long again as it may be idle
+			time.Sleep(250 * time.Millisecond)
 			if _, err := io.WriteString(conn, "x"); err != nil {
 				return
 			}
 		}
 	})
-	_, url = proxied(t, "ws://"+chatty+"/ws/", func(cfg *ProxyConfig) { cfg.Idle = 400 * time.Millisecond })
+	_, url = proxied(t, "ws://"+chatty+"/ws/", func(cfg *ProxyConfig) { cfg.Idle = 2 * time.Second })
 	_, in = opened(t, url)
-	if got, err := io.ReadAll(in); len(got) != 20 {
-		t.Errorf("got %d bytes, %v, want 20", len(got), err)
+	if got, err := io.ReadAll(in); len(got) != 12 {
+		t.Errorf("got %d bytes, %v, want 12", len(got), err)
 	}
 }
