@@ -47,6 +47,10 @@ var foldings = map[string]string{
 	"httpapi: strings.EqualFold(strings.TrimSpace(r.first(\"length\")), \"max\")": "a word",
 	"httpapi: strings.ToLower(text)":                                              "what is searched for",
 	"httpapi: strings.ToLower(v.String())":                                        "what is searched in",
+	"httpapi: strings.ToLower(strings.TrimSpace(text))":                           "what of people is searched for",
+	"httpapi: strings.ToLower(name)":                                              "a coding of an answer",
+	"httpapi: strings.ToLower(weight)":                                            "a field of the head",
+	"httpapi: strings.EqualFold(r.Header.Get(\"Upgrade\"), \"websocket\")":        "a field of the head",
 }
 
 // peopleColumns hold people. What a row holds may be another spelling than the directory's.
