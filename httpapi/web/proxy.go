@@ -141,6 +141,9 @@ func (p *Proxy) Stop() { p.stop() }
 // ServeHTTP passes one request on: a GET to a WebSocket, a POST to BOSH; other methods are its caller's to refuse.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
+	case p.ctx.Err() != nil:
+		p.cfg.Refuse(w, r, Stopping)
+		return
 	case p.Transport == WebSocket && !strings.EqualFold(r.Header.Get("Upgrade"), "websocket"):
 		p.cfg.Refuse(w, r, NoUpgrade)
 		return
