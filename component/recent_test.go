@@ -139,6 +139,88 @@ func TestArrivalInBareMode(t *testing.T) {
 	}
 }
 
+// TestCatchUpThatWaited: a phone that came while the server had no room gets what waited for it when it came, however late.
+func TestCatchUpThatWaited(t *testing.T) {
+	const bound, members = 100, 500
+	h, server, g := busyStart(t, bound, members, nil, nil)
+	server.fillUp(h, bound)
+	h.post("member0001/p", groupText("g0", "member0001", g, "x"))
+	h.turns(3)
+	h.post("zhangsan/p", text("m0", "zhangsan", "lisi", "x"))
+	h.turns(3)
+	h.Stanza(stanza.Stanza{Name: "presence", From: "lisi@" + testServer + "/p", To: testComponent})
+	h.turns(3)
+	h.clock.Move(10 * time.Hour)
+	h.turns(3)
+	if got := copiesOfSome(h.sender, "m0"); got != "" {
+		t.Fatalf(`copies before there was room: got %s, want ""`, got)
+	}
+	server.routeAll(h)
+	h.turns(3)
+	server.routeAll(h)
+	if got := strings.Fields(copiesOfSome(h.sender, "m0")); !slices.Contains(got, "lisi@"+testServer+"/p") {
+		t.Errorf("got copies %q, want one to %s", got, "lisi@"+testServer+"/p")
+	}
+}
+
+// TestOrderForWhoCame: who came while the server had no room for what they missed gets nothing newer before it, on the web or a phone, and
+// replay would begin before it. Who missed nothing waits for nobody.
+func TestOrderForWhoCame(t *testing.T) {
+	for _, resource := range []string{"p", "w[web]"} {
+		t.Run(resource, func(t *testing.T) {
+			const bound, members = 100, 500
+			h, server, g := busyStart(t, bound, members, func(h *harness) { h.server.err = nil }, nil)
+			look := func() {
+				t.Helper()
+				h.clock.Move(time.Second)
+				h.presence.Merge(must(h.server.Snapshot(t.Context()))(t), h.clock.Now())
+				h.turns(3)
+			}
+			for i := range members {
+				h.arrive(fmt.Sprintf("member%04d/p", i))
+			}
+			h.arrive("zhangsan/p")
+			look()
+			server.routeAll(h)
+			h.clock.Move(time.Second)
+			h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
+			h.turns(3)
+			server.fillUp(h, bound)
+			h.post("member0001/p", groupText("g", "member0001", g, "x"))
+			h.turns(3)
+			if h.conveyor.backlogTakes(true) {
+				t.Fatal("there is room for large messages, want none")
+			}
+			h.arrive("lisi/"+resource, "wangwu/"+resource)
+			h.clock.Move(time.Second)
+			look()
+			h.post("zhangsan/p", text("m3", "zhangsan", "lisi", "x"))
+			h.turns(3)
+			if len(h.presence.Served("wangwu")) != 1 {
+				t.Error("wangwu's device is not served, want it to be: it has missed nothing")
+			}
+			look()
+			if at := h.timeOf("m1"); h.covered.Load() >= at {
+				t.Errorf("covered up to %d, want less than m1 at %d", h.covered.Load(), at)
+			}
+			server.routeAll(h)
+			h.turns(3)
+			server.routeAll(h)
+			var got []string
+			d, _ := h.sender.take()
+			for _, one := range d {
+				if slices.ContainsFunc(one.To, func(to stanza.Target) bool { return to.JID == "lisi@"+testServer+"/"+resource }) {
+					got = append(got, one.ID)
+				}
+			}
+			if want := []string{"m1", "m2", "m3"}; !slices.Equal(got, want) {
+				t.Errorf("copies to lisi: got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 // TestRecentIsBounded: what is remembered takes no more memory than it may; a device of which it has lost something is sent the rows of
 // the queue, and no more than that a second time.
 func TestRecentIsBounded(t *testing.T) {
