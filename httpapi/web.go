@@ -18,6 +18,7 @@ import (
 // Web is the section web of the configuration, and what a page needs to know of the others.
 type Web struct {
 	Chat        bool        // the chat page, what it asks before it logs in, and its way to the server
+	Admin       bool        // the administrators' console
 	XMPP        string      // the server's WebSocket or BOSH, see [web.TransportOf]
 	TLS         *tls.Config // of that; nil: the system's authorities
 	Connections int         // requests that are passed on to it at once, of one address half of them; 0 is 1,000
@@ -37,7 +38,9 @@ const defaultWebConnections = 1000
 // Paths of what pages need beside the API. All are relative to the page in their use: a proxy may have put a prefix before.
 const (
 	webConfigPath = "web/config.json"
+	adminPath     = "admin"
 	chatPage      = "chat" // the folder of the chat page in web.Built
+	adminPage     = "admin"
 )
 
 // webPaths are where requests to the server come in.
@@ -69,17 +72,42 @@ type pageXMPP struct {
 	Transport web.Transport `json:"transport"`
 }
 
-// mountWeb serves the chat page at the root, and what it needs. None of it asks for a credential: a page has one only when its
-// user has logged in to the XMPP server, by the way that is opened here.
+// mountWeb serves the pages. They ask for no credential themselves: they have none before their user has logged in.
 func (a *API) mountWeb(p paths) error {
-	if !a.cfg.Web.Chat {
-		return nil
-	}
 	pages := a.cfg.Web.Pages
 	if pages == nil {
 		pages = web.Built()
 	}
-	files, err := web.Page(pages, chatPage)
+	if a.cfg.Web.Admin {
+		if err := a.mountConsole(p, pages); err != nil {
+			return err
+		}
+	}
+	if a.cfg.Web.Chat {
+		return a.mountChat(p, pages)
+	}
+	return nil
+}
+
+// mountConsole serves the administrators' page. All that it shows comes from endpoints that want an admin key.
+func (a *API) mountConsole(p paths, pages fs.FS) error {
+	files, err := web.Page(pages, adminPage, "../")
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		a.mountPage(p, "/"+adminPath+"/"+f.Name, f)
+	}
+	a.mountPage(p, "/"+adminPath, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", adminPath+"/") // relative: a proxy may have put a prefix before
+		w.WriteHeader(http.StatusPermanentRedirect)
+	}))
+	return nil
+}
+
+// mountChat serves the chat page at the root, and what it needs, among it the way on which its user logs in to the XMPP server.
+func (a *API) mountChat(p paths, pages fs.FS) error {
+	files, err := web.Page(pages, chatPage, "")
 	if err != nil {
 		return err
 	}

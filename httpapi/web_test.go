@@ -66,6 +66,42 @@ func TestWebPages(t *testing.T) {
 	}
 }
 
+// The console is at /admin/, with and without the chat page, and /admin leads there whatever a proxy has put before it.
+func TestWebConsole(t *testing.T) {
+	for name, chat := range map[string]bool{"beside the chat page": true, "alone": false} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, withWeb("http://127.0.0.1:1/http-bind/"), func(c *Config) {
+				c.Web.Chat, c.Web.Admin = chat, true
+				c.Web.Pages = fstest.MapFS{"admin/index.html": {Data: []byte("the console")}, "admin/assets/index-aB.js": {Data: []byte("2")}, "chat/index.html": {Data: []byte("the page")}}
+			})
+			for path, want := range map[string]string{"/admin/": "the console", "/admin/assets/index-aB.js": "2", "/Admin/": "the console"} {
+				a := l.do(t, http.MethodGet, path, "", "")
+				if a.status != 200 || a.body != want || !strings.Contains(a.header.Get("Content-Security-Policy"), "script-src 'self';") || a.header.Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("%s: got %d %q %v, want 200 %q, a policy, no CORS", path, a.status, a.body, a.header, want)
+				}
+			}
+			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			response, err := client.Get(l.url + "/admin")
+			if err != nil {
+				t.Fatal(err)
+			}
+			response.Body.Close()
+			if response.StatusCode != http.StatusPermanentRedirect || response.Header.Get("Location") != "admin/" {
+				t.Errorf("/admin: got %d to %q, want 308 to admin/", response.StatusCode, response.Header.Get("Location"))
+			}
+			if a := l.do(t, http.MethodPost, "/admin/", "", "x=y"); a.status != 405 {
+				t.Errorf("POST: got %d, want 405", a.status)
+			}
+			want := map[bool]int{true: 200, false: 404}[chat]
+			for _, path := range []string{"/", "/web/config.json"} {
+				if a := l.do(t, http.MethodGet, path, "", ""); a.status != want {
+					t.Errorf("%s: got %d, want %d", path, a.status, want)
+				}
+			}
+		})
+	}
+}
+
 func TestWebConfig(t *testing.T) {
 	l := newLab(t, withWeb("ws://127.0.0.1:1/ws/"))
 	a := l.do(t, http.MethodGet, "/web/config.json", "", "")

@@ -126,7 +126,7 @@ func webConfig(cfg config.Config, places int) (httpapi.Web, error) {
 		secure.ServerName = ""
 	}
 	return httpapi.Web{
-		Chat: bool(cfg.Web.Chat), XMPP: cfg.Web.XMPPURL.Reveal(), TLS: secure, Connections: places,
+		Chat: bool(cfg.Web.Chat), Admin: bool(cfg.Web.Admin), XMPP: cfg.Web.XMPPURL.Reveal(), TLS: secure, Connections: places,
 		Domain: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Version: version(), MaxBody: int64(cfg.Limits.Body), GroupMembers: cfg.Limits.GroupMembers,
 		RevokeWindow: time.Duration(cfg.Revoke.Window), Acknowledgements: string(cfg.Receipts.Server),
 	}, nil

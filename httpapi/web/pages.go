@@ -47,14 +47,14 @@ type File struct {
 }
 
 // Page returns the files of the page in folder name of built, of which the page itself is always one: it says what is missing
-// where nothing was built.
-func Page(built fs.FS, name string) ([]*File, error) {
+// where nothing was built. root is the way from the page to where tlim is: "", or "../" for a page in a folder.
+func Page(built fs.FS, name, root string) ([]*File, error) {
 	page, err := fs.Sub(built, name)
 	if err != nil {
 		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
 	if _, err := fs.Stat(page, index); errors.Is(err, fs.ErrNotExist) {
-		return []*File{newFile(index, []byte(notBuilt))}, nil
+		return []*File{newFile(index, []byte(strings.ReplaceAll(notBuilt, docs, root+docs)))}, nil
 	}
 	var files []*File
 	err = fs.WalkDir(page, ".", func(name string, entry fs.DirEntry, err error) error {
@@ -77,6 +77,9 @@ func Page(built fs.FS, name string) ([]*File, error) {
 	}
 	return files, nil
 }
+
+// docs is where the document of the API is.
+const docs = "plugins/tlim/docs"
 
 // notBuilt is the page of a binary without pages.
 const notBuilt = `<!DOCTYPE html>

@@ -25,7 +25,7 @@ func built(t *testing.T) map[string]*File {
 		"chat/.vite/manifest.json": {Data: []byte("{}")},
 		"chat/.keep":               {Data: nil},
 		"admin/index.html":         {Data: []byte("admin")},
-	}, "chat")
+	}, "chat", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestPageIsZippedForWhoTakesIt(t *testing.T) {
 
 // A binary that was built without pages says so, in both languages; this package's own is one or the other.
 func TestPageThatIsNotBuilt(t *testing.T) {
-	files, err := Page(fstest.MapFS{".keep": {}}, "chat")
+	files, err := Page(fstest.MapFS{".keep": {}}, "chat", "")
 	if err != nil || len(files) != 1 || files[0].Name != "" {
 		t.Fatalf("got %v, %v, want the page alone", files, err)
 	}
@@ -142,9 +142,18 @@ func TestPageThatIsNotBuilt(t *testing.T) {
 	if strings.Contains(notBuilt, "<script") || strings.Contains(notBuilt, "style") {
 		t.Error("the page has scripts or styles of its own, which its policy forbids")
 	}
-	own, err := Page(Built(), "chat")
-	if err != nil || !slices.ContainsFunc(own, func(f *File) bool { return f.Name == "" }) {
-		t.Errorf("this binary's: got %v, %v, want a page", own, err)
+	inFolder, err := Page(fstest.MapFS{".keep": {}}, "admin", "../")
+	if err != nil || len(inFolder) != 1 {
+		t.Fatalf("got %v, %v, want the page alone", inFolder, err)
+	}
+	if got := serve(inFolder[0], http.MethodGet).Body.String(); strings.Count(got, `href="../plugins/tlim/docs"`) != 2 || strings.Contains(got, `href="plugins`) {
+		t.Errorf("in a folder: got %s, want links that lead out of it", got)
+	}
+	for _, name := range []string{"chat", "admin"} {
+		own, err := Page(Built(), name, "")
+		if err != nil || !slices.ContainsFunc(own, func(f *File) bool { return f.Name == "" }) {
+			t.Errorf("this binary's %s: got %v, %v, want a page", name, own, err)
+		}
 	}
 	if _, err := fs.Stat(Built(), ".keep"); err != nil {
 		t.Errorf("dist/.keep: %v, want it: without it nothing compiles where npm did not run", err)

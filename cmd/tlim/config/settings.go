@@ -84,9 +84,10 @@ type HTTP struct {
 	Language       string   `yaml:"language"`
 }
 
-// Web is the chat page, and its way to the server.
+// Web are the pages, and their way to the server.
 type Web struct {
 	Chat            Switch `yaml:"chat"`
+	Admin           Switch `yaml:"admin"`
 	XMPPURL         URL    `yaml:"xmpp_url"` // "" in a file; filled in by Load
 	XMPPConnections int    `yaml:"xmpp_connections"`
 }
@@ -250,7 +251,7 @@ func Default() Config {
 			MaxWait: Duration(10 * time.Second), Migrate: store.MigrateAuto},
 		HTTP: HTTP{Listen: "127.0.0.1:9595", AllowAnonymous: "none", AllowFrom: []CIDR{}, TrustedProxies: []CIDR{}, Hosts: []string{}, Keys: []Key{},
 			KeyFile: "tlim.key", TokenLife: hour, CORSOrigins: []string{"*"}, FindUsers: "all", Language: "zh"},
-		Web:         Web{Chat: true, XMPPConnections: 1000},
+		Web:         Web{Chat: true, Admin: true, XMPPConnections: 1000},
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},

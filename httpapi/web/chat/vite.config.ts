@@ -11,7 +11,7 @@ export default defineConfig({
   root: here('.'),
   base: './', // tlim may be served below a path
   plugins: [vue()],
-  resolve: { alias: { 'tlim-client': here('../client/src/index.ts') } },
+  resolve: { alias: { 'tlim-client': here('../client/src/index.ts'), shared: here('../shared') } },
   define: { __VUE_OPTIONS_API__: false, __VUE_PROD_DEVTOOLS__: false },
   build: {
     outDir: here('../dist/chat'), emptyOutDir: true, target: 'es2022', assetsInlineLimit: 0,

@@ -7,7 +7,7 @@ import {
 import { type Config, base } from './config.ts'
 import { language, t } from './i18n.ts'
 import { counts } from './summary.ts'
-import { oneLine, size } from './text.ts'
+import { oneLine, size } from 'shared/text.ts'
 
 export interface Conversation {
   readonly id: string

@@ -1,49 +1,29 @@
-import { ref } from 'vue'
-import type { Language } from 'tlim-client'
+import { common, translator, type Texts } from 'shared/i18n.ts'
+export { language, setLanguage } from 'shared/i18n.ts'
 
 const texts = {
   // login
-  login: ['登录', 'Sign in'],
-  loggingIn: ['正在登录…', 'Signing in…'],
   account: ['账号', 'Account'],
   password: ['密码', 'Password'],
   welcome: ['企业即时通讯', 'Messages at work'],
   insecure: ['当前连接未加密，密码和消息可能被他人看到。', 'This connection is not encrypted: others may see the password and the messages.'],
   loadingConfig: ['正在连接…', 'Connecting…'],
   configFailed: ['无法连接到服务器', 'The server cannot be reached'],
-  retry: ['重试', 'Try again'],
   needBoth: ['请输入账号和密码', 'Enter the account and the password'],
   // state
   connecting: ['正在连接…', 'Connecting…'],
   reconnecting: ['正在重新连接…', 'Connecting again…'],
   waiting: ['连接已断开，{n} 秒后重试', 'The connection is gone; next try in {n} s'],
-  connectNow: ['立即重试', 'Try now'],
-  online: ['在线', 'Online'],
-  offline: ['离线', 'Offline'],
   away: ['离开', 'Away'],
   busy: ['忙碌', 'Busy'],
   // list
   conversations: ['会话', 'Conversations'],
-  search: ['搜索', 'Search'],
   newChat: ['发起聊天', 'New chat'],
   newGroup: ['创建群聊', 'New group'],
   systemMessages: ['系统消息', 'System messages'],
   noConversations: ['还没有会话', 'No conversations yet'],
-  noMatch: ['没有找到', 'Nothing found'],
   unreadCount: ['{n} 条未读', '{n} unread'],
   draft: ['[草稿]', '[Draft]'],
-  logout: ['退出登录', 'Sign out'],
-  theme: ['外观', 'Appearance'],
-  themeAuto: ['跟随系统', 'As the system'],
-  themeLight: ['浅色', 'Light'],
-  themeDark: ['深色', 'Dark'],
-  language: ['语言', 'Language'],
-  menu: ['菜单', 'Menu'],
-  back: ['返回', 'Back'],
-  close: ['关闭', 'Close'],
-  cancel: ['取消', 'Cancel'],
-  ok: ['确定', 'OK'],
-  more: ['更多', 'More'],
   pick: ['选择一个会话开始聊天', 'Choose a conversation'],
   // people and groups
   groupName: ['群名称', 'Name of the group'],
@@ -124,8 +104,6 @@ const texts = {
   readN: ['已读 {n}', 'Read {n}'],
   unreadN: ['未读 {n}', 'Unread {n}'],
   revoke: ['撤回', 'Revoke'],
-  copy: ['复制', 'Copy'],
-  copied: ['已复制', 'Copied'],
   revoked: ['{name}撤回了一条消息', '{name} revoked a message'],
   you: ['你', 'You'],
   picture: ['[图片]', '[Picture]'],
@@ -142,8 +120,6 @@ const texts = {
   download: ['下载', 'Download'],
   downloading: ['下载中…', 'Loading…'],
   fileGone: ['文件不存在或已被清理', 'The file is gone'],
-  today: ['今天', 'Today'],
-  yesterday: ['昨天', 'Yesterday'],
   loadingOlder: ['正在加载…', 'Loading…'],
   beginning: ['没有更早的消息了', 'This is the beginning'],
   noMessages: ['还没有消息，打个招呼吧', 'No messages yet. Say hello'],
@@ -151,19 +127,8 @@ const texts = {
   toBottom: ['回到最新消息', 'To the newest message'],
   newDivider: ['以下是新消息', 'New'],
   messages: ['消息', 'Messages'],
-} satisfies Record<string, [zh: string, en: string]>
+} satisfies Texts
 
-export type Key = keyof typeof texts
+export type Key = keyof typeof texts | keyof typeof common
 
-export const language = ref<Language>('zh')
-
-export function t(key: Key, values: Record<string, string | number> = {}): string {
-  const text = texts[key][language.value === 'zh' ? 0 : 1]
-  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''))
-}
-
-/** setLanguage keeps the choice in this browser. */
-export function setLanguage(l: Language): void {
-  language.value = l
-  document.documentElement.lang = l === 'zh' ? 'zh-CN' : 'en'
-}
+export const t = translator({ ...common, ...texts })

@@ -1,7 +1,7 @@
 // A message in one line: for the list of conversations, and for the grey lines between messages.
 import { type Item, type Message, string } from 'tlim-client'
 import { t, language } from './i18n.ts'
-import { oneLine } from './text.ts'
+import { oneLine } from 'shared/text.ts'
 
 type NameOf = (id: string) => string
 

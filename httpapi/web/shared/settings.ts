@@ -1,7 +1,6 @@
 // What a user chose in this browser: language and appearance.
 import { reactive, watch } from 'vue'
-import type { Language } from 'tlim-client'
-import { setLanguage } from './i18n.ts'
+import { type Language, setLanguage } from './i18n.ts'
 
 export type Theme = 'auto' | 'light' | 'dark'
 
