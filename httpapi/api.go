@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/httpapi/web"
+	"tlim/store"
 )
 
 // API is the HTTP API. It is safe for concurrent use.
@@ -19,9 +20,11 @@ type API struct {
 	cfg   Config
 	svc   Service
 	reads Reads
+	admin Audited
 	log   *slog.Logger
 
-	ring       atomic.Pointer[keyring]
+	keys       keys
+	refusals   *rates // of changes by administrators, as far as they are written down
 	calls      shares // of each payer, all kinds of calls together
 	inflight   *pool  // one slot per request in a handler, Limits.Inflight of them; full: 503
 	transfers  *pool  // one slot per file transfer, Files.Transfers of them; full: 503
@@ -45,17 +48,18 @@ type API struct {
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
 
-	asked func(endpoint, parameter string) // tests: hears what handlers read; nil otherwise
+	secret func(store.Key) (store.Key, string) // tests: what is made instead of a fresh secret; nil otherwise
+	asked  func(endpoint, parameter string)    // tests: hears what handlers read; nil otherwise
 }
 
 // New makes the API. With no key configured it reads the admin key of cfg.KeyFile, or makes one. The error names everything
 // that is wrong with cfg.
-func New(cfg Config, svc Service, reads Reads, reg prometheus.Registerer, log *slog.Logger) (*API, error) {
+func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *slog.Logger) (*API, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, svc: svc, reads: reads, log: log, inflight: newPool(cfg.Limits.Inflight),
+	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, log: log, refusals: newRates(refusalRate, 1), inflight: newPool(cfg.Limits.Inflight),
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
 		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
 	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {
@@ -106,27 +110,4 @@ func (a *API) Server() *http.Server {
 		}
 	})
 	return server
-}
-
-// ReloadKeys takes new keys into use; none means those of the key file. On an error the old ones stay.
-func (a *API) ReloadKeys(keys []Key) error {
-	if len(keys) == 0 {
-		if a.cfg.KeyFile == "" {
-			return fmt.Errorf("http.keys and http.key_file are both empty: nobody could call")
-		}
-		var err error
-		if keys, err = fileKeys(a.cfg.KeyFile, a.log); err != nil {
-			return err
-		}
-	}
-	var old keyring
-	if p := a.ring.Load(); p != nil {
-		old = *p
-	}
-	ring, err := newKeyring(keys, old, a.log)
-	if err != nil {
-		return err
-	}
-	a.ring.Store(&ring)
-	return nil
 }

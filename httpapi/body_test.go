@@ -73,7 +73,7 @@ func TestBodyTypes(t *testing.T) {
 	}
 	// Every endpoint takes its parameters so.
 	for _, rt := range l.routes() {
-		query := strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan")
+		query := repeatedQuery(rt.path)
 		header := []string{"Authorization", "Bearer " + adminKey}
 		want := l.do(t, http.MethodPost, rt.path, "", query, header...)
 		l.svc.taken()

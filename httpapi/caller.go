@@ -68,7 +68,7 @@ func (a *API) identify(r *http.Request, secret string) (caller, error) {
 
 // keyed identifies the holder of a key, and holds it to its rate.
 func (a *API) keyed(secret string) (caller, error) {
-	k, ok := (*a.ring.Load()).find(secret)
+	k, ok := a.keys.find(secret)
 	if !ok {
 		return caller{}, forbidden(http.StatusUnauthorized, textBadKey)
 	}
@@ -108,7 +108,7 @@ func (a *API) anonymous(r *http.Request) caller {
 // may says whether c may call rt, as an error.
 func (c caller) may(rt *route) error {
 	switch {
-	case c.scopes&rt.callers.scopes != 0:
+	case c.scopes&rt.callers.scopes != 0 && (c.keyed || !rt.callers.keyed):
 		return nil
 	case c.keyed:
 		return forbidden(http.StatusForbidden, textNotAllowed)

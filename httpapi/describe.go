@@ -42,6 +42,8 @@ type kind struct {
 	json   bool          // a parameter that holds JSON
 	list   bool          // a parameter that holds many, at most what maxEntries says
 	file   bool          // a part of a multipart body
+
+	optional bool // an answered field that is no text and may be absent all the same
 }
 
 // The kinds of parameters. What is over a maxLength is error-012.
@@ -55,6 +57,10 @@ var (
 	callKey = kind{schema: object{"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}, wrong: resultFail}
 	anyText = kind{schema: object{"type": "string"}}
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
+	// pageSize is how many rows an administrator wants.
+	pageSize  = kind{schema: object{"type": "integer", "minimum": 1, "maximum": maxAdminPage}, wrong: resultFail}
+	scopeList = kind{schema: object{"type": "string", "pattern": "^ *(admin|business) *(, *(admin|business) *)*$"}, wrong: resultFail}
+	callRate  = kind{schema: object{"type": "number", "minimum": 0, "maximum": maxKeyRate}, wrong: resultFail}
 	// objects is a JSON array of objects, or a single one. JSON is read leniently, see package lenient.
 	objects = kind{schema: object{"type": "array"}, wrong: protocol.NotJSON, json: true, list: true}
 	// ids are separated by commas, repeated, or a JSON array.
@@ -69,6 +75,13 @@ var (
 	number = kind{schema: object{"type": "integer"}}
 	yesNo  = kind{schema: object{"type": "boolean"}}
 	rows   = kind{schema: object{"type": "array"}}
+	texts  = kind{schema: object{"type": "array", "items": object{"type": "string"}}}
+	real   = kind{schema: object{"type": "number"}}
+	// moments are epoch milliseconds; a moment may not have come.
+	moments = kind{schema: object{"type": "integer", "format": "int64"}}
+	moment  = kind{schema: object{"type": "integer", "format": "int64"}, optional: true}
+	// section is an object of its own, which may be absent.
+	section = kind{schema: object{"type": "object"}, optional: true}
 )
 
 // chars is text of at most max characters.

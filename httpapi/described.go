@@ -9,7 +9,7 @@ import (
 // described is what the document says of each endpoint, by the path of its route.
 var described = func() map[string]endpoint {
 	all := map[string]endpoint{}
-	for _, part := range []map[string]endpoint{describedGroups, describedMessages, describedDevices, describedBusiness, describedFiles} {
+	for _, part := range []map[string]endpoint{describedGroups, describedMessages, describedDevices, describedBusiness, describedAdmin, describedFiles} {
 		maps.Copy(all, part)
 	}
 	return all
@@ -21,6 +21,7 @@ var tags = []struct{ name, text string }{
 	{"messages", "Histories, who has read what, erasing."},
 	{"devices", "What waits for a user's devices, and how they are woken."},
 	{"business", "What the business suite sends, and the user directory."},
+	{"admin", "For administrators and their scripts, by a key with the scope admin alone: http.allow_anonymous opens none of them. What changes something takes POST only, and stands in the audit log."},
 	{"files", "Up- and downloads. Each path is served at the root, below /plugins/tlim, and below the prefixes of files.prefixes."},
 	{"dropped", "Endpoints of document 1.3 that are gone."},
 }

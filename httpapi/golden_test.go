@@ -43,6 +43,23 @@ type labKind struct {
 
 func (g goldenCase) lab() labKind { return labKind{cmp.Or(g.Language, Chinese), g.Away} }
 
+// goldenEndpoint is the endpoint of a golden file: its folder, in which a dot stands for a slash.
+func goldenEndpoint(file string) string {
+	return strings.ReplaceAll(filepath.Base(filepath.Dir(file)), ".", "/")
+}
+
+// routeOf is an endpoint's row.
+func (l *lab) routeOf(t *testing.T, endpoint string) route {
+	t.Helper()
+	for _, rt := range l.routes() {
+		if rt.path == endpoint {
+			return rt
+		}
+	}
+	t.Fatalf("got no endpoint %s, want one", endpoint)
+	return route{}
+}
+
 func readGolden(t *testing.T, file string) (g goldenCase) {
 	t.Helper()
 	content, err := os.ReadFile(file)
@@ -100,12 +117,17 @@ func TestGolden(t *testing.T) {
 	labs := goldenLabs(t)
 	seen := map[string]bool{} // endpoint, status and result of what was answered
 	for _, file := range files {
-		endpoint := filepath.Base(filepath.Dir(file))
+		endpoint := goldenEndpoint(file)
 		t.Run(endpoint+"/"+strings.TrimSuffix(filepath.Base(file), ".json"), func(t *testing.T) {
 			want := readGolden(t, file)
 			l := labs[want.lab()]
 
-			got := l.send(t, http.MethodGet, endpoint, want)
+			rt := l.routeOf(t, endpoint)
+			method := http.MethodGet
+			if rt.postOnly() {
+				method = http.MethodPost
+			}
+			got := l.send(t, method, endpoint, want)
 			calls := l.svc.taken()
 			alphabetical(t, got.body)
 			if *update {
@@ -132,11 +154,17 @@ func TestGolden(t *testing.T) {
 				t.Errorf("GET asks the service\n%q\nwant\n%q", calls, want.Calls)
 			}
 
+			seen[fmt.Sprint(endpoint, " ", got.status, " ", resultOf(got.body))] = true
+			if rt.postOnly() {
+				if a := l.send(t, http.MethodGet, endpoint, want); a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") != "POST, OPTIONS" || len(l.svc.taken()) > 0 {
+					t.Errorf("by GET: got %d %s, Allow %q, want 405, Allow POST, OPTIONS, and nothing done", a.status, a.body, a.header.Get("Allow"))
+				}
+				return
+			}
 			posted := l.send(t, http.MethodPost, endpoint, want)
 			if calls := l.svc.taken(); posted.status != got.status || posted.body != got.body || !reflect.DeepEqual(calls, want.Calls) {
 				t.Errorf("got %d %s by POST, want the same as by GET\n%q", posted.status, posted.body, calls)
 			}
-			seen[fmt.Sprint(endpoint, " ", got.status, " ", resultOf(got.body))] = true
 		})
 	}
 	for _, rt := range newLab(t).routes() {

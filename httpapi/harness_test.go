@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -86,6 +88,12 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 	l.API, err = New(cfg, svc, s, l.registry, slog.New(slog.NewTextHandler(l.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
+	}
+	l.secret = func(k store.Key) (store.Key, string) {
+		secret := "secret-of-" + k.Name
+		digest := sha256.Sum256([]byte(secret))
+		k.Digest = hex.EncodeToString(digest[:])
+		return k, secret
 	}
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = l.Server()
@@ -263,7 +271,26 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 		{Message: msg("n2", "MTB-100", "admin", "lisi", "admin", `[{"title":"工资条"}]`, 32)},
 	}
 	apply(t, s, changes)
+	seedKeys(t, s)
 	return s, file
+}
+
+// seedKeys makes a key that holds and one that has ended, and with them what the audit log says of it.
+func seedKeys(t testing.TB, s *store.Store) {
+	t.Helper()
+	event := func(n int, what, target, detail string) store.AuditEvent {
+		return store.AuditEvent{ID: fmt.Sprintf("01700000-0000-7000-8000-%012d", n), Time: 1544602400000 + int64(n), Who: "root", Address: "192.168.1.7",
+			What: what, Target: target, Detail: detail, Outcome: store.AuditDone}
+	}
+	for i, name := range []string{"retired", "old"} {
+		k := store.Key{Name: name, Digest: strings.Repeat(strconv.Itoa(i), 64), Scopes: []string{"business"}, Rate: 2.5, Made: 1544602400001 + int64(i), MadeBy: "root"}
+		if err := s.AddKey(t.Context(), k, event(i+1, "keys/new", name, "scopes [business], at most 2.5 calls a second")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, found, err := s.EndKey(t.Context(), "retired", event(3, "keys/end", "retired", "")); err != nil || !found {
+		t.Fatalf("got %v, %v, want the key ended", found, err)
+	}
 }
 
 func emptyStore(t testing.TB) *store.Store {

@@ -73,17 +73,23 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 		if len(k.Key) < minKey {
 			log.Warn("an HTTP key is short enough to be guessed", "key", k.Name, "characters", len(k.Key), "at_least", minKey)
 		}
-		if r.rate > 0 {
-			r.limiter = rate.NewLimiter(rate.Limit(r.rate), max(1, int(math.Ceil(r.rate))))
-			for _, o := range old {
-				if o.name == r.name && o.rate == r.rate {
-					r.limiter = o.limiter
-				}
-			}
-		}
+		r.limit(old)
 		ring = append(ring, r)
 	}
 	return ring, errors.Join(errs...)
+}
+
+// limit makes the key's limiter, or keeps that of old whose key has its name and rate.
+func (r *ringKey) limit(old keyring) {
+	if r.rate <= 0 {
+		return
+	}
+	r.limiter = rate.NewLimiter(rate.Limit(r.rate), max(1, int(math.Ceil(r.rate))))
+	for _, o := range old {
+		if o.name == r.name && o.rate == r.rate {
+			r.limiter = o.limiter
+		}
+	}
 }
 
 // find compares with every key, always, so that the time taken says nothing.
@@ -99,6 +105,9 @@ func (k keyring) find(secret string) (ringKey, bool) {
 	return hit, found
 }
 
+// FileKeyName is the name of the key in http.key_file.
+const FileKeyName = "admin"
+
 // fileKeys reads the admin key of path, or makes it. The key itself is never logged.
 func fileKeys(path string, log *slog.Logger) ([]Key, error) {
 	secret, err := readKey(path, log)
@@ -108,8 +117,11 @@ func fileKeys(path string, log *slog.Logger) ([]Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http.key_file: %w", err)
 	}
-	return []Key{{Name: "admin", Key: secret, Scopes: []string{"admin"}}}, nil
+	return []Key{{Name: FileKeyName, Key: secret, Scopes: []string{"admin"}}}, nil
 }
+
+// freshSecret is a secret that nobody guesses.
+func freshSecret() string { return rand.Text() }
 
 func readKey(path string, log *slog.Logger) (string, error) {
 	content, err := os.ReadFile(path)
@@ -132,7 +144,7 @@ func readKey(path string, log *slog.Logger) (string, error) {
 // makeKey writes a new key so that the file is there whole or not at all, and so that of two first starts at once both
 // end up with the same key.
 func makeKey(path string, log *slog.Logger) (string, error) {
-	secret := rand.Text()
+	secret := freshSecret()
 	temp := path + ".new-" + hex.EncodeToString([]byte(rand.Text()[:6]))
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

@@ -157,7 +157,7 @@ func pathItem(rt route, name, suffix string) (object, error) {
 	if len(e.params) > 0 {
 		get["parameters"], post["requestBody"] = e.query(values), e.body(values)
 	}
-	if e.uploads() {
+	if e.uploads() || rt.postOnly() {
 		return object{"post": post}, nil
 	}
 	return object{"get": get, "post": post}, nil
@@ -299,7 +299,13 @@ func (f field) schema() object {
 	for k, v := range f.kind.schema {
 		schema[k] = v
 	}
-	if f.of != nil {
+	switch {
+	case f.of == nil:
+	case schema["type"] == "object":
+		for k, v := range answered(f.of) {
+			schema[k] = v
+		}
+	default:
 		schema["items"] = answered(f.of)
 	}
 	return schema
@@ -311,7 +317,7 @@ func answered(fields []field) object {
 	required := []string{}
 	for _, f := range fields {
 		properties[f.name] = f.schema()
-		if f.kind.schema["type"] != "string" {
+		if f.kind.schema["type"] != "string" && !f.kind.optional {
 			required = append(required, f.name)
 		}
 	}

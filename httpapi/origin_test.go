@@ -112,14 +112,18 @@ func TestEveryRouteIsJudged(t *testing.T) {
 				if described[rt.path].uploads() {
 					query, kind = text, media
 				}
-				path := "/" + rt.path
-				if rightsQuery[rt.path] != "" || described[rt.path].tag == "dropped" {
-					path = base + rt.path
+				path := base + rt.path
+				if described[rt.path].tag == "files" {
+					path = "/" + rt.path
 				}
 				a := l.doFor(t, http.MethodPost, path, query, append([]string{"Content-Type", kind}, header...)...)
 				calls := l.svc.taken()
-				if open := rt.callers.scopes&scopeAnybody != 0; (a.status == 403) == open || len(calls) > 0 {
-					t.Errorf("%s for %s, open to anybody: %v: got %d %s after the calls %q, want 403 unless it is open, and no calls", rt.path, what, open, a.status, a.body, calls)
+				refused := 403
+				if rt.callers.keyed { // no mode opens it
+					refused = 401
+				}
+				if open := rt.callers.scopes&scopeAnybody != 0; (a.status == refused) == open || len(calls) > 0 {
+					t.Errorf("%s for %s, open to anybody: %v: got %d %s after the calls %q, want it refused unless it is open, and no calls", rt.path, what, open, a.status, a.body, calls)
 				}
 			})
 		}

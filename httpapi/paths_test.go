@@ -110,7 +110,7 @@ func TestPathForms(t *testing.T) {
 	var targets []target
 	names := []string{"other", "docs"}
 	for _, rt := range none.routes() {
-		targets = append(targets, target{base + rt.path, strings.ReplaceAll(rightsQuery[rt.path], "U", "zhangsan")})
+		targets = append(targets, target{base + rt.path, repeatedQuery(rt.path)})
 		names = append(names, rt.path)
 	}
 	for _, rt := range none.fileRoutes() {

@@ -79,6 +79,9 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 
 	// 2. Rights.
 	if err := a.allow(r, rt, req.caller); err != nil {
+		if rt.postOnly() && req.caller.keyed && req.caller.user == "" {
+			a.auditRefusal(req.reading(r.Context()), a.event(req, rt.path, "", ""), err)
+		}
 		return nil, err
 	}
 

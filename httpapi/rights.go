@@ -36,6 +36,7 @@ var anonymousScopes = map[Anonymous]scope{
 type rights struct {
 	scopes scope  // any one of these
 	user   []rule // what the holder of a user token has to satisfy, all of them
+	keyed  bool   // whatever http.allow_anonymous says, a caller without a key is none of these
 }
 
 // rule decides about a call with a user token.
@@ -49,13 +50,14 @@ type rule struct {
 var (
 	byBusiness = rights{scopes: scopeBusiness | scopeAdmin}
 	byAdmin    = rights{scopes: scopeAdmin}
+	byAdminKey = rights{scopes: scopeAdmin, keyed: true}
 	byAnybody  = rights{scopes: scopeBusiness | scopeAdmin | scopeClient | scopeUser | scopeAnybody}
 	// byClients is for handlers that look at the user themselves.
 	byClients = rights{scopes: scopeClient | scopeUser | scopeAdmin}
 )
 
 // users makes a cell of rules that a user token has to satisfy, all of them.
-func users(rules ...rule) rights { return rights{byClients.scopes, rules} }
+func users(rules ...rule) rights { return rights{scopes: byClients.scopes, user: rules} }
 
 // own: the parameter names the caller.
 func own(name string) rule { return ownAs(name, protocol.UserIDInvalid) }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"tlim/component"
 	"tlim/component/protocol"
@@ -27,6 +28,12 @@ const (
 	reads  effect = false
 	writes effect = true
 )
+
+// postOnly says whether GET is refused: no link that an administrator follows may change what belongs to all.
+func (r *route) postOnly() bool { return strings.HasPrefix(r.path, adminPath) && r.effect == writes }
+
+// adminPath begins the paths of the endpoints for administrators.
+const adminPath = "admin/"
 
 // routes is the table of all endpoints. It is built here because a table at package level whose handlers refer back to it
 // would be an initialization cycle.
@@ -73,6 +80,12 @@ func (a *API) routes() []route {
 		{"findNotice", byBusiness, reads, a.findNotice, []string{"total"}},
 		{"addUser", byBusiness, writes, a.addUser, nil},
 		{"removeUser", byBusiness, writes, a.removeUser, nil},
+		// administrators: changes, and what they need
+		{"admin/tokens/revoke", byAdminKey, writes, a.revokeTokens, nil},
+		{"admin/keys", byAdminKey, reads, a.listKeys, nil},
+		{"admin/keys/new", byAdminKey, writes, a.newKey, nil},
+		{"admin/keys/end", byAdminKey, writes, a.endKey, nil},
+		{"admin/audit", byAdminKey, reads, a.listAudit, nil},
 		// dropped: document 1.3 had them
 		{"updateMsgStatus", byAnybody, reads, gone("findSessionRead, findChatRead, findStatusList"), nil},
 		{"findReadMsg", byAnybody, reads, gone("findSessionRead"), nil},
@@ -94,6 +107,11 @@ func (a *API) mount() (paths, error) {
 	p := paths{}
 	for _, rt := range a.routes() {
 		h := a.serve(&rt)
+		if rt.postOnly() {
+			p.add(base+rt.path, map[string]http.HandlerFunc{http.MethodPost: h, http.MethodOptions: a.preflight},
+				a.refusing(&failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textPostOnly, allow: "POST, OPTIONS"}))
+			continue
+		}
 		p.add(base+rt.path, map[string]http.HandlerFunc{http.MethodGet: h, http.MethodPost: h, http.MethodOptions: a.preflight},
 			a.refusing(&failure{status: http.StatusMethodNotAllowed, result: resultFail, text: textNoMethod, allow: "GET, POST, OPTIONS"}))
 	}

@@ -53,6 +53,25 @@ type Service interface {
 	CanonicalID(ctx context.Context, id string) (string, error)
 }
 
+// Database is what the API asks of the database itself. *store.Store implements it.
+type Database interface {
+	Reads
+	Audited
+}
+
+// Audited are the changes of administrators. Each writes what the audit log says of it in its own transaction.
+type Audited interface {
+	RevokeTokens(ctx context.Context, jid string, e store.AuditEvent) error
+	TokenState(ctx context.Context, jid string) (store.TokenState, error)
+
+	Keys(ctx context.Context) ([]store.Key, error)
+	AddKey(ctx context.Context, k store.Key, e store.AuditEvent) error
+	EndKey(ctx context.Context, name string, e store.AuditEvent) (k store.Key, found bool, err error)
+
+	AddAudit(ctx context.Context, e store.AuditEvent) error
+	AuditEvents(ctx context.Context, after string, limit int) ([]store.AuditEvent, error)
+}
+
 // Reads are the plain reads of the API, straight from the tables.
 type Reads interface {
 	Group(ctx context.Context, id string) (store.Group, bool, error)

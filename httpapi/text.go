@@ -75,11 +75,19 @@ var (
 	textKeyUsed           = text{"幂等键已用于内容不同的请求", "the idempotency key was used for a request with other content"}
 	textBadKeyText        = text{"幂等键（请求头 %s 或参数 %s）应为 1 至 %d 个可打印的 ASCII 字符，首尾无空格，且两处一致", "the idempotency key (header %s, or parameter %s) is not 1 to %d printable ASCII characters without blanks at its ends, or given twice with different values"}
 	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}
+	textBadLimit          = text{"参数 %s 应为 1 至 %d 的数字", "parameter %s is no number from 1 to %d"}
+	textBadKeyName        = text{"密钥名称 %q 含有空白或不可打印的字符，或为保留名称", "the key name %q has blanks or characters that do not show, or is reserved"}
+	textKeyNameUsed       = text{"名称 %q 已被（现有或已终止的）密钥使用", "there is, or was, a key named %q: its name stands in the audit log, so take another"}
+	textBadScopes         = text{"参数 %s 只能为 business、admin 或两者（以逗号分隔）", "parameter %s is neither business nor admin, nor both with a comma between"}
+	textBadRate           = text{"参数 %s 不是每秒调用次数（0 为不限）", "parameter %s is no number of calls a second (0 is no limit)"}
+	textNoSuchKey         = text{"没有名为 %q 的密钥", "there is no key named %q"}
+	textKeyElsewhere      = text{"密钥 %q 来自配置（%s），请在那里修改，然后重新加载（SIGHUP）", "the key %q is the configuration's (%s): change it there, and have it read again (SIGHUP)"}
 	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}
 	textBusy              = text{"服务暂不可用，请稍后重试", "not available now, try again later"}
 	textFault             = text{"服务器内部错误", "an internal error"}
 	textNoPath            = text{"没有此接口", "there is no such endpoint"}
 	textNoMethod          = text{"只支持 GET 和 POST", "only GET and POST are taken"}
+	textPostOnly          = text{"此接口只支持 POST", "this endpoint changes something and takes POST only"}
 	textGone              = text{"此接口已取消，请改用 %s", "this endpoint was dropped, use %s"}
 )
 

@@ -107,7 +107,7 @@ func TestTokenEnds(t *testing.T) {
 	if a := l.by(t, token[:len(token)-1], "findSessions", "user_id=zhangsan"); a.status != 401 || a.object(t)["result"] != "error-011" {
 		t.Errorf("forged: got %d %s, want 401, error-011", a.status, a.body)
 	}
-	if err := s.RevokeTokens(t.Context(), "zhangsan"); err != nil {
+	if err := s.RevokeTokens(t.Context(), "zhangsan", store.AuditEvent{ID: "e1", What: "tokens/revoke", Outcome: store.AuditDone}); err != nil {
 		t.Fatal(err)
 	}
 	if a := l.by(t, token, "findSessions", "user_id=zhangsan"); a.status != 401 {

@@ -63,10 +63,10 @@ func TestCommands(t *testing.T) {
 }
 
 // meansNobody are the columns of text that say neither who nor what: kinds, times, and names of our own.
-var meansNobody = []string{"msg_type", "msg_time", "ts", "due", "made", "class", "channel", "dr", "flags"}
+var meansNobody = []string{"msg_type", "msg_time", "ts", "due", "made", "ended", "rate", "what", "class", "channel", "dr", "flags"}
 
 // walked are the columns by whose order pages continue.
-var walked = []string{"id_", "msg_id", "user_id", "session_id", "chat_other", "chat_id", "call_id", "username"}
+var walked = []string{"id_", "msg_id", "user_id", "session_id", "chat_other", "chat_id", "call_id", "audit_id", "username"}
 
 // comparison finds a column, an operator of SQL and what it is compared with, but for what SET writes.
 var comparison = regexp.MustCompile(`(?i)(,\s*|\bSET\s+)?(?:\b\w+\.)?\b(\w+)\)?\s*(==|!==|<=|>=|<>|!=|<|>|=|\bNOT IN\b|\bIN\b|\bLIKE\b|\bGLOB\b|\bBETWEEN\b|\bIS\b)\s*(\?|\(|'|[a-z_]+\b|$)`)

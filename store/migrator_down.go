@@ -37,6 +37,8 @@ var lostTables = map[string]string{
 	tPush.name:     "pushes, those not sent yet too",
 	tCall.name:     "calls that can be repeated or are not finished",
 	tCallPart.name: "their receivers who have no message yet",
+	tKey.name:      "keys of the HTTP API that the console and tlim keys new made: they end",
+	tAudit.name:    "what administrators changed",
 	tState.name:    "where delivery stands: a tlim that comes back begins behind the newest message",
 	tSchema.name:   "the version of these tables",
 }

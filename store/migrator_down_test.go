@@ -56,7 +56,7 @@ func TestDown(t *testing.T) {
 		// 1. There and back at once: nothing is left, and no row is another.
 		up(t, cfg)
 		gone := down(t, cfg)
-		equal(t, "what went", len(gone), 15+2+12)
+		equal(t, "what went", len(gone), 15+2+14)
 		raw = e.raw(t, cfg)
 		equal(t, "the tables", made(t, e, raw), stood)
 		equal(t, "the rows", oldRowsOf(t, raw), rows)

@@ -239,6 +239,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	},
 	"CallsAbout": func(s *store.Store, n names) (any, error) { return s.CallsAbout(ctx, n.thing, "0") },
 	"CallParts":  func(s *store.Store, n names) (any, error) { return s.CallParts(ctx, n.thing, 0, 9) },
+	"LastAudit":  func(s *store.Store, n names) (any, error) { return s.LastAudit(ctx, "tokens/revoke", []string{n.user}) },
 	"Trace": func(s *store.Store, n names) (any, error) {
 		v, err := s.Trace(ctx, n.msg, 9)
 		v.State = store.State{}
@@ -248,7 +249,7 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 
 // writes are the methods of a Store that change rows of somebody or something.
 var writes = map[string]func(s *store.Store, epoch int64, n names) error{
-	"RevokeTokens": func(s *store.Store, _ int64, n names) error { return s.RevokeTokens(ctx, n.user) },
+	"RevokeTokens": func(s *store.Store, _ int64, n names) error { return s.RevokeTokens(ctx, n.user, did(1, n.user)) },
 	"SetAccount": func(s *store.Store, epoch int64, n names) error {
 		return s.SetAccount(ctx, epoch, []string{n.user}, store.AccountGone)
 	},
@@ -286,11 +287,25 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 	"UpdatePushes": func(s *store.Store, _ int64, n names) error {
 		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Request: "c2"}, {IDs: []string{n.thing}, Delay: true}})
 	},
+	"AddKey": func(s *store.Store, _ int64, n names) error {
+		return s.AddKey(ctx, store.Key{Name: n.thing, Digest: "e", Made: 1}, store.AuditEvent{ID: "key " + n.user, What: "w", Outcome: "o"})
+	},
+	"EndKey": func(s *store.Store, _ int64, n names) error {
+		_, _, err := s.EndKey(ctx, n.thing, store.AuditEvent{ID: "end " + n.user, What: "w", Outcome: "o", Time: 5})
+		return err
+	},
+	"AddAudit": func(s *store.Store, _ int64, n names) error { return s.AddAudit(ctx, event(n)) },
+	"AddAuditOnce": func(s *store.Store, _ int64, n names) error {
+		_, err := s.AddAuditOnce(ctx, event(n), 0)
+		return err
+	},
+	"EndAudit":        func(s *store.Store, _ int64, n names) error { return s.EndAudit(ctx, n.thing, "new", "new") },
+	"DeleteAudit":     func(s *store.Store, epoch int64, n names) error { return s.DeleteAudit(ctx, epoch, []string{n.thing}) },
 	"DeletePushCodes": func(s *store.Store, _ int64, n names) error { return s.DeletePushCodes(ctx, []string{n.thing}) },
 }
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
-var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
 	State TakeOver WalkFormers WalkIDs WalkOffline`)
 
@@ -408,6 +423,7 @@ func TestStrangersGetNothing(t *testing.T) {
 				apply(t, s, epoch, c)
 			}
 			must[any](t)(nil, s.AddFile(ctx, store.File{ID: ours.thing, Owner: ours.user, Size: 7, Time: clock(1)}))
+			must[any](t)(nil, s.AddKey(ctx, store.Key{Name: ours.thing, Digest: "d", Made: 1}, event(ours)))
 
 			apply(t, s, epoch, store.Change{Learn: []store.User{{ID: ours.thing, JID: ours.thing}}})
 			apply(t, s, epoch, store.Change{DropUsers: []string{ours.thing}})
@@ -466,6 +482,13 @@ func TestStrangersGetNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// event is one whose id is the name of a thing.
+func event(n names) store.AuditEvent {
+	e := did(1, n.user)
+	e.ID = n.thing
+	return e
 }
 
 // renamed gives the rows keys of their own, where those are no names.

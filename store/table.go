@@ -61,11 +61,13 @@ var (
 	tPush     = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256 cut, alert 400 cut, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
 	tCall     = tableOf("tlim_call", "call_id 64, call_key 64, business 64, caller 64, msg_type 20, digest 64, body, receivers, made 20, done, answer 20")
 	tCallPart = tableOf("tlim_call_part", "call_id 64, first_no, receivers")
+	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut")
+	tAudit    = tableOf("tlim_audit", "audit_id 64, ts 20, who 64 cut, address 64 cut, what 40, target 64 cut, detail 400 cut, outcome 20")
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tAnnouncement, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tKey, tAudit, tSchema}
 )
 
 func allTables() []table { return append(append([]table{}, deployedTables...), ownTables...) }
@@ -87,6 +89,8 @@ var uniqueKeys = map[string][][]string{
 	tPush.name:     {{"push_id"}},
 	tCall.name:     {{"call_id"}, {"call_key"}},
 	tCallPart.name: {{"call_id"}},
+	tKey.name:      {{"name"}},
+	tAudit.name:    {{"audit_id"}},
 }
 
 // shape is a table as it stands in this database.

@@ -54,10 +54,13 @@ func (s *Store) TokenState(ctx context.Context, jid string) (TokenState, error) 
 	return st, err
 }
 
-// RevokeTokens raises the generation of a user, which ends their tokens. It is a transaction beside the epoch's, so that a
-// command may call it while another process serves.
-func (s *Store) RevokeTokens(ctx context.Context, jid string) error {
+// RevokeTokens raises the generation of a user, which ends their tokens, in one transaction with what the audit log says of it. It is
+// one beside the epoch's, so that a command may call it while another process serves.
+func (s *Store) RevokeTokens(ctx context.Context, jid string, e AuditEvent) error {
 	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.addAudit(ctx, e); err != nil {
+			return err
+		}
 		n, err := t.do(ctx, generationRaise, jid)
 		if err != nil || n > 0 {
 			return err

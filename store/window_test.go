@@ -185,10 +185,10 @@ func TestSecretAndTokens(t *testing.T) {
 		equal(t, "fresh", must[store.TokenState](t)(s.TokenState(ctx, "zhang")), store.TokenState{UserID: "Zhang"})
 		equal(t, "unknown", must[store.TokenState](t)(s.TokenState(ctx, "nobody")), store.TokenState{})
 		// By another process, without taking over.
-		for range 2 {
-			must[any](t)(nil, other.RevokeTokens(ctx, "zhang"))
+		for n := range 2 {
+			must[any](t)(nil, other.RevokeTokens(ctx, "zhang", did(n, "zhang")))
 		}
-		must[any](t)(nil, other.RevokeTokens(ctx, "nobody"))
+		must[any](t)(nil, other.RevokeTokens(ctx, "nobody", did(2, "nobody")))
 		equal(t, "raised", must[store.TokenState](t)(s.TokenState(ctx, "zhang")), store.TokenState{UserID: "Zhang", Generation: 2})
 		equal(t, "raised for who was unknown", must[store.TokenState](t)(s.TokenState(ctx, "nobody")), store.TokenState{UserID: "nobody", Generation: 1})
 		// The first still writes; what it writes of the user leaves the generation.

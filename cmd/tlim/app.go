@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -118,6 +119,9 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := api.LoadKeys(ctx); err != nil {
+		return fmt.Errorf("keys of the HTTP API: %w", err)
+	}
 	var cert *certificate
 	if files := a.cfg.HTTP.TLS; files.CertFile != "" {
 		cert = &certificate{certFile: string(files.CertFile), keyFile: string(files.KeyFile)}
@@ -133,6 +137,7 @@ func (a *App) Start(ctx context.Context) error {
 		{name: "link", run: links.Run, drain: func(ctx context.Context) error { return flush(ctx, links) }},
 		{name: "conveyor", run: service.Run},
 		{name: "tokens", run: desk.Run},
+		{name: "keys", run: api.WatchKeys},
 		{name: "sweep of files", run: blob.NewSweeper(blobs, db.KnownFiles, a.log).Run},
 	}
 	if a.cfg.XMPP.Copies {

@@ -44,7 +44,7 @@ func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user 
 		if before, err = db.TokenState(ctx, local); err != nil {
 			return err
 		}
-		return db.RevokeTokens(ctx, local)
+		return db.RevokeTokens(ctx, local, byCommand("tokens/revoke", local))
 	})
 	if err != nil {
 		return err

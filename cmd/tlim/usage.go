@@ -23,7 +23,7 @@ import (
 func keysCommand(from *config.Sources) *cobra.Command {
 	keys := &cobra.Command{
 		Use:   "keys",
-		Short: "Who calls the HTTP API",
+		Short: "Who may call the HTTP API, and who does",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	keys.AddCommand(&cobra.Command{
@@ -37,6 +37,7 @@ func keysCommand(from *config.Sources) *cobra.Command {
 			return keysUsage(cmd.Context(), cmd.OutOrStdout(), cfg.Metrics.Listen)
 		},
 	})
+	keys.AddCommand(keysNewCommand(from), keysListCommand(from), keysEndCommand(from))
 	return keys
 }
 

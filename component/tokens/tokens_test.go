@@ -129,7 +129,7 @@ func TestIssuer(t *testing.T) {
 		t.Errorf("at its end: got %s, want error-011", got)
 	}
 	token, _, _ = issuer.Issue(ctx, "zhangsan")
-	if err := db.RevokeTokens(ctx, "zhangsan"); err != nil {
+	if err := db.RevokeTokens(ctx, "zhangsan", store.AuditEvent{ID: "e1", What: "tokens/revoke", Outcome: store.AuditDone}); err != nil {
 		t.Fatal(err)
 	}
 	if got := user(issuer, token); got != "error-011" {

@@ -86,3 +86,13 @@ CREATE TABLE tlim_call_part (
   call_id varchar(64) NOT NULL, first_no int NOT NULL, receivers mediumtext,
   PRIMARY KEY (call_id, first_no)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Keys of the HTTP API that were made while it ran; of the secret its digest.
+CREATE TABLE tlim_key (
+  name varchar(64) NOT NULL PRIMARY KEY,
+  digest varchar(64) NOT NULL, scopes varchar(64), rate varchar(32), made varchar(20), made_by varchar(64), ended varchar(20), ended_by varchar(64)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- What administrators changed, and tried to.
+CREATE TABLE tlim_audit (
+  audit_id varchar(64) NOT NULL PRIMARY KEY,
+  ts varchar(20) NOT NULL, who varchar(64), address varchar(64), what varchar(40) NOT NULL, target varchar(64), detail varchar(400), outcome varchar(20) NOT NULL
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

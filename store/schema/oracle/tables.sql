@@ -87,3 +87,13 @@ CREATE TABLE tlim_call_part (
   call_id VARCHAR2(64 CHAR) NOT NULL, first_no NUMBER(10) NOT NULL, receivers CLOB,
   PRIMARY KEY (call_id, first_no)
 );
+-- Keys of the HTTP API that were made while it ran; of the secret its digest.
+CREATE TABLE tlim_key (
+  name VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
+  digest VARCHAR2(64 CHAR) NOT NULL, scopes VARCHAR2(64 CHAR), rate VARCHAR2(32 CHAR), made VARCHAR2(20 CHAR), made_by VARCHAR2(64 CHAR), ended VARCHAR2(20 CHAR), ended_by VARCHAR2(64 CHAR)
+);
+-- What administrators changed, and tried to.
+CREATE TABLE tlim_audit (
+  audit_id VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
+  ts VARCHAR2(20 CHAR) NOT NULL, who VARCHAR2(64 CHAR), address VARCHAR2(64 CHAR), what VARCHAR2(40 CHAR) NOT NULL, target VARCHAR2(64 CHAR), detail VARCHAR2(400 CHAR), outcome VARCHAR2(20 CHAR) NOT NULL
+);

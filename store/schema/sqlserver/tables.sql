@@ -117,3 +117,19 @@ CREATE TABLE tlim_call_part (
   receivers nvarchar(max) COLLATE Latin1_General_100_BIN2,
   PRIMARY KEY (call_id, first_no)
 );
+-- Keys of the HTTP API that were made while it ran; of the secret its digest.
+CREATE TABLE tlim_key (
+  name nvarchar(128) COLLATE Latin1_General_100_BIN2 NOT NULL PRIMARY KEY,
+  digest nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL, scopes nvarchar(64) COLLATE Latin1_General_100_BIN2,
+  rate nvarchar(32) COLLATE Latin1_General_100_BIN2, made nvarchar(20) COLLATE Latin1_General_100_BIN2,
+  made_by nvarchar(128) COLLATE Latin1_General_100_BIN2, ended nvarchar(20) COLLATE Latin1_General_100_BIN2,
+  ended_by nvarchar(128) COLLATE Latin1_General_100_BIN2
+);
+-- What administrators changed, and tried to.
+CREATE TABLE tlim_audit (
+  audit_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL PRIMARY KEY,
+  ts nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL, who nvarchar(128) COLLATE Latin1_General_100_BIN2,
+  address nvarchar(128) COLLATE Latin1_General_100_BIN2, what nvarchar(40) COLLATE Latin1_General_100_BIN2 NOT NULL,
+  target nvarchar(128) COLLATE Latin1_General_100_BIN2, detail nvarchar(800) COLLATE Latin1_General_100_BIN2,
+  outcome nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL
+);

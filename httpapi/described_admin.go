@@ -1,0 +1,61 @@
+package httpapi
+
+import "tlim/component/protocol"
+
+// Parameters and fields of lists for administrators.
+var (
+	limitField = field{name: "limit", kind: pageSize, text: "How many rows to answer at most. Absent or empty is 50."}
+	afterField = field{name: "after", kind: chars(maxID), text: "Only what follows: next of the page before."}
+	nextField  = field{name: "next", kind: words, text: "Send it as after to get the rest; absent at the end."}
+)
+
+// What a key has.
+var (
+	keyName   = field{name: "name", kind: words, text: "Name of the key, as logs, metrics and the audit log have it."}
+	keyScopes = field{name: "scopes", kind: texts, text: "What it may call: business, admin."}
+	keyRate   = field{name: "rate", kind: real, text: "Calls a second, 0 is no limit."}
+)
+
+func aKey(text string) field {
+	return field{name: "name", kind: oneID, missing: resultFail, text: text}
+}
+
+var describedAdmin = map[string]endpoint{
+	"admin/tokens/revoke": {tag: "admin", summary: "Ends all tokens of a user",
+		text:   "At once; their clients ask for new ones over XMPP.",
+		params: []field{user("user_id", "Whose tokens end.")},
+		answer: []field{{name: "known", kind: yesNo, text: "Whether anything was known of the user before: is the id spelled right?"},
+			{name: "user_id", kind: words, text: "The user, in the directory's spelling."}}},
+	"admin/keys": {tag: "admin", summary: "Lists the keys of the HTTP API", text: "Those of the configuration, then those of the database, oldest first, with those that have ended. No secret is among it.",
+		answer: []field{{name: "keys", kind: rows, text: "The keys.", of: []field{
+			{name: "can_end", kind: yesNo, text: "Whether admin/keys/end ends it."},
+			{name: "ended", kind: moment, text: "When it ended, in epoch milliseconds."},
+			{name: "ended_by", kind: words, text: "Who ended it."},
+			{name: "in_use", kind: yesNo, text: "Whether calls with it are taken. A key of the database is not while the configuration has one of its name."},
+			{name: "made", kind: moment, text: "When it was made, in epoch milliseconds; absent for one of the configuration."},
+			{name: "made_by", kind: words, text: "Who made it: the name of a key, or a user of the operating system."},
+			keyName, keyRate, keyScopes,
+			{name: "source", kind: words, text: "config: http.keys; file: http.key_file; database: made by admin/keys/new or tlim keys new."},
+			{name: "where", kind: words, text: "Where one of the configuration stands."}}}}},
+	"admin/keys/new": {tag: "admin", summary: "Makes a key", text: "It holds at once, in other processes on the same database within seconds. A name is given once: also that of a key that has ended is refused, as is one of the configuration's.",
+		params: []field{aKey("Name of the key: up to 64 characters that show, no blanks."),
+			{name: "scopes", kind: scopeList, missing: resultFail, text: "What it may call: business, admin, or both with a comma between."},
+			{name: "rate", kind: callRate, text: "Calls a second. Absent, empty or 0 is no limit."}},
+		answer: []field{keyName, keyRate, keyScopes, {name: "secret", kind: words, text: "The key itself. It is told here alone and kept nowhere."}},
+		codes:  []protocol.Code{resultFail}},
+	"admin/keys/end": {tag: "admin", summary: "Ends a key", text: "At once, in other processes on the same database within seconds. Those of the configuration end there. One that has ended already is ok.",
+		params: []field{aKey("Name of the key.")},
+		answer: []field{{name: "ended", kind: moments, text: "When it ended, in epoch milliseconds."}, keyName},
+		codes:  []protocol.Code{resultFail}},
+	"admin/audit": {tag: "admin", summary: "Lists what administrators have changed", text: "By endpoints of this group and by commands, newest first, with refused attempts of callers who have a key (of one at one endpoint one a minute). Kept for 400 days, where clean-up runs.",
+		params: []field{afterField, limitField},
+		answer: []field{nextField, {name: "events", kind: rows, text: "What was done.", of: []field{
+			{name: "address", kind: words, text: "Where the call came from; command line: a command of tlim on its host."},
+			{name: "audit_id", kind: words, text: "Id of the event."},
+			{name: "detail", kind: words, text: "For people: with what, or why not."},
+			{name: "outcome", kind: words, text: "done; begun: it is under way, or the process ended in it; refused: nothing was changed; failed: it may be changed in part; stopped."},
+			{name: "target", kind: words, text: "What was changed: a user, a key, a call."},
+			{name: "time", kind: moments, text: "When it began, in epoch milliseconds."},
+			{name: "what", kind: words, text: "The endpoint behind admin/, which the command has too."},
+			{name: "who", kind: words, text: "The name of the key; of a command the user of the operating system."}}}}},
+}
