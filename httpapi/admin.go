@@ -15,8 +15,8 @@ import (
 
 // The sizes of a page of what administrators list.
 const (
-	adminPage    = 50
-	maxAdminPage = 200
+	defaultAdminPage = 50
+	maxAdminPage     = 200
 )
 
 // refusalRate is how many refusals a second of one caller at one endpoint are written into the audit log: one a minute. Who may not
@@ -25,7 +25,7 @@ const refusalRate = 1.0 / 60
 
 // event begins what the audit log says of a change that a call makes.
 func (a *API) event(r *request, path, target, detail string) store.AuditEvent {
-	e := Event(strings.TrimPrefix(path, adminPath), r.caller.name, addressName(clientAddr(r.http, a.cfg.TrustedProxies)), a.cfg.Clock())
+	e := Event(strings.TrimPrefix(path, adminPrefix), r.caller.name, addressName(clientAddr(r.http, a.cfg.TrustedProxies)), a.cfg.Clock())
 	e.Target, e.Detail = target, detail
 	return e
 }
@@ -51,7 +51,7 @@ func (a *API) auditRefusal(ctx context.Context, e store.AuditEvent, why error) {
 func (r *request) limit() int {
 	v := strings.TrimSpace(r.first("limit"))
 	if v == "" {
-		return adminPage
+		return defaultAdminPage
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > maxAdminPage {

@@ -115,6 +115,9 @@ func TestAuditLog(t *testing.T) {
 		return lines
 	}
 	business := []string{"Authorization", "Bearer " + businessKey}
+	if a := l.post(t, "admin/tokens/revoke", "user_id=stranger"); a.object(t)["known"] != false {
+		t.Errorf("of nobody: got %s, want that they are not known", a.body)
+	}
 	l.post(t, "admin/tokens/revoke", "user_id=LiSi")
 	l.post(t, "admin/keys/new", "name=root&scopes=admin")
 	l.post(t, "admin/keys/new", "name=oa-2&scopes=admin,business&rate=2")
@@ -135,6 +138,7 @@ func TestAuditLog(t *testing.T) {
 		`root 127.0.0.1 keys/new "oa-2" "scopes [admin business], at most 2 calls a second" done`,
 		`root 127.0.0.1 keys/new "root" "scopes [admin]; there is, or was, a key named \"root\": its name stands in the audit log, so take another" refused`,
 		`root 127.0.0.1 tokens/revoke "lisi" "" done`,
+		`root 127.0.0.1 tokens/revoke "stranger" "" done`,
 	}
 	if got := written(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -30,10 +30,10 @@ const (
 )
 
 // postOnly says whether GET is refused: no link that an administrator follows may change what belongs to all.
-func (r *route) postOnly() bool { return strings.HasPrefix(r.path, adminPath) && r.effect == writes }
+func (r *route) postOnly() bool { return strings.HasPrefix(r.path, adminPrefix) && r.effect == writes }
 
-// adminPath begins the paths of the endpoints for administrators.
-const adminPath = "admin/"
+// adminPrefix begins the paths of the endpoints for administrators.
+const adminPrefix = "admin/"
 
 // routes is the table of all endpoints. It is built here because a table at package level whose handlers refer back to it
 // would be an initialization cycle.

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"encoding/json"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tlim/store"
+)
+
+// TestKeysCommands: keys are made, listed and ended on the database of a process that serves, under names of their own, and the audit
+// log says by whom.
+func TestKeysCommands(t *testing.T) {
+	dir := t.TempDir()
+	config := write(t, dir, "tlim.yaml", "http: {keys: [{name: root, key: admin-key-0123456789, scopes: [admin]}]}\n")
+	keys := func(args ...string) (int, string, string) {
+		t.Helper()
+		return runCommand(t, append(append([]string{"keys"}, args...), "--config", config)...)
+	}
+	if code, _, errs := keys("new", "oa"); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
+		t.Errorf(`without a database: got %d %s, want %d and "tlim.db: no such file"`, code, errs, exitFailed)
+	}
+	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+
+	code, secret, errs := keys("new", "oa")
+	if code != 0 || len(strings.TrimSpace(secret)) < 26 || errs != "" {
+		t.Fatalf("got %d %q %s, want 0 and a secret alone", code, secret, errs)
+	}
+	code, out, errs := keys("new", "OA-系统", "--scopes", "admin,business", "--rate", "2.5", "--json")
+	var made struct {
+		Name, Secret string
+		Scopes       []string
+		Rate         float64
+	}
+	if err := json.Unmarshal([]byte(out), &made); code != 0 || err != nil || made.Name != "OA-系统" || len(made.Secret) < 26 || len(made.Scopes) != 2 || made.Rate != 2.5 {
+		t.Errorf("got %d %s %s, %v, want the key as JSON", code, out, errs, err)
+	}
+	for what, c := range map[string]struct {
+		args []string
+		code int
+		errs string
+	}{
+		"a name twice":         {[]string{"new", "oa"}, exitFailed, "there is, or was, a key named oa"},
+		"the configuration's":  {[]string{"new", "root"}, exitFailed, "the configuration has a key named root (http.keys[0])"},
+		"a reserved name":      {[]string{"new", "anonymous"}, exitUsage, "none of anonymous and user"},
+		"a blank":              {[]string{"new", "a b"}, exitUsage, "no blanks"},
+		"too long":             {[]string{"new", strings.Repeat("长", 65)}, exitUsage, "up to 64 characters"},
+		"no scope":             {[]string{"new", "x", "--scopes", "root"}, exitUsage, "--scopes is"},
+		"a rate below nothing": {[]string{"new", "x", "--rate", "-1"}, exitUsage, "--rate is"},
+		"no rate":              {[]string{"new", "x", "--rate", "NaN"}, exitUsage, "--rate is"},
+		"no name":              {[]string{"new"}, exitUsage, "wrong arguments"},
+		"end of nothing":       {[]string{"end", "nobody"}, exitFailed, "there is no key named nobody"},
+		"end, configuration's": {[]string{"end", "root"}, exitFailed, "is the configuration's (http.keys[0])"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if code, out, errs := keys(c.args...); code != c.code || out != "" || !strings.Contains(errs, c.errs) {
+				t.Errorf("got %d %q %s, want %d, nothing, %q", code, out, errs, c.code, c.errs)
+			}
+		})
+	}
+	if code, out, errs := keys("end", "oa"); code != 0 || out != "the key oa has ended\n" {
+		t.Errorf("got %d %s %s, want it ended", code, out, errs)
+	}
+	if code, out, _ := keys("end", "oa"); code != 0 || !strings.HasPrefix(out, "the key oa had ended already, ") {
+		t.Errorf("again: got %d %s, want it to say so", code, out)
+	}
+	code, out, errs = keys("list")
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if code != 0 || len(lines) != 4 || !strings.HasPrefix(lines[1], "root ") || !strings.Contains(lines[2], "ended ") || !strings.Contains(lines[3], "admin,business  2.5") {
+		t.Errorf("got %d\n%s%s, want the configuration's, the one that ended and the other", code, out, errs)
+	}
+	var list []struct {
+		Name, Source string
+		InUse        bool `json:"in_use"`
+	}
+	code, out, _ = keys("list", "--json")
+	if err := json.Unmarshal([]byte(out), &list); code != 0 || err != nil || len(list) != 3 || list[0].Source != "config" || list[1].InUse || !list[2].InUse {
+		t.Errorf("got %d %s, %v, want the three", code, out, err)
+	}
+	for _, secret := range []string{"admin-key-0123456789", strings.TrimSpace(secret), made.Secret} {
+		if strings.Contains(out, secret) {
+			t.Error("got a secret in the list, want none")
+		}
+	}
+
+	who, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := db.AuditEvents(t.Context(), "", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var what []string
+	for _, e := range events {
+		what = append(what, e.What+" "+e.Target+" "+e.Outcome)
+		if e.Who != who.Username || e.Address != store.CommandLine {
+			t.Errorf("got %+v, want it by %s of the command line", e, who.Username)
+		}
+	}
+	if got, want := strings.Join(what, ", "), "keys/end oa done, keys/new OA-系统 done, keys/new oa done"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
