@@ -241,10 +241,14 @@ func (s *Service) Presence(ctx context.Context, groupID string) ([]MemberPresenc
 	}
 	list := make([]MemberPresence, 0, len(members[groupID]))
 	for _, m := range members[groupID] {
-		p := protocol.NewPerson(m.UserID, s.cfg.Server)
-		list = append(list, MemberPresence{UserID: m.UserID, Status: status(s.presence.Devices(p.Local))})
+		list = append(list, MemberPresence{UserID: m.UserID, Status: s.UserPresence(m.UserID)})
 	}
 	return list, nil
+}
+
+// UserPresence says what a user's best device shows: available, away or offline.
+func (s *Service) UserPresence(user string) string {
+	return status(s.presence.Devices(protocol.NewPerson(user, s.cfg.Server).Local))
 }
 
 // status is the presence of the device with the highest priority, in the three words of the old server.

@@ -45,6 +45,7 @@ var rightsQuery = map[string]string{
 	"addStyle":            `user_id=U&style_name=x&style_value=1`,
 	"findStyleList":       `user_id=U`,
 	"findUsers":           `length=max`,
+	"findUserPresence":    `user_ids=lisi`,
 	"approval":            `params=[{bizId:"1"}]&msgTo=U`,
 	"approvalBack":        `params=[{bizId:"1"}]&msgTo=U`,
 	"systemMessage":       `params=[{title:"1"}]&msgTo=U`,

@@ -101,6 +101,12 @@ var describedDevices = map[string]endpoint{
 			{name: "users", kind: rows, text: "The users.", of: []field{
 				{name: "acct_login", kind: words, text: "Login name."}, {name: "pic", kind: words, text: "Address of the picture."},
 				{name: "user_id", kind: words, text: "User id."}, {name: "user_name", kind: words, text: "Name."}}}}},
+	"findUserPresence": {tag: "devices", summary: "Says which of these users are online",
+		text:   "Of those whom the caller finds with findUsers; others are left out. Who shares a group is asked for with findPresence.",
+		params: []field{{name: "user_ids", kind: ids, text: "Ids of users: separated by commas, repeated, or a JSON array."}},
+		answer: []field{{name: "presence", kind: rows, text: "The users, in the order of the parameter.", of: []field{
+			{name: "status", kind: words, text: "available, away or offline."}, {name: "user_id", kind: words, text: "User id, as it was asked for."}}}},
+		codes: []protocol.Code{protocol.UserIDInvalid, protocol.NotJSON, protocol.TooLarge}},
 	"findStyleList": {tag: "devices", summary: "Lists the settings of a user's display",
 		params: []field{user("user_id", "Whose settings.")},
 		answer: []field{{name: "ofStyleList", kind: rows, text: "The settings.", of: []field{

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"tlim/component/protocol"
@@ -43,22 +44,41 @@ func (a *API) findUsers(ctx context.Context, r *request) (any, error) {
 	if r.caller.user != "" && a.cfg.FindUsers == FindOff {
 		return nil, forbidden(http.StatusForbidden, textFindOff)
 	}
-	known, err := a.acquaintances(ctx, r)
-	if err != nil {
-		return nil, err
+	var (
+		found []foundUser
+		next  string
+		err   error
+	)
+	if a.narrow(r) {
+		known := acquaintances{}
+		if err = a.addPartners(ctx, r, known); err == nil {
+			err = a.addMembers(ctx, r, known)
+		}
+		if err == nil {
+			found, next, err = a.knownLike(ctx, r, newSought(text), known, after, length)
+		}
+	} else {
+		found, next, err = a.usersLike(ctx, r, newSought(text), after, length)
 	}
-	found, next, err := a.usersLike(ctx, r, newSought(text), known, after, length)
 	if err != nil {
 		return nil, err
 	}
 	return object{"users": found, "next": next}, nil
 }
 
-// usersLike looks for users behind after; next is where it stopped, "" at the end. known nil is everybody.
-func (a *API) usersLike(ctx context.Context, r *request, what sought, known map[string]bool, after string, length int) (found []foundUser, next string, err error) {
+// row makes a row of the answer; false when it is nobody to be found.
+func (s sought) row(u store.User) (foundUser, bool) {
+	if u.Left || u.ID == reservedUser || !s.in(u) {
+		return foundUser{}, false
+	}
+	return foundUser{Login: u.Login, Pic: u.Pic, ID: u.ID, Name: u.Name}, true
+}
+
+// usersLike looks for users behind after; next is where it stopped, "" at the end.
+func (a *API) usersLike(ctx context.Context, r *request, what sought, after string, length int) (found []foundUser, next string, err error) {
 	found = []foundUser{}
 	page := userPage
-	if what.everybody() && known == nil {
+	if what.everybody() {
 		page = length
 	}
 	for reads := 0; len(found) < length; reads++ {
@@ -74,11 +94,11 @@ func (a *API) usersLike(ctx context.Context, r *request, what sought, known map[
 		}
 		for _, u := range users {
 			after = u.ID
-			if u.ID == reservedUser || known != nil && !known[protocol.UserKey(u.ID)] || !what.in(u) {
+			row, ok := what.row(u)
+			if !ok {
 				continue
 			}
-			found = append(found, foundUser{Login: u.Login, Pic: u.Pic, ID: u.ID, Name: u.Name})
-			if len(found) == length {
+			if found = append(found, row); len(found) == length {
 				return found, after, nil
 			}
 		}
@@ -89,42 +109,164 @@ func (a *API) usersLike(ctx context.Context, r *request, what sought, known map[
 	return found, "", nil
 }
 
-// acquaintances are the keys of those whom a caller finds; nil is everybody.
-func (a *API) acquaintances(ctx context.Context, r *request) (map[string]bool, error) {
-	user := r.caller.user
-	if user == "" || a.cfg.FindUsers != FindGroups {
-		return nil, nil
+// knownLike is usersLike among these alone. It never looks at others, so that next names none of them.
+func (a *API) knownLike(ctx context.Context, r *request, what sought, known acquaintances, after string, length int) (found []foundUser, next string, err error) {
+	found = []foundUser{}
+	if length == 0 {
+		return found, "", nil
 	}
-	groups, err := a.reads.GroupsOf(ctx, user)
+	var ids []string
+	for _, id := range known {
+		if id > after {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	page := userPage
+	if what.everybody() {
+		page = min(page, length)
+	}
+	for reads := 0; len(ids) > 0; reads++ {
+		if reads == maxUserReads {
+			return found, after, nil
+		}
+		if reads > 0 {
+			r.charge(readWeight)
+		}
+		some := ids[:min(page, len(ids))]
+		ids = ids[len(some):]
+		users, err := a.usersOf(ctx, some)
+		if err != nil {
+			return nil, "", err
+		}
+		for i, id := range some {
+			after = id
+			row, ok := what.row(users[id])
+			if !ok || users[id].ID == "" {
+				continue
+			}
+			if found = append(found, row); len(found) == length {
+				if i == len(some)-1 && len(ids) == 0 {
+					after = ""
+				}
+				return found, after, nil
+			}
+		}
+	}
+	return found, "", nil
+}
+
+// usersOf are the users of ids in any spelling, who left included.
+func (a *API) usersOf(ctx context.Context, ids []string) (map[string]store.User, error) {
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = protocol.UserKey(id)
+	}
+	byKey, err := a.reads.UsersByJID(ctx, keys)
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]bool{protocol.UserKey(user): true}
+	users := make(map[string]store.User, len(ids))
+	var rest []string
+	for i, id := range ids {
+		if u, ok := byKey[keys[i]]; ok {
+			users[id] = u
+		} else {
+			rest = append(rest, id)
+		}
+	}
+	if len(rest) == 0 {
+		return users, nil
+	}
+	byID, err := a.reads.UsersByID(ctx, rest) // of a directory that knows no addresses
+	for id, u := range byID {
+		users[id] = u
+	}
+	return users, err
+}
+
+// acquaintances are people by their keys, in a spelling of theirs.
+type acquaintances map[string]string
+
+func (k acquaintances) add(id string) {
+	if key := protocol.UserKey(id); k[key] == "" {
+		k[key] = id
+	}
+}
+
+func (k acquaintances) has(id string) bool { return k[protocol.UserKey(id)] != "" }
+
+// narrow says whether a caller finds acquaintances alone.
+func (a *API) narrow(r *request) bool { return r.caller.user != "" && a.cfg.FindUsers == FindGroups }
+
+// addPartners adds those with whom the caller has a 1:1 conversation, and themselves.
+func (a *API) addPartners(ctx context.Context, r *request, known acquaintances) error {
+	known.add(r.caller.user)
+	chats, err := a.reads.ChatsOf(ctx, r.caller.user)
+	for _, c := range chats {
+		known.add(c.Partner)
+	}
+	r.charge(len(chats) / weighing)
+	return err
+}
+
+// addMembers adds those with whom the caller shares a group.
+func (a *API) addMembers(ctx context.Context, r *request, known acquaintances) error {
+	groups, err := a.reads.GroupsOf(ctx, r.caller.user)
+	if err != nil {
+		return err
+	}
 	var ids []string
 	for _, g := range groups {
 		ids = append(ids, g.ID)
-		known[protocol.UserKey(g.Owner)] = true
+		known.add(g.Owner)
 	}
 	members, err := a.reads.Members(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
 	rows := 0
 	for _, of := range members {
 		for _, m := range of {
-			known[protocol.UserKey(m.UserID)] = true
+			known.add(m.UserID)
 			rows++
 		}
 	}
-	chats, err := a.reads.ChatsOf(ctx, user)
-	if err != nil {
-		return nil, err
+	r.charge(rows / weighing)
+	return err
+}
+
+// findUserPresence says of each of these users whom the caller finds what their best device shows. Of others it says nothing.
+// Pages ask often, and most of those whom they ask about are partners: groups are read for the others alone.
+func (a *API) findUserPresence(ctx context.Context, r *request) (any, error) {
+	ids := r.list("user_ids", protocol.UserIDInvalid)
+	for _, id := range ids {
+		r.fits("user_ids", id, maxID)
 	}
-	for _, c := range chats {
-		known[protocol.UserKey(c.Partner)] = true
+	if r.err != nil {
+		return nil, r.err
 	}
-	r.charge((rows + len(chats)) / weighing)
-	return known, nil
+	if r.caller.user != "" && a.cfg.FindUsers == FindOff {
+		return nil, forbidden(http.StatusForbidden, textFindOff)
+	}
+	if a.narrow(r) {
+		known := acquaintances{}
+		if err := a.addPartners(ctx, r, known); err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(ids, func(id string) bool { return !known.has(id) }) {
+			if err := a.addMembers(ctx, r, known); err != nil {
+				return nil, err
+			}
+		}
+		ids = slices.DeleteFunc(ids, func(id string) bool { return !known.has(id) })
+	}
+	type row struct {
+		Status string `json:"status"`
+		UserID string `json:"user_id"`
+	}
+	rows := make([]row, 0, len(ids))
+	for _, id := range ids {
+		rows = append(rows, row{a.svc.UserPresence(id), id})
+	}
+	return object{"presence": rows}, nil
 }
 
 // sought is what is looked for in users.

@@ -154,6 +154,84 @@ func TestFindUsersInACrowd(t *testing.T) {
 	}
 }
 
+// Who may find their acquaintances alone learns nobody else's id from where a call stopped, however many people lie in between.
+func TestFindUsersNamesNoStranger(t *testing.T) {
+	s := seeded(t)
+	directory(t, s)
+	people := &crowd{Store: s, total: 45_000}
+	l := newLabOver(t, s, func(c *Config) { c.FindUsers = FindGroups })
+	l.API.reads = people
+	for _, query := range []string{"length=max", "length=max&text=zhang", "length=max&after=u000001", "length=1&text=none", "length=1&after=lisi"} {
+		ids, next := names(t, l.as(t, "lisi", "findUsers", query))
+		for _, id := range append(ids, next) {
+			if id != "lisi" && id != "zhangsan" && id != "" {
+				t.Errorf("%s: got %v, next %q, want Lisi and Zhangsan at most", query, ids, next)
+			}
+		}
+	}
+	if people.reads != 0 {
+		t.Errorf("got %d reads of the whole directory, want none", people.reads)
+	}
+	var got []string
+	for after, calls := "", 0; calls < 5; calls++ {
+		ids, next := names(t, l.as(t, "lisi", "findUsers", "length=1&after="+after))
+		if got = append(got, ids...); next == "" {
+			break
+		}
+		after = next
+	}
+	if fmt.Sprint(got) != "[lisi zhangsan]" {
+		t.Errorf("page by page: got %v, want both once", got)
+	}
+}
+
+// What a group says of its members' presence it says of those alone whom the caller finds.
+func TestFindUserPresence(t *testing.T) {
+	s := seeded(t)
+	all := newLabOver(t, s)
+	groups := newLabOver(t, s, func(c *Config) { c.FindUsers = FindGroups })
+	off := newLabOver(t, s, func(c *Config) { c.FindUsers = FindOff })
+	shown := func(a answer) string {
+		t.Helper()
+		v := a.object(t)
+		if v["result"] != "ok" {
+			t.Fatalf("got %d %s, want ok", a.status, a.body)
+		}
+		var out []string
+		for _, row := range v["presence"].([]any) {
+			row := row.(map[string]any)
+			out = append(out, fmt.Sprint(row["user_id"], "=", row["status"]))
+		}
+		return strings.Join(out, " ")
+	}
+	for _, c := range []struct {
+		lab        *lab
+		user, want string
+	}{
+		{all, "lisi", "zhangsan=away wangwu=offline nobody=offline"},
+		{groups, "lisi", "zhangsan=away"},
+		{groups, "zhangsan", "zhangsan=away wangwu=offline"},
+		{groups, "zhaoliu", ""},
+	} {
+		if got := shown(c.lab.as(t, c.user, "findUserPresence", "user_ids=zhangsan,wangwu,nobody")); got != c.want {
+			t.Errorf("%s, as %s: got %q, want %q", c.user, c.lab.API.cfg.FindUsers, got, c.want)
+		}
+	}
+	if a := off.as(t, "lisi", "findUserPresence", "user_ids=zhangsan"); a.status != http.StatusForbidden {
+		t.Errorf("off: got %d %s, want 403", a.status, a.body)
+	}
+	if got := shown(off.do(t, http.MethodGet, "findUserPresence", "user_ids=zhangsan", "", "Authorization", "Bearer "+adminKey)); got != "zhangsan=away" {
+		t.Errorf("off, by an admin key: got %q, want Zhangsan", got)
+	}
+	many := "user_ids=0"
+	for i := range 200 {
+		many += fmt.Sprint(",", i+1)
+	}
+	if a := all.as(t, "lisi", "findUserPresence", many); a.object(t)["result"] != "error-012" {
+		t.Errorf("201: got %s, want error-012", a.body)
+	}
+}
+
 func TestInitials(t *testing.T) {
 	for name, want := range map[string]string{
 		"张三": "zs", "李四": "ls", "王五": "ww", "赵六": "zl", "欧阳娜娜": "oynn", "阿": "a", "芭": "b", "擦": "c", "搭": "d", "蛾": "e", "发": "f", "噶": "g", "哈": "h", "击": "j", "喀": "k",

@@ -205,7 +205,9 @@ func (r route) outcomes() (all []string) {
 	}
 	add(http.StatusUnauthorized, protocol.NotAllowed)
 	add(http.StatusForbidden, protocol.NotAllowed)
-	add(http.StatusServiceUnavailable, protocol.TryLater)
+	if r.path != "findUserPresence" { // answered from memory, where everybody is found
+		add(http.StatusServiceUnavailable, protocol.TryLater)
+	}
 	return all
 }
 

@@ -605,6 +605,14 @@ func (r *recorder) Presence(_ context.Context, id string) ([]component.MemberPre
 	return nil, nil
 }
 
+// UserPresence knows one user who is there.
+func (r *recorder) UserPresence(user string) string {
+	if user == "zhangsan" {
+		return "away"
+	}
+	return "offline"
+}
+
 // CanonicalID knows two rules of addresses: no blank at either end (XEP-0106), no U+00A0 (nodeprep).
 func (r *recorder) CanonicalID(_ context.Context, id string) (string, error) {
 	if id == "" || strings.TrimSpace(id) != id || strings.Contains(id, "\u00a0") {

@@ -20,6 +20,7 @@ var maxEntries = map[string]int{
 	"params":      1_000, // a body of limits.body holds fewer real ones
 	"subscribers": 10_000,
 	"userList":    10_000,
+	"user_ids":    200, // what a page shows at once
 }
 
 // maxOf is how many entries a list parameter may hold.

@@ -73,6 +73,7 @@ func (a *API) routes() []route {
 		{"addStyle", users(own("user_id")), writes, a.addStyle, nil},
 		{"findStyleList", users(own("user_id")), reads, a.findStyleList, nil},
 		{"findUsers", rights{scopes: scopeUser | scopeAdmin}, reads, a.findUsers, nil},
+		{"findUserPresence", rights{scopes: scopeUser | scopeAdmin}, reads, a.findUserPresence, nil},
 		// the business suite
 		{"approval", byBusiness, writes, a.notice(component.NoticeApproval), nil},
 		{"approvalBack", byBusiness, writes, a.notice(component.NoticeApprovalBack), nil},

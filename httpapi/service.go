@@ -49,6 +49,8 @@ type Service interface {
 	SetStyle(ctx context.Context, y store.Style, bounded bool) error
 
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
+	// UserPresence is available, away or offline.
+	UserPresence(user string) string
 	// CanonicalID maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
 	CanonicalID(ctx context.Context, id string) (string, error)
 }
@@ -82,6 +84,7 @@ type Reads interface {
 	ChatsOf(ctx context.Context, owner string) ([]store.Chat, error)
 	ListUsers(ctx context.Context, after string, limit int) ([]store.User, error)
 	UsersByID(ctx context.Context, ids []string) (map[string]store.User, error)
+	UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error)
 	Purges(ctx context.Context) ([]store.Purge, error)
 
 	GroupHistory(ctx context.Context, group string, p store.Page) ([]store.Message, int64, error)

@@ -50,7 +50,9 @@ func pngHead(r io.Reader) (head, error) {
 
 // The markers of a JPEG that matter here.
 const (
-	app1, startOfScan   = 0xE1, 0xDA
+	app0, app1, lastApp = 0xE0, 0xE1, 0xEF
+	tables, quantities  = 0xC4, 0xDB
+	interval, comment   = 0xDD, 0xFE
 	baseline, lastFrame = 0xC0, 0xCF
 	progressive         = 0xC2
 )
@@ -75,9 +77,9 @@ func jpegHead(r *bufio.Reader) (h head, err error) {
 		}
 		size := int(binary.BigEndian.Uint16(two[:])) - 2
 		switch {
-		case size < 0 || marker == startOfScan:
+		case size < 0 || !before(marker):
 			return broken("no frame")
-		case marker != app1 && (marker < baseline || marker > lastFrame || marker == 0xC4 || marker == 0xC8 || marker == 0xCC):
+		case marker != app1 && (marker == tables || marker > lastFrame):
 			if _, err := r.Discard(size); err != nil {
 				return broken("cut")
 			}
@@ -114,6 +116,18 @@ func jpegHead(r *bufio.Reader) (h head, err error) {
 		return h, nil
 	}
 	return broken("no frame")
+}
+
+// before says whether a segment may stand before the picture. All others end the search: some markers have no segment, and a reader that skips one there
+// sees another picture than the decoder.
+func before(marker byte) bool {
+	switch marker {
+	case tables, quantities, interval, comment:
+		return true
+	case 0xC8, 0xCC: // no frames
+		return false
+	}
+	return baseline <= marker && marker <= lastFrame || app0 <= marker && marker <= lastApp
 }
 
 // orientationOf reads EXIF's orientation (tag 0x0112 of the first directory); 0 where it is not said, or not well said.

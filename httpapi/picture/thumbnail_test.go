@@ -184,6 +184,14 @@ func TestThumbnailRefusesBombs(t *testing.T) {
 		out := binary.BigEndian.AppendUint16([]byte{0xFF, 0xD8, 0xFF, marker}, uint16(len(frame)+2))
 		return append(out, frame...)
 	}
+	// A marker, the frame of 65535 x 65535 pixels with its scan, and where a reader that skipped them as a segment looks, a small frame.
+	hidden := func(marker byte) []byte {
+		out := []byte{0xFF, 0xD8, 0xFF, marker}
+		inside := append(jpegHead(0xC0, 65535, 65535, 0x22, 0x11, 0x11)[2:], 0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0)
+		length := int(binary.BigEndian.Uint16(inside))
+		out = append(append(out, inside...), make([]byte, length-len(inside))...)
+		return append(out, jpegHead(0xC0, 16, 16, 0x11)[2:]...)
+	}
 	gifHead := append([]byte("GIF89a"), 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0)
 	for _, c := range []struct {
 		name, media string
@@ -211,6 +219,11 @@ func TestThumbnailRefusesBombs(t *testing.T) {
 		{"JPEG of no pixels", "image/jpeg", jpegHead(0xC0, 0, 9, 0x11), ErrBroken},
 		{"JPEG of no components", "image/jpeg", jpegHead(0xC0, 9, 9), ErrBroken},
 		{"JPEG of no samples", "image/jpeg", jpegHead(0xC0, 9, 9, 0), ErrBroken},
+		// The decoder takes these markers for such without a segment: what is skipped here as one is the picture there.
+		{"JPEG whose frame stands in a restart marker", "image/jpeg", hidden(0xD0), ErrBroken},
+		{"JPEG whose frame stands in a stuffed byte", "image/jpeg", hidden(0x00), ErrBroken},
+		{"JPEG whose frame stands in an unknown marker", "image/jpeg", hidden(0x02), ErrBroken},
+		{"JPEG whose frame stands behind its end", "image/jpeg", hidden(0xD9), ErrBroken},
 		{"half a JPEG", "image/jpeg", jpegOf(t, quarters(300, 200))[:900], ErrBroken},
 	} {
 		t.Run(c.name, func(t *testing.T) {
