@@ -1,0 +1,6 @@
+import { createApp } from 'vue'
+import App from './App.vue'
+import 'shared/base.css'
+import './style.css'
+
+createApp(App).mount('#app')

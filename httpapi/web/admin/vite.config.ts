@@ -1,0 +1,3 @@
+import { page } from '../vite.page.ts'
+
+export default page('admin', '/admin/')
