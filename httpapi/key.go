@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/time/rate"
+
+	"tlim/store/private"
 )
 
 // Key is a credential of an integrator.
@@ -135,8 +137,8 @@ func readKey(path string, log *slog.Logger) (string, error) {
 	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return "", fmt.Errorf("%s holds something else than one line of ASCII without blanks: save it as UTF-8, or remove it and a new key is made", path)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		log.Warn("others than the owner can read the HTTP admin key", "file", path, "mode", info.Mode().Perm().String(), "remedy", "chmod 600")
+	if who, err := private.Readers(path); err == nil && who != "" {
+		log.Warn("others than the owner can read the HTTP admin key", "file", path, "who", who, "remedy", private.Remedy(path))
 	}
 	return secret, nil
 }
@@ -146,7 +148,7 @@ func readKey(path string, log *slog.Logger) (string, error) {
 func makeKey(path string, log *slog.Logger) (string, error) {
 	secret := freshSecret()
 	temp := path + ".new-" + hex.EncodeToString([]byte(rand.Text()[:6]))
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := private.Create(temp)
 	if err != nil {
 		return "", err
 	}

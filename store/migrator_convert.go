@@ -10,14 +10,14 @@ import (
 
 // Conversion is a table that gets columns which hold every character and tell all texts apart.
 type Conversion struct {
-	Table     string
-	Faults    []string // what is wrong with it now
-	Rows      int64    // about
-	Bytes     int64
-	Time      time.Duration // about, in which nobody writes it
-	Disk      int64         // free bytes that it takes meanwhile, about
-	Statement string
-	Notes     []string // what the rows are like
+	Table     string        `json:"table"`
+	Faults    []string      `json:"faults"` // what is wrong with it now
+	Rows      int64         `json:"rows"`   // about
+	Bytes     int64         `json:"bytes"`
+	Time      time.Duration `json:"nanoseconds"` // about, in which nobody writes it
+	Disk      int64         `json:"disk"`        // free bytes that it takes meanwhile, about
+	Statement string        `json:"statement"`
+	Notes     []string      `json:"notes"` // what the rows are like
 }
 
 // ConversionRate is how many bytes a second a server converts, taken low (measured, MariaDB 10.11 with a buffer pool of 64 MiB: 48 MiB

@@ -20,9 +20,9 @@ type Return struct {
 
 // Lost is what goes, how many rows of it have something, and what that means.
 type Lost struct {
-	Name  string
-	Rows  int64
-	Means string
+	Name  string `json:"name"`
+	Rows  int64  `json:"rows"`
+	Means string `json:"means"`
 }
 
 // lostTables say what goes with a table of our own that has rows.

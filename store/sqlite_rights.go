@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"strings"
+
+	"tlim/store/private"
 )
 
 // prepareSQLite sees to it that nobody but the owner reads everybody's messages. A new file is made for its owner alone,
 // whatever the umask: SQLite itself makes it readable for all, and gives the files beside it the rights of the first. Of a file
-// that is there others lose their rights. Those of a group stay, because it may be meant to make backups, and are named.
+// that is there others lose their rights. Those of a Unix group stay, because it may be meant to make backups, and are named.
 func prepareSQLite(cfg Config) (warnings []string, err error) {
 	base, err := sqliteURI(cfg.DSN)
 	if err != nil {
@@ -26,7 +27,7 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 	}
 	_, query, _ := strings.Cut(base, "?")
 	if cfg.Migrate == MigrateAuto && (!strings.Contains(query, "mode=") || strings.Contains(query, "mode=rwc")) {
-		switch f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600); {
+		switch f, err := private.Create(path); {
 		case err == nil:
 			return nil, f.Close()
 		case !errors.Is(err, fs.ErrExist):
@@ -37,25 +38,7 @@ func prepareSQLite(cfg Config) (warnings []string, err error) {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
-	for _, name := range []string{path, path + "-wal", path + "-shm"} {
-		info, err := os.Stat(name)
-		if err != nil || !info.Mode().IsRegular() {
-			continue // it is not there, or opening says what is wrong with it
-		}
-		mode := info.Mode().Perm()
-		if mode&0o007 != 0 {
-			mode &^= 0o007
-			if err := os.Chmod(name, mode); err != nil {
-				warnings = append(warnings, fmt.Sprintf("every user of this machine can read %s, which holds everybody's messages, and its rights cannot be changed: %v (chmod 600)", name, err))
-				continue
-			}
-			warnings = append(warnings, fmt.Sprintf("every user of this machine could read %s, which holds everybody's messages; its mode is %#o now", name, mode))
-		}
-		if mode&0o070 != 0 && name == path {
-			warnings = append(warnings, fmt.Sprintf("the group of %s can read everybody's messages: if that is not meant for backups, chmod 600", name))
-		}
-	}
-	return warnings, nil
+	return closeOff(path), nil
 }
 
 // sqlitePath is the file that a file: URI names.

@@ -21,12 +21,13 @@ import (
 	"tlim/cmd/tlim/config"
 	"tlim/cmd/tlim/takeover"
 	"tlim/store"
+	"tlim/store/private"
 )
 
 // importing is what the command line says of an import.
 type importing struct {
 	from, to           string
-	db, force          bool
+	db, force, asJSON  bool
 	user, passwordFile string
 	wait               time.Duration // for the database
 }
@@ -58,6 +59,7 @@ func importCommand(from *config.Sources) *cobra.Command {
 	command.Flags().StringVar(&i.to, "output", "tlim.yaml", "file to write")
 	command.Flags().BoolVar(&i.force, "force", false, "write over a file that is there")
 	command.Flags().StringVar(&i.user, "user", "", "user of the database, where openfire.xml has it encrypted")
+	command.Flags().BoolVar(&i.asJSON, "json", false, "print JSON")
 	command.Flags().StringVar(&i.passwordFile, "password-file", "", "file with the password of --user, in one line")
 	return command
 }
@@ -81,6 +83,15 @@ func importConfig(ctx context.Context, out io.Writer, i importing) error {
 	file := takeover.Convert(document, db, rows, why)
 	if err := i.write(file.Text()); err != nil {
 		return fmt.Errorf("write %s: %w", i.to, err)
+	}
+	if i.asJSON {
+		return printJSON(out, struct {
+			File   string   `json:"file"`
+			Keys   int      `json:"keys"`
+			Unread string   `json:"database_not_read,omitempty"` // why
+			ToDo   []string `json:"to_do"`
+			Notes  []string `json:"notes"`
+		}{i.to, file.Taken(), why, whole(append(file.ToDo, i.unfit(file.ToDo)...)), whole(file.Notes)})
 	}
 	fmt.Fprintf(out, "%s is written, mode 0600: %d keys set, each with a comment on where it comes from; what was dropped stands at its end with the reason\n", i.to, file.Taken())
 	if i.db && why != "" {
@@ -297,7 +308,9 @@ func (i importing) write(text []byte) error {
 	if err != nil {
 		return withoutPath(err)
 	}
-	_, err = f.Write(text)
+	if err = private.Restrict(f.Name()); err == nil { // for Windows, where the mode is nothing
+		_, err = f.Write(text)
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
 		err = i.target() // what is there may be another since

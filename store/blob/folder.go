@@ -10,6 +10,8 @@ import (
 	"path"
 	"sync"
 	"time"
+
+	"tlim/store/private"
 )
 
 // Folder keeps files below one folder: the bytes of id abcd… in ab/abcd…, spread over 256 folders because a directory of a
@@ -24,8 +26,14 @@ const incoming = "incoming"
 
 // OpenFolder opens dir and makes it when it is missing, with rights for the owner only. Close it after use.
 func OpenFolder(dir string) (*Folder, error) {
+	_, there := os.Stat(dir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of files: %w", err)
+	}
+	if there != nil { // an older one's rights are an administrator's
+		if err := private.Restrict(dir); err != nil {
+			return nil, fmt.Errorf("folder of files: %w", err)
+		}
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -136,7 +144,7 @@ func (f *Folder) syncDir(name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return errors.Join(syncFolder(dir), dir.Close())
 }
 
 // Open returns the file itself, an *os.File, so that a server may hand it to the kernel. It must have size bytes.

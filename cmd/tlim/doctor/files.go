@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tlim/store/blob"
+	"tlim/store/private"
 )
 
 // fileChecks are about what lies on disks: uploads, the SQLite file, keys.
@@ -67,8 +68,8 @@ func (s *Site) checkFiles(ctx context.Context) []Finding {
 			return failure(fmt.Sprintf("run tlim (and this command) as %s, or chown -R it to the user that they run as", owner(info)), "%s belongs to %s, and this user cannot write there: %v", part, owner(info), err)
 		}
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return warning("chmod o= "+dir, "every user of this machine can look into %s (mode %#o)", dir, info.Mode().Perm())
+	if who, err := private.Strangers(dir); err == nil && who != "" {
+		return warning(private.Remedy(dir), "every user of this machine can look into %s (%s)", dir, who)
 	}
 	return ok("%s belongs to %s, and this user can write there", dir, owner(info))
 }
@@ -156,8 +157,8 @@ func (s *Site) checkDatabaseFile(context.Context) []Finding {
 			return failure(fmt.Sprintf("chown %s %s%s", owner(info), file, suffix), "%s belongs to %s, and %s%s to %s", file, owner(info), filepath.Base(file), suffix, owner(beside))
 		}
 	}
-	if info.Mode().Perm()&0o007 != 0 {
-		return warning("chmod 600 "+file, "every user of this machine can read %s, which holds everybody's messages", file)
+	if who, err := private.Strangers(file); err == nil && who != "" {
+		return warning(private.Remedy(file), "every user of this machine can read %s (%s), which holds everybody's messages", file, who)
 	}
 	return ok("%s belongs to %s alone", file, owner(info))
 }
@@ -176,8 +177,9 @@ func (s *Site) checkKeyFile(context.Context) []Finding {
 		return ok("the first start makes one: %s", file)
 	case err != nil:
 		return failure("let the user that tlim runs as reach it", "http.key_file: %v", err)
-	case info.Mode().Perm()&0o077 != 0:
-		return warning("chmod 600 "+file, "others than its owner can read %s (mode %#o), which is an admin key", file, info.Mode().Perm())
+	}
+	if who, err := private.Readers(file); err == nil && who != "" {
+		return warning(private.Remedy(file), "others than its owner can read %s (%s), which is an admin key", file, who)
 	}
 	return ok("%s belongs to %s alone", file, owner(info))
 }
