@@ -16,7 +16,7 @@ store: {driver: mysql, dsn: "tlim:hush@db:x@tcp(10.0.0.1:3306)/im"}
 http: {keys: [{name: crm, key: hush-0123456789abcdef, scopes: [business]}]}
 `)
 	var out bytes.Buffer
-	if err := showConfig(&out, config.Sources{File: path}); err != nil {
+	if err := showConfig(&out, config.Sources{File: path}, false); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(out.String(), "hush") {

@@ -18,8 +18,9 @@ func TestSignalsWithoutEchoes(t *testing.T) {
 			after  time.Duration
 			want   int
 		}{
-			{syscall.SIGTERM, 0, 1}, {syscall.SIGTERM, time.Millisecond, 0}, {syscall.SIGINT, 0, 1}, {syscall.SIGINT, echoTime - time.Millisecond, 0},
-			{syscall.SIGINT, time.Millisecond, 1}, {syscall.SIGHUP, 0, 1}, {syscall.SIGHUP, time.Millisecond, 1},
+			{syscall.SIGHUP, 0, 1}, {syscall.SIGTERM, 0, 1}, {syscall.SIGTERM, time.Millisecond, 0}, {syscall.SIGINT, time.Millisecond, 0}, {syscall.SIGHUP, 0, 1},
+			{syscall.SIGHUP, time.Millisecond, 1}, {syscall.SIGINT, echoTime - 4*time.Millisecond, 0}, {syscall.SIGINT, time.Millisecond, 1}, {syscall.SIGTERM, time.Millisecond, 0},
+			{syscall.SIGTERM, echoTime, 1},
 		} {
 			time.Sleep(c.after)
 			signals <- c.signal

@@ -182,17 +182,20 @@ func listKeys(ctx context.Context, out io.Writer, from config.Sources, asJSON bo
 }
 
 func keysEndCommand(from *config.Sources) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	command := &cobra.Command{
 		Use:   "end NAME",
 		Short: "End a key that tlim keys new or the console made; a process that serves refuses it within seconds",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return endKey(cmd.Context(), cmd.OutOrStdout(), *from, args[0])
+			return endKey(cmd.Context(), cmd.OutOrStdout(), *from, args[0], asJSON)
 		},
 	}
+	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return command
 }
 
-func endKey(ctx context.Context, out io.Writer, from config.Sources, name string) error {
+func endKey(ctx context.Context, out io.Writer, from config.Sources, name string, asJSON bool) error {
 	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
@@ -212,6 +215,14 @@ func endKey(ctx context.Context, out io.Writer, from config.Sources, name string
 			return fmt.Errorf("the key %s is the configuration's (%s): change it there, and send the process SIGHUP", name, where)
 		}
 		return fmt.Errorf("there is no key named %s; tlim keys list has all", strings.Map(printable, name))
+	}
+	if asJSON {
+		return printJSON(out, struct {
+			Name    string    `json:"name"`
+			Ended   time.Time `json:"ended"`
+			EndedBy string    `json:"ended_by"`
+			Before  bool      `json:"had_ended"` // already
+		}{k.Name, time.UnixMilli(k.Ended), k.EndedBy, k.Ended != e.Time})
 	}
 	if k.Ended != e.Time {
 		_, err = fmt.Fprintf(out, "the key %s had ended already, %s by %s\n", name, time.UnixMilli(k.Ended).Format(time.DateTime), k.EndedBy)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"tlim/cmd/tlim/config"
+	"tlim/store"
 )
 
 // write makes a file in a folder of the test and returns its path.
@@ -60,6 +64,8 @@ func TestExitCodes(t *testing.T) {
 		stdout, stderr string // parts of them
 	}{
 		{"version", 0, "tlim ", ""},
+		{"--version", 0, "tlim " + version() + "\n", ""},
+		{"version --json", 0, "\"go\": \"" + runtime.Version() + "\"", ""},
 		{"", 0, "Available Commands", ""},
 		{"config check --config " + good, 0, "good.yaml: fit to run", ""},
 		{"config show --config " + good, 0, "secret: '********'", ""},
@@ -80,6 +86,60 @@ func TestExitCodes(t *testing.T) {
 			}
 			if c.stderr == "" && stderr != "" {
 				t.Errorf(`stderr: got %s, want ""`, stderr)
+			}
+		})
+	}
+}
+
+// Programs read what commands print.
+func TestEveryCommandPrintsJSON(t *testing.T) {
+	var look func(c *cobra.Command)
+	looked := 0
+	look = func(c *cobra.Command) {
+		for _, sub := range c.Commands() {
+			look(sub)
+		}
+		if c.HasSubCommands() || c.Name() == "completion" { // which prints a script
+			return
+		}
+		looked++
+		if c.Flags().Lookup("json") == nil {
+			t.Errorf("%s has no flag --json, want one", c.CommandPath())
+		}
+	}
+	look(rootCommand())
+	if looked < 15 {
+		t.Errorf("got %d commands, want all", looked)
+	}
+	dir := t.TempDir()
+	good := write(t, dir, "good.yaml", "xmpp: {domain: im.test, secret: hush-hush}\nmetrics: {listen: '"+freeAddr(t)+"'}\n")
+	bad := write(t, dir, "bad.yaml", "xmpp: {domain: im.test, secret: hush-hush, ping: 8}\n")
+	database := " --set store.dsn=" + filepath.Join(dir, "some.db") + " --config " + good
+	opened, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "some.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := opened.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"config check --config " + good, 0, `"problems": []`},
+		{"config check --config " + bad, exitUsage, `"fit": false`},
+		{"config show --config " + good, 0, `"domain": "im.test"`},
+		{"version", 0, `"platform": "` + runtime.GOOS + "/" + runtime.GOARCH + `"`},
+		{"token revoke zhangsan" + database, 0, `"known": false`},
+		{"migrate up" + database, 0, `"created": []`},
+		{"migrate down" + database, 0, `"tlim_id"`},
+		{"migrate down --yes" + database, 0, `"done": true`},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			code, out, errs := runCommand(t, append(strings.Fields(c.args), "--json")...)
+			if code != c.code || !json.Valid([]byte(out)) || !strings.Contains(out, c.want) || strings.Contains(out+errs, "hush-hush") {
+				t.Errorf("got %d\n%s\n%s\nwant %d and a document with %s, without the secret", code, out, errs, c.code, c.want)
 			}
 		})
 	}
@@ -107,10 +167,10 @@ func TestVersion(t *testing.T) {
 		{Key: "vcs.revision", Value: "0123456789abcdef0123456789abcdef01234567"}, {Key: "vcs.time", Value: "2026-11-23T22:00:00Z"}, {Key: "vcs.modified", Value: "true"},
 	}}
 	want := "v1.2.3, commit 0123456789ab of 2026-11-23T22:00:00Z, changed, " + runtime.Version()
-	if got := versionOf(info); got != want {
+	if got := buildOf(info).String(); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if got := versionOf(&debug.BuildInfo{GoVersion: "go1.26"}); got != "(devel), go1.26" {
+	if got := buildOf(&debug.BuildInfo{GoVersion: "go1.26"}).String(); got != "(devel), go1.26" {
 		t.Errorf(`without a commit: got %s, want "(devel), go1.26"`, got)
 	}
 }

@@ -36,6 +36,7 @@ func migrateCommand(from *config.Sources) *cobra.Command {
 		},
 	}
 	status.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	var upAsJSON bool
 	up := &cobra.Command{
 		Use:   "up",
 		Short: "Add the tables, columns and indexes that are missing",
@@ -43,9 +44,10 @@ func migrateCommand(from *config.Sources) *cobra.Command {
 			"process that serves; where they cannot it is said. SQLite's file must not be open elsewhere. Killed, it leaves whole steps, and the next " +
 			"one goes on behind them.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return migrateUp(cmd.Context(), cmd.OutOrStdout(), *from)
+			return migrateUp(cmd.Context(), printer{cmd.OutOrStdout(), cmd.ErrOrStderr(), upAsJSON}, *from)
 		},
 	}
+	up.Flags().BoolVar(&upAsJSON, "json", false, "print JSON; how far it is goes to standard error")
 	migrate.AddCommand(status, up, downCommand(from), convertCommand(from))
 	return migrate
 }
@@ -223,16 +225,48 @@ func progressLine(p store.Progress) string {
 	return line
 }
 
-func migrateUp(ctx context.Context, out io.Writer, from config.Sources) error {
+// printer prints what a command did, as lines or as one document.
+type printer struct {
+	out, stderr io.Writer
+	asJSON      bool
+}
+
+// progress is where it goes how far a long work is.
+func (p printer) progress() io.Writer {
+	if p.asJSON {
+		return p.stderr
+	}
+	return p.out
+}
+
+// whole is a list as JSON has it: none is [].
+func whole[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func migrateUp(ctx context.Context, p printer, from config.Sources) error {
 	_, cfg, err := database(from)
 	if err != nil {
 		return err
 	}
 	var r store.Report
-	err = migrated(ctx, out, cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
+	err = migrated(ctx, p.progress(), cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
 		r, err = m.Up(ctx)
 		return err
 	})
+	if p.asJSON {
+		return errors.Join(err, printJSON(p.out, struct {
+			Created  []string `json:"created"`
+			Added    []string `json:"added"`
+			Missing  []string `json:"missing"` // statements
+			Degraded []string `json:"degraded"`
+			Warnings []string `json:"warnings"`
+		}{whole(r.Created), whole(r.Added), whole(r.Missing), whole(r.Degraded), whole(r.Warnings)}))
+	}
+	out := p.out
 	for _, name := range r.Created {
 		fmt.Fprintf(out, "made: table %s\n", name)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,32 +18,34 @@ import (
 // What is not taken back, or takes a quiet hour, is printed first and done with --yes alone.
 
 func downCommand(from *config.Sources) *cobra.Command {
-	var yes bool
+	var yes, asJSON bool
 	down := &cobra.Command{
 		Use:   "down",
 		Short: "Give the tables back to the old plugin: what tlim added goes, with --yes",
 		Long: "Give the tables back to the old plugin. Without --yes it prints what would go and changes nothing. With --yes the tables of tlim's own, its columns " +
 			"and indexes go; no row of the plugin's tables is changed. It refuses while a process serves.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return migrateDown(cmd.Context(), cmd.OutOrStdout(), *from, yes)
+			return migrateDown(cmd.Context(), printer{cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON}, *from, yes)
 		},
 	}
 	down.Flags().BoolVar(&yes, "yes", false, "do it")
+	down.Flags().BoolVar(&asJSON, "json", false, "print JSON; how far it is goes to standard error")
 	return down
 }
 
 func convertCommand(from *config.Sources) *cobra.Command {
-	var yes bool
+	var yes, asJSON bool
 	convert := &cobra.Command{
 		Use:   "utf8mb4",
 		Short: "Convert tables of MySQL and MariaDB that refuse Chinese or emoji, with --yes",
 		Long: "Convert tables of MySQL and MariaDB to utf8mb4 with the collation utf8mb4_bin: they hold every character and tell all ids apart then. Without --yes " +
 			"it prints the plan, in its order, with the time and the disk that it takes. Nobody writes a table while it is converted, so it refuses while a process serves.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return migrateConvert(cmd.Context(), cmd.OutOrStdout(), *from, yes)
+			return migrateConvert(cmd.Context(), printer{cmd.OutOrStdout(), cmd.ErrOrStderr(), asJSON}, *from, yes)
 		},
 	}
 	convert.Flags().BoolVar(&yes, "yes", false, "do it")
+	convert.Flags().BoolVar(&asJSON, "json", false, "print JSON; how far it is goes to standard error")
 	return convert
 }
 
@@ -79,13 +82,13 @@ func unserved(ctx context.Context, cfg config.Config) error {
 	return err
 }
 
-func migrateDown(ctx context.Context, out io.Writer, from config.Sources, yes bool) error {
+func migrateDown(ctx context.Context, p printer, from config.Sources, yes bool) error {
 	site, cfg, err := database(from)
 	if err != nil {
 		return err
 	}
 	if !yes {
-		return planDown(ctx, out, site, cfg)
+		return planDown(ctx, p, site, cfg)
 	}
 	if err := unserved(ctx, site); err != nil {
 		return err
@@ -97,10 +100,17 @@ func migrateDown(ctx context.Context, out io.Writer, from config.Sources, yes bo
 		}
 		return progressLine(p)
 	}
-	err = migrated(ctx, out, cfg, slow, func(ctx context.Context, m *store.Migrator) (err error) {
+	err = migrated(ctx, p.progress(), cfg, slow, func(ctx context.Context, m *store.Migrator) (err error) {
 		gone, err = m.Down(ctx)
 		return err
 	})
+	if p.asJSON {
+		return errors.Join(err, printJSON(p.out, struct {
+			Done bool     `json:"done"`
+			Gone []string `json:"gone"`
+		}{true, whole(gone)}))
+	}
+	out := p.out
 	for _, what := range gone {
 		fmt.Fprintf(out, "gone: %s\n", what)
 	}
@@ -117,12 +127,22 @@ func migrateDown(ctx context.Context, out io.Writer, from config.Sources, yes bo
 // beforeThePlugin is what the plugin does by itself at its start.
 const beforeThePlugin = "note: with tlim.userAsync (its default) the plugin deletes all accounts of Openfire but admin at its start, and makes them again with the password 123"
 
-func planDown(ctx context.Context, out io.Writer, site config.Config, cfg store.Config) error {
+func planDown(ctx context.Context, p printer, site config.Config, cfg store.Config) error {
 	var r store.Return
 	why, err := planned(ctx, site, cfg, true, func(e *store.Examination) (err error) { r, err = e.Return(ctx); return err })
 	if err != nil {
 		return err
 	}
+	if p.asJSON {
+		return printJSON(p.out, struct {
+			Done    bool         `json:"done"`
+			Indexes []string     `json:"indexes"`
+			Columns []store.Lost `json:"columns"`
+			Tables  []store.Lost `json:"tables"`
+			Why     []string     `json:"in_the_way"`
+		}{false, whole(r.Indexes), whole(r.Columns), whole(r.Tables), whole(append(r.Refused, why...))})
+	}
+	out := p.out
 	for _, i := range r.Indexes {
 		fmt.Fprintf(out, "would go: index %s\n", i)
 	}
@@ -170,22 +190,29 @@ func meaning(l store.Lost) string {
 	return ": " + l.Means
 }
 
-func migrateConvert(ctx context.Context, out io.Writer, from config.Sources, yes bool) error {
+func migrateConvert(ctx context.Context, p printer, from config.Sources, yes bool) error {
 	site, cfg, err := database(from)
 	if err != nil {
 		return err
 	}
 	if !yes {
-		return planConversion(ctx, out, site, cfg)
+		return planConversion(ctx, p, site, cfg)
 	}
 	if err := unserved(ctx, site); err != nil {
 		return err
 	}
 	var converted []string
-	err = migrated(ctx, out, cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
+	err = migrated(ctx, p.progress(), cfg, progressLine, func(ctx context.Context, m *store.Migrator) (err error) {
 		converted, err = m.Convert(ctx)
 		return err
 	})
+	if p.asJSON {
+		return errors.Join(err, printJSON(p.out, struct {
+			Done      bool     `json:"done"`
+			Converted []string `json:"converted"`
+		}{true, whole(converted)}))
+	}
+	out := p.out
 	for _, table := range converted {
 		fmt.Fprintf(out, "converted: %s\n", table)
 	}
@@ -197,12 +224,20 @@ func migrateConvert(ctx context.Context, out io.Writer, from config.Sources, yes
 
 const nothingToConvert = "every table holds every character and tells all ids apart: nothing is to be converted"
 
-func planConversion(ctx context.Context, out io.Writer, site config.Config, cfg store.Config) error {
+func planConversion(ctx context.Context, p printer, site config.Config, cfg store.Config) error {
 	var list []store.Conversion
 	why, err := planned(ctx, site, cfg, false, func(e *store.Examination) (err error) { list, err = e.Conversions(ctx); return err })
 	if err != nil {
 		return err
 	}
+	if p.asJSON {
+		return printJSON(p.out, struct {
+			Done   bool               `json:"done"`
+			Tables []store.Conversion `json:"tables"` // in the order in which they are converted
+			Why    []string           `json:"in_the_way"`
+		}{false, whole(list), whole(why)})
+	}
+	out := p.out
 	if len(list) == 0 {
 		fmt.Fprintln(out, nothingToConvert)
 		return nil

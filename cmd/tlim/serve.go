@@ -40,10 +40,12 @@ func serveCommand(from *config.Sources) *cobra.Command {
 			if err := how.problem(); err != nil {
 				return err
 			}
-			if how.on {
-				return serveShadow(*from, cmd.OutOrStdout(), cmd.ErrOrStderr(), signals, how)
-			}
-			return serve(*from, cmd.ErrOrStderr(), signals)
+			return asService(notified, cmd.ErrOrStderr(), func(stderr io.Writer) error {
+				if how.on {
+					return serveShadow(*from, cmd.OutOrStdout(), stderr, signals, how)
+				}
+				return serve(*from, stderr, signals)
+			})
 		},
 	}
 	command.Flags().BoolVar(&how.on, "shadow", false, "compare with the running old plugin by packet copies; write and send nothing")

@@ -18,19 +18,22 @@ func tokenCommand(from *config.Sources) *cobra.Command {
 		Short: "End the tokens by which users' clients call the HTTP API",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	token.AddCommand(&cobra.Command{
+	var asJSON bool
+	revoke := &cobra.Command{
 		Use:   "revoke USER",
 		Short: "End all tokens of a user at once; their clients ask for new ones over XMPP",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return revokeTokens(cmd.Context(), cmd.OutOrStdout(), *from, args[0])
+			return revokeTokens(cmd.Context(), cmd.OutOrStdout(), *from, args[0], asJSON)
 		},
-	})
+	}
+	revoke.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	token.AddCommand(revoke)
 	return token
 }
 
 // revokeTokens works on the database, beside a process that serves: that one looks at every call.
-func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user string) error {
+func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user string, asJSON bool) error {
 	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
@@ -48,6 +51,12 @@ func revokeTokens(ctx context.Context, out io.Writer, from config.Sources, user 
 	})
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return printJSON(out, struct {
+			User  string `json:"user_id"`
+			Known bool   `json:"known"` // it had a token before, or was revoked before
+		}{local, before.UserID != ""})
 	}
 	fmt.Fprintf(out, "the tokens of %s have ended\n", local)
 	if before.UserID == "" {

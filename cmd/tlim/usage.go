@@ -26,7 +26,8 @@ func keysCommand(from *config.Sources) *cobra.Command {
 		Short: "Who may call the HTTP API, and who does",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	keys.AddCommand(&cobra.Command{
+	var asJSON bool
+	usage := &cobra.Command{
 		Use:   "usage",
 		Short: "Count the calls of each key since the process started, and name who still calls without one",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,10 +35,11 @@ func keysCommand(from *config.Sources) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return keysUsage(cmd.Context(), cmd.OutOrStdout(), cfg.Metrics.Listen)
+			return keysUsage(cmd.Context(), cmd.OutOrStdout(), cfg.Metrics.Listen, asJSON)
 		},
-	})
-	keys.AddCommand(keysNewCommand(from), keysListCommand(from), keysEndCommand(from))
+	}
+	usage.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	keys.AddCommand(usage, keysNewCommand(from), keysListCommand(from), keysEndCommand(from))
 	return keys
 }
 
@@ -45,10 +47,16 @@ func keysCommand(from *config.Sources) *cobra.Command {
 const usageTime = 10 * time.Second
 
 // keysUsage prints what the process that listens on address counted.
-func keysUsage(ctx context.Context, out io.Writer, address string) error {
+func keysUsage(ctx context.Context, out io.Writer, address string, asJSON bool) error {
 	families, err := scrape(ctx, address)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return printJSON(out, struct {
+			Calls   []map[string]any `json:"calls"`
+			Without []map[string]any `json:"without_key"`
+		}{counts(families["tlim_http_requests_total"], "caller", "endpoint", "status"), counts(families["tlim_http_keyless_total"], "address", "endpoint", "allowed")})
 	}
 	return printUsage(out, families)
 }
@@ -114,30 +122,51 @@ func printUsage(out io.Writer, families map[string]*dto.MetricFamily) error {
 	return w.Flush()
 }
 
-// counted lists a counter's series by these labels, sorted.
-func counted(family *dto.MetricFamily, labels ...string) []string {
-	type row struct {
-		labels []string
-		value  float64
-	}
-	var rows []row
+// series is one of a counter, with the values of the labels that were asked for.
+type series struct {
+	labels []string
+	value  float64
+}
+
+// sorted lists a counter's series by these labels.
+func sorted(family *dto.MetricFamily, labels ...string) []series {
+	var rows []series
 	for _, m := range family.GetMetric() {
 		have := map[string]string{}
 		for _, l := range m.GetLabel() {
 			have[l.GetName()] = l.GetValue()
 		}
-		r := row{value: m.GetCounter().GetValue()}
+		r := series{value: m.GetCounter().GetValue()}
 		for _, name := range labels {
 			r.labels = append(r.labels, have[name])
 		}
 		rows = append(rows, r)
 	}
-	slices.SortFunc(rows, func(a, b row) int {
+	slices.SortFunc(rows, func(a, b series) int {
 		return cmp.Or(cmp.Compare(a.labels[0], b.labels[0]), cmp.Compare(b.value, a.value), slices.Compare(a.labels, b.labels))
 	})
+	return rows
+}
+
+// counted are lines with tabs.
+func counted(family *dto.MetricFamily, labels ...string) []string {
+	rows := sorted(family, labels...)
 	lines := make([]string, len(rows))
 	for i, r := range rows {
 		lines[i] = fmt.Sprintf("%s\t%.0f", strings.Join(r.labels, "\t"), r.value)
 	}
 	return lines
+}
+
+// counts are rows of JSON: the labels by name, and the calls.
+func counts(family *dto.MetricFamily, labels ...string) []map[string]any {
+	list := []map[string]any{}
+	for _, r := range sorted(family, labels...) {
+		row := map[string]any{"calls": int64(r.value)}
+		for i, name := range labels {
+			row[name] = r.labels[i]
+		}
+		list = append(list, row)
+	}
+	return list
 }

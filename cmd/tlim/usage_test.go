@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -52,6 +53,23 @@ WITHOUT A KEY, FROM  ENDPOINT      ALLOWED  CALLS
 `
 	if code != 0 || out != want || errs != "" {
 		t.Errorf("%d\n%s\n%s\nwant\n%s", code, out, errs, want)
+	}
+	var document struct {
+		Calls []struct {
+			Caller, Endpoint, Status string
+			Calls                    int
+		}
+		Without []struct {
+			Address, Endpoint, Allowed string
+			Calls                      int
+		} `json:"without_key"`
+	}
+	code, out, errs = runCommand(t, "keys", "usage", "--json", "--config", config)
+	if err := json.Unmarshal([]byte(out), &document); err != nil || code != 0 || errs != "" {
+		t.Fatalf("got %d, %v, %s\n%s", code, err, errs, out)
+	}
+	if c, w := document.Calls, document.Without; len(c) != 3 || c[1].Caller != "oa" || c[1].Status != "429" || c[1].Calls != 1000000 || len(w) != 2 || w[0].Address != "192.0.2.7" || w[0].Allowed != "no" || w[0].Calls != 5 {
+		t.Errorf("got %+v, want the same rows", document)
 	}
 	body = "# TYPE tlim_http_requests_total counter\ntlim_http_requests_total{caller=\"oa\",endpoint=\"approval\",status=\"200\"} 12\n"
 	if code, out, _ = runCommand(t, "keys", "usage", "--config", config); code != 0 || !strings.HasSuffix(out, "\nnobody called without a key\n") {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -26,12 +28,20 @@ const boshPort = "7070"
 // Sources is where a configuration comes from. The environment of the process is read besides: TLIM_ and the key with _
 // for every dot.
 type Sources struct {
-	File string   // path of the file; "" looks for ./tlim.yaml and /etc/tlim/tlim.yaml, which need not exist
+	File string   // path of the file; "" looks for ./tlim.yaml and /etc/tlim/tlim.yaml (on Windows %ProgramData%\tlim\tlim.yaml), which need not exist
 	Set  []string // KEY=VALUE, above file and environment
 }
 
 // configFiles are looked for, in this order, when no file is named.
-var configFiles = []string{"tlim.yaml", "/etc/tlim/tlim.yaml"}
+var configFiles = []string{"tlim.yaml", SystemFile()}
+
+// SystemFile is where the configuration of the machine's tlim is.
+func SystemFile() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "tlim", "tlim.yaml")
+	}
+	return "/etc/tlim/tlim.yaml"
+}
 
 // Problems is everything that is wrong with a configuration, one line each.
 type Problems []string

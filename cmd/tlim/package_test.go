@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"tlim/cmd/tlim/config"
+)
+
+// The configuration of the packages has no fault but what an administrator has to fill in, and puts data where the unit lets it be written.
+func TestPackagedConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	file := write(t, dir, "tlim.yaml", readText(t, "../../deploy/package/tlim.yaml"))
+	write(t, dir, "xmpp.secret", "")
+	var problems config.Problems
+	if _, _, err := config.Load(config.Sources{File: file}); !errors.As(err, &problems) || len(problems) != 3 ||
+		!slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "xmpp.domain") }) ||
+		!slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "xmpp.secret_file") }) {
+		t.Errorf("as it is: got %q, want the domain, the secret and its empty file named", problems)
+	}
+	write(t, dir, "xmpp.secret", "hush\n")
+	cfg, _, err := config.Load(config.Sources{File: file, Set: []string{"xmpp.domain=im.example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, path := range map[string]string{"store.dsn": cfg.Store.DSN.Reveal(), "http.key_file": string(cfg.HTTP.KeyFile), "files.dir": string(cfg.Files.Dir)} {
+		if !strings.HasPrefix(path, "/var/lib/tlim/") {
+			t.Errorf("%s is %s, want a place below /var/lib/tlim", key, path)
+		}
+	}
+}
+
+// youngerThan219 are options of units that tlim would need, were they used, and that systemd 219 does not have.
+var youngerThan219 = []*regexp.Regexp{
+	regexp.MustCompile(`(?m)^(Load|Set)Credential`),
+	regexp.MustCompile(`%[dVTCLSE]`),                 // specifiers
+	regexp.MustCompile(`(?m)^SystemCallFilter=[^~]`), // of unknown groups nothing but execve and exit is allowed
+	regexp.MustCompile(`(?m)^(DynamicUser|PrivateUsers|Type=(exec|notify-reload))`),
+	regexp.MustCompile(`(?m)^(StandardOutput|StandardError)=(file|append|truncate):`),
+	regexp.MustCompile(`(?m)^Exec\w+=[+!:]`),
+}
+
+func TestUnitWorksWithOldSystemd(t *testing.T) {
+	unit := readText(t, "../../deploy/tlim.service")
+	for _, option := range youngerThan219 {
+		if found := option.FindString(unit); found != "" {
+			t.Errorf("the unit has %q, which systemd 219 does not know and tlim would need", found)
+		}
+	}
+	if !strings.Contains(unit, "\nProtectSystem=full\nProtectSystem=strict\n") {
+		t.Error("ProtectSystem: want full, which old versions know, before strict")
+	}
+	old := "LoadCredential=a:b\nEnvironment=A=%d/b\nSystemCallFilter=@system-service\n"
+	for i, option := range youngerThan219[:3] {
+		if !option.MatchString(old) {
+			t.Errorf("option %d is not found in the unit of before, want it found", i)
+		}
+	}
+}
