@@ -135,6 +135,9 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 		if err != nil {
 			return err
 		}
+		for _, row := range slice {
+			s.proved.note(p.Local, row.MsgID, ProofFetched, false)
+		}
 	}
 	return nil
 }

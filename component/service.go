@@ -197,10 +197,10 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.metrics = newMetrics(deps.Registry, s)
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
-	s.proved = newProved()
+	s.proved = newProved(deps.Now)
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
 		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
-		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.note,
+		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.answered,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
 	s.intake = newIntake(s)

@@ -88,8 +88,7 @@ type simulation struct {
 	queues     map[string]map[string]*simEntry // owner, msg_id
 	read       map[store.ReceiptKey]store.Receipt
 	confirming map[string]store.Confirms
-	underWay   []*simPing // under way, of phones that are known
-	lastPing   map[simDevice]*simPing
+	underWay   []*simPing        // under way, of phones that are known
 	answers    map[simDevice]int // phones that have answered one, and on which connection
 	bounced    map[simDevice]int // how many were sent back in a row
 	chats      map[store.ChatKey]bool
@@ -182,7 +181,7 @@ func simulate(t *testing.T, seed uint64) {
 		real: map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
 		groups: map[string]*simGroup{}, ids: map[store.IDKey]*simMessage{}, queues: map[string]map[string]*simEntry{},
 		read: map[store.ReceiptKey]store.Receipt{}, confirming: map[string]store.Confirms{}, chats: map[store.ChatKey]bool{}, want: map[simCopy]*simCount{},
-		lastPing: map[simDevice]*simPing{}, answers: map[simDevice]int{}, bounced: map[simDevice]int{},
+		answers: map[simDevice]int{}, bounced: map[simDevice]int{},
 	}
 	for _, u := range simUsers {
 		m.real[u], m.got[u], m.known[u], m.queues[u] = map[string]string{}, map[string]bool{}, map[string]string{}, map[string]*simEntry{}

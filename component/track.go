@@ -1,11 +1,16 @@
 package component
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
+	"time"
 
 	"tlim/component/calls"
 	"tlim/component/outbox"
 	"tlim/component/protocol"
+	"tlim/component/unasked"
 	"tlim/component/unconfirmed"
 	"tlim/store"
 )
@@ -173,4 +178,100 @@ func pushedState(known string, row store.Push) string {
 		}
 	}
 	return known
+}
+
+// Where a user's copy of a message is, as far as memory holds it; see [unconfirmed.State].
+const (
+	CopyWaits    = unconfirmed.Waits
+	CopySent     = unconfirmed.Sent
+	CopyAsked    = unconfirmed.Asked
+	CopyAnswered = unconfirmed.Answered
+	CopyRow      = unconfirmed.Row
+	CopyFollows  = unconfirmed.Follows
+)
+
+// Sight is what memory knows of one user and one message.
+type Sight struct {
+	User  string
+	Where unconfirmed.State // "" when no copy of theirs is in memory
+	Sent  time.Time         // when that went out; zero when it did not
+	Proof Proof             // how a phone of theirs got it
+	At    time.Time         // when that was; zero without a Proof
+}
+
+// Look says of these users, in the directory's spelling, what memory knows of a message, and how far deliveries are known to be routed. It
+// knows what came since the process started, and of the proofs the last ones.
+func (s *Service) Look(msgID string, users []string) (list []Sight, delivered int64) {
+	people := make([]protocol.Person, len(users))
+	for i, user := range users {
+		people[i] = protocol.NewPerson(user, s.cfg.Server)
+	}
+	delivered = s.delivered.Load()
+	where := map[string]unconfirmed.Where{}
+	for _, w := range s.unconfirmed.Where(msgID, people) {
+		where[w.User] = w
+	}
+	list = make([]Sight, len(users))
+	for i, p := range people {
+		list[i] = Sight{User: p.ID, Where: where[p.ID].State, Sent: where[p.ID].Sent}
+		if how, at := s.proved.of(p.Local, msgID); how != ProofNone {
+			list[i].Proof, list[i].At = how, at
+		}
+	}
+	return list, delivered
+}
+
+// Device is a device that is known to be there.
+type Device struct {
+	Resource string
+	Class    string // web, android, ios or other
+	Show     string // "" is available
+	Since    time.Time
+}
+
+// Devices lists the devices of each of these users, in the directory's spelling. known says whether the absence of a device means anything: a
+// snapshot of the server is there.
+func (s *Service) Devices(users []string) (list [][]Device, known bool) {
+	known = s.presence.Known()
+	list = make([][]Device, len(users))
+	for i, user := range users {
+		list[i] = []Device{}
+		p := protocol.NewPerson(user, s.cfg.Server)
+		for _, d := range s.presence.Devices(p.Local) {
+			_, resource, _ := strings.Cut(d.Full, "/")
+			list[i] = append(list[i], Device{Resource: resource, Class: unasked.ClassOf(resource), Show: d.Show, Since: d.Seen})
+		}
+		slices.SortFunc(list[i], func(a, b Device) int { return cmp.Compare(a.Resource, b.Resource) })
+	}
+	return list, known
+}
+
+// Waiting is what waits for a user and is in memory alone: copies that nothing proves to be received, and rows that are still to be written, in the
+// order of time.
+func (s *Service) Waiting(user string) []store.OfflineMessage {
+	p := protocol.NewPerson(user, s.cfg.Server)
+	return entryRows(p.ID, s.unconfirmed.Queue(p))
+}
+
+// Client is one user with one class of client.
+type Client = unasked.Client
+
+// Unasking lists at most n clients that send without ever asking for an acknowledgement, those that sent last first.
+func (s *Service) Unasking(n int) []Client {
+	if s.conveyor.unasked == nil {
+		return nil
+	}
+	return s.conveyor.unasked.Silent(n)
+}
+
+// Treatment says what is done with messages of a type: are they stored, do they wait for absent phones, do they wake them.
+func (s *Service) Treatment(msgType string) (stored, queued, pushed bool) {
+	k := s.kinds.of(msgType)
+	switch {
+	case k == nil:
+		return false, false, false
+	case k.scope == scopeBusiness: // what is stored of them is made by the server; clients' own pass without a trace
+		k = s.kinds.notice
+	}
+	return k.Stored, k.Queued, k.Pushed
 }

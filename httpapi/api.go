@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,11 +18,13 @@ import (
 
 // API is the HTTP API. It is safe for concurrent use.
 type API struct {
-	cfg   Config
-	svc   Service
-	reads Reads
-	admin Audited
-	log   *slog.Logger
+	cfg     Config
+	svc     Service
+	reads   Reads
+	admin   Audited
+	watched Watched
+	begun   time.Time
+	log     *slog.Logger
 
 	keys       keys
 	refusals   *rates // of changes by administrators, as far as they are written down
@@ -59,7 +62,7 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, log: log, refusals: newRates(refusalRate, 1), inflight: newPool(cfg.Limits.Inflight),
+	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, watched: db, begun: cfg.Clock(), log: log, refusals: newRates(refusalRate, 1), inflight: newPool(cfg.Limits.Inflight),
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
 		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
 	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {

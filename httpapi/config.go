@@ -34,6 +34,8 @@ type Config struct {
 	Web            Web
 	Tokens         Tokens           // nil: there are no user tokens
 	Clock          func() time.Time // nil is time.Now
+	Zone           *time.Location   // of times in sentences for people; nil is that of this host
+	Console        Console          // nil: the endpoints about the process answer HTTP 503
 }
 
 // Limits bound what one caller costs. A zero field takes its default.
@@ -105,6 +107,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
+	}
+	if c.Zone == nil {
+		c.Zone = time.Local
 	}
 	c.Limits = c.Limits.withDefaults()
 	var err error

@@ -9,7 +9,7 @@ import (
 // described is what the document says of each endpoint, by the path of its route.
 var described = func() map[string]endpoint {
 	all := map[string]endpoint{}
-	for _, part := range []map[string]endpoint{describedGroups, describedMessages, describedDevices, describedBusiness, describedAdmin, describedFiles} {
+	for _, part := range []map[string]endpoint{describedGroups, describedMessages, describedDevices, describedBusiness, describedAdmin, describedConsole, describedFiles} {
 		maps.Copy(all, part)
 	}
 	return all

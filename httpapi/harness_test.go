@@ -79,6 +79,8 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 		CORSOrigins: []string{"*"},
 		Tokens:      tokens.New(s, time.Hour, func() time.Time { return testTime }),
 		Clock:       func() time.Time { return testTime },
+		Zone:        time.UTC,
+		Console:     stillConsole{},
 	}
 	for _, c := range change {
 		c(&cfg)

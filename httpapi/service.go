@@ -51,6 +51,14 @@ type Service interface {
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
 	// UserPresence is available, away or offline.
 	UserPresence(user string) string
+
+	// Look, Devices, Waiting, Unasking and Treatment answer from memory, at once. Users are given in the directory's spelling.
+	Look(msgID string, users []string) (list []component.Sight, delivered int64)
+	Devices(users []string) (list [][]component.Device, known bool)
+	Waiting(user string) []store.OfflineMessage
+	Unasking(n int) []component.Client
+	Treatment(msgType string) (stored, queued, pushed bool)
+
 	// CanonicalID maps any spelling of a user id to the directory's. It refuses (error-008) what cannot be the local part of a JID.
 	CanonicalID(ctx context.Context, id string) (string, error)
 }
@@ -59,6 +67,25 @@ type Service interface {
 type Database interface {
 	Reads
 	Audited
+	Watched
+}
+
+// Watched is what administrators look at in the tables, a page at a time.
+type Watched interface {
+	EveryUser(ctx context.Context, after string, limit int) ([]store.User, error)
+	EveryGroup(ctx context.Context, after string, limit int) ([]store.Group, error)
+	CountMembers(ctx context.Context, groups []string) (map[string]int, error)
+	CountGroups(ctx context.Context, user string) (int, error)
+	NewestChats(ctx context.Context, users []string) (map[string]string, error)
+
+	QueueSizes(ctx context.Context, users []string) (map[string]store.QueueSize, error)
+	QueueHeads(ctx context.Context, owner string, after store.RowPlace, limit int) ([]store.OfflineMessage, error)
+	Trace(ctx context.Context, msgID string, limit int) (store.Trace, error)
+	Formers(ctx context.Context, groupIDs []string, since int64) ([]store.Former, error)
+
+	PushChannels(ctx context.Context) ([]string, error)
+	WaitingPushes(ctx context.Context, channel string, after store.Push, limit int) ([]store.Push, error)
+	EndedPushes(ctx context.Context, channel string, before store.Push, limit int) ([]store.Push, error)
 }
 
 // Audited are the changes of administrators. Each writes what the audit log says of it in its own transaction.

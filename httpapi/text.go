@@ -76,6 +76,9 @@ var (
 	textBadKeyText        = text{"幂等键（请求头 %s 或参数 %s）应为 1 至 %d 个可打印的 ASCII 字符，首尾无空格，且两处一致", "the idempotency key (header %s, or parameter %s) is not 1 to %d printable ASCII characters without blanks at its ends, or given twice with different values"}
 	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}
 	textBadLimit          = text{"参数 %s 应为 1 至 %d 的数字", "parameter %s is no number from 1 to %d"}
+	textBadCursor         = text{"参数 %s 不是上一页的 next", "parameter %s is not next of a page before"}
+	textBadPushState      = text{"参数 %s 只能为 waiting、failing 或 failed", "parameter %s is neither waiting, failing nor failed"}
+	textBadLanguage       = text{"参数 %s 只能为 zh 或 en", "parameter %s is neither zh nor en"}
 	textBadKeyName        = text{"密钥名称 %q 含有空白或不可打印的字符，或为保留名称", "the key name %q has blanks or characters that do not show, or is reserved"}
 	textKeyNameUsed       = text{"名称 %q 已被（现有或已终止的）密钥使用", "there is, or was, a key named %q: its name stands in the audit log, so take another"}
 	textBadScopes         = text{"参数 %s 只能为 business、admin 或两者（以逗号分隔）", "parameter %s is neither business nor admin, nor both with a comma between"}

@@ -79,7 +79,7 @@ func everyQuery() []string {
 		pushDue, pushOfRequests, pushNext, pushDone, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushOutcome, userPushDead, userPushOwner,
 		idDelete, formerDelete, oddMessages, observedMessages, observedQueue, observedSince,
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, traceOffline, traceFiles,
-		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, partsFrom, partDelete, auditPage, auditOf, auditEnd, auditOld, auditCount, auditDelete, keyByOne, keyEnd, idBetween, idCount, messageHead,
+		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, memberCounts, groupCounts, chatNewest, queueSizes, queueHeads, pushWaiting, pushEnded + endedNewest, pushEnded + endedBefore + endedNewest, partsFrom, partDelete, auditPage, auditOf, auditEnd, auditOld, auditCount, auditDelete, keyByOne, keyEnd, idBetween, idCount, messageHead,
 		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
@@ -88,14 +88,14 @@ func everyQuery() []string {
 		query string
 		by    keys
 	}{{offlineAll, offlineKeys}, {offlineSince, offlineKeys}, {messageAbove, oldestFirst}, {messageAbove + messageUntil, oldestFirst}, {oldMessages, oldestFirst},
-		{memberRows, memberRowKeys}, {chatRows, chatRowKeys}, {announcementsOf, announcementKeys}, {fileUses, fileUseKeys}} {
+		{memberRows, memberRowKeys}, {chatRows, chatRowKeys}, {announcementsOf, announcementKeys}, {fileUses, fileUseKeys}, {queueHeads, offlineKeys}, {pushWaiting, pushKeys}} {
 		queries = append(queries, walkQueries(w.query, w.by)...)
 	}
 	// Of a whole table or a small part of it: only the first page looks at all.
 	for _, w := range []struct {
 		query string
 		by    keys
-	}{{messageTimed + messageUntil, oldestFirst}, {messageTimed, oldestFirst}, {userPresent, userKeys}, {walkOffline, offlineRowKeys}, {walkIDs, idKeys}, {walkFormers, formerKeys}} {
+	}{{messageTimed + messageUntil, oldestFirst}, {messageTimed, oldestFirst}, {userPresent, userKeys}, {userEvery, userKeys}, {groupEvery, groupKeys}, {walkOffline, offlineRowKeys}, {walkIDs, idKeys}, {walkFormers, formerKeys}} {
 		queries = append(queries, walkQueries(w.query, w.by)[1:]...)
 	}
 	for _, where := range []string{groupWhere, chatWhere, noticeWhere, noticeWhere + ofOneType} {
@@ -128,7 +128,7 @@ var InTheIndex = []string{
 }
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
-var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent,
+var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent, userEvery, groupEvery,
 	walkOffline, walkIDs, walkFormers, keysAll, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.

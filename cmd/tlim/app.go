@@ -29,6 +29,7 @@ import (
 type App struct {
 	lifecycle
 	cfg      config.Config
+	from     config.Sources // of cfg
 	log      *slog.Logger
 	registry *prometheus.Registry
 
@@ -115,6 +116,11 @@ func (a *App) Start(ctx context.Context) error {
 	if callers.Web, err = webConfig(a.cfg, passedConnections(a.cfg, descriptors())); err != nil {
 		return err
 	}
+	watching, err := a.newConsole(ctx, db)
+	if err != nil {
+		return err
+	}
+	callers.Console = watching
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
 		return err
@@ -138,6 +144,7 @@ func (a *App) Start(ctx context.Context) error {
 		{name: "conveyor", run: service.Run},
 		{name: "tokens", run: desk.Run},
 		{name: "keys", run: api.WatchKeys},
+		{name: "console", run: watching.Run},
 		{name: "sweep of files", run: blob.NewSweeper(blobs, db.KnownFiles, a.log).Run},
 	}
 	if a.cfg.XMPP.Copies {

@@ -38,6 +38,25 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 	if err != nil && !errors.As(err, &problems) {
 		return exitError{err, exitUsage}
 	}
+	report, err := diagnosed(ctx, cfg, path, problems)
+	printed := report.Print
+	if asJSON {
+		printed = func(out io.Writer) error { return printJSON(out, report) }
+	}
+	if err := errors.Join(printed(out), err); err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		return exitError{errors.New("the configuration is wrong, so nothing else was looked at"), exitUsage}
+	}
+	if report.Failures > 0 {
+		return fmt.Errorf("%d of %d checks failed", report.Failures, len(report.Checks))
+	}
+	return nil
+}
+
+// diagnosed makes all checks of a configuration that was read from path, with problems.
+func diagnosed(ctx context.Context, cfg config.Config, path string, problems config.Problems) (doctor.Report, error) {
 	quiet := slog.New(slog.DiscardHandler)
 	site := &doctor.Site{
 		Config: cfg, File: path, Places: config.Places(), Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
@@ -53,19 +72,5 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 		site.Consoles = []string{net.JoinHostPort(host, "9090"), net.JoinHostPort(host, consolePort)}
 	}
 	results := doctor.Run(ctx, site.Checks())
-	report := doctor.Conclude(version(), site.Serving(), results)
-	printed := report.Print
-	if asJSON {
-		printed = func(out io.Writer) error { return printJSON(out, report) }
-	}
-	if err := errors.Join(printed(out), site.Close()); err != nil {
-		return err
-	}
-	if len(problems) > 0 {
-		return exitError{errors.New("the configuration is wrong, so nothing else was looked at"), exitUsage}
-	}
-	if report.Failures > 0 {
-		return fmt.Errorf("%d of %d checks failed", report.Failures, len(results))
-	}
-	return nil
+	return doctor.Conclude(version(), site.Serving(), results), site.Close()
 }

@@ -76,6 +76,7 @@ func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) erro
 	log := newLogger(stderr, cfg.Log)
 	systemd := newSupervisor(log)
 	app := New(cfg, log)
+	app.from = from
 	app.start(part{name: "watchdog", run: func(ctx context.Context) error { systemd.watch(ctx, app.alive); return nil }}) // first in, so last out
 
 	// 1. start, which a signal ends

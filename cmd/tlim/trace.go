@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tlim/cmd/tlim/config"
+	"tlim/httpapi"
 	"tlim/store"
 )
 
@@ -36,9 +36,6 @@ func traceCommand(from *config.Sources) *cobra.Command {
 
 type traceOptions struct{ json, body bool }
 
-// maxTraceRows bounds the receipts and the offline rows that are listed, each.
-const maxTraceRows = 1000
-
 func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string, how traceOptions) error {
 	if msgID == "" {
 		return exitError{fmt.Errorf("the message id is empty"), exitUsage}
@@ -49,140 +46,24 @@ func trace(ctx context.Context, out io.Writer, from config.Sources, msgID string
 	}
 	var found store.Trace
 	err = withStore(ctx, cfg, func(db *store.Store) (err error) {
-		found, err = db.Trace(ctx, msgID, maxTraceRows+1)
+		found, err = db.Trace(ctx, msgID, httpapi.MaxTraceRows+1)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	t := newTraced(found, how.body)
-	if !t.known() {
+	t := httpapi.NewTraced(found, how.body)
+	if !t.Known() {
 		return fmt.Errorf("nothing is known of %q: it never came, was refused, is of a kind that is not stored, or was cleaned up", msgID)
 	}
 	if how.json {
 		return printJSON(out, t)
 	}
-	return t.print(out)
+	return printTrace(out, t)
 }
 
-// traced is a trace as it is shown. Lists that were cut at maxTraceRows say so in Cut.
-type traced struct {
-	MsgID      string          `json:"msg_id"`
-	Messages   []tracedMessage `json:"messages"`   // several only in tables of the old system
-	Remembered []tracedID      `json:"remembered"` // what a repeated message is recognised by
-	Offline    []tracedOffline `json:"offline"`
-	Receipts   []tracedReceipt `json:"receipts"`
-	Pushes     []tracedPush    `json:"pushes"`
-	Files      []string        `json:"files"`
-	Cut        []string        `json:"cut,omitempty"`
-}
-
-type tracedMessage struct {
-	Row     string `json:"id_"`
-	Type    string `json:"msg_type"`
-	From    string `json:"msg_from"`
-	To      string `json:"msg_to"`
-	Session string `json:"session_id"`
-	Time    string `json:"msg_time"`
-	Bytes   int    `json:"bytes"`
-	Body    string `json:"body,omitempty"`
-	Routed  bool   `json:"routed"`  // the server proved it
-	Settled bool   `json:"settled"` // nothing is unconfirmed in memory only
-	Foreign bool   `json:"foreign"` // another program stored it: its time is none that was given out here
-}
-
-type tracedID struct {
-	What         string `json:"what"` // message or revoke
-	State        string `json:"state"`
-	From         string `json:"msg_from"`
-	Conversation string `json:"conversation"`
-	Time         string `json:"msg_time"`
-}
-
-type tracedOffline struct {
-	User   string `json:"user_id"`
-	Status int    `json:"msg_status"`
-	Row    string `json:"id_"`
-}
-
-type tracedReceipt struct {
-	Reader string `json:"reader"`
-	Sender string `json:"sender"`
-	Status int    `json:"status"`
-}
-
-type tracedPush struct {
-	Channel string         `json:"channel"`
-	Done    bool           `json:"done"`
-	Tries   int            `json:"tries"` // failed so far
-	Made    int64          `json:"made"`
-	Due     int64          `json:"due"` // of one that is done, when that was
-	Title   string         `json:"title,omitempty"`
-	Alert   string         `json:"alert,omitempty"`
-	To      []tracedPushTo `json:"to"`
-}
-
-type tracedPushTo struct {
-	User    string `json:"user_id"`
-	Outcome string `json:"outcome"`
-}
-
-func newTraced(f store.Trace, body bool) traced {
-	t := traced{MsgID: f.MsgID, Messages: []tracedMessage{}, Remembered: []tracedID{}, Offline: []tracedOffline{}, Receipts: []tracedReceipt{},
-		Pushes: []tracedPush{}, Files: append([]string{}, f.Files...)}
-	for _, m := range f.Messages {
-		at, err := strconv.ParseInt(m.Time, 10, 64)
-		one := tracedMessage{Row: m.ID, Type: m.Type, From: m.From, To: m.To, Session: m.SessionID, Time: m.Time, Bytes: len(m.Body),
-			Routed: err == nil && at <= f.State.Delivered, Settled: err == nil && at <= f.State.Settled}
-		one.Foreign = err != nil || at > max(f.State.Clock, f.State.Delivered)
-		if body {
-			one.Body = m.Body
-		}
-		t.Messages = append(t.Messages, one)
-	}
-	for _, id := range f.IDs {
-		what := "message"
-		if id.Class == store.ClassRevoke {
-			what = "revoke"
-		}
-		t.Remembered = append(t.Remembered, tracedID{what, string(id.State), id.From, id.Conversation, id.Time})
-	}
-	for _, p := range f.Offline {
-		t.Offline = append(t.Offline, tracedOffline{p.Owner, p.Status, p.ID})
-	}
-	for _, r := range f.Receipts {
-		t.Receipts = append(t.Receipts, tracedReceipt{r.Reader, r.Sender, r.Status})
-	}
-	for _, p := range f.Pushes {
-		one := tracedPush{Channel: p.Channel, Done: p.Done, Tries: p.Tries, Made: p.Made, Due: p.Due, To: []tracedPushTo{}}
-		if body {
-			one.Title, one.Alert = p.Title, p.Alert
-		}
-		for _, to := range p.To {
-			one.To = append(one.To, tracedPushTo{to.User, cmp.Or(to.Outcome, p.Outcome, "waits")})
-		}
-		t.Pushes = append(t.Pushes, one)
-	}
-	t.Offline = cut(&t, "offline", t.Offline)
-	t.Receipts = cut(&t, "receipts", t.Receipts)
-	return t
-}
-
-// cut bounds a list of t and notes that there is more.
-func cut[T any](t *traced, name string, list []T) []T {
-	if len(list) <= maxTraceRows {
-		return list
-	}
-	t.Cut = append(t.Cut, name)
-	return list[:maxTraceRows]
-}
-
-func (t *traced) known() bool {
-	return len(t.Messages)+len(t.Remembered)+len(t.Receipts)+len(t.Offline)+len(t.Pushes)+len(t.Files) > 0
-}
-
-// print writes one line per row, under what it is.
-func (t *traced) print(out io.Writer) error {
+// printTrace writes one line per row, under what it is.
+func printTrace(out io.Writer, t httpapi.Traced) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := func(what, format string, args ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", what, strings.Map(printable, fmt.Sprintf(format, args...)))
@@ -233,7 +114,7 @@ func (t *traced) print(out io.Writer) error {
 		line("file", "%s", id)
 	}
 	for _, what := range t.Cut {
-		line("more", "only the first %d of %s are shown", maxTraceRows, what)
+		line("more", "only the first %d of %s are shown", httpapi.MaxTraceRows, what)
 	}
 	return w.Flush()
 }

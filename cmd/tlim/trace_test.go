@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/httpapi"
 	"tlim/scripts/lab"
 	"tlim/store"
 )
@@ -66,8 +67,8 @@ func TestTraceOfForeignRows(t *testing.T) {
 		fmt.Sprint(traceTime): "not proved yet", fmt.Sprint(traceTime - 5): "yes"} {
 		t.Run(at, func(t *testing.T) {
 			var out strings.Builder
-			v := newTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
-			if err := v.print(&out); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {
+			v := httpapi.NewTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
+			if err := printTrace(&out, v); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {
 				t.Errorf("got %v\n%swant %s", err, &out, want)
 			}
 		})
@@ -82,7 +83,7 @@ func traces(t *testing.T, db *store.Store, epoch int64, config string) {
 	other := m
 	other.ID, other.MsgID, other.Time = "row2", "late\x1b[2J", fmt.Sprint(traceTime+5000)
 	receipts := []store.Receipt{{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2}}
-	for i := range maxTraceRows + 1 {
+	for i := range httpapi.MaxTraceRows + 1 {
 		receipts = append(receipts, store.Receipt{ID: fmt.Sprint("many", i), MsgID: other.MsgID, Sender: "zhangsan", Reader: fmt.Sprint("u", i), Status: 1})
 	}
 	err := db.Apply(t.Context(), epoch, store.Positions{Clock: traceTime + 9000, Delivered: traceTime + 1, Settled: traceTime - 1}, []store.Change{
@@ -139,18 +140,18 @@ file aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 		t.Errorf("--body: got %s, want 3 times %q", full, secret)
 	}
 	full, _ := ask("m1", "--json", "--body")
-	var v traced
+	var v httpapi.Traced
 	if err := json.Unmarshal([]byte(full), &v); err != nil {
 		t.Fatal(err)
 	}
 	if len(v.Messages) != 1 || v.Messages[0].Body != m.Body || !v.Messages[0].Routed || v.Messages[0].Settled || len(v.Pushes) != 2 || len(v.Receipts) != 1 ||
-		v.Offline[0] != (tracedOffline{"lisi", 1, "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || v.Cut != nil {
+		v.Offline[0] != (httpapi.TracedOffline{User: "lisi", Status: 1, Row: "row1"}) || v.Remembered[0].State != "live" || len(v.Files) != 1 || len(v.Cut) != 0 {
 		t.Errorf("got %s\nwant the message routed and not settled, 2 pushes, 1 receipt, lisi's row in the queue, 1 live id, 1 file and nothing cut", full)
 	}
 
 	out, _ = ask("late\x1b[2J")
-	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != maxTraceRows {
-		t.Errorf(`got %.600s, want "not proved yet" and "only the first 1000 of receipts" in it, no %q, and %v times "read by"`, out, "\x1b", maxTraceRows)
+	if !strings.Contains(out, "not proved yet") || !strings.Contains(out, "only the first 1000 of receipts") || strings.Contains(out, "\x1b") || strings.Count(out, "read by") != httpapi.MaxTraceRows {
+		t.Errorf(`got %.600s, want "not proved yet" and "only the first 1000 of receipts" in it, no %q, and %v times "read by"`, out, "\x1b", httpapi.MaxTraceRows)
 	}
 	_, out = ask("gone")
 	if !strings.Contains(out, "stored no: revoked, removed or cleaned up") || !strings.Contains(out, "remembered message, revoked, ") {
