@@ -57,7 +57,7 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	}
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
-	m.pings = vec("device_pings_total", "outcome", "Pings around copies to phones, two each: answered, which confirms the copies when offline.grace is over; gone, where the server says that the session is; unanswered within offline.grace; late, answered after that.")
+	m.pings = vec("device_pings_total", "outcome", "Pairs of pings around copies to phones, of which two that follow at once share one: answered, which confirms the copies when offline.grace is over; gone, where the server says that the session is; unanswered within offline.grace; late, answered after that.")
 	m.ignoredConfirmations = vec("confirmations_ignored_total", "what", "What phones confirmed and was left at that. Too much waited to be written: a row to be deleted (the phone may get the message once more), or the mark of a user whose phones confirm. untrue: more than a user may confirm of what nobody waits for. passing: it settled, and could not be passed on to whom it names.")
 	for code := range protocol.Conditions {
 		begin(m.refused, string(code))

@@ -60,6 +60,9 @@ func (h *harness) answerPing(device, id, inner string) bool {
 	return known
 }
 
+// sharedPing is after what time a message has a ping of its own in front.
+const sharedPing = 100 * time.Millisecond
+
 // pinging starts with a user lisi whose phone p is online and known to answer pings.
 func pinging(t *testing.T, change func(*Config)) *harness {
 	t.Helper()
@@ -90,6 +93,7 @@ func TestAnswerOfTheSuccessor(t *testing.T) {
 	h := pinging(t, nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // into a session that is dead, and nobody knows
 	lost, _ := h.pinged()
+	h.clock.Move(sharedPing)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x")) // into that of the phone which is back
 	ids, behind := h.pinged()
 	if behind != "lisi/p: m2" {
@@ -524,6 +528,7 @@ func TestFirstAnswer(t *testing.T) {
 	h := start(t, nil)
 	h.online("lisi/p")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.clock.Move(sharedPing)
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	ids, _ := h.pinged()
 	if d, _ := h.sender.take(); !requests(d, "m1", "lisi@"+testServer+"/p") {

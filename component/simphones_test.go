@@ -33,12 +33,14 @@ type simPhone struct {
 
 // simPing is a ping that went out, with the copies in front of it.
 type simPing struct {
-	id, front string // of the ping in front of the copies; may be ""
+	id, front string // of the ping in front of the copies; "" where the one behind those before stands there
 	to        simDevice
 	copies    []string
 	life      int // of the connection
 	downs     int // of simLink
 	lacks     int // answers, of one or two
+	answered  bool
+	next      *simPing // that lacks the answer to this one, too
 }
 
 // simQuestion is one of the two stanzas of a ping.
@@ -49,6 +51,7 @@ type simQuestion struct {
 
 type simAnswer struct {
 	ping   *simPing
+	behind bool // not the ping in front
 	answer simHow
 	at     time.Time
 }
@@ -130,7 +133,7 @@ func (s *simLink) pinged(p simQuestion) {
 	case s.dead:
 		s.mu.Unlock()
 		return
-	case phone != nil && phone.hung && s.swaps && p.id == p.simPing.id && p.front != "":
+	case phone != nil && phone.hung && s.swaps && p.id == p.simPing.id:
 		s.mu.Unlock()
 		s.swap(p.to, p.copies)
 		s.pinged(p)
@@ -172,7 +175,7 @@ func (s *simLink) answersAs(phone *simPhone) simHow {
 // answer passes an answer on. It is called with the lock, and gives it up.
 func (s *simLink) answer(p simQuestion, a simHow) {
 	if p.to.user != "nobody" && p.downs == s.downs { // else nobody knows the question any more
-		s.answers = append(s.answers, simAnswer{p.simPing, a, s.m.clock.Now()})
+		s.answers = append(s.answers, simAnswer{p.simPing, p.id == p.simPing.id, a, s.m.clock.Now()})
 	}
 	s.mu.Unlock()
 	st := stanza.Stanza{Name: "iq", Type: "result", ID: p.id, From: p.to.full(), To: testComponent}
@@ -295,6 +298,11 @@ func (s *simulation) proofs() {
 	for _, p := range s.pinged {
 		s.tell("    a ping to %s behind %v", p.to.full(), p.copies)
 		s.underWay = append(s.underWay, p)
+		if before := s.lastPing[p.to]; p.front == "" && !before.answered {
+			before.next = p
+			p.lacks++
+		}
+		s.lastPing[p.to] = p
 		for _, id := range p.copies {
 			e := s.queues[p.to.user][id]
 			if e != nil && (e.state == simUnconfirmed || e.state == simRow && e.old) {
@@ -339,16 +347,25 @@ func (s *simulation) proofs() {
 				}
 			}
 		}
-		if a.ping.lacks--; a.ping.lacks > 0 { // both are needed
-			continue
-		}
-		s.underWay = slices.Delete(s.underWay, i, i+1)
-		for _, e := range queue {
-			if slices.Contains(e.asked, a.ping) && e.state != simPerhaps && !(e.state == simRow && s.kindOf(e.typ).loose()) {
-				e.held = append(e.held, simHold{a.ping, a.at})
+		proved := []*simPing{a.ping}
+		if a.behind {
+			a.ping.answered = true
+			if a.ping.next != nil {
+				proved = append(proved, a.ping.next)
 			}
 		}
-		s.unask(queue, a.ping)
+		for _, p := range proved {
+			if p.lacks--; p.lacks > 0 { // both are needed
+				continue
+			}
+			s.underWay = slices.DeleteFunc(s.underWay, func(q *simPing) bool { return q == p })
+			for _, e := range queue {
+				if slices.Contains(e.asked, p) && e.state != simPerhaps && !(e.state == simRow && s.kindOf(e.typ).loose()) {
+					e.held = append(e.held, simHold{p, a.at})
+				}
+			}
+			s.unask(queue, p)
+		}
 	}
 	s.pinged, s.answered = nil, nil
 }

@@ -88,7 +88,8 @@ type simulation struct {
 	queues     map[string]map[string]*simEntry // owner, msg_id
 	read       map[store.ReceiptKey]store.Receipt
 	confirming map[string]store.Confirms
-	underWay   []*simPing        // under way, of phones that are known
+	underWay   []*simPing // under way, of phones that are known
+	lastPing   map[simDevice]*simPing
 	answers    map[simDevice]int // phones that have answered one, and on which connection
 	bounced    map[simDevice]int // how many were sent back in a row
 	chats      map[store.ChatKey]bool
@@ -181,7 +182,7 @@ func simulate(t *testing.T, seed uint64) {
 		real: map[string]map[string]string{}, got: map[string]map[string]bool{}, known: map[string]map[string]string{},
 		groups: map[string]*simGroup{}, ids: map[store.IDKey]*simMessage{}, queues: map[string]map[string]*simEntry{},
 		read: map[store.ReceiptKey]store.Receipt{}, confirming: map[string]store.Confirms{}, chats: map[store.ChatKey]bool{}, want: map[simCopy]*simCount{},
-		answers: map[simDevice]int{}, bounced: map[simDevice]int{},
+		lastPing: map[simDevice]*simPing{}, answers: map[simDevice]int{}, bounced: map[simDevice]int{},
 	}
 	for _, u := range simUsers {
 		m.real[u], m.got[u], m.known[u], m.queues[u] = map[string]string{}, map[string]bool{}, map[string]string{}, map[string]*simEntry{}

@@ -1,6 +1,10 @@
 package httpapi
 
-import "tlim/component/protocol"
+import (
+	"slices"
+
+	"tlim/component/protocol"
+)
 
 // The parameters and fields of what administrators read.
 var (
@@ -110,20 +114,20 @@ var describedConsole = map[string]endpoint{
 	"admin/user": {tag: "admin", summary: "Shows one user",
 		params: []field{user("user_id", "Who.")},
 		answer: []field{
-			{name: "email", kind: words, text: "Mail address."},
-			{name: "groups", kind: number, text: "Of how many groups they are a member."},
 			{name: "known", kind: yesNo, text: "Whether anything is known of the user: is the id spelled right?"},
 			knownField,
-			anObject("push", "How their phone is woken.",
-				field{name: "code", kind: words, text: "The registration of their device, but for its middle."},
-				field{name: "os", kind: words, text: "android or ios, where it is known."},
-				field{name: "registered", kind: yesNo, text: "Whether a device is."}),
-			anObject("queue", "What waits for their phone.",
-				field{name: "oldest", kind: moment, text: "msg_time of the oldest offline message, in epoch milliseconds."},
-				field{name: "unconfirmed", kind: number, text: "Messages that are in memory alone: sent and not confirmed, or rows to be written."},
-				field{name: "waiting", kind: number, text: "Offline messages."}),
-			{name: "tokens_ended", kind: number, text: "How often all their tokens were ended."},
-			anObject("user", "The user.", watchedUser...)}},
+			anObject("user", "The user.", slices.Concat(watchedUser, []field{
+				{name: "groups", kind: number, text: "Of how many groups they are a member."},
+				anObject("push", "How their phone is woken.",
+					field{name: "code", kind: words, text: "The registration of their device, but for its middle."},
+					field{name: "os", kind: words, text: "android or ios, where it is known."},
+					field{name: "registered", kind: yesNo, text: "Whether a device is."}),
+				anObject("queue", "What waits for their phone.",
+					field{name: "oldest", kind: moment, text: "msg_time of the oldest offline message, in epoch milliseconds."},
+					field{name: "unconfirmed", kind: number, text: "Messages that are in memory alone: sent and not confirmed, or rows to be written."},
+					field{name: "waiting", kind: number, text: "Offline messages."}),
+				{name: "tokens_ended", kind: number, text: "How often all their tokens were ended."},
+				{name: "user_email", kind: words, text: "Mail address."}})...)}},
 	"admin/groups": {tag: "admin", summary: "Lists groups", text: "Ordered by id, with those that are closed.",
 		params: []field{{name: "text", kind: chars(maxSearch), text: "Only those whose name, id or owner holds this text, in any letter case, or whose name's pinyin initials do."}, afterField, limitField},
 		answer: []field{{name: "groups", kind: rows, text: "The groups.", of: watchedGroup}, goOnField}},
@@ -157,6 +161,10 @@ var describedConsole = map[string]endpoint{
 			{name: "body", kind: bit, text: "1 shows what people wrote."},
 			{name: "language", kind: kind{schema: object{"type": "string", "enum": []string{string(Chinese), string(English)}}, wrong: resultFail}, text: "Of the explanation; http.language when absent."}},
 		answer: []field{
+			{name: "confirmed", kind: rows, text: "Whose phones have it, as far as that is remembered.", of: []field{
+				aMoment("at", "When that was known, in epoch milliseconds."),
+				{name: "how", kind: words, text: "pings: its library answered; receipt: its app confirmed; getOffline: it was fetched."},
+				{name: "user_id", kind: words, text: "Whose phone."}}},
 			{name: "cut", kind: texts, text: "Which lists are longer than the 1000 rows that are shown: offline, receipts."},
 			{name: "explanation", kind: section, text: "With user_id: what is known, in words.", of: []field{
 				{name: "facts", kind: rows, text: "What is known, those with a time first, in its order.", of: []field{
@@ -168,10 +176,6 @@ var describedConsole = map[string]endpoint{
 				{name: "verdict", kind: words, text: "The conclusion, for programs. They have it: read, confirmed, fetched, settled. It waits: waits, unconfirmed, not_routed. It did not go to them: not_addressed, not_member, former_member, joined_later, group_gone, sender, foreign, not_queued. It is gone: revoked, removed, unknown. unproved: it went to a device, and none of theirs ever confirms anything."}}},
 			{name: "files", kind: texts, text: "Ids of the files that it names."},
 			{name: "known", kind: yesNo, text: "Whether anything is known of this id: else it never came, was refused, is of a kind that is not stored, or was cleaned up."},
-			{name: "memory", kind: rows, text: "Copies that are not settled, and how phones got it, as far as that is remembered.", of: []field{
-				{name: "at", kind: moment, text: "When it was sent, or confirmed, in epoch milliseconds."},
-				{name: "state", kind: words, text: "waits, sent, asked, answered, row or follows; confirmed by pings, confirmed by a receipt, or fetched by getOffline."},
-				{name: "user_id", kind: words, text: "Whose copy."}}},
 			{name: "messages", kind: rows, text: "Its row; several only in tables of the old system.", of: []field{
 				{name: "body", kind: words, text: "With body=1: what people wrote."},
 				{name: "bytes", kind: number, text: "Length of the body."},
@@ -208,7 +212,11 @@ var describedConsole = map[string]endpoint{
 				{name: "msg_from", kind: words, text: "User id of the sender."},
 				{name: "msg_time", kind: millis, text: "When, in epoch milliseconds."},
 				{name: "state", kind: words, text: "live or revoked."},
-				{name: "what", kind: words, text: "message, or revoke: of a message of this id."}}}}},
+				{name: "what", kind: words, text: "message, or revoke: of a message of this id."}}},
+			{name: "unconfirmed", kind: rows, text: "Copies that are in memory and not settled.", of: []field{
+				{name: "sent", kind: moment, text: "When it was sent, in epoch milliseconds."},
+				{name: "state", kind: words, text: "waits: the server has to route others first; sent; asked: pings are under way; answered: they are, which counts after offline.grace; row: about to become an offline message; follows: its offline message follows, as of large groups."},
+				{name: "user_id", kind: words, text: "Whose copy."}}}}},
 	"admin/pushes": {tag: "admin", summary: "Lists pushes that wait, fail, or were given up",
 		params: []field{{name: "state", kind: kind{schema: object{"type": "string", "enum": []string{pushesWaiting, pushesFailing, pushesFailed}}, wrong: resultFail},
 			text: "waiting: all that wait, the next one first. failing (also when absent): those of them that have failed before. failed: those of the last day that were refused, were given up, or whose registration is dead, newest first."}, cursorField, limitField},

@@ -151,22 +151,42 @@ func (a *API) showUser(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	size := sizes[id]
-	type queueRow struct {
-		Oldest      int64 `json:"oldest,omitempty"`
-		Unconfirmed int   `json:"unconfirmed"`
-		Waiting     int   `json:"waiting"`
-	}
-	type pushRow struct {
-		Code       string `json:"code,omitempty"`
-		OS         string `json:"os,omitempty"`
-		Registered bool   `json:"registered"`
-	}
-	return object{
-		"email": u.Email, "groups": groups, "known": there, "presence": known,
-		"push":         pushRow{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
-		"queue":        queueRow{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: len(a.svc.Waiting(id)), Waiting: size.Rows},
-		"tokens_ended": tokens.Generation, "user": rows[0],
-	}, nil
+	return object{"known": there, "presence": known, "user": wholeUser{
+		Login: rows[0].Login, Confirms: rows[0].Confirms, Groups: groups, LastMessage: rows[0].LastMessage, Learned: u.Learned, Left: u.Left, Online: rows[0].Online,
+		Push:        userPush{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
+		Queue:       userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: len(a.svc.Waiting(id)), Waiting: size.Rows},
+		TokensEnded: tokens.Generation, Email: u.Email, ID: id, Name: u.Name}}, nil
+}
+
+// wholeUser is a user with all that is known of them.
+type wholeUser struct {
+	Login       string      `json:"acct_login,omitempty"`
+	Confirms    string      `json:"confirms"`
+	Groups      int         `json:"groups"`
+	LastMessage int64       `json:"last_message,omitempty"`
+	Learned     bool        `json:"learned"`
+	Left        bool        `json:"left"`
+	Online      []deviceRow `json:"online"`
+	Push        userPush    `json:"push"`
+	Queue       userQueue   `json:"queue"`
+	TokensEnded int64       `json:"tokens_ended"`
+	Email       string      `json:"user_email,omitempty"`
+	ID          string      `json:"user_id"`
+	Name        string      `json:"user_name,omitempty"`
+}
+
+// userPush is how a user's phone is woken.
+type userPush struct {
+	Code       string `json:"code,omitempty"`
+	OS         string `json:"os,omitempty"`
+	Registered bool   `json:"registered"`
+}
+
+// userQueue is how much waits for a user's phone.
+type userQueue struct {
+	Oldest      int64 `json:"oldest,omitempty"`
+	Unconfirmed int   `json:"unconfirmed"`
+	Waiting     int   `json:"waiting"`
 }
 
 // masked shows enough of a registration to tell two apart.
@@ -518,11 +538,18 @@ func failedPush(outcome string) bool {
 	return outcome == "refused" || outcome == "expired" || outcome == "dead"
 }
 
-// memoryRow is a copy of a message in memory, or how a phone got it.
-type memoryRow struct {
-	At    int64  `json:"at,omitempty"`
+// unconfirmedRow is a copy of a message that is not settled.
+type unconfirmedRow struct {
+	Sent  int64  `json:"sent,omitempty"`
 	State string `json:"state"`
 	User  string `json:"user_id"`
+}
+
+// confirmedRow is how a phone got a message.
+type confirmedRow struct {
+	At   int64  `json:"at"`
+	How  string `json:"how"`
+	User string `json:"user_id"`
 }
 
 // showTrace says all that is known of one message, and why a user has it or has not.
@@ -553,13 +580,13 @@ func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	e.routed = max(e.routed, e.trace.State.Delivered)
-	memory, err := a.inMemory(ctx, id, e.trace)
+	unconfirmed, confirmed, err := a.inMemory(ctx, id, e.trace)
 	if err != nil {
 		return nil, err
 	}
 	t := NewTraced(e.trace, body == 1)
-	answer := object{"cut": t.Cut, "files": t.Files, "known": t.Known() || len(memory) > 0, "memory": memory, "messages": t.Messages, "msg_id": id, "offline": t.Offline,
-		"pushes": t.Pushes, "receipts": t.Receipts, "remembered": t.Remembered}
+	answer := object{"confirmed": confirmed, "cut": t.Cut, "files": t.Files, "known": t.Known() || len(unconfirmed)+len(confirmed) > 0, "messages": t.Messages, "msg_id": id,
+		"offline": t.Offline, "pushes": t.Pushes, "receipts": t.Receipts, "remembered": t.Remembered, "unconfirmed": unconfirmed}
 	if user != "" {
 		if err := a.gather(ctx, &e); err != nil {
 			return nil, err
@@ -570,7 +597,7 @@ func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 }
 
 // inMemory says of whom it concerns where their copies are.
-func (a *API) inMemory(ctx context.Context, id string, t store.Trace) ([]memoryRow, error) {
+func (a *API) inMemory(ctx context.Context, id string, t store.Trace) (open []unconfirmedRow, confirmed []confirmedRow, err error) {
 	var users []string
 	var groups []string
 	for _, m := range t.Messages {
@@ -582,7 +609,7 @@ func (a *API) inMemory(ctx context.Context, id string, t store.Trace) ([]memoryR
 	}
 	members, err := a.reads.Members(ctx, groups)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, of := range members {
 		for _, m := range of {
@@ -590,29 +617,25 @@ func (a *API) inMemory(ctx context.Context, id string, t store.Trace) ([]memoryR
 		}
 	}
 	slices.Sort(users)
-	users = slices.Compact(users)
-	sights, _ := a.svc.Look(id, users)
-	rows := []memoryRow{}
+	sights, _ := a.svc.Look(id, slices.Compact(users))
+	open, confirmed = []unconfirmedRow{}, []confirmedRow{}
 	for _, s := range sights {
 		switch {
-		case s.Where != "":
-			row := memoryRow{State: string(s.Where), User: s.User}
+		case s.Where != "" && len(open) < MaxTraceRows:
+			row := unconfirmedRow{State: string(s.Where), User: s.User}
 			if !s.Sent.IsZero() {
-				row.At = s.Sent.UnixMilli()
+				row.Sent = s.Sent.UnixMilli()
 			}
-			rows = append(rows, row)
-		case s.Proof != component.ProofNone:
-			rows = append(rows, memoryRow{At: s.At.UnixMilli(), State: proofWords[s.Proof], User: s.User})
-		}
-		if len(rows) == MaxTraceRows {
-			break
+			open = append(open, row)
+		case s.Where == "" && s.Proof != component.ProofNone && len(confirmed) < MaxTraceRows:
+			confirmed = append(confirmed, confirmedRow{At: s.At.UnixMilli(), How: proofWords[s.Proof], User: s.User})
 		}
 	}
-	return rows, nil
+	return open, confirmed, nil
 }
 
 // proofWords say how a phone got a message.
-var proofWords = map[component.Proof]string{component.ProofPings: "confirmed by pings", component.ProofReceipt: "confirmed by a receipt", component.ProofFetched: "fetched by getOffline"}
+var proofWords = map[component.Proof]string{component.ProofPings: "pings", component.ProofReceipt: "receipt", component.ProofFetched: "getOffline"}
 
 // gather reads what an explanation needs beside the trace.
 func (a *API) gather(ctx context.Context, e *evidence) error {

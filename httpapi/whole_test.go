@@ -40,12 +40,12 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	notice := &store.Message{ID: "row-t", MsgID: testCall[:30] + "000001", Type: "MTB-000", From: "admin", To: "wangwu", Time: "1544602393041", Body: `[{"bizId":"1024"}]`, SessionID: "admin"}
 	waiting := *notice
 	waiting.ID = "0167a17a-19d1-7000-8000-000000000001" // made with it
-	apply(t, s, []store.Change{{ // what became of a call to wangwu
+	apply(t, s, []store.Change{{                        // what became of a call to wangwu
 		IDs:      []store.ID{{MsgID: notice.MsgID, Class: store.ClassMessage, From: "admin", Conversation: "admin wangwu", Time: notice.Time, State: store.Live}},
 		Message:  notice,
 		Offline:  []store.OfflineMessage{{Message: waiting, Owner: "wangwu"}},
 		Receipts: []store.Receipt{{ID: "r-t", MsgID: notice.MsgID, Sender: "admin", Reader: "wangwu", Status: 1}},
-		Pushes:   []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
+		Pushes: []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
 			{ID: "p-u", Channel: "webhook", MsgID: notice.MsgID, Type: "MTB-000", Platforms: "android,ios", Title: "OA", Alert: "收到了一条审批消息", To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Due: 1544602403041, Tries: 2}},
 	}})
 	fresh(t, s)

@@ -73,6 +73,8 @@ var rules = []rule{
 		[]string{"tlim/...", "database/sql"}, []string{"tlim/cmd/tlim/config", "tlim/component/openfire", "tlim/component/stanza", "tlim/component/stream", "tlim/store", "tlim/store/blob", "tlim/store/private"}},
 	{"a shadow run knows what the service decides, and neither the link nor the commands", []string{"tlim/cmd/tlim/shadow"}, nil,
 		[]string{"tlim/...", "database/sql", "net", "net/http"}, []string{"tlim/component", "tlim/component/directory", "tlim/component/lenient", "tlim/component/presence", "tlim/component/protocol", "tlim/component/stanza", "tlim/store"}},
+	{"the console is told of the process, and holds no part of it", []string{"tlim/cmd/tlim/console"}, nil,
+		[]string{"tlim/...", "database/sql", "net/http"}, []string{"tlim/cmd/tlim/doctor", "tlim/component/trigger", "tlim/httpapi"}},
 	{"takeover reads and writes texts", []string{"tlim/cmd/tlim/takeover"}, nil,
 		[]string{"tlim/...", "database/sql", "net/http", "os"}, []string{"tlim/store"}},
 	{"SQL is the store's", []string{"tlim/..."}, []string{"tlim/store/...", "tlim/scripts/..."},
@@ -156,7 +158,7 @@ func TestRulesCanBreak(t *testing.T) {
 		{"tlim/cmd/tlim", "github.com/spf13/viper"}, {"tlim/cmd/tlim/config", "github.com/spf13/cobra"}, {"tlim/cmd/tlim/config", "tlim/component/stream"}, {"tlim/cmd/tlim/config", "net/http"},
 		{"tlim/cmd/tlim/takeover", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/takeover", "os"},
 		{"tlim/cmd/tlim/shadow", "tlim/component/stream"}, {"tlim/cmd/tlim/shadow", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/shadow", "net"},
-		{"tlim/cmd/tlim/doctor", "tlim/component"}, {"tlim/cmd/tlim/doctor", "tlim/httpapi"}, {"tlim/cmd/tlim/doctor", "github.com/spf13/cobra"},
+		{"tlim/cmd/tlim/console", "tlim/component"}, {"tlim/cmd/tlim/console", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/doctor", "tlim/component"}, {"tlim/cmd/tlim/doctor", "tlim/httpapi"}, {"tlim/cmd/tlim/doctor", "github.com/spf13/cobra"},
 	} {
 		t.Run(c.path+" imports "+c.imports, func(t *testing.T) {
 			if len(broken(rules, c.path, []string{c.imports})) == 0 {

@@ -21,7 +21,7 @@ type Delivery struct {
 // take the address over between a copy and the ping behind it.
 type Run struct {
 	JID   string
-	Front string // id of the ping in front; "" for none
+	Front string // id of the ping in front; "" for none, where the one behind the run before stands there
 	Of    []RunCopy
 	Ping  string // id of the ping behind; "" for none
 }

@@ -78,14 +78,18 @@ func (t *Table) Answered(st *stanza.Stanza, from string, now time.Time) (known, 
 	switch a {
 	case answerProof:
 		delete(t.asked, id)
+		t.answers(proof)
 		if id == proof.front {
 			proof.front = ""
-		} else {
-			proof.behind = ""
-		}
-		t.answers(proof)
-		if proof.front == "" && proof.behind == "" {
 			t.hold(proof, now)
+			break
+		}
+		next := proof.next
+		proof.behind, proof.next = "", nil
+		t.hold(proof, now)
+		if next != nil {
+			next.front = ""
+			t.hold(next, now)
 		}
 	case answerBounce:
 		n, _ := t.bounced.Peek(from)
@@ -116,11 +120,14 @@ func (t *Table) answers(proof *proof) {
 	}
 }
 
-// hold ends a proof of which both pings are answered. It does not settle the copies: the answers may be those of two sessions, of which the
+// hold ends a proof, once both its pings are answered. It does not settle the copies: the answers may be those of two sessions, of which the
 // second has bound the resource of the first in between, and what went to the first is lost; with xmpp.sender user also those of one that was not
 // available yet, to which Openfire routes a component's pings and no user's messages (all measured). Who logs in asks for the queue, and has to
 // find the copies there. So they are settled when the grace is over and the phone is not gone.
 func (t *Table) hold(proof *proof, now time.Time) {
+	if proof.front != "" || proof.behind != "" {
+		return
+	}
 	p, u, answered := proof.phone, proof.phone.user, now.UnixNano()
 	if i := slices.Index(p.open, proof); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)

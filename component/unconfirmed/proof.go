@@ -41,6 +41,7 @@ type phone struct {
 	user    *ownerState
 	answers answering
 	request bool     // it is asked for receipts
+	last    *proof   // the newest; nil before the first
 	open    []*proof // under way, oldest first
 	late    []*proof // not answered in time, oldest first
 	held    []held   // copies that its answers stand for, and that they do not settle yet; oldest first
@@ -62,8 +63,9 @@ const (
 
 // proof is what two pings stand around.
 type proof struct {
-	front  string // id of the ping in front; "" when there is none, or it was answered
+	front  string // id of the ping in front, which may be the one behind the proof before; "" when it was answered
 	behind string // id of the ping behind; likewise
+	next   *proof // whose ping in front the one behind is; nil for none
 	phone  *phone
 	sent   time.Time
 	copies []place
@@ -82,6 +84,9 @@ type drop struct {
 }
 
 const (
+	// sharedPing is for how long the ping behind what a phone was sent is also the one in front of what it is sent next. A phone that answered it
+	// was there at most that long ago, and in a busy group pings are a third of what the server routes.
+	sharedPing = 100 * time.Millisecond
 	// MaxOpen is how many pings a phone has under way at most: more copies are not asked about, and become rows if nothing else confirms
 	// them. A phone with an answer time of a second gets that many batches.
 	MaxOpen = 128
@@ -254,12 +259,28 @@ func (t *Table) Ask(list []stanza.Delivery, way func(i int) *Way, now time.Time)
 		if proof == nil || len(proof.copies)+len(proof.rows) == 0 {
 			continue
 		}
-		proof.front, proof.behind = t.newID(), t.newID()
-		runs[i].Front, runs[i].Ping = proof.front, proof.behind
-		t.asked[proof.front], t.asked[proof.behind] = proof, proof
-		proof.phone.open = append(proof.phone.open, proof)
+		t.ask(proof, &runs[i])
 	}
 	return runs
+}
+
+// ask puts pings around a run.
+func (t *Table) ask(proof *proof, run *stanza.Run) {
+	p := proof.phone
+	if before := p.last; before != nil && proof.sent.Sub(before.sent) < min(sharedPing, t.grace/2) {
+		if proof.front = before.behind; proof.front != "" {
+			before.next = proof
+		}
+	} else {
+		proof.front = t.newID()
+		run.Front = proof.front
+		t.asked[proof.front] = proof
+	}
+	proof.behind = t.newID()
+	run.Ping = proof.behind
+	t.asked[proof.behind] = proof
+	p.last = proof
+	p.open = append(p.open, proof)
 }
 
 // cover notes a copy in between.
@@ -351,10 +372,16 @@ func (p *phone) idle(now time.Time) bool {
 	return len(p.open)+len(p.held)+len(p.drops) == 0 && now.Sub(p.used) > idlePhone
 }
 
-// giveUp forgets a ping: nobody waits for its answer any more.
+// giveUp forgets a proof: nobody waits for its answers any more, but for the next one, whose ping in front it may have. Of a phone's proofs the
+// older ones are given up first.
 func (t *Table) giveUp(proof *proof) {
-	for _, id := range [...]string{proof.front, proof.behind} {
-		delete(t.asked, id)
+	if t.asked[proof.front] == proof {
+		delete(t.asked, proof.front)
+	}
+	if proof.next != nil {
+		t.asked[proof.behind] = proof.next
+	} else {
+		delete(t.asked, proof.behind)
 	}
 	for _, at := range proof.copies {
 		if c := proof.phone.user.at(at); c != nil {
@@ -370,7 +397,7 @@ func (t *Table) dropPhones(u *ownerState, gone func(*phone) bool) {
 		if !gone(p) {
 			return false
 		}
-		for _, list := range [...][]*proof{p.open, p.late} {
+		for _, list := range [...][]*proof{p.late, p.open} {
 			for _, proof := range list {
 				t.giveUp(proof)
 			}

@@ -114,6 +114,9 @@ func TestHeldIsBounded(t *testing.T) {
 		o.Add(m, []Owner{{Local: "lisi", ID: "lisi"}}, now)
 		runs := o.Ask([]stanza.Delivery{{ID: id, To: []stanza.Target{{JID: phone}}}}, func(int) *Way { return &Way{Message: m} }, now)
 		for _, ping := range [...]string{runs[0].Front, runs[0].Ping} {
+			if ping == "" { // the one behind the message before stands in front
+				continue
+			}
 			if known, _ := o.Answered(&stanza.Stanza{Name: "iq", Type: "result", ID: ping}, phone, now); !known {
 				t.Fatalf("%s: an answer is not known", id)
 			}

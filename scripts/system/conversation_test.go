@@ -398,6 +398,21 @@ func TestQueueClearsExactly(t *testing.T) {
 	}
 }
 
+// presence is what findPresence says of each member of a group.
+func (w *world) presence(session string) map[string]string {
+	w.t.Helper()
+	var list []struct {
+		UserID string `json:"user_id"`
+		Status string `json:"status"`
+	}
+	check(w.t, w.tlim.Call(within(w.t, soon), "GET", "findPresence", pairs("session_id", session), &list))
+	got := map[string]string{}
+	for _, p := range list {
+		got[p.UserID] = p.Status
+	}
+	return got
+}
+
 // findPresence says of each member what their best device shows, also of clients that never heard of tlim.
 func TestPresence(t *testing.T) {
 	w := newWorld(t, openfire, nil)
@@ -409,27 +424,15 @@ func TestPresence(t *testing.T) {
 	w.login(users[2], "2", lab.WithPresence("", 1))
 	w.login(users[3], "1", lab.WithPresence("away", 1))
 	two := w.login(users[3], "2[web]", lab.WithPresence("", 2))
-	present := func() map[string]string {
-		var list []struct {
-			UserID string `json:"user_id"`
-			Status string `json:"status"`
-		}
-		check(t, w.tlim.Call(within(t, soon), "GET", "findPresence", pairs("session_id", session), &list))
-		got := map[string]string{}
-		for _, p := range list {
-			got[p.UserID] = p.Status
-		}
-		return got
-	}
 	want := map[string]string{users[0]: "available", users[1]: "away", users[2]: "offline", users[3]: "available", users[4]: "offline"}
 	await(t, within(t, soon), fmt.Sprint("findPresence to answer ", want), func() (bool, error) {
-		got := present()
+		got := w.presence(session)
 		return fmt.Sprint(got) == fmt.Sprint(want), fmt.Errorf("it answers %v", got)
 	})
 	two.Kill()
 	want[users[3]] = "away"
 	await(t, within(t, soon), "a killed device to be gone", func() (bool, error) {
-		got := present()
+		got := w.presence(session)
 		return fmt.Sprint(got) == fmt.Sprint(want), fmt.Errorf("it answers %v", got)
 	})
 }

@@ -10,9 +10,13 @@ import (
 // A read receipt that is sent again and again, because its client lost each answer, is acknowledged each time, and waits once for its author.
 func TestRepeatedReadReceipt(t *testing.T) {
 	const times = 5
-	for name, config := range map[string]func(t *testing.T) map[string]any{"SQLite": func(*testing.T) map[string]any { return nil }, "MariaDB": onMariaDB} {
+	onSQLite := func(*testing.T) map[string]any { return nil }
+	for name, c := range map[string]struct {
+		server func() (*lab.Server, error)
+		config func(t *testing.T) map[string]any
+	}{"SQLite": {openfire, onSQLite}, "MariaDB": {openfire, onMariaDB}, "Prosody": {prosody, onSQLite}} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, openfire, config(t))
+			w := newWorld(t, c.server, c.config(t))
 			users := people(t, 2)
 			author, reader := users[0], users[1]
 			session := w.group(users...)
@@ -23,7 +27,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			w.receive(phone, chat)
 			w.receive(phone, group)
 			check(t, away.Close())
-			w.looks(reader)
+			await(t, within(t, soon), "the author to be gone", func() (bool, error) { return w.presence(session)[author] == "offline", nil })
 			w.takeQueue(author)
 
 			one, all := lab.NewID(), lab.NewID()
