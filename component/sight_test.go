@@ -1,0 +1,76 @@
+package component
+
+import (
+	"fmt"
+	"testing"
+
+	"tlim/store"
+)
+
+// sight is what administrators are told of a user and a message: where a copy is in memory, and how a phone got it.
+func (h *harness) sight(msgID, user string) string {
+	h.t.Helper()
+	list, _ := h.Look(msgID, []string{"nobody", user})
+	if len(list) != 2 || list[0].Where != "" || list[0].Proof != ProofNone || list[1].User != user {
+		h.t.Fatalf("got %+v, want nothing of nobody, and something of %s", list, user)
+	}
+	words := map[Proof]string{ProofNone: "", ProofPings: "pings", ProofReceipt: "receipt", ProofFetched: "fetched"}
+	return string(list[1].Where) + "/" + words[list[1].Proof]
+}
+
+// TestSight follows a message through all that can become of it.
+func TestSight(t *testing.T) {
+	h := pinging(t, nil)
+	want := func(what, msgID, user, want string) {
+		t.Helper()
+		if got := h.sight(msgID, user); got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	want("sent, and asked about", "m1", "lisi", "asked/")
+	want("another user", "m1", "wangwu", "/")
+	want("another message", "m9", "lisi", "/")
+	ids, _ := h.pinged()
+	h.answerPing("lisi/p", ids[0], pong)
+	want("answered", "m1", "lisi", "answered/")
+	h.graceOver()
+	want("settled", "m1", "lisi", "/pings")
+
+	h.clock.Move(sharedPing)
+	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x")) // nobody answers
+	h.graceOver()
+	want("a row", "m2", "lisi", "/")
+	if got := h.queue("lisi"); got != "m2/0" {
+		t.Fatalf("queue: got %q, want m2/0", got)
+	}
+	var rows []store.OfflineMessage
+	if err := h.Offline(t.Context(), "lisi", "", 0, func(page []store.OfflineMessage) error { rows = append(rows, page...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.ClearOffline(t.Context(), "lisi", rows); err != nil {
+		t.Fatal(err)
+	}
+	want("fetched", "m2", "lisi", "/fetched")
+
+	h.online("wangwu/p")
+	h.send("zhangsan/p", text("m3", "zhangsan", "wangwu", "x"))
+	h.sendRaw("wangwu/p", testComponent, `<received xmlns="urn:xmpp:receipts" id="m3"/>`)
+	h.sync()
+	want("confirmed by the app", "m3", "wangwu", "/receipt")
+
+	if list, known := h.Devices([]string{"lisi", "zhaoliu"}); !known || len(list) != 2 || len(list[0]) != 1 || list[0][0].Resource != "p" || list[0][0].Class != "other" || len(list[1]) != 0 {
+		t.Errorf("devices: got %+v, %v, want lisi's p, none of zhaoliu, known", list, known)
+	}
+}
+
+// TestTreatment: what is said of a type is what the table of kinds does with it.
+func TestTreatment(t *testing.T) {
+	h := start(t, nil)
+	for msgType, want := range map[string]string{"MTT-000": "true true true", "MTS-999": "true true true", "MTT-100": "false true false", "MTS-100": "false true false",
+		"MTB-000": "true true true", "MTC-000": "false false false", "nonsense": "false false false", "": "false false false"} {
+		if got := fmt.Sprint(h.Treatment(msgType)); got != want {
+			t.Errorf("%s: got %s, want %s", msgType, got, want)
+		}
+	}
+}
