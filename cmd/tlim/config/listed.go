@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -22,6 +23,11 @@ func (c Config) List(from Sources) (path string, list []Listed, err error) {
 	path, data, err := readConfigFile(from.File)
 	if err != nil {
 		return "", nil, err
+	}
+	if path != "" {
+		if path, err = filepath.Abs(path); err != nil {
+			return "", nil, fmt.Errorf("list the configuration: %w", err)
+		}
 	}
 	r := reader{lines: map[string]int{}, set: map[string]bool{}, v: viper.New()}
 	tree := r.readFile(data)
