@@ -8,7 +8,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -29,13 +28,8 @@ func (c Config) List(from Sources) (path string, list []Listed, err error) {
 			return "", nil, fmt.Errorf("list the configuration: %w", err)
 		}
 	}
-	r := reader{lines: map[string]int{}, set: map[string]bool{}, v: viper.New()}
-	tree := r.readFile(data)
-	if err := r.v.MergeConfigMap(tree); err != nil {
-		return "", nil, fmt.Errorf("list the configuration: %w", err)
-	}
-	r.readEnvironment(os.Environ())
-	r.readSet(from.Set)
+	r := newReader(path, "")
+	r.readAll(r.readFile(data), os.Environ(), from.Set) // its problems are those of the load
 	shown := reflect.ValueOf(c.Shown())
 	for _, k := range keys {
 		rank := r.rank(k.name, k.env)

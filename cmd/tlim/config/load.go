@@ -146,18 +146,14 @@ func readLimited(path string, limit int64) ([]byte, error) {
 
 // parse makes a Config of the file's text, the environment and KEY=VALUE pairs, and lists all that is wrong with them.
 func parse(data []byte, file, dir string, environ, set []string) (Config, Problems) {
-	r := reader{file: file, dir: dir, lines: map[string]int{}, set: map[string]bool{}, v: viper.New()}
+	r := newReader(file, dir)
 	// 1. what there is, by source; unknown names are found here
 	tree := r.readFile(data)
 	if r.unread {
 		r.explain()
 		return Default(), r.Problems
 	}
-	if err := r.v.MergeConfigMap(tree); err != nil {
-		r.add("%s: %v", file, err)
-	}
-	r.readEnvironment(environ)
-	r.readSet(set)
+	r.readAll(tree, environ, set)
 	// 2. each key from its highest source
 	cfg := Default()
 	root := reflect.ValueOf(&cfg).Elem()
@@ -217,6 +213,20 @@ type reader struct {
 	slips  []slip          // what an editor is likely to have done to the file
 	lines  map[string]int  // of keys in the file
 	set    map[string]bool // names that the command line gives
+}
+
+// newReader makes a reader of a file in a folder; nothing is read yet.
+func newReader(file, dir string) *reader {
+	return &reader{file: file, dir: dir, lines: map[string]int{}, set: map[string]bool{}, v: viper.New()}
+}
+
+// readAll takes what the file says, the environment and KEY=VALUE pairs.
+func (r *reader) readAll(tree map[string]any, environ, set []string) {
+	if err := r.v.MergeConfigMap(tree); err != nil {
+		r.add("%s: %v", r.file, err)
+	}
+	r.readEnvironment(environ)
+	r.readSet(set)
 }
 
 func (r *reader) add(format string, args ...any) { r.Problems.add(format, args...) }
