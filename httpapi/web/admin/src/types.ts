@@ -18,20 +18,19 @@ export interface State {
 
 export interface Device { resource: string; class: string; show?: string; since?: number }
 export interface User {
-  user_id: string; user_name?: string; acct_login?: string; user_email?: string; left: boolean; learned: boolean
+  user_id: string; user_name?: string; acct_login?: string; left: boolean; learned: boolean
   confirms: string; last_message?: number; online: Device[]
 }
-export interface UserDetail extends User {
-  groups: number
-  queue: { waiting: number; counted: boolean; oldest?: number; unconfirmed: number }
+export interface UserDetail {
+  user: User; known: boolean; presence: boolean; email?: string; groups: number; tokens_ended: number
+  queue: { waiting: number; oldest?: number; unconfirmed: number }
   push: { registered: boolean; code?: string; os?: string }
-  tokens_ended: number
 }
 
 export interface Group {
   session_id: string; session_name?: string; session_type: number; session_user?: string; closed: boolean; members: number; created?: number; last_message?: number
 }
-export interface Member { user_id: string; user_name?: string; since?: number; waiting: number; waiting_more: boolean; unconfirmed: number; online: Device[] }
+export interface Member { user_id: string; user_name?: string; since?: number; waiting: number; unconfirmed: number; online: Device[] }
 
 export interface Waiting { msg_id: string; msg_type: string; msg_from: string; session_id: string; msg_time?: number; state: string; waits_since?: number; web_had_it: boolean }
 
@@ -45,7 +44,7 @@ export interface Trace {
   pushes: { channel: string; done: boolean; tries: number; made: number; due: number; to: { user_id: string; outcome: string }[] }[]
   files: string[]
   cut: string[]
-  unconfirmed: { user_id: string; state: string; sent?: number }[]
+  memory: { user_id: string; state: string; at?: number }[]
   explanation?: { user_id: string; verdict: string; text: string; facts: Fact[] }
 }
 
@@ -57,7 +56,7 @@ export interface Receiver { user_id: string; msg_id: string; msg_time?: string; 
 
 export interface Push {
   push_id: string; channel: string; msg_id: string; msg_type: string; platforms?: string; made: number; tries: number; done: boolean; due: number
-  outcome?: string; to: { user_id: string; outcome: string }[]; receivers: number
+  outcome: string; to: { user_id: string; outcome: string }[]; receivers: number
 }
 export interface Channel { channel: string; failing: boolean; text?: string }
 
