@@ -23,17 +23,12 @@ import (
 // pageTime bounds a run of the pages.
 const pageTime = 10 * time.Minute
 
-var webAll = flag.Bool("web.all", false, "TestWebChat: everything that the chat page can do, instead of the half minute that CI runs")
+var webAll = flag.Bool("web.all", false, "TestWebChat, TestWebAdmin: everything that the pages can do, instead of the half minute that CI runs")
 
 // TestWebChat has people use the chat page in a real browser, over BOSH on Openfire 4.2.0 and, in short, over WebSocket on Prosody. The steps are
 // httpapi/web/e2e/chat.mjs; their pictures stay below .run/web.
 func TestWebChat(t *testing.T) {
-	root := must[string](t)(lab.Root())
-	built := filepath.Join(root, "httpapi", "web", "dist", "chat", "index.html")
-	if _, err := os.Stat(built); err != nil {
-		t.Fatalf("the pages are not built, scripts/web does that: %v", err)
-	}
-	chromium := must[string](t)(exec.LookPath("chromium"))
+	root, chromium := pageTools(t, "chat")
 	users := []string{"zhangsan", "lisi", "wangwu"}
 	options := lab.Options{Users: map[string]string{}}
 	for _, user := range users {
@@ -58,13 +53,30 @@ func TestWebChat(t *testing.T) {
 			p := &pages{t: t, server: server, tlim: tl}
 			control := httptest.NewServer(http.HandlerFunc(p.control))
 			t.Cleanup(control.Close)
-			shots := filepath.Join(root, ".run", "web", server.Kind)
-			check(t, os.MkdirAll(shots, 0o755))
+			shots := shotsOf(t, root, server.Kind)
 			p.run(map[string]any{
 				"url": tl.URL, "key": adminKey, "users": users, "control": control.URL, "shots": shots, "chromium": chromium, "brief": c.brief,
 			}, filepath.Join(root, "httpapi", "web", "e2e", "chat.mjs"))
 		})
 	}
+}
+
+// pageTools are where a page was built, and the browser.
+func pageTools(t *testing.T, page string) (root, chromium string) {
+	t.Helper()
+	root = must[string](t)(lab.Root())
+	if _, err := os.Stat(filepath.Join(root, "httpapi", "web", "dist", page, "index.html")); err != nil {
+		t.Fatalf("the pages are not built, scripts/web does that: %v", err)
+	}
+	return root, must[string](t)(exec.LookPath("chromium"))
+}
+
+// shotsOf is the folder for a test's pictures.
+func shotsOf(t *testing.T, root, name string) string {
+	t.Helper()
+	shots := filepath.Join(root, ".run", "web", name)
+	check(t, os.MkdirAll(shots, 0o755))
+	return shots
 }
 
 // pages are a run of browsers, which ask for what only their starter can do.

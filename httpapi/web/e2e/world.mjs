@@ -49,13 +49,19 @@ export class Person {
     })
   }
 
-  static async login(user, options = {}) {
+  /** open opens a page of tlim's, and does not log in. */
+  static async open(user, options, path) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 820 }, locale: 'zh-CN', ...options })
     const page = await context.newPage()
     page.setDefaultTimeout(patience)
-    const p = new Person(user, page, context)
+    const p = new this(user, page, context)
     open.push(p)
-    await page.goto(`${world.url}/`)
+    await page.goto(world.url + path)
+    return p
+  }
+
+  static async login(user, options = {}) {
+    const p = await this.open(user, options, '/')
     await p.signIn()
     return p
   }

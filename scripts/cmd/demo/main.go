@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -69,13 +70,14 @@ func run(ctx context.Context, once bool) (err error) {
 	}
 	fmt.Printf(`
 All is running. Chat page: %s/   log in as zhangsan in one window and as lisi in a private one, password "secret" each
+Console: %s/admin/   its key: %s (file %s)
 XMPP clients: %s, domain %s, users zhangsan, lisi, wangwu, password "secret"; they send to tlim.%s
 BOSH: %s   through tlim: %s/xmpp/bosh
 HTTP API: %s/plugins/tlim/   documents: %s/plugins/tlim/docs   key: %s
   curl -H 'Authorization: Bearer %s' '%s/plugins/tlim/findSessions?user_id=zhangsan'
 Metrics:  %s/metrics   readiness: %s/readyz   log: %s
 Ctrl-C ends it.
-`, d.tlim.URL, d.server.C2S, d.server.Domain, d.server.Domain, d.server.HTTPBind, d.tlim.URL, d.tlim.URL, d.tlim.URL, d.tlim.Key, d.tlim.Key, d.tlim.URL, d.tlim.MetricsURL, d.tlim.MetricsURL, d.tlim.Log)
+`, d.tlim.URL, d.tlim.URL, d.tlim.Key, filepath.Join(d.tlim.Dir, "tlim.key"), d.server.C2S, d.server.Domain, d.server.Domain, d.server.HTTPBind, d.tlim.URL, d.tlim.URL, d.tlim.URL, d.tlim.Key, d.tlim.Key, d.tlim.URL, d.tlim.MetricsURL, d.tlim.MetricsURL, d.tlim.Log)
 	<-ctx.Done()
 	return nil
 }
