@@ -154,6 +154,7 @@ step('a key is made, shown once, used, ended, and all of it is in the audit log'
   await page.click('dialog button.danger')
   await row.locator('.tag', { hasText: '已停用' }).waitFor()
   // The one who used it is back at the login, with words.
+  await other.page.locator('.side').getByRole('link', { name: '用户', exact: true }).click()
   await other.page.locator('.login-error', { hasText: '密钥已失效' }).waitFor()
   await other.end()
 

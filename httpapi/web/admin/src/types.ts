@@ -21,8 +21,8 @@ export interface User {
   user_id: string; user_name?: string; acct_login?: string; left: boolean; learned: boolean
   confirms: string; last_message?: number; online: Device[]
 }
-export interface UserDetail {
-  user: User; known: boolean; presence: boolean; email?: string; groups: number; tokens_ended: number
+export interface UserDetail extends User {
+  user_email?: string; groups: number; tokens_ended: number
   queue: { waiting: number; oldest?: number; unconfirmed: number }
   push: { registered: boolean; code?: string; os?: string }
 }
@@ -44,7 +44,8 @@ export interface Trace {
   pushes: { channel: string; done: boolean; tries: number; made: number; due: number; to: { user_id: string; outcome: string }[] }[]
   files: string[]
   cut: string[]
-  memory: { user_id: string; state: string; at?: number }[]
+  unconfirmed: { user_id: string; state: string; sent?: number }[]
+  confirmed: { user_id: string; how: string; at?: number }[]
   explanation?: { user_id: string; verdict: string; text: string; facts: Fact[] }
 }
 
@@ -58,7 +59,6 @@ export interface Push {
   push_id: string; channel: string; msg_id: string; msg_type: string; platforms?: string; made: number; tries: number; done: boolean; due: number
   outcome: string; to: { user_id: string; outcome: string }[]; receivers: number
 }
-export interface Channel { channel: string; failing: boolean; text?: string }
 
 export interface Callers {
   since: number
