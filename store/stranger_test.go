@@ -171,6 +171,11 @@ var reads = map[string]func(s *store.Store, n names) (any, error){
 	"UsersByJID":         func(s *store.Store, n names) (any, error) { return s.UsersByJID(ctx, []string{n.user}) },
 	"UsersByID":          func(s *store.Store, n names) (any, error) { return s.UsersByID(ctx, []string{n.user}) },
 	"PushOwners":         func(s *store.Store, n names) (any, error) { return s.PushOwners(ctx, n.thing) },
+	"CountMembers":       func(s *store.Store, n names) (any, error) { return s.CountMembers(ctx, []string{n.group}) },
+	"CountGroups":        func(s *store.Store, n names) (any, error) { return s.CountGroups(ctx, n.user) },
+	"NewestChats":        func(s *store.Store, n names) (any, error) { return s.NewestChats(ctx, []string{n.other}) },
+	"QueueSizes":         func(s *store.Store, n names) (any, error) { return s.QueueSizes(ctx, []string{n.user}) },
+	"QueueHeads":         func(s *store.Store, n names) (any, error) { return s.QueueHeads(ctx, n.user, store.RowPlace{}, 9) },
 	"TokenState":         func(s *store.Store, n names) (any, error) { return s.TokenState(ctx, n.user) },
 	"StylesOf":           func(s *store.Store, n names) (any, error) { return s.StylesOf(ctx, n.user) },
 	"AccountsGone":       func(s *store.Store, n names) (any, error) { return s.AccountsGone(ctx, []string{n.thing}) },
@@ -307,7 +312,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 // aboutNobody are the methods that name neither a person nor a group nor a message.
 var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
-	State TakeOver WalkFormers WalkIDs WalkOffline`)
+	State TakeOver WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
 
 // changes are what one field of a Change does when it names somebody; those that insert are in rowsOf as well.
 var changes = map[string]func(n names) store.Change{
