@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,6 +15,61 @@ import (
 
 	"tlim/store"
 )
+
+var downMessages = flag.Int("down.messages", 300, "how many messages TestDown stores between adopting the plugin's tables and giving them back")
+
+// remaining is what is left of some traffic.
+type remaining struct {
+	rows    int // in all tables of the plugin
+	inGroup int // messages
+	waiting int // for phone
+}
+
+// traffic stores n messages of a group and of two users: each waits for a phone, those of the group also for one that fetches them, they are read, and
+// now and then one is revoked.
+func traffic(t *testing.T, s *store.Store, epoch int64, n int) (left remaining) {
+	t.Helper()
+	const inOne, later = 100, 100 // what goes was written by the transaction before
+	sent := map[int]*store.Message{}
+	var changes []store.Change
+	for i := 1; i <= n; i++ {
+		c, owners := say(i, "z", "g", "[]"), []string{"phone", "desk"}
+		if i%3 == 0 {
+			c, owners = tell(i, "z", "l"), []string{"l"}
+		} else {
+			left.inGroup++
+			left.waiting++
+		}
+		for _, owner := range owners {
+			c.Offline = append(c.Offline, waiting(c.Message, owner))
+		}
+		c.Receipts = []store.Receipt{{ID: fmt.Sprint("r", i), MsgID: c.Message.MsgID, Sender: "z", Reader: "l", Status: 1}}
+		left.rows += 2 + len(owners)
+		sent[i] = c.Message
+		if old := sent[i-later]; old != nil {
+			drop := store.Drop{MsgID: old.MsgID, From: old.From, To: old.To}
+			if old.Type == "MTS-000" {
+				c.DropOffline = []store.OfflineKey{{Owner: "desk", MsgID: old.MsgID}}
+				left.rows--
+				drop = store.Drop{MsgID: old.MsgID, SessionID: old.SessionID}
+			}
+			if (i-later)%20 == 0 {
+				c.DropMessages = []store.Drop{drop}
+				left.rows -= 3 // with its row for a phone, and its receipt
+				if old.Type == "MTS-000" {
+					left.inGroup--
+					left.waiting--
+				}
+			}
+			delete(sent, i-later)
+		}
+		if changes = append(changes, c); len(changes) == inOne || i == n {
+			apply(t, s, epoch, changes...)
+			changes = nil
+		}
+	}
+	return left
+}
 
 func down(t *testing.T, cfg store.Config) []string {
 	t.Helper()
@@ -72,29 +128,24 @@ func TestDown(t *testing.T) {
 		up(t, cfg)
 		s := must[*store.Store](t)(store.Open(ctx, cfg))
 		epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
-		var changes []store.Change
-		for i := 1; i <= 50; i++ {
-			c := say(i, "z", "g", "[]")
-			c.Offline = []store.OfflineMessage{waiting(c.Message, "phone")}
-			c.Receipts = []store.Receipt{{ID: fmt.Sprint("r", i), MsgID: c.Message.MsgID, Sender: "z", Reader: "l", Status: 1}}
-			changes = append(changes, c)
-		}
-		apply(t, s, epoch, changes...)
+		left := traffic(t, s, epoch, *downMessages)
 		must[any](t)(nil, s.Close())
 		raw = e.raw(t, cfg)
 		with := oldRowsOf(t, raw)
-		equal(t, "rows of tlim", len(with), len(oldRowsOf(t, theirs))+3*50)
+		equal(t, "rows of tlim", len(with), len(oldRowsOf(t, theirs))+left.rows)
 		must[any](t)(nil, raw.Close())
 		down(t, cfg)
 		raw = e.raw(t, cfg)
 		equal(t, "the tables again", made(t, e, raw), stood)
 		equal(t, "the rows again", oldRowsOf(t, raw), with)
 		p := &oldPlugin{t: t, db: raw, played: map[string]bool{}}
-		p.ask("M3", `select * from ofmessage where session_id = ? order by msg_time desc limit 0, 99`, "g")
+		p.ask("M3", `select * from ofmessage where session_id = ? order by msg_time desc limit 0, 9999999`, "g")
 		p.ask("O2", `select * from ofcustomoffline where delete_user = ? order by msg_time`, "phone")
 		p.ask("T5", `select * from ofstatus where msg_id = ? and sender = ?`, "m7", "z")
-		for i, of := range []string{"{17000000000", "{17000000000", "{m7 "} { // its collation takes g for G
-			equal(t, p.answers[i], strings.Count(p.answers[i], of), []int{50, 50, 1}[i])
+		for i, of := range []string{"{17000", "{17000", "{m7 "} { // its collation takes g for G
+			if got, want := strings.Count(p.answers[i], of), []int{left.inGroup, left.waiting, 1}[i]; got != want {
+				t.Errorf("the plugin's answer %d: got %d rows, want %d", i, got, want)
+			}
 		}
 		played(t, raw, "b")
 		with = oldRowsOf(t, raw)
@@ -105,9 +156,9 @@ func TestDown(t *testing.T) {
 		equal(t, "missing", layout(t, cfg).Missing, []store.Missing{})
 		equal(t, "the rows at last", oldRowsOf(t, e.raw(t, cfg)), with)
 		s, epoch = owned(t, cfg)
-		st := must[store.State](t)(s.State(ctx))
-		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000099}, []store.Change{say(99, "z", "g", "[]")}))
-		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, fmt.Sprint(st.Settled), "", 10))), []string{"m99"})
+		st, last := must[store.State](t)(s.State(ctx)), *downMessages+1
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000000 + int64(last)}, []store.Change{say(last, "z", "g", "[]")}))
+		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, fmt.Sprint(st.Settled), "", 10))), []string{fmt.Sprint("m", last)})
 	})
 }
 
