@@ -1,7 +1,6 @@
 package unconfirmed
 
 import (
-	"slices"
 	"time"
 
 	"tlim/component/protocol"
@@ -31,15 +30,23 @@ type Where struct {
 func (t *Table) Where(msgID string, users []protocol.Person) (list []Where) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	rows := map[string]bool{} // owners: there may be many rows, and many users are asked about
+	for _, list := range [...][]waitingRow{t.taken, t.rows} {
+		for _, r := range list {
+			if r.message.Row.MsgID == msgID {
+				rows[r.owner] = true
+			}
+		}
+	}
 	for _, p := range users {
-		if w, there := t.where(msgID, p); there {
+		if w, there := t.where(msgID, p, rows); there {
 			list = append(list, w)
 		}
 	}
 	return list
 }
 
-func (t *Table) where(msgID string, p protocol.Person) (Where, bool) {
+func (t *Table) where(msgID string, p protocol.Person, rows map[string]bool) (Where, bool) {
 	if u := t.users[p.Local]; u != nil && p.Local != "" {
 		for i := len(u.copies) - 1; i >= 0; i-- {
 			c := &u.copies[i]
@@ -61,8 +68,7 @@ func (t *Table) where(msgID string, p protocol.Person) (Where, bool) {
 	if t.deferred.has(p.ID, msgID) {
 		return Where{User: p.ID, State: Follows}, true
 	}
-	is := func(r waitingRow) bool { return r.owner == p.ID && r.message.Row.MsgID == msgID }
-	if slices.ContainsFunc(t.taken, is) || slices.ContainsFunc(t.rows, is) {
+	if rows[p.ID] {
 		return Where{User: p.ID, State: Row}, true
 	}
 	return Where{}, false
