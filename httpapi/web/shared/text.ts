@@ -7,7 +7,9 @@ export function pieces(text: string): Piece[] {
   const out: Piece[] = []
   let end = 0
   for (const match of text.matchAll(address)) {
-    const href = match[0].replace(/[.,;:!?)\]}]+$/u, '')
+    let cut = match[0].length
+    while (cut > 0 && '.,;:!?)]}'.includes(match[0][cut - 1]!)) cut-- // an expression would look at a long run of dots from each of them
+    const href = match[0].slice(0, cut)
     let url: URL
     try {
       url = new URL(href)
@@ -36,7 +38,7 @@ export function safeLink(address: string): string | undefined {
 
 /** oneLine is a text for a list: without line ends, without marks that turn the direction, cut. */
 export function oneLine(text: string, max = 120): string {
-  return text.slice(0, max * 2).replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').replace(/\s+/gu, ' ').trim().slice(0, max)
+  return text.slice(0, max * 2).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').replace(/\s+/gu, ' ').trim().slice(0, max)
 }
 
 const emoji = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\u200d\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s*){1,3}$/u

@@ -1,8 +1,8 @@
 // What the page knows: the conversations of the user who is logged in. Components read it and call it; it calls tlim-client.
-import { type InjectionKey, inject, markRaw, reactive, ref, shallowReactive, shallowRef } from 'vue'
+import { type InjectionKey, inject, markRaw, reactive, ref, shallowReactive, shallowRef, watch } from 'vue'
 import {
-  type Conversation as Listed, type Member, type Message, type OutgoingMessage, type Receipt, type Skipped, type State,
-  StropheStream, Timeline, TlimClient, TlimError, explain, isReceipt, same, string, systemConversation,
+  type Conversation as Listed, type Member, type Message, type Receipt, type Skipped, type State,
+  Markers, StropheStream, Timeline, TlimClient, TlimError, explain, isReceipt, outboxIn, same, string, systemConversation,
 } from 'tlim-client'
 import { type Config, base } from './config.ts'
 import { language, t } from './i18n.ts'
@@ -49,15 +49,14 @@ export type FileKind = 'picture' | 'file' | 'voice'
 /** A file on its way up; it becomes a message when it is there. */
 export interface Upload { id: number; file: File; kind: FileKind; sent: number; error: string; stop: AbortController }
 
-/** Up to which message a conversation was read, in this browser. */
-interface Marker { id: string; time: number }
-
 const pageLength = 50
 const previewLength = 20
 const previewsAtOnce = 3
 const maxText = 3000
-/** Pages that are read to get to a message that a search found. */
-const maxSeek = 40
+/** Rows of one call on the way to a message that a search found. */
+const seekLength = 500
+const presenceEvery = 30_000
+const maxAsked = 200 // of findUserPresence
 
 export interface Toast { id: number; text: string; kind: 'error' | 'info' }
 
@@ -73,7 +72,15 @@ export class Chat {
   readonly toasts = shallowReactive<Toast[]>([])
   readonly listError = ref('')
   readonly listed = ref(false)
-  #markers: Record<string, Marker>
+  /** On the way back to a message that a search found: how many messages were read, and from when the oldest of them is. */
+  readonly seeking = shallowRef<{ read: number; from: number } | null>(null)
+  #markers: Markers
+  /** Who has which name: a name that several have is no name of one. */
+  readonly #bearers = reactive(new Map<string, number>())
+  /** The spelling under which a person's conversation is kept. */
+  readonly #spellings = new Map<string, string>()
+  #loading = new Map<string, 'now' | 'again'>()
+  #stopSeeking = false
   #readers = new Map<string, Set<string>>()
   #previews: Conversation[] = []
   #previewing = 0
@@ -86,10 +93,10 @@ export class Chat {
     this.me = user
     const address = `${base}/${config.xmpp.path}`
     this.client = new TlimClient({
-      domain: config.domain, component: config.component, base, store: outboxStore(config.domain, user),
+      domain: config.domain, component: config.component, base, store: outboxIn(localStorage, `tlim.out.${config.domain}.${user}.`),
       stream: new StropheStream(config.xmpp.transport === 'websocket' ? { websocket: address.replace(/^http/, 'ws') } : { bosh: address }),
     })
-    this.#markers = readJSON(this.#key('read'), {})
+    this.#markers = new Markers(localStorage, `tlim.read.${config.domain}.${user}.`)
     const c = this.client
     c.on('state', (s) => (this.state.value = s))
     c.on('online', () => void this.#refresh())
@@ -99,8 +106,7 @@ export class Chat {
     c.on('acknowledged', ({ id, time }) => this.#settle(id, (m) => ((m.status = 'sent'), (m.stored = m.time = time))))
     c.on('refused', ({ id, error }) => {
       if (error.code === 'aborted') return
-      this.#settle(id, (m) => (m.status = 'failed'))
-      this.fail(error)
+      if (this.#settle(id, (m) => (m.status = 'failed')) || !this.#silent.delete(id)) this.fail(error)
     })
     c.on('presence', ({ user: who, show }) => this.presence.set(who, show))
     for (const m of c.restore(user)) if (!isReceipt(m.type)) this.#show(m)
@@ -109,6 +115,10 @@ export class Chat {
     document.addEventListener('visibilitychange', wake)
     window.addEventListener('focus', wake)
     window.addEventListener('online', back)
+    const heard = (e: StorageEvent) => this.#heard(e)
+    window.addEventListener('storage', heard)
+    const asking = window.setInterval(() => void this.#askPresence(), presenceEvery)
+    this.#stop.push(() => window.removeEventListener('storage', heard), () => clearInterval(asking))
     this.#stop.push(() => document.removeEventListener('visibilitychange', wake), () => window.removeEventListener('focus', wake), () => window.removeEventListener('online', back))
   }
 
@@ -120,7 +130,26 @@ export class Chat {
 
   // --- names and words ---
 
-  nameOf = (id: string): string => this.names.get(id) ?? oneLine(id, 64)
+  /** nameOf is how somebody is called; two of one name are told apart by their ids. */
+  nameOf = (id: string): string => {
+    const name = this.names.get(id)
+    if (!name) return oneLine(id, 64)
+    return (this.#bearers.get(name) ?? 0) > 1 && name !== id ? `${name} (${oneLine(id, 64)})` : name
+  }
+
+  #call(id: string, name: string): void {
+    const called = oneLine(name, 80)
+    const before = this.names.get(id)
+    if (!called || called === before) return
+    if (before) this.#bearers.set(before, (this.#bearers.get(before) ?? 1) - 1)
+    this.names.set(id, called)
+    this.#bearers.set(called, (this.#bearers.get(called) ?? 0) + 1)
+  }
+
+  /** find is a conversation that is known. Ids of people are the same in any letter case, and one may be typed. */
+  find(id: string, group?: boolean): Conversation | undefined {
+    return this.conversations.get(id) ?? (group ? undefined : this.conversations.get(this.#spellings.get(id.toLowerCase()) ?? ''))
+  }
 
   titleOf(c: Conversation): string {
     if (c.id === systemConversation) return t('systemMessages')
@@ -147,8 +176,9 @@ export class Chat {
   // --- conversations ---
 
   conversation(id: string, group: boolean, seed: Partial<Listed> = {}): Conversation {
-    let c = this.conversations.get(id)
+    let c = this.find(id, group)
     if (!c) {
+      if (!group) this.#spellings.set(id.toLowerCase(), id)
       c = shallowReactive({
         id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
         unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), uploads: shallowReactive<Upload[]>([]), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
@@ -161,9 +191,34 @@ export class Chat {
     return c
   }
 
-  #refreshSoon(): void {
+  #refreshSoon(wait = 1000): void {
     clearTimeout(this.#soon)
-    this.#soon = window.setTimeout(() => this.client.state.phase === 'online' && void this.#list(), 1000)
+    this.#soon = window.setTimeout(() => this.client.state.phase === 'online' && void this.#list(), wait)
+  }
+
+  /** seen are the conversations on the screen: of their people the page asks who is there, roster or not. */
+  seen: Conversation[] = []
+
+  async #askPresence(): Promise<void> {
+    if (this.client.state.phase !== 'online' || document.visibilityState !== 'visible') return
+    const open = this.find(this.current.value)
+    const people = [...new Set([...(open ? [open] : []), ...this.seen])].filter((c) => !c.group && c.id !== systemConversation).slice(0, maxAsked)
+    if (people.length === 0) return
+    try {
+      for (const [id, show] of await this.client.findUserPresence(people.map((c) => c.id))) this.presence.set(id.toLowerCase(), show)
+    } catch { /* who may not be seen is shown without; the next call asks again */ }
+  }
+
+  /** shows is the presence of a person; undefined while nobody said anything of them. */
+  shows = (id: string): string | undefined => this.presence.get(id.toLowerCase())
+
+  #heard(e: StorageEvent): void {
+    const id = this.#markers.heard(e.key, e.newValue)
+    const c = id === undefined ? undefined : this.find(id)
+    if (!c || c.id === this.current.value) return
+    const left = this.#unreadIn(c, [...c.timeline.messages].reverse())
+    c.unread = Math.min(c.unread, left.length)
+    for (const id of c.unseen) if (!left.some((m) => m.id === id)) c.unseen.delete(id)
   }
 
   async #refresh(): Promise<void> {
@@ -177,7 +232,7 @@ export class Chat {
     try {
       const found = await this.client.findUsers(this.me)
       const me = found.users.find((u) => same(u.id, this.me))
-      if (me) this.names.set(this.me, oneLine(me.name, 80))
+      if (me) this.#call(this.me, me.name)
     } catch { /* the directory may be closed: the id will do */ }
   }
 
@@ -186,23 +241,24 @@ export class Chat {
       const [list, unread] = await Promise.all([this.client.conversations(), this.client.unread()])
       const waiting = new Map(unread.map((u) => [u.conversation, u]))
       for (const item of list) {
-        const fresh = !this.conversations.has(item.id)
+        const fresh = !this.find(item.id, item.group)
         const c = this.conversation(item.id, item.group, item)
         if (!fresh && item.modified > c.modified) c.previewed = false // something passed by
         Object.assign(c, { name: item.name, picture: item.picture, owner: item.owner, type: item.type, modified: Math.max(c.modified, item.modified), closed: false })
-        if (item.type === 99 && item.name) this.names.set(item.id, oneLine(item.name, 80))
+        if (item.type === 99 && item.name) this.#call(item.id, item.name)
         // Where this browser has no marker yet, what waits for the phone is what is new.
-        if (fresh && !this.#markers[item.id]) c.unread = waiting.get(item.id)?.count ?? 0
+        if (fresh && !this.#markers.get(item.id)) c.unread = waiting.get(item.id)?.count ?? 0
       }
       for (const u of unread) if (!this.conversations.has(u.conversation) && u.conversation === systemConversation) {
         this.conversation(systemConversation, false, { type: 100, modified: u.newest }).unread = u.count
       }
       this.listError.value = ''
       this.listed.value = true
+      void this.#askPresence()
     } catch (e) {
       this.listError.value = explain(e, language.value)
       // The link is up, and tlim is not: it is asked again as long as this login lasts.
-      if (this.client.state.phase === 'online') setTimeout(() => this.client.state.phase === 'online' && void this.#list(), 5000)
+      if (this.client.state.phase === 'online') this.#refreshSoon(5000)
     }
   }
 
@@ -237,7 +293,7 @@ export class Chat {
 
   /** #unreadIn lists what of a page (newest first) lies behind the marker and was said by others. */
   #unreadIn(c: Conversation, newestFirst: readonly Message[]): Message[] {
-    const marker = this.#markers[c.id]
+    const marker = this.#markers.get(c.id)
     const out: Message[] = []
     for (const m of newestFirst) {
       if (marker && (m.id === marker.id || (m.stored !== undefined && m.stored <= marker.time))) break
@@ -251,6 +307,7 @@ export class Chat {
     const before = this.conversations.get(this.current.value)
     if (before && before !== c) before.newBehind = ''
     this.current.value = c.id
+    void this.#askPresence()
     if (c.loaded === 'no' || c.loaded === 'stale') await this.#newest(c)
     else this.#attend()
   }
@@ -273,7 +330,7 @@ export class Chat {
       for (let after: string | undefined, calls = 0; calls < 5; calls++) {
         const found = await this.client.findUsers(text, after ? { after } : {})
         for (const p of found.users) {
-          this.names.set(p.id, oneLine(p.name, 80))
+          this.#call(p.id, p.name)
           add(p)
         }
         after = found.next
@@ -304,7 +361,7 @@ export class Chat {
         const at = oldest ? page.messages.indexOf(oldest) : -1
         c.newBehind = at >= 0 ? page.messages[at + 1]?.id ?? '' : ''
       }
-      c.timeline.newest(page.messages, page.complete, mark)
+      c.timeline.newest(page.messages, page.complete, mark, page.next)
       c.loaded = 'fresh'
       c.error = ''
       c.last = [...c.timeline.messages].pop() ?? null
@@ -328,15 +385,15 @@ export class Chat {
     return this.#newest(c)
   }
 
-  async older(c: Conversation): Promise<void> {
+  async older(c: Conversation, length = pageLength): Promise<void> {
     const before = c.timeline.oldest
     if (c.loadingOlder || c.timeline.complete || !before || c.loaded !== 'fresh') return
     c.loadingOlder = true
     try {
-      const page = await this.client.history(c, { before, length: pageLength })
-      c.timeline.older(page.messages, page.complete)
+      const page = await this.client.history(c, { before, length })
+      c.timeline.older(page.messages, page.complete, page.next)
       c.version++
-      void this.#counts(c, before)
+      void this.#counts(c, before, length)
     } catch (e) {
       this.fail(e)
     } finally {
@@ -344,21 +401,31 @@ export class Chat {
     }
   }
 
-  async #counts(c: Conversation, before?: string): Promise<void> {
+  async #counts(c: Conversation, before?: string, length = pageLength): Promise<void> {
     if (c.id === systemConversation) return
     try {
-      const found = await this.client.readCounts(c, { length: pageLength, ...(before ? { before } : {}) })
+      const found = await this.client.readCounts(c, { length, ...(before ? { before } : {}) })
       for (const [id, n] of found) c.readCounts.set(id, Math.max(n, c.readCounts.get(id) ?? 0))
     } catch { /* the messages are shown without; the next page asks again */ }
   }
 
+  /** loadMembers reads a group. What asks meanwhile is answered by one more reading: a member who changes something without end costs the others no more. */
   async loadMembers(c: Conversation): Promise<void> {
+    if (this.#loading.has(c.id)) return void this.#loading.set(c.id, 'again')
+    do {
+      this.#loading.set(c.id, 'now')
+      await this.#loadMembers(c)
+    } while (this.#loading.get(c.id) === 'again')
+    this.#loading.delete(c.id)
+  }
+
+  async #loadMembers(c: Conversation): Promise<void> {
     try {
       const g = await this.client.group(c.id)
       c.members = g.members
       c.name = g.name
       c.owner = g.owner
-      for (const m of g.members) this.names.set(m.id, oneLine(m.name, 80))
+      for (const m of g.members) this.#call(m.id, m.name)
       c.presence = await this.client.presence(c.id)
     } catch (e) {
       this.#gone(c, e)
@@ -375,9 +442,10 @@ export class Chat {
       if (!this.#attended(c)) c.unread++
     }
     if (m.type === 'MTT-201' && !m.mine && string(m.body[0]?.['status']) === '0') {
-      this.#cleared(c)
-      c.timeline.add(m)
-      c.version++
+      // Somebody can say so who was not asked: what is gone the server knows.
+      c.loaded = c.loaded === 'no' ? 'no' : 'stale'
+      c.previewed = false
+      if (c.id === this.current.value) void this.#newest(c)
     }
     if (c.group && /^MTS-10[234567]$/.test(m.type)) void this.#changed(c, m)
     this.#attend()
@@ -405,7 +473,7 @@ export class Chat {
 
   #receipt(r: Receipt): void {
     if (same(r.reader, this.me)) { // read on another device
-      const c = this.conversations.get(r.conversation)
+      const c = this.find(r.conversation, r.group)
       if (!c) return
       const last = r.ids.map((id) => c.timeline.get(id)).filter((m) => m !== undefined).pop()
       c.unread = 0
@@ -413,7 +481,7 @@ export class Chat {
       this.#mark(c, last ?? c.last)
       return
     }
-    const c = r.group ? this.conversations.get(r.conversation) : this.conversations.get(r.reader) ?? this.conversations.get(r.conversation)
+    const c = r.group ? this.find(r.conversation, true) : this.find(r.reader) ?? this.find(r.conversation)
     if (!c) return
     for (const id of r.ids) {
       const set = this.#readers.get(id) ?? new Set()
@@ -425,7 +493,7 @@ export class Chat {
   }
 
   #revoked(conversation: string, ids: string[]): void {
-    const c = this.conversations.get(conversation)
+    const c = this.find(conversation)
     if (!c) return
     const unseen = ids.map((id) => c.timeline.get(id)).filter((m) => m && !m.mine && !this.#isRead(c, m)).length
     if (c.timeline.remove(ids) > 0) c.version++
@@ -434,19 +502,26 @@ export class Chat {
 
   #isRead(c: Conversation, m: Message): boolean {
     const all = c.timeline.messages
-    const marker = this.#markers[c.id]
+    const marker = this.#markers.get(c.id)
     const at = marker ? all.findIndex((x) => x.id === marker.id) : -1
     return at >= 0 && all.indexOf(m) <= at
   }
 
-  #settle(id: string, change: (m: Message) => void): void {
+  /** Receipts that are under way: of one that is refused nobody is told, who asked for none. */
+  readonly #silent = new Set<string>()
+
+  /** #settle changes a message that is shown; false when it is none. */
+  #settle(id: string, change: (m: Message) => void): boolean {
+    let shown = false
     for (const c of this.conversations.values()) {
       const m = c.timeline.get(id)
       if (!m) continue
       change(m)
       c.modified = Math.max(c.modified, m.time)
       c.version++
+      shown = true
     }
+    return shown
   }
 
   // --- reading ---
@@ -465,19 +540,13 @@ export class Chat {
     c.unread = 0
     const last = [...c.timeline.messages].reverse().find((m) => m.status !== 'pending' && m.status !== 'failed')
     this.#mark(c, last ?? null)
-    if (unread.size > 0) this.client.read(c, [...unread]).catch(() => undefined) // refused says it
+    if (unread.size > 0) this.client.read(c, [...unread], (id) => this.#silent.add(id)).catch(() => undefined) // of a group that was left meanwhile
   }
 
   #mark(c: Conversation, m: Message | null): void {
-    if (!m || this.#markers[c.id]?.id === m.id) return
-    this.#markers[c.id] = { id: m.id, time: m.stored ?? this.#markers[c.id]?.time ?? 0 }
-    try {
-      localStorage.setItem(this.#key('read'), JSON.stringify(this.#markers))
-    } catch { /* a full or closed store: the marker lasts as long as the page */ }
-  }
-
-  #key(what: string): string {
-    return `tlim.${what}.${this.config.domain}.${this.me}`
+    const marker = this.#markers.get(c.id)
+    if (!m || marker?.id === m.id) return
+    this.#markers.set(c.id, { id: m.id, time: m.stored ?? marker?.time ?? 0 })
   }
 
   // --- sending ---
@@ -591,16 +660,39 @@ export class Chat {
     c.version++
   }
 
-  /** seek loads older pages until a message is here; false when it is too far back. */
-  async seek(c: Conversation, id: string): Promise<boolean> {
-    for (let i = 0; i < maxSeek; i++) {
-      if (c.timeline.get(id)) return true
-      if (c.timeline.complete) return false
-      const before = c.timeline.oldest
-      await this.older(c)
-      if (c.timeline.oldest === before) return false
+  /** seek loads older pages until a message is here, and tells by seeking how far it is; false when it is nowhere, undefined when it was stopped. */
+  async seek(c: Conversation, id: string): Promise<boolean | undefined> {
+    this.#stopSeeking = false
+    try {
+      for (;;) {
+        if (c.timeline.get(id)) return true
+        if (this.#stopSeeking) return undefined
+        if (c.timeline.complete) return false
+        const before = c.timeline.oldest
+        this.seeking.value = { read: c.timeline.messages.length, from: c.timeline.messages[0]?.time ?? 0 }
+        await this.#idle(c)
+        await this.older(c, seekLength)
+        if (c.timeline.oldest === before && !c.timeline.complete) return false
+      }
+    } finally {
+      this.seeking.value = null
     }
-    return false
+  }
+
+  stopSeeking(): void {
+    this.#stopSeeking = true
+  }
+
+  /** #idle waits for a page that is being read already. */
+  async #idle(c: Conversation): Promise<void> {
+    if (!c.loadingOlder) return
+    await new Promise<void>((ok) => {
+      const stop = watch(() => c.loadingOlder, (busy) => {
+        if (busy) return
+        stop()
+        ok()
+      })
+    })
   }
 
   revoke(c: Conversation, m: Message): void {
@@ -642,30 +734,5 @@ async function dimensions(file: File): Promise<{ width?: number; height?: number
     return { width, height }
   } catch {
     return {} // no picture that this browser knows; it is sent all the same
-  }
-}
-
-/** outboxStore keeps what is not acknowledged yet in the browser, one entry a message, so that two tabs do not overwrite each other. */
-function outboxStore(domain: string, user: string) {
-  const prefix = `tlim.out.${domain}.${user}.`
-  return {
-    load: () => Object.keys(localStorage).filter((k) => k.startsWith(prefix)).map((k) => readJSON<OutgoingMessage | null>(k, null))
-      .filter((m): m is OutgoingMessage => m !== null).sort((a, b) => when(a) - when(b)),
-    save: (m: OutgoingMessage) => {
-      try {
-        localStorage.setItem(prefix + m.id, JSON.stringify(m))
-      } catch { /* it is sent all the same, only not after a reload */ }
-    },
-    remove: (id: string) => localStorage.removeItem(prefix + id),
-  }
-}
-
-const when = (m: OutgoingMessage) => Number((JSON.parse(m.body) as { msg_time: string }).msg_time)
-
-function readJSON<T>(key: string, otherwise: T): T {
-  try {
-    return (JSON.parse(localStorage.getItem(key) ?? 'null') as T | null) ?? otherwise
-  } catch {
-    return otherwise
   }
 }

@@ -1,6 +1,6 @@
 // Files that messages name. Their bytes are fetched with the user's token, which files.access: strict wants.
 import { onBeforeUnmount, ref, watch } from 'vue'
-import { explain } from 'tlim-client'
+import { TlimError, explain } from 'tlim-client'
 import { type Chat } from './chat.ts'
 import { language } from './i18n.ts'
 
@@ -10,6 +10,7 @@ const path = (id: string) => `/upload/mobileFileDownload?fileId=${encodeURICompo
 export function useFile(chat: Chat, wanted: () => { id: string; thumbnail?: boolean } | null) {
   const url = ref('')
   const error = ref('')
+  const code = ref('')
   const loading = ref(false)
   let stop: AbortController | null = null
 
@@ -25,21 +26,23 @@ export function useFile(chat: Chat, wanted: () => { id: string; thumbnail?: bool
     const mine = (stop = new AbortController())
     loading.value = true
     try {
-      const blob = await chat.client.http.file(file.thumbnail ? `/uploader/loadImg?pic=${encodeURIComponent(file.id)}&size=480` : path(file.id), mine.signal)
+      const blob = await chat.client.http.file(file.thumbnail ? `/uploader/loadImg?pic=${encodeURIComponent(file.id)}&size=480` : path(file.id), { signal: mine.signal })
       if (!mine.signal.aborted) url.value = URL.createObjectURL(blob)
     } catch (e) {
-      if (!mine.signal.aborted) error.value = explain(e, language.value)
+      if (mine.signal.aborted) return
+      error.value = explain(e, language.value)
+      code.value = e instanceof TlimError ? e.code : ''
     } finally {
       if (stop === mine) loading.value = false
     }
   }, { immediate: true })
   onBeforeUnmount(drop)
-  return { url, error, loading }
+  return { url, error, code, loading }
 }
 
 /** save hands a file to the browser's downloads, under its name. */
-export async function save(chat: Chat, id: string, name: string): Promise<void> {
-  const blob = await chat.client.http.file(path(id))
+export async function save(chat: Chat, id: string, name: string, onProgress?: (got: number, total: number) => void): Promise<void> {
+  const blob = await chat.client.http.file(path(id), onProgress ? { onProgress } : {})
   const a = document.createElement('a')
   a.href = URL.createObjectURL(blob)
   a.download = name || id

@@ -47,6 +47,7 @@ export interface Events {
   acknowledged: { id: string; time: number }
   /** tlim has refused a message, for good. */
   refused: { id: string; error: TlimError }
+  /** What the best of a user's devices shows, as far as the server tells of them: those of the roster. */
   presence: { user: string; show: string }
   /** A command (MTC-*), or a stanza that no message of this protocol is. */
   command: Message
@@ -55,6 +56,8 @@ export interface Events {
 /** Tries after a break: at once, then slower. */
 const firstRetry = 1000
 const longestRetry = 30_000
+/** So long a server that refuses an account that was logged in may be in trouble. */
+const longestRefusal = 300_000
 /** A silent stream is asked whether it lives so often, and is given so long for the answer. */
 const pingEvery = 45_000
 const pingTimeout = 20_000
@@ -84,6 +87,9 @@ export class TlimClient {
   #timer: unknown
   #ping: unknown
   #jid = ''
+  /** What each device of others shows, by user and resource. */
+  #shows = new Map<string, Map<string, string>>()
+  #refusedSince = 0
 
   constructor(options: Options) {
     this.#o = options
@@ -159,14 +165,17 @@ export class TlimClient {
       opened: (jid) => this.#opened(jid),
       ended: (why, detail) => this.#ended(why, detail),
       message: (m) => this.#message(m),
-      presence: (user, _resource, show) => this.#emit('presence', { user, show }),
+      presence: (user, resource, show) => this.#presence(user, resource, show),
     })
   }
 
   #opened(jid: string): void {
     if (!this.#account) return this.#o.stream.close()
     this.#jid = jid
-    this.#failures = 0
+    this.#failures = this.#refusedSince = 0
+    // Who went while the link was down says nothing any more; who is there says so again.
+    for (const user of this.#shows.keys()) this.#emit('presence', { user, show: 'offline' })
+    this.#shows.clear()
     this.#o.stream.available(this.#o.component)
     this.#outbox.connected((m) => this.#o.stream.send(m))
     this.#watch()
@@ -181,7 +190,11 @@ export class TlimClient {
     this.#outbox.disconnected()
     if (!this.#account) return
     // A refusal after a login that worked is the server's trouble (it starts, its database is away), not a wrong password.
-    if (why === 'refused' && !this.#again) {
+    // One that lasts is a password that was changed: to go on trying it would lock the account.
+    const now = Date.now()
+    if (why !== 'refused') this.#refusedSince = 0
+    else if (this.#refusedSince === 0) this.#refusedSince = now
+    if (why === 'refused' && (!this.#again || now - this.#refusedSince > longestRefusal)) {
       this.#account = null
       return this.#become({ phase: 'out', error: new TlimError('refused', detail) })
     }
@@ -222,14 +235,27 @@ export class TlimClient {
 
   // --- what comes ---
 
+  #presence(user: string, resource: string, show: string): void {
+    const key = user.toLowerCase()
+    const devices = this.#shows.get(key) ?? new Map<string, string>()
+    if (show !== 'offline') devices.set(resource, show)
+    else if (resource) devices.delete(resource)
+    else devices.clear()
+    if (devices.size > 0) this.#shows.set(key, devices)
+    else this.#shows.delete(key)
+    const best = ['chat', 'available', 'dnd', 'away', 'xa'].find((s) => [...devices.values()].includes(s))
+    this.#emit('presence', { user: key, show: best ?? (devices.size > 0 ? 'available' : 'offline') })
+  }
+
   #message(m: IncomingMessage): void {
     this.#watch()
     if (m.error) {
-      const known = this.#outbox.settled(m.id)
-      if (known && this.#outbox.refused(m.id, m.error)) return
+      // What was sent went to tlim, whatever a stanza of somebody else says.
+      if (m.from.split('/')[0]!.toLowerCase() === this.#o.component.toLowerCase()) this.#outbox.refused(m.id, m.error)
       return
     }
-    if (m.requested && m.id) this.#o.stream.confirm(m.from, m.id)
+    // Strangers who ask would learn that this device is there.
+    if (m.requested && m.id && this.#served(m.from)) this.#o.stream.confirm(m.from, m.id)
     const e = m.body === null ? null : decode(m.body)
     if (!e) return
     // Only tlim and the server may speak for somebody: another user can send a stanza with any msg_from.
@@ -245,6 +271,13 @@ export class TlimClient {
     const key = e.msg_id || m.id
     if (key && !this.#seen.add(`${e.msg_type.slice(0, 3)} ${key}`)) return
     this.#deliver(message)
+  }
+
+  // Whether a stanza can be one of tlim's: of C, or, with xmpp.sender: user, of a bare address in D, which no client sends from.
+  #served(from: string): boolean {
+    const [bare = '', resource] = from.toLowerCase().split('/')
+    const domain = bare.slice(bare.indexOf('@') + 1)
+    return domain === this.#o.component.toLowerCase() || (resource === undefined && domain === this.#o.domain.toLowerCase())
   }
 
   // Copies come from <sender>@C or, with xmpp.sender: user, from <sender>@D. What comes from another address in D came past tlim.
@@ -318,11 +351,13 @@ export class TlimClient {
   }
 
   /** read tells the authors, and this user's other devices, that the messages have been read. */
-  async read(of: { id: string; group: boolean }, ids: string[]): Promise<void> {
+  async read(of: { id: string; group: boolean }, ids: string[], sent?: (id: string) => void): Promise<void> {
     for (let i = 0; i < ids.length; i += maxReferences) {
       const some = ids.slice(i, i + maxReferences)
-      await (of.group ? this.send('MTS-100', of.id, some.map((msg_id) => ({ session_id: of.id, msg_id })))
-        : this.send('MTT-100', of.id, some.map((msg_id) => ({ msg_id })))).stored
+      const { message, stored } = of.group ? this.send('MTS-100', of.id, some.map((msg_id) => ({ session_id: of.id, msg_id })))
+        : this.send('MTT-100', of.id, some.map((msg_id) => ({ msg_id })))
+      sent?.(message.id)
+      await stored
     }
   }
 
@@ -363,8 +398,11 @@ export class TlimClient {
     const rows = list(answer, 'message_list')
     const messages = rows.map((row) => fromRow(row, this.user)).filter((m): m is Message => m !== null)
     for (const m of messages) m.conversation = of.id
-    const next = string(answer['next'])
-    return { messages, total: Number(answer['total']) || 0, complete: options.text ? !next : rows.length < length, ...(next ? { next } : {}) }
+    const complete = options.text ? !string(answer['next']) : rows.length < length
+    const last = rows[rows.length - 1]
+    // Old tables have rows that are no messages of this protocol, without a msg_id among them: the next page begins behind them all the same.
+    const next = options.text ? string(answer['next']) : last && !complete ? `${string(last['msg_time'])},${string(last['msg_id'])}` : ''
+    return { messages, total: Number(answer['total']) || 0, complete, ...(next ? { next } : {}) }
   }
 
   /** readers says of the user's own messages in a page how many have read each. */
@@ -486,8 +524,18 @@ export class TlimClient {
     return list(answer, 'pubactList').map((a) => ({ id: string(a['id_']), title: string(a['title']), content: string(a['content']), author: string(a['user_id']), time: Number(a['ts']) || 0 }))
   }
 
+  /** findUserPresence says of users whether they are available, away or offline; who may not be seen is left out. */
+  async findUserPresence(users: string[]): Promise<Map<string, string>> {
+    const answer = await this.http.call('findUserPresence', { user_ids: JSON.stringify(users) })
+    return new Map(list(answer, 'presence').map((p) => [string(p['user_id']), string(p['status'])]))
+  }
+
   announce(group: string, title: string, content: string): Promise<unknown> {
     return this.http.call('addPubact', { session_id: group, user_id: this.user, title, content })
+  }
+
+  editAnnouncement(id: string, title: string, content: string): Promise<unknown> {
+    return this.http.call('modifyPubact', { id_: id, title, content })
   }
 
   deleteAnnouncement(id: string): Promise<unknown> {

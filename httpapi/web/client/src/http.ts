@@ -11,6 +11,8 @@ export interface HttpOptions {
   fetch?: typeof fetch
   now?: () => number
   wait?: (ms: number) => Promise<void>
+  /** Milliseconds in which something of a download has to come. */
+  stall?: number
 }
 
 export type Params = Record<string, string | number | undefined>
@@ -22,27 +24,32 @@ export interface Upload {
 
 /** A token that ends so soon is renewed before it is used. */
 const margin = 60_000
+/** A download without a byte for so long is given up; how long it takes in all is the line's affair. */
+const stall = 30_000
 const callTimeout = 30_000
 /** How often a call is repeated that was told to come later (429, 503). */
 const repeats = 3
 
 export class Http {
   #token: Token | null = null
+  /** The token was over when it came: this device's clock is ahead, and the server says when it is. */
+  #ahead = false
   #asking: Promise<Token> | null = null
   readonly #o: Required<HttpOptions>
 
   constructor(o: HttpOptions) {
     this.#o = {
       fetch: (...a) => fetch(...a), now: () => Date.now(),
-      wait: (ms) => new Promise((ok) => setTimeout(ok, ms)), ...o,
+      wait: (ms) => new Promise((ok) => setTimeout(ok, ms)), stall, ...o,
     }
   }
 
   /** token returns one that is valid for a while. Callers that come together share one question. */
   async token(): Promise<string> {
-    if (this.#token && this.#token.expires - margin > this.#o.now()) return this.#token.token
+    if (this.#token && (this.#ahead || this.#token.expires - margin > this.#o.now())) return this.#token.token
     this.#asking ??= this.#o.newToken().finally(() => (this.#asking = null))
     this.#token = await this.#asking
+    this.#ahead = !(this.#token.expires - margin > this.#o.now())
     return this.#token.token
   }
 
@@ -72,9 +79,39 @@ export class Http {
   }
 
   /** file fetches the bytes of an uploaded file, with the credential that files.access: strict wants. */
-  async file(path: string, signal?: AbortSignal): Promise<Blob> {
-    const response = await this.#request(path, signal ? { signal } : {})
-    return response.blob()
+  async file(path: string, { onProgress, signal }: Upload = {}): Promise<Blob> {
+    const stop = new AbortController()
+    const given = () => stop.abort(new TlimError('aborted'))
+    if (signal?.aborted) throw new TlimError('aborted')
+    signal?.addEventListener('abort', given)
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const moved = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => stop.abort(new TlimError('timeout')), this.#o.stall)
+    }
+    try {
+      moved()
+      const response = await this.#request(path, { signal: stop.signal })
+      const total = Number(response.headers.get('Content-Length')) || 0
+      const reader = response.body?.getReader()
+      const parts: Uint8Array<ArrayBuffer>[] = []
+      let got = 0
+      for (;;) {
+        moved()
+        const piece = await reader?.read()
+        if (!piece || piece.done) break
+        parts.push(piece.value)
+        got += piece.value.byteLength
+        onProgress?.(got, Math.max(total, got))
+      }
+      return new Blob(parts, { type: response.headers.get('Content-Type') ?? '' })
+    } catch (e) {
+      if (stop.signal.aborted) throw stop.signal.reason
+      throw e instanceof TlimError ? e : new TlimError('network')
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', given)
+    }
   }
 
   async #request(path: string, init: RequestInit): Promise<Response> {

@@ -2,6 +2,9 @@
 import { type Envelope, type Item, fromFields, string } from './envelope.ts'
 import { family } from './kinds.ts'
 
+/** The end of what a Date holds. */
+const latest = 8.64e15
+
 /** The conversation of all business messages. */
 export const systemConversation = 'admin'
 
@@ -33,15 +36,23 @@ export function fromEnvelope(e: Envelope, me: string, stored?: number): Message 
       : mine ? e.msg_to : e.msg_from
   return {
     id: e.msg_id, type: e.msg_type, from: e.msg_from, conversation, group, mine, body: e.body, opaque: e.opaque,
-    time: stored ?? (Number(e.msg_time) || Date.now()), ...(stored === undefined ? {} : { stored }), ...(mine ? { status: 'sent' as const } : {}),
+    time: stored ?? clock(e.msg_time), ...(stored === undefined ? {} : { stored }), ...(mine ? { status: 'sent' as const } : {}),
   }
+}
+
+// What came live has its sender's clock, which may be wrong or a lie: no date at all, or one that would stand above all others for years.
+function clock(text: string): number {
+  const now = Date.now()
+  const time = Number(text)
+  return time > 0 && time < now ? time : now
 }
 
 /** fromRow reads a row of a history or of the offline queue; its msg_time is the server's. */
 export function fromRow(row: unknown, me: string): Message | null {
   const e = fromFields(row)
   if (!e || !e.msg_id) return null
-  return fromEnvelope(e, me, Number(e.msg_time) || 0)
+  const time = Number(e.msg_time)
+  return fromEnvelope(e, me, Math.abs(time) < latest ? time : 0)
 }
 
 /** same compares two user ids as the server does, as far as a client can: without letter case. */

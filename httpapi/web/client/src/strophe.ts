@@ -103,6 +103,7 @@ export class StropheStream implements Stream {
       const [bare = '', resource = ''] = split(p.getAttribute('from') ?? '')
       const type = p.getAttribute('type')
       if (type && type !== 'unavailable') return true
+      if (Strophe.getDomainFromJid(bare)?.toLowerCase() !== Strophe.getDomainFromJid(c.jid)?.toLowerCase()) return true // another domain's user of that name
       events.presence(String(Strophe.unescapeNode(Strophe.getNodeFromJid(bare) ?? '')), resource, type === 'unavailable' ? 'offline' : child(p, 'show') ?? 'available')
       return true
     }, null, 'presence', null)

@@ -6,6 +6,8 @@ export class Timeline {
   #list: Message[] = []
   #ids = new Map<string, { message: Message; arrival: number }>()
   #arrivals = 0
+  /** Where the oldest page ended, with the rows in it that are no messages. */
+  #end: string | undefined
   /** The beginning of the conversation is here: no older page is left. */
   complete = false
 
@@ -26,7 +28,8 @@ export class Timeline {
   }
 
   /** older puts a page of the history in front. Rows come newest first, as the server answers them. */
-  older(rows: readonly Message[], complete: boolean): number {
+  older(rows: readonly Message[], complete: boolean, end?: string): number {
+    this.#end = end
     const fresh = rows.filter((m) => !this.#ids.has(m.id)).reverse()
     for (const m of fresh) this.#ids.set(m.id, { message: m, arrival: 0 })
     this.#list = [...fresh, ...this.#list]
@@ -44,7 +47,7 @@ export class Timeline {
    * page cannot have: what came after the mark, and what is still to be sent. What it lacks otherwise is gone (revoked, cleared).
    * It answers false when there may be a hole in front of the page, and forgets what lies before it then.
    */
-  newest(rows: readonly Message[], complete: boolean, mark = this.#arrivals): boolean {
+  newest(rows: readonly Message[], complete: boolean, mark = this.#arrivals, end?: string): boolean {
     const page = [...rows].reverse()
     const inPage = new Set(page.map((m) => m.id))
     const last = page[page.length - 1]?.stored ?? 0
@@ -58,6 +61,7 @@ export class Timeline {
       if (late || m.status === 'pending' || m.status === 'failed') behind.push(m)
       else if (!complete && i < overlap) before.push(m)
     })
+    if (before.length === 0) this.#end = end
     this.complete = complete || (joined && this.complete)
     // An object that is shown already stays the same one; its time and place are the server's now.
     const merged = page.map((m) => {
@@ -83,11 +87,13 @@ export class Timeline {
   clear(): void {
     this.#list = []
     this.#ids.clear()
+    this.#end = undefined
     this.complete = true
   }
 
   /** oldest is the place from which the next older page begins: "before" of the histories. */
   get oldest(): string | undefined {
+    if (this.#end) return this.#end
     const m = this.#list.find((m) => m.stored !== undefined)
     return m && `${m.stored},${m.id}`
   }

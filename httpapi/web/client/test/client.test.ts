@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { TlimError } from '../src/errors.ts'
 import type { Message } from '../src/message.ts'
 import { TlimClient, type State } from '../src/client.ts'
+import { Timeline } from '../src/timeline.ts'
 import type { OutgoingMessage } from '../src/stream.ts'
 import { Clock, FakeStream, loggedIn } from './fakes.ts'
 
@@ -250,4 +251,90 @@ test('a group is made over HTTP, and then told to its members', async () => {
   stream.acknowledge(stream.sent[0]!.id)
   assert.deepEqual(await done, { id: 'g9', name: '项目组', skipped: [{ user: 'x', reason: 'unknown' }] })
   assert.deepEqual(calls.map((c) => c.url), ['addSession', 'modifySession'])
+})
+
+test('a sender whose clock is wrong or lies stands neither above all others nor nowhere', async () => {
+  const { client, stream } = await loggedIn()
+  const got: Message[] = []
+  client.on('message', (m) => got.push(m))
+  const before = Date.now()
+  for (const [i, time] of ['99999999999999999999', '1e300', '-1e300', 'NaN', '', String(before + 86_400_000)].entries()) stream.copy({ msg_id: `t${i}`, msg_time: time })
+  assert.equal(got.length, 6)
+  for (const m of got) {
+    assert.ok(m.time >= before && m.time <= Date.now(), `${m.time}`)
+    new Date(m.time).toISOString()
+  }
+  stream.copy({ msg_id: 'past', msg_time: '1000' })
+  assert.equal(got[6]!.time, 1000)
+})
+
+test('who is no part of tlim learns from a request for a receipt nothing', async () => {
+  const { stream } = await loggedIn()
+  for (const from of ['mallory@im.test/x', 'mallory@elsewhere.test', 'lisi@tlim.im.test.evil', 'elsewhere.test']) stream.copy({ msg_id: 'm1' }, { requested: true, from })
+  assert.deepEqual(stream.confirmed, [])
+  stream.copy({ msg_id: 'm2' }, { requested: true, from: 'lisi@im.test' }) // xmpp.sender: user
+  assert.deepEqual(stream.confirmed, ['lisi@im.test m2'])
+})
+
+test('an error of somebody else refuses nothing', async () => {
+  const { client, stream } = await loggedIn()
+  let refused = 0
+  client.on('refused', () => refused++)
+  const { message, stored } = client.text({ id: 'lisi', group: false }, 'x')
+  stream.comes({ id: message.id, from: 'mallory@im.test/x', type: 'error', error: { code: 'error-011', type: 'auth', condition: 'forbidden', text: '' } })
+  assert.equal(refused, 0)
+  stream.acknowledge(message.id)
+  await stored
+})
+
+test('somebody is there as long as one of their devices is, and gone with a link that broke', async () => {
+  const { client, stream, clock } = await loggedIn()
+  const shown: string[] = []
+  client.on('presence', (p) => shown.push(`${p.user} ${p.show}`))
+  const tell = (resource: string, show: string) => stream.events!.presence('LiSi', resource, show)
+  tell('pc', 'available')
+  tell('phone', 'away')
+  tell('pc', 'offline')
+  tell('phone', 'offline')
+  tell('pc', 'nonsense " onload')
+  stream.down()
+  clock.forward(1000)
+  stream.up()
+  assert.deepEqual(shown, ['lisi available', 'lisi available', 'lisi away', 'lisi offline', 'lisi available', 'lisi offline'])
+})
+
+test('a password that was changed is not tried for ever', async (t) => {
+  t.mock.timers.enable({ apis: ['Date'] })
+  const { client, stream, clock } = await loggedIn()
+  stream.down()
+  for (let i = 0; i < 30 && client.state.phase !== 'out'; i++) {
+    clock.forward(40_000)
+    t.mock.timers.tick(40_000)
+    stream.down('refused')
+  }
+  assert.deepEqual(client.state.phase === 'out' && client.state.error?.code, 'refused')
+  assert.ok(stream.opens > 5, 'a server that starts is given time')
+  const before = stream.opens
+  clock.forward(3_600_000)
+  assert.equal(stream.opens, before)
+})
+
+test('a page of rows that are no messages does not end the history', async () => {
+  const rows = (from: number, n: number) => Array.from({ length: n }, (_, i) => ({ msg_id: '', msg_type: 'old', msg_from: 'lisi', msg_to: 'lisi', msg_time: String(from - i), body: '' }))
+  const { client, calls } = await loggedIn({ findChatHistory: (n: number) => ({ result: 'ok', message_list: n === 1 ? rows(2000, 50) : rows(1900, 10) }) })
+  const first = await client.history({ id: 'lisi', group: false })
+  assert.deepEqual([first.messages.length, first.complete, first.next], [0, false, '1951,'])
+  const timeline = new Timeline()
+  timeline.newest(first.messages, first.complete, timeline.mark(), first.next)
+  const second = await client.history({ id: 'lisi', group: false }, { before: timeline.oldest! })
+  assert.equal(calls[1]!.params.get('before'), '1951,')
+  timeline.older(second.messages, second.complete, second.next)
+  assert.equal(timeline.complete, true)
+})
+
+test('presence of people is asked for by their ids, an announcement is changed', async () => {
+  const { client, calls } = await loggedIn({ findUserPresence: { result: 'ok', presence: [{ user_id: 'a,b', status: 'away' }] } })
+  assert.deepEqual([...await client.findUserPresence(['a,b', 'c'])], [['a,b', 'away']])
+  await client.editAnnouncement('7', 't', 'c')
+  assert.deepEqual(calls.map((c) => [c.url, c.params.toString()]), [['findUserPresence', 'user_ids=%5B%22a%2Cb%22%2C%22c%22%5D'], ['modifyPubact', 'id_=7&title=t&content=c']])
 })

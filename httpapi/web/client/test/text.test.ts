@@ -1,0 +1,19 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { oneLine, pieces } from '../../shared/text.ts'
+
+test('a text that would make an expression look for ever is taken apart at once', () => {
+  const began = Date.now()
+  const text = `https://a.example/${'.'.repeat(300_000)}a ${'.'.repeat(60_000)}`
+  assert.equal(pieces(text).map((p) => p.text).join(''), text)
+  assert.ok(Date.now() - began < 20_000, `${Date.now() - began} ms`)
+})
+
+test('what follows an address is no part of it', () => {
+  assert.deepEqual(pieces('(see https://a.example/b).').map((p) => [p.text, p.href]), [['(see ', undefined], ['https://a.example/b', 'https://a.example/b'], [').', undefined]])
+  assert.equal(pieces('https://oa.example@evil.example/')[0]!.href, undefined)
+})
+
+test('a line has no marks of direction', () => {
+  assert.equal(oneLine('a\u202eb\u061c\u2066c\n d'), 'abc d')
+})
