@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -47,7 +48,7 @@ func TestWebChat(t *testing.T) {
 			// Its own, because it is killed.
 			server := must[*lab.Server](t)(c.start(within(t, patience), options))
 			t.Cleanup(func() { check(t, server.Stop()) })
-			config := map[string]any{"web.xmpp_url": c.address(server)}
+			config := map[string]any{"web.xmpp_url": c.address(server), "files.access": "strict"}
 			tl := startTlim(t, lab.TlimOptions{Config: settings(server, "tlim."+server.Domain, config)})
 			check(t, tl.AddUsers(within(t, soon), map[string]string{"zhangsan": "张三", "lisi": "李四", "wangwu": "王五"}))
 			p := &pages{t: t, server: server, tlim: tl}
@@ -131,6 +132,32 @@ func (p *pages) do(ctx context.Context, verb, what string) error {
 	switch verb {
 	case "revoke":
 		return exec.CommandContext(ctx, must[string](p.t)(lab.Build(ctx)), "token", "revoke", what, "--config", filepath.Join(p.tlim.Dir, "tlim.yaml")).Run()
+	case "odd":
+		c, err := lab.Dial(ctx, p.server.C2S, p.server.Domain, "wangwu", password("wangwu"), "odd", lab.WithAck())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		for i, m := range []map[string]any{
+			{"msg_type": "MTT-000", "msg_time": "99999999999999999999", "body": []any{map[string]any{"text": "来自未来"}}},
+			{"msg_type": "MTT-constructor", "body": []any{map[string]any{"nothing": 1}}},
+			{"msg_type": "MTT-777", "body": []any{map[string]any{"text": "很长 http://x" + strings.Repeat(".", 40_000) + "到此为止"}}},
+			{"msg_type": "MTT-002", "body": []any{map[string]any{"fileId": []any{}, "fileName": map[string]any{}, "fileSize": "NaN"}}},
+		} {
+			envelope := map[string]any{"compress": "0", "encode": "1", "encrypt": "0", "version": "2.1.0", "msg_id": fmt.Sprint("odd-", i), "msg_from": "wangwu", "msg_to": what, "msg_time": "1"}
+			maps.Copy(envelope, m)
+			body, err := json.Marshal(envelope)
+			if err != nil {
+				return err
+			}
+			if err := c.SendMessage("tlim."+p.server.Domain, fmt.Sprint("odd-", i), string(body)); err != nil {
+				return err
+			}
+			if _, err := c.WaitFor(ctx, func(got lab.Message) bool { return strings.Contains(got.Body, fmt.Sprint("odd-", i)) }); err != nil {
+				return fmt.Errorf("acknowledgement of message %d: %w", i, err)
+			}
+		}
+		return nil
 	case "ping":
 		jid, err := url.PathUnescape(what)
 		if err != nil {

@@ -12,10 +12,10 @@ assert.ok(world, 'TLIM_WEB_WORLD says where tlim is')
 // A machine that does other things as well may be slow; what is waited for comes in milliseconds otherwise.
 export const patience = 90_000
 
-const browser = await chromium.launch({ executablePath: world.chromium, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
+export const browser = await chromium.launch({ executablePath: world.chromium, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
 const open = []
 
-/** asks the starter: "kill/server", "start/server", "kill/tlim", "start/tlim", "revoke/<user>", "ping/<jid>". */
+/** asks the starter: "kill/server", "start/server", "kill/tlim", "start/tlim", "revoke/<user>", "ping/<jid>", "odd/<user>": what no page sends. */
 export async function ask(what) {
   const response = await fetch(`${world.control}/${what}`, { method: 'POST' })
   assert.equal(response.status, 200, `${what}: ${await response.text()}`)

@@ -283,7 +283,10 @@ export class Chat {
         const newest = page.messages[0]
         if (newest && (!c.last || (c.last.stored ?? c.last.time) <= newest.stored!)) c.last = newest
         if (newest) c.modified = Math.max(c.modified, newest.stored!)
-        if (c.id !== this.current.value) c.unread = this.#unreadIn(c, page.messages).length
+        if (c.id === this.current.value || !this.#markers.get(c.id)) return
+        // What came live while the page was on its way is not in it.
+        const inPage = new Set(page.messages.map((m) => m.id))
+        c.unread = this.#unreadIn(c, page.messages).length + [...c.unseen].filter((id) => !inPage.has(id)).length
       }).catch(() => (c.previewed = false)).finally(() => {
         this.#previewing--
         this.#nextPreview()
