@@ -141,7 +141,7 @@ func (p *pages) do(ctx context.Context, verb, what string) error {
 		for i, m := range []map[string]any{
 			{"msg_type": "MTT-000", "msg_time": "99999999999999999999", "body": []any{map[string]any{"text": "来自未来"}}},
 			{"msg_type": "MTT-constructor", "body": []any{map[string]any{"nothing": 1}}},
-			{"msg_type": "MTT-777", "body": []any{map[string]any{"text": "很长 http://x" + strings.Repeat(".", 40_000) + "到此为止"}}},
+			{"msg_type": "MTT-777", "body": []any{map[string]any{"text": "很长 http://x" + strings.Repeat(".", 2_900) + "到此为止", "more": strings.Repeat("x", 40_000)}}},
 			{"msg_type": "MTT-002", "body": []any{map[string]any{"fileId": []any{}, "fileName": map[string]any{}, "fileSize": "NaN"}}},
 		} {
 			envelope := map[string]any{"compress": "0", "encode": "1", "encrypt": "0", "version": "2.1.0", "msg_id": fmt.Sprint("odd-", i), "msg_from": "wangwu", "msg_to": what, "msg_time": "1"}
