@@ -88,7 +88,11 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a.handler = a.lingering(served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath})))
+	answering := served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath}))
+	if cfg.AccessLog {
+		answering = a.logged(answering)
+	}
+	a.handler = a.lingering(answering)
 	return a, nil
 }
 

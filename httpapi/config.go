@@ -27,6 +27,7 @@ type Config struct {
 	KeyFile        string         // made with a new admin key when Keys is empty and it does not exist; absolute or relative to the working directory
 	CORSOrigins    []string       // "*" (which is nobody where AllowAnonymous lets callers in) or origins; empty is none
 	Language       Language       // "" is Chinese
+	AccessLog      bool           // one line for each call
 	Limits         Limits
 	FindUsers      Finding // whom the holders of user tokens find; "" is all
 	UserRate       float64 // calls a second of one user token's holder, limits.per_user_http; 0 is no limit

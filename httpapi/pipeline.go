@@ -22,6 +22,7 @@ func (a *API) serveBy(rt *route, call func(http.ResponseWriter, *http.Request, *
 		defer func() {
 			req.release()
 			req.leave()
+			noteCaller(r.Context(), req.caller)
 			a.metrics.seen(rt.path, out.status, req.caller.name, a.cfg.Clock().Sub(start))
 			a.log.LogAttrs(r.Context(), slog.LevelDebug, "http call", slog.String("endpoint", rt.path), slog.Int("status", out.status),
 				slog.String("caller", req.caller.name), slog.Duration("took", a.cfg.Clock().Sub(start)), slog.Any("parameters", req.form))

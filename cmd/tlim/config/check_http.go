@@ -35,6 +35,9 @@ func (c *Config) checkHTTP(p *Problems) {
 	if len(h.Keys) == 0 && h.KeyFile == "" {
 		p.add("http.key_file: is needed while http.keys is empty: the first start writes an admin key there")
 	}
+	if h.AccessLog && (c.Log.Level == "warn" || c.Log.Level == "error") {
+		p.add("http.access_log: its lines have the level info, and log.level is %s: set that to info, or http.access_log to off", c.Log.Level)
+	}
 	names, values := map[string]bool{}, map[string]bool{}
 	for i, k := range h.Keys {
 		at := "http.keys[" + strconv.Itoa(i) + "]"

@@ -243,6 +243,8 @@ func TestProblems(t *testing.T) {
 			`tlim.yaml:1: store.max_open: "many" is no whole number`,
 			`tlim.yaml:2: limits.strict: "perhaps" is neither true nor false`,
 			`tlim.yaml:2: limits.per_user_rate: "NaN" is no number`}},
+		{"an access log that nobody sees", "http: {access_log: on}\nlog: {level: warn}", nil, []string{
+			`http.access_log: its lines have the level info, and log.level is warn: set that to info, or http.access_log to off`}},
 		{"ranges", "http: {allow_anonymous: clients, allow_from: [10.0.0.1/8]}", nil, []string{
 			`tlim.yaml:1: http.allow_from: element 1: "10.0.0.1/8" has bits beyond its mask: is 10.0.0.0/8 meant?`}},
 		{"choices", "store: {driver: postgres}\nlog: {level: loud}", nil, []string{

@@ -82,6 +82,7 @@ type HTTP struct {
 	CORSOrigins    []string `yaml:"cors_origins"`
 	FindUsers      string   `yaml:"find_users"`
 	Language       string   `yaml:"language"`
+	AccessLog      Switch   `yaml:"access_log"`
 }
 
 // Web are the pages, and their way to the server.
