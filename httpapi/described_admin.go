@@ -47,7 +47,7 @@ var describedAdmin = map[string]endpoint{
 		params: []field{aKey("Name of the key.")},
 		answer: []field{{name: "ended", kind: moments, text: "When it ended, in epoch milliseconds."}, keyName},
 		codes:  []protocol.Code{resultFail}},
-	"admin/audit": {tag: "admin", summary: "Lists what administrators have changed", text: "By endpoints of this group and by commands, newest first, with refused attempts of callers who have a key (of one at one endpoint one a minute). Kept for 400 days, where clean-up runs.",
+	"admin/audit": {tag: "admin", summary: "Lists what administrators have changed", text: "By endpoints of this group and by commands, newest first, with refused attempts of callers who have a key (of one at one endpoint one a minute).",
 		params: []field{afterField, limitField},
 		answer: []field{nextField, {name: "events", kind: rows, text: "What was done.", of: []field{
 			{name: "address", kind: words, text: "Where the call came from; command line: a command of tlim on its host."},

@@ -324,7 +324,7 @@ const texts = {
   tokensText: ['手机丢失或账号泄露时，让该用户的所有 HTTP 令牌立即失效。', 'When a phone is lost or an account was misused: all HTTP tokens of the user end at once.'],
   noCopy: ['无法写入剪贴板，请手动选择复制', 'The clipboard cannot be reached: select it and copy by hand'],
   // audit
-  auditText: ['控制台、接口和命令行所做的更改，以及有效密钥被拒绝的尝试。保留 400 天。', 'Every change by the console, the endpoints and the command line, and what a valid key tried and was refused. Kept for 400 days.'],
+  auditText: ['控制台、接口和命令行所做的更改，以及有效密钥被拒绝的尝试。', 'Every change by the console, the endpoints and the command line, and what a valid key tried and was refused.'],
   who: ['谁', 'Who'],
   what: ['操作', 'What'],
   target: ['对象', 'Target'],
