@@ -66,7 +66,7 @@ const texts = {
   queue: ['待处理', 'In work'],
   queueText: ['排队 {waiting} · 处理中 {flight} · 补发 {backlog}', '{waiting} waiting · {flight} in flight · {backlog} to catch up'],
   unconfirmed: ['未确认', 'Unconfirmed'],
-  unconfirmedText: ['已发出、手机尚未确认的投递', 'deliveries that a phone has not confirmed yet'],
+  unconfirmedText: ['已发出、手机尚未确认的投递', 'sent, and not confirmed yet'],
   devices: ['在线设备', 'Devices online'],
   devicesShort: ['设备', 'Devices'],
   pushWaiting: ['待推送', 'Pushes waiting'],
