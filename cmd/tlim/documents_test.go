@@ -12,7 +12,7 @@ import (
 )
 
 // documents are those that describe the product to its users, from the top of the repository.
-var documents = []string{"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "component/README.md", "deploy/README.md", "deploy/FROM-THE-PLUGIN.md", "deploy/FIGURES.md", "component/PROTOCOL.md", "httpapi/HTTP.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
+var documents = []string{"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "component/README.md", "deploy/README.md", "deploy/README.zh-CN.md", "deploy/FROM-THE-PLUGIN.md", "deploy/FIGURES.md", "component/PROTOCOL.md", "httpapi/HTTP.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()
@@ -117,5 +117,41 @@ func TestComponentReadmeLeadsToTheCode(t *testing.T) {
 		if e.IsDir() && e.Name() != "testdata" && !strings.Contains(table, "`"+e.Name()+"`") {
 			t.Errorf("the table of packages in component/README.md lacks %s, want it", e.Name())
 		}
+	}
+}
+
+// namedCommand is what follows "tlim" in a document's code: `sudo -u tlim tlim migrate utf8mb4 --yes`.
+var namedCommand = regexp.MustCompile("(?m)(?:^|`|&& |-u tlim )tlim ((?:[a-z0-9-]+ ?)+)")
+
+// namedKey is a configuration key in backticks, with its value or without: `web.chat: off`.
+var namedKey = regexp.MustCompile("`((?:xmpp|store|http|web|files|push|offline|cleanup|metrics|directory|limits)(?:\\.[a-z0-9_]+)+)(?:: [^`]*)?`")
+
+// unknownNames lists the commands and keys that a text names and that are not there.
+func unknownNames(text, keys string) (names []string) {
+	for _, m := range namedCommand.FindAllStringSubmatch(text, -1) {
+		if found, _, err := rootCommand().Find(strings.Fields(m[1])); err != nil || !found.Runnable() || found.HasSubCommands() {
+			names = append(names, "tlim "+strings.TrimSpace(m[1]))
+		}
+	}
+	for _, m := range namedKey.FindAllStringSubmatch(text, -1) {
+		section, key, _ := strings.Cut(m[1], ".")
+		if !regexp.MustCompile(`(?m)^` + section + `:.*\n(?: .*\n|#.*\n|\n)*?  (?:` + regexp.QuoteMeta(key) + `|` + regexp.QuoteMeta(strings.TrimSuffix(key, "_file")) + `):`).MatchString(keys) {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// The Chinese README names commands and keys that are there.
+func TestChineseReadmeNamesWhatIsThere(t *testing.T) {
+	text, keys := strings.ReplaceAll(readDocument(t, "deploy/README.zh-CN.md"), "`xmpp.component.idle`", ""), readDocument(t, "deploy/tlim.yaml") // that one is Openfire's
+	if names := unknownNames(text, keys); len(names) > 0 {
+		t.Errorf("deploy/README.zh-CN.md names %q, want commands and keys that are there", names)
+	}
+	if n := len(namedCommand.FindAllString(text, -1)) + len(namedKey.FindAllString(text, -1)); n < 40 {
+		t.Errorf("got %d commands and keys, want all of the document", n)
+	}
+	if got, want := unknownNames("`sudo -u tlim tlim nothing`, `tlim migrate`, `tlim status`, `web.nothing: on`, `web.chat: off`", keys), []string{"tlim nothing", "tlim migrate", "web.nothing"}; !slices.Equal(got, want) {
+		t.Errorf("of a made-up text: got %q, want %q", got, want)
 	}
 }
