@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // What a body may hold before it costs a slot, and how many slots there are: anybody may send one, slowly, and its memory,
@@ -16,10 +17,10 @@ const (
 	maxBodies = 64
 )
 
-// readBody adds the parameters of a form body to those of the URL. A body that is no form is read past when the URL has
-// parameters, as a servlet's getParameter did: integrators send JSON, text or nothing with them. A body that takes too long
-// costs its connection. The holder of a key may send as many as they like.
-func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) error {
+// readBody adds the parameters of a body to those of the URL. A body that is no form is read past when the URL has
+// parameters, as a servlet's getParameter did: integrators send JSON, text or nothing with them. Without them JSON counts. A body
+// that takes too long costs its connection. The holder of a key may send as many as they like.
+func (a *API) readBody(w http.ResponseWriter, r *http.Request, rt *route, req *request) error {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
@@ -30,6 +31,9 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) err
 	kind := bodyKind(r.Header.Get("Content-Type"))
 	_, keyInURL := req.form["access_token"]
 	inURL := len(req.form) > 1 || len(req.form) == 1 && !keyInURL
+	if kind == jsonBody && inURL {
+		kind = otherBody
+	}
 	charset := charsetOf(r.Header.Get("Content-Type"))
 	switch encoding := r.Header.Get("Content-Encoding"); {
 	case kind == otherBody && inURL, r.ContentLength == 0:
@@ -61,7 +65,13 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, req *request) err
 	_ = control.SetReadDeadline(time.Time{})
 
 	// 3. Its parameters.
-	if kind == formBody && charset == utf8Charset {
+	switch {
+	case kind == jsonBody && charset == asciiCharset && strings.ContainsFunc(content, func(c rune) bool { return c >= utf8.RuneSelf }):
+		return badRequest(textCharset)
+	case kind == jsonBody:
+		req.json = true
+		return req.form.addJSON(content, described[rt.path])
+	case kind == formBody && charset == utf8Charset:
 		return req.form.add(content)
 	}
 	own := form{}
@@ -105,6 +115,7 @@ type bodyType int
 const (
 	untypedBody bodyType = iota // nothing is said: a form, if it reads as one
 	formBody
+	jsonBody
 	otherBody
 )
 
@@ -115,6 +126,8 @@ func bodyKind(contentType string) bodyType {
 		return untypedBody
 	case "application/x-www-form-urlencoded":
 		return formBody
+	case "application/json":
+		return jsonBody
 	}
 	return otherBody
 }

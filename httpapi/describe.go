@@ -15,8 +15,10 @@ type endpoint struct {
 	text    string  // what else a caller has to know
 	params  []field // in the query string or the form
 	answer  []field // beside result and result_detail
-	bare    bool    // the answer is an array of objects with these fields, and has no result
-	codes   []protocol.Code
+	// bare: to a call that is no JSON the answer is the one list of these fields, without an object around it. The document has the
+	// other one alone.
+	bare  bool
+	codes []protocol.Code
 	// streamed: the answer is written while it is read; when a later part of it cannot be read, the list ends there and
 	// result says so.
 	streamed bool
@@ -32,7 +34,10 @@ type field struct {
 	blank   bool // it may be empty all the same
 	// wrong is the result when a parameter is not of its kind; "" is the kind's.
 	wrong protocol.Code
+	older bool    // the name of old callers for another one: it is taken, and not in the document
 	of    []field // of the objects of a list
+	open  bool    // which may have others, too
+	each  string  // the name of such an object's type, where several endpoints have it or the made one says little
 }
 
 // kind is a set of values.
@@ -51,20 +56,20 @@ var (
 	userID  = kind{schema: object{"type": "string", "minLength": 1, "maxLength": maxID}, wrong: protocol.UserIDInvalid}
 	oneID   = kind{schema: object{"type": "string", "minLength": 1, "maxLength": maxID}}
 	count   = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, wrong: resultFail}
-	length  = kind{schema: object{"type": "string", "pattern": "^([0-9]{1,10}|[Mm][Aa][Xx])$"}, wrong: resultFail}
+	length  = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1<<31 - 1}, wrong: resultFail} // or max, as old callers have it
 	int32s  = kind{schema: object{"type": "integer", "format": "int32"}, wrong: resultFail}
-	bit     = kind{schema: object{"type": "integer", "enum": []int{0, 1}}, wrong: resultFail}
+	bit     = kind{schema: object{"type": "integer", "minimum": 0, "maximum": 1}, wrong: resultFail}
 	callKey = kind{schema: object{"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"}, wrong: resultFail}
 	anyText = kind{schema: object{"type": "string"}}
 	place   = kind{schema: object{"type": "string", "pattern": "^[^,]{1,20},"}, wrong: resultFail}
 	// pageSize is how many rows an administrator wants.
 	pageSize  = kind{schema: object{"type": "integer", "minimum": 1, "maximum": maxAdminPage}, wrong: resultFail}
 	scopeList = kind{schema: object{"type": "string", "pattern": "^ *(admin|business) *(, *(admin|business) *)*$"}, wrong: resultFail}
-	callRate  = kind{schema: object{"type": "number", "minimum": 0, "maximum": maxKeyRate}, wrong: resultFail}
+	callRate  = kind{schema: object{"type": "number", "format": "double", "minimum": 0, "maximum": maxKeyRate}, wrong: resultFail}
 	// objects is a JSON array of objects, or a single one. JSON is read leniently, see package lenient.
 	objects = kind{schema: object{"type": "array"}, wrong: protocol.NotJSON, json: true, list: true}
 	// ids are separated by commas, repeated, or a JSON array.
-	ids    = kind{schema: object{"type": "string"}, list: true}
+	ids    = kind{schema: object{"type": "array", "items": object{"type": "string"}}, list: true}
 	binary = kind{schema: object{"type": "string", "format": "binary"}, file: true}
 )
 
@@ -72,11 +77,11 @@ var (
 var (
 	words  = kind{schema: object{"type": "string"}}
 	millis = kind{schema: object{"type": "string"}}
-	number = kind{schema: object{"type": "integer"}}
+	number = kind{schema: object{"type": "integer", "format": "int64"}}
 	yesNo  = kind{schema: object{"type": "boolean"}}
 	rows   = kind{schema: object{"type": "array"}}
 	texts  = kind{schema: object{"type": "array", "items": object{"type": "string"}}}
-	real   = kind{schema: object{"type": "number"}}
+	real   = kind{schema: object{"type": "number", "format": "double"}}
 	// moments are epoch milliseconds; a moment may not have come.
 	moments = kind{schema: object{"type": "integer", "format": "int64"}}
 	moment  = kind{schema: object{"type": "integer", "format": "int64"}, optional: true}

@@ -22,14 +22,14 @@ var tags = []struct{ name, text string }{
 	{"devices", "What waits for a user's devices, and how they are woken."},
 	{"business", "What the business suite sends, and the user directory."},
 	{"admin", "For administrators and their scripts, by a key with the scope admin alone: http.allow_anonymous opens none of them. What changes something takes POST only, and stands in the audit log."},
-	{"files", "Up- and downloads. Each path is served at the root, below /plugins/tlim, and below the prefixes of files.prefixes."},
+	{"files", "Up- and downloads. Each path is served below /plugins/tlim and the prefixes of files.prefixes as well. Downloads answer POST, too."},
 	{"dropped", "Endpoints of document 1.3 that are gone."},
 }
 
 // Parameters that many endpoints have.
 var (
 	startField  = field{name: "start", kind: count, text: "How many rows to skip. Absent or empty is 0."}
-	lengthField = field{name: "length", kind: length, text: "How many rows to answer, or max for all. Absent, empty or 0 answers none, and the total."}
+	lengthField = field{name: "length", kind: length, text: "How many rows to answer; 2147483647 is all. Absent, empty or 0 answers none, and the total."}
 	beforeField = field{name: "before", kind: place, text: "Instead of start: only messages before <msg_time>,<msg_id>, from the last row of the page before. Costs the same at any depth."}
 	searchField = field{name: "text", kind: chars(maxSearch), text: "Only messages that hold this text, in any letter case. One call looks at a bounded number of messages; when next is answered, send it as before to go on."}
 )
@@ -43,7 +43,7 @@ func user(name, text string) field {
 }
 
 // userIDOld is what some clients write.
-var userIDOld = field{name: "userId", kind: userID, text: "Accepted for user_id."}
+var userIDOld = field{name: "userId", kind: userID, older: true, text: "Accepted for user_id."}
 
 // messageFields are those of a message in a history.
 var messageFields = []field{
@@ -73,8 +73,8 @@ var (
 
 // skippedField are those of the call's list who were left out; reasons are the words that its endpoint has for it.
 func skippedField(reasons string) field {
-	return field{name: skippedName, kind: rows, text: "Who was left out; empty when nobody was. Also in the refusal of a call that names nobody else.", of: []field{
-		{name: "reason", kind: words, text: "Why, for programs: " + reasons + "."},
+	return field{name: skippedName, kind: rows, each: "Skipped", text: "Who was left out; empty when nobody was. Also in the refusal of a call that names nobody else. The reasons: " + reasons + ".", of: []field{
+		{name: "reason", kind: words, text: "Why, for programs."},
 		{name: "user_id", kind: words, text: "As the call wrote it."}}}
 }
 

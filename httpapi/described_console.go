@@ -13,7 +13,7 @@ var (
 	knownField  = field{name: "presence", kind: yesNo, text: "Whether who has no device here is away for sure: the server's list of sessions is there."}
 	likeField   = field{name: "text", kind: chars(maxSearch), text: "Only those whose name or id holds this text, in any letter case, or whose name's pinyin initials do."}
 
-	onlineField = field{name: "online", kind: rows, text: "Their devices that are there now.", of: []field{
+	onlineField = field{name: "online", kind: rows, each: "OnlineDevice", text: "Their devices that are there now.", of: []field{
 		{name: "class", kind: words, text: "web, android, ios or other, by the mark in the resource."},
 		{name: "resource", kind: words, text: "The resource of the device's address."},
 		{name: "show", kind: words, text: "away, xa, dnd or chat; absent for available."},
@@ -42,7 +42,7 @@ var (
 		{name: "state", kind: words, text: "A word for programs."},
 		{name: "text", kind: words, text: "A sentence for people: what is wrong, and what to do."}}
 
-	pushTargets = field{name: "to", kind: rows, text: "The receivers.", of: []field{
+	pushTargets = field{name: "to", kind: rows, each: "PushReceiver", text: "The receivers.", of: []field{
 		{name: "outcome", kind: words, text: "waits, or what became of it: sent, withdrawn, repeated, dead, unmeant, refused, expired."},
 		{name: "user_id", kind: words, text: "User id."}}}
 )
@@ -110,7 +110,7 @@ var describedConsole = map[string]endpoint{
 	"admin/users": {tag: "admin", summary: "Lists users, and who of them is there",
 		text:   "Ordered by id, with those who left. The devices are those known now.",
 		params: []field{likeField, afterField, limitField},
-		answer: []field{goOnField, knownField, {name: "users", kind: rows, text: "The users.", of: watchedUser}}},
+		answer: []field{goOnField, knownField, {name: "users", kind: rows, each: "WatchedUser", text: "The users.", of: watchedUser}}},
 	"admin/user": {tag: "admin", summary: "Shows one user",
 		params: []field{user("user_id", "Who.")},
 		answer: []field{
@@ -130,7 +130,7 @@ var describedConsole = map[string]endpoint{
 				{name: "user_email", kind: words, text: "Mail address."}})...)}},
 	"admin/groups": {tag: "admin", summary: "Lists groups", text: "Ordered by id, with those that are closed.",
 		params: []field{{name: "text", kind: chars(maxSearch), text: "Only those whose name, id or owner holds this text, in any letter case, or whose name's pinyin initials do."}, afterField, limitField},
-		answer: []field{{name: "groups", kind: rows, text: "The groups.", of: watchedGroup}, goOnField}},
+		answer: []field{{name: "groups", kind: rows, each: "WatchedGroup", text: "The groups.", of: watchedGroup}, goOnField}},
 	"admin/group": {tag: "admin", summary: "Shows one group and its members",
 		params: []field{group("Id of the group."), afterField, limitField},
 		answer: []field{anObject("group", "The group.", watchedGroup...),

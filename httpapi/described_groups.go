@@ -2,7 +2,7 @@ package httpapi
 
 import "tlim/component/protocol"
 
-var memberRows = field{name: "subscribers", kind: rows, text: "The members.", of: []field{
+var memberRows = field{name: "subscribers", kind: rows, each: "Member", text: "The members.", of: []field{
 	{name: "acct_login", kind: words, text: "Login name."},
 	{name: "pic", kind: words, text: "Address of the picture."},
 	groupID,
@@ -28,7 +28,7 @@ var describedGroups = map[string]endpoint{
 				{name: "user_id", kind: userID, text: "User id."}, userIDOld}},
 		},
 		answer: []field{groupCreated, groupID, groupName, groupType, groupUser, skippedField(skippedOfGroups),
-			{name: "subscribers", kind: rows, text: "The members that were taken.", of: []field{{name: "user_id", kind: words, text: "User id."}}}},
+			{name: "subscribers", kind: rows, each: "TakenMember", text: "The members that were taken.", of: []field{{name: "user_id", kind: words, text: "User id."}}}},
 		codes: []protocol.Code{protocol.GroupNotCreated}},
 	"modifySession": {tag: "groups", summary: "Renames a group, adds and removes members",
 		text: "Either session_name or subscribers has to say what to change. A user to be added whom the directory does not have is looked for as addSession does; skipped names those left out. A call by which a group would grow beyond limits.group_members is refused (error-012) and changes nothing. To remove somebody who is no member is ok.",
@@ -54,12 +54,12 @@ var describedGroups = map[string]endpoint{
 		params: []field{group("Id of the group."), {name: "session_valid", kind: bit, text: "0 opens (also when absent), 1 closes."}}},
 	"findSessions": {tag: "groups", summary: "Lists the open groups of a user", text: "Without 1:1 conversations (type 99).",
 		params: []field{user("user_id", "Whose groups.")},
-		answer: []field{{name: "sessions", kind: rows, text: "The groups.", of: []field{groupID, groupName, groupPic, groupType, groupUser}}}},
+		answer: []field{{name: "sessions", kind: rows, each: "Session", text: "The groups.", of: []field{groupID, groupName, groupPic, groupType, groupUser}}}},
 	"findWebSessions": {tag: "groups", summary: "Lists the conversations of a user, for the web client",
 		text: "Closed groups, or open ones and the 1:1 conversations: type 99, session_id is the partner. Whoever has system messages also gets one row systemMessage of type 100.",
 		params: []field{user("user_id", "Whose conversations."),
 			{name: "valid", kind: bit, text: "0: open ones (also when absent), 1: closed groups."}},
-		answer: []field{{name: "sessions", kind: rows, text: "The conversations.",
+		answer: []field{{name: "sessions", kind: rows, each: "WebSession", text: "The conversations.",
 			of: []field{groupCreated, groupID, groupMoved, groupName, groupPic, groupType, groupUser, groupValid}}}},
 	"findSession": {tag: "groups", summary: "Answers a group and its members",
 		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
@@ -67,15 +67,16 @@ var describedGroups = map[string]endpoint{
 	"findSubscribers": {tag: "groups", summary: "Lists the members of a group",
 		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
 		answer: []field{groupID, groupName, groupType, groupUser, memberRows}},
-	"findPresence": {tag: "groups", summary: "Says which members of a group are online", text: "The answer is a bare array, empty for a group that is not there.", bare: true,
+	"findPresence": {tag: "groups", summary: "Says which members of a group are online", text: "Of a group that is not there they are none. A call without a JSON body gets the bare array of members.", bare: true,
 		params: []field{group("Id of the group.")},
-		answer: []field{{name: "user_id", kind: words, text: "User id."}, {name: "status", kind: words, text: "available, away or offline."}}},
+		answer: []field{{name: "members", kind: rows, each: "Presence", text: "The members.", of: []field{
+			{name: "status", kind: words, text: "available, away or offline."}, {name: "user_id", kind: words, text: "User id."}}}}},
 	"addPubact": {tag: "groups", summary: "Posts an announcement to a group",
 		params: append([]field{group("Id of the group."), user("user_id", "Who posts.")}, postFields...),
 		codes:  []protocol.Code{protocol.BodyEmpty, protocol.NoSuchGroup}},
 	"findPubactList": {tag: "groups", summary: "Lists the announcements of a group", streamed: true,
 		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
-		answer: []field{{name: "pubactList", kind: rows, text: "The announcements.", of: []field{
+		answer: []field{{name: "pubactList", kind: rows, each: "Pubact", text: "The announcements.", of: []field{
 			{name: "content", kind: words, text: "Text."}, {name: "id_", kind: words, text: "Id of the announcement."}, groupID,
 			{name: "title", kind: words, text: "Title."}, {name: "ts", kind: millis, text: "When it was posted, in epoch milliseconds."},
 			{name: "user_id", kind: words, text: "Who posted it."}}}}},

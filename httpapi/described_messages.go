@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	messageList = field{name: "message_list", kind: rows, text: "The messages, newest first.", of: messageFields}
+	messageList = field{name: "message_list", kind: rows, each: "Message", text: "The messages, newest first.", of: messageFields}
 	nextPlace   = field{name: "next", kind: words, text: "Of a search: where it stopped. Send it as before to go on; absent when it is at the end."}
-	readerCount = field{name: "messageReadList", kind: rows, text: "The messages that somebody has read.", of: []field{
+	readerCount = field{name: "messageReadList", kind: rows, each: "ReaderCount", text: "The messages that somebody has read.", of: []field{
 		{name: "msg_id", kind: words, text: "Id of the message."}, {name: "readNum", kind: number, text: "How many have read it."}}}
 )
 
@@ -34,7 +34,7 @@ var describedMessages = map[string]endpoint{
 		params: []field{user("msg_to", "Whose notices."), startField, lengthField, beforeField,
 			{name: "type", kind: kind{schema: object{"type": "string", "maxLength": maxTime, "enum": []string{"MTB", component.NoticeSystem}}, wrong: resultFail},
 				text: "MTB-100: system messages (also when absent), MTB: all notices."}},
-		answer: []field{{name: "message_list", kind: rows, text: "The notices, newest first.", of: slices.Concat(messageFields[:1], messageFields[3:])}, totalField}},
+		answer: []field{{name: "message_list", kind: rows, each: "SystemMessageRow", text: "The notices, newest first.", of: slices.Concat(messageFields[:1], messageFields[3:])}, totalField}},
 	"clearChatHistory": {tag: "messages", summary: "Deletes the 1:1 messages of two users, both directions, for both",
 		params: []field{user("user_id", "One of the two."), user("other_id", "The other one.")}},
 	"revokeMessage": {tag: "messages", summary: "Deletes a message (deprecated)", text: "Nobody is told. Clients revoke by MTT-101 and MTS-101 instead.",
@@ -48,7 +48,7 @@ var describedMessages = map[string]endpoint{
 	"findStatusList": {tag: "messages", summary: "Lists who has read a message, or who has not",
 		params: []field{messageID("Id of the message."), user("sender", "Who sent it."),
 			{name: "unread", kind: bit, text: "1: those who have not read it, as rows of status 0."}},
-		answer: []field{{name: "ofStatusList", kind: rows, text: "One row per reader.", of: []field{
+		answer: []field{{name: "ofStatusList", kind: rows, each: "ReadStatus", text: "One row per reader.", of: []field{
 			{name: "id_", kind: words, text: "Key of the row; absent for who has not read it."}, {name: "msg_id", kind: words, text: "Id of the message."},
 			{name: "reader", kind: words, text: "User id of the reader."}, {name: "sender", kind: words, text: "User id of the sender."},
 			{name: "status", kind: number, text: "The status that the reader's receipt gave; 0: not read."}}}},
@@ -66,8 +66,8 @@ var describedDevices = map[string]endpoint{
 			{name: "msg_id", kind: chars(maxID), text: "Only messages not older than this one; ignored when it is unknown."},
 			{name: "limit", kind: count, text: "At most so many rows. Absent, empty or 0 answers all."},
 			{name: "getThenClear", kind: anyText, text: "1 keeps the rows, anything else clears them."},
-			{name: "clear", kind: ids, text: "Ids of messages to clear first, each of at most 64 characters: separated by commas, repeated, or a JSON array."}},
-		answer: []field{{name: "message_list", kind: rows, text: "The messages, oldest first.", of: append([]field{
+			{name: "clear", kind: ids, text: "Ids of messages to clear first, each of at most 64 characters."}},
+		answer: []field{{name: "message_list", kind: rows, each: "WaitingMessage", text: "The messages, oldest first.", of: append([]field{
 			{name: "delete_user", kind: words, text: "Whose queue the row is in."},
 			{name: "msg_status", kind: number, text: "0, or what an old row says."}}, messageFields...)}},
 		codes: []protocol.Code{protocol.TooLarge, protocol.NotJSON, protocol.IDConflict}},
@@ -76,13 +76,13 @@ var describedDevices = map[string]endpoint{
 		answer: []field{{name: "data", kind: yesNo, text: "Whether something waits."}}},
 	"findUnread": {tag: "devices", summary: "Counts what waits for a user in each conversation",
 		params: []field{user("user_id", "Whose queue.")},
-		answer: []field{totalField, {name: "unreadList", kind: rows, text: "The conversations, the newest first.", of: []field{
+		answer: []field{totalField, {name: "unreadList", kind: rows, each: "Unread", text: "The conversations, the newest first.", of: []field{
 			{name: "msg_time", kind: millis, text: "Of the newest message, in epoch milliseconds."},
 			{name: "session_id", kind: words, text: "Id of the group, or of the partner; admin for notices."}, groupType,
 			{name: "unread", kind: number, text: "How many messages wait."}}}}},
 	"syncMessage": {tag: "devices", summary: "Answers the messages to a user since one that is named, that one included", text: "None when it is unknown.", streamed: true,
 		params: []field{user("msg_to", "Whose messages."), messageID("Since which message.")},
-		answer: []field{{name: "messageList", kind: rows, text: "The messages, oldest first.", of: []field{
+		answer: []field{{name: "messageList", kind: rows, each: "SyncedMessage", text: "The messages, oldest first.", of: []field{
 			messageFields[0], messageFields[4], messageFields[5], messageFields[6], messageFields[7], messageFields[8]}}}},
 	"registerAppPushCode": {tag: "devices", summary: "Registers a phone for pushes",
 		params: []field{user("user_id", "Whose phone."),
@@ -96,9 +96,9 @@ var describedDevices = map[string]endpoint{
 		params: []field{
 			{name: "text", kind: chars(maxSearch), text: "Only users whose name, id or login holds this text, in any letter case, or whose name's pinyin has these initials (zs: 张三). Absent or empty: all."},
 			{name: "after", kind: chars(maxID), text: "Only users behind this id: the next of the answer before."},
-			{name: "length", kind: length, text: fmt.Sprintf("How many users to answer, %d at most; max is as many. Absent, empty or 0 answers none.", maxFoundUsers)}},
+			{name: "length", kind: length, text: fmt.Sprintf("How many users to answer, %d at most; a larger number is as many. Absent, empty or 0 answers none.", maxFoundUsers)}},
 		answer: []field{{name: "next", kind: words, text: "Where this call stopped. Send it as after to go on; absent when it is at the end. One call looks at a bounded number of users, so that it may come with few of them, or none."},
-			{name: "users", kind: rows, text: "The users.", of: []field{
+			{name: "users", kind: rows, each: "User", text: "The users.", of: []field{
 				{name: "acct_login", kind: words, text: "Login name."}, {name: "pic", kind: words, text: "Address of the picture."},
 				{name: "user_id", kind: words, text: "User id."}, {name: "user_name", kind: words, text: "Name."}}}}},
 	"findUserPresence": {tag: "devices", summary: "Says which of these users are online",
@@ -109,7 +109,7 @@ var describedDevices = map[string]endpoint{
 		codes: []protocol.Code{protocol.UserIDInvalid, protocol.NotJSON, protocol.TooLarge}},
 	"findStyleList": {tag: "devices", summary: "Lists the settings of a user's display",
 		params: []field{user("user_id", "Whose settings.")},
-		answer: []field{{name: "ofStyleList", kind: rows, text: "The settings.", of: []field{
+		answer: []field{{name: "ofStyleList", kind: rows, each: "Style", text: "The settings.", of: []field{
 			{name: "style_id", kind: words, text: "Key of the row."}, {name: "style_name", kind: words, text: "Name of the setting."},
 			{name: "style_value", kind: number, text: "Its value."}, {name: "user_id", kind: words, text: "Whose setting."}}}}},
 }

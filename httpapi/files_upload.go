@@ -263,6 +263,9 @@ func (u *uploading) commit() error {
 	if u.file == nil {
 		return badRequest(textNoFile)
 	}
+	if err := u.req.once(described[u.rt.path]); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(u.r.Context(), u.a.cfg.Limits.WorkTime)
 	defer cancel()
 	u.req.ctx = ctx

@@ -93,20 +93,31 @@ func goldenLabs(t *testing.T) map[labKind]*lab {
 // send calls as a golden file says.
 func (l *lab) send(t *testing.T, method, endpoint string, g goldenCase) answer {
 	t.Helper()
-	var header []string
-	switch g.Caller {
-	case "":
-		header = []string{"Authorization", "Bearer " + adminKey}
-	case "none":
-	case "business":
-		header = []string{"Authorization", "Bearer " + businessKey}
-	default:
-		header = []string{"Authorization", "Bearer " + l.token(t, g.Caller)}
-	}
+	header := l.credentials(t, g)
 	if method == http.MethodPost {
 		return l.do(t, method, endpoint, "", g.Query, header...)
 	}
 	return l.do(t, method, endpoint, g.Query, "", header...)
+}
+
+// sendJSON is send with the parameters in a JSON body.
+func (l *lab) sendJSON(t *testing.T, endpoint, body string, g goldenCase) answer {
+	t.Helper()
+	return l.do(t, http.MethodPost, endpoint, "", body, append(l.credentials(t, g), "Content-Type", "application/json")...)
+}
+
+// credentials are those of the caller of a golden file.
+func (l *lab) credentials(t *testing.T, g goldenCase) []string {
+	t.Helper()
+	switch g.Caller {
+	case "":
+		return []string{"Authorization", "Bearer " + adminKey}
+	case "none":
+		return nil
+	case "business":
+		return []string{"Authorization", "Bearer " + businessKey}
+	}
+	return []string{"Authorization", "Bearer " + l.token(t, g.Caller)}
 }
 
 func TestGolden(t *testing.T) {
@@ -164,6 +175,17 @@ func TestGolden(t *testing.T) {
 			posted := l.send(t, http.MethodPost, endpoint, want)
 			if calls := l.svc.taken(); posted.status != got.status || posted.body != got.body || !reflect.DeepEqual(calls, want.Calls) {
 				t.Errorf("got %d %s by POST, want the same as by GET\n%q", posted.status, posted.body, calls)
+			}
+			body := inJSON(t, endpoint, want.Query)
+			if body == "" {
+				return
+			}
+			inBody := l.sendJSON(t, endpoint, body, want)
+			if described[endpoint].bare && got.body[0] == '[' {
+				got.body = fmt.Sprintf(`{%q:%s,"result":"ok","result_detail":""}`, described[endpoint].answer[0].name, got.body)
+			}
+			if calls := l.svc.taken(); inBody.status != got.status || inBody.body != got.body || !slices.Equal(calls, want.Calls) {
+				t.Errorf("%s: got %d %s by JSON, asking %q, want the same as by GET, %s", body, inBody.status, inBody.body, calls, got.body)
 			}
 		})
 	}

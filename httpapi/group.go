@@ -227,7 +227,7 @@ func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, ob
 	return g, object{"session_id": g.ID, "session_name": g.Name, "session_type": g.Type, "session_user": g.Owner, "subscribers": rows}, nil
 }
 
-// findPresence answers a bare array, as it always did; its failures are objects like all others.
+// findPresence answers a bare array, as it always did, and a call that is JSON an object as all others do; so are failures.
 func (a *API) findPresence(ctx context.Context, r *request) (any, error) {
 	id := r.id("session_id", protocol.GroupIDEmpty)
 	if r.err != nil {
@@ -244,6 +244,9 @@ func (a *API) findPresence(ctx context.Context, r *request) (any, error) {
 	rows := make([]row, 0, len(members))
 	for _, m := range members {
 		rows = append(rows, row{m.Status, m.UserID})
+	}
+	if r.json {
+		return object{"members": rows}, nil
 	}
 	return bare{rows}, nil
 }

@@ -120,8 +120,11 @@ func (a *API) findNotice(ctx context.Context, r *request) (any, error) {
 // message. What begins with @ is a group of receivers (@all, @session:<id>) and no user id; users are those of all that are.
 func (r *request) receivers() (all, users []string) {
 	name := "msgTo"
-	if !r.has(name) {
+	switch older := r.values("msg_to"); {
+	case !r.has(name):
 		name = "msg_to"
+	case len(older) > 0 && !slices.Equal(older, r.values(name)):
+		r.refuse(badRequest(textGivenTwice, name))
 	}
 	for _, id := range r.list(name, protocol.UserIDInvalid) {
 		all = append(all, id)

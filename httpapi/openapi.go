@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -69,39 +70,37 @@ var failureStatuses = []struct {
 	{http.StatusServiceUnavailable, "The database is away, or too much is going on. Nothing was changed, or what was changed is safe to repeat.", []protocol.Code{protocol.TryLater}, "Retry-After", textBusy},
 }
 
-// document describes the API in OpenAPI 3.1. It holds nothing of this site but whether there are files, so that everybody may read it.
+// document describes the API in OpenAPI 3.0, which every generator of clients reads. Each endpoint is in it once: with its own path, its
+// one answer, and the names of its parameters that callers of today use. It holds nothing of this site but whether there are files, so
+// that everybody may read it.
 func (a *API) document() ([]byte, error) {
+	named := types{"Failure": failureSchema()}
 	paths := object{}
+	var err error
 	for _, rt := range a.routes() {
-		item, err := pathItem(rt, rt.path, "")
-		if err != nil {
+		if paths[base+rt.path], err = named.pathItem(rt); err != nil {
 			return nil, err
 		}
-		paths[base+rt.path] = item
 	}
 	if a.cfg.Files.Blobs != nil {
 		for _, rt := range a.fileRoutes() {
-			for prefix, suffix := range map[string]string{"/": "", base: "_below"} {
-				item, err := pathItem(rt.route, rt.path, suffix)
-				if err != nil {
-					return nil, err
-				}
-				paths[prefix+rt.path] = item
+			if paths["/"+rt.path], err = named.pathItem(rt.route); err != nil {
+				return nil, err
 			}
 		}
 	}
-	var named []object
+	var sections []object
 	for _, t := range tags {
-		named = append(named, object{"name": t.name, "description": t.text})
+		sections = append(sections, object{"name": t.name, "description": t.text})
 	}
 	return json.Marshal(object{
-		"openapi": "3.1.0",
+		"openapi": "3.0.3",
 		"info":    object{"title": "tlim", "version": "1", "description": strings.Join(preface(), "\n\n")},
 		"servers": []object{{"url": "/", "description": "this server"}},
-		"tags":    named,
+		"tags":    sections,
 		"paths":   paths,
 		"components": object{
-			"schemas":   object{"Failure": failureSchema()},
+			"schemas":   named,
 			"responses": failureResponses(),
 			"headers": object{
 				"Retry-After":      object{"description": "Seconds to wait.", "schema": object{"type": "string", "pattern": "^[0-9]+$"}},
@@ -109,7 +108,7 @@ func (a *API) document() ([]byte, error) {
 			},
 			"securitySchemes": object{
 				"bearer":       object{"type": "http", "scheme": "bearer", "description": "A key of http.keys, with the scope admin or business, or a user's token."},
-				"access_token": object{"type": "apiKey", "in": "query", "name": "access_token", "description": "The same as a parameter, in the query string or the form, for callers that can only build URLs. It is never logged here; it may be on its way."},
+				"access_token": object{"type": "apiKey", "in": "query", "name": accessToken.name, "description": "The same as a parameter, in the query string or the body, for callers that can only build URLs. It is never logged here; it may be on its way."},
 			},
 		},
 	})
@@ -117,10 +116,10 @@ func (a *API) document() ([]byte, error) {
 
 func preface() []string {
 	lines := []string{
-		"Every endpoint answers GET and POST (application/x-www-form-urlencoded) alike; only uploads are multipart. Text is UTF-8. Other parameters are ignored. Paths are taken in any letter case, with or without a slash behind.",
+		"Every endpoint takes POST with JSON (application/json), POST with a form (application/x-www-form-urlencoded, the parameters of GET) and GET alike; only uploads are multipart. Text is UTF-8. Other parameters are ignored, and refused in JSON. A parameter that is given twice, with different values, is refused unless it is a list. Paths are taken in any letter case, with or without a slash behind.",
 		"result is ok, and only when the work was done and committed, or one of the codes below. A refusal by the application is HTTP 200; what is wrong with the call itself is HTTP 400 and above, with the same JSON object. " +
 			"result_detail is one sentence for people, Chinese or English by http.language. A head of more than 256 KiB, URL included, is HTTP 431 in plain text: send long parameters by POST.",
-		"Fields without a value are left out; numbers and lists are always there. Times are strings of decimal epoch milliseconds. JSON in parameters is read leniently, as the old server read it: keys without quotes, single quotes, commas too many, line ends in strings; an object with one key twice is error-005.",
+		"Answers may get more fields. Fields without a value are left out; numbers and lists are always there where result is ok. Times are strings of decimal epoch milliseconds. JSON in parameters of a URL or form is read leniently, as the old server read it: keys without quotes, single quotes, commas too many, line ends in strings; an object with one key twice is error-005.",
 		"http.allow_anonymous (none by default) lets calls without a key in: clients all but the business and admin endpoints, all everything.",
 	}
 	for _, c := range codeTexts {
@@ -129,38 +128,57 @@ func preface() []string {
 	return lines
 }
 
-// pathItem is a route as the document has it. suffix tells the operations of one route apart.
-func pathItem(rt route, name, suffix string) (object, error) {
-	e, ok := described[name]
+// pathItem is a route as the document has it.
+func (s types) pathItem(rt route) (object, error) {
+	e, ok := described[rt.path]
 	if !ok {
-		return nil, fmt.Errorf("no description of endpoint %s", name)
+		return nil, fmt.Errorf("no description of endpoint %s", rt.path)
 	}
-	ex, err := exampleOf(name)
+	ex, err := exampleOf(rt.path)
 	if err != nil {
-		return nil, fmt.Errorf("the example of endpoint %s: %w", name, err)
+		return nil, fmt.Errorf("the example of endpoint %s: %w", rt.path, err)
 	}
 	values := form{}
 	if err := values.add(ex.Query); err != nil {
-		return nil, fmt.Errorf("the example of endpoint %s: %w", name, err)
+		return nil, fmt.Errorf("the example of endpoint %s: %w", rt.path, err)
 	}
-	operation := func(method string) object {
+	responses, err := s.responses(e, rt, ex)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %s: %w", rt.path, err)
+	}
+	body, err := s.body(e, typeName(rt.path), values)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint %s: %w", rt.path, err)
+	}
+	operation := func(suffix string) object {
 		o := object{
-			"operationId": strings.ReplaceAll(name, "/", "_") + suffix + "_" + method, "tags": []string{e.tag}, "summary": e.summary,
-			"description": strings.TrimSpace(e.text + " " + callers(rt.callers)), "responses": e.responses(rt, ex), "security": security(rt.callers.scopes),
+			"operationId": operationID(rt.path) + suffix, "tags": []string{e.tag}, "summary": e.summary,
+			"description": strings.TrimSpace(e.text + " " + callers(rt.callers)), "responses": responses, "security": security(rt.callers.scopes),
 		}
 		if e.tag == "dropped" || strings.Contains(e.summary, "(deprecated)") {
 			o["deprecated"] = true
 		}
 		return o
 	}
-	get, post := operation("get"), operation("post")
-	if len(e.params) > 0 {
-		get["parameters"], post["requestBody"] = e.query(values), e.body(values)
+	get, post := operation("_get"), operation("")
+	if len(e.documented()) > 0 {
+		get["parameters"], post["requestBody"] = e.query(values), body
 	}
-	if e.uploads() || rt.postOnly() {
+	switch {
+	case e.uploads(), e.bare, rt.postOnly():
 		return object{"post": post}, nil
+	case e.tag == "files":
+		get["operationId"] = post["operationId"]
+		return object{"get": get}, nil
 	}
 	return object{"get": get, "post": post}, nil
+}
+
+// documented are the parameters without the older names.
+func (e endpoint) documented() []field { return current(e.params) }
+
+func current(fields []field) []field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f field) bool { return f.older })
 }
 
 // uploads says whether the endpoint takes a file, and so nothing but POST.
@@ -187,145 +205,95 @@ func callers(r rights) string {
 	return text + "."
 }
 
-// security lists the credentials of which any one lets a caller in, with the scope it needs.
+// security lists the credentials of which any one lets a caller in.
 func security(s scope) []object {
 	if s&scopeAnybody != 0 {
 		return []object{{}}
 	}
-	var any []object
-	for _, one := range []struct {
-		bit  scope
-		name string
-	}{{scopeAdmin, "admin"}, {scopeBusiness, "business"}, {scopeUser, "user"}} {
-		if s&one.bit != 0 {
-			any = append(any, object{"bearer": []string{one.name}}, object{"access_token": []string{one.name}})
-		}
-	}
-	return any
+	return []object{{"bearer": []string{}}, {accessToken.name: []string{}}}
 }
 
 // query are the parameters of GET.
 func (e endpoint) query(values form) []object {
 	var list []object
-	for _, f := range e.params {
+	for _, f := range e.documented() {
 		p := object{"name": f.name, "in": "query", "description": f.description()}
 		if f.missing != "" {
 			p["required"] = true
 		}
-		if f.kind.json {
-			media := object{"schema": f.json()}
-			if v := values[f.name]; len(v) > 0 {
-				media["example"] = json.RawMessage(v[0])
-			}
-			p["content"] = object{"application/json": media}
-		} else {
-			p["schema"] = f.kind.schema
-			if v := values[f.name]; len(v) > 0 {
-				p["example"] = f.value(v[0])
-			}
+		p["schema"] = f.asText()
+		if v := values[f.name]; len(v) > 0 {
+			p["example"] = f.sample(v[0])
 		}
 		list = append(list, p)
 	}
 	return list
 }
 
-// body is the form of POST.
-func (e endpoint) body(values form) object {
-	properties, encoding, sample := object{}, object{}, object{}
+// body is that of POST: JSON, or the parts of an upload. The same as a form is not in the document: generators take the first of several
+// bodies for the types and another one for the call.
+func (s types) body(e endpoint, name string, values form) (object, error) {
+	properties, sample := object{}, object{}
 	var required []string
-	for _, f := range e.params {
-		schema := object{"description": f.description()}
-		if f.kind.json {
-			schema = f.json()
-			schema["description"] = f.description()
-			encoding[f.name] = object{"contentType": "application/json"}
-		} else {
-			for k, v := range f.kind.schema {
-				schema[k] = v
-			}
+	for _, f := range e.documented() {
+		schema, err := s.parameter(f, name)
+		if err != nil {
+			return nil, err
 		}
+		properties[f.name] = merged(schema, object{"description": f.description()})
 		if f.missing != "" {
 			required = append(required, f.name)
 		}
-		properties[f.name] = schema
 		if v := values[f.name]; len(v) > 0 {
-			sample[f.name] = f.value(v[0])
+			sample[f.name] = f.sample(v[0])
+			if f.kind.json {
+				sample[f.name] = json.RawMessage(v[0])
+			}
 		}
 	}
 	schema := object{"type": "object", "properties": properties}
 	if required != nil {
 		schema["required"] = required
 	}
-	media := object{"schema": schema}
-	if len(encoding) > 0 {
-		media["encoding"] = encoding
+	kind := "multipart/form-data"
+	if !e.uploads() {
+		kind = "application/json"
+		var err error
+		if schema, err = s.add(name+"Body", schema); err != nil {
+			return nil, err
+		}
 	}
+	media := object{"schema": schema}
 	if len(sample) > 0 {
 		media["example"] = sample
 	}
-	kind := "application/x-www-form-urlencoded"
-	if e.uploads() {
-		kind = "multipart/form-data"
-	}
-	return object{"content": object{kind: media}}
+	return object{"required": true, "content": object{kind: media}}, nil
 }
 
-// value is an example of a parameter as its schema has it.
-func (f field) value(text string) any {
-	if f.kind.json || f.kind.schema["type"] == "integer" {
+// asText is the schema of a parameter in a URL: of one that holds JSON it is a string, so that a client need not know that.
+func (f field) asText() object {
+	switch {
+	case f.kind.json:
+		return object{"type": "string"}
+	case f.kind.list:
+		return merged(f.kind.schema, object{"maxItems": maxOf(f.name)})
+	}
+	return merged(f.kind.schema, nil)
+}
+
+// sample is an example of a parameter in a URL.
+func (f field) sample(text string) any {
+	switch {
+	case f.kind.list && !f.kind.json:
+		return strings.Split(text, ",")
+	case f.kind.schema["type"] == "integer", f.kind.schema["type"] == "number":
 		return json.RawMessage(text)
 	}
 	return text
 }
 
-// json is the schema of a parameter that holds JSON.
-func (f field) json() object {
-	properties := object{}
-	for _, inner := range f.of {
-		schema := object{"description": inner.text}
-		for k, v := range inner.kind.schema {
-			if schema[k] = v; k == "type" { // ids are numbers in old systems, and clients send them as such
-				schema[k] = []string{v.(string), "number"}
-			}
-		}
-		properties[inner.name] = schema
-	}
-	return object{"type": "array", "maxItems": maxOf(f.name), "items": object{"type": "object", "properties": properties}}
-}
-
-// schema is that of an answered field.
-func (f field) schema() object {
-	schema := object{"description": f.text}
-	for k, v := range f.kind.schema {
-		schema[k] = v
-	}
-	switch {
-	case f.of == nil:
-	case schema["type"] == "object":
-		for k, v := range answered(f.of) {
-			schema[k] = v
-		}
-	default:
-		schema["items"] = answered(f.of)
-	}
-	return schema
-}
-
-// answered is the schema of an answered object: all its fields and no others; texts without a value are left out.
-func answered(fields []field) object {
-	properties := object{}
-	required := []string{}
-	for _, f := range fields {
-		properties[f.name] = f.schema()
-		if f.kind.schema["type"] != "string" && !f.kind.optional {
-			required = append(required, f.name)
-		}
-	}
-	return object{"type": "object", "properties": properties, "required": required, "additionalProperties": false}
-}
-
 // responses are all answers of an endpoint.
-func (e endpoint) responses(rt route, ex example) object {
+func (s types) responses(e endpoint, rt route, ex example) (object, error) {
 	all := object{}
 	for _, f := range failureStatuses {
 		all[fmt.Sprint(f.status)] = object{"$ref": "#/components/responses/" + fmt.Sprint(f.status)}
@@ -339,7 +307,7 @@ func (e endpoint) responses(rt route, ex example) object {
 	case e.tag == "dropped":
 		all["410"] = object{"$ref": "#/components/responses/410"}
 		delete(all, "503")
-		return all
+		return all, nil
 	case e.tag == "files" && !e.uploads():
 		bytes := object{"content": object{"*/*": object{"schema": object{"type": "string", "format": "binary"}}}}
 		whole := object{"description": "The file.", "headers": object{"ETag": object{"schema": object{"type": "string"}}, "Content-Disposition": object{"schema": object{"type": "string"}}}}
@@ -355,13 +323,27 @@ func (e endpoint) responses(rt route, ex example) object {
 	case e.tag == "files" && len(e.answer) == 0:
 		all["200"] = object{"description": "Done.", "content": object{"text/plain": object{"schema": object{"type": "string"}, "example": ex.Answer}}}
 	case e.tag == "files":
-		schema := answered(e.answer)
-		schema["required"] = []string{e.answer[0].name}
-		all["200"] = object{"description": "Done.", "content": object{"application/json": object{"schema": schema, "example": ex.Answer}}}
+		fields := object{}
+		for _, f := range e.answer {
+			fields[f.name] = merged(f.kind.schema, object{"description": f.text})
+		}
+		ref, err := s.add(typeName(rt.path)+"Answer", object{"type": "object", "properties": fields, "required": slices.Sorted(maps.Keys(fields)), "additionalProperties": true})
+		if err != nil {
+			return nil, err
+		}
+		all["200"] = object{"description": "Done.", "content": object{"application/json": object{"schema": ref, "example": ex.Answer}}}
 	default:
-		all["200"] = object{"description": e.verdict(), "content": object{"application/json": object{"schema": e.schema(rt), "example": ex.Answer}}}
+		ref, err := s.answer(e, rt)
+		if err != nil {
+			return nil, err
+		}
+		sample := ex.Answer
+		if e.bare {
+			sample = fmt.Appendf(nil, `{%q:%s,"result":"ok","result_detail":""}`, e.answer[0].name, ex.Answer)
+		}
+		all["200"] = object{"description": e.verdict(), "content": object{"application/json": object{"schema": ref, "example": sample}}}
 	}
-	return all
+	return all, nil
 }
 
 // verdict says which results come with HTTP 200.
@@ -370,70 +352,32 @@ func (e endpoint) verdict() string {
 	if len(codes) == 0 {
 		return "Done."
 	}
-	names := make([]string, len(codes))
-	for i, c := range codes {
-		names[i] = string(c)
-	}
-	return "Done, or refused (" + strings.Join(names, ", ") + "): result says which."
-}
-
-// schema is that of an answer with HTTP 200: done or refused.
-func (e endpoint) schema(rt route) object {
-	done := answered(append([]field{{name: "result", kind: words}, {name: "result_detail", kind: words}}, e.answer...))
-	if e.bare {
-		done = object{"type": "array", "items": answered(e.answer)}
-	} else {
-		done["properties"].(object)["result"] = object{"const": "ok"}
-		done["properties"].(object)["result_detail"] = object{"const": ""}
-		done["required"] = append(done["required"].([]string), "result", "result_detail")
-	}
-	codes, _ := e.refusals()
-	if e.streamed {
-		codes = append(codes, protocol.TryLater, resultFail)
-	}
-	if len(codes) == 0 {
-		return done
-	}
-	slices.Sort(codes)
-	refused := failureSchema()
-	properties := refused["properties"].(object)
-	properties["result"] = object{"enum": slices.Compact(codes)}
-	if e.streamed {
-		for _, f := range e.answer {
-			properties[f.name] = f.schema()
-		}
-	}
-	for _, f := range e.answer {
-		if f.name == skippedName {
-			properties[f.name] = f.schema()
-		}
-	}
-	for _, zero := range rt.zeros {
-		properties[zero] = object{"type": "integer"}
-		refused["required"] = append(refused["required"].([]string), zero)
-	}
-	refused["additionalProperties"] = false
-	return object{"oneOf": []object{done, refused}}
+	return "Done, or refused (" + codesIn(codes) + "): result says which."
 }
 
 // failureSchema is the object of any failure.
 func failureSchema() object {
-	var codes []protocol.Code
-	for _, c := range codeTexts {
-		codes = append(codes, c.code)
-	}
 	return object{"type": "object", "required": []string{"result", "result_detail"}, "properties": object{
-		"result":        object{"enum": codes},
-		"result_detail": object{"type": "string", "minLength": 1, "description": "One sentence for people."},
+		"result":        object{"type": "string", "description": "One of the codes above, such as error-013."},
+		"result_detail": object{"type": "string", "description": "One sentence for people."},
 		"session_id":    object{"type": "string", "description": "As it was sent."},
-	}, "additionalProperties": object{"type": "integer", "description": "The numbers of the answer."}}
+	}, "additionalProperties": true}
 }
 
 // failed is a failing answer with one of these results.
 func failed(text, detail string, results ...protocol.Code) object {
-	return object{"description": text, "content": object{"application/json": object{
-		"schema":  object{"allOf": []object{{"$ref": "#/components/schemas/Failure"}, {"properties": object{"result": object{"enum": results}}}}},
+	return object{"description": text + " result: " + codesIn(results) + ".", "content": object{"application/json": object{
+		"schema":  object{"$ref": "#/components/schemas/Failure"},
 		"example": object{"result": results[0], "result_detail": detail}}}}
+}
+
+// codesIn lists codes for people.
+func codesIn(codes []protocol.Code) string {
+	names := make([]string, len(codes))
+	for i, c := range codes {
+		names[i] = string(c)
+	}
+	return strings.Join(names, ", ")
 }
 
 func failureResponses() object {

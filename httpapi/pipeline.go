@@ -66,14 +66,18 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		return nil, err
 	}
 	if r.Method == http.MethodPost {
-		if err := a.readBody(w, r, req); err != nil {
+		if err := a.readBody(w, r, rt, req); err != nil {
 			return nil, err
 		}
 	}
 	if err := identify(); err != nil {
 		return nil, err
 	}
-	delete(req.form, "access_token") // from here on nothing can show it
+	twice := req.form.once(accessToken.name)
+	delete(req.form, accessToken.name) // from here on nothing can show it
+	if twice != nil {
+		return nil, twice
+	}
 	if !known {
 		req.caller = a.anonymous(r)
 	}
@@ -83,6 +87,9 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 		if rt.postOnly() && req.caller.keyed && req.caller.user == "" {
 			a.auditRefusal(req.reading(r.Context()), a.event(req, rt.path, "", ""), err)
 		}
+		return nil, err
+	}
+	if err := req.once(described[rt.path]); err != nil {
 		return nil, err
 	}
 

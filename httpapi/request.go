@@ -30,6 +30,7 @@ const (
 type request struct {
 	http        *http.Request
 	form        form
+	json        bool // its parameters came as JSON
 	caller      caller
 	ctx         context.Context // bounds the decoders' look-ups
 	canonicalID func(context.Context, string) (string, error)

@@ -55,9 +55,15 @@ var (
 	textTooManyParameters = text{"参数超过 %d 个", "there are more than %d parameters"}
 	textTooLargeRequest   = text{"请求超过 %d 字节", "the request is larger than %d bytes"}
 	textSlowBody          = text{"请求正文未能完整读取", "the body of the request did not arrive whole and in time"}
-	textMultipart         = text{"此接口不读取 multipart 正文，请使用 application/x-www-form-urlencoded，或把参数写在 URL 中", "the parts of a multipart body are not read here: send application/x-www-form-urlencoded, or parameters in the URL"}
-	textContentType       = text{"请求正文不是 application/x-www-form-urlencoded，URL 中也没有参数", "the body is not application/x-www-form-urlencoded, and the URL has no parameters"}
-	textCharset           = text{"表单的字符集只能为 UTF-8", "the charset of a form can only be UTF-8: send it in UTF-8, and charset=UTF-8 or none"}
+	textNotJSONBody       = text{"请求正文不是有效的 UTF-8 JSON", "the body is not JSON in UTF-8"}
+	textNoObject          = text{"JSON 请求正文不是对象", "the JSON body is no object"}
+	textFieldTwice        = text{"JSON 请求正文中的 %q 出现两次", "the JSON body has %q twice"}
+	textUnknownField      = text{"此接口没有参数 %q", "this endpoint has no parameter %q"}
+	textBadType           = text{"JSON 请求正文中参数 %s 的类型不对", "parameter %s of the JSON body is of a type that it cannot have"}
+	textGivenTwice        = text{"参数 %s 出现多次且值不同", "parameter %s is given more than once, with different values"}
+	textMultipart         = text{"此接口不读取 multipart 正文，请使用 application/json、application/x-www-form-urlencoded，或把参数写在 URL 中", "the parts of a multipart body are not read here: send application/json, application/x-www-form-urlencoded, or parameters in the URL"}
+	textContentType       = text{"请求正文不是 application/json 或 application/x-www-form-urlencoded，URL 中也没有参数", "the body is neither application/json nor application/x-www-form-urlencoded, and the URL has no parameters"}
+	textCharset           = text{"请求正文的字符集只能为 UTF-8", "the charset of a body can only be UTF-8: send it in UTF-8, and charset=UTF-8 or none"}
 	textContentEncoding   = text{"不支持压缩的请求正文", "a compressed body is not taken"}
 	textNoCaller          = text{"需要凭证：Authorization: Bearer <key> 或参数 access_token", "a key is needed: Authorization: Bearer <key>, or parameter access_token"}
 	textBadKey            = text{"凭证无效", "the key is not valid"}
