@@ -51,6 +51,8 @@ var foldings = map[string]string{
 	"httpapi: strings.ToLower(name)":                                              "a coding of an answer",
 	"httpapi: strings.ToLower(weight)":                                            "a field of the head",
 	"httpapi: strings.EqualFold(r.Header.Get(\"Upgrade\"), \"websocket\")":        "a field of the head",
+	"httpapi: strings.ToUpper(part[:1])":                                          "the name of an endpoint",
+	"httpapi: strings.ToLower(name[:1])":                                          "the name of an endpoint",
 }
 
 // peopleColumns hold people. What a row holds may be another spelling than the directory's.
