@@ -152,4 +152,5 @@ func (t *Table) hold(proof *proof, now time.Time) {
 			p.drops = append(p.drops, drop{id, answered})
 		}
 	}
+	proof.copies, proof.rows = nil, nil // it may stay, as the phone's last
 }

@@ -136,4 +136,29 @@ func TestSharedPingIsForgotten(t *testing.T) {
 	if n := len(p.asked); n != 0 {
 		t.Errorf("got %d questions to a phone that is gone, want none", n)
 	}
+
+	// The one that shares its ping is under way still, and the other one late, when the phone goes.
+	p = newProving(t)
+	p.send("late", 0)
+	second := p.send("under way", sharedPing/2)
+	p.now = p.now.Add(time.Second - sharedPing/4)
+	p.Tick(p.now, p.now, true, 200)
+	if open, late := len(p.phones[provingPhone].open), len(p.phones[provingPhone].late); open != 1 || late != 1 {
+		t.Fatalf("got %d under way and %d late, want one each", open, late)
+	}
+	p.Answered(&stanza.Stanza{Name: "iq", Type: "error", ID: second.Ping,
+		Inner: []byte(`<error type="cancel"><recipient-unavailable xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/></error>`)}, provingPhone, p.now)
+	if n := len(p.asked); n != 0 {
+		t.Errorf("got %d questions to a phone that is gone, want none", n)
+	}
+}
+
+// Of what a phone has answered its last proof keeps nothing.
+func TestAnsweredProofKeepsNothing(t *testing.T) {
+	p := newProving(t)
+	run := p.send("m1", 0)
+	p.answer(run.Front, run.Ping)
+	if last := p.phones[provingPhone].last; last.copies != nil || last.rows != nil {
+		t.Errorf("got %+v, want no copies and no rows", last)
+	}
 }

@@ -307,8 +307,9 @@ func TestPhoneReplaced(t *testing.T) {
 					check(t, p.phone.fetch(within(t, soon)))
 					first, second := p.phone.tally(before), p.phone.tally(after)
 					t.Logf("before: %s", first)
-					if first.lost > 0 || second.queued > 0 {
-						t.Errorf("LOST %d of %d; %d wait although the phone has them and said so, want lost 0, queued 0", first.lost, len(before), second.queued)
+					// The first of them may have followed the last of those at once, and share its ping, which nobody has answered.
+					if first.lost > 0 || second.queued > 1 {
+						t.Errorf("LOST %d of %d; %d wait although the phone has them and said so, want lost 0, queued 1 at most", first.lost, len(before), second.queued)
 					}
 				})
 			}
