@@ -41,8 +41,10 @@ func (a *API) auditRefusal(ctx context.Context, e store.AuditEvent, why error) {
 	if a.refusals.take(e.Who+"\x00"+e.What, a.cfg.Clock(), 1) > 0 {
 		return
 	}
+	limited, cancel := context.WithTimeout(ctx, keyTime) // the answer waits for it
+	defer cancel()
 	e.Outcome, e.Detail = store.AuditRefused, strings.TrimPrefix(e.Detail+"; "+why.Error(), "; ")
-	if err := a.admin.AddAudit(ctx, e); err != nil && ctx.Err() == nil {
+	if err := a.admin.AddAudit(limited, e); err != nil && ctx.Err() == nil {
 		a.log.Warn("a refused call is not in the audit log", "caller", e.Who, "what", e.What, "error", err)
 	}
 }

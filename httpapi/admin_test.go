@@ -155,7 +155,7 @@ func TestAuditLog(t *testing.T) {
 // breakAudit takes the table of the audit log away.
 func breakAudit(t *testing.T, file string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", file)
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(60000)") // the store writes, too
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -401,7 +401,7 @@ func carriedOnly(t *testing.T, file string) {
 
 func eachRow(t *testing.T, file string, do func(table string, row []any)) {
 	t.Helper()
-	db, err := sql.Open("sqlite", file)
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(60000)") // the store writes, too
 	if err != nil {
 		t.Fatal(err)
 	}

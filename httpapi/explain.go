@@ -214,27 +214,29 @@ func (e *evidence) conclude() verdict {
 	if m == nil {
 		return verdict{verdictRemoved, textIsRemoved, nil}
 	}
+	switch { // whatever the group's members are today
+	case protocol.SameUser(m.From, e.user):
+		return verdict{verdictSender, textIsSender, []any{e.user}}
+	case read > 0:
+		return verdict{verdictRead, textIsReadOnWeb, []any{e.user}}
+	}
 	switch store.FamilyOf(m.Type) {
 	case store.FamilyGroup:
 		if v, no := e.outsideGroup(m, at); no {
 			return v
 		}
 	default:
-		if !protocol.SameUser(m.To, e.user) && !protocol.SameUser(m.From, e.user) {
+		if !protocol.SameUser(m.To, e.user) {
 			return verdict{verdictNotAddressed, textNotAddressed, []any{e.user, m.From, m.To}}
 		}
 	}
 	switch {
-	case protocol.SameUser(m.From, e.user):
-		return verdict{verdictSender, textIsSender, []any{e.user}}
 	case at == 0 || at > max(e.trace.State.Clock, e.trace.State.Delivered, e.routed):
 		return verdict{verdictForeign, textIsForeign, nil}
 	case at > e.routed:
 		return verdict{verdictNotRouted, textIsNotRouted, []any{e.user}}
 	case !e.queued:
 		return verdict{verdictNotQueued, textIsNotQueued, []any{m.Type, e.user}}
-	case read > 0:
-		return verdict{verdictRead, textIsReadOnWeb, []any{e.user}}
 	case e.account.Confirms != store.ConfirmsNot:
 		return verdict{verdictSettled, textIsSettled, []any{e.user}}
 	}
@@ -248,13 +250,13 @@ const readOnPhone = 2
 func (e *evidence) outsideGroup(m *store.Message, at int64) (verdict, bool) {
 	name := e.groupName(m.SessionID)
 	switch {
+	case e.former != nil && protocol.TimeOrZero(e.former.Time) > at:
+		return verdict{}, false // they were a member then, and may be one again
 	case e.member != nil:
 		if since := protocol.TimeOrZero(e.member.Since); since > at && at > 0 {
 			return verdict{verdictJoinedLater, textJoinedLater, []any{e.user, e.moment(since), name, e.moment(at)}}, true
 		}
 		return verdict{}, false
-	case e.former != nil && protocol.TimeOrZero(e.former.Time) > at:
-		return verdict{}, false // they were a member then
 	case e.former != nil:
 		return verdict{verdictFormerMember, textFormerMember, []any{e.user, e.moment(protocol.TimeOrZero(e.former.Time)), name}}, true
 	case !e.there:

@@ -83,6 +83,13 @@ func TestExplain(t *testing.T) {
 			e.member, e.former = nil, &store.Former{SessionID: "g1", UserID: "lisi", Time: later}
 		}), "unproved", "stored former_member routed push confirms devices", "never confirm anything"},
 		"a member who joined later": {of(group, func(e *evidence) { e.member.Since = later }), "joined_later", "stored member routed confirms devices", "after the message"},
+		"a member who was removed and came back": {of(group, func(e *evidence) {
+			e.member.Since, e.former = "1600000002000", &store.Former{SessionID: "g1", UserID: "lisi", Time: later}
+		}), "unproved", "stored member routed push confirms devices", "never confirm anything"},
+		"the author, who came back": {of(group, func(e *evidence) { e.user, e.member.Since = "zhangsan", later }), "sender", "stored member routed confirms devices", "zhangsan sent it"},
+		"a reader who left long ago": {of(group, func(e *evidence) {
+			e.member, e.trace.Receipts = nil, []store.Receipt{{MsgID: "m", Reader: "lisi", Status: 1}}
+		}), "read", "stored routed not_member read push confirms devices", "on the web"},
 		"the group is gone":         {of(group, func(e *evidence) { e.member, e.there = nil, false }), "group_gone", "stored routed group_gone confirms devices", "is gone"},
 		"of another program":        {of(chat, func(e *evidence) { e.trace.Messages[0].Time = "2018-12-12" }), "foreign", "stored confirms devices", "Another program"},
 		"not routed":                {of(chat, func(e *evidence) { e.routed, e.trace.State.Delivered = at-1, at-1 }), "not_routed", "stored push confirms devices", "Nothing proves yet"},

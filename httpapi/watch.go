@@ -500,7 +500,7 @@ func (a *API) listPushes(ctx context.Context, r *request) (any, error) {
 			if len(rows) < pushReadPage && len(list) < limit {
 				break
 			}
-			if len(list) == limit || reads == watchReads {
+			if len(list) == limit || reads >= watchReads {
 				next = cursorOf(at)
 			}
 		}

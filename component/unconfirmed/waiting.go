@@ -58,7 +58,10 @@ func (t *Table) ConfirmWaiting(owner, msgID string) bool {
 func (w *waiting) of(owner string) (list []Entry) {
 	for _, rows := range [...][]waitingRow{w.taken, w.rows} {
 		for _, r := range rows {
-			if _, confirmed := w.confirmed[r.key()]; r.owner == owner && !confirmed {
+			if r.owner != owner { // most are
+				continue
+			}
+			if _, confirmed := w.confirmed[r.key()]; !confirmed {
 				list = append(list, Entry{r.message, r.status})
 			}
 		}
