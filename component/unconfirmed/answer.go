@@ -128,7 +128,7 @@ func (t *Table) hold(proof *proof, now time.Time) {
 	if proof.front != "" || proof.behind != "" {
 		return
 	}
-	p, u, answered := proof.phone, proof.phone.user, now.UnixNano()
+	p, u, answered := proof.phone, proof.phone.user, now.Sub(t.began)
 	if i := slices.Index(p.open, proof); i >= 0 {
 		p.open = slices.Delete(p.open, i, i+1)
 		t.hooks.Note(PingAnswered)

@@ -32,6 +32,7 @@ type proofs struct {
 	shape   string // id of the ping that asks how the server answers for nobody
 	nobody  string // whom it asks
 	repeats bool   // the server repeats the question then; no client's answer may tell: it would speak for the phones of all others
+	began   time.Time
 	hooks   Hooks
 }
 
@@ -75,12 +76,12 @@ type proof struct {
 // held is a copy that a phone has answered for, and drop a row.
 type held struct {
 	copy place
-	at   int64 // when it was answered, Unix nanoseconds
+	at   time.Duration // when it was answered, since [proofs].began: clocks that are set do not move it
 }
 
 type drop struct {
 	msgID string
-	at    int64
+	at    time.Duration
 }
 
 const (
@@ -120,7 +121,7 @@ func newProofs(hooks Hooks) proofs {
 	_, _ = rand.Read(b[:])                                            // never fails
 	bounced, _ := simplelru.NewLRU[string, int](maxKnownBounces, nil) // fails for a size below 1 only
 	return proofs{hooks: hooks, phones: map[string]*phone{}, asked: map[string]*proof{}, bounced: bounced,
-		prefix: hex.EncodeToString(b[:]) + "-p", seed: maphash.MakeSeed()}
+		began: time.Now(), prefix: hex.EncodeToString(b[:]) + "-p", seed: maphash.MakeSeed()}
 }
 
 // clear forgets all that is asked.
@@ -319,9 +320,9 @@ func (o *ownerState) rowMade(at place, m *Message) {
 // ripen settles what was answered a grace ago. With copies from users' own addresses it waits for a snapshot, too, that was asked for after
 // the answer: it has no session that is not available.
 func (t *Table) ripen(u *ownerState, now, asof time.Time, snapshots bool) {
-	until := now.Add(-t.grace).UnixNano()
+	until := now.Sub(t.began) - t.grace
 	if t.hooks.ByUser && snapshots {
-		until = min(until, asof.UnixNano()-1)
+		until = min(until, asof.Sub(t.began)-1)
 	}
 	for _, p := range u.phones {
 		n := 0
