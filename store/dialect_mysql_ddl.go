@@ -65,7 +65,7 @@ func openMySQLDDL(cfg Config) (*sql.DB, error) {
 // it while it still works on the statement of a process that was killed.
 const mysqlMigrator = "LEFT(CONCAT('tlim_migrator ', DATABASE()), 64)"
 
-func holdMySQL(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error) {
+func holdMySQL(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, func() error, error) {
 	conn, err := db.Conn(ctx)
 	if err == nil {
 		if err = lockMigratorMySQL(ctx, cfg, conn); err != nil {
@@ -73,9 +73,9 @@ func holdMySQL(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error) {
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return conn, nil
+	return conn, nil, nil
 }
 
 func lockMigratorMySQL(ctx context.Context, cfg Config, conn *sql.Conn) error {

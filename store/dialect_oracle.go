@@ -68,6 +68,7 @@ var oracleDialect = dialect{
 	advise:  adviseOracle,
 	version: oracleVersion,
 	looks:   looks{now: nowOracle},
+	ddl:     oracleDDL,
 }
 
 func widenOracleBody(table string) string {
@@ -122,7 +123,9 @@ func openOracle(cfg Config) (*pools, error) {
 		return nil, err
 	}
 	base.PrefetchRows = 200
-	base.ProgramName = "tlim"
+	if base.ProgramName = oracleProgram; cfg.readOnly {
+		base.ProgramName += " look"
+	}
 	make := func(wait time.Duration) *sql.DB {
 		db := sql.OpenDB(&oracleConnector{config: *base, session: oracleSession, wait: wait})
 		db.SetConnMaxLifetime(cfg.MaxLifetime)
@@ -348,51 +351,65 @@ func catalogueOracle(ctx context.Context, db querier) (catalogue, error) {
 	return c, err
 }
 
-// lockOracle makes a table and locks it, from a session of its own: every change of a table would end the lock of its session. The last
-// one to want it drops it, and a process that was killed leaves it to the next. Whoever has no right to make it makes no other one either.
+// lockOracle keeps others from changing the tables. Whoever has no right to make its table makes no other one either.
 func lockOracle(ctx context.Context, conn *sql.Conn) (func() error, error) {
+	unlock, err := oracleTableLock{oracleLockTable, oracleLock, oracleUnlock}.take(ctx, conn)
+	switch code := oracleCode(err); {
+	case code == 1031, code == 1950, code == 1536:
+		return func() error { return nil }, nil
+	case errors.Is(err, errOracleHeld):
+		err = errors.New("another process has been changing the tables for 60 seconds")
+	}
+	return unlock, err
+}
+
+// oracleTableLock is a table that is made and locked, from a session of its own: every change of a table would end the lock of its session.
+// The last one to want it drops it, and a process that was killed leaves it to the next.
+type oracleTableLock struct{ create, lock, drop string }
+
+// errOracleHeld is the lock's that somebody else has.
+var errOracleHeld = errors.New("somebody else has the lock")
+
+func (l oracleTableLock) take(ctx context.Context, conn *sql.Conn) (release func() error, err error) {
 	var db *sql.DB
-	err := conn.Raw(func(c any) error {
+	if err := conn.Raw(func(c any) error {
 		own, ok := c.(interface{ beside() *sql.DB })
 		if !ok {
 			return fmt.Errorf("a lock on a %T", c)
 		}
 		db = own.beside()
 		return nil
-	})
-	if err != nil {
+	}); err != nil {
 		return nil, err
 	}
 	for {
-		tx, err := lockedOracle(ctx, db)
+		tx, err := l.locked(ctx, db)
 		switch code := oracleCode(err); {
 		case err == nil:
 			return func() error {
 				tx.Rollback() // a connection that is lost holds no lock
 				// Who waits for the lock has it now, and the table cannot be dropped: that one drops it.
-				db.ExecContext(context.WithoutCancel(ctx), oracleUnlock)
+				db.ExecContext(context.WithoutCancel(ctx), l.drop)
 				return db.Close()
 			}, nil
 		case code == 942 && ctx.Err() == nil: // dropped between the two
 			continue
-		case code == 1031, code == 1950, code == 1536:
-			return func() error { return nil }, db.Close()
 		case code == 54, code == 30006:
-			err = errors.New("another process has been changing the tables for 60 seconds")
+			err = errOracleHeld
 		}
 		return nil, errors.Join(err, db.Close())
 	}
 }
 
-func lockedOracle(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	if _, err := db.ExecContext(ctx, oracleLockTable); err != nil && oracleCode(err) != 955 { // it is there
+func (l oracleTableLock) locked(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	if _, err := db.ExecContext(ctx, l.create); err != nil && oracleCode(err) != 955 { // it is there
 		return nil, err
 	}
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.ExecContext(ctx, oracleLock); err != nil {
+	if _, err := tx.ExecContext(ctx, l.lock); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
 	return tx, nil

@@ -35,7 +35,7 @@ func openSQLiteDDL(cfg Config) (*sql.DB, error) {
 	return db, err
 }
 
-func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (conn *sql.Conn, err error) {
+func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (conn *sql.Conn, release func() error, err error) {
 	wait, cancel := context.WithTimeout(ctx, holdTime)
 	defer cancel()
 	err = unbusy(wait, func() (err error) {
@@ -52,13 +52,13 @@ func holdSQLite(ctx context.Context, cfg Config, db *sql.DB) (conn *sql.Conn, er
 	})
 	switch {
 	case err == nil:
-		return conn, nil
+		return conn, nil, nil
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	case busySQLite(err):
-		return nil, heldBy(openedBy(sqliteFile(cfg)))
+		return nil, nil, heldBy(openedBy(sqliteFile(cfg)))
 	}
-	return nil, err
+	return nil, nil, err
 }
 
 // openedBy names the other processes that have a file open, as far as this system and our rights tell.

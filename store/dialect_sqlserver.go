@@ -68,6 +68,7 @@ var sqlserverDialect = dialect{
 	convert: convertSQLServer,
 	advise:  adviseSQLServer,
 	looks:   looks{now: nowSQLServer, durability: durabilitySQLServer, headroom: headroomSQLServer},
+	ddl:     sqlserverDDL,
 	version: sqlserverVersion,
 	session: sqlserverOwnID,
 	kill:    "KILL %d",
@@ -97,6 +98,8 @@ func offsetFetch(query string, args []any, length, offset int64) (string, []any)
 	return query + " OFFSET ? ROWS FETCH NEXT ? ROWS ONLY", append(args, offset, length)
 }
 
+const sqlserverDial = 10 * time.Second
+
 // openSQLServer takes an address, a user and a database; what a session needs to be is set here.
 func openSQLServer(cfg Config) (*pools, error) {
 	base, err := sqlserverAddress(cfg.DSN)
@@ -106,8 +109,12 @@ func openSQLServer(cfg Config) (*pools, error) {
 	make := func(patience time.Duration) *sql.DB {
 		c := *base
 		c.AppName = "tlim"
-		c.DialTimeout, c.ConnTimeout = 10*time.Second, patience
-		db := sql.OpenDB(&sqlserverConnector{c, sqlserverSession(cfg.MaxWait)})
+		c.DialTimeout, c.ConnTimeout = sqlserverDial, patience
+		session := sqlserverSession(cfg.MaxWait)
+		if patience > 0 && !cfg.readOnly {
+			session += "; " + sqlserverMark
+		}
+		db := sql.OpenDB(&sqlserverConnector{c, session})
 		db.SetConnMaxLifetime(cfg.MaxLifetime)
 		return db
 	}

@@ -34,4 +34,7 @@ func rawH2(t testing.TB, cfg store.Config) *sql.DB {
 	return db
 }
 
+const standsH2 = `SELECT table_name, CONCAT_WS(' ', column_name, data_type, character_maximum_length, is_nullable, column_default, is_identity, ordinal_position) FROM INFORMATION_SCHEMA.columns WHERE table_schema = SCHEMA()
+	UNION ALL SELECT table_name, CONCAT_WS(' ', index_name, is_unique, ordinal_position, column_name) FROM INFORMATION_SCHEMA.index_columns WHERE table_schema = SCHEMA() AND index_name NOT LIKE 'PRIMARY_KEY_%' ORDER BY 1, 2`
+
 func freshName() string { return strings.ToLower(rand.Text()[:12]) }

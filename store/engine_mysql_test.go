@@ -31,6 +31,10 @@ var mysqlEngine = engine{
 		run(t, opened(t, "mysql", cfg.DSN), statements...)
 		return cfg
 	},
+	stands: func() string {
+		return `SELECT table_name, CONCAT_WS(' ', column_name, column_type, is_nullable, column_default, character_set_name, collation_name, extra, ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE()
+			UNION ALL SELECT table_name, CONCAT_WS(' ', index_name, non_unique, seq_in_index, column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2`
+	},
 	raw: func(t testing.TB, cfg store.Config) *sql.DB { return opened(t, "mysql", cfg.DSN) },
 }
 

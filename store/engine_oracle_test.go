@@ -36,6 +36,14 @@ var oracleEngine = engine{
 		run(t, raw, statements...)
 		return store.Config{Driver: "oracle", DSN: server}
 	},
+	stands: func() string {
+		if os.Getenv("TLIM_TEST_ORACLE_DSN") == "" {
+			return standsH2
+		}
+		return `SELECT table_name, column_name || ' ' || data_type || ' ' || data_length || ' ' || char_used || ' ' || nullable || ' ' || column_id FROM user_tab_columns
+			UNION ALL SELECT c.table_name, i.uniqueness || ' ' || c.column_position || ' ' || c.column_name || CASE WHEN c.index_name LIKE 'SYS%' THEN '' ELSE ' ' || c.index_name END
+			FROM user_ind_columns c JOIN user_indexes i ON i.index_name = c.index_name ORDER BY 1, 2`
+	},
 	raw: func(t testing.TB, cfg store.Config) *sql.DB {
 		if store.IsH2(cfg.DSN) {
 			return rawH2(t, cfg)

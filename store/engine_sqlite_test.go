@@ -18,7 +18,8 @@ var sqliteEngine = engine{
 		run(t, rawSQLite(t, cfg), statements...)
 		return cfg
 	},
-	raw: rawSQLite,
+	raw:    rawSQLite,
+	stands: func() string { return "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name" },
 }
 
 func rawSQLite(t testing.TB, cfg store.Config) *sql.DB {

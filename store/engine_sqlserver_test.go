@@ -46,6 +46,16 @@ var sqlserverEngine = engine{
 		run(t, opened(t, "sqlserver", cfg.DSN), statements...)
 		return cfg
 	},
+	stands: func() string {
+		if os.Getenv("TLIM_TEST_SQLSERVER_DSN") == "" {
+			return standsH2
+		}
+		return `SELECT t.name, CONCAT(c.name, ' ', y.name, ' ', c.max_length, ' ', c.collation_name, ' ', c.is_nullable, ' ', c.is_identity, ' ', c.column_id)
+			FROM sys.tables t JOIN sys.columns c ON c.object_id = t.object_id JOIN sys.types y ON y.user_type_id = c.user_type_id WHERE t.schema_id = SCHEMA_ID()
+			UNION ALL SELECT t.name, CONCAT(CASE WHEN i.is_primary_key = 1 THEN 'key' ELSE i.name END, ' ', i.type_desc, ' ', i.is_unique, ' ', k.key_ordinal, ' ', c.name)
+			FROM sys.tables t JOIN sys.indexes i ON i.object_id = t.object_id JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
+			JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id WHERE t.schema_id = SCHEMA_ID() ORDER BY 1, 2`
+	},
 	raw: func(t testing.TB, cfg store.Config) *sql.DB {
 		if store.IsH2(cfg.DSN) {
 			return rawH2(t, cfg)

@@ -16,6 +16,8 @@ type engine struct {
 	fresh func(t testing.TB, statements ...string) store.Config
 	// raw opens it without tlim.
 	raw func(t testing.TB, cfg store.Config) *sql.DB
+	// stands is a query for how all tables stand there: a name, and every column and index of it in the engine's words.
+	stands func() string
 	// own makes the engine's form of a statement of the tests, where it has another one. nil: as it is.
 	own func(statement string) string
 	// lock begins a transaction that may write, in raw. "": its driver begins it.

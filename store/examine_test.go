@@ -46,7 +46,7 @@ func TestDirtOfALargeTable(t *testing.T) {
 
 // What a remedy shows is what was counted, and what it writes mends it.
 func TestRemediesOfRows(t *testing.T) {
-	onMovable(t, func(t *testing.T, e engine) {
+	onShared(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8mb4"), `INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES
 			('1', 'a', 'MTT-000', 'z ', 'l', '1544602393123', '[]', 'z'), ('2', 'b', 'MTT-000', '	z', 'l', '1544602393123', '[]', 'z'),
 			('3', '', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z'), ('4', NULL, 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z'), ('5', 'e', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z　')`)...)

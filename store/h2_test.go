@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +64,12 @@ var h2Modes = map[string][]h2Unsaid{
 		{why: "a session that waits cannot be ended: the answer is an error, which says so", says: exactly(sqlserverOwnID), as: `SELECT CAST('H2 ends no session that waits' AS int)`},
 		{why: "delayed durability", says: exactly(sqlserverDelayed), as: `SELECT 0`},
 		{why: "application locks, which the driver below has", says: exactly(sqlserverLock), as: `SELECT 0`},
+		{why: "application locks, likewise", says: exactly(sqlserverHold), as: `SELECT 0`},
+		{why: "application locks that mark a connection: the driver below counts those of stores", says: exactly(sqlserverOpen), as: `SELECT CASE h2_open WHEN 0 THEN 1 ELSE 0 END`},
+		{why: "rights", says: exactly(sqlserverMayAlter), as: `SELECT 1`},
+		{why: "how many rows a table has, without a count", says: exactly(sqlserverSizes), as: `SELECT table_name, row_count_estimate, 8192 FROM INFORMATION_SCHEMA.tables WHERE table_schema = SCHEMA()`},
+		{why: "indexes that are built while others write", says: regexp.MustCompile(` WITH \(ONLINE = ON\)`), as: ""},
+		{why: "the table of an index that goes", says: regexp.MustCompile(`^DROP INDEX (\[\w+\]) ON \w+`), as: "DROP INDEX $1"},
 		{why: "application locks", says: exactly(sqlserverUnlock), as: `SELECT 0`},
 		{why: "parameters have numbers and not names", says: regexp.MustCompile(`@p(\d+)`), as: "?$1"},
 	},
@@ -81,6 +88,9 @@ var h2Modes = map[string][]h2Unsaid{
 		{why: "the dictionary: names in quotation marks", says: exactly(oracleQuoted), as: `SELECT 'none' WHERE 1 = 0`},
 		{why: "the version of a server", says: exactly(oracleVersion), as: `SELECT 'H2 ' || H2VERSION()`},
 		{why: "locks of tables, which the driver below has", says: exactly(oracleLock), as: `SELECT 0`},
+		{why: "locks of tables, likewise", says: exactly(oracleHold), as: `SELECT 0`},
+		{why: "sessions by their programs: the driver below counts those of stores", says: exactly(oracleUsers), as: `SELECT x, 'u', 'h' FROM SYSTEM_RANGE(1, h2_open)`},
+		{why: "indexes that are built while others write", says: regexp.MustCompile(` ONLINE$`), as: ""},
 		{why: "parameters have numbers and not names", says: regexp.MustCompile(`:arg(\d+)`), as: "?$1"},
 	},
 }
@@ -96,33 +106,46 @@ func init() {
 			if !IsH2(cfg.DSN) {
 				return server(cfg)
 			}
-			make := func(n int) *sql.DB {
-				db := openH2(cfg.DSN, cfg.MaxWait)
+			make := func(n int, mark bool) *sql.DB {
+				db := openH2(cfg.DSN, cfg.MaxWait, mark && !cfg.readOnly)
 				db.SetMaxOpenConns(n)
 				db.SetMaxIdleConns(n)
 				return db
 			}
-			return &pools{reader: make(cfg.MaxOpen), writer: make(1), admin: make(2)}, nil
+			return &pools{reader: make(cfg.MaxOpen, true), writer: make(1, true), admin: make(2, false)}, nil
+		}
+		ddl := d.ddl.open
+		d.ddl.open = func(cfg Config) (*sql.DB, error) {
+			if !IsH2(cfg.DSN) {
+				return ddl(cfg)
+			}
+			db := openH2(cfg.DSN, cfg.MaxWait, false)
+			db.SetMaxOpenConns(2)
+			return db, nil
 		}
 	}
 }
 
 // OpenH2 opens an address of H2 without tlim.
-func OpenH2(dsn string) *sql.DB { return openH2(dsn, 10*time.Second) }
+func OpenH2(dsn string) *sql.DB { return openH2(dsn, 10*time.Second, false) }
 
-func openH2(dsn string, wait time.Duration) *sql.DB {
+func openH2(dsn string, wait time.Duration, store bool) *sql.DB {
 	engine, rest, _ := strings.Cut(dsn, "://h2@")
 	address, name, _ := strings.Cut(rest, "/")
 	mode, null := "MSSQLServer", "LOW"
 	if engine == "oracle" {
 		mode, null = "Oracle", "HIGH"
 	}
-	return sql.OpenDB(&h2Connector{address: address, name: name, mode: mode,
+	return sql.OpenDB(&h2Connector{address: address, name: name, mode: mode, store: store,
 		url: "jdbc:h2:mem:" + name + ";MODE=" + mode + ";DEFAULT_NULL_ORDERING=" + null +
 			";DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;NON_KEYWORDS=VALUE;DB_CLOSE_DELAY=-1;LOCK_TIMEOUT=" + fmt.Sprint(wait.Milliseconds())})
 }
 
-type h2Connector struct{ address, name, mode, url string }
+type h2Connector struct {
+	address, name, mode, url string
+
+	store bool // its connections are those of a store
+}
 
 func (h *h2Connector) Driver() driver.Driver { return nil }
 
@@ -136,11 +159,14 @@ func (h *h2Connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if _, err := conn.answer(ctx); err != nil {
 		return nil, errors.Join(err, socket.Close())
 	}
+	if h.store {
+		conn.opened().Add(1)
+	}
 	return conn, nil
 }
 
-// h2Locks are the application locks, by database.
-var h2Locks sync.Map
+// h2Locks are the application locks by database and lock, and h2Opened how many connections of stores are open, by database.
+var h2Locks, h2Opened sync.Map
 
 type h2Conn struct {
 	c      *h2Connector
@@ -148,7 +174,13 @@ type h2Conn struct {
 	in     *bufio.Reader
 	out    *bufio.Writer
 	broken error
-	locked bool
+	locked []chan struct{}
+	closed bool
+}
+
+func (h *h2Conn) opened() *atomic.Int64 {
+	n, _ := h2Opened.LoadOrStore(h.c.name, &atomic.Int64{})
+	return n.(*atomic.Int64)
 }
 
 // translate makes H2's form of a statement.
@@ -160,7 +192,7 @@ func (h *h2Conn) translate(query string) string {
 			query = u.says.ReplaceAllString(query, u.as)
 		}
 	}
-	return query
+	return strings.ReplaceAll(query, "h2_open", fmt.Sprint(h.opened().Load()))
 }
 
 // TestUnsaidByH2: each entry is about a statement of ours, so none outlives it.
@@ -170,8 +202,9 @@ func TestUnsaidByH2(t *testing.T) {
 		d     *dialect
 		asked []string
 	}{
-		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverNow, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock}},
-		{"Oracle", &oracleDialect, []string{oracleColumns, oracleIndexes, oracleQuoted, oracleVersion, oracleLock}},
+		{"MSSQLServer", &sqlserverDialect, []string{sqlserverColumns, sqlserverIndexes, sqlserverIdentities, sqlserverNow, sqlserverSettings, sqlserverVersion, sqlserverOwnID, sqlserverDelayed, sqlserverLock, sqlserverUnlock,
+			sqlserverHold, sqlserverOpen, sqlserverMayAlter, sqlserverSizes, sqlserverDDL.online(""), sqlserverDDL.dropIndex("i", "t")}},
+		{"Oracle", &oracleDialect, []string{oracleColumns, oracleIndexes, oracleQuoted, oracleVersion, oracleLock, oracleHold, oracleUsers, oracleDDL.online("")}},
 	} {
 		statements := append(statementsOf(t, c.d), c.asked...)
 		parts, err := schema(c.d.name)
@@ -200,13 +233,15 @@ func (h *h2Conn) request(ctx context.Context, verb byte, query string, args []dr
 	}
 	like := strings.Contains(query, " LIKE ")
 	switch query {
-	case sqlserverLock, oracleLock:
-		turn, _ := h2Locks.LoadOrStore(h.c.name, make(chan struct{}, 1))
-		select {
-		case turn.(chan struct{}) <- struct{}{}:
-			h.locked = true
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	case sqlserverLock, oracleLock, sqlserverHold, oracleHold:
+		if held, err := h.lock(ctx, query); err != nil || held {
+			if held && query == sqlserverHold {
+				return &h2Rows{columns: []string{""}, rows: [][]driver.Value{{int64(-1)}}}, nil
+			}
+			if held {
+				err = &network.OracleError{ErrCode: 30006, ErrMsg: "ORA-30006: resource busy"}
+			}
+			return nil, err
 		}
 	case sqlserverUnlock:
 		h.unlock()
@@ -236,10 +271,30 @@ func (h *h2Conn) request(ctx context.Context, verb byte, query string, args []dr
 	return h.answer(ctx)
 }
 
+// lock takes the lock of a statement. held: it waited as long for it as the statement says.
+func (h *h2Conn) lock(ctx context.Context, statement string) (held bool, err error) {
+	turn, _ := h2Locks.LoadOrStore(h.c.name+statement, make(chan struct{}, 1))
+	lock := turn.(chan struct{})
+	var given <-chan time.Time
+	if statement == sqlserverHold || statement == oracleHold {
+		given = time.After(2 * time.Second)
+	}
+	select {
+	case lock <- struct{}{}:
+		h.locked = append(h.locked, lock)
+		return false, nil
+	case <-given:
+		return true, nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// unlock gives back the newest.
 func (h *h2Conn) unlock() {
-	if turn, ok := h2Locks.Load(h.c.name); ok && h.locked {
-		h.locked = false
-		<-turn.(chan struct{})
+	if n := len(h.locked) - 1; n >= 0 {
+		<-h.locked[n]
+		h.locked = h.locked[:n]
 	}
 }
 
@@ -475,7 +530,13 @@ func (h *h2Conn) Rollback() error {
 func (h *h2Conn) IsValid() bool { return h.broken == nil }
 
 func (h *h2Conn) Close() error {
-	h.unlock()
+	for len(h.locked) > 0 {
+		h.unlock()
+	}
+	if h.c.store && !h.closed {
+		h.opened().Add(-1)
+	}
+	h.closed = true
 	return h.socket.Close()
 }
 

@@ -16,13 +16,14 @@ import (
 // ErrEngine says that the database's engine has no such thing; the text says why.
 var ErrEngine = errors.New("not with this engine")
 
-// ddl is what a [Migrator] needs of an engine. open is nil where there is no Migrator for it.
+// ddl is what a [Migrator] needs of an engine.
 type ddl struct {
 	// open connects without time-outs. Where a database is a file, nobody else has it open meanwhile.
 	open func(cfg Config) (*sql.DB, error)
 
-	// hold takes a connection, and keeps other Migrators away until it ends. For others it waits holdTime; then its error is ErrHeld with who is there.
-	hold func(ctx context.Context, cfg Config, db *sql.DB) (*sql.Conn, error)
+	// hold takes a connection, and keeps other Migrators away until it has ended and release has run, which is nil where the end is all. For
+	// others it waits holdTime; then its error is ErrHeld with who is there.
+	hold func(ctx context.Context, cfg Config, db *sql.DB) (conn *sql.Conn, release func() error, err error)
 
 	// users are the other processes of tlim that have the database open. nil: hold has seen to it that there is none.
 	users func(ctx context.Context, db querier) ([]string, error)
@@ -74,6 +75,7 @@ type Progress struct {
 type Migrator struct {
 	s       *Store
 	conn    *sql.Conn
+	release func() error
 	telling sync.Mutex
 	listen  func(Progress)
 	id      int64 // of conn, where the engine numbers them
@@ -107,9 +109,6 @@ func NewMigrator(ctx context.Context, cfg Config, tell func(Progress)) (*Migrato
 	if err != nil {
 		return nil, err
 	}
-	if d.ddl.open == nil {
-		return nil, fmt.Errorf("%w: this release changes no tables of %s by a command; tlim migrate status has the statements", ErrEngine, d.name)
-	}
 	db, err := d.ddl.open(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("store.dsn: %w", err)
@@ -136,7 +135,7 @@ func (m *Migrator) connect(ctx context.Context) (err error) {
 	}
 	first, cancel := context.WithTimeout(ctx, m.s.cfg.MaxWait)
 	defer cancel()
-	if m.conn, err = m.s.dialect.ddl.hold(first, m.s.cfg, m.s.pools.admin); err != nil {
+	if m.conn, m.release, err = m.s.dialect.ddl.hold(first, m.s.cfg, m.s.pools.admin); err != nil {
 		return err
 	}
 	if m.s.dialect.ddl.connection != nil {
@@ -153,6 +152,9 @@ func (m *Migrator) Close() error {
 	}
 	if errors.Is(err, sql.ErrConnDone) { // a wait that was interrupted has ended it
 		err = nil
+	}
+	if m.release != nil {
+		err = errors.Join(err, m.release())
 	}
 	return errors.Join(err, m.s.Close())
 }

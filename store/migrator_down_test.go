@@ -81,12 +81,7 @@ func down(t *testing.T, cfg store.Config) []string {
 // made is how the tables stand there: every column and index, in the engine's words.
 func made(t *testing.T, e engine, db *sql.DB) (text string) {
 	t.Helper()
-	query := "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
-	if e.name == "mysql" {
-		query = `SELECT table_name, CONCAT_WS(' ', column_name, column_type, is_nullable, column_default, character_set_name, collation_name, extra, ordinal_position) FROM information_schema.columns WHERE table_schema = DATABASE()
-			UNION ALL SELECT table_name, CONCAT_WS(' ', index_name, non_unique, seq_in_index, column_name) FROM information_schema.statistics WHERE table_schema = DATABASE() ORDER BY 1, 2`
-	}
-	rows := must[*sql.Rows](t)(db.Query(query))
+	rows := must[*sql.Rows](t)(db.Query(e.stands()))
 	defer rows.Close()
 	for rows.Next() {
 		var name, how string
@@ -101,7 +96,7 @@ func made(t *testing.T, e engine, db *sql.DB) (text string) {
 // given back have the same answers and leave the same rows; what tlim stored is read by the plugin's statements; and tlim comes back to all
 // of it.
 func TestDown(t *testing.T) {
-	onMovable(t, func(t *testing.T, e engine) {
+	onEngines(t, func(t *testing.T, e engine) {
 		before := slices.Concat(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows, userTables)
 		own := e.fresh(t, before...)
 		cfg := e.fresh(t, before...)
@@ -117,7 +112,7 @@ func TestDown(t *testing.T) {
 		equal(t, "the tables", made(t, e, raw), stood)
 		equal(t, "the rows", oldRowsOf(t, raw), rows)
 		theirs := e.raw(t, own)
-		first, second := played(t, theirs, "a"), played(t, raw, "a")
+		first, second := played(t, e, theirs, "a"), played(t, e, raw, "a")
 		equal(t, "the plugin's answers", second.answers, first.answers)
 		equal(t, "the rows after its day", oldRowsOf(t, raw), oldRowsOf(t, theirs))
 		equal(t, "statements played", len(first.played), 15+5+8+4+7+4+4+4+8)
@@ -138,8 +133,8 @@ func TestDown(t *testing.T) {
 		raw = e.raw(t, cfg)
 		equal(t, "the tables again", made(t, e, raw), stood)
 		equal(t, "the rows again", oldRowsOf(t, raw), with)
-		p := &oldPlugin{t: t, db: raw, played: map[string]bool{}}
-		p.ask("M3", `select * from ofmessage where session_id = ? order by msg_time desc limit 0, 9999999`, "g")
+		p := &oldPlugin{t: t, e: e, db: raw, played: map[string]bool{}}
+		p.first("M3", "*", "ofmessage", "session_id = ?", 9999999, "g")
 		p.ask("O2", `select * from ofcustomoffline where delete_user = ? order by msg_time`, "phone")
 		p.ask("T5", `select * from ofstatus where msg_id = ? and sender = ?`, "m7", "z")
 		for i, of := range []string{"{17000", "{17000", "{m7 "} { // its collation takes g for G
@@ -147,7 +142,7 @@ func TestDown(t *testing.T) {
 				t.Errorf("the plugin's answer %d: got %d rows, want %d", i, got, want)
 			}
 		}
-		played(t, raw, "b")
+		played(t, e, raw, "b")
 		with = oldRowsOf(t, raw)
 		must[any](t)(nil, raw.Close())
 
@@ -164,6 +159,7 @@ func TestDown(t *testing.T) {
 
 // What is in the way is said before anything goes.
 func TestDownRefuses(t *testing.T) {
+	folded := strings.NewReplacer("ofVersion", "ofversion", "OFVERSION", "ofversion") // as each engine spells it
 	refused := func(t *testing.T, cfg store.Config, want string) {
 		t.Helper()
 		m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
@@ -172,7 +168,7 @@ func TestDownRefuses(t *testing.T) {
 			gone, err = m.Down(ctx)
 			defer m.Close()
 		}
-		if text := fmt.Sprint(err); err == nil || len(gone) > 0 || !strings.Contains(text, want) || strings.Contains(text, "\n") || strings.Contains(text, "s3cret") {
+		if text := fmt.Sprint(err); err == nil || len(gone) > 0 || !strings.Contains(folded.Replace(text), want) || strings.Contains(text, "\n") || strings.Contains(text, "s3cret") {
 			t.Errorf("got %v, %v, want nothing gone and one line with %q", gone, err, want)
 		}
 	}
@@ -180,12 +176,12 @@ func TestDownRefuses(t *testing.T) {
 		before []string
 		want   string
 	}{
-		"the plugin would drop all": {[]string{"CREATE TABLE ofVersion (name varchar(50) NOT NULL PRIMARY KEY, version int NOT NULL)", "INSERT INTO ofVersion VALUES ('openfire', 25)"}, "INSERT INTO ofVersion (name, version) VALUES ('tlim', 1)"},
+		"the plugin would drop all": {[]string{"CREATE TABLE ofVersion (name varchar(50) NOT NULL PRIMARY KEY, version int NOT NULL)", "INSERT INTO ofVersion VALUES ('openfire', 25)"}, "INSERT INTO ofversion (name, version) VALUES ('tlim', 1)"},
 		"another database":          {[]string{"DROP TABLE ofstyle"}, "there is no table ofstyle: is store.dsn the right database?"},
 		"a newer tlim":              {[]string{"UPDATE tlim_schema SET version = 99"}, "made by a newer tlim"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			onMovable(t, func(t *testing.T, e engine) {
+			onEngines(t, func(t *testing.T, e engine) {
 				cfg := e.fresh(t)
 				must[any](t)(nil, must[*store.Store](t)(store.Open(ctx, cfg)).Close())
 				raw := e.raw(t, cfg)
@@ -193,7 +189,7 @@ func TestDownRefuses(t *testing.T) {
 				stood := made(t, e, raw)
 				x := must[*store.Examination](t)(store.Examine(ctx, cfg))
 				r := must[store.Return](t)(x.Return(ctx))
-				if !strings.Contains(fmt.Sprint(r.Refused), c.want) {
+				if !strings.Contains(folded.Replace(fmt.Sprint(r.Refused)), c.want) {
 					t.Errorf("the plan: got %q, want %q", r.Refused, c.want)
 				}
 				must[any](t)(nil, errors.Join(x.Close(), raw.Close()))
@@ -203,7 +199,7 @@ func TestDownRefuses(t *testing.T) {
 		})
 	}
 	t.Run("a process that has the database open", func(t *testing.T) {
-		onMovable(t, func(t *testing.T, e engine) {
+		onEngines(t, func(t *testing.T, e engine) {
 			cfg := e.fresh(t)
 			s := must[*store.Store](t)(store.Open(ctx, cfg))
 			must[store.State](t)(s.State(ctx))
@@ -226,7 +222,7 @@ func TestDownRefuses(t *testing.T) {
 
 // A half of it, left by a kill, is completed; and a start goes on from it as well.
 func TestDownAfterHalf(t *testing.T) {
-	onMovable(t, func(t *testing.T, e engine) {
+	onEngines(t, func(t *testing.T, e engine) {
 		cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
 		raw := e.raw(t, cfg)
 		stood, rows := made(t, e, raw), oldRowsOf(t, raw)
@@ -342,7 +338,7 @@ func TestConvert(t *testing.T) {
 	apply(t, s, epoch, c)
 	must[any](t)(nil, s.Close())
 	down(t, cfg) // the plugin works on them
-	played(t, raw, "c")
+	played(t, e, raw, "c")
 }
 
 // Elsewhere it is one line.

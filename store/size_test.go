@@ -135,7 +135,7 @@ func (w site) measured() []struct {
 // TestSize makes a site in the plugin's tables, adopts it, and asks for what people wait for; no plan reads a table. With -size.messages it
 // prints figures beside those of a small site: README.md of deploy has them.
 func TestSize(t *testing.T) {
-	onMovable(t, func(t *testing.T, e engine) {
+	onShared(t, func(t *testing.T, e engine) {
 		small := sized(t, e, siteOf(sizeSmall))
 		if *sizeMessages <= sizeSmall {
 			return
