@@ -43,10 +43,13 @@ type ProcessState struct {
 
 // PartState is how a part of the process is.
 type PartState struct {
-	OK    bool   `json:"ok"`
-	Since int64  `json:"since,omitempty"`
-	State string `json:"state,omitempty"`
-	Text  string `json:"text,omitempty"`
+	Moved       string `json:"moved,omitempty"` // of the link: why it left the server before
+	OK          bool   `json:"ok"`
+	Server      string `json:"server,omitempty"`       // of the link: the one that it goes to
+	ServerSince int64  `json:"server_since,omitempty"` // since when
+	Since       int64  `json:"since,omitempty"`
+	State       string `json:"state,omitempty"`
+	Text        string `json:"text,omitempty"`
 }
 
 // DatabaseState is how the database is.

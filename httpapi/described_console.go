@@ -42,6 +42,13 @@ var (
 		{name: "state", kind: words, text: "A word for programs."},
 		{name: "text", kind: words, text: "A sentence for people: what is wrong, and what to do."}}
 
+	linkFields = []field{
+		{name: "moved", kind: words, text: "Why it left the server of xmpp.server that it went to before; absent when it never did."},
+		partFields[0],
+		{name: "server", kind: words, text: "The server of xmpp.server that it goes to, or went to last."},
+		{name: "server_since", kind: moment, text: "Since when it goes to that server, in epoch milliseconds."},
+		partFields[1], partFields[2], partFields[3]}
+
 	pushTargets = field{name: "to", kind: rows, each: "PushReceiver", text: "The receivers.", of: []field{
 		{name: "outcome", kind: words, text: "waits, or what became of it: sent, withdrawn, repeated, dead, unmeant, refused, expired."},
 		{name: "user_id", kind: words, text: "User id."}}}
@@ -68,7 +75,7 @@ var describedConsole = map[string]endpoint{
 			{name: "degraded", kind: yesNo, text: "Whether something is refused or wrong although all parts are ready."},
 			{name: "devices", kind: number, text: "Devices that are there."},
 			{name: "domain", kind: words, text: "The server's XMPP domain."},
-			anObject("link", "The link to the server.", partFields...),
+			anObject("link", "The link to the server.", linkFields...),
 			{name: "losses", kind: rows, text: "The last 20 losses and returns of link, database and messages, newest first.", of: []field{
 				{name: "at", kind: moments, text: "When it was seen, in epoch milliseconds."},
 				{name: "back", kind: yesNo, text: "Whether it is back with that."},

@@ -19,7 +19,7 @@ func (stillConsole) State(ctx context.Context) (ProcessState, error) {
 	return ProcessState{
 		Version: "v2.9.0", Component: "tlim.d.example", Domain: "d.example", Server: "127.0.0.1:5275", Started: at - 3_600_000, Devices: 2,
 		Degraded: true, Reasons: []string{"link: the connection to 127.0.0.1:5275 broke; reconnecting"}, Warnings: []string{"indexes are missing"},
-		Link:     PartState{State: "lost", Since: at - 3000, Text: "link: the connection to 127.0.0.1:5275 broke; reconnecting"},
+		Link:     PartState{State: "lost", Since: at - 3000, Text: "link: the connection to 127.0.0.1:5275 broke; reconnecting", Server: "127.0.0.1:5275", ServerSince: at - 9000, Moved: "refused"},
 		Database: DatabaseState{Engine: "sqlite", Version: "3.50.4", OK: true, State: "up", Text: "up", LastCommit: at - 1000},
 		Users:    PartState{OK: true, State: "api", Text: "api"},
 		Messages: PartState{State: "waiting", Text: "messages: not delivering"},

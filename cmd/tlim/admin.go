@@ -31,6 +31,11 @@ type partState struct {
 	State string     `json:"state,omitempty"` // a word for programs
 	Since *time.Time `json:"since,omitempty"`
 	Text  string     `json:"text,omitempty"`
+
+	// Of the link: which server of several it goes to, or went to last, since when, and why it left the one before.
+	Server      string     `json:"server,omitempty"`
+	ServerSince *time.Time `json:"server_since,omitempty"`
+	Moved       string     `json:"moved,omitempty"`
 }
 
 func (h *health) conclude() {

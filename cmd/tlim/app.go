@@ -148,6 +148,12 @@ func (a *App) Start(ctx context.Context) error {
 		{name: "sweep of files", run: blob.NewSweeper(blobs, db.KnownFiles, a.log).Run},
 	}
 	if a.cfg.XMPP.Copies {
+		linkConfig.First = func() string { // the copies are those of one node
+			if status := links.Status(); status.Up {
+				return status.Server
+			}
+			return ""
+		}
 		parts = append(parts, part{name: "packet copies", run: openfire.NewCopyLink(linkConfig, a.cfg.XMPP.CopiesMax, service).Run})
 	}
 	for _, p := range parts {

@@ -22,7 +22,7 @@ func (a *App) newConsole(ctx context.Context, db *store.Store) (*console.Console
 		return nil, err
 	}
 	return console.New(console.Config{
-		Version: version(), Component: a.cfg.XMPP.Component, Domain: a.cfg.XMPP.Domain, Server: a.cfg.XMPP.Server,
+		Version: version(), Component: a.cfg.XMPP.Component, Domain: a.cfg.XMPP.Domain, Server: a.cfg.XMPP.Server.String(),
 		Engine: db.Report().Engine, EngineVersion: engineVersion, Metrics: a.registry, Settings: settings, Now: time.Now,
 		Health: func(ctx context.Context) console.Health {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTime) // a caller who leaves takes nothing away
@@ -43,7 +43,10 @@ func (a *App) newConsole(ctx context.Context, db *store.Store) (*console.Console
 
 // watched is the part as admin/state has it.
 func (p partState) watched() httpapi.PartState {
-	w := httpapi.PartState{OK: p.OK, State: p.State, Text: p.Text}
+	w := httpapi.PartState{OK: p.OK, State: p.State, Text: p.Text, Server: p.Server, Moved: p.Moved}
+	if p.ServerSince != nil {
+		w.ServerSince = p.ServerSince.UnixMilli()
+	}
 	if p.Since != nil && !p.Since.IsZero() {
 		w.Since = p.Since.UnixMilli()
 	}

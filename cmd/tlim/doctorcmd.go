@@ -68,8 +68,8 @@ func diagnosed(ctx context.Context, cfg config.Config, path string, problems con
 			return push.NewJPush(push.JPushConfig{AppKey: j.AppKey.Reveal(), MasterSecret: j.MasterSecret.Reveal(), BaseURL: j.BaseURL.Reveal()}).Check(ctx)
 		},
 	}
-	if host, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil {
-		site.Consoles = []string{net.JoinHostPort(host, "9090"), net.JoinHostPort(host, consolePort)}
+	for _, host := range cfg.XMPP.Server.Hosts() {
+		site.Consoles = append(site.Consoles, net.JoinHostPort(host, "9090"), net.JoinHostPort(host, consolePort))
 	}
 	results := doctor.Run(ctx, site.Checks())
 	return doctor.Conclude(version(), site.Serving(), results), site.Close()

@@ -26,7 +26,10 @@ func (a *App) health(ctx context.Context) (h health) {
 	// 1. the link
 	status := a.links.Status()
 	since := status.Since
-	h.Link = partState{OK: status.Up, State: string(status.Reason), Since: &since}
+	h.Link = partState{OK: status.Up, State: string(status.Reason), Since: &since, Server: status.Server, Moved: string(status.Moved)}
+	if status.Server != "" {
+		h.Link.ServerSince = &status.ServerSince
+	}
 	if !status.Up {
 		h.Link.Text = "link: " + status.Text
 	}
@@ -95,7 +98,7 @@ func (a *App) alive() string {
 	case err != nil:
 		return err.Error()
 	}
-	text := "linked to " + a.cfg.XMPP.Server + " as " + a.cfg.XMPP.Component
+	text := "linked to " + status.Server + " as " + a.cfg.XMPP.Component
 	if refused := a.store.Report().Degraded; len(refused) > 0 {
 		text += "; degraded: " + refused[0]
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -62,7 +61,7 @@ func streamConfig(cfg config.Config, reg prometheus.Registerer, log *slog.Logger
 		return stream.Config{}, err
 	}
 	return stream.Config{
-		Address: x.Server, Domain: x.Component, Server: x.Domain, Secret: x.Secret.Reveal(), TLS: secure,
+		Addresses: x.Server, Domain: x.Component, Server: x.Domain, Secret: x.Secret.Reveal(), TLS: secure,
 		Connections: x.Connections, Multicast: bool(x.Multicast), PingAfter: time.Duration(x.Ping),
 		AnswerRate: answerRate(cfg.Limits.PerUserRate), MaxStanza: int(cfg.Limits.Stanza), Version: version(), Registerer: reg, Log: log,
 	}, nil
@@ -82,11 +81,7 @@ func clientTLS(x config.XMPP) (*tls.Config, error) {
 	if !x.TLS {
 		return nil, nil
 	}
-	name := x.ServerName
-	if name == "" {
-		name, _, _ = net.SplitHostPort(x.Server) // its form was checked
-	}
-	secure := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: name, InsecureSkipVerify: x.InsecureSkipVerify}
+	secure := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: x.ServerName, InsecureSkipVerify: x.InsecureSkipVerify}
 	if x.CAFile != "" {
 		pem, err := os.ReadFile(string(x.CAFile))
 		if err != nil {
@@ -104,9 +99,7 @@ func httpConfig(cfg config.Config) httpapi.Config {
 	h := cfg.HTTP
 	// Names that are the site's own for sure: old clients call the host of their server, or this one.
 	hosts := append(slices.Clone(h.Hosts), cfg.XMPP.Domain)
-	if server, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil {
-		hosts = append(hosts, server)
-	}
+	hosts = append(hosts, cfg.XMPP.Server.Hosts()...)
 	if name, err := os.Hostname(); err == nil {
 		hosts = append(hosts, name)
 	}

@@ -15,11 +15,14 @@ import (
 
 // Config is what Links needs to know. Zero values mean the defaults named here.
 type Config struct {
-	Address string      // host:port of the server's component port
-	Domain  string      // C, ours
-	Server  string      // D, the server's
-	Secret  string      // shared with the server; ASCII
-	TLS     *tls.Config // nil: plain
+	Addresses []string    // host:port of the component ports: nodes of one server, or spares
+	Domain    string      // C, ours
+	Server    string      // D, the server's
+	Secret    string      // shared with the server; ASCII
+	TLS       *tls.Config // nil: plain. Without a ServerName the host of each address is wanted
+
+	// First names the address to try first; nil, "" and one that is not among Addresses: the last that worked.
+	First func() string
 
 	Connections int  // intake link included; 1
 	Multicast   bool // one XEP-0033 stanza for deliveries to many, where the server has it (to the bare D, bcc)
@@ -27,7 +30,7 @@ type Config struct {
 	PingAfter    time.Duration // without proof that the server works off what we send; 8 s
 	PingTimeout  time.Duration // from the ping's way onto the wire to its answer; 10 s
 	WriteTimeout time.Duration // of a write without progress; 10 s
-	DialTimeout  time.Duration // of connecting, and again of the handshake; 10 s
+	DialTimeout  time.Duration // of connecting, and again of the handshake; 10 s, but 3 s for connecting where there are several addresses
 	CloseTimeout time.Duration // of the orderly end: buffers, then the server's end of stream; 3 s
 
 	BufferBytes  int // per link, waiting to be written; 8 MiB
@@ -67,9 +70,11 @@ const (
 	defaultPingTimeout  = 10 * time.Second
 	defaultWriteTimeout = 10 * time.Second
 	defaultDialTimeout  = 10 * time.Second
-	defaultCloseTimeout = 3 * time.Second
-	defaultBuffer       = 8 << 20
-	defaultReserve      = 1 << 20
+	// A machine that is off does not answer at all, and another waits.
+	dialTimeoutOfSeveral = 3 * time.Second
+	defaultCloseTimeout  = 3 * time.Second
+	defaultBuffer        = 8 << 20
+	defaultReserve       = 1 << 20
 	// A question without a deadline of its own: some errors inside the server leave a component without any answer.
 	questionTimeout = 30 * time.Second
 )

@@ -31,18 +31,18 @@ func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// dial connects all links, and has proof that the server is the right one. The intake comes last: once the server knows it,
+// dial connects all links to one address, and has proof that the server is the right one. The intake comes last: once the server knows it,
 // clients' messages are sent there.
-func (l *Links) dial(ctx context.Context) (*session, *Error) {
+func (l *Links) dial(ctx context.Context, address string) (*session, *Error) {
 	domains := l.cfg.domains()
-	s := &session{l: l, links: make([]*link, len(domains)), down: make(chan struct{})}
+	s := &session{l: l, address: address, links: make([]*link, len(domains)), down: make(chan struct{})}
 	for i := len(domains) - 1; i >= 0; i-- {
 		k, err := s.connect(ctx, domains[i])
 		if err != nil {
 			for _, other := range s.links[i+1:] {
 				other.closeNow()
 			}
-			return nil, newError(domains[i], err)
+			return nil, newError(address, domains[i], err)
 		}
 		s.links[i] = k
 	}
@@ -50,7 +50,7 @@ func (l *Links) dial(ctx context.Context) (*session, *Error) {
 		for _, k := range s.links {
 			k.closeNow()
 		}
-		return nil, newError(l.cfg.Domain, err)
+		return nil, newError(address, l.cfg.Domain, err)
 	}
 	return s, nil
 }
@@ -58,14 +58,18 @@ func (l *Links) dial(ctx context.Context) (*session, *Error) {
 // connect makes one link.
 func (s *session) connect(ctx context.Context, domain string) (*link, error) {
 	cfg := &s.l.cfg
-	dialing, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	patience := cfg.DialTimeout
+	if len(cfg.Addresses) > 1 {
+		patience = min(patience, dialTimeoutOfSeveral)
+	}
+	dialing, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := cfg.Dial(dialing, "tcp", cfg.Address)
+	conn, err := cfg.Dial(dialing, "tcp", s.address)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
 	if cfg.TLS != nil {
-		conn = tls.Client(conn, cfg.TLS)
+		conn = tls.Client(conn, secureTo(cfg.TLS, s.address))
 	}
 	k := &link{s: s, domain: domain, conn: conn, ended: make(chan struct{}), pings: pings{proof: time.Now()}}
 	k.out = newWriter(conn, cfg, s.down, s.l.metrics)
@@ -92,6 +96,17 @@ func (s *session) connect(ctx context.Context, domain string) (*link, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// secureTo wants the host of the address in the certificate, where the configuration says nothing else.
+func secureTo(secure *tls.Config, address string) *tls.Config {
+	host, _, err := net.SplitHostPort(address)
+	if secure.ServerName != "" || err != nil {
+		return secure
+	}
+	secure = secure.Clone()
+	secure.ServerName = host
+	return secure
 }
 
 // handshake is XEP-0114 section 3. Openfire 4.2 wants the header on one line and stays silent otherwise (measured).

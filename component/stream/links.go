@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	mathrand "math/rand/v2"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +27,7 @@ type Links struct {
 	answers map[string]string // content of the results that Links gives itself, by the namespace of the question
 	state   state
 	current atomic.Pointer[session]
+	nodes   nodes // of Run's goroutine
 
 	overLogged atomic.Int64 // when the log last named a sender over the budget
 
@@ -40,41 +42,43 @@ func New(cfg Config, h Handler) *Links {
 	l := &Links{cfg: cfg, handler: h, log: cfg.Log, answers: ownAnswers(cfg), idPrefix: randomID()}
 	l.metrics = newMetrics(cfg.Registerer, l)
 	l.state.settled = make(chan struct{})
-	l.state.status = Status{Since: time.Now(), Reason: ReasonConnecting, Text: "connecting to " + cfg.Address}
+	l.state.status = Status{Since: time.Now(), Reason: ReasonConnecting, Text: "connecting to " + strings.Join(cfg.Addresses, ", ")}
 	return l
 }
 
-// Run connects, and reconnects for ever. It returns nil after ctx ended and the streams were closed in order: buffers written,
+// Run connects, and reconnects for ever: to the address that worked last, then to the next ones, without a pause before all have failed. It returns nil after ctx ended and the streams were closed in order: buffers written,
 // the end of stream said and heard, all within Config.CloseTimeout. It must not be called twice at a time.
 func (l *Links) Run(ctx context.Context) error {
 	var wait backoff
 	for {
-		err := l.connected(ctx, &wait)
-		if ctx.Err() != nil {
-			l.note(&Error{Reason: ReasonClosed, Domain: l.cfg.Domain, Err: errClosed})
-			return nil
+		err, atOnce := l.connected(ctx, &wait)
+		if ctx.Err() == nil {
+			l.note(err)
 		}
-		l.note(err)
-		l.metrics.attempts.WithLabelValues(string(err.Reason)).Inc()
-		if !wait.pause(ctx, err.Reason) {
+		if ctx.Err() != nil || !atOnce && !wait.pause(ctx, hasteOf(err)) {
 			l.note(&Error{Reason: ReasonClosed, Domain: l.cfg.Domain, Err: errClosed})
 			return nil
 		}
 	}
 }
 
-// connected is one life of the links, from dialling to the loss.
-func (l *Links) connected(ctx context.Context, wait *backoff) *Error {
-	s, err := l.dial(ctx)
+// connected is one life of the links, from dialling to the loss. atOnce says that another server may be there already.
+func (l *Links) connected(ctx context.Context, wait *backoff) (err *Error, atOnce bool) {
+	s, err := l.dialAny(ctx)
 	if err != nil {
-		return err
+		return err, false
 	}
 	began := time.Now()
 	err = s.run(ctx)
-	if time.Since(began) >= stable {
+	lasted := time.Since(began) >= stable
+	if lasted {
 		wait.reset()
 	}
-	return err
+	if ctx.Err() == nil {
+		l.metrics.attempts.WithLabelValues(string(err.Reason)).Inc()
+		l.nodes.lost(err, lasted)
+	}
+	return err, lasted && len(l.cfg.Addresses) > 1
 }
 
 // newID makes the id of a question.

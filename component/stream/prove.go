@@ -75,7 +75,7 @@ func (s *session) prove(ctx context.Context) error {
 	var calls naming
 	timer := time.AfterFunc(nameAfter, func() {
 		calls.late(func(name string) {
-			s.l.note(newError(k.domain, &domainError{name, fmt.Errorf("%w within %v", errNoProof, nameAfter)}))
+			s.l.note(newError(s.address, k.domain, &domainError{name, fmt.Errorf("%w within %v", errNoProof, nameAfter)}))
 		})
 	})
 	defer timer.Stop()

@@ -42,7 +42,10 @@ type rig struct {
 func newRig(t *testing.T, cfg Config) *rig {
 	t.Helper()
 	r := &rig{t: t, dials: make(chan *peer), events: make(chan string, 20_000), log: &bytes.Buffer{}, ended: make(chan struct{})}
-	cfg.Address, cfg.Domain, cfg.Server, cfg.Secret, cfg.Version = "127.0.0.1:5275", "Tlim.im.test", "IM.test", "s3cret", "1.2"
+	if cfg.Addresses == nil {
+		cfg.Addresses = []string{"127.0.0.1:5275"}
+	}
+	cfg.Domain, cfg.Server, cfg.Secret, cfg.Version = "Tlim.im.test", "IM.test", "s3cret", "1.2"
 	cfg.Dial = r.dial
 	cfg.Log = slog.New(slog.NewTextHandler(r.log, nil))
 	r.Links = New(cfg, r)

@@ -11,8 +11,9 @@ import (
 
 // session is one life of all links together.
 type session struct {
-	l     *Links
-	links []*link // the intake first
+	l       *Links
+	address string
+	links   []*link // the intake first
 
 	down chan struct{} // closed at the loss
 	once sync.Once
@@ -68,7 +69,7 @@ func (s *session) fail(k *link, err error) {
 		err = fmt.Errorf("%w, then: %v", stanza.ErrSyntax, err) //nolint:errorlint // what came after the fault is no reason of its own
 	}
 	s.once.Do(func() {
-		s.err = newError(k.domain, err)
+		s.err = newError(s.address, k.domain, err)
 		close(s.down)
 		for _, k := range s.links {
 			k.closeNow()

@@ -68,6 +68,8 @@ type Error struct {
 	Reason Reason
 	Domain string // of the link that it happened to
 	Err    error
+
+	address string // of the server
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("link %s: %s: %v", e.Domain, e.Reason, e.Err) }
@@ -100,11 +102,11 @@ func streamErrorOf(st *stanza.Stanza) error {
 }
 
 // newError finds the reason of a loss. An *Error stays what it is.
-func newError(domain string, err error) *Error {
+func newError(address, domain string, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Reason: reasonOf(err), Domain: domain, Err: err}
+	return &Error{Reason: reasonOf(err), Domain: domain, Err: err, address: address}
 }
 
 func reasonOf(err error) Reason {
@@ -166,6 +168,10 @@ type Status struct {
 	Reason Reason
 	Text   string // one sentence: what it is, and where there is something to do, what
 	Err    error  // the last cause; nil when up
+
+	Server      string    // the address that the links go to, or went to last; "" before the first
+	ServerSince time.Time // since when they go there
+	Moved       Reason    // why they left the server before; "" when there was none
 }
 
 // state holds the status and logs its changes.
@@ -196,17 +202,13 @@ func (l *Links) Settled(ctx context.Context) Status {
 // note takes a new state over; nil is up. It is logged when it differs from the one before: an outage of hours is one line.
 func (l *Links) note(err *Error) {
 	status := Status{Up: err == nil, Since: time.Now(), Reason: ReasonUp}
-	domain := l.cfg.Domain
 	if err != nil {
-		status.Reason, status.Err, domain = err.Reason, err, err.Domain
-	}
-	status.Text = strings.NewReplacer("{address}", l.cfg.Address, "{domain}", domain, "{server}", l.cfg.Server).Replace(advice[status.Reason])
-
-	if wrong, ok := errors.AsType[*domainError](status.Err); ok && wrong.calls != "" {
-		status.Text = fmt.Sprintf("the server on %s calls itself %s, and xmpp.domain says %s: set xmpp.domain to %s", l.cfg.Address, wrong.calls, l.cfg.Server, wrong.calls)
+		status.Reason, status.Err = err.Reason, err
 	}
 
 	l.state.mu.Lock()
+	status.Server, status.ServerSince, status.Moved = l.state.status.Server, l.state.status.ServerSince, l.state.status.Moved
+	status.Text = l.textOf(err, status.Server)
 	if l.state.status.Reason == ReasonDomain && status.Reason == ReasonConflict {
 		// The server is still busy with the connection before, which asked it for a foreign domain.
 		l.state.mu.Unlock()
@@ -223,10 +225,32 @@ func (l *Links) note(err *Error) {
 	switch {
 	case !changed:
 	case err == nil:
-		l.log.Info("link is up", "address", l.cfg.Address, "component", l.cfg.Domain, "connections", l.cfg.Connections)
+		l.log.Info("link is up", "address", status.Server, "component", l.cfg.Domain, "connections", l.cfg.Connections)
 	case err.Reason == ReasonClosed:
 		l.log.Info("link is closed")
 	default:
 		l.log.Warn("link is down", "reason", string(err.Reason), "text", status.Text, "error", err.Err)
 	}
+}
+
+// textOf is the sentence about an error; nil is a link to the server that is up.
+func (l *Links) textOf(err *Error, server string) string {
+	if err == nil {
+		return l.advise(ReasonUp, server, l.cfg.Domain)
+	}
+	if round, ok := err.Err.(*roundError); ok { //nolint:errorlint // only as it was made
+		texts := make([]string, len(round.failed))
+		for i, one := range round.failed {
+			texts[i] = l.textOf(one, server)
+		}
+		return strings.Join(texts, "; ")
+	}
+	if wrong, ok := errors.AsType[*domainError](err.Err); ok && wrong.calls != "" {
+		return fmt.Sprintf("the server on %s calls itself %s, and xmpp.domain says %s: set xmpp.domain to %s", err.address, wrong.calls, l.cfg.Server, wrong.calls)
+	}
+	return l.advise(err.Reason, err.address, err.Domain)
+}
+
+func (l *Links) advise(reason Reason, address, domain string) string {
+	return strings.NewReplacer("{address}", address, "{domain}", domain, "{server}", l.cfg.Server).Replace(advice[reason])
 }

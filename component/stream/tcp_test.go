@@ -24,7 +24,7 @@ import (
 func tcpRig(t *testing.T, address string, secure *tls.Config) *rig {
 	t.Helper()
 	r := &rig{t: t, events: make(chan string, 1000), ended: make(chan struct{})}
-	r.Links = New(Config{Address: address, Domain: "tlim.im.test", Server: "im.test", Secret: "s3cret", TLS: secure, Log: slog.New(slog.DiscardHandler)}, r)
+	r.Links = New(Config{Addresses: []string{address}, Domain: "tlim.im.test", Server: "im.test", Secret: "s3cret", TLS: secure, Log: slog.New(slog.DiscardHandler)}, r)
 	return r.start()
 }
 
@@ -82,7 +82,7 @@ func TestTCPRefused(t *testing.T) {
 	_ = l.Close()
 	r := &rig{t: t, events: make(chan string, 10), ended: make(chan struct{})}
 	noted := make(chan struct{})
-	r.Links = New(Config{Address: l.Addr().String(), Domain: "tlim.im.test", Server: "im.test", Secret: "s3cret",
+	r.Links = New(Config{Addresses: []string{l.Addr().String()}, Domain: "tlim.im.test", Server: "im.test", Secret: "s3cret",
 		Log: slog.New(slog.NewTextHandler(onWrite(func() { close(noted) }), nil))}, r)
 	r.start()
 	<-noted
@@ -153,8 +153,8 @@ func TestTLSRefused(t *testing.T) {
 				_, _ = io.Copy(io.Discard, conn)
 				_ = conn.Close()
 			}()
-			links := New(Config{Address: l.Addr().String(), Domain: "tlim.im.test", Server: "im.test", Secret: "s", TLS: c.config, Log: slog.New(slog.DiscardHandler)}, nil)
-			if _, err := links.dial(t.Context()); err == nil || err.Reason != ReasonTLS {
+			links := New(Config{Addresses: []string{l.Addr().String()}, Domain: "tlim.im.test", Server: "im.test", Secret: "s", TLS: c.config, Log: slog.New(slog.DiscardHandler)}, nil)
+			if _, err := links.dial(t.Context(), l.Addr().String()); err == nil || err.Reason != ReasonTLS {
 				t.Errorf("got %v, want an error of %v", err, ReasonTLS)
 			}
 			<-served
@@ -214,7 +214,7 @@ func benchmarkDeliver(b *testing.B, cfg Config) {
 			}()
 		}
 	}()
-	cfg.Address, cfg.Domain, cfg.Server, cfg.Secret, cfg.Log = l.Addr().String(), "tlim.im.test", "im.test", "s", slog.New(slog.DiscardHandler)
+	cfg.Addresses, cfg.Domain, cfg.Server, cfg.Secret, cfg.Log = []string{l.Addr().String()}, "tlim.im.test", "im.test", "s", slog.New(slog.DiscardHandler)
 	cfg.PingAfter, cfg.CloseTimeout = time.Hour, time.Millisecond
 	h := upOnly{up: make(chan struct{})}
 	links := New(cfg, h)

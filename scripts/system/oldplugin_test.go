@@ -74,7 +74,7 @@ func playOldPlugin(t *testing.T, server *lab.Server, db *sql.DB, online map[stri
 	t.Helper()
 	p := &oldPlugin{t: t, db: db, online: online, faults: faults, handled: map[string]int{}}
 	ctx, stop := context.WithCancel(context.Background())
-	copies := link.NewCopyLink(stream.Config{Address: server.Component, Domain: "plugin." + server.Domain, Server: server.Domain, Secret: server.Secret,
+	copies := link.NewCopyLink(stream.Config{Addresses: []string{server.Component}, Domain: "plugin." + server.Domain, Server: server.Domain, Secret: server.Secret,
 		Registerer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler)}, link.MaxCopyRate, p)
 	subscribed := make(chan struct{})
 	copies.Watch(&subscriptions{done: subscribed})

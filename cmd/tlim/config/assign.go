@@ -106,7 +106,7 @@ func (r *reader) listOf(text string, t reflect.Type, origin string) any {
 	if !strings.HasPrefix(text, "[") && !isSection(t.Elem()) {
 		list := []any{}
 		for part := range strings.SplitSeq(text, ",") {
-			if part = strings.TrimSpace(part); part != "" {
+			if part = strings.TrimSpace(part); part != "" || t == reflect.TypeFor[Servers]() { // an address that is missing is said
 				list = append(list, part)
 			}
 		}

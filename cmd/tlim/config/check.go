@@ -95,7 +95,7 @@ const noDomain = "xmpp.domain: is missing; give the server's own XMPP domain: Op
 
 func (c *Config) checkXMPP(p *Problems) {
 	x := &c.XMPP
-	checkAddress(p, "xmpp.server", x.Server)
+	checkServers(p, x.Server)
 	if x.Domain == "" {
 		p.add(noDomain)
 	} else {
@@ -151,6 +151,32 @@ func checkAddress(p *Problems, key, value string) {
 		p.add("%s: %s is no address: write host:port", key, quoted(value))
 	case key == "xmpp.server" && (host == "" || n == 0):
 		p.add("%s: %s names no host or no port", key, quoted(value))
+	}
+}
+
+// maxServers bounds the list: each has its line in the metrics, and a round of them takes its time.
+const maxServers = 16
+
+// checkServers wants each server once.
+func checkServers(p *Problems, servers Servers) {
+	switch {
+	case len(servers) == 0:
+		p.add("xmpp.server: names no server: write host:port, or a list of them")
+	case len(servers) > maxServers:
+		p.add("xmpp.server: %d servers are more than %d", len(servers), maxServers)
+	}
+	seen := map[string]bool{}
+	for i, address := range servers {
+		if address == "" && len(servers) > 1 {
+			p.add("xmpp.server: element %d of %d is empty", i+1, len(servers))
+			continue
+		}
+		checkAddress(p, "xmpp.server", address)
+		if same := strings.ToLower(address); seen[same] {
+			p.add("xmpp.server: %s is given twice", quoted(address))
+		} else {
+			seen[same] = true
+		}
 	}
 }
 

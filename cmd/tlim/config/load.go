@@ -167,8 +167,8 @@ func parse(data []byte, file, dir string, environ, set []string) (Config, Proble
 	if cfg.XMPP.Component == "" && cfg.XMPP.Domain != "" {
 		cfg.XMPP.Component = "tlim." + cfg.XMPP.Domain
 	}
-	if host, _, err := net.SplitHostPort(cfg.XMPP.Server); err == nil && host != "" && cfg.Web.XMPPURL.text == "" {
-		cfg.Web.XMPPURL.text = "http://" + net.JoinHostPort(host, boshPort) + "/http-bind/"
+	if hosts := cfg.XMPP.Server.Hosts(); len(hosts) > 0 && cfg.Web.XMPPURL.text == "" {
+		cfg.Web.XMPPURL.text = "http://" + net.JoinHostPort(hosts[0], boshPort) + "/http-bind/"
 	}
 	r.Problems = append(r.Problems, cfg.problems()...)
 	r.explain()

@@ -34,7 +34,7 @@ type Config struct {
 
 // XMPP is the link to the server.
 type XMPP struct {
-	Server             string                 `yaml:"server"`
+	Server             Servers                `yaml:"server"`
 	Domain             string                 `yaml:"domain"`
 	Component          string                 `yaml:"component"` // "" in a file; filled in by Load
 	Secret             Secret                 `yaml:"secret"`
@@ -245,7 +245,7 @@ type Log struct {
 func Default() Config {
 	const minute, hour = Duration(time.Minute), Duration(time.Hour)
 	return Config{
-		XMPP: XMPP{Server: "127.0.0.1:5275", Connections: 1, Delivery: component.DeliverAuto, Sender: "component",
+		XMPP: XMPP{Server: Servers{"127.0.0.1:5275"}, Connections: 1, Delivery: component.DeliverAuto, Sender: "component",
 			CopiesMax: 200, Ping: Duration(8 * time.Second)},
 		Presence: Presence{Interval: Duration(200 * time.Millisecond)},
 		Store: Store{Driver: "sqlite", DSN: DSN{"tlim.db"}, MaxOpen: 32, MaxIdle: 8, MaxLifetime: 10 * minute,

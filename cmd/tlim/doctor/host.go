@@ -66,6 +66,8 @@ type process struct {
 		State string    `json:"state"`
 		Text  string    `json:"text"`
 		Since time.Time `json:"since"`
+
+		Server string `json:"server"`
 	} `json:"link"`
 	Messages struct {
 		OK    bool   `json:"ok"`

@@ -1,10 +1,14 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +25,7 @@ func (s *Site) linkChecks() []Check {
 		{ID: "openfire.port", Name: "the component port", After: []string{"process"}, Run: s.checkPort},
 		{ID: "openfire.secret", Name: "the component's name and secret", Needs: []string{"openfire.port"}, Run: s.checkSecret},
 		{ID: "openfire.domain", Name: "the server's domain", Needs: []string{"openfire.secret"}, Run: s.checkDomain},
+		{ID: "openfire.nodes", Name: "the other servers of xmpp.server", Needs: []string{"openfire.domain"}, Run: s.checkNodes},
 		{ID: "process.link", Name: "the link of tlim serve", After: []string{"process", "openfire.port"}, Run: s.checkProcessLink},
 	}
 }
@@ -63,7 +68,7 @@ func (s *Site) checkPort(ctx context.Context) []Finding {
 			return s.because(status)
 		}
 	}
-	return ok("%s answers as a component port, seen by %s", s.Config.XMPP.Server, by)
+	return ok("%s answers as a component port, seen by %s", cmp.Or(status.Server, s.Config.XMPP.Server.String()), by)
 }
 
 // checkProcessLink compares what this command saw with the word of the process that serves, which may have been started with something else.
@@ -87,7 +92,7 @@ func (p *process) status() stream.Status {
 	if text == "" {
 		text = "it starts"
 	}
-	return stream.Status{Up: p.Link.OK, Reason: stream.Reason(p.Link.State), Text: text}
+	return stream.Status{Up: p.Link.OK, Reason: stream.Reason(p.Link.State), Text: text, Server: p.Link.Server}
 }
 
 // because makes a failure of a status, whose text says what is wrong and, behind a colon, what to do.
@@ -130,6 +135,46 @@ func (s *Site) checkDomain(context.Context) []Finding {
 		return s.because(status)
 	}
 	return ok("the server answers for %s", s.Config.XMPP.Domain)
+}
+
+// checkNodes tries the servers to which the link does not go, in a name of its own: the component's is taken in the whole cluster. That this
+// name is not allowed says that a component port answers.
+func (s *Site) checkNodes(ctx context.Context) []Finding {
+	all := s.Config.XMPP.Server
+	if len(all) < 2 {
+		return ok("none: xmpp.server names one")
+	}
+	used := kept(s, &s.attempt).Server
+	if s.Config.XMPP.Secret.Reveal() == "" {
+		return skipped("this command has no xmpp.secret, so it cannot link: give it as the process gets it (TLIM_XMPP_SECRET_FILE)")
+	}
+	found := make([][]Finding, len(all))
+	var asked sync.WaitGroup
+	for i, address := range all {
+		if address == used {
+			continue
+		}
+		cfg, err := s.Link()
+		if err != nil {
+			return skipped("%v", err)
+		}
+		cfg.Addresses, cfg.Domain = []string{address}, named(cfg.Domain, "doctor"+strconv.Itoa(i+1))
+		asked.Go(func() {
+			link, status := connect(ctx, cfg)
+			if link != nil {
+				link.close()
+				return
+			}
+			if status.Reason == stream.ReasonDomain || slices.Contains(portReasons, status.Reason) {
+				found[i] = s.because(status)
+			}
+		})
+	}
+	asked.Wait()
+	if failures := slices.Concat(found...); failures != nil {
+		return failures
+	}
+	return ok("the links go to %s; the others of %s answer", used, all)
 }
 
 // linked is a link of ours that is up.

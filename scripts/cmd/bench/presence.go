@@ -206,7 +206,7 @@ func (r *rig) timeSnapshots(ctx context.Context, n int) (sample Sample, err erro
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	up := make(chan struct{})
-	links := stream.New(stream.Config{Address: r.server.Component, Domain: "asker." + r.domain, Server: r.domain, Secret: r.server.Secret,
+	links := stream.New(stream.Config{Addresses: []string{r.server.Component}, Domain: "asker." + r.domain, Server: r.domain, Secret: r.server.Secret,
 		Log: slog.New(slog.DiscardHandler)}, onlyUp{up})
 	ended := make(chan error, 1)
 	go func() { ended <- links.Run(ctx) }()
