@@ -12,7 +12,7 @@ import (
 )
 
 // documents are those that describe the product to its users, from the top of the repository.
-var documents = []string{"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "component/README.md", "deploy/README.md", "deploy/README.zh-CN.md", "deploy/FROM-THE-PLUGIN.md", "deploy/FIGURES.md", "component/PROTOCOL.md", "component/PROTOCOL.zh-CN.md", "httpapi/HTTP.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
+var documents = []string{"README.md", "CHANGELOG.md", ".github/CONTRIBUTING.md", "component/README.md", "deploy/README.md", "deploy/README.zh-CN.md", "deploy/FROM-THE-PLUGIN.md", "deploy/FIGURES.md", "component/PROTOCOL.md", "component/PROTOCOL.zh-CN.md", "httpapi/HTTP.md", "httpapi/HTTP.zh-CN.md", "store/SCHEMA.md", "cmd/tlim/CONFIG.md"}
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 // translated are the documents that stand in two languages, English first: what one says the other says under the heading at the same place.
 var translated = [][2]string{
 	{"component/PROTOCOL.md", "component/PROTOCOL.zh-CN.md"},
+	{"httpapi/HTTP.md", "httpapi/HTTP.zh-CN.md"},
 }
 
 // passage is what a document has under one heading.
@@ -22,7 +23,7 @@ type passage struct {
 	items   int      // of lists
 }
 
-var listItem = regexp.MustCompile(`^ *(?:-|[0-9]+\.) `)
+var listItem = regexp.MustCompile(`^ *(?:-|[0-9]{1,2}\.) `) // a line may begin with the 404 that ends a sentence
 
 // passagesOf are those of a Markdown text; the first is what stands before any heading.
 func passagesOf(text string) []passage {
