@@ -132,6 +132,7 @@ func measure(ctx context.Context, r *rig, p plan, report *report) (err error) {
 		"approval": func() error { return measureApproval(ctx, r, p, report) },
 		"files":    func() error { return measureFiles(ctx, r, p, report) },
 		"presence": func() error { return measurePresence(ctx, r, p, report) },
+		"day":      func() error { return measureDay(ctx, r, p, report) },
 		"flood":    func() error { return measureFlood(ctx, r, p, report) },
 	}
 	for _, name := range p.parts {

@@ -24,13 +24,14 @@ type plan struct {
 	uploadBytes    int64 // of each of the uploads at once
 	flood          floodSize
 	presence       presenceSize
+	day            daySize
 	against        string // a tlim of another version, whose rows stand beside ours
 	parts          []string
 	profile        bool
 }
 
 // handParts run only when -only names them.
-var handParts = []string{"presence"}
+var handParts = []string{"presence", "day"}
 
 // partNames are what runs, in that order, and what -only takes beside handParts.
 var partNames = []string{"group", "absent", "chat", "latency", "cpu", "offline", "history", "approval", "files", "flood"}
@@ -40,6 +41,7 @@ func readPlan(args []string) (plan, error) {
 		offline: offlineSize{rows: 10_000, calls: 200}, history: historySize{depth: 1_000_000, calls: 100},
 		receivers: 1000, fileBytes: 1 << 30, uploadBytes: 100 << 20,
 		presence: presenceSize{sessions: []int{10, 1000, 10_000}, window: 10 * time.Second},
+		day:      daySize{users: 6000, sessions: 5000, groups: 2000, rate: 35, time: 10 * time.Minute},
 		flood:    floodSize{members: 200, writers: 20, rate: 50, time: time.Minute}}
 	flags := flag.NewFlagSet("scripts/bench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds; medians of fewer than 5 say little")
@@ -55,6 +57,7 @@ func readPlan(args []string) (plan, error) {
 		p.offline, p.history = offlineSize{rows: 1000, calls: 20}, historySize{depth: 50_000, calls: 20}
 		p.fileBytes, p.uploadBytes = 64<<20, 10<<20
 		p.flood.time = 10 * time.Second
+		p.day = daySize{users: 120, sessions: 100, groups: 40, rate: 20, time: 10 * time.Second}
 		p.presence = presenceSize{sessions: []int{10, 100, 1000}, window: 3 * time.Second}
 	}
 	if p.against != "" {

@@ -107,6 +107,12 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 			r.users[user] = password
 		}
 	}
+	if p.has("day") {
+		heap = presenceHeap
+		for _, user := range presenceUsers(p.day.users) {
+			r.users[user] = password
+		}
+	}
 	say("starting an Openfire with %d accounts", len(r.users))
 	if r.server, err = lab.StartOpenfire(ctx, lab.Options{Users: r.users, Heap: heap}); err != nil {
 		return r, err
@@ -114,7 +120,7 @@ func startRig(ctx context.Context, dir string, p plan) (r *rig, err error) {
 	r.domain = r.server.Domain
 	r.bareAddress, r.roomAddress = bareName+"."+r.domain, roomName+"@conference."+r.domain
 
-	if p.has("group", "chat", "absent", "approval", "offline") {
+	if p.has("group", "chat", "absent", "approval", "offline", "day") {
 		say("starting a MariaDB")
 		if r.mariadb, err = lab.StartMariaDB(ctx, lab.Options{}); err != nil {
 			return r, err
