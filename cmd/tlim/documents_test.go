@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bytes"
+	"encoding/xml"
+	"image/png"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -53,6 +56,47 @@ func TestDocumentsNameFilesThatAreThere(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Pictures are small and whole, and each stands in a document.
+func TestPicturesOfDocuments(t *testing.T) {
+	const folder = "../../deploy/pictures"
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) == 0 {
+		t.Error("deploy/pictures is empty, want the pictures of the documents")
+	}
+	var all strings.Builder
+	for _, name := range documents {
+		all.WriteString(readDocument(t, name))
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(folder, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > 150<<10 {
+			t.Errorf("%s has %d bytes, want at most 150 KiB", e.Name(), len(data))
+		}
+		if !strings.Contains(all.String(), "pictures/"+e.Name()+")") {
+			t.Errorf("no document shows %s, want one", e.Name())
+		}
+		switch filepath.Ext(e.Name()) {
+		case ".svg":
+			err = xml.Unmarshal(data, new(struct {
+				XMLName xml.Name `xml:"http://www.w3.org/2000/svg svg"`
+			}))
+		case ".png":
+			_, err = png.DecodeConfig(bytes.NewReader(data))
+		default:
+			t.Errorf("%s is neither SVG nor PNG", e.Name())
+		}
+		if err != nil {
+			t.Errorf("%s: %v", e.Name(), err)
+		}
 	}
 }
 
