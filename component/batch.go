@@ -62,6 +62,7 @@ type batch struct {
 	force           bool                   // the positions are written although nothing else changes
 	wakers          []*decision            // messages that are pushed
 	outgoing        []store.Push           // rows of the outbox, made of wakers
+	told            []store.Event          // rows of what business systems are told, made of changes
 
 	// What is sent after the commit.
 	deliver []stanza.Delivery // to devices, in order
@@ -302,9 +303,12 @@ func (b *batch) finish(ctx context.Context) {
 		s.unconfirmed.LinkLost() // sent into a link that was lost: Down may have done this before they were noted
 	}
 
-	// 7. Pushes.
+	// 7. Pushes and events.
 	if len(b.outgoing) > 0 {
 		s.outbox.Committed(b.outgoing)
+	}
+	if len(b.told) > 0 {
+		s.events.Committed(len(b.told))
 	}
 	b.release()
 }

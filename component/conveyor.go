@@ -216,6 +216,7 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	} else {
 		b.housekeeping(ctx)
 	}
+	b.events(ctx)
 	if !b.writes() {
 		b.finish(ctx)
 		return nil

@@ -18,6 +18,7 @@ import (
 
 	"tlim/component/directory"
 	"tlim/component/doubles"
+	"tlim/component/events"
 	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
@@ -44,6 +45,7 @@ type harness struct {
 	stop    context.CancelFunc
 	stopped chan error
 	push    []outbox.Channel
+	told    events.Config
 	origin  directory.Source   // of users
 	login   directory.Accounts // on the server
 	asked   directory.Finder   // nil: nobody can tell, but of nobody
@@ -141,7 +143,7 @@ func (h *harness) run(change func(*Config)) {
 	if link == nil {
 		link = h.sender
 	}
-	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Registry: h.metered, Log: h.logger(), Now: h.clock.Now, After: h.after})
+	h.Service, err = New(cfg, Deps{Store: h.rec, Sender: link, Snapshots: h.server, Source: h.origin, Accounts: h.login, Finder: h.find(), Push: h.push, Events: h.told, Registry: h.metered, Log: h.logger(), Now: h.clock.Now, After: h.after})
 	if err != nil {
 		h.t.Fatal(err)
 	}

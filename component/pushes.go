@@ -7,10 +7,13 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"tlim/component/directory"
+	"tlim/component/events"
 	"tlim/component/lenient"
 	"tlim/component/outbox"
 	"tlim/component/presence"
 	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/store"
 )
 
@@ -48,6 +51,39 @@ func (b *batch) pushes(ctx context.Context) {
 	if len(b.outgoing) > 0 {
 		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})
 	}
+}
+
+// events writes the rows of what business systems are told into the transaction of what they tell of. Without a webhook it costs one comparison.
+func (b *batch) events(ctx context.Context) {
+	if b.s.events == nil || len(b.changes) == 0 {
+		return
+	}
+	b.told = b.s.events.Rows(b.changes, events.View{Now: b.now, Stored: func(msgID string) []store.Message { return b.stored[msgID] },
+		Known: func(ids []string) map[string]bool { return b.present(ctx, ids) }})
+	if len(b.told) > 0 {
+		b.changes = append(b.changes, store.Change{Events: b.told})
+	}
+}
+
+// present are those of these ids who were in the directory before the batch, and have not left it. When it cannot be read nobody is: the
+// database is away, and the batch will not be written.
+func (b *batch) present(ctx context.Context, ids []string) map[string]bool {
+	ctx, cancel := context.WithTimeout(ctx, storeTime)
+	defer cancel()
+	there := map[string]bool{}
+	for chunk := range slices.Chunk(ids, noticeSlice) {
+		users, err := b.s.users.Lookup(ctx, directory.Localparts(chunk))
+		if err != nil {
+			return there
+		}
+		for _, id := range chunk {
+			local, err := stanza.Localpart(id)
+			if u, known := users[local]; err == nil && known && !u.Left {
+				there[id] = true
+			}
+		}
+	}
+	return there
 }
 
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a

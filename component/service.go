@@ -14,6 +14,7 @@ import (
 
 	"tlim/component/calls"
 	"tlim/component/directory"
+	"tlim/component/events"
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
@@ -69,6 +70,7 @@ type Database interface {
 	calls.Store
 	directory.Store
 	outbox.Store
+	events.Store
 	retention.Store
 	retention.PurgeStore
 }
@@ -106,6 +108,7 @@ type Deps struct {
 	Finder    directory.Finder     // nil: nobody can tell whether there is an account
 	Files     retention.Files      // nil: clean-up leaves files alone
 	Push      []outbox.Channel     // ways to wake phones; none: no pushes
+	Events    events.Config        // without a Poster nobody is told of events
 	Judged    func(Verdict)        // is told what became of each message; must not block. Nil: nobody
 	Registry  prometheus.Registerer
 	Log       *slog.Logger
@@ -139,6 +142,7 @@ type Service struct {
 	intake      *intake
 	strangers   rate.Sometimes // bounds what is logged about them
 	outbox      *outbox.Outbox // nil: no pushes
+	events      *events.Events // nil: nobody is told of them
 	calls       *calls.Table
 
 	confirmations *confirmations
@@ -194,6 +198,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		Ended: s.ended, Log: deps.Log, Now: deps.Now})
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
+	s.events = events.New(deps.Events, events.Deps{Store: deps.Store, Epoch: func() int64 { return s.epoch }, Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
@@ -227,6 +232,7 @@ func (s *Service) Run(ctx context.Context) error {
 		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
 		s.startJobs(jobs)
 		s.background.Go(func() { s.outbox.Run(purging) })
+		s.background.Go(func() { s.events.Run(purging) })
 		err = s.conveyor.convey(ctx, work)
 		stopJobs()
 		stopPurging()
@@ -280,6 +286,9 @@ func (s *Service) tryTakeOver(ctx context.Context) error {
 	}
 	if err := s.outbox.Open(ctx); err != nil {
 		return fmt.Errorf("look into the outbox: %w", err)
+	}
+	if err := s.events.Open(ctx); err != nil {
+		return fmt.Errorf("look into the events that wait: %w", err)
 	}
 	if err := s.calls.Load(ctx); err != nil {
 		return fmt.Errorf("look for calls to be finished: %w", err)

@@ -77,6 +77,7 @@ var changeSteps = []changeStep{
 	step(func(c *Change) *[]Style { return &c.Styles }, (*tx).putStyles),
 	step(func(c *Change) *[]FileUse { return &c.FileUses }, (*tx).addFileUses),
 	step(func(c *Change) *[]Push { return &c.Pushes }, (*tx).addPushes),
+	step(func(c *Change) *[]Event { return &c.Events }, (*tx).addEvents),
 }
 
 // step is a list in a [Change]: those of several changes are written as one, in the order of the changes.

@@ -44,6 +44,7 @@ type Change struct {
 	Calls             []Call     // inserted; a Key that exists is ErrDuplicate
 	CallParts         []CallPart // inserted
 	EditCalls         []CallEdit
+	Events            []Event // inserted
 }
 
 // Confirming raises a user's Confirms, which is never lowered; ConfirmsNot forgets it. Within one [Store.Apply] what is forgotten comes

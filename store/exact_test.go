@@ -66,7 +66,7 @@ func TestCommands(t *testing.T) {
 var meansNobody = []string{"msg_type", "msg_time", "ts", "due", "made", "ended", "rate", "what", "class", "channel", "dr", "flags"}
 
 // walked are the columns by whose order pages continue.
-var walked = []string{"id_", "msg_id", "user_id", "session_id", "chat_other", "chat_id", "call_id", "audit_id", "push_id", "username"}
+var walked = []string{"id_", "event_id", "msg_id", "user_id", "session_id", "chat_other", "chat_id", "call_id", "audit_id", "push_id", "username"}
 
 // comparison finds a column, an operator of SQL and what it is compared with, but for what SET writes.
 var comparison = regexp.MustCompile(`(?i)(,\s*|\bSET\s+)?(?:\b\w+\.)?\b(\w+)\)?\s*(==|!==|<=|>=|<>|!=|<|>|=|\bNOT IN\b|\bIN\b|\bLIKE\b|\bGLOB\b|\bBETWEEN\b|\bIS\b)\s*(\?|\(|'|[a-z_]+\b|$)`)

@@ -39,6 +39,7 @@ var lostTables = map[string]string{
 	tCallPart.name: "their receivers who have no message yet",
 	tKey.name:      "keys of the HTTP API that the console and tlim keys new made: they end",
 	tAudit.name:    "what administrators changed",
+	tEvent.name:    "events for business systems, those not sent yet and the dead ones",
 	tState.name:    "where delivery stands: a tlim that comes back begins behind the newest message",
 	tSchema.name:   "the version of these tables",
 }

@@ -118,6 +118,7 @@ func rowsOf(n names) store.Change {
 		Pushes:        []store.Push{{ID: n.thing, Channel: "c", MsgID: n.msg, Request: n.thing, Due: 1, To: []store.PushTo{{User: n.user, Code: n.thing}}}},
 		Calls:         []store.Call{{ID: n.thing, Key: n.thing, Business: n.thing, Type: "MTB-000", Made: 1, Done: true}},
 		CallParts:     []store.CallPart{{CallID: n.thing, First: 1, To: []string{n.user}}},
+		Events:        []store.Event{{ID: n.thing, Kind: "message.stored", Conversation: n.group, Body: "{}", Dead: true}},
 	}
 }
 
@@ -304,13 +305,21 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 		_, err := s.AddAuditOnce(ctx, event(n), 0)
 		return err
 	},
+	"UpdateEvents": func(s *store.Store, epoch int64, n names) error {
+		return s.UpdateEvents(ctx, epoch, []store.EventUpdate{{IDs: []string{n.thing}, Due: 5}, {IDs: []string{n.thing}, Dead: true, Due: 5}})
+	},
+	"DeleteEvents": func(s *store.Store, epoch int64, n names) error { return s.DeleteEvents(ctx, epoch, []string{n.thing}) },
+	"ReplayEvents": func(s *store.Store, _ int64, n names) error {
+		_, err := s.ReplayEvents(ctx, []string{n.thing}, 5, store.AuditEvent{ID: "replay " + n.user, What: "w", Outcome: "o"})
+		return err
+	},
 	"EndAudit":        func(s *store.Store, _ int64, n names) error { return s.EndAudit(ctx, n.thing, "new", "new") },
 	"DeleteAudit":     func(s *store.Store, epoch int64, n names) error { return s.DeleteAudit(ctx, epoch, []string{n.thing}) },
 	"DeletePushCodes": func(s *store.Store, _ int64, n names) error { return s.DeletePushCodes(ctx, []string{n.thing}) },
 }
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
-var aboutNobody = strings.Fields(`AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+var aboutNobody = strings.Fields(`Events CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
 	State TakeOver WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
 

@@ -63,11 +63,12 @@ var (
 	tCallPart = tableOf("tlim_call_part", "call_id 64, first_no, receivers")
 	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut")
 	tAudit    = tableOf("tlim_audit", "audit_id 64, ts 20, who 64 cut, address 64 cut, what 40, target 64 cut, detail 400 cut, outcome 20")
+	tEvent    = tableOf("tlim_event", "event_id 64, kind 20, conversation 200, body, made 20, due 20, tries, dead, reason 256 cut")
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tAnnouncement, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tKey, tAudit, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tKey, tAudit, tEvent, tSchema}
 )
 
 func allTables() []table { return append(append([]table{}, deployedTables...), ownTables...) }
@@ -91,6 +92,7 @@ var uniqueKeys = map[string][][]string{
 	tCallPart.name: {{"call_id"}},
 	tKey.name:      {{"name"}},
 	tAudit.name:    {{"audit_id"}},
+	tEvent.name:    {{"event_id"}},
 }
 
 // shape is a table as it stands in this database.

@@ -19,7 +19,7 @@ import (
 // described are the labels of every metric that a process can have, by name.
 func described(t *testing.T) map[string][]string {
 	t.Helper()
-	cfg := unlinked(t, t.TempDir(), "push: {webhook: {url: 'http://127.0.0.1:1/', secret: 0123456789abcdef}}\n")
+	cfg := unlinked(t, t.TempDir(), "push: {webhook: {url: 'http://127.0.0.1:1/', secret: 0123456789abcdef}}\nevents: {webhook: {url: 'http://127.0.0.1:1/', secret: 0123456789abcdef}}\n")
 	cfg.XMPP.Copies = true
 	app := New(cfg, slog.New(slog.DiscardHandler))
 	if err := errors.Join(app.Start(t.Context()), app.Stop(10*time.Second)); err != nil {

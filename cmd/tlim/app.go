@@ -104,7 +104,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.onStop("files", func(context.Context) error { return closeFiles() })
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
 		Store: db, Sender: links, Snapshots: snapshots{server}, Source: people.source, Imports: people.imports, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
-		Files: blobs, Push: pushChannels(a.cfg), Registry: a.registry, Log: a.log,
+		Files: blobs, Push: pushChannels(a.cfg), Events: eventsConfig(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"time"
+
 	"tlim/cmd/tlim/config"
+	"tlim/component/events"
 	"tlim/component/outbox"
 	"tlim/component/push"
 )
@@ -17,4 +20,14 @@ func pushChannels(cfg config.Config) (list []outbox.Channel) {
 			Pusher: push.NewWebhook(push.WebhookConfig{URL: w.URL.Reveal(), Secret: w.Secret.Reveal()})})
 	}
 	return list
+}
+
+// eventsConfig says which business system is told of what; without an address none is.
+func eventsConfig(cfg config.Config) events.Config {
+	e := cfg.Events
+	told := events.Config{Kinds: e.Webhook.Kinds, Content: e.Content == "full", MaxWaiting: e.MaxWaiting, Keep: time.Duration(e.Keep)}
+	if url := e.Webhook.URL.Reveal(); url != "" {
+		told.Poster = push.NewEventHook(push.WebhookConfig{URL: url, Secret: e.Webhook.Secret.Reveal()})
+	}
+	return told
 }

@@ -54,11 +54,20 @@ func do(ctx context.Context, client *http.Client, req *http.Request) (*http.Resp
 // plain leaves out the ports of a network's error: they differ from request to request, and a fault that lasts is logged once.
 func plain(err error) error {
 	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		return &dialError{op.Err}
+	}
 	if errors.As(err, &op) {
 		return fmt.Errorf("%s: %w", op.Op, op.Err)
 	}
 	return err
 }
+
+// dialError says that there was no connection at all.
+type dialError struct{ err error }
+
+func (e *dialError) Error() string { return "dial: " + e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
 
 // passing says whether a status is the kind of trouble that goes away by itself.
 func passing(status int) bool {

@@ -83,16 +83,11 @@ func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err erro
 	if err != nil {
 		return false, fmt.Errorf("webhook: %w", err)
 	}
-	req, err := http.NewRequest(http.MethodPost, w.cfg.URL, bytes.NewReader(body))
+	now := w.cfg.Now()
+	req, err := w.cfg.request(n.ID, body, now)
 	if err != nil {
 		return false, fmt.Errorf("webhook: push.webhook.url is no address")
 	}
-	now := w.cfg.Now()
-	timestamp := strconv.FormatInt(now.Unix(), 10)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set(HeaderID, n.ID)
-	req.Header.Set(HeaderTimestamp, timestamp)
-	req.Header.Set(HeaderSignature, Sign(w.cfg.Secret, timestamp, body))
 	resp, answer, err := do(ctx, w.client, req)
 	if err != nil {
 		return true, fmt.Errorf("webhook: %w", err)
@@ -112,6 +107,20 @@ func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err erro
 		return true, failed
 	}
 	return false, failed
+}
+
+// request is a signed one.
+func (c *WebhookConfig) request(id string, body []byte, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, c.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	timestamp := strconv.FormatInt(now.Unix(), 10)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set(HeaderID, id)
+	req.Header.Set(HeaderTimestamp, timestamp)
+	req.Header.Set(HeaderSignature, Sign(c.Secret, timestamp, body))
+	return req, nil
 }
 
 // Sign is the signature of a request: what a receiver computes from the shared secret, the timestamp header and the body as it

@@ -25,6 +25,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkFiles(&p)
 	c.checkDirectory(&p)
 	c.checkPush(&p)
+	c.checkEvents(&p)
 	c.checkCleanup(&p)
 	c.checkIdempotency(&p)
 	c.checkNumbers(&p)
@@ -73,6 +74,7 @@ func (c *Config) checkChoices(p *Problems) {
 		{"envelope.body", c.Envelope.Body, []string{"string", "array"}},
 		{"offline.confirm", string(c.Offline.Confirm), []string{"auto", "presence", "receipt"}},
 		{"push.content", c.Push.Content, []string{"shown", "hidden"}},
+		{"events.content", c.Events.Content, []string{"none", "full"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {

@@ -1,10 +1,12 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"tlim/component/events"
 	"tlim/component/push"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -73,6 +75,37 @@ func (c *Config) checkPush(p *Problems) {
 		if !pushedKind(kind) {
 			p.add("push.webhook.kinds: %s is neither a message type like MTB-000 nor the beginning of several like MTB-", quoted(kind))
 		}
+	}
+}
+
+// The bounds of events.max_waiting, and the longest events.keep.
+const (
+	minWaitingEvents = 1000
+	maxWaitingEvents = 10_000_000
+	maxEventKeep     = 365 * 24 * time.Hour
+)
+
+func (c *Config) checkEvents(p *Problems) {
+	w := &c.Events.Webhook
+	if wrong := push.CheckURL(w.URL.Reveal()); w.URL.Reveal() != "" && wrong != "" {
+		p.add("events.webhook.url: %s", wrong)
+	}
+	switch secret := w.Secret.Reveal(); {
+	case w.URL.Reveal() == "" && secret != "":
+		p.add("events.webhook.secret: does nothing without events.webhook.url")
+	case w.URL.Reveal() != "" && len(secret) < minKey:
+		p.add("events.webhook.secret: must be %d or more characters: whoever guesses it can forge events", minKey)
+	}
+	for _, kind := range w.Kinds {
+		if !slices.Contains(events.Kinds, kind) {
+			p.add("events.webhook.kinds: %s is no kind of event: they are %s", quoted(kind), strings.Join(events.Kinds, ", "))
+		}
+	}
+	if n := c.Events.MaxWaiting; n < minWaitingEvents || n > maxWaitingEvents {
+		p.add("events.max_waiting: must be between %d and %d", minWaitingEvents, maxWaitingEvents)
+	}
+	if keep := time.Duration(c.Events.Keep); keep < time.Hour || keep > maxEventKeep {
+		p.add("events.keep: must be between 1h and 8760h")
 	}
 }
 

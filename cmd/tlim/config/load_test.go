@@ -268,6 +268,13 @@ func TestProblems(t *testing.T) {
 		{"clean-up of everything", "cleanup: {enabled: true, interval: 1h, days: 36500, offline_days: 1, files_days: 1, ids: 1}", nil, nil},
 		{"line breaks in secrets", "push: {jpush: {enabled: true, app_key: \"a\\tb\", master_secret: \"a\\nb\"}}", nil, []string{
 			"push.jpush.app_key: holds a line break or another control character", "push.jpush.master_secret: holds a line break or another control character"}},
+		{"events", "events: {content: some, max_waiting: 5, keep: 1m, webhook: {url: 'http://oa.test', secret: short, kinds: [message.sent]}}", nil, []string{
+			`events.content: "some" is none of none, full`,
+			"events.webhook.url: must begin with https: plain HTTP shows every text on the way, and is for this host only",
+			"events.webhook.secret: must be 16 or more characters: whoever guesses it can forge events",
+			`events.webhook.kinds: "message.sent" is no kind of event: they are message.stored, message.read, message.revoked, group.changed, user.came, user.left`,
+			"events.max_waiting: must be between 1000 and 10000000", "events.keep: must be between 1h and 8760h"}},
+		{"a secret for no events", "events: {webhook: {secret: '0123456789abcdef'}}", nil, []string{"events.webhook.secret: does nothing without events.webhook.url"}},
 		{"push", "push: {content: some, jpush: {enabled: true, app_key: 'a:b', base_url: 'http://push.test'}, webhook: {url: push.test, secret: short, kinds: [MTB-, MTC-000]}}", nil, []string{
 			`push.content: "some" is none of shown, hidden`,
 			"push.jpush.master_secret: is missing while push.jpush.enabled is true",

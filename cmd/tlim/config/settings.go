@@ -19,6 +19,7 @@ type Config struct {
 	Files           Files       `yaml:"files"`
 	Directory       Directory   `yaml:"directory"`
 	Push            Push        `yaml:"push"`
+	Events          Events      `yaml:"events"`
 	Receipts        Receipts    `yaml:"receipts"`
 	Envelope        Envelope    `yaml:"envelope"`
 	Offline         Offline     `yaml:"offline"`
@@ -161,6 +162,14 @@ type JPush struct {
 	BaseURL      URL    `yaml:"base_url"`
 }
 
+// Events are what a business system is told.
+type Events struct {
+	Webhook    Webhook  `yaml:"webhook"`
+	Content    string   `yaml:"content"`
+	MaxWaiting int      `yaml:"max_waiting"`
+	Keep       Duration `yaml:"keep"`
+}
+
 // Webhook is a push by HTTP to somebody else's sender.
 type Webhook struct {
 	URL    URL      `yaml:"url"`
@@ -256,6 +265,7 @@ func Default() Config {
 		Files:       Files{Prefixes: []string{}, Access: "link", Dir: "files", MaxSize: 100 << 20, Quota: 10 << 30, MinFree: 1 << 30},
 		Directory:   Directory{Source: "auto", Interval: minute, MaxRemove: 5},
 		Push:        Push{Content: "shown", Webhook: Webhook{Kinds: []string{}}},
+		Events:      Events{Webhook: Webhook{Kinds: []string{}}, Content: "none", MaxWaiting: 100_000, Keep: 7 * 24 * hour},
 		Receipts:    Receipts{Server: component.AcknowledgementsRequested, GroupFanout: component.GroupReceiptsToAuthor},
 		Envelope:    Envelope{Body: "string"},
 		Offline:     Offline{Confirm: component.ConfirmAuto, Grace: Duration(5 * time.Second)},

@@ -96,3 +96,8 @@ CREATE TABLE tlim_audit (
   audit_id varchar(64) NOT NULL PRIMARY KEY,
   ts varchar(20) NOT NULL, who varchar(64), address varchar(64), what varchar(40) NOT NULL, target varchar(64), detail varchar(400), outcome varchar(20) NOT NULL
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
+-- Events for business systems: those that wait to be sent, and the dead ones, which were given up.
+CREATE TABLE tlim_event (
+  event_id varchar(64) NOT NULL PRIMARY KEY,
+  kind varchar(20) NOT NULL, conversation varchar(200), body mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, dead int NOT NULL, reason varchar(256)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;

@@ -97,3 +97,8 @@ CREATE TABLE tlim_audit (
   audit_id VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
   ts VARCHAR2(20 CHAR) NOT NULL, who VARCHAR2(64 CHAR), address VARCHAR2(64 CHAR), what VARCHAR2(40 CHAR) NOT NULL, target VARCHAR2(64 CHAR), detail VARCHAR2(400 CHAR), outcome VARCHAR2(20 CHAR) NOT NULL
 );
+-- Events for business systems: those that wait to be sent, and the dead ones, which were given up.
+CREATE TABLE tlim_event (
+  event_id VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
+  kind VARCHAR2(20 CHAR) NOT NULL, conversation VARCHAR2(200 CHAR), body CLOB, made VARCHAR2(20 CHAR), due VARCHAR2(20 CHAR) NOT NULL, tries NUMBER(10) NOT NULL, dead NUMBER(10) NOT NULL, reason VARCHAR2(256 CHAR)
+);

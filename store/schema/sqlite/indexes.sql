@@ -57,3 +57,5 @@ CREATE INDEX tlim_call_business ON tlim_call (business) WHERE business IS NOT NU
 CREATE INDEX tlim_audit_time ON tlim_audit (ts);
 -- what was done to something
 CREATE INDEX tlim_audit_target ON tlim_audit (target, what, ts);
+-- events that wait, in their order
+CREATE INDEX tlim_event_order ON tlim_event (dead, event_id);

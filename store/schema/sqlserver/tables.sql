@@ -133,3 +133,11 @@ CREATE TABLE tlim_audit (
   target nvarchar(128) COLLATE Latin1_General_100_BIN2, detail nvarchar(800) COLLATE Latin1_General_100_BIN2,
   outcome nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL
 );
+-- Events for business systems: those that wait to be sent, and the dead ones, which were given up.
+CREATE TABLE tlim_event (
+  event_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL PRIMARY KEY,
+  kind nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL, conversation nvarchar(400) COLLATE Latin1_General_100_BIN2,
+  body nvarchar(max) COLLATE Latin1_General_100_BIN2, made nvarchar(20) COLLATE Latin1_General_100_BIN2,
+  due nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL, tries int NOT NULL, dead int NOT NULL,
+  reason nvarchar(512) COLLATE Latin1_General_100_BIN2
+);

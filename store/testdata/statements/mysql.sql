@@ -103,6 +103,16 @@ UPDATE tlim_audit SET outcome = ?, detail = ? WHERE (audit_id = ? AND CAST(CONVE
 SELECT audit_id FROM tlim_audit WHERE ts < ?;
 SELECT COUNT(*) FROM tlim_audit WHERE ts < ?;
 DELETE FROM tlim_audit WHERE (audit_id IN (?,?) AND CAST(CONVERT(audit_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = ? AND event_id > ? ORDER BY event_id;
+SELECT event_id FROM tlim_event WHERE dead = ? ORDER BY event_id;
+SELECT event_id FROM tlim_event ORDER BY event_id DESC;
+SELECT COUNT(*) FROM tlim_event WHERE dead = ?;
+SELECT event_id FROM tlim_event WHERE dead = 1 AND due < ? ORDER BY event_id;
+UPDATE tlim_event SET due = ?, tries = ?, reason = ? WHERE dead = 0 AND (event_id IN (?,?) AND CAST(CONVERT(event_id USING utf8mb4) AS BINARY) IN (?,?));
+UPDATE tlim_event SET dead = 1, due = ?, reason = ? WHERE dead = 0 AND (event_id IN (?,?) AND CAST(CONVERT(event_id USING utf8mb4) AS BINARY) IN (?,?));
+UPDATE tlim_event SET dead = 0, due = ?, tries = 0 WHERE dead = 1 AND (event_id IN (?,?) AND CAST(CONVERT(event_id USING utf8mb4) AS BINARY) IN (?,?));
+DELETE FROM tlim_event WHERE (event_id IN (?,?) AND CAST(CONVERT(event_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT event_id FROM tlim_event WHERE dead = 1 AND (event_id IN (?,?) AND CAST(CONVERT(event_id USING utf8mb4) AS BINARY) IN (?,?));
 SELECT name, digest, scopes, rate, made, made_by, ended, ended_by FROM tlim_key WHERE (name = ? AND CAST(CONVERT(name USING utf8mb4) AS BINARY) = ?);
 UPDATE tlim_key SET ended = ?, ended_by = ? WHERE (name = ? AND CAST(CONVERT(name USING utf8mb4) AS BINARY) = ?) AND ended IS NULL;
 SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND (msg_from = ? AND CAST(CONVERT(msg_from USING utf8mb4) AS BINARY) = ?) ORDER BY msg_id;
@@ -249,4 +259,5 @@ INSERT INTO tlim_call (call_id, call_key, business, caller, msg_type, digest, bo
 INSERT INTO tlim_call_part (call_id, first_no, receivers) VALUES (?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?);
 INSERT INTO tlim_key (name, digest, scopes, rate, made, made_by, ended, ended_by) VALUES (?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?);
 INSERT INTO tlim_audit (audit_id, ts, who, address, what, target, detail, outcome) VALUES (?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?);
+INSERT INTO tlim_event (event_id, kind, conversation, body, made, due, tries, dead, reason) VALUES (?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?),(?,?,?,?,?,?,?,?,?);
 INSERT INTO tlim_schema (id, version, applied) VALUES (?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?),(?,?,?);

@@ -103,6 +103,16 @@ UPDATE tlim_audit SET outcome = @p1, detail = @p2 WHERE (audit_id = @p3 AND CAST
 SELECT audit_id FROM tlim_audit WHERE ts < @p1;
 SELECT COUNT(*) FROM tlim_audit WHERE ts < @p1;
 DELETE FROM tlim_audit WHERE (audit_id IN (@p1,@p2) AND CAST(CAST(audit_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
+SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = @p1 AND event_id > @p2 ORDER BY event_id;
+SELECT event_id FROM tlim_event WHERE dead = @p1 ORDER BY event_id;
+SELECT event_id FROM tlim_event ORDER BY event_id DESC;
+SELECT COUNT(*) FROM tlim_event WHERE dead = @p1;
+SELECT event_id FROM tlim_event WHERE dead = 1 AND due < @p1 ORDER BY event_id;
+UPDATE tlim_event SET due = @p1, tries = @p2, reason = @p3 WHERE dead = 0 AND (event_id IN (@p4,@p5) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p6 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p7 AS nvarchar(256)) AS varbinary(512))));
+UPDATE tlim_event SET dead = 1, due = @p1, reason = @p2 WHERE dead = 0 AND (event_id IN (@p3,@p4) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p5 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p6 AS nvarchar(256)) AS varbinary(512))));
+UPDATE tlim_event SET dead = 0, due = @p1, tries = 0 WHERE dead = 1 AND (event_id IN (@p2,@p3) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p5 AS nvarchar(256)) AS varbinary(512))));
+DELETE FROM tlim_event WHERE (event_id IN (@p1,@p2) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
+SELECT event_id FROM tlim_event WHERE dead = 1 AND (event_id IN (@p1,@p2) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
 SELECT name, digest, scopes, rate, made, made_by, ended, ended_by FROM tlim_key WHERE (name = @p1 AND CAST(CAST(name AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p2 AS nvarchar(256)) AS varbinary(512)));
 UPDATE tlim_key SET ended = @p1, ended_by = @p2 WHERE (name = @p3 AND CAST(CAST(name AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))) AND ended IS NULL;
 SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= @p1 AND msg_id <= @p2 AND class = 'm' AND (msg_from = @p3 AND CAST(CAST(msg_from AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))) ORDER BY msg_id;
@@ -249,4 +259,5 @@ INSERT INTO tlim_call (call_id, call_key, business, caller, msg_type, digest, bo
 INSERT INTO tlim_call_part (call_id, first_no, receivers) VALUES (@p1,@p2,@p3),(@p4,@p5,@p6),(@p7,@p8,@p9),(@p10,@p11,@p12),(@p13,@p14,@p15),(@p16,@p17,@p18),(@p19,@p20,@p21),(@p22,@p23,@p24);
 INSERT INTO tlim_key (name, digest, scopes, rate, made, made_by, ended, ended_by) VALUES (@p1,@p2,@p3,@p4,@p5,@p6,@p7,@p8),(@p9,@p10,@p11,@p12,@p13,@p14,@p15,@p16),(@p17,@p18,@p19,@p20,@p21,@p22,@p23,@p24),(@p25,@p26,@p27,@p28,@p29,@p30,@p31,@p32),(@p33,@p34,@p35,@p36,@p37,@p38,@p39,@p40),(@p41,@p42,@p43,@p44,@p45,@p46,@p47,@p48),(@p49,@p50,@p51,@p52,@p53,@p54,@p55,@p56),(@p57,@p58,@p59,@p60,@p61,@p62,@p63,@p64);
 INSERT INTO tlim_audit (audit_id, ts, who, address, what, target, detail, outcome) VALUES (@p1,@p2,@p3,@p4,@p5,@p6,@p7,@p8),(@p9,@p10,@p11,@p12,@p13,@p14,@p15,@p16),(@p17,@p18,@p19,@p20,@p21,@p22,@p23,@p24),(@p25,@p26,@p27,@p28,@p29,@p30,@p31,@p32),(@p33,@p34,@p35,@p36,@p37,@p38,@p39,@p40),(@p41,@p42,@p43,@p44,@p45,@p46,@p47,@p48),(@p49,@p50,@p51,@p52,@p53,@p54,@p55,@p56),(@p57,@p58,@p59,@p60,@p61,@p62,@p63,@p64);
+INSERT INTO tlim_event (event_id, kind, conversation, body, made, due, tries, dead, reason) VALUES (@p1,@p2,@p3,@p4,@p5,@p6,@p7,@p8,@p9),(@p10,@p11,@p12,@p13,@p14,@p15,@p16,@p17,@p18),(@p19,@p20,@p21,@p22,@p23,@p24,@p25,@p26,@p27),(@p28,@p29,@p30,@p31,@p32,@p33,@p34,@p35,@p36),(@p37,@p38,@p39,@p40,@p41,@p42,@p43,@p44,@p45),(@p46,@p47,@p48,@p49,@p50,@p51,@p52,@p53,@p54),(@p55,@p56,@p57,@p58,@p59,@p60,@p61,@p62,@p63),(@p64,@p65,@p66,@p67,@p68,@p69,@p70,@p71,@p72);
 INSERT INTO tlim_schema (id, version, applied) VALUES (@p1,@p2,@p3),(@p4,@p5,@p6),(@p7,@p8,@p9),(@p10,@p11,@p12),(@p13,@p14,@p15),(@p16,@p17,@p18),(@p19,@p20,@p21),(@p22,@p23,@p24);

@@ -1,0 +1,245 @@
+package events
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"tlim/store"
+)
+
+// pass sends what is due, once, and says how long there is nothing to do.
+func (e *Events) pass(ctx context.Context) time.Duration {
+	now := e.Now()
+	if err := e.forget(ctx, nil); err != nil {
+		return e.storeAway(err)
+	}
+	if now.Sub(e.swept) >= sweepPeriod || e.waiting.Load() > int64(e.MaxWaiting+slack) {
+		if err := e.sweep(ctx, now); err != nil {
+			return e.storeAway(err)
+		}
+	}
+	if wait := e.until.Sub(now); wait > 0 {
+		return min(wait, sweepPeriod)
+	}
+
+	next := now.Add(sweepPeriod)
+	blocked := map[string]bool{} // conversations whose first event is not due
+	after := ""
+	for range maxPages {
+		page, err := e.Store.Events(ctx, false, after, pageRows)
+		if err != nil {
+			return e.storeAway(err)
+		}
+		var due []store.Event
+		for i := range page {
+			switch at := time.UnixMilli(page[i].Due); {
+			case blocked[page[i].Conversation]:
+			case at.After(now) && page[i].Reason != "": // it has failed; a clock that was set back holds no new one up
+				blocked[page[i].Conversation] = true
+				if at.Before(next) {
+					next = at
+				}
+			default:
+				due = append(due, page[i])
+			}
+		}
+		done, err := e.sendAll(ctx, due, blocked)
+		switch {
+		case err != nil:
+			return e.storeAway(err)
+		case !done:
+			return max(time.Millisecond, min(e.until.Sub(e.Now()), sweepPeriod))
+		case !store.More(page, pageRows):
+			return max(time.Millisecond, next.Sub(e.Now()))
+		}
+		after = page[len(page)-1].ID
+	}
+	return minRetryWait
+}
+
+// sendAll sends rows in calls, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
+func (e *Events) sendAll(ctx context.Context, rows []store.Event, blocked map[string]bool) (done bool, err error) {
+	for len(rows) > 0 {
+		// 1. the next call
+		var call []store.Event
+		taken, size := 0, 0
+		for _, row := range rows {
+			if len(call) == e.size || len(call) > 0 && size+len(row.Body) > maxCallBytes {
+				break
+			}
+			taken++
+			if !blocked[row.Conversation] {
+				call = append(call, row)
+				size += len(row.Body)
+			}
+		}
+		if len(call) == 0 {
+			rows = rows[taken:]
+			continue
+		}
+
+		// 2. the receiver
+		away, wait, failure := e.post(ctx, call)
+		if failure != nil && ctx.Err() != nil {
+			return false, nil // the stop cut it off: the next start repeats it
+		}
+		now := e.Now()
+		switch {
+		case failure == nil:
+			e.health.Note(e.Log, nil)
+			e.failing.Store(false)
+			e.size, e.streak, e.pauses, e.until = min(2*e.size, maxCall), 0, 0, time.Time{}
+			e.counted.WithLabelValues(Sent).Add(float64(len(call)))
+			rows = rows[taken:]
+			if err := e.forget(ctx, call); err != nil {
+				return false, err
+			}
+		case away:
+			e.pause(now, failure, wait)
+			return false, nil
+		case len(call) > 1: // one of them may be at fault
+			e.size = max(1, min(e.size, len(call))/10)
+		default:
+			rows = rows[taken:]
+			blocked[call[0].Conversation] = true
+			e.streak++
+			if err := e.failed(ctx, call[0], failure); err != nil {
+				return false, err
+			}
+			if e.streak >= broken {
+				e.pause(now, failure, wait)
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
+// post makes one call.
+func (e *Events) post(ctx context.Context, call []store.Event) (away bool, wait time.Duration, err error) {
+	var ids, bodies []string
+	for i := range call {
+		ids, bodies = append(ids, call[i].ID), append(bodies, call[i].Body)
+	}
+	sum := sha256.Sum256([]byte(strings.Join(ids, " ")))
+	id := hex.EncodeToString(sum[:16]) // the same events are the same call
+	began := e.Now()
+	away, wait, err = e.Poster.Post(ctx, id, []byte(`{"id":"`+id+`","events":[`+strings.Join(bodies, ",")+`]}`))
+	e.seconds.Observe(e.Now().Sub(began).Seconds())
+	return away, wait, err
+}
+
+// failed puts an event off, or gives it up. While nothing is taken that is not its fault.
+func (e *Events) failed(ctx context.Context, row store.Event, why error) error {
+	now := e.Now()
+	step := store.EventUpdate{IDs: []string{row.ID}, Tries: row.Tries, Reason: why.Error()}
+	if e.streak < broken {
+		step.Tries++
+	}
+	if step.Tries < maxTries {
+		step.Due = now.Add(jitter(backOff(step.Tries, maxRetryWait))).UnixMilli()
+		return e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step})
+	}
+	step.Dead, step.Due = true, now.UnixMilli()
+	if err := e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step}); err != nil {
+		return err
+	}
+	e.Log.Error("an event was given up: it was refused again and again while others were taken; it can be replayed", "event", row.ID, "kind", row.Kind, "error", why)
+	e.buried(1)
+	return nil
+}
+
+func (e *Events) buried(n int) {
+	e.counted.WithLabelValues(Dead).Add(float64(n))
+	e.waiting.Add(int64(-n))
+	e.dead.Add(int64(n))
+}
+
+// pause leaves the receiver alone for a while.
+func (e *Events) pause(now time.Time, why error, asked time.Duration) {
+	e.health.Note(e.Log, why)
+	e.failing.Store(true)
+	e.until = now.Add(max(min(asked, maxAskedWait), jitter(backOff(e.pauses, maxPause))))
+	e.pauses++
+}
+
+// backOff is the pause after so many failures.
+func backOff(failures int, most time.Duration) time.Duration {
+	if failures > 10 {
+		return most
+	}
+	return min(minRetryWait<<failures, most)
+}
+
+// jitter spreads what would come at one moment.
+func jitter(d time.Duration) time.Duration {
+	return d*4/5 + rand.N(d*2/5)
+}
+
+// forget deletes what was taken, after what could not be deleted before: else it would be sent again.
+func (e *Events) forget(ctx context.Context, call []store.Event) error {
+	for i := range call {
+		e.taken = append(e.taken, call[i].ID)
+	}
+	if len(e.taken) == 0 {
+		return nil
+	}
+	if ctx.Err() != nil { // it is still to be written down
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+		defer cancel()
+	}
+	if err := e.Store.DeleteEvents(ctx, e.Epoch(), e.taken); err != nil {
+		return err
+	}
+	e.waiting.Add(int64(-len(e.taken)))
+	e.taken = nil
+	return nil
+}
+
+// sweep keeps the bounds.
+func (e *Events) sweep(ctx context.Context, now time.Time) error {
+	if err := e.count(ctx); err != nil {
+		return err
+	}
+	given := 0
+	for over := int(e.waiting.Load()) - e.MaxWaiting; over > 0; over -= sweepRows {
+		n, err := e.Store.ExpireEvents(ctx, e.Epoch(), now.UnixMilli(), "more waited than events.max_waiting", min(over, sweepRows))
+		if err != nil {
+			return err
+		}
+		e.buried(n)
+		given += n
+	}
+	if given > 0 && !e.full {
+		e.Log.Error("too many events wait: the oldest are given up until they are fewer; they can be replayed", "max_waiting", e.MaxWaiting)
+	}
+	e.full = given > 0
+	for over := int(e.dead.Load()) - e.MaxWaiting; over > 0; over -= sweepRows {
+		n, err := e.Store.DeleteDeadEvents(ctx, e.Epoch(), 0, min(over, sweepRows))
+		if err != nil {
+			return err
+		}
+		e.counted.WithLabelValues(Dropped).Add(float64(n))
+		e.dead.Add(int64(-n))
+	}
+	for n := sweepRows; n == sweepRows; {
+		var err error
+		if n, err = e.Store.DeleteDeadEvents(ctx, e.Epoch(), now.Add(-e.Keep).UnixMilli(), sweepRows); err != nil {
+			return err
+		}
+		e.dead.Add(int64(-n))
+	}
+	e.swept = now
+	return nil
+}
+
+// storeAway waits for the database, whose absence is logged where it matters.
+func (e *Events) storeAway(err error) time.Duration {
+	e.Log.Debug("events cannot be read or written", "error", err)
+	return storeWait
+}
