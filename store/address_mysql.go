@@ -25,16 +25,22 @@ var (
 	mysqlURL    = regexp.MustCompile(`(?is)^(?:jdbc:)?(?:mysql|mariadb):(?:([a-z]+):)?//(?:([^/?]*)@)?([^/@?]*)/([^/?]*)(?:\?(.*))?$`)
 )
 
+// mysqlTarget is where a MySQL address leads. Of several nodes of a cluster, Addr is the first.
+type mysqlTarget struct {
+	*mysql.Config
+	nodes []string
+}
+
 // mysqlAddress reads a MySQL address.
-func mysqlAddress(dsn string) (*mysql.Config, error) {
+func mysqlAddress(dsn string) (*mysqlTarget, error) {
 	if err := checkForm("mysql", dsn); err != nil {
 		return nil, err
 	}
 	a := mysqlParts{network: "tcp", params: url.Values{}}
 	var params string
 	if m := mysqlURL.FindStringSubmatch(dsn); m != nil {
-		if m[1] != "" || strings.ContainsAny(m[3], ",()") {
-			return nil, fmt.Errorf("names several servers or a way to choose one: give one server, as %s", mysqlForm)
+		if m[1] != "" || strings.ContainsAny(m[3], "()") {
+			return nil, fmt.Errorf("names a way to choose one of several servers: give the nodes of a cluster as user:password@tcp(a:3306,b:3306)/database, or one server, as %s", mysqlForm)
 		}
 		user, password, secret := strings.Cut(m[2], ":")
 		a.user, a.password, a.address, a.database, params = user, password, m[3], m[4], m[5]
@@ -52,6 +58,8 @@ func mysqlAddress(dsn string) (*mysql.Config, error) {
 		if name := m[2] + m[4]; name != "" {
 			a.network = name
 		}
+	} else if severalAddresses.MatchString(dsn) {
+		return nil, errors.New("has more than one tcp(…) or unix(…): the nodes of a cluster stand in one, as tcp(a:3306,b:3306), and a socket stands alone")
 	} else if slices.ContainsFunc([]string{"mysql:", "mariadb:", "jdbc:"}, func(p string) bool { return strings.HasPrefix(strings.ToLower(dsn), p) }) {
 		return nil, fmt.Errorf(`is no URL like mysql://user:password@host:3306/database: it names no database, or the password holds a "/" or a "?", written %%2F and %%3F; better write it as %s`, mysqlForm)
 	} else if strings.Contains(dsn, "@") && !strings.Contains(dsn, "(") {
@@ -77,8 +85,10 @@ var (
 	databaseName = regexp.MustCompile(`^[^@:;=&\s]+$`)
 	jdbcName     = regexp.MustCompile(`^[a-z]+[A-Z][A-Za-z0-9]*$`)
 	variableName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	joined       = regexp.MustCompile(`[/;=,|：；＝，＠\s]`)
-	variable     = regexp.MustCompile(`^('[\w.:,+ -]*'|[\w.:,+-]*)$`)
+	// Several addresses side by side, each with parentheses of its own.
+	severalAddresses = regexp.MustCompile(`\)\s*,\s*(tcp|unix)?\(`)
+	joined           = regexp.MustCompile(`[/;=,|：；＝，＠\s]`)
+	variable         = regexp.MustCompile(`^('[\w.:,+ -]*'|[\w.:,+-]*)$`)
 )
 
 // driverParameters are those that the administrator decides; the rest of the driver's own is set by tlim.
@@ -133,25 +143,19 @@ var tlsOfJDBC = map[string]string{
 }
 
 // config checks each part and makes the driver's configuration of them.
-func (m *mysqlParts) config() (*mysql.Config, error) {
+func (m *mysqlParts) config() (*mysqlTarget, error) {
+	nodes := []string{}
 	switch m.network {
 	case "tcp":
-		match := hostAndPort.FindStringSubmatch(m.address)
-		if match == nil {
-			return nil, errors.New("has something else than host and port in its address, like tcp(db.example.com:3306)")
+		var err error
+		if nodes, err = mysqlNodesOf(m.address); err != nil {
+			return nil, err
 		}
-		host, port := strings.Trim(match[1], "[]"), match[2]
-		if host == "" {
-			host = "127.0.0.1"
-		}
-		if port == "" {
-			port = "3306"
-		}
-		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
-			return nil, errors.New("has a port that is no number from 1 to 65535")
-		}
-		m.address = net.JoinHostPort(host, port)
+		m.address = nodes[0]
 	case "unix":
+		if strings.Contains(m.address, ",") {
+			return nil, errors.New("names several servers in unix(…): a socket stands alone, and the nodes of a cluster stand in one tcp(a:3306,b:3306)")
+		}
 		if m.address == "" {
 			m.address = "/tmp/mysql.sock"
 		}
@@ -186,7 +190,47 @@ func (m *mysqlParts) config() (*mysql.Config, error) {
 		return nil, fmt.Errorf("is no address of a MySQL server: write it as %s", mysqlForm)
 	}
 	c.User, c.Passwd, c.DBName = m.user, m.password, name
-	return c, nil
+	return &mysqlTarget{c, nodes}, nil
+}
+
+// maxNodes bounds a list: a round of them takes its time.
+const maxNodes = 16
+
+// mysqlNodesOf reads host:port, or the nodes of a cluster with commas between them.
+func mysqlNodesOf(text string) (nodes []string, err error) {
+	list := strings.Split(text, ",")
+	if len(list) > maxNodes {
+		return nil, fmt.Errorf("names more than %d servers", maxNodes)
+	}
+	for _, address := range list {
+		address = strings.TrimSpace(address)
+		if len(list) > 1 && strings.HasPrefix(address, "/") {
+			return nil, errors.New("has a socket among servers in its tcp(…): a socket stands alone, as unix(/run/mysqld/mysqld.sock)")
+		}
+		match := hostAndPort.FindStringSubmatch(address)
+		if match == nil {
+			return nil, errors.New("has something else than host and port in its address, like tcp(db.example.com:3306)")
+		}
+		host, port := strings.ToLower(strings.Trim(match[1], "[]")), match[2]
+		switch {
+		case host == "" && len(list) > 1:
+			return nil, errors.New("has an empty place among the servers of its tcp(…)")
+		case host == "":
+			host = "127.0.0.1"
+		}
+		if port == "" {
+			port = "3306"
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+			return nil, errors.New("has a port that is no number from 1 to 65535")
+		}
+		one := net.JoinHostPort(host, port)
+		if slices.Contains(nodes, one) {
+			return nil, errors.New("names a server twice in its tcp(…)")
+		}
+		nodes = append(nodes, one)
+	}
+	return nodes, nil
 }
 
 // shownUser is the name of a user that is surely no password.
@@ -212,7 +256,11 @@ func maskMySQL(dsn string) (shown string, ok bool) {
 		}
 		user += password + "@"
 	}
-	shown = user + c.Net + "(" + c.Addr + ")/" + c.DBName
+	where := c.Addr
+	if len(c.nodes) > 1 {
+		where = strings.Join(c.nodes, ",")
+	}
+	shown = user + c.Net + "(" + where + ")/" + c.DBName
 	if strings.Contains(dsn, "?") {
 		shown += "?" + Mask
 	}

@@ -20,7 +20,7 @@ var passwords = []string{
 
 // addresses are the forms that people have of a database's address, PW for the password. The database is nowhere: no server answers there.
 var addresses = []string{
-	"u:PW@tcp(127.0.0.1:1)/im", "u:PW@tcp(127.0.0.1:1)/im?charset=utf8mb4", "u:PW@127.0.0.1:1/im", "u:PW@127.0.0.1/im", "u:PW@(127.0.0.1:1)/im", "u:PW@/im", "u:PW@unix(/nowhere)/im", "u：PW@tcp(127.0.0.1:1)/im", "u:PW＠tcp(127.0.0.1:1)/im",
+	"u:PW@tcp(127.0.0.1:1)/im", "u:PW@tcp(127.0.0.1:1,127.0.0.1:2)/im", "tcp(u:PW@127.0.0.1:1,127.0.0.1:2)/im", "mysql://u:PW@127.0.0.1:1,127.0.0.1:2/im", "u:PW@tcp(127.0.0.1:1),tcp(127.0.0.1:2)/im", "u:PW@tcp(127.0.0.1:1)/im?charset=utf8mb4", "u:PW@127.0.0.1:1/im", "u:PW@127.0.0.1/im", "u:PW@(127.0.0.1:1)/im", "u:PW@/im", "u:PW@unix(/nowhere)/im", "u：PW@tcp(127.0.0.1:1)/im", "u:PW＠tcp(127.0.0.1:1)/im",
 	"u/PW@tcp(127.0.0.1:1)/im", "u;PW@tcp(127.0.0.1:1)/im", "u=PW@tcp(127.0.0.1:1)/im", "u PW@tcp(127.0.0.1:1)/im", "u,PW@tcp(127.0.0.1:1)/im", ":PW@tcp(127.0.0.1:1)/im", "u:PW@tcp(127.0.0.1:1)", "u:PW@tcp:127.0.0.1:1/im", "u@tcp(127.0.0.1:1)/im?password=PW",
 	"u@tcp(127.0.0.1:1)/im;password=PW", "u@tcp(127.0.0.1:1)/im?pasword=PW", "u@tcp(127.0.0.1:1)/im?pwd=PW", "u@tcp(127.0.0.1:1)/im:PW", "tcp(u:PW@127.0.0.1:1)/im", "user=u password=PW host=127.0.0.1", "--user=u --password=PW", "-h 127.0.0.1 -u u -pPW im", "-uu -pPW",
 	"mysql://u:PW@127.0.0.1:1/im", "mysql://u:PW@127.0.0.1:1", "mysql:u:PW@127.0.0.1:1/im", "mysql:/u:PW@127.0.0.1:1/im", "mysql//u:PW@127.0.0.1:1/im", "mysql：//u:PW@127.0.0.1:1/im", "mysq://u:PW@127.0.0.1:1/im", "MYSQL://u:PW@127.0.0.1:1/im", "mysql+pymysql://u:PW@127.0.0.1:1/im", "//u:PW@127.0.0.1:1/im",

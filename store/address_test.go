@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -39,8 +40,46 @@ func TestMySQLAddresses(t *testing.T) {
 			}
 		})
 	}
+	for _, dsn := range []string{"u:p@tcp(b:3307, A,[::1]:1)/im", "jdbc:mariadb://b:3307,a,[::1]:1/im?user=u&password=p"} {
+		got, err := mysqlAddress(dsn)
+		if want := []string{"b:3307", "a:3306", "[::1]:1"}; err != nil || !slices.Equal(got.nodes, want) || got.Addr != want[0] {
+			t.Errorf("%s: got %v, %v, want the nodes %q", dsn, got, err, want)
+		}
+		if shown := MaskDSN(dsn); shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im" && shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im?"+Mask {
+			t.Errorf("%s is shown as %s, want its nodes and no password", dsn, shown)
+		}
+	}
 	if got, _ := mysqlAddress("u:p@tcp(db)/im?wsrep_sync_wait=7"); got == nil || got.Params["wsrep_sync_wait"] != "7" {
 		t.Errorf("a session variable is lost: got %+v, want a result, wsrep_sync_wait 7", got)
+	}
+}
+
+// Lists of servers are those of the engines' own drivers.
+func TestAddressesOfSeveralServers(t *testing.T) {
+	for driver, list := range map[string][]string{
+		"oracle": {
+			"oracle://u:p@:0/?connStr=(DESCRIPTION=(FAILOVER=on)(ADDRESS_LIST=(ADDRESS=(PROTOCOL=tcp)(HOST=a)(PORT=1521))(ADDRESS=(PROTOCOL=tcp)(HOST=b)(PORT=1522)))(CONNECT_DATA=(SERVICE_NAME=im)))",
+			"jdbc:oracle:thin:u/p@(DESCRIPTION=(ADDRESS=(PROTOCOL=tcp)(HOST=a)(PORT=1521))(ADDRESS=(PROTOCOL=tcp)(HOST=b)(PORT=1522))(CONNECT_DATA=(SERVICE_NAME=im)))",
+		},
+		"sqlserver": {
+			"sqlserver://u:p@a:1433?database=im&failoverpartner=b&multisubnetfailover=true",
+			"server=a;failover partner=b;multisubnetfailover=true;user id=u;password=p;database=im",
+		},
+	} {
+		for _, dsn := range list {
+			if err := CheckDSN(driver, dsn); err != nil {
+				t.Errorf("%s: got %v, want it taken", dsn, err)
+			}
+		}
+	}
+	for _, dsn := range []string{"oracle://u:p@:0/?connStr=(DESCRIPTION=(ADDRESS_LIST=(ADDRESS=(PROTOCOL=tcp)(HOST=a)(PORT=1521))(ADDRESS=(PROTOCOL=tcp)(HOST=b)(PORT=1522)))(CONNECT_DATA=(SERVICE_NAME=im)))"} {
+		if c, err := oracleAddress(dsn); err != nil || len(c.Servers) != 2 {
+			t.Errorf("got %+v, %v, want both servers", c, err)
+		}
+	}
+	c, err := sqlserverAddress("sqlserver://u:p@a:1433?database=im&failoverpartner=b&multisubnetfailover=true")
+	if err != nil || c.FailOverPartner != "b" || !c.MultiSubnetFailover {
+		t.Errorf("got %+v, %v, want the partner b and many subnets", c, err)
 	}
 }
 
@@ -76,7 +115,17 @@ var wrongAddresses = []struct{ dsn, mysql, sqlite string }{
 	{"mysql://u:HUSH@db:3306", "names no database", "set store.driver: mysql"},
 	{"mysql://u:HUSH@db:x/im", "something else than host and port", "set store.driver: mysql"},
 	{"jdbc:mysql://db:3306/im?password=HUSH", "names no user", "set store.driver: mysql"},
-	{"jdbc:mysql://a,b/im?user=u&password=HUSH", "several servers", "set store.driver: mysql"},
+	{"jdbc:mysql://a,b/im?user=u&password=HUSH", "", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a:3306,b:3306)/im", "", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a:3306,A)/im", "a server twice", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a,,b)/im", "an empty place", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a,)/im", "an empty place", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a,/run/mysqld.sock)/im", "a socket among servers", "set store.driver: mysql"},
+	{"u:HUSH@unix(/run/a.sock,/run/b.sock)/im", "a socket stands alone", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a:3306),tcp(b:3306)/im", "more than one tcp(…)", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a:3306),unix(/run/b.sock)/im", "more than one tcp(…)", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a:3306,b:0)/im", "no number from 1 to 65535", "set store.driver: mysql"},
+	{"u:HUSH@tcp(a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q)/im", "more than 16 servers", "set store.driver: mysql"},
 	{"jdbc:mysql:replication://a/im?user=u&password=HUSH", "several servers", "set store.driver: mysql"},
 	{"jdbc:sqlserver://db:1433;user=sa;password=HUSH", "set store.driver: sqlserver", "set store.driver: sqlserver"},
 	{"jdbc:jtds:sqlserver://db/im;user=sa;password=HUSH", "set store.driver: sqlserver", "set store.driver: sqlserver"},

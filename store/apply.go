@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -14,21 +15,31 @@ import (
 //
 // The clock and the positions grow with the write; without changes Apply writes just them.
 func (s *Store) Apply(ctx context.Context, epoch int64, pos Positions, changes []Change) error {
-	err := s.write(ctx, epoch, pos, func(ctx context.Context, t *tx) error {
-		all := merge(changes)
-		t.all = &all.Change
-		for i := range changeSteps {
-			if err := changeSteps[i].write(ctx, t, all); err != nil {
-				return err
+	var err error
+	for range deadlockTries {
+		err = s.write(ctx, epoch, pos, func(ctx context.Context, t *tx) error {
+			all := merge(changes)
+			t.all = &all.Change
+			for i := range changeSteps {
+				if err := changeSteps[i].write(ctx, t, all); err != nil {
+					return err
+				}
 			}
+			return nil
+		})
+		if err == nil || s.dialect.deadlocked == nil || !s.dialect.deadlocked(err) || errors.As(err, new(*UnknownError)) || ctx.Err() != nil {
+			break
 		}
-		return nil
-	})
+		s.log.Debug("the transaction was rolled back for another one; it is tried again", "err", err)
+	}
 	if err != nil {
 		return fmt.Errorf("apply %d changes: %w", len(changes), err)
 	}
 	return nil
 }
+
+// deadlockTries bounds how often a batch is written that lost against another transaction: a deadlock, or a write-set that a cluster did not certify.
+const deadlockTries = 4
 
 // changeStep is one part of a [Change]: how those of several changes become one, and how it is written.
 type changeStep struct {

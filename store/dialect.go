@@ -106,6 +106,15 @@ type dialect struct {
 	// uncommitted says that a COMMIT which answered with this error did certainly not happen.
 	uncommitted func(error) bool
 
+	// deadlocked says that the transaction was rolled back because of another one, and may be tried again at once. nil: no error says so.
+	deadlocked func(error) bool
+
+	// left says that the server is no part of its cluster any more, so that its connections are of no use. nil: no error says so.
+	left func(error) bool
+
+	// caughtUp waits until the server of the next connection of the pool has all that was committed in its cluster. nil: it has.
+	caughtUp func(ctx context.Context, writer *sql.DB) error
+
 	// catalogue reads what stands in the database.
 	catalogue func(ctx context.Context, db querier) (catalogue, error)
 
@@ -147,6 +156,10 @@ type dialect struct {
 // one gains nothing (measured) but lock conflicts.
 type pools struct {
 	writer, reader, admin *sql.DB // admin: without time-outs, for DDL; closed after Open
+
+	// Of a cluster of which one node does the work; nil elsewhere.
+	node  func() string // which one; "" where there is one address
+	leave func()        // ends all connections: the next one looks for a node that takes writes
 }
 
 func (p *pools) close() error {

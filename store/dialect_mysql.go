@@ -46,6 +46,9 @@ var mysqlDialect = dialect{
 	unmatched:   unmatchedMySQL,
 	held:        heldMySQL,
 	uncommitted: uncommittedMySQL,
+	deadlocked:  func(err error) bool { return mysqlNumber(err) == 1213 },
+	left:        func(err error) bool { return mysqlNumber(err) == noQuorum },
+	caughtUp:    caughtUpMySQL,
 	catalogue:   catalogueMySQL,
 	lock:        lockMySQL,
 	refuse:      refuseMySQL,
@@ -75,10 +78,11 @@ func openMySQL(cfg Config) (*pools, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pools{}
+	nodes := newMySQLNodes(base, cfg)
+	p := &pools{node: nodes.node, leave: nodes.leave}
 	make := func(patience time.Duration, idle time.Duration) *sql.DB {
 		var connector driver.Connector
-		if connector, err = mysqlConnector(base, cfg, patience, idle); err != nil {
+		if connector, err = nodes.connector(base, cfg, patience, idle); err != nil {
 			return nil
 		}
 		db := sql.OpenDB(connector)
@@ -105,11 +109,12 @@ func openMySQL(cfg Config) (*pools, error) {
 // tlim_state for the eight hours that the default wait_timeout gives it.
 const mysqlWriterIdle = 60 * time.Second
 
-func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration) (driver.Connector, error) {
+// mysqlConnector makes connections to one address.
+func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration) (sessionConnector, error) {
 	c := base.Clone()
 	// utf8mb4 on the connection, whatever the table is: with utf8 an emoji fails even where the table could hold it.
 	if err := c.Apply(mysql.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
-		return nil, err
+		return sessionConnector{}, err
 	}
 	c.ParseTime, c.InterpolateParams, c.MultiStatements, c.AllowAllFiles = false, false, false, false
 	c.ClientFoundRows = true                         // an UPDATE that changes nothing has found its row all the same
@@ -127,19 +132,20 @@ func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration
 	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
-		return nil, err
+		return sessionConnector{}, err
 	}
 	// Not a parameter: MariaDB 10 calls the variable tx_isolation, MySQL 8 transaction_isolation.
 	setup := []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"}
 	if patience > 0 && !cfg.readOnly {
 		setup = append(setup, "DO GET_LOCK("+fmt.Sprintf(openMySQLMark, "CONNECTION_ID()")+", 0)")
 	}
-	return sessionConnector{connector, setup}, nil
+	return sessionConnector{Connector: connector, setup: setup}, nil
 }
 
 // sessionConnector runs some statements on each new connection.
 type sessionConnector struct {
 	driver.Connector
+	check func(ctx context.Context, conn driver.Conn) error // before them; may be nil
 	setup []string
 }
 
@@ -148,6 +154,11 @@ func (s sessionConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := s.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if s.check != nil {
+		if err := s.check(ctx, conn); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
 	}
 	for _, statement := range s.setup {
 		if _, err := conn.(driver.ExecerContext).ExecContext(ctx, statement, nil); err != nil {

@@ -52,7 +52,7 @@ func openMySQLDDL(cfg Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := mysqlConnector(base, cfg, 0, 0)
+	connector, err := newMySQLNodes(base, cfg).connector(base, cfg, 0, 0)
 	if err != nil {
 		return nil, err
 	}

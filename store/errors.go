@@ -30,6 +30,9 @@ var (
 	// written, and trying again later may help.
 	ErrUnavailable = errors.New("the database is not available")
 
+	// ErrNoNode is an ErrUnavailable: none of the nodes of store.dsn takes writes now.
+	ErrNoNode = fmt.Errorf("%w: no node takes writes", ErrUnavailable)
+
 	// ErrSchema says that the tables are not what this version works with; the text names each difference.
 	ErrSchema = errors.New("the tables do not fit")
 
@@ -97,6 +100,9 @@ func (s *Store) late(err error, since time.Time) error { return Late(s.cfg, err,
 // stays in the chain, so that the log shows what the database said.
 func (s *Store) fail(err error) error {
 	var unknown *UnknownError
+	if err != nil {
+		s.left(err)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -116,4 +122,11 @@ func (s *Store) fail(err error) error {
 		kind = ErrUnavailable
 	}
 	return fmt.Errorf("%w: %w", kind, err)
+}
+
+// left gives the connections up where an error says that their server is no part of its cluster any more.
+func (s *Store) left(err error) {
+	if s.dialect.left != nil && s.pools.leave != nil && s.dialect.left(err) {
+		s.pools.leave()
+	}
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 const (
@@ -103,6 +104,15 @@ func (s *Store) Committed(ctx context.Context, u *UnknownError) (bool, error) {
 		return false, err
 	}
 	defer s.release()
+	if s.dialect.caughtUp != nil {
+		began := time.Now()
+		waiting, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
+		err := s.dialect.caughtUp(waiting, s.pools.writer)
+		cancel()
+		if err != nil {
+			return false, fmt.Errorf("look up batch %d: wait for the cluster: %w", u.Batch, s.fail(s.late(err, began)))
+		}
+	}
 	t, err := s.begin(ctx)
 	if err != nil {
 		return false, fmt.Errorf("look up batch %d: %w", u.Batch, err)

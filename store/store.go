@@ -204,5 +204,13 @@ func (s *Store) File() string {
 	return s.dialect.file(s.cfg)
 }
 
+// Node is the node of a cluster to which all connections go; "" where the address names one server.
+func (s *Store) Node() string {
+	if s.pools.node == nil {
+		return ""
+	}
+	return s.pools.node()
+}
+
 // Report is what Open found and did to the tables.
 func (s *Store) Report() Report { return s.report }

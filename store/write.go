@@ -250,6 +250,7 @@ func (t *tx) commit(epoch, batch int64) error {
 		return nil
 	}
 	t.s.known = State{}
+	t.s.left(err)
 	if t.s.dialect.uncommitted(err) {
 		return fmt.Errorf("commit: %w", t.s.fail(err))
 	}

@@ -32,7 +32,8 @@ type partState struct {
 	Since *time.Time `json:"since,omitempty"`
 	Text  string     `json:"text,omitempty"`
 
-	// Of the link: which server of several it goes to, or went to last, since when, and why it left the one before.
+	// Of the link: which server of xmpp.server it goes to, or went to last, since when, and why it left the one before. Of the database: which
+	// node of several does the work.
 	Server      string     `json:"server,omitempty"`
 	ServerSince *time.Time `json:"server_since,omitempty"`
 	Moved       string     `json:"moved,omitempty"`

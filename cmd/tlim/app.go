@@ -208,7 +208,7 @@ func (a *App) openStore(ctx context.Context) (*store.Store, error) {
 			return db, nil
 		}
 		var network *net.OpError
-		reached := !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded)
+		reached := !errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, store.ErrNoNode)
 		if ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) || reached {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func (a *App) health(ctx context.Context) (h health) {
 	if err != nil {
 		h.Database = partState{State: "away", Text: fmt.Sprintf("database: %v", err)}
 	} else {
-		h.Database = partState{OK: true, State: "up"}
+		h.Database = partState{OK: true, State: "up", Server: a.store.Node()}
 	}
 	report := a.store.Report()
 	h.Warnings = degraded(report, stored, time.Now())

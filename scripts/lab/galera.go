@@ -1,0 +1,74 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// Galera is a MariaDB cluster of three nodes that scripts/galera started.
+type Galera struct {
+	Dir   string
+	DSN   string   // of all nodes, for store.dsn
+	Ports []string // by node, 1 is the first
+
+	pids []string
+}
+
+// StartGalera starts a cluster and returns when all nodes are synced (about 12 s). The caller stops it.
+func StartGalera(ctx context.Context) (*Galera, error) {
+	dir, err := newDir("galera")
+	if err != nil {
+		return nil, err
+	}
+	g := &Galera{Dir: dir}
+	return g, g.run(ctx, "start", "--owner", strconv.Itoa(os.Getpid()))
+}
+
+// One is the address of one node alone.
+func (g *Galera) One(n int) string {
+	before, rest, _ := strings.Cut(g.DSN, "(")
+	_, after, _ := strings.Cut(rest, ")")
+	return before + "(127.0.0.1:" + g.Ports[n-1] + ")" + after
+}
+
+// Stop ends all nodes and removes what they hold.
+func (g *Galera) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_, err := script(ctx, "galera", "stop", "--dir", g.Dir)
+	return err
+}
+
+// Kill ends a node by SIGKILL, as a crash would.
+func (g *Galera) Kill(ctx context.Context, n int) error {
+	_, err := script(ctx, "galera", "kill", strconv.Itoa(n), "--dir", g.Dir)
+	return err
+}
+
+// Heal starts a node again and returns when it has what it missed.
+func (g *Galera) Heal(ctx context.Context, n int) error { return g.run(ctx, "heal", strconv.Itoa(n)) }
+
+// Signal sends a signal to a node, SIGSTOP and SIGCONT for example.
+func (g *Galera) Signal(n int, sig syscall.Signal) error {
+	pid, err := strconv.Atoi(g.pids[n-1])
+	if err != nil {
+		return fmt.Errorf("node %d is gone", n)
+	}
+	return syscall.Kill(pid, sig)
+}
+
+func (g *Galera) run(ctx context.Context, verb string, args ...string) error {
+	values, err := script(ctx, "galera", append(append([]string{verb}, args...), "--dir", g.Dir)...)
+	if err != nil {
+		return err
+	}
+	g.DSN, g.Ports, g.pids = values["GALERA_DSN"], strings.Fields(values["GALERA_PORTS"]), strings.Fields(values["GALERA_PIDS"])
+	if len(g.Ports) != 3 || len(g.pids) != 3 {
+		return fmt.Errorf("scripts/galera %s: it prints ports %q and pids %q, want three of each", verb, g.Ports, g.pids)
+	}
+	return nil
+}

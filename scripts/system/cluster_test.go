@@ -1,0 +1,171 @@
+package system
+
+import (
+	"database/sql"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+// The database is a cluster of three nodes. Under load the node that does the work is killed, and after it the second, which leaves one without a
+// quorum: it takes no write. Then the nodes come back. What was acknowledged is stored once, on every node.
+func TestDatabaseCluster(t *testing.T) {
+	t.Parallel() // it waits for most of its time
+	began := time.Now()
+	step := func(what string) {
+		t.Logf("%s: %s", what, time.Since(began).Round(100*time.Millisecond))
+		began = time.Now()
+	}
+	g, err := lab.StartGalera(within(t, patience))
+	if g != nil {
+		t.Cleanup(func() {
+			if t.Failed() {
+				for n := range 3 {
+					t.Logf("the end of the log of node %d:\n%s", n+1, logTail(filepath.Join(g.Dir, fmt.Sprint("log", n+1))))
+				}
+			}
+			if err := g.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	check(t, err)
+	step("three nodes")
+	w := newWorld(t, openfire, map[string]any{"store.driver": "mysql", "store.dsn": g.DSN})
+	c := newCast(t, w, 10*time.Millisecond)
+	c.more(100)
+	first := nodeOf(t, w, g)
+	if first != 1 {
+		t.Errorf("got the work on node %d, want the first of the list", first)
+	}
+
+	step("the load")
+	// 1. the node of the work
+	check(t, g.Kill(within(t, soon), first))
+	killed := time.Now()
+	c.more(100)
+	_, last := c.ledger.receipts()
+	second := nodeOf(t, w, g)
+	t.Logf("node %d killed: 100 receipts after %s, from node %d", first, last.Sub(killed).Round(time.Millisecond), second)
+	if second == first {
+		t.Errorf("got the work on node %d, which is dead, want another", second)
+	}
+
+	step("a node killed")
+
+	// 2. one of two: what is left is no cluster
+	check(t, g.Kill(within(t, soon), second))
+	if text, err := w.tlim.AwaitUnready(within(t, time.Minute)); err != nil || !strings.Contains(text, `"database: `) {
+		t.Errorf("/readyz: got %s, %v, want %q in it", text, err, `"database: `)
+	}
+	c.told(20)
+
+	step("no quorum")
+
+	// 3. it is one again
+	check(t, g.Heal(within(t, patience), second))
+	step("healed")
+	back := time.Now()
+	check(t, w.tlim.AwaitReady(within(t, time.Minute)))
+	c.more(100)
+	_, last = c.ledger.receipts()
+	t.Logf("with a quorum again: 100 receipts after %s", last.Sub(back).Round(time.Millisecond))
+	step("ready")
+	c.verdict(true)
+	step("judged")
+
+	// 4. all nodes that are there have the same
+	there := []int{second, 6 - first - second}
+	if *clusterLong {
+		check(t, g.Heal(within(t, patience), first))
+		there = []int{1, 2, 3}
+	}
+	same(t, g, there)
+	if !*clusterLong {
+		return
+	}
+
+	// 5. again and again, also by a node that only stands still
+	c = newCast(t, w, 10*time.Millisecond)
+	for round := range 10 {
+		c.more(100)
+		n := nodeOf(t, w, g)
+		what := "killed"
+		if round%2 == 0 {
+			check(t, g.Kill(within(t, soon), n))
+		} else {
+			what = "frozen"
+			check(t, g.Signal(n, syscall.SIGSTOP))
+		}
+		at := time.Now()
+		c.more(100)
+		_, last := c.ledger.receipts()
+		t.Logf("round %d: node %d %s: 100 receipts after %s, from node %d", round, n, what, last.Sub(at).Round(time.Millisecond), nodeOf(t, w, g))
+		if what == "killed" {
+			check(t, g.Heal(within(t, patience), n))
+		} else {
+			check(t, g.Signal(n, syscall.SIGCONT))
+			await(t, within(t, time.Minute), "the node to be back in the cluster", func() (bool, error) { return synced(t, g.One(n)) })
+		}
+	}
+	c.verdict(true)
+	same(t, g, there)
+}
+
+var clusterLong = flag.Bool("cluster.long", false, "TestDatabaseCluster: ten more rounds of killed and frozen nodes")
+
+// same fails the test unless the nodes have as many rows of messages, and each once.
+func same(t *testing.T, g *lab.Galera, nodes []int) {
+	t.Helper()
+	counts := map[string][]int{}
+	for _, n := range nodes {
+		rows := rowsOf(t, g.One(n))
+		counts[rows] = append(counts[rows], n)
+	}
+	if len(counts) != 1 {
+		t.Errorf("got rows by nodes %v, want the same on all of %v", counts, nodes)
+	}
+}
+
+func synced(t *testing.T, dsn string) (bool, error) {
+	db := must[*sql.DB](t)(sql.Open("mysql", dsn+"?timeout=2s&readTimeout=2s"))
+	defer db.Close()
+	var name, state string
+	err := db.QueryRow("SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'").Scan(&name, &state)
+	return state == "Synced", err
+}
+
+// nodeOf is the number of the node that does the work, by the word of /readyz.
+func nodeOf(t *testing.T, w *world, g *lab.Galera) int {
+	t.Helper()
+	_, body, err := w.tlim.Ready(within(t, soon))
+	check(t, err)
+	var ready struct {
+		Database struct{ Server string }
+	}
+	check(t, json.Unmarshal([]byte(body), &ready))
+	_, port, _ := strings.Cut(ready.Database.Server, ":")
+	n := slices.Index(g.Ports, port) + 1
+	if n == 0 {
+		t.Fatalf("got the database on %q, want one of the nodes %q", ready.Database.Server, g.Ports)
+	}
+	return n
+}
+
+// rowsOf counts rows, after all that the cluster had committed before.
+func rowsOf(t *testing.T, dsn string) string {
+	t.Helper()
+	db := must[*sql.DB](t)(sql.Open("mysql", dsn+"?wsrep_sync_wait=1"))
+	defer db.Close()
+	var text string
+	check(t, db.QueryRowContext(within(t, soon), `SELECT CONCAT_WS(' ', (SELECT COUNT(*) FROM ofmessage), (SELECT COUNT(*) FROM tlim_id), (SELECT COUNT(DISTINCT msg_id) FROM ofmessage))`).Scan(&text))
+	return text
+}
