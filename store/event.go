@@ -10,7 +10,7 @@ const (
 
 	eventPage     = `SELECT ` + eventColumns + ` FROM tlim_event WHERE dead = ? AND event_id > ? ORDER BY event_id`
 	eventOldest   = `SELECT event_id FROM tlim_event WHERE dead = ? ORDER BY event_id`
-	eventLast     = `SELECT event_id FROM tlim_event ORDER BY event_id DESC`
+	eventLast     = `SELECT event_id FROM tlim_event WHERE event_id > ? ORDER BY event_id DESC`
 	eventCount    = `SELECT COUNT(*) FROM tlim_event WHERE dead = ?`
 	eventOld      = `SELECT event_id FROM tlim_event WHERE dead = 1 AND due < ? ORDER BY event_id`
 	eventFailed   = `UPDATE tlim_event SET due = ?, tries = ?, reason = ? WHERE dead = 0 AND event_id == (?*)`
@@ -49,7 +49,7 @@ type EventUpdate struct {
 func (s *Store) Events(ctx context.Context, dead bool, after string, limit int) ([]Event, error) {
 	found := []Event{}
 	if after == "" {
-		after = " " // no id begins so low, and Oracle takes "" for no value
+		after = belowEvents
 	}
 	err := s.page(ctx, eventPage, []any{bit(dead), after}, Page{Length: limit}.length(), 0, paged(func(scan scanner) (int, error) {
 		var e Event
@@ -61,6 +61,9 @@ func (s *Store) Events(ctx context.Context, dead bool, after string, limit int) 
 	return found, err
 }
 
+// belowEvents is lower than every id, and not "", which Oracle takes for no value.
+const belowEvents = " "
+
 // CountEvents counts those that wait, or the dead.
 func (s *Store) CountEvents(ctx context.Context, dead bool) (n int, err error) {
 	_, err = s.one(ctx, eventCount, []any{bit(dead)}, func(scan scanner) error { return scan(intColumn{&n}) })
@@ -69,7 +72,7 @@ func (s *Store) CountEvents(ctx context.Context, dead bool) (n int, err error) {
 
 // LastEvent is the highest ID of all events that are there; "" of none.
 func (s *Store) LastEvent(ctx context.Context) (id string, err error) {
-	err = s.page(ctx, eventLast, nil, 1, 0, func(scan scanner) error { return scan((*text)(&id)) })
+	err = s.page(ctx, eventLast, []any{belowEvents}, 1, 0, func(scan scanner) error { return scan((*text)(&id)) })
 	return id, err
 }
 

@@ -105,7 +105,7 @@ SELECT COUNT(*) FROM tlim_audit WHERE ts < :arg1;
 DELETE FROM tlim_audit WHERE audit_id IN (:arg1,:arg2);
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = :arg1 AND event_id > :arg2 ORDER BY event_id NULLS FIRST;
 SELECT event_id FROM tlim_event WHERE dead = :arg1 ORDER BY event_id NULLS FIRST;
-SELECT event_id FROM tlim_event ORDER BY event_id DESC NULLS LAST;
+SELECT event_id FROM tlim_event WHERE event_id > :arg1 ORDER BY event_id DESC NULLS LAST;
 SELECT COUNT(*) FROM tlim_event WHERE dead = :arg1;
 SELECT event_id FROM tlim_event WHERE dead = 1 AND due < :arg1 ORDER BY event_id NULLS FIRST;
 UPDATE tlim_event SET due = :arg1, tries = :arg2, reason = :arg3 WHERE dead = 0 AND event_id IN (:arg4,:arg5);

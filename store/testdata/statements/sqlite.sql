@@ -105,7 +105,7 @@ SELECT COUNT(*) FROM tlim_audit WHERE ts < ?;
 DELETE FROM tlim_audit WHERE audit_id IN (?,?);
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = ? AND event_id > ? ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE dead = ? ORDER BY event_id;
-SELECT event_id FROM tlim_event ORDER BY event_id DESC;
+SELECT event_id FROM tlim_event WHERE event_id > ? ORDER BY event_id DESC;
 SELECT COUNT(*) FROM tlim_event WHERE dead = ?;
 SELECT event_id FROM tlim_event WHERE dead = 1 AND due < ? ORDER BY event_id;
 UPDATE tlim_event SET due = ?, tries = ?, reason = ? WHERE dead = 0 AND event_id IN (?,?);

@@ -105,7 +105,7 @@ SELECT COUNT(*) FROM tlim_audit WHERE ts < @p1;
 DELETE FROM tlim_audit WHERE (audit_id IN (@p1,@p2) AND CAST(CAST(audit_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = @p1 AND event_id > @p2 ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE dead = @p1 ORDER BY event_id;
-SELECT event_id FROM tlim_event ORDER BY event_id DESC;
+SELECT event_id FROM tlim_event WHERE event_id > @p1 ORDER BY event_id DESC;
 SELECT COUNT(*) FROM tlim_event WHERE dead = @p1;
 SELECT event_id FROM tlim_event WHERE dead = 1 AND due < @p1 ORDER BY event_id;
 UPDATE tlim_event SET due = @p1, tries = @p2, reason = @p3 WHERE dead = 0 AND (event_id IN (@p4,@p5) AND CAST(CAST(event_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p6 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p7 AS nvarchar(256)) AS varbinary(512))));
