@@ -10,8 +10,9 @@ import (
 
 // Config is what the product's behaviour depends on; the names follow CONFIG.md.
 type Config struct {
-	Server    string // D, the server's domain
-	Component string // C, ours
+	Server    string            // D, the server's domain
+	Component string            // C, ours
+	Language  protocol.Language // of error stanzas; "": English
 
 	Copies             bool // messages to the server's own domain come too, late
 	SenderAsUser       bool // copies come from user@D instead of user@C

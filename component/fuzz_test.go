@@ -188,7 +188,7 @@ func FuzzStanza(f *testing.F) {
 		}
 		it := &arrival{st: stanza.Stanza{Name: "message", From: from, To: "x@" + testComponent, ID: id, Inner: []byte(inner)}, from: jid}
 		if err := s.decode(it); err != nil {
-			if answer := protocol.ErrorStanza(&it.st, protocol.AsError(err)); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
+			if answer := protocol.ErrorStanza(&it.st, protocol.AsError(err), protocol.Chinese); !wellFormed(answer) || bytes.Contains(answer, []byte("<body")) {
 				t.Errorf("the error: got %s, want well-formed XML without a body", answer)
 			}
 			return

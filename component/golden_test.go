@@ -362,7 +362,7 @@ var (
 		`"msg_id":"[0-9a-f-]{36}","msg_time":"\d+","msg_to":"[^"]*","msg_type":"MTC-100","version":"2\.0\.0"\}</body>` +
 		`<no-store xmlns="urn:xmpp:hints"/><private xmlns="urn:xmpp:carbons:2"/></message>$`)
 	errorShape = regexp.MustCompile(`^<message type="error" from="([^"]*)" to="([^"]*)" id="s1"><error type="([a-z]*)">` +
-		`<([a-z-]*) xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">error-\d\d\d: ([^<]*)</text>` +
+		`<([a-z-]*) xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"/><text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas" xml:lang="en">error-\d\d\d: ([^<]*)</text>` +
 		`<code xmlns="urn:tlim:errors">(error-\d\d\d)</code></error></message>$`)
 )
 

@@ -114,7 +114,7 @@ func (a *arrival) refuse(s *Service, err error) {
 	if a.copied {
 		return
 	}
-	if !s.sender.Answer(a.st.From, protocol.ErrorStanza(&a.st, refusal)) {
+	if !s.sender.Answer(a.st.From, protocol.ErrorStanza(&a.st, refusal, s.cfg.Language)) {
 		s.metrics.unanswered.Inc()
 	}
 }

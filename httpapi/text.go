@@ -7,12 +7,12 @@ import (
 )
 
 // Language of result_detail.
-type Language string
+type Language = protocol.Language
 
 // The languages of result_detail.
 const (
-	Chinese Language = "zh"
-	English Language = "en"
+	Chinese = protocol.Chinese
+	English = protocol.English
 )
 
 // text is one sentence for people, in every language we speak, with the same verbs in the same order.

@@ -38,7 +38,7 @@ func storeConfig(cfg config.Config, log *slog.Logger) store.Config {
 func componentConfig(cfg config.Config) component.Config {
 	l := cfg.Limits
 	return component.Config{
-		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component,
+		Server: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Language: protocol.Language(cfg.HTTP.Language),
 		Copies: bool(cfg.XMPP.Copies), SenderAsUser: cfg.XMPP.Sender == "user", Delivery: cfg.XMPP.Delivery,
 		Acknowledgements: cfg.Receipts.Server, GroupReceipts: cfg.Receipts.GroupFanout, ArrayBodies: cfg.Envelope.Body == "array",
 		Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace),

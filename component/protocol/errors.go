@@ -35,14 +35,14 @@ type Error struct {
 	Text string // English, one sentence without a full stop
 
 	Skipped []Skipped // when there is nobody else: who was left out, and why
-	Chinese string    // the sentence in Chinese, where it says more than that of the code
+	Chinese string    // the sentence in Chinese; "": there is that of the code alone
 }
 
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Text }
 
 // Refuse makes an Error.
 func Refuse(code Code, format string, args ...any) error {
-	return &Error{Code: code, Text: fmt.Sprintf(format, args...)}
+	return &Error{Code: code, Text: fmt.Sprintf(format, args...), Chinese: inChinese(format, args)}
 }
 
 // ErrUnavailable means that the work could not be done now and was not done: the database is away, the queue is full, or
@@ -68,13 +68,16 @@ var Conditions = map[Code][2]string{
 	IDConflict:        {"conflict", "cancel"},
 }
 
+// unknownRefusal tells nothing of an error that was not meant for its sender.
+const unknownRefusal = "cannot be taken now, send it again later"
+
 // AsError turns any error into what its sender is told.
 func AsError(err error) *Error {
 	var refusal *Error
 	if errors.As(err, &refusal) {
 		return refusal
 	}
-	return &Error{Code: TryLater, Text: "cannot be taken now, send it again later"}
+	return &Error{Code: TryLater, Text: unknownRefusal, Chinese: sentences[unknownRefusal]}
 }
 
 // Skipped is somebody, or a list of receivers, whom a call named and who was left out of it.
@@ -96,8 +99,8 @@ const (
 )
 
 // ErrorStanza answers without a body: shipped web clients JSON.parse the body of every message, and Strophe drops a handler
-// that throws, so one error text would deafen the page.
-func ErrorStanza(st *stanza.Stanza, e *Error) []byte {
+// that throws, so one error text would deafen the page. The sentence is in the given language where it has that, else in English; it begins with the code.
+func ErrorStanza(st *stanza.Stanza, e *Error, language Language) []byte {
 	condition := Conditions[e.Code]
 	b := make([]byte, 0, 512)
 	b = append(b, `<message type="error" from="`...)
@@ -109,7 +112,12 @@ func ErrorStanza(st *stanza.Stanza, e *Error) []byte {
 		b = stanza.AppendAttr(b, st.ID)
 	}
 	b = append(b, `">`...)
-	text := stanza.AppendEscaped([]byte(`<text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas">`), e.Error())
+	sentence := e.Chinese
+	if language != Chinese || sentence == "" {
+		language, sentence = English, e.Text
+	}
+	text := append([]byte(`<text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas" xml:lang="`), language...)
+	text = stanza.AppendEscaped(append(text, `">`...), string(e.Code)+": "+sentence)
 	b = stanza.AppendError(b, condition[1], condition[0], string(text), `</text><code xmlns="urn:tlim:errors">`, string(e.Code), `</code>`)
 	return append(b, `</message>`...)
 }

@@ -37,7 +37,7 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d messages have no answer, want 0", r.Silent)
 	}
 	for text := range r.Refused {
-		if !strings.HasPrefix(text, "error-013: this group is too busy") && !strings.HasPrefix(text, "error-013: too many messages of this user wait") {
+		if !strings.HasPrefix(text, "error-013: 这个群太忙") && !strings.HasPrefix(text, "error-013: 该用户等待处理的消息太多") {
 			t.Errorf("got the refusal %q, want only error-013 for a busy group or for messages that wait", text)
 		}
 	}
