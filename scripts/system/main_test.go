@@ -22,7 +22,7 @@ const (
 	// For one answer on a machine that does other things at the same time.
 	soon = 20 * time.Second
 	// Accounts of the shared servers; each test takes its own from them.
-	accounts = 780
+	accounts = 788
 )
 
 // The shared servers, started by the first test that needs them.
