@@ -51,8 +51,9 @@ type API struct {
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
 
-	secret func(store.Key) (store.Key, string) // tests: what is made instead of a fresh secret; nil otherwise
-	asked  func(endpoint, parameter string)    // tests: hears what handlers read; nil otherwise
+	countWait time.Duration                       // for a count of what a clean-up would remove
+	secret    func(store.Key) (store.Key, string) // tests: what is made instead of a fresh secret; nil otherwise
+	asked     func(endpoint, parameter string)    // tests: hears what handlers read; nil otherwise
 }
 
 // New makes the API. With no key configured it reads the admin key of cfg.KeyFile, or makes one. The error names everything
@@ -62,7 +63,7 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, watched: db, begun: cfg.Clock(), log: log, refusals: newRates(refusalRate, 1), inflight: newPool(cfg.Limits.Inflight),
+	a := &API{cfg: cfg, svc: svc, reads: db, admin: db, watched: db, begun: cfg.Clock(), log: log, refusals: newRates(refusalRate, 1), countWait: shortCount, inflight: newPool(cfg.Limits.Inflight),
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
 		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
 	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {

@@ -20,6 +20,18 @@ func aKey(text string) field {
 	return field{name: "name", kind: oneID, missing: resultFail, text: text}
 }
 
+func cleanupRun(text string, more ...field) field {
+	return field{name: "run", kind: section, text: text, of: append(more, []field{
+		{name: "by", kind: words, text: "The name of the key that began it; absent for a nightly one."},
+		{name: "nightly", kind: yesNo, text: "Whether it is a nightly one."},
+		{name: "removed", kind: rows, text: "What it has removed so far.", of: []field{
+			{name: "rows", kind: number, text: "How many rows; receipts go uncounted with their messages."},
+			{name: "table", kind: words, text: "Name of the table."}}},
+		{name: "started", kind: moments, text: "When it began, in epoch milliseconds."},
+		{name: "state", kind: words, text: "running, stopping, done, stopped or failed."},
+		{name: "table", kind: words, text: "The table that it works on."}}...)}
+}
+
 var describedAdmin = map[string]endpoint{
 	"admin/tokens/revoke": {tag: "admin", summary: "Ends all tokens of a user",
 		text:   "At once; their clients ask for new ones over XMPP.",
@@ -47,7 +59,26 @@ var describedAdmin = map[string]endpoint{
 		params: []field{aKey("Name of the key.")},
 		answer: []field{{name: "ended", kind: moments, text: "When it ended, in epoch milliseconds."}, keyName},
 		codes:  []protocol.Code{resultFail}},
-	"admin/audit": {tag: "admin", summary: "Lists what administrators have changed", text: "By endpoints of this group and by commands, newest first, with refused attempts of callers who have a key (of one at one endpoint one a minute).",
+	"admin/cleanup": {tag: "admin", summary: "Says what a clean-up would remove, and how far the one under way is", text: "What was counted last in this process, and the clean-up under way or the last one.",
+		params: []field{{name: "count", kind: bit, text: "1: counts anew, in the background, and waits 2 s for that. It reads keys and times of the old rows, and of all of some tables."}},
+		answer: []field{
+			{name: "enabled", kind: yesNo, text: "cleanup.enabled: whether there is a clean-up every night."},
+			{name: "counting", kind: yesNo, text: "Whether a count is under way."},
+			{name: "count_error", kind: words, text: "Why the last count failed."},
+			{name: "counted", kind: section, text: "The last count.", of: []field{
+				{name: "at", kind: moments, text: "When it began, in epoch milliseconds."},
+				{name: "tables", kind: rows, text: "The tables.", of: []field{
+					{name: "kept_days", kind: number, text: "For how many days rows are kept; 0 is for ever."},
+					{name: "left_alone", kind: number, text: "Rows of which nobody can say how old they are."},
+					{name: "rows", kind: number, text: "Rows that a clean-up would remove."},
+					{name: "table", kind: words, text: "Name of the table."}}}}},
+			cleanupRun("The clean-up under way, or the last one.",
+				field{name: "ended", kind: moment, text: "When it ended, in epoch milliseconds."},
+				field{name: "error", kind: words, text: "Why it failed. What it removed until then is gone, and the next one goes on."})}},
+	"admin/cleanup/run": {tag: "admin", summary: "Begins a clean-up", text: "As cleanup.* says, whether or not cleanup.enabled is set; in the background, one at a time with the nightly one. admin/cleanup says how far it is.",
+		answer: []field{cleanupRun("The clean-up that was begun.")}, codes: []protocol.Code{resultFail}},
+	"admin/cleanup/stop": {tag: "admin", summary: "Stops the clean-up under way", text: "Also a nightly one. It answers when the transaction under way has ended. Without one it is ok, too. What is left is for the next one."},
+	"admin/audit": {tag: "admin", summary: "Lists what administrators have changed", text: "By endpoints of this group and by commands, newest first, with refused attempts of callers who have a key (of one at one endpoint one a minute). Kept for 400 days, where clean-up runs.",
 		params: []field{afterField, limitField},
 		answer: []field{nextField, {name: "events", kind: rows, text: "What was done.", of: []field{
 			{name: "address", kind: words, text: "Where the call came from; command line: a command of tlim on its host."},

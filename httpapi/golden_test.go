@@ -28,8 +28,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 type goldenCase struct {
 	Query    string          `json:"query"`
 	Language Language        `json:"language,omitempty"`
-	Caller   string          `json:"caller,omitempty"` // none, business, or the user of a token; admin when absent
-	Away     bool            `json:"away,omitempty"`   // the database is
+	Caller   string          `json:"caller,omitempty"`   // none, business, or the user of a token; admin when absent
+	Away     bool            `json:"away,omitempty"`     // the database is
+	Cleaning bool            `json:"cleaning,omitempty"` // a clean-up is under way, and the last count has failed
 	Status   int             `json:"status"`
 	Calls    []string        `json:"calls"`
 	Answer   json.RawMessage `json:"answer"`
@@ -37,11 +38,11 @@ type goldenCase struct {
 
 // labKind tells the labs of the golden files apart.
 type labKind struct {
-	language Language
-	away     bool
+	language       Language
+	away, cleaning bool
 }
 
-func (g goldenCase) lab() labKind { return labKind{cmp.Or(g.Language, Chinese), g.Away} }
+func (g goldenCase) lab() labKind { return labKind{cmp.Or(g.Language, Chinese), g.Away, g.Cleaning} }
 
 // goldenEndpoint is the endpoint of a golden file: its folder, in which a dot stands for a slash.
 func goldenEndpoint(file string) string {
@@ -78,13 +79,15 @@ func goldenLabs(t *testing.T) map[labKind]*lab {
 	t.Helper()
 	s := seeded(t)
 	labs := map[labKind]*lab{}
-	for _, kind := range []labKind{{Chinese, false}, {English, false}, {Chinese, true}, {English, true}} {
+	for _, kind := range []labKind{{Chinese, false, false}, {English, false, false}, {Chinese, true, false}, {English, true, false}, {Chinese, false, true}} {
 		l := newLabOver(t, s, func(c *Config) {
 			if c.Language = kind.language; kind.away {
 				c.Limits.WorkTime = time.Nanosecond
 			}
 		})
-		l.svc.offline, l.svc.away = goldenOffline, kind.away
+		if l.svc.offline, l.svc.away, l.svc.cleaning = goldenOffline, kind.away, kind.cleaning; kind.cleaning {
+			l.svc.countErr = "the database is away"
+		}
 		labs[kind] = l
 	}
 	return labs

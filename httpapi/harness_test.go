@@ -27,6 +27,7 @@ import (
 	"tlim/component"
 	"tlim/component/doubles"
 	"tlim/component/protocol"
+	"tlim/component/retention"
 	"tlim/component/tokens"
 	"tlim/store"
 )
@@ -91,6 +92,7 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.countWait = patience
 	l.secret = func(k store.Key) (store.Key, string) {
 		secret := "secret-of-" + k.Name
 		digest := sha256.Sum256([]byte(secret))
@@ -332,6 +334,8 @@ type recorder struct {
 	calls   []string
 	offline []store.OfflineMessage
 
+	cleaning bool              // a clean-up is under way
+	countErr string            // of the last count of what one would remove
 	away     bool              // everything that an id or nobody would make fail does: the database is away
 	clearErr error             // of ClearOffline
 	hook     func(call string) // runs in every call
@@ -501,6 +505,36 @@ func (r *recorder) TrackNotice(_ context.Context, n component.NoticeState, after
 		list = append(list, receiver)
 	}
 	return list, nil
+}
+
+// Cleanup knows of a count and of the end of a nightly clean-up.
+func (r *recorder) Cleanup() component.CleanupState {
+	found := retention.Removed{Messages: 12, Receipts: 7, OddMessages: 1, IDs: 30}
+	failed := retention.Progress{State: retention.Failed, Started: testTime, Ended: testTime.Add(time.Minute), Removed: retention.Removed{Messages: 2}, Err: "the database is away"}
+	if r.cleaning {
+		failed = retention.Progress{State: retention.Stopping, By: "root", Started: testTime, Table: "ofmessage"}
+	}
+	return component.CleanupState{Config: retention.Config{Days: 30, IDs: 90}, Counted: &retention.Counted{At: testTime, Found: found, Err: r.countErr}, Run: &failed}
+}
+
+func (r *recorder) CountCleanup(context.Context) error {
+	r.note("CountCleanup")
+	return r.outcome("")
+}
+
+// StartCleanup begins one, unless one is under way.
+func (r *recorder) StartCleanup(_ context.Context, e store.AuditEvent) (component.CleanupState, error) {
+	r.note("StartCleanup", e.Who, e.What)
+	if r.cleaning {
+		return component.CleanupState{}, component.ErrCleanupRuns
+	}
+	run := retention.Progress{State: retention.Running, By: e.Who, Started: testTime, Table: "ofmessage", Removed: retention.Removed{Messages: 500, IDs: 2}}
+	return component.CleanupState{Run: &run}, r.outcome("")
+}
+
+func (r *recorder) StopCleanup(_ context.Context, e store.AuditEvent) error {
+	r.note("StopCleanup", e.Who, e.What)
+	return r.outcome("")
 }
 
 func (r *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {

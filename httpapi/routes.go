@@ -86,6 +86,9 @@ func (a *API) routes() []route {
 		{"admin/keys", byAdminKey, reads, a.listKeys, nil},
 		{"admin/keys/new", byAdminKey, writes, a.newKey, nil},
 		{"admin/keys/end", byAdminKey, writes, a.endKey, nil},
+		{"admin/cleanup", byAdminKey, reads, a.cleanup, nil},
+		{"admin/cleanup/run", byAdminKey, writes, a.runCleanup, nil},
+		{"admin/cleanup/stop", byAdminKey, writes, a.stopCleanup, nil},
 		{"admin/audit", byAdminKey, reads, a.listAudit, nil},
 		// administrators: what they look at
 		{"admin/state", byAdminKey, reads, a.showState, nil},

@@ -89,6 +89,7 @@ var (
 	textKeyNameUsed       = text{"名称 %q 已被（现有或已终止的）密钥使用", "there is, or was, a key named %q: its name stands in the audit log, so take another"}
 	textBadScopes         = text{"参数 %s 只能为 business、admin 或两者（以逗号分隔）", "parameter %s is neither business nor admin, nor both with a comma between"}
 	textBadRate           = text{"参数 %s 不是每秒调用次数（0 为不限）", "parameter %s is no number of calls a second (0 is no limit)"}
+	textCleanupRuns       = text{"正在清理，请等待其结束或先停止", "a clean-up is under way: wait for its end, or stop it"}
 	textNoSuchKey         = text{"没有名为 %q 的密钥", "there is no key named %q"}
 	textKeyElsewhere      = text{"密钥 %q 来自配置（%s），请在那里修改，然后重新加载（SIGHUP）", "the key %q is the configuration's (%s): change it there, and have it read again (SIGHUP)"}
 	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}

@@ -23,7 +23,7 @@ func cleanupConfig(c config.Cleanup) retention.Config {
 func cleanupCommand(from *config.Sources) *cobra.Command {
 	cleanup := &cobra.Command{
 		Use:   "cleanup",
-		Short: "See what clean-up would remove",
+		Short: "See what clean-up would remove, and have it removed",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var asJSON bool
@@ -38,7 +38,7 @@ func cleanupCommand(from *config.Sources) *cobra.Command {
 		},
 	}
 	dryRun.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	cleanup.AddCommand(dryRun)
+	cleanup.AddCommand(dryRun, cleanupRunCommand(from))
 	return cleanup
 }
 
@@ -95,6 +95,7 @@ func printDryRun(out io.Writer, c config.Cleanup, found retention.Removed, asJSO
 		{"tlim_id", days(c.IDs), found.IDs, 0},
 		{"tlim_former", "24 hours", found.Formers, 0},
 		{"tlim_file", days(c.FilesDays), found.Files, 0},
+		{"tlim_audit", days(retention.AuditDays), found.Audit, 0},
 	}
 	if asJSON {
 		return printJSON(out, struct {
@@ -111,7 +112,7 @@ func printDryRun(out io.Writer, c config.Cleanup, found retention.Removed, asJSO
 		fmt.Fprintln(w, "\nleft alone: msg_time is no 13-digit number, or is yet to come, so that nobody can say how old the row is")
 	}
 	if !c.Enabled {
-		fmt.Fprintln(w, "\ncleanup.enabled is false: nothing of this is removed")
+		fmt.Fprintln(w, "\ncleanup.enabled is false: nothing of this is removed, but by tlim cleanup run")
 	}
 	return w.Flush()
 }

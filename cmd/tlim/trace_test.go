@@ -190,6 +190,9 @@ func dryRuns(t *testing.T, db *store.Store, epoch int64, config string) {
 			t.Fatal(err)
 		}
 	}
+	if err := db.AddAudit(t.Context(), store.AuditEvent{ID: "long ago", Time: now.AddDate(0, 0, -401).UnixMilli(), What: "keys/new", Outcome: store.AuditDone}); err != nil {
+		t.Fatal(err)
+	}
 	odd := store.Message{ID: "odd", MsgID: "odd", Time: "gestern"}
 	changes = append(changes, store.Change{Message: &odd, Offline: []store.OfflineMessage{{Message: odd, Owner: "lisi"}}})
 	end := now.UnixMilli()
@@ -204,10 +207,11 @@ ofcustomoffline  for ever          0         0
 tlim_id          30 days           4         0
 tlim_former      24 hours          3         0
 tlim_file        for ever          0         0
+tlim_audit       400 days          1         0
 
 left alone: msg_time is no 13-digit number, or is yet to come, so that nobody can say how old the row is
 
-cleanup.enabled is false: nothing of this is removed
+cleanup.enabled is false: nothing of this is removed, but by tlim cleanup run
 `
 	if code != 0 || out != want || errs != "" {
 		t.Errorf("%d\n%s\n%s\nwant\n%s", code, out, errs, want)
@@ -220,12 +224,33 @@ cleanup.enabled is false: nothing of this is removed
 	if err := json.Unmarshal([]byte(out), &v); code != 0 || err != nil || errs != "" || !v.Enabled {
 		t.Fatalf(`got %d %v %s %s, want 0, no error, nothing on the error output, and the cleaning enabled`, code, err, out, errs)
 	}
-	if got, want := fmt.Sprint(v.Tables), "[{ofmessage for ever 0 0} {ofstatus with the message 0 0} {ofcustomoffline 60 days 2 1} {tlim_id for ever 0 0} {tlim_former 24 hours 3 0} {tlim_file 10 days 3 0}]"; got != want {
+	if got, want := fmt.Sprint(v.Tables), "[{ofmessage for ever 0 0} {ofstatus with the message 0 0} {ofcustomoffline 60 days 2 1} {tlim_id for ever 0 0} {tlim_former 24 hours 3 0} {tlim_file 10 days 3 0} {tlim_audit 400 days 1 0}]"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	// It changed nothing.
 	if left, err := db.MessagesAfter(t.Context(), "", "", 100); err != nil || len(left) != 6 {
 		t.Errorf("%d messages are left: %v, want 6 left, no error", len(left), err)
+	}
+	// What it counted goes by the run, once; and the audit log has both.
+	nobody := []string{"--config", config, "--set", "http.listen=" + freeAddr(t)}
+	for i, want := range []string{"removed ofmessage 4, tlim_id 4, tlim_former 3, tlim_audit 1\n", "removed nothing\n"} {
+		if code, out, errs := runCommand(t, append(nobody, "cleanup", "run")...); code != 0 || out != want || strings.Contains(errs, "level=ERROR") {
+			t.Errorf("run %d: got %d %q %s, want 0 %q", i, code, out, errs, want)
+		}
+	}
+	code, out, errs = runCommand(t, append(nobody, "cleanup", "run", "--json", "--set", "cleanup.offline_days=60", "--set", "cleanup.files_days=10", "--set", "files.dir="+t.TempDir())...)
+	var done cleaned
+	if err := json.Unmarshal([]byte(out), &done); err != nil || code != 0 || done.State != "done" || done.By != "this command" || done.removed() != "ofcustomoffline 2, tlim_file 3" {
+		t.Errorf("got %d %+v %v %s, want 2 offline messages and 3 files removed", code, done, err, errs)
+	}
+	events, err := db.AuditEvents(t.Context(), "", 10)
+	if err != nil || len(events) != 3 {
+		t.Fatalf("got %d events, %v, want 3", len(events), err)
+	}
+	for i, want := range []string{"removed ofcustomoffline 2, tlim_file 3", "removed nothing", "removed ofmessage 4, tlim_id 4, tlim_former 3, tlim_audit 1"} {
+		if e := events[i]; e.What != "cleanup/run" || e.Outcome != store.AuditDone || e.Detail != want || e.Address != store.CommandLine {
+			t.Errorf("got %+v, want %s", e, want)
+		}
 	}
 	for _, args := range [][]string{{"cleanup", "now"}, {"cleanup", "dry-run", "x"}, {"cleanup", "dry-run", "--set", "cleanup.days=-1"}} {
 		t.Run(fmt.Sprintf("%q", args), func(t *testing.T) {

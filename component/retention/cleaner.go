@@ -32,7 +32,7 @@ type Files interface {
 
 // Removed counts what one clean-up removed, or would remove.
 type Removed struct {
-	Messages, Offline, IDs, Formers, Files int
+	Messages, Offline, IDs, Formers, Files, Audit int
 	// Receipts go with their messages; only [Count] counts them.
 	Receipts int
 	// Odd rows have a time that is no 13-digit number, or one that is yet to come: nobody can say how old they are, and they
@@ -42,7 +42,7 @@ type Removed struct {
 
 // Total is all of them but the receipts.
 func (r Removed) Total() int {
-	return r.Messages + r.Offline + r.IDs + r.Formers + r.Files
+	return r.Messages + r.Offline + r.IDs + r.Formers + r.Files + r.Audit
 }
 
 const (
@@ -58,6 +58,7 @@ type Store interface {
 	DeleteIDs(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteFormers(ctx context.Context, epoch int64, rows []store.Old) error
 	DeleteFiles(ctx context.Context, ids []string) error
+	DeleteAudit(ctx context.Context, epoch int64, ids []string) error
 }
 
 // Deps are the parts that a Cleaner works with.
@@ -66,8 +67,10 @@ type Deps struct {
 	Files Files        // nil: none are kept here
 	Epoch func() int64 // the term in which this process owns the database
 	// Forgetting is called before ids are forgotten whose messages stay: from its return on an id that is not remembered is looked up among
-	// them, so that a message that is sent again is not stored twice.
+	// them, so that a message that is sent again is not stored twice. Nil: there is nobody here to tell, and such ids stay.
 	Forgetting func(ctx context.Context) error
+	Audit      AuditLog              // nil: nobody asks for clean-ups
+	Progress   func(Progress)        // is told how far a clean-up is, after each transaction; nil: nobody
 	Registry   prometheus.Registerer // nil: the metrics are not registered
 	Log        *slog.Logger
 	Now        func() time.Time
@@ -80,6 +83,7 @@ type Cleaner struct {
 	cfg     Config
 	metrics *metrics
 	odd     [2]int // what was last said of odd rows
+	runs
 }
 
 // New makes a Cleaner. Nothing is removed yet.
@@ -87,12 +91,18 @@ func New(cfg Config, deps Deps) *Cleaner {
 	if deps.Wait == nil {
 		deps.Wait = pause.For
 	}
-	return &Cleaner{Deps: deps, cfg: cfg, metrics: newMetrics(deps.Registry)}
+	c := &Cleaner{Deps: deps, cfg: cfg, metrics: newMetrics(deps.Registry), runs: runs{turn: make(chan struct{}, 1), ready: make(chan struct{}), over: make(chan struct{})}}
+	close(c.over)
+	return c
 }
 
-// Run cleans up until ctx ends, unless clean-up is switched off.
+// Run lets clean-ups work until ctx ends: those that are asked for, and the nightly ones, unless clean-up is switched off. It returns
+// when the last of them has ended.
 func (c *Cleaner) Run(ctx context.Context) {
+	c.live(ctx)
+	defer c.die()
 	if !c.cfg.Enabled {
+		<-ctx.Done()
 		return
 	}
 	for next := firstClean(c.Now()); c.Wait(ctx, next.Sub(c.Now())) == nil; next = nextClean(next, c.Now(), c.cfg.Interval) {
@@ -100,17 +110,30 @@ func (c *Cleaner) Run(ctx context.Context) {
 	}
 }
 
-// Clean removes what is expired now, and logs and counts it. After an error what was removed is told nevertheless, and the next call goes on.
+// Clean removes what is expired now, and logs and counts it, when the clean-up before has ended. After an error what was removed is told
+// nevertheless, and the next call goes on.
 func (c *Cleaner) Clean(ctx context.Context) (Removed, error) {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Removed{}, ctx.Err()
+	}
+	return c.work(c.begin(ctx, ""), nil)
+}
+
+// work cleans up in the turn that was begun, tells ended how that ended, and gives the turn back.
+func (c *Cleaner) work(ctx context.Context, ended func(Progress)) (Removed, error) {
 	done, err := c.clean(ctx)
-	c.report(done, err, ctx.Err() != nil)
+	stopped := ctx.Err() != nil
+	c.report(done, err, stopped)
+	c.end(done, err, stopped, ended)
 	return done, err
 }
 
 func (c *Cleaner) report(done Removed, err error, stopped bool) {
 	m := c.metrics
 	attrs := []any{slog.Int("messages", done.Messages), slog.Int("offline", done.Offline), slog.Int("ids", done.IDs),
-		slog.Int("formers", done.Formers), slog.Int("files", done.Files)}
+		slog.Int("formers", done.Formers), slog.Int("files", done.Files), slog.Int("audit", done.Audit)}
 	switch {
 	case stopped: // what is left is for the next time
 	case err != nil:
@@ -136,6 +159,7 @@ func (c *Cleaner) clean(ctx context.Context) (Removed, error) {
 	count := func(what string, n *int) func(int) {
 		return func(k int) {
 			*n += k
+			c.told(done)
 			c.metrics.rows.WithLabelValues(what).Add(float64(k))
 		}
 	}
@@ -165,23 +189,28 @@ func (c *Cleaner) clean(ctx context.Context) (Removed, error) {
 		}
 	}
 	var failed error
-	steps := []func() error{
-		func() error {
+	steps := []struct {
+		table string
+		clean func() error
+	}{
+		{messageTable, func() error {
 			return walk.messages(ctx, remove(c.Store.DeleteMessages, count("messages", &done.Messages)))
-		},
-		func() error {
+		}},
+		{offlineTable, func() error {
 			return walk.offline(ctx, remove(all(c.Store.DeleteOffline), count("offline", &done.Offline)))
-		},
-		func() error {
+		}},
+		{idTable, func() error {
 			return c.ids(ctx, walk, failed != nil, remove(all(c.Store.DeleteIDs), count("ids", &done.IDs)))
-		},
-		func() error {
+		}},
+		{formerTable, func() error {
 			return walk.formers(ctx, remove(all(c.Store.DeleteFormers), count("formers", &done.Formers)))
-		},
-		func() error { return c.cleanFiles(ctx, count("files", &done.Files)) },
+		}},
+		{fileTable, func() error { return c.cleanFiles(ctx, count("files", &done.Files)) }},
+		{auditTable, func() error { return c.cleanAudit(ctx, count("audit", &done.Audit)) }},
 	}
 	for _, step := range steps { // a table that fails does not keep the others full
-		if err := step(); err != nil {
+		c.at(step.table)
+		if err := step.clean(); err != nil {
 			failed = errors.Join(failed, err)
 			if ctx.Err() != nil || errors.Is(err, store.ErrFenced) {
 				return done, failed
@@ -194,7 +223,11 @@ func (c *Cleaner) clean(ctx context.Context) (Removed, error) {
 // ids forgets the expired ids of messages.
 func (c *Cleaner) ids(ctx context.Context, walk *expired, messagesStay bool, remove func([]store.Old) error) error {
 	messagesStay = messagesStay || c.cfg.Days <= 0 || c.cfg.Days > c.cfg.IDs
-	return walk.ids(ctx, func(rows []store.Old) error {
+	err := walk.ids(ctx, func(rows []store.Old) error {
+		if messagesStay && c.Forgetting == nil {
+			c.Log.Warn("ids whose messages stay are left to the clean-up of the process that serves")
+			return errLeft
+		}
 		if messagesStay {
 			if err := c.Forgetting(ctx); err != nil {
 				return err
@@ -203,6 +236,30 @@ func (c *Cleaner) ids(ctx context.Context, walk *expired, messagesStay bool, rem
 		}
 		return remove(rows)
 	})
+	if errors.Is(err, errLeft) {
+		return nil
+	}
+	return err
+}
+
+// errLeft ends a walk whose rows are not for this process to remove.
+var errLeft = errors.New("left to another process")
+
+// cleanAudit forgets what administrators did long ago.
+func (c *Cleaner) cleanAudit(ctx context.Context, counted func(int)) error {
+	for {
+		ids, err := c.Store.AuditBefore(ctx, auditBefore(c.Now()), maxRows)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		if err := c.Store.DeleteAudit(ctx, c.Epoch(), ids); err != nil {
+			return err
+		}
+		counted(len(ids))
+		if c.Wait(ctx, rowPause) != nil {
+			return ctx.Err()
+		}
+	}
 }
 
 // cleanFiles removes old files, their rows first: a row without bytes would be a broken link, and bytes without a row are
@@ -243,7 +300,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	f := promauto.With(reg)
 	return &metrics{
 		rows: f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_cleanup_removed_total",
-			Help: "Rows and files that clean-up has removed, by what: messages, offline, ids, formers, files. The receipts of messages go with them uncounted."}, []string{"what"}),
+			Help: "Rows and files that clean-up has removed, by what: messages, offline, ids, formers, files, audit. The receipts of messages go with them uncounted."}, []string{"what"}),
 		odd: f.NewGaugeVec(prometheus.GaugeOpts{Name: "tlim_cleanup_left_alone",
 			Help: "Rows of tables that are cleaned up whose msg_time is no 13-digit number, as the last clean-up found them."}, []string{"table"}),
 		failures: f.NewCounter(prometheus.CounterOpts{Name: "tlim_cleanup_failures_total", Help: "Clean-ups that did not come to their end."}),

@@ -20,6 +20,8 @@ type Reader interface {
 	ReceiptCounts(ctx context.Context, msgIDs []string) (map[string]int, error)
 	FilesBefore(ctx context.Context, t int64, limit int) ([]string, error)
 	CountFilesBefore(ctx context.Context, t int64) (int, error)
+	AuditBefore(ctx context.Context, t int64, limit int) ([]string, error)
+	CountAuditBefore(ctx context.Context, t int64) (int, error)
 }
 
 // pageRows is how many keys one read answers.
@@ -52,11 +54,19 @@ func Count(ctx context.Context, rows Reader, cfg Config, now time.Time) (Removed
 	if err == nil && cfg.FilesDays > 0 {
 		found.Files, err = rows.CountFilesBefore(ctx, now.AddDate(0, 0, -cfg.FilesDays).UnixMilli())
 	}
+	if err == nil {
+		found.Audit, err = rows.CountAuditBefore(ctx, auditBefore(now))
+	}
 	if err != nil {
 		return found, err
 	}
 	return found, walk.count(ctx, &found)
 }
+
+// AuditDays is for how many days it is known what administrators did.
+const AuditDays = 400
+
+func auditBefore(now time.Time) int64 { return now.AddDate(0, 0, -AuditDays).UnixMilli() }
 
 // expired finds expired rows, table by table. Its methods hand over pages of rows of which the last may be removed by then.
 type expired struct {
