@@ -81,7 +81,7 @@ func adminKey(h config.HTTP) (string, error) {
 		}
 	}
 	if len(h.Keys) > 0 {
-		return "", errors.New("http.keys has no key with the scope admin; do it in the console, or give the configuration one")
+		return "", errors.New("http.keys has no key with the scope admin; give the configuration one, or call it with another key")
 	}
 	content, err := os.ReadFile(string(h.KeyFile))
 	if err != nil {
@@ -175,10 +175,10 @@ func cleanupAsked(ctx context.Context, s *server, progress func(string, cleaned)
 		}
 		a = askedCleanup{}
 		if _, err := s.ask(last, http.MethodGet, "admin/cleanup", &a); err != nil {
-			return cleaned{}, fmt.Errorf("the clean-up was begun, and nobody says how it goes on; the audit log (the console has it) says how it ended: %w", err)
+			return cleaned{}, fmt.Errorf("the clean-up was begun, and nobody says how it goes on; the audit log (admin/audit) says how it ended: %w", err)
 		}
 		if a.Run == nil || a.Run.Started != begun {
-			return cleaned{}, errors.New("the process that serves was started again, or has begun another clean-up: the audit log (the console has it) says how this one ended")
+			return cleaned{}, errors.New("the process that serves was started again, or has begun another clean-up: the audit log (admin/audit) says how this one ended")
 		}
 		switch c := a.cleaned(); c.State {
 		case retention.Running, retention.Stopping:
