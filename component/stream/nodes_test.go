@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -36,7 +37,7 @@ func newFarm(t *testing.T, cfg Config) *farm {
 		f.dials = append(f.dials, fmt.Sprint(address[:1], " ", time.Since(f.since).Round(10*time.Millisecond)))
 		off := f.off[address]
 		f.mu.Unlock()
-		if off == errSilent {
+		if errors.Is(off, errSilent) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
