@@ -55,10 +55,10 @@ func noteCaller(ctx context.Context, c caller) {
 }
 
 // loggedPath is the path of u as it is logged: escaped, and only up to what looks like the beginning of parameters or of a token,
-// because of a mistyped address the key would be in the path.
+// because of a mistyped address the key would be in the path. A sign of escaping that is left says that it was escaped twice; no path of ours has one.
 func loggedPath(u *url.URL) string {
 	path := u.Path
-	end := strings.IndexAny(path, "?;&=#")
+	end := strings.IndexAny(path, "?;&=#%")
 	if token := strings.Index(path, tokens.Prefix); token >= 0 && (end < 0 || token < end) {
 		end = token
 	}

@@ -97,6 +97,8 @@ func TestAccessLogOfHostilePaths(t *testing.T) {
 		"key behind &":           base + "hasUnread&access_token=" + adminKey,
 		"key behind ;":           base + "hasUnread;access_token=" + adminKey,
 		"key behind an encoded=": base + "access_token%3D" + adminKey,
+		"key, escaped twice":     base + "hasUnread%253Faccess_token%253D" + adminKey,
+		"key, escaped thrice":    base + "hasUnread%25253Faccess_token%25253D" + adminKey,
 		"token as a step":        base + token,
 		"long":                   "/" + strings.Repeat("%00", 60<<10),
 		"long text":              "/" + strings.Repeat("\u5f20", 20<<10),

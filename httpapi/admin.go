@@ -3,13 +3,15 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/tokens"
 	"tlim/store"
 )
 
@@ -64,6 +66,7 @@ func (r *request) limit() int {
 
 // revokeTokens ends all tokens of a user.
 func (a *API) revokeTokens(ctx context.Context, r *request) (any, error) {
+	a.refuseSecret(r, "user_id")
 	user := r.user("user_id")
 	if r.err != nil {
 		return nil, r.err
@@ -153,6 +156,7 @@ func (a *API) listKeys(ctx context.Context, r *request) (any, error) {
 
 // newKey makes a key, which holds at once.
 func (a *API) newKey(ctx context.Context, r *request) (any, error) {
+	a.refuseSecret(r, "name")
 	name, scopes, rate := r.keyName(), r.scopes("scopes"), r.rate("rate")
 	if r.err == nil && !GoodKeyName(name) {
 		r.refuse(badRequest(textBadKeyName, shortened(name)))
@@ -187,6 +191,7 @@ func (a *API) newKey(ctx context.Context, r *request) (any, error) {
 
 // endKey ends a key at once. One that has ended already is ok.
 func (a *API) endKey(ctx context.Context, r *request) (any, error) {
+	a.refuseSecret(r, "name")
 	name := r.keyName()
 	if r.err != nil {
 		return nil, r.err
@@ -215,6 +220,22 @@ func (a *API) endKey(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	return object{"ended": k.Ended, "name": name}, nil
+}
+
+// refuseSecret refuses a key or a token where a name belongs, before it can stand in an answer, a log or the audit log.
+func (a *API) refuseSecret(r *request, name string) {
+	text := strings.TrimSpace(r.first(name))
+	if _, ours := a.keys.find(text); ours || LooksSecret(text) {
+		r.refuse(badRequest(textSecretGiven, name))
+	}
+}
+
+// madeSecret is the form of a secret that is made here.
+var madeSecret = regexp.MustCompile(`(^|[^A-Za-z0-9])[A-Z2-7]{26}($|[^A-Za-z0-9])`)
+
+// LooksSecret says whether a text holds what looks like a key that was made here, or a user's token.
+func LooksSecret(text string) bool {
+	return strings.Contains(text, tokens.Prefix) || madeSecret.MatchString(text)
 }
 
 // keyName is the name of a key, which has to be there.
@@ -250,8 +271,11 @@ func ParseScopes(text string) (scopes []string, ok bool) {
 	return scopes, true
 }
 
-// maxKeyRate is far above what one process answers.
-const maxKeyRate = 1_000_000
+// The rates that a key can have beside 0: from one call in a quarter of an hour to far above what one process answers.
+const (
+	minKeyRate = 0.001
+	maxKeyRate = 1_000_000
+)
 
 // rate is a number of calls a second: absent or empty is 0, no limit.
 func (r *request) rate(name string) float64 {
@@ -261,7 +285,7 @@ func (r *request) rate(name string) float64 {
 	}
 	rate, ok := ParseRate(v)
 	if !ok {
-		r.refuse(badRequest(textBadRate, name))
+		r.refuse(badRequest(textBadRate, name, minKeyRate, maxKeyRate))
 	}
 	return rate
 }
@@ -273,4 +297,7 @@ func ParseRate(text string) (rate float64, ok bool) {
 }
 
 // GoodRate says whether a key can have that rate; 0 is no limit.
-func GoodRate(rate float64) bool { return rate >= 0 && rate <= maxKeyRate && !math.IsNaN(rate) }
+func GoodRate(rate float64) bool { return rate == 0 || rate >= minKeyRate && rate <= maxKeyRate }
+
+// RateRange says which rates a key can have.
+func RateRange() string { return fmt.Sprintf("0 (no limit), or %v to %d", minKeyRate, maxKeyRate) }

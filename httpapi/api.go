@@ -46,7 +46,8 @@ type API struct {
 	stopping   atomic.Bool   // nobody is read on any more
 	shrinking  chan struct{} // one slot: a small picture is being made
 	thumbnails *lru.Cache[thumbnailKey, thumbnail]
-	proxy      *web.Proxy // nil: no page is served
+	unshrunk   *lru.Cache[string, struct{}] // files of which no small picture can be made
+	proxy      *web.Proxy                   // nil: no page is served
 
 	ownHosts                     []string // names for which calls without a key are taken, see [Config].Hosts
 	refusedHosts, refusedOrigins firsts   // of calls without a key, as far as they are logged
@@ -67,6 +68,9 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 		transfers: newPool(cfg.Files.Transfers), bodies: newPool(maxBodies), rates: userRates(cfg.UserRate), uploads: newRates(uploadBytes, uploadBytes),
 		ownHosts: ownHosts(cfg), lingerers: newPool(maxLingering), shrinking: make(chan struct{}, 1)}
 	if a.thumbnails, err = lru.New[thumbnailKey, thumbnail](keptThumbnails); err != nil {
+		return nil, err
+	}
+	if a.unshrunk, err = lru.New[string, struct{}](keptFailures); err != nil {
 		return nil, err
 	}
 	if err := a.ReloadKeys(cfg.Keys); err != nil {

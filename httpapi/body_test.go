@@ -108,6 +108,12 @@ func TestBodyTypes(t *testing.T) {
 			if query == "" { // it was dropped
 				continue
 			}
+			if rt.postOnly() { // whose callers are no old integrators
+				if got := l.do(t, http.MethodPost, rt.path, query, "{}", append([]string{"Content-Type", media}, header...)...); got.status != 400 || !strings.Contains(got.body, "in the URL or in the body") {
+					t.Errorf("%s with %s beside the URL: got %d %s, want 400 that says so", rt.path, media, got.status, got.body)
+				}
+				continue
+			}
 			if got := l.do(t, http.MethodPost, rt.path, query, "{}", append([]string{"Content-Type", media}, header...)...); got.status != want.status || got.body != want.body {
 				t.Errorf("%s with %s: got %d %s, want %d %s as of a form", rt.path, media, got.status, got.body, want.status, want.body)
 			}

@@ -100,10 +100,11 @@ type Sample struct {
 
 // Loss is one thing that was lost, or is back.
 type Loss struct {
-	At   int64  `json:"at"`
-	Back bool   `json:"back"`
-	Text string `json:"text,omitempty"`
-	What string `json:"what"` // link, database or messages
+	At    int64  `json:"at"`
+	Back  bool   `json:"back"`
+	State string `json:"state,omitempty"` // of the part then
+	Text  string `json:"text,omitempty"`
+	What  string `json:"what"` // link, database or messages
 }
 
 // Callers are the calls of the API since the start, and what clients send without asking for an acknowledgement.
@@ -177,7 +178,11 @@ func (a *API) console() (Console, error) {
 }
 
 // showState answers in one look how the process is.
-func (a *API) showState(ctx context.Context, _ *request) (any, error) {
+func (a *API) showState(ctx context.Context, r *request) (any, error) {
+	language := a.language(r)
+	if r.err != nil {
+		return nil, r.err
+	}
 	c, err := a.console()
 	if err != nil {
 		return nil, err
@@ -185,6 +190,9 @@ func (a *API) showState(ctx context.Context, _ *request) (any, error) {
 	s, err := c.State(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if language == Chinese {
+		s.inChinese()
 	}
 	return object{"component": s.Component, "database": s.Database, "degraded": s.Degraded, "devices": s.Devices, "domain": s.Domain, "link": s.Link, "losses": list(s.Losses),
 		"messages": s.Messages, "now": a.cfg.Clock().UnixMilli(), "pushes": list(s.Pushes), "queue": s.Queue, "ready": s.Ready, "reasons": list(s.Reasons), "samples": list(s.Samples),

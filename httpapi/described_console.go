@@ -8,10 +8,12 @@ import (
 
 // The parameters and fields of what administrators read.
 var (
-	cursorField = field{name: "after", kind: kind{schema: object{"type": "string", "maxLength": maxCursor}}, text: "Only what follows: next of the page before."}
-	goOnField   = field{name: "next", kind: words, text: "Send it as after to go on; absent at the end. An answer can hold fewer rows than limit and go on all the same: one call looks at a bounded number of rows."}
-	knownField  = field{name: "presence", kind: yesNo, text: "Whether who has no device here is away for sure: the server's list of sessions is there."}
-	likeField   = field{name: "text", kind: chars(maxSearch), text: "Only those whose name or id holds this text, in any letter case, or whose name's pinyin initials do."}
+	languageField = field{name: "language", kind: kind{schema: object{"type": "string", "enum": []string{string(Chinese), string(English)}}, wrong: resultFail}, text: "Of the words; http.language when absent."}
+	instant       = kind{schema: object{"type": "integer", "format": "int64", "minimum": 1, "maximum": int64(maxMoment)}, wrong: resultFail}
+	cursorField   = field{name: "after", kind: kind{schema: object{"type": "string", "maxLength": maxCursor}}, text: "Only what follows: next of the page before."}
+	goOnField     = field{name: "next", kind: words, text: "Send it as after to go on; absent at the end. An answer can hold fewer rows than limit and go on all the same: one call looks at a bounded number of rows."}
+	knownField    = field{name: "presence", kind: yesNo, text: "Whether who has no device here is away for sure: the server's list of sessions is there."}
+	likeField     = field{name: "text", kind: chars(maxSearch), text: "Only those whose name or id holds this text, in any letter case, or whose name's pinyin initials do."}
 
 	onlineField = field{name: "online", kind: rows, each: "OnlineDevice", text: "Their devices that are there now.", of: []field{
 		{name: "class", kind: words, text: "web, android, ios or other, by the mark in the resource."},
@@ -65,6 +67,7 @@ func aMoment(name, text string) field { return field{name: name, kind: moments, 
 
 var describedConsole = map[string]endpoint{
 	"admin/state": {tag: "admin", summary: "Says in one look how the process is", text: "It costs little: a page may ask every 5 seconds.",
+		params: []field{languageField},
 		answer: []field{
 			{name: "component", kind: words, text: "Address of the component."},
 			anObject("database", "The database.",
@@ -79,6 +82,7 @@ var describedConsole = map[string]endpoint{
 			{name: "losses", kind: rows, text: "The last 20 losses and returns of link, database and messages, newest first.", of: []field{
 				{name: "at", kind: moments, text: "When it was seen, in epoch milliseconds."},
 				{name: "back", kind: yesNo, text: "Whether it is back with that."},
+				{name: "state", kind: words, text: "What it had become, as state of the part."},
 				{name: "text", kind: words, text: "Why, in words."},
 				{name: "what", kind: words, text: "link, database, or messages: they were not taken or not delivered."}}},
 			anObject("messages", "Whether messages are taken and delivered.", partFields[0], partFields[2], partFields[3]),
@@ -151,7 +155,7 @@ var describedConsole = map[string]endpoint{
 			goOnField, knownField},
 		codes: []protocol.Code{protocol.NoSuchGroup}},
 	"admin/queue": {tag: "admin", summary: "Lists what waits for a user's phone", text: "Oldest first, without what people wrote. It changes nothing, other than getOffline.",
-		params: []field{user("user_id", "Whose queue."), cursorField, limitField},
+		params: []field{user("user_id", "Whose queue."), {name: "at", kind: instant, text: "Only what was stored at this time or later, in epoch milliseconds."}, cursorField, limitField},
 		answer: []field{goOnField, {name: "queue", kind: rows, text: "What waits.", of: []field{
 			{name: "msg_from", kind: words, text: "User id of the sender."},
 			{name: "msg_id", kind: words, text: "Id of the message."},
@@ -166,7 +170,7 @@ var describedConsole = map[string]endpoint{
 		params: []field{messageID("Id of the message."),
 			{name: "user_id", kind: userID, text: "Whose phone is in question."},
 			{name: "body", kind: bit, text: "1 shows what people wrote."},
-			{name: "language", kind: kind{schema: object{"type": "string", "enum": []string{string(Chinese), string(English)}}, wrong: resultFail}, text: "Of the explanation; http.language when absent."}},
+			languageField},
 		answer: []field{
 			{name: "confirmed", kind: rows, text: "Whose phones have it, as far as that is remembered.", of: []field{
 				aMoment("at", "When that was known, in epoch milliseconds."),

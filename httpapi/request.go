@@ -149,6 +149,34 @@ func (r *request) culprit(name string, ids []string, err error) error {
 	return err
 }
 
+// moment is a time in epoch milliseconds: absent or empty is 0.
+func (r *request) moment(name string) int64 {
+	v := strings.TrimSpace(r.first(name))
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 1 || n > maxMoment {
+		r.refuse(badRequest(textBadMoment, name))
+	}
+	return n
+}
+
+// maxMoment is the last one that has 13 digits: times of messages are compared as texts.
+const maxMoment = 9_999_999_999_999
+
+// language is that in which words are wanted.
+func (a *API) language(r *request) Language {
+	switch l := Language(r.first("language")); l {
+	case "":
+		return a.cfg.Language
+	case Chinese, English:
+		return l
+	}
+	r.refuse(badRequest(textBadLanguage, "language"))
+	return ""
+}
+
 // count is a number of rows: absent or empty is 0.
 func (r *request) count(name string) int {
 	v := strings.TrimSpace(r.first(name))

@@ -61,6 +61,7 @@ var (
 	textUnknownField      = text{"此接口没有参数 %q", "this endpoint has no parameter %q"}
 	textBadType           = text{"JSON 请求正文中参数 %s 的类型不对", "parameter %s of the JSON body is of a type that it cannot have"}
 	textGivenTwice        = text{"参数 %s 出现多次且值不同", "parameter %s is given more than once, with different values"}
+	textBodyAndURL        = text{"此接口的参数只能全部写在 URL 中，或全部写在请求正文中：URL 中已有参数，这种类型（Content-Type）的正文不会被读取", "this endpoint takes its parameters in the URL or in the body: the URL has some, and then a body of this Content-Type would be read past"}
 	textMultipart         = text{"此接口不读取 multipart 正文，请使用 application/json、application/x-www-form-urlencoded，或把参数写在 URL 中", "the parts of a multipart body are not read here: send application/json, application/x-www-form-urlencoded, or parameters in the URL"}
 	textContentType       = text{"请求正文不是 application/json 或 application/x-www-form-urlencoded，URL 中也没有参数", "the body is neither application/json nor application/x-www-form-urlencoded, and the URL has no parameters"}
 	textCharset           = text{"请求正文的字符集只能为 UTF-8", "the charset of a body can only be UTF-8: send it in UTF-8, and charset=UTF-8 or none"}
@@ -84,11 +85,13 @@ var (
 	textBadLimit          = text{"参数 %s 应为 1 至 %d 的数字", "parameter %s is no number from 1 to %d"}
 	textBadCursor         = text{"参数 %s 不是上一页的 next", "parameter %s is not next of a page before"}
 	textBadPushState      = text{"参数 %s 只能为 waiting、failing 或 failed", "parameter %s is neither waiting, failing nor failed"}
+	textBadMoment         = text{"参数 %s 不是以毫秒计的时间", "parameter %s is no time in epoch milliseconds"}
 	textBadLanguage       = text{"参数 %s 只能为 zh 或 en", "parameter %s is neither zh nor en"}
 	textBadKeyName        = text{"密钥名称 %q 含有空白或不可打印的字符，或为保留名称", "the key name %q has blanks or characters that do not show, or is reserved"}
 	textKeyNameUsed       = text{"名称 %q 已被（现有或已终止的）密钥使用", "there is, or was, a key named %q: its name stands in the audit log, so take another"}
 	textBadScopes         = text{"参数 %s 只能为 business、admin 或两者（以逗号分隔）", "parameter %s is neither business nor admin, nor both with a comma between"}
-	textBadRate           = text{"参数 %s 不是每秒调用次数（0 为不限）", "parameter %s is no number of calls a second (0 is no limit)"}
+	textBadRate           = text{"参数 %s 不是每秒调用次数：0（不限），或 %v 至 %d", "parameter %s is no number of calls a second: 0 (no limit), or %v to %d"}
+	textSecretGiven       = text{"参数 %s 看起来是密钥或令牌本身：名称会写入日志和审计记录。未作记录，也未作更改；请换一个名称", "parameter %s looks like a key or a token itself, and names stand in logs and in the audit log: nothing was noted or changed, give another name"}
 	textCleanupRuns       = text{"正在清理，请等待其结束或先停止", "a clean-up is under way: wait for its end, or stop it"}
 	textNoSuchKey         = text{"没有名为 %q 的密钥", "there is no key named %q"}
 	textKeyElsewhere      = text{"密钥 %q 来自配置（%s），请在那里修改，然后重新加载（SIGHUP）", "the key %q is the configuration's (%s): change it there, and have it read again (SIGHUP)"}

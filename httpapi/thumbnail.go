@@ -22,6 +22,7 @@ const (
 	thumbnailWeight = 10        // against limits.per_user_http, of one that is made
 	keptThumbnails  = 256       // that are kept
 	maxKept         = 128 << 10 // bytes of one that is
+	keptFailures    = 4096      // files that are remembered because they cannot be made small: a page asks each time it shows them
 )
 
 // thumbnail is a small picture.
@@ -62,6 +63,9 @@ func (a *API) openSmall(ctx context.Context, r *request, f store.File, size int)
 	key := thumbnailKey{f.ID, size}
 	t, ok := a.thumbnails.Get(key)
 	if !ok {
+		if a.unshrunk.Contains(f.ID) {
+			return nil, noThumbnail()
+		}
 		r.charge(thumbnailWeight)
 		var err error
 		if t, err = a.shrink(ctx, r, f, size); err != nil {
@@ -95,11 +99,16 @@ func (a *API) shrink(ctx context.Context, r *request, f store.File, size int) (t
 	switch {
 	case errors.Is(err, picture.ErrTooLarge), errors.Is(err, picture.ErrBroken) && ctx.Err() == nil:
 		a.log.Debug("no small picture", "file", f.ID, "error", err)
-		return thumbnail{}, &failure{status: http.StatusUnsupportedMediaType, result: protocol.TooLarge, text: textNoThumbnail}
+		a.unshrunk.Add(f.ID, struct{}{})
+		return thumbnail{}, noThumbnail()
 	case ctx.Err() != nil:
 		return thumbnail{}, unavailable()
 	}
 	return thumbnail{small, media}, err
+}
+
+func noThumbnail() error {
+	return &failure{status: http.StatusUnsupportedMediaType, result: protocol.TooLarge, text: textNoThumbnail}
 }
 
 // thumbnailAnswer is a small picture as an answer.

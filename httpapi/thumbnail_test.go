@@ -72,6 +72,16 @@ func TestThumbnails(t *testing.T) {
 	if a := l.do(t, http.MethodGet, "/uploader/loadImg", "pic="+id+"&size=50", ""); a.status != 200 || blobs.opened.Load() != before {
 		t.Errorf("a second time: got %d, and the file was opened %d times, want 200, not at all", a.status, blobs.opened.Load()-before)
 	}
+	// Nor is it tried again with what could not be made small, in whatever size.
+	for i, size := range []string{"64", "64", "512"} {
+		a := l.do(t, http.MethodGet, "/upload/download", "fileId="+bomb+"&size="+size, "")
+		if i == 0 {
+			before = blobs.opened.Load()
+		}
+		if opened := blobs.opened.Load() - before; a.status != 415 || opened != 0 {
+			t.Errorf("the bomb, call %d: got %d, and the file was opened %d times since the first, want 415, not at all", i+1, a.status, opened)
+		}
+	}
 	// What cannot be made small comes as it is, or not at all.
 	for name, c := range map[string]struct {
 		query  string

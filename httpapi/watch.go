@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -343,15 +344,22 @@ type queuePlace struct {
 
 // showQueue lists what waits for a user's phone, oldest first, and changes nothing.
 func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
-	user, limit := r.user("user_id"), r.limit()
+	user, limit, from := r.user("user_id"), r.limit(), r.moment("at")
 	var at queuePlace
 	r.cursor("after", &at)
 	if r.err != nil {
 		return nil, r.err
 	}
+	earliest := ""
+	if from > 0 {
+		earliest = fmt.Sprintf("%013d", from)
+		if at == (queuePlace{}) {
+			at.Row = store.RowPlace{Time: fmt.Sprintf("%013d", from-1), MsgID: "~", ID: "~"} // behind nearly all of the millisecond before
+		}
+	}
 	// Memory first: what becomes a row meanwhile is then seen twice instead of not at all.
 	memory := slices.DeleteFunc(a.svc.Waiting(user), func(p store.OfflineMessage) bool {
-		return slices.Compare([]string{p.Time, p.MsgID}, at.Memory[:]) <= 0 || p.MsgID == at.Row.MsgID && p.Time == at.Row.Time
+		return p.Time < earliest || slices.Compare([]string{p.Time, p.MsgID}, at.Memory[:]) <= 0 || p.MsgID == at.Row.MsgID && p.Time == at.Row.Time
 	})
 	slices.SortStableFunc(memory, func(a, b store.OfflineMessage) int {
 		return slices.Compare([]string{a.Time, a.MsgID}, []string{b.Time, b.MsgID})
@@ -360,6 +368,8 @@ func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	whole := len(rows) <= limit
+	rows = slices.DeleteFunc(rows, func(p store.OfflineMessage) bool { return p.Time < earliest })
 	list := make([]queuedMessage, 0, limit)
 	seen := map[string]bool{}
 	for i := range rows {
@@ -382,7 +392,7 @@ func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
 		list = append(list, queuedOf(&p, queuedRow))
 	}
 	next := ""
-	if len(rows)+len(memory) > 0 {
+	if len(rows)+len(memory) > 0 || !whole {
 		next = cursorOf(at)
 	}
 	return object{"next": next, "queue": list}, nil
@@ -555,16 +565,9 @@ type confirmedRow struct {
 // showTrace says all that is known of one message, and why a user has it or has not.
 func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 	id, body := r.id("msg_id", protocol.IDConflict), r.bit("body")
-	user, language := "", Language(r.first("language"))
+	user, language := "", a.language(r)
 	if r.has("user_id") && r.first("user_id") != "" {
 		user = r.user("user_id")
-	}
-	switch language {
-	case "":
-		language = a.cfg.Language
-	case Chinese, English:
-	default:
-		r.refuse(badRequest(textBadLanguage, "language"))
 	}
 	if r.err != nil {
 		return nil, r.err

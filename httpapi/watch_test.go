@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,7 +29,7 @@ func (stillConsole) State(ctx context.Context) (ProcessState, error) {
 		Pushes:   []ChannelState{{Channel: "jpush", Waiting: 4, Failing: true}},
 		Totals:   Totals{Messages: 1200, Deliveries: 6400, Commits: 800, Losses: 1, Refused: 3},
 		Samples:  []Sample{{At: at - 5000, Messages: 12.4, Deliveries: 60.2, Commits: 8, CommitMsP99: 2.4, Queue: 3, Sessions: 2}},
-		Losses:   []Loss{{At: at - 3000, What: "link", Text: "link: the connection to 127.0.0.1:5275 broke; reconnecting"}},
+		Losses:   []Loss{{At: at - 3000, What: "link", State: "lost", Text: "link: the connection to 127.0.0.1:5275 broke; reconnecting"}},
 	}, ctx.Err()
 }
 
@@ -123,6 +125,36 @@ func TestQueueInPages(t *testing.T) {
 		}
 		if want := "early/unconfirmed c1/row twin/row c2/unconfirmed n2/row late/unconfirmed"; strings.Join(got, " ") != want {
 			t.Errorf("pages of %s: got %s\nwant %s", limit, strings.Join(got, " "), want)
+		}
+	}
+}
+
+// The queue can be read from a time on, in memory and in rows.
+func TestQueueFromATime(t *testing.T) {
+	s := seeded(t)
+	l := newLabOf(t, s, &remembering{recorder: &recorder{}, memory: []store.OfflineMessage{
+		{Message: store.Message{MsgID: "early", Time: "1544602393001"}, Owner: "lisi"}, {Message: store.Message{MsgID: "late", Time: "1544602393099"}, Owner: "lisi"}}})
+	whole := l.get(t, "admin/queue", "user_id=lisi").object(t)["queue"].([]any)
+	for _, at := range []string{"", "1", "1544602393001", "1544602393002", "1544602393021", "1544602393022", "1544602393099", "1544602393100", "9999999999999"} {
+		var want, got []string
+		for _, row := range whole {
+			q := row.(map[string]any)
+			if from, _ := strconv.ParseInt(at, 10, 64); int64(q["msg_time"].(float64)) >= from {
+				want = append(want, q["msg_id"].(string))
+			}
+		}
+		after := ""
+		for range 10 {
+			v := l.get(t, "admin/queue", "user_id=lisi&limit=1&at="+at+"&after="+url.QueryEscape(after)).object(t)
+			for _, row := range v["queue"].([]any) {
+				got = append(got, row.(map[string]any)["msg_id"].(string))
+			}
+			if after, _ = v["next"].(string); after == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("from %q: got %v, want %v", at, got, want)
 		}
 	}
 }

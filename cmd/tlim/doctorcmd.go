@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -61,6 +62,7 @@ func diagnosed(ctx context.Context, cfg config.Config, path string, problems con
 	site := &doctor.Site{
 		Config: cfg, File: path, Places: config.Places(), Problems: problems, Store: storeConfig(cfg, quiet), Metrics: "http://" + reachable(cfg.Metrics.Listen),
 		Link:       func() (stream.Config, error) { return streamConfig(cfg, nil, quiet) },
+		PageTLS:    func() (*tls.Config, error) { return pageTLS(cfg) },
 		ClockAhead: clockAhead, CanListen: checkListen,
 		Keyless: func(ctx context.Context) ([]string, error) { return keyless(ctx, cfg.Metrics.Listen) },
 		PushKey: func(ctx context.Context) error {

@@ -58,7 +58,10 @@ func newKey(ctx context.Context, out io.Writer, from config.Sources, name, scope
 		return exitError{errors.New("--scopes is business, admin or business,admin"), exitUsage}
 	}
 	if !httpapi.GoodRate(rate) {
-		return exitError{errors.New("--rate is a number of calls a second; 0 is no limit"), exitUsage}
+		return exitError{errors.New("--rate is a number of calls a second: " + httpapi.RateRange()), exitUsage}
+	}
+	if httpapi.LooksSecret(name) {
+		return exitError{errors.New("the name looks like a key or a token itself, and names stand in logs and in the audit log: give another name"), exitUsage}
 	}
 	if !httpapi.GoodKeyName(name) {
 		return exitError{fmt.Errorf("a key's name has up to %d characters that show, no blanks, and is none of anonymous and user", httpapi.MaxKeyName), exitUsage}

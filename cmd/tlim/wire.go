@@ -112,18 +112,24 @@ func httpConfig(cfg config.Config) httpapi.Config {
 
 // webConfig is the part of the API's configuration that is about pages; places is how many of their connections there can be.
 func webConfig(cfg config.Config, places int) (httpapi.Web, error) {
-	secure, err := clientTLS(cfg.XMPP)
+	secure, err := pageTLS(cfg)
 	if err != nil {
 		return httpapi.Web{}, err
-	}
-	if secure != nil { // the authorities are the same; the name is that of web.xmpp_url
-		secure.ServerName = ""
 	}
 	return httpapi.Web{
 		Chat: bool(cfg.Web.Chat), Admin: bool(cfg.Web.Admin), XMPP: cfg.Web.XMPPURL.Reveal(), TLS: secure, Connections: places,
 		Domain: cfg.XMPP.Domain, Component: cfg.XMPP.Component, Version: version(), MaxBody: int64(cfg.Limits.Body), GroupMembers: cfg.Limits.GroupMembers,
 		RevokeWindow: time.Duration(cfg.Revoke.Window), Acknowledgements: string(cfg.Receipts.Server),
 	}, nil
+}
+
+// pageTLS is for web.xmpp_url: the authorities are those of the link, the name is its own.
+func pageTLS(cfg config.Config) (*tls.Config, error) {
+	secure, err := clientTLS(cfg.XMPP)
+	if secure != nil {
+		secure.ServerName = ""
+	}
+	return secure, err
 }
 
 func httpKeys(h config.HTTP) []httpapi.Key {

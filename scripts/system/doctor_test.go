@@ -121,6 +121,10 @@ func TestDoctorLink(t *testing.T) {
 		{"another secret", "xmpp.secret", "wrong-" + s.Secret, "openfire.secret", "failure", "does not accept the secret", components},
 		{"another domain", "xmpp.domain", "chat.example", "openfire.domain", "failure", "calls itself im.test", "set xmpp.domain to im.test"},
 		{"its parent", "xmpp.domain", "test", "openfire.domain", "failure", "calls itself im.test", "set xmpp.domain to im.test"},
+		{"the chat page's BOSH", "web.xmpp_url", s.HTTPBind, "web.xmpp_url", "ok", "BOSH answers", ""},
+		{"its WebSocket", "web.xmpp_url", s.WebSocket, "web.xmpp_url", "ok", "WebSocket answers", ""},
+		{"nobody listens for pages", "web.xmpp_url", "http://" + nobody + "/http-bind/", "web.xmpp_url", "warning", "BOSH does not answer at http://" + nobody, "HTTP Binding"},
+		{"no WebSocket at BOSH's path", "web.xmpp_url", "ws" + strings.TrimPrefix(s.HTTPBind, "http"), "web.xmpp_url", "warning", "is no WebSocket of an XMPP server", "web.xmpp_url"},
 		{"no domain", "xmpp.domain", "", "openfire.port", "failure", "xmpp.domain is not set", "XMPP Domain Name"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

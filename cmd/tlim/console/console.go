@@ -118,7 +118,7 @@ func (c *Console) compare(now time.Time, what string, before, after httpapi.Part
 	if what == "link" && !after.OK {
 		c.lost++
 	}
-	c.note(httpapi.Loss{At: now.UnixMilli(), Back: after.OK, Text: after.Text, What: what})
+	c.note(httpapi.Loss{At: now.UnixMilli(), Back: after.OK, State: after.State, Text: after.Text, What: what})
 }
 
 func (c *Console) note(l httpapi.Loss) {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type Site struct {
 	Places   []string // in which one was looked for then
 	Problems []string // what is wrong with Config; then nothing else is looked at
 	Link     func() (stream.Config, error)
+	PageTLS  func() (*tls.Config, error) // of web.xmpp_url; nil: the system's authorities
 	Store    store.Config
 	Metrics  string // where the process that serves answers: http://host:port
 	// ClockAhead says what a stored clock means that runs ahead of the time; "" when it does not.
@@ -49,7 +51,7 @@ type Site struct {
 // Checks are all questions, in the order in which people read them.
 func (s *Site) Checks() []Check {
 	var checks []Check
-	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.serverChecks(), s.consoleChecks(), s.databaseChecks(), s.fileChecks()} {
+	for _, part := range [][]Check{s.hostChecks(), s.linkChecks(), s.serverChecks(), s.consoleChecks(), s.webChecks(), s.databaseChecks(), s.fileChecks()} {
 		checks = append(checks, part...)
 	}
 	for i := range checks {

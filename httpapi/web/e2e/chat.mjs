@@ -86,14 +86,21 @@ step('a business message is a card; its hostile fields are text, its hostile lin
 })
 
 if (!world.brief) {
-  step('what no page sends is shown, too: a clock that is no date, unknown kinds, 40 KB, fields of other types', async () => {
+  step('what no page sends is shown, too: a clock that is no date, unknown kinds, 40 KB, 60 KiB of tags and links, fields of other types', async () => {
     await ask(`odd/${ls}`)
-    await li.row('王五').locator('.badge', { hasText: '4' }).waitFor()
+    await li.row('王五').locator('.badge', { hasText: '5' }).waitFor()
     await li.go('王五')
     await li.sees('来自未来')
     await li.sees('暂不支持的消息类型 MTT-constructor')
     await li.message('很长').locator('button', { hasText: '展开全文' }).click()
     await li.sees('到此为止')
+    await li.message('六十千开始').locator('button', { hasText: '展开全文' }).click()
+    await li.sees('六十千结束')
+    const long = li.message('六十千开始').locator('.bubble')
+    assert.ok(Buffer.byteLength(await long.textContent()) > 59 * 1024, 'all of it is shown')
+    assert.equal(await long.locator('script, img, b').count(), 0)
+    assert.deepEqual([...new Set(await long.locator('a').evaluateAll((all) => all.map((a) => a.href)))].filter((href) => href !== 'https://oa.example.com/x?a='), [])
+    assert.equal(await li.page.evaluate(() => globalThis.xss), undefined)
     await li.shot('odd')
     await li.go('张三')
   })
@@ -307,6 +314,8 @@ if (!world.brief) {
     await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Enter')
     await page.locator('[data-row="1"][aria-current=true]').waitFor()
+    await page.locator('textarea:focus').waitFor() // who opens a conversation wants to write
+    await page.locator('[data-row="1"]').focus()
     await page.keyboard.press('ArrowUp')
     await page.keyboard.press('Enter')
     await page.locator('[data-row="0"][aria-current=true]').waitFor()

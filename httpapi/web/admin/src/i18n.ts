@@ -261,6 +261,8 @@ const texts = {
   keyEnded: ['密钥“{name}”已停用', 'The key {name} has ended'],
   ended: ['已停用', 'ended'],
   active: ['有效', 'in use'],
+  shadowed: ['未生效：配置中有同名密钥', 'not in use: the configuration has a key of its name'],
+  shadowedText: ['用它发起的调用会被拒绝。请停用它，或在配置中为另一个密钥改名。', 'Calls with it are refused. End it, or rename the one of the configuration.'],
   sourceConfigKey: ['配置文件（在 http.keys 中修改）', 'configuration (change it in http.keys)'],
   sourceKeyFile: ['密钥文件（http.key_file）', 'key file (http.key_file)'],
   sourceDatabase: ['控制台创建', 'made here'],

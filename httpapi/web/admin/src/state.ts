@@ -1,6 +1,7 @@
 // The state of tlim, which the page asks for as long as it is open. It is also how the page notices that tlim is away, and back.
 import { shallowRef } from 'vue'
 import { ask, isAway, session } from './api.ts'
+import { language } from './i18n.ts'
 import type { State } from './types.ts'
 
 const every = 5_000
@@ -20,7 +21,7 @@ export function follow(): void {
     if (run !== running) return
     if (!document.hidden) {
       try {
-        const answer = await ask<State>('admin/state')
+        const answer = await ask<State>('admin/state', { language: language.value })
         if (run !== running) return
         state.value = answer
         stateError.value = null

@@ -65,5 +65,5 @@ export interface Callers {
 export interface Setting { key: string; value?: string; source: string }
 export interface Doctor { running: boolean; started?: number; ended?: number; failures: number; warnings: number; lines: { id: string; state: string; text: string; remedy?: string }[] }
 
-export interface Key { name: string; source: string; scopes: string[]; rate: number; made?: number; made_by?: string; ended?: number; ended_by?: string; can_end: boolean }
+export interface Key { name: string; source: string; scopes: string[]; rate: number; made?: number; made_by?: string; ended?: number; ended_by?: string; can_end: boolean; in_use: boolean; where?: string }
 export interface Change { audit_id: string; time: number; who: string; address: string; what: string; target?: string; detail?: string; outcome: string }
