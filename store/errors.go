@@ -107,7 +107,7 @@ func (s *Store) fail(err error) error {
 	case err == nil:
 		return nil
 	case errors.As(err, &unknown),
-		errors.Is(err, ErrFenced), errors.Is(err, ErrDuplicate), errors.Is(err, ErrData), errors.Is(err, ErrSchema), errors.Is(err, ErrHeld), errors.Is(err, ErrUnavailable):
+		errors.Is(err, ErrFenced), errors.Is(err, ErrDuplicate), errors.Is(err, ErrData), errors.Is(err, ErrSchema), errors.Is(err, ErrHeld), errors.Is(err, ErrMoved), errors.Is(err, ErrUnavailable):
 		return err
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

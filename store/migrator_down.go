@@ -40,6 +40,7 @@ var lostTables = map[string]string{
 	tKey.name:      "keys of the HTTP API that the console and tlim keys new made: they end",
 	tAudit.name:    "what administrators changed",
 	tEvent.name:    "events for business systems, those not sent yet and the dead ones",
+	tLeader.name:   "which process leads, and which stands by",
 	tState.name:    "where delivery stands: a tlim that comes back begins behind the newest message",
 	tSchema.name:   "the version of these tables",
 }

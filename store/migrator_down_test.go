@@ -107,7 +107,7 @@ func TestDown(t *testing.T) {
 		// 1. There and back at once: nothing is left, and no row is another.
 		up(t, cfg)
 		gone := down(t, cfg)
-		equal(t, "what went", len(gone), 15+2+15)
+		equal(t, "what went", len(gone), 16+2+15)
 		raw = e.raw(t, cfg)
 		equal(t, "the tables", made(t, e, raw), stood)
 		equal(t, "the rows", oldRowsOf(t, raw), rows)

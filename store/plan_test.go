@@ -83,7 +83,8 @@ func everyQuery() []string {
 		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
-		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeAnnouncements, announcementDelete, purgeDelete, stateGet, stateAdvance}
+		stateTake, stateLock, stateHold, purgeMessages, purgeRest, purgeAnnouncements, announcementDelete, purgeDelete, stateGet, stateAdvance,
+		stateTakeSeen, leaderGet, leaderTake, leaderTakeSeen, leaderBeat, leaderRelease, standbyBeat, standbyRelease}
 	for _, w := range []struct {
 		query string
 		by    keys

@@ -38,26 +38,20 @@ func (s *Store) State(ctx context.Context) (State, error) {
 // gets ErrFenced. It waits for a write that another process has under way. Calling it again is harmless, so an
 // error leaves nothing to clear up.
 func (s *Store) TakeOver(ctx context.Context) (State, error) {
-	var st State
+	return s.takeOver(ctx, func(ctx context.Context, t *tx) (State, error) { return t.takeState(ctx, stateTake) })
+}
+
+// takeOver runs take, which begins an epoch, in one transaction.
+func (s *Store) takeOver(ctx context.Context, take func(context.Context, *tx) (State, error)) (State, error) {
 	if err := s.take(ctx); err != nil {
-		return st, err
+		return State{}, err
 	}
 	defer s.release()
 	t, err := s.begin(ctx)
 	if err != nil {
-		return st, err
+		return State{}, err
 	}
-	err = func() error {
-		ctx := t.context(ctx)
-		n, err := t.do(ctx, stateTake)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			return fmt.Errorf("%w: tlim_state has no row", ErrUnavailable)
-		}
-		return t.query(ctx, statement{stateGet, 0}, func() string { return stateGet }, nil, scanState(&st))
-	}()
+	st, err := take(t.context(ctx), t)
 	if err != nil {
 		return State{}, fmt.Errorf("take over: %w", t.rollback(err))
 	}

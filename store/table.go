@@ -64,11 +64,12 @@ var (
 	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut")
 	tAudit    = tableOf("tlim_audit", "audit_id 64, ts 20, who 64 cut, address 64 cut, what 40, target 64 cut, detail 400 cut, outcome 20")
 	tEvent    = tableOf("tlim_event", "event_id 64, kind 20, conversation 200, body, made 20, due 20, tries, dead, reason 256 cut")
+	tLeader   = tableOf("tlim_leader", "id, epoch, beat, process 64, host 255, pid, version 64, address 255, domain 255, component 255, marker 64, standby, released")
 	tSchema   = tableOf("tlim_schema", "id, version, applied")
 
 	// The deployed tables, which may stand there already, and ours.
 	deployedTables = []table{tMessage, tOffline, tGroup, tMember, tReceipt, tChat, tAnnouncement, tStyle}
-	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tKey, tAudit, tEvent, tSchema}
+	ownTables      = []table{tState, tID, tUser, tFormer, tPurge, tSecret, tFile, tUse, tPush, tCall, tCallPart, tKey, tAudit, tEvent, tLeader, tSchema}
 )
 
 func allTables() []table { return append(append([]table{}, deployedTables...), ownTables...) }

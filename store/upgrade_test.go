@@ -43,7 +43,7 @@ func TestUpgrade(t *testing.T) {
 			`INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('1', 'm1', 'MTT-000', 'Z', 'L', '1700000000001', '["😀"]', 'Z')`)...)
 		s, epoch := owned(t, cfg)
 		r := s.Report()
-		equal(t, "created", r.Created, []string{"tlim_file", "tlim_file_use", "tlim_push", "tlim_call", "tlim_call_part", "tlim_key", "tlim_audit", "tlim_event"})
+		equal(t, "created", r.Created, []string{"tlim_file", "tlim_file_use", "tlim_push", "tlim_call", "tlim_call_part", "tlim_key", "tlim_audit", "tlim_event", "tlim_leader"})
 		equal(t, "added", r.Added, []string{"tlim_user.account", "tlim_user.stale", "tlim_group_owner"})
 		// Their columns have changed since, and so has their name: they can be built beside the old ones.
 		equal(t, "missing", strings.Count(fmt.Sprint(r.Missing), "CREATE INDEX"), len(r.Missing))

@@ -15,6 +15,7 @@ var writers = []Behaviour{
 	{"a write whose caller has gone is not written", cancelled},
 	{"who reads sees whole batches while others write", wholeBatches},
 	{"a process that was deposed writes nothing", deposed},
+	{"one process leads, and another one sees whether it lives", led},
 	{"a write waits for another's lock, and is put off whole when that takes too long", locked},
 	{"two writers that wait for each other: one ends, and what was put off is written once", deadlock},
 	{"a connection lost within a write is noticed, and the next write gets another", connectionLost},
@@ -153,6 +154,59 @@ func (c *check) rival(do ...string) *store.Rival {
 		}
 	}
 	return r
+}
+
+func led(c *check) {
+	first := store.Leader{Process: "p1", Host: "主机", PID: 7, Version: "1", Address: "127.0.0.1:9595", Domain: "im.test", Component: "tlim.im.test", Marker: "m", Standby: true}
+	st, err := c.s.Lead(c.ctx, first, nil)
+	want(c, "its epoch", c.epoch+1)(st.Epoch, err)
+	first.Epoch = st.Epoch
+	second, err := c.x.Open(c.ctx, 0)
+	if !c.is("a second store", err, nil) {
+		return
+	}
+	seen, err := second.LookAtLeader(c.ctx)
+	want(c, "who leads", store.Seen{State: st, Leader: first})(seen, err)
+	heart, beats := c.s.NewHeart(), c.s.File() == "" // a file has one writer, and nobody stands by
+	defer heart.Close()
+	other := store.Leader{Process: "p2", Domain: "im.test", Component: "tlim.im.test"}
+	if beats {
+		c.is("a beat", heart.Beat(c.ctx, st.Epoch), nil)
+		_, err = second.Lead(c.ctx, other, &seen)
+		c.is("taken from one that lives", err, store.ErrMoved)
+	}
+	before, err := second.LookAtLeader(c.ctx)
+	c.is("a look", err, nil)
+	c.is("a write", c.s.Apply(c.ctx, st.Epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")}), nil)
+	_, err = second.Lead(c.ctx, other, &before)
+	c.is("taken from one that has written", err, store.ErrMoved)
+	seen, err = second.LookAtLeader(c.ctx)
+	want(c, "it is known, and not free", [2]bool{true, false})([2]bool{seen.Known(), seen.Free()}, err)
+	c.is("standing by", second.Stand(c.ctx, other), nil)
+	c.is("and still", second.Stand(c.ctx, other), nil)
+	waits := other
+	waits.Beat = 1
+	want(c, "who stands by", waits)(c.s.LookAtStandby(c.ctx))
+	st2, err := second.Lead(c.ctx, other, &seen)
+	want(c, "the epoch of one that takes over from a silent one", st.Epoch+1)(st2.Epoch, err)
+	if beats {
+		c.is("a beat of the deposed one", heart.Beat(c.ctx, st.Epoch), store.ErrFenced)
+	}
+	c.is("its write", c.s.Apply(c.ctx, st.Epoch, store.Positions{}, []store.Change{say(2, "z", "g", "[]")}), store.ErrFenced)
+	c.is("its release", c.s.Release(c.ctx, st.Epoch), store.ErrFenced)
+	c.is("release", second.Release(c.ctx, st2.Epoch), nil)
+	seen, err = c.s.LookAtLeader(c.ctx)
+	want(c, "it is free", true)(seen.Free(), err)
+	c.is("the standby's end", second.Sit(c.ctx, other), nil)
+	gone, err := c.s.LookAtStandby(c.ctx)
+	want(c, "the standby's end is seen", true)(gone.Released, err)
+	// An older tlim tells nothing of itself.
+	st3, err := c.s.TakeOver(c.ctx)
+	c.is("an older one", err, nil)
+	seen, err = c.s.LookAtLeader(c.ctx)
+	want(c, "the epoch that counts, known, free", [3]any{st3.Epoch, false, false})([3]any{seen.State.Epoch, seen.Known(), seen.Free()}, err)
+	_, err = second.Lead(c.ctx, other, &seen)
+	c.is("taken from an older one", err, nil)
 }
 
 // impatient is a second store that waits for locks no longer than patience, with its epoch.

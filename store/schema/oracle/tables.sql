@@ -102,3 +102,9 @@ CREATE TABLE tlim_event (
   event_id VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
   kind VARCHAR2(20 CHAR) NOT NULL, conversation VARCHAR2(200 CHAR), body CLOB, made VARCHAR2(20 CHAR), due VARCHAR2(20 CHAR) NOT NULL, tries NUMBER(10) NOT NULL, dead NUMBER(10) NOT NULL, reason VARCHAR2(256 CHAR)
 );
+-- Which process leads (1), and which stands by (2).
+CREATE TABLE tlim_leader (
+  id NUMBER(10) NOT NULL PRIMARY KEY,
+  epoch NUMBER(19) NOT NULL, beat NUMBER(19) NOT NULL, process VARCHAR2(64 CHAR) NOT NULL, host VARCHAR2(255 CHAR), pid NUMBER(19), version VARCHAR2(64 CHAR), address VARCHAR2(255 CHAR),
+  domain VARCHAR2(255 CHAR), component VARCHAR2(255 CHAR), marker VARCHAR2(64 CHAR), standby NUMBER(10) NOT NULL, released NUMBER(10) NOT NULL
+);

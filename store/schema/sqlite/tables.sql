@@ -102,3 +102,9 @@ CREATE TABLE tlim_event (
   event_id varchar(64) NOT NULL PRIMARY KEY,
   kind varchar(20) NOT NULL, conversation varchar(200), body text, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, dead int NOT NULL, reason varchar(256)
 );
+-- Which process leads (1), and which stands by (2).
+CREATE TABLE tlim_leader (
+  id int NOT NULL PRIMARY KEY,
+  epoch bigint NOT NULL, beat bigint NOT NULL, process varchar(64) NOT NULL, host varchar(255), pid bigint, version varchar(64), address varchar(255),
+  domain varchar(255), component varchar(255), marker varchar(64), standby int NOT NULL, released int NOT NULL
+);
