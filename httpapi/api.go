@@ -43,6 +43,7 @@ type API struct {
 	quotas     quotas
 	full       atomic.Bool   // the last look found less than Files.MinFree
 	lingerers  *pool         // connections whose body is read on after its answer
+	standing   atomic.Bool   // this process stands by, see Stand
 	stopping   atomic.Bool   // nobody is read on any more
 	shrinking  chan struct{} // one slot: a small picture is being made
 	thumbnails *lru.Cache[thumbnailKey, thumbnail]
@@ -94,6 +95,7 @@ func New(cfg Config, svc Service, db Database, reg prometheus.Registerer, log *s
 		return nil, err
 	}
 	answering := served.handler(a.refusing(&failure{status: http.StatusNotFound, result: resultFail, text: textNoPath}))
+	answering = a.unlessStanding(answering)
 	if cfg.AccessLog {
 		answering = a.logged(answering)
 	}

@@ -43,6 +43,7 @@ var (
 	textEmptyArray        = text{"参数 %s 不含任何对象", "parameter %s holds no object"}
 	textBadUser           = text{"参数 %s 中的用户标识 %q 无效", "parameter %s holds the user id %q, which is not valid"}
 	textBadEntry          = text{"参数 %s 中的 %q 不是标识", "parameter %s holds %q, which is no id"}
+	textStandby           = text{"此服务器为备用机，请求未执行；请改用另一台 tlim 的地址，或几秒后重试", "this server stands by, and did nothing: call the other tlim, or try again in a few seconds"}
 	textNobody            = text{"参数 msgTo 中没有任何用户拥有账号（见 skipped）", "parameter msgTo names nobody who has an account: see skipped"}
 	textReserved          = text{"用户标识 %q 为系统保留", "the user id %q is reserved"}
 	textNothingToChange   = text{"session_name 和 subscribers 均为空，没有要修改的内容", "neither session_name nor subscribers says what to change"}

@@ -91,7 +91,11 @@ func openMySQL(cfg Config) (*pools, error) {
 	}
 	// A reader may have to answer a page of a table without an index, so it is more patient than a client is.
 	p.reader = make(cfg.MaxWait+5*time.Second, 0)
-	p.writer = make(cfg.MaxWait+5*time.Second, mysqlWriterIdle)
+	idle := mysqlWriterIdle
+	if cfg.Standby {
+		idle = mysqlStandbyIdle
+	}
+	p.writer = make(cfg.MaxWait+5*time.Second, idle)
 	p.admin = make(0, 0)
 	if err != nil {
 		return nil, err
@@ -100,7 +104,7 @@ func openMySQL(cfg Config) (*pools, error) {
 	p.reader.SetMaxIdleConns(cfg.MaxIdle)
 	p.writer.SetMaxOpenConns(1)
 	p.writer.SetMaxIdleConns(1)
-	p.writer.SetConnMaxIdleTime(mysqlWriterIdle / 2)
+	p.writer.SetConnMaxIdleTime(idle / 2)
 	p.admin.SetMaxOpenConns(2)
 	return p, nil
 }
@@ -108,6 +112,9 @@ func openMySQL(cfg Config) (*pools, error) {
 // mysqlWriterIdle ends a writer's session on the server: a writer that fell off the network must not hold the lock of
 // tlim_state for the eight hours that the default wait_timeout gives it.
 const mysqlWriterIdle = 60 * time.Second
+
+// mysqlStandbyIdle is the same where another process wants to take over: as long as it waits for a leader that is silent.
+const mysqlStandbyIdle = 4 * time.Second
 
 // mysqlConnector makes connections to one address.
 func mysqlConnector(base *mysql.Config, cfg Config, patience, idle time.Duration) (sessionConnector, error) {

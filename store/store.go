@@ -21,6 +21,10 @@ type Config struct {
 	MaxLifetime      time.Duration // of a connection to a server; 10 minutes
 	MaxWait          time.Duration // the longest wait for a lock, a connection or an answer; 10 seconds
 
+	// Standby says that another process may take over: a session of ours that is silent within a transaction, because we were paused, is ended
+	// by the server after seconds, where it can do that.
+	Standby bool
+
 	Migrate MigrateMode // MigrateAuto is the default
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now; dates what adoption writes

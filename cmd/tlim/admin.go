@@ -14,15 +14,16 @@ import (
 // something is refused or wrong although all parts are ready; Warnings has a sentence for each such thing, the worst first, and then for
 // what else was found at the start.
 type health struct {
-	Component string    `json:"component"` // whose process this is
-	Ready     bool      `json:"ready"`
-	Reasons   []string  `json:"reasons"`
-	Degraded  bool      `json:"degraded"`
-	Warnings  []string  `json:"warnings"`
-	Link      partState `json:"link"`     // the stream to the server
-	Database  partState `json:"database"` // does it answer
-	Users     partState `json:"users"`    // where they come from: api, ofUser, isc or openfire
-	Messages  partState `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
+	Component string `json:"component"` // whose process this is
+	roleState
+	Ready    bool      `json:"ready"`
+	Reasons  []string  `json:"reasons"`
+	Degraded bool      `json:"degraded"`
+	Warnings []string  `json:"warnings"`
+	Link     partState `json:"link"`     // the stream to the server
+	Database partState `json:"database"` // does it answer
+	Users    partState `json:"users"`    // where they come from: api, ofUser, isc or openfire
+	Messages partState `json:"messages"` // are messages taken and delivered: database taken over, replay done, not stopping
 }
 
 // partState is how one part is; Text says in a sentence what is wrong and what an administrator can do.

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"tlim/cmd/tlim/config"
+	"tlim/cmd/tlim/standby"
 	"tlim/component"
 	"tlim/component/logged"
 	"tlim/component/openfire"
@@ -40,7 +41,9 @@ type App struct {
 	api     *httpapi.API
 	cert    *certificate // nil: plain HTTP
 	users   string       // where they come from, in a word
-	parts   atomic.Bool  // the six above are there
+	role    *standby.Role
+	parts   atomic.Bool // the seven above are there
+	waiting chan struct{}
 
 	httpAddr, adminAddr atomic.Value // string: where they listen in fact
 	storeWait           atomic.Pointer[string]
@@ -49,7 +52,7 @@ type App struct {
 
 // New makes an App; nothing runs and nothing is opened yet.
 func New(cfg config.Config, log *slog.Logger) *App {
-	a := &App{lifecycle: newLifecycle(log), cfg: cfg, log: log, registry: prometheus.NewRegistry()}
+	a := &App{lifecycle: newLifecycle(log), cfg: cfg, log: log, registry: prometheus.NewRegistry(), waiting: make(chan struct{})}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "tlim_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": version()}})
 	build.Set(1)
@@ -102,8 +105,12 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
+	role, err := a.newRole(ctx, db, blobs)
+	if err != nil {
+		return err
+	}
 	service, err := component.New(componentConfig(a.cfg), component.Deps{
-		Store: db, Sender: links, Snapshots: snapshots{server}, Source: people.source, Imports: people.imports, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
+		Store: turned{db, role}, Sender: links, Snapshots: snapshots{server}, Source: people.source, Imports: people.imports, Accounts: accountsOf(a.cfg, server), Finder: finder{server, a.cfg.XMPP.Domain},
 		Files: blobs, Push: pushChannels(a.cfg), Events: eventsConfig(a.cfg), Registry: a.registry, Log: a.log,
 	})
 	if err != nil {
@@ -136,10 +143,19 @@ func (a *App) Start(ctx context.Context) error {
 		}
 	}
 	a.store, a.links, a.service, a.api, a.cert, a.users = db, links, service, api, cert, people.from
+	a.role = role
 	a.parts.Store(true)
 
-	// 4. they run, and end in the reverse order: the conveyor before the link, so that its last copies and refusals still leave
+	// 4. the turn of this process
+	if a.cfg.Standby.Enabled {
+		if err := a.standBy(ctx); err != nil {
+			return err
+		}
+	}
+
+	// 5. they run, and end in the reverse order: the conveyor before the link, so that its last copies and refusals still leave
 	parts := []part{
+		{name: "heartbeat", run: role.Run, drain: role.Release}, // when all else has ended, another process may lead
 		{name: "link", run: links.Run, drain: func(ctx context.Context) error { return flush(ctx, links) }},
 		{name: "conveyor", run: service.Run},
 		{name: "tokens", run: desk.Run},
@@ -159,7 +175,12 @@ func (a *App) Start(ctx context.Context) error {
 	for _, p := range parts {
 		a.start(p)
 	}
-	// 5. callers
+	// 6. callers
+	if a.cfg.Standby.Enabled {
+		a.first("HTTP")
+		a.api.Stand(false)
+		return nil
+	}
 	return a.startHTTP()
 }
 

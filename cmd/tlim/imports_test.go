@@ -77,6 +77,8 @@ var rules = []rule{
 		[]string{"tlim/...", "database/sql", "net", "net/http"}, []string{"tlim/component", "tlim/component/directory", "tlim/component/lenient", "tlim/component/presence", "tlim/component/protocol", "tlim/component/stanza", "tlim/store"}},
 	{"the console is told of the process, and holds no part of it", []string{"tlim/cmd/tlim/console"}, nil,
 		[]string{"tlim/...", "database/sql", "net/http"}, []string{"tlim/cmd/tlim/doctor", "tlim/component/trigger", "tlim/httpapi"}},
+	{"who stands by knows rows, and neither messages nor files", []string{"tlim/cmd/tlim/standby"}, nil,
+		[]string{"tlim/...", "database/sql", "net/..."}, []string{"tlim/component/logged", "tlim/component/pause", "tlim/store"}},
 	{"takeover reads and writes texts", []string{"tlim/cmd/tlim/takeover"}, nil,
 		[]string{"tlim/...", "database/sql", "net/http", "os"}, []string{"tlim/store"}},
 	{"SQL is the store's", []string{"tlim/..."}, []string{"tlim/store/...", "tlim/scripts/..."},
@@ -158,7 +160,7 @@ func TestRulesCanBreak(t *testing.T) {
 		{"tlim/httpapi", "github.com/spf13/viper"}, {"tlim/component", "github.com/jmoiron/sqlx"}, {"tlim/cmd/tlim", "modernc.org/sqlite"},
 		{"tlim/cmd/tlim", "database/sql/driver"}, {"tlim/cmd/tlim", "gosrc.io/xmpp/stanza"},
 		{"tlim/cmd/tlim", "github.com/spf13/viper"}, {"tlim/cmd/tlim/config", "github.com/spf13/cobra"}, {"tlim/cmd/tlim/config", "tlim/component/stream"}, {"tlim/cmd/tlim/config", "net/http"},
-		{"tlim/cmd/tlim/takeover", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/takeover", "os"},
+		{"tlim/cmd/tlim/standby", "tlim/component"}, {"tlim/cmd/tlim/takeover", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/takeover", "os"},
 		{"tlim/cmd/tlim/shadow", "tlim/component/stream"}, {"tlim/cmd/tlim/shadow", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/shadow", "net"},
 		{"tlim/cmd/tlim/console", "tlim/component"}, {"tlim/cmd/tlim/console", "tlim/cmd/tlim/config"}, {"tlim/cmd/tlim/doctor", "tlim/component"}, {"tlim/cmd/tlim/doctor", "tlim/httpapi"}, {"tlim/cmd/tlim/doctor", "github.com/spf13/cobra"},
 	} {

@@ -95,6 +95,17 @@ func (l *lifecycle) onStop(name string, stop func(ctx context.Context) error) {
 	}
 }
 
+// first makes the stop begin with that step, although others were registered after it.
+func (l *lifecycle) first(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.IndexFunc(l.steps, func(s step) bool { return s.name == name })
+	if i >= 0 {
+		s := l.steps[i]
+		l.steps = append(slices.Delete(l.steps, i, i+1), s)
+	}
+}
+
 // reserve is the share of the time limit that a step leaves to each one after it: a database that hangs must not cost the
 // server its ordered end of stream.
 const reserve = 20 // a twentieth

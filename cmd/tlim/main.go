@@ -4,7 +4,8 @@
 // and stops them, admin.go answers operators, serve.go listens to signals.
 //
 // Exit codes: 0 done, 1 failed, 2 the command line or the configuration is wrong, 3 another process has taken the database
-// over. After 2 and 3 a restart does not help, and after 3 it would harm: the two would depose each other for ever.
+// over. After 2 and 3 a restart does not help, and after 3 it would harm: the two would depose each other for ever. 5: the same with
+// standby.enabled, where a restart is wanted: it stands by.
 package main
 
 import (
@@ -25,7 +26,9 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 	exitFenced = 3
-	exitAbort  = 130 // what shells use for a process that a second signal ended
+	// 4 is exitSilent, of tlim status.
+	exitDeposed = 5
+	exitAbort   = 130 // what shells use for a process that a second signal ended
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

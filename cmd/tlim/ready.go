@@ -12,6 +12,7 @@ import (
 func (a *App) health(ctx context.Context) (h health) {
 	defer h.conclude()
 	h.Component = a.cfg.XMPP.Component
+	h.roleState = a.roleNow()
 	if !a.parts.Load() {
 		text := "starting"
 		if wait := a.storeWait.Load(); wait != nil {
@@ -30,7 +31,9 @@ func (a *App) health(ctx context.Context) (h health) {
 	if status.Server != "" {
 		h.Link.ServerSince = &status.ServerSince
 	}
-	if !status.Up {
+	if h.Role == "standby" {
+		h.Link = partState{State: "standby"}
+	} else if !status.Up {
 		h.Link.Text = "link: " + status.Text
 	}
 	// 2. the database, asked now: one that went away while nothing was written is known to nobody yet
@@ -48,6 +51,8 @@ func (a *App) health(ctx context.Context) (h health) {
 	h.Users = partState{OK: true, State: a.users}
 	// 4. messages
 	switch err := a.service.Ready(); {
+	case h.Role == "standby":
+		h.Messages = partState{State: "standby", Text: h.sentence()}
 	case a.stopping.Load():
 		h.Messages = partState{State: "stopping", Text: "messages: shutting down, senders get error-013"}
 	case err != nil:
@@ -92,7 +97,10 @@ func (a *App) alive() string {
 		return "starting"
 	}
 	status, err := a.links.Status(), a.service.Ready()
+	role := a.roleNow()
 	switch {
+	case role.Role == "standby":
+		return role.sentence()
 	case !status.Up:
 		return "link: " + status.Text
 	case err != nil:

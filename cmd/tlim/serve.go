@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tlim/cmd/tlim/config"
+	"tlim/cmd/tlim/standby"
 	"tlim/store"
 )
 
@@ -88,15 +89,22 @@ func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) erro
 	go func() { started <- app.Start(ctx) }()
 
 	// 2. run
-	limit := time.Duration(cfg.ShutdownTimeout)
+	limit, waiting := time.Duration(cfg.ShutdownTimeout), app.Waiting()
 	for {
 		select {
 		case err := <-started:
+			if refused := new(standby.RefusedError); errors.As(err, &refused) {
+				return errors.Join(exitError{refused, exitUsage}, app.Stop(limit))
+			}
 			if err != nil {
 				return errors.Join(err, app.Stop(limit))
 			}
 			started = nil
 			log.Info("started", "http", app.HTTPAddr(), "metrics", app.AdminAddr())
+			systemd.ready()
+		case <-waiting:
+			waiting = nil
+			log.Info("standing by until the leader ends or is silent", "http", app.HTTPAddr(), "metrics", app.AdminAddr())
 			systemd.ready()
 		case err := <-app.Failed():
 			return failed(app, log, err, limit)
@@ -115,7 +123,17 @@ func serve(from config.Sources, stderr io.Writer, signals <-chan os.Signal) erro
 
 // failed ends a product of which a part has ended by itself.
 func failed(app *App, log *slog.Logger, cause error, limit time.Duration) error {
-	if errors.Is(cause, store.ErrFenced) {
+	deposed := errors.Is(cause, store.ErrFenced)
+	if app.cfg.Standby.Enabled && (deposed || errors.Is(cause, standby.ErrGivenUp)) {
+		err := errors.New("another process leads now; this one stopped at once and writes nothing more. Started again, it stands by")
+		if !deposed {
+			err = fmt.Errorf("this process gives its place up: %w. Started again, it stands by", cause)
+		}
+		log.Error(err.Error())
+		_ = app.Stop(fencedStop) // what could not be finished is the other process's to deliver
+		return exitError{err, exitDeposed}
+	}
+	if deposed {
 		err := errors.New("another process has taken the database over; this one stopped at once and writes nothing more")
 		log.Error(err.Error(), "remedy", "run one tlim per database, or stop the other one first")
 		_ = app.Stop(fencedStop) // what could not be finished is the other process's to deliver

@@ -25,7 +25,7 @@ func statusCommand(from *config.Sources) *cobra.Command {
 		Use:   "status",
 		Short: "Ask the process that serves how it is",
 		Long: "Ask the process that serves, by its metrics.listen, for its version, its start, its link to the server, its database and what is refused. " +
-			"The exit code is 0 when messages are taken, stored and delivered, 1 when they are not, and 4 when nobody answers.",
+			"The exit code is 0 when messages are taken, stored and delivered, and for a standby whose leader lives; 1 when they are not, and 4 when nobody answers.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := config.LoadForOperator(*from)
 			if err != nil {
@@ -67,7 +67,7 @@ func status(ctx context.Context, out io.Writer, address string, asJSON bool) err
 	if err := printed(out); err != nil {
 		return err
 	}
-	if !r.Ready {
+	if !r.Ready && !r.standsBy() {
 		return errors.New("not ready: messages are not taken, or not delivered")
 	}
 	return nil
@@ -109,16 +109,33 @@ func labelOf(family *dto.MetricFamily, label string) string {
 	return ""
 }
 
+// standsBy says that nothing is wrong with a process that serves nobody: it waits, its database answers and there is a leader.
+func (r running) standsBy() bool {
+	return r.Role == "standby" && r.Database.OK && r.Other != nil && r.Other.Alive
+}
+
 func (r running) print(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	word := "not ready"
 	switch {
+	case r.standsBy():
+		word = "standing by"
 	case r.Ready && r.Degraded:
 		word = "ready, degraded"
 	case r.Ready:
 		word = "ready"
 	}
 	fmt.Fprintf(w, "status\t%s\n", word)
+	if r.Role != "" {
+		fmt.Fprintf(w, "role\t%s\n", r.Role)
+	}
+	if o := r.Other; o != nil {
+		state := "alive"
+		if !o.Alive {
+			state = "silent"
+		}
+		fmt.Fprintf(w, "%s\t%s, process %d, %s, tlim %s: %s\n", o.Role, o.Host, o.PID, o.Address, o.Version, state)
+	}
 	fmt.Fprintf(w, "component\t%s\n", r.Component)
 	fmt.Fprintf(w, "version\t%s\n", r.Version)
 	if !r.Started.IsZero() {

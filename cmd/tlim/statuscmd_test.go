@@ -25,7 +25,7 @@ func TestStatusOfAProcess(t *testing.T) {
 	}
 	asker := write(t, dir, "asker.yaml", "metrics: {listen: '"+app.AdminAddr()+"'}\n")
 	code, out, errs := runCommand(t, "status", "--config", asker)
-	if code != exitFailed || !strings.HasPrefix(out, "status     not ready\ncomponent  tlim.im.test\nversion    ") || !strings.Contains(out, "\nreason     ") ||
+	if code != exitFailed || !strings.HasPrefix(out, "status     not ready\nrole       leader\ncomponent  tlim.im.test\nversion    ") || !strings.Contains(out, "\nreason     ") ||
 		errs != "tlim: not ready: messages are not taken, or not delivered\n" {
 		t.Errorf("got %d\n%s\n%s\nwant %d, not ready, and why", code, out, errs, exitFailed)
 	}

@@ -30,7 +30,7 @@ func storeConfig(cfg config.Config, log *slog.Logger) store.Config {
 	s := cfg.Store
 	return store.Config{
 		Driver: s.Driver, DSN: s.DSN.Reveal(), MaxOpen: s.MaxOpen, MaxIdle: s.MaxIdle,
-		MaxLifetime: time.Duration(s.MaxLifetime), MaxWait: time.Duration(s.MaxWait), Migrate: s.Migrate, Log: log,
+		MaxLifetime: time.Duration(s.MaxLifetime), MaxWait: time.Duration(s.MaxWait), Migrate: s.Migrate, Standby: cfg.Standby.Enabled, Log: log,
 	}
 }
 

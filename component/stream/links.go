@@ -97,6 +97,8 @@ const (
 	firstRetry = 100 * time.Millisecond
 	minRetry   = 200 * time.Millisecond
 	maxRetry   = 5 * time.Second
+	// The server answers at once, so it is asked often.
+	conflictRetry = time.Second
 	// A link that lived shorter does not begin the row anew: something may end it each time.
 	stable = 5 * time.Second
 )
@@ -106,13 +108,15 @@ type backoff struct{ tries int }
 
 func (b *backoff) reset() { b.tries = 0 }
 
-// next is the next pause: 100 ms, then from 0.2 s doubling to 5 s, each with a jitter of a quarter. A wrong secret or
+// next is the next pause: 100 ms, then from 0.2 s doubling to 5 s, 1 s while the name is taken, each with a jitter of a quarter. A wrong secret or
 // domain does not become right by itself.
 func (b *backoff) next(reason Reason) time.Duration {
 	d := firstRetry
 	switch {
 	case reason == ReasonSecret, reason == ReasonDomain:
 		d = maxRetry
+	case reason == ReasonConflict: // the name is another tlim's that ends, or of a dead one until the server notices: who takes over waits for that
+		d = conflictRetry
 	case b.tries > 0:
 		d = min(maxRetry, minRetry<<min(b.tries-1, 10))
 	}

@@ -327,6 +327,23 @@ func (t *Tlim) Exited() <-chan struct{} {
 	return t.exited
 }
 
+// Signal sends a signal.
+func (t *Tlim) Signal(sig syscall.Signal) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cmd.Process.Signal(sig)
+}
+
+// Ended waits for the end of the present process, and returns its exit code.
+func (t *Tlim) Ended(ctx context.Context) (int, error) {
+	select {
+	case <-t.Exited():
+		return t.cmd.ProcessState.ExitCode(), nil
+	case <-ctx.Done():
+		return 0, fmt.Errorf("it has not ended: %w", ctx.Err())
+	}
+}
+
 // Kill ends the process by SIGKILL and returns when it is gone. Killing twice is no error.
 func (t *Tlim) Kill() error {
 	t.mu.Lock()

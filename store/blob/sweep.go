@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -55,7 +56,7 @@ func findOrphans(ctx context.Context, b Blobs, t time.Time, known func(context.C
 	var orphans []string
 	denied, all := 0, 0
 	err := b.list(ctx, t, func(ids []string) error {
-		if len(ids) == 0 {
+		if ids = slices.DeleteFunc(ids, IsMarker); len(ids) == 0 {
 			return nil
 		}
 		have, err := known(ctx, ids)

@@ -28,6 +28,7 @@ func (c *Config) problems() (p Problems) {
 	c.checkEvents(&p)
 	c.checkCleanup(&p)
 	c.checkIdempotency(&p)
+	c.checkStandby(&p)
 	c.checkNumbers(&p)
 	return p
 }

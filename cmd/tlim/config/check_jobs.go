@@ -138,3 +138,19 @@ func (c *Config) checkIdempotency(p *Problems) {
 		p.add("idempotency.window: is longer than cleanup.ids, %d days, after which nobody knows who has a message", c.Cleanup.IDs)
 	}
 }
+
+// minStandbyReads are the reading connections that a process needs beside the one that its heartbeats hold.
+const minStandbyReads = 4
+
+// checkStandby wants a database that two machines can open.
+func (c *Config) checkStandby(p *Problems) {
+	if !c.Standby.Enabled {
+		return
+	}
+	if engine, known := store.EngineNamed(c.Store.Driver); known && engine.Local {
+		p.add("standby.enabled: %s is a file of one machine, which no second one can take over; a standby needs a database server (store.driver, store.dsn)", engine.Name)
+	}
+	if c.Store.MaxOpen < minStandbyReads {
+		p.add("store.max_open: with standby.enabled %d is too few, one connection is the heartbeat's; %d or more", c.Store.MaxOpen, minStandbyReads)
+	}
+}

@@ -27,6 +27,7 @@ type Config struct {
 	Sessions        Sessions    `yaml:"sessions"`
 	Idempotency     Idempotency `yaml:"idempotency"`
 	Cleanup         Cleanup     `yaml:"cleanup"`
+	Standby         Standby     `yaml:"standby"`
 	Limits          Limits      `yaml:"limits"`
 	Metrics         Metrics     `yaml:"metrics"`
 	Log             Log         `yaml:"log"`
@@ -218,6 +219,11 @@ type Cleanup struct {
 	OfflineDays int      `yaml:"offline_days"`
 	FilesDays   int      `yaml:"files_days"`
 	IDs         int      `yaml:"ids"`
+}
+
+// Standby is whether a second process may take over.
+type Standby struct {
+	Enabled bool `yaml:"enabled"`
 }
 
 // Limits bound what one message, one user and all of them together may take.

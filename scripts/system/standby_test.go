@@ -1,0 +1,218 @@
+package system
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"tlim/scripts/lab"
+)
+
+// twins are two tlim with one configuration, of which one leads.
+type twins struct {
+	*world
+	standby *lab.Tlim // and world.tlim leads
+}
+
+// newTwins starts them on a MariaDB of their own.
+func newTwins(t *testing.T, more map[string]any) *twins {
+	t.Helper()
+	s := must[*lab.Server](t)(openfire())
+	config := onMariaDB(t)
+	config["standby.enabled"], config["files.dir"] = true, filepath.Join(t.TempDir(), "files")
+	for key, value := range more {
+		config[key] = value
+	}
+	w := &world{t: t, server: s, component: newComponent(s)}
+	o := lab.TlimOptions{Unready: true, Config: settings(s, w.component, config)}
+	w.tlim = startTlim(t, o)
+	check(t, w.tlim.AwaitReady(within(t, time.Minute)))
+	p := &twins{world: w, standby: startTlim(t, o)}
+	p.stands()
+	return p
+}
+
+type roles struct {
+	Role  string
+	Ready bool
+	Other struct {
+		Role  string
+		PID   int
+		Alive bool
+	}
+}
+
+// stands waits until both see each other.
+func (p *twins) stands() {
+	p.t.Helper()
+	sees := func(one, other *lab.Tlim, role, others string) {
+		p.t.Helper()
+		await(p.t, within(p.t, time.Minute), role, func() (bool, error) {
+			_, text, err := one.Ready(within(p.t, soon))
+			if err != nil {
+				return false, err
+			}
+			var r roles
+			err = json.Unmarshal([]byte(text), &r)
+			return r.Role == role && r.Other.Role == others && r.Other.PID == other.PID() && r.Other.Alive, errors.Join(err, errors.New(text))
+		})
+	}
+	sees(p.standby, p.tlim, "standby", "leader")
+	sees(p.tlim, p.standby, "leader", "standby")
+}
+
+// turn says that the other one leads from now on.
+func (p *twins) turn() { p.tlim, p.standby = p.standby, p.tlim }
+
+// Clients send and receive under load while the leader is killed, paused and ended in order. Nothing that was acknowledged is lost or stored twice,
+// and users' tokens and keys of repeated calls hold.
+func TestStandby(t *testing.T) {
+	p := newTwins(t, nil)
+	c := newCast(t, p.world, 10*time.Millisecond)
+	c.more(100)
+	p.refuses()
+
+	// What was given by one leader holds at the next.
+	own := people(t, 2)
+	client := p.login(own[0], "token", lab.WithPresence("", 0), lab.WithDirected(p.component))
+	token := p.token(client)
+	notice := func() string {
+		t.Helper()
+		return must[string](t)(p.post("approval", "k-1", "params", `[{"bizId":"1","docTitle":"请假单","taskId":"9"}]`, "msgTo", own[1]))
+	}
+	p.known(own...)
+	first := notice()
+
+	for _, change := range []struct {
+		name string
+		end  func() (recovered func())
+	}{
+		{"killed", func() func() {
+			check(t, p.tlim.Kill())
+			return func() {}
+		}},
+		{"paused for 8 s", func() func() {
+			check(t, p.tlim.Signal(syscall.SIGSTOP))
+			paused := time.NewTimer(8 * time.Second) // the pause is what is tested
+			old := p.tlim
+			<-paused.C
+			check(t, old.Signal(syscall.SIGCONT))
+			return func() {
+				if code, err := old.Ended(within(t, time.Minute)); code != 5 || err != nil {
+					t.Errorf("a leader that was paused ended with %d, %v, want exit code 5", code, err)
+				}
+			}
+		}},
+		{"ended in order", func() func() {
+			check(t, p.tlim.Stop())
+			return func() {}
+		}},
+	} {
+		acked, _ := c.ledger.receipts()
+		began := time.Now()
+		recovered := change.end()
+		p.turn()
+		check(t, p.tlim.AwaitReady(within(t, time.Minute)))
+		c.more(1)
+		_, last := c.ledger.receipts()
+		t.Logf("%s: %d acknowledged before, the next one after %s", change.name, acked, last.Sub(began).Round(time.Millisecond))
+		recovered()
+		if text := p.as(token, "findSessions", "user_id", own[0]); !strings.Contains(text, `"result":"ok"`) {
+			t.Errorf("%s: the user's token gets %s, want ok", change.name, text)
+		}
+		if again := notice(); again != first {
+			t.Errorf("%s: the call is repeated with its key: got %s, want what it was answered first, %s", change.name, again, first)
+		}
+		check(t, p.standby.Start(within(t, time.Minute)))
+		p.stands()
+		c.more(100)
+	}
+	if rows := p.queue(own[1]).ids(); len(rows) != 1 {
+		t.Errorf("the call that was repeated after each change left %d notices, want 1", len(rows))
+	}
+	c.verdict(true)
+}
+
+// refuses looks at what the standby answers.
+func (p *twins) refuses() {
+	t := p.t
+	t.Helper()
+	for _, c := range []struct{ method, path, accept, want string }{
+		{http.MethodGet, "/plugins/tlim/findSessions?user_id=zhangsan", "", `"result":"standby"`},
+		{http.MethodPost, "/plugins/tlim/approval", "", `"result":"standby"`},
+		{http.MethodGet, "/", "text/html", "stands by"},
+		{http.MethodGet, "/admin/", "text/html", "备用机"},
+	} {
+		request := must[*http.Request](t)(http.NewRequestWithContext(within(t, soon), c.method, p.standby.URL+c.path, http.NoBody))
+		request.Header.Set("Accept", c.accept)
+		response := must[*http.Response](t)(http.DefaultClient.Do(request))
+		body := must[[]byte](t)(io.ReadAll(response.Body))
+		check(t, response.Body.Close())
+		if h := response.Header; response.StatusCode != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || h.Get("X-Tlim-Standby") != "1" || !strings.Contains(string(body), c.want) {
+			t.Errorf("%s %s: got %s %v %s, want 503 with Retry-After, X-Tlim-Standby and %s", c.method, c.path, response.Status, h, body, c.want)
+		}
+	}
+	if n := must[map[string]float64](t)(p.standby.Metrics(within(t, soon)))["tlim_leader"]; n != 0 {
+		t.Errorf("tlim_leader of the standby is %v, want 0", n)
+	}
+	if n := p.metric("tlim_leader"); n != 1 {
+		t.Errorf("tlim_leader of the leader is %v, want 1", n)
+	}
+}
+
+// post calls with a key by which a repeated call is known.
+func (p *twins) post(endpoint, key string, values ...string) (string, error) {
+	request, err := http.NewRequestWithContext(within(p.t, soon), http.MethodPost, p.tlim.URL+"/plugins/tlim/"+endpoint, strings.NewReader(pairs(values...).Encode()))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Authorization", "Bearer "+adminKey)
+	request.Header.Set("Idempotency-Key", key)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s %s", endpoint, response.Status, body)
+	}
+	return string(body), err
+}
+
+// A standby that does not fit its leader says so and ends; the leader does not mind.
+func TestStandbyRefused(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	config := onMariaDB(t)
+	config["standby.enabled"], config["files.dir"] = true, filepath.Join(t.TempDir(), "files")
+	component := newComponent(s)
+	leader := startTlim(t, lab.TlimOptions{Config: settings(s, component, config)})
+	for _, c := range []struct {
+		name, key, want string
+		value           any
+	}{
+		{"another component", "xmpp.component", "needs the same configuration", newComponent(s)},
+		{"a folder of its own", "files.dir", "has other files than this one", "own"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			other := settings(s, component, config)
+			other[c.key] = c.value
+			tl := startTlim(t, lab.TlimOptions{Unready: true, Config: other})
+			code, err := tl.Ended(within(t, time.Minute))
+			if log := logTail(tl.Log); code != 2 || err != nil || !strings.Contains(log, c.want) || !strings.Contains(log, c.key) {
+				t.Errorf("got exit code %d, %v, the log\n%s\nwant 2, with %s and %q", code, err, log, c.key, c.want)
+			}
+		})
+	}
+	if status, text, err := leader.Ready(within(t, soon)); status != http.StatusOK || err != nil {
+		t.Errorf("the leader: got %d %s %v, want it ready", status, text, err)
+	}
+}
