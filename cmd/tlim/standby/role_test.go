@@ -1,0 +1,253 @@
+package standby
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"tlim/store"
+)
+
+// rows is the database of several roles, in memory.
+type rows struct {
+	mu      sync.Mutex
+	state   store.State
+	leader  store.Leader
+	standby store.Leader
+	away    bool // nobody reaches it
+	deaf    bool // no heartbeat reaches it
+	lost    bool // the answer to the next COMMIT is lost
+}
+
+var errAway = errors.New("away")
+
+func (r *rows) locked(do func() error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away {
+		return errAway
+	}
+	return do()
+}
+
+func (r *rows) State(context.Context) (st store.State, err error) {
+	err = r.locked(func() error { st = r.state; return nil })
+	return st, err
+}
+
+func (r *rows) LookAtLeader(context.Context) (s store.Seen, err error) {
+	err = r.locked(func() error { s = store.Seen{State: r.state, Leader: r.leader}; return nil })
+	return s, err
+}
+
+func (r *rows) LookAtStandby(context.Context) (l store.Leader, err error) {
+	err = r.locked(func() error { l = r.standby; return nil })
+	return l, err
+}
+
+func (r *rows) Lead(_ context.Context, me store.Leader, seen *store.Seen) (st store.State, err error) {
+	err = r.locked(func() error {
+		if seen != nil && *seen != (store.Seen{State: r.state, Leader: r.leader}) {
+			return store.ErrMoved
+		}
+		r.state.Epoch++
+		me.Epoch = r.state.Epoch
+		r.leader, st = me, r.state
+		if r.lost {
+			r.lost = false
+			return store.ErrUnavailable
+		}
+		return nil
+	})
+	return st, err
+}
+
+func (r *rows) Release(_ context.Context, epoch int64) error {
+	return r.locked(func() error {
+		if epoch != r.state.Epoch {
+			return store.ErrFenced
+		}
+		r.leader.Released = true
+		return nil
+	})
+}
+
+func (r *rows) Stand(_ context.Context, me store.Leader) error {
+	return r.locked(func() error {
+		beat := r.standby.Beat + 1
+		r.standby = me
+		r.standby.Beat = beat
+		return nil
+	})
+}
+
+func (r *rows) Sit(context.Context, store.Leader) error {
+	return r.locked(func() error { r.standby.Released = true; return nil })
+}
+
+// Beat makes rows the heart as well.
+func (r *rows) Beat(_ context.Context, epoch int64) error {
+	return r.locked(func() error {
+		switch {
+		case r.deaf:
+			return errAway
+		case epoch != r.leader.Epoch:
+			return store.ErrFenced
+		}
+		r.leader.Beat++
+		return nil
+	})
+}
+
+func (r *rows) Close() error { return nil }
+
+func (r *rows) set(change func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change()
+}
+
+func roleOn(r *rows, process string) *Role {
+	return New(Config{Me: store.Leader{Process: process, Standby: true}, Store: r, Heart: r, Log: slog.New(slog.DiscardHandler)})
+}
+
+// running is a role that runs as the program has it.
+type running struct {
+	*Role
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+func run(t *testing.T, r *rows, process string) *running {
+	role := roleOn(r, process)
+	ctx, cancel := context.WithCancel(t.Context())
+	a := &running{Role: role, cancel: cancel, ended: make(chan error, 1)}
+	go func() {
+		err := role.Await(ctx)
+		if err == nil {
+			err = role.Run(ctx)
+		}
+		a.ended <- err
+	}()
+	return a
+}
+
+// until is how long it takes until a role leads, at most a minute.
+func (a *running) until(t *testing.T) time.Duration {
+	t.Helper()
+	begin := time.Now()
+	for ; !a.Leading(); time.Sleep(10 * time.Millisecond) {
+		if time.Since(begin) > time.Minute {
+			t.Fatal("it does not lead within a minute, want it to")
+		}
+	}
+	return time.Since(begin)
+}
+
+func TestRoles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{}
+		first := run(t, r, "first")
+		if took := first.until(t); took > time.Second {
+			t.Errorf("on a new database the first leads after %v, want at once", took)
+		}
+		second := run(t, r, "second")
+		time.Sleep(10 * time.Minute)
+		if second.Leading() {
+			t.Error("the second leads beside a leader that lives")
+		}
+		for _, c := range []struct {
+			role *Role
+			want string
+		}{{first.Role, "second"}, {second.Role, "first"}} {
+			if other, alive := c.role.Other(); other.Process != c.want || !alive {
+				t.Errorf("got %q, alive %v, want %q alive", other.Process, alive, c.want)
+			}
+		}
+
+		// A heart that stops: the row is silent. A database that is away for all proves nothing.
+		r.set(func() { r.away = true })
+		time.Sleep(15 * time.Second)
+		r.set(func() { r.away = false })
+		time.Sleep(time.Minute)
+		if second.Leading() {
+			t.Error("the second leads after the database was away for both, want the first to have stayed")
+		}
+		first.cancel()
+		if took := second.until(t); took < silence-beatPeriod || took > silence+beatPeriod {
+			t.Errorf("after the death of the first the second leads after %v, want %v, give or take a heartbeat", took, silence)
+		}
+		<-first.ended
+
+		// One that ends in order: at once.
+		third := run(t, r, "third")
+		time.Sleep(time.Minute)
+		if err := second.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if took := third.until(t); took > 2*lookPeriod {
+			t.Errorf("after the orderly end of the second the third leads after %v, want at most %v", took, 2*lookPeriod)
+		}
+		// The deposed one hears of it.
+		if err := <-second.ended; !errors.Is(err, store.ErrFenced) {
+			t.Errorf("the second ends with %v, want %v", err, store.ErrFenced)
+		}
+		if _, err := second.TakeOver(t.Context()); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("the second takes over: got %v, want %v", err, store.ErrFenced)
+		}
+		if st, err := third.TakeOver(t.Context()); err != nil || st.Epoch != 3 {
+			t.Errorf("the third takes over: got epoch %d, %v, want 3", st.Epoch, err)
+		}
+		third.cancel()
+		<-third.ended
+	})
+}
+
+// A leader whose heartbeats do not arrive gives up, and one whose COMMIT was taken without an answer leads all the same.
+func TestGivingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{state: store.State{Epoch: 7}, lost: true} // of an older tlim, which tells nothing
+		first := run(t, r, "first")
+		if took := first.until(t); took < silence || took > silence+beatPeriod {
+			t.Errorf("after an older one that is silent it leads after %v, want %v", took, silence)
+		}
+		begin := time.Now()
+		r.set(func() { r.deaf = true })
+		if err := <-first.ended; !errors.Is(err, ErrGivenUp) {
+			t.Errorf("got %v, want %v", err, ErrGivenUp)
+		}
+		if took := time.Since(begin); took < givingUp || took > givingUp+2*beatPeriod {
+			t.Errorf("it gave up after %v, want %v", took, givingUp)
+		}
+	})
+}
+
+// A standby that does not fit the leader ends with the reason; one that cannot tell goes on.
+func TestFits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{}
+		leader := run(t, r, "leader")
+		leader.until(t)
+		asked, why := 0, errors.New("the files are away")
+		other := roleOn(r, "other")
+		other.cfg.Fits = func(_ context.Context, l store.Leader) error {
+			if asked++; asked == 3 {
+				return &RefusedError{"no: " + l.Process}
+			}
+			return why
+		}
+		var refused *RefusedError
+		if err := other.Await(t.Context()); !errors.As(err, &refused) || refused.Text != "no: leader" || asked != 3 {
+			t.Errorf("got %v after %d questions, want the refusal at the third", err, asked)
+		}
+		if other.Leading() {
+			t.Error("it leads, want it not to")
+		}
+		leader.cancel()
+		<-leader.ended
+	})
+}
