@@ -77,6 +77,7 @@ type batch struct {
 	unconfirmed []unconfirmedMessage    // messages that phones have to confirm
 	deferrals   []*unconfirmed.Deferral // rows that follow their messages
 	gone        []unconfirmed.Removal   // what the batch removes from the queues
+	toRobots    []protocol.Person       // robots into whose queues it writes, once for each message
 	moved       map[store.ChatKey]int64 // list entries and groups that the batch touches, and when
 	staleGroups []string                // ids of groups that the batch writes to: they are read anew
 	staleUsers  []string                // local parts of users that it writes to, likewise
@@ -276,6 +277,7 @@ func (b *batch) finish(ctx context.Context) {
 		c.recent.forget(gone)
 	}
 	s.unconfirmed.Follow(b.deferrals)
+	s.robotQueues.note(b.toRobots)
 	for _, m := range b.unconfirmed {
 		s.unconfirmed.Add(m.message, m.to, sent)
 	}

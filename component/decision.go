@@ -89,7 +89,7 @@ func (d *decision) decide() error {
 	}
 
 	// 3. what the kind does
-	effects, err := d.kind.act(message{d.arrival}, &d.view)
+	effects, err := d.act()
 	if err != nil {
 		if d.b.optimistic && d.kind.Stored { // it may be the retry of what its sender was allowed then
 			return errLookup
@@ -103,6 +103,14 @@ func (d *decision) decide() error {
 	d.emit()
 	d.charge()
 	return nil
+}
+
+// act asks the kind.
+func (d *decision) act() (effects, error) {
+	if s := d.arrival.speech; s != nil && s.barred != nil {
+		return effects{}, s.barred
+	}
+	return d.kind.act(message{d.arrival}, &d.view)
 }
 
 // address finds the peer or the group and names the conversation.
@@ -180,6 +188,10 @@ func (d *decision) acknowledge(msgTime string) {
 	if d.serverMade() {
 		return
 	}
+	if s := d.arrival.speech; s != nil {
+		s.time = msgTime
+		return
+	}
 	switch d.b.s.cfg.Acknowledgements {
 	case AcknowledgementsNever:
 		return
@@ -205,7 +217,10 @@ func (d *decision) emit() {
 		d.acknowledge(protocol.FormatTime(d.at))
 	}
 	if !d.nowhere {
-		own := b.s.presence.Served(d.sender.Local)
+		var own []presence.Device
+		if d.serverMade() || d.arrival.speech == nil {
+			own = b.s.presence.Served(d.sender.Local)
+		}
 		d.deliver(d.at, own)
 		d.deliverOwn(own)
 		d.push()
@@ -215,7 +230,7 @@ func (d *decision) emit() {
 
 // deliverOwn is for the sender's other devices.
 func (d *decision) deliverOwn(own []presence.Device) {
-	if !d.async && !d.others {
+	if !d.async && !d.others || d.arrival.speech != nil { // a robot has no devices
 		return
 	}
 	targets := d.otherDevices(own)
@@ -298,6 +313,10 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 	var owners []unconfirmed.Owner
 	for i, p := range d.to {
 		devices := s.presence.Served(p.Local)
+		robot := s.users.IsRobot(p.Local)
+		if robot { // whoever made an account of its name
+			devices = nil
+		}
 		switch n := len(targets); {
 		case d.deliveredByServer(p):
 			byServer = true
@@ -307,8 +326,11 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 				d.reached++
 			}
 		}
-		if !kind.Queued || d.waits(&row, p) {
+		if !kind.Queued || robot && s.unqueued(d.env.Type, p) || d.waits(&row, p) {
 			continue
+		}
+		if robot && p.Local != d.sender.Local {
+			b.toRobots = append(b.toRobots, p)
 		}
 		mobile, web := presence.Available(devices)
 		status := 0

@@ -10,9 +10,10 @@ import (
 	"tlim/store"
 )
 
-// fromAddress is the bare JID that copies come from. A live full JID would make the server send carbons to the sender.
+// fromAddress is the bare JID that copies come from. A live full JID would make the server send carbons to the sender. A robot has no address
+// at the server, so that what clients send back comes to ours.
 func (s *Service) fromAddress(p protocol.Person) string {
-	if s.cfg.SenderAsUser {
+	if s.cfg.SenderAsUser && !s.users.IsRobot(p.Local) {
 		return p.Bare
 	}
 	return s.ourAddress(p)
@@ -21,7 +22,7 @@ func (s *Service) fromAddress(p protocol.Person) string {
 // groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients send
 // their XEP-0184 receipts to that address: a former member has one of ours there, else receipts would tell them who the members are.
 func (s *Service) groupAddress(p protocol.Person, g *cache.Group) string {
-	if s.cfg.SenderAsUser && g != nil && (g.Has(p.Local) || p.Local == protocol.AdminID) {
+	if s.cfg.SenderAsUser && g != nil && !s.users.IsRobot(p.Local) && (g.Has(p.Local) || p.Local == protocol.AdminID) {
 		return p.Bare
 	}
 	return s.ourAddress(p)
@@ -33,10 +34,10 @@ func (s *Service) ourAddress(p protocol.Person) string { return p.Local + "@" + 
 // targets adds the addresses by which each device of a user gets a message exactly once: the full JID of each that is known. To a
 // full JID the server makes carbon copies, unless told not to. What is sent to the bare JID reaches one device only, unless the
 // server is set to route to all, and that may be one that nobody knows yet: so nothing goes there where others are known, and a user
-// of whom a fresh snapshot has no session is sent nothing at all.
+// of whom a fresh snapshot has no session is sent nothing at all. Nor is a robot, which has no session.
 func (s *Service) targets(list []stanza.Target, p protocol.Person, devices []presence.Device) []stanza.Target {
 	switch {
-	case p.Local == "":
+	case p.Local == "", s.users.IsRobot(p.Local):
 		return list
 	case len(devices) == 0 && s.presence.Fresh():
 		return list

@@ -96,6 +96,8 @@ func (s *Service) message(st stanza.Stanza, from stanza.JID, copied bool) {
 	switch {
 	case from.Domain != s.cfg.Server || from.Local == "":
 		a.refuse(s, protocol.Refuse(protocol.NotAllowed, "only users of %s may send here", s.cfg.Server))
+	case s.users.IsRobot(from.Local):
+		a.refuse(s, protocol.Refuse(protocol.NotAllowed, "the user id is a robot's, whose key speaks for it"))
 	case st.Oversize:
 		a.refuse(s, protocol.Refuse(protocol.TooLarge, "the stanza is too large"))
 	case s.confirming(a):
@@ -155,7 +157,7 @@ func (i *intake) tooMuch() error {
 
 // presenceStanza takes directed presence (RFC 6121 section 4.6) and probes.
 func (s *Service) presenceStanza(st stanza.Stanza, from stanza.JID) {
-	if from.Domain != s.cfg.Server || from.Local == "" {
+	if from.Domain != s.cfg.Server || from.Local == "" || s.users.IsRobot(from.Local) {
 		return
 	}
 	switch st.Type {

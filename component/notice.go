@@ -271,7 +271,7 @@ func (s *Service) receivers(ctx context.Context, caller string, names []string) 
 	// 2. Everybody who is meant.
 	seen := map[string]bool{}
 	add := func(p protocol.Person) {
-		if p.Local != "" && !seen[p.Local] {
+		if p.Local != "" && !seen[p.Local] && !s.users.IsRobot(p.Local) {
 			seen[p.Local] = true
 			list = append(list, p)
 		}

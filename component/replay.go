@@ -36,6 +36,9 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 		}
 		c.legacy = len(ids) == 0
 	}
+	if err := c.s.users.LoadRobots(ctx); err != nil {
+		return err
+	}
 	if err := c.s.users.LoadConfirms(ctx); err != nil {
 		return err
 	}
@@ -77,7 +80,7 @@ func (c *conveyor) recover(ctx context.Context, state store.State) error {
 			}
 			var missing []int
 			for i, p := range to {
-				if p.ID == m.From && m.To != m.From || have[store.OfflineKey{Owner: p.ID, MsgID: m.MsgID}] {
+				if p.ID == m.From && m.To != m.From || c.s.unqueued(m.Type, p) || have[store.OfflineKey{Owner: p.ID, MsgID: m.MsgID}] {
 					continue
 				}
 				missing = append(missing, i)

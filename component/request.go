@@ -60,6 +60,7 @@ type arrival struct {
 	sender  *senderState // while it has a place in the intake
 	ownDebt int64        // until when its sender was in debt once it was debited itself, see senderState
 	passing *senderState // whose confirmation it is that is passed on; nil for messages
+	speech  *speech      // a robot says it by HTTP; nil: a client has sent it
 
 	decoded bool // content is filled, or unfit says why not
 	unfit   error
@@ -95,7 +96,12 @@ func (a *arrival) place() *place { return &a.waits }
 // bounded: packet copies come in bursts of 5 s, and the copy link bounds them.
 func (a *arrival) bounded() bool { return a.passing == nil && !a.copied }
 
-func (a *arrival) lost(error) {} // who repeats finds out
+// lost: who repeats finds out.
+func (a *arrival) lost(err error) {
+	if a.speech != nil {
+		a.speech.over(err)
+	}
+}
 
 func (a *arrival) mistaken() error {
 	return protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message")
@@ -110,6 +116,10 @@ func (a *arrival) refuse(s *Service, err error) {
 		return
 	}
 	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()
+	if a.speech != nil {
+		a.speech.refuse(err)
+		return
+	}
 	a.judged(s, refusal)
 	if a.copied {
 		return
@@ -142,6 +152,10 @@ func (a *arrival) release(in *intake) {
 }
 
 func (m message) committed(s *Service, at time.Time) {
+	if m.speech != nil {
+		m.speech.over(nil)
+		return
+	}
 	if u := s.conveyor.unasked; u != nil && m.kind.Stored {
 		u.Note(m.from.Local, m.from.Resource, m.ack, at)
 	}

@@ -60,6 +60,8 @@ type Queries interface {
 	ChatRows(ctx context.Context, a, b string, since, now int64, limit int) ([]store.Erased, error)
 	AuthorRows(ctx context.Context, a store.Author, limit int) ([]store.Erased, error)
 	DeletePushCodes(ctx context.Context, codes []string) error
+	QueueSizes(ctx context.Context, users []string) (map[string]store.QueueSize, error)
+	Secret(ctx context.Context, name, fresh string) (string, error)
 	CallStore
 }
 
@@ -147,6 +149,7 @@ type Service struct {
 	calls       *calls.Table
 
 	confirmations *confirmations
+	robotQueues   *robotQueues
 	proved        *proved
 
 	conveyor  *conveyor
@@ -204,6 +207,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
 	s.proved = newProved(deps.Now)
+	s.robotQueues = newRobotQueues()
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
 		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
 		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.answered,
@@ -393,6 +397,7 @@ func (s *Service) startJobs(ctx context.Context) {
 	s.users.Start(ctx, &s.background)
 	s.background.Go(func() { s.cleaner.Run(ctx) })
 	s.background.Go(func() { s.calls.Run(ctx) })
+	s.background.Go(func() { s.trimRobotQueues(ctx) })
 }
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.

@@ -16,8 +16,8 @@ const (
 )
 
 const (
-	accountsWanted   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 AND learned = 0 AND account <> 1`
-	accountsUnwanted = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 1 AND account <> 2`
+	accountsWanted   = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0 AND learned = 0 AND robot = 0 AND account <> 1`
+	accountsUnwanted = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 1 AND robot = 0 AND account <> 2`
 	accountsGone     = `SELECT jid FROM tlim_user WHERE has_left = 1 AND learned = 1 AND account = 2 AND jid == (?*)`
 	accountSet       = `UPDATE tlim_user SET account = ? WHERE user_id == (?*)`
 )

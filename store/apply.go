@@ -78,6 +78,7 @@ var changeSteps = []changeStep{
 	step(func(c *Change) *[]Member { return &c.Members }, (*tx).putMembers),
 	step(func(c *Change) *[]Former { return &c.Formers }, (*tx).putFormers),
 	step(func(c *Change) *[]User { return &c.Users }, (*tx).putUsers),
+	step(func(c *Change) *[]User { return &c.Robots }, (*tx).putRobots),
 	step(func(c *Change) *[]User { return &c.Learn }, (*tx).learnUsers),
 	step(func(c *Change) *[]User { return &c.Relearn }, (*tx).relearnUsers),
 	step(func(c *Change) *[]User { return &c.SetPush }, (*tx).setPush),

@@ -31,6 +31,7 @@ type Change struct {
 	Members           []Member // inserted, or name, login and picture refreshed (Since of an existing row stays)
 	Formers           []Former // inserted, or Time refreshed
 	Users             []User   // addUser: inserted, or Name, Login, Email, Pic overwritten, Left and Learned cleared
+	Robots            []User   // inserted, or ID and Name of a robot overwritten, Left cleared; ErrDuplicate where a person has the ID
 	Learn             []User   // inserted when absent
 	Relearn           []User   // by JID, of who is Learned: Name, Login, Email overwritten, AccountThere; of AccountsGone: back as well
 	SetPush           []User   // PushCode, PushOS by ID; a code is taken from any other user who had it

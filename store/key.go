@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	keyColumns = `name, digest, scopes, rate, made, made_by, ended, ended_by`
+	keyColumns = `name, digest, scopes, rate, made, made_by, ended, ended_by, robot_id, robot_name`
 
 	keysAll  = `SELECT ` + keyColumns + ` FROM tlim_key ORDER BY made, name`
 	keyByOne = `SELECT ` + keyColumns + ` FROM tlim_key WHERE name == ?`
@@ -25,6 +25,8 @@ type Key struct {
 	MadeBy  string
 	Ended   int64 // 0: it holds
 	EndedBy string
+
+	RobotID, RobotName string // as whom it speaks; "" as nobody
 }
 
 // Keys reads all keys, those that have ended too, oldest first.
@@ -40,7 +42,7 @@ func (s *Store) Keys(ctx context.Context) ([]Key, error) {
 
 func scanKey(scan scanner) (k Key, err error) {
 	var scopes, rate text
-	if err = scan((*text)(&k.Name), (*text)(&k.Digest), &scopes, &rate, (*number)(&k.Made), (*text)(&k.MadeBy), (*number)(&k.Ended), (*text)(&k.EndedBy)); err != nil {
+	if err = scan((*text)(&k.Name), (*text)(&k.Digest), &scopes, &rate, (*number)(&k.Made), (*text)(&k.MadeBy), (*number)(&k.Ended), (*text)(&k.EndedBy), (*text)(&k.RobotID), (*text)(&k.RobotName)); err != nil {
 		return k, err
 	}
 	k.Scopes = strings.Fields(string(scopes))
@@ -60,7 +62,7 @@ func (s *Store) AddKey(ctx context.Context, k Key, e AuditEvent) error {
 			rate = strconv.FormatFloat(k.Rate, 'f', -1, 64)
 		}
 		r := t.s.rowsOf(tKey, 1)
-		r.add(k.Name, k.Digest, strings.Join(k.Scopes, " "), rate, millis(k.Made), k.MadeBy, nil, "")
+		r.add(k.Name, k.Digest, strings.Join(k.Scopes, " "), rate, millis(k.Made), k.MadeBy, nil, "", k.RobotID, k.RobotName)
 		if err := t.insert(ctx, r); err != nil {
 			return err
 		}

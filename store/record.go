@@ -79,6 +79,7 @@ type User struct {
 	Confirms Confirms
 	Left     bool // left the directory
 	Learned  bool // only seen on the wire; addUser has not named it
+	Robot    bool // no person: a key of the HTTP API speaks as it
 }
 
 // Confirms is how a mobile of a user has confirmed messages (PROTOCOL.md, "Confirmed delivery"). The better proof is the higher one.

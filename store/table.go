@@ -52,7 +52,7 @@ var (
 
 	tState    = tableOf("tlim_state", "id, epoch, batch, clock, delivered, settled")
 	tID       = tableOf("tlim_id", "msg_id 64, class 1, msg_from 64, conversation 200, msg_time 20, digest 64, state 10")
-	tUser     = tableOf("tlim_user", "user_id 64, jid 255, user_name 256 cut, acct_login 64 drop, user_email 256 drop, pic_url 256 drop, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale")
+	tUser     = tableOf("tlim_user", "user_id 64, jid 255, user_name 256 cut, acct_login 64 drop, user_email 256 drop, pic_url 256 drop, push_code 255, push_os 20, confirms, learned, has_left, generation, account, stale, robot")
 	tFormer   = tableOf("tlim_former", "session_id 64, user_id 64, ts 20")
 	tPurge    = tableOf("tlim_purge", "session_id 64, ts 20")
 	tSecret   = tableOf("tlim_secret", "name 64, value 256")
@@ -61,7 +61,7 @@ var (
 	tPush     = tableOf("tlim_push", "push_id 64, channel 20, msg_id 64, msg_type 20, platforms 20, title 256 cut, alert 400 cut, receivers, made 20, due 20, tries, call_id 128, done, outcome 20")
 	tCall     = tableOf("tlim_call", "call_id 64, call_key 64, business 64, caller 64, msg_type 20, digest 64, body, receivers, made 20, done, answer 20")
 	tCallPart = tableOf("tlim_call_part", "call_id 64, first_no, receivers")
-	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut")
+	tKey      = tableOf("tlim_key", "name 64, digest 64, scopes 64, rate 32, made 20, made_by 64 cut, ended 20, ended_by 64 cut, robot_id 64, robot_name 64 cut")
 	tAudit    = tableOf("tlim_audit", "audit_id 64, ts 20, who 64 cut, address 64 cut, what 40, target 64 cut, detail 400 cut, outcome 20")
 	tEvent    = tableOf("tlim_event", "event_id 64, kind 20, conversation 200, body, made 20, due 20, tries, dead, reason 256 cut")
 	tLeader   = tableOf("tlim_leader", "id, epoch, beat, process 64, host 255, pid, version 64, address 255, domain 255, component 255, marker 64, standby, released")

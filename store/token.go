@@ -11,12 +11,13 @@ type TokenState struct {
 	UserID     string // the directory's spelling; "" for a user without a row
 	Generation int64  // grows when the user's tokens are revoked
 	Left       bool
+	Robot      bool // nobody logs in as one
 }
 
 const (
 	secretGet = `SELECT value FROM tlim_secret WHERE name == ?`
 
-	generationGet   = `SELECT user_id, generation, has_left FROM tlim_user WHERE jid == ?`
+	generationGet   = `SELECT user_id, generation, has_left, robot FROM tlim_user WHERE jid == ?`
 	generationRaise = `UPDATE tlim_user SET generation = generation + 1 WHERE jid == ?`
 )
 
@@ -49,7 +50,7 @@ func (s *Store) Secret(ctx context.Context, name, fresh string) (string, error) 
 func (s *Store) TokenState(ctx context.Context, jid string) (TokenState, error) {
 	var st TokenState
 	_, err := s.one(ctx, generationGet, []any{jid}, func(scan scanner) error {
-		return scan((*text)(&st.UserID), (*number)(&st.Generation), (*flag)(&st.Left))
+		return scan((*text)(&st.UserID), (*number)(&st.Generation), (*flag)(&st.Left), (*flag)(&st.Robot))
 	})
 	return st, err
 }

@@ -7,26 +7,28 @@ import (
 )
 
 const (
-	userColumns = `user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned`
+	userColumns = `user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot`
 	userByJID   = `SELECT ` + userColumns + ` FROM tlim_user WHERE jid == (?*)`
 	userByID    = `SELECT ` + userColumns + ` FROM tlim_user WHERE user_id == (?*)`
 	userPresent = `SELECT ` + userColumns + ` FROM tlim_user WHERE has_left = 0`
 
 	// stale grows because the user's rows in groups and 1:1 lists may show an older name, see Refresh.
-	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE jid == ?`
-	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, stale = stale + 1 WHERE user_id == ?`
+	userNameByJID = `UPDATE tlim_user SET user_id = ?, user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, robot = 0, stale = stale + 1 WHERE jid == ?`
+	userNameByID  = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, pic_url = ?, has_left = 0, learned = 0, robot = 0, stale = stale + 1 WHERE user_id == ?`
 	// Only users who were only seen. Those who left because their account was gone have it again, and are back.
 	userRelearn   = `UPDATE tlim_user SET user_name = ?, acct_login = ?, user_email = ?, has_left = 0, account = 1, stale = stale + 1 WHERE jid == ? AND learned = 1 AND (has_left = 0 OR account = 2)`
 	userPush      = `UPDATE tlim_user SET push_code = ?, push_os = ? WHERE user_id == ?`
 	userPushTaken = `UPDATE tlim_user SET push_code = NULL, push_os = NULL WHERE push_code == ? AND user_id !== ?`
 	userConfirms  = `UPDATE tlim_user SET confirms = ? WHERE confirms < ? AND user_id == (?*)`
 	userForgotten = `UPDATE tlim_user SET confirms = 0 WHERE user_id == (?*)`
+	userRobot     = `UPDATE tlim_user SET user_id = ?, user_name = ?, has_left = 0, stale = stale + 1 WHERE jid == ? AND robot = 1`
+	userRobots    = `SELECT ` + userColumns + ` FROM tlim_user WHERE robot = 1`
 	userLeft      = `UPDATE tlim_user SET has_left = 1 WHERE user_id == (?*)`
 )
 
 func scanUser(u *User) []any {
 	return []any{(*text)(&u.ID), (*text)(&u.JID), (*text)(&u.Name), (*text)(&u.Login), (*text)(&u.Email), (*text)(&u.Pic),
-		(*text)(&u.PushCode), (*text)(&u.PushOS), &u.Confirms, (*flag)(&u.Left), (*flag)(&u.Learned)}
+		(*text)(&u.PushCode), (*text)(&u.PushOS), &u.Confirms, (*flag)(&u.Left), (*flag)(&u.Learned), (*flag)(&u.Robot)}
 }
 
 // UsersByJID reads users by the local part of their JID, those who left included (Left says so).
@@ -71,7 +73,7 @@ func (s *Store) userPage(ctx context.Context, query, after string, limit int) ([
 func (r *rows) addUser(u *User) {
 	stale := bit(!u.Learned || u.Name != "" && u.Name != u.ID) // of who was only seen nothing is known that rows should show
 	r.add(u.ID, u.JID, u.Name, u.Login, u.Email, u.Pic, u.PushCode, u.PushOS, int64(u.Confirms), bit(u.Learned), bit(u.Left), int64(0),
-		int64(AccountUnknown), stale)
+		int64(AccountUnknown), stale, bit(u.Robot))
 }
 
 // decorateUser makes what is shown of a user what its columns can hold.
@@ -90,7 +92,7 @@ func (t *tx) decorateUser(ctx context.Context, u *User) error {
 func (t *tx) putUsers(ctx context.Context, users []User) error {
 	for i := range users {
 		u := users[i]
-		u.Left, u.Learned = false, false
+		u.Left, u.Learned, u.Robot = false, false, false
 		if err := t.decorateUser(ctx, &u); err != nil {
 			return err
 		}
@@ -121,6 +123,37 @@ func (t *tx) putUsers(ctx context.Context, users []User) error {
 		}
 		if err != nil {
 			return fmt.Errorf("user %s: %w", u.ID, err)
+		}
+	}
+	return nil
+}
+
+// Robots reads all robots, those whose keys are gone too (Left says so).
+func (s *Store) Robots(ctx context.Context) ([]User, error) {
+	found := []User{}
+	err := s.all(ctx, userRobots, nil, func(scan scanner) error {
+		found = append(found, User{})
+		return scan(scanUser(&found[len(found)-1])...)
+	})
+	return found, err
+}
+
+// putRobots makes robots, or renames those that are there. Where a person has the id or the JID nothing is written: ErrDuplicate.
+func (t *tx) putRobots(ctx context.Context, users []User) error {
+	for i := range users {
+		u := users[i]
+		u.Left, u.Learned, u.Robot = false, false, true
+		if err := t.decorateUser(ctx, &u); err != nil {
+			return err
+		}
+		n, err := t.do(ctx, userRobot, u.ID, u.Name, u.JID)
+		if err == nil && n == 0 {
+			r := t.s.rowsOf(tUser, 1)
+			r.addUser(&u)
+			err = t.insert(ctx, r)
+		}
+		if err != nil {
+			return fmt.Errorf("robot %s: %w", u.ID, err)
 		}
 	}
 	return nil

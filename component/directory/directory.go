@@ -25,6 +25,7 @@ type Config struct {
 type Store interface {
 	UsersByJID(ctx context.Context, jids []string) (map[string]store.User, error)
 	ListUsers(ctx context.Context, after string, limit int) ([]store.User, error)
+	Robots(ctx context.Context) ([]store.User, error)
 	StaleUsers(ctx context.Context, after string, limit int) ([]store.StaleUser, error)
 	MemberRows(ctx context.Context, user, after string, limit int) ([]store.Member, error)
 	ChatsWith(ctx context.Context, partner string, after store.Chat, limit int) ([]store.Chat, error)
@@ -77,6 +78,7 @@ type Directory struct {
 	imports  *follower // nil: nobody is learned from the server's tables
 	accounts *accountKeeper
 	refresh  *refresher
+	robots   robots
 }
 
 // New makes a Directory. Nothing runs yet.

@@ -47,10 +47,14 @@ func (s *sourcePolicy) compare(_ context.Context, ours *known, theirs map[string
 	for _, u := range ours.users {
 		here[u.JID] = true
 		their, listed := theirs[u.JID]
-		if !u.Learned {
+		if !u.Learned && !u.Robot {
 			d.known++
 		}
 		switch {
+		case u.Robot: // its keys have the last word
+			if listed {
+				s.d.log.Warn("the source of users has somebody under the id of a robot, who is left out", "user_id", u.ID)
+			}
 		case listed:
 			if u.Learned || u.ID != their.ID || u.Name != their.Name || u.Login != their.Login || u.Email != their.Email || u.Pic != their.Pic {
 				d.changed = append(d.changed, their)

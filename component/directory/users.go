@@ -37,10 +37,14 @@ func (d *Directory) AddUsers(ctx context.Context, users []store.User) error {
 		u.JID = local
 		u.Name = cmp.Or(u.Name, u.ID)
 	}
+	if err := d.robotAmong(idsOf(users)); err != nil {
+		return err
+	}
 	for slice := range slices.Chunk(users, callSlice) {
 		if err := d.write(ctx, store.Change{Users: slice}, slice); err != nil {
 			return err
 		}
+		d.becamePeople(slice)
 	}
 	d.changed()
 	d.accounts.await(ctx)
@@ -55,6 +59,9 @@ func (d *Directory) RemoveUsers(ctx context.Context, ids []string) error {
 		if _, err := stanza.Localpart(id); err != nil {
 			return protocol.Refuse(protocol.UserIDInvalid, "user_id %q is empty or cannot be part of an address", protocol.Shorten(id, protocol.MaxID))
 		}
+	}
+	if err := d.robotAmong(ids); err != nil {
+		return err
 	}
 	for slice := range slices.Chunk(ids, callSlice) {
 		err := d.deps.Write(ctx, func(ctx context.Context) (Writes, error) {
@@ -90,6 +97,7 @@ func (d *Directory) writeStorable(ctx context.Context, users []store.User, chang
 	var refusal *protocol.Error
 	switch {
 	case err == nil:
+		d.becamePeople(users)
 		return len(users), nil
 	case !errors.As(err, &refusal) || refusal.Code == protocol.TryLater:
 		return 0, err

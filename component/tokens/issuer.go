@@ -52,7 +52,7 @@ const Prefix = "tlim-token."
 // secretName names the key in tlim_secret; another layout of tokens gets another name.
 const secretName = "token-1"
 
-// Issue makes a token for the user with this prepared local part, whom the server has authenticated. Errors: error-011 for a
+// Issue makes a token for the user with this prepared local part, whom the server has authenticated. Errors: error-011 for a robot, and for a
 // user who left the directory, ErrUnavailable.
 func (i *Issuer) Issue(ctx context.Context, local string) (token string, expires time.Time, err error) {
 	key, err := i.secret(ctx)
@@ -65,6 +65,9 @@ func (i *Issuer) Issue(ctx context.Context, local string) (token string, expires
 	}
 	if st.Left {
 		return "", time.Time{}, protocol.Refuse(protocol.NotAllowed, "the user has left the directory")
+	}
+	if st.Robot {
+		return "", time.Time{}, protocol.Refuse(protocol.NotAllowed, "the user id is a robot's, whose key speaks for it")
 	}
 	expires = i.now().Add(i.life).Truncate(time.Millisecond)
 	signed := fmt.Sprintf("%s%s.%d.%d", Prefix, base64.RawURLEncoding.EncodeToString([]byte(local)), expires.UnixMilli(), st.Generation)
@@ -109,7 +112,7 @@ func (i *Issuer) User(ctx context.Context, token string) (string, error) {
 	switch {
 	case err != nil:
 		return "", fmt.Errorf("%w: %w", protocol.ErrUnavailable, err)
-	case st.Generation != generation || st.Left:
+	case st.Generation != generation || st.Left || st.Robot:
 		return "", protocol.Refuse(protocol.NotAllowed, "the token was revoked, ask for a new one")
 	}
 	return cmp.Or(st.UserID, local), nil

@@ -4,3 +4,7 @@ ALTER TABLE ofcustomoffline ADD COLUMN flags varchar(20) NULL;
 -- What tlim_user of an earlier tlim lacks.
 ALTER TABLE tlim_user ADD COLUMN account int NOT NULL DEFAULT 0;
 ALTER TABLE tlim_user ADD COLUMN stale bigint NOT NULL DEFAULT 0;
+ALTER TABLE tlim_user ADD COLUMN robot int NOT NULL DEFAULT 0;
+-- What tlim_key of an earlier tlim lacks.
+ALTER TABLE tlim_key ADD COLUMN robot_id varchar(64) NULL;
+ALTER TABLE tlim_key ADD COLUMN robot_name varchar(64) NULL;

@@ -4,3 +4,7 @@ ALTER TABLE ofcustomoffline ADD (flags VARCHAR2(20 CHAR));
 -- What tlim_user of an earlier tlim lacks.
 ALTER TABLE tlim_user ADD (account NUMBER(10) DEFAULT 0 NOT NULL);
 ALTER TABLE tlim_user ADD (stale NUMBER(19) DEFAULT 0 NOT NULL);
+ALTER TABLE tlim_user ADD (robot NUMBER(10) DEFAULT 0 NOT NULL);
+-- What tlim_key of an earlier tlim lacks.
+ALTER TABLE tlim_key ADD (robot_id VARCHAR2(64 CHAR));
+ALTER TABLE tlim_key ADD (robot_name VARCHAR2(64 CHAR));

@@ -54,7 +54,7 @@ CREATE TABLE tlim_user (
   jid VARCHAR2(255 CHAR), user_name VARCHAR2(256 CHAR), acct_login VARCHAR2(64 CHAR), user_email VARCHAR2(256 CHAR), pic_url VARCHAR2(256 CHAR),
   push_code VARCHAR2(255 CHAR), push_os VARCHAR2(20 CHAR), confirms NUMBER(10) DEFAULT 0 NOT NULL, learned NUMBER(10) DEFAULT 0 NOT NULL,
   has_left NUMBER(10) DEFAULT 0 NOT NULL, generation NUMBER(19) DEFAULT 0 NOT NULL,
-  account NUMBER(10) DEFAULT 0 NOT NULL, stale NUMBER(19) DEFAULT 0 NOT NULL
+  account NUMBER(10) DEFAULT 0 NOT NULL, stale NUMBER(19) DEFAULT 0 NOT NULL, robot NUMBER(10) DEFAULT 0 NOT NULL
 );
 CREATE TABLE tlim_former (
   session_id VARCHAR2(64 CHAR) NOT NULL, user_id VARCHAR2(64 CHAR) NOT NULL, ts VARCHAR2(20 CHAR) NOT NULL,
@@ -90,7 +90,8 @@ CREATE TABLE tlim_call_part (
 -- Keys of the HTTP API that were made while it ran; of the secret its digest.
 CREATE TABLE tlim_key (
   name VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
-  digest VARCHAR2(64 CHAR) NOT NULL, scopes VARCHAR2(64 CHAR), rate VARCHAR2(32 CHAR), made VARCHAR2(20 CHAR), made_by VARCHAR2(64 CHAR), ended VARCHAR2(20 CHAR), ended_by VARCHAR2(64 CHAR)
+  digest VARCHAR2(64 CHAR) NOT NULL, scopes VARCHAR2(64 CHAR), rate VARCHAR2(32 CHAR), made VARCHAR2(20 CHAR), made_by VARCHAR2(64 CHAR), ended VARCHAR2(20 CHAR), ended_by VARCHAR2(64 CHAR),
+  robot_id VARCHAR2(64 CHAR), robot_name VARCHAR2(64 CHAR)
 );
 -- What administrators changed, and tried to.
 CREATE TABLE tlim_audit (

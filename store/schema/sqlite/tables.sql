@@ -54,7 +54,7 @@ CREATE TABLE tlim_user (
   jid varchar(255), user_name varchar(256), acct_login varchar(64), user_email varchar(256), pic_url varchar(256),
   push_code varchar(255), push_os varchar(20), confirms int NOT NULL DEFAULT 0, learned int NOT NULL DEFAULT 0,
   has_left int NOT NULL DEFAULT 0, generation bigint NOT NULL DEFAULT 0,
-  account int NOT NULL DEFAULT 0, stale bigint NOT NULL DEFAULT 0
+  account int NOT NULL DEFAULT 0, stale bigint NOT NULL DEFAULT 0, robot int NOT NULL DEFAULT 0
 );
 CREATE TABLE tlim_former (
   session_id varchar(64) NOT NULL, user_id varchar(64) NOT NULL, ts varchar(20) NOT NULL,
@@ -90,7 +90,8 @@ CREATE TABLE tlim_call_part (
 -- Keys of the HTTP API that were made while it ran; of the secret its digest.
 CREATE TABLE tlim_key (
   name varchar(64) NOT NULL PRIMARY KEY,
-  digest varchar(64) NOT NULL, scopes varchar(64), rate varchar(32), made varchar(20), made_by varchar(64), ended varchar(20), ended_by varchar(64)
+  digest varchar(64) NOT NULL, scopes varchar(64), rate varchar(32), made varchar(20), made_by varchar(64), ended varchar(20), ended_by varchar(64),
+  robot_id varchar(64), robot_name varchar(64)
 ) WITHOUT ROWID;
 -- What administrators changed, and tried to.
 CREATE TABLE tlim_audit (

@@ -73,7 +73,7 @@ CREATE TABLE tlim_user (
   push_code nvarchar(255) COLLATE Latin1_General_100_BIN2, push_os nvarchar(20) COLLATE Latin1_General_100_BIN2,
   confirms int NOT NULL DEFAULT 0, learned int NOT NULL DEFAULT 0,
   has_left int NOT NULL DEFAULT 0, generation bigint NOT NULL DEFAULT 0,
-  account int NOT NULL DEFAULT 0, stale bigint NOT NULL DEFAULT 0
+  account int NOT NULL DEFAULT 0, stale bigint NOT NULL DEFAULT 0, robot int NOT NULL DEFAULT 0
 );
 CREATE TABLE tlim_former (
   session_id nvarchar(128) COLLATE Latin1_General_100_BIN2 NOT NULL, user_id nvarchar(128) COLLATE Latin1_General_100_BIN2 NOT NULL,
@@ -123,7 +123,8 @@ CREATE TABLE tlim_key (
   digest nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL, scopes nvarchar(64) COLLATE Latin1_General_100_BIN2,
   rate nvarchar(32) COLLATE Latin1_General_100_BIN2, made nvarchar(20) COLLATE Latin1_General_100_BIN2,
   made_by nvarchar(128) COLLATE Latin1_General_100_BIN2, ended nvarchar(20) COLLATE Latin1_General_100_BIN2,
-  ended_by nvarchar(128) COLLATE Latin1_General_100_BIN2
+  ended_by nvarchar(128) COLLATE Latin1_General_100_BIN2,
+  robot_id nvarchar(128) COLLATE Latin1_General_100_BIN2, robot_name nvarchar(128) COLLATE Latin1_General_100_BIN2
 );
 -- What administrators changed, and tried to.
 CREATE TABLE tlim_audit (
