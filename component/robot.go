@@ -26,7 +26,7 @@ import (
 
 // Speech is a message that a robot sends.
 type Speech struct {
-	Robot  directory.Robot
+	Robot  protocol.Robot
 	Caller string // whose Key it is; two callers may use the same
 	Type   string // MTT-000
 	To     string // the user's id, or the group's
@@ -42,12 +42,12 @@ type Spoken struct {
 }
 
 // KeepRobot is [directory.Directory.KeepRobot].
-func (s *Service) KeepRobot(ctx context.Context, r directory.Robot) error {
+func (s *Service) KeepRobot(ctx context.Context, r protocol.Robot) error {
 	return s.users.KeepRobot(ctx, r)
 }
 
 // KeepRobots is [directory.Directory.KeepRobots].
-func (s *Service) KeepRobots(ctx context.Context, declared []directory.Robot) error {
+func (s *Service) KeepRobots(ctx context.Context, declared []protocol.Robot) error {
 	return s.users.KeepRobots(ctx, declared)
 }
 

@@ -126,6 +126,8 @@ type keyRow struct {
 	MadeBy  string   `json:"made_by,omitempty"`
 	Name    string   `json:"name"`
 	Rate    float64  `json:"rate"`
+	Robot   string   `json:"robot_id,omitempty"`
+	RobotAs string   `json:"robot_name,omitempty"`
 	Scopes  []string `json:"scopes"`
 	Source  string   `json:"source"`
 	Where   string   `json:"where,omitempty"`
@@ -144,12 +146,12 @@ func (a *API) listKeys(ctx context.Context, r *request) (any, error) {
 		if a.keys.where[i] == a.cfg.KeyFile {
 			source = "file"
 		}
-		rows = append(rows, keyRow{InUse: true, Name: k.Name, Rate: k.Rate, Scopes: k.Scopes, Source: source, Where: a.keys.where[i]})
+		rows = append(rows, keyRow{InUse: true, Name: k.Name, Rate: k.Rate, Robot: k.Robot.ID, RobotAs: k.Robot.Shown(), Scopes: k.Scopes, Source: source, Where: a.keys.where[i]})
 	}
 	for _, k := range a.keys.stored {
 		_, taken := a.keys.names(k.Name)
 		rows = append(rows, keyRow{CanEnd: k.Ended == 0, Ended: k.Ended, EndedBy: k.EndedBy, InUse: k.Ended == 0 && !taken, Made: k.Made, MadeBy: k.MadeBy,
-			Name: k.Name, Rate: k.Rate, Scopes: k.Scopes, Source: "database"})
+			Name: k.Name, Rate: k.Rate, Robot: k.RobotID, RobotAs: protocol.Robot{ID: k.RobotID, Name: k.RobotName}.Shown(), Scopes: k.Scopes, Source: "database"})
 	}
 	return object{"keys": rows}, nil
 }
@@ -164,7 +166,11 @@ func (a *API) newKey(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	k, secret := NewKey(name, scopes, rate, r.caller.name, a.cfg.Clock())
+	robot, err := r.robot()
+	if err != nil {
+		return nil, err
+	}
+	k, secret := NewKey(name, scopes, rate, robot, r.caller.name, a.cfg.Clock())
 	if a.secret != nil {
 		k, secret = a.secret(k)
 	}
@@ -172,7 +178,16 @@ func (a *API) newKey(ctx context.Context, r *request) (any, error) {
 	a.keys.mu.Lock()
 	defer a.keys.mu.Unlock()
 	_, taken := a.keys.names(name)
-	var err error
+	taken = taken || slices.ContainsFunc(a.keys.stored, func(k store.Key) bool { return k.Name == name })
+	if !taken && robot.ID != "" {
+		if other, ok := a.keys.ring.Load().declares(robot); !ok {
+			return nil, a.refused(ctx, e, refusal(resultFail, textRobotDeclared, robot.ID, other))
+		}
+		if err := a.svc.KeepRobot(ctx, robot); err != nil {
+			a.auditRefusal(ctx, e, err)
+			return nil, err
+		}
+	}
 	if !taken {
 		err = a.admin.AddKey(ctx, k, e)
 	}
@@ -186,7 +201,11 @@ func (a *API) newKey(ctx context.Context, r *request) (any, error) {
 	if err := a.keys.rebuild(a.log); err != nil {
 		return nil, err
 	}
-	return object{"name": name, "rate": rate, "scopes": scopes, "secret": secret}, nil
+	answer := object{"name": name, "rate": rate, "scopes": scopes, "secret": secret}
+	if robot.ID != "" {
+		answer["robot_id"], answer["robot_name"] = robot.ID, robot.Shown()
+	}
+	return answer, nil
 }
 
 // endKey ends a key at once. One that has ended already is ok.

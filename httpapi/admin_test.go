@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -61,7 +62,7 @@ func TestKeysAreMadeAndEnded(t *testing.T) {
 	}
 
 	// A key made by a command beside it, and ended there.
-	k, made := NewKey("beside", []string{"business"}, 0, "wang", testTime)
+	k, made := NewKey("beside", []string{"business"}, 0, protocol.Robot{}, "wang", testTime)
 	if err := s.AddKey(t.Context(), k, Event("keys/new", "wang", store.CommandLine, testTime)); err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,8 @@ type caller struct {
 	name   string
 	scopes scope
 	keyed  bool
-	user   string // whom a user token names, in the directory's spelling; "" for keys and anonymous callers
+	user   string         // whom a user token names, in the directory's spelling; "" for keys, but as speakingAt says, and anonymous callers
+	robot  protocol.Robot // as whom a key speaks; without an ID as nobody
 }
 
 // bearer returns the key of the Authorization header. Other schemes are not ours.
@@ -58,12 +59,22 @@ func credential(r *http.Request, f form) string {
 }
 
 // identify says who the holder of a credential is. Until that is known its address pays for the look.
-func (a *API) identify(r *http.Request, secret string) (caller, error) {
+func (a *API) identify(r *http.Request, secret string, rt *route) (caller, error) {
 	if a.cfg.Tokens != nil && strings.HasPrefix(secret, tokens.Prefix) {
 		who := a.payerOf(r, caller{})
 		return a.byToken(store.Shared(r.Context(), who.name, who.reads), secret)
 	}
-	return a.keyed(secret)
+	c, err := a.keyed(secret)
+	return c.speakingAt(rt), err
+}
+
+// speakingAt makes a key that speaks as a robot that robot, where its scopes do not reach and those of users do: it may call what the holder of
+// a user token may.
+func (c caller) speakingAt(rt *route) caller {
+	if c.robot.ID != "" && c.scopes&rt.callers.scopes == 0 && rt.callers.scopes&scopeUser != 0 {
+		c.user, c.scopes = c.robot.ID, c.scopes|scopeUser
+	}
+	return c
 }
 
 // keyed identifies the holder of a key, and holds it to its rate.
@@ -72,7 +83,7 @@ func (a *API) keyed(secret string) (caller, error) {
 	if !ok {
 		return caller{}, forbidden(http.StatusUnauthorized, textBadKey)
 	}
-	c := caller{name: k.name, scopes: k.scopes | scopeAnybody, keyed: true}
+	c := caller{name: k.name, scopes: k.scopes | scopeAnybody, keyed: true, robot: k.robot}
 	if k.limiter == nil {
 		return c, nil
 	}

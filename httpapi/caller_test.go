@@ -14,6 +14,7 @@ import (
 // rightsQuery has what each endpoint needs to be answered: of user U, and of group g1, whose owner is zhangsan and whose members
 // are zhangsan and lisi.
 var rightsQuery = map[string]string{
+	"sendMessage":         `to=lisi&content=x`,
 	"addSession":          `session_type=0&request_user=U&subscribers=[{user_id:"lisi"}]`,
 	"modifySession":       `session_id=g1&session_name=x&subscribers=[{user_id:"lisi",type:"del"}]`,
 	"deleteSession":       `session_id=g1`,

@@ -79,6 +79,7 @@ var (
 	millis = kind{schema: object{"type": "string"}}
 	number = kind{schema: object{"type": "integer", "format": "int64"}}
 	yesNo  = kind{schema: object{"type": "boolean"}}
+	mark   = kind{schema: object{"type": "boolean"}, optional: true} // absent for no
 	rows   = kind{schema: object{"type": "array"}}
 	texts  = kind{schema: object{"type": "array", "items": object{"type": "string"}}}
 	real   = kind{schema: object{"type": "number", "format": "double"}}

@@ -14,6 +14,8 @@ var (
 	keyName   = field{name: "name", kind: words, text: "Name of the key, as logs, metrics and the audit log have it."}
 	keyScopes = field{name: "scopes", kind: texts, text: "What it may call: business, admin."}
 	keyRate   = field{name: "rate", kind: real, text: "Calls a second, 0 is no limit."}
+	robotID   = field{name: "robot_id", kind: words, text: "As whom it speaks by sendMessage; absent: as nobody."}
+	robotName = field{name: "robot_name", kind: words, text: "The name of that robot."}
 )
 
 func aKey(text string) field {
@@ -46,14 +48,16 @@ var describedAdmin = map[string]endpoint{
 			{name: "in_use", kind: yesNo, text: "Whether calls with it are taken. A key of the database is not while the configuration has one of its name."},
 			{name: "made", kind: moment, text: "When it was made, in epoch milliseconds; absent for one of the configuration."},
 			{name: "made_by", kind: words, text: "Who made it: the name of a key, or a user of the operating system."},
-			keyName, keyRate, keyScopes,
+			keyName, keyRate, keyScopes, robotID, robotName,
 			{name: "source", kind: words, text: "config: http.keys; file: http.key_file; database: made by admin/keys/new or tlim keys new."},
 			{name: "where", kind: words, text: "Where one of the configuration stands."}}}}},
 	"admin/keys/new": {tag: "admin", summary: "Makes a key", text: "It holds at once, in other processes on the same database within seconds. A name is given once: also that of a key that has ended is refused, as is one of the configuration's.",
 		params: []field{aKey("Name of the key: up to 64 characters that show, no blanks."),
 			{name: "scopes", kind: scopeList, missing: resultFail, text: "What it may call: business, admin, or both with a comma between."},
-			{name: "rate", kind: callRate, text: "Calls a second. Absent, empty or 0 is no limit."}},
-		answer: []field{keyName, keyRate, keyScopes, {name: "secret", kind: words, text: "The key itself. It is told here alone and kept nowhere."}},
+			{name: "rate", kind: callRate, text: "Calls a second. Absent, empty or 0 is no limit."},
+			{name: "robot_id", kind: chars(maxID), wrong: protocol.UserIDInvalid, text: "As whom it speaks by sendMessage: the user id of a robot, which is made. It cannot be that of a person. Absent: as nobody."},
+			{name: "robot_name", kind: chars(protocol.MaxRobotName), text: "The robot's name. Absent: its id."}},
+		answer: []field{keyName, keyRate, keyScopes, robotID, robotName, {name: "secret", kind: words, text: "The key itself. It is told here alone and kept nowhere."}},
 		codes:  []protocol.Code{resultFail}},
 	"admin/keys/end": {tag: "admin", summary: "Ends a key", text: "At once, in other processes on the same database within seconds. Those of the configuration end there. One that has ended already is ok.",
 		params: []field{aKey("Name of the key.")},

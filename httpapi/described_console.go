@@ -27,7 +27,7 @@ var (
 		{name: "last_message", kind: moment, text: "When a 1:1 conversation of theirs moved last, in epoch milliseconds; absent when none has."},
 		{name: "learned", kind: yesNo, text: "Whether they were only seen, and not named by addUser or a table of users."},
 		{name: "left", kind: yesNo, text: "Whether they have left the directory."},
-		onlineField,
+		onlineField, robotMark,
 		{name: "user_id", kind: words, text: "User id."},
 		{name: "user_name", kind: words, text: "Name."}}
 

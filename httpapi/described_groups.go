@@ -5,6 +5,7 @@ import "tlim/component/protocol"
 var memberRows = field{name: "subscribers", kind: rows, each: "Member", text: "The members.", of: []field{
 	{name: "acct_login", kind: words, text: "Login name."},
 	{name: "pic", kind: words, text: "Address of the picture."},
+	robotMark,
 	groupID,
 	{name: "ts", kind: millis, text: "Since when, in epoch milliseconds."},
 	{name: "user_id", kind: words, text: "User id."},
@@ -60,7 +61,7 @@ var describedGroups = map[string]endpoint{
 		params: []field{user("user_id", "Whose conversations."),
 			{name: "valid", kind: bit, text: "0: open ones (also when absent), 1: closed groups."}},
 		answer: []field{{name: "sessions", kind: rows, each: "WebSession", text: "The conversations.",
-			of: []field{groupCreated, groupID, groupMoved, groupName, groupPic, groupType, groupUser, groupValid}}}},
+			of: []field{{name: "robot", kind: mark, text: "true: the partner of a 1:1 conversation is a robot. Absent otherwise."}, groupCreated, groupID, groupMoved, groupName, groupPic, groupType, groupUser, groupValid}}}},
 	"findSession": {tag: "groups", summary: "Answers a group and its members",
 		params: []field{group("Id of the group.")}, codes: []protocol.Code{protocol.NoSuchGroup},
 		answer: []field{groupCreated, groupID, groupName, groupType, groupUser, groupValid, memberRows}},

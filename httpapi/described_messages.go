@@ -19,11 +19,23 @@ func messageID(text string) field {
 	return field{name: "msg_id", kind: oneID, missing: protocol.IDConflict, text: text}
 }
 
+// robotMark says of users which are no people.
+var robotMark = field{name: "robot", kind: mark, text: "true: a robot, as whom a key of the API speaks. Absent for people."}
+
 func dropped(successors string) endpoint {
 	return endpoint{tag: "dropped", summary: "Dropped: use " + successors, text: "Always answers HTTP 410."}
 }
 
 var describedMessages = map[string]endpoint{
+	"sendMessage": {tag: "messages", summary: "Sends a chat message as the robot of the caller's key",
+		text: "To a user or to a group in which the robot is a member. It is a message like a person's: stored, delivered, queued, pushed, revocable. A call with the msg_id or the key of an earlier one that is the same is answered as that was and sends nothing.",
+		params: []field{{name: "to", kind: chars(maxID), wrong: protocol.UserIDInvalid, text: "Id of the user; or session_id."}, {name: "session_id", kind: chars(maxID), text: "Id of the group; or to."},
+			{name: "type", kind: kind{schema: object{"type": "string", "enum": []string{"text", "picture", "file", "voice", "revoke"}}, wrong: resultFail}, text: "What the content is. Absent: text."},
+			{name: "content", kind: chars(maxSpeech), missing: protocol.BodyEmpty, text: "The text; the id of the file; the id of the message that is revoked."},
+			{name: "msg_id", kind: chars(maxID), text: "The caller's own id of the message, a UUID; absent: one is made."},
+			{name: keyParameter, kind: callKey, text: "Instead of msg_id: what a repeated call has in common with the first, also as header " + keyHeader + ". Remembered as message ids are (cleanup.ids, 30 days). With both, msg_id counts."}},
+		answer: []field{{name: "msg_id", kind: words, text: "Id of the message."}, {name: "msg_time", kind: millis, text: "When it was stored, in epoch milliseconds."}},
+		codes:  []protocol.Code{protocol.IDConflict, protocol.NoSuchGroup, protocol.NotAllowed}},
 	"findSessionHistory": {tag: "messages", summary: "Pages through the messages of a group", streamed: true,
 		params: []field{group("Id of the group."), startField, lengthField, beforeField, searchField},
 		answer: []field{messageList, nextPlace, groupID, totalField}, codes: []protocol.Code{protocol.NoSuchGroup}},
@@ -99,7 +111,7 @@ var describedDevices = map[string]endpoint{
 			{name: "length", kind: length, text: fmt.Sprintf("How many users to answer, %d at most; a larger number is as many. Absent, empty or 0 answers none.", maxFoundUsers)}},
 		answer: []field{{name: "next", kind: words, text: "Where this call stopped. Send it as after to go on; absent when it is at the end. One call looks at a bounded number of users, so that it may come with few of them, or none."},
 			{name: "users", kind: rows, each: "User", text: "The users.", of: []field{
-				{name: "acct_login", kind: words, text: "Login name."}, {name: "pic", kind: words, text: "Address of the picture."},
+				{name: "acct_login", kind: words, text: "Login name."}, {name: "pic", kind: words, text: "Address of the picture."}, robotMark,
 				{name: "user_id", kind: words, text: "User id."}, {name: "user_name", kind: words, text: "Name."}}}}},
 	"findUserPresence": {tag: "devices", summary: "Says which of these users are online",
 		text:   "Of those whom the caller finds with findUsers; others are left out. Who shares a group is asked for with findPresence.",

@@ -179,7 +179,7 @@ func (u *uploading) identify() (err error) {
 	delete(u.req.form, "access_token") // from here on nothing can show it
 	if secret != "" && u.secret == "" {
 		u.secret, u.may = secret, false
-		u.req.caller, err = u.a.identify(u.r, secret)
+		u.req.caller, err = u.a.identify(u.r, secret, u.rt)
 	}
 	if err != nil {
 		return err

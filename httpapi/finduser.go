@@ -32,6 +32,7 @@ const (
 type foundUser struct {
 	Login string `json:"acct_login,omitempty"`
 	Pic   string `json:"pic,omitempty"`
+	Robot bool   `json:"robot,omitempty"`
 	ID    string `json:"user_id"`
 	Name  string `json:"user_name,omitempty"`
 }
@@ -71,7 +72,7 @@ func (s sought) row(u store.User) (foundUser, bool) {
 	if u.Left || u.ID == reservedUser || !s.in(u) {
 		return foundUser{}, false
 	}
-	return foundUser{Login: u.Login, Pic: u.Pic, ID: u.ID, Name: u.Name}, true
+	return foundUser{Login: u.Login, Pic: u.Pic, Robot: u.Robot, ID: u.ID, Name: u.Name}, true
 }
 
 // usersLike looks for users behind after; next is where it stopped, "" at the end.

@@ -78,6 +78,7 @@ func readGolden(t *testing.T, file string) (g goldenCase) {
 func goldenLabs(t *testing.T) map[labKind]*lab {
 	t.Helper()
 	s := seeded(t)
+	seedRobot(t, s)
 	labs := map[labKind]*lab{}
 	for _, kind := range []labKind{{Chinese, false, false}, {English, false, false}, {Chinese, true, false}, {English, true, false}, {Chinese, false, true}} {
 		l := newLabOver(t, s, func(c *Config) {

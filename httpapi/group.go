@@ -215,6 +215,7 @@ func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, ob
 	type row struct {
 		Login     string `json:"acct_login,omitempty"`
 		Pic       string `json:"pic,omitempty"`
+		Robot     bool   `json:"robot,omitempty"`
 		SessionID string `json:"session_id,omitempty"`
 		Since     string `json:"ts,omitempty"`
 		UserID    string `json:"user_id"`
@@ -222,7 +223,7 @@ func (a *API) groupWithMembers(ctx context.Context, r *request) (store.Group, ob
 	}
 	rows := make([]row, 0, len(members[id]))
 	for _, m := range members[id] {
-		rows = append(rows, row{m.Login, m.Pic, m.SessionID, m.Since, m.UserID, m.UserName})
+		rows = append(rows, row{m.Login, m.Pic, a.svc.IsRobot(m.UserID), m.SessionID, m.Since, m.UserID, m.UserName})
 	}
 	return g, object{"session_id": g.ID, "session_name": g.Name, "session_type": g.Type, "session_user": g.Owner, "subscribers": rows}, nil
 }

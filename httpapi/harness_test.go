@@ -74,7 +74,7 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 	t.Helper()
 	cfg := Config{
 		Keys: []Key{
-			{Name: "root", Key: adminKey, Scopes: []string{"admin"}},
+			{Name: "root", Key: adminKey, Scopes: []string{"admin"}, Robot: protocol.Robot{ID: "robot-root", Name: "值班机器人"}},
 			{Name: "oa", Key: businessKey, Scopes: []string{"business"}},
 		},
 		CORSOrigins: []string{"*"},
@@ -252,8 +252,8 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 				{ID: "h2", Name: "王五", Partner: "wangwu", Owner: "zhangsan", CreateTime: "1544602393030"},
 				{ID: "h3", Name: "张三", Partner: "zhangsan", Owner: "lisi", CreateTime: "1544602393021"},
 			},
-			Users: []store.User{{ID: "lisi", JID: "lisi", Name: "李四"}, {ID: "sunqi", JID: "sunqi", Name: "孙七", Login: "sq", Pic: "/pic/s.png"}},
-			Learn: []store.User{{ID: "wangwu", JID: "wangwu", Name: "wangwu"}},
+			Users:  []store.User{{ID: "lisi", JID: "lisi", Name: "李四"}, {ID: "sunqi", JID: "sunqi", Name: "孙七", Login: "sq", Pic: "/pic/s.png"}},
+			Learn:  []store.User{{ID: "wangwu", JID: "wangwu", Name: "wangwu"}},
 			Receipts: []store.Receipt{
 				{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2},
 				{ID: "r2", MsgID: "m1", Sender: "zhangsan", Reader: "wangwu", Status: 1},
@@ -277,6 +277,16 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 	apply(t, s, changes)
 	seedKeys(t, s)
 	return s, file
+}
+
+// seedRobot makes the robot of the admin key, a member of a group whom somebody has written to.
+func seedRobot(t testing.TB, s *store.Store) {
+	t.Helper()
+	apply(t, s, []store.Change{{
+		Robots:  []store.User{{ID: "robot-root", JID: "robot-root", Name: "值班机器人"}},
+		Members: []store.Member{{SessionID: "g2", UserID: "robot-root", UserName: "值班机器人", Since: "1544602310001"}},
+		Chats:   []store.Chat{{ID: "h4", Name: "值班机器人", Partner: "robot-root", Owner: "lisi", CreateTime: "1544602393031", ModifyTime: "1544602393031"}},
+	}})
 }
 
 // seedKeys makes a key that holds and one that has ended, and with them what the audit log says of it.
@@ -398,6 +408,38 @@ func (r *recorder) outcome(id string) error {
 	}
 	return nil
 }
+
+func (r *recorder) Speak(_ context.Context, sp component.Speech) (component.Spoken, error) {
+	r.note("Speak", sp)
+	if err := r.outcome(sp.To); err != nil {
+		return component.Spoken{}, err
+	}
+	switch {
+	case sp.To == "stranger":
+		return component.Spoken{}, &protocol.Error{Code: protocol.NotAllowed, Text: "only members may post"}
+	case sp.MsgID == "used", sp.Key == "used":
+		return component.Spoken{}, &protocol.Error{Code: protocol.IDConflict, Text: "msg_id is in use by another message"}
+	case sp.MsgID == "":
+		sp.MsgID = "5b3f1a52-8c0d-4e6f-9a7b-1c2d3e4f5a6b"
+	}
+	return component.Spoken{MsgID: sp.MsgID, Time: "1600000000000"}, nil
+}
+
+func (r *recorder) KeepRobot(_ context.Context, robot protocol.Robot) error {
+	r.note("KeepRobot", robot)
+	if robot.ID == "zhangsan" {
+		return &protocol.Error{Code: protocol.UserIDInvalid, Text: "the robot zhangsan cannot have the id of a person", Chinese: "机器人 zhangsan 不能使用已有人员的 id"}
+	}
+	return r.outcome(robot.ID)
+}
+
+func (r *recorder) KeepRobots(_ context.Context, declared []protocol.Robot) error {
+	r.note("KeepRobots", declared)
+	return nil
+}
+
+// IsRobot: all whose ids begin so are.
+func (r *recorder) IsRobot(user string) bool { return strings.HasPrefix(user, "robot") }
 
 func (r *recorder) CreateGroup(_ context.Context, g component.GroupSpec) (store.Group, component.GroupMembers, error) {
 	r.note("CreateGroup", struct {

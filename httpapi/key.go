@@ -12,19 +12,22 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/time/rate"
 
+	"tlim/component/protocol"
 	"tlim/store/private"
 )
 
 // Key is a credential of an integrator.
 type Key struct {
-	Name   string   // for logs and metrics; unique
-	Key    string   // the secret
-	Scopes []string // business, admin
-	Rate   float64  // calls per second, with a burst of one second's worth; 0 is no limit
+	Name   string         // for logs and metrics; unique
+	Key    string         // the secret
+	Scopes []string       // business, admin
+	Rate   float64        // calls per second, with a burst of one second's worth; 0 is no limit
+	Robot  protocol.Robot // as whom it speaks; without an ID as nobody
 }
 
 // minKey is the length below which a key is worth a warning: 16 characters of hex are 64 bits.
@@ -38,7 +41,8 @@ type ringKey struct {
 	digest  [sha256.Size]byte
 	scopes  scope
 	rate    float64
-	limiter *rate.Limiter // nil is no limit
+	robot   protocol.Robot // without an ID: it speaks as nobody
+	limiter *rate.Limiter  // nil is no limit
 }
 
 // newKeyring checks keys. A limiter of old whose key kept its name and rate stays: reading the keys again is no way
@@ -49,7 +53,7 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 	names, digests := map[string]bool{}, map[[sha256.Size]byte]bool{}
 	for i, k := range keys {
 		where := fmt.Sprintf("http.keys[%d] (%s)", i, k.Name)
-		r := ringKey{name: k.Name, digest: sha256.Sum256([]byte(k.Key)), rate: k.Rate}
+		r := ringKey{name: k.Name, digest: sha256.Sum256([]byte(k.Key)), rate: k.Rate, robot: k.Robot}
 		for _, s := range k.Scopes {
 			if one, ok := scopeNames[s]; ok {
 				r.scopes |= one
@@ -71,6 +75,13 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 		case k.Rate < 0 || math.IsNaN(k.Rate) || math.IsInf(k.Rate, 0):
 			errs = append(errs, fmt.Errorf("%s: rate %v is not a number of calls per second", where, k.Rate))
 		}
+		if k.Robot != (protocol.Robot{}) {
+			if err := k.Robot.Check(); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", where, err))
+			} else if other, ok := ring.declares(k.Robot); !ok {
+				errs = append(errs, fmt.Errorf("%s: the robot %s is declared otherwise by the key %s: two keys may share one if both have the same id and name", where, k.Robot.ID, other))
+			}
+		}
 		names[k.Name], digests[r.digest] = true, true
 		if len(k.Key) < minKey {
 			log.Warn("an HTTP key is short enough to be guessed", "key", k.Name, "characters", len(k.Key), "at_least", minKey)
@@ -79,6 +90,26 @@ func newKeyring(keys []Key, old keyring, log *slog.Logger) (keyring, error) {
 		ring = append(ring, r)
 	}
 	return ring, errors.Join(errs...)
+}
+
+// declares says whether a robot may be declared so: not when a key has declared it otherwise, which is named.
+func (k keyring) declares(r protocol.Robot) (other string, ok bool) {
+	for _, key := range k {
+		if same, it := key.robot.Same(r); it && !same {
+			return key.name, false
+		}
+	}
+	return "", true
+}
+
+// robots are those that keys speak as, each once.
+func (k keyring) robots() (list []protocol.Robot) {
+	for _, key := range k {
+		if key.robot.ID != "" && !slices.ContainsFunc(list, func(r protocol.Robot) bool { return r.ID == key.robot.ID }) {
+			list = append(list, key.robot)
+		}
+	}
+	return list
 }
 
 // limit makes the key's limiter, or keeps that of old whose key has its name and rate.

@@ -26,6 +26,7 @@ type keys struct {
 	where      []string    // each of them stands
 	stored     []store.Key // all of the database, those that have ended too
 	ring       atomic.Pointer[keyring]
+	kept       atomic.Pointer[[]protocol.Robot] // those that the directory holds
 }
 
 // find says whose a secret is.
@@ -42,9 +43,15 @@ func (k *keys) rebuild(log *slog.Logger) error {
 		return err
 	}
 	for _, one := range k.stored {
-		if r, holds := k.storedKey(one, old, log); holds {
-			ring = append(ring, r)
+		r, holds := k.storedKey(one, old, log)
+		if !holds {
+			continue
 		}
+		if other, ok := ring.declares(r.robot); !ok {
+			log.Warn("a key of the database speaks as no robot, because another key declares that one otherwise", "key", one.Name, "robot", r.robot.ID, "other", other)
+			r.robot = protocol.Robot{}
+		}
+		ring = append(ring, r)
 	}
 	k.ring.Store(&ring)
 	return nil
@@ -75,7 +82,7 @@ func (k *keys) storedKey(one store.Key, old keyring, log *slog.Logger) (r ringKe
 		log.Error("a key of the database does not hold, because its digest is none", "key", one.Name)
 		return r, false
 	}
-	r = ringKey{name: one.Name, digest: [sha256.Size]byte(digest), rate: one.Rate}
+	r = ringKey{name: one.Name, digest: [sha256.Size]byte(digest), rate: one.Rate, robot: protocol.Robot{ID: one.RobotID, Name: one.RobotName}}
 	for _, s := range one.Scopes {
 		r.scopes |= scopeNames[s]
 	}
@@ -126,6 +133,24 @@ func (a *API) LoadKeys(ctx context.Context) error {
 	return k.rebuild(a.log)
 }
 
+// robotTime bounds a round of [API.keepRobots]: the server may be asked about each new one.
+const robotTime = 30 * time.Second
+
+// keepRobots has the directory hold the robots as whom keys speak, and nobody else as one, if that is not known to be so already.
+func (a *API) keepRobots(ctx context.Context) error {
+	declared := a.keys.ring.Load().robots()
+	if a.keys.kept.Load() != nil && slices.Equal(*a.keys.kept.Load(), declared) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, robotTime)
+	defer cancel()
+	err := a.svc.KeepRobots(ctx, declared)
+	if err == nil {
+		a.keys.kept.Store(&declared)
+	}
+	return err
+}
+
 const (
 	keyPeriod = 3 * time.Second // between two looks for what a command or another process has made or ended
 	keyTime   = 5 * time.Second
@@ -134,12 +159,18 @@ const (
 // WatchKeys looks at the keys of the database every few seconds, until ctx ends. While it is away the keys stay as they were.
 func (a *API) WatchKeys(ctx context.Context) error {
 	health := logged.Health{Failing: "the keys of the database cannot be read; those that were read before hold", Again: "the keys of the database are read again"}
-	for pause.For(ctx, keyPeriod) == nil {
+	robots := logged.Health{Failing: "a robot as whom a key is to speak is not as it is declared; it is tried again", Again: "all robots are as they are declared"}
+	for {
+		if err := a.keepRobots(ctx); ctx.Err() == nil {
+			robots.Note(a.log, err)
+		}
+		if pause.For(ctx, keyPeriod) != nil {
+			return nil
+		}
 		if err := a.LoadKeys(ctx); ctx.Err() == nil {
 			health.Note(a.log, err)
 		}
 	}
-	return nil
 }
 
 // MaxKeyName is how many characters the name of a key that is made has at most.
@@ -158,10 +189,10 @@ func GoodKeyName(name string) bool {
 func ScopeNames() []string { return []string{"admin", "business"} }
 
 // NewKey makes a key of this name and its secret, which is told once and kept nowhere.
-func NewKey(name string, scopes []string, rate float64, by string, now time.Time) (k store.Key, secret string) {
+func NewKey(name string, scopes []string, rate float64, robot protocol.Robot, by string, now time.Time) (k store.Key, secret string) {
 	secret = freshSecret()
 	digest := sha256.Sum256([]byte(secret))
-	return store.Key{Name: name, Digest: hex.EncodeToString(digest[:]), Scopes: scopes, Rate: rate, Made: now.UnixMilli(), MadeBy: by}, secret
+	return store.Key{Name: name, Digest: hex.EncodeToString(digest[:]), Scopes: scopes, Rate: rate, Made: now.UnixMilli(), MadeBy: by, RobotID: robot.ID, RobotName: robot.Name}, secret
 }
 
 // KeyEvent is what the audit log says of a key that is made.
@@ -170,6 +201,9 @@ func KeyEvent(e store.AuditEvent, k store.Key) store.AuditEvent {
 	e.Detail = fmt.Sprintf("scopes %v", k.Scopes)
 	if k.Rate > 0 {
 		e.Detail += fmt.Sprintf(", at most %v calls a second", k.Rate)
+	}
+	if k.RobotID != "" {
+		e.Detail += fmt.Sprintf(", speaks as %s (%s)", k.RobotID, protocol.Robot{ID: k.RobotID, Name: k.RobotName}.Shown())
 	}
 	return e
 }

@@ -55,7 +55,7 @@ func (a *API) call(w http.ResponseWriter, r *http.Request, rt *route, req *reque
 	identify := func() (err error) {
 		if secret := credential(r, req.form); secret != "" && !known {
 			known = true
-			req.caller, err = a.identify(r, secret)
+			req.caller, err = a.identify(r, secret, rt)
 		}
 		if err != nil {
 			return err

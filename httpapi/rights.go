@@ -51,7 +51,9 @@ var (
 	byBusiness = rights{scopes: scopeBusiness | scopeAdmin}
 	byAdmin    = rights{scopes: scopeAdmin}
 	byAdminKey = rights{scopes: scopeAdmin, keyed: true}
-	byAnybody  = rights{scopes: scopeBusiness | scopeAdmin | scopeClient | scopeUser | scopeAnybody}
+	// byRobot wants a key that speaks as a robot, as its handler says.
+	byRobot   = rights{scopes: scopeBusiness | scopeAdmin, keyed: true}
+	byAnybody = rights{scopes: scopeBusiness | scopeAdmin | scopeClient | scopeUser | scopeAnybody}
 	// byClients is for handlers that look at the user themselves.
 	byClients = rights{scopes: scopeClient | scopeUser | scopeAdmin}
 )

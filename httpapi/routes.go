@@ -78,6 +78,7 @@ func (a *API) routes() []route {
 		{"approval", byBusiness, writes, a.notice(component.NoticeApproval), nil},
 		{"approvalBack", byBusiness, writes, a.notice(component.NoticeApprovalBack), nil},
 		{"systemMessage", byBusiness, writes, a.notice(component.NoticeSystem), nil},
+		{"sendMessage", byRobot, writes, a.sendMessage, nil},
 		{"findNotice", byBusiness, reads, a.findNotice, []string{"total"}},
 		{"addUser", byBusiness, writes, a.addUser, nil},
 		{"removeUser", byBusiness, writes, a.removeUser, nil},

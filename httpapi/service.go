@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"tlim/component"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -19,6 +20,12 @@ type Service interface {
 	// Notify maps its receivers to their one spelling, all at once; error-008 does not say which of them is none. error-014: its
 	// key was used for another request.
 	Notify(ctx context.Context, n component.Notice) (component.Noticed, error)
+	// Speak sends a message as a robot. error-014: its msg_id or key was used for another one; error-013: the robot sends too much.
+	Speak(ctx context.Context, sp component.Speech) (component.Spoken, error)
+	// KeepRobot makes a robot, or names it; KeepRobots also marks all others as having left. error-008: the id is a person's.
+	KeepRobot(ctx context.Context, r protocol.Robot) error
+	KeepRobots(ctx context.Context, declared []protocol.Robot) error
+	IsRobot(user string) bool
 	// Notice says whether there is such a call. TrackNotice answers at most limit of its receivers, behind number after; none is
 	// the end.
 	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)

@@ -96,6 +96,13 @@ var (
 	textCleanupRuns       = text{"正在清理，请等待其结束或先停止", "a clean-up is under way: wait for its end, or stop it"}
 	textNoSuchKey         = text{"没有名为 %q 的密钥", "there is no key named %q"}
 	textKeyElsewhere      = text{"密钥 %q 来自配置（%s），请在那里修改，然后重新加载（SIGHUP）", "the key %q is the configuration's (%s): change it there, and have it read again (SIGHUP)"}
+	textNoRobot           = text{"此密钥没有机器人，不能发送聊天消息：请在 http.keys 中配置 robot，或用 admin/keys/new 的 robot_id 新建密钥", "this key speaks as no robot, so it sends no chat messages: give it one by robot of http.keys, or make a key with robot_id of admin/keys/new"}
+	textRobotDeclared     = text{"机器人 %q 已由密钥 %q 声明为其他名称或写法，共用一个机器人的密钥必须声明相同的 id 和名称", "the robot %q is declared otherwise by the key %q: two keys may share one if both have the same id and name"}
+	textOneReceiver       = text{"参数 to（用户）和 session_id（群组）必须且只能有一个", "one of the parameters to (a user) and session_id (a group) is needed, and not both"}
+	textBadMessageType    = text{"参数 type 只能为 text、picture、file、voice 或 revoke", "parameter type is neither text, picture, file, voice nor revoke"}
+	textRobotNoMember     = text{"机器人 %q 不是该群组的成员，请先用 modifySession 把它加入", "the robot %q is no member of this group: add it with modifySession first"}
+	textMessageIDUsed     = text{"msg_id 或幂等键已用于另一条消息", "the msg_id or idempotency key was used for another message"}
+	textRobotTooFast      = text{"机器人发送过于频繁，请稍后重试", "the robot sends too much, try again later"}
 	textTooFast           = text{"调用过于频繁，请稍后重试", "too many calls, try again later"}
 	textBusy              = text{"服务暂不可用，请稍后重试", "not available now, try again later"}
 	textFault             = text{"服务器内部错误", "an internal error"}

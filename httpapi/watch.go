@@ -42,6 +42,7 @@ type userRow struct {
 	Learned     bool        `json:"learned"`
 	Left        bool        `json:"left"`
 	Online      []deviceRow `json:"online"`
+	Robot       bool        `json:"robot,omitempty"`
 	ID          string      `json:"user_id"`
 	Name        string      `json:"user_name,omitempty"`
 }
@@ -111,7 +112,7 @@ func (a *API) userRows(ctx context.Context, users []store.User) (rows []userRow,
 	devices, known := a.svc.Devices(ids)
 	rows = make([]userRow, 0, len(users))
 	for i, u := range users {
-		rows = append(rows, userRow{Login: u.Login, Confirms: confirmWords[u.Confirms], LastMessage: protocol.TimeOrZero(newest[u.ID]), Learned: u.Learned, Left: u.Left,
+		rows = append(rows, userRow{Login: u.Login, Confirms: confirmWords[u.Confirms], LastMessage: protocol.TimeOrZero(newest[u.ID]), Learned: u.Learned, Left: u.Left, Robot: u.Robot,
 			Online: deviceRows(devices[i]), ID: u.ID, Name: u.Name})
 	}
 	return rows, known, nil
@@ -154,9 +155,9 @@ func (a *API) showUser(ctx context.Context, r *request) (any, error) {
 	size := sizes[id]
 	return object{"known": there, "presence": known, "user": wholeUser{
 		Login: rows[0].Login, Confirms: rows[0].Confirms, Groups: groups, LastMessage: rows[0].LastMessage, Learned: u.Learned, Left: u.Left, Online: rows[0].Online,
-		Push:        userPush{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
-		Queue:       userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: len(a.svc.Waiting(id)), Waiting: size.Rows},
-		TokensEnded: tokens.Generation, Email: u.Email, ID: id, Name: u.Name}}, nil
+		Push:  userPush{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
+		Queue: userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: len(a.svc.Waiting(id)), Waiting: size.Rows},
+		Robot: u.Robot, TokensEnded: tokens.Generation, Email: u.Email, ID: id, Name: u.Name}}, nil
 }
 
 // wholeUser is a user with all that is known of them.
@@ -170,6 +171,7 @@ type wholeUser struct {
 	Online      []deviceRow `json:"online"`
 	Push        userPush    `json:"push"`
 	Queue       userQueue   `json:"queue"`
+	Robot       bool        `json:"robot,omitempty"`
 	TokensEnded int64       `json:"tokens_ended"`
 	Email       string      `json:"user_email,omitempty"`
 	ID          string      `json:"user_id"`

@@ -17,6 +17,7 @@ const (
 
 // webSession is a row of findWebSessions.
 type webSession struct {
+	Robot      bool   `json:"robot,omitempty"`
 	CreateTime string `json:"session_create_time,omitempty"`
 	ID         string `json:"session_id,omitempty"`
 	ModifyTime string `json:"session_modify_time,omitempty"`
@@ -40,7 +41,7 @@ func (a *API) findWebSessions(ctx context.Context, r *request) (any, error) {
 	}
 	rows := make([]webSession, 0, len(groups))
 	for _, g := range groups {
-		rows = append(rows, webSession{g.CreateTime, g.ID, g.ModifyTime, g.Name, g.Pic, g.Type, g.Owner, g.Valid})
+		rows = append(rows, webSession{false, g.CreateTime, g.ID, g.ModifyTime, g.Name, g.Pic, g.Type, g.Owner, g.Valid})
 	}
 	if valid == 0 {
 		if rows, err = a.partners(ctx, user, rows); err != nil {
@@ -74,7 +75,7 @@ func (a *API) partners(ctx context.Context, user string, rows []webSession) ([]w
 	}
 	at := map[string]int{}
 	for _, c := range chats {
-		row := webSession{CreateTime: c.CreateTime, ID: c.Partner, ModifyTime: c.ModifyTime, Name: c.Name, Pic: c.Pic, Type: chatType, Owner: user}
+		row := webSession{CreateTime: c.CreateTime, ID: c.Partner, ModifyTime: c.ModifyTime, Name: c.Name, Pic: c.Pic, Type: chatType, Owner: user, Robot: a.svc.IsRobot(c.Partner)}
 		if u := known[c.Partner]; !u.Learned {
 			row.Name, row.Pic = orElse(u.Name, row.Name), orElse(u.Pic, row.Pic)
 		}

@@ -48,6 +48,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 		Pushes: []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
 			{ID: "p-u", Channel: "webhook", MsgID: notice.MsgID, Type: "MTB-000", Platforms: "android,ios", Title: "OA", Alert: "收到了一条审批消息", To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Due: 1544602403041, Tries: 2}},
 	}})
+	seedRobot(t, s)
 	fresh(t, s)
 	folder, err := blob.OpenFolder(t.TempDir())
 	if err != nil {

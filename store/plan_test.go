@@ -74,7 +74,7 @@ func everyQuery() []string {
 		offlineOfMessage, offlineOfPair, offlineDelete, offlineOfGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
-		userByJID, userByID, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
+		userByJID, userByID, userRobot, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,
 		chatRefresh, staleClear, accountSet, accountsGone, userRelearn,
 		pushDue, pushOfRequests, pushNext, pushDone, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushOutcome, userPushDead, userPushOwner,
 		idDelete, formerDelete, oddMessages, observedMessages, observedQueue, observedSince,
@@ -129,7 +129,7 @@ var InTheIndex = []string{
 }
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
-var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent, userEvery, groupEvery,
+var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent, userEvery, userRobots, groupEvery,
 	walkOffline, walkIDs, walkFormers, keysAll, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.

@@ -319,7 +319,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 }
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
-var aboutNobody = strings.Fields(`Events CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+var aboutNobody = strings.Fields(`Events CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Robots Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush Node OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
 	State TakeOver Lead LookAtLeader LookAtStandby NewHeart Release Sit Stand WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
 
@@ -376,6 +376,9 @@ var changes = map[string]func(n names) store.Change{
 	"EditAnnouncements": func(n names) store.Change {
 		v := "new"
 		return store.Change{EditAnnouncements: []store.AnnouncementEdit{{ID: n.thing, Title: &v, Content: &v}}}
+	},
+	"Robots": func(n names) store.Change {
+		return store.Change{Robots: []store.User{{ID: "new", JID: n.thing, Name: "new"}}}
 	},
 	"Relearn": func(n names) store.Change {
 		return store.Change{Relearn: []store.User{{ID: n.thing, JID: n.thing, Name: "new"}}}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tlim/cmd/tlim/config"
+	"tlim/component/protocol"
 	"tlim/httpapi"
 	"tlim/store"
 )
@@ -31,6 +33,7 @@ func byCommand(what, target string) store.AuditEvent {
 func keysNewCommand(from *config.Sources) *cobra.Command {
 	var scopes string
 	var rate float64
+	var robot protocol.Robot
 	var asJSON bool
 	command := &cobra.Command{
 		Use:   "new NAME",
@@ -39,16 +42,18 @@ func keysNewCommand(from *config.Sources) *cobra.Command {
 			"seconds. A name is given once: it stands in logs, metrics and the audit log.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return newKey(cmd.Context(), cmd.OutOrStdout(), *from, args[0], scopes, rate, asJSON)
+			return newKey(cmd.Context(), cmd.OutOrStdout(), *from, args[0], scopes, rate, robot, asJSON)
 		},
 	}
 	command.Flags().StringVar(&scopes, "scopes", "business", "what it may call: business, admin, or business,admin")
 	command.Flags().Float64Var(&rate, "rate", 0, "calls a second; 0 is no limit")
+	command.Flags().StringVar(&robot.ID, "robot-id", "", "as whom it sends chat messages: the user id of a robot, which is made; not that of a person")
+	command.Flags().StringVar(&robot.Name, "robot-name", "", "the robot's name; its id without it")
 	command.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return command
 }
 
-func newKey(ctx context.Context, out io.Writer, from config.Sources, name, scopeList string, rate float64, asJSON bool) error {
+func newKey(ctx context.Context, out io.Writer, from config.Sources, name, scopeList string, rate float64, robot protocol.Robot, asJSON bool) error {
 	cfg, _, err := config.LoadForOperator(from)
 	if err != nil {
 		return err
@@ -66,12 +71,22 @@ func newKey(ctx context.Context, out io.Writer, from config.Sources, name, scope
 	if !httpapi.GoodKeyName(name) {
 		return exitError{fmt.Errorf("a key's name has up to %d characters that show, no blanks, and is none of anonymous and user", httpapi.MaxKeyName), exitUsage}
 	}
+	if robot != (protocol.Robot{}) {
+		if err := robot.Check(); err != nil {
+			return exitError{err, exitUsage}
+		}
+	}
 	if where, taken := configuredKey(cfg.HTTP, name); taken {
 		return fmt.Errorf("the configuration has a key named %s (%s)", name, where)
 	}
 	e := byCommand("keys/new", name)
-	k, secret := httpapi.NewKey(name, scopes, rate, e.Who, time.UnixMilli(e.Time))
-	err = withStore(ctx, cfg, func(db *store.Store) error { return db.AddKey(ctx, k, httpapi.KeyEvent(e, k)) })
+	k, secret := httpapi.NewKey(name, scopes, rate, robot, e.Who, time.UnixMilli(e.Time))
+	err = withStore(ctx, cfg, func(db *store.Store) error {
+		if err := mayBeRobot(ctx, db, cfg.HTTP, robot); err != nil {
+			return err
+		}
+		return db.AddKey(ctx, k, httpapi.KeyEvent(e, k))
+	})
 	switch {
 	case errors.Is(err, store.ErrDuplicate):
 		return fmt.Errorf("there is, or was, a key named %s: its name stands in the audit log, so take another", name)
@@ -82,11 +97,46 @@ func newKey(ctx context.Context, out io.Writer, from config.Sources, name, scope
 			Name   string   `json:"name"`
 			Scopes []string `json:"scopes"`
 			Rate   float64  `json:"rate"`
+			Robot  string   `json:"robot_id,omitempty"`
 			Secret string   `json:"secret"`
-		}{name, scopes, rate, secret})
+		}{name, scopes, rate, robot.ID, secret})
 	}
 	_, err = fmt.Fprintln(out, secret)
 	return err
+}
+
+// mayBeRobot says why a key may not speak as a robot: a person has its id, or another key declares it otherwise.
+func mayBeRobot(ctx context.Context, db *store.Store, h config.HTTP, robot protocol.Robot) error {
+	if robot.ID == "" {
+		return nil
+	}
+	local := protocol.UserKey(robot.ID)
+	found, err := db.UsersByJID(ctx, []string{local})
+	if err != nil {
+		return err
+	}
+	if u, ok := found[local]; ok && !u.Robot {
+		return fmt.Errorf("the robot %s cannot have the id of a person: the directory has a user %s", robot.ID, u.ID)
+	}
+	stored, err := db.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	declared := map[string]protocol.Robot{}
+	for _, k := range h.Keys {
+		declared[k.Name] = protocol.Robot(k.Robot)
+	}
+	for _, k := range stored {
+		if k.Ended == 0 {
+			declared[k.Name] = protocol.Robot{ID: k.RobotID, Name: k.RobotName}
+		}
+	}
+	for name, other := range declared {
+		if same, it := robot.Same(other); it && !same {
+			return fmt.Errorf("the key %s declares the robot %s otherwise (%s): two keys may share one if both have the same id and name", name, other.ID, other.Shown())
+		}
+	}
+	return nil
 }
 
 // configuredKey says whether the configuration has a key of a name, and where.
@@ -120,6 +170,7 @@ type listedKey struct {
 	Name    string     `json:"name"`
 	Scopes  []string   `json:"scopes"`
 	Rate    float64    `json:"rate"`
+	Robot   string     `json:"robot_id,omitempty"`
 	Source  string     `json:"source"` // config, file or database
 	Where   string     `json:"where,omitempty"`
 	Made    *time.Time `json:"made,omitempty"`
@@ -144,7 +195,7 @@ func listKeys(ctx context.Context, out io.Writer, from config.Sources, asJSON bo
 	}
 	list := []listedKey{}
 	for i, k := range cfg.HTTP.Keys {
-		list = append(list, listedKey{Name: k.Name, Scopes: k.Scopes, Rate: k.Rate, Source: "config", Where: fmt.Sprintf("http.keys[%d]", i), InUse: true})
+		list = append(list, listedKey{Name: k.Name, Scopes: k.Scopes, Rate: k.Rate, Robot: k.Robot.ID, Source: "config", Where: fmt.Sprintf("http.keys[%d]", i), InUse: true})
 	}
 	if len(cfg.HTTP.Keys) == 0 {
 		list = append(list, listedKey{Name: httpapi.FileKeyName, Scopes: []string{"admin"}, Source: "file", Where: string(cfg.HTTP.KeyFile), InUse: true})
@@ -158,13 +209,13 @@ func listKeys(ctx context.Context, out io.Writer, from config.Sources, asJSON bo
 	}
 	for _, k := range stored {
 		_, taken := configuredKey(cfg.HTTP, k.Name)
-		list = append(list, listedKey{k.Name, k.Scopes, k.Rate, "database", "", at(k.Made), k.MadeBy, at(k.Ended), k.EndedBy, k.Ended == 0 && !taken})
+		list = append(list, listedKey{k.Name, k.Scopes, k.Rate, k.RobotID, "database", "", at(k.Made), k.MadeBy, at(k.Ended), k.EndedBy, k.Ended == 0 && !taken})
 	}
 	if asJSON {
 		return printJSON(out, list)
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tSCOPES\tRATE\tSTATE\tMADE\tBY")
+	fmt.Fprintln(w, "NAME\tSCOPES\tRATE\tROBOT\tSTATE\tMADE\tBY")
 	for _, k := range list {
 		rate, made, by, state := "-", k.Where, k.MadeBy, "in use"
 		if k.Rate > 0 {
@@ -179,7 +230,7 @@ func listKeys(ctx context.Context, out io.Writer, from config.Sources, asJSON bo
 		case !k.InUse:
 			state = "not in use: the configuration has one of its name"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", strings.Map(printable, k.Name), strings.Join(k.Scopes, ","), rate, state, made, by)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", strings.Map(printable, k.Name), strings.Join(k.Scopes, ","), rate, cmp.Or(strings.Map(printable, k.Robot), "-"), state, made, by)
 	}
 	return w.Flush()
 }

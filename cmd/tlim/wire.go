@@ -135,7 +135,7 @@ func pageTLS(cfg config.Config) (*tls.Config, error) {
 func httpKeys(h config.HTTP) []httpapi.Key {
 	list := make([]httpapi.Key, 0, len(h.Keys))
 	for _, k := range h.Keys {
-		list = append(list, httpapi.Key{Name: k.Name, Key: k.Key.Reveal(), Scopes: k.Scopes, Rate: k.Rate})
+		list = append(list, httpapi.Key{Name: k.Name, Key: k.Key.Reveal(), Scopes: k.Scopes, Rate: k.Rate, Robot: protocol.Robot(k.Robot)})
 	}
 	return list
 }

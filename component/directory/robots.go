@@ -8,50 +8,11 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"unicode/utf8"
 
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
 )
-
-// Robot is a user who is no person: keys of the HTTP API speak as it. It has no account, and is sent nothing.
-type Robot struct {
-	ID   string
-	Name string // "" is the ID
-}
-
-// MaxRobotName is how many characters the name of a robot has at most.
-const MaxRobotName = 64
-
-// Check says what is wrong with a robot as it is declared, in one sentence; nil for nothing.
-func (r Robot) Check() error {
-	local, err := stanza.Localpart(r.ID)
-	switch {
-	case r.ID == "" && r.Name != "":
-		return errors.New("a robot needs an id")
-	case err != nil:
-		return errors.New("the id of a robot is empty or cannot be part of an address")
-	case local == protocol.AdminID:
-		return errors.New("the user id admin is reserved, no robot can have it")
-	case utf8.RuneCountInString(r.ID) > protocol.MaxID:
-		return errors.New("the id of a robot is longer than 64 characters")
-	case utf8.RuneCountInString(r.Name) > MaxRobotName:
-		return errors.New("the name of a robot is longer than 64 characters")
-	case !stanza.ValidXML(r.ID + r.Name):
-		return errors.New("the id or the name of a robot holds a character that XML forbids")
-	}
-	return nil
-}
-
-// Shown is the name that people see.
-func (r Robot) Shown() string { return cmp.Or(r.Name, r.ID) }
-
-// Same says whether two declarations are of one robot and say the same of it; of is false for two robots.
-func (r Robot) Same(o Robot) (same, of bool) {
-	of = protocol.SameUser(r.ID, o.ID)
-	return of && r.ID == o.ID && r.Shown() == o.Shown(), of
-}
 
 // robots are those of the directory, those whose keys are gone too. Reading is for every receiver of every message, so that it takes no lock.
 type robots struct {
@@ -103,7 +64,7 @@ func (d *Directory) LoadRobots(ctx context.Context) error {
 
 // KeepRobot makes a robot, or gives it its name, unless it is there already. Its errors are a *protocol.Error (error-008: it cannot have
 // that id, which is a person's) and protocol.ErrUnavailable.
-func (d *Directory) KeepRobot(ctx context.Context, r Robot) error {
+func (d *Directory) KeepRobot(ctx context.Context, r protocol.Robot) error {
 	if err := r.Check(); err != nil {
 		return protocol.Refuse(protocol.UserIDInvalid, "%v", err)
 	}
@@ -139,14 +100,14 @@ func (d *Directory) KeepRobot(ctx context.Context, r Robot) error {
 }
 
 // person refuses a robot the id of somebody.
-func person(r Robot) error {
+func person(r protocol.Robot) error {
 	return &protocol.Error{Code: protocol.UserIDInvalid, Text: "the robot " + r.ID + " cannot have the id of a person: there is a user or an account of that name; give it another one",
 		Chinese: "机器人 " + r.ID + " 不能使用已有人员的 id：已有这个用户或账号，请换一个"}
 }
 
 // KeepRobots makes or renames the robots that are declared, and marks all others as having left. It does as much as it can: its error names what
 // it could not do.
-func (d *Directory) KeepRobots(ctx context.Context, declared []Robot) error {
+func (d *Directory) KeepRobots(ctx context.Context, declared []protocol.Robot) error {
 	var errs []error
 	stay := map[string]bool{}
 	for _, r := range declared {

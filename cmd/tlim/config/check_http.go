@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"tlim/component/protocol"
 	"tlim/httpapi"
 	"tlim/httpapi/web"
 )
@@ -39,6 +40,7 @@ func (c *Config) checkHTTP(p *Problems) {
 		p.add("http.access_log: its lines have the level info, and log.level is %s: set that to info, or http.access_log to off", c.Log.Level)
 	}
 	names, values := map[string]bool{}, map[string]bool{}
+	var robots []protocol.Robot
 	for i, k := range h.Keys {
 		at := "http.keys[" + strconv.Itoa(i) + "]"
 		if k.Name == "" {
@@ -67,6 +69,17 @@ func (c *Config) checkHTTP(p *Problems) {
 		}
 		if k.Rate < 0 {
 			p.add("%s: rate is negative; calls a second, 0 for no limit", at)
+		}
+		if robot := protocol.Robot(k.Robot); robot != (protocol.Robot{}) {
+			if err := robot.Check(); err != nil {
+				p.add("%s: robot: %v", at, err)
+			}
+			for _, other := range robots {
+				if same, it := robot.Same(other); it && !same {
+					p.add("%s: robot: another key declares %s otherwise; two keys may share a robot if both have the same id and name", at, quoted(robot.ID))
+				}
+			}
+			robots = append(robots, robot)
 		}
 	}
 	for _, host := range h.Hosts {

@@ -107,6 +107,13 @@ type Key struct {
 	Key    Secret   `yaml:"key"`
 	Scopes []string `yaml:"scopes"`
 	Rate   float64  `yaml:"rate"` // calls a second; 0 = no limit
+	Robot  Robot    `yaml:"robot"`
+}
+
+// Robot is as whom a key sends chat messages; without an ID as nobody.
+type Robot struct {
+	ID   string `yaml:"id"`
+	Name string `yaml:"name"` // "" = the ID
 }
 
 // Files is the file transfer.
