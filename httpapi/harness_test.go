@@ -252,8 +252,8 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 				{ID: "h2", Name: "王五", Partner: "wangwu", Owner: "zhangsan", CreateTime: "1544602393030"},
 				{ID: "h3", Name: "张三", Partner: "zhangsan", Owner: "lisi", CreateTime: "1544602393021"},
 			},
-			Users:  []store.User{{ID: "lisi", JID: "lisi", Name: "李四"}, {ID: "sunqi", JID: "sunqi", Name: "孙七", Login: "sq", Pic: "/pic/s.png"}},
-			Learn:  []store.User{{ID: "wangwu", JID: "wangwu", Name: "wangwu"}},
+			Users: []store.User{{ID: "lisi", JID: "lisi", Name: "李四"}, {ID: "sunqi", JID: "sunqi", Name: "孙七", Login: "sq", Pic: "/pic/s.png"}},
+			Learn: []store.User{{ID: "wangwu", JID: "wangwu", Name: "wangwu"}},
 			Receipts: []store.Receipt{
 				{ID: "r1", MsgID: "m1", Sender: "zhangsan", Reader: "lisi", Status: 2},
 				{ID: "r2", MsgID: "m1", Sender: "zhangsan", Reader: "wangwu", Status: 1},

@@ -21,6 +21,9 @@ import (
 	"tlim/store/private"
 )
 
+// Robot is as whom a key sends chat messages.
+type Robot = protocol.Robot
+
 // Key is a credential of an integrator.
 type Key struct {
 	Name   string         // for logs and metrics; unique

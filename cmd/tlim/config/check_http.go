@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"tlim/component/protocol"
 	"tlim/httpapi"
 	"tlim/httpapi/web"
 )
@@ -40,7 +39,7 @@ func (c *Config) checkHTTP(p *Problems) {
 		p.add("http.access_log: its lines have the level info, and log.level is %s: set that to info, or http.access_log to off", c.Log.Level)
 	}
 	names, values := map[string]bool{}, map[string]bool{}
-	var robots []protocol.Robot
+	var robots []httpapi.Robot
 	for i, k := range h.Keys {
 		at := "http.keys[" + strconv.Itoa(i) + "]"
 		if k.Name == "" {
@@ -70,7 +69,7 @@ func (c *Config) checkHTTP(p *Problems) {
 		if k.Rate < 0 {
 			p.add("%s: rate is negative; calls a second, 0 for no limit", at)
 		}
-		if robot := protocol.Robot(k.Robot); robot != (protocol.Robot{}) {
+		if robot := httpapi.Robot(k.Robot); robot != (httpapi.Robot{}) {
 			if err := robot.Check(); err != nil {
 				p.add("%s: robot: %v", at, err)
 			}
