@@ -66,7 +66,7 @@ func (d *Directory) LoadRobots(ctx context.Context) error {
 // that id, which is a person's) and protocol.ErrUnavailable.
 func (d *Directory) KeepRobot(ctx context.Context, r protocol.Robot) error {
 	if err := r.Check(); err != nil {
-		return protocol.Refuse(protocol.UserIDInvalid, "%v", err)
+		return &protocol.Error{Code: protocol.UserIDInvalid, Text: err.Error()}
 	}
 	local, _ := stanza.Localpart(r.ID) // Check has prepared it
 	if u, ok := d.robots.of(local); ok && !u.Left && u.ID == r.ID && u.Name == r.Shown() {
