@@ -171,6 +171,18 @@ const (
 	NoticeSystem       = "MTB-100"
 )
 
+// SpokenType is what a robot can send: its msg_type to a user and to a group, and the field of the body that its content is.
+type SpokenType struct{ Chat, Group, Field string }
+
+// SpokenTypes are those that the API has names for.
+var SpokenTypes = map[string]SpokenType{
+	"text":    {"MTT-000", "MTS-000", "text"},
+	"picture": {"MTT-001", "MTS-001", "fileId"},
+	"file":    {"MTT-002", "MTS-002", "fileId"},
+	"voice":   {"MTT-003", "MTS-003", "fileId"},
+	"revoke":  {"MTT-101", "MTS-101", "msg_id"},
+}
+
 // reservedNotice says whether only the component may make notices of this type, or of what it begins like.
 func reservedNotice(msgType string) bool {
 	return strings.HasPrefix(msgType, NoticeApproval) || strings.HasPrefix(msgType, NoticeSystem)

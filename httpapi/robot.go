@@ -13,15 +13,6 @@ import (
 	"tlim/component/protocol"
 )
 
-// messageTypes are what a robot sends: the msg_type to a user and to a group, and the field of the body that the content is.
-var messageTypes = map[string]struct{ chat, group, field string }{
-	"text":    {"MTT-000", "MTS-000", "text"},
-	"picture": {"MTT-001", "MTS-001", "fileId"},
-	"file":    {"MTT-002", "MTS-002", "fileId"},
-	"voice":   {"MTT-003", "MTS-003", "fileId"},
-	"revoke":  {"MTT-101", "MTS-101", "msg_id"},
-}
-
 // plainMessage is the type of a message that names none.
 const plainMessage = "text"
 
@@ -37,7 +28,7 @@ func (a *API) sendMessage(ctx context.Context, r *request) (any, error) {
 	to, group := r.text("to", maxID), r.text("session_id", maxID)
 	name := orElse(r.first("type"), plainMessage)
 	content, msgID, key := r.text("content", maxSpeech), r.text("msg_id", maxID), r.idempotencyKey()
-	kind, ok := messageTypes[name]
+	kind, ok := component.SpokenTypes[name]
 	switch {
 	case (to == "") == (group == ""):
 		r.refuse(badRequest(textOneReceiver))
@@ -49,13 +40,13 @@ func (a *API) sendMessage(ctx context.Context, r *request) (any, error) {
 		r.refuse(badRequest(textBadCharacters, "session_id"))
 	case strings.ContainsFunc(msgID, unicode.IsControl):
 		r.refuse(badRequest(textBadCharacters, "msg_id"))
-	case kind.field != "text":
+	case kind.Field != "text":
 		r.fits("content", content, maxID)
 	}
-	sp := component.Speech{Robot: robot, Caller: r.caller.name, Type: kind.chat, MsgID: msgID, Key: key}
-	body := lenient.AppendString([]byte(`[{"`+kind.field+`":`), content)
+	sp := component.Speech{Robot: robot, Caller: r.caller.name, Type: kind.Chat, MsgID: msgID, Key: key}
+	body := lenient.AppendString([]byte(`[{"`+kind.Field+`":`), content)
 	if group != "" {
-		sp.Type, sp.To = kind.group, group
+		sp.Type, sp.To = kind.Group, group
 		body = lenient.AppendString(append(body, `,"session_id":`...), group)
 	} else if r.err == nil {
 		sp.To = r.user("to")
