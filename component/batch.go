@@ -61,7 +61,7 @@ type batch struct {
 	positions       store.Positions        // of the clock, and of what is delivered and settled
 	force           bool                   // the positions are written although nothing else changes
 	wakers          []*decision            // messages that are pushed
-	outgoing        []store.Push           // rows of the outbox, made of wakers
+	outgoing        []store.Push           // rows of the outbox, made of wakers and by reminders
 	told            []store.Event          // rows of what business systems are told, made of changes
 
 	// What is sent after the commit.

@@ -188,14 +188,14 @@ func TestCallRepeated(t *testing.T) {
 	}
 }
 
-// TestCallsForgotten: rows of old calls go in batches, those of the window stay; of calls without a key there are none.
+// TestCallsForgotten: rows of old calls go in batches, with a key and without, when ids do; while clean-up is off they stay.
 func TestCallsForgotten(t *testing.T) {
-	h := start(t, func(c *Config) { c.Calls.Window = time.Hour })
+	h := start(t, func(c *Config) { c.Calls.Window, c.Cleanup.Enabled, c.Cleanup.IDs = time.Hour, true, 1 })
 	for i := range 500 + 3 {
 		h.notify(Notice{Receivers: []string{"lisi"}, Key: fmt.Sprint("old ", i)})
 	}
 	bare := h.notify(Notice{Receivers: staff(noticeSlice + 1)})
-	h.clock.Move(time.Hour + time.Millisecond)
+	h.clock.Move(24*time.Hour + time.Millisecond)
 	young := h.notify(Notice{Receivers: []string{"lisi"}, Key: "young"})
 	if err := h.calls.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
@@ -214,6 +214,17 @@ func TestCallsForgotten(t *testing.T) {
 	}
 	if n, found, err := h.Notice(t.Context(), bare); n.Total != noticeSlice+1 || n.Open || !found || err != nil {
 		t.Errorf("a call that nobody can repeat: got tracked %+v, found %v, %v, want %d messages, closed", n, found, err, noticeSlice+1)
+	}
+
+	h.kill()
+	h.run(func(c *Config) { c.Cleanup.Enabled = false })
+	<-h.started
+	h.clock.Move(1000 * 24 * time.Hour)
+	if err := h.calls.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, found, err := h.db.Call(t.Context(), young); !found || err != nil {
+		t.Errorf("while clean-up is off: got found %v, %v, want true, no error", found, err)
 	}
 }
 

@@ -29,6 +29,8 @@ type CallStore interface {
 	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)
 	CountIDs(ctx context.Context, author, from, to string) (int, error)
 	MessageHeads(ctx context.Context, msgIDs []string) (map[string]store.Message, error)
+	ListCalls(ctx context.Context, after string, limit int) ([]store.Call, error)
+	CountCall(ctx context.Context, author, from, to string) (store.CallCounts, error)
 	PushesOf(ctx context.Context, msgIDs []string) (map[string][]store.Push, error)
 }
 
@@ -207,16 +209,13 @@ func (s *Service) begin(ctx context.Context, u *calls.Underway, to []protocol.Pe
 	u.Receivers = len(to)
 	first := to[:min(len(to), noticeSlice)]
 	u.Done = len(first) == len(to)
-	var change *store.Change // nothing need be remembered of a call to a few that has no key
-	if !u.Done || u.Keyed() {
-		row := u.Call
-		if u.Done {
-			row.Body = ""
-		}
-		change = &store.Change{Calls: []store.Call{row}}
+	row := u.Call
+	if u.Done {
+		row.Body = ""
 	}
+	change := &store.Change{Calls: []store.Call{row}}
 	if u.Expired != "" {
-		change.DropCalls = []string{u.Expired}
+		change.FreeCalls = []string{u.Expired}
 	}
 	for i := len(first); i < len(to); i += noticeSlice {
 		part := store.CallPart{CallID: u.ID, First: i + 1}

@@ -369,7 +369,6 @@ func TestPushRequestsStayWhole(t *testing.T) {
 		}
 		if err := h.do(t.Context(), &task{plan: func(_ context.Context, b *batch) error {
 			b.outgoing = rows
-			b.changes = append(b.changes, store.Change{Pushes: rows})
 			return nil
 		}}); err != nil {
 			t.Fatal(err)

@@ -2,11 +2,14 @@ package component
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidwall/gjson"
 
+	"tlim/component/calls"
 	"tlim/component/directory"
 	"tlim/component/events"
 	"tlim/component/lenient"
@@ -24,9 +27,17 @@ func (d *decision) push() {
 	}
 }
 
-// pushes writes the outbox rows of the batch's messages into its transaction: one per message and channel, for those receivers
-// who have a push code. It never fails: a message matters more than its push.
+// pushes writes the outbox rows of the batch into its transaction.
 func (b *batch) pushes(ctx context.Context) {
+	b.wake(ctx)
+	if len(b.outgoing) > 0 {
+		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})
+	}
+}
+
+// wake makes the outbox rows of the batch's messages: one per message and channel, for those receivers who have a push code. It
+// never fails: a message matters more than its push.
+func (b *batch) wake(ctx context.Context) {
 	if len(b.wakers) == 0 {
 		return
 	}
@@ -47,9 +58,6 @@ func (b *batch) pushes(ctx context.Context) {
 	}
 	for _, d := range b.wakers {
 		b.outgoing = append(b.outgoing, d.pushRows(users)...)
-	}
-	if len(b.outgoing) > 0 {
-		b.changes = append(b.changes, store.Change{Pushes: b.outgoing})
 	}
 }
 
@@ -138,6 +146,126 @@ func iPhoneAvailable(devices []presence.Device) bool {
 		_, resource, _ := strings.Cut(d.Full, "/")
 		return d.Show == "" && strings.Contains(resource, "[ios]")
 	})
+}
+
+// Reminded is what became of the receivers of a notice who were to be reminded of it.
+type Reminded struct {
+	Pushed      int // another push of theirs is in the outbox
+	Read        int // they have read it
+	Recent      int // a push of theirs waits, or went out less than outbox.Spacing ago
+	Unreachable int // they have left, or no device of theirs is registered
+	Removed     int // their message was revoked or cleaned up
+	Dropped     int // too many pushes wait already
+}
+
+// ErrNoPushes says that no channel takes pushes of a type of message.
+var ErrNoPushes = errors.New("no push channel takes messages of this type")
+
+// Remind wakes the phones of those receivers of a call who have not read its message, by another push. It works through them in slices, between
+// which chat passes, and the pushes of each are in the database when it is through; after an error (ErrNoPushes, ErrUnavailable) those are sent
+// all the same, and repeating it tells nobody twice within outbox.Spacing. It goes to all devices, wherever the message is already: it was not read.
+func (s *Service) Remind(ctx context.Context, n NoticeState) (r Reminded, err error) {
+	for from := calls.MessageID(n.CallID, 1); ; {
+		ids, err := s.queries.IDsBetween(ctx, protocol.AdminID, from, n.CallID[:calls.Stem]+calls.Last, noticeSlice)
+		if err != nil {
+			return r, protocol.ErrUnavailable
+		}
+		if err := s.remind(ctx, ids, &r); err != nil {
+			return r, err
+		}
+		if len(ids) < noticeSlice || calls.Number(ids[len(ids)-1].MsgID) == calls.MaxReceivers {
+			return r, nil
+		}
+		from = calls.MessageID(n.CallID, calls.Number(ids[len(ids)-1].MsgID)+1)
+	}
+}
+
+// remind pushes to the receivers of these messages, in one transaction.
+func (s *Service) remind(ctx context.Context, ids []store.ID, r *Reminded) error {
+	// 1. who has not read it
+	names, keys, people := make([]string, len(ids)), make([]store.ReceiptKey, len(ids)), make([]protocol.Person, len(ids))
+	for i, id := range ids {
+		people[i] = protocol.NewPerson(protocol.ChatPeer(id.Conversation, protocol.AdminID), s.cfg.Server)
+		names[i], keys[i] = id.MsgID, store.ReceiptKey{MsgID: id.MsgID, Reader: people[i].ID}
+	}
+	heads, err := s.queries.MessageHeads(ctx, names)
+	if err != nil {
+		return protocol.ErrUnavailable
+	}
+	receipts, err := s.store.Receipts(ctx, keys)
+	if err != nil {
+		return protocol.ErrUnavailable
+	}
+	pushes, err := s.queries.PushesOf(ctx, names)
+	if err != nil {
+		return protocol.ErrUnavailable
+	}
+	now := s.now()
+	var unread []protocol.Person
+	var locals, unreadIDs []string
+	for i, p := range people {
+		switch {
+		case heads[names[i]].MsgID == "":
+			r.Removed++
+		case len(receipts[keys[i]]) > 0:
+			r.Read++
+		case slices.ContainsFunc(pushes[names[i]], func(row store.Push) bool { return pushedLately(&row, now) }):
+			r.Recent++
+		default:
+			unread, locals, unreadIDs = append(unread, p), append(locals, p.Local), append(unreadIDs, names[i])
+		}
+	}
+
+	// 2. who of them can be reached
+	users, err := s.users.Lookup(ctx, locals)
+	if err != nil {
+		return protocol.ErrUnavailable
+	}
+	var messages []outbox.Message
+	for i, p := range unread {
+		u := users[p.Local]
+		if u.PushCode == "" || u.Left {
+			r.Unreachable++
+			continue
+		}
+		kind := heads[unreadIDs[i]].Type
+		if !s.outbox.Takes(kind) {
+			return ErrNoPushes
+		}
+		alert := alertHidden
+		if !s.cfg.PushHidden {
+			alert = s.kindOf(kind).alertOf(&protocol.Envelope{Type: kind}, protocol.AdminID)
+		}
+		messages = append(messages, outbox.Message{MsgID: unreadIDs[i], Type: kind, Alert: alert, All: []store.PushTo{{User: p.ID, Code: u.PushCode}}, Made: now})
+	}
+	if len(messages) == 0 {
+		return nil
+	}
+
+	// 3. their pushes
+	dropped := 0
+	err = s.do(ctx, &task{size: int64(len(messages) * 400), about: aboutNotices, cost: len(messages), plan: func(_ context.Context, b *batch) error {
+		dropped = 0
+		for _, m := range messages {
+			rows := s.outbox.Rows(m, b.count)
+			if b.outgoing = append(b.outgoing, rows...); len(rows) == 0 {
+				dropped++
+			}
+		}
+		return nil
+	}})
+	if err != nil {
+		return err
+	}
+	r.Pushed += len(messages) - dropped
+	r.Dropped += dropped
+	return nil
+}
+
+// pushedLately says whether a row of the outbox waits, or woke somebody a moment ago.
+func pushedLately(row *store.Push, now time.Time) bool {
+	return !row.Done || now.Sub(time.UnixMilli(row.Due)) < outbox.Spacing &&
+		slices.ContainsFunc(row.To, func(to store.PushTo) bool { return outbox.OutcomeOf(row, to) == outbox.Sent })
 }
 
 // dropPushCodes takes registrations that a vendor does not know any more from their users: from the directory's source first, whose next poll

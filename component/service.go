@@ -198,7 +198,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	if cfg.Acknowledgements == AcknowledgementsRequested {
 		s.conveyor.unasked = unasked.New(deps.Registry, deps.Log)
 	}
-	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Window: s.cfg.Calls.Window,
+	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Keep: s.keepCalls(),
 		Ended: s.ended, Log: deps.Log, Now: deps.Now})
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
 		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
@@ -381,6 +381,14 @@ func (s *Service) noteStore(err error) {
 	case s.storeErr.Swap(nil) != nil:
 		s.log.Info("the database is back")
 	}
+}
+
+// keepCalls is for how long notice calls are remembered: as long as the ids of their messages, and while they may be repeated; 0 is for ever.
+func (s *Service) keepCalls() time.Duration {
+	if !s.cfg.Cleanup.Enabled || s.cfg.Cleanup.IDs <= 0 {
+		return 0
+	}
+	return max(s.cfg.Calls.Window, time.Duration(s.cfg.Cleanup.IDs)*24*time.Hour)
 }
 
 // jobs makes what works beside the conveyor.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"tlim/component/calls"
 	"tlim/component/outbox"
 	"tlim/component/protocol"
@@ -98,6 +100,67 @@ func (s *Service) TrackNotice(ctx context.Context, n NoticeState, after, limit i
 		}
 	}
 	return list, nil
+}
+
+// NoticeSummary is a call that pushed a notice, and how many of its receivers' messages are how far.
+type NoticeSummary struct {
+	CallID    string
+	Caller    string
+	Type      string
+	Title     string // as the notice has it; "" when it has none, or its first message is gone
+	Made      time.Time
+	Open      bool
+	Receivers int
+	Stored    int // there still: not waiting, revoked or cleaned up
+	Delivered int // of them: not queued for the phone any more
+	Pushed    int // of them: a push went out, as far as the outbox remembers that, which is a day
+	Read      int
+}
+
+// maxSummed is how many receivers one page of [Service.Notices] counts, unless its first call has more: some hundred milliseconds of the database.
+const maxSummed = 100_000
+
+// Notices lists the calls that pushed notices, newest first, behind the one with the id after ("" = from the newest): limit of them, or fewer with
+// next, behind which there are more. Errors: ErrUnavailable.
+func (s *Service) Notices(ctx context.Context, after string, limit int) (list []NoticeSummary, next string, err error) {
+	rows, err := s.queries.ListCalls(ctx, after, limit)
+	if err != nil {
+		return nil, "", protocol.ErrUnavailable
+	}
+	if len(rows) == limit {
+		next = rows[limit-1].ID
+	}
+	firsts, summed := make([]string, 0, len(rows)), 0
+	for i, row := range rows {
+		if summed += row.Receivers; i > 0 && summed > maxSummed {
+			rows, next = rows[:i], rows[i-1].ID
+			break
+		}
+		firsts = append(firsts, calls.MessageID(row.ID, 1))
+	}
+	bodies, err := s.store.MessagesByID(ctx, firsts)
+	if err != nil {
+		return nil, "", protocol.ErrUnavailable
+	}
+	list = make([]NoticeSummary, len(rows))
+	for i, row := range rows {
+		n, err := s.queries.CountCall(ctx, protocol.AdminID, firsts[i], calls.MessageID(row.ID, max(1, row.Receivers)))
+		if err != nil {
+			return nil, "", protocol.ErrUnavailable
+		}
+		list[i] = NoticeSummary{CallID: row.ID, Caller: row.Caller, Type: row.Type, Made: time.UnixMilli(row.Made), Open: !row.Done, Receivers: row.Receivers,
+			Stored: n.Stored, Delivered: max(0, n.Stored-n.Queued), Pushed: min(n.Pushed, row.Receivers), Read: min(n.Read, n.Stored)}
+		for _, m := range bodies[firsts[i]] {
+			list[i].Title = noticeTitle(m.Body)
+		}
+	}
+	return list, next, nil
+}
+
+// noticeTitle is what a notice calls itself: title of a system message, docTitle of an approval.
+func noticeTitle(body string) string {
+	first := gjson.Parse(body).Get("0")
+	return protocol.Shorten(tidy(cmp.Or(first.Get("title").String(), first.Get("docTitle").String())), maxTitle)
 }
 
 // tracked gathers what the tables and the memory say of messages.

@@ -60,7 +60,7 @@ var changeSteps = []changeStep{
 	step(func(c *Change) *[]Member { return &c.DropMembers }, (*tx).dropMembers),
 	step(func(c *Change) *[]string { return &c.DropUsers }, (*tx).dropUsers),
 	step(func(c *Change) *[]string { return &c.DropAnnouncements }, (*tx).dropAnnouncements),
-	step(func(c *Change) *[]string { return &c.DropCalls }, (*tx).dropCalls),
+	step(func(c *Change) *[]string { return &c.FreeCalls }, (*tx).freeCalls),
 	step(func(c *Change) *[]CallPart { return &c.DropCallParts }, (*tx).dropCallParts),
 
 	// Insertions and updates. Keys first: a duplicate is found before the large rows are written.

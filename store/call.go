@@ -16,17 +16,25 @@ const (
 	callBefore = `SELECT call_id FROM tlim_call WHERE call_id < ? AND done = 1 ORDER BY call_id`
 	callAnswer = `UPDATE tlim_call SET answer = ? WHERE call_id == ?`
 	callEnd    = `UPDATE tlim_call SET answer = ?, done = 1, body = NULL WHERE call_id == ?`
+	callFree   = `UPDATE tlim_call SET call_key = NULL WHERE call_id == (?*)`
 	callDelete = `DELETE FROM tlim_call WHERE call_id == (?*)`
+	callPage   = `SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE call_id < ? ORDER BY call_id DESC`
 
 	partsFrom  = `SELECT call_id, first_no, receivers FROM tlim_call_part WHERE call_id == ? AND first_no >= ? ORDER BY first_no`
 	partDelete = `DELETE FROM tlim_call_part WHERE call_id == ? AND first_no = ?`
 
-	idBetween   = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ? ORDER BY msg_id`
-	idCount     = `SELECT COUNT(*) FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ?`
+	idBetween = `SELECT msg_id, class, msg_from, conversation, msg_time, digest, state FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ? ORDER BY msg_id`
+	idCount   = `SELECT COUNT(*) FROM tlim_id WHERE msg_id >= ? AND msg_id <= ? AND class = 'm' AND msg_from == ?`
+	// What became of a call's messages. Clients choose ids that sort between these, so the author counts.
+	callStored = `SELECT COUNT(*) FROM ofmessage WHERE msg_id >= ? AND msg_id <= ? AND msg_from == ?`
+	callQueued = `SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= ? AND msg_id <= ? AND msg_from == ?`
+	callRead   = `SELECT COUNT(*) FROM ofstatus WHERE msg_id >= ? AND msg_id <= ? AND sender == ?`
+	callPushed = `SELECT COUNT(DISTINCT exact(msg_id)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND outcome == ?`
+
 	messageHead = `SELECT msg_id, msg_type, msg_to, msg_time FROM ofmessage WHERE msg_id == (?*)`
 )
 
-// Call is a row of tlim_call: a call that pushes a notice to many, or that may be repeated.
+// Call is a row of tlim_call: a call that pushes a notice.
 type Call struct {
 	ID string // sorts by its time; the ids of its messages are made of it
 	// Key is what a repeat is known by, Business what other calls about the same business are known by: texts whose case does
@@ -144,6 +152,43 @@ func (s *Store) MessageHeads(ctx context.Context, msgIDs []string) (map[string]M
 	return found, err
 }
 
+// ListCalls reads at most limit calls, newest first, from behind the one with this ID ("" = from the newest): ID, Caller, Type, Receivers, Made and Done.
+func (s *Store) ListCalls(ctx context.Context, after string, limit int) ([]Call, error) {
+	found := []Call{}
+	if after == "" {
+		after = "g" // no UUID begins so high
+	}
+	err := s.page(ctx, callPage, []any{after}, Page{Length: limit}.length(), 0, func(scan scanner) error {
+		var c Call
+		err := scan((*text)(&c.ID), (*text)(&c.Caller), (*text)(&c.Type), intColumn{&c.Receivers}, (*number)(&c.Made), (*flag)(&c.Done))
+		found = append(found, c)
+		return err
+	})
+	return found, err
+}
+
+// CallCounts says what became of a call's messages.
+type CallCounts struct {
+	Stored int
+	Queued int // have an offline row
+	Read   int // have a receipt
+	Pushed int // have a row of the outbox, which keeps them for a day, that was sent
+}
+
+// CountCall counts an author's messages with ids from one to the other, both included, which are one receiver's each.
+func (s *Store) CountCall(ctx context.Context, author, from, to string) (n CallCounts, err error) {
+	for _, q := range [...]struct {
+		query string
+		count *int
+		last  string
+	}{{callStored, &n.Stored, author}, {callQueued, &n.Queued, author}, {callRead, &n.Read, author}, {callPushed, &n.Pushed, "sent"}} {
+		if _, err := s.one(ctx, q.query, []any{s.dialect.atLeast(from), to, q.last}, func(scan scanner) error { return scan(intColumn{q.count}) }); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
 // DeleteCalls forgets at most limit calls that are done and sort before an ID, and says how many there were.
 func (s *Store) DeleteCalls(ctx context.Context, epoch int64, before string, limit int) (int, error) {
 	var ids []string
@@ -187,7 +232,8 @@ func (t *tx) dropCallParts(ctx context.Context, parts []CallPart) error {
 	return nil
 }
 
-func (t *tx) dropCalls(ctx context.Context, ids []string) error { return t.doIn(ctx, callDelete, ids) }
+// freeCalls lets other calls have the keys of these, whose time is over.
+func (t *tx) freeCalls(ctx context.Context, ids []string) error { return t.doIn(ctx, callFree, ids) }
 
 func (t *tx) editCalls(ctx context.Context, edits []CallEdit) error {
 	for _, e := range edits {

@@ -48,9 +48,11 @@ func TestCalls(t *testing.T) {
 			t.Errorf("the same key again: got %v, want %v", err, store.ErrDuplicate)
 		}
 		equal(t, "its message", len(must[map[string][]store.Message](t)(s.MessagesByID(ctx, []string{"m1"}))), 0)
-		c.Calls, c.DropCalls = []store.Call{{ID: callID(4), Key: large.Key, Done: true, Made: 1}}, []string{large.ID}
+		c.Calls, c.FreeCalls = []store.Call{{ID: callID(4), Key: large.Key, Done: true, Made: 1}}, []string{large.ID}
 		apply(t, s, epoch, c)
-		equal(t, "in the place of the old one", must[[]store.Call](t)(s.OpenCalls(ctx)), []store.Call{})
+		large.Key = ""
+		equal(t, "the old one has lost its key", must[[]store.Call](t)(s.OpenCalls(ctx)), []store.Call{large})
+		apply(t, s, epoch, store.Change{DropCallParts: parts, EditCalls: []store.CallEdit{{ID: large.ID, Done: true}}})
 
 		// 3. Part by part, with the messages of each, and a part in two.
 		large.ID, large.Key = callID(5), "k"
@@ -83,10 +85,24 @@ func TestCalls(t *testing.T) {
 			})
 		}
 
-		// 5. Forgotten in batches: those before, if they are done; and not by a process that was deposed.
+		// 5. Listed, newest first.
+		listed := func(after string, limit int) (ids []string) {
+			for _, c := range must[[]store.Call](t)(s.ListCalls(ctx, after, limit)) {
+				ids = append(ids, c.ID)
+			}
+			return ids
+		}
+		all := listed("", 10)
+		equal(t, "the newest", all[0], callID(5))
+		equal(t, "a page", listed("", 2), all[:2])
+		equal(t, "the next", listed(all[1], 10), all[2:])
+		newest := must[[]store.Call](t)(s.ListCalls(ctx, "", 1))
+		equal(t, "what is listed of it", newest, []store.Call{{ID: large.ID, Caller: large.Caller, Type: large.Type, Receivers: large.Receivers, Made: large.Made, Done: true}})
+
+		// 6. Forgotten in batches: those before, if they are done; and not by a process that was deposed.
 		apply(t, s, epoch, store.Change{Calls: []store.Call{{ID: callID(0), Made: 1}}})
 		equal(t, "a batch", fmt.Sprint(s.DeleteCalls(ctx, epoch, callID(5), 2)), "2 <nil>")
-		equal(t, "the rest", fmt.Sprint(s.DeleteCalls(ctx, epoch, callID(5), 2)), "1 <nil>")
+		equal(t, "the rest", fmt.Sprint(s.DeleteCalls(ctx, epoch, callID(5), 2)), "2 <nil>")
 		equal(t, "no more", fmt.Sprint(s.DeleteCalls(ctx, epoch, callID(5), 2)), "0 <nil>")
 		equal(t, "open ones stay", fmt.Sprint(len(must[[]store.Call](t)(s.OpenCalls(ctx)))), "1")
 		if _, err := s.DeleteCalls(ctx, epoch+1, callID(9), 2); !errors.Is(err, store.ErrFenced) {
@@ -120,6 +136,15 @@ func TestCallMessages(t *testing.T) {
 		equal(t, "page", fmt.Sprint(page[0].MsgID, page[2].MsgID, page[2].Conversation, len(page)), fmt.Sprint(name(9), name(11), "admin u11", 3))
 		equal(t, "the end", len(must[[]store.ID](t)(s.IDsBetween(ctx, "admin", name(28), last, 10))), 3)
 		equal(t, "another call", must[int](t)(s.CountIDs(ctx, "admin", callID(6), callID(6)[:30]+"ffffff")), 0)
+		apply(t, s, epoch, store.Change{
+			Receipts: []store.Receipt{{ID: "r1", MsgID: name(1), Sender: "admin", Reader: "u1", Status: 2}, {ID: "r2", MsgID: callID(8)[:30] + "000001", Sender: "x", Reader: "y", Status: 1}},
+			Pushes: []store.Push{{ID: "p1", Channel: "a", MsgID: name(1), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "sent"}, {ID: "p2", Channel: "b", MsgID: name(1), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "sent"},
+				{ID: "p3", Channel: "a", MsgID: name(2), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "dead"}, {ID: "p4", Channel: "a", MsgID: name(3), Type: "MTB-000", Made: 1, Due: 1}},
+		})
+		counts := must[store.CallCounts](t)(s.CountCall(ctx, "admin", name(1), name(30)))
+		queued := must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{name(1), name(2), name(30)}))
+		equal(t, "counts", counts, store.CallCounts{Stored: 30, Queued: 10 * len(queued), Read: 1, Pushed: 1})
+		equal(t, "of another call", must[store.CallCounts](t)(s.CountCall(ctx, "admin", callID(6)[:30]+"000001", callID(6)[:30]+"ffffff")), store.CallCounts{})
 		heads := must[map[string]store.Message](t)(s.MessageHeads(ctx, []string{name(5), name(31)}))
 		equal(t, "heads", heads, map[string]store.Message{name(5): {MsgID: name(5), Type: "MTT-000", To: "u5", Time: clock(5)}})
 	})

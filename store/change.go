@@ -15,8 +15,8 @@ type Change struct {
 	DropAuthors       []Author     // all that a user wrote in a group, as by Erase; many rows are for Erase, in batches, first
 	DropUsers         []string     // by ID: marked as left, never deleted
 	DropAnnouncements []string     // announcements, by ID as a row has it
-	DropCalls         []string     // by ID
 	DropCallParts     []CallPart   // by CallID and First
+	FreeCalls         []string     // by ID: they lose their Key
 
 	// Insertions and updates.
 	IDs               []ID // inserted; a key that exists is ErrDuplicate

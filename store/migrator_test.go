@@ -105,7 +105,7 @@ func TestUp(t *testing.T) {
 		for _, m := range l.Missing {
 			kinds[m.Kind]++
 		}
-		equal(t, "missing", kinds, map[string]int{"table": 15, "column": 2, "index": 27})
+		equal(t, "missing", kinds, map[string]int{"table": 15, "column": 2, "index": 28})
 		equal(t, "tables", len(l.Tables), 8)
 		message := l.Tables[0]
 		equal(t, "a table", fmt.Sprintf("%s %v %d %d %d", strings.ToLower(message.Name), message.Deployed, message.Rows, len(message.Columns), len(message.Indexes)), "ofmessage true 12 8 1")

@@ -79,7 +79,7 @@ func everyQuery() []string {
 		pushDue, pushOfRequests, pushNext, pushDone, pushOf, pushCount, pushBefore, pushOrphans, pushDelete, pushClaim, pushDelay, pushOutcome, userPushDead, userPushOwner,
 		idDelete, formerDelete, oddMessages, observedMessages, observedQueue, observedSince,
 		receiptCount, receiptSome, fileBefore, fileCount, fileStored, fileDelete, fileUseDelete, fileUseDrop, traceReceipts, traceOffline, traceFiles,
-		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callDelete, memberCounts, groupCounts, chatNewest, queueSizes, queueHeads, pushWaiting, pushEnded + endedNewest, pushEnded + endedBefore + endedNewest, partsFrom, partDelete, auditPage, auditOf, auditEnd, auditOld, auditCount, auditDelete, eventPage, eventOldest, eventLast, eventCount, eventOld, eventFailed, eventDead, eventReplay, eventDelete, eventDeadKeys, keyByOne, keyEnd, idBetween, idCount, messageHead,
+		callGet, callByKey, callSame, callBefore, callAnswer, callEnd, callFree, callOpen, callPage, callStored, callQueued, callRead, callPushed, callDelete, memberCounts, groupCounts, chatNewest, queueSizes, queueHeads, pushWaiting, pushEnded + endedNewest, pushEnded + endedBefore + endedNewest, partsFrom, partDelete, auditPage, auditOf, auditEnd, auditOld, auditCount, auditDelete, eventPage, eventOldest, eventLast, eventCount, eventOld, eventFailed, eventDead, eventReplay, eventDelete, eventDeadKeys, keyByOne, keyEnd, idBetween, idCount, messageHead,
 		offlineCounts, receiptReaders, groupSetName, groupSetTime, groupSetPic, groupSetValid, styleOf, styleUpdate,
 		announcementGet, announcementCount, announcementTitle, announcementContent,
 		chatErased, noticeErased, authorErased, messageAuthors, fileGet, fileKnown, fileMessages, fileUsePairs, secretGet, generationGet, generationRaise,
@@ -129,7 +129,7 @@ var InTheIndex = []string{
 }
 
 // walks are the queries of jobs that go through a table on purpose, in pages or because it is small.
-var walks = []string{accountsWanted, accountsUnwanted, callOpen, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent, userEvery, userRobots, groupEvery,
+var walks = []string{accountsWanted, accountsUnwanted, staleUsers, purgeAll, pushChannels, pushReceivers, userPresent, userEvery, userRobots, groupEvery,
 	walkOffline, walkIDs, walkFormers, keysAll, iscUsers, iscInfos, openfireUsers}
 
 // TestEveryQueryIsListed: what is missing above is tested by nobody.

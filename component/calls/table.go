@@ -34,12 +34,12 @@ type Deps struct {
 	Store Store
 	// Serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. It returns when they
 	// are committed, or why they are not: a refusal ([protocol.Error]) of what the database cannot hold, or that it is to be tried again.
-	Serve  func(ctx context.Context, u *Underway, first int, to []string, change *store.Change) error
-	Epoch  func() int64    // the term in which this process owns the database
-	Window time.Duration   // for how long calls are remembered
-	Ended  <-chan struct{} // closed when no call is taken any more
-	Log    *slog.Logger
-	Now    func() time.Time
+	Serve func(ctx context.Context, u *Underway, first int, to []string, change *store.Change) error
+	Epoch func() int64    // the term in which this process owns the database
+	Keep  time.Duration   // for how long calls are remembered; 0 is for ever
+	Ended <-chan struct{} // closed when no call is taken any more
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Table are the notice calls under way. One that is done in its first transaction is over with it; the others are finished
@@ -57,14 +57,11 @@ type Table struct {
 type Underway struct {
 	store.Call
 	keys     []string      // its Key and its Business, as far as it has them
-	Expired  string        // ID of a row to be removed because its Key is used again
+	Expired  string        // ID of a row that is to lose its Key, which is used again
 	Overlaps bool          // an earlier call about the same business has served some of its receivers
 	over     chan struct{} // closed when the call is over
 	err      error         // how the call ended; set before over is closed
 }
-
-// Keyed says whether another call can be known as a repeat of this one, or as one about the same business.
-func (u *Underway) Keyed() bool { return len(u.keys) > 0 }
 
 // Over is closed when the call is over; [Underway.Err] says how then.
 func (u *Underway) Over() <-chan struct{} { return u.over }
@@ -226,10 +223,13 @@ func (t *Table) Run(ctx context.Context) {
 	}
 }
 
-// Sweep forgets the calls whose window is over.
+// Sweep forgets the calls whose time is over.
 func (t *Table) Sweep(ctx context.Context) error {
+	if t.Keep <= 0 {
+		return nil
+	}
 	for {
-		n, err := t.Store.DeleteCalls(ctx, t.Epoch(), IDFrom(t.Now().Add(-t.Window)), maxSweepRows)
+		n, err := t.Store.DeleteCalls(ctx, t.Epoch(), IDFrom(t.Now().Add(-t.Keep)), maxSweepRows)
 		if err != nil || n < maxSweepRows {
 			return err
 		}
@@ -285,12 +285,8 @@ func (t *Table) narrow(ctx context.Context, u *Underway, part store.CallPart, re
 	return t.Serve(ctx, u, 0, nil, change)
 }
 
-// conclude ends a call in the transaction that serves its last receiver. What nobody can ask for again is forgotten at once.
+// conclude ends a call in the transaction that serves its last receiver.
 func (u *Underway) conclude(change *store.Change) {
-	if len(u.keys) == 0 {
-		change.DropCalls = []string{u.ID}
-		return
-	}
 	change.EditCalls = []store.CallEdit{{ID: u.ID, Answer: u.Answer, Done: true}}
 }
 

@@ -32,7 +32,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	d := &desk{done: map[string]store.CallEdit{}}
-	d.Table = New(Deps{Store: d, Serve: d.serve, Epoch: func() int64 { return 7 }, Window: time.Hour, Ended: t.Context().Done(),
+	d.Table = New(Deps{Store: d, Serve: d.serve, Epoch: func() int64 { return 7 }, Keep: time.Hour, Ended: t.Context().Done(),
 		Log: slog.New(slog.NewTextHandler(&d.log, nil)), Now: time.Now})
 	return d
 }

@@ -16,15 +16,17 @@ import (
 	"tlim/store"
 )
 
+// Spacing is how far apart two pushes of a message to one device are, at least.
+const Spacing = 3 * time.Minute
+
 const (
 	life          = time.Hour // a note that could not be sent for so long helps nobody
 	kept          = 24 * time.Hour
-	spacing       = 3 * time.Minute // one push per message and device within this
-	maxRemembered = 100_000         // pushes that are remembered for it
-	maxWaiting    = 100_000         // rows of a channel that wait: a vendor that is down for long may not fill the disk
-	maxRows       = 500             // rows that one pass takes at most
-	maxRequests   = 64              // requests to the vendor that one pass makes
-	maxParallel   = 8               // of them at the same time
+	maxRemembered = 100_000 // pushes that are remembered for it
+	maxWaiting    = 100_000 // rows of a channel that wait: a vendor that is down for long may not fill the disk
+	maxRows       = 500     // rows that one pass takes at most
+	maxRequests   = 64      // requests to the vendor that one pass makes
+	maxParallel   = 8       // of them at the same time
 	sweepPeriod   = 10 * time.Minute
 	maxSweepRows  = 500
 	minRetryWait  = 2 * time.Second // doubled with every failure
@@ -135,7 +137,7 @@ func (o *Outbox) Open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rows, err := o.Store.DonePushes(ctx, w.Name, o.Now().Add(-spacing).UnixMilli(), maxRemembered/10)
+		rows, err := o.Store.DonePushes(ctx, w.Name, o.Now().Add(-Spacing).UnixMilli(), maxRemembered/10)
 		if err != nil {
 			return err
 		}
@@ -192,6 +194,11 @@ func (o *Outbox) deleteOrphans(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Takes says whether pushes of messages of a type leave at all. A nil Outbox sends none.
+func (o *Outbox) Takes(msgType string) bool {
+	return o != nil && slices.ContainsFunc(o.workers, func(w *worker) bool { return w.takes(msgType) })
 }
 
 // Message is what phones are woken for.

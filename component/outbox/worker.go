@@ -211,7 +211,7 @@ func (w *worker) withdraw(ctx context.Context, rows []*row, now time.Time) error
 			switch {
 			case len(read[store.ReceiptKey{MsgID: r.MsgID, Reader: r.To[i].User}]) > 0 && class == store.ClassMessage:
 				r.ended[i] = Withdrawn
-			case had && now.Sub(at) < spacing, inPass[device]:
+			case had && now.Sub(at) < Spacing, inPass[device]:
 				r.ended[i] = Repeated
 			default:
 				inPass[device] = true

@@ -54,6 +54,8 @@ CREATE INDEX tlim_push_message ON tlim_push (msg_id);
 CREATE UNIQUE INDEX tlim_call_repeat ON tlim_call (call_key);
 -- calls about the same business
 CREATE INDEX tlim_call_business ON tlim_call (business);
+-- calls that the last process has begun
+CREATE INDEX tlim_call_open ON tlim_call (done);
 -- audit events past their retention
 CREATE INDEX tlim_audit_time ON tlim_audit (ts);
 -- what was done to something

@@ -75,7 +75,7 @@ CREATE TABLE tlim_push (
   channel varchar(20) NOT NULL, msg_id varchar(64), msg_type varchar(20), platforms varchar(20), title varchar(256), alert varchar(400),
   receivers mediumtext, made varchar(20), due varchar(20) NOT NULL, tries int NOT NULL, call_id varchar(128), done int NOT NULL, outcome varchar(20)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin;
--- Calls that push notices: those that may be repeated, and those to so many receivers that they take several transactions.
+-- Calls that push notices.
 CREATE TABLE tlim_call (
   call_id varchar(64) NOT NULL PRIMARY KEY,
   call_key varchar(64), business varchar(64), caller varchar(64), msg_type varchar(20), digest varchar(64), body mediumtext,

@@ -76,7 +76,7 @@ CREATE TABLE tlim_push (
   channel VARCHAR2(20 CHAR) NOT NULL, msg_id VARCHAR2(64 CHAR), msg_type VARCHAR2(20 CHAR), platforms VARCHAR2(20 CHAR), title VARCHAR2(256 CHAR), alert VARCHAR2(400 CHAR),
   receivers CLOB, made VARCHAR2(20 CHAR), due VARCHAR2(20 CHAR) NOT NULL, tries NUMBER(10) NOT NULL, call_id VARCHAR2(128 CHAR), done NUMBER(10) NOT NULL, outcome VARCHAR2(20 CHAR)
 );
--- Calls that push notices: those that may be repeated, and those to so many receivers that they take several transactions.
+-- Calls that push notices.
 CREATE TABLE tlim_call (
   call_id VARCHAR2(64 CHAR) NOT NULL PRIMARY KEY,
   call_key VARCHAR2(64 CHAR), business VARCHAR2(64 CHAR), caller VARCHAR2(64 CHAR), msg_type VARCHAR2(20 CHAR), digest VARCHAR2(64 CHAR), body CLOB,

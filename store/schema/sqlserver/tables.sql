@@ -102,7 +102,7 @@ CREATE TABLE tlim_push (
   due nvarchar(20) COLLATE Latin1_General_100_BIN2 NOT NULL, tries int NOT NULL,
   call_id nvarchar(128) COLLATE Latin1_General_100_BIN2, done int NOT NULL, outcome nvarchar(20) COLLATE Latin1_General_100_BIN2
 );
--- Calls that push notices: those that may be repeated, and those to so many receivers that they take several transactions.
+-- Calls that push notices.
 CREATE TABLE tlim_call (
   call_id nvarchar(64) COLLATE Latin1_General_100_BIN2 NOT NULL PRIMARY KEY,
   call_key nvarchar(64) COLLATE Latin1_General_100_BIN2, business nvarchar(128) COLLATE Latin1_General_100_BIN2,

@@ -87,6 +87,13 @@ SELECT call_id FROM tlim_call WHERE (business = ? AND CAST(CONVERT(business USIN
 SELECT call_id FROM tlim_call WHERE call_id < ? AND done = 1 ORDER BY call_id;
 UPDATE tlim_call SET answer = ? WHERE (call_id = ? AND CAST(CONVERT(call_id USING utf8mb4) AS BINARY) = ?);
 UPDATE tlim_call SET answer = ?, done = 1, body = NULL WHERE (call_id = ? AND CAST(CONVERT(call_id USING utf8mb4) AS BINARY) = ?);
+UPDATE tlim_call SET call_key = NULL WHERE (call_id IN (?,?) AND CAST(CONVERT(call_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id;
+SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE call_id < ? ORDER BY call_id DESC;
+SELECT COUNT(*) FROM ofmessage WHERE msg_id >= ? AND msg_id <= ? AND (msg_from = ? AND CAST(CONVERT(msg_from USING utf8mb4) AS BINARY) = ?);
+SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= ? AND msg_id <= ? AND (msg_from = ? AND CAST(CONVERT(msg_from USING utf8mb4) AS BINARY) = ?);
+SELECT COUNT(*) FROM ofstatus WHERE msg_id >= ? AND msg_id <= ? AND (sender = ? AND CAST(CONVERT(sender USING utf8mb4) AS BINARY) = ?);
+SELECT COUNT(DISTINCT CAST(CONVERT(msg_id USING utf8mb4) AS BINARY)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND (outcome = ? AND CAST(CONVERT(outcome USING utf8mb4) AS BINARY) = ?);
 DELETE FROM tlim_call WHERE (call_id IN (?,?) AND CAST(CONVERT(call_id USING utf8mb4) AS BINARY) IN (?,?));
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE (session_id IN (?,?) AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) IN (?,?)) GROUP BY CAST(CONVERT(session_id USING utf8mb4) AS BINARY);
 SELECT COUNT(*) FROM ofsubscriber WHERE (user_id = ? AND CAST(CONVERT(user_id USING utf8mb4) AS BINARY) = ?);
@@ -218,7 +225,6 @@ SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flag
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags FROM ofmessage WHERE (msg_to = ? AND CAST(CONVERT(msg_to USING utf8mb4) AS BINARY) = ?) AND msg_type >= 'MTB-' AND msg_type < 'MTB.' AND msg_type = ? AND msg_time <= ? AND (msg_time < ? OR (msg_time = ? AND (msg_id < ? OR msg_id IS NULL))) ORDER BY msg_time DESC, msg_id DESC;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 0 AND learned = 0 AND robot = 0 AND account <> 1;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 1 AND robot = 0 AND account <> 2;
-SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot, stale FROM tlim_user WHERE stale > 0;
 SELECT session_id, ts FROM tlim_purge ORDER BY ts, session_id;
 SELECT DISTINCT channel FROM tlim_push;

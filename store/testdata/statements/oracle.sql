@@ -87,6 +87,13 @@ SELECT call_id FROM tlim_call WHERE business = :arg1 AND call_id >= :arg2 ORDER 
 SELECT call_id FROM tlim_call WHERE call_id < :arg1 AND done = 1 ORDER BY call_id NULLS FIRST;
 UPDATE tlim_call SET answer = :arg1 WHERE call_id = :arg2;
 UPDATE tlim_call SET answer = :arg1, done = 1, body = NULL WHERE call_id = :arg2;
+UPDATE tlim_call SET call_key = NULL WHERE call_id IN (:arg1,:arg2);
+SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id NULLS FIRST;
+SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE call_id < :arg1 ORDER BY call_id DESC NULLS LAST;
+SELECT COUNT(*) FROM ofmessage WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND msg_from = :arg3;
+SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND msg_from = :arg3;
+SELECT COUNT(*) FROM ofstatus WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND sender = :arg3;
+SELECT COUNT(DISTINCT msg_id) FROM tlim_push WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND outcome = :arg3;
 DELETE FROM tlim_call WHERE call_id IN (:arg1,:arg2);
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE session_id IN (:arg1,:arg2) GROUP BY session_id;
 SELECT COUNT(*) FROM ofsubscriber WHERE user_id = :arg1;
@@ -218,7 +225,6 @@ SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flag
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags FROM ofmessage WHERE msg_to = :arg1 AND msg_type >= 'MTB-' AND msg_type < 'MTB.' AND msg_type = :arg2 AND msg_time <= :arg3 AND (msg_time < :arg4 OR (msg_time = :arg5 AND (msg_id < :arg6 OR msg_id IS NULL))) ORDER BY msg_time DESC NULLS LAST, msg_id DESC NULLS LAST;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 0 AND learned = 0 AND robot = 0 AND account <> 1;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 1 AND robot = 0 AND account <> 2;
-SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id NULLS FIRST;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot, stale FROM tlim_user WHERE stale > 0;
 SELECT session_id, ts FROM tlim_purge ORDER BY ts NULLS FIRST, session_id NULLS FIRST;
 SELECT DISTINCT channel FROM tlim_push;

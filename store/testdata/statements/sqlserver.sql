@@ -87,6 +87,13 @@ SELECT call_id FROM tlim_call WHERE (business = @p1 AND CAST(CAST(business AS nv
 SELECT call_id FROM tlim_call WHERE call_id < @p1 AND done = 1 ORDER BY call_id;
 UPDATE tlim_call SET answer = @p1 WHERE (call_id = @p2 AND CAST(CAST(call_id AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)));
 UPDATE tlim_call SET answer = @p1, done = 1, body = NULL WHERE (call_id = @p2 AND CAST(CAST(call_id AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)));
+UPDATE tlim_call SET call_key = NULL WHERE (call_id IN (@p1,@p2) AND CAST(CAST(call_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
+SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id;
+SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE call_id < @p1 ORDER BY call_id DESC;
+SELECT COUNT(*) FROM ofmessage WHERE msg_id >= @p1 AND msg_id <= @p2 AND (msg_from = @p3 AND CAST(CAST(msg_from AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)));
+SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= @p1 AND msg_id <= @p2 AND (msg_from = @p3 AND CAST(CAST(msg_from AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)));
+SELECT COUNT(*) FROM ofstatus WHERE msg_id >= @p1 AND msg_id <= @p2 AND (sender = @p3 AND CAST(CAST(sender AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)));
+SELECT COUNT(DISTINCT CAST(CAST(msg_id AS nvarchar(256)) AS varbinary(512))) FROM tlim_push WHERE msg_id >= @p1 AND msg_id <= @p2 AND (outcome = @p3 AND CAST(CAST(outcome AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)));
 DELETE FROM tlim_call WHERE (call_id IN (@p1,@p2) AND CAST(CAST(call_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE (session_id IN (@p1,@p2) AND CAST(CAST(session_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512)))) GROUP BY CAST(CAST(session_id AS nvarchar(256)) AS varbinary(512));
 SELECT COUNT(*) FROM ofsubscriber WHERE (user_id = @p1 AND CAST(CAST(user_id AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p2 AS nvarchar(256)) AS varbinary(512)));
@@ -218,7 +225,6 @@ SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flag
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags FROM ofmessage WHERE (msg_to = @p1 AND CAST(CAST(msg_to AS nvarchar(256)) AS varbinary(512)) = CAST(CAST(@p2 AS nvarchar(256)) AS varbinary(512))) AND msg_type LIKE 'MTB-%' AND msg_type = @p3 AND msg_time <= @p4 AND (msg_time < @p5 OR (msg_time = @p6 AND (msg_id < @p7 OR msg_id IS NULL))) ORDER BY msg_time DESC, msg_id DESC;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 0 AND learned = 0 AND robot = 0 AND account <> 1;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot FROM tlim_user WHERE has_left = 1 AND robot = 0 AND account <> 2;
-SELECT call_id, call_key, business, caller, msg_type, digest, body, receivers, made, done, answer FROM tlim_call WHERE done = 0 ORDER BY call_id;
 SELECT user_id, jid, user_name, acct_login, user_email, pic_url, push_code, push_os, confirms, has_left, learned, robot, stale FROM tlim_user WHERE stale > 0;
 SELECT session_id, ts FROM tlim_purge ORDER BY ts, session_id;
 SELECT DISTINCT channel FROM tlim_push;
