@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,15 +28,16 @@ type API struct {
 	log     *slog.Logger
 
 	keys       keys
-	refusals   *rates // of changes by administrators, as far as they are written down
-	calls      shares // of each payer, all kinds of calls together
-	inflight   *pool  // one slot per request in a handler, Limits.Inflight of them; full: 503
-	transfers  *pool  // one slot per file transfer, Files.Transfers of them; full: 503
-	bodies     *pool  // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
-	large      shares // of each payer, large answers that are being written
-	turns      shares // of each payer, to change something
-	rates      *rates // calls, by user
-	uploads    *rates // bytes, by payer
+	refusals   *rates   // of changes by administrators, as far as they are written down
+	reminding  sync.Map // call_ids of notices whose receivers are being reminded
+	calls      shares   // of each payer, all kinds of calls together
+	inflight   *pool    // one slot per request in a handler, Limits.Inflight of them; full: 503
+	transfers  *pool    // one slot per file transfer, Files.Transfers of them; full: 503
+	bodies     *pool    // one slot per body that is more than a few bytes and comes from no key, maxBodies of them; full: 503
+	large      shares   // of each payer, large answers that are being written
+	turns      shares   // of each payer, to change something
+	rates      *rates   // calls, by user
+	uploads    *rates   // bytes, by payer
 	metrics    *metrics
 	keyless    *keyless
 	handler    http.Handler

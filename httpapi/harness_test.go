@@ -289,7 +289,7 @@ func seedRobot(t testing.TB, s *store.Store) {
 	}})
 }
 
-// seedKeys makes a key that holds and one that has ended, and with them what the audit log says of it.
+// seedKeys makes a key that holds and one that has ended, and with them what the audit log says of it, and of a reminder.
 func seedKeys(t testing.TB, s *store.Store) {
 	t.Helper()
 	event := func(n int, what, target, detail string) store.AuditEvent {
@@ -301,6 +301,9 @@ func seedKeys(t testing.TB, s *store.Store) {
 		if err := s.AddKey(t.Context(), k, event(i+1, "keys/new", name, "scopes [business], at most 2.5 calls a second")); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := s.AddAudit(t.Context(), event(4, remindedWhat, "01753ab9-4300-7000-8000-00000c000000", "reminded 2, read 1, recent 0, unreachable 0")); err != nil {
+		t.Fatal(err)
 	}
 	if _, found, err := s.EndKey(t.Context(), "retired", event(3, "keys/end", "retired", "")); err != nil || !found {
 		t.Fatalf("got %v, %v, want the key ended", found, err)
@@ -525,7 +528,32 @@ const testCall = "01753ab9-4400-7000-8000-00000c000000"
 
 func (r *recorder) Notice(_ context.Context, id string) (component.NoticeState, bool, error) {
 	r.note("Notice", id)
-	return component.NoticeState{CallID: id, Open: true, Total: 600}, id == testCall || id == "torn", r.outcome(id)
+	return component.NoticeState{CallID: id, Open: true, Total: 600}, slices.Contains([]string{testCall, "notice", "torn", "silent", "revoked"}, id), r.outcome(id)
+}
+
+// Notices knows two calls.
+func (r *recorder) Notices(_ context.Context, after string, limit int) (list []component.NoticeSummary, next string, err error) {
+	r.note("Notices", after, limit)
+	if after == testCall {
+		return []component.NoticeSummary{{CallID: "01753ab9-4300-7000-8000-00000c000000", Caller: "oa", Type: "MTB-000", Made: time.UnixMilli(1599999990000), Open: true,
+			Receivers: 600, Stored: 500, Delivered: 120, Pushed: 80, Read: 40}}, "", nil
+	}
+	return []component.NoticeSummary{{CallID: testCall, Caller: "oa", Type: "MTB-100", Title: "工资条", Made: time.UnixMilli(1600000000000),
+		Receivers: 3, Stored: 3, Delivered: 2, Pushed: 1, Read: 1}}, testCall, r.outcome(after)
+}
+
+// Remind reminds two.
+func (r *recorder) Remind(_ context.Context, n component.NoticeState) (component.Reminded, error) {
+	r.note("Remind", n.CallID)
+	switch n.CallID {
+	case "silent":
+		return component.Reminded{}, component.ErrNoPushes
+	case "revoked":
+		return component.Reminded{Removed: 3}, nil
+	case "torn":
+		return component.Reminded{Pushed: 1}, protocol.ErrUnavailable
+	}
+	return component.Reminded{Pushed: 2, Read: 1, Recent: 1, Unreachable: 1}, r.outcome(n.CallID)
 }
 
 // TrackNotice knows 600 receivers, the last of whom waits, and answers at most 500 at once.

@@ -91,6 +91,8 @@ func (a *API) routes() []route {
 		{"admin/cleanup/run", byAdminKey, writes, a.runCleanup, nil},
 		{"admin/cleanup/stop", byAdminKey, writes, a.stopCleanup, nil},
 		{"admin/audit", byAdminKey, reads, a.listAudit, nil},
+		{"admin/notices", byAdminKey, reads, a.listNotices, nil},
+		{"admin/notices/remind", byAdminKey, writes, a.remindNotice, nil},
 		// administrators: what they look at
 		{"admin/state", byAdminKey, reads, a.showState, nil},
 		{"admin/users", byAdminKey, reads, a.listUsers, nil},

@@ -30,6 +30,10 @@ type Service interface {
 	// the end.
 	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)
 	TrackNotice(ctx context.Context, n component.NoticeState, after, limit int) ([]component.NoticeReceiver, error)
+	// Notices lists calls, newest first: fewer than limit are the end only when next is "".
+	Notices(ctx context.Context, after string, limit int) (list []component.NoticeSummary, next string, err error)
+	// Remind works in slices: after an error some may be reminded. component.ErrNoPushes: nobody can be.
+	Remind(ctx context.Context, n component.NoticeState) (component.Reminded, error)
 
 	// Offline gives visit, in pages, what waits for a user's phone, oldest first: rows, and what is unconfirmed, in memory. At
 	// most limit of them, all when it is 0.
@@ -112,6 +116,9 @@ type Audited interface {
 	EndKey(ctx context.Context, name string, e store.AuditEvent) (k store.Key, found bool, err error)
 
 	AddAudit(ctx context.Context, e store.AuditEvent) error
+	AddAuditOnce(ctx context.Context, e store.AuditEvent, since int64) (before int64, err error)
+	EndAudit(ctx context.Context, id, outcome, detail string) error
+	LastAudit(ctx context.Context, what string, targets []string) (map[string]int64, error)
 	AuditEvents(ctx context.Context, after string, limit int) ([]store.AuditEvent, error)
 }
 

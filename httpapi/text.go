@@ -80,6 +80,9 @@ var (
 	textNotBit            = text{"参数 %s 只能为 0 或 1", "parameter %s is neither 0 nor 1"}
 	textNoSuchMessage     = text{"消息 %q 不存在", "there is no message %q"}
 	textNoSuchCall        = text{"调用 %q 不存在或已过期", "there is no call %q, or it is too old"}
+	textNoPushes          = text{"没有推送渠道接收此类消息（push.*）", "no push channel takes messages of this type (push.*)"}
+	textNoticeGone        = text{"通知 %q 的消息已全部撤回或清理", "all messages of the notice %q were revoked or cleaned up"}
+	textRemindedLately    = text{"同一通知每分钟最多提醒一次", "a notice can be reminded of once a minute"}
 	textKeyUsed           = text{"幂等键已用于内容不同的请求", "the idempotency key was used for a request with other content"}
 	textBadKeyText        = text{"幂等键（请求头 %s 或参数 %s）应为 1 至 %d 个可打印的 ASCII 字符，首尾无空格，且两处一致", "the idempotency key (header %s, or parameter %s) is not 1 to %d printable ASCII characters without blanks at its ends, or given twice with different values"}
 	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}

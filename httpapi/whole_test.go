@@ -37,12 +37,13 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 		SetPush: []store.User{{ID: "wangwu", PushCode: "1a0018970aaf27", PushOS: "android"}},
 		Offline: []store.OfflineMessage{queued("c1"), queued("n2")},
 	}})
-	notice := &store.Message{ID: "row-t", MsgID: testCall[:30] + "000001", Type: "MTB-000", From: "admin", To: "wangwu", Time: "1544602393041", Body: `[{"bizId":"1024"}]`, SessionID: "admin"}
+	notice := &store.Message{ID: "row-t", MsgID: testCall[:30] + "000001", Type: "MTB-000", From: "admin", To: "wangwu", Time: "1544602393041", Body: `[{"bizId":"1024","docTitle":"请假单"}]`, SessionID: "admin"}
 	waiting := *notice
 	waiting.ID = "0167a17a-19d1-7000-8000-000000000001" // made with it
 	apply(t, s, []store.Change{{                        // what became of a call to wangwu
 		IDs:      []store.ID{{MsgID: notice.MsgID, Class: store.ClassMessage, From: "admin", Conversation: "admin wangwu", Time: notice.Time, State: store.Live}},
 		Message:  notice,
+		Calls:    []store.Call{{ID: testCall, Caller: "oa", Type: notice.Type, Receivers: 1, Made: 1544602393040, Done: true}},
 		Offline:  []store.OfflineMessage{{Message: waiting, Owner: "wangwu"}},
 		Receipts: []store.Receipt{{ID: "r-t", MsgID: notice.MsgID, Sender: "admin", Reader: "wangwu", Status: 1}},
 		Pushes: []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
