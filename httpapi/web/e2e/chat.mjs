@@ -90,10 +90,13 @@ if (!world.brief) {
     await ask(`odd/${ls}`)
     await li.row('王五').locator('.badge', { hasText: '5' }).waitFor()
     await li.go('王五')
+    const scroll = (to) => li.page.locator('.messages').evaluate((b, end) => b.scrollTo(0, end ? b.scrollHeight : 0), to === 'end')
+    await scroll('start') // only what is near the screen is in the page
     await li.sees('来自未来')
     await li.sees('暂不支持的消息类型 MTT-constructor')
     await li.message('很长').locator('button', { hasText: '展开全文' }).click()
     await li.sees('到此为止')
+    await scroll('end')
     await li.message('六十千开始').locator('button', { hasText: '展开全文' }).click()
     await li.sees('六十千结束')
     const long = li.message('六十千开始').locator('.bubble')
