@@ -153,7 +153,7 @@ const maxURL = 200 << 10
 func TestBadInput(t *testing.T) {
 	// 1. All of them by POST. What is taken changes the tables, so that what was refused is looked at again behind it.
 	l := newWhole(t)
-	nameTaken(t, l)
+	done(t, l)
 	refused := map[string][]bad{}
 	total := 0
 	for _, rt := range l.routes() {
@@ -177,7 +177,7 @@ func TestBadInput(t *testing.T) {
 
 	// 2. The refused ones, both ways, over tables that stay as they are.
 	l = newWhole(t)
-	nameTaken(t, l)
+	done(t, l)
 	before := tables(t, l.file)
 	again := 0
 	for _, rt := range l.routes() {
@@ -201,15 +201,17 @@ func TestBadInput(t *testing.T) {
 	t.Logf("%d bad calls, of which %d were refused, GET counted apart", total, again)
 }
 
-// nameTaken makes the key of the example, so that all later ones of its name are refused, in whatever order they come.
-func nameTaken(t *testing.T, l *lab) {
+// done makes the key of the example and replays its event, so that all later ones are refused, in whatever order they come.
+func done(t *testing.T, l *lab) {
 	t.Helper()
-	e, err := exampleOf("admin/keys/new")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := serveOnce(l, http.MethodPost, "admin/keys/new", e.Query); a.status != http.StatusOK {
-		t.Fatalf("got %d %s, want 200", a.status, a.body)
+	for _, endpoint := range []string{"admin/keys/new", "admin/events/replay"} {
+		e, err := exampleOf(endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := serveOnce(l, http.MethodPost, endpoint, e.Query); a.status != http.StatusOK {
+			t.Fatalf("%s: got %d %s, want 200", endpoint, a.status, a.body)
+		}
 	}
 }
 

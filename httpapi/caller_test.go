@@ -79,11 +79,13 @@ var rightsQuery = map[string]string{
 	"findReadMsg":          ``,
 	"findChatReadMsg":      ``,
 	"findMsgStatusList":    ``,
+	"admin/events":         `limit=1`,
+	"admin/events/replay":  `all=1`,
 }
 
 // repeatedQuery is a query of user zhangsan that is answered the same each time: a name is given to one key, and a notice is reminded of once a minute.
 func repeatedQuery(endpoint string) string {
-	return strings.NewReplacer("U", "zhangsan", "name=new", "name=root", "call_id=notice", "call_id=nope").Replace(rightsQuery[endpoint])
+	return strings.NewReplacer("U", "zhangsan", "name=new", "name=root", "call_id=notice", "call_id=nope", "all=1", "event_id=nosuch").Replace(rightsQuery[endpoint])
 }
 
 // TestRights walks the whole matrix endpoint x caller and compares it with testdata/rights.txt. What is let in is answered ok, and

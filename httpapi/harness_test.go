@@ -276,6 +276,10 @@ func seededFile(t testing.TB) (s *store.Store, file string) {
 	}
 	apply(t, s, changes)
 	seedKeys(t, s)
+	apply(t, s, []store.Change{{Events: []store.Event{
+		{ID: "1544602400000-00000-00000001", Kind: "message.stored", Conversation: "lisi zhangsan", Body: `{}`, Made: 1544602400000, Due: 1544602460000, Dead: true, Tries: 11, Reason: "status 500"},
+		{ID: "1544602400000-00001-00000002", Kind: "group.changed", Conversation: "g1", Body: `{}`, Made: 1544602400000, Due: 1544602460000, Tries: 1, Reason: "status 500"},
+		{ID: "1544602400001-00000-00000003", Kind: "message.read", Conversation: "g1", Body: `{}`, Made: 1544602400001, Due: 1544602400001}}}})
 	return s, file
 }
 

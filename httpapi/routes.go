@@ -91,6 +91,8 @@ func (a *API) routes() []route {
 		{"admin/cleanup/run", byAdminKey, writes, a.runCleanup, nil},
 		{"admin/cleanup/stop", byAdminKey, writes, a.stopCleanup, nil},
 		{"admin/audit", byAdminKey, reads, a.listAudit, nil},
+		{"admin/events", byAdminKey, reads, a.listEvents, nil},
+		{"admin/events/replay", byAdminKey, writes, a.replayEvents, nil},
 		{"admin/notices", byAdminKey, reads, a.listNotices, nil},
 		{"admin/notices/remind", byAdminKey, writes, a.remindNotice, nil},
 		// administrators: what they look at

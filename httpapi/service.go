@@ -120,6 +120,10 @@ type Audited interface {
 	EndAudit(ctx context.Context, id, outcome, detail string) error
 	LastAudit(ctx context.Context, what string, targets []string) (map[string]int64, error)
 	AuditEvents(ctx context.Context, after string, limit int) ([]store.AuditEvent, error)
+
+	FailingEvents(ctx context.Context, after string, limit int) ([]store.Event, error)
+	CountEvents(ctx context.Context, dead bool) (int, error)
+	Replayer
 }
 
 // Reads are the plain reads of the API, straight from the tables.

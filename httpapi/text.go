@@ -88,6 +88,9 @@ var (
 	textNoSuchPost        = text{"公告 %q 不存在", "there is no announcement %q"}
 	textBadLimit          = text{"参数 %s 应为 1 至 %d 的数字", "parameter %s is no number from 1 to %d"}
 	textBadCursor         = text{"参数 %s 不是上一页的 next", "parameter %s is not next of a page before"}
+	textBadEventState     = text{"参数 %s 只能为 waiting、failing 或 dead", "parameter %s is neither waiting, failing nor dead"}
+	textOneOrAll          = text{"参数 %s 与 %s=1 必须给出其一，且只给一个", "one of the parameters %s and %s=1 is needed, and not both"}
+	textNoDeadEvent       = text{"没有 id 为 %s 的死信", "there is no dead event %s"}
 	textBadPushState      = text{"参数 %s 只能为 waiting、failing 或 failed", "parameter %s is neither waiting, failing nor failed"}
 	textBadMoment         = text{"参数 %s 不是以毫秒计的时间", "parameter %s is no time in epoch milliseconds"}
 	textBadLanguage       = text{"参数 %s 只能为 zh 或 en", "parameter %s is neither zh nor en"}

@@ -9,6 +9,7 @@ const (
 	eventColumns = `event_id, kind, conversation, body, made, due, tries, dead, reason`
 
 	eventPage     = `SELECT ` + eventColumns + ` FROM tlim_event WHERE dead = ? AND event_id > ? ORDER BY event_id`
+	eventFailing  = `SELECT ` + eventColumns + ` FROM tlim_event WHERE dead = 0 AND tries > 0 AND event_id > ? ORDER BY event_id`
 	eventOldest   = `SELECT event_id FROM tlim_event WHERE dead = ? ORDER BY event_id`
 	eventLast     = `SELECT event_id FROM tlim_event WHERE event_id > ? ORDER BY event_id DESC`
 	eventCount    = `SELECT COUNT(*) FROM tlim_event WHERE dead = ?`
@@ -47,11 +48,20 @@ type EventUpdate struct {
 
 // Events reads at most limit events, those that wait or the dead, in their order, from behind the one with this ID ("" = the first).
 func (s *Store) Events(ctx context.Context, dead bool, after string, limit int) ([]Event, error) {
+	return s.eventsOf(ctx, eventPage, []any{bit(dead)}, after, limit)
+}
+
+// FailingEvents is [Store.Events] of those that wait and have failed.
+func (s *Store) FailingEvents(ctx context.Context, after string, limit int) ([]Event, error) {
+	return s.eventsOf(ctx, eventFailing, nil, after, limit)
+}
+
+func (s *Store) eventsOf(ctx context.Context, query string, args []any, after string, limit int) ([]Event, error) {
 	found := []Event{}
 	if after == "" {
 		after = belowEvents
 	}
-	err := s.page(ctx, eventPage, []any{bit(dead), after}, Page{Length: limit}.length(), 0, paged(func(scan scanner) (int, error) {
+	err := s.page(ctx, query, append(args, after), Page{Length: limit}.length(), 0, paged(func(scan scanner) (int, error) {
 		var e Event
 		err := scan((*text)(&e.ID), (*text)(&e.Kind), (*text)(&e.Conversation), (*text)(&e.Body), (*number)(&e.Made), (*number)(&e.Due), intColumn{&e.Tries},
 			(*flag)(&e.Dead), (*text)(&e.Reason))

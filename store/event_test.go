@@ -43,6 +43,8 @@ func TestTheLifeOfAnEvent(t *testing.T) {
 			t.Errorf("by a deposed process: got %v, want %v", err, store.ErrFenced)
 		}
 		events[0].Due, events[0].Tries, events[0].Reason = 50, 3, strings.Repeat("长", 256)
+		equal(t, "failing", must[[]store.Event](t)(s.FailingEvents(ctx, "", 10)), []store.Event{events[0]})
+		equal(t, "failing behind it", must[[]store.Event](t)(s.FailingEvents(ctx, "1", 10)), []store.Event{})
 		events[1].Due, events[1].Dead, events[1].Reason = 60, true, "r"
 		equal(t, "waiting", must[[]store.Event](t)(s.Events(ctx, false, "", 10)), []store.Event{events[0], events[2], events[3]})
 		equal(t, "dead", must[[]store.Event](t)(s.Events(ctx, true, "", 10)), []store.Event{events[1]})

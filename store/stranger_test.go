@@ -319,7 +319,7 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 }
 
 // aboutNobody are the methods that name neither a person nor a group nor a message.
-var aboutNobody = strings.Fields(`Events CountCall ListCalls CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Robots Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
+var aboutNobody = strings.Fields(`Events FailingEvents CountCall ListCalls CountEvents LastEvent ExpireEvents DeleteDeadEvents AccountsUnwanted AccountsWanted AuditBefore AuditEvents CountAuditBefore Keys ListUsers Robots Apply Close Committed CountFilesBefore CountIDs CountPushes DeleteCalls DeleteChannel
 	DeletePushes DuePushes File FilesBefore IDsBetween MessagesAfter NextPush Node OddMessages OldMessages OpenCalls Ping PushChannels Purges Report Secret DonePushes StaleUsers
 	State TakeOver Lead LookAtLeader LookAtStandby NewHeart Release Sit Stand WalkFormers WalkIDs WalkOffline EndedPushes EveryGroup EveryUser Version WaitingPushes`)
 

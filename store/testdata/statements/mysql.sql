@@ -112,6 +112,7 @@ SELECT audit_id FROM tlim_audit WHERE ts < ?;
 SELECT COUNT(*) FROM tlim_audit WHERE ts < ?;
 DELETE FROM tlim_audit WHERE (audit_id IN (?,?) AND CAST(CONVERT(audit_id USING utf8mb4) AS BINARY) IN (?,?));
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = ? AND event_id > ? ORDER BY event_id;
+SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = 0 AND tries > 0 AND event_id > ? ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE dead = ? ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE event_id > ? ORDER BY event_id DESC;
 SELECT COUNT(*) FROM tlim_event WHERE dead = ?;

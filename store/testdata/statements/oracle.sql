@@ -112,6 +112,7 @@ SELECT audit_id FROM tlim_audit WHERE ts < :arg1;
 SELECT COUNT(*) FROM tlim_audit WHERE ts < :arg1;
 DELETE FROM tlim_audit WHERE audit_id IN (:arg1,:arg2);
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = :arg1 AND event_id > :arg2 ORDER BY event_id NULLS FIRST;
+SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = 0 AND tries > 0 AND event_id > :arg1 ORDER BY event_id NULLS FIRST;
 SELECT event_id FROM tlim_event WHERE dead = :arg1 ORDER BY event_id NULLS FIRST;
 SELECT event_id FROM tlim_event WHERE event_id > :arg1 ORDER BY event_id DESC NULLS LAST;
 SELECT COUNT(*) FROM tlim_event WHERE dead = :arg1;

@@ -112,6 +112,7 @@ SELECT audit_id FROM tlim_audit WHERE ts < @p1;
 SELECT COUNT(*) FROM tlim_audit WHERE ts < @p1;
 DELETE FROM tlim_audit WHERE (audit_id IN (@p1,@p2) AND CAST(CAST(audit_id AS nvarchar(256)) AS varbinary(512)) IN (CAST(CAST(@p3 AS nvarchar(256)) AS varbinary(512)),CAST(CAST(@p4 AS nvarchar(256)) AS varbinary(512))));
 SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = @p1 AND event_id > @p2 ORDER BY event_id;
+SELECT event_id, kind, conversation, body, made, due, tries, dead, reason FROM tlim_event WHERE dead = 0 AND tries > 0 AND event_id > @p1 ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE dead = @p1 ORDER BY event_id;
 SELECT event_id FROM tlim_event WHERE event_id > @p1 ORDER BY event_id DESC;
 SELECT COUNT(*) FROM tlim_event WHERE dead = @p1;
