@@ -16,7 +16,7 @@ import (
 // Two servers of one domain and secret stand in a list. The first is killed while a client of it sends: clients of the second are served soon after, and
 // what the first one's client had an acknowledgement for is stored once.
 func TestServerOfAListKilled(t *testing.T) {
-	t.Parallel() // it waits for most of its time
+	t.Parallel()                                  // it waits for most of its time
 	const zhao, qian, sun = "zhao", "qian", "sun" // the servers are the test's own
 	accounts := map[string]string{zhao: password(zhao), qian: password(qian), sun: password(sun)}
 	var pair []*lab.Server
