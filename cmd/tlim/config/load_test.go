@@ -252,6 +252,10 @@ func TestProblems(t *testing.T) {
 		{"oracle without an address", "store: {driver: oracle, dsn: x}", nil, []string{
 			"store.dsn: is no address of an Oracle server: write it as oracle://user:password@host:1521/service"}},
 		{"idempotency", "idempotency: {window: 30s}", nil, []string{"idempotency.window: must be between 1m and 720h; a repeated call is known for so long"}},
+		{"a standby on a file", "standby: {enabled: true}\nstore: {max_open: 2, max_idle: 1}", nil, []string{
+			"standby.enabled: sqlite is a file of one machine, which no second one can take over; a standby needs a database server (store.driver, store.dsn)",
+			"store.max_open: with standby.enabled 2 is too few, one connection is the heartbeat's; 4 or more"}},
+		{"a standby", "standby: {enabled: true}\nstore: {driver: mysql, dsn: 'u:p@tcp(db:3306)/openfire'}", nil, nil},
 		{"idempotency beyond ids", "idempotency: {window: 49h, by_business_id: true}\ncleanup: {enabled: true, ids: 2}", nil, []string{
 			"idempotency.window: is longer than cleanup.ids, 2 days, after which nobody knows who has a message"}},
 		{"idempotency as long as ids", "idempotency: {window: 48h}\ncleanup: {enabled: true, ids: 2}", nil, nil},
