@@ -329,7 +329,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 		if !kind.Queued || robot && s.unqueued(d.env.Type, p) || d.waits(&row, p) {
 			continue
 		}
-		if robot && p.Local != d.sender.Local {
+		if robot {
 			b.toRobots = append(b.toRobots, p)
 		}
 		mobile, web := presence.Available(devices)

@@ -41,14 +41,35 @@ type Spoken struct {
 	Time  string // its place in the order, in epoch milliseconds
 }
 
-// KeepRobot is [directory.Directory.KeepRobot].
+// KeepRobot is [directory.Directory.KeepRobot]. Before the database is taken over it waits, because nobody is known as a robot until then.
+// While there is no link it makes no new one (protocol.ErrUnavailable): the server could not say whose account has that name.
 func (s *Service) KeepRobot(ctx context.Context, r protocol.Robot) error {
+	if err := s.robotsKnown(ctx, r); err != nil {
+		return err
+	}
 	return s.users.KeepRobot(ctx, r)
 }
 
-// KeepRobots is [directory.Directory.KeepRobots].
+// KeepRobots is [directory.Directory.KeepRobots], likewise.
 func (s *Service) KeepRobots(ctx context.Context, declared []protocol.Robot) error {
+	if err := s.robotsKnown(ctx, declared...); err != nil {
+		return err
+	}
 	return s.users.KeepRobots(ctx, declared)
+}
+
+func (s *Service) robotsKnown(ctx context.Context, declared ...protocol.Robot) error {
+	select {
+	case <-s.started:
+	case <-s.ended:
+		return protocol.ErrUnavailable
+	case <-ctx.Done():
+		return protocol.ErrUnavailable
+	}
+	if slices.ContainsFunc(declared, func(r protocol.Robot) bool { return !s.IsRobot(r.ID) }) && s.Ready() != nil {
+		return protocol.ErrUnavailable
+	}
+	return nil
 }
 
 // IsRobot says whether a user, in any spelling, is a robot.
@@ -74,14 +95,7 @@ func (s *speech) refuse(err error) {
 // conversation is too busy) and protocol.ErrUnavailable: then repeating the call is right, under the same MsgID or Key.
 func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	// 1. who speaks, and to whom
-	select { // who is a robot is known from then on
-	case <-s.started:
-	case <-s.ended:
-		return Spoken{}, protocol.ErrUnavailable
-	case <-ctx.Done():
-		return Spoken{}, protocol.ErrUnavailable
-	}
-	if err := s.users.KeepRobot(ctx, sp.Robot); err != nil {
+	if err := s.KeepRobot(ctx, sp.Robot); err != nil {
 		return Spoken{}, err
 	}
 	kind := s.kinds.of(sp.Type)
@@ -92,7 +106,7 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	said := &speech{over: func(err error) { done <- err }}
 	if kind.scope != scopeGroup {
 		var err error
-		if said.barred, err = s.barred(ctx, sp.To); err != nil {
+		if said.barred, err = s.barred(ctx, sp.Robot.ID, sp.To); err != nil {
 			return Spoken{}, err
 		}
 	}
@@ -147,12 +161,12 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 }
 
 // barred says why a user cannot be written to, if that is so. Its second value is why nobody can tell.
-func (s *Service) barred(ctx context.Context, user string) (why, err error) {
+func (s *Service) barred(ctx context.Context, asker, user string) (why, err error) {
 	local, err := stanza.Localpart(user)
 	if err != nil {
 		return nil, protocol.Refuse(protocol.UserIDInvalid, "the user id is empty or cannot be part of an address")
 	}
-	verdicts, err := s.users.FindAccounts(ctx, "", []string{user}, true)
+	verdicts, err := s.users.FindAccounts(ctx, asker, []string{user}, true)
 	if err != nil {
 		return nil, err
 	}

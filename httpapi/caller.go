@@ -65,7 +65,10 @@ func (a *API) identify(r *http.Request, secret string, rt *route) (caller, error
 		return a.byToken(store.Shared(r.Context(), who.name, who.reads), secret)
 	}
 	c, err := a.keyed(secret)
-	return c.speakingAt(rt), err
+	if a.svc.IsRobot(c.robot.ID) { // not where the id that the configuration gives it is a person's
+		c = c.speakingAt(rt)
+	}
+	return c, err
 }
 
 // speakingAt makes a key that speaks as a robot that robot, where its scopes do not reach and those of users do: it may call what the holder of

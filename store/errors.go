@@ -126,7 +126,7 @@ func (s *Store) fail(err error) error {
 
 // left gives the connections up where an error says that their server is no part of its cluster any more.
 func (s *Store) left(err error) {
-	if s.dialect.left != nil && s.pools.leave != nil && s.dialect.left(err) {
+	if s.dialect.left != nil && s.pools != nil && s.pools.leave != nil && s.dialect.left(err) {
 		s.pools.leave()
 	}
 }

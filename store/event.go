@@ -18,6 +18,7 @@ const (
 	eventDead     = `UPDATE tlim_event SET dead = 1, due = ?, reason = ? WHERE dead = 0 AND event_id == (?*)`
 	eventReplay   = `UPDATE tlim_event SET dead = 0, due = ?, tries = 0 WHERE dead = 1 AND event_id == (?*)`
 	eventDelete   = `DELETE FROM tlim_event WHERE event_id == (?*)`
+	eventBury     = `DELETE FROM tlim_event WHERE dead = 1 AND event_id == (?*)`
 	eventDeadKeys = `SELECT event_id FROM tlim_event WHERE dead = 1 AND event_id == (?*)`
 )
 
@@ -140,7 +141,11 @@ func (s *Store) DeleteDeadEvents(ctx context.Context, epoch int64, before int64,
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	return len(ids), s.DeleteEvents(ctx, epoch, ids)
+	// One that was replayed meanwhile stays.
+	if err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error { return t.doIn(ctx, eventBury, ids) }); err != nil {
+		return 0, fmt.Errorf("delete %d dead events: %w", len(ids), err)
+	}
+	return len(ids), nil
 }
 
 // ReplayEvents lets dead events wait again, due at the time given (epoch milliseconds), and says how many there were among these IDs. What

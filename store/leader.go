@@ -169,8 +169,11 @@ type Heart struct {
 	conn *sql.Conn
 }
 
-// NewHeart makes a Heart. Close it before the store.
-func (s *Store) NewHeart() *Heart { return &Heart{s: s} }
+// NewHeart makes a Heart, whose connection is one more than Config.MaxOpen. Close it before the store.
+func (s *Store) NewHeart() *Heart {
+	s.pools.reader.SetMaxOpenConns(s.cfg.MaxOpen + 1)
+	return &Heart{s: s}
+}
 
 // Beat tells it once. ErrFenced: another process has taken over.
 func (h *Heart) Beat(ctx context.Context, epoch int64) error {
@@ -191,9 +194,21 @@ func (h *Heart) Beat(ctx context.Context, epoch int64) error {
 		return fmt.Errorf("heartbeat: %w", h.s.fail(err))
 	}
 	if n == 0 {
-		return fmt.Errorf("heartbeat: %w: our epoch was %d", ErrFenced, epoch)
+		return h.deposed(ctx, epoch)
 	}
 	return nil
+}
+
+// deposed tells a higher epoch from a row that is not there, or that a node of a cluster has not heard of yet.
+func (h *Heart) deposed(ctx context.Context, epoch int64) error {
+	state, err := h.s.State(ctx)
+	switch {
+	case err != nil:
+		return fmt.Errorf("heartbeat: %w", err)
+	case state.Epoch > epoch:
+		return fmt.Errorf("heartbeat: %w: its epoch is %d, ours was %d", ErrFenced, state.Epoch, epoch)
+	}
+	return fmt.Errorf("heartbeat: %w: there is no row of tlim_leader with our epoch %d", ErrUnavailable, epoch)
 }
 
 // Close gives the connection back.

@@ -26,7 +26,7 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs) (*
 		me.Marker = a.mark(ctx, blobs, me.Process)
 	}
 	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: func(ctx context.Context, leader store.Leader) error { return a.fits(ctx, blobs, leader) }}
-	if db.File() == "" { // nobody stands by on a file, and a heartbeat would take turns with messages there
+	if a.cfg.Standby.Enabled && db.File() == "" { // nobody stands by on a file, and a heartbeat would take turns with messages there
 		cfg.Heart = db.NewHeart()
 	}
 	role := standby.New(cfg)

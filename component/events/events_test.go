@@ -186,6 +186,35 @@ func TestOnePoisonousEvent(t *testing.T) {
 	s.is("its id", strings.Join(s.to.ids, " "), dead[0].ID)
 }
 
+// An event that is refused while nothing else comes stands in nobody's way later, and is given up once others are taken.
+func TestOnePoisonousEventAlone(t *testing.T) {
+	s := newSite(t)
+	s.to.refuse = func(ids []string) (bool, time.Duration, error) {
+		if slices.Contains(ids, "m1") || slices.Contains(ids, "m2") {
+			return false, 0, errors.New("status 400")
+		}
+		return false, 0, nil
+	}
+	s.say("a", "b")
+	for range 20 {
+		s.pass(t.Context())
+		s.clock.Move(2 * time.Minute)
+	}
+	s.is("dead while nothing is taken", fmt.Sprint(s.count(true)), "0")
+	s.say("c")
+	for range 5 {
+		s.pass(t.Context())
+		s.clock.Move(2 * time.Minute)
+	}
+	s.is("taken", s.took(), "m3")
+	for range maxTries + 2 {
+		s.say("c")
+		s.passes(3)
+	}
+	s.is("dead once others are taken", fmt.Sprint(s.count(true)), "2")
+	s.is("waiting", fmt.Sprint(s.count(false)), "0")
+}
+
 // While the receiver takes nothing no event is at fault: all wait, however long it takes.
 func TestAReceiverThatIsDown(t *testing.T) {
 	for name, refuse := range map[string]func([]string) (bool, time.Duration, error){

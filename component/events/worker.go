@@ -47,10 +47,15 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 				due = append(due, page[i])
 			}
 		}
+		if e.streak >= broken && len(due) > 0 {
+			due = probe(due)
+		}
 		done, err := e.sendAll(ctx, due, blocked)
 		switch {
 		case err != nil:
 			return e.storeAway(err)
+		case len(due) == 1 && done: // it takes events again, or there was nothing else
+			return time.Millisecond
 		case !done:
 			return max(time.Millisecond, min(e.until.Sub(e.Now()), sweepPeriod))
 		case !store.More(page, pageRows):
@@ -59,6 +64,22 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 		after = page[len(page)-1].ID
 	}
 	return minRetryWait
+}
+
+// probe is the event that is sent to a receiver that has taken nothing for a while: of the first of each conversation the one that has waited
+// longest since it failed. Else one that is refused for itself would stand in front of all others for ever.
+func probe(due []store.Event) []store.Event {
+	seen, best := map[string]bool{}, -1
+	for i := range due {
+		if seen[due[i].Conversation] {
+			continue
+		}
+		seen[due[i].Conversation] = true
+		if best < 0 || due[i].Due < due[best].Due {
+			best = i
+		}
+	}
+	return due[best : best+1]
 }
 
 // sendAll sends rows in calls, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
@@ -107,11 +128,13 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event, blocked map[st
 			rows = rows[taken:]
 			blocked[call[0].Conversation] = true
 			e.streak++
+			if e.streak >= broken {
+				e.pause(now, failure, wait)
+			}
 			if err := e.failed(ctx, call[0], failure); err != nil {
 				return false, err
 			}
 			if e.streak >= broken {
-				e.pause(now, failure, wait)
 				return false, nil
 			}
 		}
@@ -141,7 +164,11 @@ func (e *Events) failed(ctx context.Context, row store.Event, why error) error {
 		step.Tries++
 	}
 	if step.Tries < maxTries {
-		step.Due = now.Add(jitter(backOff(step.Tries, maxRetryWait))).UnixMilli()
+		due := now.Add(jitter(backOff(step.Tries, maxRetryWait)))
+		if due.Before(e.until) { // another one is tried first then
+			due = e.until.Add(minRetryWait)
+		}
+		step.Due = due.UnixMilli()
 		return e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step})
 	}
 	step.Dead, step.Due = true, now.UnixMilli()

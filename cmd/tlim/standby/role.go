@@ -271,8 +271,12 @@ func (r *Role) TakeOver(ctx context.Context) (store.State, error) {
 		return state, err
 	}
 	state, err := r.cfg.Store.State(ctx)
-	if err == nil && state.Epoch != r.epoch.Load() {
-		return state, fmt.Errorf("%w: its epoch is %d, ours was %d", store.ErrFenced, state.Epoch, r.epoch.Load())
+	switch ours := r.epoch.Load(); {
+	case err != nil:
+	case state.Epoch > ours:
+		err = fmt.Errorf("%w: its epoch is %d, ours was %d", store.ErrFenced, state.Epoch, ours)
+	case state.Epoch < ours: // a node of a cluster that has not heard of it yet
+		err = fmt.Errorf("%w: its epoch is %d, ours is %d", store.ErrUnavailable, state.Epoch, ours)
 	}
 	return state, err
 }
@@ -312,7 +316,7 @@ func (r *Role) beat(ctx context.Context) error {
 			return err
 		case err == nil:
 			last = time.Now()
-		case r.cfg.Me.Standby && time.Since(last) > givingUp:
+		case time.Since(last) > givingUp:
 			return fmt.Errorf("%w: %w", ErrGivenUp, err)
 		}
 		health.Note(r.cfg.Log, err)
@@ -347,7 +351,7 @@ func (r *Role) lookAtStandby(ctx context.Context) {
 // Release lets others take over at once, where this process leads; it writes nothing more after that.
 func (r *Role) Release(ctx context.Context) error {
 	epoch := r.epoch.Load()
-	if epoch == 0 {
+	if epoch == 0 || !r.cfg.Me.Standby { // nobody waits for it
 		return nil
 	}
 	if err := r.cfg.Store.Release(ctx, epoch); err != nil && !errors.Is(err, store.ErrFenced) {

@@ -121,6 +121,7 @@ UPDATE tlim_event SET due = :arg1, tries = :arg2, reason = :arg3 WHERE dead = 0 
 UPDATE tlim_event SET dead = 1, due = :arg1, reason = :arg2 WHERE dead = 0 AND event_id IN (:arg3,:arg4);
 UPDATE tlim_event SET dead = 0, due = :arg1, tries = 0 WHERE dead = 1 AND event_id IN (:arg2,:arg3);
 DELETE FROM tlim_event WHERE event_id IN (:arg1,:arg2);
+DELETE FROM tlim_event WHERE dead = 1 AND event_id IN (:arg1,:arg2);
 SELECT event_id FROM tlim_event WHERE dead = 1 AND event_id IN (:arg1,:arg2);
 SELECT name, digest, scopes, rate, made, made_by, ended, ended_by, robot_id, robot_name FROM tlim_key WHERE name = :arg1;
 UPDATE tlim_key SET ended = :arg1, ended_by = :arg2 WHERE name = :arg3 AND ended IS NULL;

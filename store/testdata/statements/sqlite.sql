@@ -121,6 +121,7 @@ UPDATE tlim_event SET due = ?, tries = ?, reason = ? WHERE dead = 0 AND event_id
 UPDATE tlim_event SET dead = 1, due = ?, reason = ? WHERE dead = 0 AND event_id IN (?,?);
 UPDATE tlim_event SET dead = 0, due = ?, tries = 0 WHERE dead = 1 AND event_id IN (?,?);
 DELETE FROM tlim_event WHERE event_id IN (?,?);
+DELETE FROM tlim_event WHERE dead = 1 AND event_id IN (?,?);
 SELECT event_id FROM tlim_event WHERE dead = 1 AND event_id IN (?,?);
 SELECT name, digest, scopes, rate, made, made_by, ended, ended_by, robot_id, robot_name FROM tlim_key WHERE name = ?;
 UPDATE tlim_key SET ended = ?, ended_by = ? WHERE name = ? AND ended IS NULL;
