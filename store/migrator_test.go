@@ -105,7 +105,7 @@ func TestUp(t *testing.T) {
 		for _, m := range l.Missing {
 			kinds[m.Kind]++
 		}
-		equal(t, "missing", kinds, map[string]int{"table": 15, "column": 2, "index": 28})
+		equal(t, "missing", kinds, map[string]int{"table": 16, "column": 2, "index": 28})
 		equal(t, "tables", len(l.Tables), 8)
 		message := l.Tables[0]
 		equal(t, "a table", fmt.Sprintf("%s %v %d %d %d", strings.ToLower(message.Name), message.Deployed, message.Rows, len(message.Columns), len(message.Indexes)), "ofmessage true 12 8 1")
@@ -120,7 +120,7 @@ func TestUp(t *testing.T) {
 		m := migrator(t, cfg, func(p store.Progress) { steps = append(steps, p) })
 		r := must[store.Report](t)(m.Up(ctx))
 		must[any](t)(nil, m.Close())
-		equal(t, "created", len(r.Created), 15)
+		equal(t, "created", len(r.Created), 16)
 		equal(t, "added", len(r.Added), 2+15)
 		last := steps[len(steps)-1]
 		if !last.Done || last.Step != last.Steps || last.Rows != last.Total || last.Total == 0 || last.Rate == 0 {

@@ -109,10 +109,12 @@ func TestPurgerIsWoken(t *testing.T) {
 	})
 }
 
-// TestSwitchedOff: a Cleaner that is not enabled ends at once, and reads nothing.
+// TestSwitchedOff: a Cleaner that is not enabled waits for no midnight, and ends with its context.
 func TestSwitchedOff(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
 	New(Config{Days: 1, Interval: time.Hour}, Deps{Now: time.Now, Wait: func(context.Context, time.Duration) error {
 		t.Error("it waits for the next midnight, want it to end")
 		return errors.New("off")
-	}}).Run(t.Context())
+	}}).Run(ctx)
 }

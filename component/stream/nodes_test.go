@@ -141,9 +141,10 @@ func TestNodesThatHang(t *testing.T) {
 		p := f.up("")
 		f.expect("up")
 		f.dialled()
+		deaf := p
 		go func() { // it takes all and answers nothing
 			for {
-				if _, err := p.framer.Next(); err != nil {
+				if _, err := deaf.framer.Next(); err != nil {
 					return
 				}
 			}
