@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"tlim/component/protocol"
 )
 
 // rightsQuery has what each endpoint needs to be answered: of user U, and of group g1, whose owner is zhangsan and whose members
@@ -288,5 +290,23 @@ func TestClientAddr(t *testing.T) {
 				t.Errorf("%s for %q is %s, want %s", c.remote, c.xff, got, c.want)
 			}
 		})
+	}
+}
+
+// TestKeySpeaksAsNoPerson: a key whose robot has, by the configuration, the id of a person reaches nothing of theirs; another one reaches what is
+// its robot's, and nothing else.
+func TestKeySpeaksAsNoPerson(t *testing.T) {
+	const ofPerson, ofRobot = "person-key-0123456789", "robot-key-0123456789"
+	l := newLabOver(t, seeded(t), func(c *Config) {
+		c.Keys = append(c.Keys, Key{Name: "p", Key: ofPerson, Scopes: []string{"business"}, Robot: protocol.Robot{ID: "lisi"}},
+			Key{Name: "r", Key: ofRobot, Scopes: []string{"business"}, Robot: protocol.Robot{ID: "robot-oa"}})
+	})
+	for _, c := range []struct {
+		key, user string
+		status    int
+	}{{ofPerson, "lisi", http.StatusForbidden}, {ofRobot, "lisi", http.StatusForbidden}, {ofRobot, "robot-oa", http.StatusOK}} {
+		if got := l.do(t, http.MethodPost, "getOffline", "", "user_id="+c.user, "Authorization", "Bearer "+c.key); got.status != c.status {
+			t.Errorf("the queue of %s by %s: got %d %s, want %d", c.user, c.key, got.status, got.body, c.status)
+		}
 	}
 }
