@@ -39,9 +39,18 @@ const minPort, maxPort = 10000, 32000
 // FreePort returns a port of 127.0.0.1 on which nothing listens, and which neither it nor a script of ours gives to anybody else while this
 // process lives: packages are tested side by side. It stays free of outgoing connections, so it can be listened on, left and listened on again.
 func FreePort() (int, error) {
-	claims, err := portClaims()
+	l, err := Listen()
 	if err != nil {
 		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// Listen listens on a port like those of [FreePort], which nobody else can take in between.
+func Listen() (net.Listener, error) {
+	claims, err := portClaims()
+	if err != nil {
+		return nil, err
 	}
 	for range 1000 {
 		port := strconv.Itoa(minPort + rand.IntN(maxPort-minPort))
@@ -54,16 +63,13 @@ func FreePort() (int, error) {
 			err = errors.Join(err, claim.Close())
 		}
 		if err != nil {
-			return 0, fmt.Errorf("claim a port: %w", err)
+			return nil, fmt.Errorf("claim a port: %w", err)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err != nil {
-			continue
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil { // else somebody else's server is there
+			return l, nil
 		}
-		number, err := strconv.Atoi(port)
-		return number, errors.Join(err, l.Close())
 	}
-	return 0, fmt.Errorf("no free port between %d and %d", minPort, maxPort)
+	return nil, fmt.Errorf("no free port between %d and %d", minPort, maxPort)
 }
 
 // portClaims is the folder in which scripts/lab/server.sh claims ports as well: a file is a port, its content the process that has it. Claims of

@@ -49,9 +49,9 @@ func (p *pair) close() {
 // newProxy listens for connections to target, and ends with the test.
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
-	p := &proxy{addr: must[string](t)(lab.FreeAddr()), target: target, pairs: map[*pair]bool{}}
+	l := must[net.Listener](t)(lab.Listen())
+	p := &proxy{addr: l.Addr().String(), listen: l, target: target, pairs: map[*pair]bool{}}
 	p.change = sync.NewCond(&p.mu)
-	p.listen = must[net.Listener](t)(net.Listen("tcp", p.addr))
 	p.work.Go(p.accept)
 	t.Cleanup(func() {
 		_ = p.listen.Close()
