@@ -50,6 +50,15 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 			{ID: "p-u", Channel: "webhook", MsgID: notice.MsgID, Type: "MTB-000", Platforms: "android,ios", Title: "OA", Alert: "收到了一条审批消息", To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Due: 1544602403041, Tries: 2}},
 	}})
 	seedRobot(t, s)
+	// The server has routed all of it: otherwise the component says so at some moment of the test.
+	state, err := s.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := testTime.UnixMilli() - 1
+	if err := s.Apply(t.Context(), state.Epoch, store.Positions{Clock: before, Delivered: before, Settled: before}, nil); err != nil {
+		t.Fatal(err)
+	}
 	fresh(t, s)
 	folder, err := blob.OpenFolder(t.TempDir())
 	if err != nil {
