@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -31,7 +32,8 @@ const (
 	dayGroupShare = 0.35
 	// dayReconnects is how often a phone that somebody has comes back under its resource: a phone each second.
 	dayReconnects = time.Second
-	// dayLogin is for one login: Openfire 4.2 may leave that of a resource that just died without an answer, and phones try again.
+	// dayLogin is for one login: Openfire 4.2 may leave that of a resource that just died without an answer, or forget its route when it ends
+	// the dead one, so that nothing reaches the session that sends. Phones ping themselves and try again.
 	dayLogin = 10 * time.Second
 	// dayNotices is how often a business system sends an approval to dayReceivers users.
 	dayNotices   = 10 * time.Second
@@ -67,8 +69,16 @@ type day struct {
 	groups  []float64 // likewise to a group
 	acks    []float64 // ms from the sending to the acknowledgement
 	refused map[string]int
-	wrote   map[string]int // messages that are not acknowledged yet
-	hung    int            // logins without an answer
+	wrote   map[string]dayMessage // that are not acknowledged yet
+	hung    int                   // logins without an answer
+	deaf    int                   // logins whose session nothing reaches
+	again   int                   // messages that were repeated
+}
+
+// dayMessage is one that was sent, to be repeated.
+type dayMessage struct {
+	from   int
+	stanza string
 }
 
 var dayMarkBytes, groupKind = []byte(dayMark), []byte("MTS-000")
@@ -88,7 +98,7 @@ func (d *day) stanza(raw []byte) {
 	case bytes.Contains(raw, ackBytes):
 		for ; at >= 0; at = bytes.Index(raw, dayMarkBytes) {
 			id, ms := dayID(raw[at:], now)
-			if d.wrote[id] > 0 {
+			if _, waits := d.wrote[id]; waits {
 				delete(d.wrote, id)
 				d.acks = append(d.acks, ms)
 			}
@@ -163,7 +173,7 @@ func measureDay(ctx context.Context, r *rig, p plan, report *report) (err error)
 		}
 	}
 
-	d := &day{refused: map[string]int{}, wrote: map[string]int{}}
+	d := &day{refused: map[string]int{}, wrote: map[string]dayMessage{}}
 	dial := func(ctx context.Context, i int) (*lab.Client, error) {
 		return lab.Dial(ctx, r.server.C2S, r.domain, users[i], password, "phone", lab.WithPresence("", 0), lab.WithEach(d.stanza))
 	}
@@ -249,7 +259,8 @@ func measureDay(ctx context.Context, r *rig, p plan, report *report) (err error)
 	one("copies that came", "a second", float64(len(d.ones)+len(d.groups))/took, nil)
 	one("messages sent", "messages", float64(sent), nil)
 	one("phones that came back; approvals to 100", "", float64(reconnects), []float64{float64(reconnects), float64(notices)})
-	one("logins that were tried again", "", float64(d.hung), nil)
+	one("logins that the server left unanswered; that nothing reached", "", float64(d.hung), []float64{float64(d.hung), float64(d.deaf)})
+	one("messages repeated", "messages", float64(d.again), nil)
 	one("not acknowledged", "messages", float64(len(d.wrote)), nil, atMost("none", float64(len(d.wrote)), 0))
 	for _, name := range []string{"tlim", "the server", "the database"} {
 		now, err := cpuSeconds(pids[name])
@@ -304,6 +315,13 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 				for {
 					login, cancel := context.WithTimeout(besideCtx, dayLogin)
 					client, err := dial(login, i)
+					hung, deaf := 1, 0
+					if err == nil {
+						hung, deaf = 0, 1
+						if err = client.Ping(login, users[i]+"@"+r.domain+"/phone"); err != nil {
+							client.Kill()
+						}
+					}
 					cancel()
 					if err == nil {
 						clients[i] = client
@@ -314,7 +332,8 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 						return besideCtx.Err()
 					}
 					d.mu.Lock()
-					d.hung++
+					d.hung += hung
+					d.deaf += deaf
 					d.mu.Unlock()
 				}
 			})
@@ -344,11 +363,12 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 				continue
 			}
 			id := dayMark + strconv.FormatInt(time.Now().UnixNano(), 10)
+			stanza := `<message type="chat" to="` + address + `" id="` + id + `"><tlim xmlns="im.itonglian.com" ack="1"/><body>{"version":"2.1.0","msg_type":"` + kind +
+				`","msg_from":"` + users[i] + `","msg_to":"` + to + `","msg_time":"1700000000000","msg_id":"` + id + `","body":[{` + field + `"text":"` + text + `"}]}</body></message>`
 			d.mu.Lock()
-			d.wrote[id]++
+			d.wrote[id] = dayMessage{i, stanza}
 			d.mu.Unlock()
-			if err := clients[i].Send(`<message type="chat" to="` + address + `" id="` + id + `"><tlim xmlns="im.itonglian.com" ack="1"/><body>{"version":"2.1.0","msg_type":"` + kind +
-				`","msg_from":"` + users[i] + `","msg_to":"` + to + `","msg_time":"1700000000000","msg_id":"` + id + `","body":[{` + field + `"text":"` + text + `"}]}</body></message>`); err != nil {
+			if err := clients[i].Send(stanza); err != nil {
 				return sent, reconnects, notices, errors.Join(err, beside.Wait())
 			}
 			sent++
@@ -357,16 +377,31 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 	if err := beside.Wait(); err != nil {
 		return sent, reconnects, notices, err
 	}
-	for until := time.Now().Add(daySettle); time.Now().Before(until) && d.waits(); {
-		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
+	if err := d.settle(ctx); err != nil {
+		return sent, reconnects, notices, err
+	}
+	// What was under way when its sender's socket died: clients repeat it.
+	for _, m := range d.waiting() {
+		if err := clients[m.from].Send(m.stanza); err != nil {
 			return sent, reconnects, notices, err
 		}
+		d.again++
 	}
-	return sent, reconnects, notices, nil
+	return sent, reconnects, notices, d.settle(ctx)
 }
 
-func (d *day) waits() bool {
+// settle waits until all is acknowledged, daySettle at most.
+func (d *day) settle(ctx context.Context) error {
+	for until := time.Now().Add(daySettle); time.Now().Before(until) && len(d.waiting()) > 0; {
+		if err := pause.For(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *day) waiting() []dayMessage {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.wrote) > 0
+	return slices.Collect(maps.Values(d.wrote))
 }
