@@ -162,6 +162,7 @@ func ownServer(t *testing.T, start func(context.Context, lab.Options) (*lab.Serv
 
 // Each wrong setting of Openfire is named by its check: it is set wrong on a real one, whose database is tlim's too.
 func TestDoctorOpenfire(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	s := ownServer(t, lab.StartOpenfire, lab.Options{DB: "mariadb", Properties: map[string]string{
 		"xmpp.component.permission": "whitelist", "xmpp.server.socket.active": "false", "xmpp.component.idle": "10000", "session.stalled.cap": "1000000"}})
 	check(t, must[*store.Store](t)(store.Open(within(t, soon), store.Config{Driver: "mysql", DSN: s.DSN})).Close())
@@ -237,6 +238,7 @@ func TestDoctorOpenfire(t *testing.T) {
 
 // Each fault of the host is named by its check. Nothing of it needs Openfire.
 func TestDoctorHost(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	silent := listen(t)
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }))
 	defer other.Close()
@@ -467,6 +469,7 @@ func doctored(t *testing.T, s *lab.Server) map[string]any {
 
 // Each fault of a database is named by its check, on the real one.
 func TestDoctorDatabase(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	server := ownServer(t, lab.StartMariaDB, lab.Options{LogBin: true}) // its settings are changed
 	const message = "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES "
 	const row = message + "('1', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"

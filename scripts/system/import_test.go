@@ -19,6 +19,7 @@ const encryptedList = `<security><encrypt><algorithm>Blowfish</algorithm><key><c
 
 // TestImport makes a configuration of what a started Openfire has written, in plain and then encrypted by itself, and serves with it.
 func TestImport(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	server := must[*lab.Server](t)(lab.StartOpenfire(within(t, patience), lab.Options{Dir: t.TempDir(), DB: "mariadb",
 		Users: map[string]string{"zhangsan": password("zhangsan")}, Properties: map[string]string{"tlim.cleanUp": "true", "tlim.druid.maxActive": "40", "tlim.nettyServer": "false"}}))
 	t.Cleanup(func() { check(t, server.Stop()) })

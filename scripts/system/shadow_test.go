@@ -194,9 +194,10 @@ func newOldSite(t *testing.T, members []string) *oldSite {
 	s.db = must[*sql.DB](t)(sql.Open("mysql", dsn.FormatDSN()))
 	s.db.SetMaxOpenConns(16)
 	t.Cleanup(func() { check(t, s.db.Close()) })
+	onlooker := "of_" + dsn.DBName // each site has its own
 	for _, statement := range append(slices.Clone(oldTables),
 		"CREATE INDEX site_message ON ofmessage (msg_id)", "CREATE INDEX site_queue ON ofcustomoffline (msg_id)", // as sites with as much traffic have
-		"CREATE OR REPLACE USER onlooker IDENTIFIED BY 'onlooker'", "GRANT SELECT ON "+dsn.DBName+".* TO onlooker",
+		"CREATE OR REPLACE USER "+onlooker+" IDENTIFIED BY 'onlooker'", "GRANT SELECT ON "+dsn.DBName+".* TO "+onlooker,
 		fmt.Sprintf("INSERT INTO ofsession (session_id, session_type, session_name, session_create_time, session_valid, session_user) VALUES ('%s', 0, 'group', '%s', 0, '%s')", s.group, stamp(), members[0])) {
 		_, err := s.db.ExecContext(within(t, soon), statement)
 		check(t, err)
@@ -205,7 +206,7 @@ func newOldSite(t *testing.T, members []string) *oldSite {
 		_, err := s.db.ExecContext(within(t, soon), "INSERT INTO ofsubscriber (user_id, user_name, session_id, ts) VALUES (?, ?, ?, ?)", m, m, s.group, stamp())
 		check(t, err)
 	}
-	dsn.User, dsn.Passwd = "onlooker", "onlooker"
+	dsn.User, dsn.Passwd = onlooker, "onlooker"
 	s.readOnly = dsn.FormatDSN()
 	s.config = lab.ServerConfig(s.server)
 	s.config["store.driver"], s.config["store.dsn"] = "mysql", s.readOnly
@@ -259,6 +260,7 @@ func (s *oldSite) address(user string) string { return user + "@" + s.server.Dom
 // A run beside the old plugin reports what was planted in it and nothing else: differences that PROTOCOL.md makes under their rules, and the faults as
 // unexplained.
 func TestShadowFindsWhatIsPlanted(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	members := []string{"anna", "boris", "clara", "dora", "emil", "fred"}
 	s := newOldSite(t, members)
 	anna, boris, clara := s.login("anna", "x[web]", ""), s.login("boris", "phone", ""), s.login("clara", "y[web]", "")
@@ -419,7 +421,7 @@ func TestShadowFindsWhatIsPlanted(t *testing.T) {
 	if first, _, _ := strings.Cut(log, "\n"); !strings.Contains(first, "load the server") || !strings.Contains(first, "300 messages a second") {
 		t.Errorf("the first line: got %s, want what copies cost", first)
 	}
-	if !strings.Contains(log, "compared until now") || strings.Contains(log, "onlooker:onlooker") {
+	if !strings.Contains(log, "compared until now") || strings.Contains(log, ":onlooker@") {
 		t.Errorf("got log %s, want reports in it, and no password", log)
 	}
 }
@@ -459,6 +461,7 @@ func record(t *testing.T, target string) *recorder {
 
 // A shadow run changes no table, and says nothing but questions to the server. Here nobody plays the plugin: all is missing.
 func TestShadowWritesAndSendsNothing(t *testing.T) {
+	t.Parallel() // it waits for most of its time
 	s := newOldSite(t, []string{"anna", "boris", "dora"})
 	anna, boris := s.login("anna", "x[web]", ""), s.login("boris", "phone", "")
 	way := record(t, s.server.Component)
