@@ -99,7 +99,7 @@ func (s *Service) read(a *arrival) error {
 		a.sender.debit(s.now(), n)
 		a.ownDebt = a.sender.debt.Load()
 	}
-	if m := &a.content; err == nil && (m.env == nil && m.received || m.env != nil && m.kind.names == namesConfirmed) { // one that was too large, or hid its type
+	if err == nil && a.content.confirms { // one that was too large, or hid its type
 		s.confirm(a, a.sender)
 	}
 	return err

@@ -73,19 +73,10 @@ func (s *Service) confirming(a *arrival) bool {
 	a.decoded, a.unfit = true, s.decode(a)
 	m := &a.content
 	switch {
-	case m.ignore:
+	case m.ignore, !m.confirms:
 		return false
-	case m.env != nil && m.kind.names == namesConfirmed:
-	case m.env == nil && m.received && a.unfit == nil:
-	default:
-		return false
-	}
-	if a.unfit != nil {
-		if sender.untrue.AllowN(s.now(), 1) {
-			a.refuse(s, a.unfit)
-		} else {
-			s.metrics.ignoredConfirmations.WithLabelValues(ignoredUntrue).Inc()
-		}
+	case a.unfit != nil:
+		a.refuse(s, a.unfit)
 		return true
 	}
 	settled := s.confirm(a, sender)

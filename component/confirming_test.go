@@ -143,14 +143,14 @@ func TestUntrueConfirmations(t *testing.T) {
 		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("none%d", i)))
 	}
 	h.send("lisi/p", confirms("lisi", "none"))
-	h.send("lisi/p", envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", maxNamed+1, ""))) // its error is one too many
+	h.send("lisi/p", envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", maxNamed+1, ""))) // malformed
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
 	d, posts := h.sender.take()
 	if refusals(posts) != "receipt" || copiesOf(d) != "own>zhangsan@im.test/p" {
 		t.Errorf(`got %s, copies %s, want receipt, copies "own>zhangsan@im.test/p"`, refusals(posts), copiesOf(d))
 	}
-	if got := h.ignored(ignoredUntrue); got != more+2 {
-		t.Errorf("got %v ignored, want %d", got, more+2)
+	if got, malformed := h.ignored(ignoredUntrue), h.ignored(ignoredMalformed); got != more+1 || malformed != 1 {
+		t.Errorf("got %v ignored, %v malformed, want %d, 1", got, malformed, more+1)
 	}
 	for h.confirmations.waits() {
 		h.turns(1)
@@ -166,8 +166,8 @@ func TestUntrueConfirmations(t *testing.T) {
 	for i := range untrueRate*10 + 1 {
 		h.postRaw("lisi/p", testComponent, received(fmt.Sprintf("later%d", i)))
 	}
-	if got := h.ignored(ignoredUntrue); got != more+3 {
-		t.Errorf("a second later: got %v ignored, want %d", got, more+3)
+	if got := h.ignored(ignoredUntrue); got != more+2 {
+		t.Errorf("a second later: got %v ignored, want %d", got, more+2)
 	}
 }
 
@@ -192,19 +192,24 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 	}
 }
 
-// TestMalformedConfirmation: what is no confirmation is answered, by what is wrong with it.
+// TestMalformedConfirmation: a confirmation gets no error, whatever is wrong with it, and counts against nobody's rate.
 func TestMalformedConfirmation(t *testing.T) {
 	h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1 })
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x")) // that is all it may send
 	h.sender.take()
-	for want, envelope := range map[protocol.Code]string{
-		protocol.TooLarge:   envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
-		protocol.NotAllowed: envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
+	for name, envelope := range map[string]string{
+		"too many":         envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")),
+		"another's":        envelopeOf("c2", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")),
+		"nobody's":         envelopeOf("c3", "MTC-000", "", "zhangsan", naming("n", 1, "")),
+		"an id too long":   envelopeOf(strings.Repeat("c", protocol.MaxID+1), "MTC-000", "lisi", "zhangsan", naming("n", 1, "")),
+		"a body of a text": envelopeOf("c4", "MTC-000", "lisi", "zhangsan", `"n"`),
+		"no body":          `{"msg_id":"c5","msg_type":"MTC-000","msg_from":"lisi","msg_to":"zhangsan"}`,
 	} {
-		t.Run(string(want), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
+			before := h.ignored(ignoredMalformed)
 			h.send("lisi/p", envelope)
-			if d, posts := h.sender.take(); refusals(posts) != string(want) || len(d) != 0 {
-				t.Errorf("got %q, %d copies, want %q, none", refusals(posts), len(d), want)
+			if d, posts := h.sender.take(); len(posts) != 0 || len(d) != 0 || h.ignored(ignoredMalformed) != before+1 {
+				t.Errorf("got %q, %d copies, %v ignored, want no answer, none, 1", refusals(posts), len(d), h.ignored(ignoredMalformed)-before)
 			}
 		})
 	}

@@ -24,6 +24,7 @@ type content struct {
 	ext       []byte   // the tlim extension, as every copy carries it
 	ack       bool     // it asks for an acknowledgement
 	received  bool     // it holds an XEP-0184 <received/>
+	confirms  bool     // it is a confirmation, also a malformed one
 	confirmed []string // the message id of that
 	signal    []byte   // a chat state or marker to pass on
 	ignore    bool     // nothing to do and nothing to answer
@@ -70,7 +71,7 @@ func (s *Service) decode(a *arrival) error {
 	case bodies > 1:
 		return protocol.Refuse(protocol.NotJSON, "the stanza has two bodies")
 	case bodies == 0 && other:
-		m.toUser = addressedTo(a.st.To)
+		m.toUser, m.confirms = addressedTo(a.st.To), m.received
 		if a.copied { // the server passes it on itself
 			m.signal = nil
 		}
@@ -84,6 +85,7 @@ func (s *Service) decode(a *arrival) error {
 		kind = s.kinds.of(msgType)
 		return kind.rules()
 	}, s.cfg.Limits)
+	m.confirms = kind != nil && kind.names == namesConfirmed
 	if a.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()

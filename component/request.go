@@ -107,12 +107,17 @@ func (a *arrival) mistaken() error {
 	return protocol.Refuse(protocol.IDConflict, "the database takes msg_id for that of another message")
 }
 
-// refuse answers a sender with an error stanza. It never blocks; when even the reserve of the link is full the sender,
-// who has no acknowledgement, finds out by its own time-out, and a metric counts it.
+// refuse answers a sender with an error stanza, but for a confirmation: its phone did not ask for an answer. It never blocks; when even the
+// reserve of the link is full the sender, who has no acknowledgement, finds out by its own time-out, and a metric counts it.
 func (a *arrival) refuse(s *Service, err error) {
 	refusal := protocol.AsError(err)
 	if a.passing != nil && refusal.Code == protocol.TryLater { // it has settled, and nobody has to repeat it
 		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
+		return
+	}
+	if a.confirms {
+		s.metrics.ignoredConfirmations.WithLabelValues(ignoredMalformed).Inc()
+		a.judged(s, refusal)
 		return
 	}
 	s.metrics.refused.WithLabelValues(string(refusal.Code)).Inc()

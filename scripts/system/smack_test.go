@@ -128,7 +128,11 @@ type smackCase struct {
 
 func (s smackCase) String() string {
 	kind := string(s.pings)
-	if s.receipts == "always" {
+	switch {
+	case s.receipts != "always":
+	case s.pings == ignores:
+		kind = "receipts only"
+	default:
 		kind = "receipts"
 	}
 	if s.fetches {
@@ -146,6 +150,15 @@ const (
 
 var smackAll = flag.Bool("smack.all", false, "TestSmackReconnects: all versions, kinds of clients and reconnects, instead of those that CI runs")
 
+var smackProsody = flag.Bool("smack.prosody", false, "TestSmackReconnects and TestSmackSender: with Prosody instead of Openfire")
+
+func smackServer() (*lab.Server, error) {
+	if *smackProsody {
+		return prosody()
+	}
+	return openfire()
+}
+
 // smackCases are what CI runs, or all that there is.
 func smackCases() []smackCase {
 	same, another := reconnection{}, reconnection{another: true}
@@ -157,13 +170,14 @@ func smackCases() []smackCase {
 		return []smackCase{
 			of("4.4.8", answers, "off", managed), of("4.4.8", answers, "off", both), of("4.4.8", answers, "off", same), of("4.4.8", answers, "off", another),
 			of("4.2.4", answers, "off", same), of("4.1.9", answers, "off", same),
-			of("4.4.8", answers, "always", same), of("4.4.8", ignores, "off", same),
+			of("4.4.8", answers, "always", same), of("4.4.8", ignores, "always", same), of("4.4.8", ignores, "off", same),
 		}
 	}
 	// All kinds of the newest version, and of the others whether their own answers do.
 	var list []smackCase
 	for _, r := range []reconnection{same, another, managed, both} {
-		for _, c := range []smackCase{of("4.4.8", answers, "always", r), of("4.4.8", answers, "off", r), of("4.4.8", refuses, "off", r), of("4.4.8", ignores, "off", r)} {
+		for _, c := range []smackCase{of("4.4.8", answers, "always", r), of("4.4.8", answers, "off", r), of("4.4.8", refuses, "off", r), of("4.4.8", ignores, "always", r),
+			of("4.4.8", ignores, "off", r)} {
 			list = append(list, c)
 			c.fetches = true
 			list = append(list, c)
@@ -178,7 +192,7 @@ func smackCases() []smackCase {
 // The apps that are out there: an unmodified Smack that sends no receipts at all loses its connection ten times while messages stream to it, and each message is
 // seen live or fetched by getOffline, whatever its configuration. Every second time the server does not hear of it.
 func TestSmackReconnects(t *testing.T) {
-	w := newWorld(t, openfire, map[string]any{"offline.grace": smackGrace.String()})
+	w := newWorld(t, smackServer, map[string]any{"offline.grace": smackGrace.String()})
 	// Side by side: each phone has a sender and a ledger of its own.
 	for _, c := range smackCases() {
 		s := smack(t, c.version, c.pings)
@@ -247,21 +261,24 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase) {
 	if c.lossy {
 		note = ", as is expected of a phone that answers nothing"
 	} else if wrong := unexplained(order, lost, resumed); len(wrong) > 0 {
-		t.Errorf("LOST %d of %d: %s, of which the moments of resumption explain all but %d, want all explained", len(lost), len(order), spans(order, lost), len(wrong))
+		t.Errorf("LOST %d of %d: %s, want none, or one in a moment of resumption", len(lost), len(order), spans(order, lost))
+	} else if len(lost) > 0 {
+		note = ", by Openfire in a moment of resumption"
 	}
 	t.Logf("%s: %d reconnects (%d resumed), %d messages, %d lost%s, %d live more than once, %d live and fetched",
 		c, smackReconnects, len(resumed), len(order), len(lost), note, twice, seenAndFetched)
 }
 
 // unexplained are those of lost that Openfire 4.2 did not lose itself: of what it routes in the moment in which a session is resumed it may lose one
-// message (README, What a client is promised). resumed is how many messages were acknowledged by then.
+// message, which was seen once in all runs, so one is forgiven (README, What a client is promised). resumed is how many messages were
+// acknowledged by then.
 func unexplained(order, lost []string, resumed []int) []string {
 	const moment = smackRate / 2 // messages before and after it, with those that are under way
 	wrong := slices.Clone(lost)
 	for _, at := range resumed {
 		near := order[min(max(0, at-moment), len(order)):min(at+moment, len(order))]
 		if i := slices.IndexFunc(wrong, func(id string) bool { return slices.Contains(near, id) }); i >= 0 {
-			wrong = slices.Delete(wrong, i, i+1)
+			return slices.Delete(wrong, i, i+1)
 		}
 	}
 	return wrong
@@ -278,7 +295,8 @@ func TestUnexplained(t *testing.T) {
 		want string
 	}{
 		{"none", nil, "[]"},
-		{"one in each moment", []string{"310", "695"}, "[]"},
+		{"one", []string{"310"}, "[]"},
+		{"one in each moment", []string{"310", "695"}, "[695]"},
 		{"two in one", []string{"310", "311"}, "[311]"},
 		{"one at another time", []string{"500"}, "[500]"},
 	} {
@@ -499,7 +517,7 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 // A Smack app that sends while its connection breaks again and again, and sends again what has no MTC-100: each message is stored once and seen.
 func TestSmackSender(t *testing.T) {
 	const breaks, perLife = 10, 40
-	w := newWorld(t, openfire, nil)
+	w := newWorld(t, smackServer, nil)
 	s := smack(t, "4.4.8", answers)
 	for _, sm := range []bool{true, false} {
 		t.Run(reconnection{sm: sm}.String(), func(t *testing.T) {
