@@ -469,7 +469,7 @@ func doctored(t *testing.T, s *lab.Server) map[string]any {
 
 // Each fault of a database is named by its check, on the real one.
 func TestDoctorDatabase(t *testing.T) {
-	t.Parallel() // it waits for most of its time
+	t.Parallel()                                                        // it waits for most of its time
 	server := ownServer(t, lab.StartMariaDB, lab.Options{LogBin: true}) // its settings are changed
 	const message = "INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES "
 	const row = message + "('1', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"
