@@ -57,6 +57,9 @@ func newSenderState(cfg *Config) *senderState {
 // allow counts one message; false when that is more than the sender may send.
 func (s *senderState) allow(now time.Time) bool { return s.limiter.AllowN(now, 1) }
 
+// spent says that allow would be false.
+func (s *senderState) spent(now time.Time) bool { return s.limiter.TokensAt(now) < 1 }
+
 // debit counts n more. now must not lie before that of another call: the limiter would count the time between twice.
 func (s *senderState) debit(now time.Time, n int) {
 	if n <= 0 || s.limiter.Limit() == rate.Inf {

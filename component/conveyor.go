@@ -216,13 +216,15 @@ func (c *conveyor) processBatch(ctx context.Context, b *batch) error {
 	} else {
 		b.housekeeping(ctx)
 	}
-	b.events(ctx)
-	if !b.writes() {
+	err := b.events(ctx)
+	if err == nil && !b.writes() {
 		b.finish(ctx)
 		return nil
 	}
 
-	err := c.apply(ctx, b)
+	if err == nil {
+		err = c.apply(ctx, b)
+	}
 	switch {
 	case err == nil:
 		c.s.noteStore(nil)

@@ -3,12 +3,15 @@ package component
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"tlim/component/events"
+	"tlim/component/protocol"
 	"tlim/store"
 )
 
@@ -170,4 +173,37 @@ func TestEventsCostNothingWhenOff(t *testing.T) {
 	if n, err := h.db.CountEvents(t.Context(), false); n != 0 || err != nil || h.Service.events != nil {
 		t.Errorf("got %d rows, %v, want none and nobody who would send them", n, err)
 	}
+}
+
+// Who came is told by who was there before. While that cannot be read nothing is written, and nobody who was there is told to have come.
+func TestNobodyComesWhileTheDirectoryCannotBeRead(t *testing.T) {
+	o := &told{got: make(chan map[string]any, 1000)}
+	h := startTelling(t, o)
+	o.next(t, 4)
+	h.kill() // what the cache had is gone
+	h.run(nil)
+	h.Up()
+	asked := 0
+	h.rec.set(func(r *recordingStore) {
+		r.users = func(jids []string) error {
+			if slices.Contains(jids, "zhaoliu") {
+				asked++
+				return store.ErrUnavailable
+			}
+			return nil
+		}
+	})
+	again := []store.User{{ID: "zhaoliu", Name: "赵六"}}
+	if err := h.AddUsers(t.Context(), again); !errors.Is(err, protocol.ErrUnavailable) {
+		t.Errorf("while nobody can tell: got %v, want %v", err, protocol.ErrUnavailable)
+	}
+	if asked == 0 {
+		t.Error("got no question about zhaoliu, want one")
+	}
+	h.rec.set(func(r *recordingStore) { r.users = nil })
+	if err := h.AddUsers(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hello"))
+	o.want(t, "message.stored msg_id=m1 msg_type=MTT-000 msg_from=zhangsan msg_to=lisi")
 }

@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -62,27 +63,33 @@ func (b *batch) wake(ctx context.Context) {
 }
 
 // events writes the rows of what business systems are told into the transaction of what they tell of. Without a webhook it costs one comparison.
-func (b *batch) events(ctx context.Context) {
+// Its error is the store's: who came or left could not be told from who was there.
+func (b *batch) events(ctx context.Context) error {
 	if b.s.events == nil || len(b.changes) == 0 {
-		return
+		return nil
 	}
+	var failed error
 	b.told = b.s.events.Rows(b.changes, events.View{Now: b.now, Stored: func(msgID string) []store.Message { return b.stored[msgID] },
-		Known: func(ids []string) map[string]bool { return b.present(ctx, ids) }})
-	if len(b.told) > 0 {
+		Known: func(ids []string) map[string]bool {
+			there, err := b.present(ctx, ids)
+			failed = cmp.Or(failed, err)
+			return there
+		}})
+	if failed == nil && len(b.told) > 0 {
 		b.changes = append(b.changes, store.Change{Events: b.told})
 	}
+	return failed
 }
 
-// present are those of these ids who were in the directory before the batch, and have not left it. When it cannot be read nobody is: the
-// database is away, and the batch will not be written.
-func (b *batch) present(ctx context.Context, ids []string) map[string]bool {
+// present are those of these ids who were in the directory before the batch, and have not left it.
+func (b *batch) present(ctx context.Context, ids []string) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
 	there := map[string]bool{}
 	for chunk := range slices.Chunk(ids, noticeSlice) {
 		users, err := b.s.users.Lookup(ctx, directory.Localparts(chunk))
 		if err != nil {
-			return there
+			return nil, err
 		}
 		for _, id := range chunk {
 			local, err := stanza.Localpart(id)
@@ -91,7 +98,7 @@ func (b *batch) present(ctx context.Context, ids []string) map[string]bool {
 			}
 		}
 	}
-	return there
+	return there, nil
 }
 
 // wakes says whether a receiver may get a push at all: the sender of a message gets none. A message that the server made in a

@@ -102,10 +102,16 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	if kind == nil {
 		return Spoken{}, protocol.Refuse(protocol.TypeInvalid, "there is no such type")
 	}
+	local, err := stanza.Localpart(sp.Robot.ID)
+	if err != nil {
+		return Spoken{}, protocol.Refuse(protocol.UserIDInvalid, "the robot's id cannot be part of an address")
+	}
+	if s.intake.sender(local).spent(s.now()) { // before the server and the database are asked
+		return Spoken{}, protocol.Refuse(protocol.TryLater, tooFast)
+	}
 	done := make(chan error, 1)
 	said := &speech{over: func(err error) { done <- err }}
 	if kind.scope != scopeGroup {
-		var err error
 		if said.barred, err = s.barred(ctx, sp.Robot.ID, sp.To); err != nil {
 			return Spoken{}, err
 		}
@@ -115,10 +121,6 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	msgID, err := s.speechID(ctx, sp)
 	if err != nil {
 		return Spoken{}, err
-	}
-	local, err := stanza.Localpart(sp.Robot.ID)
-	if err != nil {
-		return Spoken{}, protocol.Refuse(protocol.UserIDInvalid, "the robot's id cannot be part of an address")
 	}
 	text := protocol.NewEnvelope(sp.Type, msgID, sp.Robot.ID, sp.To, protocol.FormatTime(s.now().UnixMilli()), sp.Body, s.cfg.ArrayBodies)
 	env, long, err := protocol.ParseEnvelope(text, s.kinds.rules, s.cfg.Limits)

@@ -211,6 +211,12 @@ func TestRobotRate(t *testing.T) {
 	}
 	_, err := h.says(Speech{To: "lisi", MsgID: "m3"}, "x")
 	wants(t, "beyond the rate", err, protocol.TryLater)
+	h.rec.set(func(r *recordingStore) {
+		r.users = func([]string) error { return errors.New("asked of the database") }
+	})
+	_, err = h.says(Speech{To: "never-asked-about", MsgID: "m4"}, "x")
+	wants(t, "beyond the rate, to somebody who would have to be looked up", err, protocol.TryLater)
+	h.rec.set(func(r *recordingStore) { r.users = nil })
 	h.send("zhangsan/p", text("z1", "zhangsan", "lisi", "x"))
 	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
 		t.Errorf("another sender: got %v, want an acknowledgement", posts)
