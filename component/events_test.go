@@ -207,3 +207,14 @@ func TestNobodyComesWhileTheDirectoryCannotBeRead(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hello"))
 	o.want(t, "message.stored msg_id=m1 msg_type=MTT-000 msg_from=zhangsan msg_to=lisi")
 }
+
+func TestRobotsNeitherComeNorLeave(t *testing.T) {
+	o := &told{got: make(chan map[string]any, 1000)}
+	h := startTelling(t, o)
+	o.next(t, 4)
+	wants(t, "a robot", h.KeepRobots(t.Context(), []protocol.Robot{alarmBot}), "")
+	wants(t, "no robot", h.KeepRobots(t.Context(), nil), "")
+	wants(t, "a person of its name", h.AddUsers(t.Context(), []store.User{{ID: "Alarm-Bot", Name: "x"}}), "")
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hello"))
+	o.want(t, "user.came user_id=Alarm-Bot", "message.stored msg_id=m1 msg_type=MTT-000 msg_from=zhangsan msg_to=lisi")
+}

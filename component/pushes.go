@@ -81,7 +81,7 @@ func (b *batch) events(ctx context.Context) error {
 	return failed
 }
 
-// present are those of these ids who were in the directory before the batch, and have not left it.
+// present are the people of these ids who were in the directory before the batch, and have not left it. Robots neither come nor leave.
 func (b *batch) present(ctx context.Context, ids []string) (map[string]bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTime)
 	defer cancel()
@@ -93,7 +93,7 @@ func (b *batch) present(ctx context.Context, ids []string) (map[string]bool, err
 		}
 		for _, id := range chunk {
 			local, err := stanza.Localpart(id)
-			if u, known := users[local]; err == nil && known && !u.Left {
+			if u, known := users[local]; err == nil && known && !u.Left && !u.Robot {
 				there[id] = true
 			}
 		}
