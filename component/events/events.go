@@ -19,7 +19,7 @@ const (
 	maxCall      = 100     // events of one call
 	maxCallBytes = 1 << 20 // of their bodies, but for a single one
 	pageRows     = 500
-	maxPages     = 20 // of one pass: behind the rows of conversations that wait for a repetition
+	maxPages     = 20 // of one pass
 	maxTries     = 12 // of an event alone, while others are taken: some 45 minutes
 	broken       = 3  // failures one after another that are the receiver's fault and no event's
 	minRetryWait = 2 * time.Second
@@ -27,6 +27,7 @@ const (
 	maxPause     = time.Minute      // of all events
 	maxAskedWait = 15 * time.Minute // whatever a receiver asks for
 	storeWait    = 2 * time.Second
+	rowPause     = 200 * time.Microsecond // ten times what it takes to read a row that waits for a repetition
 	sweepPeriod  = time.Minute
 	sweepRows    = 500
 	slack        = 1000            // by how much the bound may be passed until the next sweep
@@ -95,6 +96,7 @@ type Events struct {
 	until  time.Time // the receiver is left alone
 	swept  time.Time
 	taken  []string // ids that are still to be deleted
+	look   look
 	health logged.Health
 	full   bool // the bound was passed: it was logged
 }

@@ -329,3 +329,57 @@ func TestWithoutAReceiver(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// pages counts the pages of waiting rows that are read.
+type pages struct {
+	Store
+	n int
+}
+
+func (p *pages) Events(ctx context.Context, dead bool, after string, limit int) ([]store.Event, error) {
+	if !dead {
+		p.n++
+	}
+	return p.Store.Events(ctx, dead, after, limit)
+}
+
+// What waits behind a refused event costs others nothing: they are told, however much of it there is, and it is not read again for each of them.
+func TestAMountainBehindARefusedEvent(t *testing.T) {
+	s := newSite(t)
+	s.MaxWaiting = 100_000
+	read := &pages{Store: s.Store}
+	s.Store = read
+	s.to.refuse = func(ids []string) (bool, time.Duration, error) {
+		if slices.Contains(ids, "m1") {
+			return false, 0, errors.New("status 500")
+		}
+		return false, 0, nil
+	}
+	const mountain = (maxPages + 2) * pageRows
+	for n := 0; n < mountain; n += pageRows {
+		s.say(slices.Repeat([]string{"b"}, pageRows)...)
+	}
+	s.say("c")
+	last := fmt.Sprint("m", s.n)
+	for range 4 {
+		s.pass(t.Context())
+	}
+	s.is("behind the mountain", s.took(), last)
+	read.n = 0
+	s.say("d")
+	s.pass(t.Context())
+	s.is("the next", s.took(), fmt.Sprint("m", s.n))
+	if read.n != 1 {
+		t.Errorf("got %d pages read for one event, want 1", read.n)
+	}
+
+	// The first of them is tried again when it is due, and then they are told in their order.
+	s.to.refuse = nil
+	s.clock.Move(time.Minute)
+	for s.count(false) > 0 {
+		s.pass(t.Context())
+	}
+	if got := strings.Fields(s.took()); len(got) != mountain || got[0] != "m1" || got[1] != "m2" || got[mountain-1] != fmt.Sprint("m", mountain) {
+		t.Errorf("got %d told, %v ... %v, want %d, m1, m2 ... m%d", len(got), got[:2], got[len(got)-1], mountain, mountain)
+	}
+}

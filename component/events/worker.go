@@ -26,44 +26,79 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 		return min(wait, sweepPeriod)
 	}
 
-	next := now.Add(sweepPeriod)
-	blocked := map[string]bool{} // conversations whose first event is not due
-	after := ""
-	for range maxPages {
-		page, err := e.Store.Events(ctx, false, after, pageRows)
-		if err != nil {
-			return e.storeAway(err)
-		}
-		var due []store.Event
-		for i := range page {
-			switch at := time.UnixMilli(page[i].Due); {
-			case blocked[page[i].Conversation]:
-			case at.After(now) && page[i].Reason != "": // it has failed; a clock that was set back holds no new one up
-				blocked[page[i].Conversation] = true
-				if at.Before(next) {
-					next = at
-				}
-			default:
-				due = append(due, page[i])
-			}
-		}
-		if e.streak >= broken && len(due) > 0 {
-			due = probe(due)
-		}
-		done, err := e.sendAll(ctx, due, blocked)
-		switch {
-		case err != nil:
-			return e.storeAway(err)
-		case len(due) == 1 && done: // it takes events again, or there was nothing else
-			return time.Millisecond
-		case !done:
-			return max(time.Millisecond, min(e.until.Sub(e.Now()), sweepPeriod))
-		case !store.More(page, pageRows):
-			return max(time.Millisecond, next.Sub(e.Now()))
-		}
-		after = page[len(page)-1].ID
+	if l := &e.look; l.blocked == nil || !now.Before(l.next) {
+		*l = look{blocked: map[string]bool{}, began: now, next: now.Add(sweepPeriod)}
 	}
-	return minRetryWait
+	for range maxPages {
+		again, wait := e.page(ctx, now)
+		if !again {
+			return wait
+		}
+	}
+	return time.Millisecond
+}
+
+// look is one way through the rows that wait, from the first to the last. New rows lie behind the last, so a pass goes on where the one before
+// ended: what stands in front of them, of conversations that wait for a repetition, is read again when the first of these is due, and not for each commit.
+type look struct {
+	after   string          // the last row that was looked at
+	blocked map[string]bool // conversations whose first event is not due; nil: a look begins
+	rows    int // of these that stand there
+	began   time.Time
+	next    time.Time // when the next one begins
+}
+
+// failed notes when a row is due again. Looks take a tenth of the time at most.
+func (l *look) failed(conversation string, due time.Time) {
+	l.blocked[conversation] = true
+	if earliest := l.began.Add(time.Duration(l.rows) * rowPause); due.Before(earliest) {
+		due = earliest
+	}
+	if due.Before(l.next) {
+		l.next = due
+	}
+}
+
+// page sends what is due of the next rows. With again there may be more of them, else wait is how long there is nothing to do.
+func (e *Events) page(ctx context.Context, now time.Time) (again bool, wait time.Duration) {
+	page, err := e.Store.Events(ctx, false, e.look.after, pageRows)
+	if err != nil {
+		return false, e.storeAway(err)
+	}
+	var due []store.Event
+	for i := range page {
+		switch at := time.UnixMilli(page[i].Due); {
+		case e.look.blocked[page[i].Conversation]:
+			e.look.rows++
+		case at.After(now) && page[i].Reason != "": // it has failed; a clock that was set back holds no new one up
+			e.look.failed(page[i].Conversation, at)
+		default:
+			due = append(due, page[i])
+		}
+	}
+	probing := e.streak >= broken && len(due) > 0
+	if probing {
+		due = probe(due)
+	}
+	done, err := e.sendAll(ctx, due)
+	switch {
+	case err != nil:
+		e.look = look{}
+		return false, e.storeAway(err)
+	case !done:
+		e.look = look{}
+		return false, max(time.Millisecond, min(e.until.Sub(e.Now()), sweepPeriod))
+	case probing: // it takes events again: now the others of the page
+		e.look = look{}
+		return false, time.Millisecond
+	}
+	if len(page) > 0 {
+		e.look.after = page[len(page)-1].ID
+	}
+	if !store.More(page, pageRows) {
+		return false, max(time.Millisecond, e.look.next.Sub(e.Now()))
+	}
+	return true, 0
 }
 
 // probe is the event that is sent to a receiver that has taken nothing for a while: of the first of each conversation the one that has waited
@@ -83,7 +118,7 @@ func probe(due []store.Event) []store.Event {
 }
 
 // sendAll sends rows in calls, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
-func (e *Events) sendAll(ctx context.Context, rows []store.Event, blocked map[string]bool) (done bool, err error) {
+func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, err error) {
 	for len(rows) > 0 {
 		// 1. the next call
 		var call []store.Event
@@ -93,7 +128,7 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event, blocked map[st
 				break
 			}
 			taken++
-			if !blocked[row.Conversation] {
+			if !e.look.blocked[row.Conversation] {
 				call = append(call, row)
 				size += len(row.Body)
 			}
@@ -126,14 +161,15 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event, blocked map[st
 			e.size = max(1, min(e.size, len(call))/10)
 		default:
 			rows = rows[taken:]
-			blocked[call[0].Conversation] = true
 			e.streak++
 			if e.streak >= broken {
 				e.pause(now, failure, wait)
 			}
-			if err := e.failed(ctx, call[0], failure); err != nil {
+			due, err := e.failed(ctx, call[0], failure)
+			if err != nil {
 				return false, err
 			}
+			e.look.failed(call[0].Conversation, due)
 			if e.streak >= broken {
 				return false, nil
 			}
@@ -156,28 +192,28 @@ func (e *Events) post(ctx context.Context, call []store.Event) (away bool, wait 
 	return away, wait, err
 }
 
-// failed puts an event off, or gives it up. While nothing is taken that is not its fault.
-func (e *Events) failed(ctx context.Context, row store.Event, why error) error {
+// failed puts an event off, or gives it up, and says when its conversation goes on. While nothing is taken that is not its fault.
+func (e *Events) failed(ctx context.Context, row store.Event, why error) (due time.Time, err error) {
 	now := e.Now()
 	step := store.EventUpdate{IDs: []string{row.ID}, Tries: row.Tries, Reason: why.Error()}
 	if e.streak < broken {
 		step.Tries++
 	}
 	if step.Tries < maxTries {
-		due := now.Add(jitter(backOff(step.Tries, maxRetryWait)))
+		due = now.Add(jitter(backOff(step.Tries, maxRetryWait)))
 		if due.Before(e.until) { // another one is tried first then
 			due = e.until.Add(minRetryWait)
 		}
 		step.Due = due.UnixMilli()
-		return e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step})
+		return due, e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step})
 	}
 	step.Dead, step.Due = true, now.UnixMilli()
 	if err := e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step}); err != nil {
-		return err
+		return now, err
 	}
 	e.Log.Error("an event was given up: it was refused again and again while others were taken; it can be replayed", "event", row.ID, "kind", row.Kind, "error", why)
 	e.buried(1)
-	return nil
+	return now, nil
 }
 
 func (e *Events) buried(n int) {
@@ -261,7 +297,7 @@ func (e *Events) sweep(ctx context.Context, now time.Time) error {
 		}
 		e.dead.Add(int64(-n))
 	}
-	e.swept = now
+	e.swept, e.look = now, look{} // rows were replayed meanwhile, perhaps
 	return nil
 }
 
