@@ -93,14 +93,15 @@ func (a *API) replayEvents(ctx context.Context, r *request) (any, error) {
 	entry := func(n int) store.AuditEvent { return a.event(r, r.path, target, strconv.Itoa(n)+" events") }
 	replayed := 0
 	if all {
-		for replayed < maxReplay {
-			n, found, err := ReplayPage(ctx, a.admin, entry, a.cfg.Clock().UnixMilli())
+		for after := ""; replayed < maxReplay; {
+			n, last, err := ReplayPage(ctx, a.admin, after, entry, a.cfg.Clock().UnixMilli())
 			if err != nil {
 				return nil, err
 			}
-			if replayed += n; !found {
+			if replayed += n; last == "" {
 				break
 			}
+			after = last
 		}
 	} else {
 		n, err := a.admin.ReplayEvents(ctx, []string{id}, a.cfg.Clock().UnixMilli(), entry(1))
@@ -125,18 +126,19 @@ type Replayer interface {
 	ReplayEvents(ctx context.Context, ids []string, at int64, e store.AuditEvent) (int, error)
 }
 
-// ReplayPage replays the oldest dead events in one transaction, with what the audit log says of so many. found is false when there was none.
-func ReplayPage(ctx context.Context, db Replayer, entry func(n int) store.AuditEvent, at int64) (n int, found bool, err error) {
-	page, err := db.Events(ctx, true, "", eventPage)
+// ReplayPage replays the oldest dead events behind the one given ("": all) in one transaction, with what the audit log says of so many. last is
+// the one behind which to go on, "" when there was none: what is given up again meanwhile, because too many wait, is not replayed twice.
+func ReplayPage(ctx context.Context, db Replayer, after string, entry func(n int) store.AuditEvent, at int64) (n int, last string, err error) {
+	page, err := db.Events(ctx, true, after, eventPage)
 	if err != nil || len(page) == 0 {
-		return 0, false, err
+		return 0, "", err
 	}
 	ids := make([]string, len(page))
 	for i := range page {
 		ids[i] = page[i].ID
 	}
 	if n, err = db.ReplayEvents(ctx, ids, at, entry(len(ids))); err != nil {
-		return 0, true, fmt.Errorf("replay: %w", err)
+		return 0, "", fmt.Errorf("replay: %w", err)
 	}
-	return n, true, nil
+	return n, ids[len(ids)-1], nil
 }

@@ -123,14 +123,13 @@ func replayEvents(ctx context.Context, out io.Writer, from config.Sources, id st
 			replayed, err = db.ReplayEvents(ctx, []string{id}, time.Now().UnixMilli(), entry(1))
 			return err
 		}
-		for found := true; found; {
-			n := 0
-			if n, found, err = httpapi.ReplayPage(ctx, db, entry, time.Now().UnixMilli()); err != nil {
+		for after := ""; ; {
+			n, last, err := httpapi.ReplayPage(ctx, db, after, entry, time.Now().UnixMilli())
+			if err != nil || last == "" {
 				return err
 			}
-			replayed += n
+			replayed, after = replayed+n, last
 		}
-		return nil
 	})
 	switch {
 	case err != nil && replayed > 0:
