@@ -79,7 +79,7 @@ func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderin
 	s.conveyor.inFlight.Bound, s.conveyor.inFlight.Max = 100_000, 100_000 // it is no server that can be busy
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
+	go func() { ended <- runParts(ctx, s) }()
 	b.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -155,7 +155,16 @@ func (h *harness) run(change func(*Config)) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.stop, h.stopped = cancel, make(chan error, 1)
-	go func() { h.stopped <- h.Run(ctx) }()
+	go func() { h.stopped <- runParts(ctx, h.Service) }()
+}
+
+// runParts runs all parts of a Service, as the program does.
+func runParts(ctx context.Context, s *Service) error {
+	var runs []func(context.Context) error
+	for _, p := range s.Parts() {
+		runs = append(runs, p.Run)
+	}
+	return doubles.Together(ctx, runs...)
 }
 
 // untold is a server that tells of no account, but that there is none of nobody.

@@ -127,7 +127,7 @@ type Verdict struct {
 }
 
 // Service is the product's core: it implements the handler of the links and the calls of the HTTP API. Create it with
-// [New], run it with [Service.Run].
+// [New], run it with [Service.Parts].
 type Service struct {
 	cfg         Config
 	store       Store
@@ -163,7 +163,7 @@ type Service struct {
 		first  chan struct{}      // closed when the first snapshot was tried
 	}
 	linkEvents trigger.Trigger // room for one: the link went up or down
-	background sync.WaitGroup
+	watching   sync.WaitGroup
 	cleaner    *retention.Cleaner
 	purger     *retention.Purger
 	draining   atomic.Bool
@@ -221,7 +221,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Run takes the database over and works until ctx ends; then it refuses what still comes with error-013, finishes what it
+// Run is the conveyor's part: it takes the database over and works until ctx ends; then it refuses what still comes with error-013, finishes what it
 // has, writes down what is unconfirmed, and returns nil, after ShutdownTimeout at the latest. Any other return is fatal:
 // store.ErrFenced means that another process owns the database now. It can be called once.
 func (s *Service) Run(ctx context.Context) error {
@@ -232,15 +232,7 @@ func (s *Service) Run(ctx context.Context) error {
 	err := s.takeOver(ctx)
 	if err == nil {
 		close(s.started)
-		purging, stopPurging := context.WithCancel(work)
-		s.background.Go(func() { s.purger.Run(purging) })
-		jobs, stopJobs := context.WithCancel(ctx) // a conveyor that was fenced ends before ctx does
-		s.startJobs(jobs)
-		s.background.Go(func() { s.outbox.Run(purging) })
-		s.background.Go(func() { s.events.Run(purging) })
 		err = s.conveyor.convey(ctx, work)
-		stopJobs()
-		stopPurging()
 	} else if ctx.Err() != nil {
 		err = nil
 	}
@@ -253,7 +245,7 @@ func (s *Service) Run(ctx context.Context) error {
 		s.link.cancel()
 	}
 	s.link.Unlock()
-	s.background.Wait()
+	s.watching.Wait()
 	return err
 }
 
@@ -313,7 +305,7 @@ func (s *Service) Up() {
 	if s.watcher == nil || s.draining.Load() {
 		close(first)
 	} else {
-		s.background.Go(func() { s.watcher.Run(ctx, first) })
+		s.watching.Go(func() { s.watcher.Run(ctx, first) })
 	}
 	s.link.Unlock()
 	s.linkEvent()
@@ -399,13 +391,53 @@ func (s *Service) jobs(deps Deps) {
 	s.purger = retention.NewPurger(deps.Store, epoch, s.from, s.log)
 }
 
-// startJobs lets them work until ctx ends; the end of Run waits for them. Each step of theirs is a transaction of its own, so
-// they may be stopped anywhere.
-func (s *Service) startJobs(ctx context.Context) {
-	s.users.Start(ctx, &s.background)
-	s.background.Go(func() { s.cleaner.Run(ctx) })
-	s.background.Go(func() { s.calls.Run(ctx) })
-	s.background.Go(func() { s.trimRobotQueues(ctx) })
+// Part is one of those that make a Service work, each on its own goroutine.
+type Part struct {
+	Name string
+	Run  func(ctx context.Context) error // works until ctx ends; a return before that is fatal
+}
+
+// Parts are all of them, the conveyor among them, in the order in which they begin; they end in the reverse order, each before the next is told
+// to. Until the conveyor has taken the database over, the others wait.
+func (s *Service) Parts() []Part {
+	return []Part{
+		// What the last messages of the conveyor leave to be done is begun before the process ends.
+		s.beside("pushes", s.outbox.Run),
+		s.beside("events", s.events.Run),
+		s.beside("what dissolved groups leave", s.purger.Run),
+		{"conveyor", s.Run},
+		// These ask the conveyor for a place in the order, so they end before it. Each step of theirs is a transaction of its own: they may be
+		// stopped anywhere.
+		s.beside("directory", s.users.Run),
+		s.beside("clean-up", s.cleaner.Run),
+		s.beside("notice calls", s.calls.Run),
+		s.beside("queues of robots", s.trimRobotQueues),
+	}
+}
+
+// beside makes a part of what works while the conveyor does: one that was fenced ends before ctx does, and the others with it. They do not end by
+// themselves, so that it is the conveyor's error that is told.
+func (s *Service) beside(name string, run func(context.Context)) Part {
+	return Part{name, func(ctx context.Context) error {
+		select {
+		case <-s.started:
+			work, cancel := context.WithCancel(ctx)
+			var watch sync.WaitGroup
+			watch.Go(func() {
+				select {
+				case <-s.ended:
+					cancel()
+				case <-work.Done():
+				}
+			})
+			run(work)
+			cancel()
+			watch.Wait()
+		case <-ctx.Done():
+		}
+		<-ctx.Done()
+		return nil
+	}}
 }
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.

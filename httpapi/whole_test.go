@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/component"
+	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
 	"tlim/store"
@@ -84,7 +85,11 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- svc.Run(ctx) }()
+	var runs []func(context.Context) error
+	for _, p := range svc.Parts() {
+		runs = append(runs, p.Run)
+	}
+	go func() { ended <- doubles.Together(ctx, runs...) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -157,12 +157,16 @@ func (a *App) Start(ctx context.Context) error {
 	parts := []part{
 		{name: "heartbeat", run: role.Run, drain: role.Release}, // when all else has ended, another process may lead
 		{name: "link", run: links.Run, drain: func(ctx context.Context) error { return flush(ctx, links) }},
-		{name: "conveyor", run: service.Run},
+	}
+	for _, p := range service.Parts() { // the conveyor, and what works for it and beside it
+		parts = append(parts, part{name: p.Name, run: p.Run})
+	}
+	parts = append(parts, []part{
 		{name: "tokens", run: desk.Run},
 		{name: "keys", run: api.WatchKeys},
 		{name: "console", run: watching.Run},
 		{name: "sweep of files", run: blob.NewSweeper(blobs, db.KnownFiles, a.log).Run},
-	}
+	}...)
 	if a.cfg.XMPP.Copies {
 		linkConfig.First = func() string { // the copies are those of one node
 			if status := links.Status(); status.Up {

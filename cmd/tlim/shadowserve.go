@@ -228,7 +228,9 @@ func (r *shadowRun) begin(ctx context.Context) error {
 	r.site, r.link, r.comparison = site, link, comparison
 
 	// 3. they run
-	r.start(part{name: "conveyor", run: service.Run})
+	for _, p := range service.Parts() {
+		r.start(part{name: p.Name, run: p.Run})
+	}
 	r.start(part{name: "packet copies", run: link.Run})
 	r.ready.Store(true)
 	return nil

@@ -65,7 +65,7 @@ type Deps struct {
 	Now      func() time.Time
 }
 
-// Directory is the one face of all that knows users. Create it with [New], start its jobs with [Directory.Start].
+// Directory is the one face of all that knows users. Create it with [New], run its jobs with [Directory.Run].
 type Directory struct {
 	*Cache
 	cfg     Config
@@ -96,8 +96,9 @@ func New(cfg Config, deps Deps) *Directory {
 	return d
 }
 
-// Start lets the jobs work until ctx ends; jobs waits for them. The database must be this process's own by then.
-func (d *Directory) Start(ctx context.Context, jobs *sync.WaitGroup) {
+// Run lets the jobs work until ctx ends, and returns when they have ended. The database must be this process's own by then.
+func (d *Directory) Run(ctx context.Context) {
+	var jobs sync.WaitGroup
 	if d.source != nil {
 		if d.cfg.DryRun {
 			d.log.Warn("directory.dry_run is on: the source of users is read and compared, and nothing is changed; users are those of source api")
@@ -109,6 +110,7 @@ func (d *Directory) Start(ctx context.Context, jobs *sync.WaitGroup) {
 	}
 	jobs.Go(func() { d.accounts.run(ctx) })
 	jobs.Go(func() { d.refresh.run(ctx) })
+	jobs.Wait()
 }
 
 // LinkReady tells that the link to the server came up: accounts that were waiting for it can be made. It never blocks.

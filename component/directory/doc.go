@@ -12,7 +12,7 @@
 //
 // # Jobs
 //
-// [Directory.Start] starts them; they end with their context and may be stopped anywhere, because each step is a transaction of its own and what
+// [Directory.Run] runs them; they end with their context and may be stopped anywhere, because each step is a transaction of its own and what
 // is left to do stands in the database.
 //
 //   - A poll for each list of users that is followed: the source, or the server's tables.

@@ -80,7 +80,7 @@ func (h *harness) restart(cfg Config, w with) {
 func (h *harness) start() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var jobs sync.WaitGroup
-	h.Start(ctx, &jobs)
+	jobs.Go(func() { h.Run(ctx) })
 	stop = func() { cancel(); jobs.Wait() }
 	h.t.Cleanup(stop)
 	return stop

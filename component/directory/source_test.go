@@ -210,7 +210,8 @@ func TestDryRunOfASource(t *testing.T) {
 	if len(h.from.calledOver) > 0 {
 		t.Errorf("written into the source: got %q, want none", h.from.calledOver)
 	}
-	h.start()
+	stop := h.start()
+	stop()
 	if h.log.Count("directory.dry_run is on") != 1 {
 		t.Errorf("the log: got %s, want one such line", h.log)
 	}

@@ -43,7 +43,7 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 type look struct {
 	after   string          // the last row that was looked at
 	blocked map[string]bool // conversations whose first event is not due; nil: a look begins
-	rows    int // of these that stand there
+	rows    int             // of these that stand there
 	began   time.Time
 	next    time.Time // when the next one begins
 }
