@@ -3,6 +3,7 @@ package component
 import (
 	"cmp"
 	"strings"
+	"sync"
 	"time"
 
 	"tlim/component/cache"
@@ -85,6 +86,30 @@ type kindTable struct {
 	named  map[string]*Kind
 	family map[string]*Kind
 	notice *Kind // MTB-* as the component makes them
+}
+
+// Traits are what the table says of a msg_type to those who compare what another program has made of its messages.
+type Traits struct {
+	Group      bool // it belongs to a group
+	Outside    bool // clients send none that would be stored: a business message, a command
+	Notice     bool // of these, a business message
+	Receipt    bool // its sender has read what it names
+	Revoke     bool // it removes what it names
+	Late       bool // former members may still send it
+	TellsNamed bool // former members whom it names get it, too
+	ByServer   bool // made by the server, one for each member
+}
+
+var sharedKinds = sync.OnceValue(newKinds)
+
+// TraitsOf has none for a msg_type that is not valid.
+func TraitsOf(msgType string) Traits {
+	k := sharedKinds().of(msgType)
+	if k == nil {
+		return Traits{}
+	}
+	return Traits{Group: k.scope == scopeGroup, Outside: k.scope == scopeBusiness || k.scope == scopeCommand, Notice: k.scope == scopeBusiness,
+		Receipt: k.names == namesRead, Revoke: k.names == namesRevoked, Late: k.late, TellsNamed: k.told, ByServer: k.each}
 }
 
 // newKinds builds the table. (A package variable would refer to itself through the functions in it.)

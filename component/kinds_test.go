@@ -44,8 +44,8 @@ func typesNamed(t *testing.T, path string, types *regexp.Regexp) (list []string)
 // ofStatements is the one other file that names types: those by which SQL selects. TestStatementsAgreeWithKinds holds it against the table.
 const ofStatements = "../store/msgtype.go"
 
-// playsClients are folders that may name types: the self-test plays clients, and the shadow run knows what the old plugin did by type.
-var playsClients = []string{"../store/conformance", "../cmd/tlim/shadow"}
+// playsClients are folders that may name types: the self-test plays clients.
+var playsClients = []string{"../store/conformance"}
 
 // TestTypesAreTheTables: what is special about a message type says its row of the table, and nobody else asks for the type.
 func TestTypesAreTheTables(t *testing.T) {

@@ -202,7 +202,7 @@ func (c *Comparison) Judged(v component.Verdict) {
 	}
 	if v.Err != nil {
 		m.code = protocol.AsError(v.Err).Code
-		if revokes(msgType) && v.Envelope != nil {
+		if component.TraitsOf(msgType).Revoke && v.Envelope != nil {
 			for _, named := range v.Envelope.MsgIDs() {
 				c.revokedInVain[named] = now
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component"
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -44,7 +45,7 @@ type message struct {
 	before bool // its id was in the table before the copies began
 }
 
-func (m *message) group() bool { return strings.HasPrefix(m.msgType, "MTS-") }
+func (m *message) is() component.Traits { return component.TraitsOf(m.msgType) }
 
 // saw adds what a look has found. A row that was there once has been written, even where somebody has fetched or deleted it since.
 func (m *message) saw(rows []store.Message, queue []store.OfflineMessage) {
@@ -115,7 +116,7 @@ func (c *Comparison) judgeMessage(m *message, site answers) []finding {
 		return []finding{{what: MessageOurs, rule: RuleDissolve}}
 	case m.code == protocol.TryLater:
 		return []finding{{not: NotTaken}}
-	case m.code == protocol.NotAllowed && m.group() && late(m.msgType) && len(rows) > 0:
+	case m.code == protocol.NotAllowed && m.is().Late && len(rows) > 0:
 		return []finding{{not: NotFormer}}
 	case m.code != "" && len(rows) > 0:
 		return []finding{{what: MessageRefused, rule: m.ruleOf(m.code), detail: string(m.code)}}
@@ -182,13 +183,13 @@ func difference(a, b string) string {
 func (c *Comparison) ruleOfUnstored(m *message) Rule {
 	_, revoked := c.revoked[m.id]
 	switch {
-	case revoked && !receipt(m.msgType):
+	case revoked && !m.is().Receipt:
 		return RuleRevoke // its revoke came first
 	case m.before || m.copies > 1:
 		return RuleOnce
-	case m.msgType == "MTS-107":
+	case m.is().ByServer:
 		return RuleDissolve
-	case m.group() && late(m.msgType):
+	case m.is().Late:
 		return RuleGroups // of a group that is gone
 	}
 	return Unexplained
@@ -263,9 +264,9 @@ func (c *Comparison) missing(m *message, owner string, site answers) finding {
 		return finding{not: NotPresence}
 	case c.presence.PhoneCame(owner, m.sent.Add(-clockSlack)):
 		return finding{not: NotFetched}
-	case m.msgType == "MTS-103" && m.named[owner]:
+	case m.is().TellsNamed && m.named[owner]:
 		return finding{what: QueueMissing, rule: RuleGroups, detail: "who is named in the notice"}
-	case m.group() && c.left(m.want, owner):
+	case m.is().Group && c.left(m.want, owner):
 		return finding{not: NotMember}
 	case !site.holdsQueued:
 		return finding{what: QueueMissing, rule: RuleErrors, detail: "the queue's column cannot hold the body"}
@@ -277,7 +278,7 @@ func (c *Comparison) missing(m *message, owner string, site answers) finding {
 func (c *Comparison) extra(m *message, owner string) finding {
 	f := finding{what: QueueExtra}
 	switch {
-	case m.code == protocol.NotAllowed && m.group() && late(m.msgType):
+	case m.code == protocol.NotAllowed && m.is().Late:
 		return finding{not: NotFormer}
 	case m.code != "":
 		f.rule, f.detail = m.ruleOf(m.code), string(m.code)
@@ -287,15 +288,15 @@ func (c *Comparison) extra(m *message, owner string) finding {
 		return finding{not: NotBlind}
 	case !c.presence.Steady(owner, m.sent.Add(-clockSlack), m.came.Add(presenceSlack)):
 		return finding{not: NotPresence}
-	case m.msgType == "MTS-100" || receipt(m.msgType) && owner == m.sender:
+	case m.is().Receipt && (m.is().Group || owner == m.sender):
 		f.rule = RuleReceipts
-	case m.msgType == "MTS-107":
+	case m.is().ByServer:
 		f.rule = RuleDissolve
 	case owner == m.sender:
 		if mobile, web := c.presence.On(owner); !mobile && (!web || presence.IsMobile(m.resource)) {
 			f.rule = RuleOffline // only who sends from the web gets their own
 		}
-	case m.want != nil && m.group() && c.wasMember(m.want.SessionID, owner) && c.left(m.want, owner):
+	case m.want != nil && m.is().Group && c.wasMember(m.want.SessionID, owner) && c.left(m.want, owner):
 		return finding{not: NotMember}
 	case m.want == nil && m.rowsKnown():
 		f.rule = c.ruleOfUnstored(m)

@@ -55,30 +55,18 @@ func (m *message) ruleOf(code protocol.Code) Rule {
 	switch {
 	case !protocol.SameUser(m.from, m.sender):
 		return RuleIdentity
-	case revokes(m.msgType):
+	case m.is().Revoke:
 		return RuleRevoke
-	case receipt(m.msgType):
+	case m.is().Receipt:
 		return RuleReceipts
-	case m.msgType == "MTS-107":
+	case m.is().ByServer:
 		return RuleDissolve
-	case m.group():
+	case m.is().Group:
 		return RuleGroups
-	case strings.HasPrefix(m.msgType, "MTB-"), strings.HasPrefix(m.msgType, "MTC-"):
+	case m.is().Outside:
 		return RuleTypes
 	}
 	return RuleIdentity // what else is not allowed is to write as somebody
-}
-
-func revokes(msgType string) bool { return msgType == "MTT-101" || msgType == "MTS-101" }
-func receipt(msgType string) bool { return msgType == "MTT-100" || msgType == "MTS-100" }
-
-// late are the notices that members of the last day may send; who was removed by an HTTP call is not known here.
-func late(msgType string) bool {
-	switch msgType {
-	case "MTS-101", "MTS-103", "MTS-104", "MTS-106", "MTS-107":
-		return true
-	}
-	return false
 }
 
 // sameBody says whether two stored bodies read the same, and by which rule where they are written differently.

@@ -3,9 +3,9 @@ package shadow
 import (
 	"context"
 	"maps"
-	"strings"
 	"time"
 
+	"tlim/component"
 	"tlim/component/protocol"
 	"tlim/store"
 )
@@ -107,9 +107,9 @@ func (c *Comparison) settleUncopied(all bool) {
 		if u.old {
 			continue
 		}
-		id, msgType := u.row.MsgID, u.row.Type
+		id, msgType, is := u.row.MsgID, u.row.Type, component.TraitsOf(u.row.Type)
 		switch {
-		case strings.HasPrefix(msgType, "MTB-"), u.row.From == protocol.AdminID, msgType == "MTS-107" && u.row.From == u.row.To:
+		case is.Notice, u.row.From == protocol.AdminID, is.ByServer && u.row.From == u.row.To:
 			c.tally.not(NotHTTP, 1, id)
 		case id == "":
 			c.tally.not(NotID, 1, msgType+" of "+u.row.From)
