@@ -260,7 +260,6 @@ func (s *oldSite) address(user string) string { return user + "@" + s.server.Dom
 // A run beside the old plugin reports what was planted in it and nothing else: differences that PROTOCOL.md makes under their rules, and the faults as
 // unexplained.
 func TestShadowFindsWhatIsPlanted(t *testing.T) {
-	t.Parallel() // it waits for most of its time
 	members := []string{"anna", "boris", "clara", "dora", "emil", "fred"}
 	s := newOldSite(t, members)
 	anna, boris, clara := s.login("anna", "x[web]", ""), s.login("boris", "phone", ""), s.login("clara", "y[web]", "")
