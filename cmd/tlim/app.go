@@ -146,7 +146,8 @@ func (a *App) Start(ctx context.Context) error {
 	a.role = role
 	a.parts.Store(true)
 
-	// 4. the turn of this process
+	// 4. the turn of this process. It tells that it lives from the moment in which it leads.
+	a.start(part{name: "heartbeat", run: role.Run, drain: role.Release}) // when all else has ended, another process may lead
 	if a.cfg.Standby.Enabled {
 		if err := a.standBy(ctx); err != nil {
 			return err
@@ -155,7 +156,6 @@ func (a *App) Start(ctx context.Context) error {
 
 	// 5. they run, and end in the reverse order: the conveyor before the link, so that its last copies and refusals still leave
 	parts := []part{
-		{name: "heartbeat", run: role.Run, drain: role.Release}, // when all else has ended, another process may lead
 		{name: "link", run: links.Run, drain: func(ctx context.Context) error { return flush(ctx, links) }},
 	}
 	for _, p := range service.Parts() { // the conveyor, and what works for it and beside it

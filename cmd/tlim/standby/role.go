@@ -305,18 +305,23 @@ func (r *Role) Run(ctx context.Context) error {
 
 func (r *Role) beat(ctx context.Context) error {
 	health := logged.Health{Failing: "no heartbeat reaches the database", Again: "heartbeats reach the database again"}
+	// Time in which this process was paused proves nothing: how long heartbeats fail is counted by the attempts.
+	const maxAttempt = beatPeriod + askTime
+	failing := time.Duration(0)
 	for last := time.Now(); ; {
 		asking, cancel := context.WithTimeout(ctx, askTime)
 		err := r.cfg.Heart.Beat(asking, r.epoch.Load())
 		cancel()
+		failing += min(time.Since(last), maxAttempt)
+		last = time.Now()
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case errors.Is(err, store.ErrFenced):
 			return err
 		case err == nil:
-			last = time.Now()
-		case time.Since(last) > givingUp:
+			failing = 0
+		case failing > givingUp:
 			return fmt.Errorf("%w: %w", ErrGivenUp, err)
 		}
 		health.Note(r.cfg.Log, err)

@@ -21,6 +21,7 @@ type rows struct {
 	away    bool // nobody reaches it
 	deaf    bool // no heartbeat reaches it
 	lost    bool // the answer to the next COMMIT is lost
+	pause   time.Duration
 }
 
 var errAway = errors.New("away")
@@ -91,6 +92,14 @@ func (r *rows) Sit(context.Context, store.Leader) error {
 
 // Beat makes rows the heart as well.
 func (r *rows) Beat(_ context.Context, epoch int64) error {
+	r.mu.Lock()
+	pause := r.pause
+	r.pause = 0
+	r.mu.Unlock()
+	if pause > 0 { // the process is stopped, whatever its deadlines say, and its connection is gone then
+		time.Sleep(pause)
+		return errAway
+	}
 	return r.locked(func() error {
 		switch {
 		case r.deaf:
@@ -223,6 +232,33 @@ func TestGivingUp(t *testing.T) {
 		if took := time.Since(begin); took < givingUp || took > givingUp+2*beatPeriod {
 			t.Errorf("it gave up after %v, want %v", took, givingUp)
 		}
+	})
+}
+
+// A leader that was paused for long goes on, when its first heartbeat fails and nobody has taken over.
+func TestPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{}
+		first := run(t, r, "first")
+		first.until(t)
+		beat := func() (n int64) {
+			r.set(func() { n = r.leader.Beat })
+			return n
+		}
+		r.set(func() { r.pause = 3 * givingUp })
+		time.Sleep(3*givingUp + beatPeriod/2)
+		before := beat()
+		time.Sleep(5 * beatPeriod)
+		select {
+		case err := <-first.ended:
+			t.Fatalf("it ended with %v, want it to go on", err)
+		default:
+		}
+		if beat() == before {
+			t.Error("got no heartbeat after the pause, want some")
+		}
+		first.cancel()
+		<-first.ended
 	})
 }
 

@@ -166,6 +166,32 @@ step('a key is made, shown once, used, ended, and all of it is in the audit log'
 })
 
 if (!world.brief) {
+  step('clean-up: counted, run after a word, and done', async () => {
+    const { page } = admin
+    await admin.go('数据清理')
+    await page.click('button:has-text("试算")')
+    await page.locator('tr', { hasText: 'ofmessage' }).waitFor()
+    await page.click('button:has-text("立即清理")')
+    await page.locator('dialog', { hasText: '无法恢复' }).waitFor()
+    await page.click('dialog button.danger')
+    await page.locator('.run h2', { hasText: '清理完成' }).waitFor()
+    await admin.accessible('clean-up')
+    await admin.shot('cleanup')
+  })
+
+  step('a notice, receiver by receiver, and those who have not read it are reminded', async () => {
+    const { page } = admin
+    await admin.go('通知')
+    const notice = page.locator('.notice', { hasText: '工资条' })
+    await notice.locator('button:has-text("接收人")').click()
+    await notice.locator('tr', { hasText: absent }).waitFor()
+    await admin.accessible('notices')
+    await admin.shot('notices')
+    await notice.locator('button:has-text("提醒未读")').click()
+    await page.click('dialog button:has-text("提醒未读")')
+    await admin.toast(/已提醒 \d+ 人/)
+  })
+
   step('tokens are revoked after a word', async () => {
     const { page } = admin
     await admin.go('密钥与令牌')
@@ -199,8 +225,8 @@ if (!world.brief) {
     await admin.shot('callers')
   })
 
-  const views = ['概览', '诊断', '推送', '调用方', '消息追踪', '用户', '群组', '密钥与令牌', '配置', '审计日志']
-  const english = ['Overview', 'Doctor', 'Pushes', 'Callers', 'Trace', 'Users', 'Groups', 'Keys and tokens', 'Configuration', 'Audit log']
+  const views = ['概览', '诊断', '推送', '调用方', '消息追踪', '用户', '群组', '通知', '密钥与令牌', '数据清理', '配置', '审计日志']
+  const english = ['Overview', 'Doctor', 'Pushes', 'Callers', 'Trace', 'Users', 'Groups', 'Notices', 'Keys and tokens', 'Clean-up', 'Configuration', 'Audit log']
 
   step('every view, dark, in English', async () => {
     const { page } = admin

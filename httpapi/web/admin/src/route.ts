@@ -1,7 +1,7 @@
 // Where in the console one is. It stands behind the # of the address, so that going back, a bookmark and a link to a colleague work; a server never sees it.
 import { reactive } from 'vue'
 
-export const views = ['overview', 'trace', 'users', 'groups', 'pushes', 'callers', 'doctor', 'config', 'keys', 'audit'] as const
+export const views = ['overview', 'trace', 'users', 'groups', 'notices', 'pushes', 'callers', 'cleanup', 'doctor', 'config', 'keys', 'audit'] as const
 export type View = (typeof views)[number]
 
 export const route = reactive<{ view: View; id: string; query: Record<string, string> }>({ view: 'overview', id: '', query: {} })

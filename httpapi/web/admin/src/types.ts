@@ -49,6 +49,12 @@ export interface Trace {
   explanation?: { user_id: string; verdict: string; text: string; facts: Fact[] }
 }
 
+export interface Notice {
+  call_id: string; caller: string; msg_type: string; title?: string; time: number; open: boolean
+  receivers: number; stored: number; delivered: number; pushed: number; read: number; reminded?: number
+}
+export interface Receiver { user_id: string; msg_id: string; msg_time?: string; stored?: string; delivered?: string; pushed?: string; read: number }
+
 export interface Push {
   push_id: string; channel: string; msg_id: string; msg_type: string; platforms?: string; made: number; tries: number; done: boolean; due: number
   outcome: string; to: { user_id: string; outcome: string }[]; receivers: number
@@ -60,6 +66,16 @@ export interface Callers {
   keyless: { address: string; endpoint: string; allowed: boolean; calls: number }[]
   unasked: { class: string; messages: number; clients: number }[]
   unasking: { user_id: string; class: string }[]
+}
+
+export interface Cleanup {
+  enabled: boolean; counting: boolean; count_error?: string
+  counted?: { at: number; tables: { table: string; kept_days: number; rows: number; left_alone: number }[] }
+  run?: CleanupRun
+}
+export interface CleanupRun {
+  state: string; by?: string; nightly: boolean; started: number; ended?: number; table?: string; error?: string
+  removed: { table: string; rows: number }[]
 }
 
 export interface Setting { key: string; value?: string; source: string }
