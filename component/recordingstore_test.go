@@ -81,7 +81,7 @@ func (r *recordingStore) UsersByJID(ctx context.Context, jids []string) (map[str
 	return r.Store.UsersByJID(ctx, jids)
 }
 
-func (r *recordingStore) UpdatePushes(ctx context.Context, steps []store.PushUpdate) error {
+func (r *recordingStore) UpdatePushes(ctx context.Context, epoch int64, steps []store.PushUpdate) error {
 	r.mu.Lock()
 	ask := r.updating
 	r.mu.Unlock()
@@ -90,7 +90,7 @@ func (r *recordingStore) UpdatePushes(ctx context.Context, steps []store.PushUpd
 			return err
 		}
 	}
-	return r.Store.UpdatePushes(ctx, steps)
+	return r.Store.UpdatePushes(ctx, epoch, steps)
 }
 
 func (r *recordingStore) Apply(ctx context.Context, epoch int64, pos store.Positions, changes []store.Change) error {

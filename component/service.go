@@ -201,7 +201,7 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.calls = calls.New(calls.Deps{Store: deps.Store, Serve: s.serveRest, Epoch: func() int64 { return s.epoch }, Keep: s.keepCalls(),
 		Ended: s.ended, Log: deps.Log, Now: deps.Now})
 	s.outbox = outbox.New(outbox.Config{Channels: deps.Push, Store: deps.Store, Drop: s.dropPushCodes, Class: func(msgType string) store.Class { return s.kindOf(msgType).idClass() },
-		Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
+		Epoch: func() int64 { return s.epoch }, Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.events = events.New(deps.Events, events.Deps{Store: deps.Store, Epoch: func() int64 { return s.epoch }, Registry: deps.Registry, Log: deps.Log, Now: deps.Now, After: deps.After})
 	s.metrics = newMetrics(deps.Registry, s)
 	s.users = s.directory(deps)

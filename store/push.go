@@ -139,9 +139,9 @@ func (s *Store) PushChannels(ctx context.Context) ([]string, error) {
 }
 
 // UpdatePushes writes steps in the order given, in one transaction beside the conversations. What it does may be done
-// again, so that after ErrUnavailable a caller repeats it.
-func (s *Store) UpdatePushes(ctx context.Context, steps []PushUpdate) error {
-	err := s.unfenced(ctx, func(ctx context.Context, t *tx) error {
+// again, so that after ErrUnavailable a caller repeats it. ErrFenced: another process has taken over, and nothing was written.
+func (s *Store) UpdatePushes(ctx context.Context, epoch int64, steps []PushUpdate) error {
+	err := s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error {
 		for i := range steps {
 			if err := t.updatePush(ctx, &steps[i]); err != nil {
 				return err

@@ -36,7 +36,7 @@ func due(t *testing.T, s *store.Store) string {
 
 func update(t *testing.T, s *store.Store, steps ...store.PushUpdate) {
 	t.Helper()
-	must[any](t)(nil, s.UpdatePushes(ctx, steps))
+	must[any](t)(nil, s.UpdatePushes(ctx, must[store.State](t)(s.State(ctx)).Epoch, steps))
 }
 
 func TestPushesComeBackAsTheyWereWritten(t *testing.T) {
@@ -170,7 +170,7 @@ func TestPushStepsAreOneTransaction(t *testing.T) {
 		steps := []store.PushUpdate{{IDs: []string{"p1"}, Outcome: "sent", At: 1700000000005}, {IDs: []string{"p2"}, Delay: true, At: 1700000000009}}
 		raw := e.raw(t, cfg)
 		run(t, raw, "ALTER TABLE tlim_push RENAME COLUMN tries TO tried") // the second step fails
-		if err := s.UpdatePushes(ctx, steps); err == nil {
+		if err := s.UpdatePushes(ctx, epoch, steps); err == nil {
 			t.Error("got no error, want one")
 		}
 		run(t, raw, "ALTER TABLE tlim_push RENAME COLUMN tried TO tries")

@@ -290,8 +290,8 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 	"AddFile": func(s *store.Store, _ int64, n names) error {
 		return s.AddFile(ctx, store.File{ID: n.thing, Owner: n.user, Time: clock(1)})
 	},
-	"UpdatePushes": func(s *store.Store, _ int64, n names) error {
-		return s.UpdatePushes(ctx, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Request: "c2"}, {IDs: []string{n.thing}, Delay: true}})
+	"UpdatePushes": func(s *store.Store, epoch int64, n names) error {
+		return s.UpdatePushes(ctx, epoch, []store.PushUpdate{{IDs: []string{n.thing}, Outcome: "sent"}, {IDs: []string{n.thing}, Request: "c2"}, {IDs: []string{n.thing}, Delay: true}})
 	},
 	"AddKey": func(s *store.Store, _ int64, n names) error {
 		return s.AddKey(ctx, store.Key{Name: n.thing, Digest: "e", Made: 1}, store.AuditEvent{ID: "key " + n.user, What: "w", Outcome: "o"})

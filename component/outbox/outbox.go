@@ -56,7 +56,7 @@ type Store interface {
 	DonePushes(ctx context.Context, channel string, since int64, limit int) ([]store.Push, error)
 	CountPushes(ctx context.Context, channel string) (int, error)
 	PushChannels(ctx context.Context) ([]string, error)
-	UpdatePushes(ctx context.Context, steps []store.PushUpdate) error
+	UpdatePushes(ctx context.Context, epoch int64, steps []store.PushUpdate) error
 	DeletePushes(ctx context.Context, channel string, before int64, limit int) (int, error)
 	DeleteChannel(ctx context.Context, channel string, limit int) (int, error)
 	ReceiptCounts(ctx context.Context, msgIDs []string) (map[string]int, error)
@@ -68,6 +68,7 @@ type Store interface {
 type Config struct {
 	Channels []Channel
 	Store    Store
+	Epoch    func() int64 // of this process: one that was deposed claims no push any more, so that it sends none that its successor sends
 	// Drop takes registrations that the vendor does not know any more from their users. After an error the next push finds them again.
 	Drop func(ctx context.Context, codes, users []string) error
 	// Class says among which ids the state of a message of this type stands: a push is withdrawn when that is not [store.Live] any more.

@@ -155,7 +155,7 @@ func (w *worker) save(ctx context.Context, steps []store.PushUpdate) error {
 	w.unsaved = append(w.unsaved, steps...)
 	for len(w.unsaved) > 0 {
 		n := min(len(w.unsaved), maxSteps)
-		if err := w.o.Store.UpdatePushes(ctx, w.unsaved[:n]); err != nil {
+		if err := w.o.Store.UpdatePushes(ctx, w.o.Epoch(), w.unsaved[:n]); err != nil {
 			return err
 		}
 		w.unsaved = slices.Clone(w.unsaved[n:])

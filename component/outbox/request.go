@@ -116,7 +116,7 @@ func (w *worker) name(ctx context.Context, requests []*request) error {
 	if len(steps) == 0 {
 		return nil
 	}
-	if err := w.o.Store.UpdatePushes(ctx, steps); err != nil {
+	if err := w.o.Store.UpdatePushes(ctx, w.o.Epoch(), steps); err != nil {
 		return &storeError{err}
 	}
 	return nil

@@ -134,7 +134,8 @@ func pushes(c *check) {
 	channels, err := c.s.PushChannels(c.ctx)
 	slices.Sort(channels)
 	want(c, "channels", []string{"c", "d"})(channels, err)
-	c.is("a delay and an outcome", c.s.UpdatePushes(c.ctx, []store.PushUpdate{{IDs: []string{"p1", "P2"}, Delay: true, At: epochMillis + 50}, {IDs: []string{"p2"}, Outcome: "sent", At: epochMillis + 9}}), nil)
+	c.is("of a process that was deposed", c.s.UpdatePushes(c.ctx, c.epoch-1, []store.PushUpdate{{IDs: []string{"p1"}, Request: "r"}}), store.ErrFenced)
+	c.is("a delay and an outcome", c.s.UpdatePushes(c.ctx, c.epoch, []store.PushUpdate{{IDs: []string{"p1", "P2"}, Delay: true, At: epochMillis + 50}, {IDs: []string{"p2"}, Outcome: "sent", At: epochMillis + 9}}), nil)
 	longest.Due, longest.Tries = epochMillis+50, 1
 	want(c, "due again", []store.Push{longest})(c.s.DuePushes(c.ctx, "c", late, 10))
 	bare.Done, bare.Outcome, bare.Due = true, "sent", epochMillis+9
