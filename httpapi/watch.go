@@ -356,7 +356,7 @@ func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
 	if from > 0 {
 		earliest = fmt.Sprintf("%013d", from)
 		if at == (queuePlace{}) {
-			at.Row = store.RowPlace{Time: fmt.Sprintf("%013d", from-1), MsgID: "~", ID: "~"} // behind nearly all of the millisecond before
+			at.Row = store.PlaceBefore(from)
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then seen twice instead of not at all.

@@ -24,7 +24,6 @@ const texts = {
   reload: ['刷新', 'Reload'],
   updated: ['{time} 更新', 'as of {time}'],
   forbidden: ['该密钥没有权限', 'This key may not do that'],
-  showAll: ['全部', 'All'],
   // views
   overview: ['概览', 'Overview'],
   trace: ['消息追踪', 'Trace'],
@@ -49,7 +48,6 @@ const texts = {
   msgId: ['消息编号', 'Message id'],
   orTime: ['或大致时间', 'or about when'],
   find: ['查询', 'Find out'],
-  needUser: ['请填写用户', 'Say which user'],
   needUserOrId: ['请填写用户或消息编号', 'Give a user or a message id'],
   // state
   state: ['状态', 'State'],
@@ -112,7 +110,6 @@ const texts = {
   confirmsPings: ['应答 ping', 'answering pings'],
   confirmsReceipts: ['回执', 'receipts'],
   confirmsNothing: ['不确认', 'nothing'],
-  waitingOf: ['等待 {n}', '{n} waiting'],
   queueOf: ['离线队列', 'Offline queue'],
   queueCount: ['{n} 条等待', '{n} waiting'],
   queueEmpty: ['队列为空：没有等待这位用户的消息', 'The queue is empty: nothing waits for this user'],
@@ -136,7 +133,6 @@ const texts = {
   conversation: ['会话', 'Conversation'],
   kind: ['类型', 'Kind'],
   why: ['原因', 'Why'],
-  near: ['{time} 前后 10 分钟', 'Within ten minutes of {time}'],
   nearMessages: ['{time} 前后的消息', 'Messages around {time}'],
   nearNone: ['这段时间没有与该用户有关的已存储消息', 'No stored message of theirs is of that time'],
   nearLimited: ['只查看了最近活跃的 {n} 个会话', 'Only the {n} conversations that were used last were looked at'],
@@ -181,7 +177,6 @@ const texts = {
   readPhone: ['手机已读', 'on a phone'],
   whatToDo: ['怎么办', 'What to do'],
   // notices
-  title: ['标题', 'Title'],
   caller: ['调用方', 'Caller'],
   time: ['时间', 'Time'],
   receivers: ['接收人', 'Receivers'],
@@ -238,7 +233,6 @@ const texts = {
   noUnasking: ['所有客户端都请求回执', 'Every client asks'],
   clients: ['客户端', 'Clients'],
   messages: ['消息', 'Messages'],
-  class: ['类别', 'Class'],
   byKey: ['按密钥统计', 'By key'],
   sinceStart: ['自 {time} 起统计', 'Counted since {time}'],
   // clean-up
@@ -312,7 +306,6 @@ const texts = {
   saved: ['我已保存', 'I have it'],
   endKey: ['停用', 'End'],
   endSure: ['密钥“{name}”立即失效，使用它的系统将无法调用。无法恢复，只能新建。', 'The key {name} ends at once: whoever uses it can call no more. It does not come back; make a new one.'],
-  endOwnSure: ['这是你正在使用的密钥。停用后你会退出登录。', 'This is the key that you use yourself: you will be signed out.'],
   keyEnded: ['密钥“{name}”已停用', 'The key {name} has ended'],
   ended: ['已停用', 'ended'],
   active: ['有效', 'in use'],
@@ -321,7 +314,6 @@ const texts = {
   sourceConfigKey: ['配置文件（在 http.keys 中修改）', 'configuration (change it in http.keys)'],
   sourceKeyFile: ['密钥文件（http.key_file）', 'key file (http.key_file)'],
   sourceDatabase: ['控制台创建', 'made here'],
-  by: ['{who}，{time}', '{who}, {time}'],
   tokens: ['用户令牌', 'User tokens'],
   tokensText: ['手机丢失或账号泄露时，让该用户的所有 HTTP 令牌立即失效。', 'When a phone is lost or an account was misused: all HTTP tokens of the user end at once.'],
   noCopy: ['无法写入剪贴板，请手动选择复制', 'The clipboard cannot be reached: select it and copy by hand'],
