@@ -10,6 +10,7 @@ import (
 // behind it have. It returns their errors.
 func Together(ctx context.Context, runs ...func(context.Context) error) error {
 	ctx, end := context.WithCancel(ctx)
+	defer end()
 	var stops []func() error
 	for _, run := range runs {
 		own, cancel := context.WithCancel(context.WithoutCancel(ctx))
