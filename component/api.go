@@ -2,6 +2,7 @@ package component
 
 import (
 	"tlim/component/protocol"
+	"tlim/component/unasked"
 	"tlim/store"
 )
 
@@ -54,4 +55,15 @@ type Noticed struct {
 type MemberPresence struct {
 	UserID string
 	Status string // available, away or offline
+}
+
+// Client is one user with one class of client.
+type Client = unasked.Client
+
+// Unasking lists at most n clients that send without ever asking for an acknowledgement, those that sent last first.
+func (s *Service) Unasking(n int) []Client {
+	if s.conveyor.unasked == nil {
+		return nil
+	}
+	return s.conveyor.unasked.Silent(n)
 }

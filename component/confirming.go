@@ -2,9 +2,6 @@ package component
 
 import (
 	"bytes"
-	"hash/maphash"
-	"sync"
-	"time"
 
 	"golang.org/x/time/rate"
 
@@ -101,16 +98,16 @@ func (s *Service) confirm(a *arrival, sender *senderState) bool {
 	}
 	local := a.from.Local
 	s.confirmations.mark(local, store.ConfirmsByReceipts)
-	missed := s.unconfirmed.ConfirmAll(local, ids, s.proved.received)
+	missed := s.unconfirmed.ConfirmAll(local, ids, s.proved.Received)
 	some := len(missed) < len(ids)
 	for _, id := range missed {
 		switch {
-		case s.proved.once(local, id):
+		case s.proved.Once(local, id):
 			some = true
 		case s.credits(sender):
 			some = true
 			s.confirmations.drop(local, id)
-			s.proved.note(local, id, ProofReceipt, false)
+			s.proved.Note(local, id, unconfirmed.ProofReceipt, false)
 		}
 	}
 	return some
@@ -145,91 +142,3 @@ func (i *intake) pass(a *arrival, sender *senderState) bool {
 
 // passingKey is the turn that what a user's phones confirm has among conversations.
 func passingKey(local string) string { return "\x00confirms " + local }
-
-// proved are the ways in which phones got messages of late, by hashes: clients that answer pings and send receipts, or two kinds of those, confirm a
-// message twice, and the second time there is nothing to look for. What is remembered is also what administrators are told of one message.
-type proved struct {
-	now   func() time.Time
-	mu    sync.Mutex
-	seed  maphash.Seed
-	known map[uint64]proof
-	order []uint64 // a ring
-	next  int
-}
-
-// proof is how and when a phone got a message.
-type proof struct {
-	at  int64 // epoch milliseconds
-	how Proof
-	new bool // a confirmation that is the first: another one finds it here, see [proved.once]
-}
-
-// Proof is how it is known that a phone has a message.
-type Proof int8
-
-// The proofs.
-const (
-	ProofNone    Proof = iota // nothing is remembered
-	ProofPings                // its library answered the pings around it
-	ProofReceipt              // its app confirmed it
-	ProofFetched              // it was in an answer of getOffline
-)
-
-// maxProved is how many of them are remembered, in 3 MB: those of some seconds where there are most.
-const maxProved = 1 << 16
-
-func newProved(now func() time.Time) *proved {
-	return &proved{now: now, seed: maphash.MakeSeed(), known: map[uint64]proof{}, order: make([]uint64, 0, maxProved)}
-}
-
-func (p *proved) hash(local, msgID string) uint64 {
-	return maphash.Comparable(p.seed, unconfirmed.RowKey{Owner: local, MsgID: msgID})
-}
-
-// answered remembers that a phone of the user has answered the pings around a message.
-func (p *proved) answered(local, msgID string) { p.note(local, msgID, ProofPings, true) }
-
-// received remembers that an app of the user has confirmed a message.
-func (p *proved) received(local, msgID string) { p.note(local, msgID, ProofReceipt, true) }
-
-func (p *proved) note(local, msgID string, how Proof, first bool) {
-	h, one := p.hash(local, msgID), proof{p.now().UnixMilli(), how, first}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if known, again := p.known[h]; again { // it keeps its place in the ring
-		one.new = first || known.new
-		p.known[h] = one
-		return
-	}
-	p.known[h] = one
-	if len(p.order) < maxProved {
-		p.order = append(p.order, h)
-		return
-	}
-	delete(p.known, p.order[p.next])
-	p.order[p.next] = h
-	p.next = (p.next + 1) % maxProved
-}
-
-// once says whether a message was confirmed of late, and says so no more.
-func (p *proved) once(local, msgID string) bool {
-	h := p.hash(local, msgID)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	one := p.known[h]
-	if !one.new {
-		return false
-	}
-	one.new = false
-	p.known[h] = one
-	return true
-}
-
-// of says how a user's phone got a message, as far as it is remembered.
-func (p *proved) of(local, msgID string) (how Proof, at time.Time) {
-	h := p.hash(local, msgID)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	one := p.known[h]
-	return one.how, time.UnixMilli(one.at)
-}

@@ -276,45 +276,6 @@ func TestPassingOnIsBounded(t *testing.T) {
 	}
 }
 
-// TestProvedOnce: a second kind of confirmation of one message is no work, a third is a question.
-func TestProvedOnce(t *testing.T) {
-	p := newProved(time.Now)
-	p.received("lisi", "m1")
-	if p.once("wangwu", "m1") || !p.once("lisi", "m1") || p.once("lisi", "m1") {
-		t.Error("a proof: got it taken never or twice, want once")
-	}
-	p.note("lisi", "fetched", ProofFetched, false)
-	if p.once("lisi", "fetched") {
-		t.Error("what was fetched: got it taken for a confirmation, want it not")
-	}
-	for i := range maxProved {
-		p.answered("lisi", fmt.Sprint(i))
-	}
-	p.answered("lisi", "last")
-	if p.once("lisi", "0") || !p.once("lisi", "1") || !p.once("lisi", "last") || len(p.order) != maxProved || len(p.known) != maxProved {
-		t.Errorf("got %d proofs kept, or not the youngest; want the oldest of %d forgotten", len(p.order), maxProved)
-	}
-}
-
-// TestProvedHow: administrators are told how and when a phone got a message, also after another confirmation of it has come.
-func TestProvedHow(t *testing.T) {
-	now := time.UnixMilli(1_600_000_000_000)
-	p := newProved(func() time.Time { return now })
-	p.answered("lisi", "m1")
-	now = now.Add(time.Second)
-	p.note("wangwu", "m1", ProofFetched, false)
-	p.once("lisi", "m1")
-	if how, at := p.of("lisi", "m1"); how != ProofPings || at.UnixMilli() != 1_600_000_000_000 {
-		t.Errorf("lisi: got %v at %v, want pings, 1600000000000", how, at.UnixMilli())
-	}
-	if how, at := p.of("wangwu", "m1"); how != ProofFetched || at.UnixMilli() != 1_600_000_001_000 {
-		t.Errorf("wangwu: got %v at %v, want fetched, 1600000001000", how, at.UnixMilli())
-	}
-	if how, _ := p.of("wangwu", "m2"); how != ProofNone {
-		t.Errorf("another message: got %v, want nothing", how)
-	}
-}
-
 // TestRepeatedReadReceipt: each repetition of a read receipt is acknowledged, and one row of it waits for each receiver.
 func TestRepeatedReadReceipt(t *testing.T) {
 	read := func(id, from, to, msgID string) string {

@@ -270,3 +270,15 @@ func (d *decision) apply(e effects) {
 		b.dissolve(d.group)
 	}
 }
+
+// Treatment says what is done with messages of a type: are they stored, do they wait for absent phones, do they wake them.
+func (s *Service) Treatment(msgType string) (stored, queued, pushed bool) {
+	k := s.kinds.of(msgType)
+	switch {
+	case k == nil:
+		return false, false, false
+	case k.scope == scopeBusiness: // what is stored of them is made by the server; clients' own pass without a trace
+		k = s.kinds.notice
+	}
+	return k.Stored, k.Queued, k.Pushed
+}

@@ -29,8 +29,6 @@ type CallStore interface {
 	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)
 	CountIDs(ctx context.Context, author, from, to string) (int, error)
 	MessageHeads(ctx context.Context, msgIDs []string) (map[string]store.Message, error)
-	ListCalls(ctx context.Context, after string, limit int) ([]store.Call, error)
-	CountCall(ctx context.Context, author, from, to string) (store.CallCounts, error)
 	PushesOf(ctx context.Context, msgIDs []string) (map[string][]store.Push, error)
 }
 
@@ -190,14 +188,14 @@ func (s *Service) unserved(ctx context.Context, done store.Call, names []string)
 // served adds the conversations of a call's messages to a set. They are remembered longer than the messages themselves.
 func (s *Service) served(ctx context.Context, id string, set map[string]bool) error {
 	for from := id[:calls.Stem] + calls.First; ; {
-		page, err := s.queries.IDsBetween(ctx, protocol.AdminID, from, id[:calls.Stem]+calls.Last, trackPage)
+		page, err := s.queries.IDsBetween(ctx, protocol.AdminID, from, id[:calls.Stem]+calls.Last, noticeSlice)
 		if err != nil {
 			return err
 		}
 		for _, row := range page {
 			set[row.Conversation] = true
 		}
-		if len(page) < trackPage {
+		if len(page) < noticeSlice {
 			return nil
 		}
 		from = calls.MessageID(id, calls.Number(page[len(page)-1].MsgID)+1)
@@ -247,7 +245,7 @@ func (s *Service) begin(ctx context.Context, u *calls.Underway, to []protocol.Pe
 }
 
 // noticeSlice is how many receivers are one transaction; chat may pass between two.
-const noticeSlice = 500
+const noticeSlice = calls.PartSize
 
 // receivers maps what msgTo may name to users, each once, and says whom it leaves out.
 func (s *Service) receivers(ctx context.Context, caller string, names []string) (list []protocol.Person, skipped []protocol.Skipped, err error) {

@@ -136,7 +136,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 			return err
 		}
 		for _, row := range slice {
-			s.proved.note(p.Local, row.MsgID, ProofFetched, false)
+			s.proved.Note(p.Local, row.MsgID, unconfirmed.ProofFetched, false)
 		}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -171,7 +172,7 @@ var ErrNoPushes = errors.New("no push channel takes messages of this type")
 // Remind wakes the phones of those receivers of a call who have not read its message, by another push. It works through them in slices, between
 // which chat passes, and the pushes of each are in the database when it is through; after an error (ErrNoPushes, ErrUnavailable) those are sent
 // all the same, and repeating it tells nobody twice within outbox.Spacing. It goes to all devices, wherever the message is already: it was not read.
-func (s *Service) Remind(ctx context.Context, n NoticeState) (r Reminded, err error) {
+func (s *Service) Remind(ctx context.Context, n tracking.Call) (r Reminded, err error) {
 	for from := calls.MessageID(n.CallID, 1); ; {
 		ids, err := s.queries.IDsBetween(ctx, protocol.AdminID, from, n.CallID[:calls.Stem]+calls.Last, noticeSlice)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"tlim/component/calls"
 	"tlim/component/outbox"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -66,7 +67,7 @@ func TestRemind(t *testing.T) {
 	if err != nil || next != "" || len(list) != 1 {
 		t.Fatalf("got %+v, next %q, %v, want one notice", list, next, err)
 	}
-	want := NoticeSummary{CallID: id, Caller: "oa", Type: "MTB-000", Title: "请假单", Made: list[0].Made, Receivers: 4, Stored: 3, Delivered: list[0].Delivered, Pushed: 4, Read: 1}
+	want := tracking.Summary{CallID: id, Caller: "oa", Type: "MTB-000", Title: "请假单", Made: list[0].Made, Receivers: 4, Stored: 3, Delivered: list[0].Delivered, Pushed: 4, Read: 1}
 	if list[0] != want {
 		t.Errorf("got %+v, want %+v", list[0], want)
 	}

@@ -21,6 +21,7 @@ import (
 	"tlim/component/protocol"
 	"tlim/component/retention"
 	"tlim/component/stanza"
+	"tlim/component/tracking"
 	"tlim/component/trigger"
 	"tlim/component/unasked"
 	"tlim/component/unconfirmed"
@@ -70,6 +71,7 @@ type Database interface {
 	Store
 	Queries
 	calls.Store
+	tracking.Store
 	directory.Store
 	outbox.Store
 	events.Store
@@ -150,7 +152,9 @@ type Service struct {
 
 	confirmations *confirmations
 	robotQueues   *robotQueues
-	proved        *proved
+	proved        *unconfirmed.Proofs
+
+	*tracking.Tracker
 
 	conveyor  *conveyor
 	epoch     int64        // of this process, once it has taken the database over
@@ -206,13 +210,18 @@ func New(cfg Config, deps Deps) (*Service, error) {
 	s.metrics = newMetrics(deps.Registry, s)
 	s.users = s.directory(deps)
 	s.confirmations = newConfirmations(s.users.Cache, s.metrics.ignoredConfirmations)
-	s.proved = newProved(deps.Now)
+	s.proved = unconfirmed.NewProofs(deps.Now)
 	s.robotQueues = newRobotQueues()
 	s.unconfirmed = unconfirmed.New(cfg.Grace, cfg.UnconfirmedPerUser, unconfirmed.Hooks{
 		Off: cfg.Confirm == ConfirmByPresence, ByUser: cfg.SenderAsUser, How: s.users.Confirms, Drop: s.confirmations.drop,
-		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.answered,
+		Mark: func(local string) { s.confirmations.mark(local, store.ConfirmsByPings) }, Proved: s.proved.Answered,
 		Note: func(outcome string) { s.metrics.pings.WithLabelValues(outcome).Inc() },
 	})
+	s.Tracker = tracking.New(tracking.Deps{Store: deps.Store, Server: cfg.Server, Unconfirmed: s.unconfirmed, Proofs: s.proved, Presence: s.presence, Delivered: s.delivered.Load,
+		Confirms: func(local string) bool {
+			return cfg.Confirm != ConfirmByPresence && s.users.Confirms(local) != store.ConfirmsNot
+		},
+		Title: func(text string) string { return protocol.Shorten(tidy(text), maxTitle) }})
 	s.intake = newIntake(s)
 	s.jobs(deps)
 	if deps.Snapshots != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -11,10 +12,10 @@ import (
 func (h *harness) sight(msgID, user string) string {
 	h.t.Helper()
 	list, _ := h.Look(msgID, []string{"nobody", user})
-	if len(list) != 2 || list[0].Where != "" || list[0].Proof != ProofNone || list[1].User != user {
+	if len(list) != 2 || list[0].Where != "" || list[0].Proof != unconfirmed.ProofNone || list[1].User != user {
 		h.t.Fatalf("got %+v, want nothing of nobody, and something of %s", list, user)
 	}
-	words := map[Proof]string{ProofNone: "", ProofPings: "pings", ProofReceipt: "receipt", ProofFetched: "fetched"}
+	words := map[unconfirmed.Proof]string{unconfirmed.ProofNone: "", unconfirmed.ProofPings: "pings", unconfirmed.ProofReceipt: "receipt", unconfirmed.ProofFetched: "fetched"}
 	return string(list[1].Where) + "/" + words[list[1].Proof]
 }
 

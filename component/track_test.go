@@ -122,7 +122,7 @@ func TestTrackOpen(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	for _, page := range []int{7, trackPage, 10_000} {
+	for _, page := range []int{7, noticeSlice, 10_000} {
 		t.Run(fmt.Sprint("pages of ", page), func(t *testing.T) {
 			if got := h.tracked(row.ID, page); got != want(noticeSlice) {
 				t.Errorf("got\n%s\nwant\n%s", got, want(noticeSlice))

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -17,9 +17,9 @@ type evidence struct {
 	known   bool   // the directory has them
 	account store.User
 	trace   store.Trace
-	sight   component.Sight
+	sight   tracking.Sight
 	routed  int64 // up to here the server has routed all, as memory and tables say
-	devices []component.Device
+	devices []tracking.Device
 	listed  bool // the absence of a device means something
 
 	group    store.Group // of a group's message
@@ -103,7 +103,7 @@ func (e *evidence) revoke() *store.ID {
 // nothing says that neither the tables nor memory know the id.
 func (e *evidence) nothing() bool {
 	t := e.trace
-	return len(t.Messages)+len(t.IDs)+len(t.Receipts)+len(t.Offline)+len(t.Pushes)+len(t.Files) == 0 && e.sight.Where == "" && e.sight.Proof == component.ProofNone
+	return len(t.Messages)+len(t.IDs)+len(t.Receipts)+len(t.Offline)+len(t.Pushes)+len(t.Files) == 0 && e.sight.Where == "" && e.sight.Proof == tracking.ProofNone
 }
 
 func (e *evidence) say(t text, args ...any) string { return t.in(e.language, args) }
@@ -174,7 +174,7 @@ func (e *evidence) conclude() verdict {
 		return verdict{verdictUnknown, textNothingKnown, []any{e.trace.MsgID}}
 	case e.revoke() != nil && row == nil:
 		return verdict{verdictRevoked, textIsRevoked, []any{e.user}}
-	case m == nil && row == nil && e.sight.Where == "" && e.sight.Proof == component.ProofNone:
+	case m == nil && row == nil && e.sight.Where == "" && e.sight.Proof == tracking.ProofNone:
 		return verdict{verdictRemoved, textIsRemoved, nil}
 	}
 
@@ -192,21 +192,21 @@ func (e *evidence) conclude() verdict {
 		return verdict{verdictWaits, textWaitsThere, []any{e.user, e.since(row)}}
 	}
 	switch e.sight.Where {
-	case component.CopyWaits:
+	case tracking.CopyWaits:
 		return verdict{verdictNotRouted, textInBacklog, []any{e.user}}
-	case component.CopySent, component.CopyAsked:
+	case tracking.CopySent, tracking.CopyAsked:
 		return verdict{verdictUnconfirmed, textIsUnconfirmed, []any{e.user, e.moment(e.sight.Sent.UnixMilli())}}
-	case component.CopyAnswered:
+	case tracking.CopyAnswered:
 		return verdict{verdictUnconfirmed, textIsAnswered, []any{e.user}}
-	case component.CopyRow, component.CopyFollows:
+	case tracking.CopyRow, tracking.CopyFollows:
 		return verdict{verdictWaits, textRowComes, []any{e.user}}
 	}
 	switch e.sight.Proof {
-	case component.ProofPings:
+	case tracking.ProofPings:
 		return verdict{verdictConfirmed, textProvedByPings, []any{e.user, e.moment(e.sight.At.UnixMilli())}}
-	case component.ProofReceipt:
+	case tracking.ProofReceipt:
 		return verdict{verdictConfirmed, textProvedByReceipt, []any{e.user, e.moment(e.sight.At.UnixMilli())}}
-	case component.ProofFetched:
+	case tracking.ProofFetched:
 		return verdict{verdictFetched, textIsFetched, []any{e.user, e.moment(e.sight.At.UnixMilli())}}
 	}
 
@@ -368,7 +368,7 @@ func (e *evidence) ofPhone() (list []fact) {
 		}
 		add("copy", at, textFactCopy, e.say(copyTexts[string(where)]))
 	}
-	if e.sight.Proof != component.ProofNone {
+	if e.sight.Proof != tracking.ProofNone {
 		add("proof", e.sight.At.UnixMilli(), proofTexts[e.sight.Proof], e.moment(e.sight.At.UnixMilli()))
 	} else if m := e.message(); m != nil && !e.outside && protocol.TimeOrZero(m.Time) < e.begun.UnixMilli() {
 		add("restart", e.begun.UnixMilli(), textFactRestart, e.moment(e.begun.UnixMilli()))
@@ -502,18 +502,18 @@ var (
 )
 
 var copyTexts = map[string]text{
-	string(component.CopyWaits):    {"等待服务器转发前面的消息", "it waits for the server to route others"},
-	string(component.CopySent):     {"已发给手机，未确认", "sent to a phone, not confirmed"},
-	string(component.CopyAsked):    {"已发给手机，正在等待 ping 应答", "sent to a phone, whose answers to pings are awaited"},
-	string(component.CopyAnswered): {"手机已应答 ping，几秒后生效", "the phone has answered the pings, which counts in a few seconds"},
-	string(component.CopyRow):      {"即将写入离线队列", "about to become an offline message"},
-	string(component.CopyFollows):  {"离线消息随后写入（大群）", "its offline message follows, as of large groups"},
+	string(tracking.CopyWaits):    {"等待服务器转发前面的消息", "it waits for the server to route others"},
+	string(tracking.CopySent):     {"已发给手机，未确认", "sent to a phone, not confirmed"},
+	string(tracking.CopyAsked):    {"已发给手机，正在等待 ping 应答", "sent to a phone, whose answers to pings are awaited"},
+	string(tracking.CopyAnswered): {"手机已应答 ping，几秒后生效", "the phone has answered the pings, which counts in a few seconds"},
+	string(tracking.CopyRow):      {"即将写入离线队列", "about to become an offline message"},
+	string(tracking.CopyFollows):  {"离线消息随后写入（大群）", "its offline message follows, as of large groups"},
 }
 
-var proofTexts = map[component.Proof]text{
-	component.ProofPings:   {"手机于 %s 应答了消息前后的 ping。", "A phone answered the pings around it; that counted at %s."},
-	component.ProofReceipt: {"手机于 %s 发来收到回执。", "A phone confirmed it by a receipt at %s."},
-	component.ProofFetched: {"客户端于 %s 用 getOffline 取走。", "A client fetched it by getOffline at %s."},
+var proofTexts = map[tracking.Proof]text{
+	tracking.ProofPings:   {"手机于 %s 应答了消息前后的 ping。", "A phone answered the pings around it; that counted at %s."},
+	tracking.ProofReceipt: {"手机于 %s 发来收到回执。", "A phone confirmed it by a receipt at %s."},
+	tracking.ProofFetched: {"客户端于 %s 用 getOffline 取走。", "A client fetched it by getOffline at %s."},
 }
 
 // pushTexts say what became of a push, by the outcomes of tlim_push.

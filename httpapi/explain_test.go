@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"tlim/component"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -19,7 +19,7 @@ func TestExplain(t *testing.T) {
 	row := func(status int) []store.OfflineMessage {
 		return []store.OfflineMessage{{Message: store.Message{ID: "0174876e-8000-7000-8000-000000000001", MsgID: "m", Type: chat.Type, Time: chat.Time}, Owner: "lisi", Status: status}}
 	}
-	android := []component.Device{{Resource: "[android]1", Class: "android", Since: testTime}}
+	android := []tracking.Device{{Resource: "[android]1", Class: "android", Since: testTime}}
 	push := func(outcome string, tries int) []store.Push {
 		return []store.Push{{ID: "p", Channel: "jpush", MsgID: "m", Made: at, Due: at + 9000, Done: outcome != "", Outcome: outcome, Tries: tries, To: []store.PushTo{{User: "lisi", Code: "c"}}}}
 	}
@@ -63,16 +63,16 @@ func TestExplain(t *testing.T) {
 		"the push fails":          {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Pushes = push("", 3) }), "waits", "stored row push routed confirms devices", "failed 3 times"},
 		"no phone is registered":  {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.account.PushCode = "" }), "waits", "stored row routed push confirms devices", "has registered no phone"},
 		"an outcome of tomorrow":  {of(chat, func(e *evidence) { e.trace.Offline = row(0); e.trace.Pushes = push("eaten", 0) }), "waits", "stored row push routed confirms devices", "eaten"},
-		"in the backlog":          {of(chat, func(e *evidence) { e.sight.Where = component.CopyWaits }), "not_routed", "stored routed copy push confirms devices", "waits in tlim"},
-		"unconfirmed":             {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = component.CopySent, testTime }), "unconfirmed", "stored copy routed push confirms devices", "is not confirmed yet"},
-		"asked":                   {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = component.CopyAsked, testTime }), "unconfirmed", "stored copy routed push confirms devices", "answers to pings are awaited"},
-		"answered":                {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = component.CopyAnswered, testTime }), "unconfirmed", "stored copy routed push confirms devices", "has answered the pings"},
-		"about to be a row":       {of(chat, func(e *evidence) { e.sight.Where = component.CopyRow }), "waits", "stored routed copy push confirms devices", "about to be written"},
-		"its row follows":         {of(group, func(e *evidence) { e.sight.Where = component.CopyFollows }), "waits", "member stored routed copy push confirms devices", "large groups"},
-		"proved by pings":         {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = component.ProofPings, testTime }), "confirmed", "stored proof routed push confirms devices", "answered the pings around it at 2020-09-13 12:26:40"},
-		"proved by a receipt":     {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = component.ProofReceipt, testTime }), "confirmed", "stored proof routed push confirms devices", "by a receipt"},
-		"fetched":                 {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = component.ProofFetched, testTime }), "fetched", "stored proof routed push confirms devices", "getOffline"},
-		"proved, of what is gone": {of(none, func(e *evidence) { e.sight.Proof, e.sight.At = component.ProofFetched, testTime }), "fetched", "proof stored confirms devices", "getOffline"},
+		"in the backlog":          {of(chat, func(e *evidence) { e.sight.Where = tracking.CopyWaits }), "not_routed", "stored routed copy push confirms devices", "waits in tlim"},
+		"unconfirmed":             {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = tracking.CopySent, testTime }), "unconfirmed", "stored copy routed push confirms devices", "is not confirmed yet"},
+		"asked":                   {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = tracking.CopyAsked, testTime }), "unconfirmed", "stored copy routed push confirms devices", "answers to pings are awaited"},
+		"answered":                {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = tracking.CopyAnswered, testTime }), "unconfirmed", "stored copy routed push confirms devices", "has answered the pings"},
+		"about to be a row":       {of(chat, func(e *evidence) { e.sight.Where = tracking.CopyRow }), "waits", "stored routed copy push confirms devices", "about to be written"},
+		"its row follows":         {of(group, func(e *evidence) { e.sight.Where = tracking.CopyFollows }), "waits", "member stored routed copy push confirms devices", "large groups"},
+		"proved by pings":         {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = tracking.ProofPings, testTime }), "confirmed", "stored proof routed push confirms devices", "answered the pings around it at 2020-09-13 12:26:40"},
+		"proved by a receipt":     {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = tracking.ProofReceipt, testTime }), "confirmed", "stored proof routed push confirms devices", "by a receipt"},
+		"fetched":                 {of(chat, func(e *evidence) { e.sight.Proof, e.sight.At = tracking.ProofFetched, testTime }), "fetched", "stored proof routed push confirms devices", "getOffline"},
+		"proved, of what is gone": {of(none, func(e *evidence) { e.sight.Proof, e.sight.At = tracking.ProofFetched, testTime }), "fetched", "proof stored confirms devices", "getOffline"},
 		"of others":               {of(chat, func(e *evidence) { e.user = "wangwu" }), "not_addressed", "stored routed confirms devices", "zhangsan sent it to lisi"},
 		"their own":               {of(chat, func(e *evidence) { e.user = "zhangsan" }), "sender", "stored routed confirms devices", "zhangsan sent it"},
 		"no member":               {of(group, func(e *evidence) { e.member = nil }), "not_member", "stored routed not_member confirms devices", "is no member of the group 项目组 (g1)"},

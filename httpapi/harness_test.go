@@ -29,6 +29,7 @@ import (
 	"tlim/component/protocol"
 	"tlim/component/retention"
 	"tlim/component/tokens"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -530,24 +531,24 @@ func (r *recorder) Notify(_ context.Context, n component.Notice) (component.Noti
 
 const testCall = "01753ab9-4400-7000-8000-00000c000000"
 
-func (r *recorder) Notice(_ context.Context, id string) (component.NoticeState, bool, error) {
+func (r *recorder) Notice(_ context.Context, id string) (tracking.Call, bool, error) {
 	r.note("Notice", id)
-	return component.NoticeState{CallID: id, Open: true, Total: 600}, slices.Contains([]string{testCall, "notice", "torn", "silent", "revoked"}, id), r.outcome(id)
+	return tracking.Call{CallID: id, Open: true, Total: 600}, slices.Contains([]string{testCall, "notice", "torn", "silent", "revoked"}, id), r.outcome(id)
 }
 
 // Notices knows two calls.
-func (r *recorder) Notices(_ context.Context, after string, limit int) (list []component.NoticeSummary, next string, err error) {
+func (r *recorder) Notices(_ context.Context, after string, limit int) (list []tracking.Summary, next string, err error) {
 	r.note("Notices", after, limit)
 	if after == testCall {
-		return []component.NoticeSummary{{CallID: "01753ab9-4300-7000-8000-00000c000000", Caller: "oa", Type: "MTB-000", Made: time.UnixMilli(1599999990000), Open: true,
+		return []tracking.Summary{{CallID: "01753ab9-4300-7000-8000-00000c000000", Caller: "oa", Type: "MTB-000", Made: time.UnixMilli(1599999990000), Open: true,
 			Receivers: 600, Stored: 500, Delivered: 120, Pushed: 80, Read: 40}}, "", nil
 	}
-	return []component.NoticeSummary{{CallID: testCall, Caller: "oa", Type: "MTB-100", Title: "工资条", Made: time.UnixMilli(1600000000000),
+	return []tracking.Summary{{CallID: testCall, Caller: "oa", Type: "MTB-100", Title: "工资条", Made: time.UnixMilli(1600000000000),
 		Receivers: 3, Stored: 3, Delivered: 2, Pushed: 1, Read: 1}}, testCall, r.outcome(after)
 }
 
 // Remind reminds two.
-func (r *recorder) Remind(_ context.Context, n component.NoticeState) (component.Reminded, error) {
+func (r *recorder) Remind(_ context.Context, n tracking.Call) (component.Reminded, error) {
 	r.note("Remind", n.CallID)
 	switch n.CallID {
 	case "silent":
@@ -561,20 +562,20 @@ func (r *recorder) Remind(_ context.Context, n component.NoticeState) (component
 }
 
 // TrackNotice knows 600 receivers, the last of whom waits, and answers at most 500 at once.
-func (r *recorder) TrackNotice(_ context.Context, n component.NoticeState, after, limit int) (list []component.NoticeReceiver, err error) {
+func (r *recorder) TrackNotice(_ context.Context, n tracking.Call, after, limit int) (list []tracking.Receiver, err error) {
 	r.note("TrackNotice", n.CallID, after, limit)
 	if n.CallID == "torn" {
 		return nil, r.outcome("away")
 	}
 	for i := after + 1; i <= n.Total && len(list) < min(limit, 500); i++ {
-		receiver := component.NoticeReceiver{Number: i, User: fmt.Sprint("u", i), MsgID: fmt.Sprint("m", i), Time: "1544602393031", Stored: "stored", Delivered: "confirmed", Pushed: "sent", Read: 2}
+		receiver := tracking.Receiver{Number: i, User: fmt.Sprint("u", i), MsgID: fmt.Sprint("m", i), Time: "1544602393031", Stored: "stored", Delivered: "confirmed", Pushed: "sent", Read: 2}
 		switch i {
 		case 2:
 			receiver.Delivered, receiver.Pushed, receiver.Read = "queued", "", 0
 		case 3:
 			receiver.Stored, receiver.Delivered, receiver.Pushed, receiver.Read = "removed", "", "withdrawn", 0
 		case n.Total:
-			receiver = component.NoticeReceiver{Number: i, User: receiver.User, MsgID: receiver.MsgID, Stored: "waiting"}
+			receiver = tracking.Receiver{Number: i, User: receiver.User, MsgID: receiver.MsgID, Stored: "waiting"}
 		}
 		list = append(list, receiver)
 	}

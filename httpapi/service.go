@@ -5,6 +5,7 @@ import (
 
 	"tlim/component"
 	"tlim/component/protocol"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -28,12 +29,12 @@ type Service interface {
 	IsRobot(user string) bool
 	// Notice says whether there is such a call. TrackNotice answers at most limit of its receivers, behind number after; none is
 	// the end.
-	Notice(ctx context.Context, callID string) (n component.NoticeState, found bool, err error)
-	TrackNotice(ctx context.Context, n component.NoticeState, after, limit int) ([]component.NoticeReceiver, error)
+	Notice(ctx context.Context, callID string) (n tracking.Call, found bool, err error)
+	TrackNotice(ctx context.Context, n tracking.Call, after, limit int) ([]tracking.Receiver, error)
 	// Notices lists calls, newest first: fewer than limit are the end only when next is "".
-	Notices(ctx context.Context, after string, limit int) (list []component.NoticeSummary, next string, err error)
+	Notices(ctx context.Context, after string, limit int) (list []tracking.Summary, next string, err error)
 	// Remind works in slices: after an error some may be reminded. component.ErrNoPushes: nobody can be.
-	Remind(ctx context.Context, n component.NoticeState) (component.Reminded, error)
+	Remind(ctx context.Context, n tracking.Call) (component.Reminded, error)
 
 	// Offline gives visit, in pages, what waits for a user's phone, oldest first: rows, and what is unconfirmed, in memory. At
 	// most limit of them, all when it is 0.
@@ -71,8 +72,8 @@ type Service interface {
 	UserPresence(user string) string
 
 	// Look, Devices, Waiting, Unasking and Treatment answer from memory, at once. Users are given in the directory's spelling.
-	Look(msgID string, users []string) (list []component.Sight, delivered int64)
-	Devices(users []string) (list [][]component.Device, known bool)
+	Look(msgID string, users []string) (list []tracking.Sight, delivered int64)
+	Devices(users []string) (list [][]tracking.Device, known bool)
 	Waiting(user string) []store.OfflineMessage
 	Unasking(n int) []component.Client
 	Treatment(msgType string) (stored, queued, pushed bool)

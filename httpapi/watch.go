@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"tlim/component"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -26,7 +26,7 @@ type deviceRow struct {
 	Since    int64  `json:"since"`
 }
 
-func deviceRows(list []component.Device) []deviceRow {
+func deviceRows(list []tracking.Device) []deviceRow {
 	rows := make([]deviceRow, 0, len(list))
 	for _, d := range list {
 		rows = append(rows, deviceRow{d.Class, d.Resource, d.Show, d.Since.UnixMilli()})
@@ -632,7 +632,7 @@ func (a *API) inMemory(ctx context.Context, id string, t store.Trace) (open []un
 				row.Sent = s.Sent.UnixMilli()
 			}
 			open = append(open, row)
-		case s.Where == "" && s.Proof != component.ProofNone && len(confirmed) < MaxTraceRows:
+		case s.Where == "" && s.Proof != tracking.ProofNone && len(confirmed) < MaxTraceRows:
 			confirmed = append(confirmed, confirmedRow{At: s.At.UnixMilli(), How: proofWords[s.Proof], User: s.User})
 		}
 	}
@@ -640,7 +640,7 @@ func (a *API) inMemory(ctx context.Context, id string, t store.Trace) (open []un
 }
 
 // proofWords say how a phone got a message.
-var proofWords = map[component.Proof]string{component.ProofPings: "pings", component.ProofReceipt: "receipt", component.ProofFetched: "getOffline"}
+var proofWords = map[tracking.Proof]string{tracking.ProofPings: "pings", tracking.ProofReceipt: "receipt", tracking.ProofFetched: "getOffline"}
 
 // gather reads what an explanation needs beside the trace.
 func (a *API) gather(ctx context.Context, e *evidence) error {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"tlim/component"
+	"tlim/component/tracking"
 	"tlim/store"
 )
 
@@ -50,27 +51,27 @@ func (stillConsole) Checks(ctx context.Context, run bool) (Checks, error) {
 }
 
 // What memory holds in the tests: c1 went to lisi, m1 is confirmed by lisi and unconfirmed of zhangsan.
-func (r *recorder) Look(msgID string, users []string) (list []component.Sight, delivered int64) {
+func (r *recorder) Look(msgID string, users []string) (list []tracking.Sight, delivered int64) {
 	for _, u := range users {
-		s := component.Sight{User: u}
+		s := tracking.Sight{User: u}
 		switch msgID + " " + u {
 		case "m1 zhangsan":
-			s.Where, s.Sent = component.CopyAsked, testTime
+			s.Where, s.Sent = tracking.CopyAsked, testTime
 		case "m1 lisi":
-			s.Proof, s.At = component.ProofPings, testTime
+			s.Proof, s.At = tracking.ProofPings, testTime
 		case "m2 zhangsan":
-			s.Where = component.CopyFollows
+			s.Where = tracking.CopyFollows
 		}
 		list = append(list, s)
 	}
 	return list, 1544602500000
 }
 
-func (r *recorder) Devices(users []string) (list [][]component.Device, known bool) {
+func (r *recorder) Devices(users []string) (list [][]tracking.Device, known bool) {
 	for _, u := range users {
-		devices := []component.Device{}
+		devices := []tracking.Device{}
 		if u == "lisi" {
-			devices = append(devices, component.Device{Resource: "[android]8f3a", Class: "android", Since: testTime}, component.Device{Resource: "[web]c1", Class: "web", Show: "away", Since: testTime})
+			devices = append(devices, tracking.Device{Resource: "[android]8f3a", Class: "android", Since: testTime}, tracking.Device{Resource: "[web]c1", Class: "web", Show: "away", Since: testTime})
 		}
 		list = append(list, devices)
 	}

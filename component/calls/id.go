@@ -14,6 +14,7 @@ import (
 const (
 	Stem         = 30        // characters of a call's id that begin those of its messages
 	MaxReceivers = 1<<24 - 1 // receivers of one call
+	PartSize     = 500       // receivers of one part, at most
 	First        = "000001"  // what ends the id of the first receiver's message
 	Last         = "ffffff"  // and no later than this the last one's
 )
