@@ -29,7 +29,7 @@ const (
 	callStored = `SELECT COUNT(*) FROM ofmessage WHERE msg_id >= ? AND msg_id <= ? AND msg_from == ?`
 	callQueued = `SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= ? AND msg_id <= ? AND msg_from == ?`
 	callRead   = `SELECT COUNT(*) FROM ofstatus WHERE msg_id >= ? AND msg_id <= ? AND sender == ?`
-	callPushed = `SELECT COUNT(DISTINCT exact(msg_id)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND outcome == ?`
+	callPushed = `SELECT COUNT(DISTINCT exact(msg_id)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND outcome == ? AND msg_type == ?`
 
 	messageHead = `SELECT msg_id, msg_type, msg_to, msg_time FROM ofmessage WHERE msg_id == (?*)`
 )
@@ -175,14 +175,14 @@ type CallCounts struct {
 	Pushed int // have a row of the outbox, which keeps them for a day, that was sent
 }
 
-// CountCall counts an author's messages with ids from one to the other, both included, which are one receiver's each.
-func (s *Store) CountCall(ctx context.Context, author, from, to string) (n CallCounts, err error) {
+// CountCall counts an author's messages of a type with ids from one to the other, both included, which are one receiver's each.
+func (s *Store) CountCall(ctx context.Context, author, msgType, from, to string) (n CallCounts, err error) {
 	for _, q := range [...]struct {
 		query string
 		count *int
-		last  string
-	}{{callStored, &n.Stored, author}, {callQueued, &n.Queued, author}, {callRead, &n.Read, author}, {callPushed, &n.Pushed, "sent"}} {
-		if _, err := s.one(ctx, q.query, []any{s.dialect.atLeast(from), to, q.last}, func(scan scanner) error { return scan(intColumn{q.count}) }); err != nil {
+		of    []any
+	}{{callStored, &n.Stored, []any{author}}, {callQueued, &n.Queued, []any{author}}, {callRead, &n.Read, []any{author}}, {callPushed, &n.Pushed, []any{"sent", msgType}}} {
+		if _, err := s.one(ctx, q.query, append([]any{s.dialect.atLeast(from), to}, q.of...), func(scan scanner) error { return scan(intColumn{q.count}) }); err != nil {
 			return n, err
 		}
 	}

@@ -139,12 +139,13 @@ func TestCallMessages(t *testing.T) {
 		apply(t, s, epoch, store.Change{
 			Receipts: []store.Receipt{{ID: "r1", MsgID: name(1), Sender: "admin", Reader: "u1", Status: 2}, {ID: "r2", MsgID: callID(8)[:30] + "000001", Sender: "x", Reader: "y", Status: 1}},
 			Pushes: []store.Push{{ID: "p1", Channel: "a", MsgID: name(1), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "sent"}, {ID: "p2", Channel: "b", MsgID: name(1), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "sent"},
-				{ID: "p3", Channel: "a", MsgID: name(2), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "dead"}, {ID: "p4", Channel: "a", MsgID: name(3), Type: "MTB-000", Made: 1, Due: 1}},
+				{ID: "p3", Channel: "a", MsgID: name(2), Type: "MTB-000", Made: 1, Due: 1, Done: true, Outcome: "dead"}, {ID: "p4", Channel: "a", MsgID: name(3), Type: "MTB-000", Made: 1, Due: 1},
+				{ID: "p5", Channel: "a", MsgID: name(4), Type: "MTT-000", Made: 1, Due: 1, Done: true, Outcome: "sent"}}, // of a client that took such an id
 		})
-		counts := must[store.CallCounts](t)(s.CountCall(ctx, "admin", name(1), name(30)))
+		counts := must[store.CallCounts](t)(s.CountCall(ctx, "admin", "MTB-000", name(1), name(30)))
 		queued := must[map[store.OfflineKey]bool](t)(s.OfflineOwners(ctx, []string{name(1), name(2), name(30)}))
 		equal(t, "counts", counts, store.CallCounts{Stored: 30, Queued: 10 * len(queued), Read: 1, Pushed: 1})
-		equal(t, "of another call", must[store.CallCounts](t)(s.CountCall(ctx, "admin", callID(6)[:30]+"000001", callID(6)[:30]+"ffffff")), store.CallCounts{})
+		equal(t, "of another call", must[store.CallCounts](t)(s.CountCall(ctx, "admin", "MTB-000", callID(6)[:30]+"000001", callID(6)[:30]+"ffffff")), store.CallCounts{})
 		heads := must[map[string]store.Message](t)(s.MessageHeads(ctx, []string{name(5), name(31)}))
 		equal(t, "heads", heads, map[string]store.Message{name(5): {MsgID: name(5), Type: "MTT-000", To: "u5", Time: clock(5)}})
 	})

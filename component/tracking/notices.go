@@ -141,7 +141,7 @@ func (t *Tracker) Notices(ctx context.Context, after string, limit int) (list []
 	}
 	list = make([]Summary, len(rows))
 	for i, row := range rows {
-		n, err := t.Store.CountCall(ctx, protocol.AdminID, firsts[i], calls.MessageID(row.ID, max(1, row.Receivers)))
+		n, err := t.Store.CountCall(ctx, protocol.AdminID, row.Type, firsts[i], calls.MessageID(row.ID, max(1, row.Receivers)))
 		if err != nil {
 			return nil, "", protocol.ErrUnavailable
 		}

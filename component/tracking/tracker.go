@@ -12,7 +12,7 @@ import (
 type Store interface {
 	Call(ctx context.Context, id string) (store.Call, bool, error)
 	ListCalls(ctx context.Context, after string, limit int) ([]store.Call, error)
-	CountCall(ctx context.Context, author, from, to string) (store.CallCounts, error)
+	CountCall(ctx context.Context, author, msgType, from, to string) (store.CallCounts, error)
 	CallParts(ctx context.Context, id string, first, limit int) ([]store.CallPart, error)
 	CountIDs(ctx context.Context, author, from, to string) (int, error)
 	IDsBetween(ctx context.Context, author, from, to string, limit int) ([]store.ID, error)

@@ -93,7 +93,7 @@ SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE cal
 SELECT COUNT(*) FROM ofmessage WHERE msg_id >= ? AND msg_id <= ? AND (msg_from = ? AND CAST(CONVERT(msg_from USING utf8mb4) AS BINARY) = ?);
 SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= ? AND msg_id <= ? AND (msg_from = ? AND CAST(CONVERT(msg_from USING utf8mb4) AS BINARY) = ?);
 SELECT COUNT(*) FROM ofstatus WHERE msg_id >= ? AND msg_id <= ? AND (sender = ? AND CAST(CONVERT(sender USING utf8mb4) AS BINARY) = ?);
-SELECT COUNT(DISTINCT CAST(CONVERT(msg_id USING utf8mb4) AS BINARY)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND (outcome = ? AND CAST(CONVERT(outcome USING utf8mb4) AS BINARY) = ?);
+SELECT COUNT(DISTINCT CAST(CONVERT(msg_id USING utf8mb4) AS BINARY)) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND (outcome = ? AND CAST(CONVERT(outcome USING utf8mb4) AS BINARY) = ?) AND (msg_type = ? AND CAST(CONVERT(msg_type USING utf8mb4) AS BINARY) = ?);
 DELETE FROM tlim_call WHERE (call_id IN (?,?) AND CAST(CONVERT(call_id USING utf8mb4) AS BINARY) IN (?,?));
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE (session_id IN (?,?) AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) IN (?,?)) GROUP BY CAST(CONVERT(session_id USING utf8mb4) AS BINARY);
 SELECT COUNT(*) FROM ofsubscriber WHERE (user_id = ? AND CAST(CONVERT(user_id USING utf8mb4) AS BINARY) = ?);

@@ -93,7 +93,7 @@ SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE cal
 SELECT COUNT(*) FROM ofmessage WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND msg_from = :arg3;
 SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND msg_from = :arg3;
 SELECT COUNT(*) FROM ofstatus WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND sender = :arg3;
-SELECT COUNT(DISTINCT msg_id) FROM tlim_push WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND outcome = :arg3;
+SELECT COUNT(DISTINCT msg_id) FROM tlim_push WHERE msg_id >= :arg1 AND msg_id <= :arg2 AND outcome = :arg3 AND msg_type = :arg4;
 DELETE FROM tlim_call WHERE call_id IN (:arg1,:arg2);
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE session_id IN (:arg1,:arg2) GROUP BY session_id;
 SELECT COUNT(*) FROM ofsubscriber WHERE user_id = :arg1;

@@ -93,7 +93,7 @@ SELECT call_id, caller, msg_type, receivers, made, done FROM tlim_call WHERE cal
 SELECT COUNT(*) FROM ofmessage WHERE msg_id >= ? AND msg_id <= ? AND msg_from = ?;
 SELECT COUNT(*) FROM ofcustomoffline WHERE msg_id >= ? AND msg_id <= ? AND msg_from = ?;
 SELECT COUNT(*) FROM ofstatus WHERE msg_id >= ? AND msg_id <= ? AND sender = ?;
-SELECT COUNT(DISTINCT msg_id) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND outcome = ?;
+SELECT COUNT(DISTINCT msg_id) FROM tlim_push WHERE msg_id >= ? AND msg_id <= ? AND outcome = ? AND msg_type = ?;
 DELETE FROM tlim_call WHERE call_id IN (?,?);
 SELECT MIN(session_id), COUNT(*) FROM ofsubscriber WHERE session_id IN (?,?) GROUP BY session_id;
 SELECT COUNT(*) FROM ofsubscriber WHERE user_id = ?;
