@@ -109,8 +109,13 @@ func mergeUnconfirmed(owner string, rows []store.OfflineMessage, entries []uncon
 
 const queuePage = 1000
 
-// ClearOffline removes exactly these entries of a user's queue.
+// ClearOffline removes exactly these entries of a user's queue: a client of theirs has them.
 func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.OfflineMessage) error {
+	return s.dropOffline(ctx, user, rows, func(local, msgID string) { s.proved.Note(local, msgID, unconfirmed.ProofFetched, false) })
+}
+
+// dropOffline removes entries of a queue, and says of each when it is gone.
+func (s *Service) dropOffline(ctx context.Context, user string, rows []store.OfflineMessage, gone func(local, msgID string)) error {
 	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
 		return err
@@ -136,7 +141,7 @@ func (s *Service) ClearOffline(ctx context.Context, user string, rows []store.Of
 			return err
 		}
 		for _, row := range slice {
-			s.proved.Note(p.Local, row.MsgID, unconfirmed.ProofFetched, false)
+			gone(p.Local, row.MsgID)
 		}
 	}
 	return nil

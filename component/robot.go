@@ -309,5 +309,5 @@ func (s *Service) trimRobotQueue(ctx context.Context, id string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(rows), s.ClearOffline(ctx, id, rows)
+	return len(rows), s.dropOffline(ctx, id, rows, func(string, string) {}) // nobody has fetched them
 }

@@ -10,6 +10,7 @@ import (
 	"tlim/component/doubles"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
+	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
@@ -273,6 +274,9 @@ func TestRobotQueueIsBounded(t *testing.T) {
 	}
 	if found, err := h.db.MessagesByID(t.Context(), []string{"m0"}); err != nil || len(found["m0"]) != 1 {
 		t.Errorf("got %v, %v, want the message in the history", found, err)
+	}
+	if seen, _ := h.Look("m0", []string{"Alarm-Bot"}); seen[0].Proof != unconfirmed.ProofNone {
+		t.Errorf("got proof %v of what was trimmed, want none: nobody has fetched it", seen[0].Proof)
 	}
 
 	// The first row of a process is a reason to look, and then each robotQueueStep rows.
