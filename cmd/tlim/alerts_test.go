@@ -120,7 +120,7 @@ func (p *promql) expression() error {
 }
 
 var (
-	rangeFunctions   = []string{"rate", "increase", "deriv"}
+	rangeFunctions   = []string{"rate", "increase", "max_over_time", "deriv"}
 	instantFunctions = []string{"histogram_quantile", "absent"}
 	aggregations     = []string{"sum", "min", "max", "topk"}
 )
