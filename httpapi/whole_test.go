@@ -47,7 +47,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 		Calls:    []store.Call{{ID: testCall, Caller: "oa", Type: notice.Type, Receivers: 1, Made: 1544602393040, Done: true}},
 		Offline:  []store.OfflineMessage{{Message: waiting, Owner: "wangwu"}},
 		Receipts: []store.Receipt{{ID: "r-t", MsgID: notice.MsgID, Sender: "admin", Reader: "wangwu", Status: 1}},
-		Pushes: []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
+		Pushes: []store.Push{{ID: "p-t", Channel: "jpush", MsgID: notice.MsgID, Type: notice.Type, To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Done: true, Outcome: "sent"},
 			{ID: "p-u", Channel: "webhook", MsgID: notice.MsgID, Type: "MTB-000", Platforms: "android,ios", Title: "OA", Alert: "收到了一条审批消息", To: []store.PushTo{{User: "wangwu", Code: "c"}}, Made: 1544602393041, Due: 1544602403041, Tries: 2}},
 	}})
 	seedRobot(t, s)
