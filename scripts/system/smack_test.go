@@ -150,7 +150,7 @@ const (
 
 var smackAll = flag.Bool("smack.all", false, "TestSmackReconnects: all versions, kinds of clients and reconnects, instead of those that CI runs")
 
-var smackProsody = flag.Bool("smack.prosody", false, "TestSmackReconnects and TestSmackSender: with Prosody instead of Openfire")
+var smackProsody = flag.Bool("smack.prosody", false, "TestSmackSender: with Prosody instead of Openfire")
 
 func smackServer() (*lab.Server, error) {
 	if *smackProsody {
@@ -192,7 +192,7 @@ func smackCases() []smackCase {
 // The apps that are out there: an unmodified Smack that sends no receipts at all loses its connection ten times while messages stream to it, and each message is
 // seen live or fetched by getOffline, whatever its configuration. Every second time the server does not hear of it.
 func TestSmackReconnects(t *testing.T) {
-	w := newWorld(t, smackServer, map[string]any{"offline.grace": smackGrace.String()})
+	w := newWorld(t, openfire, map[string]any{"offline.grace": smackGrace.String()})
 	// Side by side: each phone has a sender and a ledger of its own.
 	for _, c := range smackCases() {
 		s := smack(t, c.version, c.pings)
