@@ -165,7 +165,7 @@ func (b *batch) catchUpRows(ctx context.Context, change presence.Change, list []
 		whole := len(rows) < maxBatchItems
 		rows, entries = mergeUnconfirmed(owner, rows, entries)
 		if whole {
-			rows = append(rows, entryRows(owner, entries[:min(len(entries), maxBatchItems)])...)
+			rows = append(rows, unconfirmed.Rows(owner, entries[:min(len(entries), maxBatchItems)])...)
 		}
 		rows = rows[:min(len(rows), maxBatchItems)]
 	}

@@ -67,7 +67,7 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 			return err
 		}
 		for last && left > 0 && len(entries) > 0 { // there may be a hundred thousand of them
-			page, entries = entryRows(p.ID, entries[:min(len(entries), queuePage)]), entries[min(len(entries), queuePage):]
+			page, entries = unconfirmed.Rows(p.ID, entries[:min(len(entries), queuePage)]), entries[min(len(entries), queuePage):]
 			if err := give(page); err != nil {
 				return err
 			}
@@ -79,14 +79,6 @@ func (s *Service) Offline(ctx context.Context, user, sinceMsgID string, limit in
 		afterTime, afterID = end.Time, end.ID
 		maxRows = min(queuePage, 2*len(rows)) // what is behind the end of a page of large bodies was read for nothing
 	}
-}
-
-func entryRows(owner string, list []unconfirmed.Entry) []store.OfflineMessage {
-	rows := make([]store.OfflineMessage, 0, len(list))
-	for _, e := range list {
-		rows = append(rows, e.Row(owner))
-	}
-	return rows
 }
 
 // mergeUnconfirmed puts what is unconfirmed between the rows of a page, in the order of time, leaving out what is a row by now, and returns

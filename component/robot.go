@@ -94,20 +94,20 @@ func (s *speech) refuse(err error) {
 // answered as that was, and goes nowhere again. Its errors are a *protocol.Error (error-013: the robot sends more than one user may, or its
 // conversation is too busy) and protocol.ErrUnavailable: then repeating the call is right, under the same MsgID or Key.
 func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
-	// 1. who speaks, and to whom
+	// 1. who speaks, and to whom. Its rate comes before the server and the database are asked.
+	local, err := stanza.Localpart(sp.Robot.ID)
+	if err != nil {
+		return Spoken{}, protocol.Refuse(protocol.UserIDInvalid, "the robot's id cannot be part of an address")
+	}
+	if s.intake.sender(local).spent(s.now()) {
+		return Spoken{}, protocol.Refuse(protocol.TryLater, tooFast)
+	}
 	if err := s.KeepRobot(ctx, sp.Robot); err != nil {
 		return Spoken{}, err
 	}
 	kind := s.kinds.of(sp.Type)
 	if kind == nil {
 		return Spoken{}, protocol.Refuse(protocol.TypeInvalid, "there is no such type")
-	}
-	local, err := stanza.Localpart(sp.Robot.ID)
-	if err != nil {
-		return Spoken{}, protocol.Refuse(protocol.UserIDInvalid, "the robot's id cannot be part of an address")
-	}
-	if s.intake.sender(local).spent(s.now()) { // before the server and the database are asked
-		return Spoken{}, protocol.Refuse(protocol.TryLater, tooFast)
 	}
 	done := make(chan error, 1)
 	said := &speech{over: func(err error) { done <- err }}

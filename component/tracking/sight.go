@@ -93,10 +93,5 @@ func (t *Tracker) Devices(users []string) (list [][]Device, known bool) {
 // order of time.
 func (t *Tracker) Waiting(user string) []store.OfflineMessage {
 	p := protocol.NewPerson(user, t.Server)
-	list := t.Unconfirmed.Queue(p)
-	rows := make([]store.OfflineMessage, 0, len(list))
-	for _, e := range list {
-		rows = append(rows, e.Row(p.ID))
-	}
-	return rows
+	return unconfirmed.Rows(p.ID, t.Unconfirmed.Queue(p))
 }

@@ -320,6 +320,15 @@ type Entry struct {
 // Row is the row of the queue that says it.
 func (e Entry) Row(owner string) store.OfflineMessage { return e.Message.offline(owner, e.status) }
 
+// Rows are those of entries of one owner.
+func Rows(owner string, list []Entry) []store.OfflineMessage {
+	rows := make([]store.OfflineMessage, 0, len(list))
+	for _, e := range list {
+		rows = append(rows, e.Row(owner))
+	}
+	return rows
+}
+
 // Time is its msg_time.
 func (e Entry) Time() string { return e.Message.Row.Time }
 

@@ -315,9 +315,9 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 				for {
 					login, cancel := context.WithTimeout(besideCtx, dayLogin)
 					client, err := dial(login, i)
-					hung, deaf := 1, 0
+					failed := &d.hung
 					if err == nil {
-						hung, deaf = 0, 1
+						failed = &d.deaf
 						if err = client.Ping(login, users[i]+"@"+r.domain+"/phone"); err != nil {
 							client.Kill()
 						}
@@ -332,8 +332,7 @@ func (d *day) work(ctx context.Context, r *rig, size daySize, random *rand.Rand,
 						return besideCtx.Err()
 					}
 					d.mu.Lock()
-					d.hung += hung
-					d.deaf += deaf
+					*failed++
 					d.mu.Unlock()
 				}
 			})
