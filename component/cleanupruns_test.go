@@ -233,25 +233,29 @@ func TestCleanupOfService(t *testing.T) {
 		return store.AuditEvent{ID: protocol.NewID(), Time: h.clock.Now().UnixMilli(), Who: "root", What: what, Outcome: store.AuditDone}
 	}
 	first := event("cleanup/run")
-	run, err := h.StartCleanup(t.Context(), first)
-	if err != nil || run.Run.State != retention.Running {
+	run, err := h.Cleaner().Start(t.Context(), first)
+	if err != nil || run.State != retention.Running {
 		t.Fatalf("got %+v, %v, want it running", run, err)
 	}
 	<-h.cleaner.Over()
-	if _, err := h.StartCleanup(t.Context(), first); !errors.Is(err, protocol.ErrUnavailable) {
-		t.Errorf("with an event that cannot be written: got %v, want %v", err, protocol.ErrUnavailable)
+	if _, err := h.Cleaner().Start(t.Context(), first); err == nil {
+		t.Error("with an event that cannot be written: got no error, want one")
 	}
-	if err := h.StopCleanup(t.Context(), event("cleanup/stop")); err != nil {
-		t.Error(err)
+	if err := h.Cleaner().Stop(t.Context(), event("cleanup/stop")); err != nil {
+		t.Errorf("stop: got %v, want nil", err)
 	}
-	if err := h.CountCleanup(t.Context()); err != nil {
-		t.Error(err)
+	if err := h.Cleaner().Count(t.Context()); err != nil {
+		t.Errorf("count: got %v, want nil", err)
 	}
-	if s := h.Cleanup(); s.Run == nil || s.Run.State != retention.Done || s.Counted == nil || s.Counting {
+	if s := h.Cleaner().State(); s.Run == nil || s.Run.State != retention.Done || s.Counted == nil || s.Counting {
 		t.Errorf("got %+v, want one done, and a count", s)
 	}
 	events, err := h.db.AuditEvents(t.Context(), "", 10)
 	if err != nil || len(events) != 1 || events[0].ID != first.ID || events[0].Outcome != store.AuditDone || events[0].Detail != "removed nothing" {
 		t.Errorf("got %+v, %v, want the one that was done", events, err)
+	}
+	h.halt()
+	if _, err := h.Cleaner().Start(t.Context(), event("cleanup/run")); !errors.Is(err, retention.ErrAway) {
+		t.Errorf("after the end: got %v, want %v", err, retention.ErrAway)
 	}
 }

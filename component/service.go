@@ -454,39 +454,5 @@ func (s *Service) lookUpIDs(ctx context.Context) error {
 	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.c.legacy = true; return nil }})
 }
 
-// CleanupState is what is known of clean-ups, see [retention.State].
-type CleanupState = retention.State
-
-// ErrCleanupRuns says that a clean-up is under way, and no second one is begun.
-var ErrCleanupRuns = retention.ErrRunning
-
-// Cleanup says what is known of clean-ups.
-func (s *Service) Cleanup() CleanupState { return s.cleaner.State() }
-
-// CountCleanup begins to count what a clean-up would remove, and waits for that until ctx ends: the count goes on behind it. Errors:
-// ErrUnavailable.
-func (s *Service) CountCleanup(ctx context.Context) error {
-	return notNow(s.cleaner.Count(ctx))
-}
-
-// StartCleanup begins a clean-up in the background, as e says of it. Errors: ErrCleanupRuns, ErrUnavailable: the audit log takes nothing now,
-// and nothing is begun.
-func (s *Service) StartCleanup(ctx context.Context, e store.AuditEvent) (CleanupState, error) {
-	run, err := s.cleaner.Start(ctx, e)
-	if !errors.Is(err, ErrCleanupRuns) {
-		err = notNow(err)
-	}
-	return CleanupState{Config: s.cfg.Cleanup, Run: &run}, err
-}
-
-// StopCleanup ends the clean-up under way, if there is one: behind its transaction, which it waits for. Error: ErrUnavailable.
-func (s *Service) StopCleanup(ctx context.Context, e store.AuditEvent) error {
-	return notNow(s.cleaner.Stop(ctx, e))
-}
-
-func notNow(err error) error {
-	if err != nil {
-		err = errors.Join(protocol.ErrUnavailable, err)
-	}
-	return err
-}
+// Cleaner is who removes what is old; it works as one of the parts.
+func (s *Service) Cleaner() *retention.Cleaner { return s.cleaner }

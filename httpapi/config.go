@@ -37,6 +37,7 @@ type Config struct {
 	Clock          func() time.Time // nil is time.Now
 	Zone           *time.Location   // of times in sentences for people; nil is that of this host
 	Console        Console          // nil: the endpoints about the process answer HTTP 503
+	Cleanup        Cleanup          // nil: those of the clean-up do
 }
 
 // Limits bound what one caller costs. A zero field takes its default.

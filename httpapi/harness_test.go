@@ -65,7 +65,7 @@ func newLab(t testing.TB, change ...func(*Config)) *lab {
 func newLabOver(t testing.TB, s *store.Store, change ...func(*Config)) *lab {
 	t.Helper()
 	svc := &recorder{}
-	l := newLabOf(t, s, svc, change...)
+	l := newLabOf(t, s, svc, append([]func(*Config){func(c *Config) { c.Cleanup = recordedCleanup{svc} }}, change...)...)
 	l.svc = svc
 	return l
 }
@@ -582,34 +582,35 @@ func (r *recorder) TrackNotice(_ context.Context, n tracking.Call, after, limit 
 	return list, nil
 }
 
-// Cleanup knows of a count and of the end of a nightly clean-up.
-func (r *recorder) Cleanup() component.CleanupState {
+// recordedCleanup is the Cleanup of a recorder: it knows of a count and of the end of a nightly clean-up.
+type recordedCleanup struct{ *recorder }
+
+func (c recordedCleanup) State() retention.State {
 	found := retention.Removed{Messages: 12, Receipts: 7, OddMessages: 1, IDs: 30}
 	failed := retention.Progress{State: retention.Failed, Started: testTime, Ended: testTime.Add(time.Minute), Removed: retention.Removed{Messages: 2}, Err: "the database is away"}
-	if r.cleaning {
+	if c.cleaning {
 		failed = retention.Progress{State: retention.Stopping, By: "root", Started: testTime, Table: "ofmessage"}
 	}
-	return component.CleanupState{Config: retention.Config{Days: 30, IDs: 90}, Counted: &retention.Counted{At: testTime, Found: found, Err: r.countErr}, Run: &failed}
+	return retention.State{Config: retention.Config{Days: 30, IDs: 90}, Counted: &retention.Counted{At: testTime, Found: found, Err: c.countErr}, Run: &failed}
 }
 
-func (r *recorder) CountCleanup(context.Context) error {
-	r.note("CountCleanup")
-	return r.outcome("")
+func (c recordedCleanup) Count(context.Context) error {
+	c.note("CountCleanup")
+	return c.outcome("")
 }
 
-// StartCleanup begins one, unless one is under way.
-func (r *recorder) StartCleanup(_ context.Context, e store.AuditEvent) (component.CleanupState, error) {
-	r.note("StartCleanup", e.Who, e.What)
-	if r.cleaning {
-		return component.CleanupState{}, component.ErrCleanupRuns
+// Start begins one, unless one is under way.
+func (c recordedCleanup) Start(_ context.Context, e store.AuditEvent) (retention.Progress, error) {
+	c.note("StartCleanup", e.Who, e.What)
+	if c.cleaning {
+		return retention.Progress{}, retention.ErrRunning
 	}
-	run := retention.Progress{State: retention.Running, By: e.Who, Started: testTime, Table: "ofmessage", Removed: retention.Removed{Messages: 500, IDs: 2}}
-	return component.CleanupState{Run: &run}, r.outcome("")
+	return retention.Progress{State: retention.Running, By: e.Who, Started: testTime, Table: "ofmessage", Removed: retention.Removed{Messages: 500, IDs: 2}}, c.outcome("")
 }
 
-func (r *recorder) StopCleanup(_ context.Context, e store.AuditEvent) error {
-	r.note("StopCleanup", e.Who, e.What)
-	return r.outcome("")
+func (c recordedCleanup) Stop(_ context.Context, e store.AuditEvent) error {
+	c.note("StopCleanup", e.Who, e.What)
+	return c.outcome("")
 }
 
 func (r *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {

@@ -60,13 +60,6 @@ type Service interface {
 	DeletePost(ctx context.Context, id string) error
 	SetStyle(ctx context.Context, y store.Style, bounded bool) error
 
-	// Clean-up, for administrators. CountCleanup waits until ctx ends, and the count goes on. StartCleanup answers [component.ErrCleanupRuns]
-	// while one is under way.
-	Cleanup() component.CleanupState
-	CountCleanup(ctx context.Context) error
-	StartCleanup(ctx context.Context, e store.AuditEvent) (component.CleanupState, error)
-	StopCleanup(ctx context.Context, e store.AuditEvent) error
-
 	Presence(ctx context.Context, groupID string) ([]component.MemberPresence, error)
 	// UserPresence is available, away or offline.
 	UserPresence(user string) string

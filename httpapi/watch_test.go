@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"tlim/component"
+	"tlim/component/retention"
 	"tlim/component/tracking"
 	"tlim/store"
 )
@@ -238,6 +240,30 @@ func TestNoConsole(t *testing.T) {
 		if a := l.get(t, path, ""); a.status != http.StatusServiceUnavailable {
 			t.Errorf("%s: got %d %s, want 503", path, a.status, a.body)
 		}
+	}
+}
+
+// brokenCleanup is a Cleanup that can do nothing now.
+type brokenCleanup struct{ err error }
+
+func (brokenCleanup) State() retention.State        { return retention.State{} }
+func (b brokenCleanup) Count(context.Context) error { return b.err }
+func (b brokenCleanup) Start(context.Context, store.AuditEvent) (retention.Progress, error) {
+	return retention.Progress{}, b.err
+}
+func (b brokenCleanup) Stop(context.Context, store.AuditEvent) error { return b.err }
+
+// TestNoCleanup: calls about a clean-up that cannot be made now, whatever keeps it, or that nobody makes, may be repeated later.
+func TestNoCleanup(t *testing.T) {
+	for name, cleanup := range map[string]Cleanup{"nobody": nil, "not serving": brokenCleanup{retention.ErrAway}, "the audit log takes nothing": brokenCleanup{errors.New("disk full")}} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, func(c *Config) { c.Cleanup = cleanup })
+			for _, a := range []answer{l.get(t, "admin/cleanup", "count=1"), l.post(t, "admin/cleanup/run", ""), l.post(t, "admin/cleanup/stop", "")} {
+				if a.status != http.StatusServiceUnavailable {
+					t.Errorf("got %d %s, want 503", a.status, a.body)
+				}
+			}
+		})
 	}
 }
 

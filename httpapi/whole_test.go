@@ -99,6 +99,7 @@ func newWhole(t testing.TB, change ...func(*Config)) *lab {
 	svc.Up()
 	l := newLabOf(t, s, svc, append([]func(*Config){func(c *Config) {
 		c.Language = English
+		c.Cleanup = svc.Cleaner()
 		c.Files = Files{Blobs: folder, Rows: s, Prefixes: []string{"/cap-aco"}, FallbackURL: "http://old.example"}
 	}}, change...)...)
 	l.file = file

@@ -127,7 +127,7 @@ func (a *App) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	callers.Console = watching
+	callers.Console, callers.Cleanup = watching, service.Cleaner()
 	api, err := httpapi.New(callers, service, db, a.registry, a.log)
 	if err != nil {
 		return err
