@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -16,60 +17,10 @@ import (
 	"tlim/store"
 )
 
-var downMessages = flag.Int("down.messages", 300, "how many messages TestDown stores between adopting the plugin's tables and giving them back")
-
-// remaining is what is left of some traffic.
-type remaining struct {
-	rows    int // in all tables of the plugin
-	inGroup int // messages
-	waiting int // for phone
-}
-
-// traffic stores n messages of a group and of two users: each waits for a phone, those of the group also for one that fetches them, they are read, and
-// now and then one is revoked.
-func traffic(t *testing.T, s *store.Store, epoch int64, n int) (left remaining) {
-	t.Helper()
-	const inOne, later = 100, 100 // what goes was written by the transaction before
-	sent := map[int]*store.Message{}
-	var changes []store.Change
-	for i := 1; i <= n; i++ {
-		c, owners := say(i, "z", "g", "[]"), []string{"phone", "desk"}
-		if i%3 == 0 {
-			c, owners = tell(i, "z", "l"), []string{"l"}
-		} else {
-			left.inGroup++
-			left.waiting++
-		}
-		for _, owner := range owners {
-			c.Offline = append(c.Offline, waiting(c.Message, owner))
-		}
-		c.Receipts = []store.Receipt{{ID: fmt.Sprint("r", i), MsgID: c.Message.MsgID, Sender: "z", Reader: "l", Status: 1}}
-		left.rows += 2 + len(owners)
-		sent[i] = c.Message
-		if old := sent[i-later]; old != nil {
-			drop := store.Drop{MsgID: old.MsgID, From: old.From, To: old.To}
-			if old.Type == "MTS-000" {
-				c.DropOffline = []store.OfflineKey{{Owner: "desk", MsgID: old.MsgID}}
-				left.rows--
-				drop = store.Drop{MsgID: old.MsgID, SessionID: old.SessionID}
-			}
-			if (i-later)%20 == 0 {
-				c.DropMessages = []store.Drop{drop}
-				left.rows -= 3 // with its row for a phone, and its receipt
-				if old.Type == "MTS-000" {
-					left.inGroup--
-					left.waiting--
-				}
-			}
-			delete(sent, i-later)
-		}
-		if changes = append(changes, c); len(changes) == inOne || i == n {
-			apply(t, s, epoch, changes...)
-			changes = nil
-		}
-	}
-	return left
-}
+var (
+	downMessages = flag.Int("down.messages", 300, "how many messages TestDown stores between adopting the plugin's tables and giving them back")
+	downFor      = flag.Duration("down.for", 0, "for how long TestDown uses the plugin's tables instead, with 25 messages a second")
+)
 
 func down(t *testing.T, cfg store.Config) []string {
 	t.Helper()
@@ -123,25 +74,31 @@ func TestDown(t *testing.T) {
 		up(t, cfg)
 		s := must[*store.Store](t)(store.Open(ctx, cfg))
 		epoch := must[store.State](t)(s.TakeOver(ctx)).Epoch
-		left := traffic(t, s, epoch, *downMessages)
+		of := newUsage(t, s, epoch)
+		if *downFor > 0 {
+			of.last(*downFor)
+		} else {
+			of.store(*downMessages, usageLater)
+		}
 		must[any](t)(nil, s.Close())
 		raw = e.raw(t, cfg)
 		with := oldRowsOf(t, raw)
-		equal(t, "rows of tlim", len(with), len(oldRowsOf(t, theirs))+left.rows)
+		same(t, "the plugin's rows and those of tlim", with, slices.Concat(oldRowsOf(t, theirs), slices.Collect(maps.Values(of.rows))))
 		must[any](t)(nil, raw.Close())
 		down(t, cfg)
 		raw = e.raw(t, cfg)
 		equal(t, "the tables again", made(t, e, raw), stood)
-		equal(t, "the rows again", oldRowsOf(t, raw), with)
+		same(t, "the rows again", oldRowsOf(t, raw), with)
 		p := &oldPlugin{t: t, e: e, db: raw, played: map[string]bool{}}
 		p.first("M3", "*", "ofmessage", "session_id = ?", 9999999, "g")
 		p.ask("O2", `select * from ofcustomoffline where delete_user = ? order by msg_time`, "phone")
 		p.ask("T5", `select * from ofstatus where msg_id = ? and sender = ?`, "m7", "z")
-		for i, of := range []string{"{17000", "{17000", "{m7 "} { // its collation takes g for G
-			if got, want := strings.Count(p.answers[i], of), []int{left.inGroup, left.waiting, 1}[i]; got != want {
+		for i, row := range []string{"{17000", "{17000", "{m7 "} { // its collation takes g for G
+			if got, want := strings.Count(p.answers[i], row), []int{len(of.group), len(of.group), 1}[i]; got != want {
 				t.Errorf("the plugin's answer %d: got %d rows, want %d", i, got, want)
 			}
 		}
+		t.Logf("%d messages were stored, %d rows of them were left", of.n, len(of.rows))
 		played(t, e, raw, "b")
 		with = oldRowsOf(t, raw)
 		must[any](t)(nil, raw.Close())
@@ -149,9 +106,9 @@ func TestDown(t *testing.T) {
 		// 3. And tlim comes back: every row is as the plugin left it, and nothing is delivered again.
 		up(t, cfg)
 		equal(t, "missing", layout(t, cfg).Missing, []store.Missing{})
-		equal(t, "the rows at last", oldRowsOf(t, e.raw(t, cfg)), with)
+		same(t, "the rows at last", oldRowsOf(t, e.raw(t, cfg)), with)
 		s, epoch = owned(t, cfg)
-		st, last := must[store.State](t)(s.State(ctx)), *downMessages+1
+		st, last := must[store.State](t)(s.State(ctx)), of.n+1
 		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000000 + int64(last)}, []store.Change{say(last, "z", "g", "[]")}))
 		equal(t, "replay", ids(must[[]store.Message](t)(s.MessagesAfter(ctx, fmt.Sprint(st.Settled), "", 10))), []string{fmt.Sprint("m", last)})
 	})
