@@ -47,8 +47,8 @@ type userRow struct {
 	Name        string      `json:"user_name,omitempty"`
 }
 
-// confirmWords say how a user's phones confirm.
-var confirmWords = map[store.Confirms]string{store.ConfirmsNot: "nothing", store.ConfirmsByReceipts: "receipts", store.ConfirmsByPings: "pings"}
+// ConfirmWords say how a user's phones confirm.
+var ConfirmWords = map[store.Confirms]string{store.ConfirmsNot: "nothing", store.ConfirmsByReceipts: "receipts", store.ConfirmsByPings: "pings"}
 
 // listUsers lists users, and who of them is there.
 func (a *API) listUsers(ctx context.Context, r *request) (any, error) {
@@ -56,9 +56,7 @@ func (a *API) listUsers(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	what := newSought(text)
-	users, next, err := sift(ctx, after, limit, what.everybody(), a.watched.EveryUser,
-		func(u store.User) string { return u.ID }, func(u store.User) bool { return u.ID != reservedUser && what.in(u) })
+	users, next, err := UsersWith(ctx, a.watched.EveryUser, text, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +65,14 @@ func (a *API) listUsers(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	return object{"next": next, "presence": known, "users": rows}, nil
+}
+
+// UsersWith reads at most limit users in the order of their ids, from behind after, whose name, id or login holds text; next is where it stopped, ""
+// at the end. It stops also behind many rows without one.
+func UsersWith(ctx context.Context, every func(context.Context, string, int) ([]store.User, error), text, after string, limit int) (users []store.User, next string, err error) {
+	what := newSought(text)
+	return sift(ctx, after, limit, what.everybody(), every,
+		func(u store.User) string { return u.ID }, func(u store.User) bool { return u.ID != reservedUser && what.in(u) })
 }
 
 // sift reads a table in the order of its ids from behind after and keeps at most limit rows that are wanted; next is where it stopped, "" at the
@@ -112,7 +118,7 @@ func (a *API) userRows(ctx context.Context, users []store.User) (rows []userRow,
 	devices, known := a.svc.Devices(ids)
 	rows = make([]userRow, 0, len(users))
 	for i, u := range users {
-		rows = append(rows, userRow{Login: u.Login, Confirms: confirmWords[u.Confirms], LastMessage: protocol.TimeOrZero(newest[u.ID]), Learned: u.Learned, Left: u.Left, Robot: u.Robot,
+		rows = append(rows, userRow{Login: u.Login, Confirms: ConfirmWords[u.Confirms], LastMessage: protocol.TimeOrZero(newest[u.ID]), Learned: u.Learned, Left: u.Left, Robot: u.Robot,
 			Online: deviceRows(devices[i]), ID: u.ID, Name: u.Name})
 	}
 	return rows, known, nil
@@ -219,9 +225,7 @@ func (a *API) listGroups(ctx context.Context, r *request) (any, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
-	what := newSought(text)
-	groups, next, err := sift(ctx, after, limit, what.everybody(), a.watched.EveryGroup,
-		func(g store.Group) string { return g.ID }, func(g store.Group) bool { return what.in(store.User{ID: g.ID, Name: g.Name, Login: g.Owner}) })
+	groups, next, err := GroupsWith(ctx, a.watched.EveryGroup, text, after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -230,6 +234,13 @@ func (a *API) listGroups(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	return object{"groups": rows, "next": next}, nil
+}
+
+// GroupsWith reads at most limit groups in the order of their ids, from behind after, whose name, id or owner holds text; next is as of [UsersWith].
+func GroupsWith(ctx context.Context, every func(context.Context, string, int) ([]store.Group, error), text, after string, limit int) (groups []store.Group, next string, err error) {
+	what := newSought(text)
+	return sift(ctx, after, limit, what.everybody(), every,
+		func(g store.Group) string { return g.ID }, func(g store.Group) bool { return what.in(store.User{ID: g.ID, Name: g.Name, Login: g.Owner}) })
 }
 
 // groupRows adds to groups how many members they have and when the newest message was.

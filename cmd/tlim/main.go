@@ -82,7 +82,7 @@ func rootCommand() *cobra.Command {
 	root.PersistentFlags().StringVar(&from.File, "config", "", "configuration file (default: ./tlim.yaml, then "+config.SystemFile()+", if there)")
 	root.PersistentFlags().StringArrayVar(&from.Set, "set", nil, "KEY=VALUE, above file and environment; may be repeated")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return exitError{wrongFlag(cmd, err), exitUsage} })
-	root.AddCommand(serveCommand(&from), statusCommand(&from), configCommand(&from), tokenCommand(&from), keysCommand(&from), eventsCommand(&from), cleanupCommand(&from), traceCommand(&from), doctorCommand(&from), selftestCommand(&from), migrateCommand(&from), completionCommand(), versionCommand())
+	root.AddCommand(serveCommand(&from), statusCommand(&from), configCommand(&from), tokenCommand(&from), keysCommand(&from), eventsCommand(&from), cleanupCommand(&from), traceCommand(&from), usersCommand(&from), groupsCommand(&from), doctorCommand(&from), selftestCommand(&from), migrateCommand(&from), completionCommand(), versionCommand())
 	root.AddCommand(platformCommands()...)
 	usageErrors(root)
 	return root
