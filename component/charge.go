@@ -94,16 +94,13 @@ func (s *Service) read(a *arrival) error {
 	if a.sender.indebted(s.now) {
 		return protocol.Refuse(protocol.TryLater, tooFast)
 	}
-	err := a.unfit
-	if !a.decoded {
-		err = s.decode(a)
-	}
+	err := s.decode(a)
 	if n := int(a.size/bytesPerCount) + len(a.targets)/idsPerCount; n > 0 {
 		a.sender.debit(s.now(), n)
 		a.ownDebt = a.sender.debt.Load()
 	}
-	if err == nil && a.content.confirms { // one that was too large, or hid its type
-		s.confirm(a, a.sender)
+	if err == nil && a.content.confirms { // one that hid its type
+		s.confirm(a, a.sender, a.targets)
 	}
 	return err
 }

@@ -2,24 +2,26 @@ package component
 
 import (
 	"bytes"
+	"regexp"
 
 	"golang.org/x/time/rate"
 
 	"tlim/component/presence"
+	"tlim/component/protocol"
+	"tlim/component/stanza"
 	"tlim/component/unconfirmed"
 	"tlim/store"
 )
 
 // What a phone confirms (an XEP-0184 <received/>, an MTC-000) settles where it comes in, on the reader's goroutine: it takes no place
-// among messages, counts as none, and is never refused. What is left is to pass an MTC-000 on to whom it names, or a chat state that
-// came with the receipt: a message without a charge, with bounds and a turn of its own.
+// among messages, counts as none, and gets no error. What is left is to pass an MTC-000 on to whom it names, or a chat state that
+// came with the receipt: a message without a charge, with bounds and a turn of its own. A body beside a <received/> is a message like others.
 
 const (
-	// maxReadConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger goes the
-	// way of messages.
+	// maxReadConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger is ignored.
 	maxReadConfirmation = 64 << 10
 	// readingBytes is how many bytes of them a user has read there in a second, and readingBurst at once: the worst JSON takes 0.13 s for a
-	// MiB, and nobody's stanza is taken meanwhile. What is beyond goes the way of messages as well.
+	// MiB, and nobody's stanza is taken meanwhile. What is beyond is ignored as well.
 	readingBytes = 512 << 10
 	readingBurst = 2 << 20
 	// untrueBurst is how many confirmations that settle nothing a user has at once: a phone that has fetched its queue and then confirms all
@@ -55,44 +57,106 @@ var (
 	receivedMark = []byte("received")
 	receiptsMark = []byte(nsReceipts)
 	confirmMark  = []byte(confirmation)
+
+	// confirmType finds the type of an envelope in XML without reading it. In a text of an envelope the quotes have a backslash in front.
+	confirmType = regexp.MustCompile(`msg_type` + anyQuote + `?\s*:\s*` + anyQuote + confirmation + anyQuote)
 )
 
-// confirming takes a stanza that confirms messages. It is false for any other.
+const anyQuote = `(?:"|'|&quot;|&apos;|&#34;|&#39;|&#x22;|&#x27;)`
+
+// seemsToConfirm says of a stanza that was not read whether it confirms messages, and is none itself.
+func seemsToConfirm(st *stanza.Stanza) bool {
+	text := st.Inner
+	if st.Oversize {
+		text = st.Ends
+	}
+	if bytes.Contains(text, confirmMark) && confirmType.Match(text) {
+		return true
+	}
+	r := receiptIn(st)
+	return r.found && r.alone
+}
+
+// receipt is an XEP-0184 <received/> in a stanza.
+type receipt struct {
+	found bool
+	alone bool     // without a body: it is no message as well
+	ids   []string // of the message that it is of; none when it is none of ours
+}
+
+// receiptIn looks for one. A stanza with the subject ASYNC has none: nothing of it is processed.
+func receiptIn(st *stanza.Stanza) receipt {
+	r := receipt{alone: true}
+	if !bytes.Contains(st.Inner, receivedMark) || !bytes.Contains(st.Inner, receiptsMark) {
+		return receipt{}
+	}
+	for c := range st.Children() {
+		switch {
+		case c.Name == "received" && c.Space == nsReceipts:
+			r.found, r.ids = true, nil
+			if id := c.Attr("id"); id != "" && len(id) <= 4*protocol.MaxID {
+				r.ids = []string{id}
+			}
+		case c.Name == "body" && isClientSpace(c.Space):
+			r.alone = false
+		case c.Name == "subject" && isClientSpace(c.Space) && c.Text() == "ASYNC":
+			return receipt{}
+		}
+	}
+	return r
+}
+
+// confirming takes what a stanza confirms. It is true when that was all of it: it is no message as well.
 func (s *Service) confirming(a *arrival) bool {
-	inner := a.st.Inner
-	if len(inner) > maxReadConfirmation || !bytes.Contains(inner, confirmMark) && !(bytes.Contains(inner, receivedMark) && bytes.Contains(inner, receiptsMark)) {
+	if r := receiptIn(&a.st); r.found {
+		sender := s.intake.sender(a.from.Local)
+		settled := s.confirm(a, sender, r.ids)
+		if r.alone {
+			_ = s.decode(a) // nothing can be wrong with it without a body
+			if settled && a.signal != nil && a.toUser != "" {
+				s.passOn(a, sender)
+			}
+			return true
+		}
+	}
+	if !bytes.Contains(a.st.Inner, confirmMark) {
 		return false
 	}
 	sender := s.intake.sender(a.from.Local)
-	if !sender.reading.AllowN(s.now(), len(inner)) {
+	switch large := len(a.st.Inner) > maxReadConfirmation; {
+	case !large && sender.reading.AllowN(s.now(), len(a.st.Inner)):
+	case !seemsToConfirm(&a.st): // a message that speaks of one
 		return false
+	case large:
+		a.refuse(s, protocol.Refuse(protocol.TooLarge, "the stanza is too large"))
+		return true
+	default:
+		s.metrics.ignoredConfirmations.WithLabelValues(ignoredUnread).Inc()
+		a.judged(s, protocol.Refuse(protocol.TryLater, tooFast))
+		return true
 	}
-	a.decoded, a.unfit = true, s.decode(a)
-	m := &a.content
+	err := s.decode(a)
 	switch {
-	case m.ignore, !m.confirms:
+	case a.ignore, !a.confirms:
 		return false
-	case a.unfit != nil:
-		a.refuse(s, a.unfit)
-		return true
-	}
-	settled := s.confirm(a, sender)
-	if m.env == nil && (m.signal == nil || m.toUser == "") || !settled {
-		return true
-	}
-	if s.draining.Load() || !s.intake.pass(a, sender) {
-		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
+	case err != nil:
+		a.refuse(s, err)
+	case s.confirm(a, sender, a.targets):
+		s.passOn(a, sender)
 	}
 	return true
 }
 
-// confirm settles what a stanza confirms. What is not unconfirmed any more may have become a row, which goes. It is false when the sender has confirmed
-// too much that nobody asked about: then nothing more is done for it.
-func (s *Service) confirm(a *arrival, sender *senderState) bool {
-	ids := a.targets
-	if a.env == nil {
-		ids = a.confirmed
+// passOn has what came with a confirmation go its way.
+func (s *Service) passOn(a *arrival, sender *senderState) {
+	if s.draining.Load() || !s.intake.pass(a, sender) {
+		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
 	}
+}
+
+// confirm settles the messages that a stanza confirms. What is not unconfirmed any more may have become a row, which goes. It is false when the sender
+// has confirmed too much that nobody asked about: then nothing more is done for it.
+func (s *Service) confirm(a *arrival, sender *senderState, ids []string) bool {
 	if !presence.IsMobile(a.from.Resource) || s.cfg.Confirm == ConfirmByPresence || len(ids) == 0 {
 		return s.credits(sender)
 	}

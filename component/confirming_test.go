@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"tlim/component/fairqueue"
 	"tlim/component/protocol"
 	"tlim/component/stanza"
@@ -172,18 +174,19 @@ func TestUntrueConfirmations(t *testing.T) {
 }
 
 // TestConfirmationsAreReadInBounds: to read confirmations where they come in takes everybody's time, so one user has a part of it; what is
-// beyond counts as messages.
+// beyond is ignored.
 func TestConfirmationsAreReadInBounds(t *testing.T) {
 	h := confirming(t, func(c *Config) { c.UserRate, c.UserBurst = 10, 10 })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	large := envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", 1, "")+strings.Repeat(" ", 60<<10))
-	for range 2*readingBurst/(60<<10) + 1 {
+	const more = 10
+	for range readingBurst/len("<body>"+large+"</body>") + more {
 		h.postRaw("lisi/p", testComponent, "<body>"+string(stanza.AppendEscaped(nil, large))+"</body>")
 	}
-	h.sync()
-	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), string(protocol.TryLater)) {
-		t.Errorf("answers: got %q, want %s for some", refusals(posts), protocol.TryLater)
+	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" || h.ignored(ignoredUnread) != more {
+		t.Errorf("got answers %q, %v ignored, want a receipt of its own message, %d", refusals(posts), h.ignored(ignoredUnread), more)
 	}
 	h.clock.Move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
@@ -219,13 +222,11 @@ func TestMalformedConfirmation(t *testing.T) {
 	}
 }
 
-// TestOddConfirmations: one that is too large to be read at once, or that hides its type, is a message, and settles; a chat state that
-// comes with a receipt goes its way.
+// TestOddConfirmations: one that hides its type is a message, and settles; a chat state that comes with a receipt goes its way.
 func TestOddConfirmations(t *testing.T) {
 	h := confirming(t, nil)
 	for name, odd := range map[string]struct{ id, text string }{
-		"too large to read at once": {"n0", strings.Repeat(" ", maxReadConfirmation) + confirms("lisi", "n0")},
-		"its type by an escape":     {"n1", strings.Replace(confirms("lisi", "n1"), "MTC-", `MTC\u002d`, 1)},
+		"its type by an escape": {"n1", strings.Replace(confirms("lisi", "n1"), "MTC-", `MTC\u002d`, 1)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.send("zhangsan/p", text(odd.id, "zhangsan", "lisi", "x"))
@@ -375,4 +376,170 @@ func TestRepeatedReadReceipt(t *testing.T) {
 			t.Errorf(`queue: got %q, want "m3/0 m3/0 m3/0"`, got)
 		}
 	})
+}
+
+// TestReceivedBesideBody: a stanza with a receipt and a body is both. The receipt settles and costs nothing, whatever becomes of the message.
+func TestReceivedBesideBody(t *testing.T) {
+	beside := func(h *harness, id, envelope string) {
+		h.sendRaw("lisi/p", testComponent, received(id)+`<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, envelope))+`</body>`)
+	}
+	for name, c := range map[string]struct {
+		envelope, answers string
+		copies            int
+		charged           float64
+	}{
+		"a message":           {text("own", "lisi", "zhangsan", "x"), "receipt", 1, 1},
+		"a refused message":   {text("own", "wangwu", "lisi", "x"), "error-011", 0, 1},
+		"no JSON":             {"hello", "error-005", 0, 1},
+		"another one by JSON": {confirms("lisi", "n2"), "", 1, 0},
+		"a malformed one":     {envelopeOf("c", "MTC-000", "wangwu", "lisi", naming("n", 1, "")), "", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := confirming(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10 })
+			h.send("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
+			h.sender.take()
+			tokens := h.intake.sender("lisi").limiter.TokensAt(h.clock.Now())
+			beside(h, "n1", c.envelope)
+			d, posts := h.sender.take()
+			if got := unconfirmedIDs(t, h, "lisi"); got != "" || refusals(posts) != c.answers || len(d) != c.copies {
+				t.Errorf("got %q unconfirmed, answers %q, %d copies, want none, %q, %d", got, refusals(posts), len(d), c.answers, c.copies)
+			}
+			if got := tokens - h.intake.sender("lisi").limiter.TokensAt(h.clock.Now()); got != c.charged {
+				t.Errorf("charged: got %v, want %v", got, c.charged)
+			}
+		})
+	}
+	t.Run("over the rate", func(t *testing.T) {
+		h := confirming(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 1 })
+		h.send("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
+		h.send("lisi/p", text("own", "lisi", "wangwu", "x")) // that is all it may send
+		h.sender.take()
+		beside(h, "n1", text("own2", "lisi", "wangwu", "x"))
+		if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) || unconfirmedIDs(t, h, "lisi") != "" {
+			t.Errorf("got %q, %q unconfirmed, want %s for the message, and the receipt taken", refusals(posts), unconfirmedIDs(t, h, "lisi"), protocol.TryLater)
+		}
+	})
+}
+
+// TestConfirmationsGetNoError: whatever is wrong with a stanza that confirms, nobody is told an error, and it is counted.
+func TestConfirmationsGetNoError(t *testing.T) {
+	body := func(envelope string) []byte {
+		return []byte("<body>" + string(stanza.AppendEscaped(nil, envelope)) + "</body>")
+	}
+	long := strings.Repeat(" ", maxReadConfirmation)
+	quoted := strings.NewReplacer(`"`, "&quot;")
+	big := func(envelope string) []byte {
+		return []byte(quoted.Replace(envelope[:30] + envelope[len(envelope)-90:]))
+	}
+	for name, c := range map[string]struct {
+		st       stanza.Stanza
+		code     string // "" for a confirmation
+		draining bool
+	}{
+		"a field twice":               {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_from":"x",`, 1))}},
+		"a field in another case":     {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"MSG_FROM":"x",`, 1))}},
+		"a number of two readings":    {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_time":1e3,`, 1))}},
+		"its type twice":              {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_type":"MTT-000",`, 1))}, code: "error-005"},
+		"larger than is read":         {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}},
+		"larger than a stanza":        {st: stanza.Stanza{Oversize: true, Ends: big(confirms("lisi", strings.Repeat("n", 100)))}},
+		"a large text":                {st: stanza.Stanza{Oversize: true, Ends: big(text("m", "lisi", "zhangsan", strings.Repeat("n", 100)))}, code: "error-012"},
+		"a text that speaks of one":   {st: stanza.Stanza{Inner: body(long + text("m", "wangwu", "lisi", `"msg_type":"MTC-000"`))}, code: "error-011"},
+		"another server's":            {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(confirms("lisi", "n"))}},
+		"a receipt of another server": {st: stanza.Stanza{From: "lisi@other.test/p", Inner: []byte(received("n"))}},
+		"another server's text":       {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
+		"an odd address":              {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(confirms("lisi", "n"))}},
+		"a receipt of an odd address": {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: []byte(received("n"))}},
+		"an odd address's text":       {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
+		"a large one at the end":      {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}, draining: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10 })
+			c.st.Name, c.st.To = "message", testComponent
+			if c.st.From == "" {
+				c.st.From = "lisi@im.test/p"
+			}
+			h.draining.Store(c.draining)
+			h.Stanza(c.st)
+			h.draining.Store(false)
+			h.sync()
+			_, posts := h.sender.take()
+			if got := refusals(posts); got != c.code {
+				t.Errorf("answers: got %q, want %q", got, c.code)
+			}
+			if got := h.ignored(ignoredMalformed); (got == 1) != (c.code == "") {
+				t.Errorf("counted as malformed: got %v for an answer of %q", got, c.code)
+			}
+			if got := h.intake.sender("lisi").limiter.TokensAt(h.clock.Now()); c.code == "" && got != 10 {
+				t.Errorf("the rate: %v of 10 are left, want all", got)
+			}
+		})
+	}
+}
+
+// TestCopiedConfirmations: one that comes as a packet copy costs its sender nothing either.
+func TestCopiedConfirmations(t *testing.T) {
+	h := confirming(t, func(c *Config) { c.UserRate, c.UserBurst, c.Copies = 1, 1, true })
+	h.send("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
+	h.sender.take()
+	copied := func(envelope string) {
+		h.CopiedMessage(stanza.Stanza{Name: "message", From: "lisi@im.test/p", To: testServer, Inner: append(stanza.AppendEscaped([]byte("<body>"), envelope), "</body>"...)})
+		h.sync()
+	}
+	copied(envelopeOf("c1", "MTC-000", "lisi", "zhangsan", naming("n", maxNamed+1, "")))
+	copied(envelopeOf("c2", "MTC-000", "lisi", "zhangsan", `"n"`))
+	copied(envelopeOf("c3", "MTC-000", "wangwu", "zhangsan", naming("n", 1, "")))
+	if got := h.ignored(ignoredMalformed); got != 3 {
+		t.Errorf("counted as malformed: got %v, want 3", got)
+	}
+	copied(confirms("lisi", "n1"))
+	if got := unconfirmedIDs(t, h, "lisi"); got != "" {
+		t.Errorf("got %q unconfirmed, want none", got)
+	}
+	h.sender.take()
+	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
+	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+		t.Errorf("its own message: got %q, want receipt", refusals(posts))
+	}
+}
+
+// TestAdminConfirms: who logs in as admin has a phone like others.
+func TestAdminConfirms(t *testing.T) {
+	h := start(t, nil)
+	h.online("admin/p", "zhangsan/p")
+	h.send("zhangsan/p", text("n1", "zhangsan", "admin", "x"))
+	h.sender.take()
+	h.send("admin/p", confirms("admin", "n1"))
+	d, posts := h.sender.take()
+	if got := unconfirmedIDs(t, h, "admin"); got != "" || len(posts) != 0 || len(d) != 1 || h.ignored(ignoredMalformed) != 0 {
+		t.Errorf("got %q unconfirmed, %d answers, %d copies, %v malformed, want none, 0, 1, 0", got, len(posts), len(d), h.ignored(ignoredMalformed))
+	}
+}
+
+// TestAcknowledgedWithoutID: a read receipt that has no msg_id is acknowledged by the id of its stanza.
+func TestAcknowledgedWithoutID(t *testing.T) {
+	for _, c := range []struct{ stanza, want string }{{"s-1", "s-1"}, {"", ""}, {"a\x01b", ""}, {`"<&`, `"<&`}} {
+		h := start(t, nil)
+		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+		h.sender.take()
+		h.Stanza(stanza.Stanza{Name: "message", ID: c.stanza, From: "lisi@im.test/p", To: testComponent,
+			Inner: []byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}</body>`)})
+		h.sync()
+		_, posts := h.sender.take()
+		got := ""
+		for _, p := range posts {
+			st, err := stanza.Parse([]byte(p))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _ := st.Child("body", "")
+			env, _, err := protocol.ParseEnvelope(text.Text(), h.kinds.rules, protocol.Limits{Body: 1 << 20})
+			if err != nil || env.Type != "MTC-100" {
+				t.Fatalf("got %s, %v, want an MTC-100", p, err)
+			}
+			got += gjson.Get(env.Body, "0.msg_id").Str
+		}
+		if got != c.want {
+			t.Errorf("the stanza %q: got an MTC-100 of %q, want %q", c.stanza, got, c.want)
+		}
+	}
 }

@@ -201,7 +201,9 @@ func (d *decision) acknowledge(msgTime string) {
 			return
 		}
 	}
-	d.b.acks = append(d.b.acks, ack{message: message{d.arrival}, id: d.env.MsgID, msgTime: msgTime})
+	if id := d.stanzaID(); id != "" { // else there is nothing to name
+		d.b.acks = append(d.b.acks, ack{message: message{d.arrival}, id: id, msgTime: msgTime})
+	}
 }
 
 // emit makes the rows and deliveries of an accepted message: both from one look at who is there.
@@ -213,7 +215,7 @@ func (d *decision) emit() {
 	if kind.Stored {
 		d.store(protocol.FormatTime(d.at))
 	}
-	if kind.acknowledged(d.env.MsgID) {
+	if kind.acknowledged() {
 		d.acknowledge(protocol.FormatTime(d.at))
 	}
 	if !d.nowhere {
@@ -457,7 +459,7 @@ func (d *decision) otherDevices(own []presence.Device) []stanza.Target {
 	return targets
 }
 
-// stanzaID is the id attribute of the copies.
+// stanzaID is the id attribute of the copies, and what an acknowledgement names: a read receipt may have no msg_id.
 func (d *decision) stanzaID() string {
 	if d.env.MsgID == "" && !d.serverMade() && stanza.ValidXML(d.arrival.st.ID) {
 		return d.arrival.st.ID

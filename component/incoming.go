@@ -19,23 +19,28 @@ const (
 
 // content is what a message stanza holds.
 type content struct {
-	env       *protocol.Envelope
-	kind      *Kind    // of env
-	ext       []byte   // the tlim extension, as every copy carries it
-	ack       bool     // it asks for an acknowledgement
-	received  bool     // it holds an XEP-0184 <received/>
-	confirms  bool     // it is a confirmation, also a malformed one
-	confirmed []string // the message id of that
-	signal    []byte   // a chat state or marker to pass on
-	ignore    bool     // nothing to do and nothing to answer
-	toUser    string   // local part of the address
-	targets   []string // of a revoke or receipt
+	env      *protocol.Envelope
+	kind     *Kind    // of env
+	ext      []byte   // the tlim extension, as every copy carries it
+	ack      bool     // it asks for an acknowledgement
+	confirms bool     // it is a confirmation, also a malformed one
+	signal   []byte   // a chat state or marker to pass on
+	ignore   bool     // nothing to do and nothing to answer
+	toUser   string   // local part of the address
+	targets  []string // of a revoke or receipt
 }
 
-// decode reads a message stanza. Its errors are refusals.
+// decode reads a message stanza, unless that was done before. Its errors are refusals.
 func (s *Service) decode(a *arrival) error {
+	if !a.decoded {
+		a.decoded, a.unfit = true, s.decodeAnew(a)
+	}
+	return a.unfit
+}
+
+func (s *Service) decodeAnew(a *arrival) error {
 	m := &a.content
-	bodies, other := 0, false
+	bodies, other, received := 0, false, false
 	text, async := "", false
 	var badExtension error
 	for c := range a.st.Children() {
@@ -49,11 +54,7 @@ func (s *Service) decode(a *arrival) error {
 			m.ack = c.Attr("ack") == "1"
 			m.ext, badExtension = extension(c)
 		case c.Name == "received" && c.Space == nsReceipts:
-			m.received = true
-			if id := c.Attr("id"); id != "" && len(id) <= 4*protocol.MaxID { // a longer one is none of ours
-				m.confirmed = []string{id}
-			}
-			other = true
+			received, other = true, true
 		case c.Space == nsChatStates, c.Space == nsMarkers:
 			if signal := appendSignal(m.signal, c); len(signal) <= maxSignal {
 				m.signal = signal
@@ -71,7 +72,7 @@ func (s *Service) decode(a *arrival) error {
 	case bodies > 1:
 		return protocol.Refuse(protocol.NotJSON, "the stanza has two bodies")
 	case bodies == 0 && other:
-		m.toUser, m.confirms = addressedTo(a.st.To), m.received
+		m.toUser, m.confirms = addressedTo(a.st.To), received
 		if a.copied { // the server passes it on itself
 			m.signal = nil
 		}
@@ -86,7 +87,7 @@ func (s *Service) decode(a *arrival) error {
 		return kind.rules()
 	}, s.cfg.Limits)
 	m.confirms = kind != nil && kind.names == namesConfirmed
-	if a.copied && (env == nil || err != nil) { // the server's other traffic is not ours to judge
+	if a.copied && !m.confirms && (env == nil || err != nil) { // the server's other traffic is not ours to judge
 		m.ignore = true
 		s.metrics.ignored.WithLabelValues("copy").Inc()
 		a.judged(s, err)
@@ -117,7 +118,7 @@ func (s *Service) identity(a *arrival) error {
 		return protocol.Refuse(protocol.UserIDInvalid, "msg_from is empty")
 	case err != nil || local != a.from.Local:
 		return protocol.Refuse(protocol.NotAllowed, "msg_from is not the sender")
-	case local == protocol.AdminID && kind.scope != scopeChat && kind.scope != scopeGroup:
+	case local == protocol.AdminID && kind.scope != scopeChat && kind.scope != scopeGroup && kind.names != namesConfirmed:
 		return protocol.Refuse(protocol.NotAllowed, "only the component sends notices as admin")
 	case kind.Stored && env.MsgID == "":
 		return protocol.Refuse(protocol.IDConflict, "msg_id is missing")

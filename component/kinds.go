@@ -64,7 +64,7 @@ func (k *Kind) idClass() store.Class { return cmp.Or(k.class, store.ClassMessage
 func (k *Kind) loose() bool { return !k.Stored || k.idClass() != store.ClassMessage }
 
 // acknowledged says whether MTC-100 answers a message of this kind: it is stored, or waits for phones.
-func (k *Kind) acknowledged(msgID string) bool { return k.Stored || k.repeatable(msgID) }
+func (k *Kind) acknowledged() bool { return k.Stored || k.Queued }
 
 // counted says whether a message of this kind counts as unread.
 func (k *Kind) counted() bool { return k.names != namesRead }

@@ -58,13 +58,13 @@ func newMetrics(reg prometheus.Registerer, s *Service) *metrics {
 	m.calls = vec("notice_calls_total", "what", "Calls that push notices: new; repeated, answered as before; overlapping, of which some receivers had theirs; conflicting, refused because their key was used for another request.")
 	m.skipped = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_users_skipped_total", Help: "Users whom a call of the API named and who were left out, of groups and notices, by reason."}, []string{"of", "reason"})
 	m.pings = vec("device_pings_total", "outcome", "Pairs of pings around copies to phones, of which two that follow at once share one: answered, which confirms the copies when offline.grace is over; gone, where the server says that the session is; unanswered within offline.grace; late, answered after that.")
-	m.ignoredConfirmations = vec("confirmations_ignored_total", "what", "What phones confirmed and was left at that. Too much waited to be written: a row to be deleted (the phone may get the message once more), or the mark of a user whose phones confirm. untrue: more than a user may confirm of what nobody waits for. passing: it settled, and could not be passed on to whom it names. malformed: it was none, or the sender's own rate was used up by what counts as messages.")
+	m.ignoredConfirmations = vec("confirmations_ignored_total", "what", "What phones confirmed and was left at that. Too much waited to be written: a row to be deleted (the phone may get the message once more), or the mark of a user whose phones confirm. untrue: more than a user may confirm of what nobody waits for. passing: it settled, and could not be passed on to whom it names. unread: more bytes of one user than are read. malformed: it was none, or larger than any can be.")
 	for code := range protocol.Conditions {
 		begin(m.refused, string(code))
 	}
 	begin(m.busy, busyConversation, busyUser, busyServer)
 	begin(m.pings, unconfirmed.PingAnswered, unconfirmed.PingGone, unconfirmed.PingUnanswered, unconfirmed.PingLate)
-	begin(m.ignoredConfirmations, ignoredRow, ignoredMark, ignoredUntrue, ignoredPassing, ignoredMalformed)
+	begin(m.ignoredConfirmations, ignoredRow, ignoredMark, ignoredUntrue, ignoredPassing, ignoredUnread, ignoredMalformed)
 	begin(m.calls, callNew, callRepeated, callOverlapping, callConflicting)
 	for _, of := range []string{"group", "notice"} {
 		m.skipped.WithLabelValues(of, string(protocol.SkipUnknown)) // is there from the start: see the guide's alarms
@@ -100,6 +100,7 @@ const (
 	ignoredMark      = "mark"
 	ignoredUntrue    = "untrue"
 	ignoredPassing   = "passing"
+	ignoredUnread    = "unread"
 	ignoredMalformed = "malformed"
 )
 

@@ -335,6 +335,7 @@ func TestLegacyTables(t *testing.T) {
 	}
 	// A message read twice, as old data may hold it: both rows say the same from now on.
 	h.send("lisi/p", `{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"of the old system"}]}`)
+	h.sender.take()
 	key := store.ReceiptKey{MsgID: "m1", Reader: "lisi"}
 	if read, err := h.db.Receipts(t.Context(), []store.ReceiptKey{key}); err != nil || len(read[key]) != 2 || read[key][0].Status+read[key][1].Status != 4 {
 		t.Errorf("receipts of m1: got %v, %v, want 2, both read", read, err)

@@ -115,7 +115,7 @@ func (a *arrival) refuse(s *Service, err error) {
 		s.metrics.ignoredConfirmations.WithLabelValues(ignoredPassing).Inc()
 		return
 	}
-	if a.confirms {
+	if a.confirms || !a.decoded && seemsToConfirm(&a.st) {
 		s.metrics.ignoredConfirmations.WithLabelValues(ignoredMalformed).Inc()
 		a.judged(s, refusal)
 		return

@@ -64,7 +64,8 @@ type Rules struct {
 	Group    bool // it belongs to a group, which an opaque body may name
 }
 
-// ParseEnvelope reads the text of a message body. rules is false for a msg_type that is not valid. The second value counts inner fields longer than documented.
+// ParseEnvelope reads the text of a message body. rules is false for a msg_type that is not valid; it is asked once, also where another field is at
+// fault, so that the caller knows what that is a fault of. The second value counts inner fields longer than documented.
 func ParseEnvelope(text string, rules func(msgType string) (Rules, bool), lim Limits) (*Envelope, int, error) {
 	// 1. JSON, strict or nearly so
 	if strings.TrimSpace(text) == "" {
@@ -81,14 +82,16 @@ func ParseEnvelope(text string, rules func(msgType string) (Rules, bool), lim Li
 
 	// 2. the fields, each once
 	var fields [10]gjson.Result
-	if err := pick(root, envelopeFields, fields[:]); err != nil {
-		return nil, 0, err
-	}
+	err = pick(root, envelopeFields, fields[:])
 	var text10 [9]string
-	for i := range text10 {
-		if text10[i], err = scalar(envelopeFields[i], fields[i]); err != nil {
-			return nil, 0, err
+	for i := 0; i < len(text10) && err == nil; i++ {
+		text10[i], err = scalar(envelopeFields[i], fields[i])
+	}
+	if err != nil {
+		if msgType, ok := typeOf(root); ok {
+			rules(msgType)
 		}
+		return nil, 0, err
 	}
 	compress, encrypt, version := text10[0], text10[2], text10[3]
 	e := &Envelope{MsgID: text10[4], Type: text10[5], From: text10[6], To: text10[7], Text: strict}
@@ -110,6 +113,21 @@ func ParseEnvelope(text string, rules func(msgType string) (Rules, bool), lim Li
 	// 3. the body
 	long, err := e.readBody(fields[9], lim)
 	return e, long, err
+}
+
+// typeOf finds the one msg_type of an envelope that has another fault.
+func typeOf(root gjson.Result) (msgType string, ok bool) {
+	const name = "msg_type"
+	n := 0
+	root.ForEach(func(key, value gjson.Result) bool {
+		if strings.EqualFold(key.Str, name) {
+			n++
+			msgType, ok = lenient.Text(value)
+			ok = ok && key.Str == name
+		}
+		return true
+	})
+	return msgType, ok && n == 1
 }
 
 func checkLengths(e *Envelope, msgTime, compress, encrypt, version string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Kind says what a [Frame] is.
@@ -79,7 +80,8 @@ type Framer struct {
 	current Stanza // the element under way, without its content
 	head    int    // length of its start tag, 0 while that is not complete
 	limit   int
-	skip    bool // its content is dropped
+	skip    bool   // its content is dropped
+	begun   []byte // what it begins with, if it is dropped because it is too large
 }
 
 // place is where in the grammar pos stands.
@@ -356,6 +358,7 @@ func (f *Framer) finish(mark int) (Frame, error) {
 	case f.kind == KindUnknown:
 	case f.skip, len(element) > f.limit:
 		frame.Stanza.Oversize = true
+		frame.Stanza.Ends = f.ends(element)
 	case mark > f.head:
 		inner := element[f.head:mark:mark]
 		if len(element) < handOver || len(element) < len(f.buf)/4 {
@@ -375,8 +378,17 @@ func (f *Framer) finish(mark int) (Frame, error) {
 		f.renew()
 	}
 	f.start = f.pos
-	f.current, f.head, f.limit, f.skip = Stanza{}, 0, f.limits.Stanza, false
+	f.current, f.head, f.limit, f.skip, f.begun = Stanza{}, 0, f.limits.Stanza, false, nil
 	return frame, nil
+}
+
+// ends are what an element that is too large begins with, and ends with. rest is what is there of it.
+func (f *Framer) ends(rest []byte) []byte {
+	begun := f.begun
+	if !f.skip {
+		begun = rest[:min(len(rest), keptWhileSkipping)]
+	}
+	return slices.Concat(begun, rest[max(0, len(rest)-keptWhileSkipping):])
 }
 
 // renew leaves the buffer to whoever holds a piece of it, or to the collector.
@@ -440,7 +452,7 @@ func (f *Framer) drop() error {
 		}
 		f.kind = kind
 	}
-	f.skip = true
+	f.skip, f.begun = true, bytes.Clone(f.buf[f.start:min(f.start+keptWhileSkipping, f.pos)])
 	return nil
 }
 

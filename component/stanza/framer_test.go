@@ -244,3 +244,30 @@ func TestFramerReaderWithoutProgress(t *testing.T) {
 type stuck struct{}
 
 func (stuck) Read([]byte) (int, error) { return 0, nil }
+
+// TestFramerTellsTheEnds: of an element that is too large the beginning and the end are told, however it came in.
+func TestFramerTellsTheEnds(t *testing.T) {
+	begun := `<message id="big"><body>{"msg_type":"` + strings.Repeat("a", keptWhileSkipping)
+	for name, size := range map[string]int{"just over": 3 * keptWhileSkipping, "much": 1 << 20} {
+		message := begun + strings.Repeat("x", size) + strings.Repeat("b", keptWhileSkipping) + `"}</body></message>`
+		for how, r := range map[string]io.Reader{"at once": strings.NewReader(header + message + "<presence/>"), "in halves": iotest.HalfReader(strings.NewReader(header + message + "<presence/>"))} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				f := NewFramer(r, Limits{Stanza: 3 * keptWhileSkipping})
+				for _, name := range []string{"stream", "message", "presence"} {
+					frame, err := f.Next()
+					st := frame.Stanza
+					switch {
+					case err != nil || st.Name != name:
+						t.Fatalf("got %q, %v, want %q", st.Name, err, name)
+					case name != "message":
+						if st.Ends != nil {
+							t.Errorf("%s: got ends %q, want none", name, st.Ends)
+						}
+					case string(st.Ends) != message[:keptWhileSkipping]+message[len(message)-keptWhileSkipping:]:
+						t.Errorf("ends: got %q", st.Ends)
+					}
+				}
+			})
+		}
+	}
+}

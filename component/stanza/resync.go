@@ -10,8 +10,9 @@ import (
 // like a part of its stanza, and the stream would be deaf to everybody. So the answers to our own questions, whose ids nobody
 // else can know, are looked for in the bytes as they come: where one begins, a stanza begins, whatever came before.
 
-// keptWhileSkipping is how much of what is skipped stays: the start tag of an answer, up to its id, fits.
-const keptWhileSkipping = 512
+// keptWhileSkipping is how much of what is skipped stays: the start tag of an answer, up to its id, fits. It is also what is told of both
+// ends of what is too large.
+const keptWhileSkipping = 1 << 10
 
 // resync looks for answers to our own questions. Its places are those of the Framer's buffer.
 type resync struct {
@@ -100,5 +101,5 @@ func (f *Framer) beginsAt(at int) bool {
 func (f *Framer) restart(at int) {
 	f.start, f.pos = at, at
 	f.in, f.depth, f.head, f.mark = inText, 0, 0, 0
-	f.current, f.limit, f.skip = Stanza{}, f.limits.Stanza, false
+	f.current, f.limit, f.skip, f.begun = Stanza{}, f.limits.Stanza, false, nil
 }

@@ -12,6 +12,7 @@ type Stanza struct {
 	From, To, ID, Type string // unescaped attribute values, as received: addresses are not prepared
 	Inner              []byte // bytes between start and end tag, still escaped; the receiver of the Stanza owns them
 	Oversize           bool   // over the size limit: only the attributes are known, Inner is nil
+	Ends               []byte // of an oversize one, its first and its last KiB, from start tag to end tag: what it was can be told, not read
 
 	ns *scope // namespaces that the start tag declares; nil when there are none beside the stream's own
 }
