@@ -11,28 +11,33 @@ import (
 
 // Galera is a MariaDB cluster of three nodes that scripts/galera started.
 type Galera struct {
-	Dir   string
-	DSN   string   // of all nodes, for store.dsn
-	Ports []string // by node, 1 is the first
+	Dir       string
+	DSN       string   // of all nodes, for store.dsn
+	Addresses []string // host:port by node, 1 is the first
 
 	pids []string
 }
 
-// StartGalera starts a cluster and returns when all nodes are synced (about 12 s). The caller stops it.
-func StartGalera(ctx context.Context) (*Galera, error) {
+// StartGalera starts a cluster and returns when all nodes are synced (about 12 s). The caller stops it. machines are none, or three: NETNS=IP, the
+// network namespace of a node and its address there.
+func StartGalera(ctx context.Context, machines ...string) (*Galera, error) {
 	dir, err := newDir("galera")
 	if err != nil {
 		return nil, err
 	}
 	g := &Galera{Dir: dir}
-	return g, g.run(ctx, "start", "--owner", strconv.Itoa(os.Getpid()))
+	args := []string{"--owner", strconv.Itoa(os.Getpid())}
+	for _, machine := range machines {
+		args = append(args, "--machine", machine)
+	}
+	return g, g.run(ctx, "start", args...)
 }
 
 // One is the address of one node alone.
 func (g *Galera) One(n int) string {
 	before, rest, _ := strings.Cut(g.DSN, "(")
 	_, after, _ := strings.Cut(rest, ")")
-	return before + "(127.0.0.1:" + g.Ports[n-1] + ")" + after
+	return before + "(" + g.Addresses[n-1] + ")" + after
 }
 
 // Stop ends all nodes and removes what they hold.
@@ -66,9 +71,9 @@ func (g *Galera) run(ctx context.Context, verb string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	g.DSN, g.Ports, g.pids = values["GALERA_DSN"], strings.Fields(values["GALERA_PORTS"]), strings.Fields(values["GALERA_PIDS"])
-	if len(g.Ports) != 3 || len(g.pids) != 3 {
-		return fmt.Errorf("scripts/galera %s: it prints ports %q and pids %q, want three of each", verb, g.Ports, g.pids)
+	g.DSN, g.Addresses, g.pids = values["GALERA_DSN"], strings.Fields(values["GALERA_ADDRESSES"]), strings.Fields(values["GALERA_PIDS"])
+	if len(g.Addresses) != 3 || len(g.pids) != 3 {
+		return fmt.Errorf("scripts/galera %s: it prints addresses %q and pids %q, want three of each", verb, g.Addresses, g.pids)
 	}
 	return nil
 }

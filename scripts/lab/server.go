@@ -30,6 +30,8 @@ type Options struct {
 	DB string
 	// Heap is Openfire's, as Java's -Xmx has it. Empty: 512m.
 	Heap string
+	// Address is where Openfire listens. Empty: 127.0.0.1.
+	Address string
 	// LogBin makes MariaDB write a binary log, as a primary does.
 	LogBin bool
 }
@@ -97,6 +99,9 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	if s.options.Heap != "" {
 		args = append(args, "--heap", s.options.Heap)
+	}
+	if s.options.Address != "" {
+		args = append(args, "--address", s.options.Address)
 	}
 	if s.options.LogBin {
 		args = append(args, "--log-bin", "yes")

@@ -10,6 +10,7 @@ umask 022
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 self=$(basename "$0")
 run=$root/.run
+host=127.0.0.1 # on which servers listen
 
 say() { printf '%s: %s\n' "$self" "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -103,7 +104,7 @@ guard() {
 
 # --- ports ---
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+listens() { (exec 3<>"/dev/tcp/$host/$1") 2>/dev/null; }
 
 # Ports are taken below the range from which the kernel gives out ports for outgoing
 # connections, so that nothing slips in between a stop and the next start of a directory.

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,8 @@ type TlimOptions struct {
 	Env []string
 	// Unready makes the start return when the process answers /healthz: for tests in which server or database are away.
 	Unready bool
+	// Within is a command that executes the one behind it somewhere else, such as nsenter.
+	Within []string
 	// Binary is a tlim to run instead of this checkout's: that of an earlier version.
 	Binary string
 }
@@ -203,7 +206,8 @@ func (t *Tlim) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("start tlim: %w", err)
 	}
-	cmd := exec.Command(t.binary, "serve", "--config", filepath.Join(t.Dir, "tlim.yaml"))
+	line := slices.Concat(t.options.Within, []string{t.binary, "serve", "--config", filepath.Join(t.Dir, "tlim.yaml")})
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), t.options.Env...)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -152,10 +152,9 @@ func nodeOf(t *testing.T, w *world, g *lab.Galera) int {
 		Database struct{ Server string }
 	}
 	check(t, json.Unmarshal([]byte(body), &ready))
-	_, port, _ := strings.Cut(ready.Database.Server, ":")
-	n := slices.Index(g.Ports, port) + 1
+	n := slices.Index(g.Addresses, ready.Database.Server) + 1
 	if n == 0 {
-		t.Fatalf("got the database on %q, want one of the nodes %q", ready.Database.Server, g.Ports)
+		t.Fatalf("got the database on %q, want one of the nodes %q", ready.Database.Server, g.Addresses)
 	}
 	return n
 }
