@@ -21,24 +21,24 @@ type told struct {
 	got  chan map[string]any
 }
 
-func (o *told) Post(ctx context.Context, _ string, body []byte) (bool, time.Duration, error) {
+func (o *told) Post(ctx context.Context, _ string, body []byte) error {
 	if o.hang != nil {
 		select {
 		case <-o.hang:
 		case <-ctx.Done():
-			return false, 0, ctx.Err()
+			return ctx.Err()
 		}
 	}
 	var call struct {
 		Events []map[string]any `json:"events"`
 	}
 	if err := json.Unmarshal(body, &call); err != nil {
-		return false, 0, err
+		return err
 	}
 	for _, e := range call.Events {
 		o.got <- e
 	}
-	return false, 0, nil
+	return nil
 }
 
 func startTelling(t *testing.T, o *told) *harness {

@@ -52,7 +52,7 @@ var rules = []rule{
 	{"trigger, pause, logged and fairqueue know nobody", []string{"tlim/component/trigger", "tlim/component/pause", "tlim/component/logged", "tlim/component/fairqueue"}, nil, []string{"tlim/..."}, nil},
 	{"stream and openfire know stanzas, not messages", []string{"tlim/component/stream", "tlim/component/openfire"}, nil,
 		[]string{"tlim/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/stream", "tlim/component/trigger"}},
-	{"push knows notes, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component/outbox"}},
+	{"push knows notes and events, not messages", []string{"tlim/component/push"}, nil, []string{"tlim/..."}, []string{"tlim/component/events", "tlim/component/outbox"}},
 	{"the outbox knows neither messages nor vendors", []string{"tlim/component/outbox"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/logged", "tlim/component/pause", "tlim/component/protocol", "tlim/component/trigger", "tlim/store"}},
 	{"events know what changed, neither messages' kinds nor HTTP", []string{"tlim/component/events"}, nil,

@@ -19,9 +19,12 @@ const (
 	maxCall      = 100     // events of one call
 	maxCallBytes = 1 << 20 // of their bodies, but for a single one
 	pageRows     = 500
-	maxPages     = 20 // of one pass
-	maxTries     = 12 // of an event alone, while others are taken: some 45 minutes
-	broken       = 3  // failures one after another that are the receiver's fault and no event's
+	maxPages     = 20   // of one pass
+	maxTries     = 12   // of an event alone, while others are taken: some 45 minutes
+	broken       = 3    // failures one after another that are the receiver's fault and no event's
+	maxApart     = 4    // conversations whose events are sent one by one at the same time, apart from all others
+	maxRepeats   = 16   // of these that were refused before and are in memory; more are read when one of them is through
+	maxSuspects  = 1000 // events of refused calls that are in memory: while there are more nothing else is sent
 	minRetryWait = 2 * time.Second
 	maxRetryWait = 10 * time.Minute // of an event
 	maxPause     = time.Minute      // of all events
@@ -52,11 +55,21 @@ type Store interface {
 	DeleteDeadEvents(ctx context.Context, epoch, before int64, limit int) (int, error)
 }
 
-// Poster makes one call. After an error away says that the receiver could not be reached or asks for time, wait how much it asks for (0: it
-// does not say). The error names no secret. Post returns when ctx ends.
+// Poster makes one call. It is safe for concurrent use, and returns when ctx ends. Its error is a *[Failure], which names no secret.
 type Poster interface {
-	Post(ctx context.Context, id string, body []byte) (away bool, wait time.Duration, err error)
+	Post(ctx context.Context, id string, body []byte) error
 }
+
+// Failure is why a call was not taken.
+type Failure struct {
+	Err   error
+	Away  bool          // nobody was there: no event is at fault
+	Later bool          // the receiver asks for time
+	Wait  time.Duration // how much it asks for; 0: it does not say
+}
+
+func (f *Failure) Error() string { return f.Err.Error() }
+func (f *Failure) Unwrap() error { return f.Err }
 
 // Config is what Events work with.
 type Config struct {
@@ -89,16 +102,21 @@ type Events struct {
 	counted *prometheus.CounterVec
 	seconds prometheus.Histogram
 
+	done chan result // of what is sent apart; it has room for all that can be under way
+
 	// Of Run's goroutine alone.
-	size   int       // events of the next call: fewer after a failure
-	streak int       // failures since something was taken
-	pauses int       // pauses since something was taken
-	until  time.Time // the receiver is left alone
-	swept  time.Time
-	taken  []string // ids that are still to be deleted
-	look   look
-	health logged.Health
-	full   bool // the bound was passed: it was logged
+	main     lane // calls of many events
+	apart    lane // events one by one
+	queue    []*solo
+	repeats  int             // of maxRepeats
+	suspects int             // of maxSuspects
+	running  int             // of maxApart
+	busy     map[string]bool // conversations in queue or under way
+	swept    time.Time
+	taken    []string // ids that are still to be deleted
+	look     look
+	health   logged.Health
+	full     bool // the bound was passed: it was logged
 }
 
 // New makes Events; they are nil without a Poster, and cost nothing then. Nothing is read or sent yet.
@@ -109,7 +127,7 @@ func New(cfg Config, deps Deps) *Events {
 	if deps.After == nil {
 		deps.After = time.After
 	}
-	e := &Events{Config: cfg, Deps: deps, wake: trigger.New(), size: maxCall,
+	e := &Events{Config: cfg, Deps: deps, wake: trigger.New(), done: make(chan result, maxApart), busy: map[string]bool{},
 		health: logged.Health{Failing: "events are not taken; they wait", Again: "events are taken again"}}
 	f := promauto.With(deps.Registry)
 	e.counted = f.NewCounterVec(prometheus.CounterOpts{Name: "tlim_events_total", Help: "Events for business systems, by what became of them."}, []string{"outcome"})
@@ -176,13 +194,18 @@ func (e *Events) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := e.pass(ctx)
 		wake := e.wake
-		if e.Now().Before(e.until) && e.waiting.Load() <= int64(e.MaxWaiting+slack) {
+		if e.Now().Before(e.main.until) && e.waiting.Load() <= int64(e.MaxWaiting+slack) {
 			wake = nil // new rows do not make a receiver well
 		}
 		select {
 		case <-ctx.Done():
 		case <-wake:
+		case r := <-e.done:
+			e.settle(ctx, r)
 		case <-e.After(wait):
 		}
+	}
+	for e.running > 0 { // the stop has cut them off
+		e.settle(ctx, <-e.done)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -22,8 +23,12 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 			return e.storeAway(err)
 		}
 	}
-	if wait := e.until.Sub(now); wait > 0 {
-		return min(wait, sweepPeriod)
+	e.launch(ctx, now)
+	switch wait := e.main.until.Sub(now); {
+	case wait > 0:
+		return e.idle(wait)
+	case e.suspects >= maxSuspects:
+		return e.idle(sweepPeriod)
 	}
 
 	if l := &e.look; l.blocked == nil || !now.Before(l.next) {
@@ -31,11 +36,20 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 	}
 	for range maxPages {
 		again, wait := e.page(ctx, now)
+		e.launch(ctx, now)
 		if !again {
-			return wait
+			return e.idle(wait)
 		}
 	}
 	return time.Millisecond
+}
+
+// idle is how long there is nothing to do, when the calls of many events have nothing for so long.
+func (e *Events) idle(wait time.Duration) time.Duration {
+	if now := e.Now(); len(e.queue) > 0 && now.Before(e.apart.until) {
+		wait = min(wait, e.apart.until.Sub(now))
+	}
+	return max(time.Millisecond, min(wait, sweepPeriod))
 }
 
 // look is one way through the rows that wait, from the first to the last. New rows lie behind the last, so a pass goes on where the one before
@@ -50,6 +64,9 @@ type look struct {
 
 // failed notes when a row is due again. Looks take a tenth of the time at most.
 func (l *look) failed(conversation string, due time.Time) {
+	if l.blocked == nil { // one begins anyway
+		return
+	}
 	l.blocked[conversation] = true
 	if earliest := l.began.Add(time.Duration(l.rows) * rowPause); due.Before(earliest) {
 		due = earliest
@@ -67,16 +84,22 @@ func (e *Events) page(ctx context.Context, now time.Time) (again bool, wait time
 	}
 	var due []store.Event
 	for i := range page {
-		switch at := time.UnixMilli(page[i].Due); {
-		case e.look.blocked[page[i].Conversation]:
+		row := &page[i]
+		switch at := time.UnixMilli(row.Due); {
+		case e.look.blocked[row.Conversation]:
 			e.look.rows++
-		case at.After(now) && page[i].Reason != "": // it has failed; a clock that was set back holds no new one up
-			e.look.failed(page[i].Conversation, at)
+		case e.busy[row.Conversation]: // its end is a reason to look
+			e.look.blocked[row.Conversation] = true
+		case at.After(now) && row.Reason != "": // it has failed; a clock that was set back holds no new one up
+			e.look.failed(row.Conversation, at)
+		case row.Tries > 0: // it was refused by itself
+			e.look.blocked[row.Conversation] = true
+			e.repeat(*row)
 		default:
-			due = append(due, page[i])
+			due = append(due, *row)
 		}
 	}
-	probing := e.streak >= broken && len(due) > 0
+	probing := e.main.broken() && len(due) > 0
 	if probing {
 		due = probe(due)
 	}
@@ -87,22 +110,22 @@ func (e *Events) page(ctx context.Context, now time.Time) (again bool, wait time
 		return false, e.storeAway(err)
 	case !done:
 		e.look = look{}
-		return false, max(time.Millisecond, min(e.until.Sub(e.Now()), sweepPeriod))
+		return false, e.main.until.Sub(e.Now())
 	case probing: // it takes events again: now the others of the page
 		e.look = look{}
-		return false, time.Millisecond
+		return false, 0
 	}
 	if len(page) > 0 {
 		e.look.after = page[len(page)-1].ID
 	}
 	if !store.More(page, pageRows) {
-		return false, max(time.Millisecond, e.look.next.Sub(e.Now()))
+		return false, e.look.next.Sub(e.Now())
 	}
 	return true, 0
 }
 
-// probe is the event that is sent to a receiver that has taken nothing for a while: of the first of each conversation the one that has waited
-// longest since it failed. Else one that is refused for itself would stand in front of all others for ever.
+// probe is the event that is sent to a receiver that has taken nothing for a while: of the first of each conversation one that never failed, else
+// the one that has waited longest since it did. One that is refused for itself would stand in front of all others for ever.
 func probe(due []store.Event) []store.Event {
 	seen, best := map[string]bool{}, -1
 	for i := range due {
@@ -110,11 +133,18 @@ func probe(due []store.Event) []store.Event {
 			continue
 		}
 		seen[due[i].Conversation] = true
-		if best < 0 || due[i].Due < due[best].Due {
+		if best < 0 || sooner(&due[i], &due[best]) {
 			best = i
 		}
 	}
 	return due[best : best+1]
+}
+
+func sooner(a, b *store.Event) bool {
+	if (a.Reason == "") != (b.Reason == "") {
+		return a.Reason == ""
+	}
+	return a.Due < b.Due
 }
 
 // sendAll sends rows in calls, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
@@ -124,7 +154,7 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, er
 		var call []store.Event
 		taken, size := 0, 0
 		for _, row := range rows {
-			if len(call) == e.size || len(call) > 0 && size+len(row.Body) > maxCallBytes {
+			if len(call) == maxCall || len(call) > 0 && size+len(row.Body) > maxCallBytes {
 				break
 			}
 			taken++
@@ -139,47 +169,54 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, er
 		}
 
 		// 2. the receiver
-		away, wait, failure := e.post(ctx, call)
-		if failure != nil && ctx.Err() != nil {
-			return false, nil // the stop cut it off: the next start repeats it
-		}
+		failure := e.post(ctx, call)
 		now := e.Now()
 		switch {
 		case failure == nil:
-			e.health.Note(e.Log, nil)
-			e.failing.Store(false)
-			e.size, e.streak, e.pauses, e.until = min(2*e.size, maxCall), 0, 0, time.Time{}
-			e.counted.WithLabelValues(Sent).Add(float64(len(call)))
-			rows = rows[taken:]
-			if err := e.forget(ctx, call); err != nil {
+			if err := e.took(ctx, call); err != nil {
 				return false, err
 			}
-		case away:
-			e.pause(now, failure, wait)
+			rows = rows[taken:]
+			continue
+		case ctx.Err() != nil:
+			return false, nil // the stop cut it off: the next start repeats it
+		case failure.Away:
+			e.pause(&e.main, now, failure)
 			return false, nil
-		case len(call) > 1: // one of them may be at fault
-			e.size = max(1, min(e.size, len(call))/10)
+		}
+		e.main.streak++
+		if failure.Later || e.main.broken() {
+			e.pause(&e.main, now, failure)
+		}
+
+		// 3. one of them may be at fault, but for one who asks for time that is not the first thought
+		switch {
+		case failure.Later && !e.main.broken():
+			return false, nil
+		case len(call) > 1:
+			rows = rows[taken:]
+			for _, row := range call {
+				e.look.blocked[row.Conversation] = true
+			}
+			e.suspect(call)
+			e.launch(ctx, now)
 		default:
 			rows = rows[taken:]
-			e.streak++
-			if e.streak >= broken {
-				e.pause(now, failure, wait)
-			}
-			due, err := e.failed(ctx, call[0], failure)
+			due, err := e.failed(ctx, &e.main, call[0], failure)
 			if err != nil {
 				return false, err
 			}
 			e.look.failed(call[0].Conversation, due)
-			if e.streak >= broken {
-				return false, nil
-			}
+		}
+		if e.main.until.After(now) {
+			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// post makes one call.
-func (e *Events) post(ctx context.Context, call []store.Event) (away bool, wait time.Duration, err error) {
+// post makes one call. It is safe for concurrent use.
+func (e *Events) post(ctx context.Context, call []store.Event) *Failure {
 	var ids, bodies []string
 	for i := range call {
 		ids, bodies = append(ids, call[i].ID), append(bodies, call[i].Body)
@@ -187,22 +224,40 @@ func (e *Events) post(ctx context.Context, call []store.Event) (away bool, wait 
 	sum := sha256.Sum256([]byte(strings.Join(ids, " ")))
 	id := hex.EncodeToString(sum[:16]) // the same events are the same call
 	began := e.Now()
-	away, wait, err = e.Poster.Post(ctx, id, []byte(`{"id":"`+id+`","events":[`+strings.Join(bodies, ",")+`]}`))
+	err := e.Poster.Post(ctx, id, []byte(`{"id":"`+id+`","events":[`+strings.Join(bodies, ",")+`]}`))
 	e.seconds.Observe(e.Now().Sub(began).Seconds())
-	return away, wait, err
+	if err == nil {
+		return nil
+	}
+	var failure *Failure
+	if !errors.As(err, &failure) {
+		failure = &Failure{Err: err}
+	}
+	return failure
+}
+
+// took notes that the receiver has taken events: it is there.
+func (e *Events) took(ctx context.Context, call []store.Event) error {
+	e.health.Note(e.Log, nil)
+	e.failing.Store(false)
+	for _, l := range []*lane{&e.main, &e.apart} {
+		l.streak, l.pauses = 0, 0
+	}
+	e.counted.WithLabelValues(Sent).Add(float64(len(call)))
+	return e.forget(ctx, call)
 }
 
 // failed puts an event off, or gives it up, and says when its conversation goes on. While nothing is taken that is not its fault.
-func (e *Events) failed(ctx context.Context, row store.Event, why error) (due time.Time, err error) {
+func (e *Events) failed(ctx context.Context, by *lane, row store.Event, failure *Failure) (due time.Time, err error) {
 	now := e.Now()
-	step := store.EventUpdate{IDs: []string{row.ID}, Tries: row.Tries, Reason: why.Error()}
-	if e.streak < broken {
+	step := store.EventUpdate{IDs: []string{row.ID}, Tries: row.Tries, Reason: failure.Error()}
+	if !by.broken() {
 		step.Tries++
 	}
 	if step.Tries < maxTries {
-		due = now.Add(jitter(backOff(step.Tries, maxRetryWait)))
-		if due.Before(e.until) { // another one is tried first then
-			due = e.until.Add(minRetryWait)
+		due = now.Add(max(min(failure.Wait, maxAskedWait), jitter(backOff(step.Tries, maxRetryWait))))
+		if due.Before(by.until) { // another one is tried first then
+			due = by.until.Add(minRetryWait)
 		}
 		step.Due = due.UnixMilli()
 		return due, e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step})
@@ -211,7 +266,7 @@ func (e *Events) failed(ctx context.Context, row store.Event, why error) (due ti
 	if err := e.Store.UpdateEvents(ctx, e.Epoch(), []store.EventUpdate{step}); err != nil {
 		return now, err
 	}
-	e.Log.Error("an event was given up: it was refused again and again while others were taken; it can be replayed", "event", row.ID, "kind", row.Kind, "error", why)
+	e.Log.Error("an event was given up: it was refused again and again while others were taken; it can be replayed", "event", row.ID, "kind", row.Kind, "error", failure)
 	e.buried(1)
 	return now, nil
 }
@@ -222,12 +277,21 @@ func (e *Events) buried(n int) {
 	e.dead.Add(int64(n))
 }
 
+// lane is what is known of the receiver by one of the two ways in which it is called.
+type lane struct {
+	streak int       // failures since something was taken
+	pauses int       // pauses since something was taken
+	until  time.Time // the receiver is left alone
+}
+
+func (l *lane) broken() bool { return l.streak >= broken }
+
 // pause leaves the receiver alone for a while.
-func (e *Events) pause(now time.Time, why error, asked time.Duration) {
+func (e *Events) pause(l *lane, now time.Time, why *Failure) {
 	e.health.Note(e.Log, why)
 	e.failing.Store(true)
-	e.until = now.Add(max(min(asked, maxAskedWait), jitter(backOff(e.pauses, maxPause))))
-	e.pauses++
+	l.until = now.Add(max(min(why.Wait, maxAskedWait), jitter(backOff(l.pauses, maxPause))))
+	l.pauses++
 }
 
 // backOff is the pause after so many failures.

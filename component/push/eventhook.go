@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
+
+	"tlim/component/events"
 )
 
 // EventHook tells a business system of events, by calls that are signed as those of [Webhook] are.
@@ -20,21 +21,21 @@ func NewEventHook(cfg WebhookConfig) *EventHook {
 	return &EventHook{cfg: w.cfg, client: w.client}
 }
 
-// Post makes one call; 2xx takes it. After an error away says that the receiver could not be reached or asks for time (429, 503), and wait
-// how much it asks for.
-func (h *EventHook) Post(ctx context.Context, id string, body []byte) (away bool, wait time.Duration, err error) {
+// Post makes one call; 2xx takes it. Its error is an *[events.Failure]: the receiver could not be reached, asks for time (429, 503), or answered
+// something else.
+func (h *EventHook) Post(ctx context.Context, id string, body []byte) error {
 	now := h.cfg.Now()
 	req, err := h.cfg.request(id, body, now)
 	if err != nil {
-		return true, 0, errors.New("events.webhook.url is no address")
+		return &events.Failure{Err: errors.New("events.webhook.url is no address"), Away: true}
 	}
 	resp, _, err := do(ctx, h.client, req)
 	switch {
 	case err != nil:
-		return errors.As(err, new(*dialError)), 0, err
+		return &events.Failure{Err: err, Away: errors.As(err, new(*dialError))}
 	case resp.StatusCode/100 == 2:
-		return false, 0, nil
+		return nil
 	}
-	away = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
-	return away, retryAfter(resp.Header, now), fmt.Errorf("status %d", resp.StatusCode)
+	later := resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
+	return &events.Failure{Err: fmt.Errorf("status %d", resp.StatusCode), Later: later, Wait: retryAfter(resp.Header, now)}
 }

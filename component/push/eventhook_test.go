@@ -2,12 +2,15 @@ package push
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"tlim/component/events"
 )
 
 func TestEventHook(t *testing.T) {
@@ -18,7 +21,7 @@ func TestEventHook(t *testing.T) {
 	defer elsewhere.Close()
 	for name, c := range map[string]struct {
 		answer func(http.ResponseWriter, *http.Request)
-		away   bool
+		later  bool
 		wait   time.Duration
 		err    string
 	}{
@@ -50,13 +53,13 @@ func TestEventHook(t *testing.T) {
 			}))
 			defer server.Close()
 			h := NewEventHook(WebhookConfig{URL: server.URL, Secret: secret, Now: func() time.Time { return now }})
-			away, wait, err := h.Post(t.Context(), "call", []byte(`{"x":1}`))
-			text := ""
-			if err != nil {
-				text = err.Error()
+			err := h.Post(t.Context(), "call", []byte(`{"x":1}`))
+			got, text := &events.Failure{}, ""
+			if errors.As(err, &got) {
+				text = got.Error()
 			}
-			if away != c.away || wait != c.wait || text != c.err {
-				t.Errorf("got %v, %v, %q, want %v, %v, %q", away, wait, text, c.away, c.wait, c.err)
+			if got.Away || got.Later != c.later || got.Wait != c.wait || text != c.err {
+				t.Errorf("got %+v, want later %v, wait %v, %q", got, c.later, c.wait, c.err)
 			}
 		})
 	}
@@ -67,8 +70,9 @@ func TestEventHook(t *testing.T) {
 	// Nobody there, and one who never answers until the stop.
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
-	if away, _, err := NewEventHook(WebhookConfig{URL: gone.URL}).Post(t.Context(), "call", nil); !away || err == nil {
-		t.Errorf("nobody listens: got %v, %v, want that they are away", away, err)
+	var failure *events.Failure
+	if err := NewEventHook(WebhookConfig{URL: gone.URL}).Post(t.Context(), "call", nil); !errors.As(err, &failure) || !failure.Away {
+		t.Errorf("nobody listens: got %v, want that they are away", err)
 	}
 	asked := make(chan struct{})
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -79,7 +83,7 @@ func TestEventHook(t *testing.T) {
 	defer hanging.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
-	if away, _, err := NewEventHook(WebhookConfig{URL: hanging.URL}).Post(ctx, "call", nil); away || err == nil {
-		t.Errorf("a hanging one: got %v, %v, want an error that is not its absence", away, err)
+	if err := NewEventHook(WebhookConfig{URL: hanging.URL}).Post(ctx, "call", nil); !errors.As(err, &failure) || failure.Away {
+		t.Errorf("a hanging one: got %v, want an error that is not its absence", err)
 	}
 }

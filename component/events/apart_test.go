@@ -1,0 +1,143 @@
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tlim/store"
+)
+
+// What the receiver refuses of one event is charged to that event's conversation: from the first refusal on it is tried apart from all others.
+func TestARefusedEventIsTriedApart(t *testing.T) {
+	s := newSite(t)
+	together := 0
+	s.to.refuse = func(ids []string) error {
+		if !slices.Contains(ids, "m2") {
+			return nil
+		}
+		if len(ids) > 1 {
+			together++
+		}
+		return errors.New("status 500")
+	}
+	s.say("a", "b", "c")
+	for range maxTries {
+		s.say("a", "c")
+		s.passes(1)
+	}
+	s.is("calls in which it stood in others' way", fmt.Sprint(together), "1")
+}
+
+// A receiver that answers one event with 503 for ever, and takes all others, is not away.
+func TestOneEventThatIsAnsweredLater(t *testing.T) {
+	s := newSite(t)
+	s.to.refuse = func(ids []string) error {
+		if slices.Contains(ids, "m2") {
+			return &Failure{Err: errors.New("status 503"), Later: true}
+		}
+		return nil
+	}
+	s.say("a", "b", "c", "b", "a")
+	s.passes(8)
+	s.is("taken around it", sorted(s.took()), "m1 m3 m5")
+	for range maxTries + 2 {
+		s.say("c")
+		s.passes(2)
+	}
+	s.is("dead", fmt.Sprint(s.count(true)), "1")
+	s.is("waiting", fmt.Sprint(s.count(false)), "0")
+}
+
+// An event on which the receiver hangs costs others the one call in which it was, and nothing later: they are told meanwhile. A stop ends it.
+func TestAnEventOnWhichTheReceiverHangs(t *testing.T) {
+	s := newSite(t)
+	hanging, hang := make(chan struct{}, 1), make(chan struct{})
+	ctx, stop := context.WithCancel(t.Context())
+	s.to.refuse = func(ids []string) error {
+		switch {
+		case !slices.Contains(ids, "m2"):
+			return nil
+		case len(ids) > 1:
+			return errors.New("no answer within 15 s")
+		}
+		hanging <- struct{}{}
+		select {
+		case <-hang:
+		case <-ctx.Done():
+		}
+		return errors.New("no answer within 15 s")
+	}
+	s.say("a", "b", "c")
+	s.Events.pass(ctx)
+	<-hanging
+	for s.running > 1 { // a and c
+		s.settle(ctx, <-s.done)
+	}
+	s.is("taken around it", sorted(s.took()), "m1 m3")
+	s.say("d", "b", "c")
+	s.Events.pass(ctx)
+	s.is("taken while it hangs, but for its own conversation", s.took(), "m4 m6")
+	close(hang)
+	s.settle(ctx, <-s.done)
+	s.is("tries", fmt.Sprint(s.first().Tries), "1")
+
+	// It is due again, and the process is stopped.
+	hang = make(chan struct{})
+	s.clock.Move(time.Hour)
+	ended := make(chan struct{})
+	go func() {
+		s.Run(ctx)
+		close(ended)
+	}()
+	<-hanging
+	stop()
+	<-ended
+	s.is("tries after the stop", fmt.Sprint(s.first().Tries), "1")
+	s.is("under way", fmt.Sprint(s.running, s.repeats, len(s.busy)), "0 0 0")
+}
+
+// first is the first event that waits.
+func (s *site) first() store.Event {
+	s.t.Helper()
+	list, err := s.db.Events(s.t.Context(), false, "", 1)
+	if err != nil || len(list) != 1 {
+		s.t.Fatalf("got %v, %v, want an event that waits", list, err)
+	}
+	return list[0]
+}
+
+// Many refused events at once are bounded in memory, and each is told in the end.
+func TestManyRefusedEvents(t *testing.T) {
+	s := newSite(t)
+	bad := true
+	s.to.refuse = func(ids []string) error {
+		if bad && slices.ContainsFunc(ids, func(id string) bool { return strings.HasSuffix(id, "3") }) {
+			return errors.New("status 500")
+		}
+		return nil
+	}
+	var to, want []string
+	for i := range 400 {
+		to, want = append(to, fmt.Sprint("u", i)), append(want, fmt.Sprint("m", i+1))
+	}
+	s.say(to...)
+	for range 5 {
+		s.pass(t.Context())
+		s.clock.Move(3 * time.Second)
+	}
+	if n := s.count(false); n > 60 {
+		t.Errorf("got %d that wait, want little more than the 40 that are refused", n)
+	}
+	bad = false
+	for range 20 {
+		s.pass(t.Context())
+		s.clock.Move(20 * time.Minute)
+	}
+	s.is("taken", sorted(s.took()), sorted(strings.Join(want, " ")))
+	s.is("in memory", fmt.Sprint(s.running, s.repeats, s.suspects, len(s.queue), len(s.busy)), "0 0 0 0 0")
+}
