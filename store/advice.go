@@ -91,7 +91,7 @@ func loses(t table, charset string) string {
 	case tGroup.name, tMember.name, tChat.name:
 		return "names lose " + lost
 	}
-	return lost + " are refused"
+	return "texts with " + lost + " are refused"
 }
 
 // collations are those of the table's texts, each once.

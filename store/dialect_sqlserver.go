@@ -405,9 +405,9 @@ func identitiesSQLServer(ctx context.Context, db querier) (list []identity, err 
 	return list, err
 }
 
-// remedy widens the column, which the server does with a locked table and without its key and the indexes that hold it. All or nothing:
+// widen is how to widen the column, which the server does with a locked table and without its key and the indexes that hold it. All or nothing:
 // a table would be left without its key.
-func (i identity) remedy() string {
+func (i identity) widen() string {
 	statements := []string{"SET XACT_ABORT ON", "BEGIN TRANSACTION"}
 	add := func(format string, args ...any) { statements = append(statements, fmt.Sprintf(format, args...)) }
 	for _, name := range i.indexes {
@@ -443,7 +443,7 @@ func refuseSQLServer(ctx context.Context, db querier) (why string, err error) {
 	for _, i := range list {
 		if i.used > identityRefused {
 			return fmt.Sprintf("%s.%s has used %.0f %% of its numbers, and at their end every insert fails; in a quiet hour, because it locks the table: %s",
-				i.table, i.column, 100*i.used, i.remedy()), nil
+				i.table, i.column, 100*i.used, i.widen()), nil
 		}
 	}
 	return "", err
@@ -455,7 +455,7 @@ func headroomSQLServer(ctx context.Context, db querier) (advice []Advice, err er
 	for _, i := range list {
 		if i.used > identityWarned {
 			advice = append(advice, Advice{i.used > identityRefused, fmt.Sprintf("%s.%s has used %.0f %% of its numbers: at their end no row can be added, and above 90 tlim does not start", i.table, i.column, 100*i.used),
-				"in a quiet hour, because it locks the table: " + i.remedy()})
+				"in a quiet hour, because it locks the table: " + i.widen()})
 		}
 	}
 	return advice, err
@@ -484,7 +484,7 @@ func adviseSQLServer(ctx context.Context, db querier) ([]string, error) {
 	for _, i := range list {
 		if i.used > identityWarned {
 			advice = append(advice, fmt.Sprintf("%s.%s has used %.0f %% of its numbers; above 90 tlim does not start (%s, which locks the table)",
-				i.table, i.column, 100*i.used, i.remedy()))
+				i.table, i.column, 100*i.used, i.widen()))
 		}
 	}
 	settings, err := settingsSQLServer(ctx, db)

@@ -263,7 +263,7 @@ func TestWidening(t *testing.T) {
 				"then make theirs again, as your own scripts have it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if got := c.i.remedy(); got != c.want {
+			if got := c.i.widen(); got != c.want {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
 		})
