@@ -413,7 +413,7 @@ func (c *conveyor) linkChanged(ctx context.Context) {
 			return
 		}
 		c.replayAgain = true
-		if c.replaySaid.Changes(err.Error()) { // it is tried at each tick
+		if c.replaySaid.Changes(logged.Reason(err)) { // it is tried at each tick
 			c.s.log.Warn("delivering again what the server may have lost was interrupted; it is tried again", "error", err)
 		}
 		return

@@ -42,7 +42,7 @@ func (r *refresher) run(ctx context.Context) {
 		err := r.round(ctx)
 		text := ""
 		if err != nil {
-			text = err.Error()
+			text = logged.Reason(err)
 		}
 		if r.said.Changes(text) && err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable) {
 			r.d.log.Warn("new names of users could not reach members' lists; it is tried again", "error", err)

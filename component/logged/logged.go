@@ -1,6 +1,9 @@
 package logged
 
-import "log/slog"
+import (
+	"log/slog"
+	"regexp"
+)
 
 // Text is what the log was last told of something; "" is nothing, or that all is well.
 type Text string
@@ -21,9 +24,16 @@ type Health struct {
 // Note tells the log when it begins to fail, for another reason than before, and when it works again. A nil err says that it works.
 func (h *Health) Note(log *slog.Logger, err error) {
 	switch {
-	case err != nil && h.last.Changes(err.Error()):
+	case err != nil && h.last.Changes(Reason(err)):
 		log.Error(h.Failing, "error", err)
 	case err == nil && h.last.Changes(""):
 		log.Info(h.Again)
 	}
 }
+
+// passing are the parts of an error that differ from one try to the next while its reason is the same: the port of our own side, which each
+// connection has anew, and how long a wait took.
+var passing = regexp.MustCompile(`(?:\[[0-9a-fA-F:.%\w]*\]|[0-9.]+):[0-9]+->|\b(?:[0-9.]+(?:ns|µs|ms|s|m|h))+\b`)
+
+// Reason is the text of an error without what differs at each try, for [Text.Changes].
+func Reason(err error) string { return passing.ReplaceAllString(err.Error(), "") }

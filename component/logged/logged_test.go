@@ -2,6 +2,7 @@ package logged
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -36,6 +37,35 @@ func TestHealthIsLoggedWhenItChanges(t *testing.T) {
 				t.Errorf("got %q, want %q", out.String(), c.want)
 			}
 		})
+	}
+}
+
+// A database that is away answers each try with another port of ours, and after another time.
+func TestReasonsThatAreTheSame(t *testing.T) {
+	for _, c := range []struct {
+		one, other string
+		same       bool
+	}{
+		{"read tcp 127.0.0.1:40112->127.0.0.1:3306: connection reset by peer", "read tcp 127.0.0.1:51000->127.0.0.1:3306: connection reset by peer", true},
+		{"read tcp [::1]:40112->[::1]:3306: EOF", "read tcp [::1]:7->[::1]:3306: EOF", true},
+		{"write tcp [fe80::1%eth0]:40112->[fe80::2%eth0]:3306: broken pipe", "write tcp [fe80::1%eth0]:7->[fe80::2%eth0]:3306: broken pipe", true},
+		{"the database gave no answer within 2.1s", "the database gave no answer within 980ms", true},
+		{"no answer within 1m2.5s", "no answer within 59s", true},
+		{"dial tcp 127.0.0.1:3306: connection refused", "dial tcp 127.0.0.1:3307: connection refused", false},
+		{"read tcp 127.0.0.1:1->127.0.0.1:3306: EOF", "read tcp 127.0.0.1:1->127.0.0.1:3307: EOF", false},
+		{"Error 1047 (08S01): WSREP has not yet prepared node", "Error 1053 (08S01): Server shutdown in progress", false},
+	} {
+		if one, other := Reason(errors.New(c.one)), Reason(errors.New(c.other)); (one == other) != c.same {
+			t.Errorf("%q and %q: got the reasons %q and %q, want them the same: %v", c.one, c.other, one, other, c.same)
+		}
+	}
+	var out strings.Builder
+	h := Health{Failing: "it fails"}
+	for port := range 3 {
+		h.Note(slog.New(slog.NewTextHandler(&out, nil)), fmt.Errorf("read tcp 10.0.0.1:4%d->10.0.0.2:3306: EOF", port))
+	}
+	if got := out.String(); strings.Count(got, "it fails") != 1 || !strings.Contains(got, "10.0.0.1:40->") {
+		t.Errorf("got the log\n%s\nwant one line, with the error as it was", got)
 	}
 }
 

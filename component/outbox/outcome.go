@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tlim/component/logged"
 	"tlim/store"
 )
 
@@ -211,7 +212,7 @@ func (w *worker) judge(now time.Time, sent int, counts map[string]int, fault err
 		w.failing.Store(false)
 	case fault != nil:
 		w.lost += lost
-		if w.trouble.Changes(fault.Error()) {
+		if w.trouble.Changes(logged.Reason(fault)) {
 			w.log.Warn("pushes fail", "given_up", w.lost, "error", fault)
 		}
 		w.failing.Store(true)
