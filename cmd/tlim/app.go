@@ -147,6 +147,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.parts.Store(true)
 
 	// 4. the turn of this process. It tells that it lives from the moment in which it leads.
+	a.start(part{name: "look at the standby", run: role.Look})
 	a.start(part{name: "heartbeat", run: role.Run, drain: role.Release}) // when all else has ended, another process may lead
 	if a.cfg.Standby.Enabled {
 		if err := a.standBy(ctx); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,10 +23,15 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs) (*
 	}
 	me := store.Leader{Process: blob.NewID(), Host: fit(host, 255), PID: int64(os.Getpid()), Version: fit(version(), 64), Address: fit(a.cfg.HTTP.Listen, 255),
 		Domain: a.cfg.XMPP.Domain, Component: a.cfg.XMPP.Component, Standby: a.cfg.Standby.Enabled}
+	shared := &sharedFiles{app: a, blobs: blobs, process: me.Process}
 	if me.Standby {
-		me.Marker = a.mark(ctx, blobs, me.Process)
+		if err := shared.claim(ctx, db); err != nil {
+			return nil, err
+		}
+		me.Marker = shared.mark(ctx)
+		a.onStop("marker", shared.unmark)
 	}
-	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: func(ctx context.Context, leader store.Leader) error { return a.fits(ctx, blobs, leader) }}
+	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: shared.fits, Sees: shared.sees}
 	if a.cfg.Standby.Enabled && db.File() == "" { // nobody stands by on a file, and a heartbeat would take turns with messages there
 		cfg.Heart = db.NewHeart()
 	}
@@ -41,51 +47,137 @@ func fit(text string, limit int) string {
 	return text
 }
 
-// mark writes the file by which a standby sees that it has the same files. Where the store of files is away, the start goes on, as ever: nobody
-// compares then.
-func (a *App) mark(ctx context.Context, blobs blob.Blobs, process string) string {
-	ctx, cancel := context.WithTimeout(ctx, markTime)
-	defer cancel()
-	id, err := blob.PutMarker(ctx, blobs, process)
-	if err != nil {
-		a.log.Error("standby.enabled: no marker can be written to the files, so that nobody can tell whether two processes share them", "error", err)
-		return ""
-	}
-	a.onStop("marker", func(ctx context.Context) error {
-		if err := blobs.Remove(ctx, id); err != nil { // it is a few bytes that stay
-			a.log.Warn("the marker in the files was not removed", "file", id, "error", err)
-		}
-		return nil
-	})
-	return id
+// sharedFiles is how two processes see that they have the same files: each writes a marker, and the other one reads it.
+type sharedFiles struct {
+	app     *App
+	blobs   blob.Blobs
+	process string
+	marker  atomic.Value // string: that was written
+	denied  error        // why there is none, where the files are there and take nothing
 }
 
-// markTime bounds the writing of the marker.
-const markTime = 10 * time.Second
+const (
+	// markTime bounds the writing and reading of markers at the start.
+	markTime = 10 * time.Second
+	// markerDenied is told in the place of a marker by a process whose files are there and take nothing from it.
+	markerDenied = "denied"
+)
 
-// fits says in words why this process could not go on where that leader ends.
-func (a *App) fits(ctx context.Context, blobs blob.Blobs, leader store.Leader) error {
-	who := fmt.Sprintf("the tlim that leads (%s, process %d, %s)", leader.Host, leader.PID, leader.Address)
-	switch {
-	case leader.Domain != a.cfg.XMPP.Domain:
-		return &standby.RefusedError{Text: fmt.Sprintf("xmpp.domain: %s has %s, this one has %s; a standby needs the same configuration", who, leader.Domain, a.cfg.XMPP.Domain)}
-	case leader.Component != a.cfg.XMPP.Component:
-		return &standby.RefusedError{Text: fmt.Sprintf("xmpp.component: %s has %s, this one has %s; a standby needs the same configuration", who, leader.Component, a.cfg.XMPP.Component)}
-	case !leader.Standby:
-		return &standby.RefusedError{Text: fmt.Sprintf("standby.enabled: %s runs without it, and would take the database back at its next start; set it there as well, restart that one, then start this one", who)}
-	case leader.Marker == "":
-		a.log.Warn("the leader could write no marker to its files when it started; it is not known whether both have the same ones")
-		return nil
+// key is the key of the configuration that says where files lie, with what to do where two processes have different ones.
+func (f *sharedFiles) key() (key, remedy string) {
+	if f.app.cfg.Files.S3.Endpoint.Reveal() != "" {
+		return "files.s3", "both need the same endpoint and bucket"
 	}
-	err := blob.ReadMarker(ctx, blobs, leader.Marker, leader.Process)
-	if errors.Is(err, blob.ErrNotFound) {
-		key, remedy := "files.dir", "it has to be a folder that both machines share, or files have to lie in S3 (files.s3)"
-		if a.cfg.Files.S3.Endpoint.Reveal() != "" {
-			key, remedy = "files.s3", "both need the same endpoint and bucket"
-		}
-		return &standby.RefusedError{Text: fmt.Sprintf("%s: %s has other files than this one: its marker %s is not there; %s", key, who, leader.Marker, remedy)}
+	return "files.dir", "it has to be a folder that both machines share, or files have to lie in S3 (files.s3)"
+}
+
+// claim refuses files that a tlim on another database has: each of the two would lead, and clean up what the other one stored. Where the store of
+// files is away nobody can tell, and the start goes on, as ever.
+func (f *sharedFiles) claim(ctx context.Context, db *store.Store) error {
+	id, err := db.Secret(ctx, "database", blob.NewID())
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, markTime)
+	defer cancel()
+	whose, err := blob.Claim(ctx, f.blobs, id)
+	switch key, _ := f.key(); {
+	case err != nil:
+		f.app.log.Error("standby.enabled: it is not known whether the files are those of this database", "error", err)
+	case whose != id:
+		return &standby.RefusedError{Text: fmt.Sprintf("%s: a tlim on another database has these files; two that take turns need the same store.dsn. If that database is gone for good, remove %s there, and start again",
+			key, blob.OwnerFile(key == "files.s3"))}
+	}
+	return nil
+}
+
+// mark writes the marker of this process. Where the store of files is away, the start goes on, as ever: a standby tries it again.
+func (f *sharedFiles) mark(ctx context.Context) (told string) {
+	ctx, cancel := context.WithTimeout(ctx, markTime)
+	defer cancel()
+	err := f.put(ctx)
+	if err == nil {
+		return loadString(&f.marker)
+	}
+	f.app.log.Error("standby.enabled: no marker can be written to the files, so that nobody can tell whether two processes share them", "error", err)
+	if f.denied != nil {
+		return markerDenied
+	}
+	return ""
+}
+
+func (f *sharedFiles) put(ctx context.Context) error {
+	id, err := blob.PutMarker(ctx, f.blobs, f.process)
+	if err == nil {
+		f.marker.Store(id)
+	} else if blob.Denied(err) {
+		f.denied = err
 	}
 	return err
+}
+
+// unmark removes the marker at the end.
+func (f *sharedFiles) unmark(ctx context.Context) error {
+	id := loadString(&f.marker)
+	if id == "" {
+		return nil
+	}
+	if err := f.blobs.Remove(ctx, id); err != nil { // it is a few bytes that stay
+		f.app.log.Warn("the marker in the files was not removed", "file", id, "error", err)
+	}
+	return nil
+}
+
+// fits says in words why this process could not go on where that leader ends.
+func (f *sharedFiles) fits(ctx context.Context, leader store.Leader) error {
+	x := f.app.cfg.XMPP
+	who := fmt.Sprintf("the tlim that leads (%s, process %d, %s)", leader.Host, leader.PID, leader.Address)
+	refused := func(text string, args ...any) error {
+		return &standby.RefusedError{Text: fmt.Sprintf(text, args...)}
+	}
+	key, remedy := f.key()
+	switch {
+	case leader.Domain != x.Domain:
+		return refused("xmpp.domain: %s has %s, this one has %s; a standby needs the same configuration", who, leader.Domain, x.Domain)
+	case leader.Component != x.Component:
+		return refused("xmpp.component: %s has %s, this one has %s; a standby needs the same configuration", who, leader.Component, x.Component)
+	case !leader.Standby:
+		return refused("standby.enabled: %s runs without it, and would take the database back at its next start; set it there as well, restart that one, then start this one", who)
+	case leader.Marker == markerDenied:
+		return refused("%s: %s cannot write to its files (its log says why); mend that, restart it, then start this one", key, who)
+	case f.denied != nil:
+		return refused("%s: this process cannot write to the files that %s has: %v", key, who, f.denied)
+	case leader.Marker == "":
+		f.app.log.Warn("the leader could write no marker to its files when it started; it is not known whether both have the same ones")
+		return nil
+	}
+	if loadString(&f.marker) == "" { // they were away when this process started
+		if err := f.put(ctx); f.denied != nil {
+			return f.fits(ctx, leader)
+		} else if err != nil {
+			return err
+		}
+	}
+	err := blob.ReadMarker(ctx, f.blobs, leader.Marker, leader.Process)
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
+		return refused("%s: %s has other files than this one: its marker %s is not there; %s", key, who, leader.Marker, remedy)
+	case err != nil && blob.Denied(err):
+		return refused("%s: this process cannot read what %s writes: %v; both need the same rights", key, who, err)
+	}
+	return err
+}
+
+// sees reads the marker of the process that stands by, which has read that of the leader.
+func (f *sharedFiles) sees(ctx context.Context, other store.Leader) error {
+	if other.Marker == "" || other.Marker == markerDenied {
+		return nil
+	}
+	if err := blob.ReadMarker(ctx, f.blobs, other.Marker, other.Process); err != nil {
+		key, remedy := f.key()
+		return fmt.Errorf("%s: what %s (process %d) writes cannot be read here: %w; %s", key, other.Host, other.PID, err, remedy)
+	}
+	return nil
 }
 
 // turned is the store, which is taken over as the role says.

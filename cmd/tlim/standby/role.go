@@ -22,6 +22,9 @@ const (
 	lookPeriod = 250 * time.Millisecond
 	// askTime bounds one question to the database.
 	askTime = 2 * time.Second
+	// proofs is how often a leader is compared before it refuses this process. One that ends removes the file by which it is compared, so only what
+	// is still so while it goes on to beat is true: of three comparisons a heartbeat lies behind the first.
+	proofs = 3
 	// givingUp is when a leader whose heartbeats do not reach the database gives its place up: the server lets nobody else in while it holds
 	// the component's name.
 	givingUp = 20 * time.Second
@@ -55,6 +58,8 @@ type Config struct {
 	// Fits says what keeps this process from taking over from that leader one day. A [RefusedError] ends the waiting; other errors are
 	// logged, and it is asked again.
 	Fits func(ctx context.Context, leader store.Leader) error
+	// Sees says what the leader finds wrong with a process that stands by. It is logged, and asked again.
+	Sees func(ctx context.Context, other store.Leader) error
 	Log  *slog.Logger
 }
 
@@ -145,6 +150,8 @@ type watched struct {
 	known   bool
 	silent  time.Duration
 	checked string // the process that this one was compared with
+	refuses string // the process that refuses this one, so far
+	refused int    // how often it did, one time after the other
 
 	reading, taking, fits logged.Health
 }
@@ -196,10 +203,16 @@ func (w *watched) compare(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	err := w.role.cfg.Fits(ctx, leader)
-	var refused *RefusedError
-	if errors.As(err, &refused) {
-		return err
+	if errors.As(err, new(*RefusedError)) {
+		if w.refuses != leader.Process {
+			w.refuses, w.refused = leader.Process, 0
+		}
+		if w.refused++; w.refused == proofs {
+			return err
+		}
+		return nil
 	}
+	w.refuses = ""
 	w.fits.Note(w.role.cfg.Log, err)
 	if err == nil {
 		w.checked = leader.Process
@@ -293,14 +306,22 @@ func (r *Role) Run(ctx context.Context) error {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	var looking sync.WaitGroup
-	ctx, cancel := context.WithCancel(ctx)
-	if r.cfg.Me.Standby {
-		looking.Go(func() { r.lookAtStandby(ctx) })
-	}
-	defer looking.Wait()
-	defer cancel()
 	return errors.Join(r.beat(ctx), r.cfg.Heart.Close())
+}
+
+// Look sees whether there is a standby, from the moment when this process leads until ctx ends. It runs beside Run, so that a look that a
+// database leaves without an answer does not keep a leader that is deposed from its end.
+func (r *Role) Look(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-r.led:
+	}
+	if r.cfg.Heart != nil && r.cfg.Me.Standby {
+		r.lookAtStandby(ctx)
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 func (r *Role) beat(ctx context.Context) error {
@@ -331,9 +352,11 @@ func (r *Role) beat(ctx context.Context) error {
 	}
 }
 
-// lookAtStandby sees whether there is a standby.
+// lookAtStandby looks again and again until ctx ends.
 func (r *Role) lookAtStandby(ctx context.Context) {
 	var last store.Leader
+	checked := ""
+	health := logged.Health{Failing: "the process that stands by does not fit", Again: "the process that stands by fits again"}
 	for first := true; ; first = false {
 		asking, cancel := context.WithTimeout(ctx, askTime)
 		other, err := r.cfg.Store.LookAtStandby(asking)
@@ -344,6 +367,17 @@ func (r *Role) lookAtStandby(ctx context.Context) {
 			r.saw(other, moved)
 			if is := moved && !other.Released; is && (!was || before.Process != other.Process) {
 				r.cfg.Log.Info("another process stands by", "host", other.Host, "pid", other.PID, "address", other.Address, "version", other.Version)
+			}
+			if moved && !other.Released && r.cfg.Sees != nil && checked != other.Process {
+				seeing, cancel := context.WithTimeout(ctx, askTime)
+				err := r.cfg.Sees(seeing, other)
+				cancel()
+				if ctx.Err() != nil {
+					return
+				}
+				if health.Note(r.cfg.Log, err); err == nil {
+					checked = other.Process
+				}
 			}
 			last = other
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -138,7 +139,11 @@ func run(t *testing.T, r *rows, process string) *running {
 	go func() {
 		err := role.Await(ctx)
 		if err == nil {
+			var looking sync.WaitGroup
+			looking.Go(func() { _ = role.Look(ctx) })
 			err = role.Run(ctx)
+			cancel()
+			looking.Wait()
 		}
 		a.ended <- err
 	}()
@@ -271,14 +276,14 @@ func TestFits(t *testing.T) {
 		asked, why := 0, errors.New("the files are away")
 		other := roleOn(r, "other")
 		other.cfg.Fits = func(_ context.Context, l store.Leader) error {
-			if asked++; asked == 3 {
-				return &RefusedError{"no: " + l.Process}
+			if asked++; asked < 3 {
+				return why
 			}
-			return why
+			return &RefusedError{"no: " + l.Process}
 		}
 		var refused *RefusedError
-		if err := other.Await(t.Context()); !errors.As(err, &refused) || refused.Text != "no: leader" || asked != 3 {
-			t.Errorf("got %v after %d questions, want the refusal at the third", err, asked)
+		if err := other.Await(t.Context()); !errors.As(err, &refused) || refused.Text != "no: leader" || asked != 2+proofs {
+			t.Errorf("got %v after %d questions, want the refusal when it has been the same %d times", err, asked, proofs)
 		}
 		if other.Leading() {
 			t.Error("it leads, want it not to")
@@ -286,4 +291,112 @@ func TestFits(t *testing.T) {
 		leader.cancel()
 		<-leader.ended
 	})
+}
+
+// A leader that ends removes its marker: whoever looks for it in that moment is not refused by it, also where the leader could not say any more that it ends.
+func TestFitsALeaderThatEnds(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		released bool
+		within   time.Duration
+	}{{"in order", true, beatPeriod}, {"without a word", false, silence + 2*beatPeriod}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rows{}
+				leader := run(t, r, "leader")
+				leader.until(t)
+				var ended time.Time
+				other := roleOn(r, "other")
+				other.cfg.Fits = func(context.Context, store.Leader) error {
+					if ended.IsZero() { // it beats once more than was seen, and is gone
+						time.Sleep(beatPeriod)
+						leader.cancel()
+						<-leader.ended
+						if c.released {
+							r.set(func() { r.leader.Released = true })
+						}
+						ended = time.Now()
+					}
+					return &RefusedError{"its marker is gone"}
+				}
+				if err := other.Await(t.Context()); err != nil || !other.Leading() {
+					t.Fatalf("got %v, want it to lead", err)
+				}
+				if took := time.Since(ended); took > c.within {
+					t.Errorf("it leads after %v, want it within %v", took, c.within)
+				}
+			})
+		})
+	}
+}
+
+// The leader looks at who stands by, until there is nothing to be said of it.
+func TestSees(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &rows{}
+		leader := roleOn(r, "leader")
+		ctx, cancel := context.WithCancel(t.Context())
+		var log strings.Builder
+		leader.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+		asked := 0
+		leader.cfg.Sees = func(_ context.Context, other store.Leader) error {
+			if asked++; asked < 4 {
+				return errors.New("what " + other.Process + " writes cannot be read")
+			}
+			return nil
+		}
+		if err := leader.Await(ctx); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		both.Go(func() { _ = leader.Run(ctx) })
+		both.Go(func() { _ = leader.Look(ctx) })
+		second := run(t, r, "second")
+		time.Sleep(time.Minute)
+		second.cancel()
+		<-second.ended
+		cancel()
+		both.Wait()
+		if n := strings.Count(log.String(), "what second writes cannot be read"); asked != 4 || n != 1 {
+			t.Errorf("asked %d times, and got %d lines, want 4 and 1:\n%s", asked, n, &log)
+		}
+	})
+}
+
+// A leader that is deposed says so at once, whatever else it asks of a database that hangs and takes no word of the end.
+func TestDeposedWhileItLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, over := &rows{}, make(chan struct{})
+		first := roleOn(r, "first")
+		first.cfg.Store = hanging{r, over}
+		if err := first.Await(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var looking sync.WaitGroup
+		looking.Go(func() { _ = first.Look(ctx) })
+		synctest.Wait()
+		r.set(func() { r.leader.Epoch++ })
+		began := time.Now()
+		if err := first.Run(ctx); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("got %v, want %v", err, store.ErrFenced)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v, want no wait for a look at the standby", took)
+		}
+		cancel()
+		close(over)
+		looking.Wait()
+	})
+}
+
+// hanging is a database that gives no answer about the standby before over is closed.
+type hanging struct {
+	*rows
+	over chan struct{}
+}
+
+func (h hanging) LookAtStandby(context.Context) (store.Leader, error) {
+	<-h.over
+	return store.Leader{}, errAway
 }
