@@ -113,7 +113,16 @@ func TestDatabaseCluster(t *testing.T) {
 			check(t, g.Heal(within(t, patience), n))
 		} else {
 			check(t, g.Signal(n, syscall.SIGCONT))
-			await(t, within(t, time.Minute), "the node to be back in the cluster", func() (bool, error) { return synced(t, g.One(n)) })
+			work := nodeOf(t, w, g)
+			await(t, within(t, time.Minute), "the node to be back in the cluster", func() (bool, error) {
+				// It believes for a while that it never left: those that went on without it have to count it.
+				size, err := shown(t, g.One(work), "wsrep_cluster_size")
+				if err != nil || size != "3" {
+					return false, err
+				}
+				state, err := shown(t, g.One(n), "wsrep_local_state_comment")
+				return state == "Synced", err
+			})
 		}
 	}
 	c.verdict(true)
@@ -135,12 +144,13 @@ func same(t *testing.T, g *lab.Galera, nodes []int) {
 	}
 }
 
-func synced(t *testing.T, dsn string) (bool, error) {
+// shown is a word of a node's status.
+func shown(t *testing.T, dsn, name string) (string, error) {
 	db := must[*sql.DB](t)(sql.Open("mysql", dsn+"?timeout=2s&readTimeout=2s"))
 	defer db.Close()
-	var name, state string
-	err := db.QueryRow("SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'").Scan(&name, &state)
-	return state == "Synced", err
+	var value string
+	err := db.QueryRow("SHOW GLOBAL STATUS LIKE '"+name+"'").Scan(&name, &value)
+	return value, err
 }
 
 // nodeOf is the number of the node that does the work, by the word of /readyz.
