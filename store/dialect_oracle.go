@@ -123,6 +123,7 @@ func openOracle(cfg Config) (*pools, error) {
 		return nil, err
 	}
 	base.PrefetchRows = 200
+	base.Location = "UTC" // else the driver asks for the server's zone at each login, without an end; no column of ours is a time
 	if base.ProgramName = oracleProgram; cfg.readOnly {
 		base.ProgramName += " look"
 	}

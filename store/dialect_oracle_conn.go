@@ -18,14 +18,30 @@ import (
 
 // go-ora keeps a connection in its pool after a time-out, with an answer in it that is still to come and that the next statement would
 // take for its own; it waits for ever where a context has no end, leaves a socket open when a login fails, and calls a COMMIT that it has
-// sent driver.ErrBadConn. So each connection has this one around it: every call has an end, and after what is not an answer of the
-// server the connection is closed.
+// sent driver.ErrBadConn. Where an answer ends too soon it can panic. So each connection has this one around it: every call has an end, and
+// after what is not an answer of the server the connection is closed.
 
 // errUnsent says of a COMMIT that it never left: the connection was closed before.
 var errUnsent = errors.New("the connection was lost before")
 
 // errNoAnswer stands where the driver has neither an answer nor an error.
 var errNoAnswer = errors.New("the server's answer was lost")
+
+// unbroken makes an error of a panic of the driver: it reads on in an answer that was cut off.
+func unbroken[T any](do func() (T, error)) (v T, err error) {
+	defer func() {
+		if what := recover(); what != nil {
+			err = fmt.Errorf("%w: the driver panicked: %v", errNoAnswer, what)
+		}
+	}()
+	return do()
+}
+
+// unbrokenError is unbroken for what answers nothing else.
+func unbrokenError(do func() error) error {
+	_, err := unbroken(func() (struct{}, error) { return struct{}{}, do() })
+	return err
+}
 
 // oracleConnector makes connections. wait bounds each call; 0 bounds none, for changes of tables.
 type oracleConnector struct {
@@ -51,11 +67,11 @@ func (o *oracleConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	raw, err := ora.NewConnection("", &config)
 	if err == nil {
 		c.raw = raw
-		err = raw.OpenWithContext(ctx)
+		err = unbrokenError(func() error { return raw.OpenWithContext(ctx) })
 	}
 	for _, statement := range o.session {
 		if err == nil {
-			_, err = raw.ExecContext(ctx, statement, nil)
+			_, err = unbroken(func() (driver.Result, error) { return raw.ExecContext(ctx, statement, nil) })
 		}
 	}
 	if err != nil {
@@ -162,7 +178,7 @@ func (o *oracleConn) exec(ctx context.Context, do func(context.Context) (driver.
 	}
 	ctx, cancel := o.bounded(ctx, 0)
 	defer cancel()
-	result, err := do(ctx)
+	result, err := unbroken(func() (driver.Result, error) { return do(ctx) })
 	if none, is := result.(*ora.QueryResult); err == nil && (result == nil || is && none == nil) {
 		err = errNoAnswer // it was broken off, and the server has nothing to say of that
 	}
@@ -183,7 +199,7 @@ func (o *oracleConn) query(ctx context.Context, do func(context.Context) (driver
 	}
 	ctx, cancel := o.bounded(ctx, 0)
 	defer cancel()
-	rows, err := do(ctx)
+	rows, err := unbroken(func() (driver.Rows, error) { return do(ctx) })
 	if none, is := rows.(*ora.DataSet); err == nil && (rows == nil || is && none == nil) {
 		err = errNoAnswer
 	}
@@ -251,7 +267,7 @@ func (o *oracleConn) Ping(ctx context.Context) error {
 	}
 	ctx, cancel := o.bounded(ctx, 10*time.Second)
 	defer cancel()
-	return o.ended(ctx, o.raw.Ping(ctx))
+	return o.ended(ctx, unbrokenError(func() error { return o.raw.Ping(ctx) }))
 }
 
 // ResetSession and IsValid keep what is broken out of the pool.
@@ -267,7 +283,7 @@ func (o *oracleConn) IsValid() bool { return !o.broken }
 
 // Close logs off, if there is somebody to hear it.
 func (o *oracleConn) Close() error {
-	err := o.raw.Close()
+	err := unbrokenError(o.raw.Close)
 	o.cut()
 	if o.broken {
 		return nil
@@ -286,7 +302,7 @@ func (o *oracleStmt) Close() error {
 	if o.c.broken {
 		return nil
 	}
-	return o.c.ended(context.Background(), o.raw.Close())
+	return o.c.ended(context.Background(), unbrokenError(o.raw.Close))
 }
 
 func (o *oracleStmt) Exec([]driver.Value) (driver.Result, error) { return nil, driver.ErrSkip }
@@ -312,14 +328,14 @@ func (o *oracleRows) Close() error {
 	if o.c.broken {
 		return nil
 	}
-	return o.c.ended(context.Background(), o.raw.Close())
+	return o.c.ended(context.Background(), unbrokenError(o.raw.Close))
 }
 
 func (o *oracleRows) Next(dest []driver.Value) error {
 	if o.c.broken {
 		return errNoAnswer
 	}
-	err := o.raw.Next(dest)
+	err := unbrokenError(func() error { return o.raw.Next(dest) })
 	if err == nil || errors.Is(err, io.EOF) && !o.c.socket.lost.Load() {
 		return err
 	}
@@ -339,12 +355,12 @@ func (o *oracleTx) Commit() error {
 	if o.c.broken {
 		return errUnsent
 	}
-	return o.c.ended(context.Background(), o.raw.Commit())
+	return o.c.ended(context.Background(), unbrokenError(o.raw.Commit))
 }
 
 func (o *oracleTx) Rollback() error {
 	if o.c.broken {
 		return nil // the server rolls back what a lost connection held
 	}
-	return o.c.ended(context.Background(), o.raw.Rollback())
+	return o.c.ended(context.Background(), unbrokenError(o.raw.Rollback))
 }
