@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 
 	"tlim/component/protocol"
@@ -167,6 +168,8 @@ type CheckLine struct {
 	Remedy string `json:"remedy,omitempty"`
 	State  string `json:"state"` // ok, warning, failure or skipped
 	Text   string `json:"text,omitempty"`
+
+	Chinese struct{ Text, Remedy string } `json:"-"` // the same in Chinese
 }
 
 // console is what answers for the process; ErrUnavailable while nothing does.
@@ -245,10 +248,16 @@ func (a *API) showSettings(ctx context.Context, _ *request) (any, error) {
 }
 
 // showChecks answers what `tlim doctor` found last, and runChecks has it look anew.
-func (a *API) showChecks(ctx context.Context, _ *request) (any, error) { return a.checks(ctx, false) }
-func (a *API) runChecks(ctx context.Context, _ *request) (any, error)  { return a.checks(ctx, true) }
+func (a *API) showChecks(ctx context.Context, r *request) (any, error) {
+	return a.checks(ctx, r, false)
+}
+func (a *API) runChecks(ctx context.Context, r *request) (any, error) { return a.checks(ctx, r, true) }
 
-func (a *API) checks(ctx context.Context, run bool) (any, error) {
+func (a *API) checks(ctx context.Context, r *request, run bool) (any, error) {
+	language := a.language(r)
+	if r.err != nil {
+		return nil, r.err
+	}
 	c, err := a.console()
 	if err != nil {
 		return nil, err
@@ -256,6 +265,12 @@ func (a *API) checks(ctx context.Context, run bool) (any, error) {
 	v, err := c.Checks(ctx, run)
 	if err != nil {
 		return nil, err
+	}
+	if language == Chinese {
+		for i := range v.Lines { // of this answer alone
+			l := &v.Lines[i]
+			l.Text, l.Remedy = cmp.Or(l.Chinese.Text, l.Text), cmp.Or(l.Chinese.Remedy, l.Remedy)
+		}
 	}
 	answer := object{"failures": v.Failures, "lines": list(v.Lines), "running": v.Running, "warnings": v.Warnings}
 	for name, at := range map[string]int64{"ended": v.Ended, "started": v.Started} {

@@ -13,6 +13,7 @@ var chineseStates = map[string]string{
 	"database away":     "数据库无法访问",
 	"database starting": "数据库：正在启动",
 
+	"link standby":      "XMPP 连接：备用机不连接服务器",
 	"link starting":     "XMPP 连接：正在启动",
 	"link connecting":   "正在连接 XMPP 服务器",
 	"link refused":      "XMPP 服务器拒绝连接：请启动服务器，或在该端口上启用外部组件服务",
@@ -32,13 +33,14 @@ var chineseStates = map[string]string{
 	"link syntax":       "服务器发来的不是 XML：请确认这是外部组件端口；正在重新连接",
 	"link closed":       "XMPP 连接已关闭",
 
+	"messages standby":  "备用机，不处理消息",
 	"messages starting": "消息：正在启动",
 	"messages waiting":  "消息暂时不能存储或投递",
 	"messages stopping": "正在停止，发送方会收到 error-013",
 }
 
-// chinese is what a part's state means. A state that has no sentence keeps its English one.
-func chinese(part, state, english string) string {
+// StateInChinese is what a part's state means. A state that has no sentence keeps its English one.
+func StateInChinese(part, state, english string) string {
 	said := chineseStates[part+" "+state]
 	if said == "" || english == "" {
 		return english
@@ -50,7 +52,7 @@ func chinese(part, state, english string) string {
 func (s *ProcessState) inChinese() {
 	reasons := map[string]string{}
 	say := func(part string, ok bool, state string, english *string) {
-		said := chinese(part, state, *english)
+		said := StateInChinese(part, state, *english)
 		if !ok {
 			reasons[*english] = said
 		}
@@ -68,7 +70,7 @@ func (s *ProcessState) inChinese() {
 	s.Losses = slices.Clone(s.Losses)
 	for i := range s.Losses {
 		l := &s.Losses[i]
-		l.Text = chinese(l.What, l.State, l.Text)
+		l.Text = StateInChinese(l.What, l.State, l.Text)
 	}
 	s.Warnings = slices.Clone(s.Warnings)
 	for i, english := range s.Warnings {

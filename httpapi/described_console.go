@@ -271,8 +271,10 @@ var describedConsole = map[string]endpoint{
 				{name: "source", kind: words, text: "default, file, environment or command line."},
 				{name: "value", kind: words, text: "Its value; a list is YAML."}}}}},
 	"admin/doctor": {tag: "admin", summary: "Shows what tlim doctor found last", text: "Those of admin/doctor/run since the start.",
+		params: []field{languageField},
 		answer: checkFields},
 	"admin/doctor/run": {tag: "admin", summary: "Makes the checks of tlim doctor anew", text: "It answers at once, with what was found before; they take up to 30 seconds. Those that are under way go on.",
+		params: []field{languageField},
 		answer: checkFields},
 }
 

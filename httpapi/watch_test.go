@@ -49,7 +49,8 @@ func (stillConsole) Settings(ctx context.Context) (Settings, error) {
 func (stillConsole) Checks(ctx context.Context, run bool) (Checks, error) {
 	at := testTime.UnixMilli()
 	return Checks{Started: at - 3000, Ended: at, Warnings: 1, Running: run,
-		Lines: []CheckLine{{ID: "server-idle", State: "warning", Text: "idle connections are kept for 6 minutes", Remedy: "set xmpp.component.idle to 60000"}}}, ctx.Err()
+		Lines: []CheckLine{{ID: "server-idle", State: "warning", Text: "idle connections are kept for 6 minutes", Remedy: "set xmpp.component.idle to 60000",
+			Chinese: struct{ Text, Remedy string }{"空闲连接保留 6 分钟", "把 xmpp.component.idle 设为 60000"}}, {ID: "other", State: "ok", Text: "words of a driver"}}}, ctx.Err()
 }
 
 // What memory holds in the tests: c1 went to lisi, m1 is confirmed by lisi and unconfirmed of zhangsan.

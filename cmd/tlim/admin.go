@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"tlim/httpapi"
 )
 
 // health is the answer of /readyz. Ready is true when every part is; Reasons has one sentence for each that is not. Degraded says that
@@ -57,8 +59,8 @@ func (h *health) conclude() {
 const readyTime = 2 * time.Second
 
 // adminHandler serves operators: /metrics, /healthz (the process answers), /readyz (503 until every part is ready) and
-// /debug/pprof. It has no keys, so its address is to be one that only operators reach.
-func adminHandler(metrics prometheus.Gatherer, ready func(ctx context.Context) health) http.Handler {
+// /debug/pprof. What /readyz says to people is in a language, unless another one is asked for. It has no keys, so its address is to be one that only operators reach.
+func adminHandler(metrics prometheus.Gatherer, ready func(ctx context.Context) health, language httpapi.Language) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +70,19 @@ func adminHandler(metrics prometheus.Gatherer, ready func(ctx context.Context) h
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTime)
 		defer cancel()
+		asked := language
+		switch l := httpapi.Language(r.FormValue("language")); l {
+		case httpapi.Chinese, httpapi.English:
+			asked = l
+		case "":
+		default:
+			http.Error(w, "language is zh or en", http.StatusBadRequest)
+			return
+		}
 		h := ready(ctx)
+		if asked == httpapi.Chinese {
+			h = h.inChinese()
+		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
 		if !h.Ready {

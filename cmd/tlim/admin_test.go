@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tlim/httpapi"
 )
 
 func TestAdminPaths(t *testing.T) {
@@ -25,7 +27,7 @@ func TestAdminPaths(t *testing.T) {
 		}
 		state.conclude()
 		return state
-	})
+	}, httpapi.Chinese)
 	get := func(path string) *httptest.ResponseRecorder {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
@@ -43,13 +45,25 @@ func TestAdminPaths(t *testing.T) {
 	}
 
 	state.Link, state.Database, state.Messages = partState{Text: "link: port <5275> refused"}, partState{OK: true}, partState{Text: "messages: replaying"}
-	rec := get("/readyz")
+	rec := get("/readyz?language=en")
 	var got health
 	if err := json.Unmarshal(rec.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
 	if rec.Code != 503 || got.Ready || strings.Join(got.Reasons, "; ") != "link: port <5275> refused; messages: replaying" {
 		t.Errorf(`got %d %+v, want 503, not ready because of "link: port <5275> refused; messages: replaying"`, rec.Code, got)
+	}
+	// In the language of the site, unless another one is asked for; what programs read stays.
+	state.Link.State, state.Messages.State = "refused", "waiting"
+	state.Warnings = []string{"ofmessage has no index on (msg_time): reads of it take longer the more rows there are"}
+	var zh health
+	if rec := get("/readyz"); rec.Code != 503 || json.Unmarshal(rec.Body.Bytes(), &zh) != nil || zh.Link.State != "refused" || len(zh.Reasons) != 2 || zh.Reasons[0] != zh.Link.Text ||
+		!strings.HasPrefix(zh.Link.Text, "XMPP 服务器拒绝连接") || !strings.Contains(zh.Link.Text, "<5275>") || !strings.HasPrefix(zh.Reasons[1], "消息暂时不能存储或投递") ||
+		len(zh.Warnings) != 1 || zh.Warnings[0] != "ofmessage 没有 (msg_time) 的索引：行数越多，读取越慢" {
+		t.Errorf("in Chinese: got %d %+v, want both reasons and the warning in Chinese, and the states as they are", rec.Code, zh)
+	}
+	if rec := get("/readyz?language=fr"); rec.Code != 400 {
+		t.Errorf("in French: got %d, want 400", rec.Code)
 	}
 	state.Link, state.Messages = partState{OK: true}, partState{OK: true}
 	if rec := get("/readyz"); rec.Code != 200 || !strings.Contains(rec.Body.String(), `"ready": true`) {

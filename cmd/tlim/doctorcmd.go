@@ -15,6 +15,7 @@ import (
 	"tlim/cmd/tlim/doctor"
 	"tlim/component/push"
 	"tlim/component/stream"
+	"tlim/httpapi"
 )
 
 func doctorCommand(from *config.Sources) *cobra.Command {
@@ -40,6 +41,9 @@ func examine(ctx context.Context, out io.Writer, from config.Sources, asJSON boo
 		return exitError{err, exitUsage}
 	}
 	report, err := diagnosed(ctx, cfg, path, problems)
+	if cfg.HTTP.Language != string(httpapi.English) {
+		report = report.InChinese()
+	}
 	printed := report.Print
 	if asJSON {
 		printed = func(out io.Writer) error { return printJSON(out, report) }

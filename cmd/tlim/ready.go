@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"tlim/cmd/tlim/doctor"
+	"tlim/httpapi"
 	"tlim/store"
 )
 
@@ -60,6 +62,22 @@ func (a *App) health(ctx context.Context) (h health) {
 	default:
 		h.Messages = partState{OK: true, State: "up"}
 	}
+	return h
+}
+
+// inChinese puts what is for people into Chinese; the words for programs stay.
+func (h health) inChinese() health {
+	for part, p := range map[string]*partState{"link": &h.Link, "database": &h.Database, "messages": &h.Messages} {
+		if p.Text != "" {
+			p.Text = httpapi.StateInChinese(part, p.State, p.Text)
+		}
+	}
+	h.conclude()
+	warnings := make([]string, len(h.Warnings))
+	for i, w := range h.Warnings {
+		warnings[i] = doctor.InChinese(w)
+	}
+	h.Warnings = warnings
 	return h
 }
 

@@ -272,8 +272,10 @@ func (t *Tlim) probe(ctx context.Context, path string) (int, string, error) {
 	return resp.StatusCode, string(body), err
 }
 
-// Ready returns the status and text of /readyz.
-func (t *Tlim) Ready(ctx context.Context) (int, string, error) { return t.probe(ctx, "/readyz") }
+// Ready returns the status and text of /readyz, in English.
+func (t *Tlim) Ready(ctx context.Context) (int, string, error) {
+	return t.probe(ctx, "/readyz?language=en")
+}
 
 // AwaitReady returns when /readyz answers 200 again; an error when the process ends before.
 func (t *Tlim) AwaitReady(ctx context.Context) error { return t.await(ctx, "/readyz", t.Exited()) }
@@ -283,7 +285,7 @@ func (t *Tlim) AwaitUnready(ctx context.Context) (string, error) {
 	ticker := time.NewTicker(pollEvery)
 	defer ticker.Stop()
 	for {
-		status, body, err := t.probe(ctx, "/readyz")
+		status, body, err := t.Ready(ctx)
 		if err != nil {
 			return "", fmt.Errorf("/readyz: %w", err)
 		}

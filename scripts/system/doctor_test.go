@@ -41,7 +41,7 @@ func doctor(t *testing.T, config map[string]any) (d diagnosis, code int, took ti
 	t.Helper()
 	dir := t.TempDir()
 	file := filepath.Join(dir, "tlim.yaml")
-	nested := map[string]any{"http": map[string]any{"listen": "127.0.0.1:0"}}
+	nested := map[string]any{"http": map[string]any{"listen": "127.0.0.1:0", "language": "en"}}
 	for key, value := range config {
 		section, name, inside := strings.Cut(key, ".")
 		if !inside {

@@ -81,7 +81,7 @@ func TestWrongDomain(t *testing.T) {
 
 func readiness(t *testing.T, ctx context.Context, address string) (ready bool, text string) {
 	t.Helper()
-	request := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil))
+	request := must[*http.Request](t)(http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz?language=en", nil))
 	response := must[*http.Response](t)(http.DefaultClient.Do(request))
 	defer response.Body.Close()
 	var answer json.RawMessage

@@ -178,9 +178,12 @@ func (c *Console) check(ctx context.Context) {
 	begun := c.cfg.Now()
 	report := c.cfg.Examine(ctx)
 	v := httpapi.Checks{Started: begun.UnixMilli(), Ended: c.cfg.Now().UnixMilli(), Failures: report.Failures, Warnings: report.Warnings}
-	for _, r := range report.Checks {
-		for _, f := range r.Findings {
-			v.Lines = append(v.Lines, httpapi.CheckLine{ID: r.ID, State: string(f.Status), Text: f.Seen, Remedy: f.Remedy})
+	zh := report.InChinese()
+	for i, r := range report.Checks {
+		for k, f := range r.Findings {
+			l := httpapi.CheckLine{ID: r.ID, State: string(f.Status), Text: f.Seen, Remedy: f.Remedy}
+			l.Chinese.Text, l.Chinese.Remedy = zh.Checks[i].Findings[k].Seen, zh.Checks[i].Findings[k].Remedy
+			v.Lines = append(v.Lines, l)
 		}
 	}
 	c.mu.Lock()

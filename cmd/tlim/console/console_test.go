@@ -54,7 +54,7 @@ func newSite(t *testing.T) *site {
 			case <-s.examining:
 			case <-ctx.Done():
 			}
-			return doctor.Report{Failures: 1, Checks: []doctor.Result{{ID: "a", Findings: []doctor.Finding{{Status: doctor.OK, Seen: "x"}, {Status: doctor.Failure, Seen: "y", Remedy: "z"}}}}}
+			return doctor.Report{Failures: 1, Checks: []doctor.Result{{ID: "a", Findings: []doctor.Finding{{Status: doctor.OK, Seen: "x"}, {Status: doctor.Failure, Seen: "closed", Remedy: "z"}}}}}
 		}})
 	return s
 }
@@ -198,7 +198,9 @@ func TestChecks(t *testing.T) {
 		}
 		s.ticks <- time.Time{}
 	}
-	if v := ask(false); v.Failures != 1 || len(v.Lines) != 2 || v.Lines[1] != (httpapi.CheckLine{ID: "a", State: "failure", Text: "y", Remedy: "z"}) || s.examined.Load() != 1 {
+	second := httpapi.CheckLine{ID: "a", State: "failure", Text: "closed", Remedy: "z"}
+	second.Chinese.Text, second.Chinese.Remedy = "已关闭", "z"
+	if v := ask(false); v.Failures != 1 || len(v.Lines) != 2 || v.Lines[1] != second || s.examined.Load() != 1 {
 		t.Errorf("got %+v after %d times, want what was found, once", v, s.examined.Load())
 	}
 	cancel()

@@ -3,7 +3,6 @@ package doctor
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -151,13 +150,4 @@ func Count(results []Result, s Status) (n int) {
 		}
 	}
 	return n
-}
-
-// line is one finding as people read it.
-func line(r Result, f Finding) string {
-	text := fmt.Sprintf("%-8s %s: %s", f.Status, r.ID, f.Seen)
-	if f.Remedy != "" {
-		text += ". Remedy: " + f.Remedy
-	}
-	return strings.ReplaceAll(text, "\n", " ")
 }

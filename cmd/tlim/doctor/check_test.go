@@ -23,7 +23,7 @@ func TestNeeds(t *testing.T) {
 	})
 	var got []string
 	for _, r := range results {
-		got = append(got, line(r, r.Findings[0]))
+		got = append(got, Report{}.line(englishWords, r, r.Findings[0]))
 	}
 	want := "ok       a: ok\nfailure  b: failure\nskipped  c: b (second) comes first\nskipped  d: c () comes first\nok       e: ok\nwarning  f: warning"
 	if text := strings.Join(got, "\n"); text != want {

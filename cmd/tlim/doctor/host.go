@@ -90,7 +90,7 @@ func (s *Site) checkProcess(ctx context.Context) []Finding {
 	address := s.Config.Metrics.Listen
 	ctx, cancel := context.WithTimeout(ctx, askProcess)
 	defer cancel()
-	body, err := get(ctx, s.Metrics+"/readyz", maxReady)
+	body, err := get(ctx, s.Metrics+"/readyz?language=en", maxReady)
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return ok("none runs that listens on metrics.listen (%s): this command links to the server itself, for a moment", address)
