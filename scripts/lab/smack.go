@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -70,6 +71,7 @@ type SmackPhone struct {
 	name   string
 	each   func(m Message, at time.Time)
 	broken chan error // room for one: the last break that nobody has asked for
+	chats  []string   // what chat2.ChatManager has shown, by id; of s.mu
 }
 
 // smackLine is a line that the process prints.
@@ -82,6 +84,7 @@ type smackLine struct {
 	Phone   string `json:"phone"`
 	At      int64  `json:"at"`
 	Message string `json:"message"`
+	Chat    string `json:"chat2"`
 	Broken  string `json:"broken"`
 }
 
@@ -152,6 +155,10 @@ func (s *Smack) read(stdout io.Reader) {
 			default:
 			}
 			phone.broken <- errors.New(line.Broken)
+		case line.Chat != "":
+			s.mu.Lock()
+			phone.chats = append(phone.chats, line.Chat)
+			s.mu.Unlock()
 		case phone.each != nil:
 			phone.each(parseMessage([]byte(line.Message)), time.UnixMilli(line.At))
 		}
@@ -244,6 +251,25 @@ func (s *SmackPhone) Broken(ctx context.Context) (why error, err error) {
 func (s *SmackPhone) Send(ctx context.Context, to, id, body string, ack bool) error {
 	_, err := s.s.do(ctx, s.name, "send", map[string]any{"to": to, "id": id, "body": body, "ack": ack})
 	return err
+}
+
+// SendPrivate sends one that asks for tlim's acknowledgement, and of which the server is to make no carbons.
+func (s *SmackPhone) SendPrivate(ctx context.Context, to, id, body string) error {
+	_, err := s.s.do(ctx, s.name, "send", map[string]any{"to": to, "id": id, "body": body, "ack": true, "private": true})
+	return err
+}
+
+// Active sends the chat state of that name.
+func (s *SmackPhone) Active(ctx context.Context, to string) error {
+	_, err := s.s.do(ctx, s.name, "active", map[string]any{"to": to})
+	return err
+}
+
+// Chats are the ids of what the library's chat2.ChatManager has shown until now. 4.1.9 has none.
+func (s *SmackPhone) Chats() []string {
+	s.s.mu.Lock()
+	defer s.s.mu.Unlock()
+	return slices.Clone(s.chats)
 }
 
 // Kill ends the process as a phone does whose battery is empty. All its phones are gone, and what they told has been handed on.

@@ -23,6 +23,9 @@ import org.jivesoftware.smack.filter.StanzaTypeFilter;
 import org.jivesoftware.smack.packet.Message;
 import org.jivesoftware.smack.tcp.XMPPTCPConnection;
 import org.jivesoftware.smackx.carbons.CarbonManager;
+import org.jivesoftware.smackx.carbons.packet.CarbonExtension;
+import org.jivesoftware.smackx.chatstates.ChatState;
+import org.jivesoftware.smackx.chatstates.packet.ChatStateExtension;
 import org.jivesoftware.smackx.receipts.DeliveryReceiptManager;
 import org.jivesoftware.smackx.receipts.DeliveryReceiptManager.AutoReceiptMode;
 
@@ -34,13 +37,15 @@ import org.jivesoftware.smackx.receipts.DeliveryReceiptManager.AutoReceiptMode;
  *   hello                                                                                    nothing
  *   connect     host, port, domain, user, password, resource, sm, resume, receipts, carbons   a new connection, logged in
  *   reconnect   the same connection object again, as an app does whose connection broke: it resumes where it can
- *   send        to, id, body, ack                                                             a chat message
+ *   send        to, id, body, ack, private                                                    a chat message; private: of which there are no carbons
+ *   active      to                                                                           the chat state of that name
  *   disconnect                                                                               in order
  *
  * Commands of one phone are done in turn, those of different phones side by side. Both kinds of login answer jid and resumed. receipts is
  * always, off, or "" for what the library does by itself (it answers only who is in the roster). What the phones get is told as
  *
  *   {"phone": ..., "at": epoch milliseconds, "message": the stanza as Smack read it}
+ *   {"phone": ..., "at": ..., "chat2": its id}                        the same by chat2.ChatManager, if that shows it
  *   {"phone": ..., "at": ..., "broken": why}                          its connection broke
  *
  * Nothing but the library answers for a phone: no ping, no receipt and no acknowledgement is made here. The arguments are classes that Smack
@@ -134,7 +139,16 @@ public final class Phones {
                 if (flag(command, "ack")) {
                     message.addExtension(new Edition.Acknowledge());
                 }
+                if (flag(command, "private")) {
+                    message.addExtension(CarbonExtension.Private.INSTANCE);
+                }
                 line.connection.sendStanza(message);
+                break;
+            case "active":
+                Message state = new Message(text(command, "to"), (String) null);
+                state.setType(Message.Type.chat);
+                state.addExtension(new ChatStateExtension(ChatState.active));
+                line.connection.sendStanza(state);
                 break;
             case "disconnect":
                 line.connection.disconnect();
@@ -178,6 +192,11 @@ public final class Phones {
                 event.addProperty("message", String.valueOf(((Message) stanza).toXML()));
                 say(event);
             }, StanzaTypeFilter.MESSAGE);
+            Edition.chats(connection, id -> {
+                JsonObject event = event();
+                event.addProperty("chat2", id);
+                say(event);
+            });
         }
 
         void login(JsonObject answer) throws Exception {

@@ -1,4 +1,6 @@
+import java.util.function.Consumer;
 import org.jivesoftware.smack.SmackConfiguration;
+import org.jivesoftware.smack.XMPPConnection;
 import org.jivesoftware.smack.packet.ExtensionElement;
 import org.jivesoftware.smack.tcp.XMPPTCPConnectionConfiguration;
 
@@ -16,6 +18,10 @@ final class Edition {
     /** Makes the library silent where it is asked what it does not know. */
     static void silence() {
         throw new UnsupportedOperationException("Smack 4.1.9 always answers");
+    }
+
+    /** There is no such manager in it. */
+    static void chats(XMPPConnection connection, Consumer<String> shown) {
     }
 
     /** Asks tlim for its server receipt. */

@@ -1,4 +1,7 @@
+import java.util.function.Consumer;
 import org.jivesoftware.smack.SmackConfiguration;
+import org.jivesoftware.smack.XMPPConnection;
+import org.jivesoftware.smack.chat2.ChatManager;
 import org.jivesoftware.smack.packet.ExtensionElement;
 import org.jivesoftware.smack.tcp.XMPPTCPConnectionConfiguration;
 
@@ -16,6 +19,11 @@ final class Edition {
     /** Makes the library silent where it is asked what it does not know. */
     static void silence() {
         SmackConfiguration.setUnknownIqRequestReplyMode(SmackConfiguration.UnknownIqRequestReplyMode.doNotReply);
+    }
+
+    /** Tells of what the library's newer manager of chats shows. */
+    static void chats(XMPPConnection connection, Consumer<String> shown) {
+        ChatManager.getInstanceFor(connection).addIncomingListener((from, message, chat) -> shown.accept(message.getStanzaId()));
     }
 
     /** Asks tlim for its server receipt. */
