@@ -185,6 +185,7 @@ func (c *conveyor) deliver(ctx context.Context, list []stanza.Delivery, ways []w
 func (c *conveyor) transmit(ctx context.Context, list []stanza.Delivery, ways []way, l inflight.Load) error {
 	runs := c.s.unconfirmed.Ask(list, func(i int) *unconfirmed.Way { return &ways[i].Way }, c.s.now())
 	if err := c.s.sender.Deliver(ctx, list, runs...); err != nil {
+		c.s.unconfirmed.NotAsked(runs)
 		return err
 	}
 	c.s.metrics.copies.Add(float64(l.Copies))

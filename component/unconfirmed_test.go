@@ -342,6 +342,22 @@ func TestLinkLostWhileSending(t *testing.T) {
 	}
 }
 
+// TestLinkLostInCatchUp: of what was to be sent to a device that comes no question stays open, when the link is lost: the next copies to it would share
+// a ping that never went out, and become rows although it answers.
+func TestLinkLostInCatchUp(t *testing.T) {
+	h := start(t, nil)
+	h.snapshot()
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+	h.sender.set(func(r *recordingSender) { r.down = true })
+	h.online("lisi/p")
+	if got := h.queue("lisi"); got != "m1/0" {
+		t.Fatalf("queue %q, want m1/0", got)
+	}
+	if got := h.unconfirmed.Count().Questions; got != 0 {
+		t.Errorf("%d questions stay open, want none", got)
+	}
+}
+
 // TestLinkLostWhileCommitting: what the loss of the link could not see yet becomes rows as well.
 func TestLinkLostWhileCommitting(t *testing.T) {
 	h := start(t, nil)

@@ -20,21 +20,20 @@ const (
 )
 
 // Deliver queues one copy of each delivery for each of its targets, and then the runs, in order for each bare JID. It blocks while a
-// buffer is full, but never within a run: nothing of others comes between its copies and its ping. [ErrDown] means that the link is down
-// or went down: nothing of later deliveries leaves, and of this one and earlier ones nobody knows. After an error of ctx the copies that
-// were queued leave all the same. Answers to the pings go to [Handler.Answered].
+// buffer is full, but never within a run: nothing of others comes between its copies and its pings. With multicast all runs are one piece: one stanza
+// for many costs the server less than copies that stand together, so the pings in front come before all copies, and those behind after them.
+// [ErrDown] means that the link is down or went down: nothing of later deliveries leaves, and of this one and earlier ones nobody knows. After an
+// error of ctx the copies that were queued leave all the same. Answers to the pings go to [Handler.Answered].
 func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza.Run) error {
 	s := l.current.Load()
 	if s == nil {
 		return ErrDown
 	}
 	if len(runs) > 0 && l.cfg.Multicast {
-		d = stanza.Joined(d, runs) // one stanza for many costs the server less than copies that stand together
-		for i := range runs {
-			if err := s.front(ctx, &runs[i]); err != nil {
-				return fmt.Errorf("deliver to %s: %w", runs[i].JID, err)
-			}
+		if err := s.together(ctx, stanza.Joined(d, runs), runs); err != nil {
+			return fmt.Errorf("deliver to %d devices: %w", len(runs), err)
 		}
+		return nil
 	}
 	for i := range d {
 		if err := s.deliver(ctx, &d[i]); err != nil {
@@ -54,20 +53,44 @@ func (l *Links) Deliver(ctx context.Context, d []stanza.Delivery, runs ...stanza
 	return nil
 }
 
-// front appends the ping in front of what one device gets, by itself.
-func (s *session) front(ctx context.Context, r *stanza.Run) error {
-	if r.Front == "" {
-		return nil
+// together appends deliveries and the pings around them, in one piece for each link.
+func (s *session) together(ctx context.Context, d []stanza.Delivery, runs []stanza.Run) error {
+	places := make([][]uint8, len(d))
+	for i := range d {
+		places[i] = s.places(nil, &d[i])
 	}
-	k := s.links[place(r.JID, len(s.links))]
-	if err := k.out.acquire(ctx); err != nil {
-		return err
+	for at, k := range s.links {
+		if err := k.out.acquire(ctx); err != nil {
+			return err
+		}
+		stanzas := 0
+		pings := func(id func(r *stanza.Run) string) {
+			for i := range runs {
+				if r := &runs[i]; id(r) != "" && place(r.JID, len(s.links)) == uint8(at) {
+					k.appendPing(id(r), r.JID)
+					stanzas++
+				}
+			}
+		}
+		pings(func(r *stanza.Run) string { return r.Front })
+		for i := range d {
+			n, err := k.appendCopies(&d[i], d[i].AppendHead(make([]byte, 0, headRoom)), places[i], uint8(at), nil)
+			if stanzas += n; err != nil {
+				return err
+			}
+		}
+		pings(func(r *stanza.Run) string { return r.Ping })
+		k.out.release()
+		k.s.l.metrics.out.Add(float64(stanzas))
+		k.mark()
 	}
-	k.out.buf = stanza.AppendIQ(k.out.buf, "get", r.Front, k.domain, r.JID, []byte(pingPayload))
-	k.out.stanzas++
-	k.out.release()
-	k.s.l.metrics.out.Add(1)
 	return nil
+}
+
+// appendPing appends a ping to a device. The lock of the buffer is held.
+func (l *link) appendPing(id, jid string) {
+	l.out.buf = stanza.AppendIQ(l.out.buf, "get", id, l.domain, jid, []byte(pingPayload))
+	l.out.stanzas++
 }
 
 // run appends what one device gets, in one piece.
@@ -75,27 +98,21 @@ func (l *link) run(ctx context.Context, d []stanza.Delivery, heads [][]byte, r *
 	if err := l.out.acquire(ctx); err != nil {
 		return err
 	}
-	stanzas := 0
-	if !l.s.l.cfg.Multicast {
-		if r.Front != "" {
-			l.out.buf = stanza.AppendIQ(l.out.buf, "get", r.Front, l.domain, r.JID, []byte(pingPayload))
-			stanzas++
+	if r.Front != "" {
+		l.appendPing(r.Front, r.JID)
+	}
+	for _, c := range r.Of {
+		if heads[c.Delivery] == nil {
+			heads[c.Delivery] = d[c.Delivery].AppendHead(make([]byte, 0, headRoom))
 		}
-		for _, c := range r.Of {
-			if heads[c.Delivery] == nil {
-				heads[c.Delivery] = d[c.Delivery].AppendHead(make([]byte, 0, headRoom))
-			}
-			l.out.buf = d[c.Delivery].AppendCopy(l.out.buf, heads[c.Delivery], c.Target)
-		}
-		stanzas += len(r.Of)
+		l.out.buf = d[c.Delivery].AppendCopy(l.out.buf, heads[c.Delivery], c.Target)
+		l.out.stanzas++
 	}
 	if r.Ping != "" {
-		l.out.buf = stanza.AppendIQ(l.out.buf, "get", r.Ping, l.domain, r.JID, []byte(pingPayload))
-		stanzas++
+		l.appendPing(r.Ping, r.JID)
 	}
-	l.out.stanzas += stanzas
 	l.out.release()
-	l.s.l.metrics.out.Add(float64(stanzas))
+	l.s.l.metrics.out.Add(float64(len(r.Of) + r.Pings()))
 	l.mark()
 	return nil
 }
@@ -104,24 +121,29 @@ func (s *session) deliver(ctx context.Context, d *stanza.Delivery) error {
 	if len(d.To) == 0 {
 		return nil
 	}
-	head := d.AppendHead(make([]byte, 0, headRoom))
-	if len(s.links) == 1 {
-		return s.intake().copies(ctx, d, head, nil, 0)
-	}
 	var room [placesRoom]uint8
-	places := room[:]
-	if len(d.To) > len(room) {
-		places = make([]uint8, len(d.To))
-	}
-	for i := range d.To {
-		places[i] = place(d.To[i].JID, len(s.links))
-	}
+	places := s.places(room[:], d)
+	head := d.AppendHead(make([]byte, 0, headRoom))
 	for i, k := range s.links {
-		if err := k.copies(ctx, d, head, places[:len(d.To)], uint8(i)); err != nil {
+		if err := k.copies(ctx, d, head, places, uint8(i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// places are the links that the targets are bound to; none where there is one link. room may be used for them.
+func (s *session) places(room []uint8, d *stanza.Delivery) []uint8 {
+	if len(s.links) == 1 {
+		return nil
+	}
+	if len(d.To) > len(room) {
+		room = make([]uint8, len(d.To))
+	}
+	for i := range d.To {
+		room[i] = place(d.To[i].JID, len(s.links))
+	}
+	return room[:len(d.To)]
 }
 
 // place binds a member to a link by a hash (FNV-1a) of its bare JID, so that what one member gets stays in order.
@@ -133,37 +155,56 @@ func place(jid string, links int) uint8 {
 	return uint8(hash % uint32(links))
 }
 
-// copies appends the copies for the targets that are at this place; no places means all.
-func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, places []uint8, at uint8) error {
-	here := len(d.To)
-	if places != nil {
-		here = 0
-		for _, p := range places {
-			if p == at {
-				here++
-			}
+// countAt is how many of these targets are at this place; no places means all.
+func countAt(d *stanza.Delivery, places []uint8, at uint8) int {
+	if places == nil {
+		return len(d.To)
+	}
+	n := 0
+	for _, p := range places {
+		if p == at {
+			n++
 		}
 	}
-	if here == 0 {
+	return n
+}
+
+// copies appends the copies for the targets that are at this place.
+func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, places []uint8, at uint8) error {
+	if countAt(d, places, at) == 0 {
 		return nil
 	}
 	if err := l.out.acquire(ctx); err != nil {
 		return err
 	}
+	stanzas, err := l.appendCopies(d, head, places, at, func() error {
+		l.out.release()
+		l.mark()
+		return l.out.acquire(ctx)
+	})
+	if err != nil {
+		return err
+	}
+	l.out.release()
+	l.s.l.metrics.out.Add(float64(stanzas))
+	l.mark()
+	return nil
+}
+
+// appendCopies appends them while the lock of the buffer is held, and says how many stanzas that were. Where the buffer is full it calls pause, which gives
+// the lock up for a while, and does not hold it when it fails. nil: it does not stop.
+func (l *link) appendCopies(d *stanza.Delivery, head []byte, places []uint8, at uint8, pause func() error) (stanzas int, err error) {
 	var one *multicast
-	if l.s.l.cfg.Multicast && here >= minMulticast {
+	if l.s.l.cfg.Multicast && countAt(d, places, at) >= minMulticast {
 		one = &multicast{d: d, head: head, server: l.s.l.cfg.Server, kind: mostOf(d.To)}
 	}
-	stanzas := 0
 	for i := range d.To {
 		if places != nil && places[i] != at {
 			continue
 		}
-		if l.out.full() || l.out.stanzas >= maxPingStanzas {
-			l.out.release()
-			l.mark()
-			if err := l.out.acquire(ctx); err != nil {
-				return err
+		if pause != nil && (l.out.full() || l.out.stanzas >= maxPingStanzas) {
+			if err := pause(); err != nil {
+				return stanzas, err
 			}
 		}
 		if one != nil && one.takes(d.To[i]) {
@@ -181,10 +222,7 @@ func (l *link) copies(ctx context.Context, d *stanza.Delivery, head []byte, plac
 		one.appendTo(l.out)
 		stanzas++
 	}
-	l.out.release()
-	l.s.l.metrics.out.Add(float64(stanzas))
-	l.mark()
-	return nil
+	return stanzas, nil
 }
 
 // mark pings when much was appended since the last one.

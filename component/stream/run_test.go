@@ -2,6 +2,7 @@ package stream
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -98,6 +99,45 @@ func TestRuns(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Nothing of others comes in between, also where the buffer is full by what stands in front: pings around what was sent later, or earlier, would prove
+// less.
+func TestRunsByMulticastAreOnePiece(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Config{Multicast: true, BufferBytes: 300}).start()
+		p := r.up("")
+		r.expect("up")
+		d := []stanza.Delivery{{ID: "1", From: "a@tlim.im.test", Payload: []byte("<body>1</body>")}}
+		var runs []stanza.Run
+		var want []string
+		for i := range 6 {
+			jid := fmt.Sprintf("u%d@im.test/p", i)
+			runs = append(runs, stanza.Run{JID: jid, Front: fmt.Sprint("f", i), Ping: fmt.Sprint("p", i), Of: []stanza.RunCopy{{Target: stanza.Target{JID: jid, Private: true}}}})
+			want = append(want, fmt.Sprint("f", i))
+		}
+		want = append(want, "1")
+		for i := range 6 {
+			want = append(want, fmt.Sprint("p", i))
+		}
+		delivered := make(chan error, 1)
+		go func() { delivered <- r.Deliver(t.Context(), d, runs...) }()
+		synctest.Wait()
+		if !r.Post([]byte(`<message id="other"/>`)) {
+			t.Fatal("there was no room for another stanza, want some")
+		}
+		var got []string
+		for len(got) < len(want)+1 {
+			got = append(got, p.next().ID)
+		}
+		if err := <-delivered; err != nil {
+			t.Fatal(err)
+		}
+		if want := append(want, "other"); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		p.drain()
+	})
 }
 
 // With multicast the copies go together as they would without pings, and the pings stand in front of all of them and behind.

@@ -284,6 +284,25 @@ func (t *Table) ask(proof *proof, run *stanza.Run) {
 	p.open = append(p.open, proof)
 }
 
+// NotAsked takes questions back that did not leave, because the link is lost. Its loss may have been told before they were made, so that nothing else ends
+// them; and what is sent on the next link must not share their pings.
+func (t *Table) NotAsked(runs []stanza.Run) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range runs {
+		proof := t.asked[runs[i].Ping]
+		if proof == nil {
+			continue
+		}
+		p := proof.phone
+		t.giveUp(proof)
+		if k := slices.Index(p.open, proof); k >= 0 {
+			p.open = slices.Delete(p.open, k, k+1)
+		}
+		p.last = nil
+	}
+}
+
 // cover notes a copy in between.
 func (p *proof) cover(id string, w *Way) {
 	u := p.phone.user

@@ -151,7 +151,7 @@ const (
 
 var smackAll = flag.Bool("smack.all", false, "TestSmackReconnects: all versions, kinds of clients and reconnects, instead of those that CI runs")
 
-var smackProsody = flag.Bool("smack.prosody", false, "TestSmackSender: with Prosody instead of Openfire")
+var smackProsody = flag.Bool("smack.prosody", false, "TestSmackReconnects, TestSmackSender: with Prosody instead of Openfire")
 
 func smackServer() (*lab.Server, error) {
 	if *smackProsody {
@@ -193,7 +193,7 @@ func smackCases() []smackCase {
 // The apps that are out there: an unmodified Smack that sends no receipts at all loses its connection ten times while messages stream to it, and each message is
 // seen live or fetched by getOffline, whatever its configuration. Every second time the server does not hear of it.
 func TestSmackReconnects(t *testing.T) {
-	w := newWorld(t, openfire, map[string]any{"offline.grace": smackGrace.String()})
+	w := newWorld(t, smackServer, map[string]any{"offline.grace": smackGrace.String()})
 	var forgiven atomic.Int32 // messages that Openfire lost itself, of all cases
 	// Side by side: each phone has a sender and a ledger of its own.
 	for _, c := range smackCases() {
@@ -209,6 +209,12 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase, forgiv
 	users := people(t, 2)
 	sender, l := users[0], newLedger()
 	p := newSmackPhone(w, s, users[1], l, lab.SmackLogin{Resource: "0[android]", SM: c.sm, Resume: c.sm, Receipts: c.receipts})
+	came := func() {
+		if *smackProsody { // which tells nobody who is there: the app does
+			check(t, p.Active(within(t, smackPatience), w.component))
+		}
+	}
+	came()
 	crew := newCrew(t, l)
 	crew.add(&actor{w: w, user: sender, resource: "a[android]", compose: text(sender, conversation{partner: p.user}), window: 60, pace: time.Second / smackRate})
 	// Who has confirmed once loses nothing.
@@ -241,6 +247,7 @@ func smackReconnecting(t *testing.T, w *world, s *lab.Smack, c smackCase, forgiv
 				p.login.Resource = fmt.Sprint(i+1, "[android]")
 			}
 			check(t, p.Connect(within(t, smackPatience), p.login))
+			came()
 		}
 		if c.fetches {
 			p.fetch()
