@@ -367,7 +367,7 @@ func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
 	if from > 0 {
 		earliest = fmt.Sprintf("%013d", from)
 		if at == (queuePlace{}) {
-			at.Row = store.PlaceBefore(from)
+			at.Row = store.PlaceFrom(from)
 		}
 	}
 	// Memory first: what becomes a row meanwhile is then seen twice instead of not at all.
@@ -382,7 +382,6 @@ func (a *API) showQueue(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	whole := len(rows) <= limit
-	rows = slices.DeleteFunc(rows, func(p store.OfflineMessage) bool { return p.Time < earliest })
 	list := make([]queuedMessage, 0, limit)
 	seen := map[string]bool{}
 	for i := range rows {

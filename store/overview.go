@@ -105,11 +105,8 @@ func (s *Store) QueueSizes(ctx context.Context, users []string) (map[string]Queu
 // RowPlace is where a row stands in a queue; the zero value is in front of all.
 type RowPlace struct{ Time, MsgID, ID string }
 
-// PlaceBefore is a place in front of all rows of a time, in epoch milliseconds, and of all later ones; of the millisecond before some rows may lie behind it.
-func PlaceBefore(at int64) RowPlace {
-	const last = "~" // behind every id that is made of ASCII
-	return RowPlace{Time: fmt.Sprintf("%013d", at-1), MsgID: last, ID: last}
-}
+// PlaceFrom is a place in front of all rows of a time, in epoch milliseconds, and of all later ones, and behind all earlier ones.
+func PlaceFrom(at int64) RowPlace { return RowPlace{Time: millis(at)} }
 
 // QueueHeads reads at most limit rows of a user's queue, oldest first, from behind a place, without their bodies.
 func (s *Store) QueueHeads(ctx context.Context, owner string, after RowPlace, limit int) ([]OfflineMessage, error) {

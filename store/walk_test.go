@@ -20,6 +20,7 @@ func TestConditionOfAPage(t *testing.T) {
 		{&sqliteDialect, by, []string{"", "", ""}, `SELECT k FROM t ORDER BY a, b, k []`},
 		{&sqliteDialect, by, []string{"1", "2", "3"}, `SELECT k FROM t WHERE a >= ? AND (a > ? OR b >= ? AND (b > ? OR k > ?)) ORDER BY a, b, k [1 1 2 2 3]`},
 		{&sqliteDialect, by, []string{"1", "", "3"}, `SELECT k FROM t WHERE a >= ? AND (a > ? OR (b IS NOT NULL OR k > ?)) ORDER BY a, b, k [1 1 3]`},
+		{&sqliteDialect, by, []string{"1", "", ""}, `SELECT k FROM t WHERE a >= ? AND (a > ? OR (b IS NOT NULL OR k > ?)) ORDER BY a, b, k [1 1 ]`},
 		{&sqliteDialect, by, []string{"", "", "3"}, `SELECT k FROM t WHERE (a IS NOT NULL OR (b IS NOT NULL OR k > ?)) ORDER BY a, b, k [3]`},
 		{&sqliteDialect, keys{"k"}, []string{"3"}, `SELECT k FROM t WHERE k > ? ORDER BY k [3]`},
 		{oracle, keys{"a", "k"}, []string{"", "3"}, "SELECT k FROM t WHERE a >= ? AND (a > ? OR k > ?) ORDER BY a, k [\x01 \x01 3]"},
