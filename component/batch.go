@@ -57,7 +57,8 @@ type batch struct {
 	changes         []store.Change         // of all requests, then of housekeeping
 	unconfirmedRows []store.OfflineMessage // rows of earlier messages that no phone has confirmed in time, taken from memory
 	confirmed       confirmed              // what phones have confirmed, taken from memory: its rows are deleted
-	unlearned       []string               // local parts of users whom the batch learns, taken from memory
+	met             []string               // local parts of senders whom the directory does not have
+	unlearned       []string               // local parts of users whom the batch learns: of met, and taken from memory
 	positions       store.Positions        // of the clock, and of what is delivered and settled
 	force           bool                   // the positions are written although nothing else changes
 	wakers          []*decision            // messages that are pushed
@@ -180,7 +181,7 @@ func (b *batch) housekeeping(ctx context.Context) {
 		b.changes = append(b.changes, store.Change{Offline: b.unconfirmedRows})
 	}
 	b.c.rowsWait = s.unconfirmed.Count().Rows
-	if b.unlearned = s.users.TakeUnlearned(maxLearnedUsers); len(b.unlearned) > 0 {
+	if b.unlearned = s.users.TakeUnlearned(maxLearnedUsers, b.met); len(b.unlearned) > 0 {
 		var learn []store.User
 		known, err := s.users.Lookup(ctx, b.unlearned)
 		for _, local := range b.unlearned {
@@ -249,6 +250,9 @@ func (b *batch) finish(ctx context.Context) {
 	}
 	for _, local := range append(b.staleUsers, b.unlearned...) {
 		s.users.Drop(local)
+	}
+	if b.isolated { // without housekeeping, nobody was learned with it
+		s.users.Learn(b.met)
 	}
 	for _, f := range b.after {
 		f()

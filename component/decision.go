@@ -35,7 +35,7 @@ func (d *decision) serverMade() bool { return d.arrival == nil }
 // meet is who has sent a stanza. Who is not known yet is learned, by the same batch: that they were seen is true whatever becomes of it.
 func (b *batch) meet(from stanza.JID) protocol.Person {
 	if _, ok := b.users[from.Local]; !ok {
-		b.s.users.Learn([]string{from.Local})
+		b.met = append(b.met, from.Local)
 	}
 	return b.person(from.Local)
 }

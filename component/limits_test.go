@@ -210,7 +210,7 @@ func TestWhatWaitedComesFirstAmidABatch(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	h.sender.take()
 	release := h.busy()
-	h.intake.queue <- &task{first: true, over: func(error) {}, plan: func(_ context.Context, b *batch) error {
+	h.intake.queue <- &task{first: true, completion: newCompletion(nil), plan: func(_ context.Context, b *batch) error {
 		if len(b.requests) < 2 {
 			t.Error("got a batch of its own, want it with the message")
 		}

@@ -352,7 +352,7 @@ func (b *batch) notice(msgType, body, msgID string, to protocol.Person) {
 // serve gives receivers of a call, of whom the first has number first, their messages, in one transaction with change. change
 // may be nil. over, if any, is called when it is known what became of that, also when nobody waits for it any more.
 func (s *Service) serve(ctx context.Context, u *calls.Underway, first int, to []protocol.Person, change *store.Change, over func(error)) error {
-	return s.do(ctx, &task{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), over: over, plan: func(_ context.Context, b *batch) error {
+	return s.doTelling(ctx, &task{size: int64(len(to) * (len(u.Body) + 400)), about: aboutNotices, cost: len(to), plan: func(_ context.Context, b *batch) error {
 		for i, p := range to {
 			b.notice(u.Type, u.Body, calls.MessageID(u.ID, first+i), p)
 		}
@@ -360,7 +360,7 @@ func (s *Service) serve(ctx context.Context, u *calls.Underway, first int, to []
 			b.changes = append(b.changes, *change)
 		}
 		return nil
-	}})
+	}}, over)
 }
 
 // serveRest is serve for those whose call is finished by nobody who waits.

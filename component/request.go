@@ -99,7 +99,7 @@ func (a *arrival) bounded() bool { return a.passing == nil && !a.copied }
 // lost: who repeats finds out.
 func (a *arrival) lost(err error) {
 	if a.speech != nil {
-		a.speech.over(err)
+		a.speech.tell(err)
 	}
 }
 
@@ -158,7 +158,7 @@ func (a *arrival) release(in *intake) {
 
 func (m message) committed(s *Service, at time.Time) {
 	if m.speech != nil {
-		m.speech.over(nil)
+		m.speech.tell(nil)
 		return
 	}
 	if u := s.conveyor.unasked; u != nil && m.kind.Stored {
@@ -177,8 +177,8 @@ type task struct {
 	about string                                    // the conversation that it changes: it is taken after the messages there that came before; or ""
 	cost  int                                       // rows and copies that it makes, about
 	plan  func(ctx context.Context, b *batch) error // may be asked again, for another batch, until one was committed
-	over  func(error)                               // called once when it is known what became of it, whether anybody still waits or not; must not block; may be nil before do
 	waits place
+	*completion
 }
 
 func (t *task) read(*conveyor) (request, error) { return t, nil }
@@ -193,60 +193,81 @@ func (t *task) want(*wanted)  {}
 
 func (t *task) decide(ctx context.Context, b *batch) error { return t.plan(ctx, b) }
 
-func (t *task) committed(*Service, time.Time) { t.over(nil) }
-func (t *task) lost(err error)                { t.over(err) }
+func (t *task) committed(*Service, time.Time) { t.tell(nil) }
+func (t *task) lost(err error)                { t.tell(err) }
 
 func (t *task) mistaken() error {
 	return protocol.Refuse(protocol.UserIDInvalid, "the database takes an id for another one, see the warnings of its collations at the start")
 }
 
-func (t *task) refuse(_ *Service, err error) {
-	if !errors.As(err, new(*protocol.Error)) {
-		err = protocol.ErrUnavailable
-	}
-	t.over(err)
-}
-
-func (t *task) release(*intake) {}
+func (t *task) refuse(_ *Service, err error) { t.completion.refuse(err) }
+func (t *task) release(*intake)              {}
 
 // do hands a task to the conveyor and waits for its commit.
 func (s *Service) do(ctx context.Context, t *task) error {
-	done := make(chan error, 1)
-	over := t.over
-	t.over = func(err error) {
-		if over != nil {
-			over(err)
-		}
-		done <- err
-	}
+	return s.doTelling(ctx, t, nil)
+}
+
+// doTelling is do that lets told know, too, what became of the task, whether anybody still waits or not. It must not block.
+func (s *Service) doTelling(ctx context.Context, t *task, told func(error)) error {
+	t.completion = newCompletion(told)
 	if s.draining.Load() {
-		t.over(protocol.ErrUnavailable)
-		return <-done
+		t.tell(protocol.ErrUnavailable)
+		return t.wait(ctx, s.ended)
 	}
 	select {
 	case s.intake.queue <- t:
 	case <-s.ended:
-		t.over(protocol.ErrUnavailable)
+		t.tell(protocol.ErrUnavailable)
 	case <-ctx.Done():
-		t.over(protocol.ErrUnavailable)
+		t.tell(protocol.ErrUnavailable)
+	}
+	return t.wait(ctx, s.ended)
+}
+
+// completion carries what became of a request to whoever waits for it by HTTP, or in a job.
+type completion struct {
+	done chan error  // has room for the one that comes
+	told func(error) // hears of it, too; nil: nobody else does
+}
+
+func newCompletion(told func(error)) *completion {
+	return &completion{make(chan error, 1), told}
+}
+
+// tell says what became of the request; nil: it is committed. It is called once, and does not block.
+func (c *completion) tell(err error) {
+	if c.told != nil {
+		c.told(err)
+	}
+	c.done <- err
+}
+
+// refuse tells that nothing was done.
+func (c *completion) refuse(err error) {
+	if !errors.As(err, new(*protocol.Error)) {
+		err = protocol.ErrUnavailable
+	}
+	c.tell(err)
+}
+
+// wait returns what was told. When ended is closed before, nobody will tell any more: protocol.ErrUnavailable. When ctx ends before, its error:
+// the request may still be committed, and who repeats it finds out.
+func (c *completion) wait(ctx context.Context, ended <-chan struct{}) error {
+	var silent error
+	select {
+	case err := <-c.done:
+		return err
+	case <-ended:
+		silent = protocol.ErrUnavailable
+	case <-ctx.Done():
+		silent = ctx.Err()
 	}
 	select {
-	case err := <-done:
+	case err := <-c.done:
 		return err
-	case <-s.ended:
-		select {
-		case err := <-done:
-			return err
-		default:
-			return protocol.ErrUnavailable
-		}
-	case <-ctx.Done(): // it may still happen; the caller was told by its own deadline
-		select {
-		case err := <-done:
-			return err
-		default:
-			return ctx.Err()
-		}
+	default:
+		return silent
 	}
 }
 

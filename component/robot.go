@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -78,16 +77,8 @@ func (s *Service) IsRobot(user string) bool { return s.users.IsRobot(protocol.Us
 // speech is a message of a robot on its way: whoever called waits for it.
 type speech struct {
 	barred error  // why it cannot be sent; one that was sent before is answered all the same
-	time   string // of the message, once it was decided; the conveyor's until over
-	over   func(error)
-}
-
-// refuse tells the caller that nothing was done.
-func (s *speech) refuse(err error) {
-	if !errors.As(err, new(*protocol.Error)) {
-		err = protocol.ErrUnavailable
-	}
-	s.over(err)
+	time   string // of the message, once it was decided; the conveyor's until the completion is told
+	*completion
 }
 
 // Speak sends a message as a robot, and returns after the commit. A message with the MsgID, or the Key, of an earlier one that is the same is
@@ -109,8 +100,7 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	if kind == nil {
 		return Spoken{}, protocol.Refuse(protocol.TypeInvalid, "there is no such type")
 	}
-	done := make(chan error, 1)
-	said := &speech{over: func(err error) { done <- err }}
+	said := &speech{completion: newCompletion(nil)}
 	if kind.scope != scopeGroup {
 		if said.barred, err = s.barred(ctx, sp.Robot.ID, sp.To); err != nil {
 			return Spoken{}, err
@@ -141,22 +131,7 @@ func (s *Service) Speak(ctx context.Context, sp Speech) (Spoken, error) {
 	if err := s.intake.offer(a); err != nil {
 		return Spoken{}, err
 	}
-	select {
-	case err = <-done:
-	case <-s.ended:
-		select {
-		case err = <-done:
-		default:
-			return Spoken{}, protocol.ErrUnavailable
-		}
-	case <-ctx.Done(): // it may still happen; who repeats finds out
-		select {
-		case err = <-done:
-		default:
-			return Spoken{}, ctx.Err()
-		}
-	}
-	if err != nil {
+	if err := said.wait(ctx, s.ended); err != nil {
 		return Spoken{}, err
 	}
 	return Spoken{MsgID: msgID, Time: said.time}, nil

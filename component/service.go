@@ -15,6 +15,7 @@ import (
 	"tlim/component/calls"
 	"tlim/component/directory"
 	"tlim/component/events"
+	"tlim/component/logged"
 	"tlim/component/outbox"
 	"tlim/component/pause"
 	"tlim/component/presence"
@@ -156,10 +157,11 @@ type Service struct {
 
 	*tracking.Tracker
 
-	conveyor  *conveyor
-	epoch     int64        // of this process, once it has taken the database over
-	delivered atomic.Int64 // position that a barrier proved routed
-	covered   atomic.Int64 // position up to which no device has missed a message unnoticed
+	conveyor    *conveyor
+	storeHealth logged.Health // the conveyor's
+	epoch       int64         // of this process, once it has taken the database over
+	delivered   atomic.Int64  // position that a barrier proved routed
+	covered     atomic.Int64  // position up to which no device has missed a message unnoticed
 
 	link struct {
 		sync.Mutex
@@ -172,10 +174,10 @@ type Service struct {
 	purger     *retention.Purger
 	draining   atomic.Bool
 	replayed   atomic.Bool
-	connection atomic.Uint64 // counts ups and downs of the link
-	storeErr   atomic.Pointer[string]
-	started    chan struct{} // closed when Run has taken the database over
-	ended      chan struct{} // closed when Run takes nothing more
+	connection atomic.Uint64          // counts ups and downs of the link
+	storeErr   atomic.Pointer[string] // why the database does not work; nil: it does
+	started    chan struct{}          // closed when Run has taken the database over
+	ended      chan struct{}          // closed when Run takes nothing more
 }
 
 // New checks the configuration and builds a Service. Nothing runs yet; stanzas that arrive before Run wait in the queue.
@@ -193,6 +195,8 @@ func New(cfg Config, deps Deps) (*Service, error) {
 		linkEvents: trigger.New(),
 		started:    make(chan struct{}),
 		ended:      make(chan struct{}),
+
+		storeHealth: logged.Health{Failing: "the database is away; senders get error-013 until it is back", Again: "the database is back", Once: true},
 	}
 	if s.cfg.Calls.Window <= 0 {
 		s.cfg.Calls.Window = 24 * time.Hour
@@ -373,15 +377,13 @@ func (s *Service) Ready() error {
 
 // noteStore logs when the database goes away and comes back, once each.
 func (s *Service) noteStore(err error) {
-	switch {
-	case err != nil:
+	if err == nil {
+		s.storeErr.Store(nil)
+	} else {
 		text := err.Error()
-		if s.storeErr.Swap(&text) == nil {
-			s.log.Error("the database is away; senders get error-013 until it is back", "error", err)
-		}
-	case s.storeErr.Swap(nil) != nil:
-		s.log.Info("the database is back")
+		s.storeErr.Store(&text)
 	}
+	s.storeHealth.Note(s.log, err)
 }
 
 // keepCalls is for how long notice calls are remembered: as long as the ids of their messages, and while they may be repeated; 0 is for ever.
@@ -451,7 +453,14 @@ func (s *Service) beside(name string, run func(context.Context)) Part {
 
 // lookUpIDs makes the conveyor look among messages for ids that are not remembered, from its next batch on.
 func (s *Service) lookUpIDs(ctx context.Context) error {
-	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error { b.c.legacy = true; return nil }})
+	return s.do(ctx, &task{plan: func(_ context.Context, b *batch) error {
+		b.lookUpIDs()
+		return nil
+	}})
+}
+
+func (b *batch) lookUpIDs() {
+	b.after = append(b.after, func() { b.c.legacy = true })
 }
 
 // Cleaner is who removes what is old; it works as one of the parts.

@@ -34,7 +34,7 @@ var rules = []rule{
 	{"protocol knows values only", []string{"tlim/component/protocol"}, nil,
 		[]string{"tlim/...", "context", "github.com/prometheus/..."}, []string{"tlim/component/stanza", "tlim/component/lenient", "tlim/store"}},
 	{"presence knows devices, not messages", []string{"tlim/component/presence"}, nil,
-		[]string{"tlim/...", "net/..."}, []string{"tlim/component/pause", "tlim/component/stanza", "tlim/component/trigger"}},
+		[]string{"tlim/...", "net/..."}, []string{"tlim/component/logged", "tlim/component/pause", "tlim/component/stanza", "tlim/component/trigger"}},
 	{"tokens know users, not messages", []string{"tlim/component/tokens"}, nil,
 		[]string{"tlim/...", "net/..."}, []string{"tlim/component/protocol", "tlim/component/stanza", "tlim/store"}},
 	{"directory knows users, not messages", []string{"tlim/component/directory"}, nil,

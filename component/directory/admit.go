@@ -11,11 +11,20 @@ import (
 )
 
 // Learn notes users of the server who were seen, so that a site which only adds the component can make groups at once. It never
-// blocks, and does nothing where a source says who is a user. Whoever writes the messages writes them, see [Cache.TakeUnlearned].
+// blocks, and does nothing where a source says who is a user. Whoever writes the messages writes them, see [Directory.TakeUnlearned].
 func (d *Directory) Learn(locals []string) {
 	if !d.sourceRules() {
 		d.learn(locals)
 	}
+}
+
+// TakeUnlearned hands over the local parts of at most n users who were seen, for the caller to write who of them is new; met are those whom the
+// caller has just seen itself. A caller who cannot write them gives them back to [Directory.Learn].
+func (d *Directory) TakeUnlearned(n int, met []string) []string {
+	if d.sourceRules() {
+		met = nil
+	}
+	return d.takeUnlearned(n, met)
 }
 
 // FindAccounts asks the server about those whom ids name and the directory does not have; with left, also about those who have left it. Who

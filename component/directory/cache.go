@@ -128,28 +128,35 @@ func (c *Cache) learn(locals []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, local := range locals {
-		if local == protocol.AdminID || len(c.unlearned) >= maxUnlearned {
-			continue
+		if len(c.unlearned) < maxUnlearned && c.isNew(local) {
+			c.unlearned[local] = struct{}{}
 		}
-		if u, ok := c.users.Get(local); ok && u.ID != "" {
-			continue
-		}
-		c.unlearned[local] = struct{}{}
 	}
 	if len(c.unlearned) > 0 {
 		c.seen.Fire()
 	}
 }
 
-// Seen receives a signal when [Cache.TakeUnlearned] has something to hand over.
+// isNew says whether somebody may be a user whom the directory does not have. The caller holds the lock.
+func (c *Cache) isNew(local string) bool {
+	u, ok := c.users.Get(local)
+	return local != protocol.AdminID && !(ok && u.ID != "")
+}
+
+// Seen receives a signal when [Directory.TakeUnlearned] has something to hand over.
 func (c *Cache) Seen() <-chan struct{} { return c.seen }
 
-// TakeUnlearned hands over the local parts of at most n users who were seen, for the caller to write who of them is new. A caller who cannot
-// gives them back to [Directory.Learn].
-func (c *Cache) TakeUnlearned(n int) []string {
+// takeUnlearned hands over the local parts of at most n users who were seen, first those who were just met.
+func (c *Cache) takeUnlearned(n int, met []string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var taken []string
+	for _, local := range met {
+		if len(taken) < n && c.isNew(local) && !slices.Contains(taken, local) {
+			taken = append(taken, local)
+			delete(c.unlearned, local)
+		}
+	}
 	for local := range c.unlearned {
 		if len(taken) == n {
 			break

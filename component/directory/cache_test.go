@@ -85,14 +85,14 @@ func TestLearn(t *testing.T) {
 	}
 	h.Learn([]string{"a", "b", "lisi", "a"})
 	<-h.Seen()
-	taken := append(h.TakeUnlearned(1), h.TakeUnlearned(10)...)
-	if slices.Sort(taken); strings.Join(taken, " ") != "a b" || len(h.TakeUnlearned(10)) != 0 {
+	taken := append(h.TakeUnlearned(1, nil), h.TakeUnlearned(10, nil)...)
+	if slices.Sort(taken); strings.Join(taken, " ") != "a b" || len(h.TakeUnlearned(10, nil)) != 0 {
 		t.Errorf(`got %q, want "a b", and nobody left`, taken)
 	}
 	for i := range maxUnlearned + 10 {
 		h.Learn([]string{fmt.Sprint("u", i)})
 	}
-	if n := len(h.TakeUnlearned(2 * maxUnlearned)); n != maxUnlearned {
+	if n := len(h.TakeUnlearned(2*maxUnlearned, nil)); n != maxUnlearned {
 		t.Errorf("got %d users who wait, want %d", n, maxUnlearned)
 	}
 }

@@ -183,7 +183,7 @@ func TestUsersSeenBeforeTheSource(t *testing.T) {
 	h.holds("and left", "a=a")
 
 	h.Learn([]string{"newcomer"})
-	if taken := h.TakeUnlearned(10); len(taken) > 0 {
+	if taken := h.TakeUnlearned(10, nil); len(taken) > 0 {
 		t.Errorf("got %q to be learned, want nobody: the source says who is a user", taken)
 	}
 }
@@ -204,7 +204,7 @@ func TestDryRunOfASource(t *testing.T) {
 	}
 	h.holds("a registration", "a=a/ca b=b/cb")
 	h.Learn([]string{"newcomer"})
-	if taken := h.TakeUnlearned(10); len(taken) != 1 {
+	if taken := h.TakeUnlearned(10, nil); len(taken) != 1 {
 		t.Errorf("got %q to be learned, want one: there is no source", taken)
 	}
 	if len(h.from.calledOver) > 0 {

@@ -1,6 +1,7 @@
 package logged
 
 import (
+	"context"
 	"log/slog"
 	"regexp"
 )
@@ -18,17 +19,31 @@ func (t *Text) Changes(text string) bool {
 // Health is whether something works. What was never noted works.
 type Health struct {
 	Failing, Again string // what the log is told when it begins to fail, and when it works again
+	Once           bool   // the log is not told of another reason
+	Warns          bool   // failing is a warning, and no error
 	last           Text
 }
 
 // Note tells the log when it begins to fail, for another reason than before, and when it works again. A nil err says that it works.
 func (h *Health) Note(log *slog.Logger, err error) {
-	switch {
-	case err != nil && h.last.Changes(Reason(err)):
-		log.Error(h.Failing, "error", err)
-	case err == nil && h.last.Changes(""):
-		log.Info(h.Again)
+	if err == nil {
+		if h.last.Changes("") {
+			log.Info(h.Again)
+		}
+		return
 	}
+	reason := Reason(err)
+	if h.Once {
+		reason = h.Failing
+	}
+	if !h.last.Changes(reason) {
+		return
+	}
+	level := slog.LevelError
+	if h.Warns {
+		level = slog.LevelWarn
+	}
+	log.Log(context.Background(), level, h.Failing, "error", err)
 }
 
 // passing are the parts of an error that differ from one try to the next while its reason is the same: the port of our own side, which each

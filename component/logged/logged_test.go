@@ -69,6 +69,19 @@ func TestReasonsThatAreTheSame(t *testing.T) {
 	}
 }
 
+// TestHealthOnce: the log is told of the first reason alone, as a warning.
+func TestHealthOnce(t *testing.T) {
+	var out strings.Builder
+	log := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h := Health{Failing: "it fails", Again: "it works again", Once: true, Warns: true}
+	for _, err := range []error{errors.New("batch 1"), errors.New("batch 2"), nil, errors.New("batch 3")} {
+		h.Note(log, err)
+	}
+	if got := out.String(); strings.Count(got, "level=WARN msg=\"it fails\"") != 2 || strings.Contains(got, "batch 2") {
+		t.Errorf("got %q, want batches 1 and 3 as warnings", got)
+	}
+}
+
 func TestTextChanges(t *testing.T) {
 	var said Text
 	for i, c := range []struct {

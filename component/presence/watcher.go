@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tlim/component/logged"
 	"tlim/component/pause"
 	"tlim/component/trigger"
 )
@@ -23,7 +24,7 @@ type Watcher struct {
 	request  trigger.Trigger       // room for one: a fresh snapshot is wanted
 	answered trigger.Trigger       // room for one: there was an answer, good or bad
 	seconds  prometheus.Observer   // how long answers take: what they cost the server
-	failed   bool
+	health   logged.Health
 	crowded  time.Time // when the log last named users with too many devices
 	learned  time.Time // when all users of a snapshot were last told to learn
 }
@@ -49,7 +50,8 @@ const (
 func NewWatcher(table *Table, source Snapshotter, interval time.Duration, learn func(locals []string), seconds prometheus.Observer, log *slog.Logger) *Watcher {
 	table.SetPeriod(interval)
 	return &Watcher{table: table, source: source, interval: interval, log: log, learn: learn, seconds: seconds,
-		request: trigger.New(), answered: trigger.New()}
+		request: trigger.New(), answered: trigger.New(),
+		health: logged.Health{Failing: "presence snapshot failed; the last one stands", Again: "presence snapshots work again", Once: true, Warns: true}}
 }
 
 // Run asks until ctx, the life of one connection, ends. first is closed after the first answer, good or bad.
@@ -88,10 +90,7 @@ func (w *Watcher) ask(ctx context.Context) (time.Duration, error) {
 	switch {
 	case err == nil:
 		w.seconds.Observe(took.Seconds())
-		if w.failed {
-			w.log.Info("presence snapshots work again")
-			w.failed = false
-		}
+		w.health.Note(w.log, nil)
 		crowded, came := w.table.Merge(sessions, asked)
 		took = w.table.now().Sub(asked)
 		w.table.SetPeriod(took + max(w.interval, minPause, stretch*took))
@@ -109,10 +108,7 @@ func (w *Watcher) ask(ctx context.Context) (time.Duration, error) {
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 	default:
 		took = min(took, maxUnansweredCost)
-		if !w.failed {
-			w.log.Warn("presence snapshot failed; the last one stands", "error", err)
-			w.failed = true
-		}
+		w.health.Note(w.log, err)
 	}
 	w.table.ask(time.Time{})
 	w.answered.Fire()
