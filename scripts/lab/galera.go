@@ -2,11 +2,14 @@ package lab
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
+
+	_ "github.com/go-sql-driver/mysql" // the way to a node
 )
 
 // Galera is a MariaDB cluster of three nodes that scripts/galera started.
@@ -56,6 +59,26 @@ func (g *Galera) Kill(ctx context.Context, n int) error {
 
 // Heal starts a node again and returns when it has what it missed.
 func (g *Galera) Heal(ctx context.Context, n int) error { return g.run(ctx, "heal", strconv.Itoa(n)) }
+
+// Lives says whether a node was not killed, or is healed.
+func (g *Galera) Lives(n int) bool {
+	pid, err := strconv.Atoi(g.pids[n-1])
+	return err == nil && syscall.Kill(pid, 0) == nil
+}
+
+// Count is the number of rows of a table on a node, after all that the cluster had committed before.
+func (g *Galera) Count(ctx context.Context, n int, table string) (int, error) {
+	db, err := sql.Open("mysql", g.One(n)+"?wsrep_sync_wait=1")
+	if err != nil {
+		return 0, fmt.Errorf("open node %d: %w", n, err)
+	}
+	defer db.Close()
+	var rows int
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM `"+table+"`").Scan(&rows); err != nil {
+		return 0, fmt.Errorf("count the rows of %s on node %d: %w", table, n, err)
+	}
+	return rows, nil
+}
 
 // Signal sends a signal to a node, SIGSTOP and SIGCONT for example.
 func (g *Galera) Signal(n int, sig syscall.Signal) error {

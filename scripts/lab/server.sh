@@ -26,12 +26,13 @@ secret() { od -An -N12 -tx1 /dev/urandom | tr -d ' \n'; }
 # --- processes: a pid alone may be somebody else's by now, pid and start time are not ---
 
 # started PID prints the start time of a live process (field 22 of its stat; the name in
-# field 2 may hold blanks, so count from behind the last bracket). A zombie counts as gone.
+# field 2 may hold blanks, so count from behind the last bracket). A zombie counts as gone, once its other threads are: they hold its ports.
 started() {
-    local stat
-    stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+    local stat pid=$1
+    stat=$(cat "/proc/$pid/stat" 2>/dev/null) || return 1
     set -- ${stat##*) }
-    [ "$1" != Z ] && printf '%s\n' "${20}"
+    if [ "$1" = Z ] && [ "$(ls "/proc/$pid/task" 2>/dev/null | wc -l)" -le 1 ]; then return 1; fi
+    printf '%s\n' "${20}"
 }
 
 # remember FILE PID

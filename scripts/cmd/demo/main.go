@@ -20,10 +20,15 @@ import (
 
 func main() {
 	once := flag.Bool("once", false, "end after the last step")
+	apart := flag.Bool("ha", false, "two tlim and a database cluster, of which parts die")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *once); err != nil {
+	show := run
+	if *apart {
+		show = runHA
+	}
+	if err := show(ctx, *once); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}

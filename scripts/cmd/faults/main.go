@@ -27,6 +27,7 @@ func main() {
 	flag.IntVar(&o.faults, "n", 20, "how many faults")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the choice of faults")
 	flag.IntVar(&o.round, "round", 10, "how many faults lie between two judgements")
+	flag.DurationVar(&o.time, "for", 0, "begin no fault after this time; 0: all of -n")
 	flag.StringVar(&o.binary, "tlim", "", "the program; scripts/faults builds it")
 	only := flag.String("only", "", "kinds of faults, by name, separated by commas")
 	list := flag.Bool("list", false, "print the kinds of faults")
@@ -62,6 +63,7 @@ type options struct {
 	seed          uint64
 	kinds         []kind
 	binary        string
+	time          time.Duration
 }
 
 // errBroken says that a promise was broken.
@@ -177,7 +179,7 @@ func (r *trial) breakAll(ctx context.Context) error {
 		if err := r.aRound(ctx); err != nil {
 			return err
 		}
-		if r.done >= r.faults || ctx.Err() != nil {
+		if r.over(ctx) {
 			break
 		}
 		r.rounds++
@@ -189,6 +191,11 @@ func (r *trial) breakAll(ctx context.Context) error {
 		return errBroken
 	}
 	return ctx.Err()
+}
+
+// over says that no fault follows.
+func (r *trial) over(ctx context.Context) bool {
+	return r.done >= r.faults || ctx.Err() != nil || r.time > 0 && time.Since(r.began) > r.time
 }
 
 func (r *trial) aRound(ctx context.Context) error {
@@ -203,17 +210,19 @@ func (r *trial) aRound(ctx context.Context) error {
 		crowd.Go(func() { p.run(living) })
 	}
 	err := r.journal.flows(enough, enoughPeople, recoverTime)
-	for n := 0; err == nil && n < r.round && r.done < r.faults && ctx.Err() == nil; n++ {
+	for n := 0; err == nil && n < r.round && !r.over(ctx); n++ {
 		err = r.fault(ctx)
 	}
 	// All that was sent gets its acknowledgement; then everybody goes.
 	for _, p := range r.crowd {
 		p.setQuiet(true)
 	}
-	settled := r.journal.settled(recoverTime)
+	if err == nil {
+		err = r.journal.settled(recoverTime)
+	}
 	stop()
 	crowd.Wait()
-	if err := errors.Join(err, settled); err != nil {
+	if err != nil {
 		return errors.Join(err, r.journal.end())
 	}
 	collecting, cancel := context.WithTimeout(ctx, recoverTime)
@@ -263,11 +272,11 @@ func (r *trial) fault(ctx context.Context) error {
 	res.sum += pause
 	res.longest = max(res.longest, pause)
 	text := fmt.Sprintf("%4d  %s (%s): pause %s, whole again after %s", r.done, k.name, strings.Join(notes, ", "), pause.Round(100*time.Millisecond), time.Since(began).Round(time.Second))
-	fmt.Println(text)
-	r.journal.add(checker.Event{Kind: checker.Fault, Text: text})
 	if err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
+	fmt.Println(text)
+	r.journal.add(checker.Event{Kind: checker.Fault, Text: text})
 	return nil
 }
 
