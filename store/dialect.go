@@ -159,6 +159,7 @@ type pools struct {
 
 	// Of a cluster of which one node does the work; nil elsewhere.
 	node  func() string // which one; "" where there is one address
+	moved func() int    // how often it changed
 	leave func()        // ends all connections: the next one looks for a node that takes writes
 }
 

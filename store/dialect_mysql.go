@@ -79,7 +79,7 @@ func openMySQL(cfg Config) (*pools, error) {
 		return nil, err
 	}
 	nodes := newMySQLNodes(base, cfg)
-	p := &pools{node: nodes.node, leave: nodes.leave}
+	p := &pools{node: nodes.node, moved: nodes.moved, leave: nodes.leave}
 	make := func(patience time.Duration, idle time.Duration) *sql.DB {
 		var connector driver.Connector
 		if connector, err = nodes.connector(base, cfg, patience, idle); err != nil {

@@ -80,6 +80,12 @@ func (n *mysqlNodes) node() string {
 	return n.addresses[n.at]
 }
 
+// moved is how often the node changed.
+func (n *mysqlNodes) moved() int {
+	_, moves := n.now()
+	return moves
+}
+
 func (n *mysqlNodes) now() (at, moves int) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -216,5 +216,13 @@ func (s *Store) Node() string {
 	return s.pools.node()
 }
 
+// Moves is how often the work has gone to another node of a cluster.
+func (s *Store) Moves() int {
+	if s.pools.moved == nil {
+		return 0
+	}
+	return s.pools.moved()
+}
+
 // Report is what Open found and did to the tables.
 func (s *Store) Report() Report { return s.report }

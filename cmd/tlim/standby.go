@@ -36,7 +36,7 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs) (*
 		cfg.Heart = db.NewHeart()
 	}
 	role := standby.New(cfg)
-	return role, a.registerRole(role)
+	return role, a.registerRole(role, db)
 }
 
 // fit is as much of a text as a column takes.
@@ -189,8 +189,8 @@ type turned struct {
 // TakeOver is the role's.
 func (d turned) TakeOver(ctx context.Context) (store.State, error) { return d.role.TakeOver(ctx) }
 
-// registerRole makes the metrics of the role.
-func (a *App) registerRole(role *standby.Role) error {
+// registerRole makes the metrics of the role, and of which node of the database does the work.
+func (a *App) registerRole(role *standby.Role, db *store.Store) error {
 	number := func(yes bool) float64 {
 		if yes {
 			return 1
@@ -202,6 +202,8 @@ func (a *App) registerRole(role *standby.Role) error {
 			func() float64 { return number(role.Leading()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_standby_seen", Help: "1 when this process leads and sees that another one stands by."},
 			func() float64 { _, alive := role.Other(); return number(role.Leading() && alive) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "tlim_database_moves_total", Help: "How often the work went to another node of store.dsn."},
+			func() float64 { return float64(db.Moves()) }),
 	} {
 		if err := a.registry.Register(g); err != nil {
 			return err

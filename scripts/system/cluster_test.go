@@ -58,6 +58,9 @@ func TestDatabaseCluster(t *testing.T) {
 	if second == first {
 		t.Errorf("got the work on node %d, which is dead, want another", second)
 	}
+	if moves := w.metric("tlim_database_moves_total"); moves < 1 {
+		t.Errorf("got tlim_database_moves_total %v after a node died, want it counted", moves)
+	}
 
 	step("a node killed")
 

@@ -33,6 +33,16 @@ func (s *site) rows(ctx context.Context, path string, values url.Values) ([]row,
 	return answer.List, err
 }
 
+// rowsAgain asks until it is answered, or ctx ends: 503 says that it may be asked again.
+func (s *site) rowsAgain(ctx context.Context, path string, values url.Values) ([]row, error) {
+	for {
+		list, err := s.rows(ctx, path, values)
+		if err == nil || pause(ctx, askAgain) != nil {
+			return list, err
+		}
+	}
+}
+
 // queue reads what waits for a user, and keeps it.
 func (s *site) queue(ctx context.Context, user string) ([]row, error) {
 	return s.rows(ctx, "getOffline", url.Values{"user_id": {user}, "getThenClear": {"1"}})
@@ -55,7 +65,7 @@ func (s *site) history(ctx context.Context, t *talk, reader, since string) ([]ro
 	}
 	var all []row
 	for {
-		page, err := s.rows(ctx, path, values)
+		page, err := s.rowsAgain(ctx, path, values)
 		if err != nil {
 			return nil, err
 		}
@@ -104,7 +114,7 @@ func (s *site) collect(ctx context.Context, talks []*talk, people []*person, sin
 		if p.page {
 			continue
 		}
-		list, err := s.queue(ctx, p.name)
+		list, err := s.rowsAgain(ctx, "getOffline", url.Values{"user_id": {p.name}, "getThenClear": {"1"}})
 		if err != nil {
 			return err
 		}

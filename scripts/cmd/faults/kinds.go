@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// How long what is stopped or cut off stays so.
+// How long what is stopped or cut off stays so; -longest changes it.
 const minBroken, maxBroken = 2 * time.Second, 40 * time.Second
 
 // scene is what a fault finds: a site that is whole.
@@ -16,6 +16,7 @@ type scene struct {
 	*site
 	leader, standby *process
 	node            int // of the database, that does the work
+	longest         time.Duration
 	dice            *rand.Rand
 }
 
@@ -114,7 +115,7 @@ var kinds = []kind{
 }
 
 func (s *scene) duration() time.Duration {
-	return minBroken + time.Duration(s.dice.Int64N(int64(maxBroken-minBroken)))
+	return minBroken + time.Duration(s.dice.Int64N(int64(s.longest-minBroken)))
 }
 
 // others are the nodes that do not do the work, in a random order.

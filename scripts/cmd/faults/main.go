@@ -28,10 +28,15 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the choice of faults")
 	flag.IntVar(&o.round, "round", 10, "how many faults lie between two judgements")
 	flag.DurationVar(&o.time, "for", 0, "begin no fault after this time; 0: all of -n")
+	flag.DurationVar(&o.longest, "longest", maxBroken, "what is stopped or cut off stays so for at most this time")
 	flag.StringVar(&o.binary, "tlim", "", "the program; scripts/faults builds it")
 	only := flag.String("only", "", "kinds of faults, by name, separated by commas")
 	list := flag.Bool("list", false, "print the kinds of faults")
 	flag.Parse()
+	if flag.NArg() > 0 || o.faults < 1 || o.round < 1 || o.longest <= minBroken {
+		fmt.Fprintf(os.Stderr, "faults: -n and -round are 1 at least, -longest is more than %s, and there are no other arguments\n", minBroken)
+		os.Exit(2)
+	}
 	o.kinds = kinds
 	if *only != "" {
 		o.kinds = nil
@@ -64,6 +69,7 @@ type options struct {
 	kinds         []kind
 	binary        string
 	time          time.Duration
+	longest       time.Duration
 }
 
 // errBroken says that a promise was broken.
@@ -242,7 +248,7 @@ func (r *trial) aRound(ctx context.Context) error {
 // fault is one fault, from a site that is whole to one that is whole again.
 func (r *trial) fault(ctx context.Context) error {
 	k := r.kinds[r.dice.IntN(len(r.kinds))]
-	s := &scene{site: r.site, dice: rand.New(rand.NewPCG(r.dice.Uint64(), 1))}
+	s := &scene{site: r.site, longest: r.longest, dice: rand.New(rand.NewPCG(r.dice.Uint64(), 1))}
 	var err error
 	if s.leader, s.standby, s.node, err = r.roles(ctx); err != nil {
 		return err

@@ -59,7 +59,7 @@ const restartPause = time.Second
 
 func start(ctx context.Context, s *site, binary string, people []string) error {
 	// 1. The network.
-	if err := newNetwork(); err != nil {
+	if err := newNetwork(s.dir); err != nil {
 		return err
 	}
 	var machines []string
