@@ -83,8 +83,8 @@ func (o *options) run(ctx context.Context) (err error) {
 	if s.dir, err = filepath.Abs(s.dir); err != nil {
 		return err
 	}
-	r := &trial{options: o, site: s, began: time.Now(), dice: rand.New(rand.NewPCG(o.seed, 1)), results: map[string]*result{}}
-	fmt.Printf("seed %d, commit %s, in %s\n", o.seed, commit(), s.dir)
+	r := &trial{options: o, site: s, commit: commit(), began: time.Now(), dice: rand.New(rand.NewPCG(o.seed, 1)), results: map[string]*result{}}
+	fmt.Printf("seed %d, commit %s, in %s\n", o.seed, r.commit, s.dir)
 	defer func() { err = errors.Join(err, s.stop()) }()
 	r.rounds = 1
 	if err := s.journal.begin(r.file()); err != nil {
@@ -122,6 +122,7 @@ func commit() string {
 type trial struct {
 	*options
 	*site
+	commit  string // of the checkout when it began
 	began   time.Time
 	dice    *rand.Rand
 	talks   []*talk
@@ -326,7 +327,7 @@ func (r *trial) summary() string {
 		return n
 	}
 	fmt.Fprintf(&b, "seed %d, commit %s, %s: %d faults in %s, %d messages acknowledged of %d, %d transactions. Lost %d, doubled %d, other orders %d, interleaved %d, untrue %d, not to be judged %d.\n\n",
-		r.seed, commit(), r.began.Format(time.DateOnly), r.done, time.Since(r.began).Round(time.Minute), r.acknowledged, r.sent, r.batches,
+		r.seed, r.commit, r.began.Format(time.DateOnly), r.done, time.Since(r.began).Round(time.Second), r.acknowledged, r.sent, r.batches,
 		count(checker.Lost), count(checker.Doubled), count(checker.Order), count(checker.Interleaved), count(checker.Untrue), count(checker.Incomplete))
 	fmt.Fprintf(&b, "| fault | times | longest pause | mean |\n|---|---|---|---|\n")
 	for _, k := range kinds {
