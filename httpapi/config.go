@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"time"
+
+	"tlim/component"
 )
 
 // Anonymous says what a caller without a key may do.
@@ -38,6 +40,14 @@ type Config struct {
 	Zone           *time.Location   // of times in sentences for people; nil is that of this host
 	Console        Console          // nil: the endpoints about the process answer HTTP 503
 	Cleanup        Cleanup          // nil: those of the clean-up do
+	Offline        Offline          // what explanations say of queues
+}
+
+// Offline is how messages come to wait for a phone, and how long they do.
+type Offline struct {
+	Confirm component.ConfirmMode // what proves that a phone has a message
+	Grace   time.Duration         // how long a phone has to prove it
+	Days    int                   // after which clean-up removes what waits; 0 is never
 }
 
 // Limits bound what one caller costs. A zero field takes its default.

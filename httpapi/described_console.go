@@ -184,7 +184,7 @@ var describedConsole = map[string]endpoint{
 					{name: "what", kind: words, text: "A word for programs: stored, routed, revoked, kind, directory, member, former_member, not_member, group_gone, row, copy, proof, restart, read, push, confirms, devices."}}},
 				{name: "text", kind: words, text: "The conclusion, in one sentence."},
 				{name: "user_id", kind: words, text: "Whose phone, in the directory's spelling."},
-				{name: "verdict", kind: words, text: "The conclusion, for programs. They have it: read, confirmed, fetched, settled. It waits: waits, unconfirmed, not_routed. It did not go to them: not_addressed, not_member, former_member, joined_later, group_gone, sender, foreign, not_queued. It is gone: revoked, removed, unknown. unproved: it went to a device, and none of theirs ever confirms anything."}}},
+				{name: "verdict", kind: words, text: "The conclusion, for programs. They have it: read, confirmed, fetched, settled. They have it, or it was cleaned up: cleaned. It is no person's: robot. It waits: waits, unconfirmed, not_routed. It did not go to them: not_addressed, not_member, former_member, joined_later, group_gone, sender, foreign, not_queued. It is gone: revoked, removed, unknown. unproved: it went to a device, and nothing proves that it arrived."}}},
 			{name: "files", kind: texts, text: "Ids of the files that it names."},
 			{name: "known", kind: yesNo, text: "Whether anything is known of this id: else it never came, was refused, is of a kind that is not stored, or was cleaned up."},
 			{name: "messages", kind: rows, text: "Its row; several only in tables of the old system.", of: []field{

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"tlim/component"
 	"tlim/component/protocol"
 	"tlim/component/tracking"
 	"tlim/store"
@@ -32,6 +33,8 @@ type evidence struct {
 	language Language
 	zone     *time.Location
 	outside  bool // it did not go to them: see outsideVerdicts
+	offline  Offline
+	now      time.Time
 }
 
 // explanation says in words why a user's phone has a message, or has not.
@@ -152,6 +155,8 @@ const (
 	verdictWaits        = "waits"     // an offline message waits
 	verdictUnconfirmed  = "unconfirmed"
 	verdictNotRouted    = "not_routed" // it has not left, or nothing proves that the server has passed it on
+	verdictRobot        = "robot"      // nothing waits for it, which is no person
+	verdictCleaned      = "cleaned"    // nothing waits, and clean-up may have removed what did
 	verdictSettled      = "settled"    // nothing waits: their phones confirm, so one of them has it
 	verdictUnproved     = "unproved"   // nothing waits: it went to a device that confirms nothing
 )
@@ -195,9 +200,9 @@ func (e *evidence) conclude() verdict {
 	case tracking.CopyWaits:
 		return verdict{verdictNotRouted, textInBacklog, []any{e.user}}
 	case tracking.CopySent, tracking.CopyAsked:
-		return verdict{verdictUnconfirmed, textIsUnconfirmed, []any{e.user, e.moment(e.sight.Sent.UnixMilli())}}
+		return verdict{verdictUnconfirmed, textIsUnconfirmed, []any{e.user, e.moment(e.sight.Sent.UnixMilli()), e.offline.Grace}}
 	case tracking.CopyAnswered:
-		return verdict{verdictUnconfirmed, textIsAnswered, []any{e.user}}
+		return verdict{verdictUnconfirmed, textIsAnswered, []any{e.user, e.offline.Grace}}
 	case tracking.CopyRow, tracking.CopyFollows:
 		return verdict{verdictWaits, textRowComes, []any{e.user}}
 	}
@@ -237,8 +242,27 @@ func (e *evidence) conclude() verdict {
 		return verdict{verdictNotRouted, textIsNotRouted, []any{e.user}}
 	case !e.queued:
 		return verdict{verdictNotQueued, textIsNotQueued, []any{m.Type, e.user}}
-	case e.account.Confirms != store.ConfirmsNot:
+	case e.account.Robot && store.FamilyOf(m.Type) == store.FamilyGroup:
+		return verdict{verdictRobot, textRobotInGroup, []any{e.user}}
+	case e.account.Robot:
+		return verdict{verdictRobot, textRobotQueue, []any{e.user}}
+	case e.offline.Days > 0 && e.now.Sub(time.UnixMilli(at)) >= time.Duration(e.offline.Days)*24*time.Hour:
+		return verdict{verdictCleaned, textMayBeCleaned, []any{e.user, e.offline.Days}}
+	}
+	return e.delivered(store.FamilyOf(m.Type) == store.FamilyBusiness)
+}
+
+// delivered says what it means that nothing waits for a phone any more, which depends on what settles a copy. Of notices no receipt is asked for.
+func (e *evidence) delivered(notice bool) verdict {
+	switch how := e.account.Confirms; {
+	case e.offline.Confirm == component.ConfirmByPresence:
+		return verdict{verdictUnproved, textIsUnasked, []any{e.user}}
+	case how == store.ConfirmsByPings, how == store.ConfirmsByReceipts && !notice:
 		return verdict{verdictSettled, textIsSettled, []any{e.user}}
+	case e.offline.Confirm == component.ConfirmByReceipt && !notice:
+		return verdict{verdictSettled, textHasToConfirm, []any{e.user}}
+	case how == store.ConfirmsByReceipts:
+		return verdict{verdictUnproved, textIsUnprovedNotice, []any{e.user}}
 	}
 	return verdict{verdictUnproved, textIsUnproved, []any{e.user}}
 }
@@ -355,7 +379,7 @@ func (e *evidence) ofPhone() (list []fact) {
 		switch late := time.Duration(made-protocol.TimeOrZero(row.Time)) * time.Millisecond; {
 		case made == 0:
 			add("row", 0, textFactOldRow)
-		case late < absentWithin:
+		case late < min(absentWithin, e.offline.Grace):
 			add("row", made, textFactRowAtOnce, e.moment(made))
 		default:
 			add("row", made, textFactRowLater, e.moment(made), late.Round(time.Second))
@@ -410,7 +434,7 @@ func (e *evidence) ofPushes() (list []fact) {
 		}
 	}
 	m := e.message()
-	if len(list) > 0 || m == nil || !e.pushed || e.outside || protocol.SameUser(m.From, e.user) {
+	if len(list) > 0 || m == nil || !e.pushed || e.account.Robot || e.outside || protocol.SameUser(m.From, e.user) {
 		return list
 	}
 	t := textPushNone
@@ -423,7 +447,13 @@ func (e *evidence) ofPushes() (list []fact) {
 // ofNow are the facts of the user's devices.
 func (e *evidence) ofNow() (list []fact) {
 	how := map[store.Confirms]text{store.ConfirmsNot: textConfirmsNot, store.ConfirmsByReceipts: textConfirmsByReceipts, store.ConfirmsByPings: textConfirmsByPings}
-	list = append(list, fact{What: "confirms", Text: e.say(how[e.account.Confirms], e.user)})
+	switch {
+	case e.account.Robot:
+	case e.offline.Confirm == component.ConfirmByPresence:
+		list = append(list, fact{What: "confirms", Text: e.say(textConfirmsUnasked, e.user)})
+	default:
+		list = append(list, fact{What: "confirms", Text: e.say(how[e.account.Confirms], e.user)})
+	}
 	var names []string
 	for _, d := range e.devices {
 		names = append(names, d.Resource)
@@ -442,33 +472,39 @@ func (e *evidence) ofNow() (list []fact) {
 var (
 	textSomeTime = text{"未知时间", "a time that is not known"}
 
-	textNothingKnown    = text{"数据库和内存中都没有消息 %s 的记录：它没有到达 tlim、被拒绝、属于不保存的类型，或者已被清理。请核对消息标识。", "Nothing is known of message %s: it never reached tlim, was refused, is of a kind that is not kept, or was cleaned up. Check the id."}
-	textIsRevoked       = text{"消息已被撤回，所以不会再到达 %s 的手机。", "The message was revoked, so it does not reach %s any more."}
-	textIsRemoved       = text{"消息曾经存在，现已不在数据库中：被删除（revokeMessage、清空聊天、解散群）或被定期清理。", "The message was there and is not any more: it was removed (revokeMessage, clearChatHistory, a dissolved group) or cleaned up."}
-	textIsRead          = text{"%s 已经在手机上读过这条消息，所以手机收到了。", "%s has read the message on a phone, so that phone has it."}
-	textIsReadOnWeb     = text{"%s 已经在网页端读过这条消息；没有消息在等待手机。", "%s has read the message on the web; nothing waits for a phone."}
-	textWaitsAbsent     = text{"消息在 %s 的离线队列中，自 %s 起等待：手机没有在线。手机上线并调用 getOffline（或收到补发）后才会得到它。", "It waits in the queue of %s since %s: no device of theirs is there. Their phone gets it when it comes back and calls getOffline."}
-	textWaitsUnseen     = text{"消息在 %s 的离线队列中，自 %s 起等待；没有服务器的在线列表，不知道手机现在是否在线。", "It waits in the queue of %s since %s; the server's list of sessions is not there, so nobody knows whether their phone is."}
-	textWaitsThere      = text{"消息在 %s 的离线队列中，自 %s 起等待：现在有设备在线，但没有设备确认收到，也没有调用 getOffline 取走它。", "It waits in the queue of %s since %s: a device of theirs is there now, but none has confirmed it or fetched it by getOffline."}
-	textWaitsWebHadIt   = text{"%s 的网页端收到了消息，手机没有：它自 %s 起在离线队列中等待手机。", "The web client of %s had it, their phone has not: it waits in their queue since %s."}
-	textRowComes        = text{"%s 的离线消息正在写入：手机当时不在线，或没有按时确认。", "The offline message of %s is about to be written: their phone was absent, or did not confirm in time."}
-	textInBacklog       = text{"给 %s 的消息还在 tlim 中排队，等待服务器转发前面的消息。", "The copy for %s waits in tlim until the server has routed others."}
-	textIsUnconfirmed   = text{"给 %s 的消息已于 %s 发到手机，还没有得到确认；几秒内没有确认就会进入离线队列。", "It went to the phone of %s at %s and is not confirmed yet; unless it is within seconds, it becomes an offline message."}
-	textIsAnswered      = text{"%s 的手机已应答消息前后的 ping，几秒后即视为收到。", "The phone of %s has answered the pings around it, which counts in a few seconds."}
-	textProvedByPings   = text{"%s 的手机在 %s 应答了消息前后的 ping，所以手机的 XMPP 库收到了它；如果界面上没有，请检查 App 本身。", "The phone of %s answered the pings around it at %s, so its library has it; if nobody sees it there, look into the app."}
-	textProvedByReceipt = text{"%s 的手机在 %s 发来了收到回执，所以 App 收到了它。", "The phone of %s confirmed it at %s by a receipt, so the app has it."}
-	textIsFetched       = text{"%s 的客户端在 %s 用 getOffline 取走了它；如果界面上没有，请检查 App 对 getOffline 结果的处理。", "A client of %s fetched it at %s by getOffline; if nobody sees it there, look at what the app does with that answer."}
-	textNotAddressed    = text{"这条消息不是发给 %s 的：它由 %s 发给 %s。", "The message is not for %s: %s sent it to %s."}
-	textJoinedLater     = text{"%s 在 %s 才加入群 %s，晚于这条消息（%s）：之前的消息只在历史记录中，不会发到手机。", "%s joined at %s the group %s, which is after the message (%s): what was before stands in the history and is not sent to phones."}
-	textFormerMember    = text{"%s 在 %s 已离开群 %s，早于这条消息。", "%s left at %s the group %s, which is before the message."}
-	textNotMember       = text{"%s 不是群 %s 的成员，所以收不到它的消息。", "%s is no member of the group %s, so its messages do not go to them."}
-	textGroupGone       = text{"群 %s 已不存在，无法得知 %s 当时是否为成员。", "The group %s is gone, so nobody can say whether %s was a member then."}
-	textIsSender        = text{"%s 就是发送者：自己的消息只发给其他在线设备，没有在等待手机的内容。", "%s sent it: their own messages go to their other devices, and nothing of it waits for their phone."}
-	textIsForeign       = text{"消息是其他程序写入数据库的，tlim 不会投递它。", "Another program stored the message, and tlim does not deliver what others store."}
-	textIsNotRouted     = text{"还不能证明服务器已转发给 %s：连接断开或服务器繁忙。连接恢复后会重新投递。", "Nothing proves yet that the server has routed it to %s: the link is down, or the server is busy. It is delivered again when the link is back."}
-	textIsNotQueued     = text{"%s 类型的消息不进入离线队列：当时不在线的手机收不到，%s 也一样。", "Messages of type %s wait for nobody: a phone that was absent does not get them, nor does that of %s."}
-	textIsSettled       = text{"没有消息在等待 %s，而且其手机会确认收到：所以手机已确认或用 getOffline 取走了它，时间已不在内存中。", "Nothing waits for %s, whose phones confirm what they get: so one has confirmed it or fetched it by getOffline, at a time that is not remembered any more."}
-	textIsUnproved      = text{"没有消息在等待 %s：消息发给了当时在线的设备，或被 getOffline 取走。其手机从不确认收到，所以断线瞬间丢失的消息不会被发现。", "Nothing waits for %s: it went to a device that was there, or was fetched by getOffline. Their phones never confirm anything, so what a dying connection loses is not noticed."}
+	textNothingKnown     = text{"数据库和内存中都没有消息 %s 的记录：它没有到达 tlim、被拒绝、属于不保存的类型，或者已被清理。请核对消息标识。", "Nothing is known of message %s: it never reached tlim, was refused, is of a kind that is not kept, or was cleaned up. Check the id."}
+	textIsRevoked        = text{"消息已被撤回，所以不会再到达 %s 的手机。", "The message was revoked, so it does not reach %s any more."}
+	textIsRemoved        = text{"消息曾经存在，现已不在数据库中：被删除（revokeMessage、清空聊天、解散群）或被定期清理。", "The message was there and is not any more: it was removed (revokeMessage, clearChatHistory, a dissolved group) or cleaned up."}
+	textIsRead           = text{"%s 已经在手机上读过这条消息，所以手机收到了。", "%s has read the message on a phone, so that phone has it."}
+	textIsReadOnWeb      = text{"%s 已经在网页端读过这条消息；没有消息在等待手机。", "%s has read the message on the web; nothing waits for a phone."}
+	textWaitsAbsent      = text{"消息在 %s 的离线队列中，自 %s 起等待：手机没有在线。手机上线并调用 getOffline（或收到补发）后才会得到它。", "It waits in the queue of %s since %s: no device of theirs is there. Their phone gets it when it comes back and calls getOffline."}
+	textWaitsUnseen      = text{"消息在 %s 的离线队列中，自 %s 起等待；没有服务器的在线列表，不知道手机现在是否在线。", "It waits in the queue of %s since %s; the server's list of sessions is not there, so nobody knows whether their phone is."}
+	textWaitsThere       = text{"消息在 %s 的离线队列中，自 %s 起等待：现在有设备在线，但没有设备确认收到，也没有调用 getOffline 取走它。", "It waits in the queue of %s since %s: a device of theirs is there now, but none has confirmed it or fetched it by getOffline."}
+	textWaitsWebHadIt    = text{"%s 的网页端收到了消息，手机没有：它自 %s 起在离线队列中等待手机。", "The web client of %s had it, their phone has not: it waits in their queue since %s."}
+	textRowComes         = text{"%s 的离线消息正在写入：手机当时不在线，或没有按时确认。", "The offline message of %s is about to be written: their phone was absent, or did not confirm in time."}
+	textInBacklog        = text{"给 %s 的消息还在 tlim 中排队，等待服务器转发前面的消息。", "The copy for %s waits in tlim until the server has routed others."}
+	textIsUnconfirmed    = text{"给 %s 的消息已于 %s 发到手机，还没有得到确认；%v（offline.grace）内没有确认就会进入离线队列。", "It went to the phone of %s at %s and is not confirmed yet; unless it is within %v (offline.grace), it becomes an offline message."}
+	textIsAnswered       = text{"%s 的手机已应答消息前后的 ping，再过 %v（offline.grace）即视为收到。", "The phone of %s has answered the pings around it, which counts %v later (offline.grace)."}
+	textProvedByPings    = text{"%s 的手机在 %s 应答了消息前后的 ping，所以手机的 XMPP 库收到了它；如果界面上没有，请检查 App 本身。", "The phone of %s answered the pings around it at %s, so its library has it; if nobody sees it there, look into the app."}
+	textProvedByReceipt  = text{"%s 的手机在 %s 发来了收到回执，所以 App 收到了它。", "The phone of %s confirmed it at %s by a receipt, so the app has it."}
+	textIsFetched        = text{"%s 的客户端在 %s 用 getOffline 取走了它；如果界面上没有，请检查 App 对 getOffline 结果的处理。", "A client of %s fetched it at %s by getOffline; if nobody sees it there, look at what the app does with that answer."}
+	textNotAddressed     = text{"这条消息不是发给 %s 的：它由 %s 发给 %s。", "The message is not for %s: %s sent it to %s."}
+	textJoinedLater      = text{"%s 在 %s 才加入群 %s，晚于这条消息（%s）：之前的消息只在历史记录中，不会发到手机。", "%s joined at %s the group %s, which is after the message (%s): what was before stands in the history and is not sent to phones."}
+	textFormerMember     = text{"%s 在 %s 已离开群 %s，早于这条消息。", "%s left at %s the group %s, which is before the message."}
+	textNotMember        = text{"%s 不是群 %s 的成员，所以收不到它的消息。", "%s is no member of the group %s, so its messages do not go to them."}
+	textGroupGone        = text{"群 %s 已不存在，无法得知 %s 当时是否为成员。", "The group %s is gone, so nobody can say whether %s was a member then."}
+	textIsSender         = text{"%s 就是发送者：自己的消息只发给其他在线设备，没有在等待手机的内容。", "%s sent it: their own messages go to their other devices, and nothing of it waits for their phone."}
+	textIsForeign        = text{"消息是其他程序写入数据库的，tlim 不会投递它。", "Another program stored the message, and tlim does not deliver what others store."}
+	textIsNotRouted      = text{"还不能证明服务器已转发给 %s：连接断开或服务器繁忙。连接恢复后会重新投递。", "Nothing proves yet that the server has routed it to %s: the link is down, or the server is busy. It is delivered again when the link is back."}
+	textIsNotQueued      = text{"%s 类型的消息不进入离线队列：当时不在线的手机收不到，%s 也一样。", "Messages of type %s wait for nobody: a phone that was absent does not get them, nor does that of %s."}
+	textIsSettled        = text{"没有消息在等待 %s，而且其手机会确认收到：所以手机已确认或用 getOffline 取走了它，时间已不在内存中。", "Nothing waits for %s, whose phones confirm what they get: so one has confirmed it or fetched it by getOffline, at a time that is not remembered any more."}
+	textHasToConfirm     = text{"没有消息在等待 %s，而 offline.confirm 为 receipt：没有回执的消息会一直等待。所以其手机已确认或用 getOffline 取走了它，时间已不在内存中。", "Nothing waits for %s, and offline.confirm is receipt: what nobody confirms goes on waiting. So a phone has confirmed it or fetched it by getOffline, at a time that is not remembered any more."}
+	textMayBeCleaned     = text{"没有消息在等待 %s：手机已确认或取走了它，或者它在离线队列中等满 %d 天（cleanup.offline_days）后被清理。消息本身仍在历史记录中。", "Nothing waits for %s: a phone has confirmed or fetched it, or clean-up removed it from their queue, where messages wait for %d days (cleanup.offline_days). The message itself is in the history."}
+	textIsUnasked        = text{"没有消息在等待 %s：消息发给了当时在线的设备，或被 getOffline 取走。offline.confirm 为 presence，所以没有要求手机确认，断线瞬间丢失的消息不会被发现。", "Nothing waits for %s: it went to a device that was there, or was fetched by getOffline. offline.confirm is presence, so no phone is asked to confirm, and what a dying connection loses is not noticed."}
+	textIsUnprovedNotice = text{"没有消息在等待 %s：通知发给了当时在线的设备，或被 getOffline 取走。其手机只发回执，而通知不要求回执，所以断线瞬间丢失的消息不会被发现。", "Nothing waits for %s: the notice went to a device that was there, or was fetched by getOffline. Their phones confirm by receipts alone, and of notices none is asked for, so what a dying connection loses is not noticed."}
+	textRobotInGroup     = text{"%s 是机器人：群消息不为机器人排队，请用 findSessionHistory 读取。", "%s is a robot: messages of groups do not wait for robots, which read them by findSessionHistory."}
+	textRobotQueue       = text{"%s 是机器人，没有消息在等待它：它的密钥用 getOffline 取走了，或者之后又来了很多消息——机器人的队列只保留最新 10,000 条，更早的仍在历史记录中。", "%s is a robot, and nothing waits for it: its key fetched it by getOffline, or many came later, for a robot's queue keeps the newest 10,000; the history has the others."}
+	textIsUnproved       = text{"没有消息在等待 %s：消息发给了当时在线的设备，或被 getOffline 取走。其手机从不确认收到，所以断线瞬间丢失的消息不会被发现。", "Nothing waits for %s: it went to a device that was there, or was fetched by getOffline. Their phones never confirm anything, so what a dying connection loses is not noticed."}
 
 	textFactStored    = text{"%s 存入数据库：发送者 %s，类型 %s，发给 %s。", "Stored at %s: from %s, of type %s, to %s."}
 	textFactNotStored = text{"消息不在数据库中。", "The message is not in the database."}
@@ -481,7 +517,7 @@ var (
 	textFactNoMember  = text{"%s 现在不是群 %s 的成员（离开超过一天的不再记录）。", "%s is no member now of the group %s (who left more than a day ago is not remembered)."}
 	textFactGroupGone = text{"群 %s 已不存在。", "The group %s is gone."}
 	textFactOldRow    = text{"离线消息在等待；写入时间未知。", "An offline message waits; when it was written is not known."}
-	textFactRowAtOnce = text{"离线消息于 %s 随消息一起写入：当时没有可用的手机。", "The offline message was written with the message at %s: no phone was there."}
+	textFactRowAtOnce = text{"离线消息于 %s 随消息一起写入：据当时服务器的在线列表（可能是几秒前的），没有可用的手机。", "The offline message was written with the message at %s: as far as the server's list told, which is some seconds old, no phone was there."}
 	textFactRowLater  = text{"离线消息于 %s 写入，比消息晚 %s：手机没有按时确认，或者是大群的后续写入。", "The offline message was written at %s, %s after the message: a phone did not confirm in time, or it is one of a large group, whose rows follow."}
 	textFactCopy      = text{"内存中：%s。", "In memory: %s."}
 	textFactRestart   = text{"tlim 于 %s 启动：之前手机收到什么已不在内存中。", "tlim was started at %s: what phones got before is not remembered."}
@@ -494,6 +530,7 @@ var (
 	textPushNone         = text{"没有给 %s 的推送记录：推送只保留一天，手机在线时不推送，或没有配置推送。", "No push to %s is remembered: they are kept for a day, who is there gets none, or none are configured."}
 
 	textConfirmsNot        = text{"%s 的手机从未确认过任何消息。", "The phones of %s have never confirmed anything."}
+	textConfirmsUnasked    = text{"offline.confirm 为 presence：不要求 %s 的手机确认。", "offline.confirm is presence: the phones of %s are not asked to confirm."}
 	textConfirmsByReceipts = text{"%s 的手机用回执确认收到。", "The phones of %s confirm by receipts."}
 	textConfirmsByPings    = text{"%s 的手机用 ping 应答确认收到。", "The phones of %s confirm by answering pings."}
 	textDevices            = text{"%s 现在在线的设备：%s。", "Devices of %s that are there now: %s."}
@@ -505,7 +542,7 @@ var copyTexts = map[string]text{
 	string(tracking.CopyWaits):    {"等待服务器转发前面的消息", "it waits for the server to route others"},
 	string(tracking.CopySent):     {"已发给手机，未确认", "sent to a phone, not confirmed"},
 	string(tracking.CopyAsked):    {"已发给手机，正在等待 ping 应答", "sent to a phone, whose answers to pings are awaited"},
-	string(tracking.CopyAnswered): {"手机已应答 ping，几秒后生效", "the phone has answered the pings, which counts in a few seconds"},
+	string(tracking.CopyAnswered): {"手机已应答 ping，offline.grace 之后生效", "the phone has answered the pings, which counts when offline.grace is over"},
 	string(tracking.CopyRow):      {"即将写入离线队列", "about to become an offline message"},
 	string(tracking.CopyFollows):  {"离线消息随后写入（大群）", "its offline message follows, as of large groups"},
 }

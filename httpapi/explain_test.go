@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tlim/component"
 	"tlim/component/tracking"
 	"tlim/store"
 )
@@ -16,6 +17,7 @@ func TestExplain(t *testing.T) {
 	before, later := "1599999000000", "1600000001000"
 	chat := store.Message{ID: "r", MsgID: "m", Type: "MTT-000", From: "zhangsan", To: "lisi", SessionID: "zhangsan", Time: fmt.Sprint(at)}
 	group := store.Message{ID: "r", MsgID: "m", Type: "MTS-000", From: "zhangsan", To: "g1", SessionID: "g1", Time: fmt.Sprint(at)}
+	notice := store.Message{ID: "r", MsgID: "m", Type: "MTB-100", From: "admin", To: "lisi", SessionID: "admin", Time: fmt.Sprint(at)}
 	row := func(status int) []store.OfflineMessage {
 		return []store.OfflineMessage{{Message: store.Message{ID: "0174876e-8000-7000-8000-000000000001", MsgID: "m", Type: chat.Type, Time: chat.Time}, Owner: "lisi", Status: status}}
 	}
@@ -24,7 +26,7 @@ func TestExplain(t *testing.T) {
 		return []store.Push{{ID: "p", Channel: "jpush", MsgID: "m", Made: at, Due: at + 9000, Done: outcome != "", Outcome: outcome, Tries: tries, To: []store.PushTo{{User: "lisi", Code: "c"}}}}
 	}
 	of := func(m store.Message, change ...func(*evidence)) evidence {
-		e := evidence{user: "lisi", known: true, account: store.User{ID: "lisi", PushCode: "c"}, listed: true, routed: at + 5000, queued: true, pushed: true, begun: testTime.Add(-time.Hour),
+		e := evidence{user: "lisi", known: true, account: store.User{ID: "lisi", PushCode: "c"}, listed: true, routed: at + 5000, queued: true, pushed: true, begun: testTime.Add(-time.Hour), now: testTime, offline: Offline{Confirm: component.ConfirmAuto, Grace: 7 * time.Second},
 			trace: store.Trace{MsgID: "m", State: store.State{Clock: at + 5000, Delivered: at + 5000}}}
 		if m.ID != "" {
 			e.trace.Messages = []store.Message{m}
@@ -97,8 +99,30 @@ func TestExplain(t *testing.T) {
 		"settled":                   {of(chat, func(e *evidence) { e.account.Confirms = store.ConfirmsByPings }), "settled", "stored routed push confirms devices", "whose phones confirm"},
 		"settled by receipts":       {of(chat, func(e *evidence) { e.account.Confirms = store.ConfirmsByReceipts }), "settled", "stored routed push confirms devices", "confirm by receipts"},
 		"unproved, after a restart": {of(chat, func(e *evidence) { e.begun = testTime.Add(time.Hour) }), "unproved", "stored restart routed push confirms devices", "was started at 2020-09-13 13:26:40"},
-		"who left the directory":    {of(chat, func(e *evidence) { e.account.Left = true }), "unproved", "stored routed directory push confirms devices", "has left the directory"},
-		"who is no user":            {of(chat, func(e *evidence) { e.known, e.account, e.listed = false, store.User{}, false }), "unproved", "stored routed directory push confirms devices", "The directory has no user lisi"},
+		"settled, but it can have been cleaned up": {of(chat, func(e *evidence) {
+			e.account.Confirms, e.offline.Days, e.now = store.ConfirmsByPings, 30, testTime.AddDate(0, 0, 30)
+		}), "cleaned", "stored routed push confirms devices", "30 days (cleanup.offline_days)"},
+		"settled, and too young to be cleaned up": {of(chat, func(e *evidence) {
+			e.account.Confirms, e.offline.Days, e.now = store.ConfirmsByPings, 30, testTime.AddDate(0, 0, 29)
+		}), "settled", "stored routed push confirms devices", "whose phones confirm"},
+		"nobody is asked to confirm": {of(chat, func(e *evidence) {
+			e.account.Confirms, e.offline.Confirm = store.ConfirmsByPings, component.ConfirmByPresence
+		}), "unproved", "stored routed push confirms devices", "offline.confirm is presence"},
+		"everybody has to confirm":         {of(chat, func(e *evidence) { e.offline.Confirm = component.ConfirmByReceipt }), "settled", "stored routed push confirms devices", "offline.confirm is receipt"},
+		"everybody but of notices":         {of(notice, func(e *evidence) { e.offline.Confirm = component.ConfirmByReceipt }), "unproved", "stored routed push confirms devices", "never confirm anything"},
+		"a notice is asked no receipt of":  {of(notice, func(e *evidence) { e.account.Confirms = store.ConfirmsByReceipts }), "unproved", "stored routed push confirms devices", "of notices none is asked for"},
+		"a notice to who answers pings":    {of(notice, func(e *evidence) { e.account.Confirms = store.ConfirmsByPings }), "settled", "stored routed push confirms devices", "whose phones confirm"},
+		"a robot":                          {of(chat, func(e *evidence) { e.account.Robot = true }), "robot", "stored routed devices", "newest 10,000"},
+		"a robot in a group":               {of(group, func(e *evidence) { e.account.Robot = true }), "robot", "member stored routed devices", "findSessionHistory"},
+		"how long a confirmation may take": {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = tracking.CopySent, testTime }), "unconfirmed", "stored copy routed push confirms devices", "within 7s (offline.grace)"},
+		"when an answer counts":            {of(chat, func(e *evidence) { e.sight.Where, e.sight.Sent = tracking.CopyAnswered, testTime }), "unconfirmed", "stored copy routed push confirms devices", "counts 7s later (offline.grace)"},
+		"a row at once":                    {of(chat, func(e *evidence) { e.trace.Offline = row(0) }), "waits", "stored row routed push confirms devices", "as far as the server's list told, which is some seconds old"},
+		"a row within the grace, which is short": {of(chat, func(e *evidence) {
+			e.trace.Offline, e.offline.Grace = row(0), time.Second
+			e.trace.Offline[0].Time = "1599999998500"
+		}), "waits", "stored row routed push confirms devices", "did not confirm in time"},
+		"who left the directory": {of(chat, func(e *evidence) { e.account.Left = true }), "unproved", "stored routed directory push confirms devices", "has left the directory"},
+		"who is no user":         {of(chat, func(e *evidence) { e.known, e.account, e.listed = false, store.User{}, false }), "unproved", "stored routed directory push confirms devices", "The directory has no user lisi"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.e.zone, c.e.language = time.UTC, English

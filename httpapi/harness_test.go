@@ -83,6 +83,7 @@ func newLabOf(t testing.TB, s *store.Store, svc Service, change ...func(*Config)
 		Clock:       func() time.Time { return testTime },
 		Zone:        time.UTC,
 		Console:     stillConsole{},
+		Offline:     Offline{Confirm: component.ConfirmAuto, Grace: 5 * time.Second},
 	}
 	for _, c := range change {
 		c(&cfg)

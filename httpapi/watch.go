@@ -585,7 +585,7 @@ func (a *API) showTrace(ctx context.Context, r *request) (any, error) {
 		return nil, r.err
 	}
 	// Memory before the tables: what settles meanwhile is then seen twice instead of not at all.
-	e := evidence{user: user, begun: a.begun, language: language, zone: a.cfg.Zone}
+	e := evidence{user: user, begun: a.begun, now: a.cfg.Clock(), offline: a.cfg.Offline, language: language, zone: a.cfg.Zone}
 	if user != "" {
 		sights, delivered := a.svc.Look(id, []string{user})
 		e.sight, e.routed = sights[0], delivered

@@ -107,6 +107,7 @@ func httpConfig(cfg config.Config) httpapi.Config {
 		AllowAnonymous: httpapi.Anonymous(h.AllowAnonymous), AllowFrom: prefixes(h.AllowFrom), TrustedProxies: prefixes(h.TrustedProxies), Hosts: hosts,
 		Keys: httpKeys(h), KeyFile: string(h.KeyFile), CORSOrigins: h.CORSOrigins, FindUsers: httpapi.Finding(h.FindUsers), Language: httpapi.Language(h.Language), UserRate: cfg.Limits.PerUserHTTP,
 		AccessLog: bool(h.AccessLog),
+		Offline:   httpapi.Offline{Confirm: cfg.Offline.Confirm, Grace: time.Duration(cfg.Offline.Grace), Days: cfg.Cleanup.OfflineDays},
 	}
 }
 
