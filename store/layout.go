@@ -9,9 +9,10 @@ import (
 
 // Layout is what stands in a database, and what this version of tlim would add.
 type Layout struct {
-	Engine  string        `json:"engine"`
-	Tables  []TableLayout `json:"tables"`
-	Missing []Missing     `json:"missing"` // in the order in which it is added
+	Engine   string        `json:"engine"`
+	Tables   []TableLayout `json:"tables"`
+	Missing  []Missing     `json:"missing"`              // in the order in which it is added
+	InTheWay []string      `json:"in_the_way,omitempty"` // of an adoption, with its remedy
 }
 
 // TableLayout is a table of ours as it stands there.

@@ -305,6 +305,10 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		case have.length > 0 && (c.limit == 0 || have.length < c.limit):
 			sh.limits[i] = have.length
 		}
+		if dated(have.kind) {
+			m.wrong = append(m.wrong, fmt.Sprintf("%s.%s is %s and takes no milliseconds: the old plugin cannot run on it either (make it varchar(20) as the plugin's own script does, and its values milliseconds since 1970, 13 digits)",
+				t.name, c.name, have.kind))
+		}
 		if c.name == "body" && have.length > 0 {
 			m.warn("%s.body holds %d characters: longer messages are refused (%s)", t.name, have.length, m.s.dialect.widenBody(t.name))
 		}
@@ -318,6 +322,11 @@ func (m *migration) adopt(t table, info *tableInfo) {
 				t.name, first, have.kind, m.s.dialect.widenKey(t.name, first)))
 		}
 	}
+}
+
+// dated says that a type, of whichever engine, is one of dates or times: it refuses a text of milliseconds, or answers another one.
+func dated(kind string) bool {
+	return strings.HasPrefix(kind, "date") || strings.HasPrefix(kind, "time") || kind == "smalldatetime" || kind == "year"
 }
 
 func (m *migration) warn(format string, args ...any) {

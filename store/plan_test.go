@@ -223,3 +223,6 @@ func TestStatementsArePortable(t *testing.T) {
 		}
 	}
 }
+
+// Dated is dated.
+func Dated(kind string) bool { return dated(kind) }

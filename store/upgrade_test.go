@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -139,6 +140,43 @@ func TestUncheckedTables(t *testing.T) {
 	if _, err := store.Open(ctx, cfg); !errors.Is(err, store.ErrSchema) || !strings.Contains(fmt.Sprint(err), "MODIFY id_ varchar(64) NOT NULL") {
 		t.Errorf(`ids that take no text: got %v, want %v, text with "MODIFY id_ varchar(64) NOT NULL"`, err, store.ErrSchema)
 	}
+}
+
+// TestTimesThatAreDates: tables whose times are of a type of dates are refused whole; the plugin could not run on them either. On SQLite a type is a
+// name, and refused as well; H2's catalogue tells of no types.
+func TestTimesThatAreDates(t *testing.T) {
+	for kind, want := range map[string]bool{"datetime": true, "datetime2": true, "smalldatetime": true, "date": true, "timestamp(6)": true, "varchar": false, "nvarchar": false, "varchar2": false, "bigint": false} {
+		equal(t, kind, store.Dated(kind), want)
+	}
+	onShared(t, func(t *testing.T, e engine) {
+		var before []string
+		for _, statement := range oldTables(e, varchar64, "") {
+			before = append(before, strings.Replace(statement, "msg_time varchar(20)", "msg_time timestamp", 1))
+		}
+		cfg := e.fresh(t, before...)
+		raw := e.raw(t, cfg)
+		stood := made(t, e, raw)
+		must[any](t)(nil, raw.Close())
+		for what, err := range map[string]error{"a start": func() error { _, err := store.Open(ctx, cfg); return err }(), "migrate up": func() error {
+			m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
+			if err == nil {
+				_, err = m.Up(ctx)
+				err = errors.Join(err, m.Close())
+			}
+			return err
+		}()} {
+			if text := fmt.Sprint(err); !errors.Is(err, store.ErrSchema) || strings.Count(text, "takes no milliseconds") != 2 || !strings.Contains(text, "ofcustomoffline.msg_time is ") || !strings.Contains(text, "make it varchar(20)") {
+				t.Errorf("%s: got %v, want %v that names msg_time of both tables", what, err, store.ErrSchema)
+			}
+		}
+		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+		schema := must[[]store.Advice](t)(x.Schema(ctx, store.MigrateAuto))
+		must[any](t)(nil, x.Close())
+		if n := len(slices.DeleteFunc(schema, func(a store.Advice) bool { return !a.Severe || !strings.Contains(a.Remedy, "make it varchar(20)") })); n != 2 {
+			t.Errorf("an examination: got %d, want 2 with their remedy", n)
+		}
+		equal(t, "the tables", made(t, e, e.raw(t, cfg)), stood)
+	})
 }
 
 // TestDurabilityIsWarnedOf: what could lose acknowledged messages is said at every start.

@@ -92,7 +92,18 @@ func migrateStatus(ctx context.Context, out io.Writer, from config.Sources, asJS
 		return err
 	}
 	var l store.Layout
-	if err := examined(ctx, cfg, func(e *store.Examination) (err error) { l, err = e.Layout(ctx); return err }); err != nil {
+	if err := examined(ctx, cfg, func(e *store.Examination) (err error) {
+		if l, err = e.Layout(ctx); err != nil {
+			return err
+		}
+		schema, err := e.Schema(ctx, store.MigrateAuto)
+		for _, a := range schema {
+			if a.Severe {
+				l.InTheWay = append(l.InTheWay, a.Seen+". Remedy: "+a.Remedy)
+			}
+		}
+		return err
+	}); err != nil {
 		return err
 	}
 	if asJSON {
@@ -133,6 +144,9 @@ func printLayout(out io.Writer, l store.Layout) error {
 		for _, i := range t.Indexes {
 			fmt.Fprintf(&b, "  key %s (%s)\n", i.Name, strings.Join(i.Columns, ", "))
 		}
+	}
+	for _, reason := range l.InTheWay {
+		fmt.Fprintf(&b, "in the way: %s\n", reason)
 	}
 	if len(l.Missing) == 0 {
 		b.WriteString("nothing is missing\n")
