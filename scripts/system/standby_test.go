@@ -24,19 +24,24 @@ type twins struct {
 }
 
 // newTwins starts them on a MariaDB of their own.
-func newTwins(t *testing.T, more map[string]any) *twins {
+func newTwins(t *testing.T) *twins {
+	t.Helper()
+	return newTwinsOf(t, "", "")
+}
+
+// newTwinsOf starts them of two binaries; "" is this checkout's.
+func newTwinsOf(t *testing.T, leader, standby string) *twins {
 	t.Helper()
 	s := must[*lab.Server](t)(openfire())
 	config := onMariaDB(t)
 	config["standby.enabled"], config["files.dir"] = true, filepath.Join(t.TempDir(), "files")
-	for key, value := range more {
-		config[key] = value
-	}
 	w := &world{t: t, server: s, component: newComponent(s)}
-	o := lab.TlimOptions{Unready: true, Config: settings(s, w.component, config)}
-	w.tlim = startTlim(t, o)
+	of := func(binary string) lab.TlimOptions {
+		return lab.TlimOptions{Unready: true, Binary: binary, Config: settings(s, w.component, config)}
+	}
+	w.tlim = startTlim(t, of(leader))
 	check(t, w.tlim.AwaitReady(within(t, time.Minute)))
-	p := &twins{world: w, standby: startTlim(t, o)}
+	p := &twins{world: w, standby: startTlim(t, of(standby))}
 	p.stands()
 	return p
 }
@@ -103,7 +108,7 @@ var standbyAll = flag.Bool("standby.all", false, "TestStandby: the leader is pau
 // Clients send and receive under load while the leader is killed, paused and ended in order. Nothing that was acknowledged is lost or stored twice,
 // and users' tokens and keys of repeated calls hold.
 func TestStandby(t *testing.T) {
-	p := newTwins(t, nil)
+	p := newTwins(t)
 	c := newCast(t, p.world, 10*time.Millisecond)
 	c.more(100)
 	p.refuses()
