@@ -133,6 +133,44 @@ func TestNodesOrder(t *testing.T) {
 	})
 }
 
+// A cluster of which each node is restarted in turn costs one pause for each time that the links' node is the one, none for others, and the links are
+// elsewhere at once.
+func TestNodesRolled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFarm(t, Config{Connections: 1})
+		f.start()
+		p := f.up("")
+		f.expect("up")
+		at := nodeA
+		for _, restarted := range []string{nodeA, nodeB, nodeC, nodeB} {
+			p.drain()
+			pass(time.Minute)
+			f.dialled()
+			f.set(errOff, restarted)
+			began := time.Now()
+			if restarted == at {
+				_ = p.conn.Close()
+				f.expect("down lost")
+				p = f.up("")
+				f.expect("up")
+				at = f.Status().Server
+				if took := time.Since(began); at == restarted || took > time.Second || f.Status().ServerSince.Before(began) {
+					t.Errorf("%s is restarted: got the links on %s since %v, after %v, want another node at once", restarted, at, f.Status().ServerSince, took)
+				}
+			} else {
+				pass(time.Second)
+				f.want(restarted + " is restarted, which has no links")
+			}
+			pass(10 * time.Second)
+			f.set(nil, restarted)
+		}
+		p.drain()
+		if n := f.lines("link is down"); n != 3 {
+			t.Errorf("got %d pauses, want 3:\n%s", n, f.log)
+		}
+	})
+}
+
 // A server that hangs is not tried first, and one that ends each connection soon is left.
 func TestNodesThatHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
