@@ -306,3 +306,44 @@ func TestPurge(t *testing.T) {
 		}
 	})
 }
+
+// TestPurgeOfManyReceipts: what a dissolved group of hundreds leaves goes in transactions of a thousand receipts: more of them hold chat up, and a cluster
+// bounds what one may write.
+func TestPurgeOfManyReceipts(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		if e.later {
+			return
+		}
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		var changes []store.Change
+		for n, readers := range []int{700, 2500, 600, 600} {
+			c := say(n, "z", "g", "[]")
+			for r := range readers {
+				c.Receipts = append(c.Receipts, store.Receipt{ID: fmt.Sprint("r", n, "-", r), MsgID: c.Message.MsgID, Sender: "z", Reader: fmt.Sprint("u", r), Status: 1})
+			}
+			changes = append(changes, c)
+		}
+		p := store.Purge{SessionID: "g", Time: clock(30)}
+		changes[0].Purges = []store.Purge{p}
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{Clock: 1700000000100, Delivered: 1700000000100, Settled: 1700000000100}, changes))
+		raw := e.raw(t, cfg)
+		count := func(table string) (n int) {
+			if err := raw.QueryRow("SELECT COUNT(*) FROM " + table).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		for before := count("ofstatus"); ; {
+			done := must[bool](t)(s.PurgeSome(ctx, epoch, p, 500))
+			after := count("ofstatus")
+			if before-after > 1000 {
+				t.Errorf("one transaction removed %d receipts, want at most 1000", before-after)
+			}
+			if before = after; done {
+				break
+			}
+		}
+		equal(t, "what is left", []int{count("ofmessage"), count("ofstatus"), count("tlim_purge")}, []int{0, 0, 0})
+	})
+}

@@ -104,11 +104,7 @@ func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) (in
 		return 0, err
 	}
 	var erased []Erased
-	receipts := 0
-	for _, o := range rows {
-		if receipts += counts[o.MsgID]; receipts > maxCleaned {
-			break
-		}
+	for _, o := range rows[:affordable(rows, counts)] {
 		erased = append(erased, Erased{ID: o.Key, MsgID: o.MsgID, From: o.From})
 	}
 	if len(erased) == 0 && len(rows) > 0 {
@@ -121,35 +117,52 @@ func (s *Store) DeleteMessages(ctx context.Context, epoch int64, rows []Old) (in
 	return len(erased), nil
 }
 
+// affordable is how many of the first rows one transaction may remove with their receipts.
+func affordable(rows []Old, receipts map[string]int) int {
+	sum := 0
+	for i, o := range rows {
+		if sum += receipts[o.MsgID]; sum > maxCleaned {
+			return i
+		}
+	}
+	return len(rows)
+}
+
 // thin removes some receipts of a message that has many. One whose id another message has too (legacy tables) goes whole:
 // whose receipt is whose is for [tx.erase] to say.
 func (s *Store) thin(ctx context.Context, epoch int64, o Old) (int, error) {
-	found, err := s.MessagesByID(ctx, []string{o.MsgID})
-	if err != nil {
+	if thinned, err := s.thinReceipts(ctx, epoch, o.MsgID); thinned || err != nil {
 		return 0, err
 	}
-	var receipts []string
-	err = s.page(ctx, receiptSome, []any{o.MsgID}, maxCleaned, 0, func(scan scanner) error {
-		var r Receipt
-		err := scan((*text)(&r.ID), (*text)(&r.MsgID), (*text)(&r.Sender))
-		if err == nil && r.MsgID == o.MsgID {
-			receipts = append(receipts, r.ID)
-		}
-		return err
+	err := s.clean(ctx, epoch, "messages", 1, func(ctx context.Context, t *tx) error {
+		return t.erase(ctx, []Erased{{ID: o.Key, MsgID: o.MsgID, From: o.From}})
 	})
 	if err != nil {
 		return 0, err
 	}
-	if len(found[o.MsgID]) > 1 || len(receipts) == 0 {
-		err = s.clean(ctx, epoch, "messages", 1, func(ctx context.Context, t *tx) error {
-			return t.erase(ctx, []Erased{{ID: o.Key, MsgID: o.MsgID, From: o.From}})
-		})
-		if err != nil {
-			return 0, err
-		}
-		return 1, nil
+	return 1, nil
+}
+
+// thinReceipts removes some receipts of a message, unless it has none or another message has its id too.
+func (s *Store) thinReceipts(ctx context.Context, epoch int64, msgID string) (thinned bool, err error) {
+	found, err := s.MessagesByID(ctx, []string{msgID})
+	if err != nil {
+		return false, err
 	}
-	return 0, s.clean(ctx, epoch, "receipts", len(receipts), func(ctx context.Context, t *tx) error { return t.doIn(ctx, receiptDelete, receipts) })
+	var receipts []string
+	err = s.page(ctx, receiptSome, []any{msgID}, maxCleaned, 0, func(scan scanner) error {
+		var r Receipt
+		err := scan((*text)(&r.ID), (*text)(&r.MsgID), (*text)(&r.Sender))
+		if err == nil && r.MsgID == msgID {
+			receipts = append(receipts, r.ID)
+		}
+		return err
+	})
+	if err != nil || len(found[msgID]) > 1 || len(receipts) == 0 {
+		return false, err
+	}
+	err = s.clean(ctx, epoch, "receipts", len(receipts), func(ctx context.Context, t *tx) error { return t.doIn(ctx, receiptDelete, receipts) })
+	return err == nil, err
 }
 
 // DeleteOffline removes offline rows.

@@ -37,7 +37,7 @@ func (t *tx) addPurges(ctx context.Context, purges []Purge) error {
 	return t.insert(ctx, r)
 }
 
-// PurgeSome removes at most limit messages of a dissolved group with their receipts, or at most limit of its
+// PurgeSome removes at most limit messages of a dissolved group with their receipts (fewer, where those are many), or at most limit of its
 // announcements, in one fenced transaction of its own. done: nothing is left, and the row of tlim_purge is gone. Messages
 // above the settled position (the notices of the dissolution itself) stay until they are settled, so a call can
 // remove nothing and not be done: pause between calls. Errors: ErrFenced, ErrUnavailable; it may be repeated.
@@ -47,21 +47,36 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 		return false, err
 	}
 	// 1. What is there? Nobody adds to a dissolved group, so this need not be asked within the transaction.
-	var ids []string
-	var drops []Drop
+	var found []Old
+	var msgIDs []string
 	err = s.page(ctx, purgeMessages, []any{p.SessionID, millis(st.Settled), millis(st.Clock)}, int64(limit), 0, func(scan scanner) error {
-		var msgID, id string
-		if err := scan((*text)(&msgID), (*text)(&id)); err != nil {
-			return err
+		var o Old
+		err := scan((*text)(&o.MsgID), (*text)(&o.Key))
+		if found = append(found, o); o.MsgID != "" {
+			msgIDs = append(msgIDs, o.MsgID)
 		}
-		ids = append(ids, id)
-		if msgID != "" {
-			drops = append(drops, Drop{MsgID: msgID, SessionID: p.SessionID})
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return false, err
+	}
+	counts, err := s.ReceiptCounts(ctx, msgIDs)
+	if err != nil {
+		return false, err
+	}
+	n := affordable(found, counts)
+	if n == 0 && len(found) > 0 {
+		if thinned, err := s.thinReceipts(ctx, epoch, found[0].MsgID); thinned || err != nil {
+			return false, err
+		}
+		n = 1
+	}
+	var ids []string
+	var drops []Drop
+	for _, o := range found[:n] {
+		if ids = append(ids, o.Key); o.MsgID != "" {
+			drops = append(drops, Drop{MsgID: o.MsgID, SessionID: p.SessionID})
+		}
 	}
 	rest, err := s.some(ctx, purgeRest, p.SessionID, 1)
 	if err != nil || len(rest) > 0 && len(ids) == 0 {
