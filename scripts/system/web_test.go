@@ -130,13 +130,6 @@ func (p *pages) run(world map[string]any, script string) {
 	}
 }
 
-// sixtyKiB is a text that long of what a page must not take for its own: tags, a script, marks of direction, links.
-func sixtyKiB() string {
-	const first, last = "六十千开始", "六十千结束"
-	const piece = "<script>globalThis.xss=12</script><img src=x onerror=globalThis.xss=13>\u202egnp.exe\u2066 javascript:globalThis.xss=14 https://oa.example.com/x?a=<b>\n"
-	return first + strings.Repeat(piece, (60<<10-len(first)-len(last))/len(piece)) + last
-}
-
 // control does what a page asks for.
 func (p *pages) control(w http.ResponseWriter, r *http.Request) {
 	verb, what, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -171,18 +164,12 @@ func (p *pages) do(ctx context.Context, verb, what string) error {
 			{"msg_type": "MTT-000", "msg_time": "99999999999999999999", "body": []any{map[string]any{"text": "来自未来"}}},
 			{"msg_type": "MTT-constructor", "body": []any{map[string]any{"nothing": 1}}},
 			{"msg_type": "MTT-777", "body": []any{map[string]any{"text": "很长 http://x" + strings.Repeat(".", 2_900) + "到此为止", "more": strings.Repeat("x", 40_000)}}},
-			{"msg_type": "MTT-778", "body": []any{map[string]any{"text": sixtyKiB()}}},
+			{"msg_type": "MTT-778", "body": []any{map[string]any{"text": strings.Repeat("<script>globalThis.xss=12</script><img src=x onerror=globalThis.xss=13>\u202e ", 38)}}},
 			{"msg_type": "MTT-002", "body": []any{map[string]any{"fileId": []any{}, "fileName": map[string]any{}, "fileSize": "NaN"}}},
 		} {
 			envelope := map[string]any{"compress": "0", "encode": "1", "encrypt": "0", "version": "2.1.0", "msg_id": fmt.Sprint("odd-", i), "msg_from": "wangwu", "msg_to": what, "msg_time": "1"}
 			maps.Copy(envelope, m)
-			var body strings.Builder
-			plain := json.NewEncoder(&body)
-			plain.SetEscapeHTML(false) // < as \u003c is six times as long
-			if err := plain.Encode(envelope); err != nil {
-				return err
-			}
-			if err := c.SendMessage("tlim."+p.server.Domain, fmt.Sprint("odd-", i), strings.TrimSpace(body.String())); err != nil {
+			if err := c.SendMessage("tlim."+p.server.Domain, fmt.Sprint("odd-", i), string(must[[]byte](p.t)(json.Marshal(envelope)))); err != nil {
 				return err
 			}
 			if _, err := c.WaitFor(ctx, func(got lab.Message) bool { return strings.Contains(got.Body, fmt.Sprint("odd-", i)) }); err != nil {

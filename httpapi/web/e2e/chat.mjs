@@ -86,7 +86,7 @@ step('a business message is a card; its hostile fields are text, its hostile lin
 })
 
 if (!world.brief) {
-  step('what no page sends is shown, too: a clock that is no date, unknown kinds, 40 KB, 60 KiB of tags and links, fields of other types', async () => {
+  step('what no page sends is shown, too: a clock that is no date, unknown kinds, 40 KB, as many tags as a text takes, fields of other types', async () => {
     await ask(`odd/${ls}`)
     await li.row('王五').locator('.badge', { hasText: '5' }).waitFor()
     await li.go('王五')
@@ -97,14 +97,35 @@ if (!world.brief) {
     await li.message('很长').locator('button', { hasText: '展开全文' }).click()
     await li.sees('到此为止')
     await scroll('end')
-    await li.message('六十千开始').locator('button', { hasText: '展开全文' }).click()
-    await li.sees('六十千结束')
-    const long = li.message('六十千开始').locator('.bubble')
-    assert.ok(Buffer.byteLength(await long.textContent()) > 59 * 1024, 'all of it is shown')
-    assert.equal(await long.locator('script, img, b').count(), 0)
-    assert.deepEqual([...new Set(await long.locator('a').evaluateAll((all) => all.map((a) => a.href)))].filter((href) => href !== 'https://oa.example.com/x?a='), [])
+    await li.message('<script>globalThis.xss=12</script>').locator('.bubble').waitFor()
+    assert.equal(await li.page.locator('.messages script, .messages b, .messages img').count(), 0)
     assert.equal(await li.page.evaluate(() => globalThis.xss), undefined)
     await li.shot('odd')
+    await li.go('张三')
+  })
+
+  // A text of people has 3,000 characters at most; a notice may be as long as limits.body.
+  step('60 KiB of tags, scripts, marks of direction and links are text', async () => {
+    const [first, last] = ['六十千开始', '六十千结束']
+    const piece = '<script>globalThis.xss=13</script><img src=x onerror=globalThis.xss=14>\u202egnp.exe\u2066 javascript:globalThis.xss=15 https://oa.example.com/x?a=<b>\n'
+    const content = first + piece.repeat((60 * 1024 - 40) / Buffer.byteLength(piece)) + last
+    assert.ok(Buffer.byteLength(content) > 59 * 1024)
+    await call('systemMessage', { params: JSON.stringify([{ title: '六十千', content, type: '3' }]), msgTo: ls })
+    await li.row('系统消息').locator('.badge').waitFor()
+    await li.go('系统消息')
+    const card = li.page.locator('.card', { hasText: first })
+    await card.waitFor()
+    assert.ok(!(await card.textContent()).includes(last), 'only its beginning at first')
+    const began = Date.now()
+    await card.locator('button', { hasText: '展开全文' }).click()
+    await li.page.locator('.card', { hasText: last }).waitFor()
+    console.log(`     60 KiB were shown within ${Date.now() - began} ms`)
+    assert.ok((await card.locator('.card-text').textContent()).includes(content), 'all of it is shown, as it was written')
+    assert.equal(await card.locator('script, img, b').count(), 0)
+    assert.deepEqual([...new Set(await card.locator('a').evaluateAll((all) => all.map((a) => a.href)))], ['https://oa.example.com/x?a='])
+    assert.equal(await li.page.evaluate(() => globalThis.xss), undefined)
+    await card.locator('button', { hasText: '收起' }).click()
+    await until('only its beginning', async () => !(await card.textContent()).includes(last))
     await li.go('张三')
   })
 
@@ -135,6 +156,33 @@ if (!world.brief) {
     await zhang.event('你撤回了一条消息').waitFor()
     assert.equal(await li.message('这条发错了').count(), 0)
     assert.equal(await zhang.message('这条发错了').count(), 0)
+  })
+
+  step('a robot is marked; its file without a name is shown', async () => {
+    const { secret } = await call('admin/keys/new', { name: `alarms-${Date.now()}`, scopes: 'business', robot_id: 'alarm-bot', robot_name: '告警助手' })
+    const speak = async (params) => {
+      const response = await fetch(`${world.url}/plugins/tlim/sendMessage`, { method: 'POST', headers: { Authorization: `Bearer ${secret}` }, body: new URLSearchParams({ to: ls, ...params }) })
+      const answer = await response.json()
+      assert.equal(answer.result, 'ok', JSON.stringify(answer))
+    }
+    await speak({ content: 'web-1 磁盘已满 95%，请处理。' })
+    await li.row('告警助手').locator('.tag', { hasText: '机器人' }).waitFor()
+    await li.go('告警助手')
+    await li.sees('磁盘已满')
+    await li.page.locator('.chat-title .tag', { hasText: '机器人' }).waitFor()
+    await li.message('磁盘已满').locator('.byline .tag', { hasText: '机器人' }).waitFor()
+    const form = new FormData()
+    form.set('user_id', 'alarm-bot')
+    form.set('mFile', new Blob(['id,level\n1,high\n'], { type: 'text/csv' }), 'alarms.csv')
+    const uploaded = await fetch(`${world.url}/mobileHttpController/uploadForJsonFileId`, { method: 'POST', headers: { Authorization: `Bearer ${secret}` }, body: form })
+    const { fileId } = await uploaded.json()
+    assert.ok(fileId)
+    await speak({ type: 'file', content: fileId })
+    const [download] = await Promise.all([li.page.waitForEvent('download'), li.page.locator('.file-card', { hasText: '未命名的文件' }).click()])
+    assert.equal(readFileSync(await download.path(), 'utf8'), 'id,level\n1,high\n')
+    await li.accessible('a robot')
+    await li.shot('robot')
+    await li.go('张三')
   })
 
   step('a group: made, written in, read by some, renamed, with an announcement', async () => {

@@ -36,6 +36,8 @@ export interface Conversation {
   closed: boolean
   /** What came live and was not on the screen with somebody in front of it yet. */
   readonly unseen: Set<string>
+  /** Of which the authors were told that they were read. */
+  readonly told: Set<string>
   /** Whether the list's preview was asked for. */
   previewed: boolean
   /** The last message that had been read when the conversation was opened: where the line "new" stands. */
@@ -69,6 +71,7 @@ export class Chat {
   readonly current = ref('')
   readonly names = reactive(new Map<string, string>())
   readonly presence = reactive(new Map<string, string>())
+  readonly #robots = reactive(new Set<string>())
   readonly toasts = shallowReactive<Toast[]>([])
   readonly listError = ref('')
   readonly listed = ref(false)
@@ -137,7 +140,11 @@ export class Chat {
     return (this.#bearers.get(name) ?? 0) > 1 && name !== id ? `${name} (${oneLine(id, 64)})` : name
   }
 
-  #call(id: string, name: string): void {
+  isRobot = (id: string): boolean => this.#robots.has(id.toLowerCase())
+
+  #call(id: string, name: string, robot?: boolean): void {
+    if (robot) this.#robots.add(id.toLowerCase())
+    else if (robot === false) this.#robots.delete(id.toLowerCase())
     const called = oneLine(name, 80)
     const before = this.names.get(id)
     if (!called || called === before) return
@@ -182,7 +189,7 @@ export class Chat {
       c = shallowReactive({
         id, group, type: seed.type ?? (group ? 0 : 99), name: seed.name ?? '', picture: seed.picture ?? '', owner: seed.owner ?? '', modified: seed.modified ?? 0,
         unread: 0, last: null, version: 0, timeline: markRaw(new Timeline()), uploads: shallowReactive<Upload[]>([]), loaded: 'no' as const, loadingOlder: false, error: '', draft: '',
-        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, unseen: new Set<string>(), previewed: false, newBehind: '',
+        members: null, presence: new Map(), readCounts: shallowReactive(new Map<string, number>()), closed: false, unseen: new Set<string>(), told: new Set<string>(), previewed: false, newBehind: '',
       })
       this.conversations.set(id, c)
       // Its name is in the server's list.
@@ -232,7 +239,7 @@ export class Chat {
     try {
       const found = await this.client.findUsers(this.me)
       const me = found.users.find((u) => same(u.id, this.me))
-      if (me) this.#call(this.me, me.name)
+      if (me) this.#call(this.me, me.name, me.robot)
     } catch { /* the directory may be closed: the id will do */ }
   }
 
@@ -245,7 +252,7 @@ export class Chat {
         const c = this.conversation(item.id, item.group, item)
         if (!fresh && item.modified > c.modified) c.previewed = false // something passed by
         Object.assign(c, { name: item.name, picture: item.picture, owner: item.owner, type: item.type, modified: Math.max(c.modified, item.modified), closed: false })
-        if (item.type === 99 && item.name) this.#call(item.id, item.name)
+        if (item.type === 99) this.#call(item.id, item.name, item.robot)
         // Where this browser has no marker yet, what waits for the phone is what is new.
         if (fresh && !this.#markers.get(item.id)) c.unread = waiting.get(item.id)?.count ?? 0
       }
@@ -333,7 +340,7 @@ export class Chat {
       for (let after: string | undefined, calls = 0; calls < 5; calls++) {
         const found = await this.client.findUsers(text, after ? { after } : {})
         for (const p of found.users) {
-          this.#call(p.id, p.name)
+          this.#call(p.id, p.name, p.robot)
           add(p)
         }
         after = found.next
@@ -428,7 +435,7 @@ export class Chat {
       c.members = g.members
       c.name = g.name
       c.owner = g.owner
-      for (const m of g.members) this.#call(m.id, m.name)
+      for (const m of g.members) this.#call(m.id, m.name, m.robot)
       c.presence = await this.client.presence(c.id)
     } catch (e) {
       this.#gone(c, e)
@@ -439,7 +446,7 @@ export class Chat {
 
   #message(m: Message): void {
     const c = this.#show(m)
-    if (!c) return
+    if (!c) return this.#late(m)
     if (!m.mine && counts(m)) {
       c.unseen.add(m.id)
       if (!this.#attended(c)) c.unread++
@@ -451,6 +458,14 @@ export class Chat {
       if (c.id === this.current.value) void this.#newest(c)
     }
     if (c.group && /^MTS-10[234567]$/.test(m.type)) void this.#changed(c, m)
+    this.#attend()
+  }
+
+  /** #late takes a copy that a page of the history was faster than: where this browser had no marker, nobody has told yet that the message was read. */
+  #late(m: Message): void {
+    const c = this.find(m.conversation, m.group)
+    if (!c || m.mine || !counts(m) || c.told.has(m.id) || !c.timeline.get(m.id)) return
+    c.unseen.add(m.id)
     this.#attend()
   }
 
@@ -541,6 +556,7 @@ export class Chat {
     for (const id of c.unseen) if (c.timeline.get(id)) unread.add(id)
     c.unseen.clear()
     c.unread = 0
+    for (const id of unread) c.told.add(id)
     const last = [...c.timeline.messages].reverse().find((m) => m.status !== 'pending' && m.status !== 'failed')
     this.#mark(c, last ?? null)
     if (unread.size > 0) this.client.read(c, [...unread], (id) => this.#silent.add(id)).catch(() => undefined) // of a group that was left meanwhile

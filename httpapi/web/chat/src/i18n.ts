@@ -119,6 +119,8 @@ const texts = {
   returned: ['[退回]', '[Returned]'],
   opaque: ['[加密消息，此客户端无法显示]', '[An encrypted message that this client cannot show]'],
   unknownKind: ['[暂不支持的消息类型 {type}]', '[A message of a kind that is not supported here: {type}]'],
+  robot: ['机器人', 'Robot'],
+  fileUnnamed: ['未命名的文件', 'A file without a name'],
   showAll: ['展开全文', 'Show all of it'],
   showLess: ['收起', 'Show less'],
   download: ['下载', 'Download'],

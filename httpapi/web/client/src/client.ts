@@ -66,9 +66,10 @@ const tokenTimeout = 15_000
 const maxReferences = 200
 
 export interface Page { messages: Message[]; total: number; complete: boolean; next?: string }
-export interface Conversation { id: string; group: boolean; type: number; name: string; picture: string; owner: string; modified: number }
+/** robot: with somebody who is no person, but a program that speaks by the HTTP API. */
+export interface Conversation { id: string; group: boolean; type: number; name: string; picture: string; owner: string; modified: number; robot: boolean }
 export interface Group { id: string; name: string; owner: string; type: number; members: Member[] }
-export interface Member { id: string; name: string; picture: string }
+export interface Member { id: string; name: string; picture: string; robot: boolean }
 export interface Skipped { user: string; reason: string }
 export interface Announcement { id: string; title: string; content: string; author: string; time: number }
 export interface Unread { conversation: string; count: number; newest: number }
@@ -377,7 +378,7 @@ export class TlimClient {
       return {
         id: system ? 'admin' : string(s['session_id']), group: type !== 99 && !system, type, name: string(s['session_name']),
         picture: string(s['session_pic']), owner: string(s['session_user']),
-        modified: Number(s['session_modify_time'] ?? s['session_create_time']) || 0,
+        modified: Number(s['session_modify_time'] ?? s['session_create_time']) || 0, robot: s['robot'] === true,
       }
     })
   }
@@ -455,7 +456,7 @@ export class TlimClient {
     const answer = await this.http.call('findSubscribers', { session_id: id })
     return {
       id, name: string(answer['session_name']), owner: string(answer['session_user']), type: Number(answer['session_type']),
-      members: list(answer, 'subscribers').map((m) => ({ id: string(m['user_id']), name: string(m['user_name']) || string(m['user_id']), picture: string(m['pic']) })),
+      members: list(answer, 'subscribers').map((m) => ({ id: string(m['user_id']), name: string(m['user_name']) || string(m['user_id']), picture: string(m['pic']), robot: m['robot'] === true })),
     }
   }
 
@@ -509,7 +510,7 @@ export class TlimClient {
   /** findUsers searches the directory by name, id or initials of the pinyin. Who may see whom is a setting of the server; next goes on as after. */
   async findUsers(text: string, options: { after?: string; length?: number } = {}): Promise<{ users: Member[]; next?: string }> {
     const answer = await this.http.call('findUsers', { text: text || undefined, after: options.after, length: options.length ?? 50 })
-    const users = list(answer, 'users').map((u) => ({ id: string(u['user_id']), name: string(u['user_name']) || string(u['user_id']), picture: string(u['pic']) }))
+    const users = list(answer, 'users').map((u) => ({ id: string(u['user_id']), name: string(u['user_name']) || string(u['user_id']), picture: string(u['pic']), robot: u['robot'] === true }))
     const next = string(answer['next'])
     return { users, ...(next ? { next } : {}) }
   }

@@ -172,3 +172,14 @@ test('histories are read by their endpoint, and page by the place of the last ro
   assert.deepEqual([p.complete, p.total], [false, 9])
   assert.deepEqual([...calls[0]!.params], [['session_id', 'lisi'], ['user_id', 'zhangsan'], ['length', '2'], ['before', '30,c']])
 })
+
+test('who is no person is told: in lists, among members, among those who are found', async () => {
+  const { client } = await loggedIn({
+    findWebSessions: { result: 'ok', sessions: [{ session_id: 'alarm-bot', session_type: 99, session_name: '告警', robot: true }, { session_id: 'lisi', session_type: 99, session_name: '李四' }] },
+    findSubscribers: { result: 'ok', subscribers: [{ user_id: 'alarm-bot', user_name: '告警', robot: true }, { user_id: 'lisi', user_name: '李四', robot: 'true' }] },
+    findUsers: { result: 'ok', users: [{ user_id: 'lisi', user_name: '李四' }, { user_id: 'alarm-bot', user_name: '告警', robot: true }] },
+  })
+  assert.deepEqual((await client.conversations()).map((c) => [c.id, c.robot]), [['alarm-bot', true], ['lisi', false]])
+  assert.deepEqual((await client.group('g')).members.map((m) => [m.id, m.robot]), [['alarm-bot', true], ['lisi', false]])
+  assert.deepEqual((await client.findUsers('')).users.map((m) => [m.id, m.robot]), [['lisi', false], ['alarm-bot', true]])
+})
