@@ -218,11 +218,11 @@ type unreadable struct {
 	away *atomic.Bool
 }
 
-func (s unreadable) State(ctx context.Context) (store.State, error) {
-	if s.away.Load() {
+func (u unreadable) State(ctx context.Context) (store.State, error) {
+	if u.away.Load() {
 		return store.State{}, store.ErrUnavailable
 	}
-	return s.Store.State(ctx)
+	return u.Store.State(ctx)
 }
 
 // TestCleanupOfService: the service's clean-ups are asked for, counted and stopped by calls, which are refused when it has ended.

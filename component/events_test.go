@@ -15,13 +15,13 @@ import (
 	"tlim/store"
 )
 
-// told is a business system of the test's: each event that it takes comes out of got.
-type told struct {
+// office is a business system of the test's: each event that it takes comes out of got.
+type office struct {
 	hang chan struct{} // not nil: calls hang until it is closed, or they are given up
 	got  chan map[string]any
 }
 
-func (o *told) Post(ctx context.Context, _ string, body []byte) error {
+func (o *office) Post(ctx context.Context, _ string, body []byte) error {
 	if o.hang != nil {
 		select {
 		case <-o.hang:
@@ -41,14 +41,14 @@ func (o *told) Post(ctx context.Context, _ string, body []byte) error {
 	return nil
 }
 
-func startTelling(t *testing.T, o *told) *harness {
+func startTelling(t *testing.T, o *office) *harness {
 	h := newHarness(t)
 	h.told = events.Config{Poster: o, MaxWaiting: 10_000, Keep: time.Hour}
 	return h.begin(nil)
 }
 
 // next renders events, each by its kind and the fields that are there of those given.
-func (o *told) next(t *testing.T, n int) (list []string) {
+func (o *office) next(t *testing.T, n int) (list []string) {
 	t.Helper()
 	for range n {
 		select {
@@ -67,7 +67,7 @@ func (o *told) next(t *testing.T, n int) (list []string) {
 	return list
 }
 
-func (o *told) want(t *testing.T, lines ...string) {
+func (o *office) want(t *testing.T, lines ...string) {
 	t.Helper()
 	for i, got := range o.next(t, len(lines)) {
 		if got != lines[i] {
@@ -77,7 +77,7 @@ func (o *told) want(t *testing.T, lines ...string) {
 }
 
 func TestEventsOfEachKind(t *testing.T) {
-	o := &told{got: make(chan map[string]any, 1000)}
+	o := &office{got: make(chan map[string]any, 1000)}
 	h := startTelling(t, o)
 	o.want(t, "user.came user_id=zhangsan", "user.came user_id=lisi", "user.came user_id=wangwu", "user.came user_id=zhaoliu")
 
@@ -123,7 +123,7 @@ func groupRead(id, reader, group, msgID string) string {
 
 // An event is there exactly when its message is, however often its batch was decided.
 func TestAnEventIsWrittenOnceWithItsMessage(t *testing.T) {
-	o := &told{got: make(chan map[string]any, 1000)}
+	o := &office{got: make(chan map[string]any, 1000)}
 	h := startTelling(t, o)
 	o.next(t, 4)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hello"))
@@ -148,7 +148,7 @@ func TestAnEventIsWrittenOnceWithItsMessage(t *testing.T) {
 
 // What was stored and not told before a kill is told by the next process.
 func TestEventsOfAKilledProcess(t *testing.T) {
-	o := &told{got: make(chan map[string]any, 1000), hang: make(chan struct{})}
+	o := &office{got: make(chan map[string]any, 1000), hang: make(chan struct{})}
 	h := startTelling(t, o)
 	for i := range 20 {
 		h.send("zhangsan/p", text(fmt.Sprint("m", i), "zhangsan", "lisi", "hello"))
@@ -177,7 +177,7 @@ func TestEventsCostNothingWhenOff(t *testing.T) {
 
 // Who came is told by who was there before. While that cannot be read nothing is written, and nobody who was there is told to have come.
 func TestNobodyComesWhileTheDirectoryCannotBeRead(t *testing.T) {
-	o := &told{got: make(chan map[string]any, 1000)}
+	o := &office{got: make(chan map[string]any, 1000)}
 	h := startTelling(t, o)
 	o.next(t, 4)
 	h.users.Cache.Drop("zhaoliu")
@@ -207,7 +207,7 @@ func TestNobodyComesWhileTheDirectoryCannotBeRead(t *testing.T) {
 }
 
 func TestRobotsNeitherComeNorLeave(t *testing.T) {
-	o := &told{got: make(chan map[string]any, 1000)}
+	o := &office{got: make(chan map[string]any, 1000)}
 	h := startTelling(t, o)
 	o.next(t, 4)
 	wants(t, "a robot", h.KeepRobots(t.Context(), []protocol.Robot{alarmBot}), "")

@@ -49,7 +49,7 @@ func StateInChinese(part, state, english string) string {
 }
 
 // inChinese puts the words of readiness and of losses into Chinese.
-func (s *ProcessState) inChinese() {
+func (p *ProcessState) inChinese() {
 	reasons := map[string]string{}
 	say := func(part string, ok bool, state string, english *string) {
 		said := StateInChinese(part, state, *english)
@@ -58,23 +58,23 @@ func (s *ProcessState) inChinese() {
 		}
 		*english = said
 	}
-	say("link", s.Link.OK, s.Link.State, &s.Link.Text)
-	say("database", s.Database.OK, s.Database.State, &s.Database.Text)
-	say("messages", s.Messages.OK, s.Messages.State, &s.Messages.Text)
-	s.Reasons = slices.Clone(s.Reasons)
-	for i, english := range s.Reasons {
+	say("link", p.Link.OK, p.Link.State, &p.Link.Text)
+	say("database", p.Database.OK, p.Database.State, &p.Database.Text)
+	say("messages", p.Messages.OK, p.Messages.State, &p.Messages.Text)
+	p.Reasons = slices.Clone(p.Reasons)
+	for i, english := range p.Reasons {
 		if said := reasons[english]; said != "" {
-			s.Reasons[i] = said
+			p.Reasons[i] = said
 		}
 	}
-	s.Losses = slices.Clone(s.Losses)
-	for i := range s.Losses {
-		l := &s.Losses[i]
+	p.Losses = slices.Clone(p.Losses)
+	for i := range p.Losses {
+		l := &p.Losses[i]
 		l.Text = StateInChinese(l.What, l.State, l.Text)
 	}
-	s.Warnings = slices.Clone(s.Warnings)
-	for i, english := range s.Warnings {
-		s.Warnings[i] = chineseWarning(english)
+	p.Warnings = slices.Clone(p.Warnings)
+	for i, english := range p.Warnings {
+		p.Warnings[i] = chineseWarning(english)
 	}
 }
 

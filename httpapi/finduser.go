@@ -189,13 +189,13 @@ func (a *API) usersOf(ctx context.Context, ids []string) (map[string]store.User,
 // acquaintances are people by their keys, in a spelling of theirs.
 type acquaintances map[string]string
 
-func (k acquaintances) add(id string) {
-	if key := protocol.UserKey(id); k[key] == "" {
-		k[key] = id
+func (a acquaintances) add(id string) {
+	if key := protocol.UserKey(id); a[key] == "" {
+		a[key] = id
 	}
 }
 
-func (k acquaintances) has(id string) bool { return k[protocol.UserKey(id)] != "" }
+func (a acquaintances) has(id string) bool { return a[protocol.UserKey(id)] != "" }
 
 // narrow says whether a caller finds acquaintances alone.
 func (a *API) narrow(r *request) bool { return r.caller.user != "" && a.cfg.FindUsers == FindGroups }

@@ -586,32 +586,32 @@ func (r *recorder) TrackNotice(_ context.Context, n tracking.Call, after, limit 
 // recordedCleanup is the Cleanup of a recorder: it knows of a count and of the end of a nightly clean-up.
 type recordedCleanup struct{ *recorder }
 
-func (c recordedCleanup) State() retention.State {
+func (r recordedCleanup) State() retention.State {
 	found := retention.Removed{Messages: 12, Receipts: 7, OddMessages: 1, IDs: 30}
 	failed := retention.Progress{State: retention.Failed, Started: testTime, Ended: testTime.Add(time.Minute), Removed: retention.Removed{Messages: 2}, Err: "the database is away"}
-	if c.cleaning {
+	if r.cleaning {
 		failed = retention.Progress{State: retention.Stopping, By: "root", Started: testTime, Table: "ofmessage"}
 	}
-	return retention.State{Config: retention.Config{Days: 30, IDs: 90}, Counted: &retention.Counted{At: testTime, Found: found, Err: c.countErr}, Run: &failed}
+	return retention.State{Config: retention.Config{Days: 30, IDs: 90}, Counted: &retention.Counted{At: testTime, Found: found, Err: r.countErr}, Run: &failed}
 }
 
-func (c recordedCleanup) Count(context.Context) error {
-	c.note("CountCleanup")
-	return c.outcome("")
+func (r recordedCleanup) Count(context.Context) error {
+	r.note("CountCleanup")
+	return r.outcome("")
 }
 
 // Start begins one, unless one is under way.
-func (c recordedCleanup) Start(_ context.Context, e store.AuditEvent) (retention.Progress, error) {
-	c.note("StartCleanup", e.Who, e.What)
-	if c.cleaning {
+func (r recordedCleanup) Start(_ context.Context, e store.AuditEvent) (retention.Progress, error) {
+	r.note("StartCleanup", e.Who, e.What)
+	if r.cleaning {
 		return retention.Progress{}, retention.ErrRunning
 	}
-	return retention.Progress{State: retention.Running, By: e.Who, Started: testTime, Table: "ofmessage", Removed: retention.Removed{Messages: 500, IDs: 2}}, c.outcome("")
+	return retention.Progress{State: retention.Running, By: e.Who, Started: testTime, Table: "ofmessage", Removed: retention.Removed{Messages: 500, IDs: 2}}, r.outcome("")
 }
 
-func (c recordedCleanup) Stop(_ context.Context, e store.AuditEvent) error {
-	c.note("StopCleanup", e.Who, e.What)
-	return c.outcome("")
+func (r recordedCleanup) Stop(_ context.Context, e store.AuditEvent) error {
+	r.note("StopCleanup", e.Who, e.What)
+	return r.outcome("")
 }
 
 func (r *recorder) Offline(_ context.Context, user, since string, limit int, visit func([]store.OfflineMessage) error) error {

@@ -129,7 +129,7 @@ func preface() []string {
 }
 
 // pathItem is a route as the document has it.
-func (s types) pathItem(rt route) (object, error) {
+func (t types) pathItem(rt route) (object, error) {
 	e, ok := described[rt.path]
 	if !ok {
 		return nil, fmt.Errorf("no description of endpoint %s", rt.path)
@@ -142,11 +142,11 @@ func (s types) pathItem(rt route) (object, error) {
 	if err := values.add(ex.Query); err != nil {
 		return nil, fmt.Errorf("the example of endpoint %s: %w", rt.path, err)
 	}
-	responses, err := s.responses(e, rt, ex)
+	responses, err := t.responses(e, rt, ex)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", rt.path, err)
 	}
-	body, err := s.body(e, typeName(rt.path), values)
+	body, err := t.body(e, typeName(rt.path), values)
 	if err != nil {
 		return nil, fmt.Errorf("endpoint %s: %w", rt.path, err)
 	}
@@ -232,11 +232,11 @@ func (e endpoint) query(values form) []object {
 
 // body is that of POST: JSON, or the parts of an upload. The same as a form is not in the document: generators take the first of several
 // bodies for the types and another one for the call.
-func (s types) body(e endpoint, name string, values form) (object, error) {
+func (t types) body(e endpoint, name string, values form) (object, error) {
 	properties, sample := object{}, object{}
 	var required []string
 	for _, f := range e.documented() {
-		schema, err := s.parameter(f, name)
+		schema, err := t.parameter(f, name)
 		if err != nil {
 			return nil, err
 		}
@@ -259,7 +259,7 @@ func (s types) body(e endpoint, name string, values form) (object, error) {
 	if !e.uploads() {
 		kind = "application/json"
 		var err error
-		if schema, err = s.add(name+"Body", schema); err != nil {
+		if schema, err = t.add(name+"Body", schema); err != nil {
 			return nil, err
 		}
 	}
@@ -293,7 +293,7 @@ func (f field) sample(text string) any {
 }
 
 // responses are all answers of an endpoint.
-func (s types) responses(e endpoint, rt route, ex example) (object, error) {
+func (t types) responses(e endpoint, rt route, ex example) (object, error) {
 	all := object{}
 	for _, f := range failureStatuses {
 		all[fmt.Sprint(f.status)] = object{"$ref": "#/components/responses/" + fmt.Sprint(f.status)}
@@ -327,13 +327,13 @@ func (s types) responses(e endpoint, rt route, ex example) (object, error) {
 		for _, f := range e.answer {
 			fields[f.name] = merged(f.kind.schema, object{"description": f.text})
 		}
-		ref, err := s.add(typeName(rt.path)+"Answer", object{"type": "object", "properties": fields, "required": slices.Sorted(maps.Keys(fields)), "additionalProperties": true})
+		ref, err := t.add(typeName(rt.path)+"Answer", object{"type": "object", "properties": fields, "required": slices.Sorted(maps.Keys(fields)), "additionalProperties": true})
 		if err != nil {
 			return nil, err
 		}
 		all["200"] = object{"description": "Done.", "content": object{"application/json": object{"schema": ref, "example": ex.Answer}}}
 	default:
-		ref, err := s.answer(e, rt)
+		ref, err := t.answer(e, rt)
 		if err != nil {
 			return nil, err
 		}

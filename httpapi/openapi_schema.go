@@ -13,11 +13,11 @@ import (
 type types map[string]object
 
 // add names a schema, and returns the reference to it. A name stands for one schema.
-func (s types) add(name string, schema object) (object, error) {
-	if before, there := s[name]; there && !reflect.DeepEqual(before, schema) {
+func (t types) add(name string, schema object) (object, error) {
+	if before, there := t[name]; there && !reflect.DeepEqual(before, schema) {
 		return nil, fmt.Errorf("there are two schemas %s", name)
 	}
-	s[name] = schema
+	t[name] = schema
 	return object{"$ref": "#/components/schemas/" + name}, nil
 }
 
@@ -44,7 +44,7 @@ func merged(schema, more object) object {
 }
 
 // parameter is the schema of a parameter, or of a field of an object in one, in a JSON body.
-func (s types) parameter(f field, owner string) (object, error) {
+func (t types) parameter(f field, owner string) (object, error) {
 	if !f.kind.json {
 		return f.asText(), nil
 	}
@@ -56,7 +56,7 @@ func (s types) parameter(f field, owner string) (object, error) {
 	if f.open {
 		entry["additionalProperties"] = true
 	}
-	ref, err := s.add(f.typeName(owner, "Entry"), entry)
+	ref, err := t.add(f.typeName(owner, "Entry"), entry)
 	return object{"type": "array", "maxItems": maxOf(f.name), "items": ref}, err
 }
 
@@ -69,8 +69,8 @@ func (f field) typeName(owner, suffix string) string {
 }
 
 // answer is the schema of what an endpoint answers with HTTP 200, done or refused: one type, whose result says which.
-func (s types) answer(e endpoint, rt route) (object, error) {
-	schema, err := s.object(e.answer, typeName(rt.path))
+func (t types) answer(e endpoint, rt route) (object, error) {
+	schema, err := t.object(e.answer, typeName(rt.path))
 	if err != nil {
 		return nil, err
 	}
@@ -82,22 +82,22 @@ func (s types) answer(e endpoint, rt route) (object, error) {
 		properties[groupID.name] = object{"type": "string", "description": "Of a refusal: as it was sent."}
 	}
 	schema["required"] = append([]string{"result", "result_detail"}, rt.zeros...) // all else may be missing in a refusal
-	return s.add(typeName(rt.path)+"Answer", schema)
+	return t.add(typeName(rt.path)+"Answer", schema)
 }
 
 // object is the schema of an answered object. Answers may get more fields, and clients are made so that they read on.
-func (s types) object(fields []field, owner string) (object, error) {
+func (t types) object(fields []field, owner string) (object, error) {
 	properties := object{}
 	required := []string{}
 	for _, f := range fields {
 		schema := merged(f.kind.schema, object{"description": f.text})
 		if f.of != nil {
 			name := f.typeName(owner, map[any]string{"array": "Row"}[schema["type"]])
-			inner, err := s.object(f.of, name)
+			inner, err := t.object(f.of, name)
 			if err != nil {
 				return nil, err
 			}
-			ref, err := s.add(name, inner)
+			ref, err := t.add(name, inner)
 			if err != nil {
 				return nil, err
 			}

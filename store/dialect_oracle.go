@@ -371,7 +371,7 @@ type oracleTableLock struct{ create, lock, drop string }
 // errOracleHeld is the lock's that somebody else has.
 var errOracleHeld = errors.New("somebody else has the lock")
 
-func (l oracleTableLock) take(ctx context.Context, conn *sql.Conn) (release func() error, err error) {
+func (o oracleTableLock) take(ctx context.Context, conn *sql.Conn) (release func() error, err error) {
 	var db *sql.DB
 	if err := conn.Raw(func(c any) error {
 		own, ok := c.(interface{ beside() *sql.DB })
@@ -384,13 +384,13 @@ func (l oracleTableLock) take(ctx context.Context, conn *sql.Conn) (release func
 		return nil, err
 	}
 	for {
-		tx, err := l.locked(ctx, db)
+		tx, err := o.locked(ctx, db)
 		switch code := oracleCode(err); {
 		case err == nil:
 			return func() error {
 				tx.Rollback() // a connection that is lost holds no lock
 				// Who waits for the lock has it now, and the table cannot be dropped: that one drops it.
-				db.ExecContext(context.WithoutCancel(ctx), l.drop)
+				db.ExecContext(context.WithoutCancel(ctx), o.drop)
 				return db.Close()
 			}, nil
 		case code == 942 && ctx.Err() == nil: // dropped between the two
@@ -402,15 +402,15 @@ func (l oracleTableLock) take(ctx context.Context, conn *sql.Conn) (release func
 	}
 }
 
-func (l oracleTableLock) locked(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
-	if _, err := db.ExecContext(ctx, l.create); err != nil && oracleCode(err) != 955 { // it is there
+func (o oracleTableLock) locked(ctx context.Context, db *sql.DB) (*sql.Tx, error) {
+	if _, err := db.ExecContext(ctx, o.create); err != nil && oracleCode(err) != 955 { // it is there
 		return nil, err
 	}
 	tx, err := db.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.ExecContext(ctx, l.lock); err != nil {
+	if _, err := tx.ExecContext(ctx, o.lock); err != nil {
 		return nil, errors.Join(err, tx.Rollback())
 	}
 	return tx, nil

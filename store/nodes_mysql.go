@@ -50,16 +50,16 @@ func newMySQLNodes(base *mysqlTarget, cfg Config) *mysqlNodes {
 }
 
 // connector makes the connections of one pool.
-func (n *mysqlNodes) connector(base *mysqlTarget, cfg Config, patience, idle time.Duration) (driver.Connector, error) {
-	if len(n.addresses) < 2 {
+func (m *mysqlNodes) connector(base *mysqlTarget, cfg Config, patience, idle time.Duration) (driver.Connector, error) {
+	if len(m.addresses) < 2 {
 		return mysqlConnector(base.Config, cfg, patience, idle)
 	}
-	c := nodeConnector{nodes: n}
-	for at, address := range n.addresses {
+	c := nodeConnector{nodes: m}
+	for at, address := range m.addresses {
 		one := base.Clone()
 		one.Addr = address
 		one.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return n.dial(ctx, network, address, at)
+			return m.dial(ctx, network, address, at)
 		}
 		each, err := mysqlConnector(one, cfg, patience, idle)
 		if err != nil {
@@ -71,64 +71,64 @@ func (n *mysqlNodes) connector(base *mysqlTarget, cfg Config, patience, idle tim
 }
 
 // node is where the connections go.
-func (n *mysqlNodes) node() string {
-	if len(n.addresses) < 2 {
+func (m *mysqlNodes) node() string {
+	if len(m.addresses) < 2 {
 		return ""
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.addresses[n.at]
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.addresses[m.at]
 }
 
 // moved is how often the node changed.
-func (n *mysqlNodes) moved() int {
-	_, moves := n.now()
+func (m *mysqlNodes) moved() int {
+	_, moves := m.now()
 	return moves
 }
 
-func (n *mysqlNodes) now() (at, moves int) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.at, n.moves
+func (m *mysqlNodes) now() (at, moves int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.at, m.moves
 }
 
 // leave closes all connections, because their node said that it is no part of the cluster. The next one judges it again.
-func (n *mysqlNodes) leave() {
-	n.mu.Lock()
-	again := time.Since(n.left) < leaveAgain
+func (m *mysqlNodes) leave() {
+	m.mu.Lock()
+	again := time.Since(m.left) < leaveAgain
 	if !again {
-		n.left = time.Now()
+		m.left = time.Now()
 	}
-	n.mu.Unlock()
+	m.mu.Unlock()
 	if !again {
-		n.closeAll(-1)
+		m.closeAll(-1)
 	}
 }
 
 // closeAll closes the connections but those of one node.
-func (n *mysqlNodes) closeAll(but int) {
-	n.mu.Lock()
+func (m *mysqlNodes) closeAll(but int) {
+	m.mu.Lock()
 	var list []*nodeConn
-	for c := range n.conns {
+	for c := range m.conns {
 		if c.at != but {
 			list = append(list, c)
 		}
 	}
-	n.mu.Unlock()
+	m.mu.Unlock()
 	for _, c := range list {
 		_ = c.Close() // there is nothing left to do about an error
 	}
 }
 
 // moveTo sends all connections to another node.
-func (n *mysqlNodes) moveTo(at int, why error) {
-	n.mu.Lock()
-	from := n.addresses[n.at]
-	n.at = at
-	n.moves++
-	n.mu.Unlock()
-	n.closeAll(at)
-	n.log.Warn("the database work goes to another node of store.dsn", "from", from, "to", n.addresses[at], "reason", why)
+func (m *mysqlNodes) moveTo(at int, why error) {
+	m.mu.Lock()
+	from := m.addresses[m.at]
+	m.at = at
+	m.moves++
+	m.mu.Unlock()
+	m.closeAll(at)
+	m.log.Warn("the database work goes to another node of store.dsn", "from", from, "to", m.addresses[at], "reason", why)
 }
 
 // nodeConn is a socket to a node that a change of the node closes.
@@ -139,22 +139,22 @@ type nodeConn struct {
 }
 
 // Close forgets the socket.
-func (c *nodeConn) Close() error {
-	c.nodes.mu.Lock()
-	delete(c.nodes.conns, c)
-	c.nodes.mu.Unlock()
-	return c.TCPConn.Close()
+func (n *nodeConn) Close() error {
+	n.nodes.mu.Lock()
+	delete(n.nodes.conns, n)
+	n.nodes.mu.Unlock()
+	return n.TCPConn.Close()
 }
 
-func (n *mysqlNodes) dial(ctx context.Context, network, address string, at int) (net.Conn, error) {
+func (m *mysqlNodes) dial(ctx context.Context, network, address string, at int) (net.Conn, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	c := &nodeConn{TCPConn: conn.(*net.TCPConn), nodes: n, at: at}
-	n.mu.Lock()
-	n.conns[c] = struct{}{}
-	n.mu.Unlock()
+	c := &nodeConn{TCPConn: conn.(*net.TCPConn), nodes: m, at: at}
+	m.mu.Lock()
+	m.conns[c] = struct{}{}
+	m.mu.Unlock()
 	return c, nil
 }
 
@@ -165,18 +165,18 @@ type nodeConnector struct {
 }
 
 // Driver implements driver.Connector.
-func (c nodeConnector) Driver() driver.Driver { return mysql.MySQLDriver{} }
+func (n nodeConnector) Driver() driver.Driver { return mysql.MySQLDriver{} }
 
 // errMoved says that another connection has chosen another node meanwhile.
 var errMoved = errors.New("the work goes to another node")
 
 // Connect opens a connection to the node that does the work.
-func (c nodeConnector) Connect(ctx context.Context) (driver.Conn, error) {
+func (n nodeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	for {
-		at, moves := c.nodes.now()
-		conn, err := c.open(ctx, at, false)
+		at, moves := n.nodes.now()
+		conn, err := n.open(ctx, at, false)
 		if err == nil {
-			if now, _ := c.nodes.now(); now == at {
+			if now, _ := n.nodes.now(); now == at {
 				return conn, nil
 			}
 			_ = conn.Close() // nothing was done on it
@@ -185,31 +185,31 @@ func (c nodeConnector) Connect(ctx context.Context) (driver.Conn, error) {
 		if ctx.Err() != nil || !leavesNode(err) {
 			return nil, err
 		}
-		if conn, err = c.choose(ctx, moves, err); !errors.Is(err, errMoved) {
+		if conn, err = n.choose(ctx, moves, err); !errors.Is(err, errMoved) {
 			return conn, err
 		}
 	}
 }
 
 // choose looks for another node, one caller at a time; why says what was wrong with the one of the moment.
-func (c nodeConnector) choose(ctx context.Context, moves int, why error) (driver.Conn, error) {
-	n := c.nodes
+func (n nodeConnector) choose(ctx context.Context, moves int, why error) (driver.Conn, error) {
+	nodes := n.nodes
 	select {
-	case n.turn <- struct{}{}:
+	case nodes.turn <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	defer func() { <-n.turn }()
-	first, now := n.now()
+	defer func() { <-nodes.turn }()
+	first, now := nodes.now()
 	if now != moves {
 		return nil, errMoved
 	}
 	failed := []error{why}
-	for i := 1; i < len(c.each); i++ {
-		at := (first + i) % len(c.each)
-		conn, err := c.open(ctx, at, false)
+	for i := 1; i < len(n.each); i++ {
+		at := (first + i) % len(n.each)
+		conn, err := n.open(ctx, at, false)
 		if err == nil {
-			n.moveTo(at, why)
+			nodes.moveTo(at, why)
 			return conn, nil
 		}
 		if ctx.Err() != nil {
@@ -222,22 +222,22 @@ func (c nodeConnector) choose(ctx context.Context, moves int, why error) (driver
 		if !errors.Is(err, errDonor) {
 			continue
 		}
-		at := (first + i) % len(c.each)
-		if conn, err := c.open(ctx, at, true); err == nil {
+		at := (first + i) % len(n.each)
+		if conn, err := n.open(ctx, at, true); err == nil {
 			if at != first {
-				n.moveTo(at, why)
+				nodes.moveTo(at, why)
 			}
 			return conn, nil
 		}
 	}
-	return nil, &noNodeError{addresses: append(append([]string{}, n.addresses[first:]...), n.addresses[:first]...), failed: failed}
+	return nil, &noNodeError{addresses: append(append([]string{}, nodes.addresses[first:]...), nodes.addresses[:first]...), failed: failed}
 }
 
 // open connects to one node and judges it.
-func (c nodeConnector) open(ctx context.Context, at int, donor bool) (driver.Conn, error) {
+func (n nodeConnector) open(ctx context.Context, at int, donor bool) (driver.Conn, error) {
 	short, cancel := context.WithTimeout(ctx, nodeTime)
 	defer cancel()
-	session, clustered := c.each[at], false
+	session, clustered := n.each[at], false
 	session.check = func(ctx context.Context, conn driver.Conn) (err error) {
 		clustered, err = judgeNode(ctx, conn, donor)
 		return err
@@ -368,16 +368,16 @@ type noNodeError struct {
 	failed    []error
 }
 
-func (e *noNodeError) Error() string {
-	texts := make([]string, len(e.failed))
-	for i, err := range e.failed {
-		texts[i] = e.addresses[i] + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
+func (n *noNodeError) Error() string {
+	texts := make([]string, len(n.failed))
+	for i, err := range n.failed {
+		texts[i] = n.addresses[i] + ": " + strings.ReplaceAll(err.Error(), "\n", "; ")
 	}
 	return "no node of store.dsn takes writes: " + strings.Join(texts, "; ")
 }
 
 // Is makes it an ErrNoNode.
-func (e *noNodeError) Is(target error) bool { return target == ErrNoNode || target == ErrUnavailable }
+func (n *noNodeError) Is(target error) bool { return target == ErrNoNode || target == ErrUnavailable }
 
 // Unwrap returns what was wrong with each.
-func (e *noNodeError) Unwrap() []error { return e.failed }
+func (n *noNodeError) Unwrap() []error { return n.failed }

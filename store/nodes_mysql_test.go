@@ -23,15 +23,15 @@ type fakeNode struct {
 	dialed int
 }
 
-func (n *fakeNode) Connect(context.Context) (driver.Conn, error) {
-	n.dialed++
-	if n.off != nil {
-		return nil, n.off
+func (f *fakeNode) Connect(context.Context) (driver.Conn, error) {
+	f.dialed++
+	if f.off != nil {
+		return nil, f.off
 	}
-	return &fakeConn{node: n}, nil
+	return &fakeConn{node: f}, nil
 }
 
-func (n *fakeNode) Driver() driver.Driver { return mysql.MySQLDriver{} }
+func (f *fakeNode) Driver() driver.Driver { return mysql.MySQLDriver{} }
 
 type fakeConn struct {
 	driver.Conn
@@ -39,20 +39,20 @@ type fakeConn struct {
 	closed bool
 }
 
-func (c *fakeConn) Close() error { c.closed = true; return nil }
+func (f *fakeConn) Close() error { f.closed = true; return nil }
 
-func (c *fakeConn) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
-	c.node.did = append(c.node.did, query)
+func (f *fakeConn) ExecContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Result, error) {
+	f.node.did = append(f.node.did, query)
 	return driver.RowsAffected(0), nil
 }
 
-func (c *fakeConn) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
-	c.node.did = append(c.node.did, query)
-	if query == "SELECT 1, 1" && c.node.waits != nil {
-		return nil, c.node.waits
+func (f *fakeConn) QueryContext(_ context.Context, query string, _ []driver.NamedValue) (driver.Rows, error) {
+	f.node.did = append(f.node.did, query)
+	if query == "SELECT 1, 1" && f.node.waits != nil {
+		return nil, f.node.waits
 	}
 	rows := &fakeRows{}
-	for name, value := range c.node.shows {
+	for name, value := range f.node.shows {
 		if strings.Contains(query, name) {
 			rows.left = append(rows.left, [2]string{name, value})
 		}
@@ -64,12 +64,12 @@ type fakeRows struct{ left [][2]string }
 
 func (*fakeRows) Columns() []string { return []string{"Variable_name", "Value"} }
 func (*fakeRows) Close() error      { return nil }
-func (r *fakeRows) Next(into []driver.Value) error {
-	if len(r.left) == 0 {
+func (f *fakeRows) Next(into []driver.Value) error {
+	if len(f.left) == 0 {
 		return io.EOF
 	}
-	into[0], into[1] = []byte(r.left[0][0]), []byte(r.left[0][1])
-	r.left = r.left[1:]
+	into[0], into[1] = []byte(f.left[0][0]), []byte(f.left[0][1])
+	f.left = f.left[1:]
 	return nil
 }
 

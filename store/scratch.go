@@ -113,34 +113,34 @@ func OpenScratch(ctx context.Context, cfg Config, prefix string) (*Scratch, erro
 
 // ownFile sees to it that no database is made under the name that the site's is to have: where it is not there, the tables go into a
 // file of their own beside it, which is removed with them.
-func (x *Scratch) ownFile(ctx context.Context) error {
-	path := x.cfg.DSN
-	if x.all.file != nil {
-		path = x.all.file(x.cfg)
+func (s *Scratch) ownFile(ctx context.Context) error {
+	path := s.cfg.DSN
+	if s.all.file != nil {
+		path = s.all.file(s.cfg)
 	}
-	if x.all.file == nil || path == "" { // what is wrong with it, opening says
+	if s.all.file == nil || path == "" { // what is wrong with it, opening says
 		return nil
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	own := filepath.Join(filepath.Dir(path), x.cfg.prefix+filepath.Base(path))
+	own := filepath.Join(filepath.Dir(path), s.cfg.prefix+filepath.Base(path))
 	if !there(path) {
-		x.cfg.DSN, x.file = own, own
+		s.cfg.DSN, s.file = own, own
 		return nil
 	}
 	if !there(own) {
 		return nil
 	}
-	cfg := x.cfg // a killed process has left it, before there was a database
+	cfg := s.cfg // a killed process has left it, before there was a database
 	cfg.DSN = own
 	old, err := OpenScratch(ctx, cfg, cfg.prefix)
 	if err != nil {
 		return err
 	}
 	old.file = own
-	x.removed = append(old.removed, own)
+	s.removed = append(old.removed, own)
 	return old.Close()
 }
 
@@ -150,29 +150,29 @@ func there(path string) bool {
 }
 
 // explain names the database in an error of the beginning.
-func (x *Scratch) explain(err error) error {
-	if x.all.explain != nil {
-		err = x.all.explain(x.cfg, err)
+func (s *Scratch) explain(err error) error {
+	if s.all.explain != nil {
+		err = s.all.explain(s.cfg, err)
 	}
-	return fmt.Errorf("open the %s database: %w", x.all.name, err)
+	return fmt.Errorf("open the %s database: %w", s.all.name, err)
 }
 
 // connect makes the first connection, and asks for the version.
-func (x *Scratch) connect(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, x.cfg.MaxWait)
+func (s *Scratch) connect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.MaxWait)
 	defer cancel()
-	connect := x.all.connect
+	connect := s.all.connect
 	if connect == nil {
 		connect = func(ctx context.Context, writer *sql.DB) error { return writer.PingContext(ctx) }
 	}
-	if err := connect(ctx, x.pools.writer); err != nil {
+	if err := connect(ctx, s.pools.writer); err != nil {
 		return err
 	}
 	var version text
-	if err := x.pools.reader.QueryRowContext(ctx, x.all.version).Scan(&version); err != nil {
+	if err := s.pools.reader.QueryRowContext(ctx, s.all.version).Scan(&version); err != nil {
 		return fmt.Errorf("its version: %w", err)
 	}
-	x.version = string(version)
+	s.version = string(version)
 	return nil
 }
 
@@ -180,8 +180,8 @@ func (x *Scratch) connect(ctx context.Context) error {
 const scratchRights = "the user of store.dsn needs CREATE, INDEX and DROP for the self-test"
 
 // begin looks at what is behind the prefix (1), proves that a table can be removed before many are made (2), and makes the marker (3).
-func (x *Scratch) begin(ctx context.Context) error {
-	if err := x.inherit(ctx); err != nil {
+func (s *Scratch) begin(ctx context.Context) error {
+	if err := s.inherit(ctx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -189,35 +189,35 @@ func (x *Scratch) begin(ctx context.Context) error {
 	}
 	// A server may finish a statement whose client has gone: tables are made and removed to the end, whatever ctx says.
 	ctx = context.WithoutCancel(ctx)
-	if _, err := x.pools.admin.ExecContext(ctx, x.dialect.named(markerMake)); err != nil {
-		return fmt.Errorf("make %s: %w; %s", x.dialect.named(markerName), err, scratchRights)
+	if _, err := s.pools.admin.ExecContext(ctx, s.dialect.named(markerMake)); err != nil {
+		return fmt.Errorf("make %s: %w; %s", s.dialect.named(markerName), err, scratchRights)
 	}
-	if err := x.drop(ctx, markerName); err != nil {
+	if err := s.drop(ctx, markerName); err != nil {
 		return fmt.Errorf("%w; the table is empty and stays, until a run with that right removes it; %s", err, scratchRights)
 	}
-	if _, err := x.pools.admin.ExecContext(ctx, x.dialect.named(markerMake)); err != nil {
-		return fmt.Errorf("make %s: %w", x.dialect.named(markerName), err)
+	if _, err := s.pools.admin.ExecContext(ctx, s.dialect.named(markerMake)); err != nil {
+		return fmt.Errorf("make %s: %w", s.dialect.named(markerName), err)
 	}
-	if _, err := x.pools.admin.ExecContext(ctx, x.dialect.text(markerInsert), x.owner); err != nil {
-		return errors.Join(fmt.Errorf("mark the prefix: %w", err), x.drop(ctx, markerName))
+	if _, err := s.pools.admin.ExecContext(ctx, s.dialect.text(markerInsert), s.owner); err != nil {
+		return errors.Join(fmt.Errorf("mark the prefix: %w", err), s.drop(ctx, markerName))
 	}
 	return nil
 }
 
 // inherit removes what a process left that is gone.
-func (x *Scratch) inherit(ctx context.Context) error {
-	have, err := x.dialect.catalogue(ctx, x.pools.reader)
+func (s *Scratch) inherit(ctx context.Context) error {
+	have, err := s.dialect.catalogue(ctx, s.pools.reader)
 	if err != nil || len(have) == 0 {
 		return err
 	}
-	strange := x.strange(have)
+	strange := s.strange(have)
 	if have[markerName] == nil { // whatever they are called, nobody has marked them
 		strange = have.spelled()
 	}
 	if len(strange) > 0 {
-		return fmt.Errorf("%w: behind %s are tables that are not the self-test's (%s); choose another prefix", ErrScratch, x.cfg.prefix, some(strange))
+		return fmt.Errorf("%w: behind %s are tables that are not the self-test's (%s); choose another prefix", ErrScratch, s.cfg.prefix, some(strange))
 	}
-	before, err := x.marks(ctx)
+	before, err := s.marks(ctx)
 	if err != nil {
 		return err
 	}
@@ -227,20 +227,20 @@ func (x *Scratch) inherit(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(scratchBeat / 4):
 		}
-		now, err := x.marks(ctx)
+		now, err := s.marks(ctx)
 		if err != nil {
 			return err
 		}
 		if !slices.Equal(now, before) {
-			return fmt.Errorf("%w: another self-test works behind %s; wait for its end, or choose another prefix", ErrScratch, x.cfg.prefix)
+			return fmt.Errorf("%w: another self-test works behind %s; wait for its end, or choose another prefix", ErrScratch, s.cfg.prefix)
 		}
 	}
-	x.removed = append(x.removed, have.spelled()...)
-	return x.dropAll(context.WithoutCancel(ctx))
+	s.removed = append(s.removed, have.spelled()...)
+	return s.dropAll(context.WithoutCancel(ctx))
 }
 
 // strange are the tables behind the prefix that are none of ours.
-func (x *Scratch) strange(have catalogue) (names []string) {
+func (s *Scratch) strange(have catalogue) (names []string) {
 	others := catalogue{}
 	for name, info := range have {
 		if len(info.names) > 1 || name != markerName && !slices.ContainsFunc(allTables(), func(t table) bool { return t.name == name }) {
@@ -260,8 +260,8 @@ func (c catalogue) spelled() (names []string) {
 }
 
 // marks reads the marker: the process and its beat.
-func (x *Scratch) marks(ctx context.Context) (rows [][2]int64, err error) {
-	err = each(ctx, x.pools.reader, x.dialect.text(markerGet), func(scan scanner) error {
+func (s *Scratch) marks(ctx context.Context) (rows [][2]int64, err error) {
+	err = each(ctx, s.pools.reader, s.dialect.text(markerGet), func(scan scanner) error {
 		var id, beat number
 		err := scan(&id, &beat)
 		rows = append(rows, [2]int64{int64(id), int64(beat)})
@@ -271,79 +271,79 @@ func (x *Scratch) marks(ctx context.Context) (rows [][2]int64, err error) {
 }
 
 // beat moves the marker, and says so when its row is gone.
-func (x *Scratch) beat(ctx context.Context, lose context.CancelCauseFunc) {
+func (s *Scratch) beat(ctx context.Context, lose context.CancelCauseFunc) {
 	tick := time.NewTicker(scratchBeat)
 	defer tick.Stop()
-	statement := x.dialect.text(markerBeat)
+	statement := s.dialect.text(markerBeat)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		done, err := x.pools.writer.ExecContext(ctx, statement, x.owner)
+		done, err := s.pools.writer.ExecContext(ctx, statement, s.owner)
 		if err == nil {
 			var n int64
 			if n, err = done.RowsAffected(); err == nil && n == 0 {
-				lose(fmt.Errorf("%w: another process has removed the tables behind %s", ErrScratch, x.cfg.prefix))
+				lose(fmt.Errorf("%w: another process has removed the tables behind %s", ErrScratch, s.cfg.prefix))
 				return
 			}
 		}
 		if err != nil && ctx.Err() == nil {
-			x.cfg.Log.Debug("the marker was not moved", "err", err) // the next one may be: a lock, a lost connection
+			s.cfg.Log.Debug("the marker was not moved", "err", err) // the next one may be: a lock, a lost connection
 		}
 	}
 }
 
 // Engine is the engine's name, as in the configuration.
-func (x *Scratch) Engine() string { return x.all.name }
+func (s *Scratch) Engine() string { return s.all.name }
 
 // Version is that of the server, or of the library of a file.
-func (x *Scratch) Version() string { return x.version }
+func (s *Scratch) Version() string { return s.version }
 
 // Removed are the tables that a process which was killed had left.
-func (x *Scratch) Removed() []string { return x.removed }
+func (s *Scratch) Removed() []string { return s.removed }
 
 // File is the file that was made for the tables, because the database's is not there yet; "" where the tables are in the database.
-func (x *Scratch) File() string { return x.file }
+func (s *Scratch) File() string { return s.file }
 
 // Prefix is what all names of the tables begin with.
-func (x *Scratch) Prefix() string { return x.cfg.prefix }
+func (s *Scratch) Prefix() string { return s.cfg.prefix }
 
 // Context ends with ctx, and when another process has taken the tables.
-func (x *Scratch) Context(ctx context.Context) (context.Context, context.CancelFunc) {
+func (s *Scratch) Context(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(x.lost, func() { cancel(context.Cause(x.lost)) })
+	stop := context.AfterFunc(s.lost, func() { cancel(context.Cause(s.lost)) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
 // Open makes the tables where they are missing, and opens a store on them, which Close closes. maxWait above 0 takes the place of the
 // configured one.
-func (x *Scratch) Open(ctx context.Context, maxWait time.Duration) (*Store, error) {
+func (s *Scratch) Open(ctx context.Context, maxWait time.Duration) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cfg := x.cfg
+	cfg := s.cfg
 	if maxWait > 0 {
 		cfg.MaxWait = maxWait
 	}
-	s, err := Open(context.WithoutCancel(ctx), cfg) // see begin
+	opened, err := Open(context.WithoutCancel(ctx), cfg) // see begin
 	if err != nil {
 		return nil, err
 	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.stores = append(x.stores, s)
-	return s, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stores = append(s.stores, opened)
+	return opened, nil
 }
 
 // Empty removes all rows, but for the clock and the epoch.
-func (x *Scratch) Empty(ctx context.Context) error {
+func (s *Scratch) Empty(ctx context.Context) error {
 	for _, t := range allTables() {
 		if t.name == tState.name || t.name == tSchema.name {
 			continue
 		}
-		if _, err := x.pools.admin.ExecContext(ctx, x.dialect.text(`DELETE FROM `+t.name)); err != nil {
+		if _, err := s.pools.admin.ExecContext(ctx, s.dialect.text(`DELETE FROM `+t.name)); err != nil {
 			return fmt.Errorf("empty %s: %w", t.name, err)
 		}
 	}
@@ -352,22 +352,22 @@ func (x *Scratch) Empty(ctx context.Context) error {
 
 // Rival is a transaction of somebody else in the same tables. End it.
 type Rival struct {
-	x  *Scratch
-	tx *sql.Tx
+	scratch *Scratch
+	tx      *sql.Tx
 }
 
 // Rival begins a transaction that may write.
-func (x *Scratch) Rival(ctx context.Context) (*Rival, error) {
-	tx, err := x.pools.admin.BeginTx(ctx, nil)
+func (s *Scratch) Rival(ctx context.Context) (*Rival, error) {
+	tx, err := s.pools.admin.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	return &Rival{x: x, tx: tx}, nil
+	return &Rival{scratch: s, tx: tx}, nil
 }
 
 // Do runs a statement with plain names of tables.
 func (r *Rival) Do(ctx context.Context, statement string) error {
-	_, err := r.tx.ExecContext(ctx, r.x.dialect.text(statement))
+	_, err := r.tx.ExecContext(ctx, r.scratch.dialect.text(statement))
 	return err
 }
 
@@ -380,93 +380,93 @@ func (r *Rival) End() error {
 }
 
 // Cutter ends the connection that a store writes by, as a network or a server does. why says why that cannot be done on this database.
-func (x *Scratch) Cutter(ctx context.Context, s *Store) (cut func(context.Context) error, why string) {
+func (s *Scratch) Cutter(ctx context.Context, of *Store) (cut func(context.Context) error, why string) {
 	switch {
-	case x.all.local:
+	case s.all.local:
 		return nil, "a file has no connections"
-	case x.all.kill == "":
+	case s.all.kill == "":
 		return nil, "on this engine it takes an administrator to end a session"
 	}
 	var id number
-	if err := s.pools.writer.QueryRowContext(ctx, x.all.session).Scan(&id); err != nil {
+	if err := of.pools.writer.QueryRowContext(ctx, s.all.session).Scan(&id); err != nil {
 		return nil, "the number of the session cannot be read: " + err.Error()
 	}
 	return func(ctx context.Context) error {
-		_, err := x.pools.writer.ExecContext(ctx, fmt.Sprintf(x.all.kill, id))
+		_, err := s.pools.writer.ExecContext(ctx, fmt.Sprintf(s.all.kill, id))
 		return err
 	}, ""
 }
 
 // Close removes the tables, whatever has become of the context of their opening, and proves that none is left.
-func (x *Scratch) Close() error {
+func (s *Scratch) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), scratchEnd)
 	defer cancel()
-	x.endBeat()
-	x.beating.Wait()
+	s.endBeat()
+	s.beating.Wait()
 	var errs []error
-	for _, s := range x.stores {
-		errs = append(errs, s.Close())
+	for _, opened := range s.stores {
+		errs = append(errs, opened.Close())
 	}
-	if context.Cause(x.lost) != nil { // they are another's
-		return errors.Join(append(errs, x.pools.close())...)
+	if context.Cause(s.lost) != nil { // they are another'opened
+		return errors.Join(append(errs, s.pools.close())...)
 	}
-	failed := x.dropAll(ctx)
-	errs = append(errs, failed, x.pools.close())
+	failed := s.dropAll(ctx)
+	errs = append(errs, failed, s.pools.close())
 	if failed == nil {
-		errs = append(errs, x.removeFile())
+		errs = append(errs, s.removeFile())
 	}
 	return errors.Join(errs...)
 }
 
 // dropAll removes the tables that are there, the marker last.
-func (x *Scratch) dropAll(ctx context.Context) error {
-	have, err := x.dialect.catalogue(ctx, x.pools.reader)
+func (s *Scratch) dropAll(ctx context.Context) error {
+	have, err := s.dialect.catalogue(ctx, s.pools.reader)
 	if err != nil {
-		return x.left(err)
+		return s.left(err)
 	}
 	var errs []error
 	for _, t := range allTables() {
 		if have[t.name] != nil {
-			errs = append(errs, x.drop(ctx, t.name))
+			errs = append(errs, s.drop(ctx, t.name))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return x.left(err)
+		return s.left(err)
 	}
 	if have[markerName] != nil {
-		if err := x.drop(ctx, markerName); err != nil {
-			return x.left(err)
+		if err := s.drop(ctx, markerName); err != nil {
+			return s.left(err)
 		}
 	}
-	have, err = x.dialect.catalogue(ctx, x.pools.reader)
+	have, err = s.dialect.catalogue(ctx, s.pools.reader)
 	if err == nil && len(have) > 0 {
 		err = fmt.Errorf("%s are there still", some(have.spelled()))
 	}
 	if err != nil {
-		return x.left(err)
+		return s.left(err)
 	}
 	return nil
 }
 
-func (x *Scratch) left(err error) error {
-	return fmt.Errorf("tables behind %s may be left, the next run with this prefix removes them: %w", x.cfg.prefix, err)
+func (s *Scratch) left(err error) error {
+	return fmt.Errorf("tables behind %s may be left, the next run with this prefix removes them: %w", s.cfg.prefix, err)
 }
 
-func (x *Scratch) drop(ctx context.Context, name string) error {
-	name = x.dialect.named(name)
-	if _, err := x.pools.admin.ExecContext(ctx, "DROP TABLE "+name+x.all.purge); err != nil {
+func (s *Scratch) drop(ctx context.Context, name string) error {
+	name = s.dialect.named(name)
+	if _, err := s.pools.admin.ExecContext(ctx, "DROP TABLE "+name+s.all.purge); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil
 }
 
 // removeFile removes the file that was made for the tables.
-func (x *Scratch) removeFile() error {
-	if x.file == "" {
+func (s *Scratch) removeFile() error {
+	if s.file == "" {
 		return nil
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(x.file + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(s.file + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@ func siteOf(messages int) site {
 }
 
 // fill makes the rows in pieces, so that no transaction is large. Of the numbers i each statement makes those from first to last.
-func (w site) fill(t *testing.T, e engine, db *sql.DB) {
+func (s site) fill(t *testing.T, e engine, db *sql.DB) {
 	concat := func(parts ...string) string {
 		if e.name == "mysql" {
 			return "CONCAT(" + strings.Join(parts, ", ") + ")"
@@ -48,9 +48,9 @@ func (w site) fill(t *testing.T, e engine, db *sql.DB) {
 		whole = "DIV"
 	}
 	of := func(n int) string { return fmt.Sprintf("(i * 2654435761 %s 7) %% %d", whole, n) }
-	group := "CASE WHEN i % 10 = 1 THEN 'g00000' ELSE " + digits("g", of(w.groups), 5) + " END"
+	group := "CASE WHEN i % 10 = 1 THEN 'g00000' ELSE " + digits("g", of(s.groups), 5) + " END"
 	at := "CAST(1500000000000 + i * 1000 AS char)"
-	from, to := user(of(w.users)), user("(i * 31) % "+strconv.Itoa(w.users))
+	from, to := user(of(s.users)), user("(i * 31) % "+strconv.Itoa(s.users))
 	// Of ten messages five are of groups, one of them of the large one; four of two users, a few of them of a pair that talks a lot; one is a notice.
 	kind := "CASE WHEN i % 10 < 5 THEN 'MTS-000' WHEN i % 10 = 9 THEN 'MTB-100' ELSE 'MTT-000' END"
 	body := concat(`'[{"text":"'`, `'Bitte bis morgen durchsehen, danke. 请查收 '`, "i", `'"}]'`)
@@ -71,23 +71,23 @@ func (w site) fill(t *testing.T, e engine, db *sql.DB) {
 			run(t, db, "INSERT INTO "+table+" "+numbers)
 		}
 	}
-	insert("ofmessage", w.messages, message...)
-	owner := "CASE WHEN i % 10 = 3 THEN 'u00002' ELSE " + user("i % "+strconv.Itoa(w.users)) + " END" // one who was away for long
-	insert("ofcustomoffline", w.queue, slices.Concat([]string{digits("q", "i", 23)}, message[1:5], []string{at, "'[]'", message[7], "i % 2", owner})...)
-	insert("ofstatus", w.queue, digits("s", "i", 23), digits("m", "i "+whole+" 4 * 10", 23), from, user("i % "+strconv.Itoa(w.users)), "1")
-	insert("ofsession", w.groups, digits("g", "i", 5), "0", "'项目组'", at, at, "NULL", "0", user("i % "+strconv.Itoa(w.users)), "NULL")
-	insert("ofsubscriber", 20*w.groups, user(fmt.Sprintf("((i %% %d) * 7 + (i %s %d) * 37) %% %d", w.groups, whole, w.groups, w.users)), "'李四'", "NULL", "NULL", digits("g", "i % "+strconv.Itoa(w.groups), 5), at)
-	insert("ofchat", 4*w.users, digits("c", "i", 23), "'张三'", user("i % "+strconv.Itoa(w.users)), user("i * 7 % "+strconv.Itoa(w.users)), at, at, "NULL")
-	insert("ofpubact", w.groups, digits("a", "i", 23), "'放假通知'", "'c'", user("i % "+strconv.Itoa(w.users)), at, digits("g", "i", 5))
-	insert("ofstyle", w.users, digits("y", "i", 23), "'theme'", "3", user("i"))
+	insert("ofmessage", s.messages, message...)
+	owner := "CASE WHEN i % 10 = 3 THEN 'u00002' ELSE " + user("i % "+strconv.Itoa(s.users)) + " END" // one who was away for long
+	insert("ofcustomoffline", s.queue, slices.Concat([]string{digits("q", "i", 23)}, message[1:5], []string{at, "'[]'", message[7], "i % 2", owner})...)
+	insert("ofstatus", s.queue, digits("s", "i", 23), digits("m", "i "+whole+" 4 * 10", 23), from, user("i % "+strconv.Itoa(s.users)), "1")
+	insert("ofsession", s.groups, digits("g", "i", 5), "0", "'项目组'", at, at, "NULL", "0", user("i % "+strconv.Itoa(s.users)), "NULL")
+	insert("ofsubscriber", 20*s.groups, user(fmt.Sprintf("((i %% %d) * 7 + (i %s %d) * 37) %% %d", s.groups, whole, s.groups, s.users)), "'李四'", "NULL", "NULL", digits("g", "i % "+strconv.Itoa(s.groups), 5), at)
+	insert("ofchat", 4*s.users, digits("c", "i", 23), "'张三'", user("i % "+strconv.Itoa(s.users)), user("i * 7 % "+strconv.Itoa(s.users)), at, at, "NULL")
+	insert("ofpubact", s.groups, digits("a", "i", 23), "'放假通知'", "'c'", user("i % "+strconv.Itoa(s.users)), at, digits("g", "i", 5))
+	insert("ofstyle", s.users, digits("y", "i", 23), "'theme'", "3", user("i"))
 }
 
 // measured are the answers that people wait for, and the cleaning.
-func (w site) measured() []struct {
+func (s site) measured() []struct {
 	name string
 	ask  func(*store.Store) (int, error)
 } {
-	half := fmt.Sprint(1500000000000 + w.messages/2*1000)
+	half := fmt.Sprint(1500000000000 + s.messages/2*1000)
 	rows := func(list []store.Message, _ int64, err error) (int, error) { return len(list), err }
 	return []struct {
 		name string

@@ -143,7 +143,7 @@ func TestWireOfSQLServer(t *testing.T) {
 	but := func(kind string, times int, otherwise []byte) func(string) []byte {
 		return but(wellSQLServer, kind, times, otherwise)
 	}
-	for _, c := range []trouble{
+	for _, c := range []calamity{
 		{name: "all is well", answer: wellSQLServer},
 		{name: "duplicate key", answer: but(insert, 1, tdsFailed(2627, "Violation of PRIMARY KEY constraint")), want: ErrDuplicate, said: "Violation", rolledBack: 1},
 		{name: "duplicate in an index", answer: but(insert, 1, tdsFailed(2601, "Cannot insert duplicate key row")), want: ErrDuplicate, said: "Cannot insert", rolledBack: 1},

@@ -220,7 +220,7 @@ func TestWireOfOracle(t *testing.T) {
 	but := func(kind string, times int, otherwise []byte) func(string) []byte {
 		return but(wellOracle, kind, times, otherwise)
 	}
-	for _, c := range []trouble{
+	for _, c := range []calamity{
 		{name: "all is well", answer: wellOracle},
 		{name: "duplicate key", answer: but(insert, 1, oraFailed(1, "ORA-00001: unique constraint (IM.PK) violated")), want: ErrDuplicate, said: "ORA-00001", rolledBack: 1},
 		{name: "too long a value", answer: but(insert, 1, oraFailed(12899, "ORA-12899: value too large for column")), want: ErrData, said: "ORA-12899", rolledBack: 1},

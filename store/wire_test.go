@@ -96,8 +96,8 @@ func but(well func(string) []byte, kind string, times int, otherwise []byte) fun
 
 const always = 1 << 20
 
-// trouble is what a server does to a transaction, and what has to be made of it.
-type trouble struct {
+// calamity is what a server does to a transaction, and what has to be made of it.
+type calamity struct {
 	name       string
 	answer     func(string) []byte
 	want       error // nil: none
@@ -108,7 +108,7 @@ type trouble struct {
 }
 
 // isTold says that a transaction in trouble ends as it should, and that the next one is whole.
-func (c trouble) isTold(t *testing.T, open func(t *testing.T, wait time.Duration, answer func(string) []byte) (*wire, *Store)) {
+func (c calamity) isTold(t *testing.T, open func(t *testing.T, wait time.Duration, answer func(string) []byte) (*wire, *Store)) {
 	t.Parallel()
 	wait, limit := 5*time.Second, 10*time.Second
 	if strings.HasPrefix(c.name, "silent") {

@@ -115,7 +115,7 @@ func interrupted(ctx context.Context, err error, text string) error {
 }
 
 // run runs all behaviours, and prints each when it is done.
-func (t *selfTested) run(ctx context.Context, out io.Writer, x *store.Scratch) error {
+func (s *selfTested) run(ctx context.Context, out io.Writer, x *store.Scratch) error {
 	ctx, end := x.Context(ctx)
 	defer end()
 	suite, err := conformance.New(ctx, x)
@@ -127,7 +127,7 @@ func (t *selfTested) run(ctx context.Context, out io.Writer, x *store.Scratch) e
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.Name, errors.Join(err, context.Cause(ctx)))
 		}
-		if err := t.add(result).print(out); err != nil {
+		if err := s.add(result).print(out); err != nil {
 			return err
 		}
 	}
@@ -135,7 +135,7 @@ func (t *selfTested) run(ctx context.Context, out io.Writer, x *store.Scratch) e
 }
 
 // add counts a result.
-func (t *selfTested) add(r conformance.Result) behaviour {
+func (s *selfTested) add(r conformance.Result) behaviour {
 	b := behaviour{Name: r.Name, Outcome: "ok", Seconds: seconds(r.Took), Why: oneLine(r.Skipped), Note: oneLine(r.Note)}
 	for _, f := range r.Faults {
 		b.Faults = append(b.Faults, oneLine(f))
@@ -143,24 +143,24 @@ func (t *selfTested) add(r conformance.Result) behaviour {
 	switch {
 	case len(b.Faults) > 0:
 		b.Outcome = "failure"
-		t.Failed++
+		s.Failed++
 	case b.Why != "":
 		b.Outcome = "skipped"
-		t.Skipped++
+		s.Skipped++
 	default:
-		t.Passed++
+		s.Passed++
 	}
-	t.Tested = append(t.Tested, b)
+	s.Tested = append(s.Tested, b)
 	return b
 }
 
-func (t *selfTested) printHead(out io.Writer, address string) {
-	fmt.Fprintf(out, "tlim %s on %s %s (%s), in tables %s…\n", t.Version, t.Engine, t.Database, address, t.Prefix)
-	if t.File != "" {
-		fmt.Fprintf(out, "the file of the database is not there yet: the tables are in %s, which is removed with them\n", t.File)
+func (s *selfTested) printHead(out io.Writer, address string) {
+	fmt.Fprintf(out, "tlim %s on %s %s (%s), in tables %s…\n", s.Version, s.Engine, s.Database, address, s.Prefix)
+	if s.File != "" {
+		fmt.Fprintf(out, "the file of the database is not there yet: the tables are in %s, which is removed with them\n", s.File)
 	}
-	if len(t.Removed) > 0 {
-		fmt.Fprintf(out, "removed what a run that was killed had left: %s\n", strings.Join(t.Removed, ", "))
+	if len(s.Removed) > 0 {
+		fmt.Fprintf(out, "removed what a run that was killed had left: %s\n", strings.Join(s.Removed, ", "))
 	}
 }
 

@@ -171,42 +171,42 @@ func tellShadow(log *slog.Logger, r shadow.Report) {
 }
 
 // begin opens and starts all parts.
-func (r *shadowRun) begin(ctx context.Context) error {
-	if err := r.startAdmin(r.health); err != nil {
+func (s *shadowRun) begin(ctx context.Context) error {
+	if err := s.startAdmin(s.health); err != nil {
 		return err
 	}
 	// 1. the site's database, which is only read, and the scratch one
-	site, err := store.Examine(ctx, storeConfig(r.cfg, r.log))
+	site, err := store.Examine(ctx, storeConfig(s.cfg, s.log))
 	if err != nil {
 		return err
 	}
-	r.onStop("database", func(context.Context) error { return site.Close() })
+	s.onStop("database", func(context.Context) error { return site.Close() })
 	if err := site.Observable(ctx); err != nil {
 		return fmt.Errorf("a shadow run compares with the old plugin's tables: %w", err)
 	}
 	if site.Adopted() {
-		r.log.Warn("a tlim has had these tables before: while one serves on them, its rows are compared too")
+		s.log.Warn("a tlim has had these tables before: while one serves on them, its rows are compared too")
 	}
 	if slow := site.Unindexed(); len(slow) > 0 {
-		r.log.Warn("columns have no index: each look at the rows, one a second while messages come, reads a whole table, as the plugin does for each message",
+		s.log.Warn("columns have no index: each look at the rows, one a second while messages come, reads a whole table, as the plugin does for each message",
 			"columns", strings.Join(slow, ", "))
 	}
-	scratch, err := r.openScratch(ctx)
+	scratch, err := s.openScratch(ctx)
 	if err != nil {
 		return err
 	}
 
 	// 2. the parts
-	linkConfig, err := streamConfig(r.cfg, r.registry, r.log)
+	linkConfig, err := streamConfig(s.cfg, s.registry, s.log)
 	if err != nil {
 		return err
 	}
-	people, err := openUsers(ctx, r.cfg.Directory, site.Source, r.log)
+	people, err := openUsers(ctx, s.cfg.Directory, site.Source, s.log)
 	if err != nil {
 		return err
 	}
-	r.onStop("source of users", func(context.Context) error { return people.close() })
-	deps := component.Deps{Sender: shadow.Sender{}, Registry: r.registry, Log: r.log}
+	s.onStop("source of users", func(context.Context) error { return people.close() })
+	deps := component.Deps{Sender: shadow.Sender{}, Registry: s.registry, Log: s.log}
 	if people.source != nil {
 		deps.Source = shadow.Users{From: people.source}
 	}
@@ -214,25 +214,25 @@ func (r *shadowRun) begin(ctx context.Context) error {
 		deps.Imports = shadow.Users{From: people.imports}
 	}
 	asker := &latelink{}
-	presence := shadow.NewPresence(snapshots{openfire.New(asker, r.cfg.XMPP.Domain)}, time.Now)
-	comparison := shadow.New(site, presence, shadow.NewMetrics(r.registry), r.log, time.Now)
+	presence := shadow.NewPresence(snapshots{openfire.New(asker, s.cfg.XMPP.Domain)}, time.Now)
+	comparison := shadow.New(site, presence, shadow.NewMetrics(s.registry), s.log, time.Now)
 	deps.Store, deps.Snapshots, deps.Judged = shadow.NewDatabase(scratch, site, comparison), presence, comparison.Judged
-	service, err := component.New(componentConfig(r.cfg), deps)
+	service, err := component.New(componentConfig(s.cfg), deps)
 	if err != nil {
 		return err
 	}
 	comparison.Follow(service)
-	link := openfire.NewCopyLink(linkConfig, r.cfg.XMPP.CopiesMax, service)
+	link := openfire.NewCopyLink(linkConfig, s.cfg.XMPP.CopiesMax, service)
 	link.Watch(comparison)
 	asker.CopyLink = link
-	r.site, r.link, r.comparison = site, link, comparison
+	s.site, s.link, s.comparison = site, link, comparison
 
 	// 3. they run
 	for _, p := range service.Parts() {
-		r.start(part{name: p.Name, run: p.Run})
+		s.start(part{name: p.Name, run: p.Run})
 	}
-	r.start(part{name: "packet copies", run: link.Run})
-	r.ready.Store(true)
+	s.start(part{name: "packet copies", run: link.Run})
+	s.ready.Store(true)
 	return nil
 }
 
@@ -240,41 +240,41 @@ func (r *shadowRun) begin(ctx context.Context) error {
 type latelink struct{ *openfire.CopyLink }
 
 // openScratch makes the database into which the service writes, in a folder that goes with the process.
-func (r *shadowRun) openScratch(ctx context.Context) (*store.Store, error) {
+func (s *shadowRun) openScratch(ctx context.Context) (*store.Store, error) {
 	dir, err := os.MkdirTemp("", "tlim-shadow-")
 	if err != nil {
 		return nil, fmt.Errorf("a folder for what would be written: %w", err)
 	}
-	r.onStop("scratch folder", func(context.Context) error { return os.RemoveAll(dir) })
+	s.onStop("scratch folder", func(context.Context) error { return os.RemoveAll(dir) })
 	scratch, err := store.Open(ctx, store.Config{Driver: "sqlite", DSN: filepath.Join(dir, "scratch.db"), Migrate: store.MigrateAuto,
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, err
 	}
-	r.onStop("scratch database", func(context.Context) error { return scratch.Close() })
+	s.onStop("scratch database", func(context.Context) error { return scratch.Close() })
 	return scratch, nil
 }
 
 // health is ready while copies come.
-func (r *shadowRun) health(context.Context) (h health) {
+func (s *shadowRun) health(context.Context) (h health) {
 	defer h.conclude()
-	h.Component = r.cfg.XMPP.Component
-	if !r.ready.Load() {
+	h.Component = s.cfg.XMPP.Component
+	if !s.ready.Load() {
 		h.Link, h.Database, h.Users, h.Messages = partState{State: "starting", Text: "starting"}, partState{State: "starting"}, partState{State: "starting"}, partState{State: "starting"}
 		return h
 	}
 	h.Database, h.Users = partState{OK: true, State: "shadow"}, partState{OK: true, State: "shadow"}
 	h.Messages = partState{OK: true, State: "shadow"}
-	if !r.comparison.Linked() {
-		h.Link = partState{State: "waiting", Text: "copies: " + r.linkText()}
+	if !s.comparison.Linked() {
+		h.Link = partState{State: "waiting", Text: "copies: " + s.linkText()}
 		return h
 	}
 	h.Link = partState{OK: true, State: "up"}
 	return h
 }
 
-func (r *shadowRun) linkText() string {
-	status, known := r.link.Status()
+func (s *shadowRun) linkText() string {
+	status, known := s.link.Status()
 	switch {
 	case !known:
 		return "the link is closed"
@@ -285,13 +285,13 @@ func (r *shadowRun) linkText() string {
 }
 
 // status is the line of `systemctl status`.
-func (r *shadowRun) status() string {
+func (s *shadowRun) status() string {
 	switch {
-	case !r.ready.Load():
+	case !s.ready.Load():
 		return "starting a shadow run"
-	case !r.comparison.Linked():
-		return "shadow run: " + r.linkText()
+	case !s.comparison.Linked():
+		return "shadow run: " + s.linkText()
 	}
-	report := r.comparison.Report(false)
+	report := s.comparison.Report(false)
 	return fmt.Sprintf("shadow run: %d messages compared, %d differences unexplained", report.Messages.Compared, report.Unexplained)
 }

@@ -64,8 +64,8 @@ const (
 )
 
 // key is the key of the configuration that says where files lie, with what to do where two processes have different ones.
-func (f *sharedFiles) key() (key, remedy string) {
-	if f.app.cfg.Files.S3.Endpoint.Reveal() != "" {
+func (s *sharedFiles) key() (key, remedy string) {
+	if s.app.cfg.Files.S3.Endpoint.Reveal() != "" {
 		return "files.s3", "both need the same endpoint and bucket"
 	}
 	return "files.dir", "it has to be a folder that both machines share, or files have to lie in S3 (files.s3)"
@@ -73,17 +73,17 @@ func (f *sharedFiles) key() (key, remedy string) {
 
 // claim refuses files that a tlim on another database has: each of the two would lead, and clean up what the other one stored. Where the store of
 // files is away nobody can tell, and the start goes on, as ever.
-func (f *sharedFiles) claim(ctx context.Context, db *store.Store) error {
+func (s *sharedFiles) claim(ctx context.Context, db *store.Store) error {
 	id, err := db.Secret(ctx, "database", blob.NewID())
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, markTime)
 	defer cancel()
-	whose, err := blob.Claim(ctx, f.blobs, id)
-	switch key, _ := f.key(); {
+	whose, err := blob.Claim(ctx, s.blobs, id)
+	switch key, _ := s.key(); {
 	case err != nil:
-		f.app.log.Error("standby.enabled: it is not known whether the files are those of this database", "error", err)
+		s.app.log.Error("standby.enabled: it is not known whether the files are those of this database", "error", err)
 	case whose != id:
 		return &standby.RefusedError{Text: fmt.Sprintf("%s: a tlim on another database has these files; two that take turns need the same store.dsn. If that database is gone for good, remove %s there, and start again",
 			key, blob.OwnerFile(key == "files.s3"))}
@@ -92,50 +92,50 @@ func (f *sharedFiles) claim(ctx context.Context, db *store.Store) error {
 }
 
 // mark writes the marker of this process. Where the store of files is away, the start goes on, as ever: a standby tries it again.
-func (f *sharedFiles) mark(ctx context.Context) (told string) {
+func (s *sharedFiles) mark(ctx context.Context) (told string) {
 	ctx, cancel := context.WithTimeout(ctx, markTime)
 	defer cancel()
-	err := f.put(ctx)
+	err := s.put(ctx)
 	if err == nil {
-		return loadString(&f.marker)
+		return loadString(&s.marker)
 	}
-	f.app.log.Error("standby.enabled: no marker can be written to the files, so that nobody can tell whether two processes share them", "error", err)
-	if f.denied != nil {
+	s.app.log.Error("standby.enabled: no marker can be written to the files, so that nobody can tell whether two processes share them", "error", err)
+	if s.denied != nil {
 		return markerDenied
 	}
 	return ""
 }
 
-func (f *sharedFiles) put(ctx context.Context) error {
-	id, err := blob.PutMarker(ctx, f.blobs, f.process)
+func (s *sharedFiles) put(ctx context.Context) error {
+	id, err := blob.PutMarker(ctx, s.blobs, s.process)
 	if err == nil {
-		f.marker.Store(id)
+		s.marker.Store(id)
 	} else if blob.Denied(err) {
-		f.denied = err
+		s.denied = err
 	}
 	return err
 }
 
 // unmark removes the marker at the end.
-func (f *sharedFiles) unmark(ctx context.Context) error {
-	id := loadString(&f.marker)
+func (s *sharedFiles) unmark(ctx context.Context) error {
+	id := loadString(&s.marker)
 	if id == "" {
 		return nil
 	}
-	if err := f.blobs.Remove(ctx, id); err != nil { // it is a few bytes that stay
-		f.app.log.Warn("the marker in the files was not removed", "file", id, "error", err)
+	if err := s.blobs.Remove(ctx, id); err != nil { // it is a few bytes that stay
+		s.app.log.Warn("the marker in the files was not removed", "file", id, "error", err)
 	}
 	return nil
 }
 
 // fits says in words why this process could not go on where that leader ends.
-func (f *sharedFiles) fits(ctx context.Context, leader store.Leader) error {
-	x := f.app.cfg.XMPP
+func (s *sharedFiles) fits(ctx context.Context, leader store.Leader) error {
+	x := s.app.cfg.XMPP
 	who := fmt.Sprintf("the tlim that leads (%s, process %d, %s)", leader.Host, leader.PID, leader.Address)
 	refused := func(text string, args ...any) error {
 		return &standby.RefusedError{Text: fmt.Sprintf(text, args...)}
 	}
-	key, remedy := f.key()
+	key, remedy := s.key()
 	switch {
 	case leader.Domain != x.Domain:
 		return refused("xmpp.domain: %s has %s, this one has %s; a standby needs the same configuration", who, leader.Domain, x.Domain)
@@ -145,20 +145,20 @@ func (f *sharedFiles) fits(ctx context.Context, leader store.Leader) error {
 		return refused("standby.enabled: %s runs without it, and would take the database back at its next start; set it there as well, restart that one, then start this one", who)
 	case leader.Marker == markerDenied:
 		return refused("%s: %s cannot write to its files (its log says why); mend that, restart it, then start this one", key, who)
-	case f.denied != nil:
-		return refused("%s: this process cannot write to the files that %s has: %v", key, who, f.denied)
+	case s.denied != nil:
+		return refused("%s: this process cannot write to the files that %s has: %v", key, who, s.denied)
 	case leader.Marker == "":
-		f.app.log.Warn("the leader could write no marker to its files when it started; it is not known whether both have the same ones")
+		s.app.log.Warn("the leader could write no marker to its files when it started; it is not known whether both have the same ones")
 		return nil
 	}
-	if loadString(&f.marker) == "" { // they were away when this process started
-		if err := f.put(ctx); f.denied != nil {
-			return f.fits(ctx, leader)
+	if loadString(&s.marker) == "" { // they were away when this process started
+		if err := s.put(ctx); s.denied != nil {
+			return s.fits(ctx, leader)
 		} else if err != nil {
 			return err
 		}
 	}
-	err := blob.ReadMarker(ctx, f.blobs, leader.Marker, leader.Process)
+	err := blob.ReadMarker(ctx, s.blobs, leader.Marker, leader.Process)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
 		return refused("%s: %s has other files than this one: its marker %s is not there; %s", key, who, leader.Marker, remedy)
@@ -169,12 +169,12 @@ func (f *sharedFiles) fits(ctx context.Context, leader store.Leader) error {
 }
 
 // sees reads the marker of the process that stands by, which has read that of the leader.
-func (f *sharedFiles) sees(ctx context.Context, other store.Leader) error {
+func (s *sharedFiles) sees(ctx context.Context, other store.Leader) error {
 	if other.Marker == "" || other.Marker == markerDenied {
 		return nil
 	}
-	if err := blob.ReadMarker(ctx, f.blobs, other.Marker, other.Process); err != nil {
-		key, remedy := f.key()
+	if err := blob.ReadMarker(ctx, s.blobs, other.Marker, other.Process); err != nil {
+		key, remedy := s.key()
 		return fmt.Errorf("%s: what %s (process %d) writes cannot be read here: %w; %s", key, other.Host, other.PID, err, remedy)
 	}
 	return nil
@@ -187,7 +187,7 @@ type turned struct {
 }
 
 // TakeOver is the role's.
-func (d turned) TakeOver(ctx context.Context) (store.State, error) { return d.role.TakeOver(ctx) }
+func (t turned) TakeOver(ctx context.Context) (store.State, error) { return t.role.TakeOver(ctx) }
 
 // registerRole makes the metrics of the role, and of which node of the database does the work.
 func (a *App) registerRole(role *standby.Role, db *store.Store) error {
@@ -267,12 +267,12 @@ func (a *App) roleNow() roleState {
 }
 
 // sentence says of a standby who leads.
-func (s roleState) sentence() string {
+func (r roleState) sentence() string {
 	switch {
-	case s.Other == nil:
+	case r.Other == nil:
 		return "standby: no leader has told of itself yet"
-	case !s.Other.Alive:
-		return fmt.Sprintf("standby: %s (process %d, %s) led, and is silent", s.Other.Host, s.Other.PID, s.Other.Address)
+	case !r.Other.Alive:
+		return fmt.Sprintf("standby: %s (process %d, %s) led, and is silent", r.Other.Host, r.Other.PID, r.Other.Address)
 	}
-	return fmt.Sprintf("standby: %s (process %d, %s, tlim %s) leads", s.Other.Host, s.Other.PID, s.Other.Address, s.Other.Version)
+	return fmt.Sprintf("standby: %s (process %d, %s, tlim %s) leads", r.Other.Host, r.Other.PID, r.Other.Address, r.Other.Version)
 }

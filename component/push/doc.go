@@ -66,8 +66,8 @@ func plain(err error) error {
 // dialError says that there was no connection at all.
 type dialError struct{ err error }
 
-func (e *dialError) Error() string { return "dial: " + e.err.Error() }
-func (e *dialError) Unwrap() error { return e.err }
+func (d *dialError) Error() string { return "dial: " + d.err.Error() }
+func (d *dialError) Unwrap() error { return d.err }
 
 // passing says whether a status is the kind of trouble that goes away by itself.
 func passing(status int) bool {

@@ -23,13 +23,13 @@ func NewEventHook(cfg WebhookConfig) *EventHook {
 
 // Post makes one call; 2xx takes it. Its error is an *[events.Failure]: the receiver could not be reached, asks for time (429, 503), or answered
 // something else.
-func (h *EventHook) Post(ctx context.Context, id string, body []byte) error {
-	now := h.cfg.Now()
-	req, err := h.cfg.request(id, body, now)
+func (e *EventHook) Post(ctx context.Context, id string, body []byte) error {
+	now := e.cfg.Now()
+	req, err := e.cfg.request(id, body, now)
 	if err != nil {
 		return &events.Failure{Err: errors.New("events.webhook.url is no address"), Away: true}
 	}
-	resp, _, err := do(ctx, h.client, req)
+	resp, _, err := do(ctx, e.client, req)
 	switch {
 	case err != nil:
 		return &events.Failure{Err: err, Away: errors.As(err, new(*dialError))}

@@ -110,8 +110,8 @@ func (w *Webhook) Push(ctx context.Context, n outbox.Note) (retry bool, err erro
 }
 
 // request is a signed one.
-func (c *WebhookConfig) request(id string, body []byte, now time.Time) (*http.Request, error) {
-	req, err := http.NewRequest(http.MethodPost, c.URL, bytes.NewReader(body))
+func (w *WebhookConfig) request(id string, body []byte, now time.Time) (*http.Request, error) {
+	req, err := http.NewRequest(http.MethodPost, w.URL, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (c *WebhookConfig) request(id string, body []byte, now time.Time) (*http.Re
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set(HeaderID, id)
 	req.Header.Set(HeaderTimestamp, timestamp)
-	req.Header.Set(HeaderSignature, Sign(c.Secret, timestamp, body))
+	req.Header.Set(HeaderSignature, Sign(w.Secret, timestamp, body))
 	return req, nil
 }
 

@@ -20,22 +20,22 @@ type passing struct {
 }
 
 // Write passes a piece on.
-func (o *passing) Write(b []byte) (int, error) {
-	_ = o.control.SetWriteDeadline(time.Now().Add(o.slow)) // a ResponseWriter of a test has none
-	return o.ResponseWriter.Write(b)
+func (p *passing) Write(b []byte) (int, error) {
+	_ = p.control.SetWriteDeadline(time.Now().Add(p.slow)) // a ResponseWriter of a test has none
+	return p.ResponseWriter.Write(b)
 }
 
 // Hijack hands the connection of a WebSocket over.
-func (o *passing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffers, err := o.control.Hijack()
+func (p *passing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffers, err := p.control.Hijack()
 	if err != nil {
 		return nil, nil, err
 	}
-	return &patient{Conn: conn, slow: o.slow, idle: o.idle}, buffers, nil
+	return &patient{Conn: conn, slow: p.slow, idle: p.idle}, buffers, nil
 }
 
 // Unwrap is for [http.ResponseController].
-func (o *passing) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+func (p *passing) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // patient is a connection on which the other side has so long to take a piece, and, where idle is set, that ends when nothing
 // moved either way for so long.

@@ -69,19 +69,19 @@ const (
 	Stopping                   // this process ends
 )
 
-func (c ProxyConfig) withDefaults() ProxyConfig {
+func (p ProxyConfig) withDefaults() ProxyConfig {
 	for _, d := range []struct {
 		v        *time.Duration
 		standard time.Duration
-	}{{&c.Dial, 10 * time.Second}, {&c.Hold, 5 * time.Minute}, {&c.Idle, 10 * time.Minute}, {&c.Slow, 30 * time.Second}} {
+	}{{&p.Dial, 10 * time.Second}, {&p.Hold, 5 * time.Minute}, {&p.Idle, 10 * time.Minute}, {&p.Slow, 30 * time.Second}} {
 		if *d.v == 0 {
 			*d.v = d.standard
 		}
 	}
-	if c.Body == 0 {
-		c.Body = 1 << 20
+	if p.Body == 0 {
+		p.Body = 1 << 20
 	}
-	return c
+	return p
 }
 
 // Proxy passes requests on to the XMPP server. It is safe for concurrent use; how many there are at once is its caller's to

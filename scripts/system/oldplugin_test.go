@@ -101,28 +101,28 @@ type subscriptions struct {
 	done chan struct{}
 }
 
-func (o *subscriptions) Subscribed()                   { o.Do(func() { close(o.done) }) }
+func (s *subscriptions) Subscribed()                   { s.Do(func() { close(s.done) }) }
 func (*subscriptions) LinkUp()                         {}
 func (*subscriptions) LinkDown()                       {}
 func (*subscriptions) Copied(stanza.Stanza, time.Time) {}
-func (p *oldPlugin) note(err error, what string) { // as the plugin: logged, and gone on
+func (o *oldPlugin) note(err error, what string) { // as the plugin: logged, and gone on
 	if err != nil {
-		p.t.Logf("the plugin's player: %s: %v", what, err)
+		o.t.Logf("the plugin's player: %s: %v", what, err)
 	}
 }
 
 // count is how many stanzas it has worked off.
-func (p *oldPlugin) count() (n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, k := range p.handled {
+func (o *oldPlugin) count() (n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, k := range o.handled {
 		n += k
 	}
 	return n
 }
 
 // CopiedMessage is the interceptor: incoming, not processed.
-func (p *oldPlugin) CopiedMessage(st stanza.Stanza) {
+func (o *oldPlugin) CopiedMessage(st stanza.Stanza) {
 	if strings.HasPrefix(st.To, "admin@") { // the server passes on what is addressed to it alone; the plugin keeps it from doing so
 		return
 	}
@@ -142,56 +142,56 @@ func (p *oldPlugin) CopiedMessage(st stanza.Stanza) {
 			return
 		}
 		if revoke := env.Type == "MTT-101" || env.Type == "MTS-101"; revoke {
-			for _, o := range objects { // M12, before the pool
-				p.exec("DELETE FROM ofmessage WHERE msg_id = ?", o["msg_id"])
+			for _, one := range objects { // M12, before the pool
+				o.exec("DELETE FROM ofmessage WHERE msg_id = ?", one["msg_id"])
 			}
 		}
-		p.pool.Go(func() {
+		o.pool.Go(func() {
 			time.Sleep(time.Duration(rand.IntN(1500)) * time.Millisecond) // a busy pool; nothing waits for this time
-			if p.faults[env.ID] == lateRows {
+			if o.faults[env.ID] == lateRows {
 				time.Sleep(8 * time.Second)
 			}
-			p.handle(env, objects)
-			p.mu.Lock()
-			p.handled[env.ID]++
-			p.mu.Unlock()
+			o.handle(env, objects)
+			o.mu.Lock()
+			o.handled[env.ID]++
+			o.mu.Unlock()
 		})
 	}
 }
 
-func (p *oldPlugin) handle(env lab.Envelope, objects []map[string]any) {
+func (o *oldPlugin) handle(env lab.Envelope, objects []map[string]any) {
 	body := storedBody(env.Body)
 	switch {
 	case strings.HasPrefix(env.Type, "MTT-"):
 		if env.Type != "MTT-100" {
-			p.chat(env.From, env.To)
-			p.chat(env.To, env.From)
-			p.store(env, body, env.To, env.From)
+			o.chat(env.From, env.To)
+			o.chat(env.To, env.From)
+			o.store(env, body, env.To, env.From)
 		}
-		p.offline(env, body, env.From, env.To)
+		o.offline(env, body, env.From, env.To)
 	case strings.HasPrefix(env.Type, "MTS-") && len(objects) > 0:
 		group, _ := objects[0]["session_id"].(string)
 		if group == "" {
 			return
 		}
 		if env.Type != "MTS-100" {
-			p.store(env, body, group, group)
-			p.exec("UPDATE ofsession SET session_modify_time = ? WHERE session_id = ?", stamp(), group) // S7
+			o.store(env, body, group, group)
+			o.exec("UPDATE ofsession SET session_modify_time = ? WHERE session_id = ?", stamp(), group) // S7
 		}
-		for _, member := range p.members(group) { // B3
-			p.offline(env, body, group, member)
+		for _, member := range o.members(group) { // B3
+			o.offline(env, body, group, member)
 		}
 	}
 	if env.Type == "MTT-100" || env.Type == "MTS-100" {
-		for _, o := range objects {
-			p.status(o["msg_id"], env.To, env.From)
+		for _, one := range objects {
+			o.status(one["msg_id"], env.To, env.From)
 		}
 	}
 }
 
 // store is M2, then M1 where there is none, in one transaction.
-func (p *oldPlugin) store(env lab.Envelope, body, to, session string) {
-	what, from, msgType := p.faults[env.ID], env.From, env.Type
+func (o *oldPlugin) store(env lab.Envelope, body, to, session string) {
+	what, from, msgType := o.faults[env.ID], env.From, env.Type
 	rows := 1
 	switch what {
 	case lostRow:
@@ -208,9 +208,9 @@ func (p *oldPlugin) store(env lab.Envelope, body, to, session string) {
 		rows = 2
 	}
 	ctx := context.Background()
-	tx, err := p.db.BeginTx(ctx, nil)
+	tx, err := o.db.BeginTx(ctx, nil)
 	if err != nil {
-		p.note(err, "M2")
+		o.note(err, "M2")
 		return
 	}
 	var n int
@@ -226,18 +226,18 @@ func (p *oldPlugin) store(env lab.Envelope, body, to, session string) {
 	} else {
 		err = tx.Commit()
 	}
-	p.note(err, "M1")
+	o.note(err, "M1")
 }
 
 // offline is the offline rule with O1. session is the sender of a 1:1 message, or the group.
-func (p *oldPlugin) offline(env lab.Envelope, body, session, receiver string) {
+func (o *oldPlugin) offline(env lab.Envelope, body, session, receiver string) {
 	insert := func(owner string, status int) {
-		p.exec("INSERT INTO ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, msg_status, delete_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		o.exec("INSERT INTO ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, msg_status, delete_user) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			lab.NewID(), null(env.ID), env.Type, env.From, session, env.Time, body, session, status, owner)
 	}
-	there, sender := p.online[receiver], p.online[env.From]
+	there, sender := o.online[receiver], o.online[env.From]
 	if !there.mobile {
-		switch p.faults[env.ID] {
+		switch o.faults[env.ID] {
 		case lostQueue:
 		case otherOwner:
 			insert(strangeOwner, 0)
@@ -252,7 +252,7 @@ func (p *oldPlugin) offline(env lab.Envelope, body, session, receiver string) {
 			insert(receiver, status) // row A
 		}
 	}
-	if p.faults[env.ID] == extraQueue {
+	if o.faults[env.ID] == extraQueue {
 		insert(strangeOwner, 0)
 	}
 	if sender.web && !sender.mobile {
@@ -265,28 +265,28 @@ func (p *oldPlugin) offline(env lab.Envelope, body, session, receiver string) {
 }
 
 // chat is C2, then C3 or C4.
-func (p *oldPlugin) chat(user, other string) {
-	if user == other || p.number("SELECT COUNT(*) FROM ofchat WHERE chat_user = ? AND chat_other = ?", user, other) > 0 {
-		p.exec("UPDATE ofchat SET chat_modify_time = ? WHERE chat_user = ? AND chat_other = ?", stamp(), user, other)
+func (o *oldPlugin) chat(user, other string) {
+	if user == other || o.number("SELECT COUNT(*) FROM ofchat WHERE chat_user = ? AND chat_other = ?", user, other) > 0 {
+		o.exec("UPDATE ofchat SET chat_modify_time = ? WHERE chat_user = ? AND chat_other = ?", stamp(), user, other)
 		return
 	}
-	p.exec("INSERT INTO ofchat (chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_modify_time, chat_pic) VALUES (?, ?, ?, ?, ?, NULL, NULL)",
+	o.exec("INSERT INTO ofchat (chat_id, chat_name, chat_user, chat_other, chat_create_time, chat_modify_time, chat_pic) VALUES (?, ?, ?, ?, ?, NULL, NULL)",
 		lab.NewID(), user, user, other, stamp())
 }
 
 // status is T4, then T1 or T2.
-func (p *oldPlugin) status(msgID any, sender, reader string) {
-	if p.number("SELECT COUNT(*) FROM ofstatus WHERE msg_id = ? AND reader = ?", msgID, reader) > 0 {
-		p.exec("UPDATE ofstatus SET status = 1 WHERE msg_id = ? AND reader = ?", msgID, reader)
+func (o *oldPlugin) status(msgID any, sender, reader string) {
+	if o.number("SELECT COUNT(*) FROM ofstatus WHERE msg_id = ? AND reader = ?", msgID, reader) > 0 {
+		o.exec("UPDATE ofstatus SET status = 1 WHERE msg_id = ? AND reader = ?", msgID, reader)
 		return
 	}
-	p.exec("INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES (?, ?, ?, ?, 1)", lab.NewID(), msgID, sender, reader)
+	o.exec("INSERT INTO ofstatus (id_, msg_id, sender, reader, status) VALUES (?, ?, ?, ?, 1)", lab.NewID(), msgID, sender, reader)
 }
 
-func (p *oldPlugin) members(group string) (list []string) {
-	rows, err := p.db.QueryContext(context.Background(), "SELECT * FROM ofsubscriber WHERE session_id = ?", group)
+func (o *oldPlugin) members(group string) (list []string) {
+	rows, err := o.db.QueryContext(context.Background(), "SELECT * FROM ofsubscriber WHERE session_id = ?", group)
 	if err != nil {
-		p.note(err, "B3")
+		o.note(err, "B3")
 		return nil
 	}
 	defer rows.Close()
@@ -294,22 +294,22 @@ func (p *oldPlugin) members(group string) (list []string) {
 		var user, session string
 		var name, login, pic, ts sql.NullString
 		if err := rows.Scan(&user, &name, &login, &pic, &session, &ts); err != nil {
-			p.note(err, "B3")
+			o.note(err, "B3")
 		}
 		list = append(list, user)
 	}
-	p.note(rows.Err(), "B3")
+	o.note(rows.Err(), "B3")
 	slices.Sort(list)
 	return list
 }
 
-func (p *oldPlugin) exec(query string, args ...any) {
-	_, err := p.db.ExecContext(context.Background(), query, args...)
-	p.note(err, query)
+func (o *oldPlugin) exec(query string, args ...any) {
+	_, err := o.db.ExecContext(context.Background(), query, args...)
+	o.note(err, query)
 }
 
-func (p *oldPlugin) number(query string, args ...any) (n int) {
-	p.note(p.db.QueryRowContext(context.Background(), query, args...).Scan(&n), query)
+func (o *oldPlugin) number(query string, args ...any) (n int) {
+	o.note(o.db.QueryRowContext(context.Background(), query, args...).Scan(&n), query)
 	return n
 }
 

@@ -64,17 +64,17 @@ type shadowReport struct {
 }
 
 // differences are the counts by what and rule.
-func (r shadowReport) differences() map[string]int {
+func (s shadowReport) differences() map[string]int {
 	found := map[string]int{}
-	for _, d := range r.Differences {
+	for _, d := range s.Differences {
 		found[d.What+" | "+d.Rule] = d.Count
 	}
 	return found
 }
 
-func (r shadowReport) reasons() map[string]int {
+func (s shadowReport) reasons() map[string]int {
 	found := map[string]int{}
-	for _, reason := range r.Reasons {
+	for _, reason := range s.Reasons {
 		found[reason.Reason] = reason.Count
 	}
 	return found
@@ -154,22 +154,22 @@ func startShadow(t *testing.T, config map[string]any) *shadowProcess {
 }
 
 // stop ends it by SIGTERM and reads its report.
-func (p *shadowProcess) stop() (r shadowReport, code int) {
-	p.t.Helper()
-	check(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
+func (s *shadowProcess) stop() (r shadowReport, code int) {
+	s.t.Helper()
+	check(s.t, s.cmd.Process.Signal(syscall.SIGTERM))
 	select {
-	case <-p.done:
-	case <-within(p.t, 2*time.Minute).Done():
-		p.t.Fatalf("the shadow run does not end: %s", p.logged.String())
+	case <-s.done:
+	case <-within(s.t, 2*time.Minute).Done():
+		s.t.Fatalf("the shadow run does not end: %s", s.logged.String())
 	}
-	if err := json.Unmarshal(p.stdout.Bytes(), &r); err != nil {
-		p.t.Fatalf("the report: %v: %s; %s", err, p.stdout.String(), p.logged.String())
+	if err := json.Unmarshal(s.stdout.Bytes(), &r); err != nil {
+		s.t.Fatalf("the report: %v: %s; %s", err, s.stdout.String(), s.logged.String())
 	}
-	left := must[[]os.DirEntry](p.t)(os.ReadDir(p.cmd.Dir))
+	left := must[[]os.DirEntry](s.t)(os.ReadDir(s.cmd.Dir))
 	if len(left) != 1 {
-		p.t.Errorf("got %v left in its folder, want the configuration alone", left)
+		s.t.Errorf("got %v left in its folder, want the configuration alone", left)
 	}
-	return r, p.cmd.ProcessState.ExitCode()
+	return r, s.cmd.ProcessState.ExitCode()
 }
 
 // oldSite is a site of the old plugin: an Openfire of the test's own, because copies bring all that goes through a server, and a database of which
@@ -217,20 +217,20 @@ func newOldSite(t *testing.T, members []string) *oldSite {
 }
 
 // dump is all that the database holds: tables, columns and rows.
-func (s *oldSite) dump() string {
-	s.t.Helper()
+func (o *oldSite) dump() string {
+	o.t.Helper()
 	var b strings.Builder
 	var tables []string
-	rows := must[*sql.Rows](s.t)(s.db.QueryContext(within(s.t, soon), "SHOW TABLES"))
+	rows := must[*sql.Rows](o.t)(o.db.QueryContext(within(o.t, soon), "SHOW TABLES"))
 	for rows.Next() {
 		var name string
-		check(s.t, rows.Scan(&name))
+		check(o.t, rows.Scan(&name))
 		tables = append(tables, name)
 	}
-	check(s.t, errors.Join(rows.Err(), rows.Close()))
+	check(o.t, errors.Join(rows.Err(), rows.Close()))
 	for _, name := range tables {
-		rows := must[*sql.Rows](s.t)(s.db.QueryContext(within(s.t, soon), "SELECT * FROM "+name+" ORDER BY 1, 2"))
-		columns := must[[]string](s.t)(rows.Columns())
+		rows := must[*sql.Rows](o.t)(o.db.QueryContext(within(o.t, soon), "SELECT * FROM "+name+" ORDER BY 1, 2"))
+		columns := must[[]string](o.t)(rows.Columns())
 		fmt.Fprintln(&b, name, columns)
 		for rows.Next() {
 			values := make([]sql.NullString, len(columns))
@@ -238,26 +238,26 @@ func (s *oldSite) dump() string {
 			for i := range values {
 				into[i] = &values[i]
 			}
-			check(s.t, rows.Scan(into...))
+			check(o.t, rows.Scan(into...))
 			fmt.Fprintln(&b, values)
 		}
-		check(s.t, errors.Join(rows.Err(), rows.Close()))
+		check(o.t, errors.Join(rows.Err(), rows.Close()))
 	}
 	return b.String()
 }
 
-func (s *oldSite) login(user, resource, show string) *lab.Client {
-	s.t.Helper()
-	c := must[*lab.Client](s.t)(lab.Dial(within(s.t, soon), s.server.C2S, s.server.Domain, user, password(user), resource, lab.WithPresence(show, 0)))
-	s.t.Cleanup(func() {
+func (o *oldSite) login(user, resource, show string) *lab.Client {
+	o.t.Helper()
+	c := must[*lab.Client](o.t)(lab.Dial(within(o.t, soon), o.server.C2S, o.server.Domain, user, password(user), resource, lab.WithPresence(show, 0)))
+	o.t.Cleanup(func() {
 		if err := c.Close(); err != nil {
-			s.t.Error(err)
+			o.t.Error(err)
 		}
 	})
 	return c
 }
 
-func (s *oldSite) address(user string) string { return user + "@" + s.server.Domain }
+func (o *oldSite) address(user string) string { return user + "@" + o.server.Domain }
 
 // A run beside the old plugin reports what was planted in it and nothing else: differences that PROTOCOL.md makes under their rules, and the faults as
 // unexplained.

@@ -34,11 +34,11 @@ func newSmackDevice(w *world, s *lab.Smack, user, resource string) *smackDevice 
 }
 
 // shown is in which forms it was given a message, in order: a copy, an ASYNC copy, a carbon.
-func (d *smackDevice) shown(id string) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+func (s *smackDevice) shown(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var forms []string
-	for _, m := range d.got {
+	for _, m := range s.got {
 		switch env, err := m.Envelope(); {
 		case m.Has("sent", "urn:xmpp:carbons:2"), m.Has("received", "urn:xmpp:carbons:2"):
 			if strings.Contains(string(m.Raw), id) {

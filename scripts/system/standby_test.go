@@ -17,20 +17,20 @@ import (
 	"tlim/scripts/lab"
 )
 
-// twins are two tlim with one configuration, of which one leads.
-type twins struct {
+// processes are two tlim with one configuration, of which one leads.
+type processes struct {
 	*world
 	standby *lab.Tlim // and world.tlim leads
 }
 
 // newTwins starts them on a MariaDB of their own.
-func newTwins(t *testing.T) *twins {
+func newTwins(t *testing.T) *processes {
 	t.Helper()
 	return newTwinsOf(t, "", "")
 }
 
 // newTwinsOf starts them of two binaries; "" is this checkout's.
-func newTwinsOf(t *testing.T, leader, standby string) *twins {
+func newTwinsOf(t *testing.T, leader, standby string) *processes {
 	t.Helper()
 	s := must[*lab.Server](t)(openfire())
 	config := onMariaDB(t)
@@ -41,7 +41,7 @@ func newTwinsOf(t *testing.T, leader, standby string) *twins {
 	}
 	w.tlim = startTlim(t, of(leader))
 	check(t, w.tlim.AwaitReady(within(t, time.Minute)))
-	p := &twins{world: w, standby: startTlim(t, of(standby))}
+	p := &processes{world: w, standby: startTlim(t, of(standby))}
 	p.stands()
 	return p
 }
@@ -58,7 +58,7 @@ type roles struct {
 
 // stands waits until one leads, the other one stands by, and both see each other. On a busy machine a leader can miss its heartbeats: then they have
 // changed by themselves, and the one that was deposed has ended.
-func (p *twins) stands() {
+func (p *processes) stands() {
 	t := p.t
 	t.Helper()
 	sees := func(one, other *lab.Tlim, role, others string) (bool, error) {
@@ -100,7 +100,7 @@ func (p *twins) stands() {
 }
 
 // turn says that the other one leads from now on.
-func (p *twins) turn() { p.tlim, p.standby = p.standby, p.tlim }
+func (p *processes) turn() { p.tlim, p.standby = p.standby, p.tlim }
 
 // standbyAll is for what takes a dozen seconds more.
 var standbyAll = flag.Bool("standby.all", false, "TestStandby: the leader is paused as well, instead of only killed and stopped")
@@ -180,7 +180,7 @@ func TestStandby(t *testing.T) {
 }
 
 // refuses looks at what the standby answers.
-func (p *twins) refuses() {
+func (p *processes) refuses() {
 	t := p.t
 	t.Helper()
 	for _, c := range []struct{ method, path, accept, want string }{
@@ -207,7 +207,7 @@ func (p *twins) refuses() {
 }
 
 // post calls with a key by which a repeated call is known.
-func (p *twins) post(endpoint, key string, values ...string) (string, error) {
+func (p *processes) post(endpoint, key string, values ...string) (string, error) {
 	request, err := http.NewRequestWithContext(within(p.t, soon), http.MethodPost, p.tlim.URL+"/plugins/tlim/"+endpoint, strings.NewReader(pairs(values...).Encode()))
 	if err != nil {
 		return "", err

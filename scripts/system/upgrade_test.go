@@ -29,7 +29,7 @@ func TestUpgradeWithoutAnOutage(t *testing.T) {
 	p.known(own...)
 	client := p.login(own[0], "token", lab.WithPresence("", 0), lab.WithDirected(p.component))
 	token := p.token(client)
-	u := &upgrade{twins: p, people: own, token: token, groups: map[string]string{}}
+	u := &upgrade{processes: p, people: own, token: token, groups: map[string]string{}}
 	c.more(100)
 	u.works("the older one, on what the newer one has added to")
 
@@ -68,7 +68,7 @@ func TestUpgradeWithoutAnOutage(t *testing.T) {
 
 // upgrade is what callers do at each leader.
 type upgrade struct {
-	*twins
+	*processes
 	people  []string
 	token   string
 	first   string            // answer to the call that is repeated

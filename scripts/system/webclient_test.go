@@ -67,31 +67,31 @@ func webLogin(w *world, user, resource string) *webClient {
 }
 
 // await waits for what matches, and returns its first group; what was heard so far is forgotten.
-func (c *webClient) await(pattern string) string {
-	c.t.Helper()
-	re, ctx := regexp.MustCompile(pattern), within(c.t, soon)
+func (w *webClient) await(pattern string) string {
+	w.t.Helper()
+	re, ctx := regexp.MustCompile(pattern), within(w.t, soon)
 	for {
-		if found := re.FindStringSubmatchIndex(c.text); found != nil {
+		if found := re.FindStringSubmatchIndex(w.text); found != nil {
 			piece := ""
 			if len(found) > 2 {
-				piece = c.text[found[2]:found[3]]
+				piece = w.text[found[2]:found[3]]
 			}
-			c.text = c.text[found[1]:]
+			w.text = w.text[found[1]:]
 			return piece
 		}
-		c.ask()
+		w.ask()
 		select {
-		case more := <-c.heard:
-			c.text += more
+		case more := <-w.heard:
+			w.text += more
 		case <-ctx.Done():
-			c.t.Fatalf("waited in vain for %s, got %s", pattern, c.text)
+			w.t.Fatalf("waited in vain for %s, got %s", pattern, w.text)
 		}
 	}
 }
 
 // bosh is XEP-0124 with one request at a time, which waits a second for something to come. Of two at once the second may be the first to
 // be read, and for that Openfire 4.2 ends the session.
-func (c *webClient) bosh(url, domain string) {
+func (w *webClient) bosh(url, domain string) {
 	const outside = `xmlns="http://jabber.org/protocol/httpbind" xmlns:xmpp="urn:xmpp:xbosh"`
 	ctx, stop := context.WithCancel(context.Background())
 	var (
@@ -144,43 +144,43 @@ func (c *webClient) bosh(url, domain string) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			c.heard <- text
+			w.heard <- text
 			if open = err != nil; len(waiting) > 0 {
 				step()
 			}
 		})
 	}
-	first := must[string](c.t)(post(fmt.Sprintf(`<body rid="1000" to="%s" xml:lang="zh" wait="1" hold="1" ver="1.6" xmpp:version="1.0" %s/>`, domain, outside)))
+	first := must[string](w.t)(post(fmt.Sprintf(`<body rid="1000" to="%s" xml:lang="zh" wait="1" hold="1" ver="1.6" xmpp:version="1.0" %s/>`, domain, outside)))
 	found := regexp.MustCompile(`sid=["']([^"']*)["']`).FindStringSubmatch(first)
 	if found == nil {
-		c.t.Fatalf("no session: %s", first)
+		w.t.Fatalf("no session: %s", first)
 	}
 	sid = found[1]
-	c.heard <- first
-	c.ask = func() {
+	w.heard <- first
+	w.ask = func() {
 		mu.Lock()
 		defer mu.Unlock()
 		step()
 	}
-	c.send = func(element string) {
+	w.send = func(element string) {
 		mu.Lock()
 		defer mu.Unlock()
 		waiting = append(waiting, element)
 		step()
 	}
-	c.restart = func() { c.send(again) }
-	c.t.Cleanup(func() { stop(); under.Wait() })
+	w.restart = func() { w.send(again) }
+	w.t.Cleanup(func() { stop(); under.Wait() })
 }
 
 // webSocket is RFC 7395 over RFC 6455.
-func (c *webClient) webSocket(host, path, domain string) {
-	conn := must[net.Conn](c.t)((&net.Dialer{}).DialContext(within(c.t, soon), "tcp", host))
+func (w *webClient) webSocket(host, path, domain string) {
+	conn := must[net.Conn](w.t)((&net.Dialer{}).DialContext(within(w.t, soon), "tcp", host))
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"+
 		"Sec-WebSocket-Protocol: xmpp\r\nOrigin: http://%s\r\n\r\n", path, host, host)
 	in := bufio.NewReader(conn)
-	response := must[*http.Response](c.t)(http.ReadResponse(in, nil))
+	response := must[*http.Response](w.t)(http.ReadResponse(in, nil))
 	if response.StatusCode != http.StatusSwitchingProtocols || response.Header.Get("Sec-WebSocket-Protocol") != "xmpp" {
-		c.t.Fatalf("got %d %v, want a WebSocket that speaks xmpp", response.StatusCode, response.Header)
+		w.t.Fatalf("got %d %v, want a WebSocket that speaks xmpp", response.StatusCode, response.Header)
 	}
 	frame := func(opcode byte, payload string) {
 		head := []byte{0x80 | opcode, 0x80}
@@ -191,7 +191,7 @@ func (c *webClient) webSocket(host, path, domain string) {
 			head = binary.BigEndian.AppendUint16(head, uint16(n))
 		}
 		_, err := conn.Write(append(append(head, 0, 0, 0, 0), payload...)) // a mask of zeros changes nothing
-		check(c.t, err)
+		check(w.t, err)
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -213,20 +213,20 @@ func (c *webClient) webSocket(host, path, domain string) {
 				return
 			}
 			if head[0]&0x0f < 8 { // pings and the end are no XML
-				c.heard <- string(payload)
+				w.heard <- string(payload)
 			}
 		}
 	})
-	c.t.Cleanup(func() { conn.Close(); reading.Wait() })
-	c.ask = func() {}
-	c.restart = func() { frame(1, `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="`+domain+`" version="1.0"/>`) }
-	c.send = func(element string) { frame(1, element) }
-	c.restart()
+	w.t.Cleanup(func() { conn.Close(); reading.Wait() })
+	w.ask = func() {}
+	w.restart = func() { frame(1, `<open xmlns="urn:ietf:params:xml:ns:xmpp-framing" to="`+domain+`" version="1.0"/>`) }
+	w.send = func(element string) { frame(1, element) }
+	w.restart()
 }
 
 // message sends an envelope to the component and asks for its acknowledgement.
-func (c *webClient) message(component, id, body string) {
-	c.send(`<message xmlns="jabber:client" type="chat" id="` + id + `" to="` + component + `"><body>` + escaped(body) + `</body><tlim xmlns="im.itonglian.com" location="web" ack="1"/></message>`)
+func (w *webClient) message(component, id, body string) {
+	w.send(`<message xmlns="jabber:client" type="chat" id="` + id + `" to="` + component + `"><body>` + escaped(body) + `</body><tlim xmlns="im.itonglian.com" location="web" ack="1"/></message>`)
 }
 
 func escaped(text string) string {

@@ -91,8 +91,8 @@ func (s *Site) checkRights(ctx context.Context) []Finding {
 // errNotSeen is a question that this engine has no answer to.
 var errNotSeen = errors.New("this engine does not tell")
 
-// clockMost is how far two clocks may be apart: time servers keep them closer by far.
-const clockMost = 5 * time.Second
+// maxClockGap is how far two clocks may be apart: time servers keep them closer by far.
+const maxClockGap = 5 * time.Second
 
 const setClock = "let a time server set both (chrony, systemd-timesyncd)"
 
@@ -105,7 +105,7 @@ func (s *Site) checkDatabaseClock(ctx context.Context) []Finding {
 		return s.unanswered(err, before)
 	case !told:
 		return ok("it is this machine's")
-	case apart.Abs() > clockMost:
+	case apart.Abs() > maxClockGap:
 		return warning(setClock, "the database's clock is %v %s this machine's; messages get times of this machine", apart.Abs().Round(time.Second), direction(apart))
 	default:
 		return ok("%v apart from this machine's", apart.Abs().Round(time.Millisecond))

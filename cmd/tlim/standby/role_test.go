@@ -151,10 +151,10 @@ func run(t *testing.T, r *rows, process string) *running {
 }
 
 // until is how long it takes until a role leads, at most a minute.
-func (a *running) until(t *testing.T) time.Duration {
+func (r *running) until(t *testing.T) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	for ; !a.Leading(); time.Sleep(10 * time.Millisecond) {
+	for ; !r.Leading(); time.Sleep(10 * time.Millisecond) {
 		if time.Since(begin) > time.Minute {
 			t.Fatal("it does not lead within a minute, want it to")
 		}

@@ -142,15 +142,15 @@ type result struct {
 	sum     time.Duration
 }
 
-func (r *trial) file() string { return filepath.Join(r.dir, fmt.Sprintf("history-%d.jsonl", r.rounds)) }
+func (t *trial) file() string { return filepath.Join(t.dir, fmt.Sprintf("history-%d.jsonl", t.rounds)) }
 
 // people makes users, groups and pairs. The last user has a page and no phone, and only reads.
-func (r *trial) people(ctx context.Context, names []string) error {
+func (t *trial) people(ctx context.Context, names []string) error {
 	known := map[string]string{}
 	for _, name := range names {
 		known[name] = "Name of " + name
 	}
-	p := r.tlims[0]
+	p := t.tlims[0]
 	if err := p.AddUsers(ctx, known); err != nil {
 		return err
 	}
@@ -159,136 +159,136 @@ func (r *trial) people(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
-		r.talks = append(r.talks, &talk{name: id, group: id, members: members})
+		t.talks = append(t.talks, &talk{name: id, group: id, members: members})
 	}
 	for i := 0; i+1 < len(names)-1; i++ {
-		r.talks = append(r.talks, &talk{name: pair(names[i], names[i+1]), members: []string{names[i], names[i+1]}})
+		t.talks = append(t.talks, &talk{name: pair(names[i], names[i+1]), members: []string{names[i], names[i+1]}})
 	}
 	for i, name := range names {
-		one := &person{name: name, site: r.site, dice: rand.New(rand.NewPCG(r.seed, uint64(i)+2)), open: map[string]*open{}}
-		for _, t := range r.talks {
-			if slices.Contains(t.members, name) {
-				one.talks = append(one.talks, t)
+		one := &person{name: name, site: t.site, dice: rand.New(rand.NewPCG(t.seed, uint64(i)+2)), open: map[string]*open{}}
+		for _, c := range t.talks {
+			if slices.Contains(c.members, name) {
+				one.talks = append(one.talks, c)
 			}
 		}
-		r.crowd = append(r.crowd, one)
+		t.crowd = append(t.crowd, one)
 	}
 	// A page beside the phone of two.
 	for i, name := range names[:2] {
-		r.crowd = append(r.crowd, &person{name: name, site: r.site, dice: rand.New(rand.NewPCG(r.seed, uint64(i)+100)), open: map[string]*open{}, page: true})
+		t.crowd = append(t.crowd, &person{name: name, site: t.site, dice: rand.New(rand.NewPCG(t.seed, uint64(i)+100)), open: map[string]*open{}, page: true})
 	}
 	return nil
 }
 
 // faults_ breaks one thing after the other, and judges what was seen after each round.
-func (r *trial) breakAll(ctx context.Context) error {
-	for r.since = "0"; ; {
-		if err := r.aRound(ctx); err != nil {
+func (t *trial) breakAll(ctx context.Context) error {
+	for t.since = "0"; ; {
+		if err := t.aRound(ctx); err != nil {
 			return err
 		}
-		if r.over(ctx) {
+		if t.over(ctx) {
 			break
 		}
-		r.rounds++
-		if err := r.journal.begin(r.file()); err != nil {
+		t.rounds++
+		if err := t.journal.begin(t.file()); err != nil {
 			return err
 		}
 	}
-	if len(r.violations) > 0 {
+	if len(t.violations) > 0 {
 		return errBroken
 	}
 	return ctx.Err()
 }
 
 // over says that no fault follows.
-func (r *trial) over(ctx context.Context) bool {
-	return r.done >= r.faults || ctx.Err() != nil || r.time > 0 && time.Since(r.began) > r.time
+func (t *trial) over(ctx context.Context) bool {
+	return t.done >= t.faults || ctx.Err() != nil || t.time > 0 && time.Since(t.began) > t.time
 }
 
-func (r *trial) aRound(ctx context.Context) error {
-	for _, t := range r.talks {
-		r.journal.add(checker.Event{Kind: checker.Talk, Conversation: t.name, Members: t.members})
+func (t *trial) aRound(ctx context.Context) error {
+	for _, c := range t.talks {
+		t.journal.add(checker.Event{Kind: checker.Talk, Conversation: c.name, Members: c.members})
 	}
 	living, stop := context.WithCancel(ctx)
 	defer stop()
 	var crowd sync.WaitGroup
-	for _, p := range r.crowd {
+	for _, p := range t.crowd {
 		p.setQuiet(false)
 		crowd.Go(func() { p.run(living) })
 	}
-	err := r.journal.flows(enough, enoughPeople, recoverTime)
-	for n := 0; err == nil && n < r.round && !r.over(ctx); n++ {
-		err = r.fault(ctx)
+	err := t.journal.flows(enough, enoughPeople, recoverTime)
+	for n := 0; err == nil && n < t.round && !t.over(ctx); n++ {
+		err = t.fault(ctx)
 	}
 	// All that was sent gets its acknowledgement; then everybody goes.
-	for _, p := range r.crowd {
+	for _, p := range t.crowd {
 		p.setQuiet(true)
 	}
 	if err == nil {
-		err = r.journal.settled(recoverTime)
+		err = t.journal.settled(recoverTime)
 	}
 	stop()
 	crowd.Wait()
 	if err != nil {
-		return errors.Join(err, r.journal.end())
+		return errors.Join(err, t.journal.end())
 	}
 	collecting, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
-	err = r.collect(collecting, r.talks, r.crowd, r.since)
-	if at, failed := r.newest(collecting); failed == nil {
-		r.since = at
+	err = t.collect(collecting, t.talks, t.crowd, t.since)
+	if at, failed := t.newest(collecting); failed == nil {
+		t.since = at
 	} else {
 		err = errors.Join(err, failed)
 	}
-	if err := errors.Join(err, r.journal.end()); err != nil {
+	if err := errors.Join(err, t.journal.end()); err != nil {
 		return err
 	}
-	return r.judge()
+	return t.judge()
 }
 
 // fault is one fault, from a site that is whole to one that is whole again.
-func (r *trial) fault(ctx context.Context) error {
-	k := r.kinds[r.dice.IntN(len(r.kinds))]
-	s := &scene{site: r.site, longest: r.longest, dice: rand.New(rand.NewPCG(r.dice.Uint64(), 1))}
+func (t *trial) fault(ctx context.Context) error {
+	k := t.kinds[t.dice.IntN(len(t.kinds))]
+	s := &scene{site: t.site, longest: t.longest, dice: rand.New(rand.NewPCG(t.dice.Uint64(), 1))}
 	var err error
-	if s.leader, s.standby, s.node, err = r.roles(ctx); err != nil {
+	if s.leader, s.standby, s.node, err = t.roles(ctx); err != nil {
 		return err
 	}
-	if err := r.journal.flows(enough, enoughPeople, recoverTime); err != nil {
+	if err := t.journal.flows(enough, enoughPeople, recoverTime); err != nil {
 		return err
 	}
 	var notes []string
 	began := time.Now()
-	r.journal.add(checker.Event{Kind: checker.Fault, Text: k.name})
-	r.journal.watch()
+	t.journal.add(checker.Event{Kind: checker.Fault, Text: k.name})
+	t.journal.watch()
 	err = k.do(ctx, s, func(text string) { notes = append(notes, text) })
 	if err == nil {
-		err = r.journal.flows(enough, enoughPeople, recoverTime)
+		err = t.journal.flows(enough, enoughPeople, recoverTime)
 	}
-	pause := r.journal.pause()
+	pause := t.journal.pause()
 	if err == nil {
-		_, _, _, err = r.roles(ctx)
+		_, _, _, err = t.roles(ctx)
 	}
-	r.done++
-	res := r.results[k.name]
+	t.done++
+	res := t.results[k.name]
 	if res == nil {
 		res = &result{}
-		r.results[k.name] = res
+		t.results[k.name] = res
 	}
 	res.faults++
 	res.sum += pause
 	res.longest = max(res.longest, pause)
-	text := fmt.Sprintf("%4d  %s (%s): pause %s, whole again after %s", r.done, k.name, strings.Join(notes, ", "), pause.Round(100*time.Millisecond), time.Since(began).Round(time.Second))
+	text := fmt.Sprintf("%4d  %s (%s): pause %s, whole again after %s", t.done, k.name, strings.Join(notes, ", "), pause.Round(100*time.Millisecond), time.Since(began).Round(time.Second))
 	if err != nil {
 		return fmt.Errorf("%s: %w", text, err)
 	}
 	fmt.Println(text)
-	r.journal.add(checker.Event{Kind: checker.Fault, Text: text})
+	t.journal.add(checker.Event{Kind: checker.Fault, Text: text})
 	return nil
 }
 
-func (r *trial) judge() error {
-	f, err := os.Open(r.file())
+func (t *trial) judge() error {
+	f, err := os.Open(t.file())
 	if err != nil {
 		return err
 	}
@@ -298,13 +298,13 @@ func (r *trial) judge() error {
 		return err
 	}
 	report := checker.Check(events)
-	r.sent += report.Sent
-	r.acknowledged += report.Acknowledged
-	r.again += report.Again
-	r.batches += report.Batches
-	r.turns += report.Turns
-	r.violations = append(r.violations, report.Violations...)
-	fmt.Printf("round %d: %d sent, %d acknowledged, %d copies again, %d transactions in %d turns: %d violations\n", r.rounds, report.Sent, report.Acknowledged, report.Again, report.Batches, report.Turns, len(report.Violations))
+	t.sent += report.Sent
+	t.acknowledged += report.Acknowledged
+	t.again += report.Again
+	t.batches += report.Batches
+	t.turns += report.Turns
+	t.violations = append(t.violations, report.Violations...)
+	fmt.Printf("round %d: %d sent, %d acknowledged, %d copies again, %d transactions in %d turns: %d violations\n", t.rounds, report.Sent, report.Acknowledged, report.Again, report.Batches, report.Turns, len(report.Violations))
 	for i, v := range report.Violations {
 		if i == 20 {
 			fmt.Printf("  and %d more\n", len(report.Violations)-i)
@@ -315,11 +315,11 @@ func (r *trial) judge() error {
 	return nil
 }
 
-func (r *trial) summary() string {
+func (t *trial) summary() string {
 	var b strings.Builder
 	count := func(kind string) int {
 		n := 0
-		for _, v := range r.violations {
+		for _, v := range t.violations {
 			if v.Kind == kind {
 				n++
 			}
@@ -327,11 +327,11 @@ func (r *trial) summary() string {
 		return n
 	}
 	fmt.Fprintf(&b, "seed %d, commit %s, %s: %d faults in %s, %d messages acknowledged of %d, %d transactions. Lost %d, doubled %d, other orders %d, interleaved %d, untrue %d, not to be judged %d.\n\n",
-		r.seed, r.commit, r.began.Format(time.DateOnly), r.done, time.Since(r.began).Round(time.Second), r.acknowledged, r.sent, r.batches,
+		t.seed, t.commit, t.began.Format(time.DateOnly), t.done, time.Since(t.began).Round(time.Second), t.acknowledged, t.sent, t.batches,
 		count(checker.Lost), count(checker.Doubled), count(checker.Order), count(checker.Interleaved), count(checker.Untrue), count(checker.Incomplete))
 	fmt.Fprintf(&b, "| fault | times | longest pause | mean |\n|---|---|---|---|\n")
 	for _, k := range kinds {
-		if res := r.results[k.name]; res != nil {
+		if res := t.results[k.name]; res != nil {
 			fmt.Fprintf(&b, "| %s | %d | %.1f s | %.1f s |\n", k.name, res.faults, res.longest.Seconds(), res.sum.Seconds()/float64(res.faults))
 		}
 	}
