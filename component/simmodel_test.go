@@ -146,7 +146,8 @@ func (s *simulation) age(away bool) {
 			if len(e.held) > 0 {
 				switch {
 				case now.Sub(e.held[0].at) < s.cfg.Grace:
-				case away: // the tick may come after what happens next
+				case s.cfg.SenderAsUser && !s.asof.After(e.held[0].at): // the session may not have sent its presence yet
+				case away, s.cfg.SenderAsUser: // the tick may come after what happens next
 					e.state, e.status, e.held = simPerhaps, simAnyStatus, nil
 				default:
 					delete(queue, id)

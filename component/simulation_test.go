@@ -197,6 +197,7 @@ func simulate(t *testing.T, seed uint64) {
 		m.cfg.Confirm = ConfirmByReceipt
 	}
 	m.link = &simLink{m: m, there: map[simDevice]*simPhone{}, lost: map[string]bool{}, prosody: m.odd.IntN(3) == 0, curt: m.odd.IntN(2) == 0}
+	m.cfg.SenderAsUser = rand.New(rand.NewPCG(seed, 3)).IntN(3) == 0
 	if m.chance(40) {
 		m.tight = 1 + m.rnd.IntN(4)
 		m.link.slow = make(chan struct{}, 1)
@@ -213,7 +214,7 @@ func simulate(t *testing.T, seed uint64) {
 			for _, g := range m.groups {
 				story = strings.ReplaceAll(story, g.id, g.name)
 			}
-			t.Logf("the story of seed %d, confirm %s, in flight %d, own rows %d:\n%s", seed, m.cfg.Confirm, m.tight, m.above, story)
+			t.Logf("the story of seed %d, confirm %s, sender as user %v, in flight %d, own rows %d:\n%s", seed, m.cfg.Confirm, m.cfg.SenderAsUser, m.tight, m.above, story)
 		}
 	}()
 	m.open()
