@@ -35,7 +35,7 @@ func (a *API) logged(next http.Handler) http.Handler {
 			if name == "" {
 				name = "none"
 			}
-			attributes := []slog.Attr{slog.String("method", cutText(r.Method, maxLoggedMethod)), slog.String("path", loggedPath(r.URL)),
+			attributes := []slog.Attr{slog.String("method", cutText(r.Method, maxLoggedMethod)), slog.String("path", loggedPath(r.URL, a.secretStep)),
 				slog.Int("status", out.status), slog.Int64("bytes", out.bytes), slog.Duration("took", a.cfg.Clock().Sub(start)), slog.String("caller", name)}
 			if line.caller.user != "" {
 				attributes = append(attributes, slog.String("user", line.caller.user))
@@ -54,9 +54,10 @@ func noteCaller(ctx context.Context, c caller) {
 	}
 }
 
-// loggedPath is the path of u as it is logged: escaped, and only up to what looks like the beginning of parameters or of a token,
-// because of a mistyped address the key would be in the path. A sign of escaping that is left says that it was escaped twice; no path of ours has one.
-func loggedPath(u *url.URL) string {
+// loggedPath is the path of u as it is logged: escaped, and only up to what looks like the beginning of parameters or of a token, or a step that
+// is secret, because of a mistyped address the key would be in the path. A sign of escaping that is left says that it was escaped twice; no path
+// of ours has one.
+func loggedPath(u *url.URL, secret func(step string) bool) string {
 	path := u.Path
 	end := strings.IndexAny(path, "?;&=#%")
 	if token := strings.Index(path, tokens.Prefix); token >= 0 && (end < 0 || token < end) {
@@ -66,11 +67,25 @@ func loggedPath(u *url.URL) string {
 	if end >= 0 {
 		path, mark = path[:end], cutMark
 	}
+	at := 0
+	for step := range strings.SplitSeq(path, "/") {
+		if step != "" && secret(step) {
+			path, mark = path[:at], cutMark
+			break
+		}
+		at += len(step) + 1
+	}
 	if len(path) > maxLoggedPath {
 		path, mark = cutText(path, maxLoggedPath), "" // has its own
 	}
 	escaped := (&url.URL{Path: path}).EscapedPath()
 	return escaped + mark
+}
+
+// secretStep says whether a step of a path is a key, or looks like one.
+func (a *API) secretStep(step string) bool {
+	_, key := a.keys.find(step)
+	return key || LooksSecret(step)
 }
 
 // cutText is text, or its first bytes and a mark. No letter is cut in two.

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -84,7 +86,7 @@ func TestAccessLogIsOffByDefault(t *testing.T) {
 // Whatever a path holds, its line is one line of bounded length, and shows neither a parameter nor a key or token.
 func TestAccessLogOfHostilePaths(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.AccessLog = true })
-	token := l.token(t, "lisi")
+	token, made := l.token(t, "lisi"), rand.Text()
 	for name, target := range map[string]string{
 		"line end":               "/a%0D%0Atime=2030-01-01T00:00:00Z+msg=access+caller%3Droot",
 		"escape sequence":        "/a%1B%5B2J%00%7F",
@@ -100,6 +102,9 @@ func TestAccessLogOfHostilePaths(t *testing.T) {
 		"key, escaped twice":     base + "hasUnread%253Faccess_token%253D" + adminKey,
 		"key, escaped thrice":    base + "hasUnread%25253Faccess_token%25253D" + adminKey,
 		"token as a step":        base + token,
+		"key as a step":          base + adminKey,
+		"key as a step, escaped": base + "%" + hex.EncodeToString([]byte(adminKey[:1])) + adminKey[1:] + "/findSessions",
+		"key that was made":      "/" + made + "/",
 		"long":                   "/" + strings.Repeat("%00", 60<<10),
 		"long text":              "/" + strings.Repeat("\u5f20", 20<<10),
 	} {
@@ -109,7 +114,7 @@ func TestAccessLogOfHostilePaths(t *testing.T) {
 				t.Fatal(err)
 			}
 			line := called(t, l, func(r *http.Request) { r.URL = u })
-			if strings.Contains(line, adminKey) || strings.Contains(line, token) {
+			if strings.Contains(line, adminKey) || strings.Contains(line, token) || strings.Contains(line, made) {
 				t.Errorf("got %q, want neither key nor token in it", line)
 			}
 			if len(line) > 2000 {
@@ -142,6 +147,7 @@ func TestAccessLogOfBrokenCalls(t *testing.T) {
 	var text bytes.Buffer
 	l := newLab(t)
 	a := &API{cfg: l.cfg, log: slog.New(slog.NewTextHandler(&text, nil))}
+	a.keys.ring.Store(&keyring{})
 	h := a.logged(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
 	func() {
 		defer func() {

@@ -17,6 +17,9 @@ const (
 	maxBodies = 64
 )
 
+// adminPaths is how the paths of endpoints begin that only administrators' programs call.
+const adminPaths = "admin/"
+
 // readBody adds the parameters of a body to those of the URL. A body that is no form is read past when the URL has
 // parameters, as a servlet's getParameter did: integrators send JSON, text or nothing with them; an endpoint that only administrators' programs
 // call refuses it instead. Without them JSON counts. A body that takes too long costs its connection. The holder of a key may send as many as they like.
@@ -37,7 +40,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request, rt *route, req *r
 	charset := charsetOf(r.Header.Get("Content-Type"))
 	switch encoding := r.Header.Get("Content-Encoding"); {
 	case r.ContentLength == 0:
-	case kind == otherBody && inURL && rt.postOnly(): // no old integrator calls it, and half of what was meant may stand in the body
+	case kind == otherBody && inURL && strings.HasPrefix(rt.path, adminPaths): // no old integrator calls it, and half of what was meant may stand in the body
 		return badRequest(textBodyAndURL)
 	case kind == otherBody && inURL:
 	case kind == otherBody && strings.HasPrefix(lower(r.Header.Get("Content-Type")), "multipart/"):
