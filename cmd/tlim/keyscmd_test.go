@@ -112,3 +112,67 @@ func TestKeysCommands(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestKeysOfRobots: a key that is made on the command line can have a robot, which is no person and of which all keys say the same.
+func TestKeysOfRobots(t *testing.T) {
+	dir := t.TempDir()
+	config := write(t, dir, "tlim.yaml", "http: {keys: [{name: root, key: admin-key-0123456789, scopes: [admin], robot: {id: alarm-bot, name: 告警}}]}\n")
+	keys := func(args ...string) (int, string, string) {
+		t.Helper()
+		return runCommand(t, append(append([]string{"keys"}, args...), "--config", config)...)
+	}
+	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	state, err := db.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Apply(t.Context(), state.Epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "LiSi", JID: "lisi", Name: "李四"}}}}); err != nil {
+		t.Fatal(err)
+	}
+
+	code, out, errs := keys("new", "oa", "--robot-id", "oa-bot", "--robot-name", "办公", "--json")
+	var made struct {
+		Robot string `json:"robot_id"`
+	}
+	if err := json.Unmarshal([]byte(out), &made); code != 0 || err != nil || made.Robot != "oa-bot" {
+		t.Errorf("got %d %s %s, %v, want a key with its robot", code, out, errs, err)
+	}
+	if code, _, errs := keys("new", "oa-2", "--robot-id", "oa-bot", "--robot-name", "办公"); code != 0 {
+		t.Errorf("the same robot: got %d %s, want another key", code, errs)
+	}
+	for what, c := range map[string]struct {
+		args []string
+		code int
+		errs string
+	}{
+		"a person's id":             {[]string{"--robot-id", "lisi"}, exitFailed, "the directory has a user LiSi"},
+		"another name":              {[]string{"--robot-id", "oa-bot", "--robot-name", "x"}, exitFailed, "declares the robot oa-bot otherwise (办公)"},
+		"another spelling":          {[]string{"--robot-id", "OA-Bot", "--robot-name", "办公"}, exitFailed, "declares the robot oa-bot otherwise"},
+		"the configuration's":       {[]string{"--robot-id", "alarm-bot"}, exitFailed, "the key root declares the robot alarm-bot otherwise (告警)"},
+		"a name alone":              {[]string{"--robot-name", "x"}, exitUsage, "a robot needs an id"},
+		"admin":                     {[]string{"--robot-id", "admin"}, exitUsage, "no robot can have it"},
+		"no address":                {[]string{"--robot-id", " x"}, exitUsage, "cannot be part of an address"},
+		"longer than what is shown": {[]string{"--robot-id", "b", "--robot-name", strings.Repeat("长", 65)}, exitUsage, "longer than 64 characters"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			if code, out, errs := keys(append([]string{"new", "refused"}, c.args...)...); code != c.code || out != "" || !strings.Contains(errs, c.errs) {
+				t.Errorf("got %d %q %s, want %d, nothing, %q", code, out, errs, c.code, c.errs)
+			}
+		})
+	}
+	kept, err := db.Keys(t.Context())
+	if err != nil || len(kept) != 2 || kept[0].RobotID != "oa-bot" || kept[0].RobotName != "办公" || kept[1].RobotID != "oa-bot" {
+		t.Errorf("got %+v, %v, want the two keys with their robot", kept, err)
+	}
+	if code, out, errs := keys("list"); code != 0 || strings.Count(out, " oa-bot ") != 2 || strings.Count(out, " alarm-bot ") != 1 {
+		t.Errorf("got %d %s%s, want each key's robot", code, out, errs)
+	}
+}

@@ -228,7 +228,7 @@ func TestProblems(t *testing.T) {
 		{"misspelt empty section", "foo: {}", nil, []string{"tlim.yaml:1: unknown key foo; the nearest known one is log"}},
 		{"dotted key", "log.level: debug", nil, []string{"tlim.yaml:1: log.level must be written as a section with its key below it, without the dot"}},
 		{"misspelt key of a key", "http: {keys: [{nmae: x}]}", nil, []string{
-			"tlim.yaml:1: unknown key http.keys[0].nmae; http.keys has name, key, key_file, scopes and rate",
+			"tlim.yaml:1: unknown key http.keys[0].nmae; http.keys has name, key, key_file, scopes, rate and robot",
 			"http.keys[0]: has no name", "http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
 		{"given twice", "log: {level: info}\nlog: {level: warn}", nil, []string{"tlim.yaml:2: log is given twice, first in line 1"}},
 		{"two documents", "log: {level: info}\n---\nlog: {level: warn}", nil, []string{"tlim.yaml: holds more than one document"}},
@@ -325,7 +325,7 @@ func TestProblems(t *testing.T) {
 		{"a section for a list", "http: {keys: {name: a}}", nil, []string{"tlim.yaml:1: http.keys: a list is expected here, like [a, b]"}},
 		{"command line", "", []string{"log.levle=debug", "nonsense", "http.keys=[{name: a, kee: b}]"}, []string{
 			"--set: unknown key log.levle; the nearest known one is log.level", "--set: element 2 is no KEY=VALUE",
-			"--set http.keys:1: unknown key [0].kee; a key has name, key, key_file, scopes and rate",
+			"--set http.keys:1: unknown key [0].kee; a key has name, key, key_file, scopes, rate and robot",
 			"http.keys[0]: has no key; give key or key_file", "http.keys[0]: has no scopes; business or admin"}},
 		{"secret on the command line", "", []string{"xmpp.secret=x"}, []string{
 			"--set xmpp.secret: every user of this machine can read a command line; use xmpp.secret_file or TLIM_XMPP_SECRET"}},
@@ -343,6 +343,14 @@ func TestProblems(t *testing.T) {
 			"http.keys[0]: the key must be 16 or more ASCII characters without blanks",
 			`http.keys[0]: scope "root" is neither business nor admin`,
 			`http.keys[1]: the name "a" is given twice`, "http.keys[1]: has no key; give key or key_file", "http.keys[1]: has no scopes; business or admin"}},
+		{"a robot's key", "http: {keys: [{name: a, key: 0123456789abcdea, scopes: [admin], robot: {id: bot, nmae: x}}]}", nil, []string{
+			"tlim.yaml:1: unknown key http.keys[0].robot.nmae; a robot has id and name"}},
+		{"one robot of two keys", "http: {keys: [{name: a, key: 0123456789abcdea, scopes: [admin], robot: {id: bot}}, {name: b, key: 0123456789abcdeb, scopes: [admin], robot: {id: bot, name: bot}}]}", nil, nil},
+		{"robots", "http: {keys: [{name: a, key: 0123456789abcdea, scopes: [admin], robot: {id: bot, name: x}}, {name: b, key: 0123456789abcdeb, scopes: [admin], robot: {id: Bot}}, " +
+			"{name: c, key: 0123456789abcdec, scopes: [admin], robot: {name: x}}, {name: d, key: 0123456789abcded, scopes: [admin], robot: {id: admin}}]}", nil, []string{
+			`http.keys[1]: robot: another key declares "Bot" otherwise; two keys may share a robot if both have the same id and name`,
+			"http.keys[2]: robot: a robot needs an id",
+			"http.keys[3]: robot: the user id admin is reserved, no robot can have it"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, got := load(t, c.text, c.set...)

@@ -28,8 +28,11 @@ func unknownKey(section, key string) string {
 		}
 	}
 	if list, _, ok := strings.Cut(section, "["); ok { // a key of a list element: only its neighbours are near
-		const fields = "name, key, key_file, scopes and rate"
-		if near := nearest(key, strings.Fields("name key key_file scopes rate")); !alike(key, near) {
+		known, fields := "name key key_file scopes rate robot", "name, key, key_file, scopes, rate and robot"
+		if strings.HasSuffix(section, ".robot") {
+			known, fields, list = "id name", "id and name", "a robot"
+		}
+		if near := nearest(key, strings.Fields(known)); !alike(key, near) {
 			return fmt.Sprintf("unknown key in %s, which has %s", section, fields)
 		}
 		return fmt.Sprintf("unknown key %s.%s; %s has %s", section, key, cmp.Or(list, "a key"), fields)
