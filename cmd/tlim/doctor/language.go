@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 )
 
 // maxDeep is how many sentences stand in each other: what was looked at, of rows, of which kind, in which form.
@@ -24,10 +25,15 @@ func inChinese(english string, deep int) string {
 		return english
 	}
 	for _, f := range forms() {
+		if f.loose && deep < maxDeep {
+			continue
+		}
 		if m := f.english.FindStringSubmatch(english); m != nil {
-			args := make([]string, len(m)-1)
-			for i, arg := range m[1:] {
-				args[i] = inChinese(arg, deep-1)
+			args := m[1:]
+			for i, v := range f.verbs {
+				if v == "%s" {
+					args[i] = inChinese(args[i], deep-1)
+				}
 			}
 			return fill(f.chinese, args)
 		}
@@ -38,9 +44,14 @@ func inChinese(english string, deep int) string {
 // form is a sentence with places for what is taken over.
 type form struct {
 	english *regexp.Regexp
-	letters int // that have to be the same
+	letters int      // that have to be the same
+	verbs   []string // %s can be a sentence; %v is an error, in the words of whoever made it
+	loose   bool     // it says so little that it is only taken for the whole sentence
 	chinese string
 }
+
+// minLetters are those that a sentence has in common with its form, where it stands in another one.
+const minLetters = 5
 
 // fill puts texts in place of the verbs of a sentence.
 func fill(sentence string, args []string) string {
@@ -61,7 +72,8 @@ var forms = sync.OnceValue(func() []form {
 	for english, zh := range all {
 		var b strings.Builder
 		b.WriteString(`(?s)^`)
-		letters, at := 0, 0
+		letters, own, at := 0, 0, 0
+		verbs := verb.FindAllString(english, -1)
 		for _, place := range verb.FindAllStringIndex(english, -1) {
 			b.WriteString(regexp.QuoteMeta(english[at:place[0]]))
 			letters += place[0] - at
@@ -72,7 +84,12 @@ var forms = sync.OnceValue(func() []form {
 			}
 		}
 		b.WriteString(regexp.QuoteMeta(english[at:]) + `$`)
-		list = append(list, form{regexp.MustCompile(b.String()), letters + len(english) - at, zh})
+		for _, r := range verb.ReplaceAllString(english, "") {
+			if unicode.IsLetter(r) {
+				own++
+			}
+		}
+		list = append(list, form{regexp.MustCompile(b.String()), letters + len(english) - at, verbs, len(verbs) > 0 && own < minLetters, zh})
 	}
 	slices.SortFunc(list, func(a, b form) int {
 		if a.letters != b.letters {

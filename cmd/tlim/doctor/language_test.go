@@ -141,6 +141,11 @@ func TestSentencesOfTheStoreHaveChinese(t *testing.T) {
 		"ofcustomoffline has the character set latin1: every Chinese message to somebody whose phone is away is refused, with error-012. In a quiet hour, ALTER TABLE x; then restart tlim": "ofcustomoffline 的字符集是 latin1：发给离线手机的中文消息全部被拒绝（error-012）。挑空闲时间执行 ALTER TABLE x，然后重启 tlim",
 		"ofmessage: 3 values of msg_time that are in the future, such as \"9\" (all 7 rows were looked at)":                                                                                 "ofmessage：3 处：msg_time 的值是未来的时间，例如 \"9\"（检查了全部 7 行）",
 		"words of a driver": "words of a driver",
+		"the file of store.dsn is not there yet: the first start makes it (open the sqlite database: x.db: the database is not available: no such file (14))": "store.dsn 的文件还不存在，第一次启动会创建（open the sqlite database: x.db: the database is not available: no such file (14)）",
+		"10.0.0.1:5275 refuses connections (dial: connect: connection refused)":                                                                               "10.0.0.1:5275 拒绝连接（dial: connect: connection refused）",
+		"the server on a:1 calls itself b, and xmpp.domain says c (handshake: it is d)":                                                                       "a:1 上的服务器的域名是 b，而 xmpp.domain 写的是 c (handshake: it is d)",
+		"metrics.listen (a:1) does not answer as a tlim: words of a driver; it is nginx, process 7":                                                           "metrics.listen（a:1）没有像 tlim 那样应答：words of a driver；占用者是 nginx，进程号 7",
+		"http.listen: the port is taken; it is nginx, process 7":                                                                                              "http.listen：the port is taken；占用者是 nginx，进程号 7",
 	} {
 		if got := InChinese(english); got != want {
 			t.Errorf("%q: got %q, want %q", english, got, want)
