@@ -42,7 +42,7 @@ func asService(notified chan<- os.Signal, stderr io.Writer, work func(stderr io.
 		return fmt.Errorf("event log: %w", err)
 	}
 	defer log.Close()
-	s := &service{notified: notified, log: events{log}, work: work}
+	s := &service{notified: notified, log: eventLog{log}, work: work}
 	if err := svc.Run(serviceName, s); err != nil {
 		return fmt.Errorf("service: %w", err)
 	}
@@ -52,7 +52,7 @@ func asService(notified chan<- os.Signal, stderr io.Writer, work func(stderr io.
 // service answers the service manager.
 type service struct {
 	notified chan<- os.Signal
-	log      events
+	log      eventLog
 	work     func(stderr io.Writer) error
 	err      error // of work
 }
@@ -121,10 +121,10 @@ func (s *service) ended() (specific bool, exitCode uint32) {
 	return true, exitFailed
 }
 
-// events writes lines of the log into the event log.
-type events struct{ *eventlog.Log }
+// eventLog writes lines of the log into the event log.
+type eventLog struct{ *eventlog.Log }
 
-func (e events) Write(line []byte) (int, error) {
+func (e eventLog) Write(line []byte) (int, error) {
 	text := strings.TrimRight(string(line), "\r\n")
 	report := e.Info
 	switch {
