@@ -148,10 +148,11 @@ var chineseWarnings = map[string]string{
 	// tables and columns
 	"table %s is missing":  "缺少表 %s",
 	"column %s is missing": "缺少列 %s",
-	"%s.%s is %s and does not number itself: it has to take a text of 36 characters (%s)":             "%s.%s 的类型是 %s，且不会自动编号：它必须能容纳 36 个字符的文本（%s）",
-	"%s.body holds %d characters: longer messages are refused (%s)":                                   "%s.body 最多容纳 %s 个字符：更长的消息会被拒绝（%s）",
-	"the length of %s.body is of bytes: %d Chinese characters fit (%s)":                               "%s.body 的长度按字节计：能容纳 %s 个汉字（%s）",
-	"%s.%s has used %.0f %% of its numbers; above 90 tlim does not start (%s, which locks the table)": "%s.%s 的编号已用 %s%%；超过 90%% 时 tlim 不会启动（%s；执行时锁表）",
+	"%s.%s is %s and does not number itself: it has to take a text of 36 characters (%s)":                                                                                                    "%s.%s 的类型是 %s，且不会自动编号：它必须能容纳 36 个字符的文本（%s）",
+	"%s.%s is %s and takes no milliseconds: the old plugin cannot run on it either (make it varchar(20) as the plugin's own script does, and its values milliseconds since 1970, 13 digits)": "%s.%s 的类型是 %s，存不下毫秒数：旧插件也不能在它上面运行（请照插件自己的脚本改为 varchar(20)，其值为 1970 年以来的毫秒数，13 位）",
+	"%s.body holds %d characters: longer messages are refused (%s)":                                                                                                                          "%s.body 最多容纳 %s 个字符：更长的消息会被拒绝（%s）",
+	"the length of %s.body is of bytes: %d Chinese characters fit (%s)":                                                                                                                      "%s.body 的长度按字节计：能容纳 %s 个汉字（%s）",
+	"%s.%s has used %.0f %% of its numbers; above 90 tlim does not start (%s, which locks the table)":                                                                                        "%s.%s 的编号已用 %s%%；超过 90%% 时 tlim 不会启动（%s；执行时锁表）",
 
 	// what the server or the file is set to
 	"innodb_flush_log_at_trx_commit is %d: messages that were acknowledged can be lost in a power cut":                                                                "innodb_flush_log_at_trx_commit 为 %s：断电时可能丢失已确认的消息",

@@ -141,9 +141,9 @@ func TestNodesRolled(t *testing.T) {
 		f.start()
 		p := f.up("")
 		f.expect("up")
+		p.drain()
 		at := nodeA
 		for _, restarted := range []string{nodeA, nodeB, nodeC, nodeB} {
-			p.drain()
 			pass(time.Minute)
 			f.dialled()
 			f.set(errOff, restarted)
@@ -153,6 +153,7 @@ func TestNodesRolled(t *testing.T) {
 				f.expect("down lost")
 				p = f.up("")
 				f.expect("up")
+				p.drain()
 				at = f.Status().Server
 				if took := time.Since(began); at == restarted || took > time.Second || f.Status().ServerSince.Before(began) {
 					t.Errorf("%s is restarted: got the links on %s since %v, after %v, want another node at once", restarted, at, f.Status().ServerSince, took)
@@ -164,7 +165,6 @@ func TestNodesRolled(t *testing.T) {
 			pass(10 * time.Second)
 			f.set(nil, restarted)
 		}
-		p.drain()
 		if n := f.lines("link is down"); n != 3 {
 			t.Errorf("got %d pauses, want 3:\n%s", n, f.log)
 		}
