@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,23 +15,11 @@ func TestEventsCommands(t *testing.T) {
 		t.Helper()
 		return runCommand(t, append(append([]string{"events"}, args...), "--config", config)...)
 	}
-	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	state, err := db.TakeOver(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, epoch := ledStore(t, dir)
 	rows := []store.Event{{ID: "1", Kind: "message.stored", Conversation: "a\x1b[2Jb", Body: "{}", Made: 1, Due: 2, Dead: true, Reason: "status 500"},
 		{ID: "2", Kind: "message.read", Conversation: "c", Body: "{}", Made: 1, Due: 2, Dead: true, Reason: "status 400"},
 		{ID: "3", Kind: "group.changed", Conversation: "d", Body: "{}", Made: 1, Due: 2, Tries: 1, Reason: "status 500"}}
-	if err := db.Apply(t.Context(), state.Epoch, store.Positions{}, []store.Change{{Events: rows}}); err != nil {
+	if err := db.Apply(t.Context(), epoch, store.Positions{}, []store.Change{{Events: rows}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,15 +21,7 @@ func TestKeysCommands(t *testing.T) {
 	if code, _, errs := keys("new", "oa"); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
 		t.Errorf(`without a database: got %d %s, want %d and "tlim.db: no such file"`, code, errs, exitFailed)
 	}
-	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	db := openStore(t, dir)
 
 	code, secret, errs := keys("new", "oa")
 	if code != 0 || len(strings.TrimSpace(secret)) < 26 || errs != "" {
@@ -121,20 +112,8 @@ func TestKeysOfRobots(t *testing.T) {
 		t.Helper()
 		return runCommand(t, append(append([]string{"keys"}, args...), "--config", config)...)
 	}
-	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	state, err := db.TakeOver(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Apply(t.Context(), state.Epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "LiSi", JID: "lisi", Name: "李四"}}}}); err != nil {
+	db, epoch := ledStore(t, dir)
+	if err := db.Apply(t.Context(), epoch, store.Positions{}, []store.Change{{Users: []store.User{{ID: "LiSi", JID: "lisi", Name: "李四"}}}}); err != nil {
 		t.Fatal(err)
 	}
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,19 +20,7 @@ func TestListCommands(t *testing.T) {
 	if code, _, errs := list("users"); code != exitFailed || errs == "" {
 		t.Errorf("before the first start: got %d %q, want %d and why", code, errs, exitFailed)
 	}
-	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	state, err := db.TakeOver(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	db, epoch := ledStore(t, dir)
 	change := store.Change{
 		Users:   []store.User{{ID: "zhangsan", JID: "zhangsan", Name: "张三", Login: "zs"}, {ID: "lisi", JID: "lisi", Name: "李\x1b[2J四"}, {ID: "wangwu", JID: "wangwu", Name: "王五"}},
 		Learn:   []store.User{{ID: "gast", JID: "gast", Learned: true}},
@@ -41,7 +28,7 @@ func TestListCommands(t *testing.T) {
 		Members: []store.Member{{SessionID: "g1", UserID: "zhangsan"}, {SessionID: "g1", UserID: "lisi"}},
 	}
 	for _, c := range []store.Change{change, {SetPush: []store.User{{ID: "lisi", PushCode: "code", PushOS: "android"}}}, {DropUsers: []string{"wangwu"}}} {
-		if err := db.Apply(t.Context(), state.Epoch, store.Positions{}, []store.Change{c}); err != nil {
+		if err := db.Apply(t.Context(), epoch, store.Positions{}, []store.Change{c}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -26,6 +26,32 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
+// openStore is the database of a configuration in dir that names none, until the test ends.
+func openStore(t *testing.T, dir string) *store.Store {
+	t.Helper()
+	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+// ledStore is the same, as a process that serves has it.
+func ledStore(t *testing.T, dir string) (db *store.Store, epoch int64) {
+	t.Helper()
+	db = openStore(t, dir)
+	state, err := db.TakeOver(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return db, state.Epoch
+}
+
 func readText(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)

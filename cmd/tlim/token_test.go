@@ -13,7 +13,6 @@ import (
 
 	"tlim/component/tokens"
 	"tlim/scripts/lab"
-	"tlim/store"
 )
 
 // tokenLives takes a token over a real server, both ways, calls with it, and revokes it beside the process that serves.
@@ -106,15 +105,7 @@ func TestTokenRevoke(t *testing.T) {
 	if code, _, errs := runCommand(t, "token", "revoke", "lisi", "--config", config); code != exitFailed || !strings.Contains(errs, "tlim.db: no such file") {
 		t.Errorf(`without a database: got %d %s, want %d and the error "tlim.db: no such file"`, code, errs, exitFailed)
 	}
-	db, err := store.Open(t.Context(), store.Config{DSN: filepath.Join(dir, "tlim.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
+	db := openStore(t, dir)
 	issuer := tokens.New(db, time.Hour, nil)
 	token, _, err := issuer.Issue(t.Context(), "lisi")
 	if err != nil {
