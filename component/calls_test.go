@@ -125,13 +125,15 @@ func TestCallRepeated(t *testing.T) {
 	h.each(1, []string{"lisi"})
 
 	// One key, and another request, whatever it is that differs.
-	for _, n := range []Notice{
-		{Receivers: []string{"lisi"}, Key: "order 1", Body: `[{"docTitle":"other"}]`},
-		{Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
+	for name, n := range map[string]Notice{
+		"another body":     {Receivers: []string{"lisi"}, Key: "order 1", Body: `[{"docTitle":"other"}]`},
+		"another receiver": {Receivers: []string{"lisi", "wangwu"}, Key: "order 1"},
 	} {
-		if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
-			t.Errorf(`%+v: got call %q, %v, want no call, %v`, n, noticed.CallID, err, protocol.IDConflict)
-		}
+		t.Run(name, func(t *testing.T) {
+			if noticed, err := h.Notify(t.Context(), asked(n)); codeOf(err) != protocol.IDConflict || noticed.CallID != "" {
+				t.Errorf(`%+v: got call %q, %v, want no call, %v`, n, noticed.CallID, err, protocol.IDConflict)
+			}
+		})
 	}
 	h.each(1, []string{"lisi"})
 

@@ -518,28 +518,30 @@ func TestAdminConfirms(t *testing.T) {
 // TestAcknowledgedWithoutID: a read receipt that has no msg_id is acknowledged by the id of its stanza.
 func TestAcknowledgedWithoutID(t *testing.T) {
 	for _, c := range []struct{ stanza, want string }{{"s-1", "s-1"}, {"", ""}, {"a\x01b", ""}, {`"<&`, `"<&`}} {
-		h := start(t, nil)
-		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-		h.sender.take()
-		h.Stanza(stanza.Stanza{Name: "message", ID: c.stanza, From: "lisi@im.test/p", To: testComponent,
-			Inner: []byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}</body>`)})
-		h.sync()
-		_, posts := h.sender.take()
-		got := ""
-		for _, p := range posts {
-			st, err := stanza.Parse([]byte(p))
-			if err != nil {
-				t.Fatal(err)
+		t.Run(fmt.Sprintf("%q", c.stanza), func(t *testing.T) {
+			h := start(t, nil)
+			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
+			h.sender.take()
+			h.Stanza(stanza.Stanza{Name: "message", ID: c.stanza, From: "lisi@im.test/p", To: testComponent,
+				Inner: []byte(`<tlim xmlns="im.itonglian.com" ack="1"/><body>{"msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"}]}</body>`)})
+			h.sync()
+			_, posts := h.sender.take()
+			got := ""
+			for _, p := range posts {
+				st, err := stanza.Parse([]byte(p))
+				if err != nil {
+					t.Fatal(err)
+				}
+				text, _ := st.Child("body", "")
+				env, _, err := protocol.ParseEnvelope(text.Text(), h.kinds.rules, protocol.Limits{Body: 1 << 20})
+				if err != nil || env.Type != "MTC-100" {
+					t.Fatalf("got %s, %v, want an MTC-100", p, err)
+				}
+				got += gjson.Get(env.Body, "0.msg_id").Str
 			}
-			text, _ := st.Child("body", "")
-			env, _, err := protocol.ParseEnvelope(text.Text(), h.kinds.rules, protocol.Limits{Body: 1 << 20})
-			if err != nil || env.Type != "MTC-100" {
-				t.Fatalf("got %s, %v, want an MTC-100", p, err)
+			if got != c.want {
+				t.Errorf("the stanza %q: got an MTC-100 of %q, want %q", c.stanza, got, c.want)
 			}
-			got += gjson.Get(env.Body, "0.msg_id").Str
-		}
-		if got != c.want {
-			t.Errorf("the stanza %q: got an MTC-100 of %q, want %q", c.stanza, got, c.want)
-		}
+		})
 	}
 }

@@ -196,8 +196,10 @@ func TestRobotReceivers(t *testing.T) {
 		t.Errorf("repeated after they left: got %v, %v, want %v", again, err, first)
 	}
 	for _, to := range []string{"wangwu", "nobody-known", "admin", " x"} {
-		_, err := h.says(Speech{To: to, MsgID: "to " + to}, "x")
-		wants(t, "to "+to, err, protocol.UserIDInvalid)
+		t.Run(fmt.Sprintf("%q", to), func(t *testing.T) {
+			_, err := h.says(Speech{To: to, MsgID: "to " + to}, "x")
+			wants(t, "to "+to, err, protocol.UserIDInvalid)
+		})
 	}
 	_, err = h.says(Speech{To: "lisi", MsgID: "long"}, strings.Repeat("长", 3001))
 	wants(t, "a long text", err, protocol.TooLarge)

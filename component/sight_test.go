@@ -70,8 +70,10 @@ func TestTreatment(t *testing.T) {
 	h := start(t, nil)
 	for msgType, want := range map[string]string{"MTT-000": "true true true", "MTS-999": "true true true", "MTT-100": "false true false", "MTS-100": "false true false",
 		"MTB-000": "true true true", "MTC-000": "false false false", "nonsense": "false false false", "": "false false false"} {
-		if got := fmt.Sprint(h.Treatment(msgType)); got != want {
-			t.Errorf("%s: got %s, want %s", msgType, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", msgType), func(t *testing.T) {
+			if got := fmt.Sprint(h.Treatment(msgType)); got != want {
+				t.Errorf("%s: got %s, want %s", msgType, got, want)
+			}
+		})
 	}
 }

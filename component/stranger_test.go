@@ -16,10 +16,12 @@ func TestDisguised(t *testing.T) {
 	for _, local := range []string{"ᴸisi", "lᵢsi", "Lisi", "ｌisi", "li\u00ADsi", "lisi\u1806"} {
 		t.Run(fmt.Sprintf("%+q", local), func(t *testing.T) {
 			for _, claimed := range []string{local, "lisi"} {
-				h.send(local+"/p", text("forged", claimed, "wangwu", "x"))
-				if d, posts := h.sender.take(); refusals(posts) != "error-011" || addresses(d, "forged") != "" {
-					t.Errorf(`%+q as %+q: got %s, %v, want error-011, no delivery`, local, claimed, refusals(posts), d)
-				}
+				t.Run(fmt.Sprintf("as %+q", claimed), func(t *testing.T) {
+					h.send(local+"/p", text("forged", claimed, "wangwu", "x"))
+					if d, posts := h.sender.take(); refusals(posts) != "error-011" || addresses(d, "forged") != "" {
+						t.Errorf(`%+q as %+q: got %s, %v, want error-011, no delivery`, local, claimed, refusals(posts), d)
+					}
+				})
 			}
 			if devices := h.presence.Devices("lisi"); len(devices) != 0 {
 				t.Errorf("%+q is seen as lisi: got %v, want no devices", local, devices)

@@ -305,8 +305,10 @@ func TestKeySpeaksAsNoPerson(t *testing.T) {
 		key, user string
 		status    int
 	}{{ofPerson, "lisi", http.StatusForbidden}, {ofRobot, "lisi", http.StatusForbidden}, {ofRobot, "robot-oa", http.StatusOK}} {
-		if got := l.do(t, http.MethodPost, "getOffline", "", "user_id="+c.user, "Authorization", "Bearer "+c.key); got.status != c.status {
-			t.Errorf("the queue of %s by %s: got %d %s, want %d", c.user, c.key, got.status, got.body, c.status)
-		}
+		t.Run(c.user+" by "+c.key, func(t *testing.T) {
+			if got := l.do(t, http.MethodPost, "getOffline", "", "user_id="+c.user, "Authorization", "Bearer "+c.key); got.status != c.status {
+				t.Errorf("the queue of %s by %s: got %d %s, want %d", c.user, c.key, got.status, got.body, c.status)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -236,11 +237,13 @@ func TestWarningsInChinese(t *testing.T) {
 		"ofchat has the character set latin1: names lose Chinese and emoji, and has the collation latin1_swedish_ci, which takes lísi for lisi: ids that differ in no more cannot both be in it, and other programs find one by the other (convert it)": "ofchat 字符集为 latin1：名称会丢失中文或表情；排序规则为 latin1_swedish_ci，会把 lísi 当作 lisi：只有这种差别的标识不能并存，其他程序会把两者混淆（convert it）",
 		"somebody said so (and more)": "somebody said so (and more)",
 	} {
-		s := ProcessState{Warnings: []string{english}}
-		s.inChinese()
-		if s.Warnings[0] != want {
-			t.Errorf("%q: got\n%q, want\n%q", english, s.Warnings[0], want)
-		}
+		t.Run(fmt.Sprintf("%.40s", english), func(t *testing.T) {
+			s := ProcessState{Warnings: []string{english}}
+			s.inChinese()
+			if s.Warnings[0] != want {
+				t.Errorf("%q: got\n%q, want\n%q", english, s.Warnings[0], want)
+			}
+		})
 	}
 	for _, zh := range slices.Collect(maps.Values(chineseWarnings)) {
 		if strings.Contains(zh, "%!") || zh == "" {

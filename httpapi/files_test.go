@@ -137,23 +137,25 @@ func TestUploadAnswers(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			for _, prefix := range []string{"/", "/plugins/tlim/", "/cap-aco/"} {
-				content := "content of " + prefix + path
-				a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
-				unstored(t, prefix+path, a)
-				if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
-					t.Errorf("%s%s: got %d %q %s, want 200, %q, Content-Type %s", prefix, path, a.status, got, a.header.Get("Content-Type"), want.answer, want.media)
-				}
-				id := anyID.FindString(a.body)
-				row, found, err := l.store.GetFile(t.Context(), id)
-				sum := sha256.Sum256([]byte(content))
-				if want := (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}); err != nil || !found || row != want {
-					t.Errorf("row: got %+v, %v, %v, want %+v", row, found, err, want)
-				}
-				if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
-					if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
-						t.Errorf("the answered link leads to %d %q, want 200, body %q", got.status, got.body, content)
+				t.Run("below "+prefix, func(t *testing.T) {
+					content := "content of " + prefix + path
+					a := l.upload(t, prefix+path, "", uploader, part{"mFile", "年 报+&.txt", content})
+					unstored(t, prefix+path, a)
+					if got := anyID.ReplaceAllString(a.body, "ID"); a.status != 200 || got != want.answer || a.header.Get("Content-Type") != want.media {
+						t.Errorf("%s%s: got %d %q %s, want 200, %q, Content-Type %s", prefix, path, a.status, got, a.header.Get("Content-Type"), want.answer, want.media)
 					}
-				}
+					id := anyID.FindString(a.body)
+					row, found, err := l.store.GetFile(t.Context(), id)
+					sum := sha256.Sum256([]byte(content))
+					if want := (store.File{ID: id, Name: "年 报+&.txt", Type: "application/octet-stream", Size: int64(len(content)), Digest: hex.EncodeToString(sum[:]), Owner: "zhangsan", Time: "1600000000000"}); err != nil || !found || row != want {
+						t.Errorf("row: got %+v, %v, %v, want %+v", row, found, err, want)
+					}
+					if _, link, ok := strings.Cut(strings.Trim(a.body, `"}`), "/upload/download?"); ok {
+						if got := l.do(t, http.MethodGet, prefix+"upload/download", link, ""); got.status != 200 || got.body != content {
+							t.Errorf("the answered link leads to %d %q, want 200, body %q", got.status, got.body, content)
+						}
+					}
+				})
 			}
 		})
 	}
@@ -428,25 +430,27 @@ func TestDownload(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, path := range []string{"/upload/download", "/plugins/tlim/upload/download", "/cap-aco/upload/download", "/upload/mobileFileDownload"} {
-				a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
-				if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
-					t.Errorf("got %d, %d bytes, range %q, want %d, body %.100q, range %q (a body * is any)", a.status, len(a.body), a.header.Get("Content-Range"), test.status, test.body, test.span)
-				}
-				unstored(t, name, a)
-				if a.status == 200 || a.status == 206 {
-					for field, want := range map[string]string{
-						"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
-						"Content-Security-Policy":     "default-src 'none'; sandbox",
-						"Etag":                        etag,
-						"Accept-Ranges":               "bytes",
-						"Last-Modified":               date,
-						"Access-Control-Allow-Origin": "*",
-					} {
-						if got := a.header.Get(field); got != want {
-							t.Errorf("got %s is %q, want %q", field, got, want)
+				t.Run(path, func(t *testing.T) {
+					a := l.do(t, http.MethodGet, path, "fileId="+id+"&fileName=x.exe", "", test.header...)
+					if a.status != test.status || test.body != "*" && a.body != test.body || test.span != "" && a.header.Get("Content-Range") != test.span {
+						t.Errorf("got %d, %d bytes, range %q, want %d, body %.100q, range %q (a body * is any)", a.status, len(a.body), a.header.Get("Content-Range"), test.status, test.body, test.span)
+					}
+					unstored(t, name, a)
+					if a.status == 200 || a.status == 206 {
+						for field, want := range map[string]string{
+							"Content-Disposition":         `attachment; filename="__ _1_.pdf"; filename*=UTF-8''%E6%8A%A5%E5%91%8A%20_1_.pdf`,
+							"Content-Security-Policy":     "default-src 'none'; sandbox",
+							"Etag":                        etag,
+							"Accept-Ranges":               "bytes",
+							"Last-Modified":               date,
+							"Access-Control-Allow-Origin": "*",
+						} {
+							if got := a.header.Get(field); got != want {
+								t.Errorf("got %s is %q, want %q", field, got, want)
+							}
 						}
 					}
-				}
+				})
 			}
 		})
 	}
@@ -574,11 +578,13 @@ func TestHostileDownload(t *testing.T) {
 		t.Run(fmt.Sprintf("%.40q", value), func(t *testing.T) {
 			value = strings.ReplaceAll(value, " ", "%20")
 			for _, target := range []string{"upload/download?fileId=", "upload/mobileFileDownload?fileId=", "uploader/loadImg?pic=", "upload/download?fileId=&fileName="} {
-				path, name, _ := strings.Cut(target, "?")
-				a := l.do(t, http.MethodGet, "/"+path, name+value, "")
-				if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
-					t.Errorf("%s%.40s: got %d %.200s, want 404 or 400, fail, nothing of a file", target, value, a.status, a.body)
-				}
+				t.Run(target, func(t *testing.T) {
+					path, name, _ := strings.Cut(target, "?")
+					a := l.do(t, http.MethodGet, "/"+path, name+value, "")
+					if v := a.object(t); a.status != 404 && a.status != 400 || v["result"] != "fail" || strings.Contains(a.body, "root:") {
+						t.Errorf("%s%.40s: got %d %.200s, want 404 or 400, fail, nothing of a file", target, value, a.status, a.body)
+					}
+				})
 			}
 		})
 	}

@@ -84,9 +84,11 @@ func TestFindUsers(t *testing.T) {
 	})
 	// Lisi is in g1 with zhangsan, owns g2, and talks to zhangsan; zhangsan also talks to wangwu.
 	for user, want := range map[string]string{"lisi": "[lisi zhangsan]", "zhangsan": "[lisi wangwu zhangsan]", "zhaoliu": "[zhaoliu]"} {
-		if ids, _ := names(t, groups.as(t, user, "findUsers", "length=max")); fmt.Sprint(ids) != want {
-			t.Errorf("groups, %s: got %v, want %s", user, ids, want)
-		}
+		t.Run(user, func(t *testing.T) {
+			if ids, _ := names(t, groups.as(t, user, "findUsers", "length=max")); fmt.Sprint(ids) != want {
+				t.Errorf("groups, %s: got %v, want %s", user, ids, want)
+			}
+		})
 	}
 	if ids, _ := names(t, groups.do(t, http.MethodGet, "findUsers", "length=max", "", "Authorization", "Bearer "+adminKey)); len(ids) != 7 {
 		t.Errorf("groups, by an admin key: got %v, want everybody", ids)
@@ -162,12 +164,14 @@ func TestFindUsersNamesNoStranger(t *testing.T) {
 	l := newLabOver(t, s, func(c *Config) { c.FindUsers = FindGroups })
 	l.API.reads = people
 	for _, query := range []string{"length=max", "length=max&text=zhang", "length=max&after=u000001", "length=1&text=none", "length=1&after=lisi"} {
-		ids, next := names(t, l.as(t, "lisi", "findUsers", query))
-		for _, id := range append(ids, next) {
-			if id != "lisi" && id != "zhangsan" && id != "" {
-				t.Errorf("%s: got %v, next %q, want Lisi and Zhangsan at most", query, ids, next)
+		t.Run(query, func(t *testing.T) {
+			ids, next := names(t, l.as(t, "lisi", "findUsers", query))
+			for _, id := range append(ids, next) {
+				if id != "lisi" && id != "zhangsan" && id != "" {
+					t.Errorf("%s: got %v, next %q, want Lisi and Zhangsan at most", query, ids, next)
+				}
 			}
-		}
+		})
 	}
 	if people.reads != 0 {
 		t.Errorf("got %d reads of the whole directory, want none", people.reads)
@@ -213,9 +217,11 @@ func TestFindUserPresence(t *testing.T) {
 		{groups, "zhangsan", "zhangsan=away wangwu=offline"},
 		{groups, "zhaoliu", ""},
 	} {
-		if got := shown(c.lab.as(t, c.user, "findUserPresence", "user_ids=zhangsan,wangwu,nobody")); got != c.want {
-			t.Errorf("%s, as %s: got %q, want %q", c.user, c.lab.API.cfg.FindUsers, got, c.want)
-		}
+		t.Run(string(c.lab.API.cfg.FindUsers)+", "+c.user, func(t *testing.T) {
+			if got := shown(c.lab.as(t, c.user, "findUserPresence", "user_ids=zhangsan,wangwu,nobody")); got != c.want {
+				t.Errorf("%s, as %s: got %q, want %q", c.user, c.lab.API.cfg.FindUsers, got, c.want)
+			}
+		})
 	}
 	if a := off.as(t, "lisi", "findUserPresence", "user_ids=zhangsan"); a.status != http.StatusForbidden {
 		t.Errorf("off: got %d %s, want 403", a.status, a.body)

@@ -28,11 +28,13 @@ func TestFormerMembers(t *testing.T) {
 		return l.do(t, http.MethodPost, path, "", form, lisi...)
 	}
 	for path, form := range calls {
-		if strings.HasPrefix(path, "find") {
-			if a := send(path, form); a.status != 200 {
-				t.Errorf("%s of a member: got %d %s, want 200", path, a.status, a.body)
+		t.Run(path, func(t *testing.T) {
+			if strings.HasPrefix(path, "find") {
+				if a := send(path, form); a.status != 200 {
+					t.Errorf("%s of a member: got %d %s, want 200", path, a.status, a.body)
+				}
 			}
-		}
+		})
 	}
 	if a := l.post(t, "modifySession", `session_id=g1&subscribers=[{user_id:"lisi",type:"del"},{user_id:"wangwu",type:"add"}]`); a.object(t)["result"] != "ok" {
 		t.Fatalf("got %d %s, want ok", a.status, a.body)

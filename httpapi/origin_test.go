@@ -83,15 +83,17 @@ func TestCrossSite(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%q", c.header), func(t *testing.T) {
 			for _, path := range []string{"getOffline", "findSessions", "hasUnread"} {
-				for _, method := range []string{"GET", "POST"} {
-					a := c.lab.do(t, method, path, "user_id=lisi", "", c.header...)
-					if a.status != c.want {
-						t.Errorf("%s %s with %q: %d, want %d", method, path, c.header, a.status, c.want)
+				t.Run(path, func(t *testing.T) {
+					for _, method := range []string{"GET", "POST"} {
+						a := c.lab.do(t, method, path, "user_id=lisi", "", c.header...)
+						if a.status != c.want {
+							t.Errorf("%s %s with %q: %d, want %d", method, path, c.header, a.status, c.want)
+						}
+						if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
+							t.Errorf("%q was refused after it was done, want nothing done", c.header)
+						}
 					}
-					if calls := c.lab.svc.taken(); c.want == 403 && len(calls) != 0 {
-						t.Errorf("%q was refused after it was done, want nothing done", c.header)
-					}
-				}
+				})
 			}
 		})
 	}
@@ -298,15 +300,17 @@ func TestPreflight(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%.60q", wanted), func(t *testing.T) {
 			for _, path := range []string{"addSession", "ADDSESSION/", "/cap-aco/mobileHttpController/uploadForUrl", "/upload/download;jsessionid=1"} {
-				a := l.do(t, "OPTIONS", path, "", "", "Origin", "https://oa.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", wanted)
-				if got := a.header.Get("Access-Control-Allow-Headers"); a.status != 204 || got != want {
-					t.Errorf("%.60q for %s: got %d %q, want 204, %q", wanted, path, a.status, got, want)
-				}
-				if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.header.Get("Allow") != "GET, POST, OPTIONS" ||
-					!strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Access-Control-Request-Headers") {
-					t.Errorf(`preflight of %s: got %v, want Access-Control-Allow-Methods "GET, POST", Allow "GET, POST, OPTIONS", Vary with Access-Control-Request-Headers`, path, a.header)
-				}
-				unstored(t, path, a)
+				t.Run(path, func(t *testing.T) {
+					a := l.do(t, "OPTIONS", path, "", "", "Origin", "https://oa.example.com", "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", wanted)
+					if got := a.header.Get("Access-Control-Allow-Headers"); a.status != 204 || got != want {
+						t.Errorf("%.60q for %s: got %d %q, want 204, %q", wanted, path, a.status, got, want)
+					}
+					if a.header.Get("Access-Control-Allow-Methods") != "GET, POST" || a.header.Get("Allow") != "GET, POST, OPTIONS" ||
+						!strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Access-Control-Request-Headers") {
+						t.Errorf(`preflight of %s: got %v, want Access-Control-Allow-Methods "GET, POST", Allow "GET, POST, OPTIONS", Vary with Access-Control-Request-Headers`, path, a.header)
+					}
+					unstored(t, path, a)
+				})
 			}
 		})
 	}

@@ -129,8 +129,10 @@ func TestThumbnailsAreForWhoMayRead(t *testing.T) {
 		t.Errorf("got %d, %q, %d bytes, want 200, no-store, a small one", a.status, a.header.Get("Cache-Control"), len(a.body))
 	}
 	for name, header := range map[string][]string{"nobody known": nil, "another user": {"Authorization", "Bearer " + l.token(t, "wangwu")}} {
-		if a := l.do(t, http.MethodGet, "/upload/download", query, "", header...); a.status != 401 && a.status != 404 {
-			t.Errorf("%s: got %d, want it refused", name, a.status)
-		}
+		t.Run(name, func(t *testing.T) {
+			if a := l.do(t, http.MethodGet, "/upload/download", query, "", header...); a.status != 401 && a.status != 404 {
+				t.Errorf("%s: got %d, want it refused", name, a.status)
+			}
+		})
 	}
 }

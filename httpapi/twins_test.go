@@ -32,42 +32,44 @@ func TestTwins(t *testing.T) {
 	}
 	rules := 0
 	for _, caller := range []string{"lisi", "lísi"} {
-		header := []string{"Authorization", "Bearer " + l.token(t, caller)}
-		for _, rt := range l.routes() {
-			query := strings.ReplaceAll(rightsQuery[rt.path], "U", caller)
-			of := func(group string) string {
-				return strings.NewReplacer("session_id=g1", "session_id="+group, "id_=a1", "id_="+group+"-post", "msg_id=m1", "msg_id="+group+"-msg").Replace(query)
-			}
-			if rt.callers.user == nil || of("x") == query {
-				continue
-			}
-			rules++
-			says := ""
-			for _, rule := range rt.callers.user {
-				says += rule.says
-			}
-			for i, name := range names {
-				want := 403
-				if name == caller || caller == "lisi" && slices.Contains(lisis, name) {
-					want = 200
+		t.Run(fmt.Sprintf("%+q", caller), func(t *testing.T) {
+			header := []string{"Authorization", "Bearer " + l.token(t, caller)}
+			for _, rt := range l.routes() {
+				query := strings.ReplaceAll(rightsQuery[rt.path], "U", caller)
+				of := func(group string) string {
+					return strings.NewReplacer("session_id=g1", "session_id="+group, "id_=a1", "id_="+group+"-post", "msg_id=m1", "msg_id="+group+"-msg").Replace(query)
 				}
-				for _, group := range []string{fmt.Sprint("o", i), fmt.Sprint("j", i)} {
-					form := of(group)
-					switch {
-					case group[0] == 'j' && !strings.Contains(says, "member"): // the owner's alone
-						continue
-					case group[0] == 'o' && strings.Contains(form, "-msg"):
-						continue
-					case group[0] == 'j' && rt.path == "modifySession": // members remove only themselves
-						form = "session_id=" + group + "&session_name=x"
+				if rt.callers.user == nil || of("x") == query {
+					continue
+				}
+				rules++
+				says := ""
+				for _, rule := range rt.callers.user {
+					says += rule.says
+				}
+				for i, name := range names {
+					want := 403
+					if name == caller || caller == "lisi" && slices.Contains(lisis, name) {
+						want = 200
 					}
-					if a := l.do(t, http.MethodPost, rt.path, "", form, header...); a.status != want {
-						t.Errorf("%s?%s by %+q, where the row says %+q: got %d %s, want %d", rt.path, form, caller, name, a.status, a.body, want)
+					for _, group := range []string{fmt.Sprint("o", i), fmt.Sprint("j", i)} {
+						form := of(group)
+						switch {
+						case group[0] == 'j' && !strings.Contains(says, "member"): // the owner's alone
+							continue
+						case group[0] == 'o' && strings.Contains(form, "-msg"):
+							continue
+						case group[0] == 'j' && rt.path == "modifySession": // members remove only themselves
+							form = "session_id=" + group + "&session_name=x"
+						}
+						if a := l.do(t, http.MethodPost, rt.path, "", form, header...); a.status != want {
+							t.Errorf("%s?%s by %+q, where the row says %+q: got %d %s, want %d", rt.path, form, caller, name, a.status, a.body, want)
+						}
+						l.svc.taken()
 					}
-					l.svc.taken()
 				}
 			}
-		}
+		})
 	}
 	if rules < 2*14 {
 		t.Errorf("%d rules, want at least %d", rules, 2*14)

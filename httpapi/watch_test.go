@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -114,22 +115,24 @@ func TestQueueInPages(t *testing.T) {
 		{Message: store.Message{MsgID: "late", Time: "1544602393099"}, Owner: "lisi"}, {Message: store.Message{MsgID: "early", Time: "1544602393001"}, Owner: "lisi"}}
 	l := newLabOf(t, s, &remembering{recorder: &recorder{}, memory: memory})
 	for _, limit := range []string{"1", "2", "3", "200"} {
-		var got []string
-		after := ""
-		for range 10 {
-			v := l.get(t, "admin/queue", "user_id=lisi&limit="+limit+"&after="+url.QueryEscape(after)).object(t)
-			for _, row := range v["queue"].([]any) {
-				q := row.(map[string]any)
-				got = append(got, q["msg_id"].(string)+"/"+q["state"].(string))
+		t.Run("limit="+limit, func(t *testing.T) {
+			var got []string
+			after := ""
+			for range 10 {
+				v := l.get(t, "admin/queue", "user_id=lisi&limit="+limit+"&after="+url.QueryEscape(after)).object(t)
+				for _, row := range v["queue"].([]any) {
+					q := row.(map[string]any)
+					got = append(got, q["msg_id"].(string)+"/"+q["state"].(string))
+				}
+				after, _ = v["next"].(string)
+				if after == "" {
+					break
+				}
 			}
-			after, _ = v["next"].(string)
-			if after == "" {
-				break
+			if want := "early/unconfirmed c1/row twin/row c2/unconfirmed n2/row late/unconfirmed"; strings.Join(got, " ") != want {
+				t.Errorf("pages of %s: got %s\nwant %s", limit, strings.Join(got, " "), want)
 			}
-		}
-		if want := "early/unconfirmed c1/row twin/row c2/unconfirmed n2/row late/unconfirmed"; strings.Join(got, " ") != want {
-			t.Errorf("pages of %s: got %s\nwant %s", limit, strings.Join(got, " "), want)
-		}
+		})
 	}
 }
 
@@ -140,26 +143,28 @@ func TestQueueFromATime(t *testing.T) {
 		{Message: store.Message{MsgID: "early", Time: "1544602393001"}, Owner: "lisi"}, {Message: store.Message{MsgID: "late", Time: "1544602393099"}, Owner: "lisi"}}})
 	whole := l.get(t, "admin/queue", "user_id=lisi").object(t)["queue"].([]any)
 	for _, at := range []string{"", "1", "1544602393001", "1544602393002", "1544602393021", "1544602393022", "1544602393099", "1544602393100", "9999999999999"} {
-		var want, got []string
-		for _, row := range whole {
-			q := row.(map[string]any)
-			if from, _ := strconv.ParseInt(at, 10, 64); int64(q["msg_time"].(float64)) >= from {
-				want = append(want, q["msg_id"].(string))
+		t.Run("at="+at, func(t *testing.T) {
+			var want, got []string
+			for _, row := range whole {
+				q := row.(map[string]any)
+				if from, _ := strconv.ParseInt(at, 10, 64); int64(q["msg_time"].(float64)) >= from {
+					want = append(want, q["msg_id"].(string))
+				}
 			}
-		}
-		after := ""
-		for range 10 {
-			v := l.get(t, "admin/queue", "user_id=lisi&limit=1&at="+at+"&after="+url.QueryEscape(after)).object(t)
-			for _, row := range v["queue"].([]any) {
-				got = append(got, row.(map[string]any)["msg_id"].(string))
+			after := ""
+			for range 10 {
+				v := l.get(t, "admin/queue", "user_id=lisi&limit=1&at="+at+"&after="+url.QueryEscape(after)).object(t)
+				for _, row := range v["queue"].([]any) {
+					got = append(got, row.(map[string]any)["msg_id"].(string))
+				}
+				if after, _ = v["next"].(string); after == "" {
+					break
+				}
 			}
-			if after, _ = v["next"].(string); after == "" {
-				break
+			if !slices.Equal(got, want) {
+				t.Errorf("from %q: got %v, want %v", at, got, want)
 			}
-		}
-		if !slices.Equal(got, want) {
-			t.Errorf("from %q: got %v, want %v", at, got, want)
-		}
+		})
 	}
 }
 
@@ -198,26 +203,28 @@ func TestListsInPages(t *testing.T) {
 		{"admin/pushes", "state=failing&", "pushes", "push_id", "z"},
 		{"admin/pushes", "state=failed&", "pushes", "push_id", "gjpush ejpush djpush cjpush gwebhook ewebhook dwebhook cwebhook"},
 	} {
-		for _, limit := range []string{"1", "2", "3", "50"} {
-			var got []string
-			after := ""
-			for range 20 {
-				a := l.get(t, c.path, c.query+"limit="+limit+"&after="+url.QueryEscape(after))
-				if a.status != http.StatusOK {
-					t.Fatalf("%s: got %d %s, want 200", c.path, a.status, a.body)
+		t.Run(c.path+"?"+c.query, func(t *testing.T) {
+			for _, limit := range []string{"1", "2", "3", "50"} {
+				var got []string
+				after := ""
+				for range 20 {
+					a := l.get(t, c.path, c.query+"limit="+limit+"&after="+url.QueryEscape(after))
+					if a.status != http.StatusOK {
+						t.Fatalf("%s: got %d %s, want 200", c.path, a.status, a.body)
+					}
+					v := a.object(t)
+					for _, row := range v[c.list].([]any) {
+						got = append(got, row.(map[string]any)[c.id].(string))
+					}
+					if after, _ = v["next"].(string); after == "" {
+						break
+					}
 				}
-				v := a.object(t)
-				for _, row := range v[c.list].([]any) {
-					got = append(got, row.(map[string]any)[c.id].(string))
-				}
-				if after, _ = v["next"].(string); after == "" {
-					break
+				if strings.Join(got, " ") != c.want || after != "" {
+					t.Errorf("%s?%s in pages of %s: got %q, next %q, want %q, none", c.path, c.query, limit, strings.Join(got, " "), after, c.want)
 				}
 			}
-			if strings.Join(got, " ") != c.want || after != "" {
-				t.Errorf("%s?%s in pages of %s: got %q, next %q, want %q, none", c.path, c.query, limit, strings.Join(got, " "), after, c.want)
-			}
-		}
+		})
 	}
 }
 
@@ -225,12 +232,14 @@ func TestListsInPages(t *testing.T) {
 func TestBadCursors(t *testing.T) {
 	l := newLab(t)
 	for _, v := range []string{"x", "e30", "W10", "%00", strings.Repeat("A", 5000)} {
-		for _, path := range []string{"admin/queue", "admin/pushes"} {
-			a := l.get(t, path, "user_id=lisi&after="+v)
-			if a.status == http.StatusOK && v != "e30" && !strings.Contains(a.body, "error-012") || a.status >= 500 {
-				t.Errorf("%s after=%.20s: got %d %s, want it refused", path, v, a.status, a.body)
+		t.Run(fmt.Sprintf("%.20s", v), func(t *testing.T) {
+			for _, path := range []string{"admin/queue", "admin/pushes"} {
+				a := l.get(t, path, "user_id=lisi&after="+v)
+				if a.status == http.StatusOK && v != "e30" && !strings.Contains(a.body, "error-012") || a.status >= 500 {
+					t.Errorf("%s after=%.20s: got %d %s, want it refused", path, v, a.status, a.body)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -238,9 +247,11 @@ func TestBadCursors(t *testing.T) {
 func TestNoConsole(t *testing.T) {
 	l := newLab(t, func(c *Config) { c.Console = nil })
 	for _, path := range []string{"admin/state", "admin/callers", "admin/config", "admin/doctor"} {
-		if a := l.get(t, path, ""); a.status != http.StatusServiceUnavailable {
-			t.Errorf("%s: got %d %s, want 503", path, a.status, a.body)
-		}
+		t.Run(path, func(t *testing.T) {
+			if a := l.get(t, path, ""); a.status != http.StatusServiceUnavailable {
+				t.Errorf("%s: got %d %s, want 503", path, a.status, a.body)
+			}
+		})
 	}
 }
 
@@ -272,17 +283,21 @@ func TestNoCleanup(t *testing.T) {
 func TestMadeAt(t *testing.T) {
 	for id, want := range map[string]int64{"01753ab9-4400-7000-8000-00000c000000": 1603008021504, "01753ab9-4400-4000-8000-00000c000000": 0, "": 0, "42": 0,
 		"zz753ab9-4400-7000-8000-00000c000000": 0, "-1753ab9-44007000-8000-000000c0000000": 0} {
-		if got := madeAt(id); got != want {
-			t.Errorf("%q: got %d, want %d", id, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", id), func(t *testing.T) {
+			if got := madeAt(id); got != want {
+				t.Errorf("%q: got %d, want %d", id, got, want)
+			}
+		})
 	}
 }
 
 // TestMasked: of a registration enough is shown to tell two apart, of a short one nothing.
 func TestMasked(t *testing.T) {
 	for code, want := range map[string]string{"": "", "short": "*****", "1a0018970aaf27": "1a00…af27"} {
-		if got := masked(code); got != want {
-			t.Errorf("%q: got %q, want %q", code, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", code), func(t *testing.T) {
+			if got := masked(code); got != want {
+				t.Errorf("%q: got %q, want %q", code, got, want)
+			}
+		})
 	}
 }

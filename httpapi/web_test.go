@@ -75,10 +75,12 @@ func TestWebConsole(t *testing.T) {
 				c.Web.Pages = fstest.MapFS{"admin/index.html": {Data: []byte("the console")}, "admin/assets/index-aB.js": {Data: []byte("2")}, "chat/index.html": {Data: []byte("the page")}}
 			})
 			for path, want := range map[string]string{"/admin/": "the console", "/admin/assets/index-aB.js": "2", "/Admin/": "the console"} {
-				a := l.do(t, http.MethodGet, path, "", "")
-				if a.status != 200 || a.body != want || !strings.Contains(a.header.Get("Content-Security-Policy"), "script-src 'self';") || a.header.Get("Access-Control-Allow-Origin") != "" {
-					t.Errorf("%s: got %d %q %v, want 200 %q, a policy, no CORS", path, a.status, a.body, a.header, want)
-				}
+				t.Run(path, func(t *testing.T) {
+					a := l.do(t, http.MethodGet, path, "", "")
+					if a.status != 200 || a.body != want || !strings.Contains(a.header.Get("Content-Security-Policy"), "script-src 'self';") || a.header.Get("Access-Control-Allow-Origin") != "" {
+						t.Errorf("%s: got %d %q %v, want 200 %q, a policy, no CORS", path, a.status, a.body, a.header, want)
+					}
+				})
 			}
 			client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			response, err := client.Get(l.url + "/admin")

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,13 +42,15 @@ func TestMySQLAddresses(t *testing.T) {
 		})
 	}
 	for _, dsn := range []string{"u:p@tcp(b:3307, A,[::1]:1)/im", "jdbc:mariadb://b:3307,a,[::1]:1/im?user=u&password=p"} {
-		got, err := mysqlAddress(dsn)
-		if want := []string{"b:3307", "a:3306", "[::1]:1"}; err != nil || !slices.Equal(got.nodes, want) || got.Addr != want[0] {
-			t.Errorf("%s: got %v, %v, want the nodes %q", dsn, got, err, want)
-		}
-		if shown := MaskDSN(dsn); shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im" && shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im?"+Mask {
-			t.Errorf("%s is shown as %s, want its nodes and no password", dsn, shown)
-		}
+		t.Run(fmt.Sprintf("%.12s", dsn), func(t *testing.T) {
+			got, err := mysqlAddress(dsn)
+			if want := []string{"b:3307", "a:3306", "[::1]:1"}; err != nil || !slices.Equal(got.nodes, want) || got.Addr != want[0] {
+				t.Errorf("%s: got %v, %v, want the nodes %q", dsn, got, err, want)
+			}
+			if shown := MaskDSN(dsn); shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im" && shown != "u:"+Mask+"@tcp(b:3307,a:3306,[::1]:1)/im?"+Mask {
+				t.Errorf("%s is shown as %s, want its nodes and no password", dsn, shown)
+			}
+		})
 	}
 	if got, _ := mysqlAddress("u:p@tcp(db)/im?wsrep_sync_wait=7"); got == nil || got.Params["wsrep_sync_wait"] != "7" {
 		t.Errorf("a session variable is lost: got %+v, want a result, wsrep_sync_wait 7", got)
@@ -66,11 +69,13 @@ func TestAddressesOfSeveralServers(t *testing.T) {
 			"server=a;failover partner=b;multisubnetfailover=true;user id=u;password=p;database=im",
 		},
 	} {
-		for _, dsn := range list {
-			if err := CheckDSN(driver, dsn); err != nil {
-				t.Errorf("%s: got %v, want it taken", dsn, err)
+		t.Run(driver, func(t *testing.T) {
+			for _, dsn := range list {
+				if err := CheckDSN(driver, dsn); err != nil {
+					t.Errorf("%s: got %v, want it taken", dsn, err)
+				}
 			}
-		}
+		})
 	}
 	for _, dsn := range []string{"oracle://u:p@:0/?connStr=(DESCRIPTION=(ADDRESS_LIST=(ADDRESS=(PROTOCOL=tcp)(HOST=a)(PORT=1521))(ADDRESS=(PROTOCOL=tcp)(HOST=b)(PORT=1522)))(CONNECT_DATA=(SERVICE_NAME=im)))"} {
 		if c, err := oracleAddress(dsn); err != nil || len(c.Servers) != 2 {

@@ -121,14 +121,16 @@ func TestCleanupDeletes(t *testing.T) {
 		if n, err := s.DeleteMessages(ctx, epoch+1, rows); !errors.Is(err, store.ErrFenced) || n != 0 {
 			t.Errorf("another epoch: got %d %v, want error %v, 0", n, err, store.ErrFenced)
 		}
-		for _, del := range []func(store.Old) error{
-			func(o store.Old) error { return s.DeleteOffline(ctx, epoch+1, []store.Old{o}) },
-			func(o store.Old) error { return s.DeleteIDs(ctx, epoch+1, []store.Old{o}) },
-			func(o store.Old) error { return s.DeleteFormers(ctx, epoch+1, []store.Old{o}) },
+		for name, del := range map[string]func(store.Old) error{
+			"offline messages": func(o store.Old) error { return s.DeleteOffline(ctx, epoch+1, []store.Old{o}) },
+			"ids":              func(o store.Old) error { return s.DeleteIDs(ctx, epoch+1, []store.Old{o}) },
+			"formers":          func(o store.Old) error { return s.DeleteFormers(ctx, epoch+1, []store.Old{o}) },
 		} {
-			if err := del(store.Old{Key: "m1", Second: "m"}); !errors.Is(err, store.ErrFenced) {
-				t.Errorf("another epoch: got %v, want %v", err, store.ErrFenced)
-			}
+			t.Run(name, func(t *testing.T) {
+				if err := del(store.Old{Key: "m1", Second: "m"}); !errors.Is(err, store.ErrFenced) {
+					t.Errorf("another epoch: got %v, want %v", err, store.ErrFenced)
+				}
+			})
 		}
 
 		equal(t, "receipts counted", must[map[string]int](t)(s.ReceiptCounts(ctx, []string{"m2", "twin", "none"})), map[string]int{"m2": 1, "twin": 2})

@@ -165,9 +165,11 @@ func TestArgumentsOfSQLServer(t *testing.T) {
 		t.Errorf("got %#v, want %#v", got, want)
 	}
 	for v, want := range map[any]any{"张三": "张三", "": mssql.VarChar(""), int64(5): int64(5), nil: nil} {
-		if got := sqlserverValue(v); got != want {
-			t.Errorf("%#v: got %#v, want %#v", v, got, want)
-		}
+		t.Run(fmt.Sprintf("%#v", v), func(t *testing.T) {
+			if got := sqlserverValue(v); got != want {
+				t.Errorf("%#v: got %#v, want %#v", v, got, want)
+			}
+		})
 	}
 }
 

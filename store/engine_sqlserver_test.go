@@ -121,17 +121,19 @@ func TestNumbersOfSQLServer(t *testing.T) {
 				t.Errorf("elsewhere: got %+v, want nothing of numbers", a)
 			}
 			for _, mode := range []store.MigrateMode{"auto", "check", "off"} {
-				again := cfg
-				again.Migrate = mode
-				s, err := store.Open(ctx, again)
-				said := fmt.Sprint(err)
-				if err == nil {
-					said = fmt.Sprint(s.Report().Warnings)
-					s.Close()
-				}
-				if (err != nil) != step.refused || !strings.Contains(said, step.want) || !strings.Contains(said, "ALTER TABLE ofmessage ALTER COLUMN id_ numeric(18) NOT NULL") {
-					t.Errorf("%s: got %s, want %q and the remedy, refused: %v", mode, said, step.want, step.refused)
-				}
+				t.Run(string(mode), func(t *testing.T) {
+					again := cfg
+					again.Migrate = mode
+					s, err := store.Open(ctx, again)
+					said := fmt.Sprint(err)
+					if err == nil {
+						said = fmt.Sprint(s.Report().Warnings)
+						s.Close()
+					}
+					if (err != nil) != step.refused || !strings.Contains(said, step.want) || !strings.Contains(said, "ALTER TABLE ofmessage ALTER COLUMN id_ numeric(18) NOT NULL") {
+						t.Errorf("%s: got %s, want %q and the remedy, refused: %v", mode, said, step.want, step.refused)
+					}
+				})
 			}
 		})
 	}

@@ -124,16 +124,18 @@ func TestOpenRefusesWhatIsNoFile(t *testing.T) {
 	var listen net.ListenConfig
 	l := must[net.Listener](t)(listen.Listen(ctx, "unix", socket))
 	defer l.Close()
-	for name, want := range map[string]string{dir: "is a folder, no database", socket: "is a device or a socket, no database"} {
-		_, opened := store.Open(ctx, store.Config{DSN: name})
-		_, examined := store.Examine(ctx, store.Config{DSN: name})
-		for what, err := range map[string]error{"Open": opened, "Examine": examined} {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: got the error %v, want %q", what, err, want)
-			} else if remedy := store.Remedy(store.Config{DSN: name}, err); !strings.Contains(remedy, "the name of a file") {
-				t.Errorf("%s: got the remedy %q, want a file's name", what, remedy)
+	for name, c := range map[string]struct{ dsn, want string }{"folder": {dir, "is a folder, no database"}, "socket": {socket, "is a device or a socket, no database"}} {
+		t.Run(name, func(t *testing.T) {
+			_, opened := store.Open(ctx, store.Config{DSN: c.dsn})
+			_, examined := store.Examine(ctx, store.Config{DSN: c.dsn})
+			for what, err := range map[string]error{"Open": opened, "Examine": examined} {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: got the error %v, want %q", what, err, c.want)
+				} else if remedy := store.Remedy(store.Config{DSN: c.dsn}, err); !strings.Contains(remedy, "the name of a file") {
+					t.Errorf("%s: got the remedy %q, want a file's name", what, remedy)
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -155,16 +157,18 @@ func TestDirtOnEveryEngine(t *testing.T) {
 				"1 values of body that are URL-encoded", "1 rows without body", `1 values of (msg_id) that stand more than once, such as "a"`},
 			"ofstatus": {`1 values of msg_id that no row of ofmessage has, such as "张三"`},
 		} {
-			d := must[store.Dirt](t)(x.Dirt(ctx, table, time.UnixMilli(1700000000000)))
-			said := fmt.Sprint(d.Advice)
-			for _, want := range wanted {
-				if !strings.Contains(said, want) {
-					t.Errorf("%s: got %s, want %q", table, said, want)
+			t.Run(table, func(t *testing.T) {
+				d := must[store.Dirt](t)(x.Dirt(ctx, table, time.UnixMilli(1700000000000)))
+				said := fmt.Sprint(d.Advice)
+				for _, want := range wanted {
+					if !strings.Contains(said, want) {
+						t.Errorf("%s: got %s, want %q", table, said, want)
+					}
 				}
-			}
-			if len(d.Advice) != len(wanted) || d.Part || len(d.Unseen) > 0 {
-				t.Errorf("%s: got %d findings, %+v, want %d of all rows", table, len(d.Advice), d, len(wanted))
-			}
+				if len(d.Advice) != len(wanted) || d.Part || len(d.Unseen) > 0 {
+					t.Errorf("%s: got %d findings, %+v, want %d of all rows", table, len(d.Advice), d, len(wanted))
+				}
+			})
 		}
 	})
 }

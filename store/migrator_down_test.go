@@ -415,17 +415,21 @@ func TestWhatIsInTheWay(t *testing.T) {
 		"ofmessage": {"ALTER TABLE ofmessage MODIFY body varchar(20000)", "mediumtext"},
 		"ofchat":    {"ALTER TABLE ofchat ROW_FORMAT=COMPACT, MODIFY chat_pic varchar(255), ADD INDEX theirs (chat_pic)", "ROW_FORMAT=DYNAMIC"},
 	} {
-		if c.before != "" {
-			run(t, raw, c.before)
-		}
-		_, err := raw.Exec("ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
-		if remedy := store.Remedy(cfg, err); err == nil || !strings.Contains(remedy, c.want) {
-			t.Errorf("%s: got %v, the remedy %q, want one with %q", table, err, remedy, c.want)
-		}
+		t.Run(table, func(t *testing.T) {
+			if c.before != "" {
+				run(t, raw, c.before)
+			}
+			_, err := raw.Exec("ALTER TABLE " + table + " CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
+			if remedy := store.Remedy(cfg, err); err == nil || !strings.Contains(remedy, c.want) {
+				t.Errorf("%s: got %v, the remedy %q, want one with %q", table, err, remedy, c.want)
+			}
+		})
 	}
 	for number, message := range map[uint16]string{1114: "The table 'ofmessage' is full", 1005: "Can't create table `t` (errno: 135 \"No more room in record file\")", 1030: "Got error 28 \"No space left on device\" from storage engine InnoDB"} {
-		if remedy := store.Remedy(cfg, &mysql.MySQLError{Number: number, Message: message}); !strings.Contains(remedy, "make room on the disk") {
-			t.Errorf("%d: got %q, want that of a full disk", number, remedy)
-		}
+		t.Run(fmt.Sprint(number), func(t *testing.T) {
+			if remedy := store.Remedy(cfg, &mysql.MySQLError{Number: number, Message: message}); !strings.Contains(remedy, "make room on the disk") {
+				t.Errorf("%d: got %q, want that of a full disk", number, remedy)
+			}
+		})
 	}
 }

@@ -74,11 +74,13 @@ func TestOverview(t *testing.T) {
 		}
 		equal(t, "queue", strings.Join(heads, " "), "m1b m2b m3b m4b m5b")
 		for at, want := range map[int64]string{1700000000002: "m2 m3 m4 m5", 1700000000003: "m3 m4 m5", 1700000000006: ""} {
-			var from []string
-			for _, p := range must[[]store.OfflineMessage](t)(s.QueueHeads(ctx, "a", store.PlaceFrom(at), 9)) {
-				from = append(from, p.MsgID)
-			}
-			equal(t, fmt.Sprint("queue from ", at), strings.Join(from, " "), want)
+			t.Run(fmt.Sprint("from ", at), func(t *testing.T) {
+				var from []string
+				for _, p := range must[[]store.OfflineMessage](t)(s.QueueHeads(ctx, "a", store.PlaceFrom(at), 9)) {
+					from = append(from, p.MsgID)
+				}
+				equal(t, fmt.Sprint("queue from ", at), strings.Join(from, " "), want)
+			})
 		}
 		var waits, ended []store.Push
 		for last := (store.Push{}); ; {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -115,14 +116,18 @@ func Plant(t *testing.T, change func(*dialect)) {
 // TestScratchPrefix: what could be more than the beginning of a name is refused.
 func TestScratchPrefix(t *testing.T) {
 	for _, good := range []string{ScratchPrefix, "TLIMTEST_", "a_", "a1_"} {
-		if err := CheckScratchPrefix(good); err != nil {
-			t.Errorf("%s: got %v, want no error", good, err)
-		}
+		t.Run(good, func(t *testing.T) {
+			if err := CheckScratchPrefix(good); err != nil {
+				t.Errorf("%s: got %v, want no error", good, err)
+			}
+		})
 	}
 	for _, bad := range []string{"", "_", "a", "1_", "a b_", "a__", "a-_", "ä_", "x;_", "x_y", strings.Repeat("a", 12) + "_"} {
-		if CheckScratchPrefix(bad) == nil {
-			t.Errorf("%q: got no error, want one", bad)
-		}
+		t.Run(fmt.Sprintf("%q", bad), func(t *testing.T) {
+			if CheckScratchPrefix(bad) == nil {
+				t.Errorf("%q: got no error, want one", bad)
+			}
+		})
 	}
 	have := catalogue{"of_ofmessage": {names: []string{"OF_ofmessage"}}, "ofmessage": {names: []string{"ofmessage"}}}
 	if got := have.under("OF_").spelled(); !slices.Equal(got, []string{"OF_ofmessage"}) {

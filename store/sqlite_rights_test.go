@@ -22,7 +22,7 @@ func TestRightsOfTheFile(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "my tlim.db")
-				modes := func(want os.FileMode) {
+				modes := func(t *testing.T, want os.FileMode) {
 					t.Helper()
 					for _, file := range []string{path, path + "-wal", path + "-shm"} {
 						info, err := os.Stat(file)
@@ -30,11 +30,12 @@ func TestRightsOfTheFile(t *testing.T) {
 							t.Fatal(err)
 						}
 						if got := info.Mode().Perm(); got != want {
-							t.Errorf("umask %#o: %s: %v, want %v", umask, file, got, want)
+							t.Errorf("umask %#o: %s: got %v, want %v", umask, file, got, want)
 						}
 					}
 				}
-				open := func() []string {
+				open := func(t *testing.T) []string {
+					t.Helper()
 					s, err := Open(t.Context(), Config{DSN: dsn(path)})
 					if err != nil {
 						t.Fatal(err)
@@ -44,36 +45,42 @@ func TestRightsOfTheFile(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					modes(info.Mode().Perm())
+					modes(t, info.Mode().Perm())
 					return s.Report().Warnings
 				}
-				if got := open(); len(got) > 0 {
+				if got := open(t); len(got) > 0 {
 					t.Errorf("a new file: got %q, want none", got)
 				}
-				mode := func(want os.FileMode) {
+				mode := func(t *testing.T, want os.FileMode) {
 					t.Helper()
-					if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-						t.Errorf("umask %#o: %v, %v, want %v", umask, info.Mode(), err, want)
+					info, err := os.Stat(path)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got := info.Mode().Perm(); got != want {
+						t.Errorf("umask %#o: got %v, want %v", umask, got, want)
 					}
 				}
-				mode(0o600)
+				mode(t, 0o600)
 				for _, was := range []struct {
 					mode, becomes os.FileMode
 					said          []string
 				}{{0o644, 0o640, []string{"could read", "the group of"}}, {0o604, 0o600, []string{"could read"}}, {0o640, 0o640, []string{"the group of"}}, {0o600, 0o600, nil}} {
-					if err := os.Chmod(path, was.mode); err != nil {
-						t.Fatal(err)
-					}
-					got := open()
-					mode(was.becomes)
-					if len(got) != len(was.said) {
-						t.Fatalf("%v: got %q, want %v", was.mode, got, len(was.said))
-					}
-					for i := range got {
-						if !strings.Contains(got[i], was.said[i]) {
-							t.Errorf("%v: got %q, want %q in it", was.mode, got, was.said[i])
+					t.Run(was.mode.String(), func(t *testing.T) {
+						if err := os.Chmod(path, was.mode); err != nil {
+							t.Fatal(err)
 						}
-					}
+						got := open(t)
+						mode(t, was.becomes)
+						if len(got) != len(was.said) {
+							t.Fatalf("%v: got %q, want %d warnings", was.mode, got, len(was.said))
+						}
+						for i := range got {
+							if !strings.Contains(got[i], was.said[i]) {
+								t.Errorf("%v: got %q, want %q in it", was.mode, got, was.said[i])
+							}
+						}
+					})
 				}
 			})
 		}

@@ -146,7 +146,9 @@ func TestUncheckedTables(t *testing.T) {
 // name, and refused as well; H2's catalogue tells of no types.
 func TestTimesThatAreDates(t *testing.T) {
 	for kind, want := range map[string]bool{"datetime": true, "datetime2": true, "smalldatetime": true, "date": true, "timestamp(6)": true, "varchar": false, "nvarchar": false, "varchar2": false, "bigint": false} {
-		equal(t, kind, store.Dated(kind), want)
+		t.Run(kind, func(t *testing.T) {
+			equal(t, kind, store.Dated(kind), want)
+		})
 	}
 	onShared(t, func(t *testing.T, e engine) {
 		var before []string
@@ -165,9 +167,11 @@ func TestTimesThatAreDates(t *testing.T) {
 			}
 			return err
 		}()} {
-			if text := fmt.Sprint(err); !errors.Is(err, store.ErrSchema) || strings.Count(text, "takes no milliseconds") != 2 || !strings.Contains(text, "ofcustomoffline.msg_time is ") || !strings.Contains(text, "make it varchar(20)") {
-				t.Errorf("%s: got %v, want %v that names msg_time of both tables", what, err, store.ErrSchema)
-			}
+			t.Run(what, func(t *testing.T) {
+				if text := fmt.Sprint(err); !errors.Is(err, store.ErrSchema) || strings.Count(text, "takes no milliseconds") != 2 || !strings.Contains(text, "ofcustomoffline.msg_time is ") || !strings.Contains(text, "make it varchar(20)") {
+					t.Errorf("%s: got %v, want %v that names msg_time of both tables", what, err, store.ErrSchema)
+				}
+			})
 		}
 		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
 		schema := must[[]store.Advice](t)(x.Schema(ctx, store.MigrateAuto))

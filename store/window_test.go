@@ -120,31 +120,33 @@ func TestSearchInWindows(t *testing.T) {
 		for _, window := range []int{1, 2, 5, 29, 200} {
 			t.Run(fmt.Sprintf("window of %d", window), func(t *testing.T) {
 				for _, length := range []int{1, 4, 1000} {
-					var got []string
-					p := store.Page{Length: length}
-					for looks := 1; ; looks++ {
-						found, end, err := s.SearchChat(ctx, "l", "z", "word", p, window)
-						if err != nil {
-							t.Fatal(err)
+					t.Run(fmt.Sprint("length ", length), func(t *testing.T) {
+						var got []string
+						p := store.Page{Length: length}
+						for looks := 1; ; looks++ {
+							found, end, err := s.SearchChat(ctx, "l", "z", "word", p, window)
+							if err != nil {
+								t.Fatal(err)
+							}
+							for _, m := range found {
+								got = append(got, m.ID)
+							}
+							if len(found) == length && found[length-1].Time != "" {
+								end = store.Place{Time: found[length-1].Time, ID: found[length-1].MsgID}
+							}
+							if end == (store.Place{}) {
+								break
+							}
+							p.BeforeTime, p.BeforeID = end.Time, end.ID
+							if looks > 200 {
+								t.Fatalf("the walk goes on after %d looks, want its end", looks)
+							}
 						}
-						for _, m := range found {
-							got = append(got, m.ID)
+						// What has no time comes last and is beyond the reach of a keyset.
+						if !slices.Equal(got, want) && !(len(got) == 24 && slices.Equal(got, want[:24]) && window*length < 100_000) {
+							t.Errorf("window %d, length %d:\n got %v\nwant %v", window, length, got, want)
 						}
-						if len(found) == length && found[length-1].Time != "" {
-							end = store.Place{Time: found[length-1].Time, ID: found[length-1].MsgID}
-						}
-						if end == (store.Place{}) {
-							break
-						}
-						p.BeforeTime, p.BeforeID = end.Time, end.ID
-						if looks > 200 {
-							t.Fatalf("the walk goes on after %d looks, want its end", looks)
-						}
-					}
-					// What has no time comes last and is beyond the reach of a keyset.
-					if !slices.Equal(got, want) && !(len(got) == 24 && slices.Equal(got, want[:24]) && window*length < 100_000) {
-						t.Errorf("window %d, length %d:\n got %v\nwant %v", window, length, got, want)
-					}
+					})
 				}
 			})
 		}
@@ -158,13 +160,15 @@ func TestNoTotal(t *testing.T) {
 		s, epoch := owned(t, e.fresh(t))
 		apply(t, s, epoch, say(1, "z", "g", "[]"), say(2, "z", "g", "[]"), tell(3, "z", "l"), tell(4, "l", "z"))
 		for _, p := range []store.Page{{Length: 5, NoTotal: true}, {Length: 5}} {
-			group, total, err := s.GroupHistory(ctx, "g", p)
-			chat, both, err2 := s.ChatHistory(ctx, "z", "l", p)
-			want := "[m2 m1] 2 <nil> [m4 m3] 2 <nil>"
-			if p.NoTotal {
-				want = "[m2 m1] -1 <nil> [m4 m3] -1 <nil>"
-			}
-			equal(t, "page", fmt.Sprint(ids(group), total, err, ids(chat), both, err2), want)
+			t.Run(fmt.Sprintf("without total %v", p.NoTotal), func(t *testing.T) {
+				group, total, err := s.GroupHistory(ctx, "g", p)
+				chat, both, err2 := s.ChatHistory(ctx, "z", "l", p)
+				want := "[m2 m1] 2 <nil> [m4 m3] 2 <nil>"
+				if p.NoTotal {
+					want = "[m2 m1] -1 <nil> [m4 m3] -1 <nil>"
+				}
+				equal(t, "page", fmt.Sprint(ids(group), total, err, ids(chat), both, err2), want)
+			})
 		}
 		beyond, total, err := s.GroupHistory(ctx, "g", store.Page{Start: 9, Length: 5, NoTotal: true})
 		equal(t, "beyond", fmt.Sprint(beyond, total, err), "[] -1 <nil>")

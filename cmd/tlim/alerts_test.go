@@ -220,14 +220,18 @@ func (p *promql) selector(name string, ranged bool) error {
 func TestPromQLCheckRefuses(t *testing.T) {
 	known := map[string][]string{"a_total": {"what"}, "b_seconds": nil}
 	for _, good := range []string{`rate(a_total{what="x"}[5m]) > 0`, `sum by (what) (rate(a_total[5m])) / 2`, `histogram_quantile(0.9, sum by (le) (rate(b_seconds_bucket[5m])))`} {
-		if _, err := checkPromQL(good, known); err != nil {
-			t.Errorf("%s: got %v, want it taken", good, err)
-		}
+		t.Run(good, func(t *testing.T) {
+			if _, err := checkPromQL(good, known); err != nil {
+				t.Errorf("%s: got %v, want it taken", good, err)
+			}
+		})
 	}
 	for _, bad := range []string{"", "c_total", `a_total{which="x"}`, `rate(a_total)`, `a_total[5m]`, `rate(a_total[5m]`, `a_total >`, `a_total a_total`, `sum by (which) (a_total)`, `a_total{what=x}`, `rote(a_total[5m])`, `a_total{what="x}`, `rate(a_total[5 minutes])`} {
-		if _, err := checkPromQL(bad, known); err == nil {
-			t.Errorf("%q: was taken, want it refused", bad)
-		}
+		t.Run(fmt.Sprintf("%q", bad), func(t *testing.T) {
+			if _, err := checkPromQL(bad, known); err == nil {
+				t.Errorf("%q: was taken, want it refused", bad)
+			}
+		})
 	}
 }
 

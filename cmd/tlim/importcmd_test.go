@@ -187,11 +187,13 @@ func TestImportTargets(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, more := range [][]string{nil, {"--force"}} {
-				code, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to}, more...)...)
-				after, err := os.Lstat(to)
-				if code != exitUsage || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "--force writes") || err != nil || !os.SameFile(before, after) {
-					t.Errorf("%s: got the exit code %d, %s%s, %v %v; want %d, %q and it as it was", more, code, stdout, stderr, after, err, exitUsage, c.says)
-				}
+				t.Run(fmt.Sprint("with ", more), func(t *testing.T) {
+					code, stdout, stderr := runCommand(t, append([]string{"config", "import", from, "--output", to}, more...)...)
+					after, err := os.Lstat(to)
+					if code != exitUsage || !strings.Contains(stderr, c.says) || strings.Contains(stderr, "--force writes") || err != nil || !os.SameFile(before, after) {
+						t.Errorf("%s: got the exit code %d, %s%s, %v %v; want %d, %q and it as it was", more, code, stdout, stderr, after, err, exitUsage, c.says)
+					}
+				})
 			}
 		})
 	}

@@ -49,10 +49,12 @@ func TestListCommands(t *testing.T) {
 		{"groups --text zhangsan", 0, "g1     项目组   0     zhangsan  2        open", ""},
 		{"groups --after g1", 0, "closed", ""},
 	} {
-		code, out, errs := list(strings.Fields(c.args)...)
-		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) || strings.Contains(out, "\x1b") || c.errs == "" && errs != "" {
-			t.Errorf("%s: got %d %q %q, want %d, %q and %q", c.args, code, out, errs, c.code, c.out, c.errs)
-		}
+		t.Run(c.args, func(t *testing.T) {
+			code, out, errs := list(strings.Fields(c.args)...)
+			if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) || strings.Contains(out, "\x1b") || c.errs == "" && errs != "" {
+				t.Errorf("%s: got %d %q %q, want %d, %q and %q", c.args, code, out, errs, c.code, c.out, c.errs)
+			}
+		})
 	}
 
 	// Programs go through all pages.

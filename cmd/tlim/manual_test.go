@@ -50,13 +50,15 @@ func TestManual(t *testing.T) {
 		t.Errorf("got %d pages, want one for each command", pages)
 	}
 	for shell, file := range map[string]string{"bash": "tlim.bash", "zsh": "_tlim", "fish": "tlim.fish", "powershell": "tlim.ps1"} {
-		code, out, errs := runCommand(t, "completion", shell)
-		if code != 0 || errs != "" || !strings.Contains(out, "__complete") {
-			t.Errorf("completion %s: got %d, %d bytes, %q, want 0 and a script that asks tlim __complete", shell, code, len(out), errs)
-		}
-		if err := os.WriteFile(filepath.Join(dir, "completion", file), []byte(out), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		t.Run(shell, func(t *testing.T) {
+			code, out, errs := runCommand(t, "completion", shell)
+			if code != 0 || errs != "" || !strings.Contains(out, "__complete") {
+				t.Errorf("completion %s: got %d, %d bytes, %q, want 0 and a script that asks tlim __complete", shell, code, len(out), errs)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "completion", file), []byte(out), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 	if code, out, _ := runCommand(t, "__complete", "stat"); code != 0 || !strings.HasPrefix(out, "status\t") {
 		t.Errorf("what follows stat: got %d, %q, want status", code, out)

@@ -122,19 +122,23 @@ func TestMigrateDown(t *testing.T) {
 	defer serving.Close()
 	served := write(t, dir, "served.yaml", "xmpp: {domain: im.test, secret: x}\nstore: {dsn: tlim.db}\nmetrics: {listen: '"+serving.Listener.Addr().String()+"'}\n")
 	for _, command := range []string{"down", "utf8mb4"} {
-		code, out, errs := runCommand(t, "migrate", command, "--yes", "--config", served)
-		if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "a tlim serves (metrics.listen") {
-			t.Errorf("%s: got %d, %s, %s, want one line that says who serves", command, code, out, errs)
-		}
+		t.Run(command, func(t *testing.T) {
+			code, out, errs := runCommand(t, "migrate", command, "--yes", "--config", served)
+			if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "a tlim serves (metrics.listen") {
+				t.Errorf("%s: got %d, %s, %s, want one line that says who serves", command, code, out, errs)
+			}
+		})
 	}
 }
 
 func TestMigrateConvertElsewhere(t *testing.T) {
 	_, config := startedDatabase(t)
 	for _, args := range [][]string{{"migrate", "utf8mb4"}, {"migrate", "utf8mb4", "--yes"}} {
-		code, out, errs := runCommand(t, append(args, "--config", config)...)
-		if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "in sqlite there is nothing to convert") {
-			t.Errorf("%q: got %d, %s, %s, want one line", args, code, out, errs)
-		}
+		t.Run(strings.Join(args[1:], " "), func(t *testing.T) {
+			code, out, errs := runCommand(t, append(args, "--config", config)...)
+			if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "in sqlite there is nothing to convert") {
+				t.Errorf("%q: got %d, %s, %s, want one line", args, code, out, errs)
+			}
+		})
 	}
 }

@@ -27,9 +27,11 @@ func TestChinese(t *testing.T) {
 		{"zhangsan left", "有人离开"},
 		{"", ""},
 	} {
-		if got := table.Chinese(c.english); got != c.want {
-			t.Errorf("%q: got %q, want %q", c.english, got, c.want)
-		}
+		t.Run(fmt.Sprintf("%q", c.english), func(t *testing.T) {
+			if got := table.Chinese(c.english); got != c.want {
+				t.Errorf("%q: got %q, want %q", c.english, got, c.want)
+			}
+		})
 	}
 	if !table.Has("%s and %s") || !table.Has("it is away") || table.Has("nobody said so") {
 		t.Error("Has does not say what is in the table")

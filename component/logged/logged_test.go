@@ -55,9 +55,11 @@ func TestReasonsThatAreTheSame(t *testing.T) {
 		{"read tcp 127.0.0.1:1->127.0.0.1:3306: EOF", "read tcp 127.0.0.1:1->127.0.0.1:3307: EOF", false},
 		{"Error 1047 (08S01): WSREP has not yet prepared node", "Error 1053 (08S01): Server shutdown in progress", false},
 	} {
-		if one, other := Reason(errors.New(c.one)), Reason(errors.New(c.other)); (one == other) != c.same {
-			t.Errorf("%q and %q: got the reasons %q and %q, want them the same: %v", c.one, c.other, one, other, c.same)
-		}
+		t.Run(c.one, func(t *testing.T) {
+			if one, other := Reason(errors.New(c.one)), Reason(errors.New(c.other)); (one == other) != c.same {
+				t.Errorf("%q and %q: got the reasons %q and %q, want them the same: %v", c.one, c.other, one, other, c.same)
+			}
+		})
 	}
 	var out strings.Builder
 	h := Health{Failing: "it fails"}

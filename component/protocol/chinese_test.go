@@ -86,10 +86,12 @@ func TestErrorStanzaHasALanguage(t *testing.T) {
 		English: ` xml:lang="en">error-012: text is longer than 3000 characters</text>`,
 		Chinese: ` xml:lang="zh">error-012: text 超过 3000 个字符</text>`,
 	} {
-		got := string(ErrorStanza(st, refused, language))
-		if !strings.Contains(got, `<text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"`+want+`<code xmlns="urn:tlim:errors">error-012</code>`) {
-			t.Errorf("%s: got %s, want %s in it", language, got, want)
-		}
+		t.Run(string(language), func(t *testing.T) {
+			got := string(ErrorStanza(st, refused, language))
+			if !strings.Contains(got, `<text xmlns="urn:ietf:params:xml:ns:xmpp-stanzas"`+want+`<code xmlns="urn:tlim:errors">error-012</code>`) {
+				t.Errorf("%s: got %s, want %s in it", language, got, want)
+			}
+		})
 	}
 	if got := string(ErrorStanza(st, &Error{Code: TryLater, Text: "no words for it"}, Chinese)); !strings.Contains(got, ` xml:lang="en">error-013: no words for it<`) {
 		t.Errorf("without a sentence in Chinese: got %s, want the English one, and that it is English", got)

@@ -125,13 +125,15 @@ func TestJPushErrors(t *testing.T) {
 // The two ways in which the app's own account is wrong, as the vendor itself finds them.
 func TestJPushAccount(t *testing.T) {
 	d, _, c := startJPush(t)
-	for _, cfg := range []JPushConfig{{AppKey: d.Key, MasterSecret: "wrong-" + d.Secret}, {AppKey: "another", MasterSecret: d.Secret}, {AppKey: "", MasterSecret: ""}} {
-		cfg.BaseURL, cfg.Now = d.URL, c.now
-		p := NewJPush(cfg)
-		retry, err := p.Push(t.Context(), jpushNote(t, p, "a"))
-		if got := checkJPush(t, d, err); err == nil || !retry || got.Wait != accountPause || len(got.Dead) > 0 {
-			t.Errorf("%d %v: got retry %v, %v, want a retry after %v, nobody dead", len(cfg.AppKey), err, retry, got, accountPause)
-		}
+	for name, cfg := range map[string]JPushConfig{"another secret": {AppKey: d.Key, MasterSecret: "wrong-" + d.Secret}, "another key": {AppKey: "another", MasterSecret: d.Secret}, "neither": {}} {
+		t.Run(name, func(t *testing.T) {
+			cfg.BaseURL, cfg.Now = d.URL, c.now
+			p := NewJPush(cfg)
+			retry, err := p.Push(t.Context(), jpushNote(t, p, "a"))
+			if got := checkJPush(t, d, err); err == nil || !retry || got.Wait != accountPause || len(got.Dead) > 0 {
+				t.Errorf("got %v, retry %v, %v, want a retry after %v, nobody dead", err, retry, got, accountPause)
+			}
+		})
 	}
 	if rang := d.Rang(); len(rang) > 0 {
 		t.Errorf("rang %v, want none", rang)

@@ -280,14 +280,16 @@ func TestPusherNetwork(t *testing.T) {
 	}
 	t.Run("refused", func(t *testing.T) {
 		for _, v := range vendors {
-			server := httptest.NewServer(http.NotFoundHandler())
-			p := v.make(server.URL, nil, nil)
-			server.Close()
-			retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
-			discreet(t, err)
-			if !retry || err == nil || !strings.Contains(err.Error(), v.name+": dial: ") || strings.Contains(err.Error(), "127.0.0.1") {
-				t.Errorf("got retry %v, %v, want a retry, an error with %q, without the address", retry, err, v.name+": dial: ")
-			}
+			t.Run(v.name, func(t *testing.T) {
+				server := httptest.NewServer(http.NotFoundHandler())
+				p := v.make(server.URL, nil, nil)
+				server.Close()
+				retry, err := p.Push(t.Context(), outbox.Note{ID: "x", Alert: "hi"})
+				discreet(t, err)
+				if !retry || err == nil || !strings.Contains(err.Error(), v.name+": dial: ") || strings.Contains(err.Error(), "127.0.0.1") {
+					t.Errorf("got retry %v, %v, want a retry, an error with %q, without the address", retry, err, v.name+": dial: ")
+				}
+			})
 		}
 	})
 }

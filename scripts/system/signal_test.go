@@ -16,17 +16,19 @@ func TestQuestionsAndSignals(t *testing.T) {
 			users := people(t, 2)
 			zhao, qian := users[0], users[1]
 			sender, phone, web := w.online(zhao, "1"), w.online(qian, "1[android]"), w.online(qian, "1[web]")
-			for question, want := range map[string]string{
-				`<query xmlns="http://jabber.org/protocol/disco#info"/>`:  `category="component"`,
-				`<query xmlns="http://jabber.org/protocol/disco#items"/>`: `disco#items`,
-				`<ping xmlns="urn:xmpp:ping"/>`:                           `type="result"`,
-				`<query xmlns="jabber:iq:version"/>`:                      `<name>tlim</name>`,
-				`<vCard xmlns="vcard-temp"/>`:                             `<FN>tlim</FN>`,
+			for name, c := range map[string]struct{ question, want string }{
+				"info":    {`<query xmlns="http://jabber.org/protocol/disco#info"/>`, `category="component"`},
+				"items":   {`<query xmlns="http://jabber.org/protocol/disco#items"/>`, `disco#items`},
+				"ping":    {`<ping xmlns="urn:xmpp:ping"/>`, `type="result"`},
+				"version": {`<query xmlns="jabber:iq:version"/>`, `<name>tlim</name>`},
+				"vCard":   {`<vCard xmlns="vcard-temp"/>`, `<FN>tlim</FN>`},
 			} {
-				answer, err := sender.IQ(within(t, soon), "get", w.component, question)
-				if err != nil || !strings.Contains(strings.ReplaceAll(string(answer), `'`, `"`), want) {
-					t.Errorf("%s: got %s, %v, want an answer with %q and no error", question, answer, err, want)
-				}
+				t.Run(name, func(t *testing.T) {
+					answer, err := sender.IQ(within(t, soon), "get", w.component, c.question)
+					if err != nil || !strings.Contains(strings.ReplaceAll(string(answer), `'`, `"`), c.want) {
+						t.Errorf("%s: got %s, %v, want an answer with %q and no error", c.question, answer, err, c.want)
+					}
+				})
 			}
 
 			to := qian + "@" + w.component
@@ -35,13 +37,15 @@ func TestQuestionsAndSignals(t *testing.T) {
 				"marker": `<displayed xmlns="urn:xmpp:chat-markers:0" id="m1"/>`,
 				"both":   `<received xmlns="urn:xmpp:receipts" id="m1"/><active xmlns="http://jabber.org/protocol/chatstates"/>`,
 			} {
-				check(t, sender.Send(`<message type="chat" id="`+id+`" to="`+to+`">`+signal+`</message>`))
-				for _, device := range []*lab.Client{phone, web} {
-					m := w.receive(device, id)
-					if m.From != zhao+"@"+w.component || m.Body != "" || m.Has("received", "") || !m.Has("no-store", "") {
-						t.Errorf("%s: got %s, want the signal alone, from %s, with no-store", id, m.Raw, zhao+"@"+w.component)
+				t.Run(id, func(t *testing.T) {
+					check(t, sender.Send(`<message type="chat" id="`+id+`" to="`+to+`">`+signal+`</message>`))
+					for _, device := range []*lab.Client{phone, web} {
+						m := w.in(t).receive(device, id)
+						if m.From != zhao+"@"+w.component || m.Body != "" || m.Has("received", "") || !m.Has("no-store", "") {
+							t.Errorf("%s: got %s, want the signal alone, from %s, with no-store", id, m.Raw, zhao+"@"+w.component)
+						}
 					}
-				}
+				})
 			}
 			check(t, sender.Send(`<message type="chat" id="quiet" to="`+to+`"><received xmlns="urn:xmpp:receipts" id="m1"/></message>`))
 			check(t, sender.Send(`<message type="chat" id="data" to="`+to+`"><x xmlns="jabber:x:data" type="form"/></message>`))

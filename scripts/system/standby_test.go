@@ -189,14 +189,16 @@ func (p *processes) refuses() {
 		{http.MethodGet, "/", "text/html", "stands by"},
 		{http.MethodGet, "/admin/", "text/html", "备用机"},
 	} {
-		request := must[*http.Request](t)(http.NewRequestWithContext(within(t, soon), c.method, p.standby.URL+c.path, http.NoBody))
-		request.Header.Set("Accept", c.accept)
-		response := must[*http.Response](t)(http.DefaultClient.Do(request))
-		body := must[[]byte](t)(io.ReadAll(response.Body))
-		check(t, response.Body.Close())
-		if h := response.Header; response.StatusCode != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || h.Get("X-Tlim-Standby") != "1" || !strings.Contains(string(body), c.want) {
-			t.Errorf("%s %s: got %s %v %s, want 503 with Retry-After, X-Tlim-Standby and %s", c.method, c.path, response.Status, h, body, c.want)
-		}
+		t.Run(c.method+" "+c.path, func(t *testing.T) {
+			request := must[*http.Request](t)(http.NewRequestWithContext(within(t, soon), c.method, p.standby.URL+c.path, http.NoBody))
+			request.Header.Set("Accept", c.accept)
+			response := must[*http.Response](t)(http.DefaultClient.Do(request))
+			body := must[[]byte](t)(io.ReadAll(response.Body))
+			check(t, response.Body.Close())
+			if h := response.Header; response.StatusCode != http.StatusServiceUnavailable || h.Get("Retry-After") == "" || h.Get("X-Tlim-Standby") != "1" || !strings.Contains(string(body), c.want) {
+				t.Errorf("%s %s: got %s %v %s, want 503 with Retry-After, X-Tlim-Standby and %s", c.method, c.path, response.Status, h, body, c.want)
+			}
+		})
 	}
 	if n := must[map[string]float64](t)(p.standby.Metrics(within(t, soon)))["tlim_leader"]; n != 0 {
 		t.Errorf("tlim_leader of the standby is %v, want 0", n)

@@ -69,18 +69,20 @@ const maxPage = 300 << 10
 
 func TestWebWeight(t *testing.T) {
 	for _, page := range []string{"chat", "admin"} {
-		root, _ := pageTools(t, page)
-		var packed bytes.Buffer
-		w := gzip.NewWriter(&packed)
-		files := must[[]string](t)(filepath.Glob(filepath.Join(root, "httpapi", "web", "dist", page, "assets", "*")))
-		for _, file := range append(files, filepath.Join(root, "httpapi", "web", "dist", page, "index.html")) {
-			w.Reset(&packed) // each by itself, as browsers get them
-			must[int](t)(w.Write(must[[]byte](t)(os.ReadFile(file))))
-			check(t, w.Close())
-		}
-		if t.Logf("%s: %d files, %d KiB", page, len(files)+1, packed.Len()>>10); len(files) == 0 || packed.Len() > maxPage {
-			t.Errorf("%s: got %d files in assets, %d bytes compressed, want some, at most %d bytes", page, len(files), packed.Len(), maxPage)
-		}
+		t.Run(page, func(t *testing.T) {
+			root, _ := pageTools(t, page)
+			var packed bytes.Buffer
+			w := gzip.NewWriter(&packed)
+			files := must[[]string](t)(filepath.Glob(filepath.Join(root, "httpapi", "web", "dist", page, "assets", "*")))
+			for _, file := range append(files, filepath.Join(root, "httpapi", "web", "dist", page, "index.html")) {
+				w.Reset(&packed) // each by itself, as browsers get them
+				must[int](t)(w.Write(must[[]byte](t)(os.ReadFile(file))))
+				check(t, w.Close())
+			}
+			if t.Logf("%s: %d files, %d KiB", page, len(files)+1, packed.Len()>>10); len(files) == 0 || packed.Len() > maxPage {
+				t.Errorf("%s: got %d files in assets, %d bytes compressed, want some, at most %d bytes", page, len(files), packed.Len(), maxPage)
+			}
+		})
 	}
 }
 

@@ -51,14 +51,16 @@ func TestFilesAreTheirOwners(t *testing.T) {
 		return // modes are nothing there
 	}
 	for mode, want := range map[fs.FileMode][2]string{0o644: {"mode 0644", "mode 0644"}, 0o640: {"mode 0640", ""}, 0o400: {"", ""}} {
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
-		all, _ := Readers(path) // of a file that is there
-		strangers, _ := Strangers(path)
-		if got := [2]string{all, strangers}; got != want {
-			t.Errorf("%v: got readers and strangers %q, want %q", mode, got, want)
-		}
+		t.Run(mode.String(), func(t *testing.T) {
+			if err := os.Chmod(path, mode); err != nil {
+				t.Fatal(err)
+			}
+			all, _ := Readers(path) // of a file that is there
+			strangers, _ := Strangers(path)
+			if got := [2]string{all, strangers}; got != want {
+				t.Errorf("%v: got readers and strangers %q, want %q", mode, got, want)
+			}
+		})
 	}
 	if err := os.Chmod(path, 0o664); err != nil {
 		t.Fatal(err)

@@ -46,9 +46,11 @@ func TestList(t *testing.T) {
 		"offline.grace":     {Value: "5s", Source: "default"},
 		"http.cors_origins": {Value: `- '*'`, Source: "default"},
 	} {
-		if want.Key = key; found[key] != want {
-			t.Errorf("got %+v, want %+v", found[key], want)
-		}
+		t.Run(key, func(t *testing.T) {
+			if want.Key = key; found[key] != want {
+				t.Errorf("got %+v, want %+v", found[key], want)
+			}
+		})
 	}
 	if !strings.Contains(found["http.keys"].Value, "name: oa") {
 		t.Errorf("got %q, want the name of the key", found["http.keys"].Value)

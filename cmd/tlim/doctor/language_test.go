@@ -147,9 +147,11 @@ func TestSentencesOfTheStoreHaveChinese(t *testing.T) {
 		"metrics.listen (a:1) does not answer as a tlim: words of a driver; it is nginx, process 7":                                                           "metrics.listen（a:1）没有像 tlim 那样应答：words of a driver；占用者是 nginx，进程号 7",
 		"http.listen: the port is taken; it is nginx, process 7":                                                                                              "http.listen：the port is taken；占用者是 nginx，进程号 7",
 	} {
-		if got := InChinese(english); got != want {
-			t.Errorf("%q: got %q, want %q", english, got, want)
-		}
+		t.Run(fmt.Sprintf("%.40s", english), func(t *testing.T) {
+			if got := InChinese(english); got != want {
+				t.Errorf("%q: got %q, want %q", english, got, want)
+			}
+		})
 	}
 }
 

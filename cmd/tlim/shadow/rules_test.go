@@ -50,9 +50,11 @@ func TestEveryRefusalHasARule(t *testing.T) {
 		{message{msgType: "MTS-107", from: "a", sender: "a"}, RuleDissolve},
 		{message{msgType: "MTB-000", from: "a", sender: "a"}, RuleTypes},
 	} {
-		if got := c.m.ruleOf(protocol.NotAllowed); got != c.want {
-			t.Errorf("error-011 of %s: got %q, want %q", c.m.msgType, got, c.want)
-		}
+		t.Run(c.m.msgType+" of "+c.m.from, func(t *testing.T) {
+			if got := c.m.ruleOf(protocol.NotAllowed); got != c.want {
+				t.Errorf("error-011 of %s: got %q, want %q", c.m.msgType, got, c.want)
+			}
+		})
 	}
 }
 
@@ -71,9 +73,11 @@ func TestSameBody(t *testing.T) {
 		{`[{"a":"1"}]`, ``, "", false},
 		{`opaque`, `Opaque`, "", false},
 	} {
-		if rule, same := sameBody(c.ours, c.theirs); rule != c.rule || same != c.same {
-			t.Errorf("%s and %s: got %q, %v, want %q, %v", c.ours, c.theirs, rule, same, c.rule, c.same)
-		}
+		t.Run(c.ours+" and "+c.theirs, func(t *testing.T) {
+			if rule, same := sameBody(c.ours, c.theirs); rule != c.rule || same != c.same {
+				t.Errorf("%s and %s: got %q, %v, want %q, %v", c.ours, c.theirs, rule, same, c.rule, c.same)
+			}
+		})
 	}
 }
 

@@ -201,21 +201,23 @@ func wide(t *testing.T, order unicode.Endianness, mark unicode.BOMPolicy, text s
 // TestBlanks: ASCII blanks around a password are the editor's, all others are part of it, in the file that is written too.
 func TestBlanks(t *testing.T) {
 	for _, password := range []string{"a\u3000b", "a\u3000", "\u00a0a", "\u2028a", "a\u2028", "a\u2028b\u2029 c", "\u2003a\u200b", "\ufeffa"} {
-		f := convert(t, provided("jdbc:mysql://db/im", "u", "\r\n "+password+"\t ", whole), rows())
-		cfg, err := load(t, f)
-		if want := "u:" + password + "@tcp(db:3306)/im"; err != nil || cfg.Store.DSN.Reveal() != want {
-			t.Errorf("%q: got %q, %v; want %q", password, cfg.Store.DSN.Reveal(), err, want)
-		}
-		if strings.ContainsAny(string(f.Text()), "\u2028\u2029\ufeff") {
-			t.Errorf("%q: got\n%q\nwant no character that ends lines or is not seen", password, f.Text())
-		}
-		db, err := read(t, provided("jdbc:sqlserver://db;databaseName=im;user=u;password="+password, "", "", "")).Database(Login{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := neturl.UserPassword("u", password).String() + "@db"; !strings.Contains(db.DSN, want) {
-			t.Errorf("%q in the URL: got %q, want %q in it", password, db.DSN, want)
-		}
+		t.Run(fmt.Sprintf("%+q", password), func(t *testing.T) {
+			f := convert(t, provided("jdbc:mysql://db/im", "u", "\r\n "+password+"\t ", whole), rows())
+			cfg, err := load(t, f)
+			if want := "u:" + password + "@tcp(db:3306)/im"; err != nil || cfg.Store.DSN.Reveal() != want {
+				t.Errorf("%q: got %q, %v; want %q", password, cfg.Store.DSN.Reveal(), err, want)
+			}
+			if strings.ContainsAny(string(f.Text()), "\u2028\u2029\ufeff") {
+				t.Errorf("%q: got\n%q\nwant no character that ends lines or is not seen", password, f.Text())
+			}
+			db, err := read(t, provided("jdbc:sqlserver://db;databaseName=im;user=u;password="+password, "", "", "")).Database(Login{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := neturl.UserPassword("u", password).String() + "@db"; !strings.Contains(db.DSN, want) {
+				t.Errorf("%q in the URL: got %q, want %q in it", password, db.DSN, want)
+			}
+		})
 	}
 }
 
