@@ -73,7 +73,7 @@ func (h *harness) served(kind string, users []string) map[string]int {
 			}
 			counts[m.To]++
 			if !queued[store.OfflineKey{Owner: m.To, MsgID: m.MsgID}] {
-				h.t.Errorf("%s to %s does not wait for their phone", m.MsgID, m.To)
+				h.t.Errorf("%s to %s: got no offline message, want it to wait for their phone", m.MsgID, m.To)
 			}
 		}
 		last := page[len(page)-1]

@@ -467,7 +467,7 @@ func TestConfirmationsGetNoError(t *testing.T) {
 				t.Errorf("answers: got %q, want %q", got, c.code)
 			}
 			if got := h.ignored(ignoredMalformed); (got == 1) != (c.code == "") {
-				t.Errorf("counted as malformed: got %v for an answer of %q", got, c.code)
+				t.Errorf("counted as malformed: got %v for an answer of %q, want 1 where there is none", got, c.code)
 			}
 			if got := h.intake.sender("lisi").limiter.TokensAt(h.clock.Now()); c.code == "" && got != 10 {
 				t.Errorf("the rate: %v of 10 are left, want all", got)

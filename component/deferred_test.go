@@ -135,7 +135,7 @@ func TestRemovedBeforeRows(t *testing.T) {
 		}, "m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/0,v1/0 m2/1,v1/1"},
 		"removed": {func(h *harness, g string) {
 			if found, err := h.RemoveMessage(h.t.Context(), "m1"); !found || err != nil {
-				h.t.Error(found, err)
+				h.t.Errorf("remove m1: got found %v, %v, want true, no error", found, err)
 			}
 		}, "m2/0 m2/0 m2/0 m2/0 m2/0 m2/1"},
 		"the group deleted": {func(h *harness, g string) {

@@ -54,7 +54,7 @@ func FuzzEnvelope(f *testing.F) {
 	}
 	javaScript, ok := goja.AssertFunction(parse)
 	if !ok {
-		f.Fatal("no function")
+		f.Fatal("got no function of the script, want one")
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if !utf8.ValidString(text) { // XML is

@@ -44,7 +44,7 @@ func TestKinds(t *testing.T) {
 					t.Fatal(err)
 				}
 			} else if got != string(script) {
-				t.Errorf("%s differs; rewrite it by -update once this is meant:\n%s", file, diff(string(script), got))
+				t.Errorf("%s: got what differs from it, want the same, or -update once this is meant:\n%s", file, diff(string(script), got))
 			}
 		})
 	}
@@ -151,7 +151,7 @@ func config(t *testing.T, text string) func(*Config) {
 			case "window":
 				c.RevokeWindow, _ = time.ParseDuration(value)
 			default:
-				t.Fatalf("no such setting: %s", word)
+				t.Fatalf("got the setting %q, want one of those above", word)
 			}
 		}
 	}
@@ -248,7 +248,7 @@ func (p *player) run(t *testing.T, name, rest string) {
 		p.must(t, err)
 		fmt.Fprintf(&p.out, "  %v\n", unread)
 	default:
-		t.Fatalf("no such command: %s", name)
+		t.Fatalf("got the command %q, want one of those above", name)
 	}
 }
 

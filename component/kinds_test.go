@@ -60,7 +60,7 @@ func TestTypesAreTheTables(t *testing.T) {
 			}
 			files++
 			for _, name := range typesNamed(t, path, types) {
-				t.Errorf("%s asks for %s: say in the row of component/kinds.go what is special about it", path, name)
+				t.Errorf("%s: got %s named, want what is special about it said in its row of component/kinds.go", path, name)
 			}
 			return nil
 		})
@@ -86,7 +86,7 @@ func TestStatementsAgreeWithKinds(t *testing.T) {
 	}
 	slices.Sort(uncounted)
 	if want := []string{store.TypeReadGroup, store.TypeReadChat}; !slices.Equal(uncounted, want) {
-		t.Errorf("the table does not count %v as unread, the statements of store do not count %v", uncounted, want)
+		t.Errorf("not counted as unread by the table: got %v, want %v, as by the statements of store", uncounted, want)
 	}
 	for name, k := range newKinds().family {
 		if !k.counted() {

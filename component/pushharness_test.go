@@ -205,7 +205,7 @@ func (p *pushHarness) await(what string, cond func() bool) {
 		case <-p.timers.idle:
 		case <-again.C:
 		case <-limit:
-			p.t.Fatalf("%s: did not happen; calls: %q; log: %s", what, p.vendor.take(), p.log.String())
+			p.t.Fatalf("got the calls %q, want %s; log: %s", p.vendor.take(), what, p.log.String())
 		}
 	}
 }
@@ -227,7 +227,7 @@ func (p *pushHarness) asleep(d time.Duration) {
 				return
 			}
 		case <-limit:
-			p.t.Fatalf("no pause of %v; log: %s", d, p.log.String())
+			p.t.Fatalf("got no pause, want one of %v; log: %s", d, p.log.String())
 		}
 	}
 }

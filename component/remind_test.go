@@ -26,7 +26,7 @@ func TestRemind(t *testing.T) {
 		t.Helper()
 		n, found, err := h.Notice(t.Context(), id)
 		if err != nil || !found {
-			t.Fatal(found, err)
+			t.Fatalf("notice %s: got found %v, %v, want true, no error", id, found, err)
 		}
 		if got, err := h.Remind(t.Context(), n); got != want || err != nil {
 			t.Errorf("got %+v, %v, want %+v, no error", got, err, want)
@@ -48,7 +48,7 @@ func TestRemind(t *testing.T) {
 	h.clock.Move(outbox.Spacing + time.Second)
 	read("lisi", 2)
 	if found, err := h.RemoveMessage(t.Context(), message(3)); !found || err != nil {
-		t.Fatal(found, err)
+		t.Fatalf("remove %s: got found %v, %v, want true, no error", message(3), found, err)
 	}
 	h.drained()
 	h.vendor.take()

@@ -96,7 +96,7 @@ func (s *simLink) Deliver(_ context.Context, list []stanza.Delivery, runs ...sta
 	}
 	for i := range list {
 		if d := &list[i]; !s.m.disk.has(d.ID) {
-			s.faults = append(s.faults, fmt.Sprintf("%s was sent before it was committed", d.ID))
+			s.faults = append(s.faults, fmt.Sprintf("got %s sent before it was committed, want it after", d.ID))
 		}
 		for _, target := range list[i].To {
 			s.copy(&list[i], target)
@@ -240,7 +240,7 @@ func (s *simLink) Post(b []byte) bool {
 	s.posts = append(s.posts, string(b))
 	for _, entry := range simReceipt(string(b)) {
 		if !s.m.disk.has(entry[0]) {
-			s.faults = append(s.faults, fmt.Sprintf("%s was acknowledged before it was committed", entry[0]))
+			s.faults = append(s.faults, fmt.Sprintf("got %s acknowledged before it was committed, want it after", entry[0]))
 		}
 	}
 	return !s.broken
@@ -286,6 +286,9 @@ const (
 	simHappens simLostCommit = "happens"
 	simFails   simLostCommit = "fails"
 )
+
+// simPoisonText is what a text says that the database does not hold while it is poisoned.
+const simPoisonText = "poison"
 
 // simStore is the database as the process sees it.
 type simStore struct {
@@ -345,7 +348,7 @@ func (s *simStore) Apply(ctx context.Context, epoch int64, pos store.Positions, 
 		before, after, unknown = s.before, s.after, s.unknown
 		s.before, s.after, s.unknown = nil, nil, simNoLoss
 	}
-	poison := s.poison && slices.ContainsFunc(changes, func(c store.Change) bool { return c.Message != nil && strings.Contains(c.Message.Body, "poison") })
+	poison := s.poison && slices.ContainsFunc(changes, func(c store.Change) bool { return c.Message != nil && strings.Contains(c.Message.Body, simPoisonText) })
 	s.mu.Unlock()
 	if before != nil {
 		before()
@@ -399,7 +402,7 @@ func (s *simStore) commit(ctx context.Context, epoch int64, pos store.Positions,
 				continue
 			}
 			if at := protocol.TimeOrZero(id.Time); at <= s.last[id.Conversation] {
-				s.faults = append(s.faults, fmt.Sprintf("msg_time %d of %s is not above %d", at, id.MsgID, s.last[id.Conversation]))
+				s.faults = append(s.faults, fmt.Sprintf("%s: got msg_time %d, want it above %d", id.MsgID, at, s.last[id.Conversation]))
 			} else {
 				s.last[id.Conversation] = at
 			}

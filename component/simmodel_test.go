@@ -415,7 +415,7 @@ func (s *simulation) dissolve(g *simGroup) {
 			return c.Message != nil && c.Message.Type == "MTS-107" && c.Message.SessionID == g.id && c.Message.From == u && c.Message.To == u
 		})
 		if i < 0 {
-			s.fault("no notice to %s that %s is dissolved", u, g.name)
+			s.fault("%s is dissolved: got no notice to %s, want one", g.name, u)
 			continue
 		}
 		s.noticed(*s.log[i].Message, g)
@@ -446,7 +446,7 @@ func (s *simulation) noticed(msg store.Message, g *simGroup) {
 	key := store.IDKey{MsgID: msg.MsgID, Class: store.ClassMessage}
 	msg.ID, msg.Time = "", s.timeOf(key)
 	if msg.Time == "" {
-		s.fault("%s was not stored", msg.MsgID)
+		s.fault("%s: got it not stored, want it stored", msg.MsgID)
 		return
 	}
 	r := &simMessage{Message: msg, group: g, conversation: simPair(msg.From, msg.To), row: true, to: []string{msg.To}, unrouted: map[simCopy]bool{}}
@@ -540,7 +540,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 	for _, p := range posts {
 		st, err := stanza.Parse([]byte(p))
 		if err != nil {
-			s.fault("%s: %v", p, err)
+			s.fault("got %s, %v, want a stanza", p, err)
 			continue
 		}
 		if st.Type == "error" {
@@ -553,7 +553,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 				receipts[st.To] = map[string]string{}
 			}
 			if slices.Contains(acknowledged, entry[0]) {
-				s.fault("%s is acknowledged twice in a receipt", entry[0])
+				s.fault("got %s twice in an acknowledgement, want it once", entry[0])
 			}
 			acknowledged = append(acknowledged, entry[0])
 			receipts[st.To][entry[0]] = entry[1]
@@ -566,24 +566,24 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 		committed := s.timeOf(key)
 		name := fmt.Sprintf("s%d %s", it.n, it.id)
 		isNew := code == "" && r == nil && it.stored()
-		poison := isNew && strings.Contains(it.body, "poison") && s.poisoned
+		poison := isNew && strings.Contains(it.body, simPoisonText) && s.poisoned
 		switch {
 		case answer == protocol.TryLater:
 			if !s.troubled {
-				s.fault("%s is told to come later without a reason", name)
+				s.fault("%s: got %s without a reason, want %q", name, answer, code)
 			}
 			if isNew && committed != "" && !slices.ContainsFunc(items[i+1:], func(next *simItem) bool { // one that came after it may be stored
 				return next.id == it.id && next.class() == it.class() && refused[fmt.Sprintf("s%d", next.n)] == ""
 			}) {
-				s.fault("%s is told to come later, and is stored", name)
+				s.fault("%s: got %s and stored with %s, want one of them", name, answer, committed)
 			}
 			if it.typ == "MTC-000" {
-				s.fault("%s is a confirmation, and is refused", name)
+				s.fault("%s: got %s, want no error of a confirmation", name, answer)
 			}
 			continue
 		case poison:
 			if answer != protocol.TooLarge {
-				s.fault("%s cannot be stored, and is answered %q", name, answer)
+				s.fault("%s cannot be stored: got %q, want %s", name, answer, protocol.TooLarge)
 			}
 			continue
 		case s.killed && answer == "" && at == "":
@@ -592,17 +592,17 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 			}
 			at = committed
 		case answer != code:
-			s.fault("%s is answered %q, want %q", name, answer, code)
+			s.fault("%s: got %q, want %q", name, answer, code)
 			continue
 		case code != "":
 			continue
 		case (it.stored() || it.typ == "MTT-100" || it.typ == "MTS-100") && at == "":
-			s.fault("%s has no receipt", name)
+			s.fault("%s: got no acknowledgement, want one", name)
 			continue
 		case r != nil && r.Time != at && !r.early:
-			s.fault("%s has a receipt of %s, the first was of %s", name, at, r.Time)
+			s.fault("%s: got an acknowledgement of %s, want that of the first, %s", name, at, r.Time)
 		case isNew && committed != at:
-			s.fault("%s has a receipt of %s, and is stored with %q", name, at, committed)
+			s.fault("%s: got an acknowledgement of %s, want that of the row, %q", name, at, committed)
 		}
 		if apply != nil {
 			apply(at)
@@ -688,12 +688,12 @@ func (s *simulation) finish() {
 	}
 	for c, w := range s.want {
 		if n := counts[c]; n < w.least || n > w.most {
-			s.fault("%d copies %+v, want %d to %d", n, c, w.least, w.most)
+			s.fault("got %d copies %+v, want %d to %d", n, c, w.least, w.most)
 		}
 		delete(counts, c)
 	}
 	for c, n := range counts {
-		s.fault("%d copies %+v that nobody was to get", n, c)
+		s.fault("got %d copies %+v, want none", n, c)
 	}
 	s.want = map[simCopy]*simCount{}
 	if !s.troubled {
@@ -730,7 +730,7 @@ func (s *simulation) ordered() {
 		}
 		l := line{c.jid, r.conversation}
 		if before := last[l]; before != nil && before.pos() > r.pos() {
-			s.fault("%s gets %s before %s", c.jid, before.MsgID, r.MsgID)
+			s.fault("%s: got %s before %s, want the order of their places, %s and %s", c.jid, before.MsgID, r.MsgID, r.Time, before.Time)
 		}
 		last[l] = r
 	}
@@ -1013,42 +1013,42 @@ func (s *simulation) check() {
 	for _, user := range simUsers {
 		rows, err := s.waits(user, "", 0)
 		if err != nil {
-			s.fault("queue of %s: %v", user, err)
+			s.fault("queue of %s: got %v, want its rows", user, err)
 		}
 		seen := map[string]bool{}
 		last := ""
 		for _, row := range rows {
 			if seen[row.MsgID] {
-				s.fault("%s has %s twice in their queue", user, row.MsgID)
+				s.fault("queue of %s: got %s twice, want it once", user, row.MsgID)
 			}
 			seen[row.MsgID] = true
 			if row.Time < last {
-				s.fault("the queue of %s is not in order", user)
+				s.fault("queue of %s: got %s of %s behind %s, want the order of time", user, row.MsgID, row.Time, last)
 			}
 			last = row.Time
 			e := s.queues[user][row.MsgID]
 			switch {
 			case e == nil:
-				s.fault("%s has %s in their queue (%+v)", user, row.MsgID, row)
+				s.fault("queue of %s: got %s, want it not there: %+v", user, row.MsgID, row)
 			case s.tight > 0 && s.connection == simBroken && e.state == simUnconfirmed: // a row when somebody has noticed
 			case e.state == simRow && row.ID == "" && !(later > 0 && s.groups[e.session] != nil), e.state == simUnconfirmed && row.ID != "":
-				s.fault("%s in the queue of %s: row %q, want %s", row.MsgID, user, row.ID, e.state)
+				s.fault("queue of %s: got %s with the id %q, want %s", user, row.MsgID, row.ID, e.state)
 			case e.status != simAnyStatus && e.state != simPerhaps && row.Status != e.status:
-				s.fault("%s in the queue of %s has msg_status %d, want %d", row.MsgID, user, row.Status, e.status)
+				s.fault("queue of %s: got %s with msg_status %d, want %d", user, row.MsgID, row.Status, e.status)
 			case row.SessionID != e.session || row.To != e.session || row.From != e.from || row.Type != e.typ || e.at != "" && row.Time != e.at:
-				s.fault("%s in the queue of %s: %+v, want %+v", row.MsgID, user, row, e)
+				s.fault("queue of %s: got %s as %+v, want %+v", user, row.MsgID, row, e)
 			}
 		}
 		for id, e := range s.queues[user] {
 			if !seen[id] && e.state != simPerhaps {
-				s.fault("%s lacks %s in their queue (want %s)", user, id, e.state)
+				s.fault("queue of %s: got no %s, want it (%s)", user, id, e.state)
 			}
 		}
 	}
 	delivered := s.delivered.Load()
 	for _, r := range s.ids {
 		if r.row && r.pos() <= delivered && len(r.unrouted) > 0 && !(r.group != nil && r.group.state != simAlive) {
-			s.fault("%s counts as delivered; the server has not routed %v", r.MsgID, r.unrouted)
+			s.fault("%s: got it counted as delivered, want it not, for the server has not routed %v", r.MsgID, r.unrouted)
 		}
 	}
 	if s.rnd.IntN(5) == 0 {
@@ -1074,18 +1074,18 @@ func (s *simulation) tables() {
 		row.ID = ""
 		switch {
 		case seen[key]:
-			s.fault("%s is stored twice", row.MsgID)
+			s.fault("history: got %s twice, want it once", row.MsgID)
 		case r == nil || !r.row && !(r.group != nil && r.group.state == simDissolved && !r.revoked):
-			s.fault("%s is in the history: %+v", row.MsgID, row)
+			s.fault("history: got %s, want it not there: %+v", row.MsgID, row)
 		case row != r.Message:
-			s.fault("%s is stored as %+v, want %+v", row.MsgID, row, r.Message)
+			s.fault("history: got %s as %+v, want %+v", row.MsgID, row, r.Message)
 		}
 		seen[key] = true
 	}
 	var keys []store.ReceiptKey
 	for key, r := range s.ids {
 		if r.row && !seen[key] && !(r.group != nil && r.group.state == simDissolved) {
-			s.fault("%s is not in the history", r.MsgID)
+			s.fault("history: got no %s, want it", r.MsgID)
 		}
 		for _, u := range simUsers {
 			if key.Class == store.ClassMessage && !r.revoked && !(r.group != nil && r.group.state == simDissolved) {
@@ -1101,7 +1101,7 @@ func (s *simulation) tables() {
 		want, ok := s.read[key]
 		got := read[key]
 		if len(got) > 1 || len(got) == 1 != ok || ok && (got[0].Status != want.Status || got[0].Sender != want.Sender) {
-			s.fault("receipts of %v: %+v, want %+v", key, got, want)
+			s.fault("receipts of %v: got %+v, want %+v", key, got, want)
 		}
 	}
 	var entries []store.ChatKey
@@ -1116,7 +1116,7 @@ func (s *simulation) tables() {
 	}
 	for _, key := range entries {
 		if chats[key] != s.chats[key] {
-			s.fault("list entry %v: %v, want %v", key, chats[key], s.chats[key])
+			s.fault("list entry %v: got %v, want %v", key, chats[key], s.chats[key])
 		}
 	}
 	for _, u := range simUsers {
@@ -1127,7 +1127,7 @@ func (s *simulation) tables() {
 		}
 		for _, c := range list {
 			if owners[c.Owner] {
-				s.fault("list entry of %s for %s is there twice", c.Owner, u)
+				s.fault("list entry of %s for %s: got it twice, want it once", c.Owner, u)
 			}
 			owners[c.Owner] = true
 		}
@@ -1146,7 +1146,7 @@ func (s *simulation) tables() {
 			got = append(got, row.UserID)
 		}
 		if slices.Sort(got); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
-			s.fault("%s has members %v, want %v", g.name, got, want)
+			s.fault("%s: got members %v, want %v", g.name, got, want)
 		}
 	}
 }
@@ -1190,7 +1190,7 @@ func (s *simulation) end() {
 				s.t.Fatal(err)
 			}
 			if !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == r.MsgID }) {
-				s.fault("%s was accepted, and is lost for %s", r.MsgID, u)
+				s.fault("%s was accepted: got it lost for %s, want it on a phone or in the queue", r.MsgID, u)
 			}
 		}
 	}

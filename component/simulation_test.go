@@ -388,7 +388,7 @@ func (s *simulation) appear(d simDevice, show string) {
 func (s *simulation) asksQueue(d simDevice) {
 	rows, err := s.waits(d.user, "", 0)
 	if err != nil {
-		s.disk.fault("queue of %s: %v", d.user, err)
+		s.disk.fault("queue of %s: got %v, want its rows", d.user, err)
 	}
 	for _, row := range rows {
 		s.got[d.user][row.MsgID] = true
@@ -512,6 +512,22 @@ func (s *simulation) begun() {
 	}
 }
 
+// simTrouble is what goes wrong while clients send.
+type simTrouble string
+
+const (
+	simNoTrouble   simTrouble = ""
+	simAway        simTrouble = "away"  // nothing can be written
+	simBlind       simTrouble = "blind" // nothing can be read
+	simLostHappens simTrouble = simTrouble(simHappens)
+	simLostFails   simTrouble = simTrouble(simFails)
+	simPoisons     simTrouble = "poison" // some texts cannot be stored
+	simHooks       simTrouble = "hook"   // something happens amid a batch
+)
+
+// simTroubles has each trouble as often as it is drawn.
+var simTroubles = []simTrouble{simAway, simBlind, simLostHappens, simLostFails, simPoisons, simHooks, simHooks, simHooks, simHooks}
+
 // talk lets clients send, perhaps while something goes wrong.
 func (s *simulation) talk() {
 	if s.connection == simDown {
@@ -523,27 +539,26 @@ func (s *simulation) talk() {
 			items = append(items, it)
 		}
 	}
-	trouble, hook := "", (*simHook)(nil)
+	trouble, hook := simNoTrouble, (*simHook)(nil)
 	if s.chance(35) {
-		trouble = oneOf(s, []string{"away", "blind", string(simHappens), string(simFails), "poison", "hook", "hook", "hook", "hook"})
+		trouble = oneOf(s, simTroubles)
 	}
-	if trouble == "hook" {
+	if trouble == simHooks {
 		hook = s.newHook()
 		fresh := map[string]bool{}
 		items = slices.DeleteFunc(items, func(it *simItem) bool {
 			k := s.kinds.of(it.typ)
-			if hook.where == "before the commit" { // the first attempt to commit must be the one that counts
+			if hook.at == simBeforeCommit { // the first attempt to commit must be the one that counts
 				if fresh[it.id] || s.ids[store.IDKey{MsgID: it.id, Class: it.class()}] != nil {
 					return true
 				}
 				fresh[it.id] = true
 			}
-			return k.first || hook.name == "kill" && !k.Stored || hook.name == "look" && k.Name == "MTC-000"
+			return k.first || hook.event == simKill && !k.Stored || hook.event == simLook && k.Name == "MTC-000"
 		})
-		trouble += ": " + hook.name + " " + hook.where
 	}
 	items = s.apart(items)
-	s.tell("messages %s", trouble)
+	s.tell("messages %s%s", trouble, hook)
 	for _, it := range items {
 		s.serial++
 		it.n = s.serial
@@ -554,28 +569,28 @@ func (s *simulation) talk() {
 	s.gather(func() {
 		s.disk.set(func() {
 			switch trouble {
-			case "away":
+			case simAway:
 				s.disk.away = true
-			case "blind":
+			case simBlind:
 				s.disk.blind = true
-			case string(simHappens), string(simFails):
+			case simLostHappens, simLostFails:
 				s.disk.unknown = simLostCommit(trouble)
 				if s.chance(20) {
 					s.disk.doubt = 1
 				}
-			case "poison":
+			case simPoisons:
 				s.disk.poison = true
 			}
 		})
 		hook.arm(s)
-		s.link.set(func() { s.link.swaps = trouble == "" && s.odd.IntN(2) == 0 })
+		s.link.set(func() { s.link.swaps = trouble == simNoTrouble && s.odd.IntN(2) == 0 })
 		for _, it := range items {
 			s.hand(it)
 		}
 	})
 	s.sync()
 	s.disk.set(func() {
-		s.disk.away, s.disk.blind, s.disk.unknown, s.disk.poison, s.disk.before, s.disk.after = false, false, "", false, nil, nil
+		s.disk.away, s.disk.blind, s.disk.unknown, s.disk.poison, s.disk.before, s.disk.after = false, false, simNoLoss, false, nil, nil
 	})
 	s.link.disarm()
 	if s.killed {
@@ -584,11 +599,11 @@ func (s *simulation) talk() {
 		s.quiet()
 		s.back()
 	}
-	s.troubled, s.poisoned, s.late = trouble != "" || s.tight > 0 && len(items) > minWaiting, trouble == "poison", 0
+	s.troubled, s.poisoned, s.late = trouble != simNoTrouble || s.tight > 0 && len(items) > minWaiting, trouble == simPoisons, 0
 	s.several = s.tight > 0 || s.poisoned || len(items) > 1 && slices.ContainsFunc(items, func(it *simItem) bool { return s.kinds.of(it.typ).first })
 	if !hook.done() {
 		hook = nil
-	} else if hook.name == "clock" && strings.HasSuffix(hook.where, "copies") {
+	} else if hook.event == simTimePasses && (hook.at == simBeforeCopies || hook.at == simAfterCopies) {
 		s.late = 6 * time.Second
 	}
 	s.mode = sends
@@ -697,7 +712,7 @@ func (s *simulation) newItem() *simItem {
 	if g == nil && n >= 35 && n < 65 {
 		n = 0
 	}
-	text := oneOf(s, []string{"a", "a", "a", "a", "poison"})
+	text := oneOf(s, []string{"a", "a", "a", "a", simPoisonText})
 	switch {
 	case n < 35:
 		it.typ, it.body = "MTT-000", fmt.Sprintf(`[{"text":%q}]`, text)
@@ -786,59 +801,99 @@ func (s *simulation) someMessage(fits func(*simMessage) bool) *simMessage {
 	return oneOf(s, all[max(0, len(all)-8):])
 }
 
-// simHook is something that happens while a batch is on its way.
+// simEvent is what happens while a batch is on its way.
+type simEvent string
+
+const (
+	simLeaves     simEvent = "leave"
+	simArrives    simEvent = "arrive"
+	simTimePasses simEvent = "clock"
+	simLook       simEvent = "look"
+	simCut        simEvent = "cut"  // the link breaks, and nobody notices
+	simLoss       simEvent = "down" // the link breaks
+	simFlap       simEvent = "flap" // the link breaks and is there again
+	simKill       simEvent = "kill"
+)
+
+// simEvents has each event as often as it is drawn.
+var simEvents = []simEvent{simLeaves, simArrives, simTimePasses, simLook, simCut, simLoss, simFlap, simKill, simKill}
+
+// simMoment is when it happens.
+type simMoment string
+
+const (
+	simBeforeCommit simMoment = "before the commit"
+	simAfterCommit  simMoment = "after the commit"
+	simBeforeCopies simMoment = "before the copies"
+	simAfterCopies  simMoment = "after the copies"
+)
+
+var simMoments = []simMoment{simBeforeCommit, simAfterCommit, simBeforeCopies, simAfterCopies}
+
+// simHook is an event with its moment.
 type simHook struct {
-	name, where string
-	act         func() // to the product
-	effect      func() // to the model
-	mode        simMode
-	fired       bool
+	event  simEvent
+	device simDevice // that leaves or arrives
+	at     simMoment
+	act    func() // to the product
+	effect func() // to the model
+	mode   simMode
+	fired  bool
+}
+
+// String is what a story says of it behind "hook".
+func (s *simHook) String() string {
+	if s == nil {
+		return ""
+	}
+	if s.event == simLeaves || s.event == simArrives {
+		return fmt.Sprintf(": %s %s %s", s.event, s.device.full(), s.at)
+	}
+	return fmt.Sprintf(": %s %s", s.event, s.at)
 }
 
 func (s *simulation) newHook() *simHook {
-	h := &simHook{where: oneOf(s, []string{"before the commit", "after the commit", "before the copies", "after the copies"}), effect: func() {}}
+	h := &simHook{at: oneOf(s, simMoments), effect: func() {}}
 	d := simDevice{oneOf(s, simUsers), oneOf(s, simResources)}
-	h.name = oneOf(s, []string{"leave", "arrive", "clock", "look", "cut", "down", "flap", "kill", "kill"})
-	if s.tight > 0 && h.name == "clock" { // copies that wait for the server are not sent yet
-		h.name = "look"
+	h.device, h.event = d, oneOf(s, simEvents)
+	if s.tight > 0 && h.event == simTimePasses { // copies that wait for the server are not sent yet
+		h.event = simLook
 	}
-	switch h.name {
-	case "leave":
-		h.name += " " + d.full()
+	switch h.event {
+	case simLeaves:
 		h.act = func() { s.exit(d); s.leave(d) }
 		h.effect = func() { s.gone(d) }
-	case "arrive":
-		h.name += " " + d.full()
+	case simArrives:
 		h.act = func() { s.appear(d, ""); s.presenceOf(d, "") }
 		h.effect = func() { show := ""; s.hear(d, &show); s.arrived(0) }
-	case "clock":
+	case simTimePasses:
 		h.act = func() { s.clock.Move(6 * time.Second) }
 		h.effect = func() { s.age(true) }
-	case "look":
+	case simLook:
 		h.act = s.peek
-	case "cut":
+	case simCut:
 		h.act = s.link.cut
 		h.effect = s.breaks
-	case "down":
+	case simLoss:
 		h.act = s.unplug
 		h.effect = s.down
-	case "flap":
+	case simFlap:
 		h.act = func() { s.unplug(); s.plug() }
 		h.effect = func() { s.down(); s.mode = sendsPerhaps; s.plugged() }
-	case "kill":
+	case simKill:
 		h.act = func() { s.die(); s.killed = true }
 		h.effect = s.crashed
 	}
-	switch h.name {
-	case "cut", "down", "kill":
+	switch h.event {
+	case simCut, simLoss, simKill:
 		h.mode = sendsNothing
 		switch {
-		case h.where == "after the copies" && s.tight > 0: // of which the first have gone
+		case h.at == simAfterCopies && s.tight > 0: // of which the first have gone
 			h.mode = sendsPerhaps
-		case h.where == "after the copies":
+		case h.at == simAfterCopies:
 			h.mode = sends
 		}
-	case "flap":
+	case simFlap:
 		h.mode = sendsPerhaps
 	}
 	return h
@@ -851,12 +906,12 @@ func (s *simHook) arm(m *simulation) {
 	}
 	fire := func() { s.fired = true; s.act() }
 	m.disk.set(func() {
-		switch s.where {
-		case "before the commit":
+		switch s.at {
+		case simBeforeCommit:
 			m.disk.before = fire
-		case "after the commit":
+		case simAfterCommit:
 			m.disk.after = fire
-		case "before the copies":
+		case simBeforeCopies:
 			m.disk.after = func() { m.link.set(func() { m.link.before = fire }) }
 		default:
 			m.disk.after = func() { m.link.set(func() { m.link.after = fire }) }
@@ -871,11 +926,11 @@ func (s *simulation) peek() {
 	for _, u := range simUsers {
 		rows, err := s.waits(u, "", 0)
 		if err != nil {
-			s.disk.fault("queue of %s: %v", u, err)
+			s.disk.fault("queue of %s: got %v, want its rows", u, err)
 		}
 		for id, e := range s.queues[u] {
 			if (e.state == simRow || e.state == simUnconfirmed) && !slices.ContainsFunc(rows, func(row store.OfflineMessage) bool { return row.MsgID == id }) {
-				s.disk.fault("the queue of %s lacks %s while a batch is written", u, id)
+				s.disk.fault("the queue of %s while a batch is written: got no %s, want it (%s)", u, id, e.state)
 			}
 		}
 	}
@@ -895,7 +950,7 @@ func (s *simulation) call() {
 		s.mode = sendsNothing
 	}
 	if err != nil && !(away && errors.Is(err, protocol.ErrUnavailable)) {
-		s.fault("the call: %v", err)
+		s.fault("the call: got %v, want no error (the database is away: %v)", err, away)
 	}
 	s.collect()
 	s.arrived(1)
@@ -923,7 +978,7 @@ func (s *simulation) callOne(away bool) (effect func(ok bool), err error) {
 			if ok {
 				s.groups[g.ID] = sg
 				if len(rows.Taken) != len(members) {
-					s.fault("%s has %d members", sg.name, len(rows.Taken))
+					s.fault("%s: got %d members, want %d", sg.name, len(rows.Taken), len(members))
 				}
 			}
 		}, err
@@ -995,7 +1050,7 @@ func (s *simulation) callOne(away bool) (effect func(ok bool), err error) {
 	case n < 90: // the queue
 		rows, err := s.waits(user, "", 0)
 		if err != nil {
-			s.fault("the queue of %s: %v", user, err)
+			s.fault("the queue of %s: got %v, want its rows", user, err)
 		}
 		clears := s.chance(60)
 		if clears {

@@ -205,7 +205,7 @@ func TestSecretsAreNoNames(t *testing.T) {
 				}
 			}
 			if audit := l.get(t, "admin/audit", "").body; strings.Contains(audit, secret) || strings.Contains(l.log.String(), secret) {
-				t.Errorf("%s stands in the audit log or in the log: %s", what, audit)
+				t.Errorf("%s: got it in the audit log or in the log, want it in neither: %s", what, audit)
 			}
 		})
 	}

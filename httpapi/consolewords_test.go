@@ -124,12 +124,12 @@ func warningsOf(t *testing.T, folder string, named []string) (formats []string) 
 	}
 	for _, name := range named {
 		if reach(name); len(functions[name])+len(fields[name]) == 0 {
-			t.Errorf("%s has no %s any more", folder, name)
+			t.Errorf("got no %s in %s, want it, or take it from this list", name, folder)
 		}
 	}
 	for name, all := range functions {
 		if folder == "../store" && slices.ContainsFunc(all, writesReport) && !slices.Contains(sayers, name) {
-			t.Errorf("%s adds to a report, and what it says is not looked at here", name)
+			t.Errorf("%s adds to a report: got it not looked at here, want it among the sayers", name)
 		}
 	}
 	slices.Sort(formats)

@@ -211,7 +211,7 @@ func TestHalfAnAnswerOfOracle(t *testing.T) {
 	}
 	server.Close()
 	if _, err := o.socket.Read(make([]byte, 1)); err == nil {
-		t.Fatal("got no error of a closed socket")
+		t.Fatal("got no error of a closed socket, want one")
 	}
 	if err := rows.Next(nil); !errors.Is(err, errNoAnswer) || err == io.EOF || o.IsValid() {
 		t.Errorf("the server hung up: got %v, valid %v; want %v and the connection gone", err, o.IsValid(), errNoAnswer)
@@ -301,7 +301,7 @@ func TestOracleThatHangsUp(t *testing.T) {
 	for conn := range silent { // none is left open
 		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Error("a connection was left open")
+			t.Error("got a connection left open, want it closed")
 		}
 		conn.Close()
 	}
@@ -466,7 +466,7 @@ func TestNamesOfOracle(t *testing.T) {
 		if p.kind == "index" {
 			columns := p.table + " " + strings.Join(p.columns, ",")
 			if indexed[columns] != "" {
-				t.Errorf("%s and %s are of the same columns", p.name, indexed[columns])
+				t.Errorf("%s and %s: got the same columns %s, want one index of them", p.name, indexed[columns], columns)
 			}
 			indexed[columns] = p.name
 		}

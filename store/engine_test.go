@@ -93,7 +93,7 @@ func onEngines(t *testing.T, test func(t *testing.T, e engine)) {
 func TestEveryEngineIsInTheSuite(t *testing.T) {
 	for _, have := range store.Engines() {
 		if !slices.ContainsFunc(engines, func(e engine) bool { return e.name == have.Name }) {
-			t.Errorf("the conformance suite does not run over %s: write engine_%s_test.go", have.Name, have.Name)
+			t.Errorf("got no conformance suite over %s, want engine_%s_test.go", have.Name, have.Name)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func open(t testing.TB, cfg store.Config) *store.Store {
 	}
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error("close:", err)
+			t.Errorf("close: got %v, want no error", err)
 		}
 	})
 	return s

@@ -217,7 +217,7 @@ func TestUnsaidByH2(t *testing.T) {
 		for _, u := range h2Modes[c.mode] {
 			t.Run(c.mode+" "+u.why, func(t *testing.T) {
 				if !slices.ContainsFunc(statements, u.says.MatchString) {
-					t.Error("no statement says it any more: take the entry away")
+					t.Errorf("got no statement that says %s, want one, or take the entry away", u.says)
 				}
 			})
 		}

@@ -230,7 +230,7 @@ func TestDownFences(t *testing.T) {
 	}
 	must[any](t)(nil, lock.Rollback())
 	if err := s.Apply(ctx, epoch, store.Positions{}, []store.Change{say(1, "z", "g", "[]")}); err == nil {
-		t.Error("a message was written in the middle of it")
+		t.Error("got a message written in the middle of it, want an error")
 	}
 	must[any](t)(nil, s.Close())
 	must[[]string](t)(m.Down(ctx))
@@ -348,7 +348,7 @@ func TestNobodyStartsMeanwhile(t *testing.T) {
 		s, err := store.Open(soon, cfg)
 		if err == nil {
 			err = s.Close()
-			t.Errorf("a tlim started in the midst of it (%v)", err)
+			t.Errorf("got a tlim started in the midst of it (%v), want it refused", err)
 		}
 	}
 	for _, what := range []string{"utf8mb4", "down"} {

@@ -353,7 +353,7 @@ func TestMigratorsTakeTurns(t *testing.T) {
 				t.Fatalf("%s: got %v, want one line, %v", what, err, store.ErrHeld)
 			}
 			if server, err := mysql.ParseDSN(cfg.DSN); e.name == "mysql" && err == nil && strings.Contains(fmt.Sprint(err), server.Passwd) {
-				t.Errorf("%s: the error holds the password", what)
+				t.Errorf("%s: got the password in the error, want it masked", what)
 			}
 		}
 		refused("beside another")
@@ -422,7 +422,7 @@ func TestMigratorRefuses(t *testing.T) {
 		cfg := store.Config{DSN: t.TempDir() + "/none.db"}
 		refused(t, cfg, "there is no such file")
 		if _, err := os.Stat(cfg.DSN); err == nil {
-			t.Error("the file was made")
+			t.Error("got the file made, want none")
 		}
 	})
 	if os.Getuid() != 0 { // root writes everything

@@ -43,7 +43,7 @@ func TestPrefixedStatements(t *testing.T) {
 						continue
 					}
 					if named++; !strings.HasPrefix(name[1], "TLIMTEST_") && !strings.HasPrefix(name[1], "p.") {
-						t.Errorf("%s is named without the prefix: %s", name[1], s)
+						t.Errorf("got the table %s, want it named with the prefix, in: %s", name[1], s)
 					}
 				}
 			}

@@ -70,7 +70,7 @@ func golden(t *testing.T, file, got string) {
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v: write it by go test ./store -run Statements -update", err)
+		t.Fatalf("got %v, want the file: write it by go test ./store -run Statements -update", err)
 	}
 	lines := strings.Split(string(want), "\n")
 	for i, line := range strings.Split(got, "\n") {

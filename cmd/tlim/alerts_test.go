@@ -259,7 +259,7 @@ func TestAlertRules(t *testing.T) {
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
 			if used, err := checkPromQL(r.Expr, known); err != nil {
-				t.Errorf("%s: %s: %v", r.Alert, r.Expr, err)
+				t.Errorf("%s: %s: got %v, want an expression that Prometheus takes", r.Alert, r.Expr, err)
 			} else {
 				for _, name := range used {
 					ruled[name] = true
@@ -267,7 +267,7 @@ func TestAlertRules(t *testing.T) {
 			}
 			if r.For != "" {
 				if _, err := time.ParseDuration(r.For); err != nil {
-					t.Errorf("%s: for: %v", r.Alert, err)
+					t.Errorf("%s: for: got %v, want a length of time", r.Alert, err)
 				}
 			}
 			if !slices.Contains([]string{"critical", "warning", "info"}, r.Labels["severity"]) || r.Annotations["summary"] == "" ||
@@ -285,7 +285,7 @@ func TestAlertRules(t *testing.T) {
 		expression, _, _ := strings.Cut(rest, "`")
 		for _, m := range alarmed.FindAllStringSubmatch(expression, -1) {
 			if advised++; !ruled[m[1]] {
-				t.Errorf("the guide alarms on %s, and no rule does", m[1])
+				t.Errorf("got %s in the guide alone, want a rule that alarms on it", m[1])
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func TestGrafanaDashboard(t *testing.T) {
 		for x := p.GridPos.X; x < p.GridPos.X+p.GridPos.W; x++ {
 			for y := p.GridPos.Y; y < p.GridPos.Y+p.GridPos.H; y++ {
 				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
-					t.Fatalf("%q lies on %q or beyond the edge", p.Title, other)
+					t.Fatalf("got %q on %q, in column %d, want a place of its own in the columns 0 to 23", p.Title, other, x)
 				}
 				taken[[2]int{x, y}] = p.Title
 			}
@@ -346,7 +346,7 @@ func TestGrafanaDashboard(t *testing.T) {
 		refs := map[string]bool{}
 		for _, target := range p.Targets {
 			if _, err := checkPromQL(target.Expr, known); err != nil || target.RefID == "" || refs[target.RefID] {
-				t.Errorf("%q: %s (%q): %v", p.Title, target.Expr, target.RefID, err)
+				t.Errorf("%q: got %s (%q), %v, want an expression that Prometheus takes, with an id of its own", p.Title, target.Expr, target.RefID, err)
 			}
 			refs[target.RefID] = true
 		}

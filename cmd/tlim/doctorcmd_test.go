@@ -56,7 +56,7 @@ func TestDoctorInChinese(t *testing.T) {
 	}
 	for line := range strings.Lines(text.String()) {
 		if _, said, found := strings.Cut(line, ": "); found && !strings.ContainsFunc(said, func(r rune) bool { return unicode.Is(unicode.Han, r) }) {
-			t.Errorf("the line %q has no Chinese", line)
+			t.Errorf("got the line %q, want it in Chinese", line)
 		}
 	}
 	if err := examine(ctx, &document, from, true); err == nil || !strings.Contains(document.String(), `"status": "failure"`) || !strings.Contains(document.String(), "拒绝连接") {

@@ -92,10 +92,10 @@ func TestPicturesOfDocuments(t *testing.T) {
 		case ".png":
 			_, err = png.DecodeConfig(bytes.NewReader(data))
 		default:
-			t.Errorf("%s is neither SVG nor PNG", e.Name())
+			t.Errorf("got the picture %s, want SVG or PNG", e.Name())
 		}
 		if err != nil {
-			t.Errorf("%s: %v", e.Name(), err)
+			t.Errorf("%s: got %v, want a picture", e.Name(), err)
 		}
 	}
 }

@@ -134,7 +134,7 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 		seen[p.ImportPath] = true
 		for _, line := range broken(rules, p.ImportPath, p.Imports) {
-			t.Error(line)
+			t.Errorf("got %s, want imports that point down", line)
 		}
 	}
 	for path := range seen {

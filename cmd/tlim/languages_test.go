@@ -95,7 +95,7 @@ func TestDocumentsSayTheSameInBothLanguages(t *testing.T) {
 		t.Run(pair[0], func(t *testing.T) {
 			english, chinese := readDocument(t, pair[0]), readDocument(t, pair[1])
 			for _, problem := range apart(english, chinese) {
-				t.Errorf("%s and %s: %s", pair[0], pair[1], problem)
+				t.Errorf("%s and %s: got %s, want the same in both", pair[0], pair[1], problem)
 			}
 			if n := len(passagesOf(english)); n < 10 {
 				t.Errorf("%s has %d headings, want those of the whole document", pair[0], n)
@@ -103,7 +103,7 @@ func TestDocumentsSayTheSameInBothLanguages(t *testing.T) {
 			for i, document := range []string{english, chinese} {
 				name := pair[1-i][strings.LastIndex(pair[1-i], "/")+1:]
 				if first := strings.SplitN(document, "\n", 4); len(first) < 4 || !strings.Contains(first[2], "]("+name+")") {
-					t.Errorf("%s does not lead to %s in the line below its title", pair[i], name)
+					t.Errorf("%s: got %.200q at its top, want a link to %s in the line below the title", pair[i], document, name)
 				}
 			}
 		})

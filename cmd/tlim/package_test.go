@@ -47,7 +47,7 @@ func TestUnitWorksWithOldSystemd(t *testing.T) {
 	unit := readText(t, "../../deploy/tlim.service")
 	for _, option := range youngerThan219 {
 		if found := option.FindString(unit); found != "" {
-			t.Errorf("the unit has %q, which systemd 219 does not know and tlim would need", found)
+			t.Errorf("got %q in the unit, which systemd 219 does not know, want nothing that tlim needs and it lacks", found)
 		}
 	}
 	if !strings.Contains(unit, "\nProtectSystem=full\nProtectSystem=strict\n") {

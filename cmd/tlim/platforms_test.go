@@ -85,7 +85,7 @@ func TestNoSystemDeclaresANameTwice(t *testing.T) {
 	for dir := range folders {
 		for _, goos := range []string{"linux", "windows"} {
 			for _, text := range declaredTwice(t, goos, dir) {
-				t.Errorf("%s: %s", goos, text)
+				t.Errorf("%s: got %s, want each name declared once", goos, text)
 			}
 		}
 	}

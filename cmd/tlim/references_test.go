@@ -183,7 +183,7 @@ func TestReferencesLeadSomewhere(t *testing.T) {
 		t.Fatalf("%d files were read, scripts/test and PROTOCOL.md not among them, want at least 300, a scripts/test, a component/PROTOCOL.md", len(all))
 	}
 	for _, problem := range dangling(all) {
-		t.Error(problem)
+		t.Errorf("got %s, want all references to lead somewhere", problem)
 	}
 }
 

@@ -239,7 +239,7 @@ func outputOf(t *testing.T, file string, args []string) string {
 	case err := <-done:
 		return fmt.Sprint(locked.String(), err)
 	case <-ctx.Done():
-		t.Fatalf("serve does not end:\n%s", locked.String())
+		t.Fatalf("got no end of serve, want one within a minute:\n%s", locked.String())
 		return ""
 	}
 }

@@ -38,7 +38,7 @@ func TestStatusOfAProcess(t *testing.T) {
 		Link      partState `json:"link"`
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("%v in\n%s", err, out)
+		t.Fatalf("got %v, want JSON in\n%s", err, out)
 	}
 	if code != exitFailed || got.Version != version() || got.Ready || got.Component != "tlim.im.test" || got.Link.OK || time.Since(got.Started) > time.Hour {
 		t.Errorf("got %d, %+v, want %d, version %s, this component, not ready, started just now", code, got, exitFailed, version())

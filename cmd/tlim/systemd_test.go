@@ -47,7 +47,7 @@ func expect(t *testing.T, states <-chan string, want string) {
 				return
 			}
 		case <-limit.C:
-			t.Fatalf("systemd was never told %q", want)
+			t.Fatalf("got no %q told to systemd, want it", want)
 		}
 	}
 }

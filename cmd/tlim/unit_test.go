@@ -70,7 +70,7 @@ func TestUnitTellsTheAgeOfItsOptions(t *testing.T) {
 		t.Fatal("deploy/README.md has no table of the options of the unit, want one")
 	}
 	for _, fault := range unitFaults(unit, table) {
-		t.Error(fault)
+		t.Errorf("got %s, want the unit and its table to agree", fault)
 	}
 	if n := len(directive.FindAllString(unit, -1)); n < 40 {
 		t.Errorf("%d options were read, want those of the whole unit", n)

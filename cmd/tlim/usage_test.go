@@ -66,7 +66,7 @@ WITHOUT A KEY, FROM  ENDPOINT      ALLOWED  CALLS
 	}
 	code, out, errs = runCommand(t, "keys", "usage", "--json", "--config", config)
 	if err := json.Unmarshal([]byte(out), &document); err != nil || code != 0 || errs != "" {
-		t.Fatalf("got %d, %v, %s\n%s", code, err, errs, out)
+		t.Fatalf("got %d, %v, %s\n%s\nwant 0 and JSON", code, err, errs, out)
 	}
 	if c, w := document.Calls, document.Without; len(c) != 3 || c[1].Caller != "oa" || c[1].Status != "429" || c[1].Calls != 1000000 || len(w) != 2 || w[0].Address != "192.0.2.7" || w[0].Allowed != "no" || w[0].Calls != 5 {
 		t.Errorf("got %+v, want the same rows", document)

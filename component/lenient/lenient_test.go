@@ -223,7 +223,7 @@ func FuzzJSON(f *testing.F) {
 	}
 	javaScript, ok := goja.AssertFunction(parse)
 	if !ok {
-		f.Fatal("no function")
+		f.Fatal("got no function of the script, want one")
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		out, err := JSON(in)

@@ -46,7 +46,7 @@ func TestRefusalsHaveChinese(t *testing.T) {
 			}
 			format, err := strconv.Unquote(literal)
 			if err != nil {
-				t.Errorf("%s: %s: %v", name, literal, err)
+				t.Errorf("%s: got %v of %s, want a string", name, err, literal)
 			}
 			formats = append(formats, format)
 		}

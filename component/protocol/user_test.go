@@ -101,7 +101,7 @@ func TestPeopleAreComparedInOneWay(t *testing.T) {
 					}
 				case *ast.SelectorExpr:
 					if of, ok := n.X.(*ast.Ident); ok && slices.Contains([]string{"strings", "bytes", "unicode", "cases"}, of.Name) && slices.Contains(folders, n.Sel.Name) {
-						t.Errorf("%s: %s: ids are compared by protocol.SameUser and protocol.UserKey; what is no id belongs into this test", files.Position(n.Pos()), written(n))
+						t.Errorf("%s: got %s, want ids compared by protocol.SameUser and protocol.UserKey; what is no id belongs into this test", files.Position(n.Pos()), written(n))
 					}
 				case *ast.BinaryExpr:
 					if name != "httpapi" || n.Op != token.EQL && n.Op != token.NEQ {
@@ -110,7 +110,7 @@ func TestPeopleAreComparedInOneWay(t *testing.T) {
 					_, literal := n.Y.(*ast.BasicLit)
 					for _, side := range []ast.Expr{n.X, n.Y} {
 						if of, ok := side.(*ast.SelectorExpr); ok && slices.Contains(peopleColumns, of.Sel.Name) && !literal {
-							t.Errorf("%s: %s: people are compared by protocol.SameUser", files.Position(n.Pos()), written(n))
+							t.Errorf("%s: got %s, want people compared by protocol.SameUser", files.Position(n.Pos()), written(n))
 						}
 					}
 				}

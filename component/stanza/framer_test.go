@@ -263,8 +263,10 @@ func TestFramerTellsTheEnds(t *testing.T) {
 						if st.Ends != nil {
 							t.Errorf("%s: got ends %q, want none", name, st.Ends)
 						}
-					case string(st.Ends) != message[:keptWhileSkipping]+message[len(message)-keptWhileSkipping:]:
-						t.Errorf("ends: got %q", st.Ends)
+					default:
+						if want := message[:keptWhileSkipping] + message[len(message)-keptWhileSkipping:]; string(st.Ends) != want {
+							t.Errorf("ends: got %q, want %q", st.Ends, want)
+						}
 					}
 				}
 			})

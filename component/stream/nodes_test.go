@@ -237,7 +237,7 @@ func TestNodesAllAway(t *testing.T) {
 				t.Fatalf("got dials %q, want them in turn", got)
 			}
 			if i%3 != 0 && d[2:] != got[i-1][2:] {
-				t.Errorf("got a pause within a round: %q, %q", got[i-1], d)
+				t.Errorf("got a pause within a round, %q, %q, want none", got[i-1], d)
 			}
 		}
 		s := f.Status()

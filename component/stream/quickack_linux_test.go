@@ -39,7 +39,7 @@ func TestQuickAck(t *testing.T) {
 		turn(conn, server)
 	}
 	if quick(t, conn) {
-		t.Fatal("the kernel acknowledges at once by itself: the test shows nothing")
+		t.Fatal("got an acknowledgement at once from the kernel by itself, want a late one: else the test shows nothing")
 	}
 	turn(server, conn)
 	quickAck(conn)()

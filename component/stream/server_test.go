@@ -219,7 +219,7 @@ func (p *peer) take(more string) {
 func (p *peer) send(s string) {
 	p.t.Helper()
 	if _, err := io.WriteString(p.conn, s); err != nil {
-		p.t.Fatalf("the server cannot send %.80q: %v", s, err)
+		p.t.Fatalf("the server sends %.80q: got %v, want no error", s, err)
 	}
 }
 

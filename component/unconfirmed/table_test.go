@@ -118,7 +118,7 @@ func TestHeldIsBounded(t *testing.T) {
 				continue
 			}
 			if known, _ := o.Answered(&stanza.Stanza{Name: "iq", Type: "result", ID: ping}, phone, now); !known {
-				t.Fatalf("%s: an answer is not known", id)
+				t.Fatalf("%s: got its answer not known, want it known", id)
 			}
 		}
 	}

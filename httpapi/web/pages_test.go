@@ -82,7 +82,7 @@ func TestPageHasItsFiles(t *testing.T) {
 	// Nothing of a page is written in it, and nobody frames it.
 	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "frame-ancestors 'none'", "base-uri 'none'"} {
 		if !strings.Contains(policy, want) {
-			t.Errorf("the policy lacks %q", want)
+			t.Errorf("got the policy %q, want %q in it", policy, want)
 		}
 	}
 	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") || strings.Contains(policy, "*") {
@@ -140,7 +140,7 @@ func TestPageThatIsNotBuilt(t *testing.T) {
 		}
 	}
 	if strings.Contains(notBuilt, "<script") || strings.Contains(notBuilt, "style") {
-		t.Error("the page has scripts or styles of its own, which its policy forbids")
+		t.Errorf("got %s, want no scripts or styles in the page, which its policy forbids", notBuilt)
 	}
 	inFolder, err := Page(fstest.MapFS{".keep": {}}, "admin", "../")
 	if err != nil || len(inFolder) != 1 {

@@ -119,7 +119,7 @@ func TestOpenfire(t *testing.T) {
 		select {
 		case <-c.Done():
 		case <-within(t, 20*time.Second).Done():
-			t.Fatal("the client does not see that its server died")
+			t.Fatal("got a client that does not see its server die, want it ended within 20 s")
 		}
 		notRunning(t, "openfire", s.Dir)
 		if err := c.Close(); err != nil {
@@ -282,7 +282,7 @@ func clients(t *testing.T, s *Server) {
 		select {
 		case <-a.Done():
 		case <-within(t, 20*time.Second).Done():
-			t.Fatal("the client does not see the end")
+			t.Fatal("got a client that does not see its end, want it ended within 20 s")
 		}
 		var broken StreamError
 		if _, err := a.Recv(t.Context()); !errors.As(err, &broken) || broken != "conflict" {

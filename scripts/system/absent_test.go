@@ -27,7 +27,7 @@ func (w *world) arrive(c *lab.Client, chat, group string) (chats, groups []strin
 		m, err := c.Recv(within(w.t, soon))
 		switch {
 		case err != nil:
-			w.t.Fatalf("%s got %d and %d, and not all: %v", c.JID, len(chats), len(groups), err)
+			w.t.Fatalf("%s: got %d and %d and then %v, want all up to %s and %s", c.JID, len(chats), len(groups), err, chat, group)
 		case m.Is("MTT-000", ""):
 			chats = append(chats, m.Subject+m.ID)
 		case m.Is("MTS-000", ""):

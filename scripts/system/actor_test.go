@@ -91,7 +91,7 @@ func (c *crew) settle(ctx context.Context) {
 		case <-ctx.Done():
 			acked, _ := c.ledger.receipts()
 			all := len(c.ledger.in(func(*entry) bool { return true }))
-			c.t.Fatalf("%d of %d messages have no receipt", all-acked, all)
+			c.t.Fatalf("got acknowledgements of %d messages, want of all %d", acked, all)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (c *crew) arrived(ctx context.Context, a *arrivals, ids []string, async boo
 		select {
 		case <-a.wake:
 		case <-ctx.Done():
-			c.t.Errorf("%s: LOST %d of %d, the first is %s", a.name, len(lack), len(ids), lack[0])
+			c.t.Errorf("%s: LOST: got %d, want %d; %d are missing, the first is %s", a.name, len(ids)-len(lack), len(ids), len(lack), lack[0])
 			return
 		}
 	}
@@ -224,11 +224,11 @@ func (a *actor) message(client *lab.Client, m lab.Message, waiting *[]*sending) 
 	case m.Type == "error":
 		a.refusal(m, *waiting)
 	case err != nil:
-		a.ledger.fault("%s got what is no envelope: %s", a.got.name, m.Raw)
+		a.ledger.fault("%s: got %s, want an envelope", a.got.name, m.Raw)
 	case env.Type == "MTC-100":
 		objects, err := env.Objects()
 		if err != nil {
-			a.ledger.fault("%v", err)
+			a.ledger.fault("%s: got %v of %s, want a list of objects", a.got.name, err, m.Raw)
 			return
 		}
 		for _, o := range objects {
@@ -253,7 +253,7 @@ func (a *actor) refusal(m lab.Message, waiting []*sending) {
 		a.ledger.count(0, 1)
 	case code == "" && (condition == "service-unavailable" || condition == "remote-server-not-found" || condition == "remote-server-timeout"):
 	default:
-		a.ledger.fault("%s is told: %s", a.got.name, m.Raw)
+		a.ledger.fault("%s: got %s, want no such error", a.got.name, m.Raw)
 	}
 	for _, s := range waiting {
 		if s.id == m.ID {

@@ -172,7 +172,7 @@ func TestDoctorOpenfire(t *testing.T) {
 		t.Helper()
 		for _, statement := range statements {
 			if _, err := db.ExecContext(within(t, soon), statement); err != nil {
-				t.Fatal(err, statement)
+				t.Fatalf("%s: got %v, want no error", statement, err)
 			}
 		}
 	}
@@ -542,7 +542,7 @@ func TestDoctorDatabase(t *testing.T) {
 				t.Helper()
 				for _, statement := range statements {
 					if _, err := db.ExecContext(within(t, soon), statement); err != nil {
-						t.Fatal(err, statement)
+						t.Fatalf("%s: got %v, want no error", statement, err)
 					}
 				}
 			}
@@ -615,7 +615,7 @@ func TestDoctorRights(t *testing.T) {
 			exec := func(statement string) {
 				t.Helper()
 				if _, err := db.ExecContext(within(t, soon), statement); err != nil {
-					t.Fatal(err, statement)
+					t.Fatalf("%s: got %v, want no error", statement, err)
 				}
 			}
 			address.User, address.Passwd = "rgt"+address.DBName, "s3cret"

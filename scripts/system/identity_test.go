@@ -134,7 +134,7 @@ func testIdentity(t *testing.T, server *lab.Server, convert bool) {
 	before := has()
 	for _, want := range []string{"for lisi", "old-group", session, "theme", "李四"} {
 		if !strings.Contains(before, want) {
-			t.Fatalf("lisi does not have %q: the probe proves nothing\n%s", want, before)
+			t.Fatalf("got\n%s\nwant %q in it: else the probe proves nothing", before, want)
 		}
 	}
 
@@ -183,7 +183,7 @@ func (w *world) token(c *lab.Client) string {
 	answer := must[[]byte](w.t)(c.IQ(within(w.t, soon), "get", w.component, `<token xmlns="urn:tlim:token"/>`))
 	m := regexp.MustCompile(`<token[^>]*>([^<]+)</token>`).FindSubmatch(answer)
 	if m == nil {
-		w.t.Fatalf("no token: %s", answer)
+		w.t.Fatalf("got %s, want a token", answer)
 	}
 	return string(m[1])
 }

@@ -167,7 +167,7 @@ func (l *ledger) faultless(t *testing.T) {
 	defer l.mu.Unlock()
 	for i, fault := range l.faults {
 		if i == 10 {
-			t.Errorf("and %d more", len(l.faults)-i)
+			t.Errorf("got %d more, want none", len(l.faults)-i)
 			break
 		}
 		t.Error(fault)
@@ -300,10 +300,10 @@ func (a *arrivals) sound(t *testing.T) (repeats int) {
 	defer a.mu.Unlock()
 	for i, text := range a.odd {
 		if i == 3 {
-			t.Errorf("%s: and %d more", a.name, len(a.odd)-i)
+			t.Errorf("%s: got %d more, want none", a.name, len(a.odd)-i)
 			break
 		}
-		t.Errorf("%s: %s", a.name, text)
+		t.Errorf("%s: got %s, want none of it", a.name, text)
 	}
 	return len(a.ids) - len(a.seen)
 }

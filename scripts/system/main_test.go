@@ -91,7 +91,7 @@ func people(t *testing.T, n int) []string {
 	t.Helper()
 	last := int(accountsTaken.Add(int64(n)))
 	if last > accounts {
-		t.Fatalf("%d accounts are too few: raise the constant", accounts)
+		t.Fatalf("got %d accounts, want at least %d: raise the constant", accounts, last)
 	}
 	list := make([]string, n)
 	for i := range list {
@@ -135,7 +135,7 @@ func await(t *testing.T, ctx context.Context, what string, ready func() (bool, e
 		}
 		select {
 		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s, got %v", what, err)
+			t.Fatalf("got %v, want %s", err, what)
 		case <-ticker.C:
 		}
 	}

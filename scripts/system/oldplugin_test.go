@@ -90,7 +90,7 @@ func playOldPlugin(t *testing.T, server *lab.Server, db *sql.DB, online map[stri
 	select {
 	case <-subscribed:
 	case <-within(t, soon).Done():
-		t.Fatal("the plugin's player gets no copies")
+		t.Fatal("got no packet copies for the plugin's player, want them")
 	}
 	return p
 }

@@ -144,7 +144,7 @@ func startShadow(t *testing.T, config map[string]any) *shadowProcess {
 	await(t, within(t, time.Minute), "packet copies", func() (bool, error) {
 		select {
 		case <-p.done:
-			t.Fatalf("the shadow run ended: %s", p.logged.String())
+			t.Fatalf("got the shadow run ended, want it to run: %s", p.logged.String())
 		default:
 		}
 		status, body, err := ready.Ready(within(t, soon))
@@ -160,10 +160,10 @@ func (s *shadowProcess) stop() (r shadowReport, code int) {
 	select {
 	case <-s.done:
 	case <-within(s.t, 2*time.Minute).Done():
-		s.t.Fatalf("the shadow run does not end: %s", s.logged.String())
+		s.t.Fatalf("got the shadow run still running, want it ended: %s", s.logged.String())
 	}
 	if err := json.Unmarshal(s.stdout.Bytes(), &r); err != nil {
-		s.t.Fatalf("the report: %v: %s; %s", err, s.stdout.String(), s.logged.String())
+		s.t.Fatalf("the report: got %v of %s, want JSON; %s", err, s.stdout.String(), s.logged.String())
 	}
 	left := must[[]os.DirEntry](s.t)(os.ReadDir(s.cmd.Dir))
 	if len(left) != 1 {

@@ -413,7 +413,7 @@ func (w *world) exactly(user string, ids []string) {
 	got := w.queue(user).ids()
 	if !slices.Equal(got, ids) {
 		missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(got, id) })
-		w.t.Errorf("the queue of %s holds %d rows instead of %d: LOST %d, %d beyond", user, len(got), len(ids), len(missing), len(got)+len(missing)-len(ids))
+		w.t.Errorf("the queue of %s: got %d rows, want %d: LOST %d, %d beyond", user, len(got), len(ids), len(missing), len(got)+len(missing)-len(ids))
 	}
 }
 
@@ -548,7 +548,7 @@ func TestSmackSender(t *testing.T) {
 				}
 				objects, err := env.Objects()
 				if err != nil {
-					l.fault("%v", err)
+					l.fault("got %v of %s, want a list of objects", err, m.Raw)
 				}
 				for _, o := range objects {
 					l.receipt(fmt.Sprint(o["msg_id"]), fmt.Sprint(o["msg_time"]))

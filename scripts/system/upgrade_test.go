@@ -106,7 +106,7 @@ func (u *upgrade) works(when string) {
 	u.groups[when] = u.group(u.people...)
 	for made, id := range u.groups {
 		if got := u.get("findSubscribers", "session_id", id); fmt.Sprint(got["total"]) == "0" {
-			t.Errorf("%s: the group that was made %s has nobody: %v", when, made, got)
+			t.Errorf("%s: the group that was made %s: got %v, want its members", when, made, got)
 		}
 	}
 	// 3. a token of the first leader

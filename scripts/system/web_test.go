@@ -91,7 +91,7 @@ func pageTools(t *testing.T, page string) (root, chromium string) {
 	t.Helper()
 	root = must[string](t)(lab.Root())
 	if _, err := os.Stat(filepath.Join(root, "httpapi", "web", "dist", page, "index.html")); err != nil {
-		t.Fatalf("the pages are not built, scripts/web does that: %v", err)
+		t.Fatalf("got %v, want the pages built: scripts/web does that", err)
 	}
 	return root, must[string](t)(exec.LookPath("chromium"))
 }
@@ -128,7 +128,7 @@ func (p *pages) run(world map[string]any, script string) {
 		p.t.Log(lines.Text())
 	}
 	if err := cmd.Wait(); err != nil {
-		p.t.Errorf("the pages: %v %s; pictures lie in %s", err, failures.String(), world["shots"])
+		p.t.Errorf("the pages: got %v %s, want no failure; pictures lie in %s", err, failures.String(), world["shots"])
 	}
 }
 

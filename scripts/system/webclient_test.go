@@ -84,7 +84,7 @@ func (w *webClient) await(pattern string) string {
 		case more := <-w.heard:
 			w.text += more
 		case <-ctx.Done():
-			w.t.Fatalf("waited in vain for %s, got %s", pattern, w.text)
+			w.t.Fatalf("got %s, want %s", w.text, pattern)
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (w *webClient) bosh(url, domain string) {
 	first := must[string](w.t)(post(fmt.Sprintf(`<body rid="1000" to="%s" xml:lang="zh" wait="1" hold="1" ver="1.6" xmpp:version="1.0" %s/>`, domain, outside)))
 	found := regexp.MustCompile(`sid=["']([^"']*)["']`).FindStringSubmatch(first)
 	if found == nil {
-		w.t.Fatalf("no session: %s", first)
+		w.t.Fatalf("got %s, want a session", first)
 	}
 	sid = found[1]
 	w.heard <- first

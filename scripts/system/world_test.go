@@ -147,7 +147,7 @@ func (w *world) acknowledged(c *lab.Client, id string) (msgTime string) {
 		return yes
 	})
 	if err != nil || code != "" {
-		w.t.Fatalf("no receipt of %s: %s %v", id, code, err)
+		w.t.Fatalf("%s: got %s %v, want an acknowledgement", id, code, err)
 	}
 	return msgTime
 }
@@ -157,7 +157,7 @@ func (w *world) receive(c *lab.Client, id string) lab.Message {
 	w.t.Helper()
 	m, err := c.WaitFor(within(w.t, soon), func(m lab.Message) bool { return m.ID == id && m.Type != "error" })
 	if err != nil {
-		w.t.Fatalf("%s does not get %s: %v", c.JID, id, err)
+		w.t.Fatalf("%s: got %v, want %s", c.JID, err, id)
 	}
 	return m
 }
@@ -167,10 +167,10 @@ func (w *world) refused(c *lab.Client, id string) (code, condition, errorType st
 	w.t.Helper()
 	m, err := c.WaitFor(within(w.t, soon), func(m lab.Message) bool { return m.ID == id && m.Type == "error" })
 	if err != nil {
-		w.t.Fatalf("%s gets no error for %s: %v", c.JID, id, err)
+		w.t.Fatalf("%s: got %v, want an error for %s", c.JID, err, id)
 	}
 	if m.Body != "" {
-		w.t.Errorf("an error with a body: %s", m.Raw)
+		w.t.Errorf("got %s, want an error without a body", m.Raw)
 	}
 	condition, errorType, code = m.Failure()
 	return code, condition, errorType
@@ -181,7 +181,7 @@ func (w *world) get(path string, values ...string) map[string]any {
 	w.t.Helper()
 	answer := must[map[string]any](w.t)(w.tlim.Get(within(w.t, soon), path, pairs(values...)))
 	if answer["result"] != "ok" {
-		w.t.Fatalf("%s %v: %v", path, values, answer)
+		w.t.Fatalf("%s %v: got %v, want ok", path, values, answer)
 	}
 	return answer
 }
@@ -226,7 +226,7 @@ func (w *world) rows(path string, values ...string) rows {
 	var list rows
 	check(w.t, w.tlim.Call(within(w.t, time.Minute), "GET", path, pairs(values...), &list))
 	if list.Result != "ok" {
-		w.t.Fatalf("%s %v: %s", path, values, list.Result)
+		w.t.Fatalf("%s %v: got %s, want ok", path, values, list.Result)
 	}
 	return list
 }
@@ -257,7 +257,7 @@ func (w *world) unread(user string) bool {
 	w.t.Helper()
 	data, ok := w.get("hasUnread", "user_id", user)["data"].(bool)
 	if !ok {
-		w.t.Fatal("hasUnread answers no data")
+		w.t.Fatal("hasUnread: got no data, want true or false")
 	}
 	return data
 }
@@ -283,7 +283,7 @@ func (w *world) seen(from *lab.Client, devices ...*lab.Client) {
 					return true, nil
 				}
 				if m.Body != "" {
-					w.t.Fatalf("%s got, before tlim could know it: %s", device.JID, m.Raw)
+					w.t.Fatalf("%s: got %s before tlim could know it, want nothing", device.JID, m.Raw)
 				}
 			}
 			return false, nil

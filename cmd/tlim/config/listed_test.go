@@ -34,7 +34,7 @@ func TestList(t *testing.T) {
 	for _, k := range list {
 		found[k.Key] = k
 		if strings.Contains(k.Value, hidden) {
-			t.Errorf("%s shows its secret: %s", k.Key, k.Value)
+			t.Errorf("%s: got %s, want its secret masked", k.Key, k.Value)
 		}
 	}
 	for key, want := range map[string]Listed{

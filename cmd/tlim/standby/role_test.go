@@ -172,7 +172,7 @@ func TestRoles(t *testing.T) {
 		second := run(t, r, "second")
 		time.Sleep(10 * time.Minute)
 		if second.Leading() {
-			t.Error("the second leads beside a leader that lives")
+			t.Error("got the second leading beside a leader that lives, want it to stand by")
 		}
 		for _, c := range []struct {
 			role *Role

@@ -91,7 +91,7 @@ func TestDatabases(t *testing.T) {
 				t.Errorf("the notes are %q, want %q among them", notes, c.note)
 			}
 			if err := store.CheckDSN(db.Driver, db.DSN); err != nil {
-				t.Errorf("the engine says that its address %v", err)
+				t.Errorf("got %v of the engine, want the address taken", err)
 			}
 		})
 	}
@@ -403,7 +403,7 @@ func TestSites(t *testing.T) {
 				t.Errorf("to do: got %q, want %q in it and no secret", todo, c.todo)
 			}
 			if _, err := load(t, f); err != nil && todo == "" {
-				t.Errorf("nothing is to do, and config check says %v", err)
+				t.Errorf("config check: got %v, want no error where nothing is to do", err)
 			}
 		})
 	}
