@@ -63,6 +63,7 @@ func (r *renderingSender) Barrier(done func(error)) { done(nil) }
 
 // benchService runs a Service over SQLite whose sender only renders.
 func benchService(b *testing.B, channels ...outbox.Channel) (*Service, *renderingSender) {
+	b.Helper()
 	db, err := store.Open(b.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(b.TempDir(), "tlim.db"), Migrate: store.MigrateAuto, MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -109,6 +110,7 @@ func finish(b *testing.B, s *Service) {
 
 // cpuTime is what this process has used: on a machine that does other work too, the time that passes says little.
 func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)

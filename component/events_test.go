@@ -42,6 +42,7 @@ func (o *office) Post(ctx context.Context, _ string, body []byte) error {
 }
 
 func startTelling(t *testing.T, o *office) *harness {
+	t.Helper()
 	h := newHarness(t)
 	h.told = events.Config{Poster: o, MaxWaiting: 10_000, Keep: time.Hour}
 	return h.begin(nil)

@@ -80,6 +80,7 @@ type player struct {
 }
 
 func play(t *testing.T, script string) string {
+	t.Helper()
 	p := &player{names: map[string]string{}}
 	configure := func(*Config) {}
 	for line := range strings.Lines(script) {

@@ -84,10 +84,14 @@ func testConfig() Config {
 }
 
 // start runs a Service on a fresh database with the users zhangsan, lisi, wangwu and zhaoliu in its directory.
-func start(t *testing.T, change func(*Config)) *harness { return startOn(t, change, nil) }
+func start(t *testing.T, change func(*Config)) *harness {
+	t.Helper()
+	return startOn(t, change, nil)
+}
 
 // startOn does so on a database of which prepare has written the tables before the first start.
 func startOn(t *testing.T, change func(*Config), prepare func(file string)) *harness {
+	t.Helper()
 	h := newHarness(t)
 	if prepare != nil {
 		prepare(h.file())
@@ -96,6 +100,7 @@ func startOn(t *testing.T, change func(*Config), prepare func(file string)) *har
 }
 
 func newHarness(t *testing.T) *harness {
+	t.Helper()
 	h := &harness{t: t, dir: t.TempDir(), clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), sender: &recordingSender{},
 		server: &fakeServer{sessions: map[string]presence.Session{}}}
 	h.sender.posted = sync.NewCond(&h.sender.mu)
@@ -104,6 +109,7 @@ func newHarness(t *testing.T) *harness {
 
 // begin is the first start of a harness.
 func (h *harness) begin(change func(*Config)) *harness {
+	h.t.Helper()
 	t := h.t
 	h.run(change)
 	t.Cleanup(func() {

@@ -167,11 +167,13 @@ func (t *testTimers) move(d time.Duration) {
 
 // startPushing starts with codes for lisi (android), wangwu and zhangsan (unknown) but none for zhaoliu.
 func startPushing(t *testing.T, change func(*Config), kinds ...string) *pushHarness {
+	t.Helper()
 	return startPushingOf(t, nil, change, kinds...)
 }
 
 // startPushingOf is startPushing with users who have a source.
 func startPushingOf(t *testing.T, source directory.Source, change func(*Config), kinds ...string) *pushHarness {
+	t.Helper()
 	h := &pushHarness{vendor: &testVendor{}, harness: newHarness(t)}
 	h.origin = source
 	h.timers = &testTimers{clock: h.clock, idle: make(chan time.Duration, 10_000)}
@@ -239,6 +241,7 @@ func (p *pushHarness) pushCount(outcome string) float64 {
 }
 
 func (p *pushHarness) waitingRows() int {
+	p.t.Helper()
 	n, err := p.db.CountPushes(p.t.Context(), "test")
 	if err != nil {
 		p.t.Fatal(err)

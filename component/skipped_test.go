@@ -31,6 +31,7 @@ func listed(skipped []protocol.Skipped) string {
 
 // asking starts with a server that has these accounts.
 func asking(t *testing.T, there ...string) (*harness, *doubles.Finder, *doubles.Log) {
+	t.Helper()
 	h, server, log := newHarness(t), &doubles.Finder{There: there}, &doubles.Log{}
 	h.asked, h.logged = server, log
 	return h.begin(nil), server, log

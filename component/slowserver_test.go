@@ -90,6 +90,7 @@ func (s *slowServer) keepRouting() (stop func()) {
 
 // busyStart is a Service before a busy server that has room for bound copies, with a group of n members.
 func busyStart(t *testing.T, bound, n int, prepare func(*harness), change func(*Config)) (h *harness, server *slowServer, group string) {
+	t.Helper()
 	h = newHarness(t)
 	h.server.err = presence.ErrNoSnapshots // who is absent gets copies all the same
 	if prepare != nil {

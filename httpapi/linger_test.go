@@ -19,6 +19,7 @@ const refusedBody = 12 << 20
 
 // refusals are calls that are answered before their body is read: what a client sends, and the status.
 func refusals(t *testing.T) (list []refusedCall, media string) {
+	t.Helper()
 	text, media := body(t, uploader, part{"mFile", "a.bin", strings.Repeat("x", refusedBody)})
 	large, largeMedia := body(t, uploader, part{"mFile", "a.bin", strings.Repeat("x", 2*refusedBody)})
 	form := "pad=" + strings.Repeat("x", refusedBody)
@@ -42,6 +43,7 @@ type refusedCall struct {
 }
 
 func newLingerLab(t *testing.T) *fileLab {
+	t.Helper()
 	return newFileLab(t, func(c *Config) { c.Files.MaxSize = refusedBody * 3 / 2 })
 }
 

@@ -23,5 +23,6 @@ var sqliteEngine = engine{
 }
 
 func rawSQLite(t testing.TB, cfg store.Config) *sql.DB {
+	t.Helper()
 	return opened(t, "sqlite", "file:"+cfg.DSN+"?_pragma=busy_timeout(5000)")
 }

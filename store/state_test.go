@@ -41,6 +41,7 @@ type cutter struct {
 }
 
 func newCutter(t *testing.T, server string) *cutter {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

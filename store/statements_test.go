@@ -63,6 +63,7 @@ func TestNumberedStatements(t *testing.T) {
 
 // golden compares with a file, or writes it.
 func golden(t *testing.T, file, got string) {
+	t.Helper()
 	if updating() {
 		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			t.Fatal(err)

@@ -21,6 +21,7 @@ type keeping struct {
 
 // startKeeping starts with an empty server and these users in the directory.
 func startKeeping(t *testing.T, cfg Config, users ...store.User) *keeping {
+	t.Helper()
 	h := &keeping{server: &testAccounts{have: map[string]string{}}}
 	h.harness = newHarness(t, cfg, with{accounts: h.server})
 	h.add(users...)

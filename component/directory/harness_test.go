@@ -44,6 +44,7 @@ type with struct {
 }
 
 func newHarness(t *testing.T, cfg Config, w with) *harness {
+	t.Helper()
 	h := &harness{t: t, clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), log: &doubles.Log{}, online: map[string]bool{}, ended: make(chan struct{})}
 	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: store.MigrateAuto, MaxOpen: 4,
 		MaxIdle: 4, MaxWait: time.Minute, Log: slog.New(slog.DiscardHandler)})
@@ -157,6 +158,7 @@ type sourced struct {
 
 // startSourced starts with users in the directory that the source had at an earlier poll.
 func startSourced(t *testing.T, change func(*Config), users ...string) *sourced {
+	t.Helper()
 	h := &sourced{from: &testSource{}}
 	cfg := Config{Interval: time.Hour, MaxRemove: 100}
 	if change != nil {

@@ -20,6 +20,7 @@ type importing struct {
 
 // startImporting starts with four users whom somebody has named.
 func startImporting(t *testing.T, change func(*Config), users ...string) *importing {
+	t.Helper()
 	h := &importing{from: &testSource{keepsNone: true, owns: true}, server: &doubles.Finder{}}
 	cfg := Config{Interval: time.Hour, MaxRemove: 100}
 	if change != nil {

@@ -68,6 +68,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
+	t.Helper()
 	db, err := store.Open(t.Context(), store.Config{Driver: "sqlite", DSN: filepath.Join(t.TempDir(), "tlim.db"), Migrate: store.MigrateAuto, MaxOpen: 2, MaxIdle: 2, MaxWait: time.Minute,
 		Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -144,6 +145,7 @@ func (s *site) passes(n int) {
 }
 
 func (s *site) count(dead bool) int {
+	s.t.Helper()
 	n, err := s.db.CountEvents(s.t.Context(), dead)
 	if err != nil {
 		s.t.Fatal(err)

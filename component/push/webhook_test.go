@@ -23,6 +23,7 @@ type received struct {
 
 // site answers 200 with a text, and keeps the call.
 func site(t *testing.T, answer string) (*httptest.Server, *received) {
+	t.Helper()
 	var got received
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

@@ -13,6 +13,7 @@ var wireStanza = `<message to="tlim.im.test" type="chat" id="5f0c8a52-8a53-4e2f-
 
 // endless reads a header and then the same bytes for ever.
 func endless(b *testing.B, s string) *Framer {
+	b.Helper()
 	f := NewFramer(io.MultiReader(strings.NewReader(header), &repeater{piece: s}), Limits{})
 	if _, err := f.Next(); err != nil {
 		b.Fatal(err)

@@ -48,6 +48,7 @@ func TestEveryCodePoint(t *testing.T) {
 
 // checkPrepared compares one local part with what it is to become.
 func checkPrepared(t *testing.T, before, middle, after, want string) {
+	t.Helper()
 	in := before + middle + after
 	r, _ := utf8.DecodeRuneInString(middle)
 	refused := want == "!" || want == "-" && before == "" || corrected(r) // what servers disagree about is nobody's id
@@ -83,6 +84,7 @@ func checkPrepared(t *testing.T, before, middle, after, want string) {
 
 // checkStable: what is prepared stays what it is, as an id, as an address, and as what the server vouches for.
 func checkStable(t *testing.T, in, local string) {
+	t.Helper()
 	if again, err := nodeprep(local); err != nil || again != local {
 		t.Errorf("%+q becomes %+q and then %+q, %v, want it unchanged the second time and no error", in, local, again, err)
 	}

@@ -28,6 +28,7 @@ type farm struct {
 const nodeA, nodeB, nodeC = "a:5275", "b:5275", "c:5275"
 
 func newFarm(t *testing.T, cfg Config) *farm {
+	t.Helper()
 	f := &farm{off: map[string]error{}, since: time.Now()}
 	cfg.Addresses = []string{nodeA, nodeB, nodeC}
 	f.rig = newRig(t, cfg)

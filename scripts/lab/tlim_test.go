@@ -79,6 +79,7 @@ func double() int {
 }
 
 func startDouble(t *testing.T, ctx context.Context, o TlimOptions) (*Tlim, error) {
+	t.Helper()
 	built.Lock()
 	built.binary = os.Args[0]
 	built.Unlock()

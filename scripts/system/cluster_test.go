@@ -149,6 +149,7 @@ func same(t *testing.T, g *lab.Galera, nodes []int) {
 
 // shown is a word of a node's status.
 func shown(t *testing.T, dsn, name string) (string, error) {
+	t.Helper()
 	db := must[*sql.DB](t)(sql.Open("mysql", dsn+"?timeout=2s&readTimeout=2s"))
 	defer db.Close()
 	var value string

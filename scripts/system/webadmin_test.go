@@ -32,9 +32,11 @@ func TestWebAdmin(t *testing.T) {
 	w.send(from, confirmed, lab.GroupText(writer, group, confirmed, "good morning"))
 	w.receive(phone, confirmed)
 	for _, of := range []struct{ user, id, verdict string }{{absent, waits, "waits"}, {there, confirmed, "confirmed"}} {
-		await(t, within(t, soon), of.verdict, func() (bool, error) {
-			why, _ := w.get("admin/trace", "msg_id", of.id, "user_id", of.user)["explanation"].(map[string]any)
-			return why["verdict"] == of.verdict, fmt.Errorf("%v", why)
+		t.Run(of.verdict, func(t *testing.T) {
+			await(t, within(t, soon), of.verdict, func() (bool, error) {
+				why, _ := w.in(t).get("admin/trace", "msg_id", of.id, "user_id", of.user)["explanation"].(map[string]any)
+				return why["verdict"] == of.verdict, fmt.Errorf("%v", why)
+			})
 		})
 	}
 	w.get("systemMessage", "params", `[{"title":"工资条","content":"已发","ts":"1600000000000","url":"http://oa.example/1","type":"2"}]`, "msgTo", absent+","+there)

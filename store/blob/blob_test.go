@@ -43,6 +43,7 @@ type place struct {
 }
 
 func folder(t testing.TB) place {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "deep", "files")
 	f, err := blob.OpenFolder(dir)
 	if err != nil {

@@ -74,6 +74,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T) *bench {
+	t.Helper()
 	b := &bench{t: t, clock: doubles.NewClock(time.UnixMilli(1_600_000_000_000)), site: &site{rows: map[string][]store.Message{}, queue: map[string][]store.OfflineMessage{}}, there: &sessions{}}
 	b.Comparison = New(b.site, NewPresence(b.there, b.clock.Now), NewMetrics(prometheus.NewRegistry()), slog.New(slog.DiscardHandler), b.clock.Now)
 	b.Follow(nobody{})
@@ -98,6 +99,7 @@ func (b *bench) look(seconds int) {
 }
 
 func (b *bench) snapshot() {
+	b.t.Helper()
 	if _, err := b.presence.Snapshot(b.t.Context()); err != nil {
 		b.t.Fatal(err)
 	}
