@@ -399,7 +399,7 @@ func (s *Service) jobs(deps Deps) {
 	epoch := func() int64 { return s.epoch }
 	s.cleaner = retention.New(s.cfg.Cleanup, retention.Deps{Store: deps.Store, Files: deps.Files, Epoch: epoch, Forgetting: s.lookUpIDs, Audit: deps.Store,
 		Registry: deps.Registry, Log: s.log, Now: s.now})
-	s.purger = retention.NewPurger(deps.Store, epoch, s.from, s.log)
+	s.purger = retention.NewPurger(deps.Store, epoch, s.from, dissolved, s.log)
 }
 
 // Part is one of those that make a Service work, each on its own goroutine.

@@ -1090,6 +1090,9 @@ func (s *simulation) callOne(away bool) (effect func(ok bool), err error) {
 func (s *simulation) purgeNext(ctx context.Context) error {
 	list, err := s.db.Purges(ctx)
 	for _, p := range list {
+		if err == nil {
+			_, err = s.db.PurgeQueue(ctx, s.epoch, p, dissolved)
+		}
 		if err == nil && protocol.TimeOrZero(p.Time) <= s.Service.from() {
 			_, err = s.db.PurgeSome(ctx, s.epoch, p, 500)
 		}

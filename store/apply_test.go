@@ -347,3 +347,62 @@ func TestPurgeOfManyReceipts(t *testing.T) {
 		equal(t, "what is left", []int{count("ofmessage"), count("ofstatus"), count("tlim_purge")}, []int{0, 0, 0})
 	})
 }
+
+// TestPurgeOfLongQueues: a dissolved group of thousands has more waiting for phones than one transaction may remove. What the dissolution leaves goes a
+// thousand at a time, but not its notices, nor what waits of others; what was begun is gone on with by whoever leads next.
+func TestPurgeOfLongQueues(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		if e.later {
+			return
+		}
+		cfg := e.fresh(t)
+		s, epoch := owned(t, cfg)
+		queue := func(n int, group, kind string, owners int) store.Change {
+			c := say(n, "z", group, "[]")
+			c.Message.Type = kind
+			for i := range owners {
+				c.Offline = append(c.Offline, store.OfflineMessage{Message: *c.Message, Owner: fmt.Sprint("u", i)})
+				c.Offline[i].ID = fmt.Sprint("q", n, "-", i)
+			}
+			return c
+		}
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{}, []store.Change{queue(1, "g", "MTS-000", 1500), queue(2, "g", "MTS-000", 1600), queue(3, "h", "MTS-000", 3)}))
+		raw := e.raw(t, cfg)
+		if _, err := raw.Exec("UPDATE ofcustomoffline SET msg_time = NULL, msg_type = NULL WHERE id_ = 'q2-1599'"); err != nil { // of the old plugin
+			t.Fatal(err)
+		}
+		count := func() (old, notices, others int) {
+			if err := raw.QueryRow("SELECT COUNT(CASE WHEN session_id = 'g' AND (msg_type <> 'MTS-107' OR msg_type IS NULL) THEN 1 END), COUNT(CASE WHEN msg_type = 'MTS-107' THEN 1 END), COUNT(CASE WHEN session_id = 'h' THEN 1 END) FROM ofcustomoffline").
+				Scan(&old, &notices, &others); err != nil {
+				t.Fatal(err)
+			}
+			return old, notices, others
+		}
+
+		// 1. The dissolution.
+		notices := queue(4, "g", "MTS-107", 1200)
+		p := store.Purge{SessionID: "g", Time: clock(30)}
+		notices.DropQueues, notices.Purges = []string{"g"}, []store.Purge{p}
+		must[any](t)(nil, s.Apply(ctx, epoch, store.Positions{}, []store.Change{notices}))
+		old, told, others := count()
+		equal(t, "after the dissolution", []int{old, told, others}, []int{2100, 1200, 3})
+
+		// 2. The rest, by two leaders.
+		if done := must[bool](t)(s.PurgeQueue(ctx, epoch, p, "MTS-107")); done {
+			t.Error("done after a thousand of 2100 rows, want more to do")
+		}
+		deposed := epoch
+		epoch = must[store.State](t)(s.TakeOver(ctx)).Epoch
+		if _, err := s.PurgeQueue(ctx, deposed, p, "MTS-107"); !errors.Is(err, store.ErrFenced) {
+			t.Errorf("one that was deposed: got %v, want %v", err, store.ErrFenced)
+		}
+		for before, done := 1100, false; !done; before = old {
+			done = must[bool](t)(s.PurgeQueue(ctx, epoch, p, "MTS-107"))
+			if old, _, _ = count(); before-old > 1000 || !done && before == old {
+				t.Fatalf("one transaction removed %d rows, want 1 to 1000", before-old)
+			}
+		}
+		old, told, others = count()
+		equal(t, "at the end", []int{old, told, others}, []int{0, 1200, 3})
+	})
+}

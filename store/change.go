@@ -9,7 +9,7 @@ type Change struct {
 	DropMessages      []Drop       // revoked messages: ofmessage, ofcustomoffline and ofstatus rows
 	DropOffline       []OfflineKey // confirmed or cleared offline rows
 	DropGroups        []string     // ofsession and ofsubscriber rows
-	DropQueues        []string     // all ofcustomoffline rows of these groups (dissolve)
+	DropQueues        []string     // ofcustomoffline rows of these groups (dissolve), a thousand at most; [Store.PurgeQueue] removes the others
 	DropMembers       []Member     // SessionID and UserID count
 	Erase             []Erased     // ofmessage rows with their receipts; what waits for phones stays
 	DropAuthors       []Author     // all that a user wrote in a group, as by Erase; many rows are for Erase, in batches, first

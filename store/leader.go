@@ -23,6 +23,7 @@ type Leader struct {
 	Marker      string // the file by which others see that they share its files; "" is none
 	Standby     bool   // another one may stand by
 	Released    bool   // it ended in order: nobody has to wait
+	Reaches     bool   // of a standby: the server answers it
 }
 
 // Seen is what one look found of who leads. Two that are equal say that nobody has moved between them.
@@ -43,13 +44,17 @@ const (
 	standbyRow = 2
 )
 
+// serverReached stands in the place of the epoch of the standby's row, which has no turn, while the server answers it; else 0, also of versions that
+// do not tell.
+const serverReached = 1
+
 const (
 	leaderGet      = `SELECT epoch, beat, process, host, pid, version, address, domain, component, marker, standby, released FROM tlim_leader WHERE id = ?`
 	leaderTake     = `UPDATE tlim_leader SET epoch = ?, beat = beat + 1, process = ?, host = ?, pid = ?, version = ?, address = ?, domain = ?, component = ?, marker = ?, standby = ?, released = 0 WHERE id = ?`
 	leaderTakeSeen = leaderTake + ` AND epoch = ? AND beat = ?`
 	leaderBeat     = `UPDATE tlim_leader SET beat = beat + 1 WHERE id = 1 AND epoch = ?`
 	leaderRelease  = `UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 1 AND epoch = ?`
-	standbyBeat    = `UPDATE tlim_leader SET beat = beat + 1, released = 0 WHERE id = 2 AND process == ?`
+	standbyBeat    = `UPDATE tlim_leader SET epoch = ?, beat = beat + 1, released = 0 WHERE id = 2 AND process == ?`
 	standbyRelease = `UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 2 AND process == ?`
 	stateTakeSeen  = `UPDATE tlim_state SET epoch = epoch + 1, batch = batch + 1 WHERE id = 1 AND epoch = ? AND batch = ?`
 )
@@ -66,7 +71,11 @@ func (s *Store) LookAtLeader(ctx context.Context) (Seen, error) {
 }
 
 // LookAtStandby reads who stands by; empty: nobody ever did.
-func (s *Store) LookAtStandby(ctx context.Context) (Leader, error) { return s.leader(ctx, standbyRow) }
+func (s *Store) LookAtStandby(ctx context.Context) (Leader, error) {
+	l, err := s.leader(ctx, standbyRow)
+	l.Reaches, l.Epoch = l.Epoch == serverReached, 0
+	return l, err
+}
 
 func (s *Store) leader(ctx context.Context, row int) (Leader, error) {
 	var l Leader
@@ -146,8 +155,11 @@ func (s *Store) Release(ctx context.Context, epoch int64) error {
 
 // Stand tells that this process stands by, and that it lives; Sit that it ends.
 func (s *Store) Stand(ctx context.Context, me Leader) error {
+	if me.Epoch = 0; me.Reaches {
+		me.Epoch = serverReached
+	}
 	return s.unfenced(ctx, func(ctx context.Context, t *tx) error {
-		n, err := t.do(ctx, standbyBeat, me.Process)
+		n, err := t.do(ctx, standbyBeat, me.Epoch, me.Process)
 		if err != nil || n > 0 {
 			return err
 		}

@@ -17,7 +17,8 @@ const (
 	offlineOfMessage = `SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id == (?*)`
 	offlineOfPair    = `SELECT id_, msg_id FROM ofcustomoffline WHERE (delete_user == ? AND msg_id == ?)*`
 	offlineDelete    = `DELETE FROM ofcustomoffline WHERE id_ == (?*)`
-	offlineOfGroup   = `DELETE FROM ofcustomoffline WHERE session_id == (?*)`
+	offlineOfGroup   = `SELECT id_ FROM ofcustomoffline WHERE session_id == ?`
+	offlineOldGroup  = offlineOfGroup + ` AND (msg_time <= ? OR msg_time IS NULL) AND (msg_type <> ? OR msg_type IS NULL)`
 )
 
 // offlineKeys are oldest first. Legacy rows can be without a time or an id.
@@ -164,8 +165,23 @@ func (t *tx) dropOffline(ctx context.Context, keys []OfflineKey) error {
 	return t.doIn(ctx, offlineDelete, rows)
 }
 
+// dropQueues removes what a short transaction takes; [Store.PurgeQueue] has the rest.
 func (t *tx) dropQueues(ctx context.Context, groups []string) error {
-	return t.doIn(ctx, offlineOfGroup, groups)
+	var rows []string
+	for _, group := range groups {
+		query, args := t.s.dialect.page(offlineOfGroup, []any{group}, int64(maxCleaned-len(rows)), 0)
+		err := t.query(ctx, statement{query, 0}, func() string { return query }, args, func(scan scanner) error {
+			rows = append(rows, "")
+			return scan((*text)(&rows[len(rows)-1]))
+		})
+		if err != nil {
+			return err
+		}
+		if len(rows) >= maxCleaned {
+			break
+		}
+	}
+	return t.doIn(ctx, offlineDelete, rows)
 }
 
 // offlineOf finds the rows of these messages that matches accepts. A row names its owner, the author and the peer, in

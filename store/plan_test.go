@@ -71,7 +71,7 @@ func everyQuery() []string {
 	}
 	queries := []string{idGet, idSet, messageByID, messageTime, noticeNewest, messageConversation, messageDelete,
 		offlineAll, offlineSince, offlinePlace, offlineUnread, offlineOwners, offlineMarks,
-		offlineOfMessage, offlineOfPair, offlineDelete, offlineOfGroup,
+		offlineOfMessage, offlineOfPair, offlineDelete, offlineOfGroup, offlineOldGroup,
 		receiptByKey, receiptOf, receiptUpdate, receiptOwner, receiptDelete, readCount, chatByKey, chatsOf,
 		groupGet, groupsOf, groupsOwned, groupsIn, groupDelete, groupTouch, memberOf, memberUpdate, memberDelete, memberDeleteAll, formerOf, formerUpdate,
 		userByJID, userByID, userRobot, userNameByJID, userNameByID, userPush, userPushTaken, userConfirms, userForgotten, userLeft,

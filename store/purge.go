@@ -109,6 +109,24 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 	return done, nil
 }
 
+// PurgeQueue removes at most a thousand rows of what waits of a dissolved group for phones, in one fenced transaction of its own, but none of the type
+// except, that of the notices of the dissolution. done: there were no more. Errors: ErrFenced, ErrUnavailable; it may be repeated.
+func (s *Store) PurgeQueue(ctx context.Context, epoch int64, p Purge, except string) (done bool, err error) {
+	var rows []string
+	err = s.page(ctx, offlineOldGroup, []any{p.SessionID, p.Time, except}, maxCleaned, 0, func(scan scanner) error {
+		rows = append(rows, "")
+		return scan((*text)(&rows[len(rows)-1]))
+	})
+	if err != nil || len(rows) == 0 {
+		return err == nil, err
+	}
+	err = s.fenced(ctx, epoch, func(ctx context.Context, t *tx) error { return t.doIn(ctx, offlineDelete, rows) })
+	if err != nil {
+		return false, fmt.Errorf("purge the queues of %s: %w", p.SessionID, err)
+	}
+	return len(rows) < maxCleaned, nil
+}
+
 // some reads at most limit ids of rows of a group.
 func (s *Store) some(ctx context.Context, query, group string, limit int) (ids []string, err error) {
 	err = s.page(ctx, query, []any{group}, int64(limit), 0, func(scan scanner) error {

@@ -265,6 +265,10 @@ var writes = map[string]func(s *store.Store, epoch int64, n names) error{
 	"Fresh": func(s *store.Store, epoch int64, n names) error {
 		return s.Fresh(ctx, epoch, []store.StaleUser{{User: store.User{ID: n.user}, Mark: 1}})
 	},
+	"PurgeQueue": func(s *store.Store, epoch int64, n names) error {
+		_, err := s.PurgeQueue(ctx, epoch, store.Purge{SessionID: n.group, Time: clock(9_000_000)}, "MTS-107")
+		return err
+	},
 	"PurgeSome": func(s *store.Store, epoch int64, n names) error {
 		for range 4 {
 			if _, err := s.PurgeSome(ctx, epoch, store.Purge{SessionID: n.group}, 9); err != nil {

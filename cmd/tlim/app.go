@@ -105,7 +105,7 @@ func (a *App) Start(ctx context.Context) error {
 		return err
 	}
 	a.onStop("files", func(context.Context) error { return closeFiles() })
-	role, err := a.newRole(ctx, db, blobs)
+	role, err := a.newRole(ctx, db, blobs, links)
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ const signalRoom = 8
 // fencedStop is the time for closing sockets once another process owns the database: nothing is left to be finished.
 const fencedStop = 2 * time.Second
 
+// handOverStop is the time for an orderly end without a link: nothing more leaves, and clients wait for the next leader.
+const handOverStop = 5 * time.Second
+
 // errAborted is the end by a second signal.
 var errAborted = exitError{errors.New("aborted by a second signal; what was not finished comes again at the next start"), exitAbort}
 
@@ -132,6 +135,11 @@ func failed(app *App, log *slog.Logger, cause error, limit time.Duration) error 
 		log.Error(err.Error())
 		_ = app.Stop(fencedStop) // what could not be finished is the other process's to deliver
 		return exitError{err, exitDeposed}
+	}
+	if errors.Is(cause, standby.ErrHandedOver) {
+		err := fmt.Errorf("this process hands over: %w. Started again, it stands by", cause)
+		log.Error(err.Error())
+		return exitError{errors.Join(err, app.Stop(min(limit, handOverStop))), exitDeposed}
 	}
 	if deposed {
 		err := errors.New("another process has taken the database over; this one stopped at once and writes nothing more")

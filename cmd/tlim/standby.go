@@ -11,12 +11,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tlim/cmd/tlim/standby"
+	"tlim/component/stream"
 	"tlim/store"
 	"tlim/store/blob"
 )
 
 // newRole makes what decides whether this process leads.
-func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs) (*standby.Role, error) {
+func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs, links *stream.Links) (*standby.Role, error) {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -31,7 +32,7 @@ func (a *App) newRole(ctx context.Context, db *store.Store, blobs blob.Blobs) (*
 		me.Marker = shared.mark(ctx)
 		a.onStop("marker", shared.unmark)
 	}
-	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: shared.fits, Sees: shared.sees}
+	cfg := standby.Config{Me: me, Store: db, Log: a.log, Fits: shared.fits, Sees: shared.sees, Cut: func() bool { return links.Status().Cut() }, Reach: links.Reach}
 	if a.cfg.Standby.Enabled && db.File() == "" { // nobody stands by on a file, and a heartbeat would take turns with messages there
 		cfg.Heart = db.NewHeart()
 	}

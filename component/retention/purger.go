@@ -21,22 +21,24 @@ const (
 // PurgeStore is what a Purger needs of the database. *store.Store implements it.
 type PurgeStore interface {
 	Purges(ctx context.Context) ([]store.Purge, error)
+	PurgeQueue(ctx context.Context, epoch int64, p store.Purge, except string) (bool, error)
 	PurgeSome(ctx context.Context, epoch int64, p store.Purge, limit int) (bool, error)
 }
 
-// Purger removes what dissolved groups leave: messages, receipts and announcements.
+// Purger removes what dissolved groups leave: what still waits for phones, messages, receipts and announcements.
 type Purger struct {
 	store     PurgeStore
 	epoch     func() int64
 	delivered func() int64
+	notice    string
 	log       *slog.Logger
 	wake      trigger.Trigger
 }
 
 // NewPurger makes a Purger. epoch is the term in which this process owns the database, delivered the time up to which messages need not be
-// delivered again: the notices of a dissolution are purged after that.
-func NewPurger(s PurgeStore, epoch, delivered func() int64, log *slog.Logger) *Purger {
-	return &Purger{store: s, epoch: epoch, delivered: delivered, log: log, wake: trigger.New()}
+// delivered again: the notices of a dissolution are purged after that. They are of the type notice, and wait in the queues until phones have them.
+func NewPurger(s PurgeStore, epoch, delivered func() int64, notice string, log *slog.Logger) *Purger {
+	return &Purger{store: s, epoch: epoch, delivered: delivered, notice: notice, log: log, wake: trigger.New()}
 }
 
 // Wake tells that a group was dissolved. It does not block.
@@ -58,18 +60,29 @@ func (p *Purger) Purge(ctx context.Context) error {
 		return err
 	}
 	for _, left := range list {
+		if err := p.all(ctx, func() (bool, error) { return p.store.PurgeQueue(ctx, p.epoch(), left, p.notice) }); err != nil {
+			return err
+		}
 		if protocol.TimeOrZero(left.Time) > p.delivered() {
 			continue // the notices are still to be delivered, perhaps by replay
 		}
-		for done := false; !done; {
-			if done, err = p.store.PurgeSome(ctx, p.epoch(), left, maxPurgeRows); err != nil {
-				return err
-			}
-			if err := pause.For(ctx, purgePause); err != nil {
-				return err
-			}
+		if err := p.all(ctx, func() (bool, error) { return p.store.PurgeSome(ctx, p.epoch(), left, maxPurgeRows) }); err != nil {
+			return err
 		}
 		p.log.Info("removed what a dissolved session left", "session_id", left.SessionID)
 	}
 	return nil
+}
+
+// all removes some until there is no more, and lets other writers in behind each.
+func (p *Purger) all(ctx context.Context, some func() (done bool, err error)) error {
+	for {
+		done, err := some()
+		if err == nil {
+			err = pause.For(ctx, purgePause)
+		}
+		if done || err != nil {
+			return err
+		}
+	}
 }

@@ -109,12 +109,16 @@ func secureTo(secure *tls.Config, address string) *tls.Config {
 	return secure
 }
 
-// handshake is XEP-0114 section 3. Openfire 4.2 wants the header on one line and stays silent otherwise (measured).
-func (l *link) handshake(secret string) error {
+// streamHead is the header of our stream. Openfire 4.2 wants it on one line and stays silent otherwise (measured).
+func streamHead(domain string) []byte {
 	header := []byte(`<stream:stream xmlns:stream="http://etherx.jabber.org/streams" xmlns="jabber:component:accept" to="`)
-	header = stanza.AppendAttr(header, l.domain)
-	header = append(header, `">`...)
-	if _, err := l.conn.Write(header); err != nil {
+	header = stanza.AppendAttr(header, domain)
+	return append(header, `">`...)
+}
+
+// handshake is XEP-0114 section 3.
+func (l *link) handshake(secret string) error {
+	if _, err := l.conn.Write(streamHead(l.domain)); err != nil {
 		return err
 	}
 	frame, err := l.framer.Next()

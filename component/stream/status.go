@@ -174,6 +174,16 @@ type Status struct {
 	Moved       Reason    // why they left the server before; "" when there was none
 }
 
+// Cut says that nothing of a server arrives here, or it went silent: from another machine it may be reached. One that answers and refuses is
+// not meant, nor one that is dialled for the first time.
+func (s Status) Cut() bool {
+	switch s.Reason {
+	case ReasonRefused, ReasonDNS, ReasonUnreachable, ReasonLost, ReasonDeaf, ReasonStalled:
+		return !s.Up
+	}
+	return false
+}
+
 // state holds the status and logs its changes.
 type state struct {
 	mu      sync.Mutex

@@ -194,6 +194,10 @@ func led(c *check) {
 	waits := other
 	waits.Beat = 1
 	want(c, "who stands by", waits)(c.s.LookAtStandby(c.ctx))
+	other.Reaches, waits.Reaches, waits.Beat = true, true, 2
+	c.is("the server answers it", second.Stand(c.ctx, other), nil)
+	want(c, "that is told", waits)(c.s.LookAtStandby(c.ctx))
+	other.Reaches = false
 	st2, err := second.Lead(c.ctx, other, &seen)
 	want(c, "the epoch of one that takes over from a silent one", st.Epoch+1)(st2.Epoch, err)
 	if beats {

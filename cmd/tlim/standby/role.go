@@ -28,10 +28,21 @@ const (
 	// givingUp is when a leader whose heartbeats do not reach the database gives its place up: the server lets nobody else in while it holds
 	// the component's name.
 	givingUp = 20 * time.Second
+	// reachPeriod lies between two questions of a standby to the server, reachTime bounds one.
+	reachPeriod = 2 * time.Second
+	reachTime   = 2 * time.Second
+	// handOver is for how long a leader has had no link, and the standby an answer of the server, before it hands over. It is longer than what is
+	// known of the standby can be old: reachPeriod, reachTime and a beatPeriod of each. So a server that is away for both makes nobody hand over.
+	handOver = 8 * time.Second
+	// handOverAgain is the same for one that has had no link in its turn: where the server answers and then lets neither in, two do not change all the time.
+	handOverAgain = time.Minute
 )
 
 // ErrGivenUp says that this process leads no more, because for a while it could not tell that it lives.
 var ErrGivenUp = errors.New("the database took no heartbeat, so that another process may lead by now")
+
+// ErrHandedOver says that this process hands over, because the one that stands by reaches the server.
+var ErrHandedOver = errors.New("this process has no link to the server, and the one that stands by reaches it")
 
 // Store is what a Role needs of the database. *store.Store implements it.
 type Store interface {
@@ -60,7 +71,12 @@ type Config struct {
 	Fits func(ctx context.Context, leader store.Leader) error
 	// Sees says what the leader finds wrong with a process that stands by. It is logged, and asked again.
 	Sees func(ctx context.Context, other store.Leader) error
-	Log  *slog.Logger
+	// Cut says of the leader that nothing of the server arrives here. A server that answers and refuses is not meant: it would refuse another process
+	// too. nil: never.
+	Cut func() bool
+	// Reach asks, beside the link that a standby does not have, whether the server answers here. nil: no leader hands over to this process.
+	Reach func(ctx context.Context) error
+	Log   *slog.Logger
 }
 
 // RefusedError says in words why this process cannot be the standby of the leader.
@@ -75,6 +91,9 @@ type Role struct {
 	epoch atomic.Int64  // of this process; 0: it does not lead
 	led   chan struct{} // closed when it leads
 	once  sync.Once
+
+	reaches atomic.Bool // of a standby: the server answers it
+	beats   atomic.Bool // of a leader: its last heartbeat reached the database
 
 	mu      sync.Mutex
 	other   store.Leader // who leads, seen by the standby; who stands by, seen by the leader
@@ -115,6 +134,7 @@ func (r *Role) Await(ctx context.Context) error {
 	telling, stop := context.WithCancel(ctx)
 	var told sync.WaitGroup
 	told.Go(func() { r.stand(telling) })
+	told.Go(func() { r.reach(telling) })
 	err := r.watch(ctx)
 	stop()
 	told.Wait()
@@ -262,13 +282,36 @@ func (r *Role) stand(ctx context.Context) {
 	health := logged.Health{Failing: "standing by: the leader cannot be told", Again: "standing by: the leader is told again"}
 	for {
 		telling, cancel := context.WithTimeout(ctx, askTime)
-		err := r.cfg.Store.Stand(telling, r.cfg.Me)
+		me := r.cfg.Me
+		me.Reaches = r.reaches.Load()
+		err := r.cfg.Store.Stand(telling, me)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
 		health.Note(r.cfg.Log, err)
 		if pause.For(ctx, beatPeriod) != nil {
+			return
+		}
+	}
+}
+
+// reach asks the server again and again until ctx ends.
+func (r *Role) reach(ctx context.Context) {
+	if r.cfg.Reach == nil {
+		return
+	}
+	health := logged.Health{Failing: "standing by: the server does not answer here, so that the leader would not hand over", Again: "standing by: the server answers here"}
+	for {
+		asking, cancel := context.WithTimeout(ctx, reachTime)
+		err := r.cfg.Reach(asking)
+		cancel()
+		if ctx.Err() != nil {
+			return
+		}
+		r.reaches.Store(err == nil)
+		health.Note(r.cfg.Log, err)
+		if pause.For(ctx, reachPeriod) != nil {
 			return
 		}
 	}
@@ -309,8 +352,9 @@ func (r *Role) Run(ctx context.Context) error {
 	return errors.Join(r.beat(ctx), r.cfg.Heart.Close())
 }
 
-// Look sees whether there is a standby, from the moment when this process leads until ctx ends. It runs beside Run, so that a look that a
-// database leaves without an answer does not keep a leader that is deposed from its end.
+// Look sees whether there is a standby, from the moment when this process leads until ctx ends. [ErrHandedOver] says that the standby is to lead:
+// whoever runs this process ends it in order. It runs beside Run, so that a look that a database leaves without an answer does not keep a leader
+// that is deposed from its end.
 func (r *Role) Look(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -318,7 +362,9 @@ func (r *Role) Look(ctx context.Context) error {
 	case <-r.led:
 	}
 	if r.cfg.Heart != nil && r.cfg.Me.Standby {
-		r.lookAtStandby(ctx)
+		if err := r.lookAtStandby(ctx); err != nil {
+			return err
+		}
 	}
 	<-ctx.Done()
 	return ctx.Err()
@@ -333,6 +379,7 @@ func (r *Role) beat(ctx context.Context) error {
 		asking, cancel := context.WithTimeout(ctx, askTime)
 		err := r.cfg.Heart.Beat(asking, r.epoch.Load())
 		cancel()
+		r.beats.Store(err == nil)
 		failing += min(time.Since(last), maxAttempt)
 		last = time.Now()
 		switch {
@@ -352,9 +399,41 @@ func (r *Role) beat(ctx context.Context) error {
 	}
 }
 
-// lookAtStandby looks again and again until ctx ends.
-func (r *Role) lookAtStandby(ctx context.Context) {
+// severed is for how long a leader could not serve and the one that stands by could.
+type severed struct {
+	had              bool // a link, in this turn
+	without, reached time.Duration
+	last             time.Time
+}
+
+// due takes what is so now, and says that it is time to hand over. Time in which this process was paused proves nothing.
+func (s *severed) due(cut, reached bool) bool {
+	passed := time.Duration(0)
+	if !s.last.IsZero() {
+		passed = min(time.Since(s.last), 2*beatPeriod)
+	}
+	s.last = time.Now()
+	count := func(sum *time.Duration, goesOn bool) {
+		if *sum += passed; !goesOn {
+			*sum = 0
+		}
+	}
+	count(&s.without, cut)
+	count(&s.reached, reached)
+	limit := handOver
+	if !s.had {
+		limit = handOverAgain
+	}
+	if !cut {
+		s.had = true
+	}
+	return s.without >= limit && s.reached >= limit
+}
+
+// lookAtStandby looks again and again until ctx ends, or until it is time to hand over.
+func (r *Role) lookAtStandby(ctx context.Context) error {
 	var last store.Leader
+	var link severed
 	checked := ""
 	health := logged.Health{Failing: "the process that stands by does not fit", Again: "the process that stands by fits again"}
 	for first := true; ; first = false {
@@ -373,7 +452,7 @@ func (r *Role) lookAtStandby(ctx context.Context) {
 				err := r.cfg.Sees(seeing, other)
 				cancel()
 				if ctx.Err() != nil {
-					return
+					return nil
 				}
 				if health.Note(r.cfg.Log, err); err == nil {
 					checked = other.Process
@@ -381,8 +460,12 @@ func (r *Role) lookAtStandby(ctx context.Context) {
 			}
 			last = other
 		}
+		_, alive := r.Other()
+		if r.cfg.Cut != nil && link.due(r.cfg.Cut(), err == nil && r.beats.Load() && alive && other.Reaches) {
+			return fmt.Errorf("%w: %s, process %d", ErrHandedOver, other.Host, other.PID)
+		}
 		if pause.For(ctx, beatPeriod) != nil {
-			return
+			return nil
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -121,6 +122,18 @@ func (r *rows) set(change func()) {
 	change()
 }
 
+// site is what a process has of the server.
+type site struct {
+	cut atomic.Bool // it is cut off
+}
+
+func (s *site) reach(context.Context) error {
+	if s.cut.Load() {
+		return errAway
+	}
+	return nil
+}
+
 func roleOn(r *rows, process string) *Role {
 	return New(Config{Me: store.Leader{Process: process, Standby: true}, Store: r, Heart: r, Log: slog.New(slog.DiscardHandler)})
 }
@@ -132,18 +145,35 @@ type running struct {
 	ended  chan error
 }
 
-func run(t *testing.T, r *rows, process string) *running {
+func run(t *testing.T, r *rows, process string) *running { return runRole(t, roleOn(r, process)) }
+
+// runAt runs one that has a server, or is cut off from it. It ends in order, as the program does, when it hands over.
+func runAt(t *testing.T, r *rows, process string, at *site) *running {
 	role := roleOn(r, process)
+	role.cfg.Cut, role.cfg.Reach = at.cut.Load, at.reach
+	return runRole(t, role)
+}
+
+func runRole(t *testing.T, role *Role) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	a := &running{Role: role, cancel: cancel, ended: make(chan error, 1)}
 	go func() {
 		err := role.Await(ctx)
 		if err == nil {
 			var looking sync.WaitGroup
-			looking.Go(func() { _ = role.Look(ctx) })
+			var over error
+			looking.Go(func() {
+				if over = role.Look(ctx); errors.Is(over, ErrHandedOver) {
+					over = errors.Join(over, role.Release(ctx))
+					cancel()
+				}
+			})
 			err = role.Run(ctx)
 			cancel()
 			looking.Wait()
+			if errors.Is(over, ErrHandedOver) {
+				err = over
+			}
 		}
 		a.ended <- err
 	}()
@@ -399,4 +429,92 @@ type hanging struct {
 func (h hanging) LookAtStandby(context.Context) (store.Leader, error) {
 	<-h.over
 	return store.Leader{}, errAway
+}
+
+// A leader that is cut off from the server alone hands over; where both are, or nobody knows, none does.
+func TestHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, a, b := &rows{}, &site{}, &site{}
+		stays := func(what string, one *running, d time.Duration) {
+			t.Helper()
+			time.Sleep(d)
+			select {
+			case err := <-one.ended:
+				t.Fatalf("%s: the leader ended with %v, want it to stay", what, err)
+			default:
+			}
+		}
+		first := runAt(t, r, "first", a)
+		first.until(t)
+		alone := func(cut bool) { a.cut.Store(cut) }
+
+		// 1. Nobody who could lead.
+		alone(true)
+		stays("nobody stands by", first, 10*time.Minute)
+		alone(false)
+		old := run(t, r, "of a version that tells nothing")
+		time.Sleep(10 * time.Second)
+		alone(true)
+		stays("the standby tells nothing", first, 10*time.Minute)
+		alone(false)
+		old.cancel()
+		<-old.ended
+		second := runAt(t, r, "second", b)
+		time.Sleep(time.Minute)
+		alone(true)
+		b.cut.Store(true)
+		stays("the server is away for both", first, 10*time.Minute)
+
+		// 2. A server that is back for both within seconds of each other, and cuts that are short.
+		b.cut.Store(false)
+		stays("the server is back", first, handOver-reachPeriod-reachTime)
+		alone(false)
+		for range 10 {
+			stays("in between", first, handOver)
+			alone(true)
+			stays("a short cut", first, handOver-2*beatPeriod)
+			alone(false)
+		}
+
+		// 3. No heartbeat arrives: the standby takes over by itself, or nobody can.
+		r.set(func() { r.away = true })
+		alone(true)
+		stays("the database is away as well", first, handOver+2*beatPeriod)
+		alone(false)
+		r.set(func() { r.away = false })
+		stays("both are back", first, time.Minute)
+
+		// 4. The leader alone is cut off.
+		began := time.Now()
+		alone(true)
+		if err := <-first.ended; !errors.Is(err, ErrHandedOver) || !strings.Contains(err.Error(), "process 0") {
+			t.Errorf("got %v, want %v", err, ErrHandedOver)
+		}
+		if took := time.Since(began); took < handOver-beatPeriod || took > handOver+2*beatPeriod {
+			t.Errorf("it handed over after %v, want %v", took, handOver)
+		}
+		if took := second.until(t); took > 2*lookPeriod {
+			t.Errorf("the second leads %v later, want at once", took)
+		}
+
+		// 5. The next leader has no link from its first moment on: it does not give back what it got at once, but in the end.
+		b.cut.Store(true)
+		alone(false)
+		second.cancel()
+		<-second.ended
+		third := runAt(t, r, "third", b)
+		third.until(t)
+		fourth := runAt(t, r, "fourth", a)
+		stays("it never had a link", third, handOverAgain-10*time.Second)
+		began = time.Now()
+		if err := <-third.ended; !errors.Is(err, ErrHandedOver) {
+			t.Errorf("got %v, want %v", err, ErrHandedOver)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("it handed over %v later, want it within seconds", took)
+		}
+		fourth.until(t)
+		fourth.cancel()
+		<-fourth.ended
+	})
 }

@@ -65,6 +65,18 @@ var kinds = []kind{
 	{"between leader and Openfire", func(ctx context.Context, s *scene, note func(string)) error {
 		return s.sever(ctx, note, s.leader.machine, serverIP)
 	}},
+	{"the leader alone loses Openfire", func(ctx context.Context, s *scene, note func(string)) error {
+		way := directions[s.dice.IntN(len(directions))]
+		note(way.name)
+		if err := s.leader.machine.cut(serverIP, way.direction); err != nil {
+			return err
+		}
+		err := s.flowing() // by the other one
+		if again := s.leader.machine.mend(); err == nil {
+			err = again
+		}
+		return err
+	}},
 	{"between leader and database", func(ctx context.Context, s *scene, note func(string)) error {
 		return s.sever(ctx, note, s.leader.machine, s.nodes[0].ip, s.nodes[1].ip, s.nodes[2].ip)
 	}},

@@ -14,7 +14,8 @@ SELECT MIN(delete_user), MIN(msg_id), MIN(msg_from), MIN(msg_type) FROM ofcustom
 SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE (msg_id IN (?,?) AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) IN (?,?));
 SELECT id_, msg_id FROM ofcustomoffline WHERE (((delete_user = ? AND CAST(CONVERT(delete_user USING utf8mb4) AS BINARY) = ?) AND (msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?)) OR ((delete_user = ? AND CAST(CONVERT(delete_user USING utf8mb4) AS BINARY) = ?) AND (msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?)));
 DELETE FROM ofcustomoffline WHERE (id_ IN (?,?) AND CAST(CONVERT(id_ USING utf8mb4) AS BINARY) IN (?,?));
-DELETE FROM ofcustomoffline WHERE (session_id IN (?,?) AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) IN (?,?));
+SELECT id_ FROM ofcustomoffline WHERE (session_id = ? AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) = ?);
+SELECT id_ FROM ofcustomoffline WHERE (session_id = ? AND CAST(CONVERT(session_id USING utf8mb4) AS BINARY) = ?) AND (msg_time <= ? OR msg_time IS NULL) AND (msg_type <> ? OR msg_type IS NULL);
 SELECT id_, msg_id, sender, reader, status FROM ofstatus WHERE (((msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND (reader = ? AND CAST(CONVERT(reader USING utf8mb4) AS BINARY) = ?)) OR ((msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND (reader = ? AND CAST(CONVERT(reader USING utf8mb4) AS BINARY) = ?)));
 SELECT id_, msg_id, sender, reader, status FROM ofstatus WHERE (msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND (sender = ? AND CAST(CONVERT(sender USING utf8mb4) AS BINARY) = ?) ORDER BY id_;
 UPDATE ofstatus SET status = ? WHERE (msg_id = ? AND CAST(CONVERT(msg_id USING utf8mb4) AS BINARY) = ?) AND (reader = ? AND CAST(CONVERT(reader USING utf8mb4) AS BINARY) = ?);
@@ -167,7 +168,7 @@ UPDATE tlim_leader SET epoch = ?, beat = beat + 1, process = ?, host = ?, pid = 
 UPDATE tlim_leader SET epoch = ?, beat = beat + 1, process = ?, host = ?, pid = ?, version = ?, address = ?, domain = ?, component = ?, marker = ?, standby = ?, released = 0 WHERE id = ? AND epoch = ? AND beat = ?;
 UPDATE tlim_leader SET beat = beat + 1 WHERE id = 1 AND epoch = ?;
 UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 1 AND epoch = ?;
-UPDATE tlim_leader SET beat = beat + 1, released = 0 WHERE id = 2 AND (process = ? AND CAST(CONVERT(process USING utf8mb4) AS BINARY) = ?);
+UPDATE tlim_leader SET epoch = ?, beat = beat + 1, released = 0 WHERE id = 2 AND (process = ? AND CAST(CONVERT(process USING utf8mb4) AS BINARY) = ?);
 UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 2 AND (process = ? AND CAST(CONVERT(process USING utf8mb4) AS BINARY) = ?);
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags, msg_status, delete_user FROM ofcustomoffline WHERE (delete_user = ? AND CAST(CONVERT(delete_user USING utf8mb4) AS BINARY) = ?) ORDER BY msg_time, msg_id, id_;
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags, msg_status, delete_user FROM ofcustomoffline WHERE (delete_user = ? AND CAST(CONVERT(delete_user USING utf8mb4) AS BINARY) = ?) AND (msg_time IS NOT NULL OR (msg_id IS NOT NULL OR id_ > ?)) ORDER BY msg_time, msg_id, id_;

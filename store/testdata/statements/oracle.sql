@@ -14,7 +14,8 @@ SELECT MIN(delete_user), MIN(msg_id), MIN(msg_from), MIN(msg_type) FROM ofcustom
 SELECT id_, msg_id, msg_type, msg_from, msg_to, session_id, delete_user FROM ofcustomoffline WHERE msg_id IN (:arg1,:arg2);
 SELECT id_, msg_id FROM ofcustomoffline WHERE ((delete_user = :arg1 AND msg_id = :arg2) OR (delete_user = :arg3 AND msg_id = :arg4));
 DELETE FROM ofcustomoffline WHERE id_ IN (:arg1,:arg2);
-DELETE FROM ofcustomoffline WHERE session_id IN (:arg1,:arg2);
+SELECT id_ FROM ofcustomoffline WHERE session_id = :arg1;
+SELECT id_ FROM ofcustomoffline WHERE session_id = :arg1 AND (msg_time <= :arg2 OR msg_time IS NULL) AND (msg_type <> :arg3 OR msg_type IS NULL);
 SELECT id_, msg_id, sender, reader, status FROM ofstatus WHERE ((msg_id = :arg1 AND reader = :arg2) OR (msg_id = :arg3 AND reader = :arg4));
 SELECT id_, msg_id, sender, reader, status FROM ofstatus WHERE msg_id = :arg1 AND sender = :arg2 ORDER BY id_ NULLS FIRST;
 UPDATE ofstatus SET status = :arg1 WHERE msg_id = :arg2 AND reader = :arg3;
@@ -167,7 +168,7 @@ UPDATE tlim_leader SET epoch = :arg1, beat = beat + 1, process = :arg2, host = :
 UPDATE tlim_leader SET epoch = :arg1, beat = beat + 1, process = :arg2, host = :arg3, pid = :arg4, version = :arg5, address = :arg6, domain = :arg7, component = :arg8, marker = :arg9, standby = :arg10, released = 0 WHERE id = :arg11 AND epoch = :arg12 AND beat = :arg13;
 UPDATE tlim_leader SET beat = beat + 1 WHERE id = 1 AND epoch = :arg1;
 UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 1 AND epoch = :arg1;
-UPDATE tlim_leader SET beat = beat + 1, released = 0 WHERE id = 2 AND process = :arg1;
+UPDATE tlim_leader SET epoch = :arg1, beat = beat + 1, released = 0 WHERE id = 2 AND process = :arg2;
 UPDATE tlim_leader SET beat = beat + 1, released = 1 WHERE id = 2 AND process = :arg1;
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags, msg_status, delete_user FROM ofcustomoffline WHERE delete_user = :arg1 ORDER BY msg_time NULLS FIRST, msg_id NULLS FIRST, id_ NULLS FIRST;
 SELECT id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id, flags, msg_status, delete_user FROM ofcustomoffline WHERE delete_user = :arg1 AND (msg_time IS NOT NULL OR (msg_id IS NOT NULL OR id_ > :arg2)) ORDER BY msg_time NULLS FIRST, msg_id NULLS FIRST, id_ NULLS FIRST;
