@@ -52,7 +52,7 @@ func TestAlerts(t *testing.T) {
 		{"MTB-001", "", `[{"text":"secret"}]`, "收到了一条朋友圈转发消息"},
 		{"MTB-100", "", `[{"type":3,"title":"secret","content":"secret"}]`, "收到了一条新消息"}, // a payslip
 	} {
-		t.Run(c.kind+" "+c.body, func(t *testing.T) {
+		t.Run(c.kind+" "+c.group+" "+c.body, func(t *testing.T) {
 			got := alertOf(&protocol.Envelope{Type: c.kind, Body: c.body}, "张三", c.group)
 			if got != c.want {
 				t.Errorf("got %q, want %q", got, c.want)

@@ -121,7 +121,7 @@ func TestCharge(t *testing.T) {
 		{"a confirmation of 200", "zhangsan/p", envelopeOf("c1", "MTC-000", "zhangsan", "lisi", naming("m", 200, strings.Repeat("x", 60))), "", 0},
 		{"a confirmation by XEP-0184", "zhangsan/p", "", received, 0},
 		{"a group text", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1 + 4},
-		{"it again", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1},
+		{"the group text again", "zhangsan/p", groupText("g1", "zhangsan", g, "x"), "", 1},
 		{"a large group text", "zhangsan/p", padded(groupText("g2", "zhangsan", g, "x"), 20_000), "", 1 + 2 + 20*4},
 		{"a read receipt to one author in a group", "member1/p", envelopeOf("r3", "MTS-100", "member1", g, `[{"session_id":"`+g+`","msg_id":"g0"}]`), "", 1},
 		{"a stranger's group text", "wangwu/p", groupText("g3", "wangwu", g, "x"), "", 1 + 4},

@@ -309,7 +309,7 @@ func TestClearable(t *testing.T) {
 		{entries(1, ""), 1}, {entries(1, "x"), 1}, {entries(maxClearNamed, ""), maxClearNamed}, {entries(maxClearNamed+1, ""), maxClearNamed},
 		{entries(queuePage, "x"), queuePage}, {entries(queuePage+1, "x"), queuePage}, {append(entries(10, "x"), entries(1000, "")...), 10 + maxClearNamed},
 	} {
-		t.Run(fmt.Sprint(len(c.rows), " entries"), func(t *testing.T) {
+		t.Run(fmt.Sprint(len(c.rows), " entries, ", c.want), func(t *testing.T) {
 			if got := clearable(c.rows); got != c.want {
 				t.Errorf("got %d, want %d", got, c.want)
 			}

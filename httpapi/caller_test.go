@@ -228,7 +228,7 @@ func TestAllowFrom(t *testing.T) {
 		{"192.168.0.0/16", "10.0.0.0/8", []string{"X-Forwarded-For", "192.168.1.1"}, 401}, // anybody can write that
 		{"192.168.0.0/16", "127.0.0.1/32", []string{"X-Forwarded-For", "192.168.1.1"}, 200},
 	} {
-		t.Run(c.from, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, proxies %s, %q", c.from, c.proxies, c.header), func(t *testing.T) {
 			l := newLabOver(t, s, func(cfg *Config) {
 				cfg.AllowAnonymous, cfg.AllowFrom, cfg.TrustedProxies = AnonymousClients, prefix(c.from), prefix(c.proxies)
 			})
@@ -280,7 +280,7 @@ func TestClientAddr(t *testing.T) {
 		{"[::1]:5", []string{"2001:db8::1"}, "2001:db8::1"},
 		{"[::ffff:10.0.0.1]:5", []string{"[2001:db8::1]:7"}, "2001:db8::1"},
 	} {
-		t.Run(c.remote, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s for %q", c.remote, c.xff), func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.RemoteAddr = c.remote
 			for _, v := range c.xff {

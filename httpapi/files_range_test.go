@@ -1,6 +1,9 @@
 package httpapi
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 func TestByteRanges(t *testing.T) {
 	for field, want := range map[string]string{
@@ -38,7 +41,7 @@ func TestByteRanges(t *testing.T) {
 		"lines=1-2":   "",
 		"":            "",
 	} {
-		t.Run(field, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", field), func(t *testing.T) {
 			got := byteRanges(field, 10)
 			if got == "bytes=10-" {
 				got = "416"
@@ -49,7 +52,7 @@ func TestByteRanges(t *testing.T) {
 		})
 	}
 	for _, field := range []string{"bytes=-0", "bytes=0-", "bytes=-5"} {
-		t.Run(field, func(t *testing.T) {
+		t.Run("of nothing "+field, func(t *testing.T) {
 			if got := byteRanges(field, 0); got != "" {
 				t.Errorf(`of nothing %q is %q, want ""`, field, got)
 			}

@@ -465,7 +465,7 @@ func TestDownload(t *testing.T) {
 	}
 	empty := "fileId=" + l.put(t, "empty", "")
 	for _, ranges := range []string{"", "bytes=0-", "bytes=-0", "bytes=-1"} {
-		t.Run(ranges, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", ranges), func(t *testing.T) {
 			if a := l.do(t, http.MethodGet, "/upload/download", empty, "", "Range", ranges); a.status != 200 || a.body != "" {
 				t.Errorf(`an empty file, %q: got %d %q, want 200, body ""`, ranges, a.status, a.body)
 			}
@@ -808,7 +808,7 @@ func TestMayRead(t *testing.T) {
 	})
 	for user, want := range map[string]bool{"zhangsan": true, "lisi": true, "qianqi": true, "wangwu": true, "zhaoliu": true, "sunba": true, "zhoujiu": true, "early": true,
 		"bird": false, "eve": false, "mallory": false, "stranger": false, "": false, "g1": false, "admin": false} {
-		t.Run(user, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", user), func(t *testing.T) {
 			got, err := l.mayRead(t.Context(), user, f)
 			if err != nil || got != want {
 				t.Errorf("%q may read: got %v, %v, want %v, no error", user, got, err, want)
@@ -821,7 +821,7 @@ func TestMayRead(t *testing.T) {
 		t.Errorf("nobody reads nobody's file: got %v, %v, want false, no error", got, err)
 	}
 	for user, want := range map[string]bool{"wangwu": true, "zhaoliu": false, "eve": false} {
-		t.Run(user, func(t *testing.T) {
+		t.Run("a picture for "+user, func(t *testing.T) {
 			if got, err := l.showsPicture(t.Context(), user, f); err != nil || got != want {
 				t.Errorf("%q sees it as a group's picture: got %v, %v, want %v, no error", user, got, err, want)
 			}

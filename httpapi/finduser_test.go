@@ -61,7 +61,7 @@ func TestFindUsers(t *testing.T) {
 		"after=lisa": "lisi percent%25_ sunqi wangwu zhangsan zhaoliu", // nobody's id
 		"text=   ":   "Amy lisi percent%25_ sunqi wangwu zhangsan zhaoliu",
 	} {
-		t.Run(query, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", query), func(t *testing.T) {
 			ids, next := names(t, all.as(t, "lisi", "findUsers", query+"&length=max"))
 			if got := strings.ReplaceAll(strings.Join(ids, " "), "%", "%25"); got != want || next != "" {
 				t.Errorf("got %q, next %q, want %q", got, next, want)

@@ -28,11 +28,12 @@ func TestFormerMembers(t *testing.T) {
 		return l.do(t, http.MethodPost, path, "", form, lisi...)
 	}
 	for path, form := range calls {
-		t.Run(path, func(t *testing.T) {
-			if strings.HasPrefix(path, "find") {
-				if a := send(path, form); a.status != 200 {
-					t.Errorf("%s of a member: got %d %s, want 200", path, a.status, a.body)
-				}
+		if !strings.HasPrefix(path, "find") {
+			continue
+		}
+		t.Run(path+" of a member", func(t *testing.T) {
+			if a := send(path, form); a.status != 200 {
+				t.Errorf("got %d %s, want 200", a.status, a.body)
 			}
 		})
 	}

@@ -41,7 +41,7 @@ func TestIdempotencyKey(t *testing.T) {
 		{"&idempotency_key=k%0a", businessKey, nil, "fail"},
 		{"&idempotency_key=" + strings.Repeat("k", 256), businessKey, nil, "fail"},
 	} {
-		t.Run(fmt.Sprintf("%.60q", c.more), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.60q %q", c.more, c.header), func(t *testing.T) {
 			a := l.do(t, "POST", "approval", "", form+c.more, append([]string{"Authorization", "Bearer " + c.caller}, c.header...)...)
 			calls := l.svc.taken()
 			if c.want == "fail" {

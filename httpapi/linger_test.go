@@ -105,7 +105,7 @@ func TestKeptConnections(t *testing.T) {
 		{"/plugins/tlim/findSessions", "application/x-www-form-urlencoded", "user_id=x", ""},
 		{"/plugins/tlim/findSessions?user_id=x", "application/json", "{}", adminKey},
 	} {
-		t.Run(c.path, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, %d bytes, key %.5q", c.path, len(c.body), c.key), func(t *testing.T) {
 			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nAuthorization: Bearer %s\r\nContent-Length: %d\r\n\r\n", c.path, c.media, c.key, len(c.body))
 			time.Sleep(10 * time.Millisecond) // so that the body comes apart from the head; without it the test is only weaker
 			io.WriteString(conn, c.body)

@@ -31,7 +31,7 @@ func TestCrossSite(t *testing.T) {
 		c.AllowAnonymous, c.CORSOrigins = AnonymousClients, []string{"*", "https://oa.example.com"}
 	})
 	strict := newLabOver(t, s, func(c *Config) { c.CORSOrigins = []string{"https://oa.example.com"} })
-	for _, c := range []struct {
+	for i, c := range []struct {
 		lab    *lab
 		header []string
 		want   int
@@ -81,7 +81,7 @@ func TestCrossSite(t *testing.T) {
 		{open, page(firefox, "Authorization", "Bearer "+adminKey), 200},
 		{strict, []string{"Origin", "https://evil.example.com", "Authorization", "Bearer " + adminKey}, 200},
 	} {
-		t.Run(fmt.Sprintf("%q", c.header), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d %.30q", i, c.header), func(t *testing.T) {
 			for _, path := range []string{"getOffline", "findSessions", "hasUnread"} {
 				t.Run(path, func(t *testing.T) {
 					for _, method := range []string{"GET", "POST"} {
@@ -212,7 +212,7 @@ func TestHosts(t *testing.T) {
 		{none, "evil.example.com", nil, 401},
 		{none, "evil.example.com", key, 200},
 	} {
-		t.Run(c.host, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q with %q", c.host, c.header), func(t *testing.T) {
 			a := c.lab.doFor(t, http.MethodGet, base+"findSessions?user_id=lisi", "", append([]string{"Host", c.host}, c.header...)...)
 			if a.status != c.want || c.want == 403 && (a.object(t)["result"] != "error-011" || !strings.Contains(a.body, "http.hosts") && !strings.Contains(a.body, "http.cors_origins")) {
 				t.Errorf("%q with %q: %d %s, want %d", c.host, c.header, a.status, a.body, c.want)

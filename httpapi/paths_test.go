@@ -140,7 +140,7 @@ func TestPathForms(t *testing.T) {
 	count := 0
 	for _, at := range targets {
 		for _, c := range callers {
-			t.Run(c.name, func(t *testing.T) {
+			t.Run(c.name+" "+at.path, func(t *testing.T) {
 				for _, method := range []string{http.MethodPost, http.MethodHead, http.MethodPut} {
 					l := labs[c.lab]
 					want, wantCalls := call(l, method, at.path, at.query, c.header)

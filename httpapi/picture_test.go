@@ -57,7 +57,7 @@ func TestPictures(t *testing.T) {
 		"mailto:x":                                                  403,
 		"x:y":                                                       403,
 	} {
-		t.Run(pic, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", pic), func(t *testing.T) {
 			form := "session_id=g1&session_pic=" + url.QueryEscape(pic)
 			for who, call := range map[string]func() answer{
 				"a token": func() answer {

@@ -29,7 +29,7 @@ func TestFormAdd(t *testing.T) {
 		"p=%F0%9F%98%80":                  {"p": {"😀"}},
 		"a=1%0D%0Ab":                      {"a": {"1\r\nb"}},
 	} {
-		t.Run(query, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", query), func(t *testing.T) {
 			got := form{}
 			if err := got.add(query); err != nil {
 				t.Error(err)

@@ -33,7 +33,7 @@ func TestPayers(t *testing.T) {
 		{caller{}, "[2001:db8:1:2:3:4:5:6]:7", "", "address 2001:db8:1:2::"},
 		{caller{}, "127.0.0.1:5", "nonsense", "address unknown"},
 	} {
-		t.Run(c.remote+" "+c.forwards, func(t *testing.T) {
+		t.Run(c.want, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.RemoteAddr = c.remote
 			if c.forwards != "" {

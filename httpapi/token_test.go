@@ -42,6 +42,7 @@ func TestTokenRules(t *testing.T) {
 	s := seeded(t)
 	l := newLabOver(t, s)
 	zhangsan, lisi, wangwu := l.token(t, "zhangsan"), l.token(t, "lisi"), l.token(t, "wangwu")
+	who := map[string]string{zhangsan: "zhangsan", lisi: "lisi", wangwu: "wangwu"}
 	for _, c := range []struct {
 		token, path, query string
 		want               int
@@ -81,7 +82,7 @@ func TestTokenRules(t *testing.T) {
 		{lisi, "findStatusList", "msg_id=m1&sender=zhangsan&unread=1", 403, "error-011"},
 		{wangwu, "findStatusList", "msg_id=m1&sender=wangwu&unread=1", 403, "error-011"},
 	} {
-		t.Run(c.path+"?"+c.query, func(t *testing.T) {
+		t.Run(who[c.token]+": "+c.path+"?"+c.query, func(t *testing.T) {
 			a := l.by(t, c.token, c.path, c.query)
 			if v := a.object(t); a.status != c.want || v["result"] != c.result {
 				t.Errorf("%s?%s: %d %s, want %d %s", c.path, c.query, a.status, a.body, c.want, c.result)

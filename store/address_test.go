@@ -194,7 +194,7 @@ func TestMaskedDSN(t *testing.T) {
 		"u:p@h/d":                     "********",
 		"p":                           "********",
 	} {
-		t.Run(dsn, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.30q", dsn), func(t *testing.T) {
 			if got := MaskDSN(dsn); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}

@@ -95,7 +95,9 @@ func TestOracleAddresses(t *testing.T) {
 	}
 }
 
-func oraError(code int) error { return &network.OracleError{ErrCode: code, ErrMsg: "m"} }
+func oraError(code int) error {
+	return &network.OracleError{ErrCode: code, ErrMsg: fmt.Sprintf("ORA-%05d", code)}
+}
 
 func TestErrorsOfOracle(t *testing.T) {
 	s := &Store{dialect: &oracleDialect}

@@ -128,7 +128,7 @@ func TestAnnouncements(t *testing.T) {
 			equal(t, "edited", fmt.Sprintf("%+v %v %v", got, ok, err), fmt.Sprintf("%+v true <nil>", want))
 		}
 		for _, id := range []string{"A1", "a1 ", "gone", ""} {
-			t.Run(id, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%q", id), func(t *testing.T) {
 				if _, ok, err := s.Announcement(ctx, id); ok || err != nil {
 					t.Errorf("got %v %v, want none and no error", ok, err)
 				}

@@ -202,7 +202,7 @@ func TestSourceAddresses(t *testing.T) {
 		"u:p@tcp(db:3306)/openfire": "mysql", "tcp(db)/x": "mysql", "u@unix(/run/mysql.sock)/x": "mysql",
 		"openfire.db": "sqlite", "file:/var/tcp (1).db": "sqlite", "": "sqlite",
 	} {
-		t.Run(dsn, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.40q", dsn), func(t *testing.T) {
 			equal(t, dsn, store.DriverOf(dsn, "sqlite"), want)
 		})
 	}
@@ -215,7 +215,7 @@ func TestSourceAddresses(t *testing.T) {
 		t.Errorf("a misspelt name made a file: got %v, %v, want no file and no error", found, err)
 	}
 	for _, dsn := range []string{"u:p@tcp(db:3306)/", "u:p@tcp(db:3306", ":memory:"} {
-		t.Run(dsn, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.40q", dsn), func(t *testing.T) {
 			if _, err := store.NewSource(s, store.SourceConfig{Kind: "openfire", DSN: dsn}); err == nil || !strings.Contains(err.Error(), "directory.dsn") || strings.Contains(err.Error(), "store.dsn") {
 				t.Errorf("got %v, want an error, error with directory.dsn, without store.dsn", err)
 			}

@@ -20,7 +20,7 @@ func TestRightsOfTheFile(t *testing.T) {
 			"file": func(path string) string { return "file:" + escaped.Replace(path) },
 			"URI":  func(path string) string { return "file://" + escaped.Replace(path) + "?mode=rwc" },
 		} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, umask %#o", name, umask), func(t *testing.T) {
 				path := filepath.Join(t.TempDir(), "my tlim.db")
 				modes := func(t *testing.T, want os.FileMode) {
 					t.Helper()

@@ -192,12 +192,12 @@ func TestListenerNetwork(t *testing.T) {
 		a := netip.MustParseAddr(addr)
 		return l.enter(&limitedConn{l: l, addr: a})
 	}
-	for _, c := range []struct {
+	for i, c := range []struct {
 		addr string
 		want bool
 	}{{"2001:db8::9", true}, {"2001:db8::9", true}, {"2001:db8::1", true}, {"2001:db8::2", true}, {"2001:db8::3", false}, {"2001:db8:0:1::1", true},
 		{"2001:db8::9", true}, {"192.0.2.1", true}, {"192.0.2.2", true}, {"192.0.2.3", true}} {
-		t.Run(c.addr, func(t *testing.T) {
+		t.Run(fmt.Sprint(i, " ", c.addr), func(t *testing.T) {
 			if got := enter(c.addr); got != c.want {
 				t.Errorf("a connection from %s: got %v, want %v", c.addr, got, c.want)
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -105,7 +106,7 @@ func TestExitCodes(t *testing.T) {
 		{"config check x", 2, "", "wrong arguments; write: tlim config check [flags]"},
 		{"serve x", 2, "", "wrong arguments; write: tlim serve [flags]"},
 	} {
-		t.Run(c.args, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", c.args), func(t *testing.T) {
 			code, stdout, stderr := runCommand(t, strings.Fields(c.args)...)
 			if code != c.code || !strings.Contains(stdout, c.stdout) || !strings.Contains(stderr, c.stderr) {
 				t.Errorf("exit code %d\nstdout: %s\nstderr: %s\nwant %d, stdout with %q, stderr with %q", code, stdout, stderr, c.code, c.stdout, c.stderr)

@@ -65,7 +65,7 @@ func TestTraceOfForeignRows(t *testing.T) {
 	state := store.State{Clock: traceTime, Delivered: traceTime - 5, Settled: traceTime - 5}
 	for at, want := range map[string]string{"2018-12-12 16:13:13": "not known", "": "not known", fmt.Sprint(traceTime + 1): "not known", "99999999999999999999": "not known",
 		fmt.Sprint(traceTime): "not proved yet", fmt.Sprint(traceTime - 5): "yes"} {
-		t.Run(at, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", at), func(t *testing.T) {
 			var out strings.Builder
 			v := httpapi.NewTraced(store.Trace{MsgID: "m", State: state, Messages: []store.Message{{MsgID: "m", Time: at}}}, false)
 			if err := printTrace(&out, v); err != nil || !regexp.MustCompile(`(?m)^routed +`+want).MatchString(out.String()) {

@@ -56,7 +56,7 @@ func TestCanonical(t *testing.T) {
 		"NoBody": {ID: "nobody", Local: "nobody", Bare: "nobody@im.test"},
 		"GONE":   {ID: "gone", Local: "gone", Bare: "gone@im.test"},
 	} {
-		t.Run(id, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", id), func(t *testing.T) {
 			if got, err := h.Canonical(t.Context(), id); got != want || err != nil {
 				t.Errorf("got %+v, %v, want %+v", got, err, want)
 			}

@@ -95,7 +95,7 @@ func TestRefusals(t *testing.T) {
 		`'a'`, `[+]`, `[1L]`, `[1.5F]`, `[1-2]`, `[1true]`, `{“a”:1}`, "{\u3000a:1}", `{1.5:1}`, `{1e3:1}`, `[x'41']`, `Set[1]`, `[TreeSet[1]]`, `[1]/*`, `[new Date(99999999999999999999)]`, `[new Array(5)]`, `{😀:1}`,
 		"\xff", `{"a":"\xff"}` + "\xfe",
 	} {
-		t.Run(in, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", in), func(t *testing.T) {
 			got, err := JSON(in)
 			if err == nil {
 				t.Errorf("JSON(%q) = %.40q, want an error", in, got)
@@ -109,7 +109,7 @@ func TestRefusals(t *testing.T) {
 	for in, want := range map[string]string{
 		`{"标题":“x”}`: `'“' instead of a value at character 7`, `[{a:1},{b:2]`: `']' instead of , or } at character 12`, `{a:true`: ", or } is missing at character 8", `[abc]`: `the word "abc" without quotes at character 2`,
 	} {
-		t.Run(in, func(t *testing.T) {
+		t.Run("says where: "+in, func(t *testing.T) {
 			if _, err := JSON(in); err == nil || err.Error() != want {
 				t.Errorf("JSON(%q): got %v, want %s", in, err, want)
 			}
@@ -146,7 +146,7 @@ func TestDepth(t *testing.T) {
 func TestCost(t *testing.T) {
 	const size = 1 << 18
 	for _, piece := range []string{"1,", "a:1,", "/**/", "1/**/ ,", "'',", "//\n", " ", "a:/*", "/*", "'\\", "{a:1},", "[],", "\u2028", "0x1,", "a/**/:1,", ",", "1 ", "a", "标", "0", "1.", "'\x01',", "new ", "new Date(", "\x00", "NaN ", "\"", "\\"} {
-		t.Run(piece, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", piece), func(t *testing.T) {
 			for _, open := range []string{"[", "{", "['", "{'"} {
 				t.Run("in "+open, func(t *testing.T) {
 					cost := func(size int) time.Duration {

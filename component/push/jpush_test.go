@@ -102,7 +102,7 @@ func TestJPushErrors(t *testing.T) {
 		{status: 403, code: 2005, retry: true, wait: accountPause, says: "too much"},
 		{status: 400, code: 9999},
 	} {
-		t.Run(fmt.Sprint(c.code), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.status, " ", c.code), func(t *testing.T) {
 			d, p, _ := startJPush(t)
 			d.Fail(jpush.Fault{Status: c.status, Code: c.code, Text: "1a0018970a1 of " + d.Key})
 			n := jpushNote(t, p, "a", "b")
@@ -215,7 +215,7 @@ func TestJPushRepeats(t *testing.T) {
 // An answer 200 that the vendor cannot have given is no success. A call with a cid is made again, one without could ring twice.
 func TestJPushGarbage(t *testing.T) {
 	for _, text := range []string{"", "<html>welcome to the hotel</html>", "null", "[]", `{"ok":true}`, `{"msg_id":`, `"msg_id"`} {
-		t.Run(text, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			d, p, _ := startJPush(t)
 			d.Fail(jpush.Fault{Status: 200, Text: text}, jpush.Fault{Status: 200, Text: text})
 			n := jpushNote(t, p, "a")
@@ -235,7 +235,7 @@ func TestJPushGarbage(t *testing.T) {
 	}
 	d, p, _ := startJPush(t)
 	for _, text := range []string{`{"sendno":0,"msg_id":1}`, `{"msg_id":"18100287008546151"}`} {
-		t.Run(text, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			d.Fail(jpush.Fault{Status: 200, Text: text})
 			if retry, err := p.Push(t.Context(), jpushNote(t, p, "a")); retry || err != nil {
 				t.Errorf("got retry %v, %v, want no retry, no error", retry, err)

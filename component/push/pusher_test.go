@@ -425,7 +425,7 @@ func TestCheckURL(t *testing.T) {
 		"http://localhost.example.com/": false, "ftp://push.example.com/": false, "https://": false, "https:///hook": false, "://x": false,
 		"http://10.0.0.1/": false, "file:///etc/passwd": false, "https://a b/": false,
 	} {
-		t.Run(text, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			if wrong := CheckURL(text); (wrong == "") != good {
 				t.Errorf("got %q, want %v", wrong, good)
 			}

@@ -33,7 +33,7 @@ func TestMidnight(t *testing.T) {
 		// A whole day is left out.
 		{"Pacific/Apia", "2011-12-28 12:00:00 -10", day, []string{"2011-12-29 00:00:00 -10"}},
 	} {
-		t.Run(c.zone+" "+c.now, func(t *testing.T) {
+		t.Run(fmt.Sprint(c.zone, " ", c.now, " every ", c.interval), func(t *testing.T) {
 			zone, err := time.LoadLocation(c.zone)
 			if err != nil {
 				t.Fatal(err)

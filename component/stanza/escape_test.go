@@ -3,6 +3,7 @@ package stanza
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -19,7 +20,7 @@ func TestEscape(t *testing.T) {
 		"\xff|\xed\xa0\xbd|\xf0\x9f":   {"\uFFFD|\uFFFD\uFFFD\uFFFD|\uFFFD\uFFFD", "\uFFFD|\uFFFD\uFFFD\uFFFD|\uFFFD\uFFFD"},
 		"\uFFFE\uFFFF\uFFFD\U0010FFFF": {"\uFFFD\uFFFD\uFFFD\U0010FFFF", "\uFFFD\uFFFD\uFFFD\U0010FFFF"},
 	} {
-		t.Run(in, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", in), func(t *testing.T) {
 			if got := string(AppendEscaped([]byte("x"), in)); got != "x"+want[0] {
 				t.Errorf("text %q becomes %q, want %q", in, got[1:], want[0])
 			}
@@ -32,14 +33,14 @@ func TestEscape(t *testing.T) {
 
 func TestValidXML(t *testing.T) {
 	for _, s := range []string{"", "a\t\n\r", "\x7f\u0080\u0085", "你好😀\U0010FFFF", "\uFFFD", "\uE000"} {
-		t.Run(s, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+q", s), func(t *testing.T) {
 			if !ValidXML(s) {
 				t.Errorf("ValidXML refuses %q, want it taken", s)
 			}
 		})
 	}
 	for _, s := range []string{"\x00", "a\x0b", "\x1f", "\uFFFE", "a\uFFFF", "\xff", "\xed\xa0\x80", "a\xc3", "\xf4\x90\x80\x80", "\xc0\x80"} {
-		t.Run(s, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+q", s), func(t *testing.T) {
 			if ValidXML(s) {
 				t.Errorf("ValidXML takes %q, want it refused", s)
 			}

@@ -2,6 +2,7 @@ package stanza
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ func readers(doc string) map[string]io.Reader {
 // An answer to our own question is found whatever came before it, and so is all that follows.
 func TestResync(t *testing.T) {
 	for _, poison := range poisons {
-		t.Run(poison, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.40q of %d bytes", poison, len(poison)), func(t *testing.T) {
 			for way, r := range readers(header + `<message id="before"/>` + poison + pong + after + poison + poison + pong + pong + after + `</stream:stream>`) {
 				f := NewFramer(r, Limits{Stanza: 250, Own: secret})
 				count := map[string]int{}

@@ -1,6 +1,7 @@
 package stanza
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -152,7 +153,7 @@ func TestParse(t *testing.T) {
 		t.Errorf(`stanza %+v, want a presence from a@im.test/r with "<show>away</show>" inside`, st)
 	}
 	for _, s := range []string{"", "x", "<a>", "<a/><b/>", "<a/>x", "</a>", "<!-- c -->", "<a></b>"} {
-		t.Run(s, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", s), func(t *testing.T) {
 			if st, err := Parse([]byte(s)); err == nil {
 				t.Errorf("%q was read as %+v, want an error", s, st)
 			}

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -54,7 +55,7 @@ func TestPageHasItsFiles(t *testing.T) {
 		"assets/logo-Bx2.png": {"image/png", cacheForever, string(bytes.Repeat([]byte{7}, 2000))},
 		"favicon.svg":         {"image/svg+xml", cacheAsk, "<svg/>"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", name), func(t *testing.T) {
 			w := serve(files[name], http.MethodGet)
 			h := w.Result().Header
 			if got := h.Get("Content-Type"); w.Code != 200 || got != want.media || h.Get("Cache-Control") != want.cache || w.Body.String() != want.body {
@@ -97,7 +98,7 @@ func TestPageIsZippedForWhoTakesIt(t *testing.T) {
 		"gzip, deflate, br": true, "br;q=1.0, gzip;q=0.8": true, "GZIP": true, "*": true, "gzip;q=1": true,
 		"": false, "br": false, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false, "identity": false,
 	} {
-		t.Run(field, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", field), func(t *testing.T) {
 			w := serve(files["assets/index-Bx1.js"], http.MethodGet, "Accept-Encoding", field)
 			if got := w.Header().Get("Content-Encoding") == "gzip"; got != zipped || w.Header().Get("Vary") != "Accept-Encoding" {
 				t.Fatalf("got zipped %v, Vary %q, want %v, Accept-Encoding", got, w.Header().Get("Vary"), zipped)

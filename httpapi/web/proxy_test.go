@@ -75,7 +75,7 @@ func TestTransportOf(t *testing.T) {
 		"": "", "im.test:7070": "", "ftp://im.test/": "", "http:///x": "", "http:im.test": "", "http://u:p@im.test/": "", "http://im.test/?to=x": "", "http://im.test/?": "",
 		"http://im.test/#x": "", "http://im.test:x/": "", "javascript:alert(1)": "", "file:///etc/passwd": "", "//im.test/x": "",
 	} {
-		t.Run(address, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", address), func(t *testing.T) {
 			_, got, err := TransportOf(address)
 			if got != want || (err == nil) != (want != "") {
 				t.Errorf("got %q, %v, want %q", got, err, want)

@@ -486,7 +486,7 @@ func (c *cutting) Write(p []byte) (int, error) {
 func TestBucketConfig(t *testing.T) {
 	for endpoint, good := range map[string]bool{"s3.example.com": true, "https://s3.example.com/": true, "http://127.0.0.1:9000": true,
 		"": false, "ftp://x": false, "http://": false, "http://host/path": false, "http://user:pass@host": false, "http://host?x=1": false, "http://ho st": false} {
-		t.Run(endpoint, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", endpoint), func(t *testing.T) {
 			if _, err := blob.OpenBucket(blob.BucketConfig{Endpoint: endpoint, Bucket: "b", AccessKey: "a", SecretKey: "s"}); (err == nil) != good {
 				t.Errorf("got %v, want %v", err, good)
 			}

@@ -84,7 +84,7 @@ func TestMaskedURL(t *testing.T) {
 		"s3.test:9000":                        "s3.test:9000",
 		"s3.test":                             "s3.test",
 	} {
-		t.Run(text, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
 			if got := maskURL(text); got != want {
 				t.Errorf("%s: got %s, want %s", text, got, want)
 			}

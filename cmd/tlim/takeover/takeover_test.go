@@ -79,7 +79,7 @@ func TestDatabases(t *testing.T) {
 			"because it is the Java driver's: oracle.net.encryption_client, oracle.jdbc.ReadTimeout, wallet"},
 		{"jdbc:hsqldb:/opt/openfire/embedded-db/openfire", "sa", "", "sqlite", "tlim.db", "embedded database"},
 	} {
-		t.Run(c.url, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%.60s by %q", c.url, c.user), func(t *testing.T) {
 			db, err := read(t, provided(c.url, c.user, c.password, "")).Database(Login{})
 			if err != nil {
 				t.Fatal(err)

@@ -120,7 +120,7 @@ func TestBareHandshake(t *testing.T) {
 		{`<handshake></handshake>` + asServer(newGroupWriter("m00", "bare.im.test", "chat", "s1", true).batch(1), "m00@im.test/phone"), ""},
 		{`<stream:error><not-authorized/></stream:error></stream:stream>`, "not-authorized"},
 	} {
-		t.Run(c.answer, func(t *testing.T) {
+		t.Run(fmt.Sprintf("refused: %q", c.refused), func(t *testing.T) {
 			listener, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)

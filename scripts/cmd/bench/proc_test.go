@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -12,7 +13,7 @@ func TestParseStat(t *testing.T) {
 		t.Errorf("%v s, %v; want 16", got, err)
 	}
 	for _, bad := range []string{"", "42 (a) S 1 2", "42 (a) S 1 42 42 0 -1 4194560 1000 0 5 0 x 350 7 8"} {
-		t.Run(bad, func(t *testing.T) {
+		t.Run(fmt.Sprintf("%q", bad), func(t *testing.T) {
 			if _, err := parseStat([]byte(bad)); err == nil {
 				t.Errorf("%q is taken for a stat line, want an error", bad)
 			}
