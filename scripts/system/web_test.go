@@ -31,7 +31,7 @@ var webAll = flag.Bool("web.all", false, "TestWebChat, TestWebAdmin: everything 
 // TestWebChat has people use the chat page in a real browser, over BOSH on Openfire 4.2.0 and, in short, over WebSocket on Prosody. The steps are
 // httpapi/web/e2e/chat.mjs; their pictures stay below .run/web.
 func TestWebChat(t *testing.T) {
-	root, chromium := pageTools(t, "chat")
+	root, chromium := pageTools(t)
 	users := []string{"zhangsan", "lisi", "wangwu"}
 	options := lab.Options{Users: map[string]string{}}
 	for _, user := range users {
@@ -41,10 +41,11 @@ func TestWebChat(t *testing.T) {
 		name    string
 		start   func(context.Context, lab.Options) (*lab.Server, error)
 		address func(*lab.Server) string
+		bosh    bool
 		brief   bool
 	}{
-		{"openfire by BOSH", lab.StartOpenfire, func(s *lab.Server) string { return s.HTTPBind }, !*webAll},
-		{"prosody by WebSocket", lab.StartProsody, func(s *lab.Server) string { return s.WebSocket }, true},
+		{"openfire by BOSH", lab.StartOpenfire, func(s *lab.Server) string { return s.HTTPBind }, true, !*webAll},
+		{"prosody by WebSocket", lab.StartProsody, func(s *lab.Server) string { return s.WebSocket }, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			// Its own, because it is killed.
@@ -58,7 +59,7 @@ func TestWebChat(t *testing.T) {
 			t.Cleanup(control.Close)
 			shots := shotsOf(t, root, server.Kind)
 			p.run(map[string]any{
-				"url": tl.URL, "key": adminKey, "users": users, "control": control.URL, "shots": shots, "chromium": chromium, "brief": c.brief,
+				"url": tl.URL, "key": adminKey, "users": users, "control": control.URL, "shots": shots, "chromium": chromium, "bosh": c.bosh, "brief": c.brief,
 			}, filepath.Join(root, "httpapi", "web", "e2e", "chat.mjs"))
 		})
 	}
@@ -70,7 +71,7 @@ const maxPage = 300 << 10
 func TestWebWeight(t *testing.T) {
 	for _, page := range []string{"chat", "admin"} {
 		t.Run(page, func(t *testing.T) {
-			root, _ := pageTools(t, page)
+			root, _ := pageTools(t)
 			var packed bytes.Buffer
 			w := gzip.NewWriter(&packed)
 			files := must[[]string](t)(filepath.Glob(filepath.Join(root, "httpapi", "web", "dist", page, "assets", "*")))
@@ -87,11 +88,12 @@ func TestWebWeight(t *testing.T) {
 }
 
 // pageTools are where a page was built, and the browser.
-func pageTools(t *testing.T, page string) (root, chromium string) {
+func pageTools(t *testing.T) (root, chromium string) {
 	t.Helper()
 	root = must[string](t)(lab.Root())
-	if _, err := os.Stat(filepath.Join(root, "httpapi", "web", "dist", page, "index.html")); err != nil {
-		t.Fatalf("got %v, want the pages built: scripts/web does that", err)
+	// Those that an earlier source made would be tried else. It does nothing when they are built.
+	if out, err := exec.CommandContext(within(t, pageTime), filepath.Join(root, "scripts", "web")).CombinedOutput(); err != nil {
+		t.Fatalf("scripts/web cannot build the pages: %v\n%s", err, out)
 	}
 	return root, must[string](t)(exec.LookPath("chromium"))
 }

@@ -16,7 +16,7 @@ const hostileName = `"><img src=x onerror="document.title='hurt'"><script>alert(
 // TestWebAdmin has an administrator use the console in a real browser, on the shared Openfire with real traffic: above all they find out why somebody's
 // phone did not get a message. The steps are httpapi/web/e2e/admin.mjs; their pictures stay in .run/web/admin.
 func TestWebAdmin(t *testing.T) {
-	root, chromium := pageTools(t, "admin")
+	root, chromium := pageTools(t)
 	w := newWorld(t, openfire, nil)
 	users := people(t, 3)
 	writer, absent, there := users[0], users[1], users[2]

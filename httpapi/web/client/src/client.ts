@@ -36,7 +36,7 @@ export interface Revocation { ids: string[]; by: string; conversation: string }
 
 export interface Events {
   state: State
-  /** The stream is up. After a break (again) copies may have passed by: read the newest page of what you show. */
+  /** The stream is up. After a break, or a request that failed (again), copies may have passed by: read the newest page of what you show. */
   online: { again: boolean }
   message: Message
   /** Somebody else has read messages of this user; or this user, on another device (reader is the user then). */
@@ -88,6 +88,8 @@ export class TlimClient {
   #timer: unknown
   #ping: unknown
   #jid = ''
+  /** How many streams there were: an answer may belong to one that is gone. */
+  #streams = 0
   /** What each device of others shows, by user and resource. */
   #shows = new Map<string, Map<string, string>>()
   #refusedSince = 0
@@ -165,6 +167,7 @@ export class TlimClient {
     this.#o.stream.open(account, {
       opened: (jid) => this.#opened(jid),
       ended: (why, detail) => this.#ended(why, detail),
+      doubted: () => this.#doubted(),
       message: (m) => this.#message(m),
       presence: (user, resource, show) => this.#presence(user, resource, show),
     })
@@ -173,6 +176,7 @@ export class TlimClient {
   #opened(jid: string): void {
     if (!this.#account) return this.#o.stream.close()
     this.#jid = jid
+    this.#streams++
     this.#failures = this.#refusedSince = 0
     // Who went while the link was down says nothing any more; who is there says so again.
     for (const user of this.#shows.keys()) this.#emit('presence', { user, show: 'offline' })
@@ -211,10 +215,21 @@ export class TlimClient {
     this.#ping = this.#timers.set(() => this.#probe(), pingEvery)
   }
 
-  #probe(): void {
-    this.#o.stream.ping(this.#o.domain, pingTimeout).then(() => this.#watch(), (e: unknown) => {
-      if (this.#state.phase !== 'online') return
-      if (e instanceof TlimError && e.code !== 'timeout' && e.code !== 'offline') return this.#watch() // an error is an answer
+  // The answer to a question that is asked now comes behind all that the server sends by a request that failed, or loses with it.
+  #doubted(): void {
+    if (this.#state.phase === 'online') this.#probe(() => this.#emit('online', { again: true }))
+  }
+
+  #probe(alive?: () => void): void {
+    const stream = this.#streams
+    const answered = () => {
+      if (this.#state.phase !== 'online' || this.#streams !== stream) return
+      this.#watch()
+      alive?.()
+    }
+    this.#o.stream.ping(this.#o.domain, pingTimeout).then(answered, (e: unknown) => {
+      if (e instanceof TlimError && e.code !== 'timeout' && e.code !== 'offline') return answered() // an error is an answer
+      if (this.#state.phase !== 'online' || this.#streams !== stream) return
       this.#o.stream.close()
       this.#ended('broken', 'no answer')
     })

@@ -30,6 +30,8 @@ export type Ending = 'refused' | 'broken'
 export interface StreamEvents {
   opened(jid: string): void
   ended(why: Ending, detail: string): void
+  /** The stream goes on, but what came in between may be lost: a request that carried it failed, and was repeated. */
+  doubted(): void
   message(m: IncomingMessage): void
   /** Somebody's presence: available, away, xa, dnd, chat or offline. */
   presence(user: string, resource: string, show: string): void

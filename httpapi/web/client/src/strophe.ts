@@ -50,8 +50,8 @@ export class StropheStream implements Stream {
       end('broken', 'timeout')
       c.disconnect('timeout')
     }, openTimeout)
-    // BOSH: strophe would try for half a minute to repeat a request that the server does not answer, and say nothing meanwhile. One that fails
-    // again after a second is a link that broke; the next stream loses nothing.
+    // BOSH: strophe repeats a request that failed, and says nothing meanwhile. What the server had written into the first one may be gone (Openfire
+    // 4.2 takes it for delivered), so a stream that goes on is in doubt. One that fails again is a link that broke; the next stream loses nothing.
     let failed = 0
     for (const status of [0, 502, 503, 504]) {
       c.addProtocolErrorHandler('HTTP', status, () => {
@@ -59,7 +59,7 @@ export class StropheStream implements Stream {
         if (now - failed < 30_000) {
           end('broken', `HTTP ${status}`)
           c.disconnect('broken')
-        }
+        } else if (opened && this.#connection === c) events.doubted()
         failed = now
       })
     }

@@ -203,6 +203,26 @@ test('a stream that died in silence is noticed by a ping without an answer', asy
   assert.equal(stream.closed, 1)
 })
 
+test('after a request that failed, what is shown is read again as soon as the stream is seen to go on', async () => {
+  const { client, stream, clock } = await loggedIn()
+  const online: boolean[] = []
+  client.on('online', (e) => online.push(e.again))
+  stream.events!.doubted()
+  assert.deepEqual([stream.pings.length, online], [1, []], 'a history that is read before the answer may lack what is lost later')
+  stream.pings[0]!()
+  await new Promise((ok) => setImmediate(ok))
+  assert.deepEqual([online, stream.opens], [[true], 1])
+
+  // The answer of a stream that is gone says nothing of the one that is there.
+  stream.events!.doubted()
+  stream.down()
+  clock.forward(1000)
+  stream.up()
+  stream.pings[1]!(new TlimError('timeout'))
+  await new Promise((ok) => setImmediate(ok))
+  assert.deepEqual([online, client.state.phase, stream.closed], [[true, true], 'online', 0])
+})
+
 test('logout ends all: no stream, no repeats, no token', async () => {
   const { client, stream, clock } = await loggedIn()
   client.text({ id: 'lisi', group: false }, 'x')
