@@ -220,30 +220,28 @@ func (t *trial) aRound(ctx context.Context) error {
 	for n := 0; err == nil && n < t.round && !t.over(ctx); n++ {
 		err = t.fault(ctx)
 	}
-	// All that was sent gets its acknowledgement; then everybody goes.
+	// All that was sent gets its acknowledgement; then everybody goes. What was broken before a fault that did not end well is judged all the same.
 	for _, p := range t.crowd {
 		p.setQuiet(true)
 	}
-	if err == nil {
-		err = t.journal.settled(recoverTime)
-	}
+	unsettled := t.journal.settled(recoverTime)
 	stop()
 	crowd.Wait()
-	if err != nil {
-		return errors.Join(err, t.journal.end())
+	if unsettled != nil {
+		return errors.Join(err, unsettled, t.journal.end())
 	}
 	collecting, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
-	err = t.collect(collecting, t.talks, t.crowd, t.since)
+	unread := t.collect(collecting, t.talks, t.crowd, t.since)
 	if at, failed := t.newest(collecting); failed == nil {
 		t.since = at
 	} else {
-		err = errors.Join(err, failed)
+		unread = errors.Join(unread, failed)
 	}
-	if err := errors.Join(err, t.journal.end()); err != nil {
-		return err
+	if unread := errors.Join(unread, t.journal.end()); unread != nil {
+		return errors.Join(err, unread)
 	}
-	return t.judge()
+	return errors.Join(err, t.judge())
 }
 
 // fault is one fault, from a site that is whole to one that is whole again.

@@ -205,6 +205,15 @@ func (p *process) watch() {
 			time.Sleep(restartPause)
 		}
 		cancel()
+		p.mu.Lock()
+		ending = p.ending
+		p.mu.Unlock()
+		if ending { // the end came while it started, and found none that ran
+			if err := p.Kill(); err != nil {
+				p.site.odd("tlim on %s is not killed: %v", p.machine.name, err)
+			}
+			return
+		}
 	}
 }
 
