@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -69,6 +70,27 @@ warning    no Chinese: mend it
 `
 	if got, out, errs := runCommand(t, "status", "--config", config); got != 0 || out != want || errs != "" {
 		t.Errorf("got %d\n%s\n%s\nwant 0\n%s", got, out, errs, want)
+	}
+	// Of two, each shows the other one; a standby is in order while its leader lives.
+	for _, c := range []struct {
+		name, role, other string
+		ready             bool
+		code              int
+		want              string
+	}{
+		{"a leader", `"leader"`, `{"role": "standby", "host": "m2", "pid": 7, "address": "10.0.0.2:9090", "version": "v1.2.4", "alive": true}`, true, 0,
+			"status     ready\nrole       leader\nstandby    m2, process 7, 10.0.0.2:9090, tlim v1.2.4: alive\n"},
+		{"a standby", `"standby"`, `{"role": "leader", "host": "m1", "pid": 6, "address": "10.0.0.1:9090", "version": "v1.2.3", "alive": true}`, false, 0,
+			"status     standing by\nrole       standby\nleader     m1, process 6, 10.0.0.1:9090, tlim v1.2.3: alive\n"},
+		{"a standby whose leader is silent", `"standby"`, `{"role": "leader", "host": "m1", "pid": 6, "address": "10.0.0.1:9090", "version": "v1.2.3", "alive": false}`, false, exitFailed,
+			"status     not ready\nrole       standby\nleader     m1, process 6, 10.0.0.1:9090, tlim v1.2.3: silent\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, ready = http.StatusServiceUnavailable, fmt.Sprintf(`{"component": "tlim.im.test", "ready": %v, "role": %s, "other": %s, "database": {"ok": true}}`, c.ready, c.role, c.other)
+			if got, out, _ := runCommand(t, "status", "--config", config); got != c.code || !strings.HasPrefix(out, c.want) {
+				t.Errorf("got %d\n%s\nwant %d\n%s", got, out, c.code, c.want)
+			}
+		})
 	}
 	for name, c := range map[string]struct {
 		code int

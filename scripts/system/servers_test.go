@@ -38,8 +38,8 @@ func TestServerOfAListKilled(t *testing.T) {
 	check(t, second.Start(within(t, patience)))
 
 	w := newWorld(t, func() (*lab.Server, error) { return first, nil }, map[string]any{"xmpp.server": []string{first.Component, second.Component}})
-	if server, _ := linkOf(t, w); server != first.Component {
-		t.Fatalf("got the link to %s, want it to the first, %s", server, first.Component)
+	if at := linkOf(t, w); at.Server != first.Component || at.State != "up" || at.ServerSince.IsZero() || at.Moved != "" {
+		t.Fatalf("got the link %+v, want it up, to the first, %s, with the time since when", at, first.Component)
 	}
 	other := w.in(t)
 	other.server = second
@@ -91,8 +91,8 @@ func TestServerOfAListKilled(t *testing.T) {
 		t.Errorf("got it after %s, want it within seconds", pause)
 	}
 	load.Wait()
-	if server, moved := linkOf(t, w); server != second.Component || moved == "" {
-		t.Errorf("got the link to %q, because of %q, want it to the second, %s, with a reason", server, moved, second.Component)
+	if at := linkOf(t, w); at.Server != second.Component || at.State != "up" || at.Moved == "" || at.ServerSince.Before(killed) || at.Since.Before(killed) || at.Since.After(time.Now()) {
+		t.Errorf("got the link %+v, want it up, to the second, %s, with the reason, since after %v", at, second.Component, killed)
 	}
 	reader := other.online(qian, "2[ios]", lab.WithConfirm())
 	live := lab.NewID()
@@ -115,14 +115,20 @@ func TestServerOfAListKilled(t *testing.T) {
 	}
 }
 
-// linkOf is the server that the link goes to, and why it left the one before, by the word of /readyz.
-func linkOf(t *testing.T, w *world) (server, moved string) {
+// linkState is the link by the word of /readyz: the server that it goes to, since when, and why it left the one before.
+type linkState struct {
+	State       string
+	Since       time.Time
+	Server      string
+	ServerSince time.Time `json:"server_since"`
+	Moved       string
+}
+
+func linkOf(t *testing.T, w *world) linkState {
 	t.Helper()
 	_, body, err := w.tlim.Ready(within(t, soon))
 	check(t, err)
-	var ready struct {
-		Link struct{ Server, Moved string }
-	}
+	var ready struct{ Link linkState }
 	check(t, json.Unmarshal([]byte(body), &ready))
-	return ready.Link.Server, ready.Link.Moved
+	return ready.Link
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -112,6 +113,8 @@ func TestStandby(t *testing.T) {
 	c := newCast(t, p.world, 10*time.Millisecond)
 	c.more(100)
 	p.refuses()
+	p.leaderWorks()
+	p.statusOfBoth()
 
 	// What was given by one leader holds at the next.
 	own := people(t, 2)
@@ -205,6 +208,53 @@ func (p *processes) refuses() {
 	}
 	if n := p.metric("tlim_leader"); n != 1 {
 		t.Errorf("tlim_leader of the leader is %v, want 1", n)
+	}
+}
+
+// jobs are what works for and beside messages, by the functions that run it. Those of Parts are begun with all others of the component: pushes and calls
+// to business systems, which have nothing to do here and so are not seen.
+var jobs = []string{"component.(*Service).Run", "stream.(*Links).Run", "component.(*Service).Parts", "retention.(*Purger).Run", "retention.(*Cleaner).Run",
+	"directory.(*Directory).Run", "calls.(*Table).Run", "component.(*Service).trimRobotQueues", "blob.(*Sweeper).Run"}
+
+// leaderWorks sees that jobs run on the leader alone.
+func (p *processes) leaderWorks() {
+	t := p.t
+	t.Helper()
+	running := func(one *lab.Tlim) string {
+		request := must[*http.Request](t)(http.NewRequestWithContext(within(t, soon), http.MethodGet, one.MetricsURL+"/debug/pprof/goroutine?debug=2", http.NoBody))
+		response := must[*http.Response](t)(http.DefaultClient.Do(request))
+		body := must[[]byte](t)(io.ReadAll(response.Body))
+		check(t, response.Body.Close())
+		return string(body)
+	}
+	leader, standby := running(p.tlim), running(p.standby)
+	for _, job := range jobs {
+		if !strings.Contains(leader, job) {
+			t.Errorf("%s does not run on the leader, want it to:\n%s", job, leader)
+		}
+		if strings.Contains(standby, job) {
+			t.Errorf("%s runs on the standby, want it to run on the leader alone", job)
+		}
+	}
+}
+
+// statusOfBoth asks by the command on each of the two machines who leads and who stands by.
+func (p *processes) statusOfBoth() {
+	t := p.t
+	t.Helper()
+	for _, c := range []struct {
+		one, other       *lab.Tlim
+		word, role, line string
+	}{{p.tlim, p.standby, "ready", "leader", "standby"}, {p.standby, p.tlim, "standing by", "standby", "leader"}} {
+		out, err := exec.CommandContext(within(t, soon), must[string](t)(lab.Build(t.Context())), "status", "--config", filepath.Join(c.one.Dir, "tlim.yaml")).CombinedOutput()
+		fields := map[string]string{}
+		for line := range strings.Lines(string(out)) {
+			name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+			fields[name] = strings.TrimSpace(text)
+		}
+		if other := fields[c.line]; err != nil || !strings.HasPrefix(fields["status"], c.word) || fields["role"] != c.role || !strings.Contains(other, fmt.Sprintf("process %d,", c.other.PID())) || !strings.HasSuffix(other, ": alive") {
+			t.Errorf("tlim status of the %s: got %v\n%s\nwant %q, and the %s by its process, %d, alive", c.role, err, out, c.word, c.line, c.other.PID())
+		}
 	}
 }
 
