@@ -71,20 +71,21 @@ func (c *confirmations) drop(local, msgID string) {
 	c.wake.Fire()
 }
 
-// mark notes how a user's phones confirm. It counts from now on.
-func (c *confirmations) mark(local string, how store.Confirms) {
+// mark notes how a user's phones confirm. It counts from now on. It is true when they did so in a weaker way before, or not at all.
+func (c *confirmations) mark(local string, how store.Confirms) bool {
 	if c.users.Confirms(local) >= how {
-		return
+		return false
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.order) >= maxMarks { // they say so again
 		c.ignored.WithLabelValues(ignoredMark).Inc()
-		return
+		return false
 	}
 	c.users.RaiseConfirms(local, how)
 	c.note(mark{local, how})
 	c.wake.Fire()
+	return true
 }
 
 func (c *confirmations) note(m mark) {

@@ -161,7 +161,9 @@ func (s *Service) confirm(a *arrival, sender *senderState, ids []string) bool {
 		return s.credits(sender)
 	}
 	local := a.from.Local
-	s.confirmations.mark(local, store.ConfirmsByReceipts)
+	if s.confirmations.mark(local, store.ConfirmsByReceipts) {
+		s.unconfirmed.Raised(local)
+	}
 	missed := s.unconfirmed.ConfirmAll(local, ids, s.proved.Received)
 	some := len(missed) < len(ids)
 	for _, id := range missed {

@@ -349,9 +349,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 				d.queue(row, p, status)
 			}
 		case s.cfg.Confirm != ConfirmByPresence:
-			how := s.users.Confirms(p.Local)
-			owners = append(owners, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status,
-				Confirm: how == store.ConfirmsByPings || kind.confirm && (how == store.ConfirmsByReceipts || s.cfg.Confirm == ConfirmByReceipt)})
+			owners = append(owners, unconfirmed.Owner{Local: p.Local, ID: p.ID, Status: status, Confirm: kind.confirm && s.cfg.Confirm == ConfirmByReceipt})
 		}
 	}
 	for _, p := range d.toOnly {
@@ -365,7 +363,7 @@ func (d *decision) deliver(at int64, own []presence.Device) {
 	if kind.Queued && (d.async || d.others) {
 		d.ownRow(row, own)
 	}
-	m := &unconfirmed.Message{Row: row, Time: at, Loose: d.kind.loose()}
+	m := &unconfirmed.Message{Row: row, Time: at, Loose: d.kind.loose(), Confirmable: kind.confirm}
 	var entry *unconfirmed.Message
 	if len(owners) > 0 {
 		entry = m

@@ -70,7 +70,6 @@ type simSettling string
 const (
 	simByGrace        simSettling = ""
 	simByConfirmation simSettling = "confirmation"
-	simByEither       simSettling = "either" // the user's first confirmation was in the same batch
 )
 
 // simEntry is a message in a user's queue.
@@ -160,7 +159,7 @@ func (s *simulation) age(away bool) {
 			}
 			if e.settles == simByConfirmation {
 				e.state, e.fresh = simRow, true
-			} else if e.settles == simByEither || s.asof.After(e.sent) {
+			} else if s.asof.After(e.sent) {
 				e.state, e.status = simPerhaps, simAnyStatus
 			}
 		}
@@ -490,15 +489,29 @@ func (s *simulation) receive(user, id string, e *simEntry) {
 		return
 	default:
 		e.state, e.sent = simUnconfirmed, s.clock.Now().Add(-s.late)
-		switch how := s.confirming[user]; {
-		case e.confirmable && s.first[user]:
-			e.settles = simByEither
-		case how == store.ConfirmsByPings || e.confirmable && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot):
+		if how := s.confirming[user]; how == store.ConfirmsByPings || e.confirmable && (s.cfg.Confirm == ConfirmByReceipt || how != store.ConfirmsNot) {
 			e.settles = simByConfirmation
 		}
 		s.newUnconfirmed = true
 	}
 	s.queues[user][id] = e
+}
+
+// raise notes how a user's phones confirm: it counts for what they were sent before, too.
+func (s *simulation) raise(user string, how store.Confirms) {
+	if s.confirming[user] >= how {
+		return
+	}
+	s.confirming[user] = how
+	for _, e := range s.queues[user] {
+		if e.state != simUnconfirmed || how == store.ConfirmsByReceipts && !e.confirmable {
+			continue
+		}
+		e.settles = simByConfirmation
+		if s.clock.Now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
+			e.state, e.status = simPerhaps, simAnyStatus
+		}
+	}
 }
 
 func (s *simulation) available(user string) (mobile, web bool) {
@@ -528,11 +541,6 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 		s.arrived(1)
 	} else {
 		s.arrived(0)
-	}
-	for _, it := range items {
-		if it.typ == "MTC-000" && simMobile(it.from.resource) && s.cfg.Confirm == ConfirmAuto && s.confirming[it.from.user] == store.ConfirmsNot {
-			s.first[it.from.user] = true // perhaps before what else comes for them
-		}
 	}
 	posts := s.posts
 	refused := map[string]protocol.Code{}
@@ -636,7 +644,7 @@ func (s *simulation) collect() {
 		s.fault("%s", f)
 	}
 	s.decided = nil
-	s.newUnconfirmed, s.first, s.proven = false, map[string]bool{}, map[simCopy]*simEntry{}
+	s.newUnconfirmed, s.proven = false, map[simCopy]*simEntry{}
 }
 
 // arrived expects what devices have missed that have just become known.
@@ -791,8 +799,7 @@ func (s *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at str
 			}
 			s.copies(nil, it.id, sender, it.typ, it.to, least)
 			if simMobile(it.from.resource) && s.cfg.Confirm != ConfirmByPresence {
-				s.first[sender] = s.first[sender] || s.confirming[sender] == store.ConfirmsNot && s.cfg.Confirm == ConfirmAuto
-				s.confirming[sender] = max(s.confirming[sender], store.ConfirmsByReceipts)
+				s.raise(sender, store.ConfirmsByReceipts)
 				for _, id := range it.targets {
 					delete(s.queues[sender], id)
 				}

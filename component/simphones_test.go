@@ -336,17 +336,7 @@ func (s *simulation) proofs() {
 			continue
 		}
 		s.answers[d], s.bounced[d] = a.ping.life, 0
-		if s.confirming[a.ping.to.user] != store.ConfirmsByPings {
-			s.confirming[a.ping.to.user] = store.ConfirmsByPings
-			for _, e := range queue {
-				if e.state == simUnconfirmed {
-					e.settles = simByConfirmation
-					if s.clock.Now().Sub(e.sent) >= s.cfg.Grace { // a row with the next tick
-						e.state, e.status = simPerhaps, simAnyStatus
-					}
-				}
-			}
-		}
+		s.raise(a.ping.to.user, store.ConfirmsByPings)
 		proved := []*simPing{a.ping}
 		if a.behind {
 			a.ping.answered = true

@@ -102,7 +102,6 @@ type simulation struct {
 	mode           simMode
 	newUnconfirmed bool // something new is unconfirmed
 	killed         bool
-	first          map[string]bool // who has confirmed for the first time
 	log            []store.Change
 	troubled       bool
 	poisoned       bool

@@ -449,3 +449,28 @@ func TestFirstConfirmationOfMany(t *testing.T) {
 		t.Errorf("noted %d times, confirms by %v, want once, %v", noted, h.users.Confirms("lisi"), store.ConfirmsByReceipts)
 	}
 }
+
+// TestFirstReceipt: the first receipt of a user's phones tells that they send them: what was sent to them before, and has none, becomes a row. Nothing
+// asks for receipts of read receipts.
+func TestFirstReceipt(t *testing.T) {
+	for name, confirm := range map[string]func(h *harness){
+		"<received/>": func(h *harness) {
+			h.sendRaw("lisi/p", "zhangsan@"+testComponent, received("m1"))
+		},
+		"MTC-000": func(h *harness) { h.send("lisi/p", confirms("lisi", "m1")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := start(t, nil)
+			h.online("lisi/p")
+			for _, id := range []string{"m1", "m2"} {
+				h.send("zhangsan/p", text(id, "zhangsan", "lisi", "x"))
+			}
+			h.send("zhangsan/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"gone"}]}`)
+			confirm(h)
+			h.graceOver() // with a snapshot in which the phone is there
+			if got := h.queue("lisi"); got != "m2/0" {
+				t.Errorf("queue: got %q, want m2/0", got)
+			}
+		})
+	}
+}

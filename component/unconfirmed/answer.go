@@ -114,9 +114,7 @@ func (t *Table) answers(proof *proof) {
 	t.bounced.Remove(p.full)
 	if t.hooks.How(u.local) != store.ConfirmsByPings {
 		t.hooks.Mark(u.local)
-		for i := range u.copies {
-			u.copies[i].confirm = true
-		}
+		t.raised(u)
 	}
 }
 

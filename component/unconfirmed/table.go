@@ -21,6 +21,8 @@ type Message struct {
 	gone bool                 // revoked: no row is wanted any more
 	// Loose: its id may be another message's too (see the kinds), so no row is deleted by it.
 	Loose bool
+	// Confirmable: apps confirm messages of its kind by themselves, by an XEP-0184 receipt, for which their copies ask, or by an MTC-000.
+	Confirmable bool
 }
 
 // openCopy is one user's share of a message. A busy group makes very many of them: it stays small.
@@ -113,8 +115,7 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 			t.queue(m, w.ID, int8(w.Status))
 			continue
 		}
-		// A phone may have answered its first ping since the message was decided, and then all that it was sent is to be confirmed.
-		confirm := w.Confirm || t.hooks.How(w.Local) == store.ConfirmsByPings
+		confirm := w.Confirm || m.confirmedBy(t.hooks.How(w.Local))
 		u.copies = append(u.copies, openCopy{message: m, status: int8(w.Status), confirm: confirm})
 		m.open++
 		t.count++
@@ -123,6 +124,31 @@ func (t *Table) Add(m *Message, to []Owner, sent time.Time) {
 	if m.open > 0 {
 		t.order = append(t.order, m)
 		t.bytes += m.size()
+	}
+}
+
+// confirmedBy says whether phones that confirm in this way confirm the message: else it counts as received without.
+func (m *Message) confirmedBy(how store.Confirms) bool {
+	return how == store.ConfirmsByPings || how == store.ConfirmsByReceipts && m.Confirmable
+}
+
+// Raised notes that a user's phones have begun to confirm, or to do so in a stronger way, which [Hooks].How tells already. It counts for what they
+// were sent before as well: they may have lost it.
+func (t *Table) Raised(local string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.raised(t.users[local])
+}
+
+func (t *Table) raised(u *ownerState) {
+	if u == nil {
+		return
+	}
+	how := t.hooks.How(u.local)
+	for i := range u.copies {
+		if c := &u.copies[i]; c.message != nil {
+			c.confirm = c.confirm || c.message.confirmedBy(how)
+		}
 	}
 }
 
@@ -141,7 +167,7 @@ type Owner struct {
 	Local   string // JID local part
 	ID      string // as rows name the owner
 	Status  int    // of the row that the copy may become
-	Confirm bool   // only a confirmation settles it
+	Confirm bool   // only a confirmation settles it, however their phones have behaved so far
 }
 
 func (m *Message) offline(owner string, status int8) store.OfflineMessage {

@@ -35,18 +35,31 @@ func TestSettledBehindAnOpenOne(t *testing.T) {
 	}
 }
 
-// TestConfirmsSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping needs an answer like the
-// messages before and after it.
+// TestConfirmsSinceTheFirstAnswer: a message that was decided just before its receiver's phone first answered a ping, or sent a receipt of a kind that has them,
+// needs one like the messages before and after it.
 func TestConfirmsSinceTheFirstAnswer(t *testing.T) {
-	how := store.ConfirmsNot
-	o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return how }})
-	to := []Owner{{Local: "lisi", ID: "lisi"}} // as decided
-	how = store.ConfirmsByPings
-	sent := time.Unix(1_600_000_000, 0)
-	o.Add(&Message{Time: 100}, to, sent)
-	o.Tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
-	if rows := o.Count().Rows; rows != 1 {
-		t.Errorf("got %d rows of a copy that nobody confirmed, want 1", rows)
+	for _, c := range []struct {
+		how         store.Confirms
+		confirmable bool
+		want        int
+	}{
+		{store.ConfirmsNot, true, 0},
+		{store.ConfirmsByReceipts, false, 0},
+		{store.ConfirmsByReceipts, true, 1},
+		{store.ConfirmsByPings, false, 1},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			how := store.ConfirmsNot
+			o := New(time.Second, 10, Hooks{How: func(string) store.Confirms { return how }})
+			to := []Owner{{Local: "lisi", ID: "lisi"}} // as decided
+			how = c.how
+			sent := time.Unix(1_600_000_000, 0)
+			o.Add(&Message{Time: 100, Confirmable: c.confirmable}, to, sent)
+			o.Tick(sent.Add(time.Second), sent.Add(time.Second), true, 200)
+			if rows := o.Count().Rows; rows != c.want {
+				t.Errorf("got %d rows of a copy that nobody confirmed, want %d", rows, c.want)
+			}
+		})
 	}
 }
 
