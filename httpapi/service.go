@@ -64,10 +64,11 @@ type Service interface {
 	// UserPresence is available, away or offline.
 	UserPresence(user string) string
 
-	// Look, Devices, Waiting, Unasking and Treatment answer from memory, at once. Users are given in the directory's spelling.
+	// Look, Devices, Waiting, CountWaiting, Unasking and Treatment answer from memory, at once. Users are given in the directory's spelling.
 	Look(msgID string, users []string) (list []tracking.Sight, delivered int64)
 	Devices(users []string) (list [][]tracking.Device, known bool)
 	Waiting(user string) []store.OfflineMessage
+	CountWaiting(users []string) []int
 	Unasking(n int) []component.Client
 	Treatment(msgType string) (stored, queued, pushed bool)
 

@@ -162,7 +162,7 @@ func (a *API) showUser(ctx context.Context, r *request) (any, error) {
 	return object{"known": there, "presence": known, "user": wholeUser{
 		Login: rows[0].Login, Confirms: rows[0].Confirms, Groups: groups, LastMessage: rows[0].LastMessage, Learned: u.Learned, Left: u.Left, Online: rows[0].Online,
 		Push:  userPush{Code: masked(u.PushCode), OS: u.PushOS, Registered: u.PushCode != ""},
-		Queue: userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: len(a.svc.Waiting(id)), Waiting: size.Rows},
+		Queue: userQueue{Oldest: protocol.TimeOrZero(size.Oldest), Unconfirmed: a.svc.CountWaiting([]string{id})[0], Waiting: size.Rows},
 		Robot: u.Robot, TokensEnded: tokens.Generation, Email: u.Email, ID: id, Name: u.Name}}, nil
 }
 
@@ -314,9 +314,10 @@ func (a *API) showGroup(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	devices, known := a.svc.Devices(users)
+	unconfirmed := a.svc.CountWaiting(users)
 	rows := make([]memberRow, 0, len(members))
 	for i, m := range members {
-		rows = append(rows, memberRow{Online: deviceRows(devices[i]), Since: protocol.TimeOrZero(m.Since), Unconfirmed: len(a.svc.Waiting(m.UserID)), ID: m.UserID, Name: m.UserName,
+		rows = append(rows, memberRow{Online: deviceRows(devices[i]), Since: protocol.TimeOrZero(m.Since), Unconfirmed: unconfirmed[i], ID: m.UserID, Name: m.UserName,
 			Waiting: sizes[m.UserID].Rows})
 	}
 	return object{"group": groups[0], "members": rows, "next": next, "presence": known}, nil

@@ -89,6 +89,13 @@ func (r *recorder) Waiting(user string) []store.OfflineMessage {
 	return goldenOffline[2:]
 }
 
+func (r *recorder) CountWaiting(users []string) (counts []int) {
+	for _, u := range users {
+		counts = append(counts, len(r.Waiting(u)))
+	}
+	return counts
+}
+
 func (r *recorder) Unasking(int) []component.Client {
 	return []component.Client{{User: "lisi", Class: "web"}}
 }

@@ -89,6 +89,15 @@ func (t *Tracker) Devices(users []string) (list [][]Device, known bool) {
 	return list, known
 }
 
+// CountWaiting counts what Waiting lists for each of these users, in the directory's spelling.
+func (t *Tracker) CountWaiting(users []string) []int {
+	people := make([]protocol.Person, len(users))
+	for i, user := range users {
+		people[i] = protocol.NewPerson(user, t.Server)
+	}
+	return t.Unconfirmed.CountQueues(people)
+}
+
 // Waiting is what waits for a user and is in memory alone: copies that nothing proves to be received, and rows that are still to be written, in the
 // order of time.
 func (t *Tracker) Waiting(user string) []store.OfflineMessage {

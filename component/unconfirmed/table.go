@@ -384,6 +384,40 @@ func (t *Table) Queue(p protocol.Person) []Entry {
 	return list
 }
 
+// CountQueues says of each of these users how many entries [Table.Queue] lists, in one pass over the rows that wait: those may be a hundred thousand.
+func (t *Table) CountQueues(people []protocol.Person) []int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	rows := make(map[string]int, len(people))
+	for _, p := range people {
+		rows[p.ID] = 0
+	}
+	for _, list := range [...][]waitingRow{t.taken, t.rows} {
+		for _, r := range list {
+			n, asked := rows[r.owner]
+			if !asked {
+				continue
+			}
+			if _, confirmed := t.confirmed[r.key()]; !confirmed {
+				rows[r.owner] = n + 1
+			}
+		}
+	}
+	counts := make([]int, len(people))
+	for i, p := range people {
+		counts[i] = rows[p.ID]
+		if u := t.users[p.Local]; u != nil {
+			for _, c := range u.copies {
+				if c.message != nil && !c.message.gone {
+					counts[i]++
+				}
+			}
+		}
+		t.deferred.of(p.ID, func(*Deferral, int8, bool) { counts[i]++ })
+	}
+	return counts
+}
+
 // Open says which of these copies, of which the local parts of the owners are given, are unconfirmed or about to become rows.
 func (t *Table) Open(copies map[RowKey]string) map[RowKey]bool {
 	t.mu.Lock()

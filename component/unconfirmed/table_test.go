@@ -114,6 +114,52 @@ func TestNothingIsKeptOfWhatFollowed(t *testing.T) {
 	}
 }
 
+// TestCountQueues: as many as the queue lists, wherever they are: open, about to be written, being written, to follow; not what was confirmed
+// meanwhile or removed.
+func TestCountQueues(t *testing.T) {
+	ignore := func(string, string) {}
+	o := New(time.Second, 100, Hooks{How: func(string) store.Confirms { return store.ConfirmsByPings }, Drop: ignore, Proved: ignore, Note: func(string) {}})
+	now := time.Unix(1_600_000_000, 0)
+	owners := []Owner{{Local: "lisi", ID: "lisi"}, {Local: "wangwu", ID: "WangWu"}}
+	message := func(id string) *Message {
+		return &Message{Row: store.OfflineMessage{Message: store.Message{MsgID: id, Time: "0000000000100"}}, Time: 100}
+	}
+	people := []protocol.Person{{ID: "nobody", Local: "nobody"}, {ID: "WangWu", Local: "wangwu"}, {ID: "lisi", Local: "lisi"}}
+	expect := func(what string, want ...int) {
+		t.Helper()
+		got := o.CountQueues(people)
+		for i, p := range people {
+			if n := len(o.Queue(p)); got[i] != want[i] || n != want[i] {
+				t.Errorf("%s: %s: got %d, and %d in the queue, want %d", what, p.ID, got[i], n, want[i])
+			}
+		}
+	}
+	expect("at first", 0, 0, 0)
+	o.Add(message("m1"), owners, now)
+	o.Add(message("m2"), owners[:1], now)
+	expect("open", 0, 1, 2)
+	o.Forget(Removal{IDs: map[string]bool{"m2": true}})
+	expect("one of them was removed", 0, 1, 1)
+	o.GiveBack([]store.OfflineMessage{
+		{Owner: "lisi", Message: store.Message{MsgID: "m3", Time: "0000000000101"}}, {Owner: "lisi", Message: store.Message{MsgID: "m4", Time: "0000000000102"}},
+		{Owner: "WangWu", Message: store.Message{MsgID: "m4", Time: "0000000000102"}}, {Owner: "another", Message: store.Message{MsgID: "m4", Time: "0000000000102"}},
+	})
+	expect("about to be written", 0, 2, 3)
+	o.ConfirmWaiting("lisi", "m3")
+	expect("one of these is confirmed", 0, 2, 2)
+	if n := len(o.Take(2, nil)); n != 1 {
+		t.Fatalf("got %d rows, want one: the other was confirmed", n)
+	}
+	expect("one is being written", 0, 2, 2)
+	o.Written()
+	expect("it is written", 0, 2, 1)
+	later := NewLater(o.RosterOf("group", people))
+	later.Take(0, "nobody", 0)
+	later.Take(2, "lisi", 0)
+	o.Follow([]*Deferral{NewDeferral(message("m5"), later)})
+	expect("a row is to follow", 1, 2, 2)
+}
+
 // TestHeldIsBounded: of what a phone has answered as much is remembered as may be unconfirmed, also where receipts settle it meanwhile. What is
 // beyond becomes a row.
 func TestHeldIsBounded(t *testing.T) {

@@ -36,9 +36,11 @@ export function safeLink(address: string): string | undefined {
   }
 }
 
-/** oneLine is a text for a list: without line ends, without marks that turn the direction, cut. */
+/** oneLine is a text for a list: without line ends, without marks that turn the direction; a long one ends with … at max UTF-16 units. */
 export function oneLine(text: string, max = 120): string {
-  return text.slice(0, max * 2).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').replace(/\s+/gu, ' ').trim().slice(0, max)
+  const line = text.slice(0, max * 2).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, '').replace(/\s+/gu, ' ').trim()
+  if (line.length <= max && text.length <= max * 2) return line
+  return `${line.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…` // no half of a sign
 }
 
 const emoji = /^(?:\p{Extended_Pictographic}(?:\ufe0f|\u200d\p{Extended_Pictographic}|\p{Emoji_Modifier})*\s*){1,3}$/u

@@ -150,6 +150,7 @@ const texts = {
   traceOf: ['消息 {id}', 'Message {id}'],
   unknownMessage: ['没有这条消息的任何记录', 'Nothing is known of this message'],
   unknownMessageText: ['它没有到达 tlim、被拒绝、属于不存储的类型，或已被清理。请检查编号；发送方收到错误时会显示“发送失败”。', 'It never came to tlim, was refused, is of a kind that is not stored, or was cleaned up. Check the id; a sender that was refused saw an error.'],
+  moreToAsk: ['这里只列出 {n} 位，其他人请在上方填写。', 'These are {n} of them; ask for others above.'],
   forWhom: ['查看另一位用户的结果', 'See it for another user'],
   facts: ['经过', 'What happened'],
   stored: ['存储', 'Stored'],
@@ -216,7 +217,7 @@ const texts = {
   stateFailed: ['已放弃', 'Given up'],
   stateWaiting: ['等待中', 'Waiting'],
   channelFails: ['{channel} 推送通道失败', 'The channel {channel} fails'],
-  andMore: ['等 {n} 人', 'and {n} more'],
+  andMore: ['及另外 {n} 人', 'and {n} more'],
   noFailing: ['没有失败的推送', 'No push fails'],
   // callers
   keyless: ['没有密钥的调用', 'Calls without a key'],

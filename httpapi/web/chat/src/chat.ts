@@ -83,6 +83,9 @@ export class Chat {
   /** The spelling under which a person's conversation is kept. */
   readonly #spellings = new Map<string, string>()
   #loading = new Map<string, 'now' | 'again'>()
+  /** Groups that were taken out of the list here, and how many lists had been asked for by then: one that was on its way brings none back. */
+  readonly #left = new Map<string, number>()
+  #lists = 0
   #stopSeeking = false
   #readers = new Map<string, Set<string>>()
   #previews: Conversation[] = []
@@ -91,14 +94,10 @@ export class Chat {
   #soon = 0
   #stop: (() => void)[] = []
 
-  constructor(config: Config, user: string) {
+  constructor(config: Config, user: string, client = clientOf(config, user)) {
     this.config = config
     this.me = user
-    const address = `${base}/${config.xmpp.path}`
-    this.client = new TlimClient({
-      domain: config.domain, component: config.component, base, store: outboxIn(localStorage, `tlim.out.${config.domain}.${user}.`),
-      stream: new StropheStream(config.xmpp.transport === 'websocket' ? { websocket: address.replace(/^http/, 'ws') } : { bosh: address }),
-    })
+    this.client = client
     this.#markers = new Markers(localStorage, `tlim.read.${config.domain}.${user}.`)
     const c = this.client
     c.on('state', (s) => (this.state.value = s))
@@ -244,10 +243,12 @@ export class Chat {
   }
 
   async #list(): Promise<void> {
+    const asked = ++this.#lists
     try {
       const [list, unread] = await Promise.all([this.client.conversations(), this.client.unread()])
       const waiting = new Map(unread.map((u) => [u.conversation, u]))
       for (const item of list) {
+        if ((this.#left.get(item.id) ?? 0) >= asked) continue
         const fresh = !this.find(item.id, item.group)
         const c = this.conversation(item.id, item.group, item)
         if (!fresh && item.modified > c.modified) c.previewed = false // something passed by
@@ -471,6 +472,8 @@ export class Chat {
 
   #show(m: Message): Conversation | null {
     if (!m.conversation) return null
+    // Who dissolves a group is told so like all others, and has no use for a row of it any more.
+    if (m.type === 'MTS-107' && !this.find(m.conversation, true)) return null
     const c = this.conversation(m.conversation, m.group, { type: m.group ? 0 : m.conversation === systemConversation ? 100 : 99 })
     if (!c.timeline.add(m)) return null
     c.last = m
@@ -650,6 +653,7 @@ export class Chat {
   /** forget takes a group that the user is not in any more out of the list. */
   forget(c: Conversation): void {
     if (this.current.value === c.id) this.leave()
+    this.#left.set(c.id, this.#lists)
     this.conversations.delete(c.id)
   }
 
@@ -731,6 +735,14 @@ export class Chat {
   #sent(m: Message): void {
     this.#show(m)
   }
+}
+
+function clientOf(config: Config, user: string): TlimClient {
+  const address = `${base}/${config.xmpp.path}`
+  return new TlimClient({
+    domain: config.domain, component: config.component, base, store: outboxIn(localStorage, `tlim.out.${config.domain}.${user}.`),
+    stream: new StropheStream(config.xmpp.transport === 'websocket' ? { websocket: address.replace(/^http/, 'ws') } : { bosh: address }),
+  })
 }
 
 const chatKey: InjectionKey<Chat> = Symbol('chat')

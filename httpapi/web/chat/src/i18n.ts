@@ -122,6 +122,8 @@ const texts = {
   robot: ['机器人', 'Robot'],
   fileUnnamed: ['未命名的文件', 'A file without a name'],
   showAll: ['展开全文', 'Show all of it'],
+  showRest: ['展开其余 {n} 条', 'Show {n} more'],
+  andMore: ['{names}等 {n} 人', '{names} and {n} more'],
   showLess: ['收起', 'Show less'],
   download: ['下载', 'Download'],
   downloading: ['下载中…', 'Loading…'],

@@ -8,8 +8,13 @@ type NameOf = (id: string) => string
 // The directory's name comes before the one that the sender wrote.
 const called = (id: string, named: string, nameOf: NameOf) => (id && (nameOf(id) !== id || !named) ? nameOf(id) : named)
 
-const people = (items: unknown, nameOf: NameOf) =>
-  (Array.isArray(items) ? (items as Item[]) : []).slice(0, 20).map((s) => called(string(s['user_id']), oneLine(string(s['user_name']), 40), nameOf)).join(language.value === 'zh' ? '、' : ', ')
+const fewPeople = 20
+
+function people(items: unknown, nameOf: NameOf): string {
+  const all = Array.isArray(items) ? (items as Item[]) : []
+  const names = all.slice(0, fewPeople).map((s) => called(string(s['user_id']), oneLine(string(s['user_name']), 40), nameOf)).join(language.value === 'zh' ? '、' : ', ')
+  return all.length > fewPeople ? t('andMore', { names, n: all.length - (language.value === 'zh' ? 0 : fewPeople) }) : names
+}
 
 /** event is the grey line of a message that tells of a change; undefined for what somebody said. */
 export function event(m: Message, nameOf: NameOf, me: string): string | undefined {

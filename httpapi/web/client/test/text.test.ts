@@ -17,3 +17,7 @@ test('what follows an address is no part of it', () => {
 test('a line has no marks of direction', () => {
   assert.equal(oneLine('a\u202eb\u061c\u2066c\n d'), 'abc d')
 })
+
+test('a line that is too long says so, and ends in no half of a sign', () => {
+  assert.deepEqual([oneLine('12345', 5), oneLine('123456', 5), oneLine('123😀56', 5), oneLine(`${' '.repeat(20)}1`, 5)], ['12345', '1234…', '123…', '…'])
+})
