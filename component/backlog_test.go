@@ -128,7 +128,7 @@ func TestBusyGroup(t *testing.T) {
 		}
 	}
 	if accepted != written-busy || copies < accepted*members { // more: phones that came meanwhile catch up
-		t.Errorf("of %d messages: %d receipts, %d refused, %d copies; want %d receipts, at least %d copies", written, accepted, busy, copies, written-busy, accepted*members)
+		t.Errorf("of %d messages: %d acknowledgements, %d refused, %d copies; want %d acknowledgements, at least %d copies", written, accepted, busy, copies, written-busy, accepted*members)
 	}
 	stop := server.keepRouting()
 	h.halt()

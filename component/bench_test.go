@@ -228,7 +228,7 @@ func BenchmarkGroup(b *testing.B) {
 	}
 }
 
-// BenchmarkChatDuringCleanup is the time from a message's arrival to its receipt, with and without a clean-up of 20,000
+// BenchmarkChatDuringCleanup is the time from a message's arrival to its acknowledgement, with and without a clean-up of 20,000
 // messages with their receipts, queue rows and ids beside it.
 func BenchmarkChatDuringCleanup(b *testing.B) {
 	for _, cleaning := range []bool{false, true} {

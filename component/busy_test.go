@@ -16,7 +16,7 @@ func TestBusyLets(t *testing.T) {
 	for range 2 {
 		h.conveyor.inFlight.Sent(stuck, inflight.Load{Copies: inflight.BusyCopies})
 	}
-	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the receipt
+	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x")) // waits for the acknowledgement
 	if got := h.queue("lisi"); got != "m1/0" {
 		t.Errorf("queue %q, want m1/0", got)
 	}

@@ -65,7 +65,7 @@ func TestNamesAtMost(t *testing.T) {
 				if kind.names == namesConfirmed { // it gets none, whatever it is
 					answer = ""
 				}
-				if got := strings.ReplaceAll(refusals(posts), "receipt", ""); got != answer {
+				if got := strings.ReplaceAll(refusals(posts), "acknowledgement", ""); got != answer {
 					t.Errorf("got %q, want %q", got, answer)
 				}
 				if want != "" && len(d)+len(changes) > 0 {
@@ -78,8 +78,8 @@ func TestNamesAtMost(t *testing.T) {
 		t.Errorf("%d kinds name messages, want 5", tried)
 	}
 	h.send("zhangsan/p", envelopeOf("same", "MTT-100", "zhangsan", "lisi", "["+strings.Repeat(`{"msg_id":"x"},`, maxNamed)+`{"msg_id":"x"}]`))
-	if d, posts := h.sender.take(); len(d) != 1 || refusals(posts) != "receipt" {
-		t.Errorf("one message named %d times: got %d deliveries, %v, want 1, a receipt", maxNamed+1, len(d), posts)
+	if d, posts := h.sender.take(); len(d) != 1 || refusals(posts) != "acknowledgement" {
+		t.Errorf("one message named %d times: got %d deliveries, %v, want 1, an acknowledgement", maxNamed+1, len(d), posts)
 	}
 }
 
@@ -89,8 +89,8 @@ func TestUnknownRevokeIsKept(t *testing.T) {
 	h.send("zhangsan/p", envelopeOf("v", "MTT-101", "zhangsan", "lisi", naming("m", maxNamed, "")))
 	h.sender.take()
 	h.send("zhangsan/p", text("m199", "zhangsan", "lisi", "too late"))
-	if d, posts := h.sender.take(); len(d) != 0 || refusals(posts) != "receipt" {
-		t.Errorf("revoked before it came: got copies %q, answers %q, want no copies, a receipt", copiesOf(d), refusals(posts))
+	if d, posts := h.sender.take(); len(d) != 0 || refusals(posts) != "acknowledgement" {
+		t.Errorf("revoked before it came: got copies %q, answers %q, want no copies, an acknowledgement", copiesOf(d), refusals(posts))
 	}
 }
 
@@ -218,8 +218,8 @@ func TestFailedCommitChargesNothing(t *testing.T) {
 			}
 			h.rec.failWhen(nil)
 			h.send("zhangsan/p", groupText("g1", "zhangsan", g, "x"))
-			if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-				t.Fatalf("repeated: got %s, want a receipt", refusals(posts))
+			if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+				t.Fatalf("repeated: got %s, want an acknowledgement", refusals(posts))
 			}
 			u, _ := h.intake.senders.Get("zhangsan")
 			if got := 1000 - u.limiter.TokensAt(h.clock.Now()); got != c.want {
@@ -269,8 +269,8 @@ func TestDebt(t *testing.T) {
 		}
 		answers[who+" "+refusals([]string{p})]++
 	}
-	if copies != 500 || answers["zhangsan error-013"] != 5 || answers["zhangsan receipt"] != 1 || answers["lisi receipt"] != 1 || addresses(d, "m2") == "" {
-		t.Errorf("%d copies, answers %v, want 500 copies, m2 delivered, and for zhangsan 5 times error-013, 1 receipt, for lisi 1 receipt", copies, answers)
+	if copies != 500 || answers["zhangsan error-013"] != 5 || answers["zhangsan acknowledgement"] != 1 || answers["lisi acknowledgement"] != 1 || addresses(d, "m2") == "" {
+		t.Errorf("%d copies, answers %v, want 500 copies, m2 delivered, and for zhangsan 5 times error-013, 1 acknowledgement, for lisi 1", copies, answers)
 	}
 	// 6 were counted where they came in, and 10 for the receivers: 4 - 10 are missing.
 	h.clock.Move(5 * time.Second)
@@ -280,8 +280,8 @@ func TestDebt(t *testing.T) {
 	}
 	h.clock.Move(2 * time.Second)
 	h.send("zhangsan/p", text("m4", "zhangsan", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("after it: got %s, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("after it: got %s, want acknowledgement", refusals(posts))
 	}
 }
 

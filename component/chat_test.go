@@ -110,7 +110,7 @@ func TestExactlyOnce(t *testing.T) {
 		t.Errorf("delivered %d times, want 1", n)
 	}
 	if len(posts) != 2 || !strings.Contains(posts[1], `\"msg_time\":\"1600000000000\"`) {
-		t.Errorf("the retry: got %v, want 2 receipts, the second with the time of the first, 1600000000000", posts)
+		t.Errorf("the retry: got %v, want 2 acknowledgements, the second with the time of the first, 1600000000000", posts)
 	}
 	for name, other := range map[string]string{
 		"other body":         text("m1", "zhangsan", "lisi", "y"),
@@ -134,8 +134,8 @@ func TestExactlyOnce(t *testing.T) {
 	h.Up()
 	h.send("zhangsan/p", first)
 	d, posts = h.sender.take()
-	if strings.Contains(addresses(d, "m1"), "lisi") || refusals(posts) != "receipt" {
-		t.Errorf("after a restart: got %v, %v, want no copy to lisi, a receipt", d, posts)
+	if strings.Contains(addresses(d, "m1"), "lisi") || refusals(posts) != "acknowledgement" {
+		t.Errorf("after a restart: got %v, %v, want no copy to lisi, an acknowledgement", d, posts)
 	}
 }
 
@@ -152,11 +152,11 @@ func TestOneBatch(t *testing.T) {
 	if n := strings.Count(addresses(d, "m1"), "lisi"); n != 1 {
 		t.Errorf("delivered %d times, want 1", n)
 	}
-	if got := refusals(posts); got != "error-014 receipt" {
-		t.Fatalf(`answers: got %s, want "error-014 receipt"`, got)
+	if got := refusals(posts); got != "error-014 acknowledgement" {
+		t.Fatalf(`answers: got %s, want "error-014 acknowledgement"`, got)
 	}
 	if strings.Count(posts[1], `\"m1\"`) != 1 {
-		t.Errorf("the receipt: got %s, want m1 named once", posts[1])
+		t.Errorf("the acknowledgement: got %s, want m1 named once", posts[1])
 	}
 }
 
@@ -225,8 +225,8 @@ func TestReadTwiceInOneBatch(t *testing.T) {
 	}
 }
 
-// TestOneReceipt: a device gets one acknowledgement for all that it sent in a batch, another device its own, who did not ask none.
-func TestOneReceipt(t *testing.T) {
+// TestOneAcknowledgement: a device gets one acknowledgement for all that it sent in a batch, another device its own, and who did not ask gets none.
+func TestOneAcknowledgement(t *testing.T) {
 	h := start(t, nil)
 	h.together(func() {
 		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
@@ -240,7 +240,7 @@ func TestOneReceipt(t *testing.T) {
 	_, posts := h.sender.take()
 	want := [][]string{{`to="zhangsan@im.test/p"`, "m1", "m3", "m6"}, {`to="lisi@im.test/p"`, "m2"}, {`to="zhangsan@im.test/q"`, "m4"}}
 	if len(posts) != len(want) {
-		t.Fatalf("got %d receipts, want %d: %v", len(posts), len(want), posts)
+		t.Fatalf("got %d acknowledgements, want %d: %v", len(posts), len(want), posts)
 	}
 	ids := regexp.MustCompile(`\\"msg_id\\":\\"(m\d)\\"`)
 	for i, words := range want {
@@ -249,7 +249,7 @@ func TestOneReceipt(t *testing.T) {
 			named = append(named, match[1])
 		}
 		if !strings.Contains(posts[i], words[0]) || !slices.Equal(named, words[1:]) {
-			t.Errorf("receipt %d: got %s, want one of %q that names %q", i, posts[i], words[0], words[1:])
+			t.Errorf("acknowledgement %d: got %s, want one of %q that names %q", i, posts[i], words[0], words[1:])
 		}
 	}
 }
@@ -266,12 +266,12 @@ func TestGuiltyAlone(t *testing.T) {
 	h.together(func() {
 		h.post("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 		h.post("lisi/p", text("m2", "lisi", "zhangsan", "poison"))
-		h.post("lisi/p", text("m2", "lisi", "zhangsan", "poison")) // its repetition must not get a receipt
+		h.post("lisi/p", text("m2", "lisi", "zhangsan", "poison")) // its repetition must not get an acknowledgement
 		h.post("wangwu/p", text("m3", "wangwu", "lisi", "y"))
 	})
 	d, posts := h.sender.take()
-	if got := refusals(posts); got != "receipt error-012 error-012 receipt" {
-		t.Errorf(`answers: got %s, want "receipt error-012 error-012 receipt"`, got)
+	if got := refusals(posts); got != "acknowledgement error-012 error-012 acknowledgement" {
+		t.Errorf(`answers: got %s, want "acknowledgement error-012 error-012 acknowledgement"`, got)
 	}
 	if addresses(d, "m2") != "" || addresses(d, "m1") == "" || addresses(d, "m3") == "" {
 		t.Errorf(`deliveries: got %v, want m1 and m3, not m2`, d)
@@ -287,8 +287,8 @@ func TestReadTwice(t *testing.T) {
 	for range 2 {
 		h.sender.take()
 		h.send("lisi/p", `{"msg_id":"r1","msg_type":"MTT-100","msg_from":"lisi","msg_to":"zhangsan","body":[{"msg_id":"m1"},{"msg_id":"m2"}]}`)
-		if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, "r1") != "zhangsan@im.test/p" {
-			t.Errorf("got %s, answers %v, want r1 to zhangsan@im.test/p, a receipt", copiesOf(d), posts)
+		if d, posts := h.sender.take(); refusals(posts) != "acknowledgement" || addresses(d, "r1") != "zhangsan@im.test/p" {
+			t.Errorf("got %s, answers %v, want r1 to zhangsan@im.test/p, an acknowledgement", copiesOf(d), posts)
 		}
 	}
 }
@@ -305,7 +305,7 @@ func TestIdentity(t *testing.T) {
 		"forged by case":      {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","MSG_FROM":"lisi","msg_to":"wangwu","body":[]}`, "error-005"},
 		"forged by escape":    {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"zhangsan","msg\u005ffrom":"lisi","msg_to":"wangwu","body":[]}`, "error-005"},
 		"twice":               {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-000","msg_from":"lisi","msg_from":"zhangsan","msg_to":"wangwu","body":[]}`, "error-005"},
-		"other spelling":      {"zhangsan/p", text("m", "ZhangSan", "lisi", "x"), "receipt"},
+		"other spelling":      {"zhangsan/p", text("m", "ZhangSan", "lisi", "x"), "acknowledgement"},
 		"nobody":              {"zhangsan/p", text("m2", "", "lisi", "x"), "error-008"},
 		"to nobody":           {"zhangsan/p", text("m3", "zhangsan", "", "x"), "error-008"},
 		"to an impossible id": {"zhangsan/p", text("m4", "zhangsan", "\u0001", "x"), "error-005"},
@@ -319,8 +319,8 @@ func TestIdentity(t *testing.T) {
 		"no number":           {"zhangsan/p", typed("MTT-"), "error-001"},
 		"small letters":       {"zhangsan/p", typed("mtt-000"), "error-001"},
 		"17 behind the dash":  {"zhangsan/p", typed("MTT-0123456789abcdefg"), "error-001"},
-		"a type to come":      {"zhangsan/p", typed("MTT-9zZ"), "receipt"},
-		"like a receipt":      {"zhangsan/p", typed("MTC-1001"), "error-011"},
+		"a type to come":      {"zhangsan/p", typed("MTT-9zZ"), "acknowledgement"},
+		"like an answer":      {"zhangsan/p", typed("MTC-1001"), "error-011"},
 		"like an approval":    {"zhangsan/p", typed("MTB-000MTT"), "error-011"},
 		"like a system one":   {"zhangsan/p", typed("MTB-1000"), "error-011"},
 		"a client's notice":   {"zhangsan/p", typed("MTB-MTT"), ""},
@@ -331,11 +331,11 @@ func TestIdentity(t *testing.T) {
 		"long id":             {"zhangsan/p", text(strings.Repeat("i", 65), "zhangsan", "lisi", "x"), "error-012"},
 		"long text":           {"zhangsan/p", text("m", "zhangsan", "lisi", strings.Repeat("你", 3001)), "error-012"},
 		"large body":          {"zhangsan/p", `{"msg_id":"m","msg_type":"MTT-001","msg_from":"zhangsan","msg_to":"lisi","body":[{"fileId":"` + strings.Repeat("x", 70000) + `"}]}`, "error-012"},
-		"forged receipt":      {"zhangsan/p", `{"msg_id":"m","msg_type":"MTC-100","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-011"},
+		"forged answer":       {"zhangsan/p", `{"msg_id":"m","msg_type":"MTC-100","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-011"},
 		"forged approval":     {"zhangsan/p", `{"msg_id":"m","msg_type":"MTB-000","msg_from":"zhangsan","msg_to":"lisi","body":[]}`, "error-011"},
 		"notice by admin":     {"admin/p", `{"msg_id":"m","msg_type":"MTB-001","msg_from":"admin","msg_to":"lisi","body":[]}`, "error-011"},
-		"unquoted keys":       {"zhangsan/p", `{msg_id:'m9',msg_type:'MTT-000',msg_from:'zhangsan',msg_to:'lisi',msg_time:1599218283837,body:[{text:'x',},],}`, "receipt"},
-		"3000 characters":     {"zhangsan/p", text("m10", "zhangsan", "lisi", strings.Repeat("你", 2999)+"😀"), "receipt"},
+		"unquoted keys":       {"zhangsan/p", `{msg_id:'m9',msg_type:'MTT-000',msg_from:'zhangsan',msg_to:'lisi',msg_time:1599218283837,body:[{text:'x',},],}`, "acknowledgement"},
+		"3000 characters":     {"zhangsan/p", text("m10", "zhangsan", "lisi", strings.Repeat("你", 2999)+"😀"), "acknowledgement"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.send(c.device, c.env)
@@ -401,8 +401,8 @@ func TestDatabaseAway(t *testing.T) {
 	h.rec.breakWith(nil)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 	d, posts = h.sender.take()
-	if addresses(d, "m1") != "lisi@im.test" && !strings.HasPrefix(addresses(d, "m1"), "lisi@im.test") || refusals(posts) != "receipt" {
-		t.Errorf("after the database is back: got %v, %v, want m1 to lisi, a receipt", d, posts)
+	if addresses(d, "m1") != "lisi@im.test" && !strings.HasPrefix(addresses(d, "m1"), "lisi@im.test") || refusals(posts) != "acknowledgement" {
+		t.Errorf("after the database is back: got %v, %v, want m1 to lisi, an acknowledgement", d, posts)
 	}
 	if err := h.Ready(); err != nil {
 		t.Errorf("Ready: got %v, want no error", err)

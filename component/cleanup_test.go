@@ -209,7 +209,7 @@ func TestCleanupRemembers(t *testing.T) {
 	if found, err := h.RemoveMessage(t.Context(), "removed"); !found || err != nil {
 		t.Fatalf("remove message: got found %v, %v, want true, no error", found, err)
 	}
-	// resend sends all of them again: each is receipted and goes nowhere.
+	// resend sends all of them again: each is acknowledged and goes nowhere.
 	resend := func(when, history string) {
 		t.Helper()
 		h.sender.take()
@@ -222,8 +222,8 @@ func TestCleanupRemembers(t *testing.T) {
 				t.Errorf("%s: %s is delivered, want new", when, d.ID)
 			}
 		}
-		if got := refusals(posts); got != "receipt receipt receipt" {
-			t.Errorf(`%s: got %s, want "receipt receipt receipt"`, when, got)
+		if got := refusals(posts); got != "acknowledgement acknowledgement acknowledgement" {
+			t.Errorf(`%s: got %s, want "acknowledgement acknowledgement acknowledgement"`, when, got)
 		}
 		if got := h.history("zhangsan", "lisi"); got != history {
 			t.Errorf("%s: the history is %q, want %q", when, got, history)
@@ -262,8 +262,8 @@ func TestCleanupForgets(t *testing.T) {
 		h.send("zhangsan/p", old)
 		h.send("wangwu/p", text("m1", "wangwu", "lisi", "another"))
 		sent, posts := h.sender.take()
-		if got := refusals(posts); len(sent) != 0 || got != "receipt "+string(protocol.IDConflict) {
-			t.Errorf("%s: got %d deliveries, %s, want none, receipt %s", when, len(sent), got, protocol.IDConflict)
+		if got := refusals(posts); len(sent) != 0 || got != "acknowledgement "+string(protocol.IDConflict) {
+			t.Errorf("%s: got %d deliveries, %s, want none, acknowledgement %s", when, len(sent), got, protocol.IDConflict)
 		}
 		if got := h.history("zhangsan", "lisi"); got != "m2 m1" {
 			t.Errorf(`%s: got %s, want "m2 m1"`, when, got)
@@ -428,7 +428,7 @@ func TestCleanupStops(t *testing.T) {
 	h.stopped <- nil
 }
 
-// TestChatPassesCleanup: a message is stored, receipted and delivered between every two transactions of a clean-up, none of
+// TestChatPassesCleanup: a message is stored, acknowledged and delivered between every two transactions of a clean-up, none of
 // which removes more than 500 rows.
 func TestChatPassesCleanup(t *testing.T) {
 	h := start(t, nil)
@@ -456,8 +456,8 @@ func TestChatPassesCleanup(t *testing.T) {
 		id := fmt.Sprint("new", n)
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "meanwhile"))
 		sent, posts := h.sender.take()
-		if addresses(sent, id) == "" || refusals(posts) != "receipt" {
-			t.Errorf("%s: got %v, %s, want a delivery, a receipt", id, sent, refusals(posts))
+		if addresses(sent, id) == "" || refusals(posts) != "acknowledgement" {
+			t.Errorf("%s: got %v, %s, want a delivery, an acknowledgement", id, sent, refusals(posts))
 		}
 		before = h.rows(tables...)
 		return nil

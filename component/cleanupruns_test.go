@@ -121,7 +121,7 @@ func TestCleanupOnDemand(t *testing.T) {
 		close(worked)
 	}()
 
-	// 1. What cannot be written down leaves the turn to the next, and what does not run needs no stop.
+	// 1. What cannot be written down leaves the slot to the next, and what does not run needs no stop.
 	used := asked("cleanup/run")
 	if err := c.Stop(t.Context(), used); err != nil || c.State().Run != nil {
 		t.Errorf("nothing to stop: got %v, %+v, want none", err, c.State().Run)

@@ -38,16 +38,16 @@ func TestIDsThatTheDatabaseTakesForOne(t *testing.T) {
 		}
 	}
 	h.send("zhangsan/p", text("x", "zhangsan", "lisi", "one"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the first again: got %s, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("the first again: got %s, want acknowledgement", refusals(posts))
 	}
 	h.together(func() {
 		h.post("zhangsan/p", text("y", "zhangsan", "lisi", "three"))
 		h.post("wangwu/p", text("y ", "wangwu", "lisi", "four"))
 		h.post("zhaoliu/p", text("z", "zhaoliu", "lisi", "five"))
 	})
-	if _, posts := h.sender.take(); refusals(posts) != "receipt error-014 receipt" {
-		t.Errorf(`a batch of both: got %s, want "receipt error-014 receipt"`, refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement error-014 acknowledgement" {
+		t.Errorf(`a batch of both: got %s, want "acknowledgement error-014 acknowledgement"`, refusals(posts))
 	}
 	if err := h.Ready(); err != nil {
 		t.Errorf("Ready: got %v, want no error: the database is there", err)

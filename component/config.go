@@ -71,7 +71,7 @@ const (
 type ConfirmMode string
 
 const (
-	ConfirmAuto       ConfirmMode = "auto"     // an answered ping or a receipt, of users whose devices have given one before
+	ConfirmAuto       ConfirmMode = "auto"     // an answered ping or an XEP-0184 confirmation, of users whose devices have given one before
 	ConfirmByPresence ConfirmMode = "presence" // nothing: who is available has what was sent
 	ConfirmByReceipt  ConfirmMode = "receipt"  // the same as auto, of every user
 )

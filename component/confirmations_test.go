@@ -56,7 +56,7 @@ func TestConfirmationsAreFair(t *testing.T) {
 	}
 }
 
-// TestMarks: pings outrank receipts, whatever comes first; what is known is not written again.
+// TestMarks: pings outrank XEP-0184, whatever comes first; what is known is not written again.
 func TestMarks(t *testing.T) {
 	c := testConfirmations()
 	c.mark("a", store.ConfirmsByReceipts)
@@ -143,8 +143,8 @@ func TestConfirmationThatCannotBeStored(t *testing.T) {
 		h.confirmations.mark("lisi", store.ConfirmsByReceipts)
 		h.post("zhangsan/p", text("n1", "zhangsan", "lisi", "x"))
 	})
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the message: got %v, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("the message: got %v, want acknowledgement", refusals(posts))
 	}
 	if got := h.queue("lisi"); got != "m4/0 n1/0" {
 		t.Errorf(`queue %q, want "m4/0 n1/0"`, got)

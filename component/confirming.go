@@ -15,7 +15,7 @@ import (
 
 // What a phone confirms (an XEP-0184 <received/>, an MTC-000) settles where it comes in, on the reader's goroutine: it takes no place
 // among messages, counts as none, and gets no error. What is left is to pass an MTC-000 on to whom it names, or a chat state that
-// came with the receipt: a message without a charge, with bounds and a turn of its own. A body beside a <received/> is a message like others.
+// came with the confirmation: a message without a charge, with bounds and a turn of its own. A body beside a <received/> is a message like others.
 
 const (
 	// maxReadConfirmation bounds what is read on the reader's goroutine, in bytes: 200 ids of 64 characters are 20 KiB. What is larger is ignored.
@@ -73,22 +73,22 @@ func seemsToConfirm(st *stanza.Stanza) bool {
 	if bytes.Contains(text, confirmMark) && confirmType.Match(text) {
 		return true
 	}
-	r := receiptIn(st)
+	r := xep0184In(st)
 	return r.found && r.alone
 }
 
-// receipt is an XEP-0184 <received/> in a stanza.
-type receipt struct {
+// xep0184 is a <received/> in a stanza.
+type xep0184 struct {
 	found bool
 	alone bool     // without a body: it is no message as well
 	ids   []string // of the message that it is of; none when it is none of ours
 }
 
-// receiptIn looks for one. A stanza with the subject ASYNC has none: nothing of it is processed.
-func receiptIn(st *stanza.Stanza) receipt {
-	r := receipt{alone: true}
+// xep0184In looks for one. A stanza with the subject ASYNC has none: nothing of it is processed.
+func xep0184In(st *stanza.Stanza) xep0184 {
+	r := xep0184{alone: true}
 	if !bytes.Contains(st.Inner, receivedMark) || !bytes.Contains(st.Inner, receiptsMark) {
-		return receipt{}
+		return xep0184{}
 	}
 	for c := range st.Children() {
 		switch {
@@ -100,7 +100,7 @@ func receiptIn(st *stanza.Stanza) receipt {
 		case c.Name == "body" && isClientSpace(c.Space):
 			r.alone = false
 		case c.Name == "subject" && isClientSpace(c.Space) && c.Text() == "ASYNC":
-			return receipt{}
+			return xep0184{}
 		}
 	}
 	return r
@@ -108,7 +108,7 @@ func receiptIn(st *stanza.Stanza) receipt {
 
 // confirming takes what a stanza confirms. It is true when that was all of it: it is no message as well.
 func (s *Service) confirming(a *arrival) bool {
-	if r := receiptIn(&a.st); r.found {
+	if r := xep0184In(&a.st); r.found {
 		sender := s.intake.sender(a.from.Local)
 		settled := s.confirm(a, sender, r.ids)
 		if r.alone {

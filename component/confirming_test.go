@@ -14,7 +14,7 @@ import (
 	"tlim/store"
 )
 
-// received is what a client library answers the request for a receipt with.
+// received is what a client library answers a request to confirm with (XEP-0184).
 func received(id string) string { return `<received xmlns="urn:xmpp:receipts" id="` + id + `"/>` }
 
 // postRaw puts a stanza into the queue without waiting.
@@ -59,8 +59,8 @@ func TestConfirmationsCostNobody(t *testing.T) {
 				h.post("lisi/p", text("own", "lisi", "wangwu", "x"))
 			})
 			d, posts := h.sender.take()
-			if refusals(posts) != "receipt" || !strings.Contains(posts[0], "own") {
-				t.Errorf("answers: got %s, want a receipt of own", posts)
+			if refusals(posts) != "acknowledgement" || !strings.Contains(posts[0], "own") {
+				t.Errorf("answers: got %s, want an acknowledgement of own", posts)
 			}
 			for i := range messages {
 				if addresses(d, fmt.Sprintf("c%d", i)) != "zhangsan@im.test/p" {
@@ -148,8 +148,8 @@ func TestUntrueConfirmations(t *testing.T) {
 	h.send("lisi/p", envelopeOf("c", "MTC-000", "lisi", "zhangsan", naming("none", maxNamed+1, ""))) // malformed
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
 	d, posts := h.sender.take()
-	if refusals(posts) != "receipt" || copiesOf(d) != "own>zhangsan@im.test/p" {
-		t.Errorf(`got %s, copies %s, want receipt, copies "own>zhangsan@im.test/p"`, refusals(posts), copiesOf(d))
+	if refusals(posts) != "acknowledgement" || copiesOf(d) != "own>zhangsan@im.test/p" {
+		t.Errorf(`got %s, copies %s, want acknowledgement, copies "own>zhangsan@im.test/p"`, refusals(posts), copiesOf(d))
 	}
 	if got, malformed := h.ignored(ignoredUntrue), h.ignored(ignoredMalformed); got != more+1 || malformed != 1 {
 		t.Errorf("got %v ignored, %v malformed, want %d, 1", got, malformed, more+1)
@@ -185,8 +185,8 @@ func TestConfirmationsAreReadInBounds(t *testing.T) {
 		h.postRaw("lisi/p", testComponent, "<body>"+string(stanza.AppendEscaped(nil, large))+"</body>")
 	}
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" || h.ignored(ignoredUnread) != more {
-		t.Errorf("got answers %q, %v ignored, want a receipt of its own message, %d", refusals(posts), h.ignored(ignoredUnread), more)
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" || h.ignored(ignoredUnread) != more {
+		t.Errorf("got answers %q, %v ignored, want an acknowledgement of its own message, %d", refusals(posts), h.ignored(ignoredUnread), more)
 	}
 	h.clock.Move(time.Second)
 	h.send("lisi/p", confirms("lisi", "m1"))
@@ -222,7 +222,7 @@ func TestMalformedConfirmation(t *testing.T) {
 	}
 }
 
-// TestOddConfirmations: one that hides its type is a message, and settles; a chat state that comes with a receipt goes its way.
+// TestOddConfirmations: one that hides its type is a message, and settles; a chat state that comes with a confirmation goes its way.
 func TestOddConfirmations(t *testing.T) {
 	h := confirming(t, nil)
 	for name, odd := range map[string]struct{ id, text string }{
@@ -266,8 +266,8 @@ func TestPassingOnIsBounded(t *testing.T) {
 			passed++
 		}
 	}
-	if refusals(posts) != "receipt" || own < 0 || own > fairqueue.Quantum {
-		t.Errorf("got %s, the message of the same two as number %d; want receipt, 0 to %d", refusals(posts), own, fairqueue.Quantum)
+	if refusals(posts) != "acknowledgement" || own < 0 || own > fairqueue.Quantum {
+		t.Errorf("got %s, the message of the same two as number %d; want acknowledgement, 0 to %d", refusals(posts), own, fairqueue.Quantum)
 	}
 	if passed != maxPassedPerUser || h.ignored(ignoredPassing) != 5 {
 		t.Errorf("got %d passed on, %v not, want %d, 5", passed, h.ignored(ignoredPassing), maxPassedPerUser)
@@ -282,7 +282,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 	read := func(id, from, to, msgID string) string {
 		return envelopeOf(id, "MTT-100", from, to, `[{"msg_id":"`+msgID+`"}]`)
 	}
-	const five = "receipt receipt receipt receipt receipt"
+	const five = "acknowledgement acknowledgement acknowledgement acknowledgement acknowledgement"
 	t.Run("who is absent", func(t *testing.T) {
 		h := start(t, nil)
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
@@ -311,8 +311,8 @@ func TestRepeatedReadReceipt(t *testing.T) {
 				h.post("lisi/p", read("r1", "lisi", "zhangsan", "m1"))
 			}
 		})
-		if _, posts := h.sender.take(); refusals(posts) != "receipt" { // one names it once, for all of a batch
-			t.Errorf("answers: got %s, want receipt", refusals(posts))
+		if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" { // one names it once, for all of a batch
+			t.Errorf("answers: got %s, want acknowledgement", refusals(posts))
 		}
 		if got := h.queue("zhangsan"); got != "r1/0" {
 			t.Errorf("queue: got %q, want r1/0", got)
@@ -378,7 +378,7 @@ func TestRepeatedReadReceipt(t *testing.T) {
 	})
 }
 
-// TestReceivedBesideBody: a stanza with a receipt and a body is both. The receipt settles and costs nothing, whatever becomes of the message.
+// TestReceivedBesideBody: a stanza with a confirmation and a body is both. The confirmation settles and costs nothing, whatever becomes of the message.
 func TestReceivedBesideBody(t *testing.T) {
 	beside := func(h *harness, id, envelope string) {
 		h.sendRaw("lisi/p", testComponent, received(id)+`<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, envelope))+`</body>`)
@@ -388,7 +388,7 @@ func TestReceivedBesideBody(t *testing.T) {
 		copies            int
 		charged           float64
 	}{
-		"a message":           {text("own", "lisi", "zhangsan", "x"), "receipt", 1, 1},
+		"a message":           {text("own", "lisi", "zhangsan", "x"), "acknowledgement", 1, 1},
 		"a refused message":   {text("own", "wangwu", "lisi", "x"), "error-011", 0, 1},
 		"no JSON":             {"hello", "error-005", 0, 1},
 		"another one by JSON": {confirms("lisi", "n2"), "", 1, 0},
@@ -416,7 +416,7 @@ func TestReceivedBesideBody(t *testing.T) {
 		h.sender.take()
 		beside(h, "n1", text("own2", "lisi", "wangwu", "x"))
 		if _, posts := h.sender.take(); refusals(posts) != string(protocol.TryLater) || unconfirmedIDs(t, h, "lisi") != "" {
-			t.Errorf("got %q, %q unconfirmed, want %s for the message, and the receipt taken", refusals(posts), unconfirmedIDs(t, h, "lisi"), protocol.TryLater)
+			t.Errorf("got %q, %q unconfirmed, want %s for the message, and the confirmation taken", refusals(posts), unconfirmedIDs(t, h, "lisi"), protocol.TryLater)
 		}
 	})
 }
@@ -436,21 +436,21 @@ func TestConfirmationsGetNoError(t *testing.T) {
 		code     string // "" for a confirmation
 		draining bool
 	}{
-		"a field twice":               {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_from":"x",`, 1))}},
-		"a field in another case":     {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"MSG_FROM":"x",`, 1))}},
-		"a number of two readings":    {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_time":1e3,`, 1))}},
-		"its type twice":              {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_type":"MTT-000",`, 1))}, code: "error-005"},
-		"larger than is read":         {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}},
-		"larger than a stanza":        {st: stanza.Stanza{Oversize: true, Ends: big(confirms("lisi", strings.Repeat("n", 100)))}},
-		"a large text":                {st: stanza.Stanza{Oversize: true, Ends: big(text("m", "lisi", "zhangsan", strings.Repeat("n", 100)))}, code: "error-012"},
-		"a text that speaks of one":   {st: stanza.Stanza{Inner: body(long + text("m", "wangwu", "lisi", `"msg_type":"MTC-000"`))}, code: "error-011"},
-		"another server's":            {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(confirms("lisi", "n"))}},
-		"a receipt of another server": {st: stanza.Stanza{From: "lisi@other.test/p", Inner: []byte(received("n"))}},
-		"another server's text":       {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
-		"an odd address":              {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(confirms("lisi", "n"))}},
-		"a receipt of an odd address": {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: []byte(received("n"))}},
-		"an odd address's text":       {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
-		"a large one at the end":      {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}, draining: true},
+		"a field twice":             {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_from":"x",`, 1))}},
+		"a field in another case":   {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"MSG_FROM":"x",`, 1))}},
+		"a number of two readings":  {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_time":1e3,`, 1))}},
+		"its type twice":            {st: stanza.Stanza{Inner: body(strings.Replace(confirms("lisi", "n"), "{", `{"msg_type":"MTT-000",`, 1))}, code: "error-005"},
+		"larger than is read":       {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}},
+		"larger than a stanza":      {st: stanza.Stanza{Oversize: true, Ends: big(confirms("lisi", strings.Repeat("n", 100)))}},
+		"a large text":              {st: stanza.Stanza{Oversize: true, Ends: big(text("m", "lisi", "zhangsan", strings.Repeat("n", 100)))}, code: "error-012"},
+		"a text that speaks of one": {st: stanza.Stanza{Inner: body(long + text("m", "wangwu", "lisi", `"msg_type":"MTC-000"`))}, code: "error-011"},
+		"another server's":          {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(confirms("lisi", "n"))}},
+		"from another server":       {st: stanza.Stanza{From: "lisi@other.test/p", Inner: []byte(received("n"))}},
+		"another server's text":     {st: stanza.Stanza{From: "lisi@other.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
+		"an odd address":            {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(confirms("lisi", "n"))}},
+		"from an odd address":       {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: []byte(received("n"))}},
+		"an odd address's text":     {st: stanza.Stanza{From: "LiSi@im.test/p", Inner: body(text("m", "lisi", "zhangsan", "x"))}, code: "error-011"},
+		"a large one at the end":    {st: stanza.Stanza{Inner: body(long + confirms("lisi", "n"))}, draining: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := start(t, func(c *Config) { c.UserRate, c.UserBurst = 1, 10 })
@@ -497,8 +497,8 @@ func TestCopiedConfirmations(t *testing.T) {
 	}
 	h.sender.take()
 	h.send("lisi/p", text("own", "lisi", "zhangsan", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("its own message: got %q, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("its own message: got %q, want acknowledgement", refusals(posts))
 	}
 }
 

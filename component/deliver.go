@@ -20,7 +20,7 @@ func (s *Service) fromAddress(p protocol.Person) string {
 }
 
 // groupAddress is where copies of what p wrote into g come from; g is nil for a group that is gone. Clients send
-// their XEP-0184 receipts to that address: a former member has one of ours there, else receipts would tell them who the members are.
+// their XEP-0184 confirmations to that address: a former member has one of ours there, else these would tell them who the members are.
 func (s *Service) groupAddress(p protocol.Person, g *cache.Group) string {
 	if s.cfg.SenderAsUser && g != nil && !s.users.IsRobot(p.Local) && (g.Has(p.Local) || p.Local == protocol.AdminID) {
 		return p.Bare

@@ -184,8 +184,8 @@ func TestRemoveMessage(t *testing.T) {
 	h.sender.take()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "a"))
 	h.send("zhangsan/p", groupText("m2", "zhangsan", g, "b"))
-	if copies, posts := h.sender.take(); len(copies) != 0 || refusals(posts) != "receipt receipt" {
-		t.Errorf(`resent: got copies %v, answers %s, want no copies, "receipt receipt"`, copies, refusals(posts))
+	if copies, posts := h.sender.take(); len(copies) != 0 || refusals(posts) != "acknowledgement acknowledgement" {
+		t.Errorf(`resent: got copies %v, answers %s, want no copies, "acknowledgement acknowledgement"`, copies, refusals(posts))
 	}
 	if h.history("zhangsan", "lisi") != "" {
 		t.Errorf("resent: got history %q, want none", h.history("zhangsan", "lisi"))

@@ -27,8 +27,8 @@ func TestFormerAuthors(t *testing.T) {
 		d, posts := h.sender.take()
 		return copiesOf(d) + refusals(posts)
 	}
-	if got := read("r0", "m0"); got != "receipt" {
-		t.Errorf("a receipt to who was removed: got %s, want receipt", got)
+	if got := read("r0", "m0"); got != "acknowledgement" {
+		t.Errorf("a receipt to who was removed: got %s, want acknowledgement", got)
 	}
 	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
 		t.Errorf(`a receipt to the owner: got %s, want "r1>zhangsan@im.test/preceipt"`, got)
@@ -137,7 +137,7 @@ func TestFormersInOldRows(t *testing.T) {
 	if got := h.members(id); strings.Contains(got, "LISI") || !strings.Contains(got, "lísi") || !strings.Contains(got, "lİsi") {
 		t.Errorf("members: got %s, want lísi and lİsi, not LISI", got)
 	}
-	for from, want := range map[string]string{"lisi": "receipt", "wangwu": "error-011"} {
+	for from, want := range map[string]string{"lisi": "acknowledgement", "wangwu": "error-011"} {
 		t.Run(from, func(t *testing.T) {
 			h.send(from+"/p", fmt.Sprintf(`{"msg_id":"n %s","msg_type":"MTS-104","msg_from":%q,"msg_to":%q,"body":[{"session_id":%q,"user_id":%q}]}`, from, from, id, id, from))
 			if _, posts := h.sender.take(); refusals(posts) != want {

@@ -300,7 +300,7 @@ func (p *player) effects() string {
 				entry += " (private)"
 			}
 			if target.Request {
-				entry += " (asked for a receipt)"
+				entry += " (asked to confirm)"
 			}
 			to = append(to, entry)
 		}
@@ -351,14 +351,14 @@ func (p *player) payload(b []byte) string {
 		b = bytes.ReplaceAll(b, append(stanza.AppendEscaped([]byte("<body>"), p.sent), "</body>"...), []byte("<body>AS SENT</body>"))
 	}
 	text := string(b)
-	text = receiptShape.ReplaceAllString(text, "receipt to $2: $3")
+	text = acknowledgementShape.ReplaceAllString(text, "acknowledgement to $2: $3")
 	text = errorShape.ReplaceAllString(text, "$6 ($4, $3) from $1 to $2: $5")
 	return short.Replace(text)
 }
 
 // Answers have one shape; what differs from it is shown as it is.
 var (
-	receiptShape = regexp.MustCompile(`^<message type="chat" id="([0-9a-f-]{36})" from="tlim\.im\.test" to="([^"]*)"><body>` +
+	acknowledgementShape = regexp.MustCompile(`^<message type="chat" id="([0-9a-f-]{36})" from="tlim\.im\.test" to="([^"]*)"><body>` +
 		`\{"body":"\[((?:\{\\"msg_id\\":\\"[^"]*\\",\\"msg_time\\":\\"\d+\\"\},?)+)\]","compress":"0","encode":"1","encrypt":"0","msg_from":"admin",` +
 		`"msg_id":"[0-9a-f-]{36}","msg_time":"\d+","msg_to":"[^"]*","msg_type":"MTC-100","version":"2\.0\.0"\}</body>` +
 		`<no-store xmlns="urn:xmpp:hints"/><private xmlns="urn:xmpp:carbons:2"/></message>$`)
@@ -455,7 +455,7 @@ func writeChange(b *strings.Builder, c *store.Change) {
 		line("push code of %s: %q %s", u.ID, u.PushCode, u.PushOS)
 	}
 	for _, m := range c.Confirming {
-		line("%s confirms %s", m.UserID, [...]string{"no more", "by receipts from now on", "by pings from now on"}[m.How])
+		line("%s confirms %s", m.UserID, [...]string{"no more", "by XEP-0184 from now on", "by pings from now on"}[m.How])
 	}
 	for _, u := range c.FileUses {
 		line("file %s is named by %s", u.FileID, u.MsgID)

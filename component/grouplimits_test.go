@@ -66,8 +66,8 @@ func TestGroupMembers(t *testing.T) {
 	}
 	edit(GroupEdit{Add: []string{"lisi"}, Remove: []string{"u9", "u8"}}, "lisi u0 u1 u2 u3 u4 u5 u6 u7")
 	h.send("u1/p", groupText("m1", "u1", id, "x"))
-	if d, posts := h.sender.take(); refusals(posts) != "receipt" || len(strings.Fields(addresses(d, "m1"))) != 9 {
-		t.Errorf("a message to a group that is too large: got addresses %q, answers %q, want 9, a receipt", addresses(d, "m1"), refusals(posts))
+	if d, posts := h.sender.take(); refusals(posts) != "acknowledgement" || len(strings.Fields(addresses(d, "m1"))) != 9 {
+		t.Errorf("a message to a group that is too large: got addresses %q, answers %q, want 9, an acknowledgement", addresses(d, "m1"), refusals(posts))
 	}
 }
 

@@ -279,7 +279,7 @@ func TestMembershipInOneBatch(t *testing.T) {
 		t.Errorf(`m1 went to %s, want "wangwu@im.test zhangsan@im.test/p"`, got)
 	}
 	if got := refusals(posts); strings.Count(got, string(protocol.NotAllowed)) != 1 || strings.Contains(got, string(protocol.NoSuchGroup)) || strings.Count(strings.Join(posts, ""), `\"m3\"`) != 1 {
-		t.Errorf("answers: got %s (%s), want %s once, no %s, one receipt of m3", got, posts, protocol.NotAllowed, protocol.NoSuchGroup)
+		t.Errorf("answers: got %s (%s), want %s once, no %s, one acknowledgement of m3", got, posts, protocol.NotAllowed, protocol.NoSuchGroup)
 	}
 }
 
@@ -301,8 +301,8 @@ func TestLateInOneBatch(t *testing.T) {
 		}
 	})
 	d, posts := h.sender.take()
-	if got := refusals(posts); got != "error-011 error-009 receipt" || strings.Contains(posts[2], "m0") || strings.Contains(posts[2], "m1") {
-		t.Errorf(`answers: got %s %v, want "error-011 error-009 receipt", the receipt without m0 and m1`, got, posts)
+	if got := refusals(posts); got != "error-011 error-009 acknowledgement" || strings.Contains(posts[2], "m0") || strings.Contains(posts[2], "m1") {
+		t.Errorf(`answers: got %s %v, want "error-011 error-009 acknowledgement", the acknowledgement without m0 and m1`, got, posts)
 	}
 	if got := copiesOf(d); got != "n0>zhangsan@im.test" {
 		t.Errorf(`copies: got %s, want "n0>zhangsan@im.test"`, got)
@@ -320,8 +320,8 @@ func TestDissolvedInOneBatch(t *testing.T) {
 		h.post("lisi/p", fmt.Sprintf(`{"msg_id":"n1","msg_type":"MTS-104","msg_from":"lisi","msg_to":%q,"body":[{"session_id":%q}]}`, id, id))
 	})
 	d, posts := h.sender.take()
-	if got := refusals(posts); got != "receipt error-009 receipt receipt" || len(d) != 3 {
-		t.Errorf("answers: got %s, copies %s, want receipt error-009 receipt receipt, 3 deliveries", got, copiesOf(d))
+	if got := refusals(posts); got != "acknowledgement error-009 acknowledgement acknowledgement" || len(d) != 3 {
+		t.Errorf("answers: got %s, copies %s, want acknowledgement error-009 acknowledgement acknowledgement, 3 deliveries", got, copiesOf(d))
 	}
 	h.offline("lisi/p")
 	rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10)

@@ -432,7 +432,7 @@ func refusals(posts []string) string {
 			code, _, _ := strings.Cut(rest, "<")
 			codes = append(codes, code)
 		} else {
-			codes = append(codes, "receipt")
+			codes = append(codes, "acknowledgement")
 		}
 	}
 	return strings.Join(codes, " ")

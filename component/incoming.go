@@ -27,7 +27,7 @@ type content struct {
 	signal   []byte   // a chat state or marker to pass on
 	ignore   bool     // nothing to do and nothing to answer
 	toUser   string   // local part of the address
-	targets  []string // of a revoke or receipt
+	targets  []string // of a revoke or a read receipt
 }
 
 // decode reads a message stanza, unless that was done before. Its errors are refusals.

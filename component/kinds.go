@@ -30,7 +30,7 @@ type Kind struct {
 
 	scope    scope
 	async    bool             // the sender's other devices get a copy with the subject ASYNC
-	confirm  bool             // deliveries ask for an XEP-0184 receipt
+	confirm  bool             // deliveries ask for a confirmation by XEP-0184
 	reads    bool             // the server acts on ids in the body objects
 	names    reference        // what the messages are whose ids the body names
 	class    store.Class      // of its own id; "" is store.ClassMessage

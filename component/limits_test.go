@@ -50,14 +50,14 @@ func TestRate(t *testing.T) {
 		codes = append(codes, refusals([]string{p}))
 	}
 	slices.Sort(codes)
-	if n := strings.Count(strings.Join(posts, ""), `type="wait"`); n != 2 || !slices.Contains(codes, "receipt") {
-		t.Errorf("answers: got %v, want the type wait twice, and a receipt", codes)
+	if n := strings.Count(strings.Join(posts, ""), `type="wait"`); n != 2 || !slices.Contains(codes, "acknowledgement") {
+		t.Errorf("answers: got %v, want the type wait twice, and an acknowledgement", codes)
 	}
 	h.clock.Move(500 * time.Millisecond) // one more
 	h.post("zhangsan/p", text("m5", "zhangsan", "lisi", "x"))
 	h.sync()
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("after half a second: got %s, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("after half a second: got %s, want acknowledgement", refusals(posts))
 	}
 }
 
@@ -105,7 +105,7 @@ func TestCopyTooLarge(t *testing.T) {
 	for id, c := range map[string]struct {
 		unknown string
 		want    string
-	}{"m1": {strings.Repeat(">", 100_000), "receipt"}, "m2": {strings.Repeat(">", 140_000), "error-012"}} {
+	}{"m1": {strings.Repeat(">", 100_000), "acknowledgement"}, "m2": {strings.Repeat(">", 140_000), "error-012"}} {
 		t.Run(fmt.Sprint(len(c.unknown), " characters"), func(t *testing.T) {
 			h.send("zhangsan/p", strings.Replace(text(id, "zhangsan", "lisi", "x"), "{", `{"new":"`+c.unknown+`",`, 1))
 			d, posts := h.sender.take()
@@ -146,8 +146,8 @@ func TestDrain(t *testing.T) {
 	close(end)
 	h.halt()
 	d, posts := h.sender.take()
-	if copiesOf(d) != "m1>lisi@im.test m2>lisi@im.test" || refusals(posts) != "receipt receipt" {
-		t.Errorf(`what was accepted: got %s, %s, want "m1>lisi@im.test m2>lisi@im.test", "receipt receipt"`, copiesOf(d), refusals(posts))
+	if copiesOf(d) != "m1>lisi@im.test m2>lisi@im.test" || refusals(posts) != "acknowledgement acknowledgement" {
+		t.Errorf(`what was accepted: got %s, %s, want "m1>lisi@im.test m2>lisi@im.test", "acknowledgement acknowledgement"`, copiesOf(d), refusals(posts))
 	}
 	h.run(nil)
 	if st := h.state(); st.Delivered < 1_600_000_000_000 || st.Settled != st.Delivered || st.Clock != st.Delivered {

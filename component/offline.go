@@ -156,7 +156,7 @@ func clearable(rows []store.OfflineMessage) int {
 	return len(rows)
 }
 
-// HasUnread says whether a user's queue holds anything but receipts.
+// HasUnread says whether a user's queue holds anything but read receipts.
 func (s *Service) HasUnread(ctx context.Context, user string) (bool, error) {
 	p, err := s.users.Canonical(ctx, user)
 	if err != nil {
@@ -269,7 +269,7 @@ func status(devices []presence.Device) string {
 }
 
 // Unread says for each conversation how many messages wait for a user's phone, the newest conversation first: rows of the
-// queue, and copies that no phone has confirmed yet. Receipts do not count, nor what they wrote themselves.
+// queue, and copies that no phone has confirmed yet. Read receipts do not count, nor what they wrote themselves.
 func (s *Service) Unread(ctx context.Context, user string) ([]store.Unread, error) {
 	p, err := s.users.Canonical(ctx, user)
 	if err != nil {

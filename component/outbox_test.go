@@ -150,7 +150,7 @@ func TestPushRetries(t *testing.T) {
 	if len(names) != 11 || len(slices.Compact(names)) != 1 {
 		t.Errorf("got names %q, want 11 that are the same", names)
 	}
-	h.settledAs("m1", "lisi sent")
+	h.wantPushes("m1", "lisi sent")
 	h.await("the good news", func() bool { return h.log.Count("pushes work again") == 1 })
 	if n := h.log.Count("pushes fail"); n != 1 {
 		t.Errorf("logged %d times, want 1", n)
@@ -185,7 +185,7 @@ func TestPushRefused(t *testing.T) {
 	h := startPushing(t, nil)
 	h.vendor.set(func(outbox.Note) (bool, error) { return false, errors.New("vendor: status 401") })
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
-	h.settledAs("m1", "lisi refused")
+	h.wantPushes("m1", "lisi refused")
 	h.vendor.set(nil)
 	h.vendor.mu.Lock()
 	h.vendor.name = func() error { return &outbox.Error{Err: errVendor, Wait: time.Minute} }
@@ -224,10 +224,10 @@ func TestPushWithdrawn(t *testing.T) {
 	if strings.Contains(got, "Zhangsan:hi") || strings.Count(got, "wangwu/cw") != 1 || !strings.Contains(got, "Zhangsan:ho") || !strings.Contains(got, "Zhangsan撤回了一条消息") {
 		t.Errorf("got calls\n%s\nwant wangwu/cw once, with \"Zhangsan:ho\" and Zhangsan撤回了一条消息, without \"Zhangsan:hi\"", got)
 	}
-	h.settledAs("read", "lisi withdrawn, wangwu sent")
-	h.settledAs("gone", "lisi withdrawn")
-	h.settledAs("kept", "lisi sent")
-	h.settledAs("v", "lisi sent")
+	h.wantPushes("read", "lisi withdrawn, wangwu sent")
+	h.wantPushes("gone", "lisi withdrawn")
+	h.wantPushes("kept", "lisi sent")
+	h.wantPushes("v", "lisi sent")
 }
 
 // After an hour a push is news no more.
@@ -237,7 +237,7 @@ func TestPushExpires(t *testing.T) {
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.asleep(pushFirstWait)
 	h.timers.move(pushLife + time.Millisecond)
-	h.settledAs("m1", "lisi expired")
+	h.wantPushes("m1", "lisi expired")
 	if got := h.pushCount(outbox.Expired); got != 1 {
 		t.Errorf("got %v counted, want 1", got)
 	}
@@ -264,15 +264,15 @@ func TestPushDeadRegistrations(t *testing.T) {
 	}
 	h.vendor.set(dead)
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
-	h.settledAs("m1", "lisi dead")
+	h.wantPushes("m1", "lisi dead")
 	h.send("zhangsan/p", text("m1b", "zhangsan", "lisi", "again"))
-	h.settledAs("m1b", "lisi dead")
+	h.wantPushes("m1b", "lisi dead")
 	if h.code("lisi") != "cl" || h.log.Count("another app's") != 1 {
 		t.Errorf("got code %q, want cl, not dropped although nothing ever went out, and another app's logged once: %s", h.code("lisi"), h.log.String())
 	}
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu")
 	h.send("zhangsan/p", groupText("m2", "zhangsan", group, "hi"))
-	h.settledAs("m2", "lisi dead, wangwu sent")
+	h.wantPushes("m2", "lisi dead, wangwu sent")
 	if h.code("lisi") != "" || h.code("wangwu") != "cw" {
 		t.Errorf(`got codes %q and %q, want "", "cw"`, h.code("lisi"), h.code("wangwu"))
 	}
@@ -300,14 +300,14 @@ func TestPushDeadForAnotherReason(t *testing.T) {
 	})
 	h.online("lisi/i[ios]")
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
-	h.settledAs("m1", "lisi unmeant")
+	h.wantPushes("m1", "lisi unmeant")
 	h.offline("lisi/i[ios]")
 	if h.code("lisi") != "cl" || h.log.Count("another app's") != 0 {
 		t.Errorf("got code %q, log %s, want cl, nothing of another app's", h.code("lisi"), h.log.String())
 	}
 	for _, id := range []string{"m2", "m3"} { // the second when something has gone out
 		h.send("zhangsan/p", text(id, "zhangsan", "lisi", "hi"))
-		h.settledAs(id, "lisi sent")
+		h.wantPushes(id, "lisi sent")
 	}
 	if h.code("lisi") != "cl" || h.code("wangwu") != "cw" {
 		t.Errorf("got codes %q and %q, want cl, cw", h.code("lisi"), h.code("wangwu"))
@@ -320,10 +320,10 @@ func TestPushDeadInTheSource(t *testing.T) {
 	h := startPushingOf(t, from, func(c *Config) { c.Directory = directory.Config{Interval: time.Hour, MaxRemove: 100} })
 	from.failing(store.ErrUnavailable)
 	h.send("zhangsan/p", text("m1", "zhangsan", "wangwu", "hi"))
-	h.settledAs("m1", "wangwu sent")
+	h.wantPushes("m1", "wangwu sent")
 	h.vendor.set(func(n outbox.Note) (bool, error) { return false, &outbox.Error{Err: errVendor, Dead: []string{"cl"}} })
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "hi"))
-	h.settledAs("m2", "lisi dead")
+	h.wantPushes("m2", "lisi dead")
 	if h.code("lisi") != "cl" {
 		t.Errorf("got code %q, want cl: the source still has it", h.code("lisi"))
 	}
@@ -332,7 +332,7 @@ func TestPushDeadInTheSource(t *testing.T) {
 	}
 	from.failing(nil)
 	h.send("zhangsan/p", text("m3", "zhangsan", "lisi", "hi"))
-	h.settledAs("m3", "lisi dead")
+	h.wantPushes("m3", "lisi dead")
 	if h.code("lisi") != "" || from.take() != "dead cl" {
 		t.Errorf(`got code %q, want it dropped, and the source told "dead cl"`, h.code("lisi"))
 	}
@@ -439,20 +439,20 @@ func TestPushToMany(t *testing.T) {
 	}
 }
 
-// A message sent again, as clients do that got no receipt, is one push.
+// A message sent again, as clients do that got no acknowledgement, is one push.
 func TestPushOfRepeatedMessage(t *testing.T) {
 	h := startPushing(t, nil)
 	for range 3 {
 		h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	}
 	h.sent("MTT-000 [] Zhangsan:hi -> lisi/cl")
-	h.settledAs("m1", "lisi sent")
+	h.wantPushes("m1", "lisi sent")
 	h.halt()
 	h.run(nil)
 	h.Up()
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "hi"))
 	h.sent()
-	h.settledAs("m1", "lisi sent")
+	h.wantPushes("m1", "lisi sent")
 }
 
 // The longest names there are keep no message from being stored.
@@ -490,7 +490,7 @@ func TestPushSplit(t *testing.T) {
 	})
 	group := h.makeGroup("zhangsan", "zhangsan", "lisi", "wangwu", "zhaoliu")
 	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
-	h.settledAs("m1", "lisi sent, wangwu sent, zhaoliu refused")
+	h.wantPushes("m1", "lisi sent, wangwu sent, zhaoliu refused")
 	if names := h.vendor.names(); len(names) > 5 || len(slices.Compact(slices.Sorted(slices.Values(names)))) != len(names) {
 		t.Errorf("got calls %q, want at most 5, each of another name", names)
 	}
@@ -514,7 +514,7 @@ func TestPushSplit(t *testing.T) {
 	h.vendor.mu.Unlock()
 	// The worker may not sleep yet: its timer would then begin after the move.
 	h.await("the repeated part", func() bool { h.timers.move(pushFirstWait); return h.waitingRows() == 0 })
-	h.settledAs("m2", "lisi sent, wangwu sent, zhaoliu sent")
+	h.wantPushes("m2", "lisi sent, wangwu sent, zhaoliu sent")
 	if got := h.vendor.take(); len(got) != 1 || !strings.HasSuffix(got[0], "-> wangwu/cw") {
 		t.Errorf(`got %q repeated, want one call, to wangwu/cw`, got)
 	}
@@ -533,7 +533,7 @@ func TestPushSpacing(t *testing.T) {
 	h.sync()
 	h.send("zhangsan/p", revoke) // clients do name revokes like messages
 	h.sent()
-	h.settledAs("m1", "lisi repeated, lisi sent")
+	h.wantPushes("m1", "lisi repeated, lisi sent")
 	h.timers.move(time.Second)
 	h.send("zhangsan/p", strings.Replace(revoke, `"MTT-101"`, `"MTS-101"`, 1))
 	h.send("lisi/p", strings.NewReplacer(`"m1"`, `"m2"`).Replace(text("m1", "lisi", "zhangsan", "hi")))
@@ -566,7 +566,7 @@ func TestPushSurvivesTheProcess(t *testing.T) {
 	if got := h.vendor.names(); !slices.Equal(got, first) {
 		t.Errorf("repeated: got %q, want %q", got, first)
 	}
-	h.settledAs("m1", "lisi sent")
+	h.wantPushes("m1", "lisi sent")
 }
 
 // A stop does not wait for a vendor that hangs, and what hung is sent again.
@@ -606,8 +606,8 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	})
 	h.send("zhangsan/p", groupText("m1", "zhangsan", group, "hi"))
 	deliveries, posts := h.sender.take()
-	if addresses(deliveries, "m1") == "" || refusals(posts) != "receipt" {
-		t.Errorf("got m1 delivered to %q, answers %q, want it delivered, a receipt", addresses(deliveries, "m1"), posts)
+	if addresses(deliveries, "m1") == "" || refusals(posts) != "acknowledgement" {
+		t.Errorf("got m1 delivered to %q, answers %q, want it delivered, an acknowledgement", addresses(deliveries, "m1"), posts)
 	}
 	if got := h.pushCount(outbox.Unwritten); got != 1 {
 		t.Errorf("got %v counted, want 1", got)
@@ -629,7 +629,7 @@ func TestPushNeverFailsADelivery(t *testing.T) {
 	h.Up()
 	h.sync()
 	h.send("zhangsan/p", groupText("m4", "zhangsan", group, "hi"))
-	h.settledAs("m4", "lisi sent, wangwu sent")
+	h.wantPushes("m4", "lisi sent, wangwu sent")
 }
 
 // Rows are kept for a day, those of a channel that is switched off not at all.

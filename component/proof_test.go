@@ -327,7 +327,7 @@ func TestUnansweredPing(t *testing.T) {
 	if got := h.queue("lisi") + "; " + h.queue("wangwu"); got != "m1/0; " {
 		t.Errorf(`queues: got %q, want "m1/0; "`, got)
 	}
-	// The one that has never answered is asked for receipts now, and seldom pinged.
+	// The one that has never answered is asked to confirm by XEP-0184 now, and seldom pinged.
 	h.sender.take()
 	for i := range 3 {
 		h.send("zhangsan/p", text(fmt.Sprint("n", i), "zhangsan", "wangwu", "x"))
@@ -337,17 +337,17 @@ func TestUnansweredPing(t *testing.T) {
 	}
 	d, _ := h.sender.take()
 	if !requests(d, "n0", "wangwu@"+testServer+"/p") {
-		t.Error("a phone that answers no pings: got no request of a receipt, want one")
+		t.Error("a phone that answers no pings: got no <request/>, want one")
 	}
 	// It answers late: it does answer.
 	h.answerPing("wangwu/p", late[1], pong)
 	h.send("zhangsan/p", text("n3", "zhangsan", "wangwu", "x"))
 	if d, _ := h.sender.take(); requests(d, "n3", "wangwu@"+testServer+"/p") {
-		t.Error("a phone that answers pings: got a request of a receipt, want none")
+		t.Error("a phone that answers pings: got a <request/>, want none")
 	}
 }
 
-// requests says whether the copy for an address asks for a receipt.
+// requests says whether the copy for an address asks for a confirmation (XEP-0184).
 func requests(list []stanza.Delivery, id, jid string) bool {
 	for _, d := range list {
 		for _, to := range d.To {
@@ -532,7 +532,7 @@ func TestFirstAnswer(t *testing.T) {
 	h.send("zhangsan/p", text("m2", "zhangsan", "lisi", "x"))
 	ids, _ := h.pinged()
 	if d, _ := h.sender.take(); !requests(d, "m1", "lisi@"+testServer+"/p") {
-		t.Error("a phone of which nothing is known: got no request of a receipt, want one")
+		t.Error("a phone of which nothing is known: got no <request/>, want one")
 	}
 	h.answerPing("lisi/p", ids[1], pong)
 	h.clock.Move(h.cfg.Grace)
@@ -570,7 +570,7 @@ func TestLooseIDs(t *testing.T) {
 	h.clock.Move(time.Second)
 	h.snapshot()
 	h.send("wangwu/p", forged)
-	h.online("lisi/p") // it gets what came after the last look: the receipt
+	h.online("lisi/p") // it gets what came after the last look: the read receipt
 	ids, behind := h.pinged()
 	for _, id := range ids {
 		h.answerPing("lisi/p", id, pong)

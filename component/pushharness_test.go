@@ -284,8 +284,8 @@ func (p *pushHarness) code(user string) string {
 	return found[user].PushCode
 }
 
-// settledAs waits until a message's pushes have these outcomes.
-func (p *pushHarness) settledAs(msgID, want string) {
+// wantPushes waits until a message's pushes have these outcomes.
+func (p *pushHarness) wantPushes(msgID, want string) {
 	p.t.Helper()
 	p.drained()
 	if got := p.outcomes(msgID); got != want {

@@ -14,7 +14,7 @@ func TestOneReading(t *testing.T) {
 	g1, g2 := h.makeGroup("15748", "15748", "lisi"), h.makeGroup("lisi", "lisi")
 	chat := func(fields string) string { return `{"msg_type":"MTT-000",` + fields + `}` }
 	for name, c := range map[string]struct{ env, want string }{
-		"a number":          {chat(`"msg_id":1,"msg_from":15748,"msg_to":5,"body":[]`), "receipt"},
+		"a number":          {chat(`"msg_id":1,"msg_from":15748,"msg_to":5,"body":[]`), "acknowledgement"},
 		"with a fraction":   {chat(`"msg_id":"a","msg_from":15748.0,"msg_to":"lisi","body":[]`), "error-005"},
 		"with an exponent":  {chat(`"msg_id":"a","msg_from":"15748","msg_to":1e3,"body":[]`), "error-005"},
 		"too long to count": {chat(`"msg_id":9007199254740993,"msg_from":"15748","msg_to":"lisi","body":[]`), "error-005"},
@@ -28,9 +28,9 @@ func TestOneReading(t *testing.T) {
 		"a control":         {chat(`"msg_id":"a\nb","msg_from":"15748","msg_to":"lisi","body":[]`), "error-005"},
 		"a control inside":  {`{"msg_id":"a","msg_type":"MTT-100","msg_from":"15748","msg_to":"lisi","body":[{"msg_id":"a\u0000"}]}`, "error-005"},
 		"two groups":        {`{"msg_id":"a","msg_type":"MTS-000","msg_from":"15748","msg_to":"` + g2 + `","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "error-006"},
-		"their own id":      {`{"msg_id":"b","msg_type":"MTS-000","msg_from":"15748","msg_to":"15748","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "receipt"},
-		"no group's id":     {`{"msg_id":"c","msg_type":"MTS-000","msg_from":"15748","msg_to":"undefined","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "receipt"},
-		"a receipt's":       {`{"msg_id":"d","msg_type":"MTS-100","msg_from":"15748","msg_to":"lisi","body":[{"session_id":"` + g1 + `","msg_id":"m"}]}`, "receipt"},
+		"their own id":      {`{"msg_id":"b","msg_type":"MTS-000","msg_from":"15748","msg_to":"15748","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "acknowledgement"},
+		"no group's id":     {`{"msg_id":"c","msg_type":"MTS-000","msg_from":"15748","msg_to":"undefined","body":[{"session_id":"` + g1 + `","text":"x"}]}`, "acknowledgement"},
+		"a receipt's":       {`{"msg_id":"d","msg_type":"MTS-100","msg_from":"15748","msg_to":"lisi","body":[{"session_id":"` + g1 + `","msg_id":"m"}]}`, "acknowledgement"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.send("15748/p", c.env)
@@ -45,15 +45,15 @@ func TestOneReading(t *testing.T) {
 		return `{"msg_id":"` + id + `","encrypt":"1","msg_type":"MTS-000","msg_from":"15748","msg_to":"` + to + `","body":` + body + `}`
 	}
 	for name, c := range map[string]struct{ env, want string }{
-		"as it should":       {opaque("o1", g1, `"H4sIAAA="`), "receipt"},
-		"their own id":       {opaque("o2", "15748", `"H4sIAAA="`), "receipt"},
+		"as it should":       {opaque("o1", g1, `"H4sIAAA="`), "acknowledgement"},
+		"their own id":       {opaque("o2", "15748", `"H4sIAAA="`), "acknowledgement"},
 		"another in msg_to":  {opaque("o3", g2, `"H4sIAAA="`), "error-006"},
 		"another in a body":  {opaque("o4", g1, `[{"session_id":"`+g2+`"}]`), "error-006"},
 		"in a body's string": {opaque("o5", g1, `"[{session_id:'`+g2+`'}]"`), "error-006"},
 		"in an object":       {opaque("o6", g1, `{"session_id":"`+g2+`"}`), "error-006"},
 		"in the second":      {opaque("o7", g1, `[{"session_id":"`+g1+`"},{"session_id":"`+g2+`"}]`), "error-006"},
 		"twice":              {opaque("o8", g1, `[{"session_id":"`+g1+`","session_id":"`+g2+`"}]`), "error-005"},
-		"the same":           {opaque("o9", g1, `[{"session_id":"`+g1+`"}]`), "receipt"},
+		"the same":           {opaque("o9", g1, `[{"session_id":"`+g1+`"}]`), "acknowledgement"},
 	} {
 		t.Run("opaque, "+name, func(t *testing.T) {
 			h.sendRaw("15748/p", g1+"@"+testComponent, `<tlim xmlns="im.itonglian.com" ack="1"/><body>`+string(stanza.AppendEscaped(nil, c.env))+"</body>")
@@ -82,8 +82,8 @@ func TestStrictForm(t *testing.T) {
 			h.rec.take()
 			h.send("zhangsan/p", c.env)
 			d, posts := h.sender.take()
-			if refusals(posts) != "receipt" || len(d) == 0 {
-				t.Fatalf("got %v, want a receipt, a delivery", posts)
+			if refusals(posts) != "acknowledgement" || len(d) == 0 {
+				t.Fatalf("got %v, want an acknowledgement, a delivery", posts)
 			}
 			if want := "<body>" + string(stanza.AppendEscaped(nil, c.text)) + "</body>"; !strings.HasPrefix(string(d[0].Payload), want) {
 				t.Errorf("it goes on as %s\nwant %s", d[0].Payload, want)
@@ -93,9 +93,9 @@ func TestStrictForm(t *testing.T) {
 					t.Errorf("got %s stored, want %s", change.Message.Body, c.body)
 				}
 			}
-			h.send("zhangsan/p", c.env) // again, as a client without a receipt does
-			if d, posts := h.sender.take(); refusals(posts) != "receipt" || addresses(d, id) != "" {
-				t.Errorf(`again: got %v, %v, want a receipt, no delivery`, posts, d)
+			h.send("zhangsan/p", c.env) // again, as a client without an acknowledgement does
+			if d, posts := h.sender.take(); refusals(posts) != "acknowledgement" || addresses(d, id) != "" {
+				t.Errorf(`again: got %v, %v, want an acknowledgement, no delivery`, posts, d)
 			}
 		})
 	}

@@ -312,8 +312,8 @@ func TestLegacyTables(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", env, refusals(posts), want)
 		}
 	}
-	send(text("m1", "zhangsan", "lisi", "x"), "receipt")
-	send(text("m3", "zhangsan", "lisi", "of the future"), "receipt")
+	send(text("m1", "zhangsan", "lisi", "x"), "acknowledgement")
+	send(text("m3", "zhangsan", "lisi", "of the future"), "acknowledgement")
 	if c := h.rec.take(); len(c) != 0 {
 		t.Errorf("stored a second time: got %+v, want none", c)
 	}
@@ -324,11 +324,11 @@ func TestLegacyTables(t *testing.T) {
 	if _, posts := h.sender.take(); refusals(posts) != string(protocol.IDConflict) {
 		t.Errorf("another sender: got %s, want %s", refusals(posts), string(protocol.IDConflict))
 	}
-	send(groupText("m2", "zhangsan", "G", "x"), "receipt")
-	send(text("new", "zhangsan", "lisi", "x"), "receipt")
-	send(strings.Replace(text("v1", "zhangsan", "lisi", ""), `MTT-000`, "MTT-101", 1), "receipt") // names nothing
+	send(groupText("m2", "zhangsan", "G", "x"), "acknowledgement")
+	send(text("new", "zhangsan", "lisi", "x"), "acknowledgement")
+	send(strings.Replace(text("v1", "zhangsan", "lisi", ""), `MTT-000`, "MTT-101", 1), "acknowledgement") // names nothing
 	// One id in two conversations, as old data may hold it: each is revoked where it belongs.
-	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "receipt")
+	send(`{"msg_id":"v2","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m4"}]}`, "acknowledgement")
 	rows, err := h.db.MessagesByID(t.Context(), []string{"m4"})
 	if err != nil || len(rows["m4"]) != 1 || rows["m4"][0].To != "wangwu" {
 		t.Errorf("left of m4: got %v, %v, want the one to wangwu", rows, err)
@@ -346,8 +346,8 @@ func TestLegacyTables(t *testing.T) {
 		t.Errorf("receipts of what is not there: got %v, %v, want 1, of zhangsan", read, err)
 	}
 	// A revoke under the id of its message is no second message of that id.
-	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "receipt")
-	send(text("m6", "zhangsan", "lisi", "x"), "receipt")
+	send(`{"msg_id":"m6","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m6"}]}`, "acknowledgement")
+	send(text("m6", "zhangsan", "lisi", "x"), "acknowledgement")
 	if rows, err := h.db.MessagesByID(t.Context(), []string{"m6"}); err != nil || len(rows["m6"]) != 1 || rows["m6"][0].Type != "MTT-101" {
 		t.Errorf("left of m6: got %v, %v, want the one of the type MTT-101", rows, err)
 	}

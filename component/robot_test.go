@@ -221,7 +221,7 @@ func TestRobotRate(t *testing.T) {
 	wants(t, "beyond the rate, to somebody who would have to be looked up", err, protocol.TryLater)
 	h.rec.set(func(r *recordingStore) { r.users = nil })
 	h.send("zhangsan/p", text("z1", "zhangsan", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
 		t.Errorf("another sender: got %v, want an acknowledgement", posts)
 	}
 	h.clock.Move(time.Second)

@@ -238,7 +238,7 @@ func (s *simLink) Post(b []byte) bool {
 		return false
 	}
 	s.posts = append(s.posts, string(b))
-	for _, entry := range simReceipt(string(b)) {
+	for _, entry := range simAcknowledged(string(b)) {
 		if !s.m.disk.has(entry[0]) {
 			s.faults = append(s.faults, fmt.Sprintf("got %s acknowledged before it was committed, want it after", entry[0]))
 		}
@@ -252,8 +252,8 @@ func (s *simLink) done() (list []simCopy) {
 	return list
 }
 
-// simReceipt reads msg_id and msg_time of the entries of an acknowledgement.
-func simReceipt(post string) (list [][2]string) {
+// simAcknowledged reads msg_id and msg_time of the entries of an acknowledgement.
+func simAcknowledged(post string) (list [][2]string) {
 	st, err := stanza.Parse([]byte(post))
 	if err != nil {
 		return nil

@@ -76,10 +76,10 @@ const (
 type simEntry struct {
 	state              simState
 	status             int
-	confirmable        bool // phones may confirm it by receipts
+	confirmable        bool // phones may confirm it by XEP-0184
 	settles            simSettling
 	sent               time.Time
-	at                 string // msg_time, "" for receipts
+	at                 string // msg_time, "" for read receipts
 	fresh              bool   // became a row in this step
 	old                bool   // it was in the queue before this step
 	asked              []*simPing
@@ -382,7 +382,7 @@ func (s *simulation) crashed() {
 			}
 			if e.state == simUnconfirmed || e.state == simRow && e.fresh {
 				e.state, e.status = simRow, simAnyStatus
-				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had a receipt for it
+				if strings.HasPrefix(id, "c") { // it was nowhere else, and nobody had an acknowledgement of it
 					e.state = simPerhaps
 				}
 			}
@@ -544,7 +544,7 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 	}
 	posts := s.posts
 	refused := map[string]protocol.Code{}
-	receipts := map[string]map[string]string{} // device, msg_id
+	ackTimes := map[string]map[string]string{} // device, msg_id
 	for _, p := range posts {
 		st, err := stanza.Parse([]byte(p))
 		if err != nil {
@@ -556,21 +556,21 @@ func (s *simulation) settleWith(items []*simItem, hook *simHook) {
 			continue
 		}
 		var acknowledged []string
-		for _, entry := range simReceipt(p) {
-			if receipts[st.To] == nil {
-				receipts[st.To] = map[string]string{}
+		for _, entry := range simAcknowledged(p) {
+			if ackTimes[st.To] == nil {
+				ackTimes[st.To] = map[string]string{}
 			}
 			if slices.Contains(acknowledged, entry[0]) {
 				s.fault("got %s twice in an acknowledgement, want it once", entry[0])
 			}
 			acknowledged = append(acknowledged, entry[0])
-			receipts[st.To][entry[0]] = entry[1]
+			ackTimes[st.To][entry[0]] = entry[1]
 		}
 	}
 	for i, it := range items {
 		code, r, apply := s.judge(it)
 		answer, key := refused[fmt.Sprintf("s%d", it.n)], store.IDKey{MsgID: it.id, Class: it.class()}
-		at := receipts[it.from.full()][it.id]
+		at := ackTimes[it.from.full()][it.id]
 		committed := s.timeOf(key)
 		name := fmt.Sprintf("s%d %s", it.n, it.id)
 		isNew := code == "" && r == nil && it.stored()
@@ -744,7 +744,7 @@ func (s *simulation) ordered() {
 	}
 }
 
-// judge says what PROTOCOL.md wants of a message: an error, or a receipt again (of the message returned), or what it does.
+// judge says what PROTOCOL.md wants of a message: an error, or an acknowledgement again (of the message returned), or what it does.
 func (s *simulation) judge(it *simItem) (protocol.Code, *simMessage, func(at string)) {
 	sender, g := it.from.user, it.group
 	conversation := simPair(sender, it.to)
@@ -921,7 +921,7 @@ func (s *simulation) judgeRead(it *simItem) (protocol.Code, *simMessage, func(st
 		r := s.ids[store.IDKey{MsgID: id, Class: store.ClassMessage}]
 		here := r != nil && (it.group == nil && r.To == sender || it.group != nil && r.SessionID == it.group.id)
 		switch {
-		case r == nil || r.revoked || !r.row: // it is not in the history, and gets no receipt
+		case r == nil || r.revoked || !r.row: // it is not in the history, and gets no acknowledgement
 			unknown++
 		case r.From == sender:
 			own++

@@ -53,8 +53,8 @@ func TestDisguised(t *testing.T) {
 	for _, local := range []string{"李四", "élodie", "иван"} { // accounts as they are everywhere
 		t.Run(local, func(t *testing.T) {
 			h.send(local+"/手机", text("from "+local, local, "wangwu", "x"))
-			if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-				t.Errorf("got %s, want receipt", refusals(posts))
+			if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+				t.Errorf("got %s, want acknowledgement", refusals(posts))
 			}
 		})
 	}

@@ -43,13 +43,13 @@ func TestLostCommit(t *testing.T) {
 			h.lostAnswer(happens)
 			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 			d, posts := h.sender.take()
-			if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "receipt") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
-				t.Errorf("got deliveries %s, answers %s, want m1 and a receipt if the COMMIT happened, else nothing and %s", copiesOf(d), refusals(posts), protocol.TryLater)
+			if happens && (copiesOf(d) != "m1>lisi@im.test" || refusals(posts) != "acknowledgement") || !happens && (len(d) != 0 || refusals(posts) != string(protocol.TryLater)) {
+				t.Errorf("got deliveries %s, answers %s, want m1 and an acknowledgement if the COMMIT happened, else nothing and %s", copiesOf(d), refusals(posts), protocol.TryLater)
 			}
 			h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
 			d, posts = h.sender.take()
-			if refusals(posts) != "receipt" || (len(d) == 0) != happens {
-				t.Errorf("the retry: got deliveries %s, answers %s, want a receipt, and deliveries if the COMMIT did not happen", copiesOf(d), refusals(posts))
+			if refusals(posts) != "acknowledgement" || (len(d) == 0) != happens {
+				t.Errorf("the retry: got deliveries %s, answers %s, want an acknowledgement, and deliveries if the COMMIT did not happen", copiesOf(d), refusals(posts))
 			}
 			if err := h.Ready(); err != nil {
 				t.Errorf("Ready: got %v, want no error", err)
@@ -93,8 +93,8 @@ func TestLostCommitWhileAway(t *testing.T) {
 	h.sender.await(1)
 	h.sync()
 	d, posts = h.sender.take()
-	if !strings.HasPrefix(copiesOf(d), "m1>") || refusals(posts) != "receipt" {
-		t.Errorf(`once it is known: got %s, %s, want m1 first, a receipt`, copiesOf(d), refusals(posts))
+	if !strings.HasPrefix(copiesOf(d), "m1>") || refusals(posts) != "acknowledgement" {
+		t.Errorf(`once it is known: got %s, %s, want m1 first, an acknowledgement`, copiesOf(d), refusals(posts))
 	}
 }
 
@@ -120,7 +120,7 @@ func TestStopWhileAway(t *testing.T) {
 	if err := h.db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// It had happened: the next start delivers it, and the retry gets its receipt.
+	// It had happened: the next start delivers it, and the retry gets its acknowledgement.
 	h.run(nil)
 	h.arrive("lisi/p")
 	h.Up()
@@ -129,8 +129,8 @@ func TestStopWhileAway(t *testing.T) {
 		t.Errorf(`after the restart: got %s, want "m1>lisi@im.test/p"`, copiesOf(d))
 	}
 	h.send("zhangsan/p", text("m1", "zhangsan", "lisi", "x"))
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the retry: got %s, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("the retry: got %s, want acknowledgement", refusals(posts))
 	}
 }
 
@@ -202,8 +202,8 @@ func TestGuiltyRevoke(t *testing.T) {
 		h.post("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
 		h.post("zhangsan/p", text("m2", "zhangsan", "lisi", "poison"))
 	})
-	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), "error-012") || !strings.Contains(refusals(posts), "receipt") {
-		t.Fatalf("answers: got %s, want error-012 and receipt among them", refusals(posts))
+	if _, posts := h.sender.take(); !strings.Contains(refusals(posts), "error-012") || !strings.Contains(refusals(posts), "acknowledgement") {
+		t.Fatalf("answers: got %s, want error-012 and acknowledgement among them", refusals(posts))
 	}
 	before := h.state().Clock
 	h.clock.Move(h.cfg.Grace)
@@ -301,7 +301,7 @@ func TestRefusedForNothing(t *testing.T) {
 				h.post("zhangsan/p", fmt.Sprintf(`{"msg_id":"d1","msg_type":"MTS-107","msg_from":"zhangsan","msg_to":%q,"body":[{"session_id":%q}]}`, group, group))
 				h.post("lisi/p", groupText("m1", "lisi", group, "x"))
 			})
-			want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 receipt"}[name]
+			want := map[string]string{"away": "error-013 error-013", "unstorable": "error-012 acknowledgement"}[name]
 			if _, posts := h.sender.take(); refusals(posts) != want {
 				t.Errorf("got %s, want %s", refusals(posts), want)
 			}

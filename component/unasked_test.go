@@ -31,13 +31,13 @@ func gauges(t *testing.T, reg *prometheus.Registry, name string) string {
 	return strings.Join(list, ", ")
 }
 
-// silently lets a device send an envelope without asking for a receipt.
+// silently lets a device send an envelope without asking for an acknowledgement.
 func (h *harness) silently(device, envelope string) {
 	h.t.Helper()
 	h.sendRaw(device, testComponent, "<tlim xmlns=\"im.itonglian.com\"/><body>"+envelope+"</body>")
 }
 
-// TestUnasked: whose client never asks for receipts is counted, once its messages are stored.
+// TestUnasked: whose client never asks for acknowledgements is counted, once its messages are stored.
 func TestUnasked(t *testing.T) {
 	h := newHarness(t)
 	h.metered = prometheus.NewRegistry()

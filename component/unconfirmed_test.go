@@ -96,8 +96,8 @@ func TestRevokedWhileWaiting(t *testing.T) {
 	h.sync() // m1 waits to be written
 	h.sender.take()
 	h.send("zhangsan/p", `{"msg_id":"v1","msg_type":"MTT-101","msg_from":"zhangsan","msg_to":"lisi","body":[{"msg_id":"m1"}]}`)
-	if _, posts := h.sender.take(); refusals(posts) != "receipt" {
-		t.Errorf("the revoke: got %s, want receipt", refusals(posts))
+	if _, posts := h.sender.take(); refusals(posts) != "acknowledgement" {
+		t.Errorf("the revoke: got %s, want acknowledgement", refusals(posts))
 	}
 	h.rec.failWhen(nil)
 	h.clock.Move(h.cfg.Grace)

@@ -146,7 +146,7 @@ func (a *App) Start(ctx context.Context) error {
 	a.role = role
 	a.parts.Store(true)
 
-	// 4. the turn of this process. It tells that it lives from the moment in which it leads.
+	// 4. the term of this process. It tells that it lives from the moment in which it leads.
 	a.start(part{name: "look at the standby", run: role.Look})
 	a.start(part{name: "heartbeat", run: role.Run, drain: role.Release}) // when all else has ended, another process may lead
 	if a.cfg.Standby.Enabled {

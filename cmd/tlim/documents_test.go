@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -138,7 +139,13 @@ func lost(t *testing.T, folder, text string) (names []string) {
 	return names
 }
 
-// component/README.md names files and functions that are there, and every package.
+// maxReadmeLines and maxReadmeColumns are two pages: who changes component reads its README to the end.
+const (
+	maxReadmeLines   = 126
+	maxReadmeColumns = 140
+)
+
+// component/README.md names files and functions that are there, and every package, on two pages.
 func TestComponentReadmeLeadsToTheCode(t *testing.T) {
 	const folder = "../../component"
 	text := readDocument(t, "component/README.md")
@@ -150,6 +157,15 @@ func TestComponentReadmeLeadsToTheCode(t *testing.T) {
 	}
 	if got, want := lost(t, folder, "`nothing.go`; `revoke.go`, `decision.nothing`; `revoke.go`, `revoke`"), []string{"nothing.go", "revoke.go decision.nothing"}; !slices.Equal(got, want) {
 		t.Errorf("of a made-up text: got %q, want %q", got, want)
+	}
+	lines := strings.Split(text, "\n")
+	if n := len(lines); n > maxReadmeLines {
+		t.Errorf("component/README.md: got %d lines, want at most %d", n, maxReadmeLines)
+	}
+	for n, line := range lines {
+		if columns := utf8.RuneCountInString(line); columns > maxReadmeColumns {
+			t.Errorf("component/README.md, line %d: got %d columns, want at most %d", n+1, columns, maxReadmeColumns)
+		}
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"tlim/store"
 )
 
-// solo are events of one conversation that are sent one by one, apart from all others, because the receiver refused a call in which they were: so
+// solo are events of one conversation that are sent one by one, apart from all others, because the receiver refused a request in which they were: so
 // what it costs that it refuses one of them, or takes 15 s for that, is paid by this conversation.
 type solo struct {
 	rows  []store.Event
@@ -30,10 +30,10 @@ func (e *Events) repeat(row store.Event) {
 	}
 }
 
-// suspect queues the events of a call, those of each conversation by themselves.
-func (e *Events) suspect(call []store.Event) {
+// suspect queues the events of a request, those of each conversation by themselves.
+func (e *Events) suspect(request []store.Event) {
 	of := map[string]*solo{}
-	for _, row := range call {
+	for _, row := range request {
 		s := of[row.Conversation]
 		if s == nil {
 			s = &solo{}
@@ -42,7 +42,7 @@ func (e *Events) suspect(call []store.Event) {
 		}
 		s.rows = append(s.rows, row)
 	}
-	e.suspects += len(call)
+	e.suspects += len(request)
 }
 
 // launch sends what is queued, while there is room. A receiver that takes nothing gets one at a time.
@@ -68,8 +68,8 @@ func (e *Events) sendApart(ctx context.Context, s *solo) result {
 	return result{solo: s, taken: len(s.rows)}
 }
 
-// settle writes down what became of a solo; its conversation goes on.
-func (e *Events) settle(ctx context.Context, r result) {
+// outcome writes down what became of a solo; its conversation goes on.
+func (e *Events) outcome(ctx context.Context, r result) {
 	conversation := r.rows[0].Conversation
 	e.running--
 	if r.again {

@@ -30,7 +30,7 @@ func TestARefusedEventIsTriedApart(t *testing.T) {
 		s.say("a", "c")
 		s.passes(1)
 	}
-	s.is("calls in which it stood in others' way", fmt.Sprint(together), "1")
+	s.is("requests in which it stood in others' way", fmt.Sprint(together), "1")
 }
 
 // A receiver that answers one event with 503 for ever, and takes all others, is not away.
@@ -53,7 +53,7 @@ func TestOneEventThatIsAnsweredLater(t *testing.T) {
 	s.is("waiting", fmt.Sprint(s.count(false)), "0")
 }
 
-// An event on which the receiver hangs costs others the one call in which it was, and nothing later: they are told meanwhile. A stop ends it.
+// An event on which the receiver hangs costs others the one request in which it was, and nothing later: they are told meanwhile. A stop ends it.
 func TestAnEventOnWhichTheReceiverHangs(t *testing.T) {
 	s := newSite(t)
 	hanging, hang := make(chan struct{}, 1), make(chan struct{})
@@ -76,14 +76,14 @@ func TestAnEventOnWhichTheReceiverHangs(t *testing.T) {
 	s.Events.pass(ctx)
 	<-hanging
 	for s.running > 1 { // a and c
-		s.settle(ctx, <-s.done)
+		s.outcome(ctx, <-s.done)
 	}
 	s.is("taken around it", sorted(s.took()), "m1 m3")
 	s.say("d", "b", "c")
 	s.Events.pass(ctx)
 	s.is("taken while it hangs, but for its own conversation", s.took(), "m4 m6")
 	close(hang)
-	s.settle(ctx, <-s.done)
+	s.outcome(ctx, <-s.done)
 	s.is("tries", fmt.Sprint(s.first().Tries), "1")
 
 	// It is due again, and the process is stopped.

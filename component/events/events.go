@@ -16,25 +16,25 @@ import (
 )
 
 const (
-	maxCall      = 100     // events of one call
-	maxCallBytes = 1 << 20 // of their bodies, but for a single one
-	pageRows     = 500
-	maxPages     = 20   // of one pass
-	maxTries     = 12   // of an event alone, while others are taken: some 45 minutes
-	broken       = 3    // failures one after another that are the receiver's fault and no event's
-	maxApart     = 4    // conversations whose events are sent one by one at the same time, apart from all others
-	maxRepeats   = 16   // of these that were refused before and are in memory; more are read when one of them is through
-	maxSuspects  = 1000 // events of refused calls that are in memory: while there are more nothing else is sent
-	minRetryWait = 2 * time.Second
-	maxRetryWait = 10 * time.Minute // of an event
-	maxPause     = time.Minute      // of all events
-	maxAskedWait = 15 * time.Minute // whatever a receiver asks for
-	storeWait    = 2 * time.Second
-	rowPause     = 200 * time.Microsecond // ten times what it takes to read a row that waits for a repetition
-	sweepPeriod  = time.Minute
-	sweepRows    = 500
-	slack        = 1000            // by how much the bound may be passed until the next sweep
-	lastWrite    = 3 * time.Second // for writing down what was taken when the process stops
+	maxRequest      = 100     // events of one request
+	maxRequestBytes = 1 << 20 // of their bodies, but for a single one
+	pageRows        = 500
+	maxPages        = 20   // of one pass
+	maxTries        = 12   // of an event alone, while others are taken: some 45 minutes
+	broken          = 3    // failures one after another that are the receiver's fault and no event's
+	maxApart        = 4    // conversations whose events are sent one by one at the same time, apart from all others
+	maxRepeats      = 16   // of these that were refused before and are in memory; more are read when one of them is through
+	maxSuspects     = 1000 // events of refused requests that are in memory: while there are more nothing else is sent
+	minRetryWait    = 2 * time.Second
+	maxRetryWait    = 10 * time.Minute // of an event
+	maxPause        = time.Minute      // of all events
+	maxAskedWait    = 15 * time.Minute // whatever a receiver asks for
+	storeWait       = 2 * time.Second
+	rowPause        = 200 * time.Microsecond // ten times what it takes to read a row that waits for a repetition
+	sweepPeriod     = time.Minute
+	sweepRows       = 500
+	slack           = 1000            // by how much the bound may be passed until the next sweep
+	lastWrite       = 3 * time.Second // for writing down what was taken when the process stops
 )
 
 // What became of an event, as the metric has it.
@@ -55,12 +55,12 @@ type Store interface {
 	DeleteDeadEvents(ctx context.Context, epoch, before int64, limit int) (int, error)
 }
 
-// Poster makes one call. It is safe for concurrent use, and returns when ctx ends. Its error is a *[Failure], which names no secret.
+// Poster makes one request. It is safe for concurrent use, and returns when ctx ends. Its error is a *[Failure], which names no secret.
 type Poster interface {
 	Post(ctx context.Context, id string, body []byte) error
 }
 
-// Failure is why a call was not taken.
+// Failure is why a request was not taken.
 type Failure struct {
 	Err   error
 	Away  bool          // nobody was there: no event is at fault
@@ -105,8 +105,8 @@ type Events struct {
 	done chan result // of what is sent apart; it has room for all that can be under way
 
 	// Of Run's goroutine alone.
-	main     lane // calls of many events
-	apart    lane // events one by one
+	main     breaker // requests of many events
+	apart    breaker // events one by one
 	queue    []*solo
 	repeats  int             // of maxRepeats
 	suspects int             // of maxSuspects
@@ -134,7 +134,7 @@ func New(cfg Config, deps Deps) *Events {
 	for _, outcome := range []string{Sent, Dead, Dropped} {
 		e.counted.WithLabelValues(outcome) // there from the start: an alarm on an increase does not see a series that begins with 1
 	}
-	e.seconds = f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_event_call_seconds", Help: "Time of one call of events.webhook.",
+	e.seconds = f.NewHistogram(prometheus.HistogramOpts{Name: "tlim_event_call_seconds", Help: "Time of one request of events.webhook.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10}})
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_events_waiting", Help: "Events that wait to be sent."}, func() float64 { return float64(e.waiting.Load()) })
 	f.NewGaugeFunc(prometheus.GaugeOpts{Name: "tlim_events_dead", Help: "Events that were given up and are kept for a replay."}, func() float64 { return float64(e.dead.Load()) })
@@ -201,11 +201,11 @@ func (e *Events) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-wake:
 		case r := <-e.done:
-			e.settle(ctx, r)
+			e.outcome(ctx, r)
 		case <-e.After(wait):
 		}
 	}
 	for e.running > 0 { // the stop has cut them off
-		e.settle(ctx, <-e.done)
+		e.outcome(ctx, <-e.done)
 	}
 }

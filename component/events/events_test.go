@@ -21,27 +21,27 @@ import (
 
 // receiver is a business system of the test's.
 type receiver struct {
-	mu     sync.Mutex
-	refuse func(msgIDs []string) error // nil: all is taken
-	calls  []string                    // ids
-	got    []string                    // msg_id of each event that was taken, in order
-	ids    []string                    // of these events
+	mu       sync.Mutex
+	refuse   func(msgIDs []string) error // nil: all is taken
+	requests []string                    // ids
+	got      []string                    // msg_id of each event that was taken, in order
+	ids      []string                    // of these events
 }
 
 func (r *receiver) Post(_ context.Context, id string, body []byte) error {
-	var call struct {
+	var request struct {
 		ID     string `json:"id"`
 		Events []told `json:"events"`
 	}
-	if err := json.Unmarshal(body, &call); err != nil || call.ID != id {
-		return fmt.Errorf("call %s is %s: %w", id, body, err)
+	if err := json.Unmarshal(body, &request); err != nil || request.ID != id {
+		return fmt.Errorf("request %s is %s: %w", id, body, err)
 	}
 	var names, ids []string
-	for _, e := range call.Events {
+	for _, e := range request.Events {
 		names, ids = append(names, e.MsgID), append(ids, e.ID)
 	}
 	r.mu.Lock()
-	r.calls = append(r.calls, id)
+	r.requests = append(r.requests, id)
 	refuse := r.refuse
 	r.mu.Unlock()
 	if refuse != nil {
@@ -127,7 +127,7 @@ func (s *site) took() string {
 // pass is one of Run's, with all that it sends apart.
 func (s *site) pass(ctx context.Context) {
 	for s.Events.pass(ctx); s.running > 0; s.Events.pass(ctx) {
-		s.settle(ctx, <-s.done)
+		s.outcome(ctx, <-s.done)
 	}
 }
 
@@ -163,7 +163,7 @@ func TestEventsArriveInOrder(t *testing.T) {
 		want = append(want, fmt.Sprint("m", i+1))
 	}
 	s.is("taken", s.took(), strings.Join(want, " "))
-	s.is("calls", fmt.Sprint(len(s.to.calls)), "2")
+	s.is("requests", fmt.Sprint(len(s.to.requests)), "2")
 	if !slices.IsSorted(s.to.ids) {
 		t.Error("the ids do not rise, want them to")
 	}
@@ -268,11 +268,11 @@ func TestAReceiverThatAsksForTime(t *testing.T) {
 	s.pass(t.Context())
 	s.clock.Move(9 * time.Minute)
 	s.pass(t.Context())
-	s.is("calls before it may be called", fmt.Sprint(len(s.to.calls)), "1")
+	s.is("requests before it may be called", fmt.Sprint(len(s.to.requests)), "1")
 	s.clock.Move(2 * time.Minute)
 	s.pass(t.Context())
-	s.is("calls", fmt.Sprint(len(s.to.calls)), "2")
-	s.is("their ids are the same", s.to.calls[1], s.to.calls[0])
+	s.is("requests", fmt.Sprint(len(s.to.requests)), "2")
+	s.is("their ids are the same", s.to.requests[1], s.to.requests[0])
 }
 
 // What waits and what is dead is bounded: the oldest give way.

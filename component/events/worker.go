@@ -44,7 +44,7 @@ func (e *Events) pass(ctx context.Context) time.Duration {
 	return time.Millisecond
 }
 
-// idle is how long there is nothing to do, when the calls of many events have nothing for so long.
+// idle is how long there is nothing to do, when the requests of many events have nothing for so long.
 func (e *Events) idle(wait time.Duration) time.Duration {
 	if now := e.Now(); len(e.queue) > 0 && now.Before(e.apart.until) {
 		wait = min(wait, e.apart.until.Sub(now))
@@ -147,33 +147,33 @@ func sooner(a, b *store.Event) bool {
 	return a.Due < b.Due
 }
 
-// sendAll sends rows in calls, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
+// sendAll sends rows in requests, in order. It is not done when the receiver is to be left alone for a while. Its error is the database's.
 func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, err error) {
 	for len(rows) > 0 {
-		// 1. the next call
-		var call []store.Event
+		// 1. the next request
+		var request []store.Event
 		taken, size := 0, 0
 		for _, row := range rows {
-			if len(call) == maxCall || len(call) > 0 && size+len(row.Body) > maxCallBytes {
+			if len(request) == maxRequest || len(request) > 0 && size+len(row.Body) > maxRequestBytes {
 				break
 			}
 			taken++
 			if !e.look.blocked[row.Conversation] {
-				call = append(call, row)
+				request = append(request, row)
 				size += len(row.Body)
 			}
 		}
-		if len(call) == 0 {
+		if len(request) == 0 {
 			rows = rows[taken:]
 			continue
 		}
 
 		// 2. the receiver
-		failure := e.post(ctx, call)
+		failure := e.post(ctx, request)
 		now := e.Now()
 		switch {
 		case failure == nil:
-			if err := e.took(ctx, call); err != nil {
+			if err := e.took(ctx, request); err != nil {
 				return false, err
 			}
 			rows = rows[taken:]
@@ -193,20 +193,20 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, er
 		switch {
 		case failure.Later && !e.main.broken():
 			return false, nil
-		case len(call) > 1:
+		case len(request) > 1:
 			rows = rows[taken:]
-			for _, row := range call {
+			for _, row := range request {
 				e.look.blocked[row.Conversation] = true
 			}
-			e.suspect(call)
+			e.suspect(request)
 			e.launch(ctx, now)
 		default:
 			rows = rows[taken:]
-			due, err := e.failed(ctx, &e.main, call[0], failure)
+			due, err := e.failed(ctx, &e.main, request[0], failure)
 			if err != nil {
 				return false, err
 			}
-			e.look.failed(call[0].Conversation, due)
+			e.look.failed(request[0].Conversation, due)
 		}
 		if e.main.until.After(now) {
 			return false, nil
@@ -215,14 +215,14 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, er
 	return true, nil
 }
 
-// post makes one call. It is safe for concurrent use.
-func (e *Events) post(ctx context.Context, call []store.Event) *Failure {
+// post makes one request. It is safe for concurrent use.
+func (e *Events) post(ctx context.Context, request []store.Event) *Failure {
 	var ids, bodies []string
-	for i := range call {
-		ids, bodies = append(ids, call[i].ID), append(bodies, call[i].Body)
+	for i := range request {
+		ids, bodies = append(ids, request[i].ID), append(bodies, request[i].Body)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(ids, " ")))
-	id := hex.EncodeToString(sum[:16]) // the same events are the same call
+	id := hex.EncodeToString(sum[:16]) // the same events are the same request
 	began := e.Now()
 	err := e.Poster.Post(ctx, id, []byte(`{"id":"`+id+`","events":[`+strings.Join(bodies, ",")+`]}`))
 	e.seconds.Observe(e.Now().Sub(began).Seconds())
@@ -237,18 +237,18 @@ func (e *Events) post(ctx context.Context, call []store.Event) *Failure {
 }
 
 // took notes that the receiver has taken events: it is there.
-func (e *Events) took(ctx context.Context, call []store.Event) error {
+func (e *Events) took(ctx context.Context, request []store.Event) error {
 	e.health.Note(e.Log, nil)
 	e.failing.Store(false)
-	for _, l := range []*lane{&e.main, &e.apart} {
-		l.streak, l.pauses = 0, 0
+	for _, b := range []*breaker{&e.main, &e.apart} {
+		b.streak, b.pauses = 0, 0
 	}
-	e.counted.WithLabelValues(Sent).Add(float64(len(call)))
-	return e.forget(ctx, call)
+	e.counted.WithLabelValues(Sent).Add(float64(len(request)))
+	return e.forget(ctx, request)
 }
 
 // failed puts an event off, or gives it up, and says when its conversation goes on. While nothing is taken that is not its fault.
-func (e *Events) failed(ctx context.Context, by *lane, row store.Event, failure *Failure) (due time.Time, err error) {
+func (e *Events) failed(ctx context.Context, by *breaker, row store.Event, failure *Failure) (due time.Time, err error) {
 	now := e.Now()
 	step := store.EventUpdate{IDs: []string{row.ID}, Tries: row.Tries, Reason: failure.Error()}
 	if !by.broken() {
@@ -277,21 +277,21 @@ func (e *Events) buried(n int) {
 	e.dead.Add(int64(n))
 }
 
-// lane is what is known of the receiver by one of the two ways in which it is called.
-type lane struct {
+// breaker is what is known of the receiver by one of the two ways in which it is asked.
+type breaker struct {
 	streak int       // failures since something was taken
 	pauses int       // pauses since something was taken
 	until  time.Time // the receiver is left alone
 }
 
-func (l *lane) broken() bool { return l.streak >= broken }
+func (b *breaker) broken() bool { return b.streak >= broken }
 
 // pause leaves the receiver alone for a while.
-func (e *Events) pause(l *lane, now time.Time, why *Failure) {
+func (e *Events) pause(b *breaker, now time.Time, why *Failure) {
 	e.health.Note(e.Log, why)
 	e.failing.Store(true)
-	l.until = now.Add(max(min(why.Wait, maxAskedWait), jitter(backOff(l.pauses, maxPause))))
-	l.pauses++
+	b.until = now.Add(max(min(why.Wait, maxAskedWait), jitter(backOff(b.pauses, maxPause))))
+	b.pauses++
 }
 
 // backOff is the pause after so many failures.
@@ -308,9 +308,9 @@ func jitter(d time.Duration) time.Duration {
 }
 
 // forget deletes what was taken, after what could not be deleted before: else it would be sent again.
-func (e *Events) forget(ctx context.Context, call []store.Event) error {
-	for i := range call {
-		e.taken = append(e.taken, call[i].ID)
+func (e *Events) forget(ctx context.Context, request []store.Event) error {
+	for i := range request {
+		e.taken = append(e.taken, request[i].ID)
 	}
 	if len(e.taken) == 0 {
 		return nil

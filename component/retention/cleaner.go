@@ -91,7 +91,7 @@ func New(cfg Config, deps Deps) *Cleaner {
 	if deps.Wait == nil {
 		deps.Wait = pause.For
 	}
-	c := &Cleaner{Deps: deps, cfg: cfg, metrics: newMetrics(deps.Registry), runs: runs{turn: make(chan struct{}, 1), ready: make(chan struct{}), over: make(chan struct{})}}
+	c := &Cleaner{Deps: deps, cfg: cfg, metrics: newMetrics(deps.Registry), runs: runs{slot: make(chan struct{}, 1), ready: make(chan struct{}), over: make(chan struct{})}}
 	close(c.over)
 	return c
 }
@@ -114,14 +114,14 @@ func (c *Cleaner) Run(ctx context.Context) {
 // nevertheless, and the next call goes on.
 func (c *Cleaner) Clean(ctx context.Context) (Removed, error) {
 	select {
-	case c.turn <- struct{}{}:
+	case c.slot <- struct{}{}:
 	case <-ctx.Done():
 		return Removed{}, ctx.Err()
 	}
 	return c.work(c.begin(ctx, ""), nil)
 }
 
-// work cleans up in the turn that was begun, tells ended how that ended, and gives the turn back.
+// work cleans up in the slot that was taken, tells ended how that ended, and frees the slot.
 func (c *Cleaner) work(ctx context.Context, ended func(Progress)) (Removed, error) {
 	done, err := c.clean(ctx)
 	stopped := ctx.Err() != nil

@@ -59,12 +59,12 @@ type AuditLog interface {
 
 // runs are the clean-ups of a Cleaner, one at a time, and its counts.
 type runs struct {
-	turn  chan struct{} // has one place, for the clean-up under way
+	slot  chan struct{} // has one place, for the clean-up under way
 	ready chan struct{} // closed when Run works
 
 	mu       sync.Mutex
 	life     context.Context // of Run; nil when it does not work
-	working  sync.WaitGroup  // what was begun by a call
+	working  sync.WaitGroup  // what somebody asked for
 	run      *Progress
 	cancel   context.CancelFunc // of the run
 	over     chan struct{}      // closed when the run has ended
@@ -125,7 +125,7 @@ func (c *Cleaner) Start(ctx context.Context, e store.AuditEvent) (Progress, erro
 	if err != nil {
 		return Progress{}, err
 	}
-	ctx, work, err := c.claim(ctx, life, e)
+	ctx, work, err := c.take(ctx, life, e)
 	if err != nil {
 		c.working.Done()
 		return Progress{}, err
@@ -140,23 +140,23 @@ func (c *Cleaner) Start(ctx context.Context, e store.AuditEvent) (Progress, erro
 
 // CleanFor is [Cleaner.Start] that returns when the clean-up has ended; it needs no Run, and ends with ctx.
 func (c *Cleaner) CleanFor(ctx context.Context, e store.AuditEvent) (Removed, error) {
-	ctx, work, err := c.claim(ctx, ctx, e)
+	ctx, work, err := c.take(ctx, ctx, e)
 	if err != nil {
 		return Removed{}, err
 	}
 	return work(ctx)
 }
 
-// claim takes the turn for a clean-up that somebody asks for by a call, and notes its begin. It works until life ends.
-func (c *Cleaner) claim(call, life context.Context, e store.AuditEvent) (context.Context, func(context.Context) (Removed, error), error) {
+// take gives the slot to a clean-up that somebody asks for, and notes its begin. It works until life ends.
+func (c *Cleaner) take(asked, life context.Context, e store.AuditEvent) (context.Context, func(context.Context) (Removed, error), error) {
 	select {
-	case c.turn <- struct{}{}:
+	case c.slot <- struct{}{}:
 	default:
 		return nil, nil, ErrRunning
 	}
 	e.Outcome = store.AuditBegun
-	if err := c.Audit.AddAudit(call, e); err != nil {
-		<-c.turn
+	if err := c.Audit.AddAudit(asked, e); err != nil {
+		<-c.slot
 		return nil, nil, err
 	}
 	ctx := c.begin(life, e.Who)
@@ -292,7 +292,7 @@ func (c *Cleaner) told(done Removed) {
 	}
 }
 
-// end notes how a clean-up ended, tells ended of it, and gives the turn back: who sees its end may begin the next.
+// end notes how a clean-up ended, tells ended of it, and frees the slot: who sees its end may begin the next.
 func (c *Cleaner) end(done Removed, err error, stopped bool, ended func(Progress)) {
 	c.mu.Lock()
 	run := *c.run
@@ -311,7 +311,7 @@ func (c *Cleaner) end(done Removed, err error, stopped bool, ended func(Progress
 	defer c.mu.Unlock()
 	c.run = &run
 	c.cancel()
-	<-c.turn
+	<-c.slot
 	close(c.over)
 }
 

@@ -6,7 +6,7 @@ import "slices"
 type Target struct {
 	JID     string // prepared, bare or full, in the server's domain
 	Private bool   // adds <private/> (XEP-0280), so that the server makes no carbon copies of a copy to a full JID
-	Request bool   // adds <request/> (XEP-0184), so that a client confirms by a receipt
+	Request bool   // adds <request/> (XEP-0184), so that a client confirms it
 }
 
 // Delivery is one message of type chat to many.

@@ -4,7 +4,7 @@
 // to anyone. So each copy of a message that goes to a user's phones is in the [Table] until it is settled in one of two ways: it was received, or it
 // becomes an offline message, a row of the user's queue.
 //
-//   - Received: a phone of the user has sent a receipt, or has answered the pings around it and is not gone a grace later. For a user whose phones have never confirmed anything
+//   - Received: a phone of the user has confirmed it (XEP-0184, MTC-000), or has answered the pings around it and is not gone a grace later. For a user whose phones have never confirmed anything
 //     it counts as received once the grace is over and they were still there in a later snapshot.
 //   - A row: the grace is over without a confirmation, the phones are gone, or the link was lost ([Table.LinkLost]). Rows are handed over by
 //     [Table.Take] and stay visible to [Table.Queue] until they are written. The rows for the absent members of large groups follow their

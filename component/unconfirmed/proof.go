@@ -41,7 +41,7 @@ type phone struct {
 	full    string
 	user    *ownerState
 	answers answering
-	request bool     // it is asked for receipts
+	request bool     // it is asked to confirm by XEP-0184
 	last    *proof   // the newest; nil before the first
 	open    []*proof // under way, oldest first
 	late    []*proof // not answered in time, oldest first
@@ -154,7 +154,7 @@ type Way struct {
 	Message *Message // whose copies are unconfirmed; nil: none are kept
 	Rows    bool     // it may stand in queues: it is sent again, or late
 	Loose   bool     // see [Message]
-	Request bool     // phones that answer no pings are asked for an XEP-0184 receipt
+	Request bool     // phones that answer no pings are asked to confirm by XEP-0184
 }
 
 // phone finds the phone behind an address, or makes it where a copy to it may be unconfirmed; nil for others.

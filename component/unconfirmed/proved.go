@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Proofs are the ways in which phones got messages of late, by hashes: clients that answer pings and send receipts, or two kinds of those, confirm a
+// Proofs are the ways in which phones got messages of late, by hashes: clients that answer pings and send XEP-0184 confirmations, or two kinds of those, confirm a
 // message twice, and the second time there is nothing to look for. What is remembered is also what administrators are told of one message.
 type Proofs struct {
 	now   func() time.Time
