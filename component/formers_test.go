@@ -30,8 +30,8 @@ func TestFormerAuthors(t *testing.T) {
 	if got := read("r0", "m0"); got != "acknowledgement" {
 		t.Errorf("a receipt to who was removed: got %s, want acknowledgement", got)
 	}
-	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/preceipt" {
-		t.Errorf(`a receipt to the owner: got %s, want "r1>zhangsan@im.test/preceipt"`, got)
+	if got := read("r1", "m1"); got != "r1>zhangsan@im.test/packnowledgement" {
+		t.Errorf(`a receipt to the owner: got %s, want "r1>zhangsan@im.test/packnowledgement"`, got)
 	}
 	if rows, err := h.db.Offline(t.Context(), "lisi", "", "", "", 10); err != nil || slices.ContainsFunc(rows, func(p store.OfflineMessage) bool { return p.MsgID == "r0" }) {
 		t.Errorf("queued: got %+v, %v, want no r0", rows, err)

@@ -114,7 +114,7 @@ func TestStandby(t *testing.T) {
 	c.more(100)
 	p.refuses()
 	p.leaderWorks()
-	p.statusOfBoth()
+	p.statusOfBoth(t)
 
 	// What was given by one leader holds at the next.
 	own := people(t, 2)
@@ -239,22 +239,22 @@ func (p *processes) leaderWorks() {
 }
 
 // statusOfBoth asks by the command on each of the two machines who leads and who stands by.
-func (p *processes) statusOfBoth() {
-	t := p.t
-	t.Helper()
+func (p *processes) statusOfBoth(t *testing.T) {
 	for _, c := range []struct {
 		one, other       *lab.Tlim
 		word, role, line string
 	}{{p.tlim, p.standby, "ready", "leader", "standby"}, {p.standby, p.tlim, "standing by", "standby", "leader"}} {
-		out, err := exec.CommandContext(within(t, soon), must[string](t)(lab.Build(t.Context())), "status", "--config", filepath.Join(c.one.Dir, "tlim.yaml")).CombinedOutput()
-		fields := map[string]string{}
-		for line := range strings.Lines(string(out)) {
-			name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-			fields[name] = strings.TrimSpace(text)
-		}
-		if other := fields[c.line]; err != nil || !strings.HasPrefix(fields["status"], c.word) || fields["role"] != c.role || !strings.Contains(other, fmt.Sprintf("process %d,", c.other.PID())) || !strings.HasSuffix(other, ": alive") {
-			t.Errorf("tlim status of the %s: got %v\n%s\nwant %q, and the %s by its process, %d, alive", c.role, err, out, c.word, c.line, c.other.PID())
-		}
+		t.Run("status of the "+c.role, func(t *testing.T) {
+			out, err := exec.CommandContext(within(t, soon), must[string](t)(lab.Build(t.Context())), "status", "--config", filepath.Join(c.one.Dir, "tlim.yaml")).CombinedOutput()
+			fields := map[string]string{}
+			for line := range strings.Lines(string(out)) {
+				name, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+				fields[name] = strings.TrimSpace(text)
+			}
+			if other := fields[c.line]; err != nil || !strings.HasPrefix(fields["status"], c.word) || fields["role"] != c.role || !strings.Contains(other, fmt.Sprintf("process %d,", c.other.PID())) || !strings.HasSuffix(other, ": alive") {
+				t.Errorf("got %v\n%s\nwant %q, and the %s by its process, %d, alive", err, out, c.word, c.line, c.other.PID())
+			}
+		})
 	}
 }
 
