@@ -44,7 +44,7 @@ type batch struct {
 	users    map[string]store.User                // by local part
 	person   func(local string) protocol.Person   // looks into users
 	chats    map[store.ChatKey]bool               // the 1:1 list entries that exist
-	marks    map[store.OfflineMark]bool           // what waits of messages that may be repeated and are not stored
+	marks    map[store.OfflineMark]bool           // queue rows of read receipts, which can be repeated and are not stored
 
 	// What was decided about each request.
 	accepted []request // requests that hear of the commit
@@ -56,9 +56,9 @@ type batch struct {
 	// What is written.
 	changes         []store.Change         // of all requests, then of housekeeping
 	unconfirmedRows []store.OfflineMessage // rows of earlier messages that no phone has confirmed in time, taken from memory
-	confirmed       confirmed              // what phones have confirmed, taken from memory: its rows are deleted
+	confirmed       confirmed              // what phones have confirmed, taken from memory: the batch deletes these rows
 	met             []string               // local parts of senders whom the directory does not have
-	unlearned       []string               // local parts of users whom the batch learns: of met, and taken from memory
+	unlearned       []string               // local parts of users whom the batch adds to the directory: those of met, and others noted in memory before
 	positions       store.Positions        // of the clock, and of what is delivered and settled
 	force           bool                   // the positions are written although nothing else changes
 	wakers          []*decision            // messages that are pushed
@@ -67,10 +67,10 @@ type batch struct {
 
 	// What is sent after the commit.
 	deliver []stanza.Delivery // to devices, in order
-	ways    []way             // how each of deliver goes, at the same place
+	ways    []way             // how each delivery goes: ways[i] is that of deliver[i]
 	sent    []*sentMessage    // its messages, for devices that become known later
 	came    []presence.Change // devices that are sent what they have missed
-	absent  time.Time         // since when the devices were absent at the earliest that are to be sent what they have missed, or may be found
+	absent  time.Time         // the earliest time at which a device went away that is still to be sent what it missed, or may be
 
 	// What changes in memory after the commit.
 	counts      []count                 // added to metrics

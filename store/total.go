@@ -8,8 +8,8 @@ import (
 
 // A history's total is a count, and a count reads all of its index: 160 ms of a million messages (measured, SQLite), against
 // 0.1 ms for the page beside it. So what a long history had is remembered up to its newest message, and only what came since
-// is counted: within a conversation msg_time only grows (PROTOCOL.md). What this process deletes makes it forget; what
-// somebody else deletes is seen when totalLife is over.
+// is counted: within a conversation msg_time only grows (PROTOCOL.md). A deletion by this process
+// makes it forget all counts. A deletion by another program is seen when totalLife is over.
 const (
 	longHistory = 10_000 // messages; counting fewer costs as little as looking here
 	totalLife   = time.Minute
@@ -31,7 +31,8 @@ type counted struct {
 	at    time.Time
 }
 
-// get returns what is known, its until "" when nothing is, and the number of deletions that put wants to see again.
+// get returns the remembered count of a history; its until is "" when there is none. The second value goes back to put, which thereby sees
+// whether messages were deleted since.
 func (t *totals) get(history string, now time.Time) (counted, uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -42,7 +43,7 @@ func (t *totals) get(history string, now time.Time) (counted, uint64) {
 	return c, t.deletions
 }
 
-// put remembers a count that began when so many deletions had been.
+// put remembers a count, unless messages were deleted since get returned this number of deletions.
 func (t *totals) put(history string, c counted, deletions uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -34,8 +34,8 @@ type policy interface {
 	// compare says what the list changes.
 	compare(ctx context.Context, ours *known, theirs map[string]store.User) (*difference, error)
 
-	// limit takes those out of d.left who are to stay. refused is for the log and the metrics: the rest of the difference is
-	// written all the same. An err ends the poll.
+	// limit takes out of d.left the users who are to stay. refused says why, for the log and the metrics; the rest of the difference is
+	// written nevertheless. An err ends the poll.
 	limit(ctx context.Context, d *difference) (refused, err error)
 
 	// change writes users. known says whether the directory has them.
@@ -68,12 +68,12 @@ type known struct {
 type difference struct {
 	added       []store.User // new, or back
 	changed     []store.User
-	newIDs      []store.User // of changed: with the id in another spelling
+	newIDs      []store.User // those of changed whose id the list spells otherwise
 	push        []store.User // with another PushCode
 	left        []store.User
-	withAccount []store.User // whose accounts the directory does not know of
-	known       int          // users of the directory whom the list is expected to have
-	listed      int          // users of the list
+	withAccount []store.User // users with an account that the directory does not know of
+	known       int          // how many users of the directory the list should have
+	listed      int          // how many users the list has
 }
 
 func newFollower(d *Directory, source Source, p policy) *follower {

@@ -97,7 +97,7 @@ func (r *refresher) user(ctx context.Context, u store.User) (changed int, err er
 	return members + chats, err
 }
 
-// members does so in groups. Users are compared as addresses are: old rows hold them in another spelling, and their key is to stay.
+// members brings the rows of groups up to date. Users are compared as addresses are: old rows hold them in another spelling, and their key is to stay.
 func (r *refresher) members(ctx context.Context, u store.User) (changed int, err error) {
 	for after := ""; ; {
 		rows, err := r.d.deps.Store.MemberRows(ctx, u.ID, after, staleRows)
@@ -125,7 +125,7 @@ func (r *refresher) members(ctx context.Context, u store.User) (changed int, err
 	}
 }
 
-// chats does so in lists of 1:1 conversations.
+// chats brings the rows of lists of 1:1 conversations up to date.
 func (r *refresher) chats(ctx context.Context, u store.User) (changed int, err error) {
 	for after := (store.Chat{}); ; {
 		rows, err := r.d.deps.Store.ChatsWith(ctx, u.ID, after, staleRows)
