@@ -18,8 +18,9 @@ func init() { engines = append(engines, mysqlEngine) }
 // mysqlEngine needs a server: TLIM_TEST_MYSQL_DSN names one on which databases may be created, for example
 // root@tcp(127.0.0.1:3306)/. Each test has a database of its own, dropped at its end.
 var mysqlEngine = engine{
-	name: "mysql",
-	lock: "START TRANSACTION",
+	name:    "mysql",
+	lock:    "START TRANSACTION",
+	onTable: true,
 	fresh: func(t testing.TB, statements ...string) store.Config {
 		server := mysqlServer(t)
 		admin := opened(t, "mysql", server.FormatDSN())

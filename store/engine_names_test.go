@@ -90,7 +90,8 @@ func TestNamesOfEnginesStayInTheirFiles(t *testing.T) {
 			}
 			for _, i := range file.Imports {
 				if strings.Contains(i.Path.Value, drivers[engine]) {
-					if own++; !strings.Contains(name, engine) {
+					whose := func(other string) bool { return drivers[other] == drivers[engine] && strings.Contains(name, other) } // engines may share one
+					if own++; !slices.ContainsFunc(slices.Collect(maps.Keys(drivers)), whose) {
 						t.Errorf("%s imports the driver of %s, want its own files alone to do so", name, engine)
 					}
 				}

@@ -22,12 +22,22 @@ type engine struct {
 	own func(statement string) string
 	// lock begins a transaction that may write, in raw. "": its driver begins it.
 	lock string
+	// onTable says that DROP INDEX names the table, too.
+	onTable bool
 	// later says that the first tlim had no such engine: nobody upgrades from there.
 	later bool
 }
 
 // engines are those of the conformance suite. A file engine_<name>_test.go adds its own.
 var engines []engine
+
+// indexOf is what follows the name of an index that is dropped.
+func (e engine) indexOf(table string) string {
+	if e.onTable {
+		return " ON " + table
+	}
+	return ""
+}
 
 // form is the engine's form of statements of the tests.
 func (e engine) form(statements ...string) []string {
