@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"tlim/component/presence"
 	"tlim/component/retention"
 	"tlim/component/stanza"
+	"tlim/scripts/lab"
 	"tlim/store"
 )
 
@@ -108,14 +108,13 @@ func finish(b *testing.B, s *Service) {
 	}
 }
 
-// cpuTime is what this process has used: on a machine that does other work too, the time that passes says little.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+	used, err := lab.CPUTime()
+	if err != nil {
 		b.Fatal(err)
 	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return used
 }
 
 // BenchmarkChat is a 1:1 message with an acknowledgement, stored, among 100 users who are all online on their phones.

@@ -128,6 +128,9 @@ type dialect struct {
 	// integers are the types of columns that hold numbers only.
 	integers []string
 
+	// narrow are the types of numbers that hold no time in milliseconds, or not exactly.
+	narrow []string
+
 	// exactCollation says whether a collation tells all texts apart, but for blanks at their end; collation is the one that columns
 	// should have.
 	exactCollation func(name string) bool

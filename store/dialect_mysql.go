@@ -53,6 +53,7 @@ var mysqlDialect = dialect{
 	lock:        lockMySQL,
 	refuse:      refuseMySQL,
 	integers:    []string{"int", "bigint", "mediumint", "smallint"},
+	narrow:      []string{"int", "mediumint", "smallint", "tinyint", "float", "bit"},
 	exactCollation: func(name string) bool {
 		return name == "" || name == "binary" || strings.HasSuffix(name, "_bin")
 	},

@@ -57,6 +57,7 @@ var sqlserverDialect = dialect{
 	lock:        lockSQLServer,
 	refuse:      refuseSQLServer,
 	integers:    []string{"int", "bigint", "smallint", "tinyint", "numeric", "decimal"},
+	narrow:      []string{"int", "smallint", "tinyint", "bit", "real", "float"},
 	exactCollation: func(name string) bool {
 		return name == "" || strings.HasSuffix(name, "_BIN2") || strings.HasSuffix(name, "_BIN")
 	},

@@ -305,7 +305,7 @@ func (m *migration) adopt(t table, info *tableInfo) {
 		case have.length > 0 && (c.limit == 0 || have.length < c.limit):
 			sh.limits[i] = have.length
 		}
-		if dated(have.kind) {
+		if dated(have.kind) || isTime(c.name) && slices.Contains(m.s.dialect.narrow, have.kind) {
 			m.wrong = append(m.wrong, fmt.Sprintf("%s.%s is %s and takes no milliseconds: the old plugin cannot run on it either (make it varchar(20) as the plugin's own script does, and its values milliseconds since 1970, 13 digits)",
 				t.name, c.name, have.kind))
 		}
@@ -328,6 +328,9 @@ func (m *migration) adopt(t table, info *tableInfo) {
 func dated(kind string) bool {
 	return strings.HasPrefix(kind, "date") || strings.HasPrefix(kind, "time") || kind == "smalldatetime" || kind == "year"
 }
+
+// isTime says that a column holds a time in milliseconds, by the names of the deployed tables.
+func isTime(column string) bool { return column == "ts" || strings.HasSuffix(column, "_time") }
 
 func (m *migration) warn(format string, args ...any) {
 	m.s.report.Warnings = append(m.s.report.Warnings, fmt.Sprintf(format, args...))

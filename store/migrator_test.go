@@ -468,3 +468,98 @@ func TestMigratorRefuses(t *testing.T) {
 	equal(t, "tables", len(layout(t, cfg).Tables), 8)
 	equal(t, "a column", strings.Contains(fmt.Sprint(layout(t, cfg).Tables[0].Columns), "flags"), false)
 }
+
+// begins are the two ways in which tables are taken over.
+var begins = map[string]func(cfg store.Config) error{
+	"a start": func(cfg store.Config) error {
+		s, err := store.Open(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	},
+	"migrate up": func(cfg store.Config) error {
+		m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
+		if err != nil {
+			return err
+		}
+		_, err = m.Up(ctx)
+		return errors.Join(err, m.Close())
+	},
+}
+
+// TestFullDiskOfATakeover: where the disk is full the first start and up say so in one line and leave each table and each row whole; with room again the
+// next one goes on. On MySQL a table in memory that has reached its bound stands for the disk.
+func TestFullDiskOfATakeover(t *testing.T) {
+	onShared(t, func(t *testing.T, e engine) {
+		for what, begin := range begins {
+			t.Run(what, func(t *testing.T) {
+				cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+				full, raw := cfg, e.raw(t, cfg)
+				before := oldRowsOf(t, raw)
+				if e.name == "sqlite" {
+					var pages int
+					must[any](t)(nil, raw.QueryRow("PRAGMA page_count").Scan(&pages))
+					full.DSN = fmt.Sprintf("file:%s?_pragma=max_page_count(%d)", cfg.DSN, pages+3)
+					must[any](t)(nil, raw.Close())
+				} else {
+					var bound int64
+					must[any](t)(nil, raw.QueryRow("SELECT @@GLOBAL.max_heap_table_size").Scan(&bound))
+					run(t, raw, "ALTER TABLE ofmessage ENGINE=MEMORY", "SET GLOBAL max_heap_table_size = 16384")
+					t.Cleanup(func() { run(t, raw, fmt.Sprint("SET GLOBAL max_heap_table_size = ", bound)) })
+				}
+				err := begin(full)
+				if text := fmt.Sprint(err); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(text, "full") || strings.Contains(text, "\n") {
+					t.Errorf("got %v, want one line that says what is full", err)
+				}
+				if len(layout(t, cfg).Missing) == 0 {
+					t.Error("got nothing missing, want it ended on the way")
+				}
+				if e.name == "mysql" {
+					run(t, raw, "SET GLOBAL max_heap_table_size = 16777216")
+				}
+				seen := e.raw(t, cfg)
+				equal(t, "the rows", oldRowsOf(t, seen), before)
+				must[any](t)(nil, seen.Close())
+				must[any](t)(nil, begin(cfg))
+				up(t, cfg)
+				equal(t, "missing", layout(t, cfg).Missing, []store.Missing{})
+				equal(t, "the rows at last", oldRowsOf(t, e.raw(t, cfg)), before)
+			})
+		}
+	})
+}
+
+// TestReadOnlyTakeover: a database that takes no writes is named in one line, and nothing is made.
+func TestReadOnlyTakeover(t *testing.T) {
+	onShared(t, func(t *testing.T, e engine) {
+		for what, begin := range begins {
+			t.Run(what, func(t *testing.T) {
+				cfg := e.fresh(t, append(oldTables(e, varchar64, " CHARACTER SET utf8"), oldRows...)...)
+				raw := e.raw(t, cfg)
+				stood, rows := made(t, e, raw), oldRowsOf(t, raw)
+				replica := cfg
+				if e.name == "sqlite" {
+					replica.DSN = "file:" + cfg.DSN + "?mode=ro"
+					must[any](t)(nil, raw.Close())
+				} else {
+					replica = asUser(t, e, cfg, "ALL")
+					run(t, raw, "SET GLOBAL read_only = ON")
+					t.Cleanup(func() { run(t, raw, "SET GLOBAL read_only = OFF") })
+				}
+				err := begin(replica)
+				if text := strings.ReplaceAll(fmt.Sprint(err), "readonly", "read-only"); err == nil || !strings.Contains(text, "read-only") || strings.Contains(text, "\n") {
+					t.Errorf("got %v, want one line that says that it is read-only", err)
+				}
+				if e.name == "mysql" {
+					run(t, raw, "SET GLOBAL read_only = OFF")
+				}
+				seen := e.raw(t, cfg)
+				equal(t, "the tables", made(t, e, seen), stood)
+				equal(t, "the rows", oldRowsOf(t, seen), rows)
+				must[any](t)(nil, seen.Close())
+				must[any](t)(nil, begin(cfg))
+			})
+		}
+	})
+}

@@ -4,12 +4,12 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"tlim/scripts/lab"
 	"tlim/store"
 )
 
@@ -54,9 +54,6 @@ func BenchmarkQueueRows(b *testing.B) {
 }
 
 func cpuTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	b.Helper()
+	return must[time.Duration](b)(lab.CPUTime())
 }

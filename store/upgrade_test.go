@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"tlim/store"
 )
@@ -142,8 +143,16 @@ func TestUncheckedTables(t *testing.T) {
 	}
 }
 
-// TestTimesThatAreDates: tables whose times are of a type of dates are refused whole; the plugin could not run on them either. On SQLite a type is a
-// name, and refused as well; H2's catalogue tells of no types.
+// timed are the old tables with the times of their messages and queue of another type.
+func timed(e engine, kind string) (statements []string) {
+	for _, statement := range oldTables(e, varchar64, "") {
+		statements = append(statements, strings.Replace(statement, "msg_time varchar(20)", "msg_time "+kind, 1))
+	}
+	return statements
+}
+
+// TestTimesThatAreDates: tables whose times are of a type of dates, or of numbers that hold no milliseconds, are refused whole; the plugin could
+// not run on them either. On SQLite a type is a name, of which those of dates are refused as well; H2's catalogue tells of no types.
 func TestTimesThatAreDates(t *testing.T) {
 	for kind, want := range map[string]bool{"datetime": true, "datetime2": true, "smalldatetime": true, "date": true, "timestamp(6)": true, "varchar": false, "nvarchar": false, "varchar2": false, "bigint": false} {
 		t.Run(kind, func(t *testing.T) {
@@ -151,35 +160,92 @@ func TestTimesThatAreDates(t *testing.T) {
 		})
 	}
 	onShared(t, func(t *testing.T, e engine) {
-		var before []string
-		for _, statement := range oldTables(e, varchar64, "") {
-			before = append(before, strings.Replace(statement, "msg_time varchar(20)", "msg_time timestamp", 1))
+		kinds := []string{"timestamp"}
+		if e.name == "mysql" {
+			kinds = append(kinds, "int", "float")
 		}
-		cfg := e.fresh(t, before...)
-		raw := e.raw(t, cfg)
-		stood := made(t, e, raw)
-		must[any](t)(nil, raw.Close())
-		for what, err := range map[string]error{"a start": func() error { _, err := store.Open(ctx, cfg); return err }(), "migrate up": func() error {
-			m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
-			if err == nil {
-				_, err = m.Up(ctx)
-				err = errors.Join(err, m.Close())
-			}
-			return err
-		}()} {
-			t.Run(what, func(t *testing.T) {
-				if text := fmt.Sprint(err); !errors.Is(err, store.ErrSchema) || strings.Count(text, "takes no milliseconds") != 2 || !strings.Contains(text, "ofcustomoffline.msg_time is ") || !strings.Contains(text, "make it varchar(20)") {
-					t.Errorf("%s: got %v, want %v that names msg_time of both tables", what, err, store.ErrSchema)
+		for _, kind := range kinds {
+			cfg := e.fresh(t, timed(e, kind)...)
+			raw := e.raw(t, cfg)
+			stood := made(t, e, raw)
+			must[any](t)(nil, raw.Close())
+			for what, err := range map[string]error{"a start": func() error { _, err := store.Open(ctx, cfg); return err }(), "migrate up": func() error {
+				m, err := store.NewMigrator(ctx, cfg, func(store.Progress) {})
+				if err == nil {
+					_, err = m.Up(ctx)
+					err = errors.Join(err, m.Close())
 				}
+				return err
+			}()} {
+				t.Run(kind+" "+what, func(t *testing.T) {
+					if text := fmt.Sprint(err); !errors.Is(err, store.ErrSchema) || strings.Count(text, "takes no milliseconds") != 2 || !strings.Contains(text, "ofcustomoffline.msg_time is ") || !strings.Contains(text, "make it varchar(20)") {
+						t.Errorf("%s: got %v, want %v that names msg_time of both tables", what, err, store.ErrSchema)
+					}
+				})
+			}
+			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+			schema := must[[]store.Advice](t)(x.Schema(ctx, store.MigrateAuto))
+			must[any](t)(nil, x.Close())
+			if n := len(slices.DeleteFunc(schema, func(a store.Advice) bool { return !a.Severe || !strings.Contains(a.Remedy, "make it varchar(20)") })); n != 2 {
+				t.Errorf("an examination: got %d, want 2 with their remedy", n)
+			}
+			equal(t, "the tables", made(t, e, e.raw(t, cfg)), stood)
+		}
+	})
+}
+
+// TestTimesThatAreNumbers: tables whose times are large numbers are worked with as if they were texts: what is read of them is the same, to the field.
+func TestTimesThatAreNumbers(t *testing.T) {
+	onEngines(t, func(t *testing.T, e engine) {
+		seen := func(kind string) (answers []string) {
+			cfg := e.fresh(t, append(timed(e, kind),
+				"INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('old', 'old', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')",
+				"INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('s', 's', 'MTT-000', 'z', 'l', '1544602393', '[]', 'z')",
+				"INSERT INTO ofmessage (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('n', 'n', 'MTT-000', 'z', 'l', NULL, '[]', 'z')")...)
+			s, epoch := owned(t, cfg)
+			note := func(what string, values ...any) {
+				t.Helper()
+				answers = append(answers, what+": "+fmt.Sprintf("%+v", values))
+			}
+			note("state", must[store.State](t)(s.State(ctx)).Settled)
+			for i := range 6 {
+				c := tell(i, "z", "l")
+				c.Offline = []store.OfflineMessage{waiting(c.Message, "l")}
+				apply(t, s, epoch, c)
+				apply(t, s, epoch, say(10+i, "z", "g", "[]"))
+			}
+			page := must[[]store.Message](t)(s.MessagesAfter(ctx, clock(1), "m1", 100))
+			note("after", page)
+			for _, p := range []store.Page{{Length: 3}, {Start: 2, Length: 100}, {Length: 100, BeforeTime: clock(3), BeforeID: "m3"}, {Length: 100, BeforeTime: clock(0), BeforeID: "m0"}} {
+				list, total, err := s.ChatHistory(ctx, "z", "l", p)
+				note("two", list, total, err)
+				list, total, err = s.GroupHistory(ctx, "g", p)
+				note("group", list, total, err)
+			}
+			note("queue", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(0), "", "", 100)))
+			note("queue on", must[[]store.OfflineMessage](t)(s.Offline(ctx, "l", clock(0), clock(2), "m2", 100)))
+			note("recent", must[[]store.OfflineMessage](t)(s.RecentOffline(ctx, "l", 1700000000003, 100)))
+			note("unread", must[[]store.Unread](t)(s.UnreadCounts(ctx, "l")))
+			note("sizes", must[map[string]store.QueueSize](t)(s.QueueSizes(ctx, []string{"l"})))
+			note("walk", walked(t, 2, func(after store.Old, limit int) ([]store.Old, error) { return s.WalkOffline(ctx, after, limit) }))
+			note("odd", must[int](t)(s.OddMessages(ctx, 1)))
+			old := walked(t, 2, func(after store.Old, limit int) ([]store.Old, error) {
+				return s.OldMessages(ctx, 1700000000002, after, limit)
 			})
+			note("old", old)
+			note("gone", must[int](t)(s.DeleteMessages(ctx, epoch, old)))
+			list, total, err := s.ChatHistory(ctx, "z", "l", store.Page{Length: 100})
+			note("left", list, total, err)
+			x := must[*store.Examination](t)(store.Examine(ctx, cfg))
+			dirt := must[store.Dirt](t)(x.Dirt(ctx, "ofmessage", time.UnixMilli(1700000001000)))
+			must[any](t)(nil, x.Close())
+			note("dirt", dirt)
+			return answers
 		}
-		x := must[*store.Examination](t)(store.Examine(ctx, cfg))
-		schema := must[[]store.Advice](t)(x.Schema(ctx, store.MigrateAuto))
-		must[any](t)(nil, x.Close())
-		if n := len(slices.DeleteFunc(schema, func(a store.Advice) bool { return !a.Severe || !strings.Contains(a.Remedy, "make it varchar(20)") })); n != 2 {
-			t.Errorf("an examination: got %d, want 2 with their remedy", n)
+		texts, numbers := seen("varchar(20)"), seen("bigint")
+		for i := range texts {
+			equal(t, "of numbers", numbers[i], texts[i])
 		}
-		equal(t, "the tables", made(t, e, e.raw(t, cfg)), stood)
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"tlim/cmd/tlim/config"
@@ -216,6 +217,104 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 	}
 	if tried < 1000 {
 		t.Errorf("got %d outputs, want at least 1000", tried)
+	}
+}
+
+// refusedAddresses are addresses that are right in form, at a port where nobody listens; PW is the password. Its form in a URL differs.
+var refusedAddresses = []struct{ driver, dsn string }{
+	{"mysql", "u:PW@tcp(127.0.0.1:1)/im"}, {"mysql", "u:PW@tcp(127.0.0.1:1,127.0.0.1:2)/im"}, {"mysql", "u@tcp(127.0.0.1:1)/im?password=PW"}, {"mariadb", "u:PW@tcp(127.0.0.1:1)/im"},
+	{"mysql", "jdbc:mysql://127.0.0.1:1/im?user=u&password=PW"}, {"mysql", "jdbc:mariadb://127.0.0.1:1/im?user=u&password=PW"},
+	{"sqlserver", "sqlserver://sa:PW@127.0.0.1:1?database=im"}, {"sqlserver", "sqlserver://127.0.0.1:1?database=im&user id=sa&password=PW"},
+	{"sqlserver", "server=127.0.0.1,1;user id=sa;password={PW};database=im"}, {"sqlserver", "Data Source=127.0.0.1,1;Initial Catalog=im;Uid=sa;Pwd=PW"},
+	{"sqlserver", "jdbc:sqlserver://127.0.0.1:1;databaseName=im;user=sa;password={PW}"}, {"sqlserver", "jdbc:jtds:sqlserver://127.0.0.1:1/im;user=sa;password=PW"},
+	{"oracle", "oracle://u:PW@127.0.0.1:1/ORCL"}, {"oracle", "oracle://u:PW@127.0.0.1:1/?SID=ORCL"}, {"oracle", "u/PW@127.0.0.1:1/ORCL"}, {"oracle", "u/PW@//127.0.0.1:1/ORCL"},
+	{"oracle", "jdbc:oracle:thin:u/PW@127.0.0.1:1:ORCL"}, {"oracle", "jdbc:oracle:thin:u/PW@//127.0.0.1:1/ORCL"}, {"oracle", "u/PW@(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=127.0.0.1)(PORT=1))(CONNECT_DATA=(SERVICE_NAME=im)))"},
+	{"", "u:PW@tcp(127.0.0.1:1)/im"}, {"", "jdbc:mysql://127.0.0.1:1/im?user=u&password=PW"}, {"sqlserver", "u:PW@tcp(127.0.0.1:1)/im"}, {"oracle", "sqlserver://sa:PW@127.0.0.1:1?database=im"}, {"mysql", "u/PW@127.0.0.1:1/ORCL"},
+}
+
+// hushed are the passwords in refusedAddresses: of letters, with signs, and with each letter encoded, which drivers turn back.
+func hushed() []string {
+	var encoded strings.Builder
+	for _, b := range []byte(hush) {
+		fmt.Fprintf(&encoded, "%%%02X", b)
+	}
+	return []string{hush, "a b#" + hush + "%21!", encoded.String()}
+}
+
+// commandLines are all commands of the program that read its configuration, with what they ask for.
+func commandLines(t *testing.T) (lines [][]string) {
+	t.Helper()
+	var walk func(cmd *cobra.Command, above []string)
+	walk = func(cmd *cobra.Command, above []string) {
+		use := strings.Fields(cmd.Use)
+		line := append(slices.Clone(above), use[0])
+		for _, sub := range cmd.Commands() {
+			walk(sub, line)
+		}
+		if cmd.HasSubCommands() {
+			return
+		}
+		switch strings.Join(line, " ") {
+		case "completion", "version", "config import", "service install", "service remove": // the import has its own test
+			return
+		}
+		for range use[1:] {
+			line = append(line, "some")
+		}
+		lines = append(lines, line)
+		for _, flag := range []string{"json", "yes", "shadow"} {
+			if cmd.Flags().Lookup(flag) != nil {
+				lines = append(lines, append(slices.Clone(line), "--"+flag))
+			}
+		}
+	}
+	for _, cmd := range rootCommand().Commands() {
+		walk(cmd, nil)
+	}
+	if len(lines) < 25 {
+		t.Fatalf("got %d command lines, want at least 25: %v", len(lines), lines)
+	}
+	return lines
+}
+
+// TestNoCommandShowsThePassword: whatever the engine and the form of its address, where the database does not answer no command shows the password,
+// as it was written or as the driver understands it.
+func TestNoCommandShowsThePassword(t *testing.T) {
+	lines := commandLines(t)
+	failed := map[string]bool{} // the commands that had to do with the database
+	for i, address := range refusedAddresses {
+		for j, password := range hushed() {
+			if j > 0 && i%2 != j%2 { // the signs in one half of the forms, the encoded letters in the other
+				continue
+			}
+			t.Run(fmt.Sprintf("%s %d, password %d", address.driver, i, j), func(t *testing.T) {
+				dsn := strings.ReplaceAll(address.dsn, "PW", password)
+				dir := t.TempDir()
+				text, err := yaml.Marshal(map[string]any{"xmpp": map[string]any{"domain": "im.test", "secret": "s3cret", "server": "127.0.0.1:1"}, "shutdown_timeout": "1s", "http": map[string]any{"listen": "127.0.0.1:0"},
+					"metrics": map[string]any{"listen": "127.0.0.1:0"}, "store": map[string]any{"driver": address.driver, "dsn": dsn, "max_wait": "100ms"}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				file := write(t, dir, "tlim.yaml", string(text))
+				for _, line := range lines {
+					if j > 0 && slices.Contains(line, "--json") {
+						continue
+					}
+					out := outputOf(t, file, line)
+					if strings.Contains(out, hush) || strings.Contains(strings.ToUpper(out), strings.ToUpper(hushed()[2])) {
+						t.Errorf("tlim %s with %s says\n%s\nwant no password in it", strings.Join(line, " "), dsn, out)
+					}
+					if strings.Contains(out, "refused") {
+						failed[line[0]] = true
+					}
+				}
+			})
+		}
+	}
+	for _, command := range []string{"serve", "doctor", "selftest", "migrate", "cleanup", "users", "groups", "trace", "token", "keys"} {
+		if !failed[command] {
+			t.Errorf("tlim %s: got no refused connection in any output, want it to ask the database", command)
+		}
 	}
 }
 

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
+
 	"tlim/cmd/tlim/config"
 	"tlim/scripts/lab"
 	"tlim/store"
@@ -138,6 +140,9 @@ func TestSelftest(t *testing.T) {
 
 		t.Run("taken prefixes", func(t *testing.T) { takenPrefixes(t, s) })
 		t.Run("signals", func(t *testing.T) { signals(t, s, tables) })
+		if db.File() == "" {
+			t.Run("no right to make tables", func(t *testing.T) { fewRights(t, s, tables) })
+		}
 	})
 }
 
@@ -179,6 +184,32 @@ func takenPrefixes(t *testing.T, s seenSite) {
 	}
 	if _, err := s.Exec("DROP TABLE mine_ofmessage"); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// fewRights: who may make no table is told in one line which rights are wanted, and nothing is made.
+func fewRights(t *testing.T, s seenSite, tables []string) {
+	cfg, _, err := config.LoadForOperator(config.Sources{File: s.config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := mysql.ParseDSN(cfg.Store.DSN.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"CREATE USER few@'%' IDENTIFIED BY 's3cret-few'", "GRANT SELECT, INSERT, UPDATE, DELETE ON `" + server.DBName + "`.* TO few@'%'"} {
+		if _, err := s.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.User, server.Passwd = "few", "s3cret-few"
+	file := write(t, t.TempDir(), "tlim.yaml", "store: {driver: mysql, dsn: '"+server.FormatDSN()+"'}\n")
+	code, out, errs := runCommand(t, "selftest", "--config", file)
+	if code != exitFailed || out != "" || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "the user of store.dsn needs CREATE, INDEX and DROP for the self-test") || strings.Contains(errs, "s3cret") {
+		t.Errorf("got %d, %s, %s, want one line that says which rights are wanted", code, out, errs)
+	}
+	if got := s.tables(t); !slices.Equal(got, tables) {
+		t.Errorf("got the tables %v, want %v", got, tables)
 	}
 }
 

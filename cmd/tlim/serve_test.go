@@ -114,7 +114,7 @@ func TestServeOnOpenfire(t *testing.T) {
 			t.Fatalf("the first key is answered with %d, want 200", code)
 		}
 		write(t, keyed.dir, "key", "new-key-0123456789\n")
-		if err := syscall.Kill(keyed.tlim.PID(), syscall.SIGHUP); err != nil {
+		if err := lab.Signal(keyed.tlim.PID(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		poll(t, ctx, func() bool { return keyed.status(t, "new-key-0123456789") == http.StatusOK })
@@ -123,7 +123,7 @@ func TestServeOnOpenfire(t *testing.T) {
 		}
 		// a configuration with a fault changes nothing
 		write(t, keyed.dir, "key", "short\n")
-		if err := syscall.Kill(keyed.tlim.PID(), syscall.SIGHUP); err != nil {
+		if err := lab.Signal(keyed.tlim.PID(), syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 		poll(t, ctx, func() bool { return strings.Contains(readText(t, keyed.tlim.Log), "the keys were not read again") })

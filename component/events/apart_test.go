@@ -53,6 +53,58 @@ func TestOneEventThatIsAnsweredLater(t *testing.T) {
 	s.is("waiting", fmt.Sprint(s.count(false)), "0")
 }
 
+// How long a receiver wants to be left alone because of one event is charged to that event's conversation, whether the event came alone or among
+// others; all others are told at once. One that wants it of all is left alone.
+func TestOneEventThatIsAnsweredMuchLater(t *testing.T) {
+	later := &Failure{Err: errors.New("status 503"), Later: true, Wait: 10 * time.Minute}
+	for name, first := range map[string][]string{"alone": {"b"}, "among others": {"a", "b", "c"}, "the last of others": {"a", "c", "b"}, "with its conversation": {"b", "b"}} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			bad := fmt.Sprint("m", slices.Index(first, "b")+1)
+			s.to.refuse = func(ids []string) error {
+				if slices.Contains(ids, bad) {
+					return later
+				}
+				return nil
+			}
+			s.say(first...)
+			s.pass(t.Context())
+			if name == "the last of others" { // it was the one that was tried
+				s.clock.Move(11 * time.Minute)
+			}
+			s.say("d")
+			s.pass(t.Context())
+			s.say("b", "e")
+			s.pass(t.Context())
+			want := ""
+			for i := 1; i <= s.n; i++ {
+				if id := fmt.Sprint("m", i); id != bad && !(name == "with its conversation" && i == 2) && i != s.n-1 {
+					want += " " + id
+				}
+			}
+			s.is("taken around it", sorted(s.took()), sorted(want))
+			s.to.refuse = nil
+			s.clock.Move(11 * time.Minute)
+			s.pass(t.Context())
+			s.clock.Move(time.Minute)
+			s.pass(t.Context())
+			if got := strings.Fields(s.took()); len(got) == 0 || got[0] != bad || got[len(got)-1] != fmt.Sprint("m", s.n-1) {
+				t.Errorf("got %q taken after its time, want %s, and last what was said behind it", got, bad)
+			}
+			s.is("waiting, dead", fmt.Sprint(s.count(false), s.count(true)), "0 0")
+		})
+	}
+	s := newSite(t)
+	s.to.refuse = func([]string) error { return later }
+	s.say("a", "b", "c")
+	s.pass(t.Context())
+	requests := len(s.to.requests)
+	s.clock.Move(9 * time.Minute)
+	s.say("d")
+	s.pass(t.Context())
+	s.is("requests while it wants to be left alone", fmt.Sprint(requests, len(s.to.requests)), "2 2")
+}
+
 // An event on which the receiver hangs costs others the one request in which it was, and nothing later: they are told meanwhile. A stop ends it.
 func TestAnEventOnWhichTheReceiverHangs(t *testing.T) {
 	s := newSite(t)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,34 +186,62 @@ func (e *Events) sendAll(ctx context.Context, rows []store.Event) (done bool, er
 			return false, nil
 		}
 		e.main.streak++
-		if failure.Later || e.main.broken() {
+		if e.main.broken() {
 			e.pause(&e.main, now, failure)
 		}
 
-		// 3. one of them may be at fault, but for one who asks for time that is not the first thought
+		// 3. one of them may be at fault. One who asks for time is asked by an event of another conversation: if that is taken, it was no wish for time
+		rest := request
+		if failure.Later && !e.main.broken() {
+			other := another(request, e.main.streak)
+			if other < 0 {
+				rest = request[:1] // its conversation waits, and nobody else
+			} else if late := e.post(ctx, request[other:other+1]); late != nil {
+				if ctx.Err() == nil {
+					e.pause(&e.main, e.Now(), failure)
+				}
+				return false, nil
+			} else if err := e.took(ctx, request[other:other+1]); err != nil {
+				return false, err
+			} else {
+				rest = slices.Delete(slices.Clone(request), other, other+1)
+			}
+		}
+		rows = rows[taken:]
 		switch {
-		case failure.Later && !e.main.broken():
-			return false, nil
-		case len(request) > 1:
-			rows = rows[taken:]
-			for _, row := range request {
+		case len(rest) > 1:
+			for _, row := range rest {
 				e.look.blocked[row.Conversation] = true
 			}
-			e.suspect(request)
+			e.suspect(rest)
 			e.launch(ctx, now)
 		default:
-			rows = rows[taken:]
-			due, err := e.failed(ctx, &e.main, request[0], failure)
+			due, err := e.failed(ctx, &e.main, rest[0], failure)
 			if err != nil {
 				return false, err
 			}
-			e.look.failed(request[0].Conversation, due)
+			e.look.failed(rest[0].Conversation, due)
 		}
 		if e.main.until.After(now) {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// another is the first event of a conversation that is not the only one of a request: of the last one, and when that was no help, of the first one. -1: there
+// is one conversation.
+func another(request []store.Event, failures int) int {
+	last, seen := -1, map[string]bool{request[0].Conversation: true}
+	for i := range request {
+		if !seen[request[i].Conversation] {
+			seen[request[i].Conversation], last = true, i
+		}
+	}
+	if last >= 0 && failures > 1 {
+		return 0
+	}
+	return last
 }
 
 // post makes one request. It is safe for concurrent use.

@@ -63,7 +63,7 @@ func (g *Galera) Heal(ctx context.Context, n int) error { return g.run(ctx, "hea
 // Lives says whether a node was not killed, or is healed.
 func (g *Galera) Lives(n int) bool {
 	pid, err := strconv.Atoi(g.pids[n-1])
-	return err == nil && syscall.Kill(pid, 0) == nil
+	return err == nil && exists(pid)
 }
 
 // Count is the number of rows of a table on a node, after all that the cluster had committed before.
@@ -86,7 +86,7 @@ func (g *Galera) Signal(n int, sig syscall.Signal) error {
 	if err != nil {
 		return fmt.Errorf("node %d is gone", n)
 	}
-	return syscall.Kill(pid, sig)
+	return Signal(pid, sig)
 }
 
 func (g *Galera) run(ctx context.Context, verb string, args ...string) error {

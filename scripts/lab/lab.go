@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 )
 
 // Root returns the top folder of the checkout: the nearest folder upwards from the current one whose go.mod is tlim's.
@@ -94,7 +93,7 @@ var portClaims = sync.OnceValues(func() (string, error) {
 			continue // dropped meanwhile
 		}
 		// One that is being written has no process yet.
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || syscall.Kill(pid, 0) == nil {
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err != nil || exists(pid) {
 			continue
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -540,7 +540,7 @@ func TestOwner(t *testing.T) {
 		s := must[*Server](t)(StartProsody(within(t, patience), Options{Dir: os.Getenv("LAB_OWNER")}))
 		fmt.Printf("PID %d\n", s.PID)
 		os.Stdout.Sync()
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		Signal(os.Getpid(), syscall.SIGKILL)
 	}
 	cmd := exec.CommandContext(within(t, patience), os.Args[0], "-test.run=^TestOwner$")
 	cmd.Env = append(os.Environ(), "LAB_OWNER="+t.TempDir())

@@ -200,7 +200,7 @@ func newDir(kind string) (string, error) {
 	for _, dir := range old {
 		parts := strings.Split(filepath.Base(dir), "-")
 		pid, err := strconv.Atoi(parts[1])
-		if err != nil || syscall.Kill(pid, 0) == nil {
+		if err != nil || exists(pid) {
 			continue
 		}
 		if kind != "tlim" {

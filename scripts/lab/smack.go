@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -100,7 +99,7 @@ func StartSmack(ctx context.Context, o SmackOptions) (*Smack, error) {
 		args = append(args, "--silent")
 	}
 	s.cmd = exec.Command(filepath.Join(root, "scripts", "smack"), args...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	EndsWithUs(s.cmd)
 	if o.Log != "" {
 		log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {

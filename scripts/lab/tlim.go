@@ -211,8 +211,8 @@ func (t *Tlim) Start(ctx context.Context) error {
 	cmd.Dir = t.Dir
 	cmd.Env = append(os.Environ(), t.options.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
-	// Not left behind when a test panics or is killed; and a Ctrl-C is its starter's, who stops it in order.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	// Not left behind when a test panics or is killed.
+	endsWithUsAlone(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start tlim: %w", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -106,7 +105,7 @@ func TestDatabaseCluster(t *testing.T) {
 			check(t, g.Kill(within(t, soon), n))
 		} else {
 			what = "frozen"
-			check(t, g.Signal(n, syscall.SIGSTOP))
+			check(t, g.Signal(n, lab.Freeze))
 		}
 		at := time.Now()
 		c.more(100)
@@ -115,7 +114,7 @@ func TestDatabaseCluster(t *testing.T) {
 		if what == "killed" {
 			check(t, g.Heal(within(t, patience), n))
 		} else {
-			check(t, g.Signal(n, syscall.SIGCONT))
+			check(t, g.Signal(n, lab.Thaw))
 			work := nodeOf(t, w, g)
 			await(t, within(t, time.Minute), "the node to be back in the cluster", func() (bool, error) {
 				// It believes for a while that it never left: those that went on without it have to count it.

@@ -3,7 +3,6 @@ package system
 import (
 	"os"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ func TestDatabaseAway(t *testing.T) {
 	}{
 		{"stopped", own.Stop, func() error { return own.Start(within(t, patience)) }},
 		{"killed", own.Kill, func() error { return own.Start(within(t, patience)) }},
-		{"frozen", func() error { return syscall.Kill(own.PID, syscall.SIGSTOP) }, func() error { return syscall.Kill(own.PID, syscall.SIGCONT) }},
+		{"frozen", func() error { return lab.Signal(own.PID, lab.Freeze) }, func() error { return lab.Signal(own.PID, lab.Thaw) }},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			w := newWorld(t, openfire, map[string]any{"store.driver": "mysql", "store.dsn": newDatabase(t, own)})

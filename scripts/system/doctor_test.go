@@ -14,7 +14,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -292,7 +291,7 @@ func TestDoctorHost(t *testing.T) {
 			return inItsPlace(dir, func(file string) error { return os.Mkdir(file, 0o700) })
 		}, id: "database", status: "failure", seen: "is a folder, no database", remedy: "the name of a file", code: 1},
 		{name: "a pipe for a database", plant: func(dir string) error {
-			return inItsPlace(dir, func(file string) error { return syscall.Mkfifo(file, 0o600) })
+			return inItsPlace(dir, func(file string) error { return exec.Command("mkfifo", "-m", "600", file).Run() })
 		}, id: "database", status: "failure", seen: "is a pipe, no database", remedy: "the name of a file", code: 1},
 		{name: "a database that is damaged", plant: func(dir string) error {
 			text, err := os.ReadFile(dir + "/tlim.db")

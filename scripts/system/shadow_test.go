@@ -127,7 +127,7 @@ func startShadow(t *testing.T, config map[string]any) *shadowProcess {
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, p.logged
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	lab.EndsWithUs(p.cmd)
 	check(t, p.cmd.Start())
 	go func() {
 		_ = p.cmd.Wait() // the exit code tells

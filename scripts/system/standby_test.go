@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -137,11 +136,11 @@ func TestStandby(t *testing.T) {
 			return func() {}
 		}},
 		{"paused for 8 s", true, func() func() {
-			check(t, p.tlim.Signal(syscall.SIGSTOP))
+			check(t, p.tlim.Signal(lab.Freeze))
 			paused := time.NewTimer(8 * time.Second) // the pause is what is tested
 			old := p.tlim
 			<-paused.C
-			check(t, old.Signal(syscall.SIGCONT))
+			check(t, old.Signal(lab.Thaw))
 			return func() {
 				if code, err := old.Ended(within(t, time.Minute)); code != 5 || err != nil {
 					t.Errorf("a leader that was paused ended with %d, %v, want exit code 5", code, err)

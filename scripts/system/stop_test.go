@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -114,7 +113,7 @@ func TestFenced(t *testing.T) {
 			check(t, w.tlim.Stop())
 			first := exec.Command(must[string](t)(lab.Build(within(t, time.Minute))), "serve", "--config", filepath.Join(w.tlim.Dir, "tlim.yaml"))
 			first.Dir = w.tlim.Dir
-			first.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+			lab.EndsWithUs(first)
 			var log bytes.Buffer
 			first.Stdout, first.Stderr = &log, &log
 			check(t, first.Start())

@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -171,7 +170,9 @@ func (f *files) turns(id string) []turn {
 // round moves the file once. What the ones before have left to be written to the disk is written first, and what this one
 // leaves is removed.
 func (f *files) round(ctx context.Context, r *rig, pid int, move func(context.Context) error) (sample Sample, err error) {
-	syscall.Sync()
+	if err := writeBack(); err != nil {
+		return sample, err
+	}
 	kept, err := f.keep()
 	if err != nil {
 		return sample, err

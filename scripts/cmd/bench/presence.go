@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -83,18 +82,6 @@ func measurePresence(ctx context.Context, r *rig, p plan, report *report) error 
 				return fmt.Errorf("presence: %s: %w", c.JID, err)
 			}
 		}
-	}
-	return nil
-}
-
-// enoughFiles says whether this process may open that many sockets; the server, which has as many, has the same limit.
-func enoughFiles(sessions int) error {
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		return fmt.Errorf("limit of open files: %w", err)
-	}
-	if wanted := uint64(sessions + spareFiles); limit.Max < wanted {
-		return fmt.Errorf("%d sessions want ulimit -Hn of %d, which is %d", sessions, wanted, limit.Max)
 	}
 	return nil
 }

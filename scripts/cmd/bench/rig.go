@@ -268,7 +268,7 @@ func (r *rig) startBare(ctx context.Context, users []string) error {
 	cmd := exec.Command("/proc/self/exe", "bare", r.server.Component, r.bareAddress, r.domain, strings.Join(jids, ","))
 	cmd.Env = append(os.Environ(), bareSecret+"="+r.server.Secret)
 	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	lab.EndsWithUs(cmd)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return fmt.Errorf("bare component: %w", err)

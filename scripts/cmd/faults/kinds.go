@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tlim/scripts/lab"
 )
 
 // How long what is stopped or cut off stays so; -longest changes it.
@@ -169,11 +171,11 @@ func (s *scene) kill(ctx context.Context, p *process, note func(string)) error {
 func (s *scene) halt(ctx context.Context, note func(string), signal func(syscall.Signal) error) error {
 	d := s.duration()
 	note(d.Round(100 * time.Millisecond).String())
-	if err := signal(syscall.SIGSTOP); err != nil {
+	if err := signal(lab.Freeze); err != nil {
 		return err
 	}
 	err := pause(ctx, d)
-	if again := signal(syscall.SIGCONT); err == nil {
+	if again := signal(lab.Thaw); err == nil {
 		err = again
 	}
 	return err

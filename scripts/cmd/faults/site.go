@@ -322,7 +322,7 @@ func (s *site) syncedNode(ctx context.Context, n int) error {
 }
 
 // signal sends one to Openfire.
-func (s *site) signal(sig syscall.Signal) error { return syscall.Kill(s.server.PID, sig) }
+func (s *site) signal(sig syscall.Signal) error { return lab.Signal(s.server.PID, sig) }
 
 // caller asks whoever leads: those who stand by refuse.
 func (s *site) call(ctx context.Context, do func(context.Context, *process) error) error {
