@@ -232,6 +232,7 @@ if (!world.brief) {
     await page.keyboard.press('Enter')
     await page.locator('.result', { hasText: '版本计划' }).click()
     await page.locator('.row.found', { hasText: '版本计划' }).waitFor()
+    await until('all of it is on the screen: nothing leads to its end', async () => (await page.locator('.to-end').count()) === 0)
     await zhang.accessible('a group with its details')
     await zhang.shot('group')
     await page.click('.details [aria-label="关闭"]')
