@@ -78,11 +78,11 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 			drops = append(drops, Drop{MsgID: o.MsgID, SessionID: p.SessionID})
 		}
 	}
-	rest, err := s.some(ctx, purgeRest, p.SessionID, 1)
+	rest, err := s.some(ctx, purgeRest, 1, p.SessionID)
 	if err != nil || len(rest) > 0 && len(ids) == 0 {
 		return false, err
 	}
-	notices, err := s.some(ctx, purgeAnnouncements, p.SessionID, limit)
+	notices, err := s.some(ctx, purgeAnnouncements, limit, p.SessionID)
 	if err != nil {
 		return false, err
 	}
@@ -112,11 +112,7 @@ func (s *Store) PurgeSome(ctx context.Context, epoch int64, p Purge, limit int) 
 // PurgeQueue removes at most a thousand rows of what waits of a dissolved group for phones, in one fenced transaction of its own, but none of the type
 // except, that of the notices of the dissolution. done: there were no more. Errors: ErrFenced, ErrUnavailable; it may be repeated.
 func (s *Store) PurgeQueue(ctx context.Context, epoch int64, p Purge, except string) (done bool, err error) {
-	var rows []string
-	err = s.page(ctx, offlineOldGroup, []any{p.SessionID, p.Time, except}, maxCleaned, 0, func(scan scanner) error {
-		rows = append(rows, "")
-		return scan((*text)(&rows[len(rows)-1]))
-	})
+	rows, err := s.some(ctx, offlineOldGroup, maxCleaned, p.SessionID, p.Time, except)
 	if err != nil || len(rows) == 0 {
 		return err == nil, err
 	}
@@ -128,8 +124,8 @@ func (s *Store) PurgeQueue(ctx context.Context, epoch int64, p Purge, except str
 }
 
 // some reads at most limit ids of rows of a group.
-func (s *Store) some(ctx context.Context, query, group string, limit int) (ids []string, err error) {
-	err = s.page(ctx, query, []any{group}, int64(limit), 0, func(scan scanner) error {
+func (s *Store) some(ctx context.Context, query string, limit int, args ...any) (ids []string, err error) {
+	err = s.page(ctx, query, args, int64(limit), 0, func(scan scanner) error {
 		ids = append(ids, "")
 		return scan((*text)(&ids[len(ids)-1]))
 	})

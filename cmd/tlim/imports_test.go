@@ -1,14 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"io"
-	"io/fs"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -251,16 +249,9 @@ func TestWallsOfComponent(t *testing.T) {
 	if methods < 1 || methods > 25 {
 		t.Errorf("its Store has %d methods, want at most 25", methods)
 	}
-	err = filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." && path != "../.." || entry.Name() == "node_modules") {
-			return cmp.Or(err, filepath.SkipDir)
-		}
-		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") && strings.Contains(readText(t, path), "*component.Service") {
+	goFiles(t, func(path string) {
+		if !strings.HasSuffix(path, "_test.go") && strings.Contains(readText(t, path), "*component.Service") {
 			t.Errorf("%s holds a *component.Service, want it not", path)
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -36,25 +33,14 @@ func receivers(file *ast.File) (list []string) {
 // TestReceivers: receivers are the initial of their type, everywhere.
 func TestReceivers(t *testing.T) {
 	files := 0
-	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." && path != "../.." || entry.Name() == "node_modules") {
-			return cmp.Or(err, filepath.SkipDir)
-		}
-		if !strings.HasSuffix(path, ".go") {
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			return err
-		}
+	goFiles(t, func(path string) {
 		files++
-		for _, method := range receivers(file) {
+		for _, method := range receivers(parsed(t, path)) {
 			t.Errorf("%s: got %s, want the initial of its type as receiver", path, method)
 		}
-		return nil
 	})
-	if err != nil || files < 100 {
-		t.Fatalf("got %d files and %v, want all of them read", files, err)
+	if files < 100 {
+		t.Fatalf("got %d files, want all of them read", files)
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "one.go", "package p\ntype some[T any] struct{}\nfunc (x *some[T]) wrong() {}\nfunc (s some[T]) right() {}\nfunc (some[T]) none() {}", 0)
 	if err != nil {

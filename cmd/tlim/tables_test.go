@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -129,28 +127,20 @@ func runs(body ast.Node) (does bool) {
 func TestTablesHaveSubtests(t *testing.T) {
 	files := 0
 	var told []string
-	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." && path != "../.." || entry.Name() == "node_modules") {
-			return cmp.Or(err, filepath.SkipDir)
-		}
+	goFiles(t, func(path string) {
 		if !strings.HasSuffix(path, "_test.go") {
-			return nil
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
-		if err != nil {
-			return err
+			return
 		}
 		files++
-		for _, name := range untitled(file) {
+		for _, name := range untitled(parsed(t, path)) {
 			name = strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../../") + "." + name
 			if told = append(told, name); !slices.Contains(stories, name) {
 				t.Errorf("%s: got a table of tests whose cases are no subtests, want t.Run of each, or the function among the stories", name)
 			}
 		}
-		return nil
 	})
-	if err != nil || files < 100 {
-		t.Fatalf("got %d files and %v, want all of them read", files, err)
+	if files < 100 {
+		t.Fatalf("got %d files, want all of them read", files)
 	}
 	for _, name := range stories {
 		if !slices.Contains(told, name) {

@@ -69,8 +69,8 @@ func TestServerOfAListKilled(t *testing.T) {
 	case <-within(t, time.Minute).Done():
 		t.Fatal("got no 50 acknowledgements, want them before the kill")
 	}
+	killed := time.Now() // the link moves before the kill has returned
 	check(t, first.Kill())
-	killed := time.Now()
 
 	// 2. the second
 	id := lab.NewID()
