@@ -136,9 +136,10 @@ func openH2(dsn string, wait time.Duration, store bool) *sql.DB {
 	if engine == "oracle" {
 		mode, null = "Oracle", "HIGH"
 	}
+	// H2 answers a query by its last result where it believes that nothing changed since, and it can be wrong beside writers.
 	return sql.OpenDB(&h2Connector{address: address, name: name, mode: mode, store: store,
 		url: "jdbc:h2:mem:" + name + ";MODE=" + mode + ";DEFAULT_NULL_ORDERING=" + null +
-			";DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;NON_KEYWORDS=VALUE;DB_CLOSE_DELAY=-1;LOCK_TIMEOUT=" + fmt.Sprint(wait.Milliseconds())})
+			";DATABASE_TO_UPPER=FALSE;CASE_INSENSITIVE_IDENTIFIERS=TRUE;NON_KEYWORDS=VALUE;DB_CLOSE_DELAY=-1;OPTIMIZE_REUSE_RESULTS=0;LOCK_TIMEOUT=" + fmt.Sprint(wait.Milliseconds())})
 }
 
 type h2Connector struct {
