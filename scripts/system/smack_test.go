@@ -311,7 +311,7 @@ func (w *world) traces(user string, ids []string) string {
 func (s *smackPhone) settled(ids []string) []string {
 	t := s.w.t
 	t.Helper()
-	s.w.noneUnconfirmed() // getOffline answers what is unconfirmed too
+	s.w.noneUnconfirmed(s.user) // getOffline answers what is unconfirmed too
 	// What is on its way to it now comes within a moment; what does not come then is lost.
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 	defer cancel()
@@ -351,13 +351,13 @@ func (w *world) confirmed(user string) {
 	})
 }
 
-// noneUnconfirmed waits until each copy is confirmed, or a row, or given up.
-func (w *world) noneUnconfirmed() {
+// noneUnconfirmed waits until each copy to the user's phone is confirmed, or a row, or given up. Other phones may be sent to still.
+func (w *world) noneUnconfirmed(user string) {
 	w.t.Helper()
-	ctx := within(w.t, time.Minute) // others may be sending still
-	await(w.t, ctx, "tlim to settle all copies", func() (bool, error) {
-		m, err := w.tlim.Metrics(ctx)
-		return lab.Sum(m, "tlim_owed_copies") == 0 && lab.Sum(m, "tlim_owed_rows") == 0, err
+	await(w.t, within(w.t, smackPatience), "tlim to settle all copies to "+user, func() (bool, error) {
+		known, _ := w.get("admin/user", "user_id", user)["user"].(map[string]any)
+		queue, _ := known["queue"].(map[string]any)
+		return queue["unconfirmed"] == 0.0, fmt.Errorf("it is %v", known)
 	})
 }
 
@@ -405,7 +405,7 @@ func TestSmackDetached(t *testing.T) {
 		w.present(p.user)
 		sender := w.online(users[0], "2[android]")
 		p.sees(w.chat(l, sender, p.user, 10))
-		w.noneUnconfirmed()
+		w.noneUnconfirmed(p.user)
 		p.fetch() // what came before its first answer may stand there too
 		return p, l, sender
 	}
@@ -419,7 +419,7 @@ func TestSmackDetached(t *testing.T) {
 		p, l, sender := begin(t, w, s)
 		check(t, s.Kill())
 		ids := w.chat(l, sender, p.user, 30)
-		w.noneUnconfirmed()
+		w.noneUnconfirmed(p.user)
 		w.exactly(p.user, ids)
 	})
 
@@ -430,7 +430,7 @@ func TestSmackDetached(t *testing.T) {
 			p, l, sender := begin(t, w, smack(t, "4.4.8", answers))
 			lose(p.network)
 			ids := w.chat(l, sender, p.user, 30)
-			w.noneUnconfirmed()
+			w.noneUnconfirmed(p.user)
 			w.exactly(p.user, ids)
 			if resumed, err := p.Reconnect(within(t, smackPatience)); err != nil || !resumed {
 				t.Fatalf("not resumed: got %v, want the session resumed and no error", err)
@@ -494,12 +494,12 @@ func TestSmackReceiptsGoToTheSender(t *testing.T) {
 	ids := send(10)
 	p.sees(ids)
 	told(ids[:1], confirmed, "receipts of the phone") // of the first: one that answers pings is not asked for more
-	w.noneUnconfirmed()
+	w.noneUnconfirmed(p.user)
 	w.exactly(p.user, nil)
 
 	p.network.strand()
 	ids = send(20)
-	w.noneUnconfirmed()
+	w.noneUnconfirmed(p.user)
 	w.exactly(p.user, ids)
 }
 
