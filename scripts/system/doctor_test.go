@@ -7,13 +7,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,6 +127,7 @@ func TestDoctorLink(t *testing.T) {
 		{"its parent", "xmpp.domain", "test", "openfire.domain", "failure", "calls itself im.test", "set xmpp.domain to im.test"},
 		{"the chat page's BOSH", "web.xmpp_url", s.HTTPBind, "web.xmpp_url", "ok", "BOSH answers", ""},
 		{"its WebSocket", "web.xmpp_url", s.WebSocket, "web.xmpp_url", "ok", "WebSocket answers", ""},
+		{"one of two servers is away", "xmpp.server", []string{s.Component, nobody}, "openfire.nodes", "failure", nobody + " refuses connections", components},
 		{"nobody listens for pages", "web.xmpp_url", "http://" + nobody + "/http-bind/", "web.xmpp_url", "warning", "BOSH does not answer at http://" + nobody, "HTTP Binding"},
 		{"no WebSocket at BOSH's path", "web.xmpp_url", "ws" + strings.TrimPrefix(s.HTTPBind, "http"), "web.xmpp_url", "warning", "is no WebSocket of an XMPP server", "web.xmpp_url"},
 		{"no domain", "xmpp.domain", "", "openfire.port", "failure", "xmpp.domain is not set", "XMPP Domain Name"},
@@ -144,6 +150,111 @@ func TestDoctorLink(t *testing.T) {
 			t.Logf("%v", took)
 		})
 	}
+}
+
+// A server that is not Openfire is named, and so is each thing of Openfire's that the configuration wants of it.
+func TestDoctorProsody(t *testing.T) {
+	config := doctored(t, must[*lab.Server](t)(prosody()))
+	config["xmpp.copies"] = "on"
+	config["directory"] = map[string]any{"create_accounts": true, "initial_password": "Erstes Wort 1"}
+	d, code, _ := doctor(t, config)
+	d.finds(t, "openfire.domain", "ok", "answers for", "")
+	d.finds(t, "openfire.version", "warning", "not Openfire", "nothing, if that is meant")
+	d.finds(t, "openfire.snapshots", "warning", "gives no presence snapshots", "nothing on a server that is not Openfire")
+	d.finds(t, "openfire.accounts", "failure", "lets us keep no accounts", "directory.create_accounts")
+	d.finds(t, "openfire.copies", "failure", "gives no packet copies", "xmpp.copies: off")
+	if code != 1 {
+		t.Errorf("got exit code %d, want 1", code)
+	}
+}
+
+// What clients send while the command has the component's name is given back to them, and it says so.
+func TestDoctorDisturbed(t *testing.T) {
+	s := must[*lab.Server](t)(openfire())
+	config := doctored(t, s)
+	component := newComponent(s)
+	config["xmpp.component"] = component
+	sender := (&world{t: t, server: s}).login(people(t, 1)[0], "phone")
+	ctx, done := context.WithCancel(t.Context())
+	var sending sync.WaitGroup
+	sending.Go(func() {
+		for n := 0; ctx.Err() == nil; n++ {
+			if err := sender.SendMessage(component, fmt.Sprint("m", n), "[]"); err != nil {
+				t.Error(err)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	d, _, _ := doctor(t, config)
+	done()
+	sending.Wait()
+	d.finds(t, "openfire.leaving", "warning", "they were given back with an error", "start tlim")
+}
+
+// unplanted are the checks that no test here sets wrong on what they look at, and why.
+var unplanted = map[string]string{
+	"openfire.asking": "it tells how the command itself asks",
+	"openfire.dns":    "it would want a record in the name service of this machine; TestRecord of cmd/tlim/doctor asks for a name that has one",
+	"openfire.plugin": "the old plugin is nobody's to give away; TestPlugin of cmd/tlim/doctor answers in its place",
+}
+
+// Every check of the command finds something wrong in some test of this file, on a real server, database, disk or port, or is in unplanted with its
+// reason; and there are thirty faults and more.
+func TestEveryCheckIsPlanted(t *testing.T) {
+	d, _, _ := doctor(t, map[string]any{"xmpp.domain": "im.test", "xmpp.secret": "x", "xmpp.server": "127.0.0.1:1", "metrics.listen": must[string](t)(lab.FreeAddr())})
+	planted := map[string]int{}
+	for _, c := range d.Checks {
+		planted[c.ID] = 0
+	}
+	source := must[*ast.File](t)(parser.ParseFile(token.NewFileSet(), "doctor_test.go", nil, 0))
+	ast.Inspect(source, func(n ast.Node) bool {
+		var parts []ast.Expr
+		switch n := n.(type) {
+		case *ast.CompositeLit:
+			parts = n.Elts
+		case *ast.CallExpr:
+			parts = n.Args
+		}
+		id, bad := "", false
+		for _, part := range parts {
+			if named, is := part.(*ast.KeyValueExpr); is {
+				part = named.Value
+			}
+			text, is := part.(*ast.BasicLit)
+			if !is || text.Kind != token.STRING {
+				continue
+			}
+			value := must[string](t)(strconv.Unquote(text.Value))
+			if _, is := planted[value]; is && id == "" {
+				id = value
+			}
+			bad = bad || value == "failure" || value == "warning"
+		}
+		if bad && id != "" {
+			planted[id]++
+		}
+		return true
+	})
+	faults := 0
+	for id, n := range planted {
+		faults += n
+		if why := unplanted[id]; (n == 0) != (why != "") {
+			t.Errorf("%s: got %d faults, and the reason %q for none, want either", id, n, why)
+		}
+	}
+	for id := range unplanted {
+		if _, is := planted[id]; !is {
+			t.Errorf("unplanted has %s, want a check of the command", id)
+		}
+	}
+	if faults < 30 {
+		t.Errorf("got %d faults, want at least 30", faults)
+	}
+	t.Logf("%d faults of %d checks", faults, len(planted))
 }
 
 // ownServer is a server for one test, which sets it wrong.
@@ -530,6 +641,9 @@ func TestDoctorDatabase(t *testing.T) {
 		{name: "the future", plant: []string{message + "('12', 'f', 'MTT-000', 'z', 'l', '4000000000000', '[]', 'z')"}, id: "rows.ofmessage", status: "warning", seen: `msg_time that are in the future, such as "4000000000000"`, remedy: "13 digits"},
 		{name: "capitals", plant: []string{"INSERT INTO ofsubscriber (user_id, session_id) VALUES ('LiSi', 'g')"}, id: "rows.ofsubscriber", status: "warning", seen: `users in user_id with capitals, such as "LiSi"`, remedy: "UPDATE ofsubscriber SET user_id = LOWER(user_id) WHERE user_id = 'LiSi'"},
 		{name: "blanks at the end", plant: []string{"INSERT INTO ofchat (chat_id, chat_user, chat_other) VALUES ('1', 'z ', 'l')"}, id: "rows.ofchat", status: "warning", seen: `chat_user with blanks at an end, such as "z "`, remedy: "= LTRIM(RTRIM(chat_user)) WHERE chat_user LIKE ' %' OR chat_user LIKE '% '"},
+		{name: "a queue row of nobody's", plant: []string{"INSERT INTO ofcustomoffline (id_, msg_id, msg_type, msg_from, msg_to, msg_time, body, session_id) VALUES ('1', 'm1', 'MTT-000', 'z', 'l', '1544602393123', '[]', 'z')"}, id: "rows.ofcustomoffline", status: "warning", seen: `1 rows without delete_user, such as id_ "1"`, remedy: "delete_user IS NULL"},
+		{name: "a group without an owner", plant: []string{"INSERT INTO ofsession (session_id, session_type) VALUES ('g', 0)"}, id: "rows.ofsession", status: "warning", seen: `1 rows without session_user, such as session_id "g"`, remedy: "session_user IS NULL"},
+		{name: "an announcement of no group", plant: []string{"INSERT INTO ofpubact (id_, user_id, session_id, ts) VALUES ('1', 'z', 'nowhere', '1544602393123')"}, id: "rows.ofpubact", status: "warning", seen: `no row of ofsession has, such as "nowhere"`, remedy: "NOT IN"},
 		{name: "a body that is encoded", plant: []string{message + "('13', 'e', 'MTT-000', 'z', 'l', '1540000000000', '%5B%7B%22text%22%3A%22geheim%22%7D%5D', 'l')"}, id: "rows.ofmessage", status: "warning", seen: `body that are URL-encoded, such as msg_id "e"`, remedy: "clients"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

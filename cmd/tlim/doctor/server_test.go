@@ -70,6 +70,14 @@ func TestFederation(t *testing.T) {
 	}
 }
 
+// A component's name that the name service knows is named, with what is there.
+func TestRecord(t *testing.T) {
+	s := &Site{Config: config.Config{XMPP: config.XMPP{Component: "localhost"}}}
+	if got := s.checkDNS(t.Context()); got[0].Status != Warning || !strings.Contains(got[0].Seen, "127.0.0.1") || !strings.Contains(got[0].Remedy, "remove the record") {
+		t.Errorf("got %+v, want a warning with the address and its remedy", got)
+	}
+}
+
 // The old plugin is told from a tlim and from a console that has none of it.
 func TestPlugin(t *testing.T) {
 	for name, c := range map[string]struct {
