@@ -164,10 +164,14 @@ func (h *harness) run(change func(*Config)) {
 	go func() { h.stopped <- runParts(ctx, h.Service) }()
 }
 
-// runParts runs all parts of a Service, as the program does.
-func runParts(ctx context.Context, s *Service) error {
+// runParts runs the parts of a Service, as the program does, but for those of these names.
+func runParts(ctx context.Context, s *Service, without ...string) error {
 	var runs []func(context.Context) error
-	for _, p := range s.Parts() {
+	parts := slices.DeleteFunc(s.Parts(), func(p Part) bool { return slices.Contains(without, p.Name) })
+	if len(parts)+len(without) != len(s.Parts()) {
+		return fmt.Errorf("of the parts %v: got %d left out, want each", without, len(s.Parts())-len(parts))
+	}
+	for _, p := range parts {
 		runs = append(runs, p.Run)
 	}
 	return doubles.Together(ctx, runs...)

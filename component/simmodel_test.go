@@ -434,7 +434,10 @@ func (s *simulation) purged() {
 		there[row.MsgID] = true
 	}
 	for _, r := range s.ids {
-		if r.group != nil && r.group.state == simDissolved && !there[r.MsgID] {
+		if r.group != nil && r.group.state == simDissolved && r.row && !there[r.MsgID] {
+			if notice := r.Type == dissolved && r.From == r.To; notice && len(r.unrouted) > 0 {
+				s.fault("%s: got a notice of a dissolution removed, want it there, for the server has not routed %v", r.MsgID, r.unrouted)
+			}
 			r.row = false
 		}
 	}

@@ -272,7 +272,7 @@ func (s *simulation) open() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop, s.stopped = cancel, make(chan error, 1)
-	go func() { s.stopped <- runParts(ctx, s.Service) }()
+	go func() { s.stopped <- runParts(ctx, s.Service, "what dissolved groups leave") }() // the story says when that goes
 	s.quiet()
 }
 

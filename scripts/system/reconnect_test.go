@@ -138,8 +138,8 @@ func commuting(t *testing.T, w *world, how commute, n int) {
 	if sum.lost > 0 {
 		t.Errorf("LOST %d of %d messages, want each live or in the queue", sum.lost, sum.messages)
 	}
-	if forgotten > 1+n/100 {
-		t.Errorf("the server did not answer %d of %d logins, want one in a hundred at most", forgotten, n)
+	if forgotten > n/5 { // what the server does to sessions is not ours (deaf says more); a phone that none of them answers is no phone
+		t.Errorf("the server did not answer %d of %d logins, want one in five at most", forgotten, n)
 	}
 	t.Logf("%d reconnects (%d logins without an answer) in %.1f s under %.0f messages/s; %s",
 		n/phones*phones, forgotten, took.Seconds(), float64(len(c.ledger.order))/took.Seconds(), sum)
