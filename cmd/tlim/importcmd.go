@@ -26,7 +26,7 @@ import (
 
 // importing is what the command line says of an import.
 type importing struct {
-	from, to           string
+	from, to, data     string
 	db, force, asJSON  bool
 	user, passwordFile string
 	wait               time.Duration // for the database
@@ -57,6 +57,7 @@ func importCommand(from *config.Sources) *cobra.Command {
 	})
 	command.Flags().BoolVar(&i.db, "db", false, "read Openfire's database as well")
 	command.Flags().StringVar(&i.to, "output", "tlim.yaml", "file to write")
+	command.Flags().StringVar(&i.data, "data", "", "folder of what tlim writes itself (default: beside the file; "+packagedData+" for one in "+packagedFolder+")")
 	command.Flags().BoolVar(&i.force, "force", false, "write over a file that is there")
 	command.Flags().StringVar(&i.user, "user", "", "user of the database, where openfire.xml has it encrypted")
 	command.Flags().BoolVar(&i.asJSON, "json", false, "print JSON")
@@ -81,6 +82,9 @@ func importConfig(ctx context.Context, out io.Writer, i importing) error {
 		return err
 	}
 	file := takeover.Convert(document, db, rows, why)
+	if folder := i.dataFolder(); folder != "" {
+		file.PutData(folder)
+	}
 	if err := i.write(file.Text()); err != nil {
 		return fmt.Errorf("write %s: %w", i.to, err)
 	}
@@ -105,6 +109,17 @@ func importConfig(ctx context.Context, out io.Writer, i importing) error {
 	}
 	fmt.Fprintf(out, "then: tlim config check --config %s\n", i.to)
 	return nil
+}
+
+// The folders of the packages: the unit lets tlim write into the second alone.
+const packagedFolder, packagedData = "/etc/tlim", "/var/lib/tlim"
+
+// dataFolder is where the configuration has tlim write; "" is beside the file.
+func (i importing) dataFolder() string {
+	if path, err := filepath.Abs(i.to); i.data == "" && err == nil && filepath.Dir(path) == packagedFolder {
+		return packagedData
+	}
+	return i.data
 }
 
 // target says why the file cannot be written there. A device would be replaced by a file, and a link by what it does not name.

@@ -64,6 +64,35 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// Where the packages have their files, only one folder can be written by tlim.
+func TestImportPutsData(t *testing.T) {
+	dir := t.TempDir()
+	embedded := "<jive><connectionProvider><className>org.jivesoftware.database.EmbeddedConnectionProvider</className></connectionProvider></jive>"
+	for name, c := range map[string]struct {
+		xml  string
+		want []string
+	}{
+		"a server's database": {site, []string{"key_file: " + dir + "/data/tlim.key", "dir: " + dir + "/data/files", "dsn: openfire:" + hush}},
+		"SQLite":              {embedded, []string{"key_file: " + dir + "/data/tlim.key", "dir: " + dir + "/data/files", "dsn: " + dir + "/data/tlim.db"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			to := filepath.Join(dir, "tlim.yaml")
+			code, stdout, stderr := runCommand(t, "config", "import", write(t, dir, "openfire.xml", c.xml), "--output", to, "--force", "--data", filepath.Join(dir, "data"))
+			text := readText(t, to)
+			for _, want := range c.want {
+				if code != 0 || !strings.Contains(text, " "+want) {
+					t.Errorf("exit code %d\n%s%s\n%s\nwant 0 and %q", code, stdout, stderr, text, want)
+				}
+			}
+		})
+	}
+	for to, want := range map[string]string{"/etc/tlim/tlim.yaml": packagedData, "tlim.yaml": "", "/srv/tlim.yaml": ""} {
+		if got := (importing{to: to}).dataFolder(); got != want {
+			t.Errorf("written to %s: got data in %q, want %q", to, got, want)
+		}
+	}
+}
+
 // TestImportRefuses: what is wrong is one line, without a secret, and nothing is written.
 func TestImportRefuses(t *testing.T) {
 	dir := t.TempDir()

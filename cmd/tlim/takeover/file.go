@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -48,6 +49,18 @@ func (f *File) set(key string, value any, notes ...string) {
 		return
 	}
 	f.entries = append(f.entries, entry{key, scalar(value), false, notes})
+}
+
+// PutData names the folder below which tlim writes: the file of its key, uploads, and an SQLite database that has no folder of its own yet.
+func (f *File) PutData(folder string) {
+	at := "data: where the service may write"
+	for i, e := range f.entries {
+		if e.key == "store.dsn" && slices.ContainsFunc(f.entries, func(e entry) bool { return e.key == "store.driver" && e.value == "sqlite" }) {
+			f.entries[i].value = scalar(filepath.Join(folder, e.value))
+		}
+	}
+	f.set("http.key_file", filepath.Join(folder, "tlim.key"), at)
+	f.set("files.dir", filepath.Join(folder, "files"), at)
 }
 
 // leave writes a key as a comment, for an administrator to fill in.
