@@ -219,7 +219,7 @@ func (c *Client) IQ(ctx context.Context, kind, to, payload string) ([]byte, erro
 	}
 }
 
-// Pause stops reading from the socket, as a client does that hangs: the server's data pile up. What had been read before still arrives.
+// Pause stops reading from the socket, as a client does that hangs: the server's data pile up. What had been taken in before still arrives.
 // Resume goes on. Close works meanwhile, but waits for its time-out.
 func (c *Client) Pause() { c.setPaused(true) }
 

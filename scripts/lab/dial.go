@@ -243,17 +243,30 @@ func (g gate) Read(p []byte) (int, error) {
 		n, err := c.conn.Read(p)
 		// After the login nobody but Pause sets a deadline, so running into one means: look whether it is still on.
 		var timeout net.Error
-		if n > 0 || !c.running || !errors.As(err, &timeout) || !timeout.Timeout() {
-			return n, err
+		woken := n == 0 && c.running && errors.As(err, &timeout) && timeout.Timeout()
+		if n == 0 && !woken {
+			return 0, err
 		}
-		c.mu.Lock()
-		for c.paused && c.err == nil {
-			c.change.Wait()
-		}
-		over := c.err
-		c.mu.Unlock()
-		if over != nil {
+		// A read that was under way when Pause came may bring what arrived later: a client that dies paused has not seen that.
+		if over := g.wait(); over != nil {
 			return 0, over
 		}
+		if !woken {
+			return n, err
+		}
 	}
+}
+
+// wait returns when the client is not paused, or with the reason why it is over while it was.
+func (g gate) wait() error {
+	c := g.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.paused {
+		return nil
+	}
+	for c.paused && c.err == nil {
+		c.change.Wait()
+	}
+	return c.err
 }
