@@ -3,13 +3,17 @@ package system
 import (
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/go-sql-driver/mysql"
 
 	"tlim/scripts/lab"
 )
@@ -47,6 +51,10 @@ func TestDatabaseCluster(t *testing.T) {
 	}
 
 	step("the load")
+	// 0. another program writes the same row on another node: the cluster lets one of the two commit
+	pushedAside(t, c, g, first)
+
+	step("pushed aside")
 	// 1. the node of the work
 	check(t, g.Kill(within(t, soon), first))
 	killed := time.Now()
@@ -132,6 +140,41 @@ func TestDatabaseCluster(t *testing.T) {
 }
 
 var clusterLong = flag.Bool("cluster.long", false, "TestDatabaseCluster: ten more rounds of killed and frozen nodes")
+
+// pushedAside writes a row that tlim writes with each message of the group, on a node that is not the one of tlim's work, until the cluster has refused
+// transactions of the latter for it (error 1213, at a statement or at COMMIT). tlim writes them again: senders get their receipts, and nobody is told to
+// wait for it. What became of the messages is judged with all others.
+func pushedAside(t *testing.T, c *cast, g *lab.Galera, work int) {
+	t.Helper()
+	other := must[*sql.DB](t)(sql.Open("mysql", g.One(work%3+1)))
+	defer other.Close()
+	refused := func() (n int) {
+		for _, name := range []string{"wsrep_local_cert_failures", "wsrep_local_bf_aborts"} {
+			n += must[int](t)(strconv.Atoi(must[string](t)(shown(t, g.One(work), name))))
+		}
+		return n
+	}
+	before, writes, began := refused(), 0, time.Now()
+	_, waits := c.ledger.tries()
+	await(t, within(t, time.Minute), "transactions that the cluster refused", func() (bool, error) {
+		for range 20 {
+			writes++
+			_, err := other.ExecContext(within(t, soon), `UPDATE ofsession SET session_name = ? WHERE session_id = ?`, fmt.Sprint("name ", writes), c.session)
+			if mysqlError := new(mysql.MySQLError); errors.As(err, &mysqlError) && mysqlError.Number == 1213 {
+				continue // this time tlim was first
+			} else if err != nil {
+				return false, err
+			}
+		}
+		return refused() >= before+5, nil
+	})
+	c.more(100)
+	_, waited := c.ledger.tries()
+	t.Logf("%d transactions of node %d refused for %d writes of another, in %s; %d messages told to wait", refused()-before, work, writes, time.Since(began).Round(time.Millisecond), waited-waits)
+	if waited > waits {
+		t.Errorf("%d messages were told to wait, want all written again at once", waited-waits)
+	}
+}
 
 // same fails the test unless the nodes have as many rows of messages, and each once.
 func same(t *testing.T, g *lab.Galera, nodes []int) {

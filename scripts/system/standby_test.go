@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -114,6 +116,7 @@ func TestStandby(t *testing.T) {
 	p.refuses()
 	p.leaderWorks()
 	p.statusOfBoth(t)
+	front := p.behindNginx()
 
 	// What was given by one leader holds at the next.
 	own := people(t, 2)
@@ -121,10 +124,11 @@ func TestStandby(t *testing.T) {
 	token := p.token(client)
 	notice := func() string {
 		t.Helper()
-		return must[string](t)(p.post("approval", "k-1", "params", `[{"bizId":"1","docTitle":"请假单","taskId":"9"}]`, "msgTo", own[1]))
+		return must[string](t)(p.post(p.tlim.URL, "approval", "k-1", "params", `[{"bizId":"1","docTitle":"请假单","taskId":"9"}]`, "msgTo", own[1]))
 	}
 	p.known(own...)
 	first := notice()
+	front.passes(own[1], "at first")
 
 	for _, change := range []struct {
 		name string
@@ -173,10 +177,11 @@ func TestStandby(t *testing.T) {
 		}
 		check(t, p.standby.Start(within(t, time.Minute)))
 		p.stands()
+		front.passes(own[1], change.name)
 		c.more(100)
 	}
-	if rows := p.queue(own[1]).ids(); len(rows) != 1 {
-		t.Errorf("the call that was repeated after each change left %d notices, want 1", len(rows))
+	if rows := p.queue(own[1]).ids(); len(rows) != 1+front.notices {
+		t.Errorf("got %d notices, want the one of the call that was repeated after each change, and %d more", len(rows), front.notices)
 	}
 	c.verdict(true)
 }
@@ -257,9 +262,107 @@ func (p *processes) statusOfBoth(t *testing.T) {
 	}
 }
 
-// post calls with a key by which a repeated call is known.
-func (p *processes) post(endpoint, key string, values ...string) (string, error) {
-	request, err := http.NewRequestWithContext(within(p.t, soon), http.MethodPost, p.tlim.URL+"/plugins/tlim/"+endpoint, strings.NewReader(pairs(values...).Encode()))
+// front is an nginx with the example's configuration in front of both.
+type front struct {
+	*processes
+	url, log string // log has the status that each upstream answered a call with; "" is none here
+	notices  int    // calls that wrote one
+}
+
+// behindNginx starts it. Encryption is left out, and a call's size and time in the log are what each upstream answered.
+func (p *processes) behindNginx() *front {
+	t := p.t
+	t.Helper()
+	f := &front{processes: p}
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		program = "/usr/sbin/nginx" // not everybody has that folder in PATH
+	}
+	if _, err := os.Stat(program); err != nil {
+		t.Log("NOT TESTED: there is no nginx here")
+		return f
+	}
+	dir := t.TempDir()
+	f.log = filepath.Join(dir, "access.log")
+	address := fmt.Sprint("127.0.0.1:", must[int](t)(lab.FreePort()))
+	f.url = "http://" + address
+	example := string(must[[]byte](t)(os.ReadFile("../../deploy/package/nginx.conf")))
+	for _, change := range [][2]string{
+		{"server 127.0.0.1:9595 ", "server " + strings.TrimPrefix(p.tlim.URL, "http://") + " "},
+		{"# server 192.0.2.2:9595 ", "server " + strings.TrimPrefix(p.standby.URL, "http://") + " "}, // as the text above it says
+		{"proxy_request_buffering off;", ""},                                                         // as the text beside it says
+		{"listen 443 ssl;", "listen " + address + ";"},
+		{"listen [::]:443 ssl;", ""},
+		{"ssl_certificate     /etc/nginx/tlim.crt;", ""},
+		{"ssl_certificate_key /etc/nginx/tlim.key;", ""},
+		{"ssl_protocols       TLSv1.2 TLSv1.3;", ""},
+		{"/var/log/nginx/tlim.log", f.log},
+		{"$status $body_bytes_sent $request_time", "$upstream_status"},
+	} {
+		if strings.Count(example, change[0]) != 1 {
+			t.Fatalf("got %q %d times in the example, want it once", change[0], strings.Count(example, change[0]))
+		}
+		example = strings.Replace(example, change[0], change[1], 1)
+	}
+	temporary := ""
+	for _, of := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		temporary += of + "_temp_path " + filepath.Join(dir, of) + ";\n"
+	}
+	file := filepath.Join(dir, "nginx.conf")
+	check(t, os.WriteFile(file, []byte("daemon off; master_process off; pid "+filepath.Join(dir, "pid")+"; error_log "+filepath.Join(dir, "error.log")+";\nevents {}\nhttp {\n"+temporary+example+"}\n"), 0o600))
+	var said strings.Builder
+	nginx := exec.Command(program, "-c", file, "-p", dir)
+	nginx.Stdout, nginx.Stderr = &said, &said
+	check(t, nginx.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- nginx.Wait() }()
+	t.Cleanup(func() {
+		check(t, nginx.Process.Kill())
+		<-ended
+		if t.Failed() {
+			t.Logf("the end of the log of nginx:\n%s", logTail(filepath.Join(dir, "error.log")))
+		}
+	})
+	await(t, within(t, soon), "nginx to answer", func() (bool, error) {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("nginx ended with %v: %s", err, said.String())
+		default:
+		}
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return false, err
+		}
+		return true, conn.Close()
+	})
+	return f
+}
+
+// passes calls through nginx, which takes the two in turn: those calls that the standby refuses are done by the leader, once.
+func (f *front) passes(user, when string) {
+	t := f.t
+	t.Helper()
+	if f.url == "" {
+		return
+	}
+	before := strings.Count(string(must[[]byte](t)(os.ReadFile(f.log))), "503, 200")
+	for range 4 {
+		f.notices++
+		text, err := f.post(f.url, "approval", fmt.Sprint("n-", f.notices), "params", fmt.Sprintf(`[{"bizId":"n%d","docTitle":"请假单","taskId":"9"}]`, f.notices), "msgTo", user)
+		if err != nil || !strings.Contains(text, `"result":"ok"`) {
+			t.Errorf("%s: a call through nginx: got %s, %v, want ok", when, text, err)
+		}
+	}
+	await(t, within(t, soon), "a line of nginx that tells of a call which came to the standby first", func() (bool, error) { // it is written after the answer
+		log, err := os.ReadFile(f.log)
+		return strings.Count(string(log), "503, 200") > before, errors.Join(err, fmt.Errorf("%s: %s", when, log))
+	})
+}
+
+// post calls one of them, or who stands in front, with a key by which a repeated call is known.
+func (p *processes) post(base, endpoint, key string, values ...string) (string, error) {
+	request, err := http.NewRequestWithContext(within(p.t, soon), http.MethodPost, base+"/plugins/tlim/"+endpoint, strings.NewReader(pairs(values...).Encode()))
 	if err != nil {
 		return "", err
 	}

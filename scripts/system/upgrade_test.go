@@ -83,7 +83,7 @@ func (u *upgrade) works(when string) {
 	t.Helper()
 	approve := func(key, business string) string {
 		t.Helper()
-		return must[string](t)(u.post("approval", key, "params", `[{"bizId":"`+business+`","docTitle":"请假单","taskId":"9"}]`, "msgTo", u.people[1]))
+		return must[string](t)(u.post(u.tlim.URL, "approval", key, "params", `[{"bizId":"`+business+`","docTitle":"请假单","taskId":"9"}]`, "msgTo", u.people[1]))
 	}
 	// 1. a call that was made at the first leader, and new ones
 	again := approve("k-1", "1")
