@@ -265,7 +265,7 @@ func (p *processes) statusOfBoth(t *testing.T) {
 // front is an nginx with the example's configuration in front of both.
 type front struct {
 	*processes
-	url, log string // log has the status that each upstream answered a call with; "" is none here
+	url, log string // log has the status that each upstream answered a call with
 	notices  int    // calls that wrote one
 }
 
@@ -277,10 +277,6 @@ func (p *processes) behindNginx() *front {
 	program, err := exec.LookPath("nginx")
 	if err != nil {
 		program = "/usr/sbin/nginx" // not everybody has that folder in PATH
-	}
-	if _, err := os.Stat(program); err != nil {
-		t.Log("NOT TESTED: there is no nginx here")
-		return f
 	}
 	dir := t.TempDir()
 	f.log = filepath.Join(dir, "access.log")
@@ -343,9 +339,6 @@ func (p *processes) behindNginx() *front {
 func (f *front) passes(user, when string) {
 	t := f.t
 	t.Helper()
-	if f.url == "" {
-		return
-	}
 	before := strings.Count(string(must[[]byte](t)(os.ReadFile(f.log))), "503, 200")
 	for range 4 {
 		f.notices++
